@@ -1,0 +1,61 @@
+import type { Clock, Timer } from "./service.ts";
+
+/** The machine's own time. The only place in `local/` that reads it. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  schedule(delayMs, run) {
+    // A Node timer overflows past 2^31-1 ms and would fire at once: sleep in spans that fit.
+    const due = Date.now() + delayMs;
+    let timer: NodeJS.Timeout;
+    const arm = (): void => {
+      const left = due - Date.now();
+      timer = left > MAX_TIMER_MS ? setTimeout(arm, MAX_TIMER_MS) : setTimeout(run, Math.max(0, left));
+    };
+    arm();
+    return { cancel: () => clearTimeout(timer) };
+  },
+};
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** A clock that stands still until a test moves it; due timers fire in order while it moves. */
+export class ManualClock implements Clock {
+  #now: number;
+  #due: { at: number; run: () => void }[] = [];
+
+  constructor(start = Date.UTC(2030, 0, 1)) {
+    this.#now = start;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  schedule(delayMs: number, run: () => void): Timer {
+    const entry = { at: this.#now + Math.max(0, delayMs), run };
+    this.#due.push(entry);
+    return {
+      cancel: () => {
+        this.#due = this.#due.filter((other) => other !== entry);
+      },
+    };
+  }
+
+  /** Moves time on, letting promises settle after each timer that fires. */
+  async advance(ms: number): Promise<void> {
+    const end = this.#now + ms;
+    for (;;) {
+      await settle();
+      const next = this.#due.filter((entry) => entry.at <= end).sort((a, b) => a.at - b.at)[0];
+      if (!next) break;
+      this.#due = this.#due.filter((entry) => entry !== next);
+      this.#now = Math.max(this.#now, next.at);
+      next.run();
+    }
+    this.#now = end;
+    await settle();
+  }
+}
+
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
