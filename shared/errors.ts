@@ -45,7 +45,9 @@ export class InvalidInputError extends CausewayError {
   override readonly details: { fields: { path: string; message: string }[] };
 
   constructor(fields: { path: string; message: string }[]) {
-    super(`invalid input: ${fields.map((field) => `${field.path || "(body)"}: ${field.message}`).join("; ")}`);
+    super(
+      `invalid input: ${fields.map((field) => `${field.path || "(body)"}: ${field.message}`).join("; ")}`,
+    );
     this.details = { fields };
   }
 }
@@ -148,7 +150,8 @@ export class AgentSilentError extends CausewayError {
 export class DiskNotFoundError extends CausewayError {
   override readonly name = "DiskNotFoundError";
   readonly retryable = false;
-  readonly hint = "Check the disk's name against `causeway sources`; start the agent with --disk NAME=PATH for an image file.";
+  readonly hint =
+    "Check the disk's name against `causeway sources`; start the agent with --disk NAME=PATH for an image file.";
 
   constructor(disk: string) {
     super(`this agent has no disk named ${disk}`);
@@ -161,11 +164,13 @@ export class DiskNotFoundError extends CausewayError {
 export class VerificationFailedError extends CausewayError {
   override readonly name = "VerificationFailedError";
   readonly retryable = true;
-  readonly hint = "The target's storage returned other bytes than were written: check its health, then convert again.";
+  readonly hint =
+    "The target's storage returned other bytes than were written: check its health, then convert again.";
 }
 
 export class BootCheckFailedError extends CausewayError {
   override readonly name = "BootCheckFailedError";
   readonly retryable = false;
-  readonly hint = "Look at the screenshot and console log of the conversion; the written disks are kept on the target host.";
+  readonly hint =
+    "Look at the screenshot and console log of the conversion; the written disks are kept on the target host.";
 }

@@ -1,0 +1,22 @@
+/** Crockford's alphabet: no letter that reads like a digit, so an id can be spelled over a phone. */
+const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
+
+/** What an id begins with tells what it names. */
+export type IdPrefix = "agt" | "cnv" | "rp" | "tok" | "aud";
+
+/**
+ * A new id such as `cnv_01jd3v8q6m4x2k7zt5w9h0n1yb`: 48 bits of time, then 80 random bits, so ids sort by creation and cannot be guessed.
+ * `random` gives 10 random bytes.
+ */
+export function newId(prefix: IdPrefix, nowMs: number, random: Uint8Array): string {
+  if (random.length !== 10) throw new RangeError("an id takes 10 random bytes");
+  let time = "";
+  for (let rest = nowMs, digit = 0; digit < 10; digit++, rest = Math.floor(rest / 32)) {
+    time = ALPHABET.charAt(rest % 32) + time;
+  }
+  let bits = 0n;
+  for (const byte of random) bits = (bits << 8n) | BigInt(byte);
+  let tail = "";
+  for (let digit = 0; digit < 16; digit++, bits >>= 5n) tail = ALPHABET.charAt(Number(bits & 31n)) + tail;
+  return `${prefix}_${time}${tail}`;
+}

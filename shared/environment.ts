@@ -1,0 +1,39 @@
+/**
+ * The environment of every Lambda function, by name. The handler validates it at start; `infra` must supply exactly these, or it does not
+ * compile. A function's name is its file under `functions/`.
+ */
+import { z } from "zod";
+
+const Name = z.string().min(1);
+const Arn = z.string().startsWith("arn:");
+const table = { TABLE_NAME: Name };
+
+export const environments = {
+  "api/enrolment-tokens": z.object(table),
+  "api/enrolments": z.object({
+    ...table,
+    BUCKET_NAME: Name,
+    KMS_KEY_ARN: Arn,
+    /** IoT policies and role aliases by role. */
+    SOURCE_POLICY: Name,
+    TARGET_POLICY: Name,
+    SOURCE_ROLE_ALIAS: Name,
+    TARGET_ROLE_ALIAS: Name,
+  }),
+  "api/agents": z.object(table),
+  "api/conversions": z.object({ ...table, HOT_CONVERSION_ARN: Arn }),
+  "api/recovery-points": z.object(table),
+  "api/data-access": z.object({ ...table, BUCKET_NAME: Name, KMS_KEY_ARN: Arn, DATA_ACCESS_ROLE_ARN: Arn }),
+  "api/audit": z.object(table),
+  "api/openapi": z.object({}),
+  "ingest/agent-events": z.object(table),
+  "ingest/agent-presence": z.object(table),
+  "tasks/check-preflight": z.object(table),
+  "tasks/dispatch-command": z.object(table),
+  "tasks/record-recovery-point": z.object(table),
+  "tasks/complete-conversion": z.object(table),
+  "tasks/abandon-conversion": z.object(table),
+} as const satisfies Record<string, z.ZodObject>;
+
+export type FunctionName = keyof typeof environments;
+export type Environment<N extends FunctionName> = z.infer<(typeof environments)[N]>;

@@ -1,0 +1,125 @@
+/**
+ * What the control plane asks of an agent. A command is idempotent by its id: an agent that gets it twice runs it once and answers twice.
+ */
+import { z } from "zod";
+import { DiskFormat, DiskName, Timestamp } from "./common.ts";
+import { Inventory } from "./inventory.ts";
+
+const PointDisk = z.object({
+  name: DiskName,
+  sizeBytes: z.int().positive(),
+  /** Where the disk map's root lies; opaque outside the repository format. */
+  mapRoot: z.string(),
+});
+export type PointDisk = z.infer<typeof PointDisk>;
+
+const WrittenDisk = z.object({
+  name: DiskName,
+  path: z.string(),
+  format: DiskFormat,
+  sizeBytes: z.int().positive(),
+});
+export type WrittenDisk = z.infer<typeof WrittenDisk>;
+
+const target = { conversionId: z.string(), sourceId: z.string(), pointId: z.string() };
+
+/** Input and output of every kind of command. */
+export const commandKinds = {
+  /** Looks at the machine anew. */
+  "take-inventory": { input: z.object({}), output: z.object({ inventory: Inventory }) },
+
+  /** Reads one disk into the repository. Nothing becomes visible: a recovery point names the result later. */
+  "capture-disk": {
+    input: z.object({
+      conversionId: z.string(),
+      pointId: z.string(),
+      disk: DiskName,
+      bandwidthLimitBytesPerSecond: z.int().positive().optional(),
+    }),
+    output: z.object({
+      disk: PointDisk,
+      bytesRead: z.int().nonnegative(),
+      bytesStored: z.int().nonnegative(),
+      badRanges: z.int().nonnegative(),
+      seconds: z.number().nonnegative(),
+      bottleneck: z.string(),
+    }),
+  },
+
+  /** Makes the captured disks visible as one recovery point, by one final conditional write. */
+  "commit-recovery-point": {
+    input: z.object({ conversionId: z.string(), pointId: z.string(), disks: z.array(PointDisk).min(1) }),
+    output: z.object({ pointId: z.string(), createdAt: Timestamp, manifestBytes: z.int().positive() }),
+  },
+
+  /** Writes every disk of a recovery point as an image file on the target host. */
+  materialise: {
+    input: z.object({ ...target, disks: z.array(PointDisk).min(1), format: DiskFormat }),
+    output: z.object({
+      disks: z.array(WrittenDisk),
+      bytesWritten: z.int().nonnegative(),
+      seconds: z.number().nonnegative(),
+      bottleneck: z.string(),
+    }),
+  },
+
+  /** Re-reads the written disks and compares each block with the recovery point's hashes. */
+  verify: {
+    input: z.object({ ...target, disks: z.array(WrittenDisk.extend({ mapRoot: z.string() })).min(1) }),
+    output: z.object({ bytesVerified: z.int().nonnegative(), seconds: z.number().nonnegative() }),
+  },
+
+  /** Boots a throw-away overlay of the written disks, without network, and keeps what the screen and the console showed. */
+  "boot-check": {
+    input: z.object({
+      ...target,
+      disks: z.array(WrittenDisk).min(1),
+      firmware: z.enum(["bios", "uefi"]),
+      memoryMiB: z.int().positive(),
+      timeoutSeconds: z.int().positive(),
+      /** A text on the console that proves the system is up; a login prompt if absent. */
+      expect: z.string().optional(),
+    }),
+    output: z.object({
+      verdict: z.enum(["booted", "not-booted", "unknown"]),
+      reason: z.string(),
+      seconds: z.number().nonnegative(),
+      /** Keys in the bucket. */
+      screenshotKey: z.string().optional(),
+      consoleLogKey: z.string().optional(),
+    }),
+  },
+
+  /** Gives back what a conversion took on this machine: unfinished images, capture positions. Repeating it does no harm. */
+  release: {
+    input: z.object({ conversionId: z.string() }),
+    output: z.object({}),
+  },
+} as const satisfies Record<string, { input: z.ZodType; output: z.ZodType }>;
+
+export type CommandKind = keyof typeof commandKinds;
+export type CommandInput<K extends CommandKind> = z.infer<(typeof commandKinds)[K]["input"]>;
+export type CommandOutput<K extends CommandKind> = z.infer<(typeof commandKinds)[K]["output"]>;
+
+/** As published on the agent's command topic; `input` is checked against its kind by the agent. */
+export const Command = z.object({
+  type: z.literal("command"),
+  commandId: z.string(),
+  kind: z.string(),
+  input: z.unknown(),
+  requestedBy: z.string(),
+  issuedAt: Timestamp,
+});
+export type Command = z.infer<typeof Command>;
+
+/** Stop working on a command: its result is not wanted any more. */
+export const Cancellation = z.object({ type: z.literal("cancel"), commandId: z.string() });
+export type Cancellation = z.infer<typeof Cancellation>;
+
+/** Tells the agent that the control plane has this command's result, so that its journal may forget it. */
+export const Acknowledgement = z.object({ type: z.literal("acknowledge"), commandId: z.string() });
+export type Acknowledgement = z.infer<typeof Acknowledgement>;
+
+/** Everything that arrives on `causeway/agents/<agent>/commands`. */
+export const ToAgent = z.discriminatedUnion("type", [Command, Cancellation, Acknowledgement]);
+export type ToAgent = z.infer<typeof ToAgent>;

@@ -1,0 +1,41 @@
+/** What an agent tells the control plane. Sent by Basic Ingest to the rule `agent_events`. */
+import { z } from "zod";
+import { Failure, Progress, Timestamp } from "./common.ts";
+import { Inventory } from "./inventory.ts";
+
+const ofCommand = { commandId: z.string(), at: Timestamp };
+
+/** Published after every connect: the answer is every command still pending for this agent. */
+export const AgentConnected = z.object({
+  type: z.literal("agent-connected"),
+  at: Timestamp,
+  agentVersion: z.string(),
+  inventory: Inventory,
+});
+
+/** A running command is alive. Sampled by the agent; also the heartbeat of the workflow's step. */
+export const CommandProgressed = z.object({
+  type: z.literal("command-progressed"),
+  ...ofCommand,
+  progress: Progress.optional(),
+});
+
+export const CommandSucceeded = z.object({
+  type: z.literal("command-succeeded"),
+  ...ofCommand,
+  output: z.unknown(),
+});
+
+export const CommandFailed = z.object({ type: z.literal("command-failed"), ...ofCommand, failure: Failure });
+
+export const AgentEvent = z.discriminatedUnion("type", [
+  AgentConnected,
+  CommandProgressed,
+  CommandSucceeded,
+  CommandFailed,
+]);
+export type AgentEvent = z.infer<typeof AgentEvent>;
+
+/** What the topic rule adds from the connection itself: never from the payload, which the agent could forge. */
+export const IngestedEvent = z.object({ agentId: z.string(), event: AgentEvent });
+export type IngestedEvent = z.infer<typeof IngestedEvent>;

@@ -1,0 +1,216 @@
+/** What the API shows. Every resource has an `id`; lists come as `{ items, cursor }`. */
+import { z } from "zod";
+import { DiskFormat, DiskName, EnrollableRole, Failure, Progress, Timestamp } from "./common.ts";
+import { Inventory } from "./inventory.ts";
+
+/** Whether the control plane hears the agent. `unknown` until it has connected once. */
+export const Presence = z.enum(["connected", "disconnected", "unknown"]);
+
+const agentFields = {
+  id: z.string(),
+  name: z.string(),
+  presence: Presence,
+  lastSeenAt: Timestamp.optional(),
+  enrolledAt: Timestamp,
+  revokedAt: Timestamp.optional(),
+  agentVersion: z.string().optional(),
+  inventory: Inventory.optional(),
+};
+
+export const Source = z.object({
+  ...agentFields,
+  /** The conversion that holds this source; only one at a time reads it. */
+  activeConversionId: z.string().optional(),
+});
+export type Source = z.infer<typeof Source>;
+
+export const Target = z.object(agentFields);
+export type Target = z.infer<typeof Target>;
+
+export const EnrolmentToken = z.object({
+  id: z.string(),
+  role: EnrollableRole,
+  /** Shown once, at creation; only its hash is kept. */
+  token: z.string().optional(),
+  createdAt: Timestamp,
+  expiresAt: Timestamp,
+});
+export type EnrolmentToken = z.infer<typeof EnrolmentToken>;
+
+export const ConversionType = z.enum(["hot"]);
+export type ConversionType = z.infer<typeof ConversionType>;
+
+export const ConversionState = z.enum(["running", "completed", "failed", "cancelling", "cancelled"]);
+export type ConversionState = z.infer<typeof ConversionState>;
+
+/** The steps of a conversion, in order. */
+export const STEPS = [
+  "preflight",
+  "capture",
+  "commit",
+  "materialise",
+  "verify",
+  "boot-check",
+  "finish",
+] as const;
+export const StepName = z.enum(STEPS);
+export type StepName = z.infer<typeof StepName>;
+
+export const StepState = z.enum(["waiting", "running", "done", "failed", "skipped", "cancelled"]);
+
+export const Step = z.object({
+  name: StepName,
+  state: StepState,
+  startedAt: Timestamp.optional(),
+  endedAt: Timestamp.optional(),
+  /** One entry for each disk in `capture`, one for the other steps that an agent runs. */
+  work: z.array(
+    z.object({
+      commandId: z.string(),
+      agentId: z.string(),
+      disk: DiskName.optional(),
+      state: z.string(),
+      progress: Progress.optional(),
+    }),
+  ),
+});
+export type Step = z.infer<typeof Step>;
+
+export const BootCheck = z.object({
+  verdict: z.enum(["booted", "not-booted", "unknown"]),
+  reason: z.string(),
+  seconds: z.number(),
+  screenshotKey: z.string().optional(),
+  consoleLogKey: z.string().optional(),
+});
+
+export const ConversionResult = z.object({
+  /** Files on the target host. */
+  disks: z.array(z.object({ name: DiskName, path: z.string(), format: DiskFormat, sizeBytes: z.int() })),
+  bytesRead: z.int().nonnegative(),
+  bytesStored: z.int().nonnegative(),
+  bytesWritten: z.int().nonnegative(),
+  bytesVerified: z.int().nonnegative(),
+  /** Disk areas that the source could not read; the clone holds zeros there. */
+  badRanges: z.int().nonnegative(),
+  captureSeconds: z.number(),
+  limitingStage: z.string(),
+  bootCheck: BootCheck.optional(),
+});
+export type ConversionResult = z.infer<typeof ConversionResult>;
+
+export const Conversion = z.object({
+  id: z.string(),
+  type: ConversionType,
+  sourceId: z.string(),
+  targetId: z.string(),
+  format: DiskFormat,
+  bootCheck: z.boolean(),
+  state: ConversionState,
+  steps: z.array(Step),
+  recoveryPointId: z.string().optional(),
+  failure: Failure.optional(),
+  result: ConversionResult.optional(),
+  requestedBy: z.string(),
+  createdAt: Timestamp,
+  endedAt: Timestamp.optional(),
+});
+export type Conversion = z.infer<typeof Conversion>;
+
+export const NewConversion = z.strictObject({
+  type: ConversionType,
+  sourceId: z.string().min(1),
+  targetId: z.string().min(1),
+  format: DiskFormat.default("qcow2"),
+  bootCheck: z.boolean().default(false),
+  /** All disks of the source if absent. */
+  disks: z.array(DiskName).min(1).max(64).optional(),
+  bandwidthLimitBytesPerSecond: z.int().positive().optional(),
+  bootTimeoutSeconds: z.int().min(10).max(7200).default(600),
+  /** Console text that proves the clone is up, instead of a login prompt. */
+  bootExpect: z.string().min(1).max(200).optional(),
+});
+export type NewConversion = z.infer<typeof NewConversion>;
+
+export const RecoveryPoint = z.object({
+  id: z.string(),
+  sourceId: z.string(),
+  conversionId: z.string(),
+  createdAt: Timestamp,
+  disks: z.array(z.object({ name: DiskName, sizeBytes: z.int(), mapRoot: z.string(), badRanges: z.int() })),
+});
+export type RecoveryPoint = z.infer<typeof RecoveryPoint>;
+
+export const AuditEntry = z.object({
+  id: z.string(),
+  at: Timestamp,
+  /** A user, an agent (`agt_…`), or `causeway` itself. */
+  actor: z.string(),
+  /** Past tense: `conversion-started`, `enrolment-refused`, `publish-refused`. */
+  action: z.string(),
+  /** The id of what it was done to. */
+  subject: z.string(),
+  outcome: z.enum(["done", "refused"]),
+  details: z.record(z.string(), z.unknown()).optional(),
+});
+export type AuditEntry = z.infer<typeof AuditEntry>;
+
+/** Temporary rights to read one source server's repository, and nothing else. */
+export const DataAccess = z.object({
+  sourceId: z.string(),
+  bucket: z.string(),
+  /** Ends with a slash. */
+  prefix: z.string(),
+  region: z.string(),
+  /** Absent on AWS, where the SDK knows it. */
+  endpoint: z.string().optional(),
+  credentials: z.object({
+    accessKeyId: z.string(),
+    secretAccessKey: z.string(),
+    sessionToken: z.string(),
+    expiresAt: Timestamp,
+  }),
+});
+export type DataAccess = z.infer<typeof DataAccess>;
+
+export const NewEnrolmentToken = z.strictObject({
+  role: EnrollableRole,
+  lifetimeSeconds: z.int().min(60).max(604_800).default(86_400),
+});
+
+export const EnrolmentRequest = z.strictObject({
+  token: z.string().min(1).max(200),
+  role: EnrollableRole,
+  name: z.string().min(1).max(100),
+  /** PKCS #10, PEM; the key never leaves the agent. */
+  csr: z.string().max(8192),
+});
+
+export const Enrolment = z.object({
+  agentId: z.string(),
+  certificatePem: z.string(),
+  /** What the agent trusts for MQTT and the credentials provider; absent on AWS, whose root is in the system's store. */
+  caPem: z.string().optional(),
+  mqttEndpoint: z.string(),
+  credentialsEndpoint: z.string(),
+  roleAlias: z.string(),
+  region: z.string(),
+  bucket: z.string(),
+  kmsKeyId: z.string(),
+  apiUrl: z.string(),
+  /** Base URL for AWS calls; absent on AWS. */
+  awsEndpoint: z.string().optional(),
+});
+export type Enrolment = z.infer<typeof Enrolment>;
+
+/** RFC 9457. `name` is the error's class, for programs. */
+export const Problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  name: z.string(),
+  hint: z.string(),
+  fields: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+});
+export type Problem = z.infer<typeof Problem>;

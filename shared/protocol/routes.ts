@@ -1,0 +1,217 @@
+/**
+ * Every operation of the API in one table. The HTTP routes, the handlers' validation, the OpenAPI document and the typed client derive from it.
+ */
+import { z } from "zod";
+import { AgentRole } from "./common.ts";
+import {
+  AuditEntry,
+  Conversion,
+  ConversionState,
+  DataAccess,
+  Enrolment,
+  EnrolmentRequest,
+  EnrolmentToken,
+  NewConversion,
+  NewEnrolmentToken,
+  RecoveryPoint,
+  Source,
+  Target,
+} from "./resources.ts";
+
+export type RouteAuth =
+  /** A user's bearer token. */
+  | "user"
+  /** The agent's temporary AWS credentials (SigV4). */
+  | "agent"
+  /** Anyone; the operation checks what it is given. */
+  | "none";
+
+export interface Route {
+  method: "GET" | "POST" | "DELETE";
+  /** With `{parameters}`, as API Gateway writes them. */
+  path: string;
+  /** One sentence for the OpenAPI document. */
+  summary: string;
+  auth: RouteAuth;
+  /** The Lambda function that serves it: `functions/api/<handler>.ts`. */
+  handler: string;
+  query?: z.ZodObject;
+  body?: z.ZodType;
+  response: z.ZodType;
+  status: 200 | 201 | 202;
+}
+
+export const Page = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  /** From the previous page. */
+  cursor: z.string().max(2000).optional(),
+});
+
+const list = <T extends z.ZodType>(item: T) =>
+  z.object({ items: z.array(item), cursor: z.string().nullable() });
+
+export const routes = {
+  createEnrolmentToken: {
+    method: "POST",
+    path: "/enrolment-tokens",
+    handler: "enrolment-tokens",
+    auth: "user",
+    summary: "Creates a token with which one agent may enrol, once.",
+    body: NewEnrolmentToken,
+    response: EnrolmentToken,
+    status: 201,
+  },
+  enrol: {
+    method: "POST",
+    path: "/enrolments",
+    handler: "enrolments",
+    auth: "none",
+    summary: "Exchanges an enrolment token and a certificate request for an identity.",
+    body: EnrolmentRequest,
+    response: Enrolment,
+    status: 201,
+  },
+  listSources: {
+    method: "GET",
+    path: "/sources",
+    handler: "agents",
+    auth: "user",
+    summary: "Lists source servers, newest first.",
+    query: Page,
+    response: list(Source),
+    status: 200,
+  },
+  getSource: {
+    method: "GET",
+    path: "/sources/{id}",
+    handler: "agents",
+    auth: "user",
+    summary: "Shows a source server with its inventory.",
+    response: Source,
+    status: 200,
+  },
+  listTargets: {
+    method: "GET",
+    path: "/targets",
+    handler: "agents",
+    auth: "user",
+    summary: "Lists target hosts, newest first.",
+    query: Page,
+    response: list(Target),
+    status: 200,
+  },
+  getTarget: {
+    method: "GET",
+    path: "/targets/{id}",
+    handler: "agents",
+    auth: "user",
+    summary: "Shows a target host.",
+    response: Target,
+    status: 200,
+  },
+  revokeAgent: {
+    method: "DELETE",
+    path: "/agents/{id}",
+    handler: "agents",
+    auth: "user",
+    summary: "Revokes an agent's certificate; it is cut off at once and for good.",
+    response: z.object({ id: z.string(), role: AgentRole, revokedAt: z.string() }),
+    status: 200,
+  },
+  startConversion: {
+    method: "POST",
+    path: "/conversions",
+    handler: "conversions",
+    auth: "user",
+    summary: "Starts a conversion.",
+    body: NewConversion,
+    response: Conversion,
+    status: 202,
+  },
+  listConversions: {
+    method: "GET",
+    path: "/conversions",
+    handler: "conversions",
+    auth: "user",
+    summary: "Lists conversions, newest first.",
+    query: Page.extend({ state: ConversionState.optional() }),
+    response: list(Conversion),
+    status: 200,
+  },
+  getConversion: {
+    method: "GET",
+    path: "/conversions/{id}",
+    handler: "conversions",
+    auth: "user",
+    summary: "Shows a conversion with the progress of each step.",
+    response: Conversion,
+    status: 200,
+  },
+  cancelConversion: {
+    method: "POST",
+    path: "/conversions/{id}/cancel",
+    handler: "conversions",
+    auth: "user",
+    summary: "Cancels a running conversion and releases what it took.",
+    response: Conversion,
+    status: 202,
+  },
+  listRecoveryPoints: {
+    method: "GET",
+    path: "/sources/{id}/recovery-points",
+    handler: "recovery-points",
+    auth: "user",
+    summary: "Lists the recovery points of a source server, newest first.",
+    query: Page,
+    response: list(RecoveryPoint),
+    status: 200,
+  },
+  getRecoveryPoint: {
+    method: "GET",
+    path: "/recovery-points/{id}",
+    handler: "recovery-points",
+    auth: "user",
+    summary: "Shows a recovery point.",
+    response: RecoveryPoint,
+    status: 200,
+  },
+  openSourceData: {
+    method: "POST",
+    path: "/sources/{id}/data-access",
+    handler: "data-access",
+    auth: "user",
+    summary: "Gives the operator temporary rights to read one source server's repository.",
+    response: DataAccess,
+    status: 201,
+  },
+  openConversionData: {
+    method: "POST",
+    path: "/conversions/{id}/data-access",
+    handler: "data-access",
+    auth: "agent",
+    summary: "Gives a target host temporary rights to read the repository that a conversion assigned to it.",
+    response: DataAccess,
+    status: 201,
+  },
+  listAudit: {
+    method: "GET",
+    path: "/audit",
+    handler: "audit",
+    auth: "user",
+    summary: "Lists who did what, newest first.",
+    query: Page,
+    response: list(AuditEntry),
+    status: 200,
+  },
+  getOpenApi: {
+    method: "GET",
+    path: "/openapi.json",
+    handler: "openapi",
+    auth: "none",
+    summary: "This API's OpenAPI document.",
+    response: z.record(z.string(), z.unknown()),
+    status: 200,
+  },
+} as const satisfies Record<string, Route>;
+
+export type OperationId = keyof typeof routes;
