@@ -1,0 +1,222 @@
+/**
+ * What an agent knows about its machine. Collected without changing anything; what could not be found out is the value `"unknown"`,
+ * never a guess. Travels inside one MQTT message (at most 128 KiB on AWS), so every list is bounded.
+ */
+import { z } from "zod";
+import { DiskName, Timestamp } from "./common.ts";
+
+const Text = z.string().max(256);
+const Path = z.string().max(1024);
+const Bytes = z.int().nonnegative();
+
+export const UNKNOWN = "unknown";
+const orUnknown = <T extends z.ZodType>(type: T) => z.union([type, z.literal(UNKNOWN)]);
+
+/** What lies in a disk, partition, logical volume or array, by its signature. */
+export const VolumeContent = z.strictObject({
+  /** As `blkid` names it: `ext4`, `xfs`, `ntfs`, `vfat`, `btrfs`, `swap`, `LVM2_member`, `linux_raid_member`, `crypto_LUKS`, …; `none` if there is no signature. */
+  type: orUnknown(Text),
+  /** In the form that the content's own tools print: not always 36 characters. */
+  uuid: Text.optional(),
+  label: Text.optional(),
+});
+export type VolumeContent = z.infer<typeof VolumeContent>;
+
+const MountPoints = z.array(Path).max(64);
+
+export const Partition = z.strictObject({
+  /** As in the partition table, from 1; logical MBR partitions from 5. */
+  number: z.int().positive(),
+  /** Absent inside an image file. */
+  path: Path.optional(),
+  offsetBytes: Bytes,
+  sizeBytes: Bytes,
+  /** GPT type GUID in lower case, or MBR type such as `0x83`. */
+  type: orUnknown(Text),
+  uuid: Text.optional(),
+  label: Text.optional(),
+  /** GPT's legacy-boot attribute or MBR's active flag. */
+  bootable: z.boolean(),
+  content: VolumeContent,
+  mountPoints: MountPoints,
+});
+export type Partition = z.infer<typeof Partition>;
+
+export const Disk = z.strictObject({
+  /** What `capture-disk` calls it; unique on the machine. */
+  name: DiskName,
+  path: Path,
+  /** `image`: a file given to the agent with `--disk NAME=PATH`. */
+  kind: z.enum(["device", "image"]),
+  sizeBytes: Bytes,
+  logicalSectorBytes: z.int().positive(),
+  physicalSectorBytes: z.int().positive(),
+  model: Text.optional(),
+  serial: Text.optional(),
+  /** `sata`, `nvme`, `usb`, `virtio`, `iscsi`, … */
+  transport: orUnknown(Text),
+  rotational: orUnknown(z.boolean()),
+  readOnly: z.boolean(),
+  partitionTable: z.enum(["gpt", "mbr", "none", UNKNOWN]),
+  /** GPT disk GUID or MBR disk signature (`0x…`). */
+  partitionTableUuid: Text.optional(),
+  partitions: z.array(Partition).max(128),
+  /** Of the whole disk where it has no partition table. */
+  content: VolumeContent.optional(),
+  mountPoints: MountPoints,
+  /** For an image: the operating system found inside, as its `os-release` names it. */
+  operatingSystem: Text.optional(),
+  /** What could not be read, in words. */
+  problems: z.array(z.string().max(500)).max(16),
+});
+export type Disk = z.infer<typeof Disk>;
+
+export const LogicalVolume = z.strictObject({
+  name: Text,
+  path: Path,
+  sizeBytes: Bytes,
+  /** `linear`, `striped`, `raid1`, `thin`, `snapshot`, … */
+  layout: orUnknown(Text),
+  content: VolumeContent,
+  mountPoints: MountPoints,
+});
+export type LogicalVolume = z.infer<typeof LogicalVolume>;
+
+export const VolumeGroup = z.strictObject({
+  name: Text,
+  uuid: Text,
+  sizeBytes: Bytes,
+  freeBytes: Bytes,
+  extentBytes: Bytes,
+  physicalVolumes: z.array(Path).max(128),
+  logicalVolumes: z.array(LogicalVolume).max(128),
+});
+export type VolumeGroup = z.infer<typeof VolumeGroup>;
+
+export const RaidArray = z.strictObject({
+  name: Text,
+  path: Path,
+  level: orUnknown(Text),
+  uuid: Text.optional(),
+  sizeBytes: orUnknown(Bytes),
+  state: orUnknown(z.enum(["active", "inactive"])),
+  /** Fewer active members than the array was made with. */
+  degraded: orUnknown(z.boolean()),
+  /** Device paths. */
+  members: z.array(Path).max(128),
+  content: VolumeContent,
+  mountPoints: MountPoints,
+});
+export type RaidArray = z.infer<typeof RaidArray>;
+
+export const InterfaceAddress = z.strictObject({
+  family: z.enum(["ipv4", "ipv6"]),
+  address: Text,
+  prefixLength: z.int().min(0).max(128),
+  /** Given by DHCP or router advertisement: has a lifetime. */
+  dynamic: z.boolean(),
+});
+
+/** Who configures an interface, and how; what a boot environment must reproduce. */
+export const InterfaceConfiguration = z.strictObject({
+  source: orUnknown(z.enum(["ifupdown", "systemd-networkd", "network-manager", "kernel"])),
+  method: orUnknown(z.enum(["static", "dhcp", "none"])),
+});
+
+export const NetworkInterface = z.strictObject({
+  name: Text,
+  /** Lower case, colons. Absent where the link has none. */
+  macAddress: Text.optional(),
+  /** The adapter's own where a bond replaced it: what identifies the card after a reboot. */
+  permanentMacAddress: Text.optional(),
+  kind: z.enum(["ethernet", "wireless", "vlan", "bond", "bridge", "virtual", UNKNOWN]),
+  state: z.enum(["up", "down", UNKNOWN]),
+  mtuBytes: z.int().positive(),
+  driver: Text.optional(),
+  addresses: z.array(InterfaceAddress).max(32),
+  configuration: InterfaceConfiguration,
+  vlan: z.strictObject({ id: z.int().min(0).max(4095), parent: Text }).optional(),
+  bond: z.strictObject({ mode: orUnknown(Text), members: z.array(Text).max(16) }).optional(),
+  bridge: z.strictObject({ members: z.array(Text).max(64) }).optional(),
+});
+export type NetworkInterface = z.infer<typeof NetworkInterface>;
+
+export const Route = z.strictObject({
+  /** `default` or a prefix such as `10.0.0.0/8`. */
+  destination: Text,
+  gateway: Text.optional(),
+  device: Text,
+  metric: z.int().nonnegative().optional(),
+});
+
+export const BootLoader = z.strictObject({
+  kind: z.enum(["grub", "systemd-boot", "lilo", UNKNOWN]),
+  /** Main configuration: `/boot/grub/grub.cfg`, `/boot/efi/loader/loader.conf`, `/etc/lilo.conf`. */
+  configPath: Path.optional(),
+  /** GRUB's environment block. */
+  environmentPath: Path.optional(),
+  /** File system and block device under the environment block: decides whether GRUB can clear a one-shot entry. */
+  environmentFileSystem: orUnknown(Text).optional(),
+  environmentDevice: Path.optional(),
+  /** Where the EFI system partition is mounted. */
+  espPath: Path.optional(),
+  /** The firmware's boot order, current entry first known: `Boot0001` … with their labels; UEFI only. */
+  entries: z.array(z.strictObject({ id: Text, label: Text, active: z.boolean() })).max(64),
+});
+export type BootLoader = z.infer<typeof BootLoader>;
+
+/** What the machine can do as a target host. */
+export const Hypervisor = z.strictObject({
+  /** Absent where QEMU is not installed. */
+  qemuVersion: Text.optional(),
+  /** Whether a tiny guest really ran with KVM; opening /dev/kvm proves nothing. */
+  kvm: z.enum(["usable", "unusable", UNKNOWN]),
+  uefiFirmware: z.boolean(),
+  imagesPath: Path.optional(),
+  imagesFreeBytes: Bytes.optional(),
+});
+export type Hypervisor = z.infer<typeof Hypervisor>;
+
+export const Inventory = z.strictObject({
+  takenAt: Timestamp,
+  hostname: Text,
+  /** Changes at each boot. */
+  bootId: orUnknown(Text),
+  operatingSystem: z.strictObject({
+    family: orUnknown(z.enum(["linux", "windows"])),
+    /** `debian`, `rhel`, … from os-release. */
+    id: orUnknown(Text),
+    version: orUnknown(Text),
+    name: orUnknown(Text),
+    kernel: orUnknown(Text),
+    /** As the kernel names it: `x86_64`. */
+    architecture: orUnknown(Text),
+  }),
+  firmware: z.strictObject({
+    kind: orUnknown(z.enum(["bios", "uefi"])),
+    secureBoot: orUnknown(z.enum(["enabled", "disabled", "unsupported"])),
+  }),
+  bootLoader: BootLoader,
+  cpu: z.strictObject({
+    /** Logical processors. */
+    count: z.int().positive(),
+    model: orUnknown(Text),
+    flags: z.array(Text).max(512),
+  }),
+  memoryBytes: orUnknown(Bytes),
+  /** As `systemd-detect-virt` names it: `none`, `kvm`, `vmware`, `microsoft`, … */
+  virtualization: orUnknown(Text),
+  disks: z.array(Disk).max(256),
+  volumeGroups: z.array(VolumeGroup).max(64),
+  raidArrays: z.array(RaidArray).max(64),
+  network: z.strictObject({
+    interfaces: z.array(NetworkInterface).max(128),
+    routes: z.array(Route).max(256),
+    dns: z.strictObject({ servers: z.array(Text).max(16), search: z.array(Text).max(16) }),
+  }),
+  /** Target hosts only. */
+  hypervisor: Hypervisor.optional(),
+  /** Programs that were not there to ask; what they would have told is `"unknown"` above. */
+  missingTools: z.array(z.strictObject({ tool: Text, package: Text })).max(32),
+});
+export type Inventory = z.infer<typeof Inventory>;
