@@ -1,0 +1,16 @@
+import { readFile } from "node:fs/promises";
+import { z } from "zod";
+import { AssemblyError } from "./assembly-error.ts";
+
+/** Reads and checks a JSON file of the assembly; the error names the file. */
+export async function readJson<Schema extends z.ZodType>(
+  path: string,
+  schema: Schema,
+): Promise<z.output<Schema>> {
+  try {
+    return schema.parse(JSON.parse(await readFile(path, "utf8")));
+  } catch (cause) {
+    const reason = cause instanceof z.ZodError ? z.prettifyError(cause) : String(cause);
+    throw new AssemblyError(`cannot read ${path}: ${reason}`, { cause });
+  }
+}
