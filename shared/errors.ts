@@ -174,3 +174,39 @@ export class BootCheckFailedError extends CausewayError {
   readonly hint =
     "Look at the screenshot and console log of the conversion; the written disks are kept on the target host.";
 }
+
+/** A program or file that a step needs is not installed on this machine. */
+export class ToolMissingError extends CausewayError {
+  override readonly name = "ToolMissingError";
+  readonly retryable = false;
+  readonly hint: string;
+  override readonly details: { tool: string; package: string };
+
+  /** `packageName`: of Debian; other distributions name it alike. */
+  constructor(tool: string, packageName: string) {
+    super(`${tool} is not installed on this machine`);
+    this.hint = `Install it on this machine (Debian: apt-get install ${packageName}) and start again.`;
+    this.details = { tool, package: packageName };
+  }
+}
+
+/** QEMU did not start or did not obey; its own words are the message. */
+export class QemuFailedError extends CausewayError {
+  override readonly name = "QemuFailedError";
+  readonly retryable = true;
+  readonly hint = "Check the target host's free memory and that nothing else has the disks open.";
+}
+
+/** The storage has no room for what is to be written. Nothing incomplete is left behind. */
+export class DiskFullError extends CausewayError {
+  override readonly name = "DiskFullError";
+  readonly retryable = true;
+  readonly hint: string;
+  override readonly details: { path: string; neededBytes: number; freeBytes: number };
+
+  constructor(path: string, neededBytes: number, freeBytes: number, options?: ErrorOptions) {
+    super(`no room for ${path}: ${neededBytes} bytes needed, ${freeBytes} free`, options);
+    this.hint = `Free at least ${neededBytes - freeBytes} bytes where ${path} lies, or choose another folder; then convert again.`;
+    this.details = { path, neededBytes, freeBytes };
+  }
+}
