@@ -1,0 +1,103 @@
+import { appendFile, mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { run, runContained } from "./command.ts";
+
+export const HOSTNAME = "debian-source";
+export const ROOT_PASSWORD = "causeway";
+const SUITE = "bookworm";
+
+/** A server's minimum: it boots on either firmware, has a network and a console, and can install GRUB on itself. */
+const PACKAGES = [
+  "systemd-sysv",
+  "udev",
+  "dbus",
+  "kmod",
+  "linux-image-amd64",
+  "initramfs-tools",
+  "zstd",
+  "ifupdown",
+  "isc-dhcp-client",
+  "iproute2",
+  "procps",
+  "e2fsprogs",
+  "dosfstools",
+  "grub-pc-bin",
+  "grub-efi-amd64-bin",
+  "grub2-common",
+  "efibootmgr",
+];
+
+/** Files of the root, with what is the same on both firmwares. `console=ttyS0` last: systemd starts a login on it. */
+const FILES: Readonly<Record<string, string>> = {
+  "etc/hostname": `${HOSTNAME}\n`,
+  "etc/hosts": `127.0.0.1\tlocalhost\n127.0.1.1\t${HOSTNAME}\n`,
+  // Fixed, so that the disk is that of a machine that has been running, not of one before its first boot.
+  "etc/machine-id": "6c0d3f0d5a0b4b7e9d2f4a1c8e7b6a59\n",
+  "etc/network/interfaces": "auto lo\niface lo inet loopback\n\nallow-hotplug eth0\niface eth0 inet dhcp\n",
+  "etc/default/grub": [
+    "GRUB_DEFAULT=0",
+    "GRUB_TIMEOUT=1",
+    "GRUB_DISTRIBUTOR=Debian",
+    'GRUB_CMDLINE_LINUX_DEFAULT=""',
+    'GRUB_CMDLINE_LINUX="net.ifnames=0 console=tty0 console=ttyS0,115200"',
+    "GRUB_TERMINAL=console",
+    "",
+  ].join("\n"),
+};
+
+/** Changes whenever the root would: the name of the cached tarball derives from it. */
+export const ROOT_RECIPE = JSON.stringify({ version: 1, SUITE, PACKAGES, FILES, ROOT_PASSWORD });
+
+export interface RootOptions {
+  mirror: string;
+  /** An empty folder to work in, on a file system that allows device nodes. */
+  workDir: string;
+  signal?: AbortSignal | undefined;
+  log: (line: string) => void;
+}
+
+/** Installs Debian into a folder and packs it as `tarball`. About two minutes; nothing appears at `tarball` before it is complete. */
+export async function buildRootTarball(tarball: string, options: RootOptions): Promise<void> {
+  const root = join(options.workDir, "root");
+  options.log(`installing Debian ${SUITE} from ${options.mirror} (once; about two minutes)`);
+  await runContained(
+    "debootstrap",
+    ["--variant=minbase", `--include=${PACKAGES.join(",")}`, SUITE, root, options.mirror],
+    options,
+  );
+  await configure(root, options.signal);
+  options.log("packing the installed system for later builds");
+  const partial = `${tarball}.${process.pid}.partial`;
+  try {
+    await run(
+      "tar",
+      ["--numeric-owner", "--xattrs", "--use-compress-program=zstd -3 -T0", "-cf", partial, "-C", root, "."],
+      options,
+    );
+    await rename(partial, tarball);
+  } finally {
+    await rm(partial, { force: true });
+    await rm(root, { recursive: true, force: true });
+  }
+}
+
+/** Unpacks a root made by `buildRootTarball` into a new folder. */
+export async function unpackRoot(
+  tarball: string,
+  root: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  await mkdir(root);
+  await run("tar", ["--numeric-owner", "--xattrs", "--zstd", "-xpf", tarball, "-C", root], { signal });
+}
+
+async function configure(root: string, signal: AbortSignal | undefined): Promise<void> {
+  for (const [path, content] of Object.entries(FILES)) await writeFile(join(root, path), content);
+  await appendFile(join(root, "etc/issue"), "\n");
+  await runContained("chroot", [root, "chpasswd"], { input: `root:${ROOT_PASSWORD}\n`, signal });
+  await runContained("chroot", [root, "systemctl", "enable", "getty@tty1.service"], { signal });
+  await runContained("chroot", [root, "apt-get", "clean"], { signal });
+  await rm(join(root, "var/lib/apt/lists"), { recursive: true, force: true });
+  await mkdir(join(root, "var/lib/apt/lists/partial"), { recursive: true });
+  await mkdir(join(root, "boot/efi"), { recursive: true });
+}

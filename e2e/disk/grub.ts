@@ -1,0 +1,124 @@
+import { cp, mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { runContained } from "./command.ts";
+
+/** GRUB's `boot.img` patched into the first sector, its fields and what `grub-bios-setup` writes there. */
+const BOOT_CODE_BYTES = 440;
+const KERNEL_SECTOR_OFFSET = 0x5c;
+const BOOT_DRIVE_CHECK_OFFSET = 0x66;
+const TWO_NOPS = 0x9090;
+/** In the first sector of `core.img`: from which sector on the rest of it lies. */
+const CORE_BLOCK_LIST_OFFSET = 0x1f4;
+
+const SECTOR_BYTES = 512;
+
+export interface GrubRoot {
+  /** The unpacked root. */
+  root: string;
+  rootUuid: string;
+  /** Number of the root's partition in the GPT. */
+  partition: number;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Writes `boot/grub/grub.cfg` with the root's own `grub-mkconfig`. The root is not mounted from its disk yet, so `grub-probe` is
+ * replaced, for this one run, by a script that answers for the disk to be.
+ */
+export async function writeGrubConfig({ root, rootUuid, partition, signal }: GrubRoot): Promise<void> {
+  const probe = join(root, "usr/sbin/grub-probe");
+  const byUuid = join(root, "dev/disk/by-uuid");
+  await rename(probe, `${probe}.real`);
+  try {
+    await mkdir(byUuid, { recursive: true });
+    // grub-mkconfig names the root by its UUID only where udev made this link.
+    await writeFile(join(byUuid, rootUuid), "");
+    await writeFile(probe, probeScript(rootUuid, partition), { mode: 0o755 });
+    await mkdir(join(root, "boot/grub"), { recursive: true });
+    await runContained("chroot", [root, "grub-mkconfig", "-o", "/boot/grub/grub.cfg"], { signal });
+    await runContained("chroot", [root, "grub-editenv", "/boot/grub/grubenv", "create"], { signal });
+  } finally {
+    await rename(`${probe}.real`, probe);
+    await rm(join(root, "dev/disk"), { recursive: true, force: true });
+  }
+}
+
+function probeScript(rootUuid: string, partition: number): string {
+  return `#!/bin/sh
+case "$*" in
+  *--target=device*) echo /dev/sda${partition} ;;
+  *--target=fs_uuid*) echo ${rootUuid} ;;
+  *--target=fs*) echo ext2 ;;
+  *--target=partmap*) echo gpt ;;
+  *--target=compatibility_hint*) echo hd0,gpt${partition} ;;
+  *--target=hints_string*) echo "--hint-bios=hd0,gpt${partition} --hint-efi=hd0,gpt${partition}" ;;
+  *--target=abstraction*) ;;
+  *) exit 1 ;;
+esac
+`;
+}
+
+/** Puts GRUB's modules and BIOS images into the root's `boot/grub/i386-pc`, as `grub-install` would. */
+export async function prepareBiosGrub({ root, partition, signal }: GrubRoot): Promise<void> {
+  const folder = "boot/grub/i386-pc";
+  await cp(join(root, "usr/lib/grub/i386-pc"), join(root, folder), { recursive: true });
+  await runContained(
+    "chroot",
+    [
+      ...[root, "grub-mkimage", "-O", "i386-pc", "-o", `/${folder}/core.img`],
+      ...["-p", `(,gpt${partition})/boot/grub`, "biosdisk", "part_gpt", "ext2"],
+    ],
+    { signal },
+  );
+}
+
+/** Writes the images made by `prepareBiosGrub` into the image's boot sector and BIOS boot partition, each knowing where the next lies. */
+export async function embedBiosGrub(
+  imagePath: string,
+  root: string,
+  biosBoot: { offsetBytes: number; sizeBytes: number },
+): Promise<void> {
+  const folder = join(root, "boot/grub/i386-pc");
+  const boot = await readFile(join(folder, "boot.img"));
+  const core = await readFile(join(folder, "core.img"));
+  if (core.length > biosBoot.sizeBytes) throw new Error("GRUB's core image exceeds the BIOS boot partition");
+  const firstSector = BigInt(biosBoot.offsetBytes / SECTOR_BYTES);
+  boot.writeBigUInt64LE(firstSector, KERNEL_SECTOR_OFFSET);
+  // Trusts the drive number that the BIOS passes, except for floppies: so does grub-bios-setup on a hard disk.
+  boot.writeUInt16LE(TWO_NOPS, BOOT_DRIVE_CHECK_OFFSET);
+  core.writeBigUInt64LE(firstSector + 1n, CORE_BLOCK_LIST_OFFSET);
+
+  const image = await open(imagePath, "r+");
+  try {
+    // Only the code: the partition table shares this sector.
+    await image.write(boot, 0, BOOT_CODE_BYTES, 0);
+    await image.write(core, 0, core.length, biosBoot.offsetBytes);
+    await image.sync();
+  } finally {
+    await image.close();
+  }
+}
+
+/** The EFI system partition's files, by path: Debian's names, plus the firmware's fallback. `scratch` holds them until they are copied. */
+export async function makeEfiFiles(
+  { root, rootUuid, signal }: GrubRoot,
+  scratch: string,
+): Promise<Record<string, string>> {
+  await cp(join(root, "usr/lib/grub/x86_64-efi"), join(root, "boot/grub/x86_64-efi"), { recursive: true });
+  const modules = ["part_gpt", "fat", "ext2", "search", "search_fs_uuid", "configfile", "normal", "test"];
+  const built = "/tmp/grubx64.efi";
+  await runContained(
+    "chroot",
+    [root, "grub-mkimage", "-O", "x86_64-efi", "-o", built, "-p", "/EFI/debian", ...modules],
+    { signal },
+  );
+  const image = join(scratch, "grubx64.efi");
+  await cp(join(root, built), image);
+  await rm(join(root, built));
+  const config = join(scratch, "grub.cfg");
+  await writeFile(
+    config,
+    `search.fs_uuid ${rootUuid} root\nset prefix=($root)'/boot/grub'\nconfigfile $prefix/grub.cfg\n`,
+  );
+  return { "EFI/debian/grubx64.efi": image, "EFI/debian/grub.cfg": config, "EFI/BOOT/BOOTX64.EFI": image };
+}
