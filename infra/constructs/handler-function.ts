@@ -1,0 +1,63 @@
+import { Duration, RemovalPolicy } from "aws-cdk-lib";
+import {
+  type IGrantable,
+  type IPrincipal,
+  type PolicyStatement,
+  Role,
+  ServicePrincipal,
+} from "aws-cdk-lib/aws-iam";
+import {
+  Architecture,
+  Code,
+  Function as LambdaFunction,
+  LoggingFormat,
+  Runtime,
+} from "aws-cdk-lib/aws-lambda";
+import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
+import { Construct } from "constructs";
+import type { Environment, FunctionName } from "#shared/environment.ts";
+
+export interface HandlerFunctionProps<N extends FunctionName> {
+  /** Its file under `functions/`, without the extension. */
+  name: N;
+  /** Folder with the bundled `index.mjs`. */
+  bundle: string;
+  /** Exactly what the handler validates at start: a forgotten variable does not compile. */
+  environment: Environment<N>;
+  /** What it may do besides writing its own log. */
+  statements?: PolicyStatement[];
+  timeout?: Duration;
+}
+
+/** One Lambda function with a role and a log group of its own, and no right that is not listed here. */
+export class HandlerFunction<N extends FunctionName = never> extends Construct {
+  readonly function: LambdaFunction;
+  readonly role: Role;
+
+  constructor(scope: Construct, id: string, props: HandlerFunctionProps<N>) {
+    super(scope, id);
+    this.role = new Role(this, "Role", {
+      assumedBy: new ServicePrincipal("lambda.amazonaws.com"),
+      description: `Runs functions/${props.name}`,
+    });
+    const logGroup = new LogGroup(this, "Log", {
+      retention: RetentionDays.THREE_MONTHS,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+    logGroup.grantWrite(this.role);
+    for (const statement of props.statements ?? []) this.role.addToPolicy(statement);
+    this.function = new LambdaFunction(this, "Function", {
+      description: `functions/${props.name}`,
+      runtime: Runtime.NODEJS_24_X,
+      architecture: Architecture.ARM_64,
+      code: Code.fromAsset(props.bundle),
+      handler: "index.handler",
+      environment: props.environment,
+      memorySize: 512,
+      timeout: props.timeout ?? Duration.seconds(20),
+      role: this.role,
+      logGroup,
+      loggingFormat: LoggingFormat.JSON,
+    });
+  }
+}

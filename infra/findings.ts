@@ -1,0 +1,38 @@
+import { Validations } from "aws-cdk-lib";
+import type { IConstruct } from "constructs";
+
+const BUCKET = "CausewayData:ExportsOutputFnGetAttBucket83908E77Arn063C8555";
+const API = "CausewayApi:ExportsOutputRefRoutesApi60D8693E311557EE";
+const ARN = (service: string, rest: string): string =>
+  `arn:<AWS::Partition>:${service}:<AWS::Region>:<AWS::AccountId>:${rest}`;
+
+/** Every finding of cdk-nag that is accepted, each with its reason. Anything else fails the tests. */
+const accepted: Record<string, string> = {
+  "AwsSolutions-S1":
+    "Objects are encrypted and authenticated by the agents; who may read a repository is audited by the control plane, object access by CloudTrail.",
+  "AwsSolutions-COG8":
+    "The paid plan's threat protection is the customer's choice; only administrators create users, and a second factor is required.",
+  "AwsSolutions-APIG4": "Enrolment carries its own one-time token; the OpenAPI document is public.",
+  [wildcard("*")]:
+    "Log delivery, X-Ray, iot:CreateCertificateFromCsr and iot:DescribeEndpoint have no resource-level rights.",
+  [wildcard(ARN("iot", "topic/causeway/agents/*/commands"))]: "Commands go to any enrolled agent.",
+  [wildcard(ARN("iot", "thing/agt_*"))]: "The agent's name is made at enrolment.",
+  [wildcard(ARN("iot", "cert/*"))]: "The certificate's id is made at enrolment.",
+  [wildcard(`${BUCKET}/sources/*`)]:
+    "The role is always assumed with a session policy for one source server.",
+  [wildcard(`${BUCKET}/sources/<credentials-iot:ThingName>/*`)]:
+    "Object names below the agent's own prefix are hashes.",
+  [wildcard(`${BUCKET}/evidence/<credentials-iot:ThingName>/*`)]:
+    "Object names below the agent's own prefix carry the conversion's id.",
+  [wildcard(ARN("execute-api", `${API}/$default/POST/conversions/*/data-access`))]:
+    "The function checks that the conversion is this target host's.",
+};
+
+/** Acknowledges the accepted findings within `scope`. */
+export function acknowledgeFindings(scope: IConstruct): void {
+  for (const [id, reason] of Object.entries(accepted)) Validations.of(scope).acknowledge({ id, reason });
+}
+
+function wildcard(resource: string): string {
+  return `AwsSolutions-IAM5[Resource::${resource}]`;
+}

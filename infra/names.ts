@@ -1,0 +1,18 @@
+/** Names that two stacks, or a stack and an agent, must agree on without depending on each other. */
+import type { EnrollableRole } from "#shared/protocol/common.ts";
+
+export const IOT_POLICY = { source: "causeway-source", target: "causeway-target" } as const satisfies Record<
+  EnrollableRole,
+  string
+>;
+
+export const ROLE_ALIAS = {
+  source: "causeway-source-data",
+  target: "causeway-target-data",
+} as const satisfies Record<EnrollableRole, string>;
+
+/** Where a source server's repository begins in the bucket; the thing name follows. */
+export const SOURCES_PREFIX = "sources/";
+
+/** Where target hosts put screenshots and console logs; the thing name follows. */
+export const EVIDENCE_PREFIX = "evidence/";

@@ -1,0 +1,174 @@
+import { CfnOutput, Duration, RemovalPolicy, Stack, type StackProps } from "aws-cdk-lib";
+import type { HttpApi } from "aws-cdk-lib/aws-apigatewayv2";
+import { Mfa, UserPool, type UserPoolClient } from "aws-cdk-lib/aws-cognito";
+import { ArnPrincipal, PolicyStatement, Role } from "aws-cdk-lib/aws-iam";
+import type { Construct } from "constructs";
+import type { Environment, FunctionName } from "#shared/environment.ts";
+import { HandlerFunction } from "../constructs/handler-function.ts";
+import { RouteTable } from "../constructs/route-table.ts";
+import { IOT_POLICY, ROLE_ALIAS, SOURCES_PREFIX } from "../names.ts";
+import { answerTasks, commandAgents, useTable } from "../statements.ts";
+import type { DataStack } from "./data-stack.ts";
+import type { WorkflowStack } from "./workflow-stack.ts";
+
+export interface ApiStackProps extends StackProps {
+  data: DataStack;
+  workflow: WorkflowStack;
+  bundles: Record<FunctionName, string>;
+}
+
+/** What people and their programs talk to: users, the HTTP API, and its functions. */
+export class ApiStack extends Stack {
+  readonly api: HttpApi;
+  readonly #props: ApiStackProps;
+
+  constructor(scope: Construct, id: string, props: ApiStackProps) {
+    super(scope, id, props);
+    this.#props = props;
+    const { userPool, client } = this.#users();
+    const table = { TABLE_NAME: props.data.table.tableName };
+    const { api } = new RouteTable(this, "Routes", {
+      userPool,
+      userPoolClient: client,
+      handlers: {
+        "enrolment-tokens": this.#handler("EnrolmentTokens", "api/enrolment-tokens", table),
+        enrolments: this.#enrolments(),
+        agents: this.#handler("Agents", "api/agents", table, [
+          new PolicyStatement({ actions: ["iot:UpdateCertificate"], resources: [this.#iot("cert", "*")] }),
+        ]),
+        conversions: this.#handler(
+          "Conversions",
+          "api/conversions",
+          { ...table, HOT_CONVERSION_ARN: props.workflow.hotConversion.stateMachineArn },
+          [
+            new PolicyStatement({
+              actions: ["states:StartExecution"],
+              resources: [props.workflow.hotConversion.stateMachineArn],
+            }),
+            answerTasks(props.workflow.hotConversion),
+            commandAgents(this),
+          ],
+        ),
+        "recovery-points": this.#handler("RecoveryPoints", "api/recovery-points", table),
+        "data-access": this.#dataAccess(),
+        audit: this.#handler("Audit", "api/audit", table),
+        openapi: this.#handler("OpenApi", "api/openapi", {}, []),
+      },
+    });
+    this.api = api;
+    new CfnOutput(this, "ApiUrl", { value: api.apiEndpoint });
+    new CfnOutput(this, "UserPoolId", { value: userPool.userPoolId });
+    new CfnOutput(this, "UserPoolClientId", { value: client.userPoolClientId });
+  }
+
+  #handler<N extends FunctionName>(
+    construct: string,
+    name: N,
+    environment: Environment<N>,
+    statements: PolicyStatement[] = [],
+  ): HandlerFunction {
+    const { data, bundles } = this.#props;
+    const needsTable = "TABLE_NAME" in environment ? [useTable(data.table)] : [];
+    return new HandlerFunction<N>(this, construct, {
+      name,
+      bundle: bundles[name],
+      environment,
+      statements: [...needsTable, ...statements],
+    });
+  }
+
+  #users(): { userPool: UserPool; client: UserPoolClient } {
+    const userPool = new UserPool(this, "Users", {
+      selfSignUpEnabled: false,
+      signInAliases: { email: true },
+      mfa: Mfa.REQUIRED,
+      mfaSecondFactor: { otp: true, sms: false },
+      passwordPolicy: {
+        minLength: 14,
+        requireDigits: true,
+        requireLowercase: true,
+        requireUppercase: true,
+        requireSymbols: true,
+      },
+      removalPolicy: RemovalPolicy.RETAIN,
+    });
+    const client = userPool.addClient("Client", {
+      authFlows: { userSrp: true },
+      generateSecret: false,
+      accessTokenValidity: Duration.hours(8),
+      preventUserExistenceErrors: true,
+    });
+    return { userPool, client };
+  }
+
+  #enrolments(): HandlerFunction {
+    const { data } = this.#props;
+    return this.#handler(
+      "Enrolments",
+      "api/enrolments",
+      {
+        TABLE_NAME: data.table.tableName,
+        BUCKET_NAME: data.bucket.bucketName,
+        KMS_KEY_ARN: data.key.keyArn,
+        SOURCE_POLICY: IOT_POLICY.source,
+        TARGET_POLICY: IOT_POLICY.target,
+        SOURCE_ROLE_ALIAS: ROLE_ALIAS.source,
+        TARGET_ROLE_ALIAS: ROLE_ALIAS.target,
+      },
+      [
+        // These two have no resource-level rights.
+        new PolicyStatement({
+          actions: ["iot:CreateCertificateFromCsr", "iot:DescribeEndpoint"],
+          resources: ["*"],
+        }),
+        new PolicyStatement({ actions: ["iot:CreateThing"], resources: [this.#iot("thing", "agt_*")] }),
+        new PolicyStatement({
+          actions: ["iot:AttachThingPrincipal", "iot:AttachPolicy", "iot:UpdateCertificate"],
+          resources: [this.#iot("thing", "agt_*"), this.#iot("cert", "*")],
+        }),
+      ],
+    );
+  }
+
+  /** The function may become one role, and narrows it to one source server each time. */
+  #dataAccess(): HandlerFunction {
+    const { data } = this.#props;
+    const roleName = "causeway-data-access";
+    const roleArn = this.formatArn({ service: "iam", region: "", resource: "role", resourceName: roleName });
+    const handler = this.#handler(
+      "DataAccess",
+      "api/data-access",
+      {
+        TABLE_NAME: data.table.tableName,
+        BUCKET_NAME: data.bucket.bucketName,
+        KMS_KEY_ARN: data.key.keyArn,
+        DATA_ACCESS_ROLE_ARN: roleArn,
+      },
+      [new PolicyStatement({ actions: ["sts:AssumeRole"], resources: [roleArn] })],
+    );
+    const role = new Role(this, "DataAccessRole", {
+      roleName,
+      description: "Reads repositories; always assumed with a session policy for one source server",
+      assumedBy: new ArnPrincipal(handler.role.roleArn),
+    });
+    role.addToPolicy(
+      new PolicyStatement({
+        actions: ["s3:GetObject"],
+        resources: [data.bucket.arnForObjects(`${SOURCES_PREFIX}*`)],
+      }),
+    );
+    role.addToPolicy(
+      new PolicyStatement({
+        actions: ["s3:ListBucket"],
+        resources: [data.bucket.bucketArn],
+        conditions: { StringLike: { "s3:prefix": `${SOURCES_PREFIX}*` } },
+      }),
+    );
+    role.addToPolicy(new PolicyStatement({ actions: ["kms:Decrypt"], resources: [data.key.keyArn] }));
+    return handler;
+  }
+
+  #iot(resource: string, resourceName: string): string {
+    return this.formatArn({ service: "iot", resource, resourceName });
+  }
+}

@@ -1,0 +1,31 @@
+/** The rights that functions ask for, in one vocabulary. */
+import type { Stack } from "aws-cdk-lib";
+import type { ITable } from "aws-cdk-lib/aws-dynamodb";
+import { PolicyStatement } from "aws-cdk-lib/aws-iam";
+import type { IStateMachine } from "aws-cdk-lib/aws-stepfunctions";
+
+/** Reads and writes single items and queries; no scans, no deletes: what happened is kept, and expiry is the table's. */
+export function useTable(table: ITable): PolicyStatement {
+  return new PolicyStatement({
+    actions: ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"],
+    resources: [table.tableArn, `${table.tableArn}/index/gsi1`],
+  });
+}
+
+/** Sends commands to agents. */
+export function commandAgents(stack: Stack): PolicyStatement {
+  return new PolicyStatement({
+    actions: ["iot:Publish"],
+    resources: [
+      stack.formatArn({ service: "iot", resource: "topic", resourceName: "causeway/agents/*/commands" }),
+    ],
+  });
+}
+
+/** Reports the end, or the life, of a step that waits for an agent. */
+export function answerTasks(...machines: IStateMachine[]): PolicyStatement {
+  return new PolicyStatement({
+    actions: ["states:SendTaskSuccess", "states:SendTaskFailure", "states:SendTaskHeartbeat"],
+    resources: machines.map((machine) => machine.stateMachineArn),
+  });
+}
