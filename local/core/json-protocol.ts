@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { AwsError, UnsupportedError } from "./aws-error.ts";
 import type { ServiceRequest, ServiceResponse } from "./service.ts";
 
@@ -43,10 +44,19 @@ export function asAwsError(error: unknown): AwsError {
   return new AwsError("InternalFailure", `the embedded cloud failed: ${reason}`, 500, { cause: error });
 }
 
-/** Refuses input members that the operation does not implement, so that none is silently ignored. */
-export function refuseUnknownInput(call: JsonCall, known: readonly string[]): void {
-  const unknown = Object.keys(call.input).filter((name) => !known.includes(name));
-  if (unknown.length > 0) throw new UnsupportedError(`${unknown.join(", ")} of ${call.operation}`);
+/**
+ * The input of a call as a strict schema types it. Members that the schema does not have are an `UnsupportedError`, so that none is
+ * silently ignored; anything else that does not fit is a `ValidationException`.
+ */
+export function parseInput<Schema extends z.ZodType>(call: JsonCall, schema: Schema): z.output<Schema> {
+  const parsed = schema.safeParse(call.input);
+  if (parsed.success) return parsed.data;
+  for (const issue of parsed.error.issues) {
+    if (issue.code === "unrecognized_keys") {
+      throw new UnsupportedError(`${issue.keys.join(", ")} of ${call.operation}`);
+    }
+  }
+  throw new AwsError("ValidationException", z.prettifyError(parsed.error));
 }
 
 function parseObject(body: string): Record<string, unknown> {

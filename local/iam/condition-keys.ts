@@ -1,0 +1,53 @@
+import { UnsupportedError } from "../core/aws-error.ts";
+import { globExpression } from "./glob.ts";
+
+/**
+ * The condition keys (and policy variables) that the embedded cloud fills in wherever AWS would. A policy that uses another key cannot
+ * be judged: taking it as absent would make negated conditions hold and could allow too much.
+ */
+const KNOWN_KEYS = [
+  "aws:PrincipalAccount",
+  "aws:PrincipalArn",
+  "aws:PrincipalIsAWSService",
+  "aws:PrincipalServiceName",
+  "aws:RequestedRegion",
+  "aws:ResourceAccount",
+  "aws:SecureTransport",
+  "aws:SourceAccount",
+  "aws:SourceArn",
+  "credentials-iot:*",
+  "iot:*",
+  "kms:CallerAccount",
+  "kms:EncryptionContext:*",
+  "kms:EncryptionContextKeys",
+  "kms:ViaService",
+  "s3:delimiter",
+  "s3:max-keys",
+  "s3:prefix",
+  "s3:VersionId",
+  "sts:ExternalId",
+  "sts:RoleSessionName",
+].map((pattern) => globExpression(pattern, "i"));
+
+/** Throws unless the embedded cloud knows how to fill in the key. */
+export function requireKnownKey(key: string): void {
+  if (!KNOWN_KEYS.some((known) => known.test(key))) throw new UnsupportedError(`the condition key ${key}`);
+}
+
+/** What a request is judged by: condition keys, which ignore case, with one or several values. */
+export class RequestContext {
+  readonly #values = new Map<string, readonly string[]>();
+
+  /** Later sources win over earlier ones. */
+  constructor(...sources: (Record<string, string | string[]> | undefined)[]) {
+    for (const source of sources) {
+      for (const [key, value] of Object.entries(source ?? {}))
+        this.#values.set(key.toLowerCase(), [value].flat());
+    }
+  }
+
+  /** The values of a key, or nothing if the request does not have it. */
+  values(key: string): readonly string[] | undefined {
+    return this.#values.get(key.toLowerCase());
+  }
+}

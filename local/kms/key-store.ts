@@ -1,0 +1,106 @@
+import { createHash } from "node:crypto";
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import type { Randomness } from "../core/randomness.ts";
+import type { Clock } from "../core/service.ts";
+
+const KeyVersion = z.strictObject({
+  version: z.int().positive(),
+  createdAt: z.number(),
+  material: z.base64().transform((text) => Buffer.from(text, "base64")),
+});
+export type KeyVersion = z.output<typeof KeyVersion>;
+
+const KeyFile = z.strictObject({
+  format: z.literal(1),
+  keys: z.record(z.uuid(), z.array(KeyVersion).min(1)),
+});
+
+/**
+ * The key material, in one file that only its owner can read. It is written to a new file and renamed, so a crash leaves the old or the
+ * new one. Whoever loses this file loses all that it encrypts: back it up apart from the data.
+ */
+export class KeyStore {
+  readonly #directory: string;
+  readonly #clock: Clock;
+  readonly #randomness: Randomness;
+  readonly #keys: Map<string, KeyVersion[]>;
+
+  /** Opens the store; throws if the file is there and does not read as one (it is never replaced by fresh keys). */
+  constructor(options: { directory: string; clock: Clock; randomness: Randomness }) {
+    this.#directory = options.directory;
+    this.#clock = options.clock;
+    this.#randomness = options.randomness;
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    this.#keys = this.#read();
+  }
+
+  /** Makes sure that the key has material, created once, and a version no older than the rotation period if it has one. */
+  ensure(keyId: string, rotationPeriodMs?: number): void {
+    const versions = this.#keys.get(keyId) ?? [];
+    const newest = versions.at(-1);
+    const stale =
+      newest && rotationPeriodMs !== undefined && this.#clock.now() - newest.createdAt >= rotationPeriodMs;
+    if (newest && !stale) return;
+    const version = (newest?.version ?? 0) + 1;
+    const fresh = { version, createdAt: this.#clock.now(), material: this.#randomness(32) };
+    this.#keys.set(keyId, [...versions, fresh]);
+    this.#write();
+  }
+
+  /** Every version of the key, oldest first; none if there is no such key. */
+  versions(keyId: string): readonly KeyVersion[] {
+    return this.#keys.get(keyId) ?? [];
+  }
+
+  get #file(): string {
+    return join(this.#directory, "keys.json");
+  }
+
+  #read(): Map<string, KeyVersion[]> {
+    let text: string;
+    try {
+      text = readFileSync(this.#file, "utf8");
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "ENOENT") return new Map();
+      throw error;
+    }
+    return new Map(Object.entries(KeyFile.parse(JSON.parse(text)).keys));
+  }
+
+  #write(): void {
+    const keys = [...this.#keys].map(([keyId, versions]) => [
+      keyId,
+      versions.map((version) => ({ ...version, material: version.material.toString("base64") })),
+    ]);
+    const draft = `${this.#file}.new`;
+    const file = openSync(draft, "w", 0o600);
+    try {
+      writeSync(file, JSON.stringify({ format: 1, keys: Object.fromEntries(keys) }));
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(draft, this.#file);
+    const directory = openSync(this.#directory, "r");
+    try {
+      fsyncSync(directory);
+    } finally {
+      closeSync(directory);
+    }
+  }
+}
+
+/** The id of a template's key: a UUID that is the same at every start. */
+export function keyIdFor(generatedName: string): string {
+  const hex = createHash("sha256").update(`kms-key/${generatedName}`).digest("hex");
+  const variant = ((Number.parseInt(hex[16] ?? "0", 16) & 0x3) | 0x8).toString(16);
+  return [
+    hex.slice(0, 8),
+    hex.slice(8, 12),
+    `8${hex.slice(13, 16)}`,
+    variant + hex.slice(17, 20),
+    hex.slice(20, 32),
+  ].join("-");
+}

@@ -1,0 +1,83 @@
+import { z } from "zod";
+import {
+  booleanProperty,
+  numberProperty,
+  parseProperties,
+  tagsProperty,
+} from "../core/resource-properties.ts";
+import {
+  ACCOUNT_ID,
+  type PolicyDocument,
+  type ProvisionedResource,
+  REGION,
+  type Resource,
+  type ResourceProvider,
+} from "../core/service.ts";
+import { compilePolicy, PolicyDocumentSchema } from "../iam/policy-document.ts";
+import type { KeyRegistry } from "./key-registry.ts";
+import { type KeyStore, keyIdFor } from "./key-store.ts";
+
+const KeyProperties = z.strictObject({
+  Description: z.string().default(""),
+  Enabled: booleanProperty.default(true),
+  EnableKeyRotation: booleanProperty.default(false),
+  KeyPolicy: PolicyDocumentSchema.optional(),
+  KeySpec: z.literal("SYMMETRIC_DEFAULT").optional(),
+  KeyUsage: z.literal("ENCRYPT_DECRYPT").optional(),
+  PendingWindowInDays: numberProperty.optional(),
+  RotationPeriodInDays: numberProperty.default(365),
+  Tags: tagsProperty.optional(),
+});
+
+const AliasProperties = z.strictObject({
+  AliasName: z.string().regex(/^alias\/[\w/-]+$/),
+  TargetKeyId: z.string(),
+});
+
+const DAY_MS = 86_400_000;
+
+/** `AWS::KMS::Key` (symmetric, rotated at start-up when due) and `AWS::KMS::Alias`. */
+export class KmsProvider implements ResourceProvider {
+  readonly types = ["AWS::KMS::Key", "AWS::KMS::Alias"];
+  readonly #keys: KeyRegistry;
+  readonly #store: KeyStore;
+
+  constructor(options: { keys: KeyRegistry; store: KeyStore }) {
+    this.#keys = options.keys;
+    this.#store = options.store;
+  }
+
+  async provision(resource: Resource): Promise<ProvisionedResource> {
+    return resource.type === "AWS::KMS::Key" ? this.#key(resource) : this.#alias(resource);
+  }
+
+  #key(resource: Resource): ProvisionedResource {
+    const properties = parseProperties(resource, KeyProperties);
+    const id = keyIdFor(resource.generatedName);
+    const arn = `arn:aws:kms:${REGION}:${ACCOUNT_ID}:key/${id}`;
+    const policy = properties.KeyPolicy ?? accountPolicy();
+    compilePolicy(policy);
+    const { Description: description, Enabled: enabled } = properties;
+    const rotationPeriodMs = properties.EnableKeyRotation
+      ? properties.RotationPeriodInDays * DAY_MS
+      : undefined;
+    this.#store.ensure(id, rotationPeriodMs);
+    this.#keys.add({ id, arn, description, enabled, policy });
+    return { ref: id, attributes: { Arn: arn, KeyId: id } };
+  }
+
+  #alias(resource: Resource): ProvisionedResource {
+    const { AliasName, TargetKeyId } = parseProperties(resource, AliasProperties);
+    this.#keys.addAlias(AliasName, TargetKeyId);
+    return { ref: AliasName, attributes: {} };
+  }
+}
+
+/** What KMS puts on a key without a policy: IAM policies of the account decide. */
+function accountPolicy(): PolicyDocument {
+  const Principal = { AWS: `arn:aws:iam::${ACCOUNT_ID}:root` };
+  return {
+    Version: "2012-10-17",
+    Statement: [{ Effect: "Allow", Principal, Action: "kms:*", Resource: "*" }],
+  };
+}

@@ -1,0 +1,160 @@
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import { AwsError, UnsupportedError } from "../core/aws-error.ts";
+import { asAwsError } from "../core/json-protocol.ts";
+import {
+  ACCOUNT_ID,
+  type Caller,
+  type PolicyDocument,
+  type Service,
+  type ServiceRequest,
+  type ServiceResponse,
+  type SessionCaller,
+} from "../core/service.ts";
+import { escapeXml } from "../core/xml.ts";
+import { compilePolicy } from "../iam/policy-document.ts";
+import type { RoleRegistry } from "../iam/role-registry.ts";
+
+const AssumeRole = z.strictObject({
+  RoleArn: z.string().min(20).max(2048),
+  RoleSessionName: z.string().regex(/^[\w+=,.@-]{2,64}$/),
+  DurationSeconds: z.coerce.number().int().min(900).max(43_200).default(3600),
+  Policy: z.string().max(2048).optional(),
+  ExternalId: z.string().min(2).max(1224).optional(),
+});
+
+/** Everyone who calls has assumed a role already, so every further role is chained. */
+const CHAINED_SESSION_SECONDS = 3600;
+
+/** AWS STS over the query protocol: `AssumeRole` (trust policy, session policy) and `GetCallerIdentity`. */
+export class StsService implements Service {
+  readonly name = "sts";
+  readonly #roles: RoleRegistry;
+
+  constructor(roles: RoleRegistry) {
+    this.#roles = roles;
+  }
+
+  async handle(request: ServiceRequest): Promise<ServiceResponse> {
+    const form = new URLSearchParams((await request.readBody()).toString("utf8"));
+    const { Action: action, Version: _, ...input } = Object.fromEntries(form);
+    switch (action) {
+      case "AssumeRole":
+        return xmlResponse("AssumeRole", this.#assumeRole(sessionOf(request.caller), input));
+      case "GetCallerIdentity":
+        return xmlResponse("GetCallerIdentity", callerIdentity(sessionOf(request.caller)));
+      default:
+        throw new UnsupportedError(`the STS action ${action}`);
+    }
+  }
+
+  renderError(error: unknown): ServiceResponse {
+    const { code, message, status } = asAwsError(error);
+    const [queryCode, queryStatus] = QUERY_CODES.get(code) ?? [code, status];
+    const type = queryStatus < 500 ? "Sender" : "Receiver";
+    const detail = element("Type", type) + element("Code", queryCode) + element("Message", message);
+    return {
+      ...xml(`<ErrorResponse xmlns="${NAMESPACE}"><Error>${detail}</Error></ErrorResponse>`),
+      status: queryStatus,
+    };
+  }
+
+  async close(): Promise<void> {}
+
+  #assumeRole(caller: SessionCaller, input: Record<string, string>): string {
+    const { RoleArn, RoleSessionName, DurationSeconds, Policy, ExternalId } = parseAssumeRole(input);
+    const session = this.#roles.assumeForSession(caller, RoleArn, {
+      sessionName: RoleSessionName,
+      ...(Policy !== undefined && { sessionPolicy: parseSessionPolicy(Policy) }),
+      ...(ExternalId !== undefined && { context: { "sts:ExternalId": ExternalId } }),
+    });
+    const longest = Math.min(this.#roles.get(RoleArn).maxSessionSeconds, CHAINED_SESSION_SECONDS);
+    if (DurationSeconds > longest) {
+      throw new AwsError(
+        "ValidationError",
+        `DurationSeconds ${DurationSeconds} exceeds ${longest}: the role's maximum, or 1 hour for roles assumed by role chaining`,
+      );
+    }
+    const credentials = this.#roles.issueCredentials(session, DurationSeconds);
+    return (
+      element(
+        "AssumedRoleUser",
+        element("AssumedRoleId", userId(session)) + element("Arn", session.arn),
+        "raw",
+      ) +
+      element(
+        "Credentials",
+        element("AccessKeyId", credentials.accessKeyId) +
+          element("SecretAccessKey", credentials.secretAccessKey) +
+          element("SessionToken", credentials.sessionToken) +
+          element("Expiration", new Date(credentials.expiresAt).toISOString()),
+        "raw",
+      )
+    );
+  }
+}
+
+function parseAssumeRole(input: Record<string, string>): z.output<typeof AssumeRole> {
+  const parsed = AssumeRole.safeParse(input);
+  if (parsed.success) return parsed.data;
+  const unknown = parsed.error.issues.flatMap((issue) =>
+    issue.code === "unrecognized_keys" ? issue.keys : [],
+  );
+  if (unknown.length > 0) throw new UnsupportedError(`${unknown.join(", ")} of AssumeRole`);
+  throw new AwsError("ValidationError", z.prettifyError(parsed.error));
+}
+
+function parseSessionPolicy(text: string): PolicyDocument {
+  try {
+    const document = JSON.parse(text) as PolicyDocument;
+    if (compilePolicy(document).some((statement) => statement.principals)) {
+      throw new UnsupportedError("a Principal in a session policy");
+    }
+    return document;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new AwsError("MalformedPolicyDocument", reason, 400, { cause });
+  }
+}
+
+function callerIdentity(caller: SessionCaller): string {
+  return element("Arn", caller.arn) + element("UserId", userId(caller)) + element("Account", ACCOUNT_ID);
+}
+
+function sessionOf(caller: Caller): SessionCaller {
+  if (caller.kind === "session") return caller;
+  throw new AwsError("AccessDeniedException", `${caller.service} cannot call STS`);
+}
+
+function userId({ roleArn, sessionName }: SessionCaller): string {
+  const roleId = createHash("sha256").update(roleArn).digest("hex").slice(0, 17).toUpperCase();
+  return `AROA${roleId}:${sessionName}`;
+}
+
+/** How the query protocol names what the JSON services call otherwise. */
+const QUERY_CODES = new Map<string, readonly [string, number]>([
+  ["AccessDeniedException", ["AccessDenied", 403]],
+  ["UnrecognizedClientException", ["InvalidClientTokenId", 403]],
+  ["ExpiredTokenException", ["ExpiredToken", 403]],
+  ["InvalidSignatureException", ["SignatureDoesNotMatch", 403]],
+]);
+
+const NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/";
+
+function xmlResponse(action: string, result: string): ServiceResponse {
+  return xml(
+    `<${action}Response xmlns="${NAMESPACE}"><${action}Result>${result}</${action}Result></${action}Response>`,
+  );
+}
+
+function xml(body: string): ServiceResponse {
+  return {
+    status: 200,
+    headers: { "content-type": "text/xml" },
+    body: `<?xml version="1.0" encoding="UTF-8"?>${body}`,
+  };
+}
+
+function element(name: string, content: string, form: "text" | "raw" = "text"): string {
+  return `<${name}>${form === "raw" ? content : escapeXml(content)}</${name}>`;
+}
