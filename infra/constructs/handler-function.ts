@@ -1,11 +1,5 @@
 import { Duration, RemovalPolicy } from "aws-cdk-lib";
-import {
-  type IGrantable,
-  type IPrincipal,
-  type PolicyStatement,
-  Role,
-  ServicePrincipal,
-} from "aws-cdk-lib/aws-iam";
+import { type PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import {
   Architecture,
   Code,

@@ -1,0 +1,186 @@
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, expect, test } from "vitest";
+import { DiskNotFoundError } from "#shared/errors.ts";
+import type { Command } from "#shared/protocol/commands.ts";
+import type { AgentEvent } from "#shared/protocol/events.ts";
+import { CommandJournal } from "../journal/command-journal.ts";
+import { jsonLog } from "../log.ts";
+import { CommandRunner } from "./command-runner.ts";
+import type { Executors } from "./executor.ts";
+
+const closing: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closing.splice(0)) close();
+});
+
+function world(
+  executors: Executors,
+  path = join(mkdtempSync(join(tmpdir(), "causeway-runner-")), "journal.sqlite"),
+) {
+  const events: AgentEvent[] = [];
+  const link = { down: false };
+  const journal = new CommandJournal(path, () => now);
+  closing.push(() => journal.close());
+  const runner = new CommandRunner({
+    executors,
+    journal,
+    publish: async (event) => {
+      if (link.down) throw new Error("link down");
+      events.push(event);
+    },
+    log: jsonLog(
+      () => {},
+      () => new Date(0),
+    ),
+    now: () => new Date(0),
+    progressIntervalMs: 5,
+    heartbeatIntervalMs: 0,
+  });
+  const results = () =>
+    events.filter((event) => event.type === "command-succeeded" || event.type === "command-failed");
+  return { runner, events, results, link, path };
+}
+
+const release = (commandId: string): Command => ({
+  type: "command",
+  commandId,
+  kind: "release",
+  input: { conversionId: "cnv_1" },
+  requestedBy: "ada",
+  issuedAt: "2030-01-01T00:00:00.000Z",
+});
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+test("a command that arrives twice runs once and is answered twice", async () => {
+  let runs = 0;
+  const { runner, results } = world({
+    release: async () => {
+      runs++;
+      return {};
+    },
+  });
+  runner.receive(release("a"));
+  runner.receive(release("a"));
+  await until(() => results().length === 1);
+  runner.receive(release("a"));
+  await until(() => results().length === 2);
+  expect(runs).toBe(1);
+  expect(results()[1]).toEqual(results()[0]);
+});
+
+test("a result that could not be sent is answered from the journal after a restart", async () => {
+  const first = world({ release: async () => ({}) });
+  first.link.down = true;
+  let finished = false;
+  first.runner.receive(release("a"));
+  await first.runner.stop().then(() => {
+    finished = true;
+  });
+  expect(finished).toBe(true);
+  // Stopped before it ran: nothing recorded. Run it now, link still down.
+  first.runner.receive(release("a"));
+  const reader = new CommandJournal(first.path, () => new Date(0));
+  closing.push(() => reader.close());
+  await until(() => reader.resultOf("a") !== undefined);
+
+  const second = world({ release: async () => expect.unreachable("must not run again") }, first.path);
+  second.runner.receive(release("a"));
+  await until(() => second.results().length === 1);
+  expect(second.results()[0]?.type).toBe("command-succeeded");
+});
+
+test("an acknowledged result still answers a late duplicate, and is forgotten after a month", async () => {
+  const first = world({ release: async () => ({}) });
+  first.runner.receive(release("a"));
+  await until(() => first.results().length === 1);
+  first.runner.receive({ type: "acknowledge", commandId: "a" });
+
+  const refusing = { release: async () => expect.unreachable("must not run again") };
+  const soon = world(refusing, first.path, new Date("1970-01-29"));
+  soon.runner.receive(release("a"));
+  await until(() => soon.results().length === 1);
+  expect(soon.results()[0]?.type).toBe("command-succeeded");
+
+  let ranAgain = false;
+  const later = world(
+    {
+      release: async () => {
+        ranAgain = true;
+        return {};
+      },
+    },
+    first.path,
+    new Date("1970-02-02"),
+  );
+  later.runner.receive(release("a"));
+  await until(() => later.results().length === 1);
+  expect(ranAgain).toBe(true);
+});
+
+test("a cancelled command is stopped and leaves no result", async () => {
+  let stopped = false;
+  const { runner, results } = world({
+    release: (_, { signal }) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener("abort", () => {
+          stopped = true;
+          reject(signal.reason);
+        });
+      }),
+  });
+  runner.receive(release("a"));
+  await new Promise((resolve) => setImmediate(resolve));
+  runner.receive({ type: "cancel", commandId: "a" });
+  await until(() => stopped);
+  await runner.stop();
+  expect(results()).toEqual([]);
+});
+
+test("commands run one after the other, and those that wait still show life", async () => {
+  const order: string[] = [];
+  let finishFirst = () => {};
+  const { runner, results, events } = world({
+    release: async (_, { commandId }) => {
+      order.push(`${commandId} begins`);
+      if (commandId === "a") await new Promise<void>((resolve) => (finishFirst = resolve));
+      order.push(`${commandId} ends`);
+      return {};
+    },
+  });
+  runner.receive(release("a"));
+  runner.receive(release("b"));
+  await until(
+    () =>
+      events.filter((event) => event.type === "command-progressed" && event.commandId === "b").length >= 2,
+  );
+  finishFirst();
+  await until(() => results().length === 2);
+  expect(order).toEqual(["a begins", "a ends", "b begins", "b ends"]);
+});
+
+test("a typed error becomes a typed failure with its remedy", async () => {
+  const { runner, results } = world({
+    release: async () => {
+      throw new DiskNotFoundError("sdz");
+    },
+  });
+  runner.receive(release("a"));
+  await until(() => results().length === 1);
+  expect(results()[0]).toMatchObject({
+    type: "command-failed",
+    failure: { name: "DiskNotFoundError", retryable: false, hint: expect.stringContaining("--disk") },
+  });
+});
+
+test("a kind or an input that this agent does not know is refused, not guessed", async () => {
+  const { runner, results } = world({ release: async () => ({}) });
+  runner.receive({ ...release("a"), kind: "format-disk" });
+  runner.receive({ ...release("b"), input: {} });
+  await until(() => results().length === 2);
+  for (const result of results()) expect(result).toMatchObject({ failure: { name: "UnknownCommandError" } });
+});

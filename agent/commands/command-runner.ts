@@ -1,0 +1,193 @@
+import { failureOf, UnknownCommandError } from "#shared/errors.ts";
+import { type Command, commandKinds, type ToAgent } from "#shared/protocol/commands.ts";
+import type { Progress } from "#shared/protocol/common.ts";
+import type { AgentEvent } from "#shared/protocol/events.ts";
+import type { CommandJournal, CommandResult } from "../journal/command-journal.ts";
+import type { Log } from "../log.ts";
+import type { ExecutionContext, Executors } from "./executor.ts";
+
+export interface CommandRunnerOptions {
+  executors: Executors;
+  journal: CommandJournal;
+  /** Rejects while the link is down; progress is then dropped, results wait in the journal. */
+  publish: (event: AgentEvent) => Promise<void>;
+  log: Log;
+  now: () => Date;
+  progressIntervalMs?: number;
+  /** A running command says at least this often that it is alive: well within the workflow's heartbeat. */
+  heartbeatIntervalMs?: number;
+}
+
+interface Running {
+  abort: AbortController;
+  done: Promise<void>;
+}
+
+/**
+ * Runs commands one after the other, since each may use the whole machine and all the memory it was given; those that wait stay alive for the
+ * workflow. A command runs once however often it arrives, and its result is repeated until the control plane has it.
+ */
+export class CommandRunner {
+  readonly #options: CommandRunnerOptions;
+  readonly #running = new Map<string, Running>();
+  #turn: Promise<void> = Promise.resolve();
+
+  constructor(options: CommandRunnerOptions) {
+    this.#options = options;
+  }
+
+  receive(message: ToAgent): void {
+    switch (message.type) {
+      case "acknowledge":
+        this.#options.journal.acknowledge(message.commandId);
+        return;
+      case "cancel":
+        this.#running.get(message.commandId)?.abort.abort();
+        return;
+      case "command":
+        this.#start(message);
+    }
+  }
+
+  /** Aborts what runs, without a result: after the next start the control plane sends it again. */
+  async stop(): Promise<void> {
+    const running = [...this.#running.values()];
+    for (const { abort } of running) abort.abort();
+    await Promise.all(running.map(({ done }) => done));
+  }
+
+  #start(command: Command): void {
+    if (this.#running.has(command.commandId)) return;
+    const known = this.#options.journal.resultOf(command.commandId);
+    if (known) {
+      void this.#announce(known);
+      return;
+    }
+    const abort = new AbortController();
+    const before = this.#turn;
+    const done = this.#run(command, abort.signal, before).finally(() =>
+      this.#running.delete(command.commandId),
+    );
+    this.#turn = done;
+    this.#running.set(command.commandId, { abort, done });
+  }
+
+  async #run(command: Command, signal: AbortSignal, turn: Promise<void>): Promise<void> {
+    const { log } = this.#options;
+    const sampler = new ProgressSampler(this.#options, command.commandId);
+    try {
+      await turn;
+      if (signal.aborted) return;
+      log.info("command started", {
+        commandId: command.commandId,
+        kind: command.kind,
+        requestedBy: command.requestedBy,
+      });
+      const output = await this.#execute(command, {
+        commandId: command.commandId,
+        signal,
+        progress: (progress) => sampler.take(progress),
+      });
+      if (signal.aborted) return;
+      log.info("command succeeded", { commandId: command.commandId });
+      await this.#finish({ type: "command-succeeded", commandId: command.commandId, at: this.#at(), output });
+    } catch (error) {
+      if (signal.aborted) {
+        log.info("command stopped", { commandId: command.commandId });
+        return;
+      }
+      const failure = failureOf(error);
+      log.error("command failed", {
+        commandId: command.commandId,
+        failure,
+        stack: error instanceof Error ? error.stack : undefined,
+      });
+      await this.#finish({ type: "command-failed", commandId: command.commandId, at: this.#at(), failure });
+    } finally {
+      sampler.stop();
+    }
+  }
+
+  async #execute(command: Command, context: ExecutionContext): Promise<unknown> {
+    const kind = command.kind as keyof typeof commandKinds;
+    const executor = this.#options.executors[kind] as
+      | ((input: unknown, context: ExecutionContext) => Promise<unknown>)
+      | undefined;
+    if (!executor) throw new UnknownCommandError(`this agent cannot run the command ${command.kind}`);
+    const input = commandKinds[kind].input.safeParse(command.input);
+    if (!input.success)
+      throw new UnknownCommandError(`the input of ${command.kind} is not understood: ${input.error.message}`);
+    return executor(input.data, context);
+  }
+
+  async #finish(result: CommandResult): Promise<void> {
+    this.#options.journal.record(result);
+    await this.#announce(result);
+  }
+
+  /** Not delivered is not lost: it stays in the journal, and the command comes again. */
+  async #announce(result: CommandResult): Promise<void> {
+    try {
+      await this.#options.publish(result);
+    } catch (error) {
+      this.#options.log.warn("result waits for the link", {
+        commandId: result.commandId,
+        error: String(error),
+      });
+    }
+  }
+
+  #at(): string {
+    return this.#options.now().toISOString();
+  }
+}
+
+const PROGRESS_INTERVAL_MS = 2_000;
+const HEARTBEAT_INTERVAL_MS = 15_000;
+
+/** Passes on the newest progress at most every two seconds, and a sign of life when there is none. */
+class ProgressSampler {
+  readonly #options: CommandRunnerOptions;
+  readonly #commandId: string;
+  readonly #timer: NodeJS.Timeout;
+  #newest: Progress | undefined;
+  #sentAt = 0;
+
+  constructor(options: CommandRunnerOptions, commandId: string) {
+    this.#options = options;
+    this.#commandId = commandId;
+    this.#timer = setInterval(() => this.#tick(), options.progressIntervalMs ?? PROGRESS_INTERVAL_MS);
+    this.#timer.unref();
+    this.#send();
+  }
+
+  take(progress: Progress): void {
+    this.#newest = progress;
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  #tick(): void {
+    const quietMs = this.#options.now().getTime() - this.#sentAt;
+    if (this.#newest || quietMs >= (this.#options.heartbeatIntervalMs ?? HEARTBEAT_INTERVAL_MS)) this.#send();
+  }
+
+  #send(): void {
+    const progress = this.#newest;
+    this.#newest = undefined;
+    this.#sentAt = this.#options.now().getTime();
+    const at = this.#options.now().toISOString();
+    this.#options
+      .publish({
+        type: "command-progressed",
+        commandId: this.#commandId,
+        at,
+        ...(progress ? { progress } : {}),
+      })
+      .catch((error: unknown) =>
+        this.#options.log.info("progress not sent", { commandId: this.#commandId, error: String(error) }),
+      );
+  }
+}

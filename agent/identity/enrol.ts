@@ -1,0 +1,19 @@
+import type { ApiClient } from "#shared/protocol/client.ts";
+import type { EnrollableRole } from "#shared/protocol/common.ts";
+import { createCertificateRequest } from "./certificate-request.ts";
+import type { Identity } from "./identity.ts";
+
+export interface EnrolOptions {
+  api: ApiClient;
+  token: string;
+  role: EnrollableRole;
+  /** How the operator will recognise it: the host name. */
+  name: string;
+}
+
+/** Exchanges a one-time token for an identity. Throws the API's typed errors. */
+export async function enrol({ api, token, role, name }: EnrolOptions): Promise<Identity> {
+  const { keyPem, csrPem } = await createCertificateRequest(name);
+  const enrolment = await api.enrol({ body: { token, role, name, csr: csrPem } });
+  return { role, keyPem, enrolment };
+}

@@ -1,0 +1,61 @@
+import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { z } from "zod";
+import { EnrollableRole } from "#shared/protocol/common.ts";
+import { Enrolment } from "#shared/protocol/resources.ts";
+
+/** Who this agent is, as enrolment gave it, and what it was told to work with. Kept in the agent's data folder, readable by its user only. */
+export const Identity = z.object({
+  role: EnrollableRole,
+  /** PEM, PKCS #8. */
+  keyPem: z.string(),
+  enrolment: Enrolment,
+});
+export type Identity = z.infer<typeof Identity>;
+
+/** Image files that count as disks, and the folder for the images of a target host. */
+export const Settings = z.object({
+  disks: z.array(z.object({ name: z.string(), path: z.string() })),
+  imagesDir: z.string().optional(),
+});
+export type Settings = z.infer<typeof Settings>;
+
+/** A small file of the agent's data folder, checked by a schema and replaced as a whole. */
+export class DataFile<T> {
+  readonly #path: string;
+  readonly #schema: z.ZodType<T>;
+
+  constructor(dataDir: string, name: string, schema: z.ZodType<T>) {
+    this.#path = join(dataDir, name);
+    this.#schema = schema;
+  }
+
+  /** Absent if it was never written; throws if it cannot be read or understood. */
+  async read(): Promise<T | undefined> {
+    let text: string;
+    try {
+      text = await readFile(this.#path, "utf8");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw error;
+    }
+    return this.#schema.parse(JSON.parse(text));
+  }
+
+  /** Durable when it returns: a power cut leaves the old content or the new. */
+  async write(value: T): Promise<void> {
+    await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
+    const draft = `${this.#path}.new`;
+    await using file = await open(draft, "w", 0o600);
+    await file.writeFile(`${JSON.stringify(value, null, 2)}\n`);
+    await file.sync();
+    await rename(draft, this.#path);
+    await using folder = await open(dirname(this.#path), "r");
+    await folder.sync();
+  }
+}
+
+export const identityFile = (dataDir: string): DataFile<Identity> =>
+  new DataFile(dataDir, "identity.json", Identity);
+export const settingsFile = (dataDir: string): DataFile<Settings> =>
+  new DataFile(dataDir, "settings.json", Settings);

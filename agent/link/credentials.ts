@@ -1,0 +1,66 @@
+import { Agent, type RequestOptions, request } from "node:https";
+import { z } from "zod";
+import type { Identity } from "../identity/identity.ts";
+import { endpointOf } from "./endpoint.ts";
+
+const Answer = z.object({
+  credentials: z.object({
+    accessKeyId: z.string(),
+    secretAccessKey: z.string(),
+    sessionToken: z.string(),
+    expiration: z.iso.datetime(),
+  }),
+});
+
+/** Temporary AWS credentials; the shape that the SDK's clients take. */
+export interface TemporaryCredentials {
+  accessKeyId: string;
+  secretAccessKey: string;
+  sessionToken: string;
+  expiration: Date;
+}
+
+/**
+ * Exchanges the agent's certificate for temporary AWS credentials at the IoT credentials provider. The SDK calls this again by itself
+ * shortly before they expire. Throws if the provider refuses, as it does for a revoked certificate.
+ */
+export function certificateCredentials(identity: Identity): () => Promise<TemporaryCredentials> {
+  const { enrolment, keyPem } = identity;
+  const { host, port } = endpointOf(enrolment.credentialsEndpoint, 443);
+  const agent = new Agent({ key: keyPem, cert: enrolment.certificatePem, ca: enrolment.caPem });
+  return async () => {
+    const text = await get({
+      agent,
+      host,
+      port,
+      path: `/role-aliases/${encodeURIComponent(enrolment.roleAlias)}/credentials`,
+      headers: { "x-amzn-iot-thingname": enrolment.agentId },
+      timeout: 15_000,
+    });
+    const { expiration, ...keys } = Answer.parse(JSON.parse(text)).credentials;
+    return { ...keys, expiration: new Date(expiration) };
+  };
+}
+
+function get(options: RequestOptions): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const call = request(options, (response) => {
+      let text = "";
+      response.setEncoding("utf8");
+      response.on("data", (part: string) => {
+        text += part;
+      });
+      response.on("error", reject);
+      response.on("end", () => {
+        if (response.statusCode === 200) resolve(text);
+        else
+          reject(
+            new Error(`the credentials provider answered ${response.statusCode}: ${text.slice(0, 500)}`),
+          );
+      });
+    });
+    call.on("timeout", () => call.destroy(new Error("the credentials provider did not answer in time")));
+    call.on("error", reject);
+    call.end();
+  });
+}

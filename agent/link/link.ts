@@ -1,0 +1,138 @@
+import { once } from "node:events";
+import { connect, type MqttClient } from "mqtt";
+import { ToAgent } from "#shared/protocol/commands.ts";
+import type { AgentEvent } from "#shared/protocol/events.ts";
+import { commandsTopic, eventsTopic } from "#shared/protocol/topics.ts";
+import type { Identity } from "../identity/identity.ts";
+import type { Log } from "../log.ts";
+import { reconnectDelayMs } from "./backoff.ts";
+import { endpointOf } from "./endpoint.ts";
+
+export interface LinkOptions {
+  identity: Identity;
+  log: Log;
+  /** From 0 to 1: spreads the reconnects of many agents after an outage. */
+  random: () => number;
+  /** After every connect, when commands can be heard. */
+  onConnected: () => void;
+  onMessage: (message: ToAgent) => void;
+}
+
+/**
+ * The agent's connection to the control plane: MQTT over mutual TLS, made again for ever. It keeps nothing: what must not be lost is in the
+ * command journal here and in the control plane there.
+ */
+export class Link {
+  readonly #options: LinkOptions;
+  readonly #stopped = new AbortController();
+  #client: MqttClient | undefined;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+  }
+
+  get connected(): boolean {
+    return this.#client?.connected ?? false;
+  }
+
+  /** Runs until `stop`. */
+  async run(): Promise<void> {
+    const { log, random } = this.#options;
+    for (let failures = 0; !this.#stopped.signal.aborted; ) {
+      const lasted = await this.#connectOnce();
+      if (this.#stopped.signal.aborted) return;
+      failures = lasted ? 0 : failures + 1;
+      const delayMs = reconnectDelayMs(failures, random());
+      log.info("link down, connecting again", { delayMs });
+      await Promise.race([
+        new Promise((resolve) => setTimeout(resolve, delayMs)),
+        once(this.#stopped.signal, "abort"),
+      ]);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort();
+    await this.#client?.endAsync(true);
+  }
+
+  /** Returns once the broker has the event; throws if it does not take it in time, as when the link is down. */
+  async publish(event: AgentEvent): Promise<void> {
+    const client = this.#client;
+    if (!client?.connected) throw new LinkDownError();
+    const sent = client.publishAsync(eventsTopic(this.#agentId), JSON.stringify(event), { qos: 1 });
+    await Promise.race([sent, timeout(PUBLISH_TIMEOUT_MS)]);
+  }
+
+  get #agentId(): string {
+    return this.#options.identity.enrolment.agentId;
+  }
+
+  /** One connection from start to end; true if it was established. */
+  async #connectOnce(): Promise<boolean> {
+    const { identity, log } = this.#options;
+    const { host, port } = endpointOf(identity.enrolment.mqttEndpoint, 8883);
+    const client = connect({
+      protocol: "mqtts",
+      protocolVersion: 4,
+      host,
+      port,
+      clientId: this.#agentId,
+      key: identity.keyPem,
+      cert: identity.enrolment.certificatePem,
+      ...(identity.enrolment.caPem ? { ca: identity.enrolment.caPem } : {}),
+      clean: true,
+      keepalive: 30,
+      connectTimeout: 15_000,
+      reconnectPeriod: 0,
+      queueQoSZero: false,
+      resubscribe: false,
+    });
+    this.#client = client;
+    let established = false;
+    client.on("message", (_topic, payload) => this.#receive(payload));
+    client.on("error", (error) => log.warn("link error", { error: error.message }));
+    client.on("connect", () => {
+      client.subscribe(commandsTopic(this.#agentId), { qos: 1 }, (error) => {
+        if (error) {
+          log.error("cannot hear commands", { error: error.message });
+          client.end(true);
+          return;
+        }
+        established = true;
+        log.info("connected", { host, port });
+        this.#options.onConnected();
+      });
+    });
+    await new Promise<void>((resolve) => client.once("close", () => resolve()));
+    client.removeAllListeners("message");
+    client.end(true);
+    return established;
+  }
+
+  #receive(payload: Buffer): void {
+    let json: unknown;
+    try {
+      json = JSON.parse(payload.toString("utf8"));
+    } catch {
+      this.#options.log.warn("message is not JSON", { bytes: payload.length });
+      return;
+    }
+    const message = ToAgent.safeParse(json);
+    if (message.success) this.#options.onMessage(message.data);
+    else this.#options.log.warn("message not understood", { issues: message.error.issues });
+  }
+}
+
+const PUBLISH_TIMEOUT_MS = 20_000;
+
+/** There is no connection at this moment. */
+export class LinkDownError extends Error {
+  override readonly name = "LinkDownError";
+}
+
+function timeout(ms: number): Promise<never> {
+  return new Promise((_, reject) => {
+    setTimeout(() => reject(new LinkDownError(`the broker did not confirm within ${ms} ms`)), ms).unref();
+  });
+}
