@@ -18,6 +18,7 @@ afterEach(() => {
 function world(
   executors: Executors,
   path = join(mkdtempSync(join(tmpdir(), "causeway-runner-")), "journal.sqlite"),
+  now = new Date(0),
 ) {
   const events: AgentEvent[] = [];
   const link = { down: false };
