@@ -1,0 +1,117 @@
+import { spawn } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { type BootCheckOptions, bootCheck } from "./boot-check.ts";
+import { printingDisk, restartingDisk } from "./boot-sector.ts";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "boot-check-"));
+});
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function optionsFor(disk: Buffer, more: Partial<BootCheckOptions> = {}): Promise<BootCheckOptions> {
+  const path = join(folder, "disk.raw");
+  await writeFile(path, disk);
+  return {
+    disks: [{ path, format: "raw" }],
+    firmware: "bios",
+    memoryMiB: 64,
+    cpuCount: 1,
+    timeoutSeconds: 60,
+    workDir: join(folder, "check"),
+    now: () => performance.now(),
+    signal: new AbortController().signal,
+    ...more,
+  };
+}
+
+test("a disk that reaches a login prompt has booted; console log and screenshot are kept, nothing else", async () => {
+  const disk = printingDisk("\r\nclone login: ");
+  const options = await optionsFor(disk);
+  const result = await bootCheck(options);
+  expect(result).toMatchObject({ verdict: "booted", stage: "up" });
+  expect(result.seconds).toBeGreaterThan(0);
+  expect(await readFile(result.consoleLogPath, "latin1")).toContain("clone login: ");
+  expect((await readFile(result.screenshotPath ?? "")).subarray(1, 4).toString()).toBe("PNG");
+  expect((await readdir(options.workDir)).sort()).toEqual(["console.log", "screenshot.png"]);
+  expect(await readFile(join(folder, "disk.raw"))).toEqual(disk);
+});
+
+test("a disk without boot code has not booted, and the firmware's words say so", async () => {
+  const result = await bootCheck(await optionsFor(Buffer.alloc(1024 * 1024)));
+  expect(result.verdict).toBe("not-booted");
+  expect(result.reason).toContain("No bootable device");
+});
+
+test("a kernel panic ends the check at once with the panic's text", async () => {
+  const disk = printingDisk("\r\nKernel panic - not syncing: Attempted to kill init!\r\n");
+  const result = await bootCheck(await optionsFor(disk));
+  expect(result).toMatchObject({ verdict: "not-booted", reason: expect.stringContaining("kill init") });
+});
+
+test("a machine that restarts again and again has not booted", async () => {
+  const result = await bootCheck(await optionsFor(restartingDisk()));
+  expect(result).toMatchObject({ verdict: "not-booted", reason: expect.stringContaining("restarted") });
+});
+
+test("a silent system is unknown after the time-out, never declared booted, and there is a picture of it", async () => {
+  const options = await optionsFor(printingDisk("GRUB loading.\r\n"), { timeoutSeconds: 3 });
+  const result = await bootCheck(options);
+  expect(result).toMatchObject({ verdict: "unknown", reason: expect.stringContaining("within 3 s") });
+  expect(result.screenshotPath).toBeDefined();
+});
+
+test("a disk that QEMU cannot open is an error with QEMU's words", async () => {
+  const options = await optionsFor(Buffer.alloc(512));
+  const check = bootCheck({ ...options, disks: [{ path: join(folder, "absent.raw"), format: "raw" }] });
+  await expect(check).rejects.toMatchObject({
+    name: "QemuFailedError",
+    message: expect.stringContaining("absent.raw"),
+  });
+});
+
+test("an abort ends QEMU and rejects with the signal's reason", async () => {
+  const controller = new AbortController();
+  const options = await optionsFor(printingDisk("GRUB"), { signal: controller.signal });
+  const check = bootCheck(options);
+  setImmediate(() => controller.abort(new Error("cancelled by the operator")));
+  await expect(check).rejects.toThrow("cancelled by the operator");
+  expect(await processesMentioning(folder)).toEqual([]);
+});
+
+test("QEMU does not outlive an agent that was killed", async () => {
+  const { workDir } = await optionsFor(printingDisk("GRUB loading.\r\n"));
+  const program = join(folder, "agent.ts");
+  await writeFile(
+    program,
+    `import { bootCheck } from ${JSON.stringify(join(import.meta.dirname, "boot-check.ts"))};
+     bootCheck({ disks: [{ path: ${JSON.stringify(join(folder, "disk.raw"))}, format: "raw" }], firmware: "bios",
+       memoryMiB: 64, timeoutSeconds: 60, workDir: ${JSON.stringify(workDir)}, now: () => 0,
+       signal: new AbortController().signal });`,
+  );
+  const agent = spawn(process.execPath, [program], { stdio: "ignore" });
+  await expect.poll(() => qemuCount(folder), { timeout: 15_000 }).toBe(1);
+  agent.kill("SIGKILL");
+  await expect.poll(() => qemuCount(folder), { timeout: 15_000 }).toBe(0);
+});
+
+async function qemuCount(word: string): Promise<number> {
+  const found = await processesMentioning(word);
+  return found.filter((line) => line.startsWith("qemu-system-x86_64")).length;
+}
+
+async function processesMentioning(word: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const pid of await readdir("/proc")) {
+    if (!/^\d+$/.test(pid)) continue;
+    // A process may end while we look.
+    const line = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+    if (line.includes(word) && line.includes("qemu-system")) found.push(line.replaceAll("\0", " "));
+  }
+  return found;
+}

@@ -1,0 +1,37 @@
+/** For tests: disks that boot within a second because their boot sector is all there is. */
+
+const SECTOR_BYTES = 512;
+
+/** Prints what follows the code, up to a zero, on the first serial port, then halts. */
+const PRINT_CODE = [
+  ...[0x31, 0xc0], // xor ax, ax
+  ...[0x8e, 0xd8], // mov ds, ax
+  ...[0xbe, 0x15, 0x7c], // mov si, 0x7c15: the text
+  0xac, // next: lodsb
+  ...[0x84, 0xc0], // test al, al
+  ...[0x74, 0x06], // jz halt
+  ...[0xba, 0xf8, 0x03], // mov dx, 0x3f8
+  0xee, // out dx, al
+  ...[0xeb, 0xf5], // jmp next
+  0xf4, // halt: hlt
+  ...[0xeb, 0xfd], // jmp halt
+];
+
+/** Restarts the machine through the keyboard controller: mov al, 0xfe; out 0x64, al; jmp $. */
+const RESTART_CODE = [0xb0, 0xfe, 0xe6, 0x64, 0xeb, 0xfe];
+
+export function printingDisk(text: string): Buffer {
+  return bootDisk(Buffer.concat([Buffer.from(PRINT_CODE), Buffer.from(`${text}\0`, "latin1")]));
+}
+
+export function restartingDisk(): Buffer {
+  return bootDisk(Buffer.from(RESTART_CODE));
+}
+
+function bootDisk(code: Buffer): Buffer {
+  if (code.length > SECTOR_BYTES - 2) throw new RangeError("the text does not fit in a boot sector");
+  const disk = Buffer.alloc(1024 * 1024);
+  code.copy(disk);
+  disk.writeUInt16LE(0xaa55, SECTOR_BYTES - 2);
+  return disk;
+}

@@ -1,0 +1,77 @@
+/** How far a guest got, in order. */
+export const BOOT_STAGES = ["power-on", "firmware", "boot-loader", "kernel", "user-space", "up"] as const;
+export type BootStage = (typeof BOOT_STAGES)[number];
+
+/** What the text means for the guest: `up` as expected, or a `reason` why it will not get there. */
+export type ConsoleVerdict = { kind: "up" } | { kind: "failed"; reason: string } | { kind: "undecided" };
+
+const STAGE_SIGNS: readonly [BootStage, RegExp][] = [
+  ["firmware", /SeaBIOS|UEFI|BdsDxe|Booting from/],
+  ["boot-loader", /GRUB|LILO|ISOLINUX|systemd-boot|Loading Linux/],
+  ["kernel", /Linux version|EFI stub|Loading initial ramdisk|^\[ {2,}\d+\.\d{6}\]/m],
+  ["user-space", /systemd\[1\]|Welcome to (?! *GRUB)[^\n]+\n|INIT: version|OpenRC|Run \/\S+ as init process/],
+];
+
+const FAILURE_SIGNS: readonly [RegExp, string][] = [
+  [/Kernel panic - not syncing: [^\n]*/, "the kernel panicked"],
+  [/No bootable device|No bootable option or device was found/i, "the firmware found nothing to boot"],
+  [/UEFI Interactive Shell/, "the firmware found nothing to boot and started its shell"],
+  // SeaBIOS moves the cursor instead of printing some spaces.
+  [/grub *rescue>/, "GRUB did not find its files and stopped at its rescue prompt"],
+  [/^grub>/m, "GRUB found no configuration and stopped at its prompt"],
+  [/BOOTMGR is missing|Missing operating system|Operating System not found/i, "there is no boot loader"],
+  [/\(initramfs\) *$|dracut:\/#/m, "the initial RAM disk did not find the root file system"],
+  [
+    /You are in (?:emergency|rescue) mode|Entering emergency mode|root account is locked/,
+    "the system stopped in emergency mode",
+  ],
+];
+
+/** Enough for any sign with its surroundings; what is older has been judged. */
+const WINDOW_CHARACTERS = 8192;
+// Built from its code: a control character in a pattern reads like a mistake.
+const ESCAPE = String.fromCharCode(27);
+const TERMINAL_CODES = new RegExp(`${ESCAPE}(?:\\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9]|[=>78cM])|\\r|\\0`, "g");
+const LOGIN_PROMPT = /login:\s*$/m;
+
+/** Reads a guest's serial console as it comes and tells how far the guest got. Pure: text in, judgement out. */
+export class GuestConsole {
+  readonly #expected: string | undefined;
+  #raw = "";
+  #stage: BootStage = "power-on";
+  #verdict: ConsoleVerdict = { kind: "undecided" };
+
+  /** `expected`: a text that proves the system is up; a login prompt if absent. */
+  constructor(expected?: string) {
+    this.#expected = expected;
+  }
+
+  get stage(): BootStage {
+    return this.#stage;
+  }
+
+  get verdict(): ConsoleVerdict {
+    return this.#verdict;
+  }
+
+  append(text: string): void {
+    if (this.#verdict.kind !== "undecided") return;
+    this.#raw = (this.#raw + text).slice(-WINDOW_CHARACTERS);
+    const shown = this.#raw.replace(TERMINAL_CODES, "");
+    for (const [stage, sign] of STAGE_SIGNS) {
+      if (BOOT_STAGES.indexOf(stage) > BOOT_STAGES.indexOf(this.#stage) && sign.test(shown))
+        this.#stage = stage;
+    }
+    this.#verdict = this.#judge(shown);
+    if (this.#verdict.kind === "up") this.#stage = "up";
+  }
+
+  #judge(shown: string): ConsoleVerdict {
+    for (const [sign, reason] of FAILURE_SIGNS) {
+      const match = sign.exec(shown);
+      if (match) return { kind: "failed", reason: `${reason}: ${match[0].trim()}` };
+    }
+    const up = this.#expected === undefined ? LOGIN_PROMPT.test(shown) : shown.includes(this.#expected);
+    return { kind: up ? "up" : "undecided" };
+  }
+}
