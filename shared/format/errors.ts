@@ -1,0 +1,40 @@
+/** Bytes that are not what was written: cut short, altered, or put in another's place. */
+export class DamagedObjectError extends Error {
+  override readonly name = "DamagedObjectError";
+  readonly retryable = false;
+  readonly hint = "Run `causeway repo check`; restore from another recovery point, or capture again.";
+  /** What is damaged: an object's key or a part's name. */
+  readonly object: string;
+
+  constructor(object: string, detail: string, options?: ErrorOptions) {
+    super(`${object} is damaged: ${detail}`, options);
+    this.object = object;
+  }
+}
+
+/** Written by a newer Causeway than this one. */
+export class UnsupportedFormatError extends Error {
+  override readonly name = "UnsupportedFormatError";
+  readonly retryable = false;
+  readonly hint = "Update the agent: the repository was written by a newer version.";
+  readonly version: number;
+
+  constructor(object: string, version: number) {
+    super(`${object} has format version ${version}, which this version does not read`);
+    this.version = version;
+  }
+}
+
+/** A block came out of its pack with other content than the disk map says. */
+export class BlockMismatchError extends Error {
+  override readonly name = "BlockMismatchError";
+  readonly retryable = false;
+  readonly hint = "Run `causeway repo check`; restore from another recovery point, or capture again.";
+  /** Position on the disk, in blocks. */
+  readonly block: number;
+
+  constructor(block: number, detail: string) {
+    super(`block ${block} does not match its id: ${detail}`);
+    this.block = block;
+  }
+}

@@ -1,0 +1,212 @@
+import { createCipheriv, createDecipheriv, hash } from "node:crypto";
+import {
+  BLOB_KIND,
+  BLOB_OVERHEAD_BYTES,
+  type BlobPosition,
+  BlobSealer,
+  type Sealing,
+  TAG_BYTES,
+} from "./blob.ts";
+import { BLOCK_BYTES } from "./block.ts";
+import { ByteReader, ByteWriter } from "./bytes.ts";
+import { DamagedObjectError, UnsupportedFormatError } from "./errors.ts";
+import { derivePackKey, SALT_BYTES } from "./keys.ts";
+import {
+  decodePackIndex,
+  encodePackIndex,
+  type PackIndex,
+  type PackIndexBlob,
+  type PackOrigin,
+  type Placement,
+  packIndexBytes,
+} from "./pack-index.ts";
+
+export const FORMAT_VERSION = 1;
+export const PACK_KIND = { data: 1, map: 2 } as const;
+export type PackKind = keyof typeof PACK_KIND;
+export const PACK_HEADER_BYTES = 32;
+export const PACK_TRAILER_BYTES = 24;
+/** A pack is never longer: offsets have four bytes, and readers may hold a whole pack. */
+export const PACK_LIMIT_BYTES: number = 64 * 1024 * 1024;
+
+const MAGIC = Buffer.from("CSWYPACK");
+const END_MAGIC = Buffer.from("CSWYPEND");
+/** Header bytes that are bound into every blob's seal. */
+const PACK_START_BYTES = 16;
+
+export interface PackBuilderOptions {
+  kind: PackKind;
+  dataKey: Uint8Array;
+  /** Random and never used before. */
+  salt: Uint8Array;
+  origin: PackOrigin;
+  /** Where the pack is built; its length limits the pack's. */
+  buffer: Buffer;
+  sealing: Sealing;
+}
+
+/** Builds one pack in the caller's buffer. The caller asks `hasRoom` before each addition. */
+export class PackBuilder {
+  readonly #options: PackBuilderOptions;
+  readonly #key: Buffer;
+  readonly #sealer: BlobSealer;
+  readonly #diskNameBytes: number;
+  readonly #blobs: PackIndexBlob[] = [];
+  readonly #references: Placement[] = [];
+  #placements = 0;
+  #at = PACK_HEADER_BYTES;
+
+  constructor(options: PackBuilderOptions) {
+    this.#options = options;
+    this.#key = derivePackKey(options.dataKey, options.salt);
+    options.buffer.set(encodePackHeader(options.kind, options.salt));
+    this.#sealer = new BlobSealer(this.#key, options.buffer.subarray(0, PACK_START_BYTES));
+    this.#diskNameBytes = Buffer.byteLength(options.origin.diskName);
+  }
+
+  get isEmpty(): boolean {
+    return this.#blobs.length === 0 && this.#references.length === 0;
+  }
+
+  /** Places of the disk that this pack speaks of. */
+  get placements(): number {
+    return this.#placements;
+  }
+
+  /** Whether `blobs` more blobs of `bytes` in all, naming `placements` places, surely fit. */
+  hasRoom(more: { blobs: number; bytes: number; placements: number }): boolean {
+    const blobs = this.#blobs.length + more.blobs;
+    const index = packIndexBytes(this.#diskNameBytes, blobs, blobs, this.#placements + more.placements);
+    const tail = index + TAG_BYTES + PACK_TRAILER_BYTES;
+    const end = this.#at + more.bytes + more.blobs * BLOB_OVERHEAD_BYTES + tail;
+    return end <= this.#options.buffer.length;
+  }
+
+  /** Compresses and seals blocks that lie one after another in `bytes`, one placement each. */
+  addUnit(bytes: Buffer, placements: Placement[]): BlobPosition {
+    if (bytes.length !== placements.length * BLOCK_BYTES) throw new RangeError("one placement per block");
+    const position = this.#add(BLOB_KIND.unit, placements.length, bytes);
+    this.#blobs.push({ kind: "unit", ...place(position), placements });
+    this.#placements += placements.length;
+    return position;
+  }
+
+  /** Seals one node of the disk map. */
+  addMapNode(bytes: Buffer, level: number, index: number): BlobPosition {
+    const position = this.#add(BLOB_KIND.map, 0, bytes);
+    this.#blobs.push({ kind: "map", ...place(position), level, index });
+    return position;
+  }
+
+  /** Notes that a place now has content that lies elsewhere, or none (the zero id). */
+  addReference(placement: Placement): void {
+    this.#references.push(placement);
+    this.#placements += 1;
+  }
+
+  /** Closes the pack; its name is the hash of all its bytes. */
+  finish(): { name: Buffer; bytes: Buffer } {
+    const { buffer, origin } = this.#options;
+    const index = encodePackIndex({ origin, blobs: this.#blobs, references: this.#references });
+    const trailer = new ByteWriter(PACK_TRAILER_BYTES);
+    trailer
+      .u32(this.#at)
+      .u32(index.length + TAG_BYTES)
+      .u32(this.#blobs.length)
+      .u32(0)
+      .raw(END_MAGIC);
+    const cipher = createCipheriv("aes-256-gcm", this.#key, INDEX_NONCE);
+    cipher.setAAD(Buffer.concat([buffer.subarray(0, PACK_HEADER_BYTES), trailer.done()]));
+    for (const part of [cipher.update(index), cipher.final(), cipher.getAuthTag(), trailer.bytes]) {
+      buffer.set(part, this.#at);
+      this.#at += part.length;
+    }
+    const bytes = buffer.subarray(0, this.#at);
+    return { name: hash("sha256", bytes, "buffer"), bytes };
+  }
+
+  #add(kind: (typeof BLOB_KIND)[keyof typeof BLOB_KIND], blocks: number, bytes: Buffer): BlobPosition {
+    const at = { number: this.#blobs.length, offset: this.#at };
+    const { buffer, sealing } = this.#options;
+    const sealedBytes = this.#sealer.seal({ kind, blocks, bytes }, at, buffer, sealing);
+    this.#at += sealedBytes;
+    return { ...at, sealedBytes };
+  }
+}
+
+function place({ offset, sealedBytes }: BlobPosition): { offset: number; sealedBytes: number } {
+  return { offset, sealedBytes };
+}
+
+const INDEX_NONCE = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+
+function encodePackHeader(kind: PackKind, salt: Uint8Array): Buffer {
+  if (salt.length !== SALT_BYTES) throw new RangeError(`a salt has ${SALT_BYTES} bytes`);
+  const out = new ByteWriter(PACK_HEADER_BYTES);
+  return out.raw(MAGIC).u16(FORMAT_VERSION).u8(PACK_KIND[kind]).u8(0).u32(0).raw(salt).done();
+}
+
+/** Opens blobs of a pack of which only the salt is known, as disk maps tell it. */
+export function createBlobOpener(dataKey: Uint8Array, kind: PackKind, salt: Uint8Array): BlobSealer {
+  const packStart = encodePackHeader(kind, salt).subarray(0, PACK_START_BYTES);
+  return new BlobSealer(derivePackKey(dataKey, salt), packStart);
+}
+
+export interface OpenedPack {
+  kind: PackKind;
+  salt: Buffer;
+  index: PackIndex;
+  sealer: BlobSealer;
+}
+
+/** Reads a whole pack's own description of itself. `object` is the pack's key, for errors. */
+export function openPack(dataKey: Uint8Array, bytes: Buffer, object: string): OpenedPack {
+  const { kind, salt } = decodePackHeader(bytes, object);
+  if (bytes.length < PACK_HEADER_BYTES + PACK_TRAILER_BYTES + TAG_BYTES) {
+    throw new DamagedObjectError(object, "it is cut short");
+  }
+  const trailer = bytes.subarray(bytes.length - PACK_TRAILER_BYTES);
+  const input = new ByteReader(trailer, object);
+  const indexOffset = input.u32();
+  const indexBytes = input.u32();
+  const blobs = input.u32();
+  input.zeros(4);
+  if (!input.raw(END_MAGIC.length).equals(END_MAGIC))
+    throw new DamagedObjectError(object, "it has no end mark");
+  if (indexOffset + indexBytes + PACK_TRAILER_BYTES !== bytes.length || indexBytes < TAG_BYTES) {
+    throw new DamagedObjectError(object, "its trailer does not fit its length");
+  }
+  const key = derivePackKey(dataKey, salt);
+  const aad = Buffer.concat([bytes.subarray(0, PACK_HEADER_BYTES), trailer]);
+  const index = decodePackIndex(
+    openIndex(key, bytes.subarray(indexOffset, indexOffset + indexBytes), aad, object),
+    object,
+  );
+  if (index.blobs.length !== blobs)
+    throw new DamagedObjectError(object, "its index does not fit its trailer");
+  return { kind, salt, index, sealer: new BlobSealer(key, bytes.subarray(0, PACK_START_BYTES)) };
+}
+
+function decodePackHeader(bytes: Buffer, object: string): { kind: PackKind; salt: Buffer } {
+  const input = new ByteReader(bytes.subarray(0, PACK_HEADER_BYTES), object);
+  if (!input.raw(MAGIC.length).equals(MAGIC)) throw new DamagedObjectError(object, "it is no pack");
+  const version = input.u16();
+  if (version !== FORMAT_VERSION) throw new UnsupportedFormatError(object, version);
+  const code = input.u8();
+  input.zeros(5);
+  const salt = input.raw(SALT_BYTES);
+  if (code === PACK_KIND.data) return { kind: "data", salt };
+  if (code === PACK_KIND.map) return { kind: "map", salt };
+  throw new DamagedObjectError(object, "its kind is unknown");
+}
+
+function openIndex(key: Uint8Array, sealed: Buffer, aad: Buffer, object: string): Buffer {
+  const decipher = createDecipheriv("aes-256-gcm", key, INDEX_NONCE);
+  decipher.setAAD(aad);
+  decipher.setAuthTag(sealed.subarray(sealed.length - TAG_BYTES));
+  try {
+    return Buffer.concat([decipher.update(sealed.subarray(0, sealed.length - TAG_BYTES)), decipher.final()]);
+  } catch (cause) {
+    throw new DamagedObjectError(object, "its index fails authentication", { cause });
+  }
+}
