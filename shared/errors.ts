@@ -145,6 +145,17 @@ export class AgentSilentError extends CausewayError {
   readonly hint = "Check that the agent runs and reaches the control plane; then start the conversion again.";
 }
 
+/** Step Functions' own `States.Timeout`, in our words: the agent lives, but the step's limit has passed. */
+export class StepTimedOutError extends CausewayError {
+  override readonly name = "StepTimedOutError";
+  readonly retryable = false;
+  readonly hint = "Look at the progress and the bottleneck of the step; then start the conversion again.";
+
+  constructor() {
+    super("the step took longer than its limit");
+  }
+}
+
 // --- The agent: source -------------------------------------------------------------------------------------------
 
 export class DiskNotFoundError extends CausewayError {
@@ -208,5 +219,17 @@ export class DiskFullError extends CausewayError {
     super(`no room for ${path}: ${neededBytes} bytes needed, ${freeBytes} free`, options);
     this.hint = `Free at least ${neededBytes - freeBytes} bytes where ${path} lies, or choose another folder; then convert again.`;
     this.details = { path, neededBytes, freeBytes };
+  }
+}
+
+/** A disk image on the target host is damaged, or of a kind that Causeway does not write. */
+export class ImageUnreadableError extends CausewayError {
+  override readonly name = "ImageUnreadableError";
+  readonly retryable = false;
+  readonly hint =
+    "Convert again to write the image anew; leave it untouched between the steps of a conversion.";
+
+  constructor(path: string, why: string) {
+    super(`the disk image ${path} cannot be read: ${why}`);
   }
 }
