@@ -5,16 +5,22 @@ import { z } from "zod";
 import type { Randomness } from "../core/randomness.ts";
 import type { Clock } from "../core/service.ts";
 
-const KeyVersion = z.strictObject({
+const KeyVersionSchema = z.strictObject({
   version: z.int().positive(),
   createdAt: z.number(),
   material: z.base64().transform((text) => Buffer.from(text, "base64")),
 });
-export type KeyVersion = z.output<typeof KeyVersion>;
+
+/** One version of a key's material; rotation adds versions and keeps the old ones for decryption. */
+export interface KeyVersion {
+  version: number;
+  createdAt: number;
+  material: Buffer;
+}
 
 const KeyFile = z.strictObject({
   format: z.literal(1),
-  keys: z.record(z.uuid(), z.array(KeyVersion).min(1)),
+  keys: z.record(z.uuid(), z.array(KeyVersionSchema).min(1)),
 });
 
 /**

@@ -1,0 +1,129 @@
+import type { IncomingMessage } from "node:http";
+import { TLSSocket } from "node:tls";
+import { AwsError, UnsupportedError } from "../core/aws-error.ts";
+import { type Clock, REGION, type ServiceRequest, type SessionCaller } from "../core/service.ts";
+import { readAll, UNSIGNED_PAYLOAD } from "./body.ts";
+import { type Authorization, parseAuthorization, sha256, signingKey, verifySignature } from "./sigv4.ts";
+
+/** Where sessions are looked up. Throws `AwsError` for keys that are unknown or expired. */
+export interface SessionLookup {
+  authenticate(accessKeyId: string, sessionToken: string): { caller: SessionCaller; secretAccessKey: string };
+}
+
+/** Who sent a signed request, for which service, and what its service needs to go on. */
+export interface Authenticated {
+  caller: SessionCaller;
+  /** The SigV4 signing name. */
+  service: string;
+  signature: ServiceRequest["signature"];
+  /** The body, where it had to be read to check its hash; otherwise it is still in the request's stream. */
+  body?: Buffer;
+}
+
+const MAX_SKEW_MS = 5 * 60_000;
+
+/** Services whose bodies are bound to the signature by `x-amz-content-sha256`, so that they can stream. */
+const STREAMING_SERVICES = ["s3"];
+
+/** Verifies SigV4 requests that are signed in their headers with the temporary credentials of a session. */
+export class Authenticator {
+  readonly #sessions: SessionLookup;
+  readonly #clock: Clock;
+  readonly #bodyLimitBytes: number;
+
+  constructor(options: { sessions: SessionLookup; clock: Clock; bodyLimitBytes: number }) {
+    this.#sessions = options.sessions;
+    this.#clock = options.clock;
+    this.#bodyLimitBytes = options.bodyLimitBytes;
+  }
+
+  /** Throws an `AwsError` that says what is wrong with the signature. Reads the body only if its hash was not sent along. */
+  async authenticate(request: IncomingMessage): Promise<Authenticated> {
+    const authorization = parseAuthorization(request.headers.authorization ?? "");
+    const date = this.#checkDate(header(request, "x-amz-date") ?? "", authorization);
+    checkScope(authorization);
+    checkSignedHeaders(request, authorization);
+    const { accessKeyId } = authorization;
+    const token = header(request, "x-amz-security-token");
+    if (token === undefined) {
+      throw new AwsError(
+        "UnrecognizedClientException",
+        "The request has no security token: the embedded cloud knows temporary credentials only.",
+        403,
+      );
+    }
+    const { caller, secretAccessKey } = this.#sessions.authenticate(accessKeyId, token);
+    const declaredHash = header(request, "x-amz-content-sha256");
+    if (declaredHash !== undefined) checkDeclaredHash(declaredHash, authorization.service);
+    const body = declaredHash === undefined ? await readAll(request, this.#bodyLimitBytes) : undefined;
+    const payloadHash = declaredHash ?? sha256(body ?? "");
+    const key = signingKey(secretAccessKey, authorization);
+    const signable = {
+      method: request.method ?? "GET",
+      target: request.url ?? "/",
+      headers: request.headersDistinct,
+    };
+    verifySignature(signable, authorization, { key, date, payloadHash });
+    return {
+      caller: { ...caller, context: { ...caller.context, "aws:SecureTransport": String(isSecure(request)) } },
+      service: authorization.service,
+      signature: { seed: authorization.signature, key, scope: authorization.scope, date, payloadHash },
+      ...(body && { body }),
+    };
+  }
+
+  #checkDate(date: string, { day }: Authorization): string {
+    const iso = date.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, "$1-$2-$3T$4:$5:$6Z");
+    const skew = Math.abs(Date.parse(iso) - this.#clock.now());
+    if (iso === date || Number.isNaN(skew) || !date.startsWith(day)) {
+      throw new AwsError("IncompleteSignatureException", "X-Amz-Date does not fit the credential scope", 403);
+    }
+    if (skew <= MAX_SKEW_MS) return date;
+    throw new AwsError("RequestTimeTooSkewed", `X-Amz-Date ${date} is more than 5 minutes off`, 403);
+  }
+}
+
+function checkScope({ region, service }: Authorization): void {
+  if (region === REGION) return;
+  throw new AwsError(
+    "InvalidSignatureException",
+    `Credential should be scoped to the region ${REGION}, not ${region} (service ${service})`,
+    403,
+  );
+}
+
+/** What changes the meaning of a request must be under its signature. */
+function checkSignedHeaders(request: IncomingMessage, { signedHeaders }: Authorization): void {
+  const needed = Object.keys(request.headers).filter((name) => name === "host" || name.startsWith("x-amz-"));
+  const missing = needed.filter((name) => !signedHeaders.includes(name));
+  if (missing.length === 0 && signedHeaders.includes("host")) return;
+  throw new AwsError(
+    "InvalidSignatureException",
+    `There were headers present in the request which were not signed: ${missing.join(", ")}`,
+    403,
+  );
+}
+
+function checkDeclaredHash(hash: string, service: string): void {
+  if (/^[0-9a-f]{64}$/.test(hash)) return;
+  const streams = hash === UNSIGNED_PAYLOAD || hash.startsWith("STREAMING-");
+  if (streams && STREAMING_SERVICES.includes(service)) return;
+  throw new UnsupportedError(`the payload hash ${hash} for the service ${service}`);
+}
+
+/** TLS, or a connection that never leaves the machine: no one can listen on loopback who could not read the process itself. */
+function isSecure({ socket }: IncomingMessage): boolean {
+  if (socket instanceof TLSSocket) return true;
+  const address = socket.remoteAddress ?? "";
+  return address === "::1" || /^(::ffff:)?127\./.test(address);
+}
+
+function header(request: IncomingMessage, name: string): string | undefined {
+  const values = request.headersDistinct[name];
+  if (values === undefined) return undefined;
+  const [value] = values;
+  if (value === undefined || values.length > 1) {
+    throw new AwsError("IncompleteSignatureException", `the header ${name} must appear once`, 403);
+  }
+  return value;
+}

@@ -1,0 +1,162 @@
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { UnsupportedError } from "../core/aws-error.ts";
+import { jsonErrorResponse } from "../core/json-protocol.ts";
+import type { Clock, Service, ServiceRequest, ServiceResponse } from "../core/service.ts";
+import { type Authenticated, Authenticator, type SessionLookup } from "./authenticator.ts";
+import { BODY_LIMIT_BYTES, readVerified } from "./body.ts";
+import { isSigned } from "./sigv4.ts";
+
+/** Answers requests that are not for an AWS service: the HTTP API. It ends the response itself. */
+export type Fallback = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+
+export interface GatewayOptions {
+  services: readonly Service[];
+  sessions: SessionLookup;
+  clock: Clock;
+  fallback: Fallback;
+  /** PEM; with it the gateway speaks TLS. */
+  tls?: { key: string; cert: string };
+  /** Hears of errors that no caller can be told about. */
+  log(message: string, error: unknown): void;
+}
+
+/** Longer than clients keep idle connections, so that it is never the server that closes one just as a request is sent. */
+const KEEP_ALIVE_MS = 80_000;
+/** A pack of some MiB over the slowest link that is still worth having. */
+const REQUEST_TIMEOUT_MS = 30 * 60_000;
+/** How long calls under way may take to end when the gateway closes. */
+const CLOSE_GRACE_MS = 2000;
+
+/** Requests signed for it go to the fallback too: it has the AWS_IAM authorizer. */
+const HTTP_API_SIGNING_NAME = "execute-api";
+
+/**
+ * The one HTTP server of the embedded cloud. A request signed with SigV4 is verified and handed to the service that its credential scope
+ * names; everything else goes to the HTTP API.
+ */
+export class Gateway {
+  readonly #options: GatewayOptions;
+  readonly #services: ReadonlyMap<string, Service>;
+  readonly #authenticator: Authenticator;
+  readonly #server: Server;
+
+  constructor(options: GatewayOptions) {
+    this.#options = options;
+    this.#services = new Map(options.services.map((service) => [service.name, service]));
+    this.#authenticator = new Authenticator({ ...options, bodyLimitBytes: BODY_LIMIT_BYTES });
+    const listener: RequestListener = (request, response) => {
+      this.#serve(request, response).catch((error: unknown) => {
+        options.log(`${request.method} ${request.url} broke off`, error);
+        response.destroy();
+      });
+    };
+    this.#server = options.tls ? createTlsServer(options.tls, listener) : createServer(listener);
+    this.#server.keepAliveTimeout = KEEP_ALIVE_MS;
+    this.#server.headersTimeout = KEEP_ALIVE_MS + 1000;
+    this.#server.requestTimeout = REQUEST_TIMEOUT_MS;
+  }
+
+  /** Starts to listen and returns the URL; port 0 takes a free one. */
+  async listen(port: number, host: string): Promise<string> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(port, host, () => {
+        this.#server.off("error", reject);
+        resolve();
+      });
+    });
+    const address = this.#server.address() as AddressInfo;
+    const name = address.family === "IPv6" ? `[${address.address}]` : address.address;
+    return `${this.#options.tls ? "https" : "http"}://${name}:${address.port}`;
+  }
+
+  /** The caller of a request signed with SigV4, for the AWS_IAM authorizer of the HTTP API; throws `AwsError`. */
+  authenticate(request: IncomingMessage): Promise<Authenticated> {
+    return this.#authenticator.authenticate(request);
+  }
+
+  /** Takes no new calls and waits a moment for those under way. Services are closed by whoever made them. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeIdleConnections();
+    const grace = this.#options.clock.schedule(CLOSE_GRACE_MS, () => this.#server.closeAllConnections());
+    await closed;
+    grace.cancel();
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const authorization = request.headers.authorization;
+    const signedFor = isSigned(authorization) ? signingName(authorization) : undefined;
+    if (signedFor === undefined && !/[?&]X-Amz-Signature=/i.test(request.url ?? "")) {
+      return this.#options.fallback(request, response);
+    }
+    if (signedFor === HTTP_API_SIGNING_NAME) return this.#options.fallback(request, response);
+    await send(request, response, await this.#call(request, signedFor));
+  }
+
+  async #call(request: IncomingMessage, signedFor: string | undefined): Promise<ServiceResponse> {
+    const [path = "/", query = ""] = splitTarget(request.url ?? "/");
+    const method = request.method ?? "GET";
+    const service = this.#services.get(signedFor ?? "");
+    try {
+      if (signedFor === undefined) throw new UnsupportedError("presigned URLs");
+      if (!service) throw new UnsupportedError(`the AWS service ${signedFor}`);
+      const { caller, signature, body } = await this.#authenticator.authenticate(request);
+      const serviceRequest: ServiceRequest = {
+        caller,
+        method,
+        path,
+        query: new URLSearchParams(query),
+        headers: request.headers,
+        body: body ? Readable.from([body]) : request,
+        readBody: async (limitBytes = BODY_LIMIT_BYTES) =>
+          body ?? (await readVerified(request, limitBytes, signature.payloadHash)),
+        signature,
+      };
+      return await service.handle(serviceRequest);
+    } catch (error) {
+      if (!isExpected(error)) this.#options.log(`${signedFor} ${method} ${path} failed`, error);
+      return service?.renderError(error, { method, path }) ?? jsonErrorResponse(error, "1.1");
+    }
+  }
+}
+
+async function send(
+  request: IncomingMessage,
+  response: ServerResponse,
+  answer: ServiceResponse,
+): Promise<void> {
+  const { status, headers, body } = answer;
+  // A body that no one read would block the connection for the next request.
+  if (!request.complete) response.setHeader("connection", "close");
+  response.writeHead(status, headers);
+  if (body instanceof Readable) await pipeline(body, response);
+  else response.end(body);
+}
+
+/** Errors made to be told to callers need no log entry. */
+function isExpected(error: unknown): boolean {
+  return (
+    error instanceof Error && "status" in error && typeof error.status === "number" && error.status < 500
+  );
+}
+
+/** The service in the credential scope, readable before anything is verified: it chooses how errors are rendered. */
+function signingName(authorization = ""): string {
+  return /Credential=[^/,\s]+\/\d+\/[^/,\s]+\/([^/,\s]+)\//.exec(authorization)?.[1] ?? "unknown";
+}
+
+function splitTarget(target: string): string[] {
+  const at = target.indexOf("?");
+  return at < 0 ? [target] : [target.slice(0, at), target.slice(at + 1)];
+}
