@@ -2,10 +2,29 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    include: ["{agent,bench,cli,functions,infra,local,scripts,shared,statemachines}/**/*.test.ts"],
-    // Two cores: many files at once only makes the embedded clouds slow each other down.
-    maxWorkers: 2,
-    testTimeout: 20_000,
-    hookTimeout: 60_000,
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["{agent,bench,cli,e2e,functions,infra,local,scripts,shared,statemachines}/**/*.test.ts"],
+          exclude: ["e2e/**/*.e2e.test.ts"],
+          // Two cores: many files at once only makes the embedded clouds slow each other down.
+          maxWorkers: 2,
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: "e2e",
+          include: ["e2e/**/*.e2e.test.ts"],
+          // Real machines: one at a time.
+          maxWorkers: 1,
+          fileParallelism: false,
+          testTimeout: 900_000,
+          hookTimeout: 900_000,
+        },
+      },
+    ],
   },
 });

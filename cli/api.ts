@@ -1,0 +1,37 @@
+import { type ApiClient, createApiClient } from "#shared/protocol/client.ts";
+import { type Call, textOption } from "./command.ts";
+import { UsageError } from "./errors.ts";
+
+/** Options of every command that talks to the API. */
+export const API_OPTIONS = { url: { type: "string" }, token: { type: "string" } } as const;
+export const API_HELP: [string, string][] = [
+  ["--url URL", "the API (else CAUSEWAY_URL)"],
+  ["--token TOKEN", "your access token (else CAUSEWAY_TOKEN)"],
+];
+
+/** The API that the options or the environment name. */
+export function apiOf(call: Call): ApiClient {
+  const url = textOption(call, "url") ?? call.environment.CAUSEWAY_URL;
+  const token = textOption(call, "token") ?? call.environment.CAUSEWAY_TOKEN;
+  if (!url) throw new UsageError("which control plane? Set CAUSEWAY_URL or give --url");
+  if (!token) throw new UsageError("no access token: set CAUSEWAY_TOKEN or give --token");
+  if (!URL.canParse(url)) throw new UsageError(`not a URL: ${url}`);
+  return createApiClient({
+    url,
+    authorize: async ({ headers }) => ({ ...headers, authorization: `Bearer ${token}` }),
+  });
+}
+
+/** Follows the cursors of a list to its end. */
+export async function everyItem<T>(
+  page: (cursor: string | undefined) => Promise<{ items: T[]; cursor: string | null }>,
+): Promise<T[]> {
+  const items: T[] = [];
+  let cursor: string | undefined;
+  do {
+    const answer = await page(cursor);
+    items.push(...answer.items);
+    cursor = answer.cursor ?? undefined;
+  } while (cursor !== undefined);
+  return items;
+}

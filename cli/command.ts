@@ -1,0 +1,117 @@
+import { type ParseArgsConfig, parseArgs } from "node:util";
+import { UsageError } from "./errors.ts";
+import type { Terminal } from "./terminal.ts";
+
+type Options = NonNullable<ParseArgsConfig["options"]>;
+
+/** One subcommand of `causeway`. */
+export interface Command {
+  /** The words that choose it: `repo check`. */
+  name: string;
+  summary: string;
+  /** After `causeway`, as in `convert SOURCE --type hot …`. */
+  usage: string;
+  /** Each option's help, in the order shown. */
+  help: [option: string, meaning: string][];
+  examples: string[];
+  options: Options;
+  /** Names of the positional arguments; one that ends with `?` may be absent. */
+  positionals: string[];
+  run(call: Call): Promise<void>;
+}
+
+export interface Call {
+  values: Record<string, string | boolean | string[] | undefined>;
+  arguments: Record<string, string>;
+  json: boolean;
+  environment: Record<string, string | undefined>;
+  terminal: Terminal;
+}
+
+/** Options that every command takes. */
+const COMMON: Options = { json: { type: "boolean" }, help: { type: "boolean", short: "h" } };
+
+/** Splits the words after the command's name into options and arguments; throws `UsageError`. */
+export function parseCall(
+  command: Command,
+  words: string[],
+  outside: Pick<Call, "environment" | "terminal">,
+): Call | "help" {
+  let parsed: { values: Call["values"]; positionals: string[] };
+  try {
+    parsed = parseArgs({
+      args: words,
+      options: { ...COMMON, ...command.options },
+      allowPositionals: true,
+      strict: true,
+    }) as typeof parsed;
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error), command.name);
+  }
+  if (parsed.values.help) return "help";
+  const names: Record<string, string> = {};
+  for (const [index, name] of command.positionals.entries()) {
+    const value = parsed.positionals[index];
+    if (value !== undefined) names[name.replace("?", "")] = value;
+    else if (!name.endsWith("?")) throw new UsageError(`${name} is missing`, command.name);
+  }
+  const extra = parsed.positionals[command.positionals.length];
+  if (extra !== undefined) throw new UsageError(`unexpected argument: ${extra}`, command.name);
+  return { ...outside, values: parsed.values, arguments: names, json: parsed.values.json === true };
+}
+
+export function helpOf(command: Command): string {
+  const width = Math.max(...command.help.map(([option]) => option.length), 6) + 2;
+  const options = [
+    ...command.help,
+    ["--json", "print one JSON document on standard output"],
+    ["--help", "show this"],
+  ].map(([option = "", meaning]) => `  ${option.padEnd(width)}${meaning}`);
+  return [
+    `causeway ${command.usage}`,
+    "",
+    command.summary,
+    "",
+    "Options:",
+    ...options,
+    "",
+    "Examples:",
+    ...command.examples.map((example) => `  ${example}`),
+    "",
+  ].join("\n");
+}
+
+/** A text option; throws `UsageError` if it must be given and is not. */
+export function textOption(call: Call, name: string): string | undefined {
+  const value = call.values[name];
+  return typeof value === "string" ? value : undefined;
+}
+
+export function requiredOption(call: Call, name: string, command: string): string {
+  const value = textOption(call, name);
+  if (value === undefined || value === "") throw new UsageError(`--${name} is missing`, command);
+  return value;
+}
+
+/** An option that must be one of a few words. */
+export function choiceOption<const T extends readonly string[]>(
+  call: Call,
+  name: string,
+  choices: T,
+  command: string,
+): T[number] | undefined {
+  const value = textOption(call, name);
+  if (value === undefined) return undefined;
+  if (!choices.includes(value))
+    throw new UsageError(`--${name} must be one of ${choices.join(", ")}, not ${value}`, command);
+  return value;
+}
+
+export function numberOption(call: Call, name: string, command: string): number | undefined {
+  const value = textOption(call, name);
+  if (value === undefined) return undefined;
+  const number = Number(value);
+  if (!Number.isSafeInteger(number) || number < 0)
+    throw new UsageError(`--${name} must be a whole number, not ${value}`, command);
+  return number;
+}

@@ -1,0 +1,15 @@
+import type { Source, Target } from "#shared/protocol/resources.ts";
+import { table } from "../terminal.ts";
+import { bytes } from "../units.ts";
+
+/** Sources or targets as a person reads them. */
+export function agentTable(agents: (Source | Target)[], none: string): string {
+  const rows = agents.map((agent) => [
+    agent.id,
+    agent.name,
+    agent.revokedAt ? "revoked" : agent.presence,
+    agent.lastSeenAt ?? "never",
+    (agent.inventory?.disks ?? []).map((disk) => `${disk.name} ${bytes(disk.sizeBytes)}`).join(", ") || "-",
+  ]);
+  return table(["ID", "NAME", "PRESENCE", "LAST SEEN", "DISKS"], rows, none);
+}

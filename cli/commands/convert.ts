@@ -1,0 +1,126 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { CausewayError } from "#shared/errors.ts";
+import type { ApiClient } from "#shared/protocol/client.ts";
+import { DiskFormat } from "#shared/protocol/common.ts";
+import { type Conversion, ConversionType, type NewConversion } from "#shared/protocol/resources.ts";
+import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
+import {
+  type Call,
+  type Command,
+  choiceOption,
+  numberOption,
+  requiredOption,
+  textOption,
+} from "../command.ts";
+import { ConversionNotCompletedError, UsageError } from "../errors.ts";
+import { ProgressLine } from "../progress.ts";
+import { print } from "../terminal.ts";
+import { progressLine } from "./conversion-progress.ts";
+import { describe } from "./conversions.ts";
+
+const POLL_MS = 1_000;
+/** An outage of the control plane shorter than this does not end the wait: the conversion goes on by itself. */
+const PATIENCE_MS = 15 * 60_000;
+
+export const convert: Command = {
+  name: "convert",
+  summary: "Converts a source server into a virtual machine on a target host",
+  usage: "convert SOURCE --type hot --target TARGET [--format raw|qcow2] [--boot-check] [--wait]",
+  help: [
+    ["--type TYPE", "hot: while the source runs"],
+    ["--target TARGET", "the target host that gets the virtual machine"],
+    ["--format FORMAT", "of the virtual disks: qcow2 (default) or raw (sparse)"],
+    ["--disk NAME", "only this disk; may be repeated (default: all)"],
+    ["--boot-check", "boot a throw-away copy without network and keep a screenshot"],
+    ["--boot-timeout SECONDS", "how long that may take (default 600)"],
+    ["--boot-expect TEXT", "what the console shows when the system is up (default: a login prompt)"],
+    ["--bandwidth-limit BYTES", "upload at most so many bytes per second"],
+    ["--wait", "stay until it ends; the exit code tells how"],
+    ...API_HELP,
+  ],
+  examples: [
+    "causeway convert agt_01jd… --type hot --target agt_01je… --boot-check --wait",
+    "causeway convert agt_01jd… --type hot --target agt_01je… --format raw --disk sda --json",
+  ],
+  options: {
+    ...API_OPTIONS,
+    type: { type: "string" },
+    target: { type: "string" },
+    format: { type: "string" },
+    disk: { type: "string", multiple: true },
+    "boot-check": { type: "boolean" },
+    "boot-timeout": { type: "string" },
+    "boot-expect": { type: "string" },
+    "bandwidth-limit": { type: "string" },
+    wait: { type: "boolean" },
+  },
+  positionals: ["SOURCE"],
+  async run(call) {
+    const api = apiOf(call);
+    const started = await api.startConversion({ body: requestOf(call), idempotencyKey: randomUUID() });
+    if (!call.values.wait) {
+      print(
+        call.terminal,
+        call.json,
+        started,
+        () => `${started.id} started; \`causeway conversions ${started.id}\` shows how it goes`,
+      );
+      return;
+    }
+    if (!call.json) call.terminal.err(`${started.id} started; it goes on if you stop waiting\n`);
+    const ended = await waitFor(api, started.id, call);
+    print(call.terminal, call.json, ended, () => describe(ended));
+    if (ended.state !== "completed") {
+      const failure = ended.failure ?? {
+        name: "UnknownFailure",
+        message: `conversion ${ended.id} is ${ended.state}`,
+        hint: "",
+      };
+      throw new ConversionNotCompletedError(failure.message, failure.hint, failure.name);
+    }
+  },
+};
+
+function requestOf(call: Call): NewConversion {
+  const type = choiceOption(call, "type", ConversionType.options, "convert");
+  if (!type) throw new UsageError("--type is missing", "convert");
+  const limit = numberOption(call, "bandwidth-limit", "convert");
+  const expect = textOption(call, "boot-expect");
+  const disks = call.values.disk as string[] | undefined;
+  return {
+    type,
+    sourceId: call.arguments.SOURCE ?? "",
+    targetId: requiredOption(call, "target", "convert"),
+    format: choiceOption(call, "format", DiskFormat.options, "convert") ?? "qcow2",
+    bootCheck: call.values["boot-check"] === true,
+    bootTimeoutSeconds: numberOption(call, "boot-timeout", "convert") ?? 600,
+    ...(disks ? { disks } : {}),
+    ...(limit ? { bandwidthLimitBytesPerSecond: limit } : {}),
+    ...(expect ? { bootExpect: expect } : {}),
+  };
+}
+
+/** Polls until the conversion has ended, through restarts of the control plane. */
+async function waitFor(api: ApiClient, id: string, call: Call): Promise<Conversion> {
+  const line = new ProgressLine(call.terminal);
+  let lastAnswer = performance.now();
+  try {
+    for (;;) {
+      try {
+        const conversion = await api.getConversion({ parameters: { id } });
+        lastAnswer = performance.now();
+        if (conversion.endedAt) return conversion;
+        line.show(progressLine(conversion) ?? "starting");
+      } catch (error) {
+        const passing =
+          error instanceof CausewayError && error.retryable && performance.now() - lastAnswer < PATIENCE_MS;
+        if (!passing) throw error;
+        line.show("the control plane does not answer; trying again");
+      }
+      await sleep(POLL_MS);
+    }
+  } finally {
+    line.end();
+  }
+}

@@ -1,0 +1,31 @@
+import { EnrollableRole } from "#shared/protocol/common.ts";
+import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
+import { type Command, choiceOption, numberOption } from "../command.ts";
+import { UsageError } from "../errors.ts";
+import { print } from "../terminal.ts";
+
+export const enrolToken: Command = {
+  name: "enrol-token",
+  summary: "Creates a token with which one agent may enrol, once",
+  usage: "enrol-token --role source|target [--lifetime SECONDS]",
+  help: [
+    ["--role ROLE", "source: its disks are read; target: virtual machines are built on it"],
+    ["--lifetime SECONDS", "how long the token may wait to be used (default: a day)"],
+    ...API_HELP,
+  ],
+  examples: [
+    "causeway enrol-token --role source",
+    "causeway enrol-token --role target --lifetime 3600 --json",
+  ],
+  options: { ...API_OPTIONS, role: { type: "string" }, lifetime: { type: "string" } },
+  positionals: [],
+  async run(call) {
+    const role = choiceOption(call, "role", EnrollableRole.options, this.name);
+    if (!role) throw new UsageError("--role is missing", this.name);
+    const lifetimeSeconds = numberOption(call, "lifetime", this.name);
+    const created = await apiOf(call).createEnrolmentToken({
+      body: { role, ...(lifetimeSeconds ? { lifetimeSeconds } : {}) },
+    });
+    print(call.terminal, call.json, created, () => created.token ?? "");
+  },
+};

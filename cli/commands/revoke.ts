@@ -1,0 +1,17 @@
+import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
+import type { Command } from "../command.ts";
+import { print } from "../terminal.ts";
+
+export const revoke: Command = {
+  name: "revoke",
+  summary: "Revokes an agent's certificate: it is cut off at once and for good",
+  usage: "revoke AGENT",
+  help: API_HELP,
+  examples: ["causeway revoke agt_01jd3v8q6m4x2k7zt5w9h0n1yb"],
+  options: API_OPTIONS,
+  positionals: ["AGENT"],
+  async run(call) {
+    const revoked = await apiOf(call).revokeAgent({ parameters: { id: call.arguments.AGENT ?? "" } });
+    print(call.terminal, call.json, revoked, () => `${revoked.id} was revoked at ${revoked.revokedAt}`);
+  },
+};

@@ -1,0 +1,23 @@
+import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
+import type { Command } from "../command.ts";
+import { print } from "../terminal.ts";
+import { agentTable } from "./agent-list.ts";
+
+export const sources: Command = {
+  name: "sources",
+  summary: "Lists source servers",
+  usage: "sources",
+  help: API_HELP,
+  examples: ["causeway sources", "causeway sources --json | jq '.items[].id'"],
+  options: API_OPTIONS,
+  positionals: [],
+  async run(call) {
+    const api = apiOf(call);
+    const items = await everyItem((cursor) =>
+      api.listSources({ query: { limit: 200, ...(cursor ? { cursor } : {}) } }),
+    );
+    print(call.terminal, call.json, { items, cursor: null }, () =>
+      agentTable(items, "No source server has enrolled yet: `causeway enrol-token --role source` begins."),
+    );
+  },
+};

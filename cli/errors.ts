@@ -1,0 +1,56 @@
+import { CausewayError } from "#shared/errors.ts";
+import { ApiError } from "#shared/protocol/client.ts";
+
+/** The command line itself is wrong. */
+export class UsageError extends CausewayError {
+  override readonly name = "UsageError";
+  readonly retryable = false;
+  readonly hint: string;
+
+  constructor(message: string, command?: string) {
+    super(message);
+    this.hint = `See \`causeway ${command ? `${command} ` : ""}--help\`.`;
+  }
+}
+
+/** A conversion that was waited for did not complete. */
+export class ConversionNotCompletedError extends CausewayError {
+  override readonly name = "ConversionNotCompletedError";
+  readonly retryable = false;
+  readonly hint: string;
+  /** The failure's own name, such as `PreflightFailedError`. */
+  readonly failureName: string;
+
+  constructor(message: string, hint: string, failureName: string) {
+    super(message);
+    this.hint = hint;
+    this.failureName = failureName;
+  }
+}
+
+/** The repository has damage; the report says where. */
+export class DamageFoundError extends CausewayError {
+  override readonly name = "DamageFoundError";
+  readonly retryable = false;
+  readonly hint =
+    "Restore the named objects from an earlier version in the bucket, or convert again to make a new recovery point.";
+}
+
+export const EXIT = { done: 0, failed: 1, usage: 2, notFound: 3, refused: 4 } as const;
+
+/** Which exit code says what went wrong. */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof UsageError) return EXIT.usage;
+  if (error instanceof ConversionNotCompletedError) {
+    return error.failureName === "PreflightFailedError" ? EXIT.refused : EXIT.failed;
+  }
+  if (error instanceof ApiError) return exitCodeOfStatus(error.problem.status);
+  return EXIT.failed;
+}
+
+function exitCodeOfStatus(status: number): number {
+  if (status === 400) return EXIT.usage;
+  if (status === 404) return EXIT.notFound;
+  if (status === 401 || status === 403 || status === 409) return EXIT.refused;
+  return EXIT.failed;
+}

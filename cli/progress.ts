@@ -1,0 +1,28 @@
+import type { Terminal } from "./terminal.ts";
+
+/** A line that is rewritten in place for a person, and printed when its first word changes for a log. */
+export class ProgressLine {
+  readonly #terminal: Terminal;
+  #shown = "";
+
+  constructor(terminal: Terminal) {
+    this.#terminal = terminal;
+  }
+
+  show(line: string): void {
+    if (this.#terminal.interactive) {
+      this.#terminal.err(`\r\u001b[K${line.slice(0, this.#terminal.columns - 1)}`);
+      this.#shown = line;
+      return;
+    }
+    const stage = (text: string): string => text.split("  ", 1)[0] ?? "";
+    if (stage(line) !== stage(this.#shown)) this.#terminal.err(`${line}\n`);
+    this.#shown = line;
+  }
+
+  /** Leaves the line and starts a new one. */
+  end(): void {
+    if (this.#terminal.interactive && this.#shown) this.#terminal.err("\r\u001b[K");
+    this.#shown = "";
+  }
+}

@@ -1,0 +1,51 @@
+import { failureOf } from "#shared/errors.ts";
+import { type Call, type Command, helpOf, parseCall } from "./command.ts";
+import { commands } from "./commands.ts";
+import { EXIT, exitCodeOf, UsageError } from "./errors.ts";
+
+/** Runs one `causeway` command line and returns its exit code. Errors are told here, once. */
+export async function run(words: string[], outside: Pick<Call, "environment" | "terminal">): Promise<number> {
+  const { terminal } = outside;
+  try {
+    const [first] = words;
+    if (first === undefined || first === "--help" || first === "-h" || first === "help") {
+      (first === undefined ? terminal.err : terminal.out)(overview());
+      return first === undefined ? EXIT.usage : EXIT.done;
+    }
+    const found = findCommand(words);
+    if (!found) throw new UsageError(`unknown command: ${first}`);
+    const call = parseCall(found.command, found.rest, outside);
+    if (call === "help") terminal.out(helpOf(found.command));
+    else await found.command.run(call);
+    return EXIT.done;
+  } catch (error) {
+    const { name, message, hint } = failureOf(error);
+    terminal.err(`${message}\n${hint ? `  ${hint}\n` : ""}`);
+    if (name === "UnexpectedError" && error instanceof Error) terminal.err(`${error.stack}\n`);
+    return exitCodeOf(error);
+  }
+}
+
+function findCommand(words: string[]): { command: Command; rest: string[] } | undefined {
+  for (const command of commands) {
+    const name = command.name.split(" ");
+    if (name.every((word, index) => words[index] === word))
+      return { command, rest: words.slice(name.length) };
+  }
+  return undefined;
+}
+
+function overview(): string {
+  const width = Math.max(...commands.map((command) => command.name.length)) + 2;
+  return [
+    "causeway: turns running servers into virtual machines and keeps standby copies of them",
+    "",
+    "Usage: causeway COMMAND [options]",
+    "",
+    ...commands.map((command) => `  ${command.name.padEnd(width)}${command.summary}`),
+    "",
+    "Each command has --help with examples, and --json.",
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused by policy or state.",
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,69 @@
+/**
+ * Installs what a script of package.json needs, and only what is missing: `node scripts/setup.mjs [test|demo|bench]…`.
+ * Plain JavaScript, because it runs before the Node that reads TypeScript is there.
+ */
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+const root = join(import.meta.dirname ?? new URL(".", import.meta.url).pathname, "..");
+
+/** Debian packages by purpose. */
+const MACHINES = ["qemu-system-x86", "qemu-utils", "ovmf"];
+const DISKS = ["e2fsprogs", "fdisk", "gdisk", "util-linux", "dosfstools", "mtools"];
+const DEBIAN_IMAGE = ["debootstrap", "grub-common", "grub-pc-bin", "grub-efi-amd64-bin", "zstd", "xz-utils"];
+const OTHER_FILE_SYSTEMS = ["xfsprogs", "ntfs-3g"];
+const PACKAGES = {
+  test: [...MACHINES, ...DISKS, ...DEBIAN_IMAGE, ...OTHER_FILE_SYSTEMS],
+  demo: [...MACHINES, ...DISKS, ...DEBIAN_IMAGE],
+  bench: [...MACHINES, ...DISKS, ...DEBIAN_IMAGE, "restic", "borgbackup"],
+};
+
+function run(command, args, environment = {}) {
+  const { status, error } = spawnSync(command, args, {
+    cwd: root,
+    stdio: ["ignore", 2, 2],
+    env: { ...process.env, ...environment },
+  });
+  if (error || status !== 0) {
+    console.error(`setup: ${command} ${args.join(" ")} failed${error ? `: ${error.message}` : ""}`);
+    process.exit(1);
+  }
+}
+
+function isInstalled(name) {
+  const { status, stdout } = spawnSync("dpkg-query", ["-W", "-f=${Status}", name], { encoding: "utf8" });
+  return status === 0 && stdout.includes("install ok installed");
+}
+
+function installDebianPackages(names) {
+  const missing = names.filter((name) => !isInstalled(name));
+  if (missing.length === 0) return;
+  if (process.getuid?.() !== 0) {
+    console.error(
+      `setup: these Debian packages are missing, and only root can install them:\n\n  sudo apt-get install -y ${missing.join(" ")}\n`,
+    );
+    process.exit(1);
+  }
+  console.error(`setup: installing Debian packages: ${missing.join(" ")}`);
+  const quiet = { DEBIAN_FRONTEND: "noninteractive" };
+  run("apt-get", ["-qq", "update"], quiet);
+  run("apt-get", ["-qq", "install", "-y", "--no-install-recommends", ...missing], quiet);
+}
+
+/** The lock file that node_modules was made from; npm writes it last, so an interrupted installation is seen. */
+function installNodePackages() {
+  const stamp = join(root, "node_modules", ".causeway-lock-sha256");
+  const wanted = createHash("sha256")
+    .update(readFileSync(join(root, "package-lock.json")))
+    .digest("hex");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
+  console.error("setup: installing npm packages from the lock file");
+  run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+  writeFileSync(stamp, wanted);
+}
+
+const purposes = process.argv.slice(2);
+installDebianPackages([...new Set(purposes.flatMap((purpose) => PACKAGES[purpose] ?? []))]);
+installNodePackages();
