@@ -1,0 +1,70 @@
+import type { z } from "zod";
+import { ConcurrentChangeError } from "#shared/errors.ts";
+import type { Item, ItemKeys, Key, Page, PageQuery, Table } from "./table.ts";
+
+export interface Aggregate {
+  id: string;
+  /** How often it was written; 0 for one that was not yet. */
+  version: number;
+}
+
+/** A change that loses to others so often is told to the caller, who may try later. */
+const MAX_TRIES = 8;
+
+/** All aggregates of one kind: each is one item, written whole, and only if nobody wrote it in between. */
+export class Aggregates<T extends Aggregate> {
+  readonly #table: Table;
+  readonly #what: string;
+  readonly #schema: z.ZodType<T>;
+  readonly #keys: (aggregate: T) => ItemKeys;
+
+  constructor(table: Table, kind: { what: string; schema: z.ZodType<T>; keys: (aggregate: T) => ItemKeys }) {
+    this.#table = table;
+    this.#what = kind.what;
+    this.#schema = kind.schema;
+    this.#keys = kind.keys;
+  }
+
+  async find(key: Key): Promise<T | undefined> {
+    const item = await this.#table.get(key);
+    return item && this.parse(item);
+  }
+
+  parse(item: Item): T {
+    return this.#schema.parse(item);
+  }
+
+  /** Writes it and returns it with its new version. Throws `ConcurrentChangeError` if it was written since it was read (or, if new, exists). */
+  async save(aggregate: T): Promise<T> {
+    const saved = { ...aggregate, version: aggregate.version + 1 };
+    const item = { ...saved, ...this.#keys(saved) };
+    const done =
+      aggregate.version === 0
+        ? await this.#table.putNew(item)
+        : await this.#table.replace(item, aggregate.version);
+    if (!done) throw new ConcurrentChangeError(this.#what, aggregate.id);
+    return saved;
+  }
+
+  /**
+   * Reads, changes and writes it, again from the start if somebody else was faster; `change` may therefore run several times. Returning what
+   * it was given means that there is nothing to write. What `change` throws ends it.
+   */
+  async modify(key: Key, change: (current: T | undefined) => T): Promise<T> {
+    for (let tried = 1; ; tried++) {
+      const current = await this.find(key);
+      const changed = change(current);
+      if (changed === current) return current;
+      try {
+        return await this.save(changed);
+      } catch (error) {
+        if (!(error instanceof ConcurrentChangeError) || tried === MAX_TRIES) throw error;
+      }
+    }
+  }
+
+  async page(query: PageQuery): Promise<Page<T>> {
+    const { items, cursor } = await this.#table.page(query);
+    return { items: items.map((item) => this.parse(item)), cursor };
+  }
+}

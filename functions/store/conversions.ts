@@ -1,0 +1,109 @@
+import {
+  type CommandRecord,
+  CommandRecord as CommandSchema,
+  conversionOf,
+  isOpen,
+} from "#shared/domain/command.ts";
+import { ConversionRecord } from "#shared/domain/conversion.ts";
+import { NotFoundError } from "#shared/errors.ts";
+import type { ConversionState } from "#shared/protocol/resources.ts";
+import { Aggregates } from "./aggregates.ts";
+import type { Page, Table } from "./table.ts";
+
+const partition = (conversionId: string) => `CONVERSION#${conversionId}`;
+const keyOf = (id: string) => ({ pk: partition(id), sk: "CONVERSION" });
+const commandKey = (id: string) => ({ pk: partition(conversionOf(id) ?? id), sk: `COMMAND#${id}` });
+const pendingOf = (agentId: string) => `PENDING#${agentId}`;
+
+/** Conversions and their commands: they lie together, so that one query shows a conversion with its progress. */
+export class ConversionStore {
+  readonly #table: Table;
+  readonly #conversions: Aggregates<ConversionRecord>;
+  readonly #commands: Aggregates<CommandRecord>;
+
+  constructor(table: Table) {
+    this.#table = table;
+    this.#conversions = new Aggregates(table, {
+      what: "conversion",
+      schema: ConversionRecord,
+      keys: (conversion) => ({ ...keyOf(conversion.id), gsi1pk: "CONVERSIONS", gsi1sk: conversion.id }),
+    });
+    this.#commands = new Aggregates(table, {
+      what: "command",
+      schema: CommandSchema,
+      // Only what an agent may still have to do is in the index: it is what the agent asks for when it connects.
+      keys: (command) => ({
+        ...commandKey(command.id),
+        ...(isOpen(command) ? { gsi1pk: pendingOf(command.agentId), gsi1sk: command.id } : {}),
+      }),
+    });
+  }
+
+  find(id: string): Promise<ConversionRecord | undefined> {
+    return this.#conversions.find(keyOf(id));
+  }
+
+  /** Throws `NotFoundError`. */
+  async get(id: string): Promise<ConversionRecord> {
+    return found(id, await this.find(id));
+  }
+
+  /** Adds the conversion; returns the one that exists already if there is one. */
+  add(conversion: ConversionRecord): Promise<ConversionRecord> {
+    return this.#conversions.modify(keyOf(conversion.id), (existing) => existing ?? conversion);
+  }
+
+  /** Throws `NotFoundError`, and what `change` throws. */
+  modify(id: string, change: (conversion: ConversionRecord) => ConversionRecord): Promise<ConversionRecord> {
+    return this.#conversions.modify(keyOf(id), (conversion) => change(found(id, conversion)));
+  }
+
+  /** The conversion and its commands, as of one moment. Throws `NotFoundError`. */
+  async withCommands(id: string): Promise<{ conversion: ConversionRecord; commands: CommandRecord[] }> {
+    const items = await this.#table.all(partition(id));
+    const own = items.find((item) => item.sk === "CONVERSION");
+    return {
+      conversion: found(id, own && this.#conversions.parse(own)),
+      commands: items.filter((item) => item !== own).map((item) => this.#commands.parse(item)),
+    };
+  }
+
+  /** Newest first. */
+  page(query: {
+    limit: number;
+    cursor?: string | undefined;
+    state?: ConversionState | undefined;
+  }): Promise<Page<ConversionRecord>> {
+    const { state, ...rest } = query;
+    const only = state && { attribute: "state", value: state };
+    return this.#conversions.page({ partition: "CONVERSIONS", index: true, ...rest, only });
+  }
+
+  findCommand(id: string): Promise<CommandRecord | undefined> {
+    return this.#commands.find(commandKey(id));
+  }
+
+  /** Throws `ConcurrentChangeError` if it was written since it was read (or, if new, exists). */
+  saveCommand(command: CommandRecord): Promise<CommandRecord> {
+    return this.#commands.save(command);
+  }
+
+  /** Throws `NotFoundError`, and what `change` throws. */
+  modifyCommand(id: string, change: (command: CommandRecord) => CommandRecord): Promise<CommandRecord> {
+    return this.#commands.modify(commandKey(id), (command) => {
+      if (!command) throw new NotFoundError("command", id);
+      return change(command);
+    });
+  }
+
+  /** What the agent has not finished, oldest first. From the index: a command of the last moment may be missing. */
+  async pendingCommands(agentId: string): Promise<CommandRecord[]> {
+    const items = await this.#table.allInIndex(pendingOf(agentId));
+    return items.map((item) => this.#commands.parse(item));
+  }
+}
+
+function found(id: string, conversion: ConversionRecord | undefined): ConversionRecord {
+  if (!conversion) throw new NotFoundError("conversion", id);
+  return conversion;
+}

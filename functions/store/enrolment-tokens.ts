@@ -1,0 +1,36 @@
+import { TokenRecord } from "#shared/domain/enrolment-token.ts";
+import { Aggregates } from "./aggregates.ts";
+import type { Table } from "./table.ts";
+
+const keyOf = (hash: string) => ({ pk: `TOKEN#${hash}`, sk: "TOKEN" });
+
+/** An expired token is kept this long, so that its late use is told from a guess when somebody looks. */
+const KEEP_SECONDS = 7 * 86_400;
+
+/** Tokens by the SHA-256 of what the agent shows. */
+export class EnrolmentTokenStore {
+  readonly #tokens: Aggregates<TokenRecord>;
+
+  constructor(table: Table) {
+    this.#tokens = new Aggregates(table, {
+      what: "enrolment token",
+      schema: TokenRecord,
+      keys: (token) => ({
+        ...keyOf(token.hash),
+        expiresAt: Math.ceil(Date.parse(token.validUntil) / 1000) + KEEP_SECONDS,
+      }),
+    });
+  }
+
+  add(token: TokenRecord): Promise<TokenRecord> {
+    return this.#tokens.save(token);
+  }
+
+  /** `change` is given `undefined` for an unknown token. */
+  modify<T extends TokenRecord>(
+    hash: string,
+    change: (token: TokenRecord | undefined) => T,
+  ): Promise<TokenRecord> {
+    return this.#tokens.modify(keyOf(hash), change);
+  }
+}

@@ -1,0 +1,48 @@
+import { createHash } from "node:crypto";
+import { InvalidInputError } from "#shared/errors.ts";
+import type { Table } from "./table.ts";
+
+const KEEP_SECONDS = 86_400;
+
+export interface Reservation {
+  operation: string;
+  actor: string;
+  /** The caller's `Idempotency-Key`. */
+  key: string;
+  /** What is asked for; the same key with another request is a mistake. */
+  request: unknown;
+  /** The id to use if this is the first request with the key. */
+  id: string;
+  nowMs: number;
+}
+
+/** Which id a request got, so that the same request sent again gets the same one and creates nothing new. Kept for a day. */
+export class ReservationStore {
+  readonly #table: Table;
+
+  constructor(table: Table) {
+    this.#table = table;
+  }
+
+  /** The id that belongs to the key. Throws `InvalidInputError` if the key was used with another request. */
+  async reserve({ operation, actor, key, request, id, nowMs }: Reservation): Promise<string> {
+    const requestHash = hash(JSON.stringify(request));
+    const item = {
+      pk: `IDEMPOTENCY#${hash(JSON.stringify([operation, actor, key]))}`,
+      sk: "IDEMPOTENCY",
+      expiresAt: Math.ceil(nowMs / 1000) + KEEP_SECONDS,
+      id,
+      requestHash,
+    };
+    if (await this.#table.putNew(item)) return id;
+    const first = await this.#table.get(item);
+    if (first?.requestHash !== requestHash || typeof first.id !== "string") {
+      throw new InvalidInputError([{ path: "Idempotency-Key", message: "was used with another request" }]);
+    }
+    return first.id;
+  }
+}
+
+function hash(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}

@@ -1,0 +1,34 @@
+import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { AgentStore } from "./agents.ts";
+import { AuditStore } from "./audit.ts";
+import { ConversionStore } from "./conversions.ts";
+import { EnrolmentTokenStore } from "./enrolment-tokens.ts";
+import { RecoveryPointStore } from "./recovery-points.ts";
+import { ReservationStore } from "./reservations.ts";
+import { Table } from "./table.ts";
+
+export interface Store {
+  agents: AgentStore;
+  tokens: EnrolmentTokenStore;
+  conversions: ConversionStore;
+  points: RecoveryPointStore;
+  audit: AuditStore;
+  reservations: ReservationStore;
+}
+
+/** Everything that the control plane remembers. `random` gives that many random bytes. */
+export function openStore(
+  client: DynamoDBClient,
+  tableName: string,
+  random: (length: number) => Uint8Array,
+): Store {
+  const table = new Table(client, tableName);
+  return {
+    agents: new AgentStore(table),
+    tokens: new EnrolmentTokenStore(table),
+    conversions: new ConversionStore(table),
+    points: new RecoveryPointStore(table),
+    audit: new AuditStore(table, random),
+    reservations: new ReservationStore(table),
+  };
+}

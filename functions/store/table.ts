@@ -1,0 +1,153 @@
+/**
+ * The one table, as the stores use it: consistent reads of single items, conditional writes of whole items, and queries. See
+ * docs/data-model.md for what lies where.
+ */
+import { ConditionalCheckFailedException, type DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { DynamoDBDocumentClient, GetCommand, PutCommand, QueryCommand } from "@aws-sdk/lib-dynamodb";
+import { decodeCursor, encodeCursor } from "./cursor.ts";
+
+export interface Key {
+  pk: string;
+  sk: string;
+}
+
+export interface ItemKeys extends Key {
+  /** In the index `gsi1`; absent: not in it. */
+  gsi1pk?: string;
+  gsi1sk?: string;
+  /** Seconds since 1970 after which DynamoDB may delete the item. */
+  expiresAt?: number;
+}
+
+export type Item = Record<string, unknown>;
+
+export interface PageQuery {
+  /** The key of a partition, of the table or of its index. */
+  partition: string;
+  index?: boolean;
+  limit: number;
+  cursor?: string | undefined;
+  /** Only items with this attribute value. */
+  only?: { attribute: string; value: string } | undefined;
+}
+
+export interface Page<T> {
+  items: T[];
+  cursor: string | null;
+}
+
+/** At most so many items of a filtered list are looked at per request of DynamoDB. */
+const FILTER_BATCH = 200;
+
+export class Table {
+  readonly #client: DynamoDBDocumentClient;
+  readonly #name: string;
+
+  constructor(client: DynamoDBClient, name: string) {
+    this.#client = DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } });
+    this.#name = name;
+  }
+
+  async get({ pk, sk }: Key): Promise<Item | undefined> {
+    const { Item } = await this.#client.send(
+      new GetCommand({ TableName: this.#name, Key: { pk, sk }, ConsistentRead: true }),
+    );
+    return Item;
+  }
+
+  /** Writes the item unless one with its key exists; says whether it did. */
+  putNew<T extends ItemKeys>(item: T): Promise<boolean> {
+    return this.#put(item, { ConditionExpression: "attribute_not_exists(pk)" });
+  }
+
+  /** Replaces the item if it still has this version; says whether it did. */
+  replace<T extends ItemKeys>(item: T, version: number): Promise<boolean> {
+    return this.#put(item, {
+      ConditionExpression: "version = :version",
+      ExpressionAttributeValues: { ":version": version },
+    });
+  }
+
+  /** Every item of a partition of the table, by sort key. */
+  async all(pk: string): Promise<Item[]> {
+    return this.#everything({
+      KeyConditionExpression: "pk = :pk",
+      ExpressionAttributeValues: { ":pk": pk },
+      ConsistentRead: true,
+    });
+  }
+
+  /** Every item of a partition of the index, by its sort key. Eventually consistent. */
+  async allInIndex(gsi1pk: string): Promise<Item[]> {
+    return this.#everything({
+      IndexName: "gsi1",
+      KeyConditionExpression: "gsi1pk = :pk",
+      ExpressionAttributeValues: { ":pk": gsi1pk },
+    });
+  }
+
+  /** One page of a partition, last sort key first. Throws `InvalidInputError` for a foreign cursor. */
+  async page({ partition, index = false, limit, cursor, only }: PageQuery): Promise<Page<Item>> {
+    const found: Item[] = [];
+    let from: Item | undefined = cursor ? decodeCursor(cursor, { index, key: partition }) : undefined;
+    do {
+      // One more than asked for, to know whether another page follows.
+      const { Items = [], LastEvaluatedKey } = await this.#client.send(
+        new QueryCommand({
+          TableName: this.#name,
+          ...(index ? { IndexName: "gsi1" } : {}),
+          KeyConditionExpression: index ? "gsi1pk = :partition" : "pk = :partition",
+          ExpressionAttributeValues: { ":partition": partition, ...(only ? { ":only": only.value } : {}) },
+          ...(only
+            ? { FilterExpression: "#only = :only", ExpressionAttributeNames: { "#only": only.attribute } }
+            : {}),
+          ScanIndexForward: false,
+          Limit: only ? FILTER_BATCH : limit + 1 - found.length,
+          ...(from ? { ExclusiveStartKey: from } : {}),
+        }),
+      );
+      found.push(...Items);
+      from = LastEvaluatedKey;
+    } while (from && found.length <= limit);
+    const items = found.slice(0, limit);
+    const last = found.length > limit ? items.at(-1) : undefined;
+    return { items, cursor: last ? encodeCursor(keysOf(last, index)) : null };
+  }
+
+  async #everything(query: {
+    IndexName?: string;
+    KeyConditionExpression: string;
+    ExpressionAttributeValues: Record<string, string>;
+    ConsistentRead?: boolean;
+  }): Promise<Item[]> {
+    const found: Item[] = [];
+    let from: Item | undefined;
+    do {
+      const { Items = [], LastEvaluatedKey } = await this.#client.send(
+        new QueryCommand({ TableName: this.#name, ...query, ...(from ? { ExclusiveStartKey: from } : {}) }),
+      );
+      found.push(...Items);
+      from = LastEvaluatedKey;
+    } while (from);
+    return found;
+  }
+
+  async #put(
+    item: object,
+    condition: { ConditionExpression: string; ExpressionAttributeValues?: Record<string, number> },
+  ): Promise<boolean> {
+    try {
+      await this.#client.send(new PutCommand({ TableName: this.#name, Item: { ...item }, ...condition }));
+      return true;
+    } catch (error) {
+      if (error instanceof ConditionalCheckFailedException) return false;
+      throw error;
+    }
+  }
+}
+
+function keysOf(item: Item, index: boolean): { pk: string; sk: string; gsi1pk?: string; gsi1sk?: string } {
+  const key = (name: string) => String(item[name]);
+  const own = { pk: key("pk"), sk: key("sk") };
+  return index ? { ...own, gsi1pk: key("gsi1pk"), gsi1sk: key("gsi1sk") } : own;
+}

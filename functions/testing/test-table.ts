@@ -1,0 +1,56 @@
+import type { Server } from "node:http";
+import { createRequire } from "node:module";
+import type { AddressInfo } from "node:net";
+import { CreateTableCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { onTestFinished } from "vitest";
+import { Table } from "../store/table.ts";
+
+// dynalite has no types of its own.
+const dynalite: (options: { createTableMs: number }) => Server = createRequire(import.meta.url)("dynalite");
+
+const TABLE_NAME = "causeway";
+
+export interface TestTable {
+  client: DynamoDBClient;
+  name: string;
+  table: Table;
+}
+
+/** A new empty table with the index that the stores use, in memory; gone when the test is. */
+export async function createTestTable(): Promise<TestTable> {
+  const server = dynalite({ createTableMs: 0 });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const client = new DynamoDBClient({
+    endpoint: `http://127.0.0.1:${port}`,
+    region: "local-1",
+    credentials: { accessKeyId: "test", secretAccessKey: "test" },
+  });
+  onTestFinished(async () => {
+    client.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  await createTable(client);
+  return { client, name: TABLE_NAME, table: new Table(client, TABLE_NAME) };
+}
+
+async function createTable(client: DynamoDBClient): Promise<void> {
+  const key = (pk: string, sk: string) => [
+    { AttributeName: pk, KeyType: "HASH" as const },
+    { AttributeName: sk, KeyType: "RANGE" as const },
+  ];
+  await client.send(
+    new CreateTableCommand({
+      TableName: TABLE_NAME,
+      BillingMode: "PAY_PER_REQUEST",
+      AttributeDefinitions: ["pk", "sk", "gsi1pk", "gsi1sk"].map((AttributeName) => ({
+        AttributeName,
+        AttributeType: "S",
+      })),
+      KeySchema: key("pk", "sk"),
+      GlobalSecondaryIndexes: [
+        { IndexName: "gsi1", KeySchema: key("gsi1pk", "gsi1sk"), Projection: { ProjectionType: "ALL" } },
+      ],
+    }),
+  );
+}

@@ -1,0 +1,25 @@
+/** Which virtual hardware a source's clone is booted on. */
+import { type Inventory, UNKNOWN } from "../protocol/inventory.ts";
+
+const ESP = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b";
+const BIOS_BOOT = "21686148-6449-6e6f-744e-656564454649";
+const MIB = 1024 * 1024;
+
+/**
+ * The firmware that the disks expect. For the machine's own disks it is the machine's; an image file may come from any machine, so there its
+ * partitions tell: an EFI system partition without a BIOS boot partition means UEFI.
+ */
+export function bootFirmware(inventory: Inventory | undefined, disks: readonly string[]): "bios" | "uefi" {
+  const chosen = inventory?.disks.filter((disk) => disks.includes(disk.name)) ?? [];
+  const kind = inventory?.firmware.kind ?? UNKNOWN;
+  if (kind !== UNKNOWN && chosen.some((disk) => disk.kind === "device")) return kind;
+  const types = chosen.flatMap((disk) => disk.partitions.map((partition) => partition.type));
+  return types.includes(ESP) && !types.includes(BIOS_BOOT) ? "uefi" : "bios";
+}
+
+/** Enough for any supported system to reach its login prompt, without asking for more than the source has. */
+export function bootMemoryMiB(inventory: Inventory | undefined): number {
+  const memory = inventory?.memoryBytes ?? UNKNOWN;
+  if (memory === UNKNOWN) return 1024;
+  return Math.min(2048, Math.max(512, Math.floor(memory / MIB)));
+}

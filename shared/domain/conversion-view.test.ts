@@ -1,0 +1,91 @@
+import { expect, test } from "vitest";
+import { failureOf } from "../errors.ts";
+import type { CommandKind } from "../protocol/commands.ts";
+import { type CommandRecord, failed, plan, succeeded } from "./command.ts";
+import { abandonedSteps, completedSteps, stepsOf } from "./conversion-view.ts";
+import { aConversion } from "./testing.ts";
+
+const NOW = "2030-01-01T00:01:00.000Z";
+const LATER = "2030-01-01T00:02:00.000Z";
+const preflighted = aConversion({ preflightPassedAt: NOW });
+
+function wanted(kind: CommandKind, label?: string, round = 1, tries: CommandRecord[] = []): CommandRecord {
+  const conversion = { conversionId: "cnv_1", agentId: "agt_1", requestedBy: "ada", input: {} };
+  return plan({ ...conversion, kind, label, round }, tries, NOW).command;
+}
+const done = (command: CommandRecord) => succeeded(command, {}, LATER);
+const broken = (command: CommandRecord) => failed(command, failureOf(new Error("x")), LATER);
+const states = (...args: Parameters<typeof stepsOf>) =>
+  stepsOf(...args)
+    .map((step) => step.state)
+    .join(" ");
+
+test("a conversion that just began is in its preflight", () => {
+  expect(states(aConversion(), [])).toBe("running waiting waiting waiting waiting waiting waiting");
+});
+
+test("capture is done only when every disk is", () => {
+  const two = aConversion({ preflightPassedAt: NOW, disks: ["vda", "vdb"] });
+  const first = done(wanted("capture-disk", "vda"));
+  expect(states(two, [first])).toBe("done running waiting waiting waiting waiting waiting");
+  const second = done(wanted("capture-disk", "vdb"));
+  expect(states(two, [first, second])).toBe("done done waiting waiting waiting waiting waiting");
+});
+
+test("a step between two tries is running, and shows its last try only", () => {
+  const first = broken(wanted("capture-disk", "vda"));
+  expect(states(preflighted, [first])).toBe("done running waiting waiting waiting waiting waiting");
+  const second = wanted("capture-disk", "vda", 1, [first]);
+  const capture = stepsOf(preflighted, [first, second])[1];
+  expect(capture?.work.map((work) => work.commandId)).toEqual(["cnv_1.capture-disk.vda.2"]);
+  expect(capture?.startedAt).toBe(NOW);
+});
+
+test("when the images are written anew, the old verdict on them is not shown", () => {
+  const commands = [done(wanted("capture-disk", "vda")), done(wanted("commit-recovery-point"))];
+  const written = done(wanted("materialise"));
+  const refuted = broken(wanted("verify"));
+  const again = wanted("materialise", undefined, 2, [written]);
+  expect(states(preflighted, [...commands, written, refuted, again])).toBe(
+    "done done done running waiting waiting waiting",
+  );
+});
+
+test("a completed conversion without a boot check says so", () => {
+  const record = {
+    ...preflighted,
+    bootCheck: { enabled: false, timeoutSeconds: 600, memoryMiB: 1024 },
+  };
+  const commands = [
+    done(wanted("capture-disk", "vda")),
+    done(wanted("commit-recovery-point")),
+    done(wanted("materialise")),
+    done(wanted("verify")),
+  ];
+  expect(states(record, commands)).toBe("done done done done done skipped running");
+  const steps = completedSteps(record, commands, LATER);
+  expect(steps.map((step) => step.state).join(" ")).toBe("done done done done done skipped done");
+  expect(steps.at(-1)?.endedAt).toBe(LATER);
+});
+
+test.each([
+  ["failed", "running" as const],
+  ["cancelled", "cancelling" as const],
+])("the step at which it ended is %s, and those after it never happened", (state, was) => {
+  const record = { ...preflighted, state: was };
+  const steps = abandonedSteps(record, [broken(wanted("capture-disk", "vda"))], LATER);
+  expect(steps.map((step) => step.state).join(" ")).toBe(
+    `done ${state} skipped skipped skipped skipped skipped`,
+  );
+});
+
+test("the steps of an ended conversion stay as they were, whatever its commands do", () => {
+  const steps = abandonedSteps(preflighted, [], LATER);
+  const ended = { ...preflighted, state: "failed" as const, steps };
+  expect(stepsOf(ended, [done(wanted("capture-disk", "vda"))])).toBe(steps);
+});
+
+test("housekeeping is not shown as a step", () => {
+  const release = wanted("release", "source");
+  expect(stepsOf(preflighted, [release]).flatMap((step) => step.work)).toEqual([]);
+});

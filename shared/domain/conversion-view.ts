@@ -1,0 +1,133 @@
+/** How a conversion is shown: its steps, derived from the record and its commands. */
+import type { CommandKind } from "../protocol/commands.ts";
+import { type Conversion, STEPS, type Step, type StepName } from "../protocol/resources.ts";
+import { type CommandRecord, isOpen, latest } from "./command.ts";
+import { type ConversionRecord, hasEnded } from "./conversion.ts";
+
+/** The step in which a kind of command works; the others are housekeeping and not shown. */
+export const stepOfKind: Readonly<Partial<Record<CommandKind, StepName>>> = {
+  "capture-disk": "capture",
+  "commit-recovery-point": "commit",
+  materialise: "materialise",
+  verify: "verify",
+  "boot-check": "boot-check",
+};
+
+type StepState = Step["state"];
+
+/** The conversion as the API shows it. */
+export function conversionOf(record: ConversionRecord, commands: readonly CommandRecord[]): Conversion {
+  const { id, type, sourceId, targetId, format, state, recoveryPointId, failure, result } = record;
+  const { requestedBy, createdAt, endedAt } = record;
+  return {
+    id,
+    type,
+    sourceId,
+    targetId,
+    format,
+    bootCheck: record.bootCheck.enabled,
+    state,
+    steps: stepsOf(record, commands),
+    recoveryPointId,
+    failure,
+    result,
+    requestedBy,
+    createdAt,
+    endedAt,
+  };
+}
+
+/** The steps as they stand; those of an ended conversion as they stood at its end. */
+export function stepsOf(record: ConversionRecord, commands: readonly CommandRecord[]): Step[] {
+  if (record.steps) return record.steps;
+  const current = currentRound(commands);
+  const steps = STEPS.map((name): Step => {
+    if (name === "preflight") return preflightStep(record);
+    if (name === "finish") return { name, state: "waiting", work: [] };
+    if (name === "boot-check" && !record.bootCheck.enabled) return { name, state: "skipped", work: [] };
+    return agentStep(
+      name,
+      name === "capture" ? record.disks.length : 1,
+      current.filter((command) => stepOfKind[command.kind] === name),
+    );
+  });
+  const finish = steps.at(-1);
+  const before = steps.slice(0, -1);
+  if (finish && before.every(isOver)) {
+    finish.state = "running";
+    finish.startedAt = before.findLast((step) => step.endedAt)?.endedAt;
+  }
+  return steps;
+}
+
+/** The steps of a conversion that completes now. */
+export function completedSteps(
+  record: ConversionRecord,
+  commands: readonly CommandRecord[],
+  now: string,
+): Step[] {
+  return stepsOf(record, commands).map((step) =>
+    isOver(step) ? step : { ...step, state: "done", endedAt: step.endedAt ?? now },
+  );
+}
+
+/** The steps of a conversion that is abandoned now: the first one not over bears the blame, those after it never happened. */
+export function abandonedSteps(
+  record: ConversionRecord,
+  commands: readonly CommandRecord[],
+  now: string,
+): Step[] {
+  if (hasEnded(record)) return stepsOf(record, commands);
+  const blamed: StepState = record.state === "cancelling" ? "cancelled" : "failed";
+  let stopped = false;
+  return stepsOf(record, commands).map((step) => {
+    if (isOver(step)) return step;
+    if (stopped) return { ...step, state: "skipped" };
+    stopped = true;
+    return { ...step, state: blamed, endedAt: now };
+  });
+}
+
+function isOver(step: Step): boolean {
+  return step.state === "done" || step.state === "skipped";
+}
+
+/** Work that was ordered anew is shown as of the new order only: nothing of an earlier round counts any more. */
+function currentRound(commands: readonly CommandRecord[]): CommandRecord[] {
+  const repeatable = (command: CommandRecord) => command.kind === "materialise" || command.kind === "verify";
+  const round = Math.max(1, ...commands.filter(repeatable).map((command) => command.round));
+  return commands.filter((command) => !repeatable(command) || command.round === round);
+}
+
+function preflightStep(record: ConversionRecord): Step {
+  const { createdAt: startedAt, preflightPassedAt: endedAt } = record;
+  return { name: "preflight", state: endedAt ? "done" : "running", startedAt, endedAt, work: [] };
+}
+
+/** A step whose work is `size` pieces, each done by the last try of it. */
+function agentStep(name: StepName, size: number, tries: readonly CommandRecord[]): Step {
+  if (tries.length === 0) return { name, state: "waiting", work: [] };
+  const pieces = [...Map.groupBy(tries, (one) => one.label).values()]
+    .map(latest)
+    .filter((one) => one !== undefined);
+  const done = pieces.length >= size && pieces.every((one) => one.state === "succeeded");
+  const ends = pieces.map((one) => one.endedAt ?? "").sort();
+  return {
+    name,
+    state: done ? "done" : "running",
+    startedAt: tries.map((one) => one.startedAt ?? one.issuedAt).sort()[0],
+    endedAt: done ? ends.at(-1) : undefined,
+    work: pieces.map(({ id, agentId, label, state, progress }) => ({
+      commandId: id,
+      agentId,
+      disk: name === "capture" ? label : undefined,
+      state,
+      progress,
+    })),
+  };
+}
+
+/** Whether the conversion still has commands that an agent may be working on. */
+export function openCommands(commands: readonly CommandRecord[]): CommandRecord[] {
+  return commands.filter((command) => isOpen(command) && stepOfKind[command.kind] !== undefined);
+}

@@ -1,0 +1,154 @@
+/** A conversion: what is stored of it, and its life cycle. */
+import { z } from "zod";
+import { ConversionCancelledError, type Failure, WrongStateError } from "../errors.ts";
+import { DiskFormat, DiskName, Failure as FailureSchema, Timestamp } from "../protocol/common.ts";
+import {
+  ConversionResult,
+  ConversionState,
+  ConversionType,
+  type NewConversion,
+  Step,
+} from "../protocol/resources.ts";
+import type { AgentRecord } from "./agent.ts";
+import { bootFirmware, bootMemoryMiB } from "./boot-hardware.ts";
+import { isFinal, move, type Transitions } from "./transitions.ts";
+
+export const conversionTransitions: Transitions<ConversionState> = {
+  running: ["completed", "failed", "cancelling"],
+  // Once the operator was told that it is being cancelled, no other end may surprise them.
+  cancelling: ["cancelled"],
+  completed: [],
+  failed: [],
+  cancelled: [],
+};
+
+export const ConversionRecord = z.object({
+  id: z.string(),
+  type: ConversionType,
+  sourceId: z.string(),
+  targetId: z.string(),
+  format: DiskFormat,
+  disks: z.array(DiskName),
+  bandwidthLimitBytesPerSecond: z.int().optional(),
+  bootCheck: z.object({
+    enabled: z.boolean(),
+    timeoutSeconds: z.int(),
+    expect: z.string().optional(),
+    memoryMiB: z.int(),
+  }),
+  firmware: z.enum(["bios", "uefi"]),
+  /** The recovery point to be made; it exists once `recoveryPointId` says so. */
+  pointId: z.string(),
+  recoveryPointId: z.string().optional(),
+  state: ConversionState,
+  preflightPassedAt: Timestamp.optional(),
+  failure: FailureSchema.optional(),
+  result: ConversionResult.optional(),
+  /** Frozen when the conversion ends: what happens to its commands afterwards is not part of it. */
+  steps: z.array(Step).optional(),
+  requestedBy: z.string(),
+  createdAt: Timestamp,
+  endedAt: Timestamp.optional(),
+  version: z.int(),
+});
+export type ConversionRecord = z.infer<typeof ConversionRecord>;
+
+export function newConversion(
+  request: NewConversion,
+  given: { id: string; pointId: string; source: AgentRecord; requestedBy: string; now: string },
+): ConversionRecord {
+  const inventory = given.source.inventory;
+  const disks = request.disks ?? inventory?.disks.map((disk) => disk.name) ?? [];
+  return {
+    id: given.id,
+    type: request.type,
+    sourceId: request.sourceId,
+    targetId: request.targetId,
+    format: request.format,
+    disks,
+    bandwidthLimitBytesPerSecond: request.bandwidthLimitBytesPerSecond,
+    bootCheck: {
+      enabled: request.bootCheck,
+      timeoutSeconds: request.bootTimeoutSeconds,
+      expect: request.bootExpect,
+      memoryMiB: bootMemoryMiB(inventory),
+    },
+    firmware: bootFirmware(inventory, disks),
+    pointId: given.pointId,
+    state: "running",
+    requestedBy: given.requestedBy,
+    createdAt: given.now,
+    version: 0,
+  };
+}
+
+/** The input of the workflow's execution; derived from the record alone, so a repeated start sends the very same. */
+export function workflowInput(conversion: ConversionRecord) {
+  const { id, type, sourceId, targetId, format, disks, bootCheck, firmware, pointId } = conversion;
+  const { bandwidthLimitBytesPerSecond } = conversion;
+  return {
+    conversionId: id,
+    type,
+    sourceId,
+    targetId,
+    format,
+    disks,
+    bootCheck,
+    firmware,
+    pointId,
+    ...(bandwidthLimitBytesPerSecond === undefined ? {} : { bandwidthLimitBytesPerSecond }),
+  };
+}
+
+/** Every step of the workflow begins with this. Throws `ConversionCancelledError`, or `WrongStateError` once it has ended. */
+export function mustRun(conversion: ConversionRecord): ConversionRecord {
+  const { id, state } = conversion;
+  if (state === "cancelling" || state === "cancelled") throw new ConversionCancelledError(id);
+  if (state !== "running") throw new WrongStateError(`conversion ${id} is ${state}`);
+  return conversion;
+}
+
+export function hasEnded(conversion: ConversionRecord): boolean {
+  return isFinal(conversionTransitions, conversion.state);
+}
+
+/** On its way to `cancelled`. Cancelling again changes nothing; a completed or failed conversion throws `WrongStateError`. */
+export function cancelling(conversion: ConversionRecord): ConversionRecord {
+  if (conversion.state === "cancelling" || conversion.state === "cancelled") return conversion;
+  return { ...conversion, state: moved(conversion, "cancelling") };
+}
+
+export function preflightPassed(conversion: ConversionRecord, now: string): ConversionRecord {
+  return conversion.preflightPassedAt ? conversion : { ...mustRun(conversion), preflightPassedAt: now };
+}
+
+export function pointRecorded(conversion: ConversionRecord): ConversionRecord {
+  return { ...conversion, recoveryPointId: conversion.pointId };
+}
+
+/** Completed; repeating it changes nothing. Throws `ConversionCancelledError` if the operator was faster. */
+export function completed(
+  conversion: ConversionRecord,
+  end: { result: ConversionResult; steps: Step[]; now: string },
+): ConversionRecord {
+  if (conversion.state === "completed") return conversion;
+  const { result, steps, now } = end;
+  return { ...mustRun(conversion), state: moved(conversion, "completed"), result, steps, endedAt: now };
+}
+
+/** Failed, or cancelled if that was asked; an ended conversion stays as it is. */
+export function abandoned(
+  conversion: ConversionRecord,
+  end: { failure: Failure; steps: Step[]; now: string },
+): ConversionRecord {
+  if (hasEnded(conversion)) return conversion;
+  const { failure, steps, now } = end;
+  const ended = { ...conversion, steps, endedAt: now };
+  return conversion.state === "cancelling"
+    ? { ...ended, state: moved(conversion, "cancelled") }
+    : { ...ended, state: moved(conversion, "failed"), failure };
+}
+
+function moved<S extends ConversionState>(conversion: ConversionRecord, to: S): S {
+  return move(conversionTransitions, `conversion ${conversion.id}`, conversion.state, to);
+}

@@ -1,0 +1,81 @@
+import { expect, test } from "vitest";
+import { type PreflightFacts, preflight } from "./preflight.ts";
+import { aConversion, aDisk, anInventory, aSource, aTarget } from "./testing.ts";
+
+const facts = (change: Partial<PreflightFacts> = {}): PreflightFacts => ({
+  conversion: aConversion(),
+  source: aSource({ activeConversionId: "cnv_1" }),
+  target: aTarget(),
+  ...change,
+});
+const findings = (change: Partial<PreflightFacts>) =>
+  preflight(facts(change)).map(({ id, severity }) => `${severity} ${id}`);
+
+const held = { activeConversionId: "cnv_1" };
+const hypervisor = { kvm: "usable" as const, uefiFirmware: false, qemuVersion: "8.2.0" };
+const away = { state: "disconnected" as const, sessionId: "s1", at: 0 };
+
+test("a connected source and a target with room pass without a finding", () => {
+  expect(preflight(facts())).toEqual([]);
+});
+
+test.each<[string, Partial<PreflightFacts>, string[]]>([
+  ["a source that is away", { source: aSource({ ...held, presence: away }) }, ["fail source-connected"]],
+  ["a target that is away", { target: aTarget({ presence: away }) }, ["fail target-connected"]],
+  [
+    "a revoked target",
+    { target: aTarget({ revokedAt: "2030-01-01T00:00:00.000Z" }) },
+    ["fail target-connected"],
+  ],
+  ["a source held by another", { source: aSource({ activeConversionId: "cnv_2" }) }, ["fail source-held"]],
+  ["no disk at all", { conversion: aConversion({ disks: [] }) }, ["fail some-disk"]],
+  ["an unknown disk", { conversion: aConversion({ disks: ["vda", "vdz"] }) }, ["fail disks-exist"]],
+  [
+    "a disk without bytes",
+    { source: aSource({ ...held, inventory: anInventory({ disks: [aDisk("vda", { sizeBytes: 0 })] }) }) },
+    ["fail disks-not-empty"],
+  ],
+  [
+    "too little room",
+    { target: aTarget({ inventory: anInventory({ hypervisor: { ...hypervisor, imagesFreeBytes: 1024 } }) }) },
+    ["warn target-room"],
+  ],
+  [
+    "no room",
+    { target: aTarget({ inventory: anInventory({ hypervisor: { ...hypervisor, imagesFreeBytes: 0 } }) }) },
+    ["fail target-not-full", "warn target-room"],
+  ],
+  [
+    "a boot check without QEMU",
+    { target: aTarget({ inventory: anInventory({ hypervisor: { kvm: "usable", uefiFirmware: true } }) }) },
+    ["fail target-boots"],
+  ],
+  [
+    "a UEFI boot check without UEFI firmware",
+    {
+      conversion: aConversion({ firmware: "uefi" }),
+      target: aTarget({ inventory: anInventory({ hypervisor }) }),
+    },
+    ["fail target-boots"],
+  ],
+  [
+    "a boot check without KVM",
+    { target: aTarget({ inventory: anInventory({ hypervisor: { ...hypervisor, kvm: "unusable" } }) }) },
+    ["warn target-fast"],
+  ],
+])("%s is found", (_, change, expected) => {
+  expect(findings(change)).toEqual(expected);
+});
+
+test("without a boot check, nothing is asked of QEMU", () => {
+  const conversion = aConversion({ bootCheck: { enabled: false, timeoutSeconds: 600, memoryMiB: 1024 } });
+  const target = aTarget({
+    inventory: anInventory({ hypervisor: { kvm: "unusable", uefiFirmware: false } }),
+  });
+  expect(findings({ conversion, target })).toEqual([]);
+});
+
+test("every finding says what to do", () => {
+  const nothing = facts({ source: aSource({ presence: away }), target: aTarget({ presence: away }) });
+  for (const finding of preflight(nothing)) expect(finding.remedy).toMatch(/\w+.*\.$/);
+});

@@ -1,0 +1,105 @@
+/** Records for tests: an ordinary source, target and conversion, each part of which a test may replace. */
+import type { Inventory } from "../protocol/inventory.ts";
+import type { AgentRecord } from "./agent.ts";
+import type { ConversionRecord } from "./conversion.ts";
+
+const AT = "2030-01-01T00:00:00.000Z";
+
+type Disk = Inventory["disks"][number];
+
+export function aDisk(name: string, change: Partial<Disk> = {}): Disk {
+  return {
+    name,
+    path: `/dev/${name}`,
+    kind: "device",
+    sizeBytes: 64 * 1024 * 1024,
+    logicalSectorBytes: 512,
+    physicalSectorBytes: 512,
+    transport: "virtio",
+    rotational: false,
+    readOnly: false,
+    partitionTable: "gpt",
+    partitions: [],
+    mountPoints: [],
+    problems: [],
+    ...change,
+  };
+}
+
+export function anInventory(change: Partial<Inventory> = {}): Inventory {
+  return {
+    takenAt: AT,
+    hostname: "pine",
+    bootId: "unknown",
+    operatingSystem: {
+      family: "linux",
+      id: "debian",
+      version: "12",
+      name: "Debian GNU/Linux 12",
+      kernel: "6.1.0",
+      architecture: "x86_64",
+    },
+    firmware: { kind: "bios", secureBoot: "unsupported" },
+    bootLoader: { kind: "grub", entries: [] },
+    cpu: { count: 2, model: "unknown", flags: [] },
+    memoryBytes: 4 * 1024 ** 3,
+    virtualization: "none",
+    disks: [aDisk("vda")],
+    volumeGroups: [],
+    raidArrays: [],
+    network: { interfaces: [], routes: [], dns: { servers: [], search: [] } },
+    missingTools: [],
+    ...change,
+  };
+}
+
+export function aSource(change: Partial<AgentRecord> = {}): AgentRecord {
+  return {
+    id: "agt_source",
+    role: "source",
+    name: "pine",
+    certificateId: "c".repeat(64),
+    enrolledAt: AT,
+    presence: { state: "connected", sessionId: "s1", at: Date.parse(AT) },
+    inventory: anInventory(),
+    version: 0,
+    ...change,
+  };
+}
+
+export function aTarget(change: Partial<AgentRecord> = {}): AgentRecord {
+  const hypervisor = {
+    qemuVersion: "8.2.0",
+    kvm: "usable" as const,
+    uefiFirmware: true,
+    imagesPath: "/images",
+    imagesFreeBytes: 1024 ** 4,
+  };
+  return aSource({
+    id: "agt_target",
+    role: "target",
+    name: "oak",
+    certificateId: "d".repeat(64),
+    inventory: anInventory({ hostname: "oak", hypervisor }),
+    ...change,
+  });
+}
+
+export function aConversion(change: Partial<ConversionRecord> = {}): ConversionRecord {
+  return {
+    id: "cnv_1",
+    type: "hot",
+    sourceId: "agt_source",
+    targetId: "agt_target",
+    format: "qcow2",
+    disks: ["vda"],
+    bootCheck: { enabled: true, timeoutSeconds: 600, memoryMiB: 1024 },
+    firmware: "bios",
+    pointId: "rp_1",
+    state: "running",
+    requestedBy: "ada",
+    createdAt: AT,
+    version: 0,
+    ...change,
+  };
+}

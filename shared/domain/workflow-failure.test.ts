@@ -1,0 +1,30 @@
+import { expect, test } from "vitest";
+import { DiskNotFoundError, failureOf, PreflightFailedError } from "../errors.ts";
+import { workflowFailure } from "./workflow-failure.ts";
+
+test("an agent's failure is told as it was reported", () => {
+  const failure = failureOf(new DiskNotFoundError("vdz"));
+  expect(workflowFailure({ Error: failure.name, Cause: JSON.stringify(failure) })).toEqual(failure);
+});
+
+test("a function's failure keeps its hint and details", () => {
+  const failure = failureOf(new PreflightFailedError([{ id: "a", message: "b", remedy: "Do c." }]));
+  const cause = { errorType: failure.name, errorMessage: JSON.stringify(failure), trace: [] };
+  expect(workflowFailure({ Error: failure.name, Cause: JSON.stringify(cause) })).toEqual(failure);
+});
+
+test.each([
+  ["States.HeartbeatTimeout", "AgentSilentError"],
+  ["States.Timeout", "StepTimedOutError"],
+])("%s is told as %s", (error, name) => {
+  expect(workflowFailure({ Error: error, Cause: "" })).toMatchObject({
+    name,
+    hint: expect.stringMatching(/\w/),
+  });
+});
+
+test("an error that nobody foresaw keeps its words", () => {
+  const failure = workflowFailure({ Error: "Lambda.Unknown", Cause: "The process exited" });
+  expect(failure.name).toBe("UnexpectedError");
+  expect(failure.message).toContain("Lambda.Unknown: The process exited");
+});
