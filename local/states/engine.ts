@@ -1,0 +1,222 @@
+import { AwsError } from "#local/core/aws-error.ts";
+import type { Clock, LambdaInvoker, Roles } from "#local/core/service.ts";
+import { Expressions } from "./expressions.ts";
+import { type Failure, MAX_PAYLOAD_BYTES } from "./failure.ts";
+import { openTasks, type TaskCursor } from "./frames.ts";
+import { initialFrames, recordStart } from "./interpreter.ts";
+import { invokeFunction } from "./invocation.ts";
+import { taskFailed, taskSucceeded } from "./kinds/task.ts";
+import { compileMachine } from "./machine.ts";
+import { checkArn, checkName, executionArn, machineArn } from "./names.ts";
+import { type Randomness, systemRandomness } from "./randomness.ts";
+import { Runner } from "./runner.ts";
+import type { ExecutionRecord, MachineRecord, Store } from "./store.ts";
+import { type Execution, type Tools, Transition } from "./transition.ts";
+
+export interface StatesEngineOptions {
+  /** Closed with the engine. */
+  store: Store;
+  clock: Clock;
+  lambda: LambdaInvoker;
+  roles: Roles;
+  randomness?: Randomness;
+  /** Hears of what no caller can be told, such as a transition that could not be written. It is tried again. */
+  onFault(error: unknown, executionArn: string): void;
+}
+
+/** As on AWS, what ended longer ago is forgotten. */
+const RETENTION_MS = 90 * 24 * 3600 * 1000;
+const PRUNE_EVERY_MS = 24 * 3600 * 1000;
+const TOKEN = /^[\w-]{32,1024}$/;
+
+/**
+ * Runs state machines. Executions survive the end of the process at any instant: an engine that is opened on the same
+ * store goes on where the last transition was committed. A function that had not returned by then is invoked again,
+ * with the same payload and task token.
+ */
+export class StatesEngine {
+  readonly #options: StatesEngineOptions;
+  readonly #tools: Tools;
+  readonly #runners = new Map<string, Runner>();
+  #started = false;
+  #prunedAt: number;
+
+  constructor(options: StatesEngineOptions) {
+    this.#options = options;
+    const randomness = options.randomness ?? systemRandomness;
+    this.#tools = { randomness, expressions: new Expressions(options.clock, randomness) };
+    this.#prunedAt = options.clock.now();
+    options.store.prune(this.#prunedAt - RETENTION_MS);
+  }
+
+  get store(): Store {
+    return this.#options.store;
+  }
+
+  /**
+   * Lets executions run, those of earlier processes too. Call it once everything they need (roles, functions) is there.
+   * A heartbeat that fell due while no engine ran counts from now: nobody could have taken it.
+   */
+  start(): void {
+    this.#started = true;
+    for (const arn of this.store.runningArns()) {
+      const runner = this.#runner(arn);
+      runner.excuseHeartbeats();
+      runner.wake();
+    }
+  }
+
+  /** Stops at once. What was not committed happens again in the next engine on the same store. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#runners.values()].map((runner) => runner.close()));
+    this.store.close();
+  }
+
+  /** Creates a machine or replaces its definition; running executions keep the one that they started with. */
+  putMachine(machine: { name: string; definition: string; roleArn: string }): MachineRecord {
+    checkName(machine.name);
+    compileMachine(machine.definition);
+    const arn = machineArn(machine.name);
+    const revisionId = this.#tools.randomness.uuid();
+    this.store.putMachine({ ...machine, arn, revisionId, createdAt: this.#options.clock.now() });
+    return this.machine(arn);
+  }
+
+  machine(arn: string): MachineRecord {
+    checkArn(arn, "stateMachine");
+    const machine = this.store.machine(arn);
+    if (!machine) throw new AwsError("StateMachineDoesNotExist", `State Machine Does Not Exist: '${arn}'`);
+    return machine;
+  }
+
+  execution(arn: string): ExecutionRecord {
+    checkArn(arn, "execution");
+    const execution = this.store.execution(arn);
+    if (!execution) throw new AwsError("ExecutionDoesNotExist", `Execution Does Not Exist: '${arn}'`);
+    return execution;
+  }
+
+  /**
+   * Starts an execution; it is durable when this returns. The same name and input again give the running execution;
+   * otherwise a name that was used is `ExecutionAlreadyExists`.
+   */
+  startExecution(request: { stateMachineArn: string; name?: string; input?: string }): ExecutionRecord {
+    const machine = this.machine(request.stateMachineArn);
+    const name = request.name ?? this.#tools.randomness.uuid();
+    checkName(name);
+    const text = request.input ?? "{}";
+    const input = parseJson(text, "InvalidExecutionInput", "Invalid State Machine Execution Input");
+    const arn = executionArn(machine.name, name);
+    this.#prune();
+    const existing = this.store.execution(arn);
+    if (existing) {
+      if (existing.status === "RUNNING" && existing.input === text) return existing;
+      throw new AwsError("ExecutionAlreadyExists", `Execution Already Exists: '${arn}'`);
+    }
+    const now = this.#options.clock.now();
+    const compiled = compileMachine(machine.definition);
+    const execution: Execution = {
+      arn,
+      name,
+      machineArn: machine.arn,
+      machineName: machine.name,
+      roleArn: machine.roleArn,
+      input,
+      startedAt: now,
+      eventCount: 0,
+      frames: initialFrames(compiled, input, now),
+    };
+    const t = new Transition(execution, compiled, this.#tools, now);
+    recordStart(t);
+    this.store.insertExecution(t, text, machine.revision);
+    this.#runner(arn).wake();
+    return this.execution(arn);
+  }
+
+  /** Aborts a running execution; on one that has ended it changes nothing. Gives its end, in ms since 1970. */
+  async stopExecution(arn: string, reason: Failure): Promise<number> {
+    if (this.execution(arn).status === "RUNNING") {
+      await this.#runner(arn).signal(async (t) => t.end({ status: "ABORTED", ...reason }));
+    }
+    return this.execution(arn).stoppedAt ?? this.#options.clock.now();
+  }
+
+  /** Ends the task with this JSON as its result. */
+  async sendTaskSuccess(token: string, output: string): Promise<void> {
+    const result = parseJson(output, "InvalidOutput", "Invalid Output");
+    await this.#signalTask(token, (t, open) => taskSucceeded(t, open, result));
+  }
+
+  async sendTaskFailure(token: string, failure: Failure): Promise<void> {
+    await this.#signalTask(token, (t, open) => taskFailed(t, open, failure));
+  }
+
+  /** Puts the task's heartbeat deadline off. */
+  async sendTaskHeartbeat(token: string): Promise<void> {
+    await this.#signalTask(token, async (t, { task }) => {
+      if (task.heartbeatSeconds !== undefined) task.heartbeatAt = t.now + task.heartbeatSeconds * 1000;
+    });
+  }
+
+  /** The machine whose execution gave out this token, also after the task has ended. */
+  machineOfToken(token: string): string | undefined {
+    const arn = this.store.executionOfToken(token);
+    return arn === undefined ? undefined : this.store.execution(arn)?.machineArn;
+  }
+
+  async #signalTask(
+    token: string,
+    change: (t: Transition, open: TaskCursor) => Promise<void>,
+  ): Promise<void> {
+    if (!TOKEN.test(token)) throw new AwsError("InvalidToken", "Invalid Token: 'Invalid token'");
+    const arn = this.store.executionOfToken(token);
+    if (arn === undefined) throw new AwsError("TaskDoesNotExist", "Task Does Not Exist: 'Unknown token'");
+    if (this.execution(arn).status !== "RUNNING") throw taskIsOver();
+    const running = await this.#runner(arn).signal(async (t) => {
+      const open = openTasks(t.root).find(({ task }) => task.token === token);
+      if (!open) throw taskIsOver();
+      await change(t, open);
+    });
+    if (!running) throw taskIsOver();
+  }
+
+  #runner(arn: string): Runner {
+    let runner = this.#runners.get(arn);
+    if (!runner) {
+      runner = new Runner({
+        arn,
+        store: this.store,
+        clock: this.#options.clock,
+        tools: this.#tools,
+        invoke: (execution, task) => invokeFunction(this.#options, execution, task),
+        mayRun: () => this.#started,
+        onEnd: () => this.#runners.delete(arn),
+        onFault: (error) => this.#options.onFault(error, arn),
+      });
+      this.#runners.set(arn, runner);
+    }
+    return runner;
+  }
+
+  #prune(): void {
+    const now = this.#options.clock.now();
+    if (now - this.#prunedAt < PRUNE_EVERY_MS) return;
+    this.#prunedAt = now;
+    this.store.prune(now - RETENTION_MS);
+  }
+}
+
+function taskIsOver(): AwsError {
+  return new AwsError("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'");
+}
+
+function parseJson(text: string, code: string, message: string): unknown {
+  if (Buffer.byteLength(text) > MAX_PAYLOAD_BYTES) {
+    throw new AwsError(code, `${message}: it has more than ${MAX_PAYLOAD_BYTES} bytes`);
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new AwsError(code, `${message}: it is not JSON`, 400, { cause: error });
+  }
+}

@@ -1,0 +1,108 @@
+import jsonata from "jsonata";
+import type { Clock } from "#local/core/service.ts";
+import { QueryEvaluationFailure } from "./failure.ts";
+import { functionBindings } from "./jsonata-functions.ts";
+import type { Randomness } from "./randomness.ts";
+
+/** Guards against expressions that would never end. */
+const LIMITS = { timeout: 10_000, stack: 1000, sequence: 1_000_000 };
+
+/** The JSONata inside `{% %}`, or nothing when the value is plain JSON. */
+export function expressionIn(value: unknown): string | undefined {
+  if (typeof value !== "string" || !value.startsWith("{%") || !value.endsWith("%}")) return undefined;
+  return value.slice(2, -2).trim();
+}
+
+/** Compiles an expression; throws an `Error` that says what is wrong with it. */
+export function compileExpression(source: string): jsonata.Expression {
+  // AWS leaves it out: an expression must not be made of data.
+  if (/\$eval\b/.test(source)) throw new Error("$eval is not available");
+  try {
+    return jsonata(source, LIMITS);
+  } catch (error) {
+    throw new Error(reasonOf(error), { cause: error });
+  }
+}
+
+/** Evaluates templates: JSON in which every string in `{% %}` stands for the value of its expression. */
+export class Expressions {
+  readonly #clock: Clock;
+  readonly #randomness: Randomness;
+  /** One entry per distinct expression of the machines that ran: bounded by their definitions. */
+  readonly #compiled = new Map<string, jsonata.Expression>();
+
+  constructor(clock: Clock, randomness: Randomness) {
+    this.#clock = clock;
+    this.#randomness = randomness;
+  }
+
+  /**
+   * The template's value as plain JSON. `location` names it in errors, such as `Arguments`. Throws
+   * `QueryEvaluationFailure` when an expression fails or gives no value.
+   */
+  async evaluate(template: unknown, location: string, bindings: Record<string, unknown>): Promise<unknown> {
+    const source = expressionIn(template);
+    if (source !== undefined) return this.#run(source, location, bindings);
+    if (Array.isArray(template)) {
+      const items: unknown[] = [];
+      for (const [index, item] of template.entries()) {
+        items.push(await this.evaluate(item, `${location}[${index}]`, bindings));
+      }
+      return items;
+    }
+    if (typeof template === "object" && template !== null) {
+      const entries: [string, unknown][] = [];
+      for (const [key, value] of Object.entries(template)) {
+        entries.push([key, await this.evaluate(value, `${location}/${key}`, bindings)]);
+      }
+      return Object.fromEntries(entries);
+    }
+    return template;
+  }
+
+  async #run(source: string, location: string, bindings: Record<string, unknown>): Promise<unknown> {
+    let value: unknown;
+    try {
+      value = await this.#compile(source).evaluate(undefined, {
+        ...functionBindings(this.#clock, this.#randomness),
+        ...bindings,
+      });
+    } catch (error) {
+      throw failed(source, location, `failed: ${reasonOf(error)}`, error);
+    }
+    // JSONata marks its sequences and shares its input; what states keep must be their own plain JSON.
+    const text = isFunction(value) ? undefined : JSON.stringify(value);
+    if (text === undefined) throw failed(source, location, "gave no JSON value (undefined or a function)");
+    return JSON.parse(text);
+  }
+
+  #compile(source: string): jsonata.Expression {
+    let expression = this.#compiled.get(source);
+    if (!expression) {
+      expression = compileExpression(source);
+      this.#compiled.set(source, expression);
+    }
+    return expression;
+  }
+}
+
+function isFunction(value: unknown): boolean {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    ("_jsonata_lambda" in value || "_jsonata_function" in value)
+  );
+}
+
+function failed(source: string, location: string, what: string, cause?: unknown): QueryEvaluationFailure {
+  return new QueryEvaluationFailure(location, `The JSONata expression '${source}' of '${location}' ${what}`, {
+    cause,
+  });
+}
+
+/** JSONata throws plain objects. */
+function reasonOf(error: unknown): string {
+  if (typeof error !== "object" || error === null) return String(error);
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  return [code, message].filter((part) => typeof part === "string").join(": ") || JSON.stringify(error);
+}

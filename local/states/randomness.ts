@@ -1,0 +1,16 @@
+import { randomBytes, randomUUID } from "node:crypto";
+
+/** Where names, task tokens and jitter come from. */
+export interface Randomness {
+  uuid(): string;
+  /** From 0 up to 1. */
+  number(): number;
+  /** At least 256 bits that nobody can guess, in URL-safe characters. */
+  secret(): string;
+}
+
+export const systemRandomness: Randomness = {
+  uuid: randomUUID,
+  number: () => randomBytes(4).readUInt32BE() / 2 ** 32,
+  secret: () => randomBytes(48).toString("base64url"),
+};

@@ -1,0 +1,219 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { AwsError } from "#local/core/aws-error.ts";
+import type { Clock, Timer } from "#local/core/service.ts";
+import { openTasks, type TaskCursor, type TaskProgress } from "./frames.ts";
+import { advance, canAdvance, nextDeadline } from "./interpreter.ts";
+import { type Returned, taskReturned } from "./kinds/task.ts";
+import { compileMachine, type Machine } from "./machine.ts";
+import type { Store } from "./store.ts";
+import { type Execution, HistoryFullError, type Tools, Transition } from "./transition.ts";
+
+export interface RunnerOptions {
+  arn: string;
+  store: Store;
+  clock: Clock;
+  tools: Tools;
+  /** Must not throw. */
+  invoke(execution: Execution, task: TaskProgress): Promise<Returned>;
+  /** Whether the execution may move by itself yet; signals are taken before that. */
+  mayRun(): boolean;
+  onEnd(): void;
+  onFault(error: unknown): void;
+}
+
+/** How long a transition that could not be written waits before it is tried again. */
+const RETRY_MS = 1000;
+/** After so many transitions in a row, other work of the process gets its turn. */
+const TRANSITIONS_PER_TURN = 50;
+
+class RunnerClosedError extends Error {
+  override readonly name = "RunnerClosedError";
+}
+
+/**
+ * Runs one execution: one transition at a time, each committed before its effects. Effects follow from the committed
+ * frames alone (a task that has not returned is invoked, the earliest deadline gets a timer), so a runner that
+ * starts on an old file does what the one before it would have done.
+ */
+export class Runner {
+  readonly #options: RunnerOptions;
+  #loaded: { execution: Execution; machine: Machine } | undefined;
+  #queue: Promise<unknown> = Promise.resolve();
+  #stepQueued = false;
+  #transitions = 0;
+  #timer: Timer | undefined;
+  /** By task: what was invoked here, and the answer until it is committed. */
+  readonly #invocations = new Map<number, Returned | "running">();
+  #state: "open" | "ended" | "closed" = "open";
+
+  constructor(options: RunnerOptions) {
+    this.#options = options;
+  }
+
+  /** Begins or goes on with what there is to do. */
+  wake(): void {
+    void this.#enqueue(async () => this.#pump());
+  }
+
+  /** Counts heartbeats that fell due before now from now on. */
+  excuseHeartbeats(): void {
+    void this.#enqueue(async () => {
+      const now = this.#options.clock.now();
+      const isOverdue = ({ task }: TaskCursor) => task.heartbeatAt !== undefined && task.heartbeatAt <= now;
+      try {
+        if (!openTasks(this.#load().execution.frames.root).some(isOverdue)) return;
+        await this.#transact(async (t) => {
+          for (const { task } of openTasks(t.root).filter(isOverdue)) {
+            task.heartbeatAt = now + (task.heartbeatSeconds ?? 0) * 1000;
+          }
+        });
+      } catch (error) {
+        this.#retryLater(error);
+      }
+    });
+  }
+
+  /**
+   * Makes a change from outside after whatever is due by now. Resolves to whether there was still something to change:
+   * false when the execution has ended. Rejects with the `AwsError` that `change` throws, which must then not have
+   * changed anything.
+   */
+  signal(change: (t: Transition) => Promise<void>): Promise<boolean> {
+    return this.#enqueue(async () => {
+      try {
+        while (this.#isDue()) await this.#transact(advance);
+        if (this.#state === "ended") return false;
+        await this.#transact(change);
+        return true;
+      } finally {
+        this.#pump();
+      }
+    });
+  }
+
+  /** Stops at once, also between a transition and its effects; resolves when nothing is under way any more. */
+  async close(): Promise<void> {
+    this.#state = "closed";
+    this.#timer?.cancel();
+    await this.#queue;
+  }
+
+  #enqueue<T>(job: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(job);
+    // The caller of `signal` sees the error; the queue only needs to know that the job is over.
+    this.#queue = result.catch(() => undefined);
+    return result;
+  }
+
+  #load(): { execution: Execution; machine: Machine } {
+    if (!this.#loaded) {
+      const running = this.#options.store.running(this.#options.arn);
+      if (!running) throw new Error(`${this.#options.arn} is not running`);
+      this.#loaded = { execution: running.execution, machine: compileMachine(running.definition) };
+    }
+    return this.#loaded;
+  }
+
+  async #transact(change: (t: Transition) => Promise<void>): Promise<void> {
+    const { store, clock, tools } = this.#options;
+    const { execution, machine } = this.#load();
+    let t = new Transition(execution, machine, tools, clock.now());
+    try {
+      await change(t);
+    } catch (error) {
+      if (error instanceof AwsError) throw error;
+      if (!(error instanceof HistoryFullError)) this.#options.onFault(error);
+      t = new Transition(execution, machine, tools, clock.now());
+      t.end({ status: "FAILED", error: "States.Runtime", cause: (error as Error).message });
+    }
+    if (this.#state === "closed") throw new RunnerClosedError("the engine is closed");
+    try {
+      store.commit(t);
+    } catch (error) {
+      // Memory is ahead of the file now: forget it.
+      this.#loaded = undefined;
+      throw error;
+    }
+    execution.eventCount += t.events.length;
+    if (t.outcome) {
+      this.#state = "ended";
+      this.#options.onEnd();
+    }
+  }
+
+  /** Starts the effects of the committed frames, and the next step or the timer for it. */
+  #pump(): void {
+    this.#timer?.cancel();
+    if (this.#state !== "open" || !this.#options.mayRun()) return;
+    try {
+      const { execution, machine } = this.#load();
+      this.#startInvocations(execution);
+      const { clock } = this.#options;
+      if (this.#settled() !== undefined || canAdvance(machine, execution, clock.now())) {
+        this.#queueStep();
+      } else {
+        this.#transitions = 0;
+        const at = nextDeadline(machine, execution);
+        if (at < Infinity) this.#timer = clock.schedule(at - clock.now(), () => this.wake());
+      }
+    } catch (error) {
+      this.#retryLater(error);
+    }
+  }
+
+  #queueStep(): void {
+    if (this.#stepQueued) return;
+    this.#stepQueued = true;
+    void this.#enqueue(async () => {
+      this.#stepQueued = false;
+      if (this.#state !== "open") return;
+      try {
+        await this.#step();
+        if (++this.#transitions % TRANSITIONS_PER_TURN === 0) await nextTurn();
+        this.#pump();
+      } catch (error) {
+        if (!(error instanceof RunnerClosedError)) this.#retryLater(error);
+      }
+    });
+  }
+
+  async #step(): Promise<void> {
+    const settled = this.#settled();
+    if (!settled) return this.#transact(advance);
+    const { id, returned } = settled;
+    await this.#transact(async (t) => {
+      const open = openTasks(t.root).find(({ task }) => task.id === id && !task.returned);
+      // None when the task has timed out, was cancelled, or its callback came first.
+      if (open) await taskReturned(t, open, returned);
+    });
+    this.#invocations.delete(id);
+  }
+
+  #isDue(): boolean {
+    if (this.#state !== "open" || !this.#options.mayRun()) return false;
+    const { execution, machine } = this.#load();
+    return nextDeadline(machine, execution) <= this.#options.clock.now();
+  }
+
+  #settled(): { id: number; returned: Returned } | undefined {
+    for (const [id, returned] of this.#invocations) if (returned !== "running") return { id, returned };
+    return undefined;
+  }
+
+  #startInvocations(execution: Execution): void {
+    for (const { task } of openTasks(execution.frames.root)) {
+      if (task.returned || this.#invocations.has(task.id)) continue;
+      this.#invocations.set(task.id, "running");
+      void this.#options.invoke(execution, task).then((returned) => {
+        this.#invocations.set(task.id, returned);
+        this.wake();
+      });
+    }
+  }
+
+  #retryLater(error: unknown): void {
+    this.#options.onFault(error);
+    this.#timer?.cancel();
+    this.#timer = this.#options.clock.schedule(RETRY_MS, () => this.wake());
+  }
+}

@@ -1,0 +1,160 @@
+/** What tests of the states engine stand on: an engine on a real file, a clock they move, and functions in memory. */
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { AwsError } from "#local/core/aws-error.ts";
+import { ManualClock } from "#local/core/clock.ts";
+import type { LambdaInvocation, LambdaInvoker, LambdaResult, Roles } from "#local/core/service.ts";
+import { StatesEngine } from "./engine.ts";
+import { Store } from "./store.ts";
+
+export const ROLE = "arn:aws:iam::000000000000:role/machine";
+
+export const roles: Roles = {
+  assumeForService: (roleArn, _service, { sessionName, context = {} }) => ({
+    kind: "session",
+    arn: `${roleArn}/${sessionName}`,
+    roleArn,
+    sessionName,
+    policies: [],
+    context,
+  }),
+  issueCredentials: () => {
+    throw new Error("no credentials in this world");
+  },
+};
+
+export class HandlerError extends Error {
+  readonly errorType: string;
+  constructor(errorType: string, message = "") {
+    super(message);
+    this.errorType = errorType;
+  }
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a handler in a test knows what its machine sends
+export type Handler = (payload: any, invocation: LambdaInvocation) => unknown;
+
+/** Functions by name. A handler that throws a `HandlerError` is one whose error has that type. */
+export class Functions implements LambdaInvoker {
+  readonly invocations: LambdaInvocation[] = [];
+  readonly handlers: Record<string, Handler>;
+
+  constructor(handlers: Record<string, Handler> = {}) {
+    this.handlers = handlers;
+  }
+
+  async invoke(invocation: LambdaInvocation): Promise<LambdaResult> {
+    this.invocations.push(structuredClone(invocation));
+    const handler = this.handlers[invocation.functionArn.split(":")[6] ?? ""];
+    if (!handler) throw new AwsError("ResourceNotFoundException", "Function not found", 404);
+    try {
+      return { payload: await handler(invocation.payload, invocation) };
+    } catch (error) {
+      if (!(error instanceof HandlerError)) throw error;
+      const { errorType, message } = error;
+      return { payload: { errorType, errorMessage: message, trace: [] }, functionError: "Unhandled" };
+    }
+  }
+
+  enqueue(): void {
+    throw new Error("Step Functions invokes and waits");
+  }
+}
+
+export class World {
+  readonly clock = new ManualClock();
+  readonly functions: Functions;
+  readonly file = join(mkdtempSync(join(tmpdir(), "states-")), "states.db");
+  readonly faults: unknown[] = [];
+  store: Store;
+  engine: StatesEngine;
+
+  constructor(handlers: Record<string, Handler> = {}) {
+    this.functions = new Functions(handlers);
+    this.store = new Store(this.file);
+    this.engine = this.open(this.store);
+    this.engine.start();
+  }
+
+  open(store: Store): StatesEngine {
+    return new StatesEngine({
+      store,
+      clock: this.clock,
+      lambda: this.functions,
+      roles,
+      onFault: (error) => this.faults.push(error),
+    });
+  }
+
+  /** Ends the engine between two transitions and opens another on the same file. */
+  async reopen(store = (): Store => new Store(this.file)): Promise<void> {
+    await this.engine.close();
+    this.store = store();
+    this.engine = this.open(this.store);
+    this.engine.start();
+    await this.settle();
+  }
+
+  /** Lets everything happen that can happen now. */
+  async settle(): Promise<void> {
+    await this.clock.advance(0);
+  }
+
+  async start(definition: object, input: unknown = {}, name = "run"): Promise<string> {
+    const text = JSON.stringify({ QueryLanguage: "JSONata", ...definition });
+    const { arn: stateMachineArn } = this.engine.putMachine({
+      name: "machine",
+      definition: text,
+      roleArn: ROLE,
+    });
+    const { arn } = this.engine.startExecution({ stateMachineArn, name, input: JSON.stringify(input) });
+    await this.settle();
+    return arn;
+  }
+
+  /** Status, and what the execution gave. */
+  result(arn: string): { status: string; output?: unknown; error?: string; cause?: string } {
+    const { status, output, error, cause } = this.engine.execution(arn);
+    return {
+      status,
+      ...(output !== null && { output: JSON.parse(output) }),
+      ...(error !== null && { error }),
+      ...(cause !== null && { cause }),
+    };
+  }
+
+  history(arn: string): { id: number; previousEventId: number; at: number; type: string; details: object }[] {
+    return this.store
+      .history(arn, 0, 100_000, false)
+      .map((row) => ({ ...row, details: JSON.parse(row.details) as object }));
+  }
+
+  types(arn: string): string[] {
+    return this.history(arn).map(({ type }) => type);
+  }
+
+  /** The payloads that a function got. */
+  payloads(name: string): unknown[] {
+    return this.functions.invocations
+      .filter(({ functionArn }) => functionArn.endsWith(`:function:${name}`))
+      .map(({ payload }) => payload);
+  }
+}
+
+export function invoke(name: string, payload: unknown = "{% $states.input %}"): object {
+  return {
+    Type: "Task",
+    Resource: "arn:aws:states:::lambda:invoke",
+    Arguments: { FunctionName: name, Payload: payload },
+  };
+}
+
+/** A task that gives its token to the function `name`. */
+export function callback(name: string): object {
+  return {
+    Type: "Task",
+    Resource: "arn:aws:states:::lambda:invoke.waitForTaskToken",
+    Arguments: { FunctionName: name, Payload: { token: "{% $states.context.Task.Token %}" } },
+  };
+}
