@@ -1,0 +1,74 @@
+import { type FileHandle, open } from "node:fs/promises";
+
+/** Random access to a disk's bytes, wherever they are. */
+export interface DiskReader {
+  readonly sizeBytes: number;
+  /** Exactly `length` bytes; throws `RangeError` beyond the end of the disk. The result is the caller's to keep. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+}
+
+export interface CloseableDiskReader extends DiskReader {
+  close(): Promise<void>;
+}
+
+/** A file's bytes. `sizeBytes` is needed for a block device, whose file size says nothing. */
+export async function openFileReader(path: string, sizeBytes?: number): Promise<CloseableDiskReader> {
+  const file = await open(path, "r");
+  try {
+    return new FileReader(file, sizeBytes ?? (await file.stat()).size);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+class FileReader implements CloseableDiskReader {
+  readonly sizeBytes: number;
+  readonly #file: FileHandle;
+
+  constructor(file: FileHandle, sizeBytes: number) {
+    this.#file = file;
+    this.sizeBytes = sizeBytes;
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    requireWithin(this, offset, length);
+    const bytes = Buffer.allocUnsafe(length);
+    await readFully(this.#file, bytes, offset);
+    return bytes;
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
+  }
+}
+
+/** Fills `bytes` from the file; throws `RangeError` where the file ends first. */
+export async function readFully(file: FileHandle, bytes: Uint8Array, offset: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesRead } = await file.read(bytes, done, bytes.length - done, offset + done);
+    if (bytesRead === 0) throw new RangeError(`the file ends at byte ${offset + done}`);
+    done += bytesRead;
+  }
+}
+
+/** A window on another reader: a partition or a logical volume that lies in one piece. */
+export function sliceReader(reader: DiskReader, offsetBytes: number, sizeBytes: number): DiskReader {
+  if (offsetBytes < 0 || sizeBytes < 0 || offsetBytes + sizeBytes > reader.sizeBytes) {
+    throw new RangeError(`${offsetBytes}+${sizeBytes} is not within a disk of ${reader.sizeBytes} bytes`);
+  }
+  const slice = {
+    sizeBytes,
+    read(offset: number, length: number): Promise<Uint8Array> {
+      requireWithin(slice, offset, length);
+      return reader.read(offsetBytes + offset, length);
+    },
+  };
+  return slice;
+}
+
+export function requireWithin(disk: { sizeBytes: number }, offset: number, length: number): void {
+  if (!Number.isSafeInteger(offset) || offset < 0 || length < 0 || offset + length > disk.sizeBytes) {
+    throw new RangeError(`${offset}+${length} is not within a disk of ${disk.sizeBytes} bytes`);
+  }
+}

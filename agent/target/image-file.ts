@@ -1,0 +1,93 @@
+import { type FileHandle, open, rename, rm, statfs } from "node:fs/promises";
+import { dirname } from "node:path";
+import { DiskFullError } from "#shared/errors.ts";
+
+const FULL_CODES = ["ENOSPC", "EDQUOT", "EFBIG"];
+
+/**
+ * A file that appears under its name only when it is complete and durable. Until then it is `PATH.partial`, which a later attempt
+ * overwrites.
+ */
+export class ImageFile {
+  readonly handle: FileHandle;
+  readonly #path: string;
+  #open = true;
+
+  private constructor(path: string, handle: FileHandle) {
+    this.#path = path;
+    this.handle = handle;
+  }
+
+  /** Throws `DiskFullError` at once where fewer than `neededBytes` are free. */
+  static async create(path: string, neededBytes: number): Promise<ImageFile> {
+    const partial = `${path}.partial`;
+    // What an earlier attempt left counts as free.
+    await rm(partial, { force: true });
+    const freeBytes = await freeBytesAt(path);
+    if (freeBytes < neededBytes) throw new DiskFullError(path, neededBytes, freeBytes);
+    // A disk holds its owner's secrets.
+    return new ImageFile(path, await open(partial, "wx+", 0o600));
+  }
+
+  /** Throws `DiskFullError` when the storage runs out of space. */
+  async write(offset: number, bytes: Uint8Array): Promise<void> {
+    try {
+      for (let done = 0; done < bytes.length; ) {
+        const { bytesWritten } = await this.handle.write(bytes, done, bytes.length - done, offset + done);
+        done += bytesWritten;
+      }
+    } catch (error) {
+      throw await this.#translate(error, bytes.length);
+    }
+  }
+
+  async truncate(sizeBytes: number): Promise<void> {
+    try {
+      await this.handle.truncate(sizeBytes);
+    } catch (error) {
+      throw await this.#translate(error, sizeBytes);
+    }
+  }
+
+  /** Makes the content durable, then the name. */
+  async publish(): Promise<void> {
+    try {
+      // A full disk may show itself only here, where the file system allocates late.
+      await this.handle.sync();
+    } catch (error) {
+      throw await this.#translate(error, 1);
+    }
+    await this.#close();
+    await rename(`${this.#path}.partial`, this.#path);
+    const folder = await open(dirname(this.#path), "r");
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
+    }
+  }
+
+  /** Removes what was written so far. Does nothing after `publish`. */
+  async discard(): Promise<void> {
+    if (!this.#open) return;
+    await this.#close();
+    await rm(`${this.#path}.partial`, { force: true });
+  }
+
+  async #close(): Promise<void> {
+    this.#open = false;
+    await this.handle.close();
+  }
+
+  async #translate(error: unknown, neededBytes: number): Promise<unknown> {
+    if (!FULL_CODES.includes((error as NodeJS.ErrnoException).code ?? "")) return error;
+    const freeBytes = await freeBytesAt(this.#path);
+    return new DiskFullError(this.#path, Math.max(neededBytes, freeBytes + 1), freeBytes, { cause: error });
+  }
+}
+
+/** What an unprivileged writer may still write to the file system under the path's folder. */
+export async function freeBytesAt(path: string): Promise<number> {
+  const { bavail, bsize } = await statfs(dirname(path));
+  return bavail * bsize;
+}
