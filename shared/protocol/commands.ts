@@ -34,6 +34,8 @@ export const commandKinds = {
       conversionId: z.string(),
       pointId: z.string(),
       disk: DiskName,
+      /** Also what file systems mark as free. */
+      allBlocks: z.boolean().default(false),
       bandwidthLimitBytesPerSecond: z.int().positive().optional(),
     }),
     output: z.object({

@@ -125,6 +125,8 @@ export const NewConversion = z.strictObject({
   bootCheck: z.boolean().default(false),
   /** All disks of the source if absent. */
   disks: z.array(DiskName).min(1).max(64).optional(),
+  /** Also copies what file systems mark as free; otherwise free space reads as zeros in the clone. */
+  allBlocks: z.boolean().default(false),
   bandwidthLimitBytesPerSecond: z.int().positive().optional(),
   bootTimeoutSeconds: z.int().min(10).max(7200).default(600),
   /** Console text that proves the clone is up, instead of a login prompt. */

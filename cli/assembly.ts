@@ -1,0 +1,65 @@
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, globSync, readFileSync } from "node:fs";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+
+const root = join(import.meta.dirname, "..");
+const cache = join(root, ".cache", "assembly");
+
+/** Everything that the assembly is made from. */
+const INPUTS = ["{functions,infra,shared,statemachines}/**/*.{ts,json}", "package-lock.json", "cdk.json"];
+
+/**
+ * The folder of the cloud assembly for the code as it is now. Synthesizes it the first time, which takes some seconds; later calls find it by
+ * the content of its inputs. Older assemblies are dropped.
+ */
+export async function currentAssembly(tell: (line: string) => void): Promise<string> {
+  const key = inputsDigest();
+  const wanted = join(cache, key);
+  if (existsSync(join(wanted, "manifest.json"))) return wanted;
+  tell("synthesizing the cloud assembly");
+  const draft = join(cache, `${key}.${process.pid}`);
+  await mkdir(cache, { recursive: true });
+  await synthesize(draft);
+  await rm(wanted, { recursive: true, force: true });
+  await rename(draft, wanted);
+  await dropOthers(key);
+  return wanted;
+}
+
+function inputsDigest(): string {
+  const digest = createHash("sha256");
+  for (const path of globSync(INPUTS, { cwd: root }).sort()) {
+    if (path.endsWith(".test.ts")) continue;
+    const content = readFileSync(join(root, path));
+    digest.update(`${path}\0${content.length}\0`).update(content);
+  }
+  return digest.digest("hex").slice(0, 32);
+}
+
+/** In a process of its own: the CDK library is large, and needed only here. */
+function synthesize(outdir: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, ["infra/app.ts"], {
+      cwd: root,
+      env: { ...process.env, CDK_OUTDIR: outdir },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    let errors = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      errors += text;
+    });
+    child.on("error", reject);
+    child.on("exit", (code) => {
+      if (code === 0) resolve();
+      else reject(new Error(`synthesizing the cloud assembly failed:\n${errors}`));
+    });
+  });
+}
+
+/** Another process may be reading the assembly it found a moment ago, so the newest few stay. */
+async function dropOthers(key: string): Promise<void> {
+  const others = (await readdir(cache)).filter((name) => name !== key && !name.includes("."));
+  for (const name of others.slice(0, -3)) await rm(join(cache, name), { recursive: true, force: true });
+}

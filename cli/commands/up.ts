@@ -1,0 +1,51 @@
+import { once } from "node:events";
+import { resolve } from "node:path";
+import { systemClock } from "#local/core/clock.ts";
+import { currentAssembly } from "../assembly.ts";
+import { type Command, numberOption, requiredOption } from "../command.ts";
+
+/** The administrator that `up` makes a token for. */
+const OPERATOR = "operator";
+const TOKEN_LIFETIME_SECONDS = 7 * 24 * 3600;
+
+export const up: Command = {
+  name: "up",
+  summary: "Starts the embedded cloud: the whole control plane on this machine",
+  usage: "up --data DIR [--port N]",
+  help: [
+    ["--data DIR", "where it keeps everything; start it again on the same folder and it goes on"],
+    ["--port N", "of the API on the loopback interface (default: one that is free, then always the same)"],
+  ],
+  examples: [
+    "causeway up --data /var/lib/causeway --port 8080",
+    "causeway up --data ./cloud --json > cloud.json",
+  ],
+  options: { data: { type: "string" }, port: { type: "string" } },
+  positionals: [],
+  async run(call) {
+    const dataDir = resolve(requiredOption(call, "data", this.name));
+    const port = numberOption(call, "port", this.name);
+    const assemblyDir = await currentAssembly((line) => call.terminal.err(`${line}\n`));
+    // The embedded cloud is large: loaded only by the command that runs it.
+    const { startCloud } = await import("#local/cloud.ts");
+    const cloud = await startCloud({
+      assemblyDir,
+      dataDir,
+      clock: systemClock,
+      ...(port === undefined ? {} : { port }),
+    });
+    const token = await cloud.issueToken({
+      userPoolId: cloud.output("CausewayApi", "UserPoolId"),
+      clientId: cloud.output("CausewayApi", "UserPoolClientId"),
+      username: OPERATOR,
+      lifetimeSeconds: TOKEN_LIFETIME_SECONDS,
+    });
+    call.terminal.out(`${JSON.stringify({ url: cloud.url, token })}\n`);
+    if (!call.json)
+      call.terminal.err(
+        `Running on ${cloud.url}; Ctrl-C stops it.\n  export CAUSEWAY_URL=${cloud.url} CAUSEWAY_TOKEN=${token}\n`,
+      );
+    await Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]);
+    await cloud.close();
+  },
+};

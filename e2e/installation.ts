@@ -1,0 +1,147 @@
+import { spawn } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import type { Conversion, Source, Target } from "#shared/protocol/resources.ts";
+import { Daemon } from "./daemon.ts";
+
+const main = join(import.meta.dirname, "../cli/main.ts");
+
+export interface CliResult {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/**
+ * A whole installation in one folder, driven as a user drives it: the embedded cloud, agents, and the command line, each a process of its own.
+ */
+export class Installation {
+  readonly dir: string;
+  readonly #daemons = new Map<string, Daemon>();
+  #endpoint: { url: string; token: string } | undefined;
+
+  constructor(dir: string) {
+    this.dir = dir;
+    mkdirSync(dir, { recursive: true });
+  }
+
+  get url(): string {
+    return this.#reach().url;
+  }
+
+  get token(): string {
+    return this.#reach().token;
+  }
+
+  /** Starts the embedded cloud, or starts it again on its data. */
+  async up(): Promise<void> {
+    const daemon = this.#start("cloud", ["up", "--data", join(this.dir, "cloud"), "--json"]);
+    this.#endpoint = z
+      .object({ url: z.url(), token: z.string() })
+      .parse(JSON.parse(await daemon.firstLine()));
+  }
+
+  /** Enrols an agent and starts it; `options` are the command line's. */
+  async enrol(name: string, role: "source" | "target", options: string[]): Promise<void> {
+    const { token } = z.object({ token: z.string() }).parse(await this.json(["enrol-token", "--role", role]));
+    this.#start(name, [
+      "agent",
+      "--role",
+      role,
+      "--url",
+      this.url,
+      "--enrol",
+      token,
+      "--data",
+      join(this.dir, name),
+      ...options,
+    ]);
+  }
+
+  /** Starts an agent that has enrolled before. */
+  startAgent(name: string): void {
+    this.#start(name, ["agent", "--data", join(this.dir, name)]);
+  }
+
+  daemon(name: string): Daemon {
+    const daemon = this.#daemons.get(name);
+    if (!daemon) throw new Error(`${name} was not started`);
+    return daemon;
+  }
+
+  /** Power cut of one process. */
+  async kill(...names: string[]): Promise<void> {
+    await Promise.all(names.map((name) => this.daemon(name).stop("SIGKILL")));
+  }
+
+  /** Runs a command to its end. */
+  cli(words: string[], onStderr: (text: string) => void = () => {}): Promise<CliResult> {
+    const { url, token } = this.#reach();
+    return new Promise((resolve, reject) => {
+      const child = spawn(process.execPath, [main, ...words], {
+        env: { ...process.env, CAUSEWAY_URL: url, CAUSEWAY_TOKEN: token },
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+      let stdout = "";
+      let stderr = "";
+      child.stdout.setEncoding("utf8").on("data", (text: string) => {
+        stdout += text;
+      });
+      child.stderr.setEncoding("utf8").on("data", (text: string) => {
+        stderr += text;
+        onStderr(text);
+      });
+      child.on("error", reject);
+      child.on("close", (code) => resolve({ code: code ?? -1, stdout, stderr }));
+    });
+  }
+
+  /** The JSON document of a command that must succeed. */
+  async json(words: string[], onStderr?: (text: string) => void): Promise<unknown> {
+    const { code, stdout, stderr } = await this.cli([...words, "--json"], onStderr);
+    if (code !== 0) throw new Error(`causeway ${words.join(" ")} ended with ${code}: ${stderr}${stdout}`);
+    return JSON.parse(stdout);
+  }
+
+  /** The only source server, once it is connected. */
+  source(): Promise<Source> {
+    return this.#connected<Source>("sources");
+  }
+
+  /** The only target host, once it is connected. */
+  target(): Promise<Target> {
+    return this.#connected<Target>("targets");
+  }
+
+  async conversion(id: string): Promise<Conversion> {
+    return (await this.json(["conversions", id])) as Conversion;
+  }
+
+  async stop(): Promise<void> {
+    const daemons = [...this.#daemons.values()];
+    await Promise.all(daemons.map((daemon) => daemon.stop()));
+  }
+
+  async #connected<T extends Source | Target>(list: "sources" | "targets"): Promise<T> {
+    const deadline = performance.now() + 60_000;
+    while (performance.now() < deadline) {
+      const { items } = (await this.json([list])) as { items: T[] };
+      const found = items.find((item) => item.presence === "connected" && item.inventory);
+      if (found) return found;
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+    throw new Error(`no connected agent among ${list}; see the logs in ${this.dir}`);
+  }
+
+  #reach(): { url: string; token: string } {
+    if (!this.#endpoint) throw new Error("the embedded cloud is not up");
+    return this.#endpoint;
+  }
+
+  #start(name: string, words: string[]): Daemon {
+    const daemon = new Daemon(words, join(this.dir, `${name}.log`));
+    this.#daemons.set(name, daemon);
+    return daemon;
+  }
+}
