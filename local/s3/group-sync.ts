@@ -1,0 +1,37 @@
+/**
+ * One flush to disk for everybody who waits: a call joins the flush that starts after it, so that N waiting writers cost two
+ * flushes rather than N.
+ */
+export class GroupSync {
+  readonly #flush: () => Promise<void>;
+  #running: Promise<void> | undefined;
+  #next: Promise<void> | undefined;
+
+  constructor(flush: () => Promise<void>) {
+    this.#flush = flush;
+  }
+
+  /** Resolves once a flush that began after this call has ended; rejects if that flush failed. */
+  run(): Promise<void> {
+    if (!this.#running) return this.#start();
+    this.#next ??= this.#running.then(
+      () => this.#startNext(),
+      // The failure belongs to those who waited for that flush; this one gets its own outcome.
+      () => this.#startNext(),
+    );
+    return this.#next;
+  }
+
+  #startNext(): Promise<void> {
+    this.#next = undefined;
+    return this.#start();
+  }
+
+  #start(): Promise<void> {
+    const running = this.#flush().finally(() => {
+      if (this.#running === running) this.#running = undefined;
+    });
+    this.#running = running;
+    return running;
+  }
+}
