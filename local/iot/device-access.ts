@@ -1,0 +1,80 @@
+import { AwsError } from "#local/core/aws-error.ts";
+import type { Authorizer, PolicyDocument, SessionCaller } from "#local/core/service.ts";
+import type { Certificates } from "./certificates.ts";
+import type { Policies } from "./policies.ts";
+import { iotArn, type Log } from "./ports.ts";
+import type { Things } from "./things.ts";
+
+/** A device as its policies see it. */
+export interface Device {
+  certificateId: string;
+  /** Of its MQTT connection. */
+  clientId?: string;
+  /** The thing it claims to be; counts only when its certificate is attached to that thing. */
+  thingName?: string;
+}
+
+/** Decides what a device may do, by the state of its certificate and the policies attached to it at this moment. */
+export class DeviceAccess {
+  readonly #certificates: Certificates;
+  readonly #things: Things;
+  readonly #policies: Policies;
+  readonly #authorizer: Authorizer;
+  readonly #log: Log;
+
+  constructor(options: {
+    certificates: Certificates;
+    things: Things;
+    policies: Policies;
+    authorizer: Authorizer;
+    log: Log;
+  }) {
+    this.#certificates = options.certificates;
+    this.#things = options.things;
+    this.#policies = options.policies;
+    this.#authorizer = options.authorizer;
+    this.#log = options.log;
+  }
+
+  /** Undefined when allowed, else the reason. Whatever goes wrong while deciding refuses. */
+  refusal(device: Device, action: string, resource: string): string | undefined {
+    try {
+      if (!this.#certificates.isActive(device.certificateId)) return "the certificate is not active";
+      this.#authorizer.authorize(this.#caller(device), { action, resource });
+      return undefined;
+    } catch (error) {
+      if (error instanceof AwsError) return error.message;
+      this.#log({ level: "error", message: "a device's policies could not be evaluated", error });
+      return "the policies could not be evaluated";
+    }
+  }
+
+  #caller(device: Device): SessionCaller {
+    const { certificateId } = device;
+    return {
+      kind: "session",
+      arn: iotArn("cert", certificateId),
+      roleArn: "",
+      sessionName: certificateId,
+      policies: this.#certificates
+        .attachedPolicies(certificateId)
+        .map((name) => this.#policies.find(name))
+        .filter((document): document is PolicyDocument => document !== undefined),
+      context: this.#context(device),
+    };
+  }
+
+  // As with AWS's non-exclusive attachment: over MQTT the client id names the thing, and without an attached
+  // thing the thing's variables do not resolve.
+  #context({ certificateId, clientId, thingName = clientId }: Device): Record<string, string> {
+    const attached = thingName !== undefined && this.#things.isAttached(thingName, certificateId);
+    const context: Record<string, string> = { "iot:Connection.Thing.IsAttached": String(attached) };
+    if (clientId !== undefined) context["iot:ClientId"] = clientId;
+    if (!attached) return context;
+    context["iot:Connection.Thing.ThingName"] = thingName;
+    for (const [name, value] of Object.entries(this.#things.find(thingName)?.attributes ?? {})) {
+      context[`iot:Connection.Thing.Attributes[${name}]`] = value;
+    }
+    return context;
+  }
+}

@@ -1,0 +1,85 @@
+import { z } from "zod";
+import { AwsError } from "#local/core/aws-error.ts";
+import type { PolicyDocument } from "#local/core/service.ts";
+import { iotArn } from "./ports.ts";
+
+/** What a device can be allowed or denied. */
+const DEVICE_ACTIONS = [
+  "iot:*",
+  "iot:Connect",
+  "iot:Publish",
+  "iot:Subscribe",
+  "iot:Receive",
+  "iot:AssumeRoleWithCertificate",
+];
+const VARIABLES = [
+  /^iot:ClientId$/,
+  /^iot:Connection\.Thing\.(ThingName|IsAttached)$/,
+  /^iot:Connection\.Thing\.Attributes\[[^\]]+\]$/,
+];
+
+const OneOrMore = z.union([z.string(), z.array(z.string()).min(1)]);
+const Action = z.string().refine((action) => DEVICE_ACTIONS.includes(action), {
+  error: (issue) =>
+    `devices know no action ${JSON.stringify(issue.input)}; ${DEVICE_ACTIONS.join(", ")} exist`,
+});
+const Statement = z.strictObject({
+  Sid: z.string().optional(),
+  Effect: z.enum(["Allow", "Deny"]),
+  Action: z.union([Action, z.array(Action).min(1)]),
+  Resource: OneOrMore,
+  Condition: z
+    .record(
+      z.string(),
+      z.record(
+        z.string().refine(isKnownVariable, "an unknown condition key"),
+        z.union([OneOrMore, z.boolean(), z.number()]),
+      ),
+    )
+    .optional(),
+});
+const Document = z.strictObject({
+  Version: z.literal("2012-10-17"),
+  Statement: z.union([Statement, z.array(Statement).min(1)]),
+});
+
+/** The device policies that the templates declare. They live in memory: each start provisions them anew. */
+export class Policies {
+  readonly #documents = new Map<string, PolicyDocument>();
+
+  /** Throws `MalformedPolicyException` for what devices' policies cannot say here: nothing is silently ignored. */
+  put(name: string, document: unknown): void {
+    const parsed = Document.safeParse(document);
+    if (!parsed.success) {
+      throw new AwsError("MalformedPolicyException", `policy ${name}: ${z.prettifyError(parsed.error)}`);
+    }
+    for (const [, variable = ""] of JSON.stringify(parsed.data).matchAll(/\$\{([^}]*)\}/g)) {
+      if (!isKnownVariable(variable)) {
+        throw new AwsError(
+          "MalformedPolicyException",
+          `policy ${name} uses the unknown variable ${variable}`,
+        );
+      }
+    }
+    this.#documents.set(name, parsed.data);
+  }
+
+  find(name: string): PolicyDocument | undefined {
+    return this.#documents.get(name);
+  }
+
+  describe(name: string): PolicyDocument {
+    const document = this.find(name);
+    if (!document) throw new AwsError("ResourceNotFoundException", `there is no policy ${name}`, 404);
+    return document;
+  }
+}
+
+export function policyArn(name: string): string {
+  return iotArn("policy", name);
+}
+
+// An unknown variable never resolves, and then a Deny that uses it would silently deny nothing.
+function isKnownVariable(name: string): boolean {
+  return ["*", "?", "$"].includes(name) || VARIABLES.some((known) => known.test(name));
+}

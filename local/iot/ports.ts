@@ -1,0 +1,29 @@
+/** What the IoT parts tell the rest of the embedded cloud. */
+import { ACCOUNT_ID, REGION } from "#local/core/service.ts";
+
+export type Log = (entry: LogEntry) => void;
+export interface LogEntry {
+  level: "info" | "warn" | "error";
+  message: string;
+  [detail: string]: unknown;
+}
+
+/** A device was refused something: what AWS IoT would write to its log. */
+export interface RefusedEvent {
+  kind: "tls" | "connect" | "publish" | "subscribe" | "receive" | "session" | "credentials";
+  /** Why, in words for an operator. */
+  reason: string;
+  /** Milliseconds since 1970. */
+  at: number;
+  ipAddress: string;
+  certificateId?: string;
+  clientId?: string;
+  /** The topic, topic filter or role alias asked for. */
+  resource?: string;
+}
+export type OnRefused = (event: RefusedEvent) => void;
+
+/** The ARN of something of AWS IoT, such as `iotArn("cert", id)`. */
+export function iotArn(kind: string, name: string): string {
+  return `arn:aws:iot:${REGION}:${ACCOUNT_ID}:${kind}/${name}`;
+}
