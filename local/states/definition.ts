@@ -10,7 +10,7 @@ const Variables = z.record(
   z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,79}$/, "is no variable name"),
   Template,
 );
-const secondsUpTo = (most: number) => z.union([z.int().min(0).max(most), Expression]);
+const whole = (least: number, most: number) => z.union([z.int().min(least).max(most), Expression]);
 /** The longest wait, in seconds, that the language knows. */
 export const MAX_SECONDS = 99_999_999;
 
@@ -39,8 +39,8 @@ const Task = z.strictObject({
   Type: z.literal("Task"),
   Resource: z.string(),
   Arguments: Template.optional(),
-  TimeoutSeconds: secondsUpTo(MAX_SECONDS).optional(),
-  HeartbeatSeconds: secondsUpTo(MAX_SECONDS).optional(),
+  TimeoutSeconds: whole(1, MAX_SECONDS).optional(),
+  HeartbeatSeconds: whole(1, MAX_SECONDS).optional(),
   ...handlers,
   ...results,
   ...flow,
@@ -64,7 +64,7 @@ const Choice = z.strictObject({
 });
 const Wait = z.strictObject({
   Type: z.literal("Wait"),
-  Seconds: secondsUpTo(MAX_SECONDS).optional(),
+  Seconds: whole(0, MAX_SECONDS).optional(),
   Timestamp: z.string().optional(),
   ...results,
   ...flow,
@@ -99,7 +99,7 @@ const MapShape = z.strictObject({
   Items: z.union([z.array(Template), Expression]).optional(),
   ItemSelector: Template.optional(),
   ItemProcessor: Processor,
-  MaxConcurrency: secondsUpTo(10_000).optional(),
+  MaxConcurrency: whole(0, 10_000).optional(),
   ...handlers,
   ...results,
   ...flow,

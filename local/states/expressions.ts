@@ -5,7 +5,7 @@ import { functionBindings } from "./jsonata-functions.ts";
 import type { Randomness } from "./randomness.ts";
 
 /** Guards against expressions that would never end. */
-const LIMITS = { timeout: 10_000, stack: 1000, sequence: 1_000_000 };
+const LIMITS = { timeout: 5000, stack: 1000, sequence: 1_000_000 };
 
 /** The JSONata inside `{% %}`, or nothing when the value is plain JSON. */
 export function expressionIn(value: unknown): string | undefined {

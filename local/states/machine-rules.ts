@@ -27,7 +27,7 @@ export function checkTransitions(processor: Processor): void {
     for (const next of branchesOff(state)) targets.add(next);
   }
   for (const target of targets) {
-    if (!(target in processor.States))
+    if (!Object.hasOwn(processor.States, target))
       throw invalid(`there is no state ${target} beside the one that names it`);
   }
   for (const name of Object.keys(processor.States)) {
@@ -64,6 +64,12 @@ function checkTask(name: string, state: TaskState): void {
   const target = taskTarget(state.Resource);
   if (state.HeartbeatSeconds !== undefined && !(target.kind === "invoke" && target.waitForToken)) {
     throw new UnsupportedError(`HeartbeatSeconds without waitForTaskToken, in the state ${name}`);
+  }
+  const { TimeoutSeconds, HeartbeatSeconds } = state;
+  if (typeof TimeoutSeconds === "number" && typeof HeartbeatSeconds === "number") {
+    if (HeartbeatSeconds >= TimeoutSeconds) {
+      throw invalid(`HeartbeatSeconds must be less than TimeoutSeconds, in the state ${name}`);
+    }
   }
   if (target.kind !== "invoke" || expressionIn(state.Arguments) !== undefined) return;
   const given = state.Arguments;

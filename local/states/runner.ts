@@ -172,7 +172,7 @@ export class Runner {
         if (++this.#transitions % TRANSITIONS_PER_TURN === 0) await nextTurn();
         this.#pump();
       } catch (error) {
-        if (!(error instanceof RunnerClosedError)) this.#retryLater(error);
+        this.#retryLater(error);
       }
     });
   }
@@ -212,6 +212,7 @@ export class Runner {
   }
 
   #retryLater(error: unknown): void {
+    if (this.#state === "closed") return;
     this.#options.onFault(error);
     this.#timer?.cancel();
     this.#timer = this.#options.clock.schedule(RETRY_MS, () => this.wake());

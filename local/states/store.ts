@@ -228,7 +228,7 @@ export class Store {
   }
 
   close(): void {
-    this.#db.close();
+    if (this.#db.isOpen) this.#db.close();
   }
 
   #transaction(work: () => void): void {

@@ -1,7 +1,8 @@
 /** What tests of the states engine stand on: an engine on a real file, a clock they move, and functions in memory. */
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { onTestFinished } from "vitest";
 import { AwsError } from "#local/core/aws-error.ts";
 import { ManualClock } from "#local/core/clock.ts";
 import type { LambdaInvocation, LambdaInvoker, LambdaResult, Roles } from "#local/core/service.ts";
@@ -75,6 +76,10 @@ export class World {
     this.store = new Store(this.file);
     this.engine = this.open(this.store);
     this.engine.start();
+    onTestFinished(async () => {
+      await this.engine.close();
+      rmSync(dirname(this.file), { recursive: true });
+    });
   }
 
   open(store: Store): StatesEngine {
