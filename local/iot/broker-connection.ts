@@ -105,16 +105,11 @@ export class BrokerConnection {
     return this.#policyRefusal("iot:Receive", iotArn("topic", topic))?.reason;
   }
 
-  /** Notes why the connection ends; the first reason counts. */
-  end(reason: DisconnectReason): void {
-    this.#ended ??= reason;
-  }
-
-  /** Notes an error of the MQTT engine or of the socket. */
-  fail(error: Error): void {
-    const lost =
-      "code" in error || error.message === "connection closed" || error.message === "drain timeout";
-    this.end(lost ? "CONNECTION_LOST" : "CLIENT_ERROR");
+  /** Notes why the connection ends. The first reason counts: tells whether this is it. */
+  end(reason: DisconnectReason): boolean {
+    if (this.#ended) return false;
+    this.#ended = reason;
+    return true;
   }
 
   disconnectReason(): DisconnectReason {

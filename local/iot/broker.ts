@@ -117,10 +117,8 @@ export class Broker {
       authenticate: (client, _user, _password, done) => this.#authenticate(client, done),
       authorizePublish: (client, packet, done) =>
         done(client ? this.#authorizePublish(client, packet) : null),
-      authorizeSubscribe: (client, subscription, done) => {
-        const refusal = this.#authorizeSubscribe(client, subscription);
-        done(refusal, refusal ? null : subscription);
-      },
+      authorizeSubscribe: (client, subscription, done) =>
+        this.#authorizeSubscribe(client, subscription, done),
       authorizeForward: (client, packet) => (this.#mayReceive(client, packet) ? packet : null),
     });
     engine.on("connackSent", ({ returnCode }, client) => {
@@ -134,8 +132,8 @@ export class Broker {
       this.#options.log({ level: "error", message: "the MQTT engine failed", error });
     });
     engine.on("keepaliveTimeout", (client) => this.#connection(client).end("MQTT_KEEP_ALIVE_TIMEOUT"));
-    engine.on("clientError", (client, error) => this.#connection(client).fail(error));
-    engine.on("connectionError", (client, error) => this.#connection(client).fail(error));
+    engine.on("clientError", (client, error) => this.#fail(client, error));
+    engine.on("connectionError", (client, error) => this.#fail(client, error));
     return engine;
   }
 
@@ -164,6 +162,7 @@ export class Broker {
     const connection = this.#connection(client);
     const refusal = connection.connectRefusal();
     if (refusal) {
+      connection.end(refusal.disconnect);
       this.#refused({ ...connection.describe(), kind: "connect", reason: refusal.reason });
       if (refusal.disconnect === "AUTH_ERROR") this.#presence.connectFailed(connection.present());
       done(Object.assign(new Error(refusal.reason), { returnCode: refusal.code }), false);
@@ -193,12 +192,25 @@ export class Broker {
     return null;
   }
 
-  #authorizeSubscribe(client: Client, subscription: Subscription): Error | null {
+  #authorizeSubscribe(
+    client: Client,
+    subscription: Subscription,
+    done: (error: Error | null, subscription?: Subscription | null) => void,
+  ): void {
     const connection = this.#connection(client);
+    const { topic } = subscription;
     const refusal = connection.subscribeRefusal(subscription);
-    if (refusal) return this.#refuse(connection, "subscribe", subscription.topic, refusal);
-    connection.filters.add(subscription.topic);
-    return null;
+    if (!refusal) {
+      connection.filters.add(topic);
+      done(null, subscription);
+    } else if (connection.announced) {
+      done(this.#refuse(connection, "subscribe", topic, refusal), null);
+    } else {
+      // A session from before the policy was narrowed: it goes on without this part, lest its client be locked out.
+      this.#refused({ ...connection.describe(), kind: "subscribe", reason: refusal.reason, resource: topic });
+      this.#sessions.dropSubscriptions(connection.clientId, [topic]);
+      done(null, null);
+    }
   }
 
   #mayReceive(client: Client, packet: PublishPacket): boolean {
@@ -206,6 +218,14 @@ export class Broker {
     const reason = connection.receiveRefusal(packet.topic);
     if (reason) this.#refused({ ...connection.describe(), kind: "receive", reason, resource: packet.topic });
     return reason === undefined;
+  }
+
+  /** An error of the MQTT engine or of the socket. Refusals come here too, but those were noted before. */
+  #fail(client: Client, error: Error): void {
+    const connection = this.#connection(client);
+    if (connection.end(lost(error) ? "CONNECTION_LOST" : "CLIENT_ERROR") && !lost(error)) {
+      this.#refused({ ...connection.describe(), kind: "protocol", reason: error.message });
+    }
   }
 
   /** As on AWS, what is refused within a session ends it. */
@@ -268,4 +288,9 @@ export class Broker {
     if (!connection) throw new Error("a client of no connection");
     return connection;
   }
+}
+
+/** Whether the connection broke, rather than that the client broke the protocol. */
+function lost(error: Error): boolean {
+  return "code" in error || error.message === "connection closed" || error.message === "drain timeout";
 }

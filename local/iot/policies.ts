@@ -18,29 +18,32 @@ const VARIABLES = [
   /^iot:Connection\.Thing\.Attributes\[[^\]]+\]$/,
 ];
 
-const OneOrMore = z.union([z.string(), z.array(z.string()).min(1)]);
+/** One of these or a list of them, as a list. */
+const listOf = <T extends z.ZodType>(item: T) =>
+  z.preprocess((given) => (Array.isArray(given) ? given : [given]), z.array(item).min(1));
+
 const Action = z.string().refine((action) => DEVICE_ACTIONS.includes(action), {
   error: (issue) =>
     `devices know no action ${JSON.stringify(issue.input)}; ${DEVICE_ACTIONS.join(", ")} exist`,
 });
+const ConditionKey = z.string().refine(isKnownVariable, {
+  error: (issue) => `there is no condition key ${JSON.stringify(issue.input)}`,
+});
 const Statement = z.strictObject({
   Sid: z.string().optional(),
   Effect: z.enum(["Allow", "Deny"]),
-  Action: z.union([Action, z.array(Action).min(1)]),
-  Resource: OneOrMore,
+  Action: listOf(Action),
+  Resource: listOf(z.string()),
   Condition: z
     .record(
       z.string(),
-      z.record(
-        z.string().refine(isKnownVariable, "an unknown condition key"),
-        z.union([OneOrMore, z.boolean(), z.number()]),
-      ),
+      z.record(ConditionKey, z.union([z.string(), z.array(z.string()).min(1), z.boolean(), z.number()])),
     )
     .optional(),
 });
 const Document = z.strictObject({
   Version: z.literal("2012-10-17"),
-  Statement: z.union([Statement, z.array(Statement).min(1)]),
+  Statement: listOf(Statement),
 });
 
 /** The device policies that the templates declare. They live in memory: each start provisions them anew. */

@@ -10,7 +10,7 @@ export interface LogEntry {
 
 /** A device was refused something: what AWS IoT would write to its log. */
 export interface RefusedEvent {
-  kind: "tls" | "connect" | "publish" | "subscribe" | "receive" | "session" | "credentials";
+  kind: "tls" | "protocol" | "connect" | "publish" | "subscribe" | "receive" | "session" | "credentials";
   /** Why, in words for an operator. */
   reason: string;
   /** Milliseconds since 1970. */

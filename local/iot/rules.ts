@@ -132,7 +132,7 @@ export function ruleArn(name: string): string {
 function parseJson(payload: Buffer): Json {
   let parsed: Json;
   try {
-    parsed = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(payload));
+    parsed = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(payload));
   } catch (error) {
     throw new AwsError("InvalidPayload", "the payload is not JSON in UTF-8", 400, { cause: error });
   }

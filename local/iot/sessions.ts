@@ -91,6 +91,13 @@ export class Sessions {
     for (const filter of [...this.#subscriptions.keys()]) this.#unremember(filter, clientId);
   }
 
+  dropSubscriptions(clientId: string, filters: string[]): void {
+    for (const filter of filters) {
+      this.#run("DELETE FROM subscriptions WHERE client_id = ? AND filter = ?", clientId, filter);
+      this.#unremember(filter, clientId);
+    }
+  }
+
   async setup(): Promise<void> {}
 
   async addSubscriptions(client: ClientRef, subscriptions: { topic: string; qos: number }[]): Promise<void> {
@@ -107,10 +114,7 @@ export class Sessions {
   }
 
   async removeSubscriptions(client: ClientRef, filters: string[]): Promise<void> {
-    for (const filter of filters) {
-      this.#run("DELETE FROM subscriptions WHERE client_id = ? AND filter = ?", client.id, filter);
-      this.#unremember(filter, client.id);
-    }
+    this.dropSubscriptions(client.id, filters);
   }
 
   async subscriptionsByClient(client: ClientRef): Promise<{ topic: string; qos: number }[]> {

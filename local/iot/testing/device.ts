@@ -1,5 +1,6 @@
 /** For tests: a device that enrolled, and its connections. */
 import { generateKeyPairSync, webcrypto } from "node:crypto";
+import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
 import {
   AttachPolicyCommand,
@@ -49,14 +50,13 @@ export async function newKeyAndCsr(commonName: string): Promise<{ key: string; c
 /** A connected client that does not reconnect by itself. */
 export class TestConnection implements AsyncDisposable {
   readonly client: MqttClient;
-  readonly sessionPresent: boolean;
+  sessionPresent = false;
   readonly messages: { topic: string; payload: string; duplicate: boolean }[] = [];
   #closed = false;
   #waiting: (() => void)[] = [];
 
   private constructor(client: MqttClient) {
     this.client = client;
-    this.sessionPresent = false;
     client.on("message", (topic, payload, packet) => {
       this.messages.push({ topic, payload: payload.toString(), duplicate: packet.dup });
       this.#notify();
@@ -86,7 +86,7 @@ export class TestConnection implements AsyncDisposable {
     const connection = new TestConnection(client);
     await new Promise<void>((resolve, reject) => {
       client.once("connect", (packet) => {
-        Object.assign(connection, { sessionPresent: packet.sessionPresent });
+        connection.sessionPresent = packet.sessionPresent;
         resolve();
       });
       client.once("error", reject);
@@ -130,7 +130,7 @@ export async function getCredentials(
   options: { alias?: string; thingName?: string } = {},
 ): Promise<{ status: number; body: Record<string, unknown> }> {
   const { alias = "agent-data", thingName } = options;
-  const response = await new Promise<import("node:http").IncomingMessage>((resolve, reject) => {
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
     request(
       `https://${cloud.core.endpoints().credentials}/role-aliases/${alias}/credentials`,
       {

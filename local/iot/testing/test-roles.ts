@@ -5,9 +5,10 @@ import type { AssumeOptions, Credentials, Roles, SessionCaller } from "#local/co
 export class TestRoles implements Roles {
   readonly roleArn = "arn:aws:iam::000000000000:role/agent-data";
   readonly sessions: SessionCaller[] = [];
+  assumable = true;
 
   assumeForService(roleArn: string, service: string, options: AssumeOptions): SessionCaller {
-    if (roleArn !== this.roleArn || service !== "credentials.iot.amazonaws.com") {
+    if (!this.assumable || roleArn !== this.roleArn || service !== "credentials.iot.amazonaws.com") {
       throw new AwsError("AccessDenied", "not this role", 403);
     }
     const { sessionName, context = {} } = options;
