@@ -19,7 +19,7 @@ export interface Timer {
   cancel(): void;
 }
 
-/** An IAM or IoT policy document as it stands in a template, intrinsics resolved. */
+/** An IAM or IoT policy document as it stands in a template, intrinsics resolved. Never changed once made: evaluators remember it. */
 export interface PolicyDocument {
   Version?: string;
   Statement: PolicyStatement | PolicyStatement[];

@@ -111,11 +111,11 @@ function checkDeclaredHash(hash: string, service: string): void {
   throw new UnsupportedError(`the payload hash ${hash} for the service ${service}`);
 }
 
-/** TLS, or a connection that never leaves the machine: no one can listen on loopback who could not read the process itself. */
+/** TLS, or a connection that never leaves the machine: no one can listen there who could not read the process itself. */
 function isSecure({ socket }: IncomingMessage): boolean {
   if (socket instanceof TLSSocket) return true;
-  const address = socket.remoteAddress ?? "";
-  return address === "::1" || /^(::ffff:)?127\./.test(address);
+  const { remoteAddress = "", localAddress } = socket;
+  return remoteAddress === localAddress || remoteAddress === "::1" || /^(::ffff:)?127\./.test(remoteAddress);
 }
 
 function header(request: IncomingMessage, name: string): string | undefined {

@@ -14,20 +14,25 @@ import { jsonErrorResponse } from "../core/json-protocol.ts";
 import type { Clock, Service, ServiceRequest, ServiceResponse } from "../core/service.ts";
 import { type Authenticated, Authenticator, type SessionLookup } from "./authenticator.ts";
 import { BODY_LIMIT_BYTES, readVerified } from "./body.ts";
+import { inDialectOf } from "./error-dialect.ts";
 import { isSigned } from "./sigv4.ts";
 
 /** Answers requests that are not for an AWS service: the HTTP API. It ends the response itself. */
 export type Fallback = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
 export interface GatewayOptions {
-  services: readonly Service[];
   sessions: SessionLookup;
   clock: Clock;
-  fallback: Fallback;
   /** PEM; with it the gateway speaks TLS. */
   tls?: { key: string; cert: string };
   /** Hears of errors that no caller can be told about. */
   log(message: string, error: unknown): void;
+}
+
+/** What a gateway that is open answers with. */
+interface Routes {
+  services: ReadonlyMap<string, Service>;
+  fallback: Fallback;
 }
 
 /** Longer than clients keep idle connections, so that it is never the server that closes one just as a request is sent. */
@@ -46,13 +51,12 @@ const HTTP_API_SIGNING_NAME = "execute-api";
  */
 export class Gateway {
   readonly #options: GatewayOptions;
-  readonly #services: ReadonlyMap<string, Service>;
   readonly #authenticator: Authenticator;
   readonly #server: Server;
+  readonly #routes = Promise.withResolvers<Routes>();
 
   constructor(options: GatewayOptions) {
     this.#options = options;
-    this.#services = new Map(options.services.map((service) => [service.name, service]));
     this.#authenticator = new Authenticator({ ...options, bodyLimitBytes: BODY_LIMIT_BYTES });
     const listener: RequestListener = (request, response) => {
       this.#serve(request, response).catch((error: unknown) => {
@@ -66,8 +70,8 @@ export class Gateway {
     this.#server.requestTimeout = REQUEST_TIMEOUT_MS;
   }
 
-  /** Starts to listen and returns the URL; port 0 takes a free one. */
-  async listen(port: number, host: string): Promise<string> {
+  /** Takes the port (0: a free one) and returns it. Requests wait until `open`, as resources may need the port before they exist. */
+  async listen(port: number, host: string): Promise<number> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once("error", reject);
       this.#server.listen(port, host, () => {
@@ -75,9 +79,12 @@ export class Gateway {
         resolve();
       });
     });
-    const address = this.#server.address() as AddressInfo;
-    const name = address.family === "IPv6" ? `[${address.address}]` : address.address;
-    return `${this.#options.tls ? "https" : "http"}://${name}:${address.port}`;
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Begins to answer, AWS calls by the services' names. */
+  open(services: readonly Service[], fallback: Fallback): void {
+    this.#routes.resolve({ services: new Map(services.map((service) => [service.name, service])), fallback });
   }
 
   /** The caller of a request signed with SigV4, for the AWS_IAM authorizer of the HTTP API; throws `AwsError`. */
@@ -95,22 +102,26 @@ export class Gateway {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const authorization = request.headers.authorization;
-    const signedFor = isSigned(authorization) ? signingName(authorization) : undefined;
-    if (signedFor === undefined && !/[?&]X-Amz-Signature=/i.test(request.url ?? "")) {
-      return this.#options.fallback(request, response);
+    const { services, fallback } = await this.#routes.promise;
+    const { authorization } = request.headers;
+    if (isSigned(authorization)) {
+      const name = signingName(authorization);
+      if (name === HTTP_API_SIGNING_NAME) return fallback(request, response);
+      return send(request, response, await this.#call(request, name, services.get(name)));
     }
-    if (signedFor === HTTP_API_SIGNING_NAME) return this.#options.fallback(request, response);
-    await send(request, response, await this.#call(request, signedFor));
+    if (!/[?&]X-Amz-Signature=/i.test(request.url ?? "")) return fallback(request, response);
+    await send(request, response, jsonErrorResponse(new UnsupportedError("presigned URLs"), "1.1"));
   }
 
-  async #call(request: IncomingMessage, signedFor: string | undefined): Promise<ServiceResponse> {
+  async #call(
+    request: IncomingMessage,
+    name: string,
+    service: Service | undefined,
+  ): Promise<ServiceResponse> {
     const [path = "/", query = ""] = splitTarget(request.url ?? "/");
     const method = request.method ?? "GET";
-    const service = this.#services.get(signedFor ?? "");
     try {
-      if (signedFor === undefined) throw new UnsupportedError("presigned URLs");
-      if (!service) throw new UnsupportedError(`the AWS service ${signedFor}`);
+      if (!service) throw new UnsupportedError(`the AWS service ${name}`);
       const { caller, signature, body } = await this.#authenticator.authenticate(request);
       const serviceRequest: ServiceRequest = {
         caller,
@@ -125,8 +136,11 @@ export class Gateway {
       };
       return await service.handle(serviceRequest);
     } catch (error) {
-      if (!isExpected(error)) this.#options.log(`${signedFor} ${method} ${path} failed`, error);
-      return service?.renderError(error, { method, path }) ?? jsonErrorResponse(error, "1.1");
+      if (!isExpected(error)) this.#options.log(`${name} ${method} ${path} failed`, error);
+      return (
+        service?.renderError(inDialectOf(service.name, error), { method, path }) ??
+        jsonErrorResponse(error, "1.1")
+      );
     }
   }
 }

@@ -57,18 +57,13 @@ export class SmallCloud {
       new KmsProvider({ keys, store }),
       new TableProvider({ tables, timeToLive: this.timeToLive }),
     ];
-    this.gateway = new Gateway({
-      services: [
-        new StsService(this.roles),
-        new KmsService({ keys, store, authorizer, randomness }),
-        new DynamoDbService({ tables, authorizer }),
-        ...extra,
-      ],
-      sessions: this.roles,
-      clock,
-      fallback: answerFallback,
-      log: () => {},
-    });
+    this.gateway = new Gateway({ sessions: this.roles, clock, log: () => {} });
+    const services = [
+      new StsService(this.roles),
+      new KmsService({ keys, store, authorizer, randomness }),
+      new DynamoDbService({ tables, authorizer }),
+    ];
+    this.gateway.open([...services, ...extra], answerFallback);
   }
 
   static async start(
@@ -78,7 +73,7 @@ export class SmallCloud {
     const clock = options.clock ?? new ManualClock(Date.now());
     const tables = await TableStore.open({ directory: join(directory, "dynamodb"), clock });
     const cloud = new SmallCloud(directory, clock, tables, options.services ?? []);
-    cloud.url = await cloud.gateway.listen(0, "127.0.0.1");
+    cloud.url = `http://127.0.0.1:${await cloud.gateway.listen(0, "127.0.0.1")}`;
     return cloud;
   }
 

@@ -103,7 +103,12 @@ test("a grant may be bound to an encryption context", async () => {
       new GenerateDataKeyCommand({ KeyId: key.ref, KeySpec: "AES_256", EncryptionContext: context }),
     );
   await expect(generate({ server: "web-1" })).resolves.toBeDefined();
-  for (const context of [undefined, { server: "web-2" }, { server: "web-1", more: "x" }]) {
+  const wrong: (Record<string, string> | undefined)[] = [
+    undefined,
+    { server: "web-2" },
+    { server: "web-1", more: "x" },
+  ];
+  for (const context of wrong) {
     await expect(generate(context)).rejects.toMatchObject({ name: "AccessDeniedException" });
   }
 });

@@ -76,6 +76,20 @@ export class KmsService implements Service {
 
   async close(): Promise<void> {}
 
+  /** For services that encrypt with a key of their caller's, as S3 does: throws unless the caller may use the key so. */
+  authorizeKeyUse(
+    caller: Caller,
+    { action, keyId, context }: { action: string; keyId: string; context: Record<string, string> },
+  ): void {
+    const key = this.#keys.find(keyId);
+    this.#authorizer.authorize(caller, {
+      action,
+      resource: key.arn,
+      resourcePolicy: key.policy,
+      context: { "kms:CallerAccount": ACCOUNT_ID, ...context },
+    });
+  }
+
   #run(caller: Caller, call: JsonCall): unknown {
     switch (call.operation) {
       case "Encrypt":

@@ -1,0 +1,212 @@
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import { join } from "node:path";
+import { readCloudAssembly } from "./assembly/cloud-assembly.ts";
+import { LogGroupProvider } from "./assembly/log-group-provider.ts";
+import { CognitoProvider } from "./cognito/cognito-provider.ts";
+import { UserPools } from "./cognito/user-pools.ts";
+import { lockDirectory } from "./core/directory-lock.ts";
+import { type Randomness, systemRandomness } from "./core/randomness.ts";
+import type { Authorizer, Clock, ResourceProvider, Service } from "./core/service.ts";
+import { DynamoDbService } from "./dynamodb/dynamodb-service.ts";
+import { TableProvider } from "./dynamodb/table-provider.ts";
+import { TableStore } from "./dynamodb/table-store.ts";
+import { TimeToLive } from "./dynamodb/time-to-live.ts";
+import { type Fallback, Gateway } from "./gateway/gateway.ts";
+import { HttpApi } from "./http-api/http-api.ts";
+import { HttpApiProvider } from "./http-api/http-api-provider.ts";
+import { IamProvider } from "./iam/iam-providers.ts";
+import { PolicyEvaluator } from "./iam/policy-evaluator.ts";
+import { RoleRegistry } from "./iam/role-registry.ts";
+import { SessionStore } from "./iam/session-store.ts";
+import type { MessageFaults } from "./iot/faults.ts";
+import { IotCore } from "./iot/iot-core.ts";
+import type { OnRefused } from "./iot/ports.ts";
+import { KeyRegistry } from "./kms/key-registry.ts";
+import { KeyStore } from "./kms/key-store.ts";
+import { KmsProvider } from "./kms/kms-providers.ts";
+import { KmsService } from "./kms/kms-service.ts";
+import { Lambda } from "./lambda/lambda.ts";
+import { LambdaProvider } from "./lambda/lambda-provider.ts";
+import { LambdaService } from "./lambda/lambda-service.ts";
+import { LogFiles, type LogSink } from "./lambda/log-sink.ts";
+import { openS3 } from "./s3/s3.ts";
+import type { Faults } from "./s3/s3-service.ts";
+import { StatesEngine } from "./states/engine.ts";
+import { StateMachineProvider } from "./states/provider.ts";
+import { StatesService } from "./states/service.ts";
+import { Store } from "./states/store.ts";
+import { StsService } from "./sts/sts-service.ts";
+
+export interface CloudOptions {
+  /** The output of `cdk synth`. */
+  assemblyDir: string;
+  /** Everything it keeps; one process at a time. */
+  dataDir: string;
+  clock: Clock;
+  /** Of the gateway. Unless given, a free one at the first start and the same one ever after, since clients remember it. */
+  port?: number;
+  /** The address to listen on; loopback unless given. Beyond loopback the connection is plain HTTP: see docs/local.md. */
+  host?: string;
+  /** The name or address by which others reach this machine; the host unless given. */
+  advertisedHost?: string;
+  /** Files under `logs/` of the data directory unless given. */
+  log?: LogSink;
+  randomness?: Randomness;
+  /** Hears when a device was refused something. */
+  onRefused?: OnRefused;
+  /** For tests: how S3 and MQTT misbehave. */
+  faults?: { s3?: Faults; mqtt?: MessageFaults };
+}
+
+/** What every part is made with. */
+interface Foundation {
+  options: CloudOptions;
+  /** Closes in the opposite order of opening. */
+  opened: AsyncDisposableStack;
+  authorizer: Authorizer;
+  roles: RoleRegistry;
+  log: LogSink;
+  /** Logs an error that no caller can be told. */
+  report(source: string): (message: string, error: unknown) => void;
+  newId(): string;
+  /** Known once the gateway listens: for calls from this machine, and for those of others. */
+  urls: { inside: string; outside: string };
+}
+
+/** Opens every part on the data directory and wires them; nothing listens, runs or is provisioned yet. */
+export async function openParts(options: CloudOptions, opened: AsyncDisposableStack) {
+  const foundation = layFoundation(options, opened);
+  const { authorizer, roles, urls, log, newId, report } = foundation;
+  const { clock } = options;
+  const assembly = await readCloudAssembly(options.assemblyDir);
+  const stores = await openStores(foundation);
+  const keyFile = join(options.dataDir, "cognito", "signing-key.pem");
+  const pools = await UserPools.open({ keyFile, clock, newId });
+
+  const gateway = new Gateway({ sessions: roles, clock, log: report("gateway") });
+  opened.defer(() => gateway.close());
+  const { lambda, iot, states } = await openWorkers(foundation);
+  const authenticate = (request: IncomingMessage) => gateway.authenticate(request);
+  const httpApi = new HttpApi({ lambda, authorizer, authenticate, issuers: pools, clock, newId, log });
+  const services: Service[] = [
+    ...stores.services,
+    new StsService(roles),
+    new LambdaService({ lambda }),
+    new StatesService(states, authorizer),
+    ...iot.services,
+  ];
+  const fallback: Fallback = async (request, response) => {
+    if (!pools.handle(request, response)) await httpApi.handle(request, response);
+  };
+  const providers: ResourceProvider[] = [
+    ...stores.providers,
+    new LogGroupProvider(),
+    new IamProvider(roles),
+    new LambdaProvider({ lambda, assets: assembly.assets }),
+    new StateMachineProvider(states),
+    new CognitoProvider({ pools }),
+    new HttpApiProvider({ httpApi, issuers: pools, endpoint: () => urls.outside }),
+    iot.provider,
+  ];
+  return { assembly, gateway, services, fallback, iot, states, lambda, pools, providers, urls };
+}
+
+function layFoundation(options: CloudOptions, opened: AsyncDisposableStack): Foundation {
+  const { dataDir, clock, randomness = systemRandomness } = options;
+  const lock = lockDirectory(dataDir);
+  opened.defer(() => lock.release());
+  const log = options.log ?? new LogFiles({ directory: join(dataDir, "logs"), now: () => clock.now() });
+  const sessions = new SessionStore({ file: join(dataDir, "iam.sqlite"), clock, randomness });
+  opened.defer(() => sessions.close());
+  const authorizer = new PolicyEvaluator();
+  return {
+    options,
+    opened,
+    authorizer,
+    roles: new RoleRegistry({ authorizer, sessions }),
+    log,
+    report: (source) => (message, error) =>
+      log.write(source, { level: "ERROR", message: { message, error: describe(error) } }),
+    newId: randomUUID,
+    urls: { inside: "", outside: "" },
+  };
+}
+
+/** Keys, tables and buckets. */
+async function openStores({ options, opened, authorizer, report }: Foundation) {
+  const { dataDir, clock, randomness = systemRandomness, faults } = options;
+  const keys = new KeyRegistry();
+  const keyStore = new KeyStore({ directory: join(dataDir, "kms"), clock, randomness });
+  const kms = new KmsService({ keys, store: keyStore, authorizer, randomness });
+
+  const tables = await TableStore.open({ directory: join(dataDir, "dynamodb"), clock });
+  opened.defer(() => tables.close());
+  const timeToLive = new TimeToLive({ tables, clock, log: report("dynamodb") });
+  opened.defer(() => timeToLive.close());
+
+  const reportS3 = report("s3");
+  const s3 = await openS3({
+    folder: join(dataDir, "s3"),
+    clock,
+    authorizer,
+    keys: kms,
+    report: (error) => reportS3("in the background", error),
+    ...(faults?.s3 && { faults: faults.s3 }),
+  });
+  opened.defer(() => s3.service.close());
+
+  const services: Service[] = [kms, new DynamoDbService({ tables, authorizer }), s3.service];
+  const providers: ResourceProvider[] = [
+    new KmsProvider({ keys, store: keyStore }),
+    new TableProvider({ tables, timeToLive }),
+    s3.provider,
+  ];
+  return { services, providers };
+}
+
+/**
+ * What runs by itself: functions, devices' messages and workflows. They close before the gateway, and what starts functions before the functions, so that no
+ * part sees another go away and takes it for a failure.
+ */
+async function openWorkers({ options, opened, authorizer, roles, log, report, newId, urls }: Foundation) {
+  const { dataDir, clock, host, advertisedHost, faults } = options;
+  const lambda = new Lambda({
+    dataDirectory: join(dataDir, "lambda"),
+    gatewayUrl: () => urls.inside,
+    authorizer,
+    roles,
+    clock,
+    newId,
+    log,
+  });
+  opened.defer(() => lambda.close());
+  const iot = await IotCore.open({
+    directory: join(dataDir, "iot"),
+    clock,
+    authorizer,
+    roles,
+    lambda,
+    log: ({ level, ...message }) =>
+      log.write("iot", { level: level === "error" ? "ERROR" : "INFO", message }),
+    onRefused: options.onRefused ?? (() => {}),
+    ...(host !== undefined && { host }),
+    ...(advertisedHost !== undefined && { advertisedHost }),
+    ...(faults?.mqtt && { faults: faults.mqtt }),
+  });
+  opened.defer(() => iot.close());
+  const reportStates = report("states");
+  const states = new StatesEngine({
+    store: new Store(join(dataDir, "states.sqlite")),
+    clock,
+    lambda,
+    roles,
+    onFault: (error, executionArn) => reportStates(executionArn, error),
+  });
+  opened.defer(() => states.close());
+  return { lambda, iot, states };
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
