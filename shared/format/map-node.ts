@@ -1,5 +1,5 @@
 import { UNIT_BLOCKS } from "./blob.ts";
-import { ID_BYTES, ZERO_ID } from "./block.ts";
+import { ID_BYTES } from "./block.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import { SALT_BYTES } from "./keys.ts";
 import { FAN_OUT, HASH_BYTES } from "./tree.ts";
@@ -122,7 +122,7 @@ export function decodeInnerNode(bytes: Uint8Array, level: number, index: number,
     const slot = input.u8();
     const blob = blobs[input.u16()];
     const hash = input.raw(HASH_BYTES);
-    if (!blob || children[slot] || hash.equals(ZERO_ID)) throw input.damaged("a child is impossible");
+    if (!blob || children[slot]) throw input.damaged("a child is impossible");
     children[slot] = { blob, hash };
   }
   input.end();

@@ -1,0 +1,347 @@
+import { setMaxListeners } from "node:events";
+import { BLOCK_BYTES, ID_BYTES } from "#shared/format/block.ts";
+import type { PackRef } from "#shared/format/map-node.ts";
+import type { PackOrigin } from "#shared/format/pack-index.ts";
+import { FAN_OUT } from "#shared/format/tree.ts";
+import type { MappedLeaf } from "../repository/map-reader.ts";
+import { Semaphore } from "../repository/semaphore.ts";
+import { WorkerPool } from "../repository/worker-pool.ts";
+import type { CaptureOptions, CaptureSettings, CaptureStatistics } from "./capture.ts";
+import type { CaptureWorkerData, FromCaptureWorker, ToCaptureWorker } from "./capture-worker.ts";
+import { DiskReader } from "./disk-reader.ts";
+import type { JournalLeaf } from "./journal.ts";
+import { LEAF_BYTES, LeafAssembly } from "./leaf-assembly.ts";
+import type { NewNode } from "./map-builder.ts";
+import { PackUploader } from "./pack-uploader.ts";
+import { describeProgress, findBottleneck, type StageTimes } from "./progress.ts";
+import type { ByteRange } from "./ranges.ts";
+import type { FinishedPack } from "./read-processor.ts";
+import { READ_BLOCKS, READ_BYTES, SharedMemory } from "./shared-memory.ts";
+
+/** Leaves that wait for their packs to be durable; above, packs are closed early. Each takes some 50 KiB. */
+const MAX_WAITING_LEAVES = 128;
+const PROGRESS_EVERY_MS = 250;
+
+type OnLeaf = (node: NewNode, record: JournalLeaf) => Promise<void>;
+type PipelineOptions = CaptureOptions & { settings: CaptureSettings; origin: PackOrigin };
+
+interface Reading {
+  leaf: LeafAssembly;
+  firstSlot: number;
+  blocks: number;
+}
+
+/** The moving part of a capture: reads, workers and uploads. Every queue is bounded by a buffer of the shared memory. */
+export class CapturePipeline {
+  readonly uploader: PackUploader;
+  /** What went wrong first. */
+  failure: unknown;
+  readonly #options: PipelineOptions;
+  readonly #memory: SharedMemory;
+  readonly #reader: DiskReader;
+  readonly #pool: WorkerPool<ToCaptureWorker, FromCaptureWorker>;
+  readonly #freeSlots: Semaphore<number>;
+  readonly #readings = new Map<number, Reading>();
+  readonly #queued: number[];
+  readonly #packs: Promise<PackRef>[] = [];
+  readonly #packWaiters: ((pack: Promise<PackRef>) => void)[] = [];
+  readonly #stop = new AbortController();
+  readonly #pending = new Set<Promise<void>>();
+  readonly #startedMs = performance.now();
+  #onLeaf: OnLeaf = async () => {};
+  #onWorkerEnded: () => void = () => {};
+  #waitingLeaves = 0;
+  #bytesTotal = 0;
+  #bytesDone = 0;
+  #bytesSkipped = 0;
+  #reportedMs = 0;
+
+  constructor(options: PipelineOptions) {
+    this.#options = options;
+    const { settings, repository, disk, pace, signal } = options;
+    this.#memory = SharedMemory.allocate(settings);
+    this.#reader = new DiskReader(disk, settings);
+    this.#freeSlots = new Semaphore(Array.from({ length: settings.readSlots }, (_, slot) => slot));
+    this.#queued = new Array(settings.workers).fill(0);
+    // Every leaf that waits for its packs listens.
+    setMaxListeners(0, this.#stop.signal);
+    signal?.addEventListener("abort", this.#onAbort);
+    if (signal?.aborted) this.#onAbort();
+    this.uploader = new PackUploader({
+      repository,
+      concurrency: settings.uploads,
+      signal: this.#stop.signal,
+      ...(pace ? { pace } : {}),
+    });
+    this.#pool = new WorkerPool({
+      script: new URL("./capture-worker.ts", import.meta.url),
+      workers: settings.workers,
+      dataOf: (worker): CaptureWorkerData => ({
+        worker,
+        geometry: settings,
+        memory: this.#memory.buffer,
+        dataKey: repository.dataKey,
+        origin: options.origin,
+      }),
+      onMessage: (message, worker) => this.#receive(message, worker),
+      onError: (error) => this.#fail(error),
+    });
+  }
+
+  /** `onLeaf` gets each leaf once all that it names is durable. */
+  start(bytesTotal: number, onLeaf: OnLeaf): void {
+    this.#bytesTotal = bytesTotal;
+    this.#onLeaf = onLeaf;
+  }
+
+  /** Counts bytes that an earlier attempt has done. */
+  skip(bytes: number): void {
+    this.#bytesSkipped += bytes;
+    this.#bytesDone += bytes;
+    this.#report();
+  }
+
+  /** Sends one leaf's reads on their way; waits for free buffers, not for the result. */
+  async readLeaf(index: number, within: ByteRange[], previous: MappedLeaf): Promise<void> {
+    const start = index * LEAF_BYTES;
+    const bytes = Math.min(LEAF_BYTES, this.#options.disk.sizeBytes - start);
+    const reads = Math.ceil(bytes / READ_BYTES);
+    const leaf = new LeafAssembly(index, reads, previous);
+    for (let read = 0; read < reads; read++) {
+      const offset = start + read * READ_BYTES;
+      const length = Math.min(READ_BYTES, start + bytes - offset);
+      const parts = clip(within, offset, length);
+      const firstSlot = (read * READ_BYTES) / BLOCK_BYTES;
+      if (parts.length === 0 && !hasAny(previous, firstSlot)) {
+        if (leaf.finishRead()) this.#track(this.#completeLeaf(leaf));
+        continue;
+      }
+      const slot = await this.orFailure(this.#freeSlots.take());
+      this.#readings.set(slot, { leaf, firstSlot, blocks: Math.ceil(length / BLOCK_BYTES) });
+      this.#track(this.#read(slot, offset, length, parts));
+    }
+  }
+
+  /** Waits until all leaves are through. */
+  async finish(): Promise<void> {
+    const { readSlots, workers } = this.#options.settings;
+    for (let slot = 0; slot < readSlots; slot++) await this.orFailure(this.#freeSlots.take());
+    const ended = new Promise<void>((resolve) => {
+      let left = workers;
+      this.#onWorkerEnded = () => {
+        left -= 1;
+        if (left === 0) resolve();
+      };
+    });
+    this.#flushWorkers(true);
+    await this.orFailure(ended);
+    while (this.#pending.size > 0) await this.orFailure(Promise.all(this.#pending));
+    await this.orFailure(this.#reader.checkSize());
+    this.#report(true);
+  }
+
+  /** Ends the threads and lets go of the signal. Always call it. */
+  async end(): Promise<void> {
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    this.#stop.abort(this.failure);
+    this.#memory.stop();
+    await this.#pool.end();
+    await Promise.allSettled(this.#pending);
+  }
+
+  statistics(): CaptureStatistics {
+    const times = this.#times();
+    return {
+      bytesRead: this.#reader.bytesRead,
+      bytesResumed: this.#bytesSkipped,
+      bytesStored: this.uploader.bytesStored,
+      packsStored: this.uploader.packsStored,
+      limitingStage: findBottleneck(times),
+      elapsedMs: times.elapsedMs,
+    };
+  }
+
+  /** The promise's result, or the pipeline's failure as soon as there is one: nothing waits for what cannot come. */
+  orFailure<T>(promise: Promise<T>): Promise<T> {
+    const { signal } = this.#stop;
+    return new Promise((resolve, reject) => {
+      const onAbort = () => reject(this.failure);
+      if (signal.aborted) onAbort();
+      signal.addEventListener("abort", onAbort, { once: true });
+      promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+    });
+  }
+
+  readonly #onAbort = (): void => this.#fail(this.#options.signal?.reason);
+
+  #fail(error: unknown): void {
+    if (this.#stop.signal.aborted) return;
+    this.failure = error;
+    this.#stop.abort(error);
+  }
+
+  /** Keeps hold of work that nobody awaits yet; its failure ends the capture. */
+  #track(work: Promise<void>): void {
+    const tracked = work.then(
+      () => void this.#pending.delete(tracked),
+      (error: unknown) => {
+        this.#pending.delete(tracked);
+        this.#fail(error);
+      },
+    );
+    this.#pending.add(tracked);
+  }
+
+  async #read(slot: number, offset: number, length: number, parts: ByteRange[]): Promise<void> {
+    const reading = this.#readings.get(slot);
+    if (!reading) return;
+    const { leaf, firstSlot, blocks } = reading;
+    const buffer = this.#memory.read(slot);
+    let filled = 0;
+    // Parts are widened to whole blocks, so that neighbours' reads stay aligned for devices.
+    for (const part of widen(parts, offset, length)) {
+      buffer.fill(0, filled, part.offset - offset);
+      const into = buffer.subarray(part.offset - offset, part.offset - offset + ceilBlocks(part.bytes));
+      const bad = await this.#reader.read(part.offset, part.bytes, into);
+      leaf.addBadRanges(
+        bad.map((each) => ({ ...each, offset: each.offset + (part.offset - leaf.index * LEAF_BYTES) })),
+      );
+      filled = part.offset - offset + part.bytes;
+    }
+    buffer.fill(0, filled, blocks * BLOCK_BYTES);
+    this.#setPreviousIds(slot, leaf, firstSlot);
+    const firstBlock = leaf.index * FAN_OUT + firstSlot;
+    const worker = this.#leastLoaded();
+    this.#queued[worker] = (this.#queued[worker] ?? 0) + 1;
+    this.#pool.send(worker, {
+      kind: "read",
+      task: { slot, firstBlock, blocks, hasPrevious: leaf.hasPrevious },
+    });
+    this.#bytesDone += parts.reduce((sum, part) => sum + part.bytes, 0);
+    this.#report();
+  }
+
+  #setPreviousIds(slot: number, leaf: LeafAssembly, firstSlot: number): void {
+    if (!leaf.hasPrevious) return;
+    const ids = this.#memory.previousIds(slot).fill(0);
+    for (let block = 0; block < READ_BLOCKS; block++) {
+      const id = leaf.previousId(firstSlot + block);
+      if (id) ids.set(id, block * ID_BYTES);
+    }
+  }
+
+  #leastLoaded(): number {
+    return this.#queued.indexOf(Math.min(...this.#queued));
+  }
+
+  #receive(message: FromCaptureWorker, worker: number): void {
+    if (this.#stop.signal.aborted) return;
+    if (message.kind === "pack") this.#storePack(message.pack);
+    else if (message.kind === "ended") this.#onWorkerEnded();
+    else {
+      this.#queued[worker] = (this.#queued[worker] ?? 0) - 1;
+      const reading = this.#readings.get(message.slot);
+      if (!reading) return;
+      const { leaf, firstSlot, blocks } = reading;
+      leaf.take(this.#memory, message.slot, firstSlot, blocks);
+      this.#readings.delete(message.slot);
+      this.#freeSlots.give(message.slot);
+      if (leaf.finishRead()) this.#track(this.#completeLeaf(leaf));
+    }
+  }
+
+  #storePack({ number, buffer, bytes, name, salt }: FinishedPack): void {
+    const ref: PackRef = { name: Buffer.from(name), salt: Buffer.from(salt) };
+    const upload = this.uploader.upload(name, this.#memory.pack(buffer).subarray(0, bytes)).then(() => {
+      this.#memory.releasePackBuffer(buffer);
+      return ref;
+    });
+    this.#track(upload.then(() => {}));
+    this.#packs[number] = upload;
+    this.#packWaiters[number]?.(upload);
+    delete this.#packWaiters[number];
+  }
+
+  #durablePack(number: number): Promise<PackRef> {
+    const known = this.#packs[number];
+    if (known) return known;
+    const promise = new Promise<PackRef>((resolve) => {
+      this.#packWaiters[number] = resolve;
+    });
+    this.#packs[number] = promise;
+    return promise;
+  }
+
+  async #completeLeaf(leaf: LeafAssembly): Promise<void> {
+    const refs = new Map<number, PackRef>();
+    this.#waitingLeaves += 1;
+    if (this.#waitingLeaves % MAX_WAITING_LEAVES === 0) this.#flushWorkers();
+    for (const pack of leaf.packs()) refs.set(pack, await this.orFailure(this.#durablePack(pack)));
+    this.#waitingLeaves -= 1;
+    const { node, record } = leaf.build((pack) => {
+      const ref = refs.get(pack);
+      if (!ref) throw new RangeError(`pack ${pack} is not known`);
+      return ref;
+    });
+    await this.#onLeaf(node, record);
+  }
+
+  #flushWorkers(last = false): void {
+    for (let worker = 0; worker < this.#options.settings.workers; worker++)
+      this.#pool.send(worker, { kind: "flush", last });
+  }
+
+  #times(): StageTimes {
+    const { workers } = this.#options.settings;
+    const times = Array.from({ length: workers }, (_, worker) => this.#memory.workerTimes(worker));
+    return {
+      elapsedMs: performance.now() - this.#startedMs,
+      workers,
+      busyMs: times.reduce((sum, each) => sum + each.busyMs, 0),
+      blockedMs: times.reduce((sum, each) => sum + each.blockedMs, 0),
+    };
+  }
+
+  #report(last = false): void {
+    const times = this.#times();
+    if (!this.#options.onProgress || (!last && times.elapsedMs - this.#reportedMs < PROGRESS_EVERY_MS))
+      return;
+    this.#reportedMs = times.elapsedMs;
+    const counts = {
+      bytesRead: this.#bytesDone,
+      bytesTotal: this.#bytesTotal,
+      bytesStored: this.uploader.bytesStored,
+      doneBefore: this.#bytesSkipped,
+    };
+    this.#options.onProgress(describeProgress(counts, times));
+  }
+}
+
+function hasAny(previous: MappedLeaf, firstSlot: number): boolean {
+  return previous.leaf?.blocks.slice(firstSlot, firstSlot + READ_BLOCKS).some(Boolean) ?? false;
+}
+
+function ceilBlocks(bytes: number): number {
+  return Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
+}
+
+function clip(ranges: ByteRange[], offset: number, length: number): ByteRange[] {
+  return ranges.flatMap((range) => {
+    const from = Math.max(offset, range.offset);
+    const to = Math.min(offset + length, range.offset + range.bytes);
+    return to > from ? [{ offset: from, bytes: to - from }] : [];
+  });
+}
+
+/** The parts grown to block boundaries, at most to `offset + length`, and joined where they then touch. */
+function widen(parts: ByteRange[], offset: number, length: number): ByteRange[] {
+  const wide: ByteRange[] = [];
+  for (const part of parts) {
+    const from = offset + Math.floor((part.offset - offset) / BLOCK_BYTES) * BLOCK_BYTES;
+    const to = Math.min(offset + length, offset + ceilBlocks(part.offset + part.bytes - offset));
+    const last = wide.at(-1);
+    if (last && from <= last.offset + last.bytes) last.bytes = Math.max(last.bytes, to - last.offset);
+    else wide.push({ offset: from, bytes: to - from });
+  }
+  return wide;
+}

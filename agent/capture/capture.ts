@@ -1,0 +1,175 @@
+import { randomBytes } from "node:crypto";
+import { BLOCK_BYTES } from "#shared/format/block.ts";
+import { decodeLeaf } from "#shared/format/map-node.ts";
+import { type PointDisk, toMapRoot } from "#shared/format/point.ts";
+import { leafCount } from "#shared/format/tree.ts";
+import { MapReader } from "../repository/map-reader.ts";
+import type { Pace } from "../repository/object-store.ts";
+import type { Repository } from "../repository/repository.ts";
+import { CapturePipeline } from "./capture-pipeline.ts";
+import type { DiskSource } from "./disk-source.ts";
+import type { CaptureIdentity, CaptureJournal, JournalLeaf } from "./journal.ts";
+import { keptNode, LEAF_BYTES, leafHash } from "./leaf-assembly.ts";
+import { MapBuilder, type NewNode } from "./map-builder.ts";
+import type { CaptureProgress } from "./progress.ts";
+import { type ByteRange, normalizeRanges, RangeCursor, totalBytes } from "./ranges.ts";
+import type { CaptureGeometry } from "./shared-memory.ts";
+
+/** What a capture may take. All memory follows from this and not from the size of the disk. */
+export interface CaptureSettings extends CaptureGeometry {
+  uploads: number;
+  mapPackBytes: number;
+  /** More unreadable bytes than this fail the capture with `TooManyReadErrorsError`. */
+  maxBadBytes: number;
+}
+
+/** About 150 MiB of resident memory in all, and two busy cores. */
+export const defaultCaptureSettings: CaptureSettings = {
+  workers: 2,
+  readSlots: 8,
+  packBuffers: 4,
+  packBytes: 16 * 1024 * 1024,
+  knownBlocks: 64 * 1024,
+  uploads: 2,
+  mapPackBytes: 4 * 1024 * 1024,
+  maxBadBytes: 64 * 1024 * 1024,
+};
+
+export interface CaptureOptions {
+  repository: Repository;
+  disk: DiskSource;
+  diskName: string;
+  /** The used parts of the disk; blocks wholly outside count as zeros. Without, everything is read. */
+  ranges?: readonly ByteRange[];
+  /** The same disk in the parent point: blocks that have not changed since are not stored again. */
+  previous?: PointDisk;
+  /** Lets a repeated call continue where a killed one was. The disk's view must be the same one. */
+  journal?: CaptureJournal;
+  onProgress?: (progress: CaptureProgress) => void;
+  signal?: AbortSignal;
+  /** Limits the upload; see `createRateLimit`. */
+  pace?: Pace;
+  settings?: Partial<CaptureSettings>;
+  /** Milliseconds since 1970. */
+  now: () => number;
+}
+
+export interface CaptureStatistics {
+  /** Bytes read from the disk by this call. */
+  bytesRead: number;
+  /** Bytes of the disk taken over from the journal. */
+  bytesResumed: number;
+  /** Bytes of packs, maps included, uploaded by this call. */
+  bytesStored: number;
+  packsStored: number;
+  limitingStage: CaptureProgress["bottleneck"];
+  elapsedMs: number;
+}
+
+export interface CapturedDisk {
+  /** For the recovery point, all durable. */
+  disk: PointDisk;
+  /** When this capture, counting all its attempts, chose its parent: for `commitPoint`. */
+  startedAt: number;
+  statistics: CaptureStatistics;
+}
+
+/**
+ * Captures one disk into the repository: read, zero test, hash, compress, seal, pack, upload, on worker threads. Everything
+ * the result names is durable when this returns. Throws `DiskShrankError`, `TooManyReadErrorsError`, the store's
+ * errors, or the signal's reason; what was stored until then is found again by way of the journal.
+ */
+export async function captureDisk(options: CaptureOptions): Promise<CapturedDisk> {
+  const { disk, repository, diskName, journal, now } = options;
+  const settings = { ...defaultCaptureSettings, ...options.settings };
+  // Positions in a disk of another size still match, but the trees' shapes do not.
+  const previous = options.previous?.sizeBytes === disk.sizeBytes ? options.previous : undefined;
+  const identity = await identify(options, previous);
+  const origin = {
+    captureId: Buffer.from(identity.captureId, "hex"),
+    startedAt: identity.startedAt,
+    diskName,
+  };
+  const previousMap = previous && new MapReader(repository, previous);
+  const pipeline = new CapturePipeline({ ...options, settings, origin });
+  const map = new MapBuilder({
+    sizeBytes: disk.sizeBytes,
+    dataKey: repository.dataKey,
+    origin,
+    packBytes: settings.mapPackBytes,
+    storePack: (name, bytes) => pipeline.uploader.upload(name, bytes),
+    previousNode: async (level, index) => previousMap?.refOf(level, index),
+  });
+  const totals = { usedBlocks: 0, badRanges: 0, badBytes: 0 };
+  const addLeaf = async (node: NewNode, record: JournalLeaf) => {
+    totals.usedBlocks += record.usedBlocks;
+    totals.badRanges += record.badRanges;
+    totals.badBytes += record.badBytes;
+    await map.addLeaf(record.index, node);
+  };
+  try {
+    const ranges = normalizeRanges(options.ranges ?? [{ offset: 0, bytes: disk.sizeBytes }], disk.sizeBytes);
+    const cursor = new RangeCursor(ranges);
+    pipeline.start(totalBytes(ranges), async (node, record) => {
+      // Only now is all durable that the leaf names, so only now may the journal say that it is done.
+      await journal?.append(record);
+      await addLeaf(node, record);
+    });
+    for (let index = 0; index < leafCount(disk.sizeBytes); index++) {
+      const within = cursor.within(
+        index * LEAF_BYTES,
+        Math.min(LEAF_BYTES, disk.sizeBytes - index * LEAF_BYTES),
+      );
+      if (journal?.has(index)) {
+        const record = await journal.read(index);
+        await addLeaf(await resumedNode(record, previousMap), record);
+        pipeline.skip(totalBytes(within));
+      } else {
+        await pipeline.readLeaf(index, within, (await previousMap?.leaf(index)) ?? {});
+      }
+    }
+    await pipeline.finish();
+    const { root, contentHash } = await pipeline.orFailure(map.finish());
+    return {
+      startedAt: identity.startedAt,
+      statistics: pipeline.statistics(),
+      disk: {
+        name: diskName,
+        sizeBytes: disk.sizeBytes,
+        root: root ? toMapRoot(root) : null,
+        contentHash: contentHash.toString("hex"),
+        usedBytes: totals.usedBlocks * BLOCK_BYTES,
+        badRanges: totals.badRanges,
+        badBytes: totals.badBytes,
+      },
+    };
+  } catch (error) {
+    // What failed first is the cause; later failures are its echoes.
+    throw pipeline.failure ?? error;
+  } finally {
+    await pipeline.end();
+    await journal?.close();
+  }
+
+  async function identify(from: CaptureOptions, base: PointDisk | undefined): Promise<CaptureIdentity> {
+    const fresh: CaptureIdentity = {
+      captureId: randomBytes(16).toString("hex"),
+      sourceId: repository.sourceId,
+      diskName,
+      sizeBytes: disk.sizeBytes,
+      previous: base?.contentHash ?? null,
+      startedAt: now(),
+    };
+    return (await from.journal?.open(fresh)) ?? fresh;
+  }
+}
+
+async function resumedNode(record: JournalLeaf, previousMap: MapReader | undefined): Promise<NewNode> {
+  if (record.kind === "new") {
+    const leaf = decodeLeaf(record.bytes, record.index, "the capture's journal");
+    return { kind: "new", bytes: record.bytes, hash: leafHash(leaf) };
+  }
+  const { leaf, child } = (await previousMap?.leaf(record.index)) ?? {};
+  if (record.kind === "kept" && leaf && child) return keptNode(leaf, child);
+  return { kind: "zero", kept: leaf === undefined };
+}

@@ -1,0 +1,165 @@
+import { hash } from "node:crypto";
+import { type FileHandle, open } from "node:fs/promises";
+import { ByteReader, ByteWriter } from "#shared/format/bytes.ts";
+
+/** Which capture a journal belongs to: with another one's, it starts over. */
+export interface CaptureIdentity {
+  /** 16 bytes in hex, chosen by the first attempt. */
+  captureId: string;
+  sourceId: string;
+  diskName: string;
+  sizeBytes: number;
+  /** The previous map's content hash, or null. */
+  previous: string | null;
+  startedAt: number;
+}
+
+/** A finished leaf. All that it names is durable. */
+export interface JournalLeaf {
+  index: number;
+  /** `kept`: the previous map's leaf still holds. */
+  kind: "new" | "kept" | "zero";
+  /** The encoded leaf; empty unless new. */
+  bytes: Buffer;
+  usedBlocks: number;
+  badRanges: number;
+  badBytes: number;
+}
+
+/** What lets a capture that was killed go on: the leaves that it had finished. */
+export interface CaptureJournal {
+  /** Continues the capture of this identity, or starts it; the identity returned is the one to go on with. */
+  open(identity: CaptureIdentity): Promise<CaptureIdentity>;
+  /** Whether a leaf was finished before. */
+  has(index: number): boolean;
+  read(index: number): Promise<JournalLeaf>;
+  append(leaf: JournalLeaf): Promise<void>;
+  close(): Promise<void>;
+}
+
+const KINDS = ["new", "kept", "zero"] as const;
+const CHECK_BYTES = 8;
+const LEAF_HEADER_BYTES = 4 + 1 + 2 + 2 + 4;
+
+/**
+ * A journal in an append-only file. Records carry a length and a checksum: a torn one at the end is cut off. It is not
+ * synced to disk, for a lost record only means that its part of the disk is read again.
+ */
+export class FileJournal implements CaptureJournal {
+  readonly #path: string;
+  #file: FileHandle | undefined;
+  #end = 0;
+  readonly #leaves = new Map<number, { at: number; bytes: number }>();
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  async open(identity: CaptureIdentity): Promise<CaptureIdentity> {
+    const file = await open(this.#path, "a+", 0o600);
+    this.#file = file;
+    this.#leaves.clear();
+    this.#end = 0;
+    const first = await this.#readRecord(0);
+    const known = first && (JSON.parse(first.payload.toString()) as CaptureIdentity);
+    if (first && known && isSameCapture(known, identity)) {
+      await this.#scan(first.end);
+      await file.truncate(this.#end);
+      return known;
+    }
+    await file.truncate(0);
+    await this.#write(Buffer.from(JSON.stringify(identity)));
+    return identity;
+  }
+
+  has(index: number): boolean {
+    return this.#leaves.has(index);
+  }
+
+  async read(index: number): Promise<JournalLeaf> {
+    const place = this.#leaves.get(index);
+    const record = place && (await this.#readRecord(place.at));
+    if (!record) throw new RangeError(`the journal has no leaf ${index}`);
+    return decodeJournalLeaf(record.payload);
+  }
+
+  async append(leaf: JournalLeaf): Promise<void> {
+    const out = new ByteWriter(LEAF_HEADER_BYTES + leaf.bytes.length);
+    out
+      .u32(leaf.index)
+      .u8(KINDS.indexOf(leaf.kind))
+      .u16(leaf.usedBlocks)
+      .u16(leaf.badRanges)
+      .u32(leaf.badBytes);
+    const at = this.#end;
+    const payload = out.raw(leaf.bytes).done();
+    await this.#write(payload);
+    this.#leaves.set(leaf.index, { at, bytes: payload.length });
+  }
+
+  async close(): Promise<void> {
+    await this.#file?.close();
+    this.#file = undefined;
+  }
+
+  async #scan(from: number): Promise<void> {
+    this.#end = from;
+    for (;;) {
+      const record = await this.#readRecord(this.#end);
+      if (!record) return;
+      this.#leaves.set(record.payload.readUInt32LE(0), { at: this.#end, bytes: record.payload.length });
+      this.#end = record.end;
+    }
+  }
+
+  /** Appends with one write. The end is moved on first, so that appends may overlap. */
+  async #write(payload: Buffer): Promise<void> {
+    const record = Buffer.concat([Buffer.alloc(4), check(payload), payload]);
+    record.writeUInt32LE(payload.length, 0);
+    this.#end += record.length;
+    await this.#file?.appendFile(record);
+  }
+
+  async #readRecord(at: number): Promise<{ payload: Buffer; end: number } | undefined> {
+    const head = await this.#readBytes(at, 4 + CHECK_BYTES);
+    if (!head) return undefined;
+    const length = head.readUInt32LE(0);
+    const payload = length <= MAX_RECORD_BYTES ? await this.#readBytes(at + head.length, length) : undefined;
+    if (!payload || !check(payload).equals(head.subarray(4))) return undefined;
+    return { payload, end: at + head.length + length };
+  }
+
+  async #readBytes(at: number, length: number): Promise<Buffer | undefined> {
+    const bytes = Buffer.alloc(length);
+    const { bytesRead = 0 } = (await this.#file?.read(bytes, 0, length, at)) ?? {};
+    return bytesRead === length ? bytes : undefined;
+  }
+}
+
+const MAX_RECORD_BYTES = 1024 * 1024;
+
+function check(payload: Buffer): Buffer {
+  return hash("sha256", payload, "buffer").subarray(0, CHECK_BYTES);
+}
+
+function decodeJournalLeaf(payload: Buffer): JournalLeaf {
+  const input = new ByteReader(payload, "the journal");
+  const index = input.u32();
+  const kind = KINDS[input.u8()];
+  if (!kind) throw input.damaged("a record is of no known kind");
+  const [usedBlocks, badRanges, badBytes] = [input.u16(), input.u16(), input.u32()];
+  return {
+    index,
+    kind,
+    usedBlocks,
+    badRanges,
+    badBytes,
+    bytes: input.raw(payload.length - LEAF_HEADER_BYTES),
+  };
+}
+
+function isSameCapture(one: CaptureIdentity, other: CaptureIdentity): boolean {
+  return (["sourceId", "diskName", "sizeBytes", "previous"] as const).every(
+    (field) => one[field] === other[field],
+  );
+}

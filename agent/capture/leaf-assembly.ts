@@ -1,0 +1,117 @@
+import { BLOCK_BYTES, ID_BYTES } from "#shared/format/block.ts";
+import {
+  type BadRange,
+  type BlobRef,
+  type BlockRef,
+  encodeLeaf,
+  type Leaf,
+  type PackRef,
+} from "#shared/format/map-node.ts";
+import { FAN_OUT, nodeHash } from "#shared/format/tree.ts";
+import type { MappedLeaf } from "../repository/map-reader.ts";
+import type { JournalLeaf } from "./journal.ts";
+import type { NewNode } from "./map-builder.ts";
+import { OUTCOME, type SharedMemory, type StoredBlock } from "./shared-memory.ts";
+
+/** Gathers what became of the blocks of one leaf until all its reads are done. */
+export class LeafAssembly {
+  readonly index: number;
+  readonly #previous: MappedLeaf;
+  readonly #blocks: ({ id: Buffer; stored: StoredBlock } | "same" | undefined)[] = new Array(FAN_OUT);
+  readonly #badRanges: BadRange[] = [];
+  #readsLeft: number;
+
+  constructor(index: number, reads: number, previous: MappedLeaf) {
+    this.index = index;
+    this.#previous = previous;
+    this.#readsLeft = reads;
+  }
+
+  /** Ids that a read's blocks had before, zero ids for zeros; undefined if there is nothing to compare with. */
+  previousId(slot: number): Buffer | undefined {
+    return this.#previous.leaf?.blocks[slot]?.id;
+  }
+
+  get hasPrevious(): boolean {
+    return this.#previous.leaf !== undefined;
+  }
+
+  /** Takes a read's results from shared memory; `firstSlot` is the leaf's block it starts at. */
+  take(memory: SharedMemory, slot: number, firstSlot: number, blocks: number): void {
+    for (let block = 0; block < blocks; block++) {
+      const { outcome, id, stored } = memory.result(slot, block);
+      if (outcome === OUTCOME.same) this.#blocks[firstSlot + block] = "same";
+      else if (outcome === OUTCOME.stored) this.#blocks[firstSlot + block] = { id, stored };
+    }
+  }
+
+  addBadRanges(ranges: BadRange[]): void {
+    this.#badRanges.push(...ranges);
+  }
+
+  /** Counts a read as done, one that was skipped too; true if it was the last. */
+  finishRead(): boolean {
+    this.#readsLeft -= 1;
+    return this.#readsLeft === 0;
+  }
+
+  /** Packs of this capture that must be durable before the leaf may be used. */
+  packs(): Set<number> {
+    const packs = new Set<number>();
+    for (const block of this.#blocks) if (block && block !== "same") packs.add(block.stored.pack);
+    return packs;
+  }
+
+  /** The finished leaf. `packOf` names a pack of this capture. */
+  build(packOf: (pack: number) => PackRef): { node: NewNode; record: JournalLeaf } {
+    const before = this.#previous.leaf;
+    const blocks = Array.from({ length: FAN_OUT }, (_, slot): BlockRef | undefined => {
+      const block = this.#blocks[slot];
+      if (block === "same") return before?.blocks[slot];
+      if (!block) return undefined;
+      const { pack, at, ...position } = block.stored;
+      return { unit: { pack: packOf(pack), ...position }, at, id: block.id };
+    });
+    const badRanges = this.#badRanges.toSorted((a, b) => a.offset - b.offset);
+    const counts = {
+      index: this.index,
+      usedBlocks: blocks.filter(Boolean).length,
+      badRanges: badRanges.length,
+      badBytes: badRanges.reduce((sum, { bytes }) => sum + bytes, 0),
+    };
+    const leaf: Leaf = { index: this.index, blocks, badRanges };
+    if (before && this.#previous.child && this.#isUnchanged(before, badRanges)) {
+      const node = keptNode(before, this.#previous.child);
+      return { node, record: { ...counts, kind: "kept", bytes: Buffer.alloc(0) } };
+    }
+    if (counts.usedBlocks === 0 && badRanges.length === 0) {
+      const kept = before === undefined;
+      return { node: { kind: "zero", kept }, record: { ...counts, kind: "zero", bytes: Buffer.alloc(0) } };
+    }
+    const bytes = encodeLeaf(leaf);
+    return { node: { kind: "new", bytes, hash: leafHash(leaf) }, record: { ...counts, kind: "new", bytes } };
+  }
+
+  #isUnchanged(before: Leaf, badRanges: BadRange[]): boolean {
+    return (
+      before.blocks.every((block, slot) => (this.#blocks[slot] === "same") === (block !== undefined)) &&
+      this.#blocks.every((block) => block === "same" || block === undefined) &&
+      JSON.stringify(badRanges) === JSON.stringify(before.badRanges)
+    );
+  }
+}
+
+/** The previous map's leaf, used again. */
+export function keptNode(leaf: Leaf, blob: BlobRef): NewNode {
+  return { kind: "kept", ref: { blob, hash: leafHash(leaf) } };
+}
+
+export function leafHash(leaf: Leaf): Buffer {
+  const ids = Buffer.alloc(FAN_OUT * ID_BYTES);
+  leaf.blocks.forEach((block, slot) => {
+    if (block) ids.set(block.id, slot * ID_BYTES);
+  });
+  return nodeHash(0, ids);
+}
+
+export const LEAF_BYTES: number = FAN_OUT * BLOCK_BYTES;

@@ -1,0 +1,57 @@
+import { ObjectExistsError, type Pace } from "../repository/object-store.ts";
+import { packKey, type Repository } from "../repository/repository.ts";
+
+export interface PackUploaderOptions {
+  repository: Repository;
+  /** Uploads at the same time. */
+  concurrency: number;
+  pace?: Pace;
+  signal: AbortSignal;
+}
+
+/** Uploads packs, a few at a time. The queue is bounded by the pack buffers that its callers have. */
+export class PackUploader {
+  readonly #options: PackUploaderOptions;
+  #running = 0;
+  readonly #queue: (() => void)[] = [];
+  #bytesStored = 0;
+  #packsStored = 0;
+
+  constructor(options: PackUploaderOptions) {
+    this.#options = options;
+  }
+
+  get bytesStored(): number {
+    return this.#bytesStored;
+  }
+  get packsStored(): number {
+    return this.#packsStored;
+  }
+
+  /** Resolves once the pack is durable. */
+  async upload(name: Uint8Array, bytes: Buffer): Promise<void> {
+    if (this.#running >= this.#options.concurrency)
+      await new Promise<void>((resolve) => this.#queue.push(resolve));
+    this.#running += 1;
+    try {
+      await this.#put(Buffer.from(name).toString("hex"), bytes);
+      this.#bytesStored += bytes.length;
+      this.#packsStored += 1;
+    } finally {
+      this.#running -= 1;
+      this.#queue.shift()?.();
+    }
+  }
+
+  async #put(sha256: string, bytes: Buffer): Promise<void> {
+    const { repository, pace, signal } = this.#options;
+    signal.throwIfAborted();
+    try {
+      const key = packKey(repository.sourceId, sha256);
+      await repository.store.put(key, bytes, { sha256, ifAbsent: true, signal, ...(pace ? { pace } : {}) });
+    } catch (error) {
+      // The name is the hash of the content, so what is there is this pack.
+      if (!(error instanceof ObjectExistsError)) throw error;
+    }
+  }
+}

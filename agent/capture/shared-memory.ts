@@ -1,0 +1,191 @@
+import { BLOCK_BYTES, ID_BYTES } from "#shared/format/block.ts";
+import { allocatePages, PAGE_BYTES } from "../repository/page-memory.ts";
+
+/** How much is read at once; the blocks of one read may share units. */
+export const READ_BLOCKS = 16;
+export const READ_BYTES: number = READ_BLOCKS * BLOCK_BYTES;
+
+/** How much memory a capture takes, whatever the size of the disk. */
+export interface CaptureGeometry {
+  workers: number;
+  /** Reads that are under way or wait for a worker, 1 MiB each. */
+  readSlots: number;
+  /** Packs that are being filled or uploaded. At least one per worker and one more. */
+  packBuffers: number;
+  packBytes: number;
+  /** Blocks that are remembered to find equal ones, a power of two; 64 bytes each. */
+  knownBlocks: number;
+}
+
+/** What became of a block. */
+export const OUTCOME = { zero: 0, same: 1, stored: 2 } as const;
+
+/** Where a stored block lies; the pack is numbered within this capture. */
+export interface StoredBlock {
+  pack: number;
+  number: number;
+  offset: number;
+  sealedBytes: number;
+  at: number;
+}
+
+const RESULT_BYTES = 64;
+const RESULT_ID_AT = 32;
+const CONTROL_INTS = 1024;
+const CONTROL = { stopped: 0, freed: 1, nextPack: 2, lock: 3, packStates: 16 } as const;
+const TIMES_PER_WORKER = 2;
+
+/**
+ * The memory that a capture's threads share: reads, packs under construction, results, and the table of known blocks.
+ */
+export class SharedMemory {
+  readonly geometry: CaptureGeometry;
+  readonly buffer: SharedArrayBuffer;
+  readonly #control: Int32Array;
+  readonly #times: Float64Array;
+  readonly #layout: ReturnType<typeof layOut>;
+  #blockedMs = 0;
+
+  private constructor(geometry: CaptureGeometry, buffer: SharedArrayBuffer) {
+    this.geometry = geometry;
+    this.buffer = buffer;
+    this.#layout = layOut(geometry);
+    this.#control = new Int32Array(buffer, this.#layout.control, CONTROL_INTS);
+    this.#times = new Float64Array(buffer, this.#layout.times, geometry.workers * TIMES_PER_WORKER);
+  }
+
+  static allocate(geometry: CaptureGeometry): SharedMemory {
+    if (geometry.packBuffers <= geometry.workers)
+      throw new RangeError("each worker needs a pack buffer, and one more");
+    const pages = Math.ceil(layOut(geometry).end / PAGE_BYTES);
+    return new SharedMemory(geometry, allocatePages(pages));
+  }
+
+  /** The same memory, in another thread. */
+  static attach(geometry: CaptureGeometry, buffer: SharedArrayBuffer): SharedMemory {
+    return new SharedMemory(geometry, buffer);
+  }
+
+  read(slot: number): Buffer {
+    return Buffer.from(this.buffer, this.#layout.reads + slot * READ_BYTES, READ_BYTES);
+  }
+
+  /** Ids that the read's blocks had in the previous recovery point. */
+  previousIds(slot: number): Buffer {
+    const bytes = READ_BLOCKS * ID_BYTES;
+    return Buffer.from(this.buffer, this.#layout.previous + slot * bytes, bytes);
+  }
+
+  pack(buffer: number): Buffer {
+    const { packBytes } = this.geometry;
+    return Buffer.from(this.buffer, this.#layout.packs + buffer * packBytes, packBytes);
+  }
+
+  knownBlocks(): Buffer {
+    return Buffer.from(this.buffer, this.#layout.known, this.geometry.knownBlocks * KNOWN_BLOCK_BYTES);
+  }
+
+  /** The result of block `block` of a read: six numbers and, 32 bytes on, the block's id. */
+  setResult(slot: number, block: number, outcome: number, id?: Uint8Array, stored?: StoredBlock): void {
+    const at = this.#resultAt(slot, block);
+    const ints = new Int32Array(this.buffer, at, 6);
+    ints[0] = outcome;
+    if (stored) ints.set([stored.pack, stored.number, stored.offset, stored.sealedBytes, stored.at], 1);
+    if (id) new Uint8Array(this.buffer, at + RESULT_ID_AT, ID_BYTES).set(id);
+  }
+
+  result(slot: number, block: number): { outcome: number; id: Buffer; stored: StoredBlock } {
+    const at = this.#resultAt(slot, block);
+    const [outcome = 0, pack = 0, number = 0, offset = 0, sealedBytes = 0, unitAt = 0] = new Int32Array(
+      this.buffer,
+      at,
+      6,
+    );
+    const id = Buffer.from(Buffer.from(this.buffer, at + RESULT_ID_AT, ID_BYTES));
+    return { outcome, id, stored: { pack, number, offset, sealedBytes, at: unitAt } };
+  }
+
+  /** A free pack buffer, now taken. Blocks the thread until there is one: workers only. Throws once stopped. */
+  takePackBuffer(): number {
+    for (;;) {
+      const freed = Atomics.load(this.#control, CONTROL.freed);
+      if (Atomics.load(this.#control, CONTROL.stopped)) throw new Error("the capture was stopped");
+      for (let buffer = 0; buffer < this.geometry.packBuffers; buffer++) {
+        if (Atomics.compareExchange(this.#control, CONTROL.packStates + buffer, 0, 1) === 0) return buffer;
+      }
+      const from = performance.now();
+      Atomics.wait(this.#control, CONTROL.freed, freed);
+      this.#blockedMs += performance.now() - from;
+    }
+  }
+
+  /** How long this thread has waited for pack buffers, in ms. */
+  get blockedMs(): number {
+    return this.#blockedMs;
+  }
+
+  releasePackBuffer(buffer: number): void {
+    Atomics.store(this.#control, CONTROL.packStates + buffer, 0);
+    Atomics.add(this.#control, CONTROL.freed, 1);
+    Atomics.notify(this.#control, CONTROL.freed);
+  }
+
+  /** Wakes workers that wait for a pack buffer, to end. */
+  stop(): void {
+    Atomics.store(this.#control, CONTROL.stopped, 1);
+    Atomics.add(this.#control, CONTROL.freed, 1);
+    Atomics.notify(this.#control, CONTROL.freed);
+  }
+
+  /** A number for a pack that no other of this capture has. */
+  nextPackNumber(): number {
+    return Atomics.add(this.#control, CONTROL.nextPack, 1);
+  }
+
+  /** Runs `section` while no other thread is in one. Sections take microseconds, so waiting threads spin. */
+  exclusively<T>(section: () => T): T {
+    while (Atomics.compareExchange(this.#control, CONTROL.lock, 0, 1) !== 0);
+    try {
+      return section();
+    } finally {
+      Atomics.store(this.#control, CONTROL.lock, 0);
+    }
+  }
+
+  /** How long a worker has worked and how long it has waited for a pack buffer, in ms. */
+  workerTimes(worker: number): { busyMs: number; blockedMs: number } {
+    const at = worker * TIMES_PER_WORKER;
+    return { busyMs: this.#times[at] ?? 0, blockedMs: this.#times[at + 1] ?? 0 };
+  }
+
+  setWorkerTimes(worker: number, { busyMs, blockedMs }: { busyMs: number; blockedMs: number }): void {
+    this.#times.set([busyMs, blockedMs], worker * TIMES_PER_WORKER);
+  }
+
+  #resultAt(slot: number, block: number): number {
+    return this.#layout.results + (slot * READ_BLOCKS + block) * RESULT_BYTES;
+  }
+}
+
+export const KNOWN_BLOCK_BYTES = 64;
+
+function layOut(geometry: CaptureGeometry) {
+  const { workers, readSlots, packBuffers, packBytes, knownBlocks } = geometry;
+  const reads = 0;
+  const packs = reads + readSlots * READ_BYTES;
+  const known = packs + packBuffers * packBytes;
+  const results = known + knownBlocks * KNOWN_BLOCK_BYTES;
+  const previous = results + readSlots * READ_BLOCKS * RESULT_BYTES;
+  const control = previous + readSlots * READ_BLOCKS * ID_BYTES;
+  const times = control + CONTROL_INTS * 4;
+  return {
+    reads,
+    packs,
+    known,
+    results,
+    previous,
+    control,
+    times,
+    end: times + workers * TIMES_PER_WORKER * 8,
+  };
+}

@@ -1,0 +1,130 @@
+import { BLOB_KIND, type BlobSealer } from "#shared/format/blob.ts";
+import { oneShotCompressor } from "#shared/format/compression.ts";
+import { DamagedObjectError } from "#shared/format/errors.ts";
+import {
+  type BlobRef,
+  type ChildRef,
+  decodeInnerNode,
+  decodeLeaf,
+  type InnerNode,
+  type Leaf,
+} from "#shared/format/map-node.ts";
+import { createBlobOpener } from "#shared/format/pack.ts";
+import { fromMapRoot, type PointDisk } from "#shared/format/point.ts";
+import { FAN_OUT, leafCount, topLevel } from "#shared/format/tree.ts";
+import { ObjectNotFoundError } from "./object-store.ts";
+import { packKey, planSpans, type Repository } from "./repository.ts";
+
+/** A leaf as its parent names it, and what it says. Both are absent for a part of the disk that is all zeros. */
+export interface MappedLeaf {
+  child?: BlobRef;
+  leaf?: Leaf;
+}
+
+const BATCH_LEAVES = 64;
+const BATCH_BYTES = 1024 * 1024;
+
+/**
+ * Reads a disk map from the repository, leaf by leaf. Made for rising indexes: leaves are read ahead in batches, and of
+ * the inner nodes only the path to the last leaf is kept, so memory does not grow with the disk. One call at a time.
+ */
+export class MapReader {
+  readonly leafCount: number;
+  readonly #repository: Repository;
+  readonly #root: BlobRef | undefined;
+  readonly #topLevel: number;
+  readonly #path: (InnerNode | undefined)[] = [];
+  readonly #batch = new Map<number, Buffer>();
+  #sealer: { pack: string; sealer: BlobSealer } | undefined;
+
+  constructor(repository: Repository, disk: Pick<PointDisk, "sizeBytes" | "root">) {
+    this.#repository = repository;
+    this.#root = disk.root ? fromMapRoot(disk.root) : undefined;
+    this.#topLevel = topLevel(disk.sizeBytes);
+    this.leafCount = leafCount(disk.sizeBytes);
+  }
+
+  async leaf(index: number): Promise<MappedLeaf> {
+    const child = await this.refOf(0, index);
+    if (!child) return {};
+    if (!this.#batch.has(index)) await this.#readBatch(index);
+    const bytes = this.#batch.get(index);
+    if (!bytes) throw new RangeError(`leaf ${index} was not read`);
+    return { child, leaf: decodeLeaf(bytes, index, this.#nameOf(child)) };
+  }
+
+  /** Where the node at a level and index lies, or undefined if it describes zeros only. */
+  async refOf(level: number, index: number): Promise<BlobRef | undefined> {
+    if (level === this.#topLevel) return this.#root;
+    const parent = await this.node(level + 1, Math.floor(index / FAN_OUT));
+    return parent?.children[index % FAN_OUT]?.blob;
+  }
+
+  /** The inner node at a level, from 1, and index. */
+  async node(level: number, index: number): Promise<InnerNode | undefined> {
+    const known = this.#path[level];
+    if (known?.index === index) return known;
+    const ref = await this.refOf(level, index);
+    if (!ref) return undefined;
+    const node = decodeInnerNode(await this.#readBlob(ref), level, index, this.#nameOf(ref));
+    this.#path[level] = node;
+    return node;
+  }
+
+  /** Reads this leaf and those after it which lie near it. */
+  async #readBatch(index: number): Promise<void> {
+    this.#batch.clear();
+    const first = await this.refOf(0, index);
+    if (!first) return;
+    if (this.#topLevel === 0) {
+      this.#batch.set(index, await this.#readBlob(first));
+      return;
+    }
+    const node = await this.node(1, Math.floor(index / FAN_OUT));
+    const wanted = (node?.children ?? [])
+      .map((child, slot) => ({ child, index: (node?.index ?? 0) * FAN_OUT + slot }))
+      .filter(
+        (each): each is { child: ChildRef; index: number } => each.child !== undefined && each.index >= index,
+      )
+      .filter(({ child }) => child.blob.pack.name.equals(first.pack.name))
+      .slice(0, BATCH_LEAVES);
+    const spans = planSpans(wanted, ({ child }) => child.blob, BATCH_BYTES);
+    const span = spans.find(({ items }) => items.some((item) => item.index === index));
+    if (!span) return;
+    const bytes = await this.#readRange(first, span.offset, span.bytes);
+    for (const { child, index: at } of span.items) {
+      const start = child.blob.offset - span.offset;
+      this.#batch.set(at, this.#open(child.blob, bytes.subarray(start, start + child.blob.sealedBytes)));
+    }
+  }
+
+  async #readBlob(ref: BlobRef): Promise<Buffer> {
+    return this.#open(ref, await this.#readRange(ref, ref.offset, ref.sealedBytes));
+  }
+
+  async #readRange(ref: BlobRef, offset: number, bytes: number): Promise<Buffer> {
+    const name = this.#nameOf(ref);
+    try {
+      return await this.#repository.store.get(name, { range: { offset, bytes } });
+    } catch (error) {
+      if (error instanceof ObjectNotFoundError)
+        throw new DamagedObjectError(name, "it is missing", { cause: error });
+      throw error;
+    }
+  }
+
+  #open(ref: BlobRef, sealed: Buffer): Buffer {
+    const name = this.#nameOf(ref);
+    if (this.#sealer?.pack !== name) {
+      this.#sealer = { pack: name, sealer: createBlobOpener(this.#repository.dataKey, "map", ref.pack.salt) };
+    }
+    const using = { compressor: oneShotCompressor, output: Buffer.alloc(0) };
+    const content = this.#sealer.sealer.open(sealed, ref, name, using);
+    if (content.kind !== BLOB_KIND.map) throw new DamagedObjectError(name, "a blob is no map node");
+    return content.bytes;
+  }
+
+  #nameOf(ref: BlobRef): string {
+    return packKey(this.#repository.sourceId, ref.pack.name);
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * Where a repository's objects lie. Adapters are used behind `RetryingStore`, the one place that retries.
+ * Every adapter passes `describeObjectStore` in `object-store.contract.ts`.
+ */
+export interface ObjectStore {
+  /**
+   * Stores an object whole or not at all; it is durable when this returns. With `ifAbsent`, an existing object stays as
+   * it is and `ObjectExistsError` is thrown.
+   */
+  put(key: string, bytes: Uint8Array, options: PutOptions): Promise<void>;
+  /** The object, or `range` of it; `ObjectNotFoundError` if there is none, `TransientStoreError` if the answer breaks off. */
+  get(key: string, options?: GetOptions): Promise<Buffer>;
+  /** All objects whose keys start with `prefix`, ordered by key, each once. */
+  list(prefix: string): AsyncIterable<ObjectSummary>;
+  /** Removes an object; none there is success. */
+  delete(key: string): Promise<void>;
+}
+
+export interface PutOptions {
+  /** SHA-256 of the bytes, 64 hex digits: the store refuses bytes that do not have it. */
+  sha256: string;
+  ifAbsent: boolean;
+  /** Awaited before each slice of the body is sent: how a bandwidth limit slows an upload. */
+  pace?: Pace;
+  signal?: AbortSignal;
+}
+export type Pace = (bytes: number) => Promise<void>;
+
+export interface GetOptions {
+  range?: { offset: number; bytes: number };
+  /** Where to put the bytes: the result is the filled part of it. Without, memory is allocated. */
+  into?: Buffer;
+  signal?: AbortSignal;
+}
+
+export interface ObjectSummary {
+  key: string;
+  sizeBytes: number;
+}
+
+export class ObjectNotFoundError extends Error {
+  override readonly name = "ObjectNotFoundError";
+  readonly retryable = false;
+  readonly hint = "Run `causeway repo check`: it tells which recovery points need the object.";
+  readonly key: string;
+  constructor(key: string) {
+    super(`there is no object ${key}`);
+    this.key = key;
+  }
+}
+
+export class ObjectExistsError extends Error {
+  override readonly name = "ObjectExistsError";
+  readonly retryable = false;
+  readonly hint = "The object was written before; nothing was changed.";
+  readonly key: string;
+  constructor(key: string) {
+    super(`there is already an object ${key}`);
+    this.key = key;
+  }
+}
+
+/** The store may answer if asked again: a 5xx answer, a reset connection, a timeout, a torn answer. */
+export class TransientStoreError extends Error {
+  override readonly name = "TransientStoreError";
+  readonly retryable = true;
+  readonly hint = "Check the network and the store; the operation resumes where it was.";
+}
+
+/** The store refuses, and would refuse again. */
+export class StoreRefusedError extends Error {
+  override readonly name = "StoreRefusedError";
+  readonly retryable = false;
+  readonly hint = "Check the agent's credentials and its right to this prefix.";
+  /** The service's own code, such as `AccessDenied`. */
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}

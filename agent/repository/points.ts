@@ -1,0 +1,68 @@
+import { hash, randomBytes } from "node:crypto";
+import { SALT_BYTES } from "#shared/format/keys.ts";
+import { decodePoint, encodePoint, type Point } from "#shared/format/point.ts";
+import { ObjectExistsError } from "./object-store.ts";
+import { pointKey, prunedKey, type Repository } from "./repository.ts";
+
+/** How long a capture may build on its parent before collect-garbage may count on its end; see docs/format.md. */
+export const CAPTURE_AGE_MS: number = 5 * 24 * 3600 * 1000;
+
+/** The capture ran for so long that what it builds on may be gone. */
+export class CaptureTooOldError extends Error {
+  override readonly name = "CaptureTooOldError";
+  readonly retryable = false;
+  readonly hint = "Capture again: the parts that are already stored are found and not sent again.";
+}
+
+/** Another recovery point has this id. */
+export class PointExistsError extends Error {
+  override readonly name = "PointExistsError";
+  readonly retryable = false;
+  readonly hint = "Recovery points are never changed. Commit under another id.";
+}
+
+/**
+ * Makes a recovery point visible, once everything it names is durable. Safe to repeat: an equal point that is already
+ * there is success. `times` are milliseconds since 1970: when the capture chose its parent, and now.
+ */
+export async function commitPoint(
+  repository: Repository,
+  point: Point,
+  times: { startedAt: number; now: number },
+): Promise<void> {
+  if (point.parentId !== null && times.now - times.startedAt > CAPTURE_AGE_MS) {
+    throw new CaptureTooOldError("the capture took longer than its parent is kept for it");
+  }
+  const bytes = encodePoint(point, { dataKey: repository.dataKey, salt: randomBytes(SALT_BYTES) });
+  const key = pointKey(repository.sourceId, point.pointId);
+  try {
+    await repository.store.put(key, bytes, { sha256: hash("sha256", bytes), ifAbsent: true });
+  } catch (error) {
+    if (!(error instanceof ObjectExistsError)) throw error;
+    const found = await readPoint(repository, point.pointId);
+    if (JSON.stringify(found) !== JSON.stringify(point))
+      throw new PointExistsError(`${key} is another point`);
+  }
+}
+
+/** A recovery point; `ObjectNotFoundError` if there is none of this id. */
+export async function readPoint(repository: Repository, pointId: string): Promise<Point> {
+  const { sourceId, dataKey } = repository;
+  const key = pointKey(sourceId, pointId);
+  return decodePoint(await repository.store.get(key), { dataKey, sourceId, pointId }, key);
+}
+
+/** The ids of all recovery points that are not marked to be forgotten. */
+export async function listPoints({
+  store,
+  sourceId,
+}: Pick<Repository, "store" | "sourceId">): Promise<string[]> {
+  const pruned = new Set(await idsUnder(store, prunedKey(sourceId, "")));
+  return (await idsUnder(store, pointKey(sourceId, ""))).filter((id) => !pruned.has(id));
+}
+
+async function idsUnder(store: Repository["store"], prefix: string): Promise<string[]> {
+  const ids: string[] = [];
+  for await (const { key } of store.list(prefix)) ids.push(key.slice(prefix.length));
+  return ids;
+}

@@ -1,0 +1,53 @@
+import { Worker } from "node:worker_threads";
+
+/** A worker thread ended or threw before it was told to end. */
+export class WorkerFailedError extends Error {
+  override readonly name = "WorkerFailedError";
+  readonly retryable = true;
+  readonly hint = "Start the operation again; it resumes where it was. If this repeats, report it.";
+}
+
+export interface WorkerPoolOptions<Out> {
+  script: URL;
+  workers: number;
+  dataOf: (worker: number) => unknown;
+  onMessage: (message: Out, worker: number) => void;
+  onError: (error: Error) => void;
+}
+
+/** Worker threads that each take one kind of message. Always end it: Node may hang at exit with workers alive. */
+export class WorkerPool<In, Out> {
+  readonly #workers: Worker[];
+  #ending = false;
+
+  constructor({ script, workers, dataOf, onMessage, onError }: WorkerPoolOptions<Out>) {
+    this.#workers = Array.from({ length: workers }, (_, number) => {
+      const worker = new Worker(script, {
+        workerData: dataOf(number),
+        resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 4 },
+      });
+      worker.on("message", (message: Out) => onMessage(message, number));
+      worker.on("error", (cause) => onError(workerError(cause)));
+      worker.on("exit", (code) => {
+        if (!this.#ending) onError(new WorkerFailedError(`a worker ended early with code ${code}`));
+      });
+      return worker;
+    });
+  }
+
+  send(worker: number, message: In): void {
+    this.#workers[worker]?.postMessage(message);
+  }
+
+  /** Ends all threads, whatever they are doing, and waits until they are gone. */
+  async end(): Promise<void> {
+    this.#ending = true;
+    await Promise.all(this.#workers.map((worker) => worker.terminate()));
+  }
+}
+
+/** Typed errors lose their class between threads but keep their name, by which they are handled. */
+function workerError(cause: unknown): Error {
+  if (cause instanceof Error && cause.name !== "Error") return cause;
+  return new WorkerFailedError(cause instanceof Error ? cause.message : String(cause), { cause });
+}
