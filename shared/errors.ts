@@ -145,6 +145,13 @@ export class AgentSilentError extends CausewayError {
   readonly hint = "Check that the agent runs and reaches the control plane; then start the conversion again.";
 }
 
+/** A cloud service that the control plane stands on refused or did not answer. */
+export class ServiceUnavailableError extends CausewayError {
+  override readonly name = "ServiceUnavailableError";
+  readonly retryable = true;
+  readonly hint = "Send the request again in a moment; if it persists, look at the function's log.";
+}
+
 /** Step Functions' own `States.Timeout`, in our words: the agent lives, but the step's limit has passed. */
 export class StepTimedOutError extends CausewayError {
   override readonly name = "StepTimedOutError";

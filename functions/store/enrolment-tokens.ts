@@ -27,10 +27,7 @@ export class EnrolmentTokenStore {
   }
 
   /** `change` is given `undefined` for an unknown token. */
-  modify<T extends TokenRecord>(
-    hash: string,
-    change: (token: TokenRecord | undefined) => T,
-  ): Promise<TokenRecord> {
+  modify(hash: string, change: (token: TokenRecord | undefined) => TokenRecord): Promise<TokenRecord> {
     return this.#tokens.modify(keyOf(hash), change);
   }
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { bootFirmware, bootMemoryMiB } from "./boot-hardware.ts";
-import { aDisk, anInventory } from "./testing.ts";
+import { aDisk, anInventory } from "./testing/records.ts";
 
 const partition = (type: string) => ({
   number: 1,

@@ -3,7 +3,7 @@ import { failureOf } from "../errors.ts";
 import type { CommandKind } from "../protocol/commands.ts";
 import { type CommandRecord, failed, plan, succeeded } from "./command.ts";
 import { abandonedSteps, completedSteps, stepsOf } from "./conversion-view.ts";
-import { aConversion } from "./testing.ts";
+import { aConversion } from "./testing/records.ts";
 
 const NOW = "2030-01-01T00:01:00.000Z";
 const LATER = "2030-01-01T00:02:00.000Z";

@@ -10,7 +10,7 @@ import {
   conversionTransitions,
   hasEnded,
 } from "./conversion.ts";
-import { aConversion } from "./testing.ts";
+import { aConversion } from "./testing/records.ts";
 
 const now = "2030-01-01T01:00:00.000Z";
 const failure = failureOf(new Error("disk on fire"));

@@ -28,6 +28,13 @@ export type TokenRecord = z.infer<typeof TokenRecord>;
 /** For how long the agent that used a token may repeat the very same request. */
 const REPEAT_SECONDS = 600;
 
+export type UsedToken = TokenRecord & { use: NonNullable<TokenRecord["use"]> };
+type Certificate = NonNullable<UsedToken["use"]["certificate"]>;
+
+export function isUsed(token: TokenRecord | undefined): token is UsedToken {
+  return token?.use !== undefined;
+}
+
 /**
  * The token, used by this request. A repeat of the request that used it gives the token unchanged, so that an enrolment broken off half-way
  * goes on. Throws `EnrolmentRefusedError` for everything else.
@@ -36,15 +43,26 @@ export function used(
   token: TokenRecord | undefined,
   request: { role: EnrollableRole; requestHash: string; agentId: string },
   nowMs: number,
-): TokenRecord & { use: NonNullable<TokenRecord["use"]> } {
+): UsedToken {
   if (!token || token.role !== request.role) throw new EnrolmentRefusedError();
-  const { use } = token;
-  if (use) {
-    const repeated = use.requestHash === request.requestHash;
-    if (!repeated || nowMs > Date.parse(use.at) + REPEAT_SECONDS * 1000) throw new EnrolmentRefusedError();
-    return { ...token, use };
+  if (isUsed(token)) {
+    const repeated = token.use.requestHash === request.requestHash;
+    if (repeated && nowMs <= Date.parse(token.use.at) + REPEAT_SECONDS * 1000) return token;
+    throw new EnrolmentRefusedError();
   }
   if (nowMs > Date.parse(token.validUntil)) throw new EnrolmentRefusedError();
   const { agentId, requestHash } = request;
   return { ...token, use: { agentId, requestHash, at: new Date(nowMs).toISOString() } };
+}
+
+/** The used token with the certificate that its request got; the first one stays. */
+export function certified(token: UsedToken, certificate: Certificate): UsedToken {
+  return token.use.certificate ? token : { ...token, use: { ...token.use, certificate } };
+}
+
+/** The token as good as new, unless its request came as far as a certificate. */
+export function givenBack(token: UsedToken): TokenRecord {
+  if (token.use.certificate) return token;
+  const { use: _, ...rest } = token;
+  return rest;
 }

@@ -20,3 +20,11 @@ export function newId(prefix: IdPrefix, nowMs: number, random: Uint8Array): stri
   for (let digit = 0; digit < 16; digit++, bits >>= 5n) tail = ALPHABET.charAt(Number(bits & 31n)) + tail;
   return `${prefix}_${time}${tail}`;
 }
+
+/** When the id was made, in milliseconds since 1970. */
+export function timeOfId(id: string): number {
+  const time = id.slice(id.indexOf("_") + 1, id.indexOf("_") + 11);
+  let ms = 0;
+  for (const digit of time) ms = ms * 32 + ALPHABET.indexOf(digit);
+  return ms;
+}

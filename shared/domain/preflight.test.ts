@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { type PreflightFacts, preflight } from "./preflight.ts";
-import { aConversion, aDisk, anInventory, aSource, aTarget } from "./testing.ts";
+import { aConversion, aDisk, anInventory, aSource, aTarget } from "./testing/records.ts";
 
 const facts = (change: Partial<PreflightFacts> = {}): PreflightFacts => ({
   conversion: aConversion(),

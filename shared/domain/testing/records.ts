@@ -1,7 +1,7 @@
 /** Records for tests: an ordinary source, target and conversion, each part of which a test may replace. */
-import type { Inventory } from "../protocol/inventory.ts";
-import type { AgentRecord } from "./agent.ts";
-import type { ConversionRecord } from "./conversion.ts";
+import type { Inventory } from "../../protocol/inventory.ts";
+import type { AgentRecord } from "../agent.ts";
+import type { ConversionRecord } from "../conversion.ts";
 
 const AT = "2030-01-01T00:00:00.000Z";
 

@@ -1,0 +1,202 @@
+import { expect, test } from "vitest";
+import { plan } from "#shared/domain/command.ts";
+import { completed } from "#shared/domain/conversion.ts";
+import { timestamp } from "../conversion/deps.ts";
+import { apiHandler } from "../middleware/api-handler.ts";
+import { request, type TestRequest, World } from "../testing/world.ts";
+import * as conversions from "./conversions.ts";
+
+const wanted = { type: "hot", sourceId: "agt_source", targetId: "agt_target" };
+
+async function start() {
+  const world = await World.start();
+  await world.enrolled();
+  const { startConversion, listConversions, getConversion, cancelConversion } = conversions;
+  const operations = { startConversion, listConversions, getConversion, cancelConversion };
+  const handler = apiHandler({ name: "api/conversions", build: () => world, operations }, world.runtime);
+  const call = (route: string, id?: string, options: TestRequest = {}) =>
+    request(handler, route, id ? { id } : {}, options);
+  const convert = (body: object = {}, headers: Record<string, string> = {}) =>
+    call("POST /conversions", undefined, { body: { ...wanted, ...body }, headers });
+  const cancel = (id: string) => call("POST /conversions/{id}/cancel", id);
+  const holder = async () => (await world.store.agents.get("agt_source")).activeConversionId;
+  return { world, call, convert, cancel, holder };
+}
+
+/** A command that waits at an agent. */
+async function dispatched(world: World, conversionId: string): Promise<string> {
+  const { command } = plan(
+    {
+      conversionId,
+      agentId: "agt_source",
+      kind: "capture-disk",
+      label: "vda",
+      round: 1,
+      input: {},
+      requestedBy: "ada",
+      taskToken: "token",
+    },
+    [],
+    timestamp(world.clock),
+  );
+  world.steps.waiting.add("token");
+  return (await world.store.conversions.saveCommand(command)).id;
+}
+
+test("starting a conversion holds the source and starts the workflow with all it needs", async () => {
+  const { world, convert, holder } = await start();
+  const { status, body } = await convert({ bootCheck: true, bandwidthLimitBytesPerSecond: 1000 });
+  expect(status).toBe(202);
+  expect(body).toMatchObject({
+    state: "running",
+    requestedBy: "ada",
+    steps: [{ name: "preflight", state: "running" }, {}, {}, {}, {}, {}, {}],
+  });
+  const id = String(body.id);
+  expect(await holder()).toBe(id);
+  expect(world.workflow.executions.get(id)?.input).toEqual({
+    conversionId: id,
+    type: "hot",
+    sourceId: "agt_source",
+    targetId: "agt_target",
+    format: "qcow2",
+    disks: ["vda"],
+    bootCheck: { enabled: true, timeoutSeconds: 600, memoryMiB: 2048 },
+    firmware: "bios",
+    pointId: expect.stringMatching(/^rp_/),
+    bandwidthLimitBytesPerSecond: 1000,
+  });
+  expect(await world.audited()).toEqual([`ada conversion-started ${id} done`]);
+});
+
+test.each([
+  ["an unknown source", { sourceId: "agt_nobody" }, 404],
+  ["a target as the source", { sourceId: "agt_target" }, 404],
+  ["a source as the target", { targetId: "agt_source" }, 404],
+  ["no source at all", { sourceId: undefined }, 400],
+  ["an unknown type", { type: "lukewarm" }, 400],
+  ["a field that does not exist", { disk: "vda" }, 400],
+])("%s is refused and nothing is held", async (_, change, status) => {
+  const { convert, holder } = await start();
+  expect((await convert(change)).status).toBe(status);
+  expect(await holder()).toBeUndefined();
+});
+
+test("a source is converted by one conversion at a time", async () => {
+  const { convert } = await start();
+  const first = await convert();
+  const second = await convert();
+  expect(second).toMatchObject({ status: 409, body: { name: "WrongStateError" } });
+  expect(second.body.detail).toContain(String(first.body.id));
+});
+
+test("the same request with the same key starts one conversion", async () => {
+  const { convert, world } = await start();
+  const headers = { "idempotency-key": "k1" };
+  const first = await convert({}, headers);
+  world.nowMs += 5000;
+  const second = await convert({}, headers);
+  expect(second.body).toEqual(first.body);
+  expect(world.workflow.executions.size).toBe(1);
+  expect(await world.audited()).toHaveLength(1);
+  const other = await convert({ format: "raw" }, headers);
+  expect(other).toMatchObject({ status: 400, body: { fields: [{ path: "Idempotency-Key" }] } });
+});
+
+test("a start whose workflow never began is completed by sending it again", async () => {
+  const { convert, world } = await start();
+  world.outage.strike("start");
+  expect((await convert({}, { "idempotency-key": "k1" })).status).toBe(500);
+  const again = await convert({}, { "idempotency-key": "k1" });
+  expect(again.status).toBe(202);
+  expect([...world.workflow.executions.keys()]).toEqual([again.body.id]);
+});
+
+test("a start whose workflow never began is healed by cancelling: the workflow begins, and sees it", async () => {
+  const { convert, cancel, world, holder } = await start();
+  world.outage.strike("start");
+  await convert();
+  const id = String(await holder());
+  expect((await cancel(id)).body.state).toBe("cancelling");
+  expect(world.workflow.executions.has(id)).toBe(true);
+});
+
+test("a source held by a conversion that never came to be is free again after a while", async () => {
+  const { convert, world, holder } = await start();
+  const lost = "cnv_01jd3v8q6m0000000000000000";
+  world.nowMs = Date.UTC(2024, 10, 24, 0, 0, 0);
+  await world.store.agents.modify("agt_source", (source) => ({ ...source, activeConversionId: lost }));
+  world.nowMs += 30 * 86_400_000;
+  const { status, body } = await convert();
+  expect(status).toBe(202);
+  expect(await holder()).toBe(body.id);
+});
+
+test("cancelling tells the workflow and the agent that wait, and may be repeated", async () => {
+  const { convert, cancel, world } = await start();
+  const id = String((await convert()).body.id);
+  const commandId = await dispatched(world, id);
+  expect(await cancel(id)).toMatchObject({ status: 202, body: { state: "cancelling" } });
+  expect(world.steps.outcomes.get("token")).toMatchObject({ failure: { name: "ConversionCancelledError" } });
+  expect((await world.store.conversions.findCommand(commandId))?.state).toBe("cancelled");
+  expect(world.agents.messagesFor("agt_source")).toEqual([`cancel ${commandId}`]);
+  expect((await cancel(id)).status).toBe(202);
+});
+
+test("a cancellation broken off before the workflow heard it is completed by repeating it", async () => {
+  const { convert, cancel, world } = await start();
+  const id = String((await convert()).body.id);
+  await dispatched(world, id);
+  world.outage.strike("fail");
+  expect((await cancel(id)).status).toBe(500);
+  expect((await cancel(id)).status).toBe(202);
+  expect(world.steps.outcomes.has("token")).toBe(true);
+});
+
+test("cancelling a conversion whose workflow was stopped from outside cleans up itself", async () => {
+  const { convert, cancel, world, holder } = await start();
+  const id = String((await convert()).body.id);
+  await dispatched(world, id);
+  world.workflow.executions.set(id, { input: {}, running: false });
+  const { body } = await cancel(id);
+  expect(body).toMatchObject({ state: "cancelled", endedAt: timestamp(world.clock) });
+  expect(await holder()).toBeUndefined();
+  expect(world.agents.messagesFor("agt_source")).toContain(`command ${id}.release.source.1`);
+});
+
+test("what has ended cannot be cancelled; what does not exist is not found", async () => {
+  const { convert, cancel, world } = await start();
+  const id = String((await convert()).body.id);
+  const result = {
+    disks: [],
+    bytesRead: 0,
+    bytesStored: 0,
+    bytesWritten: 0,
+    bytesVerified: 0,
+    badRanges: 0,
+    captureSeconds: 0,
+    limitingStage: "read",
+  };
+  await world.store.conversions.modify(id, (conversion) =>
+    completed(conversion, { result, steps: [], now: timestamp(world.clock) }),
+  );
+  expect(await cancel(id)).toMatchObject({ status: 409, body: { name: "WrongStateError" } });
+  expect((await cancel("cnv_nothing")).status).toBe(404);
+});
+
+test("conversions are listed with their progress, newest first, and by state", async () => {
+  const { convert, call, cancel, world } = await start();
+  const first = String((await convert()).body.id);
+  await dispatched(world, first);
+  world.workflow.executions.set(first, { input: {}, running: false });
+  await cancel(first);
+  world.nowMs += 1000;
+  const second = String((await convert()).body.id);
+  await dispatched(world, second);
+  const all = (await call("GET /conversions")).body.items as { id: string; steps: { work: unknown[] }[] }[];
+  expect(all.map((one) => one.id)).toEqual([second, first]);
+  expect(all.map((one) => one.steps[1]?.work.length)).toEqual([1, 1]);
+  const running = await call("GET /conversions", undefined, { query: { state: "running" } });
+  expect(running.body.items).toMatchObject([{ id: second }]);
+  expect((await call("GET /conversions/{id}", second)).body).toMatchObject({ id: second, bootCheck: false });
+});

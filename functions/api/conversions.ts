@@ -1,0 +1,92 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { IoTDataPlaneClient } from "@aws-sdk/client-iot-data-plane";
+import { SFNClient } from "@aws-sdk/client-sfn";
+import { hasEnded } from "#shared/domain/conversion.ts";
+import { conversionOf } from "#shared/domain/conversion-view.ts";
+import { newId } from "#shared/domain/id.ts";
+import type { Environment } from "#shared/environment.ts";
+import type { Conversion } from "#shared/protocol/resources.ts";
+import { IotAgentMessenger } from "../aws/iot-agent-messenger.ts";
+import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
+import { SfnWorkflow } from "../aws/sfn-workflow.ts";
+import { cancelConversion as cancel } from "../conversion/cancel.ts";
+import type { CommandDeps } from "../conversion/deps.ts";
+import { startConversion as start } from "../conversion/start.ts";
+import { actorName } from "../middleware/api-event.ts";
+import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
+import type { Runtime } from "../middleware/runtime.ts";
+import type { Random, Workflow } from "../ports.ts";
+import { openStore } from "../store/store.ts";
+
+export const handler = apiHandler({
+  name: "api/conversions",
+  build: (
+    { TABLE_NAME, HOT_CONVERSION_ARN }: Environment<"api/conversions">,
+    { clock, random, log }: Runtime,
+  ): Deps => {
+    const sfn = new SFNClient();
+    return {
+      store: openStore(new DynamoDBClient(), TABLE_NAME, random),
+      agents: new IotAgentMessenger(new IoTDataPlaneClient()),
+      steps: new SfnWaitingSteps(sfn),
+      workflow: new SfnWorkflow(sfn, HOT_CONVERSION_ARN),
+      clock,
+      random,
+      log,
+    };
+  },
+  operations: { startConversion, listConversions, getConversion, cancelConversion },
+});
+
+interface Deps extends CommandDeps {
+  workflow: Workflow;
+  random: Random;
+}
+
+export async function startConversion(
+  { body, actor, idempotencyKey }: Call<"startConversion">,
+  deps: Deps,
+): Promise<Answer<"startConversion">> {
+  const nowMs = deps.clock.now();
+  const requestedBy = actorName(actor);
+  const fresh = newId("cnv", nowMs, deps.random(10));
+  const id = idempotencyKey
+    ? await deps.store.reservations.reserve({
+        operation: "startConversion",
+        actor: requestedBy,
+        key: idempotencyKey,
+        request: body,
+        id: fresh,
+        nowMs,
+      })
+    : fresh;
+  await start(body, { id, pointId: newId("rp", nowMs, deps.random(10)), requestedBy }, deps);
+  return shown(id, deps);
+}
+
+export async function listConversions(
+  { query }: Call<"listConversions">,
+  deps: Deps,
+): Promise<Answer<"listConversions">> {
+  const { items, cursor } = await deps.store.conversions.page(query);
+  // Only a conversion that still goes on needs its commands read to be shown.
+  const views = items.map((item) => (hasEnded(item) ? conversionOf(item, []) : shown(item.id, deps)));
+  return { items: await Promise.all(views), cursor };
+}
+
+export function getConversion({ path }: Call<"getConversion">, deps: Deps): Promise<Answer<"getConversion">> {
+  return shown(path.id, deps);
+}
+
+export async function cancelConversion(
+  { path, actor }: Call<"cancelConversion">,
+  deps: Deps,
+): Promise<Answer<"cancelConversion">> {
+  await cancel(path.id, actorName(actor), deps);
+  return shown(path.id, deps);
+}
+
+async function shown(id: string, { store }: Deps): Promise<Conversion> {
+  const { conversion, commands } = await store.conversions.withCommands(id);
+  return conversionOf(conversion, commands);
+}

@@ -1,0 +1,64 @@
+import { expect, test } from "vitest";
+import { aConversion } from "#shared/domain/testing/records.ts";
+import { apiHandler } from "../middleware/api-handler.ts";
+import { request, World } from "../testing/world.ts";
+import { openConversionData, openSourceData } from "./data-access.ts";
+
+const SOURCE_CERTIFICATE = "c".repeat(64);
+const TARGET_CERTIFICATE = "d".repeat(64);
+
+async function start(change: Parameters<typeof aConversion>[0] = {}) {
+  const world = await World.start();
+  await world.enrolled();
+  await world.store.conversions.add(aConversion(change));
+  const { store, broker, clock } = world;
+  const place = { bucket: "bucket", region: "local-1", awsEndpoint: "http://aws.local" };
+  const build = () => ({ store, broker, clock, ...place });
+  const operations = { openSourceData, openConversionData };
+  const handler = apiHandler({ name: "api/data-access", build, operations }, world.runtime);
+  return {
+    world,
+    asUser: (id: string) => request(handler, "POST /sources/{id}/data-access", { id }),
+    asAgent: (certificate: string, id = "cnv_1") =>
+      request(handler, "POST /conversions/{id}/data-access", { id }, { as: { certificate } }),
+  };
+}
+
+test("the target host of a running conversion may read its source, and that is audited", async () => {
+  const { world, asAgent } = await start();
+  const { status, body } = await asAgent(TARGET_CERTIFICATE);
+  expect(status).toBe(201);
+  expect(body).toMatchObject({
+    bucket: "bucket",
+    prefix: "sources/agt_source/",
+    endpoint: "http://aws.local",
+  });
+  expect(world.broker.grants).toEqual(["agt_source to agt_target"]);
+  expect(await world.audited()).toEqual(["agt_target data-access-granted agt_source done"]);
+});
+
+test.each<[string, string, Parameters<typeof aConversion>[0]]>([
+  ["the source of the conversion", SOURCE_CERTIFICATE, {}],
+  ["a target host of another conversion", TARGET_CERTIFICATE, { targetId: "agt_other" }],
+  ["the target host after the end", TARGET_CERTIFICATE, { state: "completed" }],
+  ["a certificate that no agent has", "f".repeat(64), {}],
+])("%s gets nothing, and that is audited", async (_, certificate, change) => {
+  const { world, asAgent } = await start(change);
+  expect(await asAgent(certificate)).toMatchObject({ status: 403, body: { name: "ForbiddenError" } });
+  expect(world.broker.grants).toEqual([]);
+  expect((await world.audited()).at(-1)).toMatch(/data-access-refused agt_source refused$/);
+});
+
+test("a revoked target host gets nothing", async () => {
+  const { world, asAgent } = await start();
+  const revokedAt = "2030-01-01T00:00:00.000Z";
+  await world.store.agents.modify("agt_target", (agent) => ({ ...agent, revokedAt }));
+  expect((await asAgent(TARGET_CERTIFICATE)).status).toBe(403);
+});
+
+test("an operator may read a source's repository, by name in the audit", async () => {
+  const { world, asUser } = await start();
+  expect((await asUser("agt_source")).status).toBe(201);
+  expect(await world.audited()).toEqual(["ada data-access-granted agt_source done"]);
+  expect((await asUser("agt_target")).status).toBe(404);
+});

@@ -1,0 +1,94 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { STSClient } from "@aws-sdk/client-sts";
+import type { Environment } from "#shared/environment.ts";
+import { ForbiddenError, NotFoundError } from "#shared/errors.ts";
+import type { DataAccess } from "#shared/protocol/resources.ts";
+import { repositoryPrefix, StsSourceDataBroker } from "../aws/sts-source-data-broker.ts";
+import { timestamp } from "../conversion/deps.ts";
+import { actorName } from "../middleware/api-event.ts";
+import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
+import type { Runtime } from "../middleware/runtime.ts";
+import type { Clock, SourceDataBroker } from "../ports.ts";
+import { openStore, type Store } from "../store/store.ts";
+
+export const handler = apiHandler({
+  name: "api/data-access",
+  build: (env: Environment<"api/data-access">, { clock, random, region, awsEndpoint }: Runtime): Deps => ({
+    store: openStore(new DynamoDBClient(), env.TABLE_NAME, random),
+    broker: new StsSourceDataBroker({
+      client: new STSClient(),
+      roleArn: env.DATA_ACCESS_ROLE_ARN,
+      bucket: env.BUCKET_NAME,
+      kmsKeyArn: env.KMS_KEY_ARN,
+    }),
+    clock,
+    bucket: env.BUCKET_NAME,
+    region,
+    awsEndpoint,
+  }),
+  operations: { openSourceData, openConversionData },
+});
+
+interface Deps {
+  store: Store;
+  broker: SourceDataBroker;
+  clock: Clock;
+  bucket: string;
+  region: string;
+  awsEndpoint: string | undefined;
+}
+
+export async function openSourceData(
+  { path, actor }: Call<"openSourceData">,
+  deps: Deps,
+): Promise<Answer<"openSourceData">> {
+  const source = await deps.store.agents.find(path.id);
+  if (source?.role !== "source") throw new NotFoundError("source", path.id);
+  return grant(source.id, actorName(actor), deps);
+}
+
+/** Only for the target host of this very conversion, and only while it runs. */
+export async function openConversionData(
+  { path, actor }: Call<"openConversionData">,
+  deps: Deps,
+): Promise<Answer<"openConversionData">> {
+  const { store } = deps;
+  const caller = actorName(actor);
+  const agent = await store.agents.findByCertificate(caller);
+  const conversion = await store.conversions.get(path.id);
+  if (!agent || agent.revokedAt || conversion.targetId !== agent.id || conversion.state !== "running") {
+    await audit("refused", agent?.id ?? caller, conversion.sourceId, deps, { conversionId: path.id });
+    throw new ForbiddenError(`the data of conversion ${path.id} is only for its target host, while it runs`);
+  }
+  return grant(conversion.sourceId, agent.id, deps, { conversionId: path.id });
+}
+
+async function grant(
+  sourceId: string,
+  actor: string,
+  deps: Deps,
+  details: Record<string, unknown> = {},
+): Promise<DataAccess> {
+  const credentials = await deps.broker.grant(sourceId, actor);
+  await audit("done", actor, sourceId, deps, details);
+  const { bucket, region, awsEndpoint } = deps;
+  return {
+    sourceId,
+    bucket,
+    prefix: repositoryPrefix(sourceId),
+    region,
+    ...(awsEndpoint ? { endpoint: awsEndpoint } : {}),
+    credentials,
+  };
+}
+
+async function audit(
+  outcome: "done" | "refused",
+  actor: string,
+  sourceId: string,
+  { store, clock }: Deps,
+  details: Record<string, unknown>,
+): Promise<void> {
+  const action = outcome === "done" ? "data-access-granted" : "data-access-refused";
+  await store.audit.add({ at: timestamp(clock), actor, action, subject: sourceId, outcome, details });
+}

@@ -1,0 +1,60 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { IoTClient } from "@aws-sdk/client-iot";
+import type { Environment } from "#shared/environment.ts";
+import type { EnrollableRole } from "#shared/protocol/common.ts";
+import { IotDeviceRegistry } from "../aws/iot-device-registry.ts";
+import { type EnrolmentDeps, enrol } from "../enrolment/enrol.ts";
+import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
+import type { Runtime } from "../middleware/runtime.ts";
+import { openStore } from "../store/store.ts";
+
+export const handler = apiHandler({
+  name: "api/enrolments",
+  build: (env: Environment<"api/enrolments">, { clock, random, region, awsEndpoint }: Runtime): Deps => ({
+    store: openStore(new DynamoDBClient(), env.TABLE_NAME, random),
+    registry: new IotDeviceRegistry(new IoTClient()),
+    clock,
+    random,
+    policies: { source: env.SOURCE_POLICY, target: env.TARGET_POLICY },
+    roleAliases: { source: env.SOURCE_ROLE_ALIAS, target: env.TARGET_ROLE_ALIAS },
+    bucket: env.BUCKET_NAME,
+    kmsKeyId: env.KMS_KEY_ARN,
+    region,
+    awsEndpoint,
+  }),
+  operations: { enrol: run },
+});
+
+interface Deps extends EnrolmentDeps {
+  roleAliases: Record<EnrollableRole, string>;
+  bucket: string;
+  kmsKeyId: string;
+  region: string;
+  awsEndpoint: string | undefined;
+}
+
+/** Gives an agent its identity and tells it where everything is. The same request may be repeated for ten minutes. */
+export async function run({ body, apiUrl }: Call<"enrol">, deps: Deps): Promise<Answer<"enrol">> {
+  const { agentId, certificatePem } = await enrol(body, deps);
+  const { mqtt, credentials } = await deps.registry.endpoints();
+  const [own, ...issuers] = pemBlocks(certificatePem);
+  return {
+    agentId,
+    certificatePem: own ?? certificatePem,
+    // AWS gives the bare certificate: its servers' issuer is in every system's store. A cloud of one's own must send its authority along.
+    ...(issuers.length > 0 ? { caPem: issuers.join("") } : {}),
+    mqttEndpoint: mqtt,
+    credentialsEndpoint: credentials,
+    roleAlias: deps.roleAliases[body.role],
+    region: deps.region,
+    bucket: deps.bucket,
+    kmsKeyId: deps.kmsKeyId,
+    apiUrl,
+    ...(deps.awsEndpoint ? { awsEndpoint: deps.awsEndpoint } : {}),
+  };
+}
+
+function pemBlocks(pem: string): string[] {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g) ?? [];
+  return blocks.map((block) => `${block}\n`);
+}

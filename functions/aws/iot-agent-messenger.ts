@@ -1,0 +1,18 @@
+import { type IoTDataPlaneClient, PublishCommand } from "@aws-sdk/client-iot-data-plane";
+import type { ToAgent } from "#shared/protocol/commands.ts";
+import { commandsTopic } from "#shared/protocol/topics.ts";
+import type { AgentMessenger } from "../ports.ts";
+
+/** Messages to agents over IoT Core. */
+export class IotAgentMessenger implements AgentMessenger {
+  readonly #client: IoTDataPlaneClient;
+
+  constructor(client: IoTDataPlaneClient) {
+    this.#client = client;
+  }
+
+  async send(agentId: string, message: ToAgent): Promise<void> {
+    const payload = Buffer.from(JSON.stringify(message));
+    await this.#client.send(new PublishCommand({ topic: commandsTopic(agentId), qos: 1, payload }));
+  }
+}

@@ -1,0 +1,58 @@
+import {
+  InvalidToken,
+  SendTaskFailureCommand,
+  SendTaskHeartbeatCommand,
+  SendTaskSuccessCommand,
+  type SFNClient,
+  TaskDoesNotExist,
+  TaskTimedOut,
+} from "@aws-sdk/client-sfn";
+import type { Failure } from "#shared/errors.ts";
+import type { WaitingSteps } from "../ports.ts";
+
+/** Step Functions takes this many characters of a cause. */
+const MAX_CAUSE = 32_768;
+
+/** The steps of Step Functions that wait for a callback. */
+export class SfnWaitingSteps implements WaitingSteps {
+  readonly #client: SFNClient;
+
+  constructor(client: SFNClient) {
+    this.#client = client;
+  }
+
+  succeed(taskToken: string, output: unknown): Promise<boolean> {
+    return stillWaiting(
+      this.#client.send(new SendTaskSuccessCommand({ taskToken, output: JSON.stringify(output) })),
+    );
+  }
+
+  fail(taskToken: string, failure: Failure): Promise<boolean> {
+    const whole = JSON.stringify(failure);
+    const cause = whole.length <= MAX_CAUSE ? whole : JSON.stringify(shortened(failure));
+    return stillWaiting(
+      this.#client.send(new SendTaskFailureCommand({ taskToken, error: failure.name.slice(0, 256), cause })),
+    );
+  }
+
+  keepAlive(taskToken: string): Promise<boolean> {
+    return stillWaiting(this.#client.send(new SendTaskHeartbeatCommand({ taskToken })));
+  }
+}
+
+function shortened({ name, message, hint, retryable }: Failure): Failure {
+  return { name, message: message.slice(0, 8000), hint: hint.slice(0, 8000), retryable };
+}
+
+/** The step may have timed out, been answered or been cancelled: three errors that mean the same to us. */
+async function stillWaiting(sent: Promise<unknown>): Promise<boolean> {
+  try {
+    await sent;
+    return true;
+  } catch (error) {
+    const gone =
+      error instanceof TaskTimedOut || error instanceof TaskDoesNotExist || error instanceof InvalidToken;
+    if (gone) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,16 @@
+import type { AgentMessenger, Clock, Log, WaitingSteps } from "../ports.ts";
+import type { Store } from "../store/store.ts";
+
+/** What it takes to drive a conversion's commands. */
+export interface CommandDeps {
+  store: Store;
+  agents: AgentMessenger;
+  steps: WaitingSteps;
+  clock: Clock;
+  log: Log;
+}
+
+/** ISO 8601 in UTC. */
+export function timestamp(clock: Clock): string {
+  return new Date(clock.now()).toISOString();
+}

@@ -1,0 +1,74 @@
+import { held, mustServe, released } from "#shared/domain/agent.ts";
+import { type ConversionRecord, hasEnded, newConversion, workflowInput } from "#shared/domain/conversion.ts";
+import { timeOfId } from "#shared/domain/id.ts";
+import type { NewConversion } from "#shared/protocol/resources.ts";
+import type { Clock, Workflow } from "../ports.ts";
+import type { Store } from "../store/store.ts";
+import { timestamp } from "./deps.ts";
+
+export interface StartDeps {
+  store: Store;
+  workflow: Workflow;
+  clock: Clock;
+}
+
+export interface StartIds {
+  id: string;
+  /** Of the recovery point to be made. */
+  pointId: string;
+  requestedBy: string;
+}
+
+/** A start takes seconds (its function is stopped after 30): whatever it left unfinished is garbage after this. */
+const ABANDONED_AFTER_MS = 120_000;
+
+/**
+ * Starts a conversion. There is no transaction over the table and the workflow, so the order matters; each step may be repeated, and broken
+ * off between any two the next request heals it:
+ *
+ * 1. The source is held for the id. Broken off here, a source is held by a conversion that does not exist: after two minutes the next start takes it.
+ * 2. The conversion is stored. Broken off here, it shows as running and does nothing: the same request (by its `Idempotency-Key`) goes on from
+ *    here, and cancelling it starts the workflow, whose first step sees the cancellation and releases the source.
+ * 3. The workflow is started, under the conversion's id: a second start is refused by name.
+ */
+export async function startConversion(
+  request: NewConversion,
+  given: StartIds,
+  deps: StartDeps,
+): Promise<ConversionRecord> {
+  const { store, workflow } = deps;
+  const existing = await store.conversions.find(given.id);
+  const conversion = existing ?? (await admit(request, given, deps));
+  if (!hasEnded(conversion)) await workflow.start(conversion.id, workflowInput(conversion));
+  await store.audit.addOnce({
+    at: conversion.createdAt,
+    actor: conversion.requestedBy,
+    action: "conversion-started",
+    subject: conversion.id,
+    outcome: "done",
+    details: { sourceId: conversion.sourceId, targetId: conversion.targetId, type: conversion.type },
+  });
+  return conversion;
+}
+
+/** Steps 1 and 2. Throws `NotFoundError`, `ForbiddenError` or `WrongStateError` if it may not start; then nothing was changed. */
+async function admit(request: NewConversion, given: StartIds, deps: StartDeps): Promise<ConversionRecord> {
+  const { store, clock } = deps;
+  const { sourceId, targetId } = request;
+  mustServe(await store.agents.find(targetId), "target", targetId);
+  mustServe(await store.agents.find(sourceId), "source", sourceId);
+  const stale = await staleHolder(sourceId, deps);
+  const source = await store.agents.modify(sourceId, (current) =>
+    held(stale ? released(current, stale) : current, given.id),
+  );
+  return store.conversions.add(newConversion(request, { ...given, source, now: timestamp(clock) }));
+}
+
+/** The id of a conversion that holds the source but never came to be, or has ended. */
+async function staleHolder(sourceId: string, { store, clock }: StartDeps): Promise<string | undefined> {
+  const holder = (await store.agents.get(sourceId)).activeConversionId;
+  if (!holder) return undefined;
+  const conversion = await store.conversions.find(holder);
+  if (conversion) return hasEnded(conversion) ? holder : undefined;
+  return clock.now() - timeOfId(holder) > ABANDONED_AFTER_MS ? holder : undefined;
+}

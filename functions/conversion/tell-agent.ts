@@ -1,0 +1,17 @@
+import type { ToAgent } from "#shared/protocol/commands.ts";
+import { errorFields } from "../middleware/logger.ts";
+import type { AgentMessenger, Log } from "../ports.ts";
+
+/** Sends a message if the broker takes it. One that is lost is logged and no error: an agent asks for what is pending when it connects. */
+export async function tellAgent(
+  { agents, log }: { agents: AgentMessenger; log: Log },
+  agentId: string,
+  message: ToAgent,
+): Promise<void> {
+  try {
+    await agents.send(agentId, message);
+  } catch (error) {
+    const { type, commandId } = message;
+    log.warn("message to agent not sent", { agentId, type, commandId, ...errorFields(error) });
+  }
+}

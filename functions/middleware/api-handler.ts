@@ -1,0 +1,126 @@
+import middy from "@middy/core";
+import { z } from "zod";
+import type { FunctionName } from "#shared/environment.ts";
+import { NotFoundError } from "#shared/errors.ts";
+import { type OperationId, type Route, routes } from "#shared/protocol/routes.ts";
+import { type Actor, ApiEvent, actorOf, apiUrlOf, jsonBody } from "./api-event.ts";
+import { errorFields } from "./logger.ts";
+import { problemOf } from "./problem.ts";
+import { type Build, lambdaRuntime, lazily, type Runtime } from "./runtime.ts";
+import { validate } from "./validate.ts";
+
+export type ApiFunction = Extract<FunctionName, `api/${string}`>;
+
+type Routes = typeof routes;
+type Parameters<Path> = Path extends `${string}{${infer Name}}${infer Rest}`
+  ? Name | Parameters<Rest>
+  : never;
+type Read<R, K extends string> = R extends Record<K, infer T extends z.ZodType> ? z.output<T> : undefined;
+
+/** One call of an operation: everything in it has been validated. */
+export interface Call<O extends OperationId> {
+  path: Record<Parameters<Routes[O]["path"]>, string>;
+  query: Read<Routes[O], "query">;
+  body: Read<Routes[O], "body">;
+  actor: Actor;
+  /** The caller's `Idempotency-Key`. */
+  idempotencyKey: string | undefined;
+  apiUrl: string;
+}
+export type Answer<O extends OperationId> = z.input<Routes[O]["response"]>;
+
+/** The operations whose routes name this function. */
+type OperationsOf<N extends ApiFunction> = {
+  [O in OperationId]: N extends `api/${Routes[O]["handler"]}` ? O : never;
+}[OperationId];
+export type Operations<N extends ApiFunction, D> = {
+  [O in OperationsOf<N>]: (call: Call<O>, deps: D) => Promise<Answer<O>>;
+};
+
+export interface ApiResult {
+  statusCode: number;
+  headers: Record<string, string>;
+  body: string;
+}
+
+const Id = z.string().min(1).max(100);
+const IdempotencyKey = z.string().min(1).max(200).optional();
+
+/**
+ * A Lambda function that serves every route of one handler: it validates what comes and what goes, finds out who calls, and answers errors as
+ * problem details.
+ */
+export function apiHandler<N extends ApiFunction, D>(
+  bundle: { name: N; build: Build<N, D>; operations: Operations<N, NoInfer<D>> },
+  runtime: Runtime = lambdaRuntime(bundle.name),
+) {
+  const deps = lazily(bundle.name, bundle.build, runtime);
+  // One cast for all: each operation takes the call of its own route, which the lookup by route cannot tell the compiler.
+  const operations = bundle.operations as unknown as Record<
+    string,
+    (call: unknown, deps: D) => Promise<unknown>
+  >;
+  return middy<unknown, ApiResult>({ timeoutEarlyInMillis: 0 })
+    .use(problems(runtime))
+    .handler(async (input: unknown): Promise<ApiResult> => {
+      const event = ApiEvent.parse(input);
+      const { id, route } = routeOf(event);
+      const operation = id && operations[id];
+      if (!route || !operation) throw new NotFoundError("route", event.routeKey);
+      const call = callOf(event, route);
+      const answer = await operation(call, deps());
+      const body = route.response.parse(answer);
+      const { requestId } = event.requestContext;
+      runtime.log.info("request", { requestId, operation: id, status: route.status, actor: call.actor });
+      return jsonResult(route.status, "application/json", body);
+    });
+}
+
+function routeOf({ routeKey }: ApiEvent): { id?: string; route?: Route } {
+  const all: [string, Route][] = Object.entries(routes);
+  const [id, route] = all.find(([, { method, path }]) => `${method} ${path}` === routeKey) ?? [];
+  return { ...(id ? { id } : {}), ...(route ? { route } : {}) };
+}
+
+function callOf(event: ApiEvent, route: Route): Omit<Call<OperationId>, "query" | "body"> {
+  const actor = actorOf(event, route.auth);
+  return {
+    actor,
+    path: validate(z.record(z.string(), Id), event.pathParameters) as Call<OperationId>["path"],
+    ...(route.query ? { query: validate(route.query, event.queryStringParameters) } : {}),
+    ...(route.body ? { body: validate(route.body, jsonBody(event)) } : {}),
+    idempotencyKey: validate(IdempotencyKey, event.headers["idempotency-key"], "Idempotency-Key"),
+    apiUrl: apiUrlOf(event),
+  };
+}
+
+/** Answers every error as problem details, and logs it: with its stack if it is our fault. */
+function problems({ log }: Runtime): middy.MiddlewareObj<unknown, ApiResult> {
+  return {
+    onError: (request) => {
+      const event = ApiEvent.safeParse(request.event);
+      const requestId = event.data?.requestContext.requestId ?? "unknown";
+      const problem = problemOf(request.error, requestId);
+      const fields = { requestId, routeKey: event.data?.routeKey, status: problem.status };
+      if (problem.status >= 500) log.error("request failed", { ...fields, ...errorFields(request.error) });
+      else log.info("request refused", { ...fields, name: problem.name, detail: problem.detail });
+      request.response = jsonResult(problem.status, "application/problem+json", problem);
+    },
+  };
+}
+
+function jsonResult(statusCode: number, contentType: string, body: unknown): ApiResult {
+  return {
+    statusCode,
+    headers: {
+      "content-type": contentType,
+      // Answers hold secrets (tokens, credentials) and the state of the moment.
+      "cache-control": "no-store",
+      "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+      "referrer-policy": "no-referrer",
+      "strict-transport-security": "max-age=63072000; includeSubDomains",
+      "x-content-type-options": "nosniff",
+    },
+    body: JSON.stringify(body),
+  };
+}

@@ -1,0 +1,30 @@
+/** How errors look over HTTP. */
+import { CausewayError, failureOf, InvalidInputError } from "#shared/errors.ts";
+import type { Problem } from "#shared/protocol/resources.ts";
+
+/** What each error means to a caller; every other one is our fault. */
+const statuses: Readonly<Record<string, { status: number; title: string }>> = {
+  InvalidInputError: { status: 400, title: "The request is not valid" },
+  EnrolmentRefusedError: { status: 403, title: "Enrolment refused" },
+  ForbiddenError: { status: 403, title: "Not allowed" },
+  NotFoundError: { status: 404, title: "Not found" },
+  WrongStateError: { status: 409, title: "Not possible in this state" },
+  ConcurrentChangeError: { status: 409, title: "Changed by somebody else" },
+  PreflightFailedError: { status: 409, title: "Preflight failed" },
+};
+const unforeseen = { status: 500, title: "Something went wrong" };
+
+/** The error as problem details. Of an unforeseen one only `requestId` is told, under which the log has the rest. */
+export function problemOf(error: unknown, requestId: string): Problem {
+  const failure = failureOf(error);
+  const { status, title } = statuses[failure.name] ?? unforeseen;
+  return {
+    type: `urn:causeway:problem:${failure.name}`,
+    title,
+    status,
+    detail: error instanceof CausewayError ? failure.message : `unexpected error in request ${requestId}`,
+    name: failure.name,
+    hint: failure.hint,
+    ...(error instanceof InvalidInputError ? { fields: error.details.fields } : {}),
+  };
+}

@@ -1,0 +1,40 @@
+/** The composition root of every function: the only place here that reads the clock, randomness and the process. */
+import { randomBytes } from "node:crypto";
+import { type Environment, environments, type FunctionName } from "#shared/environment.ts";
+import type { Clock, Log, Random } from "../ports.ts";
+import { jsonLog } from "./logger.ts";
+
+export interface Runtime {
+  clock: Clock;
+  random: Random;
+  log: Log;
+  region: string;
+  /** Where AWS is, if not at its usual addresses. */
+  awsEndpoint: string | undefined;
+  /** Environment variables. */
+  variables: Readonly<Record<string, string | undefined>>;
+}
+
+/** What a function's `build` makes its dependencies from. */
+export type Build<N extends FunctionName, D> = (environment: Environment<N>, runtime: Runtime) => D;
+
+export function lambdaRuntime(name: FunctionName): Runtime {
+  const clock = { now: () => Date.now() };
+  return {
+    clock,
+    random: (length) => randomBytes(length),
+    log: jsonLog((line) => process.stdout.write(`${line}\n`), clock, { function: name }),
+    region: process.env.AWS_REGION ?? "us-east-1",
+    awsEndpoint: process.env.AWS_ENDPOINT_URL,
+    variables: process.env,
+  };
+}
+
+/** Makes the dependencies at the first event, once: a missing variable fails that event, by name. */
+export function lazily<N extends FunctionName, D>(name: N, build: Build<N, D>, runtime: Runtime): () => D {
+  let made: { deps: D } | undefined;
+  return () => {
+    made ??= { deps: build(environments[name].parse(runtime.variables) as Environment<N>, runtime) };
+    return made.deps;
+  };
+}

@@ -1,0 +1,46 @@
+import middy from "@middy/core";
+import type { z } from "zod";
+import type { FunctionName } from "#shared/environment.ts";
+import { CausewayError, type Failure, failureOf, ServiceUnavailableError } from "#shared/errors.ts";
+import { errorFields } from "./logger.ts";
+import { type Build, lambdaRuntime, lazily, type Runtime } from "./runtime.ts";
+import { validate } from "./validate.ts";
+
+export type TaskFunction = Extract<FunctionName, `tasks/${string}`>;
+
+/** A failure on its way through Lambda, which passes on only a name and a message: the message is the failure as JSON. */
+class ReportedError extends Error {
+  constructor(failure: Failure, cause: unknown) {
+    super(JSON.stringify(failure), { cause });
+    this.name = failure.name;
+  }
+}
+
+/** A Lambda function that is a step of a workflow: input validated, errors by their names so that the workflow can catch them. */
+export function taskHandler<N extends TaskFunction, D, I extends z.ZodType, O>(
+  bundle: { name: N; input: I; build: Build<N, D>; run(input: z.output<I>, deps: D): Promise<O> },
+  runtime: Runtime = lambdaRuntime(bundle.name),
+) {
+  const deps = lazily(bundle.name, bundle.build, runtime);
+  return middy<unknown, O>({ timeoutEarlyInMillis: 0 })
+    .use(reportedErrors(runtime))
+    .handler((event: unknown): Promise<O> => bundle.run(validate(bundle.input, event), deps()));
+}
+
+function reportedErrors<O>({ log }: Runtime): middy.MiddlewareObj<unknown, O> {
+  return {
+    onError: ({ error }) => {
+      const failure = failureOf(ofService(error) ?? error);
+      const foreseen = error instanceof CausewayError;
+      if (foreseen) log.warn("step failed", { name: failure.name, detail: failure.message });
+      else log.error("step failed", errorFields(error));
+      throw new ReportedError(failure, error);
+    },
+  };
+}
+
+/** An AWS client's error means that the step may succeed a little later; the workflow knows it by one name. */
+function ofService(error: unknown): ServiceUnavailableError | undefined {
+  if (!(error instanceof Error) || !("$metadata" in error)) return undefined;
+  return new ServiceUnavailableError(`${error.name}: ${error.message}`);
+}

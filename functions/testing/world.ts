@@ -1,0 +1,284 @@
+/** A control plane for tests: the real stores on a real table, and fakes of AWS that are as strict as it. */
+import type { AgentRecord } from "#shared/domain/agent.ts";
+import { aSource, aTarget } from "#shared/domain/testing/records.ts";
+import { type Failure, InvalidInputError } from "#shared/errors.ts";
+import type { Command, ToAgent } from "#shared/protocol/commands.ts";
+import type { ApiResult } from "../middleware/api-handler.ts";
+import type { Runtime } from "../middleware/runtime.ts";
+import type {
+  AgentMessenger,
+  DeviceCertificate,
+  DeviceRegistry,
+  SourceDataBroker,
+  WaitingSteps,
+  Workflow,
+} from "../ports.ts";
+import { openStore, type Store } from "../store/store.ts";
+import { createTestTable } from "./test-table.ts";
+
+/** Makes a call fail as a crash or an outage would, once. */
+export class Outage {
+  #next = new Set<string>();
+
+  /** The next call of this name throws. */
+  strike(call: string): void {
+    this.#next.add(call);
+  }
+
+  check(call: string): void {
+    if (this.#next.delete(call)) throw new Error(`outage of ${call}`);
+  }
+}
+
+export class FakeAgents implements AgentMessenger {
+  readonly sent: { agentId: string; message: ToAgent }[] = [];
+  readonly #outage: Outage;
+
+  constructor(outage: Outage) {
+    this.#outage = outage;
+  }
+
+  async send(agentId: string, message: ToAgent): Promise<void> {
+    this.#outage.check("send");
+    this.sent.push({ agentId, message });
+  }
+
+  commandsFor(agentId: string): Command[] {
+    return this.sent
+      .filter((one) => one.agentId === agentId)
+      .flatMap(({ message }) => (message.type === "command" ? [message] : []));
+  }
+
+  /** As `type commandId`. */
+  messagesFor(agentId: string): string[] {
+    return this.sent
+      .filter((one) => one.agentId === agentId)
+      .map(({ message }) => `${message.type} ${message.commandId}`);
+  }
+}
+
+/** Tokens answer once, and only if a step waits with them. */
+export class FakeSteps implements WaitingSteps {
+  readonly waiting = new Set<string>();
+  readonly heartbeats: string[] = [];
+  readonly outcomes = new Map<string, { output: unknown } | { failure: Failure }>();
+  readonly #outage: Outage;
+
+  constructor(outage: Outage) {
+    this.#outage = outage;
+  }
+
+  async succeed(taskToken: string, output: unknown): Promise<boolean> {
+    this.#outage.check("succeed");
+    if (!this.waiting.delete(taskToken)) return false;
+    this.outcomes.set(taskToken, { output });
+    return true;
+  }
+
+  async fail(taskToken: string, failure: Failure): Promise<boolean> {
+    this.#outage.check("fail");
+    if (!this.waiting.delete(taskToken)) return false;
+    this.outcomes.set(taskToken, { failure });
+    return true;
+  }
+
+  async keepAlive(taskToken: string): Promise<boolean> {
+    this.heartbeats.push(taskToken);
+    return this.waiting.has(taskToken);
+  }
+}
+
+export class FakeWorkflow implements Workflow {
+  readonly executions = new Map<string, { input: unknown; running: boolean }>();
+  readonly #outage: Outage;
+
+  constructor(outage: Outage) {
+    this.#outage = outage;
+  }
+
+  async start(name: string, input: unknown): Promise<"started" | "exists"> {
+    this.#outage.check("start");
+    if (this.executions.has(name)) return "exists";
+    this.executions.set(name, { input: structuredClone(input), running: true });
+    return "started";
+  }
+
+  async isRunning(name: string): Promise<boolean> {
+    return this.executions.get(name)?.running ?? false;
+  }
+}
+
+export class FakeRegistry implements DeviceRegistry {
+  readonly things = new Set<string>();
+  readonly certificates = new Map<string, { status: string; boundTo: string[] }>();
+  readonly #outage: Outage;
+
+  constructor(outage: Outage) {
+    this.#outage = outage;
+  }
+
+  async addThing(agentId: string): Promise<void> {
+    this.#outage.check("addThing");
+    this.things.add(agentId);
+  }
+
+  async certify(csr: string): Promise<DeviceCertificate> {
+    this.#outage.check("certify");
+    if (!csr.includes("CERTIFICATE REQUEST"))
+      throw new InvalidInputError([{ path: "csr", message: "is not a CSR" }]);
+    const id = String(this.certificates.size).padStart(64, "0");
+    this.certificates.set(id, { status: "INACTIVE", boundTo: [] });
+    const block = (name: string) => `-----BEGIN CERTIFICATE-----\n${name}\n-----END CERTIFICATE-----\n`;
+    return { id, arn: `arn:aws:iot:local-1:000000000000:cert/${id}`, pem: block(id) + block("authority") };
+  }
+
+  async bind(agentId: string, certificateArn: string, policyName: string): Promise<void> {
+    this.#outage.check("bind");
+    this.#get(certificateArn.split("/")[1]).boundTo.push(`${agentId} ${policyName}`);
+  }
+
+  async activate(certificateId: string): Promise<void> {
+    this.#outage.check("activate");
+    this.#get(certificateId).status = "ACTIVE";
+  }
+
+  async revoke(certificateId: string): Promise<void> {
+    this.#outage.check("revoke");
+    const certificate = this.certificates.get(certificateId) ?? { status: "ACTIVE", boundTo: [] };
+    this.certificates.set(certificateId, { ...certificate, status: "REVOKED" });
+  }
+
+  async endpoints(): Promise<{ mqtt: string; credentials: string }> {
+    return { mqtt: "mqtt.local", credentials: "credentials.local" };
+  }
+
+  #get(id = ""): { status: string; boundTo: string[] } {
+    const certificate = this.certificates.get(id);
+    if (!certificate) throw new Error(`no certificate ${id}`);
+    return certificate;
+  }
+}
+
+export class FakeBroker implements SourceDataBroker {
+  readonly grants: string[] = [];
+
+  async grant(sourceId: string, sessionName: string) {
+    this.grants.push(`${sourceId} to ${sessionName}`);
+    return {
+      accessKeyId: "key",
+      secretAccessKey: "secret",
+      sessionToken: "session",
+      expiresAt: "2030-01-01T01:00:00.000Z",
+    };
+  }
+}
+
+export class World {
+  readonly outage = new Outage();
+  readonly agents = new FakeAgents(this.outage);
+  readonly steps = new FakeSteps(this.outage);
+  readonly workflow = new FakeWorkflow(this.outage);
+  readonly registry = new FakeRegistry(this.outage);
+  readonly broker = new FakeBroker();
+  readonly logged: { level: string; message: string; fields: Record<string, unknown> | undefined }[] = [];
+  readonly store: Store;
+  nowMs = Date.UTC(2030, 0, 1);
+  #drawn = 0;
+
+  static async start(): Promise<World> {
+    const { client, name } = await createTestTable();
+    return new World((random) => openStore(client, name, random));
+  }
+
+  private constructor(open: (random: (length: number) => Uint8Array) => Store) {
+    this.store = open(this.random);
+  }
+
+  readonly clock = { now: (): number => this.nowMs };
+  /** Never the same twice. */
+  readonly random = (length: number): Uint8Array => {
+    const bytes = new Uint8Array(length);
+    new DataView(bytes.buffer).setUint32(length - 4, ++this.#drawn);
+    return bytes;
+  };
+  readonly log = {
+    info: this.#logAs("info"),
+    warn: this.#logAs("warn"),
+    error: this.#logAs("error"),
+  };
+
+  get runtime(): Runtime {
+    const { clock, random, log } = this;
+    const variables = { TABLE_NAME: "causeway", ...environment };
+    return { clock, random, log, region: "local-1", awsEndpoint: "http://aws.local", variables };
+  }
+
+  /** A source and a target, connected. */
+  async enrolled(
+    change: { source?: Partial<AgentRecord>; target?: Partial<AgentRecord> } = {},
+  ): Promise<void> {
+    await this.store.agents.add(aSource(change.source));
+    await this.store.agents.add(aTarget(change.target));
+  }
+
+  /** The audit, oldest first, as `actor action subject outcome`. */
+  async audited(): Promise<string[]> {
+    const { items } = await this.store.audit.page({ limit: 200 });
+    return items.map((entry) => `${entry.actor} ${entry.action} ${entry.subject} ${entry.outcome}`).reverse();
+  }
+
+  #logAs(level: string) {
+    return (message: string, fields?: Record<string, unknown>) => {
+      this.logged.push({ level, message, fields });
+    };
+  }
+}
+
+const environment = {
+  BUCKET_NAME: "bucket",
+  KMS_KEY_ARN: "arn:aws:kms:local-1:000000000000:key/1",
+  SOURCE_POLICY: "source-policy",
+  TARGET_POLICY: "target-policy",
+  SOURCE_ROLE_ALIAS: "source-alias",
+  TARGET_ROLE_ALIAS: "target-alias",
+  HOT_CONVERSION_ARN: "arn:aws:states:local-1:000000000000:stateMachine:hot",
+  DATA_ACCESS_ROLE_ARN: "arn:aws:iam::000000000000:role/data-access",
+};
+
+type Handler = (event: unknown, context: never) => Promise<ApiResult>;
+
+export interface TestRequest {
+  body?: unknown;
+  headers?: Record<string, string>;
+  query?: Record<string, string>;
+  /** `user` by default. */
+  as?: { user: string } | { certificate: string } | "anyone";
+}
+
+/** Calls an API function as API Gateway does. `routeKey` has the path with its parameters filled in. */
+export async function request(
+  handler: Handler,
+  routeKey: string,
+  path: Record<string, string> = {},
+  { body, headers = {}, query = {}, as = { user: "ada" } }: TestRequest = {},
+): Promise<{ status: number; headers: Record<string, string>; body: Record<string, unknown> }> {
+  const event = {
+    version: "2.0",
+    routeKey,
+    headers: { "x-forwarded-proto": "http", ...headers },
+    queryStringParameters: query,
+    pathParameters: path,
+    ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    isBase64Encoded: false,
+    requestContext: { requestId: "r-1", domainName: "127.0.0.1:8080", authorizer: authorizerOf(as) },
+  };
+  const context = { getRemainingTimeInMillis: () => 10_000 } as never;
+  const result = await handler(event, context);
+  return { status: result.statusCode, headers: result.headers, body: JSON.parse(result.body) };
+}
+
+function authorizerOf(as: NonNullable<TestRequest["as"]>) {
+  if (as === "anyone") return undefined;
+  if ("user" in as) return { jwt: { claims: { sub: "1", username: as.user } } };
+  return { iam: { userArn: `arn:aws:sts::000000000000:assumed-role/target-data/${as.certificate}` } };
+}

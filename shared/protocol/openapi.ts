@@ -1,0 +1,125 @@
+/** The API's OpenAPI 3.1 document, derived from the table of routes. */
+import { z } from "zod";
+import { Inventory } from "./inventory.ts";
+import * as resources from "./resources.ts";
+import { type Route, type RouteAuth, routes } from "./routes.ts";
+
+type Json = Record<string, unknown>;
+
+/** Schemas that the document names once and refers to. */
+const named = z.registry<{ id: string }>();
+named.add(Inventory, { id: "Inventory" });
+for (const [id, type] of Object.entries(resources)) {
+  if (type instanceof z.ZodObject) named.add(type, { id });
+}
+
+export function openApiDocument(): Json {
+  const paths: Record<string, Json> = {};
+  const schemas: Json = {};
+  schema(resources.Problem, "output", schemas);
+  const all: [string, Route][] = Object.entries(routes);
+  for (const [id, route] of all) {
+    paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operation(id, route, schemas) };
+  }
+  return {
+    openapi: "3.1.0",
+    info: {
+      title: "Causeway",
+      version: "1",
+      description:
+        "Turns running servers into virtual machines. Lists are paged: pass the `cursor` of one page to get the next.",
+      license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+    },
+    paths,
+    components: {
+      schemas: Object.fromEntries(Object.entries(schemas).sort(([a], [b]) => a.localeCompare(b))),
+      responses: {
+        Problem: {
+          description: "Problem details (RFC 9457)",
+          content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } },
+        },
+      },
+      securitySchemes: {
+        user: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
+        agent: {
+          type: "apiKey",
+          in: "header",
+          name: "Authorization",
+          description: "AWS Signature Version 4, with the agent's temporary credentials",
+        },
+      },
+    },
+  };
+}
+
+const security: Readonly<Record<RouteAuth, Json[]>> = {
+  user: [{ user: [] }],
+  agent: [{ agent: [] }],
+  none: [],
+};
+
+function operation(operationId: string, route: Route, schemas: Json): Json {
+  const { summary, auth, status, path, query, body, response } = route;
+  return {
+    operationId,
+    summary,
+    security: security[auth],
+    parameters: [...pathParameters(path), ...queryParameters(query), ...idempotency(operationId)],
+    ...(body
+      ? {
+          requestBody: {
+            required: true,
+            content: { "application/json": { schema: schema(body, "input", schemas) } },
+          },
+        }
+      : {}),
+    responses: {
+      [status]: {
+        description: "Done",
+        content: { "application/json": { schema: schema(response, "output", schemas) } },
+      },
+      default: { $ref: "#/components/responses/Problem" },
+    },
+  };
+}
+
+function pathParameters(path: string): Json[] {
+  return [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+    name,
+    in: "path",
+    required: true,
+    schema: { type: "string" },
+  }));
+}
+
+function queryParameters(query: z.ZodObject | undefined): Json[] {
+  if (!query) return [];
+  const { properties = {}, required = [] } = z.toJSONSchema(query, { io: "input" });
+  return Object.entries(properties).map(([name, property]) => ({
+    name,
+    in: "query",
+    required: required.includes(name),
+    schema: property,
+  }));
+}
+
+function idempotency(operationId: string): Json[] {
+  if (operationId !== "startConversion") return [];
+  const description = "The same key with the same request, within a day, starts nothing new.";
+  return [{ name: "Idempotency-Key", in: "header", description, schema: { type: "string", maxLength: 200 } }];
+}
+
+/** The type's JSON schema; what it refers to by name is added to `components`. */
+function schema(type: z.ZodType, io: "input" | "output", components: Json): Json {
+  const { $schema: _, $defs = {}, ...rest } = z.toJSONSchema(type, { io, metadata: named });
+  const references = (json: Json): Json =>
+    JSON.parse(JSON.stringify(json).replaceAll('"#/$defs/', '"#/components/schemas/'));
+  for (const [id, definition] of Object.entries($defs)) {
+    const { id: _id, ...own } = definition;
+    components[id] = references(own);
+  }
+  const { id, ...own } = rest;
+  if (id === undefined) return references(own);
+  components[id] = references(own);
+  return { $ref: `#/components/schemas/${id}` };
+}
