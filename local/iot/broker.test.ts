@@ -45,7 +45,7 @@ test("publishing on another device's topic ends the session, reaches nobody and 
       clientId: "intruder",
       certificateId: device.certificateId,
       resource: "agents/victim/commands",
-      reason: expect.stringContaining("not authorized to perform iot:Publish"),
+      reason: expect.stringContaining("not authorized to perform: iot:Publish"),
       ipAddress: "127.0.0.1",
       at: cloud.clock.now(),
     }),

@@ -1,8 +1,9 @@
 import type { EventEmitter } from "node:events";
 import type { DatabaseSync } from "node:sqlite";
 import { createServer, type Server, type TLSSocket } from "node:tls";
+import { inspect } from "node:util";
 import { Aedes, type AuthenticateError, type Client, type PublishPacket, type Subscription } from "aedes";
-import type { Clock } from "#local/core/service.ts";
+import type { Clock } from "../core/service.ts";
 import { BrokerConnection } from "./broker-connection.ts";
 import type { CertificateAuthority } from "./certificate-authority.ts";
 import type { Certificates } from "./certificates.ts";
@@ -129,7 +130,7 @@ export class Broker {
     });
     // Its types leave this event out; unheard, it would end the process.
     (engine as EventEmitter).on("error", (error: Error) => {
-      this.#options.log({ level: "error", message: "the MQTT engine failed", error });
+      this.#options.log({ level: "error", message: "the MQTT engine failed", error: inspect(error) });
     });
     engine.on("keepaliveTimeout", (client) => this.#connection(client).end("MQTT_KEEP_ALIVE_TIMEOUT"));
     engine.on("clientError", (client, error) => this.#fail(client, error));
@@ -274,7 +275,12 @@ export class Broker {
     const { topic, payload } = message;
     this.#engine?.publish({ cmd: "publish", topic, payload, qos, retain: false, dup: false }, (error) => {
       if (error)
-        this.#options.log({ level: "error", message: "a message could not be delivered", topic, error });
+        this.#options.log({
+          level: "error",
+          message: "a message could not be delivered",
+          topic,
+          error: inspect(error),
+        });
     });
   }
 

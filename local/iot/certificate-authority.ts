@@ -5,7 +5,7 @@ import { mkdir, open, readFile, rename } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import * as x509 from "@peculiar/x509";
-import { AwsError } from "#local/core/aws-error.ts";
+import { AwsError } from "../core/aws-error.ts";
 
 const EC_P256 = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 // TLS judges validity by the machine's clock, which the injected one need not follow, so neither end is "now".

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
-import { AwsError } from "#local/core/aws-error.ts";
-import { ACCOUNT_ID, type Clock, REGION } from "#local/core/service.ts";
+import { AwsError } from "../core/aws-error.ts";
+import { ACCOUNT_ID, type Clock, REGION } from "../core/service.ts";
 import type { CertificateAuthority } from "./certificate-authority.ts";
 import { inTransaction } from "./database.ts";
 import type { Policies } from "./policies.ts";

@@ -1,6 +1,6 @@
 import { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import type { Clock } from "#local/core/service.ts";
+import type { Clock } from "../core/service.ts";
 import { FaultyLane, type FaultyMessage, type MessageFaults } from "./faults.ts";
 import {
   countSubscriptions,

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
 import { TLSSocket } from "node:tls";
-import { AwsError } from "#local/core/aws-error.ts";
-import type { Clock, Roles } from "#local/core/service.ts";
+import { inspect } from "node:util";
+import { AwsError } from "../core/aws-error.ts";
+import type { Clock, Roles } from "../core/service.ts";
 import type { CertificateAuthority } from "./certificate-authority.ts";
 import type { Device, DeviceAccess } from "./device-access.ts";
 import { listen, mutualTlsOptions, peerCertificateId } from "./mutual-tls.ts";
@@ -69,7 +70,11 @@ export class CredentialsProvider {
         answer(response, error.status, { message: error.message });
         return;
       }
-      this.#options.log({ level: "error", message: "the credentials provider failed", error });
+      this.#options.log({
+        level: "error",
+        message: "the credentials provider failed",
+        error: inspect(error),
+      });
       answer(response, 500, { message: "Internal failure" });
     }
   }
@@ -94,7 +99,12 @@ export class CredentialsProvider {
       return { accessKeyId, secretAccessKey, sessionToken, expiration };
     } catch (error) {
       if (!(error instanceof AwsError)) throw error;
-      this.#options.log({ level: "error", message: "a role alias's role cannot be assumed", alias, error });
+      this.#options.log({
+        level: "error",
+        message: "a role alias's role cannot be assumed",
+        alias,
+        error: inspect(error),
+      });
       throw new AwsError(
         "InvalidRequestException",
         "Unable to assume the role, or the role to assume does not exist",

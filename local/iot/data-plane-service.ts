@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { AwsError, UnsupportedError } from "#local/core/aws-error.ts";
-import type { Authorizer, Service, ServiceRequest, ServiceResponse } from "#local/core/service.ts";
+import { AwsError, UnsupportedError } from "../core/aws-error.ts";
+import type { Authorizer, Service, ServiceRequest, ServiceResponse } from "../core/service.ts";
 import type { Broker } from "./broker.ts";
 import { MAX_PAYLOAD_BYTES } from "./client-stream.ts";
 import { iotArn } from "./ports.ts";

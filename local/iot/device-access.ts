@@ -1,5 +1,6 @@
-import { AwsError } from "#local/core/aws-error.ts";
-import type { Authorizer, PolicyDocument, SessionCaller } from "#local/core/service.ts";
+import { inspect } from "node:util";
+import { AwsError, UnsupportedError } from "../core/aws-error.ts";
+import type { Authorizer, PolicyDocument, SessionCaller } from "../core/service.ts";
 import type { Certificates } from "./certificates.ts";
 import type { Policies } from "./policies.ts";
 import { iotArn, type Log } from "./ports.ts";
@@ -43,8 +44,15 @@ export class DeviceAccess {
       this.#authorizer.authorize(this.#caller(device), { action, resource });
       return undefined;
     } catch (error) {
+      if (error instanceof UnsupportedError && !this.#isAttached(device)) {
+        return `the certificate is not attached to a thing ${thingNameOf(device)}: its policies do not resolve`;
+      }
       if (error instanceof AwsError) return error.message;
-      this.#log({ level: "error", message: "a device's policies could not be evaluated", error });
+      this.#log({
+        level: "error",
+        message: "a device's policies could not be evaluated",
+        error: inspect(error),
+      });
       return "the policies could not be evaluated";
     }
   }
@@ -64,17 +72,26 @@ export class DeviceAccess {
     };
   }
 
-  // As with AWS's non-exclusive attachment: over MQTT the client id names the thing, and without an attached
-  // thing the thing's variables do not resolve.
-  #context({ certificateId, clientId, thingName = clientId }: Device): Record<string, string> {
-    const attached = thingName !== undefined && this.#things.isAttached(thingName, certificateId);
+  #context(device: Device): Record<string, string> {
+    const { clientId } = device;
+    const attached = this.#isAttached(device);
     const context: Record<string, string> = { "iot:Connection.Thing.IsAttached": String(attached) };
     if (clientId !== undefined) context["iot:ClientId"] = clientId;
     if (!attached) return context;
-    context["iot:Connection.Thing.ThingName"] = thingName;
-    for (const [name, value] of Object.entries(this.#things.find(thingName)?.attributes ?? {})) {
+    const thing = this.#things.describe(thingNameOf(device));
+    context["iot:Connection.Thing.ThingName"] = thing.name;
+    for (const [name, value] of Object.entries(thing.attributes)) {
       context[`iot:Connection.Thing.Attributes[${name}]`] = value;
     }
     return context;
   }
+
+  #isAttached(device: Device): boolean {
+    return this.#things.isAttached(thingNameOf(device), device.certificateId);
+  }
+}
+
+/** As with AWS's non-exclusive attachment, over MQTT the client id names the thing. Empty when nothing does. */
+function thingNameOf({ clientId, thingName }: Device): string {
+  return thingName ?? clientId ?? "";
 }

@@ -3,7 +3,7 @@
  * PUBLISH packets only, so connections and acknowledgements stay intact: a dropped message of QoS 1 is therefore
  * sent again when its sender reconnects.
  */
-import type { Clock, Timer } from "#local/core/service.ts";
+import type { Clock, Timer } from "../core/service.ts";
 
 export interface MessageFaults {
   /** What becomes of this message; called once for each, in the order in which they were sent. */

@@ -1,14 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
-import type {
-  Authorizer,
-  Clock,
-  LambdaInvoker,
-  ResourceProvider,
-  Roles,
-  Service,
-} from "#local/core/service.ts";
+import type { Authorizer, Clock, LambdaInvoker, ResourceProvider, Roles, Service } from "../core/service.ts";
 import { Broker } from "./broker.ts";
 import { openBrokerDatabase } from "./broker-database.ts";
 import { CertificateAuthority } from "./certificate-authority.ts";

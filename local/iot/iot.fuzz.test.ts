@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { AwsError } from "#local/core/aws-error.ts";
+import { AwsError } from "../core/aws-error.ts";
 import { FrameError, FrameSplitter } from "./mqtt-frames.ts";
 import { evaluate, type Json } from "./sql/evaluator.ts";
 import { parseSql } from "./sql/parser.ts";

@@ -1,9 +1,12 @@
-import { constants } from "node:crypto";
+import { constants, randomInt } from "node:crypto";
 import type { Server } from "node:net";
 import type { TLSSocket, TlsOptions } from "node:tls";
 import { type CertificateAuthority, certificateId } from "./certificate-authority.ts";
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
+// Below the ports that systems give to outgoing connections: one of those could hold ours when we start again.
+const FREE_PORTS = { from: 20_000, to: 32_768 };
+const MAX_ATTEMPTS = 100;
 
 /** Only clients with a certificate of the authority get through the handshake; its status is checked afterwards. */
 export async function mutualTlsOptions(
@@ -27,15 +30,24 @@ export function peerCertificateId(socket: TLSSocket): string {
   return certificateId(socket.getPeerCertificate().raw);
 }
 
-/** Listens and gives the port; throws when the port is taken. */
-export function listen(server: Server, port: number, host: string): Promise<number> {
+/** Listens and gives the port: the given one, or for 0 a free one. Throws when the given one is taken. */
+export async function listen(server: Server, port: number, host: string): Promise<number> {
+  if (port !== 0) return listenOn(server, port, host);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await listenOn(server, randomInt(FREE_PORTS.from, FREE_PORTS.to), host);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE" || attempt === MAX_ATTEMPTS) throw error;
+    }
+  }
+}
+
+function listenOn(server: Server, port: number, host: string): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
     server.listen(port, host, () => {
       server.removeListener("error", reject);
-      const address = server.address();
-      if (typeof address !== "object" || address === null) throw new Error("the server has no address");
-      resolve(address.port);
+      resolve(port);
     });
   });
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { AwsError } from "#local/core/aws-error.ts";
-import type { PolicyDocument } from "#local/core/service.ts";
+import { AwsError } from "../core/aws-error.ts";
+import type { PolicyDocument } from "../core/service.ts";
 import { iotArn } from "./ports.ts";
 
 /** What a device can be allowed or denied. */

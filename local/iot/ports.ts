@@ -1,5 +1,5 @@
 /** What the IoT parts tell the rest of the embedded cloud. */
-import { ACCOUNT_ID, REGION } from "#local/core/service.ts";
+import { ACCOUNT_ID, REGION } from "../core/service.ts";
 
 export type Log = (entry: LogEntry) => void;
 export interface LogEntry {

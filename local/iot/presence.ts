@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
-import type { Clock } from "#local/core/service.ts";
+import type { Clock } from "../core/service.ts";
 
 /** AWS starts to count a client's connections anew after it was away for about this long. */
 const VERSION_RESET_MS = 60 * 60 * 1000;

@@ -1,12 +1,12 @@
 import { z } from "zod";
-import { AwsError, UnsupportedError } from "#local/core/aws-error.ts";
+import { AwsError, UnsupportedError } from "../core/aws-error.ts";
 import {
   ACCOUNT_ID,
   type Authorizer,
   type Service,
   type ServiceRequest,
   type ServiceResponse,
-} from "#local/core/service.ts";
+} from "../core/service.ts";
 import { VALIDITY } from "./certificate-authority.ts";
 import { CertificateStatus, type Certificates, certificateIdOfArn } from "./certificates.ts";
 import { policyArn } from "./policies.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ManualClock } from "#local/core/clock.ts";
+import { ManualClock } from "../core/clock.ts";
 import { Policies } from "./policies.ts";
 import { IotResources } from "./resources.ts";
 import { Rules } from "./rules.ts";

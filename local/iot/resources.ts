@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { AwsError, UnsupportedError } from "#local/core/aws-error.ts";
-import type { ProvisionedResource, Resource, ResourceProvider } from "#local/core/service.ts";
+import { AwsError, UnsupportedError } from "../core/aws-error.ts";
+import type { ProvisionedResource, Resource, ResourceProvider } from "../core/service.ts";
 import { type Policies, policyArn } from "./policies.ts";
 import { iotArn } from "./ports.ts";
 import { type Rules, ruleArn } from "./rules.ts";

@@ -1,7 +1,7 @@
 /** What the wire adapters of the IoT services share: routing and the REST JSON error form. */
 import { z } from "zod";
-import { AwsError, UnsupportedError } from "#local/core/aws-error.ts";
-import type { ServiceRequest, ServiceResponse } from "#local/core/service.ts";
+import { AwsError, UnsupportedError } from "../core/aws-error.ts";
+import type { ServiceRequest, ServiceResponse } from "../core/service.ts";
 
 export interface Route<Context> {
   method: string;
@@ -64,7 +64,8 @@ export function renderJsonError(error: unknown): ServiceResponse {
   const known =
     error instanceof AwsError ? error : new AwsError("InternalFailureException", "an internal failure", 500);
   return {
-    status: known.status,
+    // The evaluator's own status is that of the JSON services; IoT answers so.
+    status: known.code === "AccessDeniedException" ? 403 : known.status,
     headers: { "content-type": "application/json", "x-amzn-errortype": known.code },
     body: JSON.stringify({ message: known.message }),
   };

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { ManualClock } from "#local/core/clock.ts";
-import type { LambdaInvocation } from "#local/core/service.ts";
+import { ManualClock } from "../core/clock.ts";
+import type { LambdaInvocation } from "../core/service.ts";
 import type { LogEntry } from "./ports.ts";
 import { Rules } from "./rules.ts";
 

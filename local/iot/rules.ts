@@ -1,5 +1,6 @@
-import { AwsError } from "#local/core/aws-error.ts";
-import type { Clock, LambdaInvoker } from "#local/core/service.ts";
+import { inspect } from "node:util";
+import { AwsError } from "../core/aws-error.ts";
+import type { Clock, LambdaInvoker } from "../core/service.ts";
 import { iotArn, type Log } from "./ports.ts";
 import { evaluate, type Json } from "./sql/evaluator.ts";
 import { parseSql, type Statement } from "./sql/parser.ts";
@@ -111,7 +112,7 @@ export class Rules {
         level: "error",
         message: "the error action of a topic rule failed",
         rule: rule.name,
-        error,
+        error: inspect(error),
       });
     }
   }

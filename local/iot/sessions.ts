@@ -1,7 +1,7 @@
 import type { DatabaseSync } from "node:sqlite";
 import { Readable } from "node:stream";
 import { z } from "zod";
-import type { Clock } from "#local/core/service.ts";
+import type { Clock } from "../core/service.ts";
 import { inTransaction } from "./database.ts";
 import type { Log } from "./ports.ts";
 import { matchesFilter } from "./topic.ts";

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
-import { AwsError } from "#local/core/aws-error.ts";
+import { AwsError } from "../core/aws-error.ts";
 import type { Certificates } from "./certificates.ts";
 import { inTransaction } from "./database.ts";
 import { iotArn } from "./ports.ts";

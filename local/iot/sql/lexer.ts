@@ -1,4 +1,4 @@
-import { AwsError } from "#local/core/aws-error.ts";
+import { AwsError } from "../../core/aws-error.ts";
 
 export type Token =
   | { kind: "word"; text: string; quoted: boolean; at: number }

@@ -6,13 +6,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { IoTClient } from "@aws-sdk/client-iot";
 import { IoTDataPlaneClient } from "@aws-sdk/client-iot-data-plane";
-import { AwsError } from "#local/core/aws-error.ts";
-import { ManualClock } from "#local/core/clock.ts";
-import type { LambdaInvocation, SessionCaller } from "#local/core/service.ts";
+import { AwsError } from "../../core/aws-error.ts";
+import { ManualClock } from "../../core/clock.ts";
+import type { LambdaInvocation, SessionCaller } from "../../core/service.ts";
+import { PolicyEvaluator } from "../../iam/policy-evaluator.ts";
 import { IotCore, type IotCoreOptions } from "../iot-core.ts";
 import { listen } from "../mutual-tls.ts";
 import type { LogEntry, RefusedEvent } from "../ports.ts";
-import { PatternAuthorizer } from "./pattern-authorizer.ts";
 import { TestRoles } from "./test-roles.ts";
 
 export const FUNCTION_ARN = "arn:aws:lambda:local-1:000000000000:function:ingest";
@@ -53,7 +53,7 @@ export class TestCloud {
   readonly directory: string;
   readonly clock: ManualClock;
   readonly roles = new TestRoles();
-  readonly authorizer = new PatternAuthorizer();
+  readonly authorizer = new PolicyEvaluator();
   readonly refused: RefusedEvent[] = [];
   readonly log: LogEntry[] = [];
   readonly invocations: LambdaInvocation[] = [];

@@ -68,12 +68,14 @@ export class TestConnection implements AsyncDisposable {
     client.on("error", () => this.#notify());
   }
 
-  /** Rejects when the broker refuses. */
+  /** Resolves when the broker has announced the connection, too; rejects when it refuses. */
   static async open(
     cloud: TestCloud,
     device: Pick<TestDevice, "name" | "key" | "certificatePem">,
     options: IClientOptions = {},
   ): Promise<TestConnection> {
+    const announced = () => cloud.events().filter((event) => event.eventType === "connected").length;
+    const before = announced();
     const client = mqtt.connect(`mqtts://${cloud.core.endpoints().mqtt}`, {
       key: device.key,
       cert: device.certificatePem,
@@ -92,6 +94,7 @@ export class TestConnection implements AsyncDisposable {
       client.once("error", reject);
       client.once("close", () => reject(new Error("closed before it was connected")));
     });
+    await cloud.until(() => announced() > before);
     return connection;
   }
 

@@ -1,5 +1,5 @@
-import { AwsError } from "#local/core/aws-error.ts";
-import type { AssumeOptions, Credentials, Roles, SessionCaller } from "#local/core/service.ts";
+import { AwsError } from "../../core/aws-error.ts";
+import type { AssumeOptions, Credentials, Roles, SessionCaller } from "../../core/service.ts";
 
 /** One role, which the credentials provider may assume. */
 export class TestRoles implements Roles {
