@@ -6,6 +6,10 @@ export interface Address {
   key: string;
 }
 
+export interface CopySource extends Address {
+  versionId?: string;
+}
+
 /** Path-style addressing: `/<bucket>/<key>`, percent-encoded, otherwise as it is: `//` and `..` are parts of a key like others. */
 export function parsePath(path: string): Address {
   const match = /^\/([^/]*)(?:\/(.*))?$/s.exec(path);
@@ -14,7 +18,7 @@ export function parsePath(path: string): Address {
 }
 
 /** `[/]<bucket>/<key>[?versionId=<id>]` of `x-amz-copy-source`. */
-export function parseCopySource(header: string): Address & { versionId?: string } {
+export function parseCopySource(header: string): CopySource {
   const match = /^\/?([^/?]+)\/([^?]+)(?:\?versionId=([^&]+))?$/s.exec(header);
   if (!match) throw new S3Error("InvalidArgument", "The copy source must name a bucket and a key.");
   const [, bucket = "", key = "", versionId] = match;

@@ -194,27 +194,26 @@ const deleteObjects: Operation = {
     const { caller, bucket, request } = call;
     requireDigest(call);
     const { targets, quiet } = parseDelete(await readDocument(request, MAX_DELETE_BYTES));
-    const deleted: XmlObject[] = [];
-    const errors: XmlObject[] = [];
-    for (const { key, versionId } of targets) {
-      const named = { Key: key, VersionId: versionId };
-      try {
-        assertKey(key);
-        access.check(caller, versionId === undefined ? "s3:DeleteObject" : "s3:DeleteObjectVersion", {
-          bucket,
-          key,
-        });
-        const result = await objects.remove(bucket, key, versionId);
-        const marker = result.deleteMarker
-          ? { DeleteMarker: true, DeleteMarkerVersionId: result.versionId }
-          : {};
-        deleted.push({ ...named, ...marker });
-      } catch (error) {
-        if (!(error instanceof AwsError)) throw error;
-        errors.push({ ...named, Code: error.code, Message: error.message });
-      }
-    }
-    return xmlResponse("DeleteResult", { Deleted: quiet ? [] : deleted, Error: errors });
+    const outcomes = await Promise.all(
+      targets.map(async ({ key, versionId }) => {
+        const named = { Key: key, VersionId: versionId };
+        try {
+          assertKey(key);
+          const action = versionId === undefined ? "s3:DeleteObject" : "s3:DeleteObjectVersion";
+          access.check(caller, action, { bucket, key });
+          const result = await objects.remove(bucket, key, versionId);
+          const marker = { DeleteMarker: true, DeleteMarkerVersionId: result.versionId };
+          return { deleted: { ...named, ...(result.deleteMarker ? marker : {}) } };
+        } catch (error) {
+          if (!(error instanceof AwsError)) throw error;
+          return { error: { ...named, Code: error.code, Message: error.message } };
+        }
+      }),
+    );
+    return xmlResponse("DeleteResult", {
+      Deleted: quiet ? [] : outcomes.flatMap(({ deleted }) => deleted ?? []),
+      Error: outcomes.flatMap(({ error }) => error ?? []),
+    });
   },
 };
 

@@ -14,6 +14,7 @@ const VERSIONS_PER_TURN = 500;
 interface ExpiredVersion {
   key: string;
   versionId?: string;
+  sequence: number;
 }
 
 interface SweptKeys {
@@ -75,11 +76,18 @@ export class Lifecycle {
     };
     while (from) {
       const { expired, next }: SweptKeys = this.#sweepKeys(bucket, rule, today, from);
-      for (const { key, versionId } of expired) await this.#options.objects.remove(bucket, key, versionId);
+      await Promise.all(expired.map((version) => this.#expire(bucket, version)));
       from = next;
       // Requests come first: a large bucket must not hold them up until it is swept.
       await setImmediate();
     }
+  }
+
+  async #expire(bucket: Bucket, { key, versionId, sequence }: ExpiredVersion): Promise<void> {
+    const { metadata, objects } = this.#options;
+    // What has been written since must not be hidden by the age of what it replaced.
+    if (versionId === undefined && metadata.latest(bucket.name, key)?.sequence !== sequence) return;
+    await objects.remove(bucket, key, versionId);
   }
 
   /** Judges some keys whole. Collects before anything is removed, as removals change what is being read. */
@@ -109,8 +117,9 @@ export class Lifecycle {
     const { prefix, abortUploadDays } = rule;
     if (abortUploadDays === undefined) return;
     for (const { id, key, startedAt } of metadata.uploads(bucket.name)) {
-      if (key.startsWith(prefix) && isOlder(startedAt, abortUploadDays, today))
-        await multipart.abort({ bucket, key, uploadId: id });
+      if (!key.startsWith(prefix) || !isOlder(startedAt, abortUploadDays, today)) continue;
+      // It may have been completed while the ones before it were aborted.
+      if (metadata.upload(id)) await multipart.abort({ bucket, key, uploadId: id });
     }
   }
 }
@@ -129,15 +138,15 @@ function expiredOf(
   const aged = rule.expirationDays !== undefined && isOlder(latest.modifiedAt, rule.expirationDays, today);
   if (latest.deleteMarker) {
     if (noncurrent.length === 0 && (aged || rule.expiredDeleteMarkers))
-      expired.push({ key, versionId: latest.versionId });
+      expired.push({ key, versionId: latest.versionId, sequence: latest.sequence });
   } else if (aged) {
-    expired.push({ key });
+    expired.push({ key, sequence: latest.sequence });
   }
   if (rule.noncurrent) {
     const { days, keepNewest } = rule.noncurrent;
     for (const { sequence, versionId } of noncurrent.slice(keepNewest)) {
       const since = metadata.noncurrentSince(sequence);
-      if (since !== undefined && isOlder(since, days, today)) expired.push({ key, versionId });
+      if (since !== undefined && isOlder(since, days, today)) expired.push({ key, versionId, sequence });
     }
   }
   return expired;

@@ -182,29 +182,33 @@ export class MultipartStore {
   }
 }
 
+/** The stored parts that the request names. Throws in S3's order: the list first, then each part, then the sizes. */
 function chooseParts(
   upload: Upload,
   stored: readonly UploadedPart[],
   named: readonly NamedPart[],
 ): UploadedPart[] {
+  if (named.some(({ number }, index) => index > 0 && number <= (named[index - 1]?.number ?? 0)))
+    throw new S3Error("InvalidPartOrder");
   const byNumber = new Map(stored.map((part) => [part.number, part]));
-  let previous = 0;
-  return named.map(({ number, etag, checksums }, index) => {
-    if (number <= previous) throw new S3Error("InvalidPartOrder");
-    previous = number;
-    const part = byNumber.get(number);
-    if (!part || part.etag !== etag) throw new S3Error("InvalidPart");
-    if (upload.algorithm && checksums[upload.algorithm] === undefined) {
-      const wanted = `The upload was created using a ${upload.algorithm} checksum.`;
-      throw new S3Error(
-        "InvalidRequest",
-        `${wanted} The complete request must include the checksum for each part.`,
-      );
-    }
-    const { checksum } = part;
-    if (checksum && (checksums[checksum.algorithm] ?? checksum.value) !== checksum.value)
-      throw new S3Error("InvalidPart");
-    if (part.size < MIN_PART_BYTES && index < named.length - 1) throw new S3Error("EntityTooSmall");
+  const chosen = named.map((name) => {
+    const part = byNumber.get(name.number);
+    if (!part || part.etag !== name.etag) throw new S3Error("InvalidPart");
+    requireChecksum(upload, part, name);
     return part;
   });
+  if (chosen.slice(0, -1).some(({ size }) => size < MIN_PART_BYTES)) throw new S3Error("EntityTooSmall");
+  return chosen;
+}
+
+function requireChecksum({ algorithm }: Upload, { checksum }: UploadedPart, { checksums }: NamedPart): void {
+  if (algorithm && checksums[algorithm] === undefined) {
+    const wanted = `The upload was created using a ${algorithm} checksum.`;
+    throw new S3Error(
+      "InvalidRequest",
+      `${wanted} The complete request must include the checksum for each part.`,
+    );
+  }
+  if (checksum && (checksums[checksum.algorithm] ?? checksum.value) !== checksum.value)
+    throw new S3Error("InvalidPart");
 }

@@ -1,9 +1,10 @@
+import type { Readable } from "node:stream";
 import { UnsupportedError } from "../core/aws-error.ts";
 import type { ServiceResponse } from "../core/service.ts";
-import { parseCopySource } from "./address.ts";
+import { type CopySource, parseCopySource } from "./address.ts";
 import { type Call, header, isoTime, type Operation, type Store, versionIdOf, xmlResponse } from "./call.ts";
 import { parseAlgorithm } from "./checksum.ts";
-import type { ObjectVersion } from "./model.ts";
+import type { Bucket, ObjectVersion } from "./model.ts";
 import { assertKey } from "./names.ts";
 import {
   ATTRIBUTE_HEADERS,
@@ -16,8 +17,8 @@ import {
   versionHeaders,
   writeConditions,
 } from "./object-headers.ts";
-import type { Range } from "./objects.ts";
-import { openPayload } from "./payload.ts";
+import type { Found, Range } from "./objects.ts";
+import { openPayload, type Payload } from "./payload.ts";
 import { S3Error } from "./s3-error.ts";
 
 export const PAYLOAD_HEADERS = [
@@ -80,9 +81,8 @@ const getObject: Operation = {
   query: ["versionId"],
   headers: READ_HEADERS,
   async run(call, store) {
-    const { version, range, response } = describe(call, store);
-    if (response.status === 304) return response;
-    return { ...response, body: await store.objects.read(version, range) };
+    const { response, body } = await store.objects.read(() => describe(call, store));
+    return response.status === 304 ? response : { ...response, body };
   },
 };
 
@@ -98,10 +98,7 @@ const headObject: Operation = {
 };
 
 /** All of the answer to a read but its body. */
-function describe(
-  call: Call,
-  { access, objects }: Store,
-): { version: ObjectVersion; range?: Range; response: ServiceResponse } {
+function describe(call: Call, { access, objects }: Store): Found & { response: ServiceResponse } {
   const { caller, bucket, key, request } = call;
   if (request.headers["if-range"] !== undefined) throw new UnsupportedError("the header If-Range");
   const versionId = versionIdOf(call);
@@ -115,7 +112,7 @@ function describe(
     modifiedSince: header(request, "if-modified-since"),
     unmodifiedSince: header(request, "if-unmodified-since"),
   });
-  if (judgement === "not-modified") return { version, response: { status: 304, headers } };
+  if (judgement === "not-modified") return { version, range: "none", response: { status: 304, headers } };
   const range = parseRange(header(request, "range"), version.size);
   if (range) {
     headers["content-length"] = String(range.end - range.start + 1);
@@ -174,42 +171,32 @@ const copyObject: Operation = {
     "x-amz-metadata-directive",
     "x-amz-checksum-algorithm",
   ],
-  async run(call, { access, objects, buckets }) {
+  async run(call, store) {
+    const { access, objects } = store;
     const { caller, bucket, key, request } = call;
     access.check(caller, "s3:PutObject", call, writeContext(call));
     const source = parseCopySource(header(request, "x-amz-copy-source") ?? "");
-    assertKey(source.key);
-    const from = buckets.require(source.bucket);
-    const action = source.versionId === undefined ? "s3:GetObject" : "s3:GetObjectVersion";
-    access.check(caller, action, { bucket: from, key: source.key });
-    const original = access.findOrHide(caller, from, () =>
-      objects.find(from.name, source.key, source.versionId),
-    );
-    access.checkKey(caller, "kms:Decrypt", original.attributes.encryption, from, source.key);
-    requireSourceConditions(call, original);
+    const from = store.buckets.require(source.bucket);
     const encryption = requestedEncryption(request, bucket);
     access.checkKey(caller, "kms:GenerateDataKey", encryption, bucket, key);
-    const headers = copiedHeaders(call, original, from.name === bucket.name && source.key === key);
-    const algorithm =
-      parseAlgorithm(header(request, "x-amz-checksum-algorithm")) ?? original.attributes.checksum?.algorithm;
-    const length = String(original.size);
-    const body = await objects.read(original);
-    const payload = openPayload(
-      {
-        body,
-        headers: { "content-length": length },
-        signature: { ...request.signature, payloadHash: "UNSIGNED-PAYLOAD" },
-      },
-      algorithm,
-    );
-    const attributes = { headers, encryption };
-    const version = await objects.put({
-      bucket,
-      key,
-      ...payload,
-      attributes,
-      conditions: writeConditions(request),
-    });
+    const { version: original, body } = await objects.read(() => ({
+      version: findSource(call, store, from, source),
+    }));
+    let version: ObjectVersion;
+    try {
+      const headers = copiedHeaders(call, original, from.name === bucket.name && source.key === key);
+      const payload = copiedPayload(call, original, body);
+      const attributes = { headers, encryption };
+      version = await objects.put({
+        bucket,
+        key,
+        ...payload,
+        attributes,
+        conditions: writeConditions(request),
+      });
+    } finally {
+      body.destroy();
+    }
     const { checksum } = version.attributes;
     return xmlResponse(
       "CopyObjectResult",
@@ -228,6 +215,31 @@ const copyObject: Operation = {
     );
   },
 };
+
+function findSource(
+  call: Call,
+  { access, objects }: Store,
+  from: Bucket,
+  { key, versionId }: CopySource,
+): ObjectVersion {
+  const { caller } = call;
+  assertKey(key);
+  access.check(caller, versionId === undefined ? "s3:GetObject" : "s3:GetObjectVersion", {
+    bucket: from,
+    key,
+  });
+  const original = access.findOrHide(caller, from, () => objects.find(from.name, key, versionId));
+  access.checkKey(caller, "kms:Decrypt", original.attributes.encryption, from, key);
+  requireSourceConditions(call, original);
+  return original;
+}
+
+function copiedPayload({ request }: Call, original: ObjectVersion, body: Readable): Payload {
+  const headers = { "content-length": String(original.size) };
+  const signature = { ...request.signature, payloadHash: "UNSIGNED-PAYLOAD" };
+  const algorithm = parseAlgorithm(header(request, "x-amz-checksum-algorithm"));
+  return openPayload({ body, headers, signature }, algorithm ?? original.attributes.checksum?.algorithm);
+}
 
 function requireSourceConditions({ request }: Call, original: ObjectVersion): void {
   const judgement = judgeRead(original, {

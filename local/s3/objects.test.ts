@@ -151,6 +151,22 @@ test("a content that is being read stays whole when its object is deleted", asyn
   expect(Buffer.from((await Body?.transformToByteArray()) ?? []).equals(body)).toBe(true);
 });
 
+test("readers of an object that is being replaced get one of its contents, never an error", async () => {
+  const bodies = Array.from({ length: 20 }, (_, index) => Buffer.alloc(300_000, index));
+  await world.client.send(new PutObjectCommand({ ...at("replaced"), Body: bodies[0] }));
+  let writing = true;
+  const reader = async () => {
+    while (writing) {
+      const bytes = await bodyOf("replaced");
+      expect(bodies[bytes[0] ?? 255]?.equals(bytes)).toBe(true);
+    }
+  };
+  const readers = Promise.all([reader(), reader(), reader()]);
+  for (const Body of bodies) await world.client.send(new PutObjectCommand({ ...at("replaced"), Body }));
+  writing = false;
+  await readers;
+});
+
 test("many objects are deleted at once, and a refusal names its key", async () => {
   for (const key of ["many/a", "many/b & <c>"])
     await world.client.send(new PutObjectCommand({ ...at(key), Body: "x" }));

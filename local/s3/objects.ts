@@ -32,6 +32,12 @@ export interface Range {
   end: number;
 }
 
+export interface Found {
+  version: ObjectVersion;
+  /** All bytes if left out. */
+  range?: Range | "none";
+}
+
 export interface Committed {
   version: ObjectVersion;
   replaced: ObjectVersion[];
@@ -67,10 +73,19 @@ export class ObjectStore {
     return version;
   }
 
-  /** Streams the content. The range must lie inside the object. */
-  read(version: ObjectVersion, range?: Range): Promise<Readable> {
-    if (version.size === 0) return this.#context.content.read([]);
-    return this.#context.content.read(spansOf(version, range ?? { start: 0, end: version.size - 1 }));
+  /** Streams the content of what `find` finds, or a range that lies inside it. Looks again when it is replaced meanwhile. */
+  async read<T extends Found>(find: () => T): Promise<T & { body: Readable }> {
+    const { content, metadata } = this.#context;
+    for (;;) {
+      const found = find();
+      const { version, range = { start: 0, end: version.size - 1 } } = found;
+      try {
+        return { ...found, body: await content.read(range === "none" ? [] : spansOf(version, range)) };
+      } catch (error) {
+        const now = metadata.version(version.bucket, version.key, version.versionId);
+        if (now?.sequence === version.sequence) throw error;
+      }
+    }
   }
 
   /** Stores an object durably. Throws `PreconditionFailed` (or `NoSuchKey` for `etag`) if at the end the conditions do not hold. */

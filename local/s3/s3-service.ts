@@ -62,7 +62,10 @@ export class S3Service implements Service {
     const call = { caller: request.caller, bucket: store.buckets.require(name), key, request };
     try {
       const response = await operation.run(call, store);
-      if (fault === "lose-answer") return resetAnswer();
+      if (fault === "lose-answer") {
+        if (response.body instanceof Readable) response.body.destroy();
+        return resetAnswer();
+      }
       return { ...response, headers: { ...response.headers, "x-amz-request-id": ids.next() } };
     } finally {
       // No answer, be it an error, may tell of a commit that a power loss could still undo.

@@ -1,6 +1,6 @@
 /** A store behind a minimal gateway, for the tests of this folder: HTTP, but no check of signatures on headers. */
 import { createHash, createHmac } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -118,8 +118,11 @@ export class TestWorld {
     await rm(this.folder, { recursive: true });
   }
 
-  /** Sends bytes as they are and returns what comes back until the server closes or answers; for what no client would send. */
-  raw(...pieces: (string | Buffer)[]): Promise<string> {
+  /**
+   * Sends bytes as they are, for what no client would send. Returns what came back once the server has closed the connection,
+   * which `connection: close` makes it do; `hangUp` cuts it after the last piece.
+   */
+  raw(pieces: readonly (string | Buffer)[], { hangUp = false } = {}): Promise<string> {
     return new Promise((resolve, reject) => {
       const socket = connect(this.port, "127.0.0.1");
       let answer = "";
@@ -128,8 +131,17 @@ export class TestWorld {
         answer += data.toString("latin1");
       });
       socket.on("close", () => resolve(answer));
-      for (const piece of pieces) socket.write(piece);
+      socket.write(Buffer.concat(pieces.map((piece) => Buffer.from(piece))), () => {
+        if (hangUp) socket.destroy();
+      });
     });
+  }
+
+  /** All files of the store but the metadata's own. */
+  async files(): Promise<string[]> {
+    const entries = await readdir(this.folder, { recursive: true, withFileTypes: true });
+    const files = entries.filter((entry) => entry.isFile() && !entry.name.startsWith("metadata.sqlite"));
+    return files.map(({ parentPath, name }) => path.relative(this.folder, path.join(parentPath, name)));
   }
 
   #require(): { s3: S3; server: Server; client: S3Client } {

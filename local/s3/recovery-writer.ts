@@ -1,0 +1,36 @@
+/** For recovery.test.ts: puts objects, four at a time and named by their hash, until it is killed. Sends each key once answered. */
+import { createHash, randomBytes } from "node:crypto";
+import { Readable } from "node:stream";
+import { ManualClock } from "../core/clock.ts";
+import { openS3 } from "./s3.ts";
+import { sha256 } from "./test-world.ts";
+
+const { service } = await openS3({
+  folder: process.argv[2] ?? "",
+  clock: new ManualClock(),
+  authorizer: { authorize: () => undefined },
+  keys: { authorizeKeyUse: () => undefined },
+  report: (error) => {
+    throw error;
+  },
+});
+
+async function putForever(): Promise<void> {
+  for (;;) {
+    const body = randomBytes(50_000);
+    const key = `objects/${createHash("sha256").update(body).digest("hex")}`;
+    await service.handle({
+      caller: { kind: "service", service: "tests.amazonaws.com", sourceArn: "" },
+      method: "PUT",
+      path: `/crash/${key}`,
+      query: new URLSearchParams(),
+      headers: { "content-length": String(body.length) },
+      body: Readable.from([body]),
+      readBody: () => Promise.reject(new Error("not read here")),
+      signature: { seed: "", key: Buffer.alloc(0), scope: "", date: "", payloadHash: sha256(body) },
+    });
+    process.send?.(key);
+  }
+}
+
+await Promise.all([putForever(), putForever(), putForever(), putForever()]);
