@@ -1,0 +1,84 @@
+import { CreateCertificateFromCsrCommand, InvalidRequestException, IoTClient } from "@aws-sdk/client-iot";
+import {
+  DescribeExecutionCommand,
+  ExecutionAlreadyExists,
+  ExecutionDoesNotExist,
+  InvalidToken,
+  SendTaskFailureCommand,
+  SendTaskSuccessCommand,
+  SFNClient,
+  StartExecutionCommand,
+  TaskDoesNotExist,
+  TaskTimedOut,
+} from "@aws-sdk/client-sfn";
+import { AssumeRoleCommand, STSClient } from "@aws-sdk/client-sts";
+import { mockClient } from "aws-sdk-client-mock";
+import { expect, test } from "vitest";
+import { failureOf, InvalidInputError } from "#shared/errors.ts";
+import { IotDeviceRegistry } from "./iot-device-registry.ts";
+import { SfnWaitingSteps } from "./sfn-waiting-steps.ts";
+import { SfnWorkflow } from "./sfn-workflow.ts";
+import { StsSourceDataBroker } from "./sts-source-data-broker.ts";
+
+const region = "local-1";
+const said = { message: "x", $metadata: {} };
+const MACHINE = "arn:aws:states:local-1:000000000000:stateMachine:hot";
+
+test.each([new TaskTimedOut(said), new TaskDoesNotExist(said), new InvalidToken(said)])(
+  "$name means that nobody waits any more",
+  async (error) => {
+    const client = new SFNClient({ region });
+    mockClient(client).on(SendTaskSuccessCommand).rejects(error);
+    expect(await new SfnWaitingSteps(client).succeed("token", {})).toBe(false);
+  },
+);
+
+test("any other error of Step Functions is one", async () => {
+  const client = new SFNClient({ region });
+  mockClient(client).on(SendTaskSuccessCommand).rejects(new Error("throttled"));
+  await expect(new SfnWaitingSteps(client).succeed("token", {})).rejects.toThrow("throttled");
+});
+
+test("a failure too long for Step Functions keeps its name, message and hint", async () => {
+  const client = new SFNClient({ region });
+  const mock = mockClient(client).on(SendTaskFailureCommand).resolves({});
+  const failure = { ...failureOf(new Error("x")), details: { ranges: "r".repeat(40_000) } };
+  await new SfnWaitingSteps(client).fail("token", failure);
+  const { cause = "" } = mock.commandCalls(SendTaskFailureCommand)[0]?.args[0].input ?? {};
+  expect(cause.length).toBeLessThan(32_768);
+  expect(JSON.parse(cause)).toMatchObject({ name: failure.name, message: failure.message });
+});
+
+test("a workflow that has this name already is not started again", async () => {
+  const client = new SFNClient({ region });
+  const mock = mockClient(client);
+  mock.on(StartExecutionCommand).rejects(new ExecutionAlreadyExists(said));
+  mock.on(DescribeExecutionCommand).rejects(new ExecutionDoesNotExist(said));
+  const workflow = new SfnWorkflow(client, MACHINE);
+  expect(await workflow.start("cnv_1", {})).toBe("exists");
+  expect(await workflow.isRunning("cnv_1")).toBe(false);
+  expect(mock.commandCalls(DescribeExecutionCommand)[0]?.args[0].input.executionArn).toBe(
+    "arn:aws:states:local-1:000000000000:execution:hot:cnv_1",
+  );
+});
+
+test("a certificate request that IoT cannot read is the caller's mistake", async () => {
+  const client = new IoTClient({ region });
+  mockClient(client).on(CreateCertificateFromCsrCommand).rejects(new InvalidRequestException(said));
+  await expect(new IotDeviceRegistry(client).certify("x")).rejects.toThrow(InvalidInputError);
+});
+
+test("rights to a source's data name that source in every statement", async () => {
+  const client = new STSClient({ region });
+  const Credentials = { AccessKeyId: "a", SecretAccessKey: "s", SessionToken: "t", Expiration: new Date(0) };
+  const mock = mockClient(client).on(AssumeRoleCommand).resolves({ Credentials });
+  const roleArn = "arn:aws:iam::000000000000:role/data";
+  const kmsKeyArn = "arn:aws:kms:local-1:000000000000:key/1";
+  const broker = new StsSourceDataBroker({ client, roleArn, bucket: "bucket", kmsKeyArn });
+  await broker.grant("agt_source", "ada lovelace <ada@example.org>");
+  const input = mock.commandCalls(AssumeRoleCommand)[0]?.args[0].input;
+  expect(input?.RoleSessionName).toMatch(/^[\w+=,.@-]{2,64}$/);
+  const policy = JSON.parse(input?.Policy ?? "{}");
+  expect(policy.Statement).toHaveLength(3);
+  for (const statement of policy.Statement) expect(JSON.stringify(statement)).toContain("agt_source");
+});

@@ -1,0 +1,101 @@
+/** What an agent tells of its commands. Each event may come twice, late, out of order, or from an agent whose command it is not. */
+import { type CommandRecord, failed, isOpen, progressed, succeeded } from "#shared/domain/command.ts";
+import { ConcurrentChangeError, type Failure, failureOf, UnknownCommandError } from "#shared/errors.ts";
+import { commandKinds } from "#shared/protocol/commands.ts";
+import type { AgentEvent } from "#shared/protocol/events.ts";
+import { refuse } from "../ingest/refuse.ts";
+import { type CommandDeps, timestamp } from "./deps.ts";
+import { tellAgent } from "./tell-agent.ts";
+
+type EventOf<T extends AgentEvent["type"]> = Extract<AgentEvent, { type: T }>;
+
+/** So often may the workflow ask for the command again between our read and our write. */
+const MAX_TRIES = 8;
+
+/** The agent works on it: keeps the workflow's step alive and notes how far it is. */
+export async function commandProgressed(
+  agentId: string,
+  event: EventOf<"command-progressed">,
+  deps: CommandDeps,
+): Promise<void> {
+  const { store, steps, clock } = deps;
+  const command = await ownCommand(agentId, event, deps);
+  if (!command) return;
+  if (command.state === "cancelled") {
+    // The agent has not heard of the cancellation.
+    await tellAgent(deps, agentId, { type: "cancel", commandId: command.id });
+  }
+  if (!isOpen(command)) return;
+  if (command.taskToken) await steps.keepAlive(command.taskToken);
+  const now = timestamp(clock);
+  await store.conversions.modifyCommand(command.id, (current) =>
+    isOpen(current) ? progressed(current, event, now) : current,
+  );
+}
+
+/**
+ * The agent is done with it. The workflow hears it first and the command is marked afterwards: broken off in between, the event comes again and
+ * finds the command open, and the second word to the workflow has no effect. Last, the agent is told that it may forget the result.
+ */
+export async function commandEnded(
+  agentId: string,
+  event: EventOf<"command-succeeded" | "command-failed">,
+  deps: CommandDeps,
+): Promise<void> {
+  for (let tried = 1; ; tried++) {
+    const command = await ownCommand(agentId, event, deps);
+    if (!command) return;
+    if (!isOpen(command)) break;
+    try {
+      await deps.store.conversions.saveCommand(await settled(command, event, deps));
+      break;
+    } catch (error) {
+      // The step lost patience and waits with a new token now: it has to hear it, too.
+      if (!(error instanceof ConcurrentChangeError) || tried === MAX_TRIES) throw error;
+    }
+  }
+  await tellAgent(deps, agentId, { type: "acknowledge", commandId: event.commandId });
+}
+
+async function settled(
+  command: CommandRecord,
+  event: EventOf<"command-succeeded" | "command-failed">,
+  { steps, clock }: CommandDeps,
+): Promise<CommandRecord> {
+  const result = resultOf(command, event);
+  const { taskToken } = command;
+  if ("failure" in result) {
+    if (taskToken) await steps.fail(taskToken, result.failure);
+    return failed(command, result.failure, timestamp(clock));
+  }
+  if (taskToken) await steps.succeed(taskToken, result.output);
+  return succeeded(command, result.output, timestamp(clock));
+}
+
+/** What came of the command. An output that is not what its kind promises is a failure of its own. */
+function resultOf(
+  command: CommandRecord,
+  event: EventOf<"command-succeeded" | "command-failed">,
+): { output: unknown } | { failure: Failure } {
+  if (event.type === "command-failed") return { failure: event.failure };
+  const output = commandKinds[command.kind].output.safeParse(event.output);
+  if (output.success) return { output: output.data };
+  const wrong = output.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ");
+  return { failure: failureOf(new UnknownCommandError(`the agent answered ${command.kind} with ${wrong}`)) };
+}
+
+/** The command, if it is this agent's; otherwise the event is refused. */
+async function ownCommand(
+  agentId: string,
+  { commandId, type }: { commandId: string; type: string },
+  deps: CommandDeps,
+): Promise<CommandRecord | undefined> {
+  const command = await deps.store.conversions.findCommand(commandId);
+  if (command?.agentId === agentId) return command;
+  await refuse(
+    agentId,
+    { reason: command ? "another agent's command" : "unknown command", commandId, type },
+    deps,
+  );
+  return undefined;
+}

@@ -1,0 +1,123 @@
+import { beforeEach, expect, test } from "vitest";
+import { succeeded } from "#shared/domain/command.ts";
+import { aConversion } from "#shared/domain/testing/records.ts";
+import { ConversionCancelledError, ForbiddenError, failureOf, InvalidInputError } from "#shared/errors.ts";
+import { Input, run } from "../tasks/dispatch-command.ts";
+import { World } from "../testing/world.ts";
+import { commandEnded } from "./command-events.ts";
+
+const ID = "cnv_1.capture-disk.vda.1";
+let world: World;
+
+beforeEach(async () => {
+  world = await World.start();
+  await world.enrolled();
+  await world.store.conversions.add(aConversion());
+});
+
+/** As the workflow asks, with a token that waits. */
+function ask(taskToken: string, change: object = {}) {
+  world.steps.waiting.add(taskToken);
+  const input = { conversionId: "cnv_1", pointId: "rp_1", disk: "vda" };
+  const request = {
+    conversionId: "cnv_1",
+    agentId: "agt_source",
+    kind: "capture-disk",
+    disk: "vda",
+    input,
+    taskToken,
+  };
+  return run(Input.parse({ ...request, ...change }), world);
+}
+
+/** The agent's answer, as it comes in. */
+function agentFails(commandId: string) {
+  const failure = failureOf(new Error("power cut"));
+  return commandEnded(
+    "agt_source",
+    { type: "command-failed", commandId, at: "2030-01-01T00:00:01.000Z", failure },
+    world,
+  );
+}
+
+test("a step becomes a command that the agent gets, and that names who asked", async () => {
+  expect(await ask("token-1")).toEqual({ commandId: ID });
+  expect(world.agents.commandsFor("agt_source")).toEqual([
+    {
+      type: "command",
+      commandId: ID,
+      kind: "capture-disk",
+      input: { conversionId: "cnv_1", pointId: "rp_1", disk: "vda" },
+      requestedBy: "ada",
+      issuedAt: "2030-01-01T00:00:00.000Z",
+    },
+  ]);
+  expect(await world.store.conversions.pendingCommands("agt_source")).toMatchObject([
+    { id: ID, state: "pending" },
+  ]);
+});
+
+test("a step that lost patience gets the same command sent again, and its new token is the one that counts", async () => {
+  await ask("token-1");
+  await ask("token-2");
+  expect(world.agents.messagesFor("agt_source")).toEqual([`command ${ID}`, `command ${ID}`]);
+  await agentFails(ID);
+  expect(world.steps.outcomes.has("token-2")).toBe(true);
+});
+
+test("after a failure, the next command has a new id", async () => {
+  await ask("token-1");
+  await agentFails(ID);
+  expect(await ask("token-2")).toEqual({ commandId: "cnv_1.capture-disk.vda.2" });
+});
+
+test("work that finished while nobody waited is answered at once, not done again", async () => {
+  await ask("token-1");
+  const output = { done: true };
+  await world.store.conversions.modifyCommand(ID, (command) =>
+    succeeded(command, output, "2030-01-01T00:00:01.000Z"),
+  );
+  await ask("token-2");
+  expect(world.steps.outcomes.get("token-2")).toEqual({ output });
+  expect(world.agents.messagesFor("agt_source")).toHaveLength(1);
+});
+
+test("a broker that does not answer costs nothing: the agent asks when it connects", async () => {
+  world.outage.strike("send");
+  await ask("token-1");
+  expect(world.logged).toMatchObject([{ level: "warn", message: "message to agent not sent" }]);
+  expect(await world.store.conversions.pendingCommands("agt_source")).toHaveLength(1);
+});
+
+test.each(["cancelling", "cancelled"] as const)(
+  "nothing is sent for a conversion that is %s",
+  async (state) => {
+    await world.store.conversions.modify("cnv_1", (conversion) => ({ ...conversion, state }));
+    await expect(ask("token-1")).rejects.toThrow(ConversionCancelledError);
+    expect(world.agents.sent).toEqual([]);
+  },
+);
+
+test("a cancellation that comes while a command is being written still reaches it", async () => {
+  const { conversions } = world.store;
+  const save = conversions.saveCommand.bind(conversions);
+  // The operator cancels right after our look at the conversion, and sees no command yet.
+  conversions.saveCommand = async (command) => {
+    await conversions.modify("cnv_1", (conversion) => ({ ...conversion, state: "cancelling" }));
+    return save(command);
+  };
+  await expect(ask("token-1")).rejects.toThrow(ConversionCancelledError);
+  expect((await conversions.findCommand(ID))?.state).toBe("cancelled");
+  expect(world.agents.commandsFor("agt_source")).toEqual([]);
+});
+
+test("a revoked agent gets no command", async () => {
+  const revokedAt = "2030-01-01T00:00:00.000Z";
+  await world.store.agents.modify("agt_source", (agent) => ({ ...agent, revokedAt }));
+  await expect(ask("token-1")).rejects.toThrow(ForbiddenError);
+});
+
+test("input that the agent could not read is refused here", async () => {
+  await expect(ask("token-1", { input: { pointId: 7 } })).rejects.toThrow(InvalidInputError);
+  expect(await world.store.conversions.pendingCommands("agt_source")).toEqual([]);
+});

@@ -1,0 +1,55 @@
+import { type CommandRecord, messageOf, plan, type WantedCommand } from "#shared/domain/command.ts";
+import { mustRun } from "#shared/domain/conversion.ts";
+import { ConcurrentChangeError, ConversionCancelledError, ForbiddenError } from "#shared/errors.ts";
+import { cancelCommands } from "./cancel-commands.ts";
+import { type CommandDeps, timestamp } from "./deps.ts";
+import { tellAgent } from "./tell-agent.ts";
+
+export type DispatchRequest = Omit<WantedCommand, "requestedBy" | "taskToken"> & { taskToken: string };
+
+/** So often may an agent's event come between our read and our write. */
+const MAX_TRIES = 8;
+
+/**
+ * Sees to it that the agent does the work and that the workflow step with this token hears of it. The step may ask again, with another token, after
+ * it has lost patience: the same command is then sent again, and one that was finished in between is answered at once.
+ *
+ * Throws `ConversionCancelledError` if the operator cancelled, `ForbiddenError` if the agent was revoked.
+ */
+export async function dispatch(request: DispatchRequest, deps: CommandDeps): Promise<{ commandId: string }> {
+  const { store, steps } = deps;
+  const agent = await store.agents.get(request.agentId);
+  if (agent.revokedAt)
+    throw new ForbiddenError(`${agent.role} ${agent.name} was revoked at ${agent.revokedAt}`);
+  const decided = await decide(request, deps);
+  if (decided.action === "answer") {
+    await steps.succeed(request.taskToken, decided.command.output);
+    return { commandId: decided.command.id };
+  }
+  const { command } = decided;
+  // A cancellation marks the conversion first and looks for commands then; we do it the other way round, so one of us sees the other.
+  if ((await store.conversions.get(request.conversionId)).state !== "running") {
+    await cancelCommands([command], deps);
+    throw new ConversionCancelledError(request.conversionId);
+  }
+  await tellAgent(deps, request.agentId, messageOf(command));
+  return { commandId: command.id };
+}
+
+/** Writes down what is to be done, unless it is done. */
+async function decide(
+  request: DispatchRequest,
+  { store, clock }: CommandDeps,
+): Promise<{ action: "send" | "answer"; command: CommandRecord }> {
+  for (let tried = 1; ; tried++) {
+    const { conversion, commands } = await store.conversions.withCommands(request.conversionId);
+    const { requestedBy } = mustRun(conversion);
+    const { action, command } = plan({ ...request, requestedBy }, commands, timestamp(clock));
+    if (action === "answer") return { action, command };
+    try {
+      return { action, command: await store.conversions.saveCommand(command) };
+    } catch (error) {
+      if (!(error instanceof ConcurrentChangeError) || tried === MAX_TRIES) throw error;
+    }
+  }
+}

@@ -1,0 +1,81 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { IoTDataPlaneClient } from "@aws-sdk/client-iot-data-plane";
+import { SFNClient } from "@aws-sdk/client-sfn";
+import { z } from "zod";
+import { introduced } from "#shared/domain/agent.ts";
+import { messageOf } from "#shared/domain/command.ts";
+import { AgentEvent, type IngestedEvent } from "#shared/protocol/events.ts";
+import { IotAgentMessenger } from "../aws/iot-agent-messenger.ts";
+import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
+import { commandEnded, commandProgressed } from "../conversion/command-events.ts";
+import { type CommandDeps, timestamp } from "../conversion/deps.ts";
+import { tellAgent } from "../conversion/tell-agent.ts";
+import { ingestHandler } from "../middleware/ingest-handler.ts";
+import { openStore } from "../store/store.ts";
+import { refuse } from "./refuse.ts";
+
+export const handler = ingestHandler({
+  name: "ingest/agent-events",
+  build: ({ TABLE_NAME }, { clock, random, log }): CommandDeps => ({
+    store: openStore(new DynamoDBClient(), TABLE_NAME, random),
+    agents: new IotAgentMessenger(new IoTDataPlaneClient()),
+    steps: new SfnWaitingSteps(new SFNClient()),
+    clock,
+    log,
+  }),
+  run,
+});
+
+/** Who published: from the topic, which the agent's policy ties to its certificate. */
+const FromTopic = z.object({ agentId: z.string().min(1) });
+
+/**
+ * Takes one event of an agent. The topic rule `SELECT *, topic(3) AS agentId FROM 'causeway/agents/+/events'` adds who sent it; its alias replaces an
+ * `agentId` in the payload, so nobody can speak for another agent. Events may come twice, late and in any order.
+ */
+export async function run(input: unknown, deps: CommandDeps): Promise<void> {
+  const ingested = await read(input, deps);
+  if (!ingested) return;
+  const { agentId, event } = ingested;
+  const agent = await deps.store.agents.find(agentId);
+  if (!agent || agent.revokedAt) {
+    return refuse(
+      agentId,
+      { reason: agent ? "the agent was revoked" : "unknown agent", type: event.type },
+      deps,
+    );
+  }
+  switch (event.type) {
+    case "agent-connected":
+      return connected(agentId, event, deps);
+    case "command-progressed":
+      return commandProgressed(agentId, event, deps);
+    case "command-succeeded":
+    case "command-failed":
+      return commandEnded(agentId, event, deps);
+  }
+}
+
+/** The event, or nothing if it cannot be read: that is audited, and not thrown, for it would be no better the next time. */
+async function read(input: unknown, deps: CommandDeps): Promise<IngestedEvent | undefined> {
+  const from = FromTopic.safeParse(input);
+  const event = AgentEvent.safeParse(input);
+  if (from.success && event.success) return { agentId: from.data.agentId, event: event.data };
+  const issues = [...(from.error?.issues ?? []), ...(event.error?.issues ?? [])];
+  const fields = issues.slice(0, 10).map(({ path, message }) => `${path.join(".")}: ${message}`);
+  await refuse(from.data?.agentId ?? "unknown-agent", { reason: "malformed", fields }, deps);
+  return undefined;
+}
+
+/** Remembers what the agent told of itself and sends it all that it has not finished: whatever was lost while it was away. */
+async function connected(
+  agentId: string,
+  told: Extract<AgentEvent, { type: "agent-connected" }>,
+  deps: CommandDeps,
+): Promise<void> {
+  const { store, clock } = deps;
+  await store.agents.modify(agentId, (agent) => introduced(agent, told, timestamp(clock)));
+  for (const command of await store.conversions.pendingCommands(agentId)) {
+    await tellAgent(deps, agentId, messageOf(command));
+  }
+}

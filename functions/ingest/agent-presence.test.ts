@@ -1,0 +1,55 @@
+import { beforeEach, expect, test } from "vitest";
+import { UNHEARD } from "#shared/domain/presence.ts";
+import { World } from "../testing/world.ts";
+import { run } from "./agent-presence.ts";
+
+let world: World;
+
+beforeEach(async () => {
+  world = await World.start();
+  await world.enrolled({ source: { presence: UNHEARD } });
+});
+
+const heard = (eventType: string, timestamp: number, fields: object = {}) =>
+  run(
+    { clientId: "agt_source", eventType, timestamp, sessionIdentifier: "s1", versionNumber: 1, ...fields },
+    world,
+  );
+const presence = async () => (await world.store.agents.get("agt_source")).presence.state;
+
+test("presence follows the broker", async () => {
+  await heard("connected", 1000);
+  expect(await presence()).toBe("connected");
+  expect((await world.store.agents.get("agt_source")).lastSeenAt).toBe("1970-01-01T00:00:01.000Z");
+  await heard("disconnected", 2000);
+  expect(await presence()).toBe("disconnected");
+});
+
+test("the late end of an older session does not hide a newer one", async () => {
+  await heard("connected", 1000);
+  await heard("connected", 3000, { sessionIdentifier: "s2" });
+  await heard("disconnected", 3001);
+  expect(await presence()).toBe("connected");
+});
+
+test.each(["AUTH_ERROR", "FORBIDDEN_ACCESS"])(
+  "a session ended for %s is audited",
+  async (disconnectReason) => {
+    await heard("connected", 1000);
+    await heard("disconnected", 2000, { disconnectReason, principalIdentifier: "c".repeat(64) });
+    expect(await world.audited()).toEqual(["agt_source publish-refused agt_source refused"]);
+  },
+);
+
+test("an agent that claims to be another is audited by its certificate", async () => {
+  const connectFailureReason = "AUTHORIZATION_FAILED";
+  await heard("connect_failed", 1000, { principalIdentifier: "d".repeat(64), connectFailureReason });
+  expect(await world.audited()).toEqual(["agt_target connect-refused agt_source refused"]);
+  expect(await presence()).toBe("unknown");
+});
+
+test("what is no presence event, or of no agent, is logged and left", async () => {
+  await run({ hello: "world" }, world);
+  await heard("connected", 1000, { clientId: "somebody" });
+  expect(world.logged.map(({ level }) => level)).toEqual(["warn", "warn"]);
+});

@@ -1,0 +1,95 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { z } from "zod";
+import type { AgentRecord } from "#shared/domain/agent.ts";
+import { hear } from "#shared/domain/presence.ts";
+import { timestamp } from "../conversion/deps.ts";
+import { ingestHandler } from "../middleware/ingest-handler.ts";
+import type { Clock, Log } from "../ports.ts";
+import { openStore, type Store } from "../store/store.ts";
+
+export const handler = ingestHandler({
+  name: "ingest/agent-presence",
+  build: ({ TABLE_NAME }, { clock, random, log }): Deps => ({
+    store: openStore(new DynamoDBClient(), TABLE_NAME, random),
+    clock,
+    log,
+  }),
+  run,
+});
+
+interface Deps {
+  store: Store;
+  clock: Clock;
+  log: Log;
+}
+
+/** As IoT publishes it on `$aws/events/presence/<eventType>/<clientId>`. */
+const PresenceEvent = z.object({
+  /** What the client calls itself. Proven by its policy once connected; before that, a claim. */
+  clientId: z.string(),
+  /** Milliseconds since 1970. */
+  timestamp: z.number(),
+  eventType: z.enum(["connected", "disconnected", "connect_failed"]),
+  sessionIdentifier: z.string().default(""),
+  /** The id of its certificate. */
+  principalIdentifier: z.string().optional(),
+  disconnectReason: z.string().optional(),
+  connectFailureReason: z.string().optional(),
+});
+type PresenceEvent = z.output<typeof PresenceEvent>;
+
+/** The broker ended the session because the client did what its policy does not allow. */
+const TRESPASSES = ["AUTH_ERROR", "FORBIDDEN_ACCESS"];
+
+/** Notes which agents the broker hears, and audits whom it turned away. */
+export async function run(input: unknown, deps: Deps): Promise<void> {
+  const parsed = PresenceEvent.safeParse(input);
+  if (!parsed.success) {
+    deps.log.warn("presence event not understood", { issues: parsed.error.issues });
+    return;
+  }
+  const event = parsed.data;
+  if (event.eventType === "connect_failed") {
+    return audit("connect-refused", event, event.connectFailureReason ?? "unknown", deps);
+  }
+  await note(event, event.eventType, deps);
+  if (event.disconnectReason && TRESPASSES.includes(event.disconnectReason)) {
+    await audit("publish-refused", event, event.disconnectReason, deps);
+  }
+}
+
+async function note(
+  { clientId, timestamp: at, sessionIdentifier }: PresenceEvent,
+  type: "connected" | "disconnected",
+  { store, log }: Deps,
+): Promise<void> {
+  if (!(await store.agents.find(clientId))) {
+    log.warn("presence of an unknown client", { clientId });
+    return;
+  }
+  await store.agents.modify(clientId, (agent): AgentRecord => {
+    const presence = hear(agent.presence, { type, sessionId: sessionIdentifier, at });
+    return presence === agent.presence
+      ? agent
+      : { ...agent, presence, lastSeenAt: new Date(at).toISOString() };
+  });
+}
+
+/** The actor is whom the certificate belongs to, not who the client says it is. */
+async function audit(
+  action: string,
+  event: PresenceEvent,
+  reason: string,
+  { store, clock }: Deps,
+): Promise<void> {
+  const { clientId, principalIdentifier } = event;
+  const agent = principalIdentifier ? await store.agents.findByCertificate(principalIdentifier) : undefined;
+  await store.audit.add({
+    at: timestamp(clock),
+    actor: agent?.id ?? principalIdentifier ?? "unknown-client",
+    action,
+    subject: clientId,
+    outcome: "refused",
+    details: { reason },
+  });
+}

@@ -1,0 +1,36 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { IoTDataPlaneClient } from "@aws-sdk/client-iot-data-plane";
+import { SFNClient } from "@aws-sdk/client-sfn";
+import { z } from "zod";
+import { WorkflowError } from "#shared/domain/workflow-failure.ts";
+import type { ConversionState } from "#shared/protocol/resources.ts";
+import { IotAgentMessenger } from "../aws/iot-agent-messenger.ts";
+import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
+import { abandon } from "../conversion/abandon.ts";
+import type { CommandDeps } from "../conversion/deps.ts";
+import { taskHandler } from "../middleware/task-handler.ts";
+import { openStore } from "../store/store.ts";
+
+export const Input = z.object({ conversionId: z.string(), error: WorkflowError });
+
+export const handler = taskHandler({
+  name: "tasks/abandon-conversion",
+  input: Input,
+  build: ({ TABLE_NAME }, { clock, random, log }): CommandDeps => ({
+    store: openStore(new DynamoDBClient(), TABLE_NAME, random),
+    agents: new IotAgentMessenger(new IoTDataPlaneClient()),
+    steps: new SfnWaitingSteps(new SFNClient()),
+    clock,
+    log,
+  }),
+  run,
+});
+
+/** Ends a conversion whose workflow failed or was cancelled, and gives back what it took; repeating it changes nothing. */
+export async function run(
+  { conversionId, error }: z.output<typeof Input>,
+  deps: CommandDeps,
+): Promise<{ state: ConversionState }> {
+  const { state } = await abandon(conversionId, error, deps);
+  return { state };
+}

@@ -1,0 +1,46 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { z } from "zod";
+import { mustRun, preflightPassed } from "#shared/domain/conversion.ts";
+import { type PreflightFinding, preflight } from "#shared/domain/preflight.ts";
+import { PreflightFailedError } from "#shared/errors.ts";
+import { timestamp } from "../conversion/deps.ts";
+import { taskHandler } from "../middleware/task-handler.ts";
+import type { Clock, Log } from "../ports.ts";
+import { openStore, type Store } from "../store/store.ts";
+
+export const Input = z.object({ conversionId: z.string() });
+
+export const handler = taskHandler({
+  name: "tasks/check-preflight",
+  input: Input,
+  build: ({ TABLE_NAME }, { clock, random, log }): Deps => ({
+    store: openStore(new DynamoDBClient(), TABLE_NAME, random),
+    clock,
+    log,
+  }),
+  run,
+});
+
+interface Deps {
+  store: Store;
+  clock: Clock;
+  log: Log;
+}
+
+/** Checks what must hold before anything is touched, by what the agents last told. Throws `PreflightFailedError` with every failed rule. */
+export async function run(
+  { conversionId }: z.output<typeof Input>,
+  { store, clock, log }: Deps,
+): Promise<{ warnings: PreflightFinding[] }> {
+  const conversion = mustRun(await store.conversions.get(conversionId));
+  const [source, target] = await Promise.all([
+    store.agents.get(conversion.sourceId),
+    store.agents.get(conversion.targetId),
+  ]);
+  const findings = preflight({ conversion, source, target });
+  const failures = findings.filter(({ severity }) => severity === "fail");
+  if (failures.length > 0) throw new PreflightFailedError(failures);
+  for (const { id, message, remedy } of findings) log.warn(message, { conversionId, rule: id, remedy });
+  await store.conversions.modify(conversionId, (current) => preflightPassed(current, timestamp(clock)));
+  return { warnings: findings };
+}

@@ -1,0 +1,85 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { z } from "zod";
+import { released } from "#shared/domain/agent.ts";
+import { completed } from "#shared/domain/conversion.ts";
+import { completedSteps } from "#shared/domain/conversion-view.ts";
+import { commandKinds } from "#shared/protocol/commands.ts";
+import type { ConversionResult, Step } from "#shared/protocol/resources.ts";
+import { timestamp } from "../conversion/deps.ts";
+import { taskHandler } from "../middleware/task-handler.ts";
+import type { Clock } from "../ports.ts";
+import { openStore, type Store } from "../store/store.ts";
+
+export const Input = z.object({
+  conversionId: z.string(),
+  captures: z.array(commandKinds["capture-disk"].output).min(1),
+  materialised: commandKinds.materialise.output,
+  verified: commandKinds.verify.output,
+  bootCheck: commandKinds["boot-check"].output.optional(),
+});
+
+export const handler = taskHandler({
+  name: "tasks/complete-conversion",
+  input: Input,
+  build: ({ TABLE_NAME }, { clock, random }): Deps => ({
+    store: openStore(new DynamoDBClient(), TABLE_NAME, random),
+    clock,
+  }),
+  run,
+});
+
+interface Deps {
+  store: Store;
+  clock: Clock;
+}
+
+/** Ends a conversion with its result and frees the source; repeating it changes nothing. Throws `ConversionCancelledError` if it was cancelled. */
+export async function run(
+  input: z.output<typeof Input>,
+  { store, clock }: Deps,
+): Promise<{ state: "completed" }> {
+  const { conversionId } = input;
+  const { conversion, commands } = await store.conversions.withCommands(conversionId);
+  const now = timestamp(clock);
+  const steps = completedSteps(conversion, commands, now);
+  const result = resultOf(input, steps);
+  const ended = await store.conversions.modify(conversionId, (current) =>
+    completed(current, { result, steps, now }),
+  );
+  await store.agents.modify(ended.sourceId, (source) => released(source, conversionId));
+  await store.audit.addOnce({
+    at: ended.endedAt ?? now,
+    actor: "causeway",
+    action: "conversion-completed",
+    subject: conversionId,
+    outcome: "done",
+    details: { bytesRead: result.bytesRead, bootVerdict: result.bootCheck?.verdict ?? "not asked" },
+  });
+  return { state: "completed" };
+}
+
+function resultOf(
+  { captures, materialised, verified, bootCheck }: z.output<typeof Input>,
+  steps: readonly Step[],
+): ConversionResult {
+  const sum = (field: "bytesRead" | "bytesStored" | "badRanges") =>
+    captures.reduce((total, capture) => total + capture[field], 0);
+  const slowest = captures.reduce((worst, capture) => (capture.seconds > worst.seconds ? capture : worst));
+  return {
+    disks: materialised.disks,
+    bytesRead: sum("bytesRead"),
+    bytesStored: sum("bytesStored"),
+    bytesWritten: materialised.bytesWritten,
+    bytesVerified: verified.bytesVerified,
+    badRanges: sum("badRanges"),
+    captureSeconds: secondsOf(steps.find((step) => step.name === "capture")) ?? slowest.seconds,
+    limitingStage: slowest.bottleneck,
+    ...(bootCheck ? { bootCheck } : {}),
+  };
+}
+
+/** By the clock on the wall: disks are captured side by side, and what was repeated took time as well. */
+function secondsOf(step: Step | undefined): number | undefined {
+  if (!step?.startedAt || !step.endedAt) return undefined;
+  return (Date.parse(step.endedAt) - Date.parse(step.startedAt)) / 1000;
+}

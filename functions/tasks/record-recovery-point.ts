@@ -1,0 +1,47 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { z } from "zod";
+import { pointRecorded } from "#shared/domain/conversion.ts";
+import { commandKinds } from "#shared/protocol/commands.ts";
+import { taskHandler } from "../middleware/task-handler.ts";
+import { openStore, type Store } from "../store/store.ts";
+
+export const Input = z.object({
+  conversionId: z.string(),
+  captures: z.array(commandKinds["capture-disk"].output).min(1),
+  committed: commandKinds["commit-recovery-point"].output,
+});
+
+export const handler = taskHandler({
+  name: "tasks/record-recovery-point",
+  input: Input,
+  build: ({ TABLE_NAME }, { random }): Deps => ({
+    store: openStore(new DynamoDBClient(), TABLE_NAME, random),
+  }),
+  run,
+});
+
+interface Deps {
+  store: Store;
+}
+
+/** Lists the recovery point that the source has committed to the repository; repeating it changes nothing. */
+export async function run(
+  { conversionId, captures, committed }: z.output<typeof Input>,
+  { store }: Deps,
+): Promise<{ pointId: string }> {
+  const conversion = await store.conversions.get(conversionId);
+  const { pointId, sourceId } = conversion;
+  const { createdAt } = committed;
+  const disks = captures.map(({ disk, badRanges }) => ({ ...disk, badRanges }));
+  await store.points.add({ id: pointId, sourceId, conversionId, createdAt, disks });
+  await store.conversions.modify(conversionId, pointRecorded);
+  await store.audit.addOnce({
+    at: createdAt,
+    actor: sourceId,
+    action: "recovery-point-created",
+    subject: pointId,
+    outcome: "done",
+    details: { conversionId, badRanges: captures.reduce((sum, capture) => sum + capture.badRanges, 0) },
+  });
+  return { pointId };
+}

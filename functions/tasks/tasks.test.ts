@@ -1,0 +1,163 @@
+import { beforeEach, expect, test } from "vitest";
+import { aConversion } from "#shared/domain/testing/records.ts";
+import {
+  ConversionCancelledError,
+  DiskNotFoundError,
+  failureOf,
+  PreflightFailedError,
+  WrongStateError,
+} from "#shared/errors.ts";
+import { dispatch } from "../conversion/dispatch.ts";
+import { World } from "../testing/world.ts";
+import * as abandonConversion from "./abandon-conversion.ts";
+import * as checkPreflight from "./check-preflight.ts";
+import * as completeConversion from "./complete-conversion.ts";
+import * as recordRecoveryPoint from "./record-recovery-point.ts";
+
+const conversionId = "cnv_1";
+const capture = {
+  disk: { name: "vda", sizeBytes: 64, mapRoot: "root" },
+  bytesRead: 64,
+  bytesStored: 32,
+  badRanges: 1,
+  seconds: 3,
+  bottleneck: "compress",
+};
+const committed = { pointId: "rp_1", createdAt: "2030-01-01T00:00:05.000Z", manifestBytes: 100 };
+const result = {
+  conversionId,
+  captures: [capture, { ...capture, seconds: 9, bottleneck: "upload" }],
+  materialised: { disks: [], bytesWritten: 64, seconds: 1, bottleneck: "write" },
+  verified: { bytesVerified: 64, seconds: 1 },
+};
+let world: World;
+
+beforeEach(async () => {
+  world = await World.start();
+  await world.enrolled({ source: { activeConversionId: conversionId } });
+  await world.store.conversions.add(aConversion());
+});
+
+const conversion = () => world.store.conversions.get(conversionId);
+const holder = async () => (await world.store.agents.get("agt_source")).activeConversionId;
+const abandon = (error: { Error: string; Cause: string }) =>
+  abandonConversion.run({ conversionId, error }, world);
+
+async function dispatched(taskToken = "token"): Promise<string> {
+  world.steps.waiting.add(taskToken);
+  const request = {
+    conversionId,
+    agentId: "agt_source",
+    kind: "capture-disk" as const,
+    label: "vda",
+    round: 1,
+  };
+  return (await dispatch({ ...request, input: {}, taskToken }, world)).commandId;
+}
+
+test("preflight passes once, however often it is asked", async () => {
+  expect(await checkPreflight.run({ conversionId }, world)).toEqual({ warnings: [] });
+  const passed = await conversion();
+  world.nowMs += 1000;
+  await checkPreflight.run({ conversionId }, world);
+  expect(await conversion()).toEqual(passed);
+});
+
+test("preflight fails with every rule that does not hold, and what to do", async () => {
+  const presence = { state: "disconnected" as const, at: 0 };
+  await world.store.agents.modify("agt_target", (agent) => ({ ...agent, presence }));
+  const error = await checkPreflight.run({ conversionId }, world).catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(PreflightFailedError);
+  expect(failureOf(error)).toMatchObject({ details: { rules: [{ id: "target-connected" }] } });
+});
+
+test("preflight sees that the operator cancelled before anything began", async () => {
+  await world.store.conversions.modify(conversionId, (current) => ({ ...current, state: "cancelling" }));
+  await expect(checkPreflight.run({ conversionId }, world)).rejects.toThrow(ConversionCancelledError);
+});
+
+test("a recovery point is recorded once, with its bad ranges", async () => {
+  await recordRecoveryPoint.run({ conversionId, captures: [capture], committed }, world);
+  await recordRecoveryPoint.run({ conversionId, captures: [capture], committed }, world);
+  const { items } = await world.store.points.page("agt_source", { limit: 10 });
+  expect(items).toEqual([
+    {
+      id: "rp_1",
+      sourceId: "agt_source",
+      conversionId,
+      createdAt: committed.createdAt,
+      disks: [{ ...capture.disk, badRanges: 1 }],
+    },
+  ]);
+  expect((await conversion()).recoveryPointId).toBe("rp_1");
+  expect(await world.audited()).toEqual(["agt_source recovery-point-created rp_1 done"]);
+});
+
+test("completion sums up the disks, names what limited the slowest, and frees the source", async () => {
+  await completeConversion.run(result, world);
+  const ended = await conversion();
+  expect(ended).toMatchObject({
+    state: "completed",
+    result: { bytesRead: 128, bytesStored: 64, badRanges: 2, bytesVerified: 64, limitingStage: "upload" },
+  });
+  expect(ended.steps?.every((step) => step.state === "done")).toBe(true);
+  expect(await holder()).toBeUndefined();
+  world.nowMs += 1000;
+  await completeConversion.run(result, world);
+  expect(await conversion()).toEqual(ended);
+  expect(await world.audited()).toEqual(["causeway conversion-completed cnv_1 done"]);
+});
+
+test("completion does not overtake a cancellation", async () => {
+  await world.store.conversions.modify(conversionId, (current) => ({ ...current, state: "cancelling" }));
+  await expect(completeConversion.run(result, world)).rejects.toThrow(ConversionCancelledError);
+});
+
+test("abandoning tells what failed, stops what runs, and gives back what was taken", async () => {
+  await checkPreflight.run({ conversionId }, world);
+  const commandId = await dispatched();
+  const failure = failureOf(new DiskNotFoundError("vdz"));
+  await abandon({ Error: failure.name, Cause: JSON.stringify(failure) });
+  const ended = await conversion();
+  expect(ended).toMatchObject({ state: "failed", failure });
+  expect(ended.steps?.[1]).toMatchObject({ name: "capture", state: "failed" });
+  expect(world.agents.messagesFor("agt_source")).toEqual([
+    `command ${commandId}`,
+    `cancel ${commandId}`,
+    "command cnv_1.release.source.1",
+  ]);
+  // The target was never asked for anything: it has nothing to give back.
+  expect(world.agents.messagesFor("agt_target")).toEqual([]);
+  expect(await holder()).toBeUndefined();
+  expect(await world.audited()).toEqual(["causeway conversion-failed cnv_1 done"]);
+});
+
+test.each(["fail", "send"])("abandoning broken off at %s is completed by the next try", async (call) => {
+  await dispatched();
+  world.outage.strike(call);
+  const error = { Error: "States.HeartbeatTimeout", Cause: "" };
+  await abandon(error).catch(() => undefined);
+  await abandon(error);
+  await abandon(error);
+  expect(await conversion()).toMatchObject({ state: "failed", failure: { name: "AgentSilentError" } });
+  expect(await holder()).toBeUndefined();
+  expect(await world.audited()).toHaveLength(1);
+});
+
+test("what the operator cancelled ends as cancelled, whatever the workflow calls it", async () => {
+  await world.store.conversions.modify(conversionId, (current) => ({ ...current, state: "cancelling" }));
+  await abandon({ Error: "States.TaskFailed", Cause: "" });
+  expect((await conversion()).state).toBe("cancelled");
+  expect(await world.audited()).toEqual(["causeway conversion-cancelled cnv_1 done"]);
+});
+
+test("abandoning a completed conversion leaves it completed", async () => {
+  await completeConversion.run(result, world);
+  expect(await abandon({ Error: "States.TaskFailed", Cause: "" })).toEqual({ state: "completed" });
+  expect(world.agents.sent).toEqual([]);
+});
+
+test("a failed conversion is not completed afterwards", async () => {
+  await abandon({ Error: "States.TaskFailed", Cause: "" });
+  await expect(completeConversion.run(result, world)).rejects.toThrow(WrongStateError);
+});
