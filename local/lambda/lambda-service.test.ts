@@ -69,5 +69,7 @@ test("errors have the form that SDK clients read", async () => {
     headers: { "x-amzn-errortype": "ResourceNotFoundException" },
   });
   await expect(service.handle(invocation("double", "{"))).rejects.toMatchObject({ status: 400 });
+  const malformed = { ...invocation("double", "{}"), path: "/2015-03-31/functions/%zz/invocations" };
+  await expect(service.handle(malformed)).rejects.toMatchObject({ status: 400 });
   await expect(service.handle(invocation("double:2", "{}"))).rejects.toMatchObject({ status: 404 });
 });

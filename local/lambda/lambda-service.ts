@@ -2,7 +2,7 @@ import { AwsError, UnsupportedError } from "../core/aws-error.ts";
 import type { LambdaInvoker, Service, ServiceRequest, ServiceResponse } from "../core/service.ts";
 import { resolveFunctionArn } from "./function-configuration.ts";
 import type { Lambda } from "./lambda.ts";
-import { renderRestJsonError } from "./rest-json.ts";
+import { decodeSegment, renderRestJsonError } from "./rest-json.ts";
 
 const invocationPath = /^\/2015-03-31\/functions\/([^/]+)\/invocations$/;
 const LIMIT_BYTES = 6 * 1024 * 1024;
@@ -22,7 +22,7 @@ export class LambdaService implements Service {
       throw new UnsupportedError(`${request.method} ${request.path} of Lambda`);
     }
     const qualifier = request.query.get("Qualifier");
-    const name = decodeURIComponent(encodedName) + (qualifier ? `:${qualifier}` : "");
+    const name = decodeSegment(encodedName) + (qualifier ? `:${qualifier}` : "");
     const body = await request.readBody(LIMIT_BYTES);
     const invocation = {
       functionArn: resolveFunctionArn(name),

@@ -1,3 +1,4 @@
+import { AwsError } from "../core/aws-error.ts";
 import { asAwsError } from "../core/json-protocol.ts";
 import type { ServiceResponse } from "../core/service.ts";
 
@@ -10,4 +11,13 @@ export function renderRestJsonError(error: unknown): ServiceResponse {
     headers: { "content-type": "application/json", "x-amzn-errortype": code },
     body: JSON.stringify({ Message: message, message }),
   };
+}
+
+/** A segment of a request's path without its percent-encoding; throws `ValidationException` where that is malformed. */
+export function decodeSegment(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch (cause) {
+    throw new AwsError("ValidationException", `'${segment}' is not percent-encoded text`, 400, { cause });
+  }
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { AwsError, UnsupportedError } from "../core/aws-error.ts";
 import type { Authorizer, Caller, Service, ServiceRequest, ServiceResponse } from "../core/service.ts";
-import { renderRestJsonError } from "../lambda/rest-json.ts";
+import { decodeSegment, renderRestJsonError } from "../lambda/rest-json.ts";
 import { parseInput, ScheduleDefinition, type ScheduleKey, ScheduleName, scheduleArn } from "./schedule.ts";
 import type { StoredSchedule } from "./schedule-store.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -35,7 +35,7 @@ export class SchedulerService implements Service {
     if (path === "/schedules" && method === "GET") return this.#list(request.caller, query);
     const encodedName = /^\/schedules\/([^/]+)$/.exec(path)?.[1];
     if (encodedName === undefined) throw new UnsupportedError(`${method} ${path} of EventBridge Scheduler`);
-    const name = parseInput(ScheduleName, decodeURIComponent(encodedName));
+    const name = parseInput(ScheduleName, decodeSegment(encodedName));
     if (method === "POST" || method === "PUT") return this.#put(request, name);
     const group = query.get("groupName") ?? "default";
     if (method === "GET") return this.#get(request.caller, { group, name });
