@@ -61,7 +61,7 @@ test.each([
   ["AWS::IoT::Policy", policy({ NotResource: "*" }), "NotResource"],
   [
     "AWS::IoT::Policy",
-    policy({ Resource: "client/${iot:Certificate.Issuer.CommonName}" }),
+    policy({ Resource: `client/$\{iot:Certificate.Issuer.CommonName}` }),
     "unknown variable",
   ],
   [

@@ -18,6 +18,9 @@ import { TestRoles } from "./test-roles.ts";
 export const FUNCTION_ARN = "arn:aws:lambda:local-1:000000000000:function:ingest";
 export const ERROR_FUNCTION_ARN = "arn:aws:lambda:local-1:000000000000:function:on-error";
 
+const ARN = "arn:aws:iot:local-1:000000000000";
+const THING = `$\{iot:Connection.Thing.ThingName}`;
+
 /** A device may do all this under its own name only. */
 export const DEVICE_POLICY = {
   Version: "2012-10-17",
@@ -25,21 +28,18 @@ export const DEVICE_POLICY = {
     {
       Effect: "Allow",
       Action: "iot:Connect",
-      Resource: "arn:aws:iot:local-1:000000000000:client/${iot:Connection.Thing.ThingName}",
+      Resource: `${ARN}:client/${THING}`,
       Condition: { Bool: { "iot:Connection.Thing.IsAttached": "true" } },
     },
     {
       Effect: "Allow",
       Action: ["iot:Publish", "iot:Receive"],
-      Resource: [
-        "arn:aws:iot:local-1:000000000000:topic/agents/${iot:Connection.Thing.ThingName}/*",
-        "arn:aws:iot:local-1:000000000000:topic/$aws/rules/ingest/agents/${iot:Connection.Thing.ThingName}/*",
-      ],
+      Resource: [`${ARN}:topic/agents/${THING}/*`, `${ARN}:topic/$aws/rules/ingest/agents/${THING}/*`],
     },
     {
       Effect: "Allow",
       Action: "iot:Subscribe",
-      Resource: "arn:aws:iot:local-1:000000000000:topicfilter/agents/${iot:Connection.Thing.ThingName}/*",
+      Resource: `${ARN}:topicfilter/agents/${THING}/*`,
     },
     {
       Effect: "Allow",
