@@ -25,7 +25,7 @@ export interface Cloud {
 export async function startCloud(options: CloudOptions): Promise<Cloud> {
   await using opened = new AsyncDisposableStack();
   const parts = await openParts(options, opened);
-  const { gateway, iot, states, lambda, pools } = parts;
+  const { gateway, iot, states, scheduler, lambda, pools } = parts;
   const port = await gateway.listen(portOf(options), options.host ?? LOOPBACK);
   rememberPort(options.dataDir, port);
   parts.urls.inside = urlOf(reachableHost(options.host ?? LOOPBACK), port);
@@ -35,6 +35,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   gateway.open(parts.services, parts.fallback);
   lambda.start();
   states.start();
+  scheduler.start();
   const running = opened.move();
   return {
     url: parts.urls.outside,

@@ -32,6 +32,9 @@ import { LambdaService } from "./lambda/lambda-service.ts";
 import { LogFiles, type LogSink } from "./lambda/log-sink.ts";
 import { openS3 } from "./s3/s3.ts";
 import type { Faults } from "./s3/s3-service.ts";
+import { Scheduler } from "./scheduler/scheduler.ts";
+import { SchedulerProvider } from "./scheduler/scheduler-provider.ts";
+import { SchedulerService } from "./scheduler/scheduler-service.ts";
 import { StatesEngine } from "./states/engine.ts";
 import { StateMachineProvider } from "./states/provider.ts";
 import { StatesService } from "./states/service.ts";
@@ -86,7 +89,7 @@ export async function openParts(options: CloudOptions, opened: AsyncDisposableSt
 
   const gateway = new Gateway({ sessions: roles, clock, log: report("gateway") });
   opened.defer(() => gateway.close());
-  const { lambda, iot, states } = await openWorkers(foundation);
+  const { lambda, iot, states, scheduler } = await openWorkers(foundation);
   const authenticate = (request: IncomingMessage) => gateway.authenticate(request);
   const httpApi = new HttpApi({ lambda, authorizer, authenticate, issuers: pools, clock, newId, log });
   const services: Service[] = [
@@ -94,6 +97,7 @@ export async function openParts(options: CloudOptions, opened: AsyncDisposableSt
     new StsService(roles),
     new LambdaService({ lambda }),
     new StatesService(states, authorizer),
+    new SchedulerService({ scheduler, authorizer }),
     ...iot.services,
   ];
   const fallback: Fallback = async (request, response) => {
@@ -105,11 +109,12 @@ export async function openParts(options: CloudOptions, opened: AsyncDisposableSt
     new IamProvider(roles),
     new LambdaProvider({ lambda, assets: assembly.assets }),
     new StateMachineProvider(states),
+    new SchedulerProvider({ scheduler }),
     new CognitoProvider({ pools }),
     new HttpApiProvider({ httpApi, issuers: pools, endpoint: () => urls.outside }),
     iot.provider,
   ];
-  return { assembly, gateway, services, fallback, iot, states, lambda, pools, providers, urls };
+  return { assembly, gateway, services, fallback, iot, states, scheduler, lambda, pools, providers, urls };
 }
 
 function layFoundation(options: CloudOptions, opened: AsyncDisposableStack): Foundation {
@@ -166,7 +171,7 @@ async function openStores({ options, opened, authorizer, report }: Foundation) {
 }
 
 /**
- * What runs by itself: functions, devices' messages and workflows. They close before the gateway, and what starts functions before the functions, so that no
+ * What runs by itself: functions, devices' messages, workflows and schedules. They close before the gateway, and what starts functions before the functions, so that no
  * part sees another go away and takes it for a failure.
  */
 async function openWorkers({ options, opened, authorizer, roles, log, report, newId, urls }: Foundation) {
@@ -204,7 +209,18 @@ async function openWorkers({ options, opened, authorizer, roles, log, report, ne
     onFault: (error, executionArn) => reportStates(executionArn, error),
   });
   opened.defer(() => states.close());
-  return { lambda, iot, states };
+  const scheduler = new Scheduler({
+    dataDirectory: join(dataDir, "scheduler"),
+    authorizer,
+    roles,
+    lambda,
+    startExecution: (request) => states.startExecution(request),
+    clock,
+    newId,
+    log,
+  });
+  opened.defer(() => scheduler.close());
+  return { lambda, iot, states, scheduler };
 }
 
 function describe(error: unknown): string {

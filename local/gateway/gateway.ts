@@ -122,7 +122,9 @@ export class Gateway {
     const method = request.method ?? "GET";
     try {
       if (!service) throw new UnsupportedError(`the AWS service ${name}`);
-      const { caller, signature, body } = await this.#authenticator.authenticate(request);
+      const { caller, signature, body, service: signedFor } = await this.#authenticator.authenticate(request);
+      if (signedFor !== name)
+        throw new UnsupportedError("an Authorization header with two credential scopes");
       const serviceRequest: ServiceRequest = {
         caller,
         method,

@@ -109,8 +109,16 @@ function sessionOf(role: Role, options: SessionOptions): SessionCaller {
     sessionName,
     policies: role.policies,
     ...(sessionPolicy && { sessionPolicy }),
-    context: { ...context },
+    context: lastingContext(context),
   };
+}
+
+/**
+ * What a session keeps of the context in which it was assumed. The rest, such as `aws:SourceArn`, was for the trust policy: kept, it would let
+ * the session pass for the service that assumed it.
+ */
+function lastingContext(context: Record<string, string> = {}): Record<string, string> {
+  return Object.fromEntries(Object.entries(context).filter(([key]) => key.startsWith("credentials-iot:")));
 }
 
 function notAuthorizedToAssume(caller: SessionCaller, roleArn: string): AwsError {
