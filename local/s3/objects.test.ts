@@ -152,7 +152,7 @@ test("a content that is being read stays whole when its object is deleted", asyn
 });
 
 test("readers of an object that is being replaced get one of its contents, never an error", async () => {
-  const bodies = Array.from({ length: 20 }, (_, index) => Buffer.alloc(300_000, index));
+  const bodies = Array.from({ length: 10 }, (_, index) => Buffer.alloc(100_000, index));
   await world.client.send(new PutObjectCommand({ ...at("replaced"), Body: bodies[0] }));
   let writing = true;
   const reader = async () => {
@@ -161,7 +161,7 @@ test("readers of an object that is being replaced get one of its contents, never
       expect(bodies[bytes[0] ?? 255]?.equals(bytes)).toBe(true);
     }
   };
-  const readers = Promise.all([reader(), reader(), reader()]);
+  const readers = Promise.all([reader(), reader()]);
   for (const Body of bodies) await world.client.send(new PutObjectCommand({ ...at("replaced"), Body }));
   writing = false;
   await readers;
