@@ -1,0 +1,33 @@
+import type { DiskReader } from "./reader.ts";
+
+/**
+ * Something about a volume's metadata is not as it must be for its free space to be trusted. Never leaves this folder: the volume is
+ * then taken as fully used, with this message as the reason.
+ */
+export class DoubtError extends Error {
+  override readonly name = "DoubtError";
+}
+
+export function doubt(reason: string): never {
+  throw new DoubtError(reason);
+}
+
+/** Nothing that describes a volume is larger; a damaged length must not make us allocate gigabytes. */
+const METADATA_LIMIT_BYTES = 64 * 2 ** 20;
+
+/** Metadata bytes as a `Buffer`; doubts where they lie outside the volume. */
+export async function readMetadata(reader: DiskReader, offset: number, length: number): Promise<Buffer> {
+  if (!Number.isSafeInteger(offset) || offset < 0 || length < 0 || offset + length > reader.sizeBytes) {
+    doubt("metadata points outside the volume");
+  }
+  if (length > METADATA_LIMIT_BYTES) doubt("metadata is implausibly large");
+  const bytes = await reader.read(offset, length);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+/** A 64-bit field as a number; doubts where it exceeds what a disk can address. */
+export function toNumber(value: bigint): number {
+  if (value < 0n || value > BigInt(Number.MAX_SAFE_INTEGER))
+    doubt("a number in the metadata is out of range");
+  return Number(value);
+}

@@ -1,0 +1,161 @@
+import { crc32cRaw } from "./checksum.ts";
+import { doubt, readMetadata } from "./doubt.ts";
+import type { DiskReader } from "./reader.ts";
+
+const SUPERBLOCK_OFFSET = 1024;
+const SUPERBLOCK_BYTES = 1024;
+const CHECKSUM_OFFSET = 0x3fc;
+const ALL_ONES = 0xffff_ffff;
+
+const COMPATIBLE = { sparseSuper2: 0x200 } as const;
+const INCOMPATIBLE = { recover: 0x4, metaBg: 0x10, is64Bit: 0x80, checksumSeed: 0x2000 } as const;
+const READ_ONLY = {
+  sparseSuper: 0x1,
+  groupChecksum: 0x10,
+  bigalloc: 0x200,
+  metadataChecksum: 0x400,
+} as const;
+
+/**
+ * Features that change nothing about where free space is recorded, or that are handled here. Any other bit might, so it is a doubt: among
+ * them compression, journal devices, snapshots and replicas.
+ */
+const KNOWN_INCOMPATIBLE =
+  0x2 | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x2000 | 0x4000 | 0x8000 | 0x10000 | 0x20000;
+const KNOWN_READ_ONLY =
+  0x1 | 0x2 | 0x8 | 0x10 | 0x20 | 0x40 | 0x100 | 0x200 | 0x400 | 0x1000 | 0x2000 | 0x4000 | 0x8000;
+
+const STATE_CLEAN = 1;
+const STATE_ERRORS = 2;
+
+/** What of an ext2, ext3 or ext4 superblock tells where its free space is recorded. */
+export interface Ext4Layout {
+  blockBytes: number;
+  blocks: number;
+  firstDataBlock: number;
+  blocksPerGroup: number;
+  /** Blocks for each bit of a bitmap; more than one with bigalloc. */
+  blocksPerCluster: number;
+  clustersPerGroup: number;
+  groups: number;
+  inodeTableBlocks: number;
+  descriptorBytes: number;
+  reservedDescriptorBlocks: number;
+  /** Descriptor blocks from this one on lie in their own groups, not behind the superblock. */
+  firstMetaGroup: number;
+  descriptorChecksum: "none" | "crc16" | "crc32c";
+  checksumSeed: number;
+  uuid: Buffer;
+  freeBlocks: number;
+  /** Whether the group holds a copy of the superblock. */
+  hasSuperblock(group: number): boolean;
+}
+
+/** Reads the primary superblock; doubts unless the file system is cleanly unmounted and fully understood. */
+export async function readExt4Layout(reader: DiskReader): Promise<Ext4Layout> {
+  const sb = await readMetadata(reader, SUPERBLOCK_OFFSET, SUPERBLOCK_BYTES);
+  if (sb.readUInt16LE(0x38) !== 0xef53) doubt("its superblock has no magic number");
+  const features = requireKnownFeatures(sb);
+  requireClean(sb, features.incompatible);
+
+  const is64Bit = (features.incompatible & INCOMPATIBLE.is64Bit) !== 0;
+  const high = (offset: number) => (is64Bit ? sb.readUInt32LE(offset) * 2 ** 32 : 0);
+  const blockBytes = power(10 + sb.readUInt32LE(0x18), 10, 16);
+  const bigalloc = (features.readOnly & READ_ONLY.bigalloc) !== 0;
+  const clusterBytes = bigalloc ? power(10 + sb.readUInt32LE(0x1c), 10, 29) : blockBytes;
+  const blocks = sb.readUInt32LE(4) + high(0x150);
+  const firstDataBlock = sb.readUInt32LE(0x14);
+  const blocksPerGroup = sb.readUInt32LE(0x20);
+  const clustersPerGroup = bigalloc ? sb.readUInt32LE(0x24) : blocksPerGroup;
+  const blocksPerCluster = clusterBytes / blockBytes;
+  if (clustersPerGroup === 0 || clustersPerGroup > blockBytes * 8)
+    doubt("its groups are too large for a bitmap");
+  if (blocksPerGroup !== clustersPerGroup * blocksPerCluster) doubt("its groups are not whole clusters");
+  // Not so with bigalloc and 1 KiB blocks, whose superblock lies where nothing else expects it.
+  if (firstDataBlock !== (blockBytes === 1024 ? 1 : 0)) doubt("it begins at an unusual block");
+  if (blocks <= firstDataBlock) doubt("its size is out of range");
+  if (blocks * blockBytes > reader.sizeBytes) doubt("it is larger than its volume");
+  const descriptorBytes = is64Bit ? sb.readUInt16LE(0xfe) : 32;
+  if (descriptorBytes < 32 || descriptorBytes > blockBytes || descriptorBytes % 32 !== 0) {
+    doubt("its descriptors are out of range");
+  }
+  const inodeBytes = sb.readUInt32LE(0x4c) === 0 ? 128 : sb.readUInt16LE(0x58);
+  return {
+    ...{
+      blockBytes,
+      blocks,
+      firstDataBlock,
+      blocksPerGroup,
+      blocksPerCluster,
+      clustersPerGroup,
+      descriptorBytes,
+    },
+    groups: Math.ceil((blocks - firstDataBlock) / blocksPerGroup),
+    inodeTableBlocks: Math.ceil((sb.readUInt32LE(0x28) * inodeBytes) / blockBytes),
+    reservedDescriptorBlocks: sb.readUInt16LE(0xce),
+    firstMetaGroup: features.incompatible & INCOMPATIBLE.metaBg ? sb.readUInt32LE(0x104) : Infinity,
+    ...checksums(sb, features),
+    uuid: sb.subarray(0x68, 0x78),
+    freeBlocks: sb.readUInt32LE(0xc) + high(0x158),
+    hasSuperblock: superblockRule(sb, features),
+  };
+}
+
+interface Features {
+  compatible: number;
+  incompatible: number;
+  readOnly: number;
+}
+
+function requireKnownFeatures(sb: Buffer): Features {
+  const incompatible = sb.readUInt32LE(0x60);
+  const readOnly = sb.readUInt32LE(0x64);
+  if ((incompatible & ~KNOWN_INCOMPATIBLE) !== 0 || (readOnly & ~KNOWN_READ_ONLY) !== 0) {
+    doubt("it has a feature that is not known here");
+  }
+  return { compatible: sb.readUInt32LE(0x5c), incompatible, readOnly };
+}
+
+function requireClean(sb: Buffer, incompatible: number): void {
+  const state = sb.readUInt16LE(0x3a);
+  // What the journal holds may allocate blocks that the bitmaps still call free.
+  if ((incompatible & INCOMPATIBLE.recover) !== 0)
+    doubt("it is mounted or was not unmounted: its journal is in use");
+  if ((state & STATE_CLEAN) === 0) doubt("it is mounted or was not unmounted");
+  if ((state & STATE_ERRORS) !== 0) doubt("it is marked as having errors");
+}
+
+function checksums(
+  sb: Buffer,
+  { incompatible, readOnly }: Features,
+): Pick<Ext4Layout, "descriptorChecksum" | "checksumSeed"> {
+  if ((readOnly & READ_ONLY.metadataChecksum) === 0) {
+    return { descriptorChecksum: readOnly & READ_ONLY.groupChecksum ? "crc16" : "none", checksumSeed: 0 };
+  }
+  if (crc32cRaw(ALL_ONES, sb.subarray(0, CHECKSUM_OFFSET)) !== sb.readUInt32LE(CHECKSUM_OFFSET)) {
+    doubt("the checksum of its superblock is wrong");
+  }
+  const ownSeed = (incompatible & INCOMPATIBLE.checksumSeed) !== 0;
+  const checksumSeed = ownSeed ? sb.readUInt32LE(0x270) : crc32cRaw(ALL_ONES, sb.subarray(0x68, 0x78));
+  return { descriptorChecksum: "crc32c", checksumSeed };
+}
+
+function superblockRule(sb: Buffer, { compatible, readOnly }: Features): (group: number) => boolean {
+  if ((compatible & COMPATIBLE.sparseSuper2) !== 0) {
+    const backups = [0, sb.readUInt32LE(0x24c), sb.readUInt32LE(0x250)];
+    return (group) => backups.includes(group);
+  }
+  if ((readOnly & READ_ONLY.sparseSuper) === 0) return () => true;
+  return (group) => group <= 1 || [3, 5, 7].some((base) => isPower(group, base));
+}
+
+function isPower(value: number, base: number): boolean {
+  let power = base;
+  while (power < value) power *= base;
+  return power === value;
+}
+
+function power(exponent: number, min: number, max: number): number {
+  if (exponent < min || exponent > max) doubt("its block size is out of range");
+  return 2 ** exponent;
+}

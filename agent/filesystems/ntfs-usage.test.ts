@@ -1,0 +1,129 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdir, open, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { totalBytes } from "#shared/domain/extents.ts";
+import { ntfsUsedExtents } from "./ntfs-usage.ts";
+import { openFileReader } from "./reader.ts";
+import { copyExtents, createFiles, createJunkImage, inScratch, isRoot, MIB, tool } from "./test-image.ts";
+
+const SIZE_BYTES = 48 * MIB;
+
+async function makeImage(folder: string, options: string[] = []): Promise<string> {
+  const image = join(folder, "image");
+  await createJunkImage(image, SIZE_BYTES);
+  tool("mkfs.ntfs", "-F", "-Q", "-q", ...options, image);
+  return image;
+}
+
+async function used(path: string) {
+  const reader = await openFileReader(path);
+  try {
+    return await ntfsUsedExtents(reader);
+  } finally {
+    await reader.close();
+  }
+}
+
+/** Mounts with the driver in the foreground: only its end means that everything is written. */
+async function withMount(
+  image: string,
+  options: string,
+  run: (folder: string) => Promise<void>,
+): Promise<void> {
+  const folder = `${image}.mnt`;
+  await mkdir(folder, { recursive: true });
+  const driver = spawn("ntfs-3g", ["-o", `${options},no_detach`, image, folder], { stdio: "ignore" });
+  const ended = once(driver, "exit");
+  try {
+    await expect.poll(() => readFile("/proc/mounts", "utf8"), { timeout: 10_000 }).toContain(folder);
+    await run(folder);
+  } finally {
+    tool("umount", folder);
+    await ended;
+  }
+}
+
+test.each([
+  ["clusters of 4 KiB", []],
+  ["clusters of 512 bytes", ["-c", "512"]],
+  ["clusters of 64 KiB", ["-c", "65536"]],
+])("the free clusters are those that ntfsinfo counts: %s", async (_, options) => {
+  await inScratch(async (folder) => {
+    const image = await makeImage(folder, options);
+    const file = join(folder, "file");
+    await writeFile(file, Buffer.alloc(300_000, "content "));
+    for (const name of ["one", "two"]) tool("ntfscp", "-q", image, file, name);
+    const information = tool("ntfsinfo", "-m", image);
+    const field = (name: string) => Number(new RegExp(`${name}: (\\d+)`).exec(information)?.[1]);
+    const extents = await used(image);
+    expect(SIZE_BYTES - totalBytes(extents)).toBe(field("Free Clusters") * field("Cluster Size"));
+
+    const restored = join(folder, "restored");
+    await copyExtents(image, restored, extents);
+    tool("ntfsfix", "--no-action", restored);
+    expect(tool("ntfscat", restored, "two")).toBe(await readFile(file, "utf8"));
+  });
+});
+
+test.skipIf(!isRoot || !existsSync("/dev/fuse"))(
+  "used extents alone restore equal files after many were deleted",
+  async () => {
+    await inScratch(async (folder) => {
+      const image = await makeImage(folder);
+      const before = join(folder, "before");
+      await withMount(image, "rw", async (mount) => {
+        await createFiles(join(mount, "files"), 300);
+        tool("find", mount, "-name", "delete-*", "-delete");
+        tool("cp", "-r", join(mount, "files"), before);
+      });
+      const restored = join(folder, "restored");
+      const extents = await used(image);
+      expect(totalBytes(extents)).toBeLessThan(SIZE_BYTES);
+      await copyExtents(image, restored, extents);
+      await withMount(restored, "ro", async (mount) => {
+        tool("diff", "-r", before, join(mount, "files"));
+      });
+    });
+  },
+);
+
+test("a volume marked dirty is a doubt", async () => {
+  await inScratch(async (folder) => {
+    const image = await makeImage(folder);
+    const bytes = await readFile(image);
+    // In file record 3: the attribute of type 0x70, which lies in the record.
+    const record = Number(bytes.readBigUInt64LE(0x30)) * 4096 + 3 * 1024;
+    const attribute = bytes.indexOf(Buffer.from("70000000", "hex"), record);
+    const flags = attribute + bytes.readUInt16LE(attribute + 20) + 10;
+    const file = await open(image, "r+");
+    await file.write(new Uint8Array([1]), 0, 1, flags);
+    await file.close();
+    await expect(used(image)).rejects.toThrow("marked dirty");
+  });
+});
+
+test("a hibernated Windows is a doubt, a hibernation file that was cleared is none", async () => {
+  await inScratch(async (folder) => {
+    const image = await makeImage(folder);
+    const file = join(folder, "hiberfil.sys");
+    await writeFile(file, Buffer.alloc(8192));
+    tool("ntfscp", "-q", image, file, "hiberfil.sys");
+    await used(image);
+    await writeFile(file, Buffer.alloc(8192, "hibr"));
+    tool("ntfscp", "-q", image, file, "hiberfil.sys");
+    await expect(used(image)).rejects.toThrow("hibernated");
+  });
+});
+
+test("a $Bitmap that calls its own metadata free is a doubt", async () => {
+  await inScratch(async (folder) => {
+    const image = await makeImage(folder);
+    const bitmap = join(folder, "bitmap");
+    await writeFile(bitmap, Buffer.alloc(1536));
+    tool("ntfscp", "-q", "-f", image, bitmap, "$Bitmap");
+    await expect(used(image)).rejects.toMatchObject({ name: "DoubtError" });
+  });
+});

@@ -1,0 +1,97 @@
+import { appendExtent, type Extent } from "#shared/domain/extents.ts";
+import { appendSetBits } from "./bitmap.ts";
+import { doubt } from "./doubt.ts";
+import { applyFixups, NtfsVolume } from "./ntfs-volume.ts";
+import type { DiskReader } from "./reader.ts";
+
+const RECORD = { logFile: 2, volume: 3, root: 5, bitmap: 6 } as const;
+const ATTRIBUTE = { volumeInformation: 0x70, data: 0x80, indexRoot: 0x90, indexAllocation: 0xa0 } as const;
+const VOLUME_DIRTY = 1;
+const LOG_CLEAN = 2;
+const NO_LOG_CLIENT = 0xffff;
+const HIBERNATION_FILE = /hiberfil\.sys/i;
+/** In an index entry, from its start to the file's name. */
+const ENTRY_NAME_OFFSET = 0x52;
+const INDEX_BLOCK_BYTES = 4096;
+const CHUNK_BYTES = 2 ** 20;
+
+/**
+ * What an NTFS file system uses of its volume: the set bits of `$Bitmap`, and what lies behind its last cluster (the backup boot sector).
+ * Doubts if Windows left it dirty, with work in its log, or hibernated, for then the newest bitmap is not on the disk.
+ */
+export async function ntfsUsedExtents(reader: DiskReader): Promise<Extent[]> {
+  const volume = await NtfsVolume.open(reader);
+  await requireClean(volume);
+  await requireNotHibernated(volume);
+
+  const { clusterBytes, clusters } = volume;
+  const bitmap = await volume.attribute(RECORD.bitmap, ATTRIBUTE.data);
+  if (!bitmap) doubt("its $Bitmap has no data");
+  if (bitmap.sizeBytes * 8 < clusters) doubt("its $Bitmap is too short");
+  const used: Extent[] = [];
+  const bitsPerChunk = CHUNK_BYTES * 8;
+  for (let first = 0; first < clusters; first += bitsPerChunk) {
+    const bits = Math.min(bitsPerChunk, clusters - first);
+    const bytes = await bitmap.read(first / 8, Math.ceil(bits / 8));
+    appendSetBits(used, bytes, { bits, offset: first * clusterBytes, unitBytes: clusterBytes });
+  }
+  for (const extent of [{ offset: 0, length: clusterBytes }, ...volume.tableExtents, ...bitmap.extents]) {
+    if (!covers(used, extent)) doubt("its $Bitmap calls its own metadata free");
+  }
+  const end = clusters * clusterBytes;
+  appendExtent(used, end, reader.sizeBytes - end);
+  return used;
+}
+
+async function requireClean(volume: NtfsVolume): Promise<void> {
+  const information = await volume.attribute(RECORD.volume, ATTRIBUTE.volumeInformation);
+  if (!information || information.sizeBytes < 12) doubt("it has no volume information");
+  const flags = (await information.read(0, 12)).readUInt16LE(10);
+  if ((flags & VOLUME_DIRTY) !== 0) doubt("it is marked dirty");
+
+  const log = await volume.attribute(RECORD.logFile, ATTRIBUTE.data);
+  if (!log || log.sizeBytes < 4096) doubt("it has no log");
+  const page = await log.read(0, 4096);
+  // A log of ones was emptied by a repair or by another system; there is nothing in it.
+  if (page.every((byte) => byte === 0xff)) return;
+  if (page.toString("latin1", 0, 4) !== "RSTR") doubt("its log is not understood");
+  const area = page.readUInt16LE(24);
+  if (area + 16 > page.length) doubt("its log is not understood");
+  const isClean = (page.readUInt16LE(area + 14) & LOG_CLEAN) !== 0;
+  if (!isClean && page.readUInt16LE(area + 12) !== NO_LOG_CLIENT) {
+    doubt("it is mounted or was not unmounted: its log is in use");
+  }
+}
+
+/** A hibernated Windows, and one shut down with fast start-up, holds changes in its hibernation file that the disk does not show. */
+async function requireNotHibernated(volume: NtfsVolume): Promise<void> {
+  for (const type of [ATTRIBUTE.indexRoot, ATTRIBUTE.indexAllocation]) {
+    const index = await volume.attribute(RECORD.root, type);
+    if (!index) continue;
+    const bytes = await index.read(0, index.sizeBytes);
+    if (type === ATTRIBUTE.indexAllocation) applyIndexFixups(bytes);
+    // Entries, and the names in them, lie at even bytes.
+    const name = HIBERNATION_FILE.exec(bytes.toString("utf16le"));
+    const entry = (name?.index ?? 0) * 2 - ENTRY_NAME_OFFSET;
+    if (entry < 0) continue;
+    const record = bytes.readUIntLE(entry, 6);
+    const file = await volume.attribute(record, ATTRIBUTE.data);
+    if (!file || file.sizeBytes === 0) continue;
+    const head = await file.read(0, Math.min(4096, file.sizeBytes));
+    if (head.some((byte) => byte !== 0)) doubt("Windows is hibernated or was shut down with fast start-up");
+  }
+}
+
+function applyIndexFixups(bytes: Buffer): void {
+  for (let block = 0; block + INDEX_BLOCK_BYTES <= bytes.length; block += INDEX_BLOCK_BYTES) {
+    // Blocks that the index has given up may hold anything.
+    if (bytes.toString("latin1", block, block + 4) !== "INDX") continue;
+    applyFixups(bytes.subarray(block, block + INDEX_BLOCK_BYTES));
+  }
+}
+
+function covers(set: readonly Extent[], part: Extent): boolean {
+  return set.some(
+    (extent) => extent.offset <= part.offset && extent.offset + extent.length >= part.offset + part.length,
+  );
+}
