@@ -1,4 +1,4 @@
-import { CausewayError } from "#shared/errors.ts";
+import { CausewayError, NotFoundError } from "#shared/errors.ts";
 import { ApiError } from "#shared/protocol/client.ts";
 
 /** The command line itself is wrong. */
@@ -10,6 +10,18 @@ export class UsageError extends CausewayError {
   constructor(message: string, command?: string) {
     super(message);
     this.hint = `See \`causeway ${command ? `${command} ` : ""}--help\`.`;
+  }
+}
+
+/** What was asked is not done because of how things are here. */
+export class RefusedError extends CausewayError {
+  override readonly name = "RefusedError";
+  readonly retryable = false;
+  readonly hint: string;
+
+  constructor(message: string, hint: string) {
+    super(message);
+    this.hint = hint;
   }
 }
 
@@ -41,6 +53,8 @@ export const EXIT = { done: 0, failed: 1, usage: 2, notFound: 3, refused: 4 } as
 /** Which exit code says what went wrong. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError) return EXIT.usage;
+  if (error instanceof RefusedError) return EXIT.refused;
+  if (error instanceof NotFoundError) return EXIT.notFound;
   if (error instanceof ConversionNotCompletedError) {
     return error.failureName === "PreflightFailedError" ? EXIT.refused : EXIT.failed;
   }

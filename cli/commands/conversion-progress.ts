@@ -10,19 +10,25 @@ export function progressLine(conversion: Conversion): string | undefined {
   const parts: string[] = [step.name];
   if (work?.disk) parts.push(work.disk);
   const progress = work?.progress;
-  if (progress && progress.bytesTotal > 0) {
-    const share = Math.min(1, progress.bytesDone / progress.bytesTotal);
-    parts.push(
-      bar(share),
-      `${bytes(progress.bytesDone)} of ${bytes(progress.bytesTotal)}`,
-      `${bytes(progress.rateBytesPerSecond)}/s`,
-    );
-    if (progress.remainingSeconds !== undefined) parts.push(`${duration(progress.remainingSeconds)} left`);
-    if (progress.bottleneck && progress.bottleneck !== "unknown")
-      parts.push(`limited by ${progress.bottleneck}`);
-  }
+  if (progress && progress.bytesTotal > 0) parts.push(...transferLine(progress));
   if (progress?.note) parts.push(progress.note);
   return parts.join("  ");
+}
+
+/** The parts of a progress line about bytes: a bar, how much, how fast, how long, what limits. */
+export function transferLine(progress: {
+  bytesDone: number;
+  bytesTotal: number;
+  rateBytesPerSecond: number;
+  remainingSeconds?: number | undefined;
+  bottleneck?: string | undefined;
+}): string[] {
+  const { bytesDone, bytesTotal, rateBytesPerSecond, remainingSeconds, bottleneck } = progress;
+  const share = bytesTotal > 0 ? Math.min(1, bytesDone / bytesTotal) : 0;
+  const parts = [bar(share), `${bytes(bytesDone)} of ${bytes(bytesTotal)}`, `${bytes(rateBytesPerSecond)}/s`];
+  if (remainingSeconds !== undefined) parts.push(`${duration(remainingSeconds)} left`);
+  if (bottleneck && bottleneck !== "unknown") parts.push(`limited by ${bottleneck}`);
+  return parts;
 }
 
 /** `[######----]  60 %`. */

@@ -51,7 +51,7 @@ export const commandKinds = {
   /** Makes the captured disks visible as one recovery point, by one final conditional write. */
   "commit-recovery-point": {
     input: z.object({ conversionId: z.string(), pointId: z.string(), disks: z.array(PointDisk).min(1) }),
-    output: z.object({ pointId: z.string(), createdAt: Timestamp, manifestBytes: z.int().positive() }),
+    output: z.object({ pointId: z.string(), createdAt: Timestamp }),
   },
 
   /** Writes every disk of a recovery point as an image file on the target host. */

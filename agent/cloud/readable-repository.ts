@@ -1,0 +1,39 @@
+import { KMSClient } from "@aws-sdk/client-kms";
+import type { DataAccess } from "#shared/protocol/resources.ts";
+import { loadDataKey } from "../repository/data-key.ts";
+import { KmsKeys } from "../repository/kms-keys.ts";
+import type { Repository } from "../repository/repository.ts";
+import { RetryingStore } from "../repository/retrying-store.ts";
+import { S3Store } from "../repository/s3-store.ts";
+import { cachedUntilExpiry } from "./expiring.ts";
+
+export interface ReadablePorts {
+  /** Asks the control plane for temporary rights to read one source server's repository. */
+  requestAccess: () => Promise<DataAccess>;
+  /** Milliseconds since 1970. */
+  now: () => number;
+  random: () => number;
+}
+
+/** Somebody else's repository, to read. The rights are asked for again before they expire, so a restore may take days. */
+export async function openReadableRepository({
+  requestAccess,
+  now,
+  random,
+}: ReadablePorts): Promise<Repository> {
+  const access = cachedUntilExpiry(
+    requestAccess,
+    ({ credentials }) => Date.parse(credentials.expiresAt),
+    now,
+  );
+  const { sourceId, bucket, region, endpoint } = await access();
+  const credentials = async () => {
+    const { expiresAt, ...keys } = (await access()).credentials;
+    return { ...keys, expiration: new Date(expiresAt) };
+  };
+  const at = endpoint ? { endpoint } : {};
+  const store = new RetryingStore(new S3Store({ bucket, region, credentials, now, ...at }), { random });
+  // The wrapped key names the KMS key that it needs.
+  const kms = new KmsKeys(new KMSClient({ region, credentials, ...at }), "");
+  return { sourceId, store, dataKey: await loadDataKey(store, kms, sourceId) };
+}

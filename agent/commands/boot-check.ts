@@ -1,0 +1,65 @@
+import { hash } from "node:crypto";
+import { readFile, rename } from "node:fs/promises";
+import { join } from "node:path";
+import type { ObjectStore } from "../repository/object-store.ts";
+import { bootCheck } from "../target/boot-check.ts";
+import type { Executor } from "./executor.ts";
+import { conversionDir } from "./materialise.ts";
+
+export interface BootCheckDeps {
+  imagesDir: string;
+  agentId: string;
+  /** Takes what lies under `evidence/<agentId>/`. */
+  evidence: ObjectStore;
+}
+
+const STAGE_NOTES = {
+  "power-on": "switched on",
+  firmware: "firmware started",
+  "boot-loader": "boot loader started",
+  kernel: "kernel started",
+  "user-space": "services are starting",
+  up: "up",
+} as const;
+
+/** Boots a throw-away overlay of the disks and keeps screenshot and console log, beside the images and in the bucket. */
+export function bootCheckExecutor({ imagesDir, agentId, evidence }: BootCheckDeps): Executor<"boot-check"> {
+  return async (input, { signal, progress }) => {
+    const folder = conversionDir(imagesDir, input.conversionId);
+    const result = await bootCheck({
+      disks: input.disks.map(({ path, format }) => ({ path, format })),
+      firmware: input.firmware,
+      memoryMiB: input.memoryMiB,
+      timeoutSeconds: input.timeoutSeconds,
+      expect: input.expect,
+      workDir: join(folder, "boot-check"),
+      now: () => performance.now(),
+      signal,
+      onProgress: ({ stage, seconds }) =>
+        progress({
+          bytesDone: 0,
+          bytesTotal: 0,
+          rateBytesPerSecond: 0,
+          note: `${STAGE_NOTES[stage]}, ${Math.round(seconds)} s`,
+        }),
+    });
+    const keep = async (from: string, name: string): Promise<string> => {
+      const path = join(folder, name);
+      await rename(from, path);
+      const bytes = await readFile(path);
+      const key = `evidence/${agentId}/${input.conversionId}/${name}`;
+      await evidence.put(key, bytes, { sha256: hash("sha256", bytes), ifAbsent: false });
+      return key;
+    };
+    const { verdict, reason, seconds } = result;
+    return {
+      verdict,
+      reason,
+      seconds,
+      ...(result.screenshotPath
+        ? { screenshotKey: await keep(result.screenshotPath, "boot-check.png") }
+        : {}),
+      consoleLogKey: await keep(result.consoleLogPath, "boot-check.log"),
+    };
+  };
+}

@@ -1,0 +1,103 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { DiskNotFoundError } from "#shared/errors.ts";
+import { PointDisk } from "#shared/format/point.ts";
+import { captureDisk } from "../capture/capture.ts";
+import { openDisk } from "../capture/disk-source.ts";
+import { FileJournal } from "../capture/journal.ts";
+import { createRateLimit } from "../capture/rate-limit.ts";
+import { listPoints, readPoint } from "../repository/points.ts";
+import type { Repository } from "../repository/repository.ts";
+import type { Executor } from "./executor.ts";
+
+/** A disk that this agent may read. */
+export interface LocalDisk {
+  name: string;
+  path: string;
+  /** Whether nothing writes to it, so that its file systems can be trusted to say what is free. */
+  consistent: boolean;
+}
+
+export interface CaptureDeps {
+  disks: () => Promise<LocalDisk[]>;
+  repository: () => Promise<Repository>;
+  /** The parts of a disk worth reading. */
+  usedRanges: (disk: LocalDisk) => Promise<{ offset: number; bytes: number }[]>;
+  /** For the journals of captures. */
+  dataDir: string;
+  now: () => number;
+}
+
+/** What the commit needs of a capture, as it travels through the workflow. */
+export const MapRoot = z.object({ disk: PointDisk, parentId: z.string().nullable(), startedAt: z.number() });
+
+export const capturesDir = (dataDir: string, conversionId: string): string =>
+  join(dataDir, "captures", conversionId);
+
+/** Reads one disk into the repository, building on the newest recovery point that has it. Continues where a killed capture was. */
+export function captureDiskExecutor(deps: CaptureDeps): Executor<"capture-disk"> {
+  return async (input, { signal, progress }) => {
+    const local = (await deps.disks()).find((disk) => disk.name === input.disk);
+    if (!local) throw new DiskNotFoundError(input.disk);
+    const repository = await deps.repository();
+    const parent = await newestPoint(repository, local.name);
+    const ranges = local.consistent && !input.allBlocks ? await deps.usedRanges(local) : undefined;
+    const folder = capturesDir(deps.dataDir, input.conversionId);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const source = await openDisk(local.path);
+    try {
+      const { disk, startedAt, statistics } = await captureDisk({
+        repository,
+        disk: source,
+        diskName: local.name,
+        ...(ranges ? { ranges } : {}),
+        ...(parent ? { previous: parent.disk } : {}),
+        journal: new FileJournal(join(folder, `${local.name}.journal`)),
+        ...(input.bandwidthLimitBytesPerSecond
+          ? {
+              pace: createRateLimit({
+                bytesPerSecond: input.bandwidthLimitBytesPerSecond,
+                now: () => performance.now(),
+              }),
+            }
+          : {}),
+        onProgress: ({ bytesRead, bytesTotal, rateBytesPerSecond, remainingSeconds, bottleneck }) =>
+          progress({
+            bytesDone: bytesRead,
+            bytesTotal,
+            rateBytesPerSecond,
+            ...(remainingSeconds === undefined ? {} : { remainingSeconds }),
+            bottleneck,
+          }),
+        signal,
+        now: deps.now,
+      });
+      const root: z.infer<typeof MapRoot> = { disk, parentId: parent?.pointId ?? null, startedAt };
+      return {
+        disk: { name: disk.name, sizeBytes: disk.sizeBytes, mapRoot: JSON.stringify(root) },
+        bytesRead: statistics.bytesRead + statistics.bytesResumed,
+        bytesStored: statistics.bytesStored,
+        badRanges: disk.badRanges,
+        seconds: statistics.elapsedMs / 1000,
+        bottleneck: statistics.limitingStage,
+      };
+    } finally {
+      await source.close();
+    }
+  };
+}
+
+/** Ids sort by time, so the newest comes last. */
+async function newestPoint(
+  repository: Repository,
+  diskName: string,
+): Promise<{ pointId: string; disk: PointDisk } | undefined> {
+  for (const pointId of (await listPoints(repository)).sort().reverse()) {
+    const disk = (await readPoint(repository, pointId)).disks.find(
+      (candidate) => candidate.name === diskName,
+    );
+    if (disk) return { pointId, disk };
+  }
+  return undefined;
+}

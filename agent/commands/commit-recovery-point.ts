@@ -1,0 +1,41 @@
+import { rm } from "node:fs/promises";
+import type { Point } from "#shared/format/point.ts";
+import { ObjectNotFoundError } from "../repository/object-store.ts";
+import { commitPoint, readPoint } from "../repository/points.ts";
+import type { Repository } from "../repository/repository.ts";
+import { capturesDir, MapRoot } from "./capture-disk.ts";
+import type { Executor } from "./executor.ts";
+
+export interface CommitDeps {
+  repository: () => Promise<Repository>;
+  dataDir: string;
+  agentVersion: string;
+  now: () => number;
+}
+
+/** Makes captured disks visible as one recovery point. Repeated, it finds the point that it made. */
+export function commitRecoveryPointExecutor(deps: CommitDeps): Executor<"commit-recovery-point"> {
+  return async ({ conversionId, pointId, disks }) => {
+    const repository = await deps.repository();
+    const roots = disks.map(({ mapRoot }) => MapRoot.parse(JSON.parse(mapRoot)));
+    // The parent whose maps are kept for the shortest time decides, so the earliest start counts.
+    const startedAt = Math.min(...roots.map((root) => root.startedAt));
+    const point: Point = {
+      pointId,
+      sourceId: repository.sourceId,
+      createdAt: new Date(deps.now()).toISOString(),
+      parentId: roots.find((root) => root.parentId !== null)?.parentId ?? null,
+      agentVersion: deps.agentVersion,
+      disks: roots.map((root) => root.disk),
+    };
+    const existing = await readPoint(repository, pointId).catch((error: unknown) => {
+      if (error instanceof ObjectNotFoundError) return undefined;
+      throw error;
+    });
+    // A repetition differs in nothing but the time; commitPoint refuses any other difference.
+    const wanted = existing ? { ...point, createdAt: existing.createdAt } : point;
+    await commitPoint(repository, wanted, { startedAt, now: deps.now() });
+    await rm(capturesDir(deps.dataDir, conversionId), { recursive: true, force: true });
+    return { pointId, createdAt: wanted.createdAt };
+  };
+}

@@ -1,0 +1,50 @@
+import { rename } from "node:fs/promises";
+import { VerificationFailedError } from "#shared/errors.ts";
+import { readPoint } from "../repository/points.ts";
+import { DiskMismatchError, verifyDisk } from "../repository/verify.ts";
+import { openDiskImage } from "../target/disk-image.ts";
+import type { Executor } from "./executor.ts";
+import type { TargetDeps } from "./materialise.ts";
+
+/** Re-reads the written images, all of them, against the recovery point. An image that differs is set aside as `*.damaged`. */
+export function verifyExecutor({ repository }: Pick<TargetDeps, "repository">): Executor<"verify"> {
+  return async ({ conversionId, pointId, disks }, { signal, progress }) => {
+    const began = performance.now();
+    const source = await repository(conversionId);
+    const point = await readPoint(source, pointId);
+    const bytesTotal = disks.reduce((sum, disk) => sum + disk.sizeBytes, 0);
+    let bytesBefore = 0;
+    for (const written of disks) {
+      const disk = point.disks.find(({ name }) => name === written.name);
+      if (!disk) throw new VerificationFailedError(`recovery point ${pointId} has no disk ${written.name}`);
+      const reader = await openDiskImage(written.path, written.format);
+      try {
+        await verifyDisk({
+          repository: source,
+          disk,
+          reader,
+          onProgress: (verified) => progress(progressOf(bytesBefore + verified, bytesTotal, began)),
+          signal,
+        });
+      } catch (error) {
+        if (!(error instanceof DiskMismatchError)) throw error;
+        await rename(written.path, `${written.path}.damaged`);
+        throw new VerificationFailedError(`${written.path}: ${error.message}`, { cause: error });
+      } finally {
+        await reader.close();
+      }
+      bytesBefore += disk.sizeBytes;
+    }
+    return { bytesVerified: bytesBefore, seconds: (performance.now() - began) / 1000 };
+  };
+}
+
+function progressOf(bytesDone: number, bytesTotal: number, began: number) {
+  const rateBytesPerSecond = (bytesDone * 1000) / Math.max(1, performance.now() - began);
+  return {
+    bytesDone,
+    bytesTotal,
+    rateBytesPerSecond,
+    remainingSeconds: (bytesTotal - bytesDone) / rateBytesPerSecond,
+  };
+}

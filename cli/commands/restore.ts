@@ -1,0 +1,94 @@
+import { stat } from "node:fs/promises";
+import { resolve } from "node:path";
+import { openReadableRepository } from "#agent/cloud/readable-repository.ts";
+import { readPoint } from "#agent/repository/points.ts";
+import { restoreDisk } from "#agent/repository/restore.ts";
+import { createDiskImage } from "#agent/target/disk-image.ts";
+import { NotFoundError } from "#shared/errors.ts";
+import { DiskFormat } from "#shared/protocol/common.ts";
+import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
+import { type Command, choiceOption, requiredOption } from "../command.ts";
+import { RefusedError } from "../errors.ts";
+import { ProgressLine } from "../progress.ts";
+import { print } from "../terminal.ts";
+import { bytes, duration } from "../units.ts";
+import { transferLine } from "./conversion-progress.ts";
+
+export const restore: Command = {
+  name: "restore",
+  summary: "Writes one disk of a recovery point to a file on this machine",
+  usage: "restore POINT --disk NAME --to FILE [--format raw|qcow2]",
+  help: [
+    ["--disk NAME", "which disk of the recovery point"],
+    ["--to FILE", "must not exist yet; appears when it is whole and right"],
+    ["--format FORMAT", "raw (default, sparse) or qcow2"],
+    ...API_HELP,
+  ],
+  examples: ["causeway restore rp_01jd3v8q6m4x2k7zt5w9h0n1yb --disk sda --to /var/tmp/sda.raw"],
+  options: { ...API_OPTIONS, disk: { type: "string" }, to: { type: "string" }, format: { type: "string" } },
+  positionals: ["POINT"],
+  async run(call) {
+    const api = apiOf(call);
+    const name = requiredOption(call, "disk", this.name);
+    const path = resolve(requiredOption(call, "to", this.name));
+    const format = choiceOption(call, "format", DiskFormat.options, this.name) ?? "raw";
+    if (await exists(path))
+      throw new RefusedError(`${path} exists already`, "Choose another name, or remove it first.");
+    const id = call.arguments.POINT ?? "";
+    const { sourceId } = await api.getRecoveryPoint({ parameters: { id } });
+    const repository = await openReadableRepository({
+      requestAccess: () => api.openSourceData({ parameters: { id: sourceId } }),
+      now: Date.now,
+      random: Math.random,
+    });
+    const disk = (await readPoint(repository, id)).disks.find((candidate) => candidate.name === name);
+    if (!disk) throw new NotFoundError(`disk in recovery point ${id}:`, name);
+    const line = new ProgressLine(call.terminal);
+    const image = await createDiskImage({
+      path,
+      format,
+      sizeBytes: disk.sizeBytes,
+      contentBytes: disk.usedBytes,
+    });
+    try {
+      const { bytesWritten, elapsedMs } = await restoreDisk({
+        repository,
+        disk,
+        sink: { write: (offset, part) => image.write(offset, part), zero: async () => {} },
+        onProgress: (progress) =>
+          line.show(
+            ["restore", ...transferLine({ ...progress, bytesDone: progress.bytesWritten })].join("  "),
+          ),
+      });
+      await image.finish();
+      line.end();
+      const done = {
+        id,
+        disk: name,
+        path,
+        format,
+        sizeBytes: disk.sizeBytes,
+        bytesWritten,
+        badRanges: disk.badRanges,
+        seconds: elapsedMs / 1000,
+      };
+      print(
+        call.terminal,
+        call.json,
+        done,
+        () =>
+          `${path}: ${bytes(disk.sizeBytes)}, of which ${bytes(bytesWritten)} are data, in ${duration(elapsedMs / 1000)}`,
+      );
+    } finally {
+      line.end();
+      await image.abort();
+    }
+  },
+};
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
