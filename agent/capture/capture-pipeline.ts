@@ -1,4 +1,5 @@
 import { setMaxListeners } from "node:events";
+import { type Extents, intersect, totalBytes } from "#shared/domain/extents.ts";
 import { BLOCK_BYTES, ID_BYTES } from "#shared/format/block.ts";
 import type { PackRef } from "#shared/format/map-node.ts";
 import type { PackOrigin } from "#shared/format/pack-index.ts";
@@ -14,7 +15,6 @@ import { LEAF_BYTES, LeafAssembly } from "./leaf-assembly.ts";
 import type { NewNode } from "./map-builder.ts";
 import { PackUploader } from "./pack-uploader.ts";
 import { describeProgress, findBottleneck, type StageTimes } from "./progress.ts";
-import type { ByteRange } from "./ranges.ts";
 import type { FinishedPack } from "./read-processor.ts";
 import { READ_BLOCKS, READ_BYTES, SharedMemory } from "./shared-memory.ts";
 
@@ -102,7 +102,7 @@ export class CapturePipeline {
   }
 
   /** Sends one leaf's reads on their way; waits for free buffers, not for the result. */
-  async readLeaf(index: number, within: ByteRange[], previous: MappedLeaf): Promise<void> {
+  async readLeaf(index: number, within: Extents, previous: MappedLeaf): Promise<void> {
     const start = index * LEAF_BYTES;
     const bytes = Math.min(LEAF_BYTES, this.#options.disk.sizeBytes - start);
     const reads = Math.ceil(bytes / READ_BYTES);
@@ -110,7 +110,7 @@ export class CapturePipeline {
     for (let read = 0; read < reads; read++) {
       const offset = start + read * READ_BYTES;
       const length = Math.min(READ_BYTES, start + bytes - offset);
-      const parts = clip(within, offset, length);
+      const parts = intersect(within, [{ offset, length }]);
       const firstSlot = (read * READ_BYTES) / BLOCK_BYTES;
       if (parts.length === 0 && !hasAny(previous, firstSlot)) {
         if (leaf.finishRead()) this.#track(this.#completeLeaf(leaf));
@@ -118,7 +118,7 @@ export class CapturePipeline {
       }
       const slot = await this.orFailure(this.#freeSlots.take());
       this.#readings.set(slot, { leaf, firstSlot, blocks: Math.ceil(length / BLOCK_BYTES) });
-      this.#track(this.#read(slot, offset, length, parts));
+      this.#track(this.#read(slot, offset, parts));
     }
   }
 
@@ -180,9 +180,9 @@ export class CapturePipeline {
     this.#stop.abort(error);
   }
 
-  /** Keeps hold of work that nobody awaits yet; its failure ends the capture. */
+  /** Keeps hold of work that nobody awaits yet; its failure ends the capture. What hangs is let go when the capture fails. */
   #track(work: Promise<void>): void {
-    const tracked = work.then(
+    const tracked = this.orFailure(work).then(
       () => void this.#pending.delete(tracked),
       (error: unknown) => {
         this.#pending.delete(tracked);
@@ -192,21 +192,20 @@ export class CapturePipeline {
     this.#pending.add(tracked);
   }
 
-  async #read(slot: number, offset: number, length: number, parts: ByteRange[]): Promise<void> {
+  async #read(slot: number, offset: number, parts: Extents): Promise<void> {
     const reading = this.#readings.get(slot);
     if (!reading) return;
     const { leaf, firstSlot, blocks } = reading;
     const buffer = this.#memory.read(slot);
     let filled = 0;
-    // Parts are widened to whole blocks, so that neighbours' reads stay aligned for devices.
-    for (const part of widen(parts, offset, length)) {
+    for (const part of parts) {
       buffer.fill(0, filled, part.offset - offset);
-      const into = buffer.subarray(part.offset - offset, part.offset - offset + ceilBlocks(part.bytes));
-      const bad = await this.#reader.read(part.offset, part.bytes, into);
+      const into = buffer.subarray(part.offset - offset, part.offset - offset + ceilBlocks(part.length));
+      const bad = await this.#reader.read(part.offset, part.length, into);
       leaf.addBadRanges(
         bad.map((each) => ({ ...each, offset: each.offset + (part.offset - leaf.index * LEAF_BYTES) })),
       );
-      filled = part.offset - offset + part.bytes;
+      filled = part.offset - offset + part.length;
     }
     buffer.fill(0, filled, blocks * BLOCK_BYTES);
     this.#setPreviousIds(slot, leaf, firstSlot);
@@ -217,7 +216,7 @@ export class CapturePipeline {
       kind: "read",
       task: { slot, firstBlock, blocks, hasPrevious: leaf.hasPrevious },
     });
-    this.#bytesDone += parts.reduce((sum, part) => sum + part.bytes, 0);
+    this.#bytesDone += totalBytes(parts);
     this.#report();
   }
 
@@ -323,25 +322,4 @@ function hasAny(previous: MappedLeaf, firstSlot: number): boolean {
 
 function ceilBlocks(bytes: number): number {
   return Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
-}
-
-function clip(ranges: ByteRange[], offset: number, length: number): ByteRange[] {
-  return ranges.flatMap((range) => {
-    const from = Math.max(offset, range.offset);
-    const to = Math.min(offset + length, range.offset + range.bytes);
-    return to > from ? [{ offset: from, bytes: to - from }] : [];
-  });
-}
-
-/** The parts grown to block boundaries, at most to `offset + length`, and joined where they then touch. */
-function widen(parts: ByteRange[], offset: number, length: number): ByteRange[] {
-  const wide: ByteRange[] = [];
-  for (const part of parts) {
-    const from = offset + Math.floor((part.offset - offset) / BLOCK_BYTES) * BLOCK_BYTES;
-    const to = Math.min(offset + length, offset + ceilBlocks(part.offset + part.bytes - offset));
-    const last = wide.at(-1);
-    if (last && from <= last.offset + last.bytes) last.bytes = Math.max(last.bytes, to - last.offset);
-    else wide.push({ offset: from, bytes: to - from });
-  }
-  return wide;
 }

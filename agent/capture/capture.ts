@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { alignToBlocks, type Extents, intersect, normalize, totalBytes } from "#shared/domain/extents.ts";
 import { BLOCK_BYTES } from "#shared/format/block.ts";
 import { decodeLeaf } from "#shared/format/map-node.ts";
 import { type PointDisk, toMapRoot } from "#shared/format/point.ts";
@@ -8,11 +9,11 @@ import type { Pace } from "../repository/object-store.ts";
 import type { Repository } from "../repository/repository.ts";
 import { CapturePipeline } from "./capture-pipeline.ts";
 import type { DiskSource } from "./disk-source.ts";
+import { ExtentCursor } from "./extent-cursor.ts";
 import type { CaptureIdentity, CaptureJournal, JournalLeaf } from "./journal.ts";
 import { keptNode, LEAF_BYTES, leafHash } from "./leaf-assembly.ts";
 import { MapBuilder, type NewNode } from "./map-builder.ts";
 import type { CaptureProgress } from "./progress.ts";
-import { type ByteRange, normalizeRanges, RangeCursor, totalBytes } from "./ranges.ts";
 import type { CaptureGeometry } from "./shared-memory.ts";
 
 /** What a capture may take. All memory follows from this and not from the size of the disk. */
@@ -40,7 +41,7 @@ export interface CaptureOptions {
   disk: DiskSource;
   diskName: string;
   /** The used parts of the disk; blocks wholly outside count as zeros. Without, everything is read. */
-  ranges?: readonly ByteRange[];
+  used?: Extents;
   /** The same disk in the parent point: blocks that have not changed since are not stored again. */
   previous?: PointDisk;
   /** Lets a repeated call continue where a killed one was. The disk's view must be the same one. */
@@ -108,8 +109,8 @@ export async function captureDisk(options: CaptureOptions): Promise<CapturedDisk
     await map.addLeaf(record.index, node);
   };
   try {
-    const ranges = normalizeRanges(options.ranges ?? [{ offset: 0, bytes: disk.sizeBytes }], disk.sizeBytes);
-    const cursor = new RangeCursor(ranges);
+    const ranges = wholeBlocks(options.used, disk.sizeBytes);
+    const cursor = new ExtentCursor(ranges);
     pipeline.start(totalBytes(ranges), async (node, record) => {
       // Only now is all durable that the leaf names, so only now may the journal say that it is done.
       await journal?.append(record);
@@ -162,6 +163,11 @@ export async function captureDisk(options: CaptureOptions): Promise<CapturedDisk
     };
     return (await from.journal?.open(fresh)) ?? fresh;
   }
+}
+
+function wholeBlocks(used: Extents | undefined, sizeBytes: number): Extents {
+  const disk = [{ offset: 0, length: sizeBytes }];
+  return used ? alignToBlocks(intersect(normalize(used), disk), BLOCK_BYTES, sizeBytes) : disk;
 }
 
 async function resumedNode(record: JournalLeaf, previousMap: MapReader | undefined): Promise<NewNode> {

@@ -99,8 +99,8 @@ export class MapBuilder {
     const open = this.#open[level + 1];
     let parent = open?.get(parentIndex);
     if (!parent) {
-      const nodes = nodeCount(this.#options.sizeBytes, level);
-      parent = { children: new Array(FAN_OUT), left: Math.min(FAN_OUT, nodes - parentIndex * FAN_OUT) };
+      const left = Math.min(FAN_OUT, nodeCount(this.#options.sizeBytes, level) - parentIndex * FAN_OUT);
+      parent = { children: new Array(left), left };
       open?.set(parentIndex, parent);
     }
     return parent;

@@ -1,5 +1,5 @@
-/** The part of the pipeline that the others wait for. */
-export type Stage = "read" | "hash/compress" | "upload";
+/** The part of the pipeline that the others wait for; `compress` stands for all work on blocks: hash, compress, seal. */
+export type Stage = "read" | "compress" | "upload";
 
 export interface CaptureProgress {
   /** Bytes of the disk that are done, of those to do. */
@@ -26,7 +26,7 @@ const BUSY_SHARE = 0.75;
 /** Which stage limits, from how the workers in the middle of the pipeline spent their time. */
 export function findBottleneck({ elapsedMs, workers, busyMs, blockedMs }: StageTimes): Stage {
   const whole = Math.max(1, elapsedMs * workers);
-  if (busyMs / whole >= BUSY_SHARE) return "hash/compress";
+  if (busyMs / whole >= BUSY_SHARE) return "compress";
   const starvedMs = Math.max(0, whole - busyMs - blockedMs);
   return blockedMs > starvedMs ? "upload" : "read";
 }

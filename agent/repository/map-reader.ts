@@ -32,7 +32,7 @@ export class MapReader {
   readonly leafCount: number;
   readonly #repository: Repository;
   readonly #root: BlobRef | undefined;
-  readonly #topLevel: number;
+  readonly topLevel: number;
   readonly #path: (InnerNode | undefined)[] = [];
   readonly #batch = new Map<number, Buffer>();
   #sealer: { pack: string; sealer: BlobSealer } | undefined;
@@ -40,7 +40,7 @@ export class MapReader {
   constructor(repository: Repository, disk: Pick<PointDisk, "sizeBytes" | "root">) {
     this.#repository = repository;
     this.#root = disk.root ? fromMapRoot(disk.root) : undefined;
-    this.#topLevel = topLevel(disk.sizeBytes);
+    this.topLevel = topLevel(disk.sizeBytes);
     this.leafCount = leafCount(disk.sizeBytes);
   }
 
@@ -55,7 +55,7 @@ export class MapReader {
 
   /** Where the node at a level and index lies, or undefined if it describes zeros only. */
   async refOf(level: number, index: number): Promise<BlobRef | undefined> {
-    if (level === this.#topLevel) return this.#root;
+    if (level === this.topLevel) return this.#root;
     const parent = await this.node(level + 1, Math.floor(index / FAN_OUT));
     return parent?.children[index % FAN_OUT]?.blob;
   }
@@ -76,7 +76,7 @@ export class MapReader {
     this.#batch.clear();
     const first = await this.refOf(0, index);
     if (!first) return;
-    if (this.#topLevel === 0) {
+    if (this.topLevel === 0) {
       this.#batch.set(index, await this.#readBlob(first));
       return;
     }

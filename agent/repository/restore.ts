@@ -21,9 +21,9 @@ import { WorkerPool } from "./worker-pool.ts";
 /** Where a disk is restored to. Calls overlap, for different parts of the disk, each part once. */
 export interface DiskSink {
   /** Writes bytes, which are the caller's again once this resolves. */
-  write(offset: number, bytes: Buffer): Promise<void>;
-  /** Makes a part zeros: nothing to do where the sink starts out as zeros. */
-  zero(offset: number, bytes: number): Promise<void>;
+  write(offset: number, bytes: Uint8Array): Promise<void>;
+  /** Makes a part zeros; absent where all that is not written is zeros anyway. */
+  zero?(offset: number, bytes: number): Promise<void>;
 }
 
 /** About 120 MiB of resident memory in all, and two busy cores. */
@@ -162,7 +162,7 @@ class Restore {
   }
 
   #track(work: Promise<void>): void {
-    const tracked = work.then(
+    const tracked = this.#orFailure(work).then(
       () => void this.#writes.delete(tracked),
       (error: unknown) => {
         this.#writes.delete(tracked);
@@ -203,6 +203,8 @@ class Restore {
   }
 
   async #zero(index: number, leaf: Leaf | undefined): Promise<void> {
+    const { sink } = this.#options;
+    if (!sink.zero) return;
     const first = index * FAN_OUT;
     const blocks = Math.min(FAN_OUT, blockCount(this.#options.disk.sizeBytes) - first);
     for (let slot = 0; slot < blocks; ) {
@@ -210,7 +212,7 @@ class Restore {
       while (slot < blocks && !leaf?.blocks[slot]) slot += 1;
       if (slot > from) {
         const offset = (first + from) * BLOCK_BYTES;
-        await this.#options.sink.zero(offset, this.#clip(offset, (slot - from) * BLOCK_BYTES));
+        await sink.zero(offset, this.#clip(offset, (slot - from) * BLOCK_BYTES));
       }
       while (slot < blocks && leaf?.blocks[slot]) slot += 1;
     }

@@ -156,6 +156,7 @@ export interface OpenedPack {
   kind: PackKind;
   salt: Buffer;
   index: PackIndex;
+  indexOffset: number;
   sealer: BlobSealer;
 }
 
@@ -165,26 +166,36 @@ export function openPack(dataKey: Uint8Array, bytes: Buffer, object: string): Op
   if (bytes.length < PACK_HEADER_BYTES + PACK_TRAILER_BYTES + TAG_BYTES) {
     throw new DamagedObjectError(object, "it is cut short");
   }
-  const trailer = bytes.subarray(bytes.length - PACK_TRAILER_BYTES);
+  const indexOffset = bytes.readUInt32LE(bytes.length - PACK_TRAILER_BYTES);
+  const index = openPackIndex({ dataKey, kind, salt }, bytes.subarray(indexOffset), indexOffset, object);
+  const sealer = new BlobSealer(derivePackKey(dataKey, salt), bytes.subarray(0, PACK_START_BYTES));
+  return { kind, salt, index, indexOffset, sealer };
+}
+
+/** Reads a pack's index from its `tail`: all bytes from `indexOffset` to its end. */
+export function openPackIndex(
+  pack: { dataKey: Uint8Array; kind: PackKind; salt: Uint8Array },
+  tail: Buffer,
+  indexOffset: number,
+  object: string,
+): PackIndex {
+  if (tail.length < TAG_BYTES + PACK_TRAILER_BYTES) throw new DamagedObjectError(object, "it is cut short");
+  const sealed = tail.subarray(0, tail.length - PACK_TRAILER_BYTES);
+  const trailer = tail.subarray(sealed.length);
   const input = new ByteReader(trailer, object);
-  const indexOffset = input.u32();
-  const indexBytes = input.u32();
+  if (input.u32() !== indexOffset || input.u32() !== sealed.length) {
+    throw new DamagedObjectError(object, "its trailer does not fit its length");
+  }
   const blobs = input.u32();
   input.zeros(4);
   if (!input.raw(END_MAGIC.length).equals(END_MAGIC))
     throw new DamagedObjectError(object, "it has no end mark");
-  if (indexOffset + indexBytes + PACK_TRAILER_BYTES !== bytes.length || indexBytes < TAG_BYTES) {
-    throw new DamagedObjectError(object, "its trailer does not fit its length");
-  }
-  const key = derivePackKey(dataKey, salt);
-  const aad = Buffer.concat([bytes.subarray(0, PACK_HEADER_BYTES), trailer]);
-  const index = decodePackIndex(
-    openIndex(key, bytes.subarray(indexOffset, indexOffset + indexBytes), aad, object),
-    object,
-  );
+  const aad = Buffer.concat([encodePackHeader(pack.kind, pack.salt), trailer]);
+  const plain = openIndex(derivePackKey(pack.dataKey, pack.salt), sealed, aad, object);
+  const index = decodePackIndex(plain, object);
   if (index.blobs.length !== blobs)
     throw new DamagedObjectError(object, "its index does not fit its trailer");
-  return { kind, salt, index, sealer: new BlobSealer(key, bytes.subarray(0, PACK_START_BYTES)) };
+  return index;
 }
 
 function decodePackHeader(bytes: Buffer, object: string): { kind: PackKind; salt: Buffer } {

@@ -1,0 +1,285 @@
+import { hash } from "node:crypto";
+import { BLOB_KIND, UNIT_BYTES } from "#shared/format/blob.ts";
+import { BLOCK_BYTES, BlockNamer, ID_BYTES } from "#shared/format/block.ts";
+import { createCompressor } from "#shared/format/compression.ts";
+import { DamagedObjectError, UnsupportedFormatError } from "#shared/format/errors.ts";
+import { decodeKeyObject } from "#shared/format/key-object.ts";
+import { deriveBlockIdKey } from "#shared/format/keys.ts";
+import type { BlobRef, BlockRef } from "#shared/format/map-node.ts";
+import { type OpenedPack, openPack, openPackIndex } from "#shared/format/pack.ts";
+import type { PackIndex } from "#shared/format/pack-index.ts";
+import { type Point, type PointDisk, RepositoryId } from "#shared/format/point.ts";
+import { DiskHasher, FAN_OUT } from "#shared/format/tree.ts";
+import { keyObjectName } from "./data-key.ts";
+import { MapReader } from "./map-reader.ts";
+import { ObjectNotFoundError } from "./object-store.ts";
+import { readPoint } from "./points.ts";
+import { packKey, pointKey, prunedKey, type Repository } from "./repository.ts";
+
+export interface CheckProgress {
+  objectsChecked: number;
+  objectsTotal: number;
+  bytesChecked: number;
+}
+
+/** An object that is not what it must be, and what that means. */
+export interface Finding {
+  object: string;
+  problem: "damaged" | "missing" | "foreign" | "unsupported";
+  detail: string;
+  affects: {
+    pointId: string;
+    disk: string /** First bytes of affected blocks, at most 16. */;
+    offsets: number[];
+  }[];
+}
+
+export interface CheckReport {
+  ok: boolean;
+  points: number;
+  objects: number;
+  bytes: number;
+  findings: Finding[];
+  /** Packs that no recovery point names: of a capture that is running or was given up. They were checked all the same. */
+  unreferenced: string[];
+}
+
+export interface CheckOptions {
+  repository: Repository;
+  onProgress?: (progress: CheckProgress) => void;
+  signal?: AbortSignal;
+}
+
+/**
+ * Re-reads and re-hashes every object of a source server, and follows every recovery point to each of its blocks. Never throws
+ * for damage: it is in the report, by object, with the points, disks and places that need it.
+ */
+export async function checkRepository(options: CheckOptions): Promise<CheckReport> {
+  return new RepositoryCheck(options).run();
+}
+
+const MAX_OFFSETS = 16;
+
+/** How many packs' indexes are kept while a disk map is followed. A leaf names few, and the next leaf mostly the same. */
+const KEPT_INDEXES = 16;
+
+/** Where a pack's index lies; undefined for a damaged one. */
+type Tail = { offset: number; bytes: number } | undefined;
+
+class RepositoryCheck {
+  readonly #options: CheckOptions;
+  readonly #namer: BlockNamer;
+  readonly #using = { compressor: createCompressor(), output: Buffer.alloc(UNIT_BYTES) };
+  readonly #findings = new Map<string, Finding>();
+  readonly #packs = new Map<string, Tail>();
+  readonly #indexes = new Map<string, PackIndex>();
+  readonly #referenced = new Set<string>();
+  #bytes = 0;
+
+  constructor(options: CheckOptions) {
+    this.#options = options;
+    this.#namer = new BlockNamer(deriveBlockIdKey(options.repository.dataKey));
+  }
+
+  async run(): Promise<CheckReport> {
+    const { repository, onProgress, signal } = this.#options;
+    const keys: string[] = [];
+    for await (const { key } of repository.store.list(`sources/${repository.sourceId}/`)) keys.push(key);
+    const points: string[] = [];
+    for (const [at, key] of keys.entries()) {
+      signal?.throwIfAborted();
+      await this.#checkObject(key, points);
+      onProgress?.({ objectsChecked: at + 1, objectsTotal: keys.length, bytesChecked: this.#bytes });
+    }
+    if (!keys.includes(keyObjectName(repository.sourceId)) && keys.length > 0) {
+      this.#find(
+        keyObjectName(repository.sourceId),
+        "missing",
+        "the data key cannot be unwrapped again without it",
+      );
+    }
+    for (const pointId of points) await this.#followPoint(pointId);
+    const findings = [...this.#findings.values()];
+    const unreferenced = [...this.#packs.keys()].filter((key) => !this.#referenced.has(key));
+    return {
+      ok: findings.length === 0,
+      points: points.length,
+      objects: keys.length,
+      bytes: this.#bytes,
+      findings,
+      unreferenced,
+    };
+  }
+
+  async #checkObject(key: string, points: string[]): Promise<void> {
+    const { sourceId } = this.#options.repository;
+    const [packs, pointPrefix, pruned] = [
+      packKey(sourceId, ""),
+      pointKey(sourceId, ""),
+      prunedKey(sourceId, ""),
+    ];
+    const kind = [packs, pointPrefix, pruned].find((prefix) => key.startsWith(prefix));
+    const name = key.slice(kind?.length ?? 0);
+    await this.#orFind(key, async () => {
+      if (kind === packs && /^[0-9a-f]{64}$/.test(name)) return this.#checkPack(key, name);
+      if (kind === pointPrefix && RepositoryId.safeParse(name).success) return void points.push(name);
+      if (kind === pruned && RepositoryId.safeParse(name).success) return this.#checkMark(key);
+      if (key !== keyObjectName(sourceId))
+        return this.#find(key, "foreign", "no object of a repository has this name");
+      const object = decodeKeyObject(await this.#get(key), key);
+      if (object.sourceId !== sourceId) throw new DamagedObjectError(key, "it is another source server's");
+    });
+  }
+
+  async #checkMark(key: string): Promise<void> {
+    if ((await this.#get(key)).length > 0) throw new DamagedObjectError(key, "it is not empty");
+  }
+
+  async #checkPack(key: string, name: string): Promise<void> {
+    const bytes = await this.#get(key);
+    // Kept also when damaged, so that it counts as there.
+    this.#packs.set(key, undefined);
+    if (hash("sha256", bytes) !== name) {
+      throw new DamagedObjectError(key, "its content does not have the hash it is named by");
+    }
+    const pack = openPack(this.#options.repository.dataKey, bytes, key);
+    for (const number of pack.index.blobs.keys()) this.#checkBlob(key, bytes, pack, number);
+    this.#packs.set(key, { offset: pack.indexOffset, bytes: bytes.length - pack.indexOffset });
+  }
+
+  /** Opens a blob and compares it with the pack's index. */
+  #checkBlob(key: string, bytes: Buffer, pack: OpenedPack, number: number): void {
+    const entry = pack.index.blobs[number];
+    if (!entry) return;
+    const sealed = bytes.subarray(entry.offset, entry.offset + entry.sealedBytes);
+    const content = pack.sealer.open(sealed, { number, offset: entry.offset }, key, this.#using);
+    if (entry.kind === "map") return;
+    if (content.kind !== BLOB_KIND.unit || content.blocks !== entry.placements.length) {
+      throw new DamagedObjectError(key, "a unit is not what the index says");
+    }
+    entry.placements.forEach(({ id }, at) => {
+      const block = content.bytes.subarray(at * BLOCK_BYTES, (at + 1) * BLOCK_BYTES);
+      if (!this.#namer.idOf(block).equals(id))
+        throw new DamagedObjectError(key, "a block does not have its id");
+    });
+  }
+
+  async #followPoint(pointId: string): Promise<void> {
+    const key = pointKey(this.#options.repository.sourceId, pointId);
+    let point: Point | undefined;
+    await this.#orFind(key, async () => {
+      point = await readPoint(this.#options.repository, pointId);
+    });
+    for (const disk of point?.disks ?? []) await this.#followDisk(pointId, disk);
+    if (!point) this.#affect(key, pointId, "", []);
+  }
+
+  async #followDisk(pointId: string, disk: PointDisk): Promise<void> {
+    const map = new MapReader(this.#options.repository, disk);
+    const hasher = new DiskHasher(disk.sizeBytes);
+    const ids = Buffer.alloc(FAN_OUT * ID_BYTES);
+    let whole = true;
+    for (let index = 0; index < map.leafCount; index++) {
+      this.#options.signal?.throwIfAborted();
+      ids.fill(0);
+      try {
+        for (let level = 1; level <= map.topLevel; level++) {
+          this.#refer(await map.refOf(level, Math.floor(index / FAN_OUT ** level)));
+        }
+        const { leaf, child } = await map.leaf(index);
+        this.#refer(child);
+        for (const [slot, block] of leaf?.blocks.entries() ?? []) {
+          if (!block) continue;
+          ids.set(block.id, slot * ID_BYTES);
+          await this.#checkReference(pointId, disk, block, (index * FAN_OUT + slot) * BLOCK_BYTES);
+        }
+      } catch (error) {
+        if (!(error instanceof DamagedObjectError)) throw error;
+        whole = false;
+        this.#find(
+          error.object,
+          error.cause instanceof ObjectNotFoundError ? "missing" : "damaged",
+          error.message,
+        );
+        this.#affect(error.object, pointId, disk.name, [index * FAN_OUT * BLOCK_BYTES]);
+      }
+      hasher.addLeaf(ids);
+    }
+    if (whole && hasher.finish().toString("hex") !== disk.contentHash) {
+      const key = pointKey(this.#options.repository.sourceId, pointId);
+      this.#find(key, "damaged", `the map of ${disk.name} does not come to its content hash`);
+      this.#affect(key, pointId, disk.name, []);
+    }
+  }
+
+  /** Whether the block is where the map says: in a sound pack, in that unit, at that place. */
+  async #checkReference(pointId: string, disk: PointDisk, block: BlockRef, offset: number): Promise<void> {
+    const key = this.#refer(block.unit) ?? "";
+    const blob = (await this.#indexOf(key, block.unit))?.blobs[block.unit.number];
+    const found = blob?.offset === block.unit.offset && blob.sealedBytes === block.unit.sealedBytes;
+    if (
+      found &&
+      blob.kind === "unit" &&
+      blob.placements[block.at]?.id.every((byte, at) => byte === block.id[at])
+    )
+      return;
+    if (!this.#packs.has(key)) this.#find(key, "missing", "it is not there");
+    else if (!this.#findings.has(key)) {
+      this.#find(key, "damaged", "it does not hold a block that a disk map expects in it");
+    }
+    this.#affect(key, pointId, disk.name, [offset]);
+  }
+
+  /** The index of a pack that was found sound, read again: all indexes together would not fit into memory. */
+  async #indexOf(key: string, { pack }: BlobRef): Promise<PackIndex | undefined> {
+    const tail = this.#packs.get(key);
+    const known = this.#indexes.get(key);
+    if (known || !tail) return known;
+    const { store, dataKey } = this.#options.repository;
+    const bytes = await store.get(key, { range: tail });
+    const index = openPackIndex({ dataKey, kind: "data", salt: pack.salt }, bytes, tail.offset, key);
+    const [oldest] = this.#indexes.keys();
+    if (oldest !== undefined && this.#indexes.size >= KEPT_INDEXES) this.#indexes.delete(oldest);
+    this.#indexes.set(key, index);
+    return index;
+  }
+
+  #refer(ref: BlobRef | undefined): string | undefined {
+    if (!ref) return undefined;
+    const key = packKey(this.#options.repository.sourceId, ref.pack.name);
+    this.#referenced.add(key);
+    return key;
+  }
+
+  async #get(key: string): Promise<Buffer> {
+    const bytes = await this.#options.repository.store.get(key);
+    this.#bytes += bytes.length;
+    return bytes;
+  }
+
+  async #orFind(key: string, check: () => Promise<void>): Promise<void> {
+    try {
+      await check();
+    } catch (error) {
+      if (error instanceof DamagedObjectError) this.#find(key, "damaged", error.message);
+      else if (error instanceof UnsupportedFormatError) this.#find(key, "unsupported", error.message);
+      else if (error instanceof ObjectNotFoundError) this.#find(key, "missing", error.message);
+      else throw error;
+    }
+  }
+
+  #find(object: string, problem: Finding["problem"], detail: string): void {
+    if (!this.#findings.has(object)) this.#findings.set(object, { object, problem, detail, affects: [] });
+  }
+
+  #affect(object: string, pointId: string, disk: string, offsets: number[]): void {
+    const finding = this.#findings.get(object);
+    if (!finding) return;
+    let affected = finding.affects.find((each) => each.pointId === pointId && each.disk === disk);
+    if (!affected) {
+      affected = { pointId, disk, offsets: [] };
+      finding.affects.push(affected);
+    }
+    if (affected.offsets.length < MAX_OFFSETS) affected.offsets.push(...offsets);
+  }
+}
