@@ -23,7 +23,7 @@ const capture = {
   seconds: 3,
   bottleneck: "compress",
 };
-const committed = { pointId: "rp_1", createdAt: "2030-01-01T00:00:05.000Z", manifestBytes: 100 };
+const committed = { pointId: "rp_1", createdAt: "2030-01-01T00:00:05.000Z" };
 const result = {
   conversionId,
   captures: [capture, { ...capture, seconds: 9, bottleneck: "upload" }],

@@ -89,3 +89,16 @@ test("housekeeping is not shown as a step", () => {
   const release = wanted("release", "source");
   expect(stepsOf(preflighted, [release]).flatMap((step) => step.work)).toEqual([]);
 });
+
+test("a clone that does not boot fails the boot check, though the check itself was done", () => {
+  const output = { verdict: "not-booted", reason: "kernel panic", seconds: 9 };
+  const commands = [
+    done(wanted("capture-disk", "vda")),
+    done(wanted("commit-recovery-point")),
+    done(wanted("materialise")),
+    done(wanted("verify")),
+    succeeded(wanted("boot-check"), output, LATER),
+  ];
+  const steps = abandonedSteps(preflighted, commands, LATER);
+  expect(steps.map((step) => step.state).join(" ")).toBe("done done done done done failed skipped");
+});

@@ -1,5 +1,5 @@
 /** How a conversion is shown: its steps, derived from the record and its commands. */
-import type { CommandKind } from "../protocol/commands.ts";
+import { type CommandKind, commandKinds } from "../protocol/commands.ts";
 import { type Conversion, STEPS, type Step, type StepName } from "../protocol/resources.ts";
 import { type CommandRecord, isOpen, latest } from "./command.ts";
 import { type ConversionRecord, hasEnded } from "./conversion.ts";
@@ -110,7 +110,7 @@ function agentStep(name: StepName, size: number, tries: readonly CommandRecord[]
   const pieces = [...Map.groupBy(tries, (one) => one.label).values()]
     .map(latest)
     .filter((one) => one !== undefined);
-  const done = pieces.length >= size && pieces.every((one) => one.state === "succeeded");
+  const done = pieces.length >= size && pieces.every(achieved);
   const ends = pieces.map((one) => one.endedAt ?? "").sort();
   return {
     name,
@@ -127,7 +127,14 @@ function agentStep(name: StepName, size: number, tries: readonly CommandRecord[]
   };
 }
 
-/** Whether the conversion still has commands that an agent may be working on. */
+/** A boot check that found the clone not booting has succeeded as a command, but not as a step. */
+function achieved({ state, kind, output }: CommandRecord): boolean {
+  if (state !== "succeeded" || kind !== "boot-check") return state === "succeeded";
+  const found = commandKinds[kind].output.safeParse(output);
+  return found.data?.verdict !== "not-booted";
+}
+
+/** The commands of its steps that an agent may be working on. */
 export function openCommands(commands: readonly CommandRecord[]): CommandRecord[] {
   return commands.filter((command) => isOpen(command) && stepOfKind[command.kind] !== undefined);
 }

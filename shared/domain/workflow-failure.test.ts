@@ -28,3 +28,18 @@ test("an error that nobody foresaw keeps its words", () => {
   expect(failure.name).toBe("UnexpectedError");
   expect(failure.message).toContain("Lambda.Unknown: The process exited");
 });
+
+test("a clone that did not boot is told with where to look", () => {
+  const found = {
+    verdict: "not-booted",
+    reason: "kernel panic",
+    seconds: 9,
+    screenshotKey: "evidence/1.png",
+  };
+  const failure = workflowFailure({ Error: "BootCheckFailedError", Cause: JSON.stringify(found) });
+  expect(failure).toMatchObject({
+    name: "BootCheckFailedError",
+    message: "the clone did not boot: kernel panic",
+    details: { screenshotKey: "evidence/1.png" },
+  });
+});

@@ -1,7 +1,14 @@
 /** What to tell of a workflow that failed: from Step Functions' error and cause to a failure with a hint. */
 import { z } from "zod";
-import { AgentSilentError, type Failure, failureOf, StepTimedOutError } from "../errors.ts";
+import {
+  AgentSilentError,
+  BootCheckFailedError,
+  type Failure,
+  failureOf,
+  StepTimedOutError,
+} from "../errors.ts";
 import { Failure as FailureSchema } from "../protocol/common.ts";
+import { BootCheck } from "../protocol/resources.ts";
 
 /** As Step Functions gives it to a Catch. */
 export const WorkflowError = z.object({
@@ -17,7 +24,16 @@ export function workflowFailure(error: WorkflowError): Failure {
   if (error.Error === "States.HeartbeatTimeout")
     return failureOf(new AgentSilentError("the agent has gone silent"));
   if (error.Error === "States.Timeout") return failureOf(new StepTimedOutError());
+  if (error.Error === "BootCheckFailedError") return notBooted(error.Cause);
   return reported(error.Cause) ?? failureOf(new Error(`${error.Error}: ${error.Cause}`));
+}
+
+/** The workflow itself says so, with what the boot check found as the cause. */
+function notBooted(cause: string): Failure {
+  const found = BootCheck.safeParse(parsed(cause));
+  if (!found.success) return reported(cause) ?? failureOf(new BootCheckFailedError(cause));
+  const { reason, ...details } = found.data;
+  return { ...failureOf(new BootCheckFailedError(`the clone did not boot: ${reason}`)), details };
 }
 
 /** A failure is the cause itself (an agent's) or the message in it (a function's: Lambda keeps nothing else of an error). */
