@@ -11,7 +11,7 @@ import { type CaptureOptions, captureDisk } from "./capture.ts";
 import { DiskShrankError, TooManyReadErrorsError } from "./disk-reader.ts";
 import { openDisk } from "./disk-source.ts";
 import type { CaptureProgress } from "./progress.ts";
-import { changeContent, TestDisk, testContent } from "./test-disk.ts";
+import { changeContent, TestDisk, testContent } from "./testing/test-disk.ts";
 
 const MIB = 1024 * 1024;
 const folder = await mkdtemp(join(tmpdir(), "capture-"));

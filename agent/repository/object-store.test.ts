@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { DirectoryStore } from "./directory-store.ts";
 import { MemoryStore } from "./memory-store.ts";
-import { describeObjectStore } from "./object-store.contract.ts";
 import { ObjectExistsError, type ObjectStore, type PutOptions, TransientStoreError } from "./object-store.ts";
 import { RetryingStore } from "./retrying-store.ts";
+import { describeObjectStore } from "./testing/object-store-contract.ts";
 
 describeObjectStore("memory", async () => new MemoryStore());
 describeObjectStore("a folder", async () => new DirectoryStore(await mkdtemp(join(tmpdir(), "store-"))));

@@ -1,6 +1,6 @@
 /**
  * Where a repository's objects lie. Adapters are used behind `RetryingStore`, the one place that retries.
- * Every adapter passes `describeObjectStore` in `object-store.contract.ts`.
+ * Every adapter passes `describeObjectStore` in `testing/object-store-contract.ts`.
  */
 export interface ObjectStore {
   /**

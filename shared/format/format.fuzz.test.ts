@@ -4,11 +4,11 @@ import { UNIT_BLOCKS, UNIT_BYTES } from "./blob.ts";
 import { BLOCK_BYTES, BlockNamer } from "./block.ts";
 import { createCompressor, createHandleCompressor, oneShotCompressor } from "./compression.ts";
 import { DamagedObjectError, UnsupportedFormatError } from "./errors.ts";
-import { goldenDataKey as dataKey } from "./golden/build.ts";
 import { decodeKeyObject, encodeKeyObject } from "./key-object.ts";
 import { type BlobRef, decodeInnerNode, decodeLeaf, encodeInnerNode, encodeLeaf } from "./map-node.ts";
 import { openPack, PackBuilder } from "./pack.ts";
 import { decodePoint, encodePoint, type Point } from "./point.ts";
+import { goldenDataKey as dataKey } from "./testing/golden.ts";
 import { FAN_OUT } from "./tree.ts";
 
 const bytes = (length: number) =>

@@ -3,11 +3,11 @@ import { expect, test } from "vitest";
 import { UNIT_BYTES } from "./blob.ts";
 import { BLOCK_BYTES } from "./block.ts";
 import { createCompressor } from "./compression.ts";
-import { buildGolden, goldenBlocks, goldenDataKey, goldenIds, goldenSizeBytes } from "./golden/build.ts";
 import { decodeKeyObject } from "./key-object.ts";
 import { decodeInnerNode, decodeLeaf } from "./map-node.ts";
 import { openPack } from "./pack.ts";
 import { decodePoint } from "./point.ts";
+import { buildGolden, goldenBlocks, goldenDataKey, goldenIds, goldenSizeBytes } from "./testing/golden.ts";
 
 const golden = (name: string): Buffer => readFileSync(new URL(`golden/${name}`, import.meta.url));
 const using = { compressor: createCompressor(), output: Buffer.alloc(UNIT_BYTES) };

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { ObjectExistsError, ObjectNotFoundError, type ObjectStore } from "./object-store.ts";
+import { ObjectExistsError, ObjectNotFoundError, type ObjectStore } from "../object-store.ts";
 
 const put = (store: ObjectStore, key: string, bytes: Buffer, ifAbsent = false) =>
   store.put(key, bytes, { sha256: hash("sha256", bytes), ifAbsent });

@@ -1,4 +1,4 @@
-import type { DiskSource } from "./disk-source.ts";
+import type { DiskSource } from "../disk-source.ts";
 
 /** A disk in memory that fails as told, for tests. */
 export class TestDisk implements DiskSource {

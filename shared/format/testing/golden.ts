@@ -120,7 +120,7 @@ export function buildGolden(): Record<string, Buffer> {
 
 if (import.meta.main) {
   for (const [name, bytes] of Object.entries(buildGolden())) {
-    const file = new URL(name, import.meta.url);
+    const file = new URL(`../golden/${name}`, import.meta.url);
     if (!existsSync(file)) writeFileSync(file, bytes);
   }
 }
