@@ -32,9 +32,9 @@ test("it calls every task function there is, and no other", () => {
   expect([...called].sort()).toEqual(tasks.map((name) => `\${${pascal(name)}FunctionArn}`).sort());
 });
 
-test("every error it names is one of ours, of the language, or of Lambda's service", () => {
+test("every error it names is one of ours, of the language, or of Lambda", () => {
   for (const name of all("ErrorEquals").flat()) {
-    expect(String(name)).toMatch(/^(States|Lambda)\.\w+$|^\w+Error$/);
+    expect(String(name)).toMatch(/^(States|Lambda|Sandbox|Runtime)\.\w+$|^\w+Error$/);
     if (String(name).endsWith("Error")) expect(errors).toContain(`override readonly name = "${name}"`);
   }
 });
