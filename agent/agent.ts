@@ -31,7 +31,7 @@ export interface AgentOptions {
   takeInventory: () => Promise<Inventory>;
   /** What may be captured, and which parts of it matter. */
   disks: CaptureDeps["disks"];
-  usedRanges: CaptureDeps["usedRanges"];
+  usedExtents: CaptureDeps["usedExtents"];
   log: Log;
   now: () => Date;
   random: () => number;
@@ -109,12 +109,12 @@ function executorsOf(options: AgentOptions): Executors {
 }
 
 function sourceExecutors(
-  { identity, dataDir, version, disks, usedRanges }: AgentOptions,
+  { identity, dataDir, version, disks, usedExtents }: AgentOptions,
   ports: CloudPorts,
 ): Executors {
   const repository = once(() => openOwnRepository(identity, ports));
   return {
-    "capture-disk": captureDiskExecutor({ disks, usedRanges, repository, dataDir, now: ports.now }),
+    "capture-disk": captureDiskExecutor({ disks, usedExtents, repository, dataDir, now: ports.now }),
     "commit-recovery-point": commitRecoveryPointExecutor({
       repository,
       dataDir,

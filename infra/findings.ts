@@ -14,7 +14,7 @@ const accepted: Record<string, string> = {
     "The paid plan's threat protection is the customer's choice; only administrators create users, and a second factor is required.",
   "AwsSolutions-APIG4": "Enrolment carries its own one-time token; the OpenAPI document is public.",
   [wildcard("*")]:
-    "Log delivery, X-Ray, iot:CreateCertificateFromCsr and iot:DescribeEndpoint have no resource-level rights.",
+    "Log delivery, X-Ray, iot:CreateCertificateFromCsr, iot:AttachThingPrincipal and iot:DescribeEndpoint have no resource-level rights.",
   [wildcard(ARN("iot", "topic/causeway/agents/*/commands"))]: "Commands go to any enrolled agent.",
   [wildcard(ARN("iot", "thing/agt_*"))]: "The agent's name is made at enrolment.",
   [wildcard(ARN("iot", "cert/*"))]: "The certificate's id is made at enrolment.",

@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import type { Extents } from "#shared/domain/extents.ts";
 import { DiskNotFoundError } from "#shared/errors.ts";
 import { PointDisk } from "#shared/format/point.ts";
 import { captureDisk } from "../capture/capture.ts";
@@ -23,7 +24,7 @@ export interface CaptureDeps {
   disks: () => Promise<LocalDisk[]>;
   repository: () => Promise<Repository>;
   /** The parts of a disk worth reading. */
-  usedRanges: (disk: LocalDisk) => Promise<{ offset: number; bytes: number }[]>;
+  usedExtents: (disk: LocalDisk) => Promise<Extents>;
   /** For the journals of captures. */
   dataDir: string;
   now: () => number;
@@ -42,7 +43,7 @@ export function captureDiskExecutor(deps: CaptureDeps): Executor<"capture-disk">
     if (!local) throw new DiskNotFoundError(input.disk);
     const repository = await deps.repository();
     const parent = await newestPoint(repository, local.name);
-    const ranges = local.consistent && !input.allBlocks ? await deps.usedRanges(local) : undefined;
+    const used = local.consistent && !input.allBlocks ? await deps.usedExtents(local) : undefined;
     const folder = capturesDir(deps.dataDir, input.conversionId);
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const source = await openDisk(local.path);
@@ -51,7 +52,7 @@ export function captureDiskExecutor(deps: CaptureDeps): Executor<"capture-disk">
         repository,
         disk: source,
         diskName: local.name,
-        ...(ranges ? { ranges } : {}),
+        ...(used ? { used } : {}),
         ...(parent ? { previous: parent.disk } : {}),
         journal: new FileJournal(join(folder, `${local.name}.journal`)),
         ...(input.bandwidthLimitBytesPerSecond

@@ -83,7 +83,19 @@ export class S3Store implements ObjectStore {
       await drain(response);
       return Buffer.alloc(0);
     }
-    await this.#expect(response, key, 200, 206);
+    try {
+      await this.#expect(response, key, 200, 206);
+    } catch (error) {
+      // To whoever may list only under a prefix, S3 answers "access denied" for what is not there.
+      if (
+        error instanceof StoreRefusedError &&
+        error.code === "AccessDenied" &&
+        !(await this.#isListed(key))
+      ) {
+        throw new ObjectNotFoundError(key);
+      }
+      throw error;
+    }
     return readBody(response, into);
   }
 
@@ -97,6 +109,11 @@ export class S3Store implements ObjectStore {
       yield* page.objects;
       token = page.next;
     } while (token);
+  }
+
+  async #isListed(key: string): Promise<boolean> {
+    for await (const object of this.list(key)) if (object.key === key) return true;
+    return false;
   }
 
   async delete(key: string): Promise<void> {
@@ -153,7 +170,8 @@ export class S3Store implements ObjectStore {
     const { code, message } = readS3Error((await readBody(response)).toString());
     if (code === "NoSuchKey" || (status === 404 && code === "")) throw new ObjectNotFoundError(key);
     const detail = `${key}: ${status} ${code} ${message}`.trim();
-    if (status >= 500 || status === 429 || TRANSIENT_CODES.has(code)) throw new TransientStoreError(detail);
+    if ((status >= 500 && status !== 501) || status === 429 || TRANSIENT_CODES.has(code))
+      throw new TransientStoreError(detail);
     throw new StoreRefusedError(code || String(status), detail);
   }
 }

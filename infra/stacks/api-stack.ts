@@ -116,15 +116,15 @@ export class ApiStack extends Stack {
         TARGET_ROLE_ALIAS: ROLE_ALIAS.target,
       },
       [
-        // These two have no resource-level rights.
+        // These have no resource-level rights.
         new PolicyStatement({
-          actions: ["iot:CreateCertificateFromCsr", "iot:DescribeEndpoint"],
+          actions: ["iot:CreateCertificateFromCsr", "iot:AttachThingPrincipal", "iot:DescribeEndpoint"],
           resources: ["*"],
         }),
         new PolicyStatement({ actions: ["iot:CreateThing"], resources: [this.#iot("thing", "agt_*")] }),
         new PolicyStatement({
-          actions: ["iot:AttachThingPrincipal", "iot:AttachPolicy", "iot:UpdateCertificate"],
-          resources: [this.#iot("thing", "agt_*"), this.#iot("cert", "*")],
+          actions: ["iot:AttachPolicy", "iot:UpdateCertificate"],
+          resources: [this.#iot("cert", "*")],
         }),
       ],
     );

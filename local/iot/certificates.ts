@@ -55,6 +55,11 @@ export class Certificates {
     this.#clock = options.clock;
   }
 
+  /** The authority's own certificate. */
+  get issuerPem(): string {
+    return this.#authority.certificatePem;
+  }
+
   /** Calls back when a certificate stops being active, so that its sessions can be cut. */
   onDeactivated(listener: (certificateId: string) => void): void {
     this.#listeners.push(listener);

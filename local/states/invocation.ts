@@ -1,5 +1,5 @@
 import { AwsError } from "#local/core/aws-error.ts";
-import type { LambdaInvoker, Roles } from "#local/core/service.ts";
+import { ACCOUNT_ID, type LambdaInvoker, type Roles } from "#local/core/service.ts";
 import type { Failure } from "./failure.ts";
 import type { TaskProgress } from "./frames.ts";
 import type { Returned } from "./kinds/task.ts";
@@ -16,7 +16,11 @@ export async function invokeFunction(
 ): Promise<Returned> {
   try {
     const sessionName = execution.name.replace(/[^\w+=,.@-]/g, "-").slice(0, 64);
-    const caller = roles.assumeForService(execution.roleArn, "states.amazonaws.com", { sessionName });
+    const caller = roles.assumeForService(execution.roleArn, "states.amazonaws.com", {
+      sessionName,
+      // Trust policies name the machine on whose behalf the service may act.
+      context: { "aws:SourceArn": execution.machineArn, "aws:SourceAccount": ACCOUNT_ID },
+    });
     const result = await lambda.invoke({ functionArn: task.functionArn, payload: task.payload, caller });
     if (result.functionError) return { failure: handlerFailure(result.payload) };
     return { payload: result.payload ?? null };
