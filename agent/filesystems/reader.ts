@@ -1,4 +1,4 @@
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, readFile } from "node:fs/promises";
 
 /** Random access to a disk's bytes, wherever they are. */
 export interface DiskReader {
@@ -11,15 +11,24 @@ export interface CloseableDiskReader extends DiskReader {
   close(): Promise<void>;
 }
 
-/** A file's bytes. `sizeBytes` is needed for a block device, whose file size says nothing. */
-export async function openFileReader(path: string, sizeBytes?: number): Promise<CloseableDiskReader> {
+/** The bytes of a file or block device. Throws where the size of a device cannot be found out. */
+export async function openFileReader(path: string): Promise<CloseableDiskReader> {
   const file = await open(path, "r");
   try {
-    return new FileReader(file, sizeBytes ?? (await file.stat()).size);
+    const stats = await file.stat();
+    return new FileReader(file, stats.isBlockDevice() ? await deviceSizeBytes(stats.rdev) : stats.size);
   } catch (error) {
     await file.close();
     throw error;
   }
+}
+
+async function deviceSizeBytes(device: number): Promise<number> {
+  // Linux keeps 12 bits of the major and 20 of the minor number, interleaved.
+  const major = (device >>> 8) & 0xfff;
+  const minor = (device & 0xff) | ((device >>> 12) & 0xfff00);
+  // In units of 512 bytes, whatever the device's sectors.
+  return Number(await readFile(`/sys/dev/block/${major}:${minor}/size`, "utf8")) * 512;
 }
 
 class FileReader implements CloseableDiskReader {

@@ -122,6 +122,7 @@ export const InterfaceConfiguration = z.strictObject({
   source: orUnknown(z.enum(["ifupdown", "systemd-networkd", "network-manager", "kernel"])),
   method: orUnknown(z.enum(["static", "dhcp", "none"])),
 });
+export type InterfaceConfiguration = z.infer<typeof InterfaceConfiguration>;
 
 export const NetworkInterface = z.strictObject({
   name: Text,
@@ -148,6 +149,7 @@ export const Route = z.strictObject({
   device: Text,
   metric: z.int().nonnegative().optional(),
 });
+export type Route = z.infer<typeof Route>;
 
 export const BootLoader = z.strictObject({
   kind: z.enum(["grub", "systemd-boot", "lilo", UNKNOWN]),
@@ -160,7 +162,7 @@ export const BootLoader = z.strictObject({
   environmentDevice: Path.optional(),
   /** Where the EFI system partition is mounted. */
   espPath: Path.optional(),
-  /** The firmware's boot order, current entry first known: `Boot0001` … with their labels; UEFI only. */
+  /** Active or not, in the firmware's order; UEFI only. `id` such as `Boot0001`. */
   entries: z.array(z.strictObject({ id: Text, label: Text, active: z.boolean() })).max(64),
 });
 export type BootLoader = z.infer<typeof BootLoader>;

@@ -1,0 +1,234 @@
+import { basename } from "node:path";
+import { type Disk, type Partition, UNKNOWN, type VolumeContent } from "#shared/protocol/inventory.ts";
+import { type PartitionTable, readPartitionTable } from "../filesystems/partition-table.ts";
+import { probeContent } from "../filesystems/probe.ts";
+import { type DiskReader, sliceReader } from "../filesystems/reader.ts";
+import { clip, type Machine, readNumber, readText } from "./machine.ts";
+import type { Mounts } from "./mounts.ts";
+
+/** Devices that hold no disk of their own: memory, loops, optical and floppy drives, what the device mapper and md make of others. */
+const NO_DISK = /^(?:loop|ram|zram|sr|fd|dm-|md|nbd|mtdblock)\d|boot\d$|rpmb$/;
+const SECTOR_BYTES = 512;
+const PARTITION_LIMIT = 128;
+
+/** A disk that the agent was told to offer: an image file or a block device. */
+export interface ChosenDisk {
+  name: string;
+  path: string;
+}
+
+/** The disks chosen, or, where none are, every disk of the machine by the kernel's own account. */
+export async function collectDisks(
+  machine: Machine,
+  mounts: Mounts,
+  chosen: readonly ChosenDisk[],
+): Promise<Disk[]> {
+  const disks: Disk[] = [];
+  if (chosen.length > 0) {
+    for (const disk of chosen) disks.push(await describeChosen(machine, mounts, disk));
+    return disks;
+  }
+  for (const kernelName of await machine.list("/sys/block")) {
+    if (NO_DISK.test(kernelName)) continue;
+    const disk = await describeDevice(machine, mounts, kernelName, kernelName.replaceAll("!", "-"));
+    if (disk) disks.push(disk);
+  }
+  return disks.slice(0, 256);
+}
+
+async function describeChosen(machine: Machine, mounts: Mounts, { name, path }: ChosenDisk): Promise<Disk> {
+  const device = (await machine.resolve(path)) ?? path;
+  if (device.startsWith("/dev/")) {
+    const kernelName = device.slice("/dev/".length).replaceAll("/", "!");
+    const disk = await describeDevice(machine, mounts, kernelName, name);
+    if (disk) return disk;
+  }
+  return describeImage(machine, { name, path });
+}
+
+async function describeDevice(
+  machine: Machine,
+  mounts: Mounts,
+  kernelName: string,
+  name: string,
+): Promise<Disk | undefined> {
+  const sys = `/sys/class/block/${kernelName}`;
+  const sizeBytes = ((await readNumber(machine, `${sys}/size`)) ?? 0) * SECTOR_BYTES;
+  // A hidden one is a path of a multipath device, which is listed itself.
+  if (sizeBytes === 0 || (await readNumber(machine, `${sys}/hidden`)) === 1) return undefined;
+  const path = `/dev/${kernelName.replaceAll("!", "/")}`;
+  const rotational = await readNumber(machine, `${sys}/queue/rotational`);
+  const model = await readText(machine, `${sys}/device/model`);
+  const serial =
+    (await readText(machine, `${sys}/serial`)) ?? (await readText(machine, `${sys}/device/serial`));
+  const disk: Disk = {
+    name,
+    path,
+    kind: "device",
+    logicalSectorBytes: (await readNumber(machine, `${sys}/queue/logical_block_size`)) ?? SECTOR_BYTES,
+    physicalSectorBytes: (await readNumber(machine, `${sys}/queue/physical_block_size`)) ?? SECTOR_BYTES,
+    ...(model && { model: clip(model) }),
+    ...(serial && { serial: clip(serial) }),
+    transport: transportOf(kernelName, (await machine.resolve(sys)) ?? ""),
+    rotational: rotational === undefined ? UNKNOWN : rotational === 1,
+    readOnly: (await readNumber(machine, `${sys}/ro`)) === 1,
+    ...(await lookInside(machine, path)),
+    sizeBytes,
+    mountPoints: mounts.pointsOf(await readText(machine, `${sys}/dev`), [path]),
+  };
+  for (const partition of disk.partitions) {
+    await locatePartition(machine, mounts, kernelName, partition);
+  }
+  return disk;
+}
+
+/** Finds the device of a partition and where it is mounted. The kernel may not know it: its table may be newer, or of a kind it cannot read. */
+async function locatePartition(
+  machine: Machine,
+  mounts: Mounts,
+  kernelName: string,
+  partition: Partition,
+): Promise<void> {
+  const separator = /\d$/.test(kernelName) ? "p" : "";
+  const name = `${kernelName}${separator}${partition.number}`;
+  const device = await readText(machine, `/sys/class/block/${name}/dev`);
+  if (!device) return;
+  partition.path = `/dev/${name.replaceAll("!", "/")}`;
+  partition.mountPoints = mounts.pointsOf(device, [partition.path]);
+}
+
+async function describeImage(machine: Machine, { name, path }: ChosenDisk): Promise<Disk> {
+  const inside = await lookInside(machine, path);
+  const operatingSystem = await findOperatingSystem(machine, path, inside);
+  return {
+    name,
+    path,
+    kind: "image",
+    logicalSectorBytes: SECTOR_BYTES,
+    physicalSectorBytes: SECTOR_BYTES,
+    transport: UNKNOWN,
+    rotational: UNKNOWN,
+    readOnly: false,
+    ...inside,
+    mountPoints: [],
+    ...(operatingSystem && { operatingSystem }),
+  };
+}
+
+type Inside = Pick<
+  Disk,
+  "sizeBytes" | "partitionTable" | "partitionTableUuid" | "partitions" | "content" | "problems"
+>;
+
+async function lookInside(machine: Machine, path: string): Promise<Inside> {
+  try {
+    return await withDisk(machine, path, describeContent);
+  } catch (error) {
+    const problem = `${path}: ${error instanceof Error ? error.message : String(error)}`;
+    return { sizeBytes: 0, partitionTable: UNKNOWN, partitions: [], problems: [clip(problem, 500)] };
+  }
+}
+
+async function withDisk<T>(
+  machine: Machine,
+  path: string,
+  look: (reader: DiskReader) => Promise<T>,
+): Promise<T> {
+  const reader = await machine.openDisk(path);
+  try {
+    return await look(reader);
+  } finally {
+    await reader.close();
+  }
+}
+
+async function describeContent(reader: DiskReader): Promise<Inside> {
+  const table = await readPartitionTable(reader);
+  const partitions: Partition[] = [];
+  for (const each of table.partitions.slice(0, PARTITION_LIMIT)) {
+    const { number, offsetBytes, sizeBytes, type, uuid, label, bootable } = each;
+    partitions.push({
+      ...{ number, offsetBytes, sizeBytes, type, bootable },
+      ...(uuid && { uuid }),
+      ...(label && { label: clip(label) }),
+      content: await contentOf(reader, each),
+      mountPoints: [],
+    });
+  }
+  return {
+    sizeBytes: reader.sizeBytes,
+    partitionTable: table.kind,
+    ...(table.uuid && { partitionTableUuid: table.uuid }),
+    partitions,
+    ...(table.kind === "none" && { content: toContent(await probeContent(reader)) }),
+    problems: table.problems.slice(0, 16).map((problem) => clip(problem, 500)),
+  };
+}
+
+async function contentOf(
+  reader: DiskReader,
+  { offsetBytes, sizeBytes }: PartitionTable["partitions"][number],
+): Promise<VolumeContent> {
+  try {
+    return toContent(await probeContent(sliceReader(reader, offsetBytes, sizeBytes)));
+  } catch {
+    // Beyond the disk, or unreadable: the table's problems or the capture tell more.
+    return { type: UNKNOWN };
+  }
+}
+
+/** What lies on a block device that is no disk: a logical volume, an array. */
+export async function probeDevice(machine: Machine, path: string): Promise<VolumeContent> {
+  try {
+    return toContent(await withDisk(machine, path, probeContent));
+  } catch {
+    // Not active, or not to be read: there is no more to say about it.
+    return { type: UNKNOWN };
+  }
+}
+
+function toContent({ type, uuid, label }: { type: string; uuid?: string; label?: string }): VolumeContent {
+  return { type: clip(type), ...(uuid && { uuid: clip(uuid) }), ...(label && { label: clip(label) }) };
+}
+
+/** The name in the `os-release` of an image's ext file systems, where e2fsprogs is there to read it. */
+async function findOperatingSystem(
+  machine: Machine,
+  path: string,
+  inside: Inside,
+): Promise<string | undefined> {
+  const places = [
+    ...(inside.content ? [{ content: inside.content, offsetBytes: 0 }] : []),
+    ...inside.partitions,
+  ];
+  for (const { content, offsetBytes } of places) {
+    if (!/^ext[234]$/.test(content.type)) continue;
+    for (const file of ["/usr/lib/os-release", "/etc/os-release"]) {
+      const result = await machine.run("debugfs", "-R", `cat ${file}`, `${path}?offset=${offsetBytes}`);
+      const name = /^PRETTY_NAME="?([^"\n]+)/m.exec(result?.output ?? "")?.[1];
+      if (name) return clip(name);
+    }
+  }
+  return undefined;
+}
+
+/** By the device's name and its place in the tree of devices. */
+export function transportOf(kernelName: string, sysPath: string): string {
+  const names: [RegExp, string][] = [
+    [/^nvme/, "nvme"],
+    [/^vd/, "virtio"],
+    [/^xvd/, "xen"],
+    [/^mmcblk/, "mmc"],
+  ];
+  const places: [RegExp, string][] = [
+    [/\/usb\d/, "usb"],
+    [/\/session\d/, "iscsi"],
+    [/\/rport-/, "fc"],
+    [/\/end_device-/, "sas"],
+    [/\/ata\d/, "sata"],
+    [/\/(?:vmbus|VMBUS)/, "hyperv"],
+    [/\/virtio\d/, "virtio"],
+  ];
+  const byName = names.find(([pattern]) => pattern.test(basename(kernelName)))?.[1];
+  return byName ?? places.find(([pattern]) => pattern.test(sysPath))?.[1] ?? UNKNOWN;
+}

@@ -1,0 +1,66 @@
+import { type Disk, type Inventory, UNKNOWN } from "#shared/protocol/inventory.ts";
+import { collectBootLoader } from "./boot-loader.ts";
+import { type ChosenDisk, collectDisks } from "./disks.ts";
+import { collectHypervisor } from "./hypervisor.ts";
+import { collectVolumeGroups } from "./lvm.ts";
+import { clip, type Machine, readText } from "./machine.ts";
+import { Mounts } from "./mounts.ts";
+import { collectNetwork } from "./network.ts";
+import { collectRaidArrays } from "./raid.ts";
+import {
+  collectCpu,
+  collectFirmware,
+  collectMemoryBytes,
+  collectOperatingSystem,
+  collectVirtualization,
+} from "./system.ts";
+
+export interface InventoryOptions {
+  machine: Machine;
+  now: () => Date;
+  /** The disks to offer, image files or devices; all of the machine's where there are none. */
+  chosenDisks: readonly ChosenDisk[];
+  /** Where a target host keeps its images; absent on other machines. */
+  imagesPath?: string | undefined;
+}
+
+/**
+ * What this Linux machine is made of. Changes nothing, needs root to see everything, and never throws because something is missing: that is
+ * `"unknown"`, and `missingTools` says what would have told.
+ */
+export async function collectInventory(options: InventoryOptions): Promise<Inventory> {
+  const { machine, now, chosenDisks, imagesPath } = options;
+  const mounts = await Mounts.read(machine);
+  const disks = await collectDisks(machine, mounts, chosenDisks);
+  const volumeGroups = await collectVolumeGroups(machine, mounts);
+  const { network, hasTool } = await collectNetwork(machine);
+  const missingTools: Inventory["missingTools"] = [];
+  // What nothing on this machine needs is not missed.
+  if (!volumeGroups && holds(disks, "LVM2_member")) missingTools.push({ tool: "vgs", package: "lvm2" });
+  if (!hasTool) missingTools.push({ tool: "ip", package: "iproute2" });
+  const bootId = await readText(machine, "/proc/sys/kernel/random/boot_id");
+  const hostname = await readText(machine, "/proc/sys/kernel/hostname");
+  return {
+    takenAt: now().toISOString(),
+    hostname: clip(hostname ?? UNKNOWN),
+    bootId: bootId ? clip(bootId) : UNKNOWN,
+    operatingSystem: await collectOperatingSystem(machine),
+    firmware: await collectFirmware(machine),
+    bootLoader: await collectBootLoader(machine, mounts),
+    cpu: await collectCpu(machine),
+    memoryBytes: await collectMemoryBytes(machine),
+    virtualization: await collectVirtualization(machine),
+    disks,
+    volumeGroups: volumeGroups ?? [],
+    raidArrays: await collectRaidArrays(machine, mounts),
+    network,
+    ...(imagesPath && { hypervisor: await collectHypervisor(machine, imagesPath) }),
+    missingTools,
+  };
+}
+
+function holds(disks: readonly Disk[], type: string): boolean {
+  return disks.some(
+    (disk) => disk.content?.type === type || disk.partitions.some((each) => each.content.type === type),
+  );
+}

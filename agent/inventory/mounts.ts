@@ -1,0 +1,69 @@
+import { type Machine, readText } from "./machine.ts";
+
+export interface Mount {
+  /** Major and minor number; `0:N` for file systems without one device, such as btrfs. */
+  device: string;
+  source: string;
+  mountPoint: string;
+  type: string;
+}
+
+/** Where block devices are in use on this machine. */
+export class Mounts {
+  readonly all: readonly Mount[];
+  readonly #swaps: readonly string[];
+
+  constructor(mounts: readonly Mount[], swaps: readonly string[]) {
+    this.all = mounts;
+    this.#swaps = swaps;
+  }
+
+  static async read(machine: Machine): Promise<Mounts> {
+    const mounts = (await readText(machine, "/proc/self/mountinfo")) ?? "";
+    const swaps = (await readText(machine, "/proc/swaps")) ?? "";
+    return new Mounts(parseMountInfo(mounts), parseSwaps(swaps));
+  }
+
+  /** Where the device of this number and any of these paths is mounted; `[SWAP]` where it is swapped to. */
+  pointsOf(device: string | undefined, paths: readonly string[]): string[] {
+    const points = this.all
+      .filter((mount) => mount.device === device || paths.includes(mount.source))
+      .map((mount) => mount.mountPoint);
+    if (this.#swaps.some((swap) => paths.includes(swap))) points.push("[SWAP]");
+    return [...new Set(points)].slice(0, 64);
+  }
+
+  /** The mount that holds this path. */
+  holding(path: string): Mount | undefined {
+    let best: Mount | undefined;
+    for (const mount of this.all) {
+      const holds =
+        mount.mountPoint === "/" || path === mount.mountPoint || path.startsWith(`${mount.mountPoint}/`);
+      // The last one of equals hides the others.
+      if (holds && mount.mountPoint.length >= (best?.mountPoint.length ?? 0)) best = mount;
+    }
+    return best;
+  }
+}
+
+/** `/proc/self/mountinfo`: fixed fields, optional ones up to a dash, then type and source. */
+export function parseMountInfo(text: string): Mount[] {
+  return text.split("\n").flatMap((line) => {
+    const [front = "", back = ""] = line.split(" - ");
+    const [, , device, , mountPoint] = front.split(" ");
+    const [type, source] = back.split(" ");
+    if (!device || !mountPoint || !type || !source) return [];
+    return [{ device, source: decodeOctal(source), mountPoint: decodeOctal(mountPoint), type }];
+  });
+}
+
+/** `/proc/swaps`: a headline, then one line each. */
+export function parseSwaps(text: string): string[] {
+  const lines = text.split("\n").slice(1);
+  return lines.flatMap((line) => decodeOctal(line.split(/\s/)[0] ?? "") || []);
+}
+
+/** Space, tab, newline and backslash come as octal numbers. */
+function decodeOctal(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+}

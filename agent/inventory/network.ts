@@ -1,0 +1,171 @@
+import { basename } from "node:path";
+import { z } from "zod";
+import { type Inventory, type NetworkInterface, type Route, UNKNOWN } from "#shared/protocol/inventory.ts";
+import { clip, type Machine, readText } from "./machine.ts";
+import { findInterfaceConfiguration } from "./network-configuration.ts";
+
+/** Ends of containers' cables, and devices that shape traffic: nothing that a boot environment would bring up. */
+const PASSING_KINDS = ["veth", "ifb", "dummy", "tun"];
+
+const Link = z.object({
+  ifindex: z.int(),
+  ifname: z.string(),
+  mtu: z.int().positive(),
+  operstate: z.string(),
+  link_type: z.string(),
+  address: z.string().optional(),
+  permaddr: z.string().optional(),
+  /** The parent of a VLAN. */
+  link: z.string().optional(),
+  /** The bond or bridge that it belongs to. */
+  master: z.string().optional(),
+  linkinfo: z
+    .object({
+      info_kind: z.string().optional(),
+      info_data: z.object({ id: z.int().optional(), mode: z.string().optional() }).optional(),
+    })
+    .optional(),
+  addr_info: z
+    .array(
+      z.object({
+        family: z.string(),
+        local: z.string().optional(),
+        prefixlen: z.int(),
+        scope: z.string(),
+        dynamic: z.boolean().optional(),
+      }),
+    )
+    .default([]),
+});
+type Link = z.infer<typeof Link>;
+
+const RouteLine = z.object({
+  dst: z.string(),
+  gateway: z.string().optional(),
+  dev: z.string().optional(),
+  metric: z.int().nonnegative().optional(),
+});
+
+/** Interfaces, routes and name servers; interfaces and routes are empty where `ip` is not installed, `false` in `hasTool` then. */
+export async function collectNetwork(
+  machine: Machine,
+): Promise<{ network: Inventory["network"]; hasTool: boolean }> {
+  const links = await machine.run("ip", "-json", "-details", "address", "show");
+  const routes: Route[] = [];
+  for (const family of ["-4", "-6"]) {
+    const printed = await machine.run("ip", "-json", family, "route", "show");
+    routes.push(...parseRoutes(printed?.output ?? ""));
+  }
+  const interfaces: NetworkInterface[] = [];
+  for (const { index, ...nic } of parseLinks(links?.output ?? "")) {
+    const device = `/sys/class/net/${nic.name}`;
+    const driver = await machine.resolve(`${device}/device/driver`);
+    const isWireless = (await machine.list(`${device}/wireless`)).length > 0;
+    interfaces.push({
+      ...nic,
+      kind: isWireless ? "wireless" : nic.kind,
+      ...(driver && { driver: basename(driver) }),
+      configuration: await findInterfaceConfiguration(machine, nic.name, index),
+    });
+  }
+  const network = {
+    interfaces: interfaces.slice(0, 128),
+    routes: routes.slice(0, 256),
+    dns: await collectDns(machine),
+  };
+  return { network, hasTool: links !== undefined };
+}
+
+type BareInterface = Omit<NetworkInterface, "configuration"> & { index: number };
+
+/** What `ip -json -details address` printed, without loopback; nothing where it printed no JSON, as older versions do. */
+export function parseLinks(output: string): BareInterface[] {
+  const links = parseList(Link, output);
+  return links
+    .filter((link) => link.link_type !== "loopback")
+    .filter((link) => !PASSING_KINDS.includes(link.linkinfo?.info_kind ?? ""))
+    .map((link) => toInterface(link, links));
+}
+
+function toInterface(link: Link, links: Link[]): BareInterface {
+  const kind = kindOf(link);
+  const members = links.filter((each) => each.master === link.ifname).map((each) => each.ifname);
+  const data = link.linkinfo?.info_data;
+  return {
+    index: link.ifindex,
+    name: clip(link.ifname),
+    ...(link.link_type === "ether" && link.address && { macAddress: link.address.toLowerCase() }),
+    ...(link.permaddr && { permanentMacAddress: link.permaddr.toLowerCase() }),
+    kind,
+    state: link.operstate === "UP" ? "up" : link.operstate === "UNKNOWN" ? UNKNOWN : "down",
+    mtuBytes: link.mtu,
+    addresses: addressesOf(link),
+    ...(kind === "vlan" && data?.id !== undefined && { vlan: { id: data.id, parent: link.link ?? UNKNOWN } }),
+    ...(kind === "bond" && { bond: { mode: data?.mode ?? UNKNOWN, members: members.slice(0, 16) } }),
+    ...(kind === "bridge" && { bridge: { members: members.slice(0, 64) } }),
+  };
+}
+
+function kindOf(link: Link): NetworkInterface["kind"] {
+  const kind = link.linkinfo?.info_kind;
+  if (kind === "vlan" || kind === "bond" || kind === "bridge") return kind;
+  if (kind !== undefined) return "virtual";
+  return link.link_type === "ether" ? "ethernet" : UNKNOWN;
+}
+
+function addressesOf(link: Link): NetworkInterface["addresses"] {
+  const addresses = link.addr_info.flatMap(({ family, local, prefixlen, scope, dynamic }) => {
+    // Link-local addresses make themselves.
+    if (!local || scope === "link" || (family !== "inet" && family !== "inet6")) return [];
+    return [
+      {
+        family: family === "inet" ? ("ipv4" as const) : ("ipv6" as const),
+        address: local,
+        prefixLength: prefixlen,
+        dynamic: dynamic === true,
+      },
+    ];
+  });
+  return addresses.slice(0, 32);
+}
+
+/** What `ip -json route` printed; routes without a device, such as unreachable ones, are left out. */
+export function parseRoutes(output: string): Route[] {
+  return parseList(RouteLine, output).flatMap(({ dst, gateway, dev, metric }) => {
+    if (!dev) return [];
+    return [
+      { destination: dst, ...(gateway && { gateway }), device: dev, ...(metric !== undefined && { metric }) },
+    ];
+  });
+}
+
+async function collectDns(machine: Machine): Promise<{ servers: string[]; search: string[] }> {
+  const own = parseResolvConf((await readText(machine, "/etc/resolv.conf")) ?? "");
+  // systemd's own resolver stands in front of the real ones.
+  if (!own.servers.includes("127.0.0.53")) return own;
+  const behind = await readText(machine, "/run/systemd/resolve/resolv.conf");
+  return behind === undefined ? own : parseResolvConf(behind);
+}
+
+export function parseResolvConf(text: string): { servers: string[]; search: string[] } {
+  const servers: string[] = [];
+  let search: string[] = [];
+  for (const line of text.split("\n")) {
+    const [keyword, ...values] = line.trim().split(/\s+/);
+    if (keyword === "nameserver" && values[0]) servers.push(clip(values[0]));
+    if (keyword === "search" || keyword === "domain") search = values.map((value) => clip(value));
+  }
+  return { servers: servers.slice(0, 16), search: search.slice(0, 16) };
+}
+
+/** The elements that are as expected; one odd interface must not hide the others. */
+function parseList<T>(type: z.ZodType<T>, output: string): T[] {
+  try {
+    return z
+      .array(z.unknown())
+      .parse(JSON.parse(output))
+      .flatMap((element) => type.safeParse(element).data ?? []);
+  } catch {
+    return [];
+  }
+}
