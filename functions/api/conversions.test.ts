@@ -162,6 +162,9 @@ test("cancelling a conversion whose workflow was stopped from outside cleans up 
   expect(body).toMatchObject({ state: "cancelled", endedAt: timestamp(world.clock) });
   expect(await holder()).toBeUndefined();
   expect(world.agents.messagesFor("agt_source")).toContain(`command ${id}.release.source.1`);
+  const audited = await world.audited();
+  expect((await cancel(id)).body.state).toBe("cancelled");
+  expect(await world.audited()).toEqual(audited);
 });
 
 test("what has ended cannot be cancelled; what does not exist is not found", async () => {

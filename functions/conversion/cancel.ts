@@ -17,6 +17,7 @@ export async function cancelConversion(
   const { store, workflow, clock } = deps;
   // The mark comes before the look at the commands: dispatch does it the other way round, so one of the two sees the other.
   const marked = await store.conversions.modify(id, cancelling);
+  if (hasEnded(marked)) return marked;
   await store.audit.add({
     at: timestamp(clock),
     actor,
@@ -24,7 +25,6 @@ export async function cancelConversion(
     subject: id,
     outcome: "done",
   });
-  if (hasEnded(marked)) return marked;
   const { conversion, commands } = await store.conversions.withCommands(id);
   await cancelCommands(openCommands(commands), deps);
   // Only the workflow ends a conversion. One that a broken-off start left without it gets it now: its first step sees the mark.

@@ -41,6 +41,17 @@ test.each(["AUTH_ERROR", "FORBIDDEN_ACCESS"])(
   },
 );
 
+test("the end of a revoked agent's session is not audited a second time, but its new attempts are", async () => {
+  const principalIdentifier = "c".repeat(64);
+  const revokedAt = "2030-01-01T00:00:00.000Z";
+  await heard("connected", 1000);
+  await world.store.agents.modify("agt_source", (agent) => ({ ...agent, revokedAt }));
+  await heard("disconnected", 2000, { disconnectReason: "AUTH_ERROR", principalIdentifier });
+  expect(await world.audited()).toEqual([]);
+  await heard("connect_failed", 3000, { sessionIdentifier: "s2", principalIdentifier });
+  expect(await world.audited()).toEqual(["agt_source connect-refused agt_source refused"]);
+});
+
 test("an agent that claims to be another is audited by its certificate", async () => {
   const connectFailureReason = "AUTHORIZATION_FAILED";
   await heard("connect_failed", 1000, { principalIdentifier: "d".repeat(64), connectFailureReason });

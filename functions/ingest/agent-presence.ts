@@ -84,6 +84,8 @@ async function audit(
 ): Promise<void> {
   const { clientId, principalIdentifier } = event;
   const agent = principalIdentifier ? await store.agents.findByCertificate(principalIdentifier) : undefined;
+  // Cutting a revoked agent's session is what revoking means, and is audited as that.
+  if (agent?.revokedAt && event.eventType === "disconnected") return;
   await store.audit.add({
     at: timestamp(clock),
     actor: agent?.id ?? principalIdentifier ?? "unknown-client",

@@ -97,3 +97,9 @@ test("two disks' commands do not mix", () => {
 test("every state has its transitions", () => {
   expect(Object.keys(commandTransitions).sort()).toEqual([...CommandState.options].sort());
 });
+
+test("what is done is shown as wholly done, though the last report came before the end", () => {
+  const progress = { bytesDone: 7, bytesTotal: 10, rateBytesPerSecond: 1, remainingSeconds: 3 };
+  const running = progressed(created(), { progress, at: NOW }, NOW);
+  expect(changes.succeeded(running).progress).toMatchObject({ bytesDone: 10, remainingSeconds: 0 });
+});

@@ -111,7 +111,10 @@ export function progressed(
 }
 
 export function succeeded(command: CommandRecord, output: unknown, now: string): CommandRecord {
-  return { ...command, state: moved(command, "succeeded"), output, endedAt: now };
+  const { progress } = command;
+  // The agent's last report is from before the end.
+  const whole = progress && { ...progress, bytesDone: progress.bytesTotal, remainingSeconds: 0 };
+  return { ...command, state: moved(command, "succeeded"), output, progress: whole, endedAt: now };
 }
 
 export function failed(command: CommandRecord, failure: Failure, now: string): CommandRecord {
