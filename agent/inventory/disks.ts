@@ -59,8 +59,7 @@ async function describeDevice(
   const path = `/dev/${kernelName.replaceAll("!", "/")}`;
   const rotational = await readNumber(machine, `${sys}/queue/rotational`);
   const model = await readText(machine, `${sys}/device/model`);
-  const serial =
-    (await readText(machine, `${sys}/serial`)) ?? (await readText(machine, `${sys}/device/serial`));
+  const serial = await findSerial(machine, sys);
   const disk: Disk = {
     name,
     path,
@@ -80,6 +79,16 @@ async function describeDevice(
     await locatePartition(machine, mounts, kernelName, partition);
   }
   return disk;
+}
+
+async function findSerial(machine: Machine, sys: string): Promise<string | undefined> {
+  for (const path of [`${sys}/serial`, `${sys}/device/serial`]) {
+    const text = await readText(machine, path);
+    if (text) return text;
+  }
+  // SCSI's page 0x80: four bytes, then the number.
+  const page = await machine.read(`${sys}/device/vpd_pg80`);
+  return page?.toString("latin1", 4).replaceAll("\0", "").trim() || undefined;
 }
 
 /** Finds the device of a partition and where it is mounted. The kernel may not know it: its table may be newer, or of a kind it cannot read. */

@@ -1,0 +1,33 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { LocalMachine, readFolder, readText } from "./machine.ts";
+
+const machine = new LocalMachine();
+
+test("a program's output comes with its status, and a program that is not there gives nothing", async () => {
+  expect(await machine.run("sh", "-c", "echo found; exit 3")).toEqual({ status: 3, output: "found\n" });
+  expect(await machine.run("no-such-program-anywhere")).toBeUndefined();
+});
+
+test("files and folders that are not there give nothing", async () => {
+  expect(await machine.read("/no/such/file")).toBeUndefined();
+  expect(await machine.read("/proc")).toBeUndefined();
+  expect(await machine.list("/no/such/folder")).toEqual([]);
+  expect(await machine.resolve("/no/such/link")).toBeUndefined();
+  expect(await machine.freeBytes("/no/such/folder")).toBeUndefined();
+});
+
+test("files that claim to be empty, as the kernel's do, are read; huge ones only in part", async () => {
+  expect(await readText(machine, "/proc/sys/kernel/ostype")).toBe("Linux");
+  const folder = await mkdtemp(join(tmpdir(), "machine-"));
+  try {
+    await writeFile(join(folder, "huge"), Buffer.alloc(3 * 2 ** 20, "x"));
+    expect((await machine.read(join(folder, "huge")))?.length).toBe(2 ** 20);
+    await writeFile(join(folder, "empty"), "");
+    expect((await readFolder(machine, folder)).map((file) => file.path)).toEqual([join(folder, "huge")]);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
