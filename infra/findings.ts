@@ -16,6 +16,7 @@ const accepted: Record<string, string> = {
   [wildcard("*")]:
     "Log delivery, X-Ray, iot:CreateCertificateFromCsr, iot:AttachThingPrincipal and iot:DescribeEndpoint have no resource-level rights.",
   [wildcard(ARN("iot", "topic/causeway/agents/*/commands"))]: "Commands go to any enrolled agent.",
+  [wildcard(ARN("states", "execution:causeway-hot-conversion:*"))]: "An execution bears its conversion's id.",
   [wildcard(ARN("iot", "thing/agt_*"))]: "The agent's name is made at enrolment.",
   [wildcard(ARN("iot", "cert/*"))]: "The certificate's id is made at enrolment.",
   [wildcard(`${BUCKET}/sources/*`)]:

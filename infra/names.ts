@@ -16,3 +16,6 @@ export const SOURCES_PREFIX = "sources/";
 
 /** Where target hosts put screenshots and console logs; the thing name follows. */
 export const EVIDENCE_PREFIX = "evidence/";
+
+/** The workflow of hot conversions. */
+export const HOT_CONVERSION = "causeway-hot-conversion";

@@ -2,7 +2,6 @@
 import type { Stack } from "aws-cdk-lib";
 import type { ITable } from "aws-cdk-lib/aws-dynamodb";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
-import type { IStateMachine } from "aws-cdk-lib/aws-stepfunctions";
 
 /** Reads and writes single items and queries; no scans, no deletes: what happened is kept, and expiry is the table's. */
 export function useTable(table: ITable): PolicyStatement {
@@ -23,9 +22,9 @@ export function commandAgents(stack: Stack): PolicyStatement {
 }
 
 /** Reports the end, or the life, of a step that waits for an agent. */
-export function answerTasks(...machines: IStateMachine[]): PolicyStatement {
+export function answerTasks(...stateMachineArns: string[]): PolicyStatement {
   return new PolicyStatement({
     actions: ["states:SendTaskSuccess", "states:SendTaskFailure", "states:SendTaskHeartbeat"],
-    resources: machines.map((machine) => machine.stateMachineArn),
+    resources: stateMachineArns,
   });
 }

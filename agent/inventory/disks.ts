@@ -17,6 +17,18 @@ export interface ChosenDisk {
   path: string;
 }
 
+/** Who uses these need not mount them. */
+const USED_UNMOUNTED = new Set(["LVM2_member", "linux_raid_member", "crypto_LUKS", "swap", UNKNOWN]);
+
+/** Whether nothing writes to the disk, as far as can be seen: an image file, by its owner's promise, or a device of which nothing is in use. */
+export function standsStill({ kind, mountPoints, content, partitions }: Disk): boolean {
+  if (kind === "image") return true;
+  const volumes = [{ mountPoints, content }, ...partitions];
+  return volumes.every(
+    (volume) => volume.mountPoints.length === 0 && !USED_UNMOUNTED.has(volume.content?.type ?? "none"),
+  );
+}
+
 /** The disks chosen, or, where none are, every disk of the machine by the kernel's own account. */
 export async function collectDisks(
   machine: Machine,

@@ -8,6 +8,7 @@ import { Construct } from "constructs";
 import type { HandlerFunction } from "./handler-function.ts";
 
 export interface AslStateMachineProps {
+  name: string;
   /** A file under `statemachines/`. */
   definition: string;
   /** The functions that the definition calls, by the placeholder's name without `FunctionArn`: substitutions and rights derive from this. */
@@ -25,6 +26,7 @@ export class AslStateMachine extends Construct {
       "utf8",
     );
     this.stateMachine = new StateMachine(this, "StateMachine", {
+      stateMachineName: props.name,
       definitionBody: DefinitionBody.fromString(definition),
       definitionSubstitutions: Object.fromEntries(
         Object.entries(props.functions).map(([name, { function: target }]) => [

@@ -1,4 +1,4 @@
-import { CfnOutput, Duration, RemovalPolicy, Stack, type StackProps } from "aws-cdk-lib";
+import { ArnFormat, CfnOutput, Duration, RemovalPolicy, Stack, type StackProps } from "aws-cdk-lib";
 import type { HttpApi } from "aws-cdk-lib/aws-apigatewayv2";
 import { Mfa, UserPool, type UserPoolClient } from "aws-cdk-lib/aws-cognito";
 import { ArnPrincipal, PolicyStatement, Role } from "aws-cdk-lib/aws-iam";
@@ -6,7 +6,7 @@ import type { Construct } from "constructs";
 import type { Environment, FunctionName } from "#shared/environment.ts";
 import { HandlerFunction } from "../constructs/handler-function.ts";
 import { RouteTable } from "../constructs/route-table.ts";
-import { IOT_POLICY, ROLE_ALIAS, SOURCES_PREFIX } from "../names.ts";
+import { HOT_CONVERSION, IOT_POLICY, ROLE_ALIAS, SOURCES_PREFIX } from "../names.ts";
 import { answerTasks, commandAgents, useTable } from "../statements.ts";
 import type { DataStack } from "./data-stack.ts";
 import type { WorkflowStack } from "./workflow-stack.ts";
@@ -45,7 +45,18 @@ export class ApiStack extends Stack {
               actions: ["states:StartExecution"],
               resources: [props.workflow.hotConversion.stateMachineArn],
             }),
-            answerTasks(props.workflow.hotConversion),
+            new PolicyStatement({
+              actions: ["states:DescribeExecution"],
+              resources: [
+                this.formatArn({
+                  service: "states",
+                  resource: "execution",
+                  resourceName: `${HOT_CONVERSION}:*`,
+                  arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+                }),
+              ],
+            }),
+            answerTasks(props.workflow.hotConversion.stateMachineArn),
             commandAgents(this),
           ],
         ),

@@ -24,6 +24,9 @@ const CONNECTED_THING = "$" + "{iot:Connection.Thing.ThingName}";
 /** The credentials provider's variable for the thing that asked. */
 const CREDENTIALS_THING = "$" + "{credentials-iot:ThingName}";
 
+/** Whoever has been revoked keeps what it holds for so long, so it is AWS's minimum. */
+const CREDENTIALS_SECONDS = 900;
+
 /** How agents reach the cloud, and what each may do there: only what bears its own name. */
 export class EdgeStack extends Stack {
   readonly #props: EdgeStackProps;
@@ -54,7 +57,7 @@ export class EdgeStack extends Stack {
     const alias = new CfnRoleAlias(this, `${role}-alias`, {
       roleAlias: ROLE_ALIAS[role],
       roleArn: dataRole.roleArn,
-      credentialDurationSeconds: 3600,
+      credentialDurationSeconds: CREDENTIALS_SECONDS,
     });
     const iot = (resource: string, resourceName: string): string =>
       this.formatArn({ service: "iot", resource, resourceName });
@@ -138,7 +141,11 @@ export class EdgeStack extends Stack {
       name: "ingest/agent-events",
       bundle: bundles["ingest/agent-events"],
       environment,
-      statements: [useTable(data.table), answerTasks(workflow.hotConversion), commandAgents(this)],
+      statements: [
+        useTable(data.table),
+        answerTasks(workflow.hotConversion.stateMachineArn),
+        commandAgents(this),
+      ],
     });
     const presence = new HandlerFunction(this, "AgentPresence", {
       name: "ingest/agent-presence",

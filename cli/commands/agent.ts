@@ -1,0 +1,142 @@
+import { once } from "node:events";
+import { mkdir } from "node:fs/promises";
+import { hostname } from "node:os";
+import { join, resolve } from "node:path";
+import { Agent } from "#agent/agent.ts";
+import { usedExtents } from "#agent/filesystems/disk-usage.ts";
+import { openFileReader } from "#agent/filesystems/reader.ts";
+import { enrol } from "#agent/identity/enrol.ts";
+import { type Identity, identityFile, type Settings, settingsFile } from "#agent/identity/identity.ts";
+import { standsStill } from "#agent/inventory/disks.ts";
+import { collectInventory } from "#agent/inventory/inventory.ts";
+import { LocalMachine } from "#agent/inventory/machine.ts";
+import { jsonLog, type Log } from "#agent/log.ts";
+import { createApiClient } from "#shared/protocol/client.ts";
+import { DiskName, EnrollableRole } from "#shared/protocol/common.ts";
+import { type Call, type Command, choiceOption, requiredOption, textOption } from "../command.ts";
+import { UsageError } from "../errors.ts";
+import { version } from "../version.ts";
+
+export const agent: Command = {
+  name: "agent",
+  summary: "Runs an agent on this machine, in the foreground",
+  usage:
+    "agent --data DIR [--role source|target --url URL --enrol TOKEN] [--disk NAME=PATH]... [--images DIR]",
+  help: [
+    ["--data DIR", "the agent's identity and journals; later starts need only this"],
+    ["--role ROLE", "at the first start: source or target"],
+    ["--url URL", "at the first start: the control plane's API"],
+    ["--enrol TOKEN", "at the first start: a token of `causeway enrol-token`"],
+    [
+      "--disk NAME=PATH",
+      "source: only these disks, image files or devices; may be repeated (default: the machine's disks)",
+    ],
+    ["--images DIR", "target: where virtual disks are written (default: DIR/images)"],
+  ],
+  examples: [
+    "causeway agent --role source --url https://api.example.com --enrol TOKEN --data /var/lib/causeway-agent",
+    "causeway agent --role target --url http://127.0.0.1:8080 --enrol TOKEN --data ./target --images /srv/images",
+    "causeway agent --data /var/lib/causeway-agent",
+  ],
+  options: {
+    data: { type: "string" },
+    role: { type: "string" },
+    url: { type: "string" },
+    enrol: { type: "string" },
+    disk: { type: "string", multiple: true },
+    images: { type: "string" },
+  },
+  positionals: [],
+  async run(call) {
+    const dataDir = resolve(requiredOption(call, "data", this.name));
+    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    const settings = await settingsOf(call, dataDir);
+    const identity = (await identityFile(dataDir).read()) ?? (await enrolNow(call, dataDir));
+    const imagesDir = settings.imagesDir ?? join(dataDir, "images");
+    const log = jsonLog(call.terminal.err, () => new Date());
+    const running = compose({ identity, settings, dataDir, imagesDir, log });
+    log.info("agent started", { agentId: identity.enrolment.agentId, role: identity.role, version });
+    const stopped = Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]).then(() =>
+      running.stop(),
+    );
+    await running.run();
+    await stopped;
+  },
+};
+
+async function enrolNow(call: Call, dataDir: string): Promise<Identity> {
+  const role = choiceOption(call, "role", EnrollableRole.options, "agent");
+  const url = textOption(call, "url");
+  const token = textOption(call, "enrol");
+  if (!role || !url || !token) {
+    throw new UsageError(
+      `${dataDir} holds no identity yet: the first start needs --role, --url and --enrol`,
+      "agent",
+    );
+  }
+  const identity = await enrol({ api: createApiClient({ url }), token, role, name: hostname() });
+  await identityFile(dataDir).write(identity);
+  return identity;
+}
+
+/** What the command line says, else what an earlier start was told. */
+async function settingsOf(call: Call, dataDir: string): Promise<Settings> {
+  const file = settingsFile(dataDir);
+  const before = (await file.read()) ?? { disks: [] };
+  const disks = (call.values.disk as string[] | undefined)?.map(diskOf);
+  const images = textOption(call, "images");
+  const settings = {
+    ...before,
+    ...(disks ? { disks } : {}),
+    ...(images ? { imagesDir: resolve(images) } : {}),
+  };
+  await file.write(settings);
+  return settings;
+}
+
+function diskOf(text: string): Settings["disks"][number] {
+  const at = text.indexOf("=");
+  const name = DiskName.safeParse(text.slice(0, at));
+  if (at < 1 || !name.success || at === text.length - 1)
+    throw new UsageError(`--disk takes NAME=PATH, not ${text}`, "agent");
+  return { name: name.data, path: resolve(text.slice(at + 1)) };
+}
+
+interface Parts {
+  identity: Identity;
+  settings: Settings;
+  dataDir: string;
+  imagesDir: string;
+  log: Log;
+}
+
+function compose({ identity, settings, dataDir, imagesDir, log }: Parts): Agent {
+  const machine = new LocalMachine();
+  const now = () => new Date();
+  const hypervisor = identity.role === "target" ? { imagesPath: imagesDir } : {};
+  const takeInventory = () => collectInventory({ machine, now, chosenDisks: settings.disks, ...hypervisor });
+  return new Agent({
+    identity,
+    version,
+    dataDir,
+    imagesDir,
+    takeInventory,
+    disks: async () =>
+      (await takeInventory()).disks.map((disk) => ({
+        name: disk.name,
+        path: disk.path,
+        consistent: standsStill(disk),
+      })),
+    usedExtents: async ({ path }) => {
+      const reader = await openFileReader(path);
+      try {
+        return (await usedExtents(reader, { consistent: true })).used;
+      } finally {
+        await reader.close();
+      }
+    },
+    log,
+    now,
+    random: Math.random,
+  });
+}
