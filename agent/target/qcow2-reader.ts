@@ -41,14 +41,30 @@ export class Qcow2Reader implements CloseableDiskReader {
   async read(offset: number, length: number): Promise<Uint8Array> {
     requireWithin(this, offset, length);
     const bytes = Buffer.alloc(length);
+    for (const { start, end, fileOffset } of await this.#locate(offset, length)) {
+      await this.#fill(bytes.subarray(start, end), fileOffset);
+    }
+    return bytes;
+  }
+
+  /** Where the range lies in the file, in pieces as long as possible; what reads as zeros is in none. */
+  async #locate(
+    offset: number,
+    length: number,
+  ): Promise<{ start: number; end: number; fileOffset: number }[]> {
+    const pieces: { start: number; end: number; fileOffset: number }[] = [];
     for (let done = 0; done < length; ) {
       const within = (offset + done) % this.#clusterBytes;
       const take = Math.min(this.#clusterBytes - within, length - done);
       const cluster = await this.#clusterOffset(Math.floor((offset + done) / this.#clusterBytes));
-      if (cluster !== 0) await this.#fill(bytes.subarray(done, done + take), cluster + within);
+      const fileOffset = cluster + within;
+      const last = pieces.at(-1);
+      const continues = last?.end === done && last.fileOffset + last.end - last.start === fileOffset;
+      if (cluster !== 0 && last && continues) last.end += take;
+      else if (cluster !== 0) pieces.push({ start: done, end: done + take, fileOffset });
       done += take;
     }
-    return bytes;
+    return pieces;
   }
 
   close(): Promise<void> {

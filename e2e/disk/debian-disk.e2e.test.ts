@@ -1,0 +1,28 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { homedir, tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { bootCheck } from "#agent/target/boot-check.ts";
+import { buildDebianDisk } from "./debian-disk.ts";
+
+const cacheDir = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "causeway");
+
+test.each(["bios", "uefi"] as const)("the Debian disk for %s boots to a login prompt", async (firmware) => {
+  const workDir = await mkdtemp(join(tmpdir(), "debian-disk-"));
+  try {
+    const disk = await buildDebianDisk({ firmware, sizeBytes: 2 ** 31, cacheDir, log: console.log });
+    const result = await bootCheck({
+      disks: [{ path: disk.path, format: "raw" }],
+      firmware,
+      memoryMiB: 1024,
+      timeoutSeconds: 300,
+      expect: `${disk.hostname} login:`,
+      workDir,
+      now: () => performance.now(),
+      signal: new AbortController().signal,
+    });
+    expect(result).toMatchObject({ verdict: "booted" });
+  } finally {
+    await rm(workDir, { recursive: true, force: true });
+  }
+});
