@@ -4,7 +4,8 @@ import { print } from "../terminal.ts";
 
 export const revoke: Command = {
   name: "revoke",
-  summary: "Revokes an agent's certificate: it is cut off at once and for good",
+  summary:
+    "Revokes an agent's certificate, at once and for good; credentials it holds run out within 15 minutes",
   usage: "revoke AGENT",
   help: API_HELP,
   examples: ["causeway revoke agt_01jd3v8q6m4x2k7zt5w9h0n1yb"],

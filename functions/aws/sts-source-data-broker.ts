@@ -1,7 +1,8 @@
 import { AssumeRoleCommand, type STSClient } from "@aws-sdk/client-sts";
 import type { SourceDataBroker, TemporaryCredentials } from "../ports.ts";
 
-const DURATION_SECONDS = 3600;
+/** A target host that is done, or revoked, keeps the rights for so long: the least that STS gives. Agents ask again before. */
+const DURATION_SECONDS = 900;
 
 export interface SourceDataBrokerOptions {
   client: STSClient;

@@ -37,7 +37,7 @@ test.each(["AUTH_ERROR", "FORBIDDEN_ACCESS"])(
   async (disconnectReason) => {
     await heard("connected", 1000);
     await heard("disconnected", 2000, { disconnectReason, principalIdentifier: "c".repeat(64) });
-    expect(await world.audited()).toEqual(["agt_source publish-refused agt_source refused"]);
+    expect(await world.audited()).toEqual(["agt_source session-refused agt_source refused"]);
   },
 );
 

@@ -38,7 +38,7 @@ const PresenceEvent = z.object({
 });
 type PresenceEvent = z.output<typeof PresenceEvent>;
 
-/** The broker ended the session because the client did what its policy does not allow. */
+/** The broker ended the session for what the client may not do, or does not any more. It does not say what it was: its own log does. */
 const TRESPASSES = ["AUTH_ERROR", "FORBIDDEN_ACCESS"];
 
 /** Notes which agents the broker hears, and audits whom it turned away. */
@@ -54,7 +54,7 @@ export async function run(input: unknown, deps: Deps): Promise<void> {
   }
   await note(event, event.eventType, deps);
   if (event.disconnectReason && TRESPASSES.includes(event.disconnectReason)) {
-    await audit("publish-refused", event, event.disconnectReason, deps);
+    await audit("session-refused", event, event.disconnectReason, deps);
   }
 }
 

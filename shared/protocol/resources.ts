@@ -148,7 +148,7 @@ export const AuditEntry = z.object({
   at: Timestamp,
   /** A user, an agent (`agt_…`), or `causeway` itself. */
   actor: z.string(),
-  /** Past tense: `conversion-started`, `enrolment-refused`, `publish-refused`. */
+  /** Past tense: `conversion-started`, `enrolment-refused`, `session-refused`. */
   action: z.string(),
   /** The id of what it was done to. */
   subject: z.string(),

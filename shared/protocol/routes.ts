@@ -114,7 +114,8 @@ export const routes = {
     path: "/agents/{id}",
     handler: "agents",
     auth: "user",
-    summary: "Revokes an agent's certificate; it is cut off at once and for good.",
+    summary:
+      "Revokes an agent's certificate, at once and for good. Temporary credentials that it holds run out within 15 minutes.",
     response: z.object({ id: z.string(), role: AgentRole, revokedAt: z.string() }),
     status: 200,
   },

@@ -1,0 +1,180 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { enrol } from "#agent/identity/enrol.ts";
+import type { Identity } from "#agent/identity/identity.ts";
+import { currentAssembly } from "#cli/assembly.ts";
+import { type Cloud, startCloud } from "#local/cloud.ts";
+import { systemClock } from "#local/core/clock.ts";
+import { type ApiClient, createApiClient } from "#shared/protocol/client.ts";
+import type { EnrollableRole } from "#shared/protocol/common.ts";
+import type { AuditEntry, Conversion } from "#shared/protocol/resources.ts";
+
+export interface HttpAnswer {
+  status: number;
+  type: string;
+  headers: Headers;
+  /** The document, or the bare text if it is not JSON. */
+  body: unknown;
+}
+
+export interface HttpRequest {
+  /** As it goes over the wire; objects as JSON. */
+  body?: unknown;
+  headers?: Record<string, string>;
+  /** `undefined`: the operator's; `null`: none. */
+  token?: string | null;
+}
+
+/** The real assembly on an embedded cloud in this process: faster to start than `causeway up`, and the same in all else. */
+export class ControlPlane {
+  readonly dir: string;
+  #cloud: Cloud;
+  #token: string;
+
+  private constructor(dir: string, cloud: Cloud, token: string) {
+    this.dir = dir;
+    this.#cloud = cloud;
+    this.#token = token;
+  }
+
+  static async start(): Promise<ControlPlane> {
+    const dir = await mkdtemp(join(tmpdir(), "causeway-e2e-"));
+    const cloud = await open(dir);
+    return new ControlPlane(dir, cloud, await tokenOf(cloud));
+  }
+
+  get url(): string {
+    return this.#cloud.url;
+  }
+
+  /** An operator's access token. */
+  get token(): string {
+    return this.#token;
+  }
+
+  /** The API as an operator. */
+  get api(): ApiClient {
+    const authorization = `Bearer ${this.#token}`;
+    return createApiClient({
+      url: this.url,
+      authorize: async ({ headers }) => ({ ...headers, authorization }),
+    });
+  }
+
+  /** A token of the user pool that is valid for so many seconds; negative: since when it is not. */
+  tokenFor(lifetimeSeconds: number): Promise<string> {
+    return tokenOf(this.#cloud, lifetimeSeconds);
+  }
+
+  /** A bare HTTP request, with nothing that the typed client would put right. */
+  async http(method: string, path: string, { body, headers, token }: HttpRequest = {}): Promise<HttpAnswer> {
+    const authorization = token === null ? {} : { authorization: `Bearer ${token ?? this.#token}` };
+    const response = await fetch(this.url + path, {
+      method,
+      headers: {
+        ...authorization,
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    return {
+      status: response.status,
+      type: response.headers.get("content-type") ?? "",
+      headers: response.headers,
+      body: jsonOr(text),
+    };
+  }
+
+  /** A new agent's identity, enrolled through the API as agents do. */
+  async enrol(role: EnrollableRole, name: string): Promise<Identity> {
+    const { token = "" } = await this.api.createEnrolmentToken({ body: { role } });
+    return enrol({ api: createApiClient({ url: this.url }), token, role, name });
+  }
+
+  /** The audit entry that fits, as soon as there is one: entries about devices come through the topic rules. */
+  async audited(fits: Partial<AuditEntry>): Promise<AuditEntry> {
+    let newest: AuditEntry[] = [];
+    let found: AuditEntry | undefined;
+    await until(
+      () =>
+        `${JSON.stringify(fits)} in the audit, which is\n${newest.map((entry) => JSON.stringify(entry)).join("\n")}`,
+      async () => {
+        newest = (await this.api.listAudit({ query: { limit: 200 } })).items;
+        found = newest.find((entry) =>
+          Object.entries(fits).every(([name, value]) => entry[name as keyof AuditEntry] === value),
+        );
+        return found !== undefined;
+      },
+    );
+    if (!found) throw new Error("unreachable");
+    return found;
+  }
+
+  /** Waits until agents are connected and have told what machine they are. */
+  async heard(...agentIds: string[]): Promise<void> {
+    await until(`${agentIds.join(", ")} to be heard`, async () => {
+      const [sources, targets] = await Promise.all([this.api.listSources({}), this.api.listTargets({})]);
+      const agents = [...sources.items, ...targets.items];
+      return agentIds.every((id) => {
+        const agent = agents.find((candidate) => candidate.id === id);
+        return agent?.presence === "connected" && agent.inventory !== undefined;
+      });
+    });
+  }
+
+  /** Waits until a conversion has ended, and gives it. */
+  async ended(id: string): Promise<Conversion> {
+    let conversion = await this.api.getConversion({ parameters: { id } });
+    await until(`conversion ${id} to end`, async () => {
+      conversion = await this.api.getConversion({ parameters: { id } });
+      return conversion.endedAt !== undefined;
+    });
+    return conversion;
+  }
+
+  /** Stops it, lets `between` look at what it keeps, and starts it again. */
+  async restart(between: () => Promise<void> = async () => {}): Promise<void> {
+    await this.#cloud.close();
+    await between();
+    this.#cloud = await open(this.dir);
+  }
+
+  async close(): Promise<void> {
+    await this.#cloud.close();
+    await rm(this.dir, { recursive: true });
+  }
+}
+
+async function open(dir: string): Promise<Cloud> {
+  return startCloud({ assemblyDir: await currentAssembly(() => {}), dataDir: dir, clock: systemClock });
+}
+
+function tokenOf(cloud: Cloud, lifetimeSeconds = 3600): Promise<string> {
+  return cloud.issueToken({
+    userPoolId: cloud.output("CausewayApi", "UserPoolId"),
+    clientId: cloud.output("CausewayApi", "UserPoolClientId"),
+    username: "ada",
+    lifetimeSeconds,
+  });
+}
+
+/** Asks again and again until it is so; what comes through topic rules takes a moment. */
+async function until(what: string | (() => string), holds: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 20_000;
+  while (!(await holds())) {
+    if (performance.now() > deadline)
+      throw new Error(`waited in vain for ${typeof what === "string" ? what : what()}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+function jsonOr(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,87 @@
+import { connect, type IClientOptions, type MqttClient } from "mqtt";
+import type { Identity } from "#agent/identity/identity.ts";
+import { endpointOf } from "#agent/link/endpoint.ts";
+import { anInventory } from "#shared/domain/testing/records.ts";
+import { type Command, ToAgent } from "#shared/protocol/commands.ts";
+import type { Inventory } from "#shared/protocol/inventory.ts";
+import { commandsTopic, eventsTopic } from "#shared/protocol/topics.ts";
+
+/** An MQTT client with an agent's certificate that does what it is told, not only what agents do. */
+export class Device implements AsyncDisposable {
+  readonly client: MqttClient;
+  /** What came on the agent's command topic. */
+  readonly commands: Command[] = [];
+  readonly #agentId: string;
+  readonly #ended: Promise<void>;
+
+  private constructor(client: MqttClient, agentId: string) {
+    this.client = client;
+    this.#agentId = agentId;
+    this.#ended = new Promise((resolve) => client.once("close", () => resolve()));
+    client.on("message", (_topic, payload) => {
+      const message = ToAgent.parse(JSON.parse(payload.toString()));
+      if (message.type === "command") this.commands.push(message);
+    });
+  }
+
+  /** Connects under the agent's own client id unless told otherwise; rejects if the broker refuses. */
+  static async connect({ keyPem, enrolment }: Identity, options: IClientOptions = {}): Promise<Device> {
+    const { agentId, mqttEndpoint, certificatePem, caPem } = enrolment;
+    const { host, port } = endpointOf(mqttEndpoint, 8883);
+    const client = connect({
+      protocol: "mqtts",
+      protocolVersion: 4,
+      host,
+      port,
+      clientId: agentId,
+      key: keyPem,
+      cert: certificatePem,
+      ...(caPem ? { ca: caPem } : {}),
+      reconnectPeriod: 0,
+      ...options,
+    });
+    await new Promise<void>((resolve, reject) => {
+      client.once("connect", () => resolve());
+      client.once("error", reject);
+      client.once("close", () => reject(new Error("the broker closed the connection")));
+    });
+    client.on("error", () => {}); // The broker ending the session is what tests wait for, by `ended`.
+    return new Device(client, agentId);
+  }
+
+  /** Once the connection is gone. */
+  ended(): Promise<void> {
+    return this.#ended;
+  }
+
+  /** Hears commands and tells what machine it is, as an agent does after connecting. */
+  async introduce(inventory: Partial<Inventory> = {}): Promise<void> {
+    await this.client.subscribeAsync(commandsTopic(this.#agentId), { qos: 1 });
+    const at = new Date().toISOString();
+    await this.tell({
+      type: "agent-connected",
+      at,
+      agentVersion: "0.0.0",
+      inventory: anInventory(inventory),
+    });
+  }
+
+  /** Publishes an event as this agent's. */
+  async tell(event: object): Promise<void> {
+    await this.client.publishAsync(eventsTopic(this.#agentId), JSON.stringify(event), { qos: 1 });
+  }
+
+  /** The first command of a kind, as soon as it is there. */
+  async command(kind: string): Promise<Command> {
+    for (const deadline = performance.now() + 20_000; performance.now() < deadline; ) {
+      const found = this.commands.find((command) => command.kind === kind);
+      if (found) return found;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    throw new Error(`no command ${kind} came`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.client.endAsync(true);
+  }
+}
