@@ -67,6 +67,13 @@ test.each<[string, Partial<PreflightFacts>, string[]]>([
   expect(findings(change)).toEqual(expected);
 });
 
+test("agents that left after the operator asked are waited for, as when the control plane restarts", () => {
+  const left = { ...away, at: Date.parse(aConversion().createdAt) + 1 };
+  expect(
+    findings({ source: aSource({ ...held, presence: left }), target: aTarget({ presence: left }) }),
+  ).toEqual([]);
+});
+
 test("without a boot check, nothing is asked of QEMU", () => {
   const conversion = aConversion({ bootCheck: { enabled: false, timeoutSeconds: 600, memoryMiB: 1024 } });
   const target = aTarget({

@@ -42,13 +42,13 @@ const hot: PreflightRule[] = [
   {
     id: "source-connected",
     severity: "fail",
-    check: ({ source }) => whenAway(source, "source"),
+    check: ({ source, conversion }) => whenAway(source, "source", conversion),
     remedy: "Start the agent on the source server and check that it reaches the control plane.",
   },
   {
     id: "target-connected",
     severity: "fail",
-    check: ({ target }) => whenAway(target, "target"),
+    check: ({ target, conversion }) => whenAway(target, "target", conversion),
     remedy: "Start the agent on the target host and check that it reaches the control plane.",
   },
   {
@@ -136,9 +136,12 @@ const hot: PreflightRule[] = [
 
 const rules: Readonly<Record<ConversionType, readonly PreflightRule[]>> = { hot };
 
-function whenAway(agent: AgentRecord, role: string): string | undefined {
+/** Who was there when the operator asked and has left since is waited for, as in every later step: the control plane may have restarted. */
+function whenAway(agent: AgentRecord, role: string, { createdAt }: ConversionRecord): string | undefined {
   if (agent.revokedAt) return `${role} ${agent.name} was revoked`;
-  if (agent.presence.state !== "connected") return `${role} ${agent.name} is not connected`;
+  const { state, at } = agent.presence;
+  const wasThere = state === "connected" || (state === "disconnected" && at > Date.parse(createdAt));
+  if (!wasThere) return `${role} ${agent.name} is not connected`;
   return agent.inventory ? undefined : `${role} ${agent.name} has not told what it has`;
 }
 
