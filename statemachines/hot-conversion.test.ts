@@ -201,7 +201,7 @@ test("a conversion goes through every step and ends with what came of them", asy
 
 test.each([
   [{ bootCheck: true, disks: ["vda", "vdb"], bootExpect: "ready", bandwidthLimitBytesPerSecond: 1000 }],
-  [{ bootCheck: true, disks: ["vda"] }],
+  [{ bootCheck: true, disks: ["vda"], allBlocks: true }],
   [{ disks: ["vda"], format: "raw" }],
 ])("every command's input is what its kind takes: %j", async (change) => {
   const run = await new Run().start(change);
@@ -216,6 +216,7 @@ test.each([
   }
   const [capture] = run.dispatched;
   expect(capture?.input.bandwidthLimitBytesPerSecond).toBe(change.bandwidthLimitBytesPerSecond);
+  expect(capture?.input.allBlocks).toBe(change.allBlocks ?? false);
 });
 
 test("verification is told the map of each written disk", async () => {
@@ -345,6 +346,15 @@ test("a service that is briefly away is asked again", async () => {
   const run = await new Run({}, { RecordRecoveryPoint: flaky }).start();
   await run.world.clock.advance(60_000);
   expect(run.result().status).toBe("SUCCEEDED");
+});
+
+test("a cloud that an agent cannot reach is tried again for minutes, and ends the conversion by that name", async () => {
+  const run = await new Run({ materialise: [fail("ServiceUnavailableError")] }).start();
+  await run.world.clock.advance(60_000);
+  expect(run.result().status).toBe("RUNNING");
+  await run.world.clock.advance(10 * 60_000);
+  expect(run.result()).toMatchObject({ status: "FAILED", error: "ServiceUnavailableError" });
+  expect(abandonedWith(run)).toEqual(["ServiceUnavailableError"]);
 });
 
 test("cleaning up is tried until it succeeds", async () => {

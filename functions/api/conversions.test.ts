@@ -64,6 +64,7 @@ test("starting a conversion holds the source and starts the workflow with all it
     bootCheck: { enabled: true, timeoutSeconds: 600, memoryMiB: 2048 },
     firmware: "bios",
     pointId: expect.stringMatching(/^rp_/),
+    allBlocks: false,
     bandwidthLimitBytesPerSecond: 1000,
   });
   expect(await world.audited()).toEqual([`ada conversion-started ${id} done`]);

@@ -29,6 +29,8 @@ export const ConversionRecord = z.object({
   targetId: z.string(),
   format: DiskFormat,
   disks: z.array(DiskName),
+  /** Also what file systems mark as free. */
+  allBlocks: z.boolean().default(false),
   bandwidthLimitBytesPerSecond: z.int().optional(),
   bootCheck: z.object({
     enabled: z.boolean(),
@@ -66,6 +68,7 @@ export function newConversion(
     targetId: request.targetId,
     format: request.format,
     disks,
+    allBlocks: request.allBlocks,
     bandwidthLimitBytesPerSecond: request.bandwidthLimitBytesPerSecond,
     bootCheck: {
       enabled: request.bootCheck,
@@ -84,7 +87,7 @@ export function newConversion(
 
 /** The input of the workflow's execution; derived from the record alone, so a repeated start sends the very same. */
 export function workflowInput(conversion: ConversionRecord) {
-  const { id, type, sourceId, targetId, format, disks, bootCheck, firmware, pointId } = conversion;
+  const { id, type, sourceId, targetId, format, disks, allBlocks, bootCheck, firmware, pointId } = conversion;
   const { bandwidthLimitBytesPerSecond } = conversion;
   return {
     conversionId: id,
@@ -93,6 +96,7 @@ export function workflowInput(conversion: ConversionRecord) {
     targetId,
     format,
     disks,
+    allBlocks,
     bootCheck,
     firmware,
     pointId,

@@ -93,6 +93,7 @@ export function aConversion(change: Partial<ConversionRecord> = {}): ConversionR
     targetId: "agt_target",
     format: "qcow2",
     disks: ["vda"],
+    allBlocks: false,
     bootCheck: { enabled: true, timeoutSeconds: 600, memoryMiB: 1024 },
     firmware: "bios",
     pointId: "rp_1",
