@@ -21,11 +21,18 @@ export interface Failure {
   details?: Record<string, unknown> | undefined;
 }
 
-/** What to report for any thrown value. A foreign error keeps its message under the name `UnexpectedError`: our bug, so worth a report. */
+/**
+ * What to report for any thrown value. Besides ours, an error that tells its own hint and whether it passes, such as those of the repository
+ * format, is reported as it is. A foreign error keeps its message under the name `UnexpectedError`: our bug, so worth a report.
+ */
 export function failureOf(error: unknown): Failure {
   if (error instanceof CausewayError) {
     const { name, message, hint, retryable, details } = error;
     return { name, message, hint, retryable, details: { ...details } };
+  }
+  if (isTyped(error)) {
+    const { name, message, hint, retryable } = error;
+    return { name, message, hint, retryable };
   }
   return {
     name: "UnexpectedError",
@@ -33,6 +40,16 @@ export function failureOf(error: unknown): Failure {
     hint: "This is a defect of Causeway: please report it with the log around this time.",
     retryable: false,
   };
+}
+
+function isTyped(error: unknown): error is Error & { hint: string; retryable: boolean } {
+  return (
+    error instanceof Error &&
+    "hint" in error &&
+    typeof error.hint === "string" &&
+    "retryable" in error &&
+    typeof error.retryable === "boolean"
+  );
 }
 
 // --- What the operator asked cannot be done as asked -------------------------------------------------------------
@@ -145,11 +162,12 @@ export class AgentSilentError extends CausewayError {
   readonly hint = "Check that the agent runs and reaches the control plane; then start the conversion again.";
 }
 
-/** A cloud service that the control plane stands on refused or did not answer. */
+/** A cloud service that the control plane or an agent stands on refused or did not answer, in spite of repeated attempts. */
 export class ServiceUnavailableError extends CausewayError {
   override readonly name = "ServiceUnavailableError";
   readonly retryable = true;
-  readonly hint = "Send the request again in a moment; if it persists, look at the function's log.";
+  readonly hint =
+    "Try again in a moment; if it persists, look at the log of who reports it, and at its way to the service.";
 }
 
 /** Step Functions' own `States.Timeout`, in our words: the agent lives, but the step's limit has passed. */

@@ -2,6 +2,7 @@ import { failureOf, UnknownCommandError } from "#shared/errors.ts";
 import { type Command, commandKinds, type ToAgent } from "#shared/protocol/commands.ts";
 import type { Progress } from "#shared/protocol/common.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
+import { asUnavailable } from "../cloud/unavailable.ts";
 import type { CommandJournal, CommandResult } from "../journal/command-journal.ts";
 import type { Log } from "../log.ts";
 import type { ExecutionContext, Executors } from "./executor.ts";
@@ -96,7 +97,7 @@ export class CommandRunner {
         log.info("command stopped", { commandId: command.commandId });
         return;
       }
-      const failure = failureOf(error);
+      const failure = failureOf(asUnavailable(error));
       log.error("command failed", {
         commandId: command.commandId,
         failure,

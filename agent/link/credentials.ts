@@ -1,5 +1,6 @@
 import { Agent, type RequestOptions, request } from "node:https";
 import { z } from "zod";
+import { ForbiddenError, ServiceUnavailableError } from "#shared/errors.ts";
 import type { Identity } from "../identity/identity.ts";
 import { endpointOf } from "./endpoint.ts";
 
@@ -22,7 +23,8 @@ export interface TemporaryCredentials {
 
 /**
  * Exchanges the agent's certificate for temporary AWS credentials at the IoT credentials provider. The SDK calls this again by itself
- * shortly before they expire. Throws if the provider refuses, as it does for a revoked certificate.
+ * shortly before they expire. Throws `ForbiddenError` if the provider refuses, as it does for a revoked certificate, and
+ * `ServiceUnavailableError` if it does not answer.
  */
 export function certificateCredentials(identity: Identity): () => Promise<TemporaryCredentials> {
   const { enrolment, keyPem } = identity;
@@ -53,14 +55,19 @@ function get(options: RequestOptions): Promise<string> {
       response.on("error", reject);
       response.on("end", () => {
         if (response.statusCode === 200) resolve(text);
-        else
-          reject(
-            new Error(`the credentials provider answered ${response.statusCode}: ${text.slice(0, 500)}`),
-          );
+        else reject(refusal(response.statusCode ?? 0, text));
       });
     });
-    call.on("timeout", () => call.destroy(new Error("the credentials provider did not answer in time")));
-    call.on("error", reject);
+    call.on("timeout", () => call.destroy(new Error("it did not answer in time")));
+    call.on("error", (cause) =>
+      reject(new ServiceUnavailableError(`the credentials provider is away: ${cause.message}`, { cause })),
+    );
     call.end();
   });
+}
+
+function refusal(status: number, text: string): Error {
+  const message = `the credentials provider answered ${status}: ${text.slice(0, 500)}`;
+  const passing = status >= 500 || status === 429;
+  return passing ? new ServiceUnavailableError(message) : new ForbiddenError(message);
 }

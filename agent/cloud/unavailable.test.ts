@@ -1,0 +1,56 @@
+import { KMSClient, ListKeysCommand } from "@aws-sdk/client-kms";
+import { expect, test } from "vitest";
+import { DiskNotFoundError, ServiceUnavailableError } from "#shared/errors.ts";
+import { createApiClient } from "#shared/protocol/client.ts";
+import { TransientStoreError } from "../repository/object-store.ts";
+import { asUnavailable } from "./unavailable.ts";
+
+/** Nothing listens on port 1. */
+const NOBODY = "http://127.0.0.1:1";
+
+async function errorOf(run: () => Promise<unknown>): Promise<unknown> {
+  try {
+    await run();
+  } catch (error) {
+    return error;
+  }
+  throw new Error("it succeeded");
+}
+
+test("a store, an API and an AWS service that do not answer are unavailable", async () => {
+  const kms = new KMSClient({
+    region: "eu-west-1",
+    endpoint: NOBODY,
+    maxAttempts: 1,
+    credentials: { accessKeyId: "a", secretAccessKey: "b" },
+  });
+  const errors = [
+    new TransientStoreError("PUT packs/1: 503"),
+    await errorOf(() => createApiClient({ url: NOBODY }).listSources({})),
+    await errorOf(() => kms.send(new ListKeysCommand({}))),
+  ];
+  for (const error of errors) {
+    const reported = asUnavailable(error);
+    expect(reported).toBeInstanceOf(ServiceUnavailableError);
+    expect(reported).toMatchObject({ cause: error, message: expect.stringMatching(/./) });
+  }
+});
+
+test("an API that refuses is not unavailable; one that fails is", async () => {
+  const answering = (status: number) =>
+    errorOf(() =>
+      createApiClient({
+        url: NOBODY,
+        fetch: async () => new Response(JSON.stringify({ message: "no" }), { status }),
+      }).listSources({}),
+    );
+  expect(asUnavailable(await answering(502))).toBeInstanceOf(ServiceUnavailableError);
+  const refused = await answering(403);
+  expect(asUnavailable(refused)).toBe(refused);
+});
+
+test("what went wrong here stays what it is", () => {
+  for (const error of [new DiskNotFoundError("vdz"), new TypeError("x"), "text"]) {
+    expect(asUnavailable(error)).toBe(error);
+  }
+});

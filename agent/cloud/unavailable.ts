@@ -1,0 +1,42 @@
+import { ServiceUnavailableError } from "#shared/errors.ts";
+import { ApiError, ApiUnreachableError } from "#shared/protocol/client.ts";
+import { TransientStoreError } from "../repository/object-store.ts";
+
+/** Of sockets and name look-ups. */
+const NETWORK_CODES = new Set([
+  "EAI_AGAIN",
+  "ECONNABORTED",
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EHOSTUNREACH",
+  "ENETDOWN",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EPIPE",
+  "ETIMEDOUT",
+]);
+
+/**
+ * A `ServiceUnavailableError` in place of an error that says that the cloud, or the way to it, is away for now: the workflow knows it by this
+ * name and asks for the work again. Any other error stays as it is.
+ */
+export function asUnavailable(error: unknown): unknown {
+  return isPassing(error) ? new ServiceUnavailableError(messageOf(error), { cause: error }) : error;
+}
+
+function isPassing(error: unknown): boolean {
+  if (error instanceof TransientStoreError || error instanceof ApiUnreachableError) return true;
+  if (error instanceof ApiError) return error.retryable;
+  if (!(error instanceof Error)) return false;
+  // The AWS SDK says by these whose fault it was, and whether it would try again.
+  const { code, $fault, $retryable } = error as { code?: unknown; $fault?: unknown; $retryable?: unknown };
+  return (
+    (typeof code === "string" && NETWORK_CODES.has(code)) || $fault === "server" || $retryable !== undefined
+  );
+}
+
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  // A connection that was tried at several addresses has no message of its own.
+  return error.message || String((error as { code?: unknown }).code ?? error.name);
+}
