@@ -42,6 +42,11 @@ export class Installation {
       .parse(JSON.parse(await daemon.firstLine()));
   }
 
+  /** Works with a control plane that runs elsewhere. */
+  use(endpoint: { url: string; token: string }): void {
+    this.#endpoint = endpoint;
+  }
+
   /** Enrols an agent and starts it; `options` are the command line's. */
   async enrol(name: string, role: "source" | "target", options: string[]): Promise<void> {
     const { token } = z.object({ token: z.string() }).parse(await this.json(["enrol-token", "--role", role]));

@@ -1,0 +1,16 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** Looks until `find` finds something. Throws, saying what did not come, when `seconds` are over. */
+export async function until<T>(
+  what: string,
+  find: () => Promise<T | undefined> | T | undefined,
+  seconds = 120,
+): Promise<T> {
+  const deadline = performance.now() + seconds * 1000;
+  for (;;) {
+    const found = await find();
+    if (found !== undefined) return found;
+    if (performance.now() > deadline) throw new Error(`waited ${seconds} s in vain for ${what}`);
+    await sleep(20);
+  }
+}
