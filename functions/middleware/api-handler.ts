@@ -2,6 +2,7 @@ import middy from "@middy/core";
 import { z } from "zod";
 import type { FunctionName } from "#shared/environment.ts";
 import { NotFoundError } from "#shared/errors.ts";
+import { ResourceId } from "#shared/protocol/common.ts";
 import { type OperationId, type Route, routes } from "#shared/protocol/routes.ts";
 import { type Actor, ApiEvent, actorOf, apiUrlOf, jsonBody } from "./api-event.ts";
 import { errorFields } from "./logger.ts";
@@ -43,7 +44,6 @@ export interface ApiResult {
   body: string;
 }
 
-const Id = z.string().min(1).max(100);
 const IdempotencyKey = z.string().min(1).max(200).optional();
 
 /**
@@ -86,7 +86,7 @@ function callOf(event: ApiEvent, route: Route): Omit<Call<OperationId>, "query" 
   const actor = actorOf(event, route.auth);
   return {
     actor,
-    path: validate(z.record(z.string(), Id), event.pathParameters) as Call<OperationId>["path"],
+    path: validate(z.record(z.string(), ResourceId), event.pathParameters) as Call<OperationId>["path"],
     ...(route.query ? { query: validate(route.query, event.queryStringParameters) } : {}),
     ...(route.body ? { body: validate(route.body, jsonBody(event)) } : {}),
     idempotencyKey: validate(IdempotencyKey, event.headers["idempotency-key"], "Idempotency-Key"),

@@ -3,8 +3,9 @@ import { z } from "zod";
 import { InvalidInputError } from "#shared/errors.ts";
 
 const Key = z.string().min(1).max(300);
-const Position = z.strictObject({ pk: Key, sk: Key, gsi1pk: Key.optional(), gsi1sk: Key.optional() });
-export type Position = z.infer<typeof Position>;
+const TablePosition = z.strictObject({ pk: Key, sk: Key });
+const IndexPosition = z.strictObject({ pk: Key, sk: Key, gsi1pk: Key, gsi1sk: Key });
+export type Position = z.infer<typeof TablePosition> | z.infer<typeof IndexPosition>;
 
 export function encodeCursor(position: Position): string {
   return Buffer.from(JSON.stringify(position)).toString("base64url");
@@ -12,13 +13,12 @@ export function encodeCursor(position: Position): string {
 
 /** Throws `InvalidInputError` unless it is a cursor of the list in `partition`, so that nobody can page into another one. */
 export function decodeCursor(cursor: string, partition: { index: boolean; key: string }): Position {
-  const position = Position.safeParse(jsonIn(cursor));
-  const own =
-    position.success && (partition.index ? position.data.gsi1pk : position.data.pk) === partition.key;
-  if (!own || partition.index !== (position.data.gsi1sk !== undefined)) {
+  const position = (partition.index ? IndexPosition : TablePosition).safeParse(jsonIn(cursor)).data;
+  const list = position && ("gsi1pk" in position ? position.gsi1pk : position.pk);
+  if (!position || list !== partition.key) {
     throw new InvalidInputError([{ path: "cursor", message: "is not a cursor of this list" }]);
   }
-  return position.data;
+  return position;
 }
 
 function jsonIn(cursor: string): unknown {

@@ -48,13 +48,23 @@ test.each([
   ["not base64 of JSON", "%%%"],
   ["of another partition", encodeCursor({ pk: "ITEM#001", sk: "ITEM", gsi1pk: "OTHERS", gsi1sk: "001" })],
   ["of the table, not its index", encodeCursor({ pk: "ITEMS", sk: "001" })],
-  ["without a position", encodeCursor({ pk: "ITEM#001", sk: "ITEM", gsi1pk: "ITEMS" })],
-  [
-    "with more than keys",
-    Buffer.from('{"pk":"a","sk":"b","gsi1pk":"ITEMS","gsi1sk":"c","x":1}').toString("base64url"),
-  ],
+  ["without a position", bare({ pk: "ITEM#001", sk: "ITEM", gsi1pk: "ITEMS" })],
+  ["with more than keys", bare({ pk: "a", sk: "b", gsi1pk: "ITEMS", gsi1sk: "c", x: 1 })],
 ])("a cursor %s is refused, naming the field", async (_, cursor) => {
   const table = await filled(1);
   const page = table.page({ partition: "ITEMS", index: true, limit: 2, cursor });
   await expect(page).rejects.toThrow(InvalidInputError);
 });
+
+test.each([
+  ["with half a position of the index", bare({ pk: "ITEM#001", sk: "ITEM", gsi1pk: "ITEMS" })],
+  ["with a position of the index", bare({ pk: "ITEM#001", sk: "ITEM", gsi1pk: "ITEMS", gsi1sk: "001" })],
+])("a cursor %s is refused by a list of the table", async (_, cursor) => {
+  const table = await filled(1);
+  const page = table.page({ partition: "ITEM#001", limit: 2, cursor });
+  await expect(page).rejects.toThrow(InvalidInputError);
+});
+
+function bare(position: object): string {
+  return Buffer.from(JSON.stringify(position)).toString("base64url");
+}

@@ -52,3 +52,10 @@ test("a crash while the authority is created leaves nothing that the next start 
   const second = await CertificateAuthority.open(directory);
   expect(await handshake(second, server)).toBe("trusted");
 });
+
+test("what is labelled as something else is no certificate request", async () => {
+  const authority = await CertificateAuthority.open(directory);
+  const { csr } = await newKeyAndCsr("alpha");
+  const refused = authority.issueFromRequest(csr.replaceAll(" REQUEST", ""));
+  await expect(refused).rejects.toThrow("not PKCS #10 in PEM form");
+});

@@ -105,6 +105,10 @@ function parseRequest(csrPem: string): x509.Pkcs10CertificateRequest {
   if (csrPem.length > MAX_CSR_CHARACTERS) {
     throw invalidRequest(`the certificate signing request is longer than ${MAX_CSR_CHARACTERS} characters`);
   }
+  // The parser itself takes any label.
+  if (!csrPem.includes("-----BEGIN CERTIFICATE REQUEST-----")) {
+    throw invalidRequest("the certificate signing request is not PKCS #10 in PEM form");
+  }
   try {
     return new x509.Pkcs10CertificateRequest(csrPem);
   } catch (error) {

@@ -3,6 +3,9 @@ import { z } from "zod";
 /** ISO 8601 in UTC, milliseconds. */
 export const Timestamp = z.iso.datetime();
 
+/** As callers give it: what is longer names nothing. */
+export const ResourceId = z.string().min(1).max(100);
+
 export const AgentRole = z.enum(["source", "boot-environment", "target", "adapter"]);
 export type AgentRole = z.infer<typeof AgentRole>;
 

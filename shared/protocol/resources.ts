@@ -1,6 +1,6 @@
 /** What the API shows. Every resource has an `id`; lists come as `{ items, cursor }`. */
 import { z } from "zod";
-import { DiskFormat, DiskName, EnrollableRole, Failure, Progress, Timestamp } from "./common.ts";
+import { DiskFormat, DiskName, EnrollableRole, Failure, Progress, ResourceId, Timestamp } from "./common.ts";
 import { Inventory } from "./inventory.ts";
 
 /** Whether the control plane hears the agent. `unknown` until it has connected once. */
@@ -119,8 +119,8 @@ export type Conversion = z.infer<typeof Conversion>;
 
 export const NewConversion = z.strictObject({
   type: ConversionType,
-  sourceId: z.string().min(1),
-  targetId: z.string().min(1),
+  sourceId: ResourceId,
+  targetId: ResourceId,
   format: DiskFormat.default("qcow2"),
   bootCheck: z.boolean().default(false),
   /** All disks of the source if absent. */
