@@ -130,6 +130,7 @@ function targetExecutors({ identity, imagesDir }: AgentOptions, ports: CloudPort
   const api = agentApi(identity, ports);
   const repository = (conversionId: string): Promise<Repository> =>
     openReadableRepository({
+      endpoint: awsEndpoint,
       requestAccess: () => api.openConversionData({ parameters: { id: conversionId } }),
       now: ports.now,
       random: ports.random,

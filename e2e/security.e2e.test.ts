@@ -264,15 +264,15 @@ test("a source agent may not ask for data of conversions at all, nor anybody wit
 // --- Enrolment ---------------------------------------------------------------------------------------------------
 
 test("an enrolment token works once and for its role only; each misuse is refused in the same words and audited", async () => {
-  const anyone = createApiClient({ url: plane.url });
+  const anyone = { api: createApiClient({ url: plane.url }), url: plane.url };
   const { id, token = "" } = await plane.api.createEnrolmentToken({ body: { role: "source" } });
   const refused = { problem: { status: 403, name: "EnrolmentRefusedError" } };
-  await expect(enrol({ api: anyone, token, role: "target", name: "thief" })).rejects.toMatchObject(refused);
+  await expect(enrol({ ...anyone, token, role: "target", name: "thief" })).rejects.toMatchObject(refused);
   await refusal({ actor: "anyone", action: "enrolment-refused", subject: id });
 
-  await enrol({ api: anyone, token, role: "source", name: "gamma" });
-  await expect(enrol({ api: anyone, token, role: "source", name: "thief" })).rejects.toMatchObject(refused);
-  await expect(enrol({ api: anyone, token: "guessed", role: "source", name: "thief" })).rejects.toMatchObject(
+  await enrol({ ...anyone, token, role: "source", name: "gamma" });
+  await expect(enrol({ ...anyone, token, role: "source", name: "thief" })).rejects.toMatchObject(refused);
+  await expect(enrol({ ...anyone, token: "guessed", role: "source", name: "thief" })).rejects.toMatchObject(
     refused,
   );
   await refusal({ actor: "anyone", action: "enrolment-refused", subject: "unknown-token" });
@@ -282,9 +282,9 @@ test("an enrolment token works once and for its role only; each misuse is refuse
 });
 
 test("two agents that show one token at the same moment: one enrols", async () => {
-  const anyone = createApiClient({ url: plane.url });
+  const anyone = { api: createApiClient({ url: plane.url }), url: plane.url };
   const { token = "" } = await plane.api.createEnrolmentToken({ body: { role: "source" } });
-  const both = ["delta", "thief"].map((name) => enrol({ api: anyone, token, role: "source", name }));
+  const both = ["delta", "thief"].map((name) => enrol({ ...anyone, token, role: "source", name }));
   const outcomes = await Promise.allSettled(both);
   expect(outcomes.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
 });

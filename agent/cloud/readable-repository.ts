@@ -10,6 +10,8 @@ import { cachedUntilExpiry } from "./expiring.ts";
 export interface ReadablePorts {
   /** Asks the control plane for temporary rights to read one source server's repository. */
   requestAccess: () => Promise<DataAccess>;
+  /** Where AWS's services answer for this machine, if elsewhere than the control plane says. */
+  endpoint?: string | undefined;
   /** Milliseconds since 1970. */
   now: () => number;
   random: () => number;
@@ -18,6 +20,7 @@ export interface ReadablePorts {
 /** Somebody else's repository, to read. The rights are asked for again before they expire, so a restore may take days. */
 export async function openReadableRepository({
   requestAccess,
+  endpoint: own,
   now,
   random,
 }: ReadablePorts): Promise<Repository> {
@@ -26,7 +29,8 @@ export async function openReadableRepository({
     ({ credentials }) => Date.parse(credentials.expiresAt),
     now,
   );
-  const { sourceId, bucket, region, endpoint } = await access();
+  const { sourceId, bucket, region, ...told } = await access();
+  const endpoint = own ?? told.endpoint;
   const credentials = async () => {
     const { expiresAt, ...keys } = (await access()).credentials;
     return { ...keys, expiration: new Date(expiresAt) };

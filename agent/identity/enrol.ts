@@ -2,9 +2,12 @@ import type { ApiClient } from "#shared/protocol/client.ts";
 import type { EnrollableRole } from "#shared/protocol/common.ts";
 import { createCertificateRequest } from "./certificate-request.ts";
 import type { Identity } from "./identity.ts";
+import { reachFrom } from "./reach.ts";
 
 export interface EnrolOptions {
   api: ApiClient;
+  /** As this machine knows the control plane. */
+  url: string;
   token: string;
   role: EnrollableRole;
   /** How the operator will recognise it: the host name. */
@@ -12,8 +15,8 @@ export interface EnrolOptions {
 }
 
 /** Exchanges a one-time token for an identity. Throws the API's typed errors. */
-export async function enrol({ api, token, role, name }: EnrolOptions): Promise<Identity> {
+export async function enrol({ api, url, token, role, name }: EnrolOptions): Promise<Identity> {
   const { keyPem, csrPem } = await createCertificateRequest(name);
   const enrolment = await api.enrol({ body: { token, role, name, csr: csrPem } });
-  return { role, keyPem, enrolment };
+  return { role, keyPem, ...reachFrom(url, enrolment) };
 }

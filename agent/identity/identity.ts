@@ -10,6 +10,8 @@ export const Identity = z.object({
   /** PEM, PKCS #8. */
   keyPem: z.string(),
   enrolment: Enrolment,
+  /** See `Reach`. */
+  tlsServerName: z.string().optional(),
 });
 export type Identity = z.infer<typeof Identity>;
 

@@ -27,7 +27,7 @@ export interface TemporaryCredentials {
  * `ServiceUnavailableError` if it does not answer.
  */
 export function certificateCredentials(identity: Identity): () => Promise<TemporaryCredentials> {
-  const { enrolment, keyPem } = identity;
+  const { enrolment, keyPem, tlsServerName } = identity;
   const { host, port } = endpointOf(enrolment.credentialsEndpoint, 443);
   const agent = new Agent({ key: keyPem, cert: enrolment.certificatePem, ca: enrolment.caPem });
   return async () => {
@@ -37,6 +37,7 @@ export function certificateCredentials(identity: Identity): () => Promise<Tempor
       port,
       path: `/role-aliases/${encodeURIComponent(enrolment.roleAlias)}/credentials`,
       headers: { "x-amzn-iot-thingname": enrolment.agentId },
+      ...(tlsServerName ? { servername: tlsServerName } : {}),
       timeout: 15_000,
     });
     const { expiration, ...keys } = Answer.parse(JSON.parse(text)).credentials;

@@ -56,12 +56,25 @@ export class Link {
     await this.#client?.endAsync(true);
   }
 
-  /** Returns once the broker has the event; throws if it does not take it in time, as when the link is down. */
+  /**
+   * Returns once the broker has the event; throws if it does not take it in time, as when the link is down. A connection on which it does not
+   * is made anew: after that, the control plane asks again for whatever it has not heard.
+   */
   async publish(event: AgentEvent): Promise<void> {
     const client = this.#client;
     if (!client?.connected) throw new LinkDownError();
     const sent = client.publishAsync(eventsTopic(this.#agentId), JSON.stringify(event), { qos: 1 });
-    await Promise.race([sent, timeout(PUBLISH_TIMEOUT_MS)]);
+    const timer = setTimeout(() => {
+      this.#options.log.warn("the broker does not confirm", { type: event.type });
+      client.end(true);
+    }, PUBLISH_TIMEOUT_MS);
+    try {
+      await sent;
+    } catch (cause) {
+      throw new LinkDownError(undefined, { cause });
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   get #agentId(): string {
@@ -80,6 +93,7 @@ export class Link {
       clientId: this.#agentId,
       key: identity.keyPem,
       cert: identity.enrolment.certificatePem,
+      ...(identity.tlsServerName ? { servername: identity.tlsServerName } : {}),
       ...(identity.enrolment.caPem ? { ca: identity.enrolment.caPem } : {}),
       clean: true,
       keepalive: 30,
@@ -129,10 +143,4 @@ const PUBLISH_TIMEOUT_MS = 20_000;
 /** There is no connection at this moment. */
 export class LinkDownError extends Error {
   override readonly name = "LinkDownError";
-}
-
-function timeout(ms: number): Promise<never> {
-  return new Promise((_, reject) => {
-    setTimeout(() => reject(new LinkDownError(`the broker did not confirm within ${ms} ms`)), ms).unref();
-  });
 }

@@ -74,7 +74,7 @@ async function enrolNow(call: Call, dataDir: string): Promise<Identity> {
       "agent",
     );
   }
-  const identity = await enrol({ api: createApiClient({ url }), token, role, name: hostname() });
+  const identity = await enrol({ api: createApiClient({ url }), url, token, role, name: hostname() });
   await identityFile(dataDir).write(identity);
   return identity;
 }
