@@ -318,6 +318,7 @@ test("a revoked agent is cut off at once, gets no credentials, starts no convers
 
   const late = enrol({
     api: createApiClient({ url: plane.url }),
+    url: plane.url,
     token: expired.token ?? "",
     role: "source",
     name: "late",
