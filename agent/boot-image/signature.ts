@@ -1,0 +1,101 @@
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  sign,
+  verify,
+} from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { BootImageInvalidError } from "./errors.ts";
+import { type BootImageManifest, bootImageManifest, imageId } from "./manifest.ts";
+
+export const MANIFEST_FILE = "manifest.json";
+/** 64 bytes: Ed25519 over the manifest's bytes. */
+export const SIGNATURE_FILE = "manifest.json.sig";
+
+const PRIVATE_KEY_FILE = "boot-image-key.pem";
+const PUBLIC_KEY_FILE = "boot-image-key.pub.pem";
+
+/** The key that signs boot images, made on first use: readable by its owner only. The public key lies beside it. */
+export async function signingKey(dir: string): Promise<KeyObject> {
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  const path = join(dir, PRIVATE_KEY_FILE);
+  const { privateKey } = generateKeyPairSync("ed25519");
+  try {
+    // Exclusive: of two builds at the same time one makes the key.
+    await writeFile(path, privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600, flag: "wx" });
+    await writeFile(join(dir, PUBLIC_KEY_FILE), publicKeyPem(privateKey));
+    return privateKey;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+  return createPrivateKey(await readFile(path));
+}
+
+/** What others need to verify images of this key. */
+export function publicKeyPem(privateKey: KeyObject): string {
+  return createPublicKey(privateKey).export({ type: "spki", format: "pem" }).toString();
+}
+
+export function signManifest(manifestBytes: Uint8Array, privateKey: KeyObject): Buffer {
+  return sign(null, manifestBytes, privateKey);
+}
+
+/**
+ * The manifest, once its signature is that of `publicKey` (PEM) and its hash the expected id; throws `BootImageInvalidError` otherwise.
+ * Checks no files: see `verifyFile`.
+ */
+export function verifyManifest(
+  manifestBytes: Uint8Array,
+  signature: Uint8Array,
+  publicKey: string,
+  expectedId?: string,
+): BootImageManifest {
+  if (!verify(null, manifestBytes, createPublicKey(publicKey), signature)) {
+    throw new BootImageInvalidError("the boot image is not signed with the expected key");
+  }
+  const id = imageId(manifestBytes);
+  if (expectedId !== undefined && id !== expectedId) {
+    throw new BootImageInvalidError(`the boot image is ${id}, not ${expectedId}`);
+  }
+  const parsed = bootImageManifest.safeParse(JSON.parse(Buffer.from(manifestBytes).toString("utf8")));
+  if (!parsed.success) throw new BootImageInvalidError("the boot image's manifest is of an unknown kind");
+  return parsed.data;
+}
+
+/** Throws `BootImageInvalidError` unless the file is, byte for byte, what the manifest says of `path`. */
+export async function verifyFile(manifest: BootImageManifest, path: string, location: string): Promise<void> {
+  const expected = manifest.files.find((file) => file.path === path);
+  if (!expected) throw new BootImageInvalidError(`the boot image has no ${path}`);
+  const actual = await hashFile(location);
+  if (actual.sha256 !== expected.sha256 || actual.sizeBytes !== expected.sizeBytes) {
+    throw new BootImageInvalidError(`${path} is not what the boot image's manifest says`);
+  }
+}
+
+/** Verifies a whole image in a folder, and returns its manifest. */
+export async function verifyBootImage(
+  dir: string,
+  publicKey: string,
+  expectedId?: string,
+): Promise<BootImageManifest> {
+  const bytes = await readFile(join(dir, MANIFEST_FILE));
+  const signature = await readFile(join(dir, SIGNATURE_FILE));
+  const manifest = verifyManifest(bytes, signature, publicKey, expectedId);
+  for (const { path } of manifest.files) await verifyFile(manifest, path, join(dir, path));
+  return manifest;
+}
+
+export async function hashFile(location: string): Promise<{ sizeBytes: number; sha256: string }> {
+  const hash = createHash("sha256");
+  let sizeBytes = 0;
+  for await (const chunk of createReadStream(location)) {
+    hash.update(chunk as Buffer);
+    sizeBytes += (chunk as Buffer).length;
+  }
+  return { sizeBytes, sha256: hash.digest("hex") };
+}
