@@ -1,18 +1,21 @@
 import { failureOf } from "#shared/errors.ts";
 import { type Call, type Command, helpOf, parseCall } from "./command.ts";
-import { commands } from "./commands.ts";
 import { EXIT, exitCodeOf, UsageError } from "./errors.ts";
 
-/** Runs one `causeway` command line and returns its exit code. Errors are told here, once. */
-export async function run(words: string[], outside: Pick<Call, "environment" | "terminal">): Promise<number> {
+/** Runs one command line of a program that has these commands, and returns its exit code. Errors are told here, once. */
+export async function run(
+  words: string[],
+  commands: readonly Command[],
+  outside: Pick<Call, "environment" | "terminal">,
+): Promise<number> {
   const { terminal } = outside;
   try {
     const [first] = words;
     if (first === undefined || first === "--help" || first === "-h" || first === "help") {
-      (first === undefined ? terminal.err : terminal.out)(overview());
+      (first === undefined ? terminal.err : terminal.out)(overview(commands));
       return first === undefined ? EXIT.usage : EXIT.done;
     }
-    const found = findCommand(words);
+    const found = findCommand(words, commands);
     if (!found) throw new UsageError(`unknown command: ${first}`);
     const call = parseCall(found.command, found.rest, outside);
     if (call === "help") terminal.out(helpOf(found.command));
@@ -26,7 +29,10 @@ export async function run(words: string[], outside: Pick<Call, "environment" | "
   }
 }
 
-function findCommand(words: string[]): { command: Command; rest: string[] } | undefined {
+function findCommand(
+  words: string[],
+  commands: readonly Command[],
+): { command: Command; rest: string[] } | undefined {
   for (const command of commands) {
     const name = command.name.split(" ");
     if (name.every((word, index) => words[index] === word))
@@ -35,7 +41,7 @@ function findCommand(words: string[]): { command: Command; rest: string[] } | un
   return undefined;
 }
 
-function overview(): string {
+function overview(commands: readonly Command[]): string {
   const width = Math.max(...commands.map((command) => command.name.length)) + 2;
   return [
     "causeway: turns running servers into virtual machines and keeps standby copies of them",
