@@ -132,7 +132,7 @@ export class Site implements AsyncDisposable {
 
   /** Bytes that the target host has written of a disk, so far. */
   writtenBytes(id: string, disk: string): number {
-    const path = join(this.imagesDir, id, `${disk}.raw.partial`);
+    const path = `${this.imagePath(id, disk)}.partial`;
     return (statSync(path, { throwIfNoEntry: false })?.blocks ?? 0) * 512;
   }
 
@@ -144,9 +144,13 @@ export class Site implements AsyncDisposable {
     });
   }
 
+  imagePath(id: string, disk: string): string {
+    return join(this.imagesDir, id, `${disk}.raw`);
+  }
+
   /** Where the conversion's copy of a disk first differs from the disk as it is now; nothing if nowhere. */
   difference(id: string, disk: string): Promise<number | undefined> {
-    return firstDifference(this.diskPath(disk), join(this.imagesDir, id, `${disk}.raw`));
+    return firstDifference(this.diskPath(disk), this.imagePath(id, disk));
   }
 
   /** Waits until both agents have done all they were told for a conversion that ended, and hold nothing of it. */

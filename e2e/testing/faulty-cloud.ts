@@ -1,0 +1,57 @@
+import { currentAssembly } from "#cli/assembly.ts";
+import { startCloud } from "#local/cloud.ts";
+import { systemClock } from "#local/core/clock.ts";
+import type { Clock } from "#local/core/service.ts";
+import type { CloudOptions } from "#local/parts.ts";
+
+/** The embedded cloud in this process, with S3 and MQTT as bad as a test wants them. For `SiteOptions.start`. */
+export function faultyCloud(faults: CloudOptions["faults"] = {}, clock: Clock = systemClock) {
+  return async (dataDir: string) => {
+    const assemblyDir = await currentAssembly(() => {});
+    const cloud = await startCloud({ assemblyDir, dataDir, clock, faults });
+    const token = await cloud.issueToken({
+      userPoolId: cloud.output("CausewayApi", "UserPoolId"),
+      clientId: cloud.output("CausewayApi", "UserPoolClientId"),
+      username: "ada",
+      lifetimeSeconds: 3600,
+    });
+    return { url: cloud.url, token, close: () => cloud.close() };
+  };
+}
+
+/** The machine's time, but minutes can be skipped: what is due by then happens at once. */
+export class SkippingClock implements Clock {
+  #skippedMs = 0;
+  readonly #timers = new Set<{ dueMs: number; arm: () => void }>();
+
+  now(): number {
+    return Date.now() + this.#skippedMs;
+  }
+
+  schedule(delayMs: number, run: () => void) {
+    let timer = systemClock.schedule(delayMs, () => fire());
+    const entry = {
+      dueMs: this.now() + delayMs,
+      arm: () => {
+        timer.cancel();
+        timer = systemClock.schedule(Math.max(0, entry.dueMs - this.now()), fire);
+      },
+    };
+    const fire = () => {
+      this.#timers.delete(entry);
+      run();
+    };
+    this.#timers.add(entry);
+    return {
+      cancel: () => {
+        this.#timers.delete(entry);
+        timer.cancel();
+      },
+    };
+  }
+
+  skip(ms: number): void {
+    this.#skippedMs += ms;
+    for (const { arm } of [...this.#timers]) arm();
+  }
+}
