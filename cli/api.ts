@@ -11,15 +11,27 @@ export const API_HELP: [string, string][] = [
 
 /** The API that the options or the environment name. */
 export function apiOf(call: Call): ApiClient {
-  const url = textOption(call, "url") ?? call.environment.CAUSEWAY_URL;
+  const url = urlOption(call) ?? call.environment.CAUSEWAY_URL;
   const token = textOption(call, "token") ?? call.environment.CAUSEWAY_TOKEN;
   if (!url) throw new UsageError("which control plane? Set CAUSEWAY_URL or give --url");
   if (!token) throw new UsageError("no access token: set CAUSEWAY_TOKEN or give --token");
-  if (!URL.canParse(url)) throw new UsageError(`not a URL: ${url}`);
   return createApiClient({
-    url,
+    url: checkedUrl(url),
     authorize: async ({ headers }) => ({ ...headers, authorization: `Bearer ${token}` }),
   });
+}
+
+/** The control plane that `--url` names, if it is given. */
+export function urlOption(call: Call, command?: string): string | undefined {
+  const url = textOption(call, "url");
+  return url && checkedUrl(url, command);
+}
+
+function checkedUrl(url: string, command?: string): string {
+  if (!/^https?:$/.test(URL.parse(url)?.protocol ?? "")) {
+    throw new UsageError(`not a URL that begins with http:// or https://: ${url}`, command);
+  }
+  return url;
 }
 
 /** Follows the cursors of a list to its end. */

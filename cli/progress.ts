@@ -1,4 +1,4 @@
-import type { Terminal } from "./terminal.ts";
+import { harmless, type Terminal } from "./terminal.ts";
 
 /** A line that is rewritten in place for a person, and printed when its first word changes for a log. */
 export class ProgressLine {
@@ -9,7 +9,8 @@ export class ProgressLine {
     this.#terminal = terminal;
   }
 
-  show(line: string): void {
+  show(text: string): void {
+    const line = harmless(text);
     if (this.#terminal.interactive) {
       this.#terminal.err(`\r\u001b[K${line.slice(0, this.#terminal.columns - 1)}`);
       this.#shown = line;

@@ -1,6 +1,7 @@
 import { failureOf } from "#shared/errors.ts";
 import { type Call, type Command, helpOf, parseCall } from "./command.ts";
 import { EXIT, exitCodeOf, UsageError } from "./errors.ts";
+import { harmless } from "./terminal.ts";
 
 /** Runs one command line of a program that has these commands, and returns its exit code. Errors are told here, once. */
 export async function run(
@@ -23,7 +24,7 @@ export async function run(
     return EXIT.done;
   } catch (error) {
     const { name, message, hint } = failureOf(error);
-    terminal.err(`${message}\n${hint ? `  ${hint}\n` : ""}`);
+    terminal.err(harmless(`${message}\n${hint ? `  ${hint}\n` : ""}`));
     if (name === "UnexpectedError" && error instanceof Error) terminal.err(`${error.stack}\n`);
     return exitCodeOf(error);
   }

@@ -19,7 +19,12 @@ export function processTerminal(): Terminal {
 
 /** One JSON document, or what a person reads. */
 export function print(terminal: Terminal, json: boolean, document: unknown, text: () => string): void {
-  terminal.out(json ? `${JSON.stringify(document)}\n` : `${text()}\n`);
+  terminal.out(json ? `${JSON.stringify(document)}\n` : `${harmless(text())}\n`);
+}
+
+/** The text without control characters other than line ends: agents name themselves and their disks, and must not steer the terminal. */
+export function harmless(text: string): string {
+  return text.replace(/[^\P{Cc}\n]/gu, "\ufffd");
 }
 
 /** Rows as aligned columns under a heading; `none` when there are no rows. */

@@ -46,10 +46,11 @@ export class Daemon {
     return Promise.race([line, ended]);
   }
 
-  /** Ends it and waits until it is gone. */
-  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+  /** Ends it and waits until it is gone; gives its exit code, `null` if the signal ended it. */
+  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<number | null> {
     if (this.running) this.#child.kill(signal);
     await this.#exit;
     this.#log.end();
+    return this.#child.exitCode;
   }
 }

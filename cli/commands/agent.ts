@@ -13,6 +13,7 @@ import { LocalMachine } from "#agent/inventory/machine.ts";
 import { jsonLog, type Log } from "#agent/log.ts";
 import { createApiClient } from "#shared/protocol/client.ts";
 import { DiskName, EnrollableRole } from "#shared/protocol/common.ts";
+import { urlOption } from "../api.ts";
 import { type Call, type Command, choiceOption, requiredOption, textOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { version } from "../version.ts";
@@ -66,7 +67,7 @@ export const agent: Command = {
 
 async function enrolNow(call: Call, dataDir: string): Promise<Identity> {
   const role = choiceOption(call, "role", EnrollableRole.options, "agent");
-  const url = textOption(call, "url");
+  const url = urlOption(call, "agent");
   const token = textOption(call, "enrol");
   if (!role || !url || !token) {
     throw new UsageError(

@@ -18,7 +18,7 @@ export const audit: Command = {
     const limit = numberOption(call, "limit", this.name);
     const cursor = textOption(call, "cursor");
     const page = await apiOf(call).listAudit({
-      query: { ...(limit ? { limit } : {}), ...(cursor ? { cursor } : {}) },
+      query: { ...(limit !== undefined ? { limit } : {}), ...(cursor ? { cursor } : {}) },
     });
     print(call.terminal, call.json, page, () => {
       const rows = page.items.map((entry) => [

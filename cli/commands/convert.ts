@@ -99,8 +99,8 @@ function requestOf(call: Call): NewConversion {
     bootCheck: call.values["boot-check"] === true,
     bootTimeoutSeconds: numberOption(call, "boot-timeout", "convert") ?? 600,
     ...(disks ? { disks } : {}),
-    ...(limit ? { bandwidthLimitBytesPerSecond: limit } : {}),
-    ...(expect ? { bootExpect: expect } : {}),
+    ...(limit !== undefined ? { bandwidthLimitBytesPerSecond: limit } : {}),
+    ...(expect !== undefined ? { bootExpect: expect } : {}),
   };
 }
 

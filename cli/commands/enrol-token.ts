@@ -24,7 +24,7 @@ export const enrolToken: Command = {
     if (!role) throw new UsageError("--role is missing", this.name);
     const lifetimeSeconds = numberOption(call, "lifetime", this.name);
     const created = await apiOf(call).createEnrolmentToken({
-      body: { role, ...(lifetimeSeconds ? { lifetimeSeconds } : {}) },
+      body: { role, ...(lifetimeSeconds !== undefined ? { lifetimeSeconds } : {}) },
     });
     print(call.terminal, call.json, created, () => created.token ?? "");
   },

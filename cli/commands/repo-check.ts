@@ -1,5 +1,7 @@
 import { openReadableRepository } from "#agent/cloud/readable-repository.ts";
 import { type CheckReport, checkRepository } from "#agent/repository/check.ts";
+import { ObjectNotFoundError } from "#agent/repository/object-store.ts";
+import { NotFoundError } from "#shared/errors.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import type { Command } from "../command.ts";
 import { DamageFoundError } from "../errors.ts";
@@ -26,6 +28,9 @@ export const repoCheck: Command = {
       requestAccess: () => api.openSourceData({ parameters: { id } }),
       now: Date.now,
       random: Math.random,
+    }).catch((error: unknown) => {
+      // Its key is the first object of a repository.
+      throw error instanceof ObjectNotFoundError ? new NotFoundError("repository of source", id) : error;
     });
     const line = new ProgressLine(call.terminal);
     const report = await checkRepository({

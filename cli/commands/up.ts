@@ -1,8 +1,12 @@
 import { once } from "node:events";
 import { resolve } from "node:path";
 import { systemClock } from "#local/core/clock.ts";
+import { DirectoryInUseError } from "#local/core/directory-lock.ts";
 import { currentAssembly } from "../assembly.ts";
 import { type Command, numberOption, requiredOption } from "../command.ts";
+import { RefusedError, UsageError } from "../errors.ts";
+
+const MAX_PORT = 65_535;
 
 /** The administrator that `up` makes a token for. */
 const OPERATOR = "operator";
@@ -25,6 +29,8 @@ export const up: Command = {
   async run(call) {
     const dataDir = resolve(requiredOption(call, "data", this.name));
     const port = numberOption(call, "port", this.name);
+    if (port !== undefined && port > MAX_PORT)
+      throw new UsageError(`no port is above ${MAX_PORT}`, this.name);
     const assemblyDir = await currentAssembly((line) => call.terminal.err(`${line}\n`));
     // The embedded cloud is large: loaded only by the command that runs it.
     const { startCloud } = await import("#local/cloud.ts");
@@ -33,6 +39,8 @@ export const up: Command = {
       dataDir,
       clock: systemClock,
       ...(port === undefined ? {} : { port }),
+    }).catch((error: unknown) => {
+      throw refusalOf(error) ?? error;
     });
     const token = await cloud.issueToken({
       userPoolId: cloud.output("CausewayApi", "UserPoolId"),
@@ -49,3 +57,20 @@ export const up: Command = {
     await cloud.close();
   },
 };
+
+/** What another program on this machine has already, or this user may not take. */
+function refusalOf(error: unknown): RefusedError | undefined {
+  if (error instanceof DirectoryInUseError) {
+    return new RefusedError(
+      error.message,
+      "Use the one that runs, stop it first, or give another folder with --data.",
+    );
+  }
+  const { code, syscall, port } = (error ?? {}) as NodeJS.ErrnoException & { port?: number };
+  if (syscall !== "listen" || (code !== "EADDRINUSE" && code !== "EACCES")) return undefined;
+  const why = code === "EADDRINUSE" ? "is used by another program" : "may not be used by this user";
+  return new RefusedError(
+    `port ${port ?? ""} ${why}`,
+    "Stop what uses it, or choose another one with --port N; agents that have enrolled look for the port of the first start.",
+  );
+}

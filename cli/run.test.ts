@@ -1,0 +1,167 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { commands } from "./commands.ts";
+import { recordedRun } from "./testing/recorded-run.ts";
+
+let dir: string;
+let closedPort: number;
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "causeway-cli-"));
+  await writeFile(join(dir, "taken"), "");
+  const server = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  closedPort = (server.address() as AddressInfo).port;
+  await new Promise((resolve) => server.close(resolve));
+});
+afterAll(() => rm(dir, { recursive: true }));
+
+/** A command line for each command that talks to the API, complete and right in form. */
+const complete: string[][] = [
+  ["enrol-token", "--role", "source"],
+  ["sources"],
+  ["targets"],
+  ["convert", "agt_1", "--type", "hot", "--target", "agt_2"],
+  ["conversions"],
+  ["conversions", "cnv_1"],
+  ["cancel", "cnv_1"],
+  ["points", "agt_1"],
+  ["restore", "rp_1", "--disk", "sda", "--to", "/nowhere/image"],
+  ["repo", "check", "agt_1"],
+  ["revoke", "agt_1"],
+  ["audit"],
+];
+
+test.each(commands.map(({ name }) => name))(
+  "%s has help with its options and examples, on standard output",
+  async (name) => {
+    for (const flag of ["--help", "-h"]) {
+      const { code, stdout, stderr } = await recordedRun([...name.split(" "), flag]);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      expect(stdout).toContain(`causeway ${name}`);
+      expect(stdout).toMatch(/Examples:\n {2}causeway /);
+      expect(stdout).toContain("--json");
+    }
+  },
+);
+
+test("help names every option that its command takes", () => {
+  for (const command of commands) {
+    const told = command.help.map(([option]) => option.split(" ")[0]).sort();
+    expect(told, command.name).toEqual(
+      Object.keys(command.options)
+        .map((name) => `--${name}`)
+        .sort(),
+    );
+  }
+});
+
+test("the overview lists every command and the exit codes", async () => {
+  const { code, stdout } = await recordedRun(["--help"]);
+  expect(code).toBe(0);
+  for (const { name } of commands) expect(stdout).toContain(`  ${name} `);
+  expect(stdout).toContain("4 refused");
+  const bare = await recordedRun([]);
+  expect(bare).toMatchObject({ code: 2, stdout: "", stderr: stdout });
+});
+
+test.each([
+  ["an unknown command", ["fly"]],
+  ["half of a command of two words", ["repo"]],
+  ["an unknown option", ["sources", "--colour"]],
+  ["an argument too many", ["sources", "agt_1"]],
+  ["no role", ["enrol-token"]],
+  ["an unknown role", ["enrol-token", "--role", "cook"]],
+  ["a lifetime that is no number", ["enrol-token", "--role", "source", "--lifetime", "long"]],
+  ["no source", ["convert", "--type", "hot", "--target", "agt_2"]],
+  ["no type", ["convert", "agt_1", "--target", "agt_2"]],
+  ["an unknown type", ["convert", "agt_1", "--type", "tepid", "--target", "agt_2"]],
+  ["no target", ["convert", "agt_1", "--type", "hot"]],
+  ["an unknown format", ["convert", "agt_1", "--type", "hot", "--target", "agt_2", "--format", "vmdk"]],
+  [
+    "a bandwidth that is no number",
+    ["convert", "a", "--type", "hot", "--target", "b", "--bandwidth-limit", "1M"],
+  ],
+  ["no conversion", ["cancel"]],
+  ["no source of points", ["points"]],
+  ["no recovery point", ["restore"]],
+  ["no disk", ["restore", "rp_1", "--to", "x"]],
+  ["no file", ["restore", "rp_1", "--disk", "sda"]],
+  ["no source to check", ["repo", "check"]],
+  ["no agent", ["revoke"]],
+  ["a limit that is no number", ["audit", "--limit", "many"]],
+  ["no folder", ["up"]],
+  ["a port that is no number", ["up", "--data", "x", "--port", "http"]],
+  ["a port that cannot be", ["up", "--data", "x", "--port", "70000"]],
+  ["an agent without a folder", ["agent"]],
+])("%s is wrong usage: exit code 2, and where to read on", async (_, words) => {
+  const { code, stdout, stderr } = await recordedRun(words, {
+    CAUSEWAY_URL: "http://127.0.0.1:1",
+    CAUSEWAY_TOKEN: "t",
+  });
+  expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+  expect(stderr).toContain("--help");
+});
+
+test.each(complete)("%s needs to know which control plane, and as whom", async (...words) => {
+  const nowhere = await recordedRun(words);
+  expect(nowhere).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining("CAUSEWAY_URL") });
+  const nobody = await recordedRun(words, { CAUSEWAY_URL: "http://127.0.0.1:1" });
+  expect(nobody).toMatchObject({ code: 2, stderr: expect.stringContaining("CAUSEWAY_TOKEN") });
+  const noUrl = await recordedRun([...words, "--url", "somewhere", "--token", "t"]);
+  expect(noUrl).toMatchObject({ code: 2, stderr: expect.stringContaining("somewhere") });
+});
+
+test.each(complete)("%s fails with 1 and says where nothing answers", async (...words) => {
+  const url = `http://127.0.0.1:${closedPort}`;
+  const { code, stdout, stderr } = await recordedRun([...words, "--json"], {
+    CAUSEWAY_URL: url,
+    CAUSEWAY_TOKEN: "t",
+  });
+  expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+  expect(stderr).toContain(url);
+  expect(stderr).toContain("causeway up");
+});
+
+test("an agent that has not enrolled says what its first start needs, and where nothing answers", async () => {
+  const data = join(dir, "agent");
+  const bare = await recordedRun(["agent", "--data", data]);
+  expect(bare).toMatchObject({ code: 2, stderr: expect.stringContaining("--role, --url and --enrol") });
+  const first = ["agent", "--data", data, "--role", "source", "--enrol", "t"];
+  const url = `http://127.0.0.1:${closedPort}`;
+  expect(await recordedRun([...first, "--url", url])).toMatchObject({
+    code: 1,
+    stdout: "",
+    stderr: expect.stringContaining(url),
+  });
+  expect(await recordedRun([...first, "--url", "somewhere"])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("somewhere"),
+  });
+  const wrongDisk = await recordedRun([...first, "--url", url, "--disk", "sda"]);
+  expect(wrongDisk).toMatchObject({ code: 2, stderr: expect.stringContaining("NAME=PATH") });
+});
+
+test("a restore never touches a file that exists", async () => {
+  const to = join(dir, "taken");
+  const { code, stderr } = await recordedRun(["restore", "rp_1", "--disk", "sda", "--to", to], {
+    CAUSEWAY_URL: "http://127.0.0.1:1",
+    CAUSEWAY_TOKEN: "t",
+  });
+  expect(code).toBe(4);
+  expect(stderr).toContain(to);
+});
+
+test("what answers without being this API is told as such", async () => {
+  const server = createServer((_, response) => response.end("<html>hello</html>")).listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { code, stderr } = await recordedRun(["sources", "--url", url, "--token", "t"]);
+  server.close();
+  expect(code).toBe(1);
+  expect(stderr).toContain("without JSON");
+});

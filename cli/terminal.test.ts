@@ -1,0 +1,67 @@
+import { expect, test } from "vitest";
+import { ProgressLine } from "./progress.ts";
+import { print, type Terminal, table } from "./terminal.ts";
+
+function recorder(interactive = false) {
+  const written = { out: "", err: "" };
+  const terminal: Terminal = {
+    out: (text) => {
+      written.out += text;
+    },
+    err: (text) => {
+      written.err += text;
+    },
+    interactive,
+    columns: 40,
+  };
+  return { written, terminal };
+}
+
+test("with --json one document is printed, otherwise what a person reads", () => {
+  const { written, terminal } = recorder();
+  print(terminal, true, { id: "a" }, () => "text");
+  print(terminal, false, { id: "a" }, () => "text");
+  expect(written).toEqual({ out: '{"id":"a"}\ntext\n', err: "" });
+});
+
+test("rows stand in columns under their heading", () => {
+  expect(
+    table(
+      ["ID", "NAME"],
+      [
+        ["agt_1", "pine"],
+        ["x", ""],
+      ],
+      "none",
+    ),
+  ).toBe("ID     NAME\nagt_1  pine\nx");
+  expect(table(["ID"], [], "none")).toBe("none");
+});
+
+test("no name that an agent gave itself can take over the terminal that shows it", () => {
+  const { written, terminal } = recorder(true);
+  const name = "pine\u001b]0;owned\u0007\u001b[2J\r\u009b31m";
+  print(terminal, false, {}, () => table(["ID", "NAME"], [["agt_1", name]], ""));
+  expect(written.out).not.toMatch(/[^\P{Cc}\n]/u);
+  const line = new ProgressLine(terminal);
+  line.show(`boot-check  ${name}`);
+  expect(written.err.replace("\r\u001b[K", "")).not.toMatch(/\p{Cc}/u);
+});
+
+test("a log gets a line only when the stage changes, a person one line that is rewritten", () => {
+  const log = recorder();
+  const watched = recorder(true);
+  for (const { terminal } of [log, watched]) {
+    const line = new ProgressLine(terminal);
+    for (const text of ["capture  1 %", "capture  2 %", "verify  1 %"]) line.show(text);
+    line.end();
+  }
+  expect(log.written.err).toBe("capture  1 %\nverify  1 %\n");
+  expect(watched.written.err.split("\r\u001b[K")).toEqual([
+    "",
+    "capture  1 %",
+    "capture  2 %",
+    "verify  1 %",
+    "",
+  ]);
+});

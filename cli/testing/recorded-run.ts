@@ -1,0 +1,28 @@
+import { commands } from "../commands.ts";
+import { run } from "../run.ts";
+
+export interface RecordedRun {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs one command line in this process and gives what it wrote where. */
+export async function recordedRun(
+  words: string[],
+  environment: Record<string, string> = {},
+): Promise<RecordedRun> {
+  const written = { stdout: "", stderr: "" };
+  const terminal = {
+    out: (text: string) => {
+      written.stdout += text;
+    },
+    err: (text: string) => {
+      written.stderr += text;
+    },
+    interactive: false,
+    columns: 100,
+  };
+  const code = await run(words, commands, { environment, terminal });
+  return { code, ...written };
+}
