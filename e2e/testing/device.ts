@@ -5,6 +5,7 @@ import { anInventory } from "#shared/domain/testing/records.ts";
 import { type Command, ToAgent } from "#shared/protocol/commands.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import { commandsTopic, eventsTopic } from "#shared/protocol/topics.ts";
+import { until } from "./until.ts";
 
 /** An MQTT client with an agent's certificate that does what it is told, not only what agents do. */
 export class Device implements AsyncDisposable {
@@ -72,13 +73,8 @@ export class Device implements AsyncDisposable {
   }
 
   /** The first command of a kind, as soon as it is there. */
-  async command(kind: string): Promise<Command> {
-    for (const deadline = performance.now() + 20_000; performance.now() < deadline; ) {
-      const found = this.commands.find((command) => command.kind === kind);
-      if (found) return found;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    throw new Error(`no command ${kind} came`);
+  command(kind: string): Promise<Command> {
+    return until(`a command ${kind}`, () => this.commands.find((command) => command.kind === kind));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
