@@ -123,6 +123,32 @@ test("an acknowledged result still answers a late duplicate, and is forgotten af
   expect(ranAgain).toBe(true);
 });
 
+test("a command that comes after its cancellation, or once more, does not run", async () => {
+  const refusing = { release: async () => expect.unreachable("must not run") };
+  const { runner, results, path } = world(refusing);
+  runner.receive({ type: "cancel", commandId: "cnv_1.release.1" });
+  runner.receive(release("cnv_1.release.1"));
+  await until(() => results().length === 1);
+  expect(results()[0]).toMatchObject({
+    type: "command-failed",
+    failure: { name: "ConversionCancelledError", message: "conversion cnv_1 was cancelled" },
+  });
+
+  const restarted = world(refusing, path);
+  restarted.runner.receive(release("cnv_1.release.1"));
+  await until(() => restarted.results().length === 1);
+});
+
+test("a cancellation that comes after the end changes nothing", async () => {
+  const { runner, results } = world({ release: async () => ({}) });
+  runner.receive(release("a"));
+  await until(() => results().length === 1);
+  runner.receive({ type: "cancel", commandId: "a" });
+  runner.receive(release("a"));
+  await until(() => results().length === 2);
+  expect(results()[1]?.type).toBe("command-succeeded");
+});
+
 test("a cancelled command is stopped and leaves no result", async () => {
   let stopped = false;
   const { runner, results } = world({

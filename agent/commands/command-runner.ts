@@ -1,4 +1,5 @@
-import { failureOf, UnknownCommandError } from "#shared/errors.ts";
+import { conversionOf } from "#shared/domain/command.ts";
+import { ConversionCancelledError, failureOf, UnknownCommandError } from "#shared/errors.ts";
 import { type Command, commandKinds, type ToAgent } from "#shared/protocol/commands.ts";
 import type { Progress } from "#shared/protocol/common.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
@@ -43,7 +44,7 @@ export class CommandRunner {
         this.#options.journal.acknowledge(message.commandId);
         return;
       case "cancel":
-        this.#running.get(message.commandId)?.abort.abort();
+        this.#cancel(message.commandId);
         return;
       case "command":
         this.#start(message);
@@ -55,6 +56,15 @@ export class CommandRunner {
     const running = [...this.#running.values()];
     for (const { abort } of running) abort.abort();
     await Promise.all(running.map(({ done }) => done));
+  }
+
+  /** For good: the command does not run if it comes late or once more. Nobody waits for its result. */
+  #cancel(commandId: string): void {
+    const { journal } = this.#options;
+    const failure = failureOf(new ConversionCancelledError(conversionOf(commandId) ?? commandId));
+    journal.record({ type: "command-failed", commandId, at: this.#at(), failure });
+    journal.acknowledge(commandId);
+    this.#running.get(commandId)?.abort.abort();
   }
 
   #start(command: Command): void {
