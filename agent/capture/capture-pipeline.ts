@@ -21,6 +21,7 @@ import { READ_BLOCKS, READ_BYTES, SharedMemory } from "./shared-memory.ts";
 /** Leaves that wait for their packs to be durable; above, packs are closed early. Each takes some 50 KiB. */
 const MAX_WAITING_LEAVES = 128;
 const PROGRESS_EVERY_MS = 250;
+const ZEROS = Buffer.alloc(READ_BYTES);
 
 type OnLeaf = (node: NewNode, record: JournalLeaf) => Promise<void>;
 type PipelineOptions = CaptureOptions & { settings: CaptureSettings; origin: PackOrigin };
@@ -208,6 +209,16 @@ export class CapturePipeline {
       filled = part.offset - offset + part.length;
     }
     buffer.fill(0, filled, blocks * BLOCK_BYTES);
+    this.#bytesDone += totalBytes(parts);
+    this.#report();
+    // Nothing to compare with and nothing in it: a free stretch of the disk is not worth two messages per read.
+    if (
+      !leaf.hasPrevious &&
+      buffer.subarray(0, blocks * BLOCK_BYTES).equals(ZEROS.subarray(0, blocks * BLOCK_BYTES))
+    ) {
+      this.#finishReading(slot);
+      return;
+    }
     this.#setPreviousIds(slot, leaf, firstSlot);
     const firstBlock = leaf.index * FAN_OUT + firstSlot;
     const worker = this.#leastLoaded();
@@ -216,8 +227,6 @@ export class CapturePipeline {
       kind: "read",
       task: { slot, firstBlock, blocks, hasPrevious: leaf.hasPrevious },
     });
-    this.#bytesDone += totalBytes(parts);
-    this.#report();
   }
 
   #setPreviousIds(slot: number, leaf: LeafAssembly, firstSlot: number): void {
@@ -240,13 +249,16 @@ export class CapturePipeline {
     else {
       this.#queued[worker] = (this.#queued[worker] ?? 0) - 1;
       const reading = this.#readings.get(message.slot);
-      if (!reading) return;
-      const { leaf, firstSlot, blocks } = reading;
-      leaf.take(this.#memory, message.slot, firstSlot, blocks);
-      this.#readings.delete(message.slot);
-      this.#freeSlots.give(message.slot);
-      if (leaf.finishRead()) this.#track(this.#completeLeaf(leaf));
+      reading?.leaf.take(this.#memory, message.slot, reading.firstSlot, reading.blocks);
+      this.#finishReading(message.slot);
     }
+  }
+
+  #finishReading(slot: number): void {
+    const leaf = this.#readings.get(slot)?.leaf;
+    this.#readings.delete(slot);
+    this.#freeSlots.give(slot);
+    if (leaf?.finishRead()) this.#track(this.#completeLeaf(leaf));
   }
 
   #storePack({ number, buffer, bytes, name, salt }: FinishedPack): void {

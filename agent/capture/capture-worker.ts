@@ -1,3 +1,4 @@
+import { flushCompileCache } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
 import type { PackOrigin } from "#shared/format/pack-index.ts";
 import { type FinishedPack, ReadProcessor, type ReadTask } from "./read-processor.ts";
@@ -28,6 +29,8 @@ function start(port: NonNullable<typeof parentPort>, data: CaptureWorkerData): v
     onPack: (pack) => send({ kind: "pack", pack }),
   });
   let busyMs = 0;
+  // Pools end their threads without ceremony, so this is the moment to keep what was compiled.
+  flushCompileCache();
   port.on("message", (message: ToCaptureWorker) => {
     const from = performance.now();
     if (message.kind === "read") {

@@ -24,15 +24,15 @@ export interface CaptureSettings extends CaptureGeometry {
   maxBadBytes: number;
 }
 
-/** About 150 MiB of resident memory in all, and two busy cores. */
+/** About 25 MiB of shared buffers, and two busy cores; docs/decisions/0013 has the whole process's memory. */
 export const defaultCaptureSettings: CaptureSettings = {
   workers: 2,
-  readSlots: 8,
+  readSlots: 6,
   packBuffers: 4,
-  packBytes: 16 * 1024 * 1024,
-  knownBlocks: 64 * 1024,
+  packBytes: 4 * 1024 * 1024,
+  knownBlocks: 16 * 1024,
   uploads: 2,
-  mapPackBytes: 4 * 1024 * 1024,
+  mapPackBytes: 1 * 1024 * 1024,
   maxBadBytes: 64 * 1024 * 1024,
 };
 

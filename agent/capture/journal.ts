@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { ByteReader, ByteWriter } from "#shared/format/bytes.ts";
 
@@ -56,7 +57,7 @@ export class FileJournal implements CaptureJournal {
   }
 
   async open(identity: CaptureIdentity): Promise<CaptureIdentity> {
-    const file = await open(this.#path, "a+", 0o600);
+    const file = await open(this.#path, constants.O_RDWR | constants.O_CREAT, 0o600);
     this.#file = file;
     this.#leaves.clear();
     this.#end = 0;
@@ -112,12 +113,13 @@ export class FileJournal implements CaptureJournal {
     }
   }
 
-  /** Appends with one write. The end is moved on first, so that appends may overlap. */
+  /** Appends with one write, at a place that is taken first: appends may overlap, and end in any order. */
   async #write(payload: Buffer): Promise<void> {
     const record = Buffer.concat([Buffer.alloc(4), check(payload), payload]);
     record.writeUInt32LE(payload.length, 0);
+    const at = this.#end;
     this.#end += record.length;
-    await this.#file?.appendFile(record);
+    await this.#file?.write(record, 0, record.length, at);
   }
 
   async #readRecord(at: number): Promise<{ payload: Buffer; end: number } | undefined> {

@@ -39,9 +39,9 @@ export class LeafAssembly {
   /** Takes a read's results from shared memory; `firstSlot` is the leaf's block it starts at. */
   take(memory: SharedMemory, slot: number, firstSlot: number, blocks: number): void {
     for (let block = 0; block < blocks; block++) {
-      const { outcome, id, stored } = memory.result(slot, block);
+      const outcome = memory.outcome(slot, block);
       if (outcome === OUTCOME.same) this.#blocks[firstSlot + block] = "same";
-      else if (outcome === OUTCOME.stored) this.#blocks[firstSlot + block] = { id, stored };
+      else if (outcome === OUTCOME.stored) this.#blocks[firstSlot + block] = memory.result(slot, block);
     }
   }
 

@@ -5,6 +5,7 @@ import { createCompressor } from "#shared/format/compression.ts";
 import { deriveBlockIdKey, SALT_BYTES } from "#shared/format/keys.ts";
 import { PackBuilder } from "#shared/format/pack.ts";
 import type { PackOrigin, Placement } from "#shared/format/pack-index.ts";
+import { GARBAGE_BYTES, GarbageLimit } from "../repository/garbage.ts";
 import { KnownBlocks } from "./known-blocks.ts";
 import { OUTCOME, READ_BLOCKS, type SharedMemory } from "./shared-memory.ts";
 
@@ -45,6 +46,7 @@ export class ReadProcessor {
   readonly #origin: PackOrigin;
   readonly #onPack: (pack: FinishedPack) => void;
   readonly #sealing: Sealing = { compressor: createCompressor(), scratch: Buffer.alloc(UNIT_BYTES) };
+  readonly #garbage = new GarbageLimit(GARBAGE_BYTES);
   #open: OpenPack | undefined;
 
   constructor(options: {
@@ -125,6 +127,7 @@ export class ReadProcessor {
     const builder = this.#packFor(bytes.length, blocks.length);
     const pack = this.#open?.number ?? 0;
     const position = builder.addUnit(bytes, placements);
+    this.#garbage.add(position.sealedBytes);
     blocks.forEach(({ block, id }, at) => {
       const stored = { pack, ...position, at };
       this.#memory.setResult(task.slot, block, OUTCOME.stored, id, stored);

@@ -43,6 +43,8 @@ export class SharedMemory {
   readonly buffer: SharedArrayBuffer;
   readonly #control: Int32Array;
   readonly #times: Float64Array;
+  readonly #results: Int32Array;
+  readonly #resultBytes: Buffer;
   readonly #layout: ReturnType<typeof layOut>;
   #blockedMs = 0;
 
@@ -50,6 +52,9 @@ export class SharedMemory {
     this.geometry = geometry;
     this.buffer = buffer;
     this.#layout = layOut(geometry);
+    const resultBytes = geometry.readSlots * READ_BLOCKS * RESULT_BYTES;
+    this.#results = new Int32Array(buffer, this.#layout.results, resultBytes / 4);
+    this.#resultBytes = Buffer.from(buffer, this.#layout.results, resultBytes);
     this.#control = new Int32Array(buffer, this.#layout.control, CONTROL_INTS);
     this.#times = new Float64Array(buffer, this.#layout.times, geometry.workers * TIMES_PER_WORKER);
   }
@@ -85,24 +90,27 @@ export class SharedMemory {
     return Buffer.from(this.buffer, this.#layout.known, this.geometry.knownBlocks * KNOWN_BLOCK_BYTES);
   }
 
-  /** The result of block `block` of a read: six numbers and, 32 bytes on, the block's id. */
+  /** What became of block `block` of a read: six numbers and, 32 bytes on, the block's id. */
   setResult(slot: number, block: number, outcome: number, id?: Uint8Array, stored?: StoredBlock): void {
     const at = this.#resultAt(slot, block);
-    const ints = new Int32Array(this.buffer, at, 6);
-    ints[0] = outcome;
-    if (stored) ints.set([stored.pack, stored.number, stored.offset, stored.sealedBytes, stored.at], 1);
-    if (id) new Uint8Array(this.buffer, at + RESULT_ID_AT, ID_BYTES).set(id);
+    const ints = this.#results;
+    ints[at / 4] = outcome;
+    if (stored)
+      ints.set([stored.pack, stored.number, stored.offset, stored.sealedBytes, stored.at], at / 4 + 1);
+    if (id) this.#resultBytes.set(id, at + RESULT_ID_AT);
   }
 
-  result(slot: number, block: number): { outcome: number; id: Buffer; stored: StoredBlock } {
+  outcome(slot: number, block: number): number {
+    return this.#results[this.#resultAt(slot, block) / 4] ?? OUTCOME.zero;
+  }
+
+  /** A stored block's id and place, copied. */
+  result(slot: number, block: number): { id: Buffer; stored: StoredBlock } {
     const at = this.#resultAt(slot, block);
-    const [outcome = 0, pack = 0, number = 0, offset = 0, sealedBytes = 0, unitAt = 0] = new Int32Array(
-      this.buffer,
-      at,
-      6,
-    );
-    const id = Buffer.from(Buffer.from(this.buffer, at + RESULT_ID_AT, ID_BYTES));
-    return { outcome, id, stored: { pack, number, offset, sealedBytes, at: unitAt } };
+    const ints = this.#results.subarray(at / 4 + 1, at / 4 + 6);
+    const [pack = 0, number = 0, offset = 0, sealedBytes = 0, unitAt = 0] = ints;
+    const id = Buffer.from(this.#resultBytes.subarray(at + RESULT_ID_AT, at + RESULT_ID_AT + ID_BYTES));
+    return { id, stored: { pack, number, offset, sealedBytes, at: unitAt } };
   }
 
   /** A free pack buffer, now taken. Blocks the thread until there is one: workers only. Throws once stopped. */
@@ -163,7 +171,7 @@ export class SharedMemory {
   }
 
   #resultAt(slot: number, block: number): number {
-    return this.#layout.results + (slot * READ_BLOCKS + block) * RESULT_BYTES;
+    return (slot * READ_BLOCKS + block) * RESULT_BYTES;
   }
 }
 

@@ -1,3 +1,4 @@
+import { flushCompileCache } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
 import { BLOB_KIND, type BlobSealer, UNIT_BYTES } from "#shared/format/blob.ts";
 import { BLOCK_BYTES, BlockNamer } from "#shared/format/block.ts";
@@ -5,6 +6,7 @@ import { createCompressor } from "#shared/format/compression.ts";
 import { BlockMismatchError, DamagedObjectError } from "#shared/format/errors.ts";
 import { deriveBlockIdKey } from "#shared/format/keys.ts";
 import { createBlobOpener } from "#shared/format/pack.ts";
+import { GARBAGE_BYTES, GarbageLimit } from "./garbage.ts";
 import { type RestoreGeometry, RestoreMemory } from "./restore-memory.ts";
 
 export interface RestoreWorkerData {
@@ -50,6 +52,7 @@ class UnitRestorer {
   readonly #namer: BlockNamer;
   readonly #compressor = createCompressor();
   readonly #send: (message: FromRestoreWorker) => void;
+  readonly #garbage = new GarbageLimit(GARBAGE_BYTES);
   #output: { slot: number; used: number; runs: OutputRun[] } | undefined;
 
   constructor(memory: RestoreMemory, dataKey: Uint8Array, send: (message: FromRestoreWorker) => void) {
@@ -79,6 +82,7 @@ class UnitRestorer {
     const content = sealer.open(sealed, unit, task.object, using);
     if (content.kind !== BLOB_KIND.unit) throw new DamagedObjectError(task.object, "a blob is no unit");
     this.#output.used += content.bytes.length;
+    this.#garbage.add(unit.sealedBytes);
     for (const { at, block, id } of unit.blocks) {
       const bytes = content.bytes.subarray(at * BLOCK_BYTES, (at + 1) * BLOCK_BYTES);
       if (bytes.length !== BLOCK_BYTES || !this.#namer.idOf(bytes).equals(id)) {
@@ -109,6 +113,8 @@ if (parentPort) {
   const { geometry, memory, dataKey } = workerData as RestoreWorkerData;
   const send = (message: FromRestoreWorker) => port.postMessage(message);
   const restorer = new UnitRestorer(RestoreMemory.attach(geometry, memory), dataKey, send);
+  // Pools end their threads without ceremony, so this is the moment to keep what was compiled.
+  flushCompileCache();
   port.on("message", (task: RestoreTask) => {
     try {
       restorer.restore(task);

@@ -64,10 +64,14 @@ export class BlobSealer {
     const cipher = createCipheriv("aes-256-gcm", this.#key, blobNonce(position.number));
     cipher.setAAD(this.#additional(position));
     let at = position.offset;
-    for (const part of [cipher.update(header), cipher.update(payload), cipher.final(), cipher.getAuthTag()]) {
+    const append = (part: Buffer) => {
       pack.set(part, at);
       at += part.length;
-    }
+    };
+    append(cipher.update(header));
+    for (const slice of slices(payload)) append(cipher.update(slice));
+    append(cipher.final());
+    append(cipher.getAuthTag());
     return at - position.offset;
   }
 
@@ -112,7 +116,10 @@ export class BlobSealer {
     decipher.setAAD(this.#additional(position));
     decipher.setAuthTag(sealed.subarray(sealed.length - TAG_BYTES));
     try {
-      const plain = decipher.update(sealed.subarray(0, sealed.length - TAG_BYTES));
+      const plain = Buffer.allocUnsafe(sealed.length - TAG_BYTES);
+      let at = 0;
+      for (const slice of slices(sealed.subarray(0, plain.length)))
+        at += decipher.update(slice).copy(plain, at);
       decipher.final();
       return plain;
     } catch (cause) {
@@ -140,6 +147,12 @@ export interface Opening {
   compressor: Compressor;
   output: Buffer;
 }
+
+/** Each cipher call allocates its output; slices of one size let the allocator use the same memory again and again. */
+function* slices(bytes: Uint8Array): Iterable<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += SLICE_BYTES) yield bytes.subarray(at, at + SLICE_BYTES);
+}
+const SLICE_BYTES = 32 * 1024;
 
 function blobNonce(number: number): Buffer {
   const nonce = Buffer.alloc(12);

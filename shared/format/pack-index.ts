@@ -31,49 +31,93 @@ export interface PackIndex {
 export const CAPTURE_ID_BYTES = 16;
 export const PLACEMENT_BYTES: number = 8 + ID_BYTES;
 const BLOB_ENTRY_BYTES = 12;
+const MAP_INDEX_BYTES = 8;
 const KIND = { unit: 1, map: 2 } as const;
 
-/** The length of the encoded index, which a pack's writer must keep room for. */
-export function packIndexBytes(
-  diskNameBytes: number,
-  blobs: number,
-  maps: number,
-  placements: number,
-): number {
-  return (
-    CAPTURE_ID_BYTES +
-    8 +
-    2 +
-    diskNameBytes +
-    4 +
-    blobs * BLOB_ENTRY_BYTES +
-    maps * 8 +
-    4 +
-    placements * PLACEMENT_BYTES
-  );
+/**
+ * Encodes a pack's index while the pack is filled. Entries are encoded at once: thousands of small objects that live as long as a pack
+ * would cost more memory than the pack.
+ */
+export class PackIndexWriter {
+  readonly #start: Buffer;
+  readonly #blobs = new GrowingBytes();
+  readonly #references = new GrowingBytes();
+  #blobCount = 0;
+  #placements = 0;
+
+  constructor({ captureId, startedAt, diskName }: PackOrigin) {
+    const name = Buffer.from(diskName);
+    const out = new ByteWriter(CAPTURE_ID_BYTES + 8 + 2 + name.length);
+    this.#start = out.raw(captureId).u64(startedAt).u16(name.length).raw(name).done();
+  }
+
+  get blobs(): number {
+    return this.#blobCount;
+  }
+
+  /** Places of the disk that the index speaks of. */
+  get placements(): number {
+    return this.#placements;
+  }
+
+  /** The length of the index once so much more was added. */
+  byteLengthWith(more: { blobs: number; placements: number }): number {
+    const added = more.blobs * (BLOB_ENTRY_BYTES + MAP_INDEX_BYTES) + more.placements * PLACEMENT_BYTES;
+    return this.#start.length + 8 + this.#blobs.length + this.#references.length + added;
+  }
+
+  addUnit(place: { offset: number; sealedBytes: number }, placements: readonly Placement[]): void {
+    const out = new ByteWriter(BLOB_ENTRY_BYTES + placements.length * PLACEMENT_BYTES);
+    out.u32(place.offset).u32(place.sealedBytes).u8(KIND.unit).u8(0).u16(placements.length);
+    for (const { block, id } of placements) out.u64(block).raw(id);
+    this.#blobs.append(out.done());
+    this.#blobCount += 1;
+    this.#placements += placements.length;
+  }
+
+  addMapNode(place: { offset: number; sealedBytes: number }, level: number, index: number): void {
+    const out = new ByteWriter(BLOB_ENTRY_BYTES + MAP_INDEX_BYTES);
+    out.u32(place.offset).u32(place.sealedBytes).u8(KIND.map).u8(level).u16(0).u64(index);
+    this.#blobs.append(out.done());
+    this.#blobCount += 1;
+  }
+
+  addReference({ block, id }: Placement): void {
+    this.#references.append(new ByteWriter(PLACEMENT_BYTES).u64(block).raw(id).done());
+    this.#placements += 1;
+  }
+
+  finish(): Buffer {
+    const out = new ByteWriter(this.byteLengthWith({ blobs: 0, placements: 0 }));
+    out.raw(this.#start).u32(this.#blobCount).raw(this.#blobs.bytes);
+    return out
+      .u32(this.#references.length / PLACEMENT_BYTES)
+      .raw(this.#references.bytes)
+      .done();
+  }
 }
 
-export function encodePackIndex({ origin, blobs, references }: PackIndex): Buffer {
-  const diskName = Buffer.from(origin.diskName);
-  let maps = 0;
-  let placements = references.length;
-  for (const blob of blobs) {
-    if (blob.kind === "map") maps += 1;
-    else placements += blob.placements.length;
+/** Bytes appended to one buffer, which doubles when it is full. */
+class GrowingBytes {
+  #buffer = Buffer.alloc(4096);
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
   }
-  const out = new ByteWriter(packIndexBytes(diskName.length, blobs.length, maps, placements));
-  out.raw(origin.captureId).u64(origin.startedAt).u16(diskName.length).raw(diskName).u32(blobs.length);
-  for (const blob of blobs) {
-    out.u32(blob.offset).u32(blob.sealedBytes).u8(KIND[blob.kind]);
-    if (blob.kind === "map") out.u8(blob.level).u16(0).u64(blob.index);
-    else {
-      out.u8(0).u16(blob.placements.length);
-      for (const { block, id } of blob.placements) out.u64(block).raw(id);
+
+  get bytes(): Buffer {
+    return this.#buffer.subarray(0, this.#length);
+  }
+
+  append(bytes: Buffer): void {
+    if (this.#length + bytes.length > this.#buffer.length) {
+      const larger = Buffer.alloc(2 * (this.#length + bytes.length));
+      this.#buffer.copy(larger, 0, 0, this.#length);
+      this.#buffer = larger;
     }
+    this.#length += bytes.copy(this.#buffer, this.#length);
   }
-  out.u32(references.length);
-  for (const { block, id } of references) out.u64(block).raw(id);
-  return out.done();
 }
 
 export function decodePackIndex(bytes: Uint8Array, object: string): PackIndex {

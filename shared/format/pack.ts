@@ -13,12 +13,10 @@ import { DamagedObjectError, UnsupportedFormatError } from "./errors.ts";
 import { derivePackKey, SALT_BYTES } from "./keys.ts";
 import {
   decodePackIndex,
-  encodePackIndex,
   type PackIndex,
-  type PackIndexBlob,
+  PackIndexWriter,
   type PackOrigin,
   type Placement,
-  packIndexBytes,
 } from "./pack-index.ts";
 
 export const FORMAT_VERSION = 1;
@@ -26,8 +24,6 @@ export const PACK_KIND = { data: 1, map: 2 } as const;
 export type PackKind = keyof typeof PACK_KIND;
 export const PACK_HEADER_BYTES = 32;
 export const PACK_TRAILER_BYTES = 24;
-/** A pack is never longer: offsets have four bytes, and readers may hold a whole pack. */
-export const PACK_LIMIT_BYTES: number = 64 * 1024 * 1024;
 
 const MAGIC = Buffer.from("CSWYPACK");
 const END_MAGIC = Buffer.from("CSWYPEND");
@@ -50,10 +46,7 @@ export class PackBuilder {
   readonly #options: PackBuilderOptions;
   readonly #key: Buffer;
   readonly #sealer: BlobSealer;
-  readonly #diskNameBytes: number;
-  readonly #blobs: PackIndexBlob[] = [];
-  readonly #references: Placement[] = [];
-  #placements = 0;
+  readonly #index: PackIndexWriter;
   #at = PACK_HEADER_BYTES;
 
   constructor(options: PackBuilderOptions) {
@@ -61,23 +54,21 @@ export class PackBuilder {
     this.#key = derivePackKey(options.dataKey, options.salt);
     options.buffer.set(encodePackHeader(options.kind, options.salt));
     this.#sealer = new BlobSealer(this.#key, options.buffer.subarray(0, PACK_START_BYTES));
-    this.#diskNameBytes = Buffer.byteLength(options.origin.diskName);
+    this.#index = new PackIndexWriter(options.origin);
   }
 
   get isEmpty(): boolean {
-    return this.#blobs.length === 0 && this.#references.length === 0;
+    return this.#index.blobs === 0 && this.#index.placements === 0;
   }
 
   /** Places of the disk that this pack speaks of. */
   get placements(): number {
-    return this.#placements;
+    return this.#index.placements;
   }
 
   /** Whether `blobs` more blobs of `bytes` in all, naming `placements` places, surely fit. */
   hasRoom(more: { blobs: number; bytes: number; placements: number }): boolean {
-    const blobs = this.#blobs.length + more.blobs;
-    const index = packIndexBytes(this.#diskNameBytes, blobs, blobs, this.#placements + more.placements);
-    const tail = index + TAG_BYTES + PACK_TRAILER_BYTES;
+    const tail = this.#index.byteLengthWith(more) + TAG_BYTES + PACK_TRAILER_BYTES;
     const end = this.#at + more.bytes + more.blobs * BLOB_OVERHEAD_BYTES + tail;
     return end <= this.#options.buffer.length;
   }
@@ -86,33 +77,31 @@ export class PackBuilder {
   addUnit(bytes: Buffer, placements: Placement[]): BlobPosition {
     if (bytes.length !== placements.length * BLOCK_BYTES) throw new RangeError("one placement per block");
     const position = this.#add(BLOB_KIND.unit, placements.length, bytes);
-    this.#blobs.push({ kind: "unit", ...place(position), placements });
-    this.#placements += placements.length;
+    this.#index.addUnit(position, placements);
     return position;
   }
 
   /** Seals one node of the disk map. */
   addMapNode(bytes: Buffer, level: number, index: number): BlobPosition {
     const position = this.#add(BLOB_KIND.map, 0, bytes);
-    this.#blobs.push({ kind: "map", ...place(position), level, index });
+    this.#index.addMapNode(position, level, index);
     return position;
   }
 
   /** Notes that a place now has content that lies elsewhere, or none (the zero id). */
   addReference(placement: Placement): void {
-    this.#references.push(placement);
-    this.#placements += 1;
+    this.#index.addReference(placement);
   }
 
   /** Closes the pack; its name is the hash of all its bytes. */
   finish(): { name: Buffer; bytes: Buffer } {
-    const { buffer, origin } = this.#options;
-    const index = encodePackIndex({ origin, blobs: this.#blobs, references: this.#references });
+    const { buffer } = this.#options;
+    const index = this.#index.finish();
     const trailer = new ByteWriter(PACK_TRAILER_BYTES);
     trailer
       .u32(this.#at)
       .u32(index.length + TAG_BYTES)
-      .u32(this.#blobs.length)
+      .u32(this.#index.blobs)
       .u32(0)
       .raw(END_MAGIC);
     const cipher = createCipheriv("aes-256-gcm", this.#key, INDEX_NONCE);
@@ -126,16 +115,12 @@ export class PackBuilder {
   }
 
   #add(kind: (typeof BLOB_KIND)[keyof typeof BLOB_KIND], blocks: number, bytes: Buffer): BlobPosition {
-    const at = { number: this.#blobs.length, offset: this.#at };
+    const at = { number: this.#index.blobs, offset: this.#at };
     const { buffer, sealing } = this.#options;
     const sealedBytes = this.#sealer.seal({ kind, blocks, bytes }, at, buffer, sealing);
     this.#at += sealedBytes;
     return { ...at, sealedBytes };
   }
-}
-
-function place({ offset, sealedBytes }: BlobPosition): { offset: number; sealedBytes: number } {
-  return { offset, sealedBytes };
 }
 
 const INDEX_NONCE = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);

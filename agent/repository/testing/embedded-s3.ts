@@ -18,10 +18,18 @@ export interface EmbeddedS3 {
   close(): Promise<void>;
 }
 
+/** Tells the machine's time, by which requests are signed. */
+class MachineClock extends ManualClock {
+  override now(): number {
+    return Date.now();
+  }
+}
+
 export async function startEmbeddedS3(faults?: Faults, folder?: string): Promise<EmbeddedS3> {
+  const clock = new MachineClock();
   const s3 = await openS3({
     folder: folder ?? (await mkdtemp(join(tmpdir(), "embedded-s3-"))),
-    clock: new ManualClock(Date.now()),
+    clock,
     authorizer: new PolicyEvaluator(),
     keys: { authorizeKeyUse: () => undefined },
     report: (error) => {
@@ -29,7 +37,7 @@ export async function startEmbeddedS3(faults?: Faults, folder?: string): Promise
     },
     ...(faults ? { faults } : {}),
   });
-  const cloud = await SmallCloud.start({ services: [s3.service] });
+  const cloud = await SmallCloud.start({ services: [s3.service], clock });
   return {
     url: cloud.url,
     region: cloud.config({ accessKeyId: "", secretAccessKey: "", sessionToken: "" }).region,

@@ -1,0 +1,19 @@
+/** For resume.test.ts: captures the image of the first argument into the folder of the second with a journal, until it is killed. */
+import { DirectoryStore } from "../../repository/directory-store.ts";
+import { captureDisk } from "../capture.ts";
+import { openDisk } from "../disk-source.ts";
+import { FileJournal } from "../journal.ts";
+
+const [image = "", folder = "", journal = ""] = process.argv.slice(2);
+const disk = await openDisk(image);
+await captureDisk({
+  repository: { sourceId: "s1", store: new DirectoryStore(folder), dataKey: Buffer.alloc(32, 7) },
+  disk,
+  diskName: "sda",
+  journal: new FileJournal(journal),
+  // Slow enough that the parent can kill it on its way.
+  pace: (bytes) => new Promise((resolve) => setTimeout(resolve, bytes / 40_000)),
+  onProgress: ({ bytesRead }) => process.send?.(bytesRead),
+  settings: { packBytes: 2 * 1024 * 1024, knownBlocks: 4096 },
+  now: Date.now,
+});

@@ -1,0 +1,83 @@
+/** The work of `agent-process.ts`. */
+import { captureDisk } from "#agent/capture/capture.ts";
+import { openDisk } from "#agent/capture/disk-source.ts";
+import { checkRepository } from "#agent/repository/check.ts";
+import { obtainDataKey } from "#agent/repository/data-key.ts";
+import { commitPoint, readPoint } from "#agent/repository/points.ts";
+import { restoreDisk } from "#agent/repository/restore.ts";
+import { RetryingStore } from "#agent/repository/retrying-store.ts";
+import { S3Store } from "#agent/repository/s3-store.ts";
+import { SealedKeys } from "#agent/repository/sealed-keys.ts";
+import { verifyDisk } from "#agent/repository/verify.ts";
+import { createDiskImage, openDiskImage } from "#agent/target/disk-image.ts";
+import type { Point } from "#shared/format/point.ts";
+import { peakKiB } from "./run-process.ts";
+
+export interface AgentJob {
+  kind: "capture" | "restore" | "verify" | "check";
+  s3: {
+    url: string;
+    region: string;
+    bucket: string;
+    credentials: { accessKeyId: string; secretAccessKey: string; sessionToken: string };
+  };
+  image: string;
+  pointId: string;
+  parentId?: string;
+}
+
+const job: AgentJob = JSON.parse(process.argv[2] ?? "{}");
+const { url: endpoint, region, bucket, credentials } = job.s3;
+const remote = new S3Store({ bucket, region, endpoint, credentials: async () => credentials, now: Date.now });
+const store = new RetryingStore(remote, { random: Math.random });
+const repository = {
+  sourceId: "bench",
+  store,
+  dataKey: await obtainDataKey(store, new SealedKeys(Buffer.alloc(32, 1)), "bench"),
+};
+
+async function capture(): Promise<object> {
+  const disk = await openDisk(job.image);
+  const previous = job.parentId ? (await readPoint(repository, job.parentId)).disks[0] : undefined;
+  const captured = await captureDisk({
+    repository,
+    disk,
+    diskName: "disk",
+    now: Date.now,
+    ...(previous ? { previous } : {}),
+  });
+  await disk.close();
+  const { pointId } = job;
+  const createdAt = new Date(captured.startedAt).toISOString();
+  const point: Point = {
+    pointId,
+    sourceId: "bench",
+    createdAt,
+    parentId: job.parentId ?? null,
+    agentVersion: "bench",
+    disks: [captured.disk],
+  };
+  await commitPoint(repository, point, { startedAt: captured.startedAt, now: Date.now() });
+  return captured.statistics;
+}
+
+async function restore(): Promise<object> {
+  const [disk] = (await readPoint(repository, job.pointId)).disks;
+  if (!disk) throw new Error("the point has no disk");
+  if (job.kind === "verify") {
+    const reader = await openDiskImage(job.image, "raw");
+    const bytes = await verifyDisk({ repository, disk, reader });
+    await reader.close();
+    return { bytes };
+  }
+  const { sizeBytes, usedBytes } = disk;
+  const sink = await createDiskImage({ path: job.image, format: "raw", sizeBytes, contentBytes: usedBytes });
+  const statistics = await restoreDisk({ repository, disk, sink });
+  await sink.finish();
+  return statistics;
+}
+
+const jobs = { capture, restore, verify: restore, check: () => checkRepository({ repository }) };
+const result = await jobs[job.kind]();
+remote.close();
+console.log(JSON.stringify({ ...result, peakMiB: peakKiB("self") / 1024 }));

@@ -1,0 +1,61 @@
+/** Measures our capture and restore against peers, in one run: `npm run bench -- [--image FILE] [--runs N] [--only NAME,…] [--json FILE]`. */
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { causeway } from "./causeway.ts";
+import { describeImage, localImage } from "./image.ts";
+import { borg, type Contender, qemuImg, restic } from "./peers.ts";
+import { formatReport, type Measured, toRows } from "./report.ts";
+import { runProcess } from "./run-process.ts";
+
+const { values } = parseArgs({
+  options: {
+    image: { type: "string" },
+    runs: { type: "string", default: "3" },
+    only: { type: "string" },
+    json: { type: "string" },
+  },
+});
+const cache = join(homedir(), ".cache", "causeway", "bench");
+const image = values.image ?? (await localImage(cache));
+const runs = Number(values.runs);
+const wanted = values.only?.split(",");
+const contenders = [causeway, restic, borg, qemuImg].filter(({ name }) => !wanted || wanted.includes(name));
+
+/** One capture and one restore, whose result must equal the image. */
+async function measure(contender: Contender, measured: Measured): Promise<void> {
+  const folder = await mkdtemp(join(cache, `${contender.name}-`));
+  try {
+    // What earlier runs left to be written would slow this one down; and all read the image from memory alike.
+    await runProcess("sync", []);
+    await runProcess("dd", [`if=${image}`, "of=/dev/null", "bs=1M"]);
+    measured.captures.push(await contender.capture(image, folder));
+    await runProcess("sync", []);
+    const restored = await contender.restore(folder, join(folder, "restored"));
+    measured.restores.push(restored);
+    await runProcess("cmp", [image, restored.path]);
+  } finally {
+    await contender.close?.(folder);
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+await mkdir(cache, { recursive: true });
+const results = contenders.map(({ name }): Measured => ({ name, captures: [], restores: [] }));
+for (let run = 1; run <= runs; run++) {
+  // Taking turns spreads a noisy minute over all of them.
+  for (const [at, contender] of contenders.entries()) {
+    console.error(`run ${run} of ${runs}: ${contender.name}`);
+    const measured = results[at];
+    if (measured) await measure(contender, measured);
+  }
+}
+const report = {
+  image: await describeImage(image),
+  runs,
+  capture: toRows(results.map(({ name, captures }) => ({ name, runs: captures }))),
+  restore: toRows(results.map(({ name, restores }) => ({ name, runs: restores }))),
+};
+console.log(formatReport(report));
+if (values.json) await writeFile(values.json, `${JSON.stringify(report, null, 2)}\n`);

@@ -1,0 +1,102 @@
+import { rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { type ProcessCost, runProcess } from "./run-process.ts";
+
+/** One way to back up a disk image and to get it back. */
+export interface Contender {
+  name: string;
+  /** Backs the image up into the empty folder; gives the cost, and what limits it where that is known. */
+  capture(image: string, folder: string): Promise<Capture>;
+  /** Gets the image back as `to`. */
+  restore(folder: string, to: string): Promise<Restore>;
+  /** Lets go of what `capture` left running. */
+  close?(folder: string): Promise<void>;
+}
+export interface Capture extends ProcessCost {
+  storedMiB: number;
+  limitingStage?: string;
+  /** Of the embedded S3, beside the agent's own. */
+  serverCpuSeconds?: number;
+}
+export interface Restore extends ProcessCost {
+  /** Where the image came out, if the tool chose. */
+  path: string;
+  serverCpuSeconds?: number;
+}
+
+/** The size of all files under a folder, as `du` counts it. */
+export async function storedMiB(folder: string): Promise<number> {
+  const { stdout } = await runProcess("du", ["-sm", folder]);
+  return Number.parseInt(stdout, 10);
+}
+
+/** restic's best case: its repository is a folder of this machine. */
+export const restic: Contender = {
+  name: "restic",
+  async capture(image, folder) {
+    const env = resticEnvironment(folder);
+    await runProcess("restic", ["init"], { env });
+    const cost = await runProcess("restic", ["backup", image], { env });
+    return { ...cost, storedMiB: await storedMiB(join(folder, "repository")) };
+  },
+  async restore(folder, to) {
+    const cost = await runProcess("restic", ["restore", "latest", "--target", to], {
+      env: resticEnvironment(folder),
+    });
+    return { ...cost, path: (await runProcess("find", [to, "-type", "f"])).stdout.trim() };
+  },
+};
+
+function resticEnvironment(folder: string): Record<string, string> {
+  const repository = join(folder, "repository");
+  return { RESTIC_REPOSITORY: repository, RESTIC_PASSWORD: "bench", RESTIC_CACHE_DIR: join(folder, "cache") };
+}
+
+/** Fixed 1 MiB chunks, zstd level 1, encrypted. */
+export const borg: Contender = {
+  name: "borg",
+  async capture(image, folder) {
+    const env = borgEnvironment(folder);
+    await runProcess("borg", ["init", "--encryption", "repokey-blake2"], { env });
+    const options = ["--compression", "zstd,1", "--chunker-params", "fixed,1048576"];
+    const cost = await runProcess("borg", ["create", ...options, "::bench", image], { env });
+    return { ...cost, storedMiB: await storedMiB(join(folder, "repository")) };
+  },
+  async restore(folder, to) {
+    await runProcess("mkdir", ["-p", to]);
+    const cost = await runProcess("borg", ["extract", "--sparse", "::bench"], {
+      env: borgEnvironment(folder),
+      cwd: to,
+    });
+    return { ...cost, path: (await runProcess("find", [to, "-type", "f"])).stdout.trim() };
+  },
+};
+
+function borgEnvironment(folder: string): Record<string, string> {
+  const unattended = {
+    BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: "yes",
+    BORG_RELOCATED_REPO_ACCESS_IS_OK: "yes",
+  };
+  return {
+    BORG_REPO: join(folder, "repository"),
+    BORG_PASSPHRASE: "bench",
+    BORG_BASE_DIR: folder,
+    ...unattended,
+  };
+}
+
+/** No encryption, no deduplication: a compressed image. */
+export const qemuImg: Contender = {
+  name: "qemu-img",
+  async capture(image, folder) {
+    const to = join(folder, "image.qcow2");
+    const options = ["-f", "raw", "-O", "qcow2", "-c", "-o", "compression_type=zstd"];
+    const cost = await runProcess("qemu-img", ["convert", ...options, image, to]);
+    return { ...cost, storedMiB: Math.round((await stat(to)).blocks / 2048) };
+  },
+  async restore(folder, to) {
+    await rm(to, { force: true });
+    const cost = await runProcess("qemu-img", ["convert", "-O", "raw", join(folder, "image.qcow2"), to]);
+    return { ...cost, path: to };
+  },
+};

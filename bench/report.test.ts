@@ -1,0 +1,33 @@
+import { expect, test } from "vitest";
+import { formatReport, median, toRows } from "./report.ts";
+
+const run = (wallSeconds: number) => ({
+  wallSeconds,
+  cpuSeconds: 2 * wallSeconds,
+  rssMiB: 10 * wallSeconds,
+  storedMiB: 7,
+});
+
+test("the median is the middle run, or the mean of the two in the middle", () => {
+  expect(median([3, 1, 2])).toBe(2);
+  expect(median([4, 1, 2, 3])).toBe(2.5);
+});
+
+test("peers are compared with ours by their medians", () => {
+  const rows = toRows([
+    { name: "ours", runs: [run(3), run(2), run(9)] },
+    { name: "theirs", runs: [run(6), run(5), run(7)] },
+  ]);
+  expect(rows).toMatchObject([
+    { name: "ours", wallSeconds: 3, wallRange: [2, 9], cpuSeconds: 6, rssMiB: 90, storedMiB: 7 },
+    { name: "theirs", wallSeconds: 6, oursRatio: 0.5 },
+  ]);
+  expect(rows[0]).not.toHaveProperty("oursRatio");
+  const text = formatReport({
+    image: { path: "i", sizeMiB: 1, usedMiB: 1 },
+    runs: 3,
+    capture: rows,
+    restore: rows,
+  });
+  expect(text).toMatch(/theirs +6\.00 +5\.0-7\.0 .* 0\.50$/m);
+});

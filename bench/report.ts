@@ -1,0 +1,91 @@
+import type { Capture, Restore } from "./peers.ts";
+
+/** One contender's runs. */
+export interface Measured {
+  name: string;
+  captures: Capture[];
+  restores: Restore[];
+}
+
+export interface Row {
+  name: string;
+  wallSeconds: number;
+  /** Fastest and slowest run. */
+  wallRange: [number, number];
+  cpuSeconds: number;
+  serverCpuSeconds?: number;
+  rssMiB: number;
+  storedMiB?: number;
+  limitingStage?: string;
+  /** Ours divided by this one's median wall time; absent for ours. */
+  oursRatio?: number;
+}
+
+export interface BenchReport {
+  image: { path: string; sizeMiB: number; usedMiB: number };
+  runs: number;
+  capture: Row[];
+  restore: Row[];
+}
+
+export function median(numbers: readonly number[]): number {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  const [low = 0, high = 0] =
+    sorted.length % 2 ? [sorted[middle], sorted[middle]] : sorted.slice(middle - 1, middle + 1);
+  return (low + high) / 2;
+}
+
+/** Medians of every contender's runs, and how ours, the first, compares. */
+export function toRows(measured: readonly { name: string; runs: readonly (Capture | Restore)[] }[]): Row[] {
+  const rows = measured.map(({ name, runs }): Row => {
+    const walls = runs.map(({ wallSeconds }) => wallSeconds);
+    const [first] = runs;
+    return {
+      name,
+      wallSeconds: median(walls),
+      wallRange: [Math.min(...walls), Math.max(...walls)],
+      cpuSeconds: median(runs.map(({ cpuSeconds }) => cpuSeconds)),
+      rssMiB: Math.max(...runs.map(({ rssMiB }) => rssMiB)),
+      ...(first?.serverCpuSeconds === undefined
+        ? {}
+        : { serverCpuSeconds: median(runs.map((run) => run.serverCpuSeconds ?? 0)) }),
+      ...(first && "storedMiB" in first ? { storedMiB: first.storedMiB } : {}),
+      ...(first && "limitingStage" in first && first.limitingStage
+        ? { limitingStage: first.limitingStage }
+        : {}),
+    };
+  });
+  const ours = rows[0]?.wallSeconds ?? 0;
+  return rows.map((row, at) => (at === 0 ? row : { ...row, oursRatio: ours / row.wallSeconds }));
+}
+
+export function formatReport({ image, runs, capture, restore }: BenchReport): string {
+  const head = `${image.path}: ${image.sizeMiB} MiB, ${image.usedMiB} MiB used; medians of ${runs} runs`;
+  return [head, "", "capture", ...table(capture), "", "restore", ...table(restore)].join("\n");
+}
+
+const COLUMNS = ["", "wall s", "range", "CPU s", "S3 CPU s", "RSS MiB", "stored MiB", "limit", "ours/theirs"];
+
+function table(rows: readonly Row[]): string[] {
+  const cells = rows.map((row) => [
+    row.name,
+    row.wallSeconds.toFixed(2),
+    row.wallRange.map((seconds) => seconds.toFixed(1)).join("-"),
+    row.cpuSeconds.toFixed(1),
+    row.serverCpuSeconds?.toFixed(1) ?? "",
+    row.rssMiB.toFixed(0),
+    row.storedMiB?.toFixed(0) ?? "",
+    row.limitingStage ?? "",
+    row.oursRatio?.toFixed(2) ?? "",
+  ]);
+  const widths = COLUMNS.map((title, at) =>
+    Math.max(title.length, ...cells.map((row) => row[at]?.length ?? 0)),
+  );
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0)))
+      .join("  ")
+      .trimEnd();
+  return [COLUMNS, ...cells].map(line);
+}
