@@ -1,5 +1,5 @@
 /**
- * Installs what a script of package.json needs, and only what is missing: `node scripts/setup.mjs [test|demo|bench]…`.
+ * Installs what a script of package.json needs, and only what is missing: `node scripts/setup.mjs [test|demo|boot-image|bench]…`.
  * Plain JavaScript, because it runs before the Node that reads TypeScript is there.
  */
 import { spawnSync } from "node:child_process";
@@ -17,6 +17,8 @@ const OTHER_FILE_SYSTEMS = ["xfsprogs", "ntfs-3g"];
 const PACKAGES = {
   test: [...MACHINES, ...DISKS, ...DEBIAN_IMAGE, ...OTHER_FILE_SYSTEMS],
   demo: [...MACHINES, ...DISKS, ...DEBIAN_IMAGE],
+  // apt and dpkg do the rest: a boot image is made of packages that are only unpacked.
+  "boot-image": ["debian-archive-keyring"],
   bench: [...MACHINES, ...DISKS, ...DEBIAN_IMAGE, "restic", "borgbackup"],
 };
 
