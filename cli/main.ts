@@ -1,7 +1,13 @@
 #!/usr/bin/env node
-import { commands } from "./commands.ts";
-import { run } from "./run.ts";
-import { processTerminal } from "./terminal.ts";
+import { enableCompileCache } from "node:module";
+import { join } from "node:path";
+
+// Compiled modules are kept, which halves the time that a command takes to start. In our own folder: where anybody may write, anybody could
+// plant code. What is imported below is compiled after this.
+enableCompileCache(join(import.meta.dirname, "../.cache/compiled"));
+const { commands } = await import("./commands.ts");
+const { run } = await import("./run.ts");
+const { processTerminal } = await import("./terminal.ts");
 
 process.exitCode = await run(process.argv.slice(2), commands, {
   environment: process.env,
