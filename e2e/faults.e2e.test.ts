@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { AwsError } from "#local/core/aws-error.ts";
@@ -7,6 +10,7 @@ import type { CommandKind } from "#shared/protocol/commands.ts";
 import { faultyCloud, SkippingClock } from "./testing/faulty-cloud.ts";
 import { Randomness } from "./testing/randomness.ts";
 import { Site } from "./testing/site.ts";
+import { Tmpfs } from "./testing/storage.ts";
 import { until } from "./testing/until.ts";
 
 const MiB = 1024 * 1024;
@@ -20,11 +24,16 @@ type Before = (request: { operation: string; key: string }) => Promise<FaultOutc
 const clock = new SkippingClock();
 let mqtt: Decide | undefined;
 let s3: Before | undefined;
+let scratch: string;
+let images: Tmpfs;
 let site: Site;
 
 beforeAll(async () => {
-  const names = ["order", "lost", "lostResult", "away", "s3", "refused"];
+  const names = ["order", "lost", "lostResult", "away", "s3", "refused", "full"];
+  scratch = await mkdtemp(join(tmpdir(), "causeway-storage-"));
+  images = Tmpfs.mount(join(scratch, "images"), 512 * MiB);
   site = await Site.start({
+    imagesDir: images.path,
     disks: Object.fromEntries(names.map((name) => [name, (name === "away" ? 96 : 32) * MiB])),
     start: faultyCloud(
       {
@@ -39,7 +48,11 @@ afterEach(() => {
   mqtt = undefined;
   s3 = undefined;
 });
-afterAll(() => site?.[Symbol.asyncDispose]());
+afterAll(async () => {
+  await site?.[Symbol.asyncDispose]();
+  images?.unmount();
+  if (scratch) await rm(scratch, { recursive: true, force: true });
+});
 
 /** The conversion completed, every byte is equal and every command ran once. */
 async function expectOnce(id: string, disk: string): Promise<void> {
@@ -141,4 +154,24 @@ test("an S3 that refuses ends the conversion at once by that name; once it takes
   }
   s3 = undefined;
   await expectOnce(await site.convert("refused"), "refused");
+});
+
+test("a target whose disk fills up while it writes fails by that name, leaves nothing half-done, and has room again", async () => {
+  s3 = async ({ operation, key }) => {
+    if (operation === "GetObject" && key.includes("/packs/")) await sleep(500);
+  };
+  const id = await site.convert("full");
+  await until("the first bytes", () => site.writtenBytes(id, "full") || undefined);
+  const filler = join(images.path, "filler");
+  await writeFile(filler, Buffer.alloc(images.freeBytes(), 1)).catch((error: NodeJS.ErrnoException) => {
+    // The target may have taken some of it in between.
+    if (error.code !== "ENOSPC") throw error;
+  });
+  const { state, failure } = await site.ended(id);
+  expect(state).toBe("failed");
+  expect(failure).toMatchObject({ name: "DiskFullError", hint: expect.stringContaining("Free at least") });
+  await site.released(id);
+  s3 = undefined;
+  await rm(filler);
+  await expectOnce(await site.convert("full"), "full");
 });
