@@ -181,6 +181,82 @@ export class StepTimedOutError extends CausewayError {
   }
 }
 
+// --- Remote cold cloning -----------------------------------------------------------------------------------------
+
+/** The machine was restarted into the boot environment, and the boot environment was not heard in time. */
+export class BootEnvironmentSilentError extends CausewayError {
+  override readonly name = "BootEnvironmentSilentError";
+  readonly retryable = false;
+  readonly hint =
+    "Look at the machine's console: the boot environment says there what it waits for. It restarts into the original system by itself.";
+
+  constructor(why = "the boot environment was not heard within its deadline") {
+    super(why);
+  }
+}
+
+/** The machine left the boot environment before its work there was done: its power was cut, or a deadline or watchdog restarted it. */
+export class BootEnvironmentLeftError extends CausewayError {
+  override readonly name = "BootEnvironmentLeftError";
+  readonly retryable = false;
+  readonly hint =
+    "Nothing was lost on the source. Find out why it was restarted, and start the conversion again.";
+
+  constructor() {
+    super("the machine left the boot environment before it was done");
+  }
+}
+
+/** The boot environment could not put the boot state back as it was saved. Nothing was captured. */
+export class BootStateNotRestoredError extends CausewayError {
+  override readonly name = "BootStateNotRestoredError";
+  readonly retryable = false;
+  readonly hint =
+    "Compare the named items with the saved boot state of this conversion before the machine is restarted again.";
+
+  constructor(items: readonly string[]) {
+    super(
+      `the boot state could not be put back: ${items.join(", ") || "the boot environment does not say what"}`,
+    );
+  }
+}
+
+/** Nobody heard the original system in time after the machine was told to restart into it. */
+export class OriginalSystemSilentError extends CausewayError {
+  override readonly name = "OriginalSystemSilentError";
+  readonly retryable = false;
+  readonly hint =
+    "Look at the machine's console, and switch it off and on if it does not go on: it starts its original system. Its agent then reports the boot state by itself.";
+
+  constructor(why = "the original system was not heard within its deadline") {
+    super(why);
+  }
+}
+
+/** The machine runs its original system, and its boot state is not what it was. */
+export class BootStateDiffersError extends CausewayError {
+  override readonly name = "BootStateDiffersError";
+  readonly retryable = false;
+  readonly hint =
+    "Look at the receipt with `causeway receipt`, and put the named items right before the machine is restarted again.";
+
+  constructor(items: readonly string[]) {
+    super(`the boot state is not what it was: ${items.join(", ")}`);
+  }
+}
+
+/** A boot receipt is not to be believed: of somebody else, of another conversion, or changed. */
+export class BootReceiptInvalidError extends CausewayError {
+  override readonly name = "BootReceiptInvalidError";
+  readonly retryable = false;
+  readonly hint =
+    "Check the boot state on the machine itself. If its agent is the one you enrolled, report this as a defect.";
+
+  constructor(why: string) {
+    super(`the boot receipt is not valid: ${why}`);
+  }
+}
+
 // --- The agent: source -------------------------------------------------------------------------------------------
 
 export class DiskNotFoundError extends CausewayError {
@@ -256,5 +332,123 @@ export class ImageUnreadableError extends CausewayError {
 
   constructor(path: string, why: string) {
     super(`the disk image ${path} cannot be read: ${why}`);
+  }
+}
+
+// --- The agent: boot loaders --------------------------------------------------------------------------------------
+
+/** No boot loader of the machine can be armed so that it surely comes back by itself. Nothing was changed. */
+export class ArmingRefusedError extends CausewayError {
+  override readonly name = "ArmingRefusedError";
+  readonly retryable = false;
+  readonly hint: string;
+  override readonly details: { refusals: { loader: string; code: string; reason: string; remedy: string }[] };
+
+  constructor(
+    refusals: { loader: string; code: string; reason: string; remedy: string }[],
+    manualFallback: string,
+  ) {
+    super(
+      `this machine cannot be armed: ${refusals.map(({ loader, reason }) => `${loader}: ${reason}`).join("; ")}`,
+    );
+    this.hint = `${[...new Set(refusals.map(({ remedy }) => remedy))].join(" ")} ${manualFallback}`;
+    this.details = { refusals };
+  }
+}
+
+/** Something was written, and reads back different: firmware that forgets, or a disk that lies. What was written must be given back. */
+export class ArmingFailedError extends CausewayError {
+  override readonly name = "ArmingFailedError";
+  readonly retryable = false;
+  readonly hint =
+    "The machine still starts as always. Convert again, which tries another boot loader if there is one, or start the boot image's ISO by hand.";
+
+  constructor(what: string) {
+    super(`${what} did not keep what was written to it`);
+  }
+}
+
+/** A part of the boot state cannot be read, or could not be given back exactly. Nothing was changed. */
+export class BootStateUnreadableError extends CausewayError {
+  override readonly name = "BootStateUnreadableError";
+  readonly retryable = false;
+  readonly hint = "Correct what the message says, or start the boot image's ISO by hand.";
+
+  constructor(what: string, why: string) {
+    super(`${what} cannot be saved: ${why}`);
+  }
+}
+
+/** Between saving and arming something of the boot state changed. Nothing was changed by us since. */
+export class BootStateChangedError extends CausewayError {
+  override readonly name = "BootStateChangedError";
+  readonly retryable = true;
+  readonly hint =
+    "Something else, perhaps an update, changed the boot loader at the same time: convert again.";
+  override readonly details: { changed: string[] };
+
+  constructor(changed: string[]) {
+    super(`the boot state is not as it was saved: ${changed.join(", ")}`);
+    this.details = { changed };
+  }
+}
+
+/** A file system that holds saved boot state is not mounted, or only another part of it. */
+export class VolumeNotMountedError extends CausewayError {
+  override readonly name = "VolumeNotMountedError";
+  readonly retryable = true;
+  readonly hint = "Mount the file system with this UUID, writable, and try again.";
+  override readonly details: { volume: string; path: string };
+
+  constructor(volume: string, path: string) {
+    super(`the file system ${volume}, which has ${path}, is not mounted`);
+    this.details = { volume, path };
+  }
+}
+
+/** The boot image that was to be staged is not on this machine, or only a part of it. */
+export class BootImageUnavailableError extends CausewayError {
+  override readonly name = "BootImageUnavailableError";
+  readonly retryable = true;
+  readonly hint = "Upload the boot image with `causeway boot-images upload`, and try again.";
+
+  constructor(imageId: string, path: string) {
+    super(`the boot image ${imageId} is not complete: ${path} is missing`);
+  }
+}
+
+/** No boot loader of this machine can be armed so that it surely comes back by itself. */
+export class NotArmableError extends CausewayError {
+  override readonly name = "NotArmableError";
+  readonly retryable = false;
+  readonly hint =
+    "Start the machine from the boot image's ISO or over the network (PXE) by hand, or make the boot loader armable as the reasons say.";
+  override readonly details: { reasons: string[] };
+
+  constructor(reasons: string[]) {
+    super(`this machine's boot loader cannot be armed: ${reasons.join("; ")}`);
+    this.details = { reasons };
+  }
+}
+
+/** A restart was asked for without the image that it should start. */
+export class BootImageNotStagedError extends CausewayError {
+  override readonly name = "BootImageNotStagedError";
+  readonly retryable = false;
+  readonly hint = "Start the conversion again: nothing was changed.";
+
+  constructor(conversionId: string) {
+    super(`no boot image is staged for conversion ${conversionId}`);
+  }
+}
+
+/** The boot state cannot be compared, for the agent has no record of what it was. */
+export class BootStateNotSavedError extends CausewayError {
+  override readonly name = "BootStateNotSavedError";
+  readonly retryable = false;
+  readonly hint = "Compare the boot loader's files with the state that the bucket keeps under boot-states/.";
+
+  constructor(conversionId: string) {
+    super(`this machine has no record of its boot state before conversion ${conversionId}`);
   }
 }

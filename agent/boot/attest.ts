@@ -1,0 +1,81 @@
+import type { BootReceiptItem, BootStateItem } from "#shared/protocol/boot-receipt.ts";
+import { draftOf } from "./durable.ts";
+import type { BootMachine } from "./machine.ts";
+import { sha256, variablePath } from "./save.ts";
+import { nameOf, type SavedBootState, type SavedItem } from "./saved-state.ts";
+import type { VolumeMap } from "./volumes.ts";
+
+/** What a machine's boot state is now, beside what it was: the items of a boot receipt. */
+export interface Attestation {
+  /** All items are as they were. */
+  equal: boolean;
+  items: BootReceiptItem[];
+}
+
+/** Node sets times no finer where GNU `touch` is missing. */
+const TIME_TOLERANCE_NS = 1000n;
+
+/** Reads everything again and compares it with what was saved. Changes nothing. */
+export async function attestBootState(
+  saved: SavedBootState,
+  machine: BootMachine,
+  volumes: VolumeMap,
+): Promise<Attestation> {
+  const items: BootReceiptItem[] = [];
+  for (const item of saved.items) {
+    const before = stateBefore(item);
+    const after = await stateNow(item, machine, volumes);
+    const equal = isEqual(before, after, hasExactTimes(saved, item));
+    items.push({ kind: item.kind, name: nameOf(saved, item), before, after, equal });
+  }
+  return { equal: items.every((item) => item.equal), items };
+}
+
+function stateBefore(item: SavedItem): BootStateItem {
+  if (!item.before) return { present: false };
+  if (!("location" in item)) return { present: true, sha256: item.before.sha256 };
+  const { mode, uid, gid, modifiedNs } = item.before;
+  const attributes = { present: true, mode, uid, gid, modifiedNs } as const;
+  if (!("sha256" in item.before)) return attributes;
+  return { ...attributes, sizeBytes: item.before.sizeBytes, sha256: item.before.sha256 };
+}
+
+async function stateNow(item: SavedItem, machine: BootMachine, volumes: VolumeMap): Promise<BootStateItem> {
+  if (item.kind === "variable") {
+    const bytes = await machine.contents(variablePath(item.name));
+    return bytes ? { present: true, sha256: sha256(bytes) } : { present: false };
+  }
+  // Only Windows itself can tell.
+  if (item.kind === "boot-configuration") return { present: false };
+  const path = volumes.pathOf(item.location);
+  const status = await machine.status(path);
+  // A draft beside the file is a leftover, as good as a changed file.
+  const leftover = item.kind === "file" && (await machine.status(draftOf(path)));
+  if (!status && !leftover) return { present: false };
+  const { mode, uid, gid, modifiedNs, sizeBytes } = status ?? NO_FILE;
+  const attributes = { present: true, mode, uid, gid, modifiedNs: String(modifiedNs) } as const;
+  if (item.kind === "folder" && status?.kind === "folder") return attributes;
+  const hash = status?.kind === "file" && !leftover ? await machine.hash(path) : undefined;
+  return { ...attributes, sizeBytes, ...(hash && { sha256: hash }) };
+}
+
+const NO_FILE = { mode: 0, uid: 0, gid: 0, modifiedNs: 0n, sizeBytes: 0 };
+
+/** FAT keeps local time, and which that is depends on who mounted it: its times say nothing. */
+function hasExactTimes(saved: SavedBootState, item: SavedItem): boolean {
+  if (!("location" in item)) return true;
+  return saved.volumes.find(({ uuid }) => uuid === item.location.volume)?.type !== "vfat";
+}
+
+function isEqual(before: BootStateItem, after: BootStateItem, exactTimes: boolean): boolean {
+  if (!before.present || !after.present) return before.present === after.present;
+  const same =
+    before.sha256 === after.sha256 &&
+    before.sizeBytes === after.sizeBytes &&
+    before.mode === after.mode &&
+    before.uid === after.uid &&
+    before.gid === after.gid;
+  if (!exactTimes || before.modifiedNs === undefined || after.modifiedNs === undefined) return same;
+  const apart = BigInt(before.modifiedNs) - BigInt(after.modifiedNs);
+  return same && apart < TIME_TOLERANCE_NS && apart > -TIME_TOLERANCE_NS;
+}

@@ -1,0 +1,53 @@
+/** What the menu entry starts. Paths are from the root of the file system, as GRUB sees it. */
+export interface GrubEntry {
+  jobId: string;
+  /** Where the kernel and the RAM disk lie. */
+  fileSystemUuid: string;
+  /** GRUB's modules that are needed to read it, such as `part_gpt` and `ext2`. */
+  modules: readonly string[];
+  kernelPath: string;
+  /** One after the other, in this order. */
+  initrdPaths: readonly string[];
+  commandLine: string;
+}
+
+const OPENING = "# >>> Causeway: added for one start, taken away after it >>>";
+const CLOSING = "# <<< Causeway <<<";
+
+export function grubEntryId(jobId: string): string {
+  return `causeway-${jobId}`;
+}
+
+/** Everybody may start it, where GRUB asks for a password otherwise: nobody is there to type it. */
+export function formatGrubEntry(entry: GrubEntry): string {
+  const { jobId, fileSystemUuid, modules, kernelPath, initrdPaths, commandLine } = entry;
+  const words = [kernelPath, ...commandLine.split(" ").filter(Boolean)].map(quote);
+  return [
+    OPENING,
+    `menuentry 'Causeway boot environment' --unrestricted --id ${quote(grubEntryId(jobId))} {`,
+    ...modules.map((module) => `  insmod ${quote(module)}`),
+    `  search --no-floppy --fs-uuid --set=root ${quote(fileSystemUuid)}`,
+    `  linux ${words.join(" ")}`,
+    `  initrd ${initrdPaths.map(quote).join(" ")}`,
+    "}",
+    CLOSING,
+    "",
+  ].join("\n");
+}
+
+/** The file with the entry at its end; what stands in it stays as it is. */
+export function appendGrubEntry(existing: Uint8Array, entry: string): Buffer {
+  const last = existing.at(-1);
+  const separator = last === undefined || last === 0x0a ? "" : "\n";
+  return Buffer.concat([existing, Buffer.from(`${separator}${entry}`)]);
+}
+
+export function hasGrubEntry(text: string): boolean {
+  return text.split("\n").includes(OPENING);
+}
+
+/** Between single quotes nothing is special to GRUB, as in a shell. */
+function quote(word: string): string {
+  if (/[\0\n\r]/.test(word)) throw new RangeError("a word of GRUB's configuration cannot have a line end");
+  return /^[A-Za-z0-9_./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,89 @@
+import type { Finding } from "./adapter.ts";
+import type { FirmwareFacts } from "./firmware.ts";
+import type { ImageForm } from "./staging.ts";
+import type { DeviceLayer } from "./volumes.ts";
+
+/** One thing that must hold before a boot loader may be armed. `check` says what is wrong, or nothing. */
+export interface ArmingRule<Facts> {
+  code: string;
+  check(facts: Facts): string | undefined;
+  remedy: string;
+}
+
+export function findingsOf<Facts>(rules: readonly ArmingRule<Facts>[], facts: Facts): Finding[] {
+  return rules.flatMap(({ code, check, remedy }) => {
+    const reason = check(facts);
+    return reason === undefined ? [] : [{ code, reason, remedy }];
+  });
+}
+
+/** Where the image is to be staged. */
+export interface PlaceFacts {
+  folder: string;
+  type: string;
+  layer: DeviceLayer;
+  writable: boolean;
+  hasUuid: boolean;
+  freeBytes: number;
+  /** FAT has one set of permissions for all files, given when it was mounted. */
+  readableByAll: boolean;
+}
+
+export interface CommonFacts {
+  isRoot: boolean;
+  firmware: FirmwareFacts;
+  signedForSecureBoot: boolean;
+  form: ImageForm;
+  neededBytes: number;
+  /** Nothing where there is no such file system. */
+  place: PlaceFacts | undefined;
+}
+
+/** What every way of arming needs. */
+export const COMMON_RULES: readonly ArmingRule<CommonFacts>[] = [
+  {
+    code: "not-root",
+    check: ({ isRoot }) => (isRoot ? undefined : "the agent does not run as root"),
+    remedy: "Run the agent as root.",
+  },
+  {
+    code: "secure-boot",
+    check: ({ firmware, signedForSecureBoot }) =>
+      firmware.secureBoot === "enabled" && !signedForSecureBoot
+        ? "Secure Boot is on, and the boot image is not signed with a key that this machine trusts"
+        : undefined,
+    remedy: "Switch Secure Boot off for the conversion, or use a boot image that is signed for this machine.",
+  },
+  {
+    code: "no-place",
+    check: ({ place }) => (place ? undefined : "the file system for the boot image is not mounted"),
+    remedy: "Mount /boot, or the EFI system partition at /boot/efi.",
+  },
+  {
+    code: "place-unknown",
+    check: ({ place }) =>
+      place && !place.hasUuid ? `the file system of ${place.folder} has no UUID that can be read` : undefined,
+    remedy: "Give the file system a UUID.",
+  },
+  {
+    code: "place-read-only",
+    check: ({ place }) => (place && !place.writable ? `${place.folder} is mounted read-only` : undefined),
+    remedy: "Mount it writable.",
+  },
+  {
+    code: "place-too-small",
+    check: ({ place, neededBytes }) =>
+      place && place.freeBytes < neededBytes
+        ? `the boot image needs ${neededBytes} bytes in ${place.folder}, which has ${place.freeBytes} free`
+        : undefined,
+    remedy: "Free that much there, for example by removing kernels that are no longer used.",
+  },
+  {
+    code: "place-readable-by-all",
+    check: ({ place }) =>
+      place?.readableByAll
+        ? `everybody may read ${place.folder}, and the image has the job's identity in it`
+        : undefined,
+    remedy: "Mount it with umask=0077.",
+  },
+];

@@ -1,0 +1,111 @@
+import { posix } from "node:path";
+import { z } from "zod";
+import { Timestamp } from "#shared/protocol/common.ts";
+import { FileLocation } from "./volumes.ts";
+
+/** In order of preference, by how little of the machine each has to touch and how surely it ends by itself. */
+export const BootLoaderKind = z.enum(["boot-next", "systemd-boot", "grub", "bcd"]);
+export type BootLoaderKind = z.infer<typeof BootLoaderKind>;
+
+const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const Nanoseconds = z.string().regex(/^-?\d+$/);
+
+const attributes = {
+  mode: z.int().min(0).max(0o7777),
+  uid: z.int().nonnegative(),
+  gid: z.int().nonnegative(),
+  /** Nanoseconds since 1970, for which a number is too small. */
+  modifiedNs: Nanoseconds,
+};
+
+/** A file that arming changes or makes. */
+const SavedFile = z.object({
+  kind: z.literal("file"),
+  location: FileLocation,
+  /** Nothing where there was no such file. */
+  before: z
+    .object({ ...attributes, contentBase64: z.base64(), sizeBytes: z.int().nonnegative(), sha256: Sha256 })
+    .optional(),
+  /** The file keeps its blocks: written over in place, never replaced by another. */
+  inPlace: z.boolean(),
+  /** Holds an identity: its bytes are overwritten before it goes. */
+  secret: z.boolean(),
+  /** A part of the boot image. */
+  staged: z.boolean(),
+});
+
+/** A file that must not change, to prove that it did not: the main configuration of the boot loader. Never written. */
+const WatchedFile = z.object({
+  kind: z.literal("watched-file"),
+  location: FileLocation,
+  before: z.object({ ...attributes, sizeBytes: z.int().nonnegative(), sha256: Sha256 }).optional(),
+});
+
+/** A folder that arming makes, or whose time of change it touches. */
+const SavedFolder = z.object({
+  kind: z.literal("folder"),
+  location: FileLocation,
+  before: z.object(attributes).optional(),
+});
+
+/** A firmware variable: its attributes' four bytes and its value. */
+const SavedVariable = z.object({
+  kind: z.literal("variable"),
+  /** As the kernel names its file: `BootNext-8be4df61-93ca-11d2-aa0d-00e098032b8c`. */
+  name: z.string().regex(/^[A-Za-z0-9]+-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/),
+  before: z.object({ bytesBase64: z.base64(), sha256: Sha256 }).optional(),
+});
+
+/** The boot configuration of Windows, changed and compared through its own program. */
+const SavedBootConfiguration = z.object({
+  kind: z.literal("boot-configuration"),
+  name: z.string(),
+  /** A copy that `bcdedit /import` reads, for people. */
+  exportPath: z.string(),
+  before: z.object({ text: z.string(), sha256: Sha256 }),
+});
+
+export const SavedItem = z.discriminatedUnion("kind", [
+  SavedFile,
+  WatchedFile,
+  SavedFolder,
+  SavedVariable,
+  SavedBootConfiguration,
+]);
+export type SavedItem = z.infer<typeof SavedItem>;
+
+/**
+ * Everything that arming a machine touches, as it was before. Kept on the machine, in the cloud and in the overlay of the boot environment,
+ * which gives it back before it reads a disk. Items stand in the order in which they are given back: what makes the next start special first.
+ */
+export const SavedBootState = z.object({
+  format: z.literal(1),
+  loader: BootLoaderKind,
+  /** Names the job's entry, folder and files. */
+  jobId: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/),
+  savedAt: Timestamp,
+  /** Where the original system has the file systems mounted, and of which type they are: what the boot environment must mount. */
+  volumes: z.array(
+    z.object({ uuid: z.string(), type: z.string(), mountPoint: z.string(), root: z.string() }),
+  ),
+  items: z.array(SavedItem),
+});
+export type SavedBootState = z.infer<typeof SavedBootState>;
+
+/** The path or name by which an operator knows an item: as the original system has it. */
+export function nameOf(saved: SavedBootState, item: SavedItem): string {
+  if (!("location" in item)) return item.name;
+  const { volume: uuid, path } = item.location;
+  const volume = saved.volumes.find((each) => each.uuid === uuid);
+  return volume ? posix.join(volume.mountPoint, posix.relative(volume.root, path)) : `${uuid}:${path}`;
+}
+
+/** The file systems that must be mounted, writable, to give a state back. */
+export function volumesToMount(saved: SavedBootState): { uuid: string; type: string }[] {
+  const used = new Set(
+    saved.items.flatMap((item) =>
+      item.kind === "file" || item.kind === "folder" ? [item.location.volume] : [],
+    ),
+  );
+  return saved.volumes.filter(({ uuid }) => used.has(uuid)).map(({ uuid, type }) => ({ uuid, type }));
+}

@@ -1,0 +1,83 @@
+/**
+ * The proof that a cold-cloned machine has its boot loader back: every touched piece of boot state before and after, signed with the key of the
+ * machine's agent. Kept with the conversion.
+ */
+import { z } from "zod";
+import { Timestamp } from "./common.ts";
+
+const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** One piece of boot state at one time. */
+export const BootStateItem = z.discriminatedUnion("present", [
+  z.strictObject({ present: z.literal(false) }),
+  z.strictObject({
+    present: z.literal(true),
+    /** Of its bytes; folders have none. */
+    sha256: Sha256.optional(),
+    sizeBytes: z.int().nonnegative().optional(),
+    mode: z.int().nonnegative().optional(),
+    uid: z.int().nonnegative().optional(),
+    gid: z.int().nonnegative().optional(),
+    /** Nanoseconds since 1970. */
+    modifiedNs: z
+      .string()
+      .regex(/^-?\d+$/)
+      .optional(),
+  }),
+]);
+export type BootStateItem = z.infer<typeof BootStateItem>;
+
+export const BootReceiptItem = z.strictObject({
+  /** `watched-file`: not touched, and recorded to show it. `boot-configuration`: of Windows, compared as a whole. */
+  kind: z.enum(["file", "watched-file", "folder", "variable", "boot-configuration"]),
+  /** The path in the original system, or the name of the firmware variable. */
+  name: z.string().max(1024),
+  before: BootStateItem,
+  after: BootStateItem,
+  /** By bytes, permissions, owner and time of change (within a microsecond; not of FAT, which keeps local time). */
+  equal: z.boolean(),
+});
+export type BootReceiptItem = z.infer<typeof BootReceiptItem>;
+
+/** What is signed. */
+export const BootReceiptContent = z.strictObject({
+  format: z.literal(1),
+  conversionId: z.string().min(1).max(128),
+  /** Who attests; its certificate has the key. */
+  agentId: z.string().min(1).max(128),
+  /** Who asked for the conversion. */
+  requestedBy: z.string().min(1).max(256),
+  loader: z.enum(["boot-next", "systemd-boot", "grub", "bcd"]),
+  /** When the state was saved, and when it was read again. */
+  savedAt: Timestamp,
+  attestedAt: Timestamp,
+  /** Of the boot of the system that attests. */
+  bootId: z.string().max(64),
+  items: z.array(BootReceiptItem).max(256),
+  /** Every item is as it was. */
+  equal: z.boolean(),
+});
+export type BootReceiptContent = z.infer<typeof BootReceiptContent>;
+
+export const BootReceipt = z.strictObject({
+  content: BootReceiptContent,
+  signature: z.strictObject({
+    /** Over the canonical JSON of the content; r and s side by side. */
+    algorithm: z.literal("ECDSA-P256-SHA256"),
+    valueBase64: z.base64(),
+    /** SHA-256 of the certificate (DER) whose key signed. */
+    certificateSha256: Sha256,
+  }),
+});
+export type BootReceipt = z.infer<typeof BootReceipt>;
+
+/** One text for equal values, whatever the order of their members: sorted by name, without space. For what JSON can express; absent members are left out. */
+export function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const members = Object.entries(value)
+    .filter(([, member]) => member !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member)}`);
+  return `{${members.join(",")}}`;
+}
