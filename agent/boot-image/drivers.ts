@@ -150,9 +150,8 @@ export const DRIVER_GROUPS: readonly DriverGroup[] = [
  * Drivers that do nothing without firmware that is not in their device. Debian's main archive has none of it (it is not free software), so it is
  * not in the image unless the builder is given a firmware folder. Others merely work better with theirs.
  */
-export const NEEDS_FIRMWARE: Readonly<Record<string, string>> = {
-  bnx2: "firmware-bnx2",
-  bnx2x: "firmware-bnx2x",
-  qede: "firmware-qlogic",
-  qed: "firmware-qlogic",
+export const NEEDS_FIRMWARE: Readonly<Record<string, { package: string; askedBy: string }>> = {
+  bnx2: { package: "firmware-bnx2", askedBy: "bnx2" },
+  bnx2x: { package: "firmware-bnx2x", askedBy: "bnx2x" },
+  qede: { package: "firmware-qlogic", askedBy: "qed" },
 };

@@ -43,29 +43,25 @@ export async function collectModules(
     builtin: await read("modules.builtin"),
   });
   const entries: ArchiveEntry[] = [];
-  const drivers: Driver[] = [];
+  const lackers = new Set<string>();
   for (const file of files) {
     const data = await readFile(join(sysroot.dir, folder, file));
     entries.push({ kind: "file", path: `usr/${folder}/${file}`, mode: 0o644, data });
-    drivers.push(describe(moduleName(file), data, firmware));
+    if (firmwareOf(data).some((name) => !firmware.has(name))) lackers.add(moduleName(file));
   }
   entries.push(...(await index(sysroot, release, files)));
-  const loadable = new Set(drivers.map(({ name }) => name));
-  for (const name of wanted) {
-    if (!loadable.has(name)) drivers.push({ name, kind: kindOf(name), builtIn: true });
-  }
+  const loadable = new Set(files.map(moduleName));
+  const drivers = [...new Set([...loadable, ...wanted])].map((name): Driver => {
+    const needs = NEEDS_FIRMWARE[name];
+    const lacks = needs !== undefined && lackers.has(needs.askedBy);
+    return {
+      name,
+      kind: kindOf(name),
+      builtIn: !loadable.has(name),
+      ...(lacks ? { lacksFirmware: needs.package } : {}),
+    };
+  });
   return { entries, drivers: drivers.sort((a, b) => (a.name < b.name ? -1 : 1)) };
-}
-
-function describe(name: string, module: Buffer, firmware: ReadonlySet<string>): Driver {
-  const missing = firmwareOf(module).filter((file) => !firmware.has(file));
-  const package_ = missing.length > 0 ? NEEDS_FIRMWARE[name] : undefined;
-  return {
-    name,
-    kind: kindOf(name),
-    builtIn: false,
-    ...(package_ === undefined ? {} : { lacksFirmware: package_ }),
-  };
 }
 
 function kindOf(name: string): Driver["kind"] {
