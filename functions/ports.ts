@@ -1,6 +1,7 @@
 /** What the functions need of the world around the table. Adapters for AWS are in `aws/`. */
 import type { Failure } from "#shared/errors.ts";
 import type { ToAgent } from "#shared/protocol/commands.ts";
+import type { ConversionType } from "#shared/protocol/resources.ts";
 
 export interface Clock {
   /** Milliseconds since 1970. */
@@ -32,7 +33,12 @@ export interface Workflow {
   /** Starts it under a name that is used once; says whether that is new. Repeating it while it runs is harmless. */
   start(name: string, input: unknown): Promise<"started" | "exists">;
   isRunning(name: string): Promise<boolean>;
+  /** Ends it wherever it is, without any of its own cleaning up. One that has ended stays as it is. */
+  stop(name: string): Promise<void>;
 }
+
+/** One for each type of conversion. */
+export type Workflows = Readonly<Record<ConversionType, Workflow>>;
 
 export interface DeviceCertificate {
   id: string;
@@ -60,6 +66,23 @@ export interface TemporaryCredentials {
   sessionToken: string;
   /** ISO 8601. */
   expiresAt: string;
+}
+
+export interface BootImageBroker {
+  /** Rights to put and read the files of one boot image, for a quarter of an hour. */
+  grant(imageId: string, sessionName: string): Promise<TemporaryCredentials>;
+}
+
+export interface ObjectFacts {
+  sizeBytes: number;
+  /** In hexadecimal; absent where the object was put without it. */
+  sha256?: string | undefined;
+}
+
+/** What lies in the bucket. */
+export interface Bucket {
+  /** Nothing if there is no such object. */
+  describe(key: string): Promise<ObjectFacts | undefined>;
 }
 
 export interface SourceDataBroker {

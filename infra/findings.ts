@@ -17,10 +17,14 @@ const accepted: Record<string, string> = {
     "Log delivery, X-Ray, iot:CreateCertificateFromCsr, iot:AttachThingPrincipal and iot:DescribeEndpoint have no resource-level rights.",
   [wildcard(ARN("iot", "topic/causeway/agents/*/commands"))]: "Commands go to any enrolled agent.",
   [wildcard(ARN("states", "execution:causeway-hot-conversion:*"))]: "An execution bears its conversion's id.",
+  [wildcard(ARN("states", "execution:causeway-remote-cold-conversion:*"))]:
+    "An execution bears its conversion's id.",
   [wildcard(ARN("iot", "thing/agt_*"))]: "The agent's name is made at enrolment.",
   [wildcard(ARN("iot", "cert/*"))]: "The certificate's id is made at enrolment.",
   [wildcard(`${BUCKET}/sources/*`)]:
     "The role is always assumed with a session policy for one source server.",
+  [wildcard(`${BUCKET}/boot-images/*`)]:
+    "Every source may need any boot image; the role that uploads one is always assumed with a session policy for that one.",
   [wildcard(`${BUCKET}/sources/<credentials-iot:ThingName>/*`)]:
     "Object names below the agent's own prefix are hashes.",
   [wildcard(`${BUCKET}/evidence/<credentials-iot:ThingName>/*`)]:

@@ -1,5 +1,6 @@
 /** Names that two stacks, or a stack and an agent, must agree on without depending on each other. */
 import type { EnrollableRole } from "#shared/protocol/common.ts";
+import type { ConversionType } from "#shared/protocol/resources.ts";
 
 export const IOT_POLICY = { source: "causeway-source", target: "causeway-target" } as const satisfies Record<
   EnrollableRole,
@@ -17,5 +18,8 @@ export const SOURCES_PREFIX = "sources/";
 /** Where target hosts put screenshots and console logs; the thing name follows. */
 export const EVIDENCE_PREFIX = "evidence/";
 
-/** The workflow of hot conversions. */
-export const HOT_CONVERSION = "causeway-hot-conversion";
+/** The workflow of each type of conversion. */
+export const WORKFLOW = {
+  hot: "causeway-hot-conversion",
+  "remote-cold": "causeway-remote-cold-conversion",
+} as const satisfies Record<ConversionType, string>;

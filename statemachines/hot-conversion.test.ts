@@ -50,6 +50,7 @@ test("every error that may pass by itself is tried again, or has a reason not to
     "AgentSilentError", // is States.HeartbeatTimeout here
     "VerificationFailedError", // has the images written again
     "DiskFullError", // nobody makes room within minutes
+    ...["BootImageUnavailableError", "BootStateChangedError", "VolumeNotMountedError"], // no source is restarted
   ];
   expect(retryable.filter((name) => name && !retried.includes(name)).sort()).toEqual(handledOtherwise.sort());
 });

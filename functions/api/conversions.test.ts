@@ -11,8 +11,7 @@ const wanted = { type: "hot", sourceId: "agt_source", targetId: "agt_target" };
 async function start() {
   const world = await World.start();
   await world.enrolled();
-  const { startConversion, listConversions, getConversion, cancelConversion } = conversions;
-  const operations = { startConversion, listConversions, getConversion, cancelConversion };
+  const { handler: _, ...operations } = conversions;
   const handler = apiHandler({ name: "api/conversions", build: () => world, operations }, world.runtime);
   const call = (route: string, id?: string, options: TestRequest = {}) =>
     request(handler, route, id ? { id } : {}, options);

@@ -5,6 +5,7 @@ import { hasEnded } from "#shared/domain/conversion.ts";
 import { conversionOf } from "#shared/domain/conversion-view.ts";
 import { newId } from "#shared/domain/id.ts";
 import type { Environment } from "#shared/environment.ts";
+import { NotFoundError } from "#shared/errors.ts";
 import type { Conversion } from "#shared/protocol/resources.ts";
 import { IotAgentMessenger } from "../aws/iot-agent-messenger.ts";
 import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
@@ -15,13 +16,13 @@ import { startConversion as start } from "../conversion/start.ts";
 import { actorName } from "../middleware/api-event.ts";
 import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
 import type { Runtime } from "../middleware/runtime.ts";
-import type { Random, Workflow } from "../ports.ts";
+import type { Random, Workflows } from "../ports.ts";
 import { openStore } from "../store/store.ts";
 
 export const handler = apiHandler({
   name: "api/conversions",
   build: (
-    { TABLE_NAME, HOT_CONVERSION_ARN }: Environment<"api/conversions">,
+    { TABLE_NAME, HOT_CONVERSION_ARN, REMOTE_COLD_CONVERSION_ARN }: Environment<"api/conversions">,
     { clock, random, log }: Runtime,
   ): Deps => {
     const sfn = new SFNClient();
@@ -29,17 +30,26 @@ export const handler = apiHandler({
       store: openStore(new DynamoDBClient(), TABLE_NAME, random),
       agents: new IotAgentMessenger(new IoTDataPlaneClient()),
       steps: new SfnWaitingSteps(sfn),
-      workflow: new SfnWorkflow(sfn, HOT_CONVERSION_ARN),
+      workflows: {
+        hot: new SfnWorkflow(sfn, HOT_CONVERSION_ARN),
+        "remote-cold": new SfnWorkflow(sfn, REMOTE_COLD_CONVERSION_ARN),
+      },
       clock,
       random,
       log,
     };
   },
-  operations: { startConversion, listConversions, getConversion, cancelConversion },
+  operations: {
+    startConversion,
+    listConversions,
+    getConversion,
+    cancelConversion,
+    getConversionReceipt,
+  },
 });
 
 interface Deps extends CommandDeps {
-  workflow: Workflow;
+  workflows: Workflows;
   random: Random;
 }
 
@@ -84,6 +94,16 @@ export async function cancelConversion(
 ): Promise<Answer<"cancelConversion">> {
   await cancel(path.id, actorName(actor), deps);
   return shown(path.id, deps);
+}
+
+export async function getConversionReceipt(
+  { path }: Call<"getConversionReceipt">,
+  { store }: Deps,
+): Promise<Answer<"getConversionReceipt">> {
+  const { attested, sourceId } = await store.conversions.get(path.id);
+  const { certificatePem } = await store.agents.get(sourceId);
+  if (!attested || !certificatePem) throw new NotFoundError("boot receipt of conversion", path.id);
+  return { conversionId: path.id, ...attested, certificatePem };
 }
 
 async function shown(id: string, { store }: Deps): Promise<Conversion> {

@@ -4,6 +4,7 @@ import {
   ExecutionDoesNotExist,
   type SFNClient,
   StartExecutionCommand,
+  StopExecutionCommand,
 } from "@aws-sdk/client-sfn";
 import type { Workflow } from "../ports.ts";
 
@@ -31,7 +32,7 @@ export class SfnWorkflow implements Workflow {
   }
 
   async isRunning(name: string): Promise<boolean> {
-    const executionArn = `${this.#stateMachineArn.replace(":stateMachine:", ":execution:")}:${name}`;
+    const executionArn = this.#executionArn(name);
     try {
       const { status } = await this.#client.send(new DescribeExecutionCommand({ executionArn }));
       return status === "RUNNING" || status === "PENDING_REDRIVE";
@@ -39,5 +40,17 @@ export class SfnWorkflow implements Workflow {
       if (error instanceof ExecutionDoesNotExist) return false;
       throw error;
     }
+  }
+
+  async stop(name: string): Promise<void> {
+    try {
+      await this.#client.send(new StopExecutionCommand({ executionArn: this.#executionArn(name) }));
+    } catch (error) {
+      if (!(error instanceof ExecutionDoesNotExist)) throw error;
+    }
+  }
+
+  #executionArn(name: string): string {
+    return `${this.#stateMachineArn.replace(":stateMachine:", ":execution:")}:${name}`;
   }
 }

@@ -1,12 +1,12 @@
 import { released } from "#shared/domain/agent.ts";
-import { type CommandRecord, messageOf, plan } from "#shared/domain/command.ts";
+import { bringsBack, type CommandRecord, isOpen, type WantedCommand } from "#shared/domain/command.ts";
 import { abandoned, type ConversionRecord, hasEnded } from "#shared/domain/conversion.ts";
 import { abandonedSteps, openCommands } from "#shared/domain/conversion-view.ts";
+import { isAway } from "#shared/domain/source-machine.ts";
 import { type WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.ts";
-import { ConcurrentChangeError } from "#shared/errors.ts";
 import { cancelCommands } from "./cancel-commands.ts";
 import { type CommandDeps, timestamp } from "./deps.ts";
-import { tellAgent } from "./tell-agent.ts";
+import { order, rebootIntoOriginal } from "./order.ts";
 
 /**
  * Ends a conversion that cannot go on, as failed or (if the operator asked) cancelled, and gives back what it took. Every part may be repeated;
@@ -21,17 +21,58 @@ export async function abandon(
   const { conversion, commands } = await conversions.withCommands(conversionId);
   if (!hasEnded(conversion)) {
     await cancelCommands(openCommands(commands), deps);
+    await bringBack(conversion, commands, deps);
     await releaseAgents(conversion, commands, deps);
   }
-  await agents.modify(conversion.sourceId, (source) => released(source, conversionId));
+  const source = await agents.modify(conversion.sourceId, (one) => released(one, conversionId));
   const last = await conversions.withCommands(conversionId);
   const failure = workflowFailure(error);
   const now = timestamp(deps.clock);
   const ended = await conversions.modify(conversionId, (current) =>
-    abandoned(current, { failure, steps: abandonedSteps(current, last.commands, now), now }),
+    abandoned(current, {
+      failure,
+      steps: abandonedSteps(current, last.commands, now),
+      now,
+      lastHeardAt: source.lastSeenAt,
+    }),
   );
   await recordEnd(ended, deps);
   return ended;
+}
+
+/**
+ * A machine that may be armed, or is not heard from its original system, is still owed its way back: whichever system calls next finds the
+ * order, however late. Of one that is back, what was ordered for that is over.
+ */
+async function bringBack(
+  conversion: ConversionRecord,
+  commands: readonly CommandRecord[],
+  deps: CommandDeps,
+): Promise<void> {
+  const { machine, id: conversionId, sourceId: agentId, requestedBy } = conversion;
+  if (!machine || !isAway(machine)) {
+    return cancelCommands(
+      commands.filter((command) => isOpen(command) && bringsBack(command)),
+      deps,
+    );
+  }
+  const orders: WantedCommand[] = [
+    rebootIntoOriginal(conversion),
+    {
+      conversionId,
+      agentId,
+      requestedBy,
+      round: 1,
+      kind: "attest-boot-state",
+      input: { conversionId, requestedBy },
+    },
+  ];
+  for (const wanted of orders) {
+    if (machine.is === "original" && wanted.kind === "reboot") continue;
+    // An attempt that failed has told what there is to tell.
+    if (commands.some((command) => command.kind === wanted.kind && command.label === wanted.label)) continue;
+    await order(wanted, commands, deps);
+  }
 }
 
 /** Tells both agents to give back what the conversion took there. Nobody waits for it: an agent that is away does it when it is back. */
@@ -47,32 +88,16 @@ async function releaseAgents(
   for (const { label, agentId } of parties) {
     // An agent that was never asked for anything has nothing to give back.
     if (!commands.some((command) => command.agentId === agentId)) continue;
-    const dispatch = plan(
-      {
-        conversionId: conversion.id,
-        agentId,
-        kind: "release",
-        label,
-        round: 1,
-        input: { conversionId: conversion.id },
-        requestedBy: conversion.requestedBy,
-      },
-      commands,
-      timestamp(deps.clock),
-    );
-    if (dispatch.action === "answer") continue;
-    const { command } = dispatch;
-    if (command.version === 0) await addOnce(command, deps);
-    await tellAgent(deps, agentId, messageOf(command));
-  }
-}
-
-/** The id says what the command does, so one that is there already is the same. */
-async function addOnce(command: CommandRecord, { store }: CommandDeps): Promise<void> {
-  try {
-    await store.conversions.saveCommand(command);
-  } catch (error) {
-    if (!(error instanceof ConcurrentChangeError)) throw error;
+    const wanted: WantedCommand = {
+      conversionId: conversion.id,
+      agentId,
+      kind: "release",
+      label,
+      round: 1,
+      input: { conversionId: conversion.id },
+      requestedBy: conversion.requestedBy,
+    };
+    await order(wanted, commands, deps);
   }
 }
 

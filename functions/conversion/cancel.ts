@@ -1,6 +1,12 @@
-import { type ConversionRecord, cancelling, hasEnded, workflowInput } from "#shared/domain/conversion.ts";
+import {
+  type ConversionRecord,
+  cancelling,
+  hasEnded,
+  waitsForItsTime,
+  workflowInput,
+} from "#shared/domain/conversion.ts";
 import { openCommands } from "#shared/domain/conversion-view.ts";
-import type { Workflow } from "../ports.ts";
+import type { Workflows } from "../ports.ts";
 import { abandon } from "./abandon.ts";
 import { cancelCommands } from "./cancel-commands.ts";
 import { type CommandDeps, timestamp } from "./deps.ts";
@@ -12,9 +18,9 @@ import { type CommandDeps, timestamp } from "./deps.ts";
 export async function cancelConversion(
   id: string,
   actor: string,
-  deps: CommandDeps & { workflow: Workflow },
+  deps: CommandDeps & { workflows: Workflows },
 ): Promise<ConversionRecord> {
-  const { store, workflow, clock } = deps;
+  const { store, workflows, clock } = deps;
   // The mark comes before the look at the commands: dispatch does it the other way round, so one of the two sees the other.
   const marked = await store.conversions.modify(id, cancelling);
   if (hasEnded(marked)) return marked;
@@ -27,9 +33,14 @@ export async function cancelConversion(
   });
   const { conversion, commands } = await store.conversions.withCommands(id);
   await cancelCommands(openCommands(commands), deps);
+  const workflow = workflows[conversion.type];
   // Only the workflow ends a conversion. One that a broken-off start left without it gets it now: its first step sees the mark.
   const start = await workflow.start(id, workflowInput(conversion));
-  if (start === "started" || (await workflow.isRunning(id))) return conversion;
-  // The workflow was stopped from outside, or ran into its own limit: nobody else will clean up.
+  if (start === "started") return conversion;
+  // One that waits for its time would see the mark only then. Nothing is armed: no command goes out after the mark.
+  const armed = commands.some(({ kind }) => kind === "arm-boot");
+  if (waitsForItsTime(conversion, clock.now()) && !armed) await workflow.stop(id);
+  if (await workflow.isRunning(id)) return conversion;
+  // The workflow was stopped, from outside or just now, or ran into its own limit: nobody else will clean up.
   return abandon(id, { Error: "ConversionCancelledError", Cause: "" }, deps);
 }

@@ -1,10 +1,11 @@
 /** What an agent tells of its commands. Each event may come twice, late, out of order, or from an agent whose command it is not. */
 import { type CommandRecord, failed, isOpen, progressed, succeeded } from "#shared/domain/command.ts";
-import { ConcurrentChangeError, type Failure, failureOf, UnknownCommandError } from "#shared/errors.ts";
+import { ConcurrentChangeError, failureOf, UnknownCommandError } from "#shared/errors.ts";
 import { commandKinds } from "#shared/protocol/commands.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
 import { refuse } from "../ingest/refuse.ts";
 import { type CommandDeps, timestamp } from "./deps.ts";
+import { learnFrom, type Outcome } from "./machine.ts";
 import { tellAgent } from "./tell-agent.ts";
 
 type EventOf<T extends AgentEvent["type"]> = Extract<AgentEvent, { type: T }>;
@@ -60,9 +61,10 @@ export async function commandEnded(
 async function settled(
   command: CommandRecord,
   event: EventOf<"command-succeeded" | "command-failed">,
-  { steps, clock }: CommandDeps,
+  deps: CommandDeps,
 ): Promise<CommandRecord> {
-  const result = resultOf(command, event);
+  const { steps, clock } = deps;
+  const result = await learnFrom(command, resultOf(command, event), deps);
   const { taskToken } = command;
   if ("failure" in result) {
     if (taskToken) await steps.fail(taskToken, result.failure);
@@ -73,10 +75,7 @@ async function settled(
 }
 
 /** What came of the command. An output that is not what its kind promises is a failure of its own. */
-function resultOf(
-  command: CommandRecord,
-  event: EventOf<"command-succeeded" | "command-failed">,
-): { output: unknown } | { failure: Failure } {
+function resultOf(command: CommandRecord, event: EventOf<"command-succeeded" | "command-failed">): Outcome {
   if (event.type === "command-failed") return { failure: event.failure };
   const output = commandKinds[command.kind].output.safeParse(event.output);
   if (output.success) return { output: output.data };
@@ -84,18 +83,20 @@ function resultOf(
   return { failure: failureOf(new UnknownCommandError(`the agent answered ${command.kind} with ${wrong}`)) };
 }
 
-/** The command, if it is this agent's; otherwise the event is refused. */
+/** The command, if it is this agent's in this system of its machine; otherwise the event is refused. */
 async function ownCommand(
   agentId: string,
-  { commandId, type }: { commandId: string; type: string },
+  { commandId, type, environment = "original" }: EventOf<`command-${string}` & AgentEvent["type"]>,
   deps: CommandDeps,
 ): Promise<CommandRecord | undefined> {
   const command = await deps.store.conversions.findCommand(commandId);
-  if (command?.agentId === agentId) return command;
-  await refuse(
-    agentId,
-    { reason: command ? "another agent's command" : "unknown command", commandId, type },
-    deps,
-  );
+  if (command?.agentId === agentId && command.environment === environment) return command;
+  const own = command?.agentId === agentId;
+  const reason = own
+    ? `a command for the other environment`
+    : command
+      ? "another agent's command"
+      : "unknown command";
+  await refuse(agentId, { reason, commandId, type, environment }, deps);
   return undefined;
 }

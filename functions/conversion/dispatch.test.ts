@@ -45,6 +45,7 @@ test("a step becomes a command that the agent gets, and that names who asked", a
   expect(world.agents.commandsFor("agt_source")).toEqual([
     {
       type: "command",
+      environment: "original",
       commandId: ID,
       kind: "capture-disk",
       input: { conversionId: "cnv_1", pointId: "rp_1", disk: "vda" },

@@ -2,13 +2,14 @@ import { held, mustServe, released } from "#shared/domain/agent.ts";
 import { type ConversionRecord, hasEnded, newConversion, workflowInput } from "#shared/domain/conversion.ts";
 import { timeOfId } from "#shared/domain/id.ts";
 import type { NewConversion } from "#shared/protocol/resources.ts";
-import type { Clock, Workflow } from "../ports.ts";
+import type { Clock, Workflows } from "../ports.ts";
 import type { Store } from "../store/store.ts";
+import { bootImageFor } from "./boot-image.ts";
 import { timestamp } from "./deps.ts";
 
 export interface StartDeps {
   store: Store;
-  workflow: Workflow;
+  workflows: Workflows;
   clock: Clock;
 }
 
@@ -36,10 +37,12 @@ export async function startConversion(
   given: StartIds,
   deps: StartDeps,
 ): Promise<ConversionRecord> {
-  const { store, workflow } = deps;
+  const { store, workflows } = deps;
   const existing = await store.conversions.find(given.id);
   const conversion = existing ?? (await admit(request, given, deps));
-  if (!hasEnded(conversion)) await workflow.start(conversion.id, workflowInput(conversion));
+  if (!hasEnded(conversion)) {
+    await workflows[conversion.type].start(conversion.id, workflowInput(conversion));
+  }
   await store.audit.addOnce({
     at: conversion.createdAt,
     actor: conversion.requestedBy,
@@ -57,11 +60,14 @@ async function admit(request: NewConversion, given: StartIds, deps: StartDeps): 
   const { sourceId, targetId } = request;
   mustServe(await store.agents.find(targetId), "target", targetId);
   mustServe(await store.agents.find(sourceId), "source", sourceId);
+  const bootImageId = await bootImageFor(request, store);
   const stale = await staleHolder(sourceId, deps);
   const source = await store.agents.modify(sourceId, (current) =>
     held(stale ? released(current, stale) : current, given.id),
   );
-  return store.conversions.add(newConversion(request, { ...given, source, now: timestamp(clock) }));
+  return store.conversions.add(
+    newConversion(request, { ...given, source, bootImageId, now: timestamp(clock) }),
+  );
 }
 
 /** The id of a conversion that holds the source but never came to be, or has ended. */

@@ -51,6 +51,8 @@ export async function enrol(
     role: request.role,
     name: request.name,
     certificateId: certificate.id,
+    certificatePem: ownCertificate(certificate.pem),
+    environment: "original",
     enrolledAt: token.use.at,
     presence: UNHEARD,
     version: 0,
@@ -108,6 +110,12 @@ async function certify(token: UsedToken, csr: string, deps: EnrolmentDeps): Prom
     }
     throw error;
   }
+}
+
+/** The first of a chain. */
+function ownCertificate(pem: string): string {
+  const end = "-----END CERTIFICATE-----";
+  return `${pem.slice(0, pem.indexOf(end))}${end}\n`;
 }
 
 function mustBeUsed(token: TokenRecord | undefined): UsedToken {

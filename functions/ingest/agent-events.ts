@@ -3,13 +3,12 @@ import { IoTDataPlaneClient } from "@aws-sdk/client-iot-data-plane";
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { z } from "zod";
 import { introduced } from "#shared/domain/agent.ts";
-import { messageOf } from "#shared/domain/command.ts";
 import { AgentEvent, type IngestedEvent } from "#shared/protocol/events.ts";
 import { IotAgentMessenger } from "../aws/iot-agent-messenger.ts";
 import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
 import { commandEnded, commandProgressed } from "../conversion/command-events.ts";
 import { type CommandDeps, timestamp } from "../conversion/deps.ts";
-import { tellAgent } from "../conversion/tell-agent.ts";
+import { agentConnected } from "../conversion/environment.ts";
 import { ingestHandler } from "../middleware/ingest-handler.ts";
 import { openStore } from "../store/store.ts";
 import { refuse } from "./refuse.ts";
@@ -67,15 +66,15 @@ async function read(input: unknown, deps: CommandDeps): Promise<IngestedEvent | 
   return undefined;
 }
 
-/** Remembers what the agent told of itself and sends it all that it has not finished: whatever was lost while it was away. */
+/** Remembers what the agent told of itself and sends it all that it has not finished there. */
 async function connected(
   agentId: string,
   told: Extract<AgentEvent, { type: "agent-connected" }>,
   deps: CommandDeps,
 ): Promise<void> {
   const { store, clock } = deps;
-  await store.agents.modify(agentId, (agent) => introduced(agent, told, timestamp(clock)));
-  for (const command of await store.conversions.pendingCommands(agentId)) {
-    await tellAgent(deps, agentId, messageOf(command));
-  }
+  const { environment, bootId } = await store.agents.modify(agentId, (agent) =>
+    introduced(agent, told, timestamp(clock)),
+  );
+  await agentConnected(agentId, { environment, bootId }, deps);
 }

@@ -1,6 +1,7 @@
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { AgentStore } from "./agents.ts";
 import { AuditStore } from "./audit.ts";
+import { BootImageStore } from "./boot-images.ts";
 import { ConversionStore } from "./conversions.ts";
 import { EnrolmentTokenStore } from "./enrolment-tokens.ts";
 import { RecoveryPointStore } from "./recovery-points.ts";
@@ -12,6 +13,7 @@ export interface Store {
   tokens: EnrolmentTokenStore;
   conversions: ConversionStore;
   points: RecoveryPointStore;
+  bootImages: BootImageStore;
   audit: AuditStore;
   reservations: ReservationStore;
 }
@@ -28,6 +30,7 @@ export function openStore(
     tokens: new EnrolmentTokenStore(table),
     conversions: new ConversionStore(table),
     points: new RecoveryPointStore(table),
+    bootImages: new BootImageStore(table),
     audit: new AuditStore(table, random),
     reservations: new ReservationStore(table),
   };

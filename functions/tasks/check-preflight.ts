@@ -1,8 +1,11 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { z } from "zod";
+import { referenceTo } from "#shared/domain/boot-image.ts";
 import { mustRun, preflightPassed } from "#shared/domain/conversion.ts";
 import { type PreflightFinding, preflight } from "#shared/domain/preflight.ts";
 import { PreflightFailedError } from "#shared/errors.ts";
+import type { BootImageReference } from "#shared/protocol/boot-image.ts";
+import { usableBootImage } from "../conversion/boot-image.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import type { Clock, Log } from "../ports.ts";
@@ -27,20 +30,21 @@ interface Deps {
   log: Log;
 }
 
-/** Checks what must hold before anything is touched, by what the agents last told. Throws `PreflightFailedError` with every failed rule. */
+/** Checks what must hold before anything is touched, by what the agents last told. Throws `PreflightFailedError` with every failed rule. Gives what a later step needs: the boot image, where one is used. */
 export async function run(
   { conversionId }: z.output<typeof Input>,
   { store, clock, log }: Deps,
-): Promise<{ warnings: PreflightFinding[] }> {
+): Promise<{ warnings: PreflightFinding[]; bootImage?: BootImageReference }> {
   const conversion = mustRun(await store.conversions.get(conversionId));
   const [source, target] = await Promise.all([
     store.agents.get(conversion.sourceId),
     store.agents.get(conversion.targetId),
   ]);
-  const findings = preflight({ conversion, source, target });
+  const bootImage = await usableBootImage(conversion, store);
+  const findings = preflight({ conversion, source, target, bootImage });
   const failures = findings.filter(({ severity }) => severity === "fail");
   if (failures.length > 0) throw new PreflightFailedError(failures);
   for (const { id, message, remedy } of findings) log.warn(message, { conversionId, rule: id, remedy });
   await store.conversions.modify(conversionId, (current) => preflightPassed(current, timestamp(clock)));
-  return { warnings: findings };
+  return { warnings: findings, ...(bootImage ? { bootImage: referenceTo(bootImage) } : {}) };
 }

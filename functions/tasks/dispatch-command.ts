@@ -3,6 +3,7 @@ import { IoTDataPlaneClient } from "@aws-sdk/client-iot-data-plane";
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { z } from "zod";
 import { type CommandKind, commandKinds } from "#shared/protocol/commands.ts";
+import { AgentEnvironment } from "#shared/protocol/machine.ts";
 import { IotAgentMessenger } from "../aws/iot-agent-messenger.ts";
 import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
 import type { CommandDeps } from "../conversion/deps.ts";
@@ -17,8 +18,11 @@ export const Input = z.object({
   conversionId: z.string(),
   agentId: z.string(),
   kind: z.enum(kinds),
-  /** Tells apart commands of one kind. */
+  /** Tell apart commands of one kind. */
   disk: z.string().optional(),
+  label: z.string().optional(),
+  /** For an agent in this system of its machine only. */
+  environment: AgentEnvironment.optional(),
   /** A higher round wants work done anew that is done already. */
   round: z.int().positive().default(1),
   input: z.record(z.string(), z.unknown()),
@@ -40,10 +44,10 @@ export const handler = taskHandler({
 
 /** Hands a step of the workflow to an agent and returns; the agent's events end the step. */
 export async function run(
-  { disk, input, ...request }: z.output<typeof Input>,
+  { disk, label = disk, input, ...request }: z.output<typeof Input>,
   deps: CommandDeps,
-): Promise<{ commandId: string }> {
+): Promise<{ commandId?: string }> {
   // A workflow that asks for what agents cannot read fails here, by field, not at the agent.
   validate(commandKinds[request.kind].input, input, "input");
-  return dispatch({ ...request, label: disk, input }, deps);
+  return dispatch({ ...request, label, input }, deps);
 }

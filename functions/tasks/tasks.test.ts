@@ -52,7 +52,7 @@ async function dispatched(taskToken = "token"): Promise<string> {
     label: "vda",
     round: 1,
   };
-  return (await dispatch({ ...request, input: {}, taskToken }, world)).commandId;
+  return String((await dispatch({ ...request, input: {}, taskToken }, world)).commandId);
 }
 
 test("preflight passes once, however often it is asked", async () => {

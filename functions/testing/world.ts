@@ -106,6 +106,12 @@ export class FakeWorkflow implements Workflow {
   async isRunning(name: string): Promise<boolean> {
     return this.executions.get(name)?.running ?? false;
   }
+
+  async stop(name: string): Promise<void> {
+    this.#outage.check("stop");
+    const execution = this.executions.get(name);
+    if (execution) execution.running = false;
+  }
 }
 
 export class FakeRegistry implements DeviceRegistry {
@@ -178,6 +184,7 @@ export class World {
   readonly agents = new FakeAgents(this.outage);
   readonly steps = new FakeSteps(this.outage);
   readonly workflow = new FakeWorkflow(this.outage);
+  readonly workflows = { hot: this.workflow, "remote-cold": this.workflow };
   readonly registry = new FakeRegistry(this.outage);
   readonly broker = new FakeBroker();
   readonly logged: { level: string; message: string; fields: Record<string, unknown> | undefined }[] = [];
@@ -242,6 +249,8 @@ const environment = {
   SOURCE_ROLE_ALIAS: "source-alias",
   TARGET_ROLE_ALIAS: "target-alias",
   HOT_CONVERSION_ARN: "arn:aws:states:local-1:000000000000:stateMachine:hot",
+  REMOTE_COLD_CONVERSION_ARN: "arn:aws:states:local-1:000000000000:stateMachine:remote-cold",
+  BOOT_IMAGE_UPLOAD_ROLE_ARN: "arn:aws:iam::000000000000:role/boot-image-upload",
   DATA_ACCESS_ROLE_ARN: "arn:aws:iam::000000000000:role/data-access",
 };
 

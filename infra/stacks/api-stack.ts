@@ -4,9 +4,10 @@ import { Mfa, UserPool, type UserPoolClient } from "aws-cdk-lib/aws-cognito";
 import { ArnPrincipal, PolicyStatement, Role } from "aws-cdk-lib/aws-iam";
 import type { Construct } from "constructs";
 import type { Environment, FunctionName } from "#shared/environment.ts";
+import { BOOT_IMAGES_PREFIX } from "#shared/protocol/boot-image.ts";
 import { HandlerFunction } from "../constructs/handler-function.ts";
 import { RouteTable } from "../constructs/route-table.ts";
-import { HOT_CONVERSION, IOT_POLICY, ROLE_ALIAS, SOURCES_PREFIX } from "../names.ts";
+import { IOT_POLICY, ROLE_ALIAS, SOURCES_PREFIX, WORKFLOW } from "../names.ts";
 import { answerTasks, commandAgents, useTable } from "../statements.ts";
 import type { DataStack } from "./data-stack.ts";
 import type { WorkflowStack } from "./workflow-stack.ts";
@@ -36,30 +37,9 @@ export class ApiStack extends Stack {
         agents: this.#handler("Agents", "api/agents", table, [
           new PolicyStatement({ actions: ["iot:UpdateCertificate"], resources: [this.#iot("cert", "*")] }),
         ]),
-        conversions: this.#handler(
-          "Conversions",
-          "api/conversions",
-          { ...table, HOT_CONVERSION_ARN: props.workflow.hotConversion.stateMachineArn },
-          [
-            new PolicyStatement({
-              actions: ["states:StartExecution"],
-              resources: [props.workflow.hotConversion.stateMachineArn],
-            }),
-            new PolicyStatement({
-              actions: ["states:DescribeExecution"],
-              resources: [
-                this.formatArn({
-                  service: "states",
-                  resource: "execution",
-                  resourceName: `${HOT_CONVERSION}:*`,
-                  arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-                }),
-              ],
-            }),
-            answerTasks(props.workflow.hotConversion.stateMachineArn),
-            commandAgents(this),
-          ],
-        ),
+        conversions: this.#conversions(),
+        preflight: this.#handler("Preflight", "api/preflight", table),
+        "boot-images": this.#bootImages(),
         "recovery-points": this.#handler("RecoveryPoints", "api/recovery-points", table),
         "data-access": this.#dataAccess(),
         audit: this.#handler("Audit", "api/audit", table),
@@ -139,6 +119,64 @@ export class ApiStack extends Stack {
         }),
       ],
     );
+  }
+
+  #conversions(): HandlerFunction {
+    const { data, workflow } = this.#props;
+    const { hot, "remote-cold": remoteCold } = workflow.conversions;
+    return this.#handler(
+      "Conversions",
+      "api/conversions",
+      {
+        TABLE_NAME: data.table.tableName,
+        HOT_CONVERSION_ARN: hot.stateMachineArn,
+        REMOTE_COLD_CONVERSION_ARN: remoteCold.stateMachineArn,
+      },
+      [
+        new PolicyStatement({ actions: ["states:StartExecution"], resources: workflow.conversionArns }),
+        new PolicyStatement({
+          actions: ["states:DescribeExecution", "states:StopExecution"],
+          resources: Object.values(WORKFLOW).map((name) =>
+            this.formatArn({
+              service: "states",
+              resource: "execution",
+              resourceName: `${name}:*`,
+              arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+            }),
+          ),
+        }),
+        answerTasks(...workflow.conversionArns),
+        commandAgents(this),
+      ],
+    );
+  }
+
+  /** The function reads what was uploaded, and lets one role, narrowed to one image each time, upload it. */
+  #bootImages(): HandlerFunction {
+    const { data } = this.#props;
+    const roleName = "causeway-boot-image-upload";
+    const roleArn = this.formatArn({ service: "iam", region: "", resource: "role", resourceName: roleName });
+    const files = data.bucket.arnForObjects(`${BOOT_IMAGES_PREFIX}*`);
+    const handler = this.#handler(
+      "BootImages",
+      "api/boot-images",
+      {
+        TABLE_NAME: data.table.tableName,
+        BUCKET_NAME: data.bucket.bucketName,
+        BOOT_IMAGE_UPLOAD_ROLE_ARN: roleArn,
+      },
+      [
+        new PolicyStatement({ actions: ["sts:AssumeRole"], resources: [roleArn] }),
+        new PolicyStatement({ actions: ["s3:GetObject"], resources: [files] }),
+      ],
+    );
+    const role = new Role(this, "BootImageUploadRole", {
+      roleName,
+      description: "Uploads boot images; always assumed with a session policy for one of them",
+      assumedBy: new ArnPrincipal(handler.role.roleArn),
+    });
+    role.addToPolicy(new PolicyStatement({ actions: ["s3:PutObject"], resources: [files] }));
+    return handler;
   }
 
   /** The function may become one role, and narrows it to one source server each time. */

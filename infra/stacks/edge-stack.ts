@@ -3,6 +3,7 @@ import { PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { CfnPolicy, CfnRoleAlias, CfnTopicRule } from "aws-cdk-lib/aws-iot";
 import type { Construct } from "constructs";
 import type { FunctionName } from "#shared/environment.ts";
+import { BOOT_IMAGES_PREFIX } from "#shared/protocol/boot-image.ts";
 import type { EnrollableRole } from "#shared/protocol/common.ts";
 import { EVENTS_RULE } from "#shared/protocol/topics.ts";
 import { HandlerFunction } from "../constructs/handler-function.ts";
@@ -37,7 +38,7 @@ export class EdgeStack extends Stack {
     this.#ingest();
     this.#agentRole(
       "source",
-      "Writes and reads the repository of the source server that asks",
+      "Writes and reads the repository of the source server that asks; reads boot images",
       this.#sourceStatements(),
     );
     this.#agentRole(
@@ -102,6 +103,10 @@ export class EdgeStack extends Stack {
         resources: [bucket.arnForObjects(own)],
       }),
       new PolicyStatement({
+        actions: ["s3:GetObject"],
+        resources: [bucket.arnForObjects(`${BOOT_IMAGES_PREFIX}*`)],
+      }),
+      new PolicyStatement({
         actions: ["s3:ListBucket"],
         resources: [bucket.bucketArn],
         conditions: { StringLike: { "s3:prefix": own } },
@@ -141,11 +146,7 @@ export class EdgeStack extends Stack {
       name: "ingest/agent-events",
       bundle: bundles["ingest/agent-events"],
       environment,
-      statements: [
-        useTable(data.table),
-        answerTasks(workflow.hotConversion.stateMachineArn),
-        commandAgents(this),
-      ],
+      statements: [useTable(data.table), answerTasks(...workflow.conversionArns), commandAgents(this)],
     });
     const presence = new HandlerFunction(this, "AgentPresence", {
       name: "ingest/agent-presence",

@@ -3,9 +3,10 @@ import type { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import type { IStateMachine } from "aws-cdk-lib/aws-stepfunctions";
 import type { Construct } from "constructs";
 import type { FunctionName } from "#shared/environment.ts";
+import type { ConversionType } from "#shared/protocol/resources.ts";
 import { AslStateMachine } from "../constructs/asl-state-machine.ts";
 import { HandlerFunction } from "../constructs/handler-function.ts";
-import { HOT_CONVERSION } from "../names.ts";
+import { WORKFLOW } from "../names.ts";
 import { answerTasks, commandAgents, useTable } from "../statements.ts";
 import type { DataStack } from "./data-stack.ts";
 
@@ -18,7 +19,8 @@ export interface WorkflowStackProps extends StackProps {
 
 /** The workflows and the functions that their steps call. */
 export class WorkflowStack extends Stack {
-  readonly hotConversion: IStateMachine;
+  /** By type of conversion. */
+  readonly conversions: Readonly<Record<ConversionType, IStateMachine>>;
 
   constructor(scope: Construct, id: string, { data, bundles, ...props }: WorkflowStackProps) {
     super(scope, id, props);
@@ -29,26 +31,37 @@ export class WorkflowStack extends Stack {
         environment: { TABLE_NAME: data.table.tableName },
         statements: [useTable(data.table), ...statements],
       });
-    // By name: the machine depends on its functions, so they cannot depend on the machine.
+    // By name: the machines depend on their functions, so these cannot depend on the machines.
     const answer = answerTasks(
-      this.formatArn({
-        service: "states",
-        resource: "stateMachine",
-        resourceName: HOT_CONVERSION,
-        arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-      }),
+      ...Object.values(WORKFLOW).map((resourceName) =>
+        this.formatArn({
+          service: "states",
+          resource: "stateMachine",
+          resourceName,
+          arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+        }),
+      ),
     );
+    const functions = {
+      CheckPreflight: task("CheckPreflight", "tasks/check-preflight"),
+      DispatchCommand: task("DispatchCommand", "tasks/dispatch-command", commandAgents(this), answer),
+      RecordRecoveryPoint: task("RecordRecoveryPoint", "tasks/record-recovery-point"),
+      CompleteConversion: task("CompleteConversion", "tasks/complete-conversion"),
+      AbandonConversion: task("AbandonConversion", "tasks/abandon-conversion", commandAgents(this), answer),
+    };
+    const workflow = (id: string, type: ConversionType): IStateMachine =>
+      new AslStateMachine(this, id, {
+        name: WORKFLOW[type],
+        definition: `${type}-conversion.asl.json`,
+        functions,
+      }).stateMachine;
+    this.conversions = {
+      hot: workflow("HotConversion", "hot"),
+      "remote-cold": workflow("RemoteColdConversion", "remote-cold"),
+    };
+  }
 
-    this.hotConversion = new AslStateMachine(this, "HotConversion", {
-      name: HOT_CONVERSION,
-      definition: "hot-conversion.asl.json",
-      functions: {
-        CheckPreflight: task("CheckPreflight", "tasks/check-preflight"),
-        DispatchCommand: task("DispatchCommand", "tasks/dispatch-command", commandAgents(this), answer),
-        RecordRecoveryPoint: task("RecordRecoveryPoint", "tasks/record-recovery-point"),
-        CompleteConversion: task("CompleteConversion", "tasks/complete-conversion"),
-        AbandonConversion: task("AbandonConversion", "tasks/abandon-conversion", commandAgents(this), answer),
-      },
-    }).stateMachine;
+  get conversionArns(): string[] {
+    return Object.values(this.conversions).map(({ stateMachineArn }) => stateMachineArn);
   }
 }

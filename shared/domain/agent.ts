@@ -2,7 +2,8 @@
 import { z } from "zod";
 import { ForbiddenError, NotFoundError, WrongStateError } from "../errors.ts";
 import { EnrollableRole, Timestamp } from "../protocol/common.ts";
-import { Inventory } from "../protocol/inventory.ts";
+import { Inventory, UNKNOWN } from "../protocol/inventory.ts";
+import { AgentEnvironment, BootId } from "../protocol/machine.ts";
 import type { Source, Target } from "../protocol/resources.ts";
 import { PresenceRecord } from "./presence.ts";
 
@@ -11,6 +12,8 @@ export const AgentRecord = z.object({
   role: EnrollableRole,
   name: z.string(),
   certificateId: z.string(),
+  /** The device's own, without its issuers'. */
+  certificatePem: z.string().optional(),
   enrolledAt: Timestamp,
   revokedAt: Timestamp.optional(),
   presence: PresenceRecord,
@@ -18,19 +21,33 @@ export const AgentRecord = z.object({
   agentVersion: z.string().optional(),
   /** One that an agent of another version wrote and we cannot read counts as none: it sends a new one when it connects. */
   inventory: Inventory.optional().catch(undefined),
+  /** Where it was last heard, and in which boot of that system. */
+  environment: AgentEnvironment.default("original"),
+  bootId: BootId.optional(),
   /** Sources: the conversion that holds it. */
   activeConversionId: z.string().optional(),
   version: z.int(),
 });
 export type AgentRecord = z.infer<typeof AgentRecord>;
 
-/** The agent told what it is and has. */
-export function introduced(
-  agent: AgentRecord,
-  told: { agentVersion: string; inventory: Inventory },
-  at: string,
-): AgentRecord {
-  return { ...agent, agentVersion: told.agentVersion, inventory: told.inventory, lastSeenAt: at };
+export interface Introduction {
+  agentVersion: string;
+  environment?: AgentEnvironment | undefined;
+  bootId?: string | undefined;
+  inventory?: Inventory | undefined;
+}
+
+/** The agent told what it is and has. The inventory stays that of the machine's own system, whatever the boot environment sees. */
+export function introduced(agent: AgentRecord, told: Introduction, at: string): AgentRecord {
+  const { agentVersion, environment = "original", bootId = bootIdIn(told.inventory) } = told;
+  const inventory = environment === "original" ? (told.inventory ?? agent.inventory) : agent.inventory;
+  return { ...agent, agentVersion, environment, bootId, inventory, lastSeenAt: at };
+}
+
+function bootIdIn(inventory: Inventory | undefined): string | undefined {
+  return inventory && BootId.safeParse(inventory.bootId).success && inventory.bootId !== UNKNOWN
+    ? inventory.bootId
+    : undefined;
 }
 
 export function revoked(agent: AgentRecord, at: string): AgentRecord {
@@ -78,5 +95,5 @@ export function targetOf(agent: AgentRecord): Target {
 }
 
 export function sourceOf(agent: AgentRecord): Source {
-  return { ...targetOf(agent), activeConversionId: agent.activeConversionId };
+  return { ...targetOf(agent), activeConversionId: agent.activeConversionId, environment: agent.environment };
 }

@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Failure } from "../errors.ts";
 import { type CommandKind, type Command as CommandMessage, commandKinds } from "../protocol/commands.ts";
 import { Failure as FailureSchema, Progress, Timestamp } from "../protocol/common.ts";
+import { AgentEnvironment } from "../protocol/machine.ts";
 import { isFinal, move, type Transitions } from "./transitions.ts";
 
 export const CommandState = z.enum(["pending", "running", "succeeded", "failed", "cancelled"]);
@@ -24,7 +25,9 @@ export const CommandRecord = z.object({
   conversionId: z.string(),
   agentId: z.string(),
   kind: z.enum(kinds),
-  /** What tells commands of one kind apart within a conversion: a disk, or an agent's role. */
+  /** The system of the machine that it is for. */
+  environment: AgentEnvironment.default("original"),
+  /** What tells commands of one kind apart within a conversion: a disk, an agent's role, where to restart into. */
   label: z.string().optional(),
   /** Counts how often the workflow wanted this work done anew, from 1. */
   round: z.int().positive(),
@@ -51,6 +54,7 @@ export interface WantedCommand {
   conversionId: string;
   agentId: string;
   kind: CommandKind;
+  environment?: AgentEnvironment | undefined;
   label?: string | undefined;
   round: number;
   input: Record<string, unknown>;
@@ -75,7 +79,16 @@ export function plan(wanted: WantedCommand, tries: readonly CommandRecord[], now
   const id = [wanted.conversionId, wanted.kind, ...(wanted.label ? [wanted.label] : []), attempt].join(".");
   return {
     action: "send",
-    command: { ...rest, id, attempt, taskToken, state: "pending", issuedAt: now, version: 0 },
+    command: {
+      ...rest,
+      environment: wanted.environment ?? "original",
+      id,
+      attempt,
+      taskToken,
+      state: "pending",
+      issuedAt: now,
+      version: 0,
+    },
   };
 }
 
@@ -95,6 +108,14 @@ export function conversionOf(commandId: string): string | undefined {
 
 export function isOpen(command: CommandRecord): boolean {
   return !isFinal(commandTransitions, command.state);
+}
+
+/**
+ * Brings a machine that was armed or restarted back to its original system, and tells how it is there. Such work is never called off: whatever
+ * becomes of the conversion, the machine is owed it.
+ */
+export function bringsBack({ kind, input }: Pick<CommandRecord, "kind" | "input">): boolean {
+  return kind === "attest-boot-state" || (kind === "reboot" && input.into === "original");
 }
 
 /** Alive. A report older than the last one, by the agent's own clock, only proves that it lives. */
@@ -127,8 +148,8 @@ export function cancelled(command: CommandRecord, now: string): CommandRecord {
 
 /** As the agent hears it. */
 export function messageOf(command: CommandRecord): CommandMessage {
-  const { id, kind, input, requestedBy, issuedAt } = command;
-  return { type: "command", commandId: id, kind, input, requestedBy, issuedAt };
+  const { id, kind, input, environment, requestedBy, issuedAt } = command;
+  return { type: "command", commandId: id, kind, input, environment, requestedBy, issuedAt };
 }
 
 function moved<S extends CommandState>(command: CommandRecord, to: S): S {

@@ -1,24 +1,41 @@
 /** How a conversion is shown: its steps, derived from the record and its commands. */
 import { type CommandKind, commandKinds } from "../protocol/commands.ts";
-import { type Conversion, STEPS, type Step, type StepName } from "../protocol/resources.ts";
-import { type CommandRecord, isOpen, latest } from "./command.ts";
+import { type Conversion, type ConversionType, type Step, StepName } from "../protocol/resources.ts";
+import { bringsBack, type CommandRecord, isOpen, latest } from "./command.ts";
 import { type ConversionRecord, hasEnded } from "./conversion.ts";
 
-/** The step in which a kind of command works; the others are housekeeping and not shown. */
-export const stepOfKind: Readonly<Partial<Record<CommandKind, StepName>>> = {
+const RESTARTING: readonly StepName[] = ["stage", "arm", "reboot", "boot-environment", "return", "receipt"];
+
+/** The steps of each type of conversion, in order. */
+export const stepsOfType: Readonly<Record<ConversionType, readonly StepName[]>> = {
+  hot: StepName.options.filter((name) => !RESTARTING.includes(name)),
+  "remote-cold": StepName.options,
+};
+
+const stepOfKind: Readonly<Partial<Record<CommandKind, StepName>>> = {
+  "stage-boot-image": "stage",
+  "arm-boot": "arm",
+  "report-boot-state": "boot-environment",
   "capture-disk": "capture",
   "commit-recovery-point": "commit",
+  "attest-boot-state": "receipt",
   materialise: "materialise",
   verify: "verify",
   "boot-check": "boot-check",
 };
+
+/** The step in which a command works; what is housekeeping has none and is not shown. */
+export function stepOf({ kind, input }: Pick<CommandRecord, "kind" | "input">): StepName | undefined {
+  if (kind === "reboot") return input.into === "original" ? "return" : "reboot";
+  return stepOfKind[kind];
+}
 
 type StepState = Step["state"];
 
 /** The conversion as the API shows it. */
 export function conversionOf(record: ConversionRecord, commands: readonly CommandRecord[]): Conversion {
   const { id, type, sourceId, targetId, format, state, recoveryPointId, failure, result } = record;
-  const { requestedBy, createdAt, endedAt } = record;
+  const { requestedBy, createdAt, endedAt, machine } = record;
   return {
     id,
     type,
@@ -28,6 +45,14 @@ export function conversionOf(record: ConversionRecord, commands: readonly Comman
     bootCheck: record.bootCheck.enabled,
     state,
     steps: stepsOf(record, commands),
+    ...(machine
+      ? {
+          machine,
+          startAt: record.startAt,
+          deadlineSeconds: record.deadlineSeconds,
+          bootImageId: record.bootImageId,
+        }
+      : {}),
     recoveryPointId,
     failure,
     result,
@@ -41,14 +66,14 @@ export function conversionOf(record: ConversionRecord, commands: readonly Comman
 export function stepsOf(record: ConversionRecord, commands: readonly CommandRecord[]): Step[] {
   if (record.steps) return record.steps;
   const current = currentRound(commands);
-  const steps = STEPS.map((name): Step => {
+  const steps = stepsOfType[record.type].map((name): Step => {
     if (name === "preflight") return preflightStep(record);
     if (name === "finish") return { name, state: "waiting", work: [] };
     if (name === "boot-check" && !record.bootCheck.enabled) return { name, state: "skipped", work: [] };
     return agentStep(
       name,
       name === "capture" ? record.disks.length : 1,
-      current.filter((command) => stepOfKind[command.kind] === name),
+      current.filter((command) => stepOf(command) === name),
     );
   });
   const finish = steps.at(-1);
@@ -134,7 +159,9 @@ function achieved({ state, kind, output }: CommandRecord): boolean {
   return found.data?.verdict !== "not-booted";
 }
 
-/** The commands of its steps that an agent may be working on. */
+/** The commands of its steps that an agent may be working on, and that end with the conversion. */
 export function openCommands(commands: readonly CommandRecord[]): CommandRecord[] {
-  return commands.filter((command) => isOpen(command) && stepOfKind[command.kind] !== undefined);
+  return commands.filter(
+    (command) => isOpen(command) && stepOf(command) !== undefined && !bringsBack(command),
+  );
 }

@@ -1,7 +1,9 @@
 /** A conversion: what is stored of it, and its life cycle. */
 import { z } from "zod";
 import { ConversionCancelledError, type Failure, WrongStateError } from "../errors.ts";
+import { BootReceipt } from "../protocol/boot-receipt.ts";
 import { DiskFormat, DiskName, Failure as FailureSchema, Timestamp } from "../protocol/common.ts";
+import { machineInWords } from "../protocol/machine.ts";
 import {
   ConversionResult,
   ConversionState,
@@ -11,6 +13,7 @@ import {
 } from "../protocol/resources.ts";
 import type { AgentRecord } from "./agent.ts";
 import { bootFirmware, bootMemoryMiB } from "./boot-hardware.ts";
+import { atEnd, MachineRecord, untouchedMachine } from "./source-machine.ts";
 import { isFinal, move, type Transitions } from "./transitions.ts";
 
 export const conversionTransitions: Transitions<ConversionState> = {
@@ -21,6 +24,9 @@ export const conversionTransitions: Transitions<ConversionState> = {
   failed: [],
   cancelled: [],
 };
+
+/** How long a machine may take to restart, with whatever its firmware does in the meantime. */
+const DEFAULT_DEADLINE_SECONDS = 1800;
 
 export const ConversionRecord = z.object({
   id: z.string(),
@@ -39,6 +45,15 @@ export const ConversionRecord = z.object({
     memoryMiB: z.int(),
   }),
   firmware: z.enum(["bios", "uefi"]),
+  /** When the source is to be restarted; absent: at once. */
+  startAt: Timestamp.optional(),
+  deadlineSeconds: z.int().default(DEFAULT_DEADLINE_SECONDS),
+  /** What was asked for, or the newest at the start; absent: there was none. */
+  bootImageId: z.string().optional(),
+  /** Types that restart the source. */
+  machine: MachineRecord.optional(),
+  /** What the source's agent attested last. */
+  attested: z.object({ receipt: BootReceipt, receivedAt: Timestamp }).optional(),
   /** The recovery point to be made; it exists once `recoveryPointId` says so. */
   pointId: z.string(),
   recoveryPointId: z.string().optional(),
@@ -57,7 +72,14 @@ export type ConversionRecord = z.infer<typeof ConversionRecord>;
 
 export function newConversion(
   request: NewConversion,
-  given: { id: string; pointId: string; source: AgentRecord; requestedBy: string; now: string },
+  given: {
+    id: string;
+    pointId: string;
+    source: AgentRecord;
+    bootImageId?: string | undefined;
+    requestedBy: string;
+    now: string;
+  },
 ): ConversionRecord {
   const inventory = given.source.inventory;
   const disks = request.disks ?? inventory?.disks.map((disk) => disk.name) ?? [];
@@ -77,6 +99,14 @@ export function newConversion(
       memoryMiB: bootMemoryMiB(inventory),
     },
     firmware: bootFirmware(inventory, disks),
+    deadlineSeconds: request.deadlineSeconds ?? DEFAULT_DEADLINE_SECONDS,
+    ...(request.type === "remote-cold"
+      ? {
+          startAt: request.startAt,
+          bootImageId: given.bootImageId,
+          machine: untouchedMachine(given.now),
+        }
+      : {}),
     pointId: given.pointId,
     state: "running",
     requestedBy: given.requestedBy,
@@ -101,7 +131,12 @@ export function workflowInput(conversion: ConversionRecord) {
     firmware,
     pointId,
     ...(bandwidthLimitBytesPerSecond === undefined ? {} : { bandwidthLimitBytesPerSecond }),
+    ...(conversion.machine ? restartInput(conversion) : {}),
   };
+}
+
+function restartInput({ startAt, deadlineSeconds, requestedBy }: ConversionRecord) {
+  return { deadlineSeconds, requestedBy, ...(startAt === undefined ? {} : { startAt }) };
 }
 
 /** Every step of the workflow begins with this. Throws `ConversionCancelledError`, or `WrongStateError` once it has ended. */
@@ -140,17 +175,50 @@ export function completed(
   return { ...mustRun(conversion), state: moved(conversion, "completed"), result, steps, endedAt: now };
 }
 
-/** Failed, or cancelled if that was asked; an ended conversion stays as it is. */
+/** Whether the workflow may be waiting for the time at which the source is to be restarted. */
+export function waitsForItsTime({ startAt }: ConversionRecord, nowMs: number): boolean {
+  return startAt !== undefined && Date.parse(startAt) > nowMs;
+}
+
+/** With something learned of its machine; the same object if that is nothing new. */
+export function withMachine(
+  conversion: ConversionRecord,
+  learn: (machine: MachineRecord) => MachineRecord,
+): ConversionRecord {
+  if (!conversion.machine) return conversion;
+  const machine = learn(conversion.machine);
+  return machine === conversion.machine ? conversion : { ...conversion, machine };
+}
+
+/**
+ * Failed, or cancelled if that was asked; an ended conversion stays as it is. `lastHeardAt`: of the source's agent, to say since when nobody knows
+ * where its machine is.
+ */
 export function abandoned(
   conversion: ConversionRecord,
-  end: { failure: Failure; steps: Step[]; now: string },
+  end: { failure: Failure; steps: Step[]; now: string; lastHeardAt?: string | undefined },
 ): ConversionRecord {
   if (hasEnded(conversion)) return conversion;
-  const { failure, steps, now } = end;
-  const ended = { ...conversion, steps, endedAt: now };
+  const { failure, steps, now, lastHeardAt = now } = end;
+  const ended = {
+    ...withMachine(conversion, (machine) => atEnd(machine, lastHeardAt)),
+    steps,
+    endedAt: now,
+  };
   return conversion.state === "cancelling"
     ? { ...ended, state: moved(conversion, "cancelled") }
-    : { ...ended, state: moved(conversion, "failed"), failure };
+    : { ...ended, state: moved(conversion, "failed"), failure: withWhereabouts(failure, ended) };
+}
+
+/** Whoever reads why it failed must also read where the machine is. */
+function withWhereabouts(failure: Failure, { machine }: ConversionRecord): Failure {
+  if (!machine) return failure;
+  const machineIs = machineInWords(machine);
+  return {
+    ...failure,
+    message: `${failure.message}; the source is ${machineIs}`,
+    details: { ...failure.details, machineIs },
+  };
 }
 
 function moved<S extends ConversionState>(conversion: ConversionRecord, to: S): S {

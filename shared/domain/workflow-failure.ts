@@ -3,8 +3,11 @@ import { z } from "zod";
 import {
   AgentSilentError,
   BootCheckFailedError,
+  BootEnvironmentSilentError,
+  BootStateNotRestoredError,
   type Failure,
   failureOf,
+  OriginalSystemSilentError,
   StepTimedOutError,
 } from "../errors.ts";
 import { Failure as FailureSchema } from "../protocol/common.ts";
@@ -17,6 +20,7 @@ export const WorkflowError = z.object({
 });
 export type WorkflowError = z.infer<typeof WorkflowError>;
 
+const Names = z.array(z.string()).catch([]);
 const LambdaCause = z.object({ errorMessage: z.string() });
 
 /** The failure as it was reported by an agent or a function; one of Step Functions' own in our words. */
@@ -25,7 +29,15 @@ export function workflowFailure(error: WorkflowError): Failure {
     return failureOf(new AgentSilentError("the agent has gone silent"));
   if (error.Error === "States.Timeout") return failureOf(new StepTimedOutError());
   if (error.Error === "BootCheckFailedError") return notBooted(error.Cause);
-  return reported(error.Cause) ?? failureOf(new Error(`${error.Error}: ${error.Cause}`));
+  const report = reported(error.Cause);
+  if (report) return report;
+  // The workflow's own names for a wait that ran out.
+  if (error.Error === "BootEnvironmentSilentError") return failureOf(new BootEnvironmentSilentError());
+  if (error.Error === "BootStateNotRestoredError") {
+    return failureOf(new BootStateNotRestoredError(Names.parse(parsed(error.Cause))));
+  }
+  if (error.Error === "OriginalSystemSilentError") return originalSilent(error.Cause);
+  return failureOf(new Error(`${error.Error}: ${error.Cause}`));
 }
 
 /** The workflow itself says so, with what the boot check found as the cause. */
@@ -34,6 +46,15 @@ function notBooted(cause: string): Failure {
   if (!found.success) return reported(cause) ?? failureOf(new BootCheckFailedError(cause));
   const { reason, ...details } = found.data;
   return { ...failureOf(new BootCheckFailedError(`the clone did not boot: ${reason}`)), details };
+}
+
+/** What had gone wrong before, if anything had, is the cause. */
+function originalSilent(cause: string): Failure {
+  const before = WorkflowError.safeParse(parsed(cause));
+  const failure = failureOf(new OriginalSystemSilentError());
+  if (!before.success) return failure;
+  const { name, message } = workflowFailure(before.data);
+  return { ...failure, message: `${failure.message}, after ${name}: ${message}` };
 }
 
 /** A failure is the cause itself (an agent's) or the message in it (a function's: Lambda keeps nothing else of an error). */

@@ -2,8 +2,11 @@
  * What the control plane asks of an agent. A command is idempotent by its id: an agent that gets it twice runs it once and answers twice.
  */
 import { z } from "zod";
+import { BootImageReference, Sha256 } from "./boot-image.ts";
+import { BootReceipt, BootReceiptItem } from "./boot-receipt.ts";
 import { DiskFormat, DiskName, Timestamp } from "./common.ts";
 import { Inventory } from "./inventory.ts";
+import { AgentEnvironment, BootId } from "./machine.ts";
 
 const PointDisk = z.object({
   name: DiskName,
@@ -92,7 +95,72 @@ export const commandKinds = {
     }),
   },
 
-  /** Gives back what a conversion took on this machine: unfinished images, capture positions. Repeating it does no harm. */
+  /** Fetches a boot image and puts what starting it needs beside the boot loader, after checking every hash and the signature. Changes no boot loader. */
+  "stage-boot-image": {
+    input: z.object({ conversionId: z.string(), bootImage: BootImageReference }),
+    output: z.object({
+      /** The boot loader adapter that will be used. */
+      adapter: z.string(),
+      bytesStaged: z.int().nonnegative(),
+    }),
+  },
+
+  /** Saves the boot state, here and in the cloud, and arms the boot loader for one start of what is staged. */
+  "arm-boot": {
+    input: z.object({
+      conversionId: z.string(),
+      /** After its start, so long may the boot environment be without word from the control plane; then it restarts into the original system. */
+      deadlineSeconds: z.int().positive(),
+    }),
+    output: z.object({
+      adapter: z.string(),
+      /** The boot in which it was armed: whoever runs in another has been restarted since. */
+      bootId: BootId,
+      /** Key in the bucket, below the source's own prefix; written before this is answered. */
+      savedStateKey: z.string().max(512),
+      savedStateSha256: Sha256,
+      /** What was saved; without a hash: what was not there, or is no file. */
+      items: z.array(z.object({ name: z.string().max(1024), sha256: Sha256.optional() })).max(256),
+    }),
+  },
+
+  /**
+   * Restarts the machine. The agent answers first, waits until the answer is acknowledged, and restarts then. It may also be ended by the agent
+   * saying, from the system that was wanted, that it is there.
+   */
+  reboot: {
+    input: z.object({
+      conversionId: z.string(),
+      into: AgentEnvironment,
+      /** Restart only out of this boot; in any other one it has happened. */
+      bootId: BootId.optional(),
+    }),
+    output: z.object({}),
+  },
+
+  /** For the boot environment, which has put the boot state back and compared it before it called: what came of that. */
+  "report-boot-state": {
+    input: z.object({ conversionId: z.string() }),
+    output: z.object({
+      /** All is as it was saved. Otherwise nothing is captured. */
+      restored: z.boolean(),
+      bootId: BootId,
+      items: z.array(BootReceiptItem).max(256),
+      /** With prefix lengths. */
+      addresses: z.array(z.string().max(64)).max(64),
+    }),
+  },
+
+  /**
+   * For the original system: puts back what is still armed, if anything is, removes what was staged, compares the boot state with what was
+   * saved, and signs what it found.
+   */
+  "attest-boot-state": {
+    input: z.object({ conversionId: z.string(), requestedBy: z.string() }),
+    output: z.object({ receipt: BootReceipt }),
+  },
+
+  /** Gives back what a conversion took on this machine: unfinished images, capture positions, what was staged and armed. Repeating it does no harm. */
   release: {
     input: z.object({ conversionId: z.string() }),
     output: z.object({}),
@@ -109,6 +177,8 @@ export const Command = z.object({
   commandId: z.string(),
   kind: z.string(),
   input: z.unknown(),
+  /** `original` if absent. An agent in the other environment takes no notice of it. */
+  environment: AgentEnvironment.optional(),
   requestedBy: z.string(),
   issuedAt: Timestamp,
 });

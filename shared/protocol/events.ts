@@ -2,15 +2,21 @@
 import { z } from "zod";
 import { Failure, Progress, Timestamp } from "./common.ts";
 import { Inventory } from "./inventory.ts";
+import { AgentEnvironment, BootId } from "./machine.ts";
 
-const ofCommand = { commandId: z.string(), at: Timestamp };
+/** Where the agent runs: it is the same agent in its machine's own system (which it need not say) and in the boot environment. */
+const environment = AgentEnvironment.optional();
+const ofCommand = { commandId: z.string(), at: Timestamp, environment };
 
-/** Published after every connect: the answer is every command still pending for this agent. */
+/** Published after every connect: the answer is every command still pending for this agent in this environment. */
 export const AgentConnected = z.object({
   type: z.literal("agent-connected"),
   at: Timestamp,
   agentVersion: z.string(),
-  inventory: Inventory,
+  environment,
+  bootId: BootId.optional(),
+  /** Of the original system; the boot environment sends none. */
+  inventory: Inventory.optional(),
 });
 
 /** A running command is alive. Sampled by the agent; also the heartbeat of the workflow's step. */

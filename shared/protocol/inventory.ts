@@ -55,6 +55,8 @@ export const Disk = z.strictObject({
   serial: Text.optional(),
   /** `sata`, `nvme`, `usb`, `virtio`, `iscsi`, … */
   transport: orUnknown(Text),
+  /** Of its controller, as in `lsmod`. */
+  driver: Text.optional(),
   rotational: orUnknown(z.boolean()),
   readOnly: z.boolean(),
   partitionTable: z.enum(["gpt", "mbr", "none", UNKNOWN]),
@@ -151,6 +153,20 @@ export const Route = z.strictObject({
 });
 export type Route = z.infer<typeof Route>;
 
+/** Whether one way to start another system just once is possible on this machine. */
+export const BootArming = z.strictObject({
+  adapter: Text,
+  possible: z.boolean(),
+  /** Why not, and what to do instead. */
+  reason: z.string().max(1000).optional(),
+  fallback: z.string().max(1000).optional(),
+  /** What would be staged, in which folder, and what is free there. */
+  form: z.enum(["kernel-and-initrd", "unified-kernel", "windows-ramdisk"]).optional(),
+  folder: Path.optional(),
+  freeBytes: Bytes.optional(),
+});
+export type BootArming = z.infer<typeof BootArming>;
+
 export const BootLoader = z.strictObject({
   kind: z.enum(["grub", "systemd-boot", "lilo", UNKNOWN]),
   /** Main configuration: `/boot/grub/grub.cfg`, `/boot/efi/loader/loader.conf`, `/etc/lilo.conf`. */
@@ -162,6 +178,8 @@ export const BootLoader = z.strictObject({
   environmentDevice: Path.optional(),
   /** Where the EFI system partition is mounted. */
   espPath: Path.optional(),
+  /** The ways to arm it that were looked at, the preferred one first. */
+  arming: z.array(BootArming).max(16).optional(),
   /** Active or not, in the firmware's order; UEFI only. `id` such as `Boot0001`. */
   entries: z.array(z.strictObject({ id: Text, label: Text, active: z.boolean() })).max(64),
 });
@@ -211,6 +229,11 @@ export const Inventory = z.strictObject({
   disks: z.array(Disk).max(256),
   volumeGroups: z.array(VolumeGroup).max(64),
   raidArrays: z.array(RaidArray).max(64),
+  /** Windows only: the drive letters in use. */
+  volumeLetters: z
+    .array(z.string().regex(/^[A-Z]$/))
+    .max(26)
+    .optional(),
   network: z.strictObject({
     interfaces: z.array(NetworkInterface).max(128),
     routes: z.array(Route).max(256),

@@ -1,7 +1,10 @@
 /** What the API shows. Every resource has an `id`; lists come as `{ items, cursor }`. */
 import { z } from "zod";
+import { Sha256 } from "./boot-image.ts";
+import { BootReceipt } from "./boot-receipt.ts";
 import { DiskFormat, DiskName, EnrollableRole, Failure, Progress, ResourceId, Timestamp } from "./common.ts";
 import { Inventory } from "./inventory.ts";
+import { AgentEnvironment, MachineState } from "./machine.ts";
 
 /** Whether the control plane hears the agent. `unknown` until it has connected once. */
 export const Presence = z.enum(["connected", "disconnected", "unknown"]);
@@ -21,6 +24,8 @@ export const Source = z.object({
   ...agentFields,
   /** The conversion that holds this source; only one at a time reads it. */
   activeConversionId: z.string().optional(),
+  /** The system in which its agent was last heard. */
+  environment: AgentEnvironment,
 });
 export type Source = z.infer<typeof Source>;
 
@@ -37,23 +42,28 @@ export const EnrolmentToken = z.object({
 });
 export type EnrolmentToken = z.infer<typeof EnrolmentToken>;
 
-export const ConversionType = z.enum(["hot"]);
+export const ConversionType = z.enum(["hot", "remote-cold"]);
 export type ConversionType = z.infer<typeof ConversionType>;
 
 export const ConversionState = z.enum(["running", "completed", "failed", "cancelling", "cancelled"]);
 export type ConversionState = z.infer<typeof ConversionState>;
 
-/** The steps of a conversion, in order. */
-export const STEPS = [
+/** Every step that a conversion may have, in order. */
+export const StepName = z.enum([
   "preflight",
+  "stage",
+  "arm",
+  "reboot",
+  "boot-environment",
   "capture",
   "commit",
+  "return",
+  "receipt",
   "materialise",
   "verify",
   "boot-check",
   "finish",
-] as const;
-export const StepName = z.enum(STEPS);
+]);
 export type StepName = z.infer<typeof StepName>;
 
 export const StepState = z.enum(["waiting", "running", "done", "failed", "skipped", "cancelled"]);
@@ -108,6 +118,12 @@ export const Conversion = z.object({
   bootCheck: z.boolean(),
   state: ConversionState,
   steps: z.array(Step),
+  /** Types that restart the source: where it is. */
+  machine: MachineState.optional(),
+  /** When the source is to be restarted; absent: at once. */
+  startAt: Timestamp.optional(),
+  deadlineSeconds: z.int().optional(),
+  bootImageId: z.string().optional(),
   recoveryPointId: z.string().optional(),
   failure: Failure.optional(),
   result: ConversionResult.optional(),
@@ -117,22 +133,84 @@ export const Conversion = z.object({
 });
 export type Conversion = z.infer<typeof Conversion>;
 
-export const NewConversion = z.strictObject({
-  type: ConversionType,
-  sourceId: ResourceId,
-  targetId: ResourceId,
-  format: DiskFormat.default("qcow2"),
-  bootCheck: z.boolean().default(false),
-  /** All disks of the source if absent. */
-  disks: z.array(DiskName).min(1).max(64).optional(),
-  /** Also copies what file systems mark as free; otherwise free space reads as zeros in the clone. */
-  allBlocks: z.boolean().default(false),
-  bandwidthLimitBytesPerSecond: z.int().positive().optional(),
-  bootTimeoutSeconds: z.int().min(10).max(7200).default(600),
-  /** Console text that proves the clone is up, instead of a login prompt. */
-  bootExpect: z.string().min(1).max(200).optional(),
-});
+/** What only a conversion that restarts the source takes. */
+const restarting = {
+  /** When the source may be restarted: at once if absent or past. */
+  startAt: Timestamp.optional(),
+  /** How long the boot environment, and later the original system, may take to be heard. */
+  deadlineSeconds: z.int().min(60).max(86_400).optional(),
+  /** The newest if absent. */
+  bootImageId: Sha256.optional(),
+};
+const RESTARTING_FIELDS = Object.keys(restarting) as (keyof typeof restarting)[];
+
+export const NewConversion = z
+  .strictObject({
+    type: ConversionType,
+    sourceId: ResourceId,
+    targetId: ResourceId,
+    format: DiskFormat.default("qcow2"),
+    bootCheck: z.boolean().default(false),
+    /** All disks of the source if absent. */
+    disks: z.array(DiskName).min(1).max(64).optional(),
+    /** Also copies what file systems mark as free; otherwise free space reads as zeros in the clone. */
+    allBlocks: z.boolean().default(false),
+    bandwidthLimitBytesPerSecond: z.int().positive().optional(),
+    bootTimeoutSeconds: z.int().min(10).max(7200).default(600),
+    /** Console text that proves the clone is up, instead of a login prompt. */
+    bootExpect: z.string().min(1).max(200).optional(),
+    ...restarting,
+  })
+  .superRefine((request, context) => {
+    if (request.type === "remote-cold") return;
+    for (const path of RESTARTING_FIELDS.filter((name) => request[name] !== undefined)) {
+      context.addIssue({
+        code: "custom",
+        path: [path],
+        message: `a ${request.type} conversion does not restart the source`,
+      });
+    }
+  });
 export type NewConversion = z.infer<typeof NewConversion>;
+
+export const PreflightRequest = z.strictObject({
+  type: ConversionType,
+  /** Without: what concerns the target host stays open. */
+  targetId: ResourceId.optional(),
+  disks: z.array(DiskName).min(1).max(64).optional(),
+  bootCheck: z.boolean().default(false),
+  bootImageId: Sha256.optional(),
+});
+export type PreflightRequest = z.infer<typeof PreflightRequest>;
+
+export const PreflightRule = z.object({
+  id: z.string(),
+  /** What it would mean if the rule does not hold. */
+  severity: z.enum(["fail", "warn"]),
+  /** `unknown`: what it takes to tell is not known. */
+  outcome: z.enum(["pass", "warn", "fail", "unknown"]),
+  message: z.string(),
+  /** Absent where nothing is to be done. */
+  remedy: z.string().optional(),
+});
+export type PreflightRule = z.infer<typeof PreflightRule>;
+
+export const Preflight = z.object({
+  /** No rule fails. */
+  ok: z.boolean(),
+  rules: z.array(PreflightRule),
+});
+export type Preflight = z.infer<typeof Preflight>;
+
+/** A boot receipt, with what it takes to check it without the control plane. */
+export const ConversionReceipt = z.object({
+  conversionId: z.string(),
+  receipt: BootReceipt,
+  receivedAt: Timestamp,
+  /** The certificate by which the control plane knows the source's agent. */
+  certificatePem: z.string(),
+});
+export type ConversionReceipt = z.infer<typeof ConversionReceipt>;
 
 export const RecoveryPoint = z.object({
   id: z.string(),

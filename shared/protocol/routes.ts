@@ -2,10 +2,12 @@
  * Every operation of the API in one table. The HTTP routes, the handlers' validation, the OpenAPI document and the typed client derive from it.
  */
 import { z } from "zod";
+import { BootImage, BootImageUpload, NewBootImage } from "./boot-image.ts";
 import { AgentRole } from "./common.ts";
 import {
   AuditEntry,
   Conversion,
+  ConversionReceipt,
   ConversionState,
   DataAccess,
   Enrolment,
@@ -13,6 +15,8 @@ import {
   EnrolmentToken,
   NewConversion,
   NewEnrolmentToken,
+  Preflight,
+  PreflightRequest,
   RecoveryPoint,
   Source,
   Target,
@@ -156,6 +160,54 @@ export const routes = {
     summary: "Cancels a running conversion and releases what it took.",
     response: Conversion,
     status: 202,
+  },
+  getConversionReceipt: {
+    method: "GET",
+    path: "/conversions/{id}/receipt",
+    handler: "conversions",
+    auth: "user",
+    summary: "Shows the boot receipt of a conversion: that the source has its boot state back.",
+    response: ConversionReceipt,
+    status: 200,
+  },
+  checkPreflight: {
+    method: "POST",
+    path: "/sources/{id}/preflight",
+    handler: "preflight",
+    auth: "user",
+    summary: "Checks every rule that a conversion of this source must meet. Touches nothing.",
+    body: PreflightRequest,
+    response: Preflight,
+    status: 200,
+  },
+  addBootImage: {
+    method: "POST",
+    path: "/boot-images",
+    handler: "boot-images",
+    auth: "user",
+    summary: "Registers a boot image and gives temporary rights to upload its files.",
+    body: NewBootImage,
+    response: BootImageUpload,
+    status: 201,
+  },
+  completeBootImage: {
+    method: "POST",
+    path: "/boot-images/{id}/complete",
+    handler: "boot-images",
+    auth: "user",
+    summary: "Checks that every file of a boot image is there, by size and hash; from then on it is used.",
+    response: BootImage,
+    status: 200,
+  },
+  listBootImages: {
+    method: "GET",
+    path: "/boot-images",
+    handler: "boot-images",
+    auth: "user",
+    summary: "Lists complete boot images, newest first.",
+    query: Page,
+    response: list(BootImage),
+    status: 200,
   },
   listRecoveryPoints: {
     method: "GET",

@@ -1,0 +1,59 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { mustServe } from "#shared/domain/agent.ts";
+import { newConversion } from "#shared/domain/conversion.ts";
+import { preflightRules } from "#shared/domain/preflight.ts";
+import { NewConversion } from "#shared/protocol/resources.ts";
+import { bootImageFor, usableBootImage } from "../conversion/boot-image.ts";
+import { timestamp } from "../conversion/deps.ts";
+import { actorName } from "../middleware/api-event.ts";
+import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
+import type { Runtime } from "../middleware/runtime.ts";
+import type { Clock } from "../ports.ts";
+import { openStore, type Store } from "../store/store.ts";
+
+export const handler = apiHandler({
+  name: "api/preflight",
+  build: ({ TABLE_NAME }: { TABLE_NAME: string }, { clock, random }: Runtime): Deps => ({
+    store: openStore(new DynamoDBClient(), TABLE_NAME, random),
+    clock,
+  }),
+  operations: { checkPreflight },
+});
+
+interface Deps {
+  store: Store;
+  clock: Clock;
+}
+
+/** What the workflow would find for a conversion that is not there yet. */
+const PROPOSED = "proposed";
+
+/** The very rules that the workflow checks, on a conversion as it would be. */
+export async function checkPreflight(
+  { path, body, actor }: Call<"checkPreflight">,
+  { store, clock }: Deps,
+): Promise<Answer<"checkPreflight">> {
+  const { type, targetId, disks, bootCheck } = body;
+  const source = mustServe(await store.agents.find(path.id), "source", path.id);
+  const target = targetId && mustServe(await store.agents.find(targetId), "target", targetId);
+  const bootImageId = await bootImageFor(body, store);
+  const conversion = newConversion(
+    NewConversion.parse({ type, sourceId: path.id, targetId: targetId ?? PROPOSED, disks, bootCheck }),
+    {
+      id: PROPOSED,
+      pointId: PROPOSED,
+      source,
+      bootImageId,
+      requestedBy: actorName(actor),
+      now: timestamp(clock),
+    },
+  );
+  const rules = preflightRules({
+    conversion,
+    // A source that nobody holds is what the conversion would hold.
+    source: { ...source, activeConversionId: source.activeConversionId ?? PROPOSED },
+    target: target || undefined,
+    bootImage: await usableBootImage(conversion, store),
+  });
+  return { ok: rules.every(({ outcome }) => outcome !== "fail"), rules };
+}

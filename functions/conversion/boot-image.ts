@@ -1,0 +1,22 @@
+import type { BootImageRecord } from "#shared/domain/boot-image.ts";
+import type { ConversionRecord } from "#shared/domain/conversion.ts";
+import type { ConversionType } from "#shared/protocol/resources.ts";
+import type { Store } from "../store/store.ts";
+
+/** The id of the boot image that a conversion is to use: the one asked for, else the newest. Nothing if there is none, or none is needed. */
+export async function bootImageFor(
+  request: { type: ConversionType; bootImageId?: string | undefined },
+  { bootImages }: Store,
+): Promise<string | undefined> {
+  if (request.type !== "remote-cold") return undefined;
+  return request.bootImageId ?? (await bootImages.newest())?.id;
+}
+
+/** The conversion's boot image, if it is complete. */
+export async function usableBootImage(
+  { bootImageId }: ConversionRecord,
+  { bootImages }: Store,
+): Promise<BootImageRecord | undefined> {
+  const image = bootImageId ? await bootImages.find(bootImageId) : undefined;
+  return image?.state === "complete" ? image : undefined;
+}

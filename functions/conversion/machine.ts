@@ -1,0 +1,88 @@
+/** What agents tell of the machine that a conversion restarts, written down with the conversion. */
+
+import type { CommandRecord } from "#shared/domain/command.ts";
+import { type ConversionRecord, withMachine } from "#shared/domain/conversion.ts";
+import { afterCommand, afterFailure } from "#shared/domain/source-machine.ts";
+import { BootReceiptInvalidError, BootStateDiffersError, type Failure, failureOf } from "#shared/errors.ts";
+import type { BootReceipt } from "#shared/protocol/boot-receipt.ts";
+import { findReceiptProblem } from "#shared/protocol/boot-receipt-signature.ts";
+import { type CommandKind, commandKinds } from "#shared/protocol/commands.ts";
+import { type CommandDeps, timestamp } from "./deps.ts";
+
+export type Outcome = { output: unknown } | { failure: Failure };
+
+/** Kinds of commands whose outcome says something of the machine. */
+const TELLING: readonly CommandKind[] = ["arm-boot", "reboot", "report-boot-state", "attest-boot-state"];
+
+/**
+ * Learns from a command's outcome where the machine is. Comes before anybody hears of the outcome: it may be repeated, and whoever acts on the
+ * outcome finds the truth. A receipt is kept with the conversion; one that is not to be believed, or that tells of a change, is a failure.
+ */
+export async function learnFrom(
+  command: CommandRecord,
+  outcome: Outcome,
+  deps: CommandDeps,
+): Promise<Outcome> {
+  if (!TELLING.includes(command.kind)) return outcome;
+  const now = timestamp(deps.clock);
+  const { conversions } = deps.store;
+  if ("failure" in outcome) {
+    await conversions.modify(command.conversionId, (current) =>
+      withMachine(current, (machine) => afterFailure(machine, command, outcome.failure.name, now)),
+    );
+    return outcome;
+  }
+  if (command.kind === "attest-boot-state") return receive(command, outcome, deps);
+  await conversions.modify(command.conversionId, (current) =>
+    withMachine(current, (machine) => afterCommand(machine, command, outcome.output, now)),
+  );
+  return outcome;
+}
+
+async function receive(
+  command: CommandRecord,
+  outcome: { output: unknown },
+  deps: CommandDeps,
+): Promise<Outcome> {
+  const { receipt } = commandKinds["attest-boot-state"].output.parse(outcome.output);
+  const { store, clock } = deps;
+  const problem = await problemOf(receipt, command, deps);
+  if (problem !== undefined) {
+    const failure = failureOf(new BootReceiptInvalidError(problem));
+    return learnFrom(command, { failure }, deps);
+  }
+  const receivedAt = timestamp(clock);
+  await store.conversions.modify(
+    command.conversionId,
+    (current): ConversionRecord => ({
+      ...withMachine(current, (machine) => afterCommand(machine, command, outcome.output, receivedAt)),
+      attested: { receipt, receivedAt },
+    }),
+  );
+  const { equal, items } = receipt.content;
+  const different = items.filter((item) => !item.equal).map(({ name }) => name);
+  await store.audit.addOnce({
+    at: receipt.content.attestedAt,
+    actor: command.agentId,
+    action: equal ? "boot-state-confirmed" : "boot-state-differs",
+    subject: command.conversionId,
+    outcome: "done",
+    details: { items: items.length, different },
+  });
+  return equal ? outcome : { failure: failureOf(new BootStateDiffersError(different)) };
+}
+
+/** Why the receipt is not to be believed, if it is not. */
+async function problemOf(
+  receipt: BootReceipt,
+  { agentId, conversionId }: CommandRecord,
+  { store }: CommandDeps,
+): Promise<string | undefined> {
+  const { content } = receipt;
+  if (content.conversionId !== conversionId) return `it is of conversion ${content.conversionId}`;
+  if (content.agentId !== agentId) return `it is of agent ${content.agentId}`;
+  const { certificatePem } = await store.agents.get(agentId);
+  return certificatePem
+    ? findReceiptProblem(receipt, certificatePem)
+    : "the agent's certificate is not known";
+}

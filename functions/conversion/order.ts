@@ -1,0 +1,43 @@
+import { type CommandRecord, messageOf, plan, type WantedCommand } from "#shared/domain/command.ts";
+import type { ConversionRecord } from "#shared/domain/conversion.ts";
+import { ConcurrentChangeError } from "#shared/errors.ts";
+import { type CommandDeps, timestamp } from "./deps.ts";
+import { tellAgent } from "./tell-agent.ts";
+
+/** Sends a command that nobody waits for. */
+export async function order(
+  wanted: WantedCommand,
+  commands: readonly CommandRecord[],
+  deps: CommandDeps,
+): Promise<void> {
+  const { action, command } = plan(wanted, commands, timestamp(deps.clock));
+  if (action === "answer") return;
+  if (command.version === 0) await addOnce(command, deps);
+  await tellAgent(deps, command.agentId, messageOf(command));
+}
+
+/** The id says what the command does, so one that is there already is the same. */
+async function addOnce(command: CommandRecord, { store }: CommandDeps): Promise<void> {
+  try {
+    await store.conversions.saveCommand(command);
+  } catch (error) {
+    if (!(error instanceof ConcurrentChangeError)) throw error;
+  }
+}
+
+/** Sends the machine of a conversion out of the boot environment. */
+export function rebootIntoOriginal(
+  { id, sourceId, requestedBy }: ConversionRecord,
+  round = 1,
+): WantedCommand {
+  return {
+    conversionId: id,
+    agentId: sourceId,
+    requestedBy,
+    round,
+    kind: "reboot",
+    label: "original",
+    environment: "boot-environment",
+    input: { conversionId: id, into: "original" },
+  };
+}

@@ -1,0 +1,140 @@
+/** What every conversion needs: agents that are there, disks to read, room to write them. */
+import type { AgentRecord } from "../agent.ts";
+import type { ConversionRecord } from "../conversion.ts";
+import { type PreflightFacts, type PreflightRule, Unknown } from "./rule.ts";
+
+const GIB = 1024 ** 3;
+
+export const commonRules: readonly PreflightRule[] = [
+  {
+    id: "source-connected",
+    severity: "fail",
+    holds: "the source is connected",
+    check: ({ source, conversion }) => whenAway(source, "source", conversion),
+    remedy: "Start the agent on the source server and check that it reaches the control plane.",
+  },
+  {
+    id: "target-connected",
+    severity: "fail",
+    holds: "the target is connected",
+    check: ofTarget(({ target, conversion }) => whenAway(target, "target", conversion)),
+    remedy: "Start the agent on the target host and check that it reaches the control plane.",
+  },
+  {
+    id: "source-held",
+    severity: "fail",
+    holds: "no other conversion reads the source",
+    check: ({ source, conversion }) =>
+      source.activeConversionId === conversion.id
+        ? undefined
+        : `source ${source.name} is held by ${source.activeConversionId ?? "no conversion"}, not by this one`,
+    remedy: "Only one conversion reads a source at a time: wait for the other one or cancel it.",
+  },
+  {
+    id: "some-disk",
+    severity: "fail",
+    holds: "there is a disk to convert",
+    check: ({ conversion }) => (conversion.disks.length > 0 ? undefined : "there is no disk to convert"),
+    remedy:
+      "Check the disks with `causeway sources`; start the agent with --disk NAME=PATH for an image file.",
+  },
+  {
+    id: "disks-exist",
+    severity: "fail",
+    holds: "the source has the disks that were named",
+    check: ({ conversion, source }) => {
+      const known = new Set(source.inventory?.disks.map((disk) => disk.name));
+      const missing = conversion.disks.filter((name) => !known.has(name));
+      return missing.length > 0 ? `source ${source.name} has no disk ${missing.join(", ")}` : undefined;
+    },
+    remedy: "Name disks as `causeway sources` shows them.",
+  },
+  {
+    id: "disks-not-empty",
+    severity: "fail",
+    holds: "every disk has bytes",
+    check: ({ conversion, source }) => {
+      const empty = source.inventory?.disks.filter(
+        (disk) => conversion.disks.includes(disk.name) && disk.sizeBytes === 0,
+      );
+      return empty?.length ? `disk ${empty.map((disk) => disk.name).join(", ")} has no bytes` : undefined;
+    },
+    remedy: "Leave this disk out, or insert its medium and restart the agent.",
+  },
+  {
+    id: "target-room",
+    severity: "warn",
+    holds: "the target has room for every byte of the disks",
+    check: ofTarget(({ conversion, source, target }) => {
+      const free = target.inventory?.hypervisor?.imagesFreeBytes;
+      const needed = wholeBytes(conversion, source);
+      if (free === undefined || free >= needed) return undefined;
+      return `the disks take up to ${inGiB(needed)}, target ${target.name} has ${inGiB(free)} free`;
+    }),
+    remedy:
+      "Images are sparse, so it may do; otherwise make room on the target host or start its agent with --images on a larger file system.",
+  },
+  {
+    id: "target-not-full",
+    severity: "fail",
+    holds: "the target has free space",
+    check: ofTarget(({ target }) =>
+      target.inventory?.hypervisor?.imagesFreeBytes === 0
+        ? `target ${target.name} has no free space`
+        : undefined,
+    ),
+    remedy: "Make room on the target host, or start its agent with --images on another file system.",
+  },
+  {
+    id: "target-boots",
+    severity: "fail",
+    holds: "the target can boot the clone",
+    check: ofTarget(({ conversion, target }) => {
+      const hypervisor = target.inventory?.hypervisor;
+      if (!conversion.bootCheck.enabled || !hypervisor) return undefined;
+      if (!hypervisor.qemuVersion) return `target ${target.name} has no QEMU for the boot check`;
+      return conversion.firmware === "uefi" && !hypervisor.uefiFirmware
+        ? `target ${target.name} has no UEFI firmware for the boot check`
+        : undefined;
+    }),
+    remedy:
+      "Install QEMU (and ovmf for UEFI systems) on the target host and restart its agent, or convert without a boot check.",
+  },
+  {
+    id: "target-fast",
+    severity: "warn",
+    holds: "the target boots clones at full speed",
+    check: ofTarget(({ conversion, target }) =>
+      conversion.bootCheck.enabled && target.inventory?.hypervisor?.kvm === "unusable"
+        ? `target ${target.name} cannot use KVM: the boot check is emulated and slow`
+        : undefined,
+    ),
+    remedy: "Enable virtualization on the target host, or allow the boot check more time.",
+  },
+];
+
+/** Who was there when the operator asked and has left since is waited for, as in every later step: the control plane may have restarted. */
+function whenAway(agent: AgentRecord, role: string, { createdAt }: ConversionRecord): string | undefined {
+  if (agent.revokedAt) return `${role} ${agent.name} was revoked`;
+  const { state, at } = agent.presence;
+  const wasThere = state === "connected" || (state === "disconnected" && at > Date.parse(createdAt));
+  if (!wasThere) return `${role} ${agent.name} is not connected`;
+  return agent.inventory ? undefined : `${role} ${agent.name} has not told what it has`;
+}
+
+function wholeBytes(conversion: ConversionRecord, source: AgentRecord): number {
+  const chosen = source.inventory?.disks.filter((disk) => conversion.disks.includes(disk.name)) ?? [];
+  return chosen.reduce((sum, disk) => sum + disk.sizeBytes, 0);
+}
+
+function inGiB(bytes: number): string {
+  return `${(bytes / GIB).toFixed(1)} GiB`;
+}
+
+/** A check of the target host, open where none was named. */
+function ofTarget(
+  check: (facts: PreflightFacts & { target: AgentRecord }) => string | undefined,
+): PreflightRule["check"] {
+  return ({ target, ...facts }) =>
+    target ? check({ ...facts, target }) : new Unknown("no target host was named");
+}

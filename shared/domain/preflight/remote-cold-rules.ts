@@ -1,0 +1,218 @@
+/** What a machine needs so that it can be restarted into the boot environment, be heard there, and come back. */
+import { INITRD_FILE, KERNEL_FILE, UNIFIED_KERNEL_FILE } from "../../protocol/boot-image.ts";
+import { type BootArming, type Disk, UNKNOWN, type VolumeContent } from "../../protocol/inventory.ts";
+import type { BootImageRecord } from "../boot-image.ts";
+import { lackOf, ofImage } from "./image-checks.ts";
+import { networkRules } from "./network-rules.ts";
+import { type PreflightFacts, type PreflightRule, Unknown } from "./rule.ts";
+
+const MIB = 1024 ** 2;
+/** The job's own files, and what a file system needs for itself. */
+const SPARE_BYTES = 8 * MIB;
+
+export const remoteColdRules: readonly PreflightRule[] = [
+  {
+    id: "source-in-original",
+    severity: "fail",
+    holds: "the source runs its original system",
+    check: ({ source }) =>
+      source.environment === "original"
+        ? undefined
+        : `source ${source.name} was last heard in the boot environment`,
+    remedy: "Wait until the machine is back in its original system; restart it if it does not go there.",
+  },
+  {
+    id: "disks-real",
+    severity: "fail",
+    holds: "the disks are the machine's own",
+    check: (facts) =>
+      among(
+        chosenDisks(facts).filter((disk) => disk.kind === "image" || disk.transport === "iscsi"),
+        "cannot be read from the boot environment",
+      ),
+    remedy: "Convert image files and network disks hot, or name only the machine's own disks with --disk.",
+  },
+  {
+    id: "boot-image",
+    severity: "fail",
+    holds: "there is a boot image",
+    check: ({ conversion, bootImage }) => {
+      if (bootImage?.state === "complete") return undefined;
+      const { bootImageId } = conversion;
+      return bootImageId ? `there is no complete boot image ${bootImageId}` : "there is no boot image yet";
+    },
+    remedy: "Build one with `npm run boot-image` and upload it with `causeway boot-images upload DIR`.",
+  },
+  {
+    id: "boot-image-architecture",
+    severity: "fail",
+    holds: "the boot image is for this kind of machine",
+    check: ofImage(({ architecture }, { source }) => {
+      const own = source.inventory?.operatingSystem.architecture ?? UNKNOWN;
+      if (own === UNKNOWN) return new Unknown("the machine's architecture is not known");
+      return own === architecture ? undefined : `the machine is ${own}, the boot image ${architecture}`;
+    }),
+    remedy: "Upload a boot image for this architecture and name it with --boot-image.",
+  },
+  {
+    id: "boot-loader-known",
+    severity: "fail",
+    holds: "the boot loader is known",
+    check: ({ source }) =>
+      source.inventory?.bootLoader.kind === UNKNOWN &&
+      armings(source.inventory.bootLoader.arming).length === 0
+        ? `the boot loader of source ${source.name} is not one that Causeway knows`
+        : undefined,
+    remedy:
+      "Start the machine from the boot image's ISO or over the network by hand; or run its agent as root, if it does not.",
+  },
+  {
+    id: "boot-loader-armable",
+    severity: "fail",
+    holds: "the boot loader can start the boot environment just once",
+    check: ({ source }) => {
+      const arming = source.inventory?.bootLoader.arming;
+      if (!arming) return `the agent of source ${source.name} does not say how its machine can be armed`;
+      if (armings(arming).length > 0) return undefined;
+      return arming.length === 0
+        ? "no way to arm this machine is known"
+        : arming.map(({ adapter, reason, fallback }) => say(adapter, reason, fallback)).join("; ");
+    },
+    remedy:
+      "Do what is said there, or update the agent if it says nothing; else start the machine from the boot image's ISO or over the network by hand.",
+  },
+  {
+    id: "boot-loader-room",
+    severity: "fail",
+    holds: "the boot image fits beside the boot loader",
+    check: ofImage((image, { source }) => {
+      const [arming] = armings(source.inventory?.bootLoader.arming);
+      if (!arming) return new Unknown("no way to arm this machine is known");
+      const { form, freeBytes, folder = "the boot file system" } = arming;
+      if (form === undefined || freeBytes === undefined)
+        return new Unknown(`how much is free in ${folder} is not known`);
+      const needed = stagedBytes(image, form);
+      if (needed === undefined) return new Unknown("how much this boot image takes is not known");
+      return freeBytes < needed
+        ? `the boot image takes ${inMiB(needed)} in ${folder}, where ${inMiB(freeBytes)} are free`
+        : undefined;
+    }),
+    remedy: "Make room there, for example by removing old kernels.",
+  },
+  {
+    id: "memory",
+    severity: "fail",
+    holds: "the machine has memory enough for the boot environment",
+    check: ofImage(({ memoryMiB }, { source }) => {
+      const memory = source.inventory?.memoryBytes ?? UNKNOWN;
+      if (memory === UNKNOWN) return new Unknown("the machine's memory is not known");
+      // What the kernel and the firmware keep for themselves is missing from what a system tells of its memory.
+      return memory < memoryMiB * MIB * 0.9
+        ? `the boot environment takes ${memoryMiB} MiB of memory, the machine has ${inMiB(memory)}`
+        : undefined;
+    }),
+    remedy: "Convert this machine hot, or add memory for the time of the conversion.",
+  },
+  {
+    id: "secure-boot",
+    severity: "fail",
+    holds: "the firmware will start the boot image",
+    check: ofImage(({ secureBootSigned }, { source }) => {
+      const secureBoot = source.inventory?.firmware.secureBoot ?? UNKNOWN;
+      if (secureBootSigned) return undefined;
+      if (secureBoot === UNKNOWN) return new Unknown("whether Secure Boot is on is not known");
+      return secureBoot === "enabled"
+        ? "Secure Boot is on, and the boot image is not signed for it"
+        : undefined;
+    }),
+    remedy:
+      "Switch Secure Boot off in the firmware for the time of the conversion, or use a boot image that is signed for it.",
+  },
+  {
+    id: "drive-letter-x",
+    severity: "fail",
+    holds: "no drive of the source has the letter that the boot environment takes",
+    check: ofImage(({ system }, { source }) => {
+      const { operatingSystem, volumeLetters } = source.inventory ?? {};
+      if (operatingSystem?.family !== "windows" || system !== "windows-pe") return undefined;
+      if (!volumeLetters) return new Unknown("the source's drive letters are not known");
+      return volumeLetters.includes("X")
+        ? "a drive of the source has the letter X, which the boot environment needs for itself: it could not be reached"
+        : undefined;
+    }),
+    remedy: "Give that drive another letter in Windows' disk management, and restart the agent.",
+  },
+  {
+    id: "disk-drivers",
+    severity: "fail",
+    holds: "the boot image has the disks' drivers",
+    check: ofImage((image, facts) => {
+      const verdicts = chosenDisks(facts).map((disk) => driverOf(disk, image));
+      return verdicts.find((one) => typeof one === "string") ?? verdicts.find((one) => one !== undefined);
+    }),
+    remedy: "Use a boot image with the driver of this disk controller, or convert hot.",
+  },
+  ...networkRules,
+  {
+    id: "disks-not-encrypted",
+    severity: "warn",
+    holds: "no volume is encrypted",
+    check: (facts) =>
+      among(
+        chosenDisks(facts).filter((disk) =>
+          [disk.content, ...disk.partitions.map(({ content }) => content)].some(isEncrypted),
+        ),
+        "has an encrypted volume: it is copied whole and as it is, and the clone asks for its key",
+      ),
+    remedy:
+      "Have the key or the recovery password at hand; a key that is bound to the machine's TPM does not open the clone.",
+  },
+];
+
+/** Of disks whose driver the agent does not name. */
+const USUAL_DRIVERS: Readonly<Record<string, readonly string[]>> = {
+  nvme: ["nvme"],
+  virtio: ["virtio_blk", "virtio_scsi"],
+};
+
+function driverOf(disk: Disk, image: BootImageRecord): string | Unknown | undefined {
+  const candidates = disk.driver ? [disk.driver] : USUAL_DRIVERS[disk.transport];
+  if (!candidates) return new Unknown(`which driver disk ${disk.name} needs is not known`);
+  const lacks = candidates.map((driver) => lackOf(driver, image));
+  return lacks.includes(undefined) ? undefined : `disk ${disk.name}: ${lacks[0]}`;
+}
+
+function chosenDisks({ conversion, source }: PreflightFacts): Disk[] {
+  return source.inventory?.disks.filter(({ name }) => conversion.disks.includes(name)) ?? [];
+}
+
+function among(disks: readonly Disk[], what: string): string | undefined {
+  return disks.length > 0 ? `disk ${disks.map(({ name }) => name).join(", ")} ${what}` : undefined;
+}
+
+function isEncrypted(content: VolumeContent | undefined): boolean {
+  return content !== undefined && /^(crypto_LUKS|BitLocker)$/i.test(content.type);
+}
+
+function armings(arming: readonly BootArming[] | undefined): BootArming[] {
+  return arming?.filter(({ possible }) => possible) ?? [];
+}
+
+function say(adapter: string, reason = "not possible", fallback?: string): string {
+  return `${adapter}: ${reason}${fallback ? ` (${fallback})` : ""}`;
+}
+
+const STAGED_FILES: Readonly<Record<NonNullable<BootArming["form"]>, readonly string[]>> = {
+  "kernel-and-initrd": [KERNEL_FILE, INITRD_FILE],
+  "unified-kernel": [UNIFIED_KERNEL_FILE],
+  "windows-ramdisk": [],
+};
+
+function stagedBytes({ files }: BootImageRecord, form: NonNullable<BootArming["form"]>): number | undefined {
+  const staged = files.filter(({ path }) => STAGED_FILES[form].includes(path));
+  return staged.length > 0 ? staged.reduce((sum, { sizeBytes }) => sum + sizeBytes, SPARE_BYTES) : undefined;
+}
+
+function inMiB(bytes: number): string {
+  return `${Math.ceil(bytes / MIB)} MiB`;
+}

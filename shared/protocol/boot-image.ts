@@ -1,0 +1,122 @@
+/**
+ * A boot image: a kernel and a RAM disk with the agent, in several forms. It is named by the hash of its manifest, which has the hash of
+ * all else, and the manifest is signed.
+ */
+import { z } from "zod";
+import { Timestamp } from "./common.ts";
+
+export const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, "64 hexadecimal digits, lower case");
+
+/** The forms that are staged on a disk; an image may have others, such as a CD. */
+export const KERNEL_FILE = "vmlinuz";
+export const INITRD_FILE = "initrd.zst";
+export const UNIFIED_KERNEL_FILE = "causeway.efi";
+/** What is hashed for the image's name, and signed. */
+export const MANIFEST_FILE = "manifest.json";
+
+/** Where boot images lie in the bucket. */
+export const BOOT_IMAGES_PREFIX = "boot-images/";
+
+/** The key of one of an image's files. */
+export function bootImageKey(id: string, path: string): string {
+  return `${BOOT_IMAGES_PREFIX}${id}/${path}`;
+}
+
+const Driver = z.object({
+  /** As in `lsmod`. */
+  name: z.string(),
+  /** `network`, `disk`, `file-system`, …; `dependency`: there because another needs it. */
+  kind: z.string(),
+  /** It does nothing on this image: it needs firmware, from this package, that is not in it. */
+  lacksFirmware: z.string().optional(),
+});
+
+const ImageFile = z.object({
+  path: z
+    .string()
+    .max(200)
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9][A-Za-z0-9._-]*)*$/),
+  sizeBytes: z.int().nonnegative(),
+  sha256: Sha256,
+});
+export type BootImageFile = z.infer<typeof ImageFile>;
+
+/** What the control plane reads of a manifest; what the builder writes besides is its own. */
+export const BootImageManifest = z.object({
+  format: z.literal(1),
+  architecture: z.string(),
+  causewayVersion: z.string(),
+  kernelRelease: z.string(),
+  /** The least memory a machine needs to run it. */
+  memoryMiB: z.int().positive(),
+  /** `windows-pe`: gives its RAM disk the drive letter X. */
+  system: z.enum(["linux", "windows-pe"]).default("linux"),
+  /** Its forms for UEFI bear a signature that firmware with Secure Boot accepts. */
+  secureBootSigned: z.boolean().default(false),
+  drivers: z.array(Driver).max(5000),
+  files: z.array(ImageFile).min(1).max(64),
+});
+export type BootImageManifest = z.infer<typeof BootImageManifest>;
+
+export const NewBootImage = z.strictObject({
+  /** The manifest's very bytes, as text. */
+  manifest: z.string().min(1).max(1_000_000),
+  /** Ed25519 over the manifest. */
+  signatureBase64: z.base64().min(1).max(200),
+  /** The key that signed; SPKI, PEM. */
+  publicKeyPem: z.string().min(1).max(1000),
+});
+export type NewBootImage = z.infer<typeof NewBootImage>;
+
+export const BootImage = z.object({
+  id: Sha256,
+  /** `incomplete` until every file is there; only a complete image is used. */
+  state: z.enum(["incomplete", "complete"]),
+  causewayVersion: z.string(),
+  kernelRelease: z.string(),
+  architecture: z.string(),
+  system: BootImageManifest.shape.system,
+  secureBootSigned: z.boolean(),
+  memoryMiB: z.int(),
+  files: z.array(ImageFile),
+  /** Names of the network and disk drivers that work on it. */
+  drivers: z.array(z.string()),
+  /** SHA-256 of the key that signed it (SPKI, DER). */
+  signedBy: Sha256,
+  createdBy: z.string(),
+  createdAt: Timestamp,
+  completedAt: Timestamp.optional(),
+});
+export type BootImage = z.infer<typeof BootImage>;
+
+/** Where and with which rights a new image's files are put. */
+export const BootImageUpload = z.object({
+  image: BootImage,
+  bucket: z.string(),
+  /** Ends with a slash. The files' paths follow, and the manifest's. Each object needs its SHA-256 as S3's checksum. */
+  prefix: z.string(),
+  region: z.string(),
+  /** Absent on AWS, where the SDK knows it. */
+  endpoint: z.string().optional(),
+  credentials: z.object({
+    accessKeyId: z.string(),
+    secretAccessKey: z.string(),
+    sessionToken: z.string(),
+    expiresAt: Timestamp,
+  }),
+});
+export type BootImageUpload = z.infer<typeof BootImageUpload>;
+
+/** A boot image as an agent is told of it. The agent believes the signature only if it knows the key. */
+export const BootImageReference = z.object({
+  id: Sha256,
+  /** Keys in the bucket. */
+  manifestKey: z.string(),
+  signatureBase64: z.base64(),
+  publicKeyPem: z.string(),
+  secureBootSigned: z.boolean().optional(),
+  files: z.array(
+    z.object({ name: z.string(), key: z.string(), sizeBytes: z.int().nonnegative(), sha256: Sha256 }),
+  ),
+});
+export type BootImageReference = z.infer<typeof BootImageReference>;
