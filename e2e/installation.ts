@@ -110,13 +110,13 @@ export class Installation {
   }
 
   /** The only source server, once it is connected. */
-  source(): Promise<Source> {
-    return this.#connected<Source>("sources");
+  source(timeoutMs = 60_000): Promise<Source> {
+    return this.#connected<Source>("sources", timeoutMs);
   }
 
   /** The only target host, once it is connected. */
   target(): Promise<Target> {
-    return this.#connected<Target>("targets");
+    return this.#connected<Target>("targets", 60_000);
   }
 
   async conversion(id: string): Promise<Conversion> {
@@ -128,8 +128,8 @@ export class Installation {
     await Promise.all(daemons.map((daemon) => daemon.stop()));
   }
 
-  async #connected<T extends Source | Target>(list: "sources" | "targets"): Promise<T> {
-    const deadline = performance.now() + 60_000;
+  async #connected<T extends Source | Target>(list: "sources" | "targets", timeoutMs: number): Promise<T> {
+    const deadline = performance.now() + timeoutMs;
     while (performance.now() < deadline) {
       const { items } = (await this.json([list])) as { items: T[] };
       const found = items.find((item) => item.presence === "connected" && item.inventory);

@@ -5,7 +5,7 @@ import { lvmUsedExtents } from "./lvm-usage.ts";
 import { ntfsUsedExtents } from "./ntfs-usage.ts";
 import { type PartitionTable, readPartitionTable } from "./partition-table.ts";
 import { type Content, probeContent } from "./probe.ts";
-import { type DiskReader, sliceReader } from "./reader.ts";
+import { type DiskReader, openFileReader, sliceReader } from "./reader.ts";
 import { xfsUsedExtents } from "./xfs-usage.ts";
 
 /** A partition, logical volume or whole disk, and how its use was found. */
@@ -29,6 +29,16 @@ export interface DiskUsage {
   consistent: boolean;
   partitionTable: PartitionTable;
   volumes: VolumeUsage[];
+}
+
+/** The used bytes of a disk or image that nothing writes to; see `usedExtents`. */
+export async function usedExtentsOf(path: string): Promise<Extent[]> {
+  const reader = await openFileReader(path);
+  try {
+    return (await usedExtents(reader, { consistent: true })).used;
+  } finally {
+    await reader.close();
+  }
 }
 
 type UsedExtents = (reader: DiskReader) => Promise<Extent[]>;

@@ -3,16 +3,24 @@ import { mkdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { Agent } from "#agent/agent.ts";
-import { usedExtents } from "#agent/filesystems/disk-usage.ts";
-import { openFileReader } from "#agent/filesystems/reader.ts";
+import { LocalBootMachine } from "#agent/boot/machine.ts";
+import { openAgentCloud } from "#agent/cloud/agent-cloud.ts";
+import { describeArming } from "#agent/cold/arming.ts";
+import { trustOnFirstUse } from "#agent/cold/image-trust.ts";
+import { restartMachine } from "#agent/cold/restart-machine.ts";
+import { Restarter } from "#agent/cold/restarter.ts";
+import { usedExtentsOf } from "#agent/filesystems/disk-usage.ts";
 import { enrol } from "#agent/identity/enrol.ts";
 import { type Identity, identityFile, type Settings, settingsFile } from "#agent/identity/identity.ts";
 import { standsStill } from "#agent/inventory/disks.ts";
 import { collectInventory } from "#agent/inventory/inventory.ts";
-import { LocalMachine } from "#agent/inventory/machine.ts";
+import { readText } from "#agent/inventory/machine.ts";
 import { jsonLog, type Log } from "#agent/log.ts";
+import { linuxBootLoaders, sourceExecutors } from "#agent/roles/source.ts";
+import { targetExecutors } from "#agent/roles/target.ts";
 import { createApiClient } from "#shared/protocol/client.ts";
 import { DiskName, EnrollableRole } from "#shared/protocol/common.ts";
+import { UNKNOWN } from "#shared/protocol/inventory.ts";
 import { urlOption } from "../api.ts";
 import { type Call, type Command, choiceOption, requiredOption, textOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
@@ -55,7 +63,7 @@ export const agent: Command = {
     const identity = (await identityFile(dataDir).read()) ?? (await enrolNow(call, dataDir));
     const imagesDir = settings.imagesDir ?? join(dataDir, "images");
     const log = jsonLog(call.terminal.err, () => new Date());
-    const running = compose({ identity, settings, dataDir, imagesDir, log });
+    const running = await compose({ identity, settings, dataDir, imagesDir, log });
     log.info("agent started", { agentId: identity.enrolment.agentId, role: identity.role, version });
     const stopped = Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]).then(() =>
       running.stop(),
@@ -111,31 +119,49 @@ interface Parts {
   log: Log;
 }
 
-function compose({ identity, settings, dataDir, imagesDir, log }: Parts): Agent {
-  const machine = new LocalMachine();
+async function compose({ identity, settings, dataDir, imagesDir, log }: Parts): Promise<Agent> {
+  const machine = new LocalBootMachine();
   const now = () => new Date();
+  const cloud = openAgentCloud(identity, { now, random: Math.random });
   const hypervisor = identity.role === "target" ? { imagesPath: imagesDir } : {};
-  const takeInventory = () => collectInventory({ machine, now, chosenDisks: settings.disks, ...hypervisor });
+  const takeInventory = async () => {
+    const inventory = await collectInventory({ machine, now, chosenDisks: settings.disks, ...hypervisor });
+    if (identity.role === "target") return inventory;
+    const arming = await describeArming(linuxBootLoaders(machine));
+    return { ...inventory, bootLoader: { ...inventory.bootLoader, arming } };
+  };
+  const bootId = async () => (await readText(machine, "/proc/sys/kernel/random/boot_id")) ?? UNKNOWN;
+  const restarter = new Restarter({
+    bootId: await bootId(),
+    restart: () => restartMachine(machine),
+    onError: (error) => log.error("could not restart the machine", { error: String(error) }),
+  });
+  const executors =
+    identity.role === "target"
+      ? targetExecutors({ identity, cloud, imagesDir, takeInventory })
+      : sourceExecutors({
+          identity,
+          cloud,
+          version,
+          dataDir,
+          machine,
+          restarter,
+          takeInventory,
+          trustImageKey: (key) => trustOnFirstUse(dataDir, key),
+          disks: async () =>
+            (await takeInventory()).disks.map((disk) => ({ ...disk, consistent: standsStill(disk) })),
+          usedExtents: ({ path }) => usedExtentsOf(path),
+          now,
+        });
   return new Agent({
     identity,
     version,
     dataDir,
-    imagesDir,
+    executors,
     takeInventory,
-    disks: async () =>
-      (await takeInventory()).disks.map((disk) => ({
-        name: disk.name,
-        path: disk.path,
-        consistent: standsStill(disk),
-      })),
-    usedExtents: async ({ path }) => {
-      const reader = await openFileReader(path);
-      try {
-        return (await usedExtents(reader, { consistent: true })).used;
-      } finally {
-        await reader.close();
-      }
-    },
+    environment: "original",
+    bootId,
+    onAcknowledged: (commandId) => restarter.acknowledged(commandId),
     log,
     now,
     random: Math.random,

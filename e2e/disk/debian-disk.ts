@@ -81,6 +81,11 @@ export async function buildDebianDisk(options: DebianDiskOptions): Promise<Debia
   return { ...disk, built: true };
 }
 
+/** Where the root file system begins on a disk of `buildDebianDisk`. */
+export function rootOffsetOf(firmware: Firmware): number {
+  return ALIGNMENT_BYTES + (firmware === "bios" ? BIOS_BOOT_BYTES : ESP_BYTES);
+}
+
 async function layOut(
   image: string,
   grub: GrubRoot,

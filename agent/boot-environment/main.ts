@@ -1,0 +1,123 @@
+/** The agent as the boot environment starts it. Its output is what the machine's screen shows. */
+import { mkdir, readFile } from "node:fs/promises";
+import { networkInterfaces } from "node:os";
+import { join } from "node:path";
+import { Agent } from "../agent.ts";
+import { LocalBootMachine } from "../boot/machine.ts";
+import { OVERLAY_FOLDER } from "../boot-image/overlay.ts";
+import { openAgentCloud } from "../cloud/agent-cloud.ts";
+import { JOB_FILE, Job } from "../cold/job.ts";
+import { Restarter } from "../cold/restarter.ts";
+import { usedExtentsOf } from "../filesystems/disk-usage.ts";
+import { collectInventory } from "../inventory/inventory.ts";
+import type { Log } from "../log.ts";
+import { captureExecutors } from "../roles/source.ts";
+import { postponeDeadline } from "./deadline.ts";
+import { recogniseDisks } from "./recognise-disks.ts";
+import { restoreFirst } from "./restore-first.ts";
+
+declare const CAUSEWAY_VERSION: string;
+
+/** Often enough that a short deadline does not pass while all is well. */
+const POSTPONE_EVERY_MS = 20_000;
+/** In memory: what a power cut takes was only needed until then. */
+const DATA_DIR = "/run/causeway/agent";
+
+const say = (line: string): void => console.log(line);
+const log: Log = {
+  info: (message) => (message in PLAIN_WORDS ? say(PLAIN_WORDS[message] ?? "") : undefined),
+  warn: (message, facts) => say(`${message}${facts?.error ? `: ${String(facts.error)}` : ""}`),
+  error: (message, facts) => say(`${message}: ${JSON.stringify(facts?.failure ?? facts ?? {})}`),
+};
+const PLAIN_WORDS: Record<string, string> = {
+  connected: "Connected to the control plane.",
+  "link down, connecting again": "The control plane does not answer: trying again.",
+  "command started": "Working.",
+  "command succeeded": "Done with this step.",
+};
+
+async function readJob(): Promise<Job | undefined> {
+  const text = await readFile(join(OVERLAY_FOLDER, JOB_FILE), "utf8").catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return undefined;
+      throw error;
+    },
+  );
+  return text === undefined ? undefined : Job.parse(JSON.parse(text));
+}
+
+function addresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap((list) =>
+    (list ?? []).flatMap(({ internal, cidr }) => (internal || cidr === null ? [] : [cidr])),
+  );
+}
+
+async function run(job: Job): Promise<void> {
+  const machine = new LocalBootMachine();
+  const now = () => new Date();
+  const takeInventory = () => collectInventory({ machine, now, chosenDisks: [] });
+  const { disks, bootId } = await takeInventory();
+
+  say("Giving the boot loader back what it was.");
+  const attestation = await restoreFirst({ saved: job.saved, machine, disks });
+  say("The next start leads into the original system.");
+
+  const known = recogniseDisks(job.disks, disks);
+  const cloud = openAgentCloud(job.identity, { now, random: Math.random });
+  let leave: () => void = () => {};
+  const left = new Promise<void>((resolve) => {
+    leave = resolve;
+  });
+  const restarter = new Restarter({
+    bootId,
+    restart: async () => leave(),
+    onError: (error) => log.error("could not restart", { error }),
+  });
+  const report = { restored: attestation.equal, bootId, items: attestation.items, addresses: addresses() };
+  await mkdir(DATA_DIR, { recursive: true, mode: 0o700 });
+  const agent = new Agent({
+    identity: job.identity,
+    version: CAUSEWAY_VERSION,
+    dataDir: DATA_DIR,
+    environment: "boot-environment",
+    bootId: async () => bootId,
+    executors: {
+      "report-boot-state": async () => report,
+      reboot: restarter.executor,
+      ...captureExecutors({
+        identity: job.identity,
+        cloud,
+        version: CAUSEWAY_VERSION,
+        dataDir: DATA_DIR,
+        // Nothing is mounted and nothing else runs.
+        disks: async () => known.map((disk) => ({ ...disk, consistent: true })),
+        usedExtents: ({ path }) => usedExtentsOf(path),
+      }),
+    },
+    onAcknowledged: (commandId) => restarter.acknowledged(commandId),
+    log,
+    now,
+    random: Math.random,
+  });
+  const postponing = setInterval(() => {
+    if (agent.connected)
+      postponeDeadline(job.deadlineSeconds).catch((error: unknown) =>
+        log.warn("deadline not moved", { error }),
+      );
+  }, POSTPONE_EVERY_MS);
+  void agent.run();
+  await left;
+  clearInterval(postponing);
+  await agent.stop();
+  say("All done: back to the original system.");
+}
+
+const job = await readJob();
+if (job) {
+  await run(job);
+  process.exit(0);
+}
+say(`causeway boot environment ${CAUSEWAY_VERSION}`);
+say(`network: ${addresses().join(", ") || "none"}`);
+say("There is no job for this machine.");
+setInterval(() => {}, 2 ** 30);

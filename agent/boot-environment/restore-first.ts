@@ -1,0 +1,77 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { VolumeNotMountedError } from "#shared/errors.ts";
+import type { Disk } from "#shared/protocol/inventory.ts";
+import type { Attestation } from "../boot/attest.ts";
+import type { BootMachine } from "../boot/machine.ts";
+import { restoreBootState } from "../boot/restore.ts";
+import { type SavedBootState, volumesToMount } from "../boot/saved-state.ts";
+import { VolumeMap } from "../boot/volumes.ts";
+
+const MOUNTS = "/run/causeway/original";
+
+export interface RestoreFirstOptions {
+  saved: SavedBootState;
+  machine: BootMachine;
+  /** What this system sees. */
+  disks: readonly Disk[];
+}
+
+/**
+ * Gives the boot state back, before anything else is done with the disks. Throws where a file system cannot be found or mounted, and
+ * `BootStateNotRestoredError` where something still differs; the disks are protected again in any case.
+ */
+export async function restoreFirst({ saved, machine, disks }: RestoreFirstOptions): Promise<Attestation> {
+  const mounted: Mounted[] = [];
+  try {
+    for (const { uuid, type } of volumesToMount(saved)) {
+      const device = deviceOf(uuid, disks);
+      if (!device) throw new VolumeNotMountedError(uuid, "/");
+      const mountPoint = join(MOUNTS, uuid);
+      await mkdir(mountPoint, { recursive: true });
+      mounted.push({ uuid, mountPoint, ...device });
+      await protect(machine, device, false);
+      await mustRun(machine, "mount", "-t", type, "-o", "rw,noatime", device.partition, mountPoint);
+    }
+    const places = Object.fromEntries(mounted.map(({ uuid, mountPoint }) => [uuid, mountPoint]));
+    return await restoreBootState(saved, machine, VolumeMap.of(places));
+  } finally {
+    for (const each of mounted.reverse()) {
+      await machine.run("umount", each.mountPoint);
+      await protect(machine, each, true);
+    }
+  }
+}
+
+interface Device {
+  disk: string;
+  partition: string;
+}
+
+interface Mounted extends Device {
+  uuid: string;
+  mountPoint: string;
+}
+
+/** Where a file system lies: on a partition, or on a whole disk. */
+export function deviceOf(uuid: string, disks: readonly Disk[]): Device | undefined {
+  for (const disk of disks) {
+    if (disk.content?.uuid === uuid) return { disk: disk.path, partition: disk.path };
+    const partition = disk.partitions.find(({ content }) => content.uuid === uuid);
+    if (partition?.path) return { disk: disk.path, partition: partition.path };
+  }
+  return undefined;
+}
+
+/** A partition can be written only if its disk can. */
+async function protect(machine: BootMachine, { disk, partition }: Device, readOnly: boolean): Promise<void> {
+  const option = readOnly ? "--setro" : "--setrw";
+  for (const device of readOnly ? [partition, disk] : [disk, partition])
+    await mustRun(machine, "blockdev", option, device);
+}
+
+async function mustRun(machine: BootMachine, command: string, ...args: string[]): Promise<void> {
+  const result = await machine.run(command, ...args);
+  if (result?.status !== 0)
+    throw new Error(`${command} ${args.join(" ")} failed: ${result?.output.trim() ?? "it is not there"}`);
+}

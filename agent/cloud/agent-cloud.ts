@@ -1,0 +1,41 @@
+import type { Identity } from "../identity/identity.ts";
+import { certificateCredentials } from "../link/credentials.ts";
+import type { ObjectStore } from "../repository/object-store.ts";
+import { RetryingStore } from "../repository/retrying-store.ts";
+import { S3Store } from "../repository/s3-store.ts";
+import { cachedUntilExpiry } from "./expiring.ts";
+import type { CloudPorts } from "./own-repository.ts";
+
+/** The cloud as this agent may use it, with temporary credentials for its certificate. */
+export interface AgentCloud extends CloudPorts {
+  /** The bucket, as far as this agent's rights go. */
+  store: ObjectStore;
+}
+
+export function openAgentCloud(
+  identity: Identity,
+  { now, random }: { now: () => Date; random: () => number },
+): AgentCloud {
+  const { bucket, region, awsEndpoint } = identity.enrolment;
+  const nowMs = () => now().getTime();
+  const credentials = cachedUntilExpiry(
+    certificateCredentials(identity),
+    ({ expiration }) => expiration.getTime(),
+    nowMs,
+  );
+  const endpoint = awsEndpoint ? { endpoint: awsEndpoint } : {};
+  const s3 = new S3Store({ bucket, region, credentials, now: nowMs, ...endpoint });
+  return { credentials, now: nowMs, random, store: new RetryingStore(s3, { random }) };
+}
+
+/** Remembers the first success; a failure is tried again by the next caller. */
+export function once<T>(open: () => Promise<T>): () => Promise<T> {
+  let opened: Promise<T> | undefined;
+  return () => {
+    opened ??= open().catch((error: unknown) => {
+      opened = undefined;
+      throw error;
+    });
+    return opened;
+  };
+}

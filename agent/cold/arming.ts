@@ -1,0 +1,44 @@
+import type { BootArming } from "#shared/protocol/inventory.ts";
+import { type ArmingNeed, type BootLoaderAdapter, MANUAL_FALLBACK } from "../boot/adapter.ts";
+
+const MIB = 2 ** 20;
+
+/** About what a boot image takes; a job's own image is looked at again before it is staged. */
+const USUAL_NEED: ArmingNeed = {
+  jobId: "probe",
+  kernelBytes: 10 * MIB,
+  initrdBytes: 64 * MIB,
+  unifiedKernelBytes: 74 * MIB,
+  overlayBytes: 2 * MIB,
+  signedForSecureBoot: false,
+};
+
+/** Which boot loaders of this machine could be armed, for its inventory: in order of preference, with reasons. Changes nothing. */
+export async function describeArming(adapters: readonly BootLoaderAdapter[]): Promise<BootArming[]> {
+  const found: BootArming[] = [];
+  for (const adapter of adapters) {
+    const result = await adapter.probe(USUAL_NEED);
+    found.push(
+      result.usable
+        ? {
+            adapter: result.kind,
+            possible: true,
+            form: result.form === "windows-ramdisk" ? undefined : result.form,
+            folder: result.folder,
+          }
+        : {
+            adapter: result.kind,
+            possible: false,
+            reason: result.refusals
+              .map(({ reason }) => reason)
+              .join("; ")
+              .slice(0, 1000),
+            fallback: `${result.refusals.map(({ remedy }) => remedy).join(" ")} ${MANUAL_FALLBACK}`.slice(
+              0,
+              1000,
+            ),
+          },
+    );
+  }
+  return found;
+}

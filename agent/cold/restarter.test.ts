@@ -1,0 +1,42 @@
+import { expect, test, vi } from "vitest";
+import { Restarter } from "./restarter.ts";
+
+const context = { commandId: "c1", signal: new AbortController().signal, progress: () => {} };
+
+function world(patienceMs: number) {
+  let restarts = 0;
+  const restarter = new Restarter({
+    bootId: "boot-1",
+    restart: async () => {
+      restarts++;
+    },
+    patienceMs,
+    onError: (error) => {
+      throw error;
+    },
+  });
+  return { restarter, restarts: () => restarts };
+}
+
+test("the machine restarts once its answer is acknowledged, and not before", async () => {
+  const { restarter, restarts } = world(60_000);
+  await restarter.executor({ conversionId: "cnv_1", into: "boot-environment", bootId: "boot-1" }, context);
+  restarter.acknowledged("another");
+  expect(restarts()).toBe(0);
+  restarter.acknowledged("c1");
+  restarter.acknowledged("c1");
+  expect(restarts()).toBe(1);
+});
+
+test("an acknowledgement that never comes does not keep the machine from restarting", async () => {
+  const { restarter, restarts } = world(1);
+  await restarter.executor({ conversionId: "cnv_1", into: "original" }, context);
+  await vi.waitFor(() => expect(restarts()).toBe(1));
+});
+
+test("asked out of a boot that is over, it does nothing: the restart has happened", async () => {
+  const { restarter, restarts } = world(1);
+  await restarter.executor({ conversionId: "cnv_1", into: "original", bootId: "boot-0" }, context);
+  restarter.acknowledged("c1");
+  expect(restarts()).toBe(0);
+});

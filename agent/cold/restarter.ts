@@ -1,0 +1,46 @@
+import type { Executor } from "../commands/executor.ts";
+
+export interface RestarterOptions {
+  /** The boot that this process runs in. */
+  bootId: string;
+  /** Restarts the machine; does not return in time to matter. */
+  restart: () => Promise<void>;
+  /** How long after its answer a restart waits for the acknowledgement: then it happens all the same. */
+  patienceMs?: number;
+  onError: (error: unknown) => void;
+}
+
+const PATIENCE_MS = 20_000;
+
+/** Restarts the machine when the control plane has the answer that it is about to, so that the silence afterwards is understood. */
+export class Restarter {
+  readonly #options: RestarterOptions;
+  readonly #waiting = new Map<string, NodeJS.Timeout>();
+
+  constructor(options: RestarterOptions) {
+    this.#options = options;
+  }
+
+  readonly executor: Executor<"reboot"> = async ({ bootId }, { commandId }) => {
+    // Asked out of another boot, it has happened already.
+    if (bootId !== undefined && bootId !== this.#options.bootId) return {};
+    this.#waiting.set(
+      commandId,
+      setTimeout(() => this.#restart(), this.#options.patienceMs ?? PATIENCE_MS),
+    );
+    return {};
+  };
+
+  /** The control plane has the result of this command. */
+  acknowledged(commandId: string): void {
+    const timer = this.#waiting.get(commandId);
+    if (!timer) return;
+    clearTimeout(timer);
+    this.#waiting.delete(commandId);
+    this.#restart();
+  }
+
+  #restart(): void {
+    this.#options.restart().catch(this.#options.onError);
+  }
+}

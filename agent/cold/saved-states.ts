@@ -1,0 +1,64 @@
+import { hash } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { BootImageReference } from "#shared/protocol/boot-image.ts";
+import { SavedBootState } from "../boot/saved-state.ts";
+import { DataFile } from "../identity/identity.ts";
+import type { ObjectStore } from "../repository/object-store.ts";
+
+/** Boot states as they were before a conversion touched them: on the machine's disk, and in the bucket below the source's own prefix. */
+export class SavedStates {
+  readonly #dataDir: string;
+  readonly #store: ObjectStore;
+  readonly #sourceId: string;
+
+  constructor(dataDir: string, store: ObjectStore, sourceId: string) {
+    this.#dataDir = dataDir;
+    this.#store = store;
+    this.#sourceId = sourceId;
+  }
+
+  /** Durable in both places when it returns. */
+  async put(conversionId: string, saved: SavedBootState): Promise<{ key: string; sha256: string }> {
+    await this.#file(conversionId).write(saved);
+    const bytes = Buffer.from(JSON.stringify(saved));
+    const sha256 = hash("sha256", bytes);
+    const key = `sources/${this.#sourceId}/boot-states/${conversionId}.json`;
+    await this.#store.put(key, bytes, { sha256, ifAbsent: false });
+    return { key, sha256 };
+  }
+
+  /** Nothing if this conversion never armed this machine, or has been released. */
+  get(conversionId: string): Promise<SavedBootState | undefined> {
+    return this.#file(conversionId).read();
+  }
+
+  /** Which boot image a conversion has staged. */
+  remember(conversionId: string, image: BootImageReference): Promise<void> {
+    return this.#image(conversionId).write(image);
+  }
+
+  imageOf(conversionId: string): Promise<BootImageReference | undefined> {
+    return this.#image(conversionId).read();
+  }
+
+  /** Forgets the state here; the bucket keeps it. */
+  async forgetState(conversionId: string): Promise<void> {
+    await rm(join(this.#dataDir, FOLDER, `${conversionId}.json`), { force: true });
+  }
+
+  /** Forgets all that it knows of a conversion. */
+  async forget(conversionId: string): Promise<void> {
+    await this.forgetState(conversionId);
+    await rm(join(this.#dataDir, FOLDER, `${conversionId}.image.json`), { force: true });
+  }
+
+  #image(conversionId: string): DataFile<BootImageReference> {
+    return new DataFile(join(this.#dataDir, FOLDER), `${conversionId}.image.json`, BootImageReference);
+  }
+
+  #file(conversionId: string): DataFile<SavedBootState> {
+    return new DataFile(join(this.#dataDir, FOLDER), `${conversionId}.json`, SavedBootState);
+  }
+}
+const FOLDER = "boot-states";
