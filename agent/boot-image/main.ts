@@ -11,7 +11,7 @@ import { runTool } from "./tool.ts";
 const USAGE = `npm run boot-image -- [options]
 
   --out DIR        where the image appears, in a folder named by its id (.cache/boot-image)
-  --entry FILE     the agent's start (agent/boot-image/entry.ts)
+  --entry FILE     the agent's start (agent/boot-environment/main.ts)
   --key-dir DIR    where the signing key is, or is made (~/.config/causeway)
   --cache DIR      keeps packages between builds (~/.cache/causeway/boot-image)
   --same-as FILE   build from exactly the packages of this manifest
@@ -31,7 +31,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       out: { type: "string", default: join(root, ".cache/boot-image") },
-      entry: { type: "string", default: join(root, "agent/boot-image/entry.ts") },
+      entry: { type: "string", default: join(root, "agent/boot-environment/main.ts") },
       "key-dir": { type: "string", default: join(homedir(), ".config/causeway") },
       cache: { type: "string", default: join(homedir(), ".cache/causeway/boot-image") },
       "same-as": { type: "string" },
