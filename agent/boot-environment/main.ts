@@ -46,9 +46,10 @@ async function readJob(): Promise<Job | undefined> {
   return text === undefined ? undefined : Job.parse(JSON.parse(text));
 }
 
-function addresses(): string[] {
-  return Object.values(networkInterfaces()).flatMap((list) =>
-    (list ?? []).flatMap(({ internal, cidr }) => (internal || cidr === null ? [] : [cidr])),
+/** `eth0 192.0.2.10/24` for every address by which this machine can be reached. */
+function ports(): string[] {
+  return Object.entries(networkInterfaces()).flatMap(([name, list]) =>
+    (list ?? []).flatMap(({ internal, cidr }) => (internal || cidr === null ? [] : [`${name} ${cidr}`])),
   );
 }
 
@@ -73,7 +74,7 @@ async function run(job: Job): Promise<void> {
     restart: async () => leave(),
     onError: (error) => log.error("could not restart", { error }),
   });
-  const report = { restored: attestation.equal, bootId, items: attestation.items, addresses: addresses() };
+  const report = { restored: attestation.equal, bootId, items: attestation.items, addresses: ports() };
   await mkdir(DATA_DIR, { recursive: true, mode: 0o700 });
   const agent = new Agent({
     identity: job.identity,
@@ -118,6 +119,6 @@ if (job) {
   process.exit(0);
 }
 say(`causeway boot environment ${CAUSEWAY_VERSION}`);
-say(`network: ${addresses().join(", ") || "none"}`);
+say(`network: ${ports().join(", ") || "none"}`);
 say("There is no job for this machine.");
 setInterval(() => {}, 2 ** 30);
