@@ -9,6 +9,10 @@ import { cpuSecondsOf, type ProcessResult, runProcess } from "./run-process.ts";
 const here = import.meta.dirname;
 const servers = new Map<string, { child: ChildProcess; s3: AgentJob["s3"] }>();
 
+/** How an agent is to be started to keep small; see docs/decisions/0013. */
+const AGENT_FLAGS = ["--max-semi-space-size=1"];
+const AGENT_ENVIRONMENT = { MALLOC_ARENA_MAX: "2" };
+
 /** The real path: the agent's pipeline in a process of its own, encrypted, to the embedded cloud's S3 over HTTP. */
 export const causeway: Contender = {
   name: "causeway",
@@ -52,7 +56,7 @@ async function runAgent(
   const server = servers.get(folder);
   if (!server) throw new Error("capture comes first");
   const before = cpuSecondsOf(server.child.pid ?? 0);
-  const agent = join(here, "agent-process.ts");
-  const cost = await runProcess(process.execPath, [agent, JSON.stringify({ ...job, s3: server.s3 })]);
+  const args = [...AGENT_FLAGS, join(here, "agent-process.ts"), JSON.stringify({ ...job, s3: server.s3 })];
+  const cost = await runProcess(process.execPath, args, { env: AGENT_ENVIRONMENT });
   return { cost, serverCpuSeconds: cpuSecondsOf(server.child.pid ?? 0) - before };
 }
