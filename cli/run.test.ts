@@ -122,7 +122,10 @@ test.each(complete)("%s fails with 1 and says where nothing answers", async (...
     CAUSEWAY_URL: url,
     CAUSEWAY_TOKEN: "t",
   });
-  expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+  expect(code).toBe(1);
+  expect(JSON.parse(stdout)).toMatchObject({
+    error: { name: "ApiUnreachableError", hint: expect.any(String) },
+  });
   expect(stderr).toContain(url);
   expect(stderr).toContain("causeway up");
 });

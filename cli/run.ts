@@ -1,7 +1,7 @@
 import { failureOf } from "#shared/errors.ts";
 import { type Call, type Command, helpOf, parseCall } from "./command.ts";
 import { EXIT, exitCodeOf, UsageError } from "./errors.ts";
-import { harmless } from "./terminal.ts";
+import { harmless, type Terminal } from "./terminal.ts";
 
 /** Runs one command line of a program that has these commands, and returns its exit code. Errors are told here, once. */
 export async function run(
@@ -9,7 +9,14 @@ export async function run(
   commands: readonly Command[],
   outside: Pick<Call, "environment" | "terminal">,
 ): Promise<number> {
-  const { terminal } = outside;
+  let printed = false;
+  const terminal: Terminal = {
+    ...outside.terminal,
+    out: (text) => {
+      printed = true;
+      outside.terminal.out(text);
+    },
+  };
   try {
     const [first] = words;
     if (first === undefined || first === "--help" || first === "-h" || first === "help") {
@@ -18,12 +25,15 @@ export async function run(
     }
     const found = findCommand(words, commands);
     if (!found) throw new UsageError(`unknown command: ${first}`);
-    const call = parseCall(found.command, found.rest, outside);
+    const call = parseCall(found.command, found.rest, { ...outside, terminal });
     if (call === "help") terminal.out(helpOf(found.command));
     else await found.command.run(call);
     return EXIT.done;
   } catch (error) {
     const { name, message, hint } = failureOf(error);
+    // Whoever asked for JSON gets one document, also of a failure.
+    if (words.includes("--json") && !printed)
+      terminal.out(`${JSON.stringify({ error: { name, message, hint } })}\n`);
     terminal.err(harmless(`${message}\n${hint ? `  ${hint}\n` : ""}`));
     if (name === "UnexpectedError" && error instanceof Error) terminal.err(`${error.stack}\n`);
     return exitCodeOf(error);

@@ -114,7 +114,8 @@ test("an unknown id is exit code 3, and nothing on standard output", async () =>
     ["revoke", "agt_none"],
   ]) {
     const { code, stdout, stderr } = await cli(...words, "--json");
-    expect({ code, stdout }, `${words.join(" ")}: ${stderr}`).toEqual({ code: 3, stdout: "" });
+    expect(code, `${words.join(" ")}: ${stderr}`).toBe(3);
+    expect(JSON.parse(stdout)).toMatchObject({ error: { message: expect.stringContaining("there is no") } });
     expect(stderr).toContain("there is no");
   }
 });
