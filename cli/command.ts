@@ -107,6 +107,30 @@ export function choiceOption<const T extends readonly string[]>(
   return value;
 }
 
+const SECONDS_OF = { s: 1, m: 60, h: 3600 } as const;
+
+/** A length of time such as `90s`, `30m` or `2h`, in seconds. */
+export function durationOption(call: Call, name: string, command: string): number | undefined {
+  const value = textOption(call, name);
+  if (value === undefined) return undefined;
+  const [, count, unit] = /^(\d{1,6})([smh])$/.exec(value) ?? [];
+  if (!count || !unit) throw new UsageError(`--${name} must be like 90s, 30m or 2h, not ${value}`, command);
+  return Number(count) * SECONDS_OF[unit as keyof typeof SECONDS_OF];
+}
+
+/** A time, in the machine's own time zone unless it names one; as ISO 8601 in UTC. */
+export function timeOption(call: Call, name: string, command: string): string | undefined {
+  const value = textOption(call, name);
+  if (value === undefined) return undefined;
+  const ms = /^\d{4}-\d{2}-\d{2}T/.test(value) ? Date.parse(value) : Number.NaN;
+  if (Number.isNaN(ms))
+    throw new UsageError(
+      `--${name} must be like 2030-12-31T02:30 or 2030-12-31T02:30Z, not ${value}`,
+      command,
+    );
+  return new Date(ms).toISOString();
+}
+
 export function numberOption(call: Call, name: string, command: string): number | undefined {
   const value = textOption(call, name);
   if (value === undefined) return undefined;

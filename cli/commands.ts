@@ -1,11 +1,15 @@
 import type { Command } from "./command.ts";
 import { agent } from "./commands/agent.ts";
 import { audit } from "./commands/audit.ts";
+import { bootImagesList } from "./commands/boot-images-list.ts";
+import { bootImagesUpload } from "./commands/boot-images-upload.ts";
 import { cancel } from "./commands/cancel.ts";
 import { conversions } from "./commands/conversions.ts";
 import { convert } from "./commands/convert.ts";
 import { enrolToken } from "./commands/enrol-token.ts";
 import { points } from "./commands/points.ts";
+import { preflight } from "./commands/preflight.ts";
+import { receipt } from "./commands/receipt.ts";
 import { repoCheck } from "./commands/repo-check.ts";
 import { restore } from "./commands/restore.ts";
 import { revoke } from "./commands/revoke.ts";
@@ -20,9 +24,13 @@ export const commands: Command[] = [
   agent,
   sources,
   targets,
+  bootImagesUpload,
+  bootImagesList,
+  preflight,
   convert,
   conversions,
   cancel,
+  receipt,
   points,
   restore,
   repoCheck,

@@ -40,6 +40,20 @@ export class ConversionNotCompletedError extends CausewayError {
   }
 }
 
+/** A rule of the preflight fails; the table says which. */
+export class PreflightNotPassedError extends CausewayError {
+  override readonly name = "PreflightNotPassedError";
+  readonly retryable = false;
+  readonly hint = "Follow the remedies, and check again.";
+}
+
+/** A boot receipt that is not to be believed, or that tells of a change. */
+export class ReceiptProblemError extends CausewayError {
+  override readonly name = "ReceiptProblemError";
+  readonly retryable = false;
+  readonly hint = "Check the boot state on the machine itself before it is restarted again.";
+}
+
 /** The repository has damage; the report says where. */
 export class DamageFoundError extends CausewayError {
   override readonly name = "DamageFoundError";
@@ -53,7 +67,7 @@ export const EXIT = { done: 0, failed: 1, usage: 2, notFound: 3, refused: 4 } as
 /** Which exit code says what went wrong. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError) return EXIT.usage;
-  if (error instanceof RefusedError) return EXIT.refused;
+  if (error instanceof RefusedError || error instanceof PreflightNotPassedError) return EXIT.refused;
   if (error instanceof NotFoundError) return EXIT.notFound;
   if (error instanceof ConversionNotCompletedError) {
     return error.failureName === "PreflightFailedError" ? EXIT.refused : EXIT.failed;

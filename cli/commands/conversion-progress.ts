@@ -5,7 +5,7 @@ import { bytes, duration } from "../units.ts";
 export function progressLine(conversion: Conversion): string | undefined {
   if (conversion.state === "cancelling") return "cancelling";
   const step = conversion.steps.find((candidate) => candidate.state === "running");
-  if (!step) return undefined;
+  if (!step) return waitingLine(conversion);
   const work = step.work.find((item) => item.state === "running" || item.state === "pending");
   const parts: string[] = [step.name];
   if (work?.disk) parts.push(work.disk);
@@ -13,6 +13,12 @@ export function progressLine(conversion: Conversion): string | undefined {
   if (progress && progress.bytesTotal > 0) parts.push(...transferLine(progress));
   if (progress?.note) parts.push(progress.note);
   return parts.join("  ");
+}
+
+/** Between two steps there is nothing to say, but for a machine that waits for its time. */
+function waitingLine({ state, steps, startAt }: Conversion): string | undefined {
+  const armed = steps.some(({ name, state: of }) => name === "arm" && of !== "waiting");
+  return state === "running" && startAt && !armed ? `waiting  for ${startAt}` : undefined;
 }
 
 /** The parts of a progress line about bytes: a bar, how much, how fast, how long, what limits. */

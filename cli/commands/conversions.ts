@@ -1,3 +1,4 @@
+import { machineInWords } from "#shared/protocol/machine.ts";
 import type { Conversion } from "#shared/protocol/resources.ts";
 import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
 import type { Command } from "../command.ts";
@@ -43,8 +44,10 @@ export function describe(conversion: Conversion): string {
   const lines = [
     `${conversion.id}  ${conversion.type}  ${conversion.state}`,
     `  source ${conversion.sourceId}, target ${conversion.targetId}, started ${conversion.createdAt} by ${conversion.requestedBy}`,
-    ...conversion.steps.map((step) => `  ${step.name.padEnd(12)}${step.state}`),
+    ...conversion.steps.map((step) => `  ${step.name.padEnd(18)}${step.state}`),
   ];
+  const { machine } = conversion;
+  if (machine) lines.push(`  the source is ${machineInWords(machine)}`);
   const now = progressLine(conversion);
   if (now) lines.push(`  ${now}`);
   const { failure, result } = conversion;

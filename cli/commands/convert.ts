@@ -9,9 +9,11 @@ import {
   type Call,
   type Command,
   choiceOption,
+  durationOption,
   numberOption,
   requiredOption,
   textOption,
+  timeOption,
 } from "../command.ts";
 import { ConversionNotCompletedError, UsageError } from "../errors.ts";
 import { ProgressLine } from "../progress.ts";
@@ -26,9 +28,13 @@ const PATIENCE_MS = 15 * 60_000;
 export const convert: Command = {
   name: "convert",
   summary: "Converts a source server into a virtual machine on a target host",
-  usage: "convert SOURCE --type hot --target TARGET [--format raw|qcow2] [--boot-check] [--wait]",
+  usage:
+    "convert SOURCE --type hot|remote-cold --target TARGET [--at TIME] [--format raw|qcow2] [--boot-check] [--wait]",
   help: [
-    ["--type TYPE", "hot: while the source runs"],
+    [
+      "--type TYPE",
+      "hot: while the source runs; remote-cold: the source restarts twice, and is read in between",
+    ],
     ["--target TARGET", "the target host that gets the virtual machine"],
     ["--format FORMAT", "of the virtual disks: qcow2 (default) or raw (sparse)"],
     ["--disk NAME", "only this disk; may be repeated (default: all)"],
@@ -37,12 +43,19 @@ export const convert: Command = {
     ["--boot-timeout SECONDS", "how long that may take (default 600)"],
     ["--boot-expect TEXT", "what the console shows when the system is up (default: a login prompt)"],
     ["--bandwidth-limit BYTES", "upload at most so many bytes per second"],
+    [
+      "--at TIME",
+      "remote-cold: restart the source at this time, such as 2030-12-31T02:30 (default: at once)",
+    ],
+    ["--deadline TIME", "remote-cold: how long a restart may take, such as 45m (default 30m)"],
+    ["--boot-image ID", "remote-cold: another boot image than the newest"],
     ["--wait", "stay until it ends; the exit code tells how"],
     ...API_HELP,
   ],
   examples: [
     "causeway convert agt_01jd… --type hot --target agt_01je… --boot-check --wait",
     "causeway convert agt_01jd… --type hot --target agt_01je… --format raw --disk sda --json",
+    "causeway convert agt_01jd… --type remote-cold --target agt_01je… --at 2030-12-31T02:30 --wait",
   ],
   options: {
     ...API_OPTIONS,
@@ -55,6 +68,9 @@ export const convert: Command = {
     "boot-timeout": { type: "string" },
     "boot-expect": { type: "string" },
     "bandwidth-limit": { type: "string" },
+    at: { type: "string" },
+    deadline: { type: "string" },
+    "boot-image": { type: "string" },
     wait: { type: "boolean" },
   },
   positionals: ["SOURCE"],
@@ -89,6 +105,9 @@ function requestOf(call: Call): NewConversion {
   if (!type) throw new UsageError("--type is missing", "convert");
   const limit = numberOption(call, "bandwidth-limit", "convert");
   const expect = textOption(call, "boot-expect");
+  const startAt = timeOption(call, "at", "convert");
+  const deadlineSeconds = durationOption(call, "deadline", "convert");
+  const bootImageId = textOption(call, "boot-image");
   const disks = call.values.disk as string[] | undefined;
   return {
     type,
@@ -101,6 +120,9 @@ function requestOf(call: Call): NewConversion {
     ...(disks ? { disks } : {}),
     ...(limit !== undefined ? { bandwidthLimitBytesPerSecond: limit } : {}),
     ...(expect !== undefined ? { bootExpect: expect } : {}),
+    ...(startAt !== undefined ? { startAt } : {}),
+    ...(deadlineSeconds !== undefined ? { deadlineSeconds } : {}),
+    ...(bootImageId !== undefined ? { bootImageId } : {}),
   };
 }
 

@@ -1,0 +1,35 @@
+import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
+import type { Command } from "../command.ts";
+import { print, table } from "../terminal.ts";
+import { bytes } from "../units.ts";
+
+export const bootImagesList: Command = {
+  name: "boot-images list",
+  summary: "Lists boot images, the newest first: that one is used unless another is named",
+  usage: "boot-images list",
+  help: API_HELP,
+  examples: ["causeway boot-images list", "causeway boot-images list --json | jq -r '.items[0].id'"],
+  options: API_OPTIONS,
+  positionals: [],
+  async run(call) {
+    const api = apiOf(call);
+    const items = await everyItem((cursor) =>
+      api.listBootImages({ query: { limit: 200, ...(cursor ? { cursor } : {}) } }),
+    );
+    print(call.terminal, call.json, { items, cursor: null }, () => {
+      const rows = items.map((image) => [
+        image.id,
+        image.completedAt ?? "",
+        image.causewayVersion,
+        image.kernelRelease,
+        bytes(image.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)),
+        `${image.drivers.length}`,
+      ]);
+      return table(
+        ["ID", "UPLOADED", "VERSION", "KERNEL", "SIZE", "DRIVERS"],
+        rows,
+        "No boot image yet: `npm run boot-image` builds one, `causeway boot-images upload DIR` uploads it.",
+      );
+    });
+  },
+};

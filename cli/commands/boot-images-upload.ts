@@ -1,0 +1,117 @@
+import { createReadStream } from "node:fs";
+import { readFile, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import {
+  BootImageManifest,
+  type BootImageUpload,
+  MANIFEST_FILE,
+  type NewBootImage,
+} from "#shared/protocol/boot-image.ts";
+import type { ApiClient } from "#shared/protocol/client.ts";
+import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
+import { type Call, type Command, textOption } from "../command.ts";
+import { RefusedError } from "../errors.ts";
+import { ProgressLine } from "../progress.ts";
+import { print } from "../terminal.ts";
+import { bytes } from "../units.ts";
+
+const SIGNATURE_FILE = `${MANIFEST_FILE}.sig`;
+/** Where the builder keeps its keys unless told otherwise. */
+const PUBLIC_KEY = ".config/causeway/boot-image-key.pub.pem";
+
+export const bootImagesUpload: Command = {
+  name: "boot-images upload",
+  summary: "Uploads a boot image that `npm run boot-image` has built; from then on it is the one used",
+  usage: "boot-images upload DIR [--public-key FILE]",
+  help: [["--public-key FILE", `of the key that signed it (default: ~/${PUBLIC_KEY})`], ...API_HELP],
+  examples: ["causeway boot-images upload .cache/boot-image/3f1c…"],
+  options: { ...API_OPTIONS, "public-key": { type: "string" } },
+  positionals: ["DIR"],
+  async run(call) {
+    const api = apiOf(call);
+    const dir = resolve(call.arguments.DIR ?? "");
+    const image = await readImage(dir, call);
+    const known = await completed(api, image);
+    if (known) {
+      print(call.terminal, call.json, known, () => `${known.id} was uploaded before`);
+      return;
+    }
+    const upload = await api.addBootImage({ body: image });
+    const line = new ProgressLine(call.terminal);
+    try {
+      await putFiles(upload, dir, image, (path, sizeBytes) =>
+        line.show(`upload  ${path}  ${bytes(sizeBytes)}`),
+      );
+    } finally {
+      line.end();
+    }
+    const { id } = upload.image;
+    const done = await api.completeBootImage({ parameters: { id } });
+    print(call.terminal, call.json, done, () => `${id} is uploaded, and the newest boot image`);
+  },
+};
+
+async function readImage(dir: string, call: Call): Promise<NewBootImage> {
+  const keyFile = textOption(call, "public-key") ?? join(call.environment.HOME ?? "/", PUBLIC_KEY);
+  return {
+    manifest: await read(join(dir, MANIFEST_FILE), "utf8"),
+    signatureBase64: await read(join(dir, SIGNATURE_FILE), "base64"),
+    publicKeyPem: await read(resolve(keyFile), "utf8"),
+  };
+}
+
+async function read(path: string, encoding: "utf8" | "base64"): Promise<string> {
+  try {
+    return (await readFile(path)).toString(encoding);
+  } catch (error) {
+    throw new RefusedError(
+      `cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`,
+      "Give the folder that `npm run boot-image` printed, and --public-key if the key lies elsewhere.",
+    );
+  }
+}
+
+/** The same image, if it is complete already: its name is the hash of its manifest. */
+async function completed(api: ApiClient, { manifest }: NewBootImage) {
+  const id = Buffer.from(await crypto.subtle.digest("SHA-256", Buffer.from(manifest))).toString("hex");
+  const { items } = await api.listBootImages({ query: { limit: 200 } });
+  return items.find((image) => image.id === id);
+}
+
+async function putFiles(
+  { bucket, prefix, region, endpoint, credentials, image }: BootImageUpload,
+  dir: string,
+  { manifest }: NewBootImage,
+  tell: (path: string, sizeBytes: number) => void,
+): Promise<void> {
+  // A large library, and only this command needs it.
+  const { PutObjectCommand, S3Client } = await import("@aws-sdk/client-s3");
+  const client = new S3Client({
+    region,
+    credentials,
+    ...(endpoint ? { endpoint, forcePathStyle: true } : {}),
+  });
+  const { files } = BootImageManifest.parse(JSON.parse(manifest));
+  const own = { path: MANIFEST_FILE, sizeBytes: Buffer.byteLength(manifest), sha256: image.id };
+  try {
+    for (const { path, sizeBytes, sha256 } of [...files, own]) {
+      tell(path, sizeBytes);
+      const location = join(dir, path);
+      const found = (await stat(location)).size;
+      if (found !== sizeBytes)
+        throw new RefusedError(`${location} has ${found} bytes, not ${sizeBytes}`, "Build the image again.");
+      await client.send(
+        new PutObjectCommand({
+          Bucket: bucket,
+          Key: `${prefix}${path}`,
+          Body: createReadStream(location),
+          ContentLength: sizeBytes,
+          // S3 refuses other bytes, and remembers the hash.
+          ChecksumSHA256: Buffer.from(sha256, "hex").toString("base64"),
+        }),
+      );
+    }
+  } finally {
+    client.destroy();
+  }
+}

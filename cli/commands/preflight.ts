@@ -1,0 +1,63 @@
+import { ConversionType, type Preflight } from "#shared/protocol/resources.ts";
+import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
+import { type Command, choiceOption, textOption } from "../command.ts";
+import { PreflightNotPassedError, UsageError } from "../errors.ts";
+import { print, table } from "../terminal.ts";
+
+export const preflight: Command = {
+  name: "preflight",
+  summary: "Checks every rule that a conversion must meet, and touches nothing",
+  usage: "preflight SOURCE --type hot|remote-cold [--target TARGET] [--boot-check]",
+  help: [
+    ["--type TYPE", "of the conversion: hot or remote-cold"],
+    ["--target TARGET", "also checks this target host"],
+    ["--disk NAME", "only this disk; may be repeated (default: all)"],
+    ["--boot-check", "with a boot check on the target"],
+    ["--boot-image ID", "remote-cold: another boot image than the newest"],
+    ...API_HELP,
+  ],
+  examples: [
+    "causeway preflight agt_01jd… --type remote-cold --target agt_01je…",
+    "causeway preflight agt_01jd… --type remote-cold --json | jq '.rules[] | select(.outcome == \"fail\")'",
+  ],
+  options: {
+    ...API_OPTIONS,
+    type: { type: "string" },
+    target: { type: "string" },
+    disk: { type: "string", multiple: true },
+    "boot-check": { type: "boolean" },
+    "boot-image": { type: "string" },
+  },
+  positionals: ["SOURCE"],
+  async run(call) {
+    const type = choiceOption(call, "type", ConversionType.options, this.name);
+    if (!type) throw new UsageError("--type is missing", this.name);
+    const targetId = textOption(call, "target");
+    const bootImageId = textOption(call, "boot-image");
+    const disks = call.values.disk as string[] | undefined;
+    const found = await apiOf(call).checkPreflight({
+      parameters: { id: call.arguments.SOURCE ?? "" },
+      body: {
+        type,
+        bootCheck: call.values["boot-check"] === true,
+        ...(targetId ? { targetId } : {}),
+        ...(disks ? { disks } : {}),
+        ...(bootImageId ? { bootImageId } : {}),
+      },
+    });
+    print(call.terminal, call.json, found, () => describe(found));
+    const failed = found.rules.filter(({ outcome }) => outcome === "fail").length;
+    if (failed > 0) throw new PreflightNotPassedError(`${failed} rules do not hold`);
+  },
+};
+
+function describe({ ok, rules }: Preflight): string {
+  const rows = rules.map(({ id, outcome, message }) => [outcome, id, message]);
+  const remedies = rules.flatMap(({ id, remedy }) => (remedy ? [`${id}: ${remedy}`] : []));
+  return [
+    table(["OUTCOME", "RULE", "WHAT"], rows, "no rule"),
+    ...(remedies.length > 0 ? ["", ...remedies] : []),
+    "",
+    ok ? "Nothing stands in the way." : "This conversion would not start.",
+  ].join("\n");
+}

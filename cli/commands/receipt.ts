@@ -1,0 +1,63 @@
+import type { BootStateItem } from "#shared/protocol/boot-receipt.ts";
+import { findReceiptProblem } from "#shared/protocol/boot-receipt-signature.ts";
+import type { ConversionReceipt } from "#shared/protocol/resources.ts";
+import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
+import type { Command } from "../command.ts";
+import { ReceiptProblemError } from "../errors.ts";
+import { print, table } from "../terminal.ts";
+
+export const receipt: Command = {
+  name: "receipt",
+  summary: "Shows and checks the boot receipt of a conversion: that the source has its boot state back",
+  usage: "receipt CONVERSION",
+  help: API_HELP,
+  examples: [
+    "causeway receipt cnv_01jd3v8q6m4x2k7zt5w9h0n1yb",
+    "causeway receipt cnv_01jd… --json | jq .receipt.content.items",
+  ],
+  options: API_OPTIONS,
+  positionals: ["CONVERSION"],
+  async run(call) {
+    const id = call.arguments.CONVERSION ?? "";
+    const kept = await apiOf(call).getConversionReceipt({ parameters: { id } });
+    const problem = problemOf(kept);
+    const { equal } = kept.receipt.content;
+    print(call.terminal, call.json, { id, ...kept, valid: problem === undefined, problem }, () =>
+      describe(kept, problem),
+    );
+    if (problem !== undefined) throw new ReceiptProblemError(`the receipt is not valid: ${problem}`);
+    if (!equal) throw new ReceiptProblemError("the boot state is not what it was");
+  },
+};
+
+function problemOf({ conversionId, receipt: { content }, receipt: it, certificatePem }: ConversionReceipt) {
+  if (content.conversionId !== conversionId) return `it is of conversion ${content.conversionId}`;
+  return findReceiptProblem(it, certificatePem);
+}
+
+function describe(
+  { conversionId, receipt: { content, signature } }: ConversionReceipt,
+  problem?: string,
+): string {
+  const rows = content.items.map(({ name, kind, before, after, equal }) => [
+    equal ? "equal" : "DIFFERS",
+    name,
+    kind,
+    inShort(before),
+    inShort(after),
+  ]);
+  return [
+    `${conversionId}: boot receipt of ${content.agentId}, asked for by ${content.requestedBy}`,
+    `  armed by ${content.loader}; saved ${content.savedAt}, attested ${content.attestedAt}`,
+    `  signature ${problem ? "NOT VALID" : "valid"}, certificate ${signature.certificateSha256}`,
+    "",
+    table(["", "WHAT", "KIND", "BEFORE", "AFTER"], rows, "nothing was touched"),
+    "",
+    content.equal ? "The boot state is what it was." : "THE BOOT STATE IS NOT WHAT IT WAS.",
+  ].join("\n");
+}
+
+function inShort(state: BootStateItem): string {
+  if (!state.present) return "absent";
+  return state.sha256?.slice(0, 16) ?? "present";
+}
