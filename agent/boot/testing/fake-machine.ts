@@ -1,5 +1,5 @@
 /** For tests: a machine whose root is a folder and whose disks are image files, with real files, real attributes and real file systems in the images. */
-import { rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -13,6 +13,9 @@ export const ROOT_UUID = "0d6d4c5e-2b1a-4e57-9f3c-6d2b7f0a1c11";
 export const BOOT_UUID = "7c1f0a52-93f4-4c0e-8a77-2f5b1d9e0b22";
 export const ESP_UUID = "1A2B-3C4D";
 export const ESP_PARTITION_UUID = "3f1c2d4e-5a6b-4c7d-8e9f-0a1b2c3d4e5f";
+
+/** Every step is made durable, which takes its time on a disk; what memory holds is as real a file. */
+const SCRATCH = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
 /** All paths are below `root`, as a kernel would have it in a container of its own. */
 export class RootedMachine implements BootMachine {
@@ -90,7 +93,7 @@ export interface FakeMachineOptions {
 
 /** A Debian-like machine: a disk with a GPT, an EFI system partition, a root, perhaps a `/boot`. No boot loader is installed yet. */
 export async function createFakeMachine(options: FakeMachineOptions): Promise<RootedMachine> {
-  const machine = new RootedMachine(await mkdtemp(join(tmpdir(), "boot-state-")));
+  const machine = new RootedMachine(await mkdtemp(join(SCRATCH, "boot-state-")));
   await createDisk(machine);
   const { separateBoot = false, bootType = "ext4", bootLayer } = options;
   const bootDevice = separateBoot ? "8:3" : "8:2";
@@ -152,7 +155,7 @@ async function createDisk(machine: RootedMachine): Promise<void> {
 }
 
 async function createTemplate(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), "boot-state-disk-"));
+  const folder = await mkdtemp(join(SCRATCH, "boot-state-disk-"));
   process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   const disk = join(folder, "sda");
   await createImage(disk, 64 * MIB);

@@ -1,0 +1,108 @@
+import { generateKeyPairSync, webcrypto } from "node:crypto";
+import "reflect-metadata";
+import { PemConverter, X509CertificateGenerator } from "@peculiar/x509";
+import fc from "fast-check";
+import { beforeAll, expect, test } from "vitest";
+import { BootReceipt, type BootReceiptContent, canonicalJson } from "./boot-receipt.ts";
+import { findReceiptProblem, signBootReceipt } from "./boot-receipt-signature.ts";
+
+const SHA = "ab".repeat(32);
+const content: BootReceiptContent = {
+  format: 1,
+  conversionId: "cv-1",
+  agentId: "source-1",
+  requestedBy: "somebody@example.com",
+  loader: "grub",
+  savedAt: "2026-03-01T12:00:00.000Z",
+  attestedAt: "2026-03-01T12:30:00.000Z",
+  bootId: "0b6c9d3e",
+  items: [
+    {
+      kind: "file",
+      name: "/boot/grub/grubenv",
+      before: { present: true, sha256: SHA, sizeBytes: 1024, mode: 0o644, uid: 0, gid: 0, modifiedNs: "1" },
+      after: { present: true, sha256: SHA, sizeBytes: 1024, mode: 0o644, uid: 0, gid: 0, modifiedNs: "1" },
+      equal: true,
+    },
+    {
+      kind: "variable",
+      name: "BootNext",
+      before: { present: false },
+      after: { present: false },
+      equal: true,
+    },
+  ],
+  equal: true,
+};
+
+interface Agent {
+  keyPem: string;
+  certificatePem: string;
+}
+let agent: Agent;
+let other: Agent;
+beforeAll(async () => {
+  agent = await createAgent();
+  other = await createAgent();
+});
+
+async function createAgent(): Promise<Agent> {
+  const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+  const certificate = await X509CertificateGenerator.createSelfSigned({ keys, signingAlgorithm: algorithm });
+  const key = await webcrypto.subtle.exportKey("pkcs8", keys.privateKey);
+  return { keyPem: PemConverter.encode(key, "PRIVATE KEY"), certificatePem: certificate.toString("pem") };
+}
+
+test("a receipt that travelled is believed with the agent's certificate", () => {
+  const receipt = signBootReceipt(content, agent.keyPem, agent.certificatePem);
+  const travelled = BootReceipt.parse(JSON.parse(JSON.stringify(receipt)));
+  expect(findReceiptProblem(travelled, agent.certificatePem)).toBeUndefined();
+});
+
+test.each<[string, (receipt: BootReceipt) => unknown]>([
+  ["another conversion", ({ content: each }) => Object.assign(each, { conversionId: "cv-2" })],
+  [
+    "another hash",
+    ({ content: each }) => Object.assign(each.items[0]?.after ?? {}, { sha256: "cd".repeat(32) }),
+  ],
+  ["one item less", ({ content: each }) => each.items.pop()],
+  ["another verdict", ({ content: each }) => Object.assign(each, { equal: false })],
+])("a receipt with %s is not believed", (_, change) => {
+  const receipt = signBootReceipt(structuredClone(content), agent.keyPem, agent.certificatePem);
+  change(receipt);
+  expect(findReceiptProblem(receipt, agent.certificatePem)).toBe("its signature does not fit its content");
+});
+
+test("a receipt of another agent, or signed with another key, is not believed", () => {
+  const receipt = signBootReceipt(content, other.keyPem, other.certificatePem);
+  expect(findReceiptProblem(receipt, agent.certificatePem)).toContain("another certificate");
+  const forged = signBootReceipt(content, other.keyPem, agent.certificatePem);
+  expect(findReceiptProblem(forged, agent.certificatePem)).toContain("signature");
+});
+
+test("a verdict that does not follow from the items is not believed, though it is signed", () => {
+  const lie = structuredClone(content);
+  Object.assign(lie.items[0]?.after ?? {}, { sha256: "cd".repeat(32) });
+  const receipt = signBootReceipt(lie, agent.keyPem, agent.certificatePem);
+  expect(findReceiptProblem(receipt, agent.certificatePem)).toContain("its hashes differ");
+  const whole = signBootReceipt({ ...content, equal: false }, agent.keyPem, agent.certificatePem);
+  expect(findReceiptProblem(whole, agent.certificatePem)).toContain("verdict");
+});
+
+test("a key of another kind cannot sign", () => {
+  const { privateKey } = generateKeyPairSync("ed25519");
+  const keyPem = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+  expect(() => signBootReceipt(content, keyPem, agent.certificatePem)).toThrow();
+});
+
+test("equal values have one canonical text, which is JSON", () => {
+  fc.assert(
+    fc.property(fc.jsonValue(), (value) => {
+      const text = canonicalJson(value);
+      expect(canonicalJson(JSON.parse(text))).toBe(text);
+      expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(value)));
+    }),
+  );
+  expect(canonicalJson({ b: [1, { d: null, c: "x" }], a: undefined })).toBe('{"b":[1,{"c":"x","d":null}]}');
+});
