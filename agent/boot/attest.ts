@@ -1,8 +1,10 @@
+import { VolumeNotMountedError } from "#shared/errors.ts";
 import type { BootReceiptItem, BootStateItem } from "#shared/protocol/boot-receipt.ts";
+import { EFI_VARIABLES } from "../inventory/system.ts";
 import { draftOf } from "./durable.ts";
 import type { BootMachine } from "./machine.ts";
 import { sha256, variablePath } from "./save.ts";
-import { nameOf, type SavedBootState, type SavedItem } from "./saved-state.ts";
+import { hasOwnAttributes, nameOf, type SavedBootState, type SavedItem } from "./saved-state.ts";
 import type { VolumeMap } from "./volumes.ts";
 
 /** What a machine's boot state is now, beside what it was: the items of a boot receipt. */
@@ -25,7 +27,7 @@ export async function attestBootState(
   for (const item of saved.items) {
     const before = stateBefore(item);
     const after = await stateNow(item, machine, volumes);
-    const equal = isEqual(before, after, hasExactTimes(saved, item));
+    const equal = isEqual(before, after, hasOwnAttributes(saved, item));
     items.push({ kind: item.kind, name: nameOf(saved, item), before, after, equal });
   }
   return { equal: items.every((item) => item.equal), items };
@@ -42,6 +44,7 @@ function stateBefore(item: SavedItem): BootStateItem {
 
 async function stateNow(item: SavedItem, machine: BootMachine, volumes: VolumeMap): Promise<BootStateItem> {
   if (item.kind === "variable") {
+    await requireVariables(machine);
     const bytes = await machine.contents(variablePath(item.name));
     return bytes ? { present: true, sha256: sha256(bytes) } : { present: false };
   }
@@ -59,23 +62,21 @@ async function stateNow(item: SavedItem, machine: BootMachine, volumes: VolumeMa
   return { ...attributes, sizeBytes, ...(hash && { sha256: hash }) };
 }
 
-const NO_FILE = { mode: 0, uid: 0, gid: 0, modifiedNs: 0n, sizeBytes: 0 };
-
-/** FAT keeps local time, and which that is depends on who mounted it: its times say nothing. */
-function hasExactTimes(saved: SavedBootState, item: SavedItem): boolean {
-  if (!("location" in item)) return true;
-  return saved.volumes.find(({ uuid }) => uuid === item.location.volume)?.type !== "vfat";
+/** Where the firmware's variables are not mounted, all of them look absent. Throws `VolumeNotMountedError`. */
+export async function requireVariables(machine: BootMachine): Promise<void> {
+  if ((await machine.list(EFI_VARIABLES)).length === 0)
+    throw new VolumeNotMountedError("efivarfs", EFI_VARIABLES);
 }
 
-function isEqual(before: BootStateItem, after: BootStateItem, exactTimes: boolean): boolean {
+const NO_FILE = { mode: 0, uid: 0, gid: 0, modifiedNs: 0n, sizeBytes: 0 };
+
+function isEqual(before: BootStateItem, after: BootStateItem, withAttributes: boolean): boolean {
   if (!before.present || !after.present) return before.present === after.present;
-  const same =
-    before.sha256 === after.sha256 &&
-    before.sizeBytes === after.sizeBytes &&
-    before.mode === after.mode &&
-    before.uid === after.uid &&
-    before.gid === after.gid;
-  if (!exactTimes || before.modifiedNs === undefined || after.modifiedNs === undefined) return same;
-  const apart = BigInt(before.modifiedNs) - BigInt(after.modifiedNs);
-  return same && apart < TIME_TOLERANCE_NS && apart > -TIME_TOLERANCE_NS;
+  if (before.sha256 !== after.sha256 || before.sizeBytes !== after.sizeBytes) return false;
+  if (!withAttributes) return true;
+  const { mode, uid, gid, modifiedNs } = before;
+  if (mode !== after.mode || uid !== after.uid || gid !== after.gid) return false;
+  if (modifiedNs === undefined || after.modifiedNs === undefined) return modifiedNs === after.modifiedNs;
+  const apart = BigInt(modifiedNs) - BigInt(after.modifiedNs);
+  return apart < TIME_TOLERANCE_NS && apart > -TIME_TOLERANCE_NS;
 }

@@ -1,4 +1,4 @@
-import { chmod, readFile, rm } from "node:fs/promises";
+import { chmod, mkdir, readFile, rm } from "node:fs/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { EFI_VARIABLES } from "../inventory/system.ts";
 import type { BootLoaderAdapter } from "./adapter.ts";
@@ -96,6 +96,26 @@ describe("BootNext", () => {
     expect(await variable(machine, `BootOrder-${GLOBAL}`)).toEqual(order);
     expect(await variable(machine, `Boot0001-${GLOBAL}`)).toBeUndefined();
     expect(await machine.list("/boot/efi/EFI")).toEqual([]);
+  });
+
+  test("nothing is called restored where the firmware's variables are not mounted", async () => {
+    const machine = await machineWith();
+    const adapter = new BootNext(machine);
+    const { saved } = await arm(machine, adapter);
+    await rm(machine.at(EFI_VARIABLES), { recursive: true });
+    await expect(adapter.restore(saved)).rejects.toMatchObject({ name: "VolumeNotMountedError" });
+    await expect(adapter.attest(saved)).rejects.toMatchObject({ name: "VolumeNotMountedError" });
+  });
+
+  test("permissions and times on the ESP do not count: they come from who mounted it", async () => {
+    const machine = await machineWith();
+    await mkdir(machine.at("/boot/efi/EFI/causeway/other"), { recursive: true });
+    const adapter = new BootNext(machine);
+    const { saved } = await arm(machine, adapter);
+    await chmod(machine.at("/boot/efi/EFI"), 0o755);
+    await chmod(machine.at("/boot/efi/EFI/causeway"), 0o755);
+    expect((await adapter.restore(saved)).equal).toBe(true);
+    expect(await machine.list("/boot/efi/EFI/causeway")).toEqual(["other"]);
   });
 
   test("disarming takes back BootNext only, and only ours", async () => {

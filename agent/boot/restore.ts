@@ -1,9 +1,9 @@
 import { BootStateNotRestoredError } from "#shared/errors.ts";
-import { type Attestation, attestBootState } from "./attest.ts";
+import { type Attestation, attestBootState, requireVariables } from "./attest.ts";
 import { draftOf, eraseFile, replaceFile } from "./durable.ts";
-import type { BootMachine, FileAttributes } from "./machine.ts";
+import type { BootMachine } from "./machine.ts";
 import { variablePath } from "./save.ts";
-import type { SavedBootState, SavedItem } from "./saved-state.ts";
+import { hasOwnAttributes, type SavedBootState, type SavedItem } from "./saved-state.ts";
 import type { VolumeMap } from "./volumes.ts";
 
 /** The one is never written; the other only Windows itself can give back, after its return. */
@@ -19,10 +19,11 @@ export async function restoreBootState(
   machine: BootMachine,
   volumes: VolumeMap,
 ): Promise<Attestation> {
-  for (const item of saved.items) await restoreItem(item, machine, volumes);
+  const context = { saved, machine, volumes };
+  for (const item of saved.items) await restoreItem(item, context);
   // Giving back files changes the times of the folders they are in.
   for (const item of saved.items) {
-    if (item.kind === "folder") await restoreFolderAttributes(item, machine, volumes);
+    if (item.kind === "folder") await restoreAttributes(item, context);
   }
   const attestation = await attestBootState(saved, machine, volumes);
   const wrong = attestation.items.filter((item) => !item.equal && !NOT_OURS.has(item.kind));
@@ -30,18 +31,24 @@ export async function restoreBootState(
   return attestation;
 }
 
-async function restoreItem(item: SavedItem, machine: BootMachine, volumes: VolumeMap): Promise<void> {
-  if (item.kind === "variable") return restoreVariable(item, machine);
-  if (item.kind === "watched-file" || item.kind === "boot-configuration") return;
-  const path = volumes.pathOf(item.location);
-  if (item.kind === "file") return restoreFile(item, path, machine);
-  if (!item.before) await machine.removeFolder(path);
+interface Context {
+  saved: SavedBootState;
+  machine: BootMachine;
+  volumes: VolumeMap;
+}
+
+async function restoreItem(item: SavedItem, context: Context): Promise<void> {
+  if (item.kind === "variable") return restoreVariable(item, context);
+  if (item.kind === "file") return restoreFile(item, context);
+  if (item.kind !== "folder" || item.before) return;
+  await context.machine.removeFolder(context.volumes.pathOf(item.location));
 }
 
 async function restoreVariable(
   { name, before }: Extract<SavedItem, { kind: "variable" }>,
-  machine: BootMachine,
+  { machine }: Context,
 ): Promise<void> {
+  await requireVariables(machine);
   const path = variablePath(name);
   if (!before) return machine.deleteVariable(path);
   const bytes = Buffer.from(before.bytesBase64, "base64");
@@ -50,52 +57,32 @@ async function restoreVariable(
   if (!current?.equals(bytes)) await machine.writeVariable(path, bytes);
 }
 
-async function restoreFile(
-  { before, inPlace, secret }: Extract<SavedItem, { kind: "file" }>,
-  path: string,
-  machine: BootMachine,
-): Promise<void> {
+async function restoreFile(item: Extract<SavedItem, { kind: "file" }>, context: Context): Promise<void> {
+  const { machine, volumes } = context;
+  const { before, inPlace, secret } = item;
+  const path = volumes.pathOf(item.location);
   await eraseFile(machine, draftOf(path), secret);
   if (!before) return eraseFile(machine, path, secret);
   const bytes = Buffer.from(before.contentBase64, "base64");
-  const attributes = attributesOf(before);
   const status = await machine.status(path);
   const current = status?.kind === "file" ? await machine.contents(path) : undefined;
   if (!current?.equals(bytes)) {
-    if (!inPlace || current?.length !== bytes.length) {
-      return replaceFile(machine, path, bytes, { mode: before.mode, attributes });
-    }
-    await machine.overwrite(path, bytes);
+    if (inPlace && current?.length === bytes.length) await machine.overwrite(path, bytes);
+    else await replaceFile(machine, path, bytes, { mode: before.mode });
   }
-  await restoreAttributes(path, attributes, machine);
-}
-
-async function restoreFolderAttributes(
-  { location, before }: Extract<SavedItem, { kind: "folder" }>,
-  machine: BootMachine,
-  volumes: VolumeMap,
-): Promise<void> {
-  const path = volumes.pathOf(location);
-  if (before && (await machine.status(path))) await restoreAttributes(path, attributesOf(before), machine);
+  await restoreAttributes(item, context);
 }
 
 async function restoreAttributes(
-  path: string,
-  attributes: FileAttributes,
-  machine: BootMachine,
+  item: Extract<SavedItem, { kind: "file" | "folder" }>,
+  { saved, machine, volumes }: Context,
 ): Promise<void> {
+  const path = volumes.pathOf(item.location);
   const status = await machine.status(path);
-  const { mode, uid, gid, modifiedNs } = attributes;
+  if (!item.before || !status) return;
+  const modifiedNs = BigInt(item.before.modifiedNs);
+  const { mode, uid, gid } = hasOwnAttributes(saved, item) ? item.before : status;
   const same =
-    status?.mode === mode && status.uid === uid && status.gid === gid && status.modifiedNs === modifiedNs;
-  if (!same) await machine.setAttributes(path, attributes);
-}
-
-function attributesOf(before: {
-  mode: number;
-  uid: number;
-  gid: number;
-  modifiedNs: string;
-}): FileAttributes {
-  return { mode: before.mode, uid: before.uid, gid: before.gid, modifiedNs: BigInt(before.modifiedNs) };
+    status.mode === mode && status.uid === uid && status.gid === gid && status.modifiedNs === modifiedNs;
+  if (!same) await machine.setAttributes(path, { mode, uid, gid, modifiedNs });
 }

@@ -100,6 +100,15 @@ export function nameOf(saved: SavedBootState, item: SavedItem): string {
   return volume ? posix.join(volume.mountPoint, posix.relative(volume.root, path)) : `${uuid}:${path}`;
 }
 
+/**
+ * Whether an item's permissions, owner and time mean the same to whoever mounted its file system. FAT has none of the first two, but what it was
+ * mounted with, and keeps local time.
+ */
+export function hasOwnAttributes(saved: SavedBootState, item: SavedItem): boolean {
+  if (!("location" in item)) return true;
+  return saved.volumes.find(({ uuid }) => uuid === item.location.volume)?.type !== "vfat";
+}
+
 /** The file systems that must be mounted, writable, to give a state back. */
 export function volumesToMount(saved: SavedBootState): { uuid: string; type: string }[] {
   const used = new Set(

@@ -1,0 +1,150 @@
+import { describe, expect, test } from "vitest";
+import { Bcd } from "./bcd.ts";
+import {
+  BOOT_MANAGER,
+  canonicalBcd,
+  FIRMWARE_BOOT_MANAGER,
+  parseBcdEnumeration,
+  parseCreatedId,
+} from "./bcd-output.ts";
+import { SavedBootState } from "./saved-state.ts";
+import type { StagedImage } from "./staging.ts";
+import { JOB_ID, NEED, probeUsable, SAVED_AT } from "./testing/cold-clone.ts";
+import { FakeWindows, GERMAN_BIOS_ENUMERATION, UEFI_ENUMERATION } from "./testing/windows.ts";
+
+const NEED_ON_BIOS = { ...NEED, windowsImageBytes: 300_000_000 };
+
+async function prepare(windows: FakeWindows, need = NEED) {
+  const adapter = new Bcd(windows);
+  const loader = need === NEED ? await probeUsable(adapter) : await adapter.probe(need);
+  if (!loader.usable) throw new Error("refused");
+  const saved = await adapter.save(loader, { jobId: JOB_ID, savedAt: SAVED_AT });
+  const staged: StagedImage = { jobId: JOB_ID, form: loader.form, folder: loader.folder, commandLine: "" };
+  return { adapter, saved: SavedBootState.parse(JSON.parse(JSON.stringify(saved))), staged };
+}
+
+describe("the output of bcdedit", () => {
+  test("gives objects with their elements, of which some have several values", () => {
+    const objects = parseBcdEnumeration(UEFI_ENUMERATION);
+    expect(objects?.map(({ id }) => id)).toEqual([
+      FIRMWARE_BOOT_MANAGER,
+      BOOT_MANAGER,
+      "{1b2c3d4e-0000-4000-8000-00000000aaaa}",
+    ]);
+    expect(objects?.[0]?.elements.displayorder).toEqual([
+      BOOT_MANAGER,
+      "{1b2c3d4e-0000-4000-8000-00000000bbbb}",
+    ]);
+    expect(objects?.[2]?.elements.path).toEqual(["\\Windows\\system32\\winload.efi"]);
+  });
+
+  test("is understood in the language of Windows, and with its line ends", () => {
+    const objects = parseBcdEnumeration(GERMAN_BIOS_ENUMERATION.replaceAll("\n", "\r\n"));
+    expect(objects?.map(({ id, elements }) => [id, elements.description?.[0]])).toEqual([
+      [BOOT_MANAGER, "Windows Boot Manager"],
+      ["{1b2c3d4e-0000-4000-8000-00000000aaaa}", "Windows Server"],
+    ]);
+  });
+
+  test("of another kind is no boot configuration", () => {
+    expect(
+      parseBcdEnumeration("The boot configuration data store could not be opened.\r\nAccess is denied."),
+    ).toBeUndefined();
+    expect(
+      parseCreatedId("Der Eintrag wurde erfolgreich in {1B2C3D4E-0000-4000-8000-00000000CCCC} kopiert."),
+    ).toBe("{1b2c3d4e-0000-4000-8000-00000000cccc}");
+  });
+
+  test("is compared whatever the order of objects, and with the order of the menu", () => {
+    const objects = parseBcdEnumeration(UEFI_ENUMERATION) ?? [];
+    expect(canonicalBcd(objects.toReversed())).toBe(canonicalBcd(objects));
+    const other = UEFI_ENUMERATION.replace("timeout                 30", "timeout                 10");
+    expect(canonicalBcd(parseBcdEnumeration(other) ?? [])).not.toBe(canonicalBcd(objects));
+  });
+});
+
+test("on UEFI an entry of the firmware starts the unified kernel image once; the Windows entries stay", async () => {
+  const windows = new FakeWindows({ uefi: true });
+  const { adapter, saved, staged } = await prepare(windows);
+  const { entry } = await adapter.arm(saved, staged);
+  expect(windows.commands).toEqual([
+    `/export C:\\ProgramData\\Causeway\\${JOB_ID}.bcd`,
+    `/copy ${BOOT_MANAGER} /d Causeway ${JOB_ID}`,
+    `/set ${entry} path \\EFI\\causeway\\${JOB_ID}\\causeway.efi`,
+    `/set ${FIRMWARE_BOOT_MANAGER} displayorder ${entry} /addlast`,
+    `/set ${FIRMWARE_BOOT_MANAGER} bootsequence ${entry}`,
+  ]);
+  expect(windows.element(FIRMWARE_BOOT_MANAGER, "displayorder")).toEqual([BOOT_MANAGER, entry]);
+  await adapter.disarm(saved);
+  expect(windows.element(FIRMWARE_BOOT_MANAGER, "bootsequence")).toBeUndefined();
+  expect((await adapter.restore(saved)).equal).toBe(true);
+});
+
+test("on BIOS a Windows PE image is started from a RAM disk, once", async () => {
+  const windows = new FakeWindows({ uefi: false });
+  const { adapter, saved, staged } = await prepare(windows, NEED_ON_BIOS);
+  const { entry } = await adapter.arm(saved, staged);
+  const folder = `\\causeway\\${JOB_ID}`;
+  const options = "{1b2c3d4e-0000-4000-8000-000000000001}";
+  expect(windows.element(options, "ramdisksdipath")).toEqual([`${folder}\\boot.sdi`]);
+  expect(windows.element(entry, "device")).toEqual([`ramdisk=[C:]${folder}\\boot.wim,${options}`]);
+  expect(windows.element(entry, "winpe")).toEqual(["yes"]);
+  expect(windows.element(BOOT_MANAGER, "bootsequence")).toEqual([entry]);
+  expect(windows.element(BOOT_MANAGER, "default")).toBeUndefined();
+  expect((await adapter.restore(saved)).equal).toBe(true);
+});
+
+test.each([
+  { uefi: true, need: NEED },
+  { uefi: false, need: NEED_ON_BIOS },
+])("a power cut after any command is made good by restoring (%o)", async ({ uefi, need }) => {
+  for (let cutAfter = 1, done = false; !done; cutAfter++) {
+    const windows = new FakeWindows({ uefi });
+    const { adapter, saved, staged } = await prepare(windows, need);
+    windows.cutAfter = cutAfter;
+    done = await adapter.arm(saved, staged).then(
+      () => true,
+      () => false,
+    );
+    windows.cutAfter = Number.POSITIVE_INFINITY;
+    expect((await adapter.restore(saved)).equal).toBe(true);
+    expect((await adapter.restore(saved)).equal).toBe(true);
+  }
+});
+
+test("a configuration that changed since it was saved is not armed, and told by the comparison", async () => {
+  const windows = new FakeWindows({ uefi: true });
+  const { adapter, saved, staged } = await prepare(windows);
+  await windows.run("bcdedit", "/set", BOOT_MANAGER, "timeout", "5");
+  await expect(adapter.arm(saved, staged)).rejects.toMatchObject({ name: "BootStateChangedError" });
+  expect((await adapter.attest(saved)).equal).toBe(false);
+  await expect(adapter.restore(saved)).rejects.toMatchObject({ name: "BootStateNotRestoredError" });
+});
+
+test.each<[string, (windows: FakeWindows) => unknown, string]>([
+  [
+    "the agent is no administrator",
+    (windows) => Object.assign(windows, { administrator: false }),
+    "bcd-unreadable",
+  ],
+  ["Secure Boot is on", (windows) => Object.assign(windows, { secureBoot: true }), "secure-boot"],
+  ["BitLocker is on", (windows) => Object.assign(windows, { bitLocker: true }), "bitlocker"],
+  ["the ESP is not mounted", (windows) => Object.assign(windows, { esp: undefined }), "no-place"],
+  ["the ESP is too small", (windows) => Object.assign(windows, { freeSpaceBytes: 1000 }), "place-too-small"],
+  [
+    "another entry is next already",
+    (windows) => windows.run("bcdedit", "/bootsequence", "{1b2c3d4e-0000-4000-8000-00000000aaaa}"),
+    "one-shot-pending",
+  ],
+])("is refused where %s", async (_, change, code) => {
+  const windows = new FakeWindows({ uefi: true });
+  await change(windows);
+  expect(await new Bcd(windows).probe(NEED)).toMatchObject({ usable: false, refusals: [{ code }] });
+});
+
+test("is refused on BIOS without a Windows PE image", async () => {
+  expect(await new Bcd(new FakeWindows({ uefi: false })).probe(NEED)).toMatchObject({
+    usable: false,
+    refusals: [{ code: "no-windows-image" }],
+  });
+});
