@@ -18,6 +18,8 @@ const DISK_BYTES = 2 * 1024 ** 3;
 
 export const cacheDir: string = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "causeway");
 
+const keyDir = join(cacheDir, "boot-image-key");
+
 export interface ColdSiteOptions {
   dir: string;
   firmware: "bios" | "uefi";
@@ -45,7 +47,13 @@ export async function openColdSite({ dir, firmware, log }: ColdSiteOptions): Pro
   const installation = new Installation(dir);
   await installation.up();
   log("uploading the boot image");
-  await installation.json(["boot-images", "upload", image]);
+  await installation.json([
+    "boot-images",
+    "upload",
+    image,
+    "--public-key",
+    join(keyDir, "boot-image-key.pub.pem"),
+  ]);
   const { token } = z
     .object({ token: z.string() })
     .parse(await installation.json(["enrol-token", "--role", "source"]));
@@ -133,7 +141,7 @@ export async function cachedBootImage(log: (line: string) => void): Promise<stri
     nodeVersion: process.version,
     cacheDir: join(cacheDir, "boot-image"),
     outDir,
-    keyDir: join(cacheDir, "boot-image-key"),
+    keyDir,
     sourceDateEpoch: 1_686_355_200,
     mirror: "http://deb.debian.org/debian",
     securityMirror: "http://deb.debian.org/debian-security",
