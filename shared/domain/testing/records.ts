@@ -1,6 +1,7 @@
 /** Records for tests: an ordinary source, target and conversion, each part of which a test may replace. */
 import type { Inventory } from "../../protocol/inventory.ts";
 import type { AgentRecord } from "../agent.ts";
+import type { BootImageRecord } from "../boot-image.ts";
 import type { ConversionRecord } from "../conversion.ts";
 
 const AT = "2030-01-01T00:00:00.000Z";
@@ -102,6 +103,35 @@ export function aConversion(change: Partial<ConversionRecord> = {}): ConversionR
     state: "running",
     requestedBy: "ada",
     createdAt: AT,
+    version: 0,
+    ...change,
+  };
+}
+
+export function aBootImage(change: Partial<BootImageRecord> = {}): BootImageRecord {
+  const file = (path: string, sizeBytes: number) => ({ path, sizeBytes, sha256: "b".repeat(64) });
+  return {
+    id: "a".repeat(64),
+    state: "complete",
+    causewayVersion: "0.1.0",
+    kernelRelease: "6.1.0-amd64",
+    architecture: "x86_64",
+    system: "linux",
+    secureBootSigned: false,
+    memoryMiB: 1024,
+    files: [file("vmlinuz", 8e6), file("initrd.zst", 60e6), file("causeway.efi", 70e6)],
+    drivers: [
+      { name: "virtio_net" },
+      { name: "virtio_blk" },
+      { name: "bnx2", lacksFirmware: "firmware-bnx2" },
+    ],
+    signedBy: "c".repeat(64),
+    createdBy: "ada",
+    createdAt: AT,
+    completedAt: AT,
+    manifestBytes: 1000,
+    signatureBase64: "c2ln",
+    publicKeyPem: "PEM",
     version: 0,
     ...change,
   };

@@ -1,0 +1,279 @@
+import { expect, test } from "vitest";
+import type { BootArming, Inventory, NetworkInterface } from "../../protocol/inventory.ts";
+import { preflight, preflightRules } from "../preflight.ts";
+import { untouchedMachine } from "../source-machine.ts";
+import { aBootImage, aConversion, aDisk, anInventory, aSource, aTarget } from "../testing/records.ts";
+import type { PreflightFacts } from "./rule.ts";
+
+const grub: BootArming = {
+  adapter: "grub",
+  possible: true,
+  form: "kernel-and-initrd",
+  folder: "/boot/causeway",
+  freeBytes: 1e9,
+};
+
+function port(name: string, change: Partial<NetworkInterface> = {}): NetworkInterface {
+  return {
+    name,
+    macAddress: "52:54:00:12:34:56",
+    kind: "ethernet",
+    state: "up",
+    mtuBytes: 1500,
+    driver: "virtio_net",
+    addresses: [{ family: "ipv4", address: "192.0.2.10", prefixLength: 24, dynamic: false }],
+    configuration: { source: "ifupdown", method: "static" },
+    ...change,
+  };
+}
+
+function network(...interfaces: NetworkInterface[]): Inventory["network"] {
+  const device = interfaces[0]?.name ?? "eth0";
+  return {
+    interfaces,
+    routes: [{ destination: "default", gateway: "192.0.2.1", device }],
+    dns: { servers: [], search: [] },
+  };
+}
+
+const ready: Partial<Inventory> = {
+  bootLoader: { kind: "grub", entries: [], arming: [grub] },
+  network: network(port("eth0")),
+};
+
+function facts(inventory: Partial<Inventory> = {}, change: Partial<PreflightFacts> = {}): PreflightFacts {
+  return {
+    conversion: aConversion({
+      type: "remote-cold",
+      bootImageId: aBootImage().id,
+      machine: untouchedMachine("2030-01-01T00:00:00.000Z"),
+    }),
+    source: aSource({ activeConversionId: "cnv_1", inventory: anInventory({ ...ready, ...inventory }) }),
+    target: aTarget(),
+    bootImage: aBootImage(),
+    ...change,
+  };
+}
+
+const outcomes = (given: PreflightFacts) =>
+  preflightRules(given).flatMap(({ id, outcome }) => (outcome === "pass" ? [] : [`${outcome} ${id}`]));
+
+test("a machine with one of our boot loaders, drivers in the image and a static address passes", () => {
+  expect(outcomes(facts())).toEqual([]);
+});
+
+const windows = { ...anInventory().operatingSystem, family: "windows" as const };
+const pe = aBootImage({ system: "windows-pe" });
+
+test("a Windows drive with the letter X is refused for an image that needs it itself", () => {
+  const taken = facts({ operatingSystem: windows, volumeLetters: ["C", "X"] }, { bootImage: pe });
+  expect(outcomes(taken)).toEqual(["fail drive-letter-x"]);
+  expect(preflight(taken)[0]?.remedy).toMatch(/another letter/);
+});
+
+test.each<[string, PreflightFacts, string[]]>([
+  [
+    "other letters of a Windows source",
+    facts({ operatingSystem: windows, volumeLetters: ["C", "D"] }, { bootImage: pe }),
+    [],
+  ],
+  ["unknown letters", facts({ operatingSystem: windows }, { bootImage: pe }), ["unknown drive-letter-x"]],
+  ["a letter X with our own image", facts({ operatingSystem: windows, volumeLetters: ["X"] }), []],
+  [
+    "a source that was last heard in the boot environment",
+    facts({}, { source: { ...facts().source, environment: "boot-environment" } }),
+    ["fail source-in-original"],
+  ],
+  ["an image file as the disk", facts({ disks: [aDisk("vda", { kind: "image" })] }), ["fail disks-real"]],
+  [
+    "a disk over the network",
+    facts({ disks: [aDisk("vda", { transport: "iscsi", driver: "virtio_blk" })] }),
+    ["fail disks-real"],
+  ],
+  [
+    "no boot image",
+    facts({}, { bootImage: undefined, conversion: { ...facts().conversion, bootImageId: undefined } }),
+    [
+      "fail boot-image",
+      "unknown boot-image-architecture",
+      "unknown boot-loader-room",
+      "unknown memory",
+      "unknown secure-boot",
+      "unknown drive-letter-x",
+      "unknown disk-drivers",
+      "unknown network-drivers",
+    ],
+  ],
+  [
+    "a machine of another architecture",
+    facts({ operatingSystem: { ...anInventory().operatingSystem, architecture: "aarch64" } }),
+    ["fail boot-image-architecture"],
+  ],
+  [
+    "a boot loader that nobody knows",
+    facts({ bootLoader: { kind: "unknown", entries: [], arming: [] } }),
+    ["fail boot-loader-known", "fail boot-loader-armable", "unknown boot-loader-room"],
+  ],
+  [
+    "an agent that does not say how to arm",
+    facts({ bootLoader: { kind: "grub", entries: [] } }),
+    ["fail boot-loader-armable", "unknown boot-loader-room"],
+  ],
+  [
+    "too little room beside the boot loader",
+    facts({ bootLoader: { kind: "grub", entries: [], arming: [{ ...grub, freeBytes: 68e6 }] } }),
+    ["fail boot-loader-room"],
+  ],
+  [
+    "unknown room",
+    facts({ bootLoader: { kind: "grub", entries: [], arming: [{ ...grub, freeBytes: undefined }] } }),
+    ["unknown boot-loader-room"],
+  ],
+  ["too little memory", facts({ memoryBytes: 512 * 2 ** 20 }), ["fail memory"]],
+  ["memory as a machine with the least of it tells", facts({ memoryBytes: 980 * 2 ** 20 }), []],
+  ["unknown memory", facts({ memoryBytes: "unknown" }), ["unknown memory"]],
+  [
+    "Secure Boot and an image without a signature for it",
+    facts({ firmware: { kind: "uefi", secureBoot: "enabled" } }),
+    ["fail secure-boot"],
+  ],
+  [
+    "Secure Boot and an image that is signed for it",
+    facts(
+      { firmware: { kind: "uefi", secureBoot: "enabled" } },
+      { bootImage: aBootImage({ secureBootSigned: true }) },
+    ),
+    [],
+  ],
+  [
+    "a disk controller without a driver",
+    facts({ disks: [aDisk("vda", { driver: "megaraid_sas" })] }),
+    ["fail disk-drivers"],
+  ],
+  [
+    "a disk of a bus without a driver",
+    facts({ disks: [aDisk("vda", { transport: "nvme" })] }),
+    ["fail disk-drivers"],
+  ],
+  [
+    "a disk whose driver nobody knows",
+    facts({ disks: [aDisk("vda", { transport: "sata" })] }),
+    ["unknown disk-drivers"],
+  ],
+  ["a driver written with a dash", facts({ disks: [aDisk("vda", { driver: "virtio-blk" })] }), []],
+  [
+    "a network adapter without a driver",
+    facts({ network: network(port("eth0", { driver: "tg3" })) }),
+    ["fail network-drivers"],
+  ],
+  [
+    "a network adapter without its firmware",
+    facts({ network: network(port("eth0", { driver: "bnx2" })) }),
+    ["fail network-drivers"],
+  ],
+  [
+    "a network adapter whose driver nobody knows",
+    facts({ network: network(port("eth0", { driver: undefined })) }),
+    ["unknown network-drivers"],
+  ],
+  [
+    "a VLAN on a bond of which one port has a driver",
+    facts({
+      network: network(
+        port("bond0.7", { kind: "vlan", driver: undefined, vlan: { id: 7, parent: "bond0" } }),
+        port("bond0", {
+          kind: "bond",
+          driver: "bonding",
+          bond: { mode: "802.3ad", members: ["eth0", "eth1"] },
+        }),
+        port("eth0", { driver: "tg3" }),
+        port("eth1"),
+      ),
+    }),
+    [],
+  ],
+  [
+    "a bond whose mode nobody knows",
+    facts({
+      network: network(
+        port("bond0", { kind: "bond", bond: { mode: "unknown", members: ["eth0"] } }),
+        port("eth0"),
+      ),
+    }),
+    ["warn network-settings"],
+  ],
+  [
+    "a bridge",
+    facts({ network: network(port("br0", { kind: "bridge", bridge: { members: ["eth0"] } }), port("eth0")) }),
+    ["warn network-settings"],
+  ],
+  [
+    "a wireless network",
+    facts({ network: network(port("wlan0", { kind: "wireless" })) }),
+    ["unknown network-drivers", "fail network-wired"],
+  ],
+  [
+    "an address of which nobody knows where it is from",
+    facts({ network: network(port("eth0", { configuration: { source: "unknown", method: "unknown" } })) }),
+    ["warn network-settings"],
+  ],
+  [
+    "no network at all",
+    facts({ network: network() }),
+    ["unknown network-drivers", "unknown network-settings"],
+  ],
+  [
+    "an encrypted volume",
+    facts({
+      disks: [
+        aDisk("vda", {
+          partitions: [
+            {
+              number: 1,
+              offsetBytes: 0,
+              sizeBytes: 1,
+              type: "unknown",
+              bootable: false,
+              mountPoints: [],
+              content: { type: "crypto_LUKS" },
+            },
+          ],
+        }),
+      ],
+    }),
+    ["warn disks-not-encrypted"],
+  ],
+])("%s is found as it is", (_, given, expected) => {
+  expect(outcomes(given)).toEqual(expected);
+});
+
+test("why a boot loader cannot be armed, and what to do instead, is told in the agent's words", () => {
+  const arming = [{ adapter: "grub", possible: false, reason: "grubenv is on LVM", fallback: "use the ISO" }];
+  const [finding] = preflight(facts({ bootLoader: { kind: "grub", entries: [], arming } }));
+  expect(finding).toMatchObject({ id: "boot-loader-armable", severity: "fail" });
+  expect(finding?.message).toBe("grub: grubenv is on LVM (use the ISO)");
+});
+
+test("what cannot be told does not stop a conversion, for the agent looks again; it is told as a warning", () => {
+  const found = preflight(facts({ memoryBytes: "unknown" }));
+  expect(found).toMatchObject([{ id: "memory", severity: "warn" }]);
+});
+
+test("without a target, what concerns it stays open", () => {
+  expect(outcomes(facts({}, { target: undefined }))).toEqual([
+    "unknown target-connected",
+    "unknown target-room",
+    "unknown target-not-full",
+    "unknown target-boots",
+    "unknown target-fast",
+  ]);
+});
+
+test("every rule has an id of its own, and says what holds and what to do", () => {
+  const rules = preflightRules(facts({ network: network() }, { bootImage: undefined, target: undefined }));
+  expect(new Set(rules.map(({ id }) => id)).size).toBe(rules.length);
+  for (const { outcome, message, remedy } of rules) {
+    expect(message).toMatch(/^\w/);
+    if (outcome !== "pass") expect(remedy).toMatch(/\w+.*\.$/);
+  }
+});
