@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import { ArmingFailedError } from "#shared/errors.ts";
+import { EFI_VARIABLES } from "../inventory/system.ts";
 import type { Armed, ArmingNeed, BootLoaderAdapter, ProbeResult, UsableLoader } from "./adapter.ts";
 import type { HardDrivePartition } from "./device-path.ts";
 import {
@@ -11,7 +12,7 @@ import {
   variableBytes,
 } from "./firmware.ts";
 import { LinuxBootLoader } from "./linux-boot-loader.ts";
-import { encodeLoadOption } from "./load-option.ts";
+import { decodeLoadOption, encodeLoadOption } from "./load-option.ts";
 import { type ArmingRule, COMMON_RULES, type CommonFacts, findingsOf } from "./rules.ts";
 import { variablePath } from "./save.ts";
 import type { SavedBootState } from "./saved-state.ts";
@@ -22,12 +23,14 @@ const FORM = "unified-kernel";
 const LABEL = "Causeway boot environment";
 const BOOT_NEXT = globalVariable("BootNext");
 const BOOT_ORDER = globalVariable("BootOrder");
-const ENTRY = /^Boot([0-9A-F]{4})-/;
+const ENTRY = /^Boot([0-9A-F]{4})-8be4df61-93ca-11d2-aa0d-00e098032b8c$/;
 const MOST_ENTRIES = 0x10000;
 
 interface BootNextFacts extends CommonFacts {
   bootOrder: Buffer | undefined;
   bootNext: Buffer | undefined;
+  /** An entry of an earlier conversion: `Boot0003`. */
+  left: string | undefined;
   partition: HardDrivePartition | undefined;
 }
 
@@ -60,6 +63,11 @@ const RULES: readonly ArmingRule<BootNextFacts>[] = [
     remedy: "Restart the machine, or take it back with `efibootmgr -N`.",
   },
   {
+    code: "entry-left",
+    check: ({ left }) => left && `the firmware still has the entry of an earlier conversion, ${left}`,
+    remedy: "Release that conversion on this machine, or delete the entry with `efibootmgr -B`.",
+  },
+  {
     code: "esp-not-a-partition",
     check: ({ firmware, place, partition }) =>
       firmware.kind === "uefi" && place && !partition
@@ -85,6 +93,7 @@ export class BootNext extends LinuxBootLoader implements BootLoaderAdapter {
       ...(await this.commonFacts(need, { form: FORM, parent, volumes })),
       bootOrder: await readVariable(this.machine, BOOT_ORDER),
       bootNext: await readVariable(this.machine, BOOT_NEXT),
+      left: await this.#findOwnEntry(),
       partition: partition && hardDriveOf(partition),
     };
     const refusals = [...findingsOf(RULES, facts), ...findingsOf(COMMON_RULES, facts)];
@@ -144,11 +153,20 @@ export class BootNext extends LinuxBootLoader implements BootLoaderAdapter {
     });
   }
 
+  async #findOwnEntry(): Promise<string | undefined> {
+    for (const name of await this.machine.list(EFI_VARIABLES)) {
+      if (!ENTRY.test(name)) continue;
+      const value = await readVariable(this.machine, name);
+      if (value && decodeLoadOption(value)?.label === LABEL) return name.slice(0, "Boot0000".length);
+    }
+    return undefined;
+  }
+
   /** The lowest number that no entry has, whether in BootOrder or not. */
   async #freeEntry(): Promise<string> {
     const order = (await readVariable(this.machine, BOOT_ORDER)) ?? Buffer.alloc(0);
     const used = new Set(entriesOf(order));
-    for (const name of await this.machine.list(posix.dirname(variablePath(BOOT_ORDER)))) {
+    for (const name of await this.machine.list(EFI_VARIABLES)) {
       const number = ENTRY.exec(name)?.[1];
       if (number) used.add(Number.parseInt(number, 16));
     }

@@ -6,7 +6,6 @@ import {
   type UnusableLoader,
   type UsableLoader,
 } from "./adapter.ts";
-import { Bcd, type WindowsMachine } from "./bcd.ts";
 import { BootNext } from "./boot-next.ts";
 import { Grub } from "./grub.ts";
 import type { BootMachine } from "./machine.ts";
@@ -22,10 +21,6 @@ export interface ChosenLoader {
 
 export function linuxAdapters(machine: BootMachine): BootLoaderAdapter[] {
   return [new BootNext(machine), new SystemdBoot(machine), new Grub(machine)];
-}
-
-export function windowsAdapters(machine: WindowsMachine): BootLoaderAdapter[] {
-  return [new Bcd(machine)];
 }
 
 /** The first in order of preference that can be armed. Throws `ArmingRefusedError` with every reason of every boot loader if none can. */
@@ -45,11 +40,4 @@ export async function chooseLoader(
     passedOver.flatMap(({ kind, refusals }) => refusals.map((each) => ({ loader: kind, ...each }))),
     MANUAL_FALLBACK,
   );
-}
-
-/** The adapter that armed the machine, to give its state back. */
-export function adapterOf(adapters: readonly BootLoaderAdapter[], kind: BootLoaderKind): BootLoaderAdapter {
-  const adapter = adapters.find((each) => each.kind === kind);
-  if (!adapter) throw new RangeError(`${kind} is of another operating system`);
-  return adapter;
 }

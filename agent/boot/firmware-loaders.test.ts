@@ -146,6 +146,15 @@ describe("BootNext", () => {
 
   test.each<[string, (machine: RootedMachine) => Promise<unknown>, string]>([
     [
+      "an earlier conversion left its entry",
+      async (machine) => {
+        const adapter = new BootNext(machine);
+        const { saved } = await arm(machine, adapter);
+        await adapter.disarm(saved);
+      },
+      "entry-left",
+    ],
+    [
       "an entry is next already",
       (machine) => machine.putVariable(`BootNext-${GLOBAL}`, Buffer.from([2, 0])),
       "one-shot-pending",

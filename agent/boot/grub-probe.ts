@@ -1,3 +1,4 @@
+import { hasGrubEntry } from "./grub-entry.ts";
 import { decodeGrubEnvironment, GRUB_ENVIRONMENT_BYTES, grubVariable } from "./grub-environment.ts";
 import type { FileStatus } from "./machine.ts";
 import type { ArmingRule, CommonFacts } from "./rules.ts";
@@ -8,6 +9,7 @@ export interface GrubFacts extends CommonFacts {
   /** Where `grub.cfg` is. */
   configPath: string | undefined;
   configText: string;
+  customText: string;
   hasLilo: boolean;
   hasLegacyGrub: boolean;
   /** systemd-boot tells that it started this system. */
@@ -89,6 +91,14 @@ export const GRUB_RULES: readonly ArmingRule<GrubFacts>[] = [
         ? `${configPath} does not read custom.cfg, and is itself never changed`
         : undefined,
     remedy: "Make /etc/grub.d/41_custom executable and write the configuration again with grub-mkconfig.",
+  },
+  {
+    code: "entry-left",
+    check: ({ customText }) =>
+      hasGrubEntry(customText)
+        ? "custom.cfg still has the entry of an earlier conversion, and would be saved with it"
+        : undefined,
+    remedy: "Release that conversion on this machine, or delete the marked lines from custom.cfg.",
   },
   {
     code: "grubenv-missing",

@@ -266,6 +266,14 @@ describe("is refused where GRUB could not clear the entry, or would not see it",
       "one-shot-pending",
     ],
     [
+      "an entry that an earlier conversion left",
+      async (machine) => {
+        const { adapter, saved } = await arm(machine);
+        await adapter.disarm(saved);
+      },
+      "entry-left",
+    ],
+    [
       "LILO in the first sector of the disk",
       async (machine) => machine.overwrite("/dev/sda", Buffer.from("LILO "), 6),
       "lilo",

@@ -129,6 +129,7 @@ export class Grub extends LinuxBootLoader implements BootLoaderAdapter {
       ...common,
       configPath,
       configText: (configPath && (await readText(this.machine, configPath))) ?? "",
+      customText: (folder && (await readText(this.machine, posix.join(folder, CUSTOM)))) ?? "",
       hasLilo: await exists(LILO_FILE),
       hasLegacyGrub: (await Promise.all(LEGACY_FILES.map(exists))).includes(true),
       otherLoader: await runningLoader(this.machine),
