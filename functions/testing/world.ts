@@ -7,8 +7,11 @@ import type { ApiResult } from "../middleware/api-handler.ts";
 import type { Runtime } from "../middleware/runtime.ts";
 import type {
   AgentMessenger,
+  BootImageBroker,
+  Bucket,
   DeviceCertificate,
   DeviceRegistry,
+  ObjectFacts,
   SourceDataBroker,
   WaitingSteps,
   Workflow,
@@ -165,17 +168,26 @@ export class FakeRegistry implements DeviceRegistry {
   }
 }
 
-export class FakeBroker implements SourceDataBroker {
+export class FakeBroker implements SourceDataBroker, BootImageBroker {
   readonly grants: string[] = [];
 
-  async grant(sourceId: string, sessionName: string) {
-    this.grants.push(`${sourceId} to ${sessionName}`);
+  async grant(what: string, sessionName: string) {
+    this.grants.push(`${what} to ${sessionName}`);
     return {
       accessKeyId: "key",
       secretAccessKey: "secret",
       sessionToken: "session",
       expiresAt: "2030-01-01T01:00:00.000Z",
     };
+  }
+}
+
+/** Files of boot images, by key, as their uploader put them. */
+export class FakeBucket implements Bucket {
+  readonly objects = new Map<string, ObjectFacts>();
+
+  async describe(key: string): Promise<ObjectFacts | undefined> {
+    return this.objects.get(key);
   }
 }
 
@@ -187,6 +199,8 @@ export class World {
   readonly workflows = { hot: this.workflow, "remote-cold": this.workflow };
   readonly registry = new FakeRegistry(this.outage);
   readonly broker = new FakeBroker();
+  readonly uploads = new FakeBroker();
+  readonly objects = new FakeBucket();
   readonly logged: { level: string; message: string; fields: Record<string, unknown> | undefined }[] = [];
   readonly store: Store;
   nowMs = Date.UTC(2030, 0, 1);
