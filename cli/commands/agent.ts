@@ -3,6 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { Agent } from "#agent/agent.ts";
+import { linuxAdapters } from "#agent/boot/choose.ts";
 import { LocalBootMachine } from "#agent/boot/machine.ts";
 import { openAgentCloud } from "#agent/cloud/agent-cloud.ts";
 import { describeArming } from "#agent/cold/arming.ts";
@@ -16,7 +17,7 @@ import { standsStill } from "#agent/inventory/disks.ts";
 import { collectInventory } from "#agent/inventory/inventory.ts";
 import { readText } from "#agent/inventory/machine.ts";
 import { jsonLog, type Log } from "#agent/log.ts";
-import { linuxBootLoaders, sourceExecutors } from "#agent/roles/source.ts";
+import { sourceExecutors } from "#agent/roles/source.ts";
 import { targetExecutors } from "#agent/roles/target.ts";
 import { createApiClient } from "#shared/protocol/client.ts";
 import { DiskName, EnrollableRole } from "#shared/protocol/common.ts";
@@ -127,7 +128,7 @@ async function compose({ identity, settings, dataDir, imagesDir, log }: Parts): 
   const takeInventory = async () => {
     const inventory = await collectInventory({ machine, now, chosenDisks: settings.disks, ...hypervisor });
     if (identity.role === "target") return inventory;
-    const arming = await describeArming(linuxBootLoaders(machine));
+    const arming = await describeArming(linuxAdapters(machine));
     return { ...inventory, bootLoader: { ...inventory.bootLoader, arming } };
   };
   const bootId = async () => (await readText(machine, "/proc/sys/kernel/random/boot_id")) ?? UNKNOWN;

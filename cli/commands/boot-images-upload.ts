@@ -1,5 +1,5 @@
-import { createReadStream } from "node:fs";
-import { readFile, stat } from "node:fs/promises";
+import { hash } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import {
   BootImageManifest,
@@ -73,7 +73,7 @@ async function read(path: string, encoding: "utf8" | "base64"): Promise<string> 
 
 /** The same image, if it is complete already: its name is the hash of its manifest. */
 async function completed(api: ApiClient, { manifest }: NewBootImage) {
-  const id = Buffer.from(await crypto.subtle.digest("SHA-256", Buffer.from(manifest))).toString("hex");
+  const id = hash("sha256", manifest);
   const { items } = await api.listBootImages({ query: { limit: 200 } });
   return items.find((image) => image.id === id);
 }
@@ -97,16 +97,15 @@ async function putFiles(
     for (const { path, sizeBytes, sha256 } of [...files, own]) {
       tell(path, sizeBytes);
       const location = join(dir, path);
-      const found = (await stat(location)).size;
-      if (found !== sizeBytes)
-        throw new RefusedError(`${location} has ${found} bytes, not ${sizeBytes}`, "Build the image again.");
+      const content = await readFile(location);
+      if (hash("sha256", content) !== sha256)
+        throw new RefusedError(`${location} is not what the manifest says`, "Build the image again.");
       await client.send(
         new PutObjectCommand({
           Bucket: bucket,
           Key: `${prefix}${path}`,
-          Body: createReadStream(location),
-          ContentLength: sizeBytes,
-          // S3 refuses other bytes, and remembers the hash.
+          Body: content,
+          // S3 compares it, and remembers it.
           ChecksumSHA256: Buffer.from(sha256, "hex").toString("base64"),
         }),
       );

@@ -1,8 +1,11 @@
 import { expect, test } from "vitest";
 import { plan } from "#shared/domain/command.ts";
 import { completed } from "#shared/domain/conversion.ts";
+import { aBootImage } from "#shared/domain/testing/records.ts";
+import { StepName } from "#shared/protocol/resources.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { apiHandler } from "../middleware/api-handler.ts";
+import { aDevice, aReceipt } from "../testing/device.ts";
 import { request, type TestRequest, World } from "../testing/world.ts";
 import * as conversions from "./conversions.ts";
 
@@ -69,12 +72,59 @@ test("starting a conversion holds the source and starts the workflow with all it
   expect(await world.audited()).toEqual([`ada conversion-started ${id} done`]);
 });
 
+test("a remote cold conversion starts its own workflow, with the newest boot image and its time", async () => {
+  const { world, convert } = await start();
+  await world.store.bootImages.add(aBootImage());
+  const startAt = "2030-01-02T02:30:00.000Z";
+  const { status, body } = await convert({ type: "remote-cold", startAt, deadlineSeconds: 900 });
+  expect(status).toBe(202);
+  expect(body).toMatchObject({
+    type: "remote-cold",
+    startAt,
+    deadlineSeconds: 900,
+    bootImageId: aBootImage().id,
+    machine: { is: "original", bootState: "untouched" },
+  });
+  expect((body.steps as { name: string }[]).map(({ name }) => name)).toEqual(StepName.options);
+  expect(world.workflow.executions.get(String(body.id))?.input).toMatchObject({
+    type: "remote-cold",
+    startAt,
+    deadlineSeconds: 900,
+    requestedBy: "ada",
+  });
+});
+
+test("a conversion without a receipt says that there is none", async () => {
+  const { convert, call } = await start();
+  const id = String((await convert()).body.id);
+  expect(await call("GET /conversions/{id}/receipt", id)).toMatchObject({ status: 404 });
+});
+
+test("a receipt is shown with the certificate by which the agent is known", async () => {
+  const { world, convert, call } = await start();
+  const id = String((await convert({ type: "remote-cold" })).body.id);
+  const device = await aDevice();
+  const { certificatePem } = device;
+  const attested = {
+    receipt: aReceipt(device, { conversionId: id }),
+    receivedAt: "2030-01-01T00:10:00.000Z",
+  };
+  await world.store.agents.modify("agt_source", (source) => ({ ...source, certificatePem }));
+  await world.store.conversions.modify(id, (conversion) => ({ ...conversion, attested }));
+  expect(await call("GET /conversions/{id}/receipt", id)).toMatchObject({
+    status: 200,
+    body: { conversionId: id, certificatePem, ...attested },
+  });
+});
+
 test.each([
   ["an unknown source", { sourceId: "agt_nobody" }, 404],
   ["a target as the source", { sourceId: "agt_target" }, 404],
   ["a source as the target", { targetId: "agt_source" }, 404],
   ["no source at all", { sourceId: undefined }, 400],
   ["an unknown type", { type: "lukewarm" }, 400],
+  ["a time of a restart that does not happen", { startAt: "2030-01-02T02:30:00.000Z" }, 400],
+  ["a deadline too short for any machine", { type: "remote-cold", deadlineSeconds: 5 }, 400],
   ["a field that does not exist", { disk: "vda" }, 400],
 ])("%s is refused and nothing is held", async (_, change, status) => {
   const { convert, holder } = await start();

@@ -1,4 +1,5 @@
 import { CreateCertificateFromCsrCommand, InvalidRequestException, IoTClient } from "@aws-sdk/client-iot";
+import { HeadObjectCommand, S3Client, S3ServiceException } from "@aws-sdk/client-s3";
 import {
   DescribeExecutionCommand,
   ExecutionAlreadyExists,
@@ -8,6 +9,7 @@ import {
   SendTaskSuccessCommand,
   SFNClient,
   StartExecutionCommand,
+  StopExecutionCommand,
   TaskDoesNotExist,
   TaskTimedOut,
 } from "@aws-sdk/client-sfn";
@@ -16,8 +18,10 @@ import { mockClient } from "aws-sdk-client-mock";
 import { expect, test } from "vitest";
 import { failureOf, InvalidInputError } from "#shared/errors.ts";
 import { IotDeviceRegistry } from "./iot-device-registry.ts";
+import { S3Bucket } from "./s3-bucket.ts";
 import { SfnWaitingSteps } from "./sfn-waiting-steps.ts";
 import { SfnWorkflow } from "./sfn-workflow.ts";
+import { StsBootImageBroker } from "./sts-boot-image-broker.ts";
 import { StsSourceDataBroker } from "./sts-source-data-broker.ts";
 
 const region = "local-1";
@@ -47,6 +51,41 @@ test("a failure too long for Step Functions keeps its name, message and hint", a
   const { cause = "" } = mock.commandCalls(SendTaskFailureCommand)[0]?.args[0].input ?? {};
   expect(cause.length).toBeLessThan(32_768);
   expect(JSON.parse(cause)).toMatchObject({ name: failure.name, message: failure.message });
+});
+
+test("stopping a workflow that never began is no error", async () => {
+  const client = new SFNClient({ region });
+  const mock = mockClient(client).on(StopExecutionCommand).rejects(new ExecutionDoesNotExist(said));
+  await new SfnWorkflow(client, MACHINE).stop("cnv_1");
+  expect(mock.commandCalls(StopExecutionCommand)[0]?.args[0].input.executionArn).toBe(
+    "arn:aws:states:local-1:000000000000:execution:hot:cnv_1",
+  );
+});
+
+test("an object that is not there, or not to be seen, has no facts; any other error is one", async () => {
+  const client = new S3Client({ region });
+  const mock = mockClient(client);
+  const bucket = new S3Bucket(client, "bucket");
+  const refusal = (httpStatusCode: number) =>
+    new S3ServiceException({ name: "E", $fault: "client", $metadata: { httpStatusCode } });
+  for (const status of [403, 404]) {
+    mock.on(HeadObjectCommand).rejects(refusal(status));
+    expect(await bucket.describe("key")).toBeUndefined();
+  }
+  mock.on(HeadObjectCommand).rejects(refusal(503));
+  await expect(bucket.describe("key")).rejects.toThrow();
+  mock.on(HeadObjectCommand).resolves({ ContentLength: 3, ChecksumSHA256: "q6s=" });
+  expect(await bucket.describe("key")).toEqual({ sizeBytes: 3, sha256: "abab" });
+});
+
+test("rights to upload a boot image are for that one", async () => {
+  const client = new STSClient({ region });
+  const expires = { AccessKeyId: "a", SecretAccessKey: "s", SessionToken: "t", Expiration: new Date(0) };
+  const mock = mockClient(client).on(AssumeRoleCommand).resolves({ Credentials: expires });
+  await new StsBootImageBroker({ client, roleArn: "arn:role", bucket: "bucket" }).grant("f00", "ada");
+  expect(JSON.parse(mock.commandCalls(AssumeRoleCommand)[0]?.args[0].input.Policy ?? "").Statement).toEqual([
+    { Effect: "Allow", Action: ["s3:PutObject"], Resource: ["arn:aws:s3:::bucket/boot-images/f00/*"] },
+  ]);
 });
 
 test("a workflow that has this name already is not started again", async () => {
