@@ -2,7 +2,8 @@ import { expect, test } from "vitest";
 import { failureOf } from "../errors.ts";
 import type { CommandKind } from "../protocol/commands.ts";
 import { type CommandRecord, failed, plan, succeeded } from "./command.ts";
-import { abandonedSteps, completedSteps, stepsOf } from "./conversion-view.ts";
+import { abandonedSteps, completedSteps, openCommands, stepsOf } from "./conversion-view.ts";
+import { untouchedMachine } from "./source-machine.ts";
 import { aConversion } from "./testing/records.ts";
 
 const NOW = "2030-01-01T00:01:00.000Z";
@@ -101,4 +102,50 @@ test("a clone that does not boot fails the boot check, though the check itself w
   ];
   const steps = abandonedSteps(preflighted, commands, LATER);
   expect(steps.map((step) => step.state).join(" ")).toBe("done done done done done failed skipped");
+});
+
+const cold = aConversion({
+  type: "remote-cold",
+  preflightPassedAt: NOW,
+  machine: untouchedMachine(NOW),
+});
+
+function reboot(into: "original" | "boot-environment"): CommandRecord {
+  const conversion = { conversionId: "cnv_1", agentId: "agt_1", requestedBy: "ada" };
+  return plan({ ...conversion, kind: "reboot", label: into, round: 1, input: { into } }, [], NOW).command;
+}
+
+test("a remote cold conversion shows both restarts as steps of their own", () => {
+  const commands = [done(wanted("stage-boot-image")), done(wanted("arm-boot")), reboot("boot-environment")];
+  const steps = stepsOf(cold, commands);
+  expect(steps.map(({ name, state }) => `${name} ${state}`).slice(0, 5)).toEqual([
+    "preflight done",
+    "stage done",
+    "arm done",
+    "reboot running",
+    "boot-environment waiting",
+  ]);
+  const back = stepsOf(cold, [...commands, done(reboot("original")), wanted("attest-boot-state")]);
+  expect(back.find(({ name }) => name === "return")?.state).toBe("done");
+  expect(back.find(({ name }) => name === "receipt")?.state).toBe("running");
+});
+
+test("a hot conversion has none of the steps around a restart", () => {
+  expect(stepsOf(preflighted, []).map(({ name }) => name)).toEqual([
+    "preflight",
+    "capture",
+    "commit",
+    "materialise",
+    "verify",
+    "boot-check",
+    "finish",
+  ]);
+});
+
+test("what brings a machine back is not among what a cancellation ends", () => {
+  const commands = [wanted("capture-disk", "vda"), reboot("original"), wanted("attest-boot-state")];
+  expect(openCommands([...commands, reboot("boot-environment")]).map(({ id }) => id)).toEqual([
+    "cnv_1.capture-disk.vda.1",
+    "cnv_1.reboot.boot-environment.1",
+  ]);
 });

@@ -43,3 +43,28 @@ test("a clone that did not boot is told with where to look", () => {
     details: { screenshotKey: "evidence/1.png" },
   });
 });
+
+test.each(["BootEnvironmentSilentError", "OriginalSystemSilentError"])(
+  "a wait that the workflow itself calls %s is told with what to do",
+  (name) => {
+    expect(workflowFailure({ Error: name, Cause: "" })).toMatchObject({
+      name,
+      hint: expect.stringContaining("console"),
+    });
+  },
+);
+
+test("an original system that stays silent after something else went wrong tells both", () => {
+  const before = { Error: "BootEnvironmentSilentError", Cause: "" };
+  const failure = workflowFailure({ Error: "OriginalSystemSilentError", Cause: JSON.stringify(before) });
+  expect(failure.name).toBe("OriginalSystemSilentError");
+  expect(failure.message).toContain("after BootEnvironmentSilentError: the boot environment was not heard");
+});
+
+test("a boot state that was not put back names the items", () => {
+  const failure = workflowFailure({ Error: "BootStateNotRestoredError", Cause: '["/boot/grub/grubenv"]' });
+  expect(failure).toMatchObject({
+    name: "BootStateNotRestoredError",
+    message: expect.stringContaining("/boot/grub/grubenv"),
+  });
+});
