@@ -417,20 +417,6 @@ export class BootImageUnavailableError extends CausewayError {
   }
 }
 
-/** No boot loader of this machine can be armed so that it surely comes back by itself. */
-export class NotArmableError extends CausewayError {
-  override readonly name = "NotArmableError";
-  readonly retryable = false;
-  readonly hint =
-    "Start the machine from the boot image's ISO or over the network (PXE) by hand, or make the boot loader armable as the reasons say.";
-  override readonly details: { reasons: string[] };
-
-  constructor(reasons: string[]) {
-    super(`this machine's boot loader cannot be armed: ${reasons.join("; ")}`);
-    this.details = { reasons };
-  }
-}
-
 /** A restart was asked for without the image that it should start. */
 export class BootImageNotStagedError extends CausewayError {
   override readonly name = "BootImageNotStagedError";

@@ -1,4 +1,8 @@
-import { BootImageNotStagedError, BootStateNotSavedError, NotArmableError } from "#shared/errors.ts";
+import {
+  BootImageNotStagedError,
+  BootStateNotRestoredError,
+  BootStateNotSavedError,
+} from "#shared/errors.ts";
 import {
   type BootImageReference,
   INITRD_FILE,
@@ -7,7 +11,9 @@ import {
 } from "#shared/protocol/boot-image.ts";
 import { signBootReceipt } from "#shared/protocol/boot-receipt-signature.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
-import type { ArmingNeed, BootLoaderAdapter, UsableLoader } from "../boot/adapter.ts";
+import type { ArmingNeed, BootLoaderAdapter } from "../boot/adapter.ts";
+import { attestBootState } from "../boot/attest.ts";
+import { chooseLoader } from "../boot/choose.ts";
 import type { BootMachine } from "../boot/machine.ts";
 import { restoreBootState } from "../boot/restore.ts";
 import { nameOf } from "../boot/saved-state.ts";
@@ -48,7 +54,7 @@ export function coldExecutors(deps: ColdDeps): Executors {
   return {
     "stage-boot-image": stageBootImage(deps),
     "arm-boot": armBoot(deps),
-    "attest-boot-state": attestBootState(deps),
+    "attest-boot-state": attest(deps),
   };
 }
 
@@ -65,7 +71,7 @@ export async function disarm(
 
 function stageBootImage(deps: ColdDeps): Executor<"stage-boot-image"> {
   return async ({ conversionId, bootImage }, { signal }) => {
-    const { loader } = await chooseLoader(deps, conversionId, bootImage);
+    const { loader } = await chooseLoader(deps.adapters, needOf(conversionId, bootImage));
     await deps.images.fetch(bootImage, FILES_OF[loader.form], signal);
     await deps.states.remember(conversionId, bootImage);
     const bytesStaged = FILES_OF[loader.form].reduce((sum, name) => sum + sizeOf(bootImage, name), 0);
@@ -80,7 +86,7 @@ function armBoot(deps: ColdDeps): Executor<"arm-boot"> {
     if (!bootImage) throw new BootImageNotStagedError(conversionId);
     // What an interrupted attempt left would otherwise be taken for the original.
     await disarm(deps, conversionId);
-    const { adapter, loader } = await chooseLoader(deps, conversionId, bootImage);
+    const { adapter, loader } = await chooseLoader(deps.adapters, needOf(conversionId, bootImage));
     await images.fetch(bootImage, FILES_OF[loader.form], signal);
     const saved = await adapter.save(loader, { jobId: jobIdOf(conversionId), savedAt: deps.now() });
     const { key, sha256 } = await states.put(conversionId, saved);
@@ -123,13 +129,17 @@ function armBoot(deps: ColdDeps): Executor<"arm-boot"> {
   };
 }
 
-function attestBootState(deps: ColdDeps): Executor<"attest-boot-state"> {
+function attest(deps: ColdDeps): Executor<"attest-boot-state"> {
   return async ({ conversionId, requestedBy }) => {
     const { machine, states, identity, takeInventory, now } = deps;
     const saved = await states.get(conversionId);
     if (!saved) throw new BootStateNotSavedError(conversionId);
-    // Usually the boot environment has given back everything; where it never came up, it is done here.
-    const { equal, items } = await restoreBootState(saved, machine, await readVolumes(machine));
+    const volumes = await readVolumes(machine);
+    // Usually the boot environment has given back everything; where it never came up, it is done here. What still differs is attested.
+    await restoreBootState(saved, machine, volumes).catch((error: unknown) => {
+      if (!(error instanceof BootStateNotRestoredError)) throw error;
+    });
+    const { equal, items } = await attestBootState(saved, machine, volumes);
     const { bootId } = await takeInventory();
     const receipt = signBootReceipt(
       {
@@ -152,12 +162,8 @@ function attestBootState(deps: ColdDeps): Executor<"attest-boot-state"> {
   };
 }
 
-async function chooseLoader(
-  { adapters }: ColdDeps,
-  conversionId: string,
-  image: BootImageReference,
-): Promise<{ adapter: BootLoaderAdapter; loader: UsableLoader }> {
-  const need: ArmingNeed = {
+function needOf(conversionId: string, image: BootImageReference): ArmingNeed {
+  return {
     jobId: jobIdOf(conversionId),
     kernelBytes: sizeOf(image, KERNEL_FILE),
     initrdBytes: sizeOf(image, INITRD_FILE),
@@ -165,13 +171,6 @@ async function chooseLoader(
     overlayBytes: OVERLAY_BYTES,
     signedForSecureBoot: false,
   };
-  const reasons: string[] = [];
-  for (const adapter of adapters) {
-    const loader = await adapter.probe(need);
-    if (loader.usable) return { adapter, loader };
-    reasons.push(...loader.refusals.map(({ reason }) => `${adapter.kind}: ${reason}`));
-  }
-  throw new NotArmableError(reasons);
 }
 
 function sizeOf(image: BootImageReference, name: string): number {

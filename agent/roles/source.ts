@@ -1,9 +1,6 @@
 import type { Inventory } from "#shared/protocol/inventory.ts";
-import type { BootLoaderAdapter } from "../boot/adapter.ts";
-import { BootNext } from "../boot/boot-next.ts";
-import { Grub } from "../boot/grub.ts";
+import { linuxAdapters } from "../boot/choose.ts";
 import type { BootMachine } from "../boot/machine.ts";
-import { SystemdBoot } from "../boot/systemd-boot.ts";
 import { type AgentCloud, once } from "../cloud/agent-cloud.ts";
 import { openOwnRepository } from "../cloud/own-repository.ts";
 import { BootImageCache } from "../cold/boot-image-cache.ts";
@@ -32,17 +29,12 @@ export interface SourceRoleOptions extends Pick<CaptureDeps, "disks" | "usedExte
 /** Boot images are kept in memory: what lies on the disk would become a part of the clone. */
 const IMAGES_DIR = "/run/causeway/boot-images";
 
-/** The boot loaders that can be armed on a Linux machine, in order of preference: by how little of it each touches. */
-export function linuxBootLoaders(machine: BootMachine): BootLoaderAdapter[] {
-  return [new BootNext(machine), new SystemdBoot(machine), new Grub(machine)];
-}
-
 /** What a source server does in its own system: captures disks, and arms itself for a cold clone. */
 export function sourceExecutors(options: SourceRoleOptions): Executors {
   const { identity, cloud, version, dataDir, machine, takeInventory, now } = options;
   const states = new SavedStates(dataDir, cloud.store, identity.enrolment.agentId);
   const images = new BootImageCache(IMAGES_DIR, cloud.store, options.trustImageKey);
-  const adapters = linuxBootLoaders(machine);
+  const adapters = linuxAdapters(machine);
   const release = releaseExecutor((conversionId) => capturesDir(dataDir, conversionId));
   return {
     "take-inventory": async () => ({ inventory: await takeInventory() }),
