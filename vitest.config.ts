@@ -7,7 +7,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["{agent,bench,cli,e2e,functions,infra,local,scripts,shared,statemachines}/**/*.test.ts"],
-          exclude: ["e2e/**/*.e2e.test.ts"],
+          exclude: ["e2e/**/*.{e2e,machine}.test.ts"],
           // Two cores: many files at once only makes the embedded clouds slow each other down.
           maxWorkers: 2,
           testTimeout: 30_000,
@@ -23,6 +23,17 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 900_000,
           hookTimeout: 900_000,
+        },
+      },
+      {
+        test: {
+          // Machines that restart under emulation: minutes each, run by `npm run test:e2e`.
+          name: "machines",
+          include: ["e2e/**/*.machine.test.ts"],
+          maxWorkers: 1,
+          fileParallelism: false,
+          testTimeout: 2_400_000,
+          hookTimeout: 1_200_000,
         },
       },
     ],
