@@ -10,6 +10,7 @@ import { Problem } from "#shared/protocol/resources.ts";
 import { type OperationId, type Route, routes } from "#shared/protocol/routes.ts";
 import { ControlPlane, type HttpAnswer } from "./testing/control-plane.ts";
 import { Device } from "./testing/device.ts";
+import { signedImage } from "./testing/signed-image.ts";
 
 let plane: ControlPlane;
 /** Enrolled, never connected. */
@@ -58,6 +59,8 @@ const bodies: Partial<Record<OperationId, Record<string, unknown>>> = {
     bootTimeoutSeconds: 60,
     bootExpect: "ready",
   },
+  checkPreflight: { type: "hot", targetId: "agt_nobody", disks: ["vda"], bootCheck: true },
+  addBootImage: { ...signedImage("kernel").body },
 };
 
 /** The answer as problem details of this status. */
@@ -186,9 +189,10 @@ test("an id of any form is unknown or refused by name, never a failure", async (
   const withId = ofUsers.filter(([, { path }]) => path.includes("{id}"));
   for (const [id, route] of withId) {
     for (const odd of ["nobody", "agt_", "%", "\u0000", "é".repeat(100), "💥", "#", "AGENT#x"]) {
-      problem(await plane.http(route.method, pathOf(route, odd)), 404, `${id} ${odd}`);
+      problem(await plane.http(route.method, pathOf(route, odd), { body: bodies[id] }), 404, `${id} ${odd}`);
     }
-    expect(fieldsOf(await plane.http(route.method, pathOf(route, "x".repeat(101))))).toEqual(["id"]);
+    const long = await plane.http(route.method, pathOf(route, "x".repeat(101)), { body: bodies[id] });
+    expect(fieldsOf(long)).toEqual(["id"]);
   }
   for (const sourceId of ["x".repeat(101), "x".repeat(50_000)]) {
     expect(
@@ -330,11 +334,13 @@ test("every answer is what its route promises, field by field", async () => {
     getConversion: items[0]?.id ?? "",
     listRecoveryPoints: idOf(source),
     openSourceData: idOf(source),
+    checkPreflight: idOf(source),
     revokeAgent: idOf(asleep),
   };
   const reachable = all.filter(([id, { path }]) => !path.includes("{id}") || ids[id]);
   for (const [id, route] of reachable.filter(([id]) => id !== "enrol" && id !== "startConversion")) {
-    const answer = await plane.http(route.method, pathOf(route, ids[id]), { body: bodies[id] });
+    const body = id === "checkPreflight" ? { type: "remote-cold", targetId: idOf(target) } : bodies[id];
+    const answer = await plane.http(route.method, pathOf(route, ids[id]), { body });
     expect(answer, id).toMatchObject({ status: route.status, type: "application/json" });
     expect(route.response.parse(answer.body), id).toEqual(answer.body);
     expect(answer.headers.get("cache-control")).toBe("no-store");

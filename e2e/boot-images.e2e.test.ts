@@ -1,6 +1,5 @@
 /** Boot images on their way: uploaded from the command line with rights for one of them, and readable by sources, by nobody else. */
-import { createHash, generateKeyPairSync, sign } from "node:crypto";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
@@ -10,6 +9,7 @@ import { certificateCredentials } from "#agent/link/credentials.ts";
 import { commands } from "#cli/commands.ts";
 import { run } from "#cli/run.ts";
 import { ControlPlane } from "./testing/control-plane.ts";
+import { signedImage, writeImage } from "./testing/signed-image.ts";
 
 let dir: string;
 let plane: ControlPlane;
@@ -23,33 +23,10 @@ afterAll(async () => {
   await rm(dir, { recursive: true });
 });
 
-const hash = (text: string) => createHash("sha256").update(text).digest("hex");
-
-/** A signed image as the builder leaves it, small and of no use. */
 async function image(name: string, kernel: string): Promise<{ id: string; folder: string; key: string }> {
   const folder = join(dir, name);
-  const { privateKey, publicKey } = generateKeyPairSync("ed25519");
-  const files = { vmlinuz: kernel, "pxe/boot.ipxe": "#!ipxe\n" };
-  const manifest = JSON.stringify({
-    format: 1,
-    architecture: "x86_64",
-    causewayVersion: "0.1.0",
-    kernelRelease: "6.1.0-amd64",
-    memoryMiB: 1024,
-    drivers: [{ name: "virtio_net", kind: "network" }],
-    files: Object.entries(files).map(([path, text]) => ({
-      path,
-      sizeBytes: text.length,
-      sha256: hash(text),
-    })),
-  });
-  await mkdir(join(folder, "pxe"), { recursive: true });
-  for (const [path, text] of Object.entries(files)) await writeFile(join(folder, path), text);
-  await writeFile(join(folder, "manifest.json"), manifest);
-  await writeFile(join(folder, "manifest.json.sig"), sign(null, Buffer.from(manifest), privateKey));
-  const key = join(folder, "key.pub.pem");
-  await writeFile(key, publicKey.export({ type: "spki", format: "pem" }));
-  return { id: hash(manifest), folder, key };
+  const signed = signedImage(kernel);
+  return { id: signed.id, folder, key: await writeImage(signed, folder) };
 }
 
 async function causeway(...words: string[]) {
