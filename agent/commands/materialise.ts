@@ -47,8 +47,7 @@ export function materialiseExecutor({ repository, imagesDir }: TargetDeps): Exec
         await restoreDisk({
           repository: source,
           disk,
-          // A new image reads as zeros.
-          sink: { write: (offset, bytes) => image.write(offset, bytes), zero: async () => {} },
+          sink: image,
           onProgress: ({ bytesWritten, rateBytesPerSecond }) => {
             const bytesDone = bytesBefore + bytesWritten;
             const remaining =

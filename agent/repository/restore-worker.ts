@@ -8,11 +8,15 @@ import { deriveBlockIdKey } from "#shared/format/keys.ts";
 import { createBlobOpener } from "#shared/format/pack.ts";
 import { GARBAGE_BYTES, GarbageLimit } from "./garbage.ts";
 import { type RestoreGeometry, RestoreMemory } from "./restore-memory.ts";
+import { type FileDescriptors, type OutputRun, RunNotWrittenError, RunWriter } from "./run-writer.ts";
 
 export interface RestoreWorkerData {
   geometry: RestoreGeometry;
   memory: SharedArrayBuffer;
   dataKey: Uint8Array;
+  sizeBytes: number;
+  /** Write to this file; else outputs are handed out. */
+  file?: FileDescriptors;
 }
 
 /** A unit in the fetched bytes, and the blocks of the disk that come out of it. */
@@ -33,14 +37,10 @@ export interface RestoreTask {
   units: RestoreUnit[];
 }
 
-/** Consecutive blocks that lie one after another in an output slot. */
-export interface OutputRun {
-  firstBlock: number;
-  at: number;
-  blocks: number;
-}
 export type FromRestoreWorker =
   | { kind: "output"; slot: number; runs: OutputRun[] }
+  | { kind: "written"; bytes: number }
+  | { kind: "unwritten"; code: string; message: string; bytes: number }
   | { kind: "done"; slot: number }
   | { kind: "damaged"; object: string; message: string }
   | { kind: "mismatch"; block: number; object: string };
@@ -52,14 +52,19 @@ class UnitRestorer {
   readonly #namer: BlockNamer;
   readonly #compressor = createCompressor();
   readonly #send: (message: FromRestoreWorker) => void;
+  readonly #writer: RunWriter | undefined;
   readonly #garbage = new GarbageLimit(GARBAGE_BYTES);
   #output: { slot: number; used: number; runs: OutputRun[] } | undefined;
 
-  constructor(memory: RestoreMemory, dataKey: Uint8Array, send: (message: FromRestoreWorker) => void) {
-    this.#memory = memory;
+  constructor(
+    { geometry, memory, dataKey, sizeBytes, file }: RestoreWorkerData,
+    send: (message: FromRestoreWorker) => void,
+  ) {
+    this.#memory = RestoreMemory.attach(geometry, memory);
     this.#dataKey = dataKey;
     this.#namer = new BlockNamer(deriveBlockIdKey(dataKey));
     this.#send = send;
+    if (file) this.#writer = new RunWriter(file, sizeBytes);
   }
 
   restore(task: RestoreTask): void {
@@ -96,7 +101,14 @@ class UnitRestorer {
     if (!this.#output) return;
     const { slot, runs } = this.#output;
     this.#output = undefined;
-    this.#send({ kind: "output", slot, runs });
+    if (!this.#writer) {
+      this.#send({ kind: "output", slot, runs });
+      return;
+    }
+    const output = this.#memory.output(slot);
+    const bytes = runs.reduce((sum, run) => sum + (this.#writer?.write(run, output) ?? 0), 0);
+    this.#memory.releaseOutput(slot);
+    this.#send({ kind: "written", bytes });
   }
 }
 
@@ -110,9 +122,8 @@ function addRun(runs: OutputRun[], block: number, at: number): void {
 
 if (parentPort) {
   const port = parentPort;
-  const { geometry, memory, dataKey } = workerData as RestoreWorkerData;
   const send = (message: FromRestoreWorker) => port.postMessage(message);
-  const restorer = new UnitRestorer(RestoreMemory.attach(geometry, memory), dataKey, send);
+  const restorer = new UnitRestorer(workerData as RestoreWorkerData, send);
   // Pools end their threads without ceremony, so this is the moment to keep what was compiled.
   flushCompileCache();
   port.on("message", (task: RestoreTask) => {
@@ -124,6 +135,8 @@ if (parentPort) {
         send({ kind: "damaged", object: error.object, message: error.message });
       else if (error instanceof BlockMismatchError)
         send({ kind: "mismatch", block: error.block, object: task.object });
+      else if (error instanceof RunNotWrittenError)
+        send({ kind: "unwritten", code: error.code, message: error.message, bytes: error.bytes });
       else throw error;
     }
   });

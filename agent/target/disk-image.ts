@@ -8,6 +8,8 @@ export type ImageFormat = "raw" | "qcow2";
 /** A disk being written. What is never written reads back as zeros. */
 export interface DiskImageSink {
   readonly sizeBytes: number;
+  /** Where the image is the disk's bytes as they are: other threads may write to it themselves. */
+  readonly file?: RawFile;
   /**
    * Any order, several at a time, any alignment; no byte twice at the same time. Throws `DiskFullError`, after which only `abort`
    * makes sense. `bytes` may be reused once this has settled.
@@ -17,6 +19,15 @@ export interface DiskImageSink {
   finish(): Promise<void>;
   /** Removes what was written. May be called at any time, again, and after `finish`, when it does nothing. */
   abort(): Promise<void>;
+}
+
+/** A file to which a disk's bytes may be written at their own offsets, until the image is finished or aborted. */
+export interface RawFile {
+  readonly fd: number;
+  /** Bypasses the page cache: wants memory, offsets and lengths that are multiples of 4 KiB. */
+  readonly directFd: number;
+  /** What a failed write of so many bytes is to be reported as, such as `DiskFullError`. */
+  translate(error: unknown, bytes: number): Promise<unknown>;
 }
 
 export interface DiskImageOptions {
@@ -50,11 +61,17 @@ export async function openDiskImage(path: string, format: ImageFormat): Promise<
 
 class RawSink implements DiskImageSink {
   readonly sizeBytes: number;
+  readonly file: RawFile;
   readonly #file: ImageFile;
 
   constructor(file: ImageFile, sizeBytes: number) {
     this.#file = file;
     this.sizeBytes = sizeBytes;
+    this.file = {
+      fd: file.handle.fd,
+      directFd: file.direct.fd,
+      translate: (error, bytes) => file.translate(error, bytes),
+    };
   }
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {
