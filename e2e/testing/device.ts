@@ -56,7 +56,7 @@ export class Device implements AsyncDisposable {
   }
 
   /** Hears commands and tells what machine it is, as an agent does after connecting. */
-  async introduce(inventory: Partial<Inventory> = {}): Promise<void> {
+  async introduce(inventory: Partial<Inventory> = {}, change: object = {}): Promise<void> {
     await this.client.subscribeAsync(commandsTopic(this.#agentId), { qos: 1 });
     const at = new Date().toISOString();
     await this.tell({
@@ -64,6 +64,7 @@ export class Device implements AsyncDisposable {
       at,
       agentVersion: "0.0.0",
       inventory: anInventory(inventory),
+      ...change,
     });
   }
 

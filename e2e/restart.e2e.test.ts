@@ -1,0 +1,192 @@
+/** Remote cold conversions through the whole control plane, with devices that answer as a machine's agent would from either system. */
+import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import type { Identity } from "#agent/identity/identity.ts";
+import { anInventory } from "#shared/domain/testing/records.ts";
+import { signBootReceipt } from "#shared/protocol/boot-receipt-signature.ts";
+import type { AgentEnvironment } from "#shared/protocol/machine.ts";
+import type { Conversion } from "#shared/protocol/resources.ts";
+import { ControlPlane } from "./testing/control-plane.ts";
+import { Device } from "./testing/device.ts";
+import { type SignedImage, signedImage } from "./testing/signed-image.ts";
+import { until } from "./testing/until.ts";
+
+let plane: ControlPlane;
+let source: Identity;
+let target: Identity;
+let image: SignedImage;
+let host: Device;
+let machine: Device;
+
+const idOf = ({ enrolment }: Identity) => enrolment.agentId;
+const ready = anInventory({
+  bootLoader: {
+    kind: "grub",
+    entries: [],
+    arming: [{ adapter: "grub", possible: true, form: "kernel-and-initrd", folder: "/boot", freeBytes: 1e9 }],
+  },
+  network: {
+    interfaces: [
+      {
+        name: "eth0",
+        kind: "ethernet",
+        state: "up",
+        mtuBytes: 1500,
+        driver: "virtio_net",
+        addresses: [{ family: "ipv4", address: "192.0.2.10", prefixLength: 24, dynamic: false }],
+        configuration: { source: "ifupdown", method: "static" },
+      },
+    ],
+    routes: [{ destination: "default", gateway: "192.0.2.1", device: "eth0" }],
+    dns: { servers: [], search: [] },
+  },
+});
+
+beforeAll(async () => {
+  plane = await ControlPlane.start();
+  source = await plane.enrol("source", "pine");
+  target = await plane.enrol("target", "oak");
+  image = signedImage("kernel");
+  const {
+    bucket,
+    prefix,
+    region,
+    endpoint = "",
+    credentials,
+  } = await plane.api.addBootImage({ body: image.body });
+  const s3 = new S3Client({ region, endpoint, credentials, forcePathStyle: true });
+  for (const [path, Body] of Object.entries(image.files))
+    await s3.send(
+      new PutObjectCommand({ Bucket: bucket, Key: prefix + path, Body, ChecksumAlgorithm: "SHA256" }),
+    );
+  await plane.api.completeBootImage({ parameters: { id: image.id } });
+  host = await Device.connect(target);
+  await host.introduce({ hypervisor: { kvm: "usable", uefiFirmware: true, qemuVersion: "8" } });
+});
+afterAll(async () => {
+  await host[Symbol.asyncDispose]();
+  await plane.close();
+});
+beforeEach(async () => {
+  machine = await boot("original", "boot-1");
+  await plane.heard(idOf(source), idOf(target));
+});
+afterEach(() => machine[Symbol.asyncDispose]());
+
+/** The source's machine runs this system now, and no other. */
+async function boot(environment: AgentEnvironment, bootId: string): Promise<Device> {
+  const device = await Device.connect(source);
+  await device.introduce(
+    {},
+    { environment, bootId, ...(environment === "original" ? { inventory: ready } : {}) },
+  );
+  return device;
+}
+
+async function restart(environment: AgentEnvironment, bootId: string): Promise<void> {
+  await machine[Symbol.asyncDispose]();
+  machine = await boot(environment, bootId);
+}
+
+async function answer(device: Device, kind: string, output: object, environment?: AgentEnvironment) {
+  const { commandId, input } = await device.command(kind);
+  const at = new Date().toISOString();
+  await device.tell({ type: "command-succeeded", commandId, at, output, environment });
+  return input as Record<string, unknown>;
+}
+
+const start = (change: object = {}): Promise<Conversion> =>
+  plane.api.startConversion({
+    body: { type: "remote-cold", sourceId: idOf(source), targetId: idOf(target), ...change },
+  });
+const shown = (id: string) => plane.api.getConversion({ parameters: { id } });
+
+async function arm(): Promise<void> {
+  const { bootImage } = await answer(machine, "stage-boot-image", { adapter: "grub", bytesStaged: 1 });
+  expect(bootImage).toMatchObject({ id: image.id, signatureBase64: image.body.signatureBase64 });
+  await answer(machine, "arm-boot", {
+    adapter: "grub",
+    bootId: "boot-1",
+    savedStateKey: `sources/${idOf(source)}/boot-states/x.json`,
+    savedStateSha256: "a".repeat(64),
+    items: [],
+  });
+  await answer(machine, "reboot", {});
+}
+
+async function attest(conversionId: string): Promise<void> {
+  const state = { present: true as const, sha256: "a".repeat(64), sizeBytes: 1024 };
+  const content = {
+    format: 1 as const,
+    conversionId,
+    agentId: idOf(source),
+    requestedBy: "ada",
+    loader: "grub" as const,
+    savedAt: new Date().toISOString(),
+    attestedAt: new Date().toISOString(),
+    bootId: "boot-3",
+    items: [{ kind: "file" as const, name: "/boot/grub/grubenv", before: state, after: state, equal: true }],
+    equal: true,
+  };
+  const receipt = signBootReceipt(content, source.keyPem, source.enrolment.certificatePem);
+  await answer(machine, "attest-boot-state", { receipt });
+}
+
+test("a machine goes into the boot environment and back, and its clone is made", async () => {
+  const preflight = await plane.api.checkPreflight({
+    parameters: { id: idOf(source) },
+    body: { type: "remote-cold", targetId: idOf(target) },
+  });
+  expect(preflight.rules.filter(({ outcome }) => outcome !== "pass")).toEqual([]);
+  const { id } = await start();
+  await arm();
+  await restart("boot-environment", "boot-2");
+  const restored = { restored: true, bootId: "boot-2", items: [], addresses: ["192.0.2.10/24"] };
+  await answer(machine, "report-boot-state", restored, "boot-environment");
+  const disk = { name: "vda", sizeBytes: 64, mapRoot: "root" };
+  const capture = { disk, bytesRead: 64, bytesStored: 32, badRanges: 0, seconds: 1, bottleneck: "read" };
+  await answer(machine, "capture-disk", capture, "boot-environment");
+  expect(await shown(id)).toMatchObject({ machine: { is: "boot-environment", bootState: "restored" } });
+  const { pointId } = (await machine.command("commit-recovery-point")).input as { pointId: string };
+  const committed = { pointId, createdAt: new Date().toISOString() };
+  await answer(machine, "commit-recovery-point", committed, "boot-environment");
+  await answer(machine, "reboot", {}, "boot-environment");
+  await restart("original", "boot-3");
+  await attest(id);
+  const written = [{ name: "vda", path: "/images/vda", format: "qcow2", sizeBytes: 64 }];
+  const transfer = { bytesWritten: 64, seconds: 1, bottleneck: "write" };
+  await answer(host, "materialise", { disks: written, ...transfer });
+  await answer(host, "verify", { bytesVerified: 64, seconds: 1 });
+  const ended = await plane.ended(id);
+  expect(ended).toMatchObject({
+    state: "completed",
+    recoveryPointId: pointId,
+    machine: { is: "original", bootState: "confirmed" },
+  });
+  expect(ended.steps.filter(({ state }) => state !== "done").map(({ name }) => name)).toEqual(["boot-check"]);
+  const { receipt } = await plane.api.getConversionReceipt({ parameters: { id } });
+  expect(receipt.content).toMatchObject({ conversionId: id, equal: true });
+});
+
+test("a machine that comes back by itself fails the conversion at once, and says where it is", async () => {
+  const { id } = await start();
+  await arm();
+  await restart("original", "boot-3");
+  await attest(id);
+  const { failure, machine: last } = await plane.ended(id);
+  expect(failure).toMatchObject({
+    name: "BootEnvironmentSilentError",
+    message: expect.stringContaining("in its original system, boot state confirmed"),
+  });
+  expect(last).toMatchObject({ is: "original", bootState: "confirmed" });
+});
+
+test("a conversion that waits for its time is cancelled at once, and nothing was armed", async () => {
+  const { id } = await start({ startAt: new Date(Date.now() + 3_600_000).toISOString() });
+  await answer(machine, "stage-boot-image", { adapter: "grub", bytesStaged: 1 });
+  await plane.api.cancelConversion({ parameters: { id } });
+  expect(await plane.ended(id)).toMatchObject({ state: "cancelled", machine: { bootState: "untouched" } });
+  expect(machine.commands.map(({ kind }) => kind)).not.toContain("arm-boot");
+  const ids = () => machine.commands.map(({ commandId }) => commandId);
+  await until("the release", () => ids().includes(`${id}.release.source.1`) || undefined);
+});
