@@ -35,7 +35,7 @@ function run(command, args, environment = {}) {
 }
 
 function isInstalled(name) {
-  const { status, stdout } = spawnSync("dpkg-query", ["-W", "-f=${Status}", name], { encoding: "utf8" });
+  const { status, stdout } = spawnSync("dpkg-query", ["-W", "-f=$" + "{Status}", name], { encoding: "utf8" });
   return status === 0 && stdout.includes("install ok installed");
 }
 
