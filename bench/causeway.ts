@@ -2,16 +2,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { LEAN_ENVIRONMENT, LEAN_FLAGS } from "#cli/lean-process.ts";
 import type { AgentJob } from "./agent-job.ts";
 import { type Contender, storedMiB } from "./peers.ts";
 import { cpuSecondsOf, type ProcessResult, runProcess } from "./run-process.ts";
 
 const here = import.meta.dirname;
 const servers = new Map<string, { child: ChildProcess; s3: AgentJob["s3"] }>();
-
-/** How an agent is to be started to keep small; see docs/decisions/0013. */
-const AGENT_FLAGS = ["--max-semi-space-size=1"];
-const AGENT_ENVIRONMENT = { MALLOC_ARENA_MAX: "2" };
 
 /** The real path: the agent's pipeline in a process of its own, encrypted, to the embedded cloud's S3 over HTTP. */
 export const causeway: Contender = {
@@ -56,7 +53,7 @@ async function runAgent(
   const server = servers.get(folder);
   if (!server) throw new Error("capture comes first");
   const before = cpuSecondsOf(server.child.pid ?? 0);
-  const args = [...AGENT_FLAGS, join(here, "agent-process.ts"), JSON.stringify({ ...job, s3: server.s3 })];
-  const cost = await runProcess(process.execPath, args, { env: AGENT_ENVIRONMENT });
+  const args = [...LEAN_FLAGS, join(here, "agent-process.ts"), JSON.stringify({ ...job, s3: server.s3 })];
+  const cost = await runProcess(process.execPath, args, { env: LEAN_ENVIRONMENT });
   return { cost, serverCpuSeconds: cpuSecondsOf(server.child.pid ?? 0) - before };
 }

@@ -1,10 +1,13 @@
 #!/usr/bin/env node
 import { enableCompileCache } from "node:module";
 import { join } from "node:path";
+import { becomeLean } from "./lean-process.ts";
 
 // Compiled modules are kept, which halves the time that a command takes to start. In our own folder: where anybody may write, anybody could
 // plant code. What is imported below is compiled after this.
-enableCompileCache(join(import.meta.dirname, "../.cache/compiled"));
+const compileCache = join(import.meta.dirname, "../.cache/compiled");
+if (process.argv[2] === "agent") becomeLean(process, compileCache);
+enableCompileCache(compileCache);
 const { commands } = await import("./commands.ts");
 const { run } = await import("./run.ts");
 const { processTerminal } = await import("./terminal.ts");

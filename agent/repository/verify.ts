@@ -2,6 +2,7 @@ import { BLOCK_BYTES, BlockNamer, blockCount, ID_BYTES, isZero, ZERO_ID } from "
 import { deriveBlockIdKey } from "#shared/format/keys.ts";
 import type { PointDisk } from "#shared/format/point.ts";
 import { DiskHasher, FAN_OUT } from "#shared/format/tree.ts";
+import { GARBAGE_BYTES, GarbageLimit } from "./garbage.ts";
 import { MapReader } from "./map-reader.ts";
 import type { Repository } from "./repository.ts";
 
@@ -56,6 +57,7 @@ export async function verifyDisk({
   const hasher = new DiskHasher(disk.sizeBytes);
   const ids = Buffer.alloc(FAN_OUT * ID_BYTES);
   const differing: number[] = [];
+  const garbage = new GarbageLimit(GARBAGE_BYTES);
   const reads = readAhead(reader, disk.sizeBytes);
   for (let index = 0; index < map.leafCount; index++) {
     signal?.throwIfAborted();
@@ -66,6 +68,7 @@ export async function verifyDisk({
     for (let slot = 0; slot < blocks; slot += READ_BYTES / BLOCK_BYTES) {
       const next = await reads.next();
       if (next.done) throw new RangeError("the disk ended early");
+      garbage.add(next.value.length);
       for (let at = 0; at < next.value.length; at += BLOCK_BYTES) {
         const place = slot + at / BLOCK_BYTES;
         const id = idOf(next.value.subarray(at, at + BLOCK_BYTES), namer);
