@@ -284,7 +284,7 @@ export class BootCheckFailedError extends CausewayError {
   override readonly name = "BootCheckFailedError";
   readonly retryable = false;
   readonly hint =
-    "Look at the screenshot and console log of the conversion; the written disks are kept on the target host.";
+    "Look at the screenshot and the console log in the bucket under evidence/. The recovery point is kept: `causeway restore` writes its disks.";
 }
 
 /** A program or file that a step needs is not installed on this machine. */
