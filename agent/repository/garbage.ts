@@ -4,7 +4,22 @@ import { runInNewContext } from "node:vm";
 /** What a thread may leave lying about. */
 export const GARBAGE_BYTES: number = 2 * 1024 * 1024;
 
-type Collect = (options: { type: "minor" }) => void;
+type Collect = (options: { type: "minor" | "major" }) => void;
+
+/** The collector can be called only after a flag; a Node without it still works, in more memory. */
+function collector(): Collect | undefined {
+  setFlagsFromString("--expose-gc");
+  return runInNewContext("typeof gc === 'function' ? gc : undefined") as Collect | undefined;
+}
+
+/**
+ * Frees what the caller is about to let go of, such as the memory that threads shared: tens of MiB outside of the JavaScript heap, which would
+ * otherwise still be there when the next piece of work takes its own.
+ */
+export function collectSoon(): void {
+  const collect = collector();
+  setImmediate(() => collect?.({ type: "major" }));
+}
 
 /**
  * Keeps short-lived buffers from piling up. Each cipher call allocates one outside of the JavaScript heap, and V8 waits for some 64 MiB of
@@ -17,9 +32,7 @@ export class GarbageLimit {
 
   constructor(limitBytes: number) {
     this.#limitBytes = limitBytes;
-    // The collector can be called only after this flag; a Node without it still works, in more memory.
-    setFlagsFromString("--expose-gc");
-    this.#collect = runInNewContext("typeof gc === 'function' ? gc : undefined") as Collect | undefined;
+    this.#collect = collector();
   }
 
   /** Counts bytes of buffers that are garbage by now. */

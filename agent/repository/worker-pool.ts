@@ -1,5 +1,6 @@
 import { getCompileCacheDir } from "node:module";
 import { Worker } from "node:worker_threads";
+import { collectSoon } from "./garbage.ts";
 
 /** A worker thread ended or threw before it was told to end. */
 export class WorkerFailedError extends Error {
@@ -45,6 +46,8 @@ export class WorkerPool<In, Out> {
   async end(): Promise<void> {
     this.#ending = true;
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
+    this.#workers.length = 0;
+    collectSoon();
   }
 }
 
