@@ -234,7 +234,11 @@ test("up says where it is in one line, goes on after kill -9 at the same place, 
 
   const main = join(root, "cli/main.ts");
   const second = await program(process.execPath, [main, ...up()]);
-  expect(second).toMatchObject({ code: 4, stdout: "", stderr: expect.stringContaining("already runs on") });
+  expect(second).toMatchObject({
+    code: 4,
+    stdout: expect.stringContaining('"error"'),
+    stderr: expect.stringContaining("already runs on"),
+  });
   expect(second.stderr).not.toContain("defect");
 
   await first.stop("SIGKILL");
@@ -253,7 +257,8 @@ test("up on a port that is taken says so and what to do", async () => {
   const words = ["up", "--data", join(scratch, "elsewhere"), "--port", String(port), "--json"];
   const { code, stdout, stderr } = await program(process.execPath, [join(root, "cli/main.ts"), ...words]);
   squatter.close();
-  expect({ code, stdout }).toEqual({ code: 4, stdout: "" });
+  expect(code).toBe(4);
+  expect(JSON.parse(stdout)).toMatchObject({ error: { name: "RefusedError" } });
   expect(stderr).toContain(`port ${port} is used by another program`);
   expect(stderr).toContain("--port");
 });
