@@ -34,12 +34,12 @@ export async function cancelConversion(
   const { conversion, commands } = await store.conversions.withCommands(id);
   await cancelCommands(openCommands(commands), deps);
   const workflow = workflows[conversion.type];
+  // One that waits for its time would see the mark only then. Nothing is armed: no command to do so goes out after the mark.
+  const armed = commands.some(({ kind }) => kind === "arm-boot");
+  if (waitsForItsTime(conversion, clock.now()) && !armed) await workflow.stop(id);
   // Only the workflow ends a conversion. One that a broken-off start left without it gets it now: its first step sees the mark.
   const start = await workflow.start(id, workflowInput(conversion));
   if (start === "started") return conversion;
-  // One that waits for its time would see the mark only then. Nothing is armed: no command goes out after the mark.
-  const armed = commands.some(({ kind }) => kind === "arm-boot");
-  if (waitsForItsTime(conversion, clock.now()) && !armed) await workflow.stop(id);
   if (await workflow.isRunning(id)) return conversion;
   // The workflow was stopped, from outside or just now, or ran into its own limit: nobody else will clean up.
   return abandon(id, { Error: "ConversionCancelledError", Cause: "" }, deps);

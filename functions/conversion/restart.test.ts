@@ -1,5 +1,6 @@
 /** A source that is restarted twice: its events, in every order in which a machine that may lose its power can send them. */
 import { beforeEach, expect, test } from "vitest";
+import { workflowInput } from "#shared/domain/conversion.ts";
 import { untouchedMachine } from "#shared/domain/source-machine.ts";
 import { aConversion, anInventory } from "#shared/domain/testing/records.ts";
 import { ConversionCancelledError, failureOf } from "#shared/errors.ts";
@@ -384,6 +385,8 @@ test("a conversion that waits for its time is cancelled at once", async () => {
     ...current,
     startAt: "2030-01-02T00:00:00.000Z",
   }));
+  const input = workflowInput(await conversion());
+  world.workflow.executions.set(conversionId, { input, running: true });
   await cancelConversion(conversionId, "ada", world);
   expect((await conversion()).state).toBe("cancelled");
   expect(await world.workflow.isRunning(conversionId)).toBe(false);

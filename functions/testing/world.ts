@@ -1,4 +1,5 @@
 /** A control plane for tests: the real stores on a real table, and fakes of AWS that are as strict as it. */
+import { isDeepStrictEqual } from "node:util";
 import type { AgentRecord } from "#shared/domain/agent.ts";
 import { aSource, aTarget } from "#shared/domain/testing/records.ts";
 import { type Failure, InvalidInputError } from "#shared/errors.ts";
@@ -101,7 +102,10 @@ export class FakeWorkflow implements Workflow {
 
   async start(name: string, input: unknown): Promise<"started" | "exists"> {
     this.#outage.check("start");
-    if (this.executions.has(name)) return "exists";
+    const execution = this.executions.get(name);
+    // Asked again with the same input, Step Functions answers as the first time, as long as it runs.
+    if (execution)
+      return execution.running && isDeepStrictEqual(execution.input, input) ? "started" : "exists";
     this.executions.set(name, { input: structuredClone(input), running: true });
     return "started";
   }
