@@ -7,9 +7,15 @@ export function agentTable(agents: (Source | Target)[], none: string): string {
   const rows = agents.map((agent) => [
     agent.id,
     agent.name,
-    agent.revokedAt ? "revoked" : agent.presence,
+    presenceOf(agent),
     agent.lastSeenAt ?? "never",
     (agent.inventory?.disks ?? []).map((disk) => `${disk.name} ${bytes(disk.sizeBytes)}`).join(", ") || "-",
   ]);
   return table(["ID", "NAME", "PRESENCE", "LAST SEEN", "DISKS"], rows, none);
+}
+
+function presenceOf(agent: Source | Target): string {
+  if (agent.revokedAt) return "revoked";
+  const away = "environment" in agent && agent.environment === "boot-environment";
+  return away ? `${agent.presence}, boot environment` : agent.presence;
 }

@@ -2,6 +2,7 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { mustServe } from "#shared/domain/agent.ts";
 import { newConversion } from "#shared/domain/conversion.ts";
 import { preflightRules } from "#shared/domain/preflight.ts";
+import type { Environment } from "#shared/environment.ts";
 import { NewConversion } from "#shared/protocol/resources.ts";
 import { bootImageFor, usableBootImage } from "../conversion/boot-image.ts";
 import { timestamp } from "../conversion/deps.ts";
@@ -13,7 +14,7 @@ import { openStore, type Store } from "../store/store.ts";
 
 export const handler = apiHandler({
   name: "api/preflight",
-  build: ({ TABLE_NAME }: { TABLE_NAME: string }, { clock, random }: Runtime): Deps => ({
+  build: ({ TABLE_NAME }: Environment<"api/preflight">, { clock, random }: Runtime): Deps => ({
     store: openStore(new DynamoDBClient(), TABLE_NAME, random),
     clock,
   }),
