@@ -142,7 +142,6 @@ async function dataOf(identity: Identity, conversionId: string): Promise<DataAcc
   const api = agentApi(identity, {
     credentials: certificateCredentials(identity),
     now: Date.now,
-    random: Math.random,
   });
   return api.openConversionData({ parameters: { id: conversionId } });
 }
@@ -254,7 +253,7 @@ test("a data key opens only for the source server that it was made for", async (
 test("a source agent may not ask for data of conversions at all, nor anybody with a broken signature", async () => {
   await expect(dataOf(alpha, "cnv_any")).rejects.toMatchObject({ problem: { status: 403 } });
   const forged = async () => ({ ...(await credentialsOf(host)), secretAccessKey: "wrong" });
-  const api = agentApi(host, { credentials: forged, now: Date.now, random: Math.random });
+  const api = agentApi(host, { credentials: forged, now: Date.now });
   await expect(api.openConversionData({ parameters: { id: "cnv_any" } })).rejects.toMatchObject({
     problem: { status: 403 },
   });

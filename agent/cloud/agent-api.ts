@@ -2,10 +2,13 @@ import { hash } from "node:crypto";
 import { type ApiClient, createApiClient } from "#shared/protocol/client.ts";
 import type { Identity } from "../identity/identity.ts";
 import { signRequest } from "../repository/sigv4.ts";
-import type { CloudPorts } from "./own-repository.ts";
+import type { AgentCloud } from "./agent-cloud.ts";
 
 /** The API as this agent may use it: requests are signed with its temporary AWS credentials. */
-export function agentApi({ enrolment }: Identity, { credentials, now }: CloudPorts): ApiClient {
+export function agentApi(
+  { enrolment }: Identity,
+  { credentials, now }: Pick<AgentCloud, "credentials" | "now">,
+): ApiClient {
   return createApiClient({
     url: enrolment.apiUrl,
     authorize: async ({ method, url, headers, body }) => {

@@ -1,13 +1,16 @@
 import type { Identity } from "../identity/identity.ts";
-import { certificateCredentials } from "../link/credentials.ts";
+import { certificateCredentials, type TemporaryCredentials } from "../link/credentials.ts";
 import type { ObjectStore } from "../repository/object-store.ts";
 import { RetryingStore } from "../repository/retrying-store.ts";
 import { S3Store } from "../repository/s3-store.ts";
 import { cachedUntilExpiry } from "./expiring.ts";
-import type { CloudPorts } from "./own-repository.ts";
 
 /** The cloud as this agent may use it, with temporary credentials for its certificate. */
-export interface AgentCloud extends CloudPorts {
+export interface AgentCloud {
+  credentials: () => Promise<TemporaryCredentials>;
+  /** Milliseconds since 1970. */
+  now: () => number;
+  random: () => number;
   /** The bucket, as far as this agent's rights go. */
   store: ObjectStore;
 }
