@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ToAgent } from "#shared/protocol/commands.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
@@ -7,6 +8,7 @@ import { CommandRunner } from "./commands/command-runner.ts";
 import type { Executors } from "./commands/executor.ts";
 import type { Identity } from "./identity/identity.ts";
 import { CommandJournal } from "./journal/command-journal.ts";
+import { reconnectDelayMs } from "./link/backoff.ts";
 import { Link } from "./link/link.ts";
 import type { Log } from "./log.ts";
 
@@ -35,6 +37,7 @@ export class Agent {
   readonly #link: Link;
   readonly #runner: CommandRunner;
   readonly #journal: CommandJournal;
+  #introductions = 0;
 
   constructor(options: AgentOptions) {
     const { identity, dataDir, executors, log, now, random } = options;
@@ -86,20 +89,32 @@ export class Agent {
     return this.#link.publish({ ...event, environment: this.#options.environment });
   }
 
-  /** The answer is every command that is pending for this agent. If it cannot be sent, the link is down and this happens again. */
+  /**
+   * Tells the control plane what this machine is; the answer is every command that is pending for this agent. Tried again until it is told, or
+   * the connection is another one: without it the agent would be connected and good for nothing.
+   */
   async #introduce(): Promise<void> {
-    const { takeInventory, bootId, version, now, log } = this.#options;
-    try {
-      const inventory = await takeInventory?.();
-      await this.#publish({
-        type: "agent-connected",
-        at: now().toISOString(),
-        agentVersion: version,
-        bootId: await bootId(),
-        ...(inventory ? { inventory } : {}),
-      });
-    } catch (error) {
-      log.warn("could not introduce itself", { error: String(error) });
+    const { log, random } = this.#options;
+    const turn = ++this.#introductions;
+    for (let failures = 1; turn === this.#introductions && this.#link.connected; failures++) {
+      try {
+        return await this.#publish(await this.#introduction());
+      } catch (error) {
+        log.warn("could not introduce itself", { error: String(error) });
+      }
+      await sleep(reconnectDelayMs(failures, random()), undefined, { ref: false });
     }
+  }
+
+  async #introduction(): Promise<AgentEvent> {
+    const { takeInventory, bootId, version, now } = this.#options;
+    const inventory = await takeInventory?.();
+    return {
+      type: "agent-connected",
+      at: now().toISOString(),
+      agentVersion: version,
+      bootId: await bootId(),
+      ...(inventory ? { inventory } : {}),
+    };
   }
 }

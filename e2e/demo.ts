@@ -3,13 +3,14 @@
  * is compared; the result boots. `npm run demo -- [--firmware bios|uefi] [--json FILE]`.
  */
 import { rmSync, writeFileSync } from "node:fs";
-import { copyFile, mkdtemp } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { bytes, duration } from "#cli/units.ts";
 import type { Conversion } from "#shared/protocol/resources.ts";
 import { firstDifference } from "./compare.ts";
+import { copyDisk } from "./disk/copy-disk.ts";
 import { buildDebianDisk } from "./disk/debian-disk.ts";
 import { Installation } from "./installation.ts";
 
@@ -73,7 +74,7 @@ async function demo(firmware: "bios" | "uefi"): Promise<DemoReport> {
     );
     // A disk of its own, as a source server would have: the cache is never handed to an agent.
     const sourceDisk = join(dir, "source.raw");
-    await step("copy it as the source server's disk", () => copyFile(original.path, sourceDisk));
+    await step("copy it as the source server's disk", () => copyDisk(original.path, sourceDisk));
     await step("start the embedded cloud", () => installation.up());
     const { sourceId, targetId } = await step("enrol a source agent and a target agent", async () => {
       await installation.enrol("source", "source", ["--disk", `sda=${sourceDisk}`]);

@@ -1,11 +1,15 @@
 import { spawn } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Conversion, Source, Target } from "#shared/protocol/resources.ts";
 import { Daemon } from "./daemon.ts";
 
 const main = join(import.meta.dirname, "../cli/main.ts");
+
+/** Longer than it takes until an event is tried again that a busy machine lost twice: after one minute and two more. */
+export const CONNECT_LIMIT_MS = 300_000;
+const LAST_WORDS = 2000;
 
 export interface CliResult {
   code: number;
@@ -110,17 +114,24 @@ export class Installation {
   }
 
   /** The only source server, once it is connected. */
-  source(timeoutMs = 60_000): Promise<Source> {
+  source(timeoutMs = CONNECT_LIMIT_MS): Promise<Source> {
     return this.#connected<Source>("sources", timeoutMs);
   }
 
   /** The only target host, once it is connected. */
   target(): Promise<Target> {
-    return this.#connected<Target>("targets", 60_000);
+    return this.#connected<Target>("targets", CONNECT_LIMIT_MS);
   }
 
   async conversion(id: string): Promise<Conversion> {
     return (await this.json(["conversions", id])) as Conversion;
+  }
+
+  /** How each process's log ends: what a failure was about. */
+  lastWords(): string {
+    return [...this.#daemons.keys()]
+      .map((name) => `== ${name}\n${readFileSync(this.#logOf(name), "utf8").slice(-LAST_WORDS)}`)
+      .join("\n");
   }
 
   async stop(): Promise<void> {
@@ -136,7 +147,9 @@ export class Installation {
       if (found) return found;
       await new Promise((resolve) => setTimeout(resolve, 300));
     }
-    throw new Error(`no connected agent among ${list}; see the logs in ${this.dir}`);
+    throw new Error(
+      `no connected agent among ${list}; the logs in ${this.dir} end with\n${this.lastWords()}`,
+    );
   }
 
   #reach(): { url: string; token: string } {
@@ -144,8 +157,12 @@ export class Installation {
     return this.#endpoint;
   }
 
+  #logOf(name: string): string {
+    return join(this.dir, `${name}.log`);
+  }
+
   #start(name: string, words: string[]): Daemon {
-    const daemon = new Daemon(words, join(this.dir, `${name}.log`));
+    const daemon = new Daemon(words, this.#logOf(name));
     this.#daemons.set(name, daemon);
     return daemon;
   }

@@ -74,6 +74,7 @@ export async function buildDebianDisk(options: DebianDiskOptions): Promise<Debia
     const image = join(workDir, "disk.raw");
     await layOut(image, { root, rootUuid: ROOT_UUID, partition: ROOT_PARTITION, signal }, options, workDir);
     await chmod(image, 0o444);
+    await run("sync", [image], { signal });
     await rename(image, path);
   } finally {
     await rm(workDir, { recursive: true, force: true });

@@ -26,6 +26,8 @@ export async function writeTestDisk(path: string, sizeBytes: number, seed: strin
     const text = Buffer.alloc(TEXT_BYTES, `${seed}: line ${offset} of a log that says much the same\n`);
     await file.write(text, 0, TEXT_BYTES, offset + NOISE_BYTES + MiB);
   }
+  // Else the first small write that must be durable, of somebody else, waits for all of this.
+  await file.sync();
 }
 
 /** Changes a few bytes in the middle of a disk, as a running server does. */

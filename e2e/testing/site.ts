@@ -7,7 +7,7 @@ import { type ApiClient, createApiClient } from "#shared/protocol/client.ts";
 import type { CommandKind } from "#shared/protocol/commands.ts";
 import type { Conversion, NewConversion } from "#shared/protocol/resources.ts";
 import { firstDifference } from "../compare.ts";
-import { Installation } from "../installation.ts";
+import { CONNECT_LIMIT_MS, Installation } from "../installation.ts";
 import { writeTestDisk } from "./disk-content.ts";
 import { until } from "./until.ts";
 
@@ -186,9 +186,15 @@ export class Site implements AsyncDisposable {
   }
 
   #connected(list: "listSources" | "listTargets"): Promise<string> {
-    return until(`an agent among ${list}`, async () => {
-      const { items } = await this.api[list]({});
-      return items.find(({ presence, inventory }) => presence === "connected" && inventory)?.id;
+    return until(
+      `an agent among ${list}`,
+      async () => {
+        const { items } = await this.api[list]({});
+        return items.find(({ presence, inventory }) => presence === "connected" && inventory)?.id;
+      },
+      CONNECT_LIMIT_MS / 1000,
+    ).catch((cause: unknown) => {
+      throw new Error(`${String(cause)}; the logs end with\n${this.installation.lastWords()}`, { cause });
     });
   }
 }
