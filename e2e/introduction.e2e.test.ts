@@ -1,0 +1,50 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Agent } from "#agent/agent.ts";
+import { anInventory } from "#shared/domain/testing/records.ts";
+import { ControlPlane } from "./testing/control-plane.ts";
+import { until } from "./testing/until.ts";
+
+let plane: ControlPlane;
+let dir: string;
+
+beforeAll(async () => {
+  plane = await ControlPlane.start();
+  dir = await mkdtemp(join(tmpdir(), "causeway-introduction-"));
+});
+afterAll(async () => {
+  await plane.close();
+  await rm(dir, { recursive: true, force: true });
+});
+
+test("an agent that cannot look at its machine at first tells what it is as soon as it can", async () => {
+  const identity = await plane.enrol("source", "pine");
+  let looked = 0;
+  const warnings: string[] = [];
+  const agent = new Agent({
+    identity,
+    version: "1.0.0",
+    dataDir: dir,
+    executors: {},
+    takeInventory: async () => {
+      if (++looked < 3) throw new Error("the disk does not answer");
+      return anInventory({ hostname: "pine" });
+    },
+    environment: "original",
+    bootId: async () => "boot-1",
+    log: { info() {}, warn: (message) => warnings.push(message), error() {} },
+    now: () => new Date(),
+    random: Math.random,
+  });
+  const running = agent.run();
+  const source = await until("the inventory", async () => {
+    const { items } = await plane.api.listSources({});
+    return items.find(({ inventory }) => inventory);
+  });
+  expect(source).toMatchObject({ id: identity.enrolment.agentId, inventory: { hostname: "pine" } });
+  expect(warnings).toEqual(["could not introduce itself", "could not introduce itself"]);
+  await agent.stop();
+  await running;
+});
