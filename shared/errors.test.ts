@@ -1,6 +1,7 @@
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
 import { expect, test } from "vitest";
-import { DiskNotFoundError, failureOf } from "./errors.ts";
-import { DamagedObjectError } from "./format/errors.ts";
+import { DiskFullError, DiskNotFoundError, failureOf } from "./errors.ts";
 
 test("our errors are reported with their name, hint and facts", () => {
   expect(failureOf(new DiskNotFoundError("vdz"))).toMatchObject({
@@ -11,11 +12,13 @@ test("our errors are reported with their name, hint and facts", () => {
   });
 });
 
-test("errors of the format, which say what to do themselves, keep their names", () => {
-  const error = new DamagedObjectError("packs/1", "it is cut short");
-  const { name, message, hint, retryable } = error;
-  expect(failureOf(error)).toEqual({ name, message, hint, retryable });
-  expect(name).toBe("DamagedObjectError");
+test("an error that crosses a thread keeps its name, hint and facts", async () => {
+  const url = new URL("./errors.ts", import.meta.url).href;
+  const code = `import(${JSON.stringify(url)}).then(({ DiskFullError }) => { throw new DiskFullError("/images", 5, 2); });`;
+  const thread = new Worker(code, { eval: true });
+  const [error] = (await once(thread, "error")) as unknown[];
+  expect(error).not.toBeInstanceOf(DiskFullError);
+  expect(failureOf(error)).toEqual(failureOf(new DiskFullError("/images", 5, 2)));
 });
 
 test("a foreign error is our defect, and keeps its message", () => {

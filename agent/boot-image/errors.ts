@@ -7,10 +7,3 @@ export class BootImageBuildError extends CausewayError {
   readonly hint =
     "Correct the lists in agent/boot-image to fit the packages, or build with the packages of an earlier image.";
 }
-
-/** A boot image is not what its signature or its manifest says. It must not be staged. */
-export class BootImageInvalidError extends CausewayError {
-  override readonly name = "BootImageInvalidError";
-  readonly retryable = false;
-  readonly hint = "Fetch or build the boot image again; if this repeats, somebody may have tampered with it.";
-}

@@ -2,7 +2,7 @@ import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { BootImageInvalidError } from "./errors.ts";
+import { BootImageInvalidError } from "#shared/errors.ts";
 import { type BootImageManifest, encodeManifest, imageId } from "./manifest.ts";
 import { hashFile, publicKeyPem, signingKey, signManifest, verifyBootImage } from "./signature.ts";
 

@@ -10,7 +10,7 @@ import {
 import { createReadStream } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { BootImageInvalidError } from "./errors.ts";
+import { BootImageInvalidError } from "#shared/errors.ts";
 import { type BootImageManifest, bootImageManifest, imageId } from "./manifest.ts";
 
 export const MANIFEST_FILE = "manifest.json";

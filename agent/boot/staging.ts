@@ -1,6 +1,5 @@
 import { posix } from "node:path";
-import { BootImageUnavailableError, DiskFullError } from "#shared/errors.ts";
-import { BootImageInvalidError } from "../boot-image/errors.ts";
+import { BootImageInvalidError, BootImageUnavailableError, DiskFullError } from "#shared/errors.ts";
 import type { BootImageManifest } from "../boot-image/manifest.ts";
 import { MANIFEST_FILE, SIGNATURE_FILE, verifyFile, verifyManifest } from "../boot-image/signature.ts";
 import { appendToInitrd } from "../boot-image/unified-kernel-image.ts";

@@ -1,8 +1,9 @@
+import { CausewayError } from "#shared/errors.ts";
 import type { BadRange } from "#shared/format/map-node.ts";
 import type { DiskSource } from "./disk-source.ts";
 
 /** The disk has become smaller than it was when the capture started. */
-export class DiskShrankError extends Error {
+export class DiskShrankError extends CausewayError {
   override readonly name = "DiskShrankError";
   readonly retryable = false;
   readonly hint = "Someone resized the disk during the capture. Start it again.";
@@ -16,7 +17,7 @@ export class DiskShrankError extends Error {
 }
 
 /** More of the disk cannot be read than the capture may leave out. */
-export class TooManyReadErrorsError extends Error {
+export class TooManyReadErrorsError extends CausewayError {
   override readonly name = "TooManyReadErrorsError";
   readonly retryable = false;
   readonly hint = "The disk is failing. Raise the limit of bad bytes to save what can still be read.";

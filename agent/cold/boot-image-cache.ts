@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { mkdir, open, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { BootImageInvalidError } from "#shared/errors.ts";
 import type { BootImageReference } from "#shared/protocol/boot-image.ts";
-import { BootImageInvalidError } from "../boot-image/errors.ts";
 import type { BootImageManifest } from "../boot-image/manifest.ts";
 import { MANIFEST_FILE, SIGNATURE_FILE, verifyManifest } from "../boot-image/signature.ts";
 import type { ObjectStore } from "../repository/object-store.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { BootImageInvalidError } from "../boot-image/errors.ts";
+import { BootImageInvalidError } from "#shared/errors.ts";
 import { DataFile } from "../identity/identity.ts";
 
 const TrustedKey = z.object({ publicKeyPem: z.string() });

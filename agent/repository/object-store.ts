@@ -1,3 +1,4 @@
+import { CausewayError } from "#shared/errors.ts";
 /**
  * Where a repository's objects lie. Adapters are used behind `RetryingStore`, the one place that retries.
  * Every adapter passes `describeObjectStore` in `testing/object-store-contract.ts`.
@@ -38,7 +39,7 @@ export interface ObjectSummary {
   sizeBytes: number;
 }
 
-export class ObjectNotFoundError extends Error {
+export class ObjectNotFoundError extends CausewayError {
   override readonly name = "ObjectNotFoundError";
   readonly retryable = false;
   readonly hint = "Run `causeway repo check`: it tells which recovery points need the object.";
@@ -49,7 +50,7 @@ export class ObjectNotFoundError extends Error {
   }
 }
 
-export class ObjectExistsError extends Error {
+export class ObjectExistsError extends CausewayError {
   override readonly name = "ObjectExistsError";
   readonly retryable = false;
   readonly hint = "The object was written before; nothing was changed.";
@@ -61,14 +62,14 @@ export class ObjectExistsError extends Error {
 }
 
 /** The store may answer if asked again: a 5xx answer, a reset connection, a timeout, a torn answer. */
-export class TransientStoreError extends Error {
+export class TransientStoreError extends CausewayError {
   override readonly name = "TransientStoreError";
   readonly retryable = true;
   readonly hint = "Check the network and the store; the operation resumes where it was.";
 }
 
 /** The store refuses, and would refuse again. */
-export class StoreRefusedError extends Error {
+export class StoreRefusedError extends CausewayError {
   override readonly name = "StoreRefusedError";
   readonly retryable = false;
   readonly hint = "Check the agent's credentials and its right to this prefix.";

@@ -1,4 +1,5 @@
 import { hash, randomBytes } from "node:crypto";
+import { CausewayError } from "#shared/errors.ts";
 import { SALT_BYTES } from "#shared/format/keys.ts";
 import { decodePoint, encodePoint, type Point } from "#shared/format/point.ts";
 import { ObjectExistsError } from "./object-store.ts";
@@ -8,14 +9,14 @@ import { pointKey, prunedKey, type Repository } from "./repository.ts";
 export const CAPTURE_AGE_MS: number = 5 * 24 * 3600 * 1000;
 
 /** The capture ran for so long that what it builds on may be gone. */
-export class CaptureTooOldError extends Error {
+export class CaptureTooOldError extends CausewayError {
   override readonly name = "CaptureTooOldError";
   readonly retryable = false;
   readonly hint = "Capture again: the parts that are already stored are found and not sent again.";
 }
 
 /** Another recovery point has this id. */
-export class PointExistsError extends Error {
+export class PointExistsError extends CausewayError {
   override readonly name = "PointExistsError";
   readonly retryable = false;
   readonly hint = "Recovery points are never changed. Commit under another id.";

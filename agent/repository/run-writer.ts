@@ -1,4 +1,5 @@
 import { writeSync } from "node:fs";
+import { CausewayError } from "#shared/errors.ts";
 import { BLOCK_BYTES } from "#shared/format/block.ts";
 
 /** Consecutive blocks that lie one after another in an output slot. */
@@ -15,7 +16,7 @@ export interface FileDescriptors {
 }
 
 /** Storage refused bytes. */
-export class RunNotWrittenError extends Error {
+export class RunNotWrittenError extends CausewayError {
   override readonly name = "RunNotWrittenError";
   readonly retryable = true;
   readonly hint = "Check the storage that the image is written to.";

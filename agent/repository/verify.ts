@@ -1,3 +1,4 @@
+import { CausewayError } from "#shared/errors.ts";
 import { BLOCK_BYTES, BlockNamer, blockCount, ID_BYTES, isZero, ZERO_ID } from "#shared/format/block.ts";
 import { deriveBlockIdKey } from "#shared/format/keys.ts";
 import type { PointDisk } from "#shared/format/point.ts";
@@ -14,7 +15,7 @@ export interface WrittenDisk {
 }
 
 /** A written disk is not what the recovery point says. */
-export class DiskMismatchError extends Error {
+export class DiskMismatchError extends CausewayError {
   override readonly name = "DiskMismatchError";
   readonly retryable = true;
   readonly hint = "Write the disk again. If this repeats, check the target's storage, then the repository.";

@@ -1,9 +1,10 @@
 import { getCompileCacheDir } from "node:module";
 import { Worker } from "node:worker_threads";
+import { CausewayError } from "#shared/errors.ts";
 import { collectSoon } from "./garbage.ts";
 
 /** A worker thread ended or threw before it was told to end. */
-export class WorkerFailedError extends Error {
+export class WorkerFailedError extends CausewayError {
   override readonly name = "WorkerFailedError";
   readonly retryable = true;
   readonly hint = "Start the operation again; it resumes where it was. If this repeats, report it.";

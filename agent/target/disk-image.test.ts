@@ -134,7 +134,7 @@ test.skipIf(process.getuid?.() !== 0).each(FORMATS)(
       const sink = await createDiskImage(options);
       await expect(sink.write(0, pattern(4 * MIB, 1))).rejects.toMatchObject({
         name: "DiskFullError",
-        retryable: true,
+        retryable: false,
       });
       await sink.abort();
       expect(await readdir(small)).toEqual([]);

@@ -1,5 +1,7 @@
+import { CausewayError } from "../errors.ts";
+
 /** Bytes that are not what was written: cut short, altered, or put in another's place. */
-export class DamagedObjectError extends Error {
+export class DamagedObjectError extends CausewayError {
   override readonly name = "DamagedObjectError";
   readonly retryable = false;
   readonly hint = "Run `causeway repo check`; restore from another recovery point, or capture again.";
@@ -13,7 +15,7 @@ export class DamagedObjectError extends Error {
 }
 
 /** Written by a newer Causeway than this one. */
-export class UnsupportedFormatError extends Error {
+export class UnsupportedFormatError extends CausewayError {
   override readonly name = "UnsupportedFormatError";
   readonly retryable = false;
   readonly hint = "Update the agent: the repository was written by a newer version.";
@@ -26,7 +28,7 @@ export class UnsupportedFormatError extends Error {
 }
 
 /** A block came out of its pack with other content than the disk map says. */
-export class BlockMismatchError extends Error {
+export class BlockMismatchError extends CausewayError {
   override readonly name = "BlockMismatchError";
   readonly retryable = false;
   readonly hint = "Run `causeway repo check`; restore from another recovery point, or capture again.";

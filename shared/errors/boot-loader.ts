@@ -1,0 +1,82 @@
+/** Boot loaders and the boot state: why a machine was not armed, or could not be compared. */
+import { CausewayError } from "./causeway-error.ts";
+
+/** No boot loader of the machine can be armed so that it surely comes back by itself. Nothing was changed. */
+export class ArmingRefusedError extends CausewayError {
+  override readonly name = "ArmingRefusedError";
+  readonly retryable = false;
+  readonly hint: string;
+  override readonly details: { refusals: { loader: string; code: string; reason: string; remedy: string }[] };
+
+  constructor(
+    refusals: { loader: string; code: string; reason: string; remedy: string }[],
+    manualFallback: string,
+  ) {
+    super(
+      `this machine cannot be armed: ${refusals.map(({ loader, reason }) => `${loader}: ${reason}`).join("; ")}`,
+    );
+    this.hint = `${[...new Set(refusals.map(({ remedy }) => remedy))].join(" ")} ${manualFallback}`;
+    this.details = { refusals };
+  }
+}
+
+/** Something was written, and reads back different: firmware that forgets, or a disk that lies. What was written must be given back. */
+export class ArmingFailedError extends CausewayError {
+  override readonly name = "ArmingFailedError";
+  readonly retryable = false;
+  readonly hint =
+    "The machine still starts as always. Convert again, which tries another boot loader if there is one, or start the boot image's ISO by hand.";
+
+  constructor(what: string) {
+    super(`${what} did not keep what was written to it`);
+  }
+}
+
+/** A part of the boot state cannot be read, or could not be given back exactly. Nothing was changed. */
+export class BootStateUnreadableError extends CausewayError {
+  override readonly name = "BootStateUnreadableError";
+  readonly retryable = false;
+  readonly hint = "Correct what the message says, or start the boot image's ISO by hand.";
+
+  constructor(what: string, why: string) {
+    super(`${what} cannot be saved: ${why}`);
+  }
+}
+
+/** Between saving and arming something of the boot state changed. Nothing was changed by us since. */
+export class BootStateChangedError extends CausewayError {
+  override readonly name = "BootStateChangedError";
+  readonly retryable = true;
+  readonly hint =
+    "Something else, perhaps an update, changed the boot loader at the same time: convert again.";
+  override readonly details: { changed: string[] };
+
+  constructor(changed: string[]) {
+    super(`the boot state is not as it was saved: ${changed.join(", ")}`);
+    this.details = { changed };
+  }
+}
+
+/** A file system that holds saved boot state is not mounted, or only another part of it. */
+export class VolumeNotMountedError extends CausewayError {
+  override readonly name = "VolumeNotMountedError";
+  readonly retryable = true;
+  readonly hint = "Mount the file system with this UUID, writable, and try again.";
+  override readonly details: { volume: string; path: string };
+
+  constructor(volume: string, path: string) {
+    super(`the file system ${volume}, which has ${path}, is not mounted`);
+    this.details = { volume, path };
+  }
+}
+
+/** The boot state cannot be compared, for the agent has no record of what it was. */
+export class BootStateNotSavedError extends CausewayError {
+  override readonly name = "BootStateNotSavedError";
+  readonly retryable = false;
+  readonly hint = "Compare the boot loader's files with the state that the bucket keeps under boot-states/.";
+
+  constructor(conversionId: string) {
+    super(`this machine has no record of its boot state before conversion ${conversionId}`);
+  }
+}
