@@ -1,73 +1,45 @@
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { join } from "node:path";
 import { expect, test } from "vitest";
-import { HandlerError, World } from "#local/states/test-world.ts";
-import { newConversion, workflowInput } from "#shared/domain/conversion.ts";
-import { aSource } from "#shared/domain/testing/records.ts";
-import { environments } from "#shared/environment.ts";
-import { type CommandKind, commandKinds } from "#shared/protocol/commands.ts";
-import { NewConversion } from "#shared/protocol/resources.ts";
+import { commandKinds } from "#shared/protocol/commands.ts";
+import {
+  type AgentAct,
+  bootImage,
+  ConversionRun,
+  fail,
+  keyOf,
+  silent,
+  succeed,
+  throwing,
+} from "./testing/conversion-run.ts";
+import { errorNames, retryableErrors, taskPlaceholders, WorkflowFile } from "./testing/workflow-file.ts";
 
-const text = readFileSync(join(import.meta.dirname, "remote-cold-conversion.asl.json"), "utf8");
-const errors = readFileSync(join(import.meta.dirname, "../shared/errors.ts"), "utf8");
-
-interface State {
-  Type: string;
-  Resource?: string;
-  TimeoutSeconds?: unknown;
-  Retry?: { ErrorEquals: string[] }[];
-  Catch?: { ErrorEquals: string[]; Next: string }[];
-  Next?: string;
-}
-const { States: states }: { States: Record<string, State> } = JSON.parse(text);
-
-/** Every value of this key, anywhere in the definition. */
-function all(key: string): unknown[] {
-  const found: unknown[] = [];
-  JSON.parse(text, (name, value) => {
-    if (name === key) found.push(value);
-    return value;
-  });
-  return found;
-}
-
-const pascal = (name: string) =>
-  name.replace(/^tasks\//, "").replace(/(?:^|-)(\w)/g, (_, letter: string) => letter.toUpperCase());
-const tasks = Object.keys(environments).filter((name) => name.startsWith("tasks/"));
+const workflow = new WorkflowFile("remote-cold-conversion");
 
 test("it calls every task function there is, and no other", () => {
-  const called = new Set(text.match(/\$\{\w+\}/g));
-  expect([...called].sort()).toEqual(tasks.map((name) => `\${${pascal(name)}FunctionArn}`).sort());
+  expect(workflow.placeholders).toEqual(taskPlaceholders);
 });
 
 test("every error it names is one of ours, of the language, or of Lambda", () => {
-  for (const name of [...all("ErrorEquals").flat(), ...all("Error")]) {
-    if (String(name).startsWith("{%")) continue;
-    expect(String(name)).toMatch(/^(States|Lambda|Sandbox|Runtime)\.\w+$|^\w+Error$/);
-    if (!String(name).includes(".")) expect(errors).toContain(`override readonly name = "${name}"`);
+  for (const name of workflow.namedErrors) {
+    if (name.includes(".")) expect(name).toMatch(/^(States|Lambda|Sandbox|Runtime)\.\w+$/);
+    else expect(errorNames).toContain(name);
   }
 });
 
 test("every error that may pass by itself is tried again, or has a reason not to be", () => {
-  const retryable = [...errors.matchAll(/name = "(\w+)";\s+readonly retryable = true/g)].map(
-    ([, name]) => name,
-  );
-  const retried = all("Retry").flatMap((rules) =>
-    (rules as { ErrorEquals: string[] }[]).flatMap((rule) => rule.ErrorEquals),
-  );
-  const handledOtherwise = ["AgentSilentError", "VerificationFailedError", "DiskFullError"];
-  expect(retryable.filter((name) => name && !retried.includes(name)).sort()).toEqual(handledOtherwise.sort());
+  const handledOtherwise = [
+    "AgentSilentError", // is States.HeartbeatTimeout here
+    "VerificationFailedError", // has the images written again
+  ];
+  const { retried } = workflow;
+  expect(retryableErrors.filter((name) => !retried.includes(name)).sort()).toEqual(handledOtherwise.sort());
 });
 
 test("every step has a limit", () => {
-  JSON.parse(text, (_, value) => {
-    if (value?.Type === "Task") expect(value.TimeoutSeconds).toBeDefined();
-    return value;
-  });
+  for (const task of workflow.tasks) expect(task.TimeoutSeconds).toBeDefined();
 });
 
 test("from arming until the receipt, every failure leads through bringing the machine back", () => {
+  const { states } = workflow;
   const names = Object.keys(states);
   const between = names.slice(names.indexOf("ArmBoot"), names.indexOf("RebootIntoOriginal"));
   for (const name of between) {
@@ -79,84 +51,10 @@ test("from arming until the receipt, every failure leads through bringing the ma
 });
 
 test("it is valid Amazon States Language", () => {
-  const validate = createRequire(import.meta.url)("asl-validator");
-  expect(validate(JSON.parse(text))).toMatchObject({ isValid: true });
+  expect(workflow.validate()).toMatchObject({ isValid: true });
 });
 
 // --- Executions, with functions and agents in memory ---------------------------------------------------------------
-
-interface Dispatched {
-  conversionId: string;
-  agentId: string;
-  kind: CommandKind;
-  disk?: string;
-  label?: string;
-  environment?: string;
-  input: Record<string, unknown>;
-  taskToken: string;
-}
-
-const SHA = "a".repeat(64);
-const bootImage = {
-  id: SHA,
-  manifestKey: `boot-images/${SHA}/manifest.json`,
-  signatureBase64: "c2ln",
-  publicKeyPem: "PEM",
-  files: [{ name: "vmlinuz", key: `boot-images/${SHA}/vmlinuz`, sizeBytes: 1, sha256: SHA }],
-};
-
-const outputs: Record<string, (command: Dispatched) => unknown> = {
-  "stage-boot-image": () => ({ adapter: "grub", bytesStaged: 1 }),
-  "arm-boot": () => ({
-    adapter: "grub",
-    bootId: "boot-1",
-    savedStateKey: "sources/agt_source/boot-states/cnv_1.json",
-    savedStateSha256: SHA,
-    items: [],
-  }),
-  reboot: () => ({}),
-  "report-boot-state": () => ({ restored: true, bootId: "boot-2", items: [], addresses: [] }),
-  "capture-disk": ({ disk }) => ({
-    disk: { name: disk, sizeBytes: 64, mapRoot: `root of ${disk}` },
-    bytesRead: 64,
-    bytesStored: 32,
-    badRanges: 0,
-    seconds: 1,
-    bottleneck: "read",
-  }),
-  "commit-recovery-point": () => ({ pointId: "rp_1", createdAt: "2030-01-01T00:00:00.000Z" }),
-  "attest-boot-state": () => ({ receipt: {} }),
-  materialise: ({ input }) => ({
-    disks: (input.disks as { name: string }[]).map(({ name }) => ({
-      name,
-      path: `/images/${name}`,
-      format: "qcow2",
-      sizeBytes: 64,
-    })),
-    bytesWritten: 64,
-    seconds: 1,
-    bottleneck: "write",
-  }),
-  verify: () => ({ bytesVerified: 64, seconds: 1 }),
-  "boot-check": () => ({ verdict: "booted", reason: "login prompt", seconds: 5 }),
-};
-
-type Agent = (command: Dispatched, run: Run) => unknown;
-/** The agent gives no sign of life. */
-const silent = () => undefined;
-const succeed =
-  (change: object = {}): Agent =>
-  (command, run) =>
-    run.world.engine.sendTaskSuccess(
-      command.taskToken,
-      JSON.stringify({ ...(outputs[command.kind]?.(command) as object), ...change }),
-    );
-const fail =
-  (error: string): Agent =>
-  (command, run) =>
-    run.world.engine.sendTaskFailure(command.taskToken, { error, cause: "{}" });
-
-const keyOf = ({ kind, label, disk }: Dispatched) => [kind, label ?? disk].filter(Boolean).join(" ");
 
 const TRIP = [
   "stage-boot-image",
@@ -171,74 +69,14 @@ const TRIP = [
 const BACK = ["reboot original", "attest-boot-state"];
 const DEADLINE_MS = 600_000;
 
-class Run {
-  readonly world: World;
-  readonly dispatched: Dispatched[] = [];
-  arn = "";
-
-  /** `agents`: what happens to a command, time after time; the last for all further ones. */
-  constructor(agents: Record<string, Agent[]> = {}, functions: Record<string, () => unknown> = {}) {
-    this.world = new World({
-      CheckPreflight: () => ({ warnings: [], bootImage }),
-      RecordRecoveryPoint: () => ({ pointId: "rp_1" }),
-      CompleteConversion: () => ({ state: "completed" }),
-      AbandonConversion: () => ({ state: "failed" }),
-      ...functions,
-      DispatchCommand: async (command: Dispatched) => {
-        this.dispatched.push(command);
-        const before = this.dispatched.filter((one) => keyOf(one) === keyOf(command));
-        const story = agents[keyOf(command)] ?? agents[command.kind] ?? [];
-        const act = story[before.length - 1] ?? story.at(-1) ?? succeed();
-        await act(command, this);
-        return { commandId: "c" };
-      },
+class Run extends ConversionRun {
+  constructor(agents: Record<string, AgentAct[]> = {}, functions: Record<string, () => unknown> = {}) {
+    super({
+      workflow,
+      request: { type: "remote-cold", deadlineSeconds: DEADLINE_MS / 1000 },
+      agents,
+      functions,
     });
-  }
-
-  async start(change: object = {}): Promise<this> {
-    const request = NewConversion.parse({
-      type: "remote-cold",
-      sourceId: "agt_source",
-      targetId: "agt_target",
-      deadlineSeconds: DEADLINE_MS / 1000,
-      ...change,
-    });
-    const given = {
-      id: "cnv_1",
-      pointId: "rp_1",
-      source: aSource(),
-      bootImageId: SHA,
-      requestedBy: "ada",
-      now: "2030-01-01T00:00:00.000Z",
-    };
-    const definition = text.replace(
-      /\$\{(\w+)FunctionArn\}/g,
-      "arn:aws:lambda:local-1:000000000000:function:$1",
-    );
-    this.arn = await this.world.start(JSON.parse(definition), workflowInput(newConversion(request, given)));
-    await this.world.settle();
-    return this;
-  }
-
-  get commands(): string[] {
-    return this.dispatched.map(keyOf);
-  }
-
-  /** The last command, which nobody has answered. */
-  get waiting(): Dispatched {
-    const last = this.dispatched.at(-1);
-    if (!last) throw new Error("nothing was dispatched");
-    return last;
-  }
-
-  get abandonedWith(): { Error: string; Cause?: string }[] {
-    return this.world
-      .payloads("AbandonConversion")
-      .map((payload) => (payload as { error: { Error: string } }).error);
-  }
-
-  result() {
-    return this.world.result(this.arn);
   }
 }
 
@@ -475,7 +313,3 @@ test("cleaning up is tried until it succeeds", async () => {
   await run.world.clock.advance(600_000);
   expect(run.result()).toMatchObject({ status: "FAILED", error: "BootImageInvalidError" });
 });
-
-function throwing(errorType: string): never {
-  throw new HandlerError(errorType);
-}
