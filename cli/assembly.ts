@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, globSync, readFileSync } from "node:fs";
-import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { draftOf, dropStale } from "./assembly-cache.ts";
 
 const root = join(import.meta.dirname, "..");
 const cache = join(root, ".cache", "assembly");
@@ -19,19 +20,19 @@ export async function currentAssembly(tell: (line: string) => void): Promise<str
   const wanted = join(cache, key);
   if (existsSync(join(wanted, "manifest.json"))) return wanted;
   tell("synthesizing the cloud assembly");
-  const draft = join(cache, `${key}.${process.pid}`);
+  const draft = join(cache, draftOf(key));
   await mkdir(cache, { recursive: true });
   await synthesize(draft);
   await rm(wanted, { recursive: true, force: true });
   await rename(draft, wanted);
-  await dropOthers(key);
+  await dropStale(cache, key);
   return wanted;
 }
 
 function inputsDigest(): string {
   const digest = createHash("sha256");
   for (const path of globSync(INPUTS, { cwd: root }).sort()) {
-    if (path.endsWith(".test.ts")) continue;
+    if (path.endsWith(".test.ts") || path.includes("/testing/")) continue;
     const content = readFileSync(join(root, path));
     digest.update(`${path}\0${content.length}\0`).update(content);
   }
@@ -56,10 +57,4 @@ function synthesize(outdir: string): Promise<void> {
       else reject(new Error(`synthesizing the cloud assembly failed:\n${errors}`));
     });
   });
-}
-
-/** Another process may be reading the assembly it found a moment ago, so the newest few stay. */
-async function dropOthers(key: string): Promise<void> {
-  const others = (await readdir(cache)).filter((name) => name !== key && !name.includes("."));
-  for (const name of others.slice(0, -3)) await rm(join(cache, name), { recursive: true, force: true });
 }

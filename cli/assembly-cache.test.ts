@@ -1,0 +1,31 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { draftOf, dropStale } from "./assembly-cache.ts";
+
+/** A folder of assemblies, each a second younger than the one before it. */
+function cacheOf(...names: string[]): string {
+  const folder = mkdtempSync(join(tmpdir(), "causeway-assembly-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  for (const [index, name] of names.entries()) {
+    mkdirSync(join(folder, name));
+    writeFileSync(join(folder, name, "manifest.json"), "{}");
+    utimesSync(join(folder, name), index, index);
+  }
+  return folder;
+}
+
+test("the assembly in use and the three newest others stay, whatever their names", async () => {
+  const folder = cacheOf("f1", "current", "a2", "e3", "b4", "d5");
+  await dropStale(folder, "current");
+  expect(readdirSync(folder).sort()).toEqual(["b4", "current", "d5", "e3"]);
+});
+
+test("the draft of a process that was killed is dropped, that of one that runs is not", async () => {
+  const killed = `a1.${spawnSync(process.execPath, ["-e", ""]).pid}`;
+  const folder = cacheOf(killed, draftOf("b2"), "a1");
+  await dropStale(folder, "c3");
+  expect(readdirSync(folder).sort()).toEqual(["a1", draftOf("b2")].sort());
+});

@@ -1,0 +1,44 @@
+import { readdir, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+
+const KEPT = 3;
+
+/** Where an assembly is made before it gets its name: `KEY.PID`. */
+export function draftOf(key: string): string {
+  return `${key}.${process.pid}`;
+}
+
+/**
+ * Drops what nobody needs from a folder of assemblies: all but `key` and the newest few others, which another process may have found a moment
+ * ago, and the drafts of processes that do not run any more.
+ */
+export async function dropStale(folder: string, key: string): Promise<void> {
+  const names = await readdir(folder);
+  const drafts = names.filter((name) => name.includes("."));
+  const others = names.filter((name) => name !== key && !name.includes("."));
+  const aged = await Promise.all(others.map(async (name) => ({ name, at: await changedAt(folder, name) })));
+  const old = aged.sort((a, b) => b.at - a.at).slice(KEPT);
+  const abandoned = drafts.filter((name) => !isRunning(Number(name.split(".").at(-1))));
+  for (const name of [...old.map((one) => one.name), ...abandoned])
+    await rm(join(folder, name), { recursive: true, force: true });
+}
+
+/** 0 if another process has dropped it just now. */
+async function changedAt(folder: string, name: string): Promise<number> {
+  try {
+    return (await stat(join(folder, name))).mtimeMs;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return 0;
+    throw error;
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // Another user's process runs, too.
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
