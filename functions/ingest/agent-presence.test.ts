@@ -52,6 +52,25 @@ test("the end of a revoked agent's session is not audited a second time, but its
   expect(await world.audited()).toEqual(["agt_source connect-refused agt_source refused"]);
 });
 
+test("an agent that is turned away again and again is audited once an hour", async () => {
+  const principalIdentifier = "c".repeat(64);
+  const refused = (fields: object = {}) =>
+    heard("connect_failed", 3000, {
+      principalIdentifier,
+      connectFailureReason: "AUTHORIZATION_FAILED",
+      ...fields,
+    });
+  await Promise.all([refused(), refused(), refused()]);
+  expect(await world.audited()).toHaveLength(1);
+  // What else it tries is another matter.
+  await refused({ clientId: "agt_target" });
+  expect(await world.audited()).toHaveLength(2);
+  world.nowMs += 3600_000;
+  await refused();
+  await refused();
+  expect(await world.audited()).toHaveLength(3);
+});
+
 test("an agent that claims to be another is audited by its certificate", async () => {
   const connectFailureReason = "AUTHORIZATION_FAILED";
   await heard("connect_failed", 1000, { principalIdentifier: "d".repeat(64), connectFailureReason });

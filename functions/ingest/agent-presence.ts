@@ -75,7 +75,7 @@ async function note(
   });
 }
 
-/** The actor is whom the certificate belongs to, not who the client says it is. */
+/** The actor is whom the certificate belongs to, not who the client says it is. One that is turned away tries again every few seconds, for ever. */
 async function audit(
   action: string,
   event: PresenceEvent,
@@ -86,7 +86,7 @@ async function audit(
   const agent = principalIdentifier ? await store.agents.findByCertificate(principalIdentifier) : undefined;
   // Cutting a revoked agent's session is what revoking means, and is audited as that.
   if (agent?.revokedAt && event.eventType === "disconnected") return;
-  await store.audit.add({
+  await store.audit.addHourly({
     at: timestamp(clock),
     actor: agent?.id ?? principalIdentifier ?? "unknown-client",
     action,
