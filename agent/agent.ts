@@ -31,6 +31,8 @@ export interface AgentOptions {
   random: () => number;
 }
 
+const INVENTORY_PATIENCE_MS = 20_000;
+
 /** An enrolled agent: connects, says what its machine is, and runs the commands of its role until it is stopped. */
 export class Agent {
   readonly #options: AgentOptions;
@@ -98,7 +100,7 @@ export class Agent {
     const turn = ++this.#introductions;
     for (let failures = 1; turn === this.#introductions && this.#link.connected; failures++) {
       try {
-        return await this.#publish(await this.#introduction());
+        return await this.#tellOfItself();
       } catch (error) {
         log.warn("could not introduce itself", { error: String(error) });
       }
@@ -106,15 +108,33 @@ export class Agent {
     }
   }
 
-  async #introduction(): Promise<AgentEvent> {
-    const { takeInventory, bootId, version, now } = this.#options;
-    const inventory = await takeInventory?.();
-    return {
-      type: "agent-connected",
-      at: now().toISOString(),
-      agentVersion: version,
-      bootId: await bootId(),
-      ...(inventory ? { inventory } : {}),
-    };
+  /** Commands that wait do not wait for a disk that answers slowly: then the inventory follows. */
+  async #tellOfItself(): Promise<void> {
+    const { takeInventory, bootId, version, now, log } = this.#options;
+    const tell = async (inventory?: Inventory): Promise<void> =>
+      this.#publish({
+        type: "agent-connected",
+        at: now().toISOString(),
+        agentVersion: version,
+        bootId: await bootId(),
+        ...(inventory ? { inventory } : {}),
+      });
+    if (!takeInventory) return tell();
+    const patience = new AbortController();
+    const late = sleep(INVENTORY_PATIENCE_MS, undefined, { signal: patience.signal, ref: false }).then(
+      () => {
+        log.warn("the inventory takes long", { seconds: INVENTORY_PATIENCE_MS / 1000 });
+        return tell();
+      },
+      () => undefined,
+    );
+    try {
+      const inventory = await takeInventory();
+      patience.abort();
+      await late;
+      await tell(inventory);
+    } finally {
+      patience.abort();
+    }
   }
 }

@@ -145,6 +145,7 @@ export class Installation {
       const { items } = (await this.json([list])) as { items: T[] };
       const found = items.find((item) => item.presence === "connected" && item.inventory);
       if (found) return found;
+      if ([...this.#daemons.values()].some(({ running }) => !running)) break;
       await new Promise((resolve) => setTimeout(resolve, 300));
     }
     throw new Error(

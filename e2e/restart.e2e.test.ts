@@ -61,7 +61,7 @@ beforeAll(async () => {
     );
   await plane.api.completeBootImage({ parameters: { id: image.id } });
   host = await Device.connect(target);
-  await host.introduce({ hypervisor: { kvm: "usable", uefiFirmware: true, qemuVersion: "8" } });
+  await host.introduce({ hypervisor: { uefiFirmware: true, qemuVersion: "8" } });
 });
 afterAll(async () => {
   await host[Symbol.asyncDispose]();

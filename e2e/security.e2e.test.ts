@@ -263,7 +263,7 @@ test("a source agent may not ask for data of conversions at all, nor anybody wit
 // --- Enrolment ---------------------------------------------------------------------------------------------------
 
 test("an enrolment token works once and for its role only; each misuse is refused in the same words and audited", async () => {
-  const anyone = { api: createApiClient({ url: plane.url }), url: plane.url };
+  const anyone = { api: createApiClient({ url: plane.url }), url: plane.url, random: Math.random };
   const { id, token = "" } = await plane.api.createEnrolmentToken({ body: { role: "source" } });
   const refused = { problem: { status: 403, name: "EnrolmentRefusedError" } };
   await expect(enrol({ ...anyone, token, role: "target", name: "thief" })).rejects.toMatchObject(refused);
@@ -281,7 +281,7 @@ test("an enrolment token works once and for its role only; each misuse is refuse
 });
 
 test("two agents that show one token at the same moment: one enrols", async () => {
-  const anyone = { api: createApiClient({ url: plane.url }), url: plane.url };
+  const anyone = { api: createApiClient({ url: plane.url }), url: plane.url, random: Math.random };
   const { token = "" } = await plane.api.createEnrolmentToken({ body: { role: "source" } });
   const both = ["delta", "thief"].map((name) => enrol({ ...anyone, token, role: "source", name }));
   const outcomes = await Promise.allSettled(both);
@@ -318,6 +318,7 @@ test("a revoked agent is cut off at once, gets no credentials, starts no convers
   const late = enrol({
     api: createApiClient({ url: plane.url }),
     url: plane.url,
+    random: Math.random,
     token: expired.token ?? "",
     role: "source",
     name: "late",

@@ -1,5 +1,8 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { CausewayError } from "#shared/errors.ts";
 import type { ApiClient } from "#shared/protocol/client.ts";
 import type { EnrollableRole } from "#shared/protocol/common.ts";
+import { reconnectDelayMs } from "../link/backoff.ts";
 import type { Identity } from "./identity.ts";
 import { reachFrom } from "./reach.ts";
 
@@ -11,13 +14,41 @@ export interface EnrolOptions {
   role: EnrollableRole;
   /** How the operator will recognise it: the host name. */
   name: string;
+  /** From 0 to 1: spreads the attempts of many agents. */
+  random: () => number;
+  /** Before it waits to ask again. */
+  onRetry?: (error: CausewayError, delayMs: number) => void;
 }
 
-/** Exchanges a one-time token for an identity. Throws the API's typed errors. */
-export async function enrol({ api, url, token, role, name }: EnrolOptions): Promise<Identity> {
+/** A token that was used remains good for the same request for ten minutes. */
+const PATIENCE_MS = 9 * 60_000;
+
+/**
+ * Exchanges a one-time token for an identity. Asks again while the control plane is away or busy, with the same key, for which the token
+ * remains good. Throws the API's typed errors.
+ */
+export async function enrol(options: EnrolOptions): Promise<Identity> {
+  const { api, url, token, role, name } = options;
   // Needed once in an agent's life, and too large to keep in memory for the rest of it.
   const { createCertificateRequest } = await import("./certificate-request.ts");
   const { keyPem, csrPem } = await createCertificateRequest(name);
-  const enrolment = await api.enrol({ body: { token, role, name, csr: csrPem } });
+  const enrolment = await persistently(
+    () => api.enrol({ body: { token, role, name, csr: csrPem } }),
+    options,
+  );
   return { role, keyPem, ...reachFrom(url, enrolment) };
+}
+
+async function persistently<T>(ask: () => Promise<T>, { random, onRetry }: EnrolOptions): Promise<T> {
+  for (let failures = 1, waitedMs = 0; ; failures++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof CausewayError) || !error.retryable || waitedMs > PATIENCE_MS) throw error;
+      const delayMs = reconnectDelayMs(failures, random());
+      onRetry?.(error, delayMs);
+      await sleep(delayMs);
+      waitedMs += delayMs;
+    }
+  }
 }

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type BootCheckOptions, bootCheck } from "./boot-check.ts";
-import { printingDisk, restartingDisk } from "./tiny-guest.ts";
+import { printingDisk, restartingDisk } from "./testing/tiny-guest.ts";
 
 let folder: string;
 beforeEach(async () => {

@@ -13,8 +13,6 @@ export interface BootCheckOptions {
   /** A text on the serial console that proves the system is up; a login prompt if absent. */
   expect?: string | undefined;
   cpuCount?: number;
-  /** `tcg`, emulation in software, if absent. */
-  accelerator?: "tcg" | "kvm";
   /** Where screenshot and console log are kept; created if absent. What else is made there is removed again. */
   workDir: string;
   /** Monotonic milliseconds. */
@@ -109,9 +107,9 @@ class BootCheck {
   }
 
   #start(consoleLogPath: string): Promise<QemuMachine> {
-    const { disks, firmware, memoryMiB, cpuCount = 2, accelerator = "tcg" } = this.#options;
+    const { disks, firmware, memoryMiB, cpuCount = 2 } = this.#options;
     return QemuMachine.start({
-      ...{ disks, firmware, memoryMiB, cpuCount, accelerator, consoleLogPath },
+      ...{ disks, firmware, memoryMiB, cpuCount, consoleLogPath },
       workDir: this.#scratch,
       onConsole: (text) => this.#read(text),
       onEvent: (event) => this.#note(event),

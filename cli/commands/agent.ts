@@ -25,6 +25,7 @@ import { UNKNOWN } from "#shared/protocol/inventory.ts";
 import { urlOption } from "../api.ts";
 import { type Call, type Command, choiceOption, requiredOption, textOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
+import { duration } from "../units.ts";
 import { version } from "../version.ts";
 
 export const agent: Command = {
@@ -84,7 +85,16 @@ async function enrolNow(call: Call, dataDir: string): Promise<Identity> {
       "agent",
     );
   }
-  const identity = await enrol({ api: createApiClient({ url }), url, token, role, name: hostname() });
+  const identity = await enrol({
+    api: createApiClient({ url }),
+    url,
+    token,
+    role,
+    name: hostname(),
+    random: Math.random,
+    onRetry: (error, delayMs) =>
+      call.terminal.err(`not enrolled: ${error.message}; asking again in ${duration(delayMs / 1000)}\n`),
+  });
   await identityFile(dataDir).write(identity);
   return identity;
 }

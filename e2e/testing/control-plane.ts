@@ -93,7 +93,8 @@ export class ControlPlane {
   /** A new agent's identity, enrolled through the API as agents do. */
   async enrol(role: EnrollableRole, name: string): Promise<Identity> {
     const { token = "" } = await this.api.createEnrolmentToken({ body: { role } });
-    return enrol({ api: createApiClient({ url: this.url }), url: this.url, token, role, name });
+    const api = createApiClient({ url: this.url });
+    return enrol({ api, url: this.url, token, role, name, random: Math.random });
   }
 
   /** The audit entry that fits, as soon as there is one: entries about devices come through the topic rules. */

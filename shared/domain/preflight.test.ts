@@ -12,7 +12,7 @@ const findings = (change: Partial<PreflightFacts>) =>
   preflight(facts(change)).map(({ id, severity }) => `${severity} ${id}`);
 
 const held = { activeConversionId: "cnv_1" };
-const hypervisor = { kvm: "usable" as const, uefiFirmware: false, qemuVersion: "8.2.0" };
+const hypervisor = { uefiFirmware: false, qemuVersion: "8.2.0" };
 const away = { state: "disconnected" as const, sessionId: "s1", at: 0 };
 
 test("a connected source and a target with room pass without a finding", () => {
@@ -47,7 +47,7 @@ test.each<[string, Partial<PreflightFacts>, string[]]>([
   ],
   [
     "a boot check without QEMU",
-    { target: aTarget({ inventory: anInventory({ hypervisor: { kvm: "usable", uefiFirmware: true } }) }) },
+    { target: aTarget({ inventory: anInventory({ hypervisor: { uefiFirmware: true } }) }) },
     ["fail target-boots"],
   ],
   [
@@ -57,11 +57,6 @@ test.each<[string, Partial<PreflightFacts>, string[]]>([
       target: aTarget({ inventory: anInventory({ hypervisor }) }),
     },
     ["fail target-boots"],
-  ],
-  [
-    "a boot check without KVM",
-    { target: aTarget({ inventory: anInventory({ hypervisor: { ...hypervisor, kvm: "unusable" } }) }) },
-    ["warn target-fast"],
   ],
 ])("%s is found", (_, change, expected) => {
   expect(findings(change)).toEqual(expected);
@@ -77,7 +72,7 @@ test("agents that left after the operator asked are waited for, as when the cont
 test("without a boot check, nothing is asked of QEMU", () => {
   const conversion = aConversion({ bootCheck: { enabled: false, timeoutSeconds: 600, memoryMiB: 1024 } });
   const target = aTarget({
-    inventory: anInventory({ hypervisor: { kvm: "unusable", uefiFirmware: false } }),
+    inventory: anInventory({ hypervisor: { uefiFirmware: false } }),
   });
   expect(findings({ conversion, target })).toEqual([]);
 });

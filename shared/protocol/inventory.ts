@@ -189,8 +189,6 @@ export type BootLoader = z.infer<typeof BootLoader>;
 export const Hypervisor = z.strictObject({
   /** Absent where QEMU is not installed. */
   qemuVersion: Text.optional(),
-  /** Whether a tiny guest really ran with KVM; opening /dev/kvm proves nothing. */
-  kvm: z.enum(["usable", "unusable", UNKNOWN]),
   uefiFirmware: z.boolean(),
   imagesPath: Path.optional(),
   imagesFreeBytes: Bytes.optional(),

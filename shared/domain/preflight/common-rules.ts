@@ -100,17 +100,6 @@ export const commonRules: readonly PreflightRule[] = [
     remedy:
       "Install QEMU (and ovmf for UEFI systems) on the target host and restart its agent, or convert without a boot check.",
   },
-  {
-    id: "target-fast",
-    severity: "warn",
-    holds: "the target boots clones at full speed",
-    check: ofTarget(({ conversion, target }) =>
-      conversion.bootCheck.enabled && target.inventory?.hypervisor?.kvm === "unusable"
-        ? `target ${target.name} cannot use KVM: the boot check is emulated and slow`
-        : undefined,
-    ),
-    remedy: "Enable virtualization on the target host, or allow the boot check more time.",
-  },
 ];
 
 /** Who was there when the operator asked and has left since is waited for, as in every later step: the control plane may have restarted. */

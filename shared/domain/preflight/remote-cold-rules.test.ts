@@ -265,7 +265,6 @@ test("without a target, what concerns it stays open", () => {
     "unknown target-room",
     "unknown target-not-full",
     "unknown target-boots",
-    "unknown target-fast",
   ]);
 });
 

@@ -72,7 +72,6 @@ export function aSource(change: Partial<AgentRecord> = {}): AgentRecord {
 export function aTarget(change: Partial<AgentRecord> = {}): AgentRecord {
   const hypervisor = {
     qemuVersion: "8.2.0",
-    kvm: "usable" as const,
     uefiFirmware: true,
     imagesPath: "/images",
     imagesFreeBytes: 1024 ** 4,
