@@ -1,5 +1,6 @@
 import type { Command } from "./command.ts";
 import { agent } from "./commands/agent.ts";
+import { approve } from "./commands/approve.ts";
 import { audit } from "./commands/audit.ts";
 import { bootImagesList } from "./commands/boot-images-list.ts";
 import { bootImagesUpload } from "./commands/boot-images-upload.ts";
@@ -7,6 +8,7 @@ import { cancel } from "./commands/cancel.ts";
 import { conversions } from "./commands/conversions.ts";
 import { convert } from "./commands/convert.ts";
 import { enrolToken } from "./commands/enrol-token.ts";
+import { enrolmentRequests } from "./commands/enrolment-requests.ts";
 import { points } from "./commands/points.ts";
 import { preflight } from "./commands/preflight.ts";
 import { receipt } from "./commands/receipt.ts";
@@ -22,6 +24,8 @@ export const commands: Command[] = [
   up,
   enrolToken,
   agent,
+  enrolmentRequests,
+  approve,
   sources,
   targets,
   bootImagesUpload,

@@ -23,6 +23,8 @@ afterAll(() => rm(dir, { recursive: true }));
 /** A command line for each command that talks to the API, complete and right in form. */
 const complete: string[][] = [
   ["enrol-token", "--role", "source"],
+  ["enrolment-requests"],
+  ["approve", "BCDF-GHJK"],
   ["sources"],
   ["targets"],
   ["convert", "agt_1", "--type", "hot", "--target", "agt_2"],
@@ -115,6 +117,8 @@ test.each([
   ["no file", ["restore", "rp_1", "--disk", "sda"]],
   ["no source to check", ["repo", "check"]],
   ["no agent", ["revoke"]],
+  ["no code", ["approve"]],
+  ["a code that is none", ["approve", "HELLO"]],
   ["a limit that is no number", ["audit", "--limit", "many"]],
   ["no folder", ["up"]],
   ["a port that is no number", ["up", "--data", "x", "--port", "http"]],

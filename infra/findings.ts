@@ -12,7 +12,8 @@ const accepted: Record<string, string> = {
     "Objects are encrypted and authenticated by the agents; who may read a repository is audited by the control plane, object access by CloudTrail.",
   "AwsSolutions-COG8":
     "The paid plan's threat protection is the customer's choice; only administrators create users, and a second factor is required.",
-  "AwsSolutions-APIG4": "Enrolment carries its own one-time token; the OpenAPI document is public.",
+  "AwsSolutions-APIG4":
+    "Enrolment carries its own one-time token, or a request that an operator approves; the OpenAPI document is public.",
   [wildcard("*")]:
     "Log delivery, X-Ray, iot:CreateCertificateFromCsr, iot:AttachThingPrincipal and iot:DescribeEndpoint have no resource-level rights.",
   [wildcard(ARN("iot", "topic/causeway/agents/*/commands"))]: "Commands go to any enrolled agent.",

@@ -18,8 +18,9 @@ export const SOURCES_PREFIX = "sources/";
 /** Where target hosts put screenshots and console logs; the thing name follows. */
 export const EVIDENCE_PREFIX = "evidence/";
 
-/** The workflow of each type of conversion. */
+/** The workflow of each type of conversion. A machine that runs the boot environment is read by the steps that read any other. */
 export const WORKFLOW = {
   hot: "causeway-hot-conversion",
   "remote-cold": "causeway-remote-cold-conversion",
+  "manual-cold": "causeway-hot-conversion",
 } as const satisfies Record<ConversionType, string>;

@@ -20,6 +20,7 @@ export const environments = {
     SOURCE_ROLE_ALIAS: Name,
     TARGET_ROLE_ALIAS: Name,
   }),
+  "api/enrolment-requests": z.object(table),
   "api/agents": z.object(table),
   "api/conversions": z.object({ ...table, HOT_CONVERSION_ARN: Arn, REMOTE_COLD_CONVERSION_ARN: Arn }),
   "api/preflight": z.object(table),

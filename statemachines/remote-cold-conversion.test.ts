@@ -28,6 +28,7 @@ test("every error it names is one of ours, of the language, or of Lambda", () =>
 test("every error that may pass by itself is tried again, or has a reason not to be", () => {
   const handledOtherwise = [
     "AgentSilentError", // is States.HeartbeatTimeout here
+    "TooManyEnrolmentRequestsError", // no step enrols
     "VerificationFailedError", // has the images written again
   ];
   const { retried } = workflow;

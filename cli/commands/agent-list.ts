@@ -16,6 +16,7 @@ export function agentTable(agents: (Source | Target)[], none: string): string {
 
 function presenceOf(agent: Source | Target): string {
   if (agent.revokedAt) return "revoked";
-  const away = "environment" in agent && agent.environment === "boot-environment";
-  return away ? `${agent.presence}, boot environment` : agent.presence;
+  if (!("environment" in agent)) return agent.presence;
+  if (agent.coldCloningReady) return `${agent.presence}, cold cloning ready`;
+  return agent.environment === "boot-environment" ? `${agent.presence}, boot environment` : agent.presence;
 }

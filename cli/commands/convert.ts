@@ -29,11 +29,11 @@ export const convert: Command = {
   name: "convert",
   summary: "Converts a source server into a virtual machine on a target host",
   usage:
-    "convert SOURCE --type hot|remote-cold --target TARGET [--at TIME] [--format raw|qcow2] [--boot-check] [--wait]",
+    "convert SOURCE --type hot|remote-cold|manual-cold --target TARGET [--at TIME] [--format raw|qcow2] [--boot-check] [--wait]",
   help: [
     [
       "--type TYPE",
-      "hot: while the source runs; remote-cold: the source restarts twice, and is read in between",
+      "hot: while the source runs; remote-cold: it restarts twice and is read in between; manual-cold: started from a boot image by hand",
     ],
     ["--target TARGET", "the target host that gets the virtual machine"],
     ["--format FORMAT", "of the virtual disks: qcow2 (default) or raw (sparse)"],
@@ -56,6 +56,7 @@ export const convert: Command = {
     "causeway convert agt_01jd… --type hot --target agt_01je… --boot-check --wait",
     "causeway convert agt_01jd… --type hot --target agt_01je… --format raw --disk sda --json",
     "causeway convert agt_01jd… --type remote-cold --target agt_01je… --at 2030-12-31T02:30 --wait",
+    "causeway convert agt_01jd… --type manual-cold --target agt_01je… --disk sda --wait",
   ],
   options: {
     ...API_OPTIONS,

@@ -7,9 +7,9 @@ import { print, table } from "../terminal.ts";
 export const preflight: Command = {
   name: "preflight",
   summary: "Checks every rule that a conversion must meet, and touches nothing",
-  usage: "preflight SOURCE --type hot|remote-cold [--target TARGET] [--boot-check]",
+  usage: "preflight SOURCE --type hot|remote-cold|manual-cold [--target TARGET] [--boot-check]",
   help: [
-    ["--type TYPE", "of the conversion: hot or remote-cold"],
+    ["--type TYPE", "of the conversion: hot, remote-cold or manual-cold"],
     ["--target TARGET", "also checks this target host"],
     ["--disk NAME", "only this disk; may be repeated (default: all)"],
     ["--boot-check", "with a boot check on the target"],

@@ -94,6 +94,29 @@ test("a remote cold conversion starts its own workflow, with the newest boot ima
   });
 });
 
+test("only a manual cold conversion reads a machine that was started by hand, and it reads no other", async () => {
+  const { world, convert, holder } = await start();
+  expect(await convert({ type: "manual-cold" })).toMatchObject({
+    status: 409,
+    body: { name: "WrongStateError", hint: expect.stringContaining("causeway approve CODE") },
+  });
+  const enrolledFrom = "boot-environment" as const;
+  await world.store.agents.modify("agt_source", (source) => ({ ...source, enrolledFrom }));
+  for (const type of ["hot", "remote-cold"]) {
+    expect(await convert({ type })).toMatchObject({
+      status: 409,
+      body: { hint: expect.stringContaining("--type manual-cold") },
+    });
+  }
+  expect(await holder()).toBeUndefined();
+  const { status, body } = await convert({ type: "manual-cold" });
+  expect(status).toBe(202);
+  expect((body.steps as { name: string }[]).map(({ name }) => name)).toEqual([
+    ...["preflight", "capture", "commit", "materialise", "verify", "boot-check", "finish"],
+  ]);
+  expect(body).not.toHaveProperty("machine");
+});
+
 test("a conversion without a receipt says that there is none", async () => {
   const { convert, call } = await start();
   const id = String((await convert()).body.id);

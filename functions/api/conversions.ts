@@ -26,13 +26,15 @@ export const handler = apiHandler({
     { clock, random, log }: Runtime,
   ): Deps => {
     const sfn = new SFNClient();
+    const hot = new SfnWorkflow(sfn, HOT_CONVERSION_ARN);
     return {
       store: openStore(new DynamoDBClient(), TABLE_NAME, random),
       agents: new IotAgentMessenger(new IoTDataPlaneClient()),
       steps: new SfnWaitingSteps(sfn),
       workflows: {
-        hot: new SfnWorkflow(sfn, HOT_CONVERSION_ARN),
+        hot,
         "remote-cold": new SfnWorkflow(sfn, REMOTE_COLD_CONVERSION_ARN),
+        "manual-cold": hot,
       },
       clock,
       random,

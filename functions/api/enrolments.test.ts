@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { apiHandler } from "../middleware/api-handler.ts";
 import { request, World } from "../testing/world.ts";
 import { createEnrolmentToken } from "./enrolment-tokens.ts";
-import { run } from "./enrolments.ts";
+import { claimEnrolment, run } from "./enrolments.ts";
 
 const CSR = "-----BEGIN CERTIFICATE REQUEST-----\nkey\n-----END CERTIFICATE REQUEST-----\n";
 
@@ -32,7 +32,7 @@ async function start() {
         region: "local-1",
         awsEndpoint: "http://aws.local",
       }),
-      operations: { enrol: run },
+      operations: { enrol: run, claimEnrolment },
     },
     world.runtime,
   );

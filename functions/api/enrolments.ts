@@ -2,7 +2,10 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { IoTClient } from "@aws-sdk/client-iot";
 import type { Environment } from "#shared/environment.ts";
 import type { EnrollableRole } from "#shared/protocol/common.ts";
+import { POLL_SECONDS } from "#shared/protocol/enrolment-request.ts";
+import type { Enrolment } from "#shared/protocol/resources.ts";
 import { IotDeviceRegistry } from "../aws/iot-device-registry.ts";
+import { claim } from "../enrolment/claim.ts";
 import { type EnrolmentDeps, enrol } from "../enrolment/enrol.ts";
 import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
 import type { Runtime } from "../middleware/runtime.ts";
@@ -22,7 +25,7 @@ export const handler = apiHandler({
     region,
     awsEndpoint,
   }),
-  operations: { enrol: run },
+  operations: { enrol: run, claimEnrolment },
 });
 
 interface Deps extends EnrolmentDeps {
@@ -35,7 +38,25 @@ interface Deps extends EnrolmentDeps {
 
 /** Gives an agent its identity and tells it where everything is. The same request may be repeated for ten minutes. */
 export async function run({ body, apiUrl }: Call<"enrol">, deps: Deps): Promise<Answer<"enrol">> {
-  const { agentId, certificatePem } = await enrol(body, deps);
+  return enrolmentOf(await enrol(body, deps), body.role, apiUrl, deps);
+}
+
+/** The same for a machine that was started by hand, once an operator has approved its code. */
+export async function claimEnrolment(
+  { path, body, apiUrl, address }: Call<"claimEnrolment">,
+  deps: Deps,
+): Promise<Answer<"claimEnrolment">> {
+  const admitted = await claim({ requestId: path.id, secret: body.secret, address }, deps);
+  if (!admitted) return { state: "pending", pollSeconds: POLL_SECONDS };
+  return { state: "claimed", enrolment: await enrolmentOf(admitted, "source", apiUrl, deps) };
+}
+
+async function enrolmentOf(
+  { agentId, certificatePem }: { agentId: string; certificatePem: string },
+  role: EnrollableRole,
+  apiUrl: string,
+  deps: Deps,
+): Promise<Enrolment> {
   const { mqtt, credentials } = await deps.registry.endpoints();
   const [own, ...issuers] = pemBlocks(certificatePem);
   return {
@@ -45,7 +66,7 @@ export async function run({ body, apiUrl }: Call<"enrol">, deps: Deps): Promise<
     ...(issuers.length > 0 ? { caPem: issuers.join("") } : {}),
     mqttEndpoint: mqtt,
     credentialsEndpoint: credentials,
-    roleAlias: deps.roleAliases[body.role],
+    roleAlias: deps.roleAliases[role],
     region: deps.region,
     bucket: deps.bucket,
     kmsKeyId: deps.kmsKeyId,

@@ -52,6 +52,17 @@ test("the rules of a remote cold conversion are judged by the newest boot image"
   });
 });
 
+test("a machine that was started by hand fails the rules of every type but its own", async () => {
+  const { world, outcomes } = await start();
+  expect(await outcomes({ type: "manual-cold" })).toMatchObject({ "started-by-hand": "fail" });
+  const enrolledFrom = "boot-environment" as const;
+  await world.store.agents.modify("agt_source", (source) => ({ ...source, enrolledFrom }));
+  expect(await outcomes({ type: "hot" })).toMatchObject({ "own-system": "fail" });
+  expect(await outcomes({ type: "remote-cold" })).toMatchObject({ "own-system": "fail" });
+  const own = await outcomes({ type: "manual-cold", targetId: "agt_target" });
+  expect(new Set(Object.values(own))).toEqual(new Set(["pass"]));
+});
+
 test("a source that a conversion holds says which", async () => {
   const { world, check } = await start();
   await world.store.agents.modify("agt_source", (source) => ({ ...source, activeConversionId: "cnv_9" }));

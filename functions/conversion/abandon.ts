@@ -88,9 +88,11 @@ async function releaseAgents(
   for (const { label, agentId } of parties) {
     // An agent that was never asked for anything has nothing to give back.
     if (!commands.some((command) => command.agentId === agentId)) continue;
+    const { enrolledFrom: environment } = await deps.store.agents.get(agentId);
     const wanted: WantedCommand = {
       conversionId: conversion.id,
       agentId,
+      environment,
       kind: "release",
       label,
       round: 1,

@@ -58,6 +58,13 @@ test("a step becomes a command that the agent gets, and that names who asked", a
   ]);
 });
 
+test("a machine that was started by hand gets its commands where it runs: it has no other system", async () => {
+  const enrolledFrom = "boot-environment" as const;
+  await world.store.agents.modify("agt_source", (source) => ({ ...source, enrolledFrom }));
+  await ask("token-1");
+  expect(world.agents.commandsFor("agt_source")).toMatchObject([{ environment: "boot-environment" }]);
+});
+
 test("a step that lost patience gets the same command sent again, and its new token is the one that counts", async () => {
   await ask("token-1");
   await ask("token-2");

@@ -35,7 +35,8 @@ export async function dispatch(request: DispatchRequest, deps: CommandDeps): Pro
     await steps.succeed(request.taskToken, {});
     return {};
   }
-  const decided = await decide(request, deps);
+  // A machine that was started by hand has no other system that could do it.
+  const decided = await decide({ ...request, environment: request.environment ?? agent.enrolledFrom }, deps);
   if (decided.action === "answer") {
     await steps.succeed(request.taskToken, decided.command.output);
     return { commandId: decided.command.id };

@@ -13,6 +13,7 @@ export const ApiEvent = z.object({
   requestContext: z.object({
     requestId: z.string(),
     domainName: z.string(),
+    http: z.object({ sourceIp: z.string() }),
     authorizer: z
       .object({
         jwt: z.object({ claims: z.record(z.string(), z.unknown()) }).optional(),

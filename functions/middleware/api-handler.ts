@@ -27,6 +27,8 @@ export interface Call<O extends OperationId> {
   /** The caller's `Idempotency-Key`. */
   idempotencyKey: string | undefined;
   apiUrl: string;
+  /** The caller's address. */
+  address: string;
 }
 export type Answer<O extends OperationId> = z.input<Routes[O]["response"]>;
 
@@ -91,6 +93,7 @@ function callOf(event: ApiEvent, route: Route): Omit<Call<OperationId>, "query" 
     ...(route.body ? { body: validate(route.body, jsonBody(event)) } : {}),
     idempotencyKey: validate(IdempotencyKey, event.headers["idempotency-key"], "Idempotency-Key"),
     apiUrl: apiUrlOf(event),
+    address: event.requestContext.http.sourceIp,
   };
 }
 

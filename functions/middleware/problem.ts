@@ -6,10 +6,12 @@ import type { Problem } from "#shared/protocol/resources.ts";
 const statuses: Readonly<Record<string, { status: number; title: string }>> = {
   InvalidInputError: { status: 400, title: "The request is not valid" },
   EnrolmentRefusedError: { status: 403, title: "Enrolment refused" },
+  EnrolmentClaimRefusedError: { status: 403, title: "Enrolment refused" },
   ForbiddenError: { status: 403, title: "Not allowed" },
   NotFoundError: { status: 404, title: "Not found" },
   WrongStateError: { status: 409, title: "Not possible in this state" },
   ConcurrentChangeError: { status: 409, title: "Changed by somebody else" },
+  TooManyEnrolmentRequestsError: { status: 429, title: "Too many requests" },
   PreflightFailedError: { status: 409, title: "Preflight failed" },
 };
 const unforeseen = { status: 500, title: "Something went wrong" };

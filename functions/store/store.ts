@@ -3,6 +3,7 @@ import { AgentStore } from "./agents.ts";
 import { AuditStore } from "./audit.ts";
 import { BootImageStore } from "./boot-images.ts";
 import { ConversionStore } from "./conversions.ts";
+import { EnrolmentRequestStore } from "./enrolment-requests.ts";
 import { EnrolmentTokenStore } from "./enrolment-tokens.ts";
 import { RecoveryPointStore } from "./recovery-points.ts";
 import { ReservationStore } from "./reservations.ts";
@@ -11,6 +12,7 @@ import { Table } from "./table.ts";
 export interface Store {
   agents: AgentStore;
   tokens: EnrolmentTokenStore;
+  enrolmentRequests: EnrolmentRequestStore;
   conversions: ConversionStore;
   points: RecoveryPointStore;
   bootImages: BootImageStore;
@@ -28,6 +30,7 @@ export function openStore(
   return {
     agents: new AgentStore(table),
     tokens: new EnrolmentTokenStore(table),
+    enrolmentRequests: new EnrolmentRequestStore(table),
     conversions: new ConversionStore(table),
     points: new RecoveryPointStore(table),
     bootImages: new BootImageStore(table),

@@ -200,7 +200,11 @@ export class World {
   readonly agents = new FakeAgents(this.outage);
   readonly steps = new FakeSteps(this.outage);
   readonly workflow = new FakeWorkflow(this.outage);
-  readonly workflows = { hot: this.workflow, "remote-cold": this.workflow };
+  readonly workflows = {
+    hot: this.workflow,
+    "remote-cold": this.workflow,
+    "manual-cold": this.workflow,
+  };
   readonly registry = new FakeRegistry(this.outage);
   readonly broker = new FakeBroker();
   readonly uploads = new FakeBroker();
@@ -280,6 +284,8 @@ export interface TestRequest {
   query?: Record<string, string>;
   /** `user` by default. */
   as?: { user: string } | { certificate: string } | "anyone";
+  /** The caller's address. */
+  from?: string;
 }
 
 /** Calls an API function as API Gateway does. `routeKey` has the path with its parameters filled in. */
@@ -287,7 +293,7 @@ export async function request(
   handler: Handler,
   routeKey: string,
   path: Record<string, string> = {},
-  { body, headers = {}, query = {}, as = { user: "ada" } }: TestRequest = {},
+  { body, headers = {}, query = {}, as = { user: "ada" }, from = "192.0.2.1" }: TestRequest = {},
 ): Promise<{ status: number; headers: Record<string, string>; body: Record<string, unknown> }> {
   const event = {
     version: "2.0",
@@ -297,7 +303,12 @@ export async function request(
     pathParameters: path,
     ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
     isBase64Encoded: false,
-    requestContext: { requestId: "r-1", domainName: "127.0.0.1:8080", authorizer: authorizerOf(as) },
+    requestContext: {
+      requestId: "r-1",
+      domainName: "127.0.0.1:8080",
+      http: { sourceIp: from },
+      authorizer: authorizerOf(as),
+    },
   };
   const context = { getRemainingTimeInMillis: () => 10_000 } as never;
   const result = await handler(event, context);

@@ -33,6 +33,7 @@ export class ApiStack extends Stack {
       userPoolClient: client,
       handlers: {
         "enrolment-tokens": this.#handler("EnrolmentTokens", "api/enrolment-tokens", table),
+        "enrolment-requests": this.#handler("EnrolmentRequests", "api/enrolment-requests", table),
         enrolments: this.#enrolments(),
         agents: this.#handler("Agents", "api/agents", table, [
           new PolicyStatement({ actions: ["iot:UpdateCertificate"], resources: [this.#iot("cert", "*")] }),
@@ -136,7 +137,7 @@ export class ApiStack extends Stack {
         new PolicyStatement({ actions: ["states:StartExecution"], resources: workflow.conversionArns }),
         new PolicyStatement({
           actions: ["states:DescribeExecution", "states:StopExecution"],
-          resources: Object.values(WORKFLOW).map((name) =>
+          resources: [...new Set(Object.values(WORKFLOW))].map((name) =>
             this.formatArn({
               service: "states",
               resource: "execution",

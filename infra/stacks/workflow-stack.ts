@@ -33,7 +33,7 @@ export class WorkflowStack extends Stack {
       });
     // By name: the machines depend on their functions, so these cannot depend on the machines.
     const answer = answerTasks(
-      ...Object.values(WORKFLOW).map((resourceName) =>
+      ...[...new Set(Object.values(WORKFLOW))].map((resourceName) =>
         this.formatArn({
           service: "states",
           resource: "stateMachine",
@@ -49,19 +49,21 @@ export class WorkflowStack extends Stack {
       CompleteConversion: task("CompleteConversion", "tasks/complete-conversion"),
       AbandonConversion: task("AbandonConversion", "tasks/abandon-conversion", commandAgents(this), answer),
     };
-    const workflow = (id: string, type: ConversionType): IStateMachine =>
+    const workflow = (id: string, type: "hot" | "remote-cold"): IStateMachine =>
       new AslStateMachine(this, id, {
         name: WORKFLOW[type],
         definition: `${type}-conversion.asl.json`,
         functions,
       }).stateMachine;
+    const hot = workflow("HotConversion", "hot");
     this.conversions = {
-      hot: workflow("HotConversion", "hot"),
+      hot,
       "remote-cold": workflow("RemoteColdConversion", "remote-cold"),
+      "manual-cold": hot,
     };
   }
 
   get conversionArns(): string[] {
-    return Object.values(this.conversions).map(({ stateMachineArn }) => stateMachineArn);
+    return [...new Set(Object.values(this.conversions))].map(({ stateMachineArn }) => stateMachineArn);
   }
 }

@@ -23,6 +23,8 @@ export const AgentRecord = z.object({
   inventory: Inventory.optional().catch(undefined),
   /** Where it was last heard, and in which boot of that system. */
   environment: AgentEnvironment.default("original"),
+  /** The only system that its identity is for. `boot-environment`: its machine was started from a boot image by hand. */
+  enrolledFrom: AgentEnvironment.default("original"),
   bootId: BootId.optional(),
   /** Sources: the conversion that holds it. */
   activeConversionId: z.string().optional(),
@@ -37,10 +39,11 @@ export interface Introduction {
   inventory?: Inventory | undefined;
 }
 
-/** The agent told what it is and has. The inventory stays that of the machine's own system, whatever the boot environment sees. */
+/** The agent told what it is and has. The inventory stays that of the system that it enrolled from, whatever the boot environment sees. */
 export function introduced(agent: AgentRecord, told: Introduction, at: string): AgentRecord {
   const { agentVersion, environment = "original", bootId = bootIdIn(told.inventory) } = told;
-  const inventory = environment === "original" ? (told.inventory ?? agent.inventory) : agent.inventory;
+  const inventory =
+    environment === agent.enrolledFrom ? (told.inventory ?? agent.inventory) : agent.inventory;
   return { ...agent, agentVersion, environment, bootId, inventory, lastSeenAt: at };
 }
 
@@ -95,5 +98,17 @@ export function targetOf(agent: AgentRecord): Target {
 }
 
 export function sourceOf(agent: AgentRecord): Source {
-  return { ...targetOf(agent), activeConversionId: agent.activeConversionId, environment: agent.environment };
+  const { activeConversionId, environment, enrolledFrom } = agent;
+  const shown = targetOf(agent);
+  return {
+    ...shown,
+    activeConversionId,
+    environment,
+    enrolledFrom,
+    coldCloningReady:
+      enrolledFrom === "boot-environment" &&
+      shown.presence === "connected" &&
+      agent.inventory !== undefined &&
+      activeConversionId === undefined,
+  };
 }

@@ -6,10 +6,13 @@ import { type ConversionRecord, hasEnded } from "./conversion.ts";
 
 const RESTARTING: readonly StepName[] = ["stage", "arm", "reboot", "boot-environment", "return", "receipt"];
 
+const withoutRestart = StepName.options.filter((name) => !RESTARTING.includes(name));
+
 /** The steps of each type of conversion, in order. */
 export const stepsOfType: Readonly<Record<ConversionType, readonly StepName[]>> = {
-  hot: StepName.options.filter((name) => !RESTARTING.includes(name)),
+  hot: withoutRestart,
   "remote-cold": StepName.options,
+  "manual-cold": withoutRestart,
 };
 
 const stepOfKind: Readonly<Partial<Record<CommandKind, StepName>>> = {

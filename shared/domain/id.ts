@@ -2,7 +2,7 @@
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 
 /** What an id begins with tells what it names. */
-export type IdPrefix = "agt" | "cnv" | "rp" | "tok" | "aud";
+export type IdPrefix = "agt" | "cnv" | "rp" | "tok" | "enr" | "aud";
 
 /**
  * A new id such as `cnv_01jd3v8q6m4x2k7zt5w9h0n1yb`: 48 bits of time, then 80 random bits, so ids sort by creation and cannot be guessed.

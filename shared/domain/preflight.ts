@@ -3,12 +3,14 @@ import type { ConversionType, PreflightRule as ShownRule } from "../protocol/res
 import { commonRules } from "./preflight/common-rules.ts";
 import { remoteColdRules } from "./preflight/remote-cold-rules.ts";
 import { type PreflightFacts, type PreflightRule, Unknown } from "./preflight/rule.ts";
+import { systemRules } from "./preflight/system-rules.ts";
 
 export type { PreflightFacts };
 
 const rules: Readonly<Record<ConversionType, readonly PreflightRule[]>> = {
-  hot: commonRules,
-  "remote-cold": [...commonRules, ...remoteColdRules],
+  hot: [systemRules.hot, ...commonRules],
+  "remote-cold": [systemRules["remote-cold"], ...commonRules, ...remoteColdRules],
+  "manual-cold": [systemRules["manual-cold"], ...commonRules],
 };
 
 /** What came of every rule of the conversion's type, in their order. */

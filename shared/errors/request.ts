@@ -65,3 +65,26 @@ export class EnrolmentRefusedError extends CausewayError {
     super("the enrolment token is not valid");
   }
 }
+
+/** Whoever asks for an identity did not make this request, or it is over. Deliberately says no more. */
+export class EnrolmentClaimRefusedError extends CausewayError {
+  override readonly name = "EnrolmentClaimRefusedError";
+  readonly retryable = false;
+  readonly hint = "Make a new enrolment request: the machine shows a new code.";
+
+  constructor() {
+    super("there is no such enrolment request, or it is another machine's");
+  }
+}
+
+/** More machines wait for approval than anybody could have started by hand. */
+export class TooManyEnrolmentRequestsError extends CausewayError {
+  override readonly name = "TooManyEnrolmentRequestsError";
+  readonly retryable = true;
+  readonly hint =
+    "Approve the machines that are yours; other requests expire within 15 minutes. `causeway enrolment-requests` shows where they come from.";
+
+  constructor() {
+    super("too many machines wait for approval");
+  }
+}

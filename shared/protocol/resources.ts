@@ -26,6 +26,10 @@ export const Source = z.object({
   activeConversionId: z.string().optional(),
   /** The system in which its agent was last heard. */
   environment: AgentEnvironment,
+  /** `boot-environment`: a machine that was started from a boot image by hand. It is this source until it restarts. */
+  enrolledFrom: AgentEnvironment,
+  /** Such a machine is connected, has told its disks, and no conversion holds it. */
+  coldCloningReady: z.boolean(),
 });
 export type Source = z.infer<typeof Source>;
 
@@ -42,7 +46,7 @@ export const EnrolmentToken = z.object({
 });
 export type EnrolmentToken = z.infer<typeof EnrolmentToken>;
 
-export const ConversionType = z.enum(["hot", "remote-cold"]);
+export const ConversionType = z.enum(["hot", "remote-cold", "manual-cold"]);
 export type ConversionType = z.infer<typeof ConversionType>;
 
 export const ConversionState = z.enum(["running", "completed", "failed", "cancelling", "cancelled"]);
@@ -258,7 +262,7 @@ export const NewEnrolmentToken = z.strictObject({
   lifetimeSeconds: z.int().min(60).max(604_800).default(86_400),
 });
 
-export const EnrolmentRequest = z.strictObject({
+export const NewEnrolment = z.strictObject({
   token: z.string().min(1).max(200),
   role: EnrollableRole,
   name: z.string().min(1).max(100),

@@ -63,6 +63,7 @@ export function aSource(change: Partial<AgentRecord> = {}): AgentRecord {
     enrolledAt: AT,
     presence: { state: "connected", sessionId: "s1", at: Date.parse(AT) },
     environment: "original",
+    enrolledFrom: "original",
     inventory: anInventory(),
     version: 0,
     ...change,

@@ -1,0 +1,170 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import {
+  approved,
+  type EnrolmentRequestRecord,
+  MOST_PENDING,
+  mayBeAdded,
+  newCode,
+  REQUEST_LIFETIME_MS,
+  requestOf,
+  stateOf,
+} from "#shared/domain/enrolment-request.ts";
+import { newId } from "#shared/domain/id.ts";
+import type { Environment } from "#shared/environment.ts";
+import { NotFoundError, TooManyEnrolmentRequestsError, WrongStateError } from "#shared/errors.ts";
+import { POLL_SECONDS, shownCode } from "#shared/protocol/enrolment-request.ts";
+import { timestamp } from "../conversion/deps.ts";
+import { actorName } from "../middleware/api-event.ts";
+import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
+import type { Runtime } from "../middleware/runtime.ts";
+import type { Clock, Random } from "../ports.ts";
+import { sha256 } from "../store/sha256.ts";
+import { openStore, type Store } from "../store/store.ts";
+
+export const handler = apiHandler({
+  name: "api/enrolment-requests",
+  build: ({ TABLE_NAME }: Environment<"api/enrolment-requests">, { clock, random }: Runtime): Deps => ({
+    store: openStore(new DynamoDBClient(), TABLE_NAME, random),
+    clock,
+    random,
+  }),
+  operations: { requestEnrolment, listEnrolmentRequests, approveEnrolment },
+});
+
+interface Deps {
+  store: Store;
+  clock: Clock;
+  random: Random;
+}
+
+/** Of 20^8 codes at most a few thousand are remembered: two draws of a taken one are already unheard of. */
+const MOST_DRAWS = 4;
+
+/**
+ * A code for a machine's screen, and a secret for the machine. Anybody may ask, so how many may wait is limited, roughly: the index that
+ * counts them runs behind by moments. Throws `TooManyEnrolmentRequestsError`.
+ */
+export async function requestEnrolment(
+  { body, address }: Call<"requestEnrolment">,
+  deps: Deps,
+): Promise<Answer<"requestEnrolment">> {
+  const { store, clock, random } = deps;
+  const { csr, ...machine } = body;
+  const nowMs = clock.now();
+  if (!mayBeAdded(await newestPending(deps), address)) {
+    await auditFlood(address, deps);
+    throw new TooManyEnrolmentRequestsError();
+  }
+  const id = newId("enr", nowMs, random(10));
+  const secret = Buffer.from(random(32)).toString("base64url");
+  const expiresAt = new Date(nowMs + REQUEST_LIFETIME_MS).toISOString();
+  const code = await addWithCode(
+    {
+      ...{ id, address, csr, machine },
+      secretHash: sha256(secret),
+      createdAt: timestamp(clock),
+      validUntil: expiresAt,
+      version: 0,
+    },
+    deps,
+  );
+  await store.audit.add({
+    at: timestamp(clock),
+    actor: "anyone",
+    action: "enrolment-requested",
+    subject: id,
+    outcome: "done",
+    details: { name: machine.name, macAddresses: machine.macAddresses, address },
+  });
+  return { id, code: shownCode(code), secret, expiresAt, pollSeconds: POLL_SECONDS };
+}
+
+export async function listEnrolmentRequests(
+  { query }: Call<"listEnrolmentRequests">,
+  { store, clock }: Deps,
+): Promise<Answer<"listEnrolmentRequests">> {
+  const page = await store.enrolmentRequests.page(query);
+  const nowMs = clock.now();
+  const pending = page.items.filter((request) => stateOf(request, nowMs) === "pending");
+  // Newest first, and all live equally long: whatever follows an expired one has expired.
+  const cursor = pending.length < page.items.length ? null : page.cursor;
+  return { items: pending.map((request) => requestOf(request, nowMs)), cursor };
+}
+
+/** Throws `NotFoundError` for a code that no machine was given, and `WrongStateError` for one that was approved before or has expired. */
+export async function approveEnrolment(
+  { body, actor }: Call<"approveEnrolment">,
+  deps: Deps,
+): Promise<Answer<"approveEnrolment">> {
+  const { store, clock, random } = deps;
+  const by = actorName(actor);
+  const found = await store.enrolmentRequests.findByCode(sha256(body.code));
+  if (!found) {
+    await auditRefusal("unknown-code", by, "no machine shows this code", deps);
+    throw new NotFoundError("machine with the code", shownCode(body.code));
+  }
+  const approval = { sourceId: newId("agt", clock.now(), random(10)), by };
+  try {
+    const request = await store.enrolmentRequests.modify(found.id, (current = found) =>
+      approved(current, approval, clock.now()),
+    );
+    const { id, machine, address } = request;
+    await store.audit.add({
+      at: timestamp(clock),
+      actor: by,
+      action: "enrolment-approved",
+      subject: id,
+      outcome: "done",
+      details: { sourceId: approval.sourceId, name: machine.name, address },
+    });
+    return requestOf(request, clock.now());
+  } catch (error) {
+    if (error instanceof WrongStateError) await auditRefusal(found.id, by, error.message, deps);
+    throw error;
+  }
+}
+
+/** Stored with a code that no other request has; returns it. */
+async function addWithCode(
+  request: Omit<EnrolmentRequestRecord, "codeHash">,
+  { store, random }: Deps,
+): Promise<string> {
+  for (let drawn = 0; drawn < MOST_DRAWS; drawn++) {
+    const code = newCode(random);
+    if (await store.enrolmentRequests.add({ ...request, codeHash: sha256(code) })) return code;
+  }
+  throw new Error("every code that was drawn is taken");
+}
+
+async function newestPending({ store, clock }: Deps): Promise<EnrolmentRequestRecord[]> {
+  const { items } = await store.enrolmentRequests.page({ limit: MOST_PENDING });
+  return items.filter((request) => stateOf(request, clock.now()) === "pending");
+}
+
+/** The audit must not be flooded along. */
+async function auditFlood(address: string, { store, clock }: Deps): Promise<void> {
+  await store.audit.addHourly({
+    at: timestamp(clock),
+    actor: "anyone",
+    action: "enrolment-request-refused",
+    subject: address,
+    outcome: "refused",
+    details: { reason: "too many machines wait for approval" },
+  });
+}
+
+async function auditRefusal(
+  subject: string,
+  actor: string,
+  reason: string,
+  { store, clock }: Deps,
+): Promise<void> {
+  await store.audit.add({
+    at: timestamp(clock),
+    actor,
+    action: "enrolment-approval-refused",
+    subject,
+    outcome: "refused",
+    details: { reason },
+  });
+}

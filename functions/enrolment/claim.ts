@@ -1,0 +1,103 @@
+import {
+  claimed,
+  type EnrolmentRequestRecord,
+  isClaimed,
+  withCertificate,
+} from "#shared/domain/enrolment-request.ts";
+import { EnrolmentClaimRefusedError } from "#shared/errors.ts";
+import { timestamp } from "../conversion/deps.ts";
+import type { Clock, DeviceCertificate } from "../ports.ts";
+import { sha256 } from "../store/sha256.ts";
+import { type AdmissionDeps, AgentRevokedError, admit } from "./admit.ts";
+
+export interface ClaimDeps extends AdmissionDeps {
+  clock: Clock;
+}
+
+interface Claim {
+  requestId: string;
+  secret: string;
+  /** Where it came from. */
+  address: string;
+}
+
+/**
+ * Makes a source of the machine that made this request, if an operator approved it; nothing while it waits. Throws
+ * `EnrolmentClaimRefusedError`, and `WrongStateError` once it has expired. The same claim repeated within ten minutes goes on where it was.
+ */
+export async function claim(
+  { requestId, secret, address }: Claim,
+  deps: ClaimDeps,
+): Promise<{ agentId: string; certificatePem: string } | undefined> {
+  const { store, clock } = deps;
+  const request = await take(requestId, secret, address, deps);
+  if (!isClaimed(request)) return undefined;
+  const { sourceId, by } = request.approval;
+  try {
+    return await admit(
+      {
+        agentId: sourceId,
+        role: "source",
+        name: request.machine.name,
+        csr: request.csr,
+        enrolledFrom: "boot-environment",
+        at: request.claim.at,
+        certificate: request.claim.certificate,
+        note: (made) => noteOn(requestId, made, deps),
+        details: { requestId, approvedBy: by, address },
+      },
+      deps,
+    );
+  } catch (error) {
+    if (!(error instanceof AgentRevokedError)) throw error;
+    await audit(requestId, { reason: error.message, address }, { store, clock });
+    throw new EnrolmentClaimRefusedError();
+  }
+}
+
+async function take(
+  requestId: string,
+  secret: string,
+  address: string,
+  { store, clock }: ClaimDeps,
+): Promise<EnrolmentRequestRecord> {
+  let known: string | undefined;
+  try {
+    return await store.enrolmentRequests.modify(requestId, (current) => {
+      known = current?.id;
+      return claimed(current, sha256(secret), clock.now());
+    });
+  } catch (error) {
+    if (!(error instanceof EnrolmentClaimRefusedError)) throw error;
+    await audit(known ?? "unknown-request", { reason: error.message, address }, { store, clock });
+    throw error;
+  }
+}
+
+async function noteOn(
+  requestId: string,
+  made: DeviceCertificate,
+  { store }: ClaimDeps,
+): Promise<DeviceCertificate> {
+  const noted = await store.enrolmentRequests.modify(requestId, (current) => {
+    if (!isClaimed(current)) throw new EnrolmentClaimRefusedError();
+    return withCertificate(current, made);
+  });
+  return noted.claim?.certificate ?? made;
+}
+
+/** Anybody may guess, as often as they like: that must not flood the audit. */
+async function audit(
+  subject: string,
+  details: Record<string, unknown>,
+  { store, clock }: Pick<ClaimDeps, "store" | "clock">,
+): Promise<void> {
+  await store.audit.addHourly({
+    at: timestamp(clock),
+    actor: "anyone",
+    action: "enrolment-claim-refused",
+    subject,
+    outcome: "refused",
+    details,
+  });
+}
