@@ -6,12 +6,14 @@ import { join } from "node:path";
 import { z } from "zod";
 
 const root = join(import.meta.dirname, "..");
+/** For all that the tests write: gone with them, however they end. */
 const scratch = mkdtempSync(join(tmpdir(), "causeway-test-"));
 const total = { passed: 0, failed: 0 };
 
 function run(name: string, command: string, args: string[]): boolean {
   console.log(`\n== ${name}`);
-  return spawnSync(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] }).status === 0;
+  const env = { ...process.env, TMPDIR: scratch };
+  return spawnSync(command, args, { cwd: root, env, stdio: ["ignore", "inherit", "inherit"] }).status === 0;
 }
 
 function check(name: string, command: string, args: string[]): void {
