@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -173,6 +174,20 @@ test("an agent that has not enrolled says what its first start needs, and where 
   });
   const wrongDisk = await recordedRun([...first, "--url", url, "--disk", "sda"]);
   expect(wrongDisk).toMatchObject({ code: 2, stderr: expect.stringContaining("NAME=PATH") });
+});
+
+test("a key for boot images that is none is refused before an enrolment token is used up", async () => {
+  const first = ["agent", "--data", join(dir, "agent-2"), "--role", "source", "--enrol", "t"];
+  const { privateKey } = generateKeyPairSync("ed25519");
+  const path = join(dir, "key.pem");
+  const refusal = async (content: string | Buffer) => {
+    await writeFile(path, content);
+    const url = `http://127.0.0.1:${closedPort}`;
+    return recordedRun([...first, "--url", url, "--trust-boot-image-key", path]);
+  };
+  const secret = await refusal(privateKey.export({ type: "pkcs8", format: "pem" }));
+  expect(secret).toMatchObject({ code: 2, stderr: expect.stringContaining("takes the public key") });
+  expect(await refusal("key")).toMatchObject({ code: 2, stderr: expect.stringContaining("Ed25519") });
 });
 
 test("a restore never touches a file that exists", async () => {

@@ -80,6 +80,9 @@ export async function buildBootImage(options: BuildOptions): Promise<BuiltImage>
       kernelRelease: await sysroot.kernelRelease(),
       commandLine: COMMAND_LINE,
       memoryMiB: MEMORY_MIB,
+      system: "linux",
+      // Our key is in no machine's firmware, and Debian's signature covers only the kernel, not the unified kernel image around it.
+      secureBootSigned: false,
       sourceDateEpoch: options.sourceDateEpoch,
       packages: [...packages.list],
       ...contents,

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
-
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+import { type BootImageFile, BootImageManifest as KnownToAll, Sha256 } from "#shared/protocol/boot-image.ts";
 
 const driver = z.object({
   /** As in `lsmod`. */
@@ -14,32 +13,24 @@ const driver = z.object({
 });
 export type Driver = z.infer<typeof driver>;
 
-const file = z.object({ path: z.string(), sizeBytes: z.int().nonnegative(), sha256 });
-export type ImageFile = z.infer<typeof file>;
+export type ImageFile = BootImageFile;
 
 /** What a boot image is: everything that made it, and every file it has. No time and no path of the machine that built it. */
-export const bootImageManifest = z.object({
-  format: z.literal(1),
-  architecture: z.literal("x86_64"),
-  causewayVersion: z.string(),
+export const bootImageManifest = KnownToAll.extend({
   nodeVersion: z.string(),
-  kernelRelease: z.string(),
   /** What a boot loader passes to the kernel for an unattended run; loaders of a job add to it. */
   commandLine: z.string(),
-  /** The least memory a machine needs to run it. */
-  memoryMiB: z.int().positive(),
   /** The time that files of the image carry: seconds since 1970. */
   sourceDateEpoch: z.int().nonnegative(),
-  packages: z.array(z.object({ name: z.string(), version: z.string(), sha256 })),
+  packages: z.array(z.object({ name: z.string(), version: z.string(), sha256: Sha256 })),
   programs: z.array(z.string()),
   firmware: z.array(z.string()),
   drivers: z.array(driver),
-  files: z.array(file),
 });
 export type BootImageManifest = z.infer<typeof bootImageManifest>;
 
 /** The bytes that are hashed and signed: the same manifest always gives the same. */
-export function encodeManifest(manifest: BootImageManifest): Buffer {
+export function encodeManifest(manifest: z.input<typeof bootImageManifest>): Buffer {
   return Buffer.from(`${JSON.stringify(bootImageManifest.parse(manifest), null, 1)}\n`, "utf8");
 }
 

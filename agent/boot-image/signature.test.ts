@@ -21,6 +21,8 @@ beforeEach(async () => {
     kernelRelease: "6.1",
     commandLine: "panic=10",
     memoryMiB: 1024,
+    system: "linux",
+    secureBootSigned: false,
     sourceDateEpoch: 0,
     packages: [],
     programs: [],

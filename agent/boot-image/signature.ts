@@ -41,6 +41,24 @@ export function publicKeyPem(privateKey: KeyObject): string {
   return createPublicKey(privateKey).export({ type: "spki", format: "pem" }).toString();
 }
 
+/** By which people and programs tell public keys (PEM, Ed25519) apart: SHA-256 of SPKI, DER. Throws `BootImageInvalidError` for anything else. */
+export function keyFingerprint(publicKey: string): string {
+  return createHash("sha256")
+    .update(publicKeyOf(publicKey).export({ type: "spki", format: "der" }))
+    .digest("hex");
+}
+
+/** Throws `BootImageInvalidError` for what is no Ed25519 key. */
+function publicKeyOf(pem: string): KeyObject {
+  try {
+    const key = createPublicKey(pem);
+    if (key.asymmetricKeyType === "ed25519") return key;
+  } catch {
+    // Told below, like a key of another kind.
+  }
+  throw new BootImageInvalidError("the key that should have signed the boot image is not an Ed25519 key");
+}
+
 export function signManifest(manifestBytes: Uint8Array, privateKey: KeyObject): Buffer {
   return sign(null, manifestBytes, privateKey);
 }
@@ -55,7 +73,7 @@ export function verifyManifest(
   publicKey: string,
   expectedId?: string,
 ): BootImageManifest {
-  if (!verify(null, manifestBytes, createPublicKey(publicKey), signature)) {
+  if (!verify(null, manifestBytes, publicKeyOf(publicKey), signature)) {
     throw new BootImageInvalidError("the boot image is not signed with the expected key");
   }
   const id = imageId(manifestBytes);

@@ -52,7 +52,8 @@ export const COMMON_RULES: readonly ArmingRule<CommonFacts>[] = [
       firmware.secureBoot === "enabled" && !signedForSecureBoot
         ? "Secure Boot is on, and the boot image is not signed with a key that this machine trusts"
         : undefined,
-    remedy: "Switch Secure Boot off for the conversion, or use a boot image that is signed for this machine.",
+    remedy:
+      "Switch Secure Boot off in the firmware for the time of the conversion (the ISO and the network image need that, too), use a boot image that is signed for this machine, or convert hot.",
   },
   {
     code: "no-place",

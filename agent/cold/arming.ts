@@ -10,7 +10,8 @@ const USUAL_NEED: ArmingNeed = {
   initrdBytes: 64 * MIB,
   unifiedKernelBytes: 74 * MIB,
   overlayBytes: 2 * MIB,
-  signedForSecureBoot: false,
+  // Whether the image that is used is signed is not known here: preflight compares it with the firmware, and so does each job.
+  signedForSecureBoot: true,
 };
 
 /** Which boot loaders of this machine could be armed, for its inventory: in order of preference, with reasons. Changes nothing. */

@@ -28,7 +28,7 @@ export class BootImageCache {
   }
 
   /**
-   * Fetches the manifest and the files named, unless they are there. The signature is checked first: of an image that is not trusted nothing
+   * Fetches the manifest and the files named, each time anew. The signature is checked first: of an image that is not trusted nothing
    * else is fetched. Throws `BootImageInvalidError`.
    */
   async fetch(
@@ -42,6 +42,8 @@ export class BootImageCache {
     const bytes = await this.#store.get(image.manifestKey, { signal });
     const signature = Buffer.from(image.signatureBase64, "base64");
     const manifest = verifyManifest(bytes, signature, image.publicKeyPem, image.id);
+    if (manifest.secureBootSigned !== image.secureBootSigned)
+      throw new BootImageInvalidError(`the boot image ${image.id} is not what the control plane says of it`);
     await writeFile(join(folder, MANIFEST_FILE), bytes);
     await writeFile(join(folder, SIGNATURE_FILE), signature);
     for (const name of names) await this.#fetchFile(image, manifest, name, signal);

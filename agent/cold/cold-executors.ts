@@ -169,7 +169,7 @@ function needOf(conversionId: string, image: BootImageReference): ArmingNeed {
     initrdBytes: sizeOf(image, INITRD_FILE),
     unifiedKernelBytes: sizeOf(image, UNIFIED_KERNEL_FILE),
     overlayBytes: OVERLAY_BYTES,
-    signedForSecureBoot: false,
+    signedForSecureBoot: image.secureBootSigned,
   };
 }
 

@@ -1,13 +1,14 @@
 import { once } from "node:events";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { Agent } from "#agent/agent.ts";
 import { linuxAdapters } from "#agent/boot/choose.ts";
 import { LocalBootMachine } from "#agent/boot/machine.ts";
+import { keyFingerprint } from "#agent/boot-image/signature.ts";
 import { openAgentCloud } from "#agent/cloud/agent-cloud.ts";
 import { describeArming } from "#agent/cold/arming.ts";
-import { trustOnFirstUse } from "#agent/cold/image-trust.ts";
+import { ImageTrust } from "#agent/cold/image-trust.ts";
 import { restartMachine } from "#agent/cold/restart-machine.ts";
 import { Restarter } from "#agent/cold/restarter.ts";
 import { usedExtentsOf } from "#agent/filesystems/disk-usage.ts";
@@ -32,7 +33,7 @@ export const agent: Command = {
   name: "agent",
   summary: "Runs an agent on this machine, in the foreground",
   usage:
-    "agent --data DIR [--role source|target --url URL --enrol TOKEN] [--disk NAME=PATH]... [--images DIR]",
+    "agent --data DIR [--role source|target --url URL --enrol TOKEN] [--disk NAME=PATH]... [--images DIR] [--trust-boot-image-key FILE]",
   help: [
     ["--data DIR", "the agent's identity and journals; later starts need only this"],
     ["--role ROLE", "at the first start: source or target"],
@@ -43,6 +44,10 @@ export const agent: Command = {
       "source: only these disks, image files or devices; may be repeated (default: the machine's disks)",
     ],
     ["--images DIR", "target: where virtual disks are written (default: DIR/images)"],
+    [
+      "--trust-boot-image-key FILE",
+      "source: from now on start only boot images signed with this key; a public key in PEM (default: as enrolled)",
+    ],
   ],
   examples: [
     "causeway agent --role source --url https://api.example.com --enrol TOKEN --data /var/lib/causeway-agent",
@@ -56,16 +61,21 @@ export const agent: Command = {
     enrol: { type: "string" },
     disk: { type: "string", multiple: true },
     images: { type: "string" },
+    "trust-boot-image-key": { type: "string" },
   },
   positionals: [],
   async run(call) {
     const dataDir = resolve(requiredOption(call, "data", this.name));
     await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    // Before the token is used up.
+    const imageKey = await imageKeyOf(call);
     const settings = await settingsOf(call, dataDir);
     const identity = (await identityFile(dataDir).read()) ?? (await enrolNow(call, dataDir));
+    const imageTrust = new ImageTrust(dataDir, identity.enrolment.bootImageKeyPem);
+    if (imageKey) await imageTrust.trust(imageKey);
     const imagesDir = settings.imagesDir ?? join(dataDir, "images");
     const log = jsonLog(call.terminal.err, () => new Date());
-    const running = await compose({ identity, settings, dataDir, imagesDir, log });
+    const running = await compose({ identity, settings, dataDir, imagesDir, imageTrust, log });
     log.info("agent started", { agentId: identity.enrolment.agentId, role: identity.role, version });
     const stopped = Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]).then(() =>
       running.stop(),
@@ -122,15 +132,34 @@ function diskOf(text: string): Settings["disks"][number] {
   return { name: name.data, path: resolve(text.slice(at + 1)) };
 }
 
+/** The public key in the file that was named, and only that: the private one, given by mistake, is not copied. */
+async function imageKeyOf(call: Call): Promise<string | undefined> {
+  const path = textOption(call, "trust-boot-image-key");
+  if (!path) return undefined;
+  const refuse = (why: string) =>
+    new UsageError(`--trust-boot-image-key takes the public key: ${why}`, "agent");
+  const text = await readFile(path, "utf8").catch((error: unknown) => {
+    throw refuse(String(error));
+  });
+  if (text.includes("PRIVATE KEY")) throw refuse(`${path} holds a private one`);
+  try {
+    keyFingerprint(text);
+  } catch {
+    throw refuse(`${path} holds no Ed25519 key in PEM`);
+  }
+  return text;
+}
+
 interface Parts {
   identity: Identity;
   settings: Settings;
   dataDir: string;
   imagesDir: string;
+  imageTrust: ImageTrust;
   log: Log;
 }
 
-async function compose({ identity, settings, dataDir, imagesDir, log }: Parts): Promise<Agent> {
+async function compose({ identity, settings, dataDir, imagesDir, imageTrust, log }: Parts): Promise<Agent> {
   const machine = new LocalBootMachine();
   const now = () => new Date();
   const cloud = openAgentCloud(identity, { now, random: Math.random });
@@ -139,7 +168,8 @@ async function compose({ identity, settings, dataDir, imagesDir, log }: Parts): 
     const inventory = await collectInventory({ machine, now, chosenDisks: settings.disks, ...hypervisor });
     if (identity.role === "target") return inventory;
     const arming = await describeArming(linuxAdapters(machine));
-    return { ...inventory, bootLoader: { ...inventory.bootLoader, arming } };
+    const trustedImageKey = await imageTrust.fingerprint();
+    return { ...inventory, bootLoader: { ...inventory.bootLoader, arming, trustedImageKey } };
   };
   const bootId = async () => (await readText(machine, "/proc/sys/kernel/random/boot_id")) ?? UNKNOWN;
   const restarter = new Restarter({
@@ -158,7 +188,7 @@ async function compose({ identity, settings, dataDir, imagesDir, log }: Parts): 
           machine,
           restarter,
           takeInventory,
-          trustImageKey: (key) => trustOnFirstUse(dataDir, key),
+          trustImageKey: (publicKeyPem) => imageTrust.require(publicKeyPem),
           disks: async () =>
             (await takeInventory()).disks.map((disk) => ({ ...disk, consistent: standsStill(disk) })),
           usedExtents: ({ path }) => usedExtentsOf(path),

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { aBootImage } from "#shared/domain/testing/records.ts";
 import { apiHandler } from "../middleware/api-handler.ts";
 import { request, World } from "../testing/world.ts";
 import { createEnrolmentToken } from "./enrolment-tokens.ts";
@@ -68,6 +69,21 @@ test("an agent that shows a token gets its identity and where everything is", as
   expect(await world.store.agents.get(String(body.agentId))).toMatchObject({ role: "source", name: "pine" });
   const [id = ""] = registry.certificates.keys();
   expect((await world.store.agents.findByCertificate(id))?.id).toBe(body.agentId);
+});
+
+test("a source is told whose boot images it is to start, if one is there; a target is not", async () => {
+  const { enrol, newToken, world } = await start();
+  const key = async (role: string) =>
+    (await enrol({ token: await newToken(role), role })).body.bootImageKeyPem;
+  await world.store.bootImages.add(
+    aBootImage({ id: "1".repeat(64), state: "incomplete", completedAt: undefined }),
+  );
+  expect(await key("source")).toBeUndefined();
+  await world.store.bootImages.add(aBootImage({ id: "2".repeat(64), publicKeyPem: "old" }));
+  const completedAt = "2031-01-01T00:00:00.000Z";
+  await world.store.bootImages.add(aBootImage({ id: "3".repeat(64), publicKeyPem: "new", completedAt }));
+  expect(await key("source")).toBe("new");
+  expect(await key("target")).toBeUndefined();
 });
 
 test("the token itself is stored nowhere", async () => {

@@ -59,6 +59,7 @@ async function enrolmentOf(
 ): Promise<Enrolment> {
   const { mqtt, credentials } = await deps.registry.endpoints();
   const [own, ...issuers] = pemBlocks(certificatePem);
+  const bootImage = role === "source" ? await deps.store.bootImages.newest() : undefined;
   return {
     agentId,
     certificatePem: own ?? certificatePem,
@@ -70,6 +71,7 @@ async function enrolmentOf(
     region: deps.region,
     bucket: deps.bucket,
     kmsKeyId: deps.kmsKeyId,
+    ...(bootImage ? { bootImageKeyPem: bootImage.publicKeyPem } : {}),
     apiUrl,
     ...(deps.awsEndpoint ? { awsEndpoint: deps.awsEndpoint } : {}),
   };

@@ -29,3 +29,20 @@ export class BootImageInvalidError extends CausewayError {
   readonly retryable = false;
   readonly hint = "Fetch or build the boot image again; if this repeats, somebody may have tampered with it.";
 }
+
+/** The boot image is signed with another key than the one whose images this machine starts. Nothing of it was staged, nothing was armed. */
+export class BootImageUntrustedError extends CausewayError {
+  override readonly name = "BootImageUntrustedError";
+  readonly retryable = false;
+  readonly hint =
+    "If the key was changed on purpose, stop the agent on that machine and start it once with --trust-boot-image-key FILE, the new public key. If not, somebody else made this boot image: find out who uploaded it with `causeway audit`.";
+  override readonly details: { signedBy: string; trusted: string };
+
+  /** Fingerprints: SHA-256 of the keys (SPKI, DER). */
+  constructor(signedBy: string, trusted: string) {
+    super(
+      `the boot image is signed with the key ${signedBy.slice(0, 16)}…, this machine trusts ${trusted.slice(0, 16)}…`,
+    );
+    this.details = { signedBy, trusted };
+  }
+}

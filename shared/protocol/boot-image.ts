@@ -114,7 +114,8 @@ export const BootImageReference = z.object({
   manifestKey: z.string(),
   signatureBase64: z.base64(),
   publicKeyPem: z.string(),
-  secureBootSigned: z.boolean().optional(),
+  /** As the manifest says; an agent that finds otherwise takes the image for damaged. */
+  secureBootSigned: z.boolean().default(false),
   files: z.array(
     z.object({ name: z.string(), key: z.string(), sizeBytes: z.int().nonnegative(), sha256: Sha256 }),
   ),

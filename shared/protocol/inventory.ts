@@ -180,6 +180,11 @@ export const BootLoader = z.strictObject({
   espPath: Path.optional(),
   /** The ways to arm it that were looked at, the preferred one first. */
   arming: z.array(BootArming).max(16).optional(),
+  /** Whose boot images the agent starts: SHA-256 of the public key (SPKI, DER). Absent where the first that comes will do. */
+  trustedImageKey: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
   /** Active or not, in the firmware's order; UEFI only. `id` such as `Boot0001`. */
   entries: z.array(z.strictObject({ id: Text, label: Text, active: z.boolean() })).max(64),
 });

@@ -281,6 +281,8 @@ export const Enrolment = z.object({
   region: z.string(),
   bucket: z.string(),
   kmsKeyId: z.string(),
+  /** Sources: the key of the newest boot image, if there is one. From enrolment on the agent starts no images of another. */
+  bootImageKeyPem: z.string().optional(),
   apiUrl: z.string(),
   /** Base URL for AWS calls; absent on AWS. */
   awsEndpoint: z.string().optional(),

@@ -12,7 +12,8 @@ export interface TestImage {
   publicKey: string;
 }
 
-export async function createTestImage(dir: string): Promise<TestImage> {
+/** `secureBootSigned`: it only says so. */
+export async function createTestImage(dir: string, { secureBootSigned = false } = {}): Promise<TestImage> {
   const kernel = Buffer.alloc(5000, "kernel ");
   const initrd = Buffer.alloc(9000, "initrd ");
   const files: Record<string, Buffer> = {
@@ -35,6 +36,8 @@ export async function createTestImage(dir: string): Promise<TestImage> {
     kernelRelease: "6.1",
     commandLine: "console=tty0 panic=10",
     memoryMiB: 1024,
+    system: "linux",
+    secureBootSigned,
     sourceDateEpoch: 0,
     packages: [],
     programs: [],

@@ -36,10 +36,10 @@ function network(...interfaces: NetworkInterface[]): Inventory["network"] {
   };
 }
 
-const ready: Partial<Inventory> = {
-  bootLoader: { kind: "grub", entries: [], arming: [grub] },
+const ready = {
+  bootLoader: { kind: "grub" as const, entries: [], arming: [grub] },
   network: network(port("eth0")),
-};
+} satisfies Partial<Inventory>;
 
 function facts(inventory: Partial<Inventory> = {}, change: Partial<PreflightFacts> = {}): PreflightFacts {
   return {
@@ -96,6 +96,7 @@ test.each<[string, PreflightFacts, string[]]>([
     [
       "fail boot-image",
       "unknown boot-image-architecture",
+      "unknown boot-image-trusted",
       "unknown boot-loader-room",
       "unknown memory",
       "unknown secure-boot",
@@ -108,6 +109,16 @@ test.each<[string, PreflightFacts, string[]]>([
     "a machine of another architecture",
     facts({ operatingSystem: { ...anInventory().operatingSystem, architecture: "aarch64" } }),
     ["fail boot-image-architecture"],
+  ],
+  [
+    "a source that trusts another key than the image's",
+    facts({ bootLoader: { ...ready.bootLoader, trustedImageKey: "d".repeat(64) } }),
+    ["fail boot-image-trusted"],
+  ],
+  [
+    "a source that trusts the image's key",
+    facts({ bootLoader: { ...ready.bootLoader, trustedImageKey: aBootImage().signedBy } }),
+    [],
   ],
   [
     "a boot loader that nobody knows",

@@ -55,6 +55,19 @@ export const remoteColdRules: readonly PreflightRule[] = [
     remedy: "Upload a boot image for this architecture and name it with --boot-image.",
   },
   {
+    id: "boot-image-trusted",
+    severity: "fail",
+    holds: "the source starts images of this boot image's key",
+    check: ofImage(({ signedBy }, { source }) => {
+      const trusted = source.inventory?.bootLoader.trustedImageKey;
+      return trusted === undefined || trusted === signedBy
+        ? undefined
+        : `the boot image is signed with the key ${signedBy.slice(0, 16)}…, the source trusts only ${trusted.slice(0, 16)}…`;
+    }),
+    remedy:
+      "If the key was changed on purpose, stop the agent on the source and start it once with --trust-boot-image-key FILE, the new public key; else name an image of the trusted key with --boot-image.",
+  },
+  {
     id: "boot-loader-known",
     severity: "fail",
     holds: "the boot loader is known",
@@ -126,7 +139,7 @@ export const remoteColdRules: readonly PreflightRule[] = [
         : undefined;
     }),
     remedy:
-      "Switch Secure Boot off in the firmware for the time of the conversion, or use a boot image that is signed for it.",
+      "Switch Secure Boot off in the firmware for the time of the conversion (the ISO and the network image need that, too), use a boot image that is signed for this machine, or convert hot.",
   },
   {
     id: "drive-letter-x",
