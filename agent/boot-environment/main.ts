@@ -15,6 +15,7 @@ import { captureExecutors } from "../roles/source.ts";
 import { postponeDeadline } from "./deadline.ts";
 import { recogniseDisks } from "./recognise-disks.ts";
 import { restoreFirst } from "./restore-first.ts";
+import { runByHand } from "./run-by-hand.ts";
 
 declare const CAUSEWAY_VERSION: string;
 
@@ -120,5 +121,6 @@ if (job) {
 }
 say(`causeway boot environment ${CAUSEWAY_VERSION}`);
 say(`network: ${ports().join(", ") || "none"}`);
-say("There is no job for this machine.");
-setInterval(() => {}, 2 ** 30);
+say("There is no job for this computer: somebody has started it by hand.");
+await runByHand({ version: CAUSEWAY_VERSION, dataDir: DATA_DIR, say, log });
+process.exit(0);

@@ -20,7 +20,7 @@ import { writeUnifiedKernelImage } from "./unified-kernel-image.ts";
 export const COMMAND_LINE =
   "console=ttyS0,115200 console=tty0 loglevel=4 panic=10 oops=panic rootfstype=ramfs";
 /** Somebody stands before a machine that starts from a CD or the network: it waits for approval as long as it takes. */
-const ATTENDED = "causeway.deadline=0";
+const ATTENDED = `${COMMAND_LINE} causeway.deadline=0`;
 const MEMORY_MIB = 1024;
 const MOST_BYTES = 120 * 2 ** 20;
 
@@ -45,6 +45,8 @@ export interface BuildOptions {
   packages?: readonly PackageVersion[] | undefined;
   /** Laid out like `/lib/firmware`; all of it goes into the image. */
   firmwareDir?: string | undefined;
+  /** Where machines ask that are started from the CD or over the network; without it, their screens ask for it. */
+  controlPlaneUrl?: string | undefined;
   /** The time that files of the image carry. */
   sourceDateEpoch: number;
   log: (line: string) => void;
@@ -145,18 +147,19 @@ async function writeForms(
     join(image, "causeway.efi"),
     writeUnifiedKernelImage({ stub, kernel, initrd, commandLine: COMMAND_LINE, osRelease }),
   );
+  const attended = attendedCommandLine(options.controlPlaneUrl);
   const { sha256: mark } = await hashFile(join(image, "initrd.zst"));
   await writeIso({
     sysroot,
     workDir: join(work, "iso"),
     kernel,
     initrd,
-    commandLine: `${COMMAND_LINE} ${ATTENDED}`,
+    commandLine: attended,
     mark: mark.slice(0, 16),
     sourceDateEpoch,
     output: join(image, "causeway.iso"),
   });
-  await writePxeFolder(sysroot, image);
+  await writePxeFolder(sysroot, image, attended);
   return { drivers, programs, firmware };
 }
 
@@ -168,21 +171,30 @@ async function strippedNode(sysroot: Sysroot, nodePath: string, work: string): P
 }
 
 /** What a TFTP or web server offers: iPXE for either firmware, and the script that it should be pointed to. */
-async function writePxeFolder(sysroot: Sysroot, image: string): Promise<void> {
+async function writePxeFolder(sysroot: Sysroot, image: string, commandLine: string): Promise<void> {
   const pxe = join(image, "pxe");
   await link(join(image, "vmlinuz"), join(pxe, "vmlinuz"));
   await link(join(image, "initrd.zst"), join(pxe, "initrd.zst"));
   await writeFile(join(pxe, "undionly.kpxe"), await sysroot.read("/usr/lib/ipxe/undionly.kpxe"));
   await writeFile(join(pxe, "ipxe.efi"), await sysroot.read("/usr/lib/ipxe/ipxe.efi"));
-  await writeFile(join(pxe, "boot.ipxe"), ipxeScript(`${COMMAND_LINE} ${ATTENDED}`));
+  await writeFile(join(pxe, "boot.ipxe"), ipxeScript(commandLine));
 }
 
-/** Paths are relative to the script's own address. UEFI kernels find the RAM disk by the name that iPXE gave it. */
+function attendedCommandLine(controlPlaneUrl: string | undefined): string {
+  return controlPlaneUrl === undefined ? ATTENDED : `${ATTENDED} causeway.url=${controlPlaneUrl}`;
+}
+
+/**
+ * Paths are relative to the script's own address. UEFI kernels find the RAM disk by the name that iPXE gave it. Whoever starts this script may
+ * `set causeway-url` before: it counts more than an address in the command line.
+ */
 export function ipxeScript(commandLine: string): string {
   return [
     "#!ipxe",
     "echo Causeway: loading the boot environment",
-    `kernel vmlinuz initrd=initrd.zst ${commandLine} || goto failed`,
+    // Nothing after the bars: without an address the script goes on all the same.
+    `isset ${variable("causeway-url")} && set causeway-option causeway.url=${variable("causeway-url")} ||`,
+    `kernel vmlinuz initrd=initrd.zst ${commandLine} ${variable("causeway-option")} || goto failed`,
     "initrd initrd.zst || goto failed",
     "boot || goto failed",
     ":failed",
@@ -192,6 +204,8 @@ export function ipxeScript(commandLine: string): string {
     "",
   ].join("\n");
 }
+
+const variable = (name: string): string => `\${${name}}`;
 
 async function listFiles(dir: string): Promise<ImageFile[]> {
   const entries = await readdir(dir, { recursive: true, withFileTypes: true });

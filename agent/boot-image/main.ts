@@ -3,7 +3,8 @@ import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { failureOf } from "#shared/errors.ts";
+import { failureOf, InvalidInputError } from "#shared/errors.ts";
+import { parseControlPlaneUrl } from "../boot-environment/control-plane-url.ts";
 import { buildBootImage } from "./build.ts";
 import { bootImageManifest } from "./manifest.ts";
 import { runTool } from "./tool.ts";
@@ -16,6 +17,7 @@ const USAGE = `npm run boot-image -- [options]
   --cache DIR      keeps packages between builds (~/.cache/causeway/boot-image)
   --same-as FILE   build from exactly the packages of this manifest
   --firmware DIR   firmware files to add, laid out like /lib/firmware
+  --url URL        the control plane, for machines that are started from the CD or over the network
   --mirror URL     a Debian mirror (http://deb.debian.org/debian)
   --security URL   its security updates (http://deb.debian.org/debian-security)
 
@@ -36,6 +38,7 @@ async function main(): Promise<void> {
       cache: { type: "string", default: join(homedir(), ".cache/causeway/boot-image") },
       "same-as": { type: "string" },
       firmware: { type: "string" },
+      url: { type: "string" },
       mirror: { type: "string", default: "http://deb.debian.org/debian" },
       security: { type: "string", default: "http://deb.debian.org/debian-security" },
       help: { type: "boolean", default: false },
@@ -63,6 +66,7 @@ async function main(): Promise<void> {
     securityMirror: values.security,
     packages: earlier?.packages,
     firmwareDir: values.firmware === undefined ? undefined : resolve(values.firmware),
+    controlPlaneUrl: values.url === undefined ? undefined : controlPlane(values.url),
     sourceDateEpoch: Number.parseInt(process.env.SOURCE_DATE_EPOCH ?? DEFAULT_EPOCH, 10),
     log: (line) => console.error(`boot-image: ${line}`),
   });
@@ -74,6 +78,13 @@ async function main(): Promise<void> {
       2,
     ),
   );
+}
+
+function controlPlane(typed: string): string {
+  const url = parseControlPlaneUrl(typed);
+  if (url === undefined)
+    throw new InvalidInputError([{ path: "--url", message: "is not the address of a control plane" }]);
+  return url;
 }
 
 main().catch((error: unknown) => {

@@ -66,10 +66,9 @@ export function captureExecutors({
   dataDir,
   disks,
   usedExtents,
-}: Pick<
-  SourceRoleOptions,
-  "identity" | "cloud" | "version" | "dataDir" | "disks" | "usedExtents"
->): Executors {
+}: Pick<SourceRoleOptions, "identity" | "cloud" | "version" | "dataDir" | "disks" | "usedExtents">): Required<
+  Pick<Executors, "capture-disk" | "commit-recovery-point">
+> {
   const repository = once(() => openOwnRepository(identity, cloud));
   return {
     "capture-disk": captureDiskExecutor({ disks, usedExtents, repository, dataDir, now: cloud.now }),

@@ -1,0 +1,56 @@
+import type { Inventory } from "#shared/protocol/inventory.ts";
+import { Agent } from "../agent.ts";
+import { openAgentCloud } from "../cloud/agent-cloud.ts";
+import { capturesDir } from "../commands/capture-disk.ts";
+import type { Executors } from "../commands/executor.ts";
+import { releaseExecutor } from "../commands/release.ts";
+import { usedExtentsOf } from "../filesystems/disk-usage.ts";
+import type { Identity } from "../identity/identity.ts";
+import type { Log } from "../log.ts";
+import { captureExecutors } from "../roles/source.ts";
+
+export interface HandStartedAgentOptions {
+  identity: Identity;
+  version: string;
+  dataDir: string;
+  takeInventory: () => Promise<Inventory>;
+  /** All disks of a recovery point are captured and the control plane knows it: the machine is not needed any more. */
+  onCaptured: () => void;
+  log: Log;
+  now: () => Date;
+  random: () => number;
+}
+
+/** The agent of a machine that was started by hand and approved: reads disks, and leaves everything else alone. */
+export function handStartedAgent(options: HandStartedAgentOptions): Agent {
+  const { identity, version, dataDir, takeInventory, onCaptured, log, now, random } = options;
+  const cloud = openAgentCloud(identity, { now, random });
+  const capturing = captureExecutors({
+    identity,
+    cloud,
+    version,
+    dataDir,
+    // Nothing is mounted and nothing else runs.
+    disks: async () => (await takeInventory()).disks.map((disk) => ({ ...disk, consistent: true })),
+    usedExtents: ({ path }) => usedExtentsOf(path),
+  });
+  const commits = new Set<string>();
+  const executors: Executors = {
+    ...capturing,
+    "commit-recovery-point": async (input, context) => {
+      const committed = await capturing["commit-recovery-point"](input, context);
+      commits.add(context.commandId);
+      return committed;
+    },
+    "take-inventory": async () => ({ inventory: await takeInventory() }),
+    release: releaseExecutor((conversionId) => capturesDir(dataDir, conversionId)),
+  };
+  return new Agent({
+    ...{ identity, version, dataDir, executors, takeInventory, log, now, random },
+    environment: "boot-environment",
+    bootId: async () => (await takeInventory()).bootId,
+    onAcknowledged: (commandId) => {
+      if (commits.delete(commandId)) onCaptured();
+    },
+  });
+}

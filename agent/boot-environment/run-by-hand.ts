@@ -1,0 +1,70 @@
+/** A machine that somebody started from the CD or over the network: it gets an identity by a code on its screen, and waits to be converted. */
+import { mkdir, readFile } from "node:fs/promises";
+import type { Inventory } from "#shared/protocol/inventory.ts";
+import { collectInventory } from "../inventory/inventory.ts";
+import { LocalMachine } from "../inventory/machine.ts";
+import type { Log } from "../log.ts";
+import { fetchThatSetsClock } from "./clock.ts";
+import { urlOfCommandLine } from "./control-plane-url.ts";
+import { describeMachine, ownDisks } from "./describe-machine.ts";
+import { handStartedAgent } from "./hand-started-agent.ts";
+import { identify } from "./identify.ts";
+import { Keyboard } from "./keyboard.ts";
+import { Typed } from "./typed.ts";
+
+export interface ByHandOptions {
+  version: string;
+  /** In memory: after a power cut this machine has to be approved again. */
+  dataDir: string;
+  /** One line for the screen. */
+  say: (line: string) => void;
+  log: Log;
+}
+
+const TERMINALS = ["/dev/tty0", "/dev/ttyS0"];
+const HOW_TO_LEAVE =
+  "To leave: take the CD or USB stick out, type restart and press Enter. It starts its own system then.";
+
+/** Returns when somebody before the machine wants it to restart. */
+export async function runByHand({ version, dataDir, say, log }: ByHandOptions): Promise<void> {
+  const machine = new LocalMachine();
+  const now = () => new Date();
+  const typed = new Typed((line) => say(`"${line}" is no address. ${HOW_TO_LEAVE}`));
+  const keyboard = new Keyboard(TERMINALS, (line) => typed.take(line));
+  const takeInventory = async (): Promise<Inventory> => {
+    const inventory = await collectInventory({ machine, now, chosenDisks: [] });
+    return { ...inventory, disks: ownDisks(inventory.disks) };
+  };
+  say(HOW_TO_LEAVE);
+  const identifying = identify({
+    url: urlOfCommandLine(await readFile("/proc/cmdline", "utf8")),
+    machine: await describeMachine(machine, await takeInventory()),
+    fetch: fetchThatSetsClock(machine, {
+      now,
+      onSet: (was) =>
+        say(`This computer's clock was wrong (${was.toISOString()}): put right until it restarts.`),
+    }),
+    ...{ typed, say, now },
+  });
+  const identity = await Promise.race([identifying, typed.restart]);
+  if (identity) {
+    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    const agent = handStartedAgent({
+      ...{ identity, version, dataDir, takeInventory, log, now },
+      onCaptured: () => {
+        say(
+          "The disks of this computer are captured: it is not needed any more, but can be converted again.",
+        );
+        say(HOW_TO_LEAVE);
+      },
+      random: Math.random,
+    });
+    const { agentId } = identity.enrolment;
+    say(`Approved: cold cloning ready. Until it restarts, this computer is the source ${agentId}.`);
+    say(`        causeway convert ${agentId} --type manual-cold --target TARGET`);
+    void agent.run();
+    await typed.restart;
+    await agent.stop();
+  }
+  keyboard.close();
+}
