@@ -1,6 +1,6 @@
 import { generateKeyPairSync, hash } from "node:crypto";
 import { mkdtempSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -55,6 +55,19 @@ test("an image that is right is fetched whole", async () => {
   const cache = new BootImageCache(folder(), store, async () => {});
   await cache.fetch(image, ["vmlinuz"], signal);
   expect(await readFile(join(cache.folderOf(image.id), "vmlinuz"), "utf8")).toBe("kernel");
+});
+
+test("a file that is there is not fetched again, and one that is there in part is", async () => {
+  const { store, image } = await imageInStore();
+  const cache = new BootImageCache(folder(), store, async () => {});
+  await cache.fetch(image, ["vmlinuz"], signal);
+  const path = join(cache.folderOf(image.id), "vmlinuz");
+  const { mtimeMs } = await stat(path);
+  await cache.fetch(image, ["vmlinuz"], signal);
+  expect((await stat(path)).mtimeMs).toBe(mtimeMs);
+  await writeFile(path, "ker");
+  await cache.fetch(image, ["vmlinuz"], signal);
+  expect(await readFile(path, "utf8")).toBe("kernel");
 });
 
 test("a file that is not what the signed manifest says is refused", async () => {

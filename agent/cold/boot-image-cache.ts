@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
-import { mkdir, open, rm, writeFile } from "node:fs/promises";
+import { mkdir, open, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { BootImageInvalidError } from "#shared/errors.ts";
 import type { BootImageReference } from "#shared/protocol/boot-image.ts";
-import type { BootImageManifest } from "../boot-image/manifest.ts";
-import { MANIFEST_FILE, SIGNATURE_FILE, verifyManifest } from "../boot-image/signature.ts";
+import type { BootImageManifest, ImageFile } from "../boot-image/manifest.ts";
+import { hashFile, MANIFEST_FILE, SIGNATURE_FILE, verifyManifest } from "../boot-image/signature.ts";
 import type { ObjectStore } from "../repository/object-store.ts";
 
 /** Pieces that are fetched at a time: memory does not grow with the image. */
@@ -64,6 +64,7 @@ export class BootImageCache {
     const key = image.files.find((candidate) => candidate.name === name)?.key;
     if (!file || !key) throw new BootImageInvalidError(`the boot image ${image.id} has no ${name}`);
     const path = join(this.folderOf(image.id), name);
+    if (await isIntact(path, file)) return;
     await mkdir(dirname(path), { recursive: true });
     const digest = createHash("sha256");
     await using out = await open(path, "w", 0o600);
@@ -76,4 +77,13 @@ export class BootImageCache {
     if (digest.digest("hex") !== file.sha256)
       throw new BootImageInvalidError(`${key} is not what the manifest says`);
   }
+}
+
+/** Whether the whole file is there: an interrupted fetch leaves a part of it. */
+async function isIntact(path: string, { sizeBytes, sha256 }: ImageFile): Promise<boolean> {
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw error;
+  });
+  return found?.size === sizeBytes && (await hashFile(path)).sha256 === sha256;
 }
