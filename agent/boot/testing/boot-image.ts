@@ -12,8 +12,11 @@ export interface TestImage {
   publicKey: string;
 }
 
-/** `secureBootSigned`: it only says so. */
-export async function createTestImage(dir: string, { secureBootSigned = false } = {}): Promise<TestImage> {
+/** `change`: what its manifest says besides, true or not. */
+export async function createTestImage(
+  dir: string,
+  change: Partial<BootImageManifest> = {},
+): Promise<TestImage> {
   const kernel = Buffer.alloc(5000, "kernel ");
   const initrd = Buffer.alloc(9000, "initrd ");
   const files: Record<string, Buffer> = {
@@ -37,7 +40,7 @@ export async function createTestImage(dir: string, { secureBootSigned = false } 
     commandLine: "console=tty0 panic=10",
     memoryMiB: 1024,
     system: "linux",
-    secureBootSigned,
+    secureBootSigned: false,
     sourceDateEpoch: 0,
     packages: [],
     programs: [],
@@ -48,6 +51,7 @@ export async function createTestImage(dir: string, { secureBootSigned = false } 
       sizeBytes: bytes.length,
       sha256: createHash("sha256").update(bytes).digest("hex"),
     })),
+    ...change,
   };
   const bytes = encodeManifest(manifest);
   const { privateKey } = generateKeyPairSync("ed25519");

@@ -1,0 +1,230 @@
+/** What sources do about boot images that are not what they should be: real executors on real files, through the whole control plane. */
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { Agent } from "#agent/agent.ts";
+import { linuxAdapters } from "#agent/boot/choose.ts";
+import { createTestImage, type TestImage } from "#agent/boot/testing/boot-image.ts";
+import { createFakeMachine } from "#agent/boot/testing/fake-machine.ts";
+import { installGrub } from "#agent/boot/testing/grub-installation.ts";
+import type { Driver } from "#agent/boot-image/manifest.ts";
+import { openAgentCloud } from "#agent/cloud/agent-cloud.ts";
+import { BootImageCache } from "#agent/cold/boot-image-cache.ts";
+import { coldExecutors } from "#agent/cold/cold-executors.ts";
+import { ImageTrust } from "#agent/cold/image-trust.ts";
+import { SavedStates } from "#agent/cold/saved-states.ts";
+import type { Identity } from "#agent/identity/identity.ts";
+import { anInventory } from "#shared/domain/testing/records.ts";
+import type { Conversion } from "#shared/protocol/resources.ts";
+import { ControlPlane } from "./testing/control-plane.ts";
+import { Device } from "./testing/device.ts";
+import { until } from "./testing/until.ts";
+
+let dir: string;
+let plane: ControlPlane;
+let target: Identity;
+let host: Device;
+let enrolledBefore: Identity;
+let enrolledAfter: Identity;
+let first: UploadedImage;
+const running: (() => Promise<void>)[] = [];
+
+const drivers: Driver[] = [
+  { name: "virtio_net", kind: "network", builtIn: false },
+  { name: "virtio_blk", kind: "disk", builtIn: false },
+];
+const inventory = anInventory({
+  bootLoader: {
+    kind: "grub",
+    entries: [],
+    arming: [{ adapter: "grub", possible: true, form: "kernel-and-initrd", folder: "/boot", freeBytes: 1e9 }],
+  },
+  network: {
+    interfaces: [
+      {
+        name: "eth0",
+        kind: "ethernet",
+        state: "up",
+        mtuBytes: 1500,
+        driver: "virtio_net",
+        addresses: [{ family: "ipv4", address: "192.0.2.10", prefixLength: 24, dynamic: false }],
+        configuration: { source: "ifupdown", method: "static" },
+      },
+    ],
+    routes: [{ destination: "default", gateway: "192.0.2.1", device: "eth0" }],
+    dns: { servers: [], search: [] },
+  },
+});
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "causeway-image-trust-"));
+  plane = await ControlPlane.start();
+  target = await plane.enrol("target", "oak");
+  enrolledBefore = await plane.enrol("source", "pine");
+  first = await upload("first");
+  enrolledAfter = await plane.enrol("source", "elm");
+  host = await Device.connect(target);
+  await host.introduce({ hypervisor: { uefiFirmware: true, qemuVersion: "8" } });
+});
+afterEach(async () => {
+  for (const stop of running.splice(0)) await stop();
+});
+afterAll(async () => {
+  await host[Symbol.asyncDispose]();
+  await plane.close();
+  await rm(dir, { recursive: true, force: true });
+});
+
+interface UploadedImage extends TestImage {
+  /** Writes a file of the image, whatever is there. */
+  put(path: string, bytes: Uint8Array): Promise<void>;
+}
+
+/** An image with a key of its own, complete in the bucket. */
+async function upload(name: string): Promise<UploadedImage> {
+  const image = await createTestImage(join(dir, name), { causewayVersion: name, drivers });
+  const read = (path: string) => readFile(join(image.dir, path));
+  const {
+    bucket,
+    prefix,
+    region,
+    endpoint = "",
+    credentials,
+  } = await plane.api.addBootImage({
+    body: {
+      manifest: (await read("manifest.json")).toString("utf8"),
+      signatureBase64: (await read("manifest.json.sig")).toString("base64"),
+      publicKeyPem: image.publicKey,
+    },
+  });
+  const s3 = new S3Client({ region, endpoint, credentials, forcePathStyle: true });
+  const put = async (path: string, Body: Uint8Array) => {
+    await s3.send(
+      new PutObjectCommand({ Bucket: bucket, Key: prefix + path, Body, ChecksumAlgorithm: "SHA256" }),
+    );
+  };
+  for (const path of ["manifest.json", "vmlinuz", "initrd.zst", "causeway.efi"])
+    await put(path, await read(path));
+  await plane.api.completeBootImage({ parameters: { id: image.id } });
+  return { ...image, put };
+}
+
+/** Runs the agent of a machine with GRUB; returns a look at every file that the machine's start depends on. */
+async function run(identity: Identity): Promise<() => Record<string, string>> {
+  const machine = await createFakeMachine({ firmware: "bios" });
+  await installGrub(machine);
+  const dataDir = await mkdtemp(join(dir, "agent-"));
+  const now = () => new Date();
+  const { store } = openAgentCloud(identity, { now, random: Math.random });
+  const trust = new ImageTrust(dataDir, identity.enrolment.bootImageKeyPem);
+  const agent = new Agent({
+    identity,
+    version: "1.0.0",
+    dataDir,
+    executors: coldExecutors({
+      machine,
+      adapters: linuxAdapters(machine),
+      images: new BootImageCache(join(machine.root, "run/boot-images"), store, (key) => trust.require(key)),
+      states: new SavedStates(dataDir, store, identity.enrolment.agentId),
+      identity,
+      agentVersion: "1.0.0",
+      takeInventory: async () => inventory,
+      now,
+    }),
+    takeInventory: async () => inventory,
+    environment: "original",
+    bootId: async () => "boot-1",
+    log: { info() {}, warn() {}, error() {} },
+    now,
+    random: Math.random,
+  });
+  const end = agent.run();
+  running.push(async () => {
+    await agent.stop();
+    await end;
+    await rm(machine.root, { recursive: true, force: true });
+  });
+  await plane.heard(identity.enrolment.agentId, target.enrolment.agentId);
+  return () => hashes(machine.at("/boot"));
+}
+
+function hashes(folder: string): Record<string, string> {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  );
+  const paths = files.map(({ parentPath, name }) => join(parentPath, name));
+  return Object.fromEntries(
+    paths.map((path) => [path, createHash("sha256").update(readFileSync(path)).digest("hex")]),
+  );
+}
+
+async function convert(source: Identity, bootImageId: string): Promise<Conversion> {
+  const { id } = await plane.api.startConversion({
+    body: {
+      type: "remote-cold",
+      sourceId: source.enrolment.agentId,
+      targetId: target.enrolment.agentId,
+      bootImageId,
+      // Not armed before the test has looked.
+      startAt: new Date(Date.now() + 3_600_000).toISOString(),
+    },
+  });
+  return plane.api.getConversion({ parameters: { id } });
+}
+
+test("a source that is enrolled when a boot image is there is told its key, one enrolled before is not", () => {
+  expect(enrolledAfter.enrolment.bootImageKeyPem).toBe(first.publicKey);
+  expect(enrolledBefore.enrolment.bootImageKeyPem).toBeUndefined();
+  expect(target.enrolment.bootImageKeyPem).toBeUndefined();
+});
+
+async function stepOf(id: string, name: string): Promise<string | undefined> {
+  const { steps } = await plane.api.getConversion({ parameters: { id } });
+  return steps.find((step) => step.name === name)?.state;
+}
+
+test("an image of the key that was known at enrolment is staged, and waits for its time", async () => {
+  const bootState = await run(enrolledAfter);
+  const before = bootState();
+  const { id } = await convert(enrolledAfter, first.id);
+  await until("the image to be staged", async () => (await stepOf(id, "stage")) === "done" || undefined);
+  expect(bootState()).toEqual(before);
+  await plane.api.cancelConversion({ parameters: { id } });
+  expect(await plane.ended(id)).toMatchObject({ state: "cancelled", machine: { bootState: "untouched" } });
+});
+
+test.each<[string, string, () => Promise<string>]>([
+  ["signed with another key", "BootImageUntrustedError", async () => (await upload("of-another-key")).id],
+  [
+    "with other bytes than its manifest says",
+    "BootImageInvalidError",
+    async () => {
+      await first.put("vmlinuz", Buffer.alloc(5000, "evil "));
+      return first.id;
+    },
+  ],
+  [
+    "whose manifest is not what was signed",
+    "BootImageInvalidError",
+    async () => {
+      const manifest = await readFile(join(first.dir, "manifest.json"), "utf8");
+      await first.put("manifest.json", Buffer.from(manifest.replace("panic=10", "panic=99")));
+      return first.id;
+    },
+  ],
+])("an image %s is refused by the source; nothing is armed", async (_, name, tampered) => {
+  const bootState = await run(enrolledAfter);
+  const before = bootState();
+  const { id } = await convert(enrolledAfter, await tampered());
+  expect(await plane.ended(id)).toMatchObject({
+    state: "failed",
+    failure: { name, hint: expect.stringMatching(/\w/) },
+    machine: { is: "original", bootState: "untouched" },
+  });
+  expect([await stepOf(id, "stage"), await stepOf(id, "arm")]).toEqual(["failed", "skipped"]);
+  expect(bootState()).toEqual(before);
+});
