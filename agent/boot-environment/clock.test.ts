@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { fetchThatSetsClock } from "./clock.ts";
+import { clockToSet, fetchThatSetsClock, setClockForward } from "./clock.ts";
 
 const NOON = "Tue, 01 Jan 2030 12:00:00 GMT";
 
@@ -35,4 +35,44 @@ test("a clock that is about right stays, and so does one whose time nobody tells
 
 test("a clock that cannot be set is not said to be", async () => {
   expect((await asked("2003-01-01T00:00:00Z", { date: NOON }, 1)).told).toEqual([]);
+});
+
+const armedAt = new Date("2030-06-01T12:00:00.250Z");
+
+test.each([
+  ["that lost its time", "1970-01-01T00:00:07Z"],
+  ["that holds the local time of New York", "2030-06-01T08:01:30Z"],
+  ["that is behind by less than a second", "2030-06-01T12:00:00.249Z"],
+])("a firmware clock %s is set to when the original system was left, no second earlier", (_, clock) => {
+  expect(clockToSet(new Date(clock), armedAt)?.toISOString()).toBe("2030-06-01T12:00:01.000Z");
+});
+
+test.each(["2030-06-01T12:00:00.250Z", "2030-06-01T12:01:30Z", "2030-06-01T14:01:30Z"])(
+  "a clock that may be right is left alone: %s",
+  (clock) => {
+    expect(clockToSet(new Date(clock), armedAt)).toBeUndefined();
+  },
+);
+
+function machineWith(status: number) {
+  const commands: string[] = [];
+  const run = async (command: string, ...args: string[]) => {
+    commands.push([command, ...args].join(" "));
+    return { status, output: "date: not permitted" };
+  };
+  return { commands, run };
+}
+
+test("the clock is set once, by the time since 1970, whatever the time zone", async () => {
+  const { commands, run } = machineWith(0);
+  const times = { clock: new Date(0), notBefore: armedAt };
+  expect(await setClockForward({ run }, times)).toBe(true);
+  expect(commands).toEqual([`date -u -s @${Date.UTC(2030, 5, 1, 12, 0, 1) / 1000}`]);
+  expect(await setClockForward({ run }, { clock: armedAt, notBefore: armedAt })).toBe(false);
+  expect(commands).toHaveLength(1);
+});
+
+test("a clock that cannot be set is told, in the words of the system", async () => {
+  const set = setClockForward(machineWith(1), { clock: new Date(0), notBefore: armedAt });
+  await expect(set).rejects.toThrow("date: not permitted");
 });

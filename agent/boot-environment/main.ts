@@ -12,6 +12,7 @@ import { usedExtentsOf } from "../filesystems/disk-usage.ts";
 import { collectInventory } from "../inventory/inventory.ts";
 import type { Log } from "../log.ts";
 import { captureExecutors } from "../roles/source.ts";
+import { setClockForward } from "./clock.ts";
 import { postponeDeadline } from "./deadline.ts";
 import { recogniseDisks } from "./recognise-disks.ts";
 import { restoreFirst } from "./restore-first.ts";
@@ -57,6 +58,13 @@ function ports(): string[] {
 async function run(job: Job): Promise<void> {
   const machine = new LocalBootMachine();
   const now = () => new Date();
+  try {
+    if (await setClockForward(machine, { clock: now(), notBefore: new Date(job.saved.savedAt) }))
+      say(`This computer's clock was behind: it is ${now().toISOString()} at the earliest.`);
+  } catch (error) {
+    // The boot state is given back whatever the clock says.
+    log.warn("Continuing with a wrong clock", { error });
+  }
   const takeInventory = () => collectInventory({ machine, now, chosenDisks: [] });
   const { disks, bootId } = await takeInventory();
 

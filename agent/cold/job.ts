@@ -17,6 +17,7 @@ export type DiskMark = z.infer<typeof DiskMark>;
 export const Job = z.object({
   conversionId: z.string(),
   identity: Identity,
+  /** No clock of the boot environment says an earlier time than its `savedAt`, which the original system's clock gave. */
   saved: SavedBootState,
   disks: z.array(DiskMark),
   /** Without word from the control plane for so long, the boot environment restarts into the original system. */
