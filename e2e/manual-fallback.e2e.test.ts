@@ -1,4 +1,5 @@
 /** A machine that was started by hand, through the whole control plane: approved by its code, converted from there, and gone after a power cut. */
+import { hash } from "node:crypto";
 import { mkdtempSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -11,6 +12,7 @@ import type { Identity } from "#agent/identity/identity.ts";
 import { collectInventory } from "#agent/inventory/inventory.ts";
 import { LocalMachine } from "#agent/inventory/machine.ts";
 import { createApiClient } from "#shared/protocol/client.ts";
+import type { Inventory } from "#shared/protocol/inventory.ts";
 import { firstDifference } from "./compare.ts";
 import { Installation } from "./installation.ts";
 import { ControlPlane } from "./testing/control-plane.ts";
@@ -40,12 +42,15 @@ afterAll(async () => {
 /** A machine in its boot environment with one disk, as far as it runs in a process. */
 class HandStartedMachine implements AsyncDisposable {
   readonly disk: string;
+  readonly macAddress: string;
   readonly screen: string[] = [];
   agent: Agent | undefined;
   captured = 0;
 
   constructor(name: string) {
     this.disk = join(dir, `${name}.img`);
+    const digits = hash("sha256", name).slice(0, 6);
+    this.macAddress = `52:54:00:${digits.match(/../g)?.join(":")}`;
   }
 
   get code(): string | undefined {
@@ -63,7 +68,7 @@ class HandStartedMachine implements AsyncDisposable {
   identify(): Promise<Identity> {
     return identify({
       url: plane.url,
-      machine: { name: "pine", macAddresses: ["52:54:00:ca:05:e1"], disks: [] },
+      machine: { name: "pine", macAddresses: [this.macAddress], disks: [] },
       typed: { nextUrl: () => new Promise(() => {}) },
       say: (line) => this.screen.push(line),
       fetch,
@@ -80,12 +85,21 @@ class HandStartedMachine implements AsyncDisposable {
     const quiet = { info: () => {}, warn: () => {}, error: () => {} };
     this.agent = handStartedAgent({
       ...{ identity, now, random: Math.random, log: quiet, version: "0.0.0", dataDir },
-      takeInventory: () => collectInventory({ machine: new LocalMachine(), now, chosenDisks }),
+      takeInventory: async () => ({
+        ...(await collectInventory({ machine: new LocalMachine(), now, chosenDisks })),
+        network: { interfaces: [this.#port()], routes: [], dns: { servers: [], search: [] } },
+      }),
       onCaptured: () => {
         this.captured++;
       },
     });
     void this.agent.run();
+  }
+
+  #port(): Inventory["network"]["interfaces"][number] {
+    const configuration = { source: "unknown", method: "unknown" } as const;
+    const facts = { kind: "ethernet", state: "up", mtuBytes: 1500, addresses: [], configuration } as const;
+    return { ...facts, addresses: [], name: "eth0", macAddress: this.macAddress };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -140,7 +154,7 @@ test("a machine that is approved by its code is cold cloning ready, is converted
     await plane.audited({ action, outcome: "done" });
 });
 
-test("after a power cut the machine has to be approved again, and is another source", async () => {
+test("after a power cut the machine has to be approved again, is another source, and the conversion that read it fails", async () => {
   const first = new HandStartedMachine("power-cut");
   await writeTestDisk(first.disk, 8 * MIB, "power-cut");
   const identifying = first.identify();
@@ -148,9 +162,16 @@ test("after a power cut the machine has to be approved again, and is another sou
   const before = await identifying;
   first.start(before);
   await ready(before.enrolment.agentId);
+  const sourceId = before.enrolment.agentId;
+  const slow = { type: "manual-cold", bandwidthLimitBytesPerSecond: 100_000 } as const;
+  const { id } = await plane.api.startConversion({ body: { ...slow, sourceId, targetId } });
+  await until("the capture to begin", async () => {
+    const { steps } = await plane.api.getConversion({ parameters: { id } });
+    return steps.some(({ name, work }) => name === "capture" && work[0]?.state === "running") || undefined;
+  });
   await first[Symbol.asyncDispose]();
   await until("the first source to be gone", async () =>
-    (await sourceOf(before.enrolment.agentId)).coldCloningReady ? undefined : true,
+    (await sourceOf(sourceId)).presence === "disconnected" ? true : undefined,
   );
 
   await using second = new HandStartedMachine("power-cut");
@@ -162,6 +183,8 @@ test("after a power cut the machine has to be approved again, and is another sou
   expect(after.enrolment.agentId).not.toBe(before.enrolment.agentId);
   second.start(after);
   await ready(after.enrolment.agentId);
+  expect((await plane.ended(id)).failure?.name).toBe("BootEnvironmentLeftError");
+  expect((await sourceOf(sourceId)).restartedAs).toBe(after.enrolment.agentId);
 });
 
 test("a conversion whose machine is gone can be cancelled, and frees the source", async () => {

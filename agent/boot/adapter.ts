@@ -45,7 +45,7 @@ export interface UnusableLoader {
 export type ProbeResult = UsableLoader | UnusableLoader;
 
 export const MANUAL_FALLBACK =
-  "Or start the machine from the boot image's ISO or over the network (PXE) by hand: it then appears as cold cloning ready.";
+  "Or start the machine from the boot image's ISO or over the network (PXE) by hand, approve the code on its screen with `causeway approve CODE`, and convert it with --type manual-cold.";
 
 /** What the next start will do. */
 export interface Armed {

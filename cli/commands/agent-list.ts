@@ -17,6 +17,7 @@ export function agentTable(agents: (Source | Target)[], none: string): string {
 function presenceOf(agent: Source | Target): string {
   if (agent.revokedAt) return "revoked";
   if (!("environment" in agent)) return agent.presence;
+  if (agent.restartedAs) return `restarted as ${agent.restartedAs}`;
   if (agent.coldCloningReady) return `${agent.presence}, cold cloning ready`;
   return agent.environment === "boot-environment" ? `${agent.presence}, boot environment` : agent.presence;
 }

@@ -7,9 +7,15 @@ import {
 } from "#shared/domain/command.ts";
 import { type ConversionRecord, mustRun, withMachine } from "#shared/domain/conversion.ts";
 import { arming, isAway } from "#shared/domain/source-machine.ts";
-import { ConcurrentChangeError, ConversionCancelledError, ForbiddenError } from "#shared/errors.ts";
+import {
+  BootEnvironmentLeftError,
+  ConcurrentChangeError,
+  ConversionCancelledError,
+  ForbiddenError,
+} from "#shared/errors.ts";
 import { cancelCommands } from "./cancel-commands.ts";
 import { type CommandDeps, timestamp } from "./deps.ts";
+import { settle } from "./environment.ts";
 import { tellAgent } from "./tell-agent.ts";
 
 export type DispatchRequest = Omit<WantedCommand, "requestedBy" | "taskToken"> & { taskToken: string };
@@ -23,7 +29,8 @@ const MAX_TRIES = 8;
  *
  * What brings a machine back is done for a cancelled conversion too. A machine that is where it is to be restarted into is not restarted.
  *
- * Throws `ConversionCancelledError` if the operator cancelled, `ForbiddenError` if the agent was revoked.
+ * Throws `ConversionCancelledError` if the operator cancelled, `ForbiddenError` if the agent was revoked. An agent whose identity went with a
+ * restart fails the step.
  */
 export async function dispatch(request: DispatchRequest, deps: CommandDeps): Promise<{ commandId?: string }> {
   const { store, steps } = deps;
@@ -46,6 +53,10 @@ export async function dispatch(request: DispatchRequest, deps: CommandDeps): Pro
   if (!mayGoOut(command, await markArming(command, deps))) {
     await cancelCommands([command], deps);
     throw new ConversionCancelledError(request.conversionId);
+  }
+  if ((await store.agents.get(request.agentId)).restartedAs) {
+    await settle(command, new BootEnvironmentLeftError(), deps);
+    return { commandId: command.id };
   }
   await tellAgent(deps, request.agentId, messageOf(command));
   return { commandId: command.id };

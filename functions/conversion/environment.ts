@@ -86,8 +86,12 @@ function endOf(
     : new BootEnvironmentLeftError();
 }
 
-/** The workflow hears it first; broken off before the mark, the next connect does both again. */
-async function settle(command: CommandRecord, end: End, { store, steps, clock }: CommandDeps): Promise<void> {
+/** Ends a command by what is known of its machine. The workflow hears it first; broken off before the mark, the next connect does both again. */
+export async function settle(
+  command: CommandRecord,
+  end: End,
+  { store, steps, clock }: CommandDeps,
+): Promise<void> {
   const { taskToken } = command;
   const failure = end === "arrived" ? undefined : failureOf(end);
   if (taskToken) await (failure ? steps.fail(taskToken, failure) : steps.succeed(taskToken, {}));

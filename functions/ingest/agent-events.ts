@@ -8,6 +8,7 @@ import { IotAgentMessenger } from "../aws/iot-agent-messenger.ts";
 import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
 import { commandEnded, commandProgressed } from "../conversion/command-events.ts";
 import { type CommandDeps, timestamp } from "../conversion/deps.ts";
+import { endEarlierStarts } from "../conversion/earlier-starts.ts";
 import { agentConnected } from "../conversion/environment.ts";
 import { ingestHandler } from "../middleware/ingest-handler.ts";
 import { openStore } from "../store/store.ts";
@@ -73,8 +74,8 @@ async function connected(
   deps: CommandDeps,
 ): Promise<void> {
   const { store, clock } = deps;
-  const { environment, bootId } = await store.agents.modify(agentId, (agent) =>
-    introduced(agent, told, timestamp(clock)),
-  );
+  const agent = await store.agents.modify(agentId, (known) => introduced(known, told, timestamp(clock)));
+  const { environment, bootId, enrolledFrom } = agent;
+  if (enrolledFrom === "boot-environment") await endEarlierStarts(agent, deps);
   await agentConnected(agentId, { environment, bootId }, deps);
 }

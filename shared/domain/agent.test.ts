@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { introduced, sourceOf } from "./agent.ts";
+import { introduced, isEarlierStart, sourceOf } from "./agent.ts";
 import { anInventory, aSource } from "./testing/records.ts";
 
 const started = { enrolledFrom: "boot-environment", environment: "boot-environment" } as const;
@@ -23,4 +23,42 @@ test("the inventory is of the system that the agent enrolled from, whichever oth
   const inBootEnvironment = { ...told, environment: "boot-environment" as const };
   expect(introduced(aSource(), inBootEnvironment, AT).inventory?.hostname).toBe("pine");
   expect(introduced(aSource(started), inBootEnvironment, AT).inventory?.hostname).toBe("causeway");
+});
+
+test("a machine that was started by hand once more is known by all of its network ports, if nobody else has them now", () => {
+  const port = (macAddress: string) => ({
+    name: "eth0",
+    macAddress,
+    kind: "ethernet" as const,
+    state: "up" as const,
+    mtuBytes: 1500,
+    addresses: [],
+    configuration: { source: "unknown" as const, method: "unknown" as const },
+  });
+  const withPorts = (...addresses: string[]) =>
+    anInventory({
+      network: { interfaces: addresses.map(port), routes: [], dns: { servers: [], search: [] } },
+    });
+  const gone = { state: "disconnected" as const, at: 1 };
+  const before = aSource({ ...started, id: "agt_1", presence: gone, inventory: withPorts("b", "a") });
+  const now = aSource({
+    ...started,
+    id: "agt_2",
+    enrolledAt: "2030-01-01T00:10:00.000Z",
+    inventory: withPorts("a", "b"),
+  });
+  expect(isEarlierStart(before, now)).toBe(true);
+  expect(isEarlierStart(now, before)).toBe(false);
+  expect(isEarlierStart(now, now)).toBe(false);
+  const others = [
+    { enrolledFrom: "original" as const },
+    { presence: { state: "connected" as const, at: 1 } },
+    { inventory: withPorts("a") },
+    { restartedAs: "agt_3" },
+    { inventory: withPorts() },
+  ];
+  for (const change of others) expect(isEarlierStart({ ...before, ...change }, now)).toBe(false);
+  expect(isEarlierStart({ ...before, inventory: withPorts() }, { ...now, inventory: withPorts() })).toBe(
+    false,
+  );
 });

@@ -25,6 +25,8 @@ export const AgentRecord = z.object({
   environment: AgentEnvironment.default("original"),
   /** The only system that its identity is for. `boot-environment`: its machine was started from a boot image by hand. */
   enrolledFrom: AgentEnvironment.default("original"),
+  /** Started by hand once more, its machine is this other source now. */
+  restartedAs: z.string().optional(),
   bootId: BootId.optional(),
   /** Sources: the conversion that holds it. */
   activeConversionId: z.string().optional(),
@@ -51,6 +53,34 @@ function bootIdIn(inventory: Inventory | undefined): string | undefined {
   return inventory && BootId.safeParse(inventory.bootId).success && inventory.bootId !== UNKNOWN
     ? inventory.bootId
     : undefined;
+}
+
+/** Whether both were enrolled by an approval of the same machine, by its network ports, and the other one, before, is not heard any more. */
+export function isEarlierStart(other: AgentRecord, agent: AgentRecord): boolean {
+  const ports = portsOf(agent);
+  return (
+    other.id !== agent.id &&
+    other.enrolledFrom === "boot-environment" &&
+    agent.enrolledFrom === "boot-environment" &&
+    other.enrolledAt < agent.enrolledAt &&
+    (other.restartedAs ?? agent.id) === agent.id &&
+    other.presence.state !== "connected" &&
+    ports !== "" &&
+    portsOf(other) === ports
+  );
+}
+
+function portsOf({ inventory }: AgentRecord): string {
+  const addresses = inventory?.network.interfaces.flatMap(({ kind, permanentMacAddress, macAddress }) => {
+    const address = permanentMacAddress ?? macAddress;
+    return kind === "ethernet" && address ? [address] : [];
+  });
+  return addresses?.sort().join(" ") ?? "";
+}
+
+/** Its machine is this other source now; a mark that it has stays. */
+export function restarted(agent: AgentRecord, as: string): AgentRecord {
+  return agent.restartedAs ? agent : { ...agent, restartedAs: as };
 }
 
 export function revoked(agent: AgentRecord, at: string): AgentRecord {
@@ -98,13 +128,14 @@ export function targetOf(agent: AgentRecord): Target {
 }
 
 export function sourceOf(agent: AgentRecord): Source {
-  const { activeConversionId, environment, enrolledFrom } = agent;
+  const { activeConversionId, environment, enrolledFrom, restartedAs } = agent;
   const shown = targetOf(agent);
   return {
     ...shown,
     activeConversionId,
     environment,
     enrolledFrom,
+    restartedAs,
     coldCloningReady:
       enrolledFrom === "boot-environment" &&
       shown.presence === "connected" &&

@@ -28,6 +28,8 @@ export const Source = z.object({
   environment: AgentEnvironment,
   /** `boot-environment`: a machine that was started from a boot image by hand. It is this source until it restarts. */
   enrolledFrom: AgentEnvironment,
+  /** Started by hand once more, the machine is this other source now. */
+  restartedAs: z.string().optional(),
   /** Such a machine is connected, has told its disks, and no conversion holds it. */
   coldCloningReady: z.boolean(),
 });

@@ -1,0 +1,95 @@
+import { beforeEach, expect, test } from "vitest";
+import type { AgentRecord } from "#shared/domain/agent.ts";
+import { aConversion, anInventory, aSource } from "#shared/domain/testing/records.ts";
+import { run } from "../ingest/agent-events.ts";
+import { World } from "../testing/world.ts";
+import { type DispatchRequest, dispatch } from "./dispatch.ts";
+
+const inventory = anInventory({
+  network: {
+    interfaces: [
+      {
+        name: "eth0",
+        macAddress: "52:54:00:ca:05:e1",
+        kind: "ethernet",
+        state: "up",
+        mtuBytes: 1500,
+        addresses: [],
+        configuration: { source: "unknown", method: "unknown" },
+      },
+    ],
+    routes: [],
+    dns: { servers: [], search: [] },
+  },
+});
+const startedByHand = {
+  enrolledFrom: "boot-environment",
+  environment: "boot-environment",
+  inventory,
+} satisfies Partial<AgentRecord>;
+
+let world: World;
+
+beforeEach(async () => {
+  world = await World.start();
+  const presence = { state: "disconnected" as const, at: 1 };
+  await world.enrolled({ source: { ...startedByHand, presence, activeConversionId: "cnv_1" } });
+  await world.store.conversions.add(aConversion({ type: "manual-cold" }));
+});
+
+/** The workflow wants the disk read. */
+function ask(taskToken: string): Promise<{ commandId?: string }> {
+  world.steps.waiting.add(taskToken);
+  const request: DispatchRequest = {
+    ...{ conversionId: "cnv_1", agentId: "agt_source", kind: "capture-disk", label: "vda" },
+    ...{ round: 1, input: {}, taskToken },
+  };
+  return dispatch(request, world);
+}
+
+/** The machine was started by hand once more, approved, and says what it is. */
+async function startedAgain(change: Partial<AgentRecord> = {}): Promise<void> {
+  const enrolledAt = "2030-01-01T01:00:00.000Z";
+  const again = { id: "agt_again", certificateId: "e".repeat(64), enrolledAt };
+  await world.store.agents.add(aSource({ ...startedByHand, ...again, ...change }));
+  await calls();
+}
+const calls = () =>
+  run(
+    {
+      ...{ agentId: "agt_again", type: "agent-connected", at: "2030-01-01T01:00:01.000Z" },
+      ...{ agentVersion: "1", environment: "boot-environment", inventory },
+    },
+    world,
+  );
+
+test("a machine that is started by hand once more ends what it was doing before, with the reason", async () => {
+  const { commandId = "" } = await ask("token");
+  await startedAgain();
+  const failure = { name: "BootEnvironmentLeftError" };
+  expect(world.steps.outcomes.get("token")).toMatchObject({ failure });
+  expect(await world.store.conversions.findCommand(commandId)).toMatchObject({ state: "failed", failure });
+  expect((await world.store.agents.get("agt_source")).restartedAs).toBe("agt_again");
+});
+
+test("what the workflow wants of the lost identity later fails at once, too", async () => {
+  await startedAgain();
+  await ask("token");
+  expect(world.steps.outcomes.get("token")).toMatchObject({ failure: { name: "BootEnvironmentLeftError" } });
+  expect(world.agents.commandsFor("agt_source")).toEqual([]);
+});
+
+test("broken off after the mark, the next connect ends the rest", async () => {
+  await ask("token");
+  world.outage.strike("fail");
+  await expect(startedAgain()).rejects.toThrow("outage");
+  await calls();
+  expect(world.steps.outcomes.has("token")).toBe(true);
+});
+
+test("an agent in the own system of a machine with the same ports ends nothing of it", async () => {
+  await ask("token");
+  await startedAgain({ enrolledFrom: "original" });
+  expect(world.steps.outcomes.has("token")).toBe(false);
+  expect((await world.store.agents.get("agt_source")).restartedAs).toBeUndefined();
+});
