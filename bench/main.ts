@@ -3,8 +3,9 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { type AgentMemory, measureAgentMemory } from "./agent-memory.ts";
 import { causeway } from "./causeway.ts";
-import { describeImage, localImage } from "./image.ts";
+import { debianImage, describeImage } from "./image.ts";
 import { borg, type Contender, qemuImg, restic } from "./peers.ts";
 import { formatReport, type Measured, toRows } from "./report.ts";
 import { runProcess } from "./run-process.ts";
@@ -17,8 +18,9 @@ const { values } = parseArgs({
     json: { type: "string" },
   },
 });
-const cache = join(homedir(), ".cache", "causeway", "bench");
-const image = values.image ?? (await localImage(cache));
+const images = join(homedir(), ".cache", "causeway");
+const cache = join(images, "bench");
+const image = values.image ?? (await debianImage(images));
 const runs = Number(values.runs);
 const wanted = values.only?.split(",");
 const contenders = [causeway, restic, borg, qemuImg].filter(({ name }) => !wanted || wanted.includes(name));
@@ -47,6 +49,17 @@ async function measure(contender: Contender, measured: Measured): Promise<void> 
   }
 }
 
+/** What the agents themselves take, which the timed processes, without links and journals, do not show. */
+async function agentMemory(): Promise<AgentMemory[]> {
+  const folder = await mkdtemp(join(cache, "agents-"));
+  try {
+    console.error("memory of the agents over a hot conversion");
+    return await measureAgentMemory(image, folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
 await mkdir(cache, { recursive: true });
 const results = contenders.map(({ name }): Measured => ({ name, captures: [], restores: [] }));
 for (let run = 1; run <= runs; run++) {
@@ -62,6 +75,7 @@ const report = {
   runs,
   capture: toRows(results.map(({ name, captures }) => ({ name, runs: captures }))),
   restore: toRows(results.map(({ name, restores }) => ({ name, runs: restores }))),
+  agents: contenders.includes(causeway) ? await agentMemory() : [],
 };
 console.log(formatReport(report));
 if (values.json) await writeFile(values.json, `${JSON.stringify(report, null, 2)}\n`);

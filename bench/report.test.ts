@@ -24,10 +24,13 @@ test("peers are compared with ours by their medians", () => {
   ]);
   expect(rows[0]).not.toHaveProperty("oursRatio");
   const text = formatReport({
-    image: { path: "i", sizeMiB: 1, usedMiB: 1 },
+    image: { path: "i", sizeBytes: 2 ** 30, usedBytes: 2 ** 20 },
     runs: 3,
     capture: rows,
     restore: rows,
+    agents: [{ role: "source", enrolledMiB: 103.4, peakMiB: 178.8 }],
   });
+  expect(text).toMatch(/^i: 1024 MiB, 1048576 bytes \(1 MiB\) in use; medians of 3 runs$/m);
+  expect(text).toMatch(/^source agent: 103 MiB .*, 179 MiB /m);
   expect(text).toMatch(/theirs +6\.00 +5\.0-7\.0 .* 0\.50$/m);
 });

@@ -1,3 +1,5 @@
+import type { AgentMemory } from "./agent-memory.ts";
+import type { ImageFacts } from "./image.ts";
 import type { Capture, Restore } from "./peers.ts";
 
 /** One contender's runs. */
@@ -22,10 +24,11 @@ export interface Row {
 }
 
 export interface BenchReport {
-  image: { path: string; sizeMiB: number; usedMiB: number };
+  image: ImageFacts;
   runs: number;
   capture: Row[];
   restore: Row[];
+  agents: AgentMemory[];
 }
 
 export function median(numbers: readonly number[]): number {
@@ -60,9 +63,15 @@ export function toRows(measured: readonly { name: string; runs: readonly (Captur
   return rows.map((row, at) => (at === 0 ? row : { ...row, oursRatio: ours / row.wallSeconds }));
 }
 
-export function formatReport({ image, runs, capture, restore }: BenchReport): string {
-  const head = `${image.path}: ${image.sizeMiB} MiB, ${image.usedMiB} MiB used; medians of ${runs} runs`;
-  return [head, "", "capture", ...table(capture), "", "restore", ...table(restore)].join("\n");
+export function formatReport({ image, runs, capture, restore, agents }: BenchReport): string {
+  const mib = (bytes: number) => Math.round(bytes / 2 ** 20);
+  const head = `${image.path}: ${mib(image.sizeBytes)} MiB, ${image.usedBytes} bytes (${mib(image.usedBytes)} MiB) in use; medians of ${runs} runs`;
+  const memory = agents.map(
+    ({ role, enrolledMiB, peakMiB }) =>
+      `${role} agent: ${enrolledMiB.toFixed(0)} MiB up to its first connection, ${peakMiB.toFixed(0)} MiB up to the end of a hot conversion`,
+  );
+  const tables = ["", "capture", ...table(capture), "", "restore", ...table(restore)];
+  return [head, ...tables, ...(memory.length > 0 ? ["", "highest resident set", ...memory] : [])].join("\n");
 }
 
 const COLUMNS = ["", "wall s", "range", "CPU s", "S3 CPU s", "RSS MiB", "stored MiB", "limit", "ours/theirs"];

@@ -1,4 +1,3 @@
-import { KMSClient } from "@aws-sdk/client-kms";
 import type { Identity } from "../identity/identity.ts";
 import { obtainDataKey } from "../repository/data-key.ts";
 import { KmsKeys } from "../repository/kms-keys.ts";
@@ -8,10 +7,11 @@ import type { AgentCloud } from "./agent-cloud.ts";
 /** The repository that this source server writes; its data key is made at the first use. */
 export async function openOwnRepository(
   { enrolment }: Identity,
-  { credentials, store }: AgentCloud,
+  { credentials, now, store }: AgentCloud,
 ): Promise<Repository> {
   const { region, awsEndpoint, agentId, kmsKeyId } = enrolment;
-  const kms = new KMSClient({ region, credentials, ...(awsEndpoint ? { endpoint: awsEndpoint } : {}) });
-  const dataKey = await obtainDataKey(store, new KmsKeys(kms, kmsKeyId), agentId);
+  const at = awsEndpoint ? { endpoint: awsEndpoint } : {};
+  const keys = new KmsKeys({ region, credentials, keyId: kmsKeyId, now, ...at });
+  const dataKey = await obtainDataKey(store, keys, agentId);
   return { sourceId: agentId, store, dataKey };
 }

@@ -1,4 +1,3 @@
-import { KMSClient } from "@aws-sdk/client-kms";
 import type { DataAccess } from "#shared/protocol/resources.ts";
 import { loadDataKey } from "../repository/data-key.ts";
 import { KmsKeys } from "../repository/kms-keys.ts";
@@ -38,6 +37,6 @@ export async function openReadableRepository({
   const at = endpoint ? { endpoint } : {};
   const store = new RetryingStore(new S3Store({ bucket, region, credentials, now, ...at }), { random });
   // The wrapped key names the KMS key that it needs.
-  const kms = new KmsKeys(new KMSClient({ region, credentials, ...at }), "");
+  const kms = new KmsKeys({ region, credentials, now, ...at });
   return { sourceId, store, dataKey: await loadDataKey(store, kms, sourceId) };
 }

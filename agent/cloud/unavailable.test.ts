@@ -1,4 +1,5 @@
-import { KMSClient, ListKeysCommand } from "@aws-sdk/client-kms";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { expect, test } from "vitest";
 import { DiskNotFoundError, ServiceUnavailableError } from "#shared/errors.ts";
 import { createApiClient } from "#shared/protocol/client.ts";
@@ -17,17 +18,11 @@ async function errorOf(run: () => Promise<unknown>): Promise<unknown> {
   throw new Error("it succeeded");
 }
 
-test("a store, an API and an AWS service that do not answer are unavailable", async () => {
-  const kms = new KMSClient({
-    region: "eu-west-1",
-    endpoint: NOBODY,
-    maxAttempts: 1,
-    credentials: { accessKeyId: "a", secretAccessKey: "b" },
-  });
+test("a store, an API and a socket that do not answer are unavailable", async () => {
   const errors = [
     new TransientStoreError("PUT packs/1: 503"),
     await errorOf(() => createApiClient({ url: NOBODY }).listSources({})),
-    await errorOf(() => kms.send(new ListKeysCommand({}))),
+    await errorOf(() => once(connect(1, "127.0.0.1"), "connect")),
   ];
   for (const error of errors) {
     const reported = asUnavailable(error);

@@ -28,11 +28,8 @@ function isPassing(error: unknown): boolean {
   if (error instanceof TransientStoreError || error instanceof ApiUnreachableError) return true;
   if (error instanceof ApiError) return error.retryable;
   if (!(error instanceof Error)) return false;
-  // The AWS SDK says by these whose fault it was, and whether it would try again.
-  const { code, $fault, $retryable } = error as { code?: unknown; $fault?: unknown; $retryable?: unknown };
-  return (
-    (typeof code === "string" && NETWORK_CODES.has(code)) || $fault === "server" || $retryable !== undefined
-  );
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" && NETWORK_CODES.has(code);
 }
 
 function messageOf(error: unknown): string {

@@ -13,7 +13,7 @@ const Answer = z.object({
   }),
 });
 
-/** Temporary AWS credentials; the shape that the SDK's clients take. */
+/** Temporary AWS credentials. */
 export interface TemporaryCredentials {
   accessKeyId: string;
   secretAccessKey: string;
@@ -22,7 +22,7 @@ export interface TemporaryCredentials {
 }
 
 /**
- * Exchanges the agent's certificate for temporary AWS credentials at the IoT credentials provider. The SDK calls this again by itself
+ * Exchanges the agent's certificate for temporary AWS credentials at the IoT credentials provider. Ask again
  * shortly before they expire. Throws `ForbiddenError` if the provider refuses, as it does for a revoked certificate, and
  * `ServiceUnavailableError` if it does not answer.
  */

@@ -6,8 +6,9 @@ export const GARBAGE_BYTES: number = 2 * 1024 * 1024;
 
 type Collect = (options: { type: "minor" | "major" }) => void;
 
-/** The collector can be called only after a flag; a Node without it still works, in more memory. */
+/** The collector can be called only after a flag, which a lean process was started with; a Node without it still works, in more memory. */
 function collector(): Collect | undefined {
+  if (globalThis.gc) return globalThis.gc as Collect;
   setFlagsFromString("--expose-gc");
   return runInNewContext("typeof gc === 'function' ? gc : undefined") as Collect | undefined;
 }

@@ -1,4 +1,5 @@
 import { getCompileCacheDir } from "node:module";
+import { dirname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { CausewayError } from "#shared/errors.ts";
 import { collectSoon } from "./garbage.ts";
@@ -58,7 +59,8 @@ export class WorkerPool<In, Out> {
  */
 function environment(): Record<string, string> {
   const cache = getCompileCacheDir();
-  return cache ? { NODE_COMPILE_CACHE: cache } : {};
+  // The folder of this version lies in the one that is asked for.
+  return cache ? { NODE_COMPILE_CACHE: dirname(cache) } : {};
 }
 
 /** Typed errors lose their class between threads but keep their name, by which they are handled. */

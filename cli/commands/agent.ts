@@ -17,6 +17,7 @@ import { type Identity, identityFile, type Settings, settingsFile } from "#agent
 import { standsStill } from "#agent/inventory/disks.ts";
 import { collectInventory } from "#agent/inventory/inventory.ts";
 import { readText } from "#agent/inventory/machine.ts";
+import { settle } from "#agent/lean-process.ts";
 import { jsonLog, type Log } from "#agent/log.ts";
 import { sourceExecutors } from "#agent/roles/source.ts";
 import { targetExecutors } from "#agent/roles/target.ts";
@@ -70,9 +71,12 @@ export const agent: Command = {
     // Before the token is used up.
     const imageKey = await imageKeyOf(call);
     const settings = await settingsOf(call, dataDir);
-    const identity = (await identityFile(dataDir).read()) ?? (await enrolNow(call, dataDir));
+    const known = await identityFile(dataDir).read();
+    const identity = known ?? (await enrolNow(call, dataDir));
     const imageTrust = new ImageTrust(dataDir, identity.enrolment.bootImageKeyPem);
     if (imageKey) await imageTrust.trust(imageKey);
+    await compileThreads();
+    settle(process, { enrolled: !known });
     const imagesDir = settings.imagesDir ?? join(dataDir, "images");
     const log = jsonLog(call.terminal.err, () => new Date());
     const running = await compose({ identity, settings, dataDir, imagesDir, imageTrust, log });
@@ -84,6 +88,12 @@ export const agent: Command = {
     await stopped;
   },
 };
+
+/** No thread has to compile its modules, which takes 25 MiB in each: they are in the cache, as these are. */
+async function compileThreads(): Promise<void> {
+  await import("#agent/capture/capture-worker.ts");
+  await import("#agent/repository/restore-worker.ts");
+}
 
 async function enrolNow(call: Call, dataDir: string): Promise<Identity> {
   const role = choiceOption(call, "role", EnrollableRole.options, "agent");
