@@ -1,10 +1,10 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
-import { LEAN_FLAGS } from "./lean-process.ts";
+import { LEAN_ENVIRONMENT, LEAN_FLAGS } from "./lean-process.ts";
 
 const module = JSON.stringify(join(import.meta.dirname, "lean-process.ts"));
 
@@ -50,6 +50,12 @@ test("a program that compiled modules or enrolled starts anew once more, and the
   const { pid, starts } = await startsOf({ enrolled: true });
   expect(starts).toHaveLength(3);
   expect(starts[2]).toMatchObject({ words: ["agent", "--data", "a b"], arenas: "1", pid });
+});
+
+test("the boot environment starts its agent with the same settings", async () => {
+  const script = await readFile(join(import.meta.dirname, "boot-image/files/causeway-agent"), "utf8");
+  const settings = Object.entries(LEAN_ENVIRONMENT).map(([name, value]) => `${name}=${value}`);
+  for (const setting of [...settings, ...LEAN_FLAGS]) expect(script.split(/\s+/)).toContain(setting);
 });
 
 test("settings that the operator made for the C library are left as they are", async () => {

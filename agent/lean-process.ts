@@ -22,7 +22,7 @@ const SETTLED = "CAUSEWAY_AGENT_SETTLED";
  * only takes more memory.
  */
 export function becomeLean(current: NodeJS.Process, compileCache?: string): void {
-  if (LEAN_FLAGS.every((flag) => current.execArgv.includes(flag))) return;
+  if (isLean(current)) return;
   startAnew(current, [...current.execArgv, ...LEAN_FLAGS], {
     ...LEAN_ENVIRONMENT,
     ...current.env,
@@ -37,8 +37,12 @@ export function becomeLean(current: NodeJS.Process, compileCache?: string): void
  */
 export function settle(current: NodeJS.Process, { enrolled }: { enrolled: boolean }): void {
   const compiled = keepCompiled();
-  if (current.env[SETTLED] !== undefined || !(enrolled || compiled)) return;
+  if (!isLean(current) || current.env[SETTLED] !== undefined || !(enrolled || compiled)) return;
   startAnew(current, current.execArgv, { ...current.env, [SETTLED]: "1" });
+}
+
+function isLean({ execArgv }: NodeJS.Process): boolean {
+  return LEAN_FLAGS.every((flag) => execArgv.includes(flag));
 }
 
 function startAnew(current: NodeJS.Process, flags: string[], environment: NodeJS.ProcessEnv): void {
