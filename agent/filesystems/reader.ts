@@ -3,8 +3,11 @@ import { type FileHandle, open, readFile } from "node:fs/promises";
 /** Random access to a disk's bytes, wherever they are. */
 export interface DiskReader {
   readonly sizeBytes: number;
-  /** Exactly `length` bytes; throws `RangeError` beyond the end of the disk. The result is the caller's to keep. */
-  read(offset: number, length: number): Promise<Uint8Array>;
+  /**
+   * Exactly `length` bytes; throws `RangeError` beyond the end of the disk. The result is the caller's to keep: it is `into`, of that length, where
+   * one is given and the reader can fill it.
+   */
+  read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
 }
 
 export interface CloseableDiskReader extends DiskReader {
@@ -40,9 +43,9 @@ class FileReader implements CloseableDiskReader {
     this.sizeBytes = sizeBytes;
   }
 
-  async read(offset: number, length: number): Promise<Uint8Array> {
+  async read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
     requireWithin(this, offset, length);
-    const bytes = Buffer.allocUnsafe(length);
+    const bytes = into ?? Buffer.allocUnsafe(length);
     await readFully(this.#file, bytes, offset);
     return bytes;
   }

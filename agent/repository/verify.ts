@@ -3,15 +3,14 @@ import { BLOCK_BYTES, BlockNamer, blockCount, ID_BYTES, isZero, ZERO_ID } from "
 import { deriveBlockIdKey } from "#shared/format/keys.ts";
 import type { PointDisk } from "#shared/format/point.ts";
 import { DiskHasher, FAN_OUT } from "#shared/format/tree.ts";
-import { GARBAGE_BYTES, GarbageLimit } from "./garbage.ts";
 import { MapReader } from "./map-reader.ts";
 import type { Repository } from "./repository.ts";
 
 /** A written disk as verification reads it. */
 export interface WrittenDisk {
   readonly sizeBytes: number;
-  /** Exactly `length` bytes. */
-  read(offset: number, length: number): Promise<Uint8Array>;
+  /** Exactly `length` bytes; a reader may put them into `into`, which is as long. */
+  read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
 }
 
 /** A written disk is not what the recovery point says. */
@@ -58,7 +57,6 @@ export async function verifyDisk({
   const hasher = new DiskHasher(disk.sizeBytes);
   const ids = Buffer.alloc(FAN_OUT * ID_BYTES);
   const differing: number[] = [];
-  const garbage = new GarbageLimit(GARBAGE_BYTES);
   const reads = readAhead(reader, disk.sizeBytes);
   for (let index = 0; index < map.leafCount; index++) {
     signal?.throwIfAborted();
@@ -69,7 +67,6 @@ export async function verifyDisk({
     for (let slot = 0; slot < blocks; slot += READ_BYTES / BLOCK_BYTES) {
       const next = await reads.next();
       if (next.done) throw new RangeError("the disk ended early");
-      garbage.add(next.value.length);
       for (let at = 0; at < next.value.length; at += BLOCK_BYTES) {
         const place = slot + at / BLOCK_BYTES;
         const id = idOf(next.value.subarray(at, at + BLOCK_BYTES), namer);
@@ -99,15 +96,20 @@ function idOf(bytes: Buffer, namer: BlockNamer): Buffer {
   return namer.idOf(padded);
 }
 
-/** The disk from its start to its end, with some reads under way while earlier ones are looked at. */
+/**
+ * The disk from its start to its end, with some reads under way while earlier ones are looked at. What it yields holds until the next is asked
+ * for: the same few buffers are used for all of the disk.
+ */
 async function* readAhead(reader: WrittenDisk, sizeBytes: number): AsyncGenerator<Buffer, void> {
   const reads: Promise<Uint8Array>[] = [];
+  const buffers = Array.from({ length: READS_AHEAD + 1 }, () => Buffer.allocUnsafeSlow(READ_BYTES));
   let offset = 0;
   try {
     while (offset < sizeBytes || reads.length > 0) {
       while (offset < sizeBytes && reads.length < READS_AHEAD) {
         const length = Math.min(READ_BYTES, sizeBytes - offset);
-        const read = reader.read(offset, length);
+        const into = buffers[(offset / READ_BYTES) % buffers.length];
+        const read = reader.read(offset, length, into?.subarray(0, length));
         // Each is awaited in turn; one that fails before its turn must not end the process.
         read.catch(() => undefined);
         reads.push(read);

@@ -38,9 +38,9 @@ export class Qcow2Reader implements CloseableDiskReader {
     }
   }
 
-  async read(offset: number, length: number): Promise<Uint8Array> {
+  async read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
     requireWithin(this, offset, length);
-    const bytes = Buffer.alloc(length);
+    const bytes = into?.fill(0) ?? Buffer.alloc(length);
     for (const { start, end, fileOffset } of await this.#locate(offset, length)) {
       await this.#fill(bytes.subarray(start, end), fileOffset);
     }
