@@ -32,6 +32,8 @@ export interface UsableLoader {
   /** In which form the image must be staged, and in which folder (absolute path): one that does not exist yet, or only from this job. */
   form: ImageForm;
   folder: string;
+  /** Where that folder is to be. */
+  freeBytes: number;
   warnings: Finding[];
 }
 

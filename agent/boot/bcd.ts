@@ -125,10 +125,10 @@ export class Bcd implements BootLoaderAdapter {
   async probe(need: ArmingNeed): Promise<ProbeResult> {
     const facts = await this.#facts(need);
     const refusals = findingsOf(RULES, facts);
-    if (refusals.length > 0 || facts.folder === undefined)
-      return { usable: false, kind: this.kind, refusals };
+    const { folder, freeBytes } = facts;
+    if (refusals.length > 0 || folder === undefined) return { usable: false, kind: this.kind, refusals };
     const form = facts.uefi ? "unified-kernel" : "windows-ramdisk";
-    return { usable: true, kind: this.kind, form, folder: facts.folder, warnings: [] };
+    return { usable: true, kind: this.kind, form, folder, freeBytes, warnings: [] };
   }
 
   async save(loader: UsableLoader, job: { jobId: string; savedAt: Date }): Promise<SavedBootState> {

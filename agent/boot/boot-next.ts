@@ -98,7 +98,8 @@ export class BootNext extends LinuxBootLoader implements BootLoaderAdapter {
     };
     const refusals = [...findingsOf(RULES, facts), ...findingsOf(COMMON_RULES, facts)];
     if (refusals.length > 0 || !facts.place) return { usable: false, kind: this.kind, refusals };
-    return { usable: true, kind: this.kind, form: FORM, folder: facts.place.folder, warnings: [] };
+    const { folder, freeBytes } = facts.place;
+    return { usable: true, kind: this.kind, form: FORM, folder, freeBytes, warnings: [] };
   }
 
   async save(loader: UsableLoader, job: { jobId: string; savedAt: Date }): Promise<SavedBootState> {

@@ -49,7 +49,8 @@ export class Grub extends LinuxBootLoader implements BootLoaderAdapter {
     const refusals = [...findingsOf(GRUB_RULES, facts), ...findingsOf(COMMON_RULES, facts)];
     if (refusals.length > 0 || !facts.place) return { usable: false, kind: this.kind, refusals };
     const warnings = findingsOf(GRUB_WARNINGS, facts);
-    return { usable: true, kind: this.kind, form: FORM, folder: facts.place.folder, warnings };
+    const { folder, freeBytes } = facts.place;
+    return { usable: true, kind: this.kind, form: FORM, folder, freeBytes, warnings };
   }
 
   async save(loader: UsableLoader, job: { jobId: string; savedAt: Date }): Promise<SavedBootState> {

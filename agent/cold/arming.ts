@@ -24,8 +24,9 @@ export async function describeArming(adapters: readonly BootLoaderAdapter[]): Pr
         ? {
             adapter: result.kind,
             possible: true,
-            form: result.form === "windows-ramdisk" ? undefined : result.form,
+            form: result.form,
             folder: result.folder,
+            freeBytes: result.freeBytes,
           }
         : {
             adapter: result.kind,

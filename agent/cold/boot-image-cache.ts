@@ -28,7 +28,7 @@ export class BootImageCache {
   }
 
   /**
-   * Fetches the manifest and the files named, each time anew. The signature is checked first: of an image that is not trusted nothing
+   * Fetches the manifest, and those of the files named that are not here whole. The signature is checked first: of an image that is not trusted nothing
    * else is fetched. Throws `BootImageInvalidError`.
    */
   async fetch(

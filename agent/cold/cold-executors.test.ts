@@ -1,6 +1,6 @@
 import { createHash, generateKeyPairSync } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, onTestFinished, test } from "vitest";
@@ -58,10 +58,13 @@ async function aSourceWithGrub(
   onTestFinished(() => rmSync(dataDir, { recursive: true }));
   const states = new SavedStates(dataDir, store, "agt_1");
   const trust = new ImageTrust(dataDir, image.publicKeyPem);
+  const images = new BootImageCache(join(machine.root, "run/boot-images"), store, (key) =>
+    trust.require(key),
+  );
   const executors = coldExecutors({
     machine,
     adapters: linuxAdapters(machine),
-    images: new BootImageCache(join(machine.root, "run/boot-images"), store, (key) => trust.require(key)),
+    images,
     states,
     identity: { role: "source", keyPem: "key", enrolment },
     agentVersion: "0.0.0",
@@ -72,6 +75,7 @@ async function aSourceWithGrub(
     machine,
     store,
     image,
+    imageDir: images.folderOf(image.id),
     stage: (bootImage: BootImageReference) =>
       executors["stage-boot-image"]?.({ conversionId, bootImage }, context),
     arm: () => executors["arm-boot"]?.({ conversionId, deadlineSeconds: 600 }, context),
@@ -170,6 +174,7 @@ test("an image that is changed between staging and arming is refused, and nothin
   const before = source.bootState();
   await source.stage(source.image);
   damage(source, KERNEL_FILE);
+  await writeFile(join(source.imageDir, KERNEL_FILE), "evil");
   await expect(source.arm()).rejects.toMatchObject({ name: "BootImageInvalidError" });
   expect(source.bootState()).toEqual(before);
 });

@@ -117,6 +117,7 @@ test("where nothing can be found out everything is unknown, and nothing throws",
     bootLoader: { kind: "unknown" },
     memoryBytes: "unknown",
     virtualization: "unknown",
+    unlocking: "unknown",
     disks: [],
     missingTools: [{ tool: "ip", package: "iproute2" }],
   });

@@ -14,6 +14,7 @@ import {
   collectOperatingSystem,
   collectVirtualization,
 } from "./system.ts";
+import { collectUnlocking } from "./unlocking.ts";
 
 export interface InventoryOptions {
   machine: Machine;
@@ -53,6 +54,7 @@ export async function collectInventory(options: InventoryOptions): Promise<Inven
     disks,
     volumeGroups: volumeGroups ?? [],
     raidArrays: await collectRaidArrays(machine, mounts),
+    unlocking: await collectUnlocking(machine),
     network,
     ...(imagesPath && { hypervisor: await collectHypervisor(machine, imagesPath) }),
     missingTools,

@@ -232,6 +232,8 @@ export const Inventory = z.strictObject({
   disks: z.array(Disk).max(256),
   volumeGroups: z.array(VolumeGroup).max(64),
   raidArrays: z.array(RaidArray).max(64),
+  /** Who opens the encrypted volumes that the system needs when it starts. `by-hand`: it waits for somebody at its console. */
+  unlocking: orUnknown(z.enum(["none", "by-itself", "by-hand"])).optional(),
   /** Windows only: the drive letters in use. */
   volumeLetters: z
     .array(z.string().regex(/^[A-Z]$/))

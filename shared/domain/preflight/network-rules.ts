@@ -1,6 +1,6 @@
 /** Whether the boot environment can have the network that the source has. */
 import { type Inventory, type NetworkInterface, UNKNOWN } from "../../protocol/inventory.ts";
-import { lackOf, ofImage } from "./image-checks.ts";
+import { FIRMWARE_REMEDY, firmwareLackOf, lackOf, ofImage } from "./image-checks.ts";
 import { type PreflightRule, Unknown } from "./rule.ts";
 
 const NETWORK_UNKNOWN = new Unknown("how the source is connected to the network is not known");
@@ -13,7 +13,7 @@ export const networkRules: readonly PreflightRule[] = [
     check: ofImage((image, { source }) => {
       const ports = pathOf(source.inventory).filter(({ kind }) => kind === "ethernet");
       const lacks = ports.map(({ name, driver }) =>
-        driver ? lackOf(driver, image) : new Unknown(`which driver ${name} needs is not known`),
+        driver ? lackOf([driver], image) : new Unknown(`which driver ${name} needs is not known`),
       );
       // One port that works is enough to be heard.
       if (lacks.length === 0) return NETWORK_UNKNOWN;
@@ -21,7 +21,19 @@ export const networkRules: readonly PreflightRule[] = [
         ? undefined
         : (lacks.find((lack) => lack instanceof Unknown) ?? lacks[0]);
     }),
-    remedy: "Use a boot image with this driver (and its firmware), or another network adapter.",
+    remedy: "Use a boot image with this driver, or another network adapter.",
+  },
+  {
+    id: "network-firmware",
+    severity: "fail",
+    holds: "the boot image has the firmware that the network adapter's driver loads",
+    check: ofImage((image, { source }) => {
+      const drivers = pathOf(source.inventory).flatMap(({ kind, driver }) =>
+        kind === "ethernet" && driver ? [driver] : [],
+      );
+      return firmwareLackOf(drivers, image);
+    }),
+    remedy: `${FIRMWARE_REMEDY} or use another network adapter.`,
   },
   {
     id: "network-wired",
@@ -29,6 +41,7 @@ export const networkRules: readonly PreflightRule[] = [
     holds: "the source is connected by cable",
     check: ({ source }) => {
       const path = pathOf(source.inventory);
+      if (path.length === 0) return NETWORK_UNKNOWN;
       const wrong = path.find(({ kind }) => kind === "wireless" || kind === "virtual");
       if (wrong) return `the source reaches the network over ${wrong.name}, which is ${wrong.kind}`;
       return path.some(({ kind }) => kind === UNKNOWN) ? NETWORK_UNKNOWN : undefined;

@@ -62,6 +62,25 @@ test("a machine with one of our boot loaders, drivers in the image and a static 
   expect(outcomes(facts())).toEqual([]);
 });
 
+const withoutFirmware = aBootImage({
+  drivers: [{ name: "virtio_net" }, { name: "qla2xxx", lacksFirmware: "firmware-qlogic" }],
+});
+
+function raid(degraded: boolean | "unknown"): Inventory["raidArrays"][number] {
+  const content = { type: "ext4" };
+  return {
+    name: "md0",
+    path: "/dev/md0",
+    level: "raid1",
+    sizeBytes: 1,
+    state: "active",
+    degraded,
+    members: [],
+    content,
+    mountPoints: [],
+  };
+}
+
 const windows = { ...anInventory().operatingSystem, family: "windows" as const };
 const pe = aBootImage({ system: "windows-pe" });
 
@@ -102,7 +121,9 @@ test.each<[string, PreflightFacts, string[]]>([
       "unknown secure-boot",
       "unknown drive-letter-x",
       "unknown disk-drivers",
+      "unknown disk-firmware",
       "unknown network-drivers",
+      "unknown network-firmware",
     ],
   ],
   [
@@ -134,6 +155,28 @@ test.each<[string, PreflightFacts, string[]]>([
     "too little room beside the boot loader",
     facts({ bootLoader: { kind: "grub", entries: [], arming: [{ ...grub, freeBytes: 68e6 }] } }),
     ["fail boot-loader-room"],
+  ],
+  [
+    "too little room for the preferred boot loader, and enough for another",
+    facts({
+      bootLoader: {
+        kind: "grub",
+        entries: [],
+        arming: [{ ...grub, adapter: "boot-next", form: "unified-kernel", freeBytes: 20e6 }, grub],
+      },
+    }),
+    [],
+  ],
+  [
+    "LILO",
+    facts({
+      bootLoader: {
+        kind: "lilo",
+        entries: [],
+        arming: [{ adapter: "grub", possible: false, reason: "this machine is started by LILO" }],
+      },
+    }),
+    ["fail boot-loader-armable", "unknown boot-loader-room"],
   ],
   [
     "unknown room",
@@ -180,7 +223,23 @@ test.each<[string, PreflightFacts, string[]]>([
   [
     "a network adapter without its firmware",
     facts({ network: network(port("eth0", { driver: "bnx2" })) }),
-    ["fail network-drivers"],
+    ["fail network-firmware"],
+  ],
+  [
+    "a bond of which one port works without firmware",
+    facts({
+      network: network(
+        port("bond0", { kind: "bond", bond: { mode: "802.3ad", members: ["eth0", "eth1"] } }),
+        port("eth0", { driver: "bnx2" }),
+        port("eth1"),
+      ),
+    }),
+    [],
+  ],
+  [
+    "a disk controller without its firmware",
+    facts({ disks: [aDisk("vda", { driver: "qla2xxx" })] }, { bootImage: withoutFirmware }),
+    ["fail disk-firmware"],
   ],
   [
     "a network adapter whose driver nobody knows",
@@ -231,7 +290,7 @@ test.each<[string, PreflightFacts, string[]]>([
   [
     "no network at all",
     facts({ network: network() }),
-    ["unknown network-drivers", "unknown network-settings"],
+    ["unknown network-drivers", "unknown network-wired", "unknown network-settings"],
   ],
   [
     "an encrypted volume",
@@ -254,6 +313,15 @@ test.each<[string, PreflightFacts, string[]]>([
     }),
     ["warn disks-not-encrypted"],
   ],
+  ["a passphrase at each start", facts({ unlocking: "by-hand" }), ["fail starts-unattended"]],
+  ["a key file or the TPM at each start", facts({ unlocking: "by-itself" }), []],
+  ["an agent that does not say", facts({ unlocking: undefined }), ["unknown starts-unattended"]],
+  [
+    "a RAID without one of its disks",
+    facts({ raidArrays: [raid(false), raid(true)] }),
+    ["warn raid-complete"],
+  ],
+  ["a RAID of which that is not known", facts({ raidArrays: [raid("unknown")] }), []],
 ])("%s is found as it is", (_, given, expected) => {
   expect(outcomes(given)).toEqual(expected);
 });
@@ -286,4 +354,10 @@ test("every rule has an id of its own, and says what holds and what to do", () =
     expect(message).toMatch(/^\w/);
     if (outcome !== "pass") expect(remedy).toMatch(/\w+.*\.$/);
   }
+});
+
+test("what is missing is told by the name of its package, and how it gets into the image", () => {
+  const [finding] = preflight(facts({ network: network(port("eth0", { driver: "bnx2" })) }));
+  expect(finding?.message).toContain("firmware-bnx2");
+  expect(finding?.remedy).toContain("--firmware DIR");
 });

@@ -2,8 +2,9 @@
 import { INITRD_FILE, KERNEL_FILE, UNIFIED_KERNEL_FILE } from "../../protocol/boot-image.ts";
 import { type BootArming, type Disk, UNKNOWN, type VolumeContent } from "../../protocol/inventory.ts";
 import type { BootImageRecord } from "../boot-image.ts";
-import { lackOf, ofImage } from "./image-checks.ts";
+import { FIRMWARE_REMEDY, firmwareLackOf, lackOf, ofImage } from "./image-checks.ts";
 import { networkRules } from "./network-rules.ts";
+import { returnRules } from "./return-rules.ts";
 import { type PreflightFacts, type PreflightRule, Unknown } from "./rule.ts";
 
 const MIB = 1024 ** 2;
@@ -99,16 +100,11 @@ export const remoteColdRules: readonly PreflightRule[] = [
     severity: "fail",
     holds: "the boot image fits beside the boot loader",
     check: ofImage((image, { source }) => {
-      const [arming] = armings(source.inventory?.bootLoader.arming);
-      if (!arming) return new Unknown("no way to arm this machine is known");
-      const { form, freeBytes, folder = "the boot file system" } = arming;
-      if (form === undefined || freeBytes === undefined)
-        return new Unknown(`how much is free in ${folder} is not known`);
-      const needed = stagedBytes(image, form);
-      if (needed === undefined) return new Unknown("how much this boot image takes is not known");
-      return freeBytes < needed
-        ? `the boot image takes ${inMiB(needed)} in ${folder}, where ${inMiB(freeBytes)} are free`
-        : undefined;
+      const rooms = armings(source.inventory?.bootLoader.arming).map((arming) => roomFor(image, arming));
+      // The agent takes the first that has room.
+      if (rooms.length === 0) return new Unknown("no way to arm this machine is known");
+      if (rooms.includes(undefined)) return undefined;
+      return rooms.find((room) => room instanceof Unknown) ?? rooms[0];
     }),
     remedy: "Make room there, for example by removing old kernels.",
   },
@@ -165,7 +161,19 @@ export const remoteColdRules: readonly PreflightRule[] = [
     }),
     remedy: "Use a boot image with the driver of this disk controller, or convert hot.",
   },
+  {
+    id: "disk-firmware",
+    severity: "fail",
+    holds: "the boot image has the firmware that the disks' drivers load",
+    check: ofImage((image, facts) =>
+      chosenDisks(facts)
+        .map((disk) => firmwareLackOf(candidatesFor(disk), image))
+        .find((lack) => lack !== undefined),
+    ),
+    remedy: `${FIRMWARE_REMEDY} or convert hot.`,
+  },
   ...networkRules,
+  ...returnRules,
   {
     id: "disks-not-encrypted",
     severity: "warn",
@@ -188,11 +196,15 @@ const USUAL_DRIVERS: Readonly<Record<string, readonly string[]>> = {
   virtio: ["virtio_blk", "virtio_scsi"],
 };
 
+function candidatesFor({ driver, transport }: Disk): readonly string[] {
+  return driver ? [driver] : (USUAL_DRIVERS[transport] ?? []);
+}
+
 function driverOf(disk: Disk, image: BootImageRecord): string | Unknown | undefined {
-  const candidates = disk.driver ? [disk.driver] : USUAL_DRIVERS[disk.transport];
-  if (!candidates) return new Unknown(`which driver disk ${disk.name} needs is not known`);
-  const lacks = candidates.map((driver) => lackOf(driver, image));
-  return lacks.includes(undefined) ? undefined : `disk ${disk.name}: ${lacks[0]}`;
+  const candidates = candidatesFor(disk);
+  if (candidates.length === 0) return new Unknown(`which driver disk ${disk.name} needs is not known`);
+  const lack = lackOf(candidates, image);
+  return lack && `disk ${disk.name}: ${lack}`;
 }
 
 function chosenDisks({ conversion, source }: PreflightFacts): Disk[] {
@@ -220,6 +232,18 @@ const STAGED_FILES: Readonly<Record<NonNullable<BootArming["form"]>, readonly st
   "unified-kernel": [UNIFIED_KERNEL_FILE],
   "windows-ramdisk": [],
 };
+
+/** What is wrong with the room for the image where this way of arming needs it. */
+function roomFor(image: BootImageRecord, arming: BootArming): string | Unknown | undefined {
+  const { form, freeBytes, folder = "the boot file system" } = arming;
+  if (form === undefined || freeBytes === undefined)
+    return new Unknown(`how much is free in ${folder} is not known`);
+  const needed = stagedBytes(image, form);
+  if (needed === undefined) return new Unknown("how much this boot image takes is not known");
+  return freeBytes < needed
+    ? `the boot image takes ${inMiB(needed)} in ${folder}, where ${inMiB(freeBytes)} are free`
+    : undefined;
+}
 
 function stagedBytes({ files }: BootImageRecord, form: NonNullable<BootArming["form"]>): number | undefined {
   const staged = files.filter(({ path }) => STAGED_FILES[form].includes(path));

@@ -48,6 +48,7 @@ export function anInventory(change: Partial<Inventory> = {}): Inventory {
     disks: [aDisk("vda")],
     volumeGroups: [],
     raidArrays: [],
+    unlocking: "none",
     network: { interfaces: [], routes: [], dns: { servers: [], search: [] } },
     missingTools: [],
     ...change,

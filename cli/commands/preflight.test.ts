@@ -1,0 +1,53 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { preflightRules } from "#shared/domain/preflight.ts";
+import { untouchedMachine } from "#shared/domain/source-machine.ts";
+import { aBootImage, aConversion, anInventory, aSource, aTarget } from "#shared/domain/testing/records.ts";
+import { recordedRun } from "../testing/recorded-run.ts";
+
+const rules = preflightRules({
+  conversion: aConversion({
+    type: "remote-cold",
+    bootImageId: aBootImage().id,
+    machine: untouchedMachine("2030-01-01T00:00:00.000Z"),
+  }),
+  source: aSource({ activeConversionId: "cnv_1", inventory: anInventory({ unlocking: "by-hand" }) }),
+  target: aTarget(),
+  bootImage: aBootImage(),
+});
+
+let server: Server;
+let environment: Record<string, string>;
+beforeAll(async () => {
+  server = createServer((_, response) => {
+    response.setHeader("content-type", "application/json");
+    response.end(JSON.stringify({ ok: false, rules }));
+  }).listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const { port } = server.address() as AddressInfo;
+  environment = { CAUSEWAY_URL: `http://127.0.0.1:${port}`, CAUSEWAY_TOKEN: "t" };
+});
+afterAll(() => new Promise((resolve) => server.close(resolve)));
+
+const preflight = (...more: string[]) =>
+  recordedRun(["preflight", "agt_source", "--type", "remote-cold", ...more], environment);
+
+test("every rule is a line of the table, and what does not hold has its remedy below", async () => {
+  const { code, stdout, stderr } = await preflight();
+  const lines = stdout.split("\n");
+  expect(lines[0]).toMatch(/^OUTCOME {2}RULE +WHAT$/);
+  for (const { id, outcome } of rules)
+    expect(lines.filter((line) => line.startsWith(outcome) && line.includes(` ${id} `))).toHaveLength(1);
+  const remedies = rules.filter(({ remedy }) => remedy).map(({ id }) => id);
+  expect(remedies).toContain("starts-unattended");
+  expect(lines.flatMap((line) => /^([a-z-]+): \w/.exec(line)?.[1] ?? [])).toEqual(remedies);
+  expect(lines.at(-2)).toBe("This conversion would not start.");
+  expect(code).not.toBe(0);
+  expect(stderr).toContain("2 rules do not hold");
+});
+
+test("with --json it is the one document that the API gave", async () => {
+  const { stdout } = await preflight("--json");
+  expect(JSON.parse(stdout)).toEqual({ ok: false, rules: JSON.parse(JSON.stringify(rules)) });
+});
