@@ -10,14 +10,17 @@ const MIB = 2 ** 20;
 const ALIGNMENT_BYTES = MIB;
 /** Room at the end for GPT's backup, rounded to the alignment. */
 const TAIL_BYTES = MIB;
-const ESP_BYTES = 256 * MIB;
+/** As Debian's installer makes it. */
+const USUAL_ESP_BYTES = 512 * MIB;
+/** Above this size `mkfs.fat` takes clusters of 4 KiB, below of one sector; firmware reads a file cluster by cluster. */
+const LARGE_ESP_BYTES = 260 * MIB;
 const BIOS_BOOT_BYTES = MIB;
 const ESP_SERIAL = "C0DE-CA55";
 const ROOT_UUID = "8d9c4a5e-6a86-4f0c-9a55-0c9d6d2a7f10";
 const DISK_GUID = "5f2e7a34-3d7b-4f5c-8e0a-b1c2d3e4f506";
 const ROOT_PARTITION = 2;
 /** Changes whenever the same root would be laid out otherwise. */
-const LAYOUT_VERSION = 1;
+const LAYOUT_VERSION = 2;
 
 export type Firmware = "bios" | "uefi";
 
@@ -25,6 +28,10 @@ export interface DebianDisk {
   /** A raw, sparse image, shared by every caller and read-only: copy it, or boot an overlay of it. */
   path: string;
   sizeBytes: number;
+  /** Where the root file system begins. */
+  rootOffsetBytes: number;
+  /** Where the EFI system partition begins. */
+  espOffsetBytes: number | undefined;
   firmware: Firmware;
   hostname: string;
   rootPassword: string;
@@ -36,6 +43,8 @@ export interface DebianDiskOptions {
   firmware: Firmware;
   /** At least 1.5 GiB; 2 GiB is enough for tests. */
   sizeBytes: number;
+  /** UEFI: of the EFI system partition; 512 MiB if absent. At least 34 MiB: it has FAT32. */
+  espBytes?: number | undefined;
   /** Kept between runs: the installed system (about 200 MB) and each disk (about 700 MB on a file system with sparse files). */
   cacheDir: string;
   log: (line: string) => void;
@@ -49,13 +58,23 @@ export interface DebianDiskOptions {
  * device and mounts nothing outside a private namespace, so nothing is left behind however it ends.
  */
 export async function buildDebianDisk(options: DebianDiskOptions): Promise<DebianDisk> {
-  const { firmware, sizeBytes, cacheDir, log, signal } = options;
+  const { firmware, sizeBytes, espBytes = USUAL_ESP_BYTES, cacheDir, log, signal } = options;
   if (sizeBytes % ALIGNMENT_BYTES !== 0 || sizeBytes < 1536 * MIB) {
     throw new RangeError("the disk's size must be whole MiB, at least 1.5 GiB");
   }
   const key = digest(`${ROOT_RECIPE} ${LAYOUT_VERSION}`);
-  const path = join(cacheDir, `debian-12-${firmware}-${sizeBytes / MIB}MiB-${key}.raw`);
-  const disk = { path, sizeBytes, firmware, hostname: HOSTNAME, rootPassword: ROOT_PASSWORD };
+  const esp = firmware === "uefi" && espBytes !== USUAL_ESP_BYTES ? `-esp${espBytes / MIB}` : "";
+  const path = join(cacheDir, `debian-12-${firmware}${esp}-${sizeBytes / MIB}MiB-${key}.raw`);
+  const rootOffsetBytes = ALIGNMENT_BYTES + (firmware === "bios" ? BIOS_BOOT_BYTES : espBytes);
+  const disk = {
+    path,
+    sizeBytes,
+    rootOffsetBytes,
+    espOffsetBytes: firmware === "uefi" ? ALIGNMENT_BYTES : undefined,
+    firmware,
+    hostname: HOSTNAME,
+    rootPassword: ROOT_PASSWORD,
+  };
   if (await exists(path)) return { ...disk, built: false };
 
   requireDiskBuilder(process.getuid?.() ?? -1);
@@ -63,16 +82,11 @@ export async function buildDebianDisk(options: DebianDiskOptions): Promise<Debia
   await removeAbandonedWork(cacheDir);
   const workDir = await mkdtemp(join(cacheDir, `work-${process.pid}-`));
   try {
-    const tarball = join(cacheDir, `debian-12-root-${digest(ROOT_RECIPE)}.tar.zst`);
-    if (!(await exists(tarball))) {
-      const mirror = options.mirror ?? "http://deb.debian.org/debian";
-      await buildRootTarball(tarball, { mirror, workDir, signal, log });
-    }
-    log(`laying out a ${sizeBytes / MIB} MiB disk for ${firmware === "bios" ? "BIOS" : "UEFI"}`);
     const root = join(workDir, "root");
-    await unpackRoot(tarball, root, signal);
+    await installedRoot(root, { ...options, workDir });
+    log(`laying out a ${sizeBytes / MIB} MiB disk for ${firmware === "bios" ? "BIOS" : "UEFI"}`);
     const image = join(workDir, "disk.raw");
-    await layOut(image, { root, rootUuid: ROOT_UUID, partition: ROOT_PARTITION, signal }, options, workDir);
+    await layOut(image, { root, bootUuid: ROOT_UUID, partition: ROOT_PARTITION, signal }, options, workDir);
     await chmod(image, 0o444);
     await run("sync", [image], { signal });
     await rename(image, path);
@@ -82,21 +96,27 @@ export async function buildDebianDisk(options: DebianDiskOptions): Promise<Debia
   return { ...disk, built: true };
 }
 
-/** Where the root file system begins on a disk of `buildDebianDisk`. */
-export function rootOffsetOf(firmware: Firmware): number {
-  return ALIGNMENT_BYTES + (firmware === "bios" ? BIOS_BOOT_BYTES : ESP_BYTES);
+/** Unpacks the installed system, which is made the first time, into a new folder. */
+export async function installedRoot(
+  root: string,
+  options: Pick<DebianDiskOptions, "cacheDir" | "log" | "mirror" | "signal"> & { workDir: string },
+): Promise<void> {
+  const { cacheDir, workDir, log, signal, mirror = "http://deb.debian.org/debian" } = options;
+  const tarball = join(cacheDir, `debian-12-root-${digest(ROOT_RECIPE)}.tar.zst`);
+  if (!(await exists(tarball))) await buildRootTarball(tarball, { mirror, workDir, signal, log });
+  await unpackRoot(tarball, root, signal);
 }
 
 async function layOut(
   image: string,
   grub: GrubRoot,
-  { firmware, sizeBytes }: DebianDiskOptions,
+  { firmware, sizeBytes, espBytes = USUAL_ESP_BYTES }: DebianDiskOptions,
   workDir: string,
 ): Promise<void> {
   const { root, signal } = grub;
   const first = {
     offsetBytes: ALIGNMENT_BYTES,
-    sizeBytes: firmware === "bios" ? BIOS_BOOT_BYTES : ESP_BYTES,
+    sizeBytes: firmware === "bios" ? BIOS_BOOT_BYTES : espBytes,
   };
   const rootOffset = first.offsetBytes + first.sizeBytes;
   const rootBytes = sizeBytes - rootOffset - TAIL_BYTES;
@@ -145,9 +165,15 @@ async function fillEsp(
 ): Promise<void> {
   const drive = `${image}@@${esp.offsetBytes}`;
   const serial = ESP_SERIAL.replace("-", "");
-  await run("mformat", ["-i", drive, "-F", "-v", "ESP", "-N", serial, "-T", sectors(esp.sizeBytes), "::"], {
-    signal,
-  });
+  const clusterSectors = esp.sizeBytes > LARGE_ESP_BYTES ? "8" : "1";
+  await run(
+    "mformat",
+    [
+      ...["-i", drive, "-F", "-c", clusterSectors, "-v", "ESP", "-N", serial],
+      ...["-T", sectors(esp.sizeBytes), "::"],
+    ],
+    { signal },
+  );
   const folders = ["EFI", "EFI/debian", "EFI/BOOT"];
   await run("mmd", ["-i", drive, ...folders.map((folder) => `::/${folder}`)], { signal });
   for (const [path, source] of Object.entries(files)) {
@@ -155,7 +181,7 @@ async function fillEsp(
   }
 }
 
-async function createSparse(path: string, sizeBytes: number): Promise<void> {
+export async function createSparse(path: string, sizeBytes: number): Promise<void> {
   const file = await open(path, "wx");
   try {
     await file.truncate(sizeBytes);
@@ -165,7 +191,7 @@ async function createSparse(path: string, sizeBytes: number): Promise<void> {
 }
 
 /** Removes the work of builds whose process was killed. */
-async function removeAbandonedWork(cacheDir: string): Promise<void> {
+export async function removeAbandonedWork(cacheDir: string): Promise<void> {
   for (const name of await readdir(cacheDir)) {
     const pid = Number(/^work-(\d+)-/.exec(name)?.[1]);
     if (pid && !isRunning(pid)) await rm(join(cacheDir, name), { recursive: true, force: true });
@@ -181,15 +207,15 @@ function isRunning(pid: number): boolean {
   }
 }
 
-function sectors(bytes: number): string {
+export function sectors(bytes: number): string {
   return String(bytes / 512);
 }
 
-function digest(text: string): string {
+export function digest(text: string): string {
   return createHash("sha256").update(text).digest("hex").slice(0, 12);
 }
 
-async function exists(path: string): Promise<boolean> {
+export async function exists(path: string): Promise<boolean> {
   return access(path).then(
     () => true,
     () => false,

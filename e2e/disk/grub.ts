@@ -15,9 +15,12 @@ const SECTOR_BYTES = 512;
 export interface GrubRoot {
   /** The unpacked root. */
   root: string;
-  rootUuid: string;
-  /** Number of the root's partition in the GPT. */
+  /** Of the file system that has `/boot`. */
+  bootUuid: string;
+  /** Number of its partition in the GPT. */
   partition: number;
+  /** Where the root is, if `/boot` has a partition of its own. */
+  rootDevice?: string;
   signal?: AbortSignal | undefined;
 }
 
@@ -25,15 +28,16 @@ export interface GrubRoot {
  * Writes `boot/grub/grub.cfg` with the root's own `grub-mkconfig`. The root is not mounted from its disk yet, so `grub-probe` is
  * replaced, for this one run, by a script that answers for the disk to be.
  */
-export async function writeGrubConfig({ root, rootUuid, partition, signal }: GrubRoot): Promise<void> {
+export async function writeGrubConfig(grub: GrubRoot): Promise<void> {
+  const { root, bootUuid, signal } = grub;
   const probe = join(root, "usr/sbin/grub-probe");
   const byUuid = join(root, "dev/disk/by-uuid");
   await rename(probe, `${probe}.real`);
   try {
     await mkdir(byUuid, { recursive: true });
     // grub-mkconfig names the root by its UUID only where udev made this link.
-    await writeFile(join(byUuid, rootUuid), "");
-    await writeFile(probe, probeScript(rootUuid, partition), { mode: 0o755 });
+    await writeFile(join(byUuid, bootUuid), "");
+    await writeFile(probe, probeScript(grub), { mode: 0o755 });
     await mkdir(join(root, "boot/grub"), { recursive: true });
     await runContained("chroot", [root, "grub-mkconfig", "-o", "/boot/grub/grub.cfg"], { signal });
     await runContained("chroot", [root, "grub-editenv", "/boot/grub/grubenv", "create"], { signal });
@@ -43,11 +47,13 @@ export async function writeGrubConfig({ root, rootUuid, partition, signal }: Gru
   }
 }
 
-function probeScript(rootUuid: string, partition: number): string {
+function probeScript({ bootUuid, partition, rootDevice }: GrubRoot): string {
+  const boot = `/dev/sda${partition}`;
   return `#!/bin/sh
 case "$*" in
-  *--target=device*) echo /dev/sda${partition} ;;
-  *--target=fs_uuid*) echo ${rootUuid} ;;
+  *"--target=device /") echo ${rootDevice ?? boot} ;;
+  *--target=device*) echo ${boot} ;;
+  *--target=fs_uuid*) echo ${bootUuid} ;;
   *--target=fs*) echo ext2 ;;
   *--target=partmap*) echo gpt ;;
   *--target=compatibility_hint*) echo hd0,gpt${partition} ;;
@@ -59,14 +65,14 @@ esac
 }
 
 /** Puts GRUB's modules and BIOS images into the root's `boot/grub/i386-pc`, as `grub-install` would. */
-export async function prepareBiosGrub({ root, partition, signal }: GrubRoot): Promise<void> {
+export async function prepareBiosGrub({ root, partition, rootDevice, signal }: GrubRoot): Promise<void> {
   const folder = "boot/grub/i386-pc";
   await cp(join(root, "usr/lib/grub/i386-pc"), join(root, folder), { recursive: true });
   await runContained(
     "chroot",
     [
       ...[root, "grub-mkimage", "-O", "i386-pc", "-o", `/${folder}/core.img`],
-      ...["-p", `(,gpt${partition})/boot/grub`, "biosdisk", "part_gpt", "ext2"],
+      ...["-p", `(,gpt${partition})${rootDevice ? "" : "/boot"}/grub`, "biosdisk", "part_gpt", "ext2"],
     ],
     { signal },
   );
@@ -101,7 +107,7 @@ export async function embedBiosGrub(
 
 /** The EFI system partition's files, by path: Debian's names, plus the firmware's fallback. `scratch` holds them until they are copied. */
 export async function makeEfiFiles(
-  { root, rootUuid, signal }: GrubRoot,
+  { root, bootUuid, signal }: GrubRoot,
   scratch: string,
 ): Promise<Record<string, string>> {
   await cp(join(root, "usr/lib/grub/x86_64-efi"), join(root, "boot/grub/x86_64-efi"), { recursive: true });
@@ -118,7 +124,7 @@ export async function makeEfiFiles(
   const config = join(scratch, "grub.cfg");
   await writeFile(
     config,
-    `search.fs_uuid ${rootUuid} root\nset prefix=($root)'/boot/grub'\nconfigfile $prefix/grub.cfg\n`,
+    `search.fs_uuid ${bootUuid} root\nset prefix=($root)'/boot/grub'\nconfigfile $prefix/grub.cfg\n`,
   );
   return { "EFI/debian/grubx64.efi": image, "EFI/debian/grub.cfg": config, "EFI/BOOT/BOOTX64.EFI": image };
 }

@@ -1,0 +1,164 @@
+import { appendFile, chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { run, runContained } from "./command.ts";
+import { createSparse, digest, exists, installedRoot, removeAbandonedWork, sectors } from "./debian-disk.ts";
+import { ROOT_RECIPE } from "./debian-root.ts";
+import { embedBiosGrub, type GrubRoot, prepareBiosGrub, writeGrubConfig } from "./grub.ts";
+
+const MIB = 2 ** 20;
+const SYSTEM_DISK_BYTES = 2048 * MIB;
+const DATA_DISK_BYTES = 192 * MIB;
+const BIOS_BOOT = { offsetBytes: MIB, sizeBytes: MIB };
+const BOOT = { offsetBytes: 2 * MIB, sizeBytes: 320 * MIB };
+const GROUP = { offsetBytes: BOOT.offsetBytes + BOOT.sizeBytes, sizeBytes: 0 };
+GROUP.sizeBytes = SYSTEM_DISK_BYTES - GROUP.offsetBytes - MIB;
+/** LVM's first extent lies so far behind the start of its partition, and extents are so large. */
+const FIRST_EXTENT_BYTES = MIB;
+const EXTENT_BYTES = 4 * MIB;
+const BOOT_UUID = "5b7d6a70-36a1-4d69-8d0b-7c6a1f4f6d21";
+const ROOT_UUID = "e0f5c9c6-7c0e-4d3f-b7c1-3f2a90c1d5b2";
+const DATA_UUID = "1c7f0a9b-52de-4b53-9a3c-64d7e2b8f0a3";
+const DISK_GUID = "0d9b5f6e-5a77-4a0c-9e2e-7f10b6c4d8a5";
+const GROUP_NAME = "vg0";
+const DATA_TEXT = "What lies on the second disk is cloned, too.\n";
+/** Changes whenever the disks would. */
+const LAYOUT_VERSION = 1;
+
+const NETWORK = `auto lo
+iface lo inet loopback
+
+auto eth0
+iface eth0 inet static
+	address 10.0.2.77/24
+	gateway 10.0.2.2
+`;
+
+export interface LvmMachine {
+  /** Raw images, the system's first: shared, so copy them. */
+  paths: [system: string, data: string];
+  fileSystems: { disk: number; offsetBytes: number; type: "ext4"; mountPoint: string }[];
+}
+
+/**
+ * A Debian 12 machine on BIOS that is harder to clone: `/boot` on a partition of its own, root and `/srv` on logical volumes of one volume group
+ * over two disks, and a static address. Needs root and, once, a Debian mirror; makes the volume group on a loop device, without device mapper.
+ */
+export async function buildLvmMachine(cacheDir: string, log: (line: string) => void): Promise<LvmMachine> {
+  const key = digest(`${ROOT_RECIPE} ${NETWORK} ${LAYOUT_VERSION}`);
+  const paths: LvmMachine["paths"] = [
+    join(cacheDir, `debian-12-lvm-system-${key}.raw`),
+    join(cacheDir, `debian-12-lvm-data-${key}.raw`),
+  ];
+  const machine: LvmMachine = {
+    paths,
+    fileSystems: [
+      { disk: 0, offsetBytes: GROUP.offsetBytes + FIRST_EXTENT_BYTES, type: "ext4", mountPoint: "/" },
+      { disk: 0, offsetBytes: BOOT.offsetBytes, type: "ext4", mountPoint: "/boot" },
+      { disk: 1, offsetBytes: FIRST_EXTENT_BYTES, type: "ext4", mountPoint: "/srv" },
+    ],
+  };
+  if ((await exists(paths[0])) && (await exists(paths[1]))) return machine;
+  await mkdir(cacheDir, { recursive: true });
+  await removeAbandonedWork(cacheDir);
+  const workDir = await mkdtemp(join(cacheDir, `work-${process.pid}-`));
+  try {
+    const root = join(workDir, "root");
+    await installedRoot(root, { cacheDir, workDir, log });
+    log("installing LVM");
+    await configure(root);
+    log("laying out two disks with a volume group");
+    const images = [join(workDir, "system.raw"), join(workDir, "data.raw")] as const;
+    await layOut(images, root, workDir);
+    for (const [index, image] of images.entries()) {
+      await chmod(image, 0o444);
+      await rename(image, paths[index] ?? "");
+    }
+  } finally {
+    await rm(workDir, { recursive: true, force: true });
+  }
+  return machine;
+}
+
+async function configure(root: string): Promise<void> {
+  await writeFile(join(root, "etc/resolv.conf"), await readFile("/etc/resolv.conf"));
+  const install = `mount -t proc proc ${root}/proc && chroot ${root} sh -c "apt-get -qq update && apt-get -qq install -y --no-install-recommends lvm2 && apt-get clean"`;
+  await runContained("sh", ["-c", install]);
+  await rm(join(root, "var/lib/apt/lists"), { recursive: true, force: true });
+  await mkdir(join(root, "var/lib/apt/lists/partial"), { recursive: true });
+  await writeFile(join(root, "etc/resolv.conf"), "nameserver 10.0.2.3\n");
+  await writeFile(join(root, "etc/network/interfaces"), NETWORK);
+  await appendFile(join(root, "etc/default/grub"), "GRUB_DISABLE_LINUX_UUID=true\n");
+  const lines = [
+    `/dev/mapper/${GROUP_NAME}-root / ext4 errors=remount-ro 0 1`,
+    `UUID=${BOOT_UUID} /boot ext4 defaults 0 2`,
+    `/dev/mapper/${GROUP_NAME}-srv /srv ext4 defaults 0 2`,
+  ];
+  await writeFile(join(root, "etc/fstab"), `${lines.join("\n")}\n`);
+}
+
+async function layOut([system, data]: readonly [string, string], root: string, workDir: string) {
+  await createSparse(system, SYSTEM_DISK_BYTES);
+  await createSparse(data, DATA_DISK_BYTES);
+  await run("sgdisk", [
+    ...["--clear", `--disk-guid=${DISK_GUID}`],
+    ...[`--new=1:${sectors(BIOS_BOOT.offsetBytes)}:+1M`, "--typecode=1:ef02"],
+    ...[`--new=2:${sectors(BOOT.offsetBytes)}:+${BOOT.sizeBytes / MIB}M`, "--typecode=2:8300"],
+    ...[`--new=3:${sectors(GROUP.offsetBytes)}:+${GROUP.sizeBytes / MIB}M`, "--typecode=3:8e00", system],
+  ]);
+  await makeGroup(root, system, data);
+  const rootDevice = `/dev/mapper/${GROUP_NAME}-root`;
+  const grub: GrubRoot = { root, bootUuid: BOOT_UUID, partition: 2, rootDevice };
+  await writeGrubConfig(grub);
+  const config = join(root, "boot/grub/grub.cfg");
+  // GRUB sees /boot as the root of its file system; grub-mkconfig saw a folder.
+  await writeFile(config, (await readFile(config, "utf8")).replaceAll(/(\s)\/boot\//g, "$1/"));
+  await prepareBiosGrub(grub);
+  await embedBiosGrub(system, root, BIOS_BOOT);
+  const boot = join(workDir, "boot");
+  await rename(join(root, "boot"), boot);
+  await mkdir(join(root, "boot"));
+  const srv = join(workDir, "srv");
+  await mkdir(srv);
+  await writeFile(join(srv, "second-disk.txt"), DATA_TEXT);
+  await makeExt4(system, { ...BOOT, uuid: BOOT_UUID, label: "boot" }, boot);
+  await makeExt4(system, { ...volumeIn(GROUP), uuid: ROOT_UUID, label: "root" }, root);
+  const whole = { offsetBytes: 0, sizeBytes: DATA_DISK_BYTES };
+  await makeExt4(data, { ...volumeIn(whole), uuid: DATA_UUID, label: "srv" }, srv);
+}
+
+/** The only logical volume of a physical volume: all whole extents behind its metadata. */
+function volumeIn({ offsetBytes, sizeBytes }: { offsetBytes: number; sizeBytes: number }) {
+  const extents = Math.floor((sizeBytes - FIRST_EXTENT_BYTES) / EXTENT_BYTES);
+  return { offsetBytes: offsetBytes + FIRST_EXTENT_BYTES, sizeBytes: extents * EXTENT_BYTES };
+}
+
+/** With the root's own LVM, which writes the metadata and activates nothing. */
+async function makeGroup(root: string, system: string, data: string): Promise<void> {
+  const script = `set -e
+mount --rbind /dev ${root}/dev
+mount -t proc proc ${root}/proc
+trap 'losetup -d $first $second 2>/dev/null' EXIT
+first=$(losetup -f --show --offset ${GROUP.offsetBytes} --sizelimit ${GROUP.sizeBytes} ${system})
+second=$(losetup -f --show ${data})
+own="devices{use_devicesfile=0 obtain_device_list_from_udev=0 filter=[\\"a|^$first\\$|\\",\\"a|^$second\\$|\\",\\"r|.*|\\"]}"
+other="activation{udev_sync=0 udev_rules=0} global{event_activation=0 use_lvmpolld=0} backup{backup=0 archive=0}"
+lvm() { chroot ${root} lvm "$@" --driverloaded n --config "$own $other"; }
+lvm pvcreate -ff -y --dataalignment ${FIRST_EXTENT_BYTES}b $first $second
+lvm vgcreate -s ${EXTENT_BYTES}b ${GROUP_NAME} $first $second
+lvm lvcreate -an -Zn -Wn -y -l 100%PVS -n root ${GROUP_NAME} $first
+lvm lvcreate -an -Zn -Wn -y -l 100%PVS -n srv ${GROUP_NAME} $second
+`;
+  await runContained("sh", ["-c", script]);
+}
+
+async function makeExt4(
+  image: string,
+  place: { offsetBytes: number; sizeBytes: number; uuid: string; label: string },
+  content: string,
+): Promise<void> {
+  const { offsetBytes, sizeBytes, uuid, label } = place;
+  await run("mke2fs", [
+    ...["-q", "-F", "-t", "ext4", "-L", label, "-U", uuid, "-d", content],
+    ...["-E", `offset=${offsetBytes},hash_seed=${uuid}`, image, `${sizeBytes / 1024}k`],
+  ]);
+}
