@@ -1,15 +1,15 @@
 /** The whole of a remote cold clone with a real machine: what the demo shows and the tests break. */
 import { createHash } from "node:crypto";
 import { existsSync, globSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { chmod, copyFile, mkdir } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { z } from "zod";
 import { buildBootImage } from "#agent/boot-image/build.ts";
 import { version } from "#cli/version.ts";
 import type { Conversion } from "#shared/protocol/resources.ts";
 import { run } from "./disk/command.ts";
-import { buildDebianDisk, rootOffsetOf } from "./disk/debian-disk.ts";
+import { copyDisk } from "./disk/copy-disk.ts";
+import { buildDebianDisk } from "./disk/debian-disk.ts";
 import { Installation } from "./installation.ts";
 import { HOST_FROM_GUEST, installAgent, SourceMachine } from "./source-machine.ts";
 
@@ -18,62 +18,104 @@ const DISK_BYTES = 2 * 1024 ** 3;
 
 export const cacheDir: string = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "causeway");
 
-const keyDir = join(cacheDir, "boot-image-key");
+export const keyDir: string = join(cacheDir, "boot-image-key");
 
 export interface ColdSiteOptions {
   dir: string;
   firmware: "bios" | "uefi";
   log: (line: string) => void;
+  /** Which machine it is; a Debian on one disk, as its installer would set it up, if absent. */
+  original?: OriginalDisks;
+}
+
+export interface FileSystem {
+  /** On which of the disks. */
+  disk: number;
+  offsetBytes: number;
+  type: "ext4" | "vfat";
+  mountPoint: string;
+}
+
+/** The disks of a machine that was never switched on with the agent; they are copied. */
+export interface OriginalDisks {
+  /** Raw images, the one with the boot loader first. */
+  paths: readonly string[];
+  fileSystems: readonly FileSystem[];
 }
 
 /** A running control plane with a boot image, a target host, and a real machine with the agent installed, switched on and connected. */
 export interface ColdSite {
   installation: Installation;
   machine: SourceMachine;
-  /** The machine's disk. */
-  disk: string;
+  /** The machine's disks. */
+  disks: readonly string[];
+  fileSystems: readonly FileSystem[];
   sourceId: string;
   targetId: string;
 }
 
 /** Brings everything up to the point at which `convert --type remote-cold` is the next thing to type. */
-export async function openColdSite({ dir, firmware, log }: ColdSiteOptions): Promise<ColdSite> {
-  const original = await buildDebianDisk({ firmware, sizeBytes: DISK_BYTES, cacheDir, log });
+export async function openColdSite(options: ColdSiteOptions): Promise<ColdSite> {
+  const { dir, firmware, log } = options;
+  const { paths, fileSystems } = options.original ?? (await debianMachine(firmware, log));
   const image = await cachedBootImage(log);
   await mkdir(dir, { recursive: true });
-  const disk = join(dir, "source.raw");
-  await copyFile(original.path, disk);
-  await chmod(disk, 0o600);
+  const disks = paths.map((_, index) => join(dir, `source-${index}.raw`));
+  for (const [index, path] of paths.entries()) {
+    await copyDisk(path, disks[index] ?? "");
+  }
   const installation = new Installation(dir);
   await installation.up();
   log("uploading the boot image");
-  await installation.json([
-    "boot-images",
-    "upload",
-    image,
-    "--public-key",
-    join(keyDir, "boot-image-key.pub.pem"),
-  ]);
-  const { token } = z
-    .object({ token: z.string() })
-    .parse(await installation.json(["enrol-token", "--role", "source"]));
+  await uploadBootImage(installation, image);
+  const { token } = await installation.api.createEnrolmentToken({ body: { role: "source" } });
+  if (!token) throw new Error("no enrolment token was given");
   const url = new URL(installation.url);
   url.hostname = HOST_FROM_GUEST;
   await installAgent({
-    image: disk,
-    rootOffsetBytes: rootOffsetOf(firmware),
+    image: disks[0] ?? "",
+    rootOffsetBytes: fileSystems.find(({ mountPoint }) => mountPoint === "/")?.offsetBytes ?? 0,
     url: url.origin,
     token,
     workDir: dir,
     version,
   });
-  const machine = new SourceMachine({ disks: [disk], firmware, workDir: join(dir, "machine") });
+  const machine = new SourceMachine({ disks, firmware, workDir: join(dir, "machine") });
   log("switching the source machine on");
   await machine.powerOn();
   await installation.enrol("target", "target", ["--images", join(dir, "images")]);
   const sourceId = (await installation.source(SLOW_MACHINE_MS)).id;
-  return { installation, machine, disk, sourceId, targetId: (await installation.target()).id };
+  return { installation, machine, disks, fileSystems, sourceId, targetId: (await installation.target()).id };
 }
+
+/** A Debian machine as its installer would set it up, on one disk. */
+export async function debianMachine(
+  firmware: "bios" | "uefi",
+  log: (line: string) => void,
+  espBytes?: number,
+): Promise<OriginalDisks> {
+  const { path, rootOffsetBytes, espOffsetBytes } = await buildDebianDisk({
+    firmware,
+    sizeBytes: DISK_BYTES,
+    espBytes,
+    cacheDir,
+    log,
+  });
+  const root = { disk: 0, offsetBytes: rootOffsetBytes, type: "ext4", mountPoint: "/" } as const;
+  const esp = { disk: 0, offsetBytes: espOffsetBytes ?? 0, type: "vfat", mountPoint: "/boot/efi" } as const;
+  return { paths: [path], fileSystems: firmware === "uefi" ? [root, esp] : [root] };
+}
+
+/** Puts a built boot image into the control plane, where it is the newest. */
+export async function uploadBootImage(
+  installation: Installation,
+  image: string,
+  keyDirectory = keyDir,
+): Promise<void> {
+  const key = join(keyDirectory, "boot-image-key.pub.pem");
+  await installation.json(["boot-images", "upload", image, "--public-key", key]);
+}
+
 const SLOW_MACHINE_MS = 300_000;
 
 /** Starts the conversion and does not wait. */
@@ -113,14 +155,37 @@ export async function untilConversion(
   }
 }
 
+/** Completed, failed or cancelled. */
+export const ended = ({ endedAt }: Conversion): boolean => endedAt !== undefined;
+
 export const isRunning =
   (step: string) =>
   ({ steps }: Conversion): boolean =>
     steps.some(({ name, state }) => name === step && state === "running");
 
-/** A copy of the disk as it is now, with its holes. Nothing may be writing to it. */
-export async function copyAsRead({ disk }: Pick<ColdSite, "disk">, to: string): Promise<void> {
-  await run("cp", ["--sparse=always", disk, to]);
+export const isDone =
+  (step: string) =>
+  ({ steps }: Conversion): boolean =>
+    steps.some(({ name, state }) => name === step && state === "done");
+
+/** Not only about to begin: some of the disk has been read. */
+export function isCapturing(conversion: Conversion): boolean {
+  const work = conversion.steps.find(({ name }) => name === "capture")?.work ?? [];
+  return isRunning("capture")(conversion) && work.some(({ progress }) => (progress?.bytesDone ?? 0) > 0);
+}
+
+/**
+ * Copies of the disks as they are at this moment, with their holes, in `folder`. In the boot environment nothing writes: then it is what is
+ * read. Else it is what a power cut would leave.
+ */
+export async function copyAsRead({ disks, machine }: ColdSite, folder: string): Promise<string[]> {
+  await mkdir(folder, { recursive: true });
+  const copies = disks.map((_, index) => join(folder, `disk-${index}.raw`));
+  await machine.whilePaused(async () => {
+    for (const [index, disk] of disks.entries())
+      await run("cp", ["--sparse=auto", disk, copies[index] ?? ""]);
+  });
+  return copies;
 }
 
 /** The boot image for the agent as it is, built once for the same sources. */

