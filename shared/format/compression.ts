@@ -53,6 +53,7 @@ interface Driven {
       outputAt: number,
       outputLength: number,
     ): void;
+    close(): void;
     onerror?: unknown;
   };
   /** After each write: bytes of output left, bytes of input left. */
@@ -64,18 +65,20 @@ export function createHandleCompressor(): Compressor | undefined {
   const first = { compress: createZstdCompress({ params: LEVEL }), expand: createZstdDecompress() };
   if (!isDriven(first.compress) || !isDriven(first.expand)) return undefined;
   const state = { compress: driver(first.compress), expand: driver(first.expand) };
-  // A handle is of no use after an error, so the next call gets a new one.
+  // A handle is of no use after an error, so the next call gets a new one. The old one's 2 MiB would wait for the collector, which does not see them.
   return {
     compress(input, output) {
-      const result = state.compress(input, output);
+      const result = state.compress.run(input, output);
       if (result.inputLeft === 0 && result.outputLeft > 0 && !result.failed)
         return output.length - result.outputLeft;
+      state.compress.close();
       state.compress = driver(createZstdCompress({ params: LEVEL }));
       return -1;
     },
     expand(input, output) {
-      const result = state.expand(input, output);
+      const result = state.expand.run(input, output);
       if (result.inputLeft === 0 && !result.failed) return output.length - result.outputLeft;
+      state.expand.close();
       state.expand = driver(createZstdDecompress());
       throw new RangeError("not one zstd frame of the expected size");
     },
@@ -88,23 +91,36 @@ interface Driving {
   outputLeft: number;
 }
 
-function driver(stream: unknown): (input: Buffer, output: Buffer) => Driving {
+interface Driver {
+  run(input: Buffer, output: Buffer): Driving;
+  /** Frees its memory. */
+  close(): void;
+}
+
+function driver(stream: unknown): Driver {
   if (!isDriven(stream)) throw new TypeError("zstd streams have changed their shape");
   const { _handle: handle, _writeState: left } = stream;
   let failed = false;
   handle.onerror = () => {
     failed = true;
   };
-  return (input, output) => {
-    failed = false;
-    handle.writeSync(constants.ZSTD_e_end, input, 0, input.length, output, 0, output.length);
-    return { failed, outputLeft: left[0] ?? 0, inputLeft: left[1] ?? 0 };
+  return {
+    run(input, output) {
+      failed = false;
+      handle.writeSync(constants.ZSTD_e_end, input, 0, input.length, output, 0, output.length);
+      return { failed, outputLeft: left[0] ?? 0, inputLeft: left[1] ?? 0 };
+    },
+    close: () => handle.close(),
   };
 }
 
 function isDriven(stream: unknown): stream is Driven {
   const { _handle, _writeState } = stream as Partial<Driven>;
-  return typeof _handle?.writeSync === "function" && _writeState instanceof Uint32Array;
+  return (
+    typeof _handle?.writeSync === "function" &&
+    typeof _handle.close === "function" &&
+    _writeState instanceof Uint32Array
+  );
 }
 
 /** Round trips, an overflow and a bad frame: whatever goes wrong only means that the slower way is taken. */
