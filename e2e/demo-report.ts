@@ -1,0 +1,80 @@
+import { bytes, duration } from "#cli/units.ts";
+import type { Conversion, StepName } from "#shared/protocol/resources.ts";
+
+export type Firmware = "bios" | "uefi";
+
+/** What `npm run demo` found out; `--json FILE` writes it. Seconds are of this machine's clock. */
+export interface DemoReport {
+  ok: boolean;
+  firmware: Firmware;
+  /** The clone is, in every byte, the disk as it was while it was read. */
+  bytesEqual: boolean;
+  /** The clone reached its login prompt. */
+  cloneBooted: boolean;
+  /** The source runs its original system again. */
+  sourceBack: boolean;
+  /** All of its boot state is what it was: its signed receipt says so, and its disk and firmware as seen from outside. */
+  bootStateEqual: boolean;
+  seconds: number;
+  diskBytes: number;
+  bytesRead: number;
+  bytesStored: number;
+  limitingStage: string;
+  steps: { name: string; seconds: number }[];
+  screenshot?: string;
+  consoleLog?: string;
+  failure?: string;
+}
+
+/** What it takes to be a success, in the order in which it is told. */
+const PROOFS = {
+  sourceBack: "the source is back in its original system",
+  bootStateEqual: "its boot state is what it was, by its signed receipt and by its files",
+  bytesEqual: "every byte of the clone is the disk's as it was read",
+  cloneBooted: "the clone boots",
+} as const;
+
+export function succeeded(report: Pick<DemoReport, keyof typeof PROOFS>): boolean {
+  return (Object.keys(PROOFS) as (keyof typeof PROOFS)[]).every((proof) => report[proof]);
+}
+
+/** The five steps of a remote cold clone and what follows on the target host, each by the conversion's steps that it is made of. */
+const STAGES: readonly [string, readonly StepName[]][] = [
+  ["1. send the boot image, arm the boot loader for one start", ["stage", "arm"]],
+  ["2. restart the source into it", ["reboot"]],
+  ["3. boot environment: network up, boot state put back, contact", ["boot-environment"]],
+  ["4. convert: capture, commit the recovery point", ["capture", "commit"]],
+  ["5. restart into the original system, receipt", ["return", "receipt"]],
+  ["write and verify the clone on the target host", ["materialise", "verify"]],
+  ["boot the clone", ["boot-check"]],
+];
+
+/** How long each stage took, from the start of its first step to the end of its last. */
+export function stagesOf({ steps }: Pick<Conversion, "steps">): DemoReport["steps"] {
+  return STAGES.flatMap(([name, parts]) => {
+    const times = steps.filter((step) => parts.includes(step.name) && step.startedAt && step.endedAt);
+    if (times.length === 0) return [];
+    const start = Math.min(...times.map(({ startedAt }) => Date.parse(startedAt ?? "")));
+    const end = Math.max(...times.map(({ endedAt }) => Date.parse(endedAt ?? "")));
+    return [{ name, seconds: (end - start) / 1000 }];
+  });
+}
+
+/** The report in the operator's words. */
+export function describeDemo(report: DemoReport): string {
+  const proofs = (Object.entries(PROOFS) as [keyof typeof PROOFS, string][]).map(
+    ([proof, words]) => `  ${(report[proof] ? "yes" : "NO").padStart(12)}  ${words}`,
+  );
+  const outcome = report.ok ? "cloned, and the source is back" : `FAILED: ${report.failure ?? "see below"}`;
+  return [
+    "",
+    `Causeway demo (${report.firmware}): ${outcome}`,
+    ...report.steps.map(({ name, seconds }) => `  ${duration(seconds).padStart(12)}  ${name}`),
+    `  ${duration(report.seconds).padStart(12)}  in all`,
+    ...proofs,
+    `  disk ${bytes(report.diskBytes)}, read ${bytes(report.bytesRead)}, stored ${bytes(report.bytesStored)}, limited by ${report.limitingStage}`,
+    ...(report.screenshot
+      ? [`  screenshot: ${report.screenshot}`, `  console:    ${report.consoleLog ?? ""}`]
+      : []),
+  ].join("\n");
+}
