@@ -10,8 +10,9 @@ export default defineConfig({
           exclude: ["e2e/**/*.{e2e,machine}.test.ts"],
           // Two cores: many files at once only makes the embedded clouds slow each other down.
           maxWorkers: 2,
-          testTimeout: 30_000,
-          hookTimeout: 60_000,
+          // A limit for what hangs, not a measure: a machine may be busy with much else.
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
         },
       },
       {

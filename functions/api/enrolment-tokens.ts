@@ -34,7 +34,8 @@ export async function createEnrolmentToken(
   { store, clock, random }: Deps,
 ): Promise<Answer<"createEnrolmentToken">> {
   const now = clock.now();
-  const token = Buffer.from(random(32)).toString("base64url");
+  // Without the letters in front, one token in 64 would begin with a dash: an option for the command line it is given on.
+  const token = `enrol_${Buffer.from(random(32)).toString("base64url")}`;
   const id = newId("tok", now, random(10));
   const createdAt = timestamp(clock);
   const expiresAt = new Date(now + body.lifetimeSeconds * 1000).toISOString();

@@ -51,6 +51,11 @@ async function start() {
   return { world, registry, enrol, newToken };
 }
 
+test("a token can be given on a command line, whatever is drawn for it", async () => {
+  const { newToken } = await start();
+  expect(await newToken()).toMatch(/^enrol_[\w-]{43}$/);
+});
+
 test("an agent that shows a token gets its identity and where everything is", async () => {
   const { enrol, newToken, registry, world } = await start();
   const { status, body } = await enrol({ token: await newToken() });
