@@ -80,6 +80,8 @@ export interface MachineOptions {
   /** For the console's log, the firmware's variables and QEMU's socket. */
   workDir: string;
   memoryMiB?: number;
+  /** An image in the CD drive, started instead of the disks. */
+  cd?: string;
 }
 
 /** A real machine in QEMU with disks of its own: it can be switched on, watched on its console, and have its power cut. */
@@ -148,6 +150,11 @@ export class SourceMachine {
     }
   }
 
+  /** Types a line on the console. */
+  type(line: string): void {
+    this.#serial?.write(`${line}\n`);
+  }
+
   /** At once, as if the cable was pulled. */
   async cutPower(): Promise<void> {
     const qemu = this.#qemu;
@@ -178,7 +185,7 @@ export class SourceMachine {
   }
 
   async #arguments(serial: string, monitor: string): Promise<string[]> {
-    const { disks, memoryMiB = 1536 } = this.#options;
+    const { disks, cd, memoryMiB = 1536 } = this.#options;
     return [
       ...[
         "-machine",
@@ -201,6 +208,12 @@ export class SourceMachine {
         ...["-drive", `file=${path},format=raw,if=none,id=disk${index},cache=writeback`],
         ...["-device", `ide-hd,drive=disk${index},bus=ide.${index},serial=CAUSEWAY${index}`],
       ]),
+      ...(cd === undefined
+        ? []
+        : [
+            ...["-drive", `file=${cd},format=raw,if=none,id=cd,media=cdrom,readonly=on`],
+            ...["-device", `ide-cd,drive=cd,bus=ide.${disks.length},bootindex=0`],
+          ]),
       ...(this.flashPath ? await uefiArguments(this.flashPath) : []),
     ];
   }

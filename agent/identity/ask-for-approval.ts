@@ -3,7 +3,6 @@ import { CausewayError } from "#shared/errors.ts";
 import { type ApiClient, ApiError } from "#shared/protocol/client.ts";
 import type { EnrolmentOffer, MachineDescription } from "#shared/protocol/enrolment-request.ts";
 import type { Enrolment } from "#shared/protocol/resources.ts";
-import { createCertificateRequest } from "./certificate-request.ts";
 import type { Identity } from "./identity.ts";
 import { reachFrom } from "./reach.ts";
 
@@ -30,6 +29,8 @@ const TROUBLE_PAUSE_MS = 10_000;
  */
 export async function askForApproval(options: ApprovalOptions): Promise<Identity> {
   const { api, url, machine, onCode } = options;
+  // Most agents in a boot environment have their identity already, and this is large.
+  const { createCertificateRequest } = await import("./certificate-request.ts");
   // The name of a machine may have what a distinguished name must not; the control plane knows it from the request.
   const { keyPem, csrPem } = await createCertificateRequest("causeway-boot-environment");
   for (;;) {

@@ -66,13 +66,13 @@ export class LocalMachine implements Machine {
       timeout: COMMAND_TIMEOUT_MS,
       maxBuffer: OUTPUT_LIMIT_BYTES,
       killSignal: "SIGKILL",
+      // Given here, not by `env`: the boot environment's is busybox, which runs its own lesser `ip` instead of the one on the path.
+      env: { LC_ALL: "C", PATH: SEARCH_PATH },
     } as const;
-    const environment = ["LC_ALL=C", `PATH=${SEARCH_PATH}`];
     return new Promise((resolve) => {
-      execFile("env", [...environment, command, ...args], options, (error, output) => {
+      execFile(command, args, options, (error, output) => {
         const status = error ? error.code : 0;
-        // `env` tells by 127 that there is no such program.
-        if (status === 127 || status === "ENOENT") resolve(undefined);
+        if (status === "ENOENT") resolve(undefined);
         else resolve({ status: typeof status === "number" ? status : undefined, output });
       });
     });
