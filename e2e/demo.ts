@@ -127,13 +127,20 @@ async function cloneAndCompare(
   if (difference !== undefined) facts.failure = `the clone differs at byte ${difference}`;
 }
 
-/** Shows what the conversion does at each look. */
+const SHOW_EVERY_MS = 10_000;
+
+/** Shows what the conversion does: each new step at once, and how far it is from time to time. */
 function shown(reached: (conversion: Conversion) => boolean): (conversion: Conversion) => boolean {
-  let last: string | undefined;
+  let step: string | undefined;
+  let shownAt = 0;
   return (conversion) => {
     const line = progressLine(conversion);
-    if (line && line !== last) process.stderr.write(`  ${line}\n`);
-    last = line;
+    const running = line?.split(" ", 1)[0];
+    if (line && (running !== step || performance.now() - shownAt > SHOW_EVERY_MS)) {
+      process.stderr.write(`  ${line}\n`);
+      step = running;
+      shownAt = performance.now();
+    }
     return reached(conversion);
   };
 }
