@@ -1,3 +1,4 @@
+import { whereIs } from "#shared/protocol/machine.ts";
 import type { Conversion } from "#shared/protocol/resources.ts";
 import { bytes, duration } from "../units.ts";
 
@@ -12,6 +13,7 @@ export function progressLine(conversion: Conversion): string | undefined {
   const progress = work?.progress;
   if (progress && progress.bytesTotal > 0) parts.push(...transferLine(progress));
   if (progress?.note) parts.push(progress.note);
+  if (work?.state === "pending" && conversion.machine) parts.push(`machine ${whereIs(conversion.machine)}`);
   return parts.join("  ");
 }
 

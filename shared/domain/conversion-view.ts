@@ -143,7 +143,8 @@ function agentStep(name: StepName, size: number, tries: readonly CommandRecord[]
   return {
     name,
     state: done ? "done" : "running",
-    startedAt: tries.map((one) => one.startedAt ?? one.issuedAt).sort()[0],
+    // Waiting for the machine to be heard is part of the step.
+    startedAt: tries.map((one) => one.issuedAt).sort()[0],
     endedAt: done ? ends.at(-1) : undefined,
     work: pieces.map(({ id, agentId, label, state, progress }) => ({
       commandId: id,
