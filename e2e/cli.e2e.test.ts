@@ -96,7 +96,7 @@ test("without --json every command prints what a person reads", async () => {
     expect(stdout.endsWith("\n")).toBe(true);
   }
   const { stdout } = await cli("enrol-token", "--role", "target");
-  expect(stdout).toMatch(/^[\w-]{43}\n$/);
+  expect(stdout).toMatch(/^enrol_[\w-]{43}\n$/);
 });
 
 test("an unknown id is exit code 3, and nothing on standard output", async () => {
