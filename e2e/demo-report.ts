@@ -21,6 +21,9 @@ export interface DemoReport {
   bytesStored: number;
   limitingStage: string;
   steps: { name: string; seconds: number }[];
+  /** Of the source's screen, while the boot environment read the disk. */
+  sourceScreenshot?: string;
+  /** Of the clone, when it was up. */
   screenshot?: string;
   consoleLog?: string;
   failure?: string;
@@ -65,6 +68,11 @@ export function describeDemo(report: DemoReport): string {
   const proofs = (Object.entries(PROOFS) as [keyof typeof PROOFS, string][]).map(
     ([proof, words]) => `  ${(report[proof] ? "yes" : "NO").padStart(12)}  ${words}`,
   );
+  const pictures: [string, string | undefined][] = [
+    ["the source while it was read", report.sourceScreenshot],
+    ["the clone when it was up", report.screenshot],
+    ["the clone's console", report.consoleLog],
+  ];
   const outcome = report.ok ? "cloned, and the source is back" : `FAILED: ${report.failure ?? "see below"}`;
   return [
     "",
@@ -73,8 +81,6 @@ export function describeDemo(report: DemoReport): string {
     `  ${duration(report.seconds).padStart(12)}  in all`,
     ...proofs,
     `  disk ${bytes(report.diskBytes)}, read ${bytes(report.bytesRead)}, stored ${bytes(report.bytesStored)}, limited by ${report.limitingStage}`,
-    ...(report.screenshot
-      ? [`  screenshot: ${report.screenshot}`, `  console:    ${report.consoleLog ?? ""}`]
-      : []),
+    ...pictures.flatMap(([words, path]) => (path ? [`  ${words}: ${path}`] : [])),
   ].join("\n");
 }

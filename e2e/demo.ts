@@ -98,6 +98,8 @@ async function cloneAndCompare(
   await untilConversion(site, id, shown(isCapturing));
   // Nothing writes to the disk in the boot environment: this is what is read.
   const [asRead = ""] = await copyAsRead(site, join(site.installation.dir, "as-read"));
+  facts.sourceScreenshot = join(site.installation.dir, "boot-environment.png");
+  await site.machine.screenshot(facts.sourceScreenshot);
   const conversion = await untilConversion(site, id, shown(ended));
   facts.steps.push(...stagesOf(conversion));
   facts.sourceBack = conversion.machine?.is === "original";
