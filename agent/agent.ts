@@ -32,6 +32,8 @@ export interface AgentOptions {
 }
 
 const INVENTORY_PATIENCE_MS = 20_000;
+/** After these a machine may be fit for what it was not fit for when the agent connected: an entry of the boot loader is gone. */
+const TAKE_BACK_ARMING: readonly string[] = ["attest-boot-state", "release"];
 
 /** An enrolled agent: connects, says what its machine is, and runs the commands of its role until it is stopped. */
 export class Agent {
@@ -49,6 +51,7 @@ export class Agent {
       executors,
       journal: this.#journal,
       publish: (event) => this.#publish(event),
+      onDone: ({ kind }) => this.#tellAfter(kind),
       log,
       now,
     });
@@ -106,6 +109,15 @@ export class Agent {
       }
       await sleep(reconnectDelayMs(failures, random()), undefined, { ref: false });
     }
+  }
+
+  /** The control plane judges by the last inventory whether the machine can be cloned, and that one may be of before these commands. */
+  async #tellAfter(kind: string): Promise<void> {
+    if (!TAKE_BACK_ARMING.includes(kind)) return;
+    await this.#tellOfItself().catch((error: unknown) => {
+      // The next connection tells it.
+      this.#options.log.warn("could not introduce itself", { error: String(error) });
+    });
   }
 
   /** Commands that wait do not wait for a disk that answers slowly: then the inventory follows. */

@@ -19,6 +19,7 @@ function world(
   executors: Executors,
   path = join(mkdtempSync(join(tmpdir(), "causeway-runner-")), "journal.sqlite"),
   now = new Date(0),
+  onDone?: (command: Command) => Promise<void>,
 ) {
   const events: AgentEvent[] = [];
   const link = { down: false };
@@ -31,6 +32,7 @@ function world(
       if (link.down) throw new Error("link down");
       events.push(event);
     },
+    ...(onDone ? { onDone } : {}),
     log: jsonLog(
       () => {},
       () => new Date(0),
@@ -72,6 +74,16 @@ test("a command that arrives twice runs once and is answered twice", async () =>
   await until(() => results().length === 2);
   expect(runs).toBe(1);
   expect(results()[1]).toEqual(results()[0]);
+});
+
+test("what is to follow on a command's work has happened when its result is told", async () => {
+  const told: string[] = [];
+  const { runner, results } = world({ release: async () => ({}) }, undefined, undefined, async ({ kind }) => {
+    told.push(`${kind}, ${results().length} results`);
+  });
+  runner.receive(release("a"));
+  await until(() => results().length === 1);
+  expect(told).toEqual(["release, 0 results"]);
 });
 
 test("a result that could not be sent is answered from the journal after a restart", async () => {

@@ -13,6 +13,8 @@ export interface CommandRunnerOptions {
   journal: CommandJournal;
   /** Rejects while the link is down; progress is then dropped, results wait in the journal. */
   publish: (event: AgentEvent) => Promise<void>;
+  /** A command's work is done, and its result is not told yet: whoever acts on the result acts after this. */
+  onDone?: (command: Command) => Promise<void>;
   log: Log;
   now: () => Date;
   progressIntervalMs?: number;
@@ -99,6 +101,7 @@ export class CommandRunner {
         signal,
         progress: (progress) => sampler.take(progress),
       });
+      await this.#options.onDone?.(command);
       if (signal.aborted) return;
       log.info("command succeeded", { commandId: command.commandId });
       await this.#finish({ type: "command-succeeded", commandId: command.commandId, at: this.#at(), output });
