@@ -22,6 +22,8 @@ import { firstDifference } from "./compare.ts";
 import { type DemoReport, describeDemo, type Firmware, stagesOf, succeeded } from "./demo-report.ts";
 import { bootDifferences, observe } from "./observed-machine.ts";
 
+const SHOW_EVERY_MS = 10_000;
+
 const { values } = parseArgs({
   options: {
     firmware: { type: "string", default: "bios" },
@@ -128,8 +130,6 @@ async function cloneAndCompare(
   facts.bytesEqual = difference === undefined;
   if (difference !== undefined) facts.failure = `the clone differs at byte ${difference}`;
 }
-
-const SHOW_EVERY_MS = 10_000;
 
 /** Shows what the conversion does: each new step at once, and how far it is from time to time. */
 function shown(reached: (conversion: Conversion) => boolean): (conversion: Conversion) => boolean {

@@ -13,7 +13,9 @@ export function progressLine(conversion: Conversion): string | undefined {
   const progress = work?.progress;
   if (progress && progress.bytesTotal > 0) parts.push(...transferLine(progress));
   if (progress?.note) parts.push(progress.note);
-  if (work?.state === "pending" && conversion.machine) parts.push(`machine ${whereIs(conversion.machine)}`);
+  const { machine } = conversion;
+  if (work?.state === "pending" && machine && machine.is !== "original")
+    parts.push(`machine ${whereIs(machine)}`);
   return parts.join("  ");
 }
 
