@@ -3,7 +3,7 @@ import { type Disk, type Partition, UNKNOWN, type VolumeContent } from "#shared/
 import { type PartitionTable, readPartitionTable } from "../filesystems/partition-table.ts";
 import { probeContent } from "../filesystems/probe.ts";
 import { type DiskReader, sliceReader } from "../filesystems/reader.ts";
-import { clip, type Machine, readNumber, readText } from "./machine.ts";
+import { ANSWER_LIMIT_MS, clip, inTime, type Machine, readNumber, readText } from "./machine.ts";
 import type { Mounts } from "./mounts.ts";
 
 /** Devices that hold no disk of their own: memory, loops, optical and floppy drives, what the device mapper and md make of others. */
@@ -150,17 +150,12 @@ async function lookInside(machine: Machine, path: string): Promise<Inside> {
   }
 }
 
-async function withDisk<T>(
-  machine: Machine,
-  path: string,
-  look: (reader: DiskReader) => Promise<T>,
-): Promise<T> {
-  const reader = await machine.openDisk(path);
-  try {
-    return await look(reader);
-  } finally {
-    await reader.close();
-  }
+/** Throws where the disk cannot be opened or does not answer. */
+function withDisk<T>(machine: Machine, path: string, look: (reader: DiskReader) => Promise<T>): Promise<T> {
+  const looking = machine.openDisk(path).then((reader) => look(reader).finally(() => reader.close()));
+  return inTime(looking, ANSWER_LIMIT_MS, (): never => {
+    throw new Error(`it did not answer within ${ANSWER_LIMIT_MS / 1000} s`);
+  });
 }
 
 async function describeContent(reader: DiskReader): Promise<Inside> {

@@ -31,3 +31,26 @@ test("files that claim to be empty, as the kernel's do, are read; huge ones only
     await rm(folder, { recursive: true });
   }
 });
+
+test("a file that never answers gives nothing, in time", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "machine-"));
+  const pipe = join(folder, "pipe");
+  try {
+    await machine.run("mkfifo", pipe);
+    expect(await new LocalMachine({ answerLimitMs: 50 }).read(pipe)).toBeUndefined();
+  } finally {
+    // Ends the wait for a writer, which holds one of the few threads for files.
+    await machine.run("sh", "-c", `exec 3<>${pipe}`);
+    await rm(folder, { recursive: true });
+  }
+});
+
+test("a program that cannot be ended, or whose child keeps its output open, gives no status, in time", async () => {
+  const began = performance.now();
+  const impatient = new LocalMachine({ answerLimitMs: 50 });
+  expect(await impatient.run("sh", "-c", "sleep 20 & exec sleep 20")).toEqual({
+    status: undefined,
+    output: "",
+  });
+  expect(performance.now() - began).toBeLessThan(15_000);
+});

@@ -25,68 +25,99 @@ export interface CommandOutput {
 }
 
 const READ_LIMIT_BYTES = 2 ** 20;
-/** Tools that look at disks hang with them. */
-const COMMAND_TIMEOUT_MS = 20_000;
+/** What looks at disks hangs with them: files, file systems and tools. */
+export const ANSWER_LIMIT_MS = 20_000;
 const OUTPUT_LIMIT_BYTES = 16 * 2 ** 20;
 /** A service's search path often lacks the system directories. */
 const SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** The machine that this process runs on. */
 export class LocalMachine implements Machine {
-  async read(path: string): Promise<Buffer | undefined> {
-    try {
-      const file = await open(path, "r");
-      try {
-        // Files of the kernel say they are empty; only reading tells.
-        const bytes = Buffer.alloc(READ_LIMIT_BYTES);
-        let length = 0;
-        for (;;) {
-          const { bytesRead } = await file.read(bytes, length, bytes.length - length, null);
-          if (bytesRead === 0) return bytes.subarray(0, length);
-          length += bytesRead;
-        }
-      } finally {
-        await file.close();
-      }
-    } catch {
-      return undefined;
-    }
+  readonly #answerLimitMs: number;
+
+  constructor({ answerLimitMs = ANSWER_LIMIT_MS }: { answerLimitMs?: number } = {}) {
+    this.#answerLimitMs = answerLimitMs;
   }
 
-  async list(path: string): Promise<string[]> {
-    return (await readdir(path).catch(() => [])).sort();
+  read(path: string): Promise<Buffer | undefined> {
+    return inTime(readWhole(path), this.#answerLimitMs, () => undefined);
   }
 
-  async resolve(path: string): Promise<string | undefined> {
-    return realpath(path).catch(() => readlink(path).catch(() => undefined));
+  list(path: string): Promise<string[]> {
+    const names = readdir(path).then(
+      (found) => found.sort(),
+      () => [],
+    );
+    return inTime(names, this.#answerLimitMs, () => []);
+  }
+
+  resolve(path: string): Promise<string | undefined> {
+    const end = realpath(path).catch(() => readlink(path).catch(() => undefined));
+    return inTime(end, this.#answerLimitMs, () => undefined);
   }
 
   run(command: string, ...args: string[]): Promise<CommandOutput | undefined> {
     const options = {
-      timeout: COMMAND_TIMEOUT_MS,
+      timeout: this.#answerLimitMs,
       maxBuffer: OUTPUT_LIMIT_BYTES,
       killSignal: "SIGKILL",
       // Given here, not by `env`: the boot environment's is busybox, which runs its own lesser `ip` instead of the one on the path.
       env: { LC_ALL: "C", PATH: SEARCH_PATH },
     } as const;
-    return new Promise((resolve) => {
-      execFile(command, args, options, (error, output) => {
-        const status = error ? error.code : 0;
-        if (status === "ENOENT") resolve(undefined);
-        else resolve({ status: typeof status === "number" ? status : undefined, output });
-      });
+    const { promise, resolve } = Promise.withResolvers<CommandOutput | undefined>();
+    execFile(command, args, options, (error, output) => {
+      const status = error ? error.code : 0;
+      if (status === "ENOENT") resolve(undefined);
+      else resolve({ status: typeof status === "number" ? status : undefined, output });
     });
+    // One that waits for a disk cannot even be killed.
+    return inTime(promise, this.#answerLimitMs + 1000, () => ({ status: undefined, output: "" }));
   }
 
   openDisk(path: string): Promise<CloseableDiskReader> {
     return openFileReader(path);
   }
 
-  async freeBytes(path: string): Promise<number | undefined> {
-    return statfs(path).then(
+  freeBytes(path: string): Promise<number | undefined> {
+    const free = statfs(path).then(
       ({ bavail, bsize }) => bavail * bsize,
       () => undefined,
     );
+    return inTime(free, this.#answerLimitMs, () => undefined);
+  }
+}
+
+/** What comes in time, else what `late` gives or throws; what hangs is left to itself. */
+export function inTime<T, L>(work: Promise<T>, limitMs: number, late: () => L): Promise<T | L> {
+  const { promise, resolve, reject } = Promise.withResolvers<T | L>();
+  const timer = setTimeout(() => {
+    try {
+      resolve(late());
+    } catch (error) {
+      reject(error);
+    }
+  }, limitMs);
+  work.then(resolve, reject).finally(() => clearTimeout(timer));
+  return promise;
+}
+
+async function readWhole(path: string): Promise<Buffer | undefined> {
+  try {
+    const file = await open(path, "r");
+    try {
+      // Files of the kernel say they are empty; only reading tells.
+      const bytes = Buffer.alloc(READ_LIMIT_BYTES);
+      let length = 0;
+      for (;;) {
+        const { bytesRead } = await file.read(bytes, length, bytes.length - length, null);
+        if (bytesRead === 0) return bytes.subarray(0, length);
+        length += bytesRead;
+      }
+    } finally {
+      await file.close();
+    }
+  } catch {
+    return undefined;
   }
 }
 
