@@ -1,7 +1,7 @@
 import type { Server } from "node:http";
 import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
-import { CreateTableCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { CreateTableCommand, DescribeTableCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { onTestFinished } from "vitest";
 import { Table } from "../store/table.ts";
 
@@ -31,7 +31,14 @@ export async function createTestTable(): Promise<TestTable> {
     await new Promise((resolve) => server.close(resolve));
   });
   await createTable(client);
+  // Made a moment later, even where that takes no time.
+  while ((await stateOf(client)) !== "ACTIVE") await new Promise((resolve) => setImmediate(resolve));
   return { client, name: TABLE_NAME, table: new Table(client, TABLE_NAME) };
+}
+
+async function stateOf(client: DynamoDBClient): Promise<string | undefined> {
+  const { Table } = await client.send(new DescribeTableCommand({ TableName: TABLE_NAME }));
+  return Table?.TableStatus;
 }
 
 async function createTable(client: DynamoDBClient): Promise<void> {
