@@ -53,6 +53,11 @@ test.each([
   expect(verdict).toMatchObject({ kind: "failed", reason: expect.stringContaining(reason) });
 });
 
+test("a panic is told with all of its text, however the text arrives", () => {
+  const { verdict } = read(["Kernel panic - not syncing: Atte", "mpted to kill init!\r\n"]);
+  expect(verdict).toMatchObject({ kind: "failed", reason: expect.stringContaining("kill init!") });
+});
+
 test("the first verdict stands", () => {
   expect(read(["No bootable device.\r\n", "web1 login: "]).verdict.kind).toBe("failed");
 });

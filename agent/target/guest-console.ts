@@ -13,7 +13,8 @@ const STAGE_SIGNS: readonly [BootStage, RegExp][] = [
 ];
 
 const FAILURE_SIGNS: readonly [RegExp, string][] = [
-  [/Kernel panic - not syncing: [^\n]*/, "the kernel panicked"],
+  // With the end of its line: the text arrives in pieces, and the reason is in the last one.
+  [/Kernel panic - not syncing: [^\n]*\n/, "the kernel panicked"],
   [/No bootable device|No bootable option or device was found/i, "the firmware found nothing to boot"],
   [/UEFI Interactive Shell/, "the firmware found nothing to boot and started its shell"],
   // SeaBIOS moves the cursor instead of printing some spaces.
