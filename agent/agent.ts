@@ -7,6 +7,7 @@ import type { AgentEnvironment } from "#shared/protocol/machine.ts";
 import { CommandRunner } from "./commands/command-runner.ts";
 import type { Executors } from "./commands/executor.ts";
 import type { Identity } from "./identity/identity.ts";
+import { inTime } from "./in-time.ts";
 import { CommandJournal } from "./journal/command-journal.ts";
 import { reconnectDelayMs } from "./link/backoff.ts";
 import { Link } from "./link/link.ts";
@@ -122,31 +123,29 @@ export class Agent {
 
   /** Commands that wait do not wait for a disk that answers slowly: then the inventory follows. */
   async #tellOfItself(): Promise<void> {
-    const { takeInventory, bootId, version, now, log } = this.#options;
-    const tell = async (inventory?: Inventory): Promise<void> =>
-      this.#publish({
-        type: "agent-connected",
-        at: now().toISOString(),
-        agentVersion: version,
-        bootId: await bootId(),
-        ...(inventory ? { inventory } : {}),
-      });
-    if (!takeInventory) return tell();
-    const patience = new AbortController();
-    const late = sleep(INVENTORY_PATIENCE_MS, undefined, { signal: patience.signal, ref: false }).then(
-      () => {
-        log.warn("the inventory takes long", { seconds: INVENTORY_PATIENCE_MS / 1000 });
-        return tell();
-      },
-      () => undefined,
+    const { takeInventory, log } = this.#options;
+    if (!takeInventory) return this.#tell();
+    const looking = takeInventory();
+    const isLate = await inTime(
+      looking.then(() => false),
+      INVENTORY_PATIENCE_MS,
+      () => true,
     );
-    try {
-      const inventory = await takeInventory();
-      patience.abort();
-      await late;
-      await tell(inventory);
-    } finally {
-      patience.abort();
+    if (isLate) {
+      log.warn("the inventory takes long", { seconds: INVENTORY_PATIENCE_MS / 1000 });
+      await this.#tell();
     }
+    await this.#tell(await looking);
+  }
+
+  async #tell(inventory?: Inventory): Promise<void> {
+    const { bootId, version, now } = this.#options;
+    await this.#publish({
+      type: "agent-connected",
+      at: now().toISOString(),
+      agentVersion: version,
+      bootId: await bootId(),
+      ...(inventory ? { inventory } : {}),
+    });
   }
 }

@@ -3,7 +3,8 @@ import { type Disk, type Partition, UNKNOWN, type VolumeContent } from "#shared/
 import { type PartitionTable, readPartitionTable } from "../filesystems/partition-table.ts";
 import { probeContent } from "../filesystems/probe.ts";
 import { type DiskReader, sliceReader } from "../filesystems/reader.ts";
-import { ANSWER_LIMIT_MS, clip, inTime, type Machine, readNumber, readText } from "./machine.ts";
+import { inTime } from "../in-time.ts";
+import { ANSWER_LIMIT_MS, clip, type Machine, readNumber, readText } from "./machine.ts";
 import type { Mounts } from "./mounts.ts";
 
 /** Devices that hold no disk of their own: memory, loops, optical and floppy drives, what the device mapper and md make of others. */

@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { open, readdir, readlink, realpath, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { type CloseableDiskReader, openFileReader } from "../filesystems/reader.ts";
+import { inTime } from "../in-time.ts";
 
 /** What the inventory asks of the machine it runs on. Nothing here changes anything, and nothing throws because something is absent. */
 export interface Machine {
@@ -85,20 +86,6 @@ export class LocalMachine implements Machine {
     );
     return inTime(free, this.#answerLimitMs, () => undefined);
   }
-}
-
-/** What comes in time, else what `late` gives or throws; what hangs is left to itself. */
-export function inTime<T, L>(work: Promise<T>, limitMs: number, late: () => L): Promise<T | L> {
-  const { promise, resolve, reject } = Promise.withResolvers<T | L>();
-  const timer = setTimeout(() => {
-    try {
-      resolve(late());
-    } catch (error) {
-      reject(error);
-    }
-  }, limitMs);
-  work.then(resolve, reject).finally(() => clearTimeout(timer));
-  return promise;
 }
 
 async function readWhole(path: string): Promise<Buffer | undefined> {
