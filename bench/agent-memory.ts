@@ -1,7 +1,6 @@
-import { execFile } from "node:child_process";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import type { Conversion } from "#shared/protocol/resources.ts";
+import { copyDisk } from "../e2e/disk/copy-disk.ts";
 import { Installation } from "../e2e/installation.ts";
 import { peakKiB } from "./run-process.ts";
 
@@ -20,7 +19,7 @@ export async function measureAgentMemory(image: string, folder: string): Promise
   const watches: PeakWatch[] = [];
   try {
     const disk = join(folder, "source.raw");
-    await promisify(execFile)("cp", ["--sparse=always", image, disk]);
+    await copyDisk(image, disk);
     await installation.up();
     const watch = (role: AgentMemory["role"]): PeakWatch => {
       const started = new PeakWatch(role, installation.daemon(role).pid);

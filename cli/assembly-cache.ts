@@ -1,5 +1,6 @@
 import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { isRunning } from "./running-process.ts";
 
 const KEPT = 3;
 
@@ -30,15 +31,5 @@ async function changedAt(folder: string, name: string): Promise<number> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return 0;
     throw error;
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // Another user's process runs, too.
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }

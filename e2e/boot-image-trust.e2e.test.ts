@@ -4,7 +4,6 @@ import { readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { Agent } from "#agent/agent.ts";
 import { linuxAdapters } from "#agent/boot/choose.ts";
@@ -18,11 +17,12 @@ import { coldExecutors } from "#agent/cold/cold-executors.ts";
 import { ImageTrust } from "#agent/cold/image-trust.ts";
 import { SavedStates } from "#agent/cold/saved-states.ts";
 import type { Identity } from "#agent/identity/identity.ts";
-import { anInventory } from "#shared/domain/testing/records.ts";
 import type { Conversion } from "#shared/protocol/resources.ts";
 import { ControlPlane } from "./testing/control-plane.ts";
 import { Device } from "./testing/device.ts";
+import { readyMachine } from "./testing/ready-machine.ts";
 import { until } from "./testing/until.ts";
+import { type PutFile, uploadBootImage } from "./testing/upload-boot-image.ts";
 
 let dir: string;
 let plane: ControlPlane;
@@ -37,28 +37,6 @@ const drivers: Driver[] = [
   { name: "virtio_net", kind: "network", builtIn: false },
   { name: "virtio_blk", kind: "disk", builtIn: false },
 ];
-const inventory = anInventory({
-  bootLoader: {
-    kind: "grub",
-    entries: [],
-    arming: [{ adapter: "grub", possible: true, form: "kernel-and-initrd", folder: "/boot", freeBytes: 1e9 }],
-  },
-  network: {
-    interfaces: [
-      {
-        name: "eth0",
-        kind: "ethernet",
-        state: "up",
-        mtuBytes: 1500,
-        driver: "virtio_net",
-        addresses: [{ family: "ipv4", address: "192.0.2.10", prefixLength: 24, dynamic: false }],
-        configuration: { source: "ifupdown", method: "static" },
-      },
-    ],
-    routes: [{ destination: "default", gateway: "192.0.2.1", device: "eth0" }],
-    dns: { servers: [], search: [] },
-  },
-});
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), "causeway-image-trust-"));
@@ -80,36 +58,25 @@ afterAll(async () => {
 });
 
 interface UploadedImage extends TestImage {
-  /** Writes a file of the image, whatever is there. */
-  put(path: string, bytes: Uint8Array): Promise<void>;
+  put: PutFile;
 }
 
 /** An image with a key of its own, complete in the bucket. */
 async function upload(name: string): Promise<UploadedImage> {
   const image = await createTestImage(join(dir, name), { causewayVersion: name, drivers });
   const read = (path: string) => readFile(join(image.dir, path));
-  const {
-    bucket,
-    prefix,
-    region,
-    endpoint = "",
-    credentials,
-  } = await plane.api.addBootImage({
+  const files: Record<string, Uint8Array> = {};
+  for (const path of ["manifest.json", "vmlinuz", "initrd.zst", "causeway.efi"])
+    files[path] = await read(path);
+  const put = await uploadBootImage(plane.api, {
+    id: image.id,
+    files,
     body: {
       manifest: (await read("manifest.json")).toString("utf8"),
       signatureBase64: (await read("manifest.json.sig")).toString("base64"),
       publicKeyPem: image.publicKey,
     },
   });
-  const s3 = new S3Client({ region, endpoint, credentials, forcePathStyle: true });
-  const put = async (path: string, Body: Uint8Array) => {
-    await s3.send(
-      new PutObjectCommand({ Bucket: bucket, Key: prefix + path, Body, ChecksumAlgorithm: "SHA256" }),
-    );
-  };
-  for (const path of ["manifest.json", "vmlinuz", "initrd.zst", "causeway.efi"])
-    await put(path, await read(path));
-  await plane.api.completeBootImage({ parameters: { id: image.id } });
   return { ...image, put };
 }
 
@@ -132,10 +99,10 @@ async function run(identity: Identity): Promise<() => Record<string, string>> {
       states: new SavedStates(dataDir, store, identity.enrolment.agentId),
       identity,
       agentVersion: "1.0.0",
-      takeInventory: async () => inventory,
+      takeInventory: async () => readyMachine,
       now,
     }),
-    takeInventory: async () => inventory,
+    takeInventory: async () => readyMachine,
     environment: "original",
     bootId: async () => "boot-1",
     log: { info() {}, warn() {}, error() {} },

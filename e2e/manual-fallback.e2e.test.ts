@@ -11,6 +11,7 @@ import { identify } from "#agent/boot-environment/identify.ts";
 import type { Identity } from "#agent/identity/identity.ts";
 import { collectInventory } from "#agent/inventory/inventory.ts";
 import { LocalMachine } from "#agent/inventory/machine.ts";
+import { readBootId } from "#agent/inventory/system.ts";
 import { createApiClient } from "#shared/protocol/client.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import { firstDifference } from "./compare.ts";
@@ -85,6 +86,7 @@ class HandStartedMachine implements AsyncDisposable {
     const quiet = { info: () => {}, warn: () => {}, error: () => {} };
     this.agent = handStartedAgent({
       ...{ identity, now, random: Math.random, log: quiet, version: "0.0.0", dataDir },
+      bootId: () => readBootId(new LocalMachine()),
       takeInventory: async () => ({
         ...(await collectInventory({ machine: new LocalMachine(), now, chosenDisks })),
         network: { interfaces: [this.#port()], routes: [], dns: { servers: [], search: [] } },

@@ -1,15 +1,15 @@
 /** Remote cold conversions through the whole control plane, with devices that answer as a machine's agent would from either system. */
-import { PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Identity } from "#agent/identity/identity.ts";
-import { anInventory } from "#shared/domain/testing/records.ts";
 import { signBootReceipt } from "#shared/protocol/boot-receipt-signature.ts";
 import type { AgentEnvironment } from "#shared/protocol/machine.ts";
 import type { Conversion } from "#shared/protocol/resources.ts";
 import { ControlPlane } from "./testing/control-plane.ts";
 import { Device } from "./testing/device.ts";
+import { readyMachine } from "./testing/ready-machine.ts";
 import { type SignedImage, signedImage } from "./testing/signed-image.ts";
 import { until } from "./testing/until.ts";
+import { uploadBootImage } from "./testing/upload-boot-image.ts";
 
 let plane: ControlPlane;
 let source: Identity;
@@ -19,47 +19,13 @@ let host: Device;
 let machine: Device;
 
 const idOf = ({ enrolment }: Identity) => enrolment.agentId;
-const ready = anInventory({
-  bootLoader: {
-    kind: "grub",
-    entries: [],
-    arming: [{ adapter: "grub", possible: true, form: "kernel-and-initrd", folder: "/boot", freeBytes: 1e9 }],
-  },
-  network: {
-    interfaces: [
-      {
-        name: "eth0",
-        kind: "ethernet",
-        state: "up",
-        mtuBytes: 1500,
-        driver: "virtio_net",
-        addresses: [{ family: "ipv4", address: "192.0.2.10", prefixLength: 24, dynamic: false }],
-        configuration: { source: "ifupdown", method: "static" },
-      },
-    ],
-    routes: [{ destination: "default", gateway: "192.0.2.1", device: "eth0" }],
-    dns: { servers: [], search: [] },
-  },
-});
 
 beforeAll(async () => {
   plane = await ControlPlane.start();
   source = await plane.enrol("source", "pine");
   target = await plane.enrol("target", "oak");
   image = signedImage("kernel");
-  const {
-    bucket,
-    prefix,
-    region,
-    endpoint = "",
-    credentials,
-  } = await plane.api.addBootImage({ body: image.body });
-  const s3 = new S3Client({ region, endpoint, credentials, forcePathStyle: true });
-  for (const [path, Body] of Object.entries(image.files))
-    await s3.send(
-      new PutObjectCommand({ Bucket: bucket, Key: prefix + path, Body, ChecksumAlgorithm: "SHA256" }),
-    );
-  await plane.api.completeBootImage({ parameters: { id: image.id } });
+  await uploadBootImage(plane.api, image);
   host = await Device.connect(target);
   await host.introduce({ hypervisor: { uefiFirmware: true, qemuVersion: "8" } });
 });
@@ -78,7 +44,7 @@ async function boot(environment: AgentEnvironment, bootId: string): Promise<Devi
   const device = await Device.connect(source);
   await device.introduce(
     {},
-    { environment, bootId, ...(environment === "original" ? { inventory: ready } : {}) },
+    { environment, bootId, ...(environment === "original" ? { inventory: readyMachine } : {}) },
   );
   return device;
 }

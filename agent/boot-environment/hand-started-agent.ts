@@ -14,6 +14,7 @@ export interface HandStartedAgentOptions {
   version: string;
   dataDir: string;
   takeInventory: () => Promise<Inventory>;
+  bootId: () => Promise<string>;
   /** All disks of a recovery point are captured and the control plane knows it: the machine is not needed any more. */
   onCaptured: () => void;
   log: Log;
@@ -23,7 +24,7 @@ export interface HandStartedAgentOptions {
 
 /** The agent of a machine that was started by hand and approved: reads disks, and leaves everything else alone. */
 export function handStartedAgent(options: HandStartedAgentOptions): Agent {
-  const { identity, version, dataDir, takeInventory, onCaptured, log, now, random } = options;
+  const { identity, version, dataDir, takeInventory, bootId, onCaptured, log, now, random } = options;
   const cloud = openAgentCloud(identity, { now, random });
   const capturing = captureExecutors({
     identity,
@@ -48,7 +49,7 @@ export function handStartedAgent(options: HandStartedAgentOptions): Agent {
   return new Agent({
     ...{ identity, version, dataDir, executors, takeInventory, log, now, random },
     environment: "boot-environment",
-    bootId: async () => (await takeInventory()).bootId,
+    bootId,
     onAcknowledged: (commandId) => {
       if (commits.delete(commandId)) onCaptured();
     },

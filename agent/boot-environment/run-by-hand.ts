@@ -3,6 +3,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import { collectInventory } from "../inventory/inventory.ts";
 import { LocalMachine } from "../inventory/machine.ts";
+import { readBootId } from "../inventory/system.ts";
 import type { Log } from "../log.ts";
 import { fetchThatSetsClock } from "./clock.ts";
 import { urlOfCommandLine } from "./control-plane-url.ts";
@@ -51,6 +52,7 @@ export async function runByHand({ version, dataDir, say, log }: ByHandOptions): 
     await mkdir(dataDir, { recursive: true, mode: 0o700 });
     const agent = handStartedAgent({
       ...{ identity, version, dataDir, takeInventory, log, now },
+      bootId: () => readBootId(machine),
       onCaptured: () => {
         say(
           "The disks of this computer are captured: it is not needed any more, but can be converted again.",

@@ -23,7 +23,7 @@ const FORM = "unified-kernel";
 const LABEL = "Causeway boot environment";
 const BOOT_NEXT = globalVariable("BootNext");
 const BOOT_ORDER = globalVariable("BootOrder");
-const ENTRY = /^Boot([0-9A-F]{4})-8be4df61-93ca-11d2-aa0d-00e098032b8c$/;
+const ENTRY = new RegExp(`^${globalVariable("Boot([0-9A-F]{4})")}$`);
 const MOST_ENTRIES = 0x10000;
 
 interface BootNextFacts extends CommonFacts {

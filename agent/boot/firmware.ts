@@ -5,10 +5,9 @@ import {
   type TablePartition,
 } from "../filesystems/partition-table.ts";
 import { type Machine, readNumber } from "../inventory/machine.ts";
-import { collectFirmware, EFI_ATTRIBUTE_BYTES, EFI_VARIABLES } from "../inventory/system.ts";
+import { collectFirmware, EFI_ATTRIBUTE_BYTES, EFI_GLOBAL, EFI_VARIABLES } from "../inventory/system.ts";
 import type { MountedVolume, VolumeMap } from "./volumes.ts";
 
-const EFI_GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 const LOADER_INTERFACE = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
 /** Non-volatile, for boot services and for the running system. */
 export const VARIABLE_ATTRIBUTES = 7;

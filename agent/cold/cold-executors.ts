@@ -21,6 +21,7 @@ import { type ImageForm, stage } from "../boot/staging.ts";
 import { readVolumes } from "../boot/volumes.ts";
 import type { Executor, Executors } from "../commands/executor.ts";
 import type { Identity } from "../identity/identity.ts";
+import { readBootId } from "../inventory/system.ts";
 import type { BootImageCache } from "./boot-image-cache.ts";
 import { type Job, jobIdOf, overlayOf } from "./job.ts";
 import { networkPlanOf } from "./network-plan-of.ts";
@@ -131,7 +132,7 @@ function armBoot(deps: ColdDeps): Executor<"arm-boot"> {
 
 function attest(deps: ColdDeps): Executor<"attest-boot-state"> {
   return async ({ conversionId, requestedBy }) => {
-    const { machine, states, identity, takeInventory, now } = deps;
+    const { machine, states, identity, now } = deps;
     const saved = await states.get(conversionId);
     if (!saved) throw new BootStateNotSavedError(conversionId);
     const volumes = await readVolumes(machine);
@@ -140,7 +141,6 @@ function attest(deps: ColdDeps): Executor<"attest-boot-state"> {
       if (!(error instanceof BootStateNotRestoredError)) throw error;
     });
     const { equal, items } = await attestBootState(saved, machine, volumes);
-    const { bootId } = await takeInventory();
     const receipt = signBootReceipt(
       {
         format: 1,
@@ -150,7 +150,7 @@ function attest(deps: ColdDeps): Executor<"attest-boot-state"> {
         loader: saved.loader,
         savedAt: saved.savedAt,
         attestedAt: now().toISOString(),
-        bootId,
+        bootId: await readBootId(machine),
         items,
         equal,
       },

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { CausewayError } from "#shared/errors.ts";
+import type { CausewayError } from "#shared/errors.ts";
 import { type ApiClient, ApiError } from "#shared/protocol/client.ts";
 import type { EnrolmentOffer, MachineDescription } from "#shared/protocol/enrolment-request.ts";
 import type { Enrolment } from "#shared/protocol/resources.ts";
 import type { Identity } from "./identity.ts";
+import { type Persistence, persistently } from "./persistently.ts";
 import { reachFrom } from "./reach.ts";
 
 export interface ApprovalOptions {
@@ -36,7 +37,7 @@ export async function askForApproval(options: ApprovalOptions): Promise<Identity
   for (;;) {
     const offer = await persistently(
       () => api.requestEnrolment({ body: { ...machine, csr: csrPem } }),
-      options,
+      untilAborted(options),
     );
     onCode(offer.code);
     const enrolment = await claim(offer, options);
@@ -54,7 +55,7 @@ async function claim(offer: EnrolmentOffer, options: ApprovalOptions): Promise<E
       const { id, secret } = offer;
       const answer = await persistently(
         () => api.claimEnrolment({ parameters: { id }, body: { secret } }),
-        options,
+        untilAborted(options),
       );
       if (answer.state === "claimed") return answer.enrolment;
       pollSeconds = answer.pollSeconds;
@@ -66,18 +67,6 @@ async function claim(offer: EnrolmentOffer, options: ApprovalOptions): Promise<E
   }
 }
 
-async function persistently<T>(
-  ask: () => Promise<T>,
-  { onTrouble, signal, pollMs = TROUBLE_PAUSE_MS }: ApprovalOptions,
-): Promise<T> {
-  for (;;) {
-    signal.throwIfAborted();
-    try {
-      return await ask();
-    } catch (error) {
-      if (!(error instanceof CausewayError) || !error.retryable) throw error;
-      onTrouble(error);
-    }
-    await sleep(pollMs, undefined, { signal });
-  }
+function untilAborted({ onTrouble, signal, pollMs = TROUBLE_PAUSE_MS }: ApprovalOptions): Persistence {
+  return { delayMs: () => pollMs, onTrouble, signal };
 }

@@ -1,9 +1,9 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { CausewayError } from "#shared/errors.ts";
+import type { CausewayError } from "#shared/errors.ts";
 import type { ApiClient } from "#shared/protocol/client.ts";
 import type { EnrollableRole } from "#shared/protocol/common.ts";
 import { reconnectDelayMs } from "../link/backoff.ts";
 import type { Identity } from "./identity.ts";
+import { persistently } from "./persistently.ts";
 import { reachFrom } from "./reach.ts";
 
 export interface EnrolOptions {
@@ -28,27 +28,14 @@ const PATIENCE_MS = 9 * 60_000;
  * remains good. Throws the API's typed errors.
  */
 export async function enrol(options: EnrolOptions): Promise<Identity> {
-  const { api, url, token, role, name } = options;
+  const { api, url, token, role, name, random, onRetry } = options;
   // Needed once in an agent's life, and too large to keep in memory for the rest of it.
   const { createCertificateRequest } = await import("./certificate-request.ts");
   const { keyPem, csrPem } = await createCertificateRequest(name);
-  const enrolment = await persistently(
-    () => api.enrol({ body: { token, role, name, csr: csrPem } }),
-    options,
-  );
+  const enrolment = await persistently(() => api.enrol({ body: { token, role, name, csr: csrPem } }), {
+    delayMs: (failures) => reconnectDelayMs(failures, random()),
+    onTrouble: onRetry,
+    patienceMs: PATIENCE_MS,
+  });
   return { role, keyPem, ...reachFrom(url, enrolment) };
-}
-
-async function persistently<T>(ask: () => Promise<T>, { random, onRetry }: EnrolOptions): Promise<T> {
-  for (let failures = 1, waitedMs = 0; ; failures++) {
-    try {
-      return await ask();
-    } catch (error) {
-      if (!(error instanceof CausewayError) || !error.retryable || waitedMs > PATIENCE_MS) throw error;
-      const delayMs = reconnectDelayMs(failures, random());
-      onRetry?.(error, delayMs);
-      await sleep(delayMs);
-      waitedMs += delayMs;
-    }
-  }
 }

@@ -13,6 +13,7 @@ import {
   collectMemoryBytes,
   collectOperatingSystem,
   collectVirtualization,
+  readBootId,
 } from "./system.ts";
 import { collectUnlocking } from "./unlocking.ts";
 
@@ -39,12 +40,11 @@ export async function collectInventory(options: InventoryOptions): Promise<Inven
   // What nothing on this machine needs is not missed.
   if (!volumeGroups && holds(disks, "LVM2_member")) missingTools.push({ tool: "vgs", package: "lvm2" });
   if (!hasTool) missingTools.push({ tool: "ip", package: "iproute2" });
-  const bootId = await readText(machine, "/proc/sys/kernel/random/boot_id");
   const hostname = await readText(machine, "/proc/sys/kernel/hostname");
   return {
     takenAt: now().toISOString(),
     hostname: clip(hostname ?? UNKNOWN),
-    bootId: bootId ? clip(bootId) : UNKNOWN,
+    bootId: await readBootId(machine),
     operatingSystem: await collectOperatingSystem(machine),
     firmware: await collectFirmware(machine),
     bootLoader: await collectBootLoader(machine, mounts),

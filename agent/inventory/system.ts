@@ -1,7 +1,8 @@
 import { type Inventory, UNKNOWN } from "#shared/protocol/inventory.ts";
 import { clip, type Machine, readText } from "./machine.ts";
 
-const EFI_GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
+/** The UEFI specification's own variables. */
+export const EFI_GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 export const EFI_VARIABLES = "/sys/firmware/efi/efivars";
 /** The kernel puts a variable's attributes before its value. */
 export const EFI_ATTRIBUTE_BYTES = 4;
@@ -16,6 +17,11 @@ const VIRTUAL_VENDORS: readonly [RegExp, string][] = [
   [/Amazon EC2/, "amazon"],
   [/Google/, "google"],
 ];
+
+/** Changes with each start of this system. */
+export async function readBootId(machine: Machine): Promise<string> {
+  return clip((await readText(machine, "/proc/sys/kernel/random/boot_id")) ?? UNKNOWN);
+}
 
 export async function collectOperatingSystem(machine: Machine): Promise<Inventory["operatingSystem"]> {
   const release =

@@ -16,14 +16,13 @@ import { enrol } from "#agent/identity/enrol.ts";
 import { type Identity, identityFile, type Settings, settingsFile } from "#agent/identity/identity.ts";
 import { standsStill } from "#agent/inventory/disks.ts";
 import { collectInventory } from "#agent/inventory/inventory.ts";
-import { readText } from "#agent/inventory/machine.ts";
+import { readBootId } from "#agent/inventory/system.ts";
 import { settle } from "#agent/lean-process.ts";
 import { jsonLog, type Log } from "#agent/log.ts";
 import { sourceExecutors } from "#agent/roles/source.ts";
 import { targetExecutors } from "#agent/roles/target.ts";
 import { createApiClient } from "#shared/protocol/client.ts";
 import { DiskName, EnrollableRole } from "#shared/protocol/common.ts";
-import { UNKNOWN } from "#shared/protocol/inventory.ts";
 import { urlOption } from "../api.ts";
 import { type Call, type Command, choiceOption, requiredOption, textOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
@@ -181,7 +180,7 @@ async function compose({ identity, settings, dataDir, imagesDir, imageTrust, log
     const trustedImageKey = await imageTrust.fingerprint();
     return { ...inventory, bootLoader: { ...inventory.bootLoader, arming, trustedImageKey } };
   };
-  const bootId = async () => (await readText(machine, "/proc/sys/kernel/random/boot_id")) ?? UNKNOWN;
+  const bootId = () => readBootId(machine);
   const restarter = new Restarter({
     bootId: await bootId(),
     restart: () => restartMachine(machine),

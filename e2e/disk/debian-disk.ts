@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { access, chmod, mkdir, mkdtemp, open, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { isRunning } from "#cli/running-process.ts";
 import { run } from "./command.ts";
 import { buildRootTarball, HOSTNAME, ROOT_PASSWORD, ROOT_RECIPE, unpackRoot } from "./debian-root.ts";
 import { embedBiosGrub, type GrubRoot, makeEfiFiles, prepareBiosGrub, writeGrubConfig } from "./grub.ts";
@@ -195,15 +196,6 @@ export async function removeAbandonedWork(cacheDir: string): Promise<void> {
   for (const name of await readdir(cacheDir)) {
     const pid = Number(/^work-(\d+)-/.exec(name)?.[1]);
     if (pid && !isRunning(pid)) await rm(join(cacheDir, name), { recursive: true, force: true });
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 

@@ -2,9 +2,9 @@ import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
 import { CODE_LETTERS } from "#shared/protocol/enrolment-request.ts";
 import { apiHandler } from "../middleware/api-handler.ts";
+import { enrolmentsOf } from "../testing/enrolments.ts";
 import { request, World } from "../testing/world.ts";
 import { approveEnrolment, listEnrolmentRequests, requestEnrolment } from "./enrolment-requests.ts";
-import * as enrolments from "./enrolments.ts";
 
 const CSR = "-----BEGIN CERTIFICATE REQUEST-----\nkey\n-----END CERTIFICATE REQUEST-----\n";
 const MINUTE_MS = 60_000;
@@ -27,26 +27,7 @@ async function start() {
     },
     world.runtime,
   );
-  const { run: enrol, claimEnrolment } = enrolments;
-  const claims = apiHandler(
-    {
-      name: "api/enrolments",
-      build: () => ({
-        store,
-        clock,
-        random,
-        registry,
-        policies: { source: "source-policy", target: "target-policy" },
-        roleAliases: { source: "source-alias", target: "target-alias" },
-        bucket: "bucket",
-        kmsKeyId: "key",
-        region: "local-1",
-        awsEndpoint: "http://aws.local",
-      }),
-      operations: { enrol, claimEnrolment },
-    },
-    world.runtime,
-  );
+  const claims = enrolmentsOf(world);
   const ask = async (change: object = {}, from = "192.0.2.1") => {
     const body = { ...machine, csr: CSR, ...change };
     return request(requests, "POST /enrolment-requests", {}, { body, as: "anyone", from });

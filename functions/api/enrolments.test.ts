@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { aBootImage } from "#shared/domain/testing/records.ts";
 import { apiHandler } from "../middleware/api-handler.ts";
+import { enrolmentsOf } from "../testing/enrolments.ts";
 import { request, World } from "../testing/world.ts";
 import { createEnrolmentToken } from "./enrolment-tokens.ts";
-import { claimEnrolment, run } from "./enrolments.ts";
 
 const CSR = "-----BEGIN CERTIFICATE REQUEST-----\nkey\n-----END CERTIFICATE REQUEST-----\n";
 
@@ -18,25 +18,7 @@ async function start() {
     },
     world.runtime,
   );
-  const enrolments = apiHandler(
-    {
-      name: "api/enrolments",
-      build: () => ({
-        store,
-        clock,
-        random,
-        registry,
-        policies: { source: "source-policy", target: "target-policy" },
-        roleAliases: { source: "source-alias", target: "target-alias" },
-        bucket: "bucket",
-        kmsKeyId: "key",
-        region: "local-1",
-        awsEndpoint: "http://aws.local",
-      }),
-      operations: { enrol: run, claimEnrolment },
-    },
-    world.runtime,
-  );
+  const enrolments = enrolmentsOf(world);
   const enrol = (body: object) =>
     request(
       enrolments,
