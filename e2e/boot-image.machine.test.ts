@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -14,6 +14,7 @@ const root = resolve(import.meta.dirname, "..");
 const TIMEOUT_MS = 300_000;
 const STARTED = "causeway boot environment 9.9.9";
 const MAC = "52:54:00:ca:5e:01";
+const CONTROL_PLANE = "https://causeway.example.com";
 
 let dir: string;
 let options: BuildOptions;
@@ -152,19 +153,33 @@ test(
   TIMEOUT_MS,
 );
 
-test.each(["bios", "uefi"] as const)(
-  "on %s, the CD starts the agent with an address from DHCP",
-  async (firmware) => {
-    const shown = await runMachine(
-      [
-        ...(firmware === "uefi" ? await uefiFirmware("cd") : []),
-        ...["-cdrom", join(image.dir, "causeway.iso"), "-nic", "user,model=e1000e"],
-      ],
-      [STARTED, "network: eth0 10.0.2.15/24", "job: none"],
-    );
-    expect(shown).toContain(STARTED);
-    expect(shown).toContain("network: eth0 10.0.2.15/24");
-    expect(shown).toContain("job: none");
+const BY_HAND = ["bios", "uefi"].flatMap((firmware) =>
+  ["CD", "USB stick", "network"].map((medium) => ({ firmware, medium })),
+);
+
+/** The machine's parts that make its firmware start from there, and from nothing else. */
+async function startFrom(medium: string): Promise<string[]> {
+  const card = `user,model=e1000,mac=${MAC}`;
+  const iso = `if=none,id=medium,format=raw,readonly=on,file=${join(image.dir, "causeway.iso")}`;
+  if (medium === "CD") return ["-nic", card, "-drive", iso, "-device", "ide-cd,drive=medium,bootindex=0"];
+  if (medium === "USB stick") {
+    const stick = ["-device", "qemu-xhci", "-device", "usb-storage,drive=medium,bootindex=0"];
+    return ["-nic", card, "-drive", iso, ...stick];
+  }
+  const folder = join(dir, "network-start");
+  await cp(join(image.dir, "pxe"), folder, { recursive: true });
+  await writeFile(join(folder, "start.ipxe"), `#!ipxe\nset causeway-url ${CONTROL_PLANE}\nchain boot.ipxe\n`);
+  return ["-boot", "n", "-nic", `${card},tftp=${folder},bootfile=start.ipxe`];
+}
+
+test.each(BY_HAND)(
+  "on $firmware, the $medium starts the agent with an address from DHCP",
+  async ({ firmware, medium }) => {
+    const texts = [STARTED, "network: eth0 10.0.2.15/24", "job: none"];
+    if (medium === "network") texts.push(`control plane: ${CONTROL_PLANE}`);
+    const flash = firmware === "uefi" ? await uefiFirmware(medium.replace(" ", "-")) : [];
+    const shown = await runMachine([...flash, ...(await startFrom(medium))], texts);
+    for (const text of texts) expect(shown).toContain(text);
   },
   TIMEOUT_MS,
 );

@@ -71,6 +71,11 @@ describe.each(KINDS)("a real Debian machine on $name", ({ firmware, original, lo
     await rm(dir, { recursive: true, force: true });
   });
 
+  test("is known to come back with its agent", async () => {
+    const { inventory } = await site.installation.source();
+    expect(inventory?.agentStart).toBe("at-boot");
+  });
+
   test("is cloned through the boot environment, comes back with its boot state as it was, and its clone boots", async () => {
     const before = await observe(site);
     const { id } = await startColdClone(site, "--boot-check", "--all-blocks");

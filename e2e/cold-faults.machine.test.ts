@@ -2,6 +2,7 @@
 import { mkdtemp, open, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Conversion } from "#shared/protocol/resources.ts";
 import {
@@ -23,6 +24,8 @@ import { changedBootImage } from "./testing/changed-boot-image.ts";
 const log = (): void => {};
 const ORIGINAL_SYSTEM = /debian-source login:/;
 const NO_NETWORK = /The network of this computer could not be brought up/;
+/** Long enough for connections to be given up. */
+const NETWORK_AWAY_MS = 90_000;
 const MARK = { kind: "file", path: "etc/mark", mode: 0o644, data: Buffer.from("another image") } as const;
 /** The first program ends: the kernel panics. */
 const PANIC = {
@@ -50,11 +53,11 @@ describe.each(["bios", "uefi"] as const)("a real machine on %s", (firmware) => {
     await rm(dir, { recursive: true, force: true });
   });
 
-  async function expectRefusal({ id }: Conversion, name: string): Promise<void> {
+  async function expectRefusal({ id }: Conversion, failure: object): Promise<void> {
     const conversion = await untilConversion(site, id, ended);
     expect(conversion).toMatchObject({
       state: "failed",
-      failure: { name },
+      failure,
       machine: { is: "original", bootState: "untouched" },
     });
     expect(bootDifferences(before, await observe(site))).toEqual([]);
@@ -72,11 +75,21 @@ describe.each(["bios", "uefi"] as const)("a real machine on %s", (firmware) => {
     expect(bootDifferences(before, await observe(site))).toEqual([]);
   }
 
+  async function expectClone({ id }: Conversion, asRead: string): Promise<void> {
+    const conversion = await untilConversion(site, id, ended);
+    expect(conversion).toMatchObject({
+      state: "completed",
+      machine: { is: "original", bootState: "confirmed" },
+    });
+    expect(await firstDifference(asRead, conversion.result?.disks[0]?.path ?? "")).toBeUndefined();
+    expect(bootDifferences(before, await observe(site))).toEqual([]);
+  }
+
   test("refuses a boot image that is not what its manifest says, before anything is armed", async () => {
     const name = firmware === "uefi" ? "causeway.efi" : "vmlinuz";
     const stored = await findBySize(join(dir, "cloud/s3"), (await stat(join(image, name))).size);
     const repair = await flipByte(stored);
-    await expectRefusal(await startColdClone(site), "BootImageInvalidError");
+    await expectRefusal(await startColdClone(site), { name: "BootImageInvalidError" });
     await repair();
   });
 
@@ -85,7 +98,10 @@ describe.each(["bios", "uefi"] as const)("a real machine on %s", (firmware) => {
     const foreign = await changedBootImage(image, dir, others, [MARK]);
     await uploadBootImage(site.installation, foreign.dir, others);
     const conversion = await startColdClone(site, "--boot-image", foreign.id);
-    await expectRefusal(conversion, "BootImageUntrustedError");
+    await expectRefusal(conversion, {
+      name: "PreflightFailedError",
+      details: { rules: [{ id: "boot-image-trusted" }] },
+    });
   });
 
   test("comes back by itself from a boot environment that panics", async () => {
@@ -110,6 +126,17 @@ describe.each(["bios", "uefi"] as const)("a real machine on %s", (firmware) => {
     await expectReturn(conversion);
   });
 
+  test("is cloned although its network is away for a while in the middle of the capture", async () => {
+    const { id: imageId } = await newestOwn();
+    const conversion = await startColdClone(site, "--boot-image", imageId, "--all-blocks");
+    await untilConversion(site, conversion.id, isCapturing);
+    await site.machine.setNetwork(false);
+    const [asRead = ""] = await copyAsRead(site, join(dir, "as-read-without-network"));
+    await sleep(NETWORK_AWAY_MS);
+    await site.machine.setNetwork(true);
+    await expectClone(conversion, asRead);
+  });
+
   test("is cloned although the control plane is killed in the middle of the capture", async () => {
     const { id: imageId } = await newestOwn();
     const conversion = await startColdClone(site, "--boot-image", imageId, "--all-blocks");
@@ -117,13 +144,7 @@ describe.each(["bios", "uefi"] as const)("a real machine on %s", (firmware) => {
     await site.installation.kill("cloud");
     const [asRead = ""] = await copyAsRead(site, join(dir, "as-read"));
     await site.installation.up();
-    const completed = await untilConversion(site, conversion.id, ended);
-    expect(completed).toMatchObject({
-      state: "completed",
-      machine: { is: "original", bootState: "confirmed" },
-    });
-    expect(await firstDifference(asRead, completed.result?.disks[0]?.path ?? "")).toBeUndefined();
-    expect(bootDifferences(before, await observe(site))).toEqual([]);
+    await expectClone(conversion, asRead);
   });
 
   /** The image that the site was opened with: the tests upload newer ones. */

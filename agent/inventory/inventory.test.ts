@@ -118,6 +118,7 @@ test("where nothing can be found out everything is unknown, and nothing throws",
     memoryBytes: "unknown",
     virtualization: "unknown",
     unlocking: "unknown",
+    agentStart: "unknown",
     disks: [],
     missingTools: [{ tool: "ip", package: "iproute2" }],
   });

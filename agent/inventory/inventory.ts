@@ -1,4 +1,5 @@
 import { type Disk, type Inventory, UNKNOWN } from "#shared/protocol/inventory.ts";
+import { collectAgentStart } from "./agent-start.ts";
 import { collectBootLoader } from "./boot-loader.ts";
 import { type ChosenDisk, collectDisks } from "./disks.ts";
 import { collectHypervisor } from "./hypervisor.ts";
@@ -55,6 +56,7 @@ export async function collectInventory(options: InventoryOptions): Promise<Inven
     volumeGroups: volumeGroups ?? [],
     raidArrays: await collectRaidArrays(machine, mounts),
     unlocking: await collectUnlocking(machine),
+    agentStart: await collectAgentStart(machine),
     network,
     ...(imagesPath && { hypervisor: await collectHypervisor(machine, imagesPath) }),
     missingTools,

@@ -1,6 +1,7 @@
 /** The agent of a boot image that has no job: says which image this is and what it sees of the machine, and stays. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
+import { urlOfCommandLine } from "#agent/boot-environment/control-plane-url.ts";
 import { OVERLAY_FOLDER } from "#agent/boot-image/overlay.ts";
 
 declare const CAUSEWAY_VERSION: string;
@@ -26,4 +27,5 @@ console.log(`causeway boot environment ${CAUSEWAY_VERSION}`);
 for (const [what, found] of Object.entries({ network: addresses(), disks: disks(), job })) {
   console.log(`${what}: ${found.length === 0 ? "none" : found.join(", ")}`);
 }
+console.log(`control plane: ${urlOfCommandLine(readFileSync("/proc/cmdline", "utf8")) ?? "none"}`);
 setTimeout(() => undefined, STAY_MS);

@@ -234,6 +234,8 @@ export const Inventory = z.strictObject({
   raidArrays: z.array(RaidArray).max(64),
   /** Who opens the encrypted volumes that the system needs when it starts. `by-hand`: it waits for somebody at its console. */
   unlocking: orUnknown(z.enum(["none", "by-itself", "by-hand"])).optional(),
+  /** Whether the agent is there again after a restart: as an enabled service, or only once somebody starts it. */
+  agentStart: orUnknown(z.enum(["at-boot", "by-hand"])).optional(),
   /** Windows only: the drive letters in use. */
   volumeLetters: z
     .array(z.string().regex(/^[A-Z]$/))

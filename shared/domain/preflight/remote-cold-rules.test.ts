@@ -316,6 +316,8 @@ test.each<[string, PreflightFacts, string[]]>([
   ["a passphrase at each start", facts({ unlocking: "by-hand" }), ["fail starts-unattended"]],
   ["a key file or the TPM at each start", facts({ unlocking: "by-itself" }), []],
   ["an agent that does not say", facts({ unlocking: undefined }), ["unknown starts-unattended"]],
+  ["an agent that somebody started", facts({ agentStart: "by-hand" }), ["warn agent-starts-at-boot"]],
+  ["an agent of which that is not known", facts({ agentStart: "unknown" }), ["unknown agent-starts-at-boot"]],
   [
     "a RAID without one of its disks",
     facts({ raidArrays: [raid(false), raid(true)] }),

@@ -19,6 +19,21 @@ export const returnRules: readonly PreflightRule[] = [
       "Convert hot; or have the volume opened by a key file, the TPM or the network for the time of the conversion; or, with somebody there, start the machine from the boot image's ISO by hand and convert it with --type manual-cold.",
   },
   {
+    id: "agent-starts-at-boot",
+    severity: "warn",
+    holds: "the source's agent starts with its system",
+    check: ({ source }) => {
+      const agentStart = source.inventory?.agentStart ?? UNKNOWN;
+      if (agentStart === UNKNOWN)
+        return new Unknown("whether the source's agent starts with its system is not known");
+      return agentStart === "by-hand"
+        ? "the source's agent was started by hand: nobody hears that the machine is back until it is started again"
+        : undefined;
+    },
+    remedy:
+      "Make the agent a service that starts at boot (docs/operations.md); else log in and start it after the restart, before the deadline.",
+  },
+  {
     id: "raid-complete",
     severity: "warn",
     holds: "no software RAID lacks a disk",

@@ -49,6 +49,7 @@ export function anInventory(change: Partial<Inventory> = {}): Inventory {
     volumeGroups: [],
     raidArrays: [],
     unlocking: "none",
+    agentStart: "at-boot",
     network: { interfaces: [], routes: [], dns: { servers: [], search: [] } },
     missingTools: [],
     ...change,
