@@ -26,7 +26,7 @@ export function fetchThatSetsClock(
 /**
  * What to set the clock to, if it must be wrong: nothing happens before the original system prepared this start. A firmware clock that lost its
  * time, or that holds local time west of Greenwich, is behind; certificates and signed requests would be refused. Certainly wrong is only
- * what is too early, so a clock that is later is left alone. Whole seconds, never before `notBefore`.
+ * what is too early, so a clock that is later is left alone: requests go by the cloud's clock. Whole seconds, never before `notBefore`.
  */
 export function clockToSet(clock: Date, notBefore: Date): Date | undefined {
   return clock.getTime() < notBefore.getTime()

@@ -3,12 +3,13 @@ import { certificateCredentials, type TemporaryCredentials } from "../link/crede
 import type { ObjectStore } from "../repository/object-store.ts";
 import { RetryingStore } from "../repository/retrying-store.ts";
 import { S3Store } from "../repository/s3-store.ts";
+import { CloudClock } from "./cloud-clock.ts";
 import { cachedUntilExpiry } from "./expiring.ts";
 
 /** The cloud as this agent may use it, with temporary credentials for its certificate. */
 export interface AgentCloud {
   credentials: () => Promise<TemporaryCredentials>;
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970 by the cloud's clock, as far as it was heard: this machine's may be wrong. */
   now: () => number;
   random: () => number;
   /** The bucket, as far as this agent's rights go. */
@@ -20,15 +21,20 @@ export function openAgentCloud(
   { now, random }: { now: () => Date; random: () => number },
 ): AgentCloud {
   const { bucket, region, awsEndpoint } = identity.enrolment;
-  const nowMs = () => now().getTime();
+  const clock = new CloudClock(() => now().getTime());
+  const obtain = certificateCredentials(identity);
   const credentials = cachedUntilExpiry(
-    certificateCredentials(identity),
+    async () => {
+      const fresh = await obtain();
+      clock.hear(fresh.issuedAt);
+      return fresh;
+    },
     ({ expiration }) => expiration.getTime(),
-    nowMs,
+    clock.now,
   );
   const endpoint = awsEndpoint ? { endpoint: awsEndpoint } : {};
-  const s3 = new S3Store({ bucket, region, credentials, now: nowMs, ...endpoint });
-  return { credentials, now: nowMs, random, store: new RetryingStore(s3, { random }) };
+  const s3 = new S3Store({ bucket, region, credentials, now: clock.now, ...endpoint });
+  return { credentials, now: clock.now, random, store: new RetryingStore(s3, { random }) };
 }
 
 /** Remembers the first success; a failure is tried again by the next caller. */

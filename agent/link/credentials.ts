@@ -19,6 +19,8 @@ export interface TemporaryCredentials {
   secretAccessKey: string;
   sessionToken: string;
   expiration: Date;
+  /** What time it was at the provider, to the second; absent where it does not say. */
+  issuedAt?: Date;
 }
 
 /**
@@ -31,7 +33,7 @@ export function certificateCredentials(identity: Identity): () => Promise<Tempor
   const { host, port } = endpointOf(enrolment.credentialsEndpoint, 443);
   const agent = new Agent({ key: keyPem, cert: enrolment.certificatePem, ca: enrolment.caPem });
   return async () => {
-    const text = await get({
+    const { text, date } = await get({
       agent,
       host,
       port,
@@ -41,11 +43,16 @@ export function certificateCredentials(identity: Identity): () => Promise<Tempor
       timeout: 15_000,
     });
     const { expiration, ...keys } = Answer.parse(JSON.parse(text)).credentials;
-    return { ...keys, expiration: new Date(expiration) };
+    const issued = Date.parse(date);
+    return {
+      ...keys,
+      expiration: new Date(expiration),
+      ...(Number.isNaN(issued) ? {} : { issuedAt: new Date(issued) }),
+    };
   };
 }
 
-function get(options: RequestOptions): Promise<string> {
+function get(options: RequestOptions): Promise<{ text: string; date: string }> {
   return new Promise((resolve, reject) => {
     const call = request(options, (response) => {
       let text = "";
@@ -55,7 +62,7 @@ function get(options: RequestOptions): Promise<string> {
       });
       response.on("error", reject);
       response.on("end", () => {
-        if (response.statusCode === 200) resolve(text);
+        if (response.statusCode === 200) resolve({ text, date: response.headers.date ?? "" });
         else reject(refusal(response.statusCode ?? 0, text));
       });
     });
