@@ -27,6 +27,8 @@ export interface AgentOptions {
   bootId: () => Promise<string>;
   /** The control plane has a command's result. */
   onAcknowledged?: (commandId: string) => void;
+  /** A command is not wanted any more, be it done or not. */
+  onCancelled?: (commandId: string) => void;
   log: Log;
   now: () => Date;
   random: () => number;
@@ -69,6 +71,11 @@ export class Agent {
     return this.#link.connected;
   }
 
+  /** A command runs. */
+  get working(): boolean {
+    return this.#runner.working;
+  }
+
   /** Runs until `stop`. */
   run(): Promise<void> {
     return this.#link.run();
@@ -82,13 +89,14 @@ export class Agent {
   }
 
   #receive(message: ToAgent): void {
-    const { environment, log, onAcknowledged } = this.#options;
+    const { environment, log, onAcknowledged, onCancelled } = this.#options;
     if (message.type === "command" && (message.environment ?? "original") !== environment) {
       log.info("a command for the other system", { commandId: message.commandId });
       return;
     }
     this.#runner.receive(message);
     if (message.type === "acknowledge") onAcknowledged?.(message.commandId);
+    if (message.type === "cancel") onCancelled?.(message.commandId);
   }
 
   #publish(event: AgentEvent): Promise<void> {

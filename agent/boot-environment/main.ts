@@ -14,6 +14,7 @@ import type { Log } from "../log.ts";
 import { captureExecutors } from "../roles/source.ts";
 import { setClockForward } from "./clock.ts";
 import { postponeDeadline } from "./deadline.ts";
+import { Patience } from "./patience.ts";
 import { recogniseDisks } from "./recognise-disks.ts";
 import { restoreFirst } from "./restore-first.ts";
 import { runByHand } from "./run-by-hand.ts";
@@ -69,10 +70,11 @@ async function run(job: Job): Promise<void> {
   const { disks, bootId } = await takeInventory();
 
   say("Giving the boot loader back what it was.");
-  const attestation = await restoreFirst({ saved: job.saved, machine, disks });
+  const known = recogniseDisks(job.disks, disks);
+  const own = known.map(({ path }) => path);
+  const attestation = await restoreFirst({ saved: job.saved, machine, disks, own });
   say("The next start leads into the original system.");
 
-  const known = recogniseDisks(job.disks, disks);
   const cloud = openAgentCloud(job.identity, { now, random: Math.random });
   let leave: () => void = () => {};
   const left = new Promise<void>((resolve) => {
@@ -109,8 +111,10 @@ async function run(job: Job): Promise<void> {
     now,
     random: Math.random,
   });
+  const patience = new Patience(performance.now(), job.deadlineSeconds * 1000);
   const postponing = setInterval(() => {
-    if (agent.connected)
+    const hasPatience = patience.at(performance.now(), { working: agent.working });
+    if (agent.connected && hasPatience)
       postponeDeadline(job.deadlineSeconds).catch((error: unknown) =>
         log.warn("deadline not moved", { error }),
       );

@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { VolumeNotMountedError } from "#shared/errors.ts";
+import { VolumeAmbiguousError, VolumeNotMountedError } from "#shared/errors.ts";
 import type { Disk } from "#shared/protocol/inventory.ts";
 import type { Attestation } from "../boot/attest.ts";
 import type { BootMachine } from "../boot/machine.ts";
@@ -15,18 +15,24 @@ export interface RestoreFirstOptions {
   machine: BootMachine;
   /** What this system sees. */
   disks: readonly Disk[];
+  /** Paths of those among them that are the job's. */
+  own: readonly string[];
 }
 
 /**
  * Gives the boot state back, before anything else is done with the disks. Throws where a file system cannot be found or mounted, and
  * `BootStateNotRestoredError` where something still differs; the disks are protected again in any case.
  */
-export async function restoreFirst({ saved, machine, disks }: RestoreFirstOptions): Promise<Attestation> {
+export async function restoreFirst({
+  saved,
+  machine,
+  disks,
+  own,
+}: RestoreFirstOptions): Promise<Attestation> {
   const mounted: Mounted[] = [];
   try {
     for (const { uuid, type } of volumesToMount(saved)) {
-      const device = deviceOf(uuid, disks);
-      if (!device) throw new VolumeNotMountedError(uuid, "/");
+      const device = deviceOf(uuid, disks, own);
       const mountPoint = join(MOUNTS, uuid);
       await mkdir(mountPoint, { recursive: true });
       mounted.push({ uuid, mountPoint, ...device });
@@ -53,14 +59,25 @@ interface Mounted extends Device {
   mountPoint: string;
 }
 
-/** Where a file system lies: on a partition, or on a whole disk. */
-export function deviceOf(uuid: string, disks: readonly Disk[]): Device | undefined {
-  for (const disk of disks) {
-    if (disk.content?.uuid === uuid) return { disk: disk.path, partition: disk.path };
-    const partition = disk.partitions.find(({ content }) => content.uuid === uuid);
-    if (partition?.path) return { disk: disk.path, partition: partition.path };
-  }
-  return undefined;
+/**
+ * Where a file system lies: on a partition, or on a whole disk. Copies of a disk have the same UUIDs: then only the job's own disks (`own`, by their
+ * paths) count. Throws `VolumeNotMountedError`, or `VolumeAmbiguousError` where nothing tells them apart.
+ */
+export function deviceOf(uuid: string, disks: readonly Disk[], own: readonly string[]): Device {
+  const devices = disks.flatMap((disk) => [
+    ...(disk.content?.uuid === uuid ? [{ disk: disk.path, partition: disk.path }] : []),
+    ...disk.partitions.flatMap(({ path, content }) =>
+      path && content.uuid === uuid ? [{ disk: disk.path, partition: path }] : [],
+    ),
+  ]);
+  const candidates = devices.length > 1 ? devices.filter(({ disk }) => own.includes(disk)) : devices;
+  const [device, ...others] = candidates;
+  if (device && others.length === 0) return device;
+  if (devices.length === 0) throw new VolumeNotMountedError(uuid, "/");
+  throw new VolumeAmbiguousError(
+    uuid,
+    devices.map(({ partition }) => partition),
+  );
 }
 
 /** A partition can be written only if its disk can. */

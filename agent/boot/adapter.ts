@@ -34,7 +34,6 @@ export interface UsableLoader {
   folder: string;
   /** Where that folder is to be. */
   freeBytes: number;
-  warnings: Finding[];
 }
 
 /** It cannot, for these reasons. What always remains is to boot the ISO or over the network by hand: `MANUAL_FALLBACK`. */

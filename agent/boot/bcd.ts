@@ -128,7 +128,7 @@ export class Bcd implements BootLoaderAdapter {
     const { folder, freeBytes } = facts;
     if (refusals.length > 0 || folder === undefined) return { usable: false, kind: this.kind, refusals };
     const form = facts.uefi ? "unified-kernel" : "windows-ramdisk";
-    return { usable: true, kind: this.kind, form, folder, freeBytes, warnings: [] };
+    return { usable: true, kind: this.kind, form, folder, freeBytes };
   }
 
   async save(loader: UsableLoader, job: { jobId: string; savedAt: Date }): Promise<SavedBootState> {

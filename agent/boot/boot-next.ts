@@ -4,6 +4,7 @@ import { EFI_VARIABLES } from "../inventory/system.ts";
 import type { Armed, ArmingNeed, BootLoaderAdapter, ProbeResult, UsableLoader } from "./adapter.ts";
 import type { HardDrivePartition } from "./device-path.ts";
 import {
+  BOOT_ENTRY,
   findEsp,
   globalVariable,
   type PartitionFacts,
@@ -12,7 +13,7 @@ import {
   variableBytes,
 } from "./firmware.ts";
 import { LinuxBootLoader } from "./linux-boot-loader.ts";
-import { decodeLoadOption, encodeLoadOption } from "./load-option.ts";
+import { encodeLoadOption, isOwnLoadOption, OWN_LABEL } from "./load-option.ts";
 import { type ArmingRule, COMMON_RULES, type CommonFacts, findingsOf } from "./rules.ts";
 import { variablePath } from "./save.ts";
 import type { SavedBootState } from "./saved-state.ts";
@@ -20,15 +21,12 @@ import { type StagedImage, stagedPath } from "./staging.ts";
 import { readVolumes } from "./volumes.ts";
 
 const FORM = "unified-kernel";
-const LABEL = "Causeway boot environment";
 const BOOT_NEXT = globalVariable("BootNext");
 const BOOT_ORDER = globalVariable("BootOrder");
-const ENTRY = new RegExp(`^${globalVariable("Boot([0-9A-F]{4})")}$`);
 const MOST_ENTRIES = 0x10000;
 
 interface BootNextFacts extends CommonFacts {
   bootOrder: Buffer | undefined;
-  bootNext: Buffer | undefined;
   /** An entry of an earlier conversion: `Boot0003`. */
   left: string | undefined;
   partition: HardDrivePartition | undefined;
@@ -55,12 +53,6 @@ const RULES: readonly ArmingRule<BootNextFacts>[] = [
         ? "the firmware keeps no usable list of boot entries (BootOrder), so it may not know BootNext either"
         : undefined,
     remedy: "Arm the boot loader instead, or update the firmware.",
-  },
-  {
-    code: "one-shot-pending",
-    check: ({ bootNext }) =>
-      bootNext ? "the next start is already to be another one (BootNext is set)" : undefined,
-    remedy: "Restart the machine, or take it back with `efibootmgr -N`.",
   },
   {
     code: "entry-left",
@@ -92,14 +84,13 @@ export class BootNext extends LinuxBootLoader implements BootLoaderAdapter {
     const facts: BootNextFacts = {
       ...(await this.commonFacts(need, { form: FORM, parent, volumes })),
       bootOrder: await readVariable(this.machine, BOOT_ORDER),
-      bootNext: await readVariable(this.machine, BOOT_NEXT),
       left: await this.#findOwnEntry(),
       partition: partition && hardDriveOf(partition),
     };
     const refusals = [...findingsOf(RULES, facts), ...findingsOf(COMMON_RULES, facts)];
     if (refusals.length > 0 || !facts.place) return { usable: false, kind: this.kind, refusals };
     const { folder, freeBytes } = facts.place;
-    return { usable: true, kind: this.kind, form: FORM, folder, freeBytes, warnings: [] };
+    return { usable: true, kind: this.kind, form: FORM, folder, freeBytes };
   }
 
   async save(loader: UsableLoader, job: { jobId: string; savedAt: Date }): Promise<SavedBootState> {
@@ -144,7 +135,7 @@ export class BootNext extends LinuxBootLoader implements BootLoaderAdapter {
       active: true,
       hidden: false,
       otherAttributes: 0,
-      label: LABEL,
+      label: OWN_LABEL,
       path: [
         { kind: "hard-drive", partition },
         { kind: "file", path: location.path.replaceAll("/", "\\") },
@@ -156,9 +147,9 @@ export class BootNext extends LinuxBootLoader implements BootLoaderAdapter {
 
   async #findOwnEntry(): Promise<string | undefined> {
     for (const name of await this.machine.list(EFI_VARIABLES)) {
-      if (!ENTRY.test(name)) continue;
+      if (!BOOT_ENTRY.test(name)) continue;
       const value = await readVariable(this.machine, name);
-      if (value && decodeLoadOption(value)?.label === LABEL) return name.slice(0, "Boot0000".length);
+      if (value && isOwnLoadOption(value)) return name.slice(0, "Boot0000".length);
     }
     return undefined;
   }
@@ -168,7 +159,7 @@ export class BootNext extends LinuxBootLoader implements BootLoaderAdapter {
     const order = (await readVariable(this.machine, BOOT_ORDER)) ?? Buffer.alloc(0);
     const used = new Set(entriesOf(order));
     for (const name of await this.machine.list(EFI_VARIABLES)) {
-      const number = ENTRY.exec(name)?.[1];
+      const number = BOOT_ENTRY.exec(name)?.[1];
       if (number) used.add(Number.parseInt(number, 16));
     }
     let number = 0;
@@ -180,7 +171,7 @@ export class BootNext extends LinuxBootLoader implements BootLoaderAdapter {
 
 function savedEntry(saved: SavedBootState): string {
   for (const item of saved.items) {
-    const number = item.kind === "variable" && ENTRY.exec(item.name)?.[1];
+    const number = item.kind === "variable" && BOOT_ENTRY.exec(item.name)?.[1];
     if (number) return `Boot${number}`;
   }
   throw new ArmingFailedError("Boot####");

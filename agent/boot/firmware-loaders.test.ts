@@ -5,7 +5,7 @@ import type { BootLoaderAdapter } from "./adapter.ts";
 import { BootNext } from "./boot-next.ts";
 import { chooseLoader, linuxAdapters } from "./choose.ts";
 import { Grub } from "./grub.ts";
-import { decodeLoadOption } from "./load-option.ts";
+import { decodeLoadOption, encodeLoadOption } from "./load-option.ts";
 import { SystemdBoot } from "./systemd-boot.ts";
 import {
   imageOf,
@@ -129,6 +129,22 @@ describe("BootNext", () => {
     expect(await variable(machine, `BootNext-${GLOBAL}`)).toBeDefined();
   });
 
+  test("an entry that the firmware made under our number meanwhile stays, and is told", async () => {
+    const machine = await machineWith();
+    const adapter = new BootNext(machine);
+    const { saved, armed } = await arm(machine, adapter);
+    const theirs = encodeLoadOption({
+      ...{ active: true, hidden: false, otherAttributes: 0, label: "Network", path: [] },
+      optionalData: Buffer.alloc(0),
+    });
+    await machine.putVariable(`${armed.entry}-${GLOBAL}`, theirs);
+    const name = `${armed.entry}-${GLOBAL}`;
+    await expect(adapter.restore(saved)).rejects.toMatchObject({ name: "BootStateNotRestoredError" });
+    expect((await variable(machine, name))?.subarray(4)).toEqual(theirs);
+    const { items } = await adapter.attest(saved);
+    expect(items.filter(({ equal }) => !equal)).toHaveLength(1);
+  });
+
   test("firmware that does not keep what it is told is found out, and the default was never changed", async () => {
     const machine = await machineWith();
     const adapter = new BootNext(machine);
@@ -157,7 +173,7 @@ describe("BootNext", () => {
     [
       "an entry is next already",
       (machine) => machine.putVariable(`BootNext-${GLOBAL}`, Buffer.from([2, 0])),
-      "one-shot-pending",
+      "boot-next-pending",
     ],
     [
       "there is no BootOrder",
@@ -252,6 +268,18 @@ describe("systemd-boot", () => {
     expect(await refusalsOf(new SystemdBoot(pending))).toEqual(["one-shot-pending"]);
   });
 });
+
+test.each([
+  ["BootNext", (machine: RootedMachine) => new BootNext(machine)],
+  ["systemd-boot", (machine: RootedMachine) => new SystemdBoot(machine)],
+])(
+  "%s is refused where the EFI system partition is mirrored: one half would be written",
+  async (_, adapterOf) => {
+    const machine = await machineWith({ firmware: "uefi", espLayer: "md" });
+    await installSystemdBoot(machine);
+    expect(await refusalsOf(adapterOf(machine))).toContain("place-device");
+  },
+);
 
 describe("the choice of a boot loader", () => {
   test("prefers BootNext, and takes GRUB where the ESP is too small", async () => {

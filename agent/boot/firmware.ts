@@ -16,6 +16,9 @@ export function globalVariable(name: string): string {
   return `${name}-${EFI_GLOBAL}`;
 }
 
+/** A boot entry's variable, and its number. */
+export const BOOT_ENTRY = new RegExp(`^${globalVariable("Boot([0-9A-F]{4})")}$`);
+
 export function loaderVariable(name: string): string {
   return `${name}-${LOADER_INTERFACE}`;
 }
@@ -43,6 +46,8 @@ export interface FirmwareFacts {
   kind: "bios" | "uefi";
   secureBoot: "enabled" | "disabled" | "unsupported" | "unknown";
   variablesWritable: boolean;
+  /** Something else is to be started next (`BootNext`). */
+  bootNextPending: boolean;
 }
 
 export async function readFirmware(machine: Machine, volumes: VolumeMap): Promise<FirmwareFacts> {
@@ -52,6 +57,7 @@ export async function readFirmware(machine: Machine, volumes: VolumeMap): Promis
     kind: kind === "uefi" ? "uefi" : "bios",
     secureBoot,
     variablesWritable: mount?.type === "efivarfs" && mount.writable,
+    bootNextPending: (await readVariable(machine, globalVariable("BootNext"))) !== undefined,
   };
 }
 

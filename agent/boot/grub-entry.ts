@@ -18,7 +18,10 @@ export function grubEntryId(jobId: string): string {
   return `causeway-${jobId}`;
 }
 
-/** Everybody may start it, where GRUB asks for a password otherwise: nobody is there to type it. */
+/**
+ * Everybody may start it, where GRUB asks for a password otherwise: nobody is there to type it. For the same reason it restarts the machine
+ * where the image cannot be loaded: GRUB would show its menu and wait for a key without end. The next start is the original system's by then.
+ */
 export function formatGrubEntry(entry: GrubEntry): string {
   const { jobId, fileSystemUuid, modules, kernelPath, initrdPaths, commandLine } = entry;
   const words = [kernelPath, ...commandLine.split(" ").filter(Boolean)].map(quote);
@@ -27,8 +30,14 @@ export function formatGrubEntry(entry: GrubEntry): string {
     `menuentry 'Causeway boot environment' --unrestricted --id ${quote(grubEntryId(jobId))} {`,
     ...modules.map((module) => `  insmod ${quote(module)}`),
     `  search --no-floppy --fs-uuid --set=root ${quote(fileSystemUuid)}`,
-    `  linux ${words.join(" ")}`,
-    `  initrd ${initrdPaths.map(quote).join(" ")}`,
+    `  if linux ${words.join(" ")}; then`,
+    `    if initrd ${initrdPaths.map(quote).join(" ")}; then`,
+    "      boot",
+    "    fi",
+    "  fi",
+    "  echo 'The boot environment cannot be loaded. Restarting into the original system.'",
+    "  sleep 10",
+    "  reboot",
     "}",
     CLOSING,
     "",

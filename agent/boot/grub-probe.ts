@@ -1,7 +1,7 @@
 import { hasGrubEntry } from "./grub-entry.ts";
 import { decodeGrubEnvironment, GRUB_ENVIRONMENT_BYTES, grubVariable } from "./grub-environment.ts";
 import type { FileStatus } from "./machine.ts";
-import type { ArmingRule, CommonFacts } from "./rules.ts";
+import { type ArmingRule, type CommonFacts, LAYER_NAMES } from "./rules.ts";
 import type { DeviceLayer } from "./volumes.ts";
 
 /** All that decides whether GRUB can be trusted to start an entry once, and only once. */
@@ -14,7 +14,7 @@ export interface GrubFacts extends CommonFacts {
   hasLegacyGrub: boolean;
   /** systemd-boot tells that it started this system. */
   otherLoader: string | undefined;
-  /** What the first sector of the disk says, on BIOS. */
+  /** What the first sector of the disk says, on BIOS. Where nothing known starts, it starts the original system. */
   bootSector: "grub" | "lilo" | "unknown";
   environment: GrubEnvironmentFacts | undefined;
 }
@@ -40,14 +40,6 @@ export const GRUB_FILE_SYSTEMS: Readonly<Record<string, string>> = {
 const SOURCES_CUSTOM = /^\s*source\s+["']?\$\{?(config_directory|prefix)\}?["']?\/custom\.cfg/m;
 const CLEARS_NEXT_ENTRY = /^\s*save_env\b.*\bnext_entry\b/m;
 const READS_ENVIRONMENT = /^\s*load_env\b/m;
-const LAYER_NAMES: Readonly<Record<DeviceLayer, string>> = {
-  plain: "a partition",
-  lvm: "LVM",
-  md: "software RAID (md)",
-  crypt: "an encrypted device",
-  "device-mapper": "the device mapper",
-  unknown: "a device of unknown kind",
-};
 const STICKS = "GRUB could not clear the entry, and would start it every time";
 
 export const GRUB_RULES: readonly ArmingRule<GrubFacts>[] = [
@@ -163,36 +155,26 @@ export const GRUB_RULES: readonly ArmingRule<GrubFacts>[] = [
   {
     code: "place-not-for-grub",
     check: ({ place }) =>
-      place && (!(place.type in GRUB_FILE_SYSTEMS) || place.layer !== "plain")
-        ? `${place.folder} would lie on ${place.type} on ${LAYER_NAMES[place.layer]}, which GRUB may not read`
+      place && !(place.type in GRUB_FILE_SYSTEMS)
+        ? `${place.folder} would lie on ${place.type}, which GRUB may not read`
         : undefined,
     remedy: "Move /boot to a partition with ext4.",
   },
-];
-
-export const GRUB_WARNINGS: readonly ArmingRule<GrubFacts>[] = [
   {
     code: "secure-boot-unknown",
     check: ({ firmware }) =>
       firmware.kind === "uefi" && firmware.secureBoot === "unknown"
-        ? "whether Secure Boot is on could not be found out"
+        ? "whether Secure Boot is on could not be found out; with it, GRUB would refuse the image"
         : undefined,
-    remedy:
-      "Mount /sys/firmware/efi/efivars. With Secure Boot on, GRUB refuses the image and starts nothing else.",
-  },
-  {
-    code: "boot-sector-unknown",
-    check: ({ firmware, bootSector }) =>
-      firmware.kind === "bios" && bootSector === "unknown"
-        ? "the first sector of the disk does not say that GRUB starts it"
-        : undefined,
-    remedy: "None is needed: where another boot loader starts, it starts the original system.",
+    remedy: "Mount efivarfs at /sys/firmware/efi/efivars.",
   },
   {
     code: "grub-waits",
     check: ({ configText }) =>
-      /^\s*set timeout=-1\s*$/m.test(configText) ? "GRUB's menu may wait for a key without end" : undefined,
-    remedy: "Set GRUB_TIMEOUT (and GRUB_RECORDFAIL_TIMEOUT) to some seconds, so that it starts unattended.",
+      /^\s*set timeout=-1\s*$/m.test(configText)
+        ? "GRUB's menu may wait for a key without end, and the machine would not come back by itself"
+        : undefined,
+    remedy: "Set GRUB_TIMEOUT (and GRUB_RECORDFAIL_TIMEOUT) to some seconds, and run grub-mkconfig.",
   },
 ];
 

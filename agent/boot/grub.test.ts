@@ -1,5 +1,6 @@
 import { readFile, rm, stat, truncate, utimes } from "node:fs/promises";
 import { afterEach, describe, expect, test } from "vitest";
+import { EFI_VARIABLES } from "../inventory/system.ts";
 import { Grub } from "./grub.ts";
 import { decodeGrubEnvironment, grubVariable } from "./grub-environment.ts";
 import { SavedBootState } from "./saved-state.ts";
@@ -65,8 +66,14 @@ test("arming adds an entry to custom.cfg and names it for the next start, and ch
       "  insmod part_gpt",
       "  insmod ext2",
       `  search --no-floppy --fs-uuid --set=root ${ROOT_UUID}`,
-      `  linux /boot/causeway/${JOB_ID}/vmlinuz console=tty0 panic=10 causeway.job=1`,
-      `  initrd /boot/causeway/${JOB_ID}/initrd.zst /boot/causeway/${JOB_ID}/overlay.cpio`,
+      `  if linux /boot/causeway/${JOB_ID}/vmlinuz console=tty0 panic=10 causeway.job=1; then`,
+      `    if initrd /boot/causeway/${JOB_ID}/initrd.zst /boot/causeway/${JOB_ID}/overlay.cpio; then`,
+      "      boot",
+      "    fi",
+      "  fi",
+      "  echo 'The boot environment cannot be loaded. Restarting into the original system.'",
+      "  sleep 10",
+      "  reboot",
       "}",
       "# <<< Causeway <<<",
       "",
@@ -77,11 +84,23 @@ test("arming adds an entry to custom.cfg and names it for the next start, and ch
   expect(block && grubVariable(block, "saved_entry")).toBe("gnulinux-simple");
 });
 
+test("all that the entry names is on the disk itself before it is next: GRUB does not replay journals", async () => {
+  const machine = await grubMachine();
+  const before = await readFile(machine.at("/boot/grub/grubenv"));
+  let environmentAtFlush: Buffer | undefined;
+  machine.flush = async () => {
+    expect(await textOf(machine, "/boot/grub/custom.cfg")).toContain("menuentry 'Causeway");
+    environmentAtFlush = await readFile(machine.at("/boot/grub/grubenv"));
+  };
+  await arm(machine);
+  expect(environmentAtFlush).toEqual(before);
+});
+
 test("paths are from the root of the file system that GRUB reads, where /boot is one of its own", async () => {
   const machine = await grubMachine({ firmware: "bios", separateBoot: true });
   await arm(machine);
   const custom = await textOf(machine, "/boot/grub/custom.cfg");
-  expect(custom).toContain(`--set=root ${BOOT_UUID}\n  linux /causeway/${JOB_ID}/vmlinuz `);
+  expect(custom).toContain(`--set=root ${BOOT_UUID}\n  if linux /causeway/${JOB_ID}/vmlinuz `);
 });
 
 test.each([
@@ -180,9 +199,9 @@ describe("is refused where GRUB could not clear the entry, or would not see it",
   test.each([
     [{ bootType: "btrfs" }, ["grubenv-file-system", "place-not-for-grub"]],
     [{ bootType: "zfs" }, ["grubenv-file-system", "place-not-for-grub"]],
-    [{ bootLayer: "lvm" }, ["grubenv-device", "place-not-for-grub"]],
-    [{ bootLayer: "md" }, ["grubenv-device", "place-not-for-grub"]],
-    [{ bootLayer: "crypt" }, ["grubenv-device", "place-not-for-grub"]],
+    [{ bootLayer: "lvm" }, ["grubenv-device", "place-device"]],
+    [{ bootLayer: "md" }, ["grubenv-device", "place-device"]],
+    [{ bootLayer: "crypt" }, ["grubenv-device", "place-device"]],
   ] as const)("with /boot on %o", async (options, codes) => {
     const machine = await grubMachine({ firmware: "bios", separateBoot: true, ...options });
     const found = await refusalsOf(machine);
@@ -266,6 +285,12 @@ describe("is refused where GRUB could not clear the entry, or would not see it",
       "one-shot-pending",
     ],
     [
+      "a menu that waits for a key",
+      (machine) =>
+        machine.put("/boot/grub/grub.cfg", GRUB_CONFIGURATION.replace("set timeout=5", "set timeout=-1")),
+      "grub-waits",
+    ],
+    [
       "an entry that an earlier conversion left",
       async (machine) => {
         const { adapter, saved } = await arm(machine);
@@ -283,6 +308,15 @@ describe("is refused where GRUB could not clear the entry, or would not see it",
     expect(await refusalsOf(machine)).toEqual([]);
     await change(machine);
     expect(await refusalsOf(machine)).toContain(code);
+  });
+
+  test("where nobody can tell whether Secure Boot is on, or something else is the firmware's next start", async () => {
+    const machine = await grubMachine({ firmware: "uefi" });
+    const bootNext = "BootNext-8be4df61-93ca-11d2-aa0d-00e098032b8c";
+    await machine.putVariable(bootNext, Buffer.from([2, 0]));
+    expect(await refusalsOf(machine)).toEqual(["boot-next-pending"]);
+    for (const name of await machine.list(EFI_VARIABLES)) await machine.unlink(`${EFI_VARIABLES}/${name}`);
+    expect(await refusalsOf(machine)).toEqual(["secure-boot-unknown"]);
   });
 
   test("with Secure Boot on and an image that is not signed for it", async () => {

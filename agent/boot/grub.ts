@@ -13,13 +13,7 @@ import {
   withGrubVariable,
   withoutGrubVariable,
 } from "./grub-environment.ts";
-import {
-  GRUB_FILE_SYSTEMS,
-  GRUB_RULES,
-  GRUB_WARNINGS,
-  type GrubEnvironmentFacts,
-  type GrubFacts,
-} from "./grub-probe.ts";
+import { GRUB_FILE_SYSTEMS, GRUB_RULES, type GrubEnvironmentFacts, type GrubFacts } from "./grub-probe.ts";
 import { LinuxBootLoader } from "./linux-boot-loader.ts";
 import { COMMON_RULES, findingsOf } from "./rules.ts";
 import type { SavedBootState } from "./saved-state.ts";
@@ -48,9 +42,8 @@ export class Grub extends LinuxBootLoader implements BootLoaderAdapter {
     const facts = await this.#facts(need, await readVolumes(this.machine));
     const refusals = [...findingsOf(GRUB_RULES, facts), ...findingsOf(COMMON_RULES, facts)];
     if (refusals.length > 0 || !facts.place) return { usable: false, kind: this.kind, refusals };
-    const warnings = findingsOf(GRUB_WARNINGS, facts);
     const { folder, freeBytes } = facts.place;
-    return { usable: true, kind: this.kind, form: FORM, folder, freeBytes, warnings };
+    return { usable: true, kind: this.kind, form: FORM, folder, freeBytes };
   }
 
   async save(loader: UsableLoader, job: { jobId: string; savedAt: Date }): Promise<SavedBootState> {
@@ -77,6 +70,8 @@ export class Grub extends LinuxBootLoader implements BootLoaderAdapter {
       mode: status?.mode ?? 0o644,
       ...(status && { attributes: status }),
     });
+    // GRUB does not replay journals: it would find the entry and not yet the files that it names.
+    await this.machine.flush();
     // Last, since it makes the next start special: until here everything is as always.
     const path = await this.pathOf(saved, ENVIRONMENT);
     await this.#changeEnvironment(path, (now) =>

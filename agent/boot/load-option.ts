@@ -17,6 +17,13 @@ const ACTIVE = 0x01;
 const HIDDEN = 0x08;
 const FIXED_BYTES = 6;
 
+/** What firmware menus show for our entry, and by which it is told from all others. */
+export const OWN_LABEL = "Causeway boot environment";
+
+export function isOwnLoadOption(bytes: Buffer): boolean {
+  return decodeLoadOption(bytes)?.label === OWN_LABEL;
+}
+
 export function encodeLoadOption(option: LoadOption): Buffer {
   const { active, hidden, otherAttributes, label, path, optionalData } = option;
   if (label.includes("\0")) throw new RangeError("a label cannot have a zero character");

@@ -47,6 +47,8 @@ export interface BootMachine extends Machine {
   removeFolder(path: string): Promise<boolean>;
   /** Sets those that differ. The time is exact where GNU `touch` is installed, else within a microsecond. */
   setAttributes(path: string, attributes: FileAttributes): Promise<void>;
+  /** Writes everything to the place where it lies, also what so far only a file system's journal has (not that of XFS). */
+  flush(): Promise<void>;
   /** Makes or replaces a firmware variable: four bytes of attributes, then its value. */
   writeVariable(path: string, bytes: Uint8Array): Promise<void>;
   /** No error where it does not exist. */
@@ -166,6 +168,11 @@ export class LocalBootMachine extends LocalMachine implements BootMachine {
     // Node's times are floating-point seconds.
     const { atimeMs } = await lstat(path);
     await utimes(path, atimeMs / 1000, Number(modifiedNs) / Number(NS_PER_SECOND));
+  }
+
+  async flush(): Promise<void> {
+    const result = await this.run("sync");
+    if (result?.status !== 0) throw new Error(`sync failed: ${result?.output.trim() ?? "it is not there"}`);
   }
 
   async writeVariable(path: string, bytes: Uint8Array): Promise<void> {

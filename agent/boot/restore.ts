@@ -1,6 +1,9 @@
 import { BootStateNotRestoredError } from "#shared/errors.ts";
+import { EFI_ATTRIBUTE_BYTES } from "../inventory/system.ts";
 import { type Attestation, attestBootState, requireVariables } from "./attest.ts";
 import { draftOf, eraseFile, replaceFile } from "./durable.ts";
+import { BOOT_ENTRY } from "./firmware.ts";
+import { isOwnLoadOption } from "./load-option.ts";
 import type { BootMachine } from "./machine.ts";
 import { variablePath } from "./save.ts";
 import { hasOwnAttributes, type SavedBootState, type SavedItem } from "./saved-state.ts";
@@ -50,9 +53,14 @@ async function restoreVariable(
 ): Promise<void> {
   await requireVariables(machine);
   const path = variablePath(name);
-  if (!before) return machine.deleteVariable(path);
-  const bytes = Buffer.from(before.bytesBase64, "base64");
   const current = await machine.contents(path);
+  if (!before) {
+    // Firmware may have given the number to an entry of its own since the machine was armed.
+    const isAnothers =
+      current && BOOT_ENTRY.test(name) && !isOwnLoadOption(current.subarray(EFI_ATTRIBUTE_BYTES));
+    return isAnothers ? undefined : machine.deleteVariable(path);
+  }
+  const bytes = Buffer.from(before.bytesBase64, "base64");
   // The firmware's memory wears out: not written where it is right.
   if (!current?.equals(bytes)) await machine.writeVariable(path, bytes);
 }

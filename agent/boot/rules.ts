@@ -39,6 +39,15 @@ export interface CommonFacts {
   place: PlaceFacts | undefined;
 }
 
+export const LAYER_NAMES: Readonly<Record<DeviceLayer, string>> = {
+  plain: "a partition",
+  lvm: "LVM",
+  md: "software RAID (md)",
+  crypt: "an encrypted device",
+  "device-mapper": "the device mapper",
+  unknown: "a device of unknown kind",
+};
+
 /** What every way of arming needs. */
 export const COMMON_RULES: readonly ArmingRule<CommonFacts>[] = [
   {
@@ -56,9 +65,23 @@ export const COMMON_RULES: readonly ArmingRule<CommonFacts>[] = [
       "Switch Secure Boot off in the firmware for the time of the conversion (the ISO and the network image need that, too), use a boot image that is signed for this machine, or convert hot.",
   },
   {
+    code: "boot-next-pending",
+    check: ({ firmware }) =>
+      firmware.bootNextPending ? "the next start is already to be another one (BootNext is set)" : undefined,
+    remedy: "Restart the machine, or take it back with `efibootmgr -N`.",
+  },
+  {
     code: "no-place",
     check: ({ place }) => (place ? undefined : "the file system for the boot image is not mounted"),
     remedy: "Mount /boot, or the EFI system partition at /boot/efi.",
+  },
+  {
+    code: "place-device",
+    check: ({ place }) =>
+      place && place.layer !== "plain"
+        ? `${place.folder} would lie on ${LAYER_NAMES[place.layer]}, of which the boot environment could change only a part`
+        : undefined,
+    remedy: "Keep that file system on a partition of a disk.",
   },
   {
     code: "place-unknown",

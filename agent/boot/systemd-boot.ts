@@ -83,7 +83,7 @@ export class SystemdBoot extends LinuxBootLoader implements BootLoaderAdapter {
     const refusals = [...findingsOf(RULES, facts), ...findingsOf(COMMON_RULES, facts)];
     if (refusals.length > 0 || !facts.place) return { usable: false, kind: this.kind, refusals };
     const { folder, freeBytes } = facts.place;
-    return { usable: true, kind: this.kind, form: FORM, folder, freeBytes, warnings: [] };
+    return { usable: true, kind: this.kind, form: FORM, folder, freeBytes };
   }
 
   async save(loader: UsableLoader, job: { jobId: string; savedAt: Date }): Promise<SavedBootState> {

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterEach, expect, onTestFinished, test } from "vitest";
 import { anInventory } from "#shared/domain/testing/records.ts";
 import { type BootImageReference, INITRD_FILE, KERNEL_FILE } from "#shared/protocol/boot-image.ts";
+import { createAgentKey } from "#shared/protocol/testing/agent-key.ts";
 import { linuxAdapters } from "../boot/choose.ts";
 import { createTestImage } from "../boot/testing/boot-image.ts";
 import {
@@ -33,7 +34,6 @@ const conversionId = "cnv_1";
 const SECURE_BOOT = "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
 const enrolment = {
   agentId: "agt_1",
-  certificatePem: "certificate",
   mqttEndpoint: "mqtt.example.com",
   credentialsEndpoint: "credentials.example.com",
   roleAlias: "source",
@@ -61,12 +61,13 @@ async function aSourceWithGrub(
   const images = new BootImageCache(join(machine.root, "run/boot-images"), store, (key) =>
     trust.require(key),
   );
+  const { keyPem, certificatePem } = await createAgentKey();
   const executors = coldExecutors({
     machine,
     adapters: linuxAdapters(machine),
     images,
     states,
-    identity: { role: "source", keyPem: "key", enrolment },
+    identity: { role: "source", keyPem, enrolment: { ...enrolment, certificatePem } },
     agentVersion: "0.0.0",
     takeInventory: async () => anInventory({ bootId: "boot-1" }),
     now: () => new Date("2030-01-01T00:00:00Z"),
@@ -79,6 +80,7 @@ async function aSourceWithGrub(
     stage: (bootImage: BootImageReference) =>
       executors["stage-boot-image"]?.({ conversionId, bootImage }, context),
     arm: () => executors["arm-boot"]?.({ conversionId, deadlineSeconds: 600 }, context),
+    attest: () => executors["attest-boot-state"]?.({ conversionId, requestedBy: "somebody" }, context),
     disarm: () => disarm({ machine, states }, conversionId),
     /** Every file that a start of the machine depends on, with its hash. */
     bootState: () => ({ ...hashes(machine.at("/boot")), ...hashes(machine.at(EFI_VARIABLES)) }),
@@ -126,6 +128,17 @@ test("an image that is right is staged and armed, and taken back without a trace
   expect(await readFile(source.machine.at("/boot/grub/grubenv"), "utf8")).toContain("next_entry=causeway");
   await source.disarm();
   expect(source.bootState()).toEqual(before);
+});
+
+test("a receipt that was signed and not told is told when it is asked for again", async () => {
+  const source = await aSourceWithGrub();
+  await source.stage(source.image);
+  await source.arm();
+  const first = await source.attest();
+  expect(first).toMatchObject({ receipt: { content: { conversionId, equal: true } } });
+  await source.machine.put("/boot/grub/custom.cfg", "of its owner, later");
+  expect(await source.attest()).toEqual(first);
+  expect(await readFile(source.machine.at("/boot/grub/custom.cfg"), "utf8")).toBe("of its owner, later");
 });
 
 test.each<[string, string, (source: Source) => BootImageReference]>([

@@ -134,7 +134,12 @@ function attest(deps: ColdDeps): Executor<"attest-boot-state"> {
   return async ({ conversionId, requestedBy }) => {
     const { machine, states, identity, now } = deps;
     const saved = await states.get(conversionId);
-    if (!saved) throw new BootStateNotSavedError(conversionId);
+    if (!saved) {
+      // Signed, and interrupted before the result was told.
+      const receipt = await states.receiptOf(conversionId);
+      if (receipt) return { receipt };
+      throw new BootStateNotSavedError(conversionId);
+    }
     const volumes = await readVolumes(machine);
     // Usually the boot environment has given back everything; where it never came up, it is done here. What still differs is attested.
     await restoreBootState(saved, machine, volumes).catch((error: unknown) => {
@@ -157,6 +162,7 @@ function attest(deps: ColdDeps): Executor<"attest-boot-state"> {
       identity.keyPem,
       identity.enrolment.certificatePem,
     );
+    await states.putReceipt(conversionId, receipt);
     await states.forget(conversionId);
     return { receipt };
   };

@@ -2,6 +2,7 @@ import { hash } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { BootImageReference } from "#shared/protocol/boot-image.ts";
+import { BootReceipt } from "#shared/protocol/boot-receipt.ts";
 import { SavedBootState } from "../boot/saved-state.ts";
 import { DataFile } from "../identity/identity.ts";
 import type { ObjectStore } from "../repository/object-store.ts";
@@ -33,6 +34,15 @@ export class SavedStates {
     return this.#file(conversionId).read();
   }
 
+  /** The receipt of a conversion, once it is signed: whoever asks again gets the same. */
+  putReceipt(conversionId: string, receipt: BootReceipt): Promise<void> {
+    return this.#receipt(conversionId).write(receipt);
+  }
+
+  receiptOf(conversionId: string): Promise<BootReceipt | undefined> {
+    return this.#receipt(conversionId).read();
+  }
+
   /** Which boot image a conversion has staged. */
   remember(conversionId: string, image: BootImageReference): Promise<void> {
     return this.#image(conversionId).write(image);
@@ -47,7 +57,7 @@ export class SavedStates {
     await rm(join(this.#dataDir, FOLDER, `${conversionId}.json`), { force: true });
   }
 
-  /** Forgets all that it knows of a conversion. */
+  /** Forgets how a conversion is undone; its receipt stays. */
   async forget(conversionId: string): Promise<void> {
     await this.forgetState(conversionId);
     await rm(join(this.#dataDir, FOLDER, `${conversionId}.image.json`), { force: true });
@@ -55,6 +65,10 @@ export class SavedStates {
 
   #image(conversionId: string): DataFile<BootImageReference> {
     return new DataFile(join(this.#dataDir, FOLDER), `${conversionId}.image.json`, BootImageReference);
+  }
+
+  #receipt(conversionId: string): DataFile<BootReceipt> {
+    return new DataFile(join(this.#dataDir, FOLDER), `${conversionId}.receipt.json`, BootReceipt);
   }
 
   #file(conversionId: string): DataFile<SavedBootState> {

@@ -53,6 +53,11 @@ export class CommandRunner {
     }
   }
 
+  /** A command runs, or waits for its turn. */
+  get working(): boolean {
+    return this.#running.size > 0;
+  }
+
   /** Aborts what runs, without a result: after the next start the control plane sends it again. */
   async stop(): Promise<void> {
     const running = [...this.#running.values()];

@@ -70,6 +70,19 @@ export class VolumeNotMountedError extends CausewayError {
   }
 }
 
+/** Several file systems have the UUID of the one that holds saved boot state: a copy of the disk is attached, too. None of them is written. */
+export class VolumeAmbiguousError extends CausewayError {
+  override readonly name = "VolumeAmbiguousError";
+  readonly retryable = false;
+  readonly hint = "Detach the copies, or give their file systems UUIDs of their own, and convert again.";
+  override readonly details: { volume: string; devices: string[] };
+
+  constructor(volume: string, devices: string[]) {
+    super(`the file system ${volume} is on ${devices.join(" and on ")}`);
+    this.details = { volume, devices };
+  }
+}
+
 /** The boot state cannot be compared, for the agent has no record of what it was. */
 export class BootStateNotSavedError extends CausewayError {
   override readonly name = "BootStateNotSavedError";

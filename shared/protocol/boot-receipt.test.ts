@@ -1,10 +1,9 @@
-import { generateKeyPairSync, webcrypto } from "node:crypto";
-import "reflect-metadata";
-import { PemConverter, X509CertificateGenerator } from "@peculiar/x509";
+import { generateKeyPairSync } from "node:crypto";
 import fc from "fast-check";
 import { beforeAll, expect, test } from "vitest";
 import { BootReceipt, type BootReceiptContent, canonicalJson } from "./boot-receipt.ts";
 import { findReceiptProblem, signBootReceipt } from "./boot-receipt-signature.ts";
+import { type AgentKey, createAgentKey } from "./testing/agent-key.ts";
 
 const SHA = "ab".repeat(32);
 const content: BootReceiptContent = {
@@ -35,24 +34,12 @@ const content: BootReceiptContent = {
   equal: true,
 };
 
-interface Agent {
-  keyPem: string;
-  certificatePem: string;
-}
-let agent: Agent;
-let other: Agent;
+let agent: AgentKey;
+let other: AgentKey;
 beforeAll(async () => {
-  agent = await createAgent();
-  other = await createAgent();
+  agent = await createAgentKey();
+  other = await createAgentKey();
 });
-
-async function createAgent(): Promise<Agent> {
-  const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
-  const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-  const certificate = await X509CertificateGenerator.createSelfSigned({ keys, signingAlgorithm: algorithm });
-  const key = await webcrypto.subtle.exportKey("pkcs8", keys.privateKey);
-  return { keyPem: PemConverter.encode(key, "PRIVATE KEY"), certificatePem: certificate.toString("pem") };
-}
 
 test("a receipt that travelled is believed with the agent's certificate", () => {
   const receipt = signBootReceipt(content, agent.keyPem, agent.certificatePem);

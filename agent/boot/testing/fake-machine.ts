@@ -54,6 +54,10 @@ export class RootedMachine implements BootMachine {
     this.#local.setAttributes(this.at(path), attributes);
   deleteVariable = (path: string) => this.#local.deleteVariable(this.at(path));
 
+  async flush(): Promise<void> {
+    this.commands.push("sync");
+  }
+
   async resolve(path: string): Promise<string | undefined> {
     const real = await this.#local.resolve(this.at(path));
     return real?.startsWith(this.root) ? real.slice(this.root.length) : real;
@@ -89,13 +93,15 @@ export interface FakeMachineOptions {
   bootType?: string;
   /** Of the device under it. */
   bootLayer?: "lvm" | "md" | "crypt";
+  /** Of the device under the EFI system partition's file system. */
+  espLayer?: "md";
 }
 
 /** A Debian-like machine: a disk with a GPT, an EFI system partition, a root, perhaps a `/boot`. No boot loader is installed yet. */
 export async function createFakeMachine(options: FakeMachineOptions): Promise<RootedMachine> {
   const machine = new RootedMachine(await mkdtemp(join(SCRATCH, "boot-state-")));
   await createDisk(machine);
-  const { separateBoot = false, bootType = "ext4", bootLayer } = options;
+  const { separateBoot = false, bootType = "ext4", bootLayer, espLayer } = options;
   const bootDevice = separateBoot ? "8:3" : "8:2";
   const mounts = [
     `27 1 8:2 / / rw - ${separateBoot ? "ext4" : bootType} /dev/sda2 rw`,
@@ -112,6 +118,7 @@ export async function createFakeMachine(options: FakeMachineOptions): Promise<Ro
   }
   await machine.put("/proc/self/mountinfo", `${mounts.join("\n")}\n`);
   if (bootLayer) await putLayer(machine, bootDevice, bootLayer);
+  if (espLayer) await putLayer(machine, "8:1", espLayer);
   return machine;
 }
 
