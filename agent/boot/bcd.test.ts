@@ -10,6 +10,7 @@ import {
 import { SavedBootState } from "./saved-state.ts";
 import type { StagedImage } from "./staging.ts";
 import { JOB_ID, NEED, probeUsable, SAVED_AT } from "./testing/cold-clone.ts";
+import { RECORDED_WINDOWS_11 } from "./testing/recorded-bcd.ts";
 import { FakeWindows, GERMAN_BIOS_ENUMERATION, UEFI_ENUMERATION } from "./testing/windows.ts";
 
 const NEED_ON_BIOS = { ...NEED, windowsImageBytes: 300_000_000 };
@@ -36,6 +37,22 @@ describe("the output of bcdedit", () => {
       "{1b2c3d4e-0000-4000-8000-00000000bbbb}",
     ]);
     expect(objects?.[2]?.elements.path).toEqual(["\\Windows\\system32\\winload.efi"]);
+  });
+
+  test("as a real Windows 11 printed it is understood whole: lists, an object without elements, RAM disks", () => {
+    const objects = parseBcdEnumeration(RECORDED_WINDOWS_11) ?? [];
+    expect(objects).toHaveLength(RECORDED_WINDOWS_11.match(/^-+$/gm)?.length ?? 0);
+    const named = Object.fromEntries(objects.map(({ id, elements }) => [id, elements]));
+    expect(named["{7ea2e1ac-2e61-4728-aaa3-896d9d0a9f0e}"]?.inherit).toHaveLength(3);
+    expect(named["{5189b25c-5558-4bf2-bca4-289b11bd29e2}"]).toEqual({});
+    expect(named["{0fd8694b-e7fe-11f0-91cd-eabb9ab44a94}"]).toMatchObject({
+      device: [
+        "ramdisk=[\\Device\\HarddiskVolume3]\\Recovery\\WindowsRE\\Winre.wim,{0fd8694c-e7fe-11f0-91cd-eabb9ab44a94}",
+      ],
+      winpe: ["Yes"],
+      "custom:46000010": ["Yes"],
+    });
+    expect(parseBcdEnumeration(RECORDED_WINDOWS_11.replaceAll("\n", "\r\n"))).toEqual(objects);
   });
 
   test("is understood in the language of Windows, and with its line ends", () => {
@@ -128,6 +145,11 @@ test.each<[string, (windows: FakeWindows) => unknown, string]>([
     "bcd-unreadable",
   ],
   ["Secure Boot is on", (windows) => Object.assign(windows, { secureBoot: true }), "secure-boot"],
+  [
+    "nobody knows whether Secure Boot is on",
+    (windows) => Object.assign(windows, { secureBoot: "unknown" }),
+    "secure-boot",
+  ],
   ["BitLocker is on", (windows) => Object.assign(windows, { bitLocker: true }), "bitlocker"],
   ["the ESP is not mounted", (windows) => Object.assign(windows, { esp: undefined }), "no-place"],
   ["the ESP is too small", (windows) => Object.assign(windows, { freeSpaceBytes: 1000 }), "place-too-small"],
@@ -140,6 +162,12 @@ test.each<[string, (windows: FakeWindows) => unknown, string]>([
   const windows = new FakeWindows({ uefi: true });
   await change(windows);
   expect(await new Bcd(windows).probe(NEED)).toMatchObject({ usable: false, refusals: [{ code }] });
+});
+
+test("what the recording shows can be armed: BIOS, with a Windows PE image", async () => {
+  const windows = new FakeWindows({ uefi: false });
+  windows.enumeration = RECORDED_WINDOWS_11;
+  expect(await new Bcd(windows).probe(NEED_ON_BIOS)).toMatchObject({ usable: true, form: "windows-ramdisk" });
 });
 
 test("is refused on BIOS without a Windows PE image", async () => {

@@ -44,7 +44,8 @@ export interface WindowsMachine {
 interface BcdFacts {
   objects: readonly BcdObject[] | undefined;
   uefi: boolean;
-  secureBoot: boolean;
+  /** Known to be: on, and unknown, are not. */
+  secureBootOff: boolean;
   bitLocker: boolean;
   signedForSecureBoot: boolean;
   hasWindowsImage: boolean;
@@ -64,9 +65,9 @@ const RULES: readonly ArmingRule<BcdFacts>[] = [
   },
   {
     code: "secure-boot",
-    check: ({ secureBoot, signedForSecureBoot }) =>
-      secureBoot && !signedForSecureBoot
-        ? "Secure Boot is on, and the boot image is not signed with a key that this machine trusts"
+    check: ({ secureBootOff, signedForSecureBoot }) =>
+      !secureBootOff && !signedForSecureBoot
+        ? "Secure Boot is not known to be off, and the boot image is not signed with a key that this machine trusts"
         : undefined,
     remedy: "Switch Secure Boot off for the conversion, or use a boot image that is signed for this machine.",
   },
@@ -112,7 +113,7 @@ const RULES: readonly ArmingRule<BcdFacts>[] = [
 
 /**
  * The Windows boot configuration, by `bcdedit`: on UEFI an entry of the firmware for a unified kernel image, on BIOS a Windows PE image in a RAM
- * disk; `bootsequence` names it for one start. Written from the documentation and tested with outputs in its form, never on a real Windows.
+ * disk; `bootsequence` names it for one start. Written from the documentation and tested with outputs in its form and a recorded one, never on a real Windows.
  */
 export class Bcd implements BootLoaderAdapter {
   readonly kind = "bcd";
@@ -198,9 +199,9 @@ export class Bcd implements BootLoaderAdapter {
     const form = uefi ? "unified-kernel" : "windows-ramdisk";
     return {
       ...{ objects, uefi, signedForSecureBoot: need.signedForSecureBoot },
-      secureBoot: /UEFISecureBootEnabled\s+REG_DWORD\s+0x1\b/.test(
-        await this.#output("reg", SECURE_BOOT_QUERY),
-      ),
+      secureBootOff:
+        !uefi ||
+        /UEFISecureBootEnabled\s+REG_DWORD\s+0x0\b/.test(await this.#output("reg", SECURE_BOOT_QUERY)),
       bitLocker: (await this.#output("powershell", BITLOCKER_QUERY)).trim() === "1",
       hasWindowsImage: need.windowsImageBytes !== undefined,
       folder: drive && `${drive}\\causeway\\${need.jobId}`,

@@ -65,9 +65,11 @@ osdevice                partition=C:
 export class FakeWindows implements WindowsMachine {
   readonly commands: string[] = [];
   readonly #objects: Map<string, Map<string, string[]>>;
-  secureBoot = false;
+  secureBoot: boolean | "unknown" = false;
   bitLocker = false;
   administrator = true;
+  /** Printed instead of what it has. */
+  enumeration: string | undefined;
   esp: string | undefined = "S:";
   freeSpaceBytes = 10 ** 9;
   /** The command, by its order, after which the power is cut. */
@@ -99,14 +101,19 @@ export class FakeWindows implements WindowsMachine {
 
   async run(command: string, ...args: string[]): Promise<CommandOutput | undefined> {
     if (command === "reg")
-      return answer(`    UEFISecureBootEnabled    REG_DWORD    0x${this.secureBoot ? 1 : 0}\r\n`);
+      return this.secureBoot === "unknown"
+        ? {
+            status: 1,
+            output: "ERROR: The system was unable to find the specified registry key or value.\r\n",
+          }
+        : answer(`    UEFISecureBootEnabled    REG_DWORD    0x${this.secureBoot ? 1 : 0}\r\n`);
     if (command === "powershell") return answer(this.bitLocker ? "1\r\n" : "0\r\n");
     if (!this.administrator)
       return {
         status: 1,
         output: "The boot configuration data store could not be opened.\r\nAccess is denied.\r\n",
       };
-    if (args[0] === "/enum") return answer(this.#print());
+    if (args[0] === "/enum") return answer(this.enumeration ?? this.#print());
     if (this.commands.length >= this.cutAfter) throw new Error("the power was cut");
     this.commands.push(args.join(" "));
     return this.#change(args);
