@@ -1,5 +1,6 @@
 /** What of a machine's disks must be the same after a cold clone, looked at from outside, with none of Causeway's own code. */
-import { readFile, rm } from "node:fs/promises";
+import { hash } from "node:crypto";
+import { open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type ColdSite, copyAsRead } from "./cold-clone.ts";
 import { type Contents, differencesOf, ext4Contents, fatContents } from "./disk/contents.ts";
@@ -8,6 +9,8 @@ import { bootVariablesIn } from "./disk/uefi-variables.ts";
 export interface ObservedMachine {
   /** Every file of every file system. */
   files: Contents;
+  /** Hashes of what lies outside: boot sector, partition tables, what a BIOS boot partition holds, volume groups' metadata. */
+  outside: Contents;
   /** The firmware's boot entries and their order; empty on BIOS. */
   bootVariables: Record<string, string>;
 }
@@ -22,18 +25,38 @@ export async function observe(site: ColdSite): Promise<ObservedMachine> {
       const read = type === "ext4" ? ext4Contents : fatContents;
       Object.assign(files, await read(copies[disk] ?? "", offsetBytes, mountPoint, folder));
     }
+    const outside: Contents = {};
+    for (const [disk, copy] of copies.entries()) {
+      const offsets = site.fileSystems.filter((each) => each.disk === disk).map((each) => each.offsetBytes);
+      Object.assign(outside, await outsideOf(copy, `disk ${disk}`, Math.min(...offsets)));
+    }
     const { flashPath } = site.machine;
-    return { files, bootVariables: flashPath ? bootVariablesIn(await readFile(flashPath)) : {} };
+    return { files, outside, bootVariables: flashPath ? bootVariablesIn(await readFile(flashPath)) : {} };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-/** Files of boot loaders and kernels that differ, and boot entries of the firmware. Nothing may. */
+/** A GPT's copy at the end of the disk: its header and the sectors of its entries. */
+const GPT_COPY_BYTES = 33 * 512;
+
+async function outsideOf(image: string, name: string, firstFileSystemBytes: number): Promise<Contents> {
+  await using file = await open(image, "r");
+  const { size } = await file.stat();
+  const hashOf = async (offset: number, length: number) =>
+    hash("sha256", (await file.read(Buffer.alloc(length), 0, length, offset)).buffer);
+  return {
+    [`${name}, before its first file system`]: await hashOf(0, firstFileSystemBytes),
+    [`${name}, its end`]: await hashOf(size - GPT_COPY_BYTES, GPT_COPY_BYTES),
+  };
+}
+
+/** Files of boot loaders and kernels that differ, and what lies outside of file systems, and boot entries of the firmware. Nothing may. */
 export function bootDifferences(before: ObservedMachine, after: ObservedMachine): string[] {
   const isOfBoot = (path: string) => path.startsWith("/boot/");
   return [
     ...differencesOf(before.files, after.files).filter(isOfBoot),
+    ...differencesOf(before.outside, after.outside),
     ...differencesOf(before.bootVariables, after.bootVariables),
   ];
 }

@@ -1,5 +1,5 @@
 /** The agent as the boot environment starts it. Its output is what the machine's screen shows. */
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { Agent } from "../agent.ts";
@@ -39,14 +39,16 @@ const PLAIN_WORDS: Record<string, string> = {
   "command succeeded": "Done with this step.",
 };
 
-async function readJob(): Promise<Job | undefined> {
-  const text = await readFile(join(OVERLAY_FOLDER, JOB_FILE), "utf8").catch(
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return undefined;
-      throw error;
-    },
-  );
-  return text === undefined ? undefined : Job.parse(JSON.parse(text));
+/** Takes the job out of the overlay: from here on its identity is nowhere but in this process. */
+async function takeJob(): Promise<Job | undefined> {
+  const path = join(OVERLAY_FOLDER, JOB_FILE);
+  const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw error;
+  });
+  if (text === undefined) return undefined;
+  await rm(path);
+  return Job.parse(JSON.parse(text));
 }
 
 /** `eth0 192.0.2.10/24` for every address by which this machine can be reached. */
@@ -126,7 +128,7 @@ async function run(job: Job): Promise<void> {
   say("All done: back to the original system.");
 }
 
-const job = await readJob();
+const job = await takeJob();
 if (job) {
   await run(job);
   process.exit(0);

@@ -256,13 +256,25 @@ describe("systemd-boot", () => {
     expect(await machine.list("/boot/efi/loader/entries")).toEqual(["debian.conf"]);
   });
 
-  test("is refused where it did not start this system, cannot start an entry once, or has no other entry", async () => {
+  test("is refused where it did not start this system, cannot start an entry once, or has no other entry, or something stands against it", async () => {
     const other = await machineWith();
     expect(await refusalsOf(new SystemdBoot(other))).toContain("not-systemd-boot");
     expect(await refusalsOf(new SystemdBoot(await systemdMachine(0x7n)))).toEqual(["one-shot-unsupported"]);
     const alone = await systemdMachine();
     await alone.unlink("/boot/efi/loader/entries/debian.conf");
     expect(await refusalsOf(new SystemdBoot(alone))).toEqual(["no-other-entry"]);
+    const left = await systemdMachine();
+    const earlier = new SystemdBoot(left);
+    await earlier.disarm((await arm(left, earlier)).saved);
+    await left.unlink("/boot/efi/loader/entries/debian.conf");
+    expect(await refusalsOf(new SystemdBoot(left))).toEqual(["entry-left", "no-other-entry"]);
+    const readOnly = await systemdMachine();
+    const mounts = (await readOnly.contents("/proc/self/mountinfo"))?.toString() ?? "";
+    await readOnly.put("/proc/self/mountinfo", mounts.replace("efivarfs rw", "efivarfs ro"));
+    expect(await refusalsOf(new SystemdBoot(readOnly))).toEqual(["variables-read-only"]);
+    const secure = await systemdMachine();
+    await secure.putVariable(`SecureBoot-${GLOBAL}`, Buffer.from([1]));
+    expect(await refusalsOf(new SystemdBoot(secure))).toEqual(["secure-boot"]);
     const pending = await systemdMachine();
     await pending.putVariable(`LoaderEntryOneShot-${LOADER}`, Buffer.from("x\0", "utf16le"));
     expect(await refusalsOf(new SystemdBoot(pending))).toEqual(["one-shot-pending"]);

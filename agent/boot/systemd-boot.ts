@@ -11,6 +11,7 @@ import { type StagedImage, stagedPath } from "./staging.ts";
 import { readVolumes } from "./volumes.ts";
 
 const FORM = "kernel-and-initrd";
+const ENTRY_PREFIX = "0-causeway-";
 const ONE_SHOT = loaderVariable("LoaderEntryOneShot");
 /** In `LoaderFeatures`: it starts an entry once, and deletes the variable before it does. */
 const ONE_SHOT_FEATURE = 1n << 3n;
@@ -19,6 +20,8 @@ interface SystemdBootFacts extends CommonFacts {
   loader: string | undefined;
   features: bigint;
   pending: boolean;
+  /** An entry of an earlier conversion. */
+  left: string | undefined;
   /** Entries and unified kernels besides ours. */
   otherEntries: number;
 }
@@ -53,6 +56,11 @@ const RULES: readonly ArmingRule<SystemdBootFacts>[] = [
     remedy: 'Restart the machine, or take it back with `bootctl set-oneshot ""`.',
   },
   {
+    code: "entry-left",
+    check: ({ left }) => left && `the menu still has the entry of an earlier conversion, ${left}`,
+    remedy: "Release that conversion on this machine, or delete the file from loader/entries.",
+  },
+  {
     code: "no-other-entry",
     check: ({ loader, otherEntries }) =>
       loader?.startsWith("systemd-boot") && otherEntries === 0
@@ -78,7 +86,7 @@ export class SystemdBoot extends LinuxBootLoader implements BootLoaderAdapter {
       loader: await runningLoader(this.machine),
       features: features?.length === 8 ? features.readBigUInt64LE(0) : 0n,
       pending: (await readVariable(this.machine, ONE_SHOT)) !== undefined,
-      otherEntries: esp ? await this.#countOtherEntries(esp.mountPoint, entryName(need.jobId)) : 0,
+      ...(await this.#entriesOf(esp?.mountPoint)),
     };
     const refusals = [...findingsOf(RULES, facts), ...findingsOf(COMMON_RULES, facts)];
     if (refusals.length > 0 || !facts.place) return { usable: false, kind: this.kind, refusals };
@@ -139,17 +147,22 @@ export class SystemdBoot extends LinuxBootLoader implements BootLoaderAdapter {
     ].join("\n");
   }
 
-  async #countOtherEntries(esp: string, ours: string): Promise<number> {
+  async #entriesOf(esp: string | undefined): Promise<Pick<SystemdBootFacts, "left" | "otherEntries">> {
+    if (esp === undefined) return { left: undefined, otherEntries: 0 };
     const entries = await this.machine.list(posix.join(esp, "loader/entries"));
     const kernels = await this.machine.list(posix.join(esp, "EFI/Linux"));
-    const others = entries.filter((name) => name.endsWith(".conf") && name !== ours);
-    return others.length + kernels.filter((name) => /\.efi$/i.test(name)).length;
+    const isOwn = (name: string) => name.startsWith(ENTRY_PREFIX);
+    const others = entries.filter((name) => name.endsWith(".conf") && !isOwn(name));
+    return {
+      left: entries.find(isOwn),
+      otherEntries: others.length + kernels.filter((name) => /\.efi$/i.test(name)).length,
+    };
   }
 }
 
 /** Names are compared, and the default is one of those that come first (or last in old versions, which list them the other way round). */
 function entryName(jobId: string): string {
-  return `0-causeway-${jobId}.conf`;
+  return `${ENTRY_PREFIX}${jobId}.conf`;
 }
 
 function oneShotBytes(entry: string): Buffer {

@@ -30,7 +30,7 @@ export interface PreflightFinding {
   remedy: string;
 }
 
-/** Every rule that does not hold, failures first. What cannot be told is a warning: the agent looks again before it touches anything. */
+/** Every rule that does not hold, failures first. What cannot be told is a warning: where it could do harm, the agent looks again before it touches anything. */
 export function preflight(facts: PreflightFacts): PreflightFinding[] {
   return preflightRules(facts)
     .flatMap(({ id, outcome, message, remedy = "" }): PreflightFinding[] =>

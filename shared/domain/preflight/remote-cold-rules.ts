@@ -144,12 +144,14 @@ export const remoteColdRules: readonly PreflightRule[] = [
     check: ofImage(({ system }, { source }) => {
       const { operatingSystem, volumeLetters } = source.inventory ?? {};
       if (operatingSystem?.family !== "windows" || system !== "windows-pe") return undefined;
-      if (!volumeLetters) return new Unknown("the source's drive letters are not known");
+      // Not only told, as what is unknown elsewhere: nobody looks at the letters again.
+      if (!volumeLetters) return "the source's drive letters are not known, and one of them may be X";
       return volumeLetters.includes("X")
         ? "a drive of the source has the letter X, which the boot environment needs for itself: it could not be reached"
         : undefined;
     }),
-    remedy: "Give that drive another letter in Windows' disk management, and restart the agent.",
+    remedy:
+      "Give a drive that has the letter X another letter in Windows' disk management, and restart the agent.",
   },
   {
     id: "disk-drivers",
