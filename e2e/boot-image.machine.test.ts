@@ -104,12 +104,28 @@ test("the same packages and agent give the same image again, byte for byte, and 
 });
 
 test(
-  "on BIOS, kernel and RAM disk start the agent with the job's VLAN and addresses, and disks are read-only",
+  "on BIOS, kernel and RAM disk start the agent with the job's VLAN, addresses, routes and name server, and disks are read-only",
   async () => {
     const plan = formatNetworkPlan({
       ports: [{ name: "lan0", macAddress: MAC }],
-      bonds: [{ name: "bond0", mode: "active-backup", ports: ["lan0"], addresses: ["10.0.2.77/24"] }],
-      vlans: [{ name: "bond0.100", link: "bond0", id: 100, addresses: ["192.0.2.10/24"] }],
+      bonds: [
+        {
+          name: "bond0",
+          mode: "active-backup",
+          ports: ["lan0"],
+          addresses: ["10.0.2.77/24"],
+          routes: [{ to: "default", via: "10.0.2.2" }],
+        },
+      ],
+      vlans: [
+        {
+          name: "bond0.100",
+          link: "bond0",
+          id: 100,
+          addresses: ["192.0.2.10/24"],
+          routes: [{ to: "default", via: "192.0.2.1", metric: 200 }],
+        },
+      ],
       nameservers: ["10.0.2.3"],
     });
     const overlay = writeOverlay(new Map([["network", Buffer.from(plan)]]));
@@ -117,7 +133,11 @@ test(
     await writeFile(initrd, Buffer.concat([await readFile(join(image.dir, "initrd.zst")), overlay]));
     const disk = join(dir, "disk.raw");
     await writeFile(disk, Buffer.alloc(2 ** 20));
-    const texts = [STARTED, "bond0 10.0.2.77/24", "bond0.100 192.0.2.10/24", "sda read-only", "job: network"];
+    const texts = [
+      ...[STARTED, "bond0 10.0.2.77/24", "bond0.100 192.0.2.10/24", "name servers: 10.0.2.3"],
+      ...["default via 10.0.2.2 dev bond0", "default via 192.0.2.1 dev bond0.100 metric 200"],
+      ...["sda read-only", "job: network"],
+    ];
     const shown = await runMachine(
       [
         ...["-nic", `user,model=e1000,mac=${MAC}`, "-drive", `if=none,id=d,format=raw,file=${disk}`],
@@ -173,9 +193,12 @@ async function startFrom(medium: string): Promise<string[]> {
 }
 
 test.each(BY_HAND)(
-  "on $firmware, the $medium starts the agent with an address from DHCP",
+  "on $firmware, the $medium starts the agent with an address, a route and a name server from DHCP",
   async ({ firmware, medium }) => {
-    const texts = [STARTED, "network: eth0 10.0.2.15/24", "job: none"];
+    const texts = [
+      ...[STARTED, "network: eth0 10.0.2.15/24", "default routes: default via 10.0.2.2 dev eth0"],
+      ...["name servers: 10.0.2.3", "job: none"],
+    ];
     if (medium === "network") texts.push(`control plane: ${CONTROL_PLANE}`);
     const flash = firmware === "uefi" ? await uefiFirmware(medium.replace(" ", "-")) : [];
     const shown = await runMachine([...flash, ...(await startFrom(medium))], texts);

@@ -13,7 +13,10 @@ test("a bond with a VLAN and static addresses is written in the order in which i
         link: "bond0",
         id: 100,
         addresses: ["192.0.2.10/24", "2001:db8::10/64"],
-        routes: [{ to: "default", via: "192.0.2.1" }],
+        routes: [
+          { to: "default", via: "192.0.2.1" },
+          { to: "default", via: "192.0.2.2", metric: 200 },
+        ],
       },
     ],
     nameservers: ["192.0.2.53"],
@@ -28,6 +31,7 @@ test("a bond with a VLAN and static addresses is written in the order in which i
     "address bond0.100 192.0.2.10/24",
     "address bond0.100 2001:db8::10/64",
     "route bond0.100 default 192.0.2.1",
+    "route bond0.100 default 192.0.2.2 200",
     "nameserver 192.0.2.53",
     "search example.org example.com",
   ]);

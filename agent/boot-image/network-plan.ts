@@ -1,48 +1,67 @@
 import { z } from "zod";
+import {
+  InterfaceName,
+  MacAddress,
+  NetworkAddress,
+  VlanId,
+} from "#shared/domain/boot-environment-network.ts";
 
 /** Where the boot environment reads its network plan; DHCP on every port if it is not there. */
 export const NETWORK_PLAN_FILE = "network";
 
-const interfaceName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.:-]{0,14}$/);
-const macAddress = z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/);
-const ipAddress = z.union([z.ipv4(), z.ipv6()]);
-const cidr = z.union([z.cidrv4(), z.cidrv6()]);
-const domain = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/);
+/** Without a scope: the boot environment's ports may have other names. */
+export const IpAddress = z.union([z.ipv4(), z.ipv6()]);
+/** An underscore is not a host's, but names of Windows domains have it. */
+export const SearchDomain = z.string().regex(/^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$/);
+export const MtuBytes = z.int().min(68).max(65535);
+export const BondMode = z.enum([
+  "balance-rr",
+  "active-backup",
+  "balance-xor",
+  "broadcast",
+  "802.3ad",
+  "balance-tlb",
+  "balance-alb",
+]);
+export type BondMode = z.infer<typeof BondMode>;
+export const PlannedRoute = z.object({
+  to: z.union([z.literal("default"), NetworkAddress]),
+  via: IpAddress,
+  /** The lowest counts; the kernel's own where it is absent. */
+  metric: z
+    .int()
+    .min(0)
+    .max(2 ** 32 - 1)
+    .optional(),
+});
+export type PlannedRoute = z.infer<typeof PlannedRoute>;
 
 /** What one interface has of its own, whatever kind it is. */
 const addressing = {
-  name: interfaceName,
-  mtuBytes: z.int().min(68).max(65535).optional(),
+  name: InterfaceName,
+  mtuBytes: MtuBytes.optional(),
   dhcp: z.boolean().default(false),
   /** With prefix lengths. */
-  addresses: z.array(cidr).default([]),
-  routes: z.array(z.object({ to: z.union([z.literal("default"), cidr]), via: ipAddress })).default([]),
+  addresses: z.array(NetworkAddress).default([]),
+  routes: z.array(PlannedRoute).default([]),
 };
 
 /** The network of a source server, as its boot environment is to have it. Names are the source's; ports are found by hardware address. */
 export const networkPlan = z.object({
-  ports: z.array(z.object({ ...addressing, macAddress })).min(1),
+  ports: z.array(z.object({ ...addressing, macAddress: MacAddress })).min(1),
   bonds: z
     .array(
       z.object({
         ...addressing,
-        mode: z.enum([
-          "balance-rr",
-          "active-backup",
-          "balance-xor",
-          "broadcast",
-          "802.3ad",
-          "balance-tlb",
-          "balance-alb",
-        ]),
+        mode: BondMode,
         monitorMs: z.int().min(1).max(10_000).default(100),
-        ports: z.array(interfaceName).min(1),
+        ports: z.array(InterfaceName).min(1),
       }),
     )
     .default([]),
-  vlans: z.array(z.object({ ...addressing, link: interfaceName, id: z.int().min(1).max(4094) })).default([]),
-  nameservers: z.array(ipAddress).default([]),
-  searchDomains: z.array(domain).default([]),
+  vlans: z.array(z.object({ ...addressing, link: InterfaceName, id: VlanId })).default([]),
+  nameservers: z.array(IpAddress).default([]),
+  searchDomains: z.array(SearchDomain).default([]),
 });
 export type NetworkPlan = z.input<typeof networkPlan>;
 
@@ -77,7 +96,9 @@ function mtuLines({ name, mtuBytes }: Addressed): string[] {
 function addressLines({ name, dhcp, addresses, routes }: Addressed): string[] {
   return [
     ...addresses.map((address) => `address ${name} ${address}`),
-    ...routes.map(({ to, via }) => `route ${name} ${to} ${via}`),
+    ...routes.map(
+      ({ to, via, metric }) => `route ${name} ${to} ${via}${metric === undefined ? "" : ` ${metric}`}`,
+    ),
     ...(dhcp ? [`dhcp ${name}`] : []),
   ];
 }

@@ -57,6 +57,66 @@ test("an address from DHCP is asked for again, and so are its routes", () => {
   expect(plan?.ports).toMatchObject([{ dhcp: true, addresses: [], routes: [] }]);
 });
 
+test("of two default routes, each keeps its metric", () => {
+  const plan = networkPlanOf(
+    network([ethernet("eth0", { addresses: [ipv4("192.0.2.10")] })], {
+      routes: [
+        { destination: "default", gateway: "192.0.2.1", device: "eth0", metric: 100 },
+        { destination: "default", gateway: "192.0.2.2", device: "eth0", metric: 200 },
+      ],
+    }),
+  );
+  expect(plan?.ports[0]?.routes).toEqual([
+    { to: "default", via: "192.0.2.1", metric: 100 },
+    { to: "default", via: "192.0.2.2", metric: 200 },
+  ]);
+});
+
+test("a route to one host, which is printed without a prefix length, gets one", () => {
+  const plan = networkPlanOf(
+    network([ethernet("eth0", { addresses: [ipv4("192.0.2.10")] })], {
+      routes: [
+        { destination: "198.51.100.7", gateway: "192.0.2.1", device: "eth0" },
+        { destination: "2001:db8::7", gateway: "fe80::1", device: "eth0" },
+      ],
+    }),
+  );
+  expect(plan?.ports[0]?.routes).toEqual([
+    { to: "198.51.100.7/32", via: "192.0.2.1" },
+    { to: "2001:db8::7/128", via: "fe80::1" },
+  ]);
+});
+
+test("of the resolver's settings, only those are kept that mean the same in the boot environment", () => {
+  const plan = networkPlanOf(
+    network([ethernet("eth0", { addresses: [ipv4("192.0.2.10")] })], {
+      dns: {
+        servers: ["127.0.0.53", "fe80::1%eth0", "192.0.2.53"],
+        search: [".", "example.com.", "_msdcs.example.com", "a b"],
+      },
+    }),
+  );
+  expect(plan).toMatchObject({
+    nameservers: ["192.0.2.53"],
+    searchDomains: ["example.com", "_msdcs.example.com"],
+  });
+});
+
+test("a bridge's address goes to the port that leads out of it", () => {
+  const plan = networkPlanOf(
+    network(
+      [
+        ethernet("eth0"),
+        ethernet("br0", { kind: "bridge", bridge: { members: ["eth0"] }, addresses: [ipv4("192.0.2.10")] }),
+      ],
+      { routes: [{ destination: "default", gateway: "192.0.2.1", device: "br0" }] },
+    ),
+  );
+  expect(plan).toMatchObject({
+    ports: [{ name: "eth0", addresses: ["192.0.2.10/24"], routes: [{ to: "default", via: "192.0.2.1" }] }],
+  });
+});
+
 test("a VLAN on a bond is built from its ports, which are found by the adapters' own addresses", () => {
   const plan = networkPlanOf(
     network([
@@ -77,6 +137,14 @@ test("a VLAN on a bond is built from its ports, which are found by the adapters'
   });
 });
 
-test("a machine without an Ethernet port gets no plan, so that the boot environment tries what it finds", () => {
+test("ports that carry nothing are not in the plan, so that nobody waits for them", () => {
+  const plan = networkPlanOf(
+    network([ethernet("eth0", { addresses: [ipv4("192.0.2.10")] }), ethernet("eth1")]),
+  );
+  expect(plan?.ports.map(({ name }) => name)).toEqual(["eth0"]);
+});
+
+test("a machine without an address on an Ethernet port gets no plan, so that the boot environment tries what it finds", () => {
   expect(networkPlanOf(network([]))).toBeUndefined();
+  expect(networkPlanOf(network([ethernet("eth0")]))).toBeUndefined();
 });

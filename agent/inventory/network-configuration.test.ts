@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseResolvConf } from "./network.ts";
+import { collectNetwork, parseResolvConf } from "./network.ts";
 import { findInterfaceConfiguration, ifupdownMethod, networkdMethod } from "./network-configuration.ts";
 import { RecordedMachine } from "./recorded-machine.ts";
 import { parseCpuInfo, parseOsRelease } from "./system.ts";
@@ -76,6 +76,34 @@ test("name servers and search domains are read, the last search line counting", 
     servers: ["10.0.0.1", "fd00::1"],
     search: ["b", "c"],
   });
+});
+
+test("a bond's ports have their own hardware addresses, also where the kernel only tells them in the bond's file", async () => {
+  const link = (ifname: string, more: object) => ({
+    ...{ ifindex: 1, ifname, mtu: 1500, operstate: "UP", link_type: "ether", address: "52:54:00:00:00:01" },
+    ...more,
+  });
+  const links = [
+    link("bond0", { linkinfo: { info_kind: "bond", info_data: { mode: "802.3ad" } } }),
+    link("eth0", { master: "bond0" }),
+    link("eth1", { master: "bond0" }),
+    link("eth2", { master: "bond0", permaddr: "52:54:00:00:00:03" }),
+  ];
+  const { network } = await collectNetwork(
+    new RecordedMachine({
+      commands: { "ip -json -details address show": JSON.stringify(links) },
+      files: {
+        "/proc/net/bonding/bond0": [
+          "Ethernet Channel Bonding Driver: v3.7.1\n\nBonding Mode: IEEE 802.3ad Dynamic link aggregation\n",
+          "Slave Interface: eth0\nMII Status: up\nPermanent HW addr: 52:54:00:00:00:01\nSlave queue ID: 0\n",
+          "Slave Interface: eth1\nMII Status: up\nPermanent HW addr: 52:54:00:00:00:02\nSlave queue ID: 0\n",
+        ].join("\n"),
+      },
+    }),
+  );
+  expect(network.interfaces.map(({ name, permanentMacAddress }) => `${name} ${permanentMacAddress}`)).toEqual(
+    ["bond0 undefined", "eth0 52:54:00:00:00:01", "eth1 52:54:00:00:00:02", "eth2 52:54:00:00:00:03"],
+  );
 });
 
 test("os-release is read with either kind of quote, or none", () => {

@@ -56,13 +56,17 @@ export async function collectNetwork(
     const printed = await machine.run("ip", "-json", family, "route", "show");
     routes.push(...parseRoutes(printed?.output ?? ""));
   }
+  const bareInterfaces = parseLinks(links?.output ?? "");
+  const ownAddresses = await collectBondPorts(machine, bareInterfaces);
   const interfaces: NetworkInterface[] = [];
-  for (const { index, ...nic } of parseLinks(links?.output ?? "")) {
+  for (const { index, ...nic } of bareInterfaces) {
     const device = `/sys/class/net/${nic.name}`;
     const driver = await machine.resolve(`${device}/device/driver`);
     const isWireless = (await machine.list(`${device}/wireless`)).length > 0;
+    const permanentMacAddress = nic.permanentMacAddress ?? ownAddresses.get(nic.name);
     interfaces.push({
       ...nic,
+      ...(permanentMacAddress && { permanentMacAddress }),
       kind: isWireless ? "wireless" : nic.kind,
       ...(driver && { driver: basename(driver) }),
       configuration: await findInterfaceConfiguration(machine, nic.name, index),
@@ -104,6 +108,29 @@ function toInterface(link: Link, links: Link[]): BareInterface {
     ...(kind === "bond" && { bond: { mode: data?.mode ?? UNKNOWN, members: members.slice(0, 16) } }),
     ...(kind === "bridge" && { bridge: { members: members.slice(0, 64) } }),
   };
+}
+
+/** The hardware addresses that bonds' ports have of their own: `ip` does not print them with kernels before 5.6. */
+async function collectBondPorts(machine: Machine, interfaces: BareInterface[]): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  for (const { name, kind } of interfaces) {
+    if (kind !== "bond") continue;
+    const text = (await readText(machine, `/proc/net/bonding/${name}`)) ?? "";
+    for (const [port, address] of parseBondPorts(text)) found.set(port, address);
+  }
+  return found;
+}
+
+/** Ports and their own hardware addresses, as the bonding driver tells them. */
+export function parseBondPorts(text: string): Map<string, string> {
+  const [, ...ports] = text.split(/^Slave Interface: /m);
+  return new Map(
+    ports.flatMap((port) => {
+      const name = /^\S+/.exec(port)?.[0];
+      const address = /^Permanent HW addr: ((?:[0-9a-f]{2}:){5}[0-9a-f]{2})$/im.exec(port)?.[1];
+      return name && address ? [[clip(name), address.toLowerCase()]] : [];
+    }),
+  );
 }
 
 function kindOf(link: Link): NetworkInterface["kind"] {

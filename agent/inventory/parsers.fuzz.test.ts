@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { parseIni } from "./ini.ts";
 import { parseLvmReport } from "./lvm.ts";
 import { parseMountInfo, parseSwaps } from "./mounts.ts";
-import { parseLinks, parseResolvConf, parseRoutes } from "./network.ts";
+import { parseBondPorts, parseLinks, parseResolvConf, parseRoutes } from "./network.ts";
 import { ifupdownMethod, networkdMethod } from "./network-configuration.ts";
 import { parseBootOption, parseCpuInfo, parseOsRelease } from "./system.ts";
 
@@ -16,7 +16,16 @@ const AnyText = fc.oneof(
 
 test("no text makes a parser throw", () => {
   const parsers = [
-    ...[parseIni, parseLvmReport, parseMountInfo, parseSwaps, parseLinks, parseResolvConf, parseRoutes],
+    ...[
+      parseIni,
+      parseLvmReport,
+      parseMountInfo,
+      parseSwaps,
+      parseLinks,
+      parseResolvConf,
+      parseRoutes,
+      parseBondPorts,
+    ],
     ...[networkdMethod, parseCpuInfo, parseOsRelease, (text: string) => ifupdownMethod(text, "eth0")],
   ];
   fc.assert(

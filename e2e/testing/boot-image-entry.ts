@@ -1,4 +1,5 @@
 /** The agent of a boot image that has no job: says which image this is and what it sees of the machine, and stays. */
+import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { urlOfCommandLine } from "#agent/boot-environment/control-plane-url.ts";
@@ -15,6 +16,26 @@ function addresses(): string[] {
   );
 }
 
+/** As `ip` prints them, of both versions. */
+function defaultRoutes(): string[] {
+  return ["-4", "-6"].flatMap((version) =>
+    linesOf(execFileSync("ip", [version, "route", "show", "default"], { encoding: "utf8" })),
+  );
+}
+
+function nameServers(): string[] {
+  const file = "/etc/resolv.conf";
+  const lines = existsSync(file) ? linesOf(readFileSync(file, "utf8")) : [];
+  return lines.flatMap((line) => /^nameserver (.+)$/.exec(line)?.[1] ?? []);
+}
+
+function linesOf(text: string): string[] {
+  return text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
+}
+
 function disks(): string[] {
   return readdirSync("/sys/class/block").map((name) => {
     const isReadOnly = readFileSync(`/sys/class/block/${name}/ro`, "utf8").trim() === "1";
@@ -24,7 +45,14 @@ function disks(): string[] {
 
 const job = existsSync(OVERLAY_FOLDER) ? readdirSync(OVERLAY_FOLDER) : [];
 console.log(`causeway boot environment ${CAUSEWAY_VERSION}`);
-for (const [what, found] of Object.entries({ network: addresses(), disks: disks(), job })) {
+const seen = {
+  network: addresses(),
+  "default routes": defaultRoutes(),
+  "name servers": nameServers(),
+  disks: disks(),
+  job,
+};
+for (const [what, found] of Object.entries(seen)) {
   console.log(`${what}: ${found.length === 0 ? "none" : found.join(", ")}`);
 }
 console.log(`control plane: ${urlOfCommandLine(readFileSync("/proc/cmdline", "utf8")) ?? "none"}`);

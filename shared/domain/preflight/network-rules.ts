@@ -1,5 +1,6 @@
 /** Whether the boot environment can have the network that the source has. */
 import { type Inventory, type NetworkInterface, UNKNOWN } from "../../protocol/inventory.ts";
+import { bootEnvironmentNetworkOf } from "../boot-environment-network.ts";
 import { FIRMWARE_REMEDY, firmwareLackOf, lackOf, ofImage } from "./image-checks.ts";
 import { type PreflightRule, Unknown } from "./rule.ts";
 
@@ -47,6 +48,18 @@ export const networkRules: readonly PreflightRule[] = [
       return path.some(({ kind }) => kind === UNKNOWN) ? NETWORK_UNKNOWN : undefined;
     },
     remedy: "Connect the machine by cable, and see that its default route goes there.",
+  },
+  {
+    id: "network-addresses",
+    severity: "fail",
+    holds: "the boot environment can have the source's addresses",
+    check: ({ source }) => {
+      const network = source.inventory?.network;
+      if (!network || network.interfaces.length === 0) return NETWORK_UNKNOWN;
+      return bootEnvironmentNetworkOf(network).lost.join("; ") || undefined;
+    },
+    remedy:
+      "Convert this machine hot, or start it by hand from the boot image's ISO or over the network, where it gets an address by DHCP; or give the addresses to a single port, bond or VLAN.",
   },
   {
     id: "network-settings",

@@ -36,6 +36,9 @@ function network(...interfaces: NetworkInterface[]): Inventory["network"] {
   };
 }
 
+const bridge = (...members: string[]) =>
+  port("br0", { kind: "bridge", driver: undefined, bridge: { members } });
+
 const ready = {
   bootLoader: { kind: "grub" as const, entries: [], arming: [grub] },
   network: network(port("eth0")),
@@ -96,7 +99,7 @@ test.each<[string, PreflightFacts, string[]]>([
     facts({ operatingSystem: windows, volumeLetters: ["C", "D"] }, { bootImage: pe }),
     [],
   ],
-  ["unknown letters", facts({ operatingSystem: windows }, { bootImage: pe }), ["unknown drive-letter-x"]],
+  ["unknown letters", facts({ operatingSystem: windows }, { bootImage: pe }), ["fail drive-letter-x"]],
   ["a letter X with our own image", facts({ operatingSystem: windows, volumeLetters: ["X"] }), []],
   [
     "a source that was last heard in the boot environment",
@@ -274,9 +277,26 @@ test.each<[string, PreflightFacts, string[]]>([
   ],
   [
     "a bridge",
-    facts({ network: network(port("br0", { kind: "bridge", bridge: { members: ["eth0"] } }), port("eth0")) }),
+    facts({ network: network(bridge("eth0"), port("eth0", { addresses: [] })) }),
     ["warn network-settings"],
   ],
+  [
+    "a bridge of two ports",
+    facts({
+      network: network(
+        bridge("eth0", "eth1"),
+        port("eth0", { addresses: [] }),
+        port("eth1", { addresses: [] }),
+      ),
+    }),
+    ["fail network-addresses", "warn network-settings"],
+  ],
+  [
+    "a default route to a bridge of guests",
+    facts({ network: network(bridge("vnet0")) }),
+    ["unknown network-drivers", "fail network-addresses", "warn network-settings"],
+  ],
+  ["a bridge of guests beside the network", facts({ network: network(port("eth0"), bridge("vnet0")) }), []],
   [
     "a wireless network",
     facts({ network: network(port("wlan0", { kind: "wireless" })) }),
@@ -290,7 +310,12 @@ test.each<[string, PreflightFacts, string[]]>([
   [
     "no network at all",
     facts({ network: network() }),
-    ["unknown network-drivers", "unknown network-wired", "unknown network-settings"],
+    [
+      "unknown network-drivers",
+      "unknown network-wired",
+      "unknown network-addresses",
+      "unknown network-settings",
+    ],
   ],
   [
     "an encrypted volume",
@@ -356,6 +381,14 @@ test("every rule has an id of its own, and says what holds and what to do", () =
     expect(message).toMatch(/^\w/);
     if (outcome !== "pass") expect(remedy).toMatch(/\w+.*\.$/);
   }
+});
+
+test("a bridge that leads out by several ports is told with them, and what else can be done", () => {
+  const [finding] = preflight(
+    facts({ network: network(bridge("eth0", "eth1"), port("eth0"), port("eth1")) }),
+  );
+  expect(finding?.message).toContain("eth0 and eth1");
+  expect(finding?.remedy).toMatch(/hot.*by hand/);
 });
 
 test("what is missing is told by the name of its package, and how it gets into the image", () => {

@@ -1,0 +1,87 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { Inventory, type NetworkInterface, type Route } from "#shared/protocol/inventory.ts";
+import { formatNetworkPlan } from "../boot-image/network-plan.ts";
+import { networkPlanOf } from "./network-plan-of.ts";
+
+const text = fc.string({ unit: "binary", maxLength: 20 });
+const sometimes = <T>(...arbitraries: fc.Arbitrary<T>[]) =>
+  fc.option(fc.oneof(...arbitraries), { nil: undefined });
+/** Few, so that interfaces often stand on each other. */
+const name = fc.oneof(
+  { weight: 9, arbitrary: fc.constantFrom("eth0", "eth1", "bond0", "br0", "eth0.7", "unknown") },
+  { weight: 1, arbitrary: text },
+);
+const mac = fc.oneof(
+  { weight: 4, arbitrary: fc.constant("52:54:00:00:00:01") },
+  { weight: 1, arbitrary: text },
+);
+const ip = fc.oneof(fc.ipV4(), fc.ipV6(), fc.constantFrom("fe80::1%eth0", "127.0.0.53", "::1"), text);
+const natural = fc.oneof(fc.nat(5000), fc.maxSafeNat());
+
+const networkInterface: fc.Arbitrary<NetworkInterface> = fc.record(
+  {
+    name,
+    kind: fc.oneof(
+      fc.constant("ethernet" as const),
+      fc.constantFrom("vlan" as const, "bond" as const, "bridge" as const),
+      fc.constantFrom("wireless" as const, "virtual" as const, "unknown" as const),
+    ),
+    state: fc.constantFrom("up", "down", "unknown"),
+    mtuBytes: natural.map((bytes) => bytes + 1).filter(Number.isSafeInteger),
+    addresses: fc.array(
+      fc.record({
+        family: fc.constantFrom("ipv4", "ipv6"),
+        address: ip,
+        prefixLength: fc.nat(128),
+        dynamic: fc.boolean(),
+      }),
+      { maxLength: 4 },
+    ),
+    configuration: fc.constant({ source: "unknown", method: "unknown" }),
+    macAddress: sometimes(mac),
+    permanentMacAddress: sometimes(mac),
+    vlan: sometimes(fc.record({ id: fc.nat(4095), parent: name })),
+    bond: sometimes(
+      fc.record({ mode: fc.oneof(fc.constant("802.3ad"), text), members: fc.array(name, { maxLength: 4 }) }),
+    ),
+    bridge: sometimes(fc.record({ members: fc.array(name, { maxLength: 4 }) })),
+  },
+  { noNullPrototype: true },
+);
+
+const route: fc.Arbitrary<Route> = fc.record(
+  {
+    destination: fc.oneof(
+      fc.constant("default"),
+      ip,
+      fc.tuple(ip, fc.nat(128)).map((parts) => parts.join("/")),
+    ),
+    gateway: sometimes(ip),
+    device: name,
+    metric: sometimes(natural),
+  },
+  { noNullPrototype: true },
+);
+
+test("no network that an inventory can tell of makes a plan that cannot be written", () => {
+  const network = fc.record({
+    interfaces: fc.array(networkInterface, { maxLength: 8 }),
+    routes: fc.array(route, { maxLength: 8 }),
+    dns: fc.record({
+      servers: fc.array(ip, { maxLength: 4 }),
+      search: fc.array(fc.oneof(fc.domain(), text), { maxLength: 4 }),
+    }),
+  });
+  let plans = 0;
+  fc.assert(
+    fc.property(network, (told) => {
+      const plan = networkPlanOf({ network: Inventory.shape.network.parse(told) });
+      if (!plan) return;
+      plans += 1;
+      expect(formatNetworkPlan(plan)).toMatch(/^port /);
+    }),
+    { numRuns: 500 },
+  );
+  expect(plans).toBeGreaterThan(50);
+});
