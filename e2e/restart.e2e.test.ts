@@ -147,6 +147,20 @@ test("a machine that comes back by itself fails the conversion at once, and says
   expect(last).toMatchObject({ is: "original", bootState: "confirmed" });
 });
 
+test("a machine that starts its boot environment when its conversion is over is sent home", async () => {
+  const { id } = await start();
+  await arm();
+  await restart("original", "boot-3");
+  await attest(id);
+  await plane.ended(id);
+  await restart("boot-environment", "boot-4");
+  const { input, environment } = await machine.command("reboot");
+  expect({ input, environment }).toMatchObject({
+    input: { conversionId: id, into: "original" },
+    environment: "boot-environment",
+  });
+});
+
 test("a conversion that waits for its time is cancelled at once, and nothing was armed", async () => {
   const { id } = await start({ startAt: new Date(Date.now() + 3_600_000).toISOString() });
   await answer(machine, "stage-boot-image", { adapter: "grub", bytesStaged: 1 });

@@ -1,5 +1,5 @@
 /** The rights that functions ask for, in one vocabulary. */
-import type { Stack } from "aws-cdk-lib";
+import { ArnFormat, type Stack } from "aws-cdk-lib";
 import type { ITable } from "aws-cdk-lib/aws-dynamodb";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
 
@@ -26,5 +26,20 @@ export function answerTasks(...stateMachineArns: string[]): PolicyStatement {
   return new PolicyStatement({
     actions: ["states:SendTaskSuccess", "states:SendTaskFailure", "states:SendTaskHeartbeat"],
     resources: stateMachineArns,
+  });
+}
+
+/** Looks at, or ends, what runs of these workflows. */
+export function onExecutions(stack: Stack, actions: string[], workflows: string[]): PolicyStatement {
+  return new PolicyStatement({
+    actions,
+    resources: [...new Set(workflows)].map((name) =>
+      stack.formatArn({
+        service: "states",
+        resource: "execution",
+        resourceName: `${name}:*`,
+        arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+      }),
+    ),
   });
 }

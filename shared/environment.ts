@@ -29,7 +29,7 @@ export const environments = {
   "api/data-access": z.object({ ...table, BUCKET_NAME: Name, KMS_KEY_ARN: Arn, DATA_ACCESS_ROLE_ARN: Arn }),
   "api/audit": z.object(table),
   "api/openapi": z.object({}),
-  "ingest/agent-events": z.object(table),
+  "ingest/agent-events": z.object({ ...table, REMOTE_COLD_CONVERSION_ARN: Arn }),
   "ingest/agent-presence": z.object(table),
   "tasks/check-preflight": z.object(table),
   "tasks/dispatch-command": z.object(table),

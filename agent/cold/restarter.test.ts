@@ -34,6 +34,21 @@ test("an acknowledgement that never comes does not keep the machine from restart
   await vi.waitFor(() => expect(restarts()).toBe(1));
 });
 
+test("a restart that is called off does not happen, neither by itself nor acknowledged late", async () => {
+  vi.useFakeTimers();
+  try {
+    const { restarter, restarts } = world(1000);
+    await restarter.executor({ conversionId: "cnv_1", into: "boot-environment" }, context);
+    restarter.cancelled("another");
+    restarter.cancelled("c1");
+    restarter.acknowledged("c1");
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(restarts()).toBe(0);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 test("asked out of a boot that is over, it does nothing: the restart has happened", async () => {
   const { restarter, restarts } = world(1);
   await restarter.executor({ conversionId: "cnv_1", into: "original", bootId: "boot-0" }, context);

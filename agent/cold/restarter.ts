@@ -33,11 +33,18 @@ export class Restarter {
 
   /** The control plane has the result of this command. */
   acknowledged(commandId: string): void {
-    const timer = this.#waiting.get(commandId);
-    if (!timer) return;
-    clearTimeout(timer);
-    this.#waiting.delete(commandId);
-    this.#restart();
+    if (this.#forget(commandId)) this.#restart();
+  }
+
+  /** Nobody wants this restart any more. */
+  cancelled(commandId: string): void {
+    this.#forget(commandId);
+  }
+
+  /** Says whether the command was waiting. */
+  #forget(commandId: string): boolean {
+    clearTimeout(this.#waiting.get(commandId));
+    return this.#waiting.delete(commandId);
   }
 
   #restart(): void {

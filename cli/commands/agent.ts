@@ -212,6 +212,7 @@ async function compose({ identity, settings, dataDir, imagesDir, imageTrust, log
     environment: "original",
     bootId,
     onAcknowledged: (commandId) => restarter.acknowledged(commandId),
+    onCancelled: (commandId) => restarter.cancelled(commandId),
     log,
     now,
     random: Math.random,

@@ -13,6 +13,7 @@ export const readyMachine = anInventory({
         name: "eth0",
         kind: "ethernet",
         state: "up",
+        macAddress: "52:54:00:12:34:56",
         mtuBytes: 1500,
         driver: "virtio_net",
         addresses: [{ family: "ipv4", address: "192.0.2.10", prefixLength: 24, dynamic: false }],

@@ -1,4 +1,5 @@
 import { type CommandRecord, cancelled, isOpen } from "#shared/domain/command.ts";
+import { openCommands } from "#shared/domain/conversion-view.ts";
 import { ConversionCancelledError, failureOf } from "#shared/errors.ts";
 import { type CommandDeps, timestamp } from "./deps.ts";
 import { tellAgent } from "./tell-agent.ts";
@@ -15,4 +16,15 @@ export async function cancelCommands(commands: readonly CommandRecord[], deps: C
     );
     await tellAgent(deps, agentId, { type: "cancel", commandId: id });
   }
+}
+
+/**
+ * A machine that is to come back is asked for nothing else: an order to leave that is still on its way would lead it away again, and a capture
+ * that goes on would keep it. What became of its boot state is heard all the same.
+ */
+export async function callOffAllElse(commands: readonly CommandRecord[], deps: CommandDeps): Promise<void> {
+  await cancelCommands(
+    openCommands(commands).filter(({ kind }) => kind !== "report-boot-state"),
+    deps,
+  );
 }

@@ -36,7 +36,8 @@ export async function commandProgressed(
 
 /**
  * The agent is done with it. The workflow hears it first and the command is marked afterwards: broken off in between, the event comes again and
- * finds the command open, and the second word to the workflow has no effect. Last, the agent is told that it may forget the result.
+ * finds the command open, and the second word to the workflow has no effect. Last, the agent is told that it may forget the result. Of a command
+ * that was cancelled it hears that instead: it would act on an acknowledgement, and restart the machine.
  */
 export async function commandEnded(
   agentId: string,
@@ -46,6 +47,9 @@ export async function commandEnded(
   for (let tried = 1; ; tried++) {
     const command = await ownCommand(agentId, event, deps);
     if (!command) return;
+    if (command.state === "cancelled") {
+      return tellAgent(deps, agentId, { type: "cancel", commandId: command.id });
+    }
     if (!isOpen(command)) break;
     try {
       await deps.store.conversions.saveCommand(await settled(command, event, deps));

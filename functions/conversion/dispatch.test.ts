@@ -58,6 +58,15 @@ test("a step becomes a command that the agent gets, and that names who asked", a
   ]);
 });
 
+test("an agent gets what it has not finished in the order in which it was asked", async () => {
+  const of = (disk: string) => ({ disk, input: { conversionId: "cnv_1", pointId: "rp_1", disk } });
+  await ask("token-1", of("vdb"));
+  world.nowMs += 1000;
+  await ask("token-2", of("vda"));
+  const pending = await world.store.conversions.pendingCommands("agt_source");
+  expect(pending.map(({ label }) => label)).toEqual(["vdb", "vda"]);
+});
+
 test("a machine that was started by hand gets its commands where it runs: it has no other system", async () => {
   const enrolledFrom = "boot-environment" as const;
   await world.store.agents.modify("agt_source", (source) => ({ ...source, enrolledFrom }));

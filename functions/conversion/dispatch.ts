@@ -13,7 +13,7 @@ import {
   ConversionCancelledError,
   ForbiddenError,
 } from "#shared/errors.ts";
-import { cancelCommands } from "./cancel-commands.ts";
+import { callOffAllElse, cancelCommands } from "./cancel-commands.ts";
 import { type CommandDeps, timestamp } from "./deps.ts";
 import { settle } from "./environment.ts";
 import { tellAgent } from "./tell-agent.ts";
@@ -27,7 +27,8 @@ const MAX_TRIES = 8;
  * Sees to it that the agent does the work and that the workflow step with this token hears of it. The step may ask again, with another token, after
  * it has lost patience: the same command is then sent again, and one that was finished in between is answered at once.
  *
- * What brings a machine back is done for a cancelled conversion too. A machine that is where it is to be restarted into is not restarted.
+ * What brings a machine back calls off all else first, and is done for a cancelled conversion too. A machine that is where it is to be restarted
+ * into is not restarted.
  *
  * Throws `ConversionCancelledError` if the operator cancelled, `ForbiddenError` if the agent was revoked. An agent whose identity went with a
  * restart fails the step.
@@ -37,6 +38,10 @@ export async function dispatch(request: DispatchRequest, deps: CommandDeps): Pro
   const agent = await store.agents.get(request.agentId);
   if (agent.revokedAt)
     throw new ForbiddenError(`${agent.role} ${agent.name} was revoked at ${agent.revokedAt}`);
+  if (bringsBack(request)) {
+    const { commands } = await store.conversions.withCommands(request.conversionId);
+    await callOffAllElse(commands, deps);
+  }
   const conversion = await store.conversions.get(request.conversionId);
   if (isDone(request, conversion)) {
     await steps.succeed(request.taskToken, {});

@@ -68,6 +68,10 @@ const asks = {
   attest: () => ask("attest-boot-state", { input: { requestedBy: "ada" } }),
 };
 
+const silent = { Error: "OriginalSystemSilentError", Cause: "" };
+const abandonWith = (name: string) =>
+  abandonConversion.run({ conversionId, error: { Error: name, Cause: "" } }, world);
+
 const event = (fields: object) =>
   agentEvents.run({ at: "2030-01-01T00:00:01.000Z", agentId: "agt_source", ...fields }, world);
 const answer = (command: string, output: unknown, environment?: AgentEnvironment) =>
@@ -135,11 +139,11 @@ test("the machine is shown where it is, all the way", async () => {
 const aReceiptLike = () => expect.objectContaining({ content: aReceipt(device).content });
 
 test("each system is sent only what is for it", async () => {
-  await asks.stage();
+  await asks.arm();
   await asks.capture();
   world.agents.sent.length = 0;
   await connect(ORIGINAL, "boot-1");
-  expect(heard()).toEqual(["command stage-boot-image.1"]);
+  expect(heard()).toEqual(["command arm-boot.1"]);
   world.agents.sent.length = 0;
   await connect(BOOT, "boot-2");
   expect(heard()).toEqual(["command capture-disk.vda.1"]);
@@ -243,6 +247,123 @@ test("a power cut during the capture ends it at once, with the machine back", as
   });
 });
 
+// --- Giving up -----------------------------------------------------------------------------------------------------
+
+test("an order to restart does not outlive that it was given up: an agent that is back in the same boot only attests", async () => {
+  await asks.arm();
+  await answer("arm-boot", armed);
+  await asks.go();
+  // The source is away, its step loses patience, and the machine is where it is to be brought back to.
+  await asks.back();
+  await asks.attest();
+  world.agents.sent.length = 0;
+  await connect(ORIGINAL, "boot-1");
+  expect(heard()).toEqual(["command attest-boot-state.1"]);
+});
+
+test("an order to arm does not outlive that it was given up", async () => {
+  await asks.arm();
+  await asks.back();
+  world.agents.sent.length = 0;
+  await connect(ORIGINAL, "boot-1");
+  expect(heard()).toEqual([]);
+});
+
+test("an answer to an order that was called off is not acknowledged, for that would restart the machine", async () => {
+  await asks.arm();
+  await answer("arm-boot", armed);
+  await asks.go();
+  await asks.back();
+  world.agents.sent.length = 0;
+  await answer("reboot.boot-environment", {});
+  expect(heard()).toEqual(["cancel reboot.boot-environment.1"]);
+  expect(await machine()).toBe("original, armed");
+});
+
+test("a capture that goes on does not keep a machine from coming back", async () => {
+  await away();
+  await asks.capture();
+  await asks.back();
+  expect(heard().slice(-2)).toEqual(["cancel capture-disk.vda.1", "command reboot.original.1"]);
+});
+
+test("what the boot environment has to tell of the boot state is heard, however late", async () => {
+  await asks.arm();
+  await answer("arm-boot", armed);
+  await asks.go();
+  await answer("reboot.boot-environment", {});
+  await asks.report();
+  await asks.back();
+  await connect(BOOT, "boot-2");
+  await answer("report-boot-state", restored, BOOT);
+  expect(await machine()).toBe("boot-environment, restored");
+});
+
+// --- A boot environment that nobody waits for ----------------------------------------------------------------------
+
+test("a machine that starts its boot environment when its conversion is over is sent home", async () => {
+  await asks.arm();
+  await answer("arm-boot", armed);
+  await asks.attest();
+  const failure = { ...failureOf(new Error("/boot is not mounted")), name: "VolumeNotMountedError" };
+  await event({ type: "command-failed", commandId: "cnv_1.attest-boot-state.1", failure });
+  await abandonWith("States.Timeout");
+  await answer("release.source", {});
+  world.agents.sent.length = 0;
+  await connect(BOOT, "boot-2");
+  expect(heard()).toEqual(["command reboot.original.1"]);
+  expect(await machine()).toBe("boot-environment, armed");
+  await answer("reboot.original", {}, BOOT);
+  world.agents.sent.length = 0;
+  // Once more, if it is heard there once more.
+  await connect(BOOT, "boot-4");
+  expect(heard()).toEqual(["command reboot.original.2"]);
+  await connect(ORIGINAL, "boot-5");
+  expect(await world.store.conversions.pendingCommands("agt_source")).toEqual([]);
+});
+
+test("a machine whose workflow was stopped from outside is sent home, and reads no disk before", async () => {
+  await away();
+  await asks.capture();
+  await world.workflow.stop(conversionId);
+  world.agents.sent.length = 0;
+  await connect(BOOT, "boot-2");
+  expect(heard()).toEqual(["cancel capture-disk.vda.1", "command reboot.original.1"]);
+});
+
+test("a machine that was not armed by the conversion that holds it is sent home", async () => {
+  await asks.stage();
+  await connect(BOOT, "boot-0");
+  expect(heard().at(-1)).toBe("command reboot.original.1");
+  await answer("reboot.original", {}, BOOT);
+  world.agents.sent.length = 0;
+  await connect(ORIGINAL, "boot-1");
+  // What it is asked in its own system, it does there.
+  expect(heard()).toEqual(["command stage-boot-image.1"]);
+  expect(await machine()).toBe("original, untouched");
+  // That restart is not the one that the conversion asks for at its own time.
+  await away();
+  await asks.back();
+  expect(outcome("reboot original")).toBeUndefined();
+  expect(heard().at(-1)).toBe("command reboot.original.2");
+});
+
+test("a machine that is read is not sent home when its agent connects once more", async () => {
+  await away();
+  await asks.capture();
+  world.agents.sent.length = 0;
+  await connect(BOOT, "boot-2");
+  expect(heard()).toEqual(["command capture-disk.vda.1"]);
+});
+
+test("a machine that was started by hand is left where it is", async () => {
+  await world.store.agents.modify("agt_source", (source) => ({ ...source, enrolledFrom: BOOT }));
+  await abandonWith("States.Timeout");
+  world.agents.sent.length = 0;
+  await connect(BOOT, "boot-2");
+  expect(heard()).toEqual([]);
+});
+
 // --- Receipts ------------------------------------------------------------------------------------------------------
 
 test("a receipt that tells of a change is kept, and fails the step by the items' names", async () => {
@@ -282,8 +403,6 @@ test.each<[string, () => Promise<BootReceipt>]>([
 
 // --- Ends ----------------------------------------------------------------------------------------------------------
 
-const silent = { Error: "OriginalSystemSilentError", Cause: "" };
-
 test("a machine that nobody hears ends as not known, and its way back stays ordered", async () => {
   await away();
   await asks.back();
@@ -305,6 +424,50 @@ test("a machine that nobody hears ends as not known, and its way back stays orde
   await attested();
   expect(await machine()).toBe("original, confirmed");
   expect(await conversion()).toMatchObject({ state: "failed", failure });
+});
+
+test("a machine that was armed and not heard again ends as armed", async () => {
+  await asks.arm();
+  await answer("arm-boot", armed);
+  await asks.go();
+  await answer("reboot.boot-environment", {});
+  await asks.report();
+  await asks.back();
+  await asks.attest();
+  await abandonConversion.run({ conversionId, error: silent }, world);
+  expect(await machine()).toBe("unknown, armed");
+  const { failure } = await conversion();
+  expect(failure?.message).toContain("the next start may lead into the boot environment once");
+  expect(failure?.hint).toContain("at the latest");
+  // It attests whenever it is back.
+  await connect(ORIGINAL, "boot-3");
+  await attested();
+  expect(await machine()).toBe("original, confirmed");
+});
+
+test.each<[string, () => Promise<unknown>]>([
+  ["whose receipt tells of a change", () => attested(aReceipt(device, { equal: false }))],
+  ["whose receipt is not to be believed", () => attested(aReceipt(device, { agentId: "agt_other" }))],
+  ["that is not heard", async () => {}],
+])(
+  "whatever failed before, a machine %s ends with the hint that its boot state is not confirmed",
+  async (_, happen) => {
+    await away();
+    await asks.attest();
+    await happen();
+    await abandonWith("BootEnvironmentSilentError");
+    const { failure } = await conversion();
+    expect(failure?.name).toBe("BootEnvironmentSilentError");
+    expect(failure?.hint).toMatch(/not confirmed.*`causeway receipt cnv_1`.*docs\/operations\.md/);
+  },
+);
+
+test("a machine whose boot state is confirmed ends with the failure's own hint", async () => {
+  await away();
+  await asks.attest();
+  await attested();
+  await abandonWith("BootEnvironmentSilentError");
+  expect((await conversion()).failure?.hint).not.toContain("receipt");
 });
 
 test("a workflow that was stopped from outside leaves orders that bring the machine back", async () => {

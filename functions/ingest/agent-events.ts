@@ -6,23 +6,28 @@ import { introduced } from "#shared/domain/agent.ts";
 import { AgentEvent, type IngestedEvent } from "#shared/protocol/events.ts";
 import { IotAgentMessenger } from "../aws/iot-agent-messenger.ts";
 import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
+import { SfnWorkflow } from "../aws/sfn-workflow.ts";
 import { commandEnded, commandProgressed } from "../conversion/command-events.ts";
-import { type CommandDeps, timestamp } from "../conversion/deps.ts";
+import { timestamp } from "../conversion/deps.ts";
 import { endEarlierStarts } from "../conversion/earlier-starts.ts";
-import { agentConnected } from "../conversion/environment.ts";
+import { agentConnected, type ConnectDeps } from "../conversion/environment.ts";
 import { ingestHandler } from "../middleware/ingest-handler.ts";
 import { openStore } from "../store/store.ts";
 import { refuse } from "./refuse.ts";
 
 export const handler = ingestHandler({
   name: "ingest/agent-events",
-  build: ({ TABLE_NAME }, { clock, random, log }): CommandDeps => ({
-    store: openStore(new DynamoDBClient(), TABLE_NAME, random),
-    agents: new IotAgentMessenger(new IoTDataPlaneClient()),
-    steps: new SfnWaitingSteps(new SFNClient()),
-    clock,
-    log,
-  }),
+  build: ({ TABLE_NAME, REMOTE_COLD_CONVERSION_ARN }, { clock, random, log }): ConnectDeps => {
+    const sfn = new SFNClient();
+    return {
+      store: openStore(new DynamoDBClient(), TABLE_NAME, random),
+      agents: new IotAgentMessenger(new IoTDataPlaneClient()),
+      steps: new SfnWaitingSteps(sfn),
+      workflows: { "remote-cold": new SfnWorkflow(sfn, REMOTE_COLD_CONVERSION_ARN) },
+      clock,
+      log,
+    };
+  },
   run,
 });
 
@@ -33,7 +38,7 @@ const FromTopic = z.object({ agentId: z.string().min(1) });
  * Takes one event of an agent. The topic rule `SELECT *, topic(3) AS agentId FROM 'causeway/agents/+/events'` adds who sent it; its alias replaces an
  * `agentId` in the payload, so nobody can speak for another agent. Events may come twice, late and in any order.
  */
-export async function run(input: unknown, deps: CommandDeps): Promise<void> {
+export async function run(input: unknown, deps: ConnectDeps): Promise<void> {
   const ingested = await read(input, deps);
   if (!ingested) return;
   const { agentId, event } = ingested;
@@ -57,7 +62,7 @@ export async function run(input: unknown, deps: CommandDeps): Promise<void> {
 }
 
 /** The event, or nothing if it cannot be read: that is audited, and not thrown, for it would be no better the next time. */
-async function read(input: unknown, deps: CommandDeps): Promise<IngestedEvent | undefined> {
+async function read(input: unknown, deps: ConnectDeps): Promise<IngestedEvent | undefined> {
   const from = FromTopic.safeParse(input);
   const event = AgentEvent.safeParse(input);
   if (from.success && event.success) return { agentId: from.data.agentId, event: event.data };
@@ -71,7 +76,7 @@ async function read(input: unknown, deps: CommandDeps): Promise<IngestedEvent | 
 async function connected(
   agentId: string,
   told: Extract<AgentEvent, { type: "agent-connected" }>,
-  deps: CommandDeps,
+  deps: ConnectDeps,
 ): Promise<void> {
   const { store, clock } = deps;
   const agent = await store.agents.modify(agentId, (known) => introduced(known, told, timestamp(clock)));

@@ -6,13 +6,14 @@ import {
 } from "#shared/domain/command.ts";
 import { ConversionRecord } from "#shared/domain/conversion.ts";
 import { NotFoundError } from "#shared/errors.ts";
-import type { ConversionState } from "#shared/protocol/resources.ts";
+import type { ConversionState, ConversionType } from "#shared/protocol/resources.ts";
 import { Aggregates } from "./aggregates.ts";
 import type { Page, Table } from "./table.ts";
 
 const partition = (conversionId: string) => `CONVERSION#${conversionId}`;
 const keyOf = (id: string) => ({ pk: partition(id), sk: "CONVERSION" });
 const commandKey = (id: string) => ({ pk: partition(conversionOf(id) ?? id), sk: `COMMAND#${id}` });
+const PAGE = 20;
 const pendingOf = (agentId: string) => `PENDING#${agentId}`;
 
 /** Conversions and their commands: they lie together, so that one query shows a conversion with its progress. */
@@ -34,7 +35,9 @@ export class ConversionStore {
       // Only what an agent may still have to do is in the index: it is what the agent asks for when it connects.
       keys: (command) => ({
         ...commandKey(command.id),
-        ...(isOpen(command) ? { gsi1pk: pendingOf(command.agentId), gsi1sk: command.id } : {}),
+        ...(isOpen(command)
+          ? { gsi1pk: pendingOf(command.agentId), gsi1sk: `${command.issuedAt}#${command.id}` }
+          : {}),
       }),
     });
   }
@@ -77,6 +80,25 @@ export class ConversionStore {
     const { state, ...rest } = query;
     const only = state && { attribute: "state", value: state };
     return this.#conversions.page({ partition: "CONVERSIONS", index: true, ...rest, only });
+  }
+
+  /** The last one of this type that the source had. Looks through all conversions from the newest back: for what is seldom asked. */
+  async latestOf(sourceId: string, type: ConversionType): Promise<ConversionRecord | undefined> {
+    const only = { attribute: "sourceId", value: sourceId };
+    let cursor: string | undefined;
+    do {
+      const page = await this.#conversions.page({
+        partition: "CONVERSIONS",
+        index: true,
+        limit: PAGE,
+        cursor,
+        only,
+      });
+      const latest = page.items.find((conversion) => conversion.type === type);
+      if (latest) return latest;
+      cursor = page.cursor ?? undefined;
+    } while (cursor);
+    return undefined;
   }
 
   findCommand(id: string): Promise<CommandRecord | undefined> {

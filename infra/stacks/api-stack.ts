@@ -1,4 +1,4 @@
-import { ArnFormat, CfnOutput, Duration, RemovalPolicy, Stack, type StackProps } from "aws-cdk-lib";
+import { CfnOutput, Duration, RemovalPolicy, Stack, type StackProps } from "aws-cdk-lib";
 import type { HttpApi } from "aws-cdk-lib/aws-apigatewayv2";
 import { Mfa, UserPool, type UserPoolClient } from "aws-cdk-lib/aws-cognito";
 import { ArnPrincipal, PolicyStatement, Role } from "aws-cdk-lib/aws-iam";
@@ -8,7 +8,7 @@ import { BOOT_IMAGES_PREFIX } from "#shared/protocol/boot-image.ts";
 import { HandlerFunction } from "../constructs/handler-function.ts";
 import { RouteTable } from "../constructs/route-table.ts";
 import { IOT_POLICY, ROLE_ALIAS, SOURCES_PREFIX, WORKFLOW } from "../names.ts";
-import { answerTasks, commandAgents, useTable } from "../statements.ts";
+import { answerTasks, commandAgents, onExecutions, useTable } from "../statements.ts";
 import type { DataStack } from "./data-stack.ts";
 import type { WorkflowStack } from "./workflow-stack.ts";
 
@@ -135,17 +135,7 @@ export class ApiStack extends Stack {
       },
       [
         new PolicyStatement({ actions: ["states:StartExecution"], resources: workflow.conversionArns }),
-        new PolicyStatement({
-          actions: ["states:DescribeExecution", "states:StopExecution"],
-          resources: [...new Set(Object.values(WORKFLOW))].map((name) =>
-            this.formatArn({
-              service: "states",
-              resource: "execution",
-              resourceName: `${name}:*`,
-              arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-            }),
-          ),
-        }),
+        onExecutions(this, ["states:DescribeExecution", "states:StopExecution"], Object.values(WORKFLOW)),
         answerTasks(...workflow.conversionArns),
         commandAgents(this),
       ],

@@ -7,8 +7,8 @@ import { BOOT_IMAGES_PREFIX } from "#shared/protocol/boot-image.ts";
 import type { EnrollableRole } from "#shared/protocol/common.ts";
 import { EVENTS_RULE } from "#shared/protocol/topics.ts";
 import { HandlerFunction } from "../constructs/handler-function.ts";
-import { EVIDENCE_PREFIX, IOT_POLICY, ROLE_ALIAS, SOURCES_PREFIX } from "../names.ts";
-import { answerTasks, commandAgents, useTable } from "../statements.ts";
+import { EVIDENCE_PREFIX, IOT_POLICY, ROLE_ALIAS, SOURCES_PREFIX, WORKFLOW } from "../names.ts";
+import { answerTasks, commandAgents, onExecutions, useTable } from "../statements.ts";
 import type { ApiStack } from "./api-stack.ts";
 import type { DataStack } from "./data-stack.ts";
 import type { WorkflowStack } from "./workflow-stack.ts";
@@ -142,11 +142,17 @@ export class EdgeStack extends Stack {
   #ingest(): void {
     const { data, workflow, bundles } = this.#props;
     const environment = { TABLE_NAME: data.table.tableName };
+    const remoteCold = workflow.conversions["remote-cold"].stateMachineArn;
     const events = new HandlerFunction(this, "AgentEvents", {
       name: "ingest/agent-events",
       bundle: bundles["ingest/agent-events"],
-      environment,
-      statements: [useTable(data.table), answerTasks(...workflow.conversionArns), commandAgents(this)],
+      environment: { ...environment, REMOTE_COLD_CONVERSION_ARN: remoteCold },
+      statements: [
+        useTable(data.table),
+        answerTasks(...workflow.conversionArns),
+        onExecutions(this, ["states:DescribeExecution"], [WORKFLOW["remote-cold"]]),
+        commandAgents(this),
+      ],
     });
     const presence = new HandlerFunction(this, "AgentPresence", {
       name: "ingest/agent-presence",

@@ -13,7 +13,7 @@ import {
 } from "../protocol/resources.ts";
 import type { AgentRecord } from "./agent.ts";
 import { bootFirmware, bootMemoryMiB } from "./boot-hardware.ts";
-import { atEnd, MachineRecord, untouchedMachine } from "./source-machine.ts";
+import { atEnd, isAsItWas, MachineRecord, untouchedMachine } from "./source-machine.ts";
 import { isFinal, move, type Transitions } from "./transitions.ts";
 
 export const conversionTransitions: Transitions<ConversionState> = {
@@ -210,13 +210,16 @@ export function abandoned(
     : { ...ended, state: moved(conversion, "failed"), failure: withWhereabouts(failure, ended) };
 }
 
-/** Whoever reads why it failed must also read where the machine is. */
-function withWhereabouts(failure: Failure, { machine }: ConversionRecord): Failure {
+/** Whoever reads why it failed must also read where the machine is, and that it is not proven to be as it was, whatever the failure's own hint promises. */
+function withWhereabouts(failure: Failure, { id, machine }: ConversionRecord): Failure {
   if (!machine) return failure;
   const machineIs = machineInWords(machine);
   return {
     ...failure,
     message: `${failure.message}; the source is ${machineIs}`,
+    hint: isAsItWas(machine)
+      ? failure.hint
+      : `${failure.hint} That the source is as it was is not confirmed: \`causeway receipt ${id}\` shows what its agent found, if it was heard; docs/operations.md says what to do.`,
     details: { ...failure.details, machineIs },
   };
 }

@@ -81,19 +81,33 @@ export function afterConnect(machine: MachineRecord, heard: Heard, now: string):
 /** Whether it has been restarted since it was armed, and runs its original system. */
 export function isBack({ is, armedInBoot }: MachineRecord, { environment, bootId }: Heard): boolean {
   if (environment !== "original") return false;
-  return armedInBoot && bootId ? bootId !== armedInBoot : is === "boot-environment" || is === "unknown";
+  if (armedInBoot && bootId) return bootId !== armedInBoot;
+  // Of one that was not armed, only a restart out of the boot environment was asked.
+  return is === "boot-environment" || is === "unknown" || (is === "rebooting" && !armedInBoot);
 }
 
-/** At the end of its conversion. Who was not heard from the original system by then is not known to be anywhere. */
+/** Whether it is known to start, and to be, as it was before: nothing was touched, or a receipt says so. */
+export function isAsItWas({ is, bootState }: MachineState): boolean {
+  return is === "original" && (bootState === "untouched" || bootState === "confirmed");
+}
+
+/** Whether it has reason to run its boot environment: it was armed for that, and its boot state is not confirmed since. */
+export function mayHaveLeft({ bootState }: MachineState): boolean {
+  return bootState === "armed" || bootState === "restored";
+}
+
+/**
+ * At the end of its conversion. Who was not heard from the original system by then is not known to be anywhere. One that is armed stays armed:
+ * nobody has heard that it was taken back.
+ */
 export function atEnd(machine: MachineRecord, lastHeardAt: string): MachineRecord {
-  const settled = machine.bootState === "untouched" || machine.bootState === "confirmed";
-  const { is } = machine;
+  const { is, bootState } = machine;
   return {
     ...machine,
     ...(is === "original"
       ? {}
       : { is: "unknown" as const, since: is === "unknown" ? machine.since : lastHeardAt }),
-    bootState: settled ? machine.bootState : "unconfirmed",
+    bootState: bootState === "restored" ? "unconfirmed" : bootState,
   };
 }
 

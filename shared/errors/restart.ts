@@ -44,7 +44,7 @@ export class OriginalSystemSilentError extends CausewayError {
   override readonly name = "OriginalSystemSilentError";
   readonly retryable = false;
   readonly hint =
-    "Look at the machine's console, and switch it off and on if it does not go on: it starts its original system. Its agent then reports the boot state by itself.";
+    "Look at the machine's console, and switch it off and on if it does not go on. If it is still armed, it may start the boot environment once; from there, or at the latest with the start after, it starts its original system. Its agent then reports the boot state by itself.";
 
   constructor(why = "the original system was not heard within its deadline") {
     super(why);

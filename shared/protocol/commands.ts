@@ -125,8 +125,8 @@ export const commandKinds = {
   },
 
   /**
-   * Restarts the machine. The agent answers first, waits until the answer is acknowledged, and restarts then. It may also be ended by the agent
-   * saying, from the system that was wanted, that it is there.
+   * Restarts the machine. The agent answers first, waits until the answer is acknowledged, and restarts then, unless it is cancelled before. It may
+   * also be ended by the agent saying, from the system that was wanted, that it is there.
    */
   reboot: {
     input: z.object({

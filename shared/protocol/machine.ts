@@ -37,7 +37,7 @@ export function whereIs({ is, since }: MachineState): string {
 
 const bootStateInWords: Readonly<Record<MachineState["bootState"], string>> = {
   untouched: "boot state untouched",
-  armed: "armed for one start of the boot environment",
+  armed: "armed: the next start may lead into the boot environment once",
   restored: "boot state put back, not confirmed yet",
   confirmed: "boot state confirmed by a receipt",
   unconfirmed: "boot state unconfirmed",
