@@ -157,8 +157,12 @@ test("an S3 that refuses ends the conversion at once by that name; once it takes
 });
 
 test("a target whose disk fills up while it writes fails by that name, leaves nothing half-done, and has room again", async () => {
+  const filled = Promise.withResolvers<void>();
   s3 = async ({ operation, key }) => {
-    if (operation === "GetObject" && key.includes("/packs/")) await sleep(500);
+    if (operation !== "GetObject" || !key.includes("/packs/")) return;
+    await sleep(500);
+    // However slow this test is, there is something left to write when the disk is full.
+    if (site.writtenBytes(id, "full") > 0) await filled.promise;
   };
   const id = await site.convert("full");
   await until("the first bytes", () => site.writtenBytes(id, "full") || undefined);
@@ -167,6 +171,7 @@ test("a target whose disk fills up while it writes fails by that name, leaves no
     // The target may have taken some of it in between.
     if (error.code !== "ENOSPC") throw error;
   });
+  filled.resolve();
   const { state, failure } = await site.ended(id);
   expect(state).toBe("failed");
   expect(failure).toMatchObject({ name: "DiskFullError", hint: expect.stringContaining("Free at least") });
