@@ -84,6 +84,7 @@ describe.each(KINDS)("a real Debian machine on $name", ({ firmware, original, lo
     const asRead = await copyAsRead(site, join(dir, "as-read"));
     await site.machine.screenshot(join(dir, "boot-environment.png"));
     const conversion = await untilConversion(site, id, ended);
+    expect(conversion.failure).toBeUndefined();
     expect(conversion).toMatchObject({
       state: "completed",
       machine: { is: "original", bootState: "confirmed" },

@@ -62,6 +62,7 @@ describe.each(["bios", "uefi"] as const)("on %s, after a power cut", (firmware) 
 
   async function expectCompletion({ id }: Conversion): Promise<void> {
     const conversion = await untilConversion(site, id, ended);
+    expect(conversion.failure).toBeUndefined();
     expect(conversion).toMatchObject({
       state: "completed",
       machine: { is: "original", bootState: "confirmed" },
