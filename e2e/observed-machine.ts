@@ -68,6 +68,8 @@ const WRITTEN_BY_THE_SYSTEM = [
   /^\/var\/lib\/dhcp\//,
   /^\/var\/log\//,
   /^\/etc\/resolv\.conf$/,
+  // LVM's own copy of its metadata, by whichever of its commands first finds none.
+  /^\/etc\/lvm\/(archive|backup)\//,
 ];
 
 /** Files that differ and that the running original system itself does not write. Nothing may. */
