@@ -1,3 +1,4 @@
+import { hardwareAddressesOf } from "#shared/domain/hardware-address.ts";
 import type { MachineDescription } from "#shared/protocol/enrolment-request.ts";
 import type { Disk, Inventory } from "#shared/protocol/inventory.ts";
 import { type Machine, readText } from "../inventory/machine.ts";
@@ -13,10 +14,7 @@ export async function describeMachine(
   machine: Machine,
   { network, disks }: Pick<Inventory, "network" | "disks">,
 ): Promise<MachineDescription> {
-  const macAddresses = network.interfaces.flatMap(({ kind, permanentMacAddress, macAddress }) => {
-    const address = permanentMacAddress ?? macAddress;
-    return kind === "ethernet" && address ? [address.toLowerCase()] : [];
-  });
+  const macAddresses = hardwareAddressesOf(network.interfaces).map((address) => address.toLowerCase());
   const names = (
     await Promise.all(["sys_vendor", "product_name"].map((field) => dmi(machine, field)))
   ).filter((name) => name !== undefined);

@@ -7,6 +7,7 @@ import type { BootMachine } from "../boot/machine.ts";
 import { restoreBootState } from "../boot/restore.ts";
 import { type SavedBootState, volumesToMount } from "../boot/saved-state.ts";
 import { VolumeMap } from "../boot/volumes.ts";
+import { mustRun } from "../inventory/machine.ts";
 
 const MOUNTS = "/run/causeway/original";
 
@@ -85,10 +86,4 @@ async function protect(machine: BootMachine, { disk, partition }: Device, readOn
   const option = readOnly ? "--setro" : "--setrw";
   for (const device of readOnly ? [partition, disk] : [disk, partition])
     await mustRun(machine, "blockdev", option, device);
-}
-
-async function mustRun(machine: BootMachine, command: string, ...args: string[]): Promise<void> {
-  const result = await machine.run(command, ...args);
-  if (result?.status !== 0)
-    throw new Error(`${command} ${args.join(" ")} failed: ${result?.output.trim() ?? "it is not there"}`);
 }

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { chmod, chown, lstat, mkdir, open, readFile, rename, rmdir, unlink, utimes } from "node:fs/promises";
 import { dirname } from "node:path";
-import { LocalMachine, type Machine } from "../inventory/machine.ts";
+import { LocalMachine, type Machine, mustRun } from "../inventory/machine.ts";
 
 /** What a path is, without following a link. */
 export interface FileStatus {
@@ -170,9 +170,8 @@ export class LocalBootMachine extends LocalMachine implements BootMachine {
     await utimes(path, atimeMs / 1000, Number(modifiedNs) / Number(NS_PER_SECOND));
   }
 
-  async flush(): Promise<void> {
-    const result = await this.run("sync");
-    if (result?.status !== 0) throw new Error(`sync failed: ${result?.output.trim() ?? "it is not there"}`);
+  flush(): Promise<void> {
+    return mustRun(this, "sync");
   }
 
   async writeVariable(path: string, bytes: Uint8Array): Promise<void> {

@@ -1,5 +1,6 @@
 import { isIPv6 } from "node:net";
-import { bootEnvironmentNetworkOf, hardwareAddressOf } from "#shared/domain/boot-environment-network.ts";
+import { bootEnvironmentNetworkOf } from "#shared/domain/boot-environment-network.ts";
+import { hardwareAddressOf } from "#shared/domain/hardware-address.ts";
 import type { Inventory, NetworkInterface, Route } from "#shared/protocol/inventory.ts";
 import {
   BondMode,

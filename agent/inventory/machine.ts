@@ -88,6 +88,17 @@ export class LocalMachine implements Machine {
   }
 }
 
+/** Runs a program that has to succeed; throws with what it printed. */
+export async function mustRun(
+  machine: Pick<Machine, "run">,
+  command: string,
+  ...args: string[]
+): Promise<void> {
+  const result = await machine.run(command, ...args);
+  if (result?.status !== 0)
+    throw new Error(`${[command, ...args].join(" ")} failed: ${result?.output.trim() ?? "it is not there"}`);
+}
+
 async function readWhole(path: string): Promise<Buffer | undefined> {
   try {
     const file = await open(path, "r");

@@ -95,13 +95,23 @@ const armed = {
 const restored = { restored: true, bootId: "boot-2", items: [], addresses: [] };
 const attested = (receipt: BootReceipt = aReceipt(device)) => answer("attest-boot-state", { receipt });
 
-/** As far as the boot environment, which has told that the boot state is back. */
-async function away(): Promise<void> {
+/** Armed, and told to restart. */
+async function ordered(): Promise<void> {
   await asks.arm();
   await answer("arm-boot", armed);
   await asks.go();
+}
+
+/** On its way, with the step waiting for the boot environment's word. */
+async function restarting(): Promise<void> {
+  await ordered();
   await answer("reboot.boot-environment", {});
   await asks.report();
+}
+
+/** As far as the boot environment, which has told that the boot state is back. */
+async function away(): Promise<void> {
+  await restarting();
   await connect(BOOT, "boot-2");
   await answer("report-boot-state", restored, BOOT);
 }
@@ -177,9 +187,7 @@ test("an event about a command for the other system is refused and audited", asy
 });
 
 test("a restart is over when the machine is heard from there, also if its answer was lost", async () => {
-  await asks.arm();
-  await answer("arm-boot", armed);
-  await asks.go();
+  await ordered();
   await connect(BOOT, "boot-2");
   expect(outcome("reboot boot-environment")).toEqual({ output: {} });
   await asks.report();
@@ -190,31 +198,21 @@ test("a restart is over when the machine is heard from there, also if its answer
 });
 
 test("an original system that connects once more while it shuts down is not back", async () => {
-  await asks.arm();
-  await answer("arm-boot", armed);
-  await asks.go();
-  await answer("reboot.boot-environment", {});
-  await asks.report();
+  await restarting();
   await connect(ORIGINAL, "boot-1");
   expect(outcome("report-boot-state")).toBeUndefined();
   expect(await machine()).toBe("rebooting, armed");
 });
 
 test("a machine that is back without that its boot environment was heard ends the wait at once", async () => {
-  await asks.arm();
-  await answer("arm-boot", armed);
-  await asks.go();
-  await answer("reboot.boot-environment", {});
-  await asks.report();
+  await restarting();
   await connect(ORIGINAL, "boot-3");
   expect(outcome("report-boot-state")).toMatchObject({ failure: { name: "BootEnvironmentSilentError" } });
   expect(await machine()).toBe("original, armed");
 });
 
 test("an armed machine that was switched off and on is not restarted again by the old order", async () => {
-  await asks.arm();
-  await answer("arm-boot", armed);
-  await asks.go();
+  await ordered();
   world.agents.sent.length = 0;
   await connect(ORIGINAL, "boot-3");
   expect(outcome("reboot boot-environment")).toMatchObject({
@@ -250,9 +248,7 @@ test("a power cut during the capture ends it at once, with the machine back", as
 // --- Giving up -----------------------------------------------------------------------------------------------------
 
 test("an order to restart does not outlive that it was given up: an agent that is back in the same boot only attests", async () => {
-  await asks.arm();
-  await answer("arm-boot", armed);
-  await asks.go();
+  await ordered();
   // The source is away, its step loses patience, and the machine is where it is to be brought back to.
   await asks.back();
   await asks.attest();
@@ -270,9 +266,7 @@ test("an order to arm does not outlive that it was given up", async () => {
 });
 
 test("an answer to an order that was called off is not acknowledged, for that would restart the machine", async () => {
-  await asks.arm();
-  await answer("arm-boot", armed);
-  await asks.go();
+  await ordered();
   await asks.back();
   world.agents.sent.length = 0;
   await answer("reboot.boot-environment", {});
@@ -288,11 +282,7 @@ test("a capture that goes on does not keep a machine from coming back", async ()
 });
 
 test("what the boot environment has to tell of the boot state is heard, however late", async () => {
-  await asks.arm();
-  await answer("arm-boot", armed);
-  await asks.go();
-  await answer("reboot.boot-environment", {});
-  await asks.report();
+  await restarting();
   await asks.back();
   await connect(BOOT, "boot-2");
   await answer("report-boot-state", restored, BOOT);
@@ -427,11 +417,7 @@ test("a machine that nobody hears ends as not known, and its way back stays orde
 });
 
 test("a machine that was armed and not heard again ends as armed", async () => {
-  await asks.arm();
-  await answer("arm-boot", armed);
-  await asks.go();
-  await answer("reboot.boot-environment", {});
-  await asks.report();
+  await restarting();
   await asks.back();
   await asks.attest();
   await abandonConversion.run({ conversionId, error: silent }, world);
@@ -520,9 +506,7 @@ test("cancelling ends what the boot environment does, but never what brings the 
 });
 
 test("a machine that went into the boot environment after all is sent back as soon as it calls", async () => {
-  await asks.arm();
-  await answer("arm-boot", armed);
-  await asks.go();
+  await ordered();
   // The agent restarts, and its answer comes too late.
   await cancelConversion(conversionId, "ada", world);
   await asks.back();

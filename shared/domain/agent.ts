@@ -1,10 +1,12 @@
 /** An enrolled machine: what is stored of it, and what may happen to it. */
+
 import { z } from "zod";
 import { ForbiddenError, NotFoundError, WrongStateError } from "../errors.ts";
 import { EnrollableRole, Timestamp } from "../protocol/common.ts";
 import { Inventory, UNKNOWN } from "../protocol/inventory.ts";
 import { AgentEnvironment, BootId } from "../protocol/machine.ts";
 import type { Source, Target } from "../protocol/resources.ts";
+import { hardwareAddressesOf } from "./hardware-address.ts";
 import { PresenceRecord } from "./presence.ts";
 
 export const AgentRecord = z.object({
@@ -71,11 +73,9 @@ export function isEarlierStart(other: AgentRecord, agent: AgentRecord): boolean 
 }
 
 function portsOf({ inventory }: AgentRecord): string {
-  const addresses = inventory?.network.interfaces.flatMap(({ kind, permanentMacAddress, macAddress }) => {
-    const address = permanentMacAddress ?? macAddress;
-    return kind === "ethernet" && address ? [address] : [];
-  });
-  return addresses?.sort().join(" ") ?? "";
+  return hardwareAddressesOf(inventory?.network.interfaces ?? [])
+    .sort()
+    .join(" ");
 }
 
 /** Its machine is this other source now; a mark that it has stays. */

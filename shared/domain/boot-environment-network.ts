@@ -1,6 +1,7 @@
 /** Which part of a source's network its boot environment can have: it makes ports, bonds and VLANs, but no bridges. */
 import { z } from "zod";
 import type { Inventory, NetworkInterface, Route } from "../protocol/inventory.ts";
+import { hardwareAddressOf } from "./hardware-address.ts";
 
 export const InterfaceName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.:-]{0,14}$/);
 export const MacAddress = z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/);
@@ -93,11 +94,6 @@ function findWaysOut(interfaces: NetworkInterface[]): (name: string) => Way[] {
     return [{ made: { ...each, addresses: [] }, standsOn: [], isPossible }];
   };
   return waysOutOf;
-}
-
-/** What identifies a port after a restart. */
-export function hardwareAddressOf({ permanentMacAddress, macAddress }: NetworkInterface): string | undefined {
-  return permanentMacAddress ?? macAddress;
 }
 
 /** With all that it stands on, which comes first. */

@@ -14,8 +14,8 @@ export function untouchedMachine(now: string): MachineRecord {
 }
 
 /** Whether it may not start, or not be, as it was before: until a receipt has said otherwise, somebody has to look after it. */
-export function isAway({ is, bootState }: MachineState): boolean {
-  return is !== "original" || bootState === "armed" || bootState === "restored";
+export function isAway(machine: MachineState): boolean {
+  return machine.is !== "original" || mayHaveLeft(machine);
 }
 
 /** The command to arm it goes out: from here on it may be armed. */
@@ -87,8 +87,8 @@ export function isBack({ is, armedInBoot }: MachineRecord, { environment, bootId
 }
 
 /** Whether it is known to start, and to be, as it was before: nothing was touched, or a receipt says so. */
-export function isAsItWas({ is, bootState }: MachineState): boolean {
-  return is === "original" && (bootState === "untouched" || bootState === "confirmed");
+export function isAsItWas(machine: MachineState): boolean {
+  return !isAway(machine) && machine.bootState !== "unconfirmed";
 }
 
 /** Whether it has reason to run its boot environment: it was armed for that, and its boot state is not confirmed since. */
