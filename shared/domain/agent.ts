@@ -1,5 +1,4 @@
 /** An enrolled machine: what is stored of it, and what may happen to it. */
-
 import { z } from "zod";
 import { ForbiddenError, NotFoundError, WrongStateError } from "../errors.ts";
 import { EnrollableRole, Timestamp } from "../protocol/common.ts";
