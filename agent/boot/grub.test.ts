@@ -88,7 +88,8 @@ test("all that the entry names is on the disk itself before it is next: GRUB doe
   const machine = await grubMachine();
   const before = await readFile(machine.at("/boot/grub/grubenv"));
   let environmentAtFlush: Buffer | undefined;
-  machine.flush = async () => {
+  machine.flush = async (paths) => {
+    expect(paths).toEqual(["/boot/grub", `/boot/causeway/${JOB_ID}`]);
     expect(await textOf(machine, "/boot/grub/custom.cfg")).toContain("menuentry 'Causeway");
     environmentAtFlush = await readFile(machine.at("/boot/grub/grubenv"));
   };

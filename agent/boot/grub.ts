@@ -71,7 +71,7 @@ export class Grub extends LinuxBootLoader implements BootLoaderAdapter {
       ...(status && { attributes: status }),
     });
     // GRUB does not replay journals: it would find the entry and not yet the files that it names.
-    await this.machine.flush();
+    await this.machine.flush([posix.dirname(custom), staged.folder]);
     // Last, since it makes the next start special: until here everything is as always.
     const path = await this.pathOf(saved, ENVIRONMENT);
     await this.#changeEnvironment(path, (now) =>

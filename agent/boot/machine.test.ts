@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { VolumeNotMountedError } from "#shared/errors.ts";
 import { eraseFile, replaceFile } from "./durable.ts";
-import { LocalBootMachine } from "./machine.ts";
+import { flushFileSystems, LocalBootMachine } from "./machine.ts";
 import { FileLocation, VolumeMap } from "./volumes.ts";
 
 const machine = new LocalBootMachine();
@@ -86,6 +86,37 @@ test("a secret is gone from its blocks before its name goes", async () => {
   await eraseFile(new Watched(), path, true);
   expect(seen).toEqual([-1]);
   expect(await machine.status(path)).toBeUndefined();
+});
+
+test("what a busy server has yet to write may take longer than the machine is given to answer a question", async () => {
+  const hurried = new LocalBootMachine({ answerLimitMs: 1 });
+  await hurried.flush([folder]);
+});
+
+test.each([
+  {
+    status: 0,
+    commands: ["sync -f /boot/grub /boot/causeway/1"],
+    about: "only the file systems in question",
+  },
+  {
+    status: 1,
+    commands: ["sync -f /boot/grub /boot/causeway/1", "sync"],
+    about: "all, where sync knows no -f",
+  },
+])("flushes $about", async ({ status, commands }) => {
+  const seen: string[] = [];
+  const run = async (...words: string[]) => {
+    seen.push(words.join(" "));
+    return { status: words.length === 1 ? 0 : status, output: "" };
+  };
+  await flushFileSystems({ run }, ["/boot/grub", "/boot/causeway/1"]);
+  expect(seen).toEqual(commands);
+});
+
+test("a flush that fails is an error", async () => {
+  const run = async () => ({ status: 1, output: "sync: error syncing" });
+  await expect(flushFileSystems({ run }, ["/boot"])).rejects.toThrow("sync failed: sync: error syncing");
 });
 
 test("a folder that is not empty stays", async () => {

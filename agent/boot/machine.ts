@@ -47,8 +47,11 @@ export interface BootMachine extends Machine {
   removeFolder(path: string): Promise<boolean>;
   /** Sets those that differ. The time is exact where GNU `touch` is installed, else within a microsecond. */
   setAttributes(path: string, attributes: FileAttributes): Promise<void>;
-  /** Writes everything to the place where it lies, also what so far only a file system's journal has (not that of XFS). */
-  flush(): Promise<void>;
+  /**
+   * Writes all of the file systems with these paths to the place where it lies, also what so far only a journal has (not that of XFS).
+   * Takes as long as their disks need.
+   */
+  flush(paths: readonly string[]): Promise<void>;
   /** Makes or replaces a firmware variable: four bytes of attributes, then its value. */
   writeVariable(path: string, bytes: Uint8Array): Promise<void>;
   /** No error where it does not exist. */
@@ -57,6 +60,8 @@ export interface BootMachine extends Machine {
 
 const PIECE_BYTES = 2 ** 20;
 const NS_PER_SECOND = 1_000_000_000n;
+/** What a busy server has not yet written can be gigabytes. */
+const PATIENT = new LocalMachine({ answerLimitMs: 30 * 60_000 });
 
 /** The machine that this process runs on. */
 export class LocalBootMachine extends LocalMachine implements BootMachine {
@@ -170,8 +175,8 @@ export class LocalBootMachine extends LocalMachine implements BootMachine {
     await utimes(path, atimeMs / 1000, Number(modifiedNs) / Number(NS_PER_SECOND));
   }
 
-  flush(): Promise<void> {
-    return mustRun(this, "sync");
+  flush(paths: readonly string[]): Promise<void> {
+    return flushFileSystems(PATIENT, paths);
   }
 
   async writeVariable(path: string, bytes: Uint8Array): Promise<void> {
@@ -198,6 +203,15 @@ export class LocalBootMachine extends LocalMachine implements BootMachine {
   async #makeMutable(path: string): Promise<void> {
     await this.run("chattr", "-i", path);
   }
+}
+
+/** Only these file systems where `sync` can (GNU since 8.24, of 2015), else all. */
+export async function flushFileSystems(
+  machine: Pick<Machine, "run">,
+  paths: readonly string[],
+): Promise<void> {
+  const some = await machine.run("sync", "-f", ...paths);
+  if (some?.status !== 0) await mustRun(machine, "sync");
 }
 
 /** The firmware takes a variable whole or not at all: one write, and no truncation before it. */

@@ -54,8 +54,8 @@ export class RootedMachine implements BootMachine {
     this.#local.setAttributes(this.at(path), attributes);
   deleteVariable = (path: string) => this.#local.deleteVariable(this.at(path));
 
-  async flush(): Promise<void> {
-    this.commands.push("sync");
+  async flush(paths: readonly string[]): Promise<void> {
+    this.commands.push(`flush ${paths.join(" ")}`);
   }
 
   async resolve(path: string): Promise<string | undefined> {

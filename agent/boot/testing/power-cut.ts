@@ -68,7 +68,7 @@ export class InterruptedMachine implements BootMachine {
   makeFolder = (path: string, mode: number) => this.#step(() => this.#machine.makeFolder(path, mode));
   setAttributes = (path: string, attributes: FileAttributes) =>
     this.#step(() => this.#machine.setAttributes(path, attributes));
-  flush = () => this.#step(() => this.#machine.flush());
+  flush = (paths: readonly string[]) => this.#step(() => this.#machine.flush(paths));
   writeVariable = (path: string, bytes: Uint8Array) =>
     this.#step(() => this.#machine.writeVariable(path, bytes));
   deleteVariable = (path: string) => this.#step(() => this.#machine.deleteVariable(path));
