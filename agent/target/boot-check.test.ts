@@ -48,6 +48,22 @@ test("a disk without boot code has not booted, and the firmware's words say so",
   expect(result.reason).toContain("No bootable device");
 });
 
+test("the disk with boot code is booted, whichever name the source's kernel gave it", async () => {
+  const options = await optionsFor(printingDisk("\r\nclone login: "));
+  const data = Buffer.alloc(1024 * 1024, "data");
+  const table = Buffer.alloc(1024 * 1024);
+  table.writeUInt16LE(0xaa55, 510);
+  const others = await Promise.all(
+    Object.entries({ data, table }).map(async ([name, bytes]) => {
+      const path = join(folder, `${name}.raw`);
+      await writeFile(path, bytes);
+      return { path, format: "raw" as const };
+    }),
+  );
+  const result = await bootCheck({ ...options, disks: [...others, ...options.disks] });
+  expect(result).toMatchObject({ verdict: "booted" });
+});
+
 test("a kernel panic ends the check at once with the panic's text", async () => {
   const disk = printingDisk("\r\nKernel panic - not syncing: Attempted to kill init!\r\n");
   const result = await bootCheck(await optionsFor(disk));

@@ -1,11 +1,12 @@
 import { mkdir, mkdtemp, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { startableFirst } from "./boot-disk.ts";
 import { type BootStage, GuestConsole } from "./guest-console.ts";
 import { type MachineDisk, QemuMachine } from "./qemu-machine.ts";
 import type { QmpEvent } from "./qmp.ts";
 
 export interface BootCheckOptions {
-  /** The first one is booted. Read, never written. */
+  /** Booted is the first one that the firmware can start. Read, never written. */
   disks: readonly MachineDisk[];
   firmware: "bios" | "uefi";
   memoryMiB: number;
@@ -106,10 +107,11 @@ class BootCheck {
     }
   }
 
-  #start(consoleLogPath: string): Promise<QemuMachine> {
-    const { disks, firmware, memoryMiB, cpuCount = 2 } = this.#options;
+  async #start(consoleLogPath: string): Promise<QemuMachine> {
+    const { firmware, memoryMiB, cpuCount = 2 } = this.#options;
     return QemuMachine.start({
-      ...{ disks, firmware, memoryMiB, cpuCount, consoleLogPath },
+      disks: firmware === "bios" ? await startableFirst(this.#options.disks) : this.#options.disks,
+      ...{ firmware, memoryMiB, cpuCount, consoleLogPath },
       workDir: this.#scratch,
       onConsole: (text) => this.#read(text),
       onEvent: (event) => this.#note(event),

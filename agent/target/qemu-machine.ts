@@ -12,7 +12,7 @@ export interface MachineDisk {
 }
 
 export interface MachineOptions {
-  /** The first one is booted. Opened read-only under a throw-away overlay. */
+  /** In the order in which the firmware tries them; a BIOS tries only the first. Opened read-only under a throw-away overlay. */
   disks: readonly MachineDisk[];
   firmware: "bios" | "uefi";
   memoryMiB: number;
