@@ -3,6 +3,8 @@ import type { DiskReader } from "./reader.ts";
 
 const SECTOR_BYTES = 512;
 const BOOT_SIGNATURE = 0xaa55;
+/** Up to here: what a BIOS starts. */
+const CODE_BYTES = 440;
 const TABLE_OFFSET = 446;
 const ENTRY_BYTES = 16;
 const PROTECTIVE_TYPE = 0xee;
@@ -28,7 +30,7 @@ export async function readMbr(
   const sector = await readSector(reader, 0);
   const entries = entriesOf(sector);
   const present = entries.filter((entry) => entry.type !== 0);
-  if (sector.readUInt16LE(510) !== BOOT_SIGNATURE || present.length === 0) return undefined;
+  if (!isSigned(sector) || present.length === 0) return undefined;
   if (entries.some((entry) => entry.status !== 0 && entry.status !== 0x80)) return undefined;
   if (present.some((entry) => entry.firstSector === 0 || entry.sectors === 0)) return undefined;
 
@@ -46,6 +48,13 @@ export async function readMbr(
   return { protective: present.some((entry) => entry.type === PROTECTIVE_TYPE), table };
 }
 
+/** Whether a BIOS would start something from the disk; a partition table alone has the signature too. */
+export async function hasBootCode(reader: DiskReader): Promise<boolean> {
+  if (reader.sizeBytes < SECTOR_BYTES) return false;
+  const sector = await readSector(reader, 0);
+  return isSigned(sector) && sector.subarray(0, CODE_BYTES).some((byte) => byte !== 0);
+}
+
 /** Follows the chain of extended boot records: each names one partition, relative to itself, and the next record, relative to the first. */
 async function readLogical(reader: DiskReader, base: number, table: PartitionTable): Promise<void> {
   const seen = new Set<number>();
@@ -56,7 +65,7 @@ async function readLogical(reader: DiskReader, base: number, table: PartitionTab
     }
     seen.add(record);
     const sector = await readSector(reader, record);
-    if (sector.readUInt16LE(510) !== BOOT_SIGNATURE) {
+    if (!isSigned(sector)) {
       table.problems.push("an extended boot record has no signature");
       return;
     }
@@ -90,6 +99,10 @@ function entriesOf(sector: Buffer): Entry[] {
       sectors: sector.readUInt32LE(offset + 12),
     };
   });
+}
+
+function isSigned(sector: Buffer): boolean {
+  return sector.readUInt16LE(510) === BOOT_SIGNATURE;
 }
 
 async function readSector(reader: DiskReader, sector: number): Promise<Buffer> {

@@ -2,7 +2,6 @@
 import { expect, test } from "vitest";
 import { workflowInput } from "#shared/domain/conversion.ts";
 import { ConversionCancelledError, failureOf } from "#shared/errors.ts";
-import * as abandonConversion from "../tasks/abandon-conversion.ts";
 import { aReceipt } from "../testing/device.ts";
 import {
   abandonWith,
@@ -24,7 +23,6 @@ import {
   outcome,
   restarting,
   restored,
-  silent,
   world,
 } from "../testing/restarted-source.ts";
 import { cancelConversion } from "./cancel.ts";
@@ -148,7 +146,7 @@ test("a machine that nobody hears ends as not known, and its way back stays orde
     ...source,
     lastSeenAt: "2030-01-01T00:05:00.000Z",
   }));
-  await abandonConversion.run({ conversionId, error: silent }, world);
+  await abandonWith("OriginalSystemSilentError");
   const { failure, machine: last } = await conversion();
   expect(last).toMatchObject({ is: "unknown", bootState: "unconfirmed", since: "2030-01-01T00:05:00.000Z" });
   expect(failure?.message).toContain("not heard since 2030-01-01T00:05:00.000Z");
@@ -167,7 +165,7 @@ test("a machine that was armed and not heard again ends as armed", async () => {
   await restarting();
   await asks.back();
   await asks.attest();
-  await abandonConversion.run({ conversionId, error: silent }, world);
+  await abandonWith("OriginalSystemSilentError");
   expect(await machine()).toBe("unknown, armed");
   const { failure } = await conversion();
   expect(failure?.message).toContain("the next start may lead into the boot environment once");
@@ -214,7 +212,7 @@ test("a workflow that was stopped from outside leaves orders that bring the mach
 
 test("a machine that was never armed is owed nothing but a release", async () => {
   await asks.stage();
-  await abandonConversion.run({ conversionId, error: { Error: "States.Timeout", Cause: "" } }, world);
+  await abandonWith("States.Timeout");
   expect(await machine()).toBe("original, untouched");
   expect(heard().filter((one) => one.startsWith("command"))).toEqual([
     "command stage-boot-image.1",
@@ -245,10 +243,7 @@ test("cancelling ends what the boot environment does, but never what brings the 
   await connect(ORIGINAL, "boot-3");
   await attested();
   expect(outcome("attest-boot-state")).toHaveProperty("output");
-  await abandonConversion.run(
-    { conversionId, error: { Error: "ConversionCancelledError", Cause: "" } },
-    world,
-  );
+  await abandonWith("ConversionCancelledError");
   expect(await conversion()).toMatchObject({ state: "cancelled", machine: { bootState: "confirmed" } });
 });
 

@@ -2,9 +2,9 @@
 import { expect, test } from "vitest";
 import { anInventory } from "#shared/domain/testing/records.ts";
 import type { BootReceipt } from "#shared/protocol/boot-receipt.ts";
-import * as abandonConversion from "../tasks/abandon-conversion.ts";
 import { aDevice, aReceipt } from "../testing/device.ts";
 import {
+  abandonWith,
   answer,
   armed,
   asks,
@@ -13,7 +13,6 @@ import {
   BOOT,
   connect,
   conversion,
-  conversionId,
   device,
   event,
   heard,
@@ -147,7 +146,7 @@ test("a power cut during the capture ends it at once, with the machine back", as
     }
   ).failure;
   const cause = JSON.stringify({ name, message, hint, retryable });
-  await abandonConversion.run({ conversionId, error: { Error: name, Cause: cause } }, world);
+  await abandonWith(name, cause);
   expect((await conversion()).failure).toMatchObject({
     name: "BootEnvironmentLeftError",
     message: expect.stringContaining("the source is in its original system, boot state confirmed"),

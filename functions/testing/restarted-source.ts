@@ -65,9 +65,8 @@ export const asks = {
   attest: () => ask("attest-boot-state", { input: { requestedBy: "ada" } }),
 };
 
-export const silent = { Error: "OriginalSystemSilentError", Cause: "" };
-export const abandonWith = (name: string) =>
-  abandonConversion.run({ conversionId, error: { Error: name, Cause: "" } }, world);
+export const abandonWith = (name: string, cause = "") =>
+  abandonConversion.run({ conversionId, error: { Error: name, Cause: cause } }, world);
 
 export const event = (fields: object) =>
   agentEvents.run({ at: "2030-01-01T00:00:01.000Z", agentId: "agt_source", ...fields }, world);
