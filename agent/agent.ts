@@ -4,14 +4,14 @@ import type { ToAgent } from "#shared/protocol/commands.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import type { AgentEnvironment } from "#shared/protocol/machine.ts";
+import { CommandJournal } from "./commands/command-journal.ts";
 import { CommandRunner } from "./commands/command-runner.ts";
 import type { Executors } from "./commands/executor.ts";
 import type { Identity } from "./identity/identity.ts";
-import { inTime } from "./in-time.ts";
-import { CommandJournal } from "./journal/command-journal.ts";
-import { reconnectDelayMs } from "./link/backoff.ts";
 import { Link } from "./link/link.ts";
 import type { Log } from "./log.ts";
+import { inTime } from "./machine/in-time.ts";
+import { reconnectDelayMs } from "./retry/backoff.ts";
 
 export interface AgentOptions {
   identity: Identity;

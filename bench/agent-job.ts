@@ -1,15 +1,15 @@
 /** The work of `agent-process.ts`. */
 import { captureDisk } from "#agent/capture/capture.ts";
-import { openDisk } from "#agent/capture/disk-source.ts";
+import { openDisk } from "#agent/disk/disk-source.ts";
+import { createDiskImage, openDiskImage } from "#agent/disk-image/disk-image.ts";
 import { checkRepository } from "#agent/repository/check.ts";
 import { obtainDataKey } from "#agent/repository/data-key.ts";
 import { commitPoint, readPoint } from "#agent/repository/points.ts";
-import { restoreDisk } from "#agent/repository/restore.ts";
-import { RetryingStore } from "#agent/repository/retrying-store.ts";
-import { S3Store } from "#agent/repository/s3-store.ts";
-import { SealedKeys } from "#agent/repository/sealed-keys.ts";
-import { verifyDisk } from "#agent/repository/verify.ts";
-import { createDiskImage, openDiskImage } from "#agent/target/disk-image.ts";
+import { SealedKeys } from "#agent/repository/testing/sealed-keys.ts";
+import { restoreDisk } from "#agent/restore/restore.ts";
+import { verifyDisk } from "#agent/restore/verify.ts";
+import { RetryingStore } from "#agent/store/retrying-store.ts";
+import { S3Store } from "#agent/store/s3-store.ts";
 import type { Point } from "#shared/format/point.ts";
 import { peakKiB } from "./run-process.ts";
 

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { LEAN_ENVIRONMENT, LEAN_FLAGS } from "#agent/lean-process.ts";
+import { LEAN_ENVIRONMENT, LEAN_FLAGS } from "#agent/threads/lean-process.ts";
 import type { AgentJob } from "./agent-job.ts";
 import { type Contender, storedMiB } from "./peers.ts";
 import { cpuSecondsOf, type ProcessResult, runProcess } from "./run-process.ts";

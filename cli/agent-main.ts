@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The program that is installed on source servers and target hosts: `causeway agent`, and nothing else of the command line. */
-import { becomeLean } from "#agent/lean-process.ts";
+import { becomeLean } from "#agent/threads/lean-process.ts";
 
 becomeLean(process);
 const { agent } = await import("./commands/agent.ts");

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { enableCompileCache } from "node:module";
 import { join } from "node:path";
-import { becomeLean } from "#agent/lean-process.ts";
+import { becomeLean } from "#agent/threads/lean-process.ts";
 
 // Compiled modules are kept, which halves the time that a command takes to start. In our own folder: where anybody may write, anybody could
 // plant code. What is imported below is compiled after this.

@@ -3,12 +3,17 @@ import { copyFile, cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/p
 import { homedir, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type BuildOptions, type BuiltImage, buildBootImage, COMMAND_LINE } from "#agent/boot-image/build.ts";
 import { formatNetworkPlan } from "#agent/boot-image/network-plan.ts";
 import { writeOverlay } from "#agent/boot-image/overlay.ts";
 import { publicKeyPem, signingKey, verifyBootImage } from "#agent/boot-image/signature.ts";
 import { appendToInitrd } from "#agent/boot-image/unified-kernel-image.ts";
-import { findUefiFirmware } from "#agent/target/qemu-machine.ts";
+import {
+  type BuildOptions,
+  type BuiltImage,
+  buildBootImage,
+  COMMAND_LINE,
+} from "#agent/boot-image-builder/build.ts";
+import { findUefiFirmware } from "#agent/hypervisor/qemu-machine.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const TIMEOUT_MS = 300_000;

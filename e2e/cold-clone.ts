@@ -4,7 +4,7 @@ import { existsSync, globSync, readFileSync, statSync, writeFileSync } from "nod
 import { mkdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { buildBootImage } from "#agent/boot-image/build.ts";
+import { buildBootImage } from "#agent/boot-image-builder/build.ts";
 import { version } from "#cli/version.ts";
 import type { Conversion } from "#shared/protocol/resources.ts";
 import { run } from "./disk/command.ts";

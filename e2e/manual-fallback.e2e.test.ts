@@ -10,8 +10,8 @@ import { handStartedAgent } from "#agent/boot-environment/hand-started-agent.ts"
 import { identify } from "#agent/boot-environment/identify.ts";
 import type { Identity } from "#agent/identity/identity.ts";
 import { collectInventory } from "#agent/inventory/inventory.ts";
-import { LocalMachine } from "#agent/inventory/machine.ts";
-import { readBootId } from "#agent/inventory/system.ts";
+import { LocalMachine } from "#agent/machine/machine.ts";
+import { readBootId } from "#agent/machine/system.ts";
 import { createApiClient } from "#shared/protocol/client.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import { firstDifference } from "./compare.ts";

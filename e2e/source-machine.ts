@@ -4,8 +4,8 @@ import { appendFileSync, existsSync } from "node:fs";
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { createConnection, type Socket } from "node:net";
 import { join } from "node:path";
-import { bundleAgent } from "#agent/boot-image/agent-bundle.ts";
-import { QmpClient } from "#agent/target/qmp.ts";
+import { bundleAgent } from "#agent/boot-image-builder/agent-bundle.ts";
+import { QmpClient } from "#agent/hypervisor/qmp.ts";
 import { type Addition, addFiles } from "./disk/add-files.ts";
 
 const root = join(import.meta.dirname, "..");

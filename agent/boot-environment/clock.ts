@@ -1,4 +1,4 @@
-import type { Machine } from "../inventory/machine.ts";
+import type { Machine } from "../machine/machine.ts";
 
 /** Signatures are refused from a quarter of an hour on. */
 const TOLERANCE_MS = 60_000;

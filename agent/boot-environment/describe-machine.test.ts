@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { aDisk, anInventory } from "#shared/domain/testing/records.ts";
 import { MachineDescription } from "#shared/protocol/enrolment-request.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
-import { RecordedMachine } from "../inventory/recorded-machine.ts";
+import { RecordedMachine } from "../machine/testing/recorded-machine.ts";
 import { describeMachine, ownDisks } from "./describe-machine.ts";
 
 const port = (name: string, macAddress: string): Inventory["network"]["interfaces"][number] => ({

@@ -1,7 +1,7 @@
 import { hardwareAddressesOf } from "#shared/domain/hardware-address.ts";
 import type { MachineDescription } from "#shared/protocol/enrolment-request.ts";
 import type { Disk, Inventory } from "#shared/protocol/inventory.ts";
-import { type Machine, readText } from "../inventory/machine.ts";
+import { type Machine, readText } from "../machine/machine.ts";
 
 const MOST_CHARACTERS = 100;
 /** What makers leave where nobody filled in a name. */

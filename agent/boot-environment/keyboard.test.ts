@@ -2,7 +2,7 @@ import { appendFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
-import { runTool } from "../boot-image/tool.ts";
+import { runTool } from "../boot-image-builder/tool.ts";
 import { Keyboard } from "./keyboard.ts";
 
 test("lines of all terminals are heard, and a terminal that is not there does not matter", async () => {

@@ -1,4 +1,4 @@
-import type { DiskMark } from "../cold/job.ts";
+import type { DiskMark } from "../remote-cold/job.ts";
 
 export interface SeenDisk extends DiskMark {
   path: string;

@@ -2,12 +2,12 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { VolumeAmbiguousError, VolumeNotMountedError } from "#shared/errors.ts";
 import type { Disk } from "#shared/protocol/inventory.ts";
-import type { Attestation } from "../boot/attest.ts";
-import type { BootMachine } from "../boot/machine.ts";
-import { restoreBootState } from "../boot/restore.ts";
-import { type SavedBootState, volumesToMount } from "../boot/saved-state.ts";
-import { VolumeMap } from "../boot/volumes.ts";
-import { mustRun } from "../inventory/machine.ts";
+import type { Attestation } from "../boot-loaders/attest.ts";
+import { restoreBootState } from "../boot-loaders/restore.ts";
+import { type SavedBootState, volumesToMount } from "../boot-loaders/saved-state.ts";
+import { VolumeMap } from "../boot-loaders/volumes.ts";
+import type { BootMachine } from "../machine/boot-machine.ts";
+import { mustRun } from "../machine/machine.ts";
 
 const MOUNTS = "/run/causeway/original";
 

@@ -2,9 +2,9 @@
 import { mkdir, readFile } from "node:fs/promises";
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import { collectInventory } from "../inventory/inventory.ts";
-import { LocalMachine } from "../inventory/machine.ts";
-import { readBootId } from "../inventory/system.ts";
 import type { Log } from "../log.ts";
+import { LocalMachine } from "../machine/machine.ts";
+import { readBootId } from "../machine/system.ts";
 import { fetchThatSetsClock } from "./clock.ts";
 import { urlOfCommandLine } from "./control-plane-url.ts";
 import { describeMachine, ownDisks } from "./describe-machine.ts";

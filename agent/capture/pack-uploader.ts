@@ -1,5 +1,5 @@
-import { ObjectExistsError, type Pace } from "../repository/object-store.ts";
 import { packKey, type Repository } from "../repository/repository.ts";
+import { ObjectExistsError, type Pace } from "../store/object-store.ts";
 
 export interface PackUploaderOptions {
   repository: Repository;

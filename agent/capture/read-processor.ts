@@ -5,7 +5,7 @@ import { createCompressor } from "#shared/format/compression.ts";
 import { deriveBlockIdKey, SALT_BYTES } from "#shared/format/keys.ts";
 import { PackBuilder } from "#shared/format/pack.ts";
 import type { PackOrigin, Placement } from "#shared/format/pack-index.ts";
-import { GARBAGE_BYTES, GarbageLimit } from "../repository/garbage.ts";
+import { GARBAGE_BYTES, GarbageLimit } from "../threads/garbage.ts";
 import { KnownBlocks } from "./known-blocks.ts";
 import { OUTCOME, READ_BLOCKS, type SharedMemory } from "./shared-memory.ts";
 

@@ -4,13 +4,13 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { DirectoryStore } from "../repository/directory-store.ts";
-import { MemoryStore } from "../repository/memory-store.ts";
-import { type PutOptions, StoreRefusedError } from "../repository/object-store.ts";
-import { verifyDisk } from "../repository/verify.ts";
+import { TestDisk, testContent } from "../disk/testing/test-disk.ts";
+import { verifyDisk } from "../restore/verify.ts";
+import { type PutOptions, StoreRefusedError } from "../store/object-store.ts";
+import { DirectoryStore } from "../store/testing/directory-store.ts";
+import { MemoryStore } from "../store/testing/memory-store.ts";
 import { captureDisk } from "./capture.ts";
 import { FileJournal } from "./journal.ts";
-import { TestDisk, testContent } from "./testing/test-disk.ts";
 
 const MIB = 1024 * 1024;
 const folder = await mkdtemp(join(tmpdir(), "resume-"));

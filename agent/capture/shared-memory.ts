@@ -1,5 +1,5 @@
 import { BLOCK_BYTES, ID_BYTES } from "#shared/format/block.ts";
-import { allocatePages, PAGE_BYTES } from "../repository/page-memory.ts";
+import { allocatePages, PAGE_BYTES } from "../threads/page-memory.ts";
 
 /** How much is read at once; the blocks of one read may share units. */
 export const READ_BLOCKS = 16;

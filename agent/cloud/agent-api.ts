@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import { type ApiClient, createApiClient } from "#shared/protocol/client.ts";
 import type { Identity } from "../identity/identity.ts";
-import { signRequest } from "../repository/sigv4.ts";
+import { signRequest } from "../store/sigv4.ts";
 import type { AgentCloud } from "./agent-cloud.ts";
 
 /** The API as this agent may use it: requests are signed with its temporary AWS credentials. */

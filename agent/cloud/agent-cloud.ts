@@ -1,8 +1,8 @@
 import type { Identity } from "../identity/identity.ts";
 import { certificateCredentials, type TemporaryCredentials } from "../link/credentials.ts";
-import type { ObjectStore } from "../repository/object-store.ts";
-import { RetryingStore } from "../repository/retrying-store.ts";
-import { S3Store } from "../repository/s3-store.ts";
+import type { ObjectStore } from "../store/object-store.ts";
+import { RetryingStore } from "../store/retrying-store.ts";
+import { S3Store } from "../store/s3-store.ts";
 import { CloudClock } from "./cloud-clock.ts";
 import { cachedUntilExpiry } from "./expiring.ts";
 

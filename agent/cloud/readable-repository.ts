@@ -2,8 +2,8 @@ import type { DataAccess } from "#shared/protocol/resources.ts";
 import { loadDataKey } from "../repository/data-key.ts";
 import { KmsKeys } from "../repository/kms-keys.ts";
 import type { Repository } from "../repository/repository.ts";
-import { RetryingStore } from "../repository/retrying-store.ts";
-import { S3Store } from "../repository/s3-store.ts";
+import { RetryingStore } from "../store/retrying-store.ts";
+import { S3Store } from "../store/s3-store.ts";
 import { cachedUntilExpiry } from "./expiring.ts";
 
 export interface ReadablePorts {

@@ -3,7 +3,7 @@ import { connect } from "node:net";
 import { expect, test } from "vitest";
 import { DiskNotFoundError, ServiceUnavailableError } from "#shared/errors.ts";
 import { createApiClient } from "#shared/protocol/client.ts";
-import { TransientStoreError } from "../repository/object-store.ts";
+import { TransientStoreError } from "../store/object-store.ts";
 import { asUnavailable } from "./unavailable.ts";
 
 /** Nothing listens on port 1. */

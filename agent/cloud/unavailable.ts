@@ -1,6 +1,6 @@
 import { ServiceUnavailableError } from "#shared/errors.ts";
 import { ApiError, ApiUnreachableError } from "#shared/protocol/client.ts";
-import { TransientStoreError } from "../repository/object-store.ts";
+import { TransientStoreError } from "../store/object-store.ts";
 
 /** Of sockets and name look-ups. */
 const NETWORK_CODES = new Set([

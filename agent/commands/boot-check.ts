@@ -1,8 +1,8 @@
 import { hash } from "node:crypto";
 import { readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
-import type { ObjectStore } from "../repository/object-store.ts";
-import { bootCheck } from "../target/boot-check.ts";
+import { bootCheck } from "../hypervisor/boot-check.ts";
+import type { ObjectStore } from "../store/object-store.ts";
 import type { Executor } from "./executor.ts";
 import { conversionDir } from "./materialise.ts";
 

@@ -5,11 +5,11 @@ import type { Extents } from "#shared/domain/extents.ts";
 import { DiskNotFoundError } from "#shared/errors.ts";
 import { PointDisk } from "#shared/format/point.ts";
 import { captureDisk } from "../capture/capture.ts";
-import { openDisk } from "../capture/disk-source.ts";
 import { FileJournal } from "../capture/journal.ts";
-import { createRateLimit } from "../capture/rate-limit.ts";
+import { openDisk } from "../disk/disk-source.ts";
 import { listPoints, readPoint } from "../repository/points.ts";
 import type { Repository } from "../repository/repository.ts";
+import { createRateLimit } from "../store/rate-limit.ts";
 import type { Executor } from "./executor.ts";
 
 /** A disk that this agent may read. */

@@ -5,8 +5,8 @@ import { afterEach, expect, test } from "vitest";
 import { DiskNotFoundError } from "#shared/errors.ts";
 import type { Command } from "#shared/protocol/commands.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
-import { CommandJournal } from "../journal/command-journal.ts";
 import { jsonLog } from "../log.ts";
+import { CommandJournal } from "./command-journal.ts";
 import { CommandRunner } from "./command-runner.ts";
 import type { Executors } from "./executor.ts";
 

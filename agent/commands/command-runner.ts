@@ -4,8 +4,8 @@ import { type Command, commandKinds, type ToAgent } from "#shared/protocol/comma
 import type { Progress } from "#shared/protocol/common.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
 import { asUnavailable } from "../cloud/unavailable.ts";
-import type { CommandJournal, CommandResult } from "../journal/command-journal.ts";
 import type { Log } from "../log.ts";
+import type { CommandJournal, CommandResult } from "./command-journal.ts";
 import type { ExecutionContext, Executors } from "./executor.ts";
 
 export interface CommandRunnerOptions {

@@ -1,8 +1,8 @@
 import { rm } from "node:fs/promises";
 import type { Point } from "#shared/format/point.ts";
-import { ObjectNotFoundError } from "../repository/object-store.ts";
 import { commitPoint, readPoint } from "../repository/points.ts";
 import type { Repository } from "../repository/repository.ts";
+import { ObjectNotFoundError } from "../store/object-store.ts";
 import { capturesDir, MapRoot } from "./capture-disk.ts";
 import type { Executor } from "./executor.ts";
 

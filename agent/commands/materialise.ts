@@ -1,10 +1,10 @@
 import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { DiskFormat } from "#shared/protocol/common.ts";
+import { createDiskImage } from "../disk-image/disk-image.ts";
 import { readPoint } from "../repository/points.ts";
 import type { Repository } from "../repository/repository.ts";
-import { restoreDisk } from "../repository/restore.ts";
-import { createDiskImage } from "../target/disk-image.ts";
+import { restoreDisk } from "../restore/restore.ts";
 import type { Executor } from "./executor.ts";
 
 export interface TargetDeps {

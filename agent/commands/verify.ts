@@ -1,8 +1,8 @@
 import { rename } from "node:fs/promises";
 import { VerificationFailedError } from "#shared/errors.ts";
+import { openDiskImage } from "../disk-image/disk-image.ts";
 import { readPoint } from "../repository/points.ts";
-import { DiskMismatchError, verifyDisk } from "../repository/verify.ts";
-import { openDiskImage } from "../target/disk-image.ts";
+import { DiskMismatchError, verifyDisk } from "../restore/verify.ts";
 import type { Executor } from "./executor.ts";
 import type { TargetDeps } from "./materialise.ts";
 

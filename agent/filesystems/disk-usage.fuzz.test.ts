@@ -3,9 +3,9 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { subtract, totalBytes } from "#shared/domain/extents.ts";
+import type { DiskReader } from "../disk/reader.ts";
 import { usedExtents } from "./disk-usage.ts";
-import type { DiskReader } from "./reader.ts";
-import { createFiles, createJunkImage, inScratch, MIB, tool } from "./test-image.ts";
+import { createFiles, createJunkImage, inScratch, MIB, tool } from "./testing/test-image.ts";
 
 /** Reads a small image, with some bytes other than they are. */
 class DamagedDisk implements DiskReader {

@@ -1,11 +1,11 @@
 import { appendExtent, type Extent, normalize, shift, subtract, totalBytes } from "#shared/domain/extents.ts";
+import { type DiskReader, openFileReader, sliceReader } from "../disk/reader.ts";
 import { DoubtError } from "./doubt.ts";
 import { ext4UsedExtents } from "./ext4-usage.ts";
 import { lvmUsedExtents } from "./lvm-usage.ts";
 import { ntfsUsedExtents } from "./ntfs-usage.ts";
 import { type PartitionTable, readPartitionTable } from "./partition-table.ts";
 import { type Content, probeContent } from "./probe.ts";
-import { type DiskReader, openFileReader, sliceReader } from "./reader.ts";
 import { xfsUsedExtents } from "./xfs-usage.ts";
 
 /** A partition, logical volume or whole disk, and how its use was found. */

@@ -1,4 +1,4 @@
-import type { DiskReader } from "./reader.ts";
+import type { DiskReader } from "../disk/reader.ts";
 
 /**
  * Something about a volume's metadata is not as it must be for its free space to be trusted. Never leaves this folder: the volume is

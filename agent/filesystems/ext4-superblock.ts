@@ -1,6 +1,6 @@
+import type { DiskReader } from "../disk/reader.ts";
 import { crc32cRaw } from "./checksum.ts";
 import { doubt, readMetadata } from "./doubt.ts";
-import type { DiskReader } from "./reader.ts";
 
 const SUPERBLOCK_OFFSET = 1024;
 const SUPERBLOCK_BYTES = 1024;

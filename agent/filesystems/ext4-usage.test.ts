@@ -2,9 +2,9 @@ import { copyFile, open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { totalBytes } from "#shared/domain/extents.ts";
+import { openFileReader } from "../disk/reader.ts";
 import { type DiskUsage, usedExtents } from "./disk-usage.ts";
-import { openFileReader } from "./reader.ts";
-import { copyExtents, createFiles, createJunkImage, inScratch, MIB, tool } from "./test-image.ts";
+import { copyExtents, createFiles, createJunkImage, inScratch, MIB, tool } from "./testing/test-image.ts";
 
 async function usageOf(path: string): Promise<DiskUsage> {
   const reader = await openFileReader(path);

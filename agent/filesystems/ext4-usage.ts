@@ -1,9 +1,9 @@
 import { appendExtent, type Extent, normalize } from "#shared/domain/extents.ts";
+import type { DiskReader } from "../disk/reader.ts";
 import { appendSetBits } from "./bitmap.ts";
 import { crc16, crc32cRaw } from "./checksum.ts";
 import { doubt, readMetadata, toNumber } from "./doubt.ts";
 import { type Ext4Layout, readExt4Layout } from "./ext4-superblock.ts";
-import type { DiskReader } from "./reader.ts";
 
 const BLOCK_BITMAP_UNINITIALISED = 2;
 

@@ -1,7 +1,7 @@
 import { crc32 } from "node:zlib";
+import type { DiskReader } from "../disk/reader.ts";
 import { doubt, readMetadata, toNumber } from "./doubt.ts";
 import { type LvmSection, type LvmValue, parseLvmText } from "./lvm-text.ts";
-import type { DiskReader } from "./reader.ts";
 
 const SECTOR_BYTES = 512;
 const AREA_HEADER_BYTES = 512;

@@ -3,10 +3,18 @@ import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { expect, test } from "vitest";
 import { totalBytes } from "#shared/domain/extents.ts";
+import { openFileReader } from "../disk/reader.ts";
 import { type DiskUsage, usedExtents } from "./disk-usage.ts";
 import { readLvmPhysicalVolume } from "./lvm-metadata.ts";
-import { openFileReader } from "./reader.ts";
-import { copyExtents, createFiles, createJunkImage, inScratch, isRoot, MIB, tool } from "./test-image.ts";
+import {
+  copyExtents,
+  createFiles,
+  createJunkImage,
+  inScratch,
+  isRoot,
+  MIB,
+  tool,
+} from "./testing/test-image.ts";
 
 const EXTENT_BYTES = MIB;
 const AREA_OFFSET = 4096;

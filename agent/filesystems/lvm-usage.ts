@@ -1,7 +1,7 @@
 import { type Extent, intersect, normalize, subtract, union } from "#shared/domain/extents.ts";
+import { type DiskReader, requireWithin } from "../disk/reader.ts";
 import { DoubtError, doubt } from "./doubt.ts";
 import { type LvmPiece, readLvmPhysicalVolume } from "./lvm-metadata.ts";
-import { type DiskReader, requireWithin } from "./reader.ts";
 
 /**
  * What is used of an LVM physical volume: all outside of its extents, and of each logical volume what `volumeUsed` says, where it lies here

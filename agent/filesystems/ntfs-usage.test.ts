@@ -5,9 +5,17 @@ import { mkdir, open, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { totalBytes } from "#shared/domain/extents.ts";
+import { openFileReader } from "../disk/reader.ts";
 import { ntfsUsedExtents } from "./ntfs-usage.ts";
-import { openFileReader } from "./reader.ts";
-import { copyExtents, createFiles, createJunkImage, inScratch, isRoot, MIB, tool } from "./test-image.ts";
+import {
+  copyExtents,
+  createFiles,
+  createJunkImage,
+  inScratch,
+  isRoot,
+  MIB,
+  tool,
+} from "./testing/test-image.ts";
 
 const SIZE_BYTES = 48 * MIB;
 

@@ -1,8 +1,8 @@
 import { appendExtent, type Extent } from "#shared/domain/extents.ts";
+import type { DiskReader } from "../disk/reader.ts";
 import { appendSetBits } from "./bitmap.ts";
 import { doubt } from "./doubt.ts";
 import { applyFixups, NtfsVolume } from "./ntfs-volume.ts";
-import type { DiskReader } from "./reader.ts";
 
 const RECORD = { logFile: 2, volume: 3, root: 5, bitmap: 6 } as const;
 const ATTRIBUTE = { volumeInformation: 0x70, data: 0x80, indexRoot: 0x90, indexAllocation: 0xa0 } as const;

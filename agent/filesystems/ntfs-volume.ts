@@ -1,6 +1,6 @@
 import { type Extent, normalize } from "#shared/domain/extents.ts";
+import type { DiskReader } from "../disk/reader.ts";
 import { doubt, readMetadata, toNumber } from "./doubt.ts";
-import type { DiskReader } from "./reader.ts";
 
 const END_OF_ATTRIBUTES = 0xffff_ffff;
 const ATTRIBUTE_LIST = 0x20;

@@ -1,10 +1,10 @@
 import { open, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { openFileReader } from "../disk/reader.ts";
 import { usedExtents } from "./disk-usage.ts";
 import { type PartitionTable, readPartitionTable } from "./partition-table.ts";
-import { openFileReader } from "./reader.ts";
-import { createJunkImage, inScratch, MIB, tool } from "./test-image.ts";
+import { createJunkImage, inScratch, MIB, tool } from "./testing/test-image.ts";
 
 const LINUX = "0fc63daf-8483-4772-8e79-3d69d8477de4";
 

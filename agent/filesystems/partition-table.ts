@@ -1,6 +1,6 @@
+import type { DiskReader } from "../disk/reader.ts";
 import { readGpt } from "./gpt.ts";
 import { readMbr } from "./mbr.ts";
-import type { DiskReader } from "./reader.ts";
 
 export interface TablePartition {
   /** From 1; logical MBR partitions from 5. */

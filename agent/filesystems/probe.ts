@@ -1,4 +1,4 @@
-import type { DiskReader } from "./reader.ts";
+import type { DiskReader } from "../disk/reader.ts";
 
 /** What lies in a volume, by its signature; names as `blkid` has them. */
 export interface Content {

@@ -1,5 +1,5 @@
+import type { DiskReader } from "../disk/reader.ts";
 import { doubt, readMetadata } from "./doubt.ts";
-import type { DiskReader } from "./reader.ts";
 import type { XfsLayout } from "./xfs-usage.ts";
 
 /** The log is written in blocks of this size, whatever the file system's. */

@@ -2,8 +2,8 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { totalBytes } from "#shared/domain/extents.ts";
-import { openFileReader } from "./reader.ts";
-import { copyExtents, createFiles, inScratch, isRoot, MIB, mounted, tool } from "./test-image.ts";
+import { openFileReader } from "../disk/reader.ts";
+import { copyExtents, createFiles, inScratch, isRoot, MIB, mounted, tool } from "./testing/test-image.ts";
 import { xfsUsedExtents } from "./xfs-usage.ts";
 
 const SIZE_BYTES = 320 * MIB;

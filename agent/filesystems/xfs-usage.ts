@@ -1,7 +1,7 @@
 import { appendExtent, type Extent, normalize, subtract } from "#shared/domain/extents.ts";
+import type { DiskReader } from "../disk/reader.ts";
 import { crc32c } from "./checksum.ts";
 import { doubt, readMetadata, toNumber } from "./doubt.ts";
-import type { DiskReader } from "./reader.ts";
 import { requireCleanXfsLog } from "./xfs-log.ts";
 
 /** Free inode tree, reverse map, reference counts, inode tree counts. */

@@ -3,8 +3,8 @@ import type { CausewayError } from "#shared/errors.ts";
 import { type ApiClient, ApiError } from "#shared/protocol/client.ts";
 import type { EnrolmentOffer, MachineDescription } from "#shared/protocol/enrolment-request.ts";
 import type { Enrolment } from "#shared/protocol/resources.ts";
+import { type Persistence, persistently } from "../retry/persistently.ts";
 import type { Identity } from "./identity.ts";
-import { type Persistence, persistently } from "./persistently.ts";
 import { reachFrom } from "./reach.ts";
 
 export interface ApprovalOptions {

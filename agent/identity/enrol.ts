@@ -1,9 +1,9 @@
 import type { CausewayError } from "#shared/errors.ts";
 import type { ApiClient } from "#shared/protocol/client.ts";
 import type { EnrollableRole } from "#shared/protocol/common.ts";
-import { reconnectDelayMs } from "../link/backoff.ts";
+import { reconnectDelayMs } from "../retry/backoff.ts";
+import { persistently } from "../retry/persistently.ts";
 import type { Identity } from "./identity.ts";
-import { persistently } from "./persistently.ts";
 import { reachFrom } from "./reach.ts";
 
 export interface EnrolOptions {

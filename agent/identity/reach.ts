@@ -1,5 +1,5 @@
 import type { Enrolment } from "#shared/protocol/resources.ts";
-import { endpointOf } from "../link/endpoint.ts";
+import { endpointOf } from "./endpoint.ts";
 
 /** An enrolment as this machine can use it. */
 export interface Reach {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import { RecordedMachine } from "../machine/testing/recorded-machine.ts";
 import { collectAgentStart } from "./agent-start.ts";
-import { RecordedMachine } from "./recorded-machine.ts";
 
 const UNIT = "causeway-agent.service";
 

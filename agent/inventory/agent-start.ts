@@ -1,5 +1,5 @@
 import { type Inventory, UNKNOWN } from "#shared/protocol/inventory.ts";
-import { type Machine, readText } from "./machine.ts";
+import { type Machine, readText } from "../machine/machine.ts";
 
 type AgentStart = Exclude<Inventory["agentStart"], undefined>;
 

@@ -1,7 +1,7 @@
 import { type BootLoader, UNKNOWN } from "#shared/protocol/inventory.ts";
-import { type Machine, readText } from "./machine.ts";
+import { type Machine, readText } from "../machine/machine.ts";
+import { collectBootEntries, EFI_ATTRIBUTE_BYTES, EFI_VARIABLES } from "../machine/system.ts";
 import type { Mounts } from "./mounts.ts";
-import { collectBootEntries, EFI_ATTRIBUTE_BYTES, EFI_VARIABLES } from "./system.ts";
 
 const LOADER_INTERFACE = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
 /** Debian and its kin; Red Hat, SUSE and theirs. */

@@ -1,10 +1,10 @@
 import { basename } from "node:path";
 import { type Disk, type Partition, UNKNOWN, type VolumeContent } from "#shared/protocol/inventory.ts";
+import { type DiskReader, sliceReader } from "../disk/reader.ts";
 import { type PartitionTable, readPartitionTable } from "../filesystems/partition-table.ts";
 import { probeContent } from "../filesystems/probe.ts";
-import { type DiskReader, sliceReader } from "../filesystems/reader.ts";
-import { inTime } from "../in-time.ts";
-import { ANSWER_LIMIT_MS, clip, type Machine, readNumber, readText } from "./machine.ts";
+import { inTime } from "../machine/in-time.ts";
+import { ANSWER_LIMIT_MS, clip, type Machine, readNumber, readText } from "../machine/machine.ts";
 import type { Mounts } from "./mounts.ts";
 
 /** Devices that hold no disk of their own: memory, loops, optical and floppy drives, what the device mapper and md make of others. */

@@ -1,6 +1,6 @@
 import type { Hypervisor } from "#shared/protocol/inventory.ts";
-import { findUefiFirmware } from "../target/qemu-machine.ts";
-import { clip, type Machine } from "./machine.ts";
+import { findUefiFirmware } from "../hypervisor/qemu-machine.ts";
+import { clip, type Machine } from "../machine/machine.ts";
 
 /** What this machine can do as a target host that keeps its images in `imagesPath`. */
 export async function collectHypervisor(machine: Machine, imagesPath: string): Promise<Hypervisor> {

@@ -1,10 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { expect, test } from "vitest";
 import { Inventory } from "#shared/protocol/inventory.ts";
-import { createJunkImage, inScratch, isRoot, MIB, tool } from "../filesystems/test-image.ts";
+import { createJunkImage, inScratch, isRoot, MIB, tool } from "../filesystems/testing/test-image.ts";
+import { LocalMachine, type Machine } from "../machine/machine.ts";
+import { debianUefi, RecordedMachine } from "../machine/testing/recorded-machine.ts";
 import { collectInventory, type InventoryOptions } from "./inventory.ts";
-import { LocalMachine, type Machine } from "./machine.ts";
-import { debianUefi, RecordedMachine } from "./recorded-machine.ts";
 
 const MQTT_LIMIT_BYTES = 128 * 1024;
 

@@ -1,13 +1,5 @@
 import { type Disk, type Inventory, UNKNOWN } from "#shared/protocol/inventory.ts";
-import { collectAgentStart } from "./agent-start.ts";
-import { collectBootLoader } from "./boot-loader.ts";
-import { type ChosenDisk, collectDisks } from "./disks.ts";
-import { collectHypervisor } from "./hypervisor.ts";
-import { collectVolumeGroups } from "./lvm.ts";
-import { clip, type Machine, readText } from "./machine.ts";
-import { Mounts } from "./mounts.ts";
-import { collectNetwork } from "./network.ts";
-import { collectRaidArrays } from "./raid.ts";
+import { clip, type Machine, readText } from "../machine/machine.ts";
 import {
   collectCpu,
   collectFirmware,
@@ -15,7 +7,15 @@ import {
   collectOperatingSystem,
   collectVirtualization,
   readBootId,
-} from "./system.ts";
+} from "../machine/system.ts";
+import { collectAgentStart } from "./agent-start.ts";
+import { collectBootLoader } from "./boot-loader.ts";
+import { type ChosenDisk, collectDisks } from "./disks.ts";
+import { collectHypervisor } from "./hypervisor.ts";
+import { collectVolumeGroups } from "./lvm.ts";
+import { Mounts } from "./mounts.ts";
+import { collectNetwork } from "./network.ts";
+import { collectRaidArrays } from "./raid.ts";
 import { collectUnlocking } from "./unlocking.ts";
 
 export interface InventoryOptions {

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
+import { parseCpuInfo, parseOsRelease } from "../machine/system.ts";
+import { RecordedMachine } from "../machine/testing/recorded-machine.ts";
 import { collectNetwork, parseResolvConf } from "./network.ts";
 import { findInterfaceConfiguration, ifupdownMethod, networkdMethod } from "./network-configuration.ts";
-import { RecordedMachine } from "./recorded-machine.ts";
-import { parseCpuInfo, parseOsRelease } from "./system.ts";
 
 function configurationOf(files: Record<string, string>) {
   return findInterfaceConfiguration(new RecordedMachine({ files }), "eth0", 2);

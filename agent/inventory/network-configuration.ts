@@ -1,7 +1,7 @@
 import { matchesGlob } from "node:path";
 import { type InterfaceConfiguration, UNKNOWN } from "#shared/protocol/inventory.ts";
+import { type Machine, readFolder, readText } from "../machine/machine.ts";
 import { iniValue, parseIni } from "./ini.ts";
-import { type Machine, readFolder, readText } from "./machine.ts";
 
 /** Who configures an interface and how, as far as its configuration files tell. */
 export async function findInterfaceConfiguration(

@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import { z } from "zod";
 import { type Inventory, type NetworkInterface, type Route, UNKNOWN } from "#shared/protocol/inventory.ts";
-import { clip, type Machine, readText } from "./machine.ts";
+import { clip, type Machine, readText } from "../machine/machine.ts";
 import { findInterfaceConfiguration } from "./network-configuration.ts";
 
 /** Ends of containers' cables, and devices that shape traffic: nothing that a boot environment would bring up. */

@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { parseBootOption, parseCpuInfo, parseOsRelease } from "../machine/system.ts";
 import { parseIni } from "./ini.ts";
 import { parseLvmReport } from "./lvm.ts";
 import { parseMountInfo, parseSwaps } from "./mounts.ts";
 import { parseBondPorts, parseLinks, parseResolvConf, parseRoutes } from "./network.ts";
 import { ifupdownMethod, networkdMethod } from "./network-configuration.ts";
-import { parseBootOption, parseCpuInfo, parseOsRelease } from "./system.ts";
 
 const AnyText = fc.oneof(
   fc.string({ maxLength: 400 }),

@@ -1,6 +1,6 @@
 import { type RaidArray, UNKNOWN } from "#shared/protocol/inventory.ts";
+import { clip, type Machine, readNumber, readText } from "../machine/machine.ts";
 import { probeDevice } from "./disks.ts";
-import { clip, type Machine, readNumber, readText } from "./machine.ts";
 import type { Mounts } from "./mounts.ts";
 
 const SECTOR_BYTES = 512;

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
+import { RecordedMachine } from "../machine/testing/recorded-machine.ts";
 import { collectBootLoader } from "./boot-loader.ts";
 import { transportOf } from "./disks.ts";
 import { collectVolumeGroups } from "./lvm.ts";
 import { Mounts, parseMountInfo, parseSwaps } from "./mounts.ts";
 import { collectRaidArrays } from "./raid.ts";
-import { RecordedMachine } from "./recorded-machine.ts";
 
 const NO_MOUNTS = new Mounts([], []);
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { RecordedMachine } from "./recorded-machine.ts";
+import { RecordedMachine } from "../machine/testing/recorded-machine.ts";
 import { collectUnlocking, unlockingOf } from "./unlocking.ts";
 
 const UUID = "UUID=0d6d4c5e-2b1a-4e57-9f3c-6d2b7f0a1c11";

@@ -1,8 +1,8 @@
 import { Agent, type RequestOptions, request } from "node:https";
 import { z } from "zod";
 import { ForbiddenError, ServiceUnavailableError } from "#shared/errors.ts";
+import { endpointOf } from "../identity/endpoint.ts";
 import type { Identity } from "../identity/identity.ts";
-import { endpointOf } from "./endpoint.ts";
 
 const Answer = z.object({
   credentials: z.object({

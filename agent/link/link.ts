@@ -3,10 +3,10 @@ import { connect, type MqttClient } from "mqtt";
 import { ToAgent } from "#shared/protocol/commands.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
 import { commandsTopic, eventsTopic } from "#shared/protocol/topics.ts";
+import { endpointOf } from "../identity/endpoint.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { Log } from "../log.ts";
-import { reconnectDelayMs } from "./backoff.ts";
-import { endpointOf } from "./endpoint.ts";
+import { reconnectDelayMs } from "../retry/backoff.ts";
 
 export interface LinkOptions {
   identity: Identity;

@@ -2,14 +2,14 @@ import { hash, randomBytes } from "node:crypto";
 import fc from "fast-check";
 import { beforeAll, expect, test } from "vitest";
 import { captureDisk } from "../capture/capture.ts";
-import { changeContent, TestDisk, testContent } from "../capture/testing/test-disk.ts";
+import { changeContent, TestDisk, testContent } from "../disk/testing/test-disk.ts";
+import { restoreDisk } from "../restore/restore.ts";
+import { MemoryStore } from "../store/testing/memory-store.ts";
 import { checkRepository } from "./check.ts";
 import { obtainDataKey } from "./data-key.ts";
-import { MemoryStore } from "./memory-store.ts";
 import { commitPoint, listPoints, readPoint } from "./points.ts";
 import type { Repository } from "./repository.ts";
-import { restoreDisk } from "./restore.ts";
-import { SealedKeys } from "./sealed-keys.ts";
+import { SealedKeys } from "./testing/sealed-keys.ts";
 
 const MIB = 1024 * 1024;
 const settings = { packBytes: 2 * MIB, knownBlocks: 4096 };

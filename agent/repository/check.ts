@@ -10,9 +10,9 @@ import { type OpenedPack, openPack, openPackIndex } from "#shared/format/pack.ts
 import type { PackIndex } from "#shared/format/pack-index.ts";
 import { type Point, type PointDisk, RepositoryId } from "#shared/format/point.ts";
 import { DiskHasher, FAN_OUT } from "#shared/format/tree.ts";
+import { ObjectNotFoundError } from "../store/object-store.ts";
 import { keyObjectName } from "./data-key.ts";
 import { MapReader } from "./map-reader.ts";
-import { ObjectNotFoundError } from "./object-store.ts";
 import { readPoint } from "./points.ts";
 import { packKey, pointKey, prunedKey, type Repository } from "./repository.ts";
 

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import { decodeKeyObject, encodeKeyObject } from "#shared/format/key-object.ts";
 import { DATA_KEY_BYTES } from "#shared/format/keys.ts";
-import { ObjectExistsError, ObjectNotFoundError, type ObjectStore } from "./object-store.ts";
+import { ObjectExistsError, ObjectNotFoundError, type ObjectStore } from "../store/object-store.ts";
 
 /** What makes and unwraps data keys: KMS, or a key file. The context must be the same both times. */
 export interface KeyService {

@@ -5,8 +5,8 @@ import https from "node:https";
 import { text } from "node:stream/consumers";
 import { z } from "zod";
 import { ForbiddenError, ServiceUnavailableError } from "#shared/errors.ts";
+import { type S3Credentials, signRequest } from "../store/sigv4.ts";
 import type { KeyContext, KeyService } from "./data-key.ts";
-import { type S3Credentials, signRequest } from "./sigv4.ts";
 
 export interface KmsOptions {
   region: string;

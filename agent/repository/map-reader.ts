@@ -12,7 +12,7 @@ import {
 import { createBlobOpener } from "#shared/format/pack.ts";
 import { fromMapRoot, type PointDisk } from "#shared/format/point.ts";
 import { FAN_OUT, leafCount, topLevel } from "#shared/format/tree.ts";
-import { ObjectNotFoundError } from "./object-store.ts";
+import { ObjectNotFoundError } from "../store/object-store.ts";
 import { packKey, planSpans, type Repository } from "./repository.ts";
 
 /** A leaf as its parent names it, and what it says. Both are absent for a part of the disk that is all zeros. */

@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
+import { MemoryStore } from "../store/testing/memory-store.ts";
 import { loadDataKey, obtainDataKey } from "./data-key.ts";
-import { MemoryStore } from "./memory-store.ts";
 import { CAPTURE_AGE_MS, CaptureTooOldError, commitPoint, PointExistsError, readPoint } from "./points.ts";
-import { SealedKeys } from "./sealed-keys.ts";
+import { SealedKeys } from "./testing/sealed-keys.ts";
 
 const times = { startedAt: 0, now: 1000 };
 const disk = {

@@ -2,7 +2,7 @@ import { hash, randomBytes } from "node:crypto";
 import { CausewayError } from "#shared/errors.ts";
 import { SALT_BYTES } from "#shared/format/keys.ts";
 import { decodePoint, encodePoint, type Point } from "#shared/format/point.ts";
-import { ObjectExistsError } from "./object-store.ts";
+import { ObjectExistsError } from "../store/object-store.ts";
 import { pointKey, prunedKey, type Repository } from "./repository.ts";
 
 /** How long a capture may build on its parent before collect-garbage may count on its end; see docs/format.md. */

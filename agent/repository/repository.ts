@@ -1,5 +1,5 @@
 import type { BlobRef } from "#shared/format/map-node.ts";
-import type { ObjectStore } from "./object-store.ts";
+import type { ObjectStore } from "../store/object-store.ts";
 
 /** The objects of one source server, and the key to them. */
 export interface Repository {

@@ -1,17 +1,17 @@
 import type { Inventory } from "#shared/protocol/inventory.ts";
-import { linuxAdapters } from "../boot/choose.ts";
-import type { BootMachine } from "../boot/machine.ts";
+import { linuxAdapters } from "../boot-loaders/choose.ts";
 import { type AgentCloud, once } from "../cloud/agent-cloud.ts";
 import { openOwnRepository } from "../cloud/own-repository.ts";
-import { BootImageCache } from "../cold/boot-image-cache.ts";
-import { coldExecutors, disarm } from "../cold/cold-executors.ts";
-import type { Restarter } from "../cold/restarter.ts";
-import { SavedStates } from "../cold/saved-states.ts";
 import { type CaptureDeps, captureDiskExecutor, capturesDir } from "../commands/capture-disk.ts";
 import { commitRecoveryPointExecutor } from "../commands/commit-recovery-point.ts";
 import type { Executors } from "../commands/executor.ts";
 import { releaseExecutor } from "../commands/release.ts";
 import type { Identity } from "../identity/identity.ts";
+import type { BootMachine } from "../machine/boot-machine.ts";
+import { BootImageCache } from "../remote-cold/boot-image-cache.ts";
+import { coldExecutors, disarm } from "../remote-cold/cold-executors.ts";
+import type { Restarter } from "../remote-cold/restarter.ts";
+import { SavedStates } from "../remote-cold/saved-states.ts";
 
 export interface SourceRoleOptions extends Pick<CaptureDeps, "disks" | "usedExtents"> {
   identity: Identity;

@@ -3,24 +3,24 @@ import { mkdir, readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { Agent } from "#agent/agent.ts";
-import { linuxAdapters } from "#agent/boot/choose.ts";
-import { LocalBootMachine } from "#agent/boot/machine.ts";
 import { keyFingerprint } from "#agent/boot-image/signature.ts";
+import { linuxAdapters } from "#agent/boot-loaders/choose.ts";
 import { openAgentCloud } from "#agent/cloud/agent-cloud.ts";
-import { describeArming } from "#agent/cold/arming.ts";
-import { ImageTrust } from "#agent/cold/image-trust.ts";
-import { restartMachine } from "#agent/cold/restart-machine.ts";
-import { Restarter } from "#agent/cold/restarter.ts";
 import { usedExtentsOf } from "#agent/filesystems/disk-usage.ts";
 import { enrol } from "#agent/identity/enrol.ts";
 import { type Identity, identityFile, type Settings, settingsFile } from "#agent/identity/identity.ts";
 import { standsStill } from "#agent/inventory/disks.ts";
 import { collectInventory } from "#agent/inventory/inventory.ts";
-import { readBootId } from "#agent/inventory/system.ts";
-import { settle } from "#agent/lean-process.ts";
 import { jsonLog, type Log } from "#agent/log.ts";
+import { LocalBootMachine } from "#agent/machine/boot-machine.ts";
+import { readBootId } from "#agent/machine/system.ts";
+import { describeArming } from "#agent/remote-cold/arming.ts";
+import { ImageTrust } from "#agent/remote-cold/image-trust.ts";
+import { restartMachine } from "#agent/remote-cold/restart-machine.ts";
+import { Restarter } from "#agent/remote-cold/restarter.ts";
 import { sourceExecutors } from "#agent/roles/source.ts";
 import { targetExecutors } from "#agent/roles/target.ts";
+import { settle } from "#agent/threads/lean-process.ts";
 import { createApiClient } from "#shared/protocol/client.ts";
 import { DiskName, EnrollableRole } from "#shared/protocol/common.ts";
 import { urlOption } from "../api.ts";
@@ -91,7 +91,7 @@ export const agent: Command = {
 /** No thread has to compile its modules, which takes 25 MiB in each: they are in the cache, as these are. */
 async function compileThreads(): Promise<void> {
   await import("#agent/capture/capture-worker.ts");
-  await import("#agent/repository/restore-worker.ts");
+  await import("#agent/restore/restore-worker.ts");
 }
 
 async function enrolNow(call: Call, dataDir: string): Promise<Identity> {

@@ -1,6 +1,6 @@
 import { openReadableRepository } from "#agent/cloud/readable-repository.ts";
 import { type CheckReport, checkRepository } from "#agent/repository/check.ts";
-import { ObjectNotFoundError } from "#agent/repository/object-store.ts";
+import { ObjectNotFoundError } from "#agent/store/object-store.ts";
 import { NotFoundError } from "#shared/errors.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import type { Command } from "../command.ts";

@@ -1,9 +1,9 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { openReadableRepository } from "#agent/cloud/readable-repository.ts";
+import { createDiskImage } from "#agent/disk-image/disk-image.ts";
 import { readPoint } from "#agent/repository/points.ts";
-import { restoreDisk } from "#agent/repository/restore.ts";
-import { createDiskImage } from "#agent/target/disk-image.ts";
+import { restoreDisk } from "#agent/restore/restore.ts";
 import { NotFoundError } from "#shared/errors.ts";
 import { DiskFormat } from "#shared/protocol/common.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";

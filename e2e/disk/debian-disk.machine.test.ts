@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { bootCheck } from "#agent/target/boot-check.ts";
+import { bootCheck } from "#agent/hypervisor/boot-check.ts";
 import { buildDebianDisk } from "./debian-disk.ts";
 
 const cacheDir = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "causeway");

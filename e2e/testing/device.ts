@@ -1,6 +1,6 @@
 import { connect, type IClientOptions, type MqttClient } from "mqtt";
+import { endpointOf } from "#agent/identity/endpoint.ts";
 import type { Identity } from "#agent/identity/identity.ts";
-import { endpointOf } from "#agent/link/endpoint.ts";
 import { anInventory } from "#shared/domain/testing/records.ts";
 import { type Command, ToAgent } from "#shared/protocol/commands.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";

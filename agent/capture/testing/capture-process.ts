@@ -1,7 +1,8 @@
 /** For resume.test.ts: captures the image of the first argument into the folder of the second with a journal, until it is killed. */
-import { DirectoryStore } from "../../repository/directory-store.ts";
+
+import { openDisk } from "../../disk/disk-source.ts";
+import { DirectoryStore } from "../../store/testing/directory-store.ts";
 import { captureDisk } from "../capture.ts";
-import { openDisk } from "../disk-source.ts";
 import { FileJournal } from "../journal.ts";
 
 const [image = "", folder = "", journal = ""] = process.argv.slice(2);

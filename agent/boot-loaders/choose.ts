@@ -1,0 +1,43 @@
+import { ArmingRefusedError } from "#shared/errors.ts";
+import type { BootMachine } from "../machine/boot-machine.ts";
+import {
+  type ArmingNeed,
+  type BootLoaderAdapter,
+  MANUAL_FALLBACK,
+  type UnusableLoader,
+  type UsableLoader,
+} from "./adapter.ts";
+import { BootNext } from "./boot-next.ts";
+import { Grub } from "./grub.ts";
+import { BootLoaderKind } from "./saved-state.ts";
+import { SystemdBoot } from "./systemd-boot.ts";
+
+export interface ChosenLoader {
+  adapter: BootLoaderAdapter;
+  loader: UsableLoader;
+  /** Those that would have been preferred, and why they were not taken. */
+  passedOver: UnusableLoader[];
+}
+
+export function linuxAdapters(machine: BootMachine): BootLoaderAdapter[] {
+  return [new BootNext(machine), new SystemdBoot(machine), new Grub(machine)];
+}
+
+/** The first in order of preference that can be armed. Throws `ArmingRefusedError` with every reason of every boot loader if none can. */
+export async function chooseLoader(
+  adapters: readonly BootLoaderAdapter[],
+  need: ArmingNeed,
+): Promise<ChosenLoader> {
+  const preference = BootLoaderKind.options;
+  const sorted = adapters.toSorted((a, b) => preference.indexOf(a.kind) - preference.indexOf(b.kind));
+  const passedOver: UnusableLoader[] = [];
+  for (const adapter of sorted) {
+    const loader = await adapter.probe(need);
+    if (loader.usable) return { adapter, loader, passedOver };
+    passedOver.push(loader);
+  }
+  throw new ArmingRefusedError(
+    passedOver.flatMap(({ kind, refusals }) => refusals.map((each) => ({ loader: kind, ...each }))),
+    MANUAL_FALLBACK,
+  );
+}

@@ -1,0 +1,188 @@
+import type { FileStatus } from "../machine/boot-machine.ts";
+import { hasGrubEntry } from "./grub-entry.ts";
+import { decodeGrubEnvironment, GRUB_ENVIRONMENT_BYTES, grubVariable } from "./grub-environment.ts";
+import { type ArmingRule, type CommonFacts, LAYER_NAMES } from "./rules.ts";
+import type { DeviceLayer } from "./volumes.ts";
+
+/** All that decides whether GRUB can be trusted to start an entry once, and only once. */
+export interface GrubFacts extends CommonFacts {
+  /** Where `grub.cfg` is. */
+  configPath: string | undefined;
+  configText: string;
+  customText: string;
+  hasLilo: boolean;
+  hasLegacyGrub: boolean;
+  /** systemd-boot tells that it started this system. */
+  otherLoader: string | undefined;
+  /** What the first sector of the disk says, on BIOS. Where nothing known starts, it starts the original system. */
+  bootSector: "grub" | "lilo" | "unknown";
+  environment: GrubEnvironmentFacts | undefined;
+}
+
+export interface GrubEnvironmentFacts {
+  path: string;
+  status: FileStatus | undefined;
+  bytes: Buffer | undefined;
+  type: string;
+  layer: DeviceLayer;
+  writable: boolean;
+}
+
+/** GRUB's module for reading it, by the kernel's name. Of these GRUB knows where the blocks of a file are, and may write over them. */
+export const GRUB_FILE_SYSTEMS: Readonly<Record<string, string>> = {
+  ext2: "ext2",
+  ext3: "ext2",
+  ext4: "ext2",
+  xfs: "xfs",
+  vfat: "fat",
+};
+
+const SOURCES_CUSTOM = /^\s*source\s+["']?\$\{?(config_directory|prefix)\}?["']?\/custom\.cfg/m;
+const CLEARS_NEXT_ENTRY = /^\s*save_env\b.*\bnext_entry\b/m;
+const READS_ENVIRONMENT = /^\s*load_env\b/m;
+const STICKS = "GRUB could not clear the entry, and would start it every time";
+
+export const GRUB_RULES: readonly ArmingRule<GrubFacts>[] = [
+  {
+    code: "lilo",
+    check: ({ configPath, hasLilo, bootSector }) =>
+      bootSector === "lilo" || (hasLilo && !configPath)
+        ? "this machine is started by LILO, which cannot start an entry once"
+        : undefined,
+    remedy: "Install GRUB 2.",
+  },
+  {
+    code: "grub-legacy",
+    check: ({ configPath, hasLegacyGrub }) =>
+      !configPath && hasLegacyGrub ? "this machine is started by GRUB legacy (0.9x)" : undefined,
+    remedy: "Install GRUB 2.",
+  },
+  {
+    code: "grub-not-found",
+    check: ({ configPath, hasLilo, hasLegacyGrub }) =>
+      configPath || hasLilo || hasLegacyGrub ? undefined : "no configuration of GRUB was found",
+    remedy: "Start the agent with /boot mounted.",
+  },
+  {
+    code: "other-loader",
+    check: ({ otherLoader }) => otherLoader && `this system was started by ${otherLoader}, not by GRUB`,
+    remedy: "Arm that boot loader.",
+  },
+  {
+    code: "grub-without-next-entry",
+    check: ({ configPath, configText }) =>
+      configPath && !(READS_ENVIRONMENT.test(configText) && CLEARS_NEXT_ENTRY.test(configText))
+        ? `${configPath} does not read and clear next_entry`
+        : undefined,
+    remedy: "Write the configuration again with grub-mkconfig.",
+  },
+  {
+    code: "grub-without-custom",
+    check: ({ configPath, configText }) =>
+      configPath && !SOURCES_CUSTOM.test(configText)
+        ? `${configPath} does not read custom.cfg, and is itself never changed`
+        : undefined,
+    remedy: "Make /etc/grub.d/41_custom executable and write the configuration again with grub-mkconfig.",
+  },
+  {
+    code: "entry-left",
+    check: ({ customText }) =>
+      hasGrubEntry(customText)
+        ? "custom.cfg still has the entry of an earlier conversion, and would be saved with it"
+        : undefined,
+    remedy: "Release that conversion on this machine, or delete the marked lines from custom.cfg.",
+  },
+  {
+    code: "grubenv-missing",
+    check: ({ configPath, environment }) =>
+      configPath && !environment?.status ? "GRUB's environment block (grubenv) does not exist" : undefined,
+    remedy: "Make it with `grub-editenv - create`.",
+  },
+  {
+    code: "grubenv-not-regular",
+    check: ({ environment }) =>
+      environment?.status && environment.status.kind !== "file"
+        ? `${environment.path} is not a regular file`
+        : undefined,
+    remedy: "Make it again with `grub-editenv - create`.",
+  },
+  {
+    code: "grubenv-malformed",
+    check: ({ environment }) =>
+      environment?.status?.kind === "file" && !isSound(environment)
+        ? `${environment.path} is not an environment block of ${GRUB_ENVIRONMENT_BYTES} bytes`
+        : undefined,
+    remedy: "Make it again with `grub-editenv - create`.",
+  },
+  {
+    code: "grubenv-sparse",
+    check: ({ environment }) =>
+      environment?.status && environment.status.allocatedBytes < environment.status.sizeBytes
+        ? `${environment.path} has no blocks of its own: ${STICKS}`
+        : undefined,
+    remedy: "Copy it to a new file without holes, and put that in its place.",
+  },
+  {
+    code: "grubenv-file-system",
+    check: ({ environment }) =>
+      environment?.status && !(environment.type in GRUB_FILE_SYSTEMS)
+        ? `${environment.path} lies on ${environment.type}: ${STICKS}`
+        : undefined,
+    remedy: "Move /boot to a partition with ext4.",
+  },
+  {
+    code: "grubenv-device",
+    check: ({ environment }) =>
+      environment?.status && environment.layer !== "plain"
+        ? `${environment.path} lies on ${LAYER_NAMES[environment.layer]}: ${STICKS}`
+        : undefined,
+    remedy: "Move /boot to a partition of its own.",
+  },
+  {
+    code: "grubenv-read-only",
+    check: ({ environment }) =>
+      environment?.status && !environment.writable ? `${environment.path} is mounted read-only` : undefined,
+    remedy: "Mount it writable.",
+  },
+  {
+    code: "one-shot-pending",
+    check: ({ environment }) => {
+      const pending = environment && pendingEntry(environment);
+      return pending && `the next start is already to be another one: ${pending}`;
+    },
+    remedy: "Restart the machine, or take the entry back with `grub-editenv - unset next_entry`.",
+  },
+  {
+    code: "place-not-for-grub",
+    check: ({ place }) =>
+      place && !(place.type in GRUB_FILE_SYSTEMS)
+        ? `${place.folder} would lie on ${place.type}, which GRUB may not read`
+        : undefined,
+    remedy: "Move /boot to a partition with ext4.",
+  },
+  {
+    code: "secure-boot-unknown",
+    check: ({ firmware }) =>
+      firmware.kind === "uefi" && firmware.secureBoot === "unknown"
+        ? "whether Secure Boot is on could not be found out; with it, GRUB would refuse the image"
+        : undefined,
+    remedy: "Mount efivarfs at /sys/firmware/efi/efivars.",
+  },
+  {
+    code: "grub-waits",
+    check: ({ configText }) =>
+      /^\s*set timeout=-1\s*$/m.test(configText)
+        ? "GRUB's menu may wait for a key without end, and the machine would not come back by itself"
+        : undefined,
+    remedy: "Set GRUB_TIMEOUT (and GRUB_RECORDFAIL_TIMEOUT) to some seconds, and run grub-mkconfig.",
+  },
+];
+
+function isSound({ bytes }: GrubEnvironmentFacts): boolean {
+  return bytes?.length === GRUB_ENVIRONMENT_BYTES && decodeGrubEnvironment(bytes) !== undefined;
+}
+
+function pendingEntry({ bytes }: GrubEnvironmentFacts): string | undefined {
+  const environment = bytes && decodeGrubEnvironment(bytes);
+  return (environment && grubVariable(environment, "next_entry")) || undefined;
+}

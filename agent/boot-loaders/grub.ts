@@ -1,0 +1,164 @@
+import { posix } from "node:path";
+import { ArmingFailedError } from "#shared/errors.ts";
+import { replaceFile } from "../machine/durable.ts";
+import { readText } from "../machine/machine.ts";
+import type { Armed, ArmingNeed, BootLoaderAdapter, ProbeResult, UsableLoader } from "./adapter.ts";
+import { findEsp, readBootSectorLoader, readPartition, runningLoader } from "./firmware.ts";
+import { appendGrubEntry, formatGrubEntry, grubEntryId } from "./grub-entry.ts";
+import {
+  decodeGrubEnvironment,
+  encodeGrubEnvironment,
+  type GrubEnvironment,
+  grubVariable,
+  withGrubVariable,
+  withoutGrubVariable,
+} from "./grub-environment.ts";
+import { GRUB_FILE_SYSTEMS, GRUB_RULES, type GrubEnvironmentFacts, type GrubFacts } from "./grub-probe.ts";
+import { LinuxBootLoader } from "./linux-boot-loader.ts";
+import { COMMON_RULES, findingsOf } from "./rules.ts";
+import type { SavedBootState } from "./saved-state.ts";
+import { type StagedImage, stagedPath } from "./staging.ts";
+import { layerOf, readVolumes, type VolumeMap } from "./volumes.ts";
+
+const PLACE = "/boot";
+const CONFIG = "grub.cfg";
+const CUSTOM = "custom.cfg";
+const ENVIRONMENT = "grubenv";
+const NEXT_ENTRY = "next_entry";
+const FORM = "kernel-and-initrd";
+/** Debian and its kin; Red Hat, SUSE and theirs. Some keep GRUB's files on the ESP instead, in a folder by their own name. */
+const FOLDERS = ["/boot/grub", "/boot/grub2"];
+const LEGACY_FILES = ["/boot/grub/menu.lst", "/boot/grub/grub.conf"];
+const LILO_FILE = "/etc/lilo.conf";
+
+/**
+ * GRUB on BIOS and UEFI: an entry of its own in `custom.cfg`, which the main configuration reads by itself, and `next_entry` in the environment
+ * block, which GRUB clears before it starts the entry.
+ */
+export class Grub extends LinuxBootLoader implements BootLoaderAdapter {
+  readonly kind = "grub";
+
+  async probe(need: ArmingNeed): Promise<ProbeResult> {
+    const facts = await this.#facts(need, await readVolumes(this.machine));
+    const refusals = [...findingsOf(GRUB_RULES, facts), ...findingsOf(COMMON_RULES, facts)];
+    if (refusals.length > 0 || !facts.place) return { usable: false, kind: this.kind, refusals };
+    const { folder, freeBytes } = facts.place;
+    return { usable: true, kind: this.kind, form: FORM, folder, freeBytes };
+  }
+
+  async save(loader: UsableLoader, job: { jobId: string; savedAt: Date }): Promise<SavedBootState> {
+    const recorder = await this.recorder();
+    const folder = (await this.#findFolder(await readVolumes(this.machine))) ?? "";
+    const environment = (await this.machine.resolve(posix.join(folder, ENVIRONMENT))) ?? "";
+    const items = [
+      await recorder.file(environment, true),
+      await recorder.file(posix.join(folder, CUSTOM), false),
+      ...(await this.stagingItems(recorder, loader)),
+      await recorder.folder(folder),
+      await recorder.watchedFile(posix.join(folder, CONFIG)),
+    ];
+    return this.finish(recorder, { loader, job, items });
+  }
+
+  async arm(saved: SavedBootState, staged: StagedImage): Promise<Armed> {
+    await this.requireAsSaved(saved);
+    const custom = await this.pathOf(saved, CUSTOM);
+    const entry = formatGrubEntry(await this.#entryOf(staged));
+    const status = await this.machine.status(custom);
+    const content = appendGrubEntry((await this.machine.contents(custom)) ?? Buffer.alloc(0), entry);
+    await replaceFile(this.machine, custom, content, {
+      mode: status?.mode ?? 0o644,
+      ...(status && { attributes: status }),
+    });
+    // GRUB does not replay journals: it would find the entry and not yet the files that it names.
+    await this.machine.flush([posix.dirname(custom), staged.folder]);
+    // Last, since it makes the next start special: until here everything is as always.
+    const path = await this.pathOf(saved, ENVIRONMENT);
+    await this.#changeEnvironment(path, (now) =>
+      withGrubVariable(now, NEXT_ENTRY, grubEntryId(staged.jobId)),
+    );
+    return { kind: this.kind, entry: grubEntryId(staged.jobId) };
+  }
+
+  async disarm(saved: SavedBootState): Promise<void> {
+    const path = await this.pathOf(saved, ENVIRONMENT);
+    const bytes = await this.machine.contents(path);
+    const environment = bytes && decodeGrubEnvironment(bytes);
+    // Somebody else's entry stays.
+    if (!environment || grubVariable(environment, NEXT_ENTRY) !== grubEntryId(saved.jobId)) return;
+    await this.#changeEnvironment(path, (now) => withoutGrubVariable(now, NEXT_ENTRY));
+  }
+
+  async #changeEnvironment(path: string, change: (now: GrubEnvironment) => GrubEnvironment): Promise<void> {
+    const bytes = await this.machine.contents(path);
+    const environment = bytes && decodeGrubEnvironment(bytes);
+    if (!environment) throw new ArmingFailedError(path);
+    const changed = encodeGrubEnvironment(change(environment));
+    await this.machine.overwrite(path, changed);
+    if (!(await this.machine.contents(path))?.equals(changed)) throw new ArmingFailedError(path);
+  }
+
+  async #entryOf(staged: StagedImage) {
+    const { jobId, commandLine, folder } = staged;
+    const volumes = await readVolumes(this.machine);
+    const volume = volumes.holding(folder);
+    const pathOf = (name: string) => volumes.locationOf(stagedPath(staged, name))?.path ?? "";
+    const partition = volume && (await readPartition(this.machine, volume.device));
+    const tableModule = { gpt: ["part_gpt"], mbr: ["part_msdos"], none: [], unknown: [] };
+    const fileSystem = GRUB_FILE_SYSTEMS[volume?.type ?? ""];
+    return {
+      ...{ jobId, commandLine, fileSystemUuid: volume?.uuid ?? "" },
+      modules: [...tableModule[partition?.table.kind ?? "none"], ...(fileSystem ? [fileSystem] : [])],
+      kernelPath: pathOf("vmlinuz"),
+      initrdPaths: [pathOf("initrd.zst"), pathOf("overlay.cpio")],
+    };
+  }
+
+  async #facts(need: ArmingNeed, volumes: VolumeMap): Promise<GrubFacts> {
+    const common = await this.commonFacts(need, { form: FORM, parent: PLACE, volumes });
+    const folder = await this.#findFolder(volumes);
+    const configPath = folder && posix.join(folder, CONFIG);
+    const place = volumes.holding(PLACE);
+    const partition = place && (await readPartition(this.machine, place.device));
+    const exists = async (path: string) => (await this.machine.status(path)) !== undefined;
+    return {
+      ...common,
+      configPath,
+      configText: (configPath && (await readText(this.machine, configPath))) ?? "",
+      customText: (folder && (await readText(this.machine, posix.join(folder, CUSTOM)))) ?? "",
+      hasLilo: await exists(LILO_FILE),
+      hasLegacyGrub: (await Promise.all(LEGACY_FILES.map(exists))).includes(true),
+      otherLoader: await runningLoader(this.machine),
+      bootSector:
+        partition && common.firmware.kind === "bios"
+          ? await readBootSectorLoader(this.machine, partition.diskPath)
+          : "unknown",
+      environment: folder === undefined ? undefined : await this.#environmentFacts(folder, volumes),
+    };
+  }
+
+  async #environmentFacts(folder: string, volumes: VolumeMap): Promise<GrubEnvironmentFacts> {
+    const named = posix.join(folder, ENVIRONMENT);
+    // Some distributions link it to the ESP.
+    const path = (await this.machine.resolve(named)) ?? named;
+    const status = await this.machine.status(path);
+    const mount = volumes.holding(path);
+    return {
+      path,
+      status,
+      bytes: status?.kind === "file" ? await this.machine.contents(path) : undefined,
+      type: mount?.type ?? "an unknown file system",
+      layer: mount ? await layerOf(this.machine, mount.device) : "unknown",
+      writable: mount?.writable ?? false,
+    };
+  }
+
+  async #findFolder(volumes: VolumeMap): Promise<string | undefined> {
+    const esp = findEsp(volumes);
+    const vendors = esp ? await this.machine.list(`${esp.mountPoint}/EFI`) : [];
+    for (const folder of [...FOLDERS, ...vendors.map((vendor) => `${esp?.mountPoint}/EFI/${vendor}`)]) {
+      if ((await this.machine.status(posix.join(folder, CONFIG)))?.kind === "file") return folder;
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,138 @@
+import { posix } from "node:path";
+import { ArmingFailedError, BootStateChangedError } from "#shared/errors.ts";
+import type { BootMachine } from "../machine/boot-machine.ts";
+import type { ArmingNeed, UsableLoader } from "./adapter.ts";
+import { type Attestation, attestBootState } from "./attest.ts";
+import { readFirmware } from "./firmware.ts";
+import { restoreBootState } from "./restore.ts";
+import type { CommonFacts, PlaceFacts } from "./rules.ts";
+import { StateRecorder, variablePath } from "./save.ts";
+import { nameOf, type SavedBootState, type SavedItem } from "./saved-state.ts";
+import { type ImageForm, stagedBytes, stagedPaths, stagingFolder } from "./staging.ts";
+import { layerOf, readVolumes, type VolumeMap } from "./volumes.ts";
+
+/** What the ways of arming a Linux system have in common. */
+export abstract class LinuxBootLoader {
+  protected readonly machine: BootMachine;
+
+  constructor(machine: BootMachine) {
+    this.machine = machine;
+  }
+
+  async restore(saved: SavedBootState): Promise<Attestation> {
+    return restoreBootState(saved, this.machine, await readVolumes(this.machine));
+  }
+
+  async attest(saved: SavedBootState): Promise<Attestation> {
+    return attestBootState(saved, this.machine, await readVolumes(this.machine));
+  }
+
+  protected async commonFacts(
+    need: ArmingNeed,
+    { form, parent, volumes }: { form: ImageForm; parent: string | undefined; volumes: VolumeMap },
+  ): Promise<CommonFacts> {
+    return {
+      isRoot: this.machine.isRoot(),
+      firmware: await readFirmware(this.machine, volumes),
+      signedForSecureBoot: need.signedForSecureBoot,
+      form,
+      neededBytes: stagedBytes(form, need),
+      place: parent === undefined ? undefined : await this.#placeFacts(parent, need.jobId, volumes),
+    };
+  }
+
+  async #placeFacts(parent: string, jobId: string, volumes: VolumeMap): Promise<PlaceFacts | undefined> {
+    const mount = volumes.holding(parent);
+    const status = await this.machine.status(parent);
+    if (!mount || status?.kind !== "folder") return undefined;
+    return {
+      folder: stagingFolder(parent, jobId),
+      type: mount.type,
+      layer: await layerOf(this.machine, mount.device),
+      writable: mount.writable,
+      hasUuid: mount.uuid !== "",
+      freeBytes: (await this.machine.freeBytes(parent)) ?? 0,
+      readableByAll: mount.type === "vfat" && (status.mode & 0o077) !== 0,
+    };
+  }
+
+  /** The items of a staged image: its files and folders go, and the folder that they were made in gets its time back. */
+  protected async stagingItems(
+    recorder: StateRecorder,
+    { form, folder }: Pick<UsableLoader, "form" | "folder">,
+  ): Promise<SavedItem[]> {
+    const own = posix.dirname(folder);
+    const files = stagedPaths(form, folder).map(({ path, secret }): SavedItem => {
+      // Whatever is there under the job's name is the job's, perhaps of an interrupted call.
+      return { kind: "file", location: recorder.location(path), inPlace: false, secret, staged: true };
+    });
+    return [
+      ...files,
+      { kind: "folder", location: recorder.location(folder) },
+      (await this.#isOnlyOurs(own, folder))
+        ? { kind: "folder", location: recorder.location(own) }
+        : await recorder.folder(own),
+      await recorder.folder(posix.dirname(own)),
+    ];
+  }
+
+  /** A folder that this job has made, or will make, goes with it. */
+  async #isOnlyOurs(own: string, folder: string): Promise<boolean> {
+    const names = await this.machine.list(own);
+    return names.length === 0 || (names.length === 1 && names[0] === posix.basename(folder));
+  }
+
+  protected finish(
+    recorder: StateRecorder,
+    {
+      loader,
+      job,
+      items,
+    }: {
+      loader: UsableLoader;
+      job: { jobId: string; savedAt: Date };
+      items: SavedItem[];
+    },
+  ): SavedBootState {
+    return {
+      format: 1,
+      loader: loader.kind,
+      jobId: job.jobId,
+      savedAt: job.savedAt.toISOString(),
+      volumes: recorder.volumesOf(items),
+      items,
+    };
+  }
+
+  /** Arming goes on from exactly what was saved, or what is given back later would be something else. */
+  protected async requireAsSaved(saved: SavedBootState): Promise<void> {
+    const { items } = await this.attest(saved);
+    const changed = saved.items.flatMap((item, index) => {
+      // Staging made its files and changed the times of folders, as it should.
+      if (item.kind === "folder" || (item.kind === "file" && item.staged)) return [];
+      return items[index]?.equal ? [] : [nameOf(saved, item)];
+    });
+    if (changed.length > 0) throw new BootStateChangedError(changed);
+  }
+
+  /** Writes a variable and makes sure that the firmware took it: some forget, some refuse without saying so. */
+  protected async writeVariable(name: string, bytes: Buffer): Promise<void> {
+    const path = variablePath(name);
+    await this.machine.writeVariable(path, bytes);
+    const written = await this.machine.contents(path);
+    if (!written?.equals(bytes)) throw new ArmingFailedError(name);
+  }
+
+  /** Where a saved file is now. */
+  protected async pathOf(saved: SavedBootState, name: string): Promise<string> {
+    const item = saved.items.find(
+      (each) => each.kind === "file" && posix.basename(each.location.path) === name,
+    );
+    if (item?.kind !== "file") throw new BootStateChangedError([name]);
+    return (await readVolumes(this.machine)).pathOf(item.location);
+  }
+
+  protected async recorder(): Promise<StateRecorder> {
+    return new StateRecorder(this.machine, await readVolumes(this.machine));
+  }
+}

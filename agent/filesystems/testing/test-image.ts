@@ -1,0 +1,87 @@
+/** For tests: images of real file systems, made by the file systems' own tools. */
+import { execFileSync } from "node:child_process";
+import { mkdir, mkdtemp, open, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Extents } from "#shared/domain/extents.ts";
+import { openFileReader } from "../../disk/reader.ts";
+
+export const MIB = 2 ** 20;
+
+/** Runs a tool and returns all that it printed; throws if it fails. System directories are searched too. */
+export function tool(command: string, ...args: string[]): string {
+  return execFileSync("env", ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", command, ...args], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
+    maxBuffer: 64 * MIB,
+  });
+}
+
+/** Root may mount images, which some tests need to delete files. */
+export const isRoot = process.getuid?.() === 0;
+
+export async function inScratch(run: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "filesystem-"));
+  try {
+    await run(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** A file that is anything but zeros, so that nothing passes because what was left out happened to be zeros. */
+export async function createJunkImage(path: string, sizeBytes: number): Promise<void> {
+  const chunk = Buffer.alloc(MIB, "free space is not empty ");
+  const file = await open(path, "w");
+  try {
+    for (let offset = 0; offset < sizeBytes; offset += MIB) {
+      await file.write(chunk, 0, Math.min(MIB, sizeBytes - offset), offset);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** A folder with files of many sizes, named so that every second one can be deleted. */
+export async function createFiles(folder: string, count: number): Promise<void> {
+  await mkdir(join(folder, "nested"), { recursive: true });
+  for (let index = 0; index < count; index++) {
+    const kind = index % 2 === 0 ? "keep" : "delete";
+    const bytes = Buffer.alloc((index * 7919) % 60_000, `${kind} ${index} `);
+    await writeFile(join(folder, "nested", `${kind}-${index}`), bytes);
+  }
+}
+
+/** Mounts an image through a loop device for as long as `run` takes. */
+export async function mounted(
+  image: string,
+  options: string,
+  run: (folder: string) => Promise<void>,
+): Promise<void> {
+  const folder = `${image}.mnt`;
+  await mkdir(folder, { recursive: true });
+  tool("mount", "-o", `loop,${options}`, image, folder);
+  try {
+    await run(folder);
+  } finally {
+    tool("umount", folder);
+  }
+}
+
+/** Copies only these extents of an image onto zeros. */
+export async function copyExtents(from: string, to: string, extents: Extents): Promise<void> {
+  const reader = await openFileReader(from);
+  const file = await open(to, "w");
+  try {
+    await file.truncate(reader.sizeBytes);
+    for (const { offset, length } of extents) {
+      for (let done = 0; done < length; done += 4 * MIB) {
+        const bytes = await reader.read(offset + done, Math.min(4 * MIB, length - done));
+        await file.write(bytes, 0, bytes.length, offset + done);
+      }
+    }
+  } finally {
+    await file.close();
+    await reader.close();
+  }
+}

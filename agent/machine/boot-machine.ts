@@ -1,0 +1,244 @@
+import { createHash } from "node:crypto";
+import { constants } from "node:fs";
+import { chmod, chown, lstat, mkdir, open, readFile, rename, rmdir, unlink, utimes } from "node:fs/promises";
+import { dirname } from "node:path";
+import { LocalMachine, type Machine, mustRun } from "./machine.ts";
+
+/** What a path is, without following a link. */
+export interface FileStatus {
+  kind: "file" | "folder" | "other";
+  /** Permission bits, such as `0o644`. */
+  mode: number;
+  uid: number;
+  gid: number;
+  sizeBytes: number;
+  /** What the file occupies; less than its size where it is sparse. */
+  allocatedBytes: number;
+  modifiedNs: bigint;
+}
+
+/** What can be set of a file or folder. */
+export type FileAttributes = Pick<FileStatus, "mode" | "uid" | "gid" | "modifiedNs">;
+
+/**
+ * A machine whose boot state may be changed. Every method that changes something is one step: durable when it returns, and either
+ * not done or done if power is lost within it, except where it says so. Tests cut the power at each of them.
+ */
+export interface BootMachine extends Machine {
+  isRoot(): boolean;
+  /** Nothing only where the path does not exist; throws where that cannot be found out. */
+  status(path: string): Promise<FileStatus | undefined>;
+  /** All bytes; nothing only where the path does not exist. */
+  contents(path: string): Promise<Buffer | undefined>;
+  /** SHA-256, lower-case hexadecimal, read piece by piece; nothing only where the path does not exist. */
+  hash(path: string): Promise<string | undefined>;
+
+  /** Makes a file or empties the one there; loss of power may leave a part of it, so never a name that a boot loader reads. */
+  create(path: string, bytes: Uint8Array, mode: number): Promise<void>;
+  /** `create` with the bytes of another file, piece by piece; returns their SHA-256. */
+  copy(from: string, to: string, mode: number): Promise<string>;
+  /** Writes over the bytes of a file, which keeps its blocks and length; loss of power may leave whole sectors of old and new. */
+  overwrite(path: string, bytes: Uint8Array, offset?: number): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  /** No error where it does not exist. */
+  unlink(path: string): Promise<void>;
+  makeFolder(path: string, mode: number): Promise<void>;
+  /** Only if it is empty; says whether it is gone. */
+  removeFolder(path: string): Promise<boolean>;
+  /** Sets those that differ. The time is exact where GNU `touch` is installed, else within a microsecond. */
+  setAttributes(path: string, attributes: FileAttributes): Promise<void>;
+  /**
+   * Writes all of the file systems with these paths to the place where it lies, also what so far only a journal has (not that of XFS).
+   * Takes as long as their disks need.
+   */
+  flush(paths: readonly string[]): Promise<void>;
+  /** Makes or replaces a firmware variable: four bytes of attributes, then its value. */
+  writeVariable(path: string, bytes: Uint8Array): Promise<void>;
+  /** No error where it does not exist. */
+  deleteVariable(path: string): Promise<void>;
+}
+
+const PIECE_BYTES = 2 ** 20;
+const NS_PER_SECOND = 1_000_000_000n;
+/** What a busy server has not yet written can be gigabytes. */
+const PATIENT = new LocalMachine({ answerLimitMs: 30 * 60_000 });
+
+/** The machine that this process runs on. */
+export class LocalBootMachine extends LocalMachine implements BootMachine {
+  isRoot(): boolean {
+    return process.geteuid?.() === 0;
+  }
+
+  async status(path: string): Promise<FileStatus | undefined> {
+    const stats = await absentAsNothing(lstat(path, { bigint: true }));
+    if (!stats) return undefined;
+    return {
+      kind: stats.isFile() ? "file" : stats.isDirectory() ? "folder" : "other",
+      mode: Number(stats.mode) & 0o7777,
+      uid: Number(stats.uid),
+      gid: Number(stats.gid),
+      sizeBytes: Number(stats.size),
+      allocatedBytes: Number(stats.blocks) * 512,
+      modifiedNs: stats.mtimeNs,
+    };
+  }
+
+  contents(path: string): Promise<Buffer | undefined> {
+    return absentAsNothing(readFile(path));
+  }
+
+  async hash(path: string): Promise<string | undefined> {
+    await using file = await absentAsNothing(open(path, "r"));
+    if (!file) return undefined;
+    const hash = createHash("sha256");
+    for await (const piece of file.createReadStream({ highWaterMark: PIECE_BYTES, autoClose: false })) {
+      hash.update(piece as Buffer);
+    }
+    return hash.digest("hex");
+  }
+
+  async create(path: string, bytes: Uint8Array, mode: number): Promise<void> {
+    await using file = await open(path, "w", mode);
+    // The mode given to `open` is narrowed by the umask, and ignored for a file that exists.
+    await file.chmod(mode);
+    await file.writeFile(bytes);
+    await file.sync();
+  }
+
+  async copy(from: string, to: string, mode: number): Promise<string> {
+    await using source = await open(from, "r");
+    await using target = await open(to, "w", mode);
+    await target.chmod(mode);
+    const hash = createHash("sha256");
+    for await (const piece of source.createReadStream({ highWaterMark: PIECE_BYTES, autoClose: false })) {
+      hash.update(piece as Buffer);
+      await target.writeFile(piece as Buffer);
+    }
+    await target.sync();
+    return hash.digest("hex");
+  }
+
+  async overwrite(path: string, bytes: Uint8Array, offset = 0): Promise<void> {
+    await using file = await open(path, constants.O_WRONLY | constants.O_NOFOLLOW);
+    for (let done = 0; done < bytes.length; ) {
+      done += (await file.write(bytes, done, bytes.length - done, offset + done)).bytesWritten;
+    }
+    await file.sync();
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await rename(from, to);
+    await syncFolder(dirname(to));
+  }
+
+  async unlink(path: string): Promise<void> {
+    const removed = await absentAsNothing(unlink(path).then(() => true));
+    if (removed) await syncFolder(dirname(path));
+  }
+
+  async makeFolder(path: string, mode: number): Promise<void> {
+    await mkdir(path, { mode });
+    await syncFolder(dirname(path));
+  }
+
+  async removeFolder(path: string): Promise<boolean> {
+    try {
+      await rmdir(path);
+    } catch (error) {
+      const code = codeOf(error);
+      if (code === "ENOENT") return true;
+      if (code === "ENOTEMPTY" || code === "EEXIST") return false;
+      throw error;
+    }
+    await syncFolder(dirname(path));
+    return true;
+  }
+
+  async setAttributes(path: string, attributes: FileAttributes): Promise<void> {
+    const now = await this.status(path);
+    // FAT has neither owners nor permissions to set, and refuses to try.
+    if (now?.uid !== attributes.uid || now.gid !== attributes.gid) {
+      await chown(path, attributes.uid, attributes.gid);
+    }
+    if (now?.mode !== attributes.mode) await chmod(path, attributes.mode);
+    if (now?.modifiedNs !== attributes.modifiedNs) await this.#setModified(path, attributes.modifiedNs);
+    await using file = await open(path, "r");
+    await file.sync();
+  }
+
+  async #setModified(path: string, modifiedNs: bigint): Promise<void> {
+    await this.run("touch", "-c", "-m", "-d", `@${formatSeconds(modifiedNs)}`, path);
+    const reached = await this.status(path);
+    if (reached?.modifiedNs === modifiedNs) return;
+    // Node's times are floating-point seconds.
+    const { atimeMs } = await lstat(path);
+    await utimes(path, atimeMs / 1000, Number(modifiedNs) / Number(NS_PER_SECOND));
+  }
+
+  flush(paths: readonly string[]): Promise<void> {
+    return flushFileSystems(PATIENT, paths);
+  }
+
+  async writeVariable(path: string, bytes: Uint8Array): Promise<void> {
+    try {
+      await writeAtOnce(path, bytes);
+    } catch (error) {
+      if (codeOf(error) !== "EPERM") throw error;
+      await this.#makeMutable(path);
+      await writeAtOnce(path, bytes);
+    }
+  }
+
+  async deleteVariable(path: string): Promise<void> {
+    try {
+      await absentAsNothing(unlink(path));
+    } catch (error) {
+      if (codeOf(error) !== "EPERM") throw error;
+      await this.#makeMutable(path);
+      await unlink(path);
+    }
+  }
+
+  /** The kernel protects variables that it does not know from accidents by the immutable attribute. */
+  async #makeMutable(path: string): Promise<void> {
+    await this.run("chattr", "-i", path);
+  }
+}
+
+/** Only these file systems where `sync` can (GNU since 8.24, of 2015), else all. */
+export async function flushFileSystems(
+  machine: Pick<Machine, "run">,
+  paths: readonly string[],
+): Promise<void> {
+  const some = await machine.run("sync", "-f", ...paths);
+  if (some?.status !== 0) await mustRun(machine, "sync");
+}
+
+/** The firmware takes a variable whole or not at all: one write, and no truncation before it. */
+async function writeAtOnce(path: string, bytes: Uint8Array): Promise<void> {
+  await using file = await open(path, constants.O_WRONLY | constants.O_CREAT, 0o644);
+  await file.write(bytes, 0, bytes.length, null);
+}
+
+async function syncFolder(path: string): Promise<void> {
+  await using folder = await open(path, "r");
+  await folder.sync();
+}
+
+async function absentAsNothing<T>(operation: Promise<T>): Promise<T | undefined> {
+  try {
+    return await operation;
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw error;
+  }
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+}
+
+function formatSeconds(ns: bigint): string {
+  return `${ns / NS_PER_SECOND}.${String(ns % NS_PER_SECOND).padStart(9, "0")}`;
+}

@@ -1,0 +1,37 @@
+import { posix } from "node:path";
+import type { BootMachine, FileAttributes } from "./boot-machine.ts";
+
+/** The name under which a new content waits until it is complete. Derived from the file's, so that whoever restores can clear it away. */
+export function draftOf(path: string): string {
+  return posix.join(posix.dirname(path), `.${posix.basename(path)}.causeway-new`);
+}
+
+/** At every instant the file has its old content or the new one; afterwards also its attributes, if given. */
+export async function replaceFile(
+  machine: BootMachine,
+  path: string,
+  bytes: Uint8Array,
+  { mode, attributes }: { mode: number; attributes?: FileAttributes },
+): Promise<void> {
+  const draft = draftOf(path);
+  await machine.create(draft, bytes, mode);
+  if (attributes) await machine.setAttributes(draft, attributes);
+  await machine.rename(draft, path);
+}
+
+/** Removes a file; a secret one is written over first, since a copy of the whole disk has the bytes of deleted files, too. */
+export async function eraseFile(machine: BootMachine, path: string, secret: boolean): Promise<void> {
+  const status = await machine.status(path);
+  if (!status) return;
+  if (secret && status.kind === "file") await overwriteWithZeros(machine, path, status.sizeBytes);
+  await machine.unlink(path);
+}
+
+const PIECE_BYTES = 4 * 2 ** 20;
+
+async function overwriteWithZeros(machine: BootMachine, path: string, sizeBytes: number): Promise<void> {
+  const zeros = Buffer.alloc(Math.min(PIECE_BYTES, sizeBytes));
+  for (let offset = 0; offset < sizeBytes; offset += PIECE_BYTES) {
+    await machine.overwrite(path, zeros.subarray(0, Math.min(PIECE_BYTES, sizeBytes - offset)), offset);
+  }
+}

@@ -1,0 +1,149 @@
+import { execFile } from "node:child_process";
+import { open, readdir, readlink, realpath, statfs } from "node:fs/promises";
+import { join } from "node:path";
+import { type CloseableDiskReader, openFileReader } from "../disk/reader.ts";
+import { inTime } from "./in-time.ts";
+
+/** What the inventory asks of the machine it runs on. Nothing here changes anything, and nothing throws because something is absent. */
+export interface Machine {
+  /** At most a mebibyte of a file, or nothing where it cannot be read. */
+  read(path: string): Promise<Buffer | undefined>;
+  /** The names in a folder, sorted; none where it cannot be read. */
+  list(path: string): Promise<string[]>;
+  /** Where a link leads in the end. */
+  resolve(path: string): Promise<string | undefined>;
+  /** What a program printed and how it ended, or nothing where it is not installed. */
+  run(command: string, ...args: string[]): Promise<CommandOutput | undefined>;
+  /** A file or block device; throws where it cannot be opened. */
+  openDisk(path: string): Promise<CloseableDiskReader>;
+  freeBytes(path: string): Promise<number | undefined>;
+}
+
+export interface CommandOutput {
+  /** Nothing where it was killed, for it took too long. */
+  status: number | undefined;
+  output: string;
+}
+
+const READ_LIMIT_BYTES = 2 ** 20;
+/** What looks at disks hangs with them: files, file systems and tools. */
+export const ANSWER_LIMIT_MS = 20_000;
+const OUTPUT_LIMIT_BYTES = 16 * 2 ** 20;
+/** A service's search path often lacks the system directories. */
+const SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** The machine that this process runs on. */
+export class LocalMachine implements Machine {
+  readonly #answerLimitMs: number;
+
+  constructor({ answerLimitMs = ANSWER_LIMIT_MS }: { answerLimitMs?: number } = {}) {
+    this.#answerLimitMs = answerLimitMs;
+  }
+
+  read(path: string): Promise<Buffer | undefined> {
+    return inTime(readWhole(path), this.#answerLimitMs, () => undefined);
+  }
+
+  list(path: string): Promise<string[]> {
+    const names = readdir(path).then(
+      (found) => found.sort(),
+      () => [],
+    );
+    return inTime(names, this.#answerLimitMs, () => []);
+  }
+
+  resolve(path: string): Promise<string | undefined> {
+    const end = realpath(path).catch(() => readlink(path).catch(() => undefined));
+    return inTime(end, this.#answerLimitMs, () => undefined);
+  }
+
+  run(command: string, ...args: string[]): Promise<CommandOutput | undefined> {
+    const options = {
+      timeout: this.#answerLimitMs,
+      maxBuffer: OUTPUT_LIMIT_BYTES,
+      killSignal: "SIGKILL",
+      // Given here, not by `env`: the boot environment's is busybox, which runs its own lesser `ip` instead of the one on the path.
+      env: { LC_ALL: "C", PATH: SEARCH_PATH },
+    } as const;
+    const { promise, resolve } = Promise.withResolvers<CommandOutput | undefined>();
+    execFile(command, args, options, (error, output) => {
+      const status = error ? error.code : 0;
+      if (status === "ENOENT") resolve(undefined);
+      else resolve({ status: typeof status === "number" ? status : undefined, output });
+    });
+    // One that waits for a disk cannot even be killed.
+    return inTime(promise, this.#answerLimitMs + 1000, () => ({ status: undefined, output: "" }));
+  }
+
+  openDisk(path: string): Promise<CloseableDiskReader> {
+    return openFileReader(path);
+  }
+
+  freeBytes(path: string): Promise<number | undefined> {
+    const free = statfs(path).then(
+      ({ bavail, bsize }) => bavail * bsize,
+      () => undefined,
+    );
+    return inTime(free, this.#answerLimitMs, () => undefined);
+  }
+}
+
+/** Runs a program that has to succeed; throws with what it printed. */
+export async function mustRun(
+  machine: Pick<Machine, "run">,
+  command: string,
+  ...args: string[]
+): Promise<void> {
+  const result = await machine.run(command, ...args);
+  if (result?.status !== 0)
+    throw new Error(`${[command, ...args].join(" ")} failed: ${result?.output.trim() ?? "it is not there"}`);
+}
+
+async function readWhole(path: string): Promise<Buffer | undefined> {
+  try {
+    const file = await open(path, "r");
+    try {
+      // Files of the kernel say they are empty; only reading tells.
+      const bytes = Buffer.alloc(READ_LIMIT_BYTES);
+      let length = 0;
+      for (;;) {
+        const { bytesRead } = await file.read(bytes, length, bytes.length - length, null);
+        if (bytesRead === 0) return bytes.subarray(0, length);
+        length += bytesRead;
+      }
+    } finally {
+      await file.close();
+    }
+  } catch {
+    return undefined;
+  }
+}
+
+/** A file's text without surrounding space, or nothing where it cannot be read or is empty. */
+export async function readText(machine: Machine, path: string): Promise<string | undefined> {
+  return (await machine.read(path))?.toString("utf8").replace(/\0+$/, "").trim() || undefined;
+}
+
+export async function readNumber(machine: Machine, path: string): Promise<number | undefined> {
+  const text = await readText(machine, path);
+  return text !== undefined && /^-?\d+$/.test(text) ? Number(text) : undefined;
+}
+
+/** The files of a folder by name, with their text. */
+export async function readFolder(
+  machine: Machine,
+  folder: string,
+): Promise<{ path: string; text: string }[]> {
+  const files: { path: string; text: string }[] = [];
+  for (const name of await machine.list(folder)) {
+    const path = join(folder, name);
+    const text = await readText(machine, path);
+    if (text !== undefined) files.push({ path, text });
+  }
+  return files;
+}
+
+/** As much of a text as the protocol takes. */
+export function clip(text: string, characters = 256): string {
+  return text.length > characters ? `${text.slice(0, characters - 1)}…` : text;
+}

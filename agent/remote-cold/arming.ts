@@ -1,0 +1,46 @@
+import type { BootArming } from "#shared/protocol/inventory.ts";
+import { type ArmingNeed, type BootLoaderAdapter, MANUAL_FALLBACK } from "../boot-loaders/adapter.ts";
+
+const MIB = 2 ** 20;
+
+/** About what a boot image takes; a job's own image is looked at again before it is staged. */
+const USUAL_NEED: ArmingNeed = {
+  jobId: "probe",
+  kernelBytes: 10 * MIB,
+  initrdBytes: 64 * MIB,
+  unifiedKernelBytes: 74 * MIB,
+  overlayBytes: 2 * MIB,
+  // Whether the image that is used is signed is not known here: preflight compares it with the firmware, and so does each job.
+  signedForSecureBoot: true,
+};
+
+/** Which boot loaders of this machine could be armed, for its inventory: in order of preference, with reasons. Changes nothing. */
+export async function describeArming(adapters: readonly BootLoaderAdapter[]): Promise<BootArming[]> {
+  const found: BootArming[] = [];
+  for (const adapter of adapters) {
+    const result = await adapter.probe(USUAL_NEED);
+    found.push(
+      result.usable
+        ? {
+            adapter: result.kind,
+            possible: true,
+            form: result.form,
+            folder: result.folder,
+            freeBytes: result.freeBytes,
+          }
+        : {
+            adapter: result.kind,
+            possible: false,
+            reason: result.refusals
+              .map(({ reason }) => reason)
+              .join("; ")
+              .slice(0, 1000),
+            fallback: `${result.refusals.map(({ remedy }) => remedy).join(" ")} ${MANUAL_FALLBACK}`.slice(
+              0,
+              1000,
+            ),
+          },
+    );
+  }
+  return found;
+}

@@ -1,0 +1,95 @@
+import { generateKeyPairSync, hash } from "node:crypto";
+import { mkdtempSync } from "node:fs";
+import { readFile, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { encodeManifest, imageId } from "../boot-image/manifest.ts";
+import { publicKeyPem, signManifest } from "../boot-image/signature.ts";
+import { MemoryStore } from "../store/testing/memory-store.ts";
+import { BootImageCache } from "./boot-image-cache.ts";
+
+const signal = new AbortController().signal;
+const folder = () => mkdtempSync(join(tmpdir(), "causeway-boot-image-"));
+
+async function imageInStore(kernel = Buffer.from("kernel")) {
+  const store = new MemoryStore();
+  const put = (key: string, bytes: Buffer) =>
+    store.put(key, bytes, { sha256: hash("sha256", bytes), ifAbsent: false });
+  const manifest = encodeManifest({
+    format: 1,
+    architecture: "x86_64",
+    causewayVersion: "0.1.0",
+    nodeVersion: "v24.0.0",
+    kernelRelease: "6.1.0",
+    commandLine: "panic=10",
+    memoryMiB: 1024,
+    system: "linux",
+    secureBootSigned: false,
+    sourceDateEpoch: 0,
+    packages: [],
+    programs: [],
+    firmware: [],
+    drivers: [],
+    files: [{ path: "vmlinuz", sizeBytes: 6, sha256: hash("sha256", Buffer.from("kernel")) }],
+  });
+  const { privateKey } = generateKeyPairSync("ed25519");
+  const id = imageId(manifest);
+  await put(`boot-images/${id}/manifest.json`, manifest);
+  await put(`boot-images/${id}/vmlinuz`, kernel);
+  const image = {
+    id,
+    manifestKey: `boot-images/${id}/manifest.json`,
+    signatureBase64: signManifest(manifest, privateKey).toString("base64"),
+    publicKeyPem: publicKeyPem(privateKey),
+    secureBootSigned: false,
+    files: [{ name: "vmlinuz", key: `boot-images/${id}/vmlinuz`, sizeBytes: 6, sha256: "0".repeat(64) }],
+  };
+  return { store, image };
+}
+
+const invalid = { name: "BootImageInvalidError" };
+
+test("an image that is right is fetched whole", async () => {
+  const { store, image } = await imageInStore();
+  const cache = new BootImageCache(folder(), store, async () => {});
+  await cache.fetch(image, ["vmlinuz"], signal);
+  expect(await readFile(join(cache.folderOf(image.id), "vmlinuz"), "utf8")).toBe("kernel");
+});
+
+test("a file that is there is not fetched again, and one that is there in part is", async () => {
+  const { store, image } = await imageInStore();
+  const cache = new BootImageCache(folder(), store, async () => {});
+  await cache.fetch(image, ["vmlinuz"], signal);
+  const path = join(cache.folderOf(image.id), "vmlinuz");
+  const { mtimeMs } = await stat(path);
+  await cache.fetch(image, ["vmlinuz"], signal);
+  expect((await stat(path)).mtimeMs).toBe(mtimeMs);
+  await writeFile(path, "ker");
+  await cache.fetch(image, ["vmlinuz"], signal);
+  expect(await readFile(path, "utf8")).toBe("kernel");
+});
+
+test("a file that is not what the signed manifest says is refused", async () => {
+  const { store, image } = await imageInStore(Buffer.from("evil!!"));
+  const cache = new BootImageCache(folder(), store, async () => {});
+  await expect(cache.fetch(image, ["vmlinuz"], signal)).rejects.toMatchObject(invalid);
+});
+
+test("a manifest with another signature, or another id, is refused", async () => {
+  const { store, image } = await imageInStore();
+  const cache = new BootImageCache(folder(), store, async () => {});
+  const other = (await imageInStore()).image;
+  const forged = { ...image, signatureBase64: other.signatureBase64 };
+  await expect(cache.fetch(forged, ["vmlinuz"], signal)).rejects.toMatchObject(invalid);
+  await expect(cache.fetch({ ...image, id: "f".repeat(64) }, ["vmlinuz"], signal)).rejects.toMatchObject(
+    invalid,
+  );
+});
+
+test("an image of which the control plane says more than its manifest is refused", async () => {
+  const { store, image } = await imageInStore();
+  const cache = new BootImageCache(folder(), store, async () => {});
+  const boasted = { ...image, secureBootSigned: true };
+  await expect(cache.fetch(boasted, ["vmlinuz"], signal)).rejects.toMatchObject(invalid);
+});

@@ -1,0 +1,89 @@
+import { createHash } from "node:crypto";
+import { mkdir, open, rm, stat, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { BootImageInvalidError } from "#shared/errors.ts";
+import type { BootImageReference } from "#shared/protocol/boot-image.ts";
+import type { BootImageManifest, ImageFile } from "../boot-image/manifest.ts";
+import { hashFile, MANIFEST_FILE, SIGNATURE_FILE, verifyManifest } from "../boot-image/signature.ts";
+import type { ObjectStore } from "../store/object-store.ts";
+
+/** Pieces that are fetched at a time: memory does not grow with the image. */
+const PIECE_BYTES = 8 * 1024 * 1024;
+
+/** Boot images fetched from the bucket, below a folder that does not outlive the system (`/run`). */
+export class BootImageCache {
+  readonly #folder: string;
+  readonly #store: ObjectStore;
+  readonly #trust: (publicKeyPem: string) => Promise<void>;
+
+  /** `trust` throws if images signed with this key may not be started here. */
+  constructor(folder: string, store: ObjectStore, trust: (publicKeyPem: string) => Promise<void>) {
+    this.#folder = folder;
+    this.#store = store;
+    this.#trust = trust;
+  }
+
+  folderOf(imageId: string): string {
+    return join(this.#folder, imageId);
+  }
+
+  /**
+   * Fetches the manifest, and those of the files named that are not here whole. The signature is checked first: of an image that is not trusted nothing
+   * else is fetched. Throws `BootImageInvalidError`.
+   */
+  async fetch(
+    image: BootImageReference,
+    names: readonly string[],
+    signal: AbortSignal,
+  ): Promise<BootImageManifest> {
+    await this.#trust(image.publicKeyPem);
+    const folder = this.folderOf(image.id);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const bytes = await this.#store.get(image.manifestKey, { signal });
+    const signature = Buffer.from(image.signatureBase64, "base64");
+    const manifest = verifyManifest(bytes, signature, image.publicKeyPem, image.id);
+    if (manifest.secureBootSigned !== image.secureBootSigned)
+      throw new BootImageInvalidError(`the boot image ${image.id} is not what the control plane says of it`);
+    await writeFile(join(folder, MANIFEST_FILE), bytes);
+    await writeFile(join(folder, SIGNATURE_FILE), signature);
+    for (const name of names) await this.#fetchFile(image, manifest, name, signal);
+    return manifest;
+  }
+
+  async drop(imageId: string): Promise<void> {
+    await rm(this.folderOf(imageId), { recursive: true, force: true });
+  }
+
+  async #fetchFile(
+    image: BootImageReference,
+    manifest: BootImageManifest,
+    name: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const file = manifest.files.find(({ path }) => path === name);
+    const key = image.files.find((candidate) => candidate.name === name)?.key;
+    if (!file || !key) throw new BootImageInvalidError(`the boot image ${image.id} has no ${name}`);
+    const path = join(this.folderOf(image.id), name);
+    if (await isIntact(path, file)) return;
+    await mkdir(dirname(path), { recursive: true });
+    const digest = createHash("sha256");
+    await using out = await open(path, "w", 0o600);
+    for (let offset = 0; offset < file.sizeBytes; offset += PIECE_BYTES) {
+      const bytes = Math.min(PIECE_BYTES, file.sizeBytes - offset);
+      const piece = await this.#store.get(key, { range: { offset, bytes }, signal });
+      digest.update(piece);
+      await out.writeFile(piece);
+    }
+    if (digest.digest("hex") !== file.sha256)
+      throw new BootImageInvalidError(`${key} is not what the manifest says`);
+  }
+}
+
+/** Whether the whole file is there: an interrupted fetch leaves a part of it. */
+async function isIntact(path: string, { sizeBytes, sha256 }: ImageFile): Promise<boolean> {
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw error;
+  });
+  return found?.size === sizeBytes && (await hashFile(path)).sha256 === sha256;
+}

@@ -1,0 +1,221 @@
+import { createHash, generateKeyPairSync } from "node:crypto";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, expect, onTestFinished, test } from "vitest";
+import { anInventory } from "#shared/domain/testing/records.ts";
+import { type BootImageReference, INITRD_FILE, KERNEL_FILE } from "#shared/protocol/boot-image.ts";
+import { createAgentKey } from "#shared/protocol/testing/agent-key.ts";
+import { publicKeyPem, signManifest } from "../boot-image/signature.ts";
+import { linuxAdapters } from "../boot-loaders/choose.ts";
+import { createTestImage } from "../boot-loaders/testing/boot-image.ts";
+import {
+  createFakeMachine,
+  type FakeMachineOptions,
+  type RootedMachine,
+} from "../boot-loaders/testing/fake-machine.ts";
+import { installGrub } from "../boot-loaders/testing/grub-installation.ts";
+import { EFI_VARIABLES } from "../machine/system.ts";
+import { MemoryStore } from "../store/testing/memory-store.ts";
+import { BootImageCache } from "./boot-image-cache.ts";
+import { coldExecutors, disarm } from "./cold-executors.ts";
+import { ImageTrust } from "./image-trust.ts";
+import { SavedStates } from "./saved-states.ts";
+import { storeImage } from "./testing/stored-image.ts";
+
+const machines: RootedMachine[] = [];
+afterEach(() => {
+  for (const { root } of machines.splice(0)) rmSync(root, { recursive: true, force: true });
+});
+
+const context = { commandId: "cmd_1", signal: new AbortController().signal, progress: () => {} };
+const conversionId = "cnv_1";
+const SECURE_BOOT = "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
+const enrolment = {
+  agentId: "agt_1",
+  mqttEndpoint: "mqtt.example.com",
+  credentialsEndpoint: "credentials.example.com",
+  roleAlias: "source",
+  region: "eu-central-1",
+  bucket: "bucket",
+  kmsKeyId: "key",
+  apiUrl: "https://api.example.com",
+};
+
+/** A source with GRUB whose agent was enrolled when the image's key was known. */
+async function aSourceWithGrub(
+  { firmware }: FakeMachineOptions = { firmware: "bios" },
+  { secureBootSigned = false } = {},
+) {
+  const machine = await createFakeMachine({ firmware });
+  machines.push(machine);
+  await installGrub(machine);
+  const testImage = await createTestImage(join(machine.root, "image"), { secureBootSigned });
+  const store = new MemoryStore();
+  const image = await storeImage(store, testImage);
+  const dataDir = mkdtempSync(join(tmpdir(), "causeway-agent-"));
+  onTestFinished(() => rmSync(dataDir, { recursive: true }));
+  const states = new SavedStates(dataDir, store, "agt_1");
+  const trust = new ImageTrust(dataDir, image.publicKeyPem);
+  const images = new BootImageCache(join(machine.root, "run/boot-images"), store, (key) =>
+    trust.require(key),
+  );
+  const { keyPem, certificatePem } = await createAgentKey();
+  const executors = coldExecutors({
+    machine,
+    adapters: linuxAdapters(machine),
+    images,
+    states,
+    identity: { role: "source", keyPem, enrolment: { ...enrolment, certificatePem } },
+    agentVersion: "0.0.0",
+    takeInventory: async () => anInventory({ bootId: "boot-1" }),
+    now: () => new Date("2030-01-01T00:00:00Z"),
+  });
+  return {
+    machine,
+    store,
+    image,
+    imageDir: images.folderOf(image.id),
+    stage: (bootImage: BootImageReference) =>
+      executors["stage-boot-image"]?.({ conversionId, bootImage }, context),
+    arm: () => executors["arm-boot"]?.({ conversionId, deadlineSeconds: 600 }, context),
+    attest: () => executors["attest-boot-state"]?.({ conversionId, requestedBy: "somebody" }, context),
+    disarm: () => disarm({ machine, states }, conversionId),
+    /** Every file that a start of the machine depends on, with its hash. */
+    bootState: () => ({ ...hashes(machine.at("/boot")), ...hashes(machine.at(EFI_VARIABLES)) }),
+  };
+}
+
+function hashes(folder: string): Record<string, string> {
+  if (!existsSync(folder)) return {};
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
+  return Object.fromEntries(
+    entries
+      .filter((entry) => entry.isFile())
+      .map(({ parentPath, name }) => join(parentPath, name))
+      .map((path) => [path, createHash("sha256").update(readFileSync(path)).digest("hex")]),
+  );
+}
+
+type Source = Awaited<ReturnType<typeof aSourceWithGrub>>;
+const keyOf = (image: BootImageReference, name: string) =>
+  image.files.find((file) => file.name === name)?.key ?? "";
+
+/** Every byte of the object but its length is another. */
+function damage({ store, image }: Source, name: string): void {
+  const key = keyOf(image, name);
+  store.objects.set(key, Buffer.alloc(store.objects.get(key)?.length ?? 0, "evil "));
+}
+
+/** The same manifest, signed with a key of somebody else, who says so. */
+function signedByAnother({ store, image }: Source): BootImageReference {
+  const { privateKey } = generateKeyPairSync("ed25519");
+  const manifest = store.objects.get(image.manifestKey) ?? Buffer.alloc(0);
+  return {
+    ...image,
+    signatureBase64: signManifest(manifest, privateKey).toString("base64"),
+    publicKeyPem: publicKeyPem(privateKey),
+  };
+}
+
+test("an image that is right is staged and armed, and taken back without a trace", async () => {
+  const source = await aSourceWithGrub();
+  const before = source.bootState();
+  expect(await source.stage(source.image)).toMatchObject({ adapter: "grub", bytesStaged: 14_000 });
+  expect(source.bootState()).toEqual(before);
+  expect(await source.arm()).toMatchObject({ adapter: "grub", bootId: "boot-1" });
+  expect(await readFile(source.machine.at("/boot/grub/grubenv"), "utf8")).toContain("next_entry=causeway");
+  await source.disarm();
+  expect(source.bootState()).toEqual(before);
+});
+
+test("a receipt that was signed and not told is told when it is asked for again", async () => {
+  const source = await aSourceWithGrub();
+  await source.stage(source.image);
+  await source.arm();
+  const first = await source.attest();
+  expect(first).toMatchObject({ receipt: { content: { conversionId, equal: true } } });
+  await source.machine.put("/boot/grub/custom.cfg", "of its owner, later");
+  expect(await source.attest()).toEqual(first);
+  expect(await readFile(source.machine.at("/boot/grub/custom.cfg"), "utf8")).toBe("of its owner, later");
+});
+
+test.each<[string, string, (source: Source) => BootImageReference]>([
+  [
+    "a kernel with another hash",
+    "BootImageInvalidError",
+    (source) => {
+      damage(source, KERNEL_FILE);
+      return source.image;
+    },
+  ],
+  [
+    "a RAM disk with another hash",
+    "BootImageInvalidError",
+    (source) => {
+      damage(source, INITRD_FILE);
+      return source.image;
+    },
+  ],
+  [
+    "a manifest that was changed",
+    "BootImageInvalidError",
+    (source) => {
+      const { store, image } = source;
+      store.objects.set(image.manifestKey, Buffer.from(`${store.objects.get(image.manifestKey)} `));
+      return image;
+    },
+  ],
+  [
+    "another signature",
+    "BootImageInvalidError",
+    (source) => ({ ...source.image, signatureBase64: signedByAnother(source).signatureBase64 }),
+  ],
+  ["another key, with its own good signature,", "BootImageUntrustedError", signedByAnother],
+])("%s is refused, and nothing is staged or armed", async (_, name, tamper) => {
+  const source = await aSourceWithGrub();
+  const before = source.bootState();
+  await expect(source.stage(tamper(source))).rejects.toMatchObject({ name });
+  // Whoever asks for the restart all the same has nothing to start.
+  await expect(source.arm()).rejects.toMatchObject({ name: "BootImageNotStagedError" });
+  expect(source.bootState()).toEqual(before);
+});
+
+test("an image that is changed between staging and arming is refused, and nothing is armed", async () => {
+  const source = await aSourceWithGrub();
+  const before = source.bootState();
+  await source.stage(source.image);
+  damage(source, KERNEL_FILE);
+  await writeFile(join(source.imageDir, KERNEL_FILE), "evil");
+  await expect(source.arm()).rejects.toMatchObject({ name: "BootImageInvalidError" });
+  expect(source.bootState()).toEqual(before);
+});
+
+async function withSecureBoot(signed: { secureBootSigned: boolean }): Promise<Source> {
+  const source = await aSourceWithGrub({ firmware: "uefi" }, signed);
+  await source.machine.putVariable(SECURE_BOOT, Buffer.from([1]), 6);
+  return source;
+}
+
+test("with Secure Boot an image that is not signed for it is refused, and it is said what remains", async () => {
+  const source = await withSecureBoot({ secureBootSigned: false });
+  const before = source.bootState();
+  await expect(source.stage(source.image)).rejects.toMatchObject({
+    name: "ArmingRefusedError",
+    message: expect.stringContaining("Secure Boot is on"),
+    hint: expect.stringMatching(/Switch Secure Boot off.*or convert hot/),
+  });
+  expect(source.bootState()).toEqual(before);
+});
+
+test("with Secure Boot an image that is signed for it is staged", async () => {
+  const source = await withSecureBoot({ secureBootSigned: true });
+  expect(await source.stage(source.image)).toMatchObject({ adapter: "boot-next" });
+});
+
+test("with Secure Boot an image that only the control plane calls signed is refused", async () => {
+  const source = await withSecureBoot({ secureBootSigned: false });
+  const boasted = { ...source.image, secureBootSigned: true };
+  await expect(source.stage(boasted)).rejects.toMatchObject({ name: "BootImageInvalidError" });
+});

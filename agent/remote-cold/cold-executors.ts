@@ -1,0 +1,184 @@
+import {
+  BootImageNotStagedError,
+  BootStateNotRestoredError,
+  BootStateNotSavedError,
+} from "#shared/errors.ts";
+import {
+  type BootImageReference,
+  INITRD_FILE,
+  KERNEL_FILE,
+  UNIFIED_KERNEL_FILE,
+} from "#shared/protocol/boot-image.ts";
+import { signBootReceipt } from "#shared/protocol/boot-receipt-signature.ts";
+import type { Inventory } from "#shared/protocol/inventory.ts";
+import type { ArmingNeed, BootLoaderAdapter } from "../boot-loaders/adapter.ts";
+import { attestBootState } from "../boot-loaders/attest.ts";
+import { chooseLoader } from "../boot-loaders/choose.ts";
+import { restoreBootState } from "../boot-loaders/restore.ts";
+import { nameOf } from "../boot-loaders/saved-state.ts";
+import { type ImageForm, stage } from "../boot-loaders/staging.ts";
+import { readVolumes } from "../boot-loaders/volumes.ts";
+import type { Executor, Executors } from "../commands/executor.ts";
+import type { Identity } from "../identity/identity.ts";
+import type { BootMachine } from "../machine/boot-machine.ts";
+import { readBootId } from "../machine/system.ts";
+import type { BootImageCache } from "./boot-image-cache.ts";
+import { type Job, jobIdOf, overlayOf } from "./job.ts";
+import { networkPlanOf } from "./network-plan-of.ts";
+import type { SavedStates } from "./saved-states.ts";
+
+export interface ColdDeps {
+  machine: BootMachine;
+  /** In order of preference. */
+  adapters: readonly BootLoaderAdapter[];
+  images: BootImageCache;
+  states: SavedStates;
+  identity: Identity;
+  agentVersion: string;
+  takeInventory: () => Promise<Inventory>;
+  now: () => Date;
+}
+
+/** What is staged for each form, by the names that boot images have. */
+const FILES_OF: Record<ImageForm, string[]> = {
+  "kernel-and-initrd": [KERNEL_FILE, INITRD_FILE],
+  "unified-kernel": [UNIFIED_KERNEL_FILE],
+  // No agent for Windows stages one yet.
+  "windows-ramdisk": [],
+};
+
+/** More than any overlay takes: an identity, a saved state of small files, settings. */
+const OVERLAY_BYTES = 2 * 1024 * 1024;
+
+/** The commands of a cold clone in the original system, the restart excepted. */
+export function coldExecutors(deps: ColdDeps): Executors {
+  return {
+    "stage-boot-image": stageBootImage(deps),
+    "arm-boot": armBoot(deps),
+    "attest-boot-state": attest(deps),
+  };
+}
+
+/** Takes back whatever a conversion left of arming; nothing if it never armed. */
+export async function disarm(
+  { machine, states }: Pick<ColdDeps, "machine" | "states">,
+  conversionId: string,
+): Promise<void> {
+  const saved = await states.get(conversionId);
+  if (!saved) return;
+  await restoreBootState(saved, machine, await readVolumes(machine));
+  await states.forgetState(conversionId);
+}
+
+function stageBootImage(deps: ColdDeps): Executor<"stage-boot-image"> {
+  return async ({ conversionId, bootImage }, { signal }) => {
+    const { loader } = await chooseLoader(deps.adapters, needOf(conversionId, bootImage));
+    await deps.images.fetch(bootImage, FILES_OF[loader.form], signal);
+    await deps.states.remember(conversionId, bootImage);
+    const bytesStaged = FILES_OF[loader.form].reduce((sum, name) => sum + sizeOf(bootImage, name), 0);
+    return { adapter: loader.kind, bytesStaged };
+  };
+}
+
+function armBoot(deps: ColdDeps): Executor<"arm-boot"> {
+  return async ({ conversionId, deadlineSeconds }, { signal }) => {
+    const { machine, states, identity, images, agentVersion } = deps;
+    const bootImage = await states.imageOf(conversionId);
+    if (!bootImage) throw new BootImageNotStagedError(conversionId);
+    // What an interrupted attempt left would otherwise be taken for the original.
+    await disarm(deps, conversionId);
+    const { adapter, loader } = await chooseLoader(deps.adapters, needOf(conversionId, bootImage));
+    await images.fetch(bootImage, FILES_OF[loader.form], signal);
+    const saved = await adapter.save(loader, { jobId: jobIdOf(conversionId), savedAt: deps.now() });
+    const { key, sha256 } = await states.put(conversionId, saved);
+    const inventory = await deps.takeInventory();
+    const job: Job = {
+      conversionId,
+      identity,
+      saved,
+      disks: inventory.disks.map(({ name, sizeBytes, partitionTableUuid, serial }) => ({
+        name,
+        sizeBytes,
+        partitionTableUuid,
+        serial,
+      })),
+      deadlineSeconds,
+      agentVersion,
+    };
+    const staged = await stage(machine, {
+      jobId: saved.jobId,
+      form: loader.form,
+      folder: loader.folder,
+      imageDir: images.folderOf(bootImage.id),
+      imageId: bootImage.id,
+      publicKey: bootImage.publicKeyPem,
+      overlay: overlayOf(job, networkPlanOf(inventory)),
+      kernelArguments: [],
+    });
+    signal.throwIfAborted();
+    const armed = await adapter.arm(saved, staged);
+    return {
+      adapter: armed.kind,
+      bootId: inventory.bootId,
+      savedStateKey: key,
+      savedStateSha256: sha256,
+      items: saved.items.map((item) => ({
+        name: nameOf(saved, item),
+        ...(item.kind !== "folder" && item.before ? { sha256: item.before.sha256 } : {}),
+      })),
+    };
+  };
+}
+
+function attest(deps: ColdDeps): Executor<"attest-boot-state"> {
+  return async ({ conversionId, requestedBy }) => {
+    const { machine, states, identity, now } = deps;
+    const saved = await states.get(conversionId);
+    if (!saved) {
+      // Signed, and interrupted before the result was told.
+      const receipt = await states.receiptOf(conversionId);
+      if (receipt) return { receipt };
+      throw new BootStateNotSavedError(conversionId);
+    }
+    const volumes = await readVolumes(machine);
+    // Usually the boot environment has given back everything; where it never came up, it is done here. What still differs is attested.
+    await restoreBootState(saved, machine, volumes).catch((error: unknown) => {
+      if (!(error instanceof BootStateNotRestoredError)) throw error;
+    });
+    const { equal, items } = await attestBootState(saved, machine, volumes);
+    const receipt = signBootReceipt(
+      {
+        format: 1,
+        conversionId,
+        agentId: identity.enrolment.agentId,
+        requestedBy,
+        loader: saved.loader,
+        savedAt: saved.savedAt,
+        attestedAt: now().toISOString(),
+        bootId: await readBootId(machine),
+        items,
+        equal,
+      },
+      identity.keyPem,
+      identity.enrolment.certificatePem,
+    );
+    await states.putReceipt(conversionId, receipt);
+    await states.forget(conversionId);
+    return { receipt };
+  };
+}
+
+function needOf(conversionId: string, image: BootImageReference): ArmingNeed {
+  return {
+    jobId: jobIdOf(conversionId),
+    kernelBytes: sizeOf(image, KERNEL_FILE),
+    initrdBytes: sizeOf(image, INITRD_FILE),
+    unifiedKernelBytes: sizeOf(image, UNIFIED_KERNEL_FILE),
+    overlayBytes: OVERLAY_BYTES,
+    signedForSecureBoot: image.secureBootSigned,
+  };
+}
+
+function sizeOf(image: BootImageReference, name: string): number {
+  return image.files.find((file) => file.name === name)?.sizeBytes ?? 0;
+}

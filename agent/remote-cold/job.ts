@@ -1,0 +1,43 @@
+import { z } from "zod";
+import { formatNetworkPlan, NETWORK_PLAN_FILE, type NetworkPlan } from "../boot-image/network-plan.ts";
+import { writeOverlay } from "../boot-image/overlay.ts";
+import { SavedBootState } from "../boot-loaders/saved-state.ts";
+import { Identity } from "../identity/identity.ts";
+
+/** A disk as both systems can recognise it, whatever each calls it. */
+export const DiskMark = z.object({
+  name: z.string(),
+  sizeBytes: z.int(),
+  partitionTableUuid: z.string().optional(),
+  serial: z.string().optional(),
+});
+export type DiskMark = z.infer<typeof DiskMark>;
+
+/** What the boot environment needs to know of its job. */
+export const Job = z.object({
+  conversionId: z.string(),
+  identity: Identity,
+  /** No clock of the boot environment says an earlier time than its `savedAt`, which the original system's clock gave. */
+  saved: SavedBootState,
+  disks: z.array(DiskMark),
+  /** Without word from the control plane for so long, the boot environment restarts into the original system. */
+  deadlineSeconds: z.int().positive(),
+  agentVersion: z.string(),
+});
+export type Job = z.infer<typeof Job>;
+
+/** The name of the job's file in the overlay. */
+export const JOB_FILE = "job.json";
+
+/** The overlay that carries a job: for root's eyes only, since it holds the agent's key. */
+export function overlayOf(job: Job, network: NetworkPlan | undefined): Buffer {
+  const files = new Map([
+    [JOB_FILE, Buffer.from(JSON.stringify(job))],
+    ["deadline", Buffer.from(`${job.deadlineSeconds}\n`)],
+  ]);
+  if (network) files.set(NETWORK_PLAN_FILE, Buffer.from(formatNetworkPlan(network)));
+  return writeOverlay(files);
+}
+
+/** The job id that boot loaders and file names take: letters, digits and dashes. */
+export const jobIdOf = (conversionId: string): string => conversionId.replaceAll("_", "-");

@@ -1,0 +1,30 @@
+/** For tests: a boot image in a bucket, as `causeway boot-images upload` leaves it. */
+import { hash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type BootImageReference, bootImageKey } from "#shared/protocol/boot-image.ts";
+import { bootImageManifest } from "../../boot-image/manifest.ts";
+import { MANIFEST_FILE, SIGNATURE_FILE } from "../../boot-image/signature.ts";
+import type { TestImage } from "../../boot-loaders/testing/boot-image.ts";
+import type { ObjectStore } from "../../store/object-store.ts";
+
+/** Puts the image's files and returns how agents are told of it. */
+export async function storeImage(
+  store: Pick<ObjectStore, "put">,
+  { dir, id, publicKey }: TestImage,
+): Promise<BootImageReference> {
+  const manifest = await readFile(join(dir, MANIFEST_FILE));
+  const { files, secureBootSigned } = bootImageManifest.parse(JSON.parse(manifest.toString("utf8")));
+  for (const path of [MANIFEST_FILE, ...files.map((file) => file.path)]) {
+    const bytes = await readFile(join(dir, path));
+    await store.put(bootImageKey(id, path), bytes, { sha256: hash("sha256", bytes), ifAbsent: false });
+  }
+  return {
+    id,
+    manifestKey: bootImageKey(id, MANIFEST_FILE),
+    signatureBase64: (await readFile(join(dir, SIGNATURE_FILE))).toString("base64"),
+    publicKeyPem: publicKey,
+    secureBootSigned,
+    files: files.map(({ path, ...rest }) => ({ name: path, key: bootImageKey(id, path), ...rest })),
+  };
+}

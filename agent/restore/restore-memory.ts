@@ -1,0 +1,85 @@
+import { UNIT_BYTES } from "#shared/format/blob.ts";
+import { allocatePages, PAGE_BYTES } from "../threads/page-memory.ts";
+
+/** How much memory a restore takes, whatever the size of the disk. */
+export interface RestoreGeometry {
+  workers: number;
+  /** Reads from the store that are under way or wait for a worker. */
+  fetchSlots: number;
+  fetchBytes: number;
+  /** Expanded bytes that wait to be written. At least one per worker and one more. */
+  outputSlots: number;
+  /** A multiple of a unit's 256 KiB. */
+  outputBytes: number;
+}
+
+const CONTROL_INTS = 256;
+const CONTROL = { stopped: 0, freed: 1, outputStates: 16 } as const;
+
+/** The memory that a restore's threads share: sealed bytes on their way in, blocks on their way out. */
+export class RestoreMemory {
+  readonly geometry: RestoreGeometry;
+  readonly buffer: SharedArrayBuffer;
+  readonly #control: Int32Array;
+
+  private constructor(geometry: RestoreGeometry, buffer: SharedArrayBuffer) {
+    this.geometry = geometry;
+    this.buffer = buffer;
+    this.#control = new Int32Array(buffer, layOut(geometry).control, CONTROL_INTS);
+  }
+
+  static allocate(geometry: RestoreGeometry): RestoreMemory {
+    if (geometry.outputSlots <= geometry.workers)
+      throw new RangeError("each worker needs an output slot, and one more");
+    if (geometry.outputBytes % UNIT_BYTES !== 0) throw new RangeError("output slots hold whole units");
+    return new RestoreMemory(geometry, allocatePages(Math.ceil(layOut(geometry).end / PAGE_BYTES)));
+  }
+
+  static attach(geometry: RestoreGeometry, buffer: SharedArrayBuffer): RestoreMemory {
+    return new RestoreMemory(geometry, buffer);
+  }
+
+  fetched(slot: number): Buffer {
+    const { fetchBytes } = this.geometry;
+    return Buffer.from(this.buffer, slot * fetchBytes, fetchBytes);
+  }
+
+  output(slot: number): Buffer {
+    const { outputBytes } = this.geometry;
+    return Buffer.from(this.buffer, layOut(this.geometry).outputs + slot * outputBytes, outputBytes);
+  }
+
+  /** A free output slot, now taken. Blocks the thread until there is one: workers only. Throws once stopped. */
+  takeOutput(): number {
+    for (;;) {
+      const freed = Atomics.load(this.#control, CONTROL.freed);
+      if (Atomics.load(this.#control, CONTROL.stopped)) throw new Error("the restore was stopped");
+      for (let slot = 0; slot < this.geometry.outputSlots; slot++) {
+        if (Atomics.compareExchange(this.#control, CONTROL.outputStates + slot, 0, 1) === 0) return slot;
+      }
+      Atomics.wait(this.#control, CONTROL.freed, freed);
+    }
+  }
+
+  releaseOutput(slot: number): void {
+    Atomics.store(this.#control, CONTROL.outputStates + slot, 0);
+    this.#wake();
+  }
+
+  /** Wakes workers that wait for a slot, to end. */
+  stop(): void {
+    Atomics.store(this.#control, CONTROL.stopped, 1);
+    this.#wake();
+  }
+
+  #wake(): void {
+    Atomics.add(this.#control, CONTROL.freed, 1);
+    Atomics.notify(this.#control, CONTROL.freed);
+  }
+}
+
+function layOut({ fetchSlots, fetchBytes, outputSlots, outputBytes }: RestoreGeometry) {
+  const outputs = fetchSlots * fetchBytes;
+  const control = outputs + outputSlots * outputBytes;
+  return { outputs, control, end: control + CONTROL_INTS * 4 };
+}

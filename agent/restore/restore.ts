@@ -1,0 +1,319 @@
+import { setMaxListeners } from "node:events";
+import { BLOCK_BYTES, blockCount } from "#shared/format/block.ts";
+import { BlockMismatchError, DamagedObjectError } from "#shared/format/errors.ts";
+import type { BlobRef, Leaf } from "#shared/format/map-node.ts";
+import type { PointDisk } from "#shared/format/point.ts";
+import { FAN_OUT } from "#shared/format/tree.ts";
+import { MapReader } from "../repository/map-reader.ts";
+import { packKey, planSpans, type Repository } from "../repository/repository.ts";
+import { ObjectNotFoundError } from "../store/object-store.ts";
+import { GARBAGE_BYTES, GarbageLimit } from "../threads/garbage.ts";
+import { Semaphore } from "../threads/semaphore.ts";
+import { WorkerPool } from "../threads/worker-pool.ts";
+import { type RestoreGeometry, RestoreMemory } from "./restore-memory.ts";
+import type { FromRestoreWorker, RestoreTask, RestoreUnit, RestoreWorkerData } from "./restore-worker.ts";
+import type { OutputRun } from "./run-writer.ts";
+
+/** Where a disk is restored to. Calls overlap, for different parts of the disk, each part once. */
+export interface DiskSink {
+  /** Writes bytes, which are the caller's again once this resolves. */
+  write(offset: number, bytes: Uint8Array): Promise<void>;
+  /** Makes a part zeros; absent where all that is not written is zeros anyway. */
+  zero?(offset: number, bytes: number): Promise<void>;
+  /** Where the sink is a plain file: the threads then write to it themselves, which saves handing each block over. */
+  readonly file?: {
+    readonly fd: number;
+    /** Bypasses the page cache: takes only what is aligned to 4 KiB. May be `fd`. */
+    readonly directFd: number;
+    /** What a failed write of so many bytes is to be reported as. */
+    translate(error: unknown, bytes: number): Promise<unknown>;
+  };
+}
+
+/** About 26 MiB of shared buffers, and two busy cores. */
+export const defaultRestoreSettings: RestoreGeometry = {
+  workers: 2,
+  fetchSlots: 4,
+  fetchBytes: 4 * 1024 * 1024,
+  outputSlots: 10,
+  outputBytes: 1024 * 1024,
+};
+
+export interface RestoreProgress {
+  bytesWritten: number;
+  /** Bytes that are not zeros. */
+  bytesTotal: number;
+  rateBytesPerSecond: number;
+  remainingSeconds: number | undefined;
+}
+
+export interface RestoreOptions {
+  repository: Repository;
+  disk: PointDisk;
+  sink: DiskSink;
+  onProgress?: (progress: RestoreProgress) => void;
+  signal?: AbortSignal;
+  settings?: Partial<RestoreGeometry>;
+}
+
+export interface RestoreStatistics {
+  bytesWritten: number;
+  bytesFetched: number;
+  elapsedMs: number;
+}
+
+/**
+ * Writes a disk of a recovery point to the sink: each block is authenticated and checked against its id before it is
+ * written. Throws `DamagedObjectError` or `BlockMismatchError` for what is not right in the repository, the sink's
+ * errors, or the signal's reason; then the sink holds parts of the disk.
+ */
+export async function restoreDisk(options: RestoreOptions): Promise<RestoreStatistics> {
+  const restore = new Restore(options);
+  try {
+    await restore.run();
+    return restore.statistics();
+  } finally {
+    await restore.end();
+  }
+}
+
+const PROGRESS_EVERY_MS = 250;
+const WRITES = 2;
+
+class Restore {
+  readonly #options: RestoreOptions;
+  readonly #geometry: RestoreGeometry;
+  readonly #memory: RestoreMemory;
+  readonly #pool: WorkerPool<RestoreTask, FromRestoreWorker>;
+  readonly #slots: Semaphore<number>;
+  readonly #queued: number[];
+  readonly #stop = new AbortController();
+  readonly #writes = new Set<Promise<void>>();
+  readonly #startedMs = performance.now();
+  /** Answers come in pieces that are copied into the slot. */
+  readonly #garbage = new GarbageLimit(GARBAGE_BYTES);
+  /** More writes at a time would only wait for the file's lock, spinning. */
+  readonly #writeTurns = new Semaphore(Array.from({ length: WRITES }, (_, turn) => turn));
+  #bytesWritten = 0;
+  #bytesFetched = 0;
+  #reportedMs = 0;
+
+  constructor(options: RestoreOptions) {
+    this.#options = options;
+    const { file } = options.sink;
+    this.#geometry = {
+      ...defaultRestoreSettings,
+      ...(file ? { outputSlots: defaultRestoreSettings.workers + 1 } : {}),
+      ...options.settings,
+    };
+    const { fetchSlots, workers } = this.#geometry;
+    this.#memory = RestoreMemory.allocate(this.#geometry);
+    this.#slots = new Semaphore(Array.from({ length: fetchSlots }, (_, slot) => slot));
+    this.#queued = new Array(workers).fill(0);
+    setMaxListeners(0, this.#stop.signal);
+    options.signal?.addEventListener("abort", this.#onAbort);
+    if (options.signal?.aborted) this.#onAbort();
+    this.#pool = new WorkerPool({
+      script: new URL("./restore-worker.ts", import.meta.url),
+      workers,
+      dataOf: (): RestoreWorkerData => ({
+        geometry: this.#geometry,
+        memory: this.#memory.buffer,
+        dataKey: options.repository.dataKey,
+        sizeBytes: options.disk.sizeBytes,
+        ...(file ? { file: { fd: file.fd, directFd: file.directFd } } : {}),
+      }),
+      onMessage: (message, worker) => this.#receive(message, worker),
+      onError: (error) => this.#fail(error),
+    });
+  }
+
+  async run(): Promise<void> {
+    const { repository, disk } = this.#options;
+    const map = new MapReader(repository, disk);
+    for (let index = 0; index < map.leafCount; index++) {
+      const { leaf } = await this.#orFailure(map.leaf(index));
+      await this.#orFailure(this.#zero(index, leaf));
+      for (const [pack, units] of leaf ? unitsByPack(leaf) : []) {
+        for (const span of planSpans(units, ({ ref }) => ref, this.#geometry.fetchBytes)) {
+          const slot = await this.#orFailure(this.#slots.take());
+          this.#track(this.#fetch(slot, pack, span));
+        }
+      }
+    }
+    // All slots free: all that was fetched has been worked on. Then only writes are left.
+    for (let slot = 0; slot < this.#geometry.fetchSlots; slot++) await this.#orFailure(this.#slots.take());
+    while (this.#writes.size > 0) await this.#orFailure(Promise.all(this.#writes));
+    this.#report(true);
+  }
+
+  statistics(): RestoreStatistics {
+    const elapsedMs = performance.now() - this.#startedMs;
+    return { bytesWritten: this.#bytesWritten, bytesFetched: this.#bytesFetched, elapsedMs };
+  }
+
+  async end(): Promise<void> {
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    this.#stop.abort();
+    this.#memory.stop();
+    await this.#pool.end();
+    await Promise.allSettled(this.#writes);
+  }
+
+  readonly #onAbort = (): void => this.#fail(this.#options.signal?.reason);
+
+  #fail(error: unknown): void {
+    this.#stop.abort(error);
+  }
+
+  /** The promise's result, or the first failure of the restore: nothing waits for what cannot come. */
+  #orFailure<T>(promise: Promise<T>): Promise<T> {
+    const { signal } = this.#stop;
+    return new Promise((resolve, reject) => {
+      const onAbort = () => reject(signal.reason);
+      if (signal.aborted) onAbort();
+      signal.addEventListener("abort", onAbort, { once: true });
+      promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+    });
+  }
+
+  #track(work: Promise<void>): void {
+    const tracked = this.#orFailure(work).then(
+      () => void this.#writes.delete(tracked),
+      (error: unknown) => {
+        this.#writes.delete(tracked);
+        this.#fail(error);
+      },
+    );
+    this.#writes.add(tracked);
+  }
+
+  async #fetch(
+    slot: number,
+    pack: BlobRef["pack"],
+    span: { offset: number; bytes: number; items: UnitBlocks[] },
+  ): Promise<void> {
+    const { repository } = this.#options;
+    const object = packKey(repository.sourceId, pack.name);
+    const range = { offset: span.offset, bytes: span.bytes };
+    try {
+      const into = this.#memory.fetched(slot);
+      const bytes = await repository.store.get(object, { range, into, signal: this.#stop.signal });
+      if (bytes.length !== span.bytes) throw new DamagedObjectError(object, "it is cut short");
+    } catch (error) {
+      if (!(error instanceof ObjectNotFoundError)) throw error;
+      throw new DamagedObjectError(object, "it is missing", { cause: error });
+    }
+    this.#bytesFetched += span.bytes;
+    this.#garbage.add(span.bytes);
+    const worker = this.#queued.indexOf(Math.min(...this.#queued));
+    this.#queued[worker] = (this.#queued[worker] ?? 0) + 1;
+    const units = span.items.map(
+      ({ ref: { number, offset, sealedBytes }, blocks }): RestoreUnit => ({
+        number,
+        offset,
+        sealedBytes,
+        blocks,
+      }),
+    );
+    this.#pool.send(worker, { slot, offset: span.offset, salt: pack.salt, object, units });
+  }
+
+  async #zero(index: number, leaf: Leaf | undefined): Promise<void> {
+    const { sink } = this.#options;
+    if (!sink.zero) return;
+    const first = index * FAN_OUT;
+    const blocks = Math.min(FAN_OUT, blockCount(this.#options.disk.sizeBytes) - first);
+    for (let slot = 0; slot < blocks; ) {
+      const from = slot;
+      while (slot < blocks && !leaf?.blocks[slot]) slot += 1;
+      if (slot > from) {
+        const offset = (first + from) * BLOCK_BYTES;
+        await sink.zero(offset, this.#clip(offset, (slot - from) * BLOCK_BYTES));
+      }
+      while (slot < blocks && leaf?.blocks[slot]) slot += 1;
+    }
+  }
+
+  #receive(message: FromRestoreWorker, worker: number): void {
+    if (this.#stop.signal.aborted) return;
+    if (message.kind === "output") this.#track(this.#write(message.slot, message.runs));
+    else if (message.kind === "written") {
+      this.#bytesWritten += message.bytes;
+      this.#report();
+    } else if (message.kind === "unwritten") this.#track(this.#failWrite(message));
+    else if (message.kind === "done") {
+      this.#queued[worker] = (this.#queued[worker] ?? 0) - 1;
+      this.#slots.give(message.slot);
+    } else if (message.kind === "mismatch") this.#fail(new BlockMismatchError(message.block, message.object));
+    else this.#fail(new DamagedObjectError(message.object, message.message));
+  }
+
+  async #write(slot: number, runs: OutputRun[]): Promise<void> {
+    const output = this.#memory.output(slot);
+    await Promise.all(
+      runs.map(async ({ firstBlock, at, blocks }) => {
+        const offset = firstBlock * BLOCK_BYTES;
+        const bytes = this.#clip(offset, blocks * BLOCK_BYTES);
+        const turn = await this.#writeTurns.take();
+        await this.#options.sink.write(offset, output.subarray(at, at + bytes));
+        this.#writeTurns.give(turn);
+        this.#bytesWritten += bytes;
+      }),
+    );
+    this.#memory.releaseOutput(slot);
+    this.#report();
+  }
+
+  async #failWrite({
+    code,
+    message,
+    bytes,
+  }: {
+    code: string;
+    message: string;
+    bytes: number;
+  }): Promise<never> {
+    const error = Object.assign(new Error(message), { code });
+    throw (await this.#options.sink.file?.translate(error, bytes)) ?? error;
+  }
+
+  /** The last block of a disk may be shorter. */
+  #clip(offset: number, bytes: number): number {
+    return Math.min(bytes, this.#options.disk.sizeBytes - offset);
+  }
+
+  #report(last = false): void {
+    const elapsedMs = performance.now() - this.#startedMs;
+    if (!this.#options.onProgress || (!last && elapsedMs - this.#reportedMs < PROGRESS_EVERY_MS)) return;
+    this.#reportedMs = elapsedMs;
+    const bytesTotal = this.#options.disk.usedBytes;
+    const rate = (this.#bytesWritten * 1000) / Math.max(1, elapsedMs);
+    const remainingSeconds = rate > 0 ? Math.max(0, bytesTotal - this.#bytesWritten) / rate : undefined;
+    this.#options.onProgress({
+      bytesWritten: this.#bytesWritten,
+      bytesTotal,
+      rateBytesPerSecond: rate,
+      remainingSeconds,
+    });
+  }
+}
+
+interface UnitBlocks {
+  ref: BlobRef;
+  blocks: RestoreUnit["blocks"];
+}
+
+/** The units that a leaf needs, each once, grouped by pack. */
+function unitsByPack(leaf: Leaf): Map<BlobRef["pack"], UnitBlocks[]> {
+  const packs = new Map<BlobRef["pack"], Map<BlobRef, UnitBlocks>>();
+  leaf.blocks.forEach((block, slot) => {
+    if (!block) return;
+    const units = packs.get(block.unit.pack) ?? new Map<BlobRef, UnitBlocks>();
+    packs.set(block.unit.pack, units);
+    const unit = units.get(block.unit) ?? { ref: block.unit, blocks: [] };
+    units.set(block.unit, unit);
+    unit.blocks.push({ at: block.at, block: leaf.index * FAN_OUT + slot, id: block.id });
+  });
+  return new Map([...packs].map(([pack, units]) => [pack, [...units.values()]]));
+}

@@ -1,0 +1,124 @@
+import { CausewayError } from "#shared/errors.ts";
+import { BLOCK_BYTES, BlockNamer, blockCount, ID_BYTES, isZero, ZERO_ID } from "#shared/format/block.ts";
+import { deriveBlockIdKey } from "#shared/format/keys.ts";
+import type { PointDisk } from "#shared/format/point.ts";
+import { DiskHasher, FAN_OUT } from "#shared/format/tree.ts";
+import { MapReader } from "../repository/map-reader.ts";
+import type { Repository } from "../repository/repository.ts";
+
+/** A written disk as verification reads it. */
+export interface WrittenDisk {
+  readonly sizeBytes: number;
+  /** Exactly `length` bytes; a reader may put them into `into`, which is as long. */
+  read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
+}
+
+/** A written disk is not what the recovery point says. */
+export class DiskMismatchError extends CausewayError {
+  override readonly name = "DiskMismatchError";
+  readonly retryable = true;
+  readonly hint = "Write the disk again. If this repeats, check the target's storage, then the repository.";
+  /** The first differing blocks' offsets in bytes; none if only the size differs. */
+  readonly offsets: readonly number[];
+  constructor(message: string, offsets: readonly number[]) {
+    super(message);
+    this.offsets = offsets;
+  }
+}
+
+export interface VerifyOptions {
+  repository: Repository;
+  disk: PointDisk;
+  reader: WrittenDisk;
+  onProgress?: (bytesVerified: number, bytesTotal: number) => void;
+  signal?: AbortSignal;
+}
+
+const READ_BYTES = 16 * BLOCK_BYTES;
+const READS_AHEAD = 4;
+const LISTED_OFFSETS = 16;
+
+/**
+ * Reads a written disk back, all of it, and compares each block with the disk map and the whole with the recovery point's
+ * content hash: blocks of zeros must be zeros. Throws `DiskMismatchError`. Gives the bytes that were verified.
+ */
+export async function verifyDisk({
+  repository,
+  disk,
+  reader,
+  onProgress,
+  signal,
+}: VerifyOptions): Promise<number> {
+  if (reader.sizeBytes !== disk.sizeBytes) {
+    throw new DiskMismatchError(`the disk has ${reader.sizeBytes} bytes, not ${disk.sizeBytes}`, []);
+  }
+  const namer = new BlockNamer(deriveBlockIdKey(repository.dataKey));
+  const map = new MapReader(repository, disk);
+  const hasher = new DiskHasher(disk.sizeBytes);
+  const ids = Buffer.alloc(FAN_OUT * ID_BYTES);
+  const differing: number[] = [];
+  const reads = readAhead(reader, disk.sizeBytes);
+  for (let index = 0; index < map.leafCount; index++) {
+    signal?.throwIfAborted();
+    const { leaf } = await map.leaf(index);
+    ids.fill(0);
+    const first = index * FAN_OUT;
+    const blocks = Math.min(FAN_OUT, blockCount(disk.sizeBytes) - first);
+    for (let slot = 0; slot < blocks; slot += READ_BYTES / BLOCK_BYTES) {
+      const next = await reads.next();
+      if (next.done) throw new RangeError("the disk ended early");
+      for (let at = 0; at < next.value.length; at += BLOCK_BYTES) {
+        const place = slot + at / BLOCK_BYTES;
+        const id = idOf(next.value.subarray(at, at + BLOCK_BYTES), namer);
+        ids.set(id, place * ID_BYTES);
+        if (!id.equals(leaf?.blocks[place]?.id ?? ZERO_ID)) differing.push((first + place) * BLOCK_BYTES);
+      }
+    }
+    hasher.addLeaf(ids);
+    onProgress?.(Math.min(disk.sizeBytes, (first + blocks) * BLOCK_BYTES), disk.sizeBytes);
+  }
+  if (differing.length > 0) {
+    const listed = differing.slice(0, LISTED_OFFSETS);
+    throw new DiskMismatchError(`${differing.length} blocks differ, the first at byte ${listed[0]}`, listed);
+  }
+  // The map was right and complete only if it comes to the hash that the recovery point has sealed.
+  if (hasher.finish().toString("hex") !== disk.contentHash) {
+    throw new DiskMismatchError("the disk's content hash is not the recovery point's", []);
+  }
+  return disk.sizeBytes;
+}
+
+function idOf(bytes: Buffer, namer: BlockNamer): Buffer {
+  if (isZero(bytes)) return ZERO_ID;
+  if (bytes.length === BLOCK_BYTES) return namer.idOf(bytes);
+  const padded = Buffer.alloc(BLOCK_BYTES);
+  bytes.copy(padded);
+  return namer.idOf(padded);
+}
+
+/**
+ * The disk from its start to its end, with some reads under way while earlier ones are looked at. What it yields holds until the next is asked
+ * for: the same few buffers are used for all of the disk.
+ */
+async function* readAhead(reader: WrittenDisk, sizeBytes: number): AsyncGenerator<Buffer, void> {
+  const reads: Promise<Uint8Array>[] = [];
+  const buffers = Array.from({ length: READS_AHEAD + 1 }, () => Buffer.allocUnsafeSlow(READ_BYTES));
+  let offset = 0;
+  try {
+    while (offset < sizeBytes || reads.length > 0) {
+      while (offset < sizeBytes && reads.length < READS_AHEAD) {
+        const length = Math.min(READ_BYTES, sizeBytes - offset);
+        const into = buffers[(offset / READ_BYTES) % buffers.length];
+        const read = reader.read(offset, length, into?.subarray(0, length));
+        // Each is awaited in turn; one that fails before its turn must not end the process.
+        read.catch(() => undefined);
+        reads.push(read);
+        offset += length;
+      }
+      const bytes = await reads.shift();
+      if (bytes) yield Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    }
+  } finally {
+    await Promise.allSettled(reads);
+  }
+}
