@@ -1,7 +1,7 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { accountRoot, policy, SmallCloud } from "#local/gateway/small-cloud.ts";
+import { accountRoot, policy, SmallCloud } from "#local/gateway/testing/small-cloud.ts";
 import { KmsKeys } from "./kms-keys.ts";
 
 let cloud: SmallCloud;

@@ -12,7 +12,7 @@ import {
   UpdateItemCommand,
 } from "@aws-sdk/client-dynamodb";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { SmallCloud } from "../gateway/small-cloud.ts";
+import { SmallCloud } from "../gateway/testing/small-cloud.ts";
 
 let cloud: SmallCloud;
 let client: DynamoDBClient;

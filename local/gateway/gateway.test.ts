@@ -6,7 +6,7 @@ import { SignatureV4 } from "@smithy/signature-v4";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { jsonErrorResponse } from "../core/json-protocol.ts";
 import { REGION, type Service } from "../core/service.ts";
-import { SmallCloud } from "./small-cloud.ts";
+import { SmallCloud } from "./testing/small-cloud.ts";
 
 /** Answers with what it was sent, reading the body only when the path asks for it. */
 const echo: Service = {

@@ -2,7 +2,7 @@ import { request as httpRequest } from "node:http";
 import { exportPKCS8, generateKeyPair, SignJWT } from "jose";
 import { afterEach, expect, test } from "vitest";
 import { ACCOUNT_ID, REGION } from "../core/service.ts";
-import { echo, HttpApiWorld } from "./http-api-test-world.ts";
+import { echo, HttpApiWorld } from "./testing/http-api-world.ts";
 
 let world: HttpApiWorld;
 afterEach(() => world.stop());

@@ -2,8 +2,8 @@ import { createHash, createHmac } from "node:crypto";
 import { SignatureV4 } from "@smithy/signature-v4";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ACCOUNT_ID, REGION } from "../core/service.ts";
-import { SmallCloud } from "../gateway/small-cloud.ts";
-import { echo, HttpApiWorld } from "./http-api-test-world.ts";
+import { SmallCloud } from "../gateway/testing/small-cloud.ts";
+import { echo, HttpApiWorld } from "./testing/http-api-world.ts";
 
 let cloud: SmallCloud;
 let world: HttpApiWorld;

@@ -9,7 +9,7 @@ import {
   KMSClient,
 } from "@aws-sdk/client-kms";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { accountRoot, policy, SmallCloud } from "../gateway/small-cloud.ts";
+import { accountRoot, policy, SmallCloud } from "../gateway/testing/small-cloud.ts";
 
 let cloud: SmallCloud;
 let key: { ref: string; attributes: Record<string, string> };

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { EventQueue } from "./event-queue.ts";
-import { anyone, iotRule, LambdaWorld } from "./lambda-test-world.ts";
+import { anyone, iotRule, LambdaWorld } from "./testing/lambda-world.ts";
 
 const worlds: LambdaWorld[] = [];
 function startWorld(options?: ConstructorParameters<typeof LambdaWorld>[0]): LambdaWorld {

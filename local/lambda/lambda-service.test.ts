@@ -2,7 +2,7 @@ import { Readable } from "node:stream";
 import { afterEach, expect, test } from "vitest";
 import type { Caller, ServiceRequest } from "../core/service.ts";
 import { LambdaService } from "./lambda-service.ts";
-import { anyone, LambdaWorld, sessionOf } from "./lambda-test-world.ts";
+import { anyone, LambdaWorld, sessionOf } from "./testing/lambda-world.ts";
 
 let world: LambdaWorld;
 afterEach(() => world.lambda.close());

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
-import { anyone, iotRule, LambdaWorld, sessionOf } from "./lambda-test-world.ts";
+import { anyone, iotRule, LambdaWorld, sessionOf } from "./testing/lambda-world.ts";
 
 const worlds: LambdaWorld[] = [];
 function startWorld(options?: ConstructorParameters<typeof LambdaWorld>[0]): LambdaWorld {

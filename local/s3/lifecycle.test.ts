@@ -6,7 +6,7 @@ import {
   PutObjectCommand,
 } from "@aws-sdk/client-s3";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { TestWorld } from "./test-world.ts";
+import { TestWorld } from "./testing/s3-world.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const Bucket = "aging";

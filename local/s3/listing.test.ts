@@ -1,6 +1,6 @@
 import { ListObjectsV2Command, type ListObjectsV2CommandOutput, PutObjectCommand } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { TestWorld } from "./test-world.ts";
+import { TestWorld } from "./testing/s3-world.ts";
 
 const Bucket = "listed";
 const KEYS = ["a", "b/1", "b/2", "b/3/x", "b0", "c d+e&f", "ä", "\u{10ffff}", "\uffee"];

@@ -12,7 +12,7 @@ import {
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { TestWorld } from "./test-world.ts";
+import { TestWorld } from "./testing/s3-world.ts";
 
 const MIB = 1024 * 1024;
 const Bucket = "parts";

@@ -15,7 +15,7 @@ import {
   PutObjectCommand,
 } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { TestWorld } from "./test-world.ts";
+import { TestWorld } from "./testing/s3-world.ts";
 
 let world: TestWorld;
 beforeAll(async () => {

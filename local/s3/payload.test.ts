@@ -2,7 +2,7 @@ import { createHash, createHmac, randomBytes } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { GetObjectCommand, HeadObjectCommand } from "@aws-sdk/client-s3";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { sha256, signingKey, TestWorld } from "./test-world.ts";
+import { sha256, signingKey, TestWorld } from "./testing/s3-world.ts";
 
 let world: TestWorld;
 beforeEach(async () => {

@@ -8,7 +8,7 @@ import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from "@aws-s
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ManualClock } from "../core/clock.ts";
 import { openS3 } from "./s3.ts";
-import { TestWorld } from "./test-world.ts";
+import { TestWorld } from "./testing/s3-world.ts";
 
 let world: TestWorld;
 beforeEach(async () => {

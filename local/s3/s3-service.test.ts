@@ -10,7 +10,7 @@ import {
 } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { AwsError } from "../core/aws-error.ts";
-import { TestWorld } from "./test-world.ts";
+import { TestWorld } from "./testing/s3-world.ts";
 
 const Bucket = "served";
 let world: TestWorld;

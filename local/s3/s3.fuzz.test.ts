@@ -9,7 +9,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { decodeAwsChunked } from "./aws-chunked.ts";
 import { escapedKey } from "./names.ts";
 import { parseRange } from "./object-operations.ts";
-import { TestWorld } from "./test-world.ts";
+import { TestWorld } from "./testing/s3-world.ts";
 import { childText, parseXml, renderXml } from "./xml.ts";
 
 const Bucket = "fuzz";

@@ -11,10 +11,10 @@ import {
 } from "@aws-sdk/client-scheduler";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ACCOUNT_ID, type PolicyStatement, REGION, type Service } from "../core/service.ts";
-import { policy, SmallCloud } from "../gateway/small-cloud.ts";
+import { policy, SmallCloud } from "../gateway/testing/small-cloud.ts";
 import { PolicyEvaluator } from "../iam/policy-evaluator.ts";
 import { SchedulerService } from "./scheduler-service.ts";
-import { functionArn, SchedulerWorld } from "./scheduler-test-world.ts";
+import { functionArn, SchedulerWorld } from "./testing/scheduler-world.ts";
 
 let cloud: SmallCloud;
 let world: SchedulerWorld;

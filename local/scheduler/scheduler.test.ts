@@ -2,8 +2,8 @@ import { afterEach, expect, test } from "vitest";
 import { AwsError } from "../core/aws-error.ts";
 import { ManualClock } from "../core/clock.ts";
 import { REGION } from "../core/service.ts";
-import { LambdaWorld } from "../lambda/lambda-test-world.ts";
-import { definition, functionArn, machineArn, roleArn, SchedulerWorld } from "./scheduler-test-world.ts";
+import { LambdaWorld } from "../lambda/testing/lambda-world.ts";
+import { definition, functionArn, machineArn, roleArn, SchedulerWorld } from "./testing/scheduler-world.ts";
 
 const HOUR = 3_600_000;
 const key = { group: "default", name: "s" };

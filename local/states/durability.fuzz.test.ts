@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { AwsError } from "#local/core/aws-error.ts";
 import { Store } from "./store.ts";
-import { callback, HandlerError, invoke, World } from "./test-world.ts";
+import { callback, HandlerError, invoke, World } from "./testing/states-world.ts";
 
 /** A generated machine: every state takes a number and gives one. */
 type Step =

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { Store } from "./store.ts";
-import { callback, HandlerError, invoke, World } from "./test-world.ts";
+import { callback, HandlerError, invoke, World } from "./testing/states-world.ts";
 
 const tokenOf = (world: World) => (world.payloads("ask").at(-1) as { token: string }).token;
 

@@ -1,6 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
-import { callback, HandlerError, invoke, World } from "./test-world.ts";
+import { callback, HandlerError, invoke, World } from "./testing/states-world.ts";
 
 test("a machine invokes its function as its role and ends with the answer", async () => {
   const world = new World({ double: ({ n }) => n * 2 });

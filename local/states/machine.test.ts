@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { compileMachine } from "./machine.ts";
-import { callback, invoke } from "./test-world.ts";
+import { callback, invoke } from "./testing/states-world.ts";
 
 const machine = (states: object, more: object = {}) =>
   JSON.stringify({ QueryLanguage: "JSONata", StartAt: "A", States: states, ...more });

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { StateMachineProvider } from "./provider.ts";
-import { ROLE, World } from "./test-world.ts";
+import { ROLE, World } from "./testing/states-world.ts";
 
 const definition = (output: string) =>
   JSON.stringify({

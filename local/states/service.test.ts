@@ -19,7 +19,7 @@ import { afterEach, expect, test } from "vitest";
 import { AwsError } from "#local/core/aws-error.ts";
 import type { AccessRequest, ServiceRequest } from "#local/core/service.ts";
 import { StatesService } from "./service.ts";
-import { callback, ROLE, roles, World } from "./test-world.ts";
+import { callback, ROLE, roles, World } from "./testing/states-world.ts";
 
 const opened: { close(): void }[] = [];
 afterEach(() => {

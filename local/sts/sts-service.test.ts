@@ -7,7 +7,7 @@ import {
 } from "@aws-sdk/client-sts";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ACCOUNT_ID, type PolicyStatement } from "../core/service.ts";
-import { policy, SmallCloud } from "../gateway/small-cloud.ts";
+import { policy, SmallCloud } from "../gateway/testing/small-cloud.ts";
 
 let cloud: SmallCloud;
 let reader: string;

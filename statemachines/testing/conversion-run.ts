@@ -1,5 +1,5 @@
 /** One conversion's workflow on the states engine, with functions and agents in memory that do what a test says. */
-import { HandlerError, World } from "#local/states/test-world.ts";
+import { HandlerError, World } from "#local/states/testing/states-world.ts";
 import { newConversion, workflowInput } from "#shared/domain/conversion.ts";
 import { aSource } from "#shared/domain/testing/records.ts";
 import type { CommandKind } from "#shared/protocol/commands.ts";

@@ -3,7 +3,7 @@ import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ManualClock } from "#local/core/clock.ts";
-import { SmallCloud } from "#local/gateway/small-cloud.ts";
+import { SmallCloud } from "#local/gateway/testing/small-cloud.ts";
 import { PolicyEvaluator } from "#local/iam/policy-evaluator.ts";
 import { openS3 } from "#local/s3/s3.ts";
 import type { Faults } from "#local/s3/s3-service.ts";

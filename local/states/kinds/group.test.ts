@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { callback, HandlerError, invoke, World } from "../test-world.ts";
+import { callback, HandlerError, invoke, World } from "../testing/states-world.ts";
 
 const processor = (states: Record<string, object>) => ({ StartAt: Object.keys(states)[0], States: states });
 

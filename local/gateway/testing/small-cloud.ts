@@ -2,9 +2,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { generatedName } from "../assembly/generated-name.ts";
-import { ManualClock } from "../core/clock.ts";
-import { systemRandomness } from "../core/randomness.ts";
+import { generatedName } from "../../assembly/generated-name.ts";
+import { ManualClock } from "../../core/clock.ts";
+import { systemRandomness } from "../../core/randomness.ts";
 import {
   ACCOUNT_ID,
   type Credentials,
@@ -12,21 +12,21 @@ import {
   type ProvisionedResource,
   REGION,
   type Service,
-} from "../core/service.ts";
-import { DynamoDbService } from "../dynamodb/dynamodb-service.ts";
-import { TableProvider } from "../dynamodb/table-provider.ts";
-import { TableStore } from "../dynamodb/table-store.ts";
-import { TimeToLive } from "../dynamodb/time-to-live.ts";
-import { IamProvider } from "../iam/iam-providers.ts";
-import { PolicyEvaluator } from "../iam/policy-evaluator.ts";
-import { RoleRegistry } from "../iam/role-registry.ts";
-import { SessionStore } from "../iam/session-store.ts";
-import { KeyRegistry } from "../kms/key-registry.ts";
-import { KeyStore } from "../kms/key-store.ts";
-import { KmsProvider } from "../kms/kms-providers.ts";
-import { KmsService } from "../kms/kms-service.ts";
-import { StsService } from "../sts/sts-service.ts";
-import { Gateway } from "./gateway.ts";
+} from "../../core/service.ts";
+import { DynamoDbService } from "../../dynamodb/dynamodb-service.ts";
+import { TableProvider } from "../../dynamodb/table-provider.ts";
+import { TableStore } from "../../dynamodb/table-store.ts";
+import { TimeToLive } from "../../dynamodb/time-to-live.ts";
+import { IamProvider } from "../../iam/iam-providers.ts";
+import { PolicyEvaluator } from "../../iam/policy-evaluator.ts";
+import { RoleRegistry } from "../../iam/role-registry.ts";
+import { SessionStore } from "../../iam/session-store.ts";
+import { KeyRegistry } from "../../kms/key-registry.ts";
+import { KeyStore } from "../../kms/key-store.ts";
+import { KmsProvider } from "../../kms/kms-providers.ts";
+import { KmsService } from "../../kms/kms-service.ts";
+import { StsService } from "../../sts/sts-service.ts";
+import { Gateway } from "../gateway.ts";
 
 /** For tests: gateway, IAM, STS, KMS and DynamoDB on a temporary directory and a free port, with resources provisioned one by one. */
 export class SmallCloud {

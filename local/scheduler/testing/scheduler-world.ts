@@ -2,8 +2,8 @@ import { randomUUID } from "node:crypto";
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AwsError } from "../core/aws-error.ts";
-import { ManualClock } from "../core/clock.ts";
+import { AwsError } from "../../core/aws-error.ts";
+import { ManualClock } from "../../core/clock.ts";
 import {
   ACCOUNT_ID,
   type Authorizer,
@@ -11,12 +11,12 @@ import {
   type LambdaInvoker,
   REGION,
   type Roles,
-} from "../core/service.ts";
-import { PolicyEvaluator } from "../iam/policy-evaluator.ts";
-import { MemoryLog, OpenRoles } from "../lambda/lambda-test-world.ts";
-import { ScheduleDefinition } from "./schedule.ts";
-import { Scheduler } from "./scheduler.ts";
-import { SchedulerProvider } from "./scheduler-provider.ts";
+} from "../../core/service.ts";
+import { PolicyEvaluator } from "../../iam/policy-evaluator.ts";
+import { MemoryLog, OpenRoles } from "../../lambda/testing/lambda-world.ts";
+import { ScheduleDefinition } from "../schedule.ts";
+import { Scheduler } from "../scheduler.ts";
+import { SchedulerProvider } from "../scheduler-provider.ts";
 
 export const functionArn = `arn:aws:lambda:${REGION}:${ACCOUNT_ID}:function:tick`;
 export const machineArn = `arn:aws:states:${REGION}:${ACCOUNT_ID}:stateMachine:run`;

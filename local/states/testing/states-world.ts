@@ -6,8 +6,8 @@ import { onTestFinished } from "vitest";
 import { AwsError } from "#local/core/aws-error.ts";
 import { ManualClock } from "#local/core/clock.ts";
 import type { LambdaInvocation, LambdaInvoker, LambdaResult, Roles } from "#local/core/service.ts";
-import { StatesEngine } from "./engine.ts";
-import { Store } from "./store.ts";
+import { StatesEngine } from "../engine.ts";
+import { Store } from "../store.ts";
 
 export const ROLE = "arn:aws:iam::000000000000:role/machine";
 

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ManualClock } from "../core/clock.ts";
+import { ManualClock } from "../../core/clock.ts";
 import {
   ACCOUNT_ID,
   type Credentials,
@@ -12,11 +12,11 @@ import {
   type Roles,
   type ServiceCaller,
   type SessionCaller,
-} from "../core/service.ts";
-import { PolicyEvaluator } from "../iam/policy-evaluator.ts";
-import { Lambda, type LambdaLimits } from "./lambda.ts";
-import { LambdaProvider } from "./lambda-provider.ts";
-import type { LogLine, LogSink } from "./log-sink.ts";
+} from "../../core/service.ts";
+import { PolicyEvaluator } from "../../iam/policy-evaluator.ts";
+import { Lambda, type LambdaLimits } from "../lambda.ts";
+import { LambdaProvider } from "../lambda-provider.ts";
+import type { LogLine, LogSink } from "../log-sink.ts";
 
 export const functionRole = `arn:aws:iam::${ACCOUNT_ID}:role/function-role`;
 export const iotRule: ServiceCaller = {

@@ -3,13 +3,13 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { CognitoProvider } from "../cognito/cognito-provider.ts";
-import { issuerOf, UserPools } from "../cognito/user-pools.ts";
-import { ACCOUNT_ID, type ProvisionedResource, REGION, type ResourceProvider } from "../core/service.ts";
-import { PolicyEvaluator } from "../iam/policy-evaluator.ts";
-import { LambdaWorld } from "../lambda/lambda-test-world.ts";
-import { HttpApi, type SignedRequest } from "./http-api.ts";
-import { HttpApiProvider } from "./http-api-provider.ts";
+import { CognitoProvider } from "../../cognito/cognito-provider.ts";
+import { issuerOf, UserPools } from "../../cognito/user-pools.ts";
+import { ACCOUNT_ID, type ProvisionedResource, REGION, type ResourceProvider } from "../../core/service.ts";
+import { PolicyEvaluator } from "../../iam/policy-evaluator.ts";
+import { LambdaWorld } from "../../lambda/testing/lambda-world.ts";
+import { HttpApi, type SignedRequest } from "../http-api.ts";
+import { HttpApiProvider } from "../http-api-provider.ts";
 
 type Authenticate = (request: IncomingMessage) => Promise<SignedRequest>;
 

@@ -8,12 +8,12 @@ import path from "node:path";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { S3Client } from "@aws-sdk/client-s3";
-import { AwsError } from "../core/aws-error.ts";
-import { ManualClock } from "../core/clock.ts";
-import type { AccessRequest, Caller, Service, ServiceRequest } from "../core/service.ts";
-import type { KeyUseRequest } from "./access.ts";
-import { openS3, type S3 } from "./s3.ts";
-import type { Faults } from "./s3-service.ts";
+import { AwsError } from "../../core/aws-error.ts";
+import { ManualClock } from "../../core/clock.ts";
+import type { AccessRequest, Caller, Service, ServiceRequest } from "../../core/service.ts";
+import type { KeyUseRequest } from "../access.ts";
+import { openS3, type S3 } from "../s3.ts";
+import type { Faults } from "../s3-service.ts";
 
 export const SECRET = "test-secret";
 export const REGION = "local-1";
