@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Conversion } from "#shared/protocol/resources.ts";
-import { copyDisk } from "../e2e/disk/copy-disk.ts";
-import { Installation } from "../e2e/installation.ts";
+import { copyDisk } from "../e2e/machines/disk/copy-disk.ts";
+import { Installation } from "../e2e/site/installation.ts";
 import { peakKiB } from "./run-process.ts";
 
 /** The highest resident set of a real agent, from its first start on. */

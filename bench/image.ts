@@ -1,5 +1,5 @@
 import { stat } from "node:fs/promises";
-import { buildDebianDisk } from "../e2e/disk/debian-disk.ts";
+import { buildDebianDisk } from "../e2e/machines/disk/debian-disk.ts";
 
 const SIZE_BYTES = 4 * 1024 ** 3;
 

@@ -6,8 +6,8 @@ import { CausewayError } from "#shared/errors.ts";
 import { type ApiClient, createApiClient } from "#shared/protocol/client.ts";
 import type { CommandKind } from "#shared/protocol/commands.ts";
 import type { Conversion, NewConversion } from "#shared/protocol/resources.ts";
-import { firstDifference } from "../compare.ts";
-import { CONNECT_LIMIT_MS, Installation } from "../installation.ts";
+import { firstDifference } from "../site/compare.ts";
+import { CONNECT_LIMIT_MS, Installation } from "../site/installation.ts";
 import { writeTestDisk } from "./disk-content.ts";
 import { until } from "./until.ts";
 

@@ -6,7 +6,7 @@ import { type ApiClient, createApiClient } from "#shared/protocol/client.ts";
 import type { Conversion, Source, Target } from "#shared/protocol/resources.ts";
 import { Daemon } from "./daemon.ts";
 
-const main = join(import.meta.dirname, "../cli/main.ts");
+const main = join(import.meta.dirname, "../../cli/main.ts");
 
 /** Longer than it takes until an event is tried again that a busy machine lost twice: after one minute and two more. */
 export const CONNECT_LIMIT_MS = 300_000;

@@ -18,11 +18,11 @@ import { coldExecutors } from "#agent/remote-cold/cold-executors.ts";
 import { ImageTrust } from "#agent/remote-cold/image-trust.ts";
 import { SavedStates } from "#agent/remote-cold/saved-states.ts";
 import type { Conversion } from "#shared/protocol/resources.ts";
-import { ControlPlane } from "./testing/control-plane.ts";
-import { Device } from "./testing/device.ts";
-import { readyMachine } from "./testing/ready-machine.ts";
-import { until } from "./testing/until.ts";
-import { type PutFile, uploadBootImage } from "./testing/upload-boot-image.ts";
+import { ControlPlane } from "../testing/control-plane.ts";
+import { Device } from "../testing/device.ts";
+import { readyMachine } from "../testing/ready-machine.ts";
+import { until } from "../testing/until.ts";
+import { type PutFile, uploadBootImage } from "../testing/upload-boot-image.ts";
 
 let dir: string;
 let plane: ControlPlane;

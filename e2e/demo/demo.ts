@@ -17,10 +17,10 @@ import {
   openColdSite,
   startColdClone,
   untilConversion,
-} from "./cold-clone.ts";
-import { firstDifference } from "./compare.ts";
+} from "../machines/cold-site.ts";
+import { bootDifferences, observe } from "../machines/observed-machine.ts";
+import { firstDifference } from "../site/compare.ts";
 import { type DemoReport, describeDemo, type Firmware, stagesOf, succeeded } from "./demo-report.ts";
-import { bootDifferences, observe } from "./observed-machine.ts";
 
 const SHOW_EVERY_MS = 10_000;
 

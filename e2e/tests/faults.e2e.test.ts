@@ -7,11 +7,11 @@ import { AwsError } from "#local/core/aws-error.ts";
 import type { Fault, FaultyMessage } from "#local/iot/faults.ts";
 import type { FaultOutcome } from "#local/s3/s3-service.ts";
 import type { CommandKind } from "#shared/protocol/commands.ts";
-import { faultyCloud, SkippingClock } from "./testing/faulty-cloud.ts";
-import { Randomness } from "./testing/randomness.ts";
-import { Site } from "./testing/site.ts";
-import { Tmpfs } from "./testing/storage.ts";
-import { until } from "./testing/until.ts";
+import { faultyCloud, SkippingClock } from "../testing/faulty-cloud.ts";
+import { Randomness } from "../testing/randomness.ts";
+import { Site } from "../testing/site.ts";
+import { Tmpfs } from "../testing/storage.ts";
+import { until } from "../testing/until.ts";
 
 const MiB = 1024 * 1024;
 const KINDS: CommandKind[] = ["capture-disk", "commit-recovery-point", "materialise", "verify"];

@@ -8,9 +8,9 @@ import { createCertificateRequest } from "#agent/identity/certificate-request.ts
 import type { Identity } from "#agent/identity/identity.ts";
 import { Problem } from "#shared/protocol/resources.ts";
 import { type OperationId, type Route, routes } from "#shared/protocol/routes.ts";
-import { ControlPlane, type HttpAnswer } from "./testing/control-plane.ts";
-import { Device } from "./testing/device.ts";
-import { signedImage } from "./testing/signed-image.ts";
+import { ControlPlane, type HttpAnswer } from "../testing/control-plane.ts";
+import { Device } from "../testing/device.ts";
+import { signedImage } from "../testing/signed-image.ts";
 
 let plane: ControlPlane;
 /** Enrolled, never connected. */
@@ -360,5 +360,7 @@ test("every answer is what its route promises, field by field", async () => {
 test("the OpenAPI document is served to anyone, and is the committed one", async () => {
   const { status, body } = await plane.http("GET", "/openapi.json", { token: null });
   expect(status).toBe(200);
-  expect(body).toEqual(JSON.parse(readFileSync(join(import.meta.dirname, "../docs/openapi.json"), "utf8")));
+  expect(body).toEqual(
+    JSON.parse(readFileSync(join(import.meta.dirname, "../../docs/openapi.json"), "utf8")),
+  );
 });

@@ -14,11 +14,11 @@ import { LocalMachine } from "#agent/machine/machine.ts";
 import { readBootId } from "#agent/machine/system.ts";
 import { createApiClient } from "#shared/protocol/client.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
-import { firstDifference } from "./compare.ts";
-import { Installation } from "./installation.ts";
-import { ControlPlane } from "./testing/control-plane.ts";
-import { writeTestDisk } from "./testing/disk-content.ts";
-import { until } from "./testing/until.ts";
+import { firstDifference } from "../site/compare.ts";
+import { Installation } from "../site/installation.ts";
+import { ControlPlane } from "../testing/control-plane.ts";
+import { writeTestDisk } from "../testing/disk-content.ts";
+import { until } from "../testing/until.ts";
 
 const MIB = 2 ** 20;
 let plane: ControlPlane;

@@ -16,10 +16,10 @@ import {
   startColdClone,
   untilConversion,
   uploadBootImage,
-} from "./cold-clone.ts";
-import { firstDifference } from "./compare.ts";
-import { bootDifferences, type ObservedMachine, observe } from "./observed-machine.ts";
-import { changedBootImage } from "./testing/changed-boot-image.ts";
+} from "../machines/cold-site.ts";
+import { bootDifferences, type ObservedMachine, observe } from "../machines/observed-machine.ts";
+import { firstDifference } from "../site/compare.ts";
+import { changedBootImage } from "../testing/changed-boot-image.ts";
 
 const log = (): void => {};
 const ORIGINAL_SYSTEM = /debian-source login:/;

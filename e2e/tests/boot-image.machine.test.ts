@@ -15,7 +15,7 @@ import {
 } from "#agent/boot-image-builder/build.ts";
 import { findUefiFirmware } from "#agent/hypervisor/qemu-machine.ts";
 
-const root = resolve(import.meta.dirname, "..");
+const root = resolve(import.meta.dirname, "../..");
 const TIMEOUT_MS = 300_000;
 const STARTED = "causeway boot environment 9.9.9";
 const MAC = "52:54:00:ca:5e:01";

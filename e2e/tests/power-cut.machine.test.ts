@@ -12,8 +12,8 @@ import {
   openColdSite,
   startColdClone,
   untilConversion,
-} from "./cold-clone.ts";
-import { bootDifferences, type ObservedMachine, observe } from "./observed-machine.ts";
+} from "../machines/cold-site.ts";
+import { bootDifferences, type ObservedMachine, observe } from "../machines/observed-machine.ts";
 
 const BOOT_ENVIRONMENT = /Causeway boot environment: starting/;
 const ORIGINAL_SYSTEM = /debian-source login:/;

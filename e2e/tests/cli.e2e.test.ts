@@ -8,11 +8,11 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { z } from "zod";
 import { type RecordedRun, recordedRun } from "#cli/testing/recorded-run.ts";
-import { Daemon } from "./daemon.ts";
-import { ControlPlane } from "./testing/control-plane.ts";
-import { Device } from "./testing/device.ts";
+import { Daemon } from "../site/daemon.ts";
+import { ControlPlane } from "../testing/control-plane.ts";
+import { Device } from "../testing/device.ts";
 
-const root = join(import.meta.dirname, "..");
+const root = join(import.meta.dirname, "../..");
 let plane: ControlPlane;
 let scratch: string;
 let source: string;

@@ -7,13 +7,13 @@ import { join } from "node:path";
 import { buildBootImage } from "#agent/boot-image-builder/build.ts";
 import { version } from "#cli/version.ts";
 import type { Conversion } from "#shared/protocol/resources.ts";
+import { Installation } from "../site/installation.ts";
 import { run } from "./disk/command.ts";
 import { copyDisk } from "./disk/copy-disk.ts";
 import { buildDebianDisk } from "./disk/debian-disk.ts";
-import { Installation } from "./installation.ts";
 import { HOST_FROM_GUEST, installAgent, SourceMachine } from "./source-machine.ts";
 
-const root = join(import.meta.dirname, "..");
+const root = join(import.meta.dirname, "../..");
 const DISK_BYTES = 2 * 1024 ** 3;
 
 export const cacheDir: string = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "causeway");

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createWriteStream, type WriteStream } from "node:fs";
 import { join } from "node:path";
 
-const main = join(import.meta.dirname, "../cli/main.ts");
+const main = join(import.meta.dirname, "../../cli/main.ts");
 
 /** A long-running `causeway` process whose log goes to a file; it can be killed like a real one. */
 export class Daemon {

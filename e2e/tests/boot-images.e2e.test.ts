@@ -8,8 +8,8 @@ import type { Identity } from "#agent/identity/identity.ts";
 import { certificateCredentials } from "#agent/link/credentials.ts";
 import { commands } from "#cli/commands.ts";
 import { run } from "#cli/run.ts";
-import { ControlPlane } from "./testing/control-plane.ts";
-import { signedImage, writeImage } from "./testing/signed-image.ts";
+import { ControlPlane } from "../testing/control-plane.ts";
+import { signedImage, writeImage } from "../testing/signed-image.ts";
 
 let dir: string;
 let plane: ControlPlane;

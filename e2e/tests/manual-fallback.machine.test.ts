@@ -5,12 +5,12 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { z } from "zod";
 import type { Conversion, Source } from "#shared/protocol/resources.ts";
-import { cachedBootImage } from "./cold-clone.ts";
-import { firstDifference } from "./compare.ts";
-import { Installation } from "./installation.ts";
-import { HOST_FROM_GUEST, SourceMachine } from "./source-machine.ts";
-import { writeTestDisk } from "./testing/disk-content.ts";
-import { until } from "./testing/until.ts";
+import { cachedBootImage } from "../machines/cold-site.ts";
+import { HOST_FROM_GUEST, SourceMachine } from "../machines/source-machine.ts";
+import { firstDifference } from "../site/compare.ts";
+import { Installation } from "../site/installation.ts";
+import { writeTestDisk } from "../testing/disk-content.ts";
+import { until } from "../testing/until.ts";
 
 let dir: string;
 let installation: Installation;

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Agent } from "#agent/agent.ts";
 import { anInventory } from "#shared/domain/testing/records.ts";
-import { ControlPlane } from "./testing/control-plane.ts";
-import { until } from "./testing/until.ts";
+import { ControlPlane } from "../testing/control-plane.ts";
+import { until } from "../testing/until.ts";
 
 let plane: ControlPlane;
 let dir: string;

@@ -11,7 +11,7 @@ test.each(["bios", "uefi"])(
     const file = join(dir, "report.json");
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
-      [join(import.meta.dirname, "demo.ts"), "--firmware", firmware, "--json", file],
+      [join(import.meta.dirname, "../demo/demo.ts"), "--firmware", firmware, "--json", file],
       { encoding: "utf8", env: { ...process.env, TMPDIR: dir } },
     );
     expect(status, stdout + stderr).toBe(0);

@@ -15,10 +15,10 @@ import {
   openColdSite,
   startColdClone,
   untilConversion,
-} from "./cold-clone.ts";
-import { firstDifference } from "./compare.ts";
-import { buildLvmMachine } from "./disk/lvm-machine.ts";
-import { bootDifferences, observe, unexpectedDifferences } from "./observed-machine.ts";
+} from "../machines/cold-site.ts";
+import { buildLvmMachine } from "../machines/disk/lvm-machine.ts";
+import { bootDifferences, observe, unexpectedDifferences } from "../machines/observed-machine.ts";
+import { firstDifference } from "../site/compare.ts";
 
 /** Too small for the unified kernel image that `BootNext` starts, as on many machines: GRUB is armed then. */
 const SMALL_ESP_BYTES = 64 * 2 ** 20;

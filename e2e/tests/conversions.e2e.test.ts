@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { NewConversion } from "#shared/protocol/resources.ts";
-import { changeTestDisk } from "./testing/disk-content.ts";
-import { Site } from "./testing/site.ts";
-import { BrokenDevice, Tmpfs } from "./testing/storage.ts";
-import { until } from "./testing/until.ts";
+import { changeTestDisk } from "../testing/disk-content.ts";
+import { Site } from "../testing/site.ts";
+import { BrokenDevice, Tmpfs } from "../testing/storage.ts";
+import { until } from "../testing/until.ts";
 
 const MiB = 1024 * 1024;
 const SLOW = { bandwidthLimitBytesPerSecond: 8 * MiB };

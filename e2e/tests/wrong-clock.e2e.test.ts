@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { agentApi } from "#agent/cloud/agent-api.ts";
 import { openAgentCloud } from "#agent/cloud/agent-cloud.ts";
 import type { Identity } from "#agent/identity/identity.ts";
-import { ControlPlane } from "./testing/control-plane.ts";
+import { ControlPlane } from "../testing/control-plane.ts";
 
 const HOUR_MS = 3_600_000;
 

@@ -4,12 +4,12 @@ import type { Identity } from "#agent/identity/identity.ts";
 import { signBootReceipt } from "#shared/protocol/boot-receipt-signature.ts";
 import type { AgentEnvironment } from "#shared/protocol/machine.ts";
 import type { Conversion } from "#shared/protocol/resources.ts";
-import { ControlPlane } from "./testing/control-plane.ts";
-import { Device } from "./testing/device.ts";
-import { readyMachine } from "./testing/ready-machine.ts";
-import { type SignedImage, signedImage } from "./testing/signed-image.ts";
-import { until } from "./testing/until.ts";
-import { uploadBootImage } from "./testing/upload-boot-image.ts";
+import { ControlPlane } from "../testing/control-plane.ts";
+import { Device } from "../testing/device.ts";
+import { readyMachine } from "../testing/ready-machine.ts";
+import { type SignedImage, signedImage } from "../testing/signed-image.ts";
+import { until } from "../testing/until.ts";
+import { uploadBootImage } from "../testing/upload-boot-image.ts";
 
 let plane: ControlPlane;
 let source: Identity;

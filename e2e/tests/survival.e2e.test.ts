@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { storedBytesOf } from "./testing/disk-content.ts";
-import { Randomness } from "./testing/randomness.ts";
-import { Site } from "./testing/site.ts";
-import { until } from "./testing/until.ts";
+import { storedBytesOf } from "../testing/disk-content.ts";
+import { Randomness } from "../testing/randomness.ts";
+import { Site } from "../testing/site.ts";
+import { until } from "../testing/until.ts";
 
 const MiB = 1024 * 1024;
 /** Each conversion has a disk of its own, as large as its power cuts need. */
