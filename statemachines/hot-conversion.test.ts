@@ -69,10 +69,10 @@ test("a conversion goes through every step and ends with what came of them", asy
   expect(run.world.payloads("AbandonConversion")).toEqual([]);
 });
 
-test.each([
-  [{ bootCheck: true, disks: ["vda", "vdb"], bootExpect: "ready", bandwidthLimitBytesPerSecond: 1000 }],
-  [{ bootCheck: true, disks: ["vda"], allBlocks: true }],
-  [{ disks: ["vda"], format: "raw" }],
+test.each<{ bandwidthLimitBytesPerSecond?: number; allBlocks?: boolean } & Record<string, unknown>>([
+  { bootCheck: true, disks: ["vda", "vdb"], bootExpect: "ready", bandwidthLimitBytesPerSecond: 1000 },
+  { bootCheck: true, disks: ["vda"], allBlocks: true },
+  { disks: ["vda"], format: "raw" },
 ])("every command's input is what its kind takes: %j", async (change) => {
   const run = await new Run().start(change);
   expect(run.result().status).toBe("SUCCEEDED");
