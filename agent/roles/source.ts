@@ -6,56 +6,76 @@ import { type CaptureDeps, captureDiskExecutor, capturesDir } from "../commands/
 import { commitRecoveryPointExecutor } from "../commands/commit-recovery-point.ts";
 import type { Executors } from "../commands/executor.ts";
 import { releaseExecutor } from "../commands/release.ts";
+import { usedExtentsOf } from "../filesystems/disk-usage.ts";
 import type { Identity } from "../identity/identity.ts";
-import type { BootMachine } from "../machine/boot-machine.ts";
+import { standsStill } from "../inventory/disks.ts";
+import { collectInventory } from "../inventory/inventory.ts";
+import { readBootId } from "../machine/system.ts";
+import { describeArming } from "../remote-cold/arming.ts";
 import { BootImageCache } from "../remote-cold/boot-image-cache.ts";
 import { coldExecutors, disarm } from "../remote-cold/cold-executors.ts";
-import type { Restarter } from "../remote-cold/restarter.ts";
+import { restartMachine } from "../remote-cold/restart-machine.ts";
+import { Restarter } from "../remote-cold/restarter.ts";
 import { SavedStates } from "../remote-cold/saved-states.ts";
-
-export interface SourceRoleOptions extends Pick<CaptureDeps, "disks" | "usedExtents"> {
-  identity: Identity;
-  cloud: AgentCloud;
-  version: string;
-  dataDir: string;
-  machine: BootMachine;
-  restarter: Restarter;
-  takeInventory: () => Promise<Inventory>;
-  /** Throws if boot images signed with this key may not be started here. */
-  trustImageKey: (publicKeyPem: string) => Promise<void>;
-  now: () => Date;
-}
+import type { Role, RoleOptions } from "./role.ts";
 
 /** Boot images are kept in memory: what lies on the disk would become a part of the clone. */
 const IMAGES_DIR = "/run/causeway/boot-images";
 
-/** What a source server does in its own system: captures disks, and arms itself for a cold clone. */
-export function sourceExecutors(options: SourceRoleOptions): Executors {
-  const { identity, cloud, version, dataDir, machine, takeInventory, now } = options;
+/** A source server in its own system: captures disks, and arms itself for a cold clone. */
+export const sourceRole: Role = async (options) => {
+  const { identity, cloud, version, dataDir, machine, imageTrust, log, now } = options;
+  const takeInventory = inventoryOf(options);
+  const restarter = new Restarter({
+    bootId: await readBootId(machine),
+    restart: () => restartMachine(machine),
+    onError: (error) => log.error("could not restart the machine", { error: String(error) }),
+  });
   const states = new SavedStates(dataDir, cloud.store, identity.enrolment.agentId);
-  const images = new BootImageCache(IMAGES_DIR, cloud.store, options.trustImageKey);
-  const adapters = linuxAdapters(machine);
+  const images = new BootImageCache(IMAGES_DIR, cloud.store, (key) => imageTrust.require(key));
   const release = releaseExecutor((conversionId) => capturesDir(dataDir, conversionId));
   return {
-    "take-inventory": async () => ({ inventory: await takeInventory() }),
-    ...captureExecutors(options),
-    ...coldExecutors({
-      machine,
-      adapters,
-      images,
-      states,
-      identity,
-      agentVersion: version,
-      takeInventory,
-      now,
-    }),
-    reboot: options.restarter.executor,
-    release: async (input, context) => {
-      await disarm({ machine, states }, input.conversionId);
-      await states.forget(input.conversionId);
-      return release(input, context);
+    takeInventory,
+    executors: {
+      "take-inventory": async () => ({ inventory: await takeInventory() }),
+      ...captureExecutors({
+        ...{ identity, cloud, version, dataDir },
+        disks: async () =>
+          (await takeInventory()).disks.map((disk) => ({ ...disk, consistent: standsStill(disk) })),
+        usedExtents: ({ path }) => usedExtentsOf(path),
+      }),
+      ...coldExecutors({
+        ...{ machine, images, states, identity, takeInventory, now },
+        adapters: linuxAdapters(machine),
+        agentVersion: version,
+      }),
+      reboot: restarter.executor,
+      release: async (input, context) => {
+        await disarm({ machine, states }, input.conversionId);
+        await states.forget(input.conversionId);
+        return release(input, context);
+      },
     },
+    onAcknowledged: (commandId) => restarter.acknowledged(commandId),
+    onCancelled: (commandId) => restarter.cancelled(commandId),
   };
+};
+
+/** Besides what the machine has: which boot loader could be armed, and whose images it starts. */
+function inventoryOf({ machine, settings, imageTrust, now }: RoleOptions): () => Promise<Inventory> {
+  return async () => {
+    const inventory = await collectInventory({ machine, now, chosenDisks: settings.disks });
+    const arming = await describeArming(linuxAdapters(machine));
+    const trustedImageKey = await imageTrust.fingerprint();
+    return { ...inventory, bootLoader: { ...inventory.bootLoader, arming, trustedImageKey } };
+  };
+}
+
+interface CaptureRoleOptions extends Pick<CaptureDeps, "disks" | "usedExtents"> {
+  identity: Identity;
+  cloud: AgentCloud;
+  version: string;
+  dataDir: string;
 }
 
 /** Reading disks and making them a recovery point: alike in both systems. */
@@ -66,9 +86,7 @@ export function captureExecutors({
   dataDir,
   disks,
   usedExtents,
-}: Pick<SourceRoleOptions, "identity" | "cloud" | "version" | "dataDir" | "disks" | "usedExtents">): Required<
-  Pick<Executors, "capture-disk" | "commit-recovery-point">
-> {
+}: CaptureRoleOptions): Required<Pick<Executors, "capture-disk" | "commit-recovery-point">> {
   const repository = once(() => openOwnRepository(identity, cloud));
   return {
     "capture-disk": captureDiskExecutor({ disks, usedExtents, repository, dataDir, now: cloud.now }),

@@ -1,26 +1,20 @@
-import type { Inventory } from "#shared/protocol/inventory.ts";
+import { join } from "node:path";
 import { agentApi } from "../cloud/agent-api.ts";
-import type { AgentCloud } from "../cloud/agent-cloud.ts";
 import { openReadableRepository } from "../cloud/readable-repository.ts";
 import { bootCheckExecutor } from "../commands/boot-check.ts";
-import type { Executors } from "../commands/executor.ts";
 import { conversionDir, materialiseExecutor } from "../commands/materialise.ts";
 import { releaseExecutor } from "../commands/release.ts";
 import { verifyExecutor } from "../commands/verify.ts";
-import type { Identity } from "../identity/identity.ts";
+import { collectInventory } from "../inventory/inventory.ts";
 import type { Repository } from "../repository/repository.ts";
+import type { Role } from "./role.ts";
 
-export interface TargetRoleOptions {
-  identity: Identity;
-  cloud: AgentCloud;
-  /** Where the images of virtual machines are kept. */
-  imagesDir: string;
-  takeInventory: () => Promise<Inventory>;
-}
-
-/** What a target host does: writes disks from recovery points, verifies them, and boots them to see. */
-export function targetExecutors({ identity, cloud, imagesDir, takeInventory }: TargetRoleOptions): Executors {
+/** A target host: writes disks from recovery points, verifies them, and boots them to see. */
+export const targetRole: Role = async ({ identity, settings, cloud, machine, dataDir, now }) => {
   const { agentId, awsEndpoint } = identity.enrolment;
+  const imagesDir = settings.imagesDir ?? join(dataDir, "images");
+  const takeInventory = () =>
+    collectInventory({ machine, now, chosenDisks: settings.disks, imagesPath: imagesDir });
   const api = agentApi(identity, cloud);
   const repository = (conversionId: string): Promise<Repository> =>
     openReadableRepository({
@@ -30,10 +24,13 @@ export function targetExecutors({ identity, cloud, imagesDir, takeInventory }: T
       random: cloud.random,
     });
   return {
-    "take-inventory": async () => ({ inventory: await takeInventory() }),
-    materialise: materialiseExecutor({ repository, imagesDir }),
-    verify: verifyExecutor({ repository }),
-    "boot-check": bootCheckExecutor({ imagesDir, agentId, evidence: cloud.store }),
-    release: releaseExecutor((conversionId) => conversionDir(imagesDir, conversionId)),
+    takeInventory,
+    executors: {
+      "take-inventory": async () => ({ inventory: await takeInventory() }),
+      materialise: materialiseExecutor({ repository, imagesDir }),
+      verify: verifyExecutor({ repository }),
+      "boot-check": bootCheckExecutor({ imagesDir, agentId, evidence: cloud.store }),
+      release: releaseExecutor((conversionId) => conversionDir(imagesDir, conversionId)),
+    },
   };
-}
+};

@@ -1,27 +1,11 @@
 import { once } from "node:events";
 import { mkdir, readFile } from "node:fs/promises";
-import { hostname } from "node:os";
-import { join, resolve } from "node:path";
-import { Agent } from "#agent/agent.ts";
+import { resolve } from "node:path";
 import { keyFingerprint } from "#agent/boot-image/signature.ts";
-import { linuxAdapters } from "#agent/boot-loaders/choose.ts";
-import { openAgentCloud } from "#agent/cloud/agent-cloud.ts";
-import { usedExtentsOf } from "#agent/filesystems/disk-usage.ts";
-import { enrol } from "#agent/identity/enrol.ts";
-import { type Identity, identityFile, type Settings, settingsFile } from "#agent/identity/identity.ts";
-import { standsStill } from "#agent/inventory/disks.ts";
-import { collectInventory } from "#agent/inventory/inventory.ts";
-import { jsonLog, type Log } from "#agent/log.ts";
-import { LocalBootMachine } from "#agent/machine/boot-machine.ts";
-import { readBootId } from "#agent/machine/system.ts";
-import { describeArming } from "#agent/remote-cold/arming.ts";
-import { ImageTrust } from "#agent/remote-cold/image-trust.ts";
-import { restartMachine } from "#agent/remote-cold/restart-machine.ts";
-import { Restarter } from "#agent/remote-cold/restarter.ts";
-import { sourceExecutors } from "#agent/roles/source.ts";
-import { targetExecutors } from "#agent/roles/target.ts";
+import type { Settings } from "#agent/identity/identity.ts";
+import { type FirstStart, installedAgent, setUpAgent } from "#agent/installed-agent.ts";
+import { jsonLog } from "#agent/log.ts";
 import { settle } from "#agent/threads/lean-process.ts";
-import { createApiClient } from "#shared/protocol/client.ts";
 import { DiskName, EnrollableRole } from "#shared/protocol/common.ts";
 import { urlOption } from "../api.ts";
 import { type Call, type Command, choiceOption, requiredOption, textOption } from "../command.ts";
@@ -68,18 +52,23 @@ export const agent: Command = {
     const dataDir = resolve(requiredOption(call, "data", this.name));
     await mkdir(dataDir, { recursive: true, mode: 0o700 });
     // Before the token is used up.
-    const imageKey = await imageKeyOf(call);
-    const settings = await settingsOf(call, dataDir);
-    const known = await identityFile(dataDir).read();
-    const identity = known ?? (await enrolNow(call, dataDir));
-    const imageTrust = new ImageTrust(dataDir, identity.enrolment.bootImageKeyPem);
-    if (imageKey) await imageTrust.trust(imageKey);
+    const trustImageKeyPem = await imageKeyOf(call);
+    const { enrolled, ...setup } = await setUpAgent({
+      dataDir,
+      settings: settingsOf(call),
+      trustImageKeyPem,
+      firstStart: () => firstStartOf(call, dataDir),
+      random: Math.random,
+      onRetry: (error, delayMs) =>
+        call.terminal.err(`not enrolled: ${error.message}; asking again in ${duration(delayMs / 1000)}\n`),
+    });
     await compileThreads();
-    settle(process, { enrolled: !known });
-    const imagesDir = settings.imagesDir ?? join(dataDir, "images");
-    const log = jsonLog(call.terminal.err, () => new Date());
-    const running = await compose({ identity, settings, dataDir, imagesDir, imageTrust, log });
-    log.info("agent started", { agentId: identity.enrolment.agentId, role: identity.role, version });
+    settle(process, { enrolled });
+    const now = () => new Date();
+    const log = jsonLog(call.terminal.err, now);
+    const running = await installedAgent({ ...setup, version, log, now, random: Math.random });
+    const { role, enrolment } = setup.identity;
+    log.info("agent started", { agentId: enrolment.agentId, role, version });
     const stopped = Promise.race([once(process, "SIGTERM"), once(process, "SIGINT")]).then(() =>
       running.stop(),
     );
@@ -94,7 +83,7 @@ async function compileThreads(): Promise<void> {
   await import("#agent/restore/restore-worker.ts");
 }
 
-async function enrolNow(call: Call, dataDir: string): Promise<Identity> {
+function firstStartOf(call: Call, dataDir: string): FirstStart {
   const role = choiceOption(call, "role", EnrollableRole.options, "agent");
   const url = urlOption(call, "agent");
   const token = textOption(call, "enrol");
@@ -104,33 +93,14 @@ async function enrolNow(call: Call, dataDir: string): Promise<Identity> {
       "agent",
     );
   }
-  const identity = await enrol({
-    api: createApiClient({ url }),
-    url,
-    token,
-    role,
-    name: hostname(),
-    random: Math.random,
-    onRetry: (error, delayMs) =>
-      call.terminal.err(`not enrolled: ${error.message}; asking again in ${duration(delayMs / 1000)}\n`),
-  });
-  await identityFile(dataDir).write(identity);
-  return identity;
+  return { role, url, token };
 }
 
-/** What the command line says, else what an earlier start was told. */
-async function settingsOf(call: Call, dataDir: string): Promise<Settings> {
-  const file = settingsFile(dataDir);
-  const before = (await file.read()) ?? { disks: [] };
+/** What the command line says; the rest stays as an earlier start was told. */
+function settingsOf(call: Call): Partial<Settings> {
   const disks = (call.values.disk as string[] | undefined)?.map(diskOf);
   const images = textOption(call, "images");
-  const settings = {
-    ...before,
-    ...(disks ? { disks } : {}),
-    ...(images ? { imagesDir: resolve(images) } : {}),
-  };
-  await file.write(settings);
-  return settings;
+  return { ...(disks ? { disks } : {}), ...(images ? { imagesDir: resolve(images) } : {}) };
 }
 
 function diskOf(text: string): Settings["disks"][number] {
@@ -157,64 +127,4 @@ async function imageKeyOf(call: Call): Promise<string | undefined> {
     throw refuse(`${path} holds no Ed25519 key in PEM`);
   }
   return text;
-}
-
-interface Parts {
-  identity: Identity;
-  settings: Settings;
-  dataDir: string;
-  imagesDir: string;
-  imageTrust: ImageTrust;
-  log: Log;
-}
-
-async function compose({ identity, settings, dataDir, imagesDir, imageTrust, log }: Parts): Promise<Agent> {
-  const machine = new LocalBootMachine();
-  const now = () => new Date();
-  const cloud = openAgentCloud(identity, { now, random: Math.random });
-  const hypervisor = identity.role === "target" ? { imagesPath: imagesDir } : {};
-  const takeInventory = async () => {
-    const inventory = await collectInventory({ machine, now, chosenDisks: settings.disks, ...hypervisor });
-    if (identity.role === "target") return inventory;
-    const arming = await describeArming(linuxAdapters(machine));
-    const trustedImageKey = await imageTrust.fingerprint();
-    return { ...inventory, bootLoader: { ...inventory.bootLoader, arming, trustedImageKey } };
-  };
-  const bootId = () => readBootId(machine);
-  const restarter = new Restarter({
-    bootId: await bootId(),
-    restart: () => restartMachine(machine),
-    onError: (error) => log.error("could not restart the machine", { error: String(error) }),
-  });
-  const executors =
-    identity.role === "target"
-      ? targetExecutors({ identity, cloud, imagesDir, takeInventory })
-      : sourceExecutors({
-          identity,
-          cloud,
-          version,
-          dataDir,
-          machine,
-          restarter,
-          takeInventory,
-          trustImageKey: (publicKeyPem) => imageTrust.require(publicKeyPem),
-          disks: async () =>
-            (await takeInventory()).disks.map((disk) => ({ ...disk, consistent: standsStill(disk) })),
-          usedExtents: ({ path }) => usedExtentsOf(path),
-          now,
-        });
-  return new Agent({
-    identity,
-    version,
-    dataDir,
-    executors,
-    takeInventory,
-    environment: "original",
-    bootId,
-    onAcknowledged: (commandId) => restarter.acknowledged(commandId),
-    onCancelled: (commandId) => restarter.cancelled(commandId),
-    log,
-    now,
-    random: Math.random,
-  });
 }

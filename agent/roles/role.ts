@@ -1,0 +1,24 @@
+import type { AgentOptions } from "../agent.ts";
+import type { AgentCloud } from "../cloud/agent-cloud.ts";
+import type { Identity, Settings } from "../identity/identity.ts";
+import type { Log } from "../log.ts";
+import type { BootMachine } from "../machine/boot-machine.ts";
+import type { ImageTrust } from "../remote-cold/image-trust.ts";
+
+/** What a role is made of: this machine, and what the agent was enrolled and set up with. */
+export interface RoleOptions {
+  identity: Identity;
+  settings: Settings;
+  imageTrust: ImageTrust;
+  cloud: AgentCloud;
+  machine: BootMachine;
+  version: string;
+  dataDir: string;
+  log: Log;
+  now: () => Date;
+}
+
+/** What an installed agent of a role can do. One file for each role. */
+export type Role = (
+  options: RoleOptions,
+) => Promise<Pick<AgentOptions, "executors" | "takeInventory" | "onAcknowledged" | "onCancelled">>;
