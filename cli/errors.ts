@@ -1,4 +1,11 @@
-import { CausewayError, NotFoundError } from "#shared/errors.ts";
+import {
+  CausewayError,
+  FolderFileDamagedError,
+  FolderInUseError,
+  FolderTooNewError,
+  KeysMissingError,
+  NotFoundError,
+} from "#shared/errors.ts";
 import { ApiError } from "#shared/protocol/client.ts";
 
 /** The command line itself is wrong. */
@@ -64,10 +71,20 @@ export class DamageFoundError extends CausewayError {
 
 export const EXIT = { done: 0, failed: 1, usage: 2, notFound: 3, refused: 4 } as const;
 
+/** Because of how things are here, and not because something went wrong. */
+const REFUSALS = [
+  RefusedError,
+  PreflightNotPassedError,
+  FolderInUseError,
+  FolderTooNewError,
+  FolderFileDamagedError,
+  KeysMissingError,
+];
+
 /** Which exit code says what went wrong. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError) return EXIT.usage;
-  if (error instanceof RefusedError || error instanceof PreflightNotPassedError) return EXIT.refused;
+  if (REFUSALS.some((refusal) => error instanceof refusal)) return EXIT.refused;
   if (error instanceof NotFoundError) return EXIT.notFound;
   if (error instanceof ConversionNotCompletedError) {
     return error.failureName === "PreflightFailedError" ? EXIT.refused : EXIT.failed;

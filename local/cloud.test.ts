@@ -1,11 +1,12 @@
-import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
+import { FolderInUseError, FolderTooNewError, KeysMissingError } from "#shared/data-folder/errors.ts";
 import { startCloud } from "./cloud.ts";
 import { systemClock } from "./core/clock.ts";
-import { DirectoryInUseError } from "./core/directory-lock.ts";
 
+const program = { name: "causeway up", version: "0.1.0" };
 const directories: string[] = [];
 afterEach(async () => {
   for (const directory of directories.splice(0)) await rm(directory, { recursive: true });
@@ -153,6 +154,7 @@ test("an assembly runs, and runs on after a restart: same address, names and tok
     assemblyDir: await writeAssembly(),
     dataDir: await temporaryDirectory(),
     clock: systemClock,
+    program,
   };
   const first = await startCloud(options);
   const table = first.output("App", "Table");
@@ -165,7 +167,7 @@ test("an assembly runs, and runs on after a restart: same address, names and tok
     username: "ada",
     lifetimeSeconds: 60,
   });
-  await expect(startCloud(options)).rejects.toBeInstanceOf(DirectoryInUseError);
+  await expect(startCloud(options)).rejects.toBeInstanceOf(FolderInUseError);
   await first.close();
 
   const second = await startCloud(options);
@@ -179,7 +181,7 @@ test("an assembly runs, and runs on after a restart: same address, names and tok
 
 test("a start that fails lets go of the directory", async () => {
   const dataDir = await temporaryDirectory();
-  const start = (assemblyDir: string) => startCloud({ assemblyDir, dataDir, clock: systemClock });
+  const start = (assemblyDir: string) => startCloud({ assemblyDir, dataDir, clock: systemClock, program });
   const unknown = await writeAssembly({ Queue: { Type: "AWS::SQS::Queue", Properties: {} } });
   await expect(start(unknown)).rejects.toThrow("AWS::SQS::Queue (App/Queue)");
   const cloud = await start(await writeAssembly());
@@ -188,7 +190,7 @@ test("a start that fails lets go of the directory", async () => {
 
 test("what is secret is readable by its owner only", async () => {
   const dataDir = join(await temporaryDirectory(), "data");
-  const cloud = await startCloud({ assemblyDir: await writeAssembly(), dataDir, clock: systemClock });
+  const cloud = await startCloud({ assemblyDir: await writeAssembly(), dataDir, clock: systemClock, program });
   await cloud.close();
   expect((await stat(dataDir)).mode & 0o777).toBe(0o700);
   const names = await readdir(dataDir, { recursive: true });
@@ -197,4 +199,53 @@ test("what is secret is readable by its owner only", async () => {
   for (const name of secrets.filter((secret) => !/authority\.pem$/.test(secret))) {
     expect([name, (await stat(join(dataDir, name))).mode & 0o077]).toEqual([name, 0]);
   }
+});
+
+/** Starts on the directory once, so that it holds data and keys. */
+async function usedDirectory(): Promise<{ assemblyDir: string; dataDir: string }> {
+  const folders = { assemblyDir: await writeAssembly(), dataDir: await temporaryDirectory() };
+  await (await startCloud({ ...folders, clock: systemClock, program })).close();
+  return folders;
+}
+
+test.each(["kms/keys.json", "iot/authority/authority-key.pem"])(
+  "data whose keys (%s) are gone are not opened with fresh keys",
+  async (keys) => {
+    const folders = await usedDirectory();
+    const saved = await readFile(join(folders.dataDir, keys));
+    for (const record of ["keys-of-this-folder.json", ""]) {
+      await rm(join(folders.dataDir, keys));
+      await rm(join(folders.dataDir, record || "nothing"), { force: true });
+      const start = startCloud({ ...folders, clock: systemClock, program });
+      await expect(start).rejects.toThrow(KeysMissingError);
+      await expect(stat(join(folders.dataDir, keys))).rejects.toThrow("ENOENT");
+      await writeFile(join(folders.dataDir, keys), saved, { mode: 0o600 });
+    }
+    await (await startCloud({ ...folders, clock: systemClock, program })).close();
+  },
+);
+
+test("data are not opened with another folder's keys", async () => {
+  const folders = await usedDirectory();
+  const other = await usedDirectory();
+  await cp(join(other.dataDir, "kms"), join(folders.dataDir, "kms"), { recursive: true });
+  await expect(startCloud({ ...folders, clock: systemClock, program })).rejects.toThrow(
+    "its keys are another folder's: kms/keys.json",
+  );
+});
+
+test("a key file that is damaged is named, and kept", async () => {
+  const folders = await usedDirectory();
+  const file = join(folders.dataDir, "kms", "keys.json");
+  await writeFile(file, "garbage");
+  await expect(startCloud({ ...folders, clock: systemClock, program })).rejects.toThrow(
+    `${file} is damaged: it does not read as the keys of KMS`,
+  );
+  expect(await readFile(file, "utf8")).toBe("garbage");
+});
+
+test("a directory that a newer version wrote is refused", async () => {
+  const folders = await usedDirectory();
+  const older = { ...program, version: "0.0.9" };
+  await expect(startCloud({ ...folders, clock: systemClock, program: older })).rejects.toThrow(FolderTooNewError);
 });

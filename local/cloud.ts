@@ -3,6 +3,7 @@ import { isIP } from "node:net";
 import { join } from "node:path";
 import { type ProvisionedStack, provisionAssembly } from "./assembly/provision.ts";
 import type { TokenRequest } from "./cognito/user-pools.ts";
+import { recordFolderKeys } from "./core/folder-keys.ts";
 import { type CloudOptions, openParts } from "./parts.ts";
 
 /** A running embedded cloud. */
@@ -20,7 +21,8 @@ export interface Cloud {
 
 /**
  * Runs a synthesized CDK app on this machine and resolves once everything answers. Starting again on the same directory, after a stop or
- * `kill -9`, goes on where it was. Throws `DirectoryInUseError` if another process runs on it, and `AssemblyError` for what it cannot run.
+ * `kill -9`, goes on where it was. Throws `FolderInUseError` if another process runs on it,
+ * `FolderTooNewError`, `KeysMissingError` or `FolderFileDamagedError` if it cannot be used as it is, and `AssemblyError` for what it cannot run.
  */
 export async function startCloud(options: CloudOptions): Promise<Cloud> {
   await using opened = new AsyncDisposableStack();
@@ -31,6 +33,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   parts.urls.inside = urlOf(reachableHost(options.host ?? LOOPBACK), port);
   parts.urls.outside = urlOf(options.advertisedHost ?? reachableHost(options.host ?? LOOPBACK), port);
   const stacks = await provisionAssembly(parts.assembly, parts.providers);
+  recordFolderKeys(options.dataDir);
   await iot.start();
   gateway.open(parts.services, parts.fallback);
   lambda.start();

@@ -1,11 +1,13 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
+import { lockFolder } from "#shared/data-folder/lock.ts";
+import { recordVersion } from "#shared/data-folder/version.ts";
 import { readCloudAssembly } from "./assembly/cloud-assembly.ts";
 import { LogGroupProvider } from "./assembly/log-group-provider.ts";
 import { CognitoProvider } from "./cognito/cognito-provider.ts";
 import { UserPools } from "./cognito/user-pools.ts";
-import { lockDirectory } from "./core/directory-lock.ts";
+import { requireFolderKeys } from "./core/folder-keys.ts";
 import { type Randomness, systemRandomness } from "./core/randomness.ts";
 import type { Authorizer, Clock, ResourceProvider, Service } from "./core/service.ts";
 import { DynamoDbService } from "./dynamodb/dynamodb-service.ts";
@@ -47,6 +49,8 @@ export interface CloudOptions {
   /** Everything it keeps; one process at a time. */
   dataDir: string;
   clock: Clock;
+  /** What runs it: noted in the data directory, which an older version then refuses. */
+  program: { name: string; version: string };
   /** Of the gateway. Unless given, a free one at the first start and the same one ever after, since clients remember it. */
   port?: number;
   /** The address to listen on; loopback unless given. Beyond loopback the connection is plain HTTP: see docs/local.md. */
@@ -119,8 +123,10 @@ export async function openParts(options: CloudOptions, opened: AsyncDisposableSt
 
 function layFoundation(options: CloudOptions, opened: AsyncDisposableStack): Foundation {
   const { dataDir, clock, randomness = systemRandomness } = options;
-  const lock = lockDirectory(dataDir);
+  const lock = lockFolder(dataDir, options.program.name, () => new Date(clock.now()));
   opened.defer(() => lock.release());
+  requireFolderKeys(dataDir);
+  recordVersion(dataDir, options.program.version);
   const log = options.log ?? new LogFiles({ directory: join(dataDir, "logs"), now: () => clock.now() });
   const sessions = new SessionStore({ file: join(dataDir, "iam.sqlite"), clock, randomness });
   opened.defer(() => sessions.close());

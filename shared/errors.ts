@@ -5,6 +5,7 @@
 export * from "./errors/boot-image.ts";
 export * from "./errors/boot-loader.ts";
 export * from "./errors/causeway-error.ts";
+export * from "./data-folder/errors.ts";
 export * from "./errors/disks.ts";
 export * from "./errors/request.ts";
 export * from "./errors/restart.ts";

@@ -1,10 +1,10 @@
 import { once } from "node:events";
 import { resolve } from "node:path";
 import { systemClock } from "#local/core/clock.ts";
-import { DirectoryInUseError } from "#local/core/directory-lock.ts";
 import { currentAssembly } from "../assembly.ts";
 import { type Command, numberOption, requiredOption } from "../command.ts";
 import { RefusedError, UsageError } from "../errors.ts";
+import { version } from "../version.ts";
 
 const MAX_PORT = 65_535;
 
@@ -38,6 +38,7 @@ export const up: Command = {
       assemblyDir,
       dataDir,
       clock: systemClock,
+      program: { name: "causeway up", version },
       ...(port === undefined ? {} : { port }),
     }).catch((error: unknown) => {
       throw refusalOf(error) ?? error;
@@ -60,12 +61,6 @@ export const up: Command = {
 
 /** What another program on this machine has already, or this user may not take. */
 function refusalOf(error: unknown): RefusedError | undefined {
-  if (error instanceof DirectoryInUseError) {
-    return new RefusedError(
-      error.message,
-      "Use the one that runs, stop it first, or give another folder with --data.",
-    );
-  }
   const { code, syscall, port } = (error ?? {}) as NodeJS.ErrnoException & { port?: number };
   if (syscall !== "listen" || (code !== "EADDRINUSE" && code !== "EACCES")) return undefined;
   const why = code === "EADDRINUSE" ? "is used by another program" : "may not be used by this user";

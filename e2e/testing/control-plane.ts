@@ -1,4 +1,5 @@
 import { mkdtemp, rm } from "node:fs/promises";
+import { version } from "#cli/version.ts";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -11,6 +12,8 @@ import { type ApiClient, createApiClient } from "#shared/protocol/client.ts";
 import type { EnrollableRole } from "#shared/protocol/common.ts";
 import type { AuditEntry, Conversion } from "#shared/protocol/resources.ts";
 import { until } from "./until.ts";
+
+const program = { name: "a test", version };
 
 export interface HttpAnswer {
   status: number;
@@ -140,7 +143,7 @@ export class ControlPlane {
 }
 
 async function open(dir: string): Promise<Cloud> {
-  return startCloud({ assemblyDir: await currentAssembly(() => {}), dataDir: dir, clock: systemClock });
+  return startCloud({ assemblyDir: await currentAssembly(() => {}), dataDir: dir, clock: systemClock, program });
 }
 
 function tokenOf(cloud: Cloud, lifetimeSeconds = 3600): Promise<string> {

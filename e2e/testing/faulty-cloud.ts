@@ -1,14 +1,17 @@
 import { currentAssembly } from "#cli/assembly.ts";
+import { version } from "#cli/version.ts";
 import { startCloud } from "#local/cloud.ts";
 import { systemClock } from "#local/core/clock.ts";
 import type { Clock } from "#local/core/service.ts";
 import type { CloudOptions } from "#local/parts.ts";
 
+const program = { name: "a test", version };
+
 /** The embedded cloud in this process, with S3 and MQTT as bad as a test wants them. For `SiteOptions.start`. */
 export function faultyCloud(faults: CloudOptions["faults"] = {}, clock: Clock = systemClock) {
   return async (dataDir: string) => {
     const assemblyDir = await currentAssembly(() => {});
-    const cloud = await startCloud({ assemblyDir, dataDir, clock, faults });
+    const cloud = await startCloud({ assemblyDir, dataDir, clock, program, faults });
     const token = await cloud.issueToken({
       userPoolId: cloud.output("CausewayApi", "UserPoolId"),
       clientId: cloud.output("CausewayApi", "UserPoolClientId"),

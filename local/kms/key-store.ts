@@ -40,6 +40,8 @@ export class KeyStore {
     this.#randomness = options.randomness;
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
     this.#keys = this.#read();
+    // Before there is anything to protect: a directory with data and without this file has lost its keys.
+    if (this.#keys.size === 0) this.#write();
   }
 
   /** Makes sure that the key has material, created once, and a version no older than the rotation period if it has one. */

@@ -1,0 +1,51 @@
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { FolderFileDamagedError, FolderTooNewError } from "./errors.ts";
+
+const VERSION = /^(\d+)\.(\d+)\.(\d+)$/;
+const Record = z.object({ writtenBy: z.string().regex(VERSION) });
+
+/**
+ * Notes in a locked folder which version of the program works on it from now on. Throws `FolderTooNewError` if a newer one has, and
+ * `FolderFileDamagedError` if the note cannot be read; the folder is then unchanged.
+ */
+export function recordVersion(folder: string, version: string): void {
+  const file = join(folder, "version.json");
+  const before = existsSync(file) ? readRecord(file) : undefined;
+  if (before !== undefined && isNewer(before, version)) throw new FolderTooNewError(folder, before, version);
+  if (before !== version) replaceFile(file, `${JSON.stringify({ writtenBy: version })}\n`);
+}
+
+function readRecord(file: string): string {
+  try {
+    return Record.parse(JSON.parse(readFileSync(file, "utf8"))).writtenBy;
+  } catch {
+    throw new FolderFileDamagedError(
+      file,
+      "a note of the version that wrote the folder",
+      'Restore it from a backup, or write {"writtenBy":"VERSION"} with the version that last ran on this folder.',
+    );
+  }
+}
+
+function isNewer(version: string, than: string): boolean {
+  const [a, b] = [version, than].map((text) => VERSION.exec(text)?.slice(1).map(Number) ?? []);
+  for (const [index, part] of (a ?? []).entries()) {
+    const other = b?.[index] ?? 0;
+    if (part !== other) return part > other;
+  }
+  return false;
+}
+
+/** Old content or new, whatever happens in between, and durable. */
+function replaceFile(file: string, content: string): void {
+  const draft = openSync(`${file}.new`, "w", 0o600);
+  try {
+    writeSync(draft, content);
+    fsyncSync(draft);
+  } finally {
+    closeSync(draft);
+  }
+  renameSync(`${file}.new`, file);
+}
