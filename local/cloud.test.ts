@@ -62,6 +62,20 @@ const resources = {
       Principal: "apigateway.amazonaws.com",
     },
   },
+  Key: {
+    Type: "AWS::KMS::Key",
+    Properties: {
+      KeyPolicy: {
+        Version: "2012-10-17",
+        Statement: {
+          Effect: "Allow",
+          Principal: { AWS: { "Fn::Join": ["", ["arn:aws:iam::", ref("AWS::AccountId"), ":root"]] } },
+          Action: "kms:*",
+          Resource: "*",
+        },
+      },
+    },
+  },
   Users: { Type: "AWS::Cognito::UserPool", Properties: {} },
   Client: { Type: "AWS::Cognito::UserPoolClient", Properties: { UserPoolId: ref("Users") } },
   Api: { Type: "AWS::ApiGatewayV2::Api", Properties: { Name: "api", ProtocolType: "HTTP" } },
@@ -190,7 +204,12 @@ test("a start that fails lets go of the directory", async () => {
 
 test("what is secret is readable by its owner only", async () => {
   const dataDir = join(await temporaryDirectory(), "data");
-  const cloud = await startCloud({ assemblyDir: await writeAssembly(), dataDir, clock: systemClock, program });
+  const cloud = await startCloud({
+    assemblyDir: await writeAssembly(),
+    dataDir,
+    clock: systemClock,
+    program,
+  });
   await cloud.close();
   expect((await stat(dataDir)).mode & 0o777).toBe(0o700);
   const names = await readdir(dataDir, { recursive: true });
@@ -247,5 +266,7 @@ test("a key file that is damaged is named, and kept", async () => {
 test("a directory that a newer version wrote is refused", async () => {
   const folders = await usedDirectory();
   const older = { ...program, version: "0.0.9" };
-  await expect(startCloud({ ...folders, clock: systemClock, program: older })).rejects.toThrow(FolderTooNewError);
+  await expect(startCloud({ ...folders, clock: systemClock, program: older })).rejects.toThrow(
+    FolderTooNewError,
+  );
 });

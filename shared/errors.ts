@@ -2,10 +2,11 @@
  * Every error that crosses a boundary: the agent's result, a Lambda's answer, an API problem, an `ErrorEquals` in a workflow. One file for each
  * area, one name for each error.
  */
+
+export * from "./data-folder/errors.ts";
 export * from "./errors/boot-image.ts";
 export * from "./errors/boot-loader.ts";
 export * from "./errors/causeway-error.ts";
-export * from "./data-folder/errors.ts";
 export * from "./errors/disks.ts";
 export * from "./errors/request.ts";
 export * from "./errors/restart.ts";

@@ -1,11 +1,11 @@
 import { mkdtemp, rm } from "node:fs/promises";
-import { version } from "#cli/version.ts";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { enrol } from "#agent/identity/enrol.ts";
 import type { Identity } from "#agent/identity/identity.ts";
 import { currentAssembly } from "#cli/assembly.ts";
+import { version } from "#cli/version.ts";
 import { type Cloud, startCloud } from "#local/cloud.ts";
 import { systemClock } from "#local/core/clock.ts";
 import { type ApiClient, createApiClient } from "#shared/protocol/client.ts";
@@ -143,7 +143,12 @@ export class ControlPlane {
 }
 
 async function open(dir: string): Promise<Cloud> {
-  return startCloud({ assemblyDir: await currentAssembly(() => {}), dataDir: dir, clock: systemClock, program });
+  return startCloud({
+    assemblyDir: await currentAssembly(() => {}),
+    dataDir: dir,
+    clock: systemClock,
+    program,
+  });
 }
 
 function tokenOf(cloud: Cloud, lifetimeSeconds = 3600): Promise<string> {

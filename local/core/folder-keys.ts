@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { FolderFileDamagedError, KeysMissingError } from "#shared/data-folder/errors.ts";
 import { z } from "zod";
+import { FolderFileDamagedError, KeysMissingError } from "#shared/data-folder/errors.ts";
 
 /** A file of keys in a data directory, and what is useless without it. */
 interface KeyFile {
@@ -33,7 +33,8 @@ const KEY_FILES: readonly KeyFile[] = [
     protects: ["iot/registry.sqlite"],
     what: "the key of the authority that signs agents' certificates",
     fingerprints: (content) => {
-      if (!/^-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(content.toString())) throw new Error("not a private key");
+      if (!/^-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(content.toString()))
+        throw new Error("not a private key");
       return [sha256(content)];
     },
   },
@@ -54,13 +55,22 @@ export function requireFolderKeys(directory: string): void {
       !existsSync(join(directory, file)) &&
       (recorded[file] !== undefined || protects.some((data) => existsSync(join(directory, data)))),
   );
-  if (lost.length > 0) throw new KeysMissingError(directory, lost.map(({ file }) => file), "missing");
+  if (lost.length > 0)
+    throw new KeysMissingError(
+      directory,
+      lost.map(({ file }) => file),
+      "missing",
+    );
   const foreign = KEY_FILES.filter((keys) => {
     const present = fingerprintsIn(directory, keys);
     return (recorded[keys.file] ?? []).some((fingerprint) => !present.includes(fingerprint));
   });
   if (foreign.length > 0)
-    throw new KeysMissingError(directory, foreign.map(({ file }) => file), "another folder's");
+    throw new KeysMissingError(
+      directory,
+      foreign.map(({ file }) => file),
+      "another folder's",
+    );
 }
 
 /** Remembers the keys that the directory has now. */
@@ -80,7 +90,9 @@ export function recordFolderKeys(directory: string): void {
 function readRecord(directory: string): z.infer<typeof Recorded> {
   const file = join(directory, RECORD);
   if (!existsSync(file)) return {};
-  return reading(file, "the list of this folder's keys", () => Recorded.parse(JSON.parse(readFileSync(file, "utf8"))));
+  return reading(file, "the list of this folder's keys", () =>
+    Recorded.parse(JSON.parse(readFileSync(file, "utf8"))),
+  );
 }
 
 function fingerprintsIn(directory: string, { file, what, fingerprints }: KeyFile): string[] {

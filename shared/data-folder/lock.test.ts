@@ -56,7 +56,10 @@ test("only the owner can read the folder that the lock creates", async () => {
 });
 
 test("a folder that cannot be written is not called in use", async () => {
-  await writeFile(join(folder, "lock.sqlite"), "this is no database, and it is long enough to be read as one");
+  await writeFile(
+    join(folder, "lock.sqlite"),
+    "this is no database, and it is long enough to be read as one",
+  );
   expect(() => lock()).not.toThrow(FolderInUseError);
   expect(() => lock()).toThrow();
   await chmod(folder, 0o700);

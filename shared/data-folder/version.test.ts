@@ -25,8 +25,11 @@ test.each(["0.9.9", "0.10.0", "0.9.10"])("version %s refuses a folder that 0.10.
   expect(note()).toBe('{"writtenBy":"0.10.1"}\n');
 });
 
-test.each(["", "{}", '{"writtenBy":"soon"}', "\0\0"])("a damaged note (%j) is refused and kept", (content) => {
-  writeFileSync(join(folder, "version.json"), content);
-  expect(() => recordVersion(folder, "0.1.0")).toThrow(FolderFileDamagedError);
-  expect(note()).toBe(content);
-});
+test.each(["", "{}", '{"writtenBy":"soon"}', "\0\0"])(
+  "a damaged note (%j) is refused and kept",
+  (content) => {
+    writeFileSync(join(folder, "version.json"), content);
+    expect(() => recordVersion(folder, "0.1.0")).toThrow(FolderFileDamagedError);
+    expect(note()).toBe(content);
+  },
+);
