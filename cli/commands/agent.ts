@@ -6,6 +6,8 @@ import type { Settings } from "#agent/identity/identity.ts";
 import { type FirstStart, installedAgent, setUpAgent } from "#agent/installed-agent.ts";
 import { jsonLog } from "#agent/log.ts";
 import { settle } from "#agent/threads/lean-process.ts";
+import { lockFolder } from "#shared/data-folder/lock.ts";
+import { recordVersion } from "#shared/data-folder/version.ts";
 import { DiskName, EnrollableRole } from "#shared/protocol/common.ts";
 import { urlOption } from "../api.ts";
 import { type Call, type Command, choiceOption, requiredOption, textOption } from "../command.ts";
@@ -51,6 +53,9 @@ export const agent: Command = {
   async run(call) {
     const dataDir = resolve(requiredOption(call, "data", this.name));
     await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    const now = () => new Date();
+    using _lock = lockFolder(dataDir, "causeway agent", now);
+    recordVersion(dataDir, version);
     // Before the token is used up.
     const trustImageKeyPem = await imageKeyOf(call);
     const { enrolled, ...setup } = await setUpAgent({
@@ -64,7 +69,6 @@ export const agent: Command = {
     });
     await compileThreads();
     settle(process, { enrolled });
-    const now = () => new Date();
     const log = jsonLog(call.terminal.err, now);
     const running = await installedAgent({ ...setup, version, log, now, random: Math.random });
     const { role, enrolment } = setup.identity;

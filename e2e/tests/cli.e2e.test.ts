@@ -237,7 +237,7 @@ test("up says where it is in one line, goes on after kill -9 at the same place, 
   expect(second).toMatchObject({
     code: 4,
     stdout: expect.stringContaining('"error"'),
-    stderr: expect.stringContaining("already runs on"),
+    stderr: expect.stringContaining("is in use by causeway up"),
   });
   expect(second.stderr).not.toContain("defect");
 

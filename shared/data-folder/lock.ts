@@ -7,7 +7,7 @@ import { FolderInUseError } from "./errors.ts";
 /** Who took the folder last; true only while the lock is held. */
 const Holder = z.object({ program: z.string(), processId: z.int(), since: z.string() });
 
-export interface FolderLock {
+export interface FolderLock extends Disposable {
   release(): void;
 }
 
@@ -30,7 +30,8 @@ export function lockFolder(folder: string, program: string, now: () => Date): Fo
   }
   const holder = { program, processId: process.pid, since: now().toISOString() };
   writeFileSync(holderFile(folder), `${JSON.stringify(holder)}\n`, { mode: 0o600 });
-  return { release: () => database.close() };
+  const release = () => database.close();
+  return { release, [Symbol.dispose]: release };
 }
 
 function holderFile(folder: string): string {

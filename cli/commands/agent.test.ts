@@ -1,0 +1,32 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { lockFolder } from "#shared/data-folder/lock.ts";
+import { recordedRun } from "../testing/recorded-run.ts";
+
+let dataDir: string;
+
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), "agent-"));
+});
+afterEach(() => rm(dataDir, { recursive: true }));
+
+const start = () => recordedRun(["agent", "--data", dataDir]);
+
+test("a second agent on the same folder says who holds it, and ends", async () => {
+  const lock = lockFolder(dataDir, "causeway agent", () => new Date(0));
+  const { code, stderr } = await start();
+  expect(code).toBe(4);
+  expect(stderr).toContain(
+    `${dataDir} is in use by causeway agent (process ${process.pid}, since 1970-01-01T00:00:00.000Z)`,
+  );
+  lock.release();
+});
+
+test("an agent refuses a folder that a newer version wrote", async () => {
+  await writeFile(join(dataDir, "version.json"), '{"writtenBy":"99.0.0"}');
+  const { code, stderr } = await start();
+  expect(code).toBe(4);
+  expect(stderr).toContain("Run version 99.0.0 or newer on this folder.");
+});
