@@ -4,7 +4,7 @@ import { openAgentCloud } from "../cloud/agent-cloud.ts";
 import { capturesDir } from "../commands/capture-disk.ts";
 import type { Executors } from "../commands/executor.ts";
 import { releaseExecutor } from "../commands/release.ts";
-import { usedExtentsOf } from "../filesystems/disk-usage.ts";
+import { usedBlocksOf } from "../filesystems/disk-usage.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { Log } from "../log.ts";
 import { captureExecutors } from "../roles/source.ts";
@@ -33,7 +33,7 @@ export function handStartedAgent(options: HandStartedAgentOptions): Agent {
     dataDir,
     // Nothing is mounted and nothing else runs.
     disks: async () => (await takeInventory()).disks.map((disk) => ({ ...disk, consistent: true })),
-    usedExtents: ({ path }) => usedExtentsOf(path),
+    usedBlocks: ({ path }) => usedBlocksOf(path),
   });
   const commits = new Set<string>();
   const executors: Executors = {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Agent } from "../agent.ts";
 import { OVERLAY_FOLDER } from "../boot-image/overlay.ts";
 import { openAgentCloud } from "../cloud/agent-cloud.ts";
-import { usedExtentsOf } from "../filesystems/disk-usage.ts";
+import { usedBlocksOf } from "../filesystems/disk-usage.ts";
 import { collectInventory } from "../inventory/inventory.ts";
 import type { Log } from "../log.ts";
 import { LocalBootMachine } from "../machine/boot-machine.ts";
@@ -105,7 +105,7 @@ async function run(job: Job): Promise<void> {
         dataDir: DATA_DIR,
         // Nothing is mounted and nothing else runs.
         disks: async () => known.map((disk) => ({ ...disk, consistent: true })),
-        usedExtents: ({ path }) => usedExtentsOf(path),
+        usedBlocks: ({ path }) => usedBlocksOf(path),
       }),
     },
     onAcknowledged: (commandId) => restarter.acknowledged(commandId),

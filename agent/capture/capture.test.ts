@@ -2,6 +2,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { BlockSet } from "#shared/domain/block-set.ts";
+import { BLOCK_BYTES } from "#shared/format/block.ts";
 import type { PointDisk } from "#shared/format/point.ts";
 import { openDisk } from "../disk/disk-source.ts";
 import { DiskShrankError, TooManyReadErrorsError } from "../disk/resilient-reader.ts";
@@ -81,10 +83,9 @@ test("what lies outside of the used parts is not read and comes back as zeros", 
   const content = testContent(20 * MIB, 9).fill("x", 0, 3 * MIB);
   const test = new TestDisk(content);
   const repository = newRepository();
-  const used = [
-    { offset: 65_536 * 2 + 100, length: 200 },
-    { offset: 2 * MIB, length: MIB },
-  ];
+  const used = new BlockSet(content.length, BLOCK_BYTES);
+  used.add(65_536 * 2 + 100, 200);
+  used.add(2 * MIB, MIB);
   const { disk } = await capture(repository, test, { used });
   expect(test.bytesRead).toBe(65_536 + MIB);
   const expected = Buffer.alloc(content.length);
@@ -94,6 +95,13 @@ test("what lies outside of the used parts is not read and comes back as zeros", 
   ])
     content.copy(expected, from, from, to);
   expect((await restored(repository, disk)).equals(expected)).toBe(true);
+});
+
+test("used blocks of a disk of another size are not believed: everything is read", async () => {
+  const content = testContent(20 * MIB, 9);
+  const test = new TestDisk(content);
+  await capture(newRepository(), test, { used: new BlockSet(19 * MIB, BLOCK_BYTES) });
+  expect(test.bytesRead).toBe(20 * MIB);
 });
 
 test("a delta stores what changed, and leaves the parent point as it was", async () => {

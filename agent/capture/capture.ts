@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { alignToBlocks, type Extents, intersect, normalize, totalBytes } from "#shared/domain/extents.ts";
+import { BlockSet } from "#shared/domain/block-set.ts";
+import { totalBytes } from "#shared/domain/extents.ts";
 import { BLOCK_BYTES } from "#shared/format/block.ts";
 import { decodeLeaf } from "#shared/format/map-node.ts";
 import { type PointDisk, toMapRoot } from "#shared/format/point.ts";
@@ -9,7 +10,6 @@ import { MapReader } from "../repository/map-reader.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { Pace } from "../store/object-store.ts";
 import { CapturePipeline } from "./capture-pipeline.ts";
-import { ExtentCursor } from "./extent-cursor.ts";
 import type { CaptureIdentity, CaptureJournal, JournalLeaf } from "./journal.ts";
 import { keptNode, LEAF_BYTES, leafHash } from "./leaf-assembly.ts";
 import { MapBuilder, type NewNode } from "./map-builder.ts";
@@ -40,8 +40,8 @@ export interface CaptureOptions {
   repository: Repository;
   disk: DiskSource;
   diskName: string;
-  /** The used parts of the disk; blocks wholly outside count as zeros. Without, everything is read. */
-  used?: Extents;
+  /** The used blocks of the disk; all others count as zeros. Without, or where it is of another size, everything is read. */
+  used?: BlockSet;
   /** The same disk in the parent point: blocks that have not changed since are not stored again. */
   previous?: PointDisk;
   /** Lets a repeated call continue where a killed one was. The disk's view must be the same one. */
@@ -109,18 +109,14 @@ export async function captureDisk(options: CaptureOptions): Promise<CapturedDisk
     await map.addLeaf(record.index, node);
   };
   try {
-    const ranges = wholeBlocks(options.used, disk.sizeBytes);
-    const cursor = new ExtentCursor(ranges);
-    pipeline.start(totalBytes(ranges), async (node, record) => {
+    const used = usedBlocks(options.used, disk.sizeBytes);
+    pipeline.start(used.bytesWithin(0, disk.sizeBytes), async (node, record) => {
       // Only now is all durable that the leaf names, so only now may the journal say that it is done.
       await journal?.append(record);
       await addLeaf(node, record);
     });
     for (let index = 0; index < leafCount(disk.sizeBytes); index++) {
-      const within = cursor.within(
-        index * LEAF_BYTES,
-        Math.min(LEAF_BYTES, disk.sizeBytes - index * LEAF_BYTES),
-      );
+      const within = used.within(index * LEAF_BYTES, LEAF_BYTES);
       if (journal?.has(index)) {
         const record = await journal.read(index);
         await addLeaf(await resumedNode(record, previousMap), record);
@@ -165,9 +161,9 @@ export async function captureDisk(options: CaptureOptions): Promise<CapturedDisk
   }
 }
 
-function wholeBlocks(used: Extents | undefined, sizeBytes: number): Extents {
-  const disk = [{ offset: 0, length: sizeBytes }];
-  return used ? alignToBlocks(intersect(normalize(used), disk), BLOCK_BYTES, sizeBytes) : disk;
+function usedBlocks(used: BlockSet | undefined, sizeBytes: number): BlockSet {
+  const fits = used?.sizeBytes === sizeBytes && used.blockBytes === BLOCK_BYTES;
+  return fits ? used : BlockSet.all(sizeBytes, BLOCK_BYTES);
 }
 
 async function resumedNode(record: JournalLeaf, previousMap: MapReader | undefined): Promise<NewNode> {

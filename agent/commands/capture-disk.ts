@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import type { Extents } from "#shared/domain/extents.ts";
+import type { BlockSet } from "#shared/domain/block-set.ts";
 import { DiskNotFoundError } from "#shared/errors.ts";
 import { PointDisk } from "#shared/format/point.ts";
 import { captureDisk } from "../capture/capture.ts";
@@ -23,8 +23,8 @@ export interface LocalDisk {
 export interface CaptureDeps {
   disks: () => Promise<LocalDisk[]>;
   repository: () => Promise<Repository>;
-  /** The parts of a disk worth reading. */
-  usedExtents: (disk: LocalDisk) => Promise<Extents>;
+  /** The blocks of a disk worth reading. */
+  usedBlocks: (disk: LocalDisk) => Promise<BlockSet>;
   /** For the journals of captures. */
   dataDir: string;
   now: () => number;
@@ -43,7 +43,7 @@ export function captureDiskExecutor(deps: CaptureDeps): Executor<"capture-disk">
     if (!local) throw new DiskNotFoundError(input.disk);
     const repository = await deps.repository();
     const parent = await newestPoint(repository, local.name);
-    const used = local.consistent && !input.allBlocks ? await deps.usedExtents(local) : undefined;
+    const used = local.consistent && !input.allBlocks ? await deps.usedBlocks(local) : undefined;
     const folder = capturesDir(deps.dataDir, input.conversionId);
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const source = await openDisk(local.path);

@@ -1,31 +1,30 @@
-import { appendExtent, type Extent } from "#shared/domain/extents.ts";
+import type { MarkUsed } from "./mark-used.ts";
 
 /**
- * Appends an extent for each run of set bits (least significant first) of an allocation bitmap. Bit 0 stands for `unitBytes` bytes at
- * `offset`; only the first `bits` bits count. Returns how many of them are set.
+ * Marks each run of set bits (least significant first) of an allocation bitmap. Bit 0 stands for `unitBytes` bytes at `offset`; only the
+ * first `bits` bits count. Returns how many of them are set.
  */
-export function appendSetBits(
-  set: Extent[],
+export function markSetBits(
+  mark: MarkUsed,
   bitmap: Uint8Array,
   { bits, offset, unitBytes }: { bits: number; offset: number; unitBytes: number },
 ): number {
   let count = 0;
+  let runStart = 0;
+  const endRun = (bit: number) => {
+    if (bit > runStart) mark(offset + runStart * unitBytes, (bit - runStart) * unitBytes);
+    count += bit - runStart;
+  };
   for (let bit = 0; bit < bits; ) {
     const byte = bitmap[bit >> 3] ?? 0;
     const wholeByte = (bit & 7) === 0 && bit + 8 <= bits;
-    if (wholeByte && byte === 0) {
-      bit += 8;
-    } else if (wholeByte && byte === 0xff) {
-      appendExtent(set, offset + bit * unitBytes, 8 * unitBytes);
-      count += 8;
-      bit += 8;
-    } else {
-      if ((byte >> (bit & 7)) & 1) {
-        appendExtent(set, offset + bit * unitBytes, unitBytes);
-        count++;
-      }
-      bit++;
+    const step = wholeByte && (byte === 0 || byte === 0xff) ? 8 : 1;
+    if (((byte >> (bit & 7)) & 1) === 0) {
+      endRun(bit);
+      runStart = bit + step;
     }
+    bit += step;
   }
+  endRun(bits);
   return count;
 }

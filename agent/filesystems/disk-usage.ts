@@ -1,12 +1,15 @@
-import { appendExtent, type Extent, normalize, shift, subtract, totalBytes } from "#shared/domain/extents.ts";
+import { BlockSet } from "#shared/domain/block-set.ts";
+import { normalize, subtract } from "#shared/domain/extents.ts";
+import { BLOCK_BYTES } from "#shared/format/block.ts";
 import { type DiskReader, openFileReader, sliceReader } from "../disk/reader.ts";
-import { DoubtError } from "./doubt.ts";
-import { ext4UsedExtents } from "./ext4-usage.ts";
-import { lvmUsedExtents } from "./lvm-usage.ts";
-import { ntfsUsedExtents } from "./ntfs-usage.ts";
+import { doubt } from "./doubt.ts";
+import { markExt4Used } from "./ext4-usage.ts";
+import { markLvmUsed } from "./lvm-usage.ts";
+import type { MarkUsed } from "./mark-used.ts";
+import { markNtfsUsed } from "./ntfs-usage.ts";
 import { type PartitionTable, readPartitionTable } from "./partition-table.ts";
 import { type Content, probeContent } from "./probe.ts";
-import { xfsUsedExtents } from "./xfs-usage.ts";
+import { markXfsUsed } from "./xfs-usage.ts";
 
 /** A partition, logical volume or whole disk, and how its use was found. */
 export interface VolumeUsage {
@@ -15,105 +18,127 @@ export interface VolumeUsage {
   offsetBytes: number;
   sizeBytes: number;
   content: Content;
+  /** In whole blocks, as the disk is copied. */
   usedBytes: number;
   /** `everything`: no free space is known, for `reason`. */
   method: "free-space-map" | "everything";
   reason?: string;
 }
 
-/** Which bytes of a disk matter. All others may be left out of a copy, where they then read back as zeros. */
+/** Which blocks of a disk matter. All others may be left out of a copy, where they then read back as zeros. */
 export interface DiskUsage {
   sizeBytes: number;
-  used: Extent[];
+  used: BlockSet;
   /** As the caller said. Free-space maps of a file system that is being written are not a consistent view: do not rely on them then. */
   consistent: boolean;
   partitionTable: PartitionTable;
   volumes: VolumeUsage[];
 }
 
-/** The used bytes of a disk or image that nothing writes to; see `usedExtents`. */
-export async function usedExtentsOf(path: string): Promise<Extent[]> {
+/** The used blocks of a disk or image that nothing writes to; see `readDiskUsage`. */
+export async function usedBlocksOf(path: string): Promise<BlockSet> {
   const reader = await openFileReader(path);
   try {
-    return (await usedExtents(reader, { consistent: true })).used;
+    return (await readDiskUsage(reader, { consistent: true })).used;
   } finally {
     await reader.close();
   }
 }
 
-type UsedExtents = (reader: DiskReader) => Promise<Extent[]>;
+type MarkVolume = (reader: DiskReader, mark: MarkUsed) => Promise<void>;
 
-const FILE_SYSTEMS: Readonly<Record<string, UsedExtents>> = {
-  ext2: ext4UsedExtents,
-  ext3: ext4UsedExtents,
-  ext4: ext4UsedExtents,
-  xfs: xfsUsedExtents,
-  ntfs: ntfsUsedExtents,
+const FILE_SYSTEMS: Readonly<Record<string, MarkVolume>> = {
+  ext2: markExt4Used,
+  ext3: markExt4Used,
+  ext4: markExt4Used,
+  xfs: markXfsUsed,
+  ntfs: markNtfsUsed,
 };
 
 /**
- * Finds the used bytes of a whole disk: partition tables, all space outside of partitions (boot loaders live there), and of each
+ * Finds the used blocks of a whole disk: partition tables, all space outside of partitions (boot loaders live there), and of each
  * partition what its file system uses. Wherever anything is doubtful the volume counts as fully used, with the reason; so does swap, which may
  * hold a hibernated system. Never throws because of what is on the disk; an unreadable partition table means everything is used.
  *
- * `consistent`: whether nothing writes to the disk meanwhile; passed on to whoever decides what to do with the result.
+ * `consistent`: whether nothing writes to the disk meanwhile; passed on to whoever decides what to do with the result. `blockBytes`: how
+ * finely used and free bytes are told apart; a block with one used byte is used.
  */
-export async function usedExtents(
+export async function readDiskUsage(
   reader: DiskReader,
-  { consistent }: { consistent: boolean },
+  { consistent, blockBytes = BLOCK_BYTES }: { consistent: boolean; blockBytes?: number },
 ): Promise<DiskUsage> {
+  const { sizeBytes } = reader;
+  const used = new BlockSet(sizeBytes, blockBytes);
   const partitionTable = await readTable(reader);
   const places =
     partitionTable.kind === "none"
-      ? [{ name: "disk", offsetBytes: 0, sizeBytes: reader.sizeBytes }]
+      ? [{ name: "disk", offsetBytes: 0, sizeBytes }]
       : partitionTable.kind === "unknown"
         ? []
         : partitionTable.partitions.map((each) => ({ ...each, name: `partition ${each.number}` }));
-  const volumes: VolumeUsage[] = [];
-  const free: Extent[] = [];
-  for (const { name, offsetBytes, sizeBytes } of places) {
-    const slice = sliceReader(reader, offsetBytes, sizeBytes);
-    const { used, ...usage } = await volumeUsage(slice, partitionTable.kind === "none");
-    volumes.push({ name, offsetBytes, sizeBytes, ...usage, usedBytes: totalBytes(used) });
-    for (const extent of shift(subtract(whole(slice), used), offsetBytes)) {
-      appendExtent(free, extent.offset, extent.length);
-    }
+  const covered = normalize(places.map((place) => ({ offset: place.offsetBytes, length: place.sizeBytes })));
+  const outside = subtract(sizeBytes > 0 ? [{ offset: 0, length: sizeBytes }] : [], covered);
+  for (const { offset, length } of outside) used.add(offset, length);
+  const findings: Omit<VolumeUsage, "usedBytes">[] = [];
+  for (const { name, offsetBytes, sizeBytes: volumeBytes } of places) {
+    const slice = sliceReader(reader, offsetBytes, volumeBytes);
+    const mark: MarkUsed = (offset, length) => used.add(offsetBytes + offset, length);
+    const finding = await markVolumeUsed(slice, mark, partitionTable.kind === "none");
+    findings.push({ name, offsetBytes, sizeBytes: volumeBytes, ...finding });
   }
-  const used = subtract(whole(reader), normalize(free));
-  return { sizeBytes: reader.sizeBytes, used, consistent, partitionTable, volumes };
+  // Counted last: a block that two volumes share may be marked by either.
+  const volumes = findings.map((volume) => ({
+    ...volume,
+    usedBytes: used.bytesWithin(volume.offsetBytes, volume.sizeBytes),
+  }));
+  return { sizeBytes, used, consistent, partitionTable, volumes };
 }
 
-type Finding = Pick<VolumeUsage, "content" | "method" | "reason"> & { used: Extent[] };
+type Finding = Pick<VolumeUsage, "content" | "method" | "reason">;
 
-async function volumeUsage(reader: DiskReader, isWholeDisk: boolean): Promise<Finding> {
+async function markVolumeUsed(reader: DiskReader, mark: MarkUsed, isWholeDisk: boolean): Promise<Finding> {
   let content: Content = { type: "none" };
   try {
     content = await probeContent(reader);
-    const used = await findUsed(reader, content, isWholeDisk);
-    if (used.some((extent) => extent.offset < 0 || extent.offset + extent.length > reader.sizeBytes)) {
-      throw new DoubtError("its free-space map reaches beyond the volume");
-    }
-    return { content, method: "free-space-map", used };
+    await markContent(reader, content, within(reader, mark), isWholeDisk);
+    return { content, method: "free-space-map" };
   } catch (error) {
-    return { content, method: "everything", reason: reasonOf(error), used: whole(reader) };
+    mark(0, reader.sizeBytes);
+    return { content, method: "everything", reason: reasonOf(error) };
   }
 }
 
-function findUsed(reader: DiskReader, content: Content, isWholeDisk: boolean): Promise<Extent[]> {
-  if (content.type === "LVM2_member") return lvmUsedExtents(reader, logicalVolumeUsed);
+/** Doubts at a mark that is not within the volume. */
+function within(reader: DiskReader, mark: MarkUsed): MarkUsed {
+  return (offset, length) => {
+    if (offset < 0 || length < 0 || offset + length > reader.sizeBytes) {
+      doubt("its free-space map reaches beyond the volume");
+    }
+    mark(offset, length);
+  };
+}
+
+function markContent(
+  reader: DiskReader,
+  content: Content,
+  mark: MarkUsed,
+  isWholeDisk: boolean,
+): Promise<void> {
+  if (content.type === "LVM2_member") return markLvmUsed(reader, mark, markLogicalVolume);
   const fileSystem = FILE_SYSTEMS[content.type];
-  if (fileSystem) return fileSystem(reader);
+  if (fileSystem) return fileSystem(reader, mark);
   if (content.type === "none") {
-    throw new DoubtError(isWholeDisk ? "it has no partition table" : "it has no known signature");
+    return doubt(isWholeDisk ? "it has no partition table" : "it has no known signature");
   }
-  throw new DoubtError(`free space of ${content.type} is not evaluated`);
+  return doubt(`free space of ${content.type} is not evaluated`);
 }
 
 /** For a logical volume: nothing is known about containers within. */
-async function logicalVolumeUsed(reader: DiskReader): Promise<Extent[]> {
+async function markLogicalVolume(reader: DiskReader, mark: MarkUsed): Promise<void> {
   const { type } = await probeContent(reader);
   const fileSystem = FILE_SYSTEMS[type];
-  return fileSystem ? fileSystem(reader) : whole(reader);
+  if (fileSystem) await fileSystem(reader, within(reader, mark));
+  else mark(0, reader.sizeBytes);
 }
 
 async function readTable(reader: DiskReader): Promise<PartitionTable> {
@@ -122,10 +147,6 @@ async function readTable(reader: DiskReader): Promise<PartitionTable> {
   } catch (error) {
     return { kind: "unknown", partitions: [], problems: [reasonOf(error)] };
   }
-}
-
-function whole(reader: DiskReader): Extent[] {
-  return reader.sizeBytes > 0 ? [{ offset: 0, length: reader.sizeBytes }] : [];
 }
 
 /** Read errors count as doubt too: whoever copies the bytes meets them again and reports them. */

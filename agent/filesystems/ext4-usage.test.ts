@@ -2,18 +2,8 @@ import { copyFile, open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { totalBytes } from "#shared/domain/extents.ts";
-import { openFileReader } from "../disk/reader.ts";
-import { type DiskUsage, usedExtents } from "./disk-usage.ts";
 import { copyExtents, createFiles, createJunkImage, inScratch, MIB, tool } from "./testing/test-image.ts";
-
-async function usageOf(path: string): Promise<DiskUsage> {
-  const reader = await openFileReader(path);
-  try {
-    return await usedExtents(reader, { consistent: true });
-  } finally {
-    await reader.close();
-  }
-}
+import { usageOf } from "./testing/usage-of.ts";
 
 /** Fills a file system from a folder, then deletes every second file with its own tools. */
 async function makeImage(folder: string, mkfsOptions: string[]): Promise<string> {

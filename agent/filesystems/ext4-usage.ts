@@ -1,9 +1,9 @@
-import { appendExtent, type Extent, normalize } from "#shared/domain/extents.ts";
 import type { DiskReader } from "../disk/reader.ts";
-import { appendSetBits } from "./bitmap.ts";
+import { markSetBits } from "./bitmap.ts";
 import { crc16, crc32cRaw } from "./checksum.ts";
 import { doubt, readMetadata, toNumber } from "./doubt.ts";
 import { type Ext4Layout, readExt4Layout } from "./ext4-superblock.ts";
+import type { MarkUsed } from "./mark-used.ts";
 
 const BLOCK_BITMAP_UNINITIALISED = 2;
 
@@ -20,34 +20,27 @@ interface Group {
 }
 
 /**
- * What an ext2, ext3 or ext4 file system uses of its volume: what its block bitmaps say, all its metadata, and whatever lies outside of
+ * Marks what an ext2, ext3 or ext4 file system uses of its volume: what its block bitmaps say, all its metadata, and whatever lies outside of
  * it. Doubts at anything that is not exactly as a clean file system has it; free counts must agree with the bitmaps.
  */
-export async function ext4UsedExtents(reader: DiskReader): Promise<Extent[]> {
+export async function markExt4Used(reader: DiskReader, mark: MarkUsed): Promise<void> {
   const layout = await readExt4Layout(reader);
   const { blockBytes, blocks, firstDataBlock } = layout;
-  const used: Extent[] = [];
+  // Clusters, and the tables of a damaged group, may reach beyond the last block.
+  const markClipped: MarkUsed = (offset, length) => {
+    if (offset < reader.sizeBytes) mark(offset, Math.min(length, reader.sizeBytes - offset));
+  };
   // The boot block before a file system with 1 KiB blocks, and what lies behind the last block.
-  appendExtent(used, 0, firstDataBlock * blockBytes);
+  mark(0, firstDataBlock * blockBytes);
   const end = blocks * blockBytes;
-  const tail: Extent[] = [{ offset: end, length: reader.sizeBytes - end }];
-  const metadata: Extent[] = [];
+  mark(end, reader.sizeBytes - end);
   let freeBlocks = 0;
   for await (const group of readGroups(reader, layout)) {
-    appendMetadata(metadata, layout, group);
+    markMetadata(markClipped, layout, group);
     freeBlocks += group.freeClusters * layout.blocksPerCluster;
-    if (!group.bitmapUninitialised) await appendGroup(used, reader, layout, group);
+    if (!group.bitmapUninitialised) await markGroup(markClipped, reader, layout, group);
   }
   if (freeBlocks !== layout.freeBlocks) doubt("the free space of its groups and of its superblock differ");
-  const all = normalize([...used, ...metadata, ...tail]);
-  // Clusters may reach beyond the last block.
-  return all
-    .filter((extent) => extent.offset < reader.sizeBytes)
-    .map((extent) => clip(extent, reader.sizeBytes));
-}
-
-function clip(extent: Extent, sizeBytes: number): Extent {
-  return { offset: extent.offset, length: Math.min(extent.length, sizeBytes - extent.offset) };
 }
 
 async function* readGroups(reader: DiskReader, layout: Ext4Layout): AsyncGenerator<Group> {
@@ -112,8 +105,8 @@ function verifyDescriptor(layout: Ext4Layout, descriptor: Buffer, number: number
   if (computed !== stored) doubt(`the checksum of its group ${number} is wrong`);
 }
 
-async function appendGroup(
-  used: Extent[],
+async function markGroup(
+  mark: MarkUsed,
   reader: DiskReader,
   layout: Ext4Layout,
   group: Group,
@@ -125,7 +118,7 @@ async function appendGroup(
   const blocks = Math.min(layout.blocksPerGroup, layout.blocks - first);
   const bits = Math.ceil(blocks / blocksPerCluster);
   const clusterBytes = blockBytes * blocksPerCluster;
-  const set = appendSetBits(used, bitmap, { bits, offset: first * blockBytes, unitBytes: clusterBytes });
+  const set = markSetBits(mark, bitmap, { bits, offset: first * blockBytes, unitBytes: clusterBytes });
   if (clustersPerGroup < bits || bits - set !== group.freeClusters) {
     doubt(`the free count of its group ${group.number} differs from the bitmap`);
   }
@@ -145,10 +138,9 @@ function verifyBitmap(layout: Ext4Layout, bitmap: Buffer, group: Group): void {
  * A group's own metadata. Redundant where the bitmap was read, needed where it is not initialised: then only this is used in the group,
  * and what other groups keep there.
  */
-function appendMetadata(metadata: Extent[], layout: Ext4Layout, group: Group): void {
+function markMetadata(mark: MarkUsed, layout: Ext4Layout, group: Group): void {
   const { blockBytes } = layout;
-  const add = (block: number, count: number) =>
-    metadata.push({ offset: block * blockBytes, length: count * blockBytes });
+  const add = (block: number, count: number) => mark(block * blockBytes, count * blockBytes);
   add(group.blockBitmap, 1);
   add(group.inodeBitmap, 1);
   add(group.inodeTable, layout.inodeTableBlocks);

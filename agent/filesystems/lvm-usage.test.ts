@@ -4,7 +4,6 @@ import { crc32 } from "node:zlib";
 import { expect, test } from "vitest";
 import { totalBytes } from "#shared/domain/extents.ts";
 import { openFileReader } from "../disk/reader.ts";
-import { type DiskUsage, usedExtents } from "./disk-usage.ts";
 import { readLvmPhysicalVolume } from "./lvm-metadata.ts";
 import {
   copyExtents,
@@ -15,6 +14,7 @@ import {
   MIB,
   tool,
 } from "./testing/test-image.ts";
+import { usageOf } from "./testing/usage-of.ts";
 
 const EXTENT_BYTES = MIB;
 const AREA_OFFSET = 4096;
@@ -43,15 +43,6 @@ async function makePhysicalVolume(folder: string): Promise<string> {
     tool("losetup", "--detach", device);
   }
   return image;
-}
-
-async function usageOf(path: string): Promise<DiskUsage> {
-  const reader = await openFileReader(path);
-  try {
-    return await usedExtents(reader, { consistent: true });
-  } finally {
-    await reader.close();
-  }
 }
 
 async function rootPieces(path: string): Promise<{ offset: number; length: number }[]> {

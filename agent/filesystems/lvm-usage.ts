@@ -1,54 +1,62 @@
-import { type Extent, intersect, normalize, subtract, union } from "#shared/domain/extents.ts";
+import { type Extent, type Extents, intersect, normalize, subtract, union } from "#shared/domain/extents.ts";
 import { type DiskReader, requireWithin } from "../disk/reader.ts";
 import { DoubtError, doubt } from "./doubt.ts";
 import { type LvmPiece, readLvmPhysicalVolume } from "./lvm-metadata.ts";
+import type { MarkUsed } from "./mark-used.ts";
 
 /**
- * What is used of an LVM physical volume: all outside of its extents, and of each logical volume what `volumeUsed` says, where it lies here
- * in one or more plain pieces, else all of it. Extents of no logical volume are free.
+ * Marks what is used of an LVM physical volume: all outside of its extents, and of each logical volume what `markVolume` marks, where it lies
+ * here in one or more plain pieces, else all of it. Extents of no logical volume are free.
  */
-export async function lvmUsedExtents(
+export async function markLvmUsed(
   reader: DiskReader,
-  volumeUsed: (volume: DiskReader) => Promise<Extent[]>,
-): Promise<Extent[]> {
+  mark: MarkUsed,
+  markVolume: (volume: DiskReader, mark: MarkUsed) => Promise<void>,
+): Promise<void> {
   const { extentsOffset, extentsBytes, volumes } = await readLvmPhysicalVolume(reader);
   const data = [{ offset: extentsOffset, length: extentsBytes }];
-  let used = subtract([{ offset: 0, length: reader.sizeBytes }], data);
+  markAll(mark, subtract([{ offset: 0, length: reader.sizeBytes }], data));
   let taken: Extent[] = [];
   for (const volume of volumes) {
     const places = normalize(volume.taken);
     if (intersect(taken, places).length > 0) doubt("its logical volumes overlap");
     if (subtract(places, data).length > 0) doubt("a logical volume lies outside of its extents");
     taken = union(taken, places);
-    used = union(used, volume.pieces ? await plainVolumeUsed(reader, volume.pieces, volumeUsed) : places);
+    if (volume.pieces) await markPlainVolume(reader, volume.pieces, mark, markVolume);
+    else markAll(mark, places);
   }
-  return used;
 }
 
-async function plainVolumeUsed(
+async function markPlainVolume(
   reader: DiskReader,
   pieces: LvmPiece[],
-  volumeUsed: (volume: DiskReader) => Promise<Extent[]>,
-): Promise<Extent[]> {
+  mark: MarkUsed,
+  markVolume: (volume: DiskReader, mark: MarkUsed) => Promise<void>,
+): Promise<void> {
   try {
-    return toPhysical(pieces, await volumeUsed(new PiecesReader(reader, pieces)));
+    await markVolume(new PiecesReader(reader, pieces), toPhysical(pieces, mark));
   } catch (error) {
     if (!(error instanceof DoubtError)) throw error;
     // One doubtful file system costs its own free space only.
-    return normalize(pieces);
+    markAll(mark, pieces);
   }
 }
 
-/** Moves extents of the logical volume to where its pieces lie. */
-function toPhysical(pieces: LvmPiece[], extents: Extent[]): Extent[] {
-  const moved: Extent[] = [];
-  let start = 0;
-  for (const piece of pieces) {
-    const within = intersect(extents, [{ offset: start, length: piece.length }]);
-    for (const { offset, length } of within) moved.push({ offset: offset - start + piece.offset, length });
-    start += piece.length;
-  }
-  return normalize(moved);
+function markAll(mark: MarkUsed, extents: Extents): void {
+  for (const { offset, length } of extents) mark(offset, length);
+}
+
+/** Marks stretches of the logical volume where its pieces lie. */
+function toPhysical(pieces: LvmPiece[], mark: MarkUsed): MarkUsed {
+  return (offset, length) => {
+    let start = 0;
+    for (const piece of pieces) {
+      const from = Math.max(offset, start);
+      const end = Math.min(offset + length, start + piece.length);
+      if (from < end) mark(piece.offset + from - start, end - from);
+      start += piece.length;
+    }
+  };
 }
 
 /** Pieces of a disk, read as one. */

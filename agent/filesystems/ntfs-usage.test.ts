@@ -5,8 +5,7 @@ import { mkdir, open, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { totalBytes } from "#shared/domain/extents.ts";
-import { openFileReader } from "../disk/reader.ts";
-import { ntfsUsedExtents } from "./ntfs-usage.ts";
+import { markNtfsUsed } from "./ntfs-usage.ts";
 import {
   copyExtents,
   createFiles,
@@ -16,6 +15,7 @@ import {
   MIB,
   tool,
 } from "./testing/test-image.ts";
+import { markedIn } from "./testing/usage-of.ts";
 
 const SIZE_BYTES = 48 * MIB;
 
@@ -26,14 +26,7 @@ async function makeImage(folder: string, options: string[] = []): Promise<string
   return image;
 }
 
-async function used(path: string) {
-  const reader = await openFileReader(path);
-  try {
-    return await ntfsUsedExtents(reader);
-  } finally {
-    await reader.close();
-  }
-}
+const used = (image: string) => markedIn(image, markNtfsUsed);
 
 /** Mounts with the driver in the foreground: only its end means that everything is written. */
 async function withMount(

@@ -1,8 +1,9 @@
-import { appendExtent, type Extent } from "#shared/domain/extents.ts";
+import type { Extent } from "#shared/domain/extents.ts";
 import type { DiskReader } from "../disk/reader.ts";
-import { appendSetBits } from "./bitmap.ts";
+import { markSetBits } from "./bitmap.ts";
 import { doubt } from "./doubt.ts";
-import { applyFixups, NtfsVolume } from "./ntfs-volume.ts";
+import type { MarkUsed } from "./mark-used.ts";
+import { applyFixups, type NtfsAttribute, NtfsVolume } from "./ntfs-volume.ts";
 
 const RECORD = { logFile: 2, volume: 3, root: 5, bitmap: 6 } as const;
 const ATTRIBUTE = { volumeInformation: 0x70, data: 0x80, indexRoot: 0x90, indexAllocation: 0xa0 } as const;
@@ -16,10 +17,10 @@ const INDEX_BLOCK_BYTES = 4096;
 const CHUNK_BYTES = 2 ** 20;
 
 /**
- * What an NTFS file system uses of its volume: the set bits of `$Bitmap`, and what lies behind its last cluster (the backup boot sector).
+ * Marks what an NTFS file system uses of its volume: the set bits of `$Bitmap`, and what lies behind its last cluster (the backup boot sector).
  * Doubts if Windows left it dirty, with work in its log, or hibernated, for then the newest bitmap is not on the disk.
  */
-export async function ntfsUsedExtents(reader: DiskReader): Promise<Extent[]> {
+export async function markNtfsUsed(reader: DiskReader, mark: MarkUsed): Promise<void> {
   const volume = await NtfsVolume.open(reader);
   await requireClean(volume);
   await requireNotHibernated(volume);
@@ -28,19 +29,17 @@ export async function ntfsUsedExtents(reader: DiskReader): Promise<Extent[]> {
   const bitmap = await volume.attribute(RECORD.bitmap, ATTRIBUTE.data);
   if (!bitmap) doubt("its $Bitmap has no data");
   if (bitmap.sizeBytes * 8 < clusters) doubt("its $Bitmap is too short");
-  const used: Extent[] = [];
   const bitsPerChunk = CHUNK_BYTES * 8;
   for (let first = 0; first < clusters; first += bitsPerChunk) {
     const bits = Math.min(bitsPerChunk, clusters - first);
     const bytes = await bitmap.read(first / 8, Math.ceil(bits / 8));
-    appendSetBits(used, bytes, { bits, offset: first * clusterBytes, unitBytes: clusterBytes });
+    markSetBits(mark, bytes, { bits, offset: first * clusterBytes, unitBytes: clusterBytes });
   }
   for (const extent of [{ offset: 0, length: clusterBytes }, ...volume.tableExtents, ...bitmap.extents]) {
-    if (!covers(used, extent)) doubt("its $Bitmap calls its own metadata free");
+    await requireUsed(bitmap, clusterBytes, extent);
   }
   const end = clusters * clusterBytes;
-  appendExtent(used, end, reader.sizeBytes - end);
-  return used;
+  mark(end, reader.sizeBytes - end);
 }
 
 async function requireClean(volume: NtfsVolume): Promise<void> {
@@ -90,8 +89,15 @@ function applyIndexFixups(bytes: Buffer): void {
   }
 }
 
-function covers(set: readonly Extent[], part: Extent): boolean {
-  return set.some(
-    (extent) => extent.offset <= part.offset && extent.offset + extent.length >= part.offset + part.length,
-  );
+async function requireUsed(bitmap: NtfsAttribute, clusterBytes: number, extent: Extent): Promise<void> {
+  const first = extent.offset / clusterBytes;
+  const behind = first + extent.length / clusterBytes;
+  const firstByte = Math.floor(first / 8);
+  const bytes = await bitmap.read(firstByte, Math.ceil(behind / 8) - firstByte);
+  let used = 0;
+  const count: MarkUsed = (start, length) => {
+    used += Math.max(0, Math.min(start + length, behind) - Math.max(start, first));
+  };
+  markSetBits(count, bytes, { bits: bytes.length * 8, offset: firstByte * 8, unitBytes: 1 });
+  if (used !== behind - first) doubt("its $Bitmap calls its own metadata free");
 }

@@ -2,9 +2,9 @@ import { open, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { openFileReader } from "../disk/reader.ts";
-import { usedExtents } from "./disk-usage.ts";
 import { type PartitionTable, readPartitionTable } from "./partition-table.ts";
 import { createJunkImage, inScratch, MIB, tool } from "./testing/test-image.ts";
+import { usageOf } from "./testing/usage-of.ts";
 
 const LINUX = "0fc63daf-8483-4772-8e79-3d69d8477de4";
 
@@ -65,9 +65,7 @@ test("a damaged primary GPT is replaced by its backup, and both damaged mean an 
 
     await overwrite(image, 16 * MIB - 512 + 16, Buffer.from("flip"));
     expect(await tableOf(image)).toMatchObject({ kind: "unknown", partitions: [] });
-    const reader = await openFileReader(image);
-    expect((await usedExtents(reader, { consistent: true })).used).toEqual([{ offset: 0, length: 16 * MIB }]);
-    await reader.close();
+    expect((await usageOf(image)).used).toEqual([{ offset: 0, length: 16 * MIB }]);
   });
 });
 
@@ -156,9 +154,7 @@ test("only free space inside partitions is left out: tables, gaps and boot loade
     await createJunkImage(image, 16 * MIB);
     tool("sgdisk", "--clear", "--new=1:4096:+8M", image);
     tool("mke2fs", "-q", "-F", "-E", `nodiscard,offset=${2 * MIB}`, "-b", "1024", image, "8M");
-    const reader = await openFileReader(image);
-    const { used, volumes } = await usedExtents(reader, { consistent: true });
-    await reader.close();
+    const { used, volumes } = await usageOf(image);
     expect(volumes).toMatchObject([
       { name: "partition 1", content: { type: "ext2" }, method: "free-space-map" },
     ]);

@@ -2,9 +2,9 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { totalBytes } from "#shared/domain/extents.ts";
-import { openFileReader } from "../disk/reader.ts";
 import { copyExtents, createFiles, inScratch, isRoot, MIB, mounted, tool } from "./testing/test-image.ts";
-import { xfsUsedExtents } from "./xfs-usage.ts";
+import { markedIn } from "./testing/usage-of.ts";
+import { markXfsUsed } from "./xfs-usage.ts";
 
 const SIZE_BYTES = 320 * MIB;
 
@@ -15,14 +15,7 @@ async function makeImage(folder: string, options: string[]): Promise<string> {
   return image;
 }
 
-async function used(path: string) {
-  const reader = await openFileReader(path);
-  try {
-    return await xfsUsedExtents(reader);
-  } finally {
-    await reader.close();
-  }
-}
+const used = (image: string) => markedIn(image, markXfsUsed);
 
 /** Made without mounting it: a file system with files in it. */
 async function makeFilledImage(folder: string, options: string[]): Promise<string> {

@@ -1,7 +1,7 @@
-import { appendExtent, type Extent, normalize, subtract } from "#shared/domain/extents.ts";
 import type { DiskReader } from "../disk/reader.ts";
 import { crc32c } from "./checksum.ts";
 import { doubt, readMetadata, toNumber } from "./doubt.ts";
+import type { MarkUsed } from "./mark-used.ts";
 import { requireCleanXfsLog } from "./xfs-log.ts";
 
 /** Free inode tree, reverse map, reference counts, inode tree counts. */
@@ -25,15 +25,20 @@ export interface XfsLayout {
 }
 
 /**
- * What an XFS file system uses of its volume: everything but the records of each allocation group's free-space tree (by block number), and
+ * Marks what an XFS file system uses of its volume: everything but the records of each allocation group's free-space tree (by block number), and
  * whatever lies behind the file system. Doubts unless its log ends with an unmount record and all counts agree.
  */
-export async function xfsUsedExtents(reader: DiskReader): Promise<Extent[]> {
+export async function markXfsUsed(reader: DiskReader, mark: MarkUsed): Promise<void> {
   const layout = await readXfsLayout(reader);
   await requireCleanXfsLog(reader, layout);
-  const free: Extent[] = [];
-  for (let group = 0; group < layout.groups; group++) await appendFree(free, reader, layout, group);
-  return subtract([{ offset: 0, length: reader.sizeBytes }], normalize(free));
+  // Free records come in ascending order; what lies between them is used.
+  let position = 0;
+  const skipFree = (offset: number, length: number) => {
+    mark(position, offset - position);
+    position = offset + length;
+  };
+  for (let group = 0; group < layout.groups; group++) await readFree(reader, layout, group, skipFree);
+  mark(position, reader.sizeBytes - position);
 }
 
 async function readXfsLayout(reader: DiskReader): Promise<XfsLayout> {
@@ -78,12 +83,10 @@ function requirePlausible(layout: XfsLayout, sizeBytes: number): void {
   if (2 ** layout.groupBlocksLog < groupBlocks) doubt("its groups do not add up");
 }
 
-async function appendFree(
-  free: Extent[],
-  reader: DiskReader,
-  layout: XfsLayout,
-  group: number,
-): Promise<void> {
+type OnFree = (offset: number, length: number) => void;
+
+/** Tells the free stretches of one allocation group, in bytes of the volume. */
+async function readFree(reader: DiskReader, layout: XfsLayout, group: number, onFree: OnFree): Promise<void> {
   const { blockBytes, sectorBytes, groupBlocks } = layout;
   const start = group * groupBlocks * blockBytes;
   const agf = await readMetadata(reader, start + sectorBytes, sectorBytes);
@@ -93,29 +96,32 @@ async function appendFree(
   if (agf.readUInt32BE(8) !== group || agf.readUInt32BE(12) !== blocks)
     doubt(`group ${group} has a wrong header`);
 
-  const tree = new FreeSpaceTree(reader, layout, { start, blocks });
+  const tree = new FreeSpaceTree(reader, layout, { start, blocks }, onFree);
   await tree.walk(agf.readUInt32BE(16), agf.readUInt32BE(28) - 1);
   if (tree.freeBlocks !== agf.readUInt32BE(52))
     doubt(`the free count of group ${group} differs from its tree`);
-  for (const { offset, length } of tree.free)
-    appendExtent(free, start + offset * blockBytes, length * blockBytes);
 }
 
 /** The free-space B-tree by block number of one allocation group. */
 class FreeSpaceTree {
-  /** In blocks of the group, ascending. */
-  readonly free: Extent[] = [];
   freeBlocks = 0;
   readonly #reader: DiskReader;
   readonly #layout: XfsLayout;
   readonly #group: { start: number; blocks: number };
+  readonly #onFree: OnFree;
   readonly #visited = new Set<number>();
   #end = 0;
 
-  constructor(reader: DiskReader, layout: XfsLayout, group: { start: number; blocks: number }) {
+  constructor(
+    reader: DiskReader,
+    layout: XfsLayout,
+    group: { start: number; blocks: number },
+    onFree: OnFree,
+  ) {
     this.#reader = reader;
     this.#layout = layout;
     this.#group = group;
+    this.#onFree = onFree;
   }
 
   async walk(block: number, level: number): Promise<void> {
@@ -151,7 +157,8 @@ class FreeSpaceTree {
       }
       this.#end = offset + length;
       this.freeBlocks += length;
-      appendExtent(this.free, offset, length);
+      const { blockBytes } = this.#layout;
+      this.#onFree(this.#group.start + offset * blockBytes, length * blockBytes);
     }
   }
 }

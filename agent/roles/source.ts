@@ -6,7 +6,7 @@ import { type CaptureDeps, captureDiskExecutor, capturesDir } from "../commands/
 import { commitRecoveryPointExecutor } from "../commands/commit-recovery-point.ts";
 import type { Executors } from "../commands/executor.ts";
 import { releaseExecutor } from "../commands/release.ts";
-import { usedExtentsOf } from "../filesystems/disk-usage.ts";
+import { usedBlocksOf } from "../filesystems/disk-usage.ts";
 import type { Identity } from "../identity/identity.ts";
 import { standsStill } from "../inventory/disks.ts";
 import { collectInventory } from "../inventory/inventory.ts";
@@ -42,7 +42,7 @@ export const sourceRole: Role = async (options) => {
         ...{ identity, cloud, version, dataDir },
         disks: async () =>
           (await takeInventory()).disks.map((disk) => ({ ...disk, consistent: standsStill(disk) })),
-        usedExtents: ({ path }) => usedExtentsOf(path),
+        usedBlocks: ({ path }) => usedBlocksOf(path),
       }),
       ...coldExecutors({
         ...{ machine, images, states, identity, takeInventory, now },
@@ -71,7 +71,7 @@ function inventoryOf({ machine, settings, imageTrust, now }: RoleOptions): () =>
   };
 }
 
-interface CaptureRoleOptions extends Pick<CaptureDeps, "disks" | "usedExtents"> {
+interface CaptureRoleOptions extends Pick<CaptureDeps, "disks" | "usedBlocks"> {
   identity: Identity;
   cloud: AgentCloud;
   version: string;
@@ -85,11 +85,11 @@ export function captureExecutors({
   version,
   dataDir,
   disks,
-  usedExtents,
+  usedBlocks,
 }: CaptureRoleOptions): Required<Pick<Executors, "capture-disk" | "commit-recovery-point">> {
   const repository = once(() => openOwnRepository(identity, cloud));
   return {
-    "capture-disk": captureDiskExecutor({ disks, usedExtents, repository, dataDir, now: cloud.now }),
+    "capture-disk": captureDiskExecutor({ disks, usedBlocks, repository, dataDir, now: cloud.now }),
     "commit-recovery-point": commitRecoveryPointExecutor({
       repository,
       dataDir,

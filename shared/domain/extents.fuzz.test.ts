@@ -1,16 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import {
-  alignToBlocks,
-  type Extent,
-  type Extents,
-  intersect,
-  normalize,
-  shift,
-  subtract,
-  totalBytes,
-  union,
-} from "./extents.ts";
+import { type Extent, type Extents, intersect, normalize, subtract, totalBytes, union } from "./extents.ts";
 
 const SIZE = 80;
 const AnyExtents = fc.array(
@@ -58,30 +48,6 @@ test("union, intersect and subtract agree with byte-by-byte logic", () => {
         subtract(a, b),
         inA.map((flag, index) => flag && inB[index] !== true),
       );
-    }),
-  );
-});
-
-test("aligning grows a set to the blocks it touches and never beyond the disk", () => {
-  fc.assert(
-    fc.property(AnySet, fc.integer({ min: 1, max: 16 }), (set, blockBytes) => {
-      const before = bytesOf(set);
-      const touched = (byte: number) => {
-        const block = Math.floor(byte / blockBytes) * blockBytes;
-        return before.slice(block, block + blockBytes).includes(true);
-      };
-      expectSet(
-        alignToBlocks(set, blockBytes, SIZE),
-        before.map((_, byte) => touched(byte)),
-      );
-    }),
-  );
-});
-
-test("shifting there and back changes nothing", () => {
-  fc.assert(
-    fc.property(AnySet, fc.nat(), (set, bytes) => {
-      expect(shift(shift(set, bytes), -bytes)).toEqual(set);
     }),
   );
 });

@@ -70,22 +70,6 @@ export function subtract(a: Extents, b: Extents): Extent[] {
   return set;
 }
 
-/** The set grown to whole blocks, none beyond `sizeBytes`. */
-export function alignToBlocks(set: Extents, blockBytes: number, sizeBytes: number): Extent[] {
-  const aligned: Extent[] = [];
-  for (const extent of set) {
-    const start = Math.floor(extent.offset / blockBytes) * blockBytes;
-    const end = Math.min(Math.ceil(endOf(extent) / blockBytes) * blockBytes, sizeBytes);
-    appendExtent(aligned, start, end - start);
-  }
-  return aligned;
-}
-
-/** The set moved by `bytes`. */
-export function shift(set: Extents, bytes: number): Extent[] {
-  return set.map(({ offset, length }) => ({ offset: offset + bytes, length }));
-}
-
 /** How many bytes are in the set. */
 export function totalBytes(set: Extents): number {
   return set.reduce((total, extent) => total + extent.length, 0);

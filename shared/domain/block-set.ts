@@ -1,0 +1,99 @@
+import { appendExtent, type Extent } from "./extents.ts";
+
+/**
+ * A set of a disk's blocks, one bit for each: its memory follows from the size of the disk (30 MiB for 15 TiB in blocks of 64 KiB) and not
+ * from how the set is fragmented. It takes bytes and rounds outward, so that no byte that was added is ever missing.
+ */
+export class BlockSet {
+  readonly sizeBytes: number;
+  readonly blockBytes: number;
+  /** Least significant bit first. Bits behind the last block stay clear. */
+  readonly #bits: Uint8Array;
+
+  /** An empty set for a disk of `sizeBytes`, whose last block may be shorter. */
+  constructor(sizeBytes: number, blockBytes: number) {
+    this.sizeBytes = sizeBytes;
+    this.blockBytes = blockBytes;
+    this.#bits = new Uint8Array(Math.ceil(Math.ceil(sizeBytes / blockBytes) / 8));
+  }
+
+  /** All blocks of a disk. */
+  static all(sizeBytes: number, blockBytes: number): BlockSet {
+    const set = new BlockSet(sizeBytes, blockBytes);
+    set.add(0, sizeBytes);
+    return set;
+  }
+
+  /** Adds every block that any of these bytes lies in. Throws a `RangeError` where they reach beyond the disk. */
+  add(offset: number, length: number): void {
+    if (length === 0) return;
+    if (!(offset >= 0 && length >= 0 && offset + length <= this.sizeBytes)) {
+      throw new RangeError(`bytes ${offset} to ${offset + length} lie beyond a disk of ${this.sizeBytes}`);
+    }
+    const first = Math.floor(offset / this.blockBytes);
+    const last = Math.floor((offset + length - 1) / this.blockBytes);
+    const firstByte = Math.floor(first / 8);
+    const lastByte = Math.floor(last / 8);
+    const fromFirst = (0xff << (first % 8)) & 0xff;
+    const toLast = 0xff >> (7 - (last % 8));
+    if (firstByte === lastByte) {
+      this.#set(firstByte, fromFirst & toLast);
+    } else {
+      this.#set(firstByte, fromFirst);
+      this.#bits.fill(0xff, firstByte + 1, lastByte);
+      this.#set(lastByte, toLast);
+    }
+  }
+
+  /** How many bytes of this stretch of the disk lie in blocks of the set. */
+  bytesWithin(offset: number, length: number): number {
+    const { blockBytes } = this;
+    const end = Math.min(offset + length, this.sizeBytes);
+    if (offset >= end) return 0;
+    const first = Math.floor(offset / blockBytes);
+    const behind = Math.ceil(end / blockBytes);
+    const outside =
+      (this.#has(first) ? offset - first * blockBytes : 0) +
+      (this.#has(behind - 1) ? behind * blockBytes - end : 0);
+    return this.#count(first, behind) * blockBytes - outside;
+  }
+
+  /** The parts of this stretch that lie in blocks of the set, in order; none touches the next. */
+  within(offset: number, length: number): Extent[] {
+    const { blockBytes } = this;
+    const end = Math.min(offset + length, this.sizeBytes);
+    const behind = Math.ceil(end / blockBytes);
+    const parts: Extent[] = [];
+    for (let block = Math.floor(offset / blockBytes); block < behind; ) {
+      const next = Math.min(block + this.#stride(block), behind);
+      const start = Math.max(offset, block * blockBytes);
+      if (this.#has(block)) appendExtent(parts, start, Math.min(end, next * blockBytes) - start);
+      block = next;
+    }
+    return parts;
+  }
+
+  #has(block: number): boolean {
+    return (((this.#bits[Math.floor(block / 8)] ?? 0) >> (block % 8)) & 1) === 1;
+  }
+
+  #set(byte: number, mask: number): void {
+    this.#bits[byte] = (this.#bits[byte] ?? 0) | mask;
+  }
+
+  #count(first: number, behind: number): number {
+    let count = 0;
+    for (let block = first; block < behind; ) {
+      const next = Math.min(block + this.#stride(block), behind);
+      if (this.#has(block)) count += next - block;
+      block = next;
+    }
+    return count;
+  }
+
+  /** How many blocks can be looked at in one step: eight where they share a byte that is full or empty. */
+  #stride(block: number): 1 | 8 {
+    const bits = this.#bits[Math.floor(block / 8)];
+    return block % 8 === 0 && (bits === 0 || bits === 0xff) ? 8 : 1;
+  }
+}
