@@ -2,7 +2,7 @@ import { BlockSet } from "#shared/domain/block-set.ts";
 import { normalize, subtract } from "#shared/domain/extents.ts";
 import { BLOCK_BYTES } from "#shared/format/block.ts";
 import { type DiskReader, openFileReader, sliceReader } from "../disk/reader.ts";
-import { doubt } from "./doubt.ts";
+import { type Doubt, doubt, NotEvaluatedError } from "./doubt.ts";
 import { markExt4Used } from "./ext4-usage.ts";
 import { markLvmUsed } from "./lvm-usage.ts";
 import type { MarkUsed } from "./mark-used.ts";
@@ -33,6 +33,8 @@ export interface DiskUsage {
   consistent: boolean;
   partitionTable: PartitionTable;
   volumes: VolumeUsage[];
+  /** Every part that is copied whole because it cannot be read in exactly one way, the disk's own first. */
+  doubts: Doubt[];
 }
 
 /** The used blocks of a disk or image that nothing writes to; see `readDiskUsage`. */
@@ -80,10 +82,13 @@ export async function readDiskUsage(
   const outside = subtract(sizeBytes > 0 ? [{ offset: 0, length: sizeBytes }] : [], covered);
   for (const { offset, length } of outside) used.add(offset, length);
   const findings: Omit<VolumeUsage, "usedBytes">[] = [];
+  const doubts: Doubt[] =
+    partitionTable.kind === "unknown" ? [{ place: "disk", reason: partitionTable.problems.join("; ") }] : [];
   for (const { name, offsetBytes, sizeBytes: volumeBytes } of places) {
     const slice = sliceReader(reader, offsetBytes, volumeBytes);
     const mark: MarkUsed = (offset, length) => used.add(offsetBytes + offset, length);
-    const finding = await markVolumeUsed(slice, mark, partitionTable.kind === "none");
+    const { isDoubt, ...finding } = await markVolumeUsed(slice, mark, partitionTable.kind === "none");
+    if (isDoubt) doubts.push({ place: name, reason: finding.reason ?? "" });
     findings.push({ name, offsetBytes, sizeBytes: volumeBytes, ...finding });
   }
   // Counted last: a block that two volumes share may be marked by either.
@@ -91,20 +96,21 @@ export async function readDiskUsage(
     ...volume,
     usedBytes: used.bytesWithin(volume.offsetBytes, volume.sizeBytes),
   }));
-  return { sizeBytes, used, consistent, partitionTable, volumes };
+  return { sizeBytes, used, consistent, partitionTable, volumes, doubts };
 }
 
-type Finding = Pick<VolumeUsage, "content" | "method" | "reason">;
+type Finding = Pick<VolumeUsage, "content" | "method" | "reason"> & { isDoubt: boolean };
 
 async function markVolumeUsed(reader: DiskReader, mark: MarkUsed, isWholeDisk: boolean): Promise<Finding> {
   let content: Content = { type: "none" };
   try {
     content = await probeContent(reader);
     await markContent(reader, content, within(reader, mark), isWholeDisk);
-    return { content, method: "free-space-map" };
+    return { content, method: "free-space-map", isDoubt: false };
   } catch (error) {
     mark(0, reader.sizeBytes);
-    return { content, method: "everything", reason: reasonOf(error) };
+    const isDoubt = !(error instanceof NotEvaluatedError);
+    return { content, method: "everything", reason: reasonOf(error), isDoubt };
   }
 }
 
@@ -130,7 +136,7 @@ function markContent(
   if (content.type === "none") {
     return doubt(isWholeDisk ? "it has no partition table" : "it has no known signature");
   }
-  return doubt(`free space of ${content.type} is not evaluated`);
+  throw new NotEvaluatedError(`free space of ${content.type} is not evaluated`);
 }
 
 /** For a logical volume: nothing is known about containers within. */

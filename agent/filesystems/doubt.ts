@@ -8,8 +8,20 @@ export class DoubtError extends Error {
   override readonly name = "DoubtError";
 }
 
+/** Why a part of a disk is copied whole although its free space might have been left out. */
+export interface Doubt {
+  /** `disk`, `partition 2`, or the logical volume `partition 2/root`. */
+  place: string;
+  reason: string;
+}
+
 export function doubt(reason: string): never {
   throw new DoubtError(reason);
+}
+
+/** The content is recognised, and all of it counts as used because its free space is not evaluated here. No doubt. */
+export class NotEvaluatedError extends Error {
+  override readonly name = "NotEvaluatedError";
 }
 
 /** Nothing that describes a volume is larger; a damaged length must not make us allocate gigabytes. */

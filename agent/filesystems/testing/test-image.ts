@@ -42,6 +42,11 @@ export async function createJunkImage(path: string, sizeBytes: number): Promise<
   }
 }
 
+/** Writes a volume into a disk from this MiB on. */
+export function place(volume: string, disk: string, atMiB: number): void {
+  tool("dd", `if=${volume}`, `of=${disk}`, "bs=1M", `seek=${atMiB}`, "conv=notrunc", "status=none");
+}
+
 /** A folder with files of many sizes, named so that every second one can be deleted. */
 export async function createFiles(folder: string, count: number): Promise<void> {
   await mkdir(join(folder, "nested"), { recursive: true });
