@@ -52,7 +52,7 @@ function vitest(name: string, project: string): void {
 
 check("types", "tsc", ["--noEmit"]);
 check("lint", "biome", ["check", "--error-on-warnings"]);
-check("dependency rules", "node", ["scripts/dependency-rules.ts"]);
+check("tidy", "node", ["scripts/tidy.ts"]);
 check("cdk synth, offline", "cdk", ["synth", "--quiet", "--no-notices"]);
 vitest("unit, workflow and API tests", "unit");
 vitest("end to end, with real disks and virtual machines", "e2e");

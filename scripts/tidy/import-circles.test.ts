@@ -1,0 +1,28 @@
+import { expect, test } from "vitest";
+import { importCircleFindings } from "./import-circles.ts";
+import { parseSource } from "./source.ts";
+
+const circlesOf = (files: Record<string, string>) =>
+  importCircleFindings(Object.entries(files).map(([path, text]) => parseSource(path, text))).map(
+    ({ key }) => key,
+  );
+
+test("a circle of types is a circle, over however many files", () => {
+  expect(
+    circlesOf({
+      "a/x.ts": 'import { y } from "./y.ts";',
+      "a/y.ts": 'import { z } from "./z.ts";',
+      "a/z.ts": 'import type { x } from "./x.ts";',
+    }),
+  ).toEqual(["a/x.ts -> a/y.ts -> a/z.ts -> a/x.ts"]);
+});
+
+test("two ways to one file are no circle", () => {
+  expect(
+    circlesOf({
+      "a/x.ts": 'import { y } from "./y.ts"; import { z } from "./z.ts";',
+      "a/y.ts": 'import { z } from "./z.ts";',
+      "a/z.ts": "export const z = 1;",
+    }),
+  ).toEqual([]);
+});

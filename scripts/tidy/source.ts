@@ -1,0 +1,109 @@
+/** What the rules look at: the project's files, parsed once. */
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { type ParseResult, parseSync } from "rolldown/utils";
+
+export interface Import {
+  /** A path from the project's root, `npm:<package>`, or `node:<module>`. */
+  from: string;
+  /** The imported names; `*` for a whole module, `default` for the default export. */
+  names: string[];
+}
+
+export interface Source {
+  /** From the project's root. */
+  path: string;
+  text: string;
+  /** Imports, including types, dynamic imports and re-exports. */
+  imports: Import[];
+  /** Names that the file defines and exports; a name that is only passed on is not listed. */
+  exports: string[];
+  program: ParseResult["program"];
+}
+
+/** A rule's complaint about one place. */
+export interface Finding {
+  path: string;
+  /** Starts at 1; absent for a finding about the whole file. */
+  line?: number;
+  message: string;
+  /** What an exception to the rule is called in `exceptions.json`, for rules that allow exceptions. */
+  key?: string;
+}
+
+/** Tests and what only tests use. */
+export function isTest(path: string): boolean {
+  return /\.test\.ts$/.test(path) || path.includes("/testing/") || path.startsWith("e2e/tests/");
+}
+
+export const PRODUCT_ROOMS: readonly string[] = ["agent", "cli", "functions", "infra", "local", "shared"];
+
+/** True for code that ships or runs in the cloud: not tests, the bench, the demo, or these scripts. */
+export function isProduct(path: string): boolean {
+  return PRODUCT_ROOMS.some((room) => path.startsWith(`${room}/`)) && !isTest(path);
+}
+
+export function lineAt(text: string, offset: number): number {
+  return text.slice(0, offset).split("\n").length;
+}
+
+export function parseSource(path: string, text: string): Source {
+  const { module, program, errors } = parseSync(path, text);
+  if (errors.length > 0) throw new Error(`${path}: ${errors[0]?.message}`);
+  const importsOf = new Map<string, Set<string>>();
+  const add = (specifier: string, ...names: string[]) => {
+    const from = resolveSpecifier(path, specifier);
+    const known = importsOf.get(from) ?? new Set();
+    for (const name of names) known.add(name);
+    importsOf.set(from, known);
+  };
+  for (const { moduleRequest, entries } of module.staticImports) {
+    add(moduleRequest.value);
+    for (const { importName } of entries) {
+      add(moduleRequest.value, importName.name ?? (importName.kind === "Default" ? "default" : "*"));
+    }
+  }
+  for (const { moduleRequest } of module.dynamicImports) {
+    const specifier = text.slice(moduleRequest.start + 1, moduleRequest.end - 1);
+    if (/^["'`]/.test(text.slice(moduleRequest.start))) add(specifier, "*");
+  }
+  // `import("./x.ts").Name` in a type is in no module record.
+  for (const [, specifier, name] of text.matchAll(/\bimport\("([^"]+)"\)\.(\w+)/g)) {
+    if (specifier !== undefined && name !== undefined) add(specifier, name);
+  }
+  const localNames = new Set(
+    module.staticImports.flatMap(({ entries }) => entries.map(({ localName }) => localName.value)),
+  );
+  const exports = new Set<string>();
+  for (const { entries } of module.staticExports) {
+    for (const { moduleRequest, importName, localName, exportName } of entries) {
+      if (moduleRequest !== null) add(moduleRequest.value, importName.name ?? "*");
+      else if (exportName.name !== null && !localNames.has(localName.name ?? ""))
+        exports.add(exportName.name);
+    }
+  }
+  const imports = [...importsOf].map(([from, names]) => ({ from, names: [...names] }));
+  return { path, text, imports, exports: [...exports], program };
+}
+
+function resolveSpecifier(path: string, specifier: string): string {
+  if (specifier.startsWith("#")) return specifier.slice(1);
+  if (specifier.startsWith(".")) return relative(".", resolve(dirname(path), specifier));
+  return specifier.startsWith("node:") ? specifier : `npm:${specifier}`;
+}
+
+/** Paths of the project's files: what git tracks, and what it would add. */
+export function projectFiles(root: string): string[] {
+  const list = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], {
+    cwd: root,
+    encoding: "utf8",
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  const paths = list.split("\n").filter((path) => path !== "" && existsSync(join(root, path)));
+  return [...new Set(paths)].sort();
+}
+
+export function readSource(root: string, path: string): Source {
+  return parseSource(path, readFileSync(join(root, path), "utf8"));
+}
