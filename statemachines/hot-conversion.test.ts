@@ -89,11 +89,11 @@ test.each<{ bandwidthLimitBytesPerSecond?: number; allBlocks?: boolean } & Recor
   expect(capture?.input.allBlocks).toBe(change.allBlocks ?? false);
 });
 
-test("verification is told the map of each written disk", async () => {
+test("verification is told of each written disk, and of no map: the recovery point has it", async () => {
   const run = await new Run().start({ disks: ["vda", "vdb"] });
-  expect(run.dispatched.find(({ kind }) => kind === "verify")?.input.disks).toMatchObject([
-    { name: "vda", mapRoot: "root of vda" },
-    { name: "vdb", mapRoot: "root of vdb" },
+  expect(run.dispatched.find(({ kind }) => kind === "verify")?.input.disks).toEqual([
+    { name: "vda", path: "/images/vda", format: "qcow2", sizeBytes: 64 },
+    { name: "vdb", path: "/images/vdb", format: "qcow2", sizeBytes: 64 },
   ]);
 });
 

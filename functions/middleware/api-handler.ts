@@ -2,7 +2,7 @@ import middy from "@middy/core";
 import { z } from "zod";
 import type { FunctionName } from "#shared/environment.ts";
 import { NotFoundError } from "#shared/errors.ts";
-import { ResourceId } from "#shared/protocol/common.ts";
+import { ResourceId } from "#shared/protocol/ids.ts";
 import { type OperationId, type Route, routes } from "#shared/protocol/routes.ts";
 import { type Actor, ApiEvent, actorOf, apiUrlOf, jsonBody } from "./api-event.ts";
 import { errorFields } from "./logger.ts";

@@ -3,6 +3,7 @@ import { IoTDataPlaneClient } from "@aws-sdk/client-iot-data-plane";
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { z } from "zod";
 import { WorkflowError } from "#shared/domain/workflow-failure.ts";
+import { ConversionId } from "#shared/protocol/ids.ts";
 import type { ConversionState } from "#shared/protocol/resources.ts";
 import { IotAgentMessenger } from "../aws/iot-agent-messenger.ts";
 import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
@@ -11,7 +12,7 @@ import type { CommandDeps } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import { openStore } from "../store/store.ts";
 
-export const Input = z.object({ conversionId: z.string(), error: WorkflowError });
+export const Input = z.object({ conversionId: ConversionId, error: WorkflowError });
 
 export const handler = taskHandler({
   name: "tasks/abandon-conversion",

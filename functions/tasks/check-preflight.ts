@@ -5,13 +5,14 @@ import { mustRun, preflightPassed } from "#shared/domain/conversion.ts";
 import { type PreflightFinding, preflight } from "#shared/domain/preflight.ts";
 import { PreflightFailedError } from "#shared/errors.ts";
 import type { BootImageReference } from "#shared/protocol/boot-image.ts";
+import { ConversionId } from "#shared/protocol/ids.ts";
 import { usableBootImage } from "../conversion/boot-image.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import type { Clock, Log } from "../ports.ts";
 import { openStore, type Store } from "../store/store.ts";
 
-export const Input = z.object({ conversionId: z.string() });
+export const Input = z.object({ conversionId: ConversionId });
 
 export const handler = taskHandler({
   name: "tasks/check-preflight",

@@ -4,6 +4,7 @@ import { released } from "#shared/domain/agent.ts";
 import { completed } from "#shared/domain/conversion.ts";
 import { completedSteps } from "#shared/domain/conversion-view.ts";
 import { commandKinds } from "#shared/protocol/commands.ts";
+import { ConversionId } from "#shared/protocol/ids.ts";
 import type { ConversionResult, Step } from "#shared/protocol/resources.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
@@ -11,7 +12,7 @@ import type { Clock } from "../ports.ts";
 import { openStore, type Store } from "../store/store.ts";
 
 export const Input = z.object({
-  conversionId: z.string(),
+  conversionId: ConversionId,
   captures: z.array(commandKinds["capture-disk"].output).min(1),
   materialised: commandKinds.materialise.output,
   verified: commandKinds.verify.output,

@@ -3,6 +3,7 @@ import { IoTDataPlaneClient } from "@aws-sdk/client-iot-data-plane";
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { z } from "zod";
 import { type CommandKind, commandKinds } from "#shared/protocol/commands.ts";
+import { AgentId, ConversionId, DiskName } from "#shared/protocol/ids.ts";
 import { AgentEnvironment } from "#shared/protocol/machine.ts";
 import { IotAgentMessenger } from "../aws/iot-agent-messenger.ts";
 import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
@@ -15,11 +16,11 @@ import { openStore } from "../store/store.ts";
 const kinds = Object.keys(commandKinds) as [CommandKind, ...CommandKind[]];
 
 export const Input = z.object({
-  conversionId: z.string(),
-  agentId: z.string(),
+  conversionId: ConversionId,
+  agentId: AgentId,
   kind: z.enum(kinds),
   /** Tell apart commands of one kind. */
-  disk: z.string().optional(),
+  disk: DiskName.optional(),
   label: z.string().optional(),
   /** For an agent in this system of its machine only. */
   environment: AgentEnvironment.optional(),

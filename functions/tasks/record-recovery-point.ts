@@ -2,11 +2,12 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { z } from "zod";
 import { pointRecorded } from "#shared/domain/conversion.ts";
 import { commandKinds } from "#shared/protocol/commands.ts";
+import { ConversionId } from "#shared/protocol/ids.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import { openStore, type Store } from "../store/store.ts";
 
 export const Input = z.object({
-  conversionId: z.string(),
+  conversionId: ConversionId,
   captures: z.array(commandKinds["capture-disk"].output).min(1),
   committed: commandKinds["commit-recovery-point"].output,
 });

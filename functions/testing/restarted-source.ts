@@ -53,7 +53,13 @@ async function ask(
 }
 export const asks = {
   stage: () => {
-    const bootImage = { id: SHA, manifestKey: "k", signatureBase64: "c2ln", publicKeyPem: "p", files: [] };
+    const bootImage = {
+      id: SHA,
+      manifestKey: `boot-images/${SHA}/manifest.json`,
+      signatureBase64: "c2ln",
+      publicKeyPem: "p",
+      files: [],
+    };
     return ask("stage-boot-image", { input: { bootImage } });
   },
   arm: () => ask("arm-boot", { input: { deadlineSeconds: 600 } }),

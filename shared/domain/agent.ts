@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { ForbiddenError, NotFoundError, WrongStateError } from "../errors.ts";
 import { EnrollableRole, Timestamp } from "../protocol/common.ts";
+import { AgentId, ConversionId } from "../protocol/ids.ts";
 import { Inventory, UNKNOWN } from "../protocol/inventory.ts";
 import { AgentEnvironment, BootId } from "../protocol/machine.ts";
 import type { Source, Target } from "../protocol/resources.ts";
@@ -9,7 +10,7 @@ import { hardwareAddressesOf } from "./hardware-address.ts";
 import { PresenceRecord } from "./presence.ts";
 
 export const AgentRecord = z.object({
-  id: z.string(),
+  id: AgentId,
   role: EnrollableRole,
   name: z.string(),
   certificateId: z.string(),
@@ -30,7 +31,7 @@ export const AgentRecord = z.object({
   restartedAs: z.string().optional(),
   bootId: BootId.optional(),
   /** Sources: the conversion that holds it. */
-  activeConversionId: z.string().optional(),
+  activeConversionId: ConversionId.optional(),
   version: z.int(),
 });
 export type AgentRecord = z.infer<typeof AgentRecord>;

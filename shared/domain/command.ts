@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Failure } from "../errors.ts";
 import { type CommandKind, type Command as CommandMessage, commandKinds } from "../protocol/commands.ts";
 import { Failure as FailureSchema, Progress, Timestamp } from "../protocol/common.ts";
+import { AgentId, CommandId, ConversionId } from "../protocol/ids.ts";
 import { AgentEnvironment } from "../protocol/machine.ts";
 import { isFinal, move, type Transitions } from "./transitions.ts";
 
@@ -21,9 +22,9 @@ export const commandTransitions: Transitions<CommandState> = {
 const kinds = Object.keys(commandKinds) as [CommandKind, ...CommandKind[]];
 
 export const CommandRecord = z.object({
-  id: z.string(),
-  conversionId: z.string(),
-  agentId: z.string(),
+  id: CommandId,
+  conversionId: ConversionId,
+  agentId: AgentId,
   kind: z.enum(kinds),
   /** The system of the machine that it is for. */
   environment: AgentEnvironment.default("original"),

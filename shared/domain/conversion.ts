@@ -2,7 +2,8 @@
 import { z } from "zod";
 import { ConversionCancelledError, type Failure, WrongStateError } from "../errors.ts";
 import { BootReceipt } from "../protocol/boot-receipt.ts";
-import { DiskFormat, DiskName, Failure as FailureSchema, Timestamp } from "../protocol/common.ts";
+import { DiskFormat, Failure as FailureSchema, Timestamp } from "../protocol/common.ts";
+import { AgentId, ConversionId, DiskName, PointId } from "../protocol/ids.ts";
 import { machineInWords } from "../protocol/machine.ts";
 import {
   ConversionResult,
@@ -29,10 +30,10 @@ export const conversionTransitions: Transitions<ConversionState> = {
 const DEFAULT_DEADLINE_SECONDS = 1800;
 
 export const ConversionRecord = z.object({
-  id: z.string(),
+  id: ConversionId,
   type: ConversionType,
-  sourceId: z.string(),
-  targetId: z.string(),
+  sourceId: AgentId,
+  targetId: AgentId,
   format: DiskFormat,
   disks: z.array(DiskName),
   /** Also what file systems mark as free. */
@@ -55,8 +56,8 @@ export const ConversionRecord = z.object({
   /** What the source's agent attested last. */
   attested: z.object({ receipt: BootReceipt, receivedAt: Timestamp }).optional(),
   /** The recovery point to be made; it exists once `recoveryPointId` says so. */
-  pointId: z.string(),
-  recoveryPointId: z.string().optional(),
+  pointId: PointId,
+  recoveryPointId: PointId.optional(),
   state: ConversionState,
   preflightPassedAt: Timestamp.optional(),
   failure: FailureSchema.optional(),

@@ -1,6 +1,8 @@
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { z } from "zod";
+import { DiskBytes, DiskName, NAMES_DIFFER, namesDiffer } from "../protocol/ids.ts";
 import { TAG_BYTES } from "./blob.ts";
+import { BLOCK_BYTES, blockCount } from "./block.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import { DamagedObjectError, UnsupportedFormatError } from "./errors.ts";
 import { derivePointKey, SALT_BYTES } from "./keys.ts";
@@ -14,7 +16,6 @@ const MAGIC = Buffer.from("CSWYPONT");
 export const RepositoryId = z.string().regex(/^[0-9A-Za-z][0-9A-Za-z_-]{0,127}$/);
 
 const hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`));
-const wholeBytes = z.int().nonnegative();
 
 /** Where the top node of a disk's map lies. */
 export const MapRoot = z.strictObject({
@@ -26,20 +27,36 @@ export const MapRoot = z.strictObject({
 });
 export type MapRoot = z.infer<typeof MapRoot>;
 
-/** One disk of a recovery point. */
-export const PointDisk = z.strictObject({
-  name: z.string().min(1).max(255),
-  sizeBytes: wholeBytes,
-  /** Null: the whole disk is zeros. */
-  root: MapRoot.nullable(),
-  /** What the restored disk's hash tree must come to. */
-  contentHash: hex(32),
-  /** Bytes in blocks that are not all zeros. */
-  usedBytes: wholeBytes,
-  /** Ranges that could not be read and count as zeros, and their bytes. */
-  badRanges: z.int().nonnegative(),
-  badBytes: wholeBytes,
-});
+/**
+ * One disk of a recovery point. Its name becomes a part of paths on other machines, and its sizes decide what
+ * they write.
+ */
+export const PointDisk = z
+  .strictObject({
+    name: DiskName,
+    sizeBytes: DiskBytes,
+    /** Null: the whole disk is zeros. */
+    root: MapRoot.nullable(),
+    /** What the restored disk's hash tree must come to. */
+    contentHash: hex(32),
+    /** Bytes in blocks that are not all zeros, each counted whole. Nothing writes more than these. */
+    usedBytes: DiskBytes,
+    /** Ranges that could not be read and count as zeros, and their bytes. */
+    badRanges: z.int().nonnegative(),
+    badBytes: DiskBytes,
+  })
+  .refine(({ usedBytes, sizeBytes }) => usedBytes <= blockCount(sizeBytes) * BLOCK_BYTES, {
+    path: ["usedBytes"],
+    message: "more than the disk has",
+  })
+  .refine(({ badBytes, sizeBytes }) => badBytes <= sizeBytes, {
+    path: ["badBytes"],
+    message: "more than the disk has",
+  })
+  .refine(({ root, usedBytes }) => root !== null || usedBytes === 0, {
+    path: ["usedBytes"],
+    message: "none without a map",
+  });
 export type PointDisk = z.infer<typeof PointDisk>;
 
 /** A recovery point: an immutable, consistent set of disk maps of one source server at one time. */
@@ -51,7 +68,7 @@ export const Point = z.strictObject({
   /** The point whose maps this one builds on. */
   parentId: RepositoryId.nullable(),
   agentVersion: z.string().max(64),
-  disks: z.array(PointDisk).min(1).max(256),
+  disks: z.array(PointDisk).min(1).max(256).refine(namesDiffer, NAMES_DIFFER),
 });
 export type Point = z.infer<typeof Point>;
 
@@ -62,8 +79,16 @@ export interface PointSeal {
 }
 
 /** The bytes of a recovery point's object: header, then sealed JSON with its fields in the schema's order. */
-export function encodePoint(point: Point, { dataKey, salt }: PointSeal): Buffer {
-  const json = Buffer.from(JSON.stringify(Point.parse(point)));
+export function encodePoint(point: Point, seal: PointSeal): Buffer {
+  return sealPoint(point, JSON.stringify(Point.parse(point)), seal);
+}
+
+/** Seals a text, whatever it says, as the recovery point of these ids. */
+export function sealPoint(
+  ids: Pick<Point, "sourceId" | "pointId">,
+  json: string,
+  { dataKey, salt }: PointSeal,
+): Buffer {
   const header = new ByteWriter(POINT_HEADER_BYTES)
     .raw(MAGIC)
     .u16(FORMAT_VERSION)
@@ -72,12 +97,16 @@ export function encodePoint(point: Point, { dataKey, salt }: PointSeal): Buffer 
     .raw(salt)
     .done();
   const cipher = createCipheriv("aes-256-gcm", derivePointKey(dataKey, salt), POINT_NONCE);
-  cipher.setAAD(additional(header, point));
-  return Buffer.concat([header, cipher.update(json), cipher.final(), cipher.getAuthTag()]);
+  cipher.setAAD(additional(header, ids));
+  return Buffer.concat([header, cipher.update(json, "utf8"), cipher.final(), cipher.getAuthTag()]);
 }
 const POINT_NONCE = Buffer.alloc(12);
 
-/** Opens a recovery point, which must be the one of these ids. */
+/**
+ * Opens a recovery point, which must be the one of these ids. That it is sealed with the right key only says
+ * that its source made it: what it says is checked like everything that another machine says. Throws
+ * `DamagedObjectError` or `UnsupportedFormatError`.
+ */
 export function decodePoint(
   bytes: Buffer,
   expected: { dataKey: Uint8Array; sourceId: string; pointId: string },
@@ -94,14 +123,38 @@ export function decodePoint(
   const decipher = createDecipheriv("aes-256-gcm", derivePointKey(expected.dataKey, salt), POINT_NONCE);
   decipher.setAAD(additional(header, expected));
   decipher.setAuthTag(bytes.subarray(bytes.length - TAG_BYTES));
+  let json: string;
   try {
-    const json = Buffer.concat([
+    json = Buffer.concat([
       decipher.update(bytes.subarray(POINT_HEADER_BYTES, bytes.length - TAG_BYTES)),
       decipher.final(),
-    ]);
-    return Point.parse(JSON.parse(json.toString()));
+    ]).toString();
   } catch (cause) {
     throw new DamagedObjectError(object, "it fails authentication", { cause });
+  }
+  return checkedPoint(json, expected, object);
+}
+
+function checkedPoint(
+  json: string,
+  { sourceId, pointId }: { sourceId: string; pointId: string },
+  object: string,
+): Point {
+  const point = Point.safeParse(parsedJson(json, object));
+  if (!point.success) {
+    const where = point.error.issues.slice(0, 5).map(({ path, message }) => `${path.join(".")}: ${message}`);
+    throw new DamagedObjectError(object, `it says what no recovery point may say: ${where.join("; ")}`);
+  }
+  if (point.data.sourceId !== sourceId || point.data.pointId !== pointId)
+    throw new DamagedObjectError(object, "it says that it is another recovery point");
+  return point.data;
+}
+
+function parsedJson(text: string, object: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new DamagedObjectError(object, "what it says is no JSON", { cause });
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { Timestamp } from "./common.ts";
+import { ObjectKey } from "./ids.ts";
 
 export const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, "64 hexadecimal digits, lower case");
 
@@ -111,13 +112,20 @@ export type BootImageUpload = z.infer<typeof BootImageUpload>;
 export const BootImageReference = z.object({
   id: Sha256,
   /** Keys in the bucket. */
-  manifestKey: z.string(),
-  signatureBase64: z.base64(),
-  publicKeyPem: z.string(),
+  manifestKey: ObjectKey,
+  signatureBase64: z.base64().max(200),
+  publicKeyPem: z.string().max(1000),
   /** As the manifest says; an agent that finds otherwise takes the image for damaged. */
   secureBootSigned: z.boolean().default(false),
-  files: z.array(
-    z.object({ name: z.string(), key: z.string(), sizeBytes: z.int().nonnegative(), sha256: Sha256 }),
-  ),
+  files: z
+    .array(
+      z.object({
+        name: ImageFile.shape.path,
+        key: ObjectKey,
+        sizeBytes: z.int().nonnegative(),
+        sha256: Sha256,
+      }),
+    )
+    .max(64),
 });
 export type BootImageReference = z.infer<typeof BootImageReference>;

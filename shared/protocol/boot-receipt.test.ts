@@ -8,8 +8,8 @@ import { type AgentKey, createAgentKey } from "./testing/agent-key.ts";
 const SHA = "ab".repeat(32);
 const content: BootReceiptContent = {
   format: 1,
-  conversionId: "cv-1",
-  agentId: "source-1",
+  conversionId: "cnv_1",
+  agentId: "agt_source",
   requestedBy: "somebody@example.com",
   loader: "grub",
   savedAt: "2026-03-01T12:00:00.000Z",
@@ -48,7 +48,7 @@ test("a receipt that travelled is believed with the agent's certificate", () => 
 });
 
 test.each<[string, (receipt: BootReceipt) => unknown]>([
-  ["another conversion", ({ content: each }) => Object.assign(each, { conversionId: "cv-2" })],
+  ["another conversion", ({ content: each }) => Object.assign(each, { conversionId: "cnv_2" })],
   [
     "another hash",
     ({ content: each }) => Object.assign(each.items[0]?.after ?? {}, { sha256: "cd".repeat(32) }),

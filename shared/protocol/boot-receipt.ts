@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { Timestamp } from "./common.ts";
+import { AgentId, ConversionId } from "./ids.ts";
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -42,9 +43,9 @@ export type BootReceiptItem = z.infer<typeof BootReceiptItem>;
 /** What is signed. */
 export const BootReceiptContent = z.strictObject({
   format: z.literal(1),
-  conversionId: z.string().min(1).max(128),
+  conversionId: ConversionId,
   /** Who attests; its certificate has the key. */
-  agentId: z.string().min(1).max(128),
+  agentId: AgentId,
   /** Who asked for the conversion. */
   requestedBy: z.string().min(1).max(256),
   loader: z.enum(["boot-next", "systemd-boot", "grub", "bcd"]),

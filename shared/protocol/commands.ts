@@ -4,27 +4,44 @@
 import { z } from "zod";
 import { BootImageReference, Sha256 } from "./boot-image.ts";
 import { BootReceipt, BootReceiptItem } from "./boot-receipt.ts";
-import { DiskFormat, DiskName, Timestamp } from "./common.ts";
+import { DiskFormat, Timestamp } from "./common.ts";
+import {
+  AgentId,
+  CommandId,
+  ConversionId,
+  DiskBytes,
+  DiskName,
+  NAMES_DIFFER,
+  namesDiffer,
+  ObjectKey,
+  PointId,
+} from "./ids.ts";
 import { Inventory } from "./inventory.ts";
 import { AgentEnvironment, BootId } from "./machine.ts";
 
 const PointDisk = z.object({
   name: DiskName,
-  sizeBytes: z.int().positive(),
+  sizeBytes: DiskBytes.positive(),
   /** Where the disk map's root lies; opaque outside the repository format. */
-  mapRoot: z.string(),
+  mapRoot: z.string().max(8192),
 });
 export type PointDisk = z.infer<typeof PointDisk>;
 
 const WrittenDisk = z.object({
   name: DiskName,
-  path: z.string(),
+  /** For people. The agent derives it from conversion, name and format, and refuses any other. */
+  path: z.string().max(4096),
   format: DiskFormat,
-  sizeBytes: z.int().positive(),
+  sizeBytes: DiskBytes.positive(),
 });
 export type WrittenDisk = z.infer<typeof WrittenDisk>;
 
-const target = { conversionId: z.string(), sourceId: z.string(), pointId: z.string() };
+/** Some disks of one machine: no two of a name. */
+function disksOf<T extends z.ZodType<{ name: string }>>(disk: T) {
+  return z.array(disk).min(1).max(256).refine(namesDiffer, NAMES_DIFFER);
+}
+
+const target = { conversionId: ConversionId, sourceId: AgentId, pointId: PointId };
 
 /** Input and output of every kind of command. */
 export const commandKinds = {
@@ -34,8 +51,8 @@ export const commandKinds = {
   /** Reads one disk into the repository. Nothing becomes visible: a recovery point names the result later. */
   "capture-disk": {
     input: z.object({
-      conversionId: z.string(),
-      pointId: z.string(),
+      conversionId: ConversionId,
+      pointId: PointId,
       disk: DiskName,
       /** Also what file systems mark as free. */
       allBlocks: z.boolean().default(false),
@@ -53,15 +70,15 @@ export const commandKinds = {
 
   /** Makes the captured disks visible as one recovery point, by one final conditional write. */
   "commit-recovery-point": {
-    input: z.object({ conversionId: z.string(), pointId: z.string(), disks: z.array(PointDisk).min(1) }),
-    output: z.object({ pointId: z.string(), createdAt: Timestamp }),
+    input: z.object({ conversionId: ConversionId, pointId: PointId, disks: disksOf(PointDisk) }),
+    output: z.object({ pointId: PointId, createdAt: Timestamp }),
   },
 
   /** Writes every disk of a recovery point as an image file on the target host. */
   materialise: {
-    input: z.object({ ...target, disks: z.array(PointDisk).min(1), format: DiskFormat }),
+    input: z.object({ ...target, disks: disksOf(PointDisk), format: DiskFormat }),
     output: z.object({
-      disks: z.array(WrittenDisk),
+      disks: disksOf(WrittenDisk),
       bytesWritten: z.int().nonnegative(),
       seconds: z.number().nonnegative(),
       bottleneck: z.string(),
@@ -70,7 +87,7 @@ export const commandKinds = {
 
   /** Re-reads the written disks and compares each block with the recovery point's hashes. */
   verify: {
-    input: z.object({ ...target, disks: z.array(WrittenDisk.extend({ mapRoot: z.string() })).min(1) }),
+    input: z.object({ ...target, disks: disksOf(WrittenDisk) }),
     output: z.object({ bytesVerified: z.int().nonnegative(), seconds: z.number().nonnegative() }),
   },
 
@@ -78,7 +95,7 @@ export const commandKinds = {
   "boot-check": {
     input: z.object({
       ...target,
-      disks: z.array(WrittenDisk).min(1),
+      disks: disksOf(WrittenDisk),
       firmware: z.enum(["bios", "uefi"]),
       memoryMiB: z.int().positive(),
       timeoutSeconds: z.int().positive(),
@@ -90,14 +107,14 @@ export const commandKinds = {
       reason: z.string(),
       seconds: z.number().nonnegative(),
       /** Keys in the bucket. */
-      screenshotKey: z.string().optional(),
-      consoleLogKey: z.string().optional(),
+      screenshotKey: ObjectKey.optional(),
+      consoleLogKey: ObjectKey.optional(),
     }),
   },
 
   /** Fetches a boot image and puts what starting it needs beside the boot loader, after checking every hash and the signature. Changes no boot loader. */
   "stage-boot-image": {
-    input: z.object({ conversionId: z.string(), bootImage: BootImageReference }),
+    input: z.object({ conversionId: ConversionId, bootImage: BootImageReference }),
     output: z.object({
       /** The boot loader adapter that will be used. */
       adapter: z.string(),
@@ -108,7 +125,7 @@ export const commandKinds = {
   /** Saves the boot state, here and in the cloud, and arms the boot loader for one start of what is staged. */
   "arm-boot": {
     input: z.object({
-      conversionId: z.string(),
+      conversionId: ConversionId,
       /** After its start, so long may the boot environment be without word from the control plane; then it restarts into the original system. */
       deadlineSeconds: z.int().positive(),
     }),
@@ -117,7 +134,7 @@ export const commandKinds = {
       /** The boot in which it was armed: whoever runs in another has been restarted since. */
       bootId: BootId,
       /** Key in the bucket, below the source's own prefix; written before this is answered. */
-      savedStateKey: z.string().max(512),
+      savedStateKey: ObjectKey,
       savedStateSha256: Sha256,
       /** What was saved; without a hash: what was not there, or is no file. */
       items: z.array(z.object({ name: z.string().max(1024), sha256: Sha256.optional() })).max(256),
@@ -130,7 +147,7 @@ export const commandKinds = {
    */
   reboot: {
     input: z.object({
-      conversionId: z.string(),
+      conversionId: ConversionId,
       into: AgentEnvironment,
       /** Restart only out of this boot; in any other one it has happened. */
       bootId: BootId.optional(),
@@ -140,7 +157,7 @@ export const commandKinds = {
 
   /** For the boot environment, which has put the boot state back and compared it before it called: what came of that. */
   "report-boot-state": {
-    input: z.object({ conversionId: z.string() }),
+    input: z.object({ conversionId: ConversionId }),
     output: z.object({
       /** All is as it was saved. Otherwise nothing is captured. */
       restored: z.boolean(),
@@ -156,13 +173,13 @@ export const commandKinds = {
    * saved, and signs what it found.
    */
   "attest-boot-state": {
-    input: z.object({ conversionId: z.string(), requestedBy: z.string() }),
+    input: z.object({ conversionId: ConversionId, requestedBy: z.string().max(256) }),
     output: z.object({ receipt: BootReceipt }),
   },
 
   /** Gives back what a conversion took on this machine: unfinished images, capture positions, what was staged and armed. Repeating it does no harm. */
   release: {
-    input: z.object({ conversionId: z.string() }),
+    input: z.object({ conversionId: ConversionId }),
     output: z.object({}),
   },
 } as const satisfies Record<string, { input: z.ZodType; output: z.ZodType }>;
@@ -174,7 +191,7 @@ export type CommandOutput<K extends CommandKind> = z.infer<(typeof commandKinds)
 /** As published on the agent's command topic; `input` is checked against its kind by the agent. */
 export const Command = z.object({
   type: z.literal("command"),
-  commandId: z.string(),
+  commandId: CommandId,
   kind: z.string(),
   input: z.unknown(),
   /** `original` if absent. An agent in the other environment takes no notice of it. */
@@ -185,11 +202,11 @@ export const Command = z.object({
 export type Command = z.infer<typeof Command>;
 
 /** Stop working on a command: its result is not wanted any more. */
-export const Cancellation = z.object({ type: z.literal("cancel"), commandId: z.string() });
+export const Cancellation = z.object({ type: z.literal("cancel"), commandId: CommandId });
 export type Cancellation = z.infer<typeof Cancellation>;
 
 /** Tells the agent that the control plane has this command's result, so that its journal may forget it. */
-export const Acknowledgement = z.object({ type: z.literal("acknowledge"), commandId: z.string() });
+export const Acknowledgement = z.object({ type: z.literal("acknowledge"), commandId: CommandId });
 export type Acknowledgement = z.infer<typeof Acknowledgement>;
 
 /** Everything that arrives on `causeway/agents/<agent>/commands`. */

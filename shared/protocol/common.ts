@@ -3,9 +3,6 @@ import { z } from "zod";
 /** ISO 8601 in UTC, milliseconds. */
 export const Timestamp = z.iso.datetime();
 
-/** As callers give it: what is longer names nothing. */
-export const ResourceId = z.string().min(1).max(100);
-
 export const AgentRole = z.enum(["source", "boot-environment", "target", "adapter"]);
 export type AgentRole = z.infer<typeof AgentRole>;
 
@@ -15,10 +12,6 @@ export type EnrollableRole = z.infer<typeof EnrollableRole>;
 
 export const DiskFormat = z.enum(["raw", "qcow2"]);
 export type DiskFormat = z.infer<typeof DiskFormat>;
-
-export const DiskName = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "letters, digits, dot, dash, underscore; at most 64");
 
 export const Failure = z.object({
   name: z.string(),

@@ -1,6 +1,7 @@
 /** How a machine that was started by hand becomes a source server: it shows a code, and an operator approves it. After RFC 8628. */
 import { z } from "zod";
-import { DiskName, Timestamp } from "./common.ts";
+import { Timestamp } from "./common.ts";
+import { DiskName } from "./ids.ts";
 import { Enrolment } from "./resources.ts";
 
 /** Letters that nobody takes for another letter or a digit, and no vowels, so that no code is a word. */

@@ -1,12 +1,13 @@
 /** What an agent tells the control plane. Sent by Basic Ingest to the rule `agent_events`. */
 import { z } from "zod";
 import { Failure, Progress, Timestamp } from "./common.ts";
+import { AgentId, CommandId } from "./ids.ts";
 import { Inventory } from "./inventory.ts";
 import { AgentEnvironment, BootId } from "./machine.ts";
 
 /** Where the agent runs: it is the same agent in its machine's own system (which it need not say) and in the boot environment. */
 const environment = AgentEnvironment.optional();
-const ofCommand = { commandId: z.string(), at: Timestamp, environment };
+const ofCommand = { commandId: CommandId, at: Timestamp, environment };
 
 /** Published after every connect: the answer is every command still pending for this agent in this environment. */
 export const AgentConnected = z.object({
@@ -43,5 +44,5 @@ export const AgentEvent = z.discriminatedUnion("type", [
 export type AgentEvent = z.infer<typeof AgentEvent>;
 
 /** What the topic rule adds from the connection itself: never from the payload, which the agent could forge. */
-export const IngestedEvent = z.object({ agentId: z.string(), event: AgentEvent });
+export const IngestedEvent = z.object({ agentId: AgentId, event: AgentEvent });
 export type IngestedEvent = z.infer<typeof IngestedEvent>;

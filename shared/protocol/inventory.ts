@@ -3,7 +3,8 @@
  * never a guess. Travels inside one MQTT message (at most 128 KiB on AWS), so every list is bounded.
  */
 import { z } from "zod";
-import { DiskName, Timestamp } from "./common.ts";
+import { Timestamp } from "./common.ts";
+import { DiskName } from "./ids.ts";
 
 const Text = z.string().max(256);
 const Path = z.string().max(1024);

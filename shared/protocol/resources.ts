@@ -2,7 +2,8 @@
 import { z } from "zod";
 import { Sha256 } from "./boot-image.ts";
 import { BootReceipt } from "./boot-receipt.ts";
-import { DiskFormat, DiskName, EnrollableRole, Failure, Progress, ResourceId, Timestamp } from "./common.ts";
+import { DiskFormat, EnrollableRole, Failure, Progress, Timestamp } from "./common.ts";
+import { AgentId, CommandId, ConversionId, DiskName, ObjectKey, PointId, ResourceId } from "./ids.ts";
 import { Inventory } from "./inventory.ts";
 import { AgentEnvironment, MachineState } from "./machine.ts";
 
@@ -10,7 +11,7 @@ import { AgentEnvironment, MachineState } from "./machine.ts";
 export const Presence = z.enum(["connected", "disconnected", "unknown"]);
 
 const agentFields = {
-  id: z.string(),
+  id: AgentId,
   name: z.string(),
   presence: Presence,
   lastSeenAt: Timestamp.optional(),
@@ -23,13 +24,13 @@ const agentFields = {
 export const Source = z.object({
   ...agentFields,
   /** The conversion that holds this source; only one at a time reads it. */
-  activeConversionId: z.string().optional(),
+  activeConversionId: ConversionId.optional(),
   /** The system in which its agent was last heard. */
   environment: AgentEnvironment,
   /** `boot-environment`: a machine that was started from a boot image by hand. It is this source until it restarts. */
   enrolledFrom: AgentEnvironment,
   /** Started by hand once more, the machine is this other source now. */
-  restartedAs: z.string().optional(),
+  restartedAs: AgentId.optional(),
   /** Such a machine is connected, has told its disks, and no conversion holds it. */
   coldCloningReady: z.boolean(),
 });
@@ -82,8 +83,8 @@ export const Step = z.object({
   /** One entry for each disk in `capture`, one for the other steps that an agent runs. */
   work: z.array(
     z.object({
-      commandId: z.string(),
-      agentId: z.string(),
+      commandId: CommandId,
+      agentId: AgentId,
       disk: DiskName.optional(),
       state: z.string(),
       progress: Progress.optional(),
@@ -96,8 +97,8 @@ export const BootCheck = z.object({
   verdict: z.enum(["booted", "not-booted", "unknown"]),
   reason: z.string(),
   seconds: z.number(),
-  screenshotKey: z.string().optional(),
-  consoleLogKey: z.string().optional(),
+  screenshotKey: ObjectKey.optional(),
+  consoleLogKey: ObjectKey.optional(),
 });
 
 export const ConversionResult = z.object({
@@ -116,10 +117,10 @@ export const ConversionResult = z.object({
 export type ConversionResult = z.infer<typeof ConversionResult>;
 
 export const Conversion = z.object({
-  id: z.string(),
+  id: ConversionId,
   type: ConversionType,
-  sourceId: z.string(),
-  targetId: z.string(),
+  sourceId: AgentId,
+  targetId: AgentId,
   format: DiskFormat,
   bootCheck: z.boolean(),
   state: ConversionState,
@@ -129,8 +130,8 @@ export const Conversion = z.object({
   /** When the source is to be restarted; absent: at once. */
   startAt: Timestamp.optional(),
   deadlineSeconds: z.int().optional(),
-  bootImageId: z.string().optional(),
-  recoveryPointId: z.string().optional(),
+  bootImageId: Sha256.optional(),
+  recoveryPointId: PointId.optional(),
   failure: Failure.optional(),
   result: ConversionResult.optional(),
   requestedBy: z.string(),
@@ -210,7 +211,7 @@ export type Preflight = z.infer<typeof Preflight>;
 
 /** A boot receipt, with what it takes to check it without the control plane. */
 export const ConversionReceipt = z.object({
-  conversionId: z.string(),
+  conversionId: ConversionId,
   receipt: BootReceipt,
   receivedAt: Timestamp,
   /** The certificate by which the control plane knows the source's agent. */
@@ -219,9 +220,9 @@ export const ConversionReceipt = z.object({
 export type ConversionReceipt = z.infer<typeof ConversionReceipt>;
 
 export const RecoveryPoint = z.object({
-  id: z.string(),
-  sourceId: z.string(),
-  conversionId: z.string(),
+  id: PointId,
+  sourceId: AgentId,
+  conversionId: ConversionId,
   createdAt: Timestamp,
   disks: z.array(z.object({ name: DiskName, sizeBytes: z.int(), mapRoot: z.string(), badRanges: z.int() })),
 });
@@ -243,7 +244,7 @@ export type AuditEntry = z.infer<typeof AuditEntry>;
 
 /** Temporary rights to read one source server's repository, and nothing else. */
 export const DataAccess = z.object({
-  sourceId: z.string(),
+  sourceId: AgentId,
   bucket: z.string(),
   /** Ends with a slash. */
   prefix: z.string(),
@@ -273,7 +274,7 @@ export const NewEnrolment = z.strictObject({
 });
 
 export const Enrolment = z.object({
-  agentId: z.string(),
+  agentId: AgentId,
   certificatePem: z.string(),
   /** What the agent trusts for MQTT and the credentials provider; absent on AWS, whose root is in the system's store. */
   caPem: z.string().optional(),
