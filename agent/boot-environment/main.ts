@@ -2,6 +2,7 @@
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
+import { recogniseDisks, seenDiskOf } from "#shared/domain/disk-recognition.ts";
 import { Agent } from "../agent.ts";
 import { OVERLAY_FOLDER } from "../boot-image/overlay.ts";
 import { openAgentCloud } from "../cloud/agent-cloud.ts";
@@ -15,7 +16,6 @@ import { captureExecutors } from "../roles/source.ts";
 import { setClockForward } from "./clock.ts";
 import { postponeDeadline } from "./deadline.ts";
 import { Patience } from "./patience.ts";
-import { recogniseDisks } from "./recognise-disks.ts";
 import { restoreFirst } from "./restore-first.ts";
 import { runByHand } from "./run-by-hand.ts";
 
@@ -72,7 +72,7 @@ async function run(job: Job): Promise<void> {
   const { disks, bootId } = await takeInventory();
 
   say("Giving the boot loader back what it was.");
-  const known = recogniseDisks(job.disks, disks);
+  const known = recogniseDisks(job.disks, disks.map(seenDiskOf));
   const own = known.map(({ path }) => path);
   const attestation = await restoreFirst({ saved: job.saved, machine, disks, own });
   say("The next start leads into the original system.");

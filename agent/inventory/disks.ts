@@ -1,14 +1,14 @@
 import { basename } from "node:path";
+import { markOf, whyNotRecognised } from "#shared/domain/disk-recognition.ts";
 import { type Disk, type Partition, UNKNOWN, type VolumeContent } from "#shared/protocol/inventory.ts";
 import { type DiskReader, sliceReader } from "../disk/reader.ts";
 import { type PartitionTable, readPartitionTable } from "../filesystems/partition-table.ts";
 import { probeContent } from "../filesystems/probe.ts";
 import { inTime } from "../machine/in-time.ts";
 import { ANSWER_LIMIT_MS, clip, type Machine, readNumber, readText } from "../machine/machine.ts";
+import { findMappedPartition, isMade, listDisks, type Multipath, placeOf } from "./block-devices.ts";
 import type { Mounts } from "./mounts.ts";
 
-/** Devices that hold no disk of their own: memory, loops, optical and floppy drives, what the device mapper and md make of others. */
-const NO_DISK = /^(?:loop|ram|zram|sr|fd|dm-|md|nbd|mtdblock)\d|boot\d$|rpmb$/;
 const SECTOR_BYTES = 512;
 const PARTITION_LIMIT = 128;
 
@@ -30,49 +30,95 @@ export function standsStill({ kind, mountPoints, content, partitions }: Disk): b
   );
 }
 
-/** The disks chosen, or, where none are, every disk of the machine by the kernel's own account. */
+/**
+ * The disks chosen, or, where none are, every disk of the machine by the kernel's own account.
+ * `withoutIdleMedia` leaves out USB sticks and virtual media of a service processor that nothing uses. Each
+ * disk says if it could not be found again after a restart.
+ */
 export async function collectDisks(
   machine: Machine,
   mounts: Mounts,
   chosen: readonly ChosenDisk[],
+  { withoutIdleMedia = false }: { withoutIdleMedia?: boolean | undefined } = {},
 ): Promise<Disk[]> {
+  const all: Disk[] = [];
+  for (const { kernelName, multipath } of await listDisks(machine)) {
+    const name = kernelName.replaceAll("!", "-");
+    const disk = await describeDevice(machine, mounts, { kernelName, name, multipath });
+    if (disk) all.push(disk);
+  }
+  if (chosen.length === 0) {
+    const offered: Disk[] = [];
+    for (const disk of all) {
+      if (!withoutIdleMedia || !(await isIdleMedium(machine, disk))) offered.push(judged(disk, all));
+    }
+    return offered.slice(0, 256);
+  }
   const disks: Disk[] = [];
-  if (chosen.length > 0) {
-    for (const disk of chosen) disks.push(await describeChosen(machine, mounts, disk));
-    return disks;
-  }
-  for (const kernelName of await machine.list("/sys/block")) {
-    if (NO_DISK.test(kernelName)) continue;
-    const disk = await describeDevice(machine, mounts, kernelName, kernelName.replaceAll("!", "-"));
-    if (disk) disks.push(disk);
-  }
-  return disks.slice(0, 256);
+  for (const disk of chosen) disks.push(await describeChosen(machine, mounts, disk, all));
+  return disks;
 }
 
-async function describeChosen(machine: Machine, mounts: Mounts, { name, path }: ChosenDisk): Promise<Disk> {
+async function describeChosen(
+  machine: Machine,
+  mounts: Mounts,
+  { name, path }: ChosenDisk,
+  all: readonly Disk[],
+): Promise<Disk> {
   const device = (await machine.resolve(path)) ?? path;
+  const listed = all.find((disk) => disk.path === device);
+  if (listed) return { ...judged(listed, all), name };
   if (device.startsWith("/dev/")) {
     const kernelName = device.slice("/dev/".length).replaceAll("/", "!");
-    const disk = await describeDevice(machine, mounts, kernelName, name);
-    if (disk) return disk;
+    const disk = await describeDevice(machine, mounts, { kernelName, name });
+    const isOwn = disk && !isMade({ kernelName, place: await placeOf(machine, kernelName) });
+    if (disk) return { ...disk, unrecognisable: isOwn ? PART_OF_ANOTHER : MADE };
   }
   return describeImage(machine, { name, path });
+}
+
+const MADE = "software of this system makes it of other disks, of files or of the network";
+const PART_OF_ANOTHER = "it is a partition or one path of another disk";
+
+/** With the reason why it could not be found again among all of the machine's, if there is one. */
+function judged(disk: Disk, all: readonly Disk[]): Disk {
+  const unrecognisable = whyNotRecognised(markOf(disk), all.map(markOf));
+  return unrecognisable === undefined ? disk : { ...disk, unrecognisable: clip(unrecognisable, 500) };
+}
+
+/** A USB disk with removable media of which nothing is mounted, swapped to or held. */
+async function isIdleMedium(machine: Machine, disk: Disk): Promise<boolean> {
+  const kernelName = disk.path.slice("/dev/".length);
+  if (disk.transport !== "usb" || (await readNumber(machine, `/sys/block/${kernelName}/removable`)) !== 1)
+    return false;
+  const devices = [kernelName, ...disk.partitions.map(({ path }) => path?.slice("/dev/".length) ?? "")];
+  for (const device of devices) {
+    if ((await machine.list(`/sys/class/block/${device}/holders`)).length > 0) return false;
+  }
+  return [disk, ...disk.partitions].every(({ mountPoints }) => mountPoints.length === 0);
+}
+
+interface NamedDevice {
+  kernelName: string;
+  name: string;
+  multipath?: Multipath | undefined;
 }
 
 async function describeDevice(
   machine: Machine,
   mounts: Mounts,
-  kernelName: string,
-  name: string,
+  { kernelName, name, multipath }: NamedDevice,
 ): Promise<Disk | undefined> {
   const sys = `/sys/class/block/${kernelName}`;
   const sizeBytes = ((await readNumber(machine, `${sys}/size`)) ?? 0) * SECTOR_BYTES;
   // A hidden one is a path of a multipath device, which is listed itself.
   if (sizeBytes === 0 || (await readNumber(machine, `${sys}/hidden`)) === 1) return undefined;
-  const path = `/dev/${kernelName.replaceAll("!", "/")}`;
+  // What is written to the device that joins the paths need not be seen on each of them.
+  const path = `/dev/${(multipath?.kernelName ?? kernelName).replaceAll("!", "/")}`;
   const rotational = await readNumber(machine, `${sys}/queue/rotational`);
   const model = await readText(machine, `${sys}/device/model`);
   const serial = await findSerial(machine, sys);
+  const wwid = (await readText(machine, `${sys}/wwid`)) ?? (await readText(machine, `${sys}/device/wwid`));
   const disk: Disk = {
     name,
     path,
@@ -81,17 +127,33 @@ async function describeDevice(
     physicalSectorBytes: (await readNumber(machine, `${sys}/queue/physical_block_size`)) ?? SECTOR_BYTES,
     ...(model && { model: clip(model) }),
     ...(serial && { serial: clip(serial) }),
-    transport: transportOf(kernelName, (await machine.resolve(sys)) ?? ""),
+    ...(wwid && { wwid: clip(wwid) }),
+    ...(multipath && { multipath: true }),
+    transport:
+      (await findNvmeFabric(machine, sys)) ?? transportOf(kernelName, await placeOf(machine, kernelName)),
     rotational: rotational === undefined ? UNKNOWN : rotational === 1,
     readOnly: (await readNumber(machine, `${sys}/ro`)) === 1,
     ...(await lookInside(machine, path)),
     sizeBytes,
-    mountPoints: mounts.pointsOf(await readText(machine, `${sys}/dev`), [path]),
+    mountPoints: mounts.pointsOf(
+      await readText(machine, `/sys/class/block/${multipath?.kernelName ?? kernelName}/dev`),
+      [path],
+    ),
   };
   for (const partition of disk.partitions) {
-    await locatePartition(machine, mounts, kernelName, partition);
+    await locatePartition(machine, mounts, { kernelName, multipath }, partition);
   }
   return disk;
+}
+
+/** `nvme-tcp` and the like: what an NVMe disk is reached by, where that is a network. */
+async function findNvmeFabric(machine: Machine, sys: string): Promise<string | undefined> {
+  const controllers = (await machine.list(`${sys}/device`)).filter((entry) => /^nvme\d+$/.test(entry));
+  for (const folder of ["", ...controllers.map((controller) => `/${controller}`)]) {
+    const transport = await readText(machine, `${sys}/device${folder}/transport`);
+    if (transport !== undefined && transport !== "pcie") return clip(`nvme-${transport}`);
+  }
+  return undefined;
 }
 
 async function findSerial(machine: Machine, sys: string): Promise<string | undefined> {
@@ -108,12 +170,14 @@ async function findSerial(machine: Machine, sys: string): Promise<string | undef
 async function locatePartition(
   machine: Machine,
   mounts: Mounts,
-  kernelName: string,
+  { kernelName, multipath }: Pick<NamedDevice, "kernelName" | "multipath">,
   partition: Partition,
 ): Promise<void> {
   const separator = /\d$/.test(kernelName) ? "p" : "";
-  const name = `${kernelName}${separator}${partition.number}`;
-  const device = await readText(machine, `/sys/class/block/${name}/dev`);
+  const name = multipath
+    ? await findMappedPartition(machine, multipath, partition.number)
+    : `${kernelName}${separator}${partition.number}`;
+  const device = name && (await readText(machine, `/sys/class/block/${name}/dev`));
   if (!device) return;
   partition.path = `/dev/${name.replaceAll("!", "/")}`;
   partition.mountPoints = mounts.pointsOf(device, [partition.path]);

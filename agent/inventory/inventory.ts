@@ -23,6 +23,8 @@ export interface InventoryOptions {
   now: () => Date;
   /** The disks to offer, image files or devices; all of the machine's where there are none. */
   chosenDisks: readonly ChosenDisk[];
+  /** Leaves out USB media that nothing uses, where no disks are chosen. */
+  withoutIdleMedia?: boolean | undefined;
   /** Where a target host keeps its images; absent on other machines. */
   imagesPath?: string | undefined;
 }
@@ -32,9 +34,9 @@ export interface InventoryOptions {
  * `"unknown"`, and `missingTools` says what would have told.
  */
 export async function collectInventory(options: InventoryOptions): Promise<Inventory> {
-  const { machine, now, chosenDisks, imagesPath } = options;
+  const { machine, now, chosenDisks, imagesPath, withoutIdleMedia } = options;
   const mounts = await Mounts.read(machine);
-  const disks = await collectDisks(machine, mounts, chosenDisks);
+  const disks = await collectDisks(machine, mounts, chosenDisks, { withoutIdleMedia });
   const volumeGroups = await collectVolumeGroups(machine, mounts);
   const { network, hasTool } = await collectNetwork(machine);
   const missingTools: Inventory["missingTools"] = [];

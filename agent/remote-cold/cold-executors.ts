@@ -1,3 +1,4 @@
+import { markOf } from "#shared/domain/disk-recognition.ts";
 import {
   BootImageNotStagedError,
   BootStateNotRestoredError,
@@ -96,12 +97,7 @@ function armBoot(deps: ColdDeps): Executor<"arm-boot"> {
       conversionId,
       identity,
       saved,
-      disks: inventory.disks.map(({ name, sizeBytes, partitionTableUuid, serial }) => ({
-        name,
-        sizeBytes,
-        partitionTableUuid,
-        serial,
-      })),
+      disks: inventory.disks.map(markOf),
       deadlineSeconds,
       agentVersion,
     };

@@ -1,17 +1,9 @@
 import { z } from "zod";
+import { DiskMark } from "#shared/domain/disk-recognition.ts";
 import { formatNetworkPlan, NETWORK_PLAN_FILE, type NetworkPlan } from "../boot-image/network-plan.ts";
 import { writeOverlay } from "../boot-image/overlay.ts";
 import { SavedBootState } from "../boot-loaders/saved-state.ts";
 import { Identity } from "../identity/identity.ts";
-
-/** A disk as both systems can recognise it, whatever each calls it. */
-export const DiskMark = z.object({
-  name: z.string(),
-  sizeBytes: z.int(),
-  partitionTableUuid: z.string().optional(),
-  serial: z.string().optional(),
-});
-export type DiskMark = z.infer<typeof DiskMark>;
 
 /** What the boot environment needs to know of its job. */
 export const Job = z.object({

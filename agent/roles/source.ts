@@ -64,7 +64,10 @@ export const sourceRole: Role = async (options) => {
 /** Besides what the machine has: which boot loader could be armed, and whose images it starts. */
 function inventoryOf({ machine, settings, imageTrust, now }: RoleOptions): () => Promise<Inventory> {
   return async () => {
-    const inventory = await collectInventory({ machine, now, chosenDisks: settings.disks });
+    const inventory = await collectInventory({
+      ...{ machine, now, chosenDisks: settings.disks },
+      withoutIdleMedia: true,
+    });
     const arming = await describeArming(linuxAdapters(machine));
     const trustedImageKey = await imageTrust.fingerprint();
     return { ...inventory, bootLoader: { ...inventory.bootLoader, arming, trustedImageKey } };

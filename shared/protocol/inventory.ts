@@ -54,6 +54,12 @@ export const Disk = z.strictObject({
   physicalSectorBytes: z.int().positive(),
   model: Text.optional(),
   serial: Text.optional(),
+  /** World-wide identifier as the kernel prints it: the same on every path to the disk. */
+  wwid: Text.optional(),
+  /** Several paths lead to it, which the device mapper's multipath joins. */
+  multipath: z.boolean().optional(),
+  /** Why a system without this one's software could not find the disk again. Absent where it can. */
+  unrecognisable: z.string().max(500).optional(),
   /** `sata`, `nvme`, `usb`, `virtio`, `iscsi`, … */
   transport: orUnknown(Text),
   /** Of its controller, as in `lsmod`. */

@@ -11,6 +11,9 @@ const MIB = 1024 ** 2;
 /** The job's own files, and what a file system needs for itself. */
 const SPARE_BYTES = 8 * MIB;
 
+/** Disks that the boot environment does not log in to. */
+const OVER_NETWORK = /^(?:iscsi|nvme-.+)$/;
+
 export const remoteColdRules: readonly PreflightRule[] = [
   {
     id: "source-in-original",
@@ -28,10 +31,25 @@ export const remoteColdRules: readonly PreflightRule[] = [
     holds: "the disks are the machine's own",
     check: (facts) =>
       among(
-        chosenDisks(facts).filter((disk) => disk.kind === "image" || disk.transport === "iscsi"),
+        chosenDisks(facts).filter(({ kind, transport }) => kind === "image" || OVER_NETWORK.test(transport)),
         "cannot be read from the boot environment",
       ),
     remedy: "Convert image files and network disks hot, or name only the machine's own disks with --disk.",
+  },
+  {
+    id: "disks-recognisable",
+    severity: "fail",
+    holds: "the boot environment will know the disks again",
+    check: (facts) =>
+      chosenDisks(facts)
+        .flatMap(({ name, kind, unrecognisable }) =>
+          kind === "device" && unrecognisable !== undefined
+            ? [`disk ${name} could not be found again after the restart: ${unrecognisable}`]
+            : [],
+        )
+        .join("; ") || undefined,
+    remedy:
+      "Name the other disks with --disk, and convert this one hot; detach copies of it, or give a blank disk a partition table. Of a volume that software makes, convert the disks below it.",
   },
   {
     id: "boot-image",
