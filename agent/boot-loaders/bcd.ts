@@ -5,7 +5,8 @@ import {
   BootStateUnreadableError,
 } from "#shared/errors.ts";
 import type { CommandOutput } from "../machine/machine.ts";
-import type { Armed, ArmingNeed, BootLoaderAdapter, ProbeResult, UsableLoader } from "./adapter.ts";
+import type { Armed, BootLoaderAdapter, ProbeResult, UsableLoader } from "./adapter.ts";
+import type { ArmingNeed } from "./arming-need.ts";
 import type { Attestation } from "./attest.ts";
 import {
   armFirmwareEntry,

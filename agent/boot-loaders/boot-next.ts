@@ -1,7 +1,8 @@
 import { posix } from "node:path";
 import { ArmingFailedError } from "#shared/errors.ts";
 import { EFI_VARIABLES } from "../machine/system.ts";
-import type { Armed, ArmingNeed, BootLoaderAdapter, ProbeResult, UsableLoader } from "./adapter.ts";
+import type { Armed, BootLoaderAdapter, ProbeResult, UsableLoader } from "./adapter.ts";
+import type { ArmingNeed } from "./arming-need.ts";
 import type { HardDrivePartition } from "./device-path.ts";
 import {
   BOOT_ENTRY,

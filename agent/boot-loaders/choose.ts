@@ -1,12 +1,12 @@
 import { ArmingRefusedError } from "#shared/errors.ts";
 import type { BootMachine } from "../machine/boot-machine.ts";
 import {
-  type ArmingNeed,
   type BootLoaderAdapter,
   MANUAL_FALLBACK,
   type UnusableLoader,
   type UsableLoader,
 } from "./adapter.ts";
+import type { ArmingNeed } from "./arming-need.ts";
 import { BootNext } from "./boot-next.ts";
 import { Grub } from "./grub.ts";
 import { BootLoaderKind } from "./saved-state.ts";

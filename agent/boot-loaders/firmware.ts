@@ -1,9 +1,6 @@
 import { posix } from "node:path";
-import {
-  type PartitionTable,
-  readPartitionTable,
-  type TablePartition,
-} from "../filesystems/partition-table.ts";
+import type { PartitionTable, TablePartition } from "../filesystems/partition.ts";
+import { readPartitionTable } from "../filesystems/partition-table.ts";
 import { type Machine, readNumber } from "../machine/machine.ts";
 import { collectFirmware, EFI_ATTRIBUTE_BYTES, EFI_GLOBAL, EFI_VARIABLES } from "../machine/system.ts";
 import type { MountedVolume, VolumeMap } from "./volumes.ts";

@@ -2,7 +2,8 @@ import { posix } from "node:path";
 import { ArmingFailedError } from "#shared/errors.ts";
 import { replaceFile } from "../machine/durable.ts";
 import { readText } from "../machine/machine.ts";
-import type { Armed, ArmingNeed, BootLoaderAdapter, ProbeResult, UsableLoader } from "./adapter.ts";
+import type { Armed, BootLoaderAdapter, ProbeResult, UsableLoader } from "./adapter.ts";
+import type { ArmingNeed } from "./arming-need.ts";
 import { findEsp, readBootSectorLoader, readPartition, runningLoader } from "./firmware.ts";
 import { appendGrubEntry, formatGrubEntry, grubEntryId } from "./grub-entry.ts";
 import {

@@ -1,7 +1,8 @@
 import { posix } from "node:path";
 import { ArmingFailedError, BootStateChangedError } from "#shared/errors.ts";
 import type { BootMachine } from "../machine/boot-machine.ts";
-import type { ArmingNeed, UsableLoader } from "./adapter.ts";
+import type { UsableLoader } from "./adapter.ts";
+import type { ArmingNeed } from "./arming-need.ts";
 import { type Attestation, attestBootState } from "./attest.ts";
 import { readFirmware } from "./firmware.ts";
 import { restoreBootState } from "./restore.ts";

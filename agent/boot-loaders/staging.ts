@@ -5,7 +5,7 @@ import { MANIFEST_FILE, SIGNATURE_FILE, verifyFile, verifyManifest } from "../bo
 import { appendToInitrd } from "../boot-image/unified-kernel-image.ts";
 import type { BootMachine } from "../machine/boot-machine.ts";
 import { eraseFile } from "../machine/durable.ts";
-import type { ArmingNeed } from "./adapter.ts";
+import type { ArmingNeed } from "./arming-need.ts";
 import { sha256 } from "./save.ts";
 
 /**

@@ -1,7 +1,8 @@
 import { posix } from "node:path";
 import { ArmingFailedError } from "#shared/errors.ts";
 import { replaceFile } from "../machine/durable.ts";
-import type { Armed, ArmingNeed, BootLoaderAdapter, ProbeResult, UsableLoader } from "./adapter.ts";
+import type { Armed, BootLoaderAdapter, ProbeResult, UsableLoader } from "./adapter.ts";
+import type { ArmingNeed } from "./arming-need.ts";
 import { findEsp, loaderVariable, readVariable, runningLoader, variableBytes } from "./firmware.ts";
 import { LinuxBootLoader } from "./linux-boot-loader.ts";
 import { type ArmingRule, COMMON_RULES, type CommonFacts, findingsOf } from "./rules.ts";

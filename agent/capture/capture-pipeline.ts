@@ -8,7 +8,7 @@ import { DiskReader } from "../disk/resilient-reader.ts";
 import type { MappedLeaf } from "../repository/map-reader.ts";
 import { Semaphore } from "../threads/semaphore.ts";
 import { WorkerPool } from "../threads/worker-pool.ts";
-import type { CaptureOptions, CaptureSettings, CaptureStatistics } from "./capture.ts";
+import type { CaptureOptions, CaptureSettings, CaptureStatistics } from "./capture-options.ts";
 import type { CaptureWorkerData, FromCaptureWorker, ToCaptureWorker } from "./capture-worker.ts";
 import type { JournalLeaf } from "./journal.ts";
 import { LEAF_BYTES, LeafAssembly } from "./leaf-assembly.ts";

@@ -12,7 +12,8 @@ import { restoreDisk } from "../restore/restore.ts";
 import { verifyDisk } from "../restore/verify.ts";
 import { type PutOptions, StoreRefusedError } from "../store/object-store.ts";
 import { MemoryStore } from "../store/testing/memory-store.ts";
-import { type CaptureOptions, captureDisk } from "./capture.ts";
+import { captureDisk } from "./capture.ts";
+import type { CaptureOptions } from "./capture-options.ts";
 import type { CaptureProgress } from "./progress.ts";
 
 const MIB = 1024 * 1024;

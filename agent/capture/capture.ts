@@ -5,24 +5,12 @@ import { BLOCK_BYTES } from "#shared/format/block.ts";
 import { decodeLeaf } from "#shared/format/map-node.ts";
 import { type PointDisk, toMapRoot } from "#shared/format/point.ts";
 import { leafCount } from "#shared/format/tree.ts";
-import type { DiskSource } from "../disk/disk-source.ts";
 import { MapReader } from "../repository/map-reader.ts";
-import type { Repository } from "../repository/repository.ts";
-import type { Pace } from "../store/object-store.ts";
+import type { CaptureOptions, CaptureSettings, CaptureStatistics } from "./capture-options.ts";
 import { CapturePipeline } from "./capture-pipeline.ts";
-import type { CaptureIdentity, CaptureJournal, JournalLeaf } from "./journal.ts";
+import type { CaptureIdentity, JournalLeaf } from "./journal.ts";
 import { keptNode, LEAF_BYTES, leafHash } from "./leaf-assembly.ts";
 import { MapBuilder, type NewNode } from "./map-builder.ts";
-import type { CaptureProgress } from "./progress.ts";
-import type { CaptureGeometry } from "./shared-memory.ts";
-
-/** What a capture may take. All memory follows from this and not from the size of the disk. */
-export interface CaptureSettings extends CaptureGeometry {
-  uploads: number;
-  mapPackBytes: number;
-  /** More unreadable bytes than this fail the capture with `TooManyReadErrorsError`. */
-  maxBadBytes: number;
-}
 
 /** About 25 MiB of shared buffers, and two busy cores; docs/decisions/0013 has the whole process's memory. */
 export const defaultCaptureSettings: CaptureSettings = {
@@ -35,37 +23,6 @@ export const defaultCaptureSettings: CaptureSettings = {
   mapPackBytes: 1 * 1024 * 1024,
   maxBadBytes: 64 * 1024 * 1024,
 };
-
-export interface CaptureOptions {
-  repository: Repository;
-  disk: DiskSource;
-  diskName: string;
-  /** The used blocks of the disk; all others count as zeros. Without, or where it is of another size, everything is read. */
-  used?: BlockSet;
-  /** The same disk in the parent point: blocks that have not changed since are not stored again. */
-  previous?: PointDisk;
-  /** Lets a repeated call continue where a killed one was. The disk's view must be the same one. */
-  journal?: CaptureJournal;
-  onProgress?: (progress: CaptureProgress) => void;
-  signal?: AbortSignal;
-  /** Limits the upload; see `createRateLimit`. */
-  pace?: Pace;
-  settings?: Partial<CaptureSettings>;
-  /** Milliseconds since 1970. */
-  now: () => number;
-}
-
-export interface CaptureStatistics {
-  /** Bytes read from the disk by this call. */
-  bytesRead: number;
-  /** Bytes of the disk taken over from the journal. */
-  bytesResumed: number;
-  /** Bytes of packs, maps included, uploaded by this call. */
-  bytesStored: number;
-  packsStored: number;
-  limitingStage: CaptureProgress["bottleneck"];
-  elapsedMs: number;
-}
 
 export interface CapturedDisk {
   /** For the recovery point, all durable. */

@@ -1,5 +1,5 @@
 import { readFully, requireWithin } from "../disk/reader.ts";
-import type { DiskImageSink } from "./disk-image.ts";
+import type { DiskImageSink } from "./disk-image-sink.ts";
 import { ImageFile } from "./image-file.ts";
 import {
   CLUSTER_BITS,
@@ -23,10 +23,11 @@ interface Run {
 }
 
 /**
- * Writes a qcow2 image directly. Clusters and tables are appended in the order in which they are first needed; reference counts and
- * header come last, so an unfinished file is no image.
+ * Writes a qcow2 image directly. Clusters and tables are appended in the order in which they are first
+ * needed; reference counts and header come last, so an unfinished file is no image.
  *
- * The disk's whole size never matters for memory: the L1 table takes 8 bytes for each 512 MiB, L2 tables are cached.
+ * The disk's whole size never matters for memory: the L1 table takes 8 bytes for each 512 MiB, L2 tables are
+ * cached.
  */
 export class Qcow2Sink implements DiskImageSink {
   readonly sizeBytes: number;

@@ -7,7 +7,8 @@ import { markExt4Used } from "./ext4-usage.ts";
 import { markLvmUsed } from "./lvm-usage.ts";
 import type { MarkUsed } from "./mark-used.ts";
 import { markNtfsUsed } from "./ntfs-usage.ts";
-import { type PartitionTable, readPartitionTable } from "./partition-table.ts";
+import type { PartitionTable } from "./partition.ts";
+import { readPartitionTable } from "./partition-table.ts";
 import { type Content, probeContent } from "./probe.ts";
 import { markXfsUsed } from "./xfs-usage.ts";
 

@@ -1,7 +1,7 @@
 import { crc32 } from "node:zlib";
 import type { DiskReader } from "../disk/reader.ts";
 import { DoubtError, doubt, readMetadata, toNumber } from "./doubt.ts";
-import type { PartitionTable, TablePartition } from "./partition-table.ts";
+import type { PartitionTable, TablePartition } from "./partition.ts";
 
 const SIGNATURE = "EFI PART";
 const HEADER_BYTES = 92;

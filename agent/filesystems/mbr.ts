@@ -1,5 +1,5 @@
 import type { DiskReader } from "../disk/reader.ts";
-import type { PartitionTable, TablePartition } from "./partition-table.ts";
+import type { PartitionTable, TablePartition } from "./partition.ts";
 
 const SECTOR_BYTES = 512;
 const BOOT_SIGNATURE = 0xaa55;

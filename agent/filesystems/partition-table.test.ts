@@ -2,7 +2,8 @@ import { open, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { openFileReader } from "../disk/reader.ts";
-import { type PartitionTable, readPartitionTable } from "./partition-table.ts";
+import type { PartitionTable } from "./partition.ts";
+import { readPartitionTable } from "./partition-table.ts";
 import { createJunkImage, inScratch, MIB, tool } from "./testing/test-image.ts";
 import { usageOf } from "./testing/usage-of.ts";
 

@@ -1,26 +1,7 @@
 import type { DiskReader } from "../disk/reader.ts";
 import { readGpt } from "./gpt.ts";
 import { readMbr } from "./mbr.ts";
-
-export interface TablePartition {
-  /** From 1; logical MBR partitions from 5. */
-  number: number;
-  offsetBytes: number;
-  sizeBytes: number;
-  /** GPT type GUID in lower case, or MBR type such as `0x83`. */
-  type: string;
-  uuid?: string;
-  label?: string;
-  bootable: boolean;
-}
-
-export interface PartitionTable {
-  /** `unknown`: there is one, but it cannot be trusted; see `problems`. */
-  kind: "gpt" | "mbr" | "none" | "unknown";
-  uuid?: string;
-  partitions: TablePartition[];
-  problems: string[];
-}
+import type { PartitionTable, TablePartition } from "./partition.ts";
 
 /** The disk's partition table: GPT (its backup where the primary is damaged), MBR with logical partitions, or none. Never throws for bad bytes. */
 export async function readPartitionTable(reader: DiskReader): Promise<PartitionTable> {

@@ -1,6 +1,6 @@
 import type { DiskReader } from "../disk/reader.ts";
 import { doubt, readMetadata } from "./doubt.ts";
-import type { XfsLayout } from "./xfs-usage.ts";
+import type { XfsLayout } from "./xfs-layout.ts";
 
 /** The log is written in blocks of this size, whatever the file system's. */
 const BASIC_BLOCK_BYTES = 512;

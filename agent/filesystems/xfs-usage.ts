@@ -2,6 +2,7 @@ import type { DiskReader } from "../disk/reader.ts";
 import { crc32c } from "./checksum.ts";
 import { doubt, readMetadata, toNumber } from "./doubt.ts";
 import type { MarkUsed } from "./mark-used.ts";
+import type { XfsLayout } from "./xfs-layout.ts";
 import { requireCleanXfsLog } from "./xfs-log.ts";
 
 /** Free inode tree, reverse map, reference counts, inode tree counts. */
@@ -11,18 +12,6 @@ const KNOWN_INCOMPATIBLE = 0x1 | 0x2 | 0x4 | 0x8 | 0x20 | 0x40 | 0x80;
 
 const SUPERBLOCK_CHECKSUM_OFFSET = 224;
 const AGF_CHECKSUM_OFFSET = 216;
-
-export interface XfsLayout {
-  version: 4 | 5;
-  blockBytes: number;
-  sectorBytes: number;
-  blocks: number;
-  groupBlocks: number;
-  groupBlocksLog: number;
-  groups: number;
-  logStart: bigint;
-  logBlocks: number;
-}
 
 /**
  * Marks what an XFS file system uses of its volume: everything but the records of each allocation group's free-space tree (by block number), and

@@ -1,5 +1,6 @@
 import type { BootArming } from "#shared/protocol/inventory.ts";
-import { type ArmingNeed, type BootLoaderAdapter, MANUAL_FALLBACK } from "../boot-loaders/adapter.ts";
+import { type BootLoaderAdapter, MANUAL_FALLBACK } from "../boot-loaders/adapter.ts";
+import type { ArmingNeed } from "../boot-loaders/arming-need.ts";
 
 const MIB = 2 ** 20;
 

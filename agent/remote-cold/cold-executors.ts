@@ -12,7 +12,8 @@ import {
 } from "#shared/protocol/boot-image.ts";
 import { signBootReceipt } from "#shared/protocol/boot-receipt-signature.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
-import type { ArmingNeed, BootLoaderAdapter } from "../boot-loaders/adapter.ts";
+import type { BootLoaderAdapter } from "../boot-loaders/adapter.ts";
+import type { ArmingNeed } from "../boot-loaders/arming-need.ts";
 import { attestBootState } from "../boot-loaders/attest.ts";
 import { chooseLoader } from "../boot-loaders/choose.ts";
 import { restoreBootState } from "../boot-loaders/restore.ts";

@@ -1,5 +1,5 @@
+import type { Execution } from "./execution.ts";
 import type { Cursor, MapItem } from "./frames.ts";
-import type { Execution } from "./transition.ts";
 
 /** `$states.context`, as seen from a branch. `token` is that of the task being made, `item` of the iteration. */
 export function contextObject(

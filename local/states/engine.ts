@@ -1,5 +1,6 @@
 import { AwsError } from "#local/core/aws-error.ts";
 import type { Clock, LambdaInvoker, Roles } from "#local/core/service.ts";
+import type { Execution } from "./execution.ts";
 import { Expressions } from "./expressions.ts";
 import { type Failure, MAX_PAYLOAD_BYTES } from "./failure.ts";
 import { openTasks, type TaskCursor } from "./frames.ts";
@@ -11,7 +12,7 @@ import { checkArn, checkName, executionArn, machineArn } from "./names.ts";
 import { type Randomness, systemRandomness } from "./randomness.ts";
 import { Runner } from "./runner.ts";
 import type { ExecutionRecord, MachineRecord, Store } from "./store.ts";
-import { type Execution, type Tools, Transition } from "./transition.ts";
+import { type Tools, Transition } from "./transition.ts";
 
 export interface StatesEngineOptions {
   /** Closed with the engine. */

@@ -1,11 +1,13 @@
 /** Moves an execution on by one transition at a time. Pure but for expressions: effects follow from the frames. */
+
+import type { Execution } from "./execution.ts";
 import { guarded, newActivity, stateOf, succeed } from "./flow.ts";
 import { type Cursor, earliestDeadline, type Frames, runnable } from "./frames.ts";
 import { runMap, runParallel, startIteration } from "./kinds/group.ts";
 import { runChoice, runFail, runPass, runWait } from "./kinds/simple.ts";
 import { runTask, taskExpired } from "./kinds/task.ts";
 import type { Machine } from "./machine.ts";
-import { type Execution, type Transition, WHOLE } from "./transition.ts";
+import { type Transition, WHOLE } from "./transition.ts";
 
 /** Where an execution stands before its first transition. */
 export function initialFrames(machine: Machine, input: unknown, now: number): Frames {

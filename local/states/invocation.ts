@@ -1,9 +1,9 @@
 import { AwsError } from "#local/core/aws-error.ts";
 import { ACCOUNT_ID, type LambdaInvoker, type Roles } from "#local/core/service.ts";
+import type { Execution } from "./execution.ts";
 import type { Failure } from "./failure.ts";
 import type { TaskProgress } from "./frames.ts";
 import type { Returned } from "./kinds/task.ts";
-import type { Execution } from "./transition.ts";
 
 /**
  * Invokes the function of a task as the machine's role. Never throws: whatever goes wrong fails the task, under the

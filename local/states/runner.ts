@@ -1,12 +1,13 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { AwsError } from "#local/core/aws-error.ts";
 import type { Clock, Timer } from "#local/core/service.ts";
+import type { Execution } from "./execution.ts";
 import { openTasks, type TaskCursor, type TaskProgress } from "./frames.ts";
 import { advance, canAdvance, nextDeadline } from "./interpreter.ts";
 import { type Returned, taskReturned } from "./kinds/task.ts";
 import { compileMachine, type Machine } from "./machine.ts";
 import type { Store } from "./store.ts";
-import { type Execution, HistoryFullError, type Tools, Transition } from "./transition.ts";
+import { HistoryFullError, type Tools, Transition } from "./transition.ts";
 
 export interface RunnerOptions {
   arn: string;

@@ -1,6 +1,7 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import type { Execution } from "./execution.ts";
 import { INDEXES, SCHEMA, SCHEMA_VERSION } from "./schema.ts";
-import type { Execution, Outcome, RecordedEvent } from "./transition.ts";
+import type { Outcome, RecordedEvent } from "./transition.ts";
 
 export type Status = "RUNNING" | Outcome["status"];
 

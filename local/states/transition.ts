@@ -1,24 +1,11 @@
 import type { HistoryEvent, HistoryEventType } from "@aws-sdk/client-sfn";
 import { contextObject } from "./context.ts";
+import type { Execution } from "./execution.ts";
 import type { Expressions } from "./expressions.ts";
 import { QueryEvaluationFailure } from "./failure.ts";
-import type { Branch, Cursor, Frames, MapItem } from "./frames.ts";
+import type { Branch, Cursor, MapItem } from "./frames.ts";
 import type { Machine } from "./machine.ts";
 import type { Randomness } from "./randomness.ts";
-
-/** A running execution, as the store keeps it. */
-export interface Execution {
-  arn: string;
-  name: string;
-  machineArn: string;
-  machineName: string;
-  roleArn: string;
-  input: unknown;
-  /** Milliseconds since 1970. */
-  startedAt: number;
-  eventCount: number;
-  frames: Frames;
-}
 
 export interface Outcome {
   status: "SUCCEEDED" | "FAILED" | "TIMED_OUT" | "ABORTED";

@@ -4,7 +4,7 @@ import { parseSource } from "./source.ts";
 
 const circlesOf = (files: Record<string, string>) =>
   importCircleFindings(Object.entries(files).map(([path, text]) => parseSource(path, text))).map(
-    ({ key }) => key,
+    ({ message }) => message,
   );
 
 test("a circle of types is a circle, over however many files", () => {
@@ -14,7 +14,7 @@ test("a circle of types is a circle, over however many files", () => {
       "a/y.ts": 'import { z } from "./z.ts";',
       "a/z.ts": 'import type { x } from "./x.ts";',
     }),
-  ).toEqual(["a/x.ts -> a/y.ts -> a/z.ts -> a/x.ts"]);
+  ).toEqual(["imports itself: a/x.ts -> a/y.ts -> a/z.ts -> a/x.ts"]);
 });
 
 test("two ways to one file are no circle", () => {

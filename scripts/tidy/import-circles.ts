@@ -9,8 +9,7 @@ export function importCircleFindings(sources: readonly Source[]): Finding[] {
     const at = trail.indexOf(path);
     if (at >= 0) {
       const circle = [...trail.slice(at), path];
-      const key = circle.join(" -> ");
-      found.push({ path, key, message: `imports itself: ${key}` });
+      found.push({ path, message: `imports itself: ${circle.join(" -> ")}` });
       return;
     }
     if (done.has(path)) return;

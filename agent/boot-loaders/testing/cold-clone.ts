@@ -1,7 +1,8 @@
 /** For tests: what a cold clone does with a boot loader, one step after the other. */
 import { join } from "node:path";
 import type { BootMachine } from "../../machine/boot-machine.ts";
-import type { Armed, ArmingNeed, BootLoaderAdapter, UsableLoader } from "../adapter.ts";
+import type { Armed, BootLoaderAdapter, UsableLoader } from "../adapter.ts";
+import type { ArmingNeed } from "../arming-need.ts";
 import type { SavedBootState } from "../saved-state.ts";
 import { type StagedImage, stage } from "../staging.ts";
 import { createTestImage, type TestImage } from "./boot-image.ts";

@@ -1,0 +1,50 @@
+import type { BlockSet } from "#shared/domain/block-set.ts";
+import type { PointDisk } from "#shared/format/point.ts";
+import type { DiskSource } from "../disk/disk-source.ts";
+import type { Repository } from "../repository/repository.ts";
+import type { Pace } from "../store/object-store.ts";
+import type { CaptureJournal } from "./journal.ts";
+import type { CaptureProgress } from "./progress.ts";
+import type { CaptureGeometry } from "./shared-memory.ts";
+
+/** What a capture may take. All memory follows from this and not from the size of the disk. */
+export interface CaptureSettings extends CaptureGeometry {
+  uploads: number;
+  mapPackBytes: number;
+  /** More unreadable bytes than this fail the capture with `TooManyReadErrorsError`. */
+  maxBadBytes: number;
+}
+
+export interface CaptureOptions {
+  repository: Repository;
+  disk: DiskSource;
+  diskName: string;
+  /**
+   * The used blocks of the disk; all others count as zeros. Without, or where it is of another size,
+   * everything is read.
+   */
+  used?: BlockSet;
+  /** The same disk in the parent point: blocks that have not changed since are not stored again. */
+  previous?: PointDisk;
+  /** Lets a repeated call continue where a killed one was. The disk's view must be the same one. */
+  journal?: CaptureJournal;
+  onProgress?: (progress: CaptureProgress) => void;
+  signal?: AbortSignal;
+  /** Limits the upload; see `createRateLimit`. */
+  pace?: Pace;
+  settings?: Partial<CaptureSettings>;
+  /** Milliseconds since 1970. */
+  now: () => number;
+}
+
+export interface CaptureStatistics {
+  /** Bytes read from the disk by this call. */
+  bytesRead: number;
+  /** Bytes of the disk taken over from the journal. */
+  bytesResumed: number;
+  /** Bytes of packs, maps included, uploaded by this call. */
+  bytesStored: number;
+  packsStored: number;
+  limitingStage: CaptureProgress["bottleneck"];
+  elapsedMs: number;
+}

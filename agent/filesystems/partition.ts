@@ -1,0 +1,19 @@
+export interface TablePartition {
+  /** From 1; logical MBR partitions from 5. */
+  number: number;
+  offsetBytes: number;
+  sizeBytes: number;
+  /** GPT type GUID in lower case, or MBR type such as `0x83`. */
+  type: string;
+  uuid?: string;
+  label?: string;
+  bootable: boolean;
+}
+
+export interface PartitionTable {
+  /** `unknown`: there is one, but it cannot be trusted; see `problems`. */
+  kind: "gpt" | "mbr" | "none" | "unknown";
+  uuid?: string;
+  partitions: TablePartition[];
+  problems: string[];
+}
