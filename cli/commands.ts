@@ -2,6 +2,7 @@ import type { Command } from "./command.ts";
 import { agent } from "./commands/agent.ts";
 import { approve } from "./commands/approve.ts";
 import { audit } from "./commands/audit.ts";
+import { backup } from "./commands/backup.ts";
 import { bootImagesList } from "./commands/boot-images-list.ts";
 import { bootImagesUpload } from "./commands/boot-images-upload.ts";
 import { cancel } from "./commands/cancel.ts";
@@ -22,6 +23,7 @@ import { up } from "./commands/up.ts";
 /** Every subcommand, in the order of a first use. */
 export const commands: Command[] = [
   up,
+  backup,
   enrolToken,
   agent,
   enrolmentRequests,

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { FolderInUseError, FolderTooNewError, KeysMissingError } from "#shared/data-folder/errors.ts";
+import { NotRunningError, requestBackup } from "./backup/control.ts";
 import { startCloud } from "./cloud.ts";
 import { systemClock } from "./core/clock.ts";
 
@@ -269,4 +270,36 @@ test("a directory that a newer version wrote is refused", async () => {
   await expect(startCloud({ ...folders, clock: systemClock, program: older })).rejects.toThrow(
     FolderTooNewError,
   );
+});
+
+test("a backup taken while it runs starts like the original, once its keys are put back", async () => {
+  const options = { ...(await usedDirectory()), clock: systemClock, program };
+  const running = await startCloud(options);
+  const token = await running.issueToken({
+    userPoolId: running.output("App", "Users"),
+    clientId: running.output("App", "Client"),
+    username: "ada",
+    lifetimeSeconds: 60,
+  });
+  const folder = await temporaryDirectory();
+  const to = { data: join(folder, "data"), keys: join(folder, "keys") };
+  await requestBackup(options.dataDir, to, () => {});
+  await expect(requestBackup(options.dataDir, to, () => {})).rejects.toThrow(`${to.data} exists already`);
+  await running.close();
+
+  const restored = { ...options, dataDir: to.data };
+  expect(await readdir(to.data, { recursive: true })).not.toContain("kms/keys.json");
+  await expect(startCloud(restored)).rejects.toThrow(KeysMissingError);
+  await cp(to.keys, to.data, { recursive: true });
+  const copy = await startCloud(restored);
+  expect(copy.url).toBe(running.url);
+  const guarded = await fetch(`${copy.url}/guarded`, { headers: { authorization: `Bearer ${token}` } });
+  expect([guarded.status, await guarded.text()]).toEqual([200, running.output("App", "Table")]);
+  await copy.close();
+});
+
+test("a backup of a directory on which nothing runs is refused", async () => {
+  const { dataDir } = await usedDirectory();
+  const to = { data: join(dataDir, "data"), keys: join(dataDir, "keys") };
+  await expect(requestBackup(dataDir, to, () => {})).rejects.toThrow(NotRunningError);
 });

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import { type ProvisionedStack, provisionAssembly } from "./assembly/provision.ts";
+import { listenForOrders } from "./backup/control.ts";
 import type { TokenRequest } from "./cognito/user-pools.ts";
 import { recordFolderKeys } from "./core/folder-keys.ts";
 import { type CloudOptions, openParts } from "./parts.ts";
@@ -39,6 +40,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   lambda.start();
   states.start();
   scheduler.start();
+  opened.use(await listenForOrders(parts.backup));
   const running = opened.move();
   return {
     url: parts.urls.outside,

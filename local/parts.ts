@@ -118,7 +118,21 @@ export async function openParts(options: CloudOptions, opened: AsyncDisposableSt
     new HttpApiProvider({ httpApi, issuers: pools, endpoint: () => urls.outside }),
     iot.provider,
   ];
-  return { assembly, gateway, services, fallback, iot, states, scheduler, lambda, pools, providers, urls };
+  const { backup } = stores;
+  return {
+    assembly,
+    gateway,
+    services,
+    fallback,
+    iot,
+    states,
+    scheduler,
+    lambda,
+    pools,
+    providers,
+    urls,
+    backup,
+  };
 }
 
 function layFoundation(options: CloudOptions, opened: AsyncDisposableStack): Foundation {
@@ -173,7 +187,7 @@ async function openStores({ options, opened, authorizer, report }: Foundation) {
     new TableProvider({ tables, timeToLive }),
     s3.provider,
   ];
-  return { services, providers };
+  return { services, providers, backup: { directory: dataDir, tables, s3 } };
 }
 
 /**

@@ -8,6 +8,9 @@ declare module "dynalite/db/index.js" {
   interface WriteOptions {
     sync?: boolean;
   }
+  interface Snapshot {
+    close(): Promise<void>;
+  }
   interface Level {
     open(): Promise<void>;
     close(): Promise<void>;
@@ -15,6 +18,9 @@ declare module "dynalite/db/index.js" {
     put(key: string, value: Value): Promise<void>;
     batch(operations: { type: "put"; key: string; value: Value }[]): Promise<void>;
     clear(range: Range): Promise<void>;
+    /** The content as it is now, for iterators, until it is closed. */
+    snapshot(): Snapshot;
+    iterator(options: { snapshot: Snapshot }): AsyncIterable<[string, Value]>;
     keys(range: Range): AsyncIterable<string>;
     values(range: Range): AsyncIterable<Value>;
     /** What put, del and batch end in; a subclass or instance may override them (abstract-level's documented extension points). */

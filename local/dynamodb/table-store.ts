@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, open, rm } from "node:fs/promises";
+import { mkdir, open, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import database, { type Level, type Store } from "dynalite/db/index.js";
 import createTableRules from "dynalite/validations/createTable.js";
@@ -84,6 +84,24 @@ export class TableStore {
       await this.#rebuildIndexes(table);
     }
     return table;
+  }
+
+  /** Fixes the content as it is when this is called, and returns what writes it to a new directory, for another store to open. */
+  snapshot(): (directory: string) => Promise<void> {
+    const { db } = this.#store;
+    const snapshot = db.snapshot();
+    return async (directory) => {
+      await mkdir(directory, { recursive: true });
+      const copy = database.create({ path: join(directory, "level") }).db;
+      await copy.open();
+      try {
+        for await (const [key, value] of db.iterator({ snapshot })) await copy.put(key, value);
+      } finally {
+        await Promise.all([copy.close(), snapshot.close()]);
+      }
+      // An item may be in it without its index entries.
+      await writeFile(join(directory, OPEN_MARKER), "");
+    };
   }
 
   async close(): Promise<void> {

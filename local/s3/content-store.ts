@@ -31,6 +31,9 @@ export class ContentStore {
   readonly #durableFolders = new Set<string>();
   readonly #folderSyncs = new Map<string, GroupSync>();
 
+  /** What is to be removed once nobody copies. */
+  #held: string[] | undefined;
+
   private constructor(root: string) {
     this.#root = root;
   }
@@ -102,9 +105,23 @@ export class ContentStore {
     return handle.createReadStream({ start, end, highWaterMark: READ_BYTES });
   }
 
+  /** Until it is disposed of, no file goes: somebody copies what the metadata named a moment ago. Not for two at a time. */
+  holdRemovals(): AsyncDisposable {
+    const held: string[] = [];
+    this.#held = held;
+    return {
+      [Symbol.asyncDispose]: () => {
+        this.#held = undefined;
+        return this.remove(held);
+      },
+    };
+  }
+
   /** Removes files, or folders of parts. Call it only once the commit that forgets them is durable. */
   async remove(targets: readonly string[]): Promise<void> {
-    for (const target of targets) await rm(path.join(this.#root, target), { recursive: true, force: true });
+    if (this.#held) this.#held.push(...targets);
+    else
+      for (const target of targets) await rm(path.join(this.#root, target), { recursive: true, force: true });
   }
 
   /**

@@ -91,6 +91,11 @@ export class Metadata {
     this.#database.close();
   }
 
+  /** Writes everything as it is now to a new file, which another store can open. */
+  snapshotInto(file: string): void {
+    this.#database.prepare("VACUUM INTO ?").run(file);
+  }
+
   /** Runs `change` whole or not at all. It must be synchronous, which is what makes conditional writes exact. */
   transaction<T>(change: () => T): T {
     this.#database.exec("BEGIN IMMEDIATE");

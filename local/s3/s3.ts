@@ -25,6 +25,8 @@ export interface S3Options {
 
 export interface S3 {
   service: Service;
+  /** Fixes all objects as they are when this is called: writes their metadata to `file`, and keeps their contents until it is disposed of. */
+  snapshotInto(file: string): AsyncDisposable;
   provider: ResourceProvider;
 }
 
@@ -51,7 +53,11 @@ export async function openS3({ folder, clock, authorizer, keys, report, faults }
     },
   });
   lifecycle.start();
-  return { service, provider: new BucketProvider({ buckets, clock }) };
+  const snapshotInto = (file: string): AsyncDisposable => {
+    metadata.snapshotInto(file);
+    return content.holdRemovals();
+  };
+  return { service, snapshotInto, provider: new BucketProvider({ buckets, clock }) };
 }
 
 /** After a crash: removes contents that no commit names, and reports those that are named but gone. */

@@ -1,0 +1,60 @@
+import { resolve } from "node:path";
+import { BackupFailedError, NotRunningError, requestBackup } from "#local/backup/control.ts";
+import { type Command, requiredOption } from "../command.ts";
+import { RefusedError } from "../errors.ts";
+import { ProgressLine } from "../progress.ts";
+import { print } from "../terminal.ts";
+import { bytes } from "../units.ts";
+
+export const backup: Command = {
+  name: "backup",
+  summary: "Copies the embedded cloud's state while it runs, and its keys apart from it",
+  usage: "backup --data DIR --to DIR --keys DIR",
+  help: [
+    ["--data DIR", "the folder that `causeway up` runs on, on this machine"],
+    ["--to DIR", "everything but the keys; must not exist yet, and appears when it is complete"],
+    ["--keys DIR", "the keys; must not exist yet. With them everything can be read: keep them elsewhere"],
+  ],
+  examples: ["causeway backup --data /var/lib/causeway --to /backup/2030-01-01 --keys /safe/2030-01-01"],
+  options: { data: { type: "string" }, to: { type: "string" }, keys: { type: "string" } },
+  positionals: [],
+  async run(call) {
+    const option = (name: string): string => resolve(requiredOption(call, name, this.name));
+    const data = option("data");
+    const destination = { data: option("to"), keys: option("keys") };
+    const line = new ProgressLine(call.terminal);
+    let bytesCopied = 0;
+    try {
+      await requestBackup(data, destination, ({ bytesDone, bytesTotal }) => {
+        bytesCopied = bytesTotal;
+        line.show(`backup  ${bytes(bytesDone)} of ${bytes(bytesTotal)} in the repositories`);
+      });
+    } catch (error) {
+      throw refusalOf(error, data) ?? error;
+    } finally {
+      line.end();
+    }
+    print(
+      call.terminal,
+      call.json,
+      { to: destination.data, keys: destination.keys, bytesCopied },
+      () =>
+        `${destination.data}: complete, without keys\n${destination.keys}: the keys\n` +
+        "To restore: copy both into one new folder, and run `causeway up --data` on it.",
+    );
+  },
+};
+
+function refusalOf(error: unknown, data: string): RefusedError | undefined {
+  if (error instanceof NotRunningError)
+    return new RefusedError(
+      error.message,
+      `Start it, or copy ${data} itself while nothing runs on it: kms, iot/authority and cognito hold the keys.`,
+    );
+  if (!(error instanceof BackupFailedError)) return undefined;
+  const hint =
+    error.failureName === "BackupDestinationError"
+      ? "Name folders that do not exist yet."
+      : "What was copied so far ends in .partial; the next backup to the same folders removes it.";
+  return new RefusedError(error.message, hint);
+}
