@@ -51,9 +51,15 @@ export interface CloudOptions {
   clock: Clock;
   /** What runs it: noted in the data directory, which an older version then refuses. */
   program: { name: string; version: string };
-  /** Of the gateway. Unless given, a free one at the first start and the same one ever after, since clients remember it. */
+  /**
+   * Of the gateway. Unless given, a free one at the first start and the same one ever after, since clients
+   * remember it.
+   */
   port?: number;
-  /** The address to listen on; loopback unless given. Beyond loopback the connection is plain HTTP: see docs/local.md. */
+  /**
+   * The address to listen on; loopback unless given. Beyond loopback the connection is plain HTTP: see
+   * docs/local.md.
+   */
   host?: string;
   /** The name or address by which others reach this machine; the host unless given. */
   advertisedHost?: string;
@@ -191,8 +197,9 @@ async function openStores({ options, opened, authorizer, report }: Foundation) {
 }
 
 /**
- * What runs by itself: functions, devices' messages, workflows and schedules. They close before the gateway, and what starts functions before the functions, so that no
- * part sees another go away and takes it for a failure.
+ * What runs by itself: functions, devices' messages, workflows and schedules. They close before the gateway,
+ * and what starts functions before the functions, so that no part sees another go away and takes it for a
+ * failure.
  */
 async function openWorkers({ options, opened, authorizer, roles, log, report, newId, urls }: Foundation) {
   const { dataDir, clock, host, advertisedHost, faults } = options;

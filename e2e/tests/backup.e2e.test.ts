@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => site?.[Symbol.asyncDispose]());
 
-test("a control plane that was lost goes on from its backup, taken in the middle of a capture", async () => {
+test("a control plane that was lost continues from its backup, taken in the middle of a capture", async () => {
   const { installation, dir } = site;
   const done = await site.convert("before");
   const pointId = (await site.ended(done)).recoveryPointId ?? "";

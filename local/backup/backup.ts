@@ -29,15 +29,19 @@ export interface BackupSource {
   s3: Pick<S3, "snapshotInto">;
 }
 
-/** Files of keys, and what makes no sense in a copy: locks, and logs. All other files that are not databases are copied. */
+/**
+ * Files of keys, and what makes no sense in a copy: locks, and logs. All other files that are not databases
+ * are copied.
+ */
 const KEY_FILES = /^(kms\/|iot\/authority\/|cognito\/)/;
 const LEFT_OUT = /^(lock\.(sqlite|json)|control\.sock|logs\/|dynamodb\/|s3\/)|\.new$|-(wal|shm|journal)$/;
 const DATABASE = /\.sqlite$/;
 const DRAFT = ".partial";
 
 /**
- * Copies a running embedded cloud as it is at one instant. Started on the copy with its keys put back, it goes on as it would after
- * `kill -9` at that instant. Both directories appear under their names only when they are complete and durable.
+ * Copies a running embedded cloud as it is at one instant. Started on the copy with its keys put back, it
+ * continues as it would after `kill -9` at that instant. Both directories appear under their names only when
+ * they are complete and durable.
  */
 export async function backUp(
   source: BackupSource,
@@ -76,7 +80,10 @@ export async function backUp(
 
 const OWN = { recursive: true, mode: 0o700 } as const;
 
-/** S3's contents never change under their names, and none goes while the backup holds them; those that come meanwhile are garbage in the copy. */
+/**
+ * S3's contents never change under their names, and none goes while the backup holds them; those that come
+ * meanwhile are garbage in the copy.
+ */
 async function copyContents(
   from: string,
   to: string,

@@ -15,7 +15,7 @@ const Line = z.union([
   z.strictObject({ failure: z.strictObject({ name: z.string(), message: z.string() }) }),
 ]);
 
-/** No embedded cloud runs on the directory, so there is nobody to ask for a consistent copy. */
+/** No embedded cloud runs on the directory, so no process can make a consistent copy. */
 export class NotRunningError extends Error {
   override readonly name = "NotRunningError";
 }
@@ -32,8 +32,8 @@ export class BackupFailedError extends Error {
 }
 
 /**
- * Takes orders from processes on this machine, through a socket in the embedded cloud's directory that only its owner can open. One
- * backup at a time.
+ * Takes orders from processes on this machine, through a socket in the embedded cloud's directory that only
+ * its owner can open. One backup at a time.
  */
 export async function listenForOrders(source: BackupSource): Promise<AsyncDisposable> {
   let busy = false;
@@ -76,7 +76,8 @@ function answer(response: ServerResponse, failure: { name: string; message: stri
 }
 
 /**
- * Asks the embedded cloud that runs on the directory for a backup, and returns once it is complete. Both paths are absolute. Throws
+ * Asks the embedded cloud that runs on the directory for a backup, and returns once it is complete. Both
+ * paths are absolute. Throws
  * `NotRunningError` or `BackupFailedError`.
  */
 export async function requestBackup(

@@ -23,7 +23,10 @@ declare module "dynalite/db/index.js" {
     iterator(options: { snapshot: Snapshot }): AsyncIterable<[string, Value]>;
     keys(range: Range): AsyncIterable<string>;
     values(range: Range): AsyncIterable<Value>;
-    /** What put, del and batch end in; a subclass or instance may override them (abstract-level's documented extension points). */
+    /**
+     * What put, del and batch end in; a subclass or instance may override them (abstract-level's documented
+     * extension points).
+     */
     _put(key: string, value: unknown, options: WriteOptions): Promise<void>;
     _del(key: string, options: WriteOptions): Promise<void>;
     _batch(operations: unknown[], options: WriteOptions): Promise<void>;

@@ -20,8 +20,9 @@ const DynaliteError = z.looseObject({
 const OPEN_MARKER = "open";
 
 /**
- * DynamoDB tables on disk, by dynalite without its HTTP server. An acknowledged write survives power loss: item writes are synced.
- * Index entries are not: after a crash they are rebuilt from the items, because dynalite writes the two one after the other.
+ * DynamoDB tables on disk, by dynalite without its HTTP server. An acknowledged write survives power loss:
+ * item writes are synced. Index entries are not: after a crash they are rebuilt from the items, because
+ * dynalite writes the two one after the other.
  */
 export class TableStore {
   readonly #store: Store;
@@ -34,7 +35,10 @@ export class TableStore {
     this.#clock = clock;
   }
 
-  /** Opens the tables in a directory, which only one process can do at a time, and repairs indexes if the last one crashed. */
+  /**
+   * Opens the tables in a directory, which only one process can do at a time, and repairs indexes if the last
+   * one crashed.
+   */
   static async open({ directory, clock }: { directory: string; clock: Clock }): Promise<TableStore> {
     await mkdir(directory, { recursive: true });
     const store = database.create({ path: join(directory, "level") });
@@ -51,7 +55,10 @@ export class TableStore {
     return tables;
   }
 
-  /** Runs one operation and gives its output; throws `AwsError` as DynamoDB would, and `UnsupportedError` for input that dynalite ignores. */
+  /**
+   * Runs one operation and gives its output; throws `AwsError` as DynamoDB would, and `UnsupportedError` for
+   * input that dynalite ignores.
+   */
   async run(operation: Operation, input: Record<string, unknown>): Promise<Record<string, unknown>> {
     const { run, rules } = OPERATIONS[operation];
     const ignored = Object.keys(input).filter((name) => !Object.hasOwn(rules.types, name));
@@ -67,7 +74,10 @@ export class TableStore {
     }
   }
 
-  /** Creates the table or brings its indexes up to date; throws if the change would need a new table (keys, local indexes). */
+  /**
+   * Creates the table or brings its indexes up to date; throws if the change would need a new table (keys,
+   * local indexes).
+   */
   async ensure(definition: TableDefinition): Promise<Table> {
     const input = { ...definition } as Record<string, unknown>;
     try {
@@ -86,7 +96,10 @@ export class TableStore {
     return table;
   }
 
-  /** Fixes the content as it is when this is called, and returns what writes it to a new directory, for another store to open. */
+  /**
+   * Fixes the content as it is when this is called, and returns what writes it to a new directory, for
+   * another store to open.
+   */
   snapshot(): (directory: string) => Promise<void> {
     const { db } = this.#store;
     const snapshot = db.snapshot();

@@ -22,8 +22,8 @@ export interface ByteSpan {
 }
 
 /**
- * The contents of objects as plain files below one folder. A file that no metadata names is garbage: it becomes visible only
- * by the commit that follows `place`, and goes only after the commit that forgets it.
+ * The contents of objects as plain files below one folder. A file that no metadata names is garbage: it
+ * becomes visible only by the commit that follows `place`, and goes only after the commit that forgets it.
  */
 export class ContentStore {
   readonly #root: string;
@@ -31,7 +31,7 @@ export class ContentStore {
   readonly #durableFolders = new Set<string>();
   readonly #folderSyncs = new Map<string, GroupSync>();
 
-  /** What is to be removed once nobody copies. */
+  /** What to remove when the backup has ended. */
   #held: string[] | undefined;
 
   private constructor(root: string) {
@@ -49,7 +49,10 @@ export class ContentStore {
     return store;
   }
 
-  /** Writes the bytes to a temporary file, at most two batches ahead of the disk. Leaves nothing behind when `bytes` fails. */
+  /**
+   * Writes the bytes to a temporary file, at most two batches ahead of the disk. Leaves nothing behind when
+   * `bytes` fails.
+   */
   async receive(id: string, bytes: AsyncIterable<Buffer>): Promise<IncomingFile> {
     const file = path.join(this.#root, "incoming", id);
     const handle = await open(file, "wx");
@@ -66,7 +69,10 @@ export class ContentStore {
     await rm(file, { force: true });
   }
 
-  /** Gives the file its name (relative to the store) and returns when both bytes and name survive a power loss. */
+  /**
+   * Gives the file its name (relative to the store) and returns when both bytes and name survive a power
+   * loss.
+   */
   async place(incoming: IncomingFile, target: string): Promise<void> {
     const file = path.join(this.#root, target);
     const folder = path.dirname(file);
@@ -84,7 +90,10 @@ export class ContentStore {
     }
   }
 
-  /** The bytes of the spans, in order. The first file is opened before this returns, so it may be deleted while it is read. */
+  /**
+   * The bytes of the spans, in order. The first file is opened before this returns, so it may be deleted
+   * while it is read.
+   */
   async read(spans: readonly ByteSpan[]): Promise<Readable> {
     const [first, ...rest] = spans;
     if (!first) return Readable.from([]);
@@ -105,7 +114,10 @@ export class ContentStore {
     return handle.createReadStream({ start, end, highWaterMark: READ_BYTES });
   }
 
-  /** Until it is disposed of, no file goes: somebody copies what the metadata named a moment ago. Not for two at a time. */
+  /**
+   * Until it is disposed of, no file goes: a backup copies what the metadata named a moment ago. Not for two
+   * at a time.
+   */
   holdRemovals(): AsyncDisposable {
     const held: string[] = [];
     this.#held = held;
@@ -125,8 +137,8 @@ export class ContentStore {
   }
 
   /**
-   * Removes every content file that is not in `known` and every empty folder; returns those of `known` that are missing. Only
-   * before the store takes requests.
+   * Removes every content file that is not in `known` and every empty folder; returns those of `known` that
+   * are missing. Only before the store takes requests.
    */
   async reconcile(known: ReadonlySet<string>): Promise<string[]> {
     const missing = new Set(known);

@@ -39,7 +39,9 @@ export interface Position {
   belowSequence: number;
 }
 
-/** What the store knows of its objects, in one SQLite file. Commits are quick; `durable` waits for the disk. */
+/**
+ * What the store knows of its objects, in one SQLite file. Commits are quick; `durable` waits for the disk.
+ */
 export class Metadata {
   readonly #database: DatabaseSync;
   readonly #log: FileHandle;
@@ -70,7 +72,8 @@ export class Metadata {
     const file = path.join(folder, "metadata.sqlite");
     const database = new DatabaseSync(file);
     try {
-      // NORMAL leaves the flush of each commit to us, who do it off the main thread and once for many commits.
+      // NORMAL leaves the flush of each commit to us, who do it off the main thread and once for many
+      // commits.
       database.exec(
         "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;",
       );
@@ -96,7 +99,9 @@ export class Metadata {
     this.#database.prepare("VACUUM INTO ?").run(file);
   }
 
-  /** Runs `change` whole or not at all. It must be synchronous, which is what makes conditional writes exact. */
+  /**
+   * Runs `change` whole or not at all. It must be synchronous, which is what makes conditional writes exact.
+   */
   transaction<T>(change: () => T): T {
     this.#database.exec("BEGIN IMMEDIATE");
     try {
@@ -110,7 +115,10 @@ export class Metadata {
     }
   }
 
-  /** Returns when every commit so far survives a power loss. After one failed flush it throws for good, as nothing is known then. */
+  /**
+   * Returns when every commit so far survives a power loss. After one failed flush it throws for good, as
+   * nothing is known then.
+   */
   async durable(): Promise<void> {
     if (this.#failure) throw this.#failure;
     if (this.#flushed >= this.#committed) return;

@@ -17,7 +17,9 @@ export interface S3Options {
   clock: Clock;
   authorizer: Authorizer;
   keys: KeyUse;
-  /** Gets what goes wrong in the background: a failed lifecycle sweep, a content that is missing at the start. */
+  /**
+   * Gets what goes wrong in the background: a failed lifecycle sweep, a content that is missing at the start.
+   */
   report: (error: unknown) => void;
   /** For tests. */
   faults?: Faults;
@@ -25,12 +27,18 @@ export interface S3Options {
 
 export interface S3 {
   service: Service;
-  /** Fixes all objects as they are when this is called: writes their metadata to `file`, and keeps their contents until it is disposed of. */
+  /**
+   * Fixes all objects as they are when this is called: writes their metadata to `file`, and keeps their
+   * contents until it is disposed of.
+   */
   snapshotInto(file: string): AsyncDisposable;
   provider: ResourceProvider;
 }
 
-/** Opens the store, clears what a crash left behind, and starts to sweep by the lifecycle rules. Close it through `service`. */
+/**
+ * Opens the store, clears what a crash left behind, and starts to sweep by the lifecycle rules. Close it
+ * through `service`.
+ */
 export async function openS3({ folder, clock, authorizer, keys, report, faults }: S3Options): Promise<S3> {
   await mkdir(folder, { recursive: true });
   // First of all, as it refuses a second process.
