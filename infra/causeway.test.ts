@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { App, Validations } from "aws-cdk-lib";
-import { Template } from "aws-cdk-lib/assertions";
+import { Match, Template } from "aws-cdk-lib/assertions";
 import { AwsSolutionsChecks } from "cdk-nag";
 import { expect, test } from "vitest";
 import { environments, type FunctionName } from "#shared/environment.ts";
@@ -28,13 +28,21 @@ function synthesize(prepare: (app: App) => void = () => {}): Map<string, Templat
   return new Map(app.synth().stacks.map((stack) => [stack.stackName, Template.fromJSON(stack.template)]));
 }
 
+let synthesized: Map<string, Template> | undefined;
+
+/** The stacks' templates by name, synthesized once. */
+function templates(): Map<string, Template> {
+  synthesized ??= synthesize();
+  return synthesized;
+}
+
 test("cdk-nag finds nothing that is not acknowledged with a reason", () => {
   synthesize((app) => Validations.of(app).addPlugins(new AwsSolutionsChecks(app)));
 });
 
 test("every route of the protocol is a route of the API, with the authorization it names", () => {
   const types = { user: "JWT", agent: "AWS_IAM", none: "NONE" };
-  const api = synthesize().get("CausewayApi");
+  const api = templates().get("CausewayApi");
   const declared = Object.values(api?.findResources("AWS::ApiGatewayV2::Route") ?? {}).map(
     ({ Properties }) => `${Properties.RouteKey} ${Properties.AuthorizationType}`,
   );
@@ -46,7 +54,7 @@ test("every route of the protocol is a route of the API, with the authorization 
 });
 
 test("every function of the environment table is deployed once, on Node 24", () => {
-  const functions = [...synthesize().values()].flatMap((template) =>
+  const functions = [...templates().values()].flatMap((template) =>
     Object.values(template.findResources("AWS::Lambda::Function")).map(({ Properties }) => Properties),
   );
   expect(functions.map((properties) => properties.Description).sort()).toEqual(
@@ -58,10 +66,88 @@ test("every function of the environment table is deployed once, on Node 24", () 
 });
 
 test("an agent's data role reaches only its own prefix and its own data key", () => {
-  const edge = synthesize().get("CausewayEdge");
+  const edge = templates().get("CausewayEdge");
   const policies = JSON.stringify(edge?.findResources("AWS::IAM::Policy"));
   const thing = "$" + "{credentials-iot:ThingName}";
   expect(policies).toContain(`/sources/${thing}/*`);
   expect(policies).toContain(`"kms:EncryptionContext:sourceId":"${thing}"`);
-  expect(policies).not.toContain("s3:DeleteObject");
+});
+
+/** Every statement of every identity policy, with its resources as text. */
+function identityStatements() {
+  const policies = [...templates().values()].flatMap((template) =>
+    Object.values(template.findResources("AWS::IAM::Policy")),
+  );
+  return policies.flatMap(({ Properties }) =>
+    Properties.PolicyDocument.Statement.map((statement: Record<string, unknown>) => ({
+      effect: statement.Effect,
+      actions: [statement.Action].flat() as string[],
+      // What follows the bucket's ARN.
+      objects: [statement.Resource]
+        .flat()
+        .map((resource) => JSON.stringify(resource).match(/"\/(.*?)"\]/)?.[1]),
+    })),
+  ) as { effect: string; actions: string[]; objects: (string | undefined)[] }[];
+}
+
+test("no role deletes, changes versions or touches the bucket; each creates only what it must", () => {
+  const statements = identityStatements();
+  const s3 = statements.filter(({ actions }) => actions.some((action) => /^(s3:|\*)/.test(action)));
+  expect(new Set(s3.flatMap(({ actions }) => actions))).toEqual(
+    new Set(["s3:GetObject", "s3:PutObject", "s3:ListBucket"]),
+  );
+  const thing = "$" + "{credentials-iot:ThingName}";
+  const created = s3
+    .filter(({ actions }) => actions.includes("s3:PutObject"))
+    .flatMap(({ objects }) => objects);
+  expect(created.sort()).toEqual(
+    [
+      "boot-images/*",
+      `evidence/${thing}/*`,
+      `sources/${thing}/boot-states/*`,
+      `sources/${thing}/key.json`,
+      `sources/${thing}/packs/*`,
+      `sources/${thing}/points/*`,
+    ].sort(),
+  );
+});
+
+test("the bucket refuses writes that could replace an object, deletions, and plain HTTP, to everybody", () => {
+  const policies = templates().get("CausewayData")?.findResources("AWS::S3::BucketPolicy") ?? {};
+  const statements = Object.values(policies).flatMap(({ Properties }) => Properties.PolicyDocument.Statement);
+  expect(
+    statements.map(({ Effect, Principal, Action, Condition }) => ({ Effect, Principal, Action, Condition })),
+  ).toEqual([
+    {
+      Effect: "Deny",
+      Principal: { AWS: "*" },
+      Action: "s3:*",
+      Condition: { Bool: { "aws:SecureTransport": "false" } },
+    },
+    {
+      Effect: "Deny",
+      Principal: { AWS: "*" },
+      Action: "s3:PutObject",
+      Condition: { Null: { "s3:if-none-match": "true" } },
+    },
+    {
+      Effect: "Deny",
+      Principal: { AWS: "*" },
+      Action: ["s3:DeleteObject", "s3:DeleteObjectVersion"],
+      Condition: undefined,
+    },
+  ]);
+});
+
+test("what was replaced or deleted all the same stays for 30 days", () => {
+  templates()
+    .get("CausewayData")
+    ?.hasResourceProperties("AWS::S3::Bucket", {
+      VersioningConfiguration: { Status: "Enabled" },
+      LifecycleConfiguration: {
+        Rules: Match.arrayWith([
+          Match.objectLike({ NoncurrentVersionExpiration: { NoncurrentDays: 30 }, Status: "Enabled" }),
+        ]),
+      },
+    });
 });

@@ -27,7 +27,13 @@ const accepted: Record<string, string> = {
   [wildcard(`${BUCKET}/boot-images/*`)]:
     "Every source may need any boot image; the role that uploads one is always assumed with a session policy for that one.",
   [wildcard(`${BUCKET}/sources/<credentials-iot:ThingName>/*`)]:
-    "Object names below the agent's own prefix are hashes.",
+    "An agent reads all of its own repository, and nothing else.",
+  ...Object.fromEntries(
+    ["packs", "points", "boot-states"].map((folder) => [
+      wildcard(`${BUCKET}/sources/<credentials-iot:ThingName>/${folder}/*`),
+      "Object names in the folders of the agent's own prefix are hashes and ids; none can be overwritten.",
+    ]),
+  ),
   [wildcard(`${BUCKET}/evidence/<credentials-iot:ThingName>/*`)]:
     "Object names below the agent's own prefix carry the conversion's id.",
   [wildcard(ARN("execute-api", `${API}/$default/POST/conversions/*/data-access`))]:

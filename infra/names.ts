@@ -15,10 +15,19 @@ export const ROLE_ALIAS = {
 /** Where a source server's repository begins in the bucket; the thing name follows. */
 export const SOURCES_PREFIX = "sources/";
 
+/**
+ * What a source server's agent creates below its prefix: all objects of docs/format.md except marks for
+ * pruning.
+ */
+export const WRITTEN_BY_SOURCES = ["key.json", "packs/*", "points/*", "boot-states/*"] as const;
+
 /** Where target hosts put screenshots and console logs; the thing name follows. */
 export const EVIDENCE_PREFIX = "evidence/";
 
-/** The workflow of each type of conversion. A machine that runs the boot environment is read by the steps that read any other. */
+/**
+ * The workflow of each type of conversion. A machine that runs the boot environment is read by the steps that
+ * read any other.
+ */
 export const WORKFLOW = {
   hot: "causeway-hot-conversion",
   "remote-cold": "causeway-remote-cold-conversion",

@@ -48,7 +48,7 @@ export class PackUploader {
     signal.throwIfAborted();
     try {
       const key = packKey(repository.sourceId, sha256);
-      await repository.store.put(key, bytes, { sha256, ifAbsent: true, signal, ...(pace ? { pace } : {}) });
+      await repository.store.put(key, bytes, { sha256, signal, ...(pace ? { pace } : {}) });
     } catch (error) {
       // The name is the hash of the content, so what is there is this pack.
       if (!(error instanceof ObjectExistsError)) throw error;

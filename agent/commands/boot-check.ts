@@ -1,8 +1,8 @@
-import { hash } from "node:crypto";
 import { readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { bootCheck } from "../hypervisor/boot-check.ts";
 import type { ObjectStore } from "../store/object-store.ts";
+import { putNamedByContent } from "../store/put-named-by-content.ts";
 import type { Executor } from "./executor.ts";
 import { conversionDir } from "./materialise.ts";
 
@@ -10,7 +10,7 @@ export interface BootCheckDeps {
   imagesDir: string;
   agentId: string;
   /** Takes what lies under `evidence/<agentId>/`. */
-  evidence: ObjectStore;
+  evidence: Pick<ObjectStore, "put" | "get">;
 }
 
 const STAGE_NOTES = {
@@ -46,9 +46,11 @@ export function bootCheckExecutor({ imagesDir, agentId, evidence }: BootCheckDep
     const keep = async (from: string, name: string): Promise<string> => {
       const path = join(folder, name);
       await rename(from, path);
-      const bytes = await readFile(path);
-      const key = `evidence/${agentId}/${input.conversionId}/${name}`;
-      await evidence.put(key, bytes, { sha256: hash("sha256", bytes), ifAbsent: false });
+      const { key } = await putNamedByContent(
+        evidence,
+        await readFile(path),
+        (sha256) => `evidence/${agentId}/${input.conversionId}/${sha256}/${name}`,
+      );
       return key;
     };
     const { verdict, reason, seconds } = result;

@@ -36,6 +36,6 @@ export function commitRecoveryPointExecutor(deps: CommitDeps): Executor<"commit-
     const wanted = existing ? { ...point, createdAt: existing.createdAt } : point;
     await commitPoint(repository, wanted, { startedAt, now: deps.now() });
     await rm(capturesDir(deps.dataDir, conversionId), { recursive: true, force: true });
-    return { pointId, createdAt: wanted.createdAt };
+    return { pointId };
   };
 }

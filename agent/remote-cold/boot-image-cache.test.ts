@@ -14,8 +14,7 @@ const folder = () => mkdtempSync(join(tmpdir(), "causeway-boot-image-"));
 
 async function imageInStore(kernel = Buffer.from("kernel")) {
   const store = new MemoryStore();
-  const put = (key: string, bytes: Buffer) =>
-    store.put(key, bytes, { sha256: hash("sha256", bytes), ifAbsent: false });
+  const put = (key: string, bytes: Buffer) => store.put(key, bytes, { sha256: hash("sha256", bytes) });
   const manifest = encodeManifest({
     format: 1,
     architecture: "x86_64",

@@ -1,13 +1,17 @@
-import { hash } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { BootImageReference } from "#shared/protocol/boot-image.ts";
 import { BootReceipt } from "#shared/protocol/boot-receipt.ts";
 import { SavedBootState } from "../boot-loaders/saved-state.ts";
 import { DataFile } from "../identity/identity.ts";
+import { bootStateKey } from "../repository/repository.ts";
 import type { ObjectStore } from "../store/object-store.ts";
+import { putNamedByContent } from "../store/put-named-by-content.ts";
 
-/** Boot states as they were before a conversion touched them: on the machine's disk, and in the bucket below the source's own prefix. */
+/**
+ * Boot states as they were before a conversion touched them: on the machine's disk, and in the bucket below
+ * the source's own prefix.
+ */
 export class SavedStates {
   readonly #dataDir: string;
   readonly #store: ObjectStore;
@@ -19,14 +23,15 @@ export class SavedStates {
     this.#sourceId = sourceId;
   }
 
-  /** Durable in both places when it returns. */
+  /**
+   * Durable in both places when it returns. The machine keeps the last one; the bucket keeps each under a
+   * name of its own, because nothing there can be overwritten. /
+   */
   async put(conversionId: string, saved: SavedBootState): Promise<{ key: string; sha256: string }> {
     await this.#file(conversionId).write(saved);
-    const bytes = Buffer.from(JSON.stringify(saved));
-    const sha256 = hash("sha256", bytes);
-    const key = `sources/${this.#sourceId}/boot-states/${conversionId}.json`;
-    await this.#store.put(key, bytes, { sha256, ifAbsent: false });
-    return { key, sha256 };
+    return putNamedByContent(this.#store, Buffer.from(JSON.stringify(saved)), (sha256) =>
+      bootStateKey(this.#sourceId, conversionId, sha256),
+    );
   }
 
   /** Nothing if this conversion never armed this machine, or has been released. */

@@ -111,9 +111,18 @@ test("a point put in another's place, a pack renamed, and foreign objects are fo
   const renamed = `sources/s1/packs/${hash("sha256", "another")}`;
   objects.set(renamed, objects.get(pack ?? "") ?? Buffer.alloc(0));
   objects.set("sources/s1/notes.txt", Buffer.from("hello"));
+  const state = `sources/s1/boot-states/cnv_1/${hash("sha256", "a state")}.json`;
+  objects.set(state, Buffer.from("another state"));
+  objects.set("sources/s1/boot-states/cnv_1.json", Buffer.from("state"));
   const { findings } = await checkRepository({ repository });
   expect(findings.map(({ object, problem }) => `${object} ${problem}`).sort()).toEqual(
-    ["sources/s1/notes.txt foreign", "sources/s1/points/p1 damaged", `${renamed} damaged`].sort(),
+    [
+      "sources/s1/boot-states/cnv_1.json foreign",
+      "sources/s1/notes.txt foreign",
+      "sources/s1/points/p1 damaged",
+      `${renamed} damaged`,
+      `${state} damaged`,
+    ].sort(),
   );
 });
 
@@ -122,6 +131,13 @@ test("a point that was marked to be forgotten is no longer listed, and the mark 
   objects.set("sources/s1/pruned/p1", Buffer.alloc(0));
   expect(await listPoints(repository)).toEqual(["p2"]);
   expect((await checkRepository({ repository })).ok).toBe(true);
+});
+
+test("a boot state that a conversion saved belongs to the repository", async () => {
+  const { repository, objects } = copy();
+  const state = Buffer.from("state");
+  objects.set(`sources/s1/boot-states/cnv_1/${hash("sha256", state)}.json`, state);
+  expect((await checkRepository({ repository })).findings).toEqual([]);
 });
 
 test("both points restore to what they were, however the later one builds on the first", async () => {

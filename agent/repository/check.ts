@@ -14,7 +14,7 @@ import { ObjectNotFoundError } from "../store/object-store.ts";
 import { keyObjectName } from "./data-key.ts";
 import { MapReader } from "./map-reader.ts";
 import { readPoint } from "./points.ts";
-import { packKey, pointKey, prunedKey, type Repository } from "./repository.ts";
+import { bootStatePrefix, packKey, pointKey, prunedKey, type Repository } from "./repository.ts";
 
 export interface CheckProgress {
   objectsChecked: number;
@@ -118,12 +118,14 @@ class RepositoryCheck {
       pointKey(sourceId, ""),
       prunedKey(sourceId, ""),
     ];
-    const kind = [packs, pointPrefix, pruned].find((prefix) => key.startsWith(prefix));
+    const bootStates = bootStatePrefix(sourceId);
+    const kind = [packs, pointPrefix, pruned, bootStates].find((prefix) => key.startsWith(prefix));
     const name = key.slice(kind?.length ?? 0);
     await this.#orFind(key, async () => {
       if (kind === packs && /^[0-9a-f]{64}$/.test(name)) return this.#checkPack(key, name);
       if (kind === pointPrefix && RepositoryId.safeParse(name).success) return void points.push(name);
       if (kind === pruned && RepositoryId.safeParse(name).success) return this.#checkMark(key);
+      if (kind === bootStates) return this.#checkBootState(key, name);
       if (key !== keyObjectName(sourceId))
         return this.#find(key, "foreign", "no object of a repository has this name");
       const object = decodeKeyObject(await this.#get(key), key);
@@ -133,6 +135,13 @@ class RepositoryCheck {
 
   async #checkMark(key: string): Promise<void> {
     if ((await this.#get(key)).length > 0) throw new DamagedObjectError(key, "it is not empty");
+  }
+
+  async #checkBootState(key: string, name: string): Promise<void> {
+    const [, sha256] = /^[0-9A-Za-z][0-9A-Za-z_-]{0,127}\/([0-9a-f]{64})\.json$/.exec(name) ?? [];
+    if (!sha256) return this.#find(key, "foreign", "no object of a repository has this name");
+    if (hash("sha256", await this.#get(key)) !== sha256)
+      throw new DamagedObjectError(key, "its content does not have the hash it is named by");
   }
 
   async #checkPack(key: string, name: string): Promise<void> {

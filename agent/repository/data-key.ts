@@ -21,7 +21,7 @@ export async function obtainDataKey(store: ObjectStore, keys: KeyService, source
   const wrappedKey = Buffer.from(wrapped).toString("base64");
   const bytes = encodeKeyObject({ version: 1, sourceId, keyId, wrappedKey });
   try {
-    await store.put(keyObjectName(sourceId), bytes, { sha256: hash("sha256", bytes), ifAbsent: true });
+    await store.put(keyObjectName(sourceId), bytes, { sha256: hash("sha256", bytes) });
     return checkedKey(plaintext);
   } catch (error) {
     if (!(error instanceof ObjectExistsError)) throw error;

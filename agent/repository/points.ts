@@ -37,7 +37,7 @@ export async function commitPoint(
   const bytes = encodePoint(point, { dataKey: repository.dataKey, salt: randomBytes(SALT_BYTES) });
   const key = pointKey(repository.sourceId, point.pointId);
   try {
-    await repository.store.put(key, bytes, { sha256: hash("sha256", bytes), ifAbsent: true });
+    await repository.store.put(key, bytes, { sha256: hash("sha256", bytes) });
   } catch (error) {
     if (!(error instanceof ObjectExistsError)) throw error;
     const found = await readPoint(repository, point.pointId);

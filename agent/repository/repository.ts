@@ -17,6 +17,16 @@ export function pointKey(sourceId: string, pointId: string): string {
   return `sources/${sourceId}/points/${pointId}`;
 }
 
+/** The boot state of a source as a conversion found it, named by its SHA-256 in hex digits. */
+export function bootStateKey(sourceId: string, conversionId: string, sha256: string): string {
+  return `${bootStatePrefix(sourceId)}${conversionId}/${sha256}.json`;
+}
+
+export function bootStatePrefix(sourceId: string): string {
+  return `sources/${sourceId}/boot-states/`;
+}
+
+/** Written by the control plane alone. */
 export function prunedKey(sourceId: string, pointId: string): string {
   return `sources/${sourceId}/pruned/${pointId}`;
 }

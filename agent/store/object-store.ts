@@ -5,22 +5,19 @@ import { CausewayError } from "#shared/errors.ts";
  */
 export interface ObjectStore {
   /**
-   * Stores an object whole or not at all; it is durable when this returns. With `ifAbsent`, an existing object stays as
-   * it is and `ObjectExistsError` is thrown.
+   * Stores a new object whole or not at all; it is durable when this returns. An object that is there already stays as it
+   * is, and `ObjectExistsError` is thrown: no agent may overwrite or delete.
    */
   put(key: string, bytes: Uint8Array, options: PutOptions): Promise<void>;
   /** The object, or `range` of it; `ObjectNotFoundError` if there is none, `TransientStoreError` if the answer breaks off. */
   get(key: string, options?: GetOptions): Promise<Buffer>;
   /** All objects whose keys start with `prefix`, ordered by key, each once. */
   list(prefix: string): AsyncIterable<ObjectSummary>;
-  /** Removes an object; none there is success. */
-  delete(key: string): Promise<void>;
 }
 
 export interface PutOptions {
   /** SHA-256 of the bytes, 64 hex digits: the store refuses bytes that do not have it. */
   sha256: string;
-  ifAbsent: boolean;
   /** Awaited before each slice of the body is sent: how a bandwidth limit slows an upload. */
   pace?: Pace;
   signal?: AbortSignal;

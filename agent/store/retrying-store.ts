@@ -68,10 +68,6 @@ export class RetryingStore implements ObjectStore {
     }
   }
 
-  delete(key: string): Promise<void> {
-    return this.#retry(undefined, () => this.#store.delete(key));
-  }
-
   async #retry<T>(signal: AbortSignal | undefined, run: (attempt: number) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       signal?.throwIfAborted();

@@ -31,7 +31,7 @@ export interface S3StoreOptions {
 }
 
 interface S3Request {
-  method: "GET" | "PUT" | "DELETE";
+  method: "GET" | "PUT";
   key: string;
   query?: Record<string, string>;
   headers?: Record<string, string>;
@@ -63,8 +63,8 @@ export class S3Store implements ObjectStore {
     this.#agent = new Agent({ keepAlive: true, maxSockets: 16 });
   }
 
-  async put(key: string, bytes: Uint8Array, { sha256, ifAbsent, pace, signal }: PutOptions): Promise<void> {
-    const headers: Record<string, string> = ifAbsent ? { "if-none-match": "*" } : {};
+  async put(key: string, bytes: Uint8Array, { sha256, pace, signal }: PutOptions): Promise<void> {
+    const headers = { "if-none-match": "*" };
     const response = await this.#send({ method: "PUT", key, headers, body: bytes, sha256, pace, signal });
     if (response.statusCode === 412) {
       await drain(response);
@@ -115,12 +115,6 @@ export class S3Store implements ObjectStore {
   async #isListed(key: string): Promise<boolean> {
     for await (const object of this.list(key)) if (object.key === key) return true;
     return false;
-  }
-
-  async delete(key: string): Promise<void> {
-    const response = await this.#send({ method: "DELETE", key });
-    if (response.statusCode !== 404) await this.#expect(response, key, 200, 204);
-    await drain(response);
   }
 
   /** Lets go of idle connections. */

@@ -100,15 +100,19 @@ async function putFiles(
       const content = await readFile(location);
       if (hash("sha256", content) !== sha256)
         throw new RefusedError(`${location} is not what the manifest says`, "Build the image again.");
-      await client.send(
-        new PutObjectCommand({
-          Bucket: bucket,
-          Key: `${prefix}${path}`,
-          Body: content,
-          // S3 compares it, and remembers it.
-          ChecksumSHA256: Buffer.from(sha256, "hex").toString("base64"),
-        }),
-      );
+      const request = new PutObjectCommand({
+        Bucket: bucket,
+        Key: `${prefix}${path}`,
+        Body: content,
+        // The bucket takes no other write.
+        IfNoneMatch: "*",
+        // S3 compares it, and remembers it.
+        ChecksumSHA256: Buffer.from(sha256, "hex").toString("base64"),
+      });
+      await client.send(request).catch((error: unknown) => {
+        // An upload that broke off left it there; the control plane compares its hash in the end.
+        if (!(error instanceof Error) || error.name !== "PreconditionFailed") throw error;
+      });
     }
   } finally {
     client.destroy();

@@ -19,10 +19,11 @@ import { ImageTrust } from "#agent/remote-cold/image-trust.ts";
 import { SavedStates } from "#agent/remote-cold/saved-states.ts";
 import type { Conversion } from "#shared/protocol/resources.ts";
 import { ControlPlane } from "../testing/control-plane.ts";
+import { damageObject } from "../testing/damage-object.ts";
 import { Device } from "../testing/device.ts";
 import { readyMachine } from "../testing/ready-machine.ts";
 import { until } from "../testing/until.ts";
-import { type PutFile, uploadBootImage } from "../testing/upload-boot-image.ts";
+import { uploadBootImage } from "../testing/upload-boot-image.ts";
 
 let dir: string;
 let plane: ControlPlane;
@@ -30,7 +31,7 @@ let target: Identity;
 let host: Device;
 let enrolledBefore: Identity;
 let enrolledAfter: Identity;
-let first: UploadedImage;
+let first: TestImage;
 const running: (() => Promise<void>)[] = [];
 
 const drivers: Driver[] = [
@@ -57,18 +58,14 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-interface UploadedImage extends TestImage {
-  put: PutFile;
-}
-
 /** An image with a key of its own, complete in the bucket. */
-async function upload(name: string): Promise<UploadedImage> {
+async function upload(name: string): Promise<TestImage> {
   const image = await createTestImage(join(dir, name), { causewayVersion: name, drivers });
   const read = (path: string) => readFile(join(image.dir, path));
   const files: Record<string, Uint8Array> = {};
   for (const path of ["manifest.json", "vmlinuz", "initrd.zst", "causeway.efi"])
     files[path] = await read(path);
-  const put = await uploadBootImage(plane.api, {
+  await uploadBootImage(plane.api, {
     id: image.id,
     files,
     body: {
@@ -77,7 +74,7 @@ async function upload(name: string): Promise<UploadedImage> {
       publicKeyPem: image.publicKey,
     },
   });
-  return { ...image, put };
+  return image;
 }
 
 /** Runs the agent of a machine with GRUB; returns a look at every file that the machine's start depends on. */
@@ -164,13 +161,18 @@ test("an image of the key that was known at enrolment is staged, and waits for i
   expect(await plane.ended(id)).toMatchObject({ state: "cancelled", machine: { bootState: "untouched" } });
 });
 
+async function damage(path: string, change: (content: Buffer) => Buffer): Promise<void> {
+  const content = change(await readFile(join(first.dir, path)));
+  await damageObject(plane.dir, `boot-images/${first.id}/${path}`, content);
+}
+
 test.each<[string, string, () => Promise<string>]>([
   ["signed with another key", "BootImageUntrustedError", async () => (await upload("of-another-key")).id],
   [
     "with other bytes than its manifest says",
     "BootImageInvalidError",
     async () => {
-      await first.put("vmlinuz", Buffer.alloc(5000, "evil "));
+      await damage("vmlinuz", (kernel) => kernel.fill("evil "));
       return first.id;
     },
   ],
@@ -178,8 +180,9 @@ test.each<[string, string, () => Promise<string>]>([
     "whose manifest is not what was signed",
     "BootImageInvalidError",
     async () => {
-      const manifest = await readFile(join(first.dir, "manifest.json"), "utf8");
-      await first.put("manifest.json", Buffer.from(manifest.replace("panic=10", "panic=99")));
+      await damage("manifest.json", (manifest) =>
+        Buffer.from(manifest.toString().replace("panic=10", "panic=99")),
+      );
       return first.id;
     },
   ],

@@ -1,5 +1,5 @@
 /** Boot images on their way: uploaded from the command line with rights for one of them, and readable by sources, by nobody else. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
@@ -72,12 +72,18 @@ test("images are uploaded, listed newest first, and uploading one again changes 
 
 test("an image with a file that is not what was signed is not uploaded, and not listed", async () => {
   const spoilt = await image("spoilt", "kernel 3");
-  await writeFile(join(spoilt.folder, "vmlinuz"), "kernel X");
+  // The last file but the manifest.
+  const script = join(spoilt.folder, "pxe/boot.ipxe");
+  const signed = await readFile(script);
+  await writeFile(script, "#!other\n");
   const { code, stderr } = await upload(spoilt);
   expect(code).toBe(4);
-  expect(stderr).toContain("vmlinuz is not what the manifest says");
+  expect(stderr).toContain("boot.ipxe is not what the manifest says");
   expect(await listed()).not.toContain(spoilt.id);
   await expect(plane.api.completeBootImage({ parameters: { id: spoilt.id } })).rejects.toThrow("is missing");
+  // The upload continues where it broke off, though nothing can be overwritten.
+  await writeFile(script, signed);
+  expect(await upload(spoilt)).toMatchObject({ code: 0, document: { id: spoilt.id, state: "complete" } });
 });
 
 test("an image signed with another key than the one given is refused", async () => {

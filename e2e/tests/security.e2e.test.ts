@@ -1,12 +1,17 @@
 /** What an enrolled agent, a thief of its key or a stranger may not do: refused by the cloud itself, and in the audit for operators to see. */
 import { DecryptCommand, GenerateDataKeyCommand, KMSClient } from "@aws-sdk/client-kms";
 import {
+  CompleteMultipartUploadCommand,
+  CopyObjectCommand,
+  CreateMultipartUploadCommand,
   DeleteObjectCommand,
+  DeleteObjectsCommand,
   GetObjectCommand,
   ListObjectsV2Command,
   ListObjectVersionsCommand,
   PutObjectCommand,
   S3Client,
+  UploadPartCommand,
 } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { agentApi } from "#agent/cloud/agent-api.ts";
@@ -150,7 +155,6 @@ async function dataOf(identity: Identity, conversionId: string): Promise<DataAcc
 async function readsOnly(identity: Identity, { bucket, prefix, credentials }: DataAccess): Promise<void> {
   const s3 = s3With(identity, credentials);
   await s3.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix }));
-  const denied = { name: "AccessDenied" };
   const elsewhere = `sources/${idOf(beta)}/`;
   await expect(
     s3.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: elsewhere })),
@@ -166,49 +170,114 @@ async function readsOnly(identity: Identity, { bucket, prefix, credentials }: Da
 
 // --- Data --------------------------------------------------------------------------------------------------------
 
-test("an agent's credentials write, read and list its own prefix only, and delete nothing", async () => {
+const denied = { name: "AccessDenied" };
+
+/** What a source's repository consists of. */
+const ownObjects = (identity: Identity): string[] =>
+  ["key.json", "packs/p", "points/p", "boot-states/cnv/p.json"].map(
+    (name) => `sources/${idOf(identity)}/${name}`,
+  );
+
+/** A write that overwrites nothing: the only one that the bucket takes. */
+const create = (Bucket: string, Key: string) =>
+  new PutObjectCommand({ Bucket, Key, Body: "mine", IfNoneMatch: "*" });
+
+async function textOf(s3: S3Client, Bucket: string, Key: string): Promise<string | undefined> {
+  return (await s3.send(new GetObjectCommand({ Bucket, Key }))).Body?.transformToString();
+}
+
+/** Every request that could replace, hide or remove an object. */
+function overwritesOf(Bucket: string, Key: string) {
+  const CopySource = `${Bucket}/${Key}`;
+  return [
+    new PutObjectCommand({ Bucket, Key, Body: "forged" }),
+    new PutObjectCommand({ Bucket, Key, Body: "forged", IfMatch: '"0123456789abcdef"' }),
+    new CopyObjectCommand({ Bucket, Key, CopySource, MetadataDirective: "REPLACE" }),
+    new CreateMultipartUploadCommand({ Bucket, Key }),
+    new UploadPartCommand({ Bucket, Key, UploadId: "any", PartNumber: 1, Body: "forged" }),
+    new CompleteMultipartUploadCommand({ Bucket, Key, UploadId: "any", MultipartUpload: { Parts: [] } }),
+    new DeleteObjectCommand({ Bucket, Key }),
+    new DeleteObjectCommand({ Bucket, Key, VersionId: "any" }),
+  ];
+}
+
+test("a source creates what its repository consists of, once; it overwrites, hides and deletes nothing", async () => {
+  const s3 = s3With(alpha, await credentialsOf(alpha));
+  const { bucket } = alpha.enrolment;
+  for (const key of ownObjects(alpha)) {
+    await s3.send(create(bucket, key));
+    await expect(s3.send(create(bucket, key)), key).rejects.toMatchObject({ name: "PreconditionFailed" });
+    for (const command of overwritesOf(bucket, key)) {
+      await expect(
+        s3.send(command as PutObjectCommand),
+        `${command.constructor.name} ${key}`,
+      ).rejects.toMatchObject(denied);
+    }
+    expect(await textOf(s3, bucket, key)).toBe("mine");
+  }
+});
+
+test("a batch of deletions removes none of a source's objects", async () => {
+  const s3 = s3With(beta, await credentialsOf(beta));
+  const { bucket } = beta.enrolment;
+  const keys = ownObjects(beta);
+  for (const key of keys) await s3.send(create(bucket, key));
+  const { Deleted, Errors } = await s3.send(
+    new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects: keys.map((Key) => ({ Key })) } }),
+  );
+  expect(Deleted ?? []).toEqual([]);
+  expect(Errors?.map(({ Code }) => Code)).toEqual(keys.map(() => "AccessDenied"));
+  for (const key of keys) expect(await textOf(s3, bucket, key)).toBe("mine");
+});
+
+test("an agent's credentials reach its own prefix only, and there no mark for pruning and no other name", async () => {
   const s3 = s3With(alpha, await credentialsOf(alpha));
   const Bucket = alpha.enrolment.bucket;
   const own = `sources/${idOf(alpha)}/`;
-  const denied = { name: "AccessDenied" };
-  await s3.send(new PutObjectCommand({ Bucket, Key: `${own}note`, Body: "mine" }));
-  expect(
-    await (await s3.send(new GetObjectCommand({ Bucket, Key: `${own}note` }))).Body?.transformToString(),
-  ).toBe("mine");
-  expect((await s3.send(new ListObjectsV2Command({ Bucket, Prefix: own }))).KeyCount).toBe(1);
-
-  await s3With(beta, await credentialsOf(beta)).send(
-    new PutObjectCommand({ Bucket, Key: `sources/${idOf(beta)}/note`, Body: "theirs" }),
-  );
+  for (const name of [
+    "pruned/p",
+    "note",
+    "key.json/x",
+    "key.jsonx",
+    "packs",
+    "Packs/p",
+    "points-/p",
+    "../x",
+  ]) {
+    await expect(s3.send(create(Bucket, own + name)), name).rejects.toMatchObject(denied);
+  }
   for (const Key of [
-    `sources/${idOf(beta)}/note`,
-    `sources/${idOf(alpha)}x/note`,
-    "evidence/note",
+    ...ownObjects(beta),
+    `sources/${idOf(alpha)}x/packs/p`,
     `evidence/${idOf(host)}/a`,
+    `evidence/${idOf(alpha)}/a`,
     "note",
   ]) {
     await expect(s3.send(new GetObjectCommand({ Bucket, Key })), Key).rejects.toMatchObject(denied);
-    await expect(s3.send(new PutObjectCommand({ Bucket, Key, Body: "x" })), Key).rejects.toMatchObject(
-      denied,
-    );
+    await expect(s3.send(create(Bucket, Key)), Key).rejects.toMatchObject(denied);
   }
   for (const Prefix of [undefined, "", "sources/", `sources/${idOf(beta)}/`, `sources/${idOf(alpha)}`]) {
     await expect(s3.send(new ListObjectsV2Command({ Bucket, Prefix })), Prefix).rejects.toMatchObject(denied);
   }
   await expect(s3.send(new ListObjectVersionsCommand({ Bucket, Prefix: own }))).rejects.toMatchObject(denied);
-  await expect(s3.send(new DeleteObjectCommand({ Bucket, Key: `${own}note` }))).rejects.toMatchObject(denied);
+  // Listing goes by prefix, but versions are not told.
+  expect((await s3.send(new ListObjectsV2Command({ Bucket, Prefix: own }))).KeyCount).toBeGreaterThan(0);
 });
 
-test("a target host's own credentials reach no repository and no other host's evidence", async () => {
+test("a target host creates its own evidence, once, and reaches no repository and no other host's", async () => {
   const s3 = s3With(host, await credentialsOf(host));
   const Bucket = host.enrolment.bucket;
-  const denied = { name: "AccessDenied" };
-  await s3.send(new PutObjectCommand({ Bucket, Key: `evidence/${idOf(host)}/log`, Body: "x" }));
-  for (const Key of [`sources/${idOf(alpha)}/key.json`, `evidence/${idOf(otherHost)}/log`]) {
-    await expect(s3.send(new GetObjectCommand({ Bucket, Key })), Key).rejects.toMatchObject(denied);
-    await expect(s3.send(new PutObjectCommand({ Bucket, Key, Body: "x" })), Key).rejects.toMatchObject(
+  const evidence = `evidence/${idOf(host)}/cnv/log`;
+  await s3.send(create(Bucket, evidence));
+  for (const command of overwritesOf(Bucket, evidence)) {
+    await expect(s3.send(command as PutObjectCommand), command.constructor.name).rejects.toMatchObject(
       denied,
     );
+  }
+  expect(await textOf(s3, Bucket, evidence)).toBe("mine");
+  for (const Key of [...ownObjects(alpha), `evidence/${idOf(otherHost)}/log`]) {
+    await expect(s3.send(new GetObjectCommand({ Bucket, Key })), Key).rejects.toMatchObject(denied);
+    await expect(s3.send(create(Bucket, Key)), Key).rejects.toMatchObject(denied);
   }
   const list = new ListObjectsV2Command({ Bucket, Prefix: `sources/${idOf(alpha)}/` });
   await expect(s3.send(list)).rejects.toMatchObject(denied);

@@ -107,7 +107,8 @@ export async function completeBootImage(
   if (wrong.length > 0)
     throw new WrongStateError(
       `boot image ${image.id} is not complete: ${wrong.join(", ")}`,
-      "Upload it again with `causeway boot-images upload DIR`.",
+      "Upload it again with `causeway boot-images upload DIR`. A file with other bytes cannot be replaced: build the image again, " +
+        "with a change that gives it another id.",
     );
   const done = await store.bootImages.modify(path.id, (current) => completedImage(current, timestamp(clock)));
   await audit("boot-image-completed", actorName(actor), done, deps);

@@ -3,7 +3,9 @@ import { z } from "zod";
 import { pointRecorded } from "#shared/domain/conversion.ts";
 import { commandKinds } from "#shared/protocol/commands.ts";
 import { ConversionId } from "#shared/protocol/ids.ts";
+import { timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
+import type { Clock } from "../ports.ts";
 import { openStore, type Store } from "../store/store.ts";
 
 export const Input = z.object({
@@ -15,26 +17,32 @@ export const Input = z.object({
 export const handler = taskHandler({
   name: "tasks/record-recovery-point",
   input: Input,
-  build: ({ TABLE_NAME }, { random }): Deps => ({
+  build: ({ TABLE_NAME }, { clock, random }): Deps => ({
     store: openStore(new DynamoDBClient(), TABLE_NAME, random),
+    clock,
   }),
   run,
 });
 
 interface Deps {
   store: Store;
+  clock: Clock;
 }
 
-/** Lists the recovery point that the source has committed to the repository; repeating it changes nothing. */
+/**
+ * Lists the recovery point that the source has committed to the repository, dated by the control plane.
+ * Retention counts only what is listed here, so a source cannot push a point out with false points or false
+ * times. Repeating it changes nothing. /
+ */
 export async function run(
-  { conversionId, captures, committed }: z.output<typeof Input>,
-  { store }: Deps,
+  { conversionId, captures }: z.output<typeof Input>,
+  { store, clock }: Deps,
 ): Promise<{ pointId: string }> {
   const conversion = await store.conversions.get(conversionId);
   const { pointId, sourceId } = conversion;
-  const { createdAt } = committed;
   const disks = captures.map(({ disk, badRanges }) => ({ ...disk, badRanges }));
-  await store.points.add({ id: pointId, sourceId, conversionId, createdAt, disks });
+  await store.points.add({ id: pointId, sourceId, conversionId, createdAt: timestamp(clock), disks });
+  const { createdAt } = await store.points.get(pointId);
   await store.conversions.modify(conversionId, pointRecorded);
   await store.audit.addOnce({
     at: createdAt,

@@ -23,7 +23,7 @@ const capture = {
   seconds: 3,
   bottleneck: "compress",
 };
-const committed = { pointId: "rp_1", createdAt: "2030-01-01T00:00:05.000Z" };
+const committed = { pointId: "rp_1" };
 const result = {
   conversionId,
   captures: [capture, { ...capture, seconds: 9, bottleneck: "upload" }],
@@ -76,8 +76,10 @@ test("preflight sees that the operator cancelled before anything began", async (
   await expect(checkPreflight.run({ conversionId }, world)).rejects.toThrow(ConversionCancelledError);
 });
 
-test("a recovery point is recorded once, with its bad ranges", async () => {
+test("a recovery point is recorded once, with its bad ranges, and dated by the control plane", async () => {
+  const recordedAt = new Date(world.nowMs).toISOString();
   await recordRecoveryPoint.run({ conversionId, captures: [capture], committed }, world);
+  world.nowMs += 1000;
   await recordRecoveryPoint.run({ conversionId, captures: [capture], committed }, world);
   const { items } = await world.store.points.page("agt_source", { limit: 10 });
   expect(items).toEqual([
@@ -85,7 +87,7 @@ test("a recovery point is recorded once, with its bad ranges", async () => {
       id: "rp_1",
       sourceId: "agt_source",
       conversionId,
-      createdAt: committed.createdAt,
+      createdAt: recordedAt,
       disks: [{ ...capture.disk, badRanges: 1 }],
     },
   ]);

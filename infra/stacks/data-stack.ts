@@ -1,5 +1,6 @@
 import { Duration, RemovalPolicy, Stack, type StackProps } from "aws-cdk-lib";
 import { AttributeType, BillingMode, Table } from "aws-cdk-lib/aws-dynamodb";
+import { AnyPrincipal, Effect, PolicyStatement } from "aws-cdk-lib/aws-iam";
 import { Key } from "aws-cdk-lib/aws-kms";
 import { BlockPublicAccess, Bucket, BucketEncryption } from "aws-cdk-lib/aws-s3";
 import type { Construct } from "constructs";
@@ -47,5 +48,36 @@ export class DataStack extends Stack {
       ],
       removalPolicy: RemovalPolicy.RETAIN,
     });
+    this.#keepHistory();
+  }
+
+  /**
+   * What is stored stays as it is, for every principal. Each write must say `If-None-Match: *`, which S3
+   * refuses where the key exists; uploads in parts and copies, which nothing here uses, are refused with the
+   * rest (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html). Over a
+   * delete marker such a write would succeed, so deletions are refused too. Lifecycle rules are not subject
+   * to the policy. /
+   */
+  #keepHistory(): void {
+    const objects = {
+      effect: Effect.DENY,
+      principals: [new AnyPrincipal()],
+      resources: [this.bucket.arnForObjects("*")],
+    };
+    this.bucket.addToResourcePolicy(
+      new PolicyStatement({
+        sid: "NothingIsOverwritten",
+        ...objects,
+        actions: ["s3:PutObject"],
+        conditions: { Null: { "s3:if-none-match": "true" } },
+      }),
+    );
+    this.bucket.addToResourcePolicy(
+      new PolicyStatement({
+        sid: "NothingIsDeleted",
+        ...objects,
+        actions: ["s3:DeleteObject", "s3:DeleteObjectVersion"],
+      }),
+    );
   }
 }

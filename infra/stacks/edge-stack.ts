@@ -7,7 +7,14 @@ import { BOOT_IMAGES_PREFIX } from "#shared/protocol/boot-image.ts";
 import type { EnrollableRole } from "#shared/protocol/common.ts";
 import { EVENTS_RULE } from "#shared/protocol/topics.ts";
 import { HandlerFunction } from "../constructs/handler-function.ts";
-import { EVIDENCE_PREFIX, IOT_POLICY, ROLE_ALIAS, SOURCES_PREFIX, WORKFLOW } from "../names.ts";
+import {
+  EVIDENCE_PREFIX,
+  IOT_POLICY,
+  ROLE_ALIAS,
+  SOURCES_PREFIX,
+  WORKFLOW,
+  WRITTEN_BY_SOURCES,
+} from "../names.ts";
 import { answerTasks, commandAgents, onExecutions, useTable } from "../statements.ts";
 import type { ApiStack } from "./api-stack.ts";
 import type { DataStack } from "./data-stack.ts";
@@ -98,9 +105,13 @@ export class EdgeStack extends Stack {
     const { bucket, key } = this.#props.data;
     const own = `${SOURCES_PREFIX}${CREDENTIALS_THING}/*`;
     return [
+      new PolicyStatement({ actions: ["s3:GetObject"], resources: [bucket.arnForObjects(own)] }),
+      // Creates only: the bucket's policy refuses to overwrite. Marks for pruning are the control plane's.
       new PolicyStatement({
-        actions: ["s3:GetObject", "s3:PutObject"],
-        resources: [bucket.arnForObjects(own)],
+        actions: ["s3:PutObject"],
+        resources: WRITTEN_BY_SOURCES.map((name) =>
+          bucket.arnForObjects(`${SOURCES_PREFIX}${CREDENTIALS_THING}/${name}`),
+        ),
       }),
       new PolicyStatement({
         actions: ["s3:GetObject"],
@@ -122,8 +133,9 @@ export class EdgeStack extends Stack {
   #targetStatements(): PolicyStatement[] {
     const { data, api } = this.#props;
     return [
+      // It reads only to see that evidence whose upload was broken off is there already.
       new PolicyStatement({
-        actions: ["s3:PutObject"],
+        actions: ["s3:GetObject", "s3:PutObject"],
         resources: [data.bucket.arnForObjects(`${EVIDENCE_PREFIX}${CREDENTIALS_THING}/*`)],
       }),
       new PolicyStatement({

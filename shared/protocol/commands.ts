@@ -71,7 +71,7 @@ export const commandKinds = {
   /** Makes the captured disks visible as one recovery point, by one final conditional write. */
   "commit-recovery-point": {
     input: z.object({ conversionId: ConversionId, pointId: PointId, disks: disksOf(PointDisk) }),
-    output: z.object({ pointId: PointId, createdAt: Timestamp }),
+    output: z.object({ pointId: PointId }),
   },
 
   /** Writes every disk of a recovery point as an image file on the target host. */

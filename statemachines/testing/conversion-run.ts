@@ -48,7 +48,7 @@ const outputs: Partial<Record<CommandKind, (command: Dispatched) => object>> = {
     seconds: 1,
     bottleneck: "read",
   }),
-  "commit-recovery-point": () => ({ pointId: "rp_1", createdAt: "2030-01-01T00:00:00.000Z" }),
+  "commit-recovery-point": () => ({ pointId: "rp_1" }),
   materialise: ({ input }) => ({
     disks: (input.disks as { name: string }[]).map(({ name }) => ({
       name,

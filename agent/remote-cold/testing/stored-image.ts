@@ -17,7 +17,7 @@ export async function storeImage(
   const { files, secureBootSigned } = bootImageManifest.parse(JSON.parse(manifest.toString("utf8")));
   for (const path of [MANIFEST_FILE, ...files.map((file) => file.path)]) {
     const bytes = await readFile(join(dir, path));
-    await store.put(bootImageKey(id, path), bytes, { sha256: hash("sha256", bytes), ifAbsent: false });
+    await store.put(bootImageKey(id, path), bytes, { sha256: hash("sha256", bytes) });
   }
   return {
     id,

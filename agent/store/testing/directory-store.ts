@@ -1,5 +1,5 @@
 import { hash, randomUUID } from "node:crypto";
-import { link, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { link, mkdir, open, readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import {
   type GetOptions,
@@ -19,7 +19,7 @@ export class DirectoryStore implements ObjectStore {
     this.#root = root;
   }
 
-  async put(key: string, bytes: Uint8Array, { sha256, ifAbsent, pace }: PutOptions): Promise<void> {
+  async put(key: string, bytes: Uint8Array, { sha256, pace }: PutOptions): Promise<void> {
     await pace?.(bytes.length);
     if (hash("sha256", bytes) !== sha256)
       throw new StoreRefusedError("BadDigest", `${key}: the hash differs`);
@@ -34,9 +34,8 @@ export class DirectoryStore implements ObjectStore {
       } finally {
         await file.close();
       }
-      // A link fails if the name is taken, a rename replaces it: both show the object whole or not at all.
-      if (ifAbsent) await link(temporary, path);
-      else await rename(temporary, path);
+      // A link shows the object whole or not at all, and fails if the name is taken.
+      await link(temporary, path);
     } catch (error) {
       throw isCode(error, "EEXIST") ? new ObjectExistsError(key) : error;
     } finally {
@@ -73,10 +72,6 @@ export class DirectoryStore implements ObjectStore {
       .filter((key) => key.startsWith(prefix))
       .sort();
     for (const key of keys) yield { key, sizeBytes: (await stat(this.#path(key))).size };
-  }
-
-  async delete(key: string): Promise<void> {
-    await rm(this.#path(key), { force: true });
   }
 
   #path(key: string): string {

@@ -14,11 +14,11 @@ export class MemoryStore implements ObjectStore {
   /** Open for tests to look at and to damage. */
   readonly objects = new Map<string, Buffer>();
 
-  async put(key: string, bytes: Uint8Array, { sha256, ifAbsent, pace }: PutOptions): Promise<void> {
+  async put(key: string, bytes: Uint8Array, { sha256, pace }: PutOptions): Promise<void> {
     await pace?.(bytes.length);
     if (hash("sha256", bytes) !== sha256)
       throw new StoreRefusedError("BadDigest", `${key}: the hash differs`);
-    if (ifAbsent && this.objects.has(key)) throw new ObjectExistsError(key);
+    if (this.objects.has(key)) throw new ObjectExistsError(key);
     this.objects.set(key, Buffer.from(bytes));
   }
 
@@ -36,9 +36,5 @@ export class MemoryStore implements ObjectStore {
       const bytes = this.objects.get(key);
       if (bytes) yield { key, sizeBytes: bytes.length };
     }
-  }
-
-  async delete(key: string): Promise<void> {
-    this.objects.delete(key);
   }
 }
