@@ -1,5 +1,5 @@
 import { type ApiClient, createApiClient } from "#shared/protocol/client.ts";
-import { type Call, textOption } from "./command.ts";
+import { type CliCall, textOption } from "./command.ts";
 import { UsageError } from "./errors.ts";
 
 /** Options of every command that talks to the API. */
@@ -10,7 +10,7 @@ export const API_HELP: [string, string][] = [
 ];
 
 /** The API that the options or the environment name. */
-export function apiOf(call: Call): ApiClient {
+export function apiOf(call: CliCall): ApiClient {
   const url = urlOption(call) ?? call.environment.CAUSEWAY_URL;
   const token = textOption(call, "token") ?? call.environment.CAUSEWAY_TOKEN;
   if (!url) throw new UsageError("which control plane? Set CAUSEWAY_URL or give --url");
@@ -22,7 +22,7 @@ export function apiOf(call: Call): ApiClient {
 }
 
 /** The control plane that `--url` names, if it is given. */
-export function urlOption(call: Call, command?: string): string | undefined {
+export function urlOption(call: CliCall, command?: string): string | undefined {
   const url = textOption(call, "url");
   return url && checkedUrl(url, command);
 }

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { draftOf, dropStale } from "./assembly-cache.ts";
+import { draftFolderOf, dropStale } from "./assembly-cache.ts";
 
 /** A folder of assemblies, each a second younger than the one before it. */
 function cacheOf(...names: string[]): string {
@@ -25,7 +25,7 @@ test("the assembly in use and the three newest others stay, whatever their names
 
 test("the draft of a process that was killed is dropped, that of one that runs is not", async () => {
   const killed = `a1.${spawnSync(process.execPath, ["-e", ""]).pid}`;
-  const folder = cacheOf(killed, draftOf("b2"), "a1");
+  const folder = cacheOf(killed, draftFolderOf("b2"), "a1");
   await dropStale(folder, "c3");
-  expect(readdirSync(folder).sort()).toEqual(["a1", draftOf("b2")].sort());
+  expect(readdirSync(folder).sort()).toEqual(["a1", draftFolderOf("b2")].sort());
 });

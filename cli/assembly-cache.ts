@@ -5,7 +5,7 @@ import { isRunning } from "./running-process.ts";
 const KEPT = 3;
 
 /** Where an assembly is made before it gets its name: `KEY.PID`. */
-export function draftOf(key: string): string {
+export function draftFolderOf(key: string): string {
   return `${key}.${process.pid}`;
 }
 

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { draftOf, dropStale } from "./assembly-cache.ts";
+import { draftFolderOf, dropStale } from "./assembly-cache.ts";
 
 const root = join(import.meta.dirname, "..");
 const cache = join(root, ".cache", "assembly");
@@ -20,7 +20,7 @@ export async function currentAssembly(tell: (line: string) => void): Promise<str
   const wanted = join(cache, key);
   if (existsSync(join(wanted, "manifest.json"))) return wanted;
   tell("synthesizing the cloud assembly");
-  const draft = join(cache, draftOf(key));
+  const draft = join(cache, draftFolderOf(key));
   await mkdir(cache, { recursive: true });
   await synthesize(draft);
   await rm(wanted, { recursive: true, force: true });

@@ -5,7 +5,7 @@ import type { Terminal } from "./terminal.ts";
 type Options = NonNullable<ParseArgsConfig["options"]>;
 
 /** One subcommand of `causeway`. */
-export interface Command {
+export interface CliCommand {
   /** The words that choose it: `repo check`. */
   name: string;
   summary: string;
@@ -17,10 +17,10 @@ export interface Command {
   options: Options;
   /** Names of the positional arguments; one that ends with `?` may be absent. */
   positionals: string[];
-  run(call: Call): Promise<void>;
+  run(call: CliCall): Promise<void>;
 }
 
-export interface Call {
+export interface CliCall {
   values: Record<string, string | boolean | string[] | undefined>;
   arguments: Record<string, string>;
   json: boolean;
@@ -33,11 +33,11 @@ const COMMON: Options = { json: { type: "boolean" }, help: { type: "boolean", sh
 
 /** Splits the words after the command's name into options and arguments; throws `UsageError`. */
 export function parseCall(
-  command: Command,
+  command: CliCommand,
   words: string[],
-  outside: Pick<Call, "environment" | "terminal">,
-): Call | "help" {
-  let parsed: { values: Call["values"]; positionals: string[] };
+  outside: Pick<CliCall, "environment" | "terminal">,
+): CliCall | "help" {
+  let parsed: { values: CliCall["values"]; positionals: string[] };
   try {
     parsed = parseArgs({
       args: words,
@@ -60,7 +60,7 @@ export function parseCall(
   return { ...outside, values: parsed.values, arguments: names, json: parsed.values.json === true };
 }
 
-export function helpOf(command: Command): string {
+export function helpOf(command: CliCommand): string {
   const width = Math.max(...command.help.map(([option]) => option.length), 6) + 2;
   const options = [
     ...command.help,
@@ -82,12 +82,12 @@ export function helpOf(command: Command): string {
 }
 
 /** A text option; throws `UsageError` if it must be given and is not. */
-export function textOption(call: Call, name: string): string | undefined {
+export function textOption(call: CliCall, name: string): string | undefined {
   const value = call.values[name];
   return typeof value === "string" ? value : undefined;
 }
 
-export function requiredOption(call: Call, name: string, command: string): string {
+export function requiredOption(call: CliCall, name: string, command: string): string {
   const value = textOption(call, name);
   if (value === undefined || value === "") throw new UsageError(`--${name} is missing`, command);
   return value;
@@ -95,7 +95,7 @@ export function requiredOption(call: Call, name: string, command: string): strin
 
 /** An option that must be one of a few words. */
 export function choiceOption<const T extends readonly string[]>(
-  call: Call,
+  call: CliCall,
   name: string,
   choices: T,
   command: string,
@@ -110,7 +110,7 @@ export function choiceOption<const T extends readonly string[]>(
 const SECONDS_OF = { s: 1, m: 60, h: 3600 } as const;
 
 /** A length of time such as `90s`, `30m` or `2h`, in seconds. */
-export function durationOption(call: Call, name: string, command: string): number | undefined {
+export function durationOption(call: CliCall, name: string, command: string): number | undefined {
   const value = textOption(call, name);
   if (value === undefined) return undefined;
   const [, count, unit] = /^(\d{1,6})([smh])$/.exec(value) ?? [];
@@ -119,7 +119,7 @@ export function durationOption(call: Call, name: string, command: string): numbe
 }
 
 /** A time, in the machine's own time zone unless it names one; as ISO 8601 in UTC. */
-export function timeOption(call: Call, name: string, command: string): string | undefined {
+export function timeOption(call: CliCall, name: string, command: string): string | undefined {
   const value = textOption(call, name);
   if (value === undefined) return undefined;
   const ms = /^\d{4}-\d{2}-\d{2}T/.test(value) ? Date.parse(value) : Number.NaN;
@@ -131,7 +131,7 @@ export function timeOption(call: Call, name: string, command: string): string | 
   return new Date(ms).toISOString();
 }
 
-export function numberOption(call: Call, name: string, command: string): number | undefined {
+export function numberOption(call: CliCall, name: string, command: string): number | undefined {
   const value = textOption(call, name);
   if (value === undefined) return undefined;
   const number = Number(value);

@@ -1,4 +1,4 @@
-import type { Command } from "./command.ts";
+import type { CliCommand } from "./command.ts";
 import { agent } from "./commands/agent.ts";
 import { approve } from "./commands/approve.ts";
 import { audit } from "./commands/audit.ts";
@@ -21,7 +21,7 @@ import { targets } from "./commands/targets.ts";
 import { up } from "./commands/up.ts";
 
 /** Every subcommand, in the order of a first use. */
-export const commands: Command[] = [
+export const commands: CliCommand[] = [
   up,
   backup,
   enrolToken,

@@ -1,13 +1,13 @@
 import { failureOf } from "#shared/errors.ts";
-import { type Call, type Command, helpOf, parseCall } from "./command.ts";
+import { type CliCall, type CliCommand, helpOf, parseCall } from "./command.ts";
 import { EXIT, exitCodeOf, UsageError } from "./errors.ts";
 import { harmless, type Terminal } from "./terminal.ts";
 
 /** Runs one command line of a program that has these commands, and returns its exit code. Errors are told here, once. */
 export async function run(
   words: string[],
-  commands: readonly Command[],
-  outside: Pick<Call, "environment" | "terminal">,
+  commands: readonly CliCommand[],
+  outside: Pick<CliCall, "environment" | "terminal">,
 ): Promise<number> {
   let printed = false;
   const terminal: Terminal = {
@@ -42,8 +42,8 @@ export async function run(
 
 function findCommand(
   words: string[],
-  commands: readonly Command[],
-): { command: Command; rest: string[] } | undefined {
+  commands: readonly CliCommand[],
+): { command: CliCommand; rest: string[] } | undefined {
   for (const command of commands) {
     const name = command.name.split(" ");
     if (name.every((word, index) => words[index] === word))
@@ -52,7 +52,7 @@ function findCommand(
   return undefined;
 }
 
-function overview(commands: readonly Command[]): string {
+function overview(commands: readonly CliCommand[]): string {
   const width = Math.max(...commands.map((command) => command.name.length)) + 2;
   return [
     "causeway: turns running servers into virtual machines and keeps standby copies of them",

@@ -60,7 +60,7 @@ export interface DeviceRegistry {
   endpoints(): Promise<{ mqtt: string; credentials: string }>;
 }
 
-export interface TemporaryCredentials {
+export interface GrantedCredentials {
   accessKeyId: string;
   secretAccessKey: string;
   sessionToken: string;
@@ -70,7 +70,7 @@ export interface TemporaryCredentials {
 
 export interface BootImageBroker {
   /** Rights to put and read the files of one boot image, for a quarter of an hour. */
-  grant(imageId: string, sessionName: string): Promise<TemporaryCredentials>;
+  grant(imageId: string, sessionName: string): Promise<GrantedCredentials>;
 }
 
 export interface ObjectFacts {
@@ -87,5 +87,5 @@ export interface Bucket {
 
 export interface SourceDataBroker {
   /** Rights to read one source's repository, for an hour. */
-  grant(sourceId: string, sessionName: string): Promise<TemporaryCredentials>;
+  grant(sourceId: string, sessionName: string): Promise<GrantedCredentials>;
 }

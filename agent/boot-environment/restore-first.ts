@@ -7,7 +7,7 @@ import { restoreBootState } from "../boot-loaders/restore.ts";
 import { type SavedBootState, volumesToMount } from "../boot-loaders/saved-state.ts";
 import { VolumeMap } from "../boot-loaders/volumes.ts";
 import type { BootMachine } from "../machine/boot-machine.ts";
-import { mustRun } from "../machine/machine.ts";
+import { runOrThrow } from "../machine/machine.ts";
 
 const MOUNTS = "/run/causeway/original";
 
@@ -38,7 +38,7 @@ export async function restoreFirst({
       await mkdir(mountPoint, { recursive: true });
       mounted.push({ uuid, mountPoint, ...device });
       await protect(machine, device, false);
-      await mustRun(machine, "mount", "-t", type, "-o", "rw,noatime", device.partition, mountPoint);
+      await runOrThrow(machine, "mount", "-t", type, "-o", "rw,noatime", device.partition, mountPoint);
     }
     const places = Object.fromEntries(mounted.map(({ uuid, mountPoint }) => [uuid, mountPoint]));
     return await restoreBootState(saved, machine, VolumeMap.of(places));
@@ -85,5 +85,5 @@ export function deviceOf(uuid: string, disks: readonly Disk[], own: readonly str
 async function protect(machine: BootMachine, { disk, partition }: Device, readOnly: boolean): Promise<void> {
   const option = readOnly ? "--setro" : "--setrw";
   for (const device of readOnly ? [partition, disk] : [disk, partition])
-    await mustRun(machine, "blockdev", option, device);
+    await runOrThrow(machine, "blockdev", option, device);
 }

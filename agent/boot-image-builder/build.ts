@@ -1,15 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { access, link, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join, posix } from "node:path";
+import { type BootImageFile, MANIFEST_FILE } from "#shared/protocol/boot-image.ts";
 import { BootImageBuildError } from "../boot-image/errors.ts";
-import { type BootImageManifest, encodeManifest, type ImageFile, imageId } from "../boot-image/manifest.ts";
-import {
-  hashFile,
-  MANIFEST_FILE,
-  SIGNATURE_FILE,
-  signingKey,
-  signManifest,
-} from "../boot-image/signature.ts";
+import { encodeManifest, type FullManifest, imageId } from "../boot-image/manifest.ts";
+import { hashFile, SIGNATURE_FILE, signingKey, signManifest } from "../boot-image/signature.ts";
 import { writeUnifiedKernelImage } from "../boot-image/unified-kernel-image.ts";
 import { bundleAgent } from "./agent-bundle.ts";
 import { writeInitrd } from "./initrd.ts";
@@ -61,7 +56,7 @@ export interface BuildOptions {
 export interface BuiltImage {
   id: string;
   dir: string;
-  manifest: BootImageManifest;
+  manifest: FullManifest;
 }
 
 /**
@@ -80,7 +75,7 @@ export async function buildBootImage(options: BuildOptions): Promise<BuiltImage>
     log(`unpacking ${packages.list.length} packages`);
     const sysroot = await Sysroot.unpack(packages.cache, packages.list, join(options.cacheDir, "sysroots"));
     const contents = await writeForms(sysroot, { ...options, work, image });
-    const manifest: BootImageManifest = {
+    const manifest: FullManifest = {
       format: 1,
       architecture: "x86_64",
       causewayVersion: options.version,
@@ -125,7 +120,7 @@ async function fetchPackages(
 async function writeForms(
   sysroot: Sysroot,
   options: BuildOptions & { work: string; image: string },
-): Promise<Pick<BootImageManifest, "drivers" | "programs" | "firmware">> {
+): Promise<Pick<FullManifest, "drivers" | "programs" | "firmware">> {
   const { work, image, sourceDateEpoch, log } = options;
   log("bundling the agent");
   const node = await strippedNode(sysroot, options.nodePath, work);
@@ -213,7 +208,7 @@ export function ipxeScript(commandLine: string): string {
 
 const variable = (name: string): string => `\${${name}}`;
 
-async function listFiles(dir: string): Promise<ImageFile[]> {
+async function listFiles(dir: string): Promise<BootImageFile[]> {
   const entries = await readdir(dir, { recursive: true, withFileTypes: true });
   const paths = entries
     .filter((entry) => entry.isFile())

@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { failureOf, InvalidInputError } from "#shared/errors.ts";
 import { parseControlPlaneUrl } from "../boot-environment/control-plane-url.ts";
-import { bootImageManifest } from "../boot-image/manifest.ts";
+import { fullManifest } from "../boot-image/manifest.ts";
 import { buildBootImage } from "./build.ts";
 import { runTool } from "./tool.ts";
 
@@ -52,7 +52,7 @@ async function main(): Promise<void> {
   const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as { version: string };
   const sameAs = values["same-as"];
   const earlier =
-    sameAs === undefined ? undefined : bootImageManifest.parse(JSON.parse(await readFile(sameAs, "utf8")));
+    sameAs === undefined ? undefined : fullManifest.parse(JSON.parse(await readFile(sameAs, "utf8")));
   const { id, dir, manifest } = await buildBootImage({
     entry: resolve(values.entry),
     root,

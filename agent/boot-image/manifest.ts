@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { type BootImageFile, BootImageManifest as KnownToAll, Sha256 } from "#shared/protocol/boot-image.ts";
+import { BootImageManifest as KnownToAll, Sha256 } from "#shared/protocol/boot-image.ts";
 
 const driver = z.object({
   /** As in `lsmod`. */
@@ -13,10 +13,8 @@ const driver = z.object({
 });
 export type Driver = z.infer<typeof driver>;
 
-export type ImageFile = BootImageFile;
-
 /** What a boot image is: everything that made it, and every file it has. No time and no path of the machine that built it. */
-export const bootImageManifest = KnownToAll.extend({
+export const fullManifest = KnownToAll.extend({
   nodeVersion: z.string(),
   /** What a boot loader passes to the kernel for an unattended run; loaders of a job add to it. */
   commandLine: z.string(),
@@ -27,11 +25,11 @@ export const bootImageManifest = KnownToAll.extend({
   firmware: z.array(z.string()),
   drivers: z.array(driver),
 });
-export type BootImageManifest = z.infer<typeof bootImageManifest>;
+export type FullManifest = z.infer<typeof fullManifest>;
 
 /** The bytes that are hashed and signed: the same manifest always gives the same. */
-export function encodeManifest(manifest: z.input<typeof bootImageManifest>): Buffer {
-  return Buffer.from(`${JSON.stringify(bootImageManifest.parse(manifest), null, 1)}\n`, "utf8");
+export function encodeManifest(manifest: z.input<typeof fullManifest>): Buffer {
+  return Buffer.from(`${JSON.stringify(fullManifest.parse(manifest), null, 1)}\n`, "utf8");
 }
 
 /** The name of a boot image: the hash of its manifest, which has the hash of all else. */

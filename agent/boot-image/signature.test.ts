@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { BootImageInvalidError } from "#shared/errors.ts";
-import { type BootImageManifest, encodeManifest, imageId } from "./manifest.ts";
+import { encodeManifest, type FullManifest, imageId } from "./manifest.ts";
 import { hashFile, publicKeyPem, signingKey, signManifest, verifyBootImage } from "./signature.ts";
 
 let dir: string;
@@ -13,7 +13,7 @@ let publicKey: string;
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), "boot-image-signature-"));
   await writeFile(join(dir, "vmlinuz"), "kernel");
-  const manifest: BootImageManifest = {
+  const manifest: FullManifest = {
     format: 1,
     architecture: "x86_64",
     causewayVersion: "1.0.0",

@@ -11,9 +11,9 @@ import { createReadStream } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { BootImageInvalidError } from "#shared/errors.ts";
-import { type BootImageManifest, bootImageManifest, imageId } from "./manifest.ts";
+import { MANIFEST_FILE } from "#shared/protocol/boot-image.ts";
+import { type FullManifest, fullManifest, imageId } from "./manifest.ts";
 
-export const MANIFEST_FILE = "manifest.json";
 /** 64 bytes: Ed25519 over the manifest's bytes. */
 export const SIGNATURE_FILE = "manifest.json.sig";
 
@@ -72,7 +72,7 @@ export function verifyManifest(
   signature: Uint8Array,
   publicKey: string,
   expectedId?: string,
-): BootImageManifest {
+): FullManifest {
   if (!verify(null, manifestBytes, publicKeyOf(publicKey), signature)) {
     throw new BootImageInvalidError("the boot image is not signed with the expected key");
   }
@@ -80,13 +80,13 @@ export function verifyManifest(
   if (expectedId !== undefined && id !== expectedId) {
     throw new BootImageInvalidError(`the boot image is ${id}, not ${expectedId}`);
   }
-  const parsed = bootImageManifest.safeParse(JSON.parse(Buffer.from(manifestBytes).toString("utf8")));
+  const parsed = fullManifest.safeParse(JSON.parse(Buffer.from(manifestBytes).toString("utf8")));
   if (!parsed.success) throw new BootImageInvalidError("the boot image's manifest is of an unknown kind");
   return parsed.data;
 }
 
 /** Throws `BootImageInvalidError` unless the file is, byte for byte, what the manifest says of `path`. */
-export async function verifyFile(manifest: BootImageManifest, path: string, location: string): Promise<void> {
+export async function verifyFile(manifest: FullManifest, path: string, location: string): Promise<void> {
   const expected = manifest.files.find((file) => file.path === path);
   if (!expected) throw new BootImageInvalidError(`the boot image has no ${path}`);
   const actual = await hashFile(location);
@@ -100,7 +100,7 @@ export async function verifyBootImage(
   dir: string,
   publicKey: string,
   expectedId?: string,
-): Promise<BootImageManifest> {
+): Promise<FullManifest> {
   const bytes = await readFile(join(dir, MANIFEST_FILE));
   const signature = await readFile(join(dir, SIGNATURE_FILE));
   const manifest = verifyManifest(bytes, signature, publicKey, expectedId);

@@ -4,7 +4,7 @@ import {
   BootStateNotRestoredError,
   BootStateUnreadableError,
 } from "#shared/errors.ts";
-import type { CommandOutput } from "../machine/machine.ts";
+import type { ProgramOutput } from "../machine/machine.ts";
 import type { Armed, BootLoaderAdapter, ProbeResult, UsableLoader } from "./adapter.ts";
 import type { ArmingNeed } from "./arming-need.ts";
 import type { Attestation } from "./attest.ts";
@@ -34,7 +34,7 @@ import { type StagedImage, stagedBytes } from "./staging.ts";
 /** What is asked of a Windows machine. */
 export interface WindowsMachine {
   /** What a program printed and how it ended, or nothing where it is not installed. */
-  run(command: string, ...args: string[]): Promise<CommandOutput | undefined>;
+  run(command: string, ...args: string[]): Promise<ProgramOutput | undefined>;
   freeBytes(folder: string): Promise<number | undefined>;
   /** Where the EFI system partition is mounted, such as `S:`; nothing where it is not, or there is none. */
   espDrive(): Promise<string | undefined>;

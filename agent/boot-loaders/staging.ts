@@ -1,7 +1,8 @@
 import { posix } from "node:path";
 import { BootImageInvalidError, BootImageUnavailableError, DiskFullError } from "#shared/errors.ts";
-import type { BootImageManifest } from "../boot-image/manifest.ts";
-import { MANIFEST_FILE, SIGNATURE_FILE, verifyFile, verifyManifest } from "../boot-image/signature.ts";
+import { MANIFEST_FILE } from "#shared/protocol/boot-image.ts";
+import type { FullManifest } from "../boot-image/manifest.ts";
+import { SIGNATURE_FILE, verifyFile, verifyManifest } from "../boot-image/signature.ts";
 import { appendToInitrd } from "../boot-image/unified-kernel-image.ts";
 import type { BootMachine } from "../machine/boot-machine.ts";
 import { eraseFile } from "../machine/durable.ts";
@@ -123,7 +124,7 @@ export async function unstage(machine: BootMachine, form: ImageForm, folder: str
   if (await machine.removeFolder(folder)) await machine.removeFolder(posix.dirname(folder));
 }
 
-async function verifyImage(machine: BootMachine, request: StagingRequest): Promise<BootImageManifest> {
+async function verifyImage(machine: BootMachine, request: StagingRequest): Promise<FullManifest> {
   const { imageDir, imageId, publicKey, form } = request;
   const bytes = await machine.contents(posix.join(imageDir, MANIFEST_FILE));
   const signature = await machine.contents(posix.join(imageDir, SIGNATURE_FILE));
@@ -141,7 +142,7 @@ async function verifyImage(machine: BootMachine, request: StagingRequest): Promi
 async function checkSpace(
   machine: BootMachine,
   { folder, form, overlay }: StagingRequest,
-  manifest: BootImageManifest,
+  manifest: FullManifest,
 ): Promise<void> {
   const sources = FILES[form].flatMap(({ source }) => source ?? []);
   const imageBytes = manifest.files
@@ -181,7 +182,7 @@ async function copyChecked(
 /** The overlay becomes a part of the RAM disk inside: firmware starts one file and loads nothing beside it. */
 async function stageUnifiedKernel(
   machine: BootMachine,
-  { from, path, request, manifest }: Copy & { request: StagingRequest; manifest: BootImageManifest },
+  { from, path, request, manifest }: Copy & { request: StagingRequest; manifest: FullManifest },
 ): Promise<void> {
   const image = await machine.contents(from);
   if (!image) throw new BootImageUnavailableError(request.imageId, from);
@@ -195,7 +196,7 @@ async function stageUnifiedKernel(
   }
 }
 
-function hashOf(manifest: BootImageManifest, path: string): string {
+function hashOf(manifest: FullManifest, path: string): string {
   const file = manifest.files.find((each) => each.path === path);
   if (!file) throw new BootImageInvalidError(`the boot image has no ${path}`);
   return file.sha256;

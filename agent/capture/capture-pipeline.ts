@@ -4,7 +4,7 @@ import { BLOCK_BYTES, ID_BYTES } from "#shared/format/block.ts";
 import type { PackRef } from "#shared/format/map-node.ts";
 import type { PackOrigin } from "#shared/format/pack-index.ts";
 import { FAN_OUT } from "#shared/format/tree.ts";
-import { DiskReader } from "../disk/resilient-reader.ts";
+import { ResilientDiskReader } from "../disk/resilient-reader.ts";
 import type { MappedLeaf } from "../repository/map-reader.ts";
 import { Semaphore } from "../threads/semaphore.ts";
 import { WorkerPool } from "../threads/worker-pool.ts";
@@ -39,7 +39,7 @@ export class CapturePipeline {
   failure: unknown;
   readonly #options: PipelineOptions;
   readonly #memory: SharedMemory;
-  readonly #reader: DiskReader;
+  readonly #reader: ResilientDiskReader;
   readonly #pool: WorkerPool<ToCaptureWorker, FromCaptureWorker>;
   readonly #freeSlots: Semaphore<number>;
   readonly #readings = new Map<number, Reading>();
@@ -61,7 +61,7 @@ export class CapturePipeline {
     this.#options = options;
     const { settings, repository, disk, pace, signal } = options;
     this.#memory = SharedMemory.allocate(settings);
-    this.#reader = new DiskReader(disk, settings);
+    this.#reader = new ResilientDiskReader(disk, settings);
     this.#freeSlots = new Semaphore(Array.from({ length: settings.readSlots }, (_, slot) => slot));
     this.#queued = new Array(settings.workers).fill(0);
     // Every leaf that waits for its packs listens.

@@ -31,7 +31,11 @@ export interface CaptureDeps {
 }
 
 /** What the commit needs of a capture, as it travels through the workflow. */
-export const MapRoot = z.object({ disk: PointDisk, parentId: z.string().nullable(), startedAt: z.number() });
+export const CaptureHandover = z.object({
+  disk: PointDisk,
+  parentId: z.string().nullable(),
+  startedAt: z.number(),
+});
 
 export const capturesDir = (dataDir: string, conversionId: string): string =>
   join(dataDir, "captures", conversionId);
@@ -74,7 +78,7 @@ export function captureDiskExecutor(deps: CaptureDeps): Executor<"capture-disk">
         signal,
         now: deps.now,
       });
-      const root: z.infer<typeof MapRoot> = { disk, parentId: parent?.pointId ?? null, startedAt };
+      const root: z.infer<typeof CaptureHandover> = { disk, parentId: parent?.pointId ?? null, startedAt };
       return {
         disk: { name: disk.name, sizeBytes: disk.sizeBytes, mapRoot: JSON.stringify(root) },
         bytesRead: statistics.bytesRead + statistics.bytesResumed,

@@ -1,4 +1,4 @@
-import { conversionOf } from "#shared/domain/command.ts";
+import { conversionIdOf } from "#shared/domain/command.ts";
 import { ConversionCancelledError, failureOf, UnknownCommandError } from "#shared/errors.ts";
 import { type Command, commandKinds, type ToAgent } from "#shared/protocol/commands.ts";
 import type { Progress } from "#shared/protocol/common.ts";
@@ -68,7 +68,7 @@ export class CommandRunner {
   /** For good: the command does not run if it comes late or once more. Nobody waits for its result. */
   #cancel(commandId: string): void {
     const { journal } = this.#options;
-    const failure = failureOf(new ConversionCancelledError(conversionOf(commandId) ?? commandId));
+    const failure = failureOf(new ConversionCancelledError(conversionIdOf(commandId) ?? commandId));
     journal.record({ type: "command-failed", commandId, at: this.#at(), failure });
     journal.acknowledge(commandId);
     this.#running.get(commandId)?.abort.abort();

@@ -3,7 +3,7 @@ import type { Point } from "#shared/format/point.ts";
 import { commitPoint, readPoint } from "../repository/points.ts";
 import type { Repository } from "../repository/repository.ts";
 import { ObjectNotFoundError } from "../store/object-store.ts";
-import { capturesDir, MapRoot } from "./capture-disk.ts";
+import { CaptureHandover, capturesDir } from "./capture-disk.ts";
 import type { Executor } from "./executor.ts";
 
 export interface CommitDeps {
@@ -17,7 +17,7 @@ export interface CommitDeps {
 export function commitRecoveryPointExecutor(deps: CommitDeps): Executor<"commit-recovery-point"> {
   return async ({ conversionId, pointId, disks }) => {
     const repository = await deps.repository();
-    const roots = disks.map(({ mapRoot }) => MapRoot.parse(JSON.parse(mapRoot)));
+    const roots = disks.map(({ mapRoot }) => CaptureHandover.parse(JSON.parse(mapRoot)));
     // The parent whose maps are kept for the shortest time decides, so the earliest start counts.
     const startedAt = Math.min(...roots.map((root) => root.startedAt));
     const point: Point = {

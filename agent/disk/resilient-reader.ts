@@ -34,7 +34,7 @@ const ATTEMPTS = 3;
  * Reads ranges of a disk in full. What cannot be read, after retries and narrowed to single sectors, is zeroed in the
  * buffer and reported as bad, so that it is never taken for zeros of the disk.
  */
-export class DiskReader {
+export class ResilientDiskReader {
   readonly #disk: DiskSource;
   readonly #maxBadBytes: number;
   #badBytes = 0;

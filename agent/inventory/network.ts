@@ -1,6 +1,11 @@
 import { basename } from "node:path";
 import { z } from "zod";
-import { type Inventory, type NetworkInterface, type Route, UNKNOWN } from "#shared/protocol/inventory.ts";
+import {
+  type Inventory,
+  type NetworkInterface,
+  type NetworkRoute,
+  UNKNOWN,
+} from "#shared/protocol/inventory.ts";
 import { clip, type Machine, readText } from "../machine/machine.ts";
 import { findInterfaceConfiguration } from "./network-configuration.ts";
 
@@ -51,7 +56,7 @@ export async function collectNetwork(
   machine: Machine,
 ): Promise<{ network: Inventory["network"]; hasTool: boolean }> {
   const links = await machine.run("ip", "-json", "-details", "address", "show");
-  const routes: Route[] = [];
+  const routes: NetworkRoute[] = [];
   for (const family of ["-4", "-6"]) {
     const printed = await machine.run("ip", "-json", family, "route", "show");
     routes.push(...parseRoutes(printed?.output ?? ""));
@@ -157,7 +162,7 @@ function addressesOf(link: Link): NetworkInterface["addresses"] {
 }
 
 /** What `ip -json route` printed; routes without a device, such as unreachable ones, are left out. */
-export function parseRoutes(output: string): Route[] {
+export function parseRoutes(output: string): NetworkRoute[] {
   return parseList(RouteLine, output).flatMap(({ dst, gateway, dev, metric }) => {
     if (!dev) return [];
     return [

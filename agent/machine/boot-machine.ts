@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { chmod, chown, lstat, mkdir, open, readFile, rename, rmdir, unlink, utimes } from "node:fs/promises";
 import { dirname } from "node:path";
-import { LocalMachine, type Machine, mustRun } from "./machine.ts";
+import { LocalMachine, type Machine, runOrThrow } from "./machine.ts";
 
 /** What a path is, without following a link. */
 export interface FileStatus {
@@ -211,7 +211,7 @@ export async function flushFileSystems(
   paths: readonly string[],
 ): Promise<void> {
   const some = await machine.run("sync", "-f", ...paths);
-  if (some?.status !== 0) await mustRun(machine, "sync");
+  if (some?.status !== 0) await runOrThrow(machine, "sync");
 }
 
 /** The firmware takes a variable whole or not at all: one write, and no truncation before it. */

@@ -13,13 +13,13 @@ export interface Machine {
   /** Where a link leads in the end. */
   resolve(path: string): Promise<string | undefined>;
   /** What a program printed and how it ended, or nothing where it is not installed. */
-  run(command: string, ...args: string[]): Promise<CommandOutput | undefined>;
+  run(command: string, ...args: string[]): Promise<ProgramOutput | undefined>;
   /** A file or block device; throws where it cannot be opened. */
   openDisk(path: string): Promise<CloseableDiskReader>;
   freeBytes(path: string): Promise<number | undefined>;
 }
 
-export interface CommandOutput {
+export interface ProgramOutput {
   /** Nothing where it was killed, for it took too long. */
   status: number | undefined;
   output: string;
@@ -57,7 +57,7 @@ export class LocalMachine implements Machine {
     return inTime(end, this.#answerLimitMs, () => undefined);
   }
 
-  run(command: string, ...args: string[]): Promise<CommandOutput | undefined> {
+  run(command: string, ...args: string[]): Promise<ProgramOutput | undefined> {
     const options = {
       timeout: this.#answerLimitMs,
       maxBuffer: OUTPUT_LIMIT_BYTES,
@@ -65,7 +65,7 @@ export class LocalMachine implements Machine {
       // Given here, not by `env`: the boot environment's is busybox, which runs its own lesser `ip` instead of the one on the path.
       env: { LC_ALL: "C", PATH: SEARCH_PATH },
     } as const;
-    const { promise, resolve } = Promise.withResolvers<CommandOutput | undefined>();
+    const { promise, resolve } = Promise.withResolvers<ProgramOutput | undefined>();
     execFile(command, args, options, (error, output) => {
       const status = error ? error.code : 0;
       if (status === "ENOENT") resolve(undefined);
@@ -89,7 +89,7 @@ export class LocalMachine implements Machine {
 }
 
 /** Runs a program that has to succeed; throws with what it printed. */
-export async function mustRun(
+export async function runOrThrow(
   machine: Pick<Machine, "run">,
   command: string,
   ...args: string[]

@@ -2,9 +2,10 @@ import { createHash } from "node:crypto";
 import { mkdir, open, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { BootImageInvalidError } from "#shared/errors.ts";
-import type { BootImageReference } from "#shared/protocol/boot-image.ts";
-import type { BootImageManifest, ImageFile } from "../boot-image/manifest.ts";
-import { hashFile, MANIFEST_FILE, SIGNATURE_FILE, verifyManifest } from "../boot-image/signature.ts";
+import type { BootImageFile, BootImageReference } from "#shared/protocol/boot-image.ts";
+import { MANIFEST_FILE } from "#shared/protocol/boot-image.ts";
+import type { FullManifest } from "../boot-image/manifest.ts";
+import { hashFile, SIGNATURE_FILE, verifyManifest } from "../boot-image/signature.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 
 /** Pieces that are fetched at a time: memory does not grow with the image. */
@@ -35,7 +36,7 @@ export class BootImageCache {
     image: BootImageReference,
     names: readonly string[],
     signal: AbortSignal,
-  ): Promise<BootImageManifest> {
+  ): Promise<FullManifest> {
     await this.#trust(image.publicKeyPem);
     const folder = this.folderOf(image.id);
     await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -56,7 +57,7 @@ export class BootImageCache {
 
   async #fetchFile(
     image: BootImageReference,
-    manifest: BootImageManifest,
+    manifest: FullManifest,
     name: string,
     signal: AbortSignal,
   ): Promise<void> {
@@ -80,7 +81,7 @@ export class BootImageCache {
 }
 
 /** Whether the whole file is there: an interrupted fetch leaves a part of it. */
-async function isIntact(path: string, { sizeBytes, sha256 }: ImageFile): Promise<boolean> {
+async function isIntact(path: string, { sizeBytes, sha256 }: BootImageFile): Promise<boolean> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return undefined;
     throw error;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Inventory, type NetworkInterface, type Route } from "#shared/protocol/inventory.ts";
+import { Inventory, type NetworkInterface, type NetworkRoute } from "#shared/protocol/inventory.ts";
 import { formatNetworkPlan } from "../boot-image/network-plan.ts";
 import { networkPlanOf } from "./network-plan-of.ts";
 
@@ -50,7 +50,7 @@ const networkInterface: fc.Arbitrary<NetworkInterface> = fc.record(
   { noNullPrototype: true },
 );
 
-const route: fc.Arbitrary<Route> = fc.record(
+const route: fc.Arbitrary<NetworkRoute> = fc.record(
   {
     destination: fc.oneof(
       fc.constant("default"),

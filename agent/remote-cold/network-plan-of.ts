@@ -1,7 +1,7 @@
 import { isIPv6 } from "node:net";
 import { bootEnvironmentNetworkOf } from "#shared/domain/boot-environment-network.ts";
 import { hardwareAddressOf } from "#shared/domain/hardware-address.ts";
-import type { Inventory, NetworkInterface, Route } from "#shared/protocol/inventory.ts";
+import type { Inventory, NetworkInterface, NetworkRoute } from "#shared/protocol/inventory.ts";
 import {
   BondMode,
   IpAddress,
@@ -44,7 +44,7 @@ export function networkPlanOf({ network }: Pick<Inventory, "network">): NetworkP
   };
 }
 
-function addressing({ name, addresses, mtuBytes }: NetworkInterface, routes: Route[]): Addressing {
+function addressing({ name, addresses, mtuBytes }: NetworkInterface, routes: NetworkRoute[]): Addressing {
   const dhcp = addresses.some(({ family, dynamic }) => family === "ipv4" && dynamic);
   return {
     name,
@@ -60,7 +60,7 @@ function addressing({ name, addresses, mtuBytes }: NetworkInterface, routes: Rou
 }
 
 /** Nothing for a route without a gateway: it comes with an address. */
-function plannedRoute({ destination, gateway, metric }: Route): PlannedRoute[] {
+function plannedRoute({ destination, gateway, metric }: NetworkRoute): PlannedRoute[] {
   const isWhole = destination === "default" || destination.includes("/");
   const to = isWhole ? destination : `${destination}/${isIPv6(destination) ? 128 : 32}`;
   const { data } = PlannedRoute.safeParse({ to, via: gateway, metric });

@@ -23,7 +23,7 @@ export interface CheckProgress {
 }
 
 /** An object that is not what it must be, and what that means. */
-export interface Finding {
+export interface RepositoryFinding {
   object: string;
   problem: "damaged" | "missing" | "foreign" | "unsupported";
   detail: string;
@@ -39,7 +39,7 @@ export interface CheckReport {
   points: number;
   objects: number;
   bytes: number;
-  findings: Finding[];
+  findings: RepositoryFinding[];
   /** Packs that no recovery point names: of a capture that is running or was given up. They were checked all the same. */
   unreferenced: string[];
 }
@@ -70,7 +70,7 @@ class RepositoryCheck {
   readonly #options: CheckOptions;
   readonly #namer: BlockNamer;
   readonly #using = { compressor: createCompressor(), output: Buffer.alloc(UNIT_BYTES) };
-  readonly #findings = new Map<string, Finding>();
+  readonly #findings = new Map<string, RepositoryFinding>();
   readonly #packs = new Map<string, Tail>();
   readonly #indexes = new Map<string, PackIndex>();
   readonly #referenced = new Set<string>();
@@ -277,7 +277,7 @@ class RepositoryCheck {
     }
   }
 
-  #find(object: string, problem: Finding["problem"], detail: string): void {
+  #find(object: string, problem: RepositoryFinding["problem"], detail: string): void {
     if (!this.#findings.has(object)) this.#findings.set(object, { object, problem, detail, affects: [] });
   }
 

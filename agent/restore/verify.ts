@@ -7,7 +7,7 @@ import { MapReader } from "../repository/map-reader.ts";
 import type { Repository } from "../repository/repository.ts";
 
 /** A written disk as verification reads it. */
-export interface WrittenDisk {
+export interface WrittenDiskReader {
   readonly sizeBytes: number;
   /** Exactly `length` bytes; a reader may put them into `into`, which is as long. */
   read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
@@ -29,7 +29,7 @@ export class DiskMismatchError extends CausewayError {
 export interface VerifyOptions {
   repository: Repository;
   disk: PointDisk;
-  reader: WrittenDisk;
+  reader: WrittenDiskReader;
   onProgress?: (bytesVerified: number, bytesTotal: number) => void;
   signal?: AbortSignal;
 }
@@ -100,7 +100,7 @@ function idOf(bytes: Buffer, namer: BlockNamer): Buffer {
  * The disk from its start to its end, with some reads under way while earlier ones are looked at. What it yields holds until the next is asked
  * for: the same few buffers are used for all of the disk.
  */
-async function* readAhead(reader: WrittenDisk, sizeBytes: number): AsyncGenerator<Buffer, void> {
+async function* readAhead(reader: WrittenDiskReader, sizeBytes: number): AsyncGenerator<Buffer, void> {
   const reads: Promise<Uint8Array>[] = [];
   const buffers = Array.from({ length: READS_AHEAD + 1 }, () => Buffer.allocUnsafeSlow(READ_BYTES));
   let offset = 0;

@@ -18,11 +18,11 @@ async function startsOf(
   const program = join(folder, "program.ts");
   await writeFile(
     program,
-    `import { becomeLean, settle } from ${module};
+    `import { becomeLean, restartOnce } from ${module};
     const { execArgv, argv, env, pid } = process;
     console.log(JSON.stringify({ execArgv, words: argv.slice(2), arenas: env.MALLOC_ARENA_MAX, pid }));
     becomeLean(process, ${JSON.stringify(join(folder, "compiled"))});
-    settle(process, ${JSON.stringify(settling)});`,
+    restartOnce(process, ${JSON.stringify(settling)});`,
   );
   const { MALLOC_ARENA_MAX: _, NODE_COMPILE_CACHE: __, ...env } = process.env;
   const words = ["agent", "--data", "a b"];

@@ -35,7 +35,7 @@ export function becomeLean(current: NodeJS.Process, compileCache?: string): void
  * Starts a lean program anew, once, after it did what is only needed at a first start: `enrolled`, or compiled modules that it found changed.
  * What that took would stay for the rest of the agent's life.
  */
-export function settle(current: NodeJS.Process, { enrolled }: { enrolled: boolean }): void {
+export function restartOnce(current: NodeJS.Process, { enrolled }: { enrolled: boolean }): void {
   const compiled = keepCompiled();
   if (!isLean(current) || current.env[SETTLED] !== undefined || !(enrolled || compiled)) return;
   startAnew(current, current.execArgv, { ...current.env, [SETTLED]: "1" });

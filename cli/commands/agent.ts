@@ -5,18 +5,18 @@ import { keyFingerprint } from "#agent/boot-image/signature.ts";
 import type { Settings } from "#agent/identity/identity.ts";
 import { type FirstStart, installedAgent, setUpAgent } from "#agent/installed-agent.ts";
 import { jsonLog } from "#agent/log.ts";
-import { settle } from "#agent/threads/lean-process.ts";
+import { restartOnce } from "#agent/threads/lean-process.ts";
 import { lockFolder } from "#shared/data-folder/lock.ts";
 import { recordVersion } from "#shared/data-folder/version.ts";
 import { EnrollableRole } from "#shared/protocol/common.ts";
 import { DiskName } from "#shared/protocol/ids.ts";
 import { urlOption } from "../api.ts";
-import { type Call, type Command, choiceOption, requiredOption, textOption } from "../command.ts";
+import { type CliCall, type CliCommand, choiceOption, requiredOption, textOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { duration } from "../units.ts";
 import { version } from "../version.ts";
 
-export const agent: Command = {
+export const agent: CliCommand = {
   name: "agent",
   summary: "Runs an agent on this machine, in the foreground",
   usage:
@@ -69,7 +69,7 @@ export const agent: Command = {
         call.terminal.err(`not enrolled: ${error.message}; asking again in ${duration(delayMs / 1000)}\n`),
     });
     await compileThreads();
-    settle(process, { enrolled });
+    restartOnce(process, { enrolled });
     const log = jsonLog(call.terminal.err, now);
     const running = await installedAgent({ ...setup, version, log, now, random: Math.random });
     const { role, enrolment } = setup.identity;
@@ -88,7 +88,7 @@ async function compileThreads(): Promise<void> {
   await import("#agent/restore/restore-worker.ts");
 }
 
-function firstStartOf(call: Call, dataDir: string): FirstStart {
+function firstStartOf(call: CliCall, dataDir: string): FirstStart {
   const role = choiceOption(call, "role", EnrollableRole.options, "agent");
   const url = urlOption(call, "agent");
   const token = textOption(call, "enrol");
@@ -102,7 +102,7 @@ function firstStartOf(call: Call, dataDir: string): FirstStart {
 }
 
 /** What the command line says; the rest stays as an earlier start was told. */
-function settingsOf(call: Call): Partial<Settings> {
+function settingsOf(call: CliCall): Partial<Settings> {
   const disks = (call.values.disk as string[] | undefined)?.map(diskOf);
   const images = textOption(call, "images");
   return { ...(disks ? { disks } : {}), ...(images ? { imagesDir: resolve(images) } : {}) };
@@ -117,7 +117,7 @@ function diskOf(text: string): Settings["disks"][number] {
 }
 
 /** The public key in the file that was named, and only that: the private one, given by mistake, is not copied. */
-async function imageKeyOf(call: Call): Promise<string | undefined> {
+async function imageKeyOf(call: CliCall): Promise<string | undefined> {
   const path = textOption(call, "trust-boot-image-key");
   if (!path) return undefined;
   const refuse = (why: string) =>

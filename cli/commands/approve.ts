@@ -1,11 +1,11 @@
 import { EnrolmentCode, type EnrolmentRequest } from "#shared/protocol/enrolment-request.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
-import type { Command } from "../command.ts";
+import type { CliCommand } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { print } from "../terminal.ts";
 import { disksInWords } from "./enrolment-requests.ts";
 
-export const approve: Command = {
+export const approve: CliCommand = {
   name: "approve",
   summary: "Approves a machine that was started from a boot image by hand, by the code on its screen",
   usage: "approve CODE",

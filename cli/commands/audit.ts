@@ -1,8 +1,8 @@
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
-import { type Command, numberOption, textOption } from "../command.ts";
+import { type CliCommand, numberOption, textOption } from "../command.ts";
 import { print, table } from "../terminal.ts";
 
-export const audit: Command = {
+export const audit: CliCommand = {
   name: "audit",
   summary: "Lists who did what, newest first",
   usage: "audit [--limit N] [--cursor CURSOR]",

@@ -1,12 +1,12 @@
 import { resolve } from "node:path";
 import { BackupFailedError, NotRunningError, requestBackup } from "#local/backup/control.ts";
-import { type Command, requiredOption } from "../command.ts";
+import { type CliCommand, requiredOption } from "../command.ts";
 import { RefusedError } from "../errors.ts";
 import { ProgressLine } from "../progress.ts";
 import { print } from "../terminal.ts";
 import { bytes } from "../units.ts";
 
-export const backup: Command = {
+export const backup: CliCommand = {
   name: "backup",
   summary: "Copies the embedded cloud's state while it runs, and its keys apart from it",
   usage: "backup --data DIR --to DIR --keys DIR",

@@ -1,9 +1,9 @@
 import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
-import type { Command } from "../command.ts";
+import type { CliCommand } from "../command.ts";
 import { print, table } from "../terminal.ts";
 import { bytes } from "../units.ts";
 
-export const bootImagesList: Command = {
+export const bootImagesList: CliCommand = {
   name: "boot-images list",
   summary: "Lists boot images, the newest first: that one is used unless another is named",
   usage: "boot-images list",

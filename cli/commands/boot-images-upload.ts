@@ -9,7 +9,7 @@ import {
 } from "#shared/protocol/boot-image.ts";
 import type { ApiClient } from "#shared/protocol/client.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
-import { type Call, type Command, textOption } from "../command.ts";
+import { type CliCall, type CliCommand, textOption } from "../command.ts";
 import { RefusedError } from "../errors.ts";
 import { ProgressLine } from "../progress.ts";
 import { print } from "../terminal.ts";
@@ -19,7 +19,7 @@ const SIGNATURE_FILE = `${MANIFEST_FILE}.sig`;
 /** Where the builder keeps its keys unless told otherwise. */
 const PUBLIC_KEY = ".config/causeway/boot-image-key.pub.pem";
 
-export const bootImagesUpload: Command = {
+export const bootImagesUpload: CliCommand = {
   name: "boot-images upload",
   summary: "Uploads a boot image that `npm run boot-image` has built; from then on it is the one used",
   usage: "boot-images upload DIR [--public-key FILE]",
@@ -51,7 +51,7 @@ export const bootImagesUpload: Command = {
   },
 };
 
-async function readImage(dir: string, call: Call): Promise<NewBootImage> {
+async function readImage(dir: string, call: CliCall): Promise<NewBootImage> {
   const keyFile = textOption(call, "public-key") ?? join(call.environment.HOME ?? "/", PUBLIC_KEY);
   return {
     manifest: await read(join(dir, MANIFEST_FILE), "utf8"),

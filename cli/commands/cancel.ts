@@ -1,8 +1,8 @@
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
-import type { Command } from "../command.ts";
+import type { CliCommand } from "../command.ts";
 import { print } from "../terminal.ts";
 
-export const cancel: Command = {
+export const cancel: CliCommand = {
   name: "cancel",
   summary: "Cancels a running conversion and releases what it took",
   usage: "cancel CONVERSION",

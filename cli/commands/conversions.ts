@@ -1,12 +1,12 @@
 import { machineInWords } from "#shared/protocol/machine.ts";
 import type { Conversion } from "#shared/protocol/resources.ts";
 import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
-import type { Command } from "../command.ts";
+import type { CliCommand } from "../command.ts";
 import { print, table } from "../terminal.ts";
 import { bytes, duration } from "../units.ts";
 import { progressLine } from "./conversion-progress.ts";
 
-export const conversions: Command = {
+export const conversions: CliCommand = {
   name: "conversions",
   summary: "Lists conversions, or shows one with the progress of each step",
   usage: "conversions [CONVERSION]",

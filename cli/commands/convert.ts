@@ -6,8 +6,8 @@ import { DiskFormat } from "#shared/protocol/common.ts";
 import { type Conversion, ConversionType, type NewConversion } from "#shared/protocol/resources.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import {
-  type Call,
-  type Command,
+  type CliCall,
+  type CliCommand,
   choiceOption,
   durationOption,
   numberOption,
@@ -25,7 +25,7 @@ const POLL_MS = 1_000;
 /** An outage of the control plane shorter than this does not end the wait: the conversion goes on by itself. */
 const PATIENCE_MS = 15 * 60_000;
 
-export const convert: Command = {
+export const convert: CliCommand = {
   name: "convert",
   summary: "Converts a source server into a virtual machine on a target host",
   usage:
@@ -101,7 +101,7 @@ export const convert: Command = {
   },
 };
 
-function requestOf(call: Call): NewConversion {
+function requestOf(call: CliCall): NewConversion {
   const type = choiceOption(call, "type", ConversionType.options, "convert");
   if (!type) throw new UsageError("--type is missing", "convert");
   const limit = numberOption(call, "bandwidth-limit", "convert");
@@ -128,7 +128,7 @@ function requestOf(call: Call): NewConversion {
 }
 
 /** Polls until the conversion has ended, through restarts of the control plane. */
-async function waitFor(api: ApiClient, id: string, call: Call): Promise<Conversion> {
+async function waitFor(api: ApiClient, id: string, call: CliCall): Promise<Conversion> {
   const line = new ProgressLine(call.terminal);
   let lastAnswer = performance.now();
   try {

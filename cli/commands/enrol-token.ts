@@ -1,10 +1,10 @@
 import { EnrollableRole } from "#shared/protocol/common.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
-import { type Command, choiceOption, numberOption } from "../command.ts";
+import { type CliCommand, choiceOption, numberOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { print } from "../terminal.ts";
 
-export const enrolToken: Command = {
+export const enrolToken: CliCommand = {
   name: "enrol-token",
   summary: "Creates a token with which one agent may enrol, once",
   usage: "enrol-token --role source|target [--lifetime SECONDS]",

@@ -1,10 +1,10 @@
 import type { MachineDescription } from "#shared/protocol/enrolment-request.ts";
 import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
-import type { Command } from "../command.ts";
+import type { CliCommand } from "../command.ts";
 import { print, table } from "../terminal.ts";
 import { bytes } from "../units.ts";
 
-export const enrolmentRequests: Command = {
+export const enrolmentRequests: CliCommand = {
   name: "enrolment-requests",
   summary: "Lists machines that show a code and wait for `causeway approve`",
   usage: "enrolment-requests",

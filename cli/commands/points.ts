@@ -1,9 +1,9 @@
 import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
-import type { Command } from "../command.ts";
+import type { CliCommand } from "../command.ts";
 import { print, table } from "../terminal.ts";
 import { bytes } from "../units.ts";
 
-export const points: Command = {
+export const points: CliCommand = {
   name: "points",
   summary: "Lists the recovery points of a source server",
   usage: "points SOURCE",

@@ -1,10 +1,10 @@
 import { ConversionType, type Preflight } from "#shared/protocol/resources.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
-import { type Command, choiceOption, textOption } from "../command.ts";
+import { type CliCommand, choiceOption, textOption } from "../command.ts";
 import { PreflightNotPassedError, UsageError } from "../errors.ts";
 import { print, table } from "../terminal.ts";
 
-export const preflight: Command = {
+export const preflight: CliCommand = {
   name: "preflight",
   summary: "Checks every rule that a conversion must meet, and touches nothing",
   usage: "preflight SOURCE --type hot|remote-cold|manual-cold [--target TARGET] [--boot-check]",

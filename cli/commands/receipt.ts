@@ -2,11 +2,11 @@ import type { BootStateItem } from "#shared/protocol/boot-receipt.ts";
 import { findReceiptProblem } from "#shared/protocol/boot-receipt-signature.ts";
 import type { ConversionReceipt } from "#shared/protocol/resources.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
-import type { Command } from "../command.ts";
+import type { CliCommand } from "../command.ts";
 import { ReceiptProblemError } from "../errors.ts";
 import { print, table } from "../terminal.ts";
 
-export const receipt: Command = {
+export const receipt: CliCommand = {
   name: "receipt",
   summary: "Shows and checks the boot receipt of a conversion: that the source has its boot state back",
   usage: "receipt CONVERSION",

@@ -3,14 +3,14 @@ import { type CheckReport, checkRepository } from "#agent/repository/check.ts";
 import { ObjectNotFoundError } from "#agent/store/object-store.ts";
 import { NotFoundError } from "#shared/errors.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
-import type { Command } from "../command.ts";
+import type { CliCommand } from "../command.ts";
 import { DamageFoundError } from "../errors.ts";
 import { ProgressLine } from "../progress.ts";
 import { print } from "../terminal.ts";
 import { bytes } from "../units.ts";
 import { bar } from "./conversion-progress.ts";
 
-export const repoCheck: Command = {
+export const repoCheck: CliCommand = {
   name: "repo check",
   summary: "Re-reads and re-hashes everything that a source server's recovery points name",
   usage: "repo check SOURCE",

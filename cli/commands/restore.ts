@@ -7,14 +7,14 @@ import { restoreDisk } from "#agent/restore/restore.ts";
 import { NotFoundError } from "#shared/errors.ts";
 import { DiskFormat } from "#shared/protocol/common.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
-import { type Command, choiceOption, requiredOption } from "../command.ts";
+import { type CliCommand, choiceOption, requiredOption } from "../command.ts";
 import { RefusedError } from "../errors.ts";
 import { ProgressLine } from "../progress.ts";
 import { print } from "../terminal.ts";
 import { bytes, duration } from "../units.ts";
 import { transferLine } from "./conversion-progress.ts";
 
-export const restore: Command = {
+export const restore: CliCommand = {
   name: "restore",
   summary: "Writes one disk of a recovery point to a file on this machine",
   usage: "restore POINT --disk NAME --to FILE [--format raw|qcow2]",

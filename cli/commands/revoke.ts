@@ -1,8 +1,8 @@
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
-import type { Command } from "../command.ts";
+import type { CliCommand } from "../command.ts";
 import { print } from "../terminal.ts";
 
-export const revoke: Command = {
+export const revoke: CliCommand = {
   name: "revoke",
   summary:
     "Revokes an agent's certificate, at once and for good; credentials it holds run out within 15 minutes",

@@ -1,9 +1,9 @@
 import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
-import type { Command } from "../command.ts";
+import type { CliCommand } from "../command.ts";
 import { print } from "../terminal.ts";
 import { agentTable } from "./agent-list.ts";
 
-export const sources: Command = {
+export const sources: CliCommand = {
   name: "sources",
   summary: "Lists source servers",
   usage: "sources",

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { resolve } from "node:path";
 import { systemClock } from "#local/core/clock.ts";
 import { currentAssembly } from "../assembly.ts";
-import { type Command, numberOption, requiredOption } from "../command.ts";
+import { type CliCommand, numberOption, requiredOption } from "../command.ts";
 import { RefusedError, UsageError } from "../errors.ts";
 import { version } from "../version.ts";
 
@@ -12,7 +12,7 @@ const MAX_PORT = 65_535;
 const OPERATOR = "operator";
 const TOKEN_LIFETIME_SECONDS = 7 * 24 * 3600;
 
-export const up: Command = {
+export const up: CliCommand = {
   name: "up",
   summary: "Starts the embedded cloud: the whole control plane on this machine",
   usage: "up --data DIR [--port N]",

@@ -2,9 +2,10 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type ArchiveEntry, writeArchive } from "#agent/boot-image/cpio.ts";
-import { bootImageManifest, encodeManifest, imageId } from "#agent/boot-image/manifest.ts";
-import { MANIFEST_FILE, SIGNATURE_FILE, signingKey, signManifest } from "#agent/boot-image/signature.ts";
+import { encodeManifest, fullManifest, imageId } from "#agent/boot-image/manifest.ts";
+import { SIGNATURE_FILE, signingKey, signManifest } from "#agent/boot-image/signature.ts";
 import { appendToInitrd } from "#agent/boot-image/unified-kernel-image.ts";
+import { MANIFEST_FILE } from "#shared/protocol/boot-image.ts";
 
 /**
  * A real boot image whose RAM disk has other files, complete and signed with the key in `keyDir`. Without CD and PXE folder. Returns its folder
@@ -24,7 +25,7 @@ export async function changedBootImage(
     "causeway.efi": appendToInitrd(await read("causeway.efi"), archive),
   };
   const manifest = encodeManifest({
-    ...bootImageManifest.parse(JSON.parse((await read(MANIFEST_FILE)).toString())),
+    ...fullManifest.parse(JSON.parse((await read(MANIFEST_FILE)).toString())),
     files: Object.entries(files).map(([path, content]) => ({
       path,
       sizeBytes: content.length,

@@ -18,7 +18,7 @@ import { actorName } from "../middleware/api-event.ts";
 import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
 import type { Runtime } from "../middleware/runtime.ts";
 import type { Clock, Random } from "../ports.ts";
-import { sha256 } from "../store/sha256.ts";
+import { sha256OfText } from "../store/sha256.ts";
 import { openStore, type Store } from "../store/store.ts";
 
 export const handler = apiHandler({
@@ -61,7 +61,7 @@ export async function requestEnrolment(
   const code = await addWithCode(
     {
       ...{ id, address, csr, machine },
-      secretHash: sha256(secret),
+      secretHash: sha256OfText(secret),
       createdAt: timestamp(clock),
       validUntil: expiresAt,
       version: 0,
@@ -98,7 +98,7 @@ export async function approveEnrolment(
 ): Promise<Answer<"approveEnrolment">> {
   const { store, clock, random } = deps;
   const by = actorName(actor);
-  const found = await store.enrolmentRequests.findByCode(sha256(body.code));
+  const found = await store.enrolmentRequests.findByCode(sha256OfText(body.code));
   if (!found) {
     await auditRefusal("unknown-code", by, "no machine shows this code", deps);
     throw new NotFoundError("machine with the code", shownCode(body.code));
@@ -131,7 +131,7 @@ async function addWithCode(
 ): Promise<string> {
   for (let drawn = 0; drawn < MOST_DRAWS; drawn++) {
     const code = newCode(random);
-    if (await store.enrolmentRequests.add({ ...request, codeHash: sha256(code) })) return code;
+    if (await store.enrolmentRequests.add({ ...request, codeHash: sha256OfText(code) })) return code;
   }
   throw new Error("every code that was drawn is taken");
 }

@@ -6,7 +6,7 @@ import { actorName } from "../middleware/api-event.ts";
 import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
 import type { Runtime } from "../middleware/runtime.ts";
 import type { Clock, Random } from "../ports.ts";
-import { sha256 } from "../store/sha256.ts";
+import { sha256OfText } from "../store/sha256.ts";
 import { openStore, type Store } from "../store/store.ts";
 
 export const handler = apiHandler({
@@ -41,7 +41,7 @@ export async function createEnrolmentToken(
   const expiresAt = new Date(now + body.lifetimeSeconds * 1000).toISOString();
   const createdBy = actorName(actor);
   const { role } = body;
-  const hash = sha256(token);
+  const hash = sha256OfText(token);
   await store.tokens.add({ id, hash, role, createdAt, validUntil: expiresAt, createdBy, version: 0 });
   await store.audit.add({
     at: createdAt,

@@ -6,7 +6,7 @@ import { POLL_SECONDS } from "#shared/protocol/enrolment-request.ts";
 import type { Enrolment } from "#shared/protocol/resources.ts";
 import { IotDeviceRegistry } from "../aws/iot-device-registry.ts";
 import { claim } from "../enrolment/claim.ts";
-import { type EnrolmentDeps, enrol } from "../enrolment/enrol.ts";
+import { type EnrolmentDeps, enrolAgent } from "../enrolment/enrol.ts";
 import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
 import type { Runtime } from "../middleware/runtime.ts";
 import { openStore } from "../store/store.ts";
@@ -38,7 +38,7 @@ interface Deps extends EnrolmentDeps {
 
 /** Gives an agent its identity and tells it where everything is. The same request may be repeated for ten minutes. */
 export async function run({ body, apiUrl }: Call<"enrol">, deps: Deps): Promise<Answer<"enrol">> {
-  return enrolmentOf(await enrol(body, deps), body.role, apiUrl, deps);
+  return enrolmentOf(await enrolAgent(body, deps), body.role, apiUrl, deps);
 }
 
 /** The same for a machine that was started by hand, once an operator has approved its code. */

@@ -1,5 +1,5 @@
 import { AssumeRoleCommand, type STSClient } from "@aws-sdk/client-sts";
-import type { TemporaryCredentials } from "../ports.ts";
+import type { GrantedCredentials } from "../ports.ts";
 
 /** Whoever is done, or revoked, keeps the rights for so long: the least that STS gives. They are asked for again before. */
 const DURATION_SECONDS = 900;
@@ -10,7 +10,7 @@ export async function narrowedSession(
   roleArn: string,
   sessionName: string,
   policy: { Effect: "Allow"; Action: string[]; Resource: string[]; Condition?: object }[],
-): Promise<TemporaryCredentials> {
+): Promise<GrantedCredentials> {
   const { Credentials } = await client.send(
     new AssumeRoleCommand({
       RoleArn: roleArn,

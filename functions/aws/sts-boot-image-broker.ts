@@ -1,6 +1,6 @@
 import type { STSClient } from "@aws-sdk/client-sts";
 import { bootImageKey } from "#shared/protocol/boot-image.ts";
-import type { BootImageBroker, TemporaryCredentials } from "../ports.ts";
+import type { BootImageBroker, GrantedCredentials } from "../ports.ts";
 import { narrowedSession } from "./narrowed-session.ts";
 
 export interface BootImageBrokerOptions {
@@ -18,7 +18,7 @@ export class StsBootImageBroker implements BootImageBroker {
     this.#options = options;
   }
 
-  grant(imageId: string, sessionName: string): Promise<TemporaryCredentials> {
+  grant(imageId: string, sessionName: string): Promise<GrantedCredentials> {
     const { client, roleArn, bucket } = this.#options;
     const files = `arn:aws:s3:::${bucket}/${bootImageKey(imageId, "*")}`;
     return narrowedSession(client, roleArn, sessionName, [

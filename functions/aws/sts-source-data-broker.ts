@@ -1,5 +1,5 @@
 import type { STSClient } from "@aws-sdk/client-sts";
-import type { SourceDataBroker, TemporaryCredentials } from "../ports.ts";
+import type { GrantedCredentials, SourceDataBroker } from "../ports.ts";
 import { narrowedSession } from "./narrowed-session.ts";
 
 export interface SourceDataBrokerOptions {
@@ -23,7 +23,7 @@ export class StsSourceDataBroker implements SourceDataBroker {
     this.#options = options;
   }
 
-  grant(sourceId: string, sessionName: string): Promise<TemporaryCredentials> {
+  grant(sourceId: string, sessionName: string): Promise<GrantedCredentials> {
     const { client, roleArn, bucket, kmsKeyArn } = this.#options;
     const bucketArn = `arn:aws:s3:::${bucket}`;
     const prefix = repositoryPrefix(sourceId);

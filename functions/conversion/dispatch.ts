@@ -5,7 +5,7 @@ import {
   plan,
   type WantedCommand,
 } from "#shared/domain/command.ts";
-import { type ConversionRecord, mustRun, withMachine } from "#shared/domain/conversion.ts";
+import { type ConversionRecord, requireRunning, withMachine } from "#shared/domain/conversion.ts";
 import { arming, isAway } from "#shared/domain/source-machine.ts";
 import {
   BootEnvironmentLeftError,
@@ -93,7 +93,7 @@ async function decide(
 ): Promise<{ action: "send" | "answer"; command: CommandRecord }> {
   for (let tried = 1; ; tried++) {
     const { conversion, commands } = await store.conversions.withCommands(request.conversionId);
-    const { requestedBy } = bringsBack(request) ? conversion : mustRun(conversion);
+    const { requestedBy } = bringsBack(request) ? conversion : requireRunning(conversion);
     const { action, command } = plan({ ...request, requestedBy }, commands, timestamp(clock));
     if (action === "answer") return { action, command };
     try {

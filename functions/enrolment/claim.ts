@@ -7,7 +7,7 @@ import {
 import { EnrolmentClaimRefusedError } from "#shared/errors.ts";
 import { timestamp } from "../conversion/deps.ts";
 import type { Clock, DeviceCertificate } from "../ports.ts";
-import { sha256 } from "../store/sha256.ts";
+import { sha256OfText } from "../store/sha256.ts";
 import { type AdmissionDeps, AgentRevokedError, admit } from "./admit.ts";
 
 export interface ClaimDeps extends AdmissionDeps {
@@ -65,7 +65,7 @@ async function take(
   try {
     return await store.enrolmentRequests.modify(requestId, (current) => {
       known = current?.id;
-      return claimed(current, sha256(secret), clock.now());
+      return claimed(current, sha256OfText(secret), clock.now());
     });
   } catch (error) {
     if (!(error instanceof EnrolmentClaimRefusedError)) throw error;

@@ -12,7 +12,7 @@ import { EnrolmentRefusedError, InvalidInputError } from "#shared/errors.ts";
 import type { NewEnrolment } from "#shared/protocol/resources.ts";
 import { timestamp } from "../conversion/deps.ts";
 import type { Clock, DeviceCertificate, Random } from "../ports.ts";
-import { sha256 } from "../store/sha256.ts";
+import { sha256OfText } from "../store/sha256.ts";
 import { type AdmissionDeps, AgentRevokedError, admit } from "./admit.ts";
 
 export interface EnrolmentDeps extends AdmissionDeps {
@@ -26,7 +26,7 @@ type Request = z.infer<typeof NewEnrolment>;
  * Makes an agent of whoever shows an unused token: the id it gets and the certificate for its key. Throws `EnrolmentRefusedError`, which says
  * no more; the audit does. The token is used up first; the same request repeated within ten minutes goes on where it was.
  */
-export async function enrol(
+export async function enrolAgent(
   request: Request,
   deps: EnrolmentDeps,
 ): Promise<{ agentId: string; certificatePem: string }> {
@@ -60,12 +60,12 @@ async function useToken(request: Request, deps: EnrolmentDeps): Promise<UsedToke
   const nowMs = clock.now();
   const use = {
     role: request.role,
-    requestHash: sha256(request.csr),
+    requestHash: sha256OfText(request.csr),
     agentId: newId("agt", nowMs, random(10)),
   };
   let shown: TokenRecord | undefined;
   try {
-    const token = await store.tokens.modify(sha256(request.token), (current) => {
+    const token = await store.tokens.modify(sha256OfText(request.token), (current) => {
       shown = current;
       return used(current, use, nowMs);
     });

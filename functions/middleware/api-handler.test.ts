@@ -8,14 +8,14 @@ import {
   WrongStateError,
 } from "#shared/errors.ts";
 import type { AuditEntry } from "#shared/protocol/resources.ts";
-import type { Page } from "../store/table.ts";
+import type { TablePage } from "../store/table.ts";
 import { request, World } from "../testing/world.ts";
 import { apiHandler, type Call } from "./api-handler.ts";
 
 /** The audit's function, doing something else. */
 async function audit(run: (call: Call<"listAudit">) => Promise<unknown>) {
   const world = await World.start();
-  const listAudit = async (call: Call<"listAudit">) => (await run(call)) as Page<AuditEntry>;
+  const listAudit = async (call: Call<"listAudit">) => (await run(call)) as TablePage<AuditEntry>;
   const handler = apiHandler(
     { name: "api/audit", build: () => ({}), operations: { listAudit } },
     world.runtime,
@@ -85,7 +85,7 @@ test("nobody but a user gets at a user's route", async () => {
 test("a missing variable fails the function, by name in the log", async () => {
   const world = await World.start();
   const runtime = { ...world.runtime, variables: {} };
-  const operations = { listAudit: nothing as () => Promise<Page<AuditEntry>> };
+  const operations = { listAudit: nothing as () => Promise<TablePage<AuditEntry>> };
   const handler = apiHandler({ name: "api/audit", build: () => ({}), operations }, runtime);
   expect((await request(handler, "GET /audit")).status).toBe(500);
   expect(JSON.stringify(world.logged)).toContain("TABLE_NAME");

@@ -2,7 +2,7 @@ import { AgentRecord } from "#shared/domain/agent.ts";
 import { NotFoundError } from "#shared/errors.ts";
 import type { EnrollableRole } from "#shared/protocol/common.ts";
 import { Aggregates } from "./aggregates.ts";
-import type { Page, Table } from "./table.ts";
+import type { Table, TablePage } from "./table.ts";
 
 const keyOf = (id: string) => ({ pk: `AGENT#${id}`, sk: "AGENT" });
 const certificateKey = (id: string) => ({ pk: `CERTIFICATE#${id}`, sk: "CERTIFICATE" });
@@ -50,7 +50,7 @@ export class AgentStore {
   page(
     role: EnrollableRole,
     query: { limit: number; cursor?: string | undefined },
-  ): Promise<Page<AgentRecord>> {
+  ): Promise<TablePage<AgentRecord>> {
     return this.#agents.page({ partition: `ROLE#${role}`, index: true, ...query });
   }
 }

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { ConcurrentChangeError } from "#shared/errors.ts";
-import type { Item, ItemKeys, Key, Page, PageQuery, Table } from "./table.ts";
+import type { Item, ItemKeys, Key, PageQuery, Table, TablePage } from "./table.ts";
 
 export interface Aggregate {
   id: string;
@@ -63,7 +63,7 @@ export class Aggregates<T extends Aggregate> {
     }
   }
 
-  async page(query: PageQuery): Promise<Page<T>> {
+  async page(query: PageQuery): Promise<TablePage<T>> {
     const { items, cursor } = await this.#table.page(query);
     return { items: items.map((item) => this.parse(item)), cursor };
   }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { newId } from "#shared/domain/id.ts";
 import { AuditEntry } from "#shared/protocol/resources.ts";
-import type { Page, Table } from "./table.ts";
+import type { Table, TablePage } from "./table.ts";
 
 const PARTITION = "AUDIT";
 const HOUR_MS = 3600_000;
@@ -37,7 +37,7 @@ export class AuditStore {
   }
 
   /** Newest first. */
-  async page(query: { limit: number; cursor?: string | undefined }): Promise<Page<AuditEntry>> {
+  async page(query: { limit: number; cursor?: string | undefined }): Promise<TablePage<AuditEntry>> {
     const page = await this.#table.page({ partition: PARTITION, ...query });
     return { ...page, items: page.items.map((item) => AuditEntry.parse(item)) };
   }

@@ -1,7 +1,7 @@
 import { BootImageRecord } from "#shared/domain/boot-image.ts";
 import { NotFoundError } from "#shared/errors.ts";
 import { Aggregates } from "./aggregates.ts";
-import type { Page, Table } from "./table.ts";
+import type { Table, TablePage } from "./table.ts";
 
 const keyOf = (id: string) => ({ pk: `BOOTIMAGE#${id}`, sk: "BOOTIMAGE" });
 const COMPLETE = "BOOTIMAGES";
@@ -39,7 +39,7 @@ export class BootImageStore {
   }
 
   /** Complete ones, newest first. */
-  page(query: { limit: number; cursor?: string | undefined }): Promise<Page<BootImageRecord>> {
+  page(query: { limit: number; cursor?: string | undefined }): Promise<TablePage<BootImageRecord>> {
     return this.#images.page({ partition: COMPLETE, index: true, ...query });
   }
 

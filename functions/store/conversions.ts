@@ -1,18 +1,18 @@
 import {
   type CommandRecord,
   CommandRecord as CommandSchema,
-  conversionOf,
+  conversionIdOf,
   isOpen,
 } from "#shared/domain/command.ts";
 import { ConversionRecord } from "#shared/domain/conversion.ts";
 import { NotFoundError } from "#shared/errors.ts";
 import type { ConversionState, ConversionType } from "#shared/protocol/resources.ts";
 import { Aggregates } from "./aggregates.ts";
-import type { Page, Table } from "./table.ts";
+import type { Table, TablePage } from "./table.ts";
 
 const partition = (conversionId: string) => `CONVERSION#${conversionId}`;
 const keyOf = (id: string) => ({ pk: partition(id), sk: "CONVERSION" });
-const commandKey = (id: string) => ({ pk: partition(conversionOf(id) ?? id), sk: `COMMAND#${id}` });
+const commandKey = (id: string) => ({ pk: partition(conversionIdOf(id) ?? id), sk: `COMMAND#${id}` });
 const PAGE = 20;
 const pendingOf = (agentId: string) => `PENDING#${agentId}`;
 
@@ -76,7 +76,7 @@ export class ConversionStore {
     limit: number;
     cursor?: string | undefined;
     state?: ConversionState | undefined;
-  }): Promise<Page<ConversionRecord>> {
+  }): Promise<TablePage<ConversionRecord>> {
     const { state, ...rest } = query;
     const only = state && { attribute: "state", value: state };
     return this.#conversions.page({ partition: "CONVERSIONS", index: true, ...rest, only });

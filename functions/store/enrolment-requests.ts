@@ -1,6 +1,6 @@
 import { EnrolmentRequestRecord } from "#shared/domain/enrolment-request.ts";
 import { Aggregates } from "./aggregates.ts";
-import type { Page, Table } from "./table.ts";
+import type { Table, TablePage } from "./table.ts";
 
 const keyOf = (id: string) => ({ pk: `ENROLMENTREQUEST#${id}`, sk: "ENROLMENTREQUEST" });
 const codeKey = (codeHash: string) => ({ pk: `ENROLMENTCODE#${codeHash}`, sk: "ENROLMENTCODE" });
@@ -49,7 +49,7 @@ export class EnrolmentRequestStore {
   }
 
   /** Those that nobody approved, newest first; expired ones are among the last. */
-  page(query: { limit: number; cursor?: string | undefined }): Promise<Page<EnrolmentRequestRecord>> {
+  page(query: { limit: number; cursor?: string | undefined }): Promise<TablePage<EnrolmentRequestRecord>> {
     return this.#requests.page({ partition: PENDING, index: true, ...query });
   }
 }

@@ -1,6 +1,6 @@
 import { NotFoundError } from "#shared/errors.ts";
 import { RecoveryPoint } from "#shared/protocol/resources.ts";
-import type { Page, Table } from "./table.ts";
+import type { Table, TablePage } from "./table.ts";
 
 const keyOf = (id: string) => ({ pk: `POINT#${id}`, sk: "POINT" });
 const ofSource = (sourceId: string) => `SOURCE#${sourceId}`;
@@ -34,7 +34,7 @@ export class RecoveryPointStore {
   async page(
     sourceId: string,
     query: { limit: number; cursor?: string | undefined },
-  ): Promise<Page<RecoveryPoint>> {
+  ): Promise<TablePage<RecoveryPoint>> {
     const page = await this.#table.page({ partition: ofSource(sourceId), index: true, ...query });
     return { ...page, items: page.items.map((item) => RecoveryPoint.parse(item)) };
   }

@@ -1,5 +1,5 @@
 import { InvalidInputError } from "#shared/errors.ts";
-import { sha256 } from "./sha256.ts";
+import { sha256OfText } from "./sha256.ts";
 import type { Table } from "./table.ts";
 
 const KEEP_SECONDS = 86_400;
@@ -26,9 +26,9 @@ export class ReservationStore {
 
   /** The id that belongs to the key. Throws `InvalidInputError` if the key was used with another request. */
   async reserve({ operation, actor, key, request, id, nowMs }: Reservation): Promise<string> {
-    const requestHash = sha256(JSON.stringify(request));
+    const requestHash = sha256OfText(JSON.stringify(request));
     const item = {
-      pk: `IDEMPOTENCY#${sha256(JSON.stringify([operation, actor, key]))}`,
+      pk: `IDEMPOTENCY#${sha256OfText(JSON.stringify([operation, actor, key]))}`,
       sk: "IDEMPOTENCY",
       expiresAt: Math.ceil(nowMs / 1000) + KEEP_SECONDS,
       id,

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { InvalidInputError } from "#shared/errors.ts";
 import { createTestTable } from "../testing/test-table.ts";
 import { encodeCursor } from "./cursor.ts";
-import type { Page, Table } from "./table.ts";
+import type { Table, TablePage } from "./table.ts";
 
 async function filled(count: number): Promise<Table> {
   const { table } = await createTestTable();
@@ -14,7 +14,9 @@ async function filled(count: number): Promise<Table> {
   return table;
 }
 
-async function ids(pages: (cursor?: string) => Promise<Page<Record<string, unknown>>>): Promise<unknown[][]> {
+async function ids(
+  pages: (cursor?: string) => Promise<TablePage<Record<string, unknown>>>,
+): Promise<unknown[][]> {
   const seen: unknown[][] = [];
   let cursor: string | undefined;
   do {

@@ -31,7 +31,7 @@ export interface PageQuery {
   only?: { attribute: string; value: string } | undefined;
 }
 
-export interface Page<T> {
+export interface TablePage<T> {
   items: T[];
   cursor: string | null;
 }
@@ -87,7 +87,7 @@ export class Table {
   }
 
   /** One page of a partition, last sort key first. Throws `InvalidInputError` for a foreign cursor. */
-  async page({ partition, index = false, limit, cursor, only }: PageQuery): Promise<Page<Item>> {
+  async page({ partition, index = false, limit, cursor, only }: PageQuery): Promise<TablePage<Item>> {
     const found: Item[] = [];
     let from: Item | undefined = cursor ? decodeCursor(cursor, { index, key: partition }) : undefined;
     do {

@@ -1,8 +1,8 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { z } from "zod";
 import { referenceTo } from "#shared/domain/boot-image.ts";
-import { mustRun, preflightPassed } from "#shared/domain/conversion.ts";
-import { type PreflightFinding, preflight } from "#shared/domain/preflight.ts";
+import { preflightPassed, requireRunning } from "#shared/domain/conversion.ts";
+import { type PreflightFinding, preflightFindings } from "#shared/domain/preflight.ts";
 import { PreflightFailedError } from "#shared/errors.ts";
 import type { BootImageReference } from "#shared/protocol/boot-image.ts";
 import { ConversionId } from "#shared/protocol/ids.ts";
@@ -36,13 +36,13 @@ export async function run(
   { conversionId }: z.output<typeof Input>,
   { store, clock, log }: Deps,
 ): Promise<{ warnings: PreflightFinding[]; bootImage?: BootImageReference }> {
-  const conversion = mustRun(await store.conversions.get(conversionId));
+  const conversion = requireRunning(await store.conversions.get(conversionId));
   const [source, target] = await Promise.all([
     store.agents.get(conversion.sourceId),
     store.agents.get(conversion.targetId),
   ]);
   const bootImage = await usableBootImage(conversion, store);
-  const findings = preflight({ conversion, source, target, bootImage });
+  const findings = preflightFindings({ conversion, source, target, bootImage });
   const failures = findings.filter(({ severity }) => severity === "fail");
   if (failures.length > 0) throw new PreflightFailedError(failures);
   for (const { id, message, remedy } of findings) log.warn(message, { conversionId, rule: id, remedy });

@@ -1,6 +1,6 @@
 /** Which part of a source's network its boot environment can have: it makes ports, bonds and VLANs, but no bridges. */
 import { z } from "zod";
-import type { Inventory, NetworkInterface, Route } from "../protocol/inventory.ts";
+import type { Inventory, NetworkInterface, NetworkRoute } from "../protocol/inventory.ts";
 import { hardwareAddressOf } from "./hardware-address.ts";
 
 export const InterfaceName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.:-]{0,14}$/);
@@ -12,7 +12,7 @@ export const NetworkAddress = z.union([z.cidrv4(), z.cidrv6()]);
 export interface BootEnvironmentNetwork {
   /** What has an address or carries something that has, each after what it stands on. A bridge's addresses are its only way out's. */
   interfaces: NetworkInterface[];
-  routes: Route[];
+  routes: NetworkRoute[];
   /** Which addresses that lead out of the machine it cannot have, and why. */
   lost: string[];
 }
@@ -102,7 +102,7 @@ function need(way: Way, needed: Set<Way>): void {
   needed.add(way);
 }
 
-function whyLost({ name, kind }: NetworkInterface, ways: Way[], routes: Route[]): string | undefined {
+function whyLost({ name, kind }: NetworkInterface, ways: Way[], routes: NetworkRoute[]): string | undefined {
   if (ways.length === 1) return "cannot be set up in the boot environment";
   if (ways.length > 1) {
     const ports = ways.map(({ made }) => made.name).join(" and ");

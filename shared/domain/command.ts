@@ -102,7 +102,7 @@ export function latest(tries: readonly CommandRecord[]): CommandRecord | undefin
 }
 
 /** The conversion that a command id belongs to; `undefined` if it is not a command id. */
-export function conversionOf(commandId: string): string | undefined {
+export function conversionIdOf(commandId: string): string | undefined {
   const dot = commandId.indexOf(".");
   return dot > 0 ? commandId.slice(0, dot) : undefined;
 }

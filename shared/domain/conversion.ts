@@ -141,7 +141,7 @@ function restartInput({ startAt, deadlineSeconds, requestedBy }: ConversionRecor
 }
 
 /** Every step of the workflow begins with this. Throws `ConversionCancelledError`, or `WrongStateError` once it has ended. */
-export function mustRun(conversion: ConversionRecord): ConversionRecord {
+export function requireRunning(conversion: ConversionRecord): ConversionRecord {
   const { id, state } = conversion;
   if (state === "cancelling" || state === "cancelled") throw new ConversionCancelledError(id);
   if (state !== "running") throw new WrongStateError(`conversion ${id} is ${state}`);
@@ -159,7 +159,9 @@ export function cancelling(conversion: ConversionRecord): ConversionRecord {
 }
 
 export function preflightPassed(conversion: ConversionRecord, now: string): ConversionRecord {
-  return conversion.preflightPassedAt ? conversion : { ...mustRun(conversion), preflightPassedAt: now };
+  return conversion.preflightPassedAt
+    ? conversion
+    : { ...requireRunning(conversion), preflightPassedAt: now };
 }
 
 export function pointRecorded(conversion: ConversionRecord): ConversionRecord {
@@ -173,7 +175,13 @@ export function completed(
 ): ConversionRecord {
   if (conversion.state === "completed") return conversion;
   const { result, steps, now } = end;
-  return { ...mustRun(conversion), state: moved(conversion, "completed"), result, steps, endedAt: now };
+  return {
+    ...requireRunning(conversion),
+    state: moved(conversion, "completed"),
+    result,
+    steps,
+    endedAt: now,
+  };
 }
 
 /** Whether the workflow may be waiting for the time at which the source is to be restarted. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type PreflightFacts, preflight } from "./preflight.ts";
+import { type PreflightFacts, preflightFindings } from "./preflight.ts";
 import { aConversion, aDisk, anInventory, aSource, aTarget } from "./testing/records.ts";
 
 const facts = (change: Partial<PreflightFacts> = {}): PreflightFacts => ({
@@ -9,14 +9,14 @@ const facts = (change: Partial<PreflightFacts> = {}): PreflightFacts => ({
   ...change,
 });
 const findings = (change: Partial<PreflightFacts>) =>
-  preflight(facts(change)).map(({ id, severity }) => `${severity} ${id}`);
+  preflightFindings(facts(change)).map(({ id, severity }) => `${severity} ${id}`);
 
 const held = { activeConversionId: "cnv_1" };
 const hypervisor = { uefiFirmware: false, qemuVersion: "8.2.0" };
 const away = { state: "disconnected" as const, sessionId: "s1", at: 0 };
 
 test("a connected source and a target with room pass without a finding", () => {
-  expect(preflight(facts())).toEqual([]);
+  expect(preflightFindings(facts())).toEqual([]);
 });
 
 test.each<[string, Partial<PreflightFacts>, string[]]>([
@@ -79,5 +79,5 @@ test("without a boot check, nothing is asked of QEMU", () => {
 
 test("every finding says what to do", () => {
   const nothing = facts({ source: aSource({ presence: away }), target: aTarget({ presence: away }) });
-  for (const finding of preflight(nothing)) expect(finding.remedy).toMatch(/\w+.*\.$/);
+  for (const finding of preflightFindings(nothing)) expect(finding.remedy).toMatch(/\w+.*\.$/);
 });

@@ -19,13 +19,13 @@ import {
 import { Inventory } from "./inventory.ts";
 import { AgentEnvironment, BootId } from "./machine.ts";
 
-const PointDisk = z.object({
+const CapturedDiskRef = z.object({
   name: DiskName,
   sizeBytes: DiskBytes.positive(),
   /** Where the disk map's root lies; opaque outside the repository format. */
   mapRoot: z.string().max(8192),
 });
-export type PointDisk = z.infer<typeof PointDisk>;
+export type CapturedDiskRef = z.infer<typeof CapturedDiskRef>;
 
 const WrittenDisk = z.object({
   name: DiskName,
@@ -59,7 +59,7 @@ export const commandKinds = {
       bandwidthLimitBytesPerSecond: z.int().positive().optional(),
     }),
     output: z.object({
-      disk: PointDisk,
+      disk: CapturedDiskRef,
       bytesRead: z.int().nonnegative(),
       bytesStored: z.int().nonnegative(),
       badRanges: z.int().nonnegative(),
@@ -70,13 +70,13 @@ export const commandKinds = {
 
   /** Makes the captured disks visible as one recovery point, by one final conditional write. */
   "commit-recovery-point": {
-    input: z.object({ conversionId: ConversionId, pointId: PointId, disks: disksOf(PointDisk) }),
+    input: z.object({ conversionId: ConversionId, pointId: PointId, disks: disksOf(CapturedDiskRef) }),
     output: z.object({ pointId: PointId }),
   },
 
   /** Writes every disk of a recovery point as an image file on the target host. */
   materialise: {
-    input: z.object({ ...target, disks: disksOf(PointDisk), format: DiskFormat }),
+    input: z.object({ ...target, disks: disksOf(CapturedDiskRef), format: DiskFormat }),
     output: z.object({
       disks: disksOf(WrittenDisk),
       bytesWritten: z.int().nonnegative(),

@@ -151,14 +151,14 @@ export const NetworkInterface = z.strictObject({
 });
 export type NetworkInterface = z.infer<typeof NetworkInterface>;
 
-export const Route = z.strictObject({
+export const NetworkRoute = z.strictObject({
   /** `default` or a prefix such as `10.0.0.0/8`. */
   destination: Text,
   gateway: Text.optional(),
   device: Text,
   metric: z.int().nonnegative().optional(),
 });
-export type Route = z.infer<typeof Route>;
+export type NetworkRoute = z.infer<typeof NetworkRoute>;
 
 /** Whether one way to start another system just once is possible on this machine. */
 export const BootArming = z.strictObject({
@@ -250,7 +250,7 @@ export const Inventory = z.strictObject({
     .optional(),
   network: z.strictObject({
     interfaces: z.array(NetworkInterface).max(128),
-    routes: z.array(Route).max(256),
+    routes: z.array(NetworkRoute).max(256),
     dns: z.strictObject({ servers: z.array(Text).max(16), search: z.array(Text).max(16) }),
   }),
   /** Target hosts only. */

@@ -190,7 +190,7 @@ export const PreflightRequest = z.strictObject({
 });
 export type PreflightRequest = z.infer<typeof PreflightRequest>;
 
-export const PreflightRule = z.object({
+export const RuleOutcome = z.object({
   id: z.string(),
   /** What it would mean if the rule does not hold. */
   severity: z.enum(["fail", "warn"]),
@@ -200,12 +200,12 @@ export const PreflightRule = z.object({
   /** Absent where nothing is to be done. */
   remedy: z.string().optional(),
 });
-export type PreflightRule = z.infer<typeof PreflightRule>;
+export type RuleOutcome = z.infer<typeof RuleOutcome>;
 
 export const Preflight = z.object({
   /** No rule fails. */
   ok: z.boolean(),
-  rules: z.array(PreflightRule),
+  rules: z.array(RuleOutcome),
 });
 export type Preflight = z.infer<typeof Preflight>;
 

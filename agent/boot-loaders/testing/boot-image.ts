@@ -2,8 +2,9 @@
 import { createHash, generateKeyPairSync } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type BootImageManifest, encodeManifest, imageId } from "../../boot-image/manifest.ts";
-import { MANIFEST_FILE, publicKeyPem, SIGNATURE_FILE, signManifest } from "../../boot-image/signature.ts";
+import { MANIFEST_FILE } from "#shared/protocol/boot-image.ts";
+import { encodeManifest, type FullManifest, imageId } from "../../boot-image/manifest.ts";
+import { publicKeyPem, SIGNATURE_FILE, signManifest } from "../../boot-image/signature.ts";
 import { writeUnifiedKernelImage } from "../../boot-image/unified-kernel-image.ts";
 
 export interface TestImage {
@@ -13,10 +14,7 @@ export interface TestImage {
 }
 
 /** `change`: what its manifest says besides, true or not. */
-export async function createTestImage(
-  dir: string,
-  change: Partial<BootImageManifest> = {},
-): Promise<TestImage> {
+export async function createTestImage(dir: string, change: Partial<FullManifest> = {}): Promise<TestImage> {
   const kernel = Buffer.alloc(5000, "kernel ");
   const initrd = Buffer.alloc(9000, "initrd ");
   const files: Record<string, Buffer> = {
@@ -31,7 +29,7 @@ export async function createTestImage(
     }),
   };
   await mkdir(dir, { recursive: true });
-  const manifest: BootImageManifest = {
+  const manifest: FullManifest = {
     format: 1,
     architecture: "x86_64",
     causewayVersion: "0.0.0",

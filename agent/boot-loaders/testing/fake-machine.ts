@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import type { CloseableDiskReader } from "../../disk/reader.ts";
 import { MIB, tool } from "../../filesystems/testing/test-image.ts";
 import { type BootMachine, type FileAttributes, LocalBootMachine } from "../../machine/boot-machine.ts";
-import type { CommandOutput } from "../../machine/machine.ts";
+import type { ProgramOutput } from "../../machine/machine.ts";
 import { EFI_VARIABLES } from "../../machine/system.ts";
 
 export const ROOT_UUID = "0d6d4c5e-2b1a-4e57-9f3c-6d2b7f0a1c11";
@@ -63,7 +63,7 @@ export class RootedMachine implements BootMachine {
     return real?.startsWith(this.root) ? real.slice(this.root.length) : real;
   }
 
-  async run(command: string, ...args: string[]): Promise<CommandOutput | undefined> {
+  async run(command: string, ...args: string[]): Promise<ProgramOutput | undefined> {
     this.commands.push([command, ...args].join(" "));
     return undefined;
   }

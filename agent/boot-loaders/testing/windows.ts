@@ -2,7 +2,7 @@
  * For tests: `bcdedit` in memory, which prints in the form of Microsoft's documentation. It knows what its documentation says of the commands that
  * are used, and nothing of real Windows.
  */
-import type { CommandOutput } from "../../machine/machine.ts";
+import type { ProgramOutput } from "../../machine/machine.ts";
 import type { WindowsMachine } from "../bcd.ts";
 import { BOOT_MANAGER, FIRMWARE_BOOT_MANAGER } from "../bcd-output.ts";
 
@@ -99,7 +99,7 @@ export class FakeWindows implements WindowsMachine {
     return this.#objects.get(id)?.get(name);
   }
 
-  async run(command: string, ...args: string[]): Promise<CommandOutput | undefined> {
+  async run(command: string, ...args: string[]): Promise<ProgramOutput | undefined> {
     if (command === "reg")
       return this.secureBoot === "unknown"
         ? {
@@ -119,7 +119,7 @@ export class FakeWindows implements WindowsMachine {
     return this.#change(args);
   }
 
-  #change(args: string[]): CommandOutput {
+  #change(args: string[]): ProgramOutput {
     const [verb, id = "", name = "", ...values] = args;
     switch (verb) {
       case "/export":
@@ -146,7 +146,7 @@ export class FakeWindows implements WindowsMachine {
     }
   }
 
-  #create(original: string | undefined, description: string): CommandOutput {
+  #create(original: string | undefined, description: string): ProgramOutput {
     const id = `{1b2c3d4e-0000-4000-8000-0000000000${String(++this.#created).padStart(2, "0")}}`;
     const elements = new Map(original === undefined ? [] : this.#objects.get(original));
     this.#objects.set(id, elements.set("description", [description]));
@@ -179,6 +179,6 @@ export class FakeWindows implements WindowsMachine {
   }
 }
 
-function answer(output: string): CommandOutput {
+function answer(output: string): ProgramOutput {
   return { status: 0, output };
 }

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { type CloseableDiskReader, openFileReader } from "../../disk/reader.ts";
-import type { CommandOutput, Machine } from "../machine.ts";
+import type { Machine, ProgramOutput } from "../machine.ts";
 
 const Text = z.record(z.string(), z.string());
 const Recording = z.object({
@@ -52,7 +52,7 @@ export class RecordedMachine implements Machine {
     return links[path] ?? (path in files ? path : undefined);
   }
 
-  async run(command: string, ...args: string[]): Promise<CommandOutput | undefined> {
+  async run(command: string, ...args: string[]): Promise<ProgramOutput | undefined> {
     const output = this.#recording.commands[[command, ...args].join(" ")];
     return output === undefined ? undefined : { status: 0, output };
   }

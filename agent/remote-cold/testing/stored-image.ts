@@ -2,9 +2,9 @@
 import { hash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type BootImageReference, bootImageKey } from "#shared/protocol/boot-image.ts";
-import { bootImageManifest } from "../../boot-image/manifest.ts";
-import { MANIFEST_FILE, SIGNATURE_FILE } from "../../boot-image/signature.ts";
+import { type BootImageReference, bootImageKey, MANIFEST_FILE } from "#shared/protocol/boot-image.ts";
+import { fullManifest } from "../../boot-image/manifest.ts";
+import { SIGNATURE_FILE } from "../../boot-image/signature.ts";
 import type { TestImage } from "../../boot-loaders/testing/boot-image.ts";
 import type { ObjectStore } from "../../store/object-store.ts";
 
@@ -14,7 +14,7 @@ export async function storeImage(
   { dir, id, publicKey }: TestImage,
 ): Promise<BootImageReference> {
   const manifest = await readFile(join(dir, MANIFEST_FILE));
-  const { files, secureBootSigned } = bootImageManifest.parse(JSON.parse(manifest.toString("utf8")));
+  const { files, secureBootSigned } = fullManifest.parse(JSON.parse(manifest.toString("utf8")));
   for (const path of [MANIFEST_FILE, ...files.map((file) => file.path)]) {
     const bytes = await readFile(join(dir, path));
     await store.put(bootImageKey(id, path), bytes, { sha256: hash("sha256", bytes) });

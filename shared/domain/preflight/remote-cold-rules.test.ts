@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { BootArming, Inventory, NetworkInterface } from "../../protocol/inventory.ts";
-import { preflight, preflightRules } from "../preflight.ts";
+import { preflightFindings, preflightRules } from "../preflight.ts";
 import { untouchedMachine } from "../source-machine.ts";
 import { aBootImage, aConversion, aDisk, anInventory, aSource, aTarget } from "../testing/records.ts";
 import type { PreflightFacts } from "./rule.ts";
@@ -90,7 +90,7 @@ const pe = aBootImage({ system: "windows-pe" });
 test("a Windows drive with the letter X is refused for an image that needs it itself", () => {
   const taken = facts({ operatingSystem: windows, volumeLetters: ["C", "X"] }, { bootImage: pe });
   expect(outcomes(taken)).toEqual(["fail drive-letter-x"]);
-  expect(preflight(taken)[0]?.remedy).toMatch(/another letter/);
+  expect(preflightFindings(taken)[0]?.remedy).toMatch(/another letter/);
 });
 
 test.each<[string, PreflightFacts, string[]]>([
@@ -355,13 +355,13 @@ test.each<[string, PreflightFacts, string[]]>([
 
 test("why a boot loader cannot be armed, and what to do instead, is told in the agent's words", () => {
   const arming = [{ adapter: "grub", possible: false, reason: "grubenv is on LVM", fallback: "use the ISO" }];
-  const [finding] = preflight(facts({ bootLoader: { kind: "grub", entries: [], arming } }));
+  const [finding] = preflightFindings(facts({ bootLoader: { kind: "grub", entries: [], arming } }));
   expect(finding).toMatchObject({ id: "boot-loader-armable", severity: "fail" });
   expect(finding?.message).toBe("grub: grubenv is on LVM (use the ISO)");
 });
 
 test("what cannot be told does not stop a conversion, for the agent looks again; it is told as a warning", () => {
-  const found = preflight(facts({ memoryBytes: "unknown" }));
+  const found = preflightFindings(facts({ memoryBytes: "unknown" }));
   expect(found).toMatchObject([{ id: "memory", severity: "warn" }]);
 });
 
@@ -384,7 +384,7 @@ test("every rule has an id of its own, and says what holds and what to do", () =
 });
 
 test("a bridge that leads out by several ports is told with them, and what else can be done", () => {
-  const [finding] = preflight(
+  const [finding] = preflightFindings(
     facts({ network: network(bridge("eth0", "eth1"), port("eth0"), port("eth1")) }),
   );
   expect(finding?.message).toContain("eth0 and eth1");
@@ -392,7 +392,7 @@ test("a bridge that leads out by several ports is told with them, and what else 
 });
 
 test("what is missing is told by the name of its package, and how it gets into the image", () => {
-  const [finding] = preflight(facts({ network: network(port("eth0", { driver: "bnx2" })) }));
+  const [finding] = preflightFindings(facts({ network: network(port("eth0", { driver: "bnx2" })) }));
   expect(finding?.message).toContain("firmware-bnx2");
   expect(finding?.remedy).toContain("--firmware DIR");
 });
