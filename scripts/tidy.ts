@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { commentWidthFindings } from "./tidy/comment-width.ts";
 import { dependencyFindings } from "./tidy/dependency-rules.ts";
+import { decisionListFindings, folderTableFindings, linkFindings, pathFindings } from "./tidy/documents.ts";
 import { doubleNameFindings } from "./tidy/double-names.ts";
 import { sum, withinAllowances, withoutExceptions } from "./tidy/exceptions.ts";
 import { fileLengthFindings } from "./tidy/file-length.ts";
@@ -46,6 +47,9 @@ const findings: Record<string, Finding[]> = {
   "test-support": sources.flatMap(testSupportFindings),
   "double-names": doubleNameFindings(sources),
   "test-only-exports": testOnlyExportFindings(sources),
+  documents: [decisionListFindings, folderTableFindings, linkFindings, pathFindings].flatMap((findingsOf) =>
+    findingsOf({ files, read }),
+  ),
 };
 
 /** By rule: what `baseline.json` counts. */

@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { AGENT_FLOORS, dependencyFindings, ROOMS, rules } from "./dependency-rules.ts";
@@ -56,4 +56,14 @@ test("each folder of the agent is on one floor, and each room with code has a ru
   );
   expect([...ROOMS]).toEqual(withCode.sort());
   for (const room of ROOMS) expect(rules.some(({ from }) => from === `${room}/`)).toBe(true);
+});
+
+test("docs/architecture.md shows each folder of the agent on its floor, from the bottom up", () => {
+  const text = readFileSync(join(root, "docs/architecture.md"), "utf8");
+  const shown = [...text.matchAll(/^\| `([^`]+)\/` \| (\d+) \|/gm)].map(
+    ([, folder, floor]) => `${floor} ${folder}`,
+  );
+  expect(shown).toEqual(
+    AGENT_FLOORS.flatMap((floor, index) => floor.map((folder) => `${index + 1} ${folder}`)),
+  );
 });
