@@ -1,4 +1,5 @@
 import {
+  asSystemRefusal,
   CausewayError,
   FolderFileDamagedError,
   FolderInUseError,
@@ -84,7 +85,7 @@ const REFUSALS = [
 /** Which exit code says what went wrong. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError) return EXIT.usage;
-  if (REFUSALS.some((refusal) => error instanceof refusal)) return EXIT.refused;
+  if (asSystemRefusal(error) || REFUSALS.some((refusal) => error instanceof refusal)) return EXIT.refused;
   if (error instanceof NotFoundError) return EXIT.notFound;
   if (error instanceof ConversionNotCompletedError) {
     return error.failureName === "PreflightFailedError" ? EXIT.refused : EXIT.failed;

@@ -1,4 +1,6 @@
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
+import { mkdirSync, readFileSync, statSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { expect, test } from "vitest";
 import { DiskFullError, DiskNotFoundError, failureOf } from "./errors.ts";
@@ -27,4 +29,41 @@ test("a foreign error is our defect, and keeps its message", () => {
     message: "TypeError: x is not a function",
   });
   expect(failureOf("text")).toMatchObject({ name: "UnexpectedError", message: "text" });
+});
+
+const thrownBy = (work: () => unknown): unknown => {
+  try {
+    return work();
+  } catch (error) {
+    return error;
+  }
+};
+
+test.each([
+  ["a path that does not exist", () => statSync("/nonexistent/file"), "/nonexistent/file does not exist"],
+  [
+    "a file in place of a folder",
+    () => mkdirSync("/etc/passwd/data"),
+    "/etc/passwd/data runs through a file that is no folder",
+  ],
+  ["a folder in place of a file", () => readFileSync("/etc"), "a file is a folder"],
+  ["a file in place of a folder to make", () => mkdirSync("/etc/passwd"), "/etc/passwd is no folder"],
+  [
+    "a program that is not installed",
+    () => execFileSync("causeway-no-such-program"),
+    "causeway-no-such-program is not installed",
+  ],
+])("%s is reported with its remedy, and not as a defect", (_, work, message) => {
+  const failure = failureOf(thrownBy(work));
+  expect(failure).toMatchObject({ name: "SystemRefusedError", message });
+  expect(failure.hint).not.toContain("defect");
+});
+
+test("a connection that breaks is not taken for a refused file", () => {
+  const error = Object.assign(new Error("read ECONNRESET"), {
+    code: "ECONNRESET",
+    errno: -104,
+    syscall: "read",
+  });
+  expect(failureOf(error).name).toBe("UnexpectedError");
 });

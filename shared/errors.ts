@@ -8,6 +8,8 @@ export * from "./errors/boot-image.ts";
 export * from "./errors/boot-loader.ts";
 export * from "./errors/causeway-error.ts";
 export * from "./errors/disks.ts";
+export * from "./errors/failure.ts";
 export * from "./errors/request.ts";
 export * from "./errors/restart.ts";
+export * from "./errors/system.ts";
 export * from "./errors/workflow.ts";

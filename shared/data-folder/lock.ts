@@ -1,8 +1,9 @@
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
 import { FolderInUseError } from "./errors.ts";
+import { makeFolder } from "./make-folder.ts";
 
 /** Who took the folder last; true only while the lock is held. */
 const Holder = z.object({ program: z.string(), processId: z.int(), since: z.string() });
@@ -16,7 +17,7 @@ export interface FolderLock extends Disposable {
  * ends, however it ends, so a lock is never stale. Throws `FolderInUseError`, which names the holder.
  */
 export function lockFolder(folder: string, program: string, now: () => Date): FolderLock {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder);
   const file = join(folder, "lock.sqlite");
   // Node has no flock; an open exclusive transaction of SQLite is a lock of the operating system.
   const database = new DatabaseSync(file, { timeout: 0 });

@@ -30,7 +30,10 @@ export class BootImageInvalidError extends CausewayError {
   readonly hint = "Fetch or build the boot image again; if this repeats, somebody may have tampered with it.";
 }
 
-/** The boot image is signed with another key than the one whose images this machine starts. Nothing of it was staged, nothing was armed. */
+/**
+ * The boot image is signed with another key than the one whose images this machine starts. Nothing of it was
+ * staged, nothing was armed.
+ */
 export class BootImageUntrustedError extends CausewayError {
   override readonly name = "BootImageUntrustedError";
   readonly retryable = false;

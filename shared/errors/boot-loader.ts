@@ -20,7 +20,10 @@ export class ArmingRefusedError extends CausewayError {
   }
 }
 
-/** Something was written, and reads back different: firmware that forgets, or a disk that lies. What was written must be given back. */
+/**
+ * Something was written, and reads back different: firmware that forgets, or a disk that lies. What was
+ * written must be given back.
+ */
 export class ArmingFailedError extends CausewayError {
   override readonly name = "ArmingFailedError";
   readonly retryable = false;
@@ -70,7 +73,10 @@ export class VolumeNotMountedError extends CausewayError {
   }
 }
 
-/** Several file systems have the UUID of the one that holds saved boot state: a copy of the disk is attached, too. None of them is written. */
+/**
+ * Several file systems have the UUID of the one that holds saved boot state: a copy of the disk is attached,
+ * too. None of them is written.
+ */
 export class VolumeAmbiguousError extends CausewayError {
   override readonly name = "VolumeAmbiguousError";
   readonly retryable = false;

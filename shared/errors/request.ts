@@ -55,7 +55,10 @@ export class ForbiddenError extends CausewayError {
   readonly hint = "Ask an administrator for the right, or use an identity that has it.";
 }
 
-/** The token is unknown, expired, used before, or for another role. Deliberately says no more: it may be somebody guessing. */
+/**
+ * The token is unknown, expired, used before, or for another role. Deliberately says no more: it may be
+ * somebody guessing.
+ */
 export class EnrolmentRefusedError extends CausewayError {
   override readonly name = "EnrolmentRefusedError";
   readonly retryable = false;

@@ -13,7 +13,10 @@ export class BootEnvironmentSilentError extends CausewayError {
   }
 }
 
-/** The machine left the boot environment before its work there was done: its power was cut, or a deadline or watchdog restarted it. */
+/**
+ * The machine left the boot environment before its work there was done: its power was cut, or a deadline or
+ * watchdog restarted it.
+ */
 export class BootEnvironmentLeftError extends CausewayError {
   override readonly name = "BootEnvironmentLeftError";
   readonly retryable = false;

@@ -26,7 +26,9 @@ export class ConversionCancelledError extends CausewayError {
   }
 }
 
-/** The agent does not know this command or cannot read it: agent and control plane are of different versions. */
+/**
+ * The agent does not know this command or cannot read it: agent and control plane are of different versions.
+ */
 export class UnknownCommandError extends CausewayError {
   override readonly name = "UnknownCommandError";
   readonly retryable = false;
@@ -40,7 +42,10 @@ export class AgentSilentError extends CausewayError {
   readonly hint = "Check that the agent runs and reaches the control plane; then start the conversion again.";
 }
 
-/** A cloud service that the control plane or an agent stands on refused or did not answer, in spite of repeated attempts. */
+/**
+ * A cloud service that the control plane or an agent stands on refused or did not answer, in spite of
+ * repeated attempts.
+ */
 export class ServiceUnavailableError extends CausewayError {
   override readonly name = "ServiceUnavailableError";
   readonly retryable = true;

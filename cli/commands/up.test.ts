@@ -1,0 +1,30 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { recordedRun } from "../testing/recorded-run.ts";
+
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "up-"));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+test("a file in place of the data folder is refused at once, in words", async () => {
+  const file = join(folder, "disk.raw");
+  await writeFile(file, "");
+  expect(await recordedRun(["up", "--data", file])).toEqual({
+    code: 4,
+    stdout: "",
+    stderr: `${file} is no folder\n  Name a folder, or remove the file.\n`,
+  });
+});
+
+test("a data folder that cannot be made is refused at once, in words", async () => {
+  const { code, stderr } = await recordedRun(["up", "--data", "/proc/causeway"]);
+  expect({ code, stderr }).toEqual({
+    code: 4,
+    stderr: "/proc/causeway does not exist\n  Check the path, and create what is missing.\n",
+  });
+});
