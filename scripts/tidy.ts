@@ -1,6 +1,7 @@
 /**
- * Checks that the house stays tidy: `node scripts/tidy.ts`. Each rule is a file of `tidy/`. What was there before
- * a rule is counted in `tidy/baseline.json`; `--update-baseline` records lower counts, and never higher ones.
+ * Checks that the house stays tidy: `node scripts/tidy.ts`. Each rule is a file of `tidy/`. What was there
+ * before a rule is counted in `tidy/baseline.json`; `--update-baseline` records lower counts, and never
+ * higher ones.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
