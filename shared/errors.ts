@@ -11,5 +11,6 @@ export * from "./errors/disks.ts";
 export * from "./errors/failure.ts";
 export * from "./errors/request.ts";
 export * from "./errors/restart.ts";
+export * from "./errors/scope.ts";
 export * from "./errors/system.ts";
 export * from "./errors/workflow.ts";

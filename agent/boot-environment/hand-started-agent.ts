@@ -1,7 +1,7 @@
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import { Agent } from "../agent.ts";
 import { openAgentCloud } from "../cloud/agent-cloud.ts";
-import { capturesDir } from "../commands/capture-disk.ts";
+import { forgetCaptures } from "../commands/capture-disk.ts";
 import type { Executors } from "../commands/executor.ts";
 import { releaseExecutor } from "../commands/release.ts";
 import { usedBlocksOf } from "../filesystems/disk-usage.ts";
@@ -15,14 +15,20 @@ export interface HandStartedAgentOptions {
   dataDir: string;
   takeInventory: () => Promise<Inventory>;
   bootId: () => Promise<string>;
-  /** All disks of a recovery point are captured and the control plane knows it: the machine is not needed any more. */
+  /**
+   * All disks of a recovery point are captured and the control plane knows it: the machine is not needed any
+   * more.
+   */
   onCaptured: () => void;
   log: Log;
   now: () => Date;
   random: () => number;
 }
 
-/** The agent of a machine that was started by hand and approved: reads disks, and leaves everything else alone. */
+/**
+ * The agent of a machine that was started by hand and approved: reads disks, and leaves everything else
+ * alone.
+ */
 export function handStartedAgent(options: HandStartedAgentOptions): Agent {
   const { identity, version, dataDir, takeInventory, bootId, onCaptured, log, now, random } = options;
   const cloud = openAgentCloud(identity, { now, random });
@@ -44,7 +50,7 @@ export function handStartedAgent(options: HandStartedAgentOptions): Agent {
       return committed;
     },
     "take-inventory": async () => ({ inventory: await takeInventory() }),
-    release: releaseExecutor((conversionId) => capturesDir(dataDir, conversionId)),
+    release: releaseExecutor((conversionId) => forgetCaptures(dataDir, conversionId)),
   };
   return new Agent({
     ...{ identity, version, dataDir, executors, takeInventory, log, now, random },

@@ -11,6 +11,7 @@ import { collectInventory } from "../inventory/inventory.ts";
 import type { Log } from "../log.ts";
 import { LocalBootMachine } from "../machine/boot-machine.ts";
 import { JOB_FILE, Job } from "../remote-cold/job.ts";
+import { restartsHome } from "../remote-cold/may-restart.ts";
 import { Restarter } from "../remote-cold/restarter.ts";
 import { captureExecutors } from "../roles/source.ts";
 import { setClockForward } from "./clock.ts";
@@ -84,6 +85,7 @@ async function run(job: Job): Promise<void> {
   });
   const restarter = new Restarter({
     bootId,
+    objection: restartsHome,
     restart: async () => leave(),
     onError: (error) => log.error("could not restart", { error }),
   });

@@ -1,9 +1,11 @@
 import { posix } from "node:path";
 import { z } from "zod";
 import { Timestamp } from "#shared/protocol/common.ts";
-import { FileLocation } from "./volumes.ts";
+import { FileLocation, VolumeUuid } from "./volumes.ts";
 
-/** In order of preference, by how little of the machine each has to touch and how surely it ends by itself. */
+/**
+ * In order of preference, by how little of the machine each has to touch and how surely it ends by itself.
+ */
 export const BootLoaderKind = z.enum(["boot-next", "systemd-boot", "grub", "bcd"]);
 export type BootLoaderKind = z.infer<typeof BootLoaderKind>;
 
@@ -34,7 +36,10 @@ const SavedFile = z.object({
   staged: z.boolean(),
 });
 
-/** A file that must not change, to prove that it did not: the main configuration of the boot loader. Never written. */
+/**
+ * A file that must not change, to prove that it did not: the main configuration of the boot loader. Never
+ * written.
+ */
 const WatchedFile = z.object({
   kind: z.literal("watched-file"),
   location: FileLocation,
@@ -75,8 +80,9 @@ export const SavedItem = z.discriminatedUnion("kind", [
 export type SavedItem = z.infer<typeof SavedItem>;
 
 /**
- * Everything that arming a machine touches, as it was before. Kept on the machine, in the cloud and in the overlay of the boot environment,
- * which gives it back before it reads a disk. Items stand in the order in which they are given back: what makes the next start special first.
+ * Everything that arming a machine touches, as it was before. Kept on the machine, in the cloud and in the
+ * overlay of the boot environment, which gives it back before it reads a disk. Items stand in the order in
+ * which they are given back: what makes the next start special first.
  */
 export const SavedBootState = z.object({
   format: z.literal(1),
@@ -84,9 +90,18 @@ export const SavedBootState = z.object({
   /** Names the job's entry, folder and files. */
   jobId: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/),
   savedAt: Timestamp,
-  /** Where the original system has the file systems mounted, and of which type they are: what the boot environment must mount. */
+  /**
+   * Where the original system has the file systems mounted, and of which type they are: what the boot
+   * environment must mount.
+   */
   volumes: z.array(
-    z.object({ uuid: z.string(), type: z.string(), mountPoint: z.string(), root: z.string() }),
+    z.object({
+      uuid: VolumeUuid,
+      /** As `mount -t` takes it. */
+      type: z.string().regex(/^[0-9a-z][0-9a-z_.-]{0,31}$/),
+      mountPoint: z.string(),
+      root: z.string(),
+    }),
   ),
   items: z.array(SavedItem),
 });
@@ -101,8 +116,8 @@ export function nameOf(saved: SavedBootState, item: SavedItem): string {
 }
 
 /**
- * Whether an item's permissions, owner and time mean the same to whoever mounted its file system. FAT has none of the first two, but what it was
- * mounted with, and keeps local time.
+ * Whether an item's permissions, owner and time mean the same to whoever mounted its file system. FAT has
+ * none of the first two, but what it was mounted with, and keeps local time.
  */
 export function hasOwnAttributes(saved: SavedBootState, item: SavedItem): boolean {
   if (!("location" in item)) return true;

@@ -4,14 +4,23 @@ import { VolumeNotMountedError } from "#shared/errors.ts";
 import { probeContent } from "../filesystems/probe.ts";
 import { type Machine, readText } from "../machine/machine.ts";
 
-/** A path that does not depend on where a file system is mounted: the boot environment has it elsewhere than its owner. */
+/** As `blkid` prints it. Where it is mounted, it is the name of a folder. */
+export const VolumeUuid = z.string().regex(/^[0-9A-Za-z][0-9A-Za-z-]{0,63}$/);
+
+/**
+ * A path that does not depend on where a file system is mounted: the boot environment has it elsewhere than
+ * its owner.
+ */
 export const FileLocation = z.object({
   /** The file system's UUID, as `blkid` prints it. */
-  volume: z.string().min(1),
+  volume: VolumeUuid,
   /** From the root of the file system, normalised. */
   path: z
     .string()
-    .refine((path) => path.startsWith("/") && posix.normalize(path) === path, "an absolute, normalised path"),
+    .refine(
+      (path) => path.startsWith("/") && posix.normalize(path) === path && !path.includes("\0"),
+      "an absolute, normalised path",
+    ),
 });
 export type FileLocation = z.infer<typeof FileLocation>;
 
@@ -38,7 +47,9 @@ export class VolumeMap {
     this.volumes = volumes;
   }
 
-  /** For the boot environment, which mounts file systems itself: by UUID, where each one's root is mounted. */
+  /**
+   * For the boot environment, which mounts file systems itself: by UUID, where each one's root is mounted.
+   */
   static of(mountPoints: Readonly<Record<string, string>>): VolumeMap {
     const common = { type: "", root: "/", writable: true, device: "", source: "" };
     return new VolumeMap(

@@ -4,10 +4,9 @@ import { bootCheck } from "../hypervisor/boot-check.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import { putNamedByContent } from "../store/put-named-by-content.ts";
 import type { Executor } from "./executor.ts";
-import { conversionDir } from "./materialise.ts";
+import type { TargetDeps } from "./materialise.ts";
 
-export interface BootCheckDeps {
-  imagesDir: string;
+export interface BootCheckDeps extends Pick<TargetDeps, "images"> {
   agentId: string;
   /** Takes what lies under `evidence/<agentId>/`. */
   evidence: Pick<ObjectStore, "put" | "get">;
@@ -22,12 +21,15 @@ const STAGE_NOTES = {
   up: "up",
 } as const;
 
-/** Boots a throw-away overlay of the disks and keeps screenshot and console log, beside the images and in the bucket. */
-export function bootCheckExecutor({ imagesDir, agentId, evidence }: BootCheckDeps): Executor<"boot-check"> {
+/**
+ * Boots a throw-away overlay of the disks and keeps screenshot and console log, beside the images and in the
+ * bucket.
+ */
+export function bootCheckExecutor({ images, agentId, evidence }: BootCheckDeps): Executor<"boot-check"> {
   return async (input, { signal, progress }) => {
-    const folder = conversionDir(imagesDir, input.conversionId);
+    const { folder, disks } = await images.require(input);
     const result = await bootCheck({
-      disks: input.disks.map(({ path, format }) => ({ path, format })),
+      disks: disks.map(({ path, format }) => ({ path, format })),
       firmware: input.firmware,
       memoryMiB: input.memoryMiB,
       timeoutSeconds: input.timeoutSeconds,

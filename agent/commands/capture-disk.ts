@@ -1,5 +1,4 @@
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, rm } from "node:fs/promises";
 import { z } from "zod";
 import type { BlockSet } from "#shared/domain/block-set.ts";
 import { DiskNotFoundError } from "#shared/errors.ts";
@@ -7,6 +6,7 @@ import { PointDisk } from "#shared/format/point.ts";
 import { captureDisk } from "../capture/capture.ts";
 import { FileJournal } from "../capture/journal.ts";
 import { openDisk } from "../disk/disk-source.ts";
+import { insideFolder } from "../machine/inside-folder.ts";
 import { listPoints, readPoint } from "../repository/points.ts";
 import type { Repository } from "../repository/repository.ts";
 import { createRateLimit } from "../store/rate-limit.ts";
@@ -37,10 +37,18 @@ export const CaptureHandover = z.object({
   startedAt: z.number(),
 });
 
-export const capturesDir = (dataDir: string, conversionId: string): string =>
-  join(dataDir, "captures", conversionId);
+const capturesDir = (dataDir: string, conversionId: string): string =>
+  insideFolder(dataDir, "captures", conversionId);
 
-/** Reads one disk into the repository, building on the newest recovery point that has it. Continues where a killed capture was. */
+/** Forgets how far the captures of a conversion are. */
+export async function forgetCaptures(dataDir: string, conversionId: string): Promise<void> {
+  await rm(capturesDir(dataDir, conversionId), { recursive: true, force: true });
+}
+
+/**
+ * Reads one disk into the repository, building on the newest recovery point that has it. Continues where a
+ * killed capture was.
+ */
 export function captureDiskExecutor(deps: CaptureDeps): Executor<"capture-disk"> {
   return async (input, { signal, progress }) => {
     const local = (await deps.disks()).find((disk) => disk.name === input.disk);
@@ -58,7 +66,7 @@ export function captureDiskExecutor(deps: CaptureDeps): Executor<"capture-disk">
         diskName: local.name,
         ...(used ? { used } : {}),
         ...(parent ? { previous: parent.disk } : {}),
-        journal: new FileJournal(join(folder, `${local.name}.journal`)),
+        journal: new FileJournal(insideFolder(folder, `${local.name}.journal`)),
         ...(input.bandwidthLimitBytesPerSecond
           ? {
               pace: createRateLimit({

@@ -22,14 +22,17 @@ export interface CommandRunnerOptions {
   heartbeatIntervalMs?: number;
 }
 
+type AnyExecutor = (input: unknown, context: ExecutionContext) => Promise<unknown>;
+
 interface Running {
   abort: AbortController;
   done: Promise<void>;
 }
 
 /**
- * Runs commands one after the other, since each may use the whole machine and all the memory it was given; those that wait stay alive for the
- * workflow. A command runs once however often it arrives, and its result is repeated until the control plane has it.
+ * Runs commands one after the other, since each may use the whole machine and all the memory it was given;
+ * those that wait stay alive for the workflow. A command runs once however often it arrives, and its result
+ * is repeated until the control plane has it.
  */
 export class CommandRunner {
   readonly #options: CommandRunnerOptions;
@@ -129,13 +132,15 @@ export class CommandRunner {
 
   async #execute(command: Command, context: ExecutionContext): Promise<unknown> {
     const kind = command.kind as keyof typeof commandKinds;
-    const executor = this.#options.executors[kind] as
-      | ((input: unknown, context: ExecutionContext) => Promise<unknown>)
-      | undefined;
+    const known = Object.hasOwn(commandKinds, kind) && Object.hasOwn(this.#options.executors, kind);
+    const executor = known && (this.#options.executors[kind] as AnyExecutor | undefined);
     if (!executor) throw new UnknownCommandError(`this agent cannot run the command ${command.kind}`);
     const input = commandKinds[kind].input.safeParse(command.input);
-    if (!input.success)
-      throw new UnknownCommandError(`the input of ${command.kind} is not understood: ${input.error.message}`);
+    if (!input.success) {
+      const { issues } = input.error;
+      const where = issues.slice(0, 5).map(({ path, message }) => `${path.join(".")}: ${message}`);
+      throw new UnknownCommandError(`the input of ${command.kind} is not accepted: ${where.join("; ")}`);
+    }
     return executor(input.data, context);
   }
 

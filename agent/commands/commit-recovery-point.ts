@@ -1,9 +1,8 @@
-import { rm } from "node:fs/promises";
 import type { Point } from "#shared/format/point.ts";
 import { commitPoint, readPoint } from "../repository/points.ts";
 import type { Repository } from "../repository/repository.ts";
 import { ObjectNotFoundError } from "../store/object-store.ts";
-import { CaptureHandover, capturesDir } from "./capture-disk.ts";
+import { CaptureHandover, forgetCaptures } from "./capture-disk.ts";
 import type { Executor } from "./executor.ts";
 
 export interface CommitDeps {
@@ -35,7 +34,7 @@ export function commitRecoveryPointExecutor(deps: CommitDeps): Executor<"commit-
     // A repetition differs in nothing but the time; commitPoint refuses any other difference.
     const wanted = existing ? { ...point, createdAt: existing.createdAt } : point;
     await commitPoint(repository, wanted, { startedAt, now: deps.now() });
-    await rm(capturesDir(deps.dataDir, conversionId), { recursive: true, force: true });
+    await forgetCaptures(deps.dataDir, conversionId);
     return { pointId };
   };
 }

@@ -1,44 +1,42 @@
-import { mkdir, stat } from "node:fs/promises";
-import { join } from "node:path";
-import type { DiskFormat } from "#shared/protocol/common.ts";
+import { stat } from "node:fs/promises";
+import { RecoveryPointUnexpectedError } from "#shared/errors.ts";
+import type { Point, PointDisk } from "#shared/format/point.ts";
+import type { CommandInput } from "#shared/protocol/commands.ts";
 import { createDiskImage } from "../disk-image/disk-image.ts";
 import { readPoint } from "../repository/points.ts";
 import type { Repository } from "../repository/repository.ts";
 import { restoreDisk } from "../restore/restore.ts";
+import type { ConversionImages } from "./conversion-images.ts";
 import type { Executor } from "./executor.ts";
 
 export interface TargetDeps {
   /** The repository that a conversion assigned to this host, to read. */
   repository: (conversionId: string) => Promise<Repository>;
-  imagesDir: string;
+  images: ConversionImages;
 }
 
-export const conversionDir = (imagesDir: string, conversionId: string): string =>
-  join(imagesDir, conversionId);
-
-export const imagePath = (
-  imagesDir: string,
-  conversionId: string,
-  disk: string,
-  format: DiskFormat,
-): string => join(conversionDir(imagesDir, conversionId), `${disk}.${format}`);
-
-/** Writes every disk of a recovery point as an image. Images that an earlier attempt finished are kept: verification reads them whole. */
-export function materialiseExecutor({ repository, imagesDir }: TargetDeps): Executor<"materialise"> {
-  return async ({ conversionId, pointId, format }, { signal, progress }) => {
+/**
+ * Writes every disk of a recovery point as an image. Images that an earlier attempt finished are kept:
+ * verification reads them whole. Before anything is written, the recovery point is held against what was
+ * captured, and its disks against the room that there is.
+ */
+export function materialiseExecutor({ repository, images }: TargetDeps): Executor<"materialise"> {
+  return async (input, { signal, progress }) => {
+    const { conversionId, sourceId, pointId, format } = input;
     const began = performance.now();
     const source = await repository(conversionId);
-    const { disks } = await readPoint(source, pointId);
-    const bytesTotal = disks.reduce((sum, disk) => sum + disk.usedBytes, 0);
+    const { disks } = asCaptured(await readPoint(source, pointId), input);
+    const planned = { sourceId, pointId, format, disks: disks.map(sizeOf) };
+    const folder = await images.begin(conversionId, planned);
+    const pathOf = (disk: PointDisk) => images.pathOf(conversionId, disk.name, format);
+    const missing = [];
+    for (const disk of disks) if (!(await exists(pathOf(disk)))) missing.push(disk);
+    await images.requireRoom(folder, sum(missing));
+    const bytesTotal = sum(disks);
     let bytesBefore = 0;
-    await mkdir(conversionDir(imagesDir, conversionId), { recursive: true });
-    const written = [];
-    for (const disk of disks) {
-      const path = imagePath(imagesDir, conversionId, disk.name, format);
-      written.push({ name: disk.name, path, format, sizeBytes: disk.sizeBytes });
-      if (await exists(path)) continue;
+    for (const disk of missing) {
       const image = await createDiskImage({
-        path,
+        path: pathOf(disk),
         format,
         sizeBytes: disk.sizeBytes,
         contentBytes: disk.usedBytes,
@@ -52,7 +50,7 @@ export function materialiseExecutor({ repository, imagesDir }: TargetDeps): Exec
             const bytesDone = bytesBefore + bytesWritten;
             const remaining =
               rateBytesPerSecond > 0
-                ? { remainingSeconds: (bytesTotal - bytesDone) / rateBytesPerSecond }
+                ? { remainingSeconds: Math.max(0, bytesTotal - bytesDone) / rateBytesPerSecond }
                 : {};
             progress({ bytesDone, bytesTotal, rateBytesPerSecond, ...remaining });
           },
@@ -64,9 +62,31 @@ export function materialiseExecutor({ repository, imagesDir }: TargetDeps): Exec
       }
       bytesBefore += disk.usedBytes;
     }
+    await images.finish(conversionId, planned);
     const seconds = (performance.now() - began) / 1000;
+    const written = disks.map((disk) => ({ ...sizeOf(disk), path: pathOf(disk), format }));
     return { disks: written, bytesWritten: bytesBefore, seconds, bottleneck: "unknown" };
   };
+}
+
+const sum = (disks: readonly PointDisk[]): number => disks.reduce((total, disk) => total + disk.usedBytes, 0);
+const sizeOf = ({ name, sizeBytes }: PointDisk) => ({ name, sizeBytes });
+
+/** The recovery point, if it is of the source and the disks that the conversion is about. */
+function asCaptured(point: Point, { sourceId, disks }: CommandInput<"materialise">): Point {
+  if (point.sourceId !== sourceId)
+    throw new RecoveryPointUnexpectedError(point.pointId, `it is of the source ${point.sourceId}`);
+  const listed = (all: readonly { name: string; sizeBytes: number }[]) =>
+    all
+      .map(({ name, sizeBytes }) => `${name} of ${sizeBytes} bytes`)
+      .sort()
+      .join(", ");
+  if (listed(point.disks) !== listed(disks))
+    throw new RecoveryPointUnexpectedError(
+      point.pointId,
+      `it has ${listed(point.disks)}; captured were ${listed(disks)}`,
+    );
+  return point;
 }
 
 async function exists(path: string): Promise<boolean> {

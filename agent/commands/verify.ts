@@ -6,10 +6,15 @@ import { DiskMismatchError, verifyDisk } from "../restore/verify.ts";
 import type { Executor } from "./executor.ts";
 import type { TargetDeps } from "./materialise.ts";
 
-/** Re-reads the written images, all of them, against the recovery point. An image that differs is set aside as `*.damaged`. */
-export function verifyExecutor({ repository }: Pick<TargetDeps, "repository">): Executor<"verify"> {
-  return async ({ conversionId, pointId, disks }, { signal, progress }) => {
+/**
+ * Re-reads the images that this agent wrote, all of them, against the recovery point. An image that differs
+ * is set aside as `*.damaged`.
+ */
+export function verifyExecutor({ repository, images }: TargetDeps): Executor<"verify"> {
+  return async (input, { signal, progress }) => {
+    const { conversionId, pointId } = input;
     const began = performance.now();
+    const { disks } = await images.require(input);
     const source = await repository(conversionId);
     const point = await readPoint(source, pointId);
     const bytesTotal = disks.reduce((sum, disk) => sum + disk.sizeBytes, 0);

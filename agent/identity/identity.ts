@@ -1,10 +1,13 @@
-import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { EnrollableRole } from "#shared/protocol/common.ts";
 import { Enrolment } from "#shared/protocol/resources.ts";
 
-/** Who this agent is, as enrolment gave it, and what it was told to work with. Kept in the agent's data folder, readable by its user only. */
+/**
+ * Who this agent is, as enrolment gave it, and what it was told to work with. Kept in the agent's data
+ * folder, readable by its user only.
+ */
 export const Identity = z.object({
   role: EnrollableRole,
   /** PEM, PKCS #8. */
@@ -48,7 +51,9 @@ export class DataFile<T> {
   async write(value: T): Promise<void> {
     await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
     const draft = `${this.#path}.new`;
-    await using file = await open(draft, "w", 0o600);
+    // A new file, so that nothing that was put there before is written through.
+    await rm(draft, { force: true });
+    await using file = await open(draft, "wx", 0o600);
     await file.writeFile(`${JSON.stringify(value, null, 2)}\n`);
     await file.sync();
     await rename(draft, this.#path);

@@ -1,6 +1,6 @@
 import { createHash, generateKeyPairSync } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, onTestFinished, test } from "vitest";
@@ -13,14 +13,17 @@ import { createTestImage } from "../boot-loaders/testing/boot-image.ts";
 import {
   createFakeMachine,
   type FakeMachineOptions,
+  ROOT_UUID,
   type RootedMachine,
 } from "../boot-loaders/testing/fake-machine.ts";
 import { installGrub } from "../boot-loaders/testing/grub-installation.ts";
+import { recordKeyOf } from "../commands/conversion-records.ts";
 import { EFI_VARIABLES } from "../machine/system.ts";
 import { MemoryStore } from "../store/testing/memory-store.ts";
 import { BootImageCache } from "./boot-image-cache.ts";
 import { coldExecutors, disarm } from "./cold-executors.ts";
 import { ImageTrust } from "./image-trust.ts";
+import { restartsIfArmed } from "./may-restart.ts";
 import { SavedStates } from "./saved-states.ts";
 import { storeImage } from "./testing/stored-image.ts";
 
@@ -31,6 +34,7 @@ afterEach(() => {
 
 const context = { commandId: "cmd_1", signal: new AbortController().signal, progress: () => {} };
 const conversionId = "cnv_1";
+const SHA = "a".repeat(64);
 const SECURE_BOOT = "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
 const enrolment = {
   agentId: "agt_1",
@@ -56,12 +60,13 @@ async function aSourceWithGrub(
   const image = await storeImage(store, testImage);
   const dataDir = mkdtempSync(join(tmpdir(), "causeway-agent-"));
   onTestFinished(() => rmSync(dataDir, { recursive: true }));
-  const states = new SavedStates(dataDir, store, "agt_1");
   const trust = new ImageTrust(dataDir, image.publicKeyPem);
   const images = new BootImageCache(join(machine.root, "run/boot-images"), store, (key) =>
     trust.require(key),
   );
   const { keyPem, certificatePem } = await createAgentKey();
+  const recordKey = recordKeyOf({ keyPem });
+  const states = new SavedStates({ dataDir, store, sourceId: "agt_1", recordKey });
   const executors = coldExecutors({
     machine,
     adapters: linuxAdapters(machine),
@@ -74,6 +79,8 @@ async function aSourceWithGrub(
   });
   return {
     machine,
+    dataDir,
+    states,
     store,
     image,
     imageDir: images.folderOf(image.id),
@@ -139,6 +146,69 @@ test("a receipt that was signed and not told is told when it is asked for again"
   await source.machine.put("/boot/grub/custom.cfg", "of its owner, later");
   expect(await source.attest()).toEqual(first);
   expect(await readFile(source.machine.at("/boot/grub/custom.cfg"), "utf8")).toBe("of its owner, later");
+});
+
+/** Everything below the machine's root, with its content. */
+const everything = ({ machine }: Source) => hashes(machine.root);
+
+test("a boot state that somebody else put beside the agent's is not given back, and nothing is written", async () => {
+  const source = await aSourceWithGrub();
+  const location = { volume: ROOT_UUID, path: "/etc/cron.d/evil" };
+  const content = Buffer.from("* * * * * root evil");
+  const planted = {
+    format: 1,
+    loader: "grub",
+    jobId: "cnv-1",
+    savedAt: "2030-01-01T00:00:00.000Z",
+    volumes: [],
+    items: [
+      {
+        kind: "file",
+        location,
+        before: {
+          ...{ mode: 0o644, uid: 0, gid: 0, modifiedNs: "0", sizeBytes: content.length, sha256: SHA },
+          contentBase64: content.toString("base64"),
+        },
+        ...{ inPlace: false, secret: false, staged: false },
+      },
+    ],
+  };
+  const folder = join(source.dataDir, "boot-states");
+  await mkdir(folder);
+  const before = everything(source);
+  for (const text of [planted, { value: planted, mac: SHA }, [], "x"].map((each) => JSON.stringify(each))) {
+    await writeFile(join(folder, "cnv_1.json"), text);
+    await expect(source.disarm()).rejects.toMatchObject({ name: "RecordNotOursError" });
+    await expect(source.attest()).rejects.toMatchObject({ name: "RecordNotOursError" });
+  }
+  expect(everything(source)).toEqual(before);
+});
+
+test("a boot state that was saved for another conversion is not given back for this one", async () => {
+  const source = await aSourceWithGrub();
+  await source.stage(source.image);
+  await source.arm();
+  const folder = join(source.dataDir, "boot-states");
+  await rename(join(folder, "cnv_1.json"), join(folder, "cnv_2.json"));
+  await expect(source.states.get("cnv_2")).rejects.toMatchObject({ name: "RecordNotOursError" });
+  await expect(source.states.get("../boot-states/cnv_2")).rejects.toThrow();
+});
+
+test("only the conversion that armed the machine restarts it, in the boot in which it did, until that is taken back", async () => {
+  const source = await aSourceWithGrub();
+  const objection = restartsIfArmed(source.states, "boot-1");
+  const into = "boot-environment" as const;
+  await source.stage(source.image);
+  expect(await objection({ conversionId, into })).toBe("this agent has not armed it for that");
+  await source.arm();
+  expect(await objection({ conversionId, into })).toBeUndefined();
+  expect(await objection({ conversionId: "cnv_2", into })).toBe("this agent has not armed it for that");
+  expect(await objection({ conversionId, into: "original" })).toBe("it runs its original system");
+  expect(await restartsIfArmed(source.states, "boot-2")({ conversionId, into })).toMatch(
+    "since it was armed",
+  );
+  await source.disarm();
+  expect(await objection({ conversionId, into })).toBe("this agent has not armed it for that");
 });
 
 test.each<[string, string, (source: Source) => BootImageReference]>([

@@ -114,6 +114,7 @@ function armBoot(deps: ColdDeps): Executor<"arm-boot"> {
     });
     signal.throwIfAborted();
     const armed = await adapter.arm(saved, staged);
+    await states.markArmed(conversionId, inventory.bootId);
     return {
       adapter: armed.kind,
       bootId: inventory.bootId,
@@ -138,7 +139,8 @@ function attest(deps: ColdDeps): Executor<"attest-boot-state"> {
       throw new BootStateNotSavedError(conversionId);
     }
     const volumes = await readVolumes(machine);
-    // Usually the boot environment has given back everything; where it never came up, it is done here. What still differs is attested.
+    // Usually the boot environment has given back everything; where it never came up, it is done here. What
+    // still differs is attested.
     await restoreBootState(saved, machine, volumes).catch((error: unknown) => {
       if (!(error instanceof BootStateNotRestoredError)) throw error;
     });

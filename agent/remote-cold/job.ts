@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { DiskMark } from "#shared/domain/disk-recognition.ts";
+import { ConversionId } from "#shared/protocol/ids.ts";
 import { formatNetworkPlan, NETWORK_PLAN_FILE, type NetworkPlan } from "../boot-image/network-plan.ts";
 import { writeOverlay } from "../boot-image/overlay.ts";
 import { SavedBootState } from "../boot-loaders/saved-state.ts";
@@ -7,12 +8,17 @@ import { Identity } from "../identity/identity.ts";
 
 /** What the boot environment needs to know of its job. */
 export const Job = z.object({
-  conversionId: z.string(),
+  conversionId: ConversionId,
   identity: Identity,
-  /** No clock of the boot environment says an earlier time than its `savedAt`, which the original system's clock gave. */
+  /**
+   * No clock of the boot environment says an earlier time than its `savedAt`, which the original system's
+   * clock gave.
+   */
   saved: SavedBootState,
   disks: z.array(DiskMark),
-  /** Without word from the control plane for so long, the boot environment restarts into the original system. */
+  /**
+   * Without word from the control plane for so long, the boot environment restarts into the original system.
+   */
   deadlineSeconds: z.int().positive(),
   agentVersion: z.string(),
 });

@@ -1,12 +1,14 @@
 import { expect, test, vi } from "vitest";
-import { Restarter } from "./restarter.ts";
+import { restartsHome } from "./may-restart.ts";
+import { Restarter, type RestarterOptions } from "./restarter.ts";
 
 const context = { commandId: "c1", signal: new AbortController().signal, progress: () => {} };
 
-function world(patienceMs: number) {
+function world(patienceMs: number, objection: RestarterOptions["objection"] = async () => undefined) {
   let restarts = 0;
   const restarter = new Restarter({
     bootId: "boot-1",
+    objection,
     restart: async () => {
       restarts++;
     },
@@ -54,4 +56,20 @@ test("asked out of a boot that is over, it does nothing: the restart has happene
   await restarter.executor({ conversionId: "cnv_1", into: "original", bootId: "boot-0" }, context);
   restarter.acknowledged("c1");
   expect(restarts()).toBe(0);
+});
+
+test("a restart to which there is an objection is refused, and does not happen", async () => {
+  const { restarter, restarts } = world(1, async ({ conversionId }) => `${conversionId} has not armed it`);
+  await expect(
+    restarter.executor({ conversionId: "cnv_1", into: "boot-environment" }, context),
+  ).rejects.toMatchObject({ name: "RestartRefusedError", message: expect.stringContaining("cnv_1 has not") });
+  restarter.acknowledged("c1");
+  expect(restarts()).toBe(0);
+});
+
+test("the boot environment restarts home for any conversion, and nowhere else", async () => {
+  expect(await restartsHome({ conversionId: "cnv_2", into: "original" })).toBeUndefined();
+  expect(await restartsHome({ conversionId: "cnv_2", into: "boot-environment" })).toBe(
+    "it runs the boot environment",
+  );
 });

@@ -1,8 +1,12 @@
+import { RestartRefusedError } from "#shared/errors.ts";
+import type { CommandInput } from "#shared/protocol/commands.ts";
 import type { Executor } from "../commands/executor.ts";
 
 export interface RestarterOptions {
   /** The boot that this process runs in. */
   bootId: string;
+  /** Why the agent, by what it knows itself, does not restart this machine so; `undefined` if it may. */
+  objection: (wanted: CommandInput<"reboot">) => Promise<string | undefined>;
   /** Restarts the machine; does not return in time to matter. */
   restart: () => Promise<void>;
   /** How long after its answer a restart waits for the acknowledgement: then it happens all the same. */
@@ -12,7 +16,10 @@ export interface RestarterOptions {
 
 const PATIENCE_MS = 20_000;
 
-/** Restarts the machine when the control plane has the answer that it is about to, so that the silence afterwards is understood. */
+/**
+ * Restarts the machine when the control plane has the answer that it is about to, so that the silence
+ * afterwards is understood.
+ */
 export class Restarter {
   readonly #options: RestarterOptions;
   readonly #waiting = new Map<string, NodeJS.Timeout>();
@@ -21,9 +28,12 @@ export class Restarter {
     this.#options = options;
   }
 
-  readonly executor: Executor<"reboot"> = async ({ bootId }, { commandId }) => {
+  readonly executor: Executor<"reboot"> = async (wanted, { commandId }) => {
+    const { bootId, conversionId } = wanted;
     // Asked out of another boot, it has happened already.
     if (bootId !== undefined && bootId !== this.#options.bootId) return {};
+    const why = await this.#options.objection(wanted);
+    if (why) throw new RestartRefusedError(conversionId, why);
     this.#waiting.set(
       commandId,
       setTimeout(() => this.#restart(), this.#options.patienceMs ?? PATIENCE_MS),
@@ -36,7 +46,7 @@ export class Restarter {
     if (this.#forget(commandId)) this.#restart();
   }
 
-  /** Nobody wants this restart any more. */
+  /** The control plane has called this restart off. */
   cancelled(commandId: string): void {
     this.#forget(commandId);
   }

@@ -1,83 +1,102 @@
-import { rm } from "node:fs/promises";
-import { join } from "node:path";
+import { z } from "zod";
 import { BootImageReference } from "#shared/protocol/boot-image.ts";
 import { BootReceipt } from "#shared/protocol/boot-receipt.ts";
+import { BootId } from "#shared/protocol/machine.ts";
 import { SavedBootState } from "../boot-loaders/saved-state.ts";
-import { DataFile } from "../identity/identity.ts";
+import { ConversionRecords } from "../commands/conversion-records.ts";
 import { bootStateKey } from "../repository/repository.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import { putNamedByContent } from "../store/put-named-by-content.ts";
 
+const Armed = z.strictObject({ bootId: BootId });
+
+export interface SavedStatesOptions {
+  dataDir: string;
+  store: ObjectStore;
+  sourceId: string;
+  /** See `recordKeyOf`. */
+  recordKey: Uint8Array;
+}
+
 /**
- * Boot states as they were before a conversion touched them: on the machine's disk, and in the bucket below
- * the source's own prefix.
+ * What this agent did to a machine's boot state for each conversion, and how it was before: on the machine's
+ * disk, and in the bucket below the source's own prefix. Only what this agent wrote itself is read back, for
+ * it decides what is written to the boot loader's files. Each read throws `RecordNotOursError` for anything
+ * else.
  */
 export class SavedStates {
-  readonly #dataDir: string;
-  readonly #store: ObjectStore;
-  readonly #sourceId: string;
+  readonly #options: SavedStatesOptions;
+  readonly #states: ConversionRecords<SavedBootState>;
+  readonly #images: ConversionRecords<BootImageReference>;
+  readonly #armed: ConversionRecords<z.infer<typeof Armed>>;
+  readonly #receipts: ConversionRecords<BootReceipt>;
 
-  constructor(dataDir: string, store: ObjectStore, sourceId: string) {
-    this.#dataDir = dataDir;
-    this.#store = store;
-    this.#sourceId = sourceId;
+  constructor(options: SavedStatesOptions) {
+    this.#options = options;
+    const { dataDir, recordKey: key } = options;
+    const records = <T>(suffix: string, schema: z.ZodType<T>) =>
+      new ConversionRecords<T>({ dataDir, folder: "boot-states", suffix, schema, key });
+    this.#states = records(".json", SavedBootState);
+    this.#images = records(".image.json", BootImageReference);
+    this.#armed = records(".armed.json", Armed);
+    this.#receipts = records(".receipt.json", BootReceipt);
   }
 
   /**
    * Durable in both places when it returns. The machine keeps the last one; the bucket keeps each under a
-   * name of its own, because nothing there can be overwritten. /
+   * name of its own, because nothing there can be overwritten.
    */
   async put(conversionId: string, saved: SavedBootState): Promise<{ key: string; sha256: string }> {
-    await this.#file(conversionId).write(saved);
-    return putNamedByContent(this.#store, Buffer.from(JSON.stringify(saved)), (sha256) =>
-      bootStateKey(this.#sourceId, conversionId, sha256),
+    const { store, sourceId } = this.#options;
+    await this.#states.write(conversionId, saved);
+    return putNamedByContent(store, Buffer.from(JSON.stringify(saved)), (sha256) =>
+      bootStateKey(sourceId, conversionId, sha256),
     );
   }
 
   /** Nothing if this conversion never armed this machine, or has been released. */
   get(conversionId: string): Promise<SavedBootState | undefined> {
-    return this.#file(conversionId).read();
+    return this.#states.read(conversionId);
   }
 
-  /** The receipt of a conversion, once it is signed: whoever asks again gets the same. */
+  /** The receipt of a conversion, once it is signed: the same is given each time. */
   putReceipt(conversionId: string, receipt: BootReceipt): Promise<void> {
-    return this.#receipt(conversionId).write(receipt);
+    return this.#receipts.write(conversionId, receipt);
   }
 
   receiptOf(conversionId: string): Promise<BootReceipt | undefined> {
-    return this.#receipt(conversionId).read();
+    return this.#receipts.read(conversionId);
   }
 
   /** Which boot image a conversion has staged. */
   remember(conversionId: string, image: BootImageReference): Promise<void> {
-    return this.#image(conversionId).write(image);
+    return this.#images.write(conversionId, image);
   }
 
   imageOf(conversionId: string): Promise<BootImageReference | undefined> {
-    return this.#image(conversionId).read();
+    return this.#images.read(conversionId);
+  }
+
+  /** The conversion has armed the machine, in this boot. */
+  markArmed(conversionId: string, bootId: string): Promise<void> {
+    return this.#armed.write(conversionId, { bootId });
+  }
+
+  /** The boot in which the conversion armed the machine, as long as that is not taken back. */
+  async armedIn(conversionId: string): Promise<string | undefined> {
+    if (!(await this.#states.read(conversionId))) return undefined;
+    return (await this.#armed.read(conversionId))?.bootId;
   }
 
   /** Forgets the state here; the bucket keeps it. */
   async forgetState(conversionId: string): Promise<void> {
-    await rm(join(this.#dataDir, FOLDER, `${conversionId}.json`), { force: true });
+    await this.#armed.forget(conversionId);
+    await this.#states.forget(conversionId);
   }
 
   /** Forgets how a conversion is undone; its receipt stays. */
   async forget(conversionId: string): Promise<void> {
     await this.forgetState(conversionId);
-    await rm(join(this.#dataDir, FOLDER, `${conversionId}.image.json`), { force: true });
-  }
-
-  #image(conversionId: string): DataFile<BootImageReference> {
-    return new DataFile(join(this.#dataDir, FOLDER), `${conversionId}.image.json`, BootImageReference);
-  }
-
-  #receipt(conversionId: string): DataFile<BootReceipt> {
-    return new DataFile(join(this.#dataDir, FOLDER), `${conversionId}.receipt.json`, BootReceipt);
-  }
-
-  #file(conversionId: string): DataFile<SavedBootState> {
-    return new DataFile(join(this.#dataDir, FOLDER), `${conversionId}.json`, SavedBootState);
+    await this.#images.forget(conversionId);
   }
 }
-const FOLDER = "boot-states";

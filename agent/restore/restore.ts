@@ -20,7 +20,10 @@ export interface DiskSink {
   write(offset: number, bytes: Uint8Array): Promise<void>;
   /** Makes a part zeros; absent where all that is not written is zeros anyway. */
   zero?(offset: number, bytes: number): Promise<void>;
-  /** Where the sink is a plain file: the threads then write to it themselves, which saves handing each block over. */
+  /**
+   * Where the sink is a plain file: the threads then write to it themselves, which saves handing each block
+   * over.
+   */
   readonly file?: {
     readonly fd: number;
     /** Bypasses the page cache: takes only what is aligned to 4 KiB. May be `fd`. */
@@ -63,9 +66,9 @@ export interface RestoreStatistics {
 }
 
 /**
- * Writes a disk of a recovery point to the sink: each block is authenticated and checked against its id before it is
- * written. Throws `DamagedObjectError` or `BlockMismatchError` for what is not right in the repository, the sink's
- * errors, or the signal's reason; then the sink holds parts of the disk.
+ * Writes a disk of a recovery point to the sink: each block is authenticated and checked against its id
+ * before it is written. Throws `DamagedObjectError` or `BlockMismatchError` for what is not right in the
+ * repository, the sink's errors, or the signal's reason; then the sink holds parts of the disk.
  */
 export async function restoreDisk(options: RestoreOptions): Promise<RestoreStatistics> {
   const restore = new Restore(options);
@@ -131,8 +134,10 @@ class Restore {
   async run(): Promise<void> {
     const { repository, disk } = this.#options;
     const map = new MapReader(repository, disk);
+    const claims = new Claims(disk);
     for (let index = 0; index < map.leafCount; index++) {
       const { leaf } = await this.#orFailure(map.leaf(index));
+      if (leaf) claims.take(leaf);
       await this.#orFailure(this.#zero(index, leaf));
       for (const [pack, units] of leaf ? unitsByPack(leaf) : []) {
         for (const span of planSpans(units, ({ ref }) => ref, this.#geometry.fetchBytes)) {
@@ -296,6 +301,31 @@ class Restore {
       rateBytesPerSecond: rate,
       remainingSeconds,
     });
+  }
+}
+
+/**
+ * Holds a map to what its recovery point says, leaf by leaf and before anything of a leaf is written: a map
+ * that has more, in a few stored blocks that it names again and again, would fill the target's storage.
+ */
+class Claims {
+  readonly #disk: PointDisk;
+  #blocks = 0;
+
+  constructor(disk: PointDisk) {
+    this.#disk = disk;
+  }
+
+  /** Throws `DamagedObjectError`. */
+  take({ index, blocks }: Leaf): void {
+    const { name, sizeBytes, usedBytes } = this.#disk;
+    const used = blocks.filter((block) => block !== undefined).length;
+    this.#blocks += used;
+    if (this.#blocks * BLOCK_BYTES > usedBytes)
+      throw new DamagedObjectError(`the map of ${name}`, `it has more than the ${usedBytes} bytes it should`);
+    const room = blockCount(sizeBytes) - index * FAN_OUT;
+    if (blocks.findLastIndex((block) => block !== undefined) >= room)
+      throw new DamagedObjectError(`the map of ${name}`, "it has blocks past the disk's end");
   }
 }
 

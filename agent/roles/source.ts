@@ -2,8 +2,9 @@ import type { Inventory } from "#shared/protocol/inventory.ts";
 import { linuxAdapters } from "../boot-loaders/choose.ts";
 import { type AgentCloud, once } from "../cloud/agent-cloud.ts";
 import { openOwnRepository } from "../cloud/own-repository.ts";
-import { type CaptureDeps, captureDiskExecutor, capturesDir } from "../commands/capture-disk.ts";
+import { type CaptureDeps, captureDiskExecutor, forgetCaptures } from "../commands/capture-disk.ts";
 import { commitRecoveryPointExecutor } from "../commands/commit-recovery-point.ts";
+import { recordKeyOf } from "../commands/conversion-records.ts";
 import type { Executors } from "../commands/executor.ts";
 import { releaseExecutor } from "../commands/release.ts";
 import { usedBlocksOf } from "../filesystems/disk-usage.ts";
@@ -14,6 +15,7 @@ import { readBootId } from "../machine/system.ts";
 import { describeArming } from "../remote-cold/arming.ts";
 import { BootImageCache } from "../remote-cold/boot-image-cache.ts";
 import { coldExecutors, disarm } from "../remote-cold/cold-executors.ts";
+import { restartsIfArmed } from "../remote-cold/may-restart.ts";
 import { restartMachine } from "../remote-cold/restart-machine.ts";
 import { Restarter } from "../remote-cold/restarter.ts";
 import { SavedStates } from "../remote-cold/saved-states.ts";
@@ -26,14 +28,18 @@ const IMAGES_DIR = "/run/causeway/boot-images";
 export const sourceRole: Role = async (options) => {
   const { identity, cloud, version, dataDir, machine, imageTrust, log, now } = options;
   const takeInventory = inventoryOf(options);
+  const states = new SavedStates({
+    ...{ dataDir, store: cloud.store, sourceId: identity.enrolment.agentId },
+    recordKey: recordKeyOf(identity),
+  });
+  const bootId = await readBootId(machine);
   const restarter = new Restarter({
-    bootId: await readBootId(machine),
+    bootId,
+    objection: restartsIfArmed(states, bootId),
     restart: () => restartMachine(machine),
     onError: (error) => log.error("could not restart the machine", { error: String(error) }),
   });
-  const states = new SavedStates(dataDir, cloud.store, identity.enrolment.agentId);
   const images = new BootImageCache(IMAGES_DIR, cloud.store, (key) => imageTrust.require(key));
-  const release = releaseExecutor((conversionId) => capturesDir(dataDir, conversionId));
   return {
     takeInventory,
     executors: {
@@ -50,11 +56,11 @@ export const sourceRole: Role = async (options) => {
         agentVersion: version,
       }),
       reboot: restarter.executor,
-      release: async (input, context) => {
-        await disarm({ machine, states }, input.conversionId);
-        await states.forget(input.conversionId);
-        return release(input, context);
-      },
+      release: releaseExecutor(async (conversionId) => {
+        await disarm({ machine, states }, conversionId);
+        await states.forget(conversionId);
+        await forgetCaptures(dataDir, conversionId);
+      }),
     },
     onAcknowledged: (commandId) => restarter.acknowledged(commandId),
     onCancelled: (commandId) => restarter.cancelled(commandId),

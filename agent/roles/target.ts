@@ -2,7 +2,9 @@ import { join } from "node:path";
 import { agentApi } from "../cloud/agent-api.ts";
 import { openReadableRepository } from "../cloud/readable-repository.ts";
 import { bootCheckExecutor } from "../commands/boot-check.ts";
-import { conversionDir, materialiseExecutor } from "../commands/materialise.ts";
+import { ConversionImages, WrittenImages } from "../commands/conversion-images.ts";
+import { ConversionRecords, recordKeyOf } from "../commands/conversion-records.ts";
+import { materialiseExecutor } from "../commands/materialise.ts";
 import { releaseExecutor } from "../commands/release.ts";
 import { verifyExecutor } from "../commands/verify.ts";
 import { collectInventory } from "../inventory/inventory.ts";
@@ -23,14 +25,22 @@ export const targetRole: Role = async ({ identity, settings, cloud, machine, dat
       now: cloud.now,
       random: cloud.random,
     });
+  const images = new ConversionImages(
+    imagesDir,
+    new ConversionRecords({
+      ...{ dataDir, folder: "written-images", suffix: ".json" },
+      schema: WrittenImages,
+      key: recordKeyOf(identity),
+    }),
+  );
   return {
     takeInventory,
     executors: {
       "take-inventory": async () => ({ inventory: await takeInventory() }),
-      materialise: materialiseExecutor({ repository, imagesDir }),
-      verify: verifyExecutor({ repository }),
-      "boot-check": bootCheckExecutor({ imagesDir, agentId, evidence: cloud.store }),
-      release: releaseExecutor((conversionId) => conversionDir(imagesDir, conversionId)),
+      materialise: materialiseExecutor({ repository, images }),
+      verify: verifyExecutor({ repository, images }),
+      "boot-check": bootCheckExecutor({ images, agentId, evidence: cloud.store }),
+      release: releaseExecutor((conversionId) => images.remove(conversionId)),
     },
   };
 };

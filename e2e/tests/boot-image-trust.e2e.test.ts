@@ -1,4 +1,7 @@
-/** What sources do about boot images that are not what they should be: real executors on real files, through the whole control plane. */
+/**
+ * What sources do about boot images that are not what they should be: real executors on real files, through
+ * the whole control plane.
+ */
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -12,6 +15,7 @@ import { createTestImage, type TestImage } from "#agent/boot-loaders/testing/boo
 import { createFakeMachine } from "#agent/boot-loaders/testing/fake-machine.ts";
 import { installGrub } from "#agent/boot-loaders/testing/grub-installation.ts";
 import { openAgentCloud } from "#agent/cloud/agent-cloud.ts";
+import { recordKeyOf } from "#agent/commands/conversion-records.ts";
 import type { Identity } from "#agent/identity/identity.ts";
 import { BootImageCache } from "#agent/remote-cold/boot-image-cache.ts";
 import { coldExecutors } from "#agent/remote-cold/cold-executors.ts";
@@ -77,7 +81,9 @@ async function upload(name: string): Promise<TestImage> {
   return image;
 }
 
-/** Runs the agent of a machine with GRUB; returns a look at every file that the machine's start depends on. */
+/**
+ * Runs the agent of a machine with GRUB; returns a look at every file that the machine's start depends on.
+ */
 async function run(identity: Identity): Promise<() => Record<string, string>> {
   const machine = await createFakeMachine({ firmware: "bios" });
   await installGrub(machine);
@@ -93,7 +99,10 @@ async function run(identity: Identity): Promise<() => Record<string, string>> {
       machine,
       adapters: linuxAdapters(machine),
       images: new BootImageCache(join(machine.root, "run/boot-images"), store, (key) => trust.require(key)),
-      states: new SavedStates(dataDir, store, identity.enrolment.agentId),
+      states: new SavedStates({
+        ...{ dataDir, store, sourceId: identity.enrolment.agentId },
+        recordKey: recordKeyOf(identity),
+      }),
       identity,
       agentVersion: "1.0.0",
       takeInventory: async () => readyMachine,

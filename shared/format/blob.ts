@@ -16,6 +16,9 @@ export const BLOB_OVERHEAD_BYTES = BLOB_HEADER_BYTES + TAG_BYTES;
 export const UNIT_BLOCKS = 4;
 export const UNIT_BYTES: number = UNIT_BLOCKS * BLOCK_BYTES;
 
+/** No sealed blob is longer: a unit that does not compress, or a leaf that is all bad ranges. */
+export const MAX_SEALED_BYTES: number = 2 ** 20;
+
 /** Where a blob lies in its pack; number and offset are bound into its seal. */
 export interface BlobPosition {
   number: number;
@@ -42,8 +45,9 @@ export class BlobSealer {
   }
 
   /**
-   * Writes the sealed blob at `position.offset` of `pack` and returns its length. `scratch` takes the compressed form and
-   * must be as long as the content; content that compression does not shorten is stored as it is.
+   * Writes the sealed blob at `position.offset` of `pack` and returns its length. `scratch` takes the
+   * compressed form and must be as long as the content; content that compression does not shorten is stored
+   * as it is.
    */
   seal(
     content: BlobContent,
@@ -75,7 +79,9 @@ export class BlobSealer {
     return at - position.offset;
   }
 
-  /** Opens a sealed blob. Units expand into `output`, which the content then points into; map nodes need none. */
+  /**
+   * Opens a sealed blob. Units expand into `output`, which the content then points into; map nodes need none.
+   */
   open(
     sealed: Uint8Array,
     position: Omit<BlobPosition, "sealedBytes">,
@@ -148,7 +154,10 @@ export interface Opening {
   output: Buffer;
 }
 
-/** Each cipher call allocates its output; slices of one size let the allocator use the same memory again and again. */
+/**
+ * Each cipher call allocates its output; slices of one size let the allocator use the same memory again and
+ * again.
+ */
 function* slices(bytes: Uint8Array): Iterable<Uint8Array> {
   for (let at = 0; at < bytes.length; at += SLICE_BYTES) yield bytes.subarray(at, at + SLICE_BYTES);
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { UNIT_BLOCKS, UNIT_BYTES } from "./blob.ts";
+import { MAX_SEALED_BYTES, UNIT_BLOCKS, UNIT_BYTES } from "./blob.ts";
 import { BLOCK_BYTES, BlockNamer } from "./block.ts";
 import { createCompressor, createHandleCompressor, oneShotCompressor } from "./compression.ts";
 import { DamagedObjectError, UnsupportedFormatError } from "./errors.ts";
@@ -114,7 +114,7 @@ const blobRef: fc.Arbitrary<BlobRef> = fc.record({
     .map((n) => ({ name: Buffer.alloc(32, n), salt: Buffer.alloc(16, n) })),
   number: fc.nat(0xffffffff),
   offset: fc.nat(0xffffffff),
-  sealedBytes: fc.nat(0xffffffff),
+  sealedBytes: fc.nat(MAX_SEALED_BYTES),
 });
 
 test("leaves and inner nodes round trip", () => {
@@ -148,6 +148,15 @@ test("leaves and inner nodes round trip", () => {
     ),
     { numRuns: 10 },
   );
+});
+
+test("a node that names a blob longer than any is refused before room is made for it", () => {
+  const pack = { name: Buffer.alloc(32), salt: Buffer.alloc(16) };
+  const unit = { pack, number: 0, offset: 0, sealedBytes: MAX_SEALED_BYTES + 1 };
+  const blocks = new Array(FAN_OUT).fill(undefined);
+  blocks[0] = { unit, at: 0, id: Buffer.alloc(32) };
+  const leaf = encodeLeaf({ index: 0, blocks, badRanges: [] });
+  expect(() => decodeLeaf(leaf, 0, "leaf")).toThrow(DamagedObjectError);
 });
 
 /** A blob number stands for one place of a pack: gives all references to the same blob the first one's place. */

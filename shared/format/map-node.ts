@@ -1,4 +1,4 @@
-import { UNIT_BLOCKS } from "./blob.ts";
+import { MAX_SEALED_BYTES, UNIT_BLOCKS } from "./blob.ts";
 import { ID_BYTES } from "./block.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import { SALT_BYTES } from "./keys.ts";
@@ -25,7 +25,10 @@ export interface BlockRef {
   id: Buffer;
 }
 
-/** Bytes that could not be read from the source; the map counts them as zeros. Relative to the leaf's first byte. */
+/**
+ * Bytes that could not be read from the source; the map counts them as zeros. Relative to the leaf's first
+ * byte.
+ */
 export interface BadRange {
   offset: number;
   bytes: number;
@@ -170,7 +173,10 @@ function readRefs(input: ByteReader, counts: { packs: number; blobs: number }): 
   for (let left = counts.blobs; left > 0; left--) {
     const pack = packs[input.u16()];
     if (!pack) throw input.damaged("a blob names no pack");
-    blobs.push({ pack, number: input.u32(), offset: input.u32(), sealedBytes: input.u32() });
+    const blob = { pack, number: input.u32(), offset: input.u32(), sealedBytes: input.u32() };
+    // Readers make room for it.
+    if (blob.sealedBytes > MAX_SEALED_BYTES) throw input.damaged("a blob is longer than any");
+    blobs.push(blob);
   }
   return blobs;
 }

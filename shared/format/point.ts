@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { z } from "zod";
 import { DiskBytes, DiskName, NAMES_DIFFER, namesDiffer } from "../protocol/ids.ts";
-import { TAG_BYTES } from "./blob.ts";
+import { MAX_SEALED_BYTES, TAG_BYTES } from "./blob.ts";
 import { BLOCK_BYTES, blockCount } from "./block.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import { DamagedObjectError, UnsupportedFormatError } from "./errors.ts";
@@ -23,7 +23,7 @@ export const MapRoot = z.strictObject({
   salt: hex(SALT_BYTES),
   number: z.int().nonnegative(),
   offset: z.int().nonnegative(),
-  sealedBytes: z.int().positive(),
+  sealedBytes: z.int().positive().max(MAX_SEALED_BYTES),
 });
 export type MapRoot = z.infer<typeof MapRoot>;
 

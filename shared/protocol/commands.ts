@@ -1,5 +1,6 @@
 /**
- * What the control plane asks of an agent. A command is idempotent by its id: an agent that gets it twice runs it once and answers twice.
+ * What the control plane asks of an agent. A command is idempotent by its id: an agent that gets it twice
+ * runs it once and answers twice.
  */
 import { z } from "zod";
 import { BootImageReference, Sha256 } from "./boot-image.ts";
@@ -91,7 +92,10 @@ export const commandKinds = {
     output: z.object({ bytesVerified: z.int().nonnegative(), seconds: z.number().nonnegative() }),
   },
 
-  /** Boots a throw-away overlay of the written disks, without network, and keeps what the screen and the console showed. */
+  /**
+   * Boots a throw-away overlay of the written disks, without network, and keeps what the screen and the
+   * console showed.
+   */
   "boot-check": {
     input: z.object({
       ...target,
@@ -112,7 +116,10 @@ export const commandKinds = {
     }),
   },
 
-  /** Fetches a boot image and puts what starting it needs beside the boot loader, after checking every hash and the signature. Changes no boot loader. */
+  /**
+   * Fetches a boot image and puts what starting it needs beside the boot loader, after checking every hash
+   * and the signature. Changes no boot loader.
+   */
   "stage-boot-image": {
     input: z.object({ conversionId: ConversionId, bootImage: BootImageReference }),
     output: z.object({
@@ -122,11 +129,16 @@ export const commandKinds = {
     }),
   },
 
-  /** Saves the boot state, here and in the cloud, and arms the boot loader for one start of what is staged. */
+  /**
+   * Saves the boot state, here and in the cloud, and arms the boot loader for one start of what is staged.
+   */
   "arm-boot": {
     input: z.object({
       conversionId: ConversionId,
-      /** After its start, so long may the boot environment be without word from the control plane; then it restarts into the original system. */
+      /**
+       * After its start, so long may the boot environment be without word from the control plane; then it
+       * restarts into the original system.
+       */
       deadlineSeconds: z.int().positive(),
     }),
     output: z.object({
@@ -142,8 +154,9 @@ export const commandKinds = {
   },
 
   /**
-   * Restarts the machine. The agent answers first, waits until the answer is acknowledged, and restarts then, unless it is cancelled before. It may
-   * also be ended by the agent saying, from the system that was wanted, that it is there.
+   * Restarts the machine. The agent answers first, waits until the answer is acknowledged, and restarts then,
+   * unless it is cancelled before. It may also be ended by the agent saying, from the system that was wanted,
+   * that it is there.
    */
   reboot: {
     input: z.object({
@@ -155,7 +168,10 @@ export const commandKinds = {
     output: z.object({}),
   },
 
-  /** For the boot environment, which has put the boot state back and compared it before it called: what came of that. */
+  /**
+   * For the boot environment, which has put the boot state back and compared it before it called: what came
+   * of that.
+   */
   "report-boot-state": {
     input: z.object({ conversionId: ConversionId }),
     output: z.object({
@@ -169,15 +185,18 @@ export const commandKinds = {
   },
 
   /**
-   * For the original system: puts back what is still armed, if anything is, removes what was staged, compares the boot state with what was
-   * saved, and signs what it found.
+   * For the original system: puts back what is still armed, if anything is, removes what was staged, compares
+   * the boot state with what was saved, and signs what it found.
    */
   "attest-boot-state": {
     input: z.object({ conversionId: ConversionId, requestedBy: z.string().max(256) }),
     output: z.object({ receipt: BootReceipt }),
   },
 
-  /** Gives back what a conversion took on this machine: unfinished images, capture positions, what was staged and armed. Repeating it does no harm. */
+  /**
+   * Gives back what a conversion took on this machine: unfinished images, capture positions, what was staged
+   * and armed. Repeating it does no harm.
+   */
   release: {
     input: z.object({ conversionId: ConversionId }),
     output: z.object({}),
@@ -192,11 +211,11 @@ export type CommandOutput<K extends CommandKind> = z.infer<(typeof commandKinds)
 export const Command = z.object({
   type: z.literal("command"),
   commandId: CommandId,
-  kind: z.string(),
+  kind: z.string().max(100),
   input: z.unknown(),
   /** `original` if absent. An agent in the other environment takes no notice of it. */
   environment: AgentEnvironment.optional(),
-  requestedBy: z.string(),
+  requestedBy: z.string().max(256),
   issuedAt: Timestamp,
 });
 export type Command = z.infer<typeof Command>;

@@ -1,0 +1,112 @@
+import { rm, statfs } from "node:fs/promises";
+import { z } from "zod";
+import { DiskFullError, ImagesNotOursError } from "#shared/errors.ts";
+import type { WrittenDisk } from "#shared/protocol/commands.ts";
+import { DiskFormat } from "#shared/protocol/common.ts";
+import { AgentId, DiskBytes, DiskName, PointId } from "#shared/protocol/ids.ts";
+import { findOwnFolder, insideFolder, makeOwnFolder } from "../machine/inside-folder.ts";
+import type { ConversionRecords } from "./conversion-records.ts";
+
+/** What was written for a conversion. */
+export const WrittenImages = z.strictObject({
+  sourceId: AgentId,
+  pointId: PointId,
+  format: DiskFormat,
+  disks: z.array(z.strictObject({ name: DiskName, sizeBytes: DiskBytes })),
+  /** Every disk is there. */
+  complete: z.boolean(),
+});
+export type WrittenImages = z.infer<typeof WrittenImages>;
+
+/** Which images a command means. */
+export interface WantedImages {
+  conversionId: string;
+  sourceId: string;
+  pointId: string;
+  disks: readonly WrittenDisk[];
+}
+
+/** This part of a file system stays free: a host whose disk is full does not work. */
+const SPARE_PART = 0.01;
+
+/**
+ * The images on this target host, by conversion. All paths are made here, of ids, names and formats; what may
+ * be read, started and removed is what this agent noted before it began to write.
+ */
+export class ConversionImages {
+  readonly #imagesDir: string;
+  readonly #records: ConversionRecords<WrittenImages>;
+
+  constructor(imagesDir: string, records: ConversionRecords<WrittenImages>) {
+    this.#imagesDir = imagesDir;
+    this.#records = records;
+  }
+
+  /**
+   * Notes what is about to be written, and returns the folder for it. Throws `ImagesNotOursError` if
+   * something else was written for this conversion before, or if somebody else made its folder.
+   */
+  async begin(conversionId: string, wanted: Omit<WrittenImages, "complete">): Promise<string> {
+    const before = await this.#records.read(conversionId);
+    if (before && !isSame(before, wanted))
+      throw new ImagesNotOursError(conversionId, "it has others, of another recovery point or format");
+    if (!before && (await findOwnFolder(this.#imagesDir, conversionId)))
+      throw new ImagesNotOursError(conversionId, "its folder was there before it");
+    if (!before) await this.#records.write(conversionId, { ...wanted, complete: false });
+    return makeOwnFolder(this.#imagesDir, conversionId);
+  }
+
+  /** They are all there. */
+  async finish(conversionId: string, written: Omit<WrittenImages, "complete">): Promise<void> {
+    await this.#records.write(conversionId, { ...written, complete: true });
+  }
+
+  pathOf(conversionId: string, disk: string, format: DiskFormat): string {
+    return insideFolder(this.#imagesDir, conversionId, `${disk}.${format}`);
+  }
+
+  /**
+   * The images that a command means. Throws `ImagesNotOursError` unless this agent wrote each for this
+   * conversion.
+   */
+  async require(wanted: WantedImages): Promise<{ folder: string; disks: WrittenDisk[] }> {
+    const { conversionId, sourceId, pointId, disks } = wanted;
+    const refuse = (why: string) => new ImagesNotOursError(conversionId, why);
+    const written = await this.#records.read(conversionId);
+    const folder = await findOwnFolder(this.#imagesDir, conversionId);
+    if (!written?.complete || !folder) throw refuse("this agent has not written them here");
+    if (disks.length !== written.disks.length) throw refuse("some are missing");
+    if (written.sourceId !== sourceId || written.pointId !== pointId)
+      throw refuse("they are of another recovery point");
+    return {
+      folder,
+      disks: disks.map(({ name, format, sizeBytes, path: told }) => {
+        const path = this.pathOf(conversionId, name, format);
+        const known = written.disks.find((disk) => disk.name === name);
+        if (!known || written.format !== format) throw refuse(`there is no ${name} in the format ${format}`);
+        if (known.sizeBytes !== sizeBytes || path !== told) throw refuse(`${name} is not as it was written`);
+        return { name, path, format, sizeBytes };
+      }),
+    };
+  }
+
+  /** Removes what this agent wrote for a conversion, if it wrote anything. */
+  async remove(conversionId: string): Promise<void> {
+    if (!(await this.#records.read(conversionId))) return;
+    const folder = await findOwnFolder(this.#imagesDir, conversionId);
+    if (folder) await rm(folder, { recursive: true, force: true });
+    await this.#records.forget(conversionId);
+  }
+
+  /** Throws `DiskFullError` unless so much can be written and some room is left. */
+  async requireRoom(folder: string, neededBytes: number): Promise<void> {
+    const { bavail, blocks, bsize } = await statfs(folder);
+    const spareBytes = Math.ceil(blocks * SPARE_PART) * bsize;
+    const freeBytes = Math.max(0, bavail * bsize - spareBytes);
+    if (neededBytes > freeBytes) throw new DiskFullError(folder, neededBytes, freeBytes);
+  }
+}
+
+function isSame(before: WrittenImages, wanted: Omit<WrittenImages, "complete">): boolean {
+  return JSON.stringify({ ...before, complete: true }) === JSON.stringify({ ...wanted, complete: true });
+}

@@ -1,0 +1,88 @@
+import { createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { RecordNotOursError } from "#shared/errors.ts";
+import { canonicalJson } from "#shared/protocol/boot-receipt.ts";
+import { ConversionId } from "#shared/protocol/ids.ts";
+import { DataFile, type Identity } from "../identity/identity.ts";
+import { insideFolder } from "../machine/inside-folder.ts";
+
+const Sealed = z.strictObject({ value: z.unknown(), mac: z.string().regex(/^[0-9a-f]{64}$/) });
+
+/** With which an agent knows its own records. */
+export function recordKeyOf({ keyPem }: Pick<Identity, "keyPem">): Uint8Array {
+  return new Uint8Array(hkdfSync("sha256", keyPem, "", "causeway/1/agent-records", 32));
+}
+
+export interface RecordsOptions<T> {
+  dataDir: string;
+  /** Of the agent's folder, where the records are: `boot-states`. */
+  folder: string;
+  /** After the conversion's id: `.image.json`. */
+  suffix: string;
+  schema: z.ZodType<T>;
+  /** See `recordKeyOf`. */
+  key: Uint8Array;
+}
+
+/**
+ * What an agent has done for each conversion, kept in its own folder: the ground on which it does more. Each
+ * record carries a code made with the agent's key, over its kind and its conversion too: a file that somebody
+ * else put there, or moved there, is refused with `RecordNotOursError`. See docs/decisions/0049.
+ */
+export class ConversionRecords<T> {
+  readonly #options: RecordsOptions<T>;
+
+  constructor(options: RecordsOptions<T>) {
+    this.#options = options;
+  }
+
+  /** Durable when it returns. */
+  async write(conversionId: string, value: T): Promise<void> {
+    // What could not be read again is not kept.
+    this.#options.schema.parse(value);
+    await this.#file(conversionId).write({ value, mac: this.#macOf(conversionId, value).toString("hex") });
+  }
+
+  /** Returns `undefined` if there is no record of this conversion. */
+  async read(conversionId: string): Promise<T | undefined> {
+    const { schema } = this.#options;
+    const sealed = await this.#file(conversionId)
+      .read()
+      .catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== undefined) throw error;
+        throw new RecordNotOursError(this.#path(conversionId));
+      });
+    if (!sealed) return undefined;
+    const isOurs = timingSafeEqual(this.#macOf(conversionId, sealed.value), Buffer.from(sealed.mac, "hex"));
+    const value = schema.safeParse(sealed.value);
+    if (!isOurs || !value.success) throw new RecordNotOursError(this.#path(conversionId));
+    return value.data;
+  }
+
+  async forget(conversionId: string): Promise<void> {
+    await rm(this.#path(conversionId), { force: true });
+  }
+
+  #file(conversionId: string): DataFile<z.infer<typeof Sealed>> {
+    const { dataDir, folder } = this.#options;
+    return new DataFile(join(dataDir, folder), this.#name(conversionId), Sealed);
+  }
+
+  #path(conversionId: string): string {
+    const { dataDir, folder } = this.#options;
+    return insideFolder(join(dataDir, folder), this.#name(conversionId));
+  }
+
+  #name(conversionId: string): string {
+    return `${ConversionId.parse(conversionId)}${this.#options.suffix}`;
+  }
+
+  #macOf(conversionId: string, value: unknown): Buffer {
+    const { folder, suffix, key } = this.#options;
+    return createHmac("sha256", key)
+      .update(canonicalJson([folder, suffix, conversionId, value]))
+      .digest();
+  }
+}
