@@ -7,12 +7,14 @@ import { releaseExecutor } from "../commands/release.ts";
 import { usedBlocksOf } from "../filesystems/disk-usage.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { Log } from "../log.ts";
+import type { Machine } from "../machine/machine.ts";
 import { captureExecutors } from "../roles/source.ts";
 
 export interface HandStartedAgentOptions {
   identity: Identity;
   version: string;
   dataDir: string;
+  machine: Pick<Machine, "run">;
   takeInventory: () => Promise<Inventory>;
   bootId: () => Promise<string>;
   /**
@@ -30,7 +32,8 @@ export interface HandStartedAgentOptions {
  * alone.
  */
 export function handStartedAgent(options: HandStartedAgentOptions): Agent {
-  const { identity, version, dataDir, takeInventory, bootId, onCaptured, log, now, random } = options;
+  const { identity, version, dataDir, machine, takeInventory, bootId, onCaptured, log, now, random } =
+    options;
   const cloud = openAgentCloud(identity, { now, random });
   const capturing = captureExecutors({
     identity,
@@ -39,7 +42,7 @@ export function handStartedAgent(options: HandStartedAgentOptions): Agent {
     dataDir,
     // Nothing is mounted and nothing else runs.
     disks: async () => (await takeInventory()).disks.map((disk) => ({ ...disk, consistent: true })),
-    usedBlocks: ({ path }) => usedBlocksOf(path),
+    usedBlocks: ({ path }) => usedBlocksOf(path, machine),
   });
   const commits = new Set<string>();
   const executors: Executors = {

@@ -107,7 +107,7 @@ async function run(job: Job): Promise<void> {
         dataDir: DATA_DIR,
         // Nothing is mounted and nothing else runs.
         disks: async () => known.map((disk) => ({ ...disk, consistent: true })),
-        usedBlocks: ({ path }) => usedBlocksOf(path),
+        usedBlocks: ({ path }) => usedBlocksOf(path, machine),
       }),
     },
     onAcknowledged: (commandId) => restarter.acknowledged(commandId),

@@ -51,7 +51,7 @@ export async function runByHand({ version, dataDir, say, log }: ByHandOptions): 
   if (identity) {
     await mkdir(dataDir, { recursive: true, mode: 0o700 });
     const agent = handStartedAgent({
-      ...{ identity, version, dataDir, takeInventory, log, now },
+      ...{ identity, version, dataDir, machine, takeInventory, log, now },
       bootId: () => readBootId(machine),
       onCaptured: () => {
         say(

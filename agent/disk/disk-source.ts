@@ -73,7 +73,8 @@ async function deviceSizeBytes(sys: string): Promise<number> {
   return Number(await readFile(`${sys}/size`, "utf8")) * 512;
 }
 
-async function deviceSectorBytes(sys: string): Promise<number> {
+/** The logical sector of the device whose folder in /sys this is. */
+export async function deviceSectorBytes(sys: string): Promise<number> {
   // A partition's queue is its disk's.
   for (const queue of [`${sys}/queue`, `${sys}/../queue`]) {
     const text = await readFile(`${queue}/logical_block_size`, "utf8").catch(() => undefined);

@@ -1,16 +1,19 @@
 import { type FileHandle, open, readFile } from "node:fs/promises";
+import { deviceSectorBytes } from "./disk-source.ts";
 
 /** Random access to a disk's bytes, wherever they are. */
 export interface DiskReader {
   readonly sizeBytes: number;
   /**
-   * Exactly `length` bytes; throws `RangeError` beyond the end of the disk. The result is the caller's to keep: it is `into`, of that length, where
-   * one is given and the reader can fill it.
+   * Exactly `length` bytes; throws `RangeError` beyond the end of the disk. The result is the caller's to
+   * keep: it is `into`, of that length, where one is given and the reader can fill it.
    */
   read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
 }
 
 export interface CloseableDiskReader extends DiskReader {
+  /** A device's logical sector, which its partition table counts in. Absent for a file. */
+  readonly sectorBytes?: number;
   close(): Promise<void>;
 }
 
@@ -19,28 +22,36 @@ export async function openFileReader(path: string): Promise<CloseableDiskReader>
   const file = await open(path, "r");
   try {
     const stats = await file.stat();
-    return new FileReader(file, stats.isBlockDevice() ? await deviceSizeBytes(stats.rdev) : stats.size);
+    if (!stats.isBlockDevice()) return new FileReader(file, stats.size);
+    const sys = sysOf(stats.rdev);
+    return new FileReader(file, await deviceSizeBytes(sys), await deviceSectorBytes(sys));
   } catch (error) {
     await file.close();
     throw error;
   }
 }
 
-async function deviceSizeBytes(device: number): Promise<number> {
+function sysOf(device: number): string {
   // Linux keeps 12 bits of the major and 20 of the minor number, interleaved.
   const major = (device >>> 8) & 0xfff;
   const minor = (device & 0xff) | ((device >>> 12) & 0xfff00);
+  return `/sys/dev/block/${major}:${minor}`;
+}
+
+async function deviceSizeBytes(sys: string): Promise<number> {
   // In units of 512 bytes, whatever the device's sectors.
-  return Number(await readFile(`/sys/dev/block/${major}:${minor}/size`, "utf8")) * 512;
+  return Number(await readFile(`${sys}/size`, "utf8")) * 512;
 }
 
 class FileReader implements CloseableDiskReader {
   readonly sizeBytes: number;
+  readonly sectorBytes?: number;
   readonly #file: FileHandle;
 
-  constructor(file: FileHandle, sizeBytes: number) {
+  constructor(file: FileHandle, sizeBytes: number, sectorBytes?: number) {
     this.#file = file;
     this.sizeBytes = sizeBytes;
+    if (sectorBytes !== undefined) this.sectorBytes = sectorBytes;
   }
 
   async read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array> {

@@ -1,8 +1,8 @@
 import type { MarkUsed } from "./mark-used.ts";
 
 /**
- * Marks each run of set bits (least significant first) of an allocation bitmap. Bit 0 stands for `unitBytes` bytes at `offset`; only the
- * first `bits` bits count. Returns how many of them are set.
+ * Marks each run of set bits (least significant first) of an allocation bitmap. Bit 0 stands for `unitBytes`
+ * bytes at `offset`; only the first `bits` bits count. Returns how many of them are set.
  */
 export function markSetBits(
   mark: MarkUsed,

@@ -1,4 +1,7 @@
-/** "Copy it all" must not become the rule: what is left out of clean layouts is all that their own tools call free, to the byte. */
+/**
+ * "Copy it all" must not become the rule: what is left out of clean layouts is all that their own tools call
+ * free, to the byte.
+ */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";

@@ -9,7 +9,10 @@ import type { MarkUsed } from "./mark-used.ts";
 import { markNtfsUsed } from "./ntfs-usage.ts";
 import type { PartitionTable } from "./partition.ts";
 import { readPartitionTable } from "./partition-table.ts";
-import { type Content, probeContent } from "./probe.ts";
+import { type Candidate, contentOf, probeCandidates } from "./probe.ts";
+import { besideTable, doubtsAboutDisk, readingOf } from "./reading.ts";
+import type { Content } from "./signatures/signature.ts";
+import { type ProgramRunner, toolWitness, type Witness } from "./witness.ts";
 import { markXfsUsed } from "./xfs-usage.ts";
 
 /** A partition, logical volume or whole disk, and how its use was found. */
@@ -26,11 +29,16 @@ export interface VolumeUsage {
   reason?: string;
 }
 
-/** Which blocks of a disk matter. All others may be left out of a copy, where they then read back as zeros. */
+/**
+ * Which blocks of a disk matter. All others may be left out of a copy, where they then read back as zeros.
+ */
 export interface DiskUsage {
   sizeBytes: number;
   used: BlockSet;
-  /** As the caller said. Free-space maps of a file system that is being written are not a consistent view: do not rely on them then. */
+  /**
+   * As the caller said. Free-space maps of a file system that is being written are not a consistent view: do
+   * not rely on them then.
+   */
   consistent: boolean;
   partitionTable: PartitionTable;
   volumes: VolumeUsage[];
@@ -38,19 +46,86 @@ export interface DiskUsage {
   doubts: Doubt[];
 }
 
-/** The used blocks of a disk or image that nothing writes to; see `readDiskUsage`. */
-export async function usedBlocksOf(path: string): Promise<BlockSet> {
+/**
+ * The used blocks of a disk or image that nothing writes to; see `readDiskUsage`. The machine's own tools are
+ * asked whether they agree.
+ */
+export async function usedBlocksOf(path: string, machine: ProgramRunner): Promise<BlockSet> {
   const reader = await openFileReader(path);
   try {
-    return (await readDiskUsage(reader, { consistent: true })).used;
+    const witness = toolWitness(machine, path);
+    const { sectorBytes } = reader;
+    return (await readDiskUsage(reader, { consistent: true, sectorBytes, witness })).used;
   } finally {
     await reader.close();
   }
 }
 
-type MarkVolume = (reader: DiskReader, mark: MarkUsed) => Promise<void>;
+export interface DiskUsageOptions {
+  /**
+   * Whether nothing writes to the disk meanwhile; passed on to whoever decides what to do with the result.
+   */
+  consistent: boolean;
+  /** How finely used and free bytes are told apart; a block with one used byte is used. */
+  blockBytes?: number;
+  /** The disk's logical sector, where it is known. */
+  sectorBytes?: number;
+  /** A second opinion; a difference is a doubt. */
+  witness?: Witness;
+}
 
-const FILE_SYSTEMS: Readonly<Record<string, MarkVolume>> = {
+/**
+ * Finds the used blocks of a whole disk: partition tables, all space outside of partitions (boot loaders live
+ * there), and of each partition what its file system uses. Free space is left out only where the disk can be
+ * read in exactly one way: the whole disk and every volume are searched for everything that might be there,
+ * and a second reading, or anything doubtful, makes that part count as fully used, with the reason. Never
+ * throws because of what is on the disk.
+ */
+export async function readDiskUsage(reader: DiskReader, options: DiskUsageOptions): Promise<DiskUsage> {
+  const { sizeBytes } = reader;
+  const { consistent, blockBytes = BLOCK_BYTES } = options;
+  const used = new BlockSet(sizeBytes, blockBytes);
+  const { partitionTable, candidates, reasons } = await readDisk(reader, options);
+  const survey = new Survey(used, options.witness);
+  if (reasons.length > 0) {
+    survey.markWhole(contentOf(besideTable(partitionTable, candidates)), reasons.join("; "));
+  } else if (partitionTable.kind === "none") {
+    await survey.markVolume(reader, { name: "disk", offsetBytes: 0, candidates });
+  } else {
+    await survey.markPartitions(reader, partitionTable);
+  }
+  // Counted last: a block that two volumes share may be marked by either.
+  const volumes = survey.volumes.map((volume) => ({
+    ...volume,
+    usedBytes: used.bytesWithin(volume.offsetBytes, volume.sizeBytes),
+  }));
+  return { sizeBytes, used, consistent, partitionTable, volumes, doubts: survey.doubts };
+}
+
+/** `reasons`: why the disk as a whole is in doubt. */
+async function readDisk(
+  reader: DiskReader,
+  { sectorBytes, witness }: DiskUsageOptions,
+): Promise<{ partitionTable: PartitionTable; candidates: Candidate[]; reasons: string[] }> {
+  try {
+    const partitionTable = await readPartitionTable(reader, sectorBytes);
+    const candidates = await probeCandidates(reader);
+    const reasons = doubtsAboutDisk(partitionTable, candidates);
+    if (reasons.length === 0) reasons.push(...((await witness?.differencesInTable(partitionTable)) ?? []));
+    return { partitionTable, candidates, reasons };
+  } catch (error) {
+    const reasons = [reasonOf(error)];
+    return {
+      partitionTable: { kind: "unknown", partitions: [], structures: [], problems: reasons },
+      candidates: [],
+      reasons,
+    };
+  }
+}
+
+type MarkFileSystem = (reader: DiskReader, mark: MarkUsed) => Promise<void>;
+
+const FILE_SYSTEMS: Readonly<Record<string, MarkFileSystem>> = {
   ext2: markExt4Used,
   ext3: markExt4Used,
   ext4: markExt4Used,
@@ -58,61 +133,96 @@ const FILE_SYSTEMS: Readonly<Record<string, MarkVolume>> = {
   ntfs: markNtfsUsed,
 };
 
-/**
- * Finds the used blocks of a whole disk: partition tables, all space outside of partitions (boot loaders live there), and of each
- * partition what its file system uses. Wherever anything is doubtful the volume counts as fully used, with the reason; so does swap, which may
- * hold a hibernated system. Never throws because of what is on the disk; an unreadable partition table means everything is used.
- *
- * `consistent`: whether nothing writes to the disk meanwhile; passed on to whoever decides what to do with the result. `blockBytes`: how
- * finely used and free bytes are told apart; a block with one used byte is used.
- */
-export async function readDiskUsage(
-  reader: DiskReader,
-  { consistent, blockBytes = BLOCK_BYTES }: { consistent: boolean; blockBytes?: number },
-): Promise<DiskUsage> {
-  const { sizeBytes } = reader;
-  const used = new BlockSet(sizeBytes, blockBytes);
-  const partitionTable = await readTable(reader);
-  const places =
-    partitionTable.kind === "none"
-      ? [{ name: "disk", offsetBytes: 0, sizeBytes }]
-      : partitionTable.kind === "unknown"
-        ? []
-        : partitionTable.partitions.map((each) => ({ ...each, name: `partition ${each.number}` }));
-  const covered = normalize(places.map((place) => ({ offset: place.offsetBytes, length: place.sizeBytes })));
-  const outside = subtract(sizeBytes > 0 ? [{ offset: 0, length: sizeBytes }] : [], covered);
-  for (const { offset, length } of outside) used.add(offset, length);
-  const findings: Omit<VolumeUsage, "usedBytes">[] = [];
-  const doubts: Doubt[] =
-    partitionTable.kind === "unknown" ? [{ place: "disk", reason: partitionTable.problems.join("; ") }] : [];
-  for (const { name, offsetBytes, sizeBytes: volumeBytes } of places) {
-    const slice = sliceReader(reader, offsetBytes, volumeBytes);
-    const mark: MarkUsed = (offset, length) => used.add(offsetBytes + offset, length);
-    const { isDoubt, ...finding } = await markVolumeUsed(slice, mark, partitionTable.kind === "none");
-    if (isDoubt) doubts.push({ place: name, reason: finding.reason ?? "" });
-    findings.push({ name, offsetBytes, sizeBytes: volumeBytes, ...finding });
-  }
-  // Counted last: a block that two volumes share may be marked by either.
-  const volumes = findings.map((volume) => ({
-    ...volume,
-    usedBytes: used.bytesWithin(volume.offsetBytes, volume.sizeBytes),
-  }));
-  return { sizeBytes, used, consistent, partitionTable, volumes, doubts };
+interface VolumePlace {
+  name: string;
+  offsetBytes: number;
+  /** Of a partition. */
+  partitionType?: string;
+  /** Where they are known already. */
+  candidates?: readonly Candidate[];
 }
 
-type Finding = Pick<VolumeUsage, "content" | "method" | "reason"> & { isDoubt: boolean };
+/** Marks what the volumes of one disk use, and collects what was found and why. */
+class Survey {
+  readonly volumes: Omit<VolumeUsage, "usedBytes">[] = [];
+  readonly doubts: Doubt[] = [];
+  readonly #used: BlockSet;
+  readonly #witness: Witness | undefined;
 
-async function markVolumeUsed(reader: DiskReader, mark: MarkUsed, isWholeDisk: boolean): Promise<Finding> {
-  let content: Content = { type: "none" };
-  try {
-    content = await probeContent(reader);
-    await markContent(reader, content, within(reader, mark), isWholeDisk);
-    return { content, method: "free-space-map", isDoubt: false };
-  } catch (error) {
-    mark(0, reader.sizeBytes);
-    const isDoubt = !(error instanceof NotEvaluatedError);
-    return { content, method: "everything", reason: reasonOf(error), isDoubt };
+  constructor(used: BlockSet, witness: Witness | undefined) {
+    this.#used = used;
+    this.#witness = witness;
   }
+
+  markWhole(content: Content, reason: string): void {
+    const { sizeBytes } = this.#used;
+    this.#used.add(0, sizeBytes);
+    this.volumes.push({ name: "disk", offsetBytes: 0, sizeBytes, content, method: "everything", reason });
+    this.doubts.push({ place: "disk", reason });
+  }
+
+  async markPartitions(reader: DiskReader, { partitions }: PartitionTable): Promise<void> {
+    const covered = normalize(
+      partitions.map((each) => ({ offset: each.offsetBytes, length: each.sizeBytes })),
+    );
+    for (const { offset, length } of subtract([{ offset: 0, length: reader.sizeBytes }], covered)) {
+      this.#used.add(offset, length);
+    }
+    for (const { number, offsetBytes, sizeBytes, type } of partitions) {
+      const place = { name: `partition ${number}`, offsetBytes, partitionType: type };
+      await this.markVolume(sliceReader(reader, offsetBytes, sizeBytes), place);
+    }
+  }
+
+  async markVolume(reader: DiskReader, place: VolumePlace): Promise<void> {
+    const { name, offsetBytes } = place;
+    const mark: MarkUsed = (offset, length) => this.#used.add(offsetBytes + offset, length);
+    let content: Content = { type: "none" };
+    const volume = { name, offsetBytes, sizeBytes: reader.sizeBytes };
+    try {
+      const candidates = place.candidates ?? (await probeCandidates(reader));
+      content = contentOf(candidates);
+      readingOf(candidates, place.partitionType);
+      const difference = await this.#witness?.differenceInVolume(content, volume);
+      if (difference) doubt(difference);
+      if (content.type === "LVM2_member") {
+        await markLvmUsed(reader, within(reader, mark), (...lv) => this.#markLogicalVolume(name, ...lv));
+      } else {
+        await markFileSystem(reader, content, mark);
+      }
+      this.volumes.push({ ...volume, content, method: "free-space-map" });
+    } catch (error) {
+      mark(0, reader.sizeBytes);
+      const reason = this.#noteDoubt(name, error);
+      this.volumes.push({ ...volume, content, method: "everything", reason });
+    }
+  }
+
+  /**
+   * One doubtful logical volume costs its own free space only. Volume groups within are not read: two systems
+   * may see them differently.
+   */
+  async #markLogicalVolume(group: string, name: string, reader: DiskReader, mark: MarkUsed): Promise<void> {
+    try {
+      const content = readingOf(await probeCandidates(reader));
+      if (content.type === "LVM2_member") doubt("it holds a volume group of its own");
+      await markFileSystem(reader, content, mark);
+    } catch (error) {
+      mark(0, reader.sizeBytes);
+      this.#noteDoubt(`${group}/${name}`, error);
+    }
+  }
+
+  #noteDoubt(place: string, error: unknown): string {
+    const reason = reasonOf(error);
+    if (!(error instanceof NotEvaluatedError)) this.doubts.push({ place, reason });
+    return reason;
+  }
+}
+
+async function markFileSystem(reader: DiskReader, { type }: Content, mark: MarkUsed): Promise<void> {
+  const markUsed = FILE_SYSTEMS[type] ?? doubt(`free space of ${type} is not evaluated`);
+  await markUsed(reader, within(reader, mark));
 }
 
 /** Doubts at a mark that is not within the volume. */
@@ -123,37 +233,6 @@ function within(reader: DiskReader, mark: MarkUsed): MarkUsed {
     }
     mark(offset, length);
   };
-}
-
-function markContent(
-  reader: DiskReader,
-  content: Content,
-  mark: MarkUsed,
-  isWholeDisk: boolean,
-): Promise<void> {
-  if (content.type === "LVM2_member") return markLvmUsed(reader, mark, markLogicalVolume);
-  const fileSystem = FILE_SYSTEMS[content.type];
-  if (fileSystem) return fileSystem(reader, mark);
-  if (content.type === "none") {
-    return doubt(isWholeDisk ? "it has no partition table" : "it has no known signature");
-  }
-  throw new NotEvaluatedError(`free space of ${content.type} is not evaluated`);
-}
-
-/** For a logical volume: nothing is known about containers within. */
-async function markLogicalVolume(reader: DiskReader, mark: MarkUsed): Promise<void> {
-  const { type } = await probeContent(reader);
-  const fileSystem = FILE_SYSTEMS[type];
-  if (fileSystem) await fileSystem(reader, within(reader, mark));
-  else mark(0, reader.sizeBytes);
-}
-
-async function readTable(reader: DiskReader): Promise<PartitionTable> {
-  try {
-    return await readPartitionTable(reader);
-  } catch (error) {
-    return { kind: "unknown", partitions: [], problems: [reasonOf(error)] };
-  }
 }
 
 /** Read errors count as doubt too: whoever copies the bytes meets them again and reports them. */

@@ -1,8 +1,8 @@
 import type { DiskReader } from "../disk/reader.ts";
 
 /**
- * Something about a volume's metadata is not as it must be for its free space to be trusted. Never leaves this folder: the volume is
- * then taken as fully used, with this message as the reason.
+ * Something about a volume's metadata is not as it must be for its free space to be trusted. Never leaves
+ * this folder: the volume is then taken as fully used, with this message as the reason.
  */
 export class DoubtError extends Error {
   override readonly name = "DoubtError";
@@ -19,7 +19,10 @@ export function doubt(reason: string): never {
   throw new DoubtError(reason);
 }
 
-/** The content is recognised, and all of it counts as used because its free space is not evaluated here. No doubt. */
+/**
+ * The content is recognised, and all of it counts as used because its free space is not evaluated here. No
+ * doubt.
+ */
 export class NotEvaluatedError extends Error {
   override readonly name = "NotEvaluatedError";
 }

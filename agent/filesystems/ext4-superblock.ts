@@ -1,14 +1,20 @@
 import type { DiskReader } from "../disk/reader.ts";
 import { crc32cRaw } from "./checksum.ts";
-import { doubt, readMetadata } from "./doubt.ts";
+import { doubt, readMetadata, toNumber } from "./doubt.ts";
 
 const SUPERBLOCK_OFFSET = 1024;
-const SUPERBLOCK_BYTES = 1024;
+export const SUPERBLOCK_BYTES = 1024;
 const CHECKSUM_OFFSET = 0x3fc;
 const ALL_ONES = 0xffff_ffff;
 
-const COMPATIBLE = { sparseSuper2: 0x200 } as const;
-const INCOMPATIBLE = { recover: 0x4, metaBg: 0x10, is64Bit: 0x80, checksumSeed: 0x2000 } as const;
+const COMPATIBLE = { journal: 0x4, sparseSuper2: 0x200 } as const;
+const INCOMPATIBLE = {
+  recover: 0x4,
+  metaBg: 0x10,
+  is64Bit: 0x80,
+  multiMount: 0x100,
+  checksumSeed: 0x2000,
+} as const;
 const READ_ONLY = {
   sparseSuper: 0x1,
   groupChecksum: 0x10,
@@ -17,8 +23,8 @@ const READ_ONLY = {
 } as const;
 
 /**
- * Features that change nothing about where free space is recorded, or that are handled here. Any other bit might, so it is a doubt: among
- * them compression, journal devices, snapshots and replicas.
+ * Features that change nothing about where free space is recorded, or that are handled here. Any other bit
+ * might, so it is a doubt: among them compression, journal devices, snapshots and replicas.
  */
 const KNOWN_INCOMPATIBLE =
   0x2 | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x2000 | 0x4000 | 0x8000 | 0x10000 | 0x20000;
@@ -27,6 +33,8 @@ const KNOWN_READ_ONLY =
 
 const STATE_CLEAN = 1;
 const STATE_ERRORS = 2;
+const MULTI_MOUNT_MAGIC = 0x004d4d50;
+const MULTI_MOUNT_CLEAN = 0xff4d4d50;
 
 /** What of an ext2, ext3 or ext4 superblock tells where its free space is recorded. */
 export interface Ext4Layout {
@@ -56,7 +64,7 @@ export async function readExt4Layout(reader: DiskReader): Promise<Ext4Layout> {
   const sb = await readMetadata(reader, SUPERBLOCK_OFFSET, SUPERBLOCK_BYTES);
   if (sb.readUInt16LE(0x38) !== 0xef53) doubt("its superblock has no magic number");
   const features = requireKnownFeatures(sb);
-  requireClean(sb, features.incompatible);
+  requireClean(sb, features);
 
   const is64Bit = (features.incompatible & INCOMPATIBLE.is64Bit) !== 0;
   const high = (offset: number) => (is64Bit ? sb.readUInt32LE(offset) * 2 ** 32 : 0);
@@ -80,7 +88,7 @@ export async function readExt4Layout(reader: DiskReader): Promise<Ext4Layout> {
     doubt("its descriptors are out of range");
   }
   const inodeBytes = sb.readUInt32LE(0x4c) === 0 ? 128 : sb.readUInt16LE(0x58);
-  return {
+  const layout: Ext4Layout = {
     ...{
       blockBytes,
       blocks,
@@ -99,6 +107,9 @@ export async function readExt4Layout(reader: DiskReader): Promise<Ext4Layout> {
     freeBlocks: sb.readUInt32LE(0xc) + high(0x158),
     hasSuperblock: superblockRule(sb, features),
   };
+  if ((features.incompatible & INCOMPATIBLE.multiMount) !== 0)
+    await requireNowhereMounted(reader, sb, layout);
+  return layout;
 }
 
 interface Features {
@@ -116,13 +127,23 @@ function requireKnownFeatures(sb: Buffer): Features {
   return { compatible: sb.readUInt32LE(0x5c), incompatible, readOnly };
 }
 
-function requireClean(sb: Buffer, incompatible: number): void {
+function requireClean(sb: Buffer, { compatible, incompatible }: Features): void {
   const state = sb.readUInt16LE(0x3a);
   // What the journal holds may allocate blocks that the bitmaps still call free.
   if ((incompatible & INCOMPATIBLE.recover) !== 0)
     doubt("it is mounted or was not unmounted: its journal is in use");
   if ((state & STATE_CLEAN) === 0) doubt("it is mounted or was not unmounted");
   if ((state & STATE_ERRORS) !== 0) doubt("it is marked as having errors");
+  const hasOwnJournal = sb.readUInt32LE(0xe0) !== 0;
+  if ((compatible & COMPATIBLE.journal) !== 0 && !hasOwnJournal) doubt("its journal is on another device");
+}
+
+/** With multiple mount protection a block of its own says whether any machine has it mounted. */
+async function requireNowhereMounted(reader: DiskReader, sb: Buffer, layout: Ext4Layout): Promise<void> {
+  const block = toNumber(sb.readBigUInt64LE(0x168));
+  const protection = await readMetadata(reader, block * layout.blockBytes, 1024);
+  if (protection.readUInt32LE(0) !== MULTI_MOUNT_MAGIC) doubt("its multiple mount protection is damaged");
+  if (protection.readUInt32LE(4) !== MULTI_MOUNT_CLEAN) doubt("it is mounted, perhaps by another machine");
 }
 
 function checksums(

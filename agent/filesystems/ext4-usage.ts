@@ -2,7 +2,7 @@ import type { DiskReader } from "../disk/reader.ts";
 import { markSetBits } from "./bitmap.ts";
 import { crc16, crc32cRaw } from "./checksum.ts";
 import { doubt, readMetadata, toNumber } from "./doubt.ts";
-import { type Ext4Layout, readExt4Layout } from "./ext4-superblock.ts";
+import { type Ext4Layout, readExt4Layout, SUPERBLOCK_BYTES } from "./ext4-superblock.ts";
 import type { MarkUsed } from "./mark-used.ts";
 
 const BLOCK_BITMAP_UNINITIALISED = 2;
@@ -20,8 +20,9 @@ interface Group {
 }
 
 /**
- * Marks what an ext2, ext3 or ext4 file system uses of its volume: what its block bitmaps say, all its metadata, and whatever lies outside of
- * it. Doubts at anything that is not exactly as a clean file system has it; free counts must agree with the bitmaps.
+ * Marks what an ext2, ext3 or ext4 file system uses of its volume: what its block bitmaps say, all its
+ * metadata, and whatever lies outside of it. Doubts at anything that is not exactly as a clean file system
+ * has it; free counts must agree with the bitmaps.
  */
 export async function markExt4Used(reader: DiskReader, mark: MarkUsed): Promise<void> {
   const layout = await readExt4Layout(reader);
@@ -36,11 +37,23 @@ export async function markExt4Used(reader: DiskReader, mark: MarkUsed): Promise<
   mark(end, reader.sizeBytes - end);
   let freeBlocks = 0;
   for await (const group of readGroups(reader, layout)) {
+    if (layout.hasSuperblock(group.number)) await requireCopy(reader, layout, group.number);
     markMetadata(markClipped, layout, group);
     freeBlocks += group.freeClusters * layout.blocksPerCluster;
     if (!group.bitmapUninitialised) await markGroup(markClipped, reader, layout, group);
   }
   if (freeBlocks !== layout.freeBlocks) doubt("the free space of its groups and of its superblock differ");
+}
+
+/**
+ * Copies of the superblock are spread over the volume: where one is not its own, something else has been
+ * written there.
+ */
+async function requireCopy(reader: DiskReader, layout: Ext4Layout, group: number): Promise<void> {
+  if (group === 0) return;
+  const copy = await readMetadata(reader, firstBlock(layout, group) * layout.blockBytes, SUPERBLOCK_BYTES);
+  const isOwn = copy.readUInt16LE(0x38) === 0xef53 && copy.subarray(0x68, 0x78).equals(layout.uuid);
+  if (!isOwn) doubt(`the copy of its superblock in group ${group} is missing`);
 }
 
 async function* readGroups(reader: DiskReader, layout: Ext4Layout): AsyncGenerator<Group> {
@@ -135,8 +148,8 @@ function verifyBitmap(layout: Ext4Layout, bitmap: Buffer, group: Group): void {
 }
 
 /**
- * A group's own metadata. Redundant where the bitmap was read, needed where it is not initialised: then only this is used in the group,
- * and what other groups keep there.
+ * A group's own metadata. Redundant where the bitmap was read, needed where it is not initialised: then only
+ * this is used in the group, and what other groups keep there.
  */
 function markMetadata(mark: MarkUsed, layout: Ext4Layout, group: Group): void {
   const { blockBytes } = layout;

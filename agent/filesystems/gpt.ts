@@ -3,35 +3,70 @@ import type { DiskReader } from "../disk/reader.ts";
 import { DoubtError, doubt, readMetadata, toNumber } from "./doubt.ts";
 import type { PartitionTable, TablePartition } from "./partition.ts";
 
+/** After the UEFI specification and https://github.com/torvalds/linux/blob/master/block/partitions/efi.c. */
+
 const SIGNATURE = "EFI PART";
 const HEADER_BYTES = 92;
+const ENTRY_BYTES = 128;
 const UNUSED_TYPE = "00000000-0000-0000-0000-000000000000";
 /** Attribute bit 2: legacy BIOS bootable. */
 const LEGACY_BOOTABLE = 4n;
+
+/** A header with its entries, and where it says that its copy is. */
+interface GptCopy {
+  table: PartitionTable;
+  entries: Buffer;
+  alternateOffset: number;
+}
 
 /** The GUID partition table. Its logical sector size is found by where the header lies. */
 export async function readGpt(reader: DiskReader): Promise<PartitionTable> {
   const problems: string[] = [];
   for (const sectorBytes of [512, 4096]) {
-    const table = await readAt(reader, sectorBytes, 1, problems);
-    if (table) return table;
+    const primary = await readAt(reader, sectorBytes, 1, problems);
+    if (primary) return withBackup(reader, primary, sectorBytes);
   }
   for (const sectorBytes of [512, 4096]) {
     const lastSector = Math.floor(reader.sizeBytes / sectorBytes) - 1;
-    const table = await readAt(reader, sectorBytes, lastSector, problems);
-    if (table)
-      return { ...table, problems: [...problems, "the primary GPT is damaged; its backup was used"] };
+    const backup = await readAt(reader, sectorBytes, lastSector, problems);
+    // Linux shows no partition then, unless it is started with `gpt`.
+    const reasons = [...problems, "the primary GPT is damaged; its backup was used"];
+    if (backup) return { ...backup.table, problems: reasons };
   }
-  return { kind: "unknown", partitions: [], problems: [...problems, "no valid GPT was found"] };
+  return {
+    kind: "unknown",
+    partitions: [],
+    structures: [],
+    problems: [...problems, "no valid GPT was found"],
+  };
 }
 
-/** The table whose header is in this sector; nothing, with an entry in `problems` where there is a damaged one. */
+/**
+ * A backup that is missing or damaged takes nothing from the primary; one that is sound and says otherwise
+ * does.
+ */
+async function withBackup(
+  reader: DiskReader,
+  { table, entries, alternateOffset }: GptCopy,
+  sectorBytes: number,
+): Promise<PartitionTable> {
+  const structures = [...table.structures, alternateOffset];
+  const backup = await readAt(reader, sectorBytes, alternateOffset / sectorBytes, []);
+  const differs = backup && (backup.table.uuid !== table.uuid || !backup.entries.equals(entries));
+  const problems = differs ? ["the GPT and its backup differ"] : [];
+  return { ...table, structures, problems: [...table.problems, ...problems] };
+}
+
+/**
+ * The table whose header is in this sector; nothing, with an entry in `problems` where there is a damaged
+ * one.
+ */
 async function readAt(
   reader: DiskReader,
   sectorBytes: number,
   sector: number,
   problems: string[],
-): Promise<PartitionTable | undefined> {
+): Promise<GptCopy | undefined> {
   if (sector < 1 || (sector + 1) * sectorBytes > reader.sizeBytes) return undefined;
   const header = await readMetadata(reader, sector * sectorBytes, sectorBytes);
   if (header.toString("latin1", 0, 8) !== SIGNATURE) return undefined;
@@ -49,24 +84,46 @@ async function parse(
   sectorBytes: number,
   sector: number,
   header: Buffer,
-): Promise<PartitionTable> {
+): Promise<GptCopy> {
   const headerBytes = header.readUInt32LE(12);
   if (headerBytes < HEADER_BYTES || headerBytes > sectorBytes) doubt("its length is wrong");
   const checked = Buffer.from(header.subarray(0, headerBytes));
   checked.writeUInt32LE(0, 16);
   if (crc32(checked) !== header.readUInt32LE(16)) doubt("its checksum is wrong");
   if (toNumber(header.readBigUInt64LE(24)) !== sector) doubt("it belongs elsewhere");
+  const alternateOffset = toNumber(header.readBigUInt64LE(32)) * sectorBytes;
+  const usable = [toNumber(header.readBigUInt64LE(40)), toNumber(header.readBigUInt64LE(48))] as const;
 
   const entryCount = header.readUInt32LE(80);
   const entryBytes = header.readUInt32LE(84);
-  if (entryBytes < 128 || entryBytes > 4096 || entryCount > 1024) doubt("its entries are out of range");
+  // Linux knows no other size of entry.
+  if (entryBytes !== ENTRY_BYTES || entryCount > 1024) doubt("its entries are out of range");
   const entriesOffset = toNumber(header.readBigUInt64LE(72)) * sectorBytes;
   const entries = await readMetadata(reader, entriesOffset, entryCount * entryBytes);
   if (crc32(entries) !== header.readUInt32LE(88)) doubt("the checksum of its entries is wrong");
 
+  const table: PartitionTable = {
+    kind: "gpt",
+    uuid: guid(header, 56),
+    partitions: partitionsOf(entries, sectorBytes),
+    structures: [sector * sectorBytes],
+    problems: [],
+  };
+  const [first, last] = [usable[0] * sectorBytes, (usable[1] + 1) * sectorBytes];
+  // Linux refuses a table that is larger than its disk, as after the disk was cut.
+  if (last > reader.sizeBytes) table.problems.push("the space that the GPT manages ends beyond the disk");
+  for (const { number, offsetBytes, sizeBytes } of table.partitions) {
+    if (offsetBytes < first || offsetBytes + sizeBytes > last) {
+      table.problems.push(`partition ${number} is outside of what the GPT manages`);
+    }
+  }
+  return { table, entries, alternateOffset };
+}
+
+function partitionsOf(entries: Buffer, sectorBytes: number): TablePartition[] {
   const partitions: TablePartition[] = [];
-  for (let index = 0; index < entryCount; index++) {
-    const entry = entries.subarray(index * entryBytes, (index + 1) * entryBytes);
+  for (let index = 0; index * ENTRY_BYTES < entries.length; index++) {
+    const entry = entries.subarray(index * ENTRY_BYTES, (index + 1) * ENTRY_BYTES);
     const type = guid(entry, 0);
     if (type === UNUSED_TYPE) continue;
     const first = toNumber(entry.readBigUInt64LE(32));
@@ -83,7 +140,7 @@ async function parse(
       bootable: (entry.readBigUInt64LE(48) & LEGACY_BOOTABLE) !== 0n,
     });
   }
-  return { kind: "gpt", uuid: guid(header, 56), partitions, problems: [] };
+  return partitions;
 }
 
 /** The first three groups are little-endian, the rest is in order. */

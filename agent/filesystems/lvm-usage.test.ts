@@ -19,7 +19,9 @@ import { usageOf } from "./testing/usage-of.ts";
 const EXTENT_BYTES = MIB;
 const AREA_OFFSET = 4096;
 
-/** LVM's own tools on a loop device, without a device mapper: they write real metadata, and activate nothing. */
+/**
+ * LVM's own tools on a loop device, without a device mapper: they write real metadata, and activate nothing.
+ */
 async function makePhysicalVolume(folder: string): Promise<string> {
   const image = join(folder, "pv");
   await createJunkImage(image, 64 * MIB);

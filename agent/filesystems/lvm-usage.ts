@@ -1,44 +1,42 @@
-import { type Extent, type Extents, intersect, normalize, subtract, union } from "#shared/domain/extents.ts";
+import { type Extents, subtract } from "#shared/domain/extents.ts";
 import { type DiskReader, requireWithin } from "../disk/reader.ts";
-import { DoubtError, doubt } from "./doubt.ts";
-import { type LvmPiece, readLvmPhysicalVolume } from "./lvm-metadata.ts";
+import { doubt } from "./doubt.ts";
+import { readLvmPhysicalVolume } from "./lvm-metadata.ts";
+import type { LvmPiece, LvmVolume } from "./lvm-volume.ts";
 import type { MarkUsed } from "./mark-used.ts";
 
+/** Marks what a logical volume uses of the bytes that the reader gives; never throws for what it holds. */
+export type MarkLogicalVolume = (name: string, volume: DiskReader, mark: MarkUsed) => Promise<void>;
+
 /**
- * Marks what is used of an LVM physical volume: all outside of its extents, and of each logical volume what `markVolume` marks, where it lies
- * here in one or more plain pieces, else all of it. Extents of no logical volume are free.
+ * Marks what is used of an LVM physical volume: all outside of its extents, and of each logical volume what
+ * `markVolume` marks, where it lies here in one or more plain pieces, else all of it. Extents of no logical
+ * volume are free.
  */
 export async function markLvmUsed(
   reader: DiskReader,
   mark: MarkUsed,
-  markVolume: (volume: DiskReader, mark: MarkUsed) => Promise<void>,
+  markVolume: MarkLogicalVolume,
 ): Promise<void> {
   const { extentsOffset, extentsBytes, volumes } = await readLvmPhysicalVolume(reader);
   const data = [{ offset: extentsOffset, length: extentsBytes }];
   markAll(mark, subtract([{ offset: 0, length: reader.sizeBytes }], data));
-  let taken: Extent[] = [];
-  for (const volume of volumes) {
-    const places = normalize(volume.taken);
-    if (intersect(taken, places).length > 0) doubt("its logical volumes overlap");
-    if (subtract(places, data).length > 0) doubt("a logical volume lies outside of its extents");
-    taken = union(taken, places);
-    if (volume.pieces) await markPlainVolume(reader, volume.pieces, mark, markVolume);
-    else markAll(mark, places);
+  requireApart(volumes, data);
+  for (const { name, pieces, taken } of volumes) {
+    if (pieces) await markVolume(name, new PiecesReader(reader, pieces), toPhysical(pieces, mark));
+    else markAll(mark, taken);
   }
 }
 
-async function markPlainVolume(
-  reader: DiskReader,
-  pieces: LvmPiece[],
-  mark: MarkUsed,
-  markVolume: (volume: DiskReader, mark: MarkUsed) => Promise<void>,
-): Promise<void> {
-  try {
-    await markVolume(new PiecesReader(reader, pieces), toPhysical(pieces, mark));
-  } catch (error) {
-    if (!(error instanceof DoubtError)) throw error;
-    // One doubtful file system costs its own free space only.
-    markAll(mark, pieces);
+function requireApart(volumes: readonly LvmVolume[], data: Extents): void {
+  let end = 0;
+  for (const { offset, length } of volumes
+    .flatMap(({ taken }) => taken)
+    .sort((a, b) => a.offset - b.offset)) {
+    if (offset < end) doubt("its logical volumes overlap");
+    end = offset + length;
+    if (subtract([{ offset, length }], data).length > 0)
+      doubt("a logical volume lies outside of its extents");
   }
 }
 

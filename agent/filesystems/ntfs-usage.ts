@@ -15,15 +15,19 @@ const HIBERNATION_FILE = /hiberfil\.sys/i;
 const ENTRY_NAME_OFFSET = 0x52;
 const INDEX_BLOCK_BYTES = 4096;
 const CHUNK_BYTES = 2 ** 20;
+const LOG_PAGE_BYTES = 4096;
+const LARGEST_LOG_PAGE_BYTES = 64 * 1024;
 
 /**
- * Marks what an NTFS file system uses of its volume: the set bits of `$Bitmap`, and what lies behind its last cluster (the backup boot sector).
- * Doubts if Windows left it dirty, with work in its log, or hibernated, for then the newest bitmap is not on the disk.
+ * Marks what an NTFS file system uses of its volume: the set bits of `$Bitmap`, and what lies behind its last
+ * cluster (the backup boot sector). Doubts if Windows left it dirty, with work in its log, or hibernated, for
+ * then the newest bitmap is not on the disk.
  */
 export async function markNtfsUsed(reader: DiskReader, mark: MarkUsed): Promise<void> {
   const volume = await NtfsVolume.open(reader);
   await requireClean(volume);
   await requireNotHibernated(volume);
+  await volume.requireCopies();
 
   const { clusterBytes, clusters } = volume;
   const bitmap = await volume.attribute(RECORD.bitmap, ATTRIBUTE.data);
@@ -49,20 +53,57 @@ async function requireClean(volume: NtfsVolume): Promise<void> {
   if ((flags & VOLUME_DIRTY) !== 0) doubt("it is marked dirty");
 
   const log = await volume.attribute(RECORD.logFile, ATTRIBUTE.data);
-  if (!log || log.sizeBytes < 4096) doubt("it has no log");
-  const page = await log.read(0, 4096);
-  // A log of ones was emptied by a repair or by another system; there is nothing in it.
-  if (page.every((byte) => byte === 0xff)) return;
-  if (page.toString("latin1", 0, 4) !== "RSTR") doubt("its log is not understood");
-  const area = page.readUInt16LE(24);
-  if (area + 16 > page.length) doubt("its log is not understood");
-  const isClean = (page.readUInt16LE(area + 14) & LOG_CLEAN) !== 0;
-  if (!isClean && page.readUInt16LE(area + 12) !== NO_LOG_CLIENT) {
-    doubt("it is mounted or was not unmounted: its log is in use");
-  }
+  if (!log || log.sizeBytes < 2 * LOG_PAGE_BYTES) doubt("it has no log");
+  await requireCleanLog(log);
 }
 
-/** A hibernated Windows, and one shut down with fast start-up, holds changes in its hibernation file that the disk does not show. */
+interface RestartPage {
+  /** Of the newest record when the page was written. */
+  newest: bigint;
+  isClean: boolean;
+}
+
+/**
+ * The log begins with two restart pages, which are written in turns: the one that knows of the newer record
+ * counts.
+ */
+async function requireCleanLog(log: NtfsAttribute): Promise<void> {
+  const head = await log.read(0, Math.min(log.sizeBytes, 2 * LARGEST_LOG_PAGE_BYTES));
+  // A log of ones was emptied by a repair or by another system; there is nothing in it.
+  if (head.every((byte) => byte === 0xff)) return;
+  const pageBytes = head.readUInt32LE(16);
+  const isKnown =
+    head.toString("latin1", 0, 4) === "RSTR" && pageBytes >= 512 && pageBytes * 2 <= head.length;
+  if (!isKnown) doubt("its log is not understood");
+  const [first, second] = [0, pageBytes].map((start) =>
+    parseRestartPage(head.subarray(start, start + pageBytes)),
+  );
+  if (!first) return doubt("its log is not understood");
+  if (second && second.newest === first.newest && second.isClean !== first.isClean) {
+    doubt("its log is not understood");
+  }
+  const newest = second && second.newest > first.newest ? second : first;
+  if (!newest.isClean) doubt("it is mounted or was not unmounted: its log is in use");
+}
+
+/** Nothing for a page that was never written. */
+function parseRestartPage(page: Buffer): RestartPage | undefined {
+  if (page.every((byte) => byte === 0xff)) return undefined;
+  if (page.toString("latin1", 0, 4) !== "RSTR") doubt("its log is not understood");
+  applyFixups(page);
+  const area = page.readUInt16LE(24);
+  if (area + 16 > page.length) doubt("its log is not understood");
+  const isMarkedClean = (page.readUInt16LE(area + 14) & LOG_CLEAN) !== 0;
+  return {
+    newest: page.readBigUInt64LE(area),
+    isClean: isMarkedClean || page.readUInt16LE(area + 12) === NO_LOG_CLIENT,
+  };
+}
+
+/**
+ * A hibernated Windows, and one shut down with fast start-up, holds changes in its hibernation file that the
+ * disk does not show.
+ */
 async function requireNotHibernated(volume: NtfsVolume): Promise<void> {
   for (const type of [ATTRIBUTE.indexRoot, ATTRIBUTE.indexAllocation]) {
     const index = await volume.attribute(RECORD.root, type);

@@ -7,6 +7,11 @@ const ATTRIBUTE_LIST = 0x20;
 const DATA = 0x80;
 const RECORD_IN_USE = 1;
 const STRIDE_BYTES = 512;
+const BOOT_BYTES = 512;
+/** Of the boot sector: what describes the volume, up to its serial number. Code follows. */
+const BOOT_PARAMETERS_BYTES = 0x50;
+/** A mirror may hold more, the first four are always there. */
+const MIRRORED_RECORDS = 4;
 
 interface Run {
   /** In clusters of the attribute. */
@@ -24,7 +29,9 @@ export interface NtfsAttribute {
   read(offset: number, length: number): Promise<Buffer>;
 }
 
-/** Reads file records of an NTFS volume by their number in the master file table. Doubts at anything unusual. */
+/**
+ * Reads file records of an NTFS volume by their number in the master file table. Doubts at anything unusual.
+ */
 export class NtfsVolume {
   readonly clusterBytes: number;
   readonly clusters: number;
@@ -51,13 +58,33 @@ export class NtfsVolume {
   }
 
   static async open(reader: DiskReader): Promise<NtfsVolume> {
-    const boot = await readMetadata(reader, 0, 512);
+    const boot = await readMetadata(reader, 0, BOOT_BYTES);
     if (boot.toString("latin1", 3, 11) !== "NTFS    " || boot.readUInt16LE(510) !== 0xaa55) {
       doubt("its boot sector is damaged");
     }
     const volume = new NtfsVolume(reader, boot);
     volume.#table = await volume.attribute(0, DATA);
     return volume;
+  }
+
+  /**
+   * Doubts unless the copies are where they belong: of the boot sector behind the last cluster, of the first
+   * file records wherever it says. Where they are not, the volume was cut, continues elsewhere, or has been
+   * written over by something else.
+   */
+  async requireCopies(): Promise<void> {
+    const boot = await readMetadata(this.#reader, 0, BOOT_BYTES);
+    const sizeBytes = toNumber(boot.readBigUInt64LE(0x28)) * boot.readUInt16LE(0x0b);
+    const bootCopy = await readMetadata(this.#reader, sizeBytes, BOOT_BYTES);
+    if (!boot.subarray(0, BOOT_PARAMETERS_BYTES).equals(bootCopy.subarray(0, BOOT_PARAMETERS_BYTES))) {
+      doubt("the copy of its boot sector is missing");
+    }
+    const mirror = toNumber(boot.readBigUInt64LE(0x38)) * this.clusterBytes;
+    const length = MIRRORED_RECORDS * this.#recordBytes;
+    const records = await readMetadata(this.#reader, this.#tableStart, length);
+    if (!records.equals(await readMetadata(this.#reader, mirror, length))) {
+      doubt("the copy of its first file records differs");
+    }
   }
 
   /** Where the master file table lies. */
@@ -136,7 +163,10 @@ export class NtfsVolume {
   }
 }
 
-/** Each run: a byte with the sizes of two numbers, the count of clusters, and how far its start is from the run before. */
+/**
+ * Each run: a byte with the sizes of two numbers, the count of clusters, and how far its start is from the
+ * run before.
+ */
 function parseRuns(attribute: Buffer, clusters: number): Run[] {
   if (attribute.readBigUInt64LE(16) !== 0n) doubt("its metadata is spread over several file records");
   const runs: Run[] = [];
@@ -163,7 +193,10 @@ function parseRuns(attribute: Buffer, clusters: number): Run[] {
   return runs;
 }
 
-/** The last two bytes of each 512 were replaced by a number that shows torn writes; the originals are kept in the record's head. */
+/**
+ * The last two bytes of each 512 were replaced by a number that shows torn writes; the originals are kept in
+ * the record's head.
+ */
 export function applyFixups(record: Buffer): void {
   const offset = record.readUInt16LE(4);
   const count = record.readUInt16LE(6);

@@ -76,7 +76,7 @@ test("a partition beyond the end of the disk makes the table unknown", async () 
     await truncate(image, 6 * MIB);
     expect(await tableOf(image)).toMatchObject({
       kind: "unknown",
-      problems: ["partition 3 ends beyond the disk"],
+      problems: ["the space that the GPT manages ends beyond the disk", "partition 3 ends beyond the disk"],
     });
   });
 });

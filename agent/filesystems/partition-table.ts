@@ -1,24 +1,85 @@
 import type { DiskReader } from "../disk/reader.ts";
 import { readGpt } from "./gpt.ts";
-import { readMbr } from "./mbr.ts";
+import { type MbrEntry, type MbrTable, PROTECTIVE_TYPE, readMbr, readMbrEntries } from "./mbr.ts";
 import type { PartitionTable, TablePartition } from "./partition.ts";
 
-/** The disk's partition table: GPT (its backup where the primary is damaged), MBR with logical partitions, or none. Never throws for bad bytes. */
-export async function readPartitionTable(reader: DiskReader): Promise<PartitionTable> {
-  const mbr = await readMbr(reader);
-  if (mbr === undefined) return { kind: "none", partitions: [], problems: [] };
+/**
+ * The disk's partition table as Linux shows it: GPT (its backup where the primary is damaged), MBR with
+ * logical partitions, or none. Never throws for bad bytes. `sectorBytes`: the disk's logical sector, which
+ * MBRs count in; for a GPT its place tells.
+ */
+export async function readPartitionTable(reader: DiskReader, sectorBytes = 512): Promise<PartitionTable> {
+  const entries = await readMbrEntries(reader);
+  if (!entries) return { kind: "none", partitions: [], structures: [], problems: [] };
   // As Linux does: a GPT counts only where the MBR announces it, else a stale one would hide the newer MBR.
-  const table = mbr.protective ? await readGpt(reader) : mbr.table;
-  const problem = findMisplacement(table.partitions, reader.sizeBytes);
+  const isProtective = entries.some((entry) => entry.type === PROTECTIVE_TYPE);
+  if (!isProtective) return verified(await readMbr(reader, entries, sectorBytes), reader.sizeBytes);
+  const gpt = await readGpt(reader);
+  return verified(
+    {
+      ...gpt,
+      structures: [0, ...gpt.structures],
+      problems: [...gpt.problems, ...contradictions(gpt, entries, sectorBytes)],
+    },
+    reader.sizeBytes,
+  );
+}
+
+function verified(
+  { containers = [], ...table }: PartitionTable & Partial<MbrTable>,
+  sizeBytes: number,
+): PartitionTable {
+  const problem = findMisplacement(table.partitions, containers, sizeBytes);
   return problem ? { ...table, kind: "unknown", problems: [...table.problems, problem] } : table;
 }
 
-function findMisplacement(partitions: TablePartition[], sizeBytes: number): string | undefined {
+/**
+ * What an MBR beside a GPT says otherwise. Systems that do not know GPT, and Windows where it started by
+ * BIOS, go by the MBR.
+ */
+function contradictions(gpt: PartitionTable, entries: readonly MbrEntry[], sectorBytes: number): string[] {
+  const problems: string[] = [];
+  for (const { number, type, firstSector, sectors } of entries) {
+    if (type === PROTECTIVE_TYPE) {
+      if (firstSector !== 1) problems.push("the MBR's protective entry does not begin in sector 1");
+    } else if (sectors > 0) {
+      const [offset, size] = [firstSector * sectorBytes, sectors * sectorBytes];
+      const isSame = gpt.partitions.some((each) => each.offsetBytes === offset && each.sizeBytes === size);
+      if (!isSame) problems.push(`entry ${number} of the MBR is not a partition of the GPT`);
+    }
+  }
+  return problems;
+}
+
+function findMisplacement(
+  partitions: readonly TablePartition[],
+  containers: MbrTable["containers"],
+  sizeBytes: number,
+): string | undefined {
+  // Extended boot records are in use, like partitions; a logical partition is in its container, and others
+  // beside it.
+  const records = containers.flatMap((container) =>
+    container.records.map((record) => ({ name: "an extended boot record", ...record })),
+  );
+  const places = partitions.map(({ number, offsetBytes: offset, sizeBytes: length }) => ({
+    name: `partition ${number}`,
+    offset,
+    length,
+  }));
+  const primary = partitions.filter(({ number }) => containers.length > 0 && number < 5);
+  for (const container of containers) {
+    const inside = primary.find(
+      ({ offsetBytes, sizeBytes: length }) =>
+        offsetBytes < container.offset + container.length && container.offset < offsetBytes + length,
+    );
+    if (inside) return `partition ${inside.number} overlaps an extended partition`;
+    if (container.offset + container.length > sizeBytes) return "an extended partition ends beyond the disk";
+  }
   let end = 0;
-  for (const partition of partitions.toSorted((a, b) => a.offsetBytes - b.offsetBytes)) {
-    if (partition.offsetBytes < end) return `partition ${partition.number} overlaps another one`;
-    end = partition.offsetBytes + partition.sizeBytes;
-    if (end > sizeBytes) return `partition ${partition.number} ends beyond the disk`;
+  for (const place of [...places, ...records].sort((a, b) => a.offset - b.offset)) {
+    if (place.offset < end) return `${place.name} overlaps another one`;
+    end = place.offset + place.length;
+    if (end > sizeBytes) return `${place.name} ends beyond the disk`;
   }
   return undefined;
 }

@@ -15,5 +15,14 @@ export interface PartitionTable {
   kind: "gpt" | "mbr" | "none" | "unknown";
   uuid?: string;
   partitions: TablePartition[];
+  /**
+   * Where the table's own structures begin, in bytes: what a probe of the whole disk finds there is no second
+   * reading.
+   */
+  structures: number[];
+  /**
+   * Why systems might not agree on it. Its partitions may be shown; free space within them is not to be
+   * trusted.
+   */
   problems: string[];
 }

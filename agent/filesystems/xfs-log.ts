@@ -11,11 +11,11 @@ const HEADER_COVERS_BYTES = 32 * 1024;
 const UNMOUNT_TRANSACTION = 0x20;
 
 /**
- * Doubts unless the newest record of the file system's log says that it was unmounted: changes that are only in the log may have taken
- * space that the free-space trees still call free.
+ * Doubts unless the newest record of the file system's log says that it was unmounted: changes that are only
+ * in the log may have taken space that the free-space trees still call free.
  *
- * The log is a ring. Each basic block begins with the number of the round in which it was written, a record's first block with a magic
- * number and then the round; the newest record ends where the number falls.
+ * The log is a ring. Each basic block begins with the number of the round in which it was written, a record's
+ * first block with a magic number and then the round; the newest record ends where the number falls.
  */
 export async function requireCleanXfsLog(reader: DiskReader, layout: XfsLayout): Promise<void> {
   if (layout.logStart === 0n) doubt("its log is on another device");
@@ -48,7 +48,10 @@ async function findNewestRecord(
 ): Promise<{ head: number; record: number }> {
   let firstRound: number | undefined;
   let head: number | undefined;
-  /** The last record before the head, and the last one of all: in the previous round, where the head is at the very beginning. */
+  /**
+   * The last record before the head, and the last one of all: in the previous round, where the head is at the
+   * very beginning.
+   */
   let newest: number | undefined;
   let last: number | undefined;
   for (let base = 0; base < blocks; base += CHUNK_BYTES / BASIC_BLOCK_BYTES) {

@@ -7,15 +7,21 @@ import { requireCleanXfsLog } from "./xfs-log.ts";
 
 /** Free inode tree, reverse map, reference counts, inode tree counts. */
 const KNOWN_READ_ONLY = 0x1 | 0x2 | 0x4 | 0x8;
-/** File types, sparse inodes, own metadata UUID, big timestamps, large extent counters, exchange, parent pointers; not: needs repair. */
+/**
+ * File types, sparse inodes, own metadata UUID, big timestamps, large extent counters, exchange, parent
+ * pointers; not: needs repair.
+ */
 const KNOWN_INCOMPATIBLE = 0x1 | 0x2 | 0x4 | 0x8 | 0x20 | 0x40 | 0x80;
+
+const OWN_METADATA_UUID = 0x4;
 
 const SUPERBLOCK_CHECKSUM_OFFSET = 224;
 const AGF_CHECKSUM_OFFSET = 216;
 
 /**
- * Marks what an XFS file system uses of its volume: everything but the records of each allocation group's free-space tree (by block number), and
- * whatever lies behind the file system. Doubts unless its log ends with an unmount record and all counts agree.
+ * Marks what an XFS file system uses of its volume: everything but the records of each allocation group's
+ * free-space tree (by block number), and whatever lies behind the file system. Doubts unless its log ends
+ * with an unmount record and all counts agree.
  */
 export async function markXfsUsed(reader: DiskReader, mark: MarkUsed): Promise<void> {
   const layout = await readXfsLayout(reader);
@@ -39,6 +45,9 @@ async function readXfsLayout(reader: DiskReader): Promise<XfsLayout> {
     version,
     blockBytes: sb.readUInt32BE(4),
     sectorBytes: sb.readUInt16BE(102),
+    uuid: sb.subarray(32, 48),
+    metadataUuid:
+      (sb.readUInt32BE(216) & OWN_METADATA_UUID) !== 0 ? sb.subarray(248, 264) : sb.subarray(32, 48),
     blocks: toNumber(sb.readBigUInt64BE(8)),
     groupBlocks: sb.readUInt32BE(84),
     groupBlocksLog: sb.readUInt8(124),
@@ -48,6 +57,7 @@ async function readXfsLayout(reader: DiskReader): Promise<XfsLayout> {
   };
   requirePlausible(layout, reader.sizeBytes);
   if (sb.readUInt8(126) !== 0) doubt("it was never completed");
+  if (sb.readBigUInt64BE(16) !== 0n) doubt("a part of it is on a real-time device");
   if (version === 5) {
     const known = (sb.readUInt32BE(212) & ~KNOWN_READ_ONLY) === 0;
     if (!known || (sb.readUInt32BE(216) & ~KNOWN_INCOMPATIBLE) !== 0) {
@@ -78,9 +88,18 @@ type OnFree = (offset: number, length: number) => void;
 async function readFree(reader: DiskReader, layout: XfsLayout, group: number, onFree: OnFree): Promise<void> {
   const { blockBytes, sectorBytes, groupBlocks } = layout;
   const start = group * groupBlocks * blockBytes;
+  const copy = await readMetadata(reader, start, 512);
+  // Copies are spread over the volume: where one is not its own, something else has been written there.
+  if (copy.toString("latin1", 0, 4) !== "XFSB" || !copy.subarray(32, 48).equals(layout.uuid)) {
+    doubt(`the copy of its superblock in group ${group} is missing`);
+  }
   const agf = await readMetadata(reader, start + sectorBytes, sectorBytes);
   if (agf.toString("latin1", 0, 4) !== "XAGF") doubt(`group ${group} has no header`);
-  if (layout.version === 5) verifyChecksum(agf, AGF_CHECKSUM_OFFSET, `group ${group}`);
+  if (layout.version === 5) {
+    verifyChecksum(agf, AGF_CHECKSUM_OFFSET, `group ${group}`);
+    if (!agf.subarray(64, 80).equals(layout.metadataUuid))
+      doubt(`group ${group} belongs to another file system`);
+  }
   const blocks = Math.min(groupBlocks, layout.blocks - group * groupBlocks);
   if (agf.readUInt32BE(8) !== group || agf.readUInt32BE(12) !== blocks)
     doubt(`group ${group} has a wrong header`);
@@ -124,7 +143,7 @@ class FreeSpaceTree {
     if (magic !== (version === 5 ? "AB3B" : "ABTB") || node.readUInt16BE(4) !== level) {
       doubt("its free-space tree is damaged");
     }
-    if (version === 5) verifyChecksum(node, 52, "free-space tree");
+    if (version === 5) this.#verifyOwner(node, this.#group.start + block * blockBytes);
     const headerBytes = version === 5 ? 56 : 16;
     const records = node.readUInt16BE(6);
     const recordBytes = level === 0 ? 8 : 12;
@@ -135,6 +154,15 @@ class FreeSpaceTree {
     for (let index = 0; index < records; index++) {
       await this.walk(node.readUInt32BE(pointers + index * 4), level - 1);
     }
+  }
+
+  /** Version 5 says in each block where it stands, and in which file system. */
+  #verifyOwner(node: Buffer, offset: number): void {
+    verifyChecksum(node, 52, "free-space tree");
+    const isOwn =
+      node.readBigUInt64BE(16) === BigInt(offset / 512) &&
+      node.subarray(32, 48).equals(this.#layout.metadataUuid);
+    if (!isOwn) doubt("its free-space tree belongs elsewhere");
   }
 
   #readLeaf(node: Buffer, headerBytes: number, records: number): void {
@@ -152,7 +180,9 @@ class FreeSpaceTree {
   }
 }
 
-/** The stored checksum counts as zeros while it is computed, and is little-endian in a big-endian structure. */
+/**
+ * The stored checksum counts as zeros while it is computed, and is little-endian in a big-endian structure.
+ */
 function verifyChecksum(bytes: Buffer, offset: number, what: string): void {
   const checked = Buffer.from(bytes);
   checked.writeUInt32LE(0, offset);

@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import { markOf, whyNotRecognised } from "#shared/domain/disk-recognition.ts";
 import { type Disk, type Partition, UNKNOWN, type VolumeContent } from "#shared/protocol/inventory.ts";
-import { type DiskReader, sliceReader } from "../disk/reader.ts";
+import { type CloseableDiskReader, type DiskReader, sliceReader } from "../disk/reader.ts";
 import type { PartitionTable } from "../filesystems/partition.ts";
 import { readPartitionTable } from "../filesystems/partition-table.ts";
 import { probeContent } from "../filesystems/probe.ts";
@@ -217,15 +217,19 @@ async function lookInside(machine: Machine, path: string): Promise<Inside> {
 }
 
 /** Throws where the disk cannot be opened or does not answer. */
-function withDisk<T>(machine: Machine, path: string, look: (reader: DiskReader) => Promise<T>): Promise<T> {
+function withDisk<T>(
+  machine: Machine,
+  path: string,
+  look: (reader: CloseableDiskReader) => Promise<T>,
+): Promise<T> {
   const looking = machine.openDisk(path).then((reader) => look(reader).finally(() => reader.close()));
   return inTime(looking, ANSWER_LIMIT_MS, (): never => {
     throw new Error(`it did not answer within ${ANSWER_LIMIT_MS / 1000} s`);
   });
 }
 
-async function describeContent(reader: DiskReader): Promise<Inside> {
-  const table = await readPartitionTable(reader);
+async function describeContent(reader: CloseableDiskReader): Promise<Inside> {
+  const table = await readPartitionTable(reader, reader.sectorBytes);
   const partitions: Partition[] = [];
   for (const each of table.partitions.slice(0, PARTITION_LIMIT)) {
     const { number, offsetBytes, sizeBytes, type, uuid, label, bootable } = each;

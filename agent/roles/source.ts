@@ -48,7 +48,7 @@ export const sourceRole: Role = async (options) => {
         ...{ identity, cloud, version, dataDir },
         disks: async () =>
           (await takeInventory()).disks.map((disk) => ({ ...disk, consistent: standsStill(disk) })),
-        usedBlocks: ({ path }) => usedBlocksOf(path),
+        usedBlocks: ({ path }) => usedBlocksOf(path, machine),
       }),
       ...coldExecutors({
         ...{ machine, images, states, identity, takeInventory, now },

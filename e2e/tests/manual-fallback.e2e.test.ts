@@ -86,6 +86,7 @@ class HandStartedMachine implements AsyncDisposable {
     const quiet = { info: () => {}, warn: () => {}, error: () => {} };
     this.agent = handStartedAgent({
       ...{ identity, now, random: Math.random, log: quiet, version: "0.0.0", dataDir },
+      machine: new LocalMachine(),
       bootId: () => readBootId(new LocalMachine()),
       takeInventory: async () => ({
         ...(await collectInventory({ machine: new LocalMachine(), now, chosenDisks })),

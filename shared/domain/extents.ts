@@ -31,11 +31,6 @@ export function appendExtent(set: Extent[], offset: number, length: number): voi
   }
 }
 
-/** The bytes in either set. */
-export function union(a: Extents, b: Extents): Extent[] {
-  return normalize([...a, ...b]);
-}
-
 /** The bytes in both sets. */
 export function intersect(a: Extents, b: Extents): Extent[] {
   const set: Extent[] = [];

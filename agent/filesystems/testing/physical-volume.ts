@@ -1,4 +1,7 @@
-/** For tests: LVM's own tools on loop devices, without a device mapper. They write real metadata and activate nothing. */
+/**
+ * For tests: LVM's own tools on loop devices, without a device mapper. They write real metadata and activate
+ * nothing.
+ */
 import { tool } from "./test-image.ts";
 
 export type Lvm = (...args: string[]) => string;

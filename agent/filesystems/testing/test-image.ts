@@ -29,7 +29,9 @@ export async function inScratch(run: (folder: string) => Promise<void>): Promise
   }
 }
 
-/** A file that is anything but zeros, so that nothing passes because what was left out happened to be zeros. */
+/**
+ * A file that is anything but zeros, so that nothing passes because what was left out happened to be zeros.
+ */
 export async function createJunkImage(path: string, sizeBytes: number): Promise<void> {
   const chunk = Buffer.alloc(MIB, "free space is not empty ");
   const file = await open(path, "w");

@@ -1,4 +1,7 @@
-/** For tests: what an image's usage is, told apart by sectors, so that no block of a copy hides a byte that was left out. */
+/**
+ * For tests: what an image's usage is, told apart by sectors, so that no block of a copy hides a byte that
+ * was left out.
+ */
 
 import { BlockSet } from "#shared/domain/block-set.ts";
 import type { Extent } from "#shared/domain/extents.ts";

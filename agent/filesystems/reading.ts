@@ -1,0 +1,61 @@
+import { doubt, NotEvaluatedError } from "./doubt.ts";
+import type { PartitionTable } from "./partition.ts";
+import { isDynamicDiskType, type PartitionType, partitionTypeOf } from "./partition-types.ts";
+import { type Candidate, contentOf } from "./probe.ts";
+import type { Content } from "./signatures/signature.ts";
+import { isTable } from "./signatures/signature-table.ts";
+
+/** The contents whose free space is read. */
+const EVALUATED = new Set(["ext2", "ext3", "ext4", "xfs", "ntfs", "LVM2_member"]);
+
+/**
+ * The one way in which a volume can be read. Doubts where it shows more than one thing, a partition table of
+ * its own, or nothing, and where the type of its partition contradicts it; throws `NotEvaluatedError` where
+ * it is known and its free space is not read here.
+ *
+ * `partitionType`: absent for a volume that is no partition.
+ */
+export function readingOf(candidates: readonly Candidate[], partitionType?: string): Content {
+  const content = contentOf(candidates);
+  const types = typesOf(candidates);
+  if (types.length > 1) doubt(`it can be read in several ways: as ${types.join(", as ")}`);
+  if (isTable(content.type)) doubt(`it holds a partition table of its own (${content.type})`);
+  const known = partitionType === undefined ? undefined : knownType(partitionType);
+  if (content.type === "none") {
+    if (known && !known.holds.length && known.name !== "Linux swap") {
+      throw new NotEvaluatedError(`its partition type (${known.name}) has no free space to evaluate`);
+    }
+    return doubt("it has no known signature");
+  }
+  if (!EVALUATED.has(content.type))
+    throw new NotEvaluatedError(`free space of ${content.type} is not evaluated`);
+  if (known && !known.holds.includes(content.type)) {
+    doubt(`its partition type (${known.name}) contradicts its content (${content.type})`);
+  }
+  return content;
+}
+
+/** Doubts about a whole disk: a table that systems may read otherwise, and what can be read beside it. */
+export function doubtsAboutDisk(table: PartitionTable, candidates: readonly Candidate[]): string[] {
+  const reasons = [...table.problems];
+  if (table.partitions.some(({ type }) => isDynamicDiskType(type)))
+    reasons.push("it is a Windows dynamic disk (LDM)");
+  const beside = typesOf(besideTable(table, candidates));
+  if (table.kind !== "none" && beside.length > 0) {
+    reasons.push(`beside its partition table it can be read as ${beside.join(", as ")}`);
+  }
+  return reasons;
+}
+
+/** What a probe of the whole disk found that is not the table itself. */
+export function besideTable(table: PartitionTable, candidates: readonly Candidate[]): Candidate[] {
+  return candidates.filter(({ type, offset }) => !(isTable(type) && table.structures.includes(offset)));
+}
+
+function knownType(partitionType: string): PartitionType {
+  return partitionTypeOf(partitionType) ?? doubt(`its partition type (${partitionType}) is not known here`);
+}
+
+function typesOf(candidates: readonly Candidate[]): string[] {
+  return [...new Set(candidates.map(({ type }) => type))];
+}

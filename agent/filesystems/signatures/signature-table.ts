@@ -1,0 +1,24 @@
+import { BIOS_RAID_SIGNATURES } from "./bios-raid.ts";
+import { FILE_SYSTEM_SIGNATURES } from "./file-systems.ts";
+import { MEMBER_SIGNATURES } from "./members.ts";
+import type { Signature } from "./signature.ts";
+import { TABLE_SIGNATURES } from "./tables.ts";
+
+/**
+ * Everything that is looked for, in the order in which it names a volume that can be read in several ways:
+ * the shell first, for what is inside may show through. After libblkid's probes,
+ * https://github.com/util-linux/util-linux/tree/master/libblkid/src, and what they leave out.
+ */
+export const SIGNATURES: readonly Signature[] = [
+  ...MEMBER_SIGNATURES,
+  ...BIOS_RAID_SIGNATURES,
+  ...TABLE_SIGNATURES,
+  ...FILE_SYSTEM_SIGNATURES,
+];
+
+const TABLE_TYPES = new Set(TABLE_SIGNATURES.map(({ type }) => type));
+
+/** Whether a content's type is a partition table. */
+export function isTable(type: string): boolean {
+  return TABLE_TYPES.has(type);
+}
