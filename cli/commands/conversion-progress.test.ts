@@ -30,3 +30,40 @@ test("while a machine restarts, the line says since when", () => {
 test("a conversion that has ended shows no progress", () => {
   expect(progressLine({ ...awaiting, state: "completed", steps: [] })).toBeUndefined();
 });
+
+const capturing = (work: object): Conversion => ({
+  ...awaiting,
+  type: "hot",
+  machine: undefined,
+  steps: [
+    {
+      name: "capture",
+      state: "running",
+      work: [{ commandId: "cmd_1", agentId: "agt_1", disk: "sda", state: "running", ...work }],
+    },
+  ],
+});
+const progress = {
+  bytesDone: 62 * 2 ** 20,
+  bytesTotal: 100 * 2 ** 20,
+  rateBytesPerSecond: 12 * 2 ** 20,
+  remainingSeconds: 3,
+  bottleneck: "upload" as const,
+};
+
+test("progress of an agent that is away says since when, and promises no rate and no end", () => {
+  const awaySince = "2030-01-01T02:30:00.000Z";
+  expect(progressLine(capturing({ progress, awaySince }))).toBe(
+    `capture  sda  62.0 MiB of 100 MiB  source agt_1 away since ${awaySince}; it continues when its agent is back`,
+  );
+  expect(progressLine(capturing({ progress }))).toContain("12.0 MiB/s  3 s left  limited by upload");
+});
+
+test("a machine that restarts is not called away: the line says where it is", () => {
+  const [step] = awaiting.steps.slice(1);
+  const work = (step?.work ?? []).map((item) => ({ ...item, awaySince: "2030-01-01T02:31:00.000Z" }));
+  const steps = step ? [{ ...step, work }] : [];
+  expect(progressLine({ ...awaiting, steps })).toBe(
+    "boot-environment  machine restarting since 2030-01-01T02:30:00.000Z",
+  );
+});

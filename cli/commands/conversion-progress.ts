@@ -11,12 +11,27 @@ export function progressLine(conversion: Conversion): string | undefined {
   const parts: string[] = [step.name];
   if (work?.disk) parts.push(work.disk);
   const progress = work?.progress;
+  const { machine } = conversion;
+  if (work?.awaySince && (!machine || machine.is === "original"))
+    return [
+      ...parts,
+      ...(progress ? [reached(progress)] : []),
+      awayLine(work.agentId, work.awaySince, conversion),
+    ].join("  ");
   if (progress && progress.bytesTotal > 0) parts.push(...transferLine(progress));
   if (progress?.note) parts.push(progress.note);
-  const { machine } = conversion;
   if (work?.state === "pending" && machine && machine.is !== "original")
     parts.push(`machine ${whereIs(machine)}`);
   return parts.join("  ");
+}
+
+/** Without a rate and a remaining time: nothing moves. */
+function reached({ bytesDone, bytesTotal }: { bytesDone: number; bytesTotal: number }): string {
+  return bytesTotal > 0 ? `${bytes(bytesDone)} of ${bytes(bytesTotal)}` : "";
+}
+
+function awayLine(agentId: string, since: string, { sourceId }: Conversion): string {
+  return `${agentId === sourceId ? "source" : "target"} ${agentId} away since ${since}; it continues when its agent is back`;
 }
 
 /** Between two steps there is nothing to say, but for a machine that waits for its time. */

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { plan } from "#shared/domain/command.ts";
 import { completed } from "#shared/domain/conversion.ts";
 import { aBootImage } from "#shared/domain/testing/records.ts";
-import { StepName } from "#shared/protocol/resources.ts";
+import { Conversion, StepName } from "#shared/protocol/resources.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { apiHandler } from "../middleware/api-handler.ts";
 import { aDevice, aReceipt } from "../testing/device.ts";
@@ -275,4 +275,23 @@ test("conversions are listed with their progress, newest first, and by state", a
   const running = await call("GET /conversions", undefined, { query: { state: "running" } });
   expect(running.body.items).toMatchObject([{ id: second }]);
   expect((await call("GET /conversions/{id}", second)).body).toMatchObject({ id: second, bootCheck: false });
+});
+
+test("a conversion that waits for an agent without a connection says since when", async () => {
+  const { world, call, convert } = await start();
+  const id = String((await convert()).body.id);
+  await dispatched(world, id);
+  const presence = async (state: "connected" | "disconnected", at: string) =>
+    world.store.agents.modify("agt_source", (agent) => ({
+      ...agent,
+      presence: { state, sessionId: "s", at: Date.parse(at) },
+    }));
+  const awaySince = async () => {
+    const { body } = await call("GET /conversions/{id}", id);
+    return Conversion.parse(body).steps.flatMap(({ work }) => work.map((item) => item.awaySince));
+  };
+  await presence("disconnected", "2030-01-01T02:30:00.000Z");
+  expect(await awaySince()).toEqual(["2030-01-01T02:30:00.000Z"]);
+  await presence("connected", "2030-01-01T02:31:00.000Z");
+  expect(await awaySince()).toEqual([undefined]);
 });

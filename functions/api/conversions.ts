@@ -2,7 +2,7 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { IoTDataPlaneClient } from "@aws-sdk/client-iot-data-plane";
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { hasEnded } from "#shared/domain/conversion.ts";
-import { conversionOf } from "#shared/domain/conversion-view.ts";
+import { awaitedAgents, conversionOf, withAbsences } from "#shared/domain/conversion-view.ts";
 import { newId } from "#shared/domain/id.ts";
 import type { Environment } from "#shared/environment.ts";
 import { NotFoundError } from "#shared/errors.ts";
@@ -110,5 +110,7 @@ export async function getConversionReceipt(
 
 async function shown(id: string, { store }: Deps): Promise<Conversion> {
   const { conversion, commands } = await store.conversions.withCommands(id);
-  return conversionOf(conversion, commands);
+  const view = conversionOf(conversion, commands);
+  const agents = await Promise.all(awaitedAgents(view).map((agentId) => store.agents.find(agentId)));
+  return withAbsences(view, new Map(agents.flatMap((agent) => (agent ? [[agent.id, agent.presence]] : []))));
 }

@@ -3,6 +3,7 @@ import { type CommandKind, commandKinds } from "../protocol/commands.ts";
 import { type Conversion, type ConversionType, type Step, StepName } from "../protocol/resources.ts";
 import { bringsBack, type CommandRecord, isOpen, latest } from "./command.ts";
 import { type ConversionRecord, hasEnded } from "./conversion.ts";
+import type { PresenceRecord } from "./presence.ts";
 
 const RESTARTING: readonly StepName[] = ["stage", "arm", "reboot", "boot-environment", "return", "receipt"];
 
@@ -65,6 +66,32 @@ export function conversionOf(record: ConversionRecord, commands: readonly Comman
   };
 }
 
+/** The agents that the conversion waits for at this moment: presence says whether each is there. */
+export function awaitedAgents({ endedAt, steps }: Conversion): string[] {
+  if (endedAt) return [];
+  return [...new Set(steps.flatMap(({ work }) => work.filter(isAwaited).map(({ agentId }) => agentId)))];
+}
+
+/** The conversion with, for each awaited agent whose connection is gone, since when. */
+export function withAbsences(
+  conversion: Conversion,
+  presences: ReadonlyMap<string, PresenceRecord>,
+): Conversion {
+  const steps = conversion.steps.map((step) => ({
+    ...step,
+    work: step.work.map((item) => {
+      const presence = presences.get(item.agentId);
+      const away = isAwaited(item) && presence?.state === "disconnected";
+      return away ? { ...item, awaySince: new Date(presence.at).toISOString() } : item;
+    }),
+  }));
+  return { ...conversion, steps };
+}
+
+function isAwaited({ state }: Step["work"][number]): boolean {
+  return state === "pending" || state === "running";
+}
+
 /** The steps as they stand; those of an ended conversion as they stood at its end. */
 export function stepsOf(record: ConversionRecord, commands: readonly CommandRecord[]): Step[] {
   if (record.steps) return record.steps;
@@ -99,7 +126,10 @@ export function completedSteps(
   );
 }
 
-/** The steps of a conversion that is abandoned now: the first one not over bears the blame, those after it never happened. */
+/**
+ * The steps of a conversion that is abandoned now: the first one not over bears the blame, those after it
+ * never happened.
+ */
 export function abandonedSteps(
   record: ConversionRecord,
   commands: readonly CommandRecord[],
@@ -120,7 +150,9 @@ function isOver(step: Step): boolean {
   return step.state === "done" || step.state === "skipped";
 }
 
-/** Work that was ordered anew is shown as of the new order only: nothing of an earlier round counts any more. */
+/**
+ * Work that was ordered anew is shown as of the new order only: nothing of an earlier round counts any more.
+ */
 function currentRound(commands: readonly CommandRecord[]): CommandRecord[] {
   const repeatable = (command: CommandRecord) => command.kind === "materialise" || command.kind === "verify";
   const round = Math.max(1, ...commands.filter(repeatable).map((command) => command.round));

@@ -88,6 +88,8 @@ export const Step = z.object({
       disk: DiskName.optional(),
       state: z.string(),
       progress: Progress.optional(),
+      /** The agent is not connected since then: its progress is what it last reported. */
+      awaySince: Timestamp.optional(),
     }),
   ),
 });
