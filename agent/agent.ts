@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Log } from "#shared/log.ts";
 import type { ToAgent } from "#shared/protocol/commands.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
@@ -9,7 +10,6 @@ import { CommandRunner } from "./commands/command-runner.ts";
 import type { Executors } from "./commands/executor.ts";
 import type { Identity } from "./identity/identity.ts";
 import { Link } from "./link/link.ts";
-import type { Log } from "./log.ts";
 import { inTime } from "./machine/in-time.ts";
 import { reconnectDelayMs } from "./retry/backoff.ts";
 

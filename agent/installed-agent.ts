@@ -1,11 +1,11 @@
 import { hostname } from "node:os";
+import type { Log } from "#shared/log.ts";
 import { createApiClient } from "#shared/protocol/client.ts";
 import type { EnrollableRole } from "#shared/protocol/common.ts";
 import { Agent } from "./agent.ts";
 import { openAgentCloud } from "./cloud/agent-cloud.ts";
 import { type EnrolOptions, enrol } from "./identity/enrol.ts";
 import { type Identity, identityFile, type Settings, settingsFile } from "./identity/identity.ts";
-import type { Log } from "./log.ts";
 import { LocalBootMachine } from "./machine/boot-machine.ts";
 import { readBootId } from "./machine/system.ts";
 import { ImageTrust } from "./remote-cold/image-trust.ts";

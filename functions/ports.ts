@@ -11,12 +11,6 @@ export interface Clock {
 /** Gives that many random bytes, fit for secrets. */
 export type Random = (length: number) => Uint8Array;
 
-export interface Log {
-  info(message: string, fields?: Record<string, unknown>): void;
-  warn(message: string, fields?: Record<string, unknown>): void;
-  error(message: string, fields?: Record<string, unknown>): void;
-}
-
 export interface AgentMessenger {
   /** Resolves once the broker has the message; the agent gets it if it is connected, or asks when it connects. */
   send(agentId: string, message: ToAgent): Promise<void>;

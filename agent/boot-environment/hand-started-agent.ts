@@ -1,3 +1,4 @@
+import type { Log } from "#shared/log.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import { Agent } from "../agent.ts";
 import { openAgentCloud } from "../cloud/agent-cloud.ts";
@@ -6,7 +7,6 @@ import type { Executors } from "../commands/executor.ts";
 import { releaseExecutor } from "../commands/release.ts";
 import { usedBlocksOf } from "../filesystems/disk-usage.ts";
 import type { Identity } from "../identity/identity.ts";
-import type { Log } from "../log.ts";
 import type { Machine } from "../machine/machine.ts";
 import { captureExecutors } from "../roles/source.ts";
 

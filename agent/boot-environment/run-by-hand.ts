@@ -1,8 +1,8 @@
 /** A machine that somebody started from the CD or over the network: it gets an identity by a code on its screen, and waits to be converted. */
 import { mkdir, readFile } from "node:fs/promises";
+import type { Log } from "#shared/log.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import { collectInventory } from "../inventory/inventory.ts";
-import type { Log } from "../log.ts";
 import { LocalMachine } from "../machine/machine.ts";
 import { readBootId } from "../machine/system.ts";
 import { fetchThatSetsClock } from "./clock.ts";

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { DiskNotFoundError } from "#shared/errors.ts";
+import { jsonLog } from "#shared/log.ts";
 import type { Command } from "#shared/protocol/commands.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
-import { jsonLog } from "../log.ts";
 import { CommandJournal } from "./command-journal.ts";
 import { CommandRunner } from "./command-runner.ts";
 import type { Executors } from "./executor.ts";
@@ -33,10 +33,7 @@ function world(
       events.push(event);
     },
     ...(onDone ? { onDone } : {}),
-    log: jsonLog(
-      () => {},
-      () => new Date(0),
-    ),
+    log: jsonLog({ write: () => {}, now: () => 0 }),
     now: () => new Date(0),
     progressIntervalMs: 5,
     heartbeatIntervalMs: 0,

@@ -1,10 +1,10 @@
 import { conversionIdOf } from "#shared/domain/command.ts";
 import { ConversionCancelledError, failureOf, UnknownCommandError } from "#shared/errors.ts";
+import type { Log } from "#shared/log.ts";
 import { type Command, commandKinds, type ToAgent } from "#shared/protocol/commands.ts";
 import type { Progress } from "#shared/protocol/common.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
 import { asUnavailable } from "../cloud/unavailable.ts";
-import type { Log } from "../log.ts";
 import type { CommandJournal, CommandResult } from "./command-journal.ts";
 import type { ExecutionContext, Executors } from "./executor.ts";
 

@@ -1,11 +1,11 @@
 import { once } from "node:events";
 import { connect, type MqttClient } from "mqtt";
+import type { Log } from "#shared/log.ts";
 import { ToAgent } from "#shared/protocol/commands.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
 import { commandsTopic, eventsTopic } from "#shared/protocol/topics.ts";
 import { endpointOf } from "../identity/endpoint.ts";
 import type { Identity } from "../identity/identity.ts";
-import type { Log } from "../log.ts";
 import { reconnectDelayMs } from "../retry/backoff.ts";
 
 export interface LinkOptions {

@@ -1,7 +1,7 @@
+import type { Log } from "#shared/log.ts";
 import type { AgentOptions } from "../agent.ts";
 import type { AgentCloud } from "../cloud/agent-cloud.ts";
 import type { Identity, Settings } from "../identity/identity.ts";
-import type { Log } from "../log.ts";
 import type { BootMachine } from "../machine/boot-machine.ts";
 import type { ImageTrust } from "../remote-cold/image-trust.ts";
 

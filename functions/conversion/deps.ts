@@ -1,4 +1,5 @@
-import type { AgentMessenger, Clock, Log, WaitingSteps } from "../ports.ts";
+import type { Log } from "#shared/log.ts";
+import type { AgentMessenger, Clock, WaitingSteps } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 
 /** What it takes to drive a conversion's commands. */

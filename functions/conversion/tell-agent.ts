@@ -1,6 +1,7 @@
+import type { Log } from "#shared/log.ts";
+import { errorFields } from "#shared/log.ts";
 import type { ToAgent } from "#shared/protocol/commands.ts";
-import { errorFields } from "../middleware/logger.ts";
-import type { AgentMessenger, Log } from "../ports.ts";
+import type { AgentMessenger } from "../ports.ts";
 
 /** Sends a message if the broker takes it. One that is lost is logged and no error: an agent asks for what is pending when it connects. */
 export async function tellAgent(

@@ -2,9 +2,10 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { z } from "zod";
 import type { AgentRecord } from "#shared/domain/agent.ts";
 import { hear } from "#shared/domain/presence.ts";
+import type { Log } from "#shared/log.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { ingestHandler } from "../middleware/ingest-handler.ts";
-import type { Clock, Log } from "../ports.ts";
+import type { Clock } from "../ports.ts";
 import { openStore, type Store } from "../store/store.ts";
 
 export const handler = ingestHandler({

@@ -1,5 +1,6 @@
+import type { Log } from "#shared/log.ts";
 import { timestamp } from "../conversion/deps.ts";
-import type { Clock, Log } from "../ports.ts";
+import type { Clock } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 
 /** Records that something an agent sent was not accepted. */

@@ -1,6 +1,6 @@
 import middy from "@middy/core";
 import type { FunctionName } from "#shared/environment.ts";
-import { errorFields } from "./logger.ts";
+import { errorFields } from "#shared/log.ts";
 import { type Build, lambdaRuntime, lazily, type Runtime } from "./runtime.ts";
 
 export type IngestFunction = Extract<FunctionName, `ingest/${string}`>;

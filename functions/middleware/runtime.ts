@@ -1,8 +1,9 @@
 /** The composition root of every function: the only place here that reads the clock, randomness and the process. */
 import { randomBytes } from "node:crypto";
 import { type Environment, environments, type FunctionName } from "#shared/environment.ts";
-import type { Clock, Log, Random } from "../ports.ts";
-import { jsonLog } from "./logger.ts";
+import type { Log } from "#shared/log.ts";
+import { jsonLog } from "#shared/log.ts";
+import type { Clock, Random } from "../ports.ts";
 
 export interface Runtime {
   clock: Clock;
@@ -23,7 +24,11 @@ export function lambdaRuntime(name: FunctionName): Runtime {
   return {
     clock,
     random: (length) => randomBytes(length),
-    log: jsonLog((line) => process.stdout.write(`${line}\n`), clock, { function: name }),
+    log: jsonLog({
+      write: (line) => process.stdout.write(line),
+      now: () => clock.now(),
+      fields: { function: name },
+    }),
     region: process.env.AWS_REGION ?? "us-east-1",
     awsEndpoint: process.env.AWS_ENDPOINT_URL,
     variables: process.env,

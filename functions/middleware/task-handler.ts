@@ -2,7 +2,7 @@ import middy from "@middy/core";
 import type { z } from "zod";
 import type { FunctionName } from "#shared/environment.ts";
 import { CausewayError, type Failure, failureOf, ServiceUnavailableError } from "#shared/errors.ts";
-import { errorFields } from "./logger.ts";
+import { errorFields } from "#shared/log.ts";
 import { type Build, lambdaRuntime, lazily, type Runtime } from "./runtime.ts";
 import { validate } from "./validate.ts";
 

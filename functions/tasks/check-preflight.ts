@@ -4,12 +4,13 @@ import { referenceTo } from "#shared/domain/boot-image.ts";
 import { preflightPassed, requireRunning } from "#shared/domain/conversion.ts";
 import { type PreflightFinding, preflightFindings } from "#shared/domain/preflight.ts";
 import { PreflightFailedError } from "#shared/errors.ts";
+import type { Log } from "#shared/log.ts";
 import type { BootImageReference } from "#shared/protocol/boot-image.ts";
 import { ConversionId } from "#shared/protocol/ids.ts";
 import { usableBootImage } from "../conversion/boot-image.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
-import type { Clock, Log } from "../ports.ts";
+import type { Clock } from "../ports.ts";
 import { openStore, type Store } from "../store/store.ts";
 
 export const Input = z.object({ conversionId: ConversionId });

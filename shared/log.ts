@@ -1,0 +1,34 @@
+/**
+ * The log of agents and functions: one JSON object a line, with the field names that CloudWatch Logs knows.
+ */
+export interface Log {
+  info(message: string, fields?: Record<string, unknown>): void;
+  warn(message: string, fields?: Record<string, unknown>): void;
+  error(message: string, fields?: Record<string, unknown>): void;
+}
+
+export interface LogOptions {
+  /** Gets one line with its line feed at a time. */
+  write: (line: string) => void;
+  /** Milliseconds since 1970. */
+  now: () => number;
+  /** On every line. */
+  fields?: Record<string, unknown>;
+}
+
+export function jsonLog({ write, now, fields = {} }: LogOptions): Log {
+  const at =
+    (level: string) =>
+    (message: string, more: Record<string, unknown> = {}): void => {
+      const timestamp = new Date(now()).toISOString();
+      write(`${JSON.stringify({ timestamp, level, message, ...fields, ...more })}\n`);
+    };
+  return { info: at("INFO"), warn: at("WARN"), error: at("ERROR") };
+}
+
+/** An error as fields of a line: everything, since only operators read it. */
+export function errorFields(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return { error: String(error) };
+  const { name, message, stack, cause } = error;
+  return { error: { name, message, stack, ...(cause === undefined ? {} : { cause: String(cause) }) } };
+}
