@@ -107,6 +107,21 @@ export function choiceOption<const T extends readonly string[]>(
   return value;
 }
 
+/** A repeatable option, each of whose values must be one of a few words; the words without repetition. */
+export function choicesOption<const T extends readonly string[]>(
+  call: CliCall,
+  name: string,
+  choices: T,
+  command: string,
+): T[number][] {
+  const values = (call.values[name] as string[] | undefined) ?? [];
+  for (const value of values) {
+    if (!choices.includes(value))
+      throw new UsageError(`--${name} must be one of ${choices.join(", ")}, not ${value}`, command);
+  }
+  return [...new Set(values)];
+}
+
 const SECONDS_OF = { s: 1, m: 60, h: 3600 } as const;
 
 /** A length of time such as `90s`, `30m` or `2h`, in seconds. */

@@ -19,6 +19,7 @@ const awaiting: Conversion = {
     },
   ],
   machine: { is: "rebooting", bootState: "armed", since: "2030-01-01T02:30:00.000Z" },
+  accept: [],
   requestedBy: "operator",
   createdAt: "2030-01-01T02:00:00.000Z",
 };

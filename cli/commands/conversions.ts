@@ -46,7 +46,8 @@ export function describe(conversion: Conversion): string {
     `  source ${conversion.sourceId}, target ${conversion.targetId}, started ${conversion.createdAt} by ${conversion.requestedBy}`,
     ...conversion.steps.map((step) => `  ${step.name.padEnd(18)}${step.state}`),
   ];
-  const { machine } = conversion;
+  const { accept, machine } = conversion;
+  if (accept.length > 0) lines.push(`  ${conversion.requestedBy} accepted: ${accept.join(", ")}`);
   if (machine) lines.push(`  the source is ${machineInWords(machine)}`);
   const now = progressLine(conversion);
   if (now) lines.push(`  ${now}`);

@@ -4,11 +4,13 @@ import { CausewayError } from "#shared/errors.ts";
 import type { ApiClient } from "#shared/protocol/client.ts";
 import { DiskFormat } from "#shared/protocol/common.ts";
 import { type Conversion, ConversionType, type NewConversion } from "#shared/protocol/resources.ts";
+import { AcceptableRule } from "#shared/protocol/rule-names.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import {
   type CliCall,
   type CliCommand,
   choiceOption,
+  choicesOption,
   durationOption,
   numberOption,
   requiredOption,
@@ -18,6 +20,7 @@ import {
 import { ConversionNotCompletedError, UsageError } from "../errors.ts";
 import { ProgressLine } from "../progress.ts";
 import { print } from "../terminal.ts";
+import { ACCEPT_HELP } from "./accept.ts";
 import { progressLine } from "./conversion-progress.ts";
 import { describe } from "./conversions.ts";
 
@@ -49,6 +52,7 @@ export const convert: CliCommand = {
     ],
     ["--deadline TIME", "remote-cold: how long a restart may take, such as 45m (default 30m)"],
     ["--boot-image ID", "remote-cold: another boot image than the newest"],
+    ACCEPT_HELP,
     ["--wait", "stay until it ends; the exit code tells how"],
     ...API_HELP,
   ],
@@ -72,6 +76,7 @@ export const convert: CliCommand = {
     at: { type: "string" },
     deadline: { type: "string" },
     "boot-image": { type: "string" },
+    accept: { type: "string", multiple: true },
     wait: { type: "boolean" },
   },
   positionals: ["SOURCE"],
@@ -117,6 +122,7 @@ function requestOf(call: CliCall): NewConversion {
     format: choiceOption(call, "format", DiskFormat.options, "convert") ?? "qcow2",
     allBlocks: call.values["all-blocks"] === true,
     bootCheck: call.values["boot-check"] === true,
+    accept: choicesOption(call, "accept", AcceptableRule.options, "convert"),
     bootTimeoutSeconds: numberOption(call, "boot-timeout", "convert") ?? 600,
     ...(disks ? { disks } : {}),
     ...(limit !== undefined ? { bandwidthLimitBytesPerSecond: limit } : {}),

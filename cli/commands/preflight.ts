@@ -1,8 +1,10 @@
 import { ConversionType, type Preflight } from "#shared/protocol/resources.ts";
+import { AcceptableRule } from "#shared/protocol/rule-names.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
-import { type CliCommand, choiceOption, textOption } from "../command.ts";
+import { type CliCommand, choiceOption, choicesOption, textOption } from "../command.ts";
 import { PreflightNotPassedError, UsageError } from "../errors.ts";
 import { print, table } from "../terminal.ts";
+import { ACCEPT_HELP } from "./accept.ts";
 
 export const preflight: CliCommand = {
   name: "preflight",
@@ -14,6 +16,7 @@ export const preflight: CliCommand = {
     ["--disk NAME", "only this disk; may be repeated (default: all)"],
     ["--boot-check", "with a boot check on the target"],
     ["--boot-image ID", "remote-cold: another boot image than the newest"],
+    ACCEPT_HELP,
     ...API_HELP,
   ],
   examples: [
@@ -27,6 +30,7 @@ export const preflight: CliCommand = {
     disk: { type: "string", multiple: true },
     "boot-check": { type: "boolean" },
     "boot-image": { type: "string" },
+    accept: { type: "string", multiple: true },
   },
   positionals: ["SOURCE"],
   async run(call) {
@@ -40,6 +44,7 @@ export const preflight: CliCommand = {
       body: {
         type,
         bootCheck: call.values["boot-check"] === true,
+        accept: choicesOption(call, "accept", AcceptableRule.options, this.name),
         ...(targetId ? { targetId } : {}),
         ...(disks ? { disks } : {}),
         ...(bootImageId ? { bootImageId } : {}),
@@ -52,8 +57,16 @@ export const preflight: CliCommand = {
 };
 
 function describe({ ok, rules }: Preflight): string {
-  const rows = rules.map(({ id, outcome, message }) => [outcome, id, message]);
-  const remedies = rules.flatMap(({ id, remedy }) => (remedy ? [`${id}: ${remedy}`] : []));
+  const rows = rules.map(({ id, outcome, message, acceptedBy }) => [
+    outcome,
+    id,
+    acceptedBy === undefined ? message : `${message} (accepted by ${acceptedBy})`,
+  ]);
+  const remedies = rules.flatMap(({ id, remedy, outcome, acceptable }) =>
+    remedy
+      ? [`${id}: ${remedy}${outcome === "fail" && acceptable ? ` Or vouch for it with --accept ${id}.` : ""}`]
+      : [],
+  );
   return [
     table(["OUTCOME", "RULE", "WHAT"], rows, "no rule"),
     ...(remedies.length > 0 ? ["", ...remedies] : []),

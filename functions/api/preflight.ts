@@ -34,12 +34,19 @@ export async function checkPreflight(
   { path, body, actor }: Call<"checkPreflight">,
   { store, clock }: Deps,
 ): Promise<Answer<"checkPreflight">> {
-  const { type, targetId, disks, bootCheck } = body;
+  const { type, targetId, disks, bootCheck, accept } = body;
   const source = mustServe(await store.agents.find(path.id), "source", path.id);
   const target = targetId && mustServe(await store.agents.find(targetId), "target", targetId);
   const bootImageId = await bootImageFor(body, store);
   const conversion = newConversion(
-    NewConversion.parse({ type, sourceId: path.id, targetId: targetId ?? PROPOSED, disks, bootCheck }),
+    NewConversion.parse({
+      type,
+      sourceId: path.id,
+      targetId: targetId ?? PROPOSED,
+      disks,
+      bootCheck,
+      accept,
+    }),
     {
       id: PROPOSED,
       pointId: PROPOSED,

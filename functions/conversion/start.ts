@@ -50,7 +50,12 @@ export async function startConversion(
     action: "conversion-started",
     subject: conversion.id,
     outcome: "done",
-    details: { sourceId: conversion.sourceId, targetId: conversion.targetId, type: conversion.type },
+    details: {
+      sourceId: conversion.sourceId,
+      targetId: conversion.targetId,
+      type: conversion.type,
+      ...(conversion.accept.length > 0 ? { accept: conversion.accept } : {}),
+    },
   });
   return conversion;
 }

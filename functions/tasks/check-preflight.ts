@@ -1,7 +1,7 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { z } from "zod";
 import { referenceTo } from "#shared/domain/boot-image.ts";
-import { preflightPassed, requireRunning } from "#shared/domain/conversion.ts";
+import { type ConversionRecord, preflightPassed, requireRunning } from "#shared/domain/conversion.ts";
 import { type PreflightFinding, preflightFindings } from "#shared/domain/preflight.ts";
 import { PreflightFailedError } from "#shared/errors.ts";
 import type { Log } from "#shared/log.ts";
@@ -46,7 +46,28 @@ export async function run(
   const findings = preflightFindings({ conversion, source, target, bootImage });
   const failures = findings.filter(({ severity }) => severity === "fail");
   if (failures.length > 0) throw new PreflightFailedError(failures);
-  for (const { id, message, remedy } of findings) log.warn(message, { conversionId, rule: id, remedy });
+  for (const { id, message, remedy, acceptedBy } of findings) {
+    log.warn(message, { conversionId, rule: id, remedy, acceptedBy });
+  }
+  await auditAccepted(conversion, findings, store);
   await store.conversions.modify(conversionId, (current) => preflightPassed(current, timestamp(clock)));
   return { warnings: findings, ...(bootImage ? { bootImage: referenceTo(bootImage) } : {}) };
+}
+
+/** Under the time of the conversion's start: a step that is repeated leaves one entry. */
+async function auditAccepted(
+  { id, createdAt, requestedBy }: ConversionRecord,
+  findings: readonly PreflightFinding[],
+  store: Store,
+): Promise<void> {
+  const accepted = findings.filter(({ acceptedBy }) => acceptedBy !== undefined);
+  if (accepted.length === 0) return;
+  await store.audit.addOnce({
+    at: createdAt,
+    actor: requestedBy,
+    action: "rules-accepted",
+    subject: id,
+    outcome: "done",
+    details: { rules: accepted.map(({ id: rule, message }) => ({ rule, message })) },
+  });
 }

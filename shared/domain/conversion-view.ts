@@ -60,6 +60,7 @@ export function conversionOf(record: ConversionRecord, commands: readonly Comman
     recoveryPointId,
     failure,
     result,
+    accept: record.accept,
     requestedBy,
     createdAt,
     endedAt,

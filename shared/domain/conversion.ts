@@ -12,6 +12,7 @@ import {
   type NewConversion,
   Step,
 } from "../protocol/resources.ts";
+import { RuleName } from "../protocol/rule-names.ts";
 import type { AgentRecord } from "./agent.ts";
 import { bootFirmware, bootMemoryMiB } from "./boot-hardware.ts";
 import { atEnd, isAsItWas, MachineRecord, untouchedMachine } from "./source-machine.ts";
@@ -64,6 +65,8 @@ export const ConversionRecord = z.object({
   result: ConversionResult.optional(),
   /** Frozen when the conversion ends: what happens to its commands afterwards is not part of it. */
   steps: z.array(Step).optional(),
+  /** Rules of preflight that `requestedBy` accepted not to hold. */
+  accept: z.array(RuleName).default([]),
   requestedBy: z.string(),
   createdAt: Timestamp,
   endedAt: Timestamp.optional(),
@@ -110,6 +113,7 @@ export function newConversion(
       : {}),
     pointId: given.pointId,
     state: "running",
+    accept: request.accept,
     requestedBy: given.requestedBy,
     createdAt: given.now,
     version: 0,
@@ -136,8 +140,8 @@ export function workflowInput(conversion: ConversionRecord) {
   };
 }
 
-function restartInput({ startAt, deadlineSeconds, requestedBy }: ConversionRecord) {
-  return { deadlineSeconds, requestedBy, ...(startAt === undefined ? {} : { startAt }) };
+function restartInput({ startAt, deadlineSeconds, accept, requestedBy }: ConversionRecord) {
+  return { deadlineSeconds, accept, requestedBy, ...(startAt === undefined ? {} : { startAt }) };
 }
 
 /** Every step of the workflow begins with this. Throws `ConversionCancelledError`, or `WrongStateError` once it has ended. */

@@ -1,5 +1,6 @@
 /** What must hold before a conversion touches anything: each rule is data, with what to do if it does not hold. */
 import type { ConversionType, RuleOutcome } from "../protocol/resources.ts";
+import type { RuleName } from "../protocol/rule-names.ts";
 import { commonRules } from "./preflight/common-rules.ts";
 import { remoteColdRules } from "./preflight/remote-cold-rules.ts";
 import { type PreflightFacts, type PreflightRule, Unknown } from "./preflight/rule.ts";
@@ -15,26 +16,45 @@ const rules: Readonly<Record<ConversionType, readonly PreflightRule[]>> = {
 
 /** What came of every rule of the conversion's type, in their order. */
 export function preflightRules(facts: PreflightFacts): RuleOutcome[] {
-  return rules[facts.conversion.type].map(({ id, severity, holds, check, remedy }): RuleOutcome => {
-    const found = check(facts);
-    if (found === undefined) return { id, severity, outcome: "pass", message: holds };
-    if (found instanceof Unknown) return { id, severity, outcome: "unknown", message: found.message, remedy };
-    return { id, severity, outcome: severity, message: found, remedy };
-  });
+  return rules[facts.conversion.type].map((rule) => outcomeOf(rule, facts));
+}
+
+/** Every rule that an operator may accept, of any type of conversion. */
+export function acceptableRules(): Set<RuleName> {
+  const all = Object.values(rules).flat();
+  return new Set(all.filter(({ acceptable }) => acceptable).map(({ id }) => id));
+}
+
+function outcomeOf(rule: PreflightRule, facts: PreflightFacts): RuleOutcome {
+  const { id, severity, whenUnknown, holds, remedy, acceptable = false } = rule;
+  const found = rule.check(facts);
+  if (found === undefined) return { id, severity, acceptable, outcome: "pass", message: holds };
+  const isUnknown = found instanceof Unknown;
+  const shown = { id, severity, acceptable, message: isUnknown ? found.message : found, remedy };
+  const outcome = isUnknown ? (whenUnknown ?? "unknown") : severity;
+  const { accept, requestedBy } = facts.conversion;
+  const isAccepted = outcome === "fail" && acceptable && accept.some((name) => name === id);
+  return isAccepted ? { ...shown, outcome: "accepted", acceptedBy: requestedBy } : { ...shown, outcome };
 }
 
 export interface PreflightFinding {
-  id: string;
+  id: RuleName;
   severity: "fail" | "warn";
   message: string;
   remedy: string;
+  /** The operator who accepted that the rule does not hold: then it is a warning. */
+  acceptedBy?: string | undefined;
 }
 
-/** Every rule that does not hold, failures first. What cannot be told is a warning: where it could do harm, the agent looks again before it touches anything. */
+/**
+ * Every rule that does not hold, failures first. What cannot be told is a warning, except where a rule says
+ * that it fails: the agent looks again before it touches anything.
+ */
 export function preflightFindings(facts: PreflightFacts): PreflightFinding[] {
   return preflightRules(facts)
-    .flatMap(({ id, outcome, message, remedy = "" }): PreflightFinding[] =>
-      outcome === "pass" ? [] : [{ id, severity: outcome === "fail" ? "fail" : "warn", message, remedy }],
-    )
+    .flatMap(({ id, outcome, message, remedy = "", acceptedBy }): PreflightFinding[] => {
+      if (outcome === "pass") return [];
+      return [{ id, severity: outcome === "fail" ? "fail" : "warn", message, remedy, acceptedBy }];
+    })
     .sort((a, b) => a.severity.localeCompare(b.severity));
 }

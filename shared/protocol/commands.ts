@@ -19,6 +19,7 @@ import {
 } from "./ids.ts";
 import { Inventory } from "./inventory.ts";
 import { AgentEnvironment, BootId } from "./machine.ts";
+import { RuleName } from "./rule-names.ts";
 
 const CapturedDiskRef = z.object({
   name: DiskName,
@@ -121,7 +122,11 @@ export const commandKinds = {
    * and the signature. Changes no boot loader.
    */
   "stage-boot-image": {
-    input: z.object({ conversionId: ConversionId, bootImage: BootImageReference }),
+    input: z.object({
+      conversionId: ConversionId,
+      bootImage: BootImageReference,
+      accept: z.array(RuleName).default([]),
+    }),
     output: z.object({
       /** The boot loader adapter that will be used. */
       adapter: z.string(),
@@ -140,6 +145,8 @@ export const commandKinds = {
        * restarts into the original system.
        */
       deadlineSeconds: z.int().positive(),
+      /** Rules that the operator accepted: what they judge is not refused by the agent. */
+      accept: z.array(RuleName).default([]),
     }),
     output: z.object({
       adapter: z.string(),

@@ -207,6 +207,28 @@ export const Hypervisor = z.strictObject({
 });
 export type Hypervisor = z.infer<typeof Hypervisor>;
 
+/** Whether one part of a start of this system goes on without a person at its console. */
+export const ReturnPart = z.strictObject({
+  verdict: z.enum(["unattended", "attended", UNKNOWN]),
+  /** Why not `unattended`, and what to do about it. */
+  reason: z.string().max(1000).optional(),
+  remedy: z.string().max(1000).optional(),
+});
+export type ReturnPart = z.infer<typeof ReturnPart>;
+
+/** Whether the machine, restarted from elsewhere, comes back to this system by itself: judged apart from how its next start is armed. */
+export const SystemReturn = z.strictObject({
+  /** The boot loader that starts this system does not wait for a key, a password or a choice. */
+  bootLoader: ReturnPart,
+  /** Firmware and boot loader start this system when nothing is armed. */
+  nextStart: ReturnPart,
+  /** What is encrypted opens by itself. */
+  volumes: ReturnPart,
+  /** What the firmware tries before it starts this system: a network card, a CD drive. */
+  triedBefore: z.array(Text).max(16),
+});
+export type SystemReturn = z.infer<typeof SystemReturn>;
+
 export const Inventory = z.strictObject({
   takenAt: Timestamp,
   hostname: Text,
@@ -239,7 +261,9 @@ export const Inventory = z.strictObject({
   disks: z.array(Disk).max(256),
   volumeGroups: z.array(VolumeGroup).max(64),
   raidArrays: z.array(RaidArray).max(64),
-  /** Who opens the encrypted volumes that the system needs when it starts. `by-hand`: it waits for somebody at its console. */
+  /** Sources only. */
+  return: SystemReturn.optional(),
+  /** What agents of version 0.1 say instead of `return`; nothing is judged by it. */
   unlocking: orUnknown(z.enum(["none", "by-itself", "by-hand"])).optional(),
   /** Whether the agent is there again after a restart: as an enabled service, or only once somebody starts it. */
   agentStart: orUnknown(z.enum(["at-boot", "by-hand"])).optional(),

@@ -6,6 +6,7 @@ import { DiskFormat, EnrollableRole, Failure, Progress, Timestamp } from "./comm
 import { AgentId, CommandId, ConversionId, DiskName, ObjectKey, PointId, ResourceId } from "./ids.ts";
 import { Inventory } from "./inventory.ts";
 import { AgentEnvironment, MachineState } from "./machine.ts";
+import { AcceptedRules, RuleName } from "./rule-names.ts";
 
 /** Whether the control plane hears the agent. `unknown` until it has connected once. */
 export const Presence = z.enum(["connected", "disconnected", "unknown"]);
@@ -136,6 +137,8 @@ export const Conversion = z.object({
   recoveryPointId: PointId.optional(),
   failure: Failure.optional(),
   result: ConversionResult.optional(),
+  /** Rules of preflight that `requestedBy` accepted not to hold. */
+  accept: z.array(RuleName),
   requestedBy: z.string(),
   createdAt: Timestamp,
   endedAt: Timestamp.optional(),
@@ -168,6 +171,8 @@ export const NewConversion = z
     bootTimeoutSeconds: z.int().min(10).max(7200).default(600),
     /** Console text that proves the clone is up, instead of a login prompt. */
     bootExpect: z.string().min(1).max(200).optional(),
+    /** Rules of preflight that may fail: who asks vouches for what they judge. Recorded and audited. */
+    accept: AcceptedRules.default([]),
     ...restarting,
   })
   .superRefine((request, context) => {
@@ -189,15 +194,20 @@ export const PreflightRequest = z.strictObject({
   disks: z.array(DiskName).min(1).max(64).optional(),
   bootCheck: z.boolean().default(false),
   bootImageId: Sha256.optional(),
+  accept: AcceptedRules.default([]),
 });
 export type PreflightRequest = z.infer<typeof PreflightRequest>;
 
 export const RuleOutcome = z.object({
-  id: z.string(),
+  id: RuleName,
   /** What it would mean if the rule does not hold. */
   severity: z.enum(["fail", "warn"]),
-  /** `unknown`: what it takes to tell is not known. */
-  outcome: z.enum(["pass", "warn", "fail", "unknown"]),
+  /** `unknown`: what it takes to tell is not known; `accepted`: it fails, and an operator passed it. */
+  outcome: z.enum(["pass", "warn", "fail", "unknown", "accepted"]),
+  /** Whether an operator may accept that it fails, with `accept`. */
+  acceptable: z.boolean(),
+  /** Who accepted it. */
+  acceptedBy: z.string().optional(),
   message: z.string(),
   /** Absent where nothing is to be done. */
   remedy: z.string().optional(),

@@ -1,22 +1,67 @@
 /** Whether the source comes back by itself from the restarts of a cold clone: nobody need be there. */
-import { UNKNOWN } from "../../protocol/inventory.ts";
+import { type SystemReturn, UNKNOWN } from "../../protocol/inventory.ts";
+import type { AgentRecord } from "../agent.ts";
 import { type PreflightRule, Unknown } from "./rule.ts";
+
+type ReturnPartName = Exclude<keyof SystemReturn, "triedBefore">;
+
+const BY_HAND =
+  "Or convert hot; or, with somebody there, start the machine from the boot image's ISO by hand and convert it with --type manual-cold.";
+
+/** A part of the return, in the agent's words. */
+function judgedBy(part: ReturnPartName): PreflightRule["check"] {
+  return ({ source }) => {
+    const judged = source.inventory?.return?.[part];
+    if (!judged) return new Unknown(`the agent of source ${source.name} does not say how its system starts`);
+    if (judged.verdict === "unattended") return undefined;
+    const text = [judged.reason ?? "the agent gives no reason", judged.remedy].filter(Boolean).join(". ");
+    return judged.verdict === UNKNOWN ? new Unknown(text) : text;
+  };
+}
+
+function triedBefore({ inventory }: AgentRecord): readonly string[] {
+  return inventory?.return?.triedBefore ?? [];
+}
 
 export const returnRules: readonly PreflightRule[] = [
   {
     id: "starts-unattended",
     severity: "fail",
-    holds: "the source starts without anybody at its console",
+    whenUnknown: "fail",
+    acceptable: true,
+    holds: "the source's boot loader starts it without anybody at its console",
+    check: judgedBy("bootLoader"),
+    remedy: `Do what is said there, and restart the agent. ${BY_HAND}`,
+  },
+  {
+    id: "starts-this-system",
+    severity: "fail",
+    whenUnknown: "fail",
+    acceptable: true,
+    holds: "the source's next normal start leads into the system that it runs",
+    check: judgedBy("nextStart"),
+    remedy: `Do what is said there, and restart the agent. ${BY_HAND}`,
+  },
+  {
+    id: "opens-unattended",
+    severity: "fail",
+    whenUnknown: "fail",
+    acceptable: true,
+    holds: "the source opens its encrypted volumes without anybody at its console",
+    check: judgedBy("volumes"),
+    remedy: `Have the volume opened by a key file, the TPM or the network for the time of the conversion. ${BY_HAND}`,
+  },
+  {
+    id: "starts-first",
+    severity: "warn",
+    holds: "the firmware tries the source's own system first",
     check: ({ source }) => {
-      const unlocking = source.inventory?.unlocking ?? UNKNOWN;
-      if (unlocking === UNKNOWN)
-        return new Unknown("whether the source waits for a passphrase when it starts is not known");
-      return unlocking === "by-hand"
-        ? "the source waits for the passphrase of an encrypted volume when it starts, and would wait after its restart"
+      const tried = triedBefore(source);
+      return tried.length > 0
+        ? `before the source's system the firmware tries ${tried.join(", ")}: whatever answers there is started instead`
         : undefined;
     },
-    remedy:
-      "Convert hot; or have the volume opened by a key file, the TPM or the network for the time of the conversion; or, with somebody there, start the machine from the boot image's ISO by hand and convert it with --type manual-cold.",
+    remedy: "Put the system's entry first with `efibootmgr -o`, or see that nothing answers there.",
   },
   {
     id: "agent-starts-at-boot",

@@ -1,3 +1,4 @@
+import type { RuleName } from "../../protocol/rule-names.ts";
 import type { AgentRecord } from "../agent.ts";
 import type { BootImageRecord } from "../boot-image.ts";
 import type { ConversionRecord } from "../conversion.ts";
@@ -23,9 +24,13 @@ export class Unknown {
 
 /** One thing that must hold before a conversion touches anything. */
 export interface PreflightRule {
-  id: string;
+  id: RuleName;
   /** Whether the conversion stops, or only tells. */
   severity: "fail" | "warn";
+  /** `fail`: what cannot be told stops the conversion, too. Absent: it is only told. */
+  whenUnknown?: "fail";
+  /** An operator may pass it for one conversion, with `accept`: what `AcceptableRule` lists. */
+  acceptable?: true;
   /** What is true when it holds. */
   holds: string;
   /** What is wrong, or `undefined` if the rule holds. */

@@ -1,0 +1,60 @@
+/** The rules of preflight by name, and which of them an operator may accept. */
+import { z } from "zod";
+
+export const RuleName = z.enum([
+  "own-system",
+  "started-by-hand",
+  "source-connected",
+  "target-connected",
+  "source-held",
+  "some-disk",
+  "disks-exist",
+  "disks-not-empty",
+  "target-room",
+  "target-not-full",
+  "target-boots",
+  "source-in-original",
+  "disks-real",
+  "disks-recognisable",
+  "boot-image",
+  "boot-image-architecture",
+  "boot-image-trusted",
+  "boot-loader-known",
+  "boot-loader-armable",
+  "boot-loader-room",
+  "memory",
+  "secure-boot",
+  "drive-letter-x",
+  "disk-drivers",
+  "disk-firmware",
+  "network-drivers",
+  "network-firmware",
+  "network-wired",
+  "network-addresses",
+  "network-settings",
+  "starts-unattended",
+  "opens-unattended",
+  "starts-this-system",
+  "starts-first",
+  "agent-starts-at-boot",
+  "raid-complete",
+  "disks-not-encrypted",
+]);
+export type RuleName = z.infer<typeof RuleName>;
+
+/**
+ * Rules that judge something which the operator may know better. Accepting one passes it for one conversion; every other rule holds or the
+ * conversion does not start.
+ */
+export const AcceptableRule = RuleName.extract([
+  "starts-unattended",
+  "opens-unattended",
+  "starts-this-system",
+]);
+export type AcceptableRule = z.infer<typeof AcceptableRule>;
+
+/** Each at most once. */
+export const AcceptedRules = z
+  .array(AcceptableRule)
+  .max(AcceptableRule.options.length)
+  .refine((rules) => new Set(rules).size === rules.length, "a rule is accepted once");
