@@ -57,6 +57,14 @@ export function grubVariable(environment: GrubEnvironment, name: string): string
   return line && unescapeValue(line.toString("utf8", start.length, line.length - 1));
 }
 
+/** Every variable of a block with its value; none where GRUB would not accept it. Comments are none. */
+export function environmentVariables(bytes: Uint8Array): [name: string, value: string][] {
+  return (decodeGrubEnvironment(bytes)?.lines ?? []).flatMap((line) => {
+    const [, name, value = ""] = /^([^#=\n][^=\n]*)=([\s\S]*)\n$/.exec(line.toString("utf8")) ?? [];
+    return name === undefined ? [] : [[name, unescapeValue(value)] as [string, string]];
+  });
+}
+
 /** Changes the variable where it stands, or appends it, as `grub-editenv` does. */
 export function withGrubVariable(environment: GrubEnvironment, name: string, value: string): GrubEnvironment {
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) throw new RangeError(`${name} cannot be a variable of GRUB`);

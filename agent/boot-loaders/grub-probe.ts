@@ -1,6 +1,8 @@
 import type { FileStatus } from "../machine/boot-machine.ts";
 import { hasGrubEntry } from "./grub-entry.ts";
 import { decodeGrubEnvironment, GRUB_ENVIRONMENT_BYTES, grubVariable } from "./grub-environment.ts";
+import type { GrubRehearsal } from "./return/grub-rehearsal.ts";
+import type { GrubTools } from "./return/grub-tools.ts";
 import { type ArmingRule, type CommonFacts, LAYER_NAMES } from "./rules.ts";
 import type { DeviceLayer } from "./volumes.ts";
 
@@ -8,11 +10,17 @@ import type { DeviceLayer } from "./volumes.ts";
 export interface GrubFacts extends CommonFacts {
   /** Where `grub.cfg` is. */
   configPath: string | undefined;
-  configText: string;
   customText: string;
+  /** More than one configuration may be the one that GRUB uses. */
+  isFolderUncertain: boolean;
+  /** What GRUB would do at the next start, were it armed; absent where it cannot be armed at all. */
+  rehearsal: GrubRehearsal | undefined;
+  /** The environment block has room for naming the entry. */
+  hasRoom: boolean;
+  tools: GrubTools;
   hasLilo: boolean;
   hasLegacyGrub: boolean;
-  /** systemd-boot tells that it started this system. */
+  /** Another boot loader that started this system. */
   otherLoader: string | undefined;
   /** What the first sector of the disk says, on BIOS. Where nothing known starts, it starts the original system. */
   bootSector: "grub" | "lilo" | "unknown";
@@ -37,9 +45,6 @@ export const GRUB_FILE_SYSTEMS: Readonly<Record<string, string>> = {
   vfat: "fat",
 };
 
-const SOURCES_CUSTOM = /^\s*source\s+["']?\$\{?(config_directory|prefix)\}?["']?\/custom\.cfg/m;
-const CLEARS_NEXT_ENTRY = /^\s*save_env\b.*\bnext_entry\b/m;
-const READS_ENVIRONMENT = /^\s*load_env\b/m;
 const STICKS = "GRUB could not clear the entry, and would start it every time";
 
 export const GRUB_RULES: readonly ArmingRule<GrubFacts>[] = [
@@ -59,8 +64,10 @@ export const GRUB_RULES: readonly ArmingRule<GrubFacts>[] = [
   },
   {
     code: "grub-not-found",
-    check: ({ configPath, hasLilo, hasLegacyGrub }) =>
-      configPath || hasLilo || hasLegacyGrub ? undefined : "no configuration of GRUB was found",
+    check: ({ configPath, hasLilo, hasLegacyGrub, otherLoader, isFolderUncertain }) =>
+      configPath || hasLilo || hasLegacyGrub || otherLoader || isFolderUncertain
+        ? undefined
+        : "no configuration of GRUB was found",
     remedy: "Start the agent with /boot mounted.",
   },
   {
@@ -69,20 +76,34 @@ export const GRUB_RULES: readonly ArmingRule<GrubFacts>[] = [
     remedy: "Arm that boot loader.",
   },
   {
+    code: "grub-folder",
+    check: ({ isFolderUncertain }) =>
+      isFolderUncertain ? "which of several configurations GRUB uses is not certain" : undefined,
+    remedy: "Remove the grub.cfg that GRUB does not use, or move it away.",
+  },
+  {
     code: "grub-without-next-entry",
-    check: ({ configPath, configText }) =>
-      configPath && !(READS_ENVIRONMENT.test(configText) && CLEARS_NEXT_ENTRY.test(configText))
-        ? `${configPath} does not read and clear next_entry`
-        : undefined,
-    remedy: "Write the configuration again with grub-mkconfig.",
+    check: ({ configPath, rehearsal }) =>
+      rehearsal && !rehearsal.isCleared ? `${configPath} does not read and clear next_entry` : undefined,
+    remedy: ({ tools }) => `Write the configuration again with ${tools.mkconfig}.`,
   },
   {
     code: "grub-without-custom",
-    check: ({ configPath, configText }) =>
-      configPath && !SOURCES_CUSTOM.test(configText)
+    check: ({ configPath, rehearsal }) =>
+      rehearsal && !rehearsal.isOffered
         ? `${configPath} does not read custom.cfg, and is itself never changed`
         : undefined,
-    remedy: "Make /etc/grub.d/41_custom executable and write the configuration again with grub-mkconfig.",
+    remedy: ({ tools }) =>
+      `Make /etc/grub.d/41_custom executable and write the configuration again with ${tools.mkconfig}.`,
+  },
+  {
+    code: "grub-overrides",
+    check: ({ configPath, rehearsal }) =>
+      rehearsal?.isOffered && rehearsal.isCleared && rehearsal.others.length > 0
+        ? `${configPath} would start ${rehearsal.others.map((title) => `"${title}"`).join(" or ")} although another entry is named for one start`
+        : undefined,
+    remedy: ({ tools }) =>
+      `Take what sets \`default\` later out of /etc/grub.d and custom.cfg, and write the configuration again with ${tools.mkconfig}.`,
   },
   {
     code: "entry-left",
@@ -96,7 +117,7 @@ export const GRUB_RULES: readonly ArmingRule<GrubFacts>[] = [
     code: "grubenv-missing",
     check: ({ configPath, environment }) =>
       configPath && !environment?.status ? "GRUB's environment block (grubenv) does not exist" : undefined,
-    remedy: "Make it with `grub-editenv - create`.",
+    remedy: ({ tools }) => `Make it with \`${tools.editenv} - create\`.`,
   },
   {
     code: "grubenv-not-regular",
@@ -104,7 +125,7 @@ export const GRUB_RULES: readonly ArmingRule<GrubFacts>[] = [
       environment?.status && environment.status.kind !== "file"
         ? `${environment.path} is not a regular file`
         : undefined,
-    remedy: "Make it again with `grub-editenv - create`.",
+    remedy: ({ tools }) => `Make it again with \`${tools.editenv} - create\`.`,
   },
   {
     code: "grubenv-malformed",
@@ -112,7 +133,14 @@ export const GRUB_RULES: readonly ArmingRule<GrubFacts>[] = [
       environment?.status?.kind === "file" && !isSound(environment)
         ? `${environment.path} is not an environment block of ${GRUB_ENVIRONMENT_BYTES} bytes`
         : undefined,
-    remedy: "Make it again with `grub-editenv - create`.",
+    remedy: ({ tools }) => `Make it again with \`${tools.editenv} - create\`.`,
+  },
+  {
+    code: "grubenv-full",
+    check: ({ environment, hasRoom }) =>
+      environment && !hasRoom ? `${environment?.path} has no room for one more variable` : undefined,
+    remedy: ({ tools }) =>
+      `Look at it with \`${tools.editenv} - list\`, and take out what is not used with \`${tools.editenv} - unset NAME\`.`,
   },
   {
     code: "grubenv-sparse",
@@ -150,7 +178,8 @@ export const GRUB_RULES: readonly ArmingRule<GrubFacts>[] = [
       const pending = environment && pendingEntry(environment);
       return pending && `the next start is already to be another one: ${pending}`;
     },
-    remedy: "Restart the machine, or take the entry back with `grub-editenv - unset next_entry`.",
+    remedy: ({ tools }) =>
+      `Restart the machine, or take the entry back with \`${tools.editenv} - unset next_entry\`.`,
   },
   {
     code: "place-not-for-grub",
@@ -167,14 +196,6 @@ export const GRUB_RULES: readonly ArmingRule<GrubFacts>[] = [
         ? "whether Secure Boot is on could not be found out; with it, GRUB would refuse the image"
         : undefined,
     remedy: "Mount efivarfs at /sys/firmware/efi/efivars.",
-  },
-  {
-    code: "grub-waits",
-    check: ({ configText }) =>
-      /^\s*set timeout=-1\s*$/m.test(configText)
-        ? "GRUB's menu may wait for a key without end, and the machine would not come back by itself"
-        : undefined,
-    remedy: "Set GRUB_TIMEOUT (and GRUB_RECORDFAIL_TIMEOUT) to some seconds, and run grub-mkconfig.",
   },
 ];
 

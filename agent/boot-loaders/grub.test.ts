@@ -20,7 +20,7 @@ import {
   ROOT_UUID,
   type RootedMachine,
 } from "./testing/fake-machine.ts";
-import { GRUB_CONFIGURATION, installGrub } from "./testing/grub-installation.ts";
+import { GRUB_CONFIGURATION, grubEnvironmentBlock, installGrub } from "./testing/grub-installation.ts";
 
 const machines: RootedMachine[] = [];
 afterEach(async () => {
@@ -286,10 +286,34 @@ describe("is refused where GRUB could not clear the entry, or would not see it",
       "one-shot-pending",
     ],
     [
-      "a menu that waits for a key",
-      (machine) =>
-        machine.put("/boot/grub/grub.cfg", GRUB_CONFIGURATION.replace("set timeout=5", "set timeout=-1")),
-      "grub-waits",
+      "an environment block without room",
+      (machine) => machine.put("/boot/grub/grubenv", grubEnvironmentBlock({ kept: "x".repeat(880) })),
+      "grubenv-full",
+    ],
+    [
+      "a default that is set after the one start's",
+      (machine) => machine.put("/boot/grub/grub.cfg", `${GRUB_CONFIGURATION}set default=0\n`),
+      "grub-overrides",
+    ],
+    [
+      "a counter that may choose another entry",
+      async (machine) => {
+        const counts = 'if [ -n "$boot_counter" -a "$boot_success" = "0" ]; then\n  set default=0\nfi\n';
+        await machine.put(
+          "/boot/grub/grub.cfg",
+          GRUB_CONFIGURATION.replace("set timeout=5", `set timeout=5\n${counts}`),
+        );
+        await machine.put(
+          "/boot/grub/grubenv",
+          grubEnvironmentBlock({ boot_counter: "2", boot_success: "0" }),
+        );
+      },
+      "grub-overrides",
+    ],
+    [
+      "a second folder that GRUB may use",
+      async (machine) => machine.put("/boot/grub2/grub.cfg", GRUB_CONFIGURATION),
+      "grub-folder",
     ],
     [
       "an entry that an earlier conversion left",

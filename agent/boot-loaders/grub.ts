@@ -4,7 +4,7 @@ import { replaceFile } from "../machine/durable.ts";
 import { readText } from "../machine/machine.ts";
 import type { Armed, BootLoaderAdapter, ProbeResult, UsableLoader } from "./adapter.ts";
 import type { ArmingNeed } from "./arming-need.ts";
-import { findEsp, readBootSectorLoader, readPartition, runningLoader } from "./firmware.ts";
+import { readBootSectorLoader, readPartition } from "./firmware.ts";
 import { appendGrubEntry, formatGrubEntry, grubEntryId } from "./grub-entry.ts";
 import {
   decodeGrubEnvironment,
@@ -16,6 +16,11 @@ import {
 } from "./grub-environment.ts";
 import { GRUB_FILE_SYSTEMS, GRUB_RULES, type GrubEnvironmentFacts, type GrubFacts } from "./grub-probe.ts";
 import { LinuxBootLoader } from "./linux-boot-loader.ts";
+import { type GrubRehearsal, rehearse } from "./return/grub-rehearsal.ts";
+import { type GrubReturn, readGrub } from "./return/grub-return.ts";
+import { grubToolsOf } from "./return/grub-tools.ts";
+import { findLoader } from "./return/loader.ts";
+import { readFirmwareOrder } from "./return/system-return.ts";
 import { COMMON_RULES, findingsOf } from "./rules.ts";
 import type { SavedBootState } from "./saved-state.ts";
 import { type StagedImage, stagedPath } from "./staging.ts";
@@ -27,8 +32,6 @@ const CUSTOM = "custom.cfg";
 const ENVIRONMENT = "grubenv";
 const NEXT_ENTRY = "next_entry";
 const FORM = "kernel-and-initrd";
-/** Debian and its kin; Red Hat, SUSE and theirs. Some keep GRUB's files on the ESP instead, in a folder by their own name. */
-const FOLDERS = ["/boot/grub", "/boot/grub2"];
 const LEGACY_FILES = ["/boot/grub/menu.lst", "/boot/grub/grub.conf"];
 const LILO_FILE = "/etc/lilo.conf";
 
@@ -49,7 +52,8 @@ export class Grub extends LinuxBootLoader implements BootLoaderAdapter {
 
   async save(loader: UsableLoader, job: { jobId: string; savedAt: Date }): Promise<SavedBootState> {
     const recorder = await this.recorder();
-    const folder = (await this.#findFolder(await readVolumes(this.machine))) ?? "";
+    const { found } = await this.#find(await readVolumes(this.machine));
+    const folder = found?.folder ?? "";
     const environment = (await this.machine.resolve(posix.join(folder, ENVIRONMENT))) ?? "";
     const items = [
       await recorder.file(environment, true),
@@ -117,25 +121,47 @@ export class Grub extends LinuxBootLoader implements BootLoaderAdapter {
 
   async #facts(need: ArmingNeed, volumes: VolumeMap): Promise<GrubFacts> {
     const common = await this.commonFacts(need, { form: FORM, parent: PLACE, volumes });
-    const folder = await this.#findFolder(volumes);
-    const configPath = folder && posix.join(folder, CONFIG);
+    const { found, otherLoader } = await this.#find(volumes);
+    const folder = found?.folder;
     const place = volumes.holding(PLACE);
     const partition = place && (await readPartition(this.machine, place.device));
     const exists = async (path: string) => (await this.machine.status(path)) !== undefined;
+    const environment = folder === undefined ? undefined : await this.#environmentFacts(folder, volumes);
+    const entry = formatGrubEntry(PROBED_ENTRY);
+    const armed = environment && armedEnvironment(environment);
     return {
       ...common,
-      configPath,
-      configText: (configPath && (await readText(this.machine, configPath))) ?? "",
+      configPath: folder && posix.join(folder, CONFIG),
       customText: (folder && (await readText(this.machine, posix.join(folder, CUSTOM)))) ?? "",
       hasLilo: await exists(LILO_FILE),
       hasLegacyGrub: (await Promise.all(LEGACY_FILES.map(exists))).includes(true),
-      otherLoader: await runningLoader(this.machine),
+      isFolderUncertain: found !== undefined && folder === undefined,
+      otherLoader,
       bootSector:
         partition && common.firmware.kind === "bios"
           ? await readBootSectorLoader(this.machine, partition.diskPath)
           : "unknown",
-      environment: folder === undefined ? undefined : await this.#environmentFacts(folder, volumes),
+      environment,
+      hasRoom: armed !== "no-room",
+      rehearsal:
+        found && armed instanceof Buffer ? await this.#rehearse(volumes, found, { armed, entry }) : undefined,
+      tools: await grubToolsOf(this.machine),
     };
+  }
+
+  /** What GRUB would do, had it been armed: with the entry in custom.cfg and named in the environment block. */
+  #rehearse(
+    volumes: VolumeMap,
+    { folder = "", start, outcome }: GrubReturn,
+    { armed, entry }: { armed: Buffer; entry: string },
+  ): Promise<GrubRehearsal | undefined> {
+    return rehearse(this.machine, volumes, {
+      start,
+      saved: outcome.saved,
+      id: grubEntryId(PROBED_ENTRY.jobId),
+      appended: { path: posix.join(folder, CUSTOM), text: entry },
+      replaced: { path: posix.join(folder, ENVIRONMENT), bytes: armed },
+    });
   }
 
   async #environmentFacts(folder: string, volumes: VolumeMap): Promise<GrubEnvironmentFacts> {
@@ -154,12 +180,38 @@ export class Grub extends LinuxBootLoader implements BootLoaderAdapter {
     };
   }
 
-  async #findFolder(volumes: VolumeMap): Promise<string | undefined> {
-    const esp = findEsp(volumes);
-    const vendors = esp ? await this.machine.list(`${esp.mountPoint}/EFI`) : [];
-    for (const folder of [...FOLDERS, ...vendors.map((vendor) => `${esp?.mountPoint}/EFI/${vendor}`)]) {
-      if ((await this.machine.status(posix.join(folder, CONFIG)))?.kind === "file") return folder;
-    }
-    return undefined;
+  /** Where GRUB's files are, where it is GRUB that starts this system. */
+  async #find(volumes: VolumeMap): Promise<{ found?: GrubReturn; otherLoader?: string | undefined }> {
+    const loader = await findLoader(this.machine, volumes, await readFirmwareOrder(this.machine, volumes));
+    if (loader.kind === "grub") return { found: await readGrub(this.machine, volumes, loader.starts) };
+    return { otherLoader: loader.kind === "other" ? loader.name : OTHER_NAMES[loader.kind] };
+  }
+}
+
+const OTHER_NAMES = {
+  "systemd-boot": "systemd-boot",
+  none: "the firmware itself",
+  unknown: undefined,
+} as const;
+
+/** As long as any that is armed. */
+const PROBED_ENTRY = {
+  jobId: "0".repeat(32),
+  fileSystemUuid: "",
+  modules: [],
+  kernelPath: "/vmlinuz",
+  initrdPaths: ["/initrd.zst"],
+  commandLine: "",
+};
+
+/** The environment block as arming would write it; `undefined` if there is none. */
+function armedEnvironment({ bytes }: GrubEnvironmentFacts): Buffer | "no-room" | undefined {
+  const environment = bytes && decodeGrubEnvironment(bytes);
+  if (!environment) return undefined;
+  try {
+    return encodeGrubEnvironment(withGrubVariable(environment, NEXT_ENTRY, grubEntryId(PROBED_ENTRY.jobId)));
+  } catch (error) {
+    if (error instanceof RangeError) return "no-room";
+    throw error;
   }
 }

@@ -7,13 +7,15 @@ import type { DeviceLayer } from "./volumes.ts";
 export interface ArmingRule<Facts> {
   code: string;
   check(facts: Facts): string | undefined;
-  remedy: string;
+  /** What the operator can do, in words that may depend on the machine. */
+  remedy: string | ((facts: Facts) => string);
 }
 
 export function findingsOf<Facts>(rules: readonly ArmingRule<Facts>[], facts: Facts): Finding[] {
   return rules.flatMap(({ code, check, remedy }) => {
     const reason = check(facts);
-    return reason === undefined ? [] : [{ code, reason, remedy }];
+    if (reason === undefined) return [];
+    return [{ code, reason, remedy: typeof remedy === "string" ? remedy : remedy(facts) }];
   });
 }
 

@@ -95,10 +95,25 @@ function isWithin(path: string, folder: string): boolean {
 
 /** What is mounted on this machine, with the UUIDs read from the file systems themselves. */
 export async function readVolumes(machine: Machine): Promise<VolumeMap> {
-  const mounts = parseMounts((await readText(machine, "/proc/self/mountinfo")) ?? "");
+  const mounts = await mountsOf(machine);
   const volumes: MountedVolume[] = [];
   for (const mount of mounts) volumes.push({ ...mount, uuid: await readUuid(machine, mount) });
   return new VolumeMap(volumes);
+}
+
+/** Where boot loaders keep their files. */
+const MAY_BE_AUTOMOUNTED = ["/boot", "/boot/efi", "/efi"];
+
+/** Looking into a folder mounts what an automount has there. */
+async function mountsOf(machine: Machine): Promise<Omit<MountedVolume, "uuid">[]> {
+  const read = async () => parseMounts((await readText(machine, "/proc/self/mountinfo")) ?? "");
+  const mounts = await read();
+  const waiting = mounts.filter(
+    ({ type, mountPoint }) => type === "autofs" && MAY_BE_AUTOMOUNTED.includes(mountPoint),
+  );
+  if (waiting.length === 0) return mounts;
+  for (const { mountPoint } of waiting) await machine.list(mountPoint);
+  return read();
 }
 
 async function readUuid(machine: Machine, mount: Omit<MountedVolume, "uuid">): Promise<string> {
@@ -149,5 +164,10 @@ export async function layerOf(machine: Machine, device: string): Promise<DeviceL
   if (mapped?.startsWith("CRYPT-")) return "crypt";
   const names = real.split("/");
   if (mapped !== undefined || names.some((name) => /^dm-\d+$/.test(name))) return "device-mapper";
-  return names.some((name) => /^md\d+/.test(name)) ? "md" : "plain";
+  // An array may have a name of its own instead of a number, and partitions.
+  for (const array of [real, posix.dirname(real)]) {
+    if (/^md\d+/.test(posix.basename(array)) || (await machine.list(`${array}/md`)).length > 0) return "md";
+  }
+  // What the kernel makes up need not be on one disk: loop devices, bcache, drbd, …
+  return real.includes("/virtual/block/") ? "unknown" : "plain";
 }

@@ -16,7 +16,6 @@ import { collectVolumeGroups } from "./lvm.ts";
 import { Mounts } from "./mounts.ts";
 import { collectNetwork } from "./network.ts";
 import { collectRaidArrays } from "./raid.ts";
-import { collectUnlocking } from "./unlocking.ts";
 
 export interface InventoryOptions {
   machine: Machine;
@@ -57,7 +56,6 @@ export async function collectInventory(options: InventoryOptions): Promise<Inven
     disks,
     volumeGroups: volumeGroups ?? [],
     raidArrays: await collectRaidArrays(machine, mounts),
-    unlocking: await collectUnlocking(machine),
     agentStart: await collectAgentStart(machine),
     network,
     ...(imagesPath && { hypervisor: await collectHypervisor(machine, imagesPath) }),

@@ -24,9 +24,7 @@ export async function readBootId(machine: Machine): Promise<string> {
 }
 
 export async function collectOperatingSystem(machine: Machine): Promise<Inventory["operatingSystem"]> {
-  const release =
-    (await readText(machine, "/etc/os-release")) ?? (await readText(machine, "/usr/lib/os-release")) ?? "";
-  const { ID, VERSION_ID, PRETTY_NAME } = parseOsRelease(release);
+  const { ID, VERSION_ID, PRETTY_NAME } = await readOsRelease(machine);
   const kernel = await readText(machine, "/proc/sys/kernel/osrelease");
   const architecture =
     (await readText(machine, "/proc/sys/kernel/arch")) ?? (await machine.run("uname", "-m"))?.output.trim();
@@ -38,6 +36,13 @@ export async function collectOperatingSystem(machine: Machine): Promise<Inventor
     kernel: orUnknown(kernel),
     architecture: orUnknown(architecture),
   };
+}
+
+/** What the distribution says of itself; empty if it says nothing. */
+export async function readOsRelease(machine: Machine): Promise<Record<string, string>> {
+  const release =
+    (await readText(machine, "/etc/os-release")) ?? (await readText(machine, "/usr/lib/os-release")) ?? "";
+  return parseOsRelease(release);
 }
 
 /** `NAME=value` lines, the value quoted as in a shell. */

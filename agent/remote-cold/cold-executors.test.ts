@@ -85,8 +85,8 @@ async function aSourceWithGrub(
     image,
     imageDir: images.folderOf(image.id),
     stage: (bootImage: BootImageReference) =>
-      executors["stage-boot-image"]?.({ conversionId, bootImage }, context),
-    arm: () => executors["arm-boot"]?.({ conversionId, deadlineSeconds: 600 }, context),
+      executors["stage-boot-image"]?.({ conversionId, bootImage, accept: [] }, context),
+    arm: () => executors["arm-boot"]?.({ conversionId, deadlineSeconds: 600, accept: [] }, context),
     attest: () => executors["attest-boot-state"]?.({ conversionId, requestedBy: "somebody" }, context),
     disarm: () => disarm({ machine, states }, conversionId),
     /** Every file that a start of the machine depends on, with its hash. */

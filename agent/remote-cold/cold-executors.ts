@@ -17,6 +17,7 @@ import type { ArmingNeed } from "../boot-loaders/arming-need.ts";
 import { attestBootState } from "../boot-loaders/attest.ts";
 import { chooseLoader } from "../boot-loaders/choose.ts";
 import { restoreBootState } from "../boot-loaders/restore.ts";
+import { mustReturn } from "../boot-loaders/return/must-return.ts";
 import { nameOf } from "../boot-loaders/saved-state.ts";
 import { type ImageForm, stage } from "../boot-loaders/staging.ts";
 import { readVolumes } from "../boot-loaders/volumes.ts";
@@ -73,7 +74,8 @@ export async function disarm(
 }
 
 function stageBootImage(deps: ColdDeps): Executor<"stage-boot-image"> {
-  return async ({ conversionId, bootImage }, { signal }) => {
+  return async ({ conversionId, bootImage, accept }, { signal }) => {
+    await mustReturn(deps.machine, accept);
     const { loader } = await chooseLoader(deps.adapters, needOf(conversionId, bootImage));
     await deps.images.fetch(bootImage, FILES_OF[loader.form], signal);
     await deps.states.remember(conversionId, bootImage);
@@ -83,12 +85,14 @@ function stageBootImage(deps: ColdDeps): Executor<"stage-boot-image"> {
 }
 
 function armBoot(deps: ColdDeps): Executor<"arm-boot"> {
-  return async ({ conversionId, deadlineSeconds }, { signal }) => {
+  return async ({ conversionId, deadlineSeconds, accept }, { signal }) => {
     const { machine, states, identity, images, agentVersion } = deps;
     const bootImage = await states.imageOf(conversionId);
     if (!bootImage) throw new BootImageNotStagedError(conversionId);
     // What an interrupted attempt left would otherwise be taken for the original.
     await disarm(deps, conversionId);
+    // It may be long since preflight looked.
+    await mustReturn(machine, accept);
     const { adapter, loader } = await chooseLoader(deps.adapters, needOf(conversionId, bootImage));
     await images.fetch(bootImage, FILES_OF[loader.form], signal);
     const saved = await adapter.save(loader, { jobId: jobIdOf(conversionId), savedAt: deps.now() });

@@ -1,5 +1,6 @@
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import { linuxAdapters } from "../boot-loaders/choose.ts";
+import { judgeReturn } from "../boot-loaders/return/system-return.ts";
 import { type AgentCloud, once } from "../cloud/agent-cloud.ts";
 import { openOwnRepository } from "../cloud/own-repository.ts";
 import { type CaptureDeps, captureDiskExecutor, forgetCaptures } from "../commands/capture-disk.ts";
@@ -67,7 +68,7 @@ export const sourceRole: Role = async (options) => {
   };
 };
 
-/** Besides what the machine has: which boot loader could be armed, and whose images it starts. */
+/** Besides what the machine has: what could be armed, how it comes back, whose boot images it starts. */
 function inventoryOf({ machine, settings, imageTrust, now }: RoleOptions): () => Promise<Inventory> {
   return async () => {
     const inventory = await collectInventory({
@@ -76,7 +77,11 @@ function inventoryOf({ machine, settings, imageTrust, now }: RoleOptions): () =>
     });
     const arming = await describeArming(linuxAdapters(machine));
     const trustedImageKey = await imageTrust.fingerprint();
-    return { ...inventory, bootLoader: { ...inventory.bootLoader, arming, trustedImageKey } };
+    return {
+      ...inventory,
+      bootLoader: { ...inventory.bootLoader, arming, trustedImageKey },
+      return: await judgeReturn(machine),
+    };
   };
 }
 

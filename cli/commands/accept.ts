@@ -3,5 +3,5 @@ import { AcceptableRule } from "#shared/protocol/rule-names.ts";
 /** The help of `--accept`, which names every rule that can be accepted. */
 export const ACCEPT_HELP: [option: string, meaning: string] = [
   "--accept RULE",
-  `go on although this rule of preflight fails; may be repeated: ${AcceptableRule.options.join(", ")}`,
+  `convert although this rule of preflight fails; may be repeated: ${AcceptableRule.options.join(", ")}`,
 ];

@@ -19,12 +19,6 @@ export function preflightRules(facts: PreflightFacts): RuleOutcome[] {
   return rules[facts.conversion.type].map((rule) => outcomeOf(rule, facts));
 }
 
-/** Every rule that an operator may accept, of any type of conversion. */
-export function acceptableRules(): Set<RuleName> {
-  const all = Object.values(rules).flat();
-  return new Set(all.filter(({ acceptable }) => acceptable).map(({ id }) => id));
-}
-
 function outcomeOf(rule: PreflightRule, facts: PreflightFacts): RuleOutcome {
   const { id, severity, whenUnknown, holds, remedy, acceptable = false } = rule;
   const found = rule.check(facts);

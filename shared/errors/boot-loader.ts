@@ -20,6 +20,21 @@ export class ArmingRefusedError extends CausewayError {
   }
 }
 
+/** Restarted, the machine may wait for somebody, or start another system. Nothing was changed. */
+export class ReturnNotUnattendedError extends CausewayError {
+  override readonly name = "ReturnNotUnattendedError";
+  readonly retryable = false;
+  readonly hint: string;
+  override readonly details: { rules: { rule: string; reason: string; remedy: string }[] };
+
+  constructor(rules: { rule: string; reason: string; remedy: string }[]) {
+    super(`this machine may not come back by itself: ${rules.map(({ reason }) => reason).join("; ")}`);
+    const options = rules.map(({ rule }) => `--accept ${rule}`).join(" ");
+    this.hint = `${[...new Set(rules.map(({ remedy }) => remedy))].join(" ")} Or vouch for it: start the conversion with ${options}.`;
+    this.details = { rules };
+  }
+}
+
 /**
  * Something was written, and reads back different: firmware that forgets, or a disk that lies. What was
  * written must be given back.

@@ -207,7 +207,7 @@ export const Hypervisor = z.strictObject({
 });
 export type Hypervisor = z.infer<typeof Hypervisor>;
 
-/** Whether one part of a start of this system goes on without a person at its console. */
+/** Whether one part of a start of this system needs no person at its console. */
 export const ReturnPart = z.strictObject({
   verdict: z.enum(["unattended", "attended", UNKNOWN]),
   /** Why not `unattended`, and what to do about it. */

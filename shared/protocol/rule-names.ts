@@ -43,7 +43,8 @@ export const RuleName = z.enum([
 export type RuleName = z.infer<typeof RuleName>;
 
 /**
- * Rules that judge something which the operator may know better. Accepting one passes it for one conversion; every other rule holds or the
+ * Rules that judge something which the operator may know better. Accepting one passes it for one
+ * conversion; every other rule holds or the
  * conversion does not start.
  */
 export const AcceptableRule = RuleName.extract([

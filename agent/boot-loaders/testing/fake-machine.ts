@@ -117,6 +117,7 @@ export async function createFakeMachine(options: FakeMachineOptions): Promise<Ro
     await putFirmware(machine);
   }
   await machine.put("/proc/self/mountinfo", `${mounts.join("\n")}\n`);
+  await machine.put("/proc/cmdline", "BOOT_IMAGE=/boot/vmlinuz-6.1.0-18-amd64 root=/dev/sda2 ro quiet\n");
   if (bootLayer) await putLayer(machine, bootDevice, bootLayer);
   if (espLayer) await putLayer(machine, "8:1", espLayer);
   return machine;

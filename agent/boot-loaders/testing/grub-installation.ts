@@ -26,6 +26,13 @@ else
 fi
 set timeout=5
 ### END /etc/grub.d/00_header ###
+### BEGIN /etc/grub.d/10_linux ###
+menuentry 'Debian GNU/Linux' --class debian $menuentry_id_option 'gnulinux-simple' {
+	insmod ext2
+	linux	/boot/vmlinuz-6.1.0-18-amd64 root=/dev/sda2 ro quiet
+	initrd	/boot/initrd.img-6.1.0-18-amd64
+}
+### END /etc/grub.d/10_linux ###
 ### BEGIN /etc/grub.d/41_custom ###
 if [ -f  \${config_directory}/custom.cfg ]; then
   source \${config_directory}/custom.cfg

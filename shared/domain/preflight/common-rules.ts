@@ -102,7 +102,10 @@ export const commonRules: readonly PreflightRule[] = [
   },
 ];
 
-/** Who was there when the operator asked and has left since is waited for, as in every later step: the control plane may have restarted. */
+/**
+ * Who was there when the operator asked and has left since is waited for, as in every later step: the
+ * control plane may have restarted.
+ */
 function whenAway(agent: AgentRecord, role: string, { createdAt }: ConversionRecord): string | undefined {
   if (agent.revokedAt) return `${role} ${agent.name} was revoked`;
   const { state, at } = agent.presence;

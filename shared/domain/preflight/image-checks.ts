@@ -25,7 +25,10 @@ export function lackOf(candidates: readonly string[], image: BootImageRecord): s
     : `the boot image has no driver ${candidates.join(" or ")}`;
 }
 
-/** What is wrong if every one of these drivers that the image has does nothing there, for want of its firmware. */
+/**
+ * What is wrong if every one of these drivers that the image has does nothing there, for want of its
+ * firmware.
+ */
 export function firmwareLackOf(candidates: readonly string[], image: BootImageRecord): string | undefined {
   const found = candidates.flatMap((driver) => driverIn(image, driver) ?? []);
   const [first] = found;

@@ -80,7 +80,10 @@ export const networkRules: readonly PreflightRule[] = [
   },
 ];
 
-/** The interface with the default route, and all that it stands on, down to the ports; without a default route, whatever has an address. */
+/**
+ * The interface with the default route, and all that it stands on, down to the ports; without a default
+ * route, whatever has an address.
+ */
 function pathOf(inventory: Inventory | undefined): NetworkInterface[] {
   const { interfaces = [], routes = [] } = inventory?.network ?? {};
   const uplinks = routes.filter(({ destination }) => destination === "default").map(({ device }) => device);

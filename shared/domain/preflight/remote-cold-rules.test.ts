@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
 import type { BootArming, Inventory, NetworkInterface } from "../../protocol/inventory.ts";
-import { AcceptableRule } from "../../protocol/rule-names.ts";
-import { acceptableRules, preflightFindings, preflightRules } from "../preflight.ts";
+import { preflightFindings, preflightRules } from "../preflight.ts";
 import { untouchedMachine } from "../source-machine.ts";
 import { aBootImage, aConversion, aDisk, anInventory, aSource, aTarget } from "../testing/records.ts";
 import type { PreflightFacts } from "./rule.ts";
@@ -36,20 +35,6 @@ function network(...interfaces: NetworkInterface[]): Inventory["network"] {
     dns: { servers: [], search: [] },
   };
 }
-
-const attended = { verdict: "attended" as const, reason: "it asks", remedy: "Change it." };
-const returning = (change: Partial<NonNullable<Inventory["return"]>>): Partial<Inventory> => {
-  const unattended = { verdict: "unattended" as const };
-  return {
-    return: {
-      bootLoader: unattended,
-      nextStart: unattended,
-      volumes: unattended,
-      triedBefore: [],
-      ...change,
-    },
-  };
-};
 
 const bridge = (...members: string[]) =>
   port("br0", { kind: "bridge", driver: undefined, bridge: { members } });
@@ -353,24 +338,6 @@ test.each<[string, PreflightFacts, string[]]>([
     }),
     ["warn disks-not-encrypted"],
   ],
-  ["a boot loader that waits", facts(returning({ bootLoader: attended })), ["fail starts-unattended"]],
-  ["a passphrase at each start", facts(returning({ volumes: attended })), ["fail opens-unattended"]],
-  [
-    "another system at the next start",
-    facts(returning({ nextStart: attended })),
-    ["fail starts-this-system"],
-  ],
-  [
-    "a return that nobody knows",
-    facts(returning({ volumes: { verdict: "unknown" } })),
-    ["fail opens-unattended"],
-  ],
-  ["a network card that is tried first", facts(returning({ triedBefore: ["PXE"] })), ["warn starts-first"]],
-  [
-    "an agent that does not say how its system starts",
-    facts({ return: undefined }),
-    ["fail starts-unattended", "fail starts-this-system", "fail opens-unattended"],
-  ],
   ["an agent that somebody started", facts({ agentStart: "by-hand" }), ["warn agent-starts-at-boot"]],
   ["an agent of which that is not known", facts({ agentStart: "unknown" }), ["unknown agent-starts-at-boot"]],
   [
@@ -425,36 +392,4 @@ test("what is missing is told by the name of its package, and how it gets into t
   const [finding] = preflightFindings(facts({ network: network(port("eth0", { driver: "bnx2" })) }));
   expect(finding?.message).toContain("firmware-bnx2");
   expect(finding?.remedy).toContain("--firmware DIR");
-});
-
-test("why the machine would not come back is told in the agent's words", () => {
-  const [finding] = preflightFindings(facts(returning({ bootLoader: attended })));
-  expect(finding?.message).toBe("it asks. Change it.");
-  expect(finding?.remedy).toMatch(/hot.*by hand/);
-});
-
-test("an operator who accepts a rule passes that one, and is named; no other rule and no other conversion", () => {
-  const given = facts(returning({ bootLoader: attended, volumes: attended }));
-  const accepting = { ...given, conversion: { ...given.conversion, accept: ["starts-unattended" as const] } };
-  expect(outcomes(accepting)).toEqual(["accepted starts-unattended", "fail opens-unattended"]);
-  expect(preflightFindings(accepting).map(({ id, severity, acceptedBy }) => [id, severity, acceptedBy])).toEqual([
-    ["opens-unattended", "fail", undefined],
-    ["starts-unattended", "warn", "ada"],
-  ]);
-});
-
-test("a rule that holds is not shown as accepted", () => {
-  const given = facts();
-  const accepting = { ...given, conversion: { ...given.conversion, accept: ["starts-unattended" as const] } };
-  expect(outcomes(accepting)).toEqual([]);
-});
-
-test("the rules that the API lets an operator accept are those that say so", () => {
-  expect([...acceptableRules()].sort()).toEqual([...AcceptableRule.options].sort());
-});
-
-test("a record that accepts a rule which may not be accepted passes nothing", () => {
-  const given = facts({ memoryBytes: 1 });
-  const accepting = { ...given, conversion: { ...given.conversion, accept: ["memory" as const] } };
-  expect(outcomes(accepting)).toEqual(["fail memory"]);
 });

@@ -1,4 +1,7 @@
-/** What a machine needs so that it can be restarted into the boot environment, be heard there, and come back. */
+/**
+ * What a machine needs so that it can be restarted into the boot environment, be heard there, and come
+ * back.
+ */
 import { INITRD_FILE, KERNEL_FILE, UNIFIED_KERNEL_FILE } from "../../protocol/boot-image.ts";
 import { type BootArming, type Disk, UNKNOWN, type VolumeContent } from "../../protocol/inventory.ts";
 import type { BootImageRecord } from "../boot-image.ts";
@@ -133,7 +136,8 @@ export const remoteColdRules: readonly PreflightRule[] = [
     check: ofImage(({ memoryMiB }, { source }) => {
       const memory = source.inventory?.memoryBytes ?? UNKNOWN;
       if (memory === UNKNOWN) return new Unknown("the machine's memory is not known");
-      // What the kernel and the firmware keep for themselves is missing from what a system tells of its memory.
+      // What the kernel and the firmware keep for themselves is missing from what a system tells of its
+      // memory.
       return memory < memoryMiB * MIB * 0.9
         ? `the boot environment takes ${memoryMiB} MiB of memory, the machine has ${inMiB(memory)}`
         : undefined;

@@ -1,9 +1,17 @@
 /** Whether the source comes back by itself from the restarts of a cold clone: nobody need be there. */
 import { type SystemReturn, UNKNOWN } from "../../protocol/inventory.ts";
+import type { AcceptableRule } from "../../protocol/rule-names.ts";
 import type { AgentRecord } from "../agent.ts";
 import { type PreflightRule, Unknown } from "./rule.ts";
 
 type ReturnPartName = Exclude<keyof SystemReturn, "triedBefore">;
+
+/** The rule that each part of the return is judged by. */
+export const RULE_OF_PART: Readonly<Record<ReturnPartName, AcceptableRule>> = {
+  bootLoader: "starts-unattended",
+  nextStart: "starts-this-system",
+  volumes: "opens-unattended",
+};
 
 const BY_HAND =
   "Or convert hot; or, with somebody there, start the machine from the boot image's ISO by hand and convert it with --type manual-cold.";
@@ -25,7 +33,7 @@ function triedBefore({ inventory }: AgentRecord): readonly string[] {
 
 export const returnRules: readonly PreflightRule[] = [
   {
-    id: "starts-unattended",
+    id: RULE_OF_PART.bootLoader,
     severity: "fail",
     whenUnknown: "fail",
     acceptable: true,
@@ -34,7 +42,7 @@ export const returnRules: readonly PreflightRule[] = [
     remedy: `Do what is said there, and restart the agent. ${BY_HAND}`,
   },
   {
-    id: "starts-this-system",
+    id: RULE_OF_PART.nextStart,
     severity: "fail",
     whenUnknown: "fail",
     acceptable: true,
@@ -43,7 +51,7 @@ export const returnRules: readonly PreflightRule[] = [
     remedy: `Do what is said there, and restart the agent. ${BY_HAND}`,
   },
   {
-    id: "opens-unattended",
+    id: RULE_OF_PART.volumes,
     severity: "fail",
     whenUnknown: "fail",
     acceptable: true,

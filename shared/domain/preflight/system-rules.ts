@@ -1,4 +1,7 @@
-/** Which system a source must run to be read by a conversion of each type: who asks for the wrong one is refused at once. */
+/**
+ * Which system a source must run to be read by a conversion of each type: who asks for the wrong one is
+ * refused at once.
+ */
 import { WrongStateError } from "../../errors.ts";
 import type { ConversionType } from "../../protocol/resources.ts";
 import type { AgentRecord } from "../agent.ts";

@@ -1,0 +1,78 @@
+/** Reads the files that GRUB's configuration names, from this machine as it runs. */
+import { posix } from "node:path";
+import type { BootMachine } from "../../machine/boot-machine.ts";
+import { type GrubFile, type GrubFiles, uuidDevice } from "../grub-script/files.ts";
+import type { VolumeMap } from "../volumes.ts";
+
+/** A device that stands for this system's own paths, where a file system has no UUID. */
+const OWN_PATHS = "os";
+const MOST_FILES = 2000;
+const LARGEST_BYTES = 4 * 2 ** 20;
+
+/** A path of this system, as GRUB's scripts name it here. */
+export function grubPathOf(volumes: VolumeMap, path: string): string {
+  const location = volumes.locationOf(path);
+  return location ? `(${uuidDevice(location.volume)})${location.path}` : `(${OWN_PATHS})${path}`;
+}
+
+/** The path of this system that GRUB's path is; `undefined` if its file system is not mounted. */
+export function ownPathOf(volumes: VolumeMap, grubPath: string): string | undefined {
+  const [, device = "", path = ""] = /^\(([^)]*)\)(.*)$/s.exec(grubPath) ?? [];
+  return ownPath(volumes, device, path);
+}
+
+/**
+ * Decides with the files that the decision asks for: it is asked again with more of them, until it asks for
+ * nothing that was not read. So the
+ * decision itself reads nothing.
+ */
+export async function withGrubFiles<T>(
+  machine: BootMachine,
+  volumes: VolumeMap,
+  decide: (files: GrubFiles) => T,
+): Promise<T> {
+  const known = new Map<string, GrubFile | undefined>();
+  for (;;) {
+    const missing = new Map<string, [string, string]>();
+    const decision = decide((device, path) => {
+      const key = `${device} ${path}`;
+      if (!known.has(key)) missing.set(key, [device, path]);
+      return known.get(key);
+    });
+    if (missing.size === 0 || known.size > MOST_FILES) return decision;
+    for (const [key, [device, path]] of missing) known.set(key, await read(machine, volumes, device, path));
+  }
+}
+
+async function read(
+  machine: BootMachine,
+  volumes: VolumeMap,
+  device: string,
+  path: string,
+): Promise<GrubFile | undefined> {
+  const own = ownPath(volumes, device, path);
+  if (own === undefined) return undefined;
+  try {
+    const real = await machine.resolve(own);
+    const status = real === undefined ? undefined : await machine.status(real);
+    if (real === undefined || !status) return { kind: "absent" };
+    if (status.kind === "folder") return { kind: "folder", names: await machine.list(real) };
+    // No configuration is as large; nothing else is read into memory.
+    if (status.sizeBytes > LARGEST_BYTES) return undefined;
+    const bytes = await machine.contents(real);
+    return status.kind === "file" && bytes ? { kind: "file", bytes } : undefined;
+  } catch {
+    // Not readable to us: what it says is not known.
+    return undefined;
+  }
+}
+
+function ownPath({ volumes }: VolumeMap, device: string, path: string): string | undefined {
+  if (device === OWN_PATHS) return posix.normalize(path);
+  for (const { uuid, root, mountPoint } of volumes) {
+    if (uuid === "" || uuidDevice(uuid) !== device) continue;
+    const relative = posix.relative(root, posix.normalize(path));
+    if (!relative.startsWith("..")) return posix.join(mountPoint, relative);
+  }
+  return undefined;
+}

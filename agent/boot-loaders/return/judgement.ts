@@ -1,0 +1,28 @@
+/** Whether a part of a start needs a person. */
+export interface Judgement {
+  verdict: "unattended" | "attended" | "unknown";
+  /** Why not `unattended`, and what to do about it. */
+  reason?: string;
+  remedy?: string;
+}
+
+export const UNATTENDED: Judgement = { verdict: "unattended" };
+
+export function attended(reason: string, remedy: string): Judgement {
+  return { verdict: "attended", reason, remedy };
+}
+
+export function unknown(reason: string, remedy: string): Judgement {
+  return { verdict: "unknown", reason, remedy };
+}
+
+const ORDER = ["attended", "unknown", "unattended"] as const;
+
+/** Everything that counts against it; the worst verdict is the whole's. */
+export function worstOf(judgements: readonly Judgement[]): Judgement {
+  const verdict = ORDER.find((each) => judgements.some((judgement) => judgement.verdict === each));
+  if (verdict === undefined || verdict === "unattended") return UNATTENDED;
+  const against = judgements.filter((judgement) => judgement.verdict !== "unattended");
+  const texts = (key: "reason" | "remedy") => [...new Set(against.flatMap((each) => each[key] ?? []))];
+  return { verdict, reason: texts("reason").join("; "), remedy: texts("remedy").join(" ") };
+}

@@ -1,0 +1,21 @@
+import { RULE_OF_PART } from "#shared/domain/preflight/return-rules.ts";
+import { ReturnNotUnattendedError } from "#shared/errors.ts";
+import type { RuleName } from "#shared/protocol/rule-names.ts";
+import type { BootMachine } from "../../machine/boot-machine.ts";
+import { judgeReturn } from "./system-return.ts";
+
+/**
+ * Throws `ReturnNotUnattendedError` where this machine, once restarted, may wait for somebody or start
+ * another system, as far as the operator has
+ * not accepted that. Changes nothing.
+ */
+export async function mustReturn(machine: BootMachine, accept: readonly RuleName[]): Promise<void> {
+  const judged = await judgeReturn(machine);
+  const parts = ["bootLoader", "nextStart", "volumes"] as const;
+  const against = parts.flatMap((part) => {
+    const { verdict, reason = "it gives no reason", remedy = "" } = judged[part];
+    const rule = RULE_OF_PART[part];
+    return verdict === "unattended" || accept.includes(rule) ? [] : [{ rule, reason, remedy }];
+  });
+  if (against.length > 0) throw new ReturnNotUnattendedError(against);
+}

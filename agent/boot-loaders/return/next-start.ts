@@ -1,0 +1,33 @@
+import { isTold } from "../grub-script/state.ts";
+import { attended, type Judgement, UNATTENDED, unknown } from "./judgement.ts";
+
+const REMEDY = "Make this system's entry the default (GRUB_DEFAULT in /etc/default/grub).";
+
+/** Whether what the boot loader may start is the system that runs with this command line. */
+export function judgeStarts(starts: readonly (readonly string[])[], commandLine: string): Judgement[] {
+  const running = rootIn(commandLine.split(/\s+/));
+  return starts.map(([command = "", ...words]) => {
+    if (command === "chainloader" || command === "ntldr" || command === "freedos") {
+      return unknown(
+        `GRUB's default hands over to another boot loader: ${[command, ...words].join(" ")}`,
+        REMEDY,
+      );
+    }
+    const root = rootIn(words);
+    if (root === running) return UNATTENDED;
+    const reason = `GRUB's default starts root=${root ?? "(none)"}, and this system runs with root=${running ?? "(none)"}`;
+    const isOther =
+      root !== undefined && running !== undefined && isTold(root) && kindOf(root) === kindOf(running);
+    return (isOther ? attended : unknown)(reason.replaceAll("\0", "…"), REMEDY);
+  });
+}
+
+function rootIn(words: readonly string[]): string | undefined {
+  const root = words.findLast((word) => word.startsWith("root="))?.slice("root=".length);
+  return root?.replace(/^["']|["']$/g, "").replace(/^(UUID|PARTUUID)=.*/, (text) => text.toLowerCase());
+}
+
+/** Names of one kind can be compared: `uuid=`, `partuuid=`, `label=`, `/dev/mapper/`. */
+function kindOf(root: string): string {
+  return /^([a-z]+)=/i.exec(root)?.[1] ?? /^\/dev\/mapper\//.exec(root)?.[0] ?? root.replace(/[^/]*$/, "");
+}

@@ -1,0 +1,281 @@
+/** Whether what is encrypted opens by itself when this system starts. Only an opener that is known counts. */
+import { posix } from "node:path";
+import type { BootMachine } from "../../machine/boot-machine.ts";
+import { readText } from "../../machine/machine.ts";
+import type { VolumeMap } from "../volumes.ts";
+import { type EncryptedVolume, together, volumesInTable, volumesOnCommandLine } from "./encrypted-volumes.ts";
+import { isOnEncryption } from "./encryption.ts";
+import { attended, type Judgement, UNATTENDED, unknown, worstOf } from "./judgement.ts";
+import { type LuksToken, readLuksTokens } from "./luks-header.ts";
+
+const REMEDY =
+  "Have it opened by a key file, the TPM (without a PIN) or the network for the time of the conversion.";
+/** Mounted file systems that a start does without. */
+const SYSTEM_PLACES = new Set(["/", "/usr", "/var", "/boot", "/etc", "/home", "/opt", "/srv"]);
+
+export async function judgeUnlocking(machine: BootMachine, volumes: VolumeMap): Promise<Judgement> {
+  const commandLine = await readText(machine, "/proc/cmdline");
+  if (commandLine === undefined) {
+    return unknown(
+      "the kernel's command line cannot be read, so whether it asks for a passphrase is not known",
+      REMEDY,
+    );
+  }
+  const early = volumesOnCommandLine(commandLine);
+  const table = volumesInTable((await readText(machine, "/etc/crypttab")) ?? "");
+  const named = together(table, early.volumes);
+  const initrd = named.length > 0 ? await listInitrd(machine) : undefined;
+  const judged = await Promise.all(named.map((volume) => judgeVolume(machine, volumes, { volume, initrd })));
+  if (early.isOdd) {
+    judged.push(
+      unknown("the kernel's command line speaks of encryption in words that are not known here", REMEDY),
+    );
+  }
+  judged.push(...(await judgeOthers(machine, volumes, named)), ...(await judgeZfs(machine, volumes)));
+  return worstOf(judged);
+}
+
+/** Everything that decides about one volume. */
+export interface VolumeFacts {
+  volume: EncryptedVolume;
+  /** The root file system, or something else that a start needs, is on it. */
+  isNeeded: boolean;
+  /** Of the LUKS header; absent where it cannot be read. */
+  tokens: readonly LuksToken[] | undefined;
+  /** A file that is named as key, or has systemd's own name for one. */
+  keyFile: "file" | "other" | "absent" | undefined;
+  /** What is in the initial RAM disk; absent where that cannot be told. */
+  initrd: string | undefined;
+  /** Clevis answers for volumes that are opened later. */
+  isClevisAsked: boolean;
+}
+
+const WANTED_BY_CRYPTSETUP = "/etc/systemd/system/cryptsetup.target.wants";
+
+const RANDOM_KEYS = /^\/dev\/(u?random|hw_random)$/;
+const NEEDS_A_PERSON = /^(fido2-device|pkcs11-uri)=./;
+
+export function judgeVolumeFacts(facts: VolumeFacts): Judgement {
+  const { volume, isNeeded } = facts;
+  const { name, options, early } = volume;
+  const has = (option: string) => options.includes(option);
+  if (has("noauto") && !isNeeded && !early) return UNATTENDED;
+  if (has("nofail") && !isNeeded && !early) return UNATTENDED;
+  const asks = attended(`the start waits for the passphrase of the encrypted volume ${name}`, REMEDY);
+  const person = options.find((option) => NEEDS_A_PERSON.test(option));
+  if (person)
+    return attended(`the encrypted volume ${name} is opened with a device and a person (${person})`, REMEDY);
+  const script = optionOf(options, "keyscript");
+  if (script !== undefined) return ofScript(name, script);
+  if (volume.key !== undefined && RANDOM_KEYS.test(volume.key)) return UNATTENDED;
+  const tpm = ofTpm(facts);
+  if (tpm) return tpm;
+  if (volume.key !== undefined) return ofKeyFile(facts, volume.key);
+  const clevis = ofClevis(facts);
+  if (clevis) return clevis;
+  if (facts.keyFile === "file")
+    return isEarly(facts)
+      ? unknown(`whether the initial RAM disk has the key file of ${name} is not known`, REMEDY)
+      : UNATTENDED;
+  return asks;
+}
+
+function optionOf(options: readonly string[], name: string): string | undefined {
+  return options.find((option) => option.startsWith(`${name}=`))?.slice(name.length + 1);
+}
+
+/** What the initial RAM disk opens cannot use what is on the root file system. */
+function isEarly({ volume, isNeeded }: VolumeFacts): boolean {
+  return (
+    volume.early ||
+    isNeeded ||
+    volume.options.includes("initramfs") ||
+    volume.options.includes("x-initrd.attach")
+  );
+}
+
+function ofScript(name: string, script: string): Judgement {
+  if (/(^|\/)decrypt_derived$/.test(script)) return UNATTENDED;
+  return /(^|\/)decrypt_(keyctl|gnupg|gnupg-sc|opensc|ssl)$/.test(script)
+    ? attended(
+        `the script that opens the encrypted volume ${name} asks for its passphrase (${script})`,
+        REMEDY,
+      )
+    : unknown(
+        `whether the script that opens the encrypted volume ${name} asks somebody is not known (${script})`,
+        REMEDY,
+      );
+}
+
+function ofTpm({ volume, tokens }: VolumeFacts): Judgement | undefined {
+  const { name, options } = volume;
+  const device = optionOf(options, "tpm2-device");
+  if (device === undefined || device === "" || device === "no") return undefined;
+  const asksPin = /^(yes|true|1|on)$/.test(optionOf(options, "tpm2-pin") ?? "");
+  const enrolled = tokens?.filter(({ type }) => type === "systemd-tpm2");
+  if (asksPin || (enrolled && enrolled.length > 0 && enrolled.every(({ needsPin }) => needsPin))) {
+    return attended(`the TPM opens the encrypted volume ${name} only with a PIN`, REMEDY);
+  }
+  if (!enrolled)
+    return unknown(
+      `whether the TPM opens the encrypted volume ${name} is not known: its header cannot be read`,
+      REMEDY,
+    );
+  return enrolled.length > 0
+    ? UNATTENDED
+    : attended(
+        `no TPM is enrolled for the encrypted volume ${name}, so the start asks for its passphrase`,
+        REMEDY,
+      );
+}
+
+function ofClevis(facts: VolumeFacts): Judgement | undefined {
+  const { volume, tokens, initrd, isClevisAsked } = facts;
+  if (!tokens?.some(({ type }) => type === "clevis")) return undefined;
+  const isThere = isEarly(facts) ? initrd && /\bclevis\b/.test(initrd) : isClevisAsked;
+  if (isThere) return UNATTENDED;
+  return isThere === undefined
+    ? unknown(`whether Clevis opens the encrypted volume ${volume.name} at the start is not known`, REMEDY)
+    : attended(
+        `the encrypted volume ${volume.name} is bound by Clevis, which is not there when it is opened`,
+        "Install Clevis for the initial RAM disk (clevis-initramfs, clevis-dracut) or enable clevis-luks-askpass.path.",
+      );
+}
+
+function ofKeyFile(facts: VolumeFacts, key: string): Judgement {
+  const { volume, keyFile, initrd } = facts;
+  const doubt = unknown(
+    `whether the key of the encrypted volume ${volume.name} is there at the start is not known (${key})`,
+    REMEDY,
+  );
+  if (!key.startsWith("/") || key.startsWith("/dev/") || key.includes(":")) return doubt;
+  if (isEarly(facts)) {
+    // Debian gives the files names of its own.
+    if (initrd === undefined) return doubt;
+    const isThere = initrd
+      .split("\n")
+      .some((path) => path.trim().endsWith(key.slice(1)) || /cryptroot\/keyfiles\/./.test(path));
+    return isThere ? UNATTENDED : doubt;
+  }
+  if (keyFile === "file") return UNATTENDED;
+  return keyFile === "absent"
+    ? attended(
+        `the key file of the encrypted volume ${volume.name} does not exist, so the start asks for its passphrase (${key})`,
+        REMEDY,
+      )
+    : doubt;
+}
+
+async function judgeVolume(
+  machine: BootMachine,
+  volumes: VolumeMap,
+  { volume, initrd }: Pick<VolumeFacts, "volume" | "initrd">,
+): Promise<Judgement> {
+  const mapped = await machine.resolve(`/dev/mapper/${volume.name}`);
+  const places = mapped ? await placesOn(machine, volumes, posix.basename(mapped)) : [];
+  const path = await pathOfDevice(machine, volume.device);
+  const keyPath = volume.key ?? `/etc/cryptsetup-keys.d/${volume.name}.key`;
+  const status = await machine.status(keyPath).catch(() => undefined);
+  // A key on something else that is mounted may not be there at the next start.
+  const isAtHome = SYSTEM_PLACES.has(volumes.holding(keyPath)?.mountPoint ?? "");
+  return judgeVolumeFacts({
+    volume,
+    initrd,
+    isNeeded: places.some((place) => SYSTEM_PLACES.has(place)),
+    tokens: path === undefined ? undefined : await readLuksTokens(machine, path),
+    keyFile: status === undefined ? "absent" : status.kind === "file" && isAtHome ? "file" : "other",
+    isClevisAsked: (await machine.list(WANTED_BY_CRYPTSETUP)).includes("clevis-luks-askpass.path"),
+  });
+}
+
+/** Where file systems are mounted that are on this device, directly or further up. */
+async function placesOn(machine: BootMachine, { volumes }: VolumeMap, name: string): Promise<string[]> {
+  const places: string[] = [];
+  for (const volume of volumes) {
+    const device = await machine.resolve(`/sys/dev/block/${volume.device}`);
+    if (device && (await restsOn(machine, device, name, 0))) places.push(volume.mountPoint);
+  }
+  return places;
+}
+
+async function restsOn(machine: BootMachine, folder: string, name: string, depth: number): Promise<boolean> {
+  if (posix.basename(folder) === name) return true;
+  if (depth > 16) return false;
+  for (const slave of await machine.list(`${folder}/slaves`)) {
+    const next = await machine.resolve(`${folder}/slaves/${slave}`);
+    if (next && (await restsOn(machine, next, name, depth + 1))) return true;
+  }
+  return false;
+}
+
+async function pathOfDevice(machine: BootMachine, device: string | undefined): Promise<string | undefined> {
+  const [, kind = "", value = ""] = /^(UUID|PARTUUID|LABEL|PARTLABEL)="?([^"]*)"?$/i.exec(device ?? "") ?? [];
+  const path = kind ? `/dev/disk/by-${kind.toLowerCase()}/${value}` : device;
+  return path?.startsWith("/dev/") ? machine.resolve(path) : undefined;
+}
+
+/**
+ * The names in the initial RAM disk that the running kernel was started with, as Debian's and dracut's
+ * tools list them.
+ */
+async function listInitrd(machine: BootMachine): Promise<string | undefined> {
+  const release = await readText(machine, "/proc/sys/kernel/osrelease");
+  for (const [tool, path] of [
+    ["lsinitramfs", `/boot/initrd.img-${release}`],
+    ["lsinitrd", `/boot/initramfs-${release}.img`],
+  ] as const) {
+    if (!(await machine.status(path).catch(() => undefined))) continue;
+    const listed = await machine.run(tool, path);
+    if (listed?.status === 0) return listed.output;
+  }
+  return undefined;
+}
+
+/** What is encrypted and in use, and opened by nothing that was found. */
+async function judgeOthers(
+  machine: BootMachine,
+  volumes: VolumeMap,
+  named: readonly EncryptedVolume[],
+): Promise<Judgement[]> {
+  if (named.length > 0) return [];
+  for (const volume of volumes.volumes) {
+    if (SYSTEM_PLACES.has(volume.mountPoint) && (await isOnEncryption(machine, volume))) {
+      return [
+        unknown(`${volume.mountPoint} is encrypted, and what opens it at the start is not known`, REMEDY),
+      ];
+    }
+  }
+  return [];
+}
+
+async function judgeZfs(machine: BootMachine, { volumes }: VolumeMap): Promise<Judgement[]> {
+  const odd = volumes.find(({ type }) => type === "bcachefs");
+  const judged = odd
+    ? [unknown(`whether ${odd.mountPoint} (bcachefs) is encrypted is not known`, REMEDY)]
+    : [];
+  if (!volumes.some(({ type }) => type === "zfs")) return judged;
+  const listed = await machine.run(
+    "zfs",
+    "get",
+    "-H",
+    "-o",
+    "name,value",
+    "-t",
+    "filesystem,volume",
+    "keylocation",
+  );
+  if (listed?.status !== 0) return [...judged, unknown("whether ZFS is encrypted is not known", REMEDY)];
+  for (const line of listed.output.split("\n").filter(Boolean)) {
+    const [name = "", location = "none"] = line.split("\t");
+    if (location === "none" || location === "-") continue;
+    judged.push(
+      location === "prompt"
+        ? attended(`the start may wait for the passphrase of the ZFS dataset ${name}`, REMEDY)
+        : unknown(
+            `whether the key of the ZFS dataset ${name} is there at the start is not known (${location})`,
+            REMEDY,
+          ),
+    );
+  }
+  return judged;
+}
