@@ -45,11 +45,12 @@ export function contentOf([first]: readonly Candidate[]): Content {
 
 async function matchAt(view: EndsView, signature: Signature, offset: number): Promise<Content | undefined> {
   const { type, magic, magicAt = 0, length = DEFAULT_LENGTH, check, describe } = signature;
-  const magicBytes = magic?.[0]?.length ?? 1;
-  if (offset < 0 || offset + magicAt + magicBytes > view.sizeBytes) return undefined;
+  if (offset < 0 || offset >= view.sizeBytes) return undefined;
   if (magic) {
-    const bytes = await view.read(offset + magicAt, Math.max(...magic.map((each) => each.length)));
-    if (!magic.some((each) => each.equals(bytes.subarray(0, each.length)))) return undefined;
+    const longest = magic.reduce((most, each) => Math.max(most, each.length), 0);
+    const start = offset + magicAt;
+    const bytes = view.inMemory(start, longest) ?? (await view.read(start, longest));
+    if (!magic.some((each) => bytes.subarray(0, each.length).equals(each))) return undefined;
   }
   const structure = await view.read(offset, length);
   if (check && !check(structure, { offset, sizeBytes: view.sizeBytes })) return undefined;
@@ -57,8 +58,8 @@ async function matchAt(view: EndsView, signature: Signature, offset: number): Pr
 }
 
 /**
- * Both ends of a volume in memory; what lies between is read where it is asked for. Zeros stand for what lies
- * beyond the volume.
+ * Both ends of a volume in memory; what is between them is read when it is asked for. Zeros stand for what
+ * is beyond the volume.
  */
 class EndsView {
   readonly sizeBytes: number;
@@ -77,19 +78,27 @@ class EndsView {
     const length = Math.min(END_BYTES, reader.sizeBytes);
     const head = await reader.read(0, length);
     const tail = await reader.read(reader.sizeBytes - length, length);
-    return new EndsView(reader, Buffer.from(head), Buffer.from(tail));
+    return new EndsView(reader, asBuffer(head), asBuffer(tail));
+  }
+
+  /** The bytes if all of them are in memory, without a copy. */
+  inMemory(offset: number, length: number): Buffer | undefined {
+    const end = offset + length;
+    if (end <= this.#head.length) return this.#head.subarray(offset, end);
+    const tailStart = this.sizeBytes - this.#tail.length;
+    if (offset < tailStart || end > this.sizeBytes) return undefined;
+    return this.#tail.subarray(offset - tailStart, end - tailStart);
   }
 
   async read(offset: number, length: number): Promise<Buffer> {
-    const end = Math.min(offset + length, this.sizeBytes);
-    const bytes = await this.#within(offset, end);
-    return bytes.length === length ? bytes : Buffer.concat([bytes], length);
+    const count = Math.max(0, Math.min(length, this.sizeBytes - offset));
+    if (count === 0) return Buffer.alloc(length);
+    const bytes = this.inMemory(offset, count) ?? (await this.#reader.read(offset, count));
+    // Padded, so that fields can be read without minding the end of a tiny volume.
+    return count === length ? Buffer.from(bytes) : Buffer.concat([bytes], length);
   }
+}
 
-  async #within(offset: number, end: number): Promise<Buffer> {
-    if (end <= this.#head.length) return this.#head.subarray(offset, end);
-    const tailStart = this.sizeBytes - this.#tail.length;
-    if (offset >= tailStart) return this.#tail.subarray(offset - tailStart, end - tailStart);
-    return Buffer.from(await this.#reader.read(offset, end - offset));
-  }
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }

@@ -21,7 +21,8 @@ export const TABLE_SIGNATURES: readonly Signature[] = [
   { type: "bsd", at: start(64, 128, 512), magic: hex("57455682") },
   { type: "dragonfly", at: start(0, 512), magic: hex("594c46c4") },
   { type: "solaris", at: start(512), magicAt: 12, magic: hex("eede0d60") },
-  { type: "unixware", at: start(29 * SECTOR_BYTES), magicAt: 4, magic: hex("0d60e5ca") },
+  // Linux looks for 0xca5e600d, libblkid for the same with two digits swapped.
+  { type: "unixware", at: start(29 * SECTOR_BYTES), magicAt: 4, magic: hex("0d605eca", "0d60e5ca") },
   {
     type: "ultrix",
     at: start(16 * KIB - 72),
