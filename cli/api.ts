@@ -1,20 +1,26 @@
 import { type ApiClient, createApiClient } from "#shared/protocol/client.ts";
 import { type CliCall, textOption } from "./command.ts";
 import { UsageError } from "./errors.ts";
+import { secretOption } from "./secret-option.ts";
 
 /** Options of every command that talks to the API. */
-export const API_OPTIONS = { url: { type: "string" }, token: { type: "string" } } as const;
+export const API_OPTIONS = {
+  url: { type: "string" },
+  token: { type: "string" },
+  "token-file": { type: "string" },
+} as const;
 export const API_HELP: [string, string][] = [
   ["--url URL", "the API (else CAUSEWAY_URL)"],
-  ["--token TOKEN", "your access token (else CAUSEWAY_TOKEN)"],
+  ["--token-file FILE", "holds your access token (else CAUSEWAY_TOKEN)"],
+  ["--token -", "reads it from standard input; given here itself, every user of this machine can see it"],
 ];
 
 /** The API that the options or the environment name. */
 export function apiOf(call: CliCall): ApiClient {
   const url = urlOption(call) ?? call.environment.CAUSEWAY_URL;
-  const token = textOption(call, "token") ?? call.environment.CAUSEWAY_TOKEN;
+  const token = secretOption(call, { option: "token", variable: "CAUSEWAY_TOKEN" });
   if (!url) throw new UsageError("which control plane? Set CAUSEWAY_URL or give --url");
-  if (!token) throw new UsageError("no access token: set CAUSEWAY_TOKEN or give --token");
+  if (!token) throw new UsageError("no access token: set CAUSEWAY_TOKEN or give --token-file");
   return createApiClient({
     url: checkedUrl(url),
     authorize: async ({ headers }) => ({ ...headers, authorization: `Bearer ${token}` }),

@@ -1,3 +1,4 @@
+import { closeSync, openSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import type { AgentEvent } from "#shared/protocol/events.ts";
 
@@ -18,6 +19,8 @@ export class CommandJournal {
   /** `path` is a file in the agent's data folder. */
   constructor(path: string, now: () => Date) {
     this.#now = now;
+    // SQLite gives what it puts beside the file the same rights.
+    closeSync(openSync(path, "a", 0o600));
     this.#database = new DatabaseSync(path);
     // FULL: a result that was announced must survive a power cut, or the work would be done again.
     this.#database.exec(`

@@ -11,10 +11,13 @@ import { collectInventory } from "../inventory/inventory.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { Role } from "./role.ts";
 
+/** In the agent's folder: where images are kept unless the operator says otherwise. */
+export const IMAGES_FOLDER = "images";
+
 /** A target host: writes disks from recovery points, verifies them, and boots them to see. */
 export const targetRole: Role = async ({ identity, settings, cloud, machine, dataDir, now }) => {
   const { agentId, awsEndpoint } = identity.enrolment;
-  const imagesDir = settings.imagesDir ?? join(dataDir, "images");
+  const imagesDir = settings.imagesDir ?? join(dataDir, IMAGES_FOLDER);
   const takeInventory = () =>
     collectInventory({ machine, now, chosenDisks: settings.disks, imagesPath: imagesDir });
   const api = agentApi(identity, cloud);

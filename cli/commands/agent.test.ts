@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -29,4 +29,12 @@ test("an agent refuses a folder that a newer version wrote", async () => {
   const { code, stderr } = await start();
   expect(code).toBe(4);
   expect(stderr).toContain("Run version 99.0.0 or newer on this folder.");
+});
+
+test("an agent closes a folder that other users could read, before it keeps anything there", async () => {
+  await chmod(dataDir, 0o755);
+  await writeFile(join(dataDir, "identity.json"), "{", { mode: 0o644 });
+  await start();
+  expect((await stat(dataDir)).mode & 0o777).toBe(0o700);
+  expect((await stat(join(dataDir, "identity.json"))).mode & 0o777).toBe(0o600);
 });

@@ -1,11 +1,13 @@
 import { once } from "node:events";
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { keyFingerprint } from "#agent/boot-image/signature.ts";
 import type { Settings } from "#agent/identity/identity.ts";
 import { type FirstStart, installedAgent, setUpAgent } from "#agent/installed-agent.ts";
+import { IMAGES_FOLDER } from "#agent/roles/target.ts";
 import { restartOnce } from "#agent/threads/lean-process.ts";
 import { lockFolder } from "#shared/data-folder/lock.ts";
+import { makePrivateFolder } from "#shared/data-folder/private-folder.ts";
 import { recordVersion } from "#shared/data-folder/version.ts";
 import { jsonLog } from "#shared/log.ts";
 import { EnrollableRole } from "#shared/protocol/common.ts";
@@ -13,6 +15,7 @@ import { DiskName } from "#shared/protocol/ids.ts";
 import { urlOption } from "../api.ts";
 import { type CliCall, type CliCommand, choiceOption, requiredOption, textOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
+import { secretOption } from "../secret-option.ts";
 import { duration } from "../units.ts";
 import { version } from "../version.ts";
 
@@ -20,12 +23,16 @@ export const agent: CliCommand = {
   name: "agent",
   summary: "Runs an agent on this machine, in the foreground",
   usage:
-    "agent --data DIR [--role source|target --url URL --enrol TOKEN] [--disk NAME=PATH]... [--images DIR] [--trust-boot-image-key FILE]",
+    "agent --data DIR [--role source|target --url URL --enrol-file FILE] [--disk NAME=PATH]... [--images DIR] [--trust-boot-image-key FILE]",
   help: [
     ["--data DIR", "the agent's identity and journals; later starts need only this"],
     ["--role ROLE", "at the first start: source or target"],
     ["--url URL", "at the first start: the control plane's API"],
-    ["--enrol TOKEN", "at the first start: a token of `causeway enrol-token`"],
+    [
+      "--enrol-file FILE",
+      "at the first start: holds a token of `causeway enrol-token` (else CAUSEWAY_ENROL_TOKEN)",
+    ],
+    ["--enrol -", "reads it from standard input; given here itself, every user of this machine can see it"],
     [
       "--disk NAME=PATH",
       "source: only these disks, image files or devices; may be repeated (default: the machine's disks)",
@@ -37,8 +44,8 @@ export const agent: CliCommand = {
     ],
   ],
   examples: [
-    "causeway agent --role source --url https://api.example.com --enrol TOKEN --data /var/lib/causeway-agent",
-    "causeway agent --role target --url http://127.0.0.1:8080 --enrol TOKEN --data ./target --images /srv/images",
+    "causeway agent --role source --url https://api.example.com --enrol-file token --data /var/lib/causeway-agent",
+    "causeway enrol-token --role target | causeway agent --role target --url http://127.0.0.1:8080 --enrol - --data ./target",
     "causeway agent --data /var/lib/causeway-agent",
   ],
   options: {
@@ -46,6 +53,7 @@ export const agent: CliCommand = {
     role: { type: "string" },
     url: { type: "string" },
     enrol: { type: "string" },
+    "enrol-file": { type: "string" },
     disk: { type: "string", multiple: true },
     images: { type: "string" },
     "trust-boot-image-key": { type: "string" },
@@ -53,7 +61,7 @@ export const agent: CliCommand = {
   positionals: [],
   async run(call) {
     const dataDir = resolve(requiredOption(call, "data", this.name));
-    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    makePrivateFolder(dataDir, [IMAGES_FOLDER]);
     const now = () => new Date();
     using _lock = lockFolder(dataDir, "causeway agent", now);
     recordVersion(dataDir, version);
@@ -91,10 +99,10 @@ async function compileThreads(): Promise<void> {
 function firstStartOf(call: CliCall, dataDir: string): FirstStart {
   const role = choiceOption(call, "role", EnrollableRole.options, "agent");
   const url = urlOption(call, "agent");
-  const token = textOption(call, "enrol");
+  const token = secretOption(call, { option: "enrol", variable: "CAUSEWAY_ENROL_TOKEN", command: "agent" });
   if (!role || !url || !token) {
     throw new UsageError(
-      `${dataDir} holds no identity yet: the first start needs --role, --url and --enrol`,
+      `${dataDir} holds no identity yet: the first start needs --role, --url and --enrol-file`,
       "agent",
     );
   }

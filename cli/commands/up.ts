@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { accessSync, constants } from "node:fs";
 import { resolve } from "node:path";
 import { systemClock } from "#local/core/clock.ts";
-import { makeFolder } from "#shared/data-folder/make-folder.ts";
+import { makePrivateFolder } from "#shared/data-folder/private-folder.ts";
 import { currentAssembly } from "../assembly.ts";
 import { type CliCommand, numberOption, requiredOption } from "../command.ts";
 import { RefusedError, UsageError } from "../errors.ts";
@@ -34,7 +34,7 @@ export const up: CliCommand = {
     if (port !== undefined && port > MAX_PORT)
       throw new UsageError(`no port is above ${MAX_PORT}`, this.name);
     // Before minutes go into the assembly.
-    makeFolder(dataDir);
+    makePrivateFolder(dataDir);
     accessSync(dataDir, constants.W_OK | constants.X_OK);
     const assemblyDir = await currentAssembly((line) => call.terminal.err(`${line}\n`));
     // The embedded cloud is large: loaded only by the command that runs it.

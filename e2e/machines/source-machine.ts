@@ -49,7 +49,7 @@ export async function installAgent({
     additions.push({ path, source, mode });
   };
   for (const [name, content] of scripts) await add(`/opt/causeway/${name}`, content, 0o644);
-  await add("/etc/causeway/enrol", `CAUSEWAY_URL=${url}\nCAUSEWAY_ENROL=${token}\n`, 0o600);
+  await add("/etc/causeway/enrol", `CAUSEWAY_URL=${url}\nCAUSEWAY_ENROL_TOKEN=${token}\n`, 0o600);
   await add("/etc/systemd/system/causeway-agent.service", UNIT, 0o644);
   additions.push({
     path: "/etc/systemd/system/multi-user.target.wants/causeway-agent.service",
@@ -65,7 +65,7 @@ Wants=network-online.target
 
 [Service]
 EnvironmentFile=/etc/causeway/enrol
-ExecStart=/opt/causeway/node /opt/causeway/main.mjs agent --role source --url \${CAUSEWAY_URL} --enrol \${CAUSEWAY_ENROL} --data /var/lib/causeway-agent
+ExecStart=/opt/causeway/node /opt/causeway/main.mjs agent --role source --url \${CAUSEWAY_URL} --data /var/lib/causeway-agent
 Restart=always
 RestartSec=2
 

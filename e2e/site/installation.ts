@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { type ApiClient, createApiClient } from "#shared/protocol/client.ts";
@@ -64,14 +64,16 @@ export class Installation {
   /** Enrols an agent and starts it; `options` are the command line's. */
   async enrol(name: string, role: "source" | "target", options: string[]): Promise<void> {
     const { token } = z.object({ token: z.string() }).parse(await this.json(["enrol-token", "--role", role]));
+    const tokenFile = join(this.dir, `${name}.token`);
+    writeFileSync(tokenFile, token, { mode: 0o600 });
     this.#start(name, [
       "agent",
       "--role",
       role,
       "--url",
       this.url,
-      "--enrol",
-      token,
+      "--enrol-file",
+      tokenFile,
       "--data",
       join(this.dir, name),
       ...options,

@@ -24,6 +24,23 @@ export class FolderTooNewError extends CausewayError {
   }
 }
 
+/**
+ * The folder, or something in it, belongs to another user, who could have put there what a program of ours
+ * trusts.
+ */
+export class FolderNotOursError extends CausewayError {
+  override readonly name = "FolderNotOursError";
+  readonly retryable = false;
+  readonly hint: string;
+
+  constructor(folder: string, path: string, uid: number) {
+    super(`${path} belongs to the user ${uid}`);
+    this.hint =
+      `Run the program as the user ${uid}. If the content of ${folder} is known to be right, ` +
+      `give it to your user instead (chown -R); else name another folder with --data.`;
+  }
+}
+
 /** A file that a program of ours keeps in its folder does not read as what it was written as. */
 export class FolderFileDamagedError extends CausewayError {
   override readonly name = "FolderFileDamagedError";
