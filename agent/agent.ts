@@ -5,13 +5,13 @@ import type { ToAgent } from "#shared/protocol/commands.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import type { AgentEnvironment } from "#shared/protocol/machine.ts";
+import { backoffMs } from "#shared/retry.ts";
 import { CommandJournal } from "./commands/command-journal.ts";
 import { CommandRunner } from "./commands/command-runner.ts";
 import type { Executors } from "./commands/executor.ts";
 import type { Identity } from "./identity/identity.ts";
 import { Link } from "./link/link.ts";
 import { inTime } from "./machine/in-time.ts";
-import { reconnectDelayMs } from "./retry/backoff.ts";
 
 export interface AgentOptions {
   identity: Identity;
@@ -116,7 +116,7 @@ export class Agent {
       } catch (error) {
         log.warn("could not introduce itself", { error: String(error) });
       }
-      await sleep(reconnectDelayMs(failures, random()), undefined, { ref: false });
+      await sleep(backoffMs(failures, random()), undefined, { ref: false });
     }
   }
 

@@ -3,7 +3,7 @@ import type { CausewayError } from "#shared/errors.ts";
 import { type ApiClient, ApiError } from "#shared/protocol/client.ts";
 import type { EnrolmentOffer, MachineDescription } from "#shared/protocol/enrolment-request.ts";
 import type { Enrolment } from "#shared/protocol/resources.ts";
-import { type Persistence, persistently } from "../retry/persistently.ts";
+import { isRetryableError, type RetryOptions, retry } from "#shared/retry.ts";
 import type { Identity } from "./identity.ts";
 import { reachFrom } from "./reach.ts";
 
@@ -25,17 +25,19 @@ export interface ApprovalOptions {
 const TROUBLE_PAUSE_MS = 10_000;
 
 /**
- * Asks for a code, has it shown, and waits until an operator approves it; an expired one is followed by another. The identity is a source's, good
- * for the boot environment only. Never gives up by itself: rejects when aborted, or when the control plane does not accept what it sends.
+ * Asks for a code, has it shown, and waits until an operator approves it; an expired one is followed by
+ * another. The identity is a source's, good for the boot environment only. Never gives up by itself: rejects
+ * when aborted, or when the control plane does not accept what it sends.
  */
 export async function askForApproval(options: ApprovalOptions): Promise<Identity> {
   const { api, url, machine, onCode } = options;
   // Most agents in a boot environment have their identity already, and this is large.
   const { createCertificateRequest } = await import("./certificate-request.ts");
-  // The name of a machine may have what a distinguished name must not; the control plane knows it from the request.
+  // The name of a machine may have what a distinguished name must not; the control plane knows it from the
+  // request.
   const { keyPem, csrPem } = await createCertificateRequest("causeway-boot-environment");
   for (;;) {
-    const offer = await persistently(
+    const offer = await retry(
       () => api.requestEnrolment({ body: { ...machine, csr: csrPem } }),
       untilAborted(options),
     );
@@ -53,7 +55,7 @@ async function claim(offer: EnrolmentOffer, options: ApprovalOptions): Promise<E
     await sleep(pollMs ?? pollSeconds * 1000, undefined, { signal });
     try {
       const { id, secret } = offer;
-      const answer = await persistently(
+      const answer = await retry(
         () => api.claimEnrolment({ parameters: { id }, body: { secret } }),
         untilAborted(options),
       );
@@ -67,6 +69,10 @@ async function claim(offer: EnrolmentOffer, options: ApprovalOptions): Promise<E
   }
 }
 
-function untilAborted({ onTrouble, signal, pollMs = TROUBLE_PAUSE_MS }: ApprovalOptions): Persistence {
-  return { delayMs: () => pollMs, onTrouble, signal };
+function untilAborted({
+  onTrouble,
+  signal,
+  pollMs = TROUBLE_PAUSE_MS,
+}: ApprovalOptions): RetryOptions<CausewayError> {
+  return { isRetryable: isRetryableError, delayMs: () => pollMs, onRetry: onTrouble, signal };
 }

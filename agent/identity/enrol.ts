@@ -1,8 +1,7 @@
 import type { CausewayError } from "#shared/errors.ts";
 import type { ApiClient } from "#shared/protocol/client.ts";
 import type { EnrollableRole } from "#shared/protocol/common.ts";
-import { reconnectDelayMs } from "../retry/backoff.ts";
-import { persistently } from "../retry/persistently.ts";
+import { backoffMs, isRetryableError, retry } from "#shared/retry.ts";
 import type { Identity } from "./identity.ts";
 import { reachFrom } from "./reach.ts";
 
@@ -24,17 +23,18 @@ export interface EnrolOptions {
 const PATIENCE_MS = 9 * 60_000;
 
 /**
- * Exchanges a one-time token for an identity. Asks again while the control plane is away or busy, with the same key, for which the token
- * remains good. Throws the API's typed errors.
+ * Exchanges a one-time token for an identity. Asks again while the control plane is away or busy, with the
+ * same key, for which the token remains good. Throws the API's typed errors.
  */
 export async function enrol(options: EnrolOptions): Promise<Identity> {
   const { api, url, token, role, name, random, onRetry } = options;
   // Needed once in an agent's life, and too large to keep in memory for the rest of it.
   const { createCertificateRequest } = await import("./certificate-request.ts");
   const { keyPem, csrPem } = await createCertificateRequest(name);
-  const enrolment = await persistently(() => api.enrol({ body: { token, role, name, csr: csrPem } }), {
-    delayMs: (failures) => reconnectDelayMs(failures, random()),
-    onTrouble: onRetry,
+  const enrolment = await retry(() => api.enrol({ body: { token, role, name, csr: csrPem } }), {
+    isRetryable: isRetryableError,
+    delayMs: (failures) => backoffMs(failures, random()),
+    onRetry,
     patienceMs: PATIENCE_MS,
   });
   return { role, keyPem, ...reachFrom(url, enrolment) };

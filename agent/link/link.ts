@@ -4,9 +4,9 @@ import type { Log } from "#shared/log.ts";
 import { ToAgent } from "#shared/protocol/commands.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
 import { commandsTopic, eventsTopic } from "#shared/protocol/topics.ts";
+import { backoffMs } from "#shared/retry.ts";
 import { endpointOf } from "../identity/endpoint.ts";
 import type { Identity } from "../identity/identity.ts";
-import { reconnectDelayMs } from "../retry/backoff.ts";
 
 export interface LinkOptions {
   identity: Identity;
@@ -42,7 +42,7 @@ export class Link {
       const lasted = await this.#connectOnce();
       if (this.#stopped.signal.aborted) return;
       failures = lasted ? 0 : failures + 1;
-      const delayMs = reconnectDelayMs(failures, random());
+      const delayMs = backoffMs(failures, random());
       log.info("link down, connecting again", { delayMs });
       await Promise.race([
         new Promise((resolve) => setTimeout(resolve, delayMs)),

@@ -28,10 +28,10 @@ class FlakyStore extends MemoryStore {
 
 function retrying(inner: ObjectStore): { store: RetryingStore; delays: number[] } {
   const delays: number[] = [];
-  const delay = async (ms: number) => {
+  const sleep = async (ms: number) => {
     delays.push(ms);
   };
-  return { store: new RetryingStore(inner, { random: () => 0.5, delay }), delays };
+  return { store: new RetryingStore(inner, { random: () => 0.5, sleep }), delays };
 }
 
 const bytes = Buffer.from("content");

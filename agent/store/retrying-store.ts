@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { backoffMs, type RetryOptions, retry } from "#shared/retry.ts";
 import {
   type GetOptions,
   ObjectExistsError,
@@ -8,31 +8,27 @@ import {
   TransientStoreError,
 } from "./object-store.ts";
 
-export interface RetryOptions {
-  /** Attempts in all; 10 by default, which spans about two minutes. */
-  attempts?: number;
-  /** The first pause's upper bound, doubled for each attempt up to 30 s. */
-  firstDelayMs?: number;
+export interface RetryingStoreOptions {
   /** A number from 0 to 1: spreads the retries of many agents. */
   random: () => number;
-  delay?: (ms: number, signal?: AbortSignal) => Promise<void>;
+  sleep?: RetryOptions<TransientStoreError>["sleep"];
 }
 
-/** Repeats what failed with a `TransientStoreError`, with growing, jittered pauses. All operations are safe to repeat. */
+/** With the pauses between them, about two minutes. */
+const ATTEMPTS = 10;
+const FIRST_DELAY_MS = 200;
+
+/**
+ * Repeats what failed with a `TransientStoreError`, with growing, jittered pauses. All operations are safe to
+ * repeat.
+ */
 export class RetryingStore implements ObjectStore {
   readonly #store: ObjectStore;
-  readonly #options: Required<RetryOptions>;
+  readonly #options: RetryingStoreOptions;
 
-  constructor(store: ObjectStore, options: RetryOptions) {
+  constructor(store: ObjectStore, options: RetryingStoreOptions) {
     this.#store = store;
-    this.#options = {
-      attempts: 10,
-      firstDelayMs: 200,
-      delay: async (ms, signal) => {
-        await sleep(ms, undefined, signal ? { signal } : {});
-      },
-      ...options,
-    };
+    this.#options = options;
   }
 
   async put(key: string, bytes: Uint8Array, options: PutOptions): Promise<void> {
@@ -51,38 +47,42 @@ export class RetryingStore implements ObjectStore {
     return this.#retry(options?.signal, () => this.#store.get(key, options));
   }
 
-  /** Starts over after a failure, from after the last key that was given out. */
+  /** After a failure it lists again, and continues after the last key that it returned. */
   async *list(prefix: string): AsyncIterable<ObjectSummary> {
     let last = "";
-    for (let attempt = 1; ; attempt++) {
+    let objects: AsyncIterator<ObjectSummary> | undefined;
+    const next = async () => {
+      objects ??= this.#store.list(prefix)[Symbol.asyncIterator]();
       try {
-        for await (const object of this.#store.list(prefix)) {
-          if (object.key <= last) continue;
-          last = object.key;
-          yield object;
+        for (;;) {
+          const { done, value } = await objects.next();
+          if (done || value.key > last) return done ? undefined : value;
         }
-        return;
       } catch (error) {
-        await this.#pause(error, attempt);
+        objects = undefined;
+        throw error;
       }
+    };
+    try {
+      for (;;) {
+        const object = await this.#retry(undefined, next);
+        if (object === undefined) return;
+        last = object.key;
+        yield object;
+      }
+    } finally {
+      await (objects as AsyncIterator<ObjectSummary> | undefined)?.return?.();
     }
   }
 
-  async #retry<T>(signal: AbortSignal | undefined, run: (attempt: number) => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      signal?.throwIfAborted();
-      try {
-        return await run(attempt);
-      } catch (error) {
-        await this.#pause(error, attempt, signal);
-      }
-    }
-  }
-
-  async #pause(error: unknown, attempt: number, signal?: AbortSignal): Promise<void> {
-    const { attempts, firstDelayMs, random, delay } = this.#options;
-    if (!(error instanceof TransientStoreError) || attempt >= attempts) throw error;
-    const bound = Math.min(30_000, firstDelayMs * 2 ** (attempt - 1));
-    await delay(bound * (0.5 + random() / 2), signal);
+  #retry<T>(signal: AbortSignal | undefined, work: (attempt: number) => Promise<T>): Promise<T> {
+    const { random, sleep } = this.#options;
+    return retry(work, {
+      isRetryable: (error): error is TransientStoreError => error instanceof TransientStoreError,
+      attempts: ATTEMPTS,
+      delayMs: (failures) => backoffMs(failures - 1, random(), FIRST_DELAY_MS),
+      signal,
+      ...(sleep ? { sleep } : {}),
+    });
   }
 }

@@ -1,17 +1,18 @@
-/** What an agent tells of its commands. Each event may come twice, late, out of order, or from an agent whose command it is not. */
+/**
+ * What an agent tells of its commands. Each event may come twice, late, out of order, or from an agent whose
+ * command it is not.
+ */
 import { type CommandRecord, failed, isOpen, progressed, succeeded } from "#shared/domain/command.ts";
-import { ConcurrentChangeError, failureOf, UnknownCommandError } from "#shared/errors.ts";
+import { failureOf, UnknownCommandError } from "#shared/errors.ts";
 import { commandKinds } from "#shared/protocol/commands.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
 import { refuse } from "../ingest/refuse.ts";
+import { againIfChanged } from "../store/again-if-changed.ts";
 import { type CommandDeps, timestamp } from "./deps.ts";
 import { learnFrom, type Outcome } from "./machine.ts";
 import { tellAgent } from "./tell-agent.ts";
 
 type EventOf<T extends AgentEvent["type"]> = Extract<AgentEvent, { type: T }>;
-
-/** So often may the workflow ask for the command again between our read and our write. */
-const MAX_TRIES = 8;
 
 /** The agent works on it: keeps the workflow's step alive and notes how far it is. */
 export async function commandProgressed(
@@ -35,31 +36,25 @@ export async function commandProgressed(
 }
 
 /**
- * The agent is done with it. The workflow hears it first and the command is marked afterwards: broken off in between, the event comes again and
- * finds the command open, and the second word to the workflow has no effect. Last, the agent is told that it may forget the result. Of a command
- * that was cancelled it hears that instead: it would act on an acknowledgement, and restart the machine.
+ * The agent is done with it. The workflow hears it first and the command is marked afterwards: broken off in
+ * between, the event comes again and finds the command open, and the second word to the workflow has no
+ * effect. Last, the agent is told that it may forget the result. Of a command that was cancelled it hears
+ * that instead: it would act on an acknowledgement, and restart the machine.
  */
 export async function commandEnded(
   agentId: string,
   event: EventOf<"command-succeeded" | "command-failed">,
   deps: CommandDeps,
 ): Promise<void> {
-  for (let tried = 1; ; tried++) {
-    const command = await ownCommand(agentId, event, deps);
-    if (!command) return;
-    if (command.state === "cancelled") {
-      return tellAgent(deps, agentId, { type: "cancel", commandId: command.id });
-    }
-    if (!isOpen(command)) break;
-    try {
-      await deps.store.conversions.saveCommand(await settled(command, event, deps));
-      break;
-    } catch (error) {
-      // The step lost patience and waits with a new token now: it has to hear it, too.
-      if (!(error instanceof ConcurrentChangeError) || tried === MAX_TRIES) throw error;
-    }
-  }
-  await tellAgent(deps, agentId, { type: "acknowledge", commandId: event.commandId });
+  // A step that timed out in between waits with a new token, which needs the result, too.
+  const command = await againIfChanged(async () => {
+    const current = await ownCommand(agentId, event, deps);
+    if (!current || !isOpen(current)) return current;
+    return deps.store.conversions.saveCommand(await settled(current, event, deps));
+  });
+  if (!command) return;
+  const type = command.state === "cancelled" ? "cancel" : "acknowledge";
+  await tellAgent(deps, agentId, { type, commandId: command.id });
 }
 
 async function settled(

@@ -7,21 +7,14 @@ import {
 } from "#shared/domain/command.ts";
 import { type ConversionRecord, requireRunning, withMachine } from "#shared/domain/conversion.ts";
 import { arming, isAway } from "#shared/domain/source-machine.ts";
-import {
-  BootEnvironmentLeftError,
-  ConcurrentChangeError,
-  ConversionCancelledError,
-  ForbiddenError,
-} from "#shared/errors.ts";
+import { BootEnvironmentLeftError, ConversionCancelledError, ForbiddenError } from "#shared/errors.ts";
+import { againIfChanged } from "../store/again-if-changed.ts";
 import { callOffAllElse, cancelCommands } from "./cancel-commands.ts";
 import { type CommandDeps, timestamp } from "./deps.ts";
 import { settle } from "./environment.ts";
 import { tellAgent } from "./tell-agent.ts";
 
 export type DispatchRequest = Omit<WantedCommand, "requestedBy" | "taskToken"> & { taskToken: string };
-
-/** So often may an agent's event come between our read and our write. */
-const MAX_TRIES = 8;
 
 /**
  * Sees to it that the agent does the work and that the workflow step with this token hears of it. The step may ask again, with another token, after
@@ -91,15 +84,11 @@ async function decide(
   request: DispatchRequest,
   { store, clock }: CommandDeps,
 ): Promise<{ action: "send" | "answer"; command: CommandRecord }> {
-  for (let tried = 1; ; tried++) {
+  return againIfChanged(async () => {
     const { conversion, commands } = await store.conversions.withCommands(request.conversionId);
     const { requestedBy } = bringsBack(request) ? conversion : requireRunning(conversion);
     const { action, command } = plan({ ...request, requestedBy }, commands, timestamp(clock));
     if (action === "answer") return { action, command };
-    try {
-      return { action, command: await store.conversions.saveCommand(command) };
-    } catch (error) {
-      if (!(error instanceof ConcurrentChangeError) || tried === MAX_TRIES) throw error;
-    }
-  }
+    return { action, command: await store.conversions.saveCommand(command) };
+  });
 }

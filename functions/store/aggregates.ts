@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { ConcurrentChangeError } from "#shared/errors.ts";
+import { againIfChanged } from "./again-if-changed.ts";
 import type { Item, ItemKeys, Key, PageQuery, Table, TablePage } from "./table.ts";
 
 export interface Aggregate {
@@ -7,9 +8,6 @@ export interface Aggregate {
   /** How often it was written; 0 for one that was not yet. */
   version: number;
 }
-
-/** A change that loses to others so often is told to the caller, who may try later. */
-const MAX_TRIES = 8;
 
 /** All aggregates of one kind: each is one item, written whole, and only if nobody wrote it in between. */
 export class Aggregates<T extends Aggregate> {
@@ -34,7 +32,10 @@ export class Aggregates<T extends Aggregate> {
     return this.#schema.parse(item);
   }
 
-  /** Writes it and returns it with its new version. Throws `ConcurrentChangeError` if it was written since it was read (or, if new, exists). */
+  /**
+   * Writes it and returns it with its new version. Throws `ConcurrentChangeError` if it was written since it
+   * was read (or, if new, exists).
+   */
   async save(aggregate: T): Promise<T> {
     const saved = { ...aggregate, version: aggregate.version + 1 };
     const item = { ...saved, ...this.#keys(saved) };
@@ -47,20 +48,16 @@ export class Aggregates<T extends Aggregate> {
   }
 
   /**
-   * Reads, changes and writes it, again from the start if somebody else was faster; `change` may therefore run several times. Returning what
-   * it was given means that there is nothing to write. What `change` throws ends it.
+   * Reads, changes and writes it, again from the start if somebody else was faster; `change` may therefore
+   * run several times. Returning what it was given means that there is nothing to write. What `change` throws
+   * ends it.
    */
   async modify(key: Key, change: (current: T | undefined) => T): Promise<T> {
-    for (let tried = 1; ; tried++) {
+    return againIfChanged(async () => {
       const current = await this.find(key);
       const changed = change(current);
-      if (changed === current) return current;
-      try {
-        return await this.save(changed);
-      } catch (error) {
-        if (!(error instanceof ConcurrentChangeError) || tried === MAX_TRIES) throw error;
-      }
-    }
+      return changed === current ? current : this.save(changed);
+    });
   }
 
   async page(query: PageQuery): Promise<TablePage<T>> {
