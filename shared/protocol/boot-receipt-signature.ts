@@ -1,5 +1,6 @@
 import { createHash, createPrivateKey, sign, verify, X509Certificate } from "node:crypto";
-import { type BootReceipt, BootReceiptContent, canonicalJson } from "./boot-receipt.ts";
+import { type BootReceipt, BootReceiptContent } from "./boot-receipt.ts";
+import { canonicalJson } from "./canonical-json.ts";
 
 const ALGORITHM = "ECDSA-P256-SHA256";
 const ENCODING = "ieee-p1363";

@@ -71,14 +71,3 @@ export const BootReceipt = z.strictObject({
   }),
 });
 export type BootReceipt = z.infer<typeof BootReceipt>;
-
-/** One text for equal values, whatever the order of their members: sorted by name, without space. For what JSON can express; absent members are left out. */
-export function canonicalJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
-  if (typeof value !== "object" || value === null) return JSON.stringify(value);
-  const members = Object.entries(value)
-    .filter(([, member]) => member !== undefined)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member)}`);
-  return `{${members.join(",")}}`;
-}

@@ -1,0 +1,27 @@
+/** Deeper than anything we sign; a hostile peer could otherwise exhaust the stack. */
+const MOST_LEVELS = 64;
+
+/**
+ * One text for equal values, in any order of their members: sorted by name, without space; absent members are
+ * left out. Parsing the text gives the value back, so different values have different texts. Throws
+ * `TypeError` for what JSON cannot express, such as the infinity that `JSON.parse` makes of `1e999`, and for
+ * more than 64 levels.
+ */
+export function canonicalJson(value: unknown): string {
+  return textOf(value, 0);
+}
+
+function textOf(value: unknown, level: number): string {
+  if (level > MOST_LEVELS) throw new TypeError(`more than ${MOST_LEVELS} levels`);
+  if (Array.isArray(value)) return `[${value.map((item) => textOf(item, level + 1)).join(",")}]`;
+  if (typeof value === "object" && value !== null) {
+    const members = Object.entries(value)
+      .filter(([, member]) => member !== undefined)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, member]) => `${JSON.stringify(name)}:${textOf(member, level + 1)}`);
+    return `{${members.join(",")}}`;
+  }
+  if (value === undefined || (typeof value === "number" && !Number.isFinite(value)))
+    throw new TypeError(`JSON has no ${value}`);
+  return JSON.stringify(value);
+}
