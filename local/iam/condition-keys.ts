@@ -21,6 +21,8 @@ const KNOWN_KEYS = [
   "kms:CallerAccount",
   "kms:EncryptionContext:*",
   "kms:EncryptionContextKeys",
+  "kms:MessageType",
+  "kms:SigningAlgorithm",
   "kms:ViaService",
   "s3:delimiter",
   "s3:if-match",

@@ -1,12 +1,16 @@
 import { AwsError } from "../core/aws-error.ts";
 import { ACCOUNT_ID, type PolicyDocument, REGION } from "../core/service.ts";
 
+/** Encrypts under 256 random bits, or signs with a key pair on P-256. */
+export type KeySpec = "SYMMETRIC_DEFAULT" | "ECC_NIST_P256";
+
 /** A key as the templates declare it. */
 export interface Key {
   id: string;
   arn: string;
   description: string;
   enabled: boolean;
+  spec: KeySpec;
   policy: PolicyDocument;
 }
 

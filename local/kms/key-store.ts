@@ -15,6 +15,7 @@ const KeyVersionSchema = z.strictObject({
 export interface KeyVersion {
   version: number;
   createdAt: number;
+  /** 32 random bytes, or the private key of a pair (PKCS #8, DER). */
   material: Buffer;
 }
 
@@ -44,15 +45,24 @@ export class KeyStore {
     if (this.#keys.size === 0) this.#write();
   }
 
-  /** Makes sure that the key has material, created once, and a version no older than the rotation period if it has one. */
-  ensure(keyId: string, rotationPeriodMs?: number): void {
+  /**
+   * Makes sure that the key has material, created once, and a version no older than the rotation period if it has one. `make` gives material
+   * that is not 32 random bytes.
+   */
+  ensure(
+    keyId: string,
+    {
+      rotationPeriodMs,
+      make = () => this.#randomness(32),
+    }: { rotationPeriodMs?: number; make?: () => Buffer } = {},
+  ): void {
     const versions = this.#keys.get(keyId) ?? [];
     const newest = versions.at(-1);
     const stale =
       newest && rotationPeriodMs !== undefined && this.#clock.now() - newest.createdAt >= rotationPeriodMs;
     if (newest && !stale) return;
     const version = (newest?.version ?? 0) + 1;
-    const fresh = { version, createdAt: this.#clock.now(), material: this.#randomness(32) };
+    const fresh = { version, createdAt: this.#clock.now(), material: make() };
     this.#keys.set(keyId, [...versions, fresh]);
     this.#write();
   }

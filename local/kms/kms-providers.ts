@@ -14,20 +14,30 @@ import {
   type ResourceProvider,
 } from "../core/service.ts";
 import { compilePolicy, PolicyDocumentSchema } from "../iam/policy-document.ts";
+import { createKeyPair } from "./key-pair.ts";
 import type { KeyRegistry } from "./key-registry.ts";
 import { type KeyStore, keyIdFor } from "./key-store.ts";
 
-const KeyProperties = z.strictObject({
-  Description: z.string().default(""),
-  Enabled: booleanProperty.default(true),
-  EnableKeyRotation: booleanProperty.default(false),
-  KeyPolicy: PolicyDocumentSchema.optional(),
-  KeySpec: z.literal("SYMMETRIC_DEFAULT").optional(),
-  KeyUsage: z.literal("ENCRYPT_DECRYPT").optional(),
-  PendingWindowInDays: numberProperty.optional(),
-  RotationPeriodInDays: numberProperty.default(365),
-  Tags: tagsProperty.optional(),
-});
+const KeyProperties = z
+  .strictObject({
+    Description: z.string().default(""),
+    Enabled: booleanProperty.default(true),
+    EnableKeyRotation: booleanProperty.default(false),
+    KeyPolicy: PolicyDocumentSchema.optional(),
+    KeySpec: z.enum(["SYMMETRIC_DEFAULT", "ECC_NIST_P256"]).default("SYMMETRIC_DEFAULT"),
+    KeyUsage: z.enum(["ENCRYPT_DECRYPT", "SIGN_VERIFY"]).default("ENCRYPT_DECRYPT"),
+    PendingWindowInDays: numberProperty.optional(),
+    RotationPeriodInDays: numberProperty.default(365),
+    Tags: tagsProperty.optional(),
+  })
+  .refine(({ KeySpec, KeyUsage }) => (KeyUsage === "SIGN_VERIFY") === (KeySpec === "ECC_NIST_P256"), {
+    path: ["KeyUsage"],
+    message: "SIGN_VERIFY goes with ECC_NIST_P256, ENCRYPT_DECRYPT with SYMMETRIC_DEFAULT",
+  })
+  .refine(({ KeySpec, EnableKeyRotation }) => KeySpec === "SYMMETRIC_DEFAULT" || !EnableKeyRotation, {
+    path: ["EnableKeyRotation"],
+    message: "a key pair cannot be rotated",
+  });
 
 const AliasProperties = z.strictObject({
   AliasName: z.string().regex(/^alias\/[\w/-]+$/),
@@ -36,7 +46,7 @@ const AliasProperties = z.strictObject({
 
 const DAY_MS = 86_400_000;
 
-/** `AWS::KMS::Key` (symmetric, rotated at start-up when due) and `AWS::KMS::Alias`. */
+/** `AWS::KMS::Key` (symmetric, rotated at start-up when due, or a pair that signs) and `AWS::KMS::Alias`. */
 export class KmsProvider implements ResourceProvider {
   readonly types = ["AWS::KMS::Key", "AWS::KMS::Alias"];
   readonly #keys: KeyRegistry;
@@ -53,16 +63,20 @@ export class KmsProvider implements ResourceProvider {
 
   #key(resource: Resource): ProvisionedResource {
     const properties = parseProperties(resource, KeyProperties);
-    const id = keyIdFor(resource.generatedName);
+    const { KeySpec: spec } = properties;
+    // Another spec is another key, as on AWS.
+    const id = keyIdFor(
+      spec === "SYMMETRIC_DEFAULT" ? resource.generatedName : `${resource.generatedName}/${spec}`,
+    );
     const arn = `arn:aws:kms:${REGION}:${ACCOUNT_ID}:key/${id}`;
     const policy = properties.KeyPolicy ?? accountPolicy();
     compilePolicy(policy);
     const { Description: description, Enabled: enabled } = properties;
-    const rotationPeriodMs = properties.EnableKeyRotation
-      ? properties.RotationPeriodInDays * DAY_MS
-      : undefined;
-    this.#store.ensure(id, rotationPeriodMs);
-    this.#keys.add({ id, arn, description, enabled, policy });
+    this.#store.ensure(id, {
+      ...(properties.EnableKeyRotation ? { rotationPeriodMs: properties.RotationPeriodInDays * DAY_MS } : {}),
+      ...(spec === "ECC_NIST_P256" ? { make: createKeyPair } : {}),
+    });
+    this.#keys.add({ id, arn, description, enabled, spec, policy });
     return { ref: id, attributes: { Arn: arn, KeyId: id } };
   }
 

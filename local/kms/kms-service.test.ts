@@ -1,3 +1,4 @@
+import { createPublicKey, verify } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import {
@@ -6,7 +7,9 @@ import {
   EncryptCommand,
   GenerateDataKeyCommand,
   GenerateDataKeyWithoutPlaintextCommand,
+  GetPublicKeyCommand,
   KMSClient,
+  SignCommand,
 } from "@aws-sdk/client-kms";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { accountRoot, policy, SmallCloud } from "../gateway/testing/small-cloud.ts";
@@ -148,4 +151,100 @@ test("after a restart, and after rotation, old ciphertexts still open", async ()
   const fresh = await client().send(new EncryptCommand({ KeyId: same.ref, Plaintext: Buffer.from("new") }));
   // Byte 20 ends the key version in the blob's header.
   expect([CiphertextBlob?.[20], fresh.CiphertextBlob?.[20]]).toEqual([1, 2]);
+});
+
+// --- Key pairs ---------------------------------------------------------------------------------------------------
+
+const pairProperties = { KeySpec: "ECC_NIST_P256", KeyUsage: "SIGN_VERIFY" };
+const Message = Buffer.from("restart the machine");
+const SigningAlgorithm = "ECDSA_SHA_256";
+
+function isSignedBy(publicKey: Uint8Array = new Uint8Array(), signature: Uint8Array = new Uint8Array()) {
+  const key = createPublicKey({ key: Buffer.from(publicKey), format: "der", type: "spki" });
+  return verify("sha256", Message, key, signature);
+}
+
+test("a key pair signs, its public part proves it, and both are the same after a restart", async () => {
+  const all = { Effect: "Allow", Action: "kms:*", Resource: "*" } as const;
+  const first = await SmallCloud.start();
+  const pair = await first.provision("AWS::KMS::Key", "Pair", pairProperties);
+  const signer = new KMSClient(await first.clientFor("user", all));
+  const { Signature, KeyId } = await signer.send(
+    new SignCommand({ KeyId: pair.ref, Message, SigningAlgorithm }),
+  );
+  expect(KeyId).toBe(pair.attributes.Arn);
+  await first.stop();
+  await using second = await SmallCloud.start({ directory: first.directory, clock: first.clock });
+  expect(await second.provision("AWS::KMS::Key", "Pair", pairProperties)).toEqual(pair);
+  const reader = new KMSClient(await second.clientFor("user", all));
+  const { PublicKey, ...facts } = await reader.send(new GetPublicKeyCommand({ KeyId: pair.ref }));
+  expect(isSignedBy(PublicKey, Signature)).toBe(true);
+  expect(facts).toMatchObject({
+    KeySpec: "ECC_NIST_P256",
+    KeyUsage: "SIGN_VERIFY",
+    SigningAlgorithms: ["ECDSA_SHA_256"],
+  });
+  const { KeyMetadata } = await reader.send(new DescribeKeyCommand({ KeyId: pair.ref }));
+  expect(KeyMetadata).toMatchObject({ KeySpec: "ECC_NIST_P256", KeyUsage: "SIGN_VERIFY" });
+  expect(KeyMetadata).not.toHaveProperty("EncryptionAlgorithms");
+});
+
+test("a key does only what its kind does", async () => {
+  const pair = await cloud.provision("AWS::KMS::Key", "Pair", pairProperties);
+  const wrongUse = { name: "InvalidKeyUsageException" };
+  const sign = (change: object) =>
+    kms.send(new SignCommand({ KeyId: pair.ref, Message, SigningAlgorithm, ...change }));
+  await expect(sign({ KeyId: key.ref })).rejects.toMatchObject(wrongUse);
+  await expect(sign({ SigningAlgorithm: "ECDSA_SHA_384" })).rejects.toMatchObject(wrongUse);
+  await expect(sign({ MessageType: "DIGEST" })).rejects.toThrow("does not support");
+  await expect(sign({ Message: Buffer.alloc(4097) })).rejects.toThrow("4096");
+  await expect(sign({ GrantTokens: ["x"] })).rejects.toThrow();
+  await expect(
+    kms.send(new EncryptCommand({ KeyId: pair.ref, Plaintext: Buffer.from("a") })),
+  ).rejects.toMatchObject(wrongUse);
+  await expect(
+    kms.send(new GenerateDataKeyCommand({ KeyId: pair.ref, KeySpec: "AES_256" })),
+  ).rejects.toMatchObject(wrongUse);
+  await expect(kms.send(new GetPublicKeyCommand({ KeyId: key.ref }))).rejects.toMatchObject({
+    name: "UnsupportedOperationException",
+  });
+});
+
+test("a disabled key pair neither signs nor tells its public part", async () => {
+  const { ref: KeyId } = await cloud.provision("AWS::KMS::Key", "DisabledPair", {
+    ...pairProperties,
+    Enabled: "false",
+  });
+  const disabled = { name: "DisabledException" };
+  await expect(kms.send(new GetPublicKeyCommand({ KeyId }))).rejects.toMatchObject(disabled);
+  await expect(kms.send(new SignCommand({ KeyId, Message, SigningAlgorithm }))).rejects.toMatchObject(
+    disabled,
+  );
+});
+
+test("a role that may read the public part may not sign, and a grant may be bound to the algorithm", async () => {
+  const { attributes, ref: KeyId } = await cloud.provision("AWS::KMS::Key", "Pair", pairProperties);
+  const Resource = attributes.Arn ?? "";
+  const clientWith = async (name: string, statement: object) =>
+    new KMSClient(await cloud.clientFor(name, { Effect: "Allow", Resource, ...statement } as never));
+  const sign = new SignCommand({ KeyId, Message, SigningAlgorithm });
+  const denied = { name: "AccessDeniedException" };
+  const reader = await clientWith("reader", { Action: "kms:GetPublicKey" });
+  await expect(reader.send(new GetPublicKeyCommand({ KeyId }))).resolves.toBeDefined();
+  await expect(reader.send(sign)).rejects.toMatchObject(denied);
+  const bound = (algorithm: string) => ({
+    Action: "kms:Sign",
+    Condition: { StringEquals: { "kms:SigningAlgorithm": algorithm, "kms:MessageType": "RAW" } },
+  });
+  await expect((await clientWith("same", bound("ECDSA_SHA_256"))).send(sign)).resolves.toBeDefined();
+  await expect((await clientWith("other", bound("ECDSA_SHA_384"))).send(sign)).rejects.toMatchObject(denied);
+});
+
+test.each([
+  { KeySpec: "ECC_NIST_P256" },
+  { KeyUsage: "SIGN_VERIFY" },
+  { ...pairProperties, EnableKeyRotation: true },
+  { KeySpec: "RSA_2048", KeyUsage: "SIGN_VERIFY" },
+])("a template's key %j is refused", async (properties) => {
+  await expect(cloud.provision("AWS::KMS::Key", "Wrong", properties)).rejects.toThrow();
 });
