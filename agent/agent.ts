@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "#shared/log.ts";
-import type { ToAgent } from "#shared/protocol/commands.ts";
+import type { Command, ToAgent } from "#shared/protocol/commands.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import type { AgentEnvironment } from "#shared/protocol/machine.ts";
@@ -10,11 +10,14 @@ import { CommandJournal } from "./commands/command-journal.ts";
 import { CommandRunner } from "./commands/command-runner.ts";
 import type { Executors } from "./commands/executor.ts";
 import type { Identity } from "./identity/identity.ts";
+import { type CloudTime, IncomingMessages } from "./link/incoming-messages.ts";
 import { Link } from "./link/link.ts";
 import { inTime } from "./machine/in-time.ts";
 
 export interface AgentOptions {
   identity: Identity;
+  /** By its time the agent judges what it is asked. */
+  cloud: CloudTime;
   version: string;
   /** For the journal; this process's alone. */
   dataDir: string;
@@ -42,14 +45,15 @@ const TAKE_BACK_ARMING: readonly string[] = ["attest-boot-state", "release"];
 export class Agent {
   readonly #options: AgentOptions;
   readonly #link: Link;
+  readonly #incoming: IncomingMessages;
   readonly #runner: CommandRunner;
   readonly #journal: CommandJournal;
   #introductions = 0;
 
   constructor(options: AgentOptions) {
-    const { identity, dataDir, executors, log, now, random } = options;
+    const { identity, cloud, dataDir, executors, log, now, random } = options;
     this.#options = options;
-    this.#journal = new CommandJournal(join(dataDir, "commands.sqlite"), now);
+    this.#journal = new CommandJournal(join(dataDir, "commands.sqlite"), cloud.now);
     this.#runner = new CommandRunner({
       executors,
       journal: this.#journal,
@@ -58,12 +62,23 @@ export class Agent {
       log,
       now,
     });
+    this.#incoming = new IncomingMessages({
+      ...{ identity, cloud, log },
+      onMessage: (message) => this.#receive(message),
+      onOutOfTime: (command, problem) => {
+        if (this.#isMeantHere(command)) this.#runner.refuse(command, problem);
+      },
+      onTime: () => this.#journal.forgetOld(),
+    });
     this.#link = new Link({
       identity,
       log,
       random,
-      onConnected: () => void this.#introduce(),
-      onMessage: (message) => this.#receive(message),
+      onConnected: () => {
+        this.#incoming.connected();
+        void this.#introduce();
+      },
+      onMessage: (payload) => this.#incoming.receive(payload),
     });
   }
 
@@ -83,20 +98,25 @@ export class Agent {
 
   /** Stops what runs, to be continued after the next start. */
   async stop(): Promise<void> {
+    this.#incoming.close();
     await this.#runner.stop();
     await this.#link.stop();
     this.#journal.close();
   }
 
   #receive(message: ToAgent): void {
-    const { environment, log, onAcknowledged, onCancelled } = this.#options;
-    if (message.type === "command" && (message.environment ?? "original") !== environment) {
+    const { log, onAcknowledged, onCancelled } = this.#options;
+    if (message.type === "command" && !this.#isMeantHere(message)) {
       log.info("a command for the other system", { commandId: message.commandId });
       return;
     }
     this.#runner.receive(message);
     if (message.type === "acknowledge") onAcknowledged?.(message.commandId);
     if (message.type === "cancel") onCancelled?.(message.commandId);
+  }
+
+  #isMeantHere({ environment = "original" }: Command): boolean {
+    return environment === this.#options.environment;
   }
 
   #publish(event: AgentEvent): Promise<void> {

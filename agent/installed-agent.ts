@@ -81,7 +81,7 @@ export async function installedAgent(options: InstalledAgentOptions): Promise<Ag
   const machine = new LocalBootMachine();
   const cloud = openAgentCloud(identity, { now, random });
   return new Agent({
-    ...{ identity, version, dataDir, log, now, random },
+    ...{ identity, cloud, version, dataDir, log, now, random },
     ...(await roles[identity.role]({ ...options, cloud, machine })),
     environment: "original",
     bootId: () => readBootId(machine),

@@ -1,7 +1,7 @@
 /** What the functions need of the world around the table. Adapters for AWS are in `aws/`. */
 import type { Failure } from "#shared/errors.ts";
-import type { ToAgent } from "#shared/protocol/commands.ts";
 import type { ConversionType } from "#shared/protocol/resources.ts";
+import type { SignedMessage } from "#shared/protocol/signed-message.ts";
 
 export interface Clock {
   /** Milliseconds since 1970. */
@@ -12,11 +12,26 @@ export interface Clock {
 export type Random = (length: number) => Uint8Array;
 
 export interface AgentMessenger {
-  /** Resolves once the broker has the message; the agent gets it if it is connected, or asks when it connects. */
-  send(agentId: string, message: ToAgent): Promise<void>;
+  /**
+   * Resolves once the broker has the message; the agent gets it if it is connected, or asks when it connects.
+   */
+  send(agentId: string, message: SignedMessage): Promise<void>;
 }
 
-/** Workflow steps that wait for an agent. Each says whether somebody still waited: a token dies with its step. */
+/**
+ * The key pair that messages to agents are signed with. Every agent knows its public part from its enrolment,
+ * and obeys nothing else.
+ */
+export interface CommandKey {
+  /** ECDSA with P-256 and SHA-256, DER; of at most 4096 bytes. */
+  sign(bytes: Uint8Array): Promise<Uint8Array>;
+  /** SPKI. */
+  publicKeyPem(): Promise<string>;
+}
+
+/**
+ * Workflow steps that wait for an agent. Each says whether somebody still waited: a token dies with its step.
+ */
 export interface WaitingSteps {
   succeed(taskToken: string, output: unknown): Promise<boolean>;
   fail(taskToken: string, failure: Failure): Promise<boolean>;
@@ -24,7 +39,10 @@ export interface WaitingSteps {
 }
 
 export interface Workflow {
-  /** Starts it under a name that is used once; says whether that is new. Repeating it while it runs is harmless. */
+  /**
+   * Starts it under a name that is used once; says whether that is new. Repeating it while it runs is
+   * harmless.
+   */
   start(name: string, input: unknown): Promise<"started" | "exists">;
   isRunning(name: string): Promise<boolean>;
   /** Ends it wherever it is, without any of its own cleaning up. One that has ended stays as it is. */
@@ -44,7 +62,10 @@ export interface DeviceCertificate {
 /** The broker's registry of agents and their certificates. Everything but `certify` may be repeated. */
 export interface DeviceRegistry {
   addThing(agentId: string): Promise<void>;
-  /** A new certificate for the request's key; good for nothing until activated. Throws `InvalidInputError` for a malformed request. */
+  /**
+   * A new certificate for the request's key; good for nothing until activated. Throws `InvalidInputError` for
+   * a malformed request.
+   */
   certify(csr: string): Promise<DeviceCertificate>;
   /** Lets the certificate speak for the agent, with the rights of the policy. */
   bind(agentId: string, certificateArn: string, policyName: string): Promise<void>;

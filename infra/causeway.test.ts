@@ -151,3 +151,21 @@ test("what was replaced or deleted all the same stays for 30 days", () => {
       },
     });
 });
+
+test("only the functions that send commands sign, with a key that does nothing else", () => {
+  const stacks = synthesize();
+  const keys = Object.values(stacks.get("CausewayData")?.findResources("AWS::KMS::Key") ?? {});
+  const pair = { KeySpec: "ECC_NIST_P256", KeyUsage: "SIGN_VERIFY" };
+  expect(keys.filter(({ Properties }) => Properties.KeyUsage === "SIGN_VERIFY")).toMatchObject([
+    { Properties: pair, DeletionPolicy: "Retain" },
+  ]);
+  const holders = (action: string) =>
+    [...stacks.values()]
+      .flatMap((template) => Object.entries(template.findResources("AWS::IAM::Policy")))
+      .filter(([, policy]) => JSON.stringify(policy).includes(`"${action}"`))
+      .map(([id]) => id.replace(/Role.*/, ""))
+      .sort();
+  expect(holders("kms:Sign")).toEqual(["AbandonConversion", "AgentEvents", "Conversions", "DispatchCommand"]);
+  expect(holders("iot:Publish")).toEqual(holders("kms:Sign"));
+  expect(holders("kms:GetPublicKey")).toEqual(["Enrolments"]);
+});

@@ -2,6 +2,7 @@
 import { ArnFormat, type Stack } from "aws-cdk-lib";
 import type { ITable } from "aws-cdk-lib/aws-dynamodb";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
+import type { IKey } from "aws-cdk-lib/aws-kms";
 
 /** Reads and writes single items and queries; no scans, no deletes: what happened is kept, and expiry is the table's. */
 export function useTable(table: ITable): PolicyStatement {
@@ -11,14 +12,21 @@ export function useTable(table: ITable): PolicyStatement {
   });
 }
 
-/** Sends commands to agents. */
-export function commandAgents(stack: Stack): PolicyStatement {
-  return new PolicyStatement({
-    actions: ["iot:Publish"],
-    resources: [
-      stack.formatArn({ service: "iot", resource: "topic", resourceName: "causeway/agents/*/commands" }),
-    ],
+/** Sends commands to agents, signed so that they obey. */
+export function commandAgents(stack: Stack, commandKey: IKey): PolicyStatement[] {
+  const topics = stack.formatArn({
+    service: "iot",
+    resource: "topic",
+    resourceName: "causeway/agents/*/commands",
   });
+  return [
+    new PolicyStatement({ actions: ["iot:Publish"], resources: [topics] }),
+    new PolicyStatement({
+      actions: ["kms:Sign"],
+      resources: [commandKey.keyArn],
+      conditions: { StringEquals: { "kms:SigningAlgorithm": "ECDSA_SHA_256" } },
+    }),
+  ];
 }
 
 /** Reports the end, or the life, of a step that waits for an agent. */

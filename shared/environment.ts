@@ -7,6 +7,8 @@ import { z } from "zod";
 const Name = z.string().min(1);
 const Arn = z.string().startsWith("arn:");
 const table = { TABLE_NAME: Name };
+/** What it takes to send commands to agents. */
+const commanding = { ...table, COMMAND_KEY_ARN: Arn };
 
 export const environments = {
   "api/enrolment-tokens": z.object(table),
@@ -14,6 +16,7 @@ export const environments = {
     ...table,
     BUCKET_NAME: Name,
     KMS_KEY_ARN: Arn,
+    COMMAND_KEY_ARN: Arn,
     /** IoT policies and role aliases by role. */
     SOURCE_POLICY: Name,
     TARGET_POLICY: Name,
@@ -22,20 +25,20 @@ export const environments = {
   }),
   "api/enrolment-requests": z.object(table),
   "api/agents": z.object(table),
-  "api/conversions": z.object({ ...table, HOT_CONVERSION_ARN: Arn, REMOTE_COLD_CONVERSION_ARN: Arn }),
+  "api/conversions": z.object({ ...commanding, HOT_CONVERSION_ARN: Arn, REMOTE_COLD_CONVERSION_ARN: Arn }),
   "api/preflight": z.object(table),
   "api/boot-images": z.object({ ...table, BUCKET_NAME: Name, BOOT_IMAGE_UPLOAD_ROLE_ARN: Arn }),
   "api/recovery-points": z.object(table),
   "api/data-access": z.object({ ...table, BUCKET_NAME: Name, KMS_KEY_ARN: Arn, DATA_ACCESS_ROLE_ARN: Arn }),
   "api/audit": z.object(table),
   "api/openapi": z.object({}),
-  "ingest/agent-events": z.object({ ...table, REMOTE_COLD_CONVERSION_ARN: Arn }),
+  "ingest/agent-events": z.object({ ...commanding, REMOTE_COLD_CONVERSION_ARN: Arn }),
   "ingest/agent-presence": z.object(table),
   "tasks/check-preflight": z.object(table),
-  "tasks/dispatch-command": z.object(table),
+  "tasks/dispatch-command": z.object(commanding),
   "tasks/record-recovery-point": z.object(table),
   "tasks/complete-conversion": z.object(table),
-  "tasks/abandon-conversion": z.object(table),
+  "tasks/abandon-conversion": z.object(commanding),
 } as const satisfies Record<string, z.ZodObject>;
 
 export type FunctionName = keyof typeof environments;

@@ -56,7 +56,7 @@ export function handStartedAgent(options: HandStartedAgentOptions): Agent {
     release: releaseExecutor((conversionId) => forgetCaptures(dataDir, conversionId)),
   };
   return new Agent({
-    ...{ identity, version, dataDir, executors, takeInventory, log, now, random },
+    ...{ identity, cloud, version, dataDir, executors, takeInventory, log, now, random },
     environment: "boot-environment",
     bootId,
     onAcknowledged: (commandId) => {

@@ -13,6 +13,7 @@ const enrolment = {
   region: "local-1",
   bucket: "bucket",
   kmsKeyId: "key",
+  commandKeyPem: "public key",
   apiUrl: "http://127.0.0.1:8080",
   awsEndpoint: "http://127.0.0.1:8080",
 };

@@ -91,20 +91,16 @@ async function run(job: Job): Promise<void> {
   });
   const report = { restored: attestation.equal, bootId, items: attestation.items, addresses: ports() };
   await mkdir(DATA_DIR, { recursive: true, mode: 0o700 });
+  const setup = { identity: job.identity, cloud, version: CAUSEWAY_VERSION, dataDir: DATA_DIR };
   const agent = new Agent({
-    identity: job.identity,
-    version: CAUSEWAY_VERSION,
-    dataDir: DATA_DIR,
+    ...setup,
     environment: "boot-environment",
     bootId: async () => bootId,
     executors: {
       "report-boot-state": async () => report,
       reboot: restarter.executor,
       ...captureExecutors({
-        identity: job.identity,
-        cloud,
-        version: CAUSEWAY_VERSION,
-        dataDir: DATA_DIR,
+        ...setup,
         // Nothing is mounted and nothing else runs.
         disks: async () => known.map((disk) => ({ ...disk, consistent: true })),
         usedBlocks: ({ path }) => usedBlocksOf(path, machine),

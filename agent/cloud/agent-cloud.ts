@@ -1,5 +1,6 @@
 import type { Identity } from "../identity/identity.ts";
 import { certificateCredentials, type TemporaryCredentials } from "../link/credentials.ts";
+import type { CloudTime } from "../link/incoming-messages.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import { RetryingStore } from "../store/retrying-store.ts";
 import { S3Store } from "../store/s3-store.ts";
@@ -7,10 +8,8 @@ import { CloudClock } from "./cloud-clock.ts";
 import { cachedUntilExpiry } from "./expiring.ts";
 
 /** The cloud as this agent may use it, with temporary credentials for its certificate. */
-export interface AgentCloud {
+export interface AgentCloud extends CloudTime {
   credentials: () => Promise<TemporaryCredentials>;
-  /** Milliseconds since 1970 by the cloud's clock, as far as it was heard: this machine's may be wrong. */
-  now: () => number;
   random: () => number;
   /** The bucket, as far as this agent's rights go. */
   store: ObjectStore;
@@ -23,18 +22,16 @@ export function openAgentCloud(
   const { bucket, region, awsEndpoint } = identity.enrolment;
   const clock = new CloudClock(() => now().getTime());
   const obtain = certificateCredentials(identity);
-  const credentials = cachedUntilExpiry(
-    async () => {
-      const fresh = await obtain();
-      clock.hear(fresh.issuedAt);
-      return fresh;
-    },
-    ({ expiration }) => expiration.getTime(),
-    clock.now,
-  );
+  const fresh = async () => {
+    const issued = await obtain();
+    clock.hear(issued.issuedAt);
+    return issued;
+  };
+  const credentials = cachedUntilExpiry(fresh, ({ expiration }) => expiration.getTime(), clock.now);
   const endpoint = awsEndpoint ? { endpoint: awsEndpoint } : {};
   const s3 = new S3Store({ bucket, region, credentials, now: clock.now, ...endpoint });
-  return { credentials, now: clock.now, random, store: new RetryingStore(s3, { random }) };
+  const hearTime = async () => (await fresh()).issuedAt !== undefined;
+  return { credentials, now: clock.now, hearTime, random, store: new RetryingStore(s3, { random }) };
 }
 
 /** Remembers the first success; a failure is tried again by the next caller. */

@@ -23,7 +23,7 @@ function world(
 ) {
   const events: AgentEvent[] = [];
   const link = { down: false };
-  const journal = new CommandJournal(path, () => now);
+  const journal = new CommandJournal(path, () => now.getTime());
   closing.push(() => journal.close());
   const runner = new CommandRunner({
     executors,
@@ -40,7 +40,7 @@ function world(
   });
   const results = () =>
     events.filter((event) => event.type === "command-succeeded" || event.type === "command-failed");
-  return { runner, events, results, link, path };
+  return { runner, events, results, link, path, journal };
 }
 
 const release = (commandId: string): Command => ({
@@ -94,9 +94,9 @@ test("a result that could not be sent is answered from the journal after a resta
   expect(finished).toBe(true);
   // Stopped before it ran: nothing recorded. Run it now, link still down.
   first.runner.receive(release("a"));
-  const reader = new CommandJournal(first.path, () => new Date(0));
+  const reader = new CommandJournal(first.path, () => 0);
   closing.push(() => reader.close());
-  await until(() => reader.resultOf("a") !== undefined);
+  await until(() => reader.find("a") !== undefined);
 
   const second = world({ release: async () => expect.unreachable("must not run again") }, first.path);
   second.runner.receive(release("a"));
@@ -127,6 +127,7 @@ test("an acknowledged result still answers a late duplicate, and is forgotten af
     first.path,
     new Date("1970-02-02"),
   );
+  later.journal.forgetOld();
   later.runner.receive(release("a"));
   await until(() => later.results().length === 1);
   expect(ranAgain).toBe(true);
@@ -146,6 +147,66 @@ test("a command that comes after its cancellation, or once more, does not run", 
   const restarted = world(refusing, path);
   restarted.runner.receive(release("cnv_1.release.1"));
   await until(() => restarted.results().length === 1);
+});
+
+test("another command under the id of one that runs, or has run, is refused without a word", async () => {
+  const order: string[] = [];
+  let finish = () => {};
+  const { runner, results, path } = world({
+    release: async ({ conversionId }) => {
+      order.push(conversionId);
+      await new Promise<void>((resolve) => (finish = resolve));
+      return {};
+    },
+  });
+  const other = { ...release("a"), input: { conversionId: "cnv_2" } };
+  runner.receive(release("a"));
+  await until(() => order.length === 1);
+  runner.receive(other);
+  finish();
+  await until(() => results().length === 1);
+  runner.receive({ type: "acknowledge", commandId: "a" });
+  runner.receive(other);
+  runner.receive({ ...release("a"), requestedBy: "eve" });
+  const restarted = world({ release: async () => expect.unreachable("must not run") }, path);
+  restarted.runner.receive(other);
+  restarted.runner.receive(release("a"));
+  await until(() => restarted.results().length === 1);
+  expect(order).toEqual(["cnv_1"]);
+  expect(results()).toHaveLength(1);
+});
+
+test("of a command that comes out of time the control plane hears, and it runs if it comes in time after all", async () => {
+  const { runner, results } = world({ release: async () => ({}) });
+  runner.refuse(release("a"), "it expired at noon");
+  await until(() => results().length === 1);
+  expect(results()[0]).toMatchObject({
+    type: "command-failed",
+    failure: {
+      name: "CommandOutOfTimeError",
+      message: expect.stringContaining("it expired at noon"),
+      retryable: true,
+    },
+  });
+  runner.receive(release("a"));
+  await until(() => results().length === 2);
+  expect(results()[1]?.type).toBe("command-succeeded");
+});
+
+test("an old copy of a command that runs, or has run, ends nothing and is not answered", async () => {
+  let finish = () => {};
+  const { runner, results, events } = world({
+    release: () => new Promise((resolve) => (finish = () => resolve({}))),
+  });
+  runner.receive(release("a"));
+  await until(() => events.length > 0);
+  runner.refuse(release("a"), "it expired at noon");
+  await new Promise((resolve) => setImmediate(resolve));
+  finish();
+  await until(() => results().length === 1);
+  runner.refuse(release("a"), "it expired at noon");
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(results().map(({ type }) => type)).toEqual(["command-succeeded"]);
 });
 
 test("a cancellation that comes after the end changes nothing", async () => {

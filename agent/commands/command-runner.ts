@@ -1,11 +1,18 @@
+import { createHash } from "node:crypto";
 import { conversionIdOf } from "#shared/domain/command.ts";
-import { ConversionCancelledError, failureOf, UnknownCommandError } from "#shared/errors.ts";
+import {
+  CommandOutOfTimeError,
+  ConversionCancelledError,
+  failureOf,
+  UnknownCommandError,
+} from "#shared/errors.ts";
 import type { Log } from "#shared/log.ts";
+import { canonicalJson } from "#shared/protocol/canonical-json.ts";
 import { type Command, commandKinds, type ToAgent } from "#shared/protocol/commands.ts";
 import type { Progress } from "#shared/protocol/common.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
 import { asUnavailable } from "../cloud/unavailable.ts";
-import type { CommandJournal, CommandResult } from "./command-journal.ts";
+import type { CommandJournal, CommandResult, EndedCommand } from "./command-journal.ts";
 import type { ExecutionContext, Executors } from "./executor.ts";
 
 export interface CommandRunnerOptions {
@@ -25,6 +32,7 @@ export interface CommandRunnerOptions {
 type AnyExecutor = (input: unknown, context: ExecutionContext) => Promise<unknown>;
 
 interface Running {
+  contentSha256: string;
   abort: AbortController;
   done: Promise<void>;
 }
@@ -56,6 +64,18 @@ export class CommandRunner {
     }
   }
 
+  /**
+   * Reports that a command of the control plane was not done, since it came at a time at which it does not
+   * count. A command that runs or has ended here is not reported: an old copy, recorded and published again,
+   * must not end it. The same command still runs if it comes in time.
+   */
+  refuse(command: Command, problem: string): void {
+    const { commandId } = command;
+    if (this.#running.has(commandId) || this.#options.journal.find(commandId)) return;
+    const failure = failureOf(new CommandOutOfTimeError(problem));
+    void this.#announce({ type: "command-failed", commandId, at: this.#at(), failure });
+  }
+
   /** A command runs, or waits for its turn. */
   get working(): boolean {
     return this.#running.size > 0;
@@ -72,29 +92,40 @@ export class CommandRunner {
   #cancel(commandId: string): void {
     const { journal } = this.#options;
     const failure = failureOf(new ConversionCancelledError(conversionIdOf(commandId) ?? commandId));
-    journal.record({ type: "command-failed", commandId, at: this.#at(), failure });
+    journal.record({ result: { type: "command-failed", commandId, at: this.#at(), failure } });
     journal.acknowledge(commandId);
     this.#running.get(commandId)?.abort.abort();
   }
 
   #start(command: Command): void {
-    if (this.#running.has(command.commandId)) return;
-    const known = this.#options.journal.resultOf(command.commandId);
-    if (known) {
-      void this.#announce(known);
+    const { commandId } = command;
+    const contentSha256 = createHash("sha256").update(canonicalJson(command)).digest("hex");
+    const running = this.#running.get(commandId);
+    const ended = running ? undefined : this.#options.journal.find(commandId);
+    const known = (running ?? ended)?.contentSha256;
+    if (known !== undefined && known !== contentSha256) {
+      this.#options.log.error("command refused", { commandId, problem: "another command had this id" });
       return;
     }
+    if (ended) void this.#announce(ended.result);
+    if (running || ended) return;
     const abort = new AbortController();
     const before = this.#turn;
-    const done = this.#run(command, abort.signal, before).finally(() =>
-      this.#running.delete(command.commandId),
+    const done = this.#run(command, contentSha256, abort.signal, before).finally(() =>
+      this.#running.delete(commandId),
     );
     this.#turn = done;
-    this.#running.set(command.commandId, { abort, done });
+    this.#running.set(commandId, { contentSha256, abort, done });
   }
 
-  async #run(command: Command, signal: AbortSignal, turn: Promise<void>): Promise<void> {
+  async #run(
+    command: Command,
+    contentSha256: string,
+    signal: AbortSignal,
+    turn: Promise<void>,
+  ): Promise<void> {
     const { log } = this.#options;
+    const finish = (result: CommandResult) => this.#finish({ result, contentSha256 });
     const sampler = new ProgressSampler(this.#options, command.commandId);
     try {
       await turn;
@@ -112,7 +143,7 @@ export class CommandRunner {
       await this.#options.onDone?.(command);
       if (signal.aborted) return;
       log.info("command succeeded", { commandId: command.commandId });
-      await this.#finish({ type: "command-succeeded", commandId: command.commandId, at: this.#at(), output });
+      await finish({ type: "command-succeeded", commandId: command.commandId, at: this.#at(), output });
     } catch (error) {
       if (signal.aborted) {
         log.info("command stopped", { commandId: command.commandId });
@@ -124,7 +155,7 @@ export class CommandRunner {
         failure,
         stack: error instanceof Error ? error.stack : undefined,
       });
-      await this.#finish({ type: "command-failed", commandId: command.commandId, at: this.#at(), failure });
+      await finish({ type: "command-failed", commandId: command.commandId, at: this.#at(), failure });
     } finally {
       sampler.stop();
     }
@@ -144,9 +175,9 @@ export class CommandRunner {
     return executor(input.data, context);
   }
 
-  async #finish(result: CommandResult): Promise<void> {
-    this.#options.journal.record(result);
-    await this.#announce(result);
+  async #finish(ended: EndedCommand): Promise<void> {
+    this.#options.journal.record(ended);
+    await this.#announce(ended.result);
   }
 
   /** Not delivered is not lost: it stays in the journal, and the command comes again. */

@@ -3,7 +3,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { RecordNotOursError } from "#shared/errors.ts";
-import { canonicalJson } from "#shared/protocol/boot-receipt.ts";
+import { canonicalJson } from "#shared/protocol/canonical-json.ts";
 import { ConversionId } from "#shared/protocol/ids.ts";
 import { DataFile, type Identity } from "../identity/identity.ts";
 import { insideFolder } from "../machine/inside-folder.ts";

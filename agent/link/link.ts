@@ -1,7 +1,6 @@
 import { once } from "node:events";
 import { connect, type MqttClient } from "mqtt";
 import type { Log } from "#shared/log.ts";
-import { ToAgent } from "#shared/protocol/commands.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
 import { commandsTopic, eventsTopic } from "#shared/protocol/topics.ts";
 import { backoffMs } from "#shared/retry.ts";
@@ -15,7 +14,8 @@ export interface LinkOptions {
   random: () => number;
   /** After every connect, when commands can be heard. */
   onConnected: () => void;
-  onMessage: (message: ToAgent) => void;
+  /** Parsed JSON, from anybody who may publish on the topic. */
+  onMessage: (payload: unknown) => void;
 }
 
 /**
@@ -132,9 +132,7 @@ export class Link {
       this.#options.log.warn("message is not JSON", { bytes: payload.length });
       return;
     }
-    const message = ToAgent.safeParse(json);
-    if (message.success) this.#options.onMessage(message.data);
-    else this.#options.log.warn("message not understood", { issues: message.error.issues });
+    this.#options.onMessage(json);
   }
 }
 

@@ -44,6 +44,7 @@ const enrolment = {
   region: "eu-central-1",
   bucket: "bucket",
   kmsKeyId: "key",
+  commandKeyPem: "public key",
   apiUrl: "https://api.example.com",
 };
 

@@ -2,8 +2,10 @@ import { connect, type IClientOptions, type MqttClient } from "mqtt";
 import { endpointOf } from "#agent/identity/endpoint.ts";
 import type { Identity } from "#agent/identity/identity.ts";
 import { anInventory } from "#shared/domain/testing/records.ts";
-import { type Command, ToAgent } from "#shared/protocol/commands.ts";
+import type { Command } from "#shared/protocol/commands.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
+import { commandKeyOf, openMessage } from "#shared/protocol/message-signature.ts";
+import type { Enrolment } from "#shared/protocol/resources.ts";
 import { commandsTopic, eventsTopic } from "#shared/protocol/topics.ts";
 import { until } from "./until.ts";
 
@@ -15,13 +17,15 @@ export class Device implements AsyncDisposable {
   readonly #agentId: string;
   readonly #ended: Promise<void>;
 
-  private constructor(client: MqttClient, agentId: string) {
+  private constructor(client: MqttClient, { agentId, commandKeyPem }: Enrolment) {
+    const trust = { agentId, key: commandKeyOf(commandKeyPem) };
     this.client = client;
     this.#agentId = agentId;
     this.#ended = new Promise((resolve) => client.once("close", () => resolve()));
     client.on("message", (_topic, payload) => {
-      const message = ToAgent.parse(JSON.parse(payload.toString()));
-      if (message.type === "command") this.commands.push(message);
+      const opened = openMessage(JSON.parse(payload.toString()), trust);
+      if ("problem" in opened) throw new Error(`an agent would refuse this: ${opened.problem}`);
+      if (opened.message.type === "command") this.commands.push(opened.message);
     });
   }
 
@@ -47,7 +51,7 @@ export class Device implements AsyncDisposable {
       client.once("close", () => reject(new Error("the broker closed the connection")));
     });
     client.on("error", () => {}); // The broker ending the session is what tests wait for, by `ended`.
-    return new Device(client, agentId);
+    return new Device(client, enrolment);
   }
 
   /** Once the connection is gone. */

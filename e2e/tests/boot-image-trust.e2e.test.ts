@@ -89,10 +89,12 @@ async function run(identity: Identity): Promise<() => Record<string, string>> {
   await installGrub(machine);
   const dataDir = await mkdtemp(join(dir, "agent-"));
   const now = () => new Date();
-  const { store } = openAgentCloud(identity, { now, random: Math.random });
+  const cloud = openAgentCloud(identity, { now, random: Math.random });
+  const { store } = cloud;
   const trust = new ImageTrust(dataDir, identity.enrolment.bootImageKeyPem);
   const agent = new Agent({
     identity,
+    cloud,
     version: "1.0.0",
     dataDir,
     executors: coldExecutors({

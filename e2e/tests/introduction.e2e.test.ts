@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Agent } from "#agent/agent.ts";
+import { openAgentCloud } from "#agent/cloud/agent-cloud.ts";
 import { anInventory } from "#shared/domain/testing/records.ts";
 import { ControlPlane } from "../testing/control-plane.ts";
 import { until } from "../testing/until.ts";
@@ -25,6 +26,7 @@ test("an agent that cannot look at its machine at first tells what it is as soon
   const warnings: string[] = [];
   const agent = new Agent({
     identity,
+    cloud: openAgentCloud(identity, { now: () => new Date(), random: Math.random }),
     version: "1.0.0",
     dataDir: dir,
     executors: {},

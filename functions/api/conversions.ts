@@ -1,5 +1,6 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { IoTDataPlaneClient } from "@aws-sdk/client-iot-data-plane";
+import { KMSClient } from "@aws-sdk/client-kms";
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { hasEnded } from "#shared/domain/conversion.ts";
 import { awaitedAgents, conversionOf, withAbsences } from "#shared/domain/conversion-view.ts";
@@ -8,6 +9,7 @@ import type { Environment } from "#shared/environment.ts";
 import { NotFoundError } from "#shared/errors.ts";
 import type { Conversion } from "#shared/protocol/resources.ts";
 import { IotAgentMessenger } from "../aws/iot-agent-messenger.ts";
+import { KmsCommandKey } from "../aws/kms-command-key.ts";
 import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
 import { SfnWorkflow } from "../aws/sfn-workflow.ts";
 import { cancelConversion as cancel } from "../conversion/cancel.ts";
@@ -22,7 +24,12 @@ import { openStore } from "../store/store.ts";
 export const handler = apiHandler({
   name: "api/conversions",
   build: (
-    { TABLE_NAME, HOT_CONVERSION_ARN, REMOTE_COLD_CONVERSION_ARN }: Environment<"api/conversions">,
+    {
+      TABLE_NAME,
+      COMMAND_KEY_ARN,
+      HOT_CONVERSION_ARN,
+      REMOTE_COLD_CONVERSION_ARN,
+    }: Environment<"api/conversions">,
     { clock, random, log }: Runtime,
   ): Deps => {
     const sfn = new SFNClient();
@@ -30,6 +37,7 @@ export const handler = apiHandler({
     return {
       store: openStore(new DynamoDBClient(), TABLE_NAME, random),
       agents: new IotAgentMessenger(new IoTDataPlaneClient()),
+      commandKey: new KmsCommandKey(new KMSClient(), COMMAND_KEY_ARN),
       steps: new SfnWaitingSteps(sfn),
       workflows: {
         hot,

@@ -47,6 +47,7 @@ test("an agent that shows a token gets its identity and where everything is", as
     caPem: expect.stringContaining("authority"),
     mqttEndpoint: "mqtt.local",
     roleAlias: "source-alias",
+    commandKeyPem: await world.commandKey.publicKeyPem(),
     apiUrl: "http://127.0.0.1:8080",
     awsEndpoint: "http://aws.local",
   });

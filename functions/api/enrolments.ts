@@ -1,14 +1,17 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { IoTClient } from "@aws-sdk/client-iot";
+import { KMSClient } from "@aws-sdk/client-kms";
 import type { Environment } from "#shared/environment.ts";
 import type { EnrollableRole } from "#shared/protocol/common.ts";
 import { POLL_SECONDS } from "#shared/protocol/enrolment-request.ts";
 import type { Enrolment } from "#shared/protocol/resources.ts";
 import { IotDeviceRegistry } from "../aws/iot-device-registry.ts";
+import { KmsCommandKey } from "../aws/kms-command-key.ts";
 import { claim } from "../enrolment/claim.ts";
 import { type EnrolmentDeps, enrolAgent } from "../enrolment/enrol.ts";
 import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
 import type { Runtime } from "../middleware/runtime.ts";
+import type { CommandKey } from "../ports.ts";
 import { openStore } from "../store/store.ts";
 
 export const handler = apiHandler({
@@ -22,6 +25,7 @@ export const handler = apiHandler({
     roleAliases: { source: env.SOURCE_ROLE_ALIAS, target: env.TARGET_ROLE_ALIAS },
     bucket: env.BUCKET_NAME,
     kmsKeyId: env.KMS_KEY_ARN,
+    commandKey: new KmsCommandKey(new KMSClient(), env.COMMAND_KEY_ARN),
     region,
     awsEndpoint,
   }),
@@ -32,6 +36,7 @@ interface Deps extends EnrolmentDeps {
   roleAliases: Record<EnrollableRole, string>;
   bucket: string;
   kmsKeyId: string;
+  commandKey: Pick<CommandKey, "publicKeyPem">;
   region: string;
   awsEndpoint: string | undefined;
 }
@@ -71,6 +76,7 @@ async function enrolmentOf(
     region: deps.region,
     bucket: deps.bucket,
     kmsKeyId: deps.kmsKeyId,
+    commandKeyPem: await deps.commandKey.publicKeyPem(),
     ...(bootImage ? { bootImageKeyPem: bootImage.publicKeyPem } : {}),
     apiUrl,
     ...(deps.awsEndpoint ? { awsEndpoint: deps.awsEndpoint } : {}),

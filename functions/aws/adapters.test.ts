@@ -1,4 +1,6 @@
+import { generateKeyPairSync } from "node:crypto";
 import { CreateCertificateFromCsrCommand, InvalidRequestException, IoTClient } from "@aws-sdk/client-iot";
+import { GetPublicKeyCommand, KMSClient, SignCommand } from "@aws-sdk/client-kms";
 import { HeadObjectCommand, S3Client, S3ServiceException } from "@aws-sdk/client-s3";
 import {
   DescribeExecutionCommand,
@@ -18,6 +20,7 @@ import { mockClient } from "aws-sdk-client-mock";
 import { expect, test } from "vitest";
 import { failureOf, InvalidInputError } from "#shared/errors.ts";
 import { IotDeviceRegistry } from "./iot-device-registry.ts";
+import { KmsCommandKey } from "./kms-command-key.ts";
 import { S3Bucket } from "./s3-bucket.ts";
 import { SfnWaitingSteps } from "./sfn-waiting-steps.ts";
 import { SfnWorkflow } from "./sfn-workflow.ts";
@@ -76,6 +79,33 @@ test("an object that is not there, or not to be seen, has no facts; any other er
   await expect(bucket.describe("key")).rejects.toThrow();
   mock.on(HeadObjectCommand).resolves({ ContentLength: 3, ChecksumSHA256: "q6s=" });
   expect(await bucket.describe("key")).toEqual({ sizeBytes: 3, sha256: "abab" });
+});
+
+test("the command key signs bytes, and its public part is asked for once", async () => {
+  const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const client = new KMSClient({ region });
+  const mock = mockClient(client);
+  mock.on(SignCommand).resolves({ Signature: Buffer.from("signature") });
+  mock.on(GetPublicKeyCommand).resolves({ PublicKey: publicKey.export({ type: "spki", format: "der" }) });
+  const key = new KmsCommandKey(client, "arn:key");
+  expect(Buffer.from(await key.sign(Buffer.from("message"))).toString()).toBe("signature");
+  expect(mock.commandCalls(SignCommand)[0]?.args[0].input).toEqual({
+    KeyId: "arn:key",
+    Message: Buffer.from("message"),
+    MessageType: "RAW",
+    SigningAlgorithm: "ECDSA_SHA_256",
+  });
+  const pem = publicKey.export({ type: "spki", format: "pem" });
+  expect([await key.publicKeyPem(), await key.publicKeyPem()]).toEqual([pem, pem]);
+  expect(mock.commandCalls(GetPublicKeyCommand)).toHaveLength(1);
+});
+
+test("a public key that agents could not use is not given to them", async () => {
+  const { publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const client = new KMSClient({ region });
+  const PublicKey = publicKey.export({ type: "spki", format: "der" });
+  mockClient(client).on(GetPublicKeyCommand).resolves({ PublicKey });
+  await expect(new KmsCommandKey(client, "arn:key").publicKeyPem()).rejects.toThrow("P-256");
 });
 
 test("rights to upload a boot image are for that one", async () => {

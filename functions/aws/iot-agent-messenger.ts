@@ -1,5 +1,5 @@
 import { type IoTDataPlaneClient, PublishCommand } from "@aws-sdk/client-iot-data-plane";
-import type { ToAgent } from "#shared/protocol/commands.ts";
+import type { SignedMessage } from "#shared/protocol/signed-message.ts";
 import { commandsTopic } from "#shared/protocol/topics.ts";
 import type { AgentMessenger } from "../ports.ts";
 
@@ -11,7 +11,7 @@ export class IotAgentMessenger implements AgentMessenger {
     this.#client = client;
   }
 
-  async send(agentId: string, message: ToAgent): Promise<void> {
+  async send(agentId: string, message: SignedMessage): Promise<void> {
     const payload = Buffer.from(JSON.stringify(message));
     await this.#client.send(new PublishCommand({ topic: commandsTopic(agentId), qos: 1, payload }));
   }

@@ -1,11 +1,12 @@
 import type { Log } from "#shared/log.ts";
-import type { AgentMessenger, Clock, WaitingSteps } from "../ports.ts";
+import type { AgentMessenger, Clock, CommandKey, WaitingSteps } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 
 /** What it takes to drive a conversion's commands. */
 export interface CommandDeps {
   store: Store;
   agents: AgentMessenger;
+  commandKey: Pick<CommandKey, "sign">;
   steps: WaitingSteps;
   clock: Clock;
   log: Log;

@@ -106,6 +106,23 @@ test("a broker that does not answer costs nothing: the agent asks when it connec
   expect(await world.store.conversions.pendingCommands("agt_source")).toHaveLength(1);
 });
 
+test("without a signature the step fails, since no agent would obey; asked again, the same command goes out", async () => {
+  world.outage.strike("sign");
+  await expect(ask("token-1")).rejects.toThrow("outage of sign");
+  expect(world.agents.sent).toEqual([]);
+  expect(await ask("token-2")).toEqual({ commandId: ID });
+  expect(world.agents.messagesFor("agt_source")).toEqual([`command ${ID}`]);
+});
+
+test("a command that waited for days for its agent is signed again when it is sent", async () => {
+  world.outage.strike("send");
+  await ask("token-1");
+  world.nowMs += 3 * 86_400_000;
+  await ask("token-2");
+  // The agents here take nothing that has expired.
+  expect(world.agents.messagesFor("agt_source")).toEqual([`command ${ID}`]);
+});
+
 test.each(["cancelling", "cancelled"] as const)(
   "nothing is sent for a conversion that is %s",
   async (state) => {

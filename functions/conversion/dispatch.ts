@@ -12,7 +12,7 @@ import { againIfChanged } from "../store/again-if-changed.ts";
 import { callOffAllElse, cancelCommands } from "./cancel-commands.ts";
 import { type CommandDeps, timestamp } from "./deps.ts";
 import { settle } from "./environment.ts";
-import { tellAgent } from "./tell-agent.ts";
+import { commandAgent } from "./tell-agent.ts";
 
 export type DispatchRequest = Omit<WantedCommand, "requestedBy" | "taskToken"> & { taskToken: string };
 
@@ -56,7 +56,7 @@ export async function dispatch(request: DispatchRequest, deps: CommandDeps): Pro
     await settle(command, new BootEnvironmentLeftError(), deps);
     return { commandId: command.id };
   }
-  await tellAgent(deps, request.agentId, messageOf(command));
+  await commandAgent(deps, request.agentId, messageOf(command));
   return { commandId: command.id };
 }
 

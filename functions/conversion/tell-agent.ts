@@ -1,18 +1,48 @@
-import type { Log } from "#shared/log.ts";
-import { errorFields } from "#shared/log.ts";
+import { errorFields, type Log } from "#shared/log.ts";
 import type { ToAgent } from "#shared/protocol/commands.ts";
-import type { AgentMessenger } from "../ports.ts";
+import { signMessage } from "#shared/protocol/message-signature.ts";
+import type { SignedMessage } from "#shared/protocol/signed-message.ts";
+import type { AgentMessenger, Clock, CommandKey } from "../ports.ts";
 
-/** Sends a message if the broker takes it. One that is lost is logged and no error: an agent asks for what is pending when it connects. */
-export async function tellAgent(
-  { agents, log }: { agents: AgentMessenger; log: Log },
-  agentId: string,
-  message: ToAgent,
-): Promise<void> {
+interface TellDeps {
+  agents: AgentMessenger;
+  commandKey: Pick<CommandKey, "sign">;
+  clock: Clock;
+  log: Log;
+}
+
+/** Signs and sends a message. One that is lost is logged and no error: an agent asks for what is pending when it connects. */
+export async function tellAgent(deps: TellDeps, agentId: string, message: ToAgent): Promise<void> {
+  let signed: SignedMessage;
   try {
-    await agents.send(agentId, message);
+    signed = await signedFor(agentId, message, deps);
   } catch (error) {
     const { type, commandId } = message;
+    deps.log.error("message to agent not signed", { agentId, type, commandId, ...errorFields(error) });
+    return;
+  }
+  await send(deps, agentId, signed);
+}
+
+/** The same for a step that waits: throws what KMS throws, for an agent never does what cannot be signed. */
+export async function commandAgent(deps: TellDeps, agentId: string, message: ToAgent): Promise<void> {
+  await send(deps, agentId, await signedFor(agentId, message, deps));
+}
+
+/** Signed at this moment, however old the command is: so the signature need not be good for long. */
+function signedFor(
+  agentId: string,
+  message: ToAgent,
+  { commandKey, clock }: TellDeps,
+): Promise<SignedMessage> {
+  return signMessage(message, { agentId, nowMs: clock.now(), sign: (bytes) => commandKey.sign(bytes) });
+}
+
+async function send({ agents, log }: TellDeps, agentId: string, signed: SignedMessage): Promise<void> {
+  try {
+    await agents.send(agentId, signed);
+  } catch (error) {
+    const { type, commandId } = signed.message;
     log.warn("message to agent not sent", { agentId, type, commandId, ...errorFields(error) });
   }
 }

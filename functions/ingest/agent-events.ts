@@ -1,10 +1,12 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { IoTDataPlaneClient } from "@aws-sdk/client-iot-data-plane";
+import { KMSClient } from "@aws-sdk/client-kms";
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { z } from "zod";
 import { introduced } from "#shared/domain/agent.ts";
 import { AgentEvent, type IngestedEvent } from "#shared/protocol/events.ts";
 import { IotAgentMessenger } from "../aws/iot-agent-messenger.ts";
+import { KmsCommandKey } from "../aws/kms-command-key.ts";
 import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
 import { SfnWorkflow } from "../aws/sfn-workflow.ts";
 import { commandEnded, commandProgressed } from "../conversion/command-events.ts";
@@ -17,11 +19,15 @@ import { refuse } from "./refuse.ts";
 
 export const handler = ingestHandler({
   name: "ingest/agent-events",
-  build: ({ TABLE_NAME, REMOTE_COLD_CONVERSION_ARN }, { clock, random, log }): ConnectDeps => {
+  build: (
+    { TABLE_NAME, COMMAND_KEY_ARN, REMOTE_COLD_CONVERSION_ARN },
+    { clock, random, log },
+  ): ConnectDeps => {
     const sfn = new SFNClient();
     return {
       store: openStore(new DynamoDBClient(), TABLE_NAME, random),
       agents: new IotAgentMessenger(new IoTDataPlaneClient()),
+      commandKey: new KmsCommandKey(new KMSClient(), COMMAND_KEY_ARN),
       steps: new SfnWaitingSteps(sfn),
       workflows: { "remote-cold": new SfnWorkflow(sfn, REMOTE_COLD_CONVERSION_ARN) },
       clock,

@@ -134,17 +134,20 @@ test("abandoning tells what failed, stops what runs, and gives back what was tak
   expect(await world.audited()).toEqual(["causeway conversion-failed cnv_1 done"]);
 });
 
-test.each(["fail", "send"])("abandoning broken off at %s is completed by the next try", async (call) => {
-  await dispatched();
-  world.outage.strike(call);
-  const error = { Error: "States.HeartbeatTimeout", Cause: "" };
-  await abandon(error).catch(() => undefined);
-  await abandon(error);
-  await abandon(error);
-  expect(await conversion()).toMatchObject({ state: "failed", failure: { name: "AgentSilentError" } });
-  expect(await holder()).toBeUndefined();
-  expect(await world.audited()).toHaveLength(1);
-});
+test.each(["fail", "send", "sign"])(
+  "abandoning broken off at %s is completed by the next try",
+  async (call) => {
+    await dispatched();
+    world.outage.strike(call);
+    const error = { Error: "States.HeartbeatTimeout", Cause: "" };
+    await abandon(error).catch(() => undefined);
+    await abandon(error);
+    await abandon(error);
+    expect(await conversion()).toMatchObject({ state: "failed", failure: { name: "AgentSilentError" } });
+    expect(await holder()).toBeUndefined();
+    expect(await world.audited()).toHaveLength(1);
+  },
+);
 
 test("what the operator cancelled ends as cancelled, whatever the workflow calls it", async () => {
   await world.store.conversions.modify(conversionId, (current) => ({ ...current, state: "cancelling" }));

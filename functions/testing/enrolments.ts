@@ -3,7 +3,7 @@ import { apiHandler } from "../middleware/api-handler.ts";
 import type { World } from "./world.ts";
 
 /** The function that enrols agents, in a world. */
-export function enrolmentsOf({ store, clock, random, registry, runtime }: World) {
+export function enrolmentsOf({ store, clock, random, registry, commandKey, runtime }: World) {
   const { run: enrol, claimEnrolment } = enrolments;
   return apiHandler(
     {
@@ -14,6 +14,7 @@ export function enrolmentsOf({ store, clock, random, registry, runtime }: World)
         roleAliases: { source: "source-alias", target: "target-alias" },
         bucket: "bucket",
         kmsKeyId: "key",
+        commandKey,
         region: "local-1",
         awsEndpoint: "http://aws.local",
       }),

@@ -1,15 +1,21 @@
 /** A control plane for tests: the real stores on a real table, and fakes of AWS that are as strict as it. */
+import type { KeyObject } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { AgentRecord } from "#shared/domain/agent.ts";
 import { aSource, aTarget } from "#shared/domain/testing/records.ts";
 import { type Failure, InvalidInputError } from "#shared/errors.ts";
 import type { Command, ToAgent } from "#shared/protocol/commands.ts";
+import { openMessage, timeProblem } from "#shared/protocol/message-signature.ts";
+import type { SignedMessage } from "#shared/protocol/signed-message.ts";
+import { TestCommandKey } from "#shared/protocol/testing/command-key.ts";
 import type { ApiResult } from "../middleware/api-handler.ts";
 import type { Runtime } from "../middleware/runtime.ts";
 import type {
   AgentMessenger,
   BootImageBroker,
   Bucket,
+  Clock,
+  CommandKey,
   DeviceCertificate,
   DeviceRegistry,
   ObjectFacts,
@@ -34,17 +40,49 @@ export class Outage {
   }
 }
 
-export class FakeAgents implements AgentMessenger {
-  readonly sent: { agentId: string; message: ToAgent }[] = [];
+/** A key pair that signs as KMS does. */
+export class FakeCommandKey implements CommandKey {
+  readonly #key = new TestCommandKey();
   readonly #outage: Outage;
 
   constructor(outage: Outage) {
     this.#outage = outage;
   }
 
-  async send(agentId: string, message: ToAgent): Promise<void> {
+  get publicKey(): KeyObject {
+    return this.#key.publicKey;
+  }
+
+  async sign(bytes: Uint8Array): Promise<Uint8Array> {
+    this.#outage.check("sign");
+    if (bytes.length > 4096) throw new Error("KMS signs 4096 bytes at most");
+    return this.#key.sign(bytes);
+  }
+
+  async publicKeyPem(): Promise<string> {
+    return this.#key.publicKeyPem;
+  }
+}
+
+/** Takes only what the agent would obey at this time. */
+export class FakeAgents implements AgentMessenger {
+  readonly sent: { agentId: string; message: ToAgent }[] = [];
+  readonly #outage: Outage;
+  readonly #key: FakeCommandKey;
+  readonly #clock: Clock;
+
+  constructor(outage: Outage, key: FakeCommandKey, clock: Clock) {
+    this.#outage = outage;
+    this.#key = key;
+    this.#clock = clock;
+  }
+
+  async send(agentId: string, signed: SignedMessage): Promise<void> {
     this.#outage.check("send");
-    this.sent.push({ agentId, message });
+    const opened = openMessage(signed, { agentId, key: this.#key.publicKey });
+    const problem = "problem" in opened ? opened.problem : timeProblem(opened, this.#clock.now());
+    if ("problem" in opened || problem) throw new Error(`no agent would obey this: ${problem}`);
+    this.sent.push({ agentId, message: opened.message });
   }
 
   commandsFor(agentId: string): Command[] {
@@ -197,7 +235,8 @@ export class FakeBucket implements Bucket {
 
 export class World {
   readonly outage = new Outage();
-  readonly agents = new FakeAgents(this.outage);
+  readonly commandKey = new FakeCommandKey(this.outage);
+  readonly agents = new FakeAgents(this.outage, this.commandKey, { now: () => this.nowMs });
   readonly steps = new FakeSteps(this.outage);
   readonly workflow = new FakeWorkflow(this.outage);
   readonly workflows = {
@@ -265,6 +304,7 @@ export class World {
 
 const environment = {
   BUCKET_NAME: "bucket",
+  COMMAND_KEY_ARN: "arn:aws:kms:local-1:000000000000:key/2",
   KMS_KEY_ARN: "arn:aws:kms:local-1:000000000000:key/1",
   SOURCE_POLICY: "source-policy",
   TARGET_POLICY: "target-policy",

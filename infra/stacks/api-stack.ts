@@ -102,6 +102,7 @@ export class ApiStack extends Stack {
         TABLE_NAME: data.table.tableName,
         BUCKET_NAME: data.bucket.bucketName,
         KMS_KEY_ARN: data.key.keyArn,
+        COMMAND_KEY_ARN: data.commandKey.keyArn,
         SOURCE_POLICY: IOT_POLICY.source,
         TARGET_POLICY: IOT_POLICY.target,
         SOURCE_ROLE_ALIAS: ROLE_ALIAS.source,
@@ -118,6 +119,7 @@ export class ApiStack extends Stack {
           actions: ["iot:AttachPolicy", "iot:UpdateCertificate"],
           resources: [this.#iot("cert", "*")],
         }),
+        new PolicyStatement({ actions: ["kms:GetPublicKey"], resources: [data.commandKey.keyArn] }),
       ],
     );
   }
@@ -130,6 +132,7 @@ export class ApiStack extends Stack {
       "api/conversions",
       {
         TABLE_NAME: data.table.tableName,
+        COMMAND_KEY_ARN: data.commandKey.keyArn,
         HOT_CONVERSION_ARN: hot.stateMachineArn,
         REMOTE_COLD_CONVERSION_ARN: remoteCold.stateMachineArn,
       },
@@ -137,7 +140,7 @@ export class ApiStack extends Stack {
         new PolicyStatement({ actions: ["states:StartExecution"], resources: workflow.conversionArns }),
         onExecutions(this, ["states:DescribeExecution", "states:StopExecution"], Object.values(WORKFLOW)),
         answerTasks(...workflow.conversionArns),
-        commandAgents(this),
+        ...commandAgents(this, data.commandKey),
       ],
     );
   }

@@ -158,12 +158,16 @@ export class EdgeStack extends Stack {
     const events = new HandlerFunction(this, "AgentEvents", {
       name: "ingest/agent-events",
       bundle: bundles["ingest/agent-events"],
-      environment: { ...environment, REMOTE_COLD_CONVERSION_ARN: remoteCold },
+      environment: {
+        ...environment,
+        COMMAND_KEY_ARN: data.commandKey.keyArn,
+        REMOTE_COLD_CONVERSION_ARN: remoteCold,
+      },
       statements: [
         useTable(data.table),
         answerTasks(...workflow.conversionArns),
         onExecutions(this, ["states:DescribeExecution"], [WORKFLOW["remote-cold"]]),
-        commandAgents(this),
+        ...commandAgents(this, data.commandKey),
       ],
     });
     const presence = new HandlerFunction(this, "AgentPresence", {

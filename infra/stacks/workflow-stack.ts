@@ -2,7 +2,7 @@ import { ArnFormat, Stack, type StackProps } from "aws-cdk-lib";
 import type { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import type { IStateMachine } from "aws-cdk-lib/aws-stepfunctions";
 import type { Construct } from "constructs";
-import type { FunctionName } from "#shared/environment.ts";
+import type { Environment, FunctionName } from "#shared/environment.ts";
 import type { ConversionType } from "#shared/protocol/resources.ts";
 import { AslStateMachine } from "../constructs/asl-state-machine.ts";
 import { HandlerFunction } from "../constructs/handler-function.ts";
@@ -24,11 +24,17 @@ export class WorkflowStack extends Stack {
 
   constructor(scope: Construct, id: string, { data, bundles, ...props }: WorkflowStackProps) {
     super(scope, id, props);
-    const task = (construct: string, name: TaskName, ...statements: PolicyStatement[]): HandlerFunction =>
-      new HandlerFunction<TaskName>(this, construct, {
+    const table = { TABLE_NAME: data.table.tableName };
+    const task = <N extends TaskName>(
+      construct: string,
+      name: N,
+      environment: Environment<N>,
+      ...statements: PolicyStatement[]
+    ): HandlerFunction =>
+      new HandlerFunction<N>(this, construct, {
         name,
         bundle: bundles[name],
-        environment: { TABLE_NAME: data.table.tableName },
+        environment,
         statements: [useTable(data.table), ...statements],
       });
     // By name: the machines depend on their functions, so these cannot depend on the machines.
@@ -42,12 +48,14 @@ export class WorkflowStack extends Stack {
         }),
       ),
     );
+    const commanding = { ...table, COMMAND_KEY_ARN: data.commandKey.keyArn };
+    const command = [...commandAgents(this, data.commandKey), answer];
     const functions = {
-      CheckPreflight: task("CheckPreflight", "tasks/check-preflight"),
-      DispatchCommand: task("DispatchCommand", "tasks/dispatch-command", commandAgents(this), answer),
-      RecordRecoveryPoint: task("RecordRecoveryPoint", "tasks/record-recovery-point"),
-      CompleteConversion: task("CompleteConversion", "tasks/complete-conversion"),
-      AbandonConversion: task("AbandonConversion", "tasks/abandon-conversion", commandAgents(this), answer),
+      CheckPreflight: task("CheckPreflight", "tasks/check-preflight", table),
+      DispatchCommand: task("DispatchCommand", "tasks/dispatch-command", commanding, ...command),
+      RecordRecoveryPoint: task("RecordRecoveryPoint", "tasks/record-recovery-point", table),
+      CompleteConversion: task("CompleteConversion", "tasks/complete-conversion", table),
+      AbandonConversion: task("AbandonConversion", "tasks/abandon-conversion", commanding, ...command),
     };
     const workflow = (id: string, type: "hot" | "remote-cold"): IStateMachine =>
       new AslStateMachine(this, id, {

@@ -35,6 +35,20 @@ export class UnknownCommandError extends CausewayError {
   readonly hint = "Update the agent to the version of the control plane.";
 }
 
+/**
+ * A command reached its agent at another time than it was signed for, by the cloud's clock. It was not done.
+ */
+export class CommandOutOfTimeError extends CausewayError {
+  override readonly name = "CommandOutOfTimeError";
+  readonly retryable = true;
+  readonly hint =
+    "Put the machine's clock right, see in its agent's log whether it reaches the cloud, and start the conversion again.";
+
+  constructor(why: string) {
+    super(`the agent did not do what it was asked: ${why}`);
+  }
+}
+
 /** Step Functions' own `States.HeartbeatTimeout`, in our words. */
 export class AgentSilentError extends CausewayError {
   override readonly name = "AgentSilentError";

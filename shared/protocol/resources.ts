@@ -296,6 +296,8 @@ export const Enrolment = z.object({
   region: z.string(),
   bucket: z.string(),
   kmsKeyId: z.string(),
+  /** The public key (SPKI) whose messages this agent obeys, and no other's. */
+  commandKeyPem: z.string(),
   /** Sources: the key of the newest boot image, if there is one. From enrolment on the agent starts no images of another. */
   bootImageKeyPem: z.string().optional(),
   apiUrl: z.string(),
