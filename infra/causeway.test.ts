@@ -90,6 +90,15 @@ function identityStatements() {
   ) as { effect: string; actions: string[]; objects: (string | undefined)[] }[];
 }
 
+test("who speaks is taken from the topic, and nothing else of the payload than the event", () => {
+  templates()
+    .get("CausewayEdge")
+    ?.hasResourceProperties("AWS::IoT::TopicRule", {
+      RuleName: "agent_events",
+      TopicRulePayload: { Sql: "SELECT event, topic(3) AS agentId FROM 'causeway/agents/+/events'" },
+    });
+});
+
 test("no role deletes, changes versions or touches the bucket; each creates only what it must", () => {
   const statements = identityStatements();
   const s3 = statements.filter(({ actions }) => actions.some((action) => /^(s3:|\*)/.test(action)));

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { connect, type MqttClient } from "mqtt";
 import type { Log } from "#shared/log.ts";
-import type { AgentEvent } from "#shared/protocol/events.ts";
+import type { AgentEvent, AgentMessage } from "#shared/protocol/events.ts";
 import { commandsTopic, eventsTopic } from "#shared/protocol/topics.ts";
 import { backoffMs } from "#shared/retry.ts";
 import { endpointOf } from "../identity/endpoint.ts";
@@ -19,8 +19,8 @@ export interface LinkOptions {
 }
 
 /**
- * The agent's connection to the control plane: MQTT over mutual TLS, made again for ever. It keeps nothing: what must not be lost is in the
- * command journal here and in the control plane there.
+ * The agent's connection to the control plane: MQTT over mutual TLS, made again for ever. It keeps nothing:
+ * what must not be lost is in the command journal here and in the control plane there.
  */
 export class Link {
   readonly #options: LinkOptions;
@@ -57,13 +57,18 @@ export class Link {
   }
 
   /**
-   * Returns once the broker has the event; throws if it does not take it in time, as when the link is down. A connection on which it does not
-   * is made anew: after that, the control plane asks again for whatever it has not heard.
+   * Returns once the broker has the event; throws if it does not take it in time, as when the link is down. A
+   * connection on which it does not is made anew: after that, the control plane asks again for whatever it
+   * has not heard.
    */
   async publish(event: AgentEvent): Promise<void> {
     const client = this.#client;
     if (!client?.connected) throw new LinkDownError();
-    const sent = client.publishAsync(eventsTopic(this.#agentId), JSON.stringify(event), { qos: 1 });
+    const sent = client.publishAsync(
+      eventsTopic(this.#agentId),
+      JSON.stringify({ event } satisfies AgentMessage),
+      { qos: 1 },
+    );
     const timer = setTimeout(() => {
       this.#options.log.warn("the broker does not confirm", { type: event.type });
       client.end(true);

@@ -4,7 +4,7 @@ import { ObjectExistsError, type ObjectStore } from "./object-store.ts";
 /**
  * Stores bytes under a key that contains their SHA-256, so that repeating it overwrites nothing: an object
  * that is there already has the same bytes. `keyOf` gets 64 hex digits. Throws `ObjectExistsError` if other
- * bytes have the name. /
+ * bytes have the name.
  */
 export async function putNamedByContent(
   store: Pick<ObjectStore, "put" | "get">,

@@ -72,9 +72,10 @@ export class Device implements AsyncDisposable {
     });
   }
 
-  /** Publishes an event as this agent's. */
-  async tell(event: object): Promise<void> {
-    await this.client.publishAsync(eventsTopic(this.#agentId), JSON.stringify(event), { qos: 1 });
+  /** Publishes an event as this agent's; `beside` is what else the payload holds. */
+  async tell(event: object, beside: object = {}): Promise<void> {
+    const payload = JSON.stringify({ ...beside, event });
+    await this.client.publishAsync(eventsTopic(this.#agentId), payload, { qos: 1 });
   }
 
   /** The first command of a kind, as soon as it is there. */

@@ -41,8 +41,9 @@ interface Deps {
 const MOST_DRAWS = 4;
 
 /**
- * A code for a machine's screen, and a secret for the machine. Anybody may ask, so how many may wait is limited, roughly: the index that
- * counts them runs behind by moments. Throws `TooManyEnrolmentRequestsError`.
+ * A code for a machine's screen, and a secret for the machine. Anybody may ask, so how many may wait is
+ * limited, roughly: the index that counts them runs behind by moments. Throws
+ * `TooManyEnrolmentRequestsError`.
  */
 export async function requestEnrolment(
   { body, address }: Call<"requestEnrolment">,
@@ -68,7 +69,7 @@ export async function requestEnrolment(
     },
     deps,
   );
-  await store.audit.add({
+  await store.audit.addExpiring({
     at: timestamp(clock),
     actor: "anyone",
     action: "enrolment-requested",
@@ -91,7 +92,10 @@ export async function listEnrolmentRequests(
   return { items: pending.map((request) => requestOf(request, nowMs)), cursor };
 }
 
-/** Throws `NotFoundError` for a code that no machine was given, and `WrongStateError` for one that was approved before or has expired. */
+/**
+ * Throws `NotFoundError` for a code that no machine was given, and `WrongStateError` for one that was
+ * approved before or has expired.
+ */
 export async function approveEnrolment(
   { body, actor }: Call<"approveEnrolment">,
   deps: Deps,
@@ -100,7 +104,7 @@ export async function approveEnrolment(
   const by = actorName(actor);
   const found = await store.enrolmentRequests.findByCode(sha256OfText(body.code));
   if (!found) {
-    await auditRefusal("unknown-code", by, "no machine shows this code", deps);
+    await auditRefusal(UNKNOWN_CODE, by, "no machine shows this code", deps);
     throw new NotFoundError("machine with the code", shownCode(body.code));
   }
   const approval = { sourceId: newId("agt", clock.now(), random(10)), by };
@@ -141,17 +145,22 @@ async function newestPending({ store, clock }: Deps): Promise<EnrolmentRequestRe
   return items.filter((request) => stateOf(request, clock.now()) === "pending");
 }
 
-/** The audit must not be flooded along. */
 async function auditFlood(address: string, { store, clock }: Deps): Promise<void> {
-  await store.audit.addHourly({
-    at: timestamp(clock),
-    actor: "anyone",
-    action: "enrolment-request-refused",
-    subject: address,
-    outcome: "refused",
-    details: { reason: "too many machines wait for approval" },
-  });
+  const reason = "too many machines wait for approval";
+  await store.audit.addHourly(
+    {
+      at: timestamp(clock),
+      actor: "anyone",
+      action: "enrolment-request-refused",
+      subject: address,
+      outcome: "refused",
+      details: { reason },
+    },
+    reason,
+  );
 }
+
+const UNKNOWN_CODE = "unknown-code";
 
 async function auditRefusal(
   subject: string,
@@ -159,12 +168,15 @@ async function auditRefusal(
   reason: string,
   { store, clock }: Deps,
 ): Promise<void> {
-  await store.audit.add({
-    at: timestamp(clock),
-    actor,
-    action: "enrolment-approval-refused",
-    subject,
-    outcome: "refused",
-    details: { reason },
-  });
+  await store.audit.addHourly(
+    {
+      at: timestamp(clock),
+      actor,
+      action: "enrolment-approval-refused",
+      subject,
+      outcome: "refused",
+      details: { reason },
+    },
+    subject === UNKNOWN_CODE ? subject : "known-code",
+  );
 }

@@ -92,7 +92,7 @@ async function ownCommand(
   if (command?.agentId === agentId && command.environment === environment) return command;
   const own = command?.agentId === agentId;
   const reason = own
-    ? `a command for the other environment`
+    ? "a command for the other environment"
     : command
       ? "another agent's command"
       : "unknown command";

@@ -57,8 +57,11 @@ async function startedAgain(change: Partial<AgentRecord> = {}): Promise<void> {
 const calls = () =>
   run(
     {
-      ...{ agentId: "agt_again", type: "agent-connected", at: "2030-01-01T01:00:01.000Z" },
-      ...{ agentVersion: "1", environment: "boot-environment", inventory },
+      agentId: "agt_again",
+      event: {
+        ...{ type: "agent-connected", at: "2030-01-01T01:00:01.000Z" },
+        ...{ agentVersion: "1", environment: "boot-environment", inventory },
+      },
     },
     world,
   );

@@ -22,8 +22,9 @@ interface Claim {
 }
 
 /**
- * Makes a source of the machine that made this request, if an operator approved it; nothing while it waits. Throws
- * `EnrolmentClaimRefusedError`, and `WrongStateError` once it has expired. The same claim repeated within ten minutes goes on where it was.
+ * Makes a source of the machine that made this request, if an operator approved it; nothing while it waits.
+ * Throws `EnrolmentClaimRefusedError`, and `WrongStateError` once it has expired. The same claim repeated
+ * within ten minutes goes on where it was.
  */
 export async function claim(
   { requestId, secret, address }: Claim,
@@ -86,18 +87,21 @@ async function noteOn(
   return noted.claim?.certificate ?? made;
 }
 
-/** Anybody may guess, as often as they like: that must not flood the audit. */
+/** Anybody may guess, as often as they like. */
 async function audit(
   subject: string,
-  details: Record<string, unknown>,
+  details: { reason: string; address: string },
   { store, clock }: Pick<ClaimDeps, "store" | "clock">,
 ): Promise<void> {
-  await store.audit.addHourly({
-    at: timestamp(clock),
-    actor: "anyone",
-    action: "enrolment-claim-refused",
-    subject,
-    outcome: "refused",
-    details,
-  });
+  await store.audit.addHourly(
+    {
+      at: timestamp(clock),
+      actor: "anyone",
+      action: "enrolment-claim-refused",
+      subject,
+      outcome: "refused",
+      details,
+    },
+    details.reason,
+  );
 }

@@ -23,8 +23,9 @@ export interface EnrolmentDeps extends AdmissionDeps {
 type Request = z.infer<typeof NewEnrolment>;
 
 /**
- * Makes an agent of whoever shows an unused token: the id it gets and the certificate for its key. Throws `EnrolmentRefusedError`, which says
- * no more; the audit does. The token is used up first; the same request repeated within ten minutes goes on where it was.
+ * Makes an agent of whoever shows an unused token: the id it gets and the certificate for its key. Throws
+ * `EnrolmentRefusedError`, which says no more; the audit does. The token is used up first; the same request
+ * repeated within ten minutes goes on where it was.
  */
 export async function enrolAgent(
   request: Request,
@@ -50,7 +51,8 @@ export async function enrolAgent(
     if (error instanceof InvalidInputError) {
       await deps.store.tokens.modify(token.hash, (current) => givenBack(mustBeUsed(current)));
     }
-    if (error instanceof AgentRevokedError) throw await refused(request, token.id, error.message, deps);
+    if (error instanceof AgentRevokedError)
+      throw await refused(request, token.id, "the agent was revoked", deps);
     throw error;
   }
 }
@@ -72,7 +74,8 @@ async function useToken(request: Request, deps: EnrolmentDeps): Promise<UsedToke
     return mustBeUsed(token);
   } catch (error) {
     if (!(error instanceof EnrolmentRefusedError)) throw error;
-    throw await refused(request, shown?.id ?? "unknown-token", "the token is not valid", deps);
+    if (!shown) throw await refused(request, "unknown-token", "no such token", deps);
+    throw await refused(request, shown.id, "the token is used, expired or for another role", deps);
   }
 }
 
@@ -91,19 +94,28 @@ function mustBeUsed(token: TokenRecord | undefined): UsedToken {
   return token;
 }
 
+type EnrolmentRefusal =
+  | "no such token"
+  | "the token is used, expired or for another role"
+  | "the agent was revoked";
+
 async function refused(
   { role, name }: Request,
   subject: string,
-  reason: string,
+  reason: EnrolmentRefusal,
   { store, clock }: EnrolmentDeps,
 ): Promise<EnrolmentRefusedError> {
-  await store.audit.add({
-    at: timestamp(clock),
-    actor: "anyone",
-    action: "enrolment-refused",
-    subject,
-    outcome: "refused",
-    details: { role, name, reason },
-  });
+  await store.audit.addHourly(
+    {
+      at: timestamp(clock),
+      actor: "anyone",
+      action: "enrolment-refused",
+      subject,
+      outcome: "refused",
+      details: { role, name, reason },
+    },
+    // A subject is one of the operators' tokens, or no token at all.
+    `${reason} ${subject}`,
+  );
   return new EnrolmentRefusedError();
 }

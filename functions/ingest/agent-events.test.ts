@@ -30,8 +30,9 @@ async function ask(taskToken: string): Promise<void> {
 }
 
 const at = (second: number) => new Date(Date.UTC(2030, 0, 1, 0, 0, second)).toISOString();
+/** As the topic rule hands it on. */
 const event = (fields: object, agentId = "agt_target") =>
-  run({ commandId: ID, at: at(1), agentId, ...fields }, world);
+  run({ agentId, event: { commandId: ID, at: at(1), ...fields } }, world);
 const progress = (bytesDone: number, second: number) =>
   event({
     type: "command-progressed",
@@ -128,28 +129,74 @@ test("an output that is not what the command promises fails the step instead of 
   expect((await command())?.state).toBe("failed");
 });
 
+/** What the audit says of refused events: who, on what, why, how often. */
+async function refusals() {
+  const { items } = await world.store.audit.page({ limit: 200 });
+  return items.map(({ actor, subject, details, count }) => [actor, subject, details?.reason, count]);
+}
+
 test.each([
-  ["another agent's command", "agt_source", ID],
-  ["a command that does not exist", "agt_target", "cnv_1.verify.9"],
-  ["something that is no command id", "agt_target", "nonsense"],
-])("an event about %s is refused and audited", async (_, agentId, commandId) => {
+  ["another agent's command", "agt_source", ID, "another agent's command"],
+  ["a command that does not exist", "agt_target", "cnv_1.verify.9", "unknown command"],
+  ["something that is no command id", "agt_target", "nonsense", "unknown command"],
+])("an event about %s is refused and audited", async (_, agentId, commandId, reason) => {
   await event({ type: "command-succeeded", output: OUTPUT, commandId }, agentId);
   await event({ type: "command-progressed", commandId }, agentId);
   expect(world.steps.outcomes.size + world.steps.heartbeats.length).toBe(0);
-  expect(await world.audited()).toEqual(Array(2).fill(`${agentId} event-refused ${commandId} refused`));
+  expect(await refusals()).toEqual([[agentId, commandId, reason, 2]]);
 });
 
-test.each([
+const LONG = "x".repeat(3000);
+
+test.each<[string, object]>([
   ["of an unknown type", { type: "agent-exploded" }],
   ["without its fields", { type: "command-failed" }],
+  ["with a command id that is longer than a key may be", { type: "command-succeeded", commandId: LONG }],
+  ["that names another agent", { type: "command-succeeded", output: OUTPUT, agentId: "agt_source" }],
+  ["that names its own agent", { type: "command-succeeded", output: OUTPUT, agentId: "agt_target" }],
 ])("an event %s is audited and not tried again", async (_, fields) => {
   await event(fields);
-  expect(await world.audited()).toEqual(["agt_target event-refused agt_target refused"]);
+  expect(await refusals()).toEqual([["agt_target", "agt_target", "malformed", 1]]);
+  expect(world.steps.outcomes.size).toBe(0);
 });
 
-test("what is not even an object is audited as nobody's", async () => {
-  await run("garbage", world);
-  expect(await world.audited()).toEqual(["unknown-agent event-refused unknown-agent refused"]);
+test("what is not even an object, or has no agent that can be one, is audited as an unknown agent's", async () => {
+  const forged = { commandId: ID, at: at(1), type: "command-succeeded", output: OUTPUT };
+  for (const input of ["garbage", null, { event: forged }, { agentId: LONG, event: forged }])
+    await run(input, world);
+  expect(await refusals()).toEqual([["unknown-agent", "unknown-agent", "malformed", 4]]);
+});
+
+test("whichever value a rule with `*` would let win, an event beside a forged agent id is refused", async () => {
+  const payload = {
+    commandId: ID,
+    at: at(1),
+    type: "command-succeeded",
+    output: OUTPUT,
+    agentId: "agt_target",
+  };
+  const fromTopic = { agentId: "agt_source" };
+  await run({ ...payload, ...fromTopic }, world);
+  await run({ ...fromTopic, ...payload }, world);
+  expect(world.steps.outcomes.size).toBe(0);
+  expect((await command())?.state).toBe("pending");
+  expect((await refusals()).map(([, , reason]) => reason)).toEqual(["malformed", "malformed"]);
+});
+
+test("a flood of refused events is one entry for each agent, reason and hour", async () => {
+  for (let sent = 0; sent < 30; sent++) {
+    await event({ type: `unheard-of-${sent}`, noise: LONG });
+    await event({ type: "command-progressed", commandId: `guess-${sent}` });
+  }
+  expect(await refusals()).toEqual(
+    expect.arrayContaining([
+      ["agt_target", "agt_target", "malformed", 30],
+      ["agt_target", "guess-0", "unknown command", 30],
+    ]),
+  );
+  world.nowMs += 3_600_000;
+  await event({ type: "unheard-of" });
+  expect(await refusals()).toHaveLength(3);
 });
 
 test("a revoked agent is not listened to", async () => {

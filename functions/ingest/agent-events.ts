@@ -2,9 +2,8 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { IoTDataPlaneClient } from "@aws-sdk/client-iot-data-plane";
 import { KMSClient } from "@aws-sdk/client-kms";
 import { SFNClient } from "@aws-sdk/client-sfn";
-import { z } from "zod";
 import { introduced } from "#shared/domain/agent.ts";
-import { AgentEvent, type IngestedEvent } from "#shared/protocol/events.ts";
+import { type AgentEvent, IngestedEvent } from "#shared/protocol/events.ts";
 import { IotAgentMessenger } from "../aws/iot-agent-messenger.ts";
 import { KmsCommandKey } from "../aws/kms-command-key.ts";
 import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
@@ -37,12 +36,13 @@ export const handler = ingestHandler({
   run,
 });
 
-/** Who published: from the topic, which the agent's policy ties to its certificate. */
-const FromTopic = z.object({ agentId: z.string().min(1) });
+/** Readable where the event is not. */
+const FromTopic = IngestedEvent.pick({ agentId: true }).loose();
 
 /**
- * Takes one event of an agent. The topic rule `SELECT *, topic(3) AS agentId FROM 'causeway/agents/+/events'` adds who sent it; its alias replaces an
- * `agentId` in the payload, so nobody can speak for another agent. Events may come twice, late and in any order.
+ * Takes one event of an agent. The topic rule `SELECT event, topic(3) AS agentId FROM
+ * 'causeway/agents/+/events'` takes the event out of the payload and adds who sent it. Events may come twice,
+ * late and in any order.
  */
 export async function run(input: unknown, deps: ConnectDeps): Promise<void> {
   const ingested = await read(input, deps);
@@ -67,14 +67,17 @@ export async function run(input: unknown, deps: ConnectDeps): Promise<void> {
   }
 }
 
-/** The event, or nothing if it cannot be read: that is audited, and not thrown, for it would be no better the next time. */
+/**
+ * The event, or nothing if it cannot be read: that is audited, and not thrown, for it would be no better the
+ * next time.
+ */
 async function read(input: unknown, deps: ConnectDeps): Promise<IngestedEvent | undefined> {
-  const from = FromTopic.safeParse(input);
-  const event = AgentEvent.safeParse(input);
-  if (from.success && event.success) return { agentId: from.data.agentId, event: event.data };
-  const issues = [...(from.error?.issues ?? []), ...(event.error?.issues ?? [])];
+  const ingested = IngestedEvent.safeParse(input);
+  if (ingested.success) return ingested.data;
+  const { issues } = ingested.error;
   const fields = issues.slice(0, 10).map(({ path, message }) => `${path.join(".")}: ${message}`);
-  await refuse(from.data?.agentId ?? "unknown-agent", { reason: "malformed", fields }, deps);
+  const agentId = FromTopic.safeParse(input).data?.agentId ?? "unknown-agent";
+  await refuse(agentId, { reason: "malformed", fields }, deps);
   return undefined;
 }
 

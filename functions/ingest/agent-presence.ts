@@ -24,22 +24,30 @@ interface Deps {
   log: Log;
 }
 
+/** Longer than any id of ours: what is cut names nothing, but is still audited. */
+const MAX_ID = 128;
+const cut = z.string().transform((text) => text.slice(0, MAX_ID));
+
 /** As IoT publishes it on `$aws/events/presence/<eventType>/<clientId>`. */
 const PresenceEvent = z.object({
   /** What the client calls itself. Proven by its policy once connected; before that, a claim. */
-  clientId: z.string(),
+  clientId: cut,
   /** Milliseconds since 1970. */
   timestamp: z.number(),
   eventType: z.enum(["connected", "disconnected", "connect_failed"]),
-  sessionIdentifier: z.string().default(""),
+  sessionIdentifier: cut.default(""),
   /** The id of its certificate. */
-  principalIdentifier: z.string().optional(),
-  disconnectReason: z.string().optional(),
-  connectFailureReason: z.string().optional(),
+  principalIdentifier: cut.optional(),
+  /** Both from the broker's own lists. */
+  disconnectReason: cut.optional(),
+  connectFailureReason: cut.optional(),
 });
 type PresenceEvent = z.output<typeof PresenceEvent>;
 
-/** The broker ended the session for what the client may not do, or does not any more. It does not say what it was: its own log does. */
+/**
+ * The broker ended the session for what the client may not do, or does not any more. It does not say what it
+ * was: its own log does.
+ */
 const TRESPASSES = ["AUTH_ERROR", "FORBIDDEN_ACCESS"];
 
 /** Notes which agents the broker hears, and audits whom it turned away. */
@@ -76,7 +84,10 @@ async function note(
   });
 }
 
-/** The actor is whom the certificate belongs to, not who the client says it is. One that is turned away tries again every few seconds, for ever. */
+/**
+ * The actor is whom the certificate belongs to, not who the client says it is. One that is turned away tries
+ * again every few seconds, for ever.
+ */
 async function audit(
   action: string,
   event: PresenceEvent,
@@ -87,12 +98,16 @@ async function audit(
   const agent = principalIdentifier ? await store.agents.findByCertificate(principalIdentifier) : undefined;
   // Cutting a revoked agent's session is what revoking means, and is audited as that.
   if (agent?.revokedAt && event.eventType === "disconnected") return;
-  await store.audit.addHourly({
-    at: timestamp(clock),
-    actor: agent?.id ?? principalIdentifier ?? "unknown-client",
-    action,
-    subject: clientId,
-    outcome: "refused",
-    details: { reason },
-  });
+  await store.audit.addHourly(
+    {
+      at: timestamp(clock),
+      actor: agent?.id ?? "unknown-client",
+      action,
+      subject: clientId,
+      outcome: "refused",
+      details: { reason, principalIdentifier },
+    },
+    // Under its own name, or under another's.
+    `${reason} ${clientId === agent?.id}`,
+  );
 }

@@ -1,21 +1,37 @@
 import type { Log } from "#shared/log.ts";
 import { timestamp } from "../conversion/deps.ts";
 import type { Clock } from "../ports.ts";
+import { boundedDetails } from "../store/bounded-details.ts";
 import type { Store } from "../store/store.ts";
 
-/** Records that something an agent sent was not accepted. */
+/**
+ * Why an event is not accepted. A closed set: the audit has one entry for each agent and reason in an hour.
+ */
+export type EventRefusal =
+  | "malformed"
+  | "unknown agent"
+  | "the agent was revoked"
+  | "unknown command"
+  | "another agent's command"
+  | "a command for the other environment";
+
+/** Records that something an agent sent was not accepted. `details` may hold what the agent wrote. */
 export async function refuse(
   agentId: string,
-  details: { reason: string } & Record<string, unknown>,
+  { reason, ...details }: { reason: EventRefusal; commandId?: string } & Record<string, unknown>,
   { store, clock, log }: { store: Store; clock: Clock; log: Log },
 ): Promise<void> {
-  log.warn("event refused", { agentId, ...details });
-  await store.audit.add({
-    at: timestamp(clock),
-    actor: agentId,
-    action: "event-refused",
-    subject: typeof details.commandId === "string" ? details.commandId : agentId,
-    outcome: "refused",
-    details,
-  });
+  const bounded = boundedDetails({ reason, ...details });
+  log.warn("event refused", { agentId, ...bounded });
+  await store.audit.addHourly(
+    {
+      at: timestamp(clock),
+      actor: agentId,
+      action: "event-refused",
+      subject: details.commandId ?? agentId,
+      outcome: "refused",
+      details: bounded,
+    },
+    reason,
+  );
 }

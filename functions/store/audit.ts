@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
 import { newId } from "#shared/domain/id.ts";
 import { AuditEntry } from "#shared/protocol/resources.ts";
+import { boundedDetails, clipped } from "./bounded-details.ts";
 import type { Table, TablePage } from "./table.ts";
 
 const PARTITION = "AUDIT";
 const HOUR_MS = 3600_000;
+const REPEATED_KEPT_MS = 90 * 24 * HOUR_MS;
 
 export type NewAuditEntry = Omit<AuditEntry, "id">;
 
@@ -18,22 +20,45 @@ export class AuditStore {
     this.#random = random;
   }
 
+  /** Adds what happened once, by somebody who is known. */
   async add(entry: NewAuditEntry): Promise<void> {
     await this.#put(entry, Date.parse(entry.at), this.#random(10));
   }
 
-  /** Adds what can happen to its subject only once, at the time it was first seen to happen: repeating it adds nothing. */
+  /** Adds what anybody may cause, at a rate that is limited elsewhere; it expires after 90 days. */
+  async addExpiring(entry: NewAuditEntry): Promise<void> {
+    const expiresAt = Math.floor((Date.parse(entry.at) + REPEATED_KEPT_MS) / 1000);
+    await this.#put({ ...entry, expiresAt }, Date.parse(entry.at), this.#random(10));
+  }
+
+  /**
+   * Adds what can happen to its subject only once, at the time it was first seen to happen: repeating it adds
+   * nothing.
+   */
   async addOnce(entry: NewAuditEntry): Promise<void> {
     const { action, subject, at } = entry;
     await this.#put(entry, Date.parse(at), digest(action, subject, at));
   }
 
-  /** Adds what may be tried again and again, by the same actor on the same subject for the same reason, once in each clock hour. */
-  async addHourly(entry: NewAuditEntry): Promise<void> {
-    const { actor, action, subject, outcome, details } = entry;
-    const at = Date.parse(entry.at);
-    const hour = at - (at % HOUR_MS);
-    await this.#put(entry, hour, digest(actor, action, subject, outcome, JSON.stringify(details)));
+  /**
+   * Counts what an actor can repeat at will: one entry for each actor, action and `kind` in a clock hour,
+   * with the subject and details of the first time, how often it happened, and when last. It expires after 90
+   * days. `kind` must come from a set that the control plane bounds, never from what the actor wrote; details
+   * are cut to a bounded size.
+   */
+  async addHourly({ at, details, ...entry }: NewAuditEntry, kind: string): Promise<void> {
+    const atMs = Date.parse(at);
+    const hourMs = atMs - (atMs % HOUR_MS);
+    const id = newId("aud", hourMs, digest(entry.actor, entry.action, entry.outcome, kind, String(hourMs)));
+    const first = {
+      id,
+      at,
+      ...entry,
+      subject: clipped(entry.subject),
+      ...(details ? { details: boundedDetails(details) } : {}),
+      expiresAt: Math.floor((hourMs + REPEATED_KEPT_MS) / 1000),
+    };
+    await this.#table.count({ pk: PARTITION, sk: id }, { first, latest: { lastAt: at } });
   }
 
   /** Newest first. */
@@ -42,7 +67,7 @@ export class AuditStore {
     return { ...page, items: page.items.map((item) => AuditEntry.parse(item)) };
   }
 
-  async #put(entry: NewAuditEntry, atMs: number, unique: Uint8Array): Promise<void> {
+  async #put(entry: NewAuditEntry & { expiresAt?: number }, atMs: number, unique: Uint8Array): Promise<void> {
     const id = newId("aud", atMs, unique);
     await this.#table.putNew({ pk: PARTITION, sk: id, id, ...entry });
   }

@@ -1,9 +1,15 @@
 /**
- * The one table, as the stores use it: consistent reads of single items, conditional writes of whole items, and queries. See
- * docs/data-model.md for what lies where.
+ * The one table, as the stores use it: consistent reads of single items, conditional writes of whole items,
+ * and queries. See docs/data-model.md for what lies where.
  */
 import { ConditionalCheckFailedException, type DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { DynamoDBDocumentClient, GetCommand, PutCommand, QueryCommand } from "@aws-sdk/lib-dynamodb";
+import {
+  DynamoDBDocumentClient,
+  GetCommand,
+  PutCommand,
+  QueryCommand,
+  UpdateCommand,
+} from "@aws-sdk/lib-dynamodb";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
 
 export interface Key {
@@ -66,6 +72,35 @@ export class Table {
       ConditionExpression: "version = :version",
       ExpressionAttributeValues: { ":version": version },
     });
+  }
+
+  /**
+   * Adds one to the item's `count`, in one step. The first time, the item gets the attributes of `first`;
+   * every time, those of `latest`.
+   */
+  async count({ pk, sk }: Key, { first, latest }: { first: Item; latest: Item }): Promise<void> {
+    const names: Record<string, string> = { "#count": "count" };
+    const values: Record<string, unknown> = { ":one": 1 };
+    const set = (attributes: Item, prefix: string, assigned: (name: string, value: string) => string) =>
+      Object.entries(attributes).map(([attribute, value], at) => {
+        const [name, placeholder] = [`#${prefix}${at}`, `:${prefix}${at}`];
+        names[name] = attribute;
+        values[placeholder] = value;
+        return `${name} = ${assigned(name, placeholder)}`;
+      });
+    const assignments = [
+      ...set(first, "first", (name, value) => `if_not_exists(${name}, ${value})`),
+      ...set(latest, "latest", (_, value) => value),
+    ];
+    await this.#client.send(
+      new UpdateCommand({
+        TableName: this.#name,
+        Key: { pk, sk },
+        UpdateExpression: `SET ${assignments.join(", ")} ADD #count :one`,
+        ExpressionAttributeNames: names,
+        ExpressionAttributeValues: values,
+      }),
+    );
   }
 
   /** Every item of a partition of the table, by sort key. */

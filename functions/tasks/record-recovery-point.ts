@@ -32,7 +32,7 @@ interface Deps {
 /**
  * Lists the recovery point that the source has committed to the repository, dated by the control plane.
  * Retention counts only what is listed here, so a source cannot push a point out with false points or false
- * times. Repeating it changes nothing. /
+ * times. Repeating it changes nothing.
  */
 export async function run(
   { conversionId, captures }: z.output<typeof Input>,

@@ -1,4 +1,7 @@
-/** A source that is restarted twice, in a world of its own for each test: what the workflow asks, and what the machine tells. */
+/**
+ * A source that is restarted twice, in a world of its own for each test: what the workflow asks, and what the
+ * machine tells.
+ */
 import { beforeEach } from "vitest";
 import { untouchedMachine } from "#shared/domain/source-machine.ts";
 import { aConversion, anInventory } from "#shared/domain/testing/records.ts";
@@ -75,7 +78,7 @@ export const abandonWith = (name: string, cause = "") =>
   abandonConversion.run({ conversionId, error: { Error: name, Cause: cause } }, world);
 
 export const event = (fields: object) =>
-  agentEvents.run({ at: "2030-01-01T00:00:01.000Z", agentId: "agt_source", ...fields }, world);
+  agentEvents.run({ agentId: "agt_source", event: { at: "2030-01-01T00:00:01.000Z", ...fields } }, world);
 export const answer = (command: string, output: unknown, environment?: AgentEnvironment) =>
   event({ type: "command-succeeded", commandId: `cnv_1.${command}.1`, output, environment });
 export const connect = (environment: AgentEnvironment, bootId: string) =>

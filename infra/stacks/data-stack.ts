@@ -65,7 +65,7 @@ export class DataStack extends Stack {
    * refuses where the key exists; uploads in parts and copies, which nothing here uses, are refused with the
    * rest (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html). Over a
    * delete marker such a write would succeed, so deletions are refused too. Lifecycle rules are not subject
-   * to the policy. /
+   * to the policy.
    */
   #keepHistory(): void {
     const objects = {

@@ -176,8 +176,8 @@ export class EdgeStack extends Stack {
       environment,
       statements: [useTable(data.table)],
     });
-    // The aliases come last: a payload cannot claim to be another agent's.
-    this.#rule(EVENTS_RULE, "SELECT *, topic(3) AS agentId FROM 'causeway/agents/+/events'", events);
+    // No `*`: which value wins where a payload has a field of an alias's name is documented nowhere.
+    this.#rule(EVENTS_RULE, "SELECT event, topic(3) AS agentId FROM 'causeway/agents/+/events'", events);
     this.#rule("agent_presence", "SELECT * FROM '$aws/events/presence/+/+'", presence);
   }
 

@@ -53,6 +53,13 @@ test.each([
     { x: 1 },
     [{ x: 1, second: "b", text: "it's" }],
   ],
+  [
+    "SELECT event, topic(2) AS agent FROM 'a/b'",
+    { event: { x: 1 }, agent: "forged" },
+    [{ event: { x: 1 }, agent: "b" }],
+  ],
+  ["SELECT event, topic(2) AS agent FROM 'a/b'", { agent: "forged", event: [] }, [{ event: [], agent: "b" }]],
+  ["SELECT event, topic(2) AS agent FROM 'a/b'", { agent: "forged" }, [{ agent: "b" }]],
   ["SELECT topic(3) AS third, timestamp() AS at FROM 'a/b'", {}, [{ at: 1000 }]],
   ["SELECT clientid() AS client, principal() AS p FROM 'a/b'", {}, [{ client: "client", p: "certificate" }]],
   ["SELECT x FROM 'a/b' WHERE x > 1 AND NOT y = 'no'", { x: 2, y: "yes" }, [{ x: 2 }]],
@@ -127,6 +134,17 @@ test("payloads that are not JSON go to the error action and the log, and later m
     ],
   });
   expect(world.log).toHaveLength(malformed.length);
+});
+
+test("a payload with the name of a value beside * goes to the error action: which of them wins is not documented", () => {
+  const world = new World();
+  for (const payload of [{ agent: "forged" }, { x: 1, agent: null }]) {
+    expect(world.select("SELECT *, topic(2) AS agent FROM 'a/b'", payload)).toEqual([
+      expect.objectContaining({
+        failures: [expect.objectContaining({ errorMessage: expect.stringContaining('"agent"') })],
+      }),
+    ]);
+  }
 });
 
 test("an action that fails is reported to the error action, and one that fails itself is logged", () => {

@@ -28,7 +28,10 @@ export const Source = z.object({
   activeConversionId: ConversionId.optional(),
   /** The system in which its agent was last heard. */
   environment: AgentEnvironment,
-  /** `boot-environment`: a machine that was started from a boot image by hand. It is this source until it restarts. */
+  /**
+   * `boot-environment`: a machine that was started from a boot image by hand. It is this source until it
+   * restarts.
+   */
   enrolledFrom: AgentEnvironment,
   /** Started by hand once more, the machine is this other source now. */
   restartedAs: AgentId.optional(),
@@ -251,6 +254,12 @@ export const AuditEntry = z.object({
   subject: z.string(),
   outcome: z.enum(["done", "refused"]),
   details: z.record(z.string(), z.unknown()).optional(),
+  /**
+   * Of what the actor can repeat at will: how often it happened in this clock hour. Subject and details are
+   * the first's.
+   */
+  count: z.int().positive().optional(),
+  lastAt: Timestamp.optional(),
 });
 export type AuditEntry = z.infer<typeof AuditEntry>;
 
@@ -288,7 +297,10 @@ export const NewEnrolment = z.strictObject({
 export const Enrolment = z.object({
   agentId: AgentId,
   certificatePem: z.string(),
-  /** What the agent trusts for MQTT and the credentials provider; absent on AWS, whose root is in the system's store. */
+  /**
+   * What the agent trusts for MQTT and the credentials provider; absent on AWS, whose root is in the system's
+   * store.
+   */
   caPem: z.string().optional(),
   mqttEndpoint: z.string(),
   credentialsEndpoint: z.string(),
@@ -298,7 +310,10 @@ export const Enrolment = z.object({
   kmsKeyId: z.string(),
   /** The public key (SPKI) whose messages this agent obeys, and no other's. */
   commandKeyPem: z.string(),
-  /** Sources: the key of the newest boot image, if there is one. From enrolment on the agent starts no images of another. */
+  /**
+   * Sources: the key of the newest boot image, if there is one. From enrolment on the agent starts no images
+   * of another.
+   */
   bootImageKeyPem: z.string().optional(),
   apiUrl: z.string(),
   /** Base URL for AWS calls; absent on AWS. */

@@ -17,18 +17,26 @@ export class NotAnObjectError extends Error {
   override readonly name = "NotAnObjectError";
 }
 
+/** `SELECT *` beside a value whose name the payload has too: AWS does not document which of them wins. */
+export class AmbiguousSelectionError extends Error {
+  override readonly name = "AmbiguousSelectionError";
+}
+
 /**
- * What the rule selects from a message, or undefined when its WHERE does not hold. A value that does not exist is left
- * out, and a condition on one does not hold: neither it nor its NOT, AND or OR. The same goes for a comparison of
- * different types.
+ * What the rule selects from a message, or undefined when its WHERE does not hold. A value that does not
+ * exist is left out, and a condition on one does not hold: neither it nor its NOT, AND or OR. The same goes
+ * for a comparison of different types.
  */
 export function evaluate(statement: Statement, payload: Json, context: MessageContext): Json | undefined {
   if (statement.where && value(statement.where, payload, context) !== true) return undefined;
   const [only] = statement.selections;
   if (statement.selections.length === 1 && only?.kind === "all") return payload;
-  return Object.fromEntries(
-    statement.selections.flatMap((selection) => entries(selection, payload, context)),
-  );
+  const selected = statement.selections.flatMap((selection) => entries(selection, payload, context));
+  const names = selected.map(([name]) => name);
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice !== undefined)
+    throw new AmbiguousSelectionError(`the payload has "${twice}", which the rule selects too`);
+  return Object.fromEntries(selected);
 }
 
 function entries(selection: Selection, payload: Json, context: MessageContext): [string, Json][] {
