@@ -16,7 +16,10 @@ beforeEach(async () => {
 
 afterEach(() => rm(dir, { recursive: true }));
 
-/** Instead of the boot environment's functions: what would be run is written down, and a device that is not there is an error as `ip` has it. */
+/**
+ * Instead of the boot environment's functions: what would be run is written down, and a device that is not
+ * there is an error as `ip` has it.
+ */
 const FUNCTIONS = `
 ip() {
   case "$*" in
@@ -31,10 +34,16 @@ sleep() { echo x >>DIR/waited; }
 modprobe() { :; }
 load_drivers() { :; }
 addresses() { :; }
+is_port() { [ -e "$1/device" ] && [ ! -e "$1/master" ]; }
+write_resolver() { cat DIR/state/resolv/plan >DIR/resolv.conf; }
+LIBRARY=DIR STATE=DIR/state ETC=DIR
 udhcpc() { echo "udhcpc $3" >>DIR/ran; }
 `;
 
-/** Runs the script as on a machine that has the ports: their hardware addresses by the names that the kernel gave them. */
+/**
+ * Runs the script as on a machine that has the ports: their hardware addresses by the names that the kernel
+ * gave them.
+ */
 async function bringUp(plan: NetworkPlan, ports: Record<string, string>, refused = "nothing") {
   const network = join(dir, "net");
   for (const [name, macAddress] of Object.entries(ports)) {
@@ -45,15 +54,14 @@ async function bringUp(plan: NetworkPlan, ports: Record<string, string>, refused
   await writeFile(join(dir, "functions"), FUNCTIONS.replaceAll("DIR", dir).replaceAll("REFUSED", refused));
   await writeFile(join(dir, "plan"), formatNetworkPlan(plan));
   for (const file of ["ran", "said", "waited"]) await writeFile(join(dir, file), "");
-  const script = (await readFile(join(import.meta.dirname, "files/network"), "utf8"))
-    .replaceAll("/usr/lib/causeway/functions", join(dir, "functions"))
-    .replaceAll("/causeway/overlay/network", join(dir, "plan"))
-    .replaceAll("/run/causeway/network", join(dir, "state"))
-    .replaceAll("/sys/class/net", network)
-    .replaceAll("/etc/resolv.conf", join(dir, "resolv.conf"));
+  const script = (await readFile(join(import.meta.dirname, "files/network"), "utf8")).replaceAll(
+    "/sys/class/net",
+    network,
+  );
+  const env = { ...process.env, CAUSEWAY_LIBRARY: dir, CAUSEWAY_PLAN: join(dir, "plan") };
   let status = 0;
   try {
-    execFileSync("sh", ["-c", script], { stdio: "ignore" });
+    execFileSync("sh", ["-c", script], { stdio: "ignore", env });
   } catch (error) {
     status = (error as { status: number }).status;
   }
@@ -87,8 +95,8 @@ test("ports are found by their hardware address, and a route keeps its metric", 
   expect(ran).toEqual([
     "ip link set dev enp3s0 up",
     "ip addr replace 192.0.2.10/24 dev enp3s0",
-    "ip route replace default via 192.0.2.1 dev enp3s0 onlink",
-    "ip route replace default via 192.0.2.2 dev enp3s0 onlink metric 200",
+    "ip -4 route replace default dev enp3s0 via 192.0.2.1 onlink",
+    "ip -4 route replace default dev enp3s0 via 192.0.2.2 onlink metric 200",
   ]);
   expect({ status, said, secondsWaited, resolver }).toEqual({
     status: 0,
@@ -103,7 +111,7 @@ test("ports that are missing are waited for together, told, and gone on without"
     {
       ports: [
         { name: "eth2", macAddress: "52:54:00:00:00:02", addresses: ["198.51.100.2/24"] },
-        { name: "eth3", macAddress: "52:54:00:00:00:03", dhcp: true },
+        { name: "eth3", macAddress: "52:54:00:00:00:03", dhcp: { routes: true } },
         { ...ETH0, addresses: ["192.0.2.10/24"] },
       ],
     },

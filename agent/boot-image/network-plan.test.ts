@@ -30,8 +30,8 @@ test("a bond with a VLAN and static addresses is written in the order in which i
     "vlan bond0.100 bond0 100",
     "address bond0.100 192.0.2.10/24",
     "address bond0.100 2001:db8::10/64",
-    "route bond0.100 default 192.0.2.1",
-    "route bond0.100 default 192.0.2.2 200",
+    "route bond0.100 4 default via 192.0.2.1 onlink",
+    "route bond0.100 4 default via 192.0.2.2 onlink metric 200",
     "nameserver 192.0.2.53",
     "search example.org example.com",
   ]);

@@ -1,10 +1,7 @@
+import { isIPv6 } from "node:net";
 import { z } from "zod";
-import {
-  InterfaceName,
-  MacAddress,
-  NetworkAddress,
-  VlanId,
-} from "#shared/domain/boot-environment-network.ts";
+import { NetworkAddress } from "#shared/domain/boot-environment-network.ts";
+import { InterfaceName, MacAddress, VlanId } from "#shared/domain/ways-out.ts";
 
 /** Where the boot environment reads its network plan; DHCP on every port if it is not there. */
 export const NETWORK_PLAN_FILE = "network";
@@ -13,6 +10,7 @@ export const NETWORK_PLAN_FILE = "network";
 export const IpAddress = z.union([z.ipv4(), z.ipv6()]);
 /** An underscore is not a host's, but names of Windows domains have it. */
 export const SearchDomain = z.string().regex(/^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$/);
+export const HostName = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/);
 export const MtuBytes = z.int().min(68).max(65535);
 export const BondMode = z.enum([
   "balance-rr",
@@ -25,28 +23,44 @@ export const BondMode = z.enum([
 ]);
 export type BondMode = z.infer<typeof BondMode>;
 export const PlannedRoute = z.object({
+  family: z.enum(["ipv4", "ipv6"]).default("ipv4"),
   to: z.union([z.literal("default"), NetworkAddress]),
-  via: IpAddress,
+  /** Absent where the destination is on the link; may be of IPv6 for a route of IPv4. */
+  via: IpAddress.optional(),
   /** The lowest counts; the kernel's own where it is absent. */
   metric: z
     .int()
     .min(0)
     .max(2 ** 32 - 1)
     .optional(),
+  /** The source address; the kernel's choice where it is absent. */
+  from: IpAddress.optional(),
 });
-export type PlannedRoute = z.infer<typeof PlannedRoute>;
+export type PlannedRoute = z.input<typeof PlannedRoute>;
+
+const Dhcp = z.object({
+  /** Whether the default route comes with the lease; the plan's own routes hold in either case. */
+  routes: z.boolean(),
+  /** Option 61 in hexadecimal; `none` to send none. The DHCP client's own where it is absent. */
+  clientId: z.union([z.literal("none"), z.string().regex(/^([0-9a-f]{2}){2,64}$/)]).optional(),
+});
 
 /** What one interface has of its own, whatever kind it is. */
 const addressing = {
   name: InterfaceName,
   mtuBytes: MtuBytes.optional(),
-  dhcp: z.boolean().default(false),
+  /** The hardware address that it is to have; its own where it is absent. */
+  wears: MacAddress.optional(),
+  dhcp: Dhcp.optional(),
   /** With prefix lengths. */
   addresses: z.array(NetworkAddress).default([]),
   routes: z.array(PlannedRoute).default([]),
 };
 
-/** The network of a source server, as its boot environment is to have it. Names are the source's; ports are found by hardware address. */
+/**
+ * The network of a source server, as its boot environment is to have it. Ports are found by hardware
+ * address.
+ */
 export const networkPlan = z.object({
   ports: z.array(z.object({ ...addressing, macAddress: MacAddress })).min(1),
   bonds: z
@@ -62,43 +76,59 @@ export const networkPlan = z.object({
   vlans: z.array(z.object({ ...addressing, link: InterfaceName, id: VlanId })).default([]),
   nameservers: z.array(IpAddress).default([]),
   searchDomains: z.array(SearchDomain).default([]),
+  /** For /etc/hosts. */
+  hosts: z.array(z.object({ address: IpAddress, name: HostName })).default([]),
 });
 export type NetworkPlan = z.input<typeof networkPlan>;
 
 /**
- * The plan as the boot environment's shell reads it: one word and its arguments on each line, in an order in which everything exists before it is
- * used. Nothing but what the schema allows gets into it; throws `ZodError` otherwise.
+ * The plan as the boot environment's shell reads it: one word and its arguments on each line, in an order
+ * in which everything exists before it is used. Nothing but what the schema allows gets into it; throws
+ * `ZodError` otherwise.
  */
 export function formatNetworkPlan(plan: NetworkPlan): string {
-  const { ports, bonds, vlans, nameservers, searchDomains } = networkPlan.parse(plan);
+  const { ports, bonds, vlans, nameservers, searchDomains, hosts } = networkPlan.parse(plan);
   const lines = [
     ...ports.map(({ name, macAddress }) => `port ${name} ${macAddress}`),
     ...bonds.map(
       ({ name, mode, monitorMs, ports: members }) => `bond ${name} ${mode} ${monitorMs} ${members.join(",")}`,
     ),
-    ...[...ports, ...bonds].flatMap(mtuLines),
+    ...[...ports, ...bonds].flatMap(linkLines),
     ...vlans.map(({ name, link, id }) => `vlan ${name} ${link} ${id}`),
-    ...vlans.flatMap(mtuLines),
+    ...vlans.flatMap(linkLines),
     ...[...ports, ...bonds, ...vlans].flatMap(addressLines),
     ...nameservers.map((server) => `nameserver ${server}`),
     // A resolver takes only the last of several lines.
     ...(searchDomains.length > 0 ? [`search ${searchDomains.join(" ")}`] : []),
+    ...hosts.map(({ address, name }) => `host ${name} ${address}`),
   ];
   return `${lines.join("\n")}\n`;
 }
 
 type Addressed = Pick<z.output<typeof networkPlan>["ports"][number], keyof typeof addressing>;
 
-function mtuLines({ name, mtuBytes }: Addressed): string[] {
-  return mtuBytes === undefined ? [] : [`mtu ${name} ${mtuBytes}`];
+function linkLines({ name, wears, mtuBytes }: Addressed): string[] {
+  return [
+    ...(wears === undefined ? [] : [`mac ${name} ${wears}`]),
+    ...(mtuBytes === undefined ? [] : [`mtu ${name} ${mtuBytes}`]),
+  ];
 }
 
 function addressLines({ name, dhcp, addresses, routes }: Addressed): string[] {
   return [
     ...addresses.map((address) => `address ${name} ${address}`),
-    ...routes.map(
-      ({ to, via, metric }) => `route ${name} ${to} ${via}${metric === undefined ? "" : ` ${metric}`}`,
-    ),
-    ...(dhcp ? [`dhcp ${name}`] : []),
+    ...routes.map((route) => `route ${name} ${routeWords(route)}`),
+    ...(dhcp ? [`dhcp ${name} ${dhcp.routes ? "routes" : "no-routes"} ${dhcp.clientId ?? "own-id"}`] : []),
   ];
+}
+
+/** As `ip route` takes them, after the family. */
+function routeWords({ family, to, via, metric, from }: z.output<typeof PlannedRoute>): string {
+  const isOtherFamily = via !== undefined && isIPv6(via) && family === "ipv4";
+  return [
+    ...[family === "ipv4" ? "4" : "6", to],
+    ...(via === undefined ? [] : ["via", ...(isOtherFamily ? ["inet6"] : []), via, "onlink"]),
+    ...(metric === undefined ? [] : ["metric", metric]),
+    ...(from === undefined ? [] : ["src", from]),
+  ].join(" ");
 }

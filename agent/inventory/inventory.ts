@@ -14,7 +14,7 @@ import { type ChosenDisk, collectDisks } from "./disks.ts";
 import { collectHypervisor } from "./hypervisor.ts";
 import { collectVolumeGroups } from "./lvm.ts";
 import { Mounts } from "./mounts.ts";
-import { collectNetwork } from "./network.ts";
+import { type ControlPlane, collectNetwork } from "./network.ts";
 import { collectRaidArrays } from "./raid.ts";
 
 export interface InventoryOptions {
@@ -24,20 +24,22 @@ export interface InventoryOptions {
   chosenDisks: readonly ChosenDisk[];
   /** Leaves out USB media that nothing uses, where no disks are chosen. */
   withoutIdleMedia?: boolean | undefined;
+  /** What a source server must reach; absent on other machines. */
+  controlPlane?: ControlPlane | undefined;
   /** Where a target host keeps its images; absent on other machines. */
   imagesPath?: string | undefined;
 }
 
 /**
- * What this Linux machine is made of. Changes nothing, needs root to see everything, and never throws because something is missing: that is
- * `"unknown"`, and `missingTools` says what would have told.
+ * What this Linux machine is made of. Changes nothing, needs root to see everything, and never throws
+ * because something is missing: that is `"unknown"`, and `missingTools` says what would have told.
  */
 export async function collectInventory(options: InventoryOptions): Promise<Inventory> {
-  const { machine, now, chosenDisks, imagesPath, withoutIdleMedia } = options;
+  const { machine, now, chosenDisks, imagesPath, withoutIdleMedia, controlPlane } = options;
   const mounts = await Mounts.read(machine);
   const disks = await collectDisks(machine, mounts, chosenDisks, { withoutIdleMedia });
   const volumeGroups = await collectVolumeGroups(machine, mounts);
-  const { network, hasTool } = await collectNetwork(machine);
+  const { network, hasTool } = await collectNetwork(machine, controlPlane);
   const missingTools: Inventory["missingTools"] = [];
   // What nothing on this machine needs is not missed.
   if (!volumeGroups && holds(disks, "LVM2_member")) missingTools.push({ tool: "vgs", package: "lvm2" });

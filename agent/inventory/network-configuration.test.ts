@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { parseCpuInfo, parseOsRelease } from "../machine/system.ts";
 import { RecordedMachine } from "../machine/testing/recorded-machine.ts";
-import { collectNetwork, parseResolvConf } from "./network.ts";
+import { parseResolvConf } from "./name-servers.ts";
+import { collectNetwork } from "./network.ts";
 import { findInterfaceConfiguration, ifupdownMethod, networkdMethod } from "./network-configuration.ts";
 
 function configurationOf(files: Record<string, string>) {

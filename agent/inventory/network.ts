@@ -7,9 +7,23 @@ import {
   UNKNOWN,
 } from "#shared/protocol/inventory.ts";
 import { clip, type Machine, readText } from "../machine/machine.ts";
+import {
+  type AddressEvidence,
+  collectAddressEvidence,
+  originOf,
+  type ToldAddress,
+} from "./address-origin.ts";
+import { collectReach } from "./control-plane-reach.ts";
+import { findDhcpClientId } from "./dhcp-client.ts";
+import { collectDns } from "./name-servers.ts";
 import { findInterfaceConfiguration } from "./network-configuration.ts";
+import type { AgentVariables } from "./network-obstacles.ts";
+import { runningPrograms } from "./programs.ts";
 
-/** Ends of containers' cables, and devices that shape traffic: nothing that a boot environment would bring up. */
+/**
+ * Ends of containers' cables, and devices that shape traffic: nothing that a boot environment would bring
+ * up.
+ */
 const PASSING_KINDS = ["veth", "ifb", "dummy", "tun"];
 
 const Link = z.object({
@@ -38,6 +52,8 @@ const Link = z.object({
         prefixlen: z.int(),
         scope: z.string(),
         dynamic: z.boolean().optional(),
+        secondary: z.boolean().optional(),
+        protocol: z.string().optional(),
       }),
     )
     .default([]),
@@ -49,11 +65,22 @@ const RouteLine = z.object({
   gateway: z.string().optional(),
   dev: z.string().optional(),
   metric: z.int().nonnegative().optional(),
+  protocol: z.string().optional(),
 });
 
-/** Interfaces, routes and name servers; interfaces and routes are empty where `ip` is not installed, `false` in `hasTool` then. */
+/** The control plane as this agent knows it. */
+export interface ControlPlane {
+  hosts: readonly string[];
+  environment: AgentVariables;
+}
+
+/**
+ * Interfaces, routes and name servers, and how the control plane is reached where one is given. Interfaces
+ * and routes are empty where `ip` is not installed; `hasTool` is `false` then.
+ */
 export async function collectNetwork(
   machine: Machine,
+  controlPlane?: ControlPlane,
 ): Promise<{ network: Inventory["network"]; hasTool: boolean }> {
   const links = await machine.run("ip", "-json", "-details", "address", "show");
   const routes: NetworkRoute[] = [];
@@ -63,31 +90,55 @@ export async function collectNetwork(
   }
   const bareInterfaces = parseLinks(links?.output ?? "");
   const ownAddresses = await collectBondPorts(machine, bareInterfaces);
+  const programs = controlPlane ? await runningPrograms(machine) : new Map<string, string[]>();
+  const evidence = controlPlane && (await collectAddressEvidence(machine, programs));
   const interfaces: NetworkInterface[] = [];
-  for (const { index, ...nic } of bareInterfaces) {
+  for (const { index, told, ...nic } of bareInterfaces) {
     const device = `/sys/class/net/${nic.name}`;
     const driver = await machine.resolve(`${device}/device/driver`);
     const isWireless = (await machine.list(`${device}/wireless`)).length > 0;
     const permanentMacAddress = nic.permanentMacAddress ?? ownAddresses.get(nic.name);
+    const configuration = await findInterfaceConfiguration(machine, nic.name, index);
+    const addresses = told.map((address) => toAddress(address, told, configuration, evidence));
+    const isLeased = addresses.some(({ origin }) => origin === "lease");
+    const client = { name: nic.name, index, macAddress: nic.macAddress, source: configuration.source };
     interfaces.push({
       ...nic,
+      addresses,
       ...(permanentMacAddress && { permanentMacAddress }),
       kind: isWireless ? "wireless" : nic.kind,
       ...(driver && { driver: basename(driver) }),
-      configuration: await findInterfaceConfiguration(machine, nic.name, index),
+      configuration,
+      ...(isLeased && { dhcpClientId: await findDhcpClientId(machine, client, programs) }),
     });
   }
+  const localAddresses = interfaces.flatMap(({ addresses }) => addresses.map(({ address }) => address));
+  const dns = await collectDns(machine, localAddresses);
+  const ports = interfaces.filter(({ kind }) => kind === "ethernet").map(({ name }) => name);
+  const reach =
+    controlPlane &&
+    (await collectReach(machine, {
+      ...{ hosts: controlPlane.hosts, dns, ports },
+      surroundings: { programs, environment: controlPlane.environment },
+    }));
   const network = {
     interfaces: interfaces.slice(0, 128),
     routes: routes.slice(0, 256),
-    dns: await collectDns(machine),
+    dns,
+    ...(reach && { reach }),
   };
   return { network, hasTool: links !== undefined };
 }
 
-type BareInterface = Omit<NetworkInterface, "configuration"> & { index: number };
+type BareInterface = Omit<NetworkInterface, "configuration" | "addresses"> & {
+  index: number;
+  told: ToldAddress[];
+};
 
-/** What `ip -json -details address` printed, without loopback; nothing where it printed no JSON, as older versions do. */
+/**
+ * What `ip -json -details address` printed, without loopback; nothing where it printed no JSON, as older
+ * versions do.
+ */
 export function parseLinks(output: string): BareInterface[] {
   const links = parseList(Link, output);
   return links
@@ -108,14 +159,18 @@ function toInterface(link: Link, links: Link[]): BareInterface {
     kind,
     state: link.operstate === "UP" ? "up" : link.operstate === "UNKNOWN" ? UNKNOWN : "down",
     mtuBytes: link.mtu,
-    addresses: addressesOf(link),
+    told: addressesOf(link),
+    ...(link.master && { master: clip(link.master) }),
     ...(kind === "vlan" && data?.id !== undefined && { vlan: { id: data.id, parent: link.link ?? UNKNOWN } }),
     ...(kind === "bond" && { bond: { mode: data?.mode ?? UNKNOWN, members: members.slice(0, 16) } }),
     ...(kind === "bridge" && { bridge: { members: members.slice(0, 64) } }),
   };
 }
 
-/** The hardware addresses that bonds' ports have of their own: `ip` does not print them with kernels before 5.6. */
+/**
+ * The hardware addresses that bonds' ports have of their own: `ip` does not print them with kernels before
+ * 5.6.
+ */
 async function collectBondPorts(machine: Machine, interfaces: BareInterface[]): Promise<Map<string, string>> {
   const found = new Map<string, string>();
   for (const { name, kind } of interfaces) {
@@ -145,49 +200,50 @@ function kindOf(link: Link): NetworkInterface["kind"] {
   return link.link_type === "ether" ? "ethernet" : UNKNOWN;
 }
 
-function addressesOf(link: Link): NetworkInterface["addresses"] {
-  const addresses = link.addr_info.flatMap(({ family, local, prefixlen, scope, dynamic }) => {
-    // Link-local addresses make themselves.
-    if (!local || scope === "link" || (family !== "inet" && family !== "inet6")) return [];
-    return [
-      {
-        family: family === "inet" ? ("ipv4" as const) : ("ipv6" as const),
-        address: local,
-        prefixLength: prefixlen,
-        dynamic: dynamic === true,
-      },
-    ];
-  });
+function addressesOf(link: Link): ToldAddress[] {
+  const addresses = link.addr_info.flatMap(
+    ({ family, local, prefixlen, scope, dynamic, secondary, protocol }) => {
+      // Link-local addresses make themselves.
+      if (!local || scope === "link" || (family !== "inet" && family !== "inet6")) return [];
+      return [
+        {
+          family: family === "inet" ? ("ipv4" as const) : ("ipv6" as const),
+          address: local,
+          prefixLength: prefixlen,
+          dynamic: dynamic === true,
+          secondary: secondary === true,
+          protocol,
+        },
+      ];
+    },
+  );
   return addresses.slice(0, 32);
+}
+
+function toAddress(
+  { secondary, protocol, ...address }: ToldAddress,
+  told: readonly ToldAddress[],
+  configuration: NetworkInterface["configuration"],
+  evidence: AddressEvidence | undefined,
+): NetworkInterface["addresses"][number] {
+  if (!evidence) return address;
+  return { ...address, origin: originOf({ ...address, secondary, protocol }, told, configuration, evidence) };
 }
 
 /** What `ip -json route` printed; routes without a device, such as unreachable ones, are left out. */
 export function parseRoutes(output: string): NetworkRoute[] {
-  return parseList(RouteLine, output).flatMap(({ dst, gateway, dev, metric }) => {
+  return parseList(RouteLine, output).flatMap(({ dst, gateway, dev, metric, protocol }) => {
     if (!dev) return [];
     return [
-      { destination: dst, ...(gateway && { gateway }), device: dev, ...(metric !== undefined && { metric }) },
+      {
+        destination: dst,
+        ...(gateway && { gateway }),
+        device: dev,
+        ...(metric !== undefined && { metric }),
+        ...(protocol && { protocol: clip(protocol) }),
+      },
     ];
   });
-}
-
-async function collectDns(machine: Machine): Promise<{ servers: string[]; search: string[] }> {
-  const own = parseResolvConf((await readText(machine, "/etc/resolv.conf")) ?? "");
-  // systemd's own resolver stands in front of the real ones.
-  if (!own.servers.includes("127.0.0.53")) return own;
-  const behind = await readText(machine, "/run/systemd/resolve/resolv.conf");
-  return behind === undefined ? own : parseResolvConf(behind);
-}
-
-export function parseResolvConf(text: string): { servers: string[]; search: string[] } {
-  const servers: string[] = [];
-  let search: string[] = [];
-  for (const line of text.split("\n")) {
-    const [keyword, ...values] = line.trim().split(/\s+/);
-    if (keyword === "nameserver" && values[0]) servers.push(clip(values[0]));
-    if (keyword === "search" || keyword === "domain") search = values.map((value) => clip(value));
-  }
-  return { servers: servers.slice(0, 16), search: search.slice(0, 16) };
 }
 
 /** The elements that are as expected; one odd interface must not hide the others. */

@@ -4,7 +4,8 @@ import { parseBootOption, parseCpuInfo, parseOsRelease } from "../machine/system
 import { parseIni } from "./ini.ts";
 import { parseLvmReport } from "./lvm.ts";
 import { parseMountInfo, parseSwaps } from "./mounts.ts";
-import { parseBondPorts, parseLinks, parseResolvConf, parseRoutes } from "./network.ts";
+import { parseResolvConf } from "./name-servers.ts";
+import { parseBondPorts, parseLinks, parseRoutes } from "./network.ts";
 import { ifupdownMethod, networkdMethod } from "./network-configuration.ts";
 
 const AnyText = fc.oneof(

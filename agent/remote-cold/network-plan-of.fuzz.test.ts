@@ -13,7 +13,7 @@ const name = fc.oneof(
   { weight: 1, arbitrary: text },
 );
 const mac = fc.oneof(
-  { weight: 4, arbitrary: fc.constant("52:54:00:00:00:01") },
+  { weight: 4, arbitrary: fc.nat(9).map((last) => `52:54:00:00:00:0${last}`) },
   { weight: 1, arbitrary: text },
 );
 const ip = fc.oneof(fc.ipV4(), fc.ipV6(), fc.constantFrom("fe80::1%eth0", "127.0.0.53", "::1"), text);
@@ -35,10 +35,13 @@ const networkInterface: fc.Arbitrary<NetworkInterface> = fc.record(
         address: ip,
         prefixLength: fc.nat(128),
         dynamic: fc.boolean(),
+        origin: fc.constantFrom("lease", "configured", "router", "cluster", "unnamed", undefined),
       }),
       { maxLength: 4 },
     ),
     configuration: fc.constant({ source: "unknown", method: "unknown" }),
+    master: fc.oneof({ weight: 5, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: name }),
+    dhcpClientId: sometimes(fc.constantFrom("none", "unknown", "01525400000001")),
     macAddress: sometimes(mac),
     permanentMacAddress: sometimes(mac),
     vlan: sometimes(fc.record({ id: fc.nat(4095), parent: name })),
@@ -64,6 +67,39 @@ const route: fc.Arbitrary<NetworkRoute> = fc.record(
   { noNullPrototype: true },
 );
 
+/** Of sources that addresses of the interfaces often are. */
+function reachOf(interfaces: NetworkInterface[]) {
+  const own = interfaces.flatMap((each) =>
+    each.addresses.map(({ address }) => ({ device: each.name, address })),
+  );
+  const source =
+    own.length > 0 ? fc.constantFrom(...own) : fc.constant({ device: "eth0", address: "192.0.2.1" });
+  const path = fc.record(
+    {
+      to: text,
+      use: fc.constantFrom("control-plane" as const, "name-server" as const),
+      address: ip,
+      gateway: sometimes(ip),
+      destination: fc.oneof(
+        fc.constant("default"),
+        ip,
+        fc.tuple(ip, fc.nat(128)).map((parts) => parts.join("/")),
+      ),
+      protocol: sometimes(fc.constantFrom("kernel", "static", "dhcp")),
+    },
+    { noNullPrototype: true, requiredKeys: ["to", "use", "address", "destination"] },
+  );
+  return fc.record({
+    paths: fc.array(
+      fc.tuple(path, source).map(([each, { device, address }]) => ({ ...each, device, source: address })),
+      { minLength: 1, maxLength: 4 },
+    ),
+    unreached: fc.constant([]),
+    hosts: fc.array(fc.record({ address: ip, name: fc.oneof(fc.domain(), text) }), { maxLength: 2 }),
+    obstacles: fc.constant([]),
+  });
+}
+
 test("no network that an inventory can tell of makes a plan that cannot be written", () => {
   const network = fc.record({
     interfaces: fc.array(networkInterface, { maxLength: 8 }),
@@ -73,15 +109,16 @@ test("no network that an inventory can tell of makes a plan that cannot be writt
       search: fc.array(fc.oneof(fc.domain(), text), { maxLength: 4 }),
     }),
   });
+  const withReach = network.chain((told) => reachOf(told.interfaces).map((reach) => ({ ...told, reach })));
   let plans = 0;
   fc.assert(
-    fc.property(network, (told) => {
+    fc.property(withReach, (told) => {
       const plan = networkPlanOf({ network: Inventory.shape.network.parse(told) });
       if (!plan) return;
       plans += 1;
       expect(formatNetworkPlan(plan)).toMatch(/^port /);
     }),
-    { numRuns: 500 },
+    { numRuns: 800 },
   );
   expect(plans).toBeGreaterThan(50);
 });

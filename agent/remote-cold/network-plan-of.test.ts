@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { aReach } from "#shared/domain/testing/records.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import { formatNetworkPlan } from "../boot-image/network-plan.ts";
 import { networkPlanOf } from "./network-plan-of.ts";
@@ -23,17 +24,20 @@ const ipv4 = (address: string, dynamic = false) => ({
   dynamic,
 });
 
+/** The control plane is reached over the last interface that has an address. */
 function network(
   interfaces: Interface[],
   more: Partial<Inventory["network"]> = {},
 ): Pick<Inventory, "network"> {
-  return { network: { interfaces, routes: [], dns: { servers: [], search: [] }, ...more } };
+  const device = interfaces.findLast(({ addresses }) => addresses.length > 0)?.name ?? "none";
+  return {
+    network: { interfaces, routes: [], dns: { servers: [], search: [] }, reach: aReach({ device }), ...more },
+  };
 }
 
 test("a static address comes with its gateway and name servers, but not with a resolver on the machine itself", () => {
   const plan = networkPlanOf(
     network([ethernet("eth0", { addresses: [ipv4("192.0.2.10")] })], {
-      routes: [{ destination: "default", gateway: "192.0.2.1", device: "eth0" }],
       dns: { servers: ["127.0.0.53", "192.0.2.53"], search: ["example.com"] },
     }),
   );
@@ -41,49 +45,53 @@ test("a static address comes with its gateway and name servers, but not with a r
     "port eth0 52:54:00:00:00:00",
     "mtu eth0 1500",
     "address eth0 192.0.2.10/24",
-    "route eth0 default 192.0.2.1",
+    "route eth0 4 default via 192.0.2.1 onlink",
     "nameserver 192.0.2.53",
     "search example.com",
     "",
   ]);
 });
 
-test("an address from DHCP is asked for again, and so are its routes", () => {
+test("an address from DHCP is asked for again, and so is its default route", () => {
   const plan = networkPlanOf(
-    network([ethernet("eth0", { addresses: [ipv4("192.0.2.10", true)] })], {
-      routes: [{ destination: "default", gateway: "192.0.2.1", device: "eth0" }],
-    }),
+    network([ethernet("eth0", { addresses: [{ ...ipv4("192.0.2.10", true), origin: "lease" }] })]),
   );
-  expect(plan?.ports).toMatchObject([{ dhcp: true, addresses: [], routes: [] }]);
+  expect(plan?.ports).toMatchObject([{ dhcp: { routes: true }, addresses: [], routes: [] }]);
 });
 
-test("of two default routes, each keeps its metric", () => {
+test("what else leads over the port is carried with its metric, but no routes of a cluster", () => {
   const plan = networkPlanOf(
     network([ethernet("eth0", { addresses: [ipv4("192.0.2.10")] })], {
       routes: [
         { destination: "default", gateway: "192.0.2.1", device: "eth0", metric: 100 },
         { destination: "default", gateway: "192.0.2.2", device: "eth0", metric: 200 },
-      ],
-    }),
-  );
-  expect(plan?.ports[0]?.routes).toEqual([
-    { to: "default", via: "192.0.2.1", metric: 100 },
-    { to: "default", via: "192.0.2.2", metric: 200 },
-  ]);
-});
-
-test("a route to one host, which is printed without a prefix length, gets one", () => {
-  const plan = networkPlanOf(
-    network([ethernet("eth0", { addresses: [ipv4("192.0.2.10")] })], {
-      routes: [
+        { destination: "10.0.0.0/8", gateway: "192.0.2.3", device: "eth0", metric: 5, protocol: "static" },
+        { destination: "10.244.1.0/24", gateway: "192.0.2.11", device: "eth0", protocol: "bird" },
         { destination: "198.51.100.7", gateway: "192.0.2.1", device: "eth0" },
         { destination: "2001:db8::7", gateway: "fe80::1", device: "eth0" },
       ],
     }),
   );
-  expect(plan?.ports[0]?.routes).toEqual([
+  expect(plan?.ports[0]?.routes).toMatchObject([
+    { to: "default", via: "192.0.2.1", metric: undefined },
+    { to: "10.0.0.0/8", via: "192.0.2.3", metric: 5 },
     { to: "198.51.100.7/32", via: "192.0.2.1" },
-    { to: "2001:db8::7/128", via: "fe80::1" },
+  ]);
+});
+
+test("of two source addresses on one port, each route says which is its own", () => {
+  const { paths } = aReach();
+  const reach = aReach(
+    {},
+    { paths: [...paths, ...aReach({ to: "s3", source: "192.0.2.20", destination: "10.0.0.0/8" }).paths] },
+  );
+  const addresses = [ipv4("192.0.2.10"), ipv4("192.0.2.20")];
+  const plan = networkPlanOf(network([ethernet("eth0", { addresses })], { reach }));
+  expect(plan && formatNetworkPlan(plan).split("\n").slice(2, -1)).toEqual([
+    "address eth0 192.0.2.10/24",
+    "address eth0 192.0.2.20/24",
+    "route eth0 4 default via 192.0.2.1 onlink src 192.0.2.10",
+    "route eth0 4 10.0.0.0/8 via 192.0.2.1 onlink src 192.0.2.20",
   ]);
 });
 
@@ -104,13 +112,10 @@ test("of the resolver's settings, only those are kept that mean the same in the 
 
 test("a bridge's address goes to the port that leads out of it", () => {
   const plan = networkPlanOf(
-    network(
-      [
-        ethernet("eth0"),
-        ethernet("br0", { kind: "bridge", bridge: { members: ["eth0"] }, addresses: [ipv4("192.0.2.10")] }),
-      ],
-      { routes: [{ destination: "default", gateway: "192.0.2.1", device: "br0" }] },
-    ),
+    network([
+      ethernet("eth0"),
+      ethernet("br0", { kind: "bridge", bridge: { members: ["eth0"] }, addresses: [ipv4("192.0.2.10")] }),
+    ]),
   );
   expect(plan).toMatchObject({
     ports: [{ name: "eth0", addresses: ["192.0.2.10/24"], routes: [{ to: "default", via: "192.0.2.1" }] }],
@@ -132,7 +137,7 @@ test("a VLAN on a bond is built from its ports, which are found by the adapters'
   );
   expect(plan).toMatchObject({
     ports: [{ name: "eth0", macAddress: "52:54:00:00:00:00" }, { name: "eth1" }],
-    bonds: [{ name: "bond0", mode: "802.3ad", ports: ["eth0", "eth1"] }],
+    bonds: [{ name: "bond0", mode: "802.3ad", ports: ["eth0", "eth1"], wears: "52:54:00:00:00:00" }],
     vlans: [{ name: "bond0.7", link: "bond0", id: 7, addresses: ["192.0.2.10/24"] }],
   });
 });

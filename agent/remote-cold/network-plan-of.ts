@@ -1,9 +1,11 @@
-import { isIPv6 } from "node:net";
-import { bootEnvironmentNetworkOf } from "#shared/domain/boot-environment-network.ts";
+import { isIP } from "node:net";
+import { bootEnvironmentNetworkOf, type NeededRoute } from "#shared/domain/boot-environment-network.ts";
 import { hardwareAddressOf } from "#shared/domain/hardware-address.ts";
-import type { Inventory, NetworkInterface, NetworkRoute } from "#shared/protocol/inventory.ts";
+import { MacAddress } from "#shared/domain/ways-out.ts";
+import { type Inventory, type NetworkInterface, UNKNOWN } from "#shared/protocol/inventory.ts";
 import {
   BondMode,
+  HostName,
   IpAddress,
   MtuBytes,
   type NetworkPlan,
@@ -11,29 +13,39 @@ import {
   SearchDomain,
 } from "../boot-image/network-plan.ts";
 
-type Addressing = Pick<NetworkPlan["ports"][number], "name" | "dhcp" | "addresses" | "routes" | "mtuBytes">;
+type Addressing = Pick<
+  NetworkPlan["ports"][number],
+  "name" | "wears" | "dhcp" | "addresses" | "routes" | "mtuBytes"
+>;
 
 /**
- * The source's network as its boot environment is to have it: ports found by their hardware address, bonds, VLANs, static addresses and DNS, DHCP
- * where the source uses it. What a plan cannot say is left out; preflight has told of the addresses among it. Nothing if no port has an address
- * or carries one: the boot environment then tries DHCP on all of them.
+ * The network that a source's boot environment gets: the ports, bonds and VLANs over which the source
+ * reaches the control plane, the addresses that it does so from, routes, name servers and hosts, and DHCP
+ * with the same identity where the source has a lease. `undefined` where there is nothing to carry: the
+ * boot environment then tries DHCP on all ports. Preflight fails for what is needed and cannot be carried.
  */
 export function networkPlanOf({ network }: Pick<Inventory, "network">): NetworkPlan | undefined {
-  const { interfaces, routes } = bootEnvironmentNetworkOf(network);
-  if (interfaces.length === 0) return undefined;
+  const { interfaces, routes, routedByLease } = bootEnvironmentNetworkOf(network);
+  const members = new Set(interfaces.flatMap(({ bond }) => bond?.members ?? []));
+  const addressing = (each: NetworkInterface): Addressing => ({
+    ...addressingOf(each, routes, routedByLease),
+    ...(members.has(each.name) ? {} : wornBy(each, interfaces)),
+  });
+  const ports = interfaces.flatMap((each) => {
+    const macAddress = hardwareAddressOf(each);
+    return each.kind === "ethernet" && macAddress ? [{ ...addressing(each), macAddress }] : [];
+  });
+  if (ports.length === 0) return undefined;
   return {
-    ports: interfaces.flatMap((each) => {
-      const macAddress = hardwareAddressOf(each);
-      return each.kind === "ethernet" && macAddress ? [{ ...addressing(each, routes), macAddress }] : [];
-    }),
+    ports,
     bonds: interfaces.flatMap((each) =>
       each.kind === "bond" && each.bond
-        ? [{ ...addressing(each, routes), mode: bondMode(each.bond.mode), ports: each.bond.members }]
+        ? [{ ...addressing(each), mode: bondMode(each.bond.mode), ports: each.bond.members }]
         : [],
     ),
     vlans: interfaces.flatMap((each) =>
       each.kind === "vlan" && each.vlan
-        ? [{ ...addressing(each, routes), link: each.vlan.parent, id: each.vlan.id }]
+        ? [{ ...addressing(each), link: each.vlan.parent, id: each.vlan.id }]
         : [],
     ),
     nameservers: network.dns.servers.filter(isReachableServer),
@@ -41,33 +53,55 @@ export function networkPlanOf({ network }: Pick<Inventory, "network">): NetworkP
       // `.` where there is none, or the end of a whole name.
       .map((domain) => domain.replace(/\.$/, ""))
       .filter((domain) => SearchDomain.safeParse(domain).success),
+    hosts: (network.reach?.hosts ?? []).filter(
+      ({ address, name }) => IpAddress.safeParse(address).success && HostName.safeParse(name).success,
+    ),
   };
 }
 
-function addressing({ name, addresses, mtuBytes }: NetworkInterface, routes: NetworkRoute[]): Addressing {
-  const dhcp = addresses.some(({ family, dynamic }) => family === "ipv4" && dynamic);
+function addressingOf(
+  { name, addresses, mtuBytes, dhcpClientId }: NetworkInterface,
+  routes: readonly NeededRoute[],
+  routedByLease: readonly string[],
+): Addressing {
+  const isLeased = addresses.some(({ origin }) => origin === "lease");
+  const clientId = dhcpClientId === UNKNOWN ? undefined : dhcpClientId;
   return {
     name,
-    dhcp,
     mtuBytes: MtuBytes.safeParse(mtuBytes).data,
+    ...(isLeased && {
+      dhcp: { routes: routedByLease.includes(name), ...(clientId !== undefined && { clientId }) },
+    }),
     // A lease is asked for again.
     addresses: addresses
-      .filter(({ dynamic }) => !dynamic)
+      .filter(({ origin }) => origin !== "lease")
       .map(({ address, prefixLength }) => `${address}/${prefixLength}`),
-    // With DHCP the routes come with the lease.
-    routes: dhcp ? [] : routes.filter(({ device }) => device === name).flatMap(plannedRoute),
+    routes: routes.filter(({ device }) => device === name).flatMap(plannedRoute),
   };
 }
 
-/** Nothing for a route without a gateway: it comes with an address. */
-function plannedRoute({ destination, gateway, metric }: NetworkRoute): PlannedRoute[] {
-  const isWhole = destination === "default" || destination.includes("/");
-  const to = isWhole ? destination : `${destination}/${isIPv6(destination) ? 128 : 32}`;
-  const { data } = PlannedRoute.safeParse({ to, via: gateway, metric });
-  return data ? [data] : [];
+function plannedRoute({ family, destination, gateway, metric, source }: NeededRoute): PlannedRoute[] {
+  const to =
+    destination === "default" || destination.includes("/")
+      ? destination
+      : `${destination}/${isIP(destination) === 6 ? 128 : 32}`;
+  const route = { family, to, via: gateway, metric, from: source };
+  return PlannedRoute.safeParse(route).success ? [route] : [];
 }
 
-/** Neither one on the machine itself, which does not run in the boot environment, nor one that only counts on a certain link. */
+/** The hardware address that the interface has, where it would not have it by itself. */
+function wornBy(each: NetworkInterface, interfaces: readonly NetworkInterface[]): Pick<Addressing, "wears"> {
+  const { kind, macAddress, vlan } = each;
+  const parent = interfaces.find(({ name }) => name === vlan?.parent);
+  const own = kind === "vlan" ? parent?.macAddress : kind === "bond" ? undefined : hardwareAddressOf(each);
+  const wears = MacAddress.safeParse(macAddress).data;
+  return wears === undefined || wears === own ? {} : { wears };
+}
+
+/**
+ * Neither one on the machine itself, which does not run in the boot environment, nor one that only counts
+ * on a certain link.
+ */
 function isReachableServer(server: string): boolean {
   return (
     IpAddress.safeParse(server).success &&

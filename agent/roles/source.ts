@@ -9,6 +9,7 @@ import { recordKeyOf } from "../commands/conversion-records.ts";
 import type { Executors } from "../commands/executor.ts";
 import { releaseExecutor } from "../commands/release.ts";
 import { usedBlocksOf } from "../filesystems/disk-usage.ts";
+import { controlPlaneHosts } from "../identity/control-plane-hosts.ts";
 import type { Identity } from "../identity/identity.ts";
 import { standsStill } from "../inventory/disks.ts";
 import { collectInventory } from "../inventory/inventory.ts";
@@ -69,11 +70,18 @@ export const sourceRole: Role = async (options) => {
 };
 
 /** Besides what the machine has: what could be armed, how it comes back, whose boot images it starts. */
-function inventoryOf({ machine, settings, imageTrust, now }: RoleOptions): () => Promise<Inventory> {
+function inventoryOf({
+  identity,
+  machine,
+  settings,
+  imageTrust,
+  now,
+}: RoleOptions): () => Promise<Inventory> {
+  const controlPlane = { hosts: controlPlaneHosts(identity.enrolment), environment: process.env };
   return async () => {
     const inventory = await collectInventory({
       ...{ machine, now, chosenDisks: settings.disks },
-      withoutIdleMedia: true,
+      ...{ withoutIdleMedia: true, controlPlane },
     });
     const arming = await describeArming(linuxAdapters(machine));
     const trustedImageKey = await imageTrust.fingerprint();

@@ -1,5 +1,5 @@
 /** A source that a remote cold conversion takes: GRUB can be armed, and the address is known. */
-import { anInventory } from "#shared/domain/testing/records.ts";
+import { anInventory, aReach } from "#shared/domain/testing/records.ts";
 
 export const readyMachine = anInventory({
   bootLoader: {
@@ -22,5 +22,6 @@ export const readyMachine = anInventory({
     ],
     routes: [{ destination: "default", gateway: "192.0.2.1", device: "eth0" }],
     dns: { servers: [], search: [] },
+    reach: aReach(),
   },
 });

@@ -1,6 +1,7 @@
 /**
- * What an agent knows about its machine. Collected without changing anything; what could not be found out is the value `"unknown"`,
- * never a guess. Travels inside one MQTT message (at most 128 KiB on AWS), so every list is bounded.
+ * What an agent knows about its machine. Collected without changing anything; what could not be found out
+ * is the value `"unknown"`, never a guess. Travels inside one MQTT message (at most 128 KiB on AWS), so
+ * every list is bounded.
  */
 import { z } from "zod";
 import { Timestamp } from "./common.ts";
@@ -15,7 +16,10 @@ const orUnknown = <T extends z.ZodType>(type: T) => z.union([type, z.literal(UNK
 
 /** What lies in a disk, partition, logical volume or array, by its signature. */
 export const VolumeContent = z.strictObject({
-  /** As `blkid` names it: `ext4`, `xfs`, `ntfs`, `vfat`, `btrfs`, `swap`, `LVM2_member`, `linux_raid_member`, `crypto_LUKS`, …; `none` if there is no signature. */
+  /**
+   * As `blkid` names it: `ext4`, `xfs`, `ntfs`, `vfat`, `btrfs`, `swap`, `LVM2_member`,
+   * `linux_raid_member`, `crypto_LUKS`, …; `none` if there is no signature.
+   */
   type: orUnknown(Text),
   /** In the form that the content's own tools print: not always 36 characters. */
   uuid: Text.optional(),
@@ -118,12 +122,30 @@ export const RaidArray = z.strictObject({
 });
 export type RaidArray = z.infer<typeof RaidArray>;
 
+/**
+ * Whose an address is. `lease`: DHCP for IPv4; `dhcpv6`; `router`: made from an advertisement;
+ * `configured`: a configuration file of this machine names it; `cluster`: it moves between machines (VRRP,
+ * Pacemaker, …); `doubtful`: no file names it, and it could be a cluster's; `unnamed`: no file that the
+ * agent knows names it.
+ */
+export const AddressOrigin = z.enum([
+  "lease",
+  "dhcpv6",
+  "router",
+  "configured",
+  "cluster",
+  "doubtful",
+  "unnamed",
+]);
+export type AddressOrigin = z.infer<typeof AddressOrigin>;
+
 export const InterfaceAddress = z.strictObject({
   family: z.enum(["ipv4", "ipv6"]),
   address: Text,
   prefixLength: z.int().min(0).max(128),
   /** Given by DHCP or router advertisement: has a lifetime. */
   dynamic: z.boolean(),
+  origin: AddressOrigin.optional(),
 });
 
 /** Who configures an interface, and how; what a boot environment must reproduce. */
@@ -148,6 +170,10 @@ export const NetworkInterface = z.strictObject({
   vlan: z.strictObject({ id: z.int().min(0).max(4095), parent: Text }).optional(),
   bond: z.strictObject({ mode: orUnknown(Text), members: z.array(Text).max(16) }).optional(),
   bridge: z.strictObject({ members: z.array(Text).max(64) }).optional(),
+  /** What the interface belongs to: a bond, a bridge, a VRF, … */
+  master: Text.optional(),
+  /** Of its DHCP client for IPv4, option 61 in hexadecimal; `none` where it sends none. */
+  dhcpClientId: orUnknown(z.union([z.literal("none"), z.string().regex(/^([0-9a-f]{2}){2,64}$/)])).optional(),
 });
 export type NetworkInterface = z.infer<typeof NetworkInterface>;
 
@@ -157,8 +183,49 @@ export const NetworkRoute = z.strictObject({
   gateway: Text.optional(),
   device: Text,
   metric: z.int().nonnegative().optional(),
+  /** Who set it, as the kernel names it: `kernel`, `boot`, `static`, `dhcp`, `ra`, `bird`, … */
+  protocol: Text.optional(),
 });
 export type NetworkRoute = z.infer<typeof NetworkRoute>;
+
+/** How the kernel sends to one address that the agent needs. */
+export const NetworkPath = z.strictObject({
+  /** The host's name or address as the agent knows it. */
+  to: Text,
+  use: z.enum(["control-plane", "name-server"]),
+  address: Text,
+  device: Text,
+  /** Absent where the address is on the link; may be of the other family. */
+  gateway: Text.optional(),
+  source: Text.optional(),
+  /** The route that matched: `default`, a prefix, or the address alone. */
+  destination: Text,
+  protocol: Text.optional(),
+});
+export type NetworkPath = z.infer<typeof NetworkPath>;
+
+/** How this machine reaches the control plane. */
+export const ControlPlaneReach = z.strictObject({
+  paths: z.array(NetworkPath).max(96),
+  /** Hosts of the control plane to which no path is known, with the reason. */
+  unreached: z.array(z.string().max(500)).max(16),
+  /** Names that /etc/hosts resolves. */
+  hosts: z.array(z.strictObject({ address: Text, name: Text })).max(32),
+  /** Why no name server could be carried into another system. Absent where one can, or none is needed. */
+  resolverProblem: z.string().max(500).optional(),
+  /** What else is between this machine and the control plane, of which another system has nothing. */
+  obstacles: z
+    .array(
+      z.strictObject({
+        kind: z.enum(["login", "proxy", "namespace", "vrf"]),
+        /** The port that it is about; absent where it is about every one. */
+        device: Text.optional(),
+        message: z.string().max(500),
+      }),
+    )
+    .max(16),
+});
+export type ControlPlaneReach = z.infer<typeof ControlPlaneReach>;
 
 /** Whether one way to start another system just once is possible on this machine. */
 export const BootArming = z.strictObject({
@@ -180,14 +247,20 @@ export const BootLoader = z.strictObject({
   configPath: Path.optional(),
   /** GRUB's environment block. */
   environmentPath: Path.optional(),
-  /** File system and block device under the environment block: decides whether GRUB can clear a one-shot entry. */
+  /**
+   * File system and block device under the environment block: decides whether GRUB can clear a one-shot
+   * entry.
+   */
   environmentFileSystem: orUnknown(Text).optional(),
   environmentDevice: Path.optional(),
   /** Where the EFI system partition is mounted. */
   espPath: Path.optional(),
   /** The ways to arm it that were looked at, the preferred one first. */
   arming: z.array(BootArming).max(16).optional(),
-  /** Whose boot images the agent starts: SHA-256 of the public key (SPKI, DER). Absent where the first that comes will do. */
+  /**
+   * Whose boot images the agent starts: SHA-256 of the public key (SPKI, DER). Absent where the first that
+   * comes will do.
+   */
   trustedImageKey: z
     .string()
     .regex(/^[0-9a-f]{64}$/)
@@ -216,7 +289,10 @@ export const ReturnPart = z.strictObject({
 });
 export type ReturnPart = z.infer<typeof ReturnPart>;
 
-/** Whether the machine, restarted from elsewhere, comes back to this system by itself: judged apart from how its next start is armed. */
+/**
+ * Whether the machine, restarted from elsewhere, comes back to this system by itself: judged apart from how
+ * its next start is armed.
+ */
 export const SystemReturn = z.strictObject({
   /** The boot loader that starts this system does not wait for a key, a password or a choice. */
   bootLoader: ReturnPart,
@@ -265,7 +341,10 @@ export const Inventory = z.strictObject({
   return: SystemReturn.optional(),
   /** What agents of version 0.1 say instead of `return`; nothing is judged by it. */
   unlocking: orUnknown(z.enum(["none", "by-itself", "by-hand"])).optional(),
-  /** Whether the agent is there again after a restart: as an enabled service, or only once somebody starts it. */
+  /**
+   * Whether the agent is there again after a restart: as an enabled service, or only once somebody starts
+   * it.
+   */
   agentStart: orUnknown(z.enum(["at-boot", "by-hand"])).optional(),
   /** Windows only: the drive letters in use. */
   volumeLetters: z
@@ -275,7 +354,10 @@ export const Inventory = z.strictObject({
   network: z.strictObject({
     interfaces: z.array(NetworkInterface).max(128),
     routes: z.array(NetworkRoute).max(256),
+    /** The servers that answer in the end, where a resolver of the machine's own stands in front of them. */
     dns: z.strictObject({ servers: z.array(Text).max(16), search: z.array(Text).max(16) }),
+    /** Source servers only. */
+    reach: ControlPlaneReach.optional(),
   }),
   /** Target hosts only. */
   hypervisor: Hypervisor.optional(),

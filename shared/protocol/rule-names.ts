@@ -31,6 +31,11 @@ export const RuleName = z.enum([
   "network-firmware",
   "network-wired",
   "network-addresses",
+  "network-own-address",
+  "network-address-named",
+  "network-name-servers",
+  "network-admission",
+  "network-dhcp-identity",
   "network-settings",
   "starts-unattended",
   "opens-unattended",
@@ -44,13 +49,16 @@ export type RuleName = z.infer<typeof RuleName>;
 
 /**
  * Rules that judge something which the operator may know better. Accepting one passes it for one
- * conversion; every other rule holds or the
- * conversion does not start.
+ * conversion; every other rule holds or the conversion does not start.
  */
 export const AcceptableRule = RuleName.extract([
   "starts-unattended",
   "opens-unattended",
   "starts-this-system",
+  "network-address-named",
+  "network-name-servers",
+  "network-admission",
+  "network-dhcp-identity",
 ]);
 export type AcceptableRule = z.infer<typeof AcceptableRule>;
 

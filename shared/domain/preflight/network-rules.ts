@@ -1,7 +1,7 @@
 /** Whether the boot environment can have the network that the source has. */
 import { type Inventory, type NetworkInterface, UNKNOWN } from "../../protocol/inventory.ts";
-import { bootEnvironmentNetworkOf } from "../boot-environment-network.ts";
 import { FIRMWARE_REMEDY, firmwareLackOf, lackOf, ofImage } from "./image-checks.ts";
+import { reachRules } from "./reach-rules.ts";
 import { type PreflightRule, Unknown } from "./rule.ts";
 
 const NETWORK_UNKNOWN = new Unknown("how the source is connected to the network is not known");
@@ -49,18 +49,7 @@ export const networkRules: readonly PreflightRule[] = [
     },
     remedy: "Connect the machine by cable, and see that its default route goes there.",
   },
-  {
-    id: "network-addresses",
-    severity: "fail",
-    holds: "the boot environment can have the source's addresses",
-    check: ({ source }) => {
-      const network = source.inventory?.network;
-      if (!network || network.interfaces.length === 0) return NETWORK_UNKNOWN;
-      return bootEnvironmentNetworkOf(network).lost.join("; ") || undefined;
-    },
-    remedy:
-      "Convert this machine hot, or start it by hand from the boot image's ISO or over the network, where it gets an address by DHCP; or give the addresses to a single port, bond or VLAN.",
-  },
+  ...reachRules,
   {
     id: "network-settings",
     severity: "warn",
@@ -80,19 +69,10 @@ export const networkRules: readonly PreflightRule[] = [
   },
 ];
 
-/**
- * The interface with the default route, and all that it stands on, down to the ports; without a default
- * route, whatever has an address.
- */
+/** What the source reaches the control plane over, and all that it stands on, down to the ports. */
 function pathOf(inventory: Inventory | undefined): NetworkInterface[] {
-  const { interfaces = [], routes = [] } = inventory?.network ?? {};
-  const uplinks = routes.filter(({ destination }) => destination === "default").map(({ device }) => device);
-  const start =
-    uplinks.length > 0
-      ? uplinks
-      : interfaces
-          .filter(({ state, addresses }) => state !== "down" && addresses.length > 0)
-          .map(({ name }) => name);
+  const { interfaces = [], reach } = inventory?.network ?? {};
+  const start = reach?.paths.map(({ device }) => device) ?? [];
   const path = new Map<string, NetworkInterface>();
   const follow = (name: string): void => {
     const found = interfaces.find((one) => one.name === name);

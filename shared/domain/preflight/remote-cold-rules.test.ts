@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { BootArming, Inventory, NetworkInterface } from "../../protocol/inventory.ts";
 import { preflightFindings, preflightRules } from "../preflight.ts";
 import { untouchedMachine } from "../source-machine.ts";
-import { aBootImage, aConversion, aDisk, anInventory, aSource, aTarget } from "../testing/records.ts";
+import { aBootImage, aConversion, aDisk, anInventory, aReach, aSource, aTarget } from "../testing/records.ts";
 import type { PreflightFacts } from "./rule.ts";
 
 const grub: BootArming = {
@@ -16,7 +16,7 @@ const grub: BootArming = {
 function port(name: string, change: Partial<NetworkInterface> = {}): NetworkInterface {
   return {
     name,
-    macAddress: "52:54:00:12:34:56",
+    macAddress: `52:54:00:12:34:5${/\d/.exec(name)?.[0] ?? 9}`,
     kind: "ethernet",
     state: "up",
     mtuBytes: 1500,
@@ -33,6 +33,7 @@ function network(...interfaces: NetworkInterface[]): Inventory["network"] {
     interfaces,
     routes: [{ destination: "default", gateway: "192.0.2.1", device }],
     dns: { servers: [], search: [] },
+    reach: aReach({ device }),
   };
 }
 
@@ -300,7 +301,7 @@ test.each<[string, PreflightFacts, string[]]>([
   [
     "a wireless network",
     facts({ network: network(port("wlan0", { kind: "wireless" })) }),
-    ["unknown network-drivers", "fail network-wired"],
+    ["unknown network-drivers", "fail network-wired", "fail network-addresses"],
   ],
   [
     "an address of which nobody knows where it is from",
@@ -313,7 +314,7 @@ test.each<[string, PreflightFacts, string[]]>([
     [
       "unknown network-drivers",
       "unknown network-wired",
-      "unknown network-addresses",
+      "fail network-addresses",
       "unknown network-settings",
     ],
   ],

@@ -1,5 +1,5 @@
 /** Records for tests: an ordinary source, target and conversion, each part of which a test may replace. */
-import type { Inventory } from "../../protocol/inventory.ts";
+import type { ControlPlaneReach, Inventory, NetworkPath } from "../../protocol/inventory.ts";
 import type { AgentRecord } from "../agent.ts";
 import type { BootImageRecord } from "../boot-image.ts";
 import type { ConversionRecord } from "../conversion.ts";
@@ -57,6 +57,31 @@ export function anInventory(change: Partial<Inventory> = {}): Inventory {
     agentStart: "at-boot",
     network: { interfaces: [], routes: [], dns: { servers: [], search: [] } },
     missingTools: [],
+    ...change,
+  };
+}
+
+/** The control plane by one host, as a machine at 192.0.2.10 with a router reaches it. */
+export function aReach(
+  path: Partial<NetworkPath> = {},
+  change: Partial<ControlPlaneReach> = {},
+): ControlPlaneReach {
+  return {
+    paths: [
+      {
+        to: "mqtt.example.com",
+        use: "control-plane",
+        address: "198.51.100.1",
+        device: "eth0",
+        gateway: "192.0.2.1",
+        source: "192.0.2.10",
+        destination: "default",
+        ...path,
+      },
+    ],
+    unreached: [],
+    hosts: [],
+    obstacles: [],
     ...change,
   };
 }

@@ -1,0 +1,143 @@
+/** Whose an address is: this machine's own, or one that a cluster moves from machine to machine. */
+import { isIP, SocketAddress } from "node:net";
+import type { AddressOrigin, InterfaceConfiguration, NetworkInterface } from "#shared/protocol/inventory.ts";
+import { type Machine, readFolder, readText } from "../machine/machine.ts";
+
+/** Files and folders in which a machine's own addresses stand. */
+const CONFIGURATION = {
+  files: [
+    ...["/etc/network/interfaces", "/etc/dhcpcd.conf", "/etc/rc.conf", "/etc/conf.d/net", "/proc/cmdline"],
+    ...["/etc/rc.local", "/etc/rc.d/rc.local"],
+  ],
+  folders: [
+    ...[
+      "/etc/network/interfaces.d",
+      "/etc/netplan",
+      "/run/netplan",
+      "/run/systemd/network",
+      "/etc/systemd/network",
+    ],
+    ...["/usr/lib/systemd/network", "/etc/NetworkManager/system-connections"],
+    ...["/run/NetworkManager/system-connections", "/etc/sysconfig/network-scripts", "/etc/sysconfig/network"],
+    ...["/etc/cloud/cloud.cfg.d", "/var/lib/cloud/seed/nocloud-net", "/etc/network/if-up.d"],
+  ],
+};
+
+/** Programs that give a machine addresses which another may have a moment later. */
+const CLUSTER_PROGRAMS = new Set([
+  ...["keepalived", "pacemakerd", "corosync", "heartbeat", "ucarp", "uvrrpd", "vrrpd", "carpd", "ctdbd"],
+  ...["kube-vip", "vip-manager", "speaker", "crsd.bin", "rgmanager", "wackamole", "evmd.bin"],
+]);
+
+interface Find {
+  files: string[];
+  folders: string[];
+  /** The part of the text that names a cluster's addresses; the whole of it where nothing is given. */
+  parts?: RegExp;
+}
+
+/** Where clusters name their addresses. One row for each kind. */
+const CLUSTER_FILES: readonly Find[] = [
+  {
+    files: ["/etc/keepalived/keepalived.conf"],
+    folders: ["/etc/keepalived", "/etc/keepalived/conf.d"],
+    parts: /virtual_ipaddress(?:_excluded)?\s*\{[^}]*\}/g,
+  },
+  {
+    // Addresses of IPaddr and IPaddr2; those of nodes stand elsewhere.
+    files: ["/var/lib/pacemaker/cib/cib.xml", "/etc/cluster/cluster.conf"],
+    folders: [],
+    parts: /<nvpair\b[^>]*\bname="ip"[^>]*>|<ip\b[^>]*>/g,
+  },
+  { files: ["/etc/ha.d/haresources"], folders: [] },
+  { files: ["/etc/ctdb/public_addresses"], folders: [] },
+  { files: ["/etc/default/vip-manager.yml", "/etc/vip-manager.yml"], folders: [], parts: /^\s*ip:.*$/gm },
+  {
+    files: ["/etc/network/interfaces"],
+    folders: ["/etc/network/interfaces.d"],
+    parts: /^\s*ucarp-vip\s.*$/gm,
+  },
+  {
+    files: [],
+    folders: ["/etc/kubernetes/manifests", "/var/lib/rancher/k3s/server/manifests"],
+    parts: /name:\s*"?(?:address|vip_address)"?\s*\n\s*value:.*$/gm,
+  },
+];
+
+export interface AddressEvidence {
+  /** Normalised. */
+  configured: ReadonlySet<string>;
+  cluster: ReadonlySet<string>;
+  /** A program runs that moves addresses between machines. */
+  movesAddresses: boolean;
+}
+
+export async function collectAddressEvidence(
+  machine: Machine,
+  programs: ReadonlyMap<string, unknown>,
+): Promise<AddressEvidence> {
+  const cluster: string[] = [];
+  for (const { files, folders, parts } of CLUSTER_FILES) {
+    for (const text of await textsOf(machine, { files, folders }))
+      cluster.push(...(parts ? (text.match(parts) ?? []) : [text]).flatMap(addressesIn));
+  }
+  const configured = (await textsOf(machine, CONFIGURATION)).flatMap(addressesIn);
+  const movesAddresses = [...programs.keys()].some((name) => CLUSTER_PROGRAMS.has(name));
+  return { configured: new Set(configured), cluster: new Set(cluster), movesAddresses };
+}
+
+export type ToldAddress = Omit<NetworkInterface["addresses"][number], "origin"> & {
+  /** Not the first of its network on the interface. */
+  secondary: boolean;
+  /** Who set it, where the kernel keeps that. */
+  protocol?: string | undefined;
+};
+
+/** Whose the address is, among all of its interface's. */
+export function originOf(
+  address: ToldAddress,
+  all: readonly ToldAddress[],
+  { method }: Pick<InterfaceConfiguration, "method">,
+  evidence: AddressEvidence,
+): AddressOrigin {
+  const { family, prefixLength, dynamic, secondary, protocol } = address;
+  const normal = normalAddress(address.address);
+  if (protocol === "keepalived" || evidence.cluster.has(normal)) return "cluster";
+  if (dynamic) {
+    if (family === "ipv4") return "lease";
+    return prefixLength === 128 ? "dhcpv6" : "router";
+  }
+  if (evidence.configured.has(normal)) return "configured";
+  // A lease without end has no lifetime, either.
+  const others = all.filter((each) => each !== address && each.family === family);
+  if (family === "ipv4" && method === "dhcp" && !secondary && !others.some((each) => each.dynamic))
+    return evidence.movesAddresses ? "doubtful" : "lease";
+  const isWholeLength = prefixLength === (family === "ipv4" ? 32 : 128);
+  return evidence.movesAddresses || secondary || (isWholeLength && others.length > 0)
+    ? "doubtful"
+    : "unnamed";
+}
+
+/** Every address in a text of which each line may be a comment. */
+export function addressesIn(text: string): string[] {
+  const lines = text.split("\n").filter((line) => !/^\s*[#;!]/.test(line));
+  const words = lines.flatMap((line) => line.split(/[^0-9A-Fa-f:.]+/));
+  return words.flatMap((word) => {
+    const trimmed = word.replace(/^[.]+|[.]+$/g, "");
+    // An old way to write it: address, then other fields after a colon.
+    return [trimmed, ...trimmed.split(":")].filter((part) => isIP(part)).map(normalAddress);
+  });
+}
+
+function normalAddress(address: string): string {
+  const version = isIP(address);
+  if (version === 0) return address;
+  return new SocketAddress({ address, family: version === 4 ? "ipv4" : "ipv6" }).address;
+}
+
+async function textsOf(machine: Machine, { files, folders }: Omit<Find, "parts">): Promise<string[]> {
+  const texts: string[] = [];
+  for (const file of files) texts.push((await readText(machine, file)) ?? "");
+  for (const folder of folders) texts.push(...(await readFolder(machine, folder)).map(({ text }) => text));
+  return texts;
+}
