@@ -99,3 +99,23 @@ test("answers may not be kept, framed or guessed at", async () => {
     "content-security-policy": expect.stringContaining("default-src 'none'"),
   });
 });
+
+test("neither may a problem", async () => {
+  const { get } = await audit(nothing);
+  const { status, headers } = await get({ query: { limit: "0" } });
+  expect(status).toBe(400);
+  expect(headers).toMatchObject({
+    "cache-control": "no-store",
+    "content-type": "application/problem+json",
+    "x-content-type-options": "nosniff",
+  });
+});
+
+test("an event that is no HTTP event is a problem without details", async () => {
+  const world = await World.start();
+  const operations = { listAudit: nothing as () => Promise<TablePage<AuditEntry>> };
+  const handler = apiHandler({ name: "api/audit", build: () => ({}), operations }, world.runtime);
+  const { statusCode, body } = await handler({ odd: true }, {} as never);
+  expect(statusCode).toBe(500);
+  expect(JSON.parse(body)).toMatchObject({ detail: "unexpected error in request unknown" });
+});

@@ -2,11 +2,10 @@ import middy from "@middy/core";
 import { z } from "zod";
 import type { FunctionName } from "#shared/environment.ts";
 import { NotFoundError } from "#shared/errors.ts";
-import { errorFields } from "#shared/log.ts";
 import { ResourceId } from "#shared/protocol/ids.ts";
 import { type OperationId, type Route, routes } from "#shared/protocol/routes.ts";
-import { type Actor, ApiEvent, actorOf, apiUrlOf, jsonBody } from "./api-event.ts";
-import { problemOf } from "./problem.ts";
+import { type Actor, type ApiEvent, actorOf, apiUrlOf, jsonBody } from "./api-event.ts";
+import { type ApiResult, jsonResult, normalisedEvent, problemDetails, securityHeaders } from "./http.ts";
 import { type Build, lambdaRuntime, lazily, type Runtime } from "./runtime.ts";
 import { validate } from "./validate.ts";
 
@@ -40,12 +39,6 @@ export type Operations<N extends ApiFunction, D> = {
   [O in OperationsOf<N>]: (call: Call<O>, deps: D) => Promise<Answer<O>>;
 };
 
-export interface ApiResult {
-  statusCode: number;
-  headers: Record<string, string>;
-  body: string;
-}
-
 const IdempotencyKey = z.string().min(1).max(200).optional();
 
 /**
@@ -63,9 +56,11 @@ export function apiHandler<N extends ApiFunction, D>(
     (call: unknown, deps: D) => Promise<unknown>
   >;
   return middy<unknown, ApiResult>({ timeoutEarlyInMillis: 0 })
-    .use(problems(runtime))
+    .use(securityHeaders())
+    .use(problemDetails(runtime.log))
+    .use(normalisedEvent())
     .handler(async (input: unknown): Promise<ApiResult> => {
-      const event = ApiEvent.parse(input);
+      const event = input as ApiEvent;
       const { id, route } = routeOf(event);
       const operation = id && operations[id];
       if (!route || !operation) throw new NotFoundError("route", event.routeKey);
@@ -94,36 +89,5 @@ function callOf(event: ApiEvent, route: Route): Omit<Call<OperationId>, "query" 
     idempotencyKey: validate(IdempotencyKey, event.headers["idempotency-key"], "Idempotency-Key"),
     apiUrl: apiUrlOf(event),
     address: event.requestContext.http.sourceIp,
-  };
-}
-
-/** Answers every error as problem details, and logs it: with its stack if it is our fault. */
-function problems({ log }: Runtime): middy.MiddlewareObj<unknown, ApiResult> {
-  return {
-    onError: (request) => {
-      const event = ApiEvent.safeParse(request.event);
-      const requestId = event.data?.requestContext.requestId ?? "unknown";
-      const problem = problemOf(request.error, requestId);
-      const fields = { requestId, routeKey: event.data?.routeKey, status: problem.status };
-      if (problem.status >= 500) log.error("request failed", { ...fields, ...errorFields(request.error) });
-      else log.info("request refused", { ...fields, name: problem.name, detail: problem.detail });
-      request.response = jsonResult(problem.status, "application/problem+json", problem);
-    },
-  };
-}
-
-function jsonResult(statusCode: number, contentType: string, body: unknown): ApiResult {
-  return {
-    statusCode,
-    headers: {
-      "content-type": contentType,
-      // Answers hold secrets (tokens, credentials) and the state of the moment.
-      "cache-control": "no-store",
-      "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-      "referrer-policy": "no-referrer",
-      "strict-transport-security": "max-age=63072000; includeSubDomains",
-      "x-content-type-options": "nosniff",
-    },
-    body: JSON.stringify(body),
   };
 }

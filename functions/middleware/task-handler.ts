@@ -24,7 +24,10 @@ export function taskHandler<N extends TaskFunction, D, I extends z.ZodType, O>(
   const deps = lazily(bundle.name, bundle.build, runtime);
   return middy<unknown, O>({ timeoutEarlyInMillis: 0 })
     .use(reportedErrors(runtime))
-    .handler((event: unknown): Promise<O> => bundle.run(validate(bundle.input, event), deps()));
+    .before((request) => {
+      request.event = validate(bundle.input, request.event);
+    })
+    .handler((input: unknown): Promise<O> => bundle.run(input as z.output<I>, deps()));
 }
 
 function reportedErrors<O>({ log }: Runtime): middy.MiddlewareObj<unknown, O> {

@@ -8,7 +8,7 @@ import type { Command, ToAgent } from "#shared/protocol/commands.ts";
 import { openMessage, timeProblem } from "#shared/protocol/message-signature.ts";
 import type { SignedMessage } from "#shared/protocol/signed-message.ts";
 import { TestCommandKey } from "#shared/protocol/testing/command-key.ts";
-import type { ApiResult } from "../middleware/api-handler.ts";
+import type { ApiResult } from "../middleware/http.ts";
 import type { Runtime } from "../middleware/runtime.ts";
 import type {
   AgentMessenger,
