@@ -1,4 +1,6 @@
 import { hostname } from "node:os";
+import { join } from "node:path";
+import { FolderFileDamagedError } from "#shared/errors.ts";
 import type { Log } from "#shared/log.ts";
 import { createApiClient } from "#shared/protocol/client.ts";
 import type { EnrollableRole } from "#shared/protocol/common.ts";
@@ -45,11 +47,26 @@ export interface Setup {
 export async function setUpAgent(options: SetupOptions): Promise<Setup> {
   const { dataDir, trustImageKeyPem } = options;
   const settings = await changeSettings(dataDir, options.settings);
-  const known = await identityFile(dataDir).read();
+  const known = await readIdentity(dataDir);
   const identity = known ?? (await enrolNow(options));
   const imageTrust = new ImageTrust(dataDir, identity.enrolment.bootImageKeyPem);
   if (trustImageKeyPem) await imageTrust.trust(trustImageKeyPem);
   return { dataDir, identity, settings, imageTrust, enrolled: !known };
+}
+
+/** Throws `FolderFileDamagedError` for an identity that this version cannot use. */
+async function readIdentity(dataDir: string): Promise<Identity | undefined> {
+  return identityFile(dataDir)
+    .read()
+    .catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== undefined) throw error;
+      throw new FolderFileDamagedError(
+        join(dataDir, "identity.json"),
+        "the identity of an agent of this version",
+        "An agent that was enrolled before commands were signed knows no key to check them with. " +
+          "Move the file away and enrol again with --role, --url and --enrol; or put it back from a backup.",
+      );
+    });
 }
 
 async function changeSettings(dataDir: string, changes: Partial<Settings>): Promise<Settings> {
