@@ -10,6 +10,7 @@ import { CommandJournal } from "./commands/command-journal.ts";
 import { CommandRunner } from "./commands/command-runner.ts";
 import type { Executors } from "./commands/executor.ts";
 import type { Identity } from "./identity/identity.ts";
+import { isCertificateRefused } from "./link/credentials.ts";
 import { type CloudTime, IncomingMessages } from "./link/incoming-messages.ts";
 import { Link } from "./link/link.ts";
 import { inTime } from "./machine/in-time.ts";
@@ -79,6 +80,7 @@ export class Agent {
         void this.#introduce();
       },
       onMessage: (payload) => this.#incoming.receive(payload),
+      isRevoked: () => isCertificateRefused(identity),
     });
   }
 
@@ -91,7 +93,7 @@ export class Agent {
     return this.#runner.working;
   }
 
-  /** Runs until `stop`. */
+  /** Runs until `stop`; throws `CertificateRevokedError` once this agent was revoked. */
   run(): Promise<void> {
     return this.#link.run();
   }

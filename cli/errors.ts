@@ -1,6 +1,7 @@
 import {
   asSystemRefusal,
   CausewayError,
+  CertificateRevokedError,
   FolderFileDamagedError,
   FolderInUseError,
   FolderNotOursError,
@@ -75,6 +76,7 @@ export const EXIT = { done: 0, failed: 1, usage: 2, notFound: 3, refused: 4 } as
 
 /** Because of how things are here, and not because something went wrong. */
 const REFUSALS = [
+  CertificateRevokedError,
   RefusedError,
   PreflightNotPassedError,
   FolderInUseError,

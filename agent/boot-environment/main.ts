@@ -59,9 +59,7 @@ function ports(): string[] {
   );
 }
 
-async function run(job: Job): Promise<void> {
-  const machine = new LocalBootMachine();
-  const now = () => new Date();
+async function correctClock(machine: LocalBootMachine, job: Job, now: () => Date): Promise<void> {
   try {
     if (await setClockForward(machine, { clock: now(), notBefore: new Date(job.saved.savedAt) }))
       say(`This computer's clock was behind: it is ${now().toISOString()} at the earliest.`);
@@ -69,6 +67,12 @@ async function run(job: Job): Promise<void> {
     // The boot state is given back whatever the clock says.
     log.warn("Continuing with a wrong clock", { error });
   }
+}
+
+async function run(job: Job): Promise<void> {
+  const machine = new LocalBootMachine();
+  const now = () => new Date();
+  await correctClock(machine, job, now);
   const takeInventory = () => collectInventory({ machine, now, chosenDisks: [] });
   const { disks, bootId } = await takeInventory();
 
@@ -119,7 +123,10 @@ async function run(job: Job): Promise<void> {
         log.warn("deadline not moved", { error }),
       );
   }, POSTPONE_EVERY_MS);
-  void agent.run();
+  agent.run().catch((error: unknown) => {
+    log.error("The agent ended", { error: String(error) });
+    leave();
+  });
   await left;
   clearInterval(postponing);
   await agent.stop();

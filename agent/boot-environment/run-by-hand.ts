@@ -1,5 +1,6 @@
 /** A machine that somebody started from the CD or over the network: it gets an identity by a code on its screen, and waits to be converted. */
 import { mkdir, readFile } from "node:fs/promises";
+import { failureOf } from "#shared/errors.ts";
 import type { Log } from "#shared/log.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import { collectInventory } from "../inventory/inventory.ts";
@@ -64,7 +65,7 @@ export async function runByHand({ version, dataDir, say, log }: ByHandOptions): 
     const { agentId } = identity.enrolment;
     say(`Approved: cold cloning ready. Until it restarts, this computer is the source ${agentId}.`);
     say(`        causeway convert ${agentId} --type manual-cold --target TARGET`);
-    void agent.run();
+    agent.run().catch((error: unknown) => say(`The agent has ended: ${failureOf(error).message}`));
     await typed.restart;
     await agent.stop();
   }

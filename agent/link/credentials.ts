@@ -25,8 +25,8 @@ export interface TemporaryCredentials {
 
 /**
  * Exchanges the agent's certificate for temporary AWS credentials at the IoT credentials provider. Ask again
- * shortly before they expire. Throws `ForbiddenError` if the provider refuses, as it does for a revoked certificate, and
- * `ServiceUnavailableError` if it does not answer.
+ * shortly before they expire. Throws `ForbiddenError` if the provider refuses, as it does for a revoked
+ * certificate, and `ServiceUnavailableError` if it does not answer.
  */
 export function certificateCredentials(identity: Identity): () => Promise<TemporaryCredentials> {
   const { enrolment, keyPem, tlsServerName } = identity;
@@ -50,6 +50,16 @@ export function certificateCredentials(identity: Identity): () => Promise<Tempor
       ...(Number.isNaN(issued) ? {} : { issuedAt: new Date(issued) }),
     };
   };
+}
+
+/** Whether the provider refuses the certificate; a provider that does not answer has not refused. */
+export async function isCertificateRefused(identity: Identity): Promise<boolean> {
+  try {
+    await certificateCredentials(identity)();
+    return false;
+  } catch (error) {
+    return error instanceof ForbiddenError;
+  }
 }
 
 function get(options: RequestOptions): Promise<{ text: string; date: string }> {

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { connect, type MqttClient } from "mqtt";
+import { CertificateRevokedError } from "#shared/errors.ts";
 import type { Log } from "#shared/log.ts";
 import type { AgentEvent, AgentMessage } from "#shared/protocol/events.ts";
 import { commandsTopic, eventsTopic } from "#shared/protocol/topics.ts";
@@ -16,7 +17,12 @@ export interface LinkOptions {
   onConnected: () => void;
   /** Parsed JSON, from anybody who may publish on the topic. */
   onMessage: (payload: unknown) => void;
+  /** Asks whether the control plane refuses this agent permanently, after several failed connections. */
+  isRevoked: () => Promise<boolean>;
 }
+
+/** How many connections fail in a row before the agent asks whether it was revoked. */
+const FAILURES_BEFORE_ASKING = 3;
 
 /**
  * The agent's connection to the control plane: MQTT over mutual TLS, made again for ever. It keeps nothing:
@@ -35,13 +41,15 @@ export class Link {
     return this.#client?.connected ?? false;
   }
 
-  /** Runs until `stop`. */
+  /** Runs until `stop`; throws `CertificateRevokedError` once this agent was revoked. */
   async run(): Promise<void> {
-    const { log, random } = this.#options;
+    const { log, random, isRevoked } = this.#options;
     for (let failures = 0; !this.#stopped.signal.aborted; ) {
       const lasted = await this.#connectOnce();
       if (this.#stopped.signal.aborted) return;
       failures = lasted ? 0 : failures + 1;
+      if (failures > 0 && failures % FAILURES_BEFORE_ASKING === 0 && (await isRevoked()))
+        throw new CertificateRevokedError();
       const delayMs = backoffMs(failures, random());
       log.info("link down, connecting again", { delayMs });
       await Promise.race([
@@ -58,7 +66,7 @@ export class Link {
 
   /**
    * Returns once the broker has the event; throws if it does not take it in time, as when the link is down. A
-   * connection on which it does not is made anew: after that, the control plane asks again for whatever it
+   * connection on which it does not is made again: after that, the control plane asks again for whatever it
    * has not heard.
    */
   async publish(event: AgentEvent): Promise<void> {

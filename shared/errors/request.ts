@@ -69,6 +69,18 @@ export class EnrolmentRefusedError extends CausewayError {
   }
 }
 
+/** The control plane refuses this agent's certificate, and will not accept it again. */
+export class CertificateRevokedError extends CausewayError {
+  override readonly name = "CertificateRevokedError";
+  readonly retryable = false;
+  readonly hint =
+    "If this machine is to take part again, enrol it: a new token, and a new --data folder. `causeway audit` shows who revoked it.";
+
+  constructor() {
+    super("this agent was revoked: the control plane refuses its certificate");
+  }
+}
+
 /** Whoever asks for an identity did not make this request, or it is over. Deliberately says no more. */
 export class EnrolmentClaimRefusedError extends CausewayError {
   override readonly name = "EnrolmentClaimRefusedError";
