@@ -6,6 +6,7 @@ import {
   FolderInUseError,
   FolderNotOursError,
   FolderTooNewError,
+  InvalidInputError,
   KeysMissingError,
   NotFoundError,
 } from "#shared/errors.ts";
@@ -88,7 +89,7 @@ const REFUSALS = [
 
 /** Which exit code says what went wrong. */
 export function exitCodeOf(error: unknown): number {
-  if (error instanceof UsageError) return EXIT.usage;
+  if (error instanceof UsageError || error instanceof InvalidInputError) return EXIT.usage;
   if (asSystemRefusal(error) || REFUSALS.some((refusal) => error instanceof refusal)) return EXIT.refused;
   if (error instanceof NotFoundError) return EXIT.notFound;
   if (error instanceof ConversionNotCompletedError) {

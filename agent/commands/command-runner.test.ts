@@ -281,3 +281,30 @@ test("a kind or an input that this agent does not know is refused, not guessed",
   await until(() => results().length === 2);
   for (const result of results()) expect(result).toMatchObject({ failure: { name: "UnknownCommandError" } });
 });
+
+test.each(["constructor", "__proto__", "toString", "hasOwnProperty", "no-such-kind"])(
+  "a command of the kind %s is refused like any that the agent does not know",
+  async (kind) => {
+    const { runner, results } = world({ release: async () => ({}) });
+    runner.receive({ ...release("a"), kind });
+    await until(() => results().length === 1);
+    expect(results()).toMatchObject([{ failure: { name: "UnknownCommandError" } }]);
+  },
+);
+
+test.each(["", "..", "../x", "/", "cnv_1/../..", "cnv_1\0", "CNV_1"])(
+  "a release of %j never reaches what would do it",
+  async (conversionId) => {
+    const released: string[] = [];
+    const { runner, results } = world({
+      release: async (input) => {
+        released.push(input.conversionId);
+        return {};
+      },
+    });
+    runner.receive({ ...release("a"), input: { conversionId } });
+    await until(() => results().length === 1);
+    expect(results()).toMatchObject([{ failure: { name: "UnknownCommandError" } }]);
+    expect(released).toEqual([]);
+  },
+);

@@ -1,4 +1,6 @@
+import { UnknownCommandError } from "#shared/errors.ts";
 import type { Point } from "#shared/format/point.ts";
+import type { CommandInput } from "#shared/protocol/commands.ts";
 import { commitPoint, readPoint } from "../repository/points.ts";
 import type { Repository } from "../repository/repository.ts";
 import { ObjectNotFoundError } from "../store/object-store.ts";
@@ -16,7 +18,7 @@ export interface CommitDeps {
 export function commitRecoveryPointExecutor(deps: CommitDeps): Executor<"commit-recovery-point"> {
   return async ({ conversionId, pointId, disks }) => {
     const repository = await deps.repository();
-    const roots = disks.map(({ mapRoot }) => CaptureHandover.parse(JSON.parse(mapRoot)));
+    const roots = disks.map(handoverOf);
     // The parent whose maps are kept for the shortest time decides, so the earliest start counts.
     const startedAt = Math.min(...roots.map((root) => root.startedAt));
     const point: Point = {
@@ -37,4 +39,21 @@ export function commitRecoveryPointExecutor(deps: CommitDeps): Executor<"commit-
     await forgetCaptures(deps.dataDir, conversionId);
     return { pointId };
   };
+}
+
+/** What the capture of this disk handed over, as it came back through the workflow. */
+function handoverOf({ name, sizeBytes, mapRoot }: CommandInput<"commit-recovery-point">["disks"][number]) {
+  const handover = CaptureHandover.safeParse(parsed(mapRoot));
+  const disk = handover.data?.disk;
+  if (!handover.success || disk?.name !== name || disk.sizeBytes !== sizeBytes)
+    throw new UnknownCommandError(`what was captured of ${name} does not read as a capture of it`);
+  return handover.data;
+}
+
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
 }

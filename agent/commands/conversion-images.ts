@@ -1,4 +1,4 @@
-import { rm, statfs } from "node:fs/promises";
+import { lstat, rm, statfs } from "node:fs/promises";
 import { z } from "zod";
 import { DiskFullError, ImagesNotOursError } from "#shared/errors.ts";
 import type { WrittenDisk } from "#shared/protocol/commands.ts";
@@ -78,16 +78,18 @@ export class ConversionImages {
     if (disks.length !== written.disks.length) throw refuse("some are missing");
     if (written.sourceId !== sourceId || written.pointId !== pointId)
       throw refuse("they are of another recovery point");
-    return {
-      folder,
-      disks: disks.map(({ name, format, sizeBytes, path: told }) => {
-        const path = this.pathOf(conversionId, name, format);
-        const known = written.disks.find((disk) => disk.name === name);
-        if (!known || written.format !== format) throw refuse(`there is no ${name} in the format ${format}`);
-        if (known.sizeBytes !== sizeBytes || path !== told) throw refuse(`${name} is not as it was written`);
-        return { name, path, format, sizeBytes };
-      }),
-    };
+    const wantedDisks = disks.map(({ name, format, sizeBytes, path: told }) => {
+      const path = this.pathOf(conversionId, name, format);
+      const known = written.disks.find((disk) => disk.name === name);
+      if (!known || written.format !== format) throw refuse(`there is no ${name} in the format ${format}`);
+      if (known.sizeBytes !== sizeBytes || path !== told) throw refuse(`${name} is not as it was written`);
+      return { name, path, format, sizeBytes };
+    });
+    for (const { name, path } of wantedDisks) {
+      const status = await lstat(path).catch(() => undefined);
+      if (!status?.isFile()) throw refuse(`${name} is not there any more`);
+    }
+    return { folder, disks: wantedDisks };
   }
 
   /** Removes what this agent wrote for a conversion, if it wrote anything. */

@@ -81,9 +81,19 @@ test("a manifest with another signature, or another id, is refused", async () =>
   const other = (await imageInStore()).image;
   const forged = { ...image, signatureBase64: other.signatureBase64 };
   await expect(cache.fetch(forged, ["vmlinuz"], signal)).rejects.toMatchObject(invalid);
-  await expect(cache.fetch({ ...image, id: "f".repeat(64) }, ["vmlinuz"], signal)).rejects.toMatchObject(
-    invalid,
+  const id = "f".repeat(64);
+  store.objects.set(
+    `boot-images/${id}/manifest.json`,
+    store.objects.get(image.manifestKey) ?? Buffer.alloc(0),
   );
+  await expect(cache.fetch({ ...image, id }, ["vmlinuz"], signal)).rejects.toMatchObject(invalid);
+});
+
+test("an image's files are read where its id says, wherever the control plane says they are", async () => {
+  const { store, image } = await imageInStore();
+  const cache = new BootImageCache(folder(), store, async () => {});
+  const elsewhere = { ...image, manifestKey: "sources/agt_1/points/rp_1", files: [] };
+  expect(await cache.fetch(elsewhere, ["vmlinuz"], signal)).toMatchObject({ kernelRelease: "6.1.0" });
 });
 
 test("an image of which the control plane says more than its manifest is refused", async () => {

@@ -2,8 +2,12 @@ import { createHash } from "node:crypto";
 import { mkdir, open, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { BootImageInvalidError } from "#shared/errors.ts";
-import type { BootImageFile, BootImageReference } from "#shared/protocol/boot-image.ts";
-import { MANIFEST_FILE } from "#shared/protocol/boot-image.ts";
+import {
+  type BootImageFile,
+  type BootImageReference,
+  bootImageKey,
+  MANIFEST_FILE,
+} from "#shared/protocol/boot-image.ts";
 import type { FullManifest } from "../boot-image/manifest.ts";
 import { hashFile, SIGNATURE_FILE, verifyManifest } from "../boot-image/signature.ts";
 import type { ObjectStore } from "../store/object-store.ts";
@@ -29,8 +33,8 @@ export class BootImageCache {
   }
 
   /**
-   * Fetches the manifest, and those of the files named that are not here whole. The signature is checked first: of an image that is not trusted nothing
-   * else is fetched. Throws `BootImageInvalidError`.
+   * Fetches the manifest, and those of the files named that are not here whole. The signature is checked
+   * first: of an image that is not trusted nothing else is fetched. Throws `BootImageInvalidError`.
    */
   async fetch(
     image: BootImageReference,
@@ -40,7 +44,7 @@ export class BootImageCache {
     await this.#trust(image.publicKeyPem);
     const folder = this.folderOf(image.id);
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const bytes = await this.#store.get(image.manifestKey, { signal });
+    const bytes = await this.#store.get(bootImageKey(image.id, MANIFEST_FILE), { signal });
     const signature = Buffer.from(image.signatureBase64, "base64");
     const manifest = verifyManifest(bytes, signature, image.publicKeyPem, image.id);
     if (manifest.secureBootSigned !== image.secureBootSigned)
@@ -62,8 +66,8 @@ export class BootImageCache {
     signal: AbortSignal,
   ): Promise<void> {
     const file = manifest.files.find(({ path }) => path === name);
-    const key = image.files.find((candidate) => candidate.name === name)?.key;
-    if (!file || !key) throw new BootImageInvalidError(`the boot image ${image.id} has no ${name}`);
+    if (!file) throw new BootImageInvalidError(`the boot image ${image.id} has no ${name}`);
+    const key = bootImageKey(image.id, file.path);
     const path = join(this.folderOf(image.id), name);
     if (await isIntact(path, file)) return;
     await mkdir(dirname(path), { recursive: true });

@@ -1,6 +1,7 @@
 /** The typed client of the API: one method for each operation of the route table. */
 import type { z } from "zod";
-import { CausewayError } from "../errors.ts";
+import { CausewayError, InvalidInputError } from "../errors.ts";
+import { ResourceId } from "./ids.ts";
 import { Problem } from "./resources.ts";
 import { type OperationId, type Route, routes } from "./routes.ts";
 
@@ -70,7 +71,7 @@ interface AnyRequest {
 
 async function call(options: ApiClientOptions, route: Route, request: AnyRequest): Promise<unknown> {
   const path = route.path.replaceAll(/\{(\w+)\}/g, (_, name: string) =>
-    encodeURIComponent(request.parameters?.[name] ?? ""),
+    checkedId(name, request.parameters?.[name]),
   );
   const url = new URL(options.url.replace(/\/+$/, "") + path);
   for (const [name, value] of Object.entries(request.query ?? {})) {
@@ -95,6 +96,13 @@ async function call(options: ApiClientOptions, route: Route, request: AnyRequest
     throw new ApiUnreachableError(`cannot reach ${url.origin}: ${reasonOf(error)}`, { cause: error });
   }
   return read(route, response);
+}
+
+/** An id in a path; `..` would make it another route. */
+function checkedId(name: string, value: string | undefined): string {
+  const id = ResourceId.safeParse(value);
+  if (!id.success) throw new InvalidInputError([{ path: name, message: id.error.issues[0]?.message ?? "" }]);
+  return id.data;
 }
 
 async function read(route: Route, response: Response): Promise<unknown> {

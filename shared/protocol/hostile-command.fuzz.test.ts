@@ -1,0 +1,132 @@
+/**
+ * Commands as an agent may get them from somebody who can publish on its topic: what is accepted can become a
+ * path.
+ */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { type CommandKind, commandKinds, ToAgent } from "./commands.ts";
+import { MAX_DISK_BYTES } from "./ids.ts";
+
+const SHA = "a".repeat(64);
+const target = { conversionId: "cnv_1", sourceId: "agt_1", pointId: "rp_1" };
+const written = { name: "sda", path: "/images/cnv_1/sda.raw", format: "raw", sizeBytes: 512 };
+const captured = { name: "sda", sizeBytes: 512, mapRoot: "{}" };
+
+/** An input that each kind accepts. */
+const good: Record<CommandKind, Record<string, unknown>> = {
+  "take-inventory": {},
+  "capture-disk": { conversionId: "cnv_1", pointId: "rp_1", disk: "sda" },
+  "commit-recovery-point": { conversionId: "cnv_1", pointId: "rp_1", disks: [captured] },
+  materialise: { ...target, disks: [captured], format: "raw" },
+  verify: { ...target, disks: [written] },
+  "boot-check": { ...target, disks: [written], firmware: "bios", memoryMiB: 512, timeoutSeconds: 60 },
+  "stage-boot-image": {
+    conversionId: "cnv_1",
+    bootImage: {
+      ...{ id: SHA, manifestKey: `boot-images/${SHA}/manifest.json`, signatureBase64: "c2ln" },
+      publicKeyPem: "PEM",
+      files: [{ name: "vmlinuz", key: `boot-images/${SHA}/vmlinuz`, sizeBytes: 1, sha256: SHA }],
+    },
+  },
+  "arm-boot": { conversionId: "cnv_1", deadlineSeconds: 600 },
+  reboot: { conversionId: "cnv_1", into: "boot-environment", bootId: "boot-1" },
+  "report-boot-state": { conversionId: "cnv_1" },
+  "attest-boot-state": { conversionId: "cnv_1", requestedBy: "ada" },
+  release: { conversionId: "cnv_1" },
+};
+const kinds = Object.keys(good) as CommandKind[];
+
+/** The path of every value in a document, as keys. */
+function places(value: unknown, at: string[] = []): string[][] {
+  if (typeof value !== "object" || value === null) return [at];
+  return Object.entries(value).flatMap(([key, member]) => places(member, [...at, key]));
+}
+
+function withValue(document: unknown, [key, ...rest]: string[], value: unknown): unknown {
+  if (key === undefined) return value;
+  const copy: Record<string, unknown> = structuredClone(document) as Record<string, unknown>;
+  copy[key] = withValue(copy[key], rest, value);
+  return copy;
+}
+
+const hostile = fc.oneof(
+  fc.constantFrom<unknown>(
+    ...[
+      "",
+      ".",
+      "..",
+      "../x",
+      "../../etc/cron.d/x",
+      "/etc/passwd",
+      "a/b",
+      "a\\b",
+      "x\0",
+      "cnv_1/../cnv_2",
+      "CON",
+    ],
+    ...["cnv_1\n", "cnv_\u212a", "__proto__", -1, 0, 1.5, 2 ** 53, MAX_DISK_BYTES + 1, null, [], {}],
+  ),
+  fc.string({ unit: "binary" }),
+  fc.jsonValue(),
+);
+
+const NAMES = new Set(["conversionId", "sourceId", "pointId", "disk", "name", "id"]);
+
+/** Every value that becomes one part of a path or key; a boot image's files may be in folders. */
+function names(value: unknown): string[] {
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, member]) =>
+    key === "files" ? [] : NAMES.has(key) && typeof member === "string" ? [member] : names(member),
+  );
+}
+
+test("each kind accepts the input that it is made for", () => {
+  for (const kind of kinds)
+    expect(commandKinds[kind].input.safeParse(good[kind]).error, kind).toBeUndefined();
+});
+
+test("whatever one value of an input is replaced by, what is accepted has only plain names and sizes of disks", () => {
+  const cases = kinds.flatMap((kind) => places(good[kind]).map((place) => ({ kind, place })));
+  fc.assert(
+    fc.property(fc.constantFrom(...cases), hostile, ({ kind, place }, value) => {
+      const read = commandKinds[kind].input.safeParse(withValue(good[kind], place, value));
+      if (!read.success) return;
+      for (const name of names(read.data)) expect(name).toMatch(/^[0-9A-Za-z][0-9A-Za-z._-]*$/);
+      for (const { sizeBytes } of (read.data as { disks?: { sizeBytes: number }[] }).disks ?? [])
+        expect(Number.isSafeInteger(sizeBytes) && sizeBytes > 0 && sizeBytes <= MAX_DISK_BYTES).toBe(true);
+    }),
+    { numRuns: 3000 },
+  );
+});
+
+test.each(["materialise", "verify", "boot-check", "commit-recovery-point"] as const)(
+  "%s with disks whose names differ only by case, or not at all, is refused",
+  (kind) => {
+    const [disk] = good[kind].disks as object[];
+    for (const name of ["sda", "SDA"]) {
+      const input = { ...good[kind], disks: [disk, { ...disk, name }] };
+      expect(commandKinds[kind].input.safeParse(input).success).toBe(false);
+    }
+  },
+);
+
+test("whatever is published, it is read as a message or refused, and never more than that", () => {
+  const message = fc.record(
+    {
+      type: fc.oneof(fc.constantFrom("command", "cancel", "acknowledge", "__proto__"), fc.string()),
+      commandId: fc.oneof(fc.constantFrom("cnv_1.release.1", "../x", "x".repeat(3000)), fc.jsonValue()),
+      kind: fc.oneof(fc.constantFrom("release", "constructor"), fc.jsonValue()),
+      input: fc.jsonValue(),
+      requestedBy: fc.jsonValue(),
+      issuedAt: fc.oneof(fc.constant("2030-01-01T00:00:00.000Z"), fc.jsonValue()),
+    },
+    { requiredKeys: [] },
+  );
+  fc.assert(
+    fc.property(fc.oneof(message, fc.jsonValue()), (published) => {
+      const read = ToAgent.safeParse(published);
+      if (read.success) expect(read.data.commandId).toMatch(/^[0-9A-Za-z][0-9A-Za-z._-]{0,199}$/);
+    }),
+    { numRuns: 1000 },
+  );
+});
