@@ -99,6 +99,10 @@ test.each([
   ["no type", ["convert", "agt_1", "--target", "agt_2"]],
   ["an unknown type", ["convert", "agt_1", "--type", "tepid", "--target", "agt_2"]],
   ["no target", ["convert", "agt_1", "--type", "hot"]],
+  [
+    "a rule that may not be accepted",
+    ["convert", "agt_1", "--type", "hot", "--target", "agt_2", "--accept", "memory"],
+  ],
   ["an unknown format", ["convert", "agt_1", "--type", "hot", "--target", "agt_2", "--format", "vmdk"]],
   [
     "a bandwidth that is no number",

@@ -77,9 +77,13 @@ describe.each(KINDS)("a real Debian machine on $name", ({ firmware, original, lo
     await rm(dir, { recursive: true, force: true });
   });
 
-  test("is known to come back with its agent", async () => {
+  test("is known to come back with its agent, and without anybody at its console", async () => {
     const { inventory } = await site.installation.source();
     expect(inventory?.agentStart).toBe("at-boot");
+    const unattended = { verdict: "unattended" };
+    expect(inventory?.return).toMatchObject({
+      ...{ bootLoader: unattended, nextStart: unattended, volumes: unattended },
+    });
   });
 
   test("is cloned through the boot environment, comes back with its boot state as it was, and its clone boots", async () => {

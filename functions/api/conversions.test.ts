@@ -94,6 +94,28 @@ test("a remote cold conversion starts its own workflow, with the newest boot ima
   });
 });
 
+test("rules that the operator accepts are kept with the conversion, sent to the source, and audited", async () => {
+  const { world, convert } = await start();
+  await world.store.bootImages.add(aBootImage());
+  const accept = ["starts-unattended", "opens-unattended"];
+  const { status, body } = await convert({ type: "remote-cold", accept });
+  expect(status).toBe(202);
+  expect(body).toMatchObject({ accept, requestedBy: "ada" });
+  expect(world.workflow.executions.get(String(body.id))?.input).toMatchObject({ accept });
+  const [entry] = (await world.store.audit.page({ limit: 1 })).items;
+  expect(entry).toMatchObject({ actor: "ada", action: "conversion-started", details: { accept } });
+});
+
+test.each([
+  ["a rule that may not be accepted", ["memory"]],
+  ["a rule that does not exist", ["everything"]],
+  ["one rule twice", ["starts-unattended", "starts-unattended"]],
+])("%s is refused, and nothing is held", async (_, accept) => {
+  const { convert, holder } = await start();
+  expect((await convert({ type: "remote-cold", accept })).status).toBe(400);
+  expect(await holder()).toBeUndefined();
+});
+
 test("only a manual cold conversion reads a machine that was started by hand, and it reads no other", async () => {
   const { world, convert, holder } = await start();
   expect(await convert({ type: "manual-cold" })).toMatchObject({

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from "vitest";
-import { aConversion } from "#shared/domain/testing/records.ts";
+import { aBootImage, aConversion, anInventory } from "#shared/domain/testing/records.ts";
 import {
   ConversionCancelledError,
   DiskNotFoundError,
@@ -69,6 +69,46 @@ test("preflight fails with every rule that does not hold, and what to do", async
   const error = await checkPreflight.run({ conversionId }, world).catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(PreflightFailedError);
   expect(failureOf(error)).toMatchObject({ details: { rules: [{ id: "target-connected" }] } });
+});
+
+test("a rule that fails and was accepted passes, and who accepted it is audited once, with what was found", async () => {
+  const arming = [
+    {
+      ...{ adapter: "grub", possible: true, form: "kernel-and-initrd" as const },
+      ...{ folder: "/boot/causeway", freeBytes: 1e9 },
+    },
+  ];
+  const port = {
+    ...{ name: "eth0", macAddress: "52:54:00:12:34:56", kind: "ethernet" as const, state: "up" as const },
+    ...{ mtuBytes: 1500, driver: "virtio_net" },
+    addresses: [{ family: "ipv4" as const, address: "192.0.2.10", prefixLength: 24, dynamic: false }],
+    configuration: { source: "ifupdown" as const, method: "static" as const },
+  };
+  const routes = [{ destination: "default", gateway: "192.0.2.1", device: "eth0" }];
+  const unattended = { verdict: "unattended" as const };
+  const inventory = anInventory({
+    bootLoader: { kind: "grub", entries: [], arming },
+    network: { interfaces: [port], routes, dns: { servers: [], search: [] } },
+    return: {
+      bootLoader: { verdict: "attended", reason: "the menu waits" },
+      ...{ nextStart: unattended, volumes: unattended, triedBefore: [] },
+    },
+  });
+  await world.store.bootImages.add(aBootImage());
+  await world.store.agents.modify("agt_source", (agent) => ({ ...agent, inventory }));
+  const change = { type: "remote-cold" as const, bootImageId: aBootImage().id };
+  await world.store.conversions.modify(conversionId, (current) => ({ ...current, ...change }));
+  await expect(checkPreflight.run({ conversionId }, world)).rejects.toMatchObject({
+    details: { rules: [{ id: "starts-unattended" }] },
+  });
+  expect(await world.audited()).toEqual([]);
+
+  const accept = ["starts-unattended" as const];
+  await world.store.conversions.modify(conversionId, (current) => ({ ...current, accept }));
+  for (let times = 0; times < 2; times++) await checkPreflight.run({ conversionId }, world);
+  expect(await world.audited()).toEqual(["ada rules-accepted cnv_1 done"]);
+  const [entry] = (await world.store.audit.page({ limit: 1 })).items;
+  expect(entry?.details).toEqual({ rules: [{ rule: "starts-unattended", message: "the menu waits" }] });
 });
 
 test("preflight sees that the operator cancelled before anything began", async () => {

@@ -36,13 +36,14 @@ const DEEPEST_MENU = 8;
 export function menuWaitSeconds(timeout: string | null): number | "endless" | undefined {
   if (timeout === null) return "endless";
   if (!isTold(timeout)) return undefined;
-  const [, hexadecimal, octal, decimal] =
-    /^\s*(?:0x([0-9a-f]+)|0(?=[0-7])([0-7]+)|(\d+))/i.exec(timeout) ?? [];
-  const seconds = hexadecimal
-    ? Number.parseInt(hexadecimal, 16)
-    : octal
-      ? Number.parseInt(octal, 8)
-      : Number.parseInt(decimal ?? "", 10);
+  const [, hexadecimal, octal, decimal = ""] =
+    /^\s*(?:0x([0-9a-fA-F]*)|0(?=[0-7])([0-7]+)|(\d+))/.exec(timeout) ?? [];
+  const seconds =
+    hexadecimal !== undefined
+      ? Number.parseInt(hexadecimal, 16)
+      : octal !== undefined
+        ? Number.parseInt(octal, 8)
+        : Number.parseInt(decimal, 10);
   // It becomes a signed number of 32 bits.
   return Number.isNaN(seconds) || seconds > 0x7fffffff ? "endless" : seconds;
 }

@@ -80,6 +80,11 @@ export class RootedMachine implements BootMachine {
     await chmod(this.at(path), mode);
   }
 
+  async linkTo(path: string, target: string): Promise<void> {
+    await mkdir(dirname(this.at(path)), { recursive: true });
+    tool("ln", "-s", this.at(target), this.at(path));
+  }
+
   async putVariable(name: string, value: Uint8Array, attributes = 7): Promise<void> {
     await this.put(`${EFI_VARIABLES}/${name}`, Buffer.concat([Buffer.from([attributes, 0, 0, 0]), value]));
   }
@@ -144,7 +149,7 @@ async function putLayer(machine: RootedMachine, device: string, layer: keyof typ
   await mkdir(machine.at(folder), { recursive: true });
   if (uuid) await machine.put(`${folder}/dm/uuid`, `${uuid}\n`);
   await rm(machine.at(`/sys/dev/block/${device}`), { force: true });
-  await linkTo(machine, `/sys/dev/block/${device}`, folder);
+  await machine.linkTo(`/sys/dev/block/${device}`, folder);
 }
 
 /** Tools that make file systems take their time: their results are made once, and copied. */
@@ -158,7 +163,7 @@ async function createDisk(machine: RootedMachine): Promise<void> {
   for (const number of [1, 2, 3]) {
     await machine.put(`${sysfs}/sda${number}/partition`, `${number}\n`);
     await machine.put(`${sysfs}/sda${number}/uevent`, `DEVNAME=sda${number}\nDEVTYPE=partition\n`);
-    await linkTo(machine, `/sys/dev/block/8:${number}`, `${sysfs}/sda${number}`);
+    await machine.linkTo(`/sys/dev/block/8:${number}`, `${sysfs}/sda${number}`);
   }
 }
 
@@ -192,9 +197,4 @@ async function createTemplate(): Promise<string> {
 async function createImage(path: string, sizeBytes: number): Promise<void> {
   await writeFile(path, Buffer.alloc(0));
   await truncate(path, sizeBytes);
-}
-
-async function linkTo(machine: RootedMachine, path: string, target: string): Promise<void> {
-  await mkdir(dirname(machine.at(path)), { recursive: true });
-  tool("ln", "-s", machine.at(target), machine.at(path));
 }

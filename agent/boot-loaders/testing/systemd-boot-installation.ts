@@ -5,6 +5,7 @@ const INTERFACE = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
 
 export async function installSystemdBoot(machine: RootedMachine, features = 0x7fn): Promise<void> {
   await machine.putVariable(`LoaderInfo-${INTERFACE}`, Buffer.from("systemd-boot 252\0", "utf16le"), 6);
+  await machine.putVariable(`LoaderEntrySelected-${INTERFACE}`, Buffer.from("debian.conf\0", "utf16le"), 6);
   const flags = Buffer.alloc(8);
   flags.writeBigUInt64LE(features);
   await machine.putVariable(`LoaderFeatures-${INTERFACE}`, flags, 6);

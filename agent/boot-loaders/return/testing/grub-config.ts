@@ -7,6 +7,11 @@ import { type Judgement, worstOf } from "../judgement.ts";
 const DEVICE = "uuid:b007";
 export const FOLDER = "/boot/grub";
 
+/** An entry that says its name, and starts a system on `/dev/sda1`. */
+export function entry(id: string, options = ""): string {
+  return `menuentry 'Entry ${id}' --id ${id} ${options} {\n  echo STARTED:${id}\n  linux /none root=/dev/sda1\n}\n`;
+}
+
 export function filesOf(files: Readonly<Record<string, string | Buffer>>): GrubFiles {
   const all = new Map<string, GrubFile>([["/", { kind: "folder", names: [] }]]);
   for (const [name, content] of Object.entries(files)) {
