@@ -2,6 +2,7 @@ import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { EnrollableRole } from "#shared/protocol/common.ts";
+import { DiskName, NAMES_DIFFER, namesDiffer } from "#shared/protocol/ids.ts";
 import { Enrolment } from "#shared/protocol/resources.ts";
 
 /**
@@ -20,7 +21,7 @@ export type Identity = z.infer<typeof Identity>;
 
 /** Image files that count as disks, and the folder for the images of a target host. */
 export const Settings = z.object({
-  disks: z.array(z.object({ name: z.string(), path: z.string() })),
+  disks: z.array(z.object({ name: DiskName, path: z.string() })).refine(namesDiffer, NAMES_DIFFER),
   imagesDir: z.string().optional(),
 });
 export type Settings = z.infer<typeof Settings>;

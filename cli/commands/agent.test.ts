@@ -38,3 +38,13 @@ test("an agent closes a folder that other users could read, before it keeps anyt
   expect((await stat(dataDir)).mode & 0o777).toBe(0o700);
   expect((await stat(join(dataDir, "identity.json"))).mode & 0o777).toBe(0o600);
 });
+
+test.each([
+  ["sda", "sda"],
+  ["sda", "SDA"],
+])("two disks called %s and %s are wrong usage, before a token is used", async (first, second) => {
+  const disks = ["--disk", `${first}=/a`, "--disk", `${second}=/b`];
+  const { code, stderr } = await recordedRun(["agent", "--data", dataDir, ...disks]);
+  expect(code).toBe(2);
+  expect(stderr).toContain("names that differ only by case");
+});

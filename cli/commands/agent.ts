@@ -11,7 +11,7 @@ import { makePrivateFolder } from "#shared/data-folder/private-folder.ts";
 import { recordVersion } from "#shared/data-folder/version.ts";
 import { jsonLog } from "#shared/log.ts";
 import { EnrollableRole } from "#shared/protocol/common.ts";
-import { DiskName } from "#shared/protocol/ids.ts";
+import { DiskName, NAMES_DIFFER, namesDiffer } from "#shared/protocol/ids.ts";
 import { urlOption } from "../api.ts";
 import { type CliCall, type CliCommand, choiceOption, requiredOption, textOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
@@ -112,6 +112,7 @@ function firstStartOf(call: CliCall, dataDir: string): FirstStart {
 /** What the command line says; the rest stays as an earlier start was told. */
 function settingsOf(call: CliCall): Partial<Settings> {
   const disks = (call.values.disk as string[] | undefined)?.map(diskOf);
+  if (disks && !namesDiffer(disks)) throw new UsageError(`--disk: ${NAMES_DIFFER}`, "agent");
   const images = textOption(call, "images");
   return { ...(disks ? { disks } : {}), ...(images ? { imagesDir: resolve(images) } : {}) };
 }
