@@ -21,7 +21,8 @@ test("every error that may pass by itself is tried again, or has a reason not to
     "AgentSilentError", // is States.HeartbeatTimeout here
     "TooManyEnrolmentRequestsError", // no step enrols
     "VerificationFailedError", // has the images written again
-    ...["BootImageUnavailableError", "BootStateChangedError", "VolumeNotMountedError"], // no source is restarted
+    // No source is restarted.
+    ...["BootImageUnavailableError", "BootStateChangedError", "VolumeNotMountedError"],
   ];
   const { retried } = workflow;
   expect(retryableErrors.filter((name) => !retried.includes(name)).sort()).toEqual(handledOtherwise.sort());

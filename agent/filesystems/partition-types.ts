@@ -34,7 +34,8 @@ const LINUX_GUIDS = [
 ];
 
 const NAMES_BY_GUID: readonly [guid: string, name: string, holds?: readonly string[]][] = [
-  ["ebd0a0a2-b9e5-4433-87c0-68b6b72699c7", "basic data", ["ntfs", ...EXT, "xfs"]], // parted's for Linux too, until 2012
+  // Until 2012 parted gave this type to Linux file systems, too.
+  ["ebd0a0a2-b9e5-4433-87c0-68b6b72699c7", "basic data", ["ntfs", ...EXT, "xfs"]],
   ["de94bba4-06d1-4d40-a16a-bfd50179d6ac", "Windows recovery", ["ntfs"]],
   ["e6d6d379-f507-44c2-a23c-238f2a3df928", "Linux LVM", ["LVM2_member"]],
   ["0657fd6d-a4ab-43c4-84e5-0933c84b4f4f", "Linux swap"],

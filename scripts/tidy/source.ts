@@ -1,7 +1,7 @@
 /** What the rules look at: the project's files, parsed once. */
-import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
+import { spawnSync } from "node:child_process";
+import { globSync, readFileSync, statSync } from "node:fs";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import { type ParseResult, parseSync } from "rolldown/utils";
 
 export interface Import {
@@ -20,6 +20,8 @@ export interface Source {
   /** Names that the file defines and exports; a name that is only passed on is not listed. */
   exports: string[];
   program: ParseResult["program"];
+  /** Where comments are: offsets in `text`. */
+  comments: { start: number; end: number }[];
 }
 
 /** A rule's complaint about one place. */
@@ -49,7 +51,7 @@ export function lineAt(text: string, offset: number): number {
 }
 
 export function parseSource(path: string, text: string): Source {
-  const { module, program, errors } = parseSync(path, text);
+  const { module, program, comments, errors } = parseSync(path, text);
   if (errors.length > 0) throw new Error(`${path}: ${errors[0]?.message}`);
   const importsOf = new Map<string, Set<string>>();
   const add = (specifier: string, ...names: string[]) => {
@@ -84,7 +86,7 @@ export function parseSource(path: string, text: string): Source {
     }
   }
   const imports = [...importsOf].map(([from, names]) => ({ from, names: [...names] }));
-  return { path, text, imports, exports: [...exports], program };
+  return { path, text, imports, exports: [...exports], program, comments };
 }
 
 function resolveSpecifier(path: string, specifier: string): string {
@@ -93,15 +95,26 @@ function resolveSpecifier(path: string, specifier: string): string {
   return specifier.startsWith("node:") ? specifier : `npm:${specifier}`;
 }
 
-/** Paths of the project's files: what git tracks, and what it would add. */
+/** Paths of the project's files: what git tracks and would add, or all files of a copy without git. */
 export function projectFiles(root: string): string[] {
-  const list = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], {
-    cwd: root,
-    encoding: "utf8",
-    maxBuffer: 64 * 1024 * 1024,
-  });
-  const paths = list.split("\n").filter((path) => path !== "" && existsSync(join(root, path)));
-  return [...new Set(paths)].sort();
+  const { status, stdout } = spawnSync(
+    "git",
+    ["ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+    {
+      cwd: root,
+      encoding: "utf8",
+      maxBuffer: 64 * 1024 * 1024,
+    },
+  );
+  const paths = status === 0 ? stdout.split("\0") : filesBelow(root);
+  const files = paths.filter((path) => statSync(join(root, path), { throwIfNoEntry: false })?.isFile());
+  return [...new Set(files)].sort();
+}
+
+const NOT_OURS = ["node_modules", "cdk.out", ".git", ".cache", "coverage"];
+
+function filesBelow(root: string): string[] {
+  return globSync("**", { cwd: root, exclude: (name) => NOT_OURS.includes(basename(name)) });
 }
 
 export function readSource(root: string, path: string): Source {
