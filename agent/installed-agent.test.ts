@@ -19,6 +19,10 @@ const enrolment = {
 
 test.each([
   ["knows no command key", JSON.stringify({ role: "source", keyPem: "key", enrolment })],
+  [
+    "holds no key where the command key was",
+    JSON.stringify({ role: "source", keyPem: "key", enrolment: { ...enrolment, commandKeyPem: "no key" } }),
+  ],
   ["is no JSON", '{"role":'],
 ])("an identity that %s is refused with what to do, and no token is spent", async (_, text) => {
   const dataDir = await mkdtemp(join(tmpdir(), "causeway-identity-"));

@@ -4,6 +4,7 @@ import { FolderFileDamagedError } from "#shared/errors.ts";
 import type { Log } from "#shared/log.ts";
 import { createApiClient } from "#shared/protocol/client.ts";
 import type { EnrollableRole } from "#shared/protocol/common.ts";
+import { commandKeyOf } from "#shared/protocol/message-signature.ts";
 import { Agent } from "./agent.ts";
 import { openAgentCloud } from "./cloud/agent-cloud.ts";
 import { type EnrolOptions, enrol } from "./identity/enrol.ts";
@@ -58,8 +59,12 @@ export async function setUpAgent(options: SetupOptions): Promise<Setup> {
 async function readIdentity(dataDir: string): Promise<Identity | undefined> {
   return identityFile(dataDir)
     .read()
+    .then((identity) => {
+      if (identity) commandKeyOf(identity.enrolment.commandKeyPem);
+      return identity;
+    })
     .catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== undefined) throw error;
+      if (error.syscall !== undefined) throw error;
       throw new FolderFileDamagedError(
         join(dataDir, "identity.json"),
         "the identity of an agent of this version",

@@ -30,7 +30,7 @@ const DATA_DIR = "/run/causeway/agent";
 const say = (line: string): void => console.log(line);
 const log: Log = {
   info: (message) => (message in PLAIN_WORDS ? say(PLAIN_WORDS[message] ?? "") : undefined),
-  warn: (message, facts) => say(`${message}${facts?.error ? `: ${String(facts.error)}` : ""}`),
+  warn: (message, { error, problem = error } = {}) => say(problem ? `${message}: ${problem}` : message),
   error: (message, facts) => say(`${message}: ${JSON.stringify(facts?.failure ?? facts ?? {})}`),
 };
 const PLAIN_WORDS: Record<string, string> = {
