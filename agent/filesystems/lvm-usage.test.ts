@@ -1,10 +1,11 @@
 import { open, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { crc32 } from "node:zlib";
 import { expect, test } from "vitest";
 import { totalBytes } from "#shared/domain/extents.ts";
 import { openFileReader } from "../disk/reader.ts";
 import { readLvmPhysicalVolume } from "./lvm-metadata.ts";
+import { editLvmArea } from "./testing/lvm-area.ts";
+import { inPhysicalVolume } from "./testing/physical-volume.ts";
 import {
   copyExtents,
   createFiles,
@@ -16,34 +17,18 @@ import {
 } from "./testing/test-image.ts";
 import { usageOf } from "./testing/usage-of.ts";
 
-const EXTENT_BYTES = MIB;
 const AREA_OFFSET = 4096;
 
-/**
- * LVM's own tools on a loop device, without a device mapper: they write real metadata, and activate nothing.
- */
 async function makePhysicalVolume(folder: string): Promise<string> {
   const image = join(folder, "pv");
   await createJunkImage(image, 64 * MIB);
-  // LVM looks for other signatures at the beginning.
-  tool("dd", "if=/dev/zero", `of=${image}`, "bs=1M", "count=1", "conv=notrunc", "status=none");
-  const device = tool("losetup", "--find", "--show", image).trim();
-  try {
-    const config = [
-      `devices { filter = ["a|^${device}$|", "r|.*|"] use_devicesfile = 0 }`,
-      "global { event_activation = 0 } backup { backup = 0 archive = 0 } activation { udev_sync = 0 udev_rules = 0 }",
-    ].join(" ");
-    const lvm = (...args: string[]) =>
-      tool("env", "DM_DISABLE_UDEV=1", ...args, "--driverloaded", "n", "--nolocking", "--config", config);
+  await inPhysicalVolume([image], (lvm, [device]) => {
     const inactive = ["-an", "-Zn", "-Wn"];
-    lvm("pvcreate", "-q", device);
     lvm("vgcreate", "-q", "-s", "1M", "1st-group", device);
     lvm("lvcreate", "-q", ...inactive, "-L", "20M", "-n", "root", "1st-group");
     lvm("lvcreate", "-q", ...inactive, "-L", "8M", "-n", "swap", "1st-group");
     lvm("lvextend", "-q", "-L", "+10M", "1st-group/root");
-  } finally {
-    tool("losetup", "--detach", device);
-  }
+  });
   return image;
 }
 
@@ -73,23 +58,7 @@ async function copyPieces(
   }
 }
 
-/** Replaces LVM's text and makes every checksum right again. */
-async function editText(path: string, edit: (text: string) => string): Promise<void> {
-  const image = await readFile(path);
-  const area = image.subarray(AREA_OFFSET, EXTENT_BYTES);
-  const start = Number(area.readBigUInt64LE(40));
-  const text = area.toString("latin1", start, start + Number(area.readBigUInt64LE(48)) - 1);
-  const edited = Buffer.from(`${edit(text)}\0`, "latin1");
-  edited.copy(area, start);
-  area.writeBigUInt64LE(BigInt(edited.length), 48);
-  area.writeUInt32LE(lvmChecksum(edited), 56);
-  area.writeUInt32LE(lvmChecksum(area.subarray(4, 512)), 0);
-  await writeFile(path, image);
-}
-
-function lvmChecksum(bytes: Uint8Array): number {
-  return ~crc32(bytes, ~0xf597a6cf >>> 0) >>> 0;
-}
+const editText = (path: string, text: (text: string) => string) => editLvmArea(path, { text });
 
 test.skipIf(!isRoot)(
   "a file system on a logical volume in two pieces is restored from its used extents",

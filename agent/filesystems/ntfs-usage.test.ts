@@ -128,3 +128,56 @@ test("a $Bitmap that calls its own metadata free is a doubt", async () => {
     await expect(used(image)).rejects.toMatchObject({ name: "DoubtError" });
   });
 });
+
+/** A restart page as Windows writes it; `newest` is the number of the newest log record it knows of. */
+function restartPage({ newest, inUse }: { newest: number; inUse: boolean }): Buffer {
+  const page = Buffer.alloc(4096);
+  const area = 0x30;
+  page.write("RSTR", "latin1");
+  page.writeUInt16LE(0x1e, 4);
+  page.writeUInt16LE(9, 6);
+  page.writeUInt32LE(4096, 16);
+  page.writeUInt32LE(4096, 20);
+  page.writeUInt16LE(area, 24);
+  page.writeBigUInt64LE(BigInt(newest), area);
+  page.writeUInt16LE(1, area + 8);
+  page.writeUInt16LE(inUse ? 0xffff : 0, area + 10);
+  page.writeUInt16LE(inUse ? 0 : 0xffff, area + 12);
+  page.writeUInt16LE(inUse ? 0 : 2, area + 14);
+  page.writeUInt16LE(1, 0x1e);
+  for (let stride = 1; stride <= 8; stride++) page.writeUInt16LE(1, stride * 512 - 2);
+  return page;
+}
+
+const CLEAN = (newest: number) => restartPage({ newest, inUse: false });
+const IN_USE = (newest: number) => restartPage({ newest, inUse: true });
+const NEVER_WRITTEN = Buffer.alloc(4096, 0xff);
+
+test.each([
+  ["both clean", [CLEAN(1), CLEAN(2)], undefined],
+  ["the second newer and in use (partclone#79)", [CLEAN(0x1000), IN_USE(0x2000)], "its log is in use"],
+  ["the first newer and in use", [IN_USE(0x2000), CLEAN(0x1000)], "its log is in use"],
+  ["the second newer and clean", [IN_USE(0x1000), CLEAN(0x2000)], undefined],
+  ["the first newer and clean", [CLEAN(0x2000), IN_USE(0x1000)], undefined],
+  ["as new as each other, and at odds", [CLEAN(7), IN_USE(7)], "not understood"],
+  ["only the first was ever written", [CLEAN(7), NEVER_WRITTEN], undefined],
+  ["only the second was ever written", [NEVER_WRITTEN, IN_USE(7)], "not understood"],
+  ["the second torn", [CLEAN(7), IN_USE(9).fill(0, 1022, 1024)], "torn"],
+  ["the second something else", [CLEAN(7), Buffer.alloc(4096)], "not understood"],
+] as const)("of the log's two restart pages the newer one counts: %s", async (_, pages, doubt) => {
+  await inScratch(async (folder) => {
+    const image = await makeImage(folder);
+    const bytes = await readFile(image);
+    // The log of a new volume is all ones; the first cluster of $LogFile is told by its record.
+    const record = Number(bytes.readBigUInt64LE(0x30)) * 4096 + 2 * 1024;
+    const attribute = bytes.indexOf(Buffer.from("80000000", "hex"), record);
+    const runs = attribute + bytes.readUInt16LE(attribute + 32);
+    const sizes = bytes.readUInt8(runs);
+    const cluster = bytes.readUIntLE(runs + 1 + (sizes & 0xf), sizes >> 4);
+    const file = await open(image, "r+");
+    await file.write(Buffer.concat(pages), 0, 8192, cluster * 4096);
+    await file.close();
+    if (doubt) await expect(used(image)).rejects.toThrow(doubt);
+    else expect(totalBytes(await used(image))).toBeLessThan(SIZE_BYTES);
+  });
+});
