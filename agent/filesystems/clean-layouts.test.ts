@@ -117,6 +117,11 @@ const LAYOUTS: Record<string, Layout> = {
       [17, 64, ntfs],
     ],
   },
+  "MBR with NTFS up to the last sector of the disk, as fdisk makes it": {
+    sizeMiB: 65,
+    partition: mbr("2048,,7"),
+    volumes: [[1, 64, ntfs]],
+  },
   "GPT with NTFS, as Windows has it": {
     sizeMiB: 140,
     partition: gpt([1, 40, "ef00"], [41, 16, "0c01"], [57, 64, "0700"], [121, 16, "2700"]),

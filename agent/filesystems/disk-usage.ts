@@ -10,7 +10,7 @@ import { markNtfsUsed } from "./ntfs-usage.ts";
 import type { PartitionTable } from "./partition.ts";
 import { readPartitionTable } from "./partition-table.ts";
 import { type Candidate, contentOf, probeCandidates } from "./probe.ts";
-import { besideTable, doubtsAboutDisk, readingOf } from "./reading.ts";
+import { besideTable, type DiskCandidates, doubtsAboutDisk, readingOf } from "./reading.ts";
 import type { Content } from "./signatures/signature.ts";
 import { type ProgramRunner, toolWitness, type Witness } from "./witness.ts";
 import { markXfsUsed } from "./xfs-usage.ts";
@@ -90,7 +90,7 @@ export async function readDiskUsage(reader: DiskReader, options: DiskUsageOption
   if (reasons.length > 0) {
     survey.markWhole(contentOf(besideTable(partitionTable, candidates)), reasons.join("; "));
   } else if (partitionTable.kind === "none") {
-    await survey.markVolume(reader, { name: "disk", offsetBytes: 0, candidates });
+    await survey.markVolume(reader, { name: "disk", offsetBytes: 0 });
   } else {
     await survey.markPartitions(reader, partitionTable);
   }
@@ -102,25 +102,46 @@ export async function readDiskUsage(reader: DiskReader, options: DiskUsageOption
   return { sizeBytes, used, consistent, partitionTable, volumes, doubts: survey.doubts };
 }
 
-/** `reasons`: why the disk as a whole is in doubt. */
-async function readDisk(
-  reader: DiskReader,
-  { sectorBytes, witness }: DiskUsageOptions,
-): Promise<{ partitionTable: PartitionTable; candidates: Candidate[]; reasons: string[] }> {
+interface DiskView {
+  partitionTable: PartitionTable;
+  candidates: DiskCandidates;
+  /** Why the disk as a whole is in doubt. */
+  reasons: string[];
+}
+
+async function readDisk(reader: DiskReader, options: DiskUsageOptions): Promise<DiskView> {
   try {
-    const partitionTable = await readPartitionTable(reader, sectorBytes);
-    const candidates = await probeCandidates(reader);
+    const partitionTable = await readPartitionTable(reader, options.sectorBytes);
+    const candidates: DiskCandidates = {
+      disk: await probeCandidates(reader),
+      partitions: partitionTable.problems.length > 0 ? [] : await probePartitions(reader, partitionTable),
+    };
     const reasons = doubtsAboutDisk(partitionTable, candidates);
-    if (reasons.length === 0) reasons.push(...((await witness?.differencesInTable(partitionTable)) ?? []));
+    if (reasons.length === 0) {
+      reasons.push(...((await options.witness?.differencesInTable(partitionTable)) ?? []));
+    }
     return { partitionTable, candidates, reasons };
   } catch (error) {
     const reasons = [reasonOf(error)];
     return {
       partitionTable: { kind: "unknown", partitions: [], structures: [], problems: reasons },
-      candidates: [],
+      candidates: { disk: [], partitions: [] },
       reasons,
     };
   }
+}
+
+/**
+ * What the partitions show, at its offset on the disk. One that cannot be read is in doubt by itself, later.
+ */
+async function probePartitions(reader: DiskReader, { partitions }: PartitionTable): Promise<Candidate[]> {
+  const found: Candidate[] = [];
+  for (const { offsetBytes, sizeBytes } of partitions) {
+    const slice = sliceReader(reader, offsetBytes, sizeBytes);
+    const candidates = await probeCandidates(slice).catch(() => []);
+    found.push(...candidates.map((each) => ({ ...each, offset: offsetBytes + each.offset })));
+  }
+  return found;
 }
 
 type MarkFileSystem = (reader: DiskReader, mark: MarkUsed) => Promise<void>;
@@ -138,8 +159,6 @@ interface VolumePlace {
   offsetBytes: number;
   /** Of a partition. */
   partitionType?: string;
-  /** Where they are known already. */
-  candidates?: readonly Candidate[];
 }
 
 /** Marks what the volumes of one disk use, and collects what was found and why. */
@@ -180,7 +199,7 @@ class Survey {
     let content: Content = { type: "none" };
     const volume = { name, offsetBytes, sizeBytes: reader.sizeBytes };
     try {
-      const candidates = place.candidates ?? (await probeCandidates(reader));
+      const candidates = await probeCandidates(reader);
       content = contentOf(candidates);
       readingOf(candidates, place.partitionType);
       const difference = await this.#witness?.differenceInVolume(content, volume);

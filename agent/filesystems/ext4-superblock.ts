@@ -33,6 +33,10 @@ const KNOWN_READ_ONLY =
 
 const STATE_CLEAN = 1;
 const STATE_ERRORS = 2;
+/** The 15 numbers of the journal's inode that say where it is. */
+const JOURNAL_MAP_OFFSET = 0x10c;
+const JOURNAL_MAGIC = 0xc03b3998;
+const EXTENTS_MAGIC = 0xf30a;
 const MULTI_MOUNT_MAGIC = 0x004d4d50;
 const MULTI_MOUNT_CLEAN = 0xff4d4d50;
 
@@ -107,6 +111,7 @@ export async function readExt4Layout(reader: DiskReader): Promise<Ext4Layout> {
     freeBlocks: sb.readUInt32LE(0xc) + high(0x158),
     hasSuperblock: superblockRule(sb, features),
   };
+  if ((features.compatible & COMPATIBLE.journal) !== 0) await requireEmptyJournal(reader, sb, layout);
   if ((features.incompatible & INCOMPATIBLE.multiMount) !== 0)
     await requireNowhereMounted(reader, sb, layout);
   return layout;
@@ -136,6 +141,26 @@ function requireClean(sb: Buffer, { compatible, incompatible }: Features): void 
   if ((state & STATE_ERRORS) !== 0) doubt("it is marked as having errors");
   const hasOwnJournal = sb.readUInt32LE(0xe0) !== 0;
   if ((compatible & COMPATIBLE.journal) !== 0 && !hasOwnJournal) doubt("its journal is on another device");
+}
+
+/**
+ * The journal is far from the superblock, which keeps a copy of where it is. Doubts where there is none, or
+ * where it says that it holds changes although the superblock does not.
+ */
+async function requireEmptyJournal(reader: DiskReader, sb: Buffer, layout: Ext4Layout): Promise<void> {
+  const hasCopy = sb.readUInt8(0xfd) === 1;
+  const block = hasCopy ? firstBlockOf(sb.subarray(JOURNAL_MAP_OFFSET)) : undefined;
+  if (block === undefined) return;
+  const journal = await readMetadata(reader, block * layout.blockBytes, 1024);
+  if (journal.readUInt32BE(0) !== JOURNAL_MAGIC) doubt("its journal is missing");
+  if (journal.readUInt32BE(0x1c) !== 0) doubt("it is mounted or was not unmounted: its journal is in use");
+}
+
+/** Where a file begins by the block map of its inode; `undefined` if a tree of extents has further levels. */
+function firstBlockOf(map: Buffer): number | undefined {
+  if (map.readUInt16LE(0) !== EXTENTS_MAGIC) return map.readUInt32LE(0);
+  if (map.readUInt16LE(6) !== 0) return undefined;
+  return map.readUInt32LE(20) + map.readUInt16LE(18) * 2 ** 32;
 }
 
 /** With multiple mount protection a block of its own says whether any machine has it mounted. */

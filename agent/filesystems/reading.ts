@@ -3,7 +3,7 @@ import type { PartitionTable } from "./partition.ts";
 import { isDynamicDiskType, type PartitionType, partitionTypeOf } from "./partition-types.ts";
 import { type Candidate, contentOf } from "./probe.ts";
 import type { Content } from "./signatures/signature.ts";
-import { isTable } from "./signatures/signature-table.ts";
+import { isFileSystem, isTable } from "./signatures/signature-table.ts";
 
 /** The contents whose free space is read. */
 const EVALUATED = new Set(["ext2", "ext3", "ext4", "xfs", "ntfs", "LVM2_member"]);
@@ -35,8 +35,14 @@ export function readingOf(candidates: readonly Candidate[], partitionType?: stri
   return content;
 }
 
+/** What a probe of the whole disk shows, and one of each partition, all at their offsets on the disk. */
+export interface DiskCandidates {
+  disk: readonly Candidate[];
+  partitions: readonly Candidate[];
+}
+
 /** Doubts about a whole disk: a table that systems may read otherwise, and what can be read beside it. */
-export function doubtsAboutDisk(table: PartitionTable, candidates: readonly Candidate[]): string[] {
+export function doubtsAboutDisk(table: PartitionTable, candidates: DiskCandidates): string[] {
   const reasons = [...table.problems];
   if (table.partitions.some(({ type }) => isDynamicDiskType(type)))
     reasons.push("it is a Windows dynamic disk (LDM)");
@@ -47,9 +53,15 @@ export function doubtsAboutDisk(table: PartitionTable, candidates: readonly Cand
   return reasons;
 }
 
-/** What a probe of the whole disk found that is not the table itself. */
-export function besideTable(table: PartitionTable, candidates: readonly Candidate[]): Candidate[] {
-  return candidates.filter(({ type, offset }) => !(isTable(type) && table.structures.includes(offset)));
+/**
+ * What a probe of the whole disk found that is neither the table itself nor the end of a file system in the
+ * last partition, where that ends with the disk. An array's description there may be the disk's.
+ */
+export function besideTable(table: PartitionTable, { disk, partitions }: DiskCandidates): Candidate[] {
+  return disk.filter(({ type, offset }) => {
+    const isInPartition = partitions.some((each) => each.type === type && each.offset === offset);
+    return !(isTable(type) && table.structures.includes(offset)) && !(isInPartition && isFileSystem(type));
+  });
 }
 
 function knownType(partitionType: string): PartitionType {

@@ -21,7 +21,12 @@ export const BIOS_RAID_SIGNATURES: readonly Signature[] = [
     at: anyOf(fromEnd(2), end(2 * 4096, 4096)),
     magic: text("Intel Raid ISM Cfg Sig. "),
   },
-  { type: "ddf_raid_member", at: anyOf(fromEnd(1), fromEnd(257)), magic: hex("de11de11", "11de11de") },
+  {
+    type: "ddf_raid_member",
+    // The anchor in the last sector; behind a controller's own area; and on disks with sectors of 4 KiB.
+    at: anyOf(fromEnd(1), fromEnd(257), end(4096, 4096)),
+    magic: hex("de11de11", "11de11de"),
+  },
   { type: "lsi_mega_raid_member", at: fromEnd(1), magic: text("$XIDE$") },
   {
     type: "via_raid_member",

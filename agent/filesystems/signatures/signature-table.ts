@@ -18,6 +18,13 @@ export const SIGNATURES: readonly Signature[] = [
 
 const TABLE_TYPES = new Set(TABLE_SIGNATURES.map(({ type }) => type));
 
+/** Not parts of an array: what shows one at the end of a partition says nothing about the whole disk. */
+const FILE_SYSTEM_TYPES = new Set([...FILE_SYSTEM_SIGNATURES.map(({ type }) => type), "zfs_member"]);
+
+export function isFileSystem(type: string): boolean {
+  return FILE_SYSTEM_TYPES.has(type);
+}
+
 /** Whether a content's type is a partition table. */
 export function isTable(type: string): boolean {
   return TABLE_TYPES.has(type);

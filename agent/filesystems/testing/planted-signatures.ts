@@ -134,6 +134,7 @@ export const PLANTED_BIOS_RAID: readonly Plant[] = [
   at("ddf_raid_member", fromEnd(1), hex("de11de11")),
   at("ddf_raid_member", fromEnd(257), hex("de11de11")),
   at("ddf_raid_member", fromEnd(1), hex("11de11de")),
+  at("ddf_raid_member", fromEnd(1, 4096), hex("de11de11")),
   at("lsi_mega_raid_member", fromEnd(1), "$XIDE$"),
   {
     type: "via_raid_member",
