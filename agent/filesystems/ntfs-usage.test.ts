@@ -95,7 +95,7 @@ test("a volume marked dirty is a doubt", async () => {
   await inScratch(async (folder) => {
     const image = await makeImage(folder);
     const bytes = await readFile(image);
-    // In file record 3: the attribute of type 0x70, which lies in the record.
+    // In file record 3: the attribute of type 0x70, which is in the record.
     const record = Number(bytes.readBigUInt64LE(0x30)) * 4096 + 3 * 1024;
     const attribute = bytes.indexOf(Buffer.from("70000000", "hex"), record);
     const flags = attribute + bytes.readUInt16LE(attribute + 20) + 10;
@@ -168,7 +168,7 @@ test.each([
   await inScratch(async (folder) => {
     const image = await makeImage(folder);
     const bytes = await readFile(image);
-    // The log of a new volume is all ones; the first cluster of $LogFile is told by its record.
+    // The log of a new volume is all ones; its record says which cluster it begins with.
     const record = Number(bytes.readBigUInt64LE(0x30)) * 4096 + 2 * 1024;
     const attribute = bytes.indexOf(Buffer.from("80000000", "hex"), record);
     const runs = attribute + bytes.readUInt16LE(attribute + 32);

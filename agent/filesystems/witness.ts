@@ -35,20 +35,41 @@ const BLKID = { found: 0, nothing: 2, ambivalent: 8 } as const;
 export function toolWitness(machine: ProgramRunner, path: string): Witness {
   return {
     async differencesInTable(table) {
+      const probed = await machine.run("blkid", "--probe", "--output", "export", path);
       const columns = ["--noheadings", "--raw", "--output", "NR,START,SECTORS,TYPE"];
-      const result = await machine.run("partx", "--show", ...columns, path);
-      return result ? differencesFromPartx(table, result) : [];
+      const listed = await machine.run("partx", ...columns, path);
+      return [
+        ...(probed && table.kind !== "none" ? tableDifferencesFromBlkid(table, probed) : []),
+        ...(listed ? differencesFromPartx(table, listed) : []),
+      ];
     },
     async differenceInVolume(content, { offsetBytes, sizeBytes }) {
       const span = ["--offset", String(offsetBytes), "--size", String(sizeBytes)];
-      const result = await machine.run("blkid", "--probe", "--output", "export", ...span, path);
-      return result ? differenceFromBlkid(content, result) : undefined;
+      const probed = await machine.run("blkid", "--probe", "--output", "export", ...span, path);
+      return probed ? differenceFromBlkid(content, probed) : undefined;
     },
   };
 }
 
+function tableDifferencesFromBlkid(table: PartitionTable, { status, output }: Testimony): string[] {
+  if (status === undefined) return ["blkid does not answer"];
+  if (status === BLKID.ambivalent) return ["blkid finds more than one thing on the disk"];
+  if (status === BLKID.nothing) return ["blkid finds no partition table"];
+  if (status !== BLKID.found) return [];
+  const [kind, type] = [valueIn(output, "PTTYPE"), valueIn(output, "TYPE")];
+  const expected = table.kind === "mbr" ? "dos" : table.kind;
+  return [
+    ...(kind === expected
+      ? []
+      : [`blkid finds ${kind ? `another partition table (${kind})` : "no partition table"}`]),
+    ...(type ? [`blkid finds ${type} beside the partition table`] : []),
+  ];
+}
+
 function differencesFromPartx(table: PartitionTable, { status, output }: Testimony): string[] {
   if (status === undefined) return ["partx does not answer"];
+  // Also where it finds no table, which blkid tells apart from not having looked.
+  if (status !== 0) return [];
   const theirs = output
     .split("\n")
     .map((line) => line.trim().split(/\s+/))
@@ -69,9 +90,13 @@ function differenceFromBlkid(content: Content, { status, output }: Testimony): s
   if (status === BLKID.ambivalent) return "blkid finds more than one thing in it";
   if (status === BLKID.nothing) return `blkid does not find ${content.type} in it`;
   if (status !== BLKID.found) return undefined;
-  const value = (name: string) => new RegExp(`^${name}=(.*)$`, "m").exec(output)?.[1];
-  const table = value("PTTYPE");
+  const table = valueIn(output, "PTTYPE");
   if (table) return `blkid finds a partition table in it (${table})`;
-  const type = value("TYPE");
+  const type = valueIn(output, "TYPE");
   return type === content.type ? undefined : `blkid finds ${type ?? "nothing"} in it`;
+}
+
+/** One line of what blkid exports, each `NAME=value`. */
+function valueIn(output: string, name: string): string | undefined {
+  return new RegExp(`^${name}=(.*)$`, "m").exec(output)?.[1];
 }

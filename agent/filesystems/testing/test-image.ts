@@ -1,5 +1,5 @@
 /** For tests: images of real file systems, made by the file systems' own tools. */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdir, mkdtemp, open, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,6 +15,13 @@ export function tool(command: string, ...args: string[]): string {
     stdio: ["ignore", "pipe", "pipe"],
     maxBuffer: 64 * MIB,
   });
+}
+
+/** How a tool ended and what it printed, whether it failed or not. */
+export function toolOutput(command: string, ...args: string[]): { status: number; output: string } {
+  const environment = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" };
+  const { status, stdout } = spawnSync(command, args, { encoding: "utf8", env: environment });
+  return { status: status ?? -1, output: stdout };
 }
 
 /** Root may mount images, which some tests need to delete files. */
