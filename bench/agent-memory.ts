@@ -13,7 +13,10 @@ export interface AgentMemory {
   peakMiB: number;
 }
 
-/** Converts the image once, from a new installation to a written and verified raw image, and tells what its agents took. */
+/**
+ * Converts the image once, from a new installation to a written and verified raw image, and tells what its
+ * agents took.
+ */
 export async function measureAgentMemory(image: string, folder: string): Promise<AgentMemory[]> {
   const installation = new Installation(folder);
   const watches: PeakWatch[] = [];

@@ -1,4 +1,7 @@
-/** The embedded S3 behind its gateway, as a process of its own: `node bench/s3-process.ts FOLDER`. Prints where it is, and runs until it is killed. */
+/**
+ * The embedded S3 behind its gateway, as a process of its own: `node bench/s3-process.ts FOLDER`. Prints
+ * where it is, and runs until it is killed.
+ */
 import { startEmbeddedS3 } from "#agent/store/testing/embedded-s3.ts";
 
 const s3 = await startEmbeddedS3(undefined, process.argv[2]);

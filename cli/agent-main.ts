@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** The program that is installed on source servers and target hosts: `causeway agent`, and nothing else of the command line. */
+/**
+ * The program that is installed on source servers and target hosts: `causeway agent`, and nothing else of the
+ * command line.
+ */
 import { becomeLean } from "#agent/threads/lean-process.ts";
 
 becomeLean(process);

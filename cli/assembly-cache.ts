@@ -10,8 +10,8 @@ export function draftFolderOf(key: string): string {
 }
 
 /**
- * Drops what nobody needs from a folder of assemblies: all but `key` and the newest few others, which another process may have found a moment
- * ago, and the drafts of processes that do not run any more.
+ * Drops what nobody needs from a folder of assemblies: all but `key` and the newest few others, which another
+ * process may have found a moment ago, and the drafts of processes that do not run any more.
  */
 export async function dropStale(folder: string, key: string): Promise<void> {
   const names = await readdir(folder);

@@ -12,8 +12,8 @@ const cache = join(root, ".cache", "assembly");
 const INPUTS = ["{functions,infra,shared,statemachines}/**/*.{ts,json}", "package-lock.json", "cdk.json"];
 
 /**
- * The folder of the cloud assembly for the code as it is now. Synthesizes it the first time, which takes some seconds; later calls find it by
- * the content of its inputs. Older assemblies are dropped.
+ * The folder of the cloud assembly for the code as it is now. Synthesizes it the first time, which takes some
+ * seconds; later calls find it by the content of its inputs. Older assemblies are dropped.
  */
 export async function currentAssembly(tell: (line: string) => void): Promise<string> {
   const key = inputsDigest();

@@ -3,7 +3,10 @@ import { type CliCall, type CliCommand, helpOf, parseCall } from "./command.ts";
 import { EXIT, exitCodeOf, UsageError } from "./errors.ts";
 import { harmless, type Terminal } from "./terminal.ts";
 
-/** Runs one command line of a program that has these commands, and returns its exit code. Errors are told here, once. */
+/**
+ * Runs one command line of a program that has these commands, and returns its exit code. Errors are told
+ * here, once.
+ */
 export async function run(
   words: string[],
   commands: readonly CliCommand[],

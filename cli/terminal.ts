@@ -22,7 +22,10 @@ export function print(terminal: Terminal, json: boolean, document: unknown, text
   terminal.out(json ? `${JSON.stringify(document)}\n` : `${harmless(text())}\n`);
 }
 
-/** The text without control characters other than line ends: agents name themselves and their disks, and must not steer the terminal. */
+/**
+ * The text without control characters other than line ends: agents name themselves and their disks, and must
+ * not steer the terminal.
+ */
 export function harmless(text: string): string {
   return text.replace(/[^\P{Cc}\n]/gu, "\ufffd");
 }

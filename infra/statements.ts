@@ -4,7 +4,10 @@ import type { ITable } from "aws-cdk-lib/aws-dynamodb";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import type { IKey } from "aws-cdk-lib/aws-kms";
 
-/** Reads and writes single items and queries; no scans, no deletes: what happened is kept, and expiry is the table's. */
+/**
+ * Reads and writes single items and queries; no scans, no deletes: what happened is kept, and expiry is the
+ * table's.
+ */
 export function useTable(table: ITable): PolicyStatement {
   return new PolicyStatement({
     actions: ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"],

@@ -1,6 +1,6 @@
 /**
- * The environment of every Lambda function, by name. The handler validates it at start; `infra` must supply exactly these, or it does not
- * compile. A function's name is its file under `functions/`.
+ * The environment of every Lambda function, by name. The handler validates it at start; `infra` must supply
+ * exactly these, or it does not compile. A function's name is its file under `functions/`.
  */
 import { z } from "zod";
 

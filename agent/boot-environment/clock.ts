@@ -4,8 +4,9 @@ import type { Machine } from "../machine/machine.ts";
 const TOLERANCE_MS = 60_000;
 
 /**
- * Requests whose answers put this system's clock right, as far as it is far off: many a machine without a network has lost its time. Only the
- * running system's clock is set, never the machine's own. Over `https` nobody else can say what time it is.
+ * Requests whose answers put this system's clock right, as far as it is far off: many a machine without a
+ * network has lost its time. Only the running system's clock is set, never the machine's own. Over `https`
+ * nobody else can say what time it is.
  */
 export function fetchThatSetsClock(
   machine: Pick<Machine, "run">,
@@ -24,9 +25,10 @@ export function fetchThatSetsClock(
 }
 
 /**
- * What to set the clock to, if it must be wrong: nothing happens before the original system prepared this start. A firmware clock that lost its
- * time, or that holds local time west of Greenwich, is behind; certificates and signed requests would be refused. Certainly wrong is only
- * what is too early, so a clock that is later is left alone: requests go by the cloud's clock. Whole seconds, never before `notBefore`.
+ * What to set the clock to, if it must be wrong: nothing happens before the original system prepared this
+ * start. A firmware clock that lost its time, or that holds local time west of Greenwich, is behind;
+ * certificates and signed requests would be refused. Certainly wrong is only what is too early, so a clock
+ * that is later is left alone: requests go by the cloud's clock. Whole seconds, never before `notBefore`.
  */
 export function clockToSet(clock: Date, notBefore: Date): Date | undefined {
   return clock.getTime() < notBefore.getTime()
@@ -35,8 +37,8 @@ export function clockToSet(clock: Date, notBefore: Date): Date | undefined {
 }
 
 /**
- * Sets this system's clock forward where `clockToSet` says so, and tells whether it did. The firmware's own clock, which is the source's, stays
- * as it is. Throws if the clock cannot be set.
+ * Sets this system's clock forward where `clockToSet` says so, and tells whether it did. The firmware's own
+ * clock, which is the source's, stays as it is. Throws if the clock cannot be set.
  */
 export async function setClockForward(
   machine: Pick<Machine, "run">,

@@ -3,7 +3,10 @@ const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i;
 /** Neither a boot loader nor a shell gives any of these a meaning of its own. */
 const PLAIN = /^[A-Za-z0-9.:/_~%[\]-]+$/;
 
-/** The address of a control plane as somebody typed it, `https` unless it says otherwise; nothing if it is none, as a single word is. */
+/**
+ * The address of a control plane as somebody typed it, `https` unless it says otherwise; nothing if it is
+ * none, as a single word is.
+ */
 export function parseControlPlaneUrl(typed: string): string | undefined {
   const text = typed.trim();
   const hasScheme = SCHEME.test(text);

@@ -19,7 +19,10 @@ export interface IdentifyOptions {
 
 const ANSWER_PATIENCE_MS = 30_000;
 
-/** Shows codes until one is approved. Whoever stands before the machine may type another control plane at any time. */
+/**
+ * Shows codes until one is approved. Whoever stands before the machine may type another control plane at any
+ * time.
+ */
 export async function identify(options: IdentifyOptions): Promise<Identity> {
   const { typed, say } = options;
   let { url } = options;

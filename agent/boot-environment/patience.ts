@@ -1,6 +1,6 @@
 /**
- * How long a boot environment stays that has nothing to do: a conversion that ended without its knowledge, say, would keep it for ever, since the
- * control plane can be heard all the while.
+ * How long a boot environment stays that has nothing to do: a conversion that ended without its knowledge,
+ * say, would keep it for ever, since the control plane can be heard all the while.
  */
 export class Patience {
   readonly #limitMs: number;

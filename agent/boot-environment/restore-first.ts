@@ -21,8 +21,9 @@ export interface RestoreFirstOptions {
 }
 
 /**
- * Gives the boot state back, before anything else is done with the disks. Throws where a file system cannot be found or mounted, and
- * `BootStateNotRestoredError` where something still differs; the disks are protected again in any case.
+ * Gives the boot state back, before anything else is done with the disks. Throws where a file system cannot
+ * be found or mounted, and `BootStateNotRestoredError` where something still differs; the disks are protected
+ * again in any case.
  */
 export async function restoreFirst({
   saved,
@@ -61,8 +62,9 @@ interface Mounted extends Device {
 }
 
 /**
- * Where a file system lies: on a partition, or on a whole disk. Copies of a disk have the same UUIDs: then only the job's own disks (`own`, by their
- * paths) count. Throws `VolumeNotMountedError`, or `VolumeAmbiguousError` where nothing tells them apart.
+ * Where a file system lies: on a partition, or on a whole disk. Copies of a disk have the same UUIDs: then
+ * only the job's own disks (`own`, by their paths) count. Throws `VolumeNotMountedError`, or
+ * `VolumeAmbiguousError` where nothing tells them apart.
  */
 export function deviceOf(uuid: string, disks: readonly Disk[], own: readonly string[]): Device {
   const devices = disks.flatMap((disk) => [

@@ -1,4 +1,7 @@
-/** A machine that somebody started from the CD or over the network: it gets an identity by a code on its screen, and waits to be converted. */
+/**
+ * A machine that somebody started from the CD or over the network: it gets an identity by a code on its
+ * screen, and waits to be converted.
+ */
 import { mkdir, readFile } from "node:fs/promises";
 import { failureOf } from "#shared/errors.ts";
 import type { Log } from "#shared/log.ts";

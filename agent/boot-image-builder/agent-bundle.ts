@@ -15,8 +15,8 @@ export interface BundleOptions {
 }
 
 /**
- * The agent as `main.mjs`, and beside it one script for each worker thread it starts, wherever in the code that is. The constant
- * `CAUSEWAY_VERSION` is replaced by the version.
+ * The agent as `main.mjs`, and beside it one script for each worker thread it starts, wherever in the code
+ * that is. The constant `CAUSEWAY_VERSION` is replaced by the version.
  */
 export async function bundleAgent(options: BundleOptions): Promise<Map<string, Buffer>> {
   const scripts = new Map<string, Buffer>();
@@ -67,7 +67,10 @@ async function bundle(
   return Buffer.from(output.contents);
 }
 
-/** Worker threads start from a file that the code names relative to itself; in a bundle all scripts lie side by side. */
+/**
+ * Worker threads start from a file that the code names relative to itself; in a bundle all scripts lie side
+ * by side.
+ */
 function workerScripts(onWorker: (script: string) => string): Plugin {
   return {
     name: "worker-scripts",

@@ -12,8 +12,9 @@ export interface DriverGroup {
 const names = (text: string): readonly string[] => text.trim().split(/\s+/);
 
 /**
- * The drivers of the boot image. A machine whose only network card or disk controller is not here, and not built into the kernel, cannot be
- * cold cloned; preflight compares with the manifest, which lists all of them.
+ * The drivers of the boot image. A machine whose only network card or disk controller is not here, and not
+ * built into the kernel, cannot be cold cloned; preflight compares with the manifest, which lists all of
+ * them.
  */
 export const DRIVER_GROUPS: readonly DriverGroup[] = [
   {
@@ -147,8 +148,9 @@ export const DRIVER_GROUPS: readonly DriverGroup[] = [
 ];
 
 /**
- * Drivers that do nothing without firmware that is not in their device. Debian's main archive has none of it (it is not free software), so it is
- * not in the image unless the builder is given a firmware folder. Others merely work better with theirs.
+ * Drivers that do nothing without firmware that is not in their device. Debian's main archive has none of it
+ * (it is not free software), so it is not in the image unless the builder is given a firmware folder. Others
+ * merely work better with theirs.
  */
 export const NEEDS_FIRMWARE: Readonly<Record<string, { package: string; askedBy: string }>> = {
   bnx2: { package: "firmware-bnx2", askedBy: "bnx2" },

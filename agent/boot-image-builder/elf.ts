@@ -17,7 +17,10 @@ interface Segment {
   sizeBytes: number;
 }
 
-/** Reads a 64-bit little-endian ELF file; `undefined` for any other file. A statically linked program needs nothing. */
+/**
+ * Reads a 64-bit little-endian ELF file; `undefined` for any other file. A statically linked program needs
+ * nothing.
+ */
 export function linkRequirements(file: Buffer): LinkRequirements | undefined {
   const isElf64 = file.length >= 64 && file.readUInt32BE(0) === 0x7f454c46 && file.readUInt16LE(4) === 0x0102;
   if (!isElf64) return undefined;

@@ -27,7 +27,10 @@ export interface KernelModules {
   drivers: Driver[];
 }
 
-/** The drivers of `DRIVER_GROUPS` with all they need, indexed anew; `firmware`: names of the firmware files in the image. */
+/**
+ * The drivers of `DRIVER_GROUPS` with all they need, indexed anew; `firmware`: names of the firmware files in
+ * the image.
+ */
 export async function collectModules(
   sysroot: Sysroot,
   firmware: ReadonlySet<string>,
@@ -68,7 +71,10 @@ function kindOf(name: string): Driver["kind"] {
   return DRIVER_GROUPS.find(({ modules }) => modules.includes(name))?.kind ?? "dependency";
 }
 
-/** The firmware files that a module names in its `.modinfo` section, whose entries are strings between zero bytes. */
+/**
+ * The firmware files that a module names in its `.modinfo` section, whose entries are strings between zero
+ * bytes.
+ */
 export function firmwareOf(module: Buffer): string[] {
   const names: string[] = [];
   const sign = Buffer.from("\0firmware=", "latin1");

@@ -24,7 +24,10 @@ const USAGE = `npm run boot-image -- [options]
 SOURCE_DATE_EPOCH sets the time that files of the image carry.
 `;
 
-/** The release of Debian 12: files of the image need a time, and this one says nothing about when it was built. */
+/**
+ * The release of Debian 12: files of the image need a time, and this one says nothing about when it was
+ * built.
+ */
 const DEFAULT_EPOCH = "1686355200";
 
 const root = resolve(import.meta.dirname, "../..");

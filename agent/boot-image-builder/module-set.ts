@@ -13,9 +13,9 @@ export interface ModuleIndex {
 }
 
 /**
- * The files (paths below the kernel's module folder, sorted) of the wanted modules and of everything they need, soft dependencies included:
- * `modprobe` would load those, too, but its own listing leaves them out. Throws `BootImageBuildError` for a wanted module that this kernel
- * has neither as a file nor built in.
+ * The files (paths below the kernel's module folder, sorted) of the wanted modules and of everything they
+ * need, soft dependencies included: `modprobe` would load those, too, but its own listing leaves them out.
+ * Throws `BootImageBuildError` for a wanted module that this kernel has neither as a file nor built in.
  */
 export function moduleClosure(wanted: readonly string[], index: ModuleIndex): string[] {
   const modules = parseDependencies(index.dependencies);
@@ -69,7 +69,10 @@ function parseDependencies(text: string): Map<string, Module> {
   return modules;
 }
 
-/** Lines are `softdep MODULE pre: A B post: C`; whether before or after does not matter for what must be there. */
+/**
+ * Lines are `softdep MODULE pre: A B post: C`; whether before or after does not matter for what must be
+ * there.
+ */
 function parseSoftDependencies(text: string): Map<string, string[]> {
   const soft = new Map<string, string[]>();
   for (const line of lines(text)) {
@@ -90,7 +93,10 @@ function parseAliases(text: string): Map<string, string[]> {
   return aliases;
 }
 
-/** A soft dependency names a module or an alias (`crypto-crc32c`); one that nothing provides is left out, as `modprobe` does. */
+/**
+ * A soft dependency names a module or an alias (`crypto-crc32c`); one that nothing provides is left out, as
+ * `modprobe` does.
+ */
 function resolveRequest(
   request: string,
   modules: Map<string, Module>,

@@ -22,8 +22,9 @@ export interface PackageCacheOptions {
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /**
- * Debian packages in a private folder: apt's own lists and sources, so that neither the release nor the settings of the machine that builds
- * matter, and nothing is installed on it. apt checks the archive's signatures.
+ * Debian packages in a private folder: apt's own lists and sources, so that neither the release nor the
+ * settings of the machine that builds matter, and nothing is installed on it. apt checks the archive's
+ * signatures.
  */
 export class PackageCache {
   readonly #options: PackageCacheOptions;

@@ -4,7 +4,9 @@ export const SUITE = "bookworm";
 /** A kernel for physical machines; the `cloud` flavour lacks e1000, AHCI and most of what servers have. */
 export const KERNEL_PACKAGE = "linux-image-amd64";
 
-/** Packages that files of the image come from. Libraries too: nothing is taken from the machine that builds. */
+/**
+ * Packages that files of the image come from. Libraries too: nothing is taken from the machine that builds.
+ */
 export const IMAGE_PACKAGES: readonly string[] = [
   "busybox-static",
   "kmod",

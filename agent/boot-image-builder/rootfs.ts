@@ -29,7 +29,10 @@ export interface AgentFiles {
   scripts: ReadonlyMap<string, Buffer>;
 }
 
-/** The system of the boot environment: everything but the agent. `firmwareDir` is laid out like `/lib/firmware`. */
+/**
+ * The system of the boot environment: everything but the agent. `firmwareDir` is laid out like
+ * `/lib/firmware`.
+ */
 export async function systemPart(
   sysroot: Sysroot,
   { firmwareDir, libraryUsers }: { firmwareDir: string | undefined; libraryUsers: readonly Buffer[] },
@@ -55,7 +58,10 @@ export async function systemPart(
   return { entries: tree.entries(), drivers, programs, firmware };
 }
 
-/** The agent: Node and a bundle, started by `usr/bin/causeway-agent`. Without folders that the system part has. */
+/**
+ * The agent: Node and a bundle, started by `usr/bin/causeway-agent`. Without folders that the system part
+ * has.
+ */
 export function agentPart({ node, scripts }: AgentFiles): ArchiveEntry[] {
   const entries: ArchiveEntry[] = [
     { kind: "file", path: "usr/bin/node", mode: 0o755, data: node },
@@ -107,7 +113,9 @@ async function addFirmware(tree: Tree, folder: string): Promise<string[]> {
   return files;
 }
 
-/** Where a path of a package lies in the image: `/bin`, `/sbin` and `/lib` are links to those below `/usr`. */
+/**
+ * Where a path of a package lies in the image: `/bin`, `/sbin` and `/lib` are links to those below `/usr`.
+ */
 function merged(path: string): string {
   return path.startsWith("/usr/") ? path.slice(1) : `usr${path}`;
 }

@@ -10,7 +10,10 @@ const LIBRARY_FOLDERS = ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu"];
 const LOADER = "/lib64/ld-linux-x86-64.so.2";
 const MOST_LINKS = 16;
 
-/** Packages unpacked side by side: what the image is made of, and the tools that make it, of the same versions wherever it is built. */
+/**
+ * Packages unpacked side by side: what the image is made of, and the tools that make it, of the same versions
+ * wherever it is built.
+ */
 export class Sysroot {
   readonly dir: string;
 

@@ -11,7 +11,8 @@ const ENTRIES: ArchiveEntry[] = [
 test("an archive is written as the kernel documents it", () => {
   const archive = writeArchive(ENTRIES, 0x10);
   const header = archive.toString("latin1", 116, 116 + 110);
-  // Magic, then inode 2, mode 100644, root, root, one link, time, three bytes, no devices, name of nine bytes, no checksum.
+  // Magic, then inode 2, mode 100644, root, root, one link, time, three bytes, no devices, name of nine
+  // bytes, no checksum.
   expect(header.match(/^070701|.{8}/g)).toEqual([
     "070701",
     "00000002",

@@ -1,4 +1,7 @@
-/** One entry of an archive. Everything belongs to root, and times are the archive's: what is not here cannot differ between builds. */
+/**
+ * One entry of an archive. Everything belongs to root, and times are the archive's: what is not here cannot
+ * differ between builds.
+ */
 export type ArchiveEntry =
   | { kind: "file"; path: string; mode: number; data: Uint8Array }
   | { kind: "directory"; path: string; mode: number }
@@ -11,8 +14,9 @@ const TRAILER = "TRAILER!!!";
 const ARCHIVE_ALIGNMENT_BYTES = 512;
 
 /**
- * A `newc` archive as the kernel unpacks it: entries sorted by path (so folders come before what is in them), owned by root, with
- * one modification time. The same entries in any order give the same bytes. Throws for a path that occurs twice.
+ * A `newc` archive as the kernel unpacks it: entries sorted by path (so folders come before what is in them),
+ * owned by root, with one modification time. The same entries in any order give the same bytes. Throws for a
+ * path that occurs twice.
  */
 export function writeArchive(entries: Iterable<ArchiveEntry>, modifiedSeconds: number): Buffer {
   const sorted = [...entries].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
@@ -74,7 +78,8 @@ interface HeaderFields {
 function encode(path: string, fields: HeaderFields): Buffer {
   const name = Buffer.from(`${path}\0`, "utf8");
   const { inode, mode, links, modifiedSeconds, sizeBytes, major, minor } = fields;
-  // In order: inode, mode, owner, group, links, time, size, device of the file, device it is, name length, checksum.
+  // In order: inode, mode, owner, group, links, time, size, device of the file, device it is, name length,
+  // checksum.
   const words = [inode, mode, 0, 0, links, modifiedSeconds, sizeBytes, 0, 0, major, minor, name.length, 0];
   const text = words.map((word) => word.toString(16).padStart(8, "0")).join("");
   return Buffer.concat([Buffer.from(`070701${text}`, "latin1"), name]);

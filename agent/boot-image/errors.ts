@@ -1,6 +1,9 @@
 import { CausewayError } from "#shared/errors.ts";
 
-/** The inputs of a boot image do not fit together: a driver that the kernel does not have, a library in none of the packages. */
+/**
+ * The inputs of a boot image do not fit together: a driver that the kernel does not have, a library in none
+ * of the packages.
+ */
 export class BootImageBuildError extends CausewayError {
   override readonly name = "BootImageBuildError";
   readonly retryable = false;

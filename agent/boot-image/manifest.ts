@@ -8,12 +8,17 @@ const driver = z.object({
   /** `dependency`: here because another needs it. */
   kind: z.enum(["network", "disk", "file-system", "volume", "bus", "watchdog", "crypto", "dependency"]),
   builtIn: z.boolean(),
-  /** The driver does nothing on this image: it needs firmware, from this Debian package, that is not in it. */
+  /**
+   * The driver does nothing on this image: it needs firmware, from this Debian package, that is not in it.
+   */
   lacksFirmware: z.string().optional(),
 });
 export type Driver = z.infer<typeof driver>;
 
-/** What a boot image is: everything that made it, and every file it has. No time and no path of the machine that built it. */
+/**
+ * What a boot image is: everything that made it, and every file it has. No time and no path of the machine
+ * that built it.
+ */
 export const fullManifest = KnownToAll.extend({
   nodeVersion: z.string(),
   /** What a boot loader passes to the kernel for an unattended run; loaders of a job add to it. */

@@ -20,7 +20,10 @@ export const SIGNATURE_FILE = "manifest.json.sig";
 const PRIVATE_KEY_FILE = "boot-image-key.pem";
 const PUBLIC_KEY_FILE = "boot-image-key.pub.pem";
 
-/** The key that signs boot images, made on first use: readable by its owner only. The public key lies beside it. */
+/**
+ * The key that signs boot images, made on first use: readable by its owner only. The public key lies beside
+ * it.
+ */
 export async function signingKey(dir: string): Promise<KeyObject> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const path = join(dir, PRIVATE_KEY_FILE);
@@ -41,7 +44,10 @@ export function publicKeyPem(privateKey: KeyObject): string {
   return createPublicKey(privateKey).export({ type: "spki", format: "pem" }).toString();
 }
 
-/** By which people and programs tell public keys (PEM, Ed25519) apart: SHA-256 of SPKI, DER. Throws `BootImageInvalidError` for anything else. */
+/**
+ * By which people and programs tell public keys (PEM, Ed25519) apart: SHA-256 of SPKI, DER. Throws
+ * `BootImageInvalidError` for anything else.
+ */
 export function keyFingerprint(publicKey: string): string {
   return createHash("sha256")
     .update(publicKeyOf(publicKey).export({ type: "spki", format: "der" }))
@@ -64,8 +70,8 @@ export function signManifest(manifestBytes: Uint8Array, privateKey: KeyObject): 
 }
 
 /**
- * The manifest, once its signature is that of `publicKey` (PEM) and its hash the expected id; throws `BootImageInvalidError` otherwise.
- * Checks no files: see `verifyFile`.
+ * The manifest, once its signature is that of `publicKey` (PEM) and its hash the expected id; throws
+ * `BootImageInvalidError` otherwise. Checks no files: see `verifyFile`.
  */
 export function verifyManifest(
   manifestBytes: Uint8Array,

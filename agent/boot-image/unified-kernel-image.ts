@@ -32,7 +32,8 @@ const SECTION_FLAGS = 0x40000040;
 const INITRD = ".initrd";
 
 /**
- * One file that UEFI firmware starts as it is. The RAM disk is its last section, so that a job's overlay can be appended with `appendToInitrd`.
+ * One file that UEFI firmware starts as it is. The RAM disk is its last section, so that a job's overlay can
+ * be appended with `appendToInitrd`.
  */
 export function writeUnifiedKernelImage(parts: UnifiedKernelParts): Buffer {
   const { stub, kernel, initrd, commandLine, osRelease } = parts;
@@ -44,7 +45,10 @@ export function writeUnifiedKernelImage(parts: UnifiedKernelParts): Buffer {
   ]);
 }
 
-/** The same image with more archives at the end of its RAM disk; throws `BootImageBuildError` for a file that is no such image. */
+/**
+ * The same image with more archives at the end of its RAM disk; throws `BootImageBuildError` for a file that
+ * is no such image.
+ */
 export function appendToInitrd(image: Buffer, archive: Buffer): Buffer {
   const sections = readHeaders(image);
   const last = sections.headers.at(-1);

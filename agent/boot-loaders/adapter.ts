@@ -15,14 +15,20 @@ export interface Finding {
 export interface UsableLoader {
   usable: true;
   kind: BootLoaderKind;
-  /** In which form the image must be staged, and in which folder (absolute path): one that does not exist yet, or only from this job. */
+  /**
+   * In which form the image must be staged, and in which folder (absolute path): one that does not exist yet,
+   * or only from this job.
+   */
   form: ImageForm;
   folder: string;
   /** Where that folder is to be. */
   freeBytes: number;
 }
 
-/** It cannot, for these reasons. What always remains is to boot the ISO or over the network by hand: `MANUAL_FALLBACK`. */
+/**
+ * It cannot, for these reasons. What always remains is to boot the ISO or over the network by hand:
+ * `MANUAL_FALLBACK`.
+ */
 export interface UnusableLoader {
   usable: false;
   kind: BootLoaderKind;
@@ -42,11 +48,13 @@ export interface Armed {
 }
 
 /**
- * One boot loader, made to start the boot environment once. The default entry is never changed: whatever is interrupted, at any instant, the
- * machine starts its original system, or, once armed, the boot environment once and then the original system.
+ * One boot loader, made to start the boot environment once. The default entry is never changed: whatever is
+ * interrupted, at any instant, the machine starts its original system, or, once armed, the boot environment
+ * once and then the original system.
  *
- * In order: `probe`, `save` (and keep the result where the boot environment and the cloud can read it), stage the image, `arm` just before the
- * reboot, and after it `restore` in the boot environment and `attest` in the original system.
+ * In order: `probe`, `save` (and keep the result where the boot environment and the cloud can read it), stage
+ * the image, `arm` just before the reboot, and after it `restore` in the boot environment and `attest` in the
+ * original system.
  */
 export interface BootLoaderAdapter {
   readonly kind: BootLoaderKind;
@@ -55,11 +63,15 @@ export interface BootLoaderAdapter {
   /** Exactly what `arm` and staging will touch, as it is now. Changes nothing. */
   save(loader: UsableLoader, job: { jobId: string; savedAt: Date }): Promise<SavedBootState>;
   /**
-   * Throws `BootStateChangedError`, before it changes anything, where the machine is not as it was saved; after an interruption `restore` first.
-   * Throws `ArmingFailedError` where what was written does not read back the same; then `restore` too.
+   * Throws `BootStateChangedError`, before it changes anything, where the machine is not as it was saved;
+   * after an interruption `restore` first. Throws `ArmingFailedError` where what was written does not read
+   * back the same; then `restore` too.
    */
   arm(saved: SavedBootState, staged: StagedImage): Promise<Armed>;
-  /** Takes back only that the next start is special: the least that can be done in a hurry. `restore` does it, too. */
+  /**
+   * Takes back only that the next start is special: the least that can be done in a hurry. `restore` does it,
+   * too.
+   */
   disarm(saved: SavedBootState): Promise<void>;
   /** Gives everything back; see `restoreBootState`, which needs no adapter. */
   restore(saved: SavedBootState): Promise<Attestation>;

@@ -62,7 +62,9 @@ async function stateNow(item: SavedItem, machine: BootMachine, volumes: VolumeMa
   return { ...attributes, sizeBytes, ...(hash && { sha256: hash }) };
 }
 
-/** Where the firmware's variables are not mounted, all of them look absent. Throws `VolumeNotMountedError`. */
+/**
+ * Where the firmware's variables are not mounted, all of them look absent. Throws `VolumeNotMountedError`.
+ */
 export async function requireVariables(machine: BootMachine): Promise<void> {
   if ((await machine.list(EFI_VARIABLES)).length === 0)
     throw new VolumeNotMountedError("efivarfs", EFI_VARIABLES);

@@ -5,17 +5,26 @@ export type BcdCommand = readonly string[];
 
 export const ENUMERATE: BcdCommand = ["/enum", "all", "/v"];
 
-/** By which our objects are found again, also after an interruption between their creation and anything that notes it. */
+/**
+ * By which our objects are found again, also after an interruption between their creation and anything that
+ * notes it.
+ */
 export function bcdLabel(jobId: string): string {
   return `Causeway ${jobId}`;
 }
 
-/** On UEFI: an entry of the firmware, like that of the Windows boot manager, on the same partition (ESP). Prints the new identifier. */
+/**
+ * On UEFI: an entry of the firmware, like that of the Windows boot manager, on the same partition (ESP).
+ * Prints the new identifier.
+ */
 export function createFirmwareEntry(jobId: string): BcdCommand {
   return ["/copy", BOOT_MANAGER, "/d", bcdLabel(jobId)];
 }
 
-/** `path`: of the unified kernel image, from the root of the ESP, with backslashes. The last one is what makes the next start special. */
+/**
+ * `path`: of the unified kernel image, from the root of the ESP, with backslashes. The last one is what makes
+ * the next start special.
+ */
 export function armFirmwareEntry(id: string, path: string): BcdCommand[] {
   return [
     ["/set", id, "path", path],
@@ -24,7 +33,10 @@ export function armFirmwareEntry(id: string, path: string): BcdCommand[] {
   ];
 }
 
-/** On BIOS: a Windows PE image in a RAM disk needs an object that says how the RAM disk is made, and one that starts from it. */
+/**
+ * On BIOS: a Windows PE image in a RAM disk needs an object that says how the RAM disk is made, and one that
+ * starts from it.
+ */
 export function createRamdiskOptions(jobId: string): BcdCommand {
   return ["/create", "/d", bcdLabel(jobId), "/device"];
 }
@@ -33,7 +45,10 @@ export function createRamdiskLoader(jobId: string): BcdCommand {
   return ["/create", "/d", bcdLabel(jobId), "/application", "osloader"];
 }
 
-/** `folder`: where `boot.wim` and `boot.sdi` lie, such as `C:\causeway\JOB`. The last one is what makes the next start special. */
+/**
+ * `folder`: where `boot.wim` and `boot.sdi` lie, such as `C:\causeway\JOB`. The last one is what makes the
+ * next start special.
+ */
 export function armRamdiskLoader({
   loader,
   options,

@@ -12,8 +12,9 @@ export const FIRMWARE_BOOT_MANAGER = "{a5a30fa2-3d06-4e9f-b5f4-a01df9d1fcba}";
 const IDENTIFIER = /\{[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\}/i;
 
 /**
- * The objects in the order printed. Headings and the name of the identifier are in the language of Windows and are not looked at: an object is
- * what follows a line of dashes, and its first element is its identifier. Nothing where the output is not of that kind.
+ * The objects in the order printed. Headings and the name of the identifier are in the language of Windows
+ * and are not looked at: an object is what follows a line of dashes, and its first element is its identifier.
+ * Nothing where the output is not of that kind.
  */
 export function parseBcdEnumeration(output: string): BcdObject[] | undefined {
   const objects: BcdObject[] = [];
@@ -48,7 +49,10 @@ export function parseCreatedId(output: string): string | undefined {
   return IDENTIFIER.exec(output)?.[0].toLowerCase();
 }
 
-/** One text for equal configurations: objects and elements by name; the order of values counts, for it is the order of the menu. */
+/**
+ * One text for equal configurations: objects and elements by name; the order of values counts, for it is the
+ * order of the menu.
+ */
 export function canonicalBcd(objects: readonly BcdObject[]): string {
   const lines = objects.flatMap(({ id, elements }) =>
     Object.entries(elements).map(([name, values]) => `${id} ${name} ${JSON.stringify(values)}`),

@@ -113,8 +113,9 @@ const RULES: readonly ArmingRule<BcdFacts>[] = [
 ];
 
 /**
- * The Windows boot configuration, by `bcdedit`: on UEFI an entry of the firmware for a unified kernel image, on BIOS a Windows PE image in a RAM
- * disk; `bootsequence` names it for one start. Written from the documentation and tested with outputs in its form and a recorded one, never on a real Windows.
+ * The Windows boot configuration, by `bcdedit`: on UEFI an entry of the firmware for a unified kernel image,
+ * on BIOS a Windows PE image in a RAM disk; `bootsequence` names it for one start. Written from the
+ * documentation and tested with outputs in its form and a recorded one, never on a real Windows.
  */
 export class Bcd implements BootLoaderAdapter {
   readonly kind = "bcd";

@@ -71,8 +71,9 @@ const RULES: readonly ArmingRule<BootNextFacts>[] = [
 ];
 
 /**
- * The firmware's own one-shot: `BootNext` names an entry that starts one file on the EFI system partition, and is deleted by the firmware before
- * it starts it. The entry is appended to `BootOrder` as the last, for some firmware forgets entries that are not in it.
+ * The firmware's own one-shot: `BootNext` names an entry that starts one file on the EFI system partition,
+ * and is deleted by the firmware before it starts it. The entry is appended to `BootOrder` as the last, for
+ * some firmware forgets entries that are not in it.
  */
 export class BootNext extends LinuxBootLoader implements BootLoaderAdapter {
   readonly kind = "boot-next";

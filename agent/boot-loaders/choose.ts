@@ -23,7 +23,10 @@ export function linuxAdapters(machine: BootMachine): BootLoaderAdapter[] {
   return [new BootNext(machine), new SystemdBoot(machine), new Grub(machine)];
 }
 
-/** The first in order of preference that can be armed. Throws `ArmingRefusedError` with every reason of every boot loader if none can. */
+/**
+ * The first in order of preference that can be armed. Throws `ArmingRefusedError` with every reason of every
+ * boot loader if none can.
+ */
 export async function chooseLoader(
   adapters: readonly BootLoaderAdapter[],
   need: ArmingNeed,

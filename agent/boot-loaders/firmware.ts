@@ -75,7 +75,10 @@ export interface PartitionFacts {
   logicalSectorBytes: number;
 }
 
-/** The partition with this device number (`major:minor`); nothing where it is none, or its table cannot be read or trusted. */
+/**
+ * The partition with this device number (`major:minor`); nothing where it is none, or its table cannot be
+ * read or trusted.
+ */
 export async function readPartition(machine: Machine, device: string): Promise<PartitionFacts | undefined> {
   const folder = await machine.resolve(`/sys/dev/block/${device}`);
   const number = folder && (await readNumber(machine, `${folder}/partition`));

@@ -19,8 +19,9 @@ export function grubEntryId(jobId: string): string {
 }
 
 /**
- * Everybody may start it, where GRUB asks for a password otherwise: nobody is there to type it. For the same reason it restarts the machine
- * where the image cannot be loaded: GRUB would show its menu and wait for a key without end. The next start is the original system's by then.
+ * Everybody may start it, where GRUB asks for a password otherwise: nobody is there to type it. For the same
+ * reason it restarts the machine where the image cannot be loaded: GRUB would show its menu and wait for a
+ * key without end. The next start is the original system's by then.
  */
 export function formatGrubEntry(entry: GrubEntry): string {
   const { jobId, fileSystemUuid, modules, kernelPath, initrdPaths, commandLine } = entry;

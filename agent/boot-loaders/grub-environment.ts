@@ -1,4 +1,7 @@
-/** GRUB's environment block: a signature line, lines of `name=value`, and `#` up to the end. GRUB writes it back block by block, so its length never changes. */
+/**
+ * GRUB's environment block: a signature line, lines of `name=value`, and `#` up to the end. GRUB writes it
+ * back block by block, so its length never changes.
+ */
 export const GRUB_ENVIRONMENT_BYTES = 1024;
 
 const SIGNATURE = "# GRUB Environment Block\n";
@@ -43,7 +46,9 @@ function endOfLine(block: Buffer, start: number, end: number): number | undefine
   return undefined;
 }
 
-/** The same bytes that it was decoded from, if nothing was changed. Throws `RangeError` where it does not fit. */
+/**
+ * The same bytes that it was decoded from, if nothing was changed. Throws `RangeError` where it does not fit.
+ */
 export function encodeGrubEnvironment({ lines, sizeBytes }: GrubEnvironment): Buffer {
   const content = Buffer.concat([Buffer.from(SIGNATURE), ...lines]);
   if (content.length > sizeBytes)

@@ -22,7 +22,10 @@ export interface GrubFacts extends CommonFacts {
   hasLegacyGrub: boolean;
   /** Another boot loader that started this system. */
   otherLoader: string | undefined;
-  /** What the first sector of the disk says, on BIOS. Where nothing known starts, it starts the original system. */
+  /**
+   * What the first sector of the disk says, on BIOS. Where nothing known starts, it starts the original
+   * system.
+   */
   bootSector: "grub" | "lilo" | "unknown";
   environment: GrubEnvironmentFacts | undefined;
 }
@@ -36,7 +39,10 @@ export interface GrubEnvironmentFacts {
   writable: boolean;
 }
 
-/** GRUB's module for reading it, by the kernel's name. Of these GRUB knows where the blocks of a file are, and may write over them. */
+/**
+ * GRUB's module for reading it, by the kernel's name. Of these GRUB knows where the blocks of a file are, and
+ * may write over them.
+ */
 export const GRUB_FILE_SYSTEMS: Readonly<Record<string, string>> = {
   ext2: "ext2",
   ext3: "ext2",

@@ -36,8 +36,8 @@ const LEGACY_FILES = ["/boot/grub/menu.lst", "/boot/grub/grub.conf"];
 const LILO_FILE = "/etc/lilo.conf";
 
 /**
- * GRUB on BIOS and UEFI: an entry of its own in `custom.cfg`, which the main configuration reads by itself, and `next_entry` in the environment
- * block, which GRUB clears before it starts the entry.
+ * GRUB on BIOS and UEFI: an entry of its own in `custom.cfg`, which the main configuration reads by itself,
+ * and `next_entry` in the environment block, which GRUB clears before it starts the entry.
  */
 export class Grub extends LinuxBootLoader implements BootLoaderAdapter {
   readonly kind = "grub";
@@ -149,7 +149,9 @@ export class Grub extends LinuxBootLoader implements BootLoaderAdapter {
     };
   }
 
-  /** What GRUB would do, had it been armed: with the entry in custom.cfg and named in the environment block. */
+  /**
+   * What GRUB would do, had it been armed: with the entry in custom.cfg and named in the environment block.
+   */
   #rehearse(
     volumes: VolumeMap,
     { folder = "", start, outcome }: GrubReturn,

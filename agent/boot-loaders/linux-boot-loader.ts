@@ -57,7 +57,10 @@ export abstract class LinuxBootLoader {
     };
   }
 
-  /** The items of a staged image: its files and folders go, and the folder that they were made in gets its time back. */
+  /**
+   * The items of a staged image: its files and folders go, and the folder that they were made in gets its
+   * time back.
+   */
   protected async stagingItems(
     recorder: StateRecorder,
     { form, folder }: Pick<UsableLoader, "form" | "folder">,
@@ -116,7 +119,9 @@ export abstract class LinuxBootLoader {
     if (changed.length > 0) throw new BootStateChangedError(changed);
   }
 
-  /** Writes a variable and makes sure that the firmware took it: some forget, some refuse without saying so. */
+  /**
+   * Writes a variable and makes sure that the firmware took it: some forget, some refuse without saying so.
+   */
   protected async writeVariable(name: string, bytes: Buffer): Promise<void> {
     const path = variablePath(name);
     await this.machine.writeVariable(path, bytes);

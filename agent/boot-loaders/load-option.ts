@@ -1,6 +1,8 @@
 import { type DevicePathNode, decodeDevicePath, encodeDevicePath } from "./device-path.ts";
 
-/** `EFI_LOAD_OPTION`: what a `Boot####` variable says, after the kernel's four bytes of variable attributes. */
+/**
+ * `EFI_LOAD_OPTION`: what a `Boot####` variable says, after the kernel's four bytes of variable attributes.
+ */
 export interface LoadOption {
   active: boolean;
   /** Not shown in the firmware's menu. */

@@ -21,7 +21,10 @@ import { readVolumes } from "./volumes.ts";
 interface Loader {
   create(): Promise<RootedMachine>;
   adapter(machine: BootMachine): BootLoaderAdapter;
-  /** What the next start leads to, as this boot loader decides it; throws where it would lead to something incomplete. */
+  /**
+   * What the next start leads to, as this boot loader decides it; throws where it would lead to something
+   * incomplete.
+   */
   nextStart(machine: RootedMachine): Promise<"original" | "boot-environment">;
 }
 
@@ -92,7 +95,8 @@ describe.each(Object.entries(LOADERS))("with %s", (_, { create, adapter, nextSta
         done = await survives(() =>
           restoreBootState(saved, new InterruptedMachine(machine, step, cut), volumes),
         );
-        // From the first step on that takes the one-shot back, the original system starts; before, the boot environment does, once more.
+        // From the first step on that takes the one-shot back, the original system starts; before, the boot
+        // environment does, once more.
         await nextStart(machine);
         expect((await restoreBootState(saved, machine, volumes)).equal).toBe(true);
         expect(await nextStart(machine)).toBe("original");

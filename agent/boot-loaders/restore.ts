@@ -13,9 +13,10 @@ import type { VolumeMap } from "./volumes.ts";
 const NOT_OURS: ReadonlySet<string> = new Set(["watched-file", "boot-configuration"]);
 
 /**
- * Gives back every file, folder and variable as it was saved: bytes, permissions, owner and time, or absence. Needs no boot loader and no
- * knowledge of which it is, so the boot environment calls it with its own mount points. May be interrupted at any instant and called again, any
- * number of times. Returns the comparison made afterwards; throws `BootStateNotRestoredError` if something that was touched still differs.
+ * Gives back every file, folder and variable as it was saved: bytes, permissions, owner and time, or absence.
+ * Needs no boot loader and no knowledge of which it is, so the boot environment calls it with its own mount
+ * points. May be interrupted at any instant and called again, any number of times. Returns the comparison
+ * made afterwards; throws `BootStateNotRestoredError` if something that was touched still differs.
  */
 export async function restoreBootState(
   saved: SavedBootState,

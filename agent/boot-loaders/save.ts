@@ -17,7 +17,10 @@ export function variablePath(name: string): string {
   return posix.join(EFI_VARIABLES, name);
 }
 
-/** Records single items of a machine's boot state. Throws `BootStateUnreadableError` for what could not be given back as it is. */
+/**
+ * Records single items of a machine's boot state. Throws `BootStateUnreadableError` for what could not be
+ * given back as it is.
+ */
 export class StateRecorder {
   readonly #machine: BootMachine;
   readonly #volumes: VolumeMap;

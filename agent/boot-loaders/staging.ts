@@ -10,8 +10,8 @@ import type { ArmingNeed } from "./arming-need.ts";
 import { sha256 } from "./save.ts";
 
 /**
- * `kernel-and-initrd`: for boot loaders; `unified-kernel`: one file for the firmware, with the job's overlay in it; `windows-ramdisk`: a Windows
- * PE image, for the Windows boot manager on BIOS.
+ * `kernel-and-initrd`: for boot loaders; `unified-kernel`: one file for the firmware, with the job's overlay
+ * in it; `windows-ramdisk`: a Windows PE image, for the Windows boot manager on BIOS.
  */
 export type ImageForm = "kernel-and-initrd" | "unified-kernel" | "windows-ramdisk";
 
@@ -91,9 +91,10 @@ export interface StagingRequest {
 }
 
 /**
- * Puts the boot image where the boot loader finds it. Before anything is written it checks the signature, the id, and the hash of each file it
- * needs (`BootImageInvalidError`, `BootImageUnavailableError`) and the free space (`DiskFullError`). Root only may read what has the identity
- * in it. What an interrupted call left is cleared away first.
+ * Puts the boot image where the boot loader finds it. Before anything is written it checks the signature, the
+ * id, and the hash of each file it needs (`BootImageInvalidError`, `BootImageUnavailableError`) and the free
+ * space (`DiskFullError`). Root only may read what has the identity in it. What an interrupted call left is
+ * cleared away first.
  */
 export async function stage(machine: BootMachine, request: StagingRequest): Promise<StagedImage> {
   const { jobId, form, folder, imageDir, overlay, kernelArguments } = request;
@@ -118,7 +119,10 @@ export async function stage(machine: BootMachine, request: StagingRequest): Prom
   return { jobId, form, folder, commandLine: [manifest.commandLine, ...kernelArguments].join(" ") };
 }
 
-/** Takes away what was staged, whatever there is of it: the secret parts overwritten. Also Causeway's folder, once it is empty. */
+/**
+ * Takes away what was staged, whatever there is of it: the secret parts overwritten. Also Causeway's folder,
+ * once it is empty.
+ */
 export async function unstage(machine: BootMachine, form: ImageForm, folder: string): Promise<void> {
   for (const { path, secret } of stagedPaths(form, folder)) await eraseFile(machine, path, secret);
   if (await machine.removeFolder(folder)) await machine.removeFolder(posix.dirname(folder));
@@ -168,7 +172,9 @@ interface Copy {
   path: string;
 }
 
-/** The image was checked; what is written is checked again, since the file may have been changed in between. */
+/**
+ * The image was checked; what is written is checked again, since the file may have been changed in between.
+ */
 async function copyChecked(
   machine: BootMachine,
   { from, path, mode, expected }: Copy & { mode: number; expected: string },
@@ -179,7 +185,9 @@ async function copyChecked(
   throw new BootImageInvalidError(`${from} changed while it was copied`);
 }
 
-/** The overlay becomes a part of the RAM disk inside: firmware starts one file and loads nothing beside it. */
+/**
+ * The overlay becomes a part of the RAM disk inside: firmware starts one file and loads nothing beside it.
+ */
 async function stageUnifiedKernel(
   machine: BootMachine,
   { from, path, request, manifest }: Copy & { request: StagingRequest; manifest: FullManifest },

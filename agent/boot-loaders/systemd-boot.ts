@@ -72,8 +72,8 @@ const RULES: readonly ArmingRule<SystemdBootFacts>[] = [
 ];
 
 /**
- * systemd-boot: an entry of its own on the EFI system partition, and the variable that names it for one start. The entry's name puts it last in
- * the menu and in the choice of a default, in all versions.
+ * systemd-boot: an entry of its own on the EFI system partition, and the variable that names it for one
+ * start. The entry's name puts it last in the menu and in the choice of a default, in all versions.
  */
 export class SystemdBoot extends LinuxBootLoader implements BootLoaderAdapter {
   readonly kind = "systemd-boot";
@@ -161,7 +161,10 @@ export class SystemdBoot extends LinuxBootLoader implements BootLoaderAdapter {
   }
 }
 
-/** Names are compared, and the default is one of those that come first (or last in old versions, which list them the other way round). */
+/**
+ * Names are compared, and the default is one of those that come first (or last in old versions, which list
+ * them the other way round).
+ */
 function entryName(jobId: string): string {
   return `${ENTRY_PREFIX}${jobId}.conf`;
 }

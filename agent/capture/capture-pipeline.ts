@@ -32,7 +32,10 @@ interface Reading {
   blocks: number;
 }
 
-/** The moving part of a capture: reads, workers and uploads. Every queue is bounded by a buffer of the shared memory. */
+/**
+ * The moving part of a capture: reads, workers and uploads. Every queue is bounded by a buffer of the shared
+ * memory.
+ */
 export class CapturePipeline {
   readonly uploader: PackUploader;
   /** What went wrong first. */
@@ -162,7 +165,10 @@ export class CapturePipeline {
     };
   }
 
-  /** The promise's result, or the pipeline's failure as soon as there is one: nothing waits for what cannot come. */
+  /**
+   * The promise's result, or the pipeline's failure as soon as there is one: nothing waits for what cannot
+   * come.
+   */
   orFailure<T>(promise: Promise<T>): Promise<T> {
     const { signal } = this.#stop;
     return new Promise((resolve, reject) => {
@@ -181,7 +187,10 @@ export class CapturePipeline {
     this.#stop.abort(error);
   }
 
-  /** Keeps hold of work that nobody awaits yet; its failure ends the capture. What hangs is let go when the capture fails. */
+  /**
+   * Keeps hold of work that nobody awaits yet; its failure ends the capture. What hangs is let go when the
+   * capture fails.
+   */
   #track(work: Promise<void>): void {
     const tracked = this.orFailure(work).then(
       () => void this.#pending.delete(tracked),
@@ -211,7 +220,8 @@ export class CapturePipeline {
     buffer.fill(0, filled, blocks * BLOCK_BYTES);
     this.#bytesDone += totalBytes(parts);
     this.#report();
-    // Nothing to compare with and nothing in it: a free stretch of the disk is not worth two messages per read.
+    // Nothing to compare with and nothing in it: a free stretch of the disk is not worth two messages per
+    // read.
     if (
       !leaf.hasPrevious &&
       buffer.subarray(0, blocks * BLOCK_BYTES).equals(ZEROS.subarray(0, blocks * BLOCK_BYTES))

@@ -4,8 +4,8 @@ import { KNOWN_BLOCK_BYTES, type SharedMemory, type StoredBlock } from "./shared
 const WAYS = 4;
 
 /**
- * Where recently seen blocks lie, by id, in a table of fixed size that all threads share. It forgets when it is full:
- * then an equal block is stored again, which costs space and nothing else.
+ * Where recently seen blocks lie, by id, in a table of fixed size that all threads share. It forgets when it
+ * is full: then an equal block is stored again, which costs space and nothing else.
  */
 export class KnownBlocks {
   readonly #memory: SharedMemory;

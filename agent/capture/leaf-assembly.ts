@@ -27,7 +27,9 @@ export class LeafAssembly {
     this.#readsLeft = reads;
   }
 
-  /** Ids that a read's blocks had before, zero ids for zeros; undefined if there is nothing to compare with. */
+  /**
+   * Ids that a read's blocks had before, zero ids for zeros; undefined if there is nothing to compare with.
+   */
   previousId(slot: number): Buffer | undefined {
     return this.#previous.leaf?.blocks[slot]?.id;
   }

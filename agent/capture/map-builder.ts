@@ -8,8 +8,8 @@ import type { PackOrigin } from "#shared/format/pack-index.ts";
 import { diskHash, FAN_OUT, HASH_BYTES, nodeCount, nodeHash, topLevel } from "#shared/format/tree.ts";
 
 /**
- * A node as it goes into the map: new bytes, a node of the previous map that still holds, or zeros (`kept` if the
- * previous map had zeros there too).
+ * A node as it goes into the map: new bytes, a node of the previous map that still holds, or zeros (`kept` if
+ * the previous map had zeros there too).
  */
 export type NewNode =
   | { kind: "new"; bytes: Buffer; hash: Buffer }

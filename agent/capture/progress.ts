@@ -1,4 +1,7 @@
-/** The part of the pipeline that the others wait for; `compress` stands for all work on blocks: hash, compress, seal. */
+/**
+ * The part of the pipeline that the others wait for; `compress` stands for all work on blocks: hash,
+ * compress, seal.
+ */
 export type Stage = "read" | "compress" | "upload";
 
 export interface CaptureProgress {
@@ -15,7 +18,9 @@ export interface CaptureProgress {
 export interface StageTimes {
   elapsedMs: number;
   workers: number;
-  /** Summed over the workers: at work, and waiting for a pack to be uploaded. The rest they waited for reads. */
+  /**
+   * Summed over the workers: at work, and waiting for a pack to be uploaded. The rest they waited for reads.
+   */
   busyMs: number;
   blockedMs: number;
 }
@@ -31,7 +36,9 @@ export function findBottleneck({ elapsedMs, workers, busyMs, blockedMs }: StageT
   return blockedMs > starvedMs ? "upload" : "read";
 }
 
-/** A progress report; `doneBefore` bytes were taken from an earlier attempt and say nothing about the rate. */
+/**
+ * A progress report; `doneBefore` bytes were taken from an earlier attempt and say nothing about the rate.
+ */
 export function describeProgress(
   counts: { bytesRead: number; bytesTotal: number; bytesStored: number; doneBefore: number },
   times: StageTimes,

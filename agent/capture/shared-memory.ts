@@ -36,7 +36,8 @@ const CONTROL = { stopped: 0, freed: 1, nextPack: 2, lock: 3, packStates: 16 } a
 const TIMES_PER_WORKER = 2;
 
 /**
- * The memory that a capture's threads share: reads, packs under construction, results, and the table of known blocks.
+ * The memory that a capture's threads share: reads, packs under construction, results, and the table of known
+ * blocks.
  */
 export class SharedMemory {
   readonly geometry: CaptureGeometry;
@@ -113,7 +114,9 @@ export class SharedMemory {
     return { id, stored: { pack, number, offset, sealedBytes, at: unitAt } };
   }
 
-  /** A free pack buffer, now taken. Blocks the thread until there is one: workers only. Throws once stopped. */
+  /**
+   * A free pack buffer, now taken. Blocks the thread until there is one: workers only. Throws once stopped.
+   */
   takePackBuffer(): number {
     for (;;) {
       const freed = Atomics.load(this.#control, CONTROL.freed);

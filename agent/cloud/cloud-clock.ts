@@ -1,7 +1,10 @@
 /** Answers tell seconds and take a while; requests are refused from five minutes on. */
 const TOLERANCE_MS = 60_000;
 
-/** This machine's clock, put right by what the cloud says where it is far off: signed requests are refused at a wrong time. */
+/**
+ * This machine's clock, put right by what the cloud says where it is far off: signed requests are refused at
+ * a wrong time.
+ */
 export class CloudClock {
   readonly #ownMs: () => number;
   #aheadMs = 0;

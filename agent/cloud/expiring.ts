@@ -1,7 +1,13 @@
-/** Anything that is used until this long before it expires is replaced in time for a request that takes a while. */
+/**
+ * Anything that is used until this long before it expires is replaced in time for a request that takes a
+ * while.
+ */
 const MARGIN_MS = 5 * 60_000;
 
-/** Remembers what `obtain` gave until shortly before it expires; callers at the same moment share one call. A failure is not remembered. */
+/**
+ * Remembers what `obtain` gave until shortly before it expires; callers at the same moment share one call. A
+ * failure is not remembered.
+ */
 export function cachedUntilExpiry<T>(
   obtain: () => Promise<T>,
   expiryOf: (value: T) => number,

@@ -16,7 +16,10 @@ export interface ReadablePorts {
   random: () => number;
 }
 
-/** Somebody else's repository, to read. The rights are asked for again before they expire, so a restore may take days. */
+/**
+ * Somebody else's repository, to read. The rights are asked for again before they expire, so a restore may
+ * take days.
+ */
 export async function openReadableRepository({
   requestAccess,
   endpoint: own,

@@ -17,8 +17,8 @@ const NETWORK_CODES = new Set([
 ]);
 
 /**
- * A `ServiceUnavailableError` in place of an error that says that the cloud, or the way to it, is away for now: the workflow knows it by this
- * name and asks for the work again. Any other error stays as it is.
+ * A `ServiceUnavailableError` in place of an error that says that the cloud, or the way to it, is away for
+ * now: the workflow knows it by this name and asks for the work again. Any other error stays as it is.
  */
 export function asUnavailable(error: unknown): unknown {
   return isPassing(error) ? new ServiceUnavailableError(messageOf(error), { cause: error }) : error;

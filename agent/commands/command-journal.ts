@@ -15,9 +15,9 @@ export interface EndedCommand {
 const KEPT_AFTER_ACKNOWLEDGEMENT_MS = 30 * 24 * 3600 * 1000;
 
 /**
- * The results of ended commands. A command that comes again is answered from here, so it never runs twice: not
- * after a crash, not when a message was lost or late, and not when a recorded message is published once more.
- * Results that the control plane has acknowledged are forgotten after a month.
+ * The results of ended commands. A command that comes again is answered from here, so it never runs twice:
+ * not after a crash, not when a message was lost or late, and not when a recorded message is published once
+ * more. Results that the control plane has acknowledged are forgotten after a month.
  */
 export class CommandJournal {
   readonly #database: DatabaseSync;

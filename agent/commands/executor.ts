@@ -9,7 +9,10 @@ export interface ExecutionContext {
   progress(progress: Progress): void;
 }
 
-/** Does the work of one kind of command. May run again with the same input after a crash, so it resumes or starts over, never doubles. */
+/**
+ * Does the work of one kind of command. May run again with the same input after a crash, so it resumes or
+ * starts over, never doubles.
+ */
 export type Executor<K extends CommandKind> = (
   input: CommandInput<K>,
   context: ExecutionContext,

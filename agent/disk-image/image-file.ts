@@ -6,8 +6,8 @@ import { DiskFullError } from "#shared/errors.ts";
 const FULL_CODES = ["ENOSPC", "EDQUOT", "EFBIG"];
 
 /**
- * A file that appears under its name only when it is complete and durable. Until then it is `PATH.partial`, which a later attempt
- * overwrites.
+ * A file that appears under its name only when it is complete and durable. Until then it is `PATH.partial`,
+ * which a later attempt overwrites.
  */
 export class ImageFile {
   readonly handle: FileHandle;
@@ -85,7 +85,10 @@ export class ImageFile {
     await this.handle.close();
   }
 
-  /** What a failed write of so many bytes is to be reported as: a `DiskFullError` if the storage has run out of space. */
+  /**
+   * What a failed write of so many bytes is to be reported as: a `DiskFullError` if the storage has run out
+   * of space.
+   */
   async translate(error: unknown, neededBytes: number): Promise<unknown> {
     if (!FULL_CODES.includes((error as NodeJS.ErrnoException).code ?? "")) return error;
     const freeBytes = await freeBytesAt(this.#path);

@@ -1,8 +1,10 @@
 /**
- * The parts of the qcow2 format (version 3) that we write, and refuse to go beyond when reading. All integers are big-endian.
+ * The parts of the qcow2 format (version 3) that we write, and refuse to go beyond when reading. All integers
+ * are big-endian.
  *
- * A disk is cut into clusters. The L1 table names L2 tables; an L2 table names the file offset of each of its clusters, 0 where the
- * cluster was never written. Every cluster of the file has a reference count, here always 1.
+ * A disk is cut into clusters. The L1 table names L2 tables; an L2 table names the file offset of each of its
+ * clusters, 0 where the cluster was never written. Every cluster of the file has a reference count, here
+ * always 1.
  */
 import { ImageUnreadableError } from "#shared/errors.ts";
 
@@ -45,7 +47,10 @@ export function encodeHeader(header: Qcow2Header): Buffer {
   return bytes;
 }
 
-/** Throws `ImageUnreadableError` for anything but a plain, clean image: no backing file, encryption or feature that changes the layout. */
+/**
+ * Throws `ImageUnreadableError` for anything but a plain, clean image: no backing file, encryption or feature
+ * that changes the layout.
+ */
 export function decodeHeader(bytes: Buffer, path: string): Qcow2Header {
   const fail = (why: string): never => {
     throw new ImageUnreadableError(path, why);

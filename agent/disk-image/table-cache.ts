@@ -1,4 +1,7 @@
-/** The most recently used tables, at most `limit`; the one that falls out is handed to `evict` first. Bounds memory on disks of any size. */
+/**
+ * The most recently used tables, at most `limit`; the one that falls out is handed to `evict` first. Bounds
+ * memory on disks of any size.
+ */
 export class TableCache<T> {
   readonly #limit: number;
   readonly #evict: (index: number, table: T) => Promise<void>;

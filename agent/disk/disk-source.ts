@@ -13,7 +13,10 @@ export interface DiskSource {
   close(): Promise<void>;
 }
 
-/** Opens a block device or an image file for reading. Devices are read past the page cache, which mounted file systems do not share. */
+/**
+ * Opens a block device or an image file for reading. Devices are read past the page cache, which mounted file
+ * systems do not share.
+ */
 export async function openDisk(path: string): Promise<DiskSource> {
   const probe = await open(path, "r");
   const stats = await probe.stat();

@@ -31,8 +31,8 @@ export class TooManyReadErrorsError extends CausewayError {
 const ATTEMPTS = 3;
 
 /**
- * Reads ranges of a disk in full. What cannot be read, after retries and narrowed to single sectors, is zeroed in the
- * buffer and reported as bad, so that it is never taken for zeros of the disk.
+ * Reads ranges of a disk in full. What cannot be read, after retries and narrowed to single sectors, is
+ * zeroed in the buffer and reported as bad, so that it is never taken for zeros of the disk.
  */
 export class ResilientDiskReader {
   readonly #disk: DiskSource;
@@ -50,7 +50,10 @@ export class ResilientDiskReader {
     return this.#bytesRead;
   }
 
-  /** Fills the first `bytes` of `into`, whose length is a multiple of the sector; gives the bad ranges, relative to `offset`. */
+  /**
+   * Fills the first `bytes` of `into`, whose length is a multiple of the sector; gives the bad ranges,
+   * relative to `offset`.
+   */
   async read(offset: number, bytes: number, into: Buffer): Promise<BadRange[]> {
     try {
       await this.#fill(offset, bytes, into);

@@ -14,7 +14,9 @@ export interface BootCheckOptions {
   /** A text on the serial console that proves the system is up; a login prompt if absent. */
   expect?: string | undefined;
   cpuCount?: number;
-  /** Where screenshot and console log are kept; created if absent. What else is made there is removed again. */
+  /**
+   * Where screenshot and console log are kept; created if absent. What else is made there is removed again.
+   */
   workDir: string;
   /** Monotonic milliseconds. */
   now: () => number;
@@ -37,7 +39,10 @@ export interface BootCheckResult {
 
 type Verdict = Pick<BootCheckResult, "verdict" | "reason">;
 
-/** A guest that restarts more often than this is not on its way up. Some systems restart once or twice on new hardware. */
+/**
+ * A guest that restarts more often than this is not on its way up. Some systems restart once or twice on new
+ * hardware.
+ */
 const RESTART_LIMIT = 4;
 const PROGRESS_INTERVAL_MS = 5000;
 
@@ -51,8 +56,8 @@ const STAGE_WORDS: Record<BootStage, string> = {
 };
 
 /**
- * Boots a throw-away overlay of the disks without network and tells whether the system came up, as its serial console shows. Throws
- * `ToolMissingError`, `QemuFailedError`, or the signal's reason; QEMU is gone by then.
+ * Boots a throw-away overlay of the disks without network and tells whether the system came up, as its serial
+ * console shows. Throws `ToolMissingError`, `QemuFailedError`, or the signal's reason; QEMU is gone by then.
  */
 export async function bootCheck(options: BootCheckOptions): Promise<BootCheckResult> {
   options.signal.throwIfAborted();

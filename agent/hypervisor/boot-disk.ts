@@ -3,8 +3,8 @@ import { hasBootCode } from "../filesystems/mbr.ts";
 import type { MachineDisk } from "./qemu-machine.ts";
 
 /**
- * The disks with those first that a BIOS can start: it tries only the first one. Their own order says nothing, for a kernel names disks as it finds
- * them, and may find them in another order at each start.
+ * The disks with those first that a BIOS can start: it tries only the first one. Their own order says
+ * nothing, for a kernel names disks as it finds them, and may find them in another order at each start.
  */
 export async function startableFirst(disks: readonly MachineDisk[]): Promise<MachineDisk[]> {
   // Of one that cannot be read, QEMU says why.

@@ -35,7 +35,9 @@ const ESCAPE = String.fromCharCode(27);
 const TERMINAL_CODES = new RegExp(`${ESCAPE}(?:\\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9]|[=>78cM])|\\r|\\0`, "g");
 const LOGIN_PROMPT = /login:\s*$/m;
 
-/** Reads a guest's serial console as it comes and tells how far the guest got. Pure: text in, judgement out. */
+/**
+ * Reads a guest's serial console as it comes and tells how far the guest got. Pure: text in, judgement out.
+ */
 export class GuestConsole {
   readonly #expected: string | undefined;
   #raw = "";

@@ -12,7 +12,10 @@ export interface MachineDisk {
 }
 
 export interface MachineOptions {
-  /** In the order in which the firmware tries them; a BIOS tries only the first. Opened read-only under a throw-away overlay. */
+  /**
+   * In the order in which the firmware tries them; a BIOS tries only the first. Opened read-only under a
+   * throw-away overlay.
+   */
   disks: readonly MachineDisk[];
   firmware: "bios" | "uefi";
   memoryMiB: number;
@@ -24,7 +27,9 @@ export interface MachineOptions {
   onConsole: (text: string) => void;
 }
 
-/** Where distributions keep the UEFI firmware for virtual machines: code, and the template of its variables. */
+/**
+ * Where distributions keep the UEFI firmware for virtual machines: code, and the template of its variables.
+ */
 const UEFI_FIRMWARE: readonly { code: string; variables: string }[] = [
   { code: "/usr/share/OVMF/OVMF_CODE_4M.fd", variables: "/usr/share/OVMF/OVMF_VARS_4M.fd" },
   { code: "/usr/share/OVMF/OVMF_CODE.fd", variables: "/usr/share/OVMF/OVMF_VARS.fd" },
@@ -36,7 +41,10 @@ const MONITOR_FD = 3;
 const CONSOLE_FD = 4;
 const EXIT_GRACE_MS = 3000;
 
-/** A running QEMU: no network, no display, disks never written. It dies with this process, even if that is killed. */
+/**
+ * A running QEMU: no network, no display, disks never written. It dies with this process, even if that is
+ * killed.
+ */
 export class QemuMachine {
   readonly monitor: QmpClient;
   /** Settles when QEMU has ended; never rejects. */
@@ -61,7 +69,10 @@ export class QemuMachine {
     });
   }
 
-  /** Throws `ToolMissingError` where QEMU or the firmware is not installed, `QemuFailedError` where QEMU does not start. */
+  /**
+   * Throws `ToolMissingError` where QEMU or the firmware is not installed, `QemuFailedError` where QEMU does
+   * not start.
+   */
   static async start(options: MachineOptions): Promise<QemuMachine> {
     const args = await machineArguments(options);
     const child = spawn(

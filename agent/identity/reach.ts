@@ -9,8 +9,9 @@ export interface Reach {
 }
 
 /**
- * Where everything is for a machine that knows the control plane as `url`. All of an embedded cloud answers on one host, which other machines
- * may know by another name than it does itself; on AWS every address is what it is.
+ * Where everything is for a machine that knows the control plane as `url`. All of an embedded cloud answers
+ * on one host, which other machines may know by another name than it does itself; on AWS every address is
+ * what it is.
  */
 export function reachFrom(url: string, enrolment: Enrolment): Reach {
   if (!enrolment.awsEndpoint) return { enrolment };

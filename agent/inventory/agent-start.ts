@@ -18,7 +18,10 @@ export async function collectAgentStart(machine: Machine): Promise<AgentStart> {
   return state === "disabled" || state === "transient" ? "by-hand" : UNKNOWN;
 }
 
-/** The system's unit in which a process is, by its `/proc/PID/cgroup`; that of the unified hierarchy where there are both. */
+/**
+ * The system's unit in which a process is, by its `/proc/PID/cgroup`; that of the unified hierarchy where
+ * there are both.
+ */
 function unitOf(cgroups: string): string | undefined {
   const lines = cgroups.split("\n");
   const own =

@@ -1,4 +1,7 @@
-/** A file of sections with names and values, as systemd and NetworkManager write them. A name may come more than once. */
+/**
+ * A file of sections with names and values, as systemd and NetworkManager write them. A name may come more
+ * than once.
+ */
 export type IniFile = Map<string, Map<string, string[]>>;
 
 /** Sections that come twice are one; what comes before the first section is in the section without name. */

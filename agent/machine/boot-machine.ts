@@ -21,8 +21,9 @@ export interface FileStatus {
 export type FileAttributes = Pick<FileStatus, "mode" | "uid" | "gid" | "modifiedNs">;
 
 /**
- * A machine whose boot state may be changed. Every method that changes something is one step: durable when it returns, and either
- * not done or done if power is lost within it, except where it says so. Tests cut the power at each of them.
+ * A machine whose boot state may be changed. Every method that changes something is one step: durable when it
+ * returns, and either not done or done if power is lost within it, except where it says so. Tests cut the
+ * power at each of them.
  */
 export interface BootMachine extends Machine {
   isRoot(): boolean;
@@ -33,11 +34,17 @@ export interface BootMachine extends Machine {
   /** SHA-256, lower-case hexadecimal, read piece by piece; nothing only where the path does not exist. */
   hash(path: string): Promise<string | undefined>;
 
-  /** Makes a file or empties the one there; loss of power may leave a part of it, so never a name that a boot loader reads. */
+  /**
+   * Makes a file or empties the one there; loss of power may leave a part of it, so never a name that a boot
+   * loader reads.
+   */
   create(path: string, bytes: Uint8Array, mode: number): Promise<void>;
   /** `create` with the bytes of another file, piece by piece; returns their SHA-256. */
   copy(from: string, to: string, mode: number): Promise<string>;
-  /** Writes over the bytes of a file, which keeps its blocks and length; loss of power may leave whole sectors of old and new. */
+  /**
+   * Writes over the bytes of a file, which keeps its blocks and length; loss of power may leave whole sectors
+   * of old and new.
+   */
   overwrite(path: string, bytes: Uint8Array, offset?: number): Promise<void>;
   rename(from: string, to: string): Promise<void>;
   /** No error where it does not exist. */
@@ -48,8 +55,8 @@ export interface BootMachine extends Machine {
   /** Sets those that differ. The time is exact where GNU `touch` is installed, else within a microsecond. */
   setAttributes(path: string, attributes: FileAttributes): Promise<void>;
   /**
-   * Writes all of the file systems with these paths to the place where it lies, also what so far only a journal has (not that of XFS).
-   * Takes as long as their disks need.
+   * Writes all of the file systems with these paths to the place where it lies, also what so far only a
+   * journal has (not that of XFS). Takes as long as their disks need.
    */
   flush(paths: readonly string[]): Promise<void>;
   /** Makes or replaces a firmware variable: four bytes of attributes, then its value. */

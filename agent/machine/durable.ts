@@ -1,7 +1,10 @@
 import { posix } from "node:path";
 import type { BootMachine, FileAttributes } from "./boot-machine.ts";
 
-/** The name under which a new content waits until it is complete. Derived from the file's, so that whoever restores can clear it away. */
+/**
+ * The name under which a new content waits until it is complete. Derived from the file's, so that whoever
+ * restores can clear it away.
+ */
 export function draftOf(path: string): string {
   return posix.join(posix.dirname(path), `.${posix.basename(path)}.causeway-new`);
 }
@@ -19,7 +22,10 @@ export async function replaceFile(
   await machine.rename(draft, path);
 }
 
-/** Removes a file; a secret one is written over first, since a copy of the whole disk has the bytes of deleted files, too. */
+/**
+ * Removes a file; a secret one is written over first, since a copy of the whole disk has the bytes of deleted
+ * files, too.
+ */
 export async function eraseFile(machine: BootMachine, path: string, secret: boolean): Promise<void> {
   const status = await machine.status(path);
   if (!status) return;

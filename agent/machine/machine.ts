@@ -4,7 +4,10 @@ import { join } from "node:path";
 import { type CloseableDiskReader, openFileReader } from "../disk/reader.ts";
 import { inTime } from "./in-time.ts";
 
-/** What the inventory asks of the machine it runs on. Nothing here changes anything, and nothing throws because something is absent. */
+/**
+ * What the inventory asks of the machine it runs on. Nothing here changes anything, and nothing throws
+ * because something is absent.
+ */
 export interface Machine {
   /** At most a mebibyte of a file, or nothing where it cannot be read. */
   read(path: string): Promise<Buffer | undefined>;
@@ -62,7 +65,8 @@ export class LocalMachine implements Machine {
       timeout: this.#answerLimitMs,
       maxBuffer: OUTPUT_LIMIT_BYTES,
       killSignal: "SIGKILL",
-      // Given here, not by `env`: the boot environment's is busybox, which runs its own lesser `ip` instead of the one on the path.
+      // Given here, not by `env`: the boot environment's is busybox, which runs its own lesser `ip` instead
+      // of the one on the path.
       env: { LC_ALL: "C", PATH: SEARCH_PATH },
     } as const;
     const { promise, resolve } = Promise.withResolvers<ProgramOutput | undefined>();

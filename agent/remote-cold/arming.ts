@@ -11,11 +11,15 @@ const USUAL_NEED: ArmingNeed = {
   initrdBytes: 64 * MIB,
   unifiedKernelBytes: 74 * MIB,
   overlayBytes: 2 * MIB,
-  // Whether the image that is used is signed is not known here: preflight compares it with the firmware, and so does each job.
+  // Whether the image that is used is signed is not known here: preflight compares it with the firmware, and
+  // so does each job.
   signedForSecureBoot: true,
 };
 
-/** Which boot loaders of this machine could be armed, for its inventory: in order of preference, with reasons. Changes nothing. */
+/**
+ * Which boot loaders of this machine could be armed, for its inventory: in order of preference, with reasons.
+ * Changes nothing.
+ */
 export async function describeArming(adapters: readonly BootLoaderAdapter[]): Promise<BootArming[]> {
   const found: BootArming[] = [];
   for (const adapter of adapters) {

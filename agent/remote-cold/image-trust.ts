@@ -6,8 +6,9 @@ import { DataFile } from "../identity/identity.ts";
 const TrustedKey = z.object({ publicKeyPem: z.string() });
 
 /**
- * Whose boot images this machine starts: those signed with one key, and no other. Whoever controls what the control plane says later cannot make
- * the machine start another's image; that takes the machine's own administrator.
+ * Whose boot images this machine starts: those signed with one key, and no other. Whoever controls what the
+ * control plane says later cannot make the machine start another's image; that takes the machine's own
+ * administrator.
  */
 export class ImageTrust {
   readonly #file: DataFile<z.infer<typeof TrustedKey>>;
@@ -26,8 +27,8 @@ export class ImageTrust {
   }
 
   /**
-   * Throws `BootImageUntrustedError` for any key but the trusted one. Where none was known at enrolment, and none was named since, the first
-   * that is asked for becomes it.
+   * Throws `BootImageUntrustedError` for any key but the trusted one. Where none was known at enrolment, and
+   * none was named since, the first that is asked for becomes it.
    */
   async require(publicKeyPem: string): Promise<void> {
     const signedBy = keyFingerprint(publicKeyPem);
@@ -36,7 +37,10 @@ export class ImageTrust {
     if (trusted !== signedBy) throw new BootImageUntrustedError(signedBy, trusted);
   }
 
-  /** From here on this key is the trusted one, whatever was told before: the word of the machine's administrator. */
+  /**
+   * From here on this key is the trusted one, whatever was told before: the word of the machine's
+   * administrator.
+   */
   trust(publicKeyPem: string): Promise<void> {
     return this.#file.write({ publicKeyPem });
   }

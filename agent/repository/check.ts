@@ -40,7 +40,10 @@ export interface CheckReport {
   objects: number;
   bytes: number;
   findings: RepositoryFinding[];
-  /** Packs that no recovery point names: of a capture that is running or was given up. They were checked all the same. */
+  /**
+   * Packs that no recovery point names: of a capture that is running or was given up. They were checked all
+   * the same.
+   */
   unreferenced: string[];
 }
 
@@ -51,8 +54,9 @@ export interface CheckOptions {
 }
 
 /**
- * Re-reads and re-hashes every object of a source server, and follows every recovery point to each of its blocks. Never throws
- * for damage: it is in the report, by object, with the points, disks and places that need it.
+ * Re-reads and re-hashes every object of a source server, and follows every recovery point to each of its
+ * blocks. Never throws for damage: it is in the report, by object, with the points, disks and places that
+ * need it.
  */
 export async function checkRepository(options: CheckOptions): Promise<CheckReport> {
   return new RepositoryCheck(options).run();
@@ -60,7 +64,10 @@ export async function checkRepository(options: CheckOptions): Promise<CheckRepor
 
 const MAX_OFFSETS = 16;
 
-/** How many packs' indexes are kept while a disk map is followed. A leaf names few, and the next leaf mostly the same. */
+/**
+ * How many packs' indexes are kept while a disk map is followed. A leaf names few, and the next leaf mostly
+ * the same.
+ */
 const KEPT_INDEXES = 16;
 
 /** Where a pack's index lies; undefined for a damaged one. */

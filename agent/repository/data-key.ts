@@ -10,7 +10,10 @@ export interface KeyService {
 }
 export type KeyContext = { sourceId: string };
 
-/** A source server's data key: unwrapped, or made if it has none. If several agents make one at once, all get the same. */
+/**
+ * A source server's data key: unwrapped, or made if it has none. If several agents make one at once, all get
+ * the same.
+ */
 export async function obtainDataKey(store: ObjectStore, keys: KeyService, sourceId: string): Promise<Buffer> {
   try {
     return await loadDataKey(store, keys, sourceId);

@@ -28,9 +28,9 @@ const Refusal = z.object({ __type: z.string(), message: z.string().optional() })
 const TIMEOUT_MS = 30_000;
 
 /**
- * Data keys wrapped by one KMS key, bound to the source server by the encryption context. Two requests in an agent's life, made with plain HTTP:
- * the SDK's client would take 10 MiB for the rest of it. Throws `ForbiddenError` if KMS refuses, and `ServiceUnavailableError` if it does
- * not answer or asks for patience.
+ * Data keys wrapped by one KMS key, bound to the source server by the encryption context. Two requests in an
+ * agent's life, made with plain HTTP: the SDK's client would take 10 MiB for the rest of it. Throws
+ * `ForbiddenError` if KMS refuses, and `ServiceUnavailableError` if it does not answer or asks for patience.
  */
 export class KmsKeys implements KeyService {
   readonly #options: KmsOptions;

@@ -15,7 +15,9 @@ import { FAN_OUT, leafCount, topLevel } from "#shared/format/tree.ts";
 import { ObjectNotFoundError } from "../store/object-store.ts";
 import { packKey, planSpans, type Repository } from "./repository.ts";
 
-/** A leaf as its parent names it, and what it says. Both are absent for a part of the disk that is all zeros. */
+/**
+ * A leaf as its parent names it, and what it says. Both are absent for a part of the disk that is all zeros.
+ */
 export interface MappedLeaf {
   child?: BlobRef;
   leaf?: Leaf;
@@ -25,8 +27,9 @@ const BATCH_LEAVES = 64;
 const BATCH_BYTES = 1024 * 1024;
 
 /**
- * Reads a disk map from the repository, leaf by leaf. Made for rising indexes: leaves are read ahead in batches, and of
- * the inner nodes only the path to the last leaf is kept, so memory does not grow with the disk. One call at a time.
+ * Reads a disk map from the repository, leaf by leaf. Made for rising indexes: leaves are read ahead in
+ * batches, and of the inner nodes only the path to the last leaf is kept, so memory does not grow with the
+ * disk. One call at a time.
  */
 export class MapReader {
   readonly leafCount: number;

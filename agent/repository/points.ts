@@ -5,7 +5,9 @@ import { decodePoint, encodePoint, type Point } from "#shared/format/point.ts";
 import { ObjectExistsError } from "../store/object-store.ts";
 import { pointKey, prunedKey, type Repository } from "./repository.ts";
 
-/** How long a capture may build on its parent before collect-garbage may count on its end; see docs/format.md. */
+/**
+ * How long a capture may build on its parent before collect-garbage may count on its end; see docs/format.md.
+ */
 export const CAPTURE_AGE_MS: number = 5 * 24 * 3600 * 1000;
 
 /** The capture ran for so long that what it builds on may be gone. */
@@ -23,8 +25,8 @@ export class PointExistsError extends CausewayError {
 }
 
 /**
- * Makes a recovery point visible, once everything it names is durable. Safe to repeat: an equal point that is already
- * there is success. `times` are milliseconds since 1970: when the capture chose its parent, and now.
+ * Makes a recovery point visible, once everything it names is durable. Safe to repeat: an equal point that is
+ * already there is success. `times` are milliseconds since 1970: when the capture chose its parent, and now.
  */
 export async function commitPoint(
   repository: Repository,

@@ -39,8 +39,8 @@ export interface Span<T> {
 }
 
 /**
- * Groups blobs of one pack into as few reads as possible: neighbours go together, and so do blobs with a gap that costs
- * less to read over than to ask again. No span is longer than `maxBytes`, unless one blob is.
+ * Groups blobs of one pack into as few reads as possible: neighbours go together, and so do blobs with a gap
+ * that costs less to read over than to ask again. No span is longer than `maxBytes`, unless one blob is.
  */
 export function planSpans<T>(items: T[], refOf: (item: T) => BlobRef, maxBytes: number): Span<T>[] {
   const sorted = items.toSorted((a, b) => refOf(a).offset - refOf(b).offset);

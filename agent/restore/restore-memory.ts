@@ -49,7 +49,9 @@ export class RestoreMemory {
     return Buffer.from(this.buffer, layOut(this.geometry).outputs + slot * outputBytes, outputBytes);
   }
 
-  /** A free output slot, now taken. Blocks the thread until there is one: workers only. Throws once stopped. */
+  /**
+   * A free output slot, now taken. Blocks the thread until there is one: workers only. Throws once stopped.
+   */
   takeOutput(): number {
     for (;;) {
       const freed = Atomics.load(this.#control, CONTROL.freed);

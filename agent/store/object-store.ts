@@ -5,11 +5,14 @@ import { CausewayError } from "#shared/errors.ts";
  */
 export interface ObjectStore {
   /**
-   * Stores a new object whole or not at all; it is durable when this returns. An object that is there already stays as it
-   * is, and `ObjectExistsError` is thrown: no agent may overwrite or delete.
+   * Stores a new object whole or not at all; it is durable when this returns. An object that is there already
+   * stays as it is, and `ObjectExistsError` is thrown: no agent may overwrite or delete.
    */
   put(key: string, bytes: Uint8Array, options: PutOptions): Promise<void>;
-  /** The object, or `range` of it; `ObjectNotFoundError` if there is none, `TransientStoreError` if the answer breaks off. */
+  /**
+   * The object, or `range` of it; `ObjectNotFoundError` if there is none, `TransientStoreError` if the answer
+   * breaks off.
+   */
   get(key: string, options?: GetOptions): Promise<Buffer>;
   /** All objects whose keys start with `prefix`, ordered by key, each once. */
   list(prefix: string): AsyncIterable<ObjectSummary>;

@@ -22,7 +22,9 @@ export interface S3StoreOptions {
   region: string;
   /** Asked before each request: gives current credentials, fetching new ones before they expire. */
   credentials: () => Promise<S3Credentials>;
-  /** Such as `http://127.0.0.1:4566`; without, AWS's own for the region. The bucket then is part of the path. */
+  /**
+   * Such as `http://127.0.0.1:4566`; without, AWS's own for the region. The bucket then is part of the path.
+   */
   endpoint?: string;
   /** Milliseconds since 1970. */
   now: () => number;
@@ -45,8 +47,8 @@ const EMPTY_SHA256 = hash("sha256", "");
 const SLICE_BYTES = 256 * 1024;
 
 /**
- * Objects in S3 or a service that speaks its protocol, with plain HTTP requests: for large objects this takes a third of the
- * SDK's CPU time, the hash is computed once, and bodies go from and to the caller's buffers.
+ * Objects in S3 or a service that speaks its protocol, with plain HTTP requests: for large objects this takes
+ * a third of the SDK's CPU time, the hash is computed once, and bodies go from and to the caller's buffers.
  */
 export class S3Store implements ObjectStore {
   readonly #options: S3StoreOptions;
@@ -192,7 +194,9 @@ async function sendBody(
   request.end();
 }
 
-/** The whole body, in `into` if given. An answer that breaks off or does not fit is a `TransientStoreError`. */
+/**
+ * The whole body, in `into` if given. An answer that breaks off or does not fit is a `TransientStoreError`.
+ */
 async function readBody(response: IncomingMessage, into?: Buffer): Promise<Buffer> {
   const expected = Number(response.headers["content-length"] ?? Number.NaN);
   const chunks: Buffer[] = [];

@@ -7,7 +7,9 @@ export interface Listing {
   next: string | undefined;
 }
 
-/** Reads the two shapes of XML that S3 answers us with. They are flat and machine-made, so patterns suffice. */
+/**
+ * Reads the two shapes of XML that S3 answers us with. They are flat and machine-made, so patterns suffice.
+ */
 export function readListing(xml: string): Listing {
   const objects = [...xml.matchAll(/<Contents>(.*?)<\/Contents>/gs)].map(([, entry = ""]) => ({
     key: field(entry, "Key"),

@@ -16,7 +16,10 @@ export interface SigningInput {
   /** SHA-256 of the body, hex. */
   payloadHash: string;
   region: string;
-  /** The service's signing name; `s3` unless given. Other services need paths that percent-encoding leaves alone. */
+  /**
+   * The service's signing name; `s3` unless given. Other services need paths that percent-encoding leaves
+   * alone.
+   */
   service?: string;
   credentials: S3Credentials;
   /** Milliseconds since 1970. */

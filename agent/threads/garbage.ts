@@ -6,7 +6,10 @@ export const GARBAGE_BYTES: number = 2 * 1024 * 1024;
 
 type Collect = (options: { type: "minor" | "major" }) => void;
 
-/** The collector can be called only after a flag, which a lean process was started with; a Node without it still works, in more memory. */
+/**
+ * The collector can be called only after a flag, which a lean process was started with; a Node without it
+ * still works, in more memory.
+ */
 function collector(): Collect | undefined {
   if (globalThis.gc) return globalThis.gc as Collect;
   setFlagsFromString("--expose-gc");
@@ -14,8 +17,8 @@ function collector(): Collect | undefined {
 }
 
 /**
- * Frees what the caller is about to let go of, such as the memory that threads shared: tens of MiB outside of the JavaScript heap, which would
- * otherwise still be there when the next piece of work takes its own.
+ * Frees what the caller is about to let go of, such as the memory that threads shared: tens of MiB outside of
+ * the JavaScript heap, which would otherwise still be there when the next piece of work takes its own.
  */
 export function collectSoon(): void {
   const collect = collector();
@@ -23,8 +26,9 @@ export function collectSoon(): void {
 }
 
 /**
- * Keeps short-lived buffers from piling up. Each cipher call allocates one outside of the JavaScript heap, and V8 waits for some 64 MiB of
- * them per thread before it looks; collecting the youngest after every few MiB costs well under a millisecond and keeps a thread small.
+ * Keeps short-lived buffers from piling up. Each cipher call allocates one outside of the JavaScript heap,
+ * and V8 waits for some 64 MiB of them per thread before it looks; collecting the youngest after every few
+ * MiB costs well under a millisecond and keeps a thread small.
  */
 export class GarbageLimit {
   readonly #limitBytes: number;

@@ -8,7 +8,9 @@ import { LEAN_ENVIRONMENT, LEAN_FLAGS } from "./lean-process.ts";
 
 const module = JSON.stringify(join(import.meta.dirname, "lean-process.ts"));
 
-/** Runs a program that becomes lean and settles; gives its process and what each of its starts told, by line. */
+/**
+ * Runs a program that becomes lean and settles; gives its process and what each of its starts told, by line.
+ */
 async function startsOf(
   settling: { enrolled: boolean },
   environment: NodeJS.ProcessEnv = {},

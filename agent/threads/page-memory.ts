@@ -10,7 +10,9 @@ const { Memory } = (
   }
 ).WebAssembly;
 
-/** Memory that threads can share, `pages` × 64 KiB. WebAssembly's is aligned to pages, as O_DIRECT demands. */
+/**
+ * Memory that threads can share, `pages` × 64 KiB. WebAssembly's is aligned to pages, as O_DIRECT demands.
+ */
 export function allocatePages(pages: number): SharedArrayBuffer {
   return new Memory({ initial: pages, maximum: pages, shared: true }).buffer;
 }

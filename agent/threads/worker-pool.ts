@@ -19,7 +19,9 @@ export interface WorkerPoolOptions<Out> {
   onError: (error: Error) => void;
 }
 
-/** Worker threads that each take one kind of message. Always end it: Node may hang at exit with workers alive. */
+/**
+ * Worker threads that each take one kind of message. Always end it: Node may hang at exit with workers alive.
+ */
 export class WorkerPool<In, Out> {
   readonly #workers: Worker[];
   #ending = false;
@@ -54,8 +56,8 @@ export class WorkerPool<In, Out> {
 }
 
 /**
- * Threads need nothing from the environment but the compile cache, if the agent enabled one: without it each of them loads the
- * machinery that strips types, some 25 MiB.
+ * Threads need nothing from the environment but the compile cache, if the agent enabled one: without it each
+ * of them loads the machinery that strips types, some 25 MiB.
  */
 function environment(): Record<string, string> {
   const cache = getCompileCacheDir();

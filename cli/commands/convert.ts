@@ -25,7 +25,9 @@ import { progressLine } from "./conversion-progress.ts";
 import { describe } from "./conversions.ts";
 
 const POLL_MS = 1_000;
-/** An outage of the control plane shorter than this does not end the wait: the conversion goes on by itself. */
+/**
+ * An outage of the control plane shorter than this does not end the wait: the conversion goes on by itself.
+ */
 const PATIENCE_MS = 15 * 60_000;
 
 export const convert: CliCommand = {

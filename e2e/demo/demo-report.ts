@@ -13,7 +13,10 @@ export interface DemoReport {
   cloneBooted: boolean;
   /** The source runs its original system again. */
   sourceBack: boolean;
-  /** All of its boot state is what it was: its signed receipt says so, and its disk and firmware as seen from outside. */
+  /**
+   * All of its boot state is what it was: its signed receipt says so, and its disk and firmware as seen from
+   * outside.
+   */
   bootStateEqual: boolean;
   seconds: number;
   diskBytes: number;
@@ -41,7 +44,10 @@ export function succeeded(report: Pick<DemoReport, keyof typeof PROOFS>): boolea
   return (Object.keys(PROOFS) as (keyof typeof PROOFS)[]).every((proof) => report[proof]);
 }
 
-/** The five steps of a remote cold clone and what follows on the target host, each by the conversion's steps that it is made of. */
+/**
+ * The five steps of a remote cold clone and what follows on the target host, each by the conversion's steps
+ * that it is made of.
+ */
 const STAGES: readonly [string, readonly StepName[]][] = [
   ["1. send the boot image, arm the boot loader for one start", ["stage", "arm"]],
   ["2. restart the source into it", ["reboot"]],

@@ -1,6 +1,7 @@
 /**
- * The main job, once, on a real machine: a Debian server in QEMU is cold cloned from afar. It restarts into the boot environment, is read,
- * comes back as it was, and its clone boots. `npm run demo -- [--firmware bios|uefi] [--json FILE] [--keep]`.
+ * The main job, once, on a real machine: a Debian server in QEMU is cold cloned from afar. It restarts into
+ * the boot environment, is read, comes back as it was, and its clone boots. `npm run demo -- [--firmware
+ * bios|uefi] [--json FILE] [--keep]`.
  */
 import { rmSync, statSync, writeFileSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";

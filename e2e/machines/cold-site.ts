@@ -43,7 +43,10 @@ export interface OriginalDisks {
   fileSystems: readonly FileSystem[];
 }
 
-/** A running control plane with a boot image, a target host, and a real machine with the agent installed, switched on and connected. */
+/**
+ * A running control plane with a boot image, a target host, and a real machine with the agent installed,
+ * switched on and connected.
+ */
 export interface ColdSite {
   installation: Installation;
   machine: SourceMachine;
@@ -175,8 +178,8 @@ export function isCapturing(conversion: Conversion): boolean {
 }
 
 /**
- * Copies of the disks as they are at this moment, with their holes, in `folder`. In the boot environment nothing writes: then it is what is
- * read. Else it is what a power cut would leave.
+ * Copies of the disks as they are at this moment, with their holes, in `folder`. In the boot environment
+ * nothing writes: then it is what is read. Else it is what a power cut would leave.
  */
 export async function copyAsRead({ disks, machine }: ColdSite, folder: string): Promise<string[]> {
   await mkdir(folder, { recursive: true });

@@ -1,4 +1,7 @@
-/** What of a machine's disks must be the same after a cold clone, looked at from outside, with none of Causeway's own code. */
+/**
+ * What of a machine's disks must be the same after a cold clone, looked at from outside, with none of
+ * Causeway's own code.
+ */
 import { hash } from "node:crypto";
 import { open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -9,7 +12,10 @@ import { bootVariablesIn } from "./disk/uefi-variables.ts";
 export interface ObservedMachine {
   /** Every file of every file system. */
   files: Contents;
-  /** Hashes of what lies outside: boot sector, partition tables, what a BIOS boot partition holds, volume groups' metadata. */
+  /**
+   * Hashes of what lies outside: boot sector, partition tables, what a BIOS boot partition holds, volume
+   * groups' metadata.
+   */
   outside: Contents;
   /** The firmware's boot entries and their order; empty on BIOS. */
   bootVariables: Record<string, string>;
@@ -51,7 +57,10 @@ async function outsideOf(image: string, name: string, firstFileSystemBytes: numb
   };
 }
 
-/** Files of boot loaders and kernels that differ, and what lies outside of file systems, and boot entries of the firmware. Nothing may. */
+/**
+ * Files of boot loaders and kernels that differ, and what lies outside of file systems, and boot entries of
+ * the firmware. Nothing may.
+ */
 export function bootDifferences(before: ObservedMachine, after: ObservedMachine): string[] {
   const isOfBoot = (path: string) => path.startsWith("/boot/");
   return [
@@ -61,7 +70,9 @@ export function bootDifferences(before: ObservedMachine, after: ObservedMachine)
   ];
 }
 
-/** What a Debian system that starts, runs the agent and stops writes to its own disk; nothing else may differ. */
+/**
+ * What a Debian system that starts, runs the agent and stops writes to its own disk; nothing else may differ.
+ */
 const WRITTEN_BY_THE_SYSTEM = [
   /^\/var\/lib\/causeway-agent\//,
   /^\/var\/lib\/systemd\//,

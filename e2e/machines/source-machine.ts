@@ -30,7 +30,10 @@ export interface InstallOptions {
   version: string;
 }
 
-/** Puts the agent on the disk of a machine as its operator would: program, unit, and what it needs to enrol at the first start. */
+/**
+ * Puts the agent on the disk of a machine as its operator would: program, unit, and what it needs to enrol at
+ * the first start.
+ */
 export async function installAgent({
   image,
   rootOffsetBytes,
@@ -84,7 +87,10 @@ export interface MachineOptions {
   cd?: string;
 }
 
-/** A real machine in QEMU with disks of its own: it can be switched on, watched on its console, and have its power cut. */
+/**
+ * A real machine in QEMU with disks of its own: it can be switched on, watched on its console, and have its
+ * power cut.
+ */
 export class SourceMachine {
   readonly #options: MachineOptions;
   #qemu: ChildProcess | undefined;
@@ -140,7 +146,10 @@ export class SourceMachine {
     await this.#command("set_link", { name: NETWORK_CARD, up: connected });
   }
 
-  /** Holds the machine while something looks at its disks: what is on them then is what a power cut would have left. */
+  /**
+   * Holds the machine while something looks at its disks: what is on them then is what a power cut would have
+   * left.
+   */
   async whilePaused<T>(look: () => Promise<T>): Promise<T> {
     await this.#command("stop");
     try {
@@ -164,7 +173,9 @@ export class SourceMachine {
     this.#serial?.destroy();
   }
 
-  /** Waits until the console shows `text`, counting from `from` in what it has shown; returns where that ends. */
+  /**
+   * Waits until the console shows `text`, counting from `from` in what it has shown; returns where that ends.
+   */
   async waitFor(text: RegExp, from = 0, timeoutMs: number = CONSOLE_TIMEOUT_MS): Promise<number> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {

@@ -8,7 +8,10 @@ import { Daemon } from "./daemon.ts";
 
 const main = join(import.meta.dirname, "../../cli/main.ts");
 
-/** Longer than it takes until an event is tried again that a busy machine lost twice: after one minute and two more. */
+/**
+ * Longer than it takes until an event is tried again that a busy machine lost twice: after one minute and two
+ * more.
+ */
 export const CONNECT_LIMIT_MS = 300_000;
 const LAST_WORDS = 2000;
 
@@ -19,7 +22,8 @@ export interface CliResult {
 }
 
 /**
- * A whole installation in one folder, driven as a user drives it: the embedded cloud, agents, and the command line, each a process of its own.
+ * A whole installation in one folder, driven as a user drives it: the embedded cloud, agents, and the command
+ * line, each a process of its own.
  */
 export class Installation {
   readonly dir: string;

@@ -1,4 +1,7 @@
-/** The agent of a boot image that has no job: says which image this is and what it sees of the machine, and stays. */
+/**
+ * The agent of a boot image that has no job: says which image this is and what it sees of the machine, and
+ * stays.
+ */
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";

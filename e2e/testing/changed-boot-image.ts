@@ -8,8 +8,8 @@ import { appendToInitrd } from "#agent/boot-image/unified-kernel-image.ts";
 import { MANIFEST_FILE } from "#shared/protocol/boot-image.ts";
 
 /**
- * A real boot image whose RAM disk has other files, complete and signed with the key in `keyDir`. Without CD and PXE folder. Returns its folder
- * and its id.
+ * A real boot image whose RAM disk has other files, complete and signed with the key in `keyDir`. Without CD
+ * and PXE folder. Returns its folder and its id.
  */
 export async function changedBootImage(
   image: string,

@@ -31,7 +31,10 @@ export interface HttpRequest {
   token?: string | null;
 }
 
-/** The real assembly on an embedded cloud in this process: faster to start than `causeway up`, and the same in all else. */
+/**
+ * The real assembly on an embedded cloud in this process: faster to start than `causeway up`, and the same in
+ * all else.
+ */
 export class ControlPlane {
   readonly dir: string;
   #cloud: Cloud;
@@ -72,7 +75,10 @@ export class ControlPlane {
     return tokenOf(this.#cloud, lifetimeSeconds);
   }
 
-  /** A bare HTTP request, with nothing that the typed client would put right; sent again if the API is asked too fast. */
+  /**
+   * A bare HTTP request, with nothing that the typed client would put right; sent again if the API is asked
+   * too fast.
+   */
   async http(method: string, path: string, { body, headers, token }: HttpRequest = {}): Promise<HttpAnswer> {
     const authorization = token === null ? {} : { authorization: `Bearer ${token ?? this.#token}` };
     const response = await unthrottled(this.url + path, {
@@ -100,7 +106,9 @@ export class ControlPlane {
     return enrol({ api, url: this.url, token, role, name, random: Math.random });
   }
 
-  /** The audit entry that fits, as soon as there is one: entries about devices come through the topic rules. */
+  /**
+   * The audit entry that fits, as soon as there is one: entries about devices come through the topic rules.
+   */
   audited(fits: Partial<AuditEntry>): Promise<AuditEntry> {
     return until(`${JSON.stringify(fits)} in the audit`, async () => {
       const { items } = await this.api.listAudit({ query: { limit: 200 } });

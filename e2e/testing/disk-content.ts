@@ -17,7 +17,9 @@ const TEXT_BYTES = 1 * MiB;
 /** What a capture of such a disk stores at least: its noise. */
 export const storedBytesOf = (sizeBytes: number): number => (sizeBytes / PATTERN_BYTES) * NOISE_BYTES;
 
-/** Writes a sparse disk of a multiple of 8 MiB: noise, text that compresses well, and holes, over and over. */
+/**
+ * Writes a sparse disk of a multiple of 8 MiB: noise, text that compresses well, and holes, over and over.
+ */
 export async function writeTestDisk(path: string, sizeBytes: number, seed: string): Promise<void> {
   await using file = await open(path, "w");
   await file.truncate(sizeBytes);

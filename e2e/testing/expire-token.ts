@@ -6,7 +6,10 @@ interface Attribute {
   S?: string;
 }
 
-/** Lets an enrolment token of a stopped control plane be as old as if it had waited for too long: no clock of its functions can be turned. */
+/**
+ * Lets an enrolment token of a stopped control plane be as old as if it had waited for too long: no clock of
+ * its functions can be turned.
+ */
 export async function expireEnrolmentToken(dataDir: string, id: string): Promise<void> {
   const tables = await TableStore.open({ directory: join(dataDir, "dynamodb"), clock: systemClock });
   try {

@@ -7,7 +7,9 @@ import type { CloudOptions } from "#local/parts.ts";
 
 const program = { name: "a test", version };
 
-/** The embedded cloud in this process, with S3 and MQTT as bad as a test wants them. For `SiteOptions.start`. */
+/**
+ * The embedded cloud in this process, with S3 and MQTT as bad as a test wants them. For `SiteOptions.start`.
+ */
 export function faultyCloud(faults: CloudOptions["faults"] = {}, clock: Clock = systemClock) {
   return async (dataDir: string) => {
     const assemblyDir = await currentAssembly(() => {});

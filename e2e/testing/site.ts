@@ -22,7 +22,10 @@ export interface SiteOptions {
   start?: (dir: string) => Promise<{ url: string; token: string; close: () => Promise<void> }>;
 }
 
-/** A control plane, a source with test disks and a target host, ready to convert, all in one folder that goes when it closes. */
+/**
+ * A control plane, a source with test disks and a target host, ready to convert, all in one folder that goes
+ * when it closes.
+ */
 export class Site implements AsyncDisposable {
   readonly dir: string;
   readonly imagesDir: string;
@@ -153,7 +156,9 @@ export class Site implements AsyncDisposable {
     return firstDifference(this.diskPath(disk), this.imagePath(id, disk));
   }
 
-  /** Waits until both agents have done all they were told for a conversion that ended, and hold nothing of it. */
+  /**
+   * Waits until both agents have done all they were told for a conversion that ended, and hold nothing of it.
+   */
   async released(id: string): Promise<void> {
     await until(`the source to be free of ${id}`, async () => {
       const source = await this.api.getSource({ parameters: { id: this.sourceId } });

@@ -27,7 +27,10 @@ export class Tmpfs {
   }
 }
 
-/** A block device whose end cannot be read: a loop device whose file was cut short behind its back. Needs root. */
+/**
+ * A block device whose end cannot be read: a loop device whose file was cut short behind its back. Needs
+ * root.
+ */
 export class BrokenDevice {
   readonly path: string;
   /** Of which only the first part can still be read. */

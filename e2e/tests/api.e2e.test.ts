@@ -1,4 +1,7 @@
-/** The HTTP API as any client meets it: what it refuses and how, that lists are whole, that starting twice starts once. */
+/**
+ * The HTTP API as any client meets it: what it refuses and how, that lists are whole, that starting twice
+ * starts once.
+ */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";

@@ -1,4 +1,7 @@
-/** Boot images on their way: uploaded from the command line with rights for one of them, and readable by sources, by nobody else. */
+/**
+ * Boot images on their way: uploaded from the command line with rights for one of them, and readable by
+ * sources, by nobody else.
+ */
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,7 @@
-/** The command line's contract with programs that call it: one JSON document, exit codes, and a control plane that starts, stops and goes on. */
+/**
+ * The command line's contract with programs that call it: one JSON document, exit codes, and a control plane
+ * that starts, stops and goes on.
+ */
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:http";

@@ -1,4 +1,7 @@
-/** Whole remote cold clones of real machines: one for each way in which the boot environment is started, and for disks that are harder to read. */
+/**
+ * Whole remote cold clones of real machines: one for each way in which the boot environment is started, and
+ * for disks that are harder to read.
+ */
 import { statSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,4 +1,7 @@
-/** Real machines and boot images that are wrong, boot environments that fail, and a control plane that dies: the original system comes back by itself. */
+/**
+ * Real machines and boot images that are wrong, boot environments that fail, and a control plane that dies:
+ * the original system comes back by itself.
+ */
 import { mkdtemp, open, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

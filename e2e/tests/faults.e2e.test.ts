@@ -15,7 +15,10 @@ import { until } from "../testing/until.ts";
 
 const MiB = 1024 * 1024;
 const KINDS: CommandKind[] = ["capture-disk", "commit-recovery-point", "materialise", "verify"];
-/** The workflow's patience with a silent agent, and a little. Twice this is still within the clock skew that AWS accepts of a signature. */
+/**
+ * The workflow's patience with a silent agent, and a little. Twice this is still within the clock skew that
+ * AWS accepts of a signature.
+ */
 const BEYOND_HEARTBEAT_MS = 125_000;
 const SEED = process.env.CAUSEWAY_TEST_SEED ?? "faults";
 

@@ -1,4 +1,7 @@
-/** What the real GRUB does with our menu entry where the image cannot be loaded: nobody is there to press a key. */
+/**
+ * What the real GRUB does with our menu entry where the image cannot be loaded: nobody is there to press a
+ * key.
+ */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,7 @@
-/** A machine that was started by hand, through the whole control plane: approved by its code, converted from there, and gone after a power cut. */
+/**
+ * A machine that was started by hand, through the whole control plane: approved by its code, converted from
+ * there, and gone after a power cut.
+ */
 import { hash } from "node:crypto";
 import { mkdtempSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";

@@ -1,4 +1,7 @@
-/** A machine that cannot be armed: started from the CD by hand, approved by the code on its screen, converted, and restarted. */
+/**
+ * A machine that cannot be armed: started from the CD by hand, approved by the code on its screen, converted,
+ * and restarted.
+ */
 import { copyFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

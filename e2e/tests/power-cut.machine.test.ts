@@ -1,4 +1,7 @@
-/** Real machines whose power fails at every step of a cold clone: the next start always ends in the original system, with its boot state as it was. */
+/**
+ * Real machines whose power fails at every step of a cold clone: the next start always ends in the original
+ * system, with its boot state as it was.
+ */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

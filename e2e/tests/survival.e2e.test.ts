@@ -13,7 +13,8 @@ const contentOf = (disk: Disk): number => storedBytesOf(DISKS[disk] * MiB);
 /** Slow enough that a moment within the capture is one, fast enough to be over soon. */
 const LIMIT = { bandwidthLimitBytesPerSecond: 48 * MiB };
 /**
- * What may be captured twice after one kill: the packs that were being filled or sent, and those whose part of the disk was not complete.
+ * What may be captured twice after one kill: the packs that were being filled or sent, and those whose part
+ * of the disk was not complete.
  */
 const LOST_BYTES_PER_KILL = 64 * MiB;
 
@@ -26,7 +27,9 @@ beforeAll(async () => {
 });
 afterAll(() => site?.[Symbol.asyncDispose]());
 
-/** Waits for a random moment of the capture between two shares of it, and gives what it has uploaded by then. */
+/**
+ * Waits for a random moment of the capture between two shares of it, and gives what it has uploaded by then.
+ */
 async function inCapture(disk: Disk, before: number, from: number, to: number): Promise<number> {
   const wanted = random.between(from, to) * contentOf(disk);
   return until(`${wanted} bytes of the capture`, () => {
@@ -50,7 +53,10 @@ async function powerCut(...names: string[]): Promise<void> {
   await site.restart(...names);
 }
 
-/** Complete, every byte equal, and nothing stored again but what the kills of the source (`kills`, the last after `uploaded` bytes) explain. */
+/**
+ * Complete, every byte equal, and nothing stored again but what the kills of the source (`kills`, the last
+ * after `uploaded` bytes) explain.
+ */
 async function expectWhole(id: string, disk: Disk, before: number, kills = 0, uploaded = 0): Promise<void> {
   const { state, result } = await site.ended(id);
   expect(state).toBe("completed");

@@ -1,4 +1,6 @@
-/** An agent on a machine whose clock is wrong: a firmware clock in local time, or one that nobody ever set. */
+/**
+ * An agent on a machine whose clock is wrong: a firmware clock in local time, or one that nobody ever set.
+ */
 import { hash } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { agentApi } from "#agent/cloud/agent-api.ts";

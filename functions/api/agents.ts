@@ -53,8 +53,8 @@ export async function getTarget({ path }: Call<"getTarget">, deps: Deps): Promis
 }
 
 /**
- * Distrusts an agent for good; repeating it does no harm. The mark comes first: from then on no step is sent to it, whatever becomes of the
- * certificate, and an enrolment that is just finishing sees it.
+ * Distrusts an agent for good; repeating it does no harm. The mark comes first: from then on no step is sent
+ * to it, whatever becomes of the certificate, and an enrolment that is just finishing sees it.
  */
 export async function revokeAgent(
   { path, actor }: Call<"revokeAgent">,

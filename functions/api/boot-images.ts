@@ -50,7 +50,10 @@ interface Deps {
   awsEndpoint: string | undefined;
 }
 
-/** Notes the image and lets its files be put; repeating it lets a broken-off upload go on. Throws `InvalidInputError` if the signature is wrong. */
+/**
+ * Notes the image and lets its files be put; repeating it lets a broken-off upload go on. Throws
+ * `InvalidInputError` if the signature is wrong.
+ */
 export async function addBootImage(
   { body, actor }: Call<"addBootImage">,
   deps: Deps,

@@ -41,7 +41,10 @@ interface Deps extends EnrolmentDeps {
   awsEndpoint: string | undefined;
 }
 
-/** Gives an agent its identity and tells it where everything is. The same request may be repeated for ten minutes. */
+/**
+ * Gives an agent its identity and tells it where everything is. The same request may be repeated for ten
+ * minutes.
+ */
 export async function run({ body, apiUrl }: Call<"enrol">, deps: Deps): Promise<Answer<"enrol">> {
   return enrolmentOf(await enrolAgent(body, deps), body.role, apiUrl, deps);
 }
@@ -68,7 +71,8 @@ async function enrolmentOf(
   return {
     agentId,
     certificatePem: own ?? certificatePem,
-    // AWS gives the bare certificate: its servers' issuer is in every system's store. A cloud of one's own must send its authority along.
+    // AWS gives the bare certificate: its servers' issuer is in every system's store. A cloud of one's own
+    // must send its authority along.
     ...(issuers.length > 0 ? { caPem: issuers.join("") } : {}),
     mqttEndpoint: mqtt,
     credentialsEndpoint: credentials,

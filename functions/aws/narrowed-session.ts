@@ -1,7 +1,10 @@
 import { AssumeRoleCommand, type STSClient } from "@aws-sdk/client-sts";
 import type { GrantedCredentials } from "../ports.ts";
 
-/** Whoever is done, or revoked, keeps the rights for so long: the least that STS gives. They are asked for again before. */
+/**
+ * Whoever is done, or revoked, keeps the rights for so long: the least that STS gives. They are asked for
+ * again before.
+ */
 const DURATION_SECONDS = 900;
 
 /** A session of the role with no more rights than the statements of `policy` give. */

@@ -9,8 +9,9 @@ import { type CommandDeps, timestamp } from "./deps.ts";
 import { order, rebootIntoOriginal } from "./order.ts";
 
 /**
- * Ends a conversion that cannot go on, as failed or (if the operator asked) cancelled, and gives back what it took. Every part may be repeated;
- * the end of the conversion is written last, so whatever breaks off before it is done again by the next try.
+ * Ends a conversion that cannot go on, as failed or (if the operator asked) cancelled, and gives back what it
+ * took. Every part may be repeated; the end of the conversion is written last, so whatever breaks off before
+ * it is done again by the next try.
  */
 export async function abandon(
   conversionId: string,
@@ -41,8 +42,9 @@ export async function abandon(
 }
 
 /**
- * A machine that may be armed, or is not heard from its original system, is still owed its way back: whichever system calls next finds the
- * order, however late. Of one that is back, what was ordered for that is over.
+ * A machine that may be armed, or is not heard from its original system, is still owed its way back:
+ * whichever system calls next finds the order, however late. Of one that is back, what was ordered for that
+ * is over.
  */
 async function bringBack(
   conversion: ConversionRecord,
@@ -75,7 +77,10 @@ async function bringBack(
   }
 }
 
-/** Tells both agents to give back what the conversion took there. Nobody waits for it: an agent that is away does it when it is back. */
+/**
+ * Tells both agents to give back what the conversion took there. Nobody waits for it: an agent that is away
+ * does it when it is back.
+ */
 async function releaseAgents(
   conversion: ConversionRecord,
   commands: readonly CommandRecord[],

@@ -3,7 +3,10 @@ import type { ConversionRecord } from "#shared/domain/conversion.ts";
 import type { ConversionType } from "#shared/protocol/resources.ts";
 import type { Store } from "../store/store.ts";
 
-/** The id of the boot image that a conversion is to use: the one asked for, else the newest. Nothing if there is none, or none is needed. */
+/**
+ * The id of the boot image that a conversion is to use: the one asked for, else the newest. Nothing if there
+ * is none, or none is needed.
+ */
 export async function bootImageFor(
   request: { type: ConversionType; bootImageId?: string | undefined },
   { bootImages }: Store,

@@ -1,4 +1,7 @@
-/** A source whose conversion ends, by whatever: it is brought back from wherever it is, and what is not known of it is said. */
+/**
+ * A source whose conversion ends, by whatever: it is brought back from wherever it is, and what is not known
+ * of it is said.
+ */
 import { expect, test } from "vitest";
 import { workflowInput } from "#shared/domain/conversion.ts";
 import { ConversionCancelledError, failureOf } from "#shared/errors.ts";

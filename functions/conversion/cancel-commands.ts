@@ -5,8 +5,9 @@ import { type CommandDeps, timestamp } from "./deps.ts";
 import { tellAgent } from "./tell-agent.ts";
 
 /**
- * Ends commands that nobody wants any more: the workflow stops waiting, the agent is told to stop. The workflow is told before the command is
- * marked: broken off in between, a repeat finds the command still open and does both again.
+ * Ends commands that nobody wants any more: the workflow stops waiting, the agent is told to stop. The
+ * workflow is told before the command is marked: broken off in between, a repeat finds the command still open
+ * and does both again.
  */
 export async function cancelCommands(commands: readonly CommandRecord[], deps: CommandDeps): Promise<void> {
   for (const { id, conversionId, agentId, taskToken } of commands) {
@@ -19,8 +20,9 @@ export async function cancelCommands(commands: readonly CommandRecord[], deps: C
 }
 
 /**
- * A machine that is to come back is asked for nothing else: an order to leave that is still on its way would lead it away again, and a capture
- * that goes on would keep it. What became of its boot state is heard all the same.
+ * A machine that is to come back is asked for nothing else: an order to leave that is still on its way would
+ * lead it away again, and a capture that goes on would keep it. What became of its boot state is heard all
+ * the same.
  */
 export async function callOffAllElse(commands: readonly CommandRecord[], deps: CommandDeps): Promise<void> {
   await cancelCommands(

@@ -17,14 +17,15 @@ import { commandAgent } from "./tell-agent.ts";
 export type DispatchRequest = Omit<WantedCommand, "requestedBy" | "taskToken"> & { taskToken: string };
 
 /**
- * Sees to it that the agent does the work and that the workflow step with this token hears of it. The step may ask again, with another token, after
- * it has lost patience: the same command is then sent again, and one that was finished in between is answered at once.
+ * Sees to it that the agent does the work and that the workflow step with this token hears of it. The step
+ * may ask again, with another token, after it has lost patience: the same command is then sent again, and one
+ * that was finished in between is answered at once.
  *
- * What brings a machine back calls off all else first, and is done for a cancelled conversion too. A machine that is where it is to be restarted
- * into is not restarted.
+ * What brings a machine back calls off all else first, and is done for a cancelled conversion too. A machine
+ * that is where it is to be restarted into is not restarted.
  *
- * Throws `ConversionCancelledError` if the operator cancelled, `ForbiddenError` if the agent was revoked. An agent whose identity went with a
- * restart fails the step.
+ * Throws `ConversionCancelledError` if the operator cancelled, `ForbiddenError` if the agent was revoked. An
+ * agent whose identity went with a restart fails the step.
  */
 export async function dispatch(request: DispatchRequest, deps: CommandDeps): Promise<{ commandId?: string }> {
   const { store, steps } = deps;
@@ -47,7 +48,8 @@ export async function dispatch(request: DispatchRequest, deps: CommandDeps): Pro
     return { commandId: decided.command.id };
   }
   const { command } = decided;
-  // A cancellation marks the conversion first and looks for commands then; we do it the other way round, so one of us sees the other.
+  // A cancellation marks the conversion first and looks for commands then; we do it the other way round, so
+  // one of us sees the other.
   if (!mayGoOut(command, await markArming(command, deps))) {
     await cancelCommands([command], deps);
     throw new ConversionCancelledError(request.conversionId);
@@ -60,7 +62,10 @@ export async function dispatch(request: DispatchRequest, deps: CommandDeps): Pro
   return { commandId: command.id };
 }
 
-/** The conversion as it is now; a command to arm is noted there before it goes out, for from then on it may be done. */
+/**
+ * The conversion as it is now; a command to arm is noted there before it goes out, for from then on it may be
+ * done.
+ */
 async function markArming(command: CommandRecord, { store }: CommandDeps): Promise<ConversionRecord> {
   const { conversionId, kind } = command;
   if (kind !== "arm-boot") return store.conversions.get(conversionId);
@@ -69,7 +74,10 @@ async function markArming(command: CommandRecord, { store }: CommandDeps): Promi
   );
 }
 
-/** A machine is not restarted into where it is, nor asked for a boot state that nobody touched or that is confirmed. */
+/**
+ * A machine is not restarted into where it is, nor asked for a boot state that nobody touched or that is
+ * confirmed.
+ */
 function isDone({ kind, input }: DispatchRequest, { machine }: ConversionRecord): boolean {
   if (!machine) return false;
   return kind === "reboot" ? machine.is === input.into : kind === "attest-boot-state" && !isAway(machine);

@@ -6,10 +6,12 @@ import { settle } from "./environment.ts";
 const PAGE = 200;
 
 /**
- * A machine that was started by hand calls. What it was doing after an earlier start is over: that identity went with the restart, and nobody
- * would ever answer. The conversion fails with the reason instead of waiting for a day. Repeating it changes nothing.
+ * A machine that was started by hand calls. What it was doing after an earlier start is over: that identity
+ * went with the restart, and nobody would ever answer. The conversion fails with the reason instead of
+ * waiting for a day. Repeating it changes nothing.
  *
- * The mark comes before the look at the commands, dispatch does it the other way round: one of the two sees the other.
+ * The mark comes before the look at the commands, dispatch does it the other way round: one of the two sees
+ * the other.
  */
 export async function endEarlierStarts(agent: AgentRecord, deps: CommandDeps): Promise<void> {
   const { agents, conversions } = deps.store;

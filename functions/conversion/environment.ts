@@ -1,4 +1,7 @@
-/** A machine that a conversion restarts is heard from one system or the other: what that ends, and what it gets to do. */
+/**
+ * A machine that a conversion restarts is heard from one system or the other: what that ends, and what it
+ * gets to do.
+ */
 import type { AgentRecord } from "#shared/domain/agent.ts";
 import { type CommandRecord, failed, isOpen, messageOf, succeeded } from "#shared/domain/command.ts";
 import { type ConversionRecord, hasEnded, withMachine } from "#shared/domain/conversion.ts";
@@ -21,8 +24,9 @@ export interface ConnectDeps extends CommandDeps {
 }
 
 /**
- * The agent has connected from this system: notes where the machine is, ends what that decides, sends it home if nobody wants it there, and
- * sends all that is pending for the agent there, so that nothing is lost while it was away.
+ * The agent has connected from this system: notes where the machine is, ends what that decides, sends it home
+ * if nobody wants it there, and sends all that is pending for the agent there, so that nothing is lost while
+ * it was away.
  */
 export async function agentConnected(agentId: string, heard: Heard, deps: ConnectDeps): Promise<void> {
   const { conversions, agents } = deps.store;
@@ -42,7 +46,10 @@ export async function agentConnected(agentId: string, heard: Heard, deps: Connec
   }
 }
 
-/** The conversion that made it start its boot environment: the last one that could. A machine that was started by hand waits there on purpose. */
+/**
+ * The conversion that made it start its boot environment: the last one that could. A machine that was started
+ * by hand waits there on purpose.
+ */
 async function whyItLeft(
   { id, enrolledFrom }: AgentRecord,
   { environment }: Heard,
@@ -68,7 +75,10 @@ async function arrive(conversionId: string, agentId: string, heard: Heard, deps:
   }
 }
 
-/** Out of the boot environment, unless it has something to do there; else it would stay there for as long as it is heard. */
+/**
+ * Out of the boot environment, unless it has something to do there; else it would stay there for as long as
+ * it is heard.
+ */
 async function sendHome(conversionId: string, deps: ConnectDeps): Promise<void> {
   const { conversion, commands } = await deps.store.conversions.withCommands(conversionId);
   if (await isWantedThere(conversion, commands, deps)) return;
@@ -82,7 +92,10 @@ async function sendHome(conversionId: string, deps: ConnectDeps): Promise<void> 
   await order(rebootIntoOriginal(conversion, round), commands, deps);
 }
 
-/** Its conversion runs, has armed it, and does not wait for the original system yet. The workflow may have been stopped without that we heard of it. */
+/**
+ * Its conversion runs, has armed it, and does not wait for the original system yet. The workflow may have
+ * been stopped without that we heard of it.
+ */
 async function isWantedThere(
   conversion: ConversionRecord,
   commands: readonly CommandRecord[],
@@ -115,7 +128,10 @@ function endOf(
     : new BootEnvironmentLeftError();
 }
 
-/** Ends a command by what is known of its machine. The workflow hears it first; broken off before the mark, the next connect does both again. */
+/**
+ * Ends a command by what is known of its machine. The workflow hears it first; broken off before the mark,
+ * the next connect does both again.
+ */
 export async function settle(
   command: CommandRecord,
   end: End,

@@ -15,8 +15,9 @@ export type Outcome = { output: unknown } | { failure: Failure };
 const TELLING: readonly CommandKind[] = ["arm-boot", "reboot", "report-boot-state", "attest-boot-state"];
 
 /**
- * Learns from a command's outcome where the machine is. Comes before anybody hears of the outcome: it may be repeated, and whoever acts on the
- * outcome finds the truth. A receipt is kept with the conversion; one that is not to be believed, or that tells of a change, is a failure.
+ * Learns from a command's outcome where the machine is. Comes before anybody hears of the outcome: it may be
+ * repeated, and whoever acts on the outcome finds the truth. A receipt is kept with the conversion; one that
+ * is not to be believed, or that tells of a change, is a failure.
  */
 export async function learnFrom(
   command: CommandRecord,

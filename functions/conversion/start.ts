@@ -21,16 +21,22 @@ export interface StartIds {
   requestedBy: string;
 }
 
-/** A start takes seconds (its function is stopped after 30): whatever it left unfinished is garbage after this. */
+/**
+ * A start takes seconds (its function is stopped after 30): whatever it left unfinished is garbage after
+ * this.
+ */
 const ABANDONED_AFTER_MS = 120_000;
 
 /**
- * Starts a conversion. There is no transaction over the table and the workflow, so the order matters; each step may be repeated, and broken
- * off between any two the next request heals it:
+ * Starts a conversion. There is no transaction over the table and the workflow, so the order matters; each
+ * step may be repeated, and broken off between any two the next request heals it:
  *
- * 1. The source is held for the id. Broken off here, a source is held by a conversion that does not exist: after two minutes the next start takes it.
- * 2. The conversion is stored. Broken off here, it shows as running and does nothing: the same request (by its `Idempotency-Key`) goes on from
- *    here, and cancelling it starts the workflow, whose first step sees the cancellation and releases the source.
+ * 1. The source is held for the id. Broken off here, a source is held by a conversion that does not exist:
+ *    after two minutes the next start takes it.
+ * 2. The conversion is stored. Broken off here, it shows as running and does nothing: the same request (by
+ *    its `Idempotency-Key`) goes on from
+ *    here, and cancelling it starts the workflow, whose first step sees the cancellation and releases the
+ *    source.
  * 3. The workflow is started, under the conversion's id: a second start is refused by name.
  */
 export async function startConversion(
@@ -60,7 +66,10 @@ export async function startConversion(
   return conversion;
 }
 
-/** Steps 1 and 2. Throws `NotFoundError`, `ForbiddenError` or `WrongStateError` if it may not start; then nothing was changed. */
+/**
+ * Steps 1 and 2. Throws `NotFoundError`, `ForbiddenError` or `WrongStateError` if it may not start; then
+ * nothing was changed.
+ */
 async function admit(request: NewConversion, given: StartIds, deps: StartDeps): Promise<ConversionRecord> {
   const { store, clock } = deps;
   const { sourceId, targetId } = request;

@@ -32,12 +32,13 @@ export interface Admission {
 export class AgentRevokedError extends ForbiddenError {}
 
 /**
- * Makes an agent of whoever is entitled to be one: certificate, rights, and what is stored of it. Throws `InvalidInputError` for a malformed
- * certificate request and `AgentRevokedError`.
+ * Makes an agent of whoever is entitled to be one: certificate, rights, and what is stored of it. Throws
+ * `InvalidInputError` for a malformed certificate request and `AgentRevokedError`.
  *
- * Order, since there is no transaction over table and broker: the certificate is made but good for nothing, it is written down, gets its
- * rights, the agent is stored, and only then does the certificate become valid. Broken off anywhere, no certificate is valid that the table does
- * not know; repeated, it goes on where it was, with the same agent id and certificate.
+ * Order, since there is no transaction over table and broker: the certificate is made but good for nothing,
+ * it is written down, gets its rights, the agent is stored, and only then does the certificate become valid.
+ * Broken off anywhere, no certificate is valid that the table does not know; repeated, it goes on where it
+ * was, with the same agent id and certificate.
  */
 export async function admit(
   admission: Admission,

@@ -30,7 +30,10 @@ export type Actor =
   | { kind: "certificate"; id: string }
   | { kind: "anyone" };
 
-/** Who called, as API Gateway's authorizer established it. Throws `ForbiddenError` if that is not who the route is for. */
+/**
+ * Who called, as API Gateway's authorizer established it. Throws `ForbiddenError` if that is not who the
+ * route is for.
+ */
 export function actorOf({ requestContext: { authorizer } }: ApiEvent, auth: RouteAuth): Actor {
   if (auth === "none") return { kind: "anyone" };
   if (auth === "user") {
@@ -38,7 +41,8 @@ export function actorOf({ requestContext: { authorizer } }: ApiEvent, auth: Rout
     const name = claims?.username ?? claims?.sub;
     if (typeof name === "string" && name !== "") return { kind: "user", name };
   } else {
-    // arn:aws:sts::<account>:assumed-role/<role>/<session>; IoT's credentials provider names the session after the certificate.
+    // arn:aws:sts::<account>:assumed-role/<role>/<session>; IoT's credentials provider names the session
+    // after the certificate.
     const id = authorizer?.iam?.userArn.split("/")[2];
     if (id) return { kind: "certificate", id };
   }

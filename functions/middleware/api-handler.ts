@@ -42,15 +42,16 @@ export type Operations<N extends ApiFunction, D> = {
 const IdempotencyKey = z.string().min(1).max(200).optional();
 
 /**
- * A Lambda function that serves every route of one handler: it validates what comes and what goes, finds out who calls, and answers errors as
- * problem details.
+ * A Lambda function that serves every route of one handler: it validates what comes and what goes, finds out
+ * who calls, and answers errors as problem details.
  */
 export function apiHandler<N extends ApiFunction, D>(
   bundle: { name: N; build: Build<N, D>; operations: Operations<N, NoInfer<D>> },
   runtime: Runtime = lambdaRuntime(bundle.name),
 ) {
   const deps = lazily(bundle.name, bundle.build, runtime);
-  // One cast for all: each operation takes the call of its own route, which the lookup by route cannot tell the compiler.
+  // One cast for all: each operation takes the call of its own route, which the lookup by route cannot tell
+  // the compiler.
   const operations = bundle.operations as unknown as Record<
     string,
     (call: unknown, deps: D) => Promise<unknown>

@@ -16,7 +16,10 @@ const statuses: Readonly<Record<string, { status: number; title: string }>> = {
 };
 const unforeseen = { status: 500, title: "Something went wrong" };
 
-/** The error as problem details. Of an unforeseen one only `requestId` is told, under which the log has the rest. */
+/**
+ * The error as problem details. Of an unforeseen one only `requestId` is told, under which the log has the
+ * rest.
+ */
 export function problemOf(error: unknown, requestId: string): Problem {
   const failure = failureOf(error);
   const { status, title } = statuses[failure.name] ?? unforeseen;

@@ -1,4 +1,7 @@
-/** The composition root of every function: the only place here that reads the clock, randomness and the process. */
+/**
+ * The composition root of every function: the only place here that reads the clock, randomness and the
+ * process.
+ */
 import { randomBytes } from "node:crypto";
 import { type Environment, environments, type FunctionName } from "#shared/environment.ts";
 import type { Log } from "#shared/log.ts";

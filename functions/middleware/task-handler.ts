@@ -8,7 +8,10 @@ import { validate } from "./validate.ts";
 
 export type TaskFunction = Extract<FunctionName, `tasks/${string}`>;
 
-/** A failure on its way through Lambda, which passes on only a name and a message: the message is the failure as JSON. */
+/**
+ * A failure on its way through Lambda, which passes on only a name and a message: the message is the failure
+ * as JSON.
+ */
 class ReportedError extends Error {
   constructor(failure: Failure, cause: unknown) {
     super(JSON.stringify(failure), { cause });
@@ -16,7 +19,10 @@ class ReportedError extends Error {
   }
 }
 
-/** A Lambda function that is a step of a workflow: input validated, errors by their names so that the workflow can catch them. */
+/**
+ * A Lambda function that is a step of a workflow: input validated, errors by their names so that the workflow
+ * can catch them.
+ */
 export function taskHandler<N extends TaskFunction, D, I extends z.ZodType, O>(
   bundle: { name: N; input: I; build: Build<N, D>; run(input: z.output<I>, deps: D): Promise<O> },
   runtime: Runtime = lambdaRuntime(bundle.name),
@@ -42,7 +48,9 @@ function reportedErrors<O>({ log }: Runtime): middy.MiddlewareObj<unknown, O> {
   };
 }
 
-/** An AWS client's error means that the step may succeed a little later; the workflow knows it by one name. */
+/**
+ * An AWS client's error means that the step may succeed a little later; the workflow knows it by one name.
+ */
 function ofService(error: unknown): ServiceUnavailableError | undefined {
   if (!(error instanceof Error) || !("$metadata" in error)) return undefined;
   return new ServiceUnavailableError(`${error.name}: ${error.message}`);

@@ -35,7 +35,10 @@ export class AgentStore {
     return typeof item?.agentId === "string" ? this.find(item.agentId) : undefined;
   }
 
-  /** Adds the agent and what leads from its certificate to it; returns the one that exists already if there is one. Safe to repeat. */
+  /**
+   * Adds the agent and what leads from its certificate to it; returns the one that exists already if there is
+   * one. Safe to repeat.
+   */
   async add(agent: AgentRecord): Promise<AgentRecord> {
     await this.#table.putNew({ ...certificateKey(agent.certificateId), agentId: agent.id });
     return this.#agents.modify(keyOf(agent.id), (existing) => existing ?? agent);

@@ -16,7 +16,9 @@ const commandKey = (id: string) => ({ pk: partition(conversionIdOf(id) ?? id), s
 const PAGE = 20;
 const pendingOf = (agentId: string) => `PENDING#${agentId}`;
 
-/** Conversions and their commands: they lie together, so that one query shows a conversion with its progress. */
+/**
+ * Conversions and their commands: they lie together, so that one query shows a conversion with its progress.
+ */
 export class ConversionStore {
   readonly #table: Table;
   readonly #conversions: Aggregates<ConversionRecord>;
@@ -32,7 +34,8 @@ export class ConversionStore {
     this.#commands = new Aggregates(table, {
       what: "command",
       schema: CommandSchema,
-      // Only what an agent may still have to do is in the index: it is what the agent asks for when it connects.
+      // Only what an agent may still have to do is in the index: it is what the agent asks for when it
+      // connects.
       keys: (command) => ({
         ...commandKey(command.id),
         ...(isOpen(command)
@@ -82,7 +85,10 @@ export class ConversionStore {
     return this.#conversions.page({ partition: "CONVERSIONS", index: true, ...rest, only });
   }
 
-  /** The last one of this type that the source had. Looks through all conversions from the newest back: for what is seldom asked. */
+  /**
+   * The last one of this type that the source had. Looks through all conversions from the newest back: for
+   * what is seldom asked.
+   */
   async latestOf(sourceId: string, type: ConversionType): Promise<ConversionRecord | undefined> {
     const only = { attribute: "sourceId", value: sourceId };
     let cursor: string | undefined;
@@ -118,7 +124,10 @@ export class ConversionStore {
     });
   }
 
-  /** What the agent has not finished, oldest first. From the index: a command of the last moment may be missing. */
+  /**
+   * What the agent has not finished, oldest first. From the index: a command of the last moment may be
+   * missing.
+   */
   async pendingCommands(agentId: string): Promise<CommandRecord[]> {
     const items = await this.#table.allInIndex(pendingOf(agentId));
     return items.map((item) => this.#commands.parse(item));

@@ -11,7 +11,10 @@ export function encodeCursor(position: Position): string {
   return Buffer.from(JSON.stringify(position)).toString("base64url");
 }
 
-/** Throws `InvalidInputError` unless it is a cursor of the list in `partition`, so that nobody can page into another one. */
+/**
+ * Throws `InvalidInputError` unless it is a cursor of the list in `partition`, so that nobody can page into
+ * another one.
+ */
 export function decodeCursor(cursor: string, partition: { index: boolean; key: string }): Position {
   const position = (partition.index ? IndexPosition : TablePosition).safeParse(jsonIn(cursor)).data;
   const list = position && ("gsi1pk" in position ? position.gsi1pk : position.pk);

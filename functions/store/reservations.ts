@@ -16,7 +16,10 @@ export interface Reservation {
   nowMs: number;
 }
 
-/** Which id a request got, so that the same request sent again gets the same one and creates nothing new. Kept for a day. */
+/**
+ * Which id a request got, so that the same request sent again gets the same one and creates nothing new. Kept
+ * for a day.
+ */
 export class ReservationStore {
   readonly #table: Table;
 

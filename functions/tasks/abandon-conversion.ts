@@ -30,7 +30,10 @@ export const handler = taskHandler({
   run,
 });
 
-/** Ends a conversion whose workflow failed or was cancelled, and gives back what it took; repeating it changes nothing. */
+/**
+ * Ends a conversion whose workflow failed or was cancelled, and gives back what it took; repeating it changes
+ * nothing.
+ */
 export async function run(
   { conversionId, error }: z.output<typeof Input>,
   deps: CommandDeps,

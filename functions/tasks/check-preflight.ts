@@ -32,7 +32,11 @@ interface Deps {
   log: Log;
 }
 
-/** Checks what must hold before anything is touched, by what the agents last told. Throws `PreflightFailedError` with every failed rule. Gives what a later step needs: the boot image, where one is used. */
+/**
+ * Checks what must hold before anything is touched, by what the agents last told. Throws
+ * `PreflightFailedError` with every failed rule. Gives what a later step needs: the boot image, where one is
+ * used.
+ */
 export async function run(
   { conversionId }: z.output<typeof Input>,
   { store, clock, log }: Deps,

@@ -11,11 +11,17 @@ export interface AslStateMachineProps {
   name: string;
   /** A file under `statemachines/`. */
   definition: string;
-  /** The functions that the definition calls, by the placeholder's name without `FunctionArn`: substitutions and rights derive from this. */
+  /**
+   * The functions that the definition calls, by the placeholder's name without `FunctionArn`: substitutions
+   * and rights derive from this.
+   */
   functions: Record<string, HandlerFunction>;
 }
 
-/** A workflow whose definition is the ASL file as it stands; this adds only the ARNs and the rights to invoke them. */
+/**
+ * A workflow whose definition is the ASL file as it stands; this adds only the ARNs and the rights to invoke
+ * them.
+ */
 export class AslStateMachine extends Construct {
   readonly stateMachine: StateMachine;
 

@@ -22,7 +22,9 @@ export interface RouteTableProps {
   handlers: Record<string, HandlerFunction>;
 }
 
-/** The HTTP API: exactly the routes of `shared/protocol/routes.ts`, each with the authorization that it names. */
+/**
+ * The HTTP API: exactly the routes of `shared/protocol/routes.ts`, each with the authorization that it names.
+ */
 export class RouteTable extends Construct {
   readonly api: HttpApi;
 

@@ -32,7 +32,10 @@ export class Assets {
     }
   }
 
-  /** The absolute path of the directory (or file, where the asset is one) that stands behind an asset's S3 key. */
+  /**
+   * The absolute path of the directory (or file, where the asset is one) that stands behind an asset's S3
+   * key.
+   */
   directoryFor(s3Key: string): string {
     const path = this.#paths.get(s3Key);
     if (path === undefined) throw new AssemblyError(`the assembly has no asset with the key ${s3Key}`);

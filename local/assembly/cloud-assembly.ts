@@ -35,7 +35,10 @@ export interface CloudAssembly {
 /** Artifacts that describe the app to tools and create nothing. */
 const DESCRIPTIVE = ["cdk:tree", "cdk:feature-flag-report", "cdk:validation-report"];
 
-/** Reads the output directory of `cdk synth`. Throws `AssemblyError` for what it does not understand, such as nested assemblies. */
+/**
+ * Reads the output directory of `cdk synth`. Throws `AssemblyError` for what it does not understand, such as
+ * nested assemblies.
+ */
 export async function readCloudAssembly(directory: string): Promise<CloudAssembly> {
   const { artifacts } = await readJson(join(directory, "manifest.json"), Manifest);
   const assets = new Assets();

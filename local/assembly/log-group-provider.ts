@@ -22,7 +22,10 @@ const LogGroupProperties = z.strictObject({
   Tags: tagsProperty.optional(),
 });
 
-/** `AWS::Logs::LogGroup`: a name for others to refer to. What functions log goes to the embedded cloud's own log. */
+/**
+ * `AWS::Logs::LogGroup`: a name for others to refer to. What functions log goes to the embedded cloud's own
+ * log.
+ */
 export class LogGroupProvider implements ResourceProvider {
   readonly types = ["AWS::Logs::LogGroup"];
 

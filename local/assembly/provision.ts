@@ -17,8 +17,9 @@ export interface ProvisionedStack {
 const IGNORED_TYPES = new Set(["AWS::CDK::Metadata"]);
 
 /**
- * Creates or updates every resource of the assembly, stack by stack and in dependency order, and returns the stacks by name. Before
- * it touches anything it refuses an assembly with resource types that no provider knows, listing all of them.
+ * Creates or updates every resource of the assembly, stack by stack and in dependency order, and returns the
+ * stacks by name. Before it touches anything it refuses an assembly with resource types that no provider
+ * knows, listing all of them.
  */
 export async function provisionAssembly(
   assembly: Pick<CloudAssembly, "stacks">,

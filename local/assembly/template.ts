@@ -13,7 +13,10 @@ const TemplateResource = z.strictObject({
 });
 export type TemplateResource = z.output<typeof TemplateResource>;
 
-/** The sections of a CloudFormation template that the embedded cloud understands; `Rules` only guard real deployments. */
+/**
+ * The sections of a CloudFormation template that the embedded cloud understands; `Rules` only guard real
+ * deployments.
+ */
 export const Template = z.strictObject({
   AWSTemplateFormatVersion: z.string().optional(),
   Description: z.string().optional(),
@@ -38,7 +41,10 @@ export const Template = z.strictObject({
 });
 export type Template = z.output<typeof Template>;
 
-/** The logical ids that a value mentions through `Ref`, `Fn::GetAtt` and `Fn::Sub`. Pseudo parameters are among them. */
+/**
+ * The logical ids that a value mentions through `Ref`, `Fn::GetAtt` and `Fn::Sub`. Pseudo parameters are
+ * among them.
+ */
 export function* referencesIn(value: unknown): Generator<string> {
   if (Array.isArray(value)) {
     for (const item of value) yield* referencesIn(item);

@@ -31,8 +31,9 @@ export function issuerOf(userPoolId: string): string {
 }
 
 /**
- * The user pools: nobody signs in here, but the tokens that the embedded cloud hands out have the form of Cognito's
- * access tokens, are signed with a key of this installation and can be checked against the published key set.
+ * The user pools: nobody signs in here, but the tokens that the embedded cloud hands out have the form of
+ * Cognito's access tokens, are signed with a key of this installation and can be checked against the
+ * published key set.
  */
 export class UserPools {
   readonly #pools = new Map<string, UserPool>();
@@ -115,7 +116,8 @@ export class UserPools {
   }
 
   /**
-   * Serves `/<poolId>/.well-known/jwks.json` and `openid-configuration`; false when the request is for something else.
+   * Serves `/<poolId>/.well-known/jwks.json` and `openid-configuration`; false when the request is for
+   * something else.
    */
   handle(request: IncomingMessage, response: ServerResponse): boolean {
     const [, id = "", document] =

@@ -1,4 +1,7 @@
-/** An error as AWS services answer it: a code that SDK clients turn into an exception's name, and an HTTP status. */
+/**
+ * An error as AWS services answer it: a code that SDK clients turn into an exception's name, and an HTTP
+ * status.
+ */
 export class AwsError extends Error {
   override readonly name = "AwsError";
   readonly code: string;

@@ -8,7 +8,8 @@ export const systemClock: Clock = {
     const due = Date.now() + delayMs;
     let timer: NodeJS.Timeout;
     let turn: NodeJS.Immediate | undefined;
-    // What arrived in time is heard first: after a disk has held up this process, timers would run before what waits to be read.
+    // What arrived in time is heard first: after a disk has held up this process, timers would run before
+    // what waits to be read.
     const ring = (): void => {
       turn = setImmediate(run);
     };

@@ -45,8 +45,9 @@ const RECORD = "keys-of-this-folder.json";
 const Recorded = z.record(z.string(), z.array(z.string()));
 
 /**
- * Checks, before anything is opened or made, that the keys are there without which a directory's data cannot be read: fresh keys would hide
- * the loss and then mix with the old ones. Throws `KeysMissingError` or `FolderFileDamagedError`; the directory is unchanged.
+ * Checks, before anything is opened or made, that the keys are there without which a directory's data cannot
+ * be read: fresh keys would hide the loss and then mix with the old ones. Throws `KeysMissingError` or
+ * `FolderFileDamagedError`; the directory is unchanged.
  */
 export function requireFolderKeys(directory: string): void {
   const recorded = readRecord(directory);

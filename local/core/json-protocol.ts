@@ -45,8 +45,9 @@ export function asAwsError(error: unknown): AwsError {
 }
 
 /**
- * The input of a call as a strict schema types it. Members that the schema does not have are an `UnsupportedError`, so that none is
- * silently ignored; anything else that does not fit is a `ValidationException`.
+ * The input of a call as a strict schema types it. Members that the schema does not have are an
+ * `UnsupportedError`, so that none is silently ignored; anything else that does not fit is a
+ * `ValidationException`.
  */
 export function parseInput<Schema extends z.ZodType>(call: JsonCall, schema: Schema): z.output<Schema> {
   const parsed = schema.safeParse(call.input);

@@ -17,7 +17,8 @@ export const numberProperty = z.union([z.number(), z.string().regex(/^\d+$/).tra
 export const tagsProperty = z.array(z.strictObject({ Key: z.string(), Value: z.string() }));
 
 /**
- * The properties of a resource as the schema types them. Throws `UnsupportedError` naming the resource and every property that the schema does not accept: use strict objects.
+ * The properties of a resource as the schema types them. Throws `UnsupportedError` naming the resource and
+ * every property that the schema does not accept: use strict objects.
  */
 export function parseProperties<Schema extends z.ZodType>(
   resource: Resource,

@@ -1,6 +1,7 @@
 /**
- * The contracts between the parts of the embedded cloud. Each emulated AWS service is an engine (pure, injected
- * clock) plus a wire adapter that implements `Service`; each resource type of a template has one `ResourceProvider`.
+ * The contracts between the parts of the embedded cloud. Each emulated AWS service is an engine (pure,
+ * injected clock) plus a wire adapter that implements `Service`; each resource type of a template has one
+ * `ResourceProvider`.
  */
 import type { IncomingHttpHeaders } from "node:http";
 import type { Readable } from "node:stream";
@@ -19,7 +20,10 @@ export interface Timer {
   cancel(): void;
 }
 
-/** An IAM or IoT policy document as it stands in a template, intrinsics resolved. Never changed once made: evaluators remember it. */
+/**
+ * An IAM or IoT policy document as it stands in a template, intrinsics resolved. Never changed once made:
+ * evaluators remember it.
+ */
 export interface PolicyDocument {
   Version?: string;
   Statement: PolicyStatement | PolicyStatement[];
@@ -71,7 +75,10 @@ export interface AccessRequest {
 }
 
 export interface Authorizer {
-  /** Returns when the policies allow it; throws an `AwsError` with code `AccessDeniedException` (the wire adapter may rename it) otherwise. */
+  /**
+   * Returns when the policies allow it; throws an `AwsError` with code `AccessDeniedException` (the wire
+   * adapter may rename it) otherwise.
+   */
   authorize(caller: Caller, request: AccessRequest): void;
 }
 
@@ -85,9 +92,14 @@ export interface Credentials {
 
 /** The roles that the templates declare. */
 export interface Roles {
-  /** A session of the role for an AWS service, as the role's trust policy allows; throws `AwsError` otherwise. */
+  /**
+   * A session of the role for an AWS service, as the role's trust policy allows; throws `AwsError` otherwise.
+   */
   assumeForService(roleArn: string, service: string, options: AssumeOptions): SessionCaller;
-  /** Temporary keys with which the gateway recognises this session. They survive a restart of the embedded cloud until they expire. */
+  /**
+   * Temporary keys with which the gateway recognises this session. They survive a restart of the embedded
+   * cloud until they expire.
+   */
   issueCredentials(session: SessionCaller, durationSeconds: number): Credentials;
 }
 export interface AssumeOptions {
@@ -95,7 +107,9 @@ export interface AssumeOptions {
   context?: Record<string, string>;
 }
 
-/** One authenticated call of an AWS API (SigV4 has been verified; authorization is the service's own duty). */
+/**
+ * One authenticated call of an AWS API (SigV4 has been verified; authorization is the service's own duty).
+ */
 export interface ServiceRequest {
   caller: Caller;
   method: string;
@@ -103,7 +117,9 @@ export interface ServiceRequest {
   path: string;
   query: URLSearchParams;
   headers: IncomingHttpHeaders;
-  /** The raw body. The gateway does not read it; use `readBody` for small ones: it checks the signed hash too. */
+  /**
+   * The raw body. The gateway does not read it; use `readBody` for small ones: it checks the signed hash too.
+   */
   body: Readable;
   /** Reads the whole body, at most `limitBytes`, and checks it against the signed `x-amz-content-sha256`. */
   readBody(limitBytes?: number): Promise<Buffer>;
@@ -118,10 +134,15 @@ export interface ServiceResponse {
 }
 
 export interface Service {
-  /** The SigV4 signing name, by which the gateway chooses the service: `s3`, `dynamodb`, `states`, `kms`, … */
+  /**
+   * The SigV4 signing name, by which the gateway chooses the service: `s3`, `dynamodb`, `states`, `kms`, …
+   */
   readonly name: string;
   handle(request: ServiceRequest): Promise<ServiceResponse>;
-  /** Turns an error into this service's wire form (JSON or XML). Used by the gateway for every error, its own included. */
+  /**
+   * Turns an error into this service's wire form (JSON or XML). Used by the gateway for every error, its own
+   * included.
+   */
   renderError(error: unknown, request: { method: string; path: string }): ServiceResponse;
   close(): Promise<void>;
 }
@@ -133,7 +154,9 @@ export interface Resource {
   stack: string;
   logicalId: string;
   properties: Record<string, unknown>;
-  /** The name to use where the properties give none: lower case, stable over restarts, unique in the cloud. */
+  /**
+   * The name to use where the properties give none: lower case, stable over restarts, unique in the cloud.
+   */
   generatedName: string;
 }
 
@@ -145,8 +168,9 @@ export interface ProvisionedResource {
 }
 
 /**
- * Creates or updates resources of the given types. `provision` runs at every start of the embedded cloud, for every resource, in
- * dependency order, so it must be idempotent and keep the data of what exists. A property that it does not know is an error.
+ * Creates or updates resources of the given types. `provision` runs at every start of the embedded cloud, for
+ * every resource, in dependency order, so it must be idempotent and keep the data of what exists. A property
+ * that it does not know is an error.
  */
 export interface ResourceProvider {
   readonly types: readonly string[];
@@ -154,9 +178,15 @@ export interface ResourceProvider {
 }
 
 export interface LambdaInvoker {
-  /** Runs a function once and returns its answer; throws `AwsError` if it does not exist or the caller may not invoke it. */
+  /**
+   * Runs a function once and returns its answer; throws `AwsError` if it does not exist or the caller may not
+   * invoke it.
+   */
   invoke(request: LambdaInvocation): Promise<LambdaResult>;
-  /** Queues an asynchronous invocation: at most two retries, then it is logged as lost, as Lambda does without a dead-letter queue. */
+  /**
+   * Queues an asynchronous invocation: at most two retries, then it is logged as lost, as Lambda does without
+   * a dead-letter queue.
+   */
   enqueue(request: LambdaInvocation): void;
 }
 export interface LambdaInvocation {

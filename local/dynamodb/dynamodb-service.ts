@@ -5,7 +5,10 @@ import { isOperation } from "./operations.ts";
 import { tableArn } from "./table.ts";
 import type { TableStore } from "./table-store.ts";
 
-/** Amazon DynamoDB on dynalite: items, queries, scans and batches, each authorized on the tables and indexes that it touches. */
+/**
+ * Amazon DynamoDB on dynalite: items, queries, scans and batches, each authorized on the tables and indexes
+ * that it touches.
+ */
 export class DynamoDbService implements Service {
   readonly name = "dynamodb";
   readonly #tables: TableStore;

@@ -20,8 +20,8 @@ import scanRules from "dynalite/validations/scan.js";
 import updateItemRules from "dynalite/validations/updateItem.js";
 
 /**
- * What callers may do. Tables come from the templates, so operations that change them are not here; neither are transactions, which
- * dynalite does not have.
+ * What callers may do. Tables come from the templates, so operations that change them are not here; neither
+ * are transactions, which dynalite does not have.
  */
 export const OPERATIONS = {
   BatchGetItem: { run: batchGetItem, rules: batchGetItemRules },

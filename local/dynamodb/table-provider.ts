@@ -23,7 +23,10 @@ const Index = z.strictObject({
   }),
   ProvisionedThroughput: Throughput.optional(),
 });
-/** Backups and encryption at rest are promises of AWS that mean nothing on one machine: accepted, without effect. */
+/**
+ * Backups and encryption at rest are promises of AWS that mean nothing on one machine: accepted, without
+ * effect.
+ */
 const WITHOUT_EFFECT = {
   DeletionProtectionEnabled: booleanProperty.optional(),
   PointInTimeRecoverySpecification: z.looseObject({}).optional(),

@@ -41,7 +41,10 @@ export function newTable(definition: TableDefinition, nowMs: number): Table {
   return record(definition, { TableId: randomUUID(), CreationDateTime: nowMs / 1000 });
 }
 
-/** The record after a template changed. Throws if items would have to move to a new table, which would lose them here. */
+/**
+ * The record after a template changed. Throws if items would have to move to a new table, which would lose
+ * them here.
+ */
 export function updatedTable(existing: Table, definition: TableDefinition): Table {
   const before = immutablePart(existing);
   if (before !== immutablePart(definition)) {

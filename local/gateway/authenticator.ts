@@ -37,7 +37,10 @@ export class Authenticator {
     this.#bodyLimitBytes = options.bodyLimitBytes;
   }
 
-  /** Throws an `AwsError` that says what is wrong with the signature. Reads the body only if its hash was not sent along. */
+  /**
+   * Throws an `AwsError` that says what is wrong with the signature. Reads the body only if its hash was not
+   * sent along.
+   */
   async authenticate(request: IncomingMessage): Promise<Authenticated> {
     const authorization = parseAuthorization(request.headers.authorization ?? "");
     const date = this.#checkDate(header(request, "x-amz-date") ?? "", authorization);
@@ -111,7 +114,10 @@ function checkDeclaredHash(hash: string, service: string): void {
   throw new UnsupportedError(`the payload hash ${hash} for the service ${service}`);
 }
 
-/** TLS, or a connection that never leaves the machine: no one can listen there who could not read the process itself. */
+/**
+ * TLS, or a connection that never leaves the machine: no one can listen there who could not read the process
+ * itself.
+ */
 function isSecure({ socket }: IncomingMessage): boolean {
   if (socket instanceof TLSSocket) return true;
   const { remoteAddress = "", localAddress } = socket;

@@ -19,7 +19,10 @@ export async function readAll(body: Readable, limitBytes: number): Promise<Buffe
   return Buffer.concat(chunks, length);
 }
 
-/** Reads a whole body and compares it with the hash that was signed. `UNSIGNED-PAYLOAD` signs none, so there is nothing to compare. */
+/**
+ * Reads a whole body and compares it with the hash that was signed. `UNSIGNED-PAYLOAD` signs none, so there
+ * is nothing to compare.
+ */
 export async function readVerified(body: Readable, limitBytes: number, payloadHash: string): Promise<Buffer> {
   if (payloadHash.startsWith("STREAMING-")) {
     throw new UnsupportedError("a chunked payload (aws-chunked) on an operation that reads its body whole");

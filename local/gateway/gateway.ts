@@ -35,7 +35,10 @@ interface Routes {
   fallback: Fallback;
 }
 
-/** Longer than clients keep idle connections, so that it is never the server that closes one just as a request is sent. */
+/**
+ * Longer than clients keep idle connections, so that it is never the server that closes one just as a request
+ * is sent.
+ */
 const KEEP_ALIVE_MS = 80_000;
 /** A pack of some MiB over the slowest link that is still worth having. */
 const REQUEST_TIMEOUT_MS = 30 * 60_000;
@@ -46,8 +49,8 @@ const CLOSE_GRACE_MS = 2000;
 const HTTP_API_SIGNING_NAME = "execute-api";
 
 /**
- * The one HTTP server of the embedded cloud. A request signed with SigV4 is verified and handed to the service that its credential scope
- * names; everything else goes to the HTTP API.
+ * The one HTTP server of the embedded cloud. A request signed with SigV4 is verified and handed to the
+ * service that its credential scope names; everything else goes to the HTTP API.
  */
 export class Gateway {
   readonly #options: GatewayOptions;
@@ -70,7 +73,10 @@ export class Gateway {
     this.#server.requestTimeout = REQUEST_TIMEOUT_MS;
   }
 
-  /** Takes the port (0: a free one) and returns it. Requests wait until `open`, as resources may need the port before they exist. */
+  /**
+   * Takes the port (0: a free one) and returns it. Requests wait until `open`, as resources may need the port
+   * before they exist.
+   */
   async listen(port: number, host: string): Promise<number> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once("error", reject);
@@ -87,7 +93,9 @@ export class Gateway {
     this.#routes.resolve({ services: new Map(services.map((service) => [service.name, service])), fallback });
   }
 
-  /** The caller of a request signed with SigV4, for the AWS_IAM authorizer of the HTTP API; throws `AwsError`. */
+  /**
+   * The caller of a request signed with SigV4, for the AWS_IAM authorizer of the HTTP API; throws `AwsError`.
+   */
   authenticate(request: IncomingMessage): Promise<Authenticated> {
     return this.#authenticator.authenticate(request);
   }
@@ -167,7 +175,10 @@ function isExpected(error: unknown): boolean {
   );
 }
 
-/** The service in the credential scope, readable before anything is verified: it chooses how errors are rendered. */
+/**
+ * The service in the credential scope, readable before anything is verified: it chooses how errors are
+ * rendered.
+ */
 function signingName(authorization = ""): string {
   return /Credential=[^/,\s]+\/\d+\/[^/,\s]+\/([^/,\s]+)\//.exec(authorization)?.[1] ?? "unknown";
 }

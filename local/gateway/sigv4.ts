@@ -1,7 +1,10 @@
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { AwsError } from "../core/aws-error.ts";
 
-/** The parts of a request that SigV4 signs. Header names are lower case; repeated headers keep all their values. */
+/**
+ * The parts of a request that SigV4 signs. Header names are lower case; repeated headers keep all their
+ * values.
+ */
 export interface SignableRequest {
   method: string;
   /** Path and query as they came over the wire. */
@@ -61,7 +64,10 @@ export function signingKey(secretAccessKey: string, { day, region, service }: Au
   return hmac(hmac(hmac(dayKey, region), service), "aws4_request");
 }
 
-/** Throws `InvalidSignatureException` unless the signature is that of exactly this request. `date` is its `X-Amz-Date`. */
+/**
+ * Throws `InvalidSignatureException` unless the signature is that of exactly this request. `date` is its
+ * `X-Amz-Date`.
+ */
 export function verifySignature(
   request: SignableRequest,
   authorization: Authorization,

@@ -51,7 +51,10 @@ export interface Route {
     | { type: "JWT"; authorizerId: string; scopes: string[] };
 }
 
-/** The ARN of a call, as policies name it: with a route's path for permissions, with the request's for identities. */
+/**
+ * The ARN of a call, as policies name it: with a route's path for permissions, with the request's for
+ * identities.
+ */
 export function executeApiArn(apiId: string, stage: string, method: string, path: string): string {
   return `arn:aws:execute-api:${REGION}:${ACCOUNT_ID}:${apiId}/${stage}/${method}${path}`;
 }

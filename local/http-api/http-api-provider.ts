@@ -205,7 +205,9 @@ function parseRouteKey(key: string): Pick<Route, "key" | "method" | "path"> {
   return { key, method, path };
 }
 
-/** The function in an ARN of its own or in the `arn:…:apigateway:…:path/…/functions/<arn>/invocations` form. */
+/**
+ * The function in an ARN of its own or in the `arn:…:apigateway:…:path/…/functions/<arn>/invocations` form.
+ */
 function functionArnOf(uri: string): string {
   return /^arn:[^:]+:apigateway:.*\/functions\/(.+)\/invocations$/.exec(uri)?.[1] ?? uri;
 }

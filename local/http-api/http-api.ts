@@ -268,7 +268,8 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
 }
 
 function send(request: IncomingMessage, response: ServerResponse, answer: HttpAnswer): void {
-  // The rest of a body that was refused is thrown away, for a client that still sends it would not see the answer.
+  // The rest of a body that was refused is thrown away, for a client that still sends it would not see the
+  // answer.
   request.resume();
   for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value);
   if (answer.cookies.length > 0) response.setHeader("set-cookie", answer.cookies);

@@ -13,8 +13,9 @@ export type Verdict =
   | { refused: "unauthorized" | "forbidden"; challenge: string; reason: string };
 
 /**
- * Checks a token as API Gateway's JWT authorizer does: RSA signature by a key of the issuer, `iss`, `exp`, `nbf`, `iat`, `aud` (or, without it,
- * `client_id`) and at least one of the route's scopes. `now` is milliseconds since 1970.
+ * Checks a token as API Gateway's JWT authorizer does: RSA signature by a key of the issuer, `iss`, `exp`,
+ * `nbf`, `iat`, `aud` (or, without it, `client_id`) and at least one of the route's scopes. `now` is
+ * milliseconds since 1970.
  */
 export async function verifyToken(
   header: string | undefined,

@@ -7,9 +7,9 @@ export interface RouteMatch {
 }
 
 /**
- * The route for a request, chosen as API Gateway does: the most specific path first (a literal segment before a
- * parameter before `{proxy+}`, segment by segment), an exact method before `ANY`, `$default` last.
- * `path` is decoded and without the query.
+ * The route for a request, chosen as API Gateway does: the most specific path first (a literal segment before
+ * a parameter before `{proxy+}`, segment by segment), an exact method before `ANY`, `$default` last. `path`
+ * is decoded and without the query.
  */
 export function matchRoute(routes: Iterable<Route>, method: string, path: string): RouteMatch | undefined {
   let best: (RouteMatch & { rank: string }) | undefined;

@@ -2,8 +2,9 @@ import { UnsupportedError } from "../core/aws-error.ts";
 import { globExpression } from "./glob.ts";
 
 /**
- * The condition keys (and policy variables) that the embedded cloud fills in wherever AWS would. A policy that uses another key cannot
- * be judged: taking it as absent would make negated conditions hold and could allow too much.
+ * The condition keys (and policy variables) that the embedded cloud fills in wherever AWS would. A policy
+ * that uses another key cannot be judged: taking it as absent would make negated conditions hold and could
+ * allow too much.
  */
 const KNOWN_KEYS = [
   "aws:PrincipalAccount",

@@ -46,7 +46,10 @@ const OPERATORS = new Map<string, Operator>([
   ["NumericGreaterThanEquals", { matches: numeric((actual, expected) => actual >= expected) }],
 ]);
 
-/** Every condition of a statement; all must hold. Throws `UnsupportedError` for operators and keys that cannot be judged. */
+/**
+ * Every condition of a statement; all must hold. Throws `UnsupportedError` for operators and keys that cannot
+ * be judged.
+ */
 export function compileConditions(
   block: PolicyStatement["Condition"],
   policyVersion: string | undefined,

@@ -17,7 +17,8 @@ export function escapeForGlob(text: string): string {
   return text.replace(/[*?]/g, (character) => (character === "*" ? LITERAL_STAR : LITERAL_QUESTION_MARK));
 }
 
-// A policy writes a literal * as ${*}; between there and the expression it is one of these private-use characters.
+// A policy writes a literal * as ${*}; between there and the expression it is one of these private-use
+// characters.
 const LITERAL_STAR = "\uE000";
 const LITERAL_QUESTION_MARK = "\uE001";
 
@@ -36,7 +37,10 @@ function globCharacter(character: string): string {
   }
 }
 
-/** Whether two ARNs match part by part, as `ArnLike` compares: a `*` stays within its colon-delimited part, save the last. */
+/**
+ * Whether two ARNs match part by part, as `ArnLike` compares: a `*` stays within its colon-delimited part,
+ * save the last.
+ */
 export function arnMatches(pattern: string, arn: string): boolean {
   const patternParts = arnParts(pattern);
   const parts = arnParts(arn);

@@ -44,7 +44,10 @@ const ManagedPolicyProperties = z.strictObject({
   Roles: z.array(z.string()).default([]),
 });
 
-/** `AWS::IAM::Role`, `AWS::IAM::Policy` and `AWS::IAM::ManagedPolicy`. Users, groups and permissions boundaries are refused. */
+/**
+ * `AWS::IAM::Role`, `AWS::IAM::Policy` and `AWS::IAM::ManagedPolicy`. Users, groups and permissions
+ * boundaries are refused.
+ */
 export class IamProvider implements ResourceProvider {
   readonly types = ["AWS::IAM::Role", "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"];
   readonly #roles: RoleRegistry;

@@ -1,6 +1,9 @@
 import type { PolicyDocument } from "../core/service.ts";
 
-/** The AWS managed policies that the embedded cloud knows, by ARN. Their actions reach services that it does not have. */
+/**
+ * The AWS managed policies that the embedded cloud knows, by ARN. Their actions reach services that it does
+ * not have.
+ */
 export const AWS_MANAGED_POLICIES: ReadonlyMap<string, PolicyDocument> = new Map([
   [
     "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",

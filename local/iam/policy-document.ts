@@ -20,7 +20,10 @@ const Statement = z.strictObject({
   Condition: z.record(z.string(), z.record(z.string(), ConditionValue)).optional(),
 });
 
-/** A policy document in the grammar that the embedded cloud can judge; anything else (such as `NotPrincipal`) does not parse. */
+/**
+ * A policy document in the grammar that the embedded cloud can judge; anything else (such as `NotPrincipal`)
+ * does not parse.
+ */
 export const PolicyDocumentSchema = z.strictObject({
   Version: z.string().optional(),
   Id: z.string().optional(),
@@ -45,7 +48,10 @@ export interface Principals {
 
 const compiled = new WeakMap<object, readonly CompiledStatement[]>();
 
-/** The document's statements. Throws `UnsupportedError` for whatever the embedded cloud cannot judge, so that nothing is skipped. */
+/**
+ * The document's statements. Throws `UnsupportedError` for whatever the embedded cloud cannot judge, so that
+ * nothing is skipped.
+ */
 export function compilePolicy(document: PolicyDocument): readonly CompiledStatement[] {
   const known = compiled.get(document);
   if (known) return known;

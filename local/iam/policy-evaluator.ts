@@ -10,7 +10,10 @@ import {
 import { RequestContext } from "./condition-keys.ts";
 import { type CompiledStatement, compilePolicy, type Principals } from "./policy-document.ts";
 
-/** How far a statement's principals reach a caller: `account` hands the decision to the caller's identity policies. */
+/**
+ * How far a statement's principals reach a caller: `account` hands the decision to the caller's identity
+ * policies.
+ */
 type Reach = "none" | "direct" | "account";
 
 /** What the statements of one policy say about a request. */
@@ -22,9 +25,10 @@ interface Verdict {
 }
 
 /**
- * Decides as IAM does within one account: an explicit deny anywhere wins; a session policy narrows; otherwise the identity policies
- * or the resource policy must allow. For KMS keys and trust policies the resource policy must allow in any case, directly or by naming
- * the account. What cannot be judged (an operator, key or variable it does not know) throws `UnsupportedError` and so never allows.
+ * Decides as IAM does within one account: an explicit deny anywhere wins; a session policy narrows; otherwise
+ * the identity policies or the resource policy must allow. For KMS keys and trust policies the resource
+ * policy must allow in any case, directly or by naming the account. What cannot be judged (an operator, key
+ * or variable it does not know) throws `UnsupportedError` and so never allows.
  */
 export class PolicyEvaluator implements Authorizer {
   authorize(caller: Caller, request: AccessRequest): void {
@@ -69,7 +73,10 @@ function missingGrant(
   return identity.allowed ? undefined : "because no identity-based policy allows it";
 }
 
-/** A KMS key and a role belong to their own policy: IAM policies count only where that policy hands over to the account. */
+/**
+ * A KMS key and a role belong to their own policy: IAM policies count only where that policy hands over to
+ * the account.
+ */
 function policyOfResourceRules(action: string): boolean {
   return /^kms:/i.test(action) || /^sts:AssumeRole$/i.test(action);
 }

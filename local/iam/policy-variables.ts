@@ -21,7 +21,10 @@ export class VariableText {
     for (const [, name = ""] of text.matchAll(VARIABLE)) if (!LITERALS.has(name)) requireKnownKey(name);
   }
 
-  /** The text as a pattern: what variables bring in is literal. Throws `UnsupportedError` if the request lacks a variable. */
+  /**
+   * The text as a pattern: what variables bring in is literal. Throws `UnsupportedError` if the request lacks
+   * a variable.
+   */
   pattern(context: RequestContext): string {
     if (this.constant) return this.#text;
     return this.#text.replaceAll(VARIABLE, (_, name: string) => {

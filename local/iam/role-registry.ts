@@ -26,7 +26,10 @@ export interface SessionOptions extends AssumeOptions {
   sessionPolicy?: PolicyDocument;
 }
 
-/** The roles of the templates, who may assume them, and the credentials of their sessions. Roles live as long as the process. */
+/**
+ * The roles of the templates, who may assume them, and the credentials of their sessions. Roles live as long
+ * as the process.
+ */
 export class RoleRegistry implements Roles {
   readonly #roles = new Map<string, Role>();
   readonly #authorizer: Authorizer;
@@ -66,10 +69,14 @@ export class RoleRegistry implements Roles {
     return sessionOf(role, options);
   }
 
-  /** A session of the role for another session, as the trust policy and, where that hands over to the account, its own policies allow. */
+  /**
+   * A session of the role for another session, as the trust policy and, where that hands over to the account,
+   * its own policies allow.
+   */
   assumeForSession(caller: SessionCaller, roleArn: string, options: SessionOptions): SessionCaller {
     const role = this.#roles.get(roleArn);
-    // As AWS does, an unknown role is refused like one that the caller may not assume: names cannot be probed.
+    // As AWS does, an unknown role is refused like one that the caller may not assume: names cannot be
+    // probed.
     if (!role) throw notAuthorizedToAssume(caller, roleArn);
     this.#authorizer.authorize(caller, assumeRequest(role, options));
     return sessionOf(role, options);
@@ -79,7 +86,10 @@ export class RoleRegistry implements Roles {
     return this.#sessions.issue(session, durationSeconds);
   }
 
-  /** The session and secret behind an access key; throws `AwsError` if the keys are unknown, expired, or their role is gone. */
+  /**
+   * The session and secret behind an access key; throws `AwsError` if the keys are unknown, expired, or their
+   * role is gone.
+   */
   authenticate(
     accessKeyId: string,
     sessionToken: string,
@@ -114,8 +124,8 @@ function sessionOf(role: Role, options: SessionOptions): SessionCaller {
 }
 
 /**
- * What a session keeps of the context in which it was assumed. The rest, such as `aws:SourceArn`, was for the trust policy: kept, it would let
- * the session pass for the service that assumed it.
+ * What a session keeps of the context in which it was assumed. The rest, such as `aws:SourceArn`, was for the
+ * trust policy: kept, it would let the session pass for the service that assumed it.
  */
 function lastingContext(context: Record<string, string> = {}): Record<string, string> {
   return Object.fromEntries(Object.entries(context).filter(([key]) => key.startsWith("credentials-iot:")));

@@ -33,7 +33,10 @@ const SCHEMA = `
   ) STRICT;
   CREATE INDEX IF NOT EXISTS session_expiry ON session (expiresAt);`;
 
-/** Temporary credentials that survive a restart until they expire. The file is readable by its owner only: it holds signing secrets. */
+/**
+ * Temporary credentials that survive a restart until they expire. The file is readable by its owner only: it
+ * holds signing secrets.
+ */
 export class SessionStore {
   readonly #database: DatabaseSync;
   readonly #clock: Clock;
@@ -119,7 +122,10 @@ export class SessionStore {
     return entry;
   }
 
-  /** An hour after expiry, so that a late caller still hears that its token has expired rather than that it never was. */
+  /**
+   * An hour after expiry, so that a late caller still hears that its token has expired rather than that it
+   * never was.
+   */
   #forgetExpired(): void {
     const before = this.#clock.now() - 3_600_000;
     this.#database.prepare("DELETE FROM session WHERE expiresAt < ?").run(before);

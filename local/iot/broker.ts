@@ -31,13 +31,16 @@ export interface BrokerOptions {
   faults?: MessageFaults;
 }
 
-/** What a client may keep alive for, in seconds. AWS IoT moves every other wish to the nearer end; 0 means the longest. */
+/**
+ * What a client may keep alive for, in seconds. AWS IoT moves every other wish to the nearer end; 0 means the
+ * longest.
+ */
 const KEEP_ALIVE = { min: 30, max: 1200 };
 const MAX_CONNECTIONS = 1000;
 
 /**
- * The MQTT 3.1.1 broker: TLS with client certificates, AWS IoT's policies and limits, one connection per client id,
- * persistent sessions. Every message that it accepts also runs the topic rules.
+ * The MQTT 3.1.1 broker: TLS with client certificates, AWS IoT's policies and limits, one connection per
+ * client id, persistent sessions. Every message that it accepts also runs the topic rules.
  */
 export class Broker {
   readonly #options: BrokerOptions;
@@ -88,8 +91,8 @@ export class Broker {
   }
 
   /**
-   * Ends all connections. Their clients are announced as disconnected at the next start: now nothing may be left
-   * that could hear it.
+   * Ends all connections. Their clients are announced as disconnected at the next start: now nothing may be
+   * left that could hear it.
    */
   async close(): Promise<void> {
     this.#closing = true;
@@ -207,7 +210,8 @@ export class Broker {
     } else if (connection.announced) {
       done(this.#refuse(connection, "subscribe", topic, refusal), null);
     } else {
-      // A session from before the policy was narrowed: it goes on without this part, lest its client be locked out.
+      // A session from before the policy was narrowed: it goes on without this part, lest its client be
+      // locked out.
       this.#refused({ ...connection.describe(), kind: "subscribe", reason: refusal.reason, resource: topic });
       this.#sessions.dropSubscriptions(connection.clientId, [topic]);
       done(null, null);

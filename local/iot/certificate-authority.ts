@@ -8,7 +8,8 @@ import * as x509 from "@peculiar/x509";
 import { AwsError } from "../core/aws-error.ts";
 
 const EC_P256 = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
-// TLS judges validity by the machine's clock, which the injected one need not follow, so neither end is "now".
+// TLS judges validity by the machine's clock, which the injected one need not follow, so neither end is
+// "now".
 const NOT_BEFORE = new Date(Date.UTC(2020, 0, 1));
 const NOT_AFTER = new Date(Date.UTC(2049, 11, 31, 23, 59, 59));
 const AUTHORITY_NAME = "O=Embedded cloud, CN=Embedded cloud device authority";
@@ -20,7 +21,9 @@ export interface IssuedCertificate {
   pem: string;
 }
 
-/** The authority that issues device and server certificates. Its key is made once and never leaves its folder. */
+/**
+ * The authority that issues device and server certificates. Its key is made once and never leaves its folder.
+ */
 export class CertificateAuthority {
   /** What devices trust. */
   readonly certificatePem: string;
@@ -52,7 +55,8 @@ export class CertificateAuthority {
     }
     const genuine = await request.verify().catch(() => false);
     if (!genuine) throw invalidRequest("the certificate signing request is not signed by its own key");
-    // Only a client's purpose: with the same authority on both sides, a device must never pass for the broker.
+    // Only a client's purpose: with the same authority on both sides, a device must never pass for the
+    // broker.
     const certificate = await this.#issue(request.subject, request.publicKey, [
       new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth]),
     ]);

@@ -21,8 +21,8 @@ const MAX_FILTERS_PER_SUBSCRIBE = 8;
 const LINGER_MS = 2000;
 
 /**
- * A device's TLS connection as the MQTT engine reads it: whole packets of bounded size. It sees whether the device
- * said goodbye, and is where tests inject faults.
+ * A device's TLS connection as the MQTT engine reads it: whole packets of bounded size. It sees whether the
+ * device said goodbye, and is where tests inject faults.
  */
 export class ClientStream extends Duplex {
   clientId = "";
@@ -78,7 +78,8 @@ export class ClientStream extends Duplex {
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     this.#lanes?.inbound.close();
     this.#lanes?.outbound.close();
-    // What was answered last, such as a refusal, still goes out, but a peer that does not read cannot hold us.
+    // What was answered last, such as a refusal, still goes out, but a peer that does not read cannot hold
+    // us.
     this.#socket.setTimeout(LINGER_MS, () => this.#socket.destroy());
     this.#socket.destroySoon();
     done(error);

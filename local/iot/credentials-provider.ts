@@ -26,7 +26,10 @@ export interface CredentialsProviderOptions {
 const PATH = /^\/role-aliases\/([\w+=,.@-]{1,128})\/credentials$/;
 const REQUEST_TIMEOUT_MS = 10_000;
 
-/** Gives a device temporary credentials of a role for its certificate: `GET /role-aliases/<alias>/credentials`. */
+/**
+ * Gives a device temporary credentials of a role for its certificate: `GET
+ * /role-aliases/<alias>/credentials`.
+ */
 export class CredentialsProvider {
   readonly #options: CredentialsProviderOptions;
   #server: Server | undefined;

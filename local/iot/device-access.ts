@@ -15,7 +15,10 @@ export interface Device {
   thingName?: string;
 }
 
-/** Decides what a device may do, by the state of its certificate and the policies attached to it at this moment. */
+/**
+ * Decides what a device may do, by the state of its certificate and the policies attached to it at this
+ * moment.
+ */
 export class DeviceAccess {
   readonly #certificates: Certificates;
   readonly #things: Things;
@@ -91,7 +94,9 @@ export class DeviceAccess {
   }
 }
 
-/** As with AWS's non-exclusive attachment, over MQTT the client id names the thing. Empty when nothing does. */
+/**
+ * As with AWS's non-exclusive attachment, over MQTT the client id names the thing. Empty when nothing does.
+ */
 function thingNameOf({ clientId, thingName }: Device): string {
   return thingName ?? clientId ?? "";
 }

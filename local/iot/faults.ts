@@ -1,7 +1,7 @@
 /**
- * Test port: what a bad network or a restarting broker does to messages. Only tests give the broker one. It sees
- * PUBLISH packets only, so connections and acknowledgements stay intact: a dropped message of QoS 1 is therefore
- * sent again when its sender reconnects.
+ * Test port: what a bad network or a restarting broker does to messages. Only tests give the broker one. It
+ * sees PUBLISH packets only, so connections and acknowledgements stay intact: a dropped message of QoS 1 is
+ * therefore sent again when its sender reconnects.
  */
 import type { Clock, Timer } from "../core/service.ts";
 

@@ -32,7 +32,10 @@ export interface IotCoreOptions {
   host?: string;
   /** The name or address by which devices reach this machine; localhost unless given. */
   advertisedHost?: string;
-  /** 0, the default, takes a free port at the first start and the same one ever after, since devices remember it. */
+  /**
+   * 0, the default, takes a free port at the first start and the same one ever after, since devices remember
+   * it.
+   */
   mqttPort?: number;
   credentialsPort?: number;
   /** Test port; see faults.ts. */
@@ -40,8 +43,8 @@ export interface IotCoreOptions {
 }
 
 /**
- * AWS IoT Core of the embedded cloud. `open` it, let the templates provision their resources through `provider`, then
- * `start` it: from then on devices can connect.
+ * AWS IoT Core of the embedded cloud. `open` it, let the templates provision their resources through
+ * `provider`, then `start` it: from then on devices can connect.
  */
 export class IotCore {
   readonly services: readonly Service[];
@@ -109,7 +112,9 @@ export class IotCore {
     return this.#endpoints;
   }
 
-  /** Ends all connections and closes the files. Sessions, certificates and things are there at the next start. */
+  /**
+   * Ends all connections and closes the files. Sessions, certificates and things are there at the next start.
+   */
   async close(): Promise<void> {
     await Promise.all([this.#broker.close(), this.#credentials.close()]);
     for (const database of this.#databases) database.close();

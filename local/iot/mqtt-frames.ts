@@ -27,7 +27,10 @@ export class FrameSplitter {
     this.#maxBytes = maxBytes;
   }
 
-  /** The packets that are complete with this chunk; throws `FrameError` as soon as one is known to be too large. */
+  /**
+   * The packets that are complete with this chunk; throws `FrameError` as soon as one is known to be too
+   * large.
+   */
   push(chunk: Buffer): Frame[] {
     this.#pending = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
     const frames: Frame[] = [];

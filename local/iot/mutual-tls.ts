@@ -4,11 +4,15 @@ import type { TLSSocket, TlsOptions } from "node:tls";
 import { type CertificateAuthority, certificateId } from "./certificate-authority.ts";
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
-// Below the ports that systems give to outgoing connections: one of those could hold ours when we start again.
+// Below the ports that systems give to outgoing connections: one of those could hold ours when we start
+// again.
 const FREE_PORTS = { from: 20_000, to: 32_768 };
 const MAX_ATTEMPTS = 100;
 
-/** Only clients with a certificate of the authority get through the handshake; its status is checked afterwards. */
+/**
+ * Only clients with a certificate of the authority get through the handshake; its status is checked
+ * afterwards.
+ */
 export async function mutualTlsOptions(
   authority: CertificateAuthority,
   hosts: string[],

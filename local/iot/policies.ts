@@ -50,7 +50,10 @@ const Document = z.strictObject({
 export class Policies {
   readonly #documents = new Map<string, PolicyDocument>();
 
-  /** Throws `MalformedPolicyException` for what devices' policies cannot say here: nothing is silently ignored. */
+  /**
+   * Throws `MalformedPolicyException` for what devices' policies cannot say here: nothing is silently
+   * ignored.
+   */
   put(name: string, document: unknown): void {
     const parsed = Document.safeParse(document);
     if (!parsed.success) {

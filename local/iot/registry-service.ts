@@ -133,7 +133,8 @@ const ROUTES: readonly Route<Call>[] = [
     const { setAsActive } = readQuery(request, z.strictObject({ setAsActive: Flag.default(false) }));
     const body = await readJson(request, z.strictObject({ certificateSigningRequest: z.string() }));
     const { id, pem } = await certificates.createFromCsr(body.certificateSigningRequest, setAsActive);
-    // AWS gives the bare certificate, because every system trusts its servers' issuer. Here the issuer comes along.
+    // AWS gives the bare certificate, because every system trusts its servers' issuer. Here the issuer comes
+    // along.
     return {
       certificateArn: iotArn("cert", id),
       certificateId: id,

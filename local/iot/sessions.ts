@@ -37,9 +37,9 @@ const Queued = z.object({
 });
 
 /**
- * The persistence of the MQTT engine: subscriptions of persistent sessions, and the QoS 1 messages that they have not
- * acknowledged, which survive a restart. There are no retained messages and no QoS 2, so those parts store nothing.
- * Method names and shapes are those that aedes calls.
+ * The persistence of the MQTT engine: subscriptions of persistent sessions, and the QoS 1 messages that they
+ * have not acknowledged, which survive a restart. There are no retained messages and no QoS 2, so those parts
+ * store nothing. Method names and shapes are those that aedes calls.
  */
 export class Sessions {
   readonly #database: DatabaseSync;
@@ -54,7 +54,9 @@ export class Sessions {
     database: DatabaseSync;
     clock: Clock;
     log: Log;
-    /** Whether the client was allowed this subscription: aedes stores a request whole, refused parts included. */
+    /**
+     * Whether the client was allowed this subscription: aedes stores a request whole, refused parts included.
+     */
     mayKeep: (clientId: string, filter: string) => boolean;
   }) {
     this.#database = options.database;
@@ -151,7 +153,10 @@ export class Sessions {
     }
   }
 
-  /** Notes under which packet id a queued message was sent. One that is queued no more is nothing to complain about. */
+  /**
+   * Notes under which packet id a queued message was sent. One that is queued no more is nothing to complain
+   * about.
+   */
   async outgoingUpdate(client: ClientRef, packet: Packet): Promise<void> {
     this.#run(
       `UPDATE queued SET message_id = ?, sent = 1 WHERE sequence = (
@@ -181,7 +186,10 @@ export class Sessions {
     return packet;
   }
 
-  /** What is queued, oldest first; read one by one, since a thousand large messages need not be in memory at once. */
+  /**
+   * What is queued, oldest first; read one by one, since a thousand large messages need not be in memory at
+   * once.
+   */
   outgoingStream(client: ClientRef): Readable {
     // A message that several filters of an absent client matched was queued for each of them.
     this.#run(

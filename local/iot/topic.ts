@@ -5,7 +5,9 @@ export const BASIC_INGEST_PREFIX = "$aws/rules/";
 const MAX_TOPIC_BYTES = 256;
 const MAX_SLASHES = 7;
 
-/** Whether messages on `topic` reach a subscription to `filter`. A leading wildcard never reaches `$` topics. */
+/**
+ * Whether messages on `topic` reach a subscription to `filter`. A leading wildcard never reaches `$` topics.
+ */
 export function matchesFilter(filter: string, topic: string): boolean {
   const wanted = filter.split("/");
   const given = topic.split("/");

@@ -3,8 +3,8 @@ import { AwsError } from "../core/aws-error.ts";
 import type { KeyVersion } from "./key-store.ts";
 
 /**
- * A ciphertext blob: format (1 byte, 1), key id (16), key version (4, big-endian), nonce (12), tag (16), ciphertext. AES-256-GCM
- * authenticates everything before the tag together with the encryption context.
+ * A ciphertext blob: format (1 byte, 1), key id (16), key version (4, big-endian), nonce (12), tag (16),
+ * ciphertext. AES-256-GCM authenticates everything before the tag together with the encryption context.
  */
 const FORMAT = 1;
 const HEADER_BYTES = 1 + 16 + 4;
@@ -40,7 +40,10 @@ export function keyOf(blob: Buffer): { keyId: string; version: number } {
   return { keyId, version: blob.readUInt32BE(17) };
 }
 
-/** Decrypts a blob. Throws `InvalidCiphertextException` if a byte or the encryption context differs from when it was made. */
+/**
+ * Decrypts a blob. Throws `InvalidCiphertextException` if a byte or the encryption context differs from when
+ * it was made.
+ */
 export function open(blob: Buffer, { material }: KeyVersion, context: EncryptionContext): Buffer {
   const header = blob.subarray(0, HEADER_BYTES);
   const nonce = blob.subarray(HEADER_BYTES, HEADER_BYTES + NONCE_BYTES);

@@ -25,8 +25,9 @@ const KeyFile = z.strictObject({
 });
 
 /**
- * The key material, in one file that only its owner can read. It is written to a new file and renamed, so a crash leaves the old or the
- * new one. Whoever loses this file loses all that it encrypts: back it up apart from the data.
+ * The key material, in one file that only its owner can read. It is written to a new file and renamed, so a
+ * crash leaves the old or the new one. Whoever loses this file loses all that it encrypts: back it up apart
+ * from the data.
  */
 export class KeyStore {
   readonly #directory: string;
@@ -34,7 +35,10 @@ export class KeyStore {
   readonly #randomness: Randomness;
   readonly #keys: Map<string, KeyVersion[]>;
 
-  /** Opens the store; throws if the file is there and does not read as one (it is never replaced by fresh keys). */
+  /**
+   * Opens the store; throws if the file is there and does not read as one (it is never replaced by fresh
+   * keys).
+   */
   constructor(options: { directory: string; clock: Clock; randomness: Randomness }) {
     this.#directory = options.directory;
     this.#clock = options.clock;
@@ -46,8 +50,8 @@ export class KeyStore {
   }
 
   /**
-   * Makes sure that the key has material, created once, and a version no older than the rotation period if it has one. `make` gives material
-   * that is not 32 random bytes.
+   * Makes sure that the key has material, created once, and a version no older than the rotation period if it
+   * has one. `make` gives material that is not 32 random bytes.
    */
   ensure(
     keyId: string,

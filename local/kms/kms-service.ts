@@ -53,8 +53,8 @@ const SignInput = z.strictObject({
 const KeyInput = z.strictObject({ KeyId });
 
 /**
- * AWS KMS: data keys, encrypt and decrypt with symmetric keys, whose encryption context is authenticated, as on AWS; sign with key pairs and give
- * their public part; describe.
+ * AWS KMS: data keys, encrypt and decrypt with symmetric keys, whose encryption context is authenticated, as
+ * on AWS; sign with key pairs and give their public part; describe.
  */
 export class KmsService implements Service {
   readonly name = "kms";
@@ -86,7 +86,10 @@ export class KmsService implements Service {
 
   async close(): Promise<void> {}
 
-  /** For services that encrypt with a key of their caller's, as S3 does: throws unless the caller may use the key so. */
+  /**
+   * For services that encrypt with a key of their caller's, as S3 does: throws unless the caller may use the
+   * key so.
+   */
   authorizeKeyUse(
     caller: Caller,
     { action, keyId, context }: { action: string; keyId: string; context: Record<string, string> },

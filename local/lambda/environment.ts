@@ -25,8 +25,8 @@ const INIT_LIMIT_SECONDS = 30;
 const workerFile = new URL("./worker.ts", import.meta.url);
 
 /**
- * One execution environment: a worker thread that has loaded the handler once and runs one event at a time. It
- * starts at once, dies of a timeout, a crash or too little memory, and is then of no further use.
+ * One execution environment: a worker thread that has loaded the handler once and runs one event at a time.
+ * It starts at once, dies of a timeout, a crash or too little memory, and is then of no further use.
  */
 export class Environment {
   readonly configuration: FunctionConfiguration;
@@ -160,7 +160,10 @@ function exitError(how: string, cause?: unknown): ErrorPayload {
   };
 }
 
-/** Structured loggers print one JSON object per line: kept as an object, so that the log file is not JSON in JSON. */
+/**
+ * Structured loggers print one JSON object per line: kept as an object, so that the log file is not JSON in
+ * JSON.
+ */
 function parseIfJson(text: string): unknown {
   if (!text.startsWith("{")) return text;
   try {

@@ -23,7 +23,10 @@ const Row = z.object({
   failures: z.number(),
 });
 
-/** The queue of asynchronous events, on disk: an event leaves it only once it is done with, so a crash loses none. */
+/**
+ * The queue of asynchronous events, on disk: an event leaves it only once it is done with, so a crash loses
+ * none.
+ */
 export class EventQueue {
   readonly #database: DatabaseSync;
   readonly #insert: StatementSync;
@@ -61,7 +64,10 @@ export class EventQueue {
     this.#insert.run({ ...event });
   }
 
-  /** The oldest event that is due, apart from those that run already and those of functions that are at their limit. */
+  /**
+   * The oldest event that is due, apart from those that run already and those of functions that are at their
+   * limit.
+   */
   next(now: number, running: Iterable<string>, full: Iterable<string>): QueuedEvent | undefined {
     const row = this.#next.get({ now, running: toJson(running), full: toJson(full) });
     return row === undefined ? undefined : Row.parse(row);

@@ -47,7 +47,10 @@ export interface LambdaLimits {
   maxEnvironments: number;
   /** An environment that is idle for this long is ended. */
   idleMs: number;
-  /** How long a call waits for an environment where only this machine's limits are in the way, before it is refused. */
+  /**
+   * How long a call waits for an environment where only this machine's limits are in the way, before it is
+   * refused.
+   */
   patienceMs: number;
   /** Delays before the second and the third attempt of an asynchronous event. */
   retryDelaysMs: readonly number[];
@@ -111,7 +114,10 @@ export class Lambda implements LambdaInvoker {
     });
   }
 
-  /** Begins with the asynchronous events, those of before a restart too: call it once everything is provisioned. */
+  /**
+   * Begins with the asynchronous events, those of before a restart too: call it once everything is
+   * provisioned.
+   */
   start(): void {
     this.#dispatcher.start();
   }

@@ -13,7 +13,10 @@ export function renderRestJsonError(error: unknown): ServiceResponse {
   };
 }
 
-/** A segment of a request's path without its percent-encoding; throws `ValidationException` where that is malformed. */
+/**
+ * A segment of a request's path without its percent-encoding; throws `ValidationException` where that is
+ * malformed.
+ */
 export function decodeSegment(segment: string): string {
   try {
     return decodeURIComponent(segment);

@@ -1,6 +1,6 @@
 /**
- * Runs in a worker thread: loads one handler and answers one event at a time, as the Node.js 24 runtime of Lambda
- * does. This is the handler's whole world, so nothing of the embedded cloud is reachable from here.
+ * Runs in a worker thread: loads one handler and answers one event at a time, as the Node.js 24 runtime of
+ * Lambda does. This is the handler's whole world, so nothing of the embedded cloud is reachable from here.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire, isBuiltin, registerHooks } from "node:module";
@@ -31,7 +31,10 @@ function describe(error: unknown): ErrorPayload {
   return { errorType: typeof error, errorMessage: String(error), trace: [] };
 }
 
-/** Returns once the output so far has reached the main thread: what is on its way is lost when the thread is ended. */
+/**
+ * Returns once the output so far has reached the main thread: what is on its way is lost when the thread is
+ * ended.
+ */
 async function flushOutput(): Promise<void> {
   for (const stream of [process.stdout, process.stderr]) {
     if (stream.writableLength > 0) await new Promise((resolve) => stream.write("", resolve));
@@ -49,8 +52,9 @@ process.on("unhandledRejection", (reason) =>
 );
 
 /**
- * On AWS the code stands alone in /var/task. Here it stands inside other folders, so two things are cut off: packages
- * and a package.json found further up, which would make a function work (or fail) that does not on AWS.
+ * On AWS the code stands alone in /var/task. Here it stands inside other folders, so two things are cut off:
+ * packages and a package.json found further up, which would make a function work (or fail) that does not on
+ * AWS.
  */
 function isolate(codeDirectory: string): void {
   const inside = (url: string): boolean =>

@@ -47,8 +47,8 @@ export class Access {
   }
 
   /**
-   * Runs `find`, whose caller may read the key. What is not there is told only to those who may list the bucket; others get
-   * `AccessDenied`, so that they cannot probe for names.
+   * Runs `find`, whose caller may read the key. What is not there is told only to those who may list the
+   * bucket; others get `AccessDenied`, so that they cannot probe for names.
    */
   findOrHide<T>(caller: Caller, bucket: Bucket, find: () => T): T {
     try {

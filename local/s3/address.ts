@@ -10,7 +10,10 @@ export interface CopySource extends Address {
   versionId?: string;
 }
 
-/** Path-style addressing: `/<bucket>/<key>`, percent-encoded, otherwise as it is: `//` and `..` are parts of a key like others. */
+/**
+ * Path-style addressing: `/<bucket>/<key>`, percent-encoded, otherwise as it is: `//` and `..` are parts of a
+ * key like others.
+ */
 export function parsePath(path: string): Address {
   const match = /^\/([^/]*)(?:\/(.*))?$/s.exec(path);
   if (!match) throw new S3Error("InvalidURI");

@@ -1,6 +1,7 @@
 /**
- * The `aws-chunked` content encoding: `<hex length>[;chunk-signature=<hex>]\r\n<bytes>\r\n`, ended by a chunk of no bytes,
- * trailers and an empty line. Each signature covers the one before it, so chunks cannot be dropped or reordered.
+ * The `aws-chunked` content encoding: `<hex length>[;chunk-signature=<hex>]\r\n<bytes>\r\n`, ended by a chunk
+ * of no bytes, trailers and an empty line. Each signature covers the one before it, so chunks cannot be
+ * dropped or reordered.
  */
 import { createHash, createHmac } from "node:crypto";
 import { S3Error } from "./s3-error.ts";

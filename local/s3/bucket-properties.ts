@@ -56,7 +56,10 @@ const EncryptionRule = z
 
 const Tags = z.array(z.strictObject({ Key: z.string(), Value: z.string() }));
 
-/** Access from outside an account, ownership, access logs and tags mean nothing on one machine: accepted, without effect. */
+/**
+ * Access from outside an account, ownership, access logs and tags mean nothing on one machine: accepted,
+ * without effect.
+ */
 export const BucketProperties = z.strictObject({
   BucketName: z.string().optional(),
   BucketEncryption: z

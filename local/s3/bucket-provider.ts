@@ -43,7 +43,8 @@ export class BucketProvider implements ResourceProvider {
         algorithm: "AES256",
       },
       lifecycle: rules.filter(({ enabled }) => enabled).map(({ rule }) => rule),
-      // No policy: its own resource comes after this one, and if the template has dropped it, it must not live on.
+      // No policy: its own resource comes after this one, and if the template has dropped it, it must not
+      // live on.
     };
     await this.#buckets.save(bucket);
     return {

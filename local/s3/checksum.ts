@@ -27,7 +27,10 @@ export function checksumHeader(algorithm: ChecksumAlgorithm): string {
   return `x-amz-checksum-${algorithm.toLowerCase()}`;
 }
 
-/** The algorithm by the name that a header gives it; undefined without one. Throws `InvalidRequest` for others. */
+/**
+ * The algorithm by the name that a header gives it; undefined without one. Throws `InvalidRequest` for
+ * others.
+ */
 export function parseAlgorithm(name: string | undefined): ChecksumAlgorithm | undefined {
   if (name === undefined) return undefined;
   const found = CHECKSUM_ALGORITHMS.find((algorithm) => algorithm === name.toUpperCase());

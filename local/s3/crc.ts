@@ -1,4 +1,6 @@
-/** The cyclic redundancy checks that Node does not have. All are reflected, start from ones and end inverted. */
+/**
+ * The cyclic redundancy checks that Node does not have. All are reflected, start from ones and end inverted.
+ */
 
 export interface RunningCheck {
   update(bytes: Uint8Array): void;

@@ -1,6 +1,6 @@
 /**
- * One flush to disk for everybody who waits: a call joins the flush that starts after it, so that N waiting writers cost two
- * flushes rather than N.
+ * One flush to disk for everybody who waits: a call joins the flush that starts after it, so that N waiting
+ * writers cost two flushes rather than N.
  */
 export class GroupSync {
   readonly #flush: () => Promise<void>;

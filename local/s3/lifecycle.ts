@@ -33,8 +33,8 @@ export interface LifecycleOptions {
 }
 
 /**
- * Expires what the buckets' lifecycle rules say: at the start, and after every midnight UTC, as S3 counts whole days and
- * rounds them up to the next midnight.
+ * Expires what the buckets' lifecycle rules say: at the start, and after every midnight UTC, as S3 counts
+ * whole days and rounds them up to the next midnight.
  */
 export class Lifecycle {
   readonly #options: LifecycleOptions;

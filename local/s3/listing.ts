@@ -11,7 +11,10 @@ export interface ListQuery {
   maxKeys: number;
 }
 
-/** Where a page starts: behind `name`, and behind all that starts with it if it is a common prefix already listed. */
+/**
+ * Where a page starts: behind `name`, and behind all that starts with it if it is a common prefix already
+ * listed.
+ */
 export interface ListStart {
   name: string;
   isPrefix: boolean;
@@ -30,7 +33,10 @@ export function listObjects(metadata: Metadata, query: ListQuery, start?: ListSt
   return collect(query, from, (position) => metadata.current(query.bucket, position));
 }
 
-/** All versions and delete markers, by key, newest first; `versionId` continues within the versions of `start`. */
+/**
+ * All versions and delete markers, by key, newest first; `versionId` continues within the versions of
+ * `start`.
+ */
 export function listVersions(
   metadata: Metadata,
   query: ListQuery,
@@ -89,7 +95,8 @@ function groupOf(key: string, prefix: string, delimiter: string): string | undef
 function behind({ name, isPrefix }: ListStart): Position {
   const key = Buffer.from(name);
   if (!isPrefix || key.length === 0) return { key, belowSequence: 0 };
-  // UTF-8 has no byte 0xff, so the last one can always be raised: the first key that does not start with the prefix.
+  // UTF-8 has no byte 0xff, so the last one can always be raised: the first key that does not start with the
+  // prefix.
   key[key.length - 1] = (key.at(-1) ?? 0) + 1;
   return { key, belowSequence: Number.MAX_SAFE_INTEGER };
 }

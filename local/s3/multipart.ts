@@ -31,8 +31,8 @@ export interface NamedPart {
 }
 
 /**
- * Uploads in parts. The parts' files lie where the object's content will be, in a folder that ends with the upload's id, so
- * completing one is a commit and moves no bytes.
+ * Uploads in parts. The parts' files lie where the object's content will be, in a folder that ends with the
+ * upload's id, so completing one is a commit and moves no bytes.
  */
 export class MultipartStore {
   readonly #context: StoreContext;
@@ -182,7 +182,10 @@ export class MultipartStore {
   }
 }
 
-/** The stored parts that the request names. Throws in S3's order: the list first, then each part, then the sizes. */
+/**
+ * The stored parts that the request names. Throws in S3's order: the list first, then each part, then the
+ * sizes.
+ */
 function chooseParts(
   upload: Upload,
   stored: readonly UploadedPart[],

@@ -21,9 +21,9 @@ export function assertKey(key: string): void {
 }
 
 /**
- * Where a key's content lies below its bucket's folder, without the `@<content id>` that ends the name.
- * Every segment is percent-encoded, `@` included, so that a folder (no `@`) never meets a content file (one `@`) and
- * no key leaves the bucket's folder. Keys too long for a file system go by their SHA-256 under `%long`.
+ * Where a key's content lies below its bucket's folder, without the `@<content id>` that ends the name. Every
+ * segment is percent-encoded, `@` included, so that a folder (no `@`) never meets a content file (one `@`)
+ * and no key leaves the bucket's folder. Keys too long for a file system go by their SHA-256 under `%long`.
  */
 export function escapedKey(key: string): string {
   const segments = key.split("/").map(escapedSegment);
@@ -56,7 +56,9 @@ export interface PartName {
   contentId: string;
 }
 
-/** Ids that never repeat in a store, readable in a folder listing: time, start of the store, count since then. */
+/**
+ * Ids that never repeat in a store, readable in a folder listing: time, start of the store, count since then.
+ */
 export class IdSource {
   readonly #clock: Clock;
   readonly #start: number;
@@ -75,8 +77,8 @@ export class IdSource {
 }
 
 /**
- * An entity tag that is unique to a content. It is no MD5 (nor is that of an object under KMS in AWS), and its suffix tells
- * clients so.
+ * An entity tag that is unique to a content. It is no MD5 (nor is that of an object under KMS in AWS), and
+ * its suffix tells clients so.
  */
 export function entityTag(contentId: string, parts = 1): string {
   return `${createHash("sha256").update(contentId).digest("hex").slice(0, 32)}-${parts}`;

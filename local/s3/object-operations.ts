@@ -126,7 +126,9 @@ function describe(call: Call, { access, objects }: Store): Found & { response: S
   return { version, response: { status: 200, headers } };
 }
 
-/** The bytes asked for; undefined for all. Like S3, it takes anything but one well-formed range as no range. */
+/**
+ * The bytes asked for; undefined for all. Like S3, it takes anything but one well-formed range as no range.
+ */
 export function parseRange(text: string | undefined, size: number): Range | undefined {
   const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(text ?? "");
   const [, first = "", last = ""] = match ?? [];

@@ -56,7 +56,10 @@ export class ObjectStore {
     this.#context = context;
   }
 
-  /** The version asked for, or the newest. Throws `NoSuchKey`, `NoSuchVersion`, or `MethodNotAllowed` for a delete marker asked for by id. */
+  /**
+   * The version asked for, or the newest. Throws `NoSuchKey`, `NoSuchVersion`, or `MethodNotAllowed` for a
+   * delete marker asked for by id.
+   */
   find(bucket: string, key: string, versionId?: string): ObjectVersion {
     const { metadata } = this.#context;
     if (versionId === undefined) {
@@ -73,7 +76,10 @@ export class ObjectStore {
     return version;
   }
 
-  /** Streams the content of what `find` finds, or a range that lies inside it. Looks again when it is replaced meanwhile. */
+  /**
+   * Streams the content of what `find` finds, or a range that lies inside it. Looks again when it is replaced
+   * meanwhile.
+   */
   async read<T extends Found>(find: () => T): Promise<T & { body: Readable }> {
     const { content, metadata } = this.#context;
     for (;;) {
@@ -88,7 +94,10 @@ export class ObjectStore {
     }
   }
 
-  /** Stores an object durably. Throws `PreconditionFailed` (or `NoSuchKey` for `etag`) if at the end the conditions do not hold. */
+  /**
+   * Stores an object durably. Throws `PreconditionFailed` (or `NoSuchKey` for `etag`) if at the end the
+   * conditions do not hold.
+   */
   async put({ bucket, key, bytes, finish, attributes, conditions }: PutInput): Promise<ObjectVersion> {
     const { content, ids, clock } = this.#context;
     // Judged here too, so that a hopeless upload ends before its body is written.
@@ -128,8 +137,8 @@ export class ObjectStore {
   }
 
   /**
-   * Makes a content that is already in place the newest version of its key; `alongside` joins the same transaction. Pass what
-   * it replaced to `forget`.
+   * Makes a content that is already in place the newest version of its key; `alongside` joins the same
+   * transaction. Pass what it replaced to `forget`.
    */
   commit(
     bucket: Bucket,
@@ -149,7 +158,10 @@ export class ObjectStore {
     return { version, replaced };
   }
 
-  /** Removes one version for good, or, without an id, the object as the bucket's versioning has it. Idempotent. */
+  /**
+   * Removes one version for good, or, without an id, the object as the bucket's versioning has it.
+   * Idempotent.
+   */
   async remove(bucket: Bucket, key: string, versionId?: string): Promise<RemoveResult> {
     const { metadata } = this.#context;
     const dropped: ObjectVersion[] = [];
@@ -188,7 +200,10 @@ export class ObjectStore {
     return [version];
   }
 
-  /** Waits for the commit, then deletes what it forgot: the other order could leave a version without its content. */
+  /**
+   * Waits for the commit, then deletes what it forgot: the other order could leave a version without its
+   * content.
+   */
   async forget(versions: readonly ObjectVersion[]): Promise<void> {
     await this.#context.metadata.durable();
     const contents = versions.filter(({ deleteMarker }) => !deleteMarker);

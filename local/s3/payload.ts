@@ -22,15 +22,18 @@ const CHUNKED_MODES = [
 export interface Payload {
   bytes: AsyncIterable<Buffer>;
   /**
-   * Checks length, signed hash, Content-MD5 and checksum, after the last byte; throws `S3Error` where one differs. Returns
-   * the checksum to keep, if one came with the request or was asked for.
+   * Checks length, signed hash, Content-MD5 and checksum, after the last byte; throws `S3Error` where one
+   * differs. Returns the checksum to keep, if one came with the request or was asked for.
    */
   finish(): Checksum | undefined;
 }
 
 type PayloadSource = Pick<ServiceRequest, "headers" | "body" | "signature">;
 
-/** `algorithm`: compute this checksum even when the client sends none. Throws `S3Error` for contradictory headers. */
+/**
+ * `algorithm`: compute this checksum even when the client sends none. Throws `S3Error` for contradictory
+ * headers.
+ */
 export function openPayload(request: PayloadSource, algorithm?: ChecksumAlgorithm): Payload {
   const { payloadHash } = request.signature;
   const chunked = payloadHash.startsWith("STREAMING-");
@@ -87,7 +90,10 @@ interface Expectation {
   error: "XAmzContentSHA256Mismatch";
 }
 
-/** The whole of a small body, checked like any other. Throws `MalformedXML` past the limit, as only documents are read so. */
+/**
+ * The whole of a small body, checked like any other. Throws `MalformedXML` past the limit, as only documents
+ * are read so.
+ */
 export async function readDocument(request: PayloadSource, limitBytes: number): Promise<Buffer> {
   const payload = openPayload(request);
   const pieces: Buffer[] = [];
@@ -174,7 +180,8 @@ async function* readBytes(
 
 async function* rawBytes(body: PayloadSource["body"]): AsyncGenerator<Buffer> {
   try {
-    // Leaving the loop early must not destroy the body: that would cut the connection before the error is answered.
+    // Leaving the loop early must not destroy the body: that would cut the connection before the error is
+    // answered.
     for await (const piece of body.iterator({ destroyOnReturn: false })) yield piece;
   } catch (error) {
     throw new S3Error("RequestTimeout", "The connection ended before the body.", { cause: error });

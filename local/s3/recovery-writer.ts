@@ -1,4 +1,7 @@
-/** For recovery.test.ts: puts objects, four at a time and named by their hash, until it is killed. Sends each key once answered. */
+/**
+ * For recovery.test.ts: puts objects, four at a time and named by their hash, until it is killed. Sends each
+ * key once answered.
+ */
 import { createHash, randomBytes } from "node:crypto";
 import { Readable } from "node:stream";
 import { ManualClock } from "../core/clock.ts";

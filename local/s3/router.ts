@@ -22,8 +22,8 @@ const COMMON_HEADERS = [
 ];
 
 /**
- * The operation that a request means. Throws `UnsupportedError` for one that there is not, and for a query parameter or `x-amz-`
- * header that the operation does not know: ignoring it would be a silent lie.
+ * The operation that a request means. Throws `UnsupportedError` for one that there is not, and for a query
+ * parameter or `x-amz-` header that the operation does not know: ignoring it would be a silent lie.
  */
 export function route(
   request: Pick<ServiceRequest, "method" | "query" | "headers">,
@@ -56,7 +56,8 @@ function isSelected(
 }
 
 function specificity({ selector = {}, selectorHeader }: Operation): number {
-  // A sub-resource outranks a header, so that a copy into a part is refused rather than taken as a plain copy.
+  // A sub-resource outranks a header, so that a copy into a part is refused rather than taken as a plain
+  // copy.
   return Object.keys(selector).length * 2 + (selectorHeader === undefined ? 0 : 1);
 }
 

@@ -9,9 +9,9 @@ import { S3Error } from "./s3-error.ts";
 import { renderXml } from "./xml.ts";
 
 /**
- * The port through which tests make S3 fail. `before` is awaited before each operation: it may take its time, throw an
- * `AwsError` (say, 503 SlowDown), or have the connection reset, either instead of the operation ("reset") or after it has
- * been carried out ("lose-answer").
+ * The port through which tests make S3 fail. `before` is awaited before each operation: it may take its time,
+ * throw an `AwsError` (say, 503 SlowDown), or have the connection reset, either instead of the operation
+ * ("reset") or after it has been carried out ("lose-answer").
  */
 export interface Faults {
   before(request: { operation: string; bucket: string; key: string }): Promise<FaultOutcome>;

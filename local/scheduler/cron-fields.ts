@@ -41,7 +41,10 @@ export function parseNumbers(text: string, range: Range): number[] {
   return [...numbers].sort((a, b) => a - b);
 }
 
-/** Which days of a month a day-of-month field names; also `L` (the last), `15W` (the working day next to the 15th) and `LW`. */
+/**
+ * Which days of a month a day-of-month field names; also `L` (the last), `15W` (the working day next to the
+ * 15th) and `LW`.
+ */
 export function parseDaysOfMonth(text: string): (month: Month) => Set<number> {
   const parts = text.split(",").map((part): ((month: Month) => number[]) => {
     if (part === "L") return (month) => [lengthOf(month)];
@@ -57,7 +60,9 @@ export function parseDaysOfMonth(text: string): (month: Month) => Set<number> {
   return (month) => new Set(parts.flatMap((days) => days(month)));
 }
 
-/** Which days of a month a day-of-week field names; also `6L` (the last Friday) and `6#2` (the second Friday). */
+/**
+ * Which days of a month a day-of-week field names; also `6L` (the last Friday) and `6#2` (the second Friday).
+ */
 export function parseDaysOfWeek(text: string): (month: Month) => Set<number> {
   const parts = text.split(",").map((part): ((month: Month) => number[]) => {
     const [, special, last, nth] = /^(\w+?)(?:(L)|#([1-5]))$/.exec(part) ?? [];

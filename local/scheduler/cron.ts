@@ -12,8 +12,8 @@ import {
 import type { TimeZone } from "./time-zone.ts";
 
 /**
- * A cron expression of EventBridge Scheduler: minutes, hours, day of month, month, day of week, year. A time that clocks
- * skip when they are set forward is skipped; one that they show twice when set back counts once.
+ * A cron expression of EventBridge Scheduler: minutes, hours, day of month, month, day of week, year. A time
+ * that clocks skip when they are set forward is skipped; one that they show twice when set back counts once.
  */
 export class Cron {
   readonly #minutes: number[];

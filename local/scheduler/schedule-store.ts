@@ -121,7 +121,10 @@ export class ScheduleStore {
     this.#database.prepare('DELETE FROM schedules WHERE "group" = ? AND name = ?').run(group, name);
   }
 
-  /** Records that a schedule fired, and what comes next, in one transaction: neither is ever without the other. */
+  /**
+   * Records that a schedule fired, and what comes next, in one transaction: neither is ever without the
+   * other.
+   */
   fire(delivery: Delivery | undefined, schedule: StoredSchedule, remains: boolean): void {
     this.#database.exec("BEGIN IMMEDIATE");
     try {

@@ -53,7 +53,10 @@ export function scheduleGroupArn(group: string): string {
   return `arn:aws:scheduler:${REGION}:${ACCOUNT_ID}:schedule-group/${group}`;
 }
 
-/** Reads input of the API: a member that is not supported is an `UnsupportedError`, a wrong value a `ValidationException`. */
+/**
+ * Reads input of the API: a member that is not supported is an `UnsupportedError`, a wrong value a
+ * `ValidationException`.
+ */
 export function parseInput<Schema extends z.ZodType>(schema: Schema, input: unknown): z.output<Schema> {
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;

@@ -21,8 +21,9 @@ const FIRST_RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 5 * 60_000;
 
 /**
- * Fires schedules when they are due. What fell due while the embedded cloud was down is fired once at the next start,
- * as long as it is not older than the target's maximum event age: a one-time schedule, and of a recurring one the latest time only.
+ * Fires schedules when they are due. What fell due while the embedded cloud was down is fired once at the
+ * next start, as long as it is not older than the target's maximum event age: a one-time schedule, and of a
+ * recurring one the latest time only.
  */
 export class Scheduler {
   readonly #options: SchedulerOptions;
@@ -66,8 +67,8 @@ export class Scheduler {
   }
 
   /**
-   * Throws `ConflictException` when the name is taken, unless by the same call with the same token. `caller` must be allowed to pass
-   * the target's role, and the role must let the scheduler assume it.
+   * Throws `ConflictException` when the name is taken, unless by the same call with the same token. `caller`
+   * must be allowed to pass the target's role, and the role must let the scheduler assume it.
    */
   create(
     key: ScheduleKey,
@@ -241,7 +242,9 @@ function occurrences({ definition, anchor }: StoredSchedule): (after: number) =>
   };
 }
 
-/** The last time at which the schedule should have fired by now, unless that is older than its target wants. */
+/**
+ * The last time at which the schedule should have fired by now, unless that is older than its target wants.
+ */
 function latestDue(schedule: StoredSchedule, now: number): number | undefined {
   const oldest = now - schedule.definition.Target.RetryPolicy.MaximumEventAgeInSeconds * 1000;
   const nextAfter = occurrences(schedule);

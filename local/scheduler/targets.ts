@@ -8,7 +8,9 @@ export interface TargetPorts {
   authorizer: Authorizer;
   roles: Roles;
   lambda: LambdaInvoker;
-  /** Starts a Step Functions execution; throws `AwsError`, `ExecutionAlreadyExists` for a name that was used. */
+  /**
+   * Starts a Step Functions execution; throws `AwsError`, `ExecutionAlreadyExists` for a name that was used.
+   */
   startExecution(request: { stateMachineArn: string; name: string; input: string }): unknown;
 }
 

@@ -1,4 +1,7 @@
-/** The part of the Amazon States Language (JSONata) that the embedded cloud runs, as it stands in a definition. */
+/**
+ * The part of the Amazon States Language (JSONata) that the embedded cloud runs, as it stands in a
+ * definition.
+ */
 import { z } from "zod";
 
 const Name = z.string().min(1).max(80);

@@ -80,7 +80,10 @@ function answerLater(world: World, token: string, answer: number): void {
   });
 }
 
-/** An event without its place in the history: siblings may be interleaved otherwise, and answers come elsewhen. */
+/**
+ * An event without its place in the history: siblings may be interleaved otherwise, and answers come
+ * elsewhen.
+ */
 function summary({ type, details }: { type: string; details: object }): string {
   return type === "TaskScheduled" || type === "TaskSubmitted" ? type : `${type} ${JSON.stringify(details)}`;
 }

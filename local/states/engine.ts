@@ -21,7 +21,9 @@ export interface StatesEngineOptions {
   lambda: LambdaInvoker;
   roles: Roles;
   randomness?: Randomness;
-  /** Hears of what no caller can be told, such as a transition that could not be written. It is tried again. */
+  /**
+   * Hears of what no caller can be told, such as a transition that could not be written. It is tried again.
+   */
   onFault(error: unknown, executionArn: string): void;
 }
 
@@ -31,9 +33,9 @@ const PRUNE_EVERY_MS = 24 * 3600 * 1000;
 const TOKEN = /^[\w-]{32,1024}$/;
 
 /**
- * Runs state machines. Executions survive the end of the process at any instant: an engine that is opened on the same
- * store goes on where the last transition was committed. A function that had not returned by then is invoked again,
- * with the same payload and task token.
+ * Runs state machines. Executions survive the end of the process at any instant: an engine that is opened on
+ * the same store goes on where the last transition was committed. A function that had not returned by then is
+ * invoked again, with the same payload and task token.
  */
 export class StatesEngine {
   readonly #options: StatesEngineOptions;
@@ -55,8 +57,8 @@ export class StatesEngine {
   }
 
   /**
-   * Lets executions run, those of earlier processes too. Call it once everything they need (roles, functions) is there.
-   * A heartbeat that fell due while no engine ran counts from now: nobody could have taken it.
+   * Lets executions run, those of earlier processes too. Call it once everything they need (roles, functions)
+   * is there. A heartbeat that fell due while no engine ran counts from now: nobody could have taken it.
    */
   start(): void {
     this.#started = true;
@@ -98,8 +100,8 @@ export class StatesEngine {
   }
 
   /**
-   * Starts an execution; it is durable when this returns. The same name and input again give the running execution;
-   * otherwise a name that was used is `ExecutionAlreadyExists`.
+   * Starts an execution; it is durable when this returns. The same name and input again give the running
+   * execution; otherwise a name that was used is `ExecutionAlreadyExists`.
    */
   startExecution(request: { stateMachineArn: string; name?: string; input?: string }): ExecutionRecord {
     const machine = this.machine(request.stateMachineArn);
@@ -134,7 +136,9 @@ export class StatesEngine {
     return this.execution(arn);
   }
 
-  /** Aborts a running execution; on one that has ended it changes nothing. Gives its end, in ms since 1970. */
+  /**
+   * Aborts a running execution; on one that has ended it changes nothing. Gives its end, in ms since 1970.
+   */
   async stopExecution(arn: string, reason: Failure): Promise<number> {
     if (this.execution(arn).status === "RUNNING") {
       await this.#runner(arn).signal(async (t) => t.end({ status: "ABORTED", ...reason }));

@@ -119,7 +119,10 @@ export async function finishGroupIfDone(t: Transition, cursor: Cursor): Promise<
   await succeed(t, cursor, outputs, { result: outputs });
 }
 
-/** Hands a failure to the state's Retry and Catch; if neither takes it, to the state around it, at last to the execution. */
+/**
+ * Hands a failure to the state's Retry and Catch; if neither takes it, to the state around it, at last to the
+ * execution.
+ */
 export async function fail(t: Transition, cursor: Cursor, failure: Failure): Promise<void> {
   const { activity } = cursor.branch;
   const { progress } = activity;

@@ -1,6 +1,6 @@
 /**
- * Where an execution stands, as plain JSON: a tree of branches, each in one state. It is written whole with every
- * transition, so everything needed to go on after a crash is in it.
+ * Where an execution stands, as plain JSON: a tree of branches, each in one state. It is written whole with
+ * every transition, so everything needed to go on after a crash is in it.
  */
 
 export interface Frames {

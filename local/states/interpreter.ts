@@ -1,4 +1,7 @@
-/** Moves an execution on by one transition at a time. Pure but for expressions: effects follow from the frames. */
+/**
+ * Moves an execution on by one transition at a time. Pure but for expressions: effects follow from the
+ * frames.
+ */
 
 import type { Execution } from "./execution.ts";
 import { guarded, newActivity, stateOf, succeed } from "./flow.ts";
@@ -31,7 +34,9 @@ function executionDeadline(machine: Machine, execution: Execution): number {
     : execution.startedAt + TimeoutSeconds * 1000;
 }
 
-/** When the execution must be moved on although nothing calls, in milliseconds since 1970; infinite if never. */
+/**
+ * When the execution must be moved on although nothing calls, in milliseconds since 1970; infinite if never.
+ */
 export function nextDeadline(machine: Machine, execution: Execution): number {
   const inner = earliestDeadline(execution.frames.root)?.at ?? Number.POSITIVE_INFINITY;
   return Math.min(inner, executionDeadline(machine, execution));
@@ -42,7 +47,10 @@ export function canAdvance(machine: Machine, execution: Execution, now: number):
   return nextDeadline(machine, execution) <= now || runnable(execution.frames.root) !== undefined;
 }
 
-/** Does the next thing there is to do: what is due comes before what can run. Does nothing if there is neither. */
+/**
+ * Does the next thing there is to do: what is due comes before what can run. Does nothing if there is
+ * neither.
+ */
 export async function advance(t: Transition): Promise<void> {
   if (executionDeadline(t.machine, t.execution) <= t.now) {
     const cause = "The execution did not end within the state machine's TimeoutSeconds";

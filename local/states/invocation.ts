@@ -6,8 +6,8 @@ import type { TaskProgress } from "./frames.ts";
 import type { Returned } from "./kinds/task.ts";
 
 /**
- * Invokes the function of a task as the machine's role. Never throws: whatever goes wrong fails the task, under the
- * name that AWS would give it.
+ * Invokes the function of a task as the machine's role. Never throws: whatever goes wrong fails the task,
+ * under the name that AWS would give it.
  */
 export async function invokeFunction(
   { lambda, roles }: { lambda: LambdaInvoker; roles: Roles },

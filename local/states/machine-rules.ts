@@ -106,7 +106,8 @@ function checkExpressions(value: unknown, at: string): void {
 }
 
 /**
- * A variable of an outer scope can be read inside, but its name cannot be assigned there: AWS refuses to hide it.
+ * A variable of an outer scope can be read inside, but its name cannot be assigned there: AWS refuses to hide
+ * it.
  */
 export function checkScopes(processor: Processor, outer: ReadonlySet<string>): void {
   const assigned = new Set<string>();

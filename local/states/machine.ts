@@ -6,7 +6,9 @@ import { checkScopes, checkState, checkTransitions, innerProcessors, invalid } f
 /** A definition that has been checked and can run. */
 export interface Machine {
   definition: Definition;
-  /** Every state by its name, which is unique in the whole machine, those inside Map and Parallel included. */
+  /**
+   * Every state by its name, which is unique in the whole machine, those inside Map and Parallel included.
+   */
   states: ReadonlyMap<string, State>;
 }
 

@@ -142,7 +142,9 @@ const OPERATIONS: Record<string, Operation> = {
   }),
 };
 
-/** The operation of this name with its input checked. Throws `UnsupportedError` or a `ValidationException`. */
+/**
+ * The operation of this name with its input checked. Throws `UnsupportedError` or a `ValidationException`.
+ */
 export function parseCall(name: string, input: unknown): Call {
   const found = Object.hasOwn(OPERATIONS, name) ? OPERATIONS[name] : undefined;
   if (!found) throw new UnsupportedError(`the Step Functions operation ${name}`);

@@ -4,8 +4,8 @@ import type { ProvisionedResource, Resource, ResourceProvider } from "#local/cor
 import type { StatesEngine } from "./engine.ts";
 
 /**
- * What is accepted although it changes nothing here: the history is always kept whole, in one plain file, so there
- * is nothing to log, trace or encrypt elsewhere.
+ * What is accepted although it changes nothing here: the history is always kept whole, in one plain file, so
+ * there is nothing to log, trace or encrypt elsewhere.
  */
 const WithoutEffect = {
   LoggingConfiguration: z
@@ -44,7 +44,10 @@ export class StateMachineProvider implements ResourceProvider {
     this.#engine = engine;
   }
 
-  /** Throws `AwsError` when the definition is invalid, `UnsupportedError` for a property or feature not known here. */
+  /**
+   * Throws `AwsError` when the definition is invalid, `UnsupportedError` for a property or feature not known
+   * here.
+   */
   async provision(resource: Resource): Promise<ProvisionedResource> {
     const where = `${resource.stack}/${resource.logicalId}`;
     const properties = parseProperties(resource.properties, where);

@@ -8,8 +8,8 @@ export interface RetryDecision {
 }
 
 /**
- * Says whether and when a failed state is tried again. `attempts` counts the retries that each retrier has spent;
- * `random` gives a number from 0 up to 1, used only with `JitterStrategy: FULL`.
+ * Says whether and when a failed state is tried again. `attempts` counts the retries that each retrier has
+ * spent; `random` gives a number from 0 up to 1, used only with `JitterStrategy: FULL`.
  */
 export function decideRetry(
   retriers: readonly Retrier[] | undefined,

@@ -32,9 +32,9 @@ class RunnerClosedError extends Error {
 }
 
 /**
- * Runs one execution: one transition at a time, each committed before its effects. Effects follow from the committed
- * frames alone (a task that has not returned is invoked, the earliest deadline gets a timer), so a runner that
- * starts on an old file does what the one before it would have done.
+ * Runs one execution: one transition at a time, each committed before its effects. Effects follow from the
+ * committed frames alone (a task that has not returned is invoked, the earliest deadline gets a timer), so a
+ * runner that starts on an old file does what the one before it would have done.
  */
 export class Runner {
   readonly #options: RunnerOptions;
@@ -75,9 +75,9 @@ export class Runner {
   }
 
   /**
-   * Makes a change from outside after whatever is due by now. Resolves to whether there was still something to change:
-   * false when the execution has ended. Rejects with the `AwsError` that `change` throws, which must then not have
-   * changed anything.
+   * Makes a change from outside after whatever is due by now. Resolves to whether there was still something
+   * to change: false when the execution has ended. Rejects with the `AwsError` that `change` throws, which
+   * must then not have changed anything.
    */
   signal(change: (t: Transition) => Promise<void>): Promise<boolean> {
     return this.#enqueue(async () => {
@@ -92,7 +92,9 @@ export class Runner {
     });
   }
 
-  /** Stops at once, also between a transition and its effects; resolves when nothing is under way any more. */
+  /**
+   * Stops at once, also between a transition and its effects; resolves when nothing is under way any more.
+   */
   async close(): Promise<void> {
     this.#state = "closed";
     this.#timer?.cancel();

@@ -8,7 +8,9 @@ const CONTENT_TYPE = "application/x-amz-json-1.0";
 /** Input and output have at most 256 KiB; quoted as JSON in JSON they can grow sixfold. */
 const MAX_BODY_BYTES = 2 * 1024 * 1024;
 
-/** Step Functions on the wire: AWS JSON 1.0. Every call is authorised before it says whether anything exists. */
+/**
+ * Step Functions on the wire: AWS JSON 1.0. Every call is authorised before it says whether anything exists.
+ */
 export class StatesService implements Service {
   readonly name = "states";
   readonly #engine: StatesEngine;
@@ -34,7 +36,8 @@ export class StatesService implements Service {
     if (error instanceof AwsError) {
       return json(error.status, { __type: error.code, message: error.message });
     }
-    // The message of an unexpected error may hold anything; the caller is told only that it is not their fault.
+    // The message of an unexpected error may hold anything; the caller is told only that it is not their
+    // fault.
     return json(500, { __type: "InternalFailure", message: "An internal error occurred" });
   }
 

@@ -74,7 +74,9 @@ export class Store {
     this.#db.exec(`${SCHEMA};${INDEXES};PRAGMA user_version = ${SCHEMA_VERSION}`);
   }
 
-  /** Creates a machine or gives it a new revision; the same definition and role keep the revision they have. */
+  /**
+   * Creates a machine or gives it a new revision; the same definition and role keep the revision they have.
+   */
   putMachine(machine: Omit<MachineRecord, "revision">): void {
     this.#transaction(() => {
       const existing = this.machine(machine.arn);

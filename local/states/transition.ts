@@ -40,7 +40,9 @@ export interface Tools {
   randomness: Randomness;
 }
 
-/** One step of one execution, to be committed as a whole: changed frames, new history events, perhaps its end. */
+/**
+ * One step of one execution, to be committed as a whole: changed frames, new history events, perhaps its end.
+ */
 export class Transition {
   readonly execution: Execution;
   readonly machine: Machine;

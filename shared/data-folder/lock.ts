@@ -13,8 +13,9 @@ export interface FolderLock extends Disposable {
 }
 
 /**
- * Takes a folder for this process alone, and creates it (for its owner only) if needed. The kernel releases the lock when the process
- * ends, however it ends, so a lock is never stale. Throws `FolderInUseError`, which names the holder.
+ * Takes a folder for this process alone, and creates it (for its owner only) if needed. The kernel releases
+ * the lock when the process ends, however it ends, so a lock is never stale. Throws `FolderInUseError`, which
+ * names the holder.
  */
 export function lockFolder(folder: string, program: string, now: () => Date): FolderLock {
   makeFolder(folder);

@@ -7,8 +7,8 @@ const VERSION = /^(\d+)\.(\d+)\.(\d+)$/;
 const Record = z.object({ writtenBy: z.string().regex(VERSION) });
 
 /**
- * Notes in a locked folder which version of the program works on it from now on. Throws `FolderTooNewError` if a newer one has, and
- * `FolderFileDamagedError` if the note cannot be read; the folder is then unchanged.
+ * Notes in a locked folder which version of the program works on it from now on. Throws `FolderTooNewError`
+ * if a newer one has, and `FolderFileDamagedError` if the note cannot be read; the folder is then unchanged.
  */
 export function recordVersion(folder: string, version: string): void {
   const file = join(folder, "version.json");

@@ -21,11 +21,17 @@ export const AgentRecord = z.object({
   presence: PresenceRecord,
   lastSeenAt: Timestamp.optional(),
   agentVersion: z.string().optional(),
-  /** One that an agent of another version wrote and we cannot read counts as none: it sends a new one when it connects. */
+  /**
+   * One that an agent of another version wrote and we cannot read counts as none: it sends a new one when it
+   * connects.
+   */
   inventory: Inventory.optional().catch(undefined),
   /** Where it was last heard, and in which boot of that system. */
   environment: AgentEnvironment.default("original"),
-  /** The only system that its identity is for. `boot-environment`: its machine was started from a boot image by hand. */
+  /**
+   * The only system that its identity is for. `boot-environment`: its machine was started from a boot image
+   * by hand.
+   */
   enrolledFrom: AgentEnvironment.default("original"),
   /** Started by hand once more, its machine is this other source now. */
   restartedAs: z.string().optional(),
@@ -43,7 +49,10 @@ export interface Introduction {
   inventory?: Inventory | undefined;
 }
 
-/** The agent told what it is and has. The inventory stays that of the system that it enrolled from, whatever the boot environment sees. */
+/**
+ * The agent told what it is and has. The inventory stays that of the system that it enrolled from, whatever
+ * the boot environment sees.
+ */
 export function introduced(agent: AgentRecord, told: Introduction, at: string): AgentRecord {
   const { agentVersion, environment = "original", bootId = bootIdIn(told.inventory) } = told;
   const inventory =
@@ -57,7 +66,10 @@ function bootIdIn(inventory: Inventory | undefined): string | undefined {
     : undefined;
 }
 
-/** Whether both were enrolled by an approval of the same machine, by its network ports, and the other one, before, is not heard any more. */
+/**
+ * Whether both were enrolled by an approval of the same machine, by its network ports, and the other one,
+ * before, is not heard any more.
+ */
 export function isEarlierStart(other: AgentRecord, agent: AgentRecord): boolean {
   const ports = portsOf(agent);
   return (
@@ -87,7 +99,10 @@ export function revoked(agent: AgentRecord, at: string): AgentRecord {
   return agent.revokedAt ? agent : { ...agent, revokedAt: at };
 }
 
-/** The source, held by the conversion; held already by the same one, it stays as it is. Throws `WrongStateError` if another holds it. */
+/**
+ * The source, held by the conversion; held already by the same one, it stays as it is. Throws
+ * `WrongStateError` if another holds it.
+ */
 export function held(source: AgentRecord, conversionId: string): AgentRecord {
   if (source.activeConversionId === conversionId) return source;
   if (source.activeConversionId !== undefined) {
@@ -106,7 +121,10 @@ export function released(source: AgentRecord, conversionId: string): AgentRecord
   return free;
 }
 
-/** Throws unless the agent has the role (`NotFoundError`: there is no such source) and still is trusted (`ForbiddenError`). */
+/**
+ * Throws unless the agent has the role (`NotFoundError`: there is no such source) and still is trusted
+ * (`ForbiddenError`).
+ */
 export function mustServe(agent: AgentRecord | undefined, role: EnrollableRole, id: string): AgentRecord {
   if (agent?.role !== role) throw new NotFoundError(role, id);
   if (agent.revokedAt) throw new ForbiddenError(`${role} ${id} was revoked at ${agent.revokedAt}`);

@@ -1,8 +1,9 @@
 import { appendExtent, type Extent } from "./extents.ts";
 
 /**
- * A set of a disk's blocks, one bit for each: its memory follows from the size of the disk (30 MiB for 15 TiB in blocks of 64 KiB) and not
- * from how the set is fragmented. It takes bytes and rounds outward, so that no byte that was added is ever missing.
+ * A set of a disk's blocks, one bit for each: its memory follows from the size of the disk (30 MiB for 15 TiB
+ * in blocks of 64 KiB) and not from how the set is fragmented. It takes bytes and rounds outward, so that no
+ * byte that was added is ever missing.
  */
 export class BlockSet {
   readonly sizeBytes: number;
@@ -24,7 +25,9 @@ export class BlockSet {
     return set;
   }
 
-  /** Adds every block that any of these bytes lies in. Throws a `RangeError` where they reach beyond the disk. */
+  /**
+   * Adds every block that any of these bytes lies in. Throws a `RangeError` where they reach beyond the disk.
+   */
   add(offset: number, length: number): void {
     if (length === 0) return;
     if (!(offset >= 0 && length >= 0 && offset + length <= this.sizeBytes)) {

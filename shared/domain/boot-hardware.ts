@@ -6,8 +6,9 @@ const BIOS_BOOT = "21686148-6449-6e6f-744e-656564454649";
 const MIB = 1024 * 1024;
 
 /**
- * The firmware that the disks expect. For the machine's own disks it is the machine's; an image file may come from any machine, so there its
- * partitions tell: an EFI system partition without a BIOS boot partition means UEFI.
+ * The firmware that the disks expect. For the machine's own disks it is the machine's; an image file may come
+ * from any machine, so there its partitions tell: an EFI system partition without a BIOS boot partition means
+ * UEFI.
  */
 export function bootFirmware(inventory: Inventory | undefined, disks: readonly string[]): "bios" | "uefi" {
   const chosen = inventory?.disks.filter((disk) => disks.includes(disk.name)) ?? [];

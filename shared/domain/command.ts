@@ -28,7 +28,10 @@ export const CommandRecord = z.object({
   kind: z.enum(kinds),
   /** The system of the machine that it is for. */
   environment: AgentEnvironment.default("original"),
-  /** What tells commands of one kind apart within a conversion: a disk, an agent's role, where to restart into. */
+  /**
+   * What tells commands of one kind apart within a conversion: a disk, an agent's role, where to restart
+   * into.
+   */
   label: z.string().optional(),
   /** Counts how often the workflow wanted this work done anew, from 1. */
   round: z.int().positive(),
@@ -65,7 +68,10 @@ export interface WantedCommand {
 
 /** What to do when the workflow wants a command that it may have wanted before. */
 export type Dispatch =
-  /** Send it: a new try, or the same one once more for a workflow that lost patience; the agent knows it by its id. */
+  /**
+   * Send it: a new try, or the same one once more for a workflow that lost patience; the agent knows it by
+   * its id.
+   */
   | { action: "send"; command: CommandRecord }
   /** It is done already, and the workflow did not hear it: answer with its output. */
   | { action: "answer"; command: CommandRecord };
@@ -112,8 +118,8 @@ export function isOpen(command: CommandRecord): boolean {
 }
 
 /**
- * Brings a machine that was armed or restarted back to its original system, and tells how it is there. Such work is never called off: whatever
- * becomes of the conversion, the machine is owed it.
+ * Brings a machine that was armed or restarted back to its original system, and tells how it is there. Such
+ * work is never called off: whatever becomes of the conversion, the machine is owed it.
  */
 export function bringsBack({ kind, input }: Pick<CommandRecord, "kind" | "input">): boolean {
   return kind === "attest-boot-state" || (kind === "reboot" && input.into === "original");

@@ -120,7 +120,10 @@ export function newConversion(
   };
 }
 
-/** The input of the workflow's execution; derived from the record alone, so a repeated start sends the very same. */
+/**
+ * The input of the workflow's execution; derived from the record alone, so a repeated start sends the very
+ * same.
+ */
 export function workflowInput(conversion: ConversionRecord) {
   const { id, type, sourceId, targetId, format, disks, allBlocks, bootCheck, firmware, pointId } = conversion;
   const { bandwidthLimitBytesPerSecond } = conversion;
@@ -144,7 +147,10 @@ function restartInput({ startAt, deadlineSeconds, accept, requestedBy }: Convers
   return { deadlineSeconds, accept, requestedBy, ...(startAt === undefined ? {} : { startAt }) };
 }
 
-/** Every step of the workflow begins with this. Throws `ConversionCancelledError`, or `WrongStateError` once it has ended. */
+/**
+ * Every step of the workflow begins with this. Throws `ConversionCancelledError`, or `WrongStateError` once
+ * it has ended.
+ */
 export function requireRunning(conversion: ConversionRecord): ConversionRecord {
   const { id, state } = conversion;
   if (state === "cancelling" || state === "cancelled") throw new ConversionCancelledError(id);
@@ -156,7 +162,10 @@ export function hasEnded(conversion: ConversionRecord): boolean {
   return isFinal(conversionTransitions, conversion.state);
 }
 
-/** On its way to `cancelled`. Cancelling again changes nothing; a completed or failed conversion throws `WrongStateError`. */
+/**
+ * On its way to `cancelled`. Cancelling again changes nothing; a completed or failed conversion throws
+ * `WrongStateError`.
+ */
 export function cancelling(conversion: ConversionRecord): ConversionRecord {
   if (conversion.state === "cancelling" || conversion.state === "cancelled") return conversion;
   return { ...conversion, state: moved(conversion, "cancelling") };
@@ -204,8 +213,8 @@ export function withMachine(
 }
 
 /**
- * Failed, or cancelled if that was asked; an ended conversion stays as it is. `lastHeardAt`: of the source's agent, to say since when nobody knows
- * where its machine is.
+ * Failed, or cancelled if that was asked; an ended conversion stays as it is. `lastHeardAt`: of the source's
+ * agent, to say since when nobody knows where its machine is.
  */
 export function abandoned(
   conversion: ConversionRecord,
@@ -223,7 +232,10 @@ export function abandoned(
     : { ...ended, state: moved(conversion, "failed"), failure: withWhereabouts(failure, ended) };
 }
 
-/** Whoever reads why it failed must also read where the machine is, and that it is not proven to be as it was, whatever the failure's own hint promises. */
+/**
+ * Whoever reads why it failed must also read where the machine is, and that it is not proven to be as it was,
+ * whatever the failure's own hint promises.
+ */
 function withWhereabouts(failure: Failure, { id, machine }: ConversionRecord): Failure {
   if (!machine) return failure;
   const machineIs = machineInWords(machine);

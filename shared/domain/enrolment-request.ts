@@ -1,6 +1,6 @@
 /**
- * A machine that was started by hand and asks for an identity: pending, until an operator approves the code on its screen; approved, until the
- * machine takes its identity. Codes and secrets are stored as hashes only.
+ * A machine that was started by hand and asks for an identity: pending, until an operator approves the code
+ * on its screen; approved, until the machine takes its identity. Codes and secrets are stored as hashes only.
  */
 import { z } from "zod";
 import { EnrolmentClaimRefusedError, WrongStateError } from "../errors.ts";
@@ -85,8 +85,9 @@ export function approved(
 }
 
 /**
- * Claimed, if it is approved; the very same while it is pending, and when a claim is repeated soon enough. Throws `EnrolmentClaimRefusedError`
- * for another's secret or a request that does not exist, without telling which, and `WrongStateError` once it has expired.
+ * Claimed, if it is approved; the very same while it is pending, and when a claim is repeated soon enough.
+ * Throws `EnrolmentClaimRefusedError` for another's secret or a request that does not exist, without telling
+ * which, and `WrongStateError` once it has expired.
  */
 export function claimed(
   request: EnrolmentRequestRecord | undefined,

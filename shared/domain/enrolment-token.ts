@@ -36,8 +36,8 @@ export function isUsed(token: TokenRecord | undefined): token is UsedToken {
 }
 
 /**
- * The token, used by this request. A repeat of the request that used it gives the token unchanged, so that an enrolment broken off half-way
- * goes on. Throws `EnrolmentRefusedError` for everything else.
+ * The token, used by this request. A repeat of the request that used it gives the token unchanged, so that an
+ * enrolment broken off half-way goes on. Throws `EnrolmentRefusedError` for everything else.
  */
 export function used(
   token: TokenRecord | undefined,

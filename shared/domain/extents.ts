@@ -1,6 +1,6 @@
 /**
- * Sets of byte ranges of a disk. A set is a sorted list of extents that neither overlap nor touch nor are empty; every function here
- * takes such sets, except `normalize`, and gives one back.
+ * Sets of byte ranges of a disk. A set is a sorted list of extents that neither overlap nor touch nor are
+ * empty; every function here takes such sets, except `normalize`, and gives one back.
  */
 
 /** `length` bytes from `offset` on. */

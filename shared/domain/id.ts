@@ -5,8 +5,8 @@ const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 export type IdPrefix = "agt" | "cnv" | "rp" | "tok" | "enr" | "aud";
 
 /**
- * A new id such as `cnv_01jd3v8q6m4x2k7zt5w9h0n1yb`: 48 bits of time, then 80 random bits, so ids sort by creation and cannot be guessed.
- * `random` gives 10 random bytes.
+ * A new id such as `cnv_01jd3v8q6m4x2k7zt5w9h0n1yb`: 48 bits of time, then 80 random bits, so ids sort by
+ * creation and cannot be guessed. `random` gives 10 random bytes.
  */
 export function newId(prefix: IdPrefix, nowMs: number, random: Uint8Array): string {
   if (random.length !== 10) throw new RangeError("an id takes 10 random bytes");

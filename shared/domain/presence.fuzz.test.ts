@@ -2,7 +2,9 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { hear, type PresenceEvent, type PresenceRecord, UNHEARD } from "./presence.ts";
 
-/** The life of a client as the broker sees it: sessions one after the other, the last one perhaps still open. */
+/**
+ * The life of a client as the broker sees it: sessions one after the other, the last one perhaps still open.
+ */
 const lives = fc
   .record({
     sessions: fc.integer({ min: 1, max: 5 }),

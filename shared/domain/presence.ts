@@ -1,6 +1,7 @@
 /**
- * Whether an agent is connected, told by the broker's life-cycle events. They may come twice, late and out of order, so an event counts
- * only if it is not older than what is known, and the end of one session never hides a newer one.
+ * Whether an agent is connected, told by the broker's life-cycle events. They may come twice, late and out of
+ * order, so an event counts only if it is not older than what is known, and the end of one session never
+ * hides a newer one.
  */
 import { z } from "zod";
 
@@ -31,7 +32,8 @@ function tellsMore(known: PresenceRecord, event: PresenceEvent): boolean {
     // Within one session the end follows the beginning, whatever the clock's resolution.
     return known.state === "connected" && event.type === "disconnected";
   }
-  // The broker ends the old session of a client that connects again: that end may even be stamped later than the new beginning.
+  // The broker ends the old session of a client that connects again: that end may even be stamped later than
+  // the new beginning.
   if (event.type === "disconnected" && known.state === "connected") return false;
   return event.at >= known.at;
 }

@@ -1,10 +1,15 @@
-/** The machine of a conversion that restarts it: where it is, as told by commands' results and by where its agent connects from. */
+/**
+ * The machine of a conversion that restarts it: where it is, as told by commands' results and by where its
+ * agent connects from.
+ */
 import type { z } from "zod";
 import { type CommandKind, commandKinds } from "../protocol/commands.ts";
 import { type AgentEnvironment, BootId, MachineState } from "../protocol/machine.ts";
 
 export const MachineRecord = MachineState.extend({
-  /** The boot of the original system in which it was armed: heard in another one, it has been restarted since. */
+  /**
+   * The boot of the original system in which it was armed: heard in another one, it has been restarted since.
+   */
   armedInBoot: BootId.optional(),
 });
 export type MachineRecord = z.infer<typeof MachineRecord>;
@@ -13,7 +18,10 @@ export function untouchedMachine(now: string): MachineRecord {
   return { is: "original", bootState: "untouched", since: now };
 }
 
-/** Whether it may not start, or not be, as it was before: until a receipt has said otherwise, somebody has to look after it. */
+/**
+ * Whether it may not start, or not be, as it was before: until a receipt has said otherwise, somebody has to
+ * look after it.
+ */
 export function isAway(machine: MachineState): boolean {
   return machine.is !== "original" || mayHaveLeft(machine);
 }
@@ -53,7 +61,8 @@ export function afterCommand(
 }
 
 /**
- * After a command has failed. Whoever attests is back, whatever it found; and where nothing was ever saved, nothing was ever armed.
+ * After a command has failed. Whoever attests is back, whatever it found; and where nothing was ever saved,
+ * nothing was ever armed.
  */
 export function afterFailure(
   machine: MachineRecord,
@@ -72,7 +81,10 @@ export interface Heard {
   bootId: string | undefined;
 }
 
-/** After its agent has connected. One that shuts down may connect once more: only another boot proves that the machine is back. */
+/**
+ * After its agent has connected. One that shuts down may connect once more: only another boot proves that the
+ * machine is back.
+ */
 export function afterConnect(machine: MachineRecord, heard: Heard, now: string): MachineRecord {
   if (heard.environment === "boot-environment") return movedTo(machine, "boot-environment", now);
   return isBack(machine, heard) ? movedTo(machine, "original", now) : machine;
@@ -91,14 +103,17 @@ export function isAsItWas(machine: MachineState): boolean {
   return !isAway(machine) && machine.bootState !== "unconfirmed";
 }
 
-/** Whether it has reason to run its boot environment: it was armed for that, and its boot state is not confirmed since. */
+/**
+ * Whether it has reason to run its boot environment: it was armed for that, and its boot state is not
+ * confirmed since.
+ */
 export function mayHaveLeft({ bootState }: MachineState): boolean {
   return bootState === "armed" || bootState === "restored";
 }
 
 /**
- * At the end of its conversion. Who was not heard from the original system by then is not known to be anywhere. One that is armed stays armed:
- * nobody has heard that it was taken back.
+ * At the end of its conversion. Who was not heard from the original system by then is not known to be
+ * anywhere. One that is armed stays armed: nobody has heard that it was taken back.
  */
 export function atEnd(machine: MachineRecord, lastHeardAt: string): MachineRecord {
   const { is, bootState } = machine;

@@ -8,7 +8,9 @@ export function isFinal<S extends string>(transitions: Transitions<S>, state: S)
   return transitions[state].length === 0;
 }
 
-/** Returns `to` if the life cycle allows it after `from`; throws `WrongStateError` naming `what` otherwise. */
+/**
+ * Returns `to` if the life cycle allows it after `from`; throws `WrongStateError` naming `what` otherwise.
+ */
 export function move<S extends string, T extends S>(
   transitions: Transitions<S>,
   what: string,

@@ -57,7 +57,10 @@ function originalSilent(cause: string): Failure {
   return { ...failure, message: `${failure.message}, after ${name}: ${message}` };
 }
 
-/** A failure is the cause itself (an agent's) or the message in it (a function's: Lambda keeps nothing else of an error). */
+/**
+ * A failure is the cause itself (an agent's) or the message in it (a function's: Lambda keeps nothing else of
+ * an error).
+ */
 function reported(cause: string): Failure | undefined {
   const value = parsed(cause);
   const direct = FailureSchema.safeParse(value);

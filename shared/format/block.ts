@@ -16,8 +16,9 @@ export function isZero(block: Buffer): boolean {
 const SHA256_BLOCK_BYTES = 64;
 
 /**
- * Names blocks: HMAC-SHA256(key, SHA-256(block)). Hashing first and keying the digest costs one pass at the speed of
- * the one-shot hash; the two short hashes of the HMAC are written out because creating an HMAC object per block is slower.
+ * Names blocks: HMAC-SHA256(key, SHA-256(block)). Hashing first and keying the digest costs one pass at the
+ * speed of the one-shot hash; the two short hashes of the HMAC are written out because creating an HMAC
+ * object per block is slower.
  */
 export class BlockNamer {
   readonly #inner = Buffer.alloc(SHA256_BLOCK_BYTES + ID_BYTES, 0x36);

@@ -41,7 +41,10 @@ export class ByteWriter {
   }
 }
 
-/** Reads what `ByteWriter` wrote; anything cut short or left over is a `DamagedObjectError` that names `object`. */
+/**
+ * Reads what `ByteWriter` wrote; anything cut short or left over is a `DamagedObjectError` that names
+ * `object`.
+ */
 export class ByteReader {
   readonly #bytes: Buffer;
   readonly #object: string;

@@ -10,7 +10,9 @@ import {
 export interface Compressor {
   /** Compresses `input` into `output` and returns the length, or -1 if the result does not fit. */
   compress(input: Buffer, output: Buffer): number;
-  /** Expands one frame into `output` and returns the length; throws if it is not one whole frame that fits. */
+  /**
+   * Expands one frame into `output` and returns the length; throws if it is not one whole frame that fits.
+   */
   expand(input: Buffer, output: Buffer): number;
 }
 
@@ -18,9 +20,10 @@ export interface Compressor {
 const LEVEL = { [constants.ZSTD_c_compressionLevel]: 1 };
 
 /**
- * The fastest zstd at hand. Node's one-shot functions make a context and an output buffer per call, which costs a third of
- * the time when expanding; its stream handles can be driven synchronously into our own buffers. That is not a documented
- * interface, so it is used only if it behaves as expected in a trial; the one-shot functions are the fallback.
+ * The fastest zstd at hand. Node's one-shot functions make a context and an output buffer per call, which
+ * costs a third of the time when expanding; its stream handles can be driven synchronously into our own
+ * buffers. That is not a documented interface, so it is used only if it behaves as expected in a trial; the
+ * one-shot functions are the fallback.
  */
 export function createCompressor(): Compressor {
   const fast = createHandleCompressor();
@@ -65,7 +68,8 @@ export function createHandleCompressor(): Compressor | undefined {
   const first = { compress: createZstdCompress({ params: LEVEL }), expand: createZstdDecompress() };
   if (!isDriven(first.compress) || !isDriven(first.expand)) return undefined;
   const state = { compress: driver(first.compress), expand: driver(first.expand) };
-  // A handle is of no use after an error, so the next call gets a new one. The old one's 2 MiB would wait for the collector, which does not see them.
+  // A handle is of no use after an error, so the next call gets a new one. The old one's 2 MiB would wait for
+  // the collector, which does not see them.
   return {
     compress(input, output) {
       const result = state.compress.run(input, output);

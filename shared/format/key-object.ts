@@ -13,7 +13,9 @@ export const KeyObject = z.strictObject({
 });
 export type KeyObject = z.infer<typeof KeyObject>;
 
-/** One canonical form, with a checksum: damage is told from a KMS refusal, and every altered byte is noticed. */
+/**
+ * One canonical form, with a checksum: damage is told from a KMS refusal, and every altered byte is noticed.
+ */
 export function encodeKeyObject(key: KeyObject): Buffer {
   const fields = KeyObject.parse(key);
   const sha256 = hash("sha256", JSON.stringify(fields));

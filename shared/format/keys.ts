@@ -1,7 +1,9 @@
 import { hkdfSync } from "node:crypto";
 
 export const DATA_KEY_BYTES = 32;
-/** A fresh random salt per pack and per recovery point gives each its own key, so that nonces can be counters. */
+/**
+ * A fresh random salt per pack and per recovery point gives each its own key, so that nonces can be counters.
+ */
 export const SALT_BYTES = 16;
 
 /** Names blocks: equal blocks of one source server share an id, which tells an outsider nothing. */

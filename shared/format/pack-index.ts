@@ -1,7 +1,9 @@
 import { ID_BYTES } from "./block.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 
-/** Which capture wrote a pack: with the positions in the index, enough to rebuild disk maps from packs alone. */
+/**
+ * Which capture wrote a pack: with the positions in the index, enough to rebuild disk maps from packs alone.
+ */
 export interface PackOrigin {
   /** 16 bytes, the same for all packs of one capture of one disk. */
   captureId: Uint8Array;
@@ -35,8 +37,8 @@ const MAP_INDEX_BYTES = 8;
 const KIND = { unit: 1, map: 2 } as const;
 
 /**
- * Encodes a pack's index while the pack is filled. Entries are encoded at once: thousands of small objects that live as long as a pack
- * would cost more memory than the pack.
+ * Encodes a pack's index while the pack is filled. Entries are encoded at once: thousands of small objects
+ * that live as long as a pack would cost more memory than the pack.
  */
 export class PackIndexWriter {
   readonly #start: Buffer;

@@ -6,8 +6,8 @@ export const HASH_BYTES = ID_BYTES;
 export const FAN_OUT = 256;
 
 /**
- * The hash of a tree node over its 256 children: block ids for a leaf (`level` 0), node hashes above. 256 zero children
- * make a zero hash, so that empty parts of a disk cost nothing at any level.
+ * The hash of a tree node over its 256 children: block ids for a leaf (`level` 0), node hashes above. 256
+ * zero children make a zero hash, so that empty parts of a disk cost nothing at any level.
  */
 export function nodeHash(level: number, children: Buffer): Buffer {
   if (children.length !== FAN_OUT * HASH_BYTES) throw new RangeError("a node has 256 children");
@@ -43,8 +43,8 @@ export function nodeCount(sizeBytes: number, level: number): number {
 }
 
 /**
- * Computes a disk's hash from block ids alone, given leaf by leaf in order: what a target does to check a written disk
- * against a recovery point without reading the repository. Memory: 8 KiB per level.
+ * Computes a disk's hash from block ids alone, given leaf by leaf in order: what a target does to check a
+ * written disk against a recovery point without reading the repository. Memory: 8 KiB per level.
  */
 export class DiskHasher {
   readonly #sizeBytes: number;
@@ -60,7 +60,10 @@ export class DiskHasher {
 
   #top: Buffer | undefined;
 
-  /** Takes the ids of the next leaf's 256 blocks, zero ids for zero blocks and for those beyond the disk's end. */
+  /**
+   * Takes the ids of the next leaf's 256 blocks, zero ids for zero blocks and for those beyond the disk's
+   * end.
+   */
   addLeaf(ids: Buffer): void {
     this.#addHash(0, nodeHash(0, ids));
   }

@@ -24,8 +24,9 @@ export function signBootReceipt(
 }
 
 /**
- * Why a receipt is not to be believed; nothing if it is. `certificatePem`: the one the control plane knows this agent by, never one that came
- * with the receipt. Besides the signature it checks that the verdict follows from the items.
+ * Why a receipt is not to be believed; nothing if it is. `certificatePem`: the one the control plane knows
+ * this agent by, never one that came with the receipt. Besides the signature it checks that the verdict
+ * follows from the items.
  */
 export function findReceiptProblem(receipt: BootReceipt, certificatePem: string): string | undefined {
   const certificate = new X509Certificate(certificatePem);

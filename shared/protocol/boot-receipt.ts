@@ -1,6 +1,6 @@
 /**
- * The proof that a cold-cloned machine has its boot loader back: every touched piece of boot state before and after, signed with the key of the
- * machine's agent. Kept with the conversion.
+ * The proof that a cold-cloned machine has its boot loader back: every touched piece of boot state before and
+ * after, signed with the key of the machine's agent. Kept with the conversion.
  */
 import { z } from "zod";
 import { Timestamp } from "./common.ts";
@@ -29,13 +29,19 @@ export const BootStateItem = z.discriminatedUnion("present", [
 export type BootStateItem = z.infer<typeof BootStateItem>;
 
 export const BootReceiptItem = z.strictObject({
-  /** `watched-file`: not touched, and recorded to show it. `boot-configuration`: of Windows, compared as a whole. */
+  /**
+   * `watched-file`: not touched, and recorded to show it. `boot-configuration`: of Windows, compared as a
+   * whole.
+   */
   kind: z.enum(["file", "watched-file", "folder", "variable", "boot-configuration"]),
   /** The path in the original system, or the name of the firmware variable. */
   name: z.string().max(1024),
   before: BootStateItem,
   after: BootStateItem,
-  /** By bytes, permissions, owner and time of change (within a microsecond; not of FAT, which keeps local time). */
+  /**
+   * By bytes, permissions, owner and time of change (within a microsecond; not of FAT, which keeps local
+   * time).
+   */
   equal: z.boolean(),
 });
 export type BootReceiptItem = z.infer<typeof BootReceiptItem>;

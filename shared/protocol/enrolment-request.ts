@@ -1,4 +1,7 @@
-/** How a machine that was started by hand becomes a source server: it shows a code, and an operator approves it. After RFC 8628. */
+/**
+ * How a machine that was started by hand becomes a source server: it shows a code, and an operator approves
+ * it. After RFC 8628.
+ */
 import { z } from "zod";
 import { Timestamp } from "./common.ts";
 import { DiskName } from "./ids.ts";
@@ -24,7 +27,10 @@ export function shownCode(code: string): string {
   return `${code.slice(0, half)}-${code.slice(half)}`;
 }
 
-/** Anybody may ask, and an operator's terminal shows it: nothing in it may move a cursor or turn the direction of writing. */
+/**
+ * Anybody may ask, and an operator's terminal shows it: nothing in it may move a cursor or turn the direction
+ * of writing.
+ */
 const plainText = (most: number) =>
   z
     .string()

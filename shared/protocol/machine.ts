@@ -12,8 +12,9 @@ export const BootId = z.string().min(1).max(64);
 export const MachineState = z.object({
   is: z.enum(["original", "rebooting", "boot-environment", "unknown"]),
   /**
-   * `untouched`: nothing was changed. `armed`: the next start may lead into the boot environment. `restored`: the boot environment has put
-   * it back. `confirmed`: a boot receipt says that it is what it was. `unconfirmed`: there is no such receipt, or it says otherwise.
+   * `untouched`: nothing was changed. `armed`: the next start may lead into the boot environment. `restored`:
+   * the boot environment has put it back. `confirmed`: a boot receipt says that it is what it was.
+   * `unconfirmed`: there is no such receipt, or it says otherwise.
    */
   bootState: z.enum(["untouched", "armed", "restored", "confirmed", "unconfirmed"]),
   /** Since when the machine is there; for `unknown`, when it was last heard. */

@@ -1,5 +1,6 @@
 /**
- * Every operation of the API in one table. The HTTP routes, the handlers' validation, the OpenAPI document and the typed client derive from it.
+ * Every operation of the API in one table. The HTTP routes, the handlers' validation, the OpenAPI document
+ * and the typed client derive from it.
  */
 import { z } from "zod";
 import { BootImage, BootImageUpload, NewBootImage } from "./boot-image.ts";

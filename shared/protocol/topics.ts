@@ -3,7 +3,10 @@
 /** Name of the topic rule that takes agents' events. */
 export const EVENTS_RULE = "agent_events";
 
-/** Where agents publish (Basic Ingest: no broker charge, only the rule sees it). Within the rule, `topic(3)` is the agent. */
+/**
+ * Where agents publish (Basic Ingest: no broker charge, only the rule sees it). Within the rule, `topic(3)`
+ * is the agent.
+ */
 export const eventsTopic = (agentId: string): string =>
   `$aws/rules/${EVENTS_RULE}/causeway/agents/${agentId}/events`;
 

@@ -92,7 +92,10 @@ export class WorkflowFile {
   }
 }
 
-/** The placeholders of all task functions there are: `tasks/check-preflight` is `${CheckPreflightFunctionArn}`. */
+/**
+ * The placeholders of all task functions there are: `tasks/check-preflight` is
+ * `${CheckPreflightFunctionArn}`.
+ */
 export const taskPlaceholders: readonly string[] = Object.keys(environments)
   .filter((name) => name.startsWith("tasks/"))
   .map((name) => `\${${pascal(name.slice("tasks/".length))}FunctionArn}`)

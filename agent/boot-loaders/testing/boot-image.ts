@@ -1,4 +1,7 @@
-/** For tests: a small boot image, signed like a real one, whose unified kernel image is a real program for UEFI in form. */
+/**
+ * For tests: a small boot image, signed like a real one, whose unified kernel image is a real program for
+ * UEFI in form.
+ */
 import { createHash, generateKeyPairSync } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";

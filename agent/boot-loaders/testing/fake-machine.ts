@@ -1,4 +1,7 @@
-/** For tests: a machine whose root is a folder and whose disks are image files, with real files, real attributes and real file systems in the images. */
+/**
+ * For tests: a machine whose root is a folder and whose disks are image files, with real files, real
+ * attributes and real file systems in the images.
+ */
 import { existsSync, rmSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -102,7 +105,10 @@ export interface FakeMachineOptions {
   espLayer?: "md";
 }
 
-/** A Debian-like machine: a disk with a GPT, an EFI system partition, a root, perhaps a `/boot`. No boot loader is installed yet. */
+/**
+ * A Debian-like machine: a disk with a GPT, an EFI system partition, a root, perhaps a `/boot`. No boot
+ * loader is installed yet.
+ */
 export async function createFakeMachine(options: FakeMachineOptions): Promise<RootedMachine> {
   const machine = new RootedMachine(await mkdtemp(join(SCRATCH, "boot-state-")));
   await createDisk(machine);

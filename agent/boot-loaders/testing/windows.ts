@@ -1,6 +1,6 @@
 /**
- * For tests: `bcdedit` in memory, which prints in the form of Microsoft's documentation. It knows what its documentation says of the commands that
- * are used, and nothing of real Windows.
+ * For tests: `bcdedit` in memory, which prints in the form of Microsoft's documentation. It knows what its
+ * documentation says of the commands that are used, and nothing of real Windows.
  */
 import type { ProgramOutput } from "../../machine/machine.ts";
 import type { WindowsMachine } from "../bcd.ts";

@@ -1,4 +1,7 @@
-/** For resume.test.ts: captures the image of the first argument into the folder of the second with a journal, until it is killed. */
+/**
+ * For resume.test.ts: captures the image of the first argument into the folder of the second with a journal,
+ * until it is killed.
+ */
 
 import { openDisk } from "../../disk/disk-source.ts";
 import { DirectoryStore } from "../../store/testing/directory-store.ts";

@@ -38,7 +38,8 @@ export class TestDisk implements DiskSource {
 }
 
 /**
- * A disk's content like a real one's: stretches of zeros, of text, of noise, and blocks that occur twice. The same seed gives the same disk.
+ * A disk's content like a real one's: stretches of zeros, of text, of noise, and blocks that occur twice. The
+ * same seed gives the same disk.
  */
 export function testContent(sizeBytes: number, seed: number): Buffer {
   const bytes = Buffer.alloc(sizeBytes);

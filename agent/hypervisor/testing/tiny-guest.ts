@@ -1,4 +1,7 @@
-/** Disks that boot within a second because their boot sector is all there is: they show whether virtual machines run at all. */
+/**
+ * Disks that boot within a second because their boot sector is all there is: they show whether virtual
+ * machines run at all.
+ */
 
 const SECTOR_BYTES = 512;
 

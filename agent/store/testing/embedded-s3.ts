@@ -9,7 +9,10 @@ import { openS3 } from "#local/s3/s3.ts";
 import type { Faults } from "#local/s3/s3-service.ts";
 import type { S3Credentials } from "../sigv4.ts";
 
-/** The embedded cloud's S3 behind its gateway: signatures and policies are checked. Each bucket may be used whole. */
+/**
+ * The embedded cloud's S3 behind its gateway: signatures and policies are checked. Each bucket may be used
+ * whole.
+ */
 export interface EmbeddedS3 {
   url: string;
   region: string;

@@ -4,8 +4,9 @@ import { run } from "./command.ts";
 export type Addition = { path: string; source: string; mode: number } | { path: string; linkTo: string };
 
 /**
- * Adds files to an ext4 file system that lies at `offsetBytes` of a disk image, owned by root, making the folders they need. Nothing is
- * mounted, so no kernel driver and no loop device is needed. Throws where a file could not be added.
+ * Adds files to an ext4 file system that lies at `offsetBytes` of a disk image, owned by root, making the
+ * folders they need. Nothing is mounted, so no kernel driver and no loop device is needed. Throws where a
+ * file could not be added.
  */
 export async function addFiles(
   image: string,

@@ -14,8 +14,8 @@ export class CommandFailedError extends Error {
 }
 
 /**
- * Runs a program to its end and returns its standard output. The program dies with this process, even if that is killed, and
- * when `signal` is aborted.
+ * Runs a program to its end and returns its standard output. The program dies with this process, even if that
+ * is killed, and when `signal` is aborted.
  */
 export async function run(
   command: string,
@@ -43,8 +43,8 @@ export async function run(
 }
 
 /**
- * Runs a program in its own mount and process namespace, so that whatever it mounts or leaves running is gone when it ends, however it
- * ends. Needs root.
+ * Runs a program in its own mount and process namespace, so that whatever it mounts or leaves running is gone
+ * when it ends, however it ends. Needs root.
  */
 export function runContained(
   command: string,

@@ -7,8 +7,9 @@ import { run } from "./command.ts";
 export type Contents = Record<string, string>;
 
 /**
- * Hash, permissions, owner and time of every regular file of the ext4 file system at `offsetBytes` of a disk image, by its path where that is
- * mounted; links with their targets. Nothing is mounted. The journal is replayed first, as a start of the machine would do, in a copy.
+ * Hash, permissions, owner and time of every regular file of the ext4 file system at `offsetBytes` of a disk
+ * image, by its path where that is mounted; links with their targets. Nothing is mounted. The journal is
+ * replayed first, as a start of the machine would do, in a copy.
  */
 export async function ext4Contents(
   image: string,
@@ -21,7 +22,8 @@ export async function ext4Contents(
   await rm(tree, { recursive: true, force: true });
   try {
     await mkdir(tree);
-    // It copies only what is not a hole. (Given an offset, e2fsck cannot open the file system again after the journal.)
+    // It copies only what is not a hole. (Given an offset, e2fsck cannot open the file system again after the
+    // journal.)
     const part = `driver=raw,offset=${offsetBytes},file.driver=file,file.filename=${image}`;
     await run("qemu-img", ["convert", "-O", "raw", "--image-opts", part, fileSystem]);
     await run("e2fsck", ["-p", "-E", "journal_only", fileSystem]);
@@ -33,7 +35,9 @@ export async function ext4Contents(
   }
 }
 
-/** The same of a FAT file system, which has no owners; times are left out, for they depend on who mounts it. */
+/**
+ * The same of a FAT file system, which has no owners; times are left out, for they depend on who mounts it.
+ */
 export async function fatContents(
   image: string,
   offsetBytes: number,

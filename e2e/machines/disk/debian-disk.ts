@@ -13,7 +13,10 @@ const ALIGNMENT_BYTES = MIB;
 const TAIL_BYTES = MIB;
 /** As Debian's installer makes it. */
 const USUAL_ESP_BYTES = 512 * MIB;
-/** Above this size `mkfs.fat` takes clusters of 4 KiB, below of one sector; firmware reads a file cluster by cluster. */
+/**
+ * Above this size `mkfs.fat` takes clusters of 4 KiB, below of one sector; firmware reads a file cluster by
+ * cluster.
+ */
 const LARGE_ESP_BYTES = 260 * MIB;
 const BIOS_BOOT_BYTES = MIB;
 const ESP_SERIAL = "C0DE-CA55";
@@ -46,7 +49,10 @@ export interface DebianDiskOptions {
   sizeBytes: number;
   /** UEFI: of the EFI system partition; 512 MiB if absent. At least 34 MiB: it has FAT32. */
   espBytes?: number | undefined;
-  /** Kept between runs: the installed system (about 200 MB) and each disk (about 700 MB on a file system with sparse files). */
+  /**
+   * Kept between runs: the installed system (about 200 MB) and each disk (about 700 MB on a file system with
+   * sparse files).
+   */
   cacheDir: string;
   log: (line: string) => void;
   mirror?: string;
@@ -54,9 +60,10 @@ export interface DebianDiskOptions {
 }
 
 /**
- * A bootable Debian 12 disk: GPT, ext4 root found by UUID, GRUB, a login on the serial console. About two and a half minutes the first
- * time, ten seconds for another size or firmware, then instant. Needs root and the packages that the error names; uses no loop
- * device and mounts nothing outside a private namespace, so nothing is left behind however it ends.
+ * A bootable Debian 12 disk: GPT, ext4 root found by UUID, GRUB, a login on the serial console. About two and
+ * a half minutes the first time, ten seconds for another size or firmware, then instant. Needs root and the
+ * packages that the error names; uses no loop device and mounts nothing outside a private namespace, so
+ * nothing is left behind however it ends.
  */
 export async function buildDebianDisk(options: DebianDiskOptions): Promise<DebianDisk> {
   const { firmware, sizeBytes, espBytes = USUAL_ESP_BYTES, cacheDir, log, signal } = options;

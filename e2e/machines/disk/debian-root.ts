@@ -6,7 +6,10 @@ export const HOSTNAME = "debian-source";
 export const ROOT_PASSWORD = "causeway";
 const SUITE = "bookworm";
 
-/** A server's minimum: it boots on either firmware, has a network and a console, and can install GRUB on itself. */
+/**
+ * A server's minimum: it boots on either firmware, has a network and a console, and can install GRUB on
+ * itself.
+ */
 const PACKAGES = [
   "systemd-sysv",
   "udev",
@@ -27,7 +30,10 @@ const PACKAGES = [
   "efibootmgr",
 ];
 
-/** Files of the root, with what is the same on both firmwares. `console=ttyS0` last: systemd starts a login on it. */
+/**
+ * Files of the root, with what is the same on both firmwares. `console=ttyS0` last: systemd starts a login on
+ * it.
+ */
 const FILES: Readonly<Record<string, string>> = {
   "etc/hostname": `${HOSTNAME}\n`,
   "etc/hosts": `127.0.0.1\tlocalhost\n127.0.1.1\t${HOSTNAME}\n`,
@@ -46,8 +52,8 @@ const FILES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Parts of `/lib/modules/RELEASE/kernel` that stay: what a virtual machine and its file systems need. The rest is two thirds of the whole system,
- * and every test would read, store, write and compare it.
+ * Parts of `/lib/modules/RELEASE/kernel` that stay: what a virtual machine and its file systems need. The
+ * rest is two thirds of the whole system, and every test would read, store, write and compare it.
  */
 const KEPT_MODULES = [
   ...["arch/x86/crypto", "block", "crypto", "lib", "mm"],
@@ -80,7 +86,10 @@ export interface RootOptions {
   log: (line: string) => void;
 }
 
-/** Installs Debian into a folder and packs it as `tarball`. About two minutes; nothing appears at `tarball` before it is complete. */
+/**
+ * Installs Debian into a folder and packs it as `tarball`. About two minutes; nothing appears at `tarball`
+ * before it is complete.
+ */
 export async function buildRootTarball(tarball: string, options: RootOptions): Promise<void> {
   const root = join(options.workDir, "root");
   options.log(`installing Debian ${SUITE} from ${options.mirror} (once; about two minutes)`);

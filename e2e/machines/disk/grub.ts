@@ -25,8 +25,8 @@ export interface GrubRoot {
 }
 
 /**
- * Writes `boot/grub/grub.cfg` with the root's own `grub-mkconfig`. The root is not mounted from its disk yet, so `grub-probe` is
- * replaced, for this one run, by a script that answers for the disk to be.
+ * Writes `boot/grub/grub.cfg` with the root's own `grub-mkconfig`. The root is not mounted from its disk yet,
+ * so `grub-probe` is replaced, for this one run, by a script that answers for the disk to be.
  */
 export async function writeGrubConfig(grub: GrubRoot): Promise<void> {
   const { root, bootUuid, signal } = grub;
@@ -78,7 +78,10 @@ export async function prepareBiosGrub({ root, partition, rootDevice, signal }: G
   );
 }
 
-/** Writes the images made by `prepareBiosGrub` into the image's boot sector and BIOS boot partition, each knowing where the next lies. */
+/**
+ * Writes the images made by `prepareBiosGrub` into the image's boot sector and BIOS boot partition, each
+ * knowing where the next lies.
+ */
 export async function embedBiosGrub(
   imagePath: string,
   root: string,
@@ -90,7 +93,8 @@ export async function embedBiosGrub(
   if (core.length > biosBoot.sizeBytes) throw new Error("GRUB's core image exceeds the BIOS boot partition");
   const firstSector = BigInt(biosBoot.offsetBytes / SECTOR_BYTES);
   boot.writeBigUInt64LE(firstSector, KERNEL_SECTOR_OFFSET);
-  // Trusts the drive number that the BIOS passes, except for floppies: so does grub-bios-setup on a hard disk.
+  // Trusts the drive number that the BIOS passes, except for floppies: so does grub-bios-setup on a hard
+  // disk.
   boot.writeUInt16LE(TWO_NOPS, BOOT_DRIVE_CHECK_OFFSET);
   core.writeBigUInt64LE(firstSector + 1n, CORE_BLOCK_LIST_OFFSET);
 
@@ -105,7 +109,10 @@ export async function embedBiosGrub(
   }
 }
 
-/** The EFI system partition's files, by path: Debian's names, plus the firmware's fallback. `scratch` holds them until they are copied. */
+/**
+ * The EFI system partition's files, by path: Debian's names, plus the firmware's fallback. `scratch` holds
+ * them until they are copied.
+ */
 export async function makeEfiFiles(
   { root, bootUuid, signal }: GrubRoot,
   scratch: string,

@@ -40,8 +40,9 @@ export interface LvmMachine {
 }
 
 /**
- * A Debian 12 machine on BIOS that is harder to clone: `/boot` on a partition of its own, root and `/srv` on logical volumes of one volume group
- * over two disks, and a static address. Needs root and, once, a Debian mirror; makes the volume group on a loop device, without device mapper.
+ * A Debian 12 machine on BIOS that is harder to clone: `/boot` on a partition of its own, root and `/srv` on
+ * logical volumes of one volume group over two disks, and a static address. Needs root and, once, a Debian
+ * mirror; makes the volume group on a loop device, without device mapper.
  */
 export async function buildLvmMachine(cacheDir: string, log: (line: string) => void): Promise<LvmMachine> {
   const key = digest(`${ROOT_RECIPE} ${NETWORK} ${LAYOUT_VERSION}`);

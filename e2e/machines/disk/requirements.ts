@@ -20,7 +20,10 @@ export class DiskBuilderUnfitError extends Error {
   override readonly name = "DiskBuilderUnfitError";
 }
 
-/** Returns when this machine and user can build a Debian disk; throws `DiskBuilderUnfitError` naming everything that is missing. */
+/**
+ * Returns when this machine and user can build a Debian disk; throws `DiskBuilderUnfitError` naming
+ * everything that is missing.
+ */
 export function requireDiskBuilder(userId: number, folders: readonly string[] = PROGRAM_FOLDERS): void {
   const missing = TOOLS.filter(({ tool }) => !folders.some((folder) => existsSync(join(folder, tool))));
   const remedies: string[] = [];

@@ -1,4 +1,7 @@
-/** The variables that UEFI firmware for virtual machines (EDK II) keeps, read from its flash without running it. */
+/**
+ * The variables that UEFI firmware for virtual machines (EDK II) keeps, read from its flash without running
+ * it.
+ */
 
 const STORE_HEADER_BYTES = 28;
 const VARIABLE_HEADER_BYTES = 60;

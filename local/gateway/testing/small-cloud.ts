@@ -28,7 +28,10 @@ import { KmsService } from "../../kms/kms-service.ts";
 import { StsService } from "../../sts/sts-service.ts";
 import { Gateway } from "../gateway.ts";
 
-/** For tests: gateway, IAM, STS, KMS and DynamoDB on a temporary directory and a free port, with resources provisioned one by one. */
+/**
+ * For tests: gateway, IAM, STS, KMS and DynamoDB on a temporary directory and a free port, with resources
+ * provisioned one by one.
+ */
 export class SmallCloud {
   readonly directory: string;
   /** Starts at the machine's time, by which the SDK signs. */

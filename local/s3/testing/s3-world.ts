@@ -1,4 +1,7 @@
-/** A store behind a minimal gateway, for the tests of this folder: HTTP, but no check of signatures on headers. */
+/**
+ * A store behind a minimal gateway, for the tests of this folder: HTTP, but no check of signatures on
+ * headers.
+ */
 import { createHash, createHmac } from "node:crypto";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -119,8 +122,8 @@ export class TestWorld {
   }
 
   /**
-   * Sends bytes as they are, for what no client would send. Returns what came back once the server has closed the connection,
-   * which `connection: close` makes it do; `hangUp` cuts it after the last piece.
+   * Sends bytes as they are, for what no client would send. Returns what came back once the server has closed
+   * the connection, which `connection: close` makes it do; `hangUp` cuts it after the last piece.
    */
   raw(pieces: readonly (string | Buffer)[], { hangUp = false } = {}): Promise<string> {
     return new Promise((resolve, reject) => {

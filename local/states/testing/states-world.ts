@@ -1,4 +1,7 @@
-/** What tests of the states engine stand on: an engine on a real file, a clock they move, and functions in memory. */
+/**
+ * What tests of the states engine stand on: an engine on a real file, a clock they move, and functions in
+ * memory.
+ */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
