@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "#shared/log.ts";
 import type { Command, ToAgent } from "#shared/protocol/commands.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
+import { fitInventory } from "#shared/protocol/fit-inventory.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import type { AgentEnvironment } from "#shared/protocol/machine.ts";
 import { backoffMs } from "#shared/retry.ts";
@@ -169,13 +170,15 @@ export class Agent {
   }
 
   async #tell(inventory?: Inventory): Promise<void> {
-    const { bootId, version, now } = this.#options;
+    const { bootId, version, now, log } = this.#options;
+    const fitted = inventory && fitInventory(inventory);
+    if (fitted?.problems) log.warn("the inventory is not whole", { problems: fitted.problems });
     await this.#publish({
       type: "agent-connected",
       at: now().toISOString(),
       agentVersion: version,
       bootId: await bootId(),
-      ...(inventory ? { inventory } : {}),
+      ...(fitted ? { inventory: fitted } : {}),
     });
   }
 }

@@ -90,6 +90,21 @@ function identityStatements() {
   ) as { effect: string; actions: string[]; objects: (string | undefined)[] }[];
 }
 
+test("the access log names route, outcome and caller", () => {
+  const stages = templates().get("CausewayApi")?.findResources("AWS::ApiGatewayV2::Stage") ?? {};
+  const [stage] = Object.values(stages);
+  expect(JSON.parse(stage?.Properties.AccessLogSettings.Format)).toMatchObject({
+    requestId: "$context.requestId",
+    ip: "$context.identity.sourceIp",
+    routeKey: "$context.routeKey",
+    status: "$context.status",
+    error: "$context.error.message",
+    authorizerError: "$context.authorizer.error",
+    sub: "$context.authorizer.claims.sub",
+    principal: "$context.identity.userArn",
+  });
+});
+
 test("who speaks is taken from the topic, and nothing else of the payload than the event", () => {
   templates()
     .get("CausewayEdge")

@@ -3,6 +3,8 @@ import { connect, type MqttClient } from "mqtt";
 import { CertificateRevokedError } from "#shared/errors.ts";
 import type { Log } from "#shared/log.ts";
 import type { AgentEvent, AgentMessage } from "#shared/protocol/events.ts";
+import { fitEvent } from "#shared/protocol/fit-event.ts";
+import { encodeMessage } from "#shared/protocol/message-size.ts";
 import { commandsTopic, eventsTopic } from "#shared/protocol/topics.ts";
 import { backoffMs } from "#shared/retry.ts";
 import { endpointOf } from "../identity/endpoint.ts";
@@ -65,18 +67,16 @@ export class Link {
   }
 
   /**
-   * Returns once the broker has the event; throws if it does not take it in time, as when the link is down. A
-   * connection on which it does not is made again: after that, the control plane asks again for whatever it
-   * has not heard.
+   * Returns once the broker has the event, in a size that it takes (see `fitEvent`); throws if it does not
+   * take it in time, as when the link is down. A connection on which it does not is made again: after that,
+   * the control plane asks again for whatever it has not heard.
    */
   async publish(event: AgentEvent): Promise<void> {
     const client = this.#client;
     if (!client?.connected) throw new LinkDownError();
-    const sent = client.publishAsync(
-      eventsTopic(this.#agentId),
-      JSON.stringify({ event } satisfies AgentMessage),
-      { qos: 1 },
-    );
+    const message: AgentMessage = { event: fitEvent(event) };
+    const payload = encodeMessage(message, `the event ${event.type}`);
+    const sent = client.publishAsync(eventsTopic(this.#agentId), payload, { qos: 1 });
     const timer = setTimeout(() => {
       this.#options.log.warn("the broker does not confirm", { type: event.type });
       client.end(true);

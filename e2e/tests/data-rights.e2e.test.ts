@@ -1,6 +1,8 @@
 /** What temporary AWS credentials of agents reach: bucket, data keys, API; only in their own scope. */
-import { DecryptCommand, GenerateDataKeyCommand } from "@aws-sdk/client-kms";
 
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { DecryptCommand, GenerateDataKeyCommand } from "@aws-sdk/client-kms";
 import {
   CompleteMultipartUploadCommand,
   CopyObjectCommand,
@@ -196,4 +198,33 @@ test("a source agent may not ask for data of conversions at all, nor anybody wit
     problem: { status: 403 },
   });
   expect((await plane.http("POST", "/conversions/cnv_any/data-access")).status).toBe(403);
+});
+
+test("the access log names route, outcome and caller of each request, refused ones included", async () => {
+  await plane.http("GET", "/sources");
+  await plane.http("GET", "/sources", { token: "forged" });
+  await expect(dataOf(alpha, "cnv_logged")).rejects.toMatchObject({ problem: { status: 403 } });
+  const log = readFileSync(join(plane.dir, "logs", "http-api-access.jsonl"), "utf8")
+    .trim()
+    .split("\n");
+  const lines = log.map((line) => JSON.parse(JSON.parse(line).message));
+  const common = { requestId: expect.stringMatching(/\w/), ip: expect.stringMatching(/127\.0\.0\.1$/) };
+  const listing = { ...common, routeKey: "GET /sources", principal: "-" };
+  expect(lines).toContainEqual(
+    expect.objectContaining({ ...listing, status: "200", error: "-", sub: expect.stringMatching(/\w/) }),
+  );
+  expect(lines).toContainEqual(
+    expect.objectContaining({ ...listing, status: "401", error: expect.stringMatching(/\w/), sub: "-" }),
+  );
+  expect(lines).toContainEqual(
+    expect.objectContaining({
+      ...{
+        ...common,
+        routeKey: "POST /conversions/{id}/data-access",
+        path: "/conversions/cnv_logged/data-access",
+      },
+      ...{ status: "403", sub: "-", error: expect.stringMatching(/\w/) },
+      principal: expect.stringContaining("assumed-role"),
+    }),
+  );
 });

@@ -1,6 +1,7 @@
 import { errorFields, type Log } from "#shared/log.ts";
 import type { ToAgent } from "#shared/protocol/commands.ts";
 import { signMessage } from "#shared/protocol/message-signature.ts";
+import { encodeMessage } from "#shared/protocol/message-size.ts";
 import type { SignedMessage } from "#shared/protocol/signed-message.ts";
 import type { AgentMessenger, Clock, CommandKey } from "../ports.ts";
 
@@ -11,7 +12,10 @@ interface TellDeps {
   log: Log;
 }
 
-/** Signs and sends a message. One that is lost is logged and no error: an agent asks for what is pending when it connects. */
+/**
+ * Signs and sends a message. One that is lost is logged and no error: an agent asks for what is pending when
+ * it connects.
+ */
 export async function tellAgent(deps: TellDeps, agentId: string, message: ToAgent): Promise<void> {
   let signed: SignedMessage;
   try {
@@ -24,9 +28,14 @@ export async function tellAgent(deps: TellDeps, agentId: string, message: ToAgen
   await send(deps, agentId, signed);
 }
 
-/** The same for a step that waits: throws what KMS throws, for an agent never does what cannot be signed. */
+/**
+ * The same for a step that waits. Throws what KMS throws, because an agent never does what cannot be signed,
+ * and `MessageTooLargeError` for what the broker does not take.
+ */
 export async function commandAgent(deps: TellDeps, agentId: string, message: ToAgent): Promise<void> {
-  await send(deps, agentId, await signedFor(agentId, message, deps));
+  const signed = await signedFor(agentId, message, deps);
+  encodeMessage(signed, `the command ${message.commandId}`);
+  await send(deps, agentId, signed);
 }
 
 /** Signed at this moment, however old the command is: so the signature need not be good for long. */

@@ -1,3 +1,4 @@
+import { AccessLogFormat } from "aws-cdk-lib/aws-apigateway";
 import {
   CorsHttpMethod,
   HttpApi,
@@ -14,6 +15,26 @@ import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
 import { type Route, type RouteAuth, routes } from "#shared/protocol/routes.ts";
 import type { HandlerFunction } from "./handler-function.ts";
+
+/**
+ * One line for each request: who asked for what, and what came of it. A caller is a user (`sub`) or the
+ * session of an agent's certificate (`principal`); the other is `-`
+ * (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html).
+ */
+const ACCESS_LOG = {
+  requestId: "$context.requestId",
+  time: "$context.requestTime",
+  ip: "$context.identity.sourceIp",
+  routeKey: "$context.routeKey",
+  path: "$context.path",
+  status: "$context.status",
+  error: "$context.error.message",
+  authorizerError: "$context.authorizer.error",
+  integrationError: "$context.integrationErrorMessage",
+  sub: "$context.authorizer.claims.sub",
+  principal: "$context.identity.userArn",
+  latencyMs: "$context.responseLatency",
+};
 
 export interface RouteTableProps {
   userPool: IUserPool;
@@ -48,6 +69,7 @@ export class RouteTable extends Construct {
         destination: new LogGroupLogDestination(
           new LogGroup(this, "AccessLog", { retention: RetentionDays.THREE_MONTHS }),
         ),
+        format: AccessLogFormat.custom(JSON.stringify(ACCESS_LOG)),
       },
     });
 

@@ -167,8 +167,10 @@ export class HttpApi {
       if (sha256(exchange.body) !== signed.signature.payloadHash) {
         throw new AwsError("InvalidSignatureException", "the body is not the one that was signed", 403);
       }
+      // Known from here on, also to the access log, whatever the caller may do.
+      exchange.identity = { iam: { caller: signed.caller, accessKey: accessKeyOf(request) } };
       this.#options.authorizer.authorize(signed.caller, { action: "execute-api:Invoke", resource: arn });
-      return { iam: { caller: signed.caller, accessKey: accessKeyOf(request) } };
+      return exchange.identity;
     } catch (error) {
       if (!(error instanceof AwsError) || error.status >= 500) throw error;
       throw new Refusal(messageAnswer(403, "Forbidden"), error.message, { cause: error });

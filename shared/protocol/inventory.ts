@@ -363,5 +363,7 @@ export const Inventory = z.strictObject({
   hypervisor: Hypervisor.optional(),
   /** Programs that were not there to ask; what they would have told is `"unknown"` above. */
   missingTools: z.array(z.strictObject({ tool: Text, package: Text })).max(32),
+  /** Which lists are not whole, in words. Absent where all are. */
+  problems: z.array(z.string().max(500)).max(64).optional(),
 });
 export type Inventory = z.infer<typeof Inventory>;

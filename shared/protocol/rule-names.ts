@@ -7,6 +7,7 @@ export const RuleName = z.enum([
   "source-connected",
   "target-connected",
   "source-held",
+  "inventory-whole",
   "some-disk",
   "disks-exist",
   "disks-not-empty",
@@ -52,6 +53,7 @@ export type RuleName = z.infer<typeof RuleName>;
  * conversion; every other rule holds or the conversion does not start.
  */
 export const AcceptableRule = RuleName.extract([
+  "inventory-whole",
   "starts-unattended",
   "opens-unattended",
   "starts-this-system",

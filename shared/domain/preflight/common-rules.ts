@@ -31,6 +31,18 @@ export const commonRules: readonly PreflightRule[] = [
     remedy: "Only one conversion reads a source at a time: wait for the other one or cancel it.",
   },
   {
+    id: "inventory-whole",
+    severity: "fail",
+    acceptable: true,
+    holds: "the source told everything it has",
+    check: ({ source }) => {
+      const problems = source.inventory?.problems ?? [];
+      return problems.length > 0 ? `of source ${source.name}, ${problems.slice(0, 5).join("; ")}` : undefined;
+    },
+    remedy:
+      "Start the agent with --disk for the disks to convert, so that it has less to tell; or accept the rule if what is missing does not matter.",
+  },
+  {
     id: "some-disk",
     severity: "fail",
     holds: "there is a disk to convert",
