@@ -1,9 +1,9 @@
 /** A real GRUB in QEMU, with nothing to start but entries that say their name on the serial port. */
-import { spawn } from "node:child_process";
 import { cp, mkdir, rm, truncate, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { run } from "../machines/disk/command.ts";
 import { embedBiosGrub } from "../machines/disk/grub.ts";
+import { watchSerial } from "./watch-serial.ts";
 
 const MIB = 2 ** 20;
 const DISK_BYTES = 8 * MIB;
@@ -69,29 +69,13 @@ export async function startGrub(
   }
 }
 
-/** What GRUB shows when it waits for somebody, whether for a while or not. */
-const SHOWN = /Enter username|Use the .* keys to select|GNU GRUB|Minimal BASH-like|enter a line/;
-const STARTED = /STARTED:(\w+)/;
+/** What GRUB shows when it asks a person, and what when it counts down instead of waiting for a key. */
+const SHOWN = {
+  asks: /Enter (username|a line)|BASH-like/,
+  menu: /GNU GRUB/,
+  counts: /executed automatically/,
+};
 
 function watch(disk: string, waitSeconds: number): Promise<string | undefined> {
-  const machine = spawn("qemu-system-x86_64", [
-    ...["-machine", "pc,accel=tcg", "-m", "64", "-display", "none", "-nic", "none", "-monitor", "none"],
-    ...["-no-reboot", "-serial", "stdio", "-drive", `file=${disk},format=raw,if=ide,cache=unsafe`],
-  ]);
-  const { promise, resolve, reject } = Promise.withResolvers<string | undefined>();
-  let output = "";
-  let waiting: NodeJS.Timeout | undefined;
-  const giveUp = setTimeout(() => reject(new Error(`GRUB showed nothing: ${output}`)), 120_000);
-  machine.once("error", reject);
-  machine.stdout.on("data", (bytes: Buffer) => {
-    output += bytes.toString("latin1");
-    const started = STARTED.exec(output)?.[1];
-    if (started) resolve(started);
-    else if (SHOWN.test(output)) waiting ??= setTimeout(() => resolve(undefined), waitSeconds * 1000);
-  });
-  return promise.finally(() => {
-    clearTimeout(giveUp);
-    clearTimeout(waiting);
-    machine.kill("SIGKILL");
-  });
+  return watchSerial(["-drive", `file=${disk},format=raw,if=ide,cache=unsafe`], SHOWN, waitSeconds);
 }

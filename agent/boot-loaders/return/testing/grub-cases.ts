@@ -148,7 +148,11 @@ export const GRUB_CASES: readonly GrubCase[] = [
     starts: "b",
   },
   { name: "no entry", files: timed(""), starts: undefined },
-  { name: "a line that somebody types", files: timed(`read answer\n${A}`), starts: undefined },
+  {
+    name: "a line that somebody types",
+    files: timed(`echo "Enter a line"\nread answer\n${A}`),
+    starts: undefined,
+  },
   {
     name: "a key that may be held down",
     files: timed(`if keystatus --shift; then\n  set timeout=-1\nfi\n${A}`),

@@ -1,0 +1,51 @@
+/** A machine in QEMU whose boot loader either starts something or waits for a person. */
+import { spawn } from "node:child_process";
+
+export interface LoaderScreen {
+  /** Shown when it asks for something. */
+  asks: RegExp;
+  /** Its menu. */
+  menu: RegExp;
+  /** Shown with a menu that starts something by itself. */
+  counts: RegExp;
+}
+
+const STARTED = /STARTED:(\w+)/;
+const GIVE_UP_MS = 240_000;
+
+/**
+ * The entry that is started, by its word on the serial port; `undefined` if the loader shows for
+ * `waitSeconds` that it waits. A machine that is slow is waited for as long as its menu counts.
+ */
+export function watchSerial(
+  options: readonly string[],
+  { asks, menu, counts }: LoaderScreen,
+  waitSeconds: number,
+): Promise<string | undefined> {
+  const machine = spawn("qemu-system-x86_64", [
+    ...["-accel", "tcg", "-display", "none", "-nic", "none", "-monitor", "none"],
+    ...["-no-reboot", "-serial", "stdio", ...options],
+  ]);
+  const { promise, resolve, reject } = Promise.withResolvers<string | undefined>();
+  let output = "";
+  let waiting: NodeJS.Timeout | undefined;
+  const giveUp = setTimeout(() => reject(new Error(`nothing happened: ${output}`)), GIVE_UP_MS);
+  machine.once("error", reject);
+  machine.once("exit", () => reject(new Error(`the machine ended: ${output}`)));
+  machine.stdout.on("data", (bytes: Buffer) => {
+    output += bytes.toString("latin1");
+    const started = STARTED.exec(output)?.[1];
+    if (started) resolve(started);
+    else if (asks.test(output) || (menu.test(output) && !counts.test(output))) {
+      waiting ??= setTimeout(() => resolve(undefined), waitSeconds * 1000);
+    } else {
+      clearTimeout(waiting);
+      waiting = undefined;
+    }
+  });
+  return promise.finally(() => {
+    clearTimeout(giveUp);
+    clearTimeout(waiting);
+    machine.kill("SIGKILL");
+  });
+}
