@@ -77,9 +77,23 @@ async function settled(
 function resultOf(command: CommandRecord, event: EventOf<"command-succeeded" | "command-failed">): Outcome {
   if (event.type === "command-failed") return { failure: event.failure };
   const output = commandKinds[command.kind].output.safeParse(event.output);
-  if (output.success) return { output: output.data };
-  const wrong = output.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ");
+  const key = output.success ? foreignKeyIn(output.data, command.agentId) : undefined;
+  if (output.success && key === undefined) return { output: output.data };
+  const issues = output.error?.issues.slice(0, 5) ?? [];
+  const wrong = key
+    ? `the key ${key}, which is not below its own prefix`
+    : issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ");
   return { failure: failureOf(new UnknownCommandError(`the agent answered ${command.kind} with ${wrong}`)) };
+}
+
+/** A key in the bucket that an answer names and that this agent cannot have written. */
+function foreignKeyIn(output: object, agentId: string): string | undefined {
+  const own = [`sources/${agentId}/`, `evidence/${agentId}/`];
+  return Object.entries(output).flatMap(([name, value]) =>
+    name.endsWith("Key") && typeof value === "string" && !own.some((prefix) => value.startsWith(prefix))
+      ? [value]
+      : [],
+  )[0];
 }
 
 /** The command, if it is this agent's in this system of its machine; otherwise the event is refused. */

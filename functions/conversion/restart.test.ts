@@ -194,3 +194,14 @@ test.each<[string, () => Promise<BootReceipt>]>([
   expect((await conversion()).attested).toBeUndefined();
   expect(await machine()).toBe("original, restored");
 });
+
+test.each([
+  "sources/agt_target/boot-states/cnv_1.json",
+  "boot-images/x/manifest.json",
+  "../x/y",
+  "/etc/passwd",
+])("an answer that names %s, which is no object of its agent, fails the step", async (savedStateKey) => {
+  await asks.arm();
+  await answer("arm-boot", { ...armed, savedStateKey });
+  expect(outcome("arm-boot")).toMatchObject({ failure: { name: "UnknownCommandError" } });
+});
