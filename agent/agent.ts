@@ -66,6 +66,7 @@ export class Agent {
     });
     this.#incoming = new IncomingMessages({
       ...{ identity, cloud, log },
+      elapsedMs: () => performance.now(),
       onMessage: (message) => this.#receive(message),
       onOutOfTime: (command, problem) => {
         if (this.#isMeantHere(command)) this.#runner.refuse(command, problem);

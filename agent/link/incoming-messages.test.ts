@@ -44,6 +44,7 @@ class World {
         return true;
       },
     },
+    elapsedMs: () => this.trueMs,
     log: { info() {}, warn: this.#log, error: this.#log },
     onMessage: (message) => this.passedOn.push(message),
     onOutOfTime: ({ commandId }, problem) => this.outOfTime.push(`${commandId}: ${problem}`),
@@ -115,6 +116,16 @@ test.each([
   world.trueMs += 2 * MINUTE;
   await world.receive(await world.sent(cancel));
   expect(world.passedOn).toEqual([reboot, cancel]);
+});
+
+test("a recorded command does not count on a machine whose clock is set back to when it did", async () => {
+  const recorded = await world.sent(reboot);
+  await world.receive(await world.sent(cancel));
+  world.trueMs += 2 * HOUR;
+  world.offMs = -2 * HOUR;
+  await world.receive(recorded);
+  expect(world.passedOn).toEqual([cancel]);
+  expect(world.outOfTime).toHaveLength(1);
 });
 
 test("messages out of time do not make the agent ask for the time again and again", async () => {

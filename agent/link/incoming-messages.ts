@@ -19,6 +19,8 @@ export interface CloudTime {
 export interface IncomingOptions {
   identity: Identity;
   cloud: CloudTime;
+  /** Milliseconds that have passed since some moment, however this machine's clock was set meanwhile. */
+  elapsedMs: () => number;
   log: Log;
   /** The control plane's, for this agent, and still good. */
   onMessage: (message: ToAgent) => void;
@@ -28,20 +30,22 @@ export interface IncomingOptions {
   onTime: () => void;
 }
 
-/** The time is not asked for again within a minute, whether the cloud told it or not. */
-const TIME_KNOWN_MS = 60_000;
+/** For a message that seems to be out of time, the cloud is asked at most once a minute. */
+const ASK_AGAIN_MS = 60_000;
+/** A clock that has moved by this much more or less than time has passed was set. */
+const CLOCK_SET_MS = 60_000;
 
 /**
  * What comes on the agent's topic, in its order: opens what the control plane signed for this agent, and
  * passes on what is still good. Everything else is logged and has no effect. The time is the cloud's, since
- * this machine's clock may be wrong: it is asked for after every connect, and whenever a message seems to be
- * out of time.
+ * this machine's clock may be wrong: it is asked for after every connect, when the clock was set, and when a
+ * message seems to be out of time.
  */
 export class IncomingMessages {
   readonly #options: IncomingOptions;
   readonly #trust: Parameters<typeof openMessage>[1];
   #turn: Promise<void> = Promise.resolve();
-  #askedAtMs: number | undefined;
+  #asked: { nowMs: number; elapsedMs: number } | undefined;
   #closed = false;
 
   /** Throws if the identity holds no key that could have signed anything. */
@@ -71,7 +75,7 @@ export class IncomingMessages {
 
   async #take(opened: OpenedMessage): Promise<void> {
     const { cloud, log, onMessage, onOutOfTime } = this.#options;
-    if (timeProblem(opened, cloud.now()) && !this.#timeIsKnown) await this.#askTime();
+    if (this.#mustAskTime(opened)) await this.#askTime();
     if (this.#closed) return;
     const { message } = opened;
     const problem = timeProblem(opened, cloud.now());
@@ -83,20 +87,24 @@ export class IncomingMessages {
   }
 
   async #askTime(): Promise<void> {
-    const { cloud, log, onTime } = this.#options;
+    const { cloud, elapsedMs, log, onTime } = this.#options;
     try {
       const isTold = await cloud.hearTime();
       if (isTold && !this.#closed) onTime();
     } catch (error) {
       log.warn("the cloud does not tell the time", { error: String(error) });
     }
-    this.#askedAtMs = cloud.now();
+    this.#asked = { nowMs: cloud.now(), elapsedMs: elapsedMs() };
   }
 
-  /** A clock that was set since then has moved by more or less than it would have by itself. */
-  get #timeIsKnown(): boolean {
-    if (this.#askedAtMs === undefined) return false;
-    return Math.abs(this.#options.cloud.now() - this.#askedAtMs) < TIME_KNOWN_MS;
+  /** Also for a message that seems good: a clock that was set back would let a recorded one count again. */
+  #mustAskTime(opened: OpenedMessage): boolean {
+    if (!this.#asked) return true;
+    const { cloud, elapsedMs } = this.#options;
+    const passedMs = elapsedMs() - this.#asked.elapsedMs;
+    const movedMs = cloud.now() - this.#asked.nowMs;
+    if (Math.abs(movedMs - passedMs) > CLOCK_SET_MS) return true;
+    return passedMs >= ASK_AGAIN_MS && timeProblem(opened, cloud.now()) !== undefined;
   }
 
   #inTurn(work: () => Promise<void>): void {
