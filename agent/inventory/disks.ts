@@ -5,9 +5,11 @@ import { type CloseableDiskReader, type DiskReader, sliceReader } from "../disk/
 import type { PartitionTable } from "../filesystems/partition.ts";
 import { readPartitionTable } from "../filesystems/partition-table.ts";
 import { probeContent } from "../filesystems/probe.ts";
+import { isMember } from "../filesystems/signatures/signature-table.ts";
 import { inTime } from "../machine/in-time.ts";
 import { ANSWER_LIMIT_MS, clip, type Machine, readNumber, readText } from "../machine/machine.ts";
 import { findMappedPartition, isMade, listDisks, type Multipath, placeOf } from "./block-devices.ts";
+import { findDeviceUsers } from "./device-users.ts";
 import type { Mounts } from "./mounts.ts";
 
 const SECTOR_BYTES = 512;
@@ -19,16 +21,22 @@ export interface ChosenDisk {
   path: string;
 }
 
-/** Who uses these need not mount them. */
-const USED_UNMOUNTED = new Set(["LVM2_member", "linux_raid_member", "crypto_LUKS", "swap", UNKNOWN]);
-
-/** Whether nothing writes to the disk, as far as can be seen: an image file, by its owner's promise, or a device of which nothing is in use. */
-export function standsStill({ kind, mountPoints, content, partitions }: Disk): boolean {
+/**
+ * Whether nothing writes to the disk, as far as can be seen: an image file, by its owner's promise, or a
+ * device of which nothing is mounted, held or exported, and whose content is not used unmounted.
+ */
+export function standsStill({ kind, mountPoints, content, partitions, usedBy = [] }: Disk): boolean {
   if (kind === "image") return true;
   const volumes = [{ mountPoints, content }, ...partitions];
-  return volumes.every(
-    (volume) => volume.mountPoints.length === 0 && !USED_UNMOUNTED.has(volume.content?.type ?? "none"),
+  return (
+    usedBy.length === 0 && volumes.every((volume) => volume.mountPoints.length === 0 && !mayBeInUse(volume))
   );
+}
+
+/** Arrays, volume groups, pools and swap need no mount. */
+function mayBeInUse({ content }: { content?: VolumeContent | undefined }): boolean {
+  const type = content?.type ?? "none";
+  return type === UNKNOWN || type === "swap" || isMember(type);
 }
 
 /**
@@ -144,7 +152,10 @@ async function describeDevice(
   for (const partition of disk.partitions) {
     await locatePartition(machine, mounts, { kernelName, multipath }, partition);
   }
-  return disk;
+  const devices = [path, ...disk.partitions.flatMap((partition) => partition.path ?? [])];
+  const names = devices.map((device) => device.slice("/dev/".length).replaceAll("/", "!"));
+  const usedBy = await findDeviceUsers(machine, names);
+  return usedBy.length > 0 ? { ...disk, usedBy } : disk;
 }
 
 /** `nvme-tcp` and the like: what an NVMe disk is reached by, where that is a network. */
@@ -167,7 +178,10 @@ async function findSerial(machine: Machine, sys: string): Promise<string | undef
   return page?.toString("latin1", 4).replaceAll("\0", "").trim() || undefined;
 }
 
-/** Finds the device of a partition and where it is mounted. The kernel may not know it: its table may be newer, or of a kind it cannot read. */
+/**
+ * Finds the device of a partition and where it is mounted. The kernel may not know it: its table may be
+ * newer, or of a kind it cannot read.
+ */
 async function locatePartition(
   machine: Machine,
   mounts: Mounts,

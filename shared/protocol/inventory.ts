@@ -60,6 +60,8 @@ export const Disk = z.strictObject({
   serial: Text.optional(),
   /** World-wide identifier as the kernel prints it: the same on every path to the disk. */
   wwid: Text.optional(),
+  /** What uses it or a part of it without a mount: `dm-0`, `md127`, `loop3`, a target that exports it. */
+  usedBy: z.array(Text).max(64).optional(),
   /** Several paths lead to it, which the device mapper's multipath joins. */
   multipath: z.boolean().optional(),
   /** Why a system without this one's software could not find the disk again. Absent where it can. */

@@ -25,6 +25,20 @@ export function isFileSystem(type: string): boolean {
   return FILE_SYSTEM_TYPES.has(type);
 }
 
+const EXTERNAL_PARTS = ["jbd", "xfs_external_log", "xfs_realtime"];
+const MEMBER_TYPES = new Set([
+  ...[...MEMBER_SIGNATURES, ...BIOS_RAID_SIGNATURES].map(({ type }) => type),
+  ...EXTERNAL_PARTS,
+]);
+
+/**
+ * Whether a volume of this type is a part of something larger, which may be in use while the volume is not
+ * mounted.
+ */
+export function isMember(type: string): boolean {
+  return MEMBER_TYPES.has(type);
+}
+
 /** Whether a content's type is a partition table. */
 export function isTable(type: string): boolean {
   return TABLE_TYPES.has(type);
