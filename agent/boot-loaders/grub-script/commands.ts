@@ -132,7 +132,7 @@ named(
   "terminal_input terminal_output terminfo serial gfxmode videoinfo play lsfonts cat ls export_env",
   nothing,
 );
-named("initrd initrdefi initrd16 devicetree module multiboot_module xen_module rmmod load_video", nothing);
+named("initrd initrdefi initrd16 devicetree rmmod load_video", nothing);
 named("false", ({ state }) => done(state, false));
 named("test [", test);
 named("set", set);
@@ -145,6 +145,7 @@ named("configfile", configFile);
 named("menuentry submenu", addEntry);
 named("blscfg", addBlsEntries);
 named("linux linux16 linuxefi xen_hypervisor multiboot multiboot2 kernel chainloader", starts);
+named("module module2 xen_module", starts);
 named("knetbsd kfreebsd kopenbsd ntldr freedos drivemap", starts);
 named("boot", boot);
 named("halt reboot fwsetup exit", leaves);

@@ -74,5 +74,7 @@ function ownPath({ volumes }: VolumeMap, device: string, path: string): string |
     const relative = posix.relative(root, posix.normalize(path));
     if (!relative.startsWith("..")) return posix.join(mountPoint, relative);
   }
-  return undefined;
+  // SUSE's GRUB begins at the subvolume that is mounted as root (btrfs_relative_path).
+  const own = volumes.find(({ mountPoint, type }) => mountPoint === "/" && type === "btrfs");
+  return own && uuidDevice(own.uuid) === device ? posix.normalize(path) : undefined;
 }

@@ -14,7 +14,9 @@ export function judgeStarts(starts: readonly (readonly string[])[], commandLine:
       );
     }
     const root = rootIn(words);
-    if (root === running) return UNATTENDED;
+    // A hypervisor has no root of its own: the kernel is one of its modules, and so is what is not a kernel.
+    const isPart = /^(multiboot2?|xen_hypervisor|module2?|xen_module)$/.test(command);
+    if (root === running || (isPart && root === undefined)) return UNATTENDED;
     const reason = `GRUB's default starts root=${root ?? "(none)"}, and this system runs with root=${running ?? "(none)"}`;
     const isOther =
       root !== undefined && running !== undefined && isTold(root) && kindOf(root) === kindOf(running);
