@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { GRUB_CASES } from "#agent/boot-loaders/return/testing/grub-cases.ts";
 import { grubEnvironmentBlock } from "#agent/boot-loaders/testing/grub-installation.ts";
-import { grubModules } from "../testing/grub-packages.ts";
+import { grubModules } from "../testing/debian-packages.ts";
 import { type GrubRig, makeGrubRig, startGrub } from "../testing/grub-rig.ts";
 
 /** Every case that starts something does so within a second or two of what GRUB shows. */

@@ -1,6 +1,17 @@
 import { expect, test } from "vitest";
 import { worstOf } from "./judgement.ts";
 import { judgeSystemdBootMenu, type SystemdBootFacts } from "./systemd-boot-menu.ts";
+import { SYSTEMD_BOOT_CASES } from "./testing/systemd-boot-cases.ts";
+
+test.each(SYSTEMD_BOOT_CASES.map((each) => [each.name, each] as const))(
+  "systemd-boot, as the real one does, with %s",
+  (_, { configuration, variables, starts }) => {
+    // Of a variable for one start the judgement also sees what holds after it.
+    const isForcedLater = variables?.LoaderConfigTimeoutOneShot === "2";
+    const verdict = verdictOf({ configuration, ...variables });
+    expect(verdict).toBe(starts && !isForcedLater ? "unattended" : "attended");
+  },
+);
 
 type Given = Partial<Omit<SystemdBootFacts, "variables">> & SystemdBootFacts["variables"];
 

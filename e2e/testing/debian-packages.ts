@@ -1,4 +1,4 @@
-/** GRUB's modules of a Debian release, unpacked and not installed. */
+/** Packages of a Debian release, unpacked and not installed. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "../machines/disk/command.ts";
@@ -10,11 +10,14 @@ const MIRROR = "http://deb.debian.org/debian";
 export async function grubModules(suite: "bookworm" | "trixie", dir: string): Promise<string> {
   return suite === "bookworm"
     ? "/usr/lib/grub/i386-pc"
-    : join(await unpack(suite, "grub-pc-bin", dir), "usr/lib/grub/i386-pc");
+    : join(await unpackPackage(suite, "grub-pc-bin", dir), "usr/lib/grub/i386-pc");
 }
 
-/** Downloads one package with lists and sources of its own; apt checks the archive's signatures. */
-async function unpack(suite: string, name: string, dir: string): Promise<string> {
+/**
+ * The folder with what is in a package. Downloads it with lists and sources of its own; apt checks the
+ * archive's signatures.
+ */
+export async function unpackPackage(suite: string, name: string, dir: string): Promise<string> {
   await mkdir(join(dir, "lists/partial"), { recursive: true });
   await mkdir(join(dir, "cache/archives/partial"), { recursive: true });
   const sources = join(dir, "sources.list");
