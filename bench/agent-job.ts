@@ -55,7 +55,7 @@ async function capture(): Promise<object> {
     createdAt,
     parentId: job.parentId ?? null,
     agentVersion: "bench",
-    disks: [captured.disk],
+    disks: [{ ...captured.disk, consistency: "crash", volumes: [], wholeCopies: [] }],
   };
   await commitPoint(repository, point, { startedAt: captured.startedAt, now: Date.now() });
   return captured.statistics;

@@ -2,6 +2,7 @@ import {
   asSystemRefusal,
   CausewayError,
   CertificateRevokedError,
+  DiskUnusableError,
   FolderFileDamagedError,
   FolderInUseError,
   FolderNotOursError,
@@ -77,6 +78,7 @@ export const EXIT = { done: 0, failed: 1, usage: 2, notFound: 3, refused: 4 } as
 
 /** Because of how things are here, and not because something went wrong. */
 const REFUSALS = [
+  DiskUnusableError,
   CertificateRevokedError,
   RefusedError,
   PreflightNotPassedError,

@@ -5,7 +5,7 @@ import { openAgentCloud } from "../cloud/agent-cloud.ts";
 import { forgetCaptures } from "../commands/capture-disk.ts";
 import type { Executors } from "../commands/executor.ts";
 import { releaseExecutor } from "../commands/release.ts";
-import { usedBlocksOf } from "../filesystems/disk-usage.ts";
+import { diskUsageOf } from "../filesystems/disk-usage.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { Machine } from "../machine/machine.ts";
 import { captureExecutors } from "../roles/source.ts";
@@ -42,7 +42,7 @@ export function handStartedAgent(options: HandStartedAgentOptions): Agent {
     dataDir,
     // Nothing is mounted and nothing else runs.
     disks: async () => (await takeInventory()).disks.map((disk) => ({ ...disk, consistent: true })),
-    usedBlocks: ({ path }) => usedBlocksOf(path, machine),
+    usage: ({ path }) => diskUsageOf(path, machine),
   });
   const commits = new Set<string>();
   const executors: Executors = {

@@ -7,7 +7,7 @@ import type { Log } from "#shared/log.ts";
 import { Agent } from "../agent.ts";
 import { OVERLAY_FOLDER } from "../boot-image/overlay.ts";
 import { openAgentCloud } from "../cloud/agent-cloud.ts";
-import { usedBlocksOf } from "../filesystems/disk-usage.ts";
+import { diskUsageOf } from "../filesystems/disk-usage.ts";
 import { collectInventory } from "../inventory/inventory.ts";
 import { LocalBootMachine } from "../machine/boot-machine.ts";
 import { JOB_FILE, Job } from "../remote-cold/job.ts";
@@ -107,7 +107,7 @@ async function run(job: Job): Promise<void> {
         ...setup,
         // Nothing is mounted and nothing else runs.
         disks: async () => known.map((disk) => ({ ...disk, consistent: true })),
-        usedBlocks: ({ path }) => usedBlocksOf(path, machine),
+        usage: ({ path }) => diskUsageOf(path, machine),
       }),
     },
     onAcknowledged: (commandId) => restarter.acknowledged(commandId),

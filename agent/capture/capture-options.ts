@@ -1,5 +1,5 @@
 import type { BlockSet } from "#shared/domain/block-set.ts";
-import type { PointDisk } from "#shared/format/point.ts";
+import type { MappedDisk } from "#shared/format/point.ts";
 import type { DiskSource } from "../disk/disk-source.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { Pace } from "../store/object-store.ts";
@@ -25,7 +25,7 @@ export interface CaptureOptions {
    */
   used?: BlockSet;
   /** The same disk in the parent point: blocks that have not changed since are not stored again. */
-  previous?: PointDisk;
+  previous?: MappedDisk;
   /** Lets a repeated call continue where a killed one was. The disk's view must be the same one. */
   journal?: CaptureJournal;
   onProgress?: (progress: CaptureProgress) => void;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { BlockSet } from "#shared/domain/block-set.ts";
 import { BLOCK_BYTES } from "#shared/format/block.ts";
-import type { PointDisk } from "#shared/format/point.ts";
+import type { MappedDisk } from "#shared/format/point.ts";
 import { openDisk } from "../disk/disk-source.ts";
 import { DiskShrankError, TooManyReadErrorsError } from "../disk/resilient-reader.ts";
 import { changeContent, TestDisk, testContent } from "../disk/testing/test-disk.ts";
@@ -29,7 +29,7 @@ function capture(repository: TestRepository, content: Buffer | TestDisk, more: P
   return captureDisk({ repository, disk, diskName: "sda", now: () => 0, settings, ...more });
 }
 
-async function restored(repository: TestRepository, disk: PointDisk): Promise<Buffer> {
+async function restored(repository: TestRepository, disk: MappedDisk): Promise<Buffer> {
   const bytes = Buffer.alloc(disk.sizeBytes);
   await restoreDisk({ repository, disk, sink: { write: async (at, part) => void bytes.set(part, at) } });
   return bytes;

@@ -3,7 +3,7 @@ import { BlockSet } from "#shared/domain/block-set.ts";
 import { totalBytes } from "#shared/domain/extents.ts";
 import { BLOCK_BYTES } from "#shared/format/block.ts";
 import { decodeLeaf } from "#shared/format/map-node.ts";
-import { type PointDisk, toMapRoot } from "#shared/format/point.ts";
+import { type MappedDisk, toMapRoot } from "#shared/format/point.ts";
 import { leafCount } from "#shared/format/tree.ts";
 import { MapReader } from "../repository/map-reader.ts";
 import type { CaptureOptions, CaptureSettings, CaptureStatistics } from "./capture-options.ts";
@@ -26,7 +26,7 @@ export const defaultCaptureSettings: CaptureSettings = {
 
 export interface CapturedDisk {
   /** For the recovery point, all durable. */
-  disk: PointDisk;
+  disk: MappedDisk;
   /** When this capture, counting all its attempts, chose its parent: for `commitPoint`. */
   startedAt: number;
   statistics: CaptureStatistics;
@@ -105,7 +105,7 @@ export async function captureDisk(options: CaptureOptions): Promise<CapturedDisk
     await journal?.close();
   }
 
-  async function identify(from: CaptureOptions, base: PointDisk | undefined): Promise<CaptureIdentity> {
+  async function identify(from: CaptureOptions, base: MappedDisk | undefined): Promise<CaptureIdentity> {
     const fresh: CaptureIdentity = {
       captureId: randomBytes(16).toString("hex"),
       sourceId: repository.sourceId,

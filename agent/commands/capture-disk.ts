@@ -1,11 +1,12 @@
 import { mkdir, rm } from "node:fs/promises";
 import { z } from "zod";
-import type { BlockSet } from "#shared/domain/block-set.ts";
 import { DiskNotFoundError } from "#shared/errors.ts";
 import { PointDisk } from "#shared/format/point.ts";
 import { captureDisk } from "../capture/capture.ts";
+import { copyViewOf } from "../capture/copy-view.ts";
 import { FileJournal } from "../capture/journal.ts";
 import { openDisk } from "../disk/disk-source.ts";
+import type { DiskUsage } from "../filesystems/disk-usage.ts";
 import { insideFolder } from "../machine/inside-folder.ts";
 import { listPoints, readPoint } from "../repository/points.ts";
 import type { Repository } from "../repository/repository.ts";
@@ -23,8 +24,8 @@ export interface LocalDisk {
 export interface CaptureDeps {
   disks: () => Promise<LocalDisk[]>;
   repository: () => Promise<Repository>;
-  /** The blocks of a disk worth reading. */
-  usedBlocks: (disk: LocalDisk) => Promise<BlockSet>;
+  /** How the free space of a disk is found, of one to which nothing writes. */
+  usage: (disk: LocalDisk) => Promise<DiskUsage>;
   /** For the journals of captures. */
   dataDir: string;
   now: () => number;
@@ -55,16 +56,21 @@ export function captureDiskExecutor(deps: CaptureDeps): Executor<"capture-disk">
     if (!local) throw new DiskNotFoundError(input.disk);
     const repository = await deps.repository();
     const parent = await newestPoint(repository, local.name);
-    const used = local.consistent && !input.allBlocks ? await deps.usedBlocks(local) : undefined;
+    const usage = local.consistent && !input.allBlocks ? await deps.usage(local) : undefined;
+    const view = copyViewOf({ isStill: local.consistent, usage });
     const folder = capturesDir(deps.dataDir, input.conversionId);
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const source = await openDisk(local.path);
     try {
-      const { disk, startedAt, statistics } = await captureDisk({
+      const {
+        disk: mapped,
+        startedAt,
+        statistics,
+      } = await captureDisk({
         repository,
         disk: source,
         diskName: local.name,
-        ...(used ? { used } : {}),
+        ...(usage ? { used: usage.used } : {}),
         ...(parent ? { previous: parent.disk } : {}),
         journal: new FileJournal(insideFolder(folder, `${local.name}.journal`)),
         ...(input.bandwidthLimitBytesPerSecond
@@ -86,12 +92,15 @@ export function captureDiskExecutor(deps: CaptureDeps): Executor<"capture-disk">
         signal,
         now: deps.now,
       });
+      const disk = { ...mapped, ...view };
       const root: z.infer<typeof CaptureHandover> = { disk, parentId: parent?.pointId ?? null, startedAt };
       return {
         disk: { name: disk.name, sizeBytes: disk.sizeBytes, mapRoot: JSON.stringify(root) },
         bytesRead: statistics.bytesRead + statistics.bytesResumed,
         bytesStored: statistics.bytesStored,
         badRanges: disk.badRanges,
+        consistency: disk.consistency,
+        wholeCopies: disk.wholeCopies,
         seconds: statistics.elapsedMs / 1000,
         bottleneck: statistics.limitingStage,
       };

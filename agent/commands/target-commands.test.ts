@@ -39,10 +39,11 @@ let disk: PointDisk;
 
 beforeAll(async () => {
   const store = new MemoryStore();
-  ({ disk } = await captureDisk({
+  const { disk: mapped } = await captureDisk({
     ...{ repository: { ...source, store }, disk: new TestDisk(content), diskName: "sda", now: () => 0 },
     settings: { packBytes: 2 * MIB, knownBlocks: 4096 },
-  }));
+  });
+  disk = { ...mapped, consistency: "crash", volumes: [], wholeCopies: [] };
   captured = store.objects;
 });
 beforeEach(() => {

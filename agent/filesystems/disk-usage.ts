@@ -47,15 +47,15 @@ export interface DiskUsage {
 }
 
 /**
- * The used blocks of a disk or image that nothing writes to; see `readDiskUsage`. The machine's own tools are
+ * The usage of a disk or image that nothing writes to; see `readDiskUsage`. The machine's own tools are
  * asked whether they agree.
  */
-export async function usedBlocksOf(path: string, machine: ProgramRunner): Promise<BlockSet> {
+export async function diskUsageOf(path: string, machine: ProgramRunner): Promise<DiskUsage> {
   const reader = await openFileReader(path);
   try {
     const witness = toolWitness(machine, path);
     const { sectorBytes } = reader;
-    return (await readDiskUsage(reader, { consistent: true, sectorBytes, witness })).used;
+    return await readDiskUsage(reader, { consistent: true, sectorBytes, witness });
   } finally {
     await reader.close();
   }

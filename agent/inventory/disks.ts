@@ -218,15 +218,15 @@ async function describeImage(machine: Machine, { name, path }: ChosenDisk): Prom
 
 type Inside = Pick<
   Disk,
-  "sizeBytes" | "partitionTable" | "partitionTableUuid" | "partitions" | "content" | "problems"
+  "sizeBytes" | "partitionTable" | "partitionTableUuid" | "partitions" | "content" | "unreadable" | "problems"
 >;
 
 async function lookInside(machine: Machine, path: string): Promise<Inside> {
   try {
     return await withDisk(machine, path, describeContent);
   } catch (error) {
-    const problem = `${path}: ${error instanceof Error ? error.message : String(error)}`;
-    return { sizeBytes: 0, partitionTable: UNKNOWN, partitions: [], problems: [clip(problem, 500)] };
+    const unreadable = clip(`${path}: ${error instanceof Error ? error.message : String(error)}`, 500);
+    return { sizeBytes: 0, partitionTable: UNKNOWN, partitions: [], unreadable, problems: [unreadable] };
   }
 }
 

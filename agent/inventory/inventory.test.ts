@@ -126,7 +126,7 @@ test("where nothing can be found out everything is unknown, and nothing throws",
 test("a disk that cannot be read is listed with the reason", async () => {
   const { disks } = await inventoryOf(new RecordedMachine(debianUefi));
   expect(disks).toMatchObject([
-    { name: "sda", sizeBytes: 2 ** 31, partitionTable: "unknown", problems: ["/dev/sda: permission denied"] },
+    { name: "sda", sizeBytes: 2 ** 31, partitionTable: "unknown", unreadable: "/dev/sda: permission denied" },
   ]);
 });
 

@@ -17,6 +17,8 @@ let sound: Map<string, Buffer>;
 let dataKey: Buffer;
 let first: Buffer;
 
+const view = { consistency: "crash" as const, volumes: [], wholeCopies: [] };
+
 /** Two points of a disk, and a pack that no point names. */
 beforeAll(async () => {
   const store = new MemoryStore();
@@ -29,7 +31,14 @@ beforeAll(async () => {
     const options = { repository, disk, diskName: "sda", now: () => 0, settings };
     const captured = await captureDisk({ ...options, ...(previous ? { previous } : {}) });
     const createdAt = "2030-01-01T00:00:00.000Z";
-    const point = { pointId, sourceId: "s1", createdAt, parentId, agentVersion: "1", disks: [captured.disk] };
+    const point = {
+      pointId,
+      sourceId: "s1",
+      createdAt,
+      parentId,
+      agentVersion: "1",
+      disks: [{ ...captured.disk, ...view }],
+    };
     await commitPoint(repository, point, { startedAt: 0, now: 0 });
   };
   await commit("p1", null, first);

@@ -14,6 +14,9 @@ const disk = {
   usedBytes: 0,
   badRanges: 0,
   badBytes: 0,
+  consistency: "crash" as const,
+  volumes: [],
+  wholeCopies: [],
 };
 const point = {
   pointId: "p1",

@@ -3,7 +3,7 @@ import { setImmediate } from "node:timers/promises";
 import { BLOCK_BYTES, blockCount } from "#shared/format/block.ts";
 import { BlockMismatchError, DamagedObjectError } from "#shared/format/errors.ts";
 import type { BlobRef, Leaf } from "#shared/format/map-node.ts";
-import type { PointDisk } from "#shared/format/point.ts";
+import type { MappedDisk } from "#shared/format/point.ts";
 import { FAN_OUT } from "#shared/format/tree.ts";
 import { MapReader } from "../repository/map-reader.ts";
 import { packKey, planSpans, type Repository } from "../repository/repository.ts";
@@ -53,7 +53,7 @@ export interface RestoreProgress {
 
 export interface RestoreOptions {
   repository: Repository;
-  disk: PointDisk;
+  disk: MappedDisk;
   sink: DiskSink;
   onProgress?: (progress: RestoreProgress) => void;
   signal?: AbortSignal;
@@ -315,10 +315,10 @@ class Restore {
  * that has more, in a few stored blocks that it names again and again, would fill the target's storage.
  */
 class Claims {
-  readonly #disk: PointDisk;
+  readonly #disk: MappedDisk;
   #blocks = 0;
 
-  constructor(disk: PointDisk) {
+  constructor(disk: MappedDisk) {
     this.#disk = disk;
   }
 

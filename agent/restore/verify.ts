@@ -1,7 +1,7 @@
 import { CausewayError } from "#shared/errors.ts";
 import { BLOCK_BYTES, BlockNamer, blockCount, ID_BYTES, isZero, ZERO_ID } from "#shared/format/block.ts";
 import { deriveBlockIdKey } from "#shared/format/keys.ts";
-import type { PointDisk } from "#shared/format/point.ts";
+import type { MappedDisk } from "#shared/format/point.ts";
 import { DiskHasher, FAN_OUT } from "#shared/format/tree.ts";
 import { MapReader } from "../repository/map-reader.ts";
 import type { Repository } from "../repository/repository.ts";
@@ -28,7 +28,7 @@ export class DiskMismatchError extends CausewayError {
 
 export interface VerifyOptions {
   repository: Repository;
-  disk: PointDisk;
+  disk: MappedDisk;
   reader: WrittenDiskReader;
   onProgress?: (bytesVerified: number, bytesTotal: number) => void;
   signal?: AbortSignal;

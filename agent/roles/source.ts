@@ -8,7 +8,7 @@ import { commitRecoveryPointExecutor } from "../commands/commit-recovery-point.t
 import { recordKeyOf } from "../commands/conversion-records.ts";
 import type { Executors } from "../commands/executor.ts";
 import { releaseExecutor } from "../commands/release.ts";
-import { usedBlocksOf } from "../filesystems/disk-usage.ts";
+import { diskUsageOf } from "../filesystems/disk-usage.ts";
 import { controlPlaneHosts } from "../identity/control-plane-hosts.ts";
 import type { Identity } from "../identity/identity.ts";
 import { standsStill } from "../inventory/disks.ts";
@@ -50,7 +50,7 @@ export const sourceRole: Role = async (options) => {
         ...{ identity, cloud, version, dataDir },
         disks: async () =>
           (await takeInventory()).disks.map((disk) => ({ ...disk, consistent: standsStill(disk) })),
-        usedBlocks: ({ path }) => usedBlocksOf(path, machine),
+        usage: ({ path }) => diskUsageOf(path, machine),
       }),
       ...coldExecutors({
         ...{ machine, images, states, identity, takeInventory, now },
@@ -93,7 +93,7 @@ function inventoryOf({
   };
 }
 
-interface CaptureRoleOptions extends Pick<CaptureDeps, "disks" | "usedBlocks"> {
+interface CaptureRoleOptions extends Pick<CaptureDeps, "disks" | "usage"> {
   identity: Identity;
   cloud: AgentCloud;
   version: string;
@@ -107,11 +107,11 @@ export function captureExecutors({
   version,
   dataDir,
   disks,
-  usedBlocks,
+  usage,
 }: CaptureRoleOptions): Required<Pick<Executors, "capture-disk" | "commit-recovery-point">> {
   const repository = once(() => openOwnRepository(identity, cloud));
   return {
-    "capture-disk": captureDiskExecutor({ disks, usedBlocks, repository, dataDir, now: cloud.now }),
+    "capture-disk": captureDiskExecutor({ disks, usage, repository, dataDir, now: cloud.now }),
     "commit-recovery-point": commitRecoveryPointExecutor({
       repository,
       dataDir,

@@ -1,3 +1,4 @@
+import type { Disk } from "#shared/protocol/inventory.ts";
 import type { Source, Target } from "#shared/protocol/resources.ts";
 import { table } from "../terminal.ts";
 import { bytes } from "../units.ts";
@@ -9,9 +10,13 @@ export function agentTable(agents: (Source | Target)[], none: string): string {
     agent.name,
     presenceOf(agent),
     agent.lastSeenAt ?? "never",
-    (agent.inventory?.disks ?? []).map((disk) => `${disk.name} ${bytes(disk.sizeBytes)}`).join(", ") || "-",
+    (agent.inventory?.disks ?? []).map(diskInWords).join(", ") || "-",
   ]);
   return table(["ID", "NAME", "PRESENCE", "LAST SEEN", "DISKS"], rows, none);
+}
+
+function diskInWords({ name, sizeBytes, unreadable }: Disk): string {
+  return `${name} ${bytes(sizeBytes)}${unreadable === undefined ? "" : ` (cannot be read: ${unreadable})`}`;
 }
 
 function presenceOf(agent: Source | Target): string {

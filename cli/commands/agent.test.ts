@@ -48,3 +48,39 @@ test.each([
   expect(code).toBe(2);
   expect(stderr).toContain("names that differ only by case");
 });
+
+const offered = (path: string, ...more: string[]) =>
+  recordedRun([
+    ...[
+      "agent",
+      "--data",
+      dataDir,
+      "--role",
+      "source",
+      "--url",
+      "http://127.0.0.1:1",
+      "--enrol",
+      "never-sent",
+    ],
+    ...["--disk", `sda=${path}`, ...more],
+  ]);
+
+test.each([
+  ["a path where nothing is", "/nonexistent/d.raw", "/nonexistent/d.raw does not exist"],
+  ["a folder", "/etc", "disk sda cannot be offered: /etc is neither a file nor a block device"],
+  [
+    "a character device",
+    "/dev/zero",
+    "disk sda cannot be offered: /dev/zero is neither a file nor a block device",
+  ],
+  [
+    "an empty file",
+    "/dev/null",
+    "disk sda cannot be offered: /dev/null is neither a file nor a block device",
+  ],
+])("%s is refused as a disk before the enrolment token is used", async (_, path, message) => {
+  const { code, stderr } = await offered(path);
+  expect(code).toBe(4);
+  expect(stderr).toContain(message);
+  expect(stderr).not.toContain("not enrolled");
+});

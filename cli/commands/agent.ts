@@ -2,11 +2,13 @@ import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { keyFingerprint } from "#agent/boot-image/signature.ts";
+import { requireReadable } from "#agent/disk/require-readable.ts";
 import type { Settings } from "#agent/identity/identity.ts";
 import { type FirstStart, installedAgent, setUpAgent } from "#agent/installed-agent.ts";
 import { IMAGES_FOLDER } from "#agent/roles/target.ts";
 import { restartOnce } from "#agent/threads/lean-process.ts";
 import { lockFolder } from "#shared/data-folder/lock.ts";
+import { makeFolder } from "#shared/data-folder/make-folder.ts";
 import { makePrivateFolder } from "#shared/data-folder/private-folder.ts";
 import { recordVersion } from "#shared/data-folder/version.ts";
 import { jsonLog } from "#shared/log.ts";
@@ -67,9 +69,12 @@ export const agent: CliCommand = {
     recordVersion(dataDir, version);
     // Before the token is used up.
     const trustImageKeyPem = await imageKeyOf(call);
+    const settings = settingsOf(call);
+    for (const disk of settings.disks ?? []) await requireReadable(disk);
+    if (settings.imagesDir !== undefined) makeFolder(settings.imagesDir);
     const { enrolled, ...setup } = await setUpAgent({
       dataDir,
-      settings: settingsOf(call),
+      settings,
       trustImageKeyPem,
       firstStart: () => firstStartOf(call, dataDir),
       random: Math.random,

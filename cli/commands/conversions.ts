@@ -1,3 +1,4 @@
+import { remarksOn } from "#shared/protocol/copied-disk.ts";
 import { machineInWords } from "#shared/protocol/machine.ts";
 import type { Conversion } from "#shared/protocol/resources.ts";
 import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
@@ -60,6 +61,7 @@ export function describe(conversion: Conversion): string {
         (disk) => `  ${disk.name}: ${disk.path} (${disk.format}, ${bytes(disk.sizeBytes)})`,
       ),
     );
+    lines.push(...result.copies.flatMap(remarksOn).map((remark) => `  ${remark}`));
     if (result.badRanges > 0)
       lines.push(`  ${result.badRanges} areas could not be read on the source; the clone holds zeros there`);
     if (result.bootCheck) lines.push(`  boot check: ${result.bootCheck.verdict}, ${result.bootCheck.reason}`);

@@ -1,3 +1,4 @@
+import { leastConsistency } from "#shared/protocol/copied-disk.ts";
 import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
 import type { CliCommand } from "../command.ts";
 import { print, table } from "../terminal.ts";
@@ -21,6 +22,7 @@ export const points: CliCommand = {
       const rows = items.map((point) => [
         point.id,
         point.createdAt,
+        leastConsistency(point.disks.map(({ consistency }) => consistency)),
         point.disks
           .map(
             (disk) =>
@@ -28,7 +30,11 @@ export const points: CliCommand = {
           )
           .join(", "),
       ]);
-      return table(["ID", "CREATED", "DISKS"], rows, "No recovery point yet: `causeway convert` makes one.");
+      return table(
+        ["ID", "CREATED", "CONSISTENCY", "DISKS"],
+        rows,
+        "No recovery point yet: `causeway convert` makes one.",
+      );
     });
   },
 };

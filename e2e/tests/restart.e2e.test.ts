@@ -110,7 +110,16 @@ test("a machine goes into the boot environment and back, and its clone is made",
   const restored = { restored: true, bootId: "boot-2", items: [], addresses: ["192.0.2.10/24"] };
   await answer(machine, "report-boot-state", restored, "boot-environment");
   const disk = { name: "vda", sizeBytes: 64, mapRoot: "root" };
-  const capture = { disk, bytesRead: 64, bytesStored: 32, badRanges: 0, seconds: 1, bottleneck: "read" };
+  const capture = {
+    disk,
+    bytesRead: 64,
+    bytesStored: 32,
+    badRanges: 0,
+    consistency: "crash",
+    wholeCopies: [],
+    seconds: 1,
+    bottleneck: "read",
+  };
   await answer(machine, "capture-disk", capture, "boot-environment");
   expect(await shown(id)).toMatchObject({ machine: { is: "boot-environment", bootState: "restored" } });
   const { pointId } = (await machine.command("commit-recovery-point")).input as { pointId: string };

@@ -267,6 +267,7 @@ test("what has ended cannot be cancelled; what does not exist is not found", asy
   const id = String((await convert()).body.id);
   const result = {
     disks: [],
+    copies: [],
     bytesRead: 0,
     bytesStored: 0,
     bytesWritten: 0,

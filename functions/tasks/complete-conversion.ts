@@ -68,6 +68,11 @@ function resultOf(
   const slowest = captures.reduce((worst, capture) => (capture.seconds > worst.seconds ? capture : worst));
   return {
     disks: materialised.disks,
+    copies: captures.map(({ disk: { name }, consistency, wholeCopies }) => ({
+      name,
+      consistency,
+      wholeCopies,
+    })),
     bytesRead: sum("bytesRead"),
     bytesStored: sum("bytesStored"),
     bytesWritten: materialised.bytesWritten,

@@ -40,7 +40,12 @@ export async function run(
 ): Promise<{ pointId: string }> {
   const conversion = await store.conversions.get(conversionId);
   const { pointId, sourceId } = conversion;
-  const disks = captures.map(({ disk, badRanges }) => ({ ...disk, badRanges }));
+  const disks = captures.map(({ disk, badRanges, consistency, wholeCopies }) => ({
+    ...disk,
+    badRanges,
+    consistency,
+    wholeCopies,
+  }));
   await store.points.add({ id: pointId, sourceId, conversionId, createdAt: timestamp(clock), disks });
   const { createdAt } = await store.points.get(pointId);
   await store.conversions.modify(conversionId, pointRecorded);

@@ -20,6 +20,8 @@ const capture = {
   bytesRead: 64,
   bytesStored: 32,
   badRanges: 1,
+  consistency: "file-system" as const,
+  wholeCopies: [{ place: "partition 2", reason: "it is doubtful" }],
   seconds: 3,
   bottleneck: "compress",
 };
@@ -128,7 +130,14 @@ test("a recovery point is recorded once, with its bad ranges, and dated by the c
       sourceId: "agt_source",
       conversionId,
       createdAt: recordedAt,
-      disks: [{ ...capture.disk, badRanges: 1 }],
+      disks: [
+        {
+          ...capture.disk,
+          badRanges: 1,
+          consistency: "file-system",
+          wholeCopies: [{ place: "partition 2", reason: "it is doubtful" }],
+        },
+      ],
     },
   ]);
   expect((await conversion()).recoveryPointId).toBe("rp_1");

@@ -16,6 +16,7 @@ const now = "2030-01-01T01:00:00.000Z";
 const failure = failureOf(new Error("disk on fire"));
 const result: ConversionResult = {
   disks: [],
+  copies: [],
   bytesRead: 1,
   bytesStored: 1,
   bytesWritten: 1,

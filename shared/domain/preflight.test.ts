@@ -31,6 +31,34 @@ test.each<[string, Partial<PreflightFacts>, string[]]>([
   ["no disk at all", { conversion: aConversion({ disks: [] }) }, ["fail some-disk"]],
   ["an unknown disk", { conversion: aConversion({ disks: ["vda", "vdz"] }) }, ["fail disks-exist"]],
   [
+    "a disk that the agent cannot read",
+    {
+      source: aSource({
+        ...held,
+        inventory: anInventory({ disks: [aDisk("vda", { unreadable: "no right" })] }),
+      }),
+    },
+    ["fail disks-readable"],
+  ],
+  [
+    "a mounted disk",
+    { source: aSource({ ...held, inventory: anInventory({ disks: [aDisk("vda", { inUse: true })] }) }) },
+    ["fail disk-in-use"],
+  ],
+  [
+    "a mounted disk that the operator accepts",
+    {
+      conversion: aConversion({ accept: ["disk-in-use"] }),
+      source: aSource({ ...held, inventory: anInventory({ disks: [aDisk("vda", { inUse: true })] }) }),
+    },
+    ["warn disk-in-use"],
+  ],
+  [
+    "a disk of which it is not known whether something writes to it",
+    { source: aSource({ ...held, inventory: anInventory({ disks: [aDisk("vda", { inUse: undefined })] }) }) },
+    ["fail disk-in-use"],
+  ],
+  [
     "a disk without bytes",
     { source: aSource({ ...held, inventory: anInventory({ disks: [aDisk("vda", { sizeBytes: 0 })] }) }) },
     ["fail disks-not-empty"],

@@ -2,6 +2,7 @@
 import type { ConversionType, RuleOutcome } from "../protocol/resources.ts";
 import type { RuleName } from "../protocol/rule-names.ts";
 import { commonRules } from "./preflight/common-rules.ts";
+import { hotRules } from "./preflight/hot-rules.ts";
 import { remoteColdRules } from "./preflight/remote-cold-rules.ts";
 import { type PreflightFacts, type PreflightRule, Unknown } from "./preflight/rule.ts";
 import { systemRules } from "./preflight/system-rules.ts";
@@ -9,7 +10,7 @@ import { systemRules } from "./preflight/system-rules.ts";
 export type { PreflightFacts };
 
 const rules: Readonly<Record<ConversionType, readonly PreflightRule[]>> = {
-  hot: [systemRules.hot, ...commonRules],
+  hot: [systemRules.hot, ...commonRules, ...hotRules],
   "remote-cold": [systemRules["remote-cold"], ...commonRules, ...remoteColdRules],
   "manual-cold": [systemRules["manual-cold"], ...commonRules],
 };

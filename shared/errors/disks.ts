@@ -1,6 +1,17 @@
 /** What agents find on disks, in images and on the machines that hold them. */
 import { CausewayError } from "./causeway-error.ts";
 
+/** What was named as a disk is none, or holds no byte. */
+export class DiskUnusableError extends CausewayError {
+  override readonly name = "DiskUnusableError";
+  readonly retryable = false;
+  readonly hint = "Name an image file or a block device with --disk NAME=PATH.";
+
+  constructor(name: string, why: string) {
+    super(`disk ${name} cannot be offered: ${why}`);
+  }
+}
+
 export class DiskNotFoundError extends CausewayError {
   override readonly name = "DiskNotFoundError";
   readonly retryable = false;

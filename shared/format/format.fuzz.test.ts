@@ -198,6 +198,9 @@ test("a recovery point round trips, refuses damage, and cannot stand for another
             usedBytes: 0,
             badRanges: 0,
             badBytes: 0,
+            consistency: "crash",
+            volumes: [],
+            wholeCopies: [],
           },
         ],
       };

@@ -12,7 +12,7 @@ import { buildGolden, goldenBlocks, goldenDataKey, goldenIds, goldenSizeBytes } 
 const golden = (name: string): Buffer => readFileSync(new URL(`golden/${name}`, import.meta.url));
 const using = { compressor: createCompressor(), output: Buffer.alloc(UNIT_BYTES) };
 
-test.each(["data-stored.pack", "map.packs", "point-1", "key.json"])(
+test.each(["data-stored.pack", "map.packs", "point-2", "key.json"])(
   "%s is written byte for byte as pinned",
   (name) => {
     expect(buildGolden()[name]?.equals(golden(name))).toBe(true);
@@ -54,14 +54,30 @@ test("a pinned pack of compressed blocks still reads", () => {
   );
 });
 
-test("a pinned recovery point still leads to its blocks", () => {
+test.each([
+  ["point-1", { consistency: "unknown", volumes: [], wholeCopies: [] }],
+  [
+    "point-2",
+    {
+      consistency: "crash",
+      volumes: [{ name: "partition 1", consistency: "file-system" }],
+      wholeCopies: [{ place: "partition 2", reason: "free space of btrfs is not evaluated" }],
+    },
+  ],
+])("the pinned recovery point %s still leads to its blocks", (pointId, view) => {
   const point = decodePoint(
-    golden("point-1"),
-    { dataKey: goldenDataKey, sourceId: "source-1", pointId: "point-1" },
+    golden(pointId),
+    { dataKey: goldenDataKey, sourceId: "source-1", pointId },
     "golden",
   );
   const [disk] = point.disks;
-  expect(disk).toMatchObject({ name: "sda", sizeBytes: goldenSizeBytes, badRanges: 1, badBytes: 512 });
+  expect(disk).toMatchObject({
+    name: "sda",
+    sizeBytes: goldenSizeBytes,
+    badRanges: 1,
+    badBytes: 512,
+    ...view,
+  });
   const packs = golden("map.packs");
   const second = packs.lastIndexOf("CSWYPACK");
   const open = (bytes: Buffer) => {

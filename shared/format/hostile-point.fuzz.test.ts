@@ -26,6 +26,9 @@ const good: Point = {
       usedBytes: BLOCK_BYTES,
       badRanges: 0,
       badBytes: 0,
+      consistency: "crash",
+      volumes: [],
+      wholeCopies: [],
     },
   ],
 };

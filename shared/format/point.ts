@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { z } from "zod";
+import { Consistency, WholeCopies } from "../protocol/copied-disk.ts";
 import { DiskBytes, DiskName, NAMES_DIFFER, namesDiffer } from "../protocol/ids.ts";
 import { MAX_SEALED_BYTES, TAG_BYTES } from "./blob.ts";
 import { BLOCK_BYTES, blockCount } from "./block.ts";
@@ -7,7 +8,6 @@ import { ByteReader, ByteWriter } from "./bytes.ts";
 import { DamagedObjectError, UnsupportedFormatError } from "./errors.ts";
 import { derivePointKey, SALT_BYTES } from "./keys.ts";
 import type { BlobRef } from "./map-node.ts";
-import { FORMAT_VERSION } from "./pack.ts";
 
 export const POINT_HEADER_BYTES = 32;
 const MAGIC = Buffer.from("CSWYPONT");
@@ -31,36 +31,68 @@ export type MapRoot = z.infer<typeof MapRoot>;
  * One disk of a recovery point. Its name becomes a part of paths on other machines, and its sizes decide what
  * they write.
  */
-export const PointDisk = z
-  .strictObject({
-    name: DiskName,
-    sizeBytes: DiskBytes,
-    /** Null: the whole disk is zeros. */
-    root: MapRoot.nullable(),
-    /** What the restored disk's hash tree must come to. */
-    contentHash: hex(32),
-    /** Bytes in blocks that are not all zeros, each counted whole. Nothing writes more than these. */
-    usedBytes: DiskBytes,
-    /** Ranges that could not be read and count as zeros, and their bytes. */
-    badRanges: z.int().nonnegative(),
-    badBytes: DiskBytes,
-  })
-  .refine(({ usedBytes, sizeBytes }) => usedBytes <= blockCount(sizeBytes) * BLOCK_BYTES, {
-    path: ["usedBytes"],
-    message: "more than the disk has",
-  })
-  .refine(({ badBytes, sizeBytes }) => badBytes <= sizeBytes, {
-    path: ["badBytes"],
-    message: "more than the disk has",
-  })
-  .refine(({ root, usedBytes }) => root !== null || usedBytes === 0, {
-    path: ["usedBytes"],
-    message: "none without a map",
-  });
+const diskFields = {
+  name: DiskName,
+  sizeBytes: DiskBytes,
+  /** Null: the whole disk is zeros. */
+  root: MapRoot.nullable(),
+  /** What the restored disk's hash tree must come to. */
+  contentHash: hex(32),
+  /** Bytes in blocks that are not all zeros, each counted whole. Nothing writes more than these. */
+  usedBytes: DiskBytes,
+  /** Ranges that could not be read and count as zeros, and their bytes. */
+  badRanges: z.int().nonnegative(),
+  badBytes: DiskBytes,
+};
+
+/** A volume of a disk, and what its copy is worth. */
+export const PointVolume = z.strictObject({
+  /** `disk`, `partition 2`. */
+  name: z.string().min(1).max(160),
+  consistency: Consistency,
+});
+export type PointVolume = z.infer<typeof PointVolume>;
+
+export const PointDisk = plausible(
+  z.strictObject({
+    ...diskFields,
+    /** The least that holds for the whole disk. */
+    consistency: Consistency,
+    /** What is known of single volumes; the rest is as the disk. */
+    volumes: z.array(PointVolume).max(128),
+    /** What was copied with its free space, and why. */
+    wholeCopies: WholeCopies,
+  }),
+);
 export type PointDisk = z.infer<typeof PointDisk>;
 
+/** As recovery points of version 1 have it. */
+const PointDisk1 = plausible(z.strictObject(diskFields)).transform(
+  (disk): PointDisk => ({ ...disk, consistency: "unknown", volumes: [], wholeCopies: [] }),
+);
+
+/** The map of a disk, without what its copy is worth. */
+export type MappedDisk = z.infer<z.ZodObject<typeof diskFields>>;
+export type CopyView = Omit<PointDisk, keyof MappedDisk>;
+
+function plausible<T extends z.ZodType<MappedDisk>>(disk: T) {
+  return disk
+    .refine(({ usedBytes, sizeBytes }) => usedBytes <= blockCount(sizeBytes) * BLOCK_BYTES, {
+      path: ["usedBytes"],
+      message: "more than the disk has",
+    })
+    .refine(({ badBytes, sizeBytes }) => badBytes <= sizeBytes, {
+      path: ["badBytes"],
+      message: "more than the disk has",
+    })
+    .refine(({ root, usedBytes }) => root !== null || usedBytes === 0, {
+      path: ["usedBytes"],
+      message: "none without a map",
+    });
+}
+
 /** A recovery point: an immutable, consistent set of disk maps of one source server at one time. */
-export const Point = z.strictObject({
+const pointFields = {
   pointId: RepositoryId,
   sourceId: RepositoryId,
   /** ISO 8601, UTC. */
@@ -68,9 +100,20 @@ export const Point = z.strictObject({
   /** The point whose maps this one builds on. */
   parentId: RepositoryId.nullable(),
   agentVersion: z.string().max(64),
-  disks: z.array(PointDisk).min(1).max(256).refine(namesDiffer, NAMES_DIFFER),
-});
+};
+export const Point = z.strictObject({ ...pointFields, disks: disksOf(PointDisk) });
 export type Point = z.infer<typeof Point>;
+
+function disksOf<T extends z.ZodType<{ name: string }>>(disk: T) {
+  return z.array(disk).min(1).max(256).refine(namesDiffer, NAMES_DIFFER);
+}
+
+/** How each version is read; the last one is written. */
+const VERSIONS: Readonly<Record<number, z.ZodType<Point>>> = {
+  1: z.strictObject({ ...pointFields, disks: disksOf(PointDisk1) }),
+  2: Point,
+};
+export const POINT_VERSION = 2;
 
 export interface PointSeal {
   dataKey: Uint8Array;
@@ -91,7 +134,7 @@ export function sealPoint(
 ): Buffer {
   const header = new ByteWriter(POINT_HEADER_BYTES)
     .raw(MAGIC)
-    .u16(FORMAT_VERSION)
+    .u16(POINT_VERSION)
     .u16(0)
     .u32(0)
     .raw(salt)
@@ -116,7 +159,8 @@ export function decodePoint(
   const input = new ByteReader(header, object);
   if (!input.raw(MAGIC.length).equals(MAGIC)) throw new DamagedObjectError(object, "it is no recovery point");
   const version = input.u16();
-  if (version !== FORMAT_VERSION) throw new UnsupportedFormatError(object, version);
+  const schema = VERSIONS[version];
+  if (!schema) throw new UnsupportedFormatError(object, version);
   input.zeros(6);
   const salt = input.raw(SALT_BYTES);
   if (bytes.length < POINT_HEADER_BYTES + TAG_BYTES) throw new DamagedObjectError(object, "it is cut short");
@@ -132,15 +176,16 @@ export function decodePoint(
   } catch (cause) {
     throw new DamagedObjectError(object, "it fails authentication", { cause });
   }
-  return checkedPoint(json, expected, object);
+  return checkedPoint(json, schema, expected, object);
 }
 
 function checkedPoint(
   json: string,
+  schema: z.ZodType<Point>,
   { sourceId, pointId }: { sourceId: string; pointId: string },
   object: string,
 ): Point {
-  const point = Point.safeParse(parsedJson(json, object));
+  const point = schema.safeParse(parsedJson(json, object));
   if (!point.success) {
     const where = point.error.issues.slice(0, 5).map(({ path, message }) => `${path.join(".")}: ${message}`);
     throw new DamagedObjectError(object, `it says what no recovery point may say: ${where.join("; ")}`);

@@ -6,6 +6,7 @@ import { z } from "zod";
 import { BootImageReference, Sha256 } from "./boot-image.ts";
 import { BootReceipt, BootReceiptItem } from "./boot-receipt.ts";
 import { DiskFormat, Timestamp } from "./common.ts";
+import { Consistency, WholeCopies } from "./copied-disk.ts";
 import {
   AgentId,
   CommandId,
@@ -65,6 +66,9 @@ export const commandKinds = {
       bytesRead: z.int().nonnegative(),
       bytesStored: z.int().nonnegative(),
       badRanges: z.int().nonnegative(),
+      consistency: Consistency,
+      /** What was copied with its free space, and why. */
+      wholeCopies: WholeCopies,
       seconds: z.number().nonnegative(),
       bottleneck: z.string(),
     }),

@@ -81,6 +81,10 @@ export const Disk = z.strictObject({
   mountPoints: MountPoints,
   /** For an image: the operating system found inside, as its `os-release` names it. */
   operatingSystem: Text.optional(),
+  /** Something may write to it while it is read: it is mounted, held by other devices, or swapped to. */
+  inUse: z.boolean().optional(),
+  /** Why this agent cannot read it. Absent where it can. */
+  unreadable: z.string().max(500).optional(),
   /** What could not be read, in words. */
   problems: z.array(z.string().max(500)).max(16),
 });

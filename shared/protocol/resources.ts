@@ -3,6 +3,7 @@ import { z } from "zod";
 import { Sha256 } from "./boot-image.ts";
 import { BootReceipt } from "./boot-receipt.ts";
 import { DiskFormat, EnrollableRole, Failure, Progress, Timestamp } from "./common.ts";
+import { CopiedDisk } from "./copied-disk.ts";
 import { AgentId, CommandId, ConversionId, DiskName, ObjectKey, PointId, ResourceId } from "./ids.ts";
 import { Inventory } from "./inventory.ts";
 import { AgentEnvironment, MachineState } from "./machine.ts";
@@ -110,6 +111,8 @@ export const BootCheck = z.object({
 export const ConversionResult = z.object({
   /** Files on the target host. */
   disks: z.array(z.object({ name: DiskName, path: z.string(), format: DiskFormat, sizeBytes: z.int() })),
+  /** What the copy of each disk is worth. */
+  copies: z.array(CopiedDisk),
   bytesRead: z.int().nonnegative(),
   bytesStored: z.int().nonnegative(),
   bytesWritten: z.int().nonnegative(),
@@ -239,7 +242,9 @@ export const RecoveryPoint = z.object({
   sourceId: AgentId,
   conversionId: ConversionId,
   createdAt: Timestamp,
-  disks: z.array(z.object({ name: DiskName, sizeBytes: z.int(), mapRoot: z.string(), badRanges: z.int() })),
+  disks: z.array(
+    CopiedDisk.extend({ sizeBytes: z.int(), mapRoot: z.string(), badRanges: z.int().nonnegative() }),
+  ),
 });
 export type RecoveryPoint = z.infer<typeof RecoveryPoint>;
 

@@ -10,7 +10,9 @@ export const RuleName = z.enum([
   "inventory-whole",
   "some-disk",
   "disks-exist",
+  "disks-readable",
   "disks-not-empty",
+  "disk-in-use",
   "target-room",
   "target-not-full",
   "target-boots",
@@ -54,6 +56,7 @@ export type RuleName = z.infer<typeof RuleName>;
  */
 export const AcceptableRule = RuleName.extract([
   "inventory-whole",
+  "disk-in-use",
   "starts-unattended",
   "opens-unattended",
   "starts-this-system",

@@ -45,6 +45,8 @@ const outputs: Partial<Record<CommandKind, (command: Dispatched) => object>> = {
     bytesRead: 64,
     bytesStored: 32,
     badRanges: 0,
+    consistency: "crash" as const,
+    wholeCopies: [],
     seconds: 1,
     bottleneck: "read",
   }),

@@ -62,12 +62,27 @@ export const commonRules: readonly PreflightRule[] = [
     remedy: "Name disks as `causeway sources` shows them.",
   },
   {
+    id: "disks-readable",
+    severity: "fail",
+    holds: "the agent can read every disk",
+    check: ({ conversion, source }) => {
+      const unreadable = source.inventory?.disks.flatMap((disk) =>
+        conversion.disks.includes(disk.name) && disk.unreadable !== undefined
+          ? [`${disk.name}: ${disk.unreadable}`]
+          : [],
+      );
+      return unreadable?.length ? `cannot be read: ${unreadable.join("; ")}` : undefined;
+    },
+    remedy: "Run the agent as root, correct the path, or leave this disk out.",
+  },
+  {
     id: "disks-not-empty",
     severity: "fail",
     holds: "every disk has bytes",
     check: ({ conversion, source }) => {
       const empty = source.inventory?.disks.filter(
-        (disk) => conversion.disks.includes(disk.name) && disk.sizeBytes === 0,
+        ({ name, sizeBytes, unreadable }) =>
+          conversion.disks.includes(name) && sizeBytes === 0 && unreadable === undefined,
       );
       return empty?.length ? `disk ${empty.map((disk) => disk.name).join(", ")} has no bytes` : undefined;
     },

@@ -22,6 +22,7 @@ export function aDisk(name: string, change: Partial<Disk> = {}): Disk {
     partitionTable: "gpt",
     partitions: [],
     mountPoints: [],
+    inUse: false,
     problems: [],
     ...change,
   };

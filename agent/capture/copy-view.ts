@@ -1,0 +1,55 @@
+import type { CopyView } from "#shared/format/point.ts";
+import { leastConsistency, type WholeCopy } from "#shared/protocol/copied-disk.ts";
+import type { DiskUsage } from "../filesystems/disk-usage.ts";
+
+/** As much as fits beside a disk's map in a message. */
+const MOST_VOLUMES = 48;
+const MOST_WHOLE_COPIES = 16;
+const REASON_LENGTH = 200;
+
+/**
+ * What the copy of a disk is worth. `usage`: how its free space was found; absent where it was copied whole
+ * without looking. A disk that nothing writes to is of one instant: `file-system` where its file system says
+ * that it was left in order, otherwise `crash`.
+ */
+export function copyViewOf({
+  isStill,
+  usage,
+}: {
+  isStill: boolean;
+  usage?: DiskUsage | undefined;
+}): CopyView {
+  if (!isStill) {
+    const reason = "it was in use while it was read, so nothing on it can be trusted to say what is free";
+    return { consistency: "not", volumes: [], wholeCopies: [{ place: "disk", reason }] };
+  }
+  if (!usage) return { consistency: "crash", volumes: [], wholeCopies: [] };
+  const volumes = usage.volumes.map(({ name, method }) => ({
+    name,
+    consistency: method === "free-space-map" ? ("file-system" as const) : ("crash" as const),
+  }));
+  return {
+    consistency: volumes.length > 0 ? leastConsistency(volumes.map((one) => one.consistency)) : "crash",
+    volumes: volumes.slice(0, MOST_VOLUMES),
+    wholeCopies: wholeCopiesOf(usage),
+  };
+}
+
+/** Doubts first: they are what an operator can look into. */
+function wholeCopiesOf({ doubts, volumes }: DiskUsage): WholeCopy[] {
+  const doubted = new Set(doubts.map(({ place }) => place));
+  const others = volumes
+    .filter(({ name, method }) => method === "everything" && !doubted.has(name))
+    .map(({ name, reason }) => ({ place: name, reason: reason ?? "its free space is not known" }));
+  const all = [...doubts, ...others].map(({ place, reason }) => ({
+    place: clip(place, 160),
+    reason: clip(reason, REASON_LENGTH),
+  }));
+  if (all.length <= MOST_WHOLE_COPIES) return all;
+  const shown = all.slice(0, MOST_WHOLE_COPIES - 1);
+  return [...shown, { place: `${all.length - shown.length} more parts`, reason: "see the agent's log" }];
+}
+
+function clip(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
+}

@@ -1,0 +1,28 @@
+/** What a disk must be so that a running system can be read: nothing writes to it meanwhile. */
+import type { Disk } from "../../protocol/inventory.ts";
+import { type PreflightRule, Unknown } from "./rule.ts";
+
+export const hotRules: readonly PreflightRule[] = [
+  {
+    id: "disk-in-use",
+    severity: "fail",
+    whenUnknown: "fail",
+    acceptable: true,
+    holds: "nothing writes to the disks while they are read",
+    check: ({ conversion, source }) => {
+      const chosen = source.inventory?.disks.filter(({ name }) => conversion.disks.includes(name)) ?? [];
+      const used = chosen.filter(({ inUse }) => inUse === true);
+      if (used.length > 0)
+        return `in use: ${used.map(usedBy).join("; ")}. The copy would not be of one instant`;
+      const open = chosen.filter(({ inUse }) => inUse === undefined).map(({ name }) => name);
+      return open.length > 0 ? new Unknown(`whether ${open.join(", ")} is in use is not known`) : undefined;
+    },
+    remedy:
+      "Unmount the disk, name an image file or an unused disk, or clone the machine with --type remote-cold.",
+  },
+];
+
+function usedBy({ name, mountPoints, partitions }: Disk): string {
+  const points = [...mountPoints, ...partitions.flatMap((partition) => partition.mountPoints)];
+  return points.length > 0 ? `${name} (mounted at ${points.slice(0, 4).join(", ")})` : name;
+}
