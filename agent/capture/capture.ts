@@ -33,9 +33,10 @@ export interface CapturedDisk {
 }
 
 /**
- * Captures one disk into the repository: read, zero test, hash, compress, seal, pack, upload, on worker threads. Everything
- * the result names is durable when this returns. Throws `DiskShrankError`, `TooManyReadErrorsError`, the store's
- * errors, or the signal's reason; what was stored until then is found again by way of the journal.
+ * Captures one disk into the repository: read, zero test, hash, compress, seal, pack, upload, on worker
+ * threads. Everything the result names is durable when this returns. Throws `DiskShrankError`,
+ * `TooManyReadErrorsError`, the store's errors, or the signal's reason; what was stored until then is found
+ * again by way of the journal.
  */
 export async function captureDisk(options: CaptureOptions): Promise<CapturedDisk> {
   const { disk, repository, diskName, journal, now } = options;

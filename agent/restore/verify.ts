@@ -39,8 +39,9 @@ const READS_AHEAD = 4;
 const LISTED_OFFSETS = 16;
 
 /**
- * Reads a written disk back, all of it, and compares each block with the disk map and the whole with the recovery point's
- * content hash: blocks of zeros must be zeros. Throws `DiskMismatchError`. Gives the bytes that were verified.
+ * Reads a written disk back, all of it, and compares each block with the disk map and the whole with the
+ * recovery point's content hash: blocks of zeros must be zeros. Throws `DiskMismatchError`. Gives the bytes
+ * that were verified.
  */
 export async function verifyDisk({
   repository,
@@ -97,8 +98,8 @@ function idOf(bytes: Buffer, namer: BlockNamer): Buffer {
 }
 
 /**
- * The disk from its start to its end, with some reads under way while earlier ones are looked at. What it yields holds until the next is asked
- * for: the same few buffers are used for all of the disk.
+ * The disk from its start to its end, with some reads under way while earlier ones are looked at. What it
+ * yields holds until the next is asked for: the same few buffers are used for all of the disk.
  */
 async function* readAhead(reader: WrittenDiskReader, sizeBytes: number): AsyncGenerator<Buffer, void> {
   const reads: Promise<Uint8Array>[] = [];

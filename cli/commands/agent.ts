@@ -130,7 +130,9 @@ function diskOf(text: string): Settings["disks"][number] {
   return { name: name.data, path: resolve(text.slice(at + 1)) };
 }
 
-/** The public key in the file that was named, and only that: the private one, given by mistake, is not copied. */
+/**
+ * The public key in the file that was named, and only that: the private one, given by mistake, is not copied.
+ */
 async function imageKeyOf(call: CliCall): Promise<string | undefined> {
   const path = textOption(call, "trust-boot-image-key");
   if (!path) return undefined;

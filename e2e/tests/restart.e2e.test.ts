@@ -1,4 +1,7 @@
-/** Remote cold conversions through the whole control plane, with devices that answer as a machine's agent would from either system. */
+/**
+ * Remote cold conversions through the whole control plane, with devices that answer as a machine's agent
+ * would from either system.
+ */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Identity } from "#agent/identity/identity.ts";
 import { signBootReceipt } from "#shared/protocol/boot-receipt-signature.ts";

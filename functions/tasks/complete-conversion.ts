@@ -34,7 +34,10 @@ interface Deps {
   clock: Clock;
 }
 
-/** Ends a conversion with its result and frees the source; repeating it changes nothing. Throws `ConversionCancelledError` if it was cancelled. */
+/**
+ * Ends a conversion with its result and frees the source; repeating it changes nothing. Throws
+ * `ConversionCancelledError` if it was cancelled.
+ */
 export async function run(
   input: z.output<typeof Input>,
   { store, clock }: Deps,

@@ -1,4 +1,7 @@
-/** What must hold before a conversion touches anything: each rule is data, with what to do if it does not hold. */
+/**
+ * What must hold before a conversion touches anything: each rule is data, with what to do if it does not
+ * hold.
+ */
 import type { ConversionType, RuleOutcome } from "../protocol/resources.ts";
 import type { RuleName } from "../protocol/rule-names.ts";
 import { commonRules } from "./preflight/common-rules.ts";

@@ -17,7 +17,10 @@ const compressor = createCompressor();
 const using = { compressor, output: Buffer.alloc(UNIT_BYTES) };
 const runs = { numRuns: 30 };
 
-/** Runs `read` on the bytes cut short and on the bytes with one bit flipped: each must be refused by a typed error. */
+/**
+ * Runs `read` on the bytes cut short and on the bytes with one bit flipped: each must be refused by a typed
+ * error.
+ */
 function refusesDamage(whole: Buffer, cut: number, flip: number, read: (bytes: Buffer) => unknown): void {
   const typed = (run: () => unknown) => {
     try {
@@ -159,7 +162,9 @@ test("a node that names a blob longer than any is refused before room is made fo
   expect(() => decodeLeaf(leaf, 0, "leaf")).toThrow(DamagedObjectError);
 });
 
-/** A blob number stands for one place of a pack: gives all references to the same blob the first one's place. */
+/**
+ * A blob number stands for one place of a pack: gives all references to the same blob the first one's place.
+ */
 function uniqueBlobs<T>(
   items: (T | undefined)[],
   get: (item: T) => BlobRef,

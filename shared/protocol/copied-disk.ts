@@ -3,7 +3,7 @@ import { z } from "zod";
 import { DiskName } from "./ids.ts";
 
 /**
- * From the least that can be promised to the most. `unknown`: nobody recorded it, as in recovery points of
+ * From the least that can be promised to the most. `unknown`: not recorded, as in recovery points of
  * version 1. `not`: parts are of different times, because something wrote while it was read. `crash`: one
  * instant, as a power failure would leave it. `file-system`: one instant at which the file system was
  * whole. `application`: one that the applications prepared for.

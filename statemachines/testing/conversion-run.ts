@@ -1,4 +1,7 @@
-/** One conversion's workflow on the states engine, with functions and agents in memory that do what a test says. */
+/**
+ * One conversion's workflow on the states engine, with functions and agents in memory that do what a test
+ * says.
+ */
 import { HandlerError, World } from "#local/states/testing/states-world.ts";
 import { newConversion, workflowInput } from "#shared/domain/conversion.ts";
 import { aSource } from "#shared/domain/testing/records.ts";
@@ -98,7 +101,10 @@ export interface ConversionRunOptions {
   workflow: WorkflowFile;
   /** Of the conversion, unless `start` says otherwise. */
   request: object;
-  /** By command, or by kind: what happens to it, time after time; the last for all further ones. Without word they succeed. */
+  /**
+   * By command, or by kind: what happens to it, time after time; the last for all further ones. Without word
+   * they succeed.
+   */
   agents: Readonly<Record<string, AgentAct[]>>;
   functions: Readonly<Record<string, () => unknown>>;
 }
@@ -125,7 +131,10 @@ export class ConversionRun {
     });
   }
 
-  /** Starts the workflow with the input that the control plane gives it, and lets everything happen that can happen at once. */
+  /**
+   * Starts the workflow with the input that the control plane gives it, and lets everything happen that can
+   * happen at once.
+   */
   async start(change: object = {}): Promise<this> {
     const { workflow, request } = this.#options;
     const parties = { sourceId: "agt_source", targetId: "agt_target" };

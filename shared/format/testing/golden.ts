@@ -1,6 +1,6 @@
 /**
- * Builds the golden files from fixed keys, salts and contents. Run directly, it writes those that are missing; existing
- * ones are never overwritten, because they pin the format.
+ * Builds the golden files from fixed keys, salts and contents. Run directly, it writes those that are
+ * missing; existing ones are never overwritten, because they pin the format.
  */
 import { existsSync, writeFileSync } from "node:fs";
 import { UNIT_BYTES } from "../blob.ts";
@@ -104,8 +104,8 @@ function mapAndPoint(unit: BlobRef): { map: Buffer; point: Buffer } {
 }
 
 /**
- * Every golden file that this version writes, by name. All but `data-zstd.pack` must come out byte for byte the
- * same. `point-1` is of format version 1, which is only read.
+ * Every golden file that this version writes, by name. All but `data-zstd.pack` must come out byte for byte
+ * the same. `point-1` is of format version 1, which is only read.
  */
 export function buildGolden(): Record<string, Buffer> {
   const { bytes, unit } = storedPack();
