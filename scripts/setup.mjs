@@ -14,7 +14,15 @@ const root = join(import.meta.dirname ?? new URL(".", import.meta.url).pathname,
 const MACHINES = ["qemu-system-x86", "qemu-utils", "ovmf"];
 const DISKS = ["e2fsprogs", "fdisk", "gdisk", "util-linux", "dosfstools", "mtools"];
 const DEBIAN_IMAGE = ["debootstrap", "grub-common", "grub-pc-bin", "grub-efi-amd64-bin", "zstd", "xz-utils"];
-const OTHER_FILE_SYSTEMS = ["xfsprogs", "ntfs-3g", "lvm2", "mdadm", "btrfs-progs", "cryptsetup-bin"];
+const OTHER_FILE_SYSTEMS = [
+  "xfsprogs",
+  "ntfs-3g",
+  "lvm2",
+  "mdadm",
+  "btrfs-progs",
+  "cryptsetup-bin",
+  "bcache-tools",
+];
 const PACKAGES = {
   test: [...MACHINES, ...DISKS, ...DEBIAN_IMAGE, ...OTHER_FILE_SYSTEMS],
   demo: [...MACHINES, ...DISKS, ...DEBIAN_IMAGE],

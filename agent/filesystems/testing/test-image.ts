@@ -10,8 +10,12 @@ export const MIB = 2 ** 20;
 
 /** Runs a tool and returns all that it printed; throws if it fails. System directories are searched too. */
 export function tool(command: string, ...args: string[]): string {
+  return toolBytes(command, ...args).toString("utf8");
+}
+
+/** The same, for a tool that prints something other than text. */
+export function toolBytes(command: string, ...args: string[]): Buffer {
   return execFileSync("env", ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", command, ...args], {
-    encoding: "utf8",
     stdio: ["ignore", "pipe", "pipe"],
     maxBuffer: 64 * MIB,
   });
@@ -71,10 +75,11 @@ export async function mounted(
   image: string,
   options: string,
   run: (folder: string) => Promise<void>,
+  type = "auto",
 ): Promise<void> {
   const folder = `${image}.mnt`;
   await mkdir(folder, { recursive: true });
-  tool("mount", "-o", `loop,${options}`, image, folder);
+  tool("mount", "-t", type, "-o", `loop,${options}`, image, folder);
   try {
     await run(folder);
   } finally {
