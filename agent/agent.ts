@@ -40,10 +40,16 @@ export interface AgentOptions {
 }
 
 const INVENTORY_PATIENCE_MS = 20_000;
-/** After these a machine may be fit for what it was not fit for when the agent connected: an entry of the boot loader is gone. */
+/**
+ * After these a machine may be fit for what it was not fit for when the agent connected: an entry of the
+ * boot loader is gone.
+ */
 const TAKE_BACK_ARMING: readonly string[] = ["attest-boot-state", "release"];
 
-/** An enrolled agent: connects, says what its machine is, and runs the commands of its role until it is stopped. */
+/**
+ * An enrolled agent: connects, says what its machine is, and runs the commands of its role until it is
+ * stopped.
+ */
 export class Agent {
   readonly #options: AgentOptions;
   readonly #link: Link;
@@ -128,8 +134,9 @@ export class Agent {
   }
 
   /**
-   * Tells the control plane what this machine is; the answer is every command that is pending for this agent. Tried again until it is told, or
-   * the connection is another one: without it the agent would be connected and good for nothing.
+   * Tells the control plane what this machine is; the answer is every command that is pending for this
+   * agent. Tried again until it is told, or the connection is another one: without it the agent would be
+   * connected and good for nothing.
    */
   async #introduce(): Promise<void> {
     const { log, random } = this.#options;
@@ -144,7 +151,10 @@ export class Agent {
     }
   }
 
-  /** The control plane judges by the last inventory whether the machine can be cloned, and that one may be of before these commands. */
+  /**
+   * The control plane judges by the last inventory whether the machine can be cloned, and that one may be
+   * of before these commands.
+   */
   async #tellAfter(kind: string): Promise<void> {
     if (!TAKE_BACK_ARMING.includes(kind)) return;
     await this.#tellOfItself().catch((error: unknown) => {

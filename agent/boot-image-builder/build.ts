@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { access, link, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join, posix } from "node:path";
-import { type BootImageFile, MANIFEST_FILE } from "#shared/protocol/boot-image.ts";
+import { type BootImageFile, MANIFEST_FILE, NETWORK_SCRIPTS_FILE } from "#shared/protocol/boot-image.ts";
 import { BootImageBuildError } from "../boot-image/errors.ts";
 import { encodeManifest, type FullManifest, imageId } from "../boot-image/manifest.ts";
 import { hashFile, SIGNATURE_FILE, signingKey, signManifest } from "../boot-image/signature.ts";
@@ -9,18 +9,22 @@ import { writeUnifiedKernelImage } from "../boot-image/unified-kernel-image.ts";
 import { bundleAgent } from "./agent-bundle.ts";
 import { writeInitrd } from "./initrd.ts";
 import { writeIso } from "./iso.ts";
+import { readNetworkScripts } from "./network-scripts.ts";
 import { PackageCache, type PackageVersion } from "./package-cache.ts";
 import { FORM_PACKAGES, IMAGE_PACKAGES, KERNEL_PACKAGE } from "./packages.ts";
 import { agentPart, systemPart } from "./rootfs.ts";
 import { Sysroot } from "./sysroot.ts";
 
 /**
- * Serial port and screen get everything; a panic or an oops restarts after ten seconds. The RAM disk may take more than the half of the memory
- * that it would otherwise be limited to.
+ * Serial port and screen get everything; a panic or an oops restarts after ten seconds. The RAM disk may
+ * take more than the half of the memory that it would otherwise be limited to.
  */
 export const COMMAND_LINE =
   "console=ttyS0,115200 console=tty0 loglevel=4 panic=10 oops=panic rootfstype=ramfs";
-/** Somebody stands before a machine that starts from a CD or the network: it waits for approval as long as it takes. */
+/**
+ * Somebody stands before a machine that starts from a CD or the network: it waits for approval as long as
+ * it takes.
+ */
 const ATTENDED = `${COMMAND_LINE} causeway.deadline=0`;
 const MEMORY_MIB = 1024;
 const MOST_BYTES = 120 * 2 ** 20;
@@ -46,7 +50,10 @@ export interface BuildOptions {
   packages?: readonly PackageVersion[] | undefined;
   /** Laid out like `/lib/firmware`; all of it goes into the image. */
   firmwareDir?: string | undefined;
-  /** Where machines ask that are started from the CD or over the network; without it, their screens ask for it. */
+  /**
+   * Where machines ask that are started from the CD or over the network; without it, their screens ask for
+   * it.
+   */
   controlPlaneUrl?: string | undefined;
   /** The time that files of the image carry. */
   sourceDateEpoch: number;
@@ -60,8 +67,9 @@ export interface BuiltImage {
 }
 
 /**
- * Builds, signs and files a boot image. The same packages, agent and options give the same id and the same bytes. Nothing is installed on this
- * machine and root is not needed. Throws `BootImageBuildError` where the inputs do not fit together or the result is too large.
+ * Builds, signs and files a boot image. The same packages, agent and options give the same id and the same
+ * bytes. Nothing is installed on this machine and root is not needed. Throws `BootImageBuildError` where
+ * the inputs do not fit together or the result is too large.
  */
 export async function buildBootImage(options: BuildOptions): Promise<BuiltImage> {
   const { outDir, log } = options;
@@ -84,7 +92,8 @@ export async function buildBootImage(options: BuildOptions): Promise<BuiltImage>
       commandLine: COMMAND_LINE,
       memoryMiB: MEMORY_MIB,
       system: "linux",
-      // Our key is in no machine's firmware, and Debian's signature covers only the kernel, not the unified kernel image around it.
+      // Our key is in no machine's firmware, and Debian's signature covers only the kernel, not the unified
+      // kernel image around it.
       secureBootSigned: false,
       sourceDateEpoch: options.sourceDateEpoch,
       packages: [...packages.list],
@@ -161,6 +170,7 @@ async function writeForms(
     output: join(image, "causeway.iso"),
   });
   await writePxeFolder(sysroot, image, attended);
+  await writeFile(join(image, NETWORK_SCRIPTS_FILE), JSON.stringify(await readNetworkScripts()));
   return { drivers, programs, firmware };
 }
 
@@ -171,7 +181,9 @@ async function strippedNode(sysroot: Sysroot, nodePath: string, work: string): P
   return readFile(output);
 }
 
-/** What a TFTP or web server offers: iPXE for either firmware, and the script that it should be pointed to. */
+/**
+ * What a TFTP or web server offers: iPXE for either firmware, and the script that it should be pointed to.
+ */
 async function writePxeFolder(sysroot: Sysroot, image: string, commandLine: string): Promise<void> {
   const pxe = join(image, "pxe");
   await link(join(image, "vmlinuz"), join(pxe, "vmlinuz"));
@@ -186,8 +198,9 @@ function attendedCommandLine(controlPlaneUrl: string | undefined): string {
 }
 
 /**
- * Paths are relative to the script's own address. UEFI kernels find the RAM disk by the name that iPXE gave it. Whoever starts this script may
- * `set causeway-url` before: it counts more than an address in the command line.
+ * Paths are relative to the script's own address. UEFI kernels find the RAM disk by the name that iPXE gave
+ * it. Whoever starts this script may `set causeway-url` before: it counts more than an address in the
+ * command line.
  */
 export function ipxeScript(commandLine: string): string {
   return [

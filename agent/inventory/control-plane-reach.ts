@@ -49,6 +49,7 @@ export async function collectReach(
     unreached: unreached.map((text) => clip(text, 500)).slice(0, 16),
     hosts: named.slice(0, 32),
     ...(asked.length > 0 && !isElsewhere && { resolverProblem: resolverProblem(dns) }),
+    canRehearse: (await machine.run("unshare", "--net", "--mount", "true"))?.status === 0,
     obstacles: await findObstacles(machine, ports, surroundings),
   };
 }

@@ -4,8 +4,10 @@ import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, onTestFinished, test } from "vitest";
-import { anInventory } from "#shared/domain/testing/records.ts";
+import { anInventory, aReach } from "#shared/domain/testing/records.ts";
 import { type BootImageReference, INITRD_FILE, KERNEL_FILE } from "#shared/protocol/boot-image.ts";
+import type { Inventory } from "#shared/protocol/inventory.ts";
+import type { RuleName } from "#shared/protocol/rule-names.ts";
 import { createAgentKey } from "#shared/protocol/testing/agent-key.ts";
 import { publicKeyPem, signManifest } from "../boot-image/signature.ts";
 import { linuxAdapters } from "../boot-loaders/choose.ts";
@@ -51,7 +53,7 @@ const enrolment = {
 /** A source with GRUB whose agent was enrolled when the image's key was known. */
 async function aSourceWithGrub(
   { firmware }: FakeMachineOptions = { firmware: "bios" },
-  { secureBootSigned = false } = {},
+  { secureBootSigned = false, network }: { secureBootSigned?: boolean; network?: Inventory["network"] } = {},
 ) {
   const machine = await createFakeMachine({ firmware });
   machines.push(machine);
@@ -75,7 +77,7 @@ async function aSourceWithGrub(
     states,
     identity: { role: "source", keyPem, enrolment: { ...enrolment, certificatePem } },
     agentVersion: "0.0.0",
-    takeInventory: async () => anInventory({ bootId: "boot-1" }),
+    takeInventory: async () => anInventory({ bootId: "boot-1", ...(network && { network }) }),
     now: () => new Date("2030-01-01T00:00:00Z"),
   });
   return {
@@ -85,9 +87,10 @@ async function aSourceWithGrub(
     store,
     image,
     imageDir: images.folderOf(image.id),
-    stage: (bootImage: BootImageReference) =>
-      executors["stage-boot-image"]?.({ conversionId, bootImage, accept: [] }, context),
-    arm: () => executors["arm-boot"]?.({ conversionId, deadlineSeconds: 600, accept: [] }, context),
+    stage: (bootImage: BootImageReference, accept: RuleName[] = []) =>
+      executors["stage-boot-image"]?.({ conversionId, bootImage, accept }, context),
+    arm: (accept: RuleName[] = []) =>
+      executors["arm-boot"]?.({ conversionId, deadlineSeconds: 600, accept }, context),
     attest: () => executors["attest-boot-state"]?.({ conversionId, requestedBy: "somebody" }, context),
     disarm: () => disarm({ machine, states }, conversionId),
     /** Every file that a start of the machine depends on, with its hash. */
@@ -289,4 +292,42 @@ test("with Secure Boot an image that only the control plane calls signed is refu
   const source = await withSecureBoot({ secureBootSigned: false });
   const boasted = { ...source.image, secureBootSigned: true };
   await expect(source.stage(boasted)).rejects.toMatchObject({ name: "BootImageInvalidError" });
+});
+
+/** One port with a static address. */
+const network: Inventory["network"] = {
+  interfaces: [
+    {
+      name: "eth0",
+      macAddress: "52:54:00:00:00:01",
+      kind: "ethernet",
+      state: "up",
+      mtuBytes: 1500,
+      addresses: [{ family: "ipv4", address: "192.0.2.10", prefixLength: 24, dynamic: false }],
+      configuration: { source: "ifupdown", method: "static" },
+    },
+  ],
+  routes: [],
+  dns: { servers: [], search: [] },
+  reach: aReach(),
+};
+
+test("a network that was not rehearsed stops both steps before anything is written, unless that is accepted", async () => {
+  const source = await aSourceWithGrub({ firmware: "bios" }, { network });
+  const before = source.bootState();
+  const refused = {
+    name: "NetworkNotRehearsedError",
+    hint: expect.stringContaining("--accept network-rehearsed"),
+  };
+  await expect(source.stage(source.image)).rejects.toMatchObject(refused);
+  await expect(source.arm()).rejects.toMatchObject({ name: "BootImageNotStagedError" });
+  await source.stage(source.image, ["network-rehearsed"]);
+  const objects = source.store.objects.size;
+  await expect(source.arm()).rejects.toMatchObject(refused);
+  expect(source.bootState()).toEqual(before);
+  expect(source.store.objects.size).toBe(objects);
+  await source.arm(["network-rehearsed"]);
+  expect(source.bootState()).not.toEqual(before);
+  await source.disarm();
+  expect(source.bootState()).toEqual(before);
 });

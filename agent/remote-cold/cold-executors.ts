@@ -8,6 +8,7 @@ import {
   type BootImageReference,
   INITRD_FILE,
   KERNEL_FILE,
+  NETWORK_SCRIPTS_FILE,
   UNIFIED_KERNEL_FILE,
 } from "#shared/protocol/boot-image.ts";
 import { signBootReceipt } from "#shared/protocol/boot-receipt-signature.ts";
@@ -27,6 +28,7 @@ import type { BootMachine } from "../machine/boot-machine.ts";
 import { readBootId } from "../machine/system.ts";
 import type { BootImageCache } from "./boot-image-cache.ts";
 import { type Job, jobIdOf, overlayOf } from "./job.ts";
+import { mustRehearse } from "./must-rehearse.ts";
 import { networkPlanOf } from "./network-plan-of.ts";
 import type { SavedStates } from "./saved-states.ts";
 
@@ -49,6 +51,12 @@ const FILES_OF: Record<ImageForm, string[]> = {
   // No agent for Windows stages one yet.
   "windows-ramdisk": [],
 };
+
+/** With the scripts to rehearse with, which older images do not have. */
+function filesOf(form: ImageForm, { files }: BootImageReference): string[] {
+  const hasScripts = files.some(({ name }) => name === NETWORK_SCRIPTS_FILE);
+  return [...FILES_OF[form], ...(hasScripts ? [NETWORK_SCRIPTS_FILE] : [])];
+}
 
 /** More than any overlay takes: an identity, a saved state of small files, settings. */
 const OVERLAY_BYTES = 2 * 1024 * 1024;
@@ -77,7 +85,9 @@ function stageBootImage(deps: ColdDeps): Executor<"stage-boot-image"> {
   return async ({ conversionId, bootImage, accept }, { signal }) => {
     await mustReturn(deps.machine, accept);
     const { loader } = await chooseLoader(deps.adapters, needOf(conversionId, bootImage));
-    await deps.images.fetch(bootImage, FILES_OF[loader.form], signal);
+    await deps.images.fetch(bootImage, filesOf(loader.form, bootImage), signal);
+    const imageDir = deps.images.folderOf(bootImage.id);
+    await mustRehearse(deps.machine, await deps.takeInventory(), { imageDir, accept });
     await deps.states.remember(conversionId, bootImage);
     const bytesStaged = FILES_OF[loader.form].reduce((sum, name) => sum + sizeOf(bootImage, name), 0);
     return { adapter: loader.kind, bytesStaged };
@@ -94,10 +104,12 @@ function armBoot(deps: ColdDeps): Executor<"arm-boot"> {
     // It may be long since preflight looked.
     await mustReturn(machine, accept);
     const { adapter, loader } = await chooseLoader(deps.adapters, needOf(conversionId, bootImage));
-    await images.fetch(bootImage, FILES_OF[loader.form], signal);
+    await images.fetch(bootImage, filesOf(loader.form, bootImage), signal);
+    const inventory = await deps.takeInventory();
+    const imageDir = images.folderOf(bootImage.id);
+    await mustRehearse(machine, inventory, { imageDir, accept });
     const saved = await adapter.save(loader, { jobId: jobIdOf(conversionId), savedAt: deps.now() });
     const { key, sha256 } = await states.put(conversionId, saved);
-    const inventory = await deps.takeInventory();
     const job: Job = {
       conversionId,
       identity,
@@ -110,7 +122,7 @@ function armBoot(deps: ColdDeps): Executor<"arm-boot"> {
       jobId: saved.jobId,
       form: loader.form,
       folder: loader.folder,
-      imageDir: images.folderOf(bootImage.id),
+      imageDir,
       imageId: bootImage.id,
       publicKey: bootImage.publicKeyPem,
       overlay: overlayOf(job, networkPlanOf(inventory)),

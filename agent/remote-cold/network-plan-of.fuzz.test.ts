@@ -96,6 +96,7 @@ function reachOf(interfaces: NetworkInterface[]) {
     ),
     unreached: fc.constant([]),
     hosts: fc.array(fc.record({ address: ip, name: fc.oneof(fc.domain(), text) }), { maxLength: 2 }),
+    canRehearse: fc.boolean(),
     obstacles: fc.constant([]),
   });
 }

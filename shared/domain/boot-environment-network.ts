@@ -25,7 +25,17 @@ export interface LostPath {
   message: string;
 }
 
+/** A path that the boot environment has, too. */
+export interface CarriedPath {
+  path: NetworkPath;
+  /** What it goes over there. */
+  device: string;
+  /** From where. */
+  address: Address;
+}
+
 export interface BootEnvironmentNetwork {
+  carried: CarriedPath[];
   /** What the paths go over, each after what it stands on, with the addresses that it needs. */
   interfaces: NetworkInterface[];
   routes: NeededRoute[];
@@ -40,7 +50,7 @@ const OTHER_ROUTES = 32;
 /**
  * Set by an administrator or by the system's network configuration; others come and go with their programs.
  */
-const LASTING_PROTOCOLS: readonly (string | undefined)[] = [undefined, "boot", "static"];
+const LASTING_PROTOCOLS: readonly (string | undefined)[] = [undefined, "boot", "static", "dhcp"];
 
 export function bootEnvironmentNetworkOf(network: Inventory["network"]): BootEnvironmentNetwork {
   const waysOutOf = findWaysOut(network.interfaces);
@@ -72,6 +82,7 @@ export function bootEnvironmentNetworkOf(network: Inventory["network"]): BootEnv
     routedByLease,
   );
   return {
+    carried: carried.map(({ path, way, address }) => ({ path, device: way.made.name, address })),
     interfaces: made,
     routes: withSources(routes, made),
     routedByLease: [...routedByLease],
@@ -193,7 +204,7 @@ function addOtherRoutes(
   routes: NeededRoute[],
   all: readonly NetworkRoute[],
   wayOf: (device: string) => Way | undefined,
-  routedByLease: ReadonlySet<string>,
+  routedByLease: Set<string>,
 ): void {
   let left = OTHER_ROUTES;
   for (const { destination, gateway, device, metric, protocol } of all) {
@@ -202,8 +213,12 @@ function addOtherRoutes(
     const family = (destination === "default" ? gateway : destination).includes(":") ? "ipv6" : "ipv4";
     const hasFamily = way.made.addresses.some((address) => address.family === family);
     const isTaken = routes.some((each) => each.family === family && each.destination === destination);
-    const isLeased = isDefault4({ family, destination }) && routedByLease.size > 0;
-    if (!hasFamily || isTaken || isLeased) continue;
+    const isDefault = isDefault4({ family, destination });
+    if (!hasFamily || isTaken || (isDefault && routedByLease.size > 0)) continue;
+    if (isDefault && protocol !== "static" && way.made.addresses.some(({ origin }) => origin === "lease")) {
+      routedByLease.add(way.made.name);
+      continue;
+    }
     left -= 1;
     routes.push({
       family,

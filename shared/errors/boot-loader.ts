@@ -35,6 +35,20 @@ export class ReturnNotUnattendedError extends CausewayError {
   }
 }
 
+/** The boot environment may not reach the control plane as the source does. Nothing was changed. */
+export class NetworkNotRehearsedError extends CausewayError {
+  override readonly name = "NetworkNotRehearsedError";
+  readonly retryable = false;
+  readonly hint =
+    "Correct what the message says, convert hot, or start the boot image's ISO by hand. Or vouch for the network: start the conversion with --accept network-rehearsed.";
+  override readonly details: { differences: string[] };
+
+  constructor(differences: string[]) {
+    super(`the boot environment's network is not the source's: ${differences.join("; ")}`.slice(0, 1000));
+    this.details = { differences: differences.slice(0, 16) };
+  }
+}
+
 /**
  * Something was written, and reads back different: firmware that forgets, or a disk that lies. What was
  * written must be given back.

@@ -12,6 +12,8 @@ export const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, "64 hexadecimal digits,
 export const KERNEL_FILE = "vmlinuz";
 export const INITRD_FILE = "initrd.zst";
 export const UNIFIED_KERNEL_FILE = "causeway.efi";
+/** The network scripts in the RAM disk, for a rehearsal on the source. */
+export const NETWORK_SCRIPTS_FILE = "network-scripts.json";
 /** What is hashed for the image's name, and signed. */
 export const MANIFEST_FILE = "manifest.json";
 

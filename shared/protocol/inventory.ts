@@ -219,6 +219,8 @@ export const ControlPlaneReach = z.strictObject({
   hosts: z.array(z.strictObject({ address: Text, name: Text })).max(32),
   /** Why no name server could be carried into another system. Absent where one can, or none is needed. */
   resolverProblem: z.string().max(500).optional(),
+  /** Whether the agent can make namespaces, in which it rehearses the boot environment's network. */
+  canRehearse: z.boolean(),
   /** What else is between this machine and the control plane, of which another system has nothing. */
   obstacles: z
     .array(

@@ -39,6 +39,7 @@ export const RuleName = z.enum([
   "network-name-servers",
   "network-admission",
   "network-dhcp-identity",
+  "network-rehearsed",
   "network-settings",
   "starts-unattended",
   "opens-unattended",
@@ -64,6 +65,7 @@ export const AcceptableRule = RuleName.extract([
   "network-name-servers",
   "network-admission",
   "network-dhcp-identity",
+  "network-rehearsed",
 ]);
 export type AcceptableRule = z.infer<typeof AcceptableRule>;
 

@@ -45,7 +45,7 @@ export function machineInLaboratory({
       `ip link add ${name} address ${mac} type veth peer name cable${index} && ip link set cable${index} up && ip link set ${name} up`,
   );
   const script = [
-    // Addresses of IPv6 are ready at once.
+    // Addresses of IPv6 are ready as soon as their port is.
     "echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad",
     "ip link set lo up",
     ...cables,
@@ -54,6 +54,7 @@ export function machineInLaboratory({
       .map((line) => line.trim())
       .filter(Boolean)
       .map((line) => `ip ${line} || exit 9`),
+    'until [ -z "$(ip -6 -o address show tentative)" ]; do sleep 0.02; done',
     ...asked.map((command) => `${command} 2>/dev/null; echo; echo ---`),
   ].join("\n");
   const namespace = process.getuid?.() === 0 ? ["--net"] : ["--user", "--map-root-user", "--net"];

@@ -88,6 +88,19 @@ export const reachRules: readonly PreflightRule[] = [
     }),
     remedy: `Give the machine a static address, or a DHCP client whose identity is known: systemd-networkd, NetworkManager, dhclient or udhcpc; else ${OTHERWISE}.`,
   },
+  {
+    id: "network-rehearsed",
+    severity: "fail",
+    whenUnknown: "fail",
+    acceptable: true,
+    holds: "the source can rehearse the boot environment's network before it is armed",
+    check: ofNetwork(({ reach }) =>
+      reach?.canRehearse
+        ? undefined
+        : new Unknown("the source cannot make network namespaces, in which the network would be rehearsed"),
+    ),
+    remedy: `Run the agent as root on a kernel with network namespaces, with util-linux and iproute2; else ${OTHERWISE}.`,
+  },
 ];
 
 function lost(network: Inventory["network"], kind: LostPath["kind"]): string[] {

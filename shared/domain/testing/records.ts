@@ -82,6 +82,7 @@ export function aReach(
     ],
     unreached: [],
     hosts: [],
+    canRehearse: true,
     obstacles: [],
     ...change,
   };
