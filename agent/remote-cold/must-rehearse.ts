@@ -7,12 +7,13 @@ import type { RuleName } from "#shared/protocol/rule-names.ts";
 import { NetworkScripts } from "../boot-image/network-scripts.ts";
 import type { Machine } from "../machine/machine.ts";
 import { networkPlanOf } from "./network-plan-of.ts";
-import { type Rehearsal, rehearse } from "./rehearsal.ts";
+import { type Rehearsal, rehearseNetwork } from "./rehearsal.ts";
 
 /**
- * Rehearses with the scripts of the boot image in `imageDir`. Throws `NetworkNotRehearsedError` where the boot
- * environment would not reach the control plane as the source does, or where that is not known, unless the operator
- * accepted it. A source without a plan has nothing to rehearse: its boot environment tries DHCP.
+ * Rehearses with the scripts of the boot image in `imageDir`. Throws `NetworkNotRehearsedError` where the
+ * boot environment would not reach the control plane as the source does, or where that is not known, unless
+ * the operator accepted it. A source without a plan has nothing to rehearse: its boot environment tries
+ * DHCP.
  */
 export async function mustRehearse(
   machine: Pick<Machine, "run">,
@@ -22,7 +23,7 @@ export async function mustRehearse(
   if (accept.includes("network-rehearsed") || !networkPlanOf({ network })) return;
   const scripts = await readScripts(imageDir);
   const rehearsal: Rehearsal = scripts
-    ? await rehearse(machine, network, scripts)
+    ? await rehearseNetwork(machine, network, scripts)
     : { unknown: "the boot image has no scripts for it: build and upload a newer one" };
   if ("unknown" in rehearsal)
     throw new NetworkNotRehearsedError([`it could not be rehearsed: ${rehearsal.unknown}`]);

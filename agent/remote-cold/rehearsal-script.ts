@@ -1,8 +1,9 @@
 /**
- * Runs the boot environment's network script in namespaces of its own, on ports that are connected to nothing
- * but each other. Everything it makes is in memory that goes with the last process in there. Arguments: the
- * scripts `network`, `dhcp` and `functions`, the plan, ports (NAME MAC), leases (NAME ADDRESS LENGTH ROUTER|-),
- * and the addresses to ask the way to; lists have one entry a line. Prints sections that end with `---`.
+ * Runs the boot environment's network script in namespaces of its own, on ports that are connected to
+ * nothing but each other. Everything it makes is in memory that goes with the last process in there.
+ * Arguments: the scripts `network`, `dhcp` and `functions`, the plan, ports (NAME MAC), leases (NAME
+ * ADDRESS LENGTH ROUTER|-), and the addresses to ask the way to; lists have one entry a line. Prints
+ * sections that end with `---`.
  */
 export const REHEARSAL_SCRIPT = `
 set -e

@@ -7,7 +7,7 @@ import { collectNetwork } from "../inventory/network.ts";
 import { type Laboratory, machineInLaboratory } from "../inventory/testing/network-laboratory.ts";
 import { LocalMachine } from "../machine/machine.ts";
 import { RecordedMachine } from "../machine/testing/recorded-machine.ts";
-import { rehearse } from "./rehearsal.ts";
+import { rehearseNetwork } from "./rehearsal.ts";
 
 const CLOUD = "198.51.100.7";
 const FILES = join(import.meta.dirname, "../boot-image-builder/files");
@@ -94,7 +94,7 @@ test.runIf(isRoot).each<[string, Omit<Laboratory, "targets">, string[]?]>([
 ])("%s is rehearsed, and is what the source uses", async (_, lab, hosts) => {
   const network = await networkOf(lab, hosts);
   expect(network.reach?.unreached).toEqual([]);
-  expect(await rehearse(new LocalMachine(), network, scripts)).toEqual({ differences: [] });
+  expect(await rehearseNetwork(new LocalMachine(), network, scripts)).toEqual({ differences: [] });
 });
 
 const simple = {
@@ -128,7 +128,7 @@ test.runIf(isRoot).each<[string, string, string, RegExp]>([
   const network = await networkOf(simple);
   const broken = { ...scripts, network: scripts.network.replaceAll(from, to) };
   expect(broken.network).not.toBe(scripts.network);
-  const rehearsal = await rehearse(new LocalMachine(), network, broken);
+  const rehearsal = await rehearseNetwork(new LocalMachine(), network, broken);
   expect("differences" in rehearsal && rehearsal.differences.join("\n")).toMatch(expected);
 });
 
@@ -142,21 +142,21 @@ test.runIf(isRoot)("a rehearsal leaves nothing on the machine, also one that is 
   });
   const network = await networkOf(simple);
   const before = seen();
-  await rehearse(new LocalMachine(), network, scripts);
+  await rehearseNetwork(new LocalMachine(), network, scripts);
   expect(seen()).toEqual(before);
   const endless = { ...scripts, network: "while :; do :; done" };
-  const killed = await rehearse(new LocalMachine({ answerLimitMs: 300 }), network, endless);
+  const killed = await rehearseNetwork(new LocalMachine({ answerLimitMs: 300 }), network, endless);
   expect(killed).toEqual({ unknown: expect.stringContaining("namespaces") });
   expect(seen()).toEqual(before);
 });
 
 test("where no namespace can be made the outcome is unknown, with what to do", async () => {
   const network = await networkOf(simple);
-  expect(await rehearse(new RecordedMachine({}), network, scripts)).toEqual({
+  expect(await rehearseNetwork(new RecordedMachine({}), network, scripts)).toEqual({
     unknown: expect.stringContaining("util-linux"),
   });
   const refusing = { run: async () => ({ status: 1, output: "" }) };
-  expect(await rehearse(refusing, network, scripts)).toEqual({
+  expect(await rehearseNetwork(refusing, network, scripts)).toEqual({
     unknown: expect.stringContaining("namespaces"),
   });
 });

@@ -1,4 +1,7 @@
-/** Whether the boot environment's own script makes of the plan what the source uses to reach the control plane. */
+/**
+ * Whether the boot environment's own script makes of the plan what the source uses to reach the control
+ * plane.
+ */
 import { z } from "zod";
 import { bootEnvironmentNetworkOf, type CarriedPath } from "#shared/domain/boot-environment-network.ts";
 import { hardwareAddressOf } from "#shared/domain/hardware-address.ts";
@@ -22,11 +25,12 @@ const Addresses = z.array(
 );
 
 /**
- * Runs the script on the source in namespaces of its own, whose ports have the names and hardware addresses of the
- * source's and are connected to nothing. Leases are those that the source has: no DHCP server is asked. Addresses
- * that a router's advertisement makes are not rehearsed. Leaves nothing behind, however it ends.
+ * Runs the script on the source in namespaces of its own, whose ports have the names and hardware addresses
+ * of the source's and are connected to nothing. Leases are those that the source has: no DHCP server is
+ * asked. Addresses that a router's advertisement makes are not rehearsed. Leaves nothing behind, however it
+ * ends.
  */
-export async function rehearse(
+export async function rehearseNetwork(
   machine: Pick<Machine, "run">,
   network: Inventory["network"],
   scripts: NetworkScripts,

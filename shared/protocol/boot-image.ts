@@ -1,6 +1,6 @@
 /**
- * A boot image: a kernel and a RAM disk with the agent, in several forms. It is named by the hash of its manifest, which has the hash of
- * all else, and the manifest is signed.
+ * A boot image: a kernel and a RAM disk with the agent, in several forms. It is named by the hash of its
+ * manifest, which has the hash of all else, and the manifest is signed.
  */
 import { z } from "zod";
 import { Timestamp } from "./common.ts";
@@ -96,7 +96,10 @@ export type BootImage = z.infer<typeof BootImage>;
 export const BootImageUpload = z.object({
   image: BootImage,
   bucket: z.string(),
-  /** Ends with a slash. The files' paths follow, and the manifest's. Each object needs its SHA-256 as S3's checksum. */
+  /**
+   * Ends with a slash. The files' paths follow, and the manifest's. Each object needs its SHA-256 as S3's
+   * checksum.
+   */
   prefix: z.string(),
   region: z.string(),
   /** Absent on AWS, where the SDK knows it. */
