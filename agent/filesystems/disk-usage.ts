@@ -4,6 +4,7 @@ import { BLOCK_BYTES } from "#shared/format/block.ts";
 import { type DiskReader, openFileReader, sliceReader } from "../disk/reader.ts";
 import { type Doubt, doubt, NotEvaluatedError } from "./doubt.ts";
 import { markExt4Used } from "./ext4-usage.ts";
+import { readLvmPhysicalVolume } from "./lvm-metadata.ts";
 import { markLvmUsed } from "./lvm-usage.ts";
 import type { MarkUsed } from "./mark-used.ts";
 import { markNtfsUsed } from "./ntfs-usage.ts";
@@ -205,7 +206,7 @@ class Survey {
       const difference = await this.#witness?.differenceInVolume(content, volume);
       if (difference) doubt(difference);
       if (content.type === "LVM2_member") {
-        await markLvmUsed(reader, within(reader, mark), (...lv) => this.#markLogicalVolume(name, ...lv));
+        await this.#markPhysicalVolume(name, reader, within(reader, mark));
       } else {
         await markFileSystem(reader, content, mark);
       }
@@ -215,6 +216,13 @@ class Survey {
       const reason = this.#noteDoubt(name, error);
       this.volumes.push({ ...volume, content, method: "everything", reason });
     }
+  }
+
+  async #markPhysicalVolume(name: string, reader: DiskReader, mark: MarkUsed): Promise<void> {
+    const physicalVolume = await readLvmPhysicalVolume(reader);
+    const difference = await this.#witness?.differenceInGroup(physicalVolume.group);
+    if (difference) doubt(difference);
+    await markLvmUsed(reader, physicalVolume, mark, (...lv) => this.#markLogicalVolume(name, ...lv));
   }
 
   /**

@@ -46,7 +46,8 @@ export function describeGroup(root: LvmSection, id: string, sizeBytes: number): 
     if (!isSection(lv)) return doubt("its LVM metadata is damaged");
     return describeVolume({ name, lv, ownName, physicalNames, isInternal: internal.has(name), toPiece });
   });
-  return { extentsOffset, extentsBytes, volumes };
+  const state = { uuid: String(group.id), sequence: number(group, "seqno") };
+  return { group: state, extentsOffset, extentsBytes, volumes };
 }
 
 /**

@@ -6,10 +6,13 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { type Extent, subtract, totalBytes } from "#shared/domain/extents.ts";
+import { openFileReader } from "../disk/reader.ts";
+import { readDiskUsage } from "./disk-usage.ts";
 import { editLvmArea } from "./testing/lvm-area.ts";
 import { inPhysicalVolume, type Lvm } from "./testing/physical-volume.ts";
 import { createJunkImage, inScratch, isRoot, MIB, place, tool } from "./testing/test-image.ts";
 import { type SectorUsage, usageOf } from "./testing/usage-of.ts";
+import { toolWitness } from "./witness.ts";
 
 const INACTIVE = ["-an", "-Zn", "-Wn"];
 
@@ -79,6 +82,41 @@ test.skipIf(!isRoot)(
       expect(totalBytes(usage.used)).toBe(usage.sizeBytes);
       expect(usage.doubts).toEqual([
         { place: "disk", reason: "its LVM metadata is kept on other disks only" },
+      ]);
+    });
+  },
+);
+
+test.skipIf(!isRoot)(
+  "a disk that came back with the text from before is a doubt, as LVM knows a newer one",
+  async () => {
+    await inGroup(async ([first], change) => {
+      const old = await readFile(first);
+      await change((lvm, [device]) =>
+        lvm("lvcreate", "-q", ...INACTIVE, "-L", "8M", "-n", "later", "vg", device),
+      );
+      const current = await readFile(first);
+      const readings: unknown[] = [];
+      for (const bytes of [current, old]) {
+        await writeFile(first, bytes);
+        await change(async (lvm) => {
+          const run = async (command: string, ...args: string[]) => {
+            const output = command === "vgs" ? lvm(command, ...args) : undefined;
+            return output === undefined ? undefined : { status: 0, output };
+          };
+          const reader = await openFileReader(first);
+          const usage = await readDiskUsage(reader, {
+            consistent: true,
+            witness: toolWitness({ run }, first),
+          });
+          await reader.close();
+          readings.push(usage.doubts);
+        });
+      }
+      const reason = "its LVM metadata is of state 2, that of its volume group is of state 3";
+      expect(readings).toEqual([
+        [{ place: "disk/later", reason: "it has no known signature" }],
+        [{ place: "disk", reason }],
       ]);
     });
   },

@@ -1,8 +1,7 @@
 import { type Extents, subtract } from "#shared/domain/extents.ts";
 import { type DiskReader, requireWithin } from "../disk/reader.ts";
 import { doubt } from "./doubt.ts";
-import { readLvmPhysicalVolume } from "./lvm-metadata.ts";
-import type { LvmPiece, LvmVolume } from "./lvm-volume.ts";
+import type { LvmPhysicalVolume, LvmPiece, LvmVolume } from "./lvm-volume.ts";
 import type { MarkUsed } from "./mark-used.ts";
 
 /** Marks what a logical volume uses of the bytes that the reader gives; never throws for what it holds. */
@@ -15,10 +14,10 @@ export type MarkLogicalVolume = (name: string, volume: DiskReader, mark: MarkUse
  */
 export async function markLvmUsed(
   reader: DiskReader,
+  { extentsOffset, extentsBytes, volumes }: LvmPhysicalVolume,
   mark: MarkUsed,
   markVolume: MarkLogicalVolume,
 ): Promise<void> {
-  const { extentsOffset, extentsBytes, volumes } = await readLvmPhysicalVolume(reader);
   const data = [{ offset: extentsOffset, length: extentsBytes }];
   markAll(mark, subtract([{ offset: 0, length: reader.sizeBytes }], data));
   requireApart(volumes, data);

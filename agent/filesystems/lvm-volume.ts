@@ -16,7 +16,14 @@ export interface LvmVolume {
   taken: LvmPiece[];
 }
 
+/** Which state of a volume group a text describes: LVM counts up with each change. */
+export interface LvmGroupState {
+  uuid: string;
+  sequence: number;
+}
+
 export interface LvmPhysicalVolume {
+  group: LvmGroupState;
   /** Where extents begin, and how many bytes they cover. */
   extentsOffset: number;
   extentsBytes: number;

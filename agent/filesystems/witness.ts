@@ -1,3 +1,4 @@
+import type { LvmGroupState } from "./lvm-volume.ts";
 import type { PartitionTable } from "./partition.ts";
 import type { Content } from "./signatures/signature.ts";
 
@@ -5,6 +6,8 @@ import type { Content } from "./signatures/signature.ts";
 export interface Witness {
   /** What it sees otherwise in the partition table, in words. */
   differencesInTable(table: PartitionTable): Promise<string[]>;
+  /** Whether it knows another state of a volume group, from the group's other disks. */
+  differenceInGroup(group: LvmGroupState): Promise<string | undefined>;
   /** What it sees otherwise in a stretch of the disk, in words. */
   differenceInVolume(content: Content, place: VolumeSpan): Promise<string | undefined>;
 }
@@ -31,7 +34,7 @@ const EXTENDED_TYPES = new Set(["0x5", "0xf", "0x85"]);
  */
 const BLKID = { found: 0, nothing: 2, ambivalent: 8 } as const;
 
-/** util-linux's `blkid` and `partx`, where the machine has them. They only read. */
+/** util-linux's `blkid` and `partx`, and LVM's `vgs`, where the machine has them. They only read. */
 export function toolWitness(machine: ProgramRunner, path: string): Witness {
   return {
     async differencesInTable(table) {
@@ -42,6 +45,11 @@ export function toolWitness(machine: ProgramRunner, path: string): Witness {
         ...(probed && table.kind !== "none" ? tableDifferencesFromBlkid(table, probed) : []),
         ...(listed ? differencesFromPartx(table, listed) : []),
       ];
+    },
+    async differenceInGroup(group) {
+      const columns = ["--noheadings", "--separator", ",", "--options", "vg_uuid,vg_seqno"];
+      const listed = await machine.run("vgs", "--readonly", ...columns);
+      return listed ? differenceFromLvm(group, listed) : undefined;
     },
     async differenceInVolume(content, { offsetBytes, sizeBytes }) {
       const span = ["--offset", String(offsetBytes), "--size", String(sizeBytes)];
@@ -94,6 +102,19 @@ function differenceFromBlkid(content: Content, { status, output }: Testimony): s
   if (table) return `blkid finds a partition table in it (${table})`;
   const type = valueIn(output, "TYPE");
   return type === content.type ? undefined : `blkid finds ${type ?? "nothing"} in it`;
+}
+
+/** A disk that its group has been without still has the text from before. */
+function differenceFromLvm(
+  { uuid, sequence }: LvmGroupState,
+  { status, output }: Testimony,
+): string | undefined {
+  if (status === undefined) return "vgs does not answer";
+  const lines = output.split("\n").map((line) => line.trim().split(","));
+  // A disk that is not LVM's at present, such as an image file, is in no list.
+  const known = lines.find(([listed]) => listed === uuid)?.[1];
+  if (known === undefined || Number(known) === sequence) return undefined;
+  return `its LVM metadata is of state ${sequence}, that of its volume group is of state ${known}`;
 }
 
 /** One line of what blkid exports, each `NAME=value`. */
