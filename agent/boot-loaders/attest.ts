@@ -4,7 +4,7 @@ import type { BootMachine } from "../machine/boot-machine.ts";
 import { draftOf } from "../machine/durable.ts";
 import { EFI_VARIABLES } from "../machine/system.ts";
 import { sha256, variablePath } from "./save.ts";
-import { hasOwnAttributes, nameOf, type SavedBootState, type SavedItem } from "./saved-state.ts";
+import { hasOwnAttributes, hasOwnTime, nameOf, type SavedBootState, type SavedItem } from "./saved-state.ts";
 import type { VolumeMap } from "./volumes.ts";
 
 /** What a machine's boot state is now, beside what it was: the items of a boot receipt. */
@@ -27,7 +27,8 @@ export async function attestBootState(
   for (const item of saved.items) {
     const before = stateBefore(item);
     const after = await stateNow(item, machine, volumes);
-    const equal = isEqual(before, after, hasOwnAttributes(saved, item));
+    const attributes = hasOwnAttributes(saved, item) && { withTime: hasOwnTime(item) };
+    const equal = isEqual(before, after, attributes);
     items.push({ kind: item.kind, name: nameOf(saved, item), before, after, equal });
   }
   return { equal: items.every((item) => item.equal), items };
@@ -72,12 +73,18 @@ export async function requireVariables(machine: BootMachine): Promise<void> {
 
 const NO_FILE = { mode: 0, uid: 0, gid: 0, modifiedNs: 0n, sizeBytes: 0 };
 
-function isEqual(before: BootStateItem, after: BootStateItem, withAttributes: boolean): boolean {
+/** `attributes`: also by owner and permissions, and perhaps by time. */
+function isEqual(
+  before: BootStateItem,
+  after: BootStateItem,
+  attributes: { withTime: boolean } | false,
+): boolean {
   if (!before.present || !after.present) return before.present === after.present;
   if (before.sha256 !== after.sha256 || before.sizeBytes !== after.sizeBytes) return false;
-  if (!withAttributes) return true;
+  if (!attributes) return true;
   const { mode, uid, gid, modifiedNs } = before;
   if (mode !== after.mode || uid !== after.uid || gid !== after.gid) return false;
+  if (!attributes.withTime) return true;
   if (modifiedNs === undefined || after.modifiedNs === undefined) return modifiedNs === after.modifiedNs;
   const apart = BigInt(modifiedNs) - BigInt(after.modifiedNs);
   return apart < TIME_TOLERANCE_NS && apart > -TIME_TOLERANCE_NS;

@@ -1,4 +1,4 @@
-import { readFile, rm, stat, truncate, utimes } from "node:fs/promises";
+import { readFile, rm, stat, truncate, utimes, writeFile } from "node:fs/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import { EFI_VARIABLES } from "../machine/system.ts";
 import { Grub } from "./grub.ts";
@@ -141,6 +141,19 @@ test("grubenv keeps its inode and blocks, when it is armed and when it is given 
   const after = await stat(machine.at("/boot/grub/grubenv"));
   expect(after.ino).toBe(before.ino);
   expect(await readFile(machine.at("/boot/grub/grubenv"))).toEqual(bytes);
+});
+
+test("a system that rewrites grubenv with the same content at each start is as it was", async () => {
+  const machine = await grubMachine();
+  const { adapter, saved } = await arm(machine);
+  await adapter.restore(saved);
+  const path = machine.at("/boot/grub/grubenv");
+  // As Debian 13's grub-common.service does.
+  await writeFile(path, await readFile(path));
+  await utimes(path, 2_000_000_000, 2_000_000_000);
+  expect((await adapter.attest(saved)).equal).toBe(true);
+  await utimes(machine.at("/boot/grub/grub.cfg"), 2_000_000_000, 2_000_000_000);
+  expect((await adapter.attest(saved)).equal).toBe(false);
 });
 
 test("what GRUB itself leaves in grubenv after the start is given back as it was", async () => {

@@ -124,6 +124,15 @@ export function hasOwnAttributes(saved: SavedBootState, item: SavedItem): boolea
   return saved.volumes.find(({ uuid }) => uuid === item.location.volume)?.type !== "vfat";
 }
 
+/**
+ * Whether an item's time says something about it. GRUB's environment block, the one file that is written in
+ * place, is rewritten with the same content by systems at each start: Debian 13's grub-common.service runs
+ * `grub-editenv … unset recordfail`.
+ */
+export function hasOwnTime(item: SavedItem): boolean {
+  return !(item.kind === "file" && item.inPlace);
+}
+
 /** The file systems that must be mounted, writable, to give a state back. */
 export function volumesToMount(saved: SavedBootState): { uuid: string; type: string }[] {
   const used = new Set(
