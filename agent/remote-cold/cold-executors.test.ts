@@ -141,6 +141,29 @@ test("an image that is right is staged and armed, and taken back without a trace
   expect(source.bootState()).toEqual(before);
 });
 
+test("a machine that would wait at its return is neither staged nor armed, until that is accepted", async () => {
+  const source = await aSourceWithGrub();
+  const refusal = {
+    name: "ReturnNotUnattendedError",
+    hint: expect.stringContaining("--accept starts-unattended"),
+    details: { rules: [{ rule: "starts-unattended", reason: expect.stringContaining("without end") }] },
+  };
+  await source.stage(source.image);
+  const configuration = (await readFile(source.machine.at("/boot/grub/grub.cfg"), "utf8")).replace(
+    "set timeout=5",
+    'set timeout="-1"',
+  );
+  await source.machine.put("/boot/grub/grub.cfg", configuration, 0o444);
+  const before = source.bootState();
+  await expect(source.stage(source.image)).rejects.toMatchObject(refusal);
+  await expect(source.arm()).rejects.toMatchObject(refusal);
+  await expect(source.arm(["opens-unattended"])).rejects.toMatchObject(refusal);
+  expect(source.bootState()).toEqual(before);
+  expect(await source.arm(["starts-unattended"])).toMatchObject({ adapter: "grub" });
+  await source.disarm();
+  expect(source.bootState()).toEqual(before);
+});
+
 test("a receipt that was signed and not told is told when it is asked for again", async () => {
   const source = await aSourceWithGrub();
   await source.stage(source.image);

@@ -42,9 +42,13 @@ export async function findLoader(
     const known = await fromProgram(machine, { volumes, esp, file, program });
     if (known) return known;
   }
+  const folder = file && posix.dirname(file);
+  // A program that is not known is GRUB only if a configuration is beside it.
+  const isForeign = program?.kind === "unknown" && folder && !(await findName(machine, folder, CONFIG));
+  if (told === undefined && isForeign) return { kind: "unknown" };
   // Who tells a name that is not known here is not GRUB, though GRUB may be installed as well.
   if (told !== undefined && !/^GRUB\b/.test(told)) return { kind: "other", name: told };
-  return grubOrNone(await guessedStarts(machine, volumes, file && posix.dirname(file)), "efi");
+  return grubOrNone(await guessedStarts(machine, volumes, folder), "efi");
 }
 
 function grubOrNone(starts: GrubStart["prefix"][], platform: GrubStart["platform"]): Loader {

@@ -214,6 +214,22 @@ test("a volume that somebody opens is asked for at the return", async () => {
   expect(await judged(machine)).toBe("unattended unattended attended");
 });
 
+test("a root on an encrypted device that nothing names is opened by nothing that is known", async () => {
+  const machine = await grubMachine({ firmware: "bios", bootLayer: "crypt" });
+  await machine.put("/etc/crypttab", "swap /dev/sda4 /dev/urandom swap\n");
+  expect((await judgeReturn(machine)).volumes).toMatchObject({
+    verdict: "unknown",
+    reason: expect.stringContaining("/ is encrypted"),
+  });
+});
+
+test("a program that the firmware starts and that is not known is not taken for GRUB", async () => {
+  const machine = await grubMachine({ firmware: "uefi" });
+  await startedBy(machine, "/EFI/refind/refind_x64.efi");
+  expect((await judgeReturn(machine)).bootLoader.verdict).toBe("unknown");
+  expect((await new Grub(machine).probe(NEED)).usable).toBe(false);
+});
+
 test("an EFI system partition behind an automount is looked at, which mounts it", async () => {
   const machine = await grubMachine({ firmware: "uefi" });
   const mounts = (await machine.contents("/proc/self/mountinfo"))?.toString() ?? "";

@@ -231,15 +231,20 @@ async function listInitrd(machine: BootMachine): Promise<string | undefined> {
   return undefined;
 }
 
-/** What is encrypted and in use, and opened by nothing that was found. */
+/** What is encrypted and in use, and is opened by none of the volumes that are named. */
 async function judgeOthers(
   machine: BootMachine,
   volumes: VolumeMap,
   named: readonly EncryptedVolume[],
 ): Promise<Judgement[]> {
-  if (named.length > 0) return [];
+  const mapped = await Promise.all(named.map(({ name }) => machine.resolve(`/dev/mapper/${name}`)));
+  const known = await Promise.all(
+    mapped.map(async (path) => (path ? placesOn(machine, volumes, posix.basename(path)) : [])),
+  );
+  const places = new Set(known.flat());
   for (const volume of volumes.volumes) {
-    if (SYSTEM_PLACES.has(volume.mountPoint) && (await isOnEncryption(machine, volume))) {
+    if (!SYSTEM_PLACES.has(volume.mountPoint) || places.has(volume.mountPoint)) continue;
+    if (await isOnEncryption(machine, volume)) {
       return [
         unknown(`${volume.mountPoint} is encrypted, and what opens it at the start is not known`, REMEDY),
       ];
