@@ -77,6 +77,7 @@ async function aSourceWithGrub(
     states,
     identity: { role: "source", keyPem, enrolment: { ...enrolment, certificatePem } },
     agentVersion: "0.0.0",
+    variables: {},
     takeInventory: async () => anInventory({ bootId: "boot-1", ...(network && { network }) }),
     now: () => new Date("2030-01-01T00:00:00Z"),
   });

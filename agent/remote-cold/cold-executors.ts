@@ -24,8 +24,10 @@ import { type ImageForm, stage } from "../boot-loaders/staging.ts";
 import { readVolumes } from "../boot-loaders/volumes.ts";
 import type { Executor, Executors } from "../commands/executor.ts";
 import type { Identity } from "../identity/identity.ts";
+import type { AgentVariables } from "../inventory/network-obstacles.ts";
 import type { BootMachine } from "../machine/boot-machine.ts";
 import { readBootId } from "../machine/system.ts";
+import { additionalAuthorities } from "./authorities.ts";
 import type { BootImageCache } from "./boot-image-cache.ts";
 import { type Job, jobIdOf, overlayOf } from "./job.ts";
 import { mustRehearse } from "./must-rehearse.ts";
@@ -41,6 +43,8 @@ export interface ColdDeps {
   identity: Identity;
   agentVersion: string;
   takeInventory: () => Promise<Inventory>;
+  /** The agent's own environment variables. */
+  variables: AgentVariables;
   now: () => Date;
 }
 
@@ -125,7 +129,7 @@ function armBoot(deps: ColdDeps): Executor<"arm-boot"> {
       imageDir,
       imageId: bootImage.id,
       publicKey: bootImage.publicKeyPem,
-      overlay: overlayOf(job, networkPlanOf(inventory)),
+      overlay: overlayOf(job, networkPlanOf(inventory), await additionalAuthorities(machine, deps.variables)),
       kernelArguments: [],
     });
     signal.throwIfAborted();

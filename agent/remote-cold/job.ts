@@ -26,14 +26,17 @@ export type Job = z.infer<typeof Job>;
 
 /** The name of the job's file in the overlay. */
 export const JOB_FILE = "job.json";
+/** Certificate authorities that the boot environment's agent trusts besides the usual ones; PEM. */
+const AUTHORITIES_FILE = "authorities.pem";
 
 /** The overlay that carries a job: for root's eyes only, since it holds the agent's key. */
-export function overlayOf(job: Job, network: NetworkPlan | undefined): Buffer {
+export function overlayOf(job: Job, network: NetworkPlan | undefined, authorities = ""): Buffer {
   const files = new Map([
     [JOB_FILE, Buffer.from(JSON.stringify(job))],
     ["deadline", Buffer.from(`${job.deadlineSeconds}\n`)],
   ]);
   if (network) files.set(NETWORK_PLAN_FILE, Buffer.from(formatNetworkPlan(network)));
+  if (authorities !== "") files.set(AUTHORITIES_FILE, Buffer.from(authorities));
   return writeOverlay(files);
 }
 

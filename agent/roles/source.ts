@@ -55,6 +55,7 @@ export const sourceRole: Role = async (options) => {
       ...coldExecutors({
         ...{ machine, images, states, identity, takeInventory, now },
         adapters: linuxAdapters(machine),
+        variables: process.env,
         agentVersion: version,
       }),
       reboot: restarter.executor,

@@ -106,6 +106,7 @@ async function run(identity: Identity): Promise<() => Record<string, string>> {
         recordKey: recordKeyOf(identity),
       }),
       identity,
+      variables: {},
       agentVersion: "1.0.0",
       takeInventory: async () => readyMachine,
       now,
