@@ -1,7 +1,10 @@
 /** The work of `agent-process.ts`. */
 import { captureDisk } from "#agent/capture/capture.ts";
+import { FileJournal } from "#agent/capture/journal.ts";
 import { openDisk } from "#agent/disk/disk-source.ts";
 import { createDiskImage, openDiskImage } from "#agent/disk-image/disk-image.ts";
+import { diskUsageOf } from "#agent/filesystems/disk-usage.ts";
+import { LocalBootMachine } from "#agent/machine/boot-machine.ts";
 import { checkRepository } from "#agent/repository/check.ts";
 import { obtainDataKey } from "#agent/repository/data-key.ts";
 import { commitPoint, readPoint } from "#agent/repository/points.ts";
@@ -24,6 +27,8 @@ export interface AgentJob {
   image: string;
   pointId: string;
   parentId?: string;
+  /** A capture leaves out what the image's file systems do not use. */
+  usedOnly?: boolean;
 }
 
 const job: AgentJob = JSON.parse(process.argv[2] ?? "{}");
@@ -37,6 +42,7 @@ const repository = {
 };
 
 async function capture(): Promise<object> {
+  const used = job.usedOnly ? (await diskUsageOf(job.image, new LocalBootMachine())).used : undefined;
   const disk = await openDisk(job.image);
   const previous = job.parentId ? (await readPoint(repository, job.parentId)).disks[0] : undefined;
   const captured = await captureDisk({
@@ -44,6 +50,7 @@ async function capture(): Promise<object> {
     disk,
     diskName: "disk",
     now: Date.now,
+    ...(used ? { used, journal: new FileJournal(`${job.image}.journal`) } : {}),
     ...(previous ? { previous } : {}),
   });
   await disk.close();

@@ -38,6 +38,16 @@ export const causeway: Contender = {
   },
 };
 
+/** A capture of what the image's file systems use, in the way of `causeway`; closed as it is. */
+export async function captureUsed(
+  image: string,
+  folder: string,
+): Promise<{ wallSeconds: number; peakMiB: number }> {
+  await startServer(folder);
+  const { cost } = await runAgent(folder, { kind: "capture", image, pointId: "p1", usedOnly: true });
+  return { wallSeconds: cost.wallSeconds, peakMiB: JSON.parse(cost.stdout).peakMiB };
+}
+
 async function startServer(folder: string): Promise<void> {
   const child = spawn(process.execPath, [join(here, "s3-process.ts"), join(folder, "s3")], {
     stdio: ["ignore", "pipe", "inherit"],

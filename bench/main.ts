@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { type AgentMemory, measureAgentMemory } from "./agent-memory.ts";
 import { causeway } from "./causeway.ts";
 import { debianImage, describeImage } from "./image.ts";
+import { measureLargeDisks } from "./large-disks.ts";
 import { borg, type Contender, qemuImg, restic } from "./peers.ts";
 import { formatReport, type Measured, toRows } from "./report.ts";
 import { runProcess } from "./run-process.ts";
@@ -76,6 +77,7 @@ const report = {
   capture: toRows(results.map(({ name, captures }) => ({ name, runs: captures }))),
   restore: toRows(results.map(({ name, restores }) => ({ name, runs: restores }))),
   agents: contenders.includes(causeway) ? await agentMemory() : [],
+  largeDisks: contenders.includes(causeway) ? await measureLargeDisks(cache) : [],
 };
 console.log(formatReport(report));
 if (values.json) await writeFile(values.json, `${JSON.stringify(report, null, 2)}\n`);

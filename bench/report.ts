@@ -1,5 +1,6 @@
 import type { AgentMemory } from "./agent-memory.ts";
 import type { ImageFacts } from "./image.ts";
+import type { LargeDisk } from "./large-disks.ts";
 import type { Capture, Restore } from "./peers.ts";
 
 /** One contender's runs. */
@@ -29,6 +30,7 @@ export interface BenchReport {
   capture: Row[];
   restore: Row[];
   agents: AgentMemory[];
+  largeDisks: LargeDisk[];
 }
 
 export function median(numbers: readonly number[]): number {
@@ -63,12 +65,18 @@ export function toRows(measured: readonly { name: string; runs: readonly (Captur
   return rows.map((row, at) => (at === 0 ? row : { ...row, oursRatio: ours / row.wallSeconds }));
 }
 
-export function formatReport({ image, runs, capture, restore, agents }: BenchReport): string {
+export function formatReport({ image, runs, capture, restore, agents, largeDisks }: BenchReport): string {
   const mib = (bytes: number) => Math.round(bytes / 2 ** 20);
   const head = `${image.path}: ${mib(image.sizeBytes)} MiB, ${image.usedBytes} bytes (${mib(image.usedBytes)} MiB) in use; medians of ${runs} runs`;
   const memory = agents.map(
     ({ role, enrolledMiB, peakMiB }) =>
       `${role} agent: ${enrolledMiB.toFixed(0)} MiB up to its first connection, ${peakMiB.toFixed(0)} MiB up to the end of a hot conversion`,
+  );
+  memory.push(
+    ...largeDisks.map(
+      ({ name, peakMiB, wallSeconds }) =>
+        `capture of ${name}: ${peakMiB.toFixed(0)} MiB in ${wallSeconds.toFixed(0)} s`,
+    ),
   );
   const tables = ["", "capture", ...table(capture), "", "restore", ...table(restore)];
   return [head, ...tables, ...(memory.length > 0 ? ["", "highest resident set", ...memory] : [])].join("\n");

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { setImmediate } from "node:timers/promises";
 import { BlockSet } from "#shared/domain/block-set.ts";
 import { totalBytes } from "#shared/domain/extents.ts";
 import { BLOCK_BYTES } from "#shared/format/block.ts";
@@ -23,6 +24,9 @@ export const defaultCaptureSettings: CaptureSettings = {
   mapPackBytes: 1 * 1024 * 1024,
   maxBadBytes: 64 * 1024 * 1024,
 };
+
+/** How many leaves without anything in them are passed over before other work has its turn. */
+const EMPTY_LEAVES_AT_ONCE = 1024;
 
 export interface CapturedDisk {
   /** For the recovery point, all durable. */
@@ -75,12 +79,17 @@ export async function captureDisk(options: CaptureOptions): Promise<CapturedDisk
     });
     for (let index = 0; index < leafCount(disk.sizeBytes); index++) {
       const within = used.within(index * LEAF_BYTES, LEAF_BYTES);
+      const before = (await previousMap?.leaf(index)) ?? {};
       if (journal?.has(index)) {
         const record = await journal.read(index);
         await addLeaf(await resumedNode(record, previousMap), record);
         pipeline.skip(totalBytes(within));
+      } else if (within.length === 0 && before.leaf === undefined) {
+        // Found out again at once, so not worth a place in the journal: a large disk has a million of these.
+        await map.addLeaf(index, { kind: "zero", kept: true });
+        if (index % EMPTY_LEAVES_AT_ONCE === 0) await setImmediate();
       } else {
-        await pipeline.readLeaf(index, within, (await previousMap?.leaf(index)) ?? {});
+        await pipeline.readLeaf(index, within, before);
       }
     }
     await pipeline.finish();

@@ -50,7 +50,8 @@ export class FileJournal implements CaptureJournal {
   readonly #path: string;
   #file: FileHandle | undefined;
   #end = 0;
-  readonly #leaves = new Map<number, { at: number; bytes: number }>();
+  /** Where the record of each leaf is. A large disk has a million of them. */
+  readonly #leaves = new Map<number, number>();
 
   constructor(path: string) {
     this.#path = path;
@@ -78,8 +79,8 @@ export class FileJournal implements CaptureJournal {
   }
 
   async read(index: number): Promise<JournalLeaf> {
-    const place = this.#leaves.get(index);
-    const record = place && (await this.#readRecord(place.at));
+    const at = this.#leaves.get(index);
+    const record = at === undefined ? undefined : await this.#readRecord(at);
     if (!record) throw new RangeError(`the journal has no leaf ${index}`);
     return decodeJournalLeaf(record.payload);
   }
@@ -93,9 +94,8 @@ export class FileJournal implements CaptureJournal {
       .u16(leaf.badRanges)
       .u32(leaf.badBytes);
     const at = this.#end;
-    const payload = out.raw(leaf.bytes).done();
-    await this.#write(payload);
-    this.#leaves.set(leaf.index, { at, bytes: payload.length });
+    await this.#write(out.raw(leaf.bytes).done());
+    this.#leaves.set(leaf.index, at);
   }
 
   async close(): Promise<void> {
@@ -108,7 +108,7 @@ export class FileJournal implements CaptureJournal {
     for (;;) {
       const record = await this.#readRecord(this.#end);
       if (!record) return;
-      this.#leaves.set(record.payload.readUInt32LE(0), { at: this.#end, bytes: record.payload.length });
+      this.#leaves.set(record.payload.readUInt32LE(0), this.#end);
       this.#end = record.end;
     }
   }
