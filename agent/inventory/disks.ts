@@ -225,9 +225,29 @@ async function lookInside(machine: Machine, path: string): Promise<Inside> {
   try {
     return await withDisk(machine, path, describeContent);
   } catch (error) {
-    const unreadable = clip(`${path}: ${error instanceof Error ? error.message : String(error)}`, 500);
-    return { sizeBytes: 0, partitionTable: UNKNOWN, partitions: [], unreadable, problems: [unreadable] };
+    const problem = problemOf(path, error);
+    const nothing: Omit<Inside, "sizeBytes"> = {
+      partitionTable: UNKNOWN,
+      partitions: [],
+      problems: [problem],
+    };
+    try {
+      // A damaged area somewhere does not keep the rest from being copied.
+      return { ...nothing, sizeBytes: await withDisk(machine, path, sizeOfReadable) };
+    } catch (atStart) {
+      return { ...nothing, sizeBytes: 0, unreadable: problemOf(path, atStart) };
+    }
   }
+}
+
+/** Throws where not even the beginning can be read. */
+async function sizeOfReadable(reader: DiskReader): Promise<number> {
+  await reader.read(0, Math.min(SECTOR_BYTES, reader.sizeBytes));
+  return reader.sizeBytes;
+}
+
+function problemOf(path: string, error: unknown): string {
+  return clip(`${path}: ${error instanceof Error ? error.message : String(error)}`, 500);
 }
 
 /** Throws where the disk cannot be opened or does not answer. */
