@@ -1,6 +1,6 @@
 /** What the functions need of the world around the table. Adapters for AWS are in `aws/`. */
 import type { Failure } from "#shared/errors.ts";
-import type { ConversionType } from "#shared/protocol/resources.ts";
+import type { ConversionType } from "#shared/protocol/conversion-types.ts";
 import type { SignedMessage } from "#shared/protocol/signed-message.ts";
 
 export interface Clock {

@@ -1,5 +1,7 @@
 import { Validations } from "aws-cdk-lib";
 import type { IConstruct } from "constructs";
+import { workflowNames } from "#shared/protocol/conversion-types.ts";
+import { stateMachineName } from "./names.ts";
 
 const BUCKET = "CausewayData:ExportsOutputFnGetAttBucket83908E77Arn063C8555";
 const API = "CausewayApi:ExportsOutputRefRoutesApi60D8693E311557EE";
@@ -17,9 +19,12 @@ const accepted: Record<string, string> = {
   [wildcard("*")]:
     "Log delivery, X-Ray, iot:CreateCertificateFromCsr, iot:AttachThingPrincipal and iot:DescribeEndpoint have no resource-level rights.",
   [wildcard(ARN("iot", "topic/causeway/agents/*/commands"))]: "Commands go to any enrolled agent.",
-  [wildcard(ARN("states", "execution:causeway-hot-conversion:*"))]: "An execution bears its conversion's id.",
-  [wildcard(ARN("states", "execution:causeway-remote-cold-conversion:*"))]:
-    "An execution bears its conversion's id.",
+  ...Object.fromEntries(
+    workflowNames.map((workflow) => [
+      wildcard(ARN("states", `execution:${stateMachineName(workflow)}:*`)),
+      "An execution bears its conversion's id.",
+    ]),
+  ),
   [wildcard(ARN("iot", "thing/agt_*"))]: "The agent's name is made at enrolment.",
   [wildcard(ARN("iot", "cert/*"))]: "The certificate's id is made at enrolment.",
   [wildcard(`${BUCKET}/sources/*`)]:

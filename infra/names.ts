@@ -1,6 +1,6 @@
 /** Names that two stacks, or a stack and an agent, must agree on without depending on each other. */
 import type { EnrollableRole } from "#shared/protocol/common.ts";
-import type { ConversionType } from "#shared/protocol/resources.ts";
+import type { WorkflowName } from "#shared/protocol/conversion-types.ts";
 
 export const IOT_POLICY = { source: "causeway-source", target: "causeway-target" } as const satisfies Record<
   EnrollableRole,
@@ -24,12 +24,7 @@ export const WRITTEN_BY_SOURCES = ["key.json", "packs/*", "points/*", "boot-stat
 /** Where target hosts put screenshots and console logs; the thing name follows. */
 export const EVIDENCE_PREFIX = "evidence/";
 
-/**
- * The workflow of each type of conversion. A machine that runs the boot environment is read by the steps that
- * read any other.
- */
-export const WORKFLOW = {
-  hot: "causeway-hot-conversion",
-  "remote-cold": "causeway-remote-cold-conversion",
-  "manual-cold": "causeway-hot-conversion",
-} as const satisfies Record<ConversionType, string>;
+/** The state machine that runs a workflow. */
+export function stateMachineName(workflow: WorkflowName): string {
+  return `causeway-${workflow}`;
+}

@@ -3,6 +3,8 @@ import { ArnFormat, type Stack } from "aws-cdk-lib";
 import type { ITable } from "aws-cdk-lib/aws-dynamodb";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import type { IKey } from "aws-cdk-lib/aws-kms";
+import type { WorkflowName } from "#shared/protocol/conversion-types.ts";
+import { stateMachineName } from "./names.ts";
 
 /**
  * Reads and writes single items and queries; no scans, no deletes: what happened is kept, and expiry is the
@@ -41,14 +43,18 @@ export function answerTasks(...stateMachineArns: string[]): PolicyStatement {
 }
 
 /** Looks at, or ends, what runs of these workflows. */
-export function onExecutions(stack: Stack, actions: string[], workflows: string[]): PolicyStatement {
+export function onExecutions(
+  stack: Stack,
+  actions: string[],
+  workflows: readonly WorkflowName[],
+): PolicyStatement {
   return new PolicyStatement({
     actions,
-    resources: [...new Set(workflows)].map((name) =>
+    resources: workflows.map((workflow) =>
       stack.formatArn({
         service: "states",
         resource: "execution",
-        resourceName: `${name}:*`,
+        resourceName: `${stateMachineName(workflow)}:*`,
         arnFormat: ArnFormat.COLON_RESOURCE_NAME,
       }),
     ),

@@ -5,6 +5,7 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { failureOf } from "#shared/errors.ts";
 import type { Log } from "#shared/log.ts";
+import { typeChoices } from "#shared/protocol/conversion-types.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import { collectInventory } from "../inventory/inventory.ts";
 import { LocalMachine } from "../machine/machine.ts";
@@ -67,7 +68,7 @@ export async function runByHand({ version, dataDir, say, log }: ByHandOptions): 
     });
     const { agentId } = identity.enrolment;
     say(`Approved: cold cloning ready. Until it restarts, this computer is the source ${agentId}.`);
-    say(`        causeway convert ${agentId} --type manual-cold --target TARGET`);
+    say(`        causeway convert ${agentId} --type ${typeChoices.startedByHand} --target TARGET`);
     agent.run().catch((error: unknown) => say(`The agent has ended: ${failureOf(error).message}`));
     await typed.restart;
     await agent.stop();

@@ -1,3 +1,4 @@
+import { typeChoices } from "#shared/protocol/conversion-types.ts";
 import type { ArmingNeed } from "./arming-need.ts";
 import type { Attestation } from "./attest.ts";
 import type { BootLoaderKind, SavedBootState } from "./saved-state.ts";
@@ -37,8 +38,7 @@ export interface UnusableLoader {
 
 export type ProbeResult = UsableLoader | UnusableLoader;
 
-export const MANUAL_FALLBACK =
-  "Or start the machine from the boot image's ISO or over the network (PXE) by hand, approve the code on its screen with `causeway approve CODE`, and convert it with --type manual-cold.";
+export const MANUAL_FALLBACK = `Or start the machine from the boot image's ISO or over the network (PXE) by hand, approve the code on its screen with \`causeway approve CODE\`, and convert it with --type ${typeChoices.startedByHand}.`;
 
 /** What the next start will do. */
 export interface Armed {

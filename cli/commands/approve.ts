@@ -1,3 +1,4 @@
+import { typeChoices } from "#shared/protocol/conversion-types.ts";
 import { EnrolmentCode, type EnrolmentRequest } from "#shared/protocol/enrolment-request.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import type { CliCommand } from "../command.ts";
@@ -27,7 +28,7 @@ function describe({ machine, address, sourceId }: EnrolmentRequest): string {
     `  network  ${machine.macAddresses.join(", ") || "-"}, from ${address}`,
     `  disks    ${disksInWords(machine)}`,
     `It appears within seconds as source ${sourceId}, cold cloning ready. Then:`,
-    `  causeway convert ${sourceId} --type manual-cold --target TARGET`,
+    `  causeway convert ${sourceId} --type ${typeChoices.startedByHand} --target TARGET`,
     `If that is not the machine before you: causeway revoke ${sourceId}`,
   ].join("\n");
 }

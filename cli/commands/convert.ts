@@ -3,7 +3,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { CausewayError } from "#shared/errors.ts";
 import type { ApiClient } from "#shared/protocol/client.ts";
 import { DiskFormat } from "#shared/protocol/common.ts";
-import { type Conversion, ConversionType, type NewConversion } from "#shared/protocol/resources.ts";
+import { ConversionType, conversionTypes, typeChoices } from "#shared/protocol/conversion-types.ts";
+import type { Conversion, NewConversion } from "#shared/protocol/resources.ts";
 import { AcceptableRule } from "#shared/protocol/rule-names.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import {
@@ -22,6 +23,7 @@ import { ProgressLine } from "../progress.ts";
 import { print } from "../terminal.ts";
 import { ACCEPT_HELP } from "./accept.ts";
 import { progressLine } from "./conversion-progress.ts";
+import { BOOT_IMAGE_HELP, TYPE_HELP } from "./conversion-type-help.ts";
 import { describe } from "./conversions.ts";
 
 const POLL_MS = 1_000;
@@ -33,13 +35,9 @@ const PATIENCE_MS = 15 * 60_000;
 export const convert: CliCommand = {
   name: "convert",
   summary: "Converts a source server into a virtual machine on a target host",
-  usage:
-    "convert SOURCE --type hot|remote-cold|manual-cold --target TARGET [--at TIME] [--format raw|qcow2] [--boot-check] [--wait]",
+  usage: `convert SOURCE --type ${typeChoices.all} --target TARGET [--at TIME] [--format raw|qcow2] [--boot-check] [--wait]`,
   help: [
-    [
-      "--type TYPE",
-      "hot: while the source runs; remote-cold: it restarts twice and is read in between; manual-cold: started from a boot image by hand",
-    ],
+    TYPE_HELP,
     ["--target TARGET", "the target host that gets the virtual machine"],
     ["--format FORMAT", "of the virtual disks: qcow2 (default) or raw (sparse)"],
     ["--disk NAME", "only this disk; may be repeated (default: all)"],
@@ -50,19 +48,17 @@ export const convert: CliCommand = {
     ["--bandwidth-limit BYTES", "upload at most so many bytes per second"],
     [
       "--at TIME",
-      "remote-cold: restart the source at this time, such as 2030-12-31T02:30 (default: at once)",
+      `${typeChoices.restarting}: restart the source at this time, such as 2030-12-31T02:30 (default: at once)`,
     ],
-    ["--deadline TIME", "remote-cold: how long a restart may take, such as 45m (default 30m)"],
-    ["--boot-image ID", "remote-cold: another boot image than the newest"],
+    ["--deadline TIME", `${typeChoices.restarting}: how long a restart may take, such as 45m (default 30m)`],
+    BOOT_IMAGE_HELP,
     ACCEPT_HELP,
     ["--wait", "stay until it ends; the exit code tells how"],
     ...API_HELP,
   ],
   examples: [
-    "causeway convert agt_01jd… --type hot --target agt_01je… --boot-check --wait",
-    "causeway convert agt_01jd… --type hot --target agt_01je… --format raw --disk sda --json",
-    "causeway convert agt_01jd… --type remote-cold --target agt_01je… --at 2030-12-31T02:30 --wait",
-    "causeway convert agt_01jd… --type manual-cold --target agt_01je… --disk sda --wait",
+    ...ConversionType.options.map(exampleOf),
+    `causeway convert agt_01jd… --type ${ConversionType.options[0]} --target agt_01je… --format raw --disk sda --json`,
   ],
   options: {
     ...API_OPTIONS,
@@ -107,6 +103,11 @@ export const convert: CliCommand = {
     }
   },
 };
+
+function exampleOf(type: ConversionType): string {
+  const at = conversionTypes[type].restartsSource ? " --at 2030-12-31T02:30" : "";
+  return `causeway convert agt_01jd… --type ${type} --target agt_01je…${at} --boot-check --wait`;
+}
 
 function requestOf(call: CliCall): NewConversion {
   const type = choiceOption(call, "type", ConversionType.options, "convert");

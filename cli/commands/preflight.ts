@@ -1,27 +1,29 @@
-import { ConversionType, type Preflight } from "#shared/protocol/resources.ts";
+import { ConversionType, typeChoices } from "#shared/protocol/conversion-types.ts";
+import type { Preflight } from "#shared/protocol/resources.ts";
 import { AcceptableRule } from "#shared/protocol/rule-names.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import { type CliCommand, choiceOption, choicesOption, textOption } from "../command.ts";
 import { PreflightNotPassedError, UsageError } from "../errors.ts";
 import { print, table } from "../terminal.ts";
 import { ACCEPT_HELP } from "./accept.ts";
+import { BOOT_IMAGE_HELP, TYPE_HELP } from "./conversion-type-help.ts";
 
 export const preflight: CliCommand = {
   name: "preflight",
   summary: "Checks every rule that a conversion must meet, and touches nothing",
-  usage: "preflight SOURCE --type hot|remote-cold|manual-cold [--target TARGET] [--boot-check]",
+  usage: `preflight SOURCE --type ${typeChoices.all} [--target TARGET] [--boot-check]`,
   help: [
-    ["--type TYPE", "of the conversion: hot, remote-cold or manual-cold"],
+    TYPE_HELP,
     ["--target TARGET", "also checks this target host"],
     ["--disk NAME", "only this disk; may be repeated (default: all)"],
     ["--boot-check", "with a boot check on the target"],
-    ["--boot-image ID", "remote-cold: another boot image than the newest"],
+    BOOT_IMAGE_HELP,
     ACCEPT_HELP,
     ...API_HELP,
   ],
   examples: [
-    "causeway preflight agt_01jd… --type remote-cold --target agt_01je…",
-    "causeway preflight agt_01jd… --type remote-cold --json | jq '.rules[] | select(.outcome == \"fail\")'",
+    ...ConversionType.options.map((type) => `causeway preflight agt_01jd… --type ${type} --target agt_01je…`),
+    `causeway preflight agt_01jd… --type ${ConversionType.options[0]} --json | jq '.rules[] | select(.outcome == "fail")'`,
   ],
   options: {
     ...API_OPTIONS,

@@ -11,7 +11,7 @@ import type { Conversion } from "#shared/protocol/resources.ts";
 import { IotAgentMessenger } from "../aws/iot-agent-messenger.ts";
 import { KmsCommandKey } from "../aws/kms-command-key.ts";
 import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
-import { SfnWorkflow } from "../aws/sfn-workflow.ts";
+import { sfnWorkflows } from "../aws/sfn-workflow.ts";
 import { cancelConversion as cancel } from "../conversion/cancel.ts";
 import type { CommandDeps } from "../conversion/deps.ts";
 import { startConversion as start } from "../conversion/start.ts";
@@ -24,26 +24,16 @@ import { openStore } from "../store/store.ts";
 export const handler = apiHandler({
   name: "api/conversions",
   build: (
-    {
-      TABLE_NAME,
-      COMMAND_KEY_ARN,
-      HOT_CONVERSION_ARN,
-      REMOTE_COLD_CONVERSION_ARN,
-    }: Environment<"api/conversions">,
+    { TABLE_NAME, COMMAND_KEY_ARN, WORKFLOW_ARNS }: Environment<"api/conversions">,
     { clock, random, log }: Runtime,
   ): Deps => {
     const sfn = new SFNClient();
-    const hot = new SfnWorkflow(sfn, HOT_CONVERSION_ARN);
     return {
       store: openStore(new DynamoDBClient(), TABLE_NAME, random),
       agents: new IotAgentMessenger(new IoTDataPlaneClient()),
       commandKey: new KmsCommandKey(new KMSClient(), COMMAND_KEY_ARN),
       steps: new SfnWaitingSteps(sfn),
-      workflows: {
-        hot,
-        "remote-cold": new SfnWorkflow(sfn, REMOTE_COLD_CONVERSION_ARN),
-        "manual-cold": hot,
-      },
+      workflows: sfnWorkflows(sfn, WORKFLOW_ARNS),
       clock,
       random,
       log,

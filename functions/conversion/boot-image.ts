@@ -1,6 +1,6 @@
 import type { BootImageRecord } from "#shared/domain/boot-image.ts";
 import type { ConversionRecord } from "#shared/domain/conversion.ts";
-import type { ConversionType } from "#shared/protocol/resources.ts";
+import { type ConversionType, conversionTypes } from "#shared/protocol/conversion-types.ts";
 import type { Store } from "../store/store.ts";
 
 /**
@@ -11,7 +11,7 @@ export async function bootImageFor(
   request: { type: ConversionType; bootImageId?: string | undefined },
   { bootImages }: Store,
 ): Promise<string | undefined> {
-  if (request.type !== "remote-cold") return undefined;
+  if (!conversionTypes[request.type].restartsSource) return undefined;
   return request.bootImageId ?? (await bootImages.newest())?.id;
 }
 

@@ -13,6 +13,7 @@ import {
   mayHaveLeft,
 } from "#shared/domain/source-machine.ts";
 import { BootEnvironmentLeftError, BootEnvironmentSilentError, failureOf } from "#shared/errors.ts";
+import type { ConversionType } from "#shared/protocol/conversion-types.ts";
 import type { Workflow } from "../ports.ts";
 import { callOffAllElse } from "./cancel-commands.ts";
 import { type CommandDeps, timestamp } from "./deps.ts";
@@ -20,7 +21,7 @@ import { order, rebootIntoOriginal } from "./order.ts";
 import { tellAgent } from "./tell-agent.ts";
 
 export interface ConnectDeps extends CommandDeps {
-  workflows: { "remote-cold": Pick<Workflow, "isRunning"> };
+  workflows: Readonly<Record<ConversionType, Pick<Workflow, "isRunning">>>;
 }
 
 /**
@@ -56,7 +57,7 @@ async function whyItLeft(
   { store }: CommandDeps,
 ): Promise<ConversionRecord | undefined> {
   if (environment !== "boot-environment" || enrolledFrom === "boot-environment") return undefined;
-  return store.conversions.latestOf(id, "remote-cold");
+  return store.conversions.latestRestarting(id);
 }
 
 async function arrive(conversionId: string, agentId: string, heard: Heard, deps: CommandDeps): Promise<void> {
@@ -101,10 +102,10 @@ async function isWantedThere(
   commands: readonly CommandRecord[],
   { workflows }: ConnectDeps,
 ): Promise<boolean> {
-  const { id, machine } = conversion;
+  const { id, type, machine } = conversion;
   if (hasEnded(conversion) || !machine || !mayHaveLeft(machine)) return false;
   if (commands.some((command) => command.kind === "attest-boot-state" && isOpen(command))) return false;
-  return workflows["remote-cold"].isRunning(id);
+  return workflows[type].isRunning(id);
 }
 
 type End = "arrived" | BootEnvironmentSilentError | BootEnvironmentLeftError;

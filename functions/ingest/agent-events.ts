@@ -7,7 +7,7 @@ import { type AgentEvent, IngestedEvent } from "#shared/protocol/events.ts";
 import { IotAgentMessenger } from "../aws/iot-agent-messenger.ts";
 import { KmsCommandKey } from "../aws/kms-command-key.ts";
 import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
-import { SfnWorkflow } from "../aws/sfn-workflow.ts";
+import { sfnWorkflows } from "../aws/sfn-workflow.ts";
 import { commandEnded, commandProgressed } from "../conversion/command-events.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { endEarlierStarts } from "../conversion/earlier-starts.ts";
@@ -18,17 +18,14 @@ import { refuse } from "./refuse.ts";
 
 export const handler = ingestHandler({
   name: "ingest/agent-events",
-  build: (
-    { TABLE_NAME, COMMAND_KEY_ARN, REMOTE_COLD_CONVERSION_ARN },
-    { clock, random, log },
-  ): ConnectDeps => {
+  build: ({ TABLE_NAME, COMMAND_KEY_ARN, WORKFLOW_ARNS }, { clock, random, log }): ConnectDeps => {
     const sfn = new SFNClient();
     return {
       store: openStore(new DynamoDBClient(), TABLE_NAME, random),
       agents: new IotAgentMessenger(new IoTDataPlaneClient()),
       commandKey: new KmsCommandKey(new KMSClient(), COMMAND_KEY_ARN),
       steps: new SfnWaitingSteps(sfn),
-      workflows: { "remote-cold": new SfnWorkflow(sfn, REMOTE_COLD_CONVERSION_ARN) },
+      workflows: sfnWorkflows(sfn, WORKFLOW_ARNS),
       clock,
       log,
     };

@@ -6,7 +6,7 @@ import {
 } from "#shared/domain/command.ts";
 import { ConversionRecord } from "#shared/domain/conversion.ts";
 import { NotFoundError } from "#shared/errors.ts";
-import type { ConversionState, ConversionType } from "#shared/protocol/resources.ts";
+import type { ConversionState } from "#shared/protocol/resources.ts";
 import { Aggregates } from "./aggregates.ts";
 import type { Table, TablePage } from "./table.ts";
 
@@ -86,10 +86,10 @@ export class ConversionStore {
   }
 
   /**
-   * The last one of this type that the source had. Looks through all conversions from the newest back: for
-   * what is seldom asked.
+   * The source's newest conversion of a type that restarts it. Looks through all conversions from the newest
+   * back: for what is seldom asked.
    */
-  async latestOf(sourceId: string, type: ConversionType): Promise<ConversionRecord | undefined> {
+  async latestRestarting(sourceId: string): Promise<ConversionRecord | undefined> {
     const only = { attribute: "sourceId", value: sourceId };
     let cursor: string | undefined;
     do {
@@ -100,7 +100,7 @@ export class ConversionStore {
         cursor,
         only,
       });
-      const latest = page.items.find((conversion) => conversion.type === type);
+      const latest = page.items.find(({ machine }) => machine !== undefined);
       if (latest) return latest;
       cursor = page.cursor ?? undefined;
     } while (cursor);

@@ -9,7 +9,7 @@ import {
 } from "aws-cdk-lib/aws-lambda";
 import { LogGroup, RetentionDays } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
-import type { Environment, FunctionName } from "#shared/environment.ts";
+import type { FunctionName, Variables } from "#shared/environment.ts";
 
 export interface HandlerFunctionProps<N extends FunctionName> {
   /** Its file under `functions/`, without the extension. */
@@ -17,7 +17,7 @@ export interface HandlerFunctionProps<N extends FunctionName> {
   /** Folder with the bundled `index.mjs`. */
   bundle: string;
   /** Exactly what the handler validates at start: a forgotten variable does not compile. */
-  environment: Environment<N>;
+  environment: Variables<N>;
   /** What it may do besides writing its own log. */
   statements?: PolicyStatement[];
   timeout?: Duration;

@@ -3,11 +3,12 @@ import type { HttpApi } from "aws-cdk-lib/aws-apigatewayv2";
 import { Mfa, UserPool, type UserPoolClient } from "aws-cdk-lib/aws-cognito";
 import { ArnPrincipal, PolicyStatement, Role } from "aws-cdk-lib/aws-iam";
 import type { Construct } from "constructs";
-import type { Environment, FunctionName } from "#shared/environment.ts";
+import type { FunctionName, Variables } from "#shared/environment.ts";
 import { BOOT_IMAGES_PREFIX } from "#shared/protocol/boot-image.ts";
+import { workflowNames } from "#shared/protocol/conversion-types.ts";
 import { HandlerFunction } from "../constructs/handler-function.ts";
 import { RouteTable } from "../constructs/route-table.ts";
-import { IOT_POLICY, ROLE_ALIAS, SOURCES_PREFIX, WORKFLOW } from "../names.ts";
+import { IOT_POLICY, ROLE_ALIAS, SOURCES_PREFIX } from "../names.ts";
 import { answerTasks, commandAgents, onExecutions, useTable } from "../statements.ts";
 import type { DataStack } from "./data-stack.ts";
 import type { WorkflowStack } from "./workflow-stack.ts";
@@ -56,7 +57,7 @@ export class ApiStack extends Stack {
   #handler<N extends FunctionName>(
     construct: string,
     name: N,
-    environment: Environment<N>,
+    environment: Variables<N>,
     statements: PolicyStatement[] = [],
   ): HandlerFunction {
     const { data, bundles } = this.#props;
@@ -126,20 +127,18 @@ export class ApiStack extends Stack {
 
   #conversions(): HandlerFunction {
     const { data, workflow } = this.#props;
-    const { hot, "remote-cold": remoteCold } = workflow.conversions;
     return this.#handler(
       "Conversions",
       "api/conversions",
       {
         TABLE_NAME: data.table.tableName,
         COMMAND_KEY_ARN: data.commandKey.keyArn,
-        HOT_CONVERSION_ARN: hot.stateMachineArn,
-        REMOTE_COLD_CONVERSION_ARN: remoteCold.stateMachineArn,
+        WORKFLOW_ARNS: workflow.workflowArnsFor(this),
       },
       [
-        new PolicyStatement({ actions: ["states:StartExecution"], resources: workflow.conversionArns }),
-        onExecutions(this, ["states:DescribeExecution", "states:StopExecution"], Object.values(WORKFLOW)),
-        answerTasks(...workflow.conversionArns),
+        new PolicyStatement({ actions: ["states:StartExecution"], resources: workflow.workflowArns }),
+        onExecutions(this, ["states:DescribeExecution", "states:StopExecution"], workflowNames),
+        answerTasks(...workflow.workflowArns),
         ...commandAgents(this, data.commandKey),
       ],
     );

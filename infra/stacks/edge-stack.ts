@@ -5,16 +5,10 @@ import type { Construct } from "constructs";
 import type { FunctionName } from "#shared/environment.ts";
 import { BOOT_IMAGES_PREFIX } from "#shared/protocol/boot-image.ts";
 import type { EnrollableRole } from "#shared/protocol/common.ts";
+import { restartingWorkflows } from "#shared/protocol/conversion-types.ts";
 import { EVENTS_RULE } from "#shared/protocol/topics.ts";
 import { HandlerFunction } from "../constructs/handler-function.ts";
-import {
-  EVIDENCE_PREFIX,
-  IOT_POLICY,
-  ROLE_ALIAS,
-  SOURCES_PREFIX,
-  WORKFLOW,
-  WRITTEN_BY_SOURCES,
-} from "../names.ts";
+import { EVIDENCE_PREFIX, IOT_POLICY, ROLE_ALIAS, SOURCES_PREFIX, WRITTEN_BY_SOURCES } from "../names.ts";
 import { answerTasks, commandAgents, onExecutions, useTable } from "../statements.ts";
 import type { ApiStack } from "./api-stack.ts";
 import type { DataStack } from "./data-stack.ts";
@@ -154,19 +148,18 @@ export class EdgeStack extends Stack {
   #ingest(): void {
     const { data, workflow, bundles } = this.#props;
     const environment = { TABLE_NAME: data.table.tableName };
-    const remoteCold = workflow.conversions["remote-cold"].stateMachineArn;
     const events = new HandlerFunction(this, "AgentEvents", {
       name: "ingest/agent-events",
       bundle: bundles["ingest/agent-events"],
       environment: {
         ...environment,
         COMMAND_KEY_ARN: data.commandKey.keyArn,
-        REMOTE_COLD_CONVERSION_ARN: remoteCold,
+        WORKFLOW_ARNS: workflow.workflowArnsFor(this),
       },
       statements: [
         useTable(data.table),
-        answerTasks(...workflow.conversionArns),
-        onExecutions(this, ["states:DescribeExecution"], [WORKFLOW["remote-cold"]]),
+        answerTasks(...workflow.workflowArns),
+        onExecutions(this, ["states:DescribeExecution"], restartingWorkflows),
         ...commandAgents(this, data.commandKey),
       ],
     });

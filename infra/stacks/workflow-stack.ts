@@ -1,12 +1,12 @@
 import { ArnFormat, Stack, type StackProps } from "aws-cdk-lib";
 import type { PolicyStatement } from "aws-cdk-lib/aws-iam";
-import type { IStateMachine } from "aws-cdk-lib/aws-stepfunctions";
+import type { StateMachine } from "aws-cdk-lib/aws-stepfunctions";
 import type { Construct } from "constructs";
-import type { Environment, FunctionName } from "#shared/environment.ts";
-import type { ConversionType } from "#shared/protocol/resources.ts";
+import type { FunctionName, Variables } from "#shared/environment.ts";
+import { type WorkflowName, workflowNames } from "#shared/protocol/conversion-types.ts";
 import { AslStateMachine } from "../constructs/asl-state-machine.ts";
 import { HandlerFunction } from "../constructs/handler-function.ts";
-import { WORKFLOW } from "../names.ts";
+import { stateMachineName } from "../names.ts";
 import { answerTasks, commandAgents, useTable } from "../statements.ts";
 import type { DataStack } from "./data-stack.ts";
 
@@ -19,8 +19,7 @@ export interface WorkflowStackProps extends StackProps {
 
 /** The workflows and the functions that their steps call. */
 export class WorkflowStack extends Stack {
-  /** By type of conversion. */
-  readonly conversions: Readonly<Record<ConversionType, IStateMachine>>;
+  readonly machines: Readonly<Record<WorkflowName, StateMachine>>;
 
   constructor(scope: Construct, id: string, { data, bundles, ...props }: WorkflowStackProps) {
     super(scope, id, props);
@@ -28,7 +27,7 @@ export class WorkflowStack extends Stack {
     const task = <N extends TaskName>(
       construct: string,
       name: N,
-      environment: Environment<N>,
+      environment: Variables<N>,
       ...statements: PolicyStatement[]
     ): HandlerFunction =>
       new HandlerFunction<N>(this, construct, {
@@ -39,11 +38,11 @@ export class WorkflowStack extends Stack {
       });
     // By name: the machines depend on their functions, so these cannot depend on the machines.
     const answer = answerTasks(
-      ...[...new Set(Object.values(WORKFLOW))].map((resourceName) =>
+      ...workflowNames.map((workflow) =>
         this.formatArn({
           service: "states",
           resource: "stateMachine",
-          resourceName,
+          resourceName: stateMachineName(workflow),
           arnFormat: ArnFormat.COLON_RESOURCE_NAME,
         }),
       ),
@@ -57,21 +56,32 @@ export class WorkflowStack extends Stack {
       CompleteConversion: task("CompleteConversion", "tasks/complete-conversion", table),
       AbandonConversion: task("AbandonConversion", "tasks/abandon-conversion", commanding, ...command),
     };
-    const workflow = (id: string, type: "hot" | "remote-cold"): IStateMachine =>
-      new AslStateMachine(this, id, {
-        name: WORKFLOW[type],
-        definition: `${type}-conversion.asl.json`,
-        functions,
-      }).stateMachine;
-    const hot = workflow("HotConversion", "hot");
-    this.conversions = {
-      hot,
-      "remote-cold": workflow("RemoteColdConversion", "remote-cold"),
-      "manual-cold": hot,
-    };
+    this.machines = Object.fromEntries(
+      workflowNames.map((workflow) => [
+        workflow,
+        new AslStateMachine(this, inPascalCase(workflow), {
+          name: stateMachineName(workflow),
+          definition: `${workflow}.asl.json`,
+          functions,
+        }).stateMachine,
+      ]),
+    ) as Record<WorkflowName, StateMachine>;
   }
 
-  get conversionArns(): string[] {
-    return [...new Set(Object.values(this.conversions))].map(({ stateMachineArn }) => stateMachineArn);
+  get workflowArns(): string[] {
+    return Object.values(this.machines).map(({ stateMachineArn }) => stateMachineArn);
   }
+
+  /** The variable `WORKFLOW_ARNS` of a function in `stack`. */
+  workflowArnsFor(stack: Stack): string {
+    return stack.toJsonString(
+      Object.fromEntries(
+        Object.entries(this.machines).map(([name, { stateMachineArn }]) => [name, stateMachineArn]),
+      ),
+    );
+  }
+}
+
+function inPascalCase(name: string): string {
+  return name.replace(/(?:^|-)(\w)/g, (_, letter: string) => letter.toUpperCase());
 }

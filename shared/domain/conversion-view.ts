@@ -1,20 +1,10 @@
 /** How a conversion is shown: its steps, derived from the record and its commands. */
 import { type CommandKind, commandKinds } from "../protocol/commands.ts";
-import { type Conversion, type ConversionType, type Step, StepName } from "../protocol/resources.ts";
+import { conversionTypes, type StepName } from "../protocol/conversion-types.ts";
+import type { Conversion, Step } from "../protocol/resources.ts";
 import { bringsBack, type CommandRecord, isOpen, latest } from "./command.ts";
 import { type ConversionRecord, hasEnded } from "./conversion.ts";
 import type { PresenceRecord } from "./presence.ts";
-
-const RESTARTING: readonly StepName[] = ["stage", "arm", "reboot", "boot-environment", "return", "receipt"];
-
-const withoutRestart = StepName.options.filter((name) => !RESTARTING.includes(name));
-
-/** The steps of each type of conversion, in order. */
-export const stepsOfType: Readonly<Record<ConversionType, readonly StepName[]>> = {
-  hot: withoutRestart,
-  "remote-cold": StepName.options,
-  "manual-cold": withoutRestart,
-};
 
 const stepOfKind: Readonly<Partial<Record<CommandKind, StepName>>> = {
   "stage-boot-image": "stage",
@@ -97,7 +87,7 @@ function isAwaited({ state }: Step["work"][number]): boolean {
 export function stepsOf(record: ConversionRecord, commands: readonly CommandRecord[]): Step[] {
   if (record.steps) return record.steps;
   const current = currentRound(commands);
-  const steps = stepsOfType[record.type].map((name): Step => {
+  const steps = conversionTypes[record.type].steps.map((name): Step => {
     if (name === "preflight") return preflightStep(record);
     if (name === "finish") return { name, state: "waiting", work: [] };
     if (name === "boot-check" && !record.bootCheck.enabled) return { name, state: "skipped", work: [] };

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { ConversionCancelledError, type Failure, WrongStateError } from "../errors.ts";
 import { BootReceipt } from "../protocol/boot-receipt.ts";
 import { DiskFormat, Failure as FailureSchema, Timestamp } from "../protocol/common.ts";
+import { conversionTypes } from "../protocol/conversion-types.ts";
 import { AgentId, ConversionId, DiskName, PointId } from "../protocol/ids.ts";
 import { machineInWords } from "../protocol/machine.ts";
 import {
@@ -104,7 +105,7 @@ export function newConversion(
     },
     firmware: bootFirmware(inventory, disks),
     deadlineSeconds: request.deadlineSeconds ?? DEFAULT_DEADLINE_SECONDS,
-    ...(request.type === "remote-cold"
+    ...(conversionTypes[request.type].restartsSource
       ? {
           startAt: request.startAt,
           bootImageId: given.bootImageId,

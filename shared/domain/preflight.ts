@@ -2,25 +2,30 @@
  * What must hold before a conversion touches anything: each rule is data, with what to do if it does not
  * hold.
  */
-import type { ConversionType, RuleOutcome } from "../protocol/resources.ts";
+import { type ConversionType, conversionTypes, type RuleGroup } from "../protocol/conversion-types.ts";
+import type { RuleOutcome } from "../protocol/resources.ts";
 import type { RuleName } from "../protocol/rule-names.ts";
 import { commonRules } from "./preflight/common-rules.ts";
-import { hotRules } from "./preflight/hot-rules.ts";
-import { remoteColdRules } from "./preflight/remote-cold-rules.ts";
+import { restartRules } from "./preflight/restart-rules.ts";
 import { type PreflightFacts, type PreflightRule, Unknown } from "./preflight/rule.ts";
 import { systemRules } from "./preflight/system-rules.ts";
+import { unusedDiskRules } from "./preflight/unused-disk-rules.ts";
 
 export type { PreflightFacts };
 
-const rules: Readonly<Record<ConversionType, readonly PreflightRule[]>> = {
-  hot: [systemRules.hot, ...commonRules, ...hotRules],
-  "remote-cold": [systemRules["remote-cold"], ...commonRules, ...remoteColdRules],
-  "manual-cold": [systemRules["manual-cold"], ...commonRules],
+const rulesOfGroup: Readonly<Record<RuleGroup, readonly PreflightRule[]>> = {
+  "unused-disks": unusedDiskRules,
+  restart: restartRules,
 };
+
+function rulesOf(type: ConversionType): readonly PreflightRule[] {
+  const { sourceSystem, rules } = conversionTypes[type];
+  return [systemRules[sourceSystem], ...commonRules, ...rules.flatMap((group) => rulesOfGroup[group])];
+}
 
 /** What came of every rule of the conversion's type, in their order. */
 export function preflightRules(facts: PreflightFacts): RuleOutcome[] {
-  return rules[facts.conversion.type].map((rule) => outcomeOf(rule, facts));
+  return rulesOf(facts.conversion.type).map((rule) => outcomeOf(rule, facts));
 }
 
 function outcomeOf(rule: PreflightRule, facts: PreflightFacts): RuleOutcome {

@@ -3,11 +3,14 @@ import { z } from "zod";
 import { Sha256 } from "./boot-image.ts";
 import { BootReceipt } from "./boot-receipt.ts";
 import { DiskFormat, EnrollableRole, Failure, Progress, Timestamp } from "./common.ts";
+import { ConversionType, conversionTypes, StepName } from "./conversion-types.ts";
 import { CopiedDisk } from "./copied-disk.ts";
 import { AgentId, CommandId, ConversionId, DiskName, ObjectKey, PointId, ResourceId } from "./ids.ts";
 import { Inventory } from "./inventory.ts";
 import { AgentEnvironment, MachineState } from "./machine.ts";
 import { AcceptedRules, RuleName } from "./rule-names.ts";
+
+export { ConversionType, StepName };
 
 /** Whether the control plane hears the agent. `unknown` until it has connected once. */
 export const Presence = z.enum(["connected", "disconnected", "unknown"]);
@@ -54,29 +57,8 @@ export const EnrolmentToken = z.object({
 });
 export type EnrolmentToken = z.infer<typeof EnrolmentToken>;
 
-export const ConversionType = z.enum(["hot", "remote-cold", "manual-cold"]);
-export type ConversionType = z.infer<typeof ConversionType>;
-
 export const ConversionState = z.enum(["running", "completed", "failed", "cancelling", "cancelled"]);
 export type ConversionState = z.infer<typeof ConversionState>;
-
-/** Every step that a conversion may have, in order. */
-export const StepName = z.enum([
-  "preflight",
-  "stage",
-  "arm",
-  "reboot",
-  "boot-environment",
-  "capture",
-  "commit",
-  "return",
-  "receipt",
-  "materialise",
-  "verify",
-  "boot-check",
-  "finish",
-]);
-export type StepName = z.infer<typeof StepName>;
 
 export const StepState = z.enum(["waiting", "running", "done", "failed", "skipped", "cancelled"]);
 
@@ -182,7 +164,7 @@ export const NewConversion = z
     ...restarting,
   })
   .superRefine((request, context) => {
-    if (request.type === "remote-cold") return;
+    if (conversionTypes[request.type].restartsSource) return;
     for (const path of RESTARTING_FIELDS.filter((name) => request[name] !== undefined)) {
       context.addIssue({
         code: "custom",

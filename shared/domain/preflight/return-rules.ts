@@ -1,4 +1,5 @@
 /** Whether the source comes back by itself from the restarts of a cold clone: nobody need be there. */
+import { typeChoices } from "../../protocol/conversion-types.ts";
 import { type SystemReturn, UNKNOWN } from "../../protocol/inventory.ts";
 import type { AcceptableRule } from "../../protocol/rule-names.ts";
 import type { AgentRecord } from "../agent.ts";
@@ -13,8 +14,7 @@ export const RULE_OF_PART: Readonly<Record<ReturnPartName, AcceptableRule>> = {
   volumes: "opens-unattended",
 };
 
-const BY_HAND =
-  "Or convert hot; or, with somebody there, start the machine from the boot image's ISO by hand and convert it with --type manual-cold.";
+const BY_HAND = `Or convert hot; or, with somebody there, start the machine from the boot image's ISO by hand and convert it with --type ${typeChoices.startedByHand}.`;
 
 /** A part of the return, in the agent's words. */
 function judgedBy(part: ReturnPartName): PreflightRule["check"] {

@@ -1,8 +1,9 @@
 /** What a disk must be so that a running system can be read: nothing writes to it meanwhile. */
+import { typeChoices } from "../../protocol/conversion-types.ts";
 import type { Disk } from "../../protocol/inventory.ts";
 import { type PreflightRule, Unknown } from "./rule.ts";
 
-export const hotRules: readonly PreflightRule[] = [
+export const unusedDiskRules: readonly PreflightRule[] = [
   {
     id: "disk-in-use",
     severity: "fail",
@@ -17,8 +18,7 @@ export const hotRules: readonly PreflightRule[] = [
       const open = chosen.filter(({ inUse }) => inUse === undefined).map(({ name }) => name);
       return open.length > 0 ? new Unknown(`whether ${open.join(", ")} is in use is not known`) : undefined;
     },
-    remedy:
-      "Unmount the disk, name an image file or an unused disk, or clone the machine with --type remote-cold.",
+    remedy: `Unmount the disk, name an image file or an unused disk, or clone the machine with --type ${typeChoices.restarting}.`,
   },
 ];
 

@@ -17,7 +17,7 @@ const SPARE_BYTES = 8 * MIB;
 /** Disks that the boot environment does not log in to. */
 const OVER_NETWORK = /^(?:iscsi|nvme-.+)$/;
 
-export const remoteColdRules: readonly PreflightRule[] = [
+export const restartRules: readonly PreflightRule[] = [
   {
     id: "source-in-original",
     severity: "fail",

@@ -1,0 +1,120 @@
+/**
+ * The types of conversion, one row each. The API's schema, the command line's help, preflight, the steps
+ * shown, the state machines with their names and rights, and the functions' environment all derive from
+ * these rows. No other code names a type.
+ */
+import { z } from "zod";
+import type { AgentEnvironment } from "./machine.ts";
+
+/** Every step that a conversion may have, in order. */
+export const StepName = z.enum([
+  "preflight",
+  "stage",
+  "arm",
+  "reboot",
+  "boot-environment",
+  "capture",
+  "commit",
+  "return",
+  "receipt",
+  "materialise",
+  "verify",
+  "boot-check",
+  "finish",
+]);
+export type StepName = z.infer<typeof StepName>;
+
+/**
+ * Groups of preflight rules that some types have; `shared/domain/preflight.ts` lists the rules of each.
+ * `unused-disks`: nothing writes to the disks while they are read. `restart`: the machine can start the boot
+ * environment once, and comes back.
+ */
+export type RuleGroup = "unused-disks" | "restart";
+
+interface Row {
+  /** The workflow that runs it: `statemachines/NAME.asl.json`. Types may share one. */
+  workflow: string;
+  /** The system that the source was enrolled from, and runs when the conversion starts. */
+  sourceSystem: AgentEnvironment;
+  /** Whether it restarts the source into the boot environment to read it there, and back. */
+  restartsSource: boolean;
+  /** What an operator sees of it, in order. */
+  steps: readonly StepName[];
+  /** What its preflight checks besides the rules of every type. */
+  rules: readonly RuleGroup[];
+  /** One line for the command line's help; continues "hot: …". */
+  summary: string;
+}
+
+const COPY_STEPS = [
+  "preflight",
+  "capture",
+  "commit",
+  "materialise",
+  "verify",
+  "boot-check",
+  "finish",
+] as const satisfies readonly StepName[];
+
+const rows = {
+  hot: {
+    workflow: "hot-conversion",
+    sourceSystem: "original",
+    restartsSource: false,
+    steps: COPY_STEPS,
+    rules: ["unused-disks"],
+    summary: "while the source runs",
+  },
+  "remote-cold": {
+    workflow: "remote-cold-conversion",
+    sourceSystem: "original",
+    restartsSource: true,
+    steps: StepName.options,
+    rules: ["restart"],
+    summary: "the source restarts twice and is read in between",
+  },
+  "manual-cold": {
+    // A machine that runs the boot environment is read by the steps that read any other.
+    workflow: "hot-conversion",
+    sourceSystem: "boot-environment",
+    restartsSource: false,
+    steps: COPY_STEPS,
+    rules: [],
+    summary: "somebody has started the source from a boot image by hand",
+  },
+} as const satisfies Record<string, Row>;
+
+export type ConversionType = keyof typeof rows;
+const names = Object.keys(rows) as [ConversionType, ...ConversionType[]];
+export const ConversionType = z.enum(names);
+
+export const conversionTypes: Readonly<Record<ConversionType, Row>> = rows;
+
+/** A workflow that runs conversions: its state machine's definition is `statemachines/NAME.asl.json`. */
+export type WorkflowName = (typeof rows)[ConversionType]["workflow"];
+
+export function workflowOf(type: ConversionType): WorkflowName {
+  return rows[type].workflow;
+}
+
+/** Each workflow once. */
+export const workflowNames = [...new Set(names.map(workflowOf))] as [WorkflowName, ...WorkflowName[]];
+
+/** The workflows that restart sources. */
+export const restartingWorkflows: readonly WorkflowName[] = [
+  ...new Set(names.filter((type) => rows[type].restartsSource).map(workflowOf)),
+];
+
+function namesWhere(fits: (row: Row) => boolean): string {
+  return names.filter((type) => fits(conversionTypes[type])).join("|");
+}
+
+/** The types as the command line's usage shows a choice, such as `hot|remote-cold`. */
+export const typeChoices = {
+  all: namesWhere(() => true),
+  /** For a source that was enrolled from its own system. */
+  ownSystem: namesWhere(({ sourceSystem }) => sourceSystem === "original"),
+  /** For a machine that was started from a boot image by hand. */
+  startedByHand: namesWhere(({ sourceSystem }) => sourceSystem === "boot-environment"),
+  restarting: namesWhere(({ restartsSource }) => restartsSource),
+} as const;
