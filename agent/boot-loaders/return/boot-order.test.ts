@@ -42,6 +42,7 @@ const OPTIONS: Record<number, LoadOption> = {
   6: option("gone", [drive(ESP), file("\\EFI\\gone.efi")]),
   7: option("EFI Internal Shell", [node(4, 7), node(4, 6)]),
   8: option("CD", [node(2, 1), node(3, 1), node(4, 2)]),
+  10: option("UEFI QEMU HARDDISK", [node(2, 1), node(1, 1), node(3, 18)]),
 };
 
 const boot = (current: number | undefined, order: number[] | undefined): BootOrder => ({
@@ -56,6 +57,7 @@ const boot = (current: number | undefined, order: number[] | undefined): BootOrd
 test.each<[string, BootOrder, string, string[]]>([
   ["this system first", boot(0, [0, 1, 2]), "unattended", []],
   ["a network first", boot(0, [1, 8, 0]), "unattended", ["PXE", "CD"]],
+  ["a whole disk first", boot(0, [10, 0]), "unattended", ["UEFI QEMU HARDDISK"]],
   ["another system first", boot(0, [2, 0]), "attended", []],
   ["a shell first", boot(0, [7, 0]), "attended", []],
   ["programs that are not started by themselves", boot(0, [3, 4, 0]), "unattended", []],

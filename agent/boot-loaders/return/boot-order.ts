@@ -112,25 +112,17 @@ function plain(path: readonly DevicePathNode[]): unknown {
     );
 }
 
-const MESSAGING = 0x03;
 const MEDIA = 0x04;
-const BIOS_BOOT = 0x05;
-const CD_ROM = 0x02;
-/** MAC address, IPv4, IPv6, InfiniBand, URI, Wi-Fi, DNS; USB in its kinds. */
-const NETWORK_OR_USB = new Set([11, 12, 13, 9, 24, 28, 31, 5, 15, 16]);
+/** A program within the firmware, such as its shell. */
+const FIRMWARE_FILE = new Set([6, 7]);
 
 /**
- * The firmware continues with the next entry if nothing answers: networks, and drives with media that are
- * taken out.
+ * Whole devices, without a partition or a file: networks, drives whose medium is taken out, disks. The
+ * firmware continues with the next entry if nothing on them can be started, as it did for this system.
  */
 function isPassing(path: readonly DevicePathNode[]): boolean {
-  if (path.some(({ kind }) => kind === "hard-drive" || kind === "file")) return false;
-  return path.some(
-    (node) =>
-      node.kind === "other" &&
-      ((node.type === MESSAGING && NETWORK_OR_USB.has(node.subType)) ||
-        (node.type === MEDIA && node.subType === CD_ROM) ||
-        node.type === BIOS_BOOT),
+  return path.every(
+    (node) => node.kind === "other" && !(node.type === MEDIA && FIRMWARE_FILE.has(node.subType)),
   );
 }
 
