@@ -67,25 +67,22 @@ async function demo(firmware: Firmware): Promise<DemoReport> {
       facts.steps.push({ name, seconds: secondsSince(start) });
     }
   };
-  let site: ColdSite | undefined;
+  let disks: readonly string[] = [];
   try {
-    const opened = await step("bring up the control plane, a target host and the source", () =>
+    await using site = await step("bring up the control plane, a target host and the source", () =>
       openColdSite({ dir, firmware, log: (line) => console.error(`  ${line}`) }),
     );
-    site = opened;
-    facts.diskBytes = statSync(opened.disks[0] ?? "").size;
-    await cloneAndCompare(opened, facts, step);
+    disks = site.disks;
+    facts.diskBytes = statSync(disks[0] ?? "").size;
+    await cloneAndCompare(site, facts, step);
   } catch (error) {
     facts.failure = error instanceof Error ? error.message : String(error);
-  } finally {
-    await site?.machine.cutPower();
-    await site?.installation.stop();
   }
-  facts.ok = succeeded(facts);
+  facts.ok = succeeded(facts) && facts.failure === undefined;
   facts.seconds = secondsSince(began);
   // The clone stays, to be looked at.
   if (facts.ok && !values.keep) {
-    for (const path of [...(site?.disks ?? []), join(dir, "as-read")]) rmSync(path, { recursive: true });
+    for (const path of [...disks, join(dir, "as-read")]) rmSync(path, { recursive: true });
   }
   return facts;
 }

@@ -10,7 +10,7 @@ import type { Conversion } from "#shared/protocol/resources.ts";
 import { Installation } from "../site/installation.ts";
 import { run } from "./disk/command.ts";
 import { copyDisk } from "./disk/copy-disk.ts";
-import { buildDebianDisk } from "./disk/debian-disk.ts";
+import { buildDebianDisk, type DebianDiskOptions } from "./disk/debian-disk.ts";
 import { HOST_FROM_GUEST, installAgent, SourceMachine } from "./source-machine.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -26,6 +26,10 @@ export interface ColdSiteOptions {
   log: (line: string) => void;
   /** Which machine it is; a Debian on one disk, as its installer would set it up, if absent. */
   original?: OriginalDisks;
+  /** Built, with the public key that it is signed with; that of the agent as it is, if absent. */
+  bootImage?: { path: string; publicKey: string };
+  /** How long the machine may take until its agent is connected; five minutes if absent. */
+  connectLimitMs?: number;
 }
 
 export interface FileSystem {
@@ -45,9 +49,9 @@ export interface OriginalDisks {
 
 /**
  * A running control plane with a boot image, a target host, and a real machine with the agent installed,
- * switched on and connected.
+ * switched on and connected. Its disposal switches the machine off and stops every process; its files stay.
  */
-export interface ColdSite {
+export interface ColdSite extends AsyncDisposable {
   installation: Installation;
   machine: SourceMachine;
   /** The machine's disks. */
@@ -57,55 +61,58 @@ export interface ColdSite {
   targetId: string;
 }
 
-/** Brings everything up to the point at which `convert --type remote-cold` is the next thing to type. */
+/**
+ * Brings everything up to the point at which `convert --type remote-cold` is the next thing to type. Where
+ * that fails, nothing is left running.
+ */
 export async function openColdSite(options: ColdSiteOptions): Promise<ColdSite> {
-  const { dir, firmware, log } = options;
-  const { paths, fileSystems } = options.original ?? (await debianMachine(firmware, log));
-  const image = await cachedBootImage(log);
+  const { dir, firmware, log, connectLimitMs = SLOW_MACHINE_MS } = options;
+  const { paths, fileSystems } = options.original ?? (await debianMachine({ firmware, log }));
+  const image = options.bootImage ?? { path: await cachedBootImage(log), publicKey: publicKeyIn(keyDir) };
   await mkdir(dir, { recursive: true });
   const disks = paths.map((_, index) => join(dir, `source-${index}.raw`));
   for (const [index, path] of paths.entries()) {
     await copyDisk(path, disks[index] ?? "");
   }
-  const installation = new Installation(dir);
+  await using opened = new AsyncDisposableStack();
+  const installation = opened.adopt(new Installation(dir), (each) => each.stop());
   await installation.up();
   log("uploading the boot image");
-  await uploadBootImage(installation, image);
+  await uploadBootImage(installation, image.path, image.publicKey);
+  const rootOffsetBytes = fileSystems.find(({ mountPoint }) => mountPoint === "/")?.offsetBytes ?? 0;
+  await installSourceAgent(installation, { image: disks[0] ?? "", rootOffsetBytes });
+  const machine = new SourceMachine({ disks, firmware, workDir: join(dir, "machine") });
+  opened.adopt(machine, (each) => each.cutPower());
+  log("switching the source machine on");
+  await machine.powerOn();
+  await installation.enrol("target", "target", ["--images", join(dir, "images")]);
+  const sourceId = (await installation.source(connectLimitMs)).id;
+  const targetId = (await installation.target()).id;
+  const running = opened.move();
+  const stop = () => running.disposeAsync();
+  return { installation, machine, disks, fileSystems, sourceId, targetId, [Symbol.asyncDispose]: stop };
+}
+
+async function installSourceAgent(
+  installation: Installation,
+  disk: { image: string; rootOffsetBytes: number },
+): Promise<void> {
   const { token } = await installation.api.createEnrolmentToken({ body: { role: "source" } });
   if (!token) throw new Error("no enrolment token was given");
   const url = new URL(installation.url);
   url.hostname = HOST_FROM_GUEST;
-  await installAgent({
-    image: disks[0] ?? "",
-    rootOffsetBytes: fileSystems.find(({ mountPoint }) => mountPoint === "/")?.offsetBytes ?? 0,
-    url: url.origin,
-    token,
-    workDir: dir,
-    version,
-  });
-  const machine = new SourceMachine({ disks, firmware, workDir: join(dir, "machine") });
-  log("switching the source machine on");
-  await machine.powerOn();
-  await installation.enrol("target", "target", ["--images", join(dir, "images")]);
-  const sourceId = (await installation.source(SLOW_MACHINE_MS)).id;
-  return { installation, machine, disks, fileSystems, sourceId, targetId: (await installation.target()).id };
+  await installAgent({ ...disk, url: url.origin, token, workDir: installation.dir, version });
 }
 
 /** A Debian machine as its installer would set it up, on one disk. */
 export async function debianMachine(
-  firmware: "bios" | "uefi",
-  log: (line: string) => void,
-  espBytes?: number,
+  options: Pick<DebianDiskOptions, "firmware" | "espBytes" | "suite" | "log">,
 ): Promise<OriginalDisks> {
-  const { path, rootOffsetBytes, espOffsetBytes } = await buildDebianDisk({
-    firmware,
-    sizeBytes: DISK_BYTES,
-    espBytes,
-    cacheDir,
-    log,
-  });
+  const { firmware } = options;
+  const disk = await buildDebianDisk({ ...options, sizeBytes: DISK_BYTES, cacheDir });
+  const { path, rootOffsetBytes, espOffsetBytes = 0 } = disk;
   const root = { disk: 0, offsetBytes: rootOffsetBytes, type: "ext4", mountPoint: "/" } as const;
-  const esp = { disk: 0, offsetBytes: espOffsetBytes ?? 0, type: "vfat", mountPoint: "/boot/efi" } as const;
+  const esp = { disk: 0, offsetBytes: espOffsetBytes, type: "vfat", mountPoint: "/boot/efi" } as const;
   return { paths: [path], fileSystems: firmware === "uefi" ? [root, esp] : [root] };
 }
 
@@ -113,10 +120,14 @@ export async function debianMachine(
 export async function uploadBootImage(
   installation: Installation,
   image: string,
-  keyDirectory = keyDir,
+  publicKey = publicKeyIn(keyDir),
 ): Promise<void> {
-  const key = join(keyDirectory, "boot-image-key.pub.pem");
-  await installation.json(["boot-images", "upload", image, "--public-key", key]);
+  await installation.json(["boot-images", "upload", image, "--public-key", publicKey]);
+}
+
+/** Of the key that images are signed with, in the folder where the builder keeps it. */
+export function publicKeyIn(keyDirectory: string): string {
+  return join(keyDirectory, "boot-image-key.pub.pem");
 }
 
 const SLOW_MACHINE_MS = 300_000;

@@ -6,7 +6,7 @@ import { hash } from "node:crypto";
 import { open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type ColdSite, copyAsRead } from "./cold-site.ts";
-import { type Contents, differencesOf, ext4Contents, fatContents } from "./disk/contents.ts";
+import { type Contents, differencesOf, ext4Contents, fatContents, withoutTime } from "./disk/contents.ts";
 import { bootVariablesIn } from "./disk/uefi-variables.ts";
 
 export interface ObservedMachine {
@@ -58,13 +58,30 @@ async function outsideOf(image: string, name: string, firstFileSystemBytes: numb
 }
 
 /**
+ * Files whose time says nothing: GRUB's environment block, which systems rewrite with the same content at
+ * each start (Debian 13's grub-common.service). The boot receipt does not compare it either.
+ */
+const REWRITTEN_AT_EACH_START = /^\/boot\/grub2?\/grubenv$/;
+
+function fileDifferences(before: ObservedMachine, after: ObservedMachine): string[] {
+  const judged = ({ files }: ObservedMachine): Contents =>
+    Object.fromEntries(
+      Object.entries(files).map(([path, line]) => [
+        path,
+        REWRITTEN_AT_EACH_START.test(path) ? withoutTime(line) : line,
+      ]),
+    );
+  return differencesOf(judged(before), judged(after));
+}
+
+/**
  * Files of boot loaders and kernels that differ, and what lies outside of file systems, and boot entries of
  * the firmware. Nothing may.
  */
 export function bootDifferences(before: ObservedMachine, after: ObservedMachine): string[] {
   const isOfBoot = (path: string) => path.startsWith("/boot/");
   return [
-    ...differencesOf(before.files, after.files).filter(isOfBoot),
+    ...fileDifferences(before, after).filter(isOfBoot),
     ...differencesOf(before.outside, after.outside),
     ...differencesOf(before.bootVariables, after.bootVariables),
   ];
@@ -85,7 +102,7 @@ const WRITTEN_BY_THE_SYSTEM = [
 
 /** Files that differ and that the running original system itself does not write. Nothing may. */
 export function unexpectedDifferences(before: ObservedMachine, after: ObservedMachine): string[] {
-  return differencesOf(before.files, after.files).filter(
+  return fileDifferences(before, after).filter(
     (path) => !WRITTEN_BY_THE_SYSTEM.some((pattern) => pattern.test(path)),
   );
 }

@@ -5,7 +5,10 @@ import { join } from "node:path";
 
 const main = join(import.meta.dirname, "../../cli/main.ts");
 
-/** A long-running `causeway` process whose log goes to a file; it can be killed like a real one. */
+/**
+ * A long-running `causeway` process whose log goes to a file; it can be killed like a real one. It is ended
+ * when the process that started it ends, even if that is killed.
+ */
 export class Daemon {
   readonly #child: ChildProcess;
   readonly #log: WriteStream;
@@ -13,7 +16,9 @@ export class Daemon {
 
   constructor(words: string[], logPath: string) {
     this.#log = createWriteStream(logPath, { flags: "a" });
-    this.#child = spawn(process.execPath, [main, ...words], { stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = spawn("setpriv", ["--pdeathsig", "TERM", process.execPath, main, ...words], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     this.#child.stderr?.pipe(this.#log, { end: false });
     this.#exit = once(this.#child, "exit");
   }

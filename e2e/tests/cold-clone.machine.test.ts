@@ -43,19 +43,19 @@ const KINDS: Kind[] = [
   {
     name: "BIOS, which is armed by GRUB",
     firmware: "bios",
-    original: () => debianMachine("bios", log),
+    original: () => debianMachine({ firmware: "bios", log }),
     loader: "grub",
   },
   {
     name: "UEFI, which is armed by BootNext",
     firmware: "uefi",
-    original: () => debianMachine("uefi", log),
+    original: () => debianMachine({ firmware: "uefi", log }),
     loader: "boot-next",
   },
   {
     name: "UEFI with a small EFI system partition, which is armed by GRUB",
     firmware: "uefi",
-    original: () => debianMachine("uefi", log, SMALL_ESP_BYTES),
+    original: () => debianMachine({ firmware: "uefi", espBytes: SMALL_ESP_BYTES, log }),
     loader: "grub",
   },
   {
@@ -63,6 +63,18 @@ const KINDS: Kind[] = [
     firmware: "bios",
     original: () => buildLvmMachine(cacheDir, log),
     loader: "grub",
+  },
+  {
+    name: "BIOS with Debian 13, which is armed by GRUB 2.12",
+    firmware: "bios",
+    original: () => debianMachine({ firmware: "bios", suite: "trixie", log }),
+    loader: "grub",
+  },
+  {
+    name: "UEFI with Debian 13, which is armed by BootNext",
+    firmware: "uefi",
+    original: () => debianMachine({ firmware: "uefi", suite: "trixie", log }),
+    loader: "boot-next",
   },
 ];
 
@@ -75,8 +87,7 @@ describe.each(KINDS)("a real Debian machine on $name", ({ firmware, original, lo
     site = await openColdSite({ dir, firmware, log, original: await original() });
   });
   afterAll(async () => {
-    await site?.machine.cutPower();
-    await site?.installation.stop();
+    await site?.[Symbol.asyncDispose]();
     await rm(dir, { recursive: true, force: true });
   });
 

@@ -16,6 +16,7 @@ import {
   isCapturing,
   keyDir,
   openColdSite,
+  publicKeyIn,
   startColdClone,
   untilConversion,
   uploadBootImage,
@@ -51,8 +52,7 @@ describe.each(["bios", "uefi"] as const)("a real machine on %s", (firmware) => {
     before = await observe(site);
   });
   afterAll(async () => {
-    await site?.machine.cutPower();
-    await site?.installation.stop();
+    await site?.[Symbol.asyncDispose]();
     await rm(dir, { recursive: true, force: true });
   });
 
@@ -99,7 +99,7 @@ describe.each(["bios", "uefi"] as const)("a real machine on %s", (firmware) => {
   test("refuses a boot image that is signed with another key, before anything is armed", async () => {
     const others = join(dir, "other-key");
     const foreign = await changedBootImage(image, dir, others, [MARK]);
-    await uploadBootImage(site.installation, foreign.dir, others);
+    await uploadBootImage(site.installation, foreign.dir, publicKeyIn(others));
     const conversion = await startColdClone(site, "--boot-image", foreign.id);
     await expectRefusal(conversion, {
       name: "PreflightFailedError",

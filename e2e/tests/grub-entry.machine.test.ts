@@ -26,7 +26,7 @@ afterEach(() => rm(dir, { recursive: true, force: true }));
 test.each(["bios", "uefi"] as const)(
   "on %s, the machine restarts into its original system",
   async (firmware) => {
-    const { paths, fileSystems } = await debianMachine(firmware, () => {});
+    const { paths, fileSystems } = await debianMachine({ firmware, log() {} });
     const disk = join(dir, "disk.raw");
     await copyDisk(paths[0] ?? "", disk);
     const rootOffsetBytes = fileSystems.find(({ mountPoint }) => mountPoint === "/")?.offsetBytes ?? 0;

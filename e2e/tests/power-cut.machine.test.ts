@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Conversion } from "#shared/protocol/resources.ts";
 import {
   type ColdSite,
+  debianMachine,
   ended,
   isCapturing,
   isDone,
@@ -18,24 +19,32 @@ import {
 } from "../machines/cold-site.ts";
 import { bootDifferences, type ObservedMachine, observe } from "../machines/observed-machine.ts";
 
+const log = (): void => {};
 const BOOT_ENVIRONMENT = /Causeway boot environment: starting/;
 const ORIGINAL_SYSTEM = /debian-source login:/;
 /** Long enough to stage the image and to start once more before. */
 const WAIT_FOR_TIME_MS = 180_000;
 
-describe.each(["bios", "uefi"] as const)("on %s, after a power cut", (firmware) => {
+const MACHINES = [
+  { firmware: "bios", suite: "bookworm" },
+  { firmware: "uefi", suite: "bookworm" },
+  { firmware: "bios", suite: "trixie" },
+  { firmware: "uefi", suite: "trixie" },
+] as const;
+
+describe.each(MACHINES)("on $suite with $firmware, after a power cut", ({ firmware, suite }) => {
   let dir: string;
   let site: ColdSite;
   let before: ObservedMachine;
 
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), "causeway-cut-"));
-    site = await openColdSite({ dir, firmware, log: () => {} });
+    const original = await debianMachine({ firmware, suite, log });
+    site = await openColdSite({ dir, firmware, original, log });
     before = await observe(site);
   });
   afterAll(async () => {
-    await site?.machine.cutPower();
-    await site?.installation.stop();
+    await site?.[Symbol.asyncDispose]();
     await rm(dir, { recursive: true, force: true });
   });
 

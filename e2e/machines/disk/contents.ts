@@ -75,6 +75,11 @@ async function contentsOf(tree: string, prefix: string): Promise<Contents> {
   return found;
 }
 
+/** What a file is but for its time: hash, permissions and owner. */
+export function withoutTime(line: string): string {
+  return line.split(" ").slice(0, 3).join(" ");
+}
+
 /** Paths that are not the same in both. */
 export function differencesOf(before: Contents, after: Contents): string[] {
   return [...new Set([...Object.keys(before), ...Object.keys(after)])]

@@ -7,10 +7,15 @@ import { buildDebianDisk } from "./debian-disk.ts";
 
 const cacheDir = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "causeway");
 
-test.each(["bios", "uefi"] as const)("the Debian disk for %s boots to a login prompt", async (firmware) => {
+test.each([
+  ["bookworm", "bios"],
+  ["bookworm", "uefi"],
+  ["trixie", "bios"],
+  ["trixie", "uefi"],
+] as const)("the disk of Debian %s for %s boots to a login prompt", async (suite, firmware) => {
   const workDir = await mkdtemp(join(tmpdir(), "debian-disk-"));
   try {
-    const disk = await buildDebianDisk({ firmware, sizeBytes: 2 ** 31, cacheDir, log: console.log });
+    const disk = await buildDebianDisk({ suite, firmware, sizeBytes: 2 ** 31, cacheDir, log: console.log });
     const result = await bootCheck({
       disks: [{ path: disk.path, format: "raw" }],
       firmware,

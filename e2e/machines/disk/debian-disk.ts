@@ -3,7 +3,15 @@ import { access, chmod, mkdir, mkdtemp, open, readdir, rename, rm, writeFile } f
 import { join } from "node:path";
 import { isRunning } from "#cli/running-process.ts";
 import { run } from "./command.ts";
-import { buildRootTarball, HOSTNAME, ROOT_PASSWORD, ROOT_RECIPE, unpackRoot } from "./debian-root.ts";
+import {
+  buildRootTarball,
+  HOSTNAME,
+  ROOT_PASSWORD,
+  releaseName,
+  rootRecipe,
+  type Suite,
+  unpackRoot,
+} from "./debian-root.ts";
 import { embedBiosGrub, type GrubRoot, makeEfiFiles, prepareBiosGrub, writeGrubConfig } from "./grub.ts";
 import { requireDiskBuilder } from "./requirements.ts";
 
@@ -44,6 +52,8 @@ export interface DebianDisk {
 }
 
 export interface DebianDiskOptions {
+  /** Debian 12 if absent. */
+  suite?: Suite;
   firmware: Firmware;
   /** At least 1.5 GiB; 2 GiB is enough for tests. */
   sizeBytes: number;
@@ -60,19 +70,20 @@ export interface DebianDiskOptions {
 }
 
 /**
- * A bootable Debian 12 disk: GPT, ext4 root found by UUID, GRUB, a login on the serial console. About two and
+ * A bootable Debian disk: GPT, ext4 root found by UUID, GRUB, a login on the serial console. About two and
  * a half minutes the first time, ten seconds for another size or firmware, then instant. Needs root and the
  * packages that the error names; uses no loop device and mounts nothing outside a private namespace, so
  * nothing is left behind however it ends.
  */
 export async function buildDebianDisk(options: DebianDiskOptions): Promise<DebianDisk> {
-  const { firmware, sizeBytes, espBytes = USUAL_ESP_BYTES, cacheDir, log, signal } = options;
+  const { suite = "bookworm", firmware, sizeBytes, espBytes = USUAL_ESP_BYTES } = options;
+  const { cacheDir, log, signal } = options;
   if (sizeBytes % ALIGNMENT_BYTES !== 0 || sizeBytes < 1536 * MIB) {
     throw new RangeError("the disk's size must be whole MiB, at least 1.5 GiB");
   }
-  const key = digest(`${ROOT_RECIPE} ${LAYOUT_VERSION}`);
+  const key = digest(`${rootRecipe(suite)} ${LAYOUT_VERSION}`);
   const esp = firmware === "uefi" && espBytes !== USUAL_ESP_BYTES ? `-esp${espBytes / MIB}` : "";
-  const path = join(cacheDir, `debian-12-${firmware}${esp}-${sizeBytes / MIB}MiB-${key}.raw`);
+  const path = join(cacheDir, `${releaseName(suite)}-${firmware}${esp}-${sizeBytes / MIB}MiB-${key}.raw`);
   const rootOffsetBytes = ALIGNMENT_BYTES + (firmware === "bios" ? BIOS_BOOT_BYTES : espBytes);
   const disk = {
     path,
@@ -107,11 +118,12 @@ export async function buildDebianDisk(options: DebianDiskOptions): Promise<Debia
 /** Unpacks the installed system, which is made the first time, into a new folder. */
 export async function installedRoot(
   root: string,
-  options: Pick<DebianDiskOptions, "cacheDir" | "log" | "mirror" | "signal"> & { workDir: string },
+  options: Pick<DebianDiskOptions, "suite" | "cacheDir" | "log" | "mirror" | "signal"> & { workDir: string },
 ): Promise<void> {
-  const { cacheDir, workDir, log, signal, mirror = "http://deb.debian.org/debian" } = options;
-  const tarball = join(cacheDir, `debian-12-root-${digest(ROOT_RECIPE)}.tar.zst`);
-  if (!(await exists(tarball))) await buildRootTarball(tarball, { mirror, workDir, signal, log });
+  const { suite = "bookworm", cacheDir, workDir, log, signal } = options;
+  const { mirror = "http://deb.debian.org/debian" } = options;
+  const tarball = join(cacheDir, `${releaseName(suite)}-root-${digest(rootRecipe(suite))}.tar.zst`);
+  if (!(await exists(tarball))) await buildRootTarball(tarball, { suite, mirror, workDir, signal, log });
   await unpackRoot(tarball, root, signal);
 }
 

@@ -4,7 +4,10 @@ import { run, runContained } from "./command.ts";
 
 export const HOSTNAME = "debian-source";
 export const ROOT_PASSWORD = "causeway";
-const SUITE = "bookworm";
+
+/** Debian's releases that disks are made of, by their number. */
+const RELEASES = { bookworm: 12, trixie: 13 } as const;
+export type Suite = keyof typeof RELEASES;
 
 /**
  * A server's minimum: it boots on either firmware, has a network and a console, and can install GRUB on
@@ -68,17 +71,25 @@ const KEPT_MODULES = [
 const LEFT_OUT = ["usr/share/doc", "usr/share/man", "usr/share/locale"];
 
 /** Changes whenever the root would: the name of the cached tarball derives from it. */
-export const ROOT_RECIPE = JSON.stringify({
-  version: 1,
-  SUITE,
-  PACKAGES,
-  FILES,
-  KEPT_MODULES,
-  LEFT_OUT,
-  ROOT_PASSWORD,
-});
+export function rootRecipe(suite: Suite): string {
+  return JSON.stringify({
+    version: 1,
+    SUITE: suite,
+    PACKAGES,
+    FILES,
+    KEPT_MODULES,
+    LEFT_OUT,
+    ROOT_PASSWORD,
+  });
+}
+
+/** How a release's files in the cache begin: `debian-12`. */
+export function releaseName(suite: Suite): string {
+  return `debian-${RELEASES[suite]}`;
+}
 
 export interface RootOptions {
+  suite: Suite;
   mirror: string;
   /** An empty folder to work in, on a file system that allows device nodes. */
   workDir: string;
@@ -92,10 +103,10 @@ export interface RootOptions {
  */
 export async function buildRootTarball(tarball: string, options: RootOptions): Promise<void> {
   const root = join(options.workDir, "root");
-  options.log(`installing Debian ${SUITE} from ${options.mirror} (once; about two minutes)`);
+  options.log(`installing Debian ${options.suite} from ${options.mirror} (once; about two minutes)`);
   await runContained(
     "debootstrap",
-    ["--variant=minbase", `--include=${PACKAGES.join(",")}`, SUITE, root, options.mirror],
+    ["--variant=minbase", `--include=${PACKAGES.join(",")}`, options.suite, root, options.mirror],
     options,
   );
   await configure(root, options.signal);
@@ -141,14 +152,10 @@ async function slim(root: string, signal: AbortSignal | undefined): Promise<void
   const modules = join(root, "usr/lib/modules");
   const [release = ""] = await readdir(modules);
   const kernel = join(modules, release, "kernel");
-  const kept = KEPT_MODULES.flatMap((part) => [
-    "!",
-    "-path",
-    `${kernel}/${part}`,
-    "!",
-    "-path",
-    `${kernel}/${part}/*`,
-  ]);
+  // Debian 13 compresses each module: `virtio_scsi.ko.xz`.
+  const kept = KEPT_MODULES.flatMap((part) =>
+    [part, `${part}.*`, `${part}/*`].flatMap((pattern) => ["!", "-path", `${kernel}/${pattern}`]),
+  );
   await run("find", [kernel, "-type", "f", ...kept, "-delete"], { signal });
   await run("find", [kernel, "-type", "d", "-empty", "-delete"], { signal });
   await runContained("chroot", [root, "depmod", release], { signal });

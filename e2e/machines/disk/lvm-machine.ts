@@ -2,7 +2,7 @@ import { appendFile, chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } fr
 import { join } from "node:path";
 import { run, runContained } from "./command.ts";
 import { createSparse, digest, exists, installedRoot, removeAbandonedWork, sectors } from "./debian-disk.ts";
-import { ROOT_RECIPE } from "./debian-root.ts";
+import { rootRecipe } from "./debian-root.ts";
 import { embedBiosGrub, type GrubRoot, prepareBiosGrub, writeGrubConfig } from "./grub.ts";
 
 const MIB = 2 ** 20;
@@ -45,7 +45,7 @@ export interface LvmMachine {
  * mirror; makes the volume group on a loop device, without device mapper.
  */
 export async function buildLvmMachine(cacheDir: string, log: (line: string) => void): Promise<LvmMachine> {
-  const key = digest(`${ROOT_RECIPE} ${NETWORK} ${LAYOUT_VERSION}`);
+  const key = digest(`${rootRecipe("bookworm")} ${NETWORK} ${LAYOUT_VERSION}`);
   const paths: LvmMachine["paths"] = [
     join(cacheDir, `debian-12-lvm-system-${key}.raw`),
     join(cacheDir, `debian-12-lvm-data-${key}.raw`),
