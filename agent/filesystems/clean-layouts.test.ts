@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { totalBytes } from "#shared/domain/extents.ts";
 import { inPhysicalVolume } from "./testing/physical-volume.ts";
-import { createJunkImage, inScratch, isRoot, MIB, place, tool } from "./testing/test-image.ts";
+import { createSparse, inScratch, isRoot, MIB, place, tool } from "./testing/test-image.ts";
 import { usageOf } from "./testing/usage-of.ts";
 
 /** Makes a file system in a file of its own and tells how many bytes its own tool calls free. */
@@ -137,15 +137,14 @@ const LAYOUTS: Record<string, Layout> = {
 test.each(Object.entries(LAYOUTS))("nothing less than all free space is left out: %s", async (_, layout) => {
   await inScratch(async (folder) => {
     const image = join(folder, "disk");
-    await createJunkImage(image, layout.sizeMiB * MIB);
-    tool("dd", "if=/dev/zero", `of=${image}`, "bs=1M", "count=1", "conv=notrunc", "status=none");
+    createSparse(image, layout.sizeMiB);
     await layout.partition(image, folder);
     let freeBytes = 0;
     for (const [startMiB, sizeMiB, make] of layout.volumes) {
       const volume = join(folder, "volume");
-      await createJunkImage(volume, sizeMiB * MIB);
+      createSparse(volume, sizeMiB);
       freeBytes += make(volume);
-      place(volume, image, startMiB);
+      place(volume, image, startMiB, true);
     }
     const usage = await usageOf(image);
     expect(usage.sizeBytes - totalBytes(usage.used)).toBe(freeBytes);
@@ -162,7 +161,7 @@ test.each([
   async (_, sizeMiB, make) => {
     await inScratch(async (folder) => {
       const image = join(folder, "disk");
-      await createJunkImage(image, sizeMiB * MIB);
+      createSparse(image, sizeMiB);
       const freeBytes = make(image);
       const usage = await usageOf(image);
       expect(usage.sizeBytes - totalBytes(usage.used)).toBe(freeBytes);
@@ -175,15 +174,14 @@ test.skipIf(!isRoot)(
   async () => {
     await inScratch(async (folder) => {
       const disk = join(folder, "disk");
-      await createJunkImage(disk, 130 * MIB);
-      tool("dd", "if=/dev/zero", `of=${disk}`, "bs=1M", "count=1", "conv=notrunc", "status=none");
+      createSparse(disk, 130);
       gpt([1, 128, "8e00"])(disk);
       const [first, second] = [join(folder, "first"), join(folder, "second")];
-      await createJunkImage(first, 128 * MIB);
-      await createJunkImage(second, 64 * MIB);
+      createSparse(first, 128);
+      createSparse(second, 64);
       const [root, srv] = [join(folder, "root"), join(folder, "srv")];
-      await createJunkImage(root, 64 * MIB);
-      await createJunkImage(srv, 32 * MIB);
+      createSparse(root, 64);
+      createSparse(srv, 32);
       const freeBytes = { root: ext("ext4")(root), srv: ext("ext4")(srv) };
       await inPhysicalVolume([first, second], (lvm, [a, b]) => {
         lvm("vgcreate", "-q", "-s", "4M", "vg", a, b);
@@ -196,9 +194,9 @@ test.skipIf(!isRoot)(
         }
       });
       // LVM's extents begin at 1 MiB.
-      place(root, first, 1);
-      place(srv, second, 1);
-      place(first, disk, 1);
+      place(root, first, 1, true);
+      place(srv, second, 1, true);
+      place(first, disk, 1, true);
       const [one, two] = [await usageOf(disk), await usageOf(second)];
       // 31 extents of 4 MiB, of which root has 16 and swap 2; 15, of which srv has 8.
       expect(one.sizeBytes - totalBytes(one.used)).toBe(freeBytes.root + 13 * 4 * MIB);

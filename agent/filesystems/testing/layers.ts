@@ -1,7 +1,7 @@
 /** For tests: layers of a disk, old and new, made by the real tools where they need no kernel. */
 import { open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createJunkImage, MIB, place, tool } from "./test-image.ts";
+import { createSparse, MIB, place, tool } from "./test-image.ts";
 
 /** A folder in which one disk, `disk`, is put together. */
 export class DiskInLayers {
@@ -15,12 +15,10 @@ export class DiskInLayers {
     this.#sizeMiB = sizeMiB;
   }
 
-  /** A disk of this size, full of what is not zeros except for its first and last MiB. */
+  /** A disk of this size, empty. */
   static async create(folder: string, sizeMiB: number): Promise<DiskInLayers> {
     const disk = new DiskInLayers(folder, sizeMiB);
-    await createJunkImage(disk.path, sizeMiB * MIB);
-    await disk.write(0, Buffer.alloc(MIB));
-    await disk.write(-MIB, Buffer.alloc(MIB));
+    createSparse(disk.path, sizeMiB);
     return disk;
   }
 
@@ -50,7 +48,7 @@ export class DiskInLayers {
   /** A file system at this place, made by its own tool in a file of its own. */
   async volume(startMiB: number, sizeMiB: number, ...command: [string, ...string[]]): Promise<void> {
     const volume = join(this.#folder, "volume");
-    await createJunkImage(volume, sizeMiB * MIB);
+    createSparse(volume, sizeMiB);
     tool(...command, volume);
     place(volume, this.path, startMiB);
   }

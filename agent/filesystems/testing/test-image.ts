@@ -55,9 +55,16 @@ export async function createJunkImage(path: string, sizeBytes: number): Promise<
   }
 }
 
-/** Writes a volume into a disk from this MiB on. */
-export function place(volume: string, disk: string, atMiB: number): void {
-  tool("dd", `if=${volume}`, `of=${disk}`, "bs=1M", `seek=${atMiB}`, "conv=notrunc", "status=none");
+/** A new file of zeros that takes no space, for tests that compare places and sizes only. */
+export function createSparse(path: string, sizeMiB: number): void {
+  tool("rm", "--force", path);
+  tool("truncate", "--size", `${sizeMiB}M`, path);
+}
+
+/** Writes a volume into a disk from this MiB on. Its zeros are not written if the disk has zeros there. */
+export function place(volume: string, disk: string, atMiB: number, inZeros = false): void {
+  const conversion = `conv=notrunc${inZeros ? ",sparse" : ""}`;
+  tool("dd", `if=${volume}`, `of=${disk}`, "bs=1M", `seek=${atMiB}`, conversion, "status=none");
 }
 
 /** A folder with files of many sizes, named so that every second one can be deleted. */
