@@ -1,34 +1,15 @@
 import { spawn } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { existsSync } from "node:fs";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
-import { type BootCheckOptions, bootCheck } from "./boot-check.ts";
+import { expect, test, vi } from "vitest";
+import { bootCheck } from "./boot-check.ts";
+import { useCheckFolder } from "./testing/check-folder.ts";
+import { qemusOf } from "./testing/processes.ts";
 import { printingDisk, restartingDisk } from "./testing/tiny-guest.ts";
 
-let folder: string;
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "boot-check-"));
-});
-afterEach(async () => {
-  await rm(folder, { recursive: true, force: true });
-});
-
-async function optionsFor(disk: Buffer, more: Partial<BootCheckOptions> = {}): Promise<BootCheckOptions> {
-  const path = join(folder, "disk.raw");
-  await writeFile(path, disk);
-  return {
-    disks: [{ path, format: "raw" }],
-    firmware: "bios",
-    memoryMiB: 64,
-    cpuCount: 1,
-    timeoutSeconds: 60,
-    workDir: join(folder, "check"),
-    now: () => performance.now(),
-    signal: new AbortController().signal,
-    ...more,
-  };
-}
+const place = useCheckFolder();
+const { optionsFor } = place;
 
 test("a disk that reaches a login prompt has booted; console log and screenshot are kept, nothing else", async () => {
   const disk = printingDisk("\r\nclone login: ");
@@ -39,7 +20,7 @@ test("a disk that reaches a login prompt has booted; console log and screenshot 
   expect(await readFile(result.consoleLogPath, "latin1")).toContain("clone login: ");
   expect((await readFile(result.screenshotPath ?? "")).subarray(1, 4).toString()).toBe("PNG");
   expect((await readdir(options.workDir)).sort()).toEqual(["console.log", "screenshot.png"]);
-  expect(await readFile(join(folder, "disk.raw"))).toEqual(disk);
+  expect((await readFile(join(place.folder, "disk.raw"))).equals(disk)).toBe(true);
 });
 
 test("a disk without boot code has not booted, and the firmware's words say so", async () => {
@@ -55,7 +36,7 @@ test("the disk with boot code is booted, whichever name the source's kernel gave
   table.writeUInt16LE(0xaa55, 510);
   const others = await Promise.all(
     Object.entries({ data, table }).map(async ([name, bytes]) => {
-      const path = join(folder, `${name}.raw`);
+      const path = join(place.folder, `${name}.raw`);
       await writeFile(path, bytes);
       return { path, format: "raw" as const };
     }),
@@ -84,7 +65,7 @@ test("a silent system is unknown after the time-out, never declared booted, and 
 
 test("a disk that QEMU cannot open is an error with QEMU's words", async () => {
   const options = await optionsFor(Buffer.alloc(512));
-  const check = bootCheck({ ...options, disks: [{ path: join(folder, "absent.raw"), format: "raw" }] });
+  const check = bootCheck({ ...options, disks: [{ path: join(place.folder, "absent.raw"), format: "raw" }] });
   await expect(check).rejects.toMatchObject({
     name: "QemuFailedError",
     message: expect.stringContaining("absent.raw"),
@@ -97,37 +78,28 @@ test("an abort ends QEMU and rejects with the signal's reason", async () => {
   const check = bootCheck(options);
   setImmediate(() => controller.abort(new Error("cancelled by the operator")));
   await expect(check).rejects.toThrow("cancelled by the operator");
-  expect(await processesMentioning(folder)).toEqual([]);
+  expect(await qemusOf(process.pid)).toEqual([]);
 });
 
 test("QEMU does not outlive an agent that was killed", async () => {
   const { workDir } = await optionsFor(printingDisk("GRUB loading.\r\n"));
-  const program = join(folder, "agent.ts");
+  const program = join(place.folder, "agent.ts");
   await writeFile(
     program,
     `import { bootCheck } from ${JSON.stringify(join(import.meta.dirname, "boot-check.ts"))};
-     bootCheck({ disks: [{ path: ${JSON.stringify(join(folder, "disk.raw"))}, format: "raw" }], firmware: "bios",
+     bootCheck({ disks: [{ path: ${JSON.stringify(join(place.folder, "disk.raw"))}, format: "raw" }], firmware: "bios",
        memoryMiB: 64, timeoutSeconds: 60, workDir: ${JSON.stringify(workDir)}, now: () => 0,
        signal: new AbortController().signal });`,
   );
   const agent = spawn(process.execPath, [program], { stdio: "ignore" });
-  await expect.poll(() => qemuCount(folder), { timeout: 15_000 }).toBe(1);
+  const qemu = await vi.waitFor(async () => required(await qemusOf(required([agent.pid]))), {
+    timeout: 30_000,
+  });
   agent.kill("SIGKILL");
-  await expect.poll(() => qemuCount(folder), { timeout: 15_000 }).toBe(0);
+  await expect.poll(() => existsSync(`/proc/${qemu}`), { timeout: 30_000 }).toBe(false);
 });
 
-async function qemuCount(word: string): Promise<number> {
-  const found = await processesMentioning(word);
-  return found.filter((line) => line.startsWith("qemu-system-x86_64")).length;
-}
-
-async function processesMentioning(word: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const pid of await readdir("/proc")) {
-    if (!/^\d+$/.test(pid)) continue;
-    // A process may end while we look.
-    const line = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
-    if (line.includes(word) && line.includes("qemu-system")) found.push(line.replaceAll("\0", " "));
-  }
-  return found;
+function required<T>([value]: (T | undefined)[]): T {
+  if (value === undefined) throw new Error("it is not there");
+  return value;
 }

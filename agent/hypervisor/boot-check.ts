@@ -1,7 +1,10 @@
-import { mkdir, mkdtemp, rm, stat } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { startableFirst } from "./boot-disk.ts";
+import { ConsoleLog } from "./console-log.ts";
 import { type BootStage, GuestConsole } from "./guest-console.ts";
+import { allot, hostRoom } from "./host-room.ts";
+import { isPng } from "./png.ts";
 import { type MachineDisk, QemuMachine } from "./qemu-machine.ts";
 import type { QmpEvent } from "./qmp.ts";
 
@@ -14,6 +17,8 @@ export interface BootCheckOptions {
   /** A text on the serial console that proves the system is up; a login prompt if absent. */
   expect?: string | undefined;
   cpuCount?: number;
+  /** The most that the guest may write to each disk; less where the storage has not twice as much free. */
+  overlayBytes?: number;
   /**
    * Where screenshot and console log are kept; created if absent. What else is made there is removed again.
    */
@@ -25,7 +30,10 @@ export interface BootCheckOptions {
 }
 
 export interface BootCheckResult {
-  /** `unknown`: the time ran out with neither proof; look at the screenshot. */
+  /**
+   * `unknown`: neither proof was found within the time, or this host could not carry the guest; see `reason`
+   * and the screenshot.
+   */
   verdict: "booted" | "not-booted" | "unknown";
   /** In the operator's words. */
   reason: string;
@@ -39,12 +47,22 @@ export interface BootCheckResult {
 
 type Verdict = Pick<BootCheckResult, "verdict" | "reason">;
 
+interface Sight {
+  verdict: Verdict;
+  /** From power-on to the verdict. */
+  seconds?: number;
+  screenshot?: Buffer | undefined;
+}
+
 /**
  * A guest that restarts more often than this is not on its way up. Some systems restart once or twice on new
  * hardware.
  */
 const RESTART_LIMIT = 4;
 const PROGRESS_INTERVAL_MS = 5000;
+const OVERLAY_BYTES = 32 * 2 ** 30;
+/** Of the console's beginning, and of its end. */
+const KEPT_LOG_BYTES = 512 * 1024;
 
 const STAGE_WORDS: Record<BootStage, string> = {
   "power-on": "nothing appeared on its serial console",
@@ -75,7 +93,9 @@ class BootCheck {
   readonly #scratch: string;
   readonly #console: GuestConsole;
   readonly #verdict = Promise.withResolvers<Verdict>();
+  readonly #log = new ConsoleLog(KEPT_LOG_BYTES);
   #restarts = 0;
+  #machine: QemuMachine | undefined;
 
   constructor(options: BootCheckOptions, scratch: string) {
     this.#options = options;
@@ -84,26 +104,37 @@ class BootCheck {
   }
 
   async run(): Promise<BootCheckResult> {
-    const { now, signal, workDir, timeoutSeconds, onProgress } = this.#options;
+    const { now, workDir, memoryMiB, disks, overlayBytes = OVERLAY_BYTES } = this.#options;
     const consoleLogPath = join(workDir, "console.log");
-    await rm(consoleLogPath, { force: true });
+    const screenshotPath = join(workDir, "screenshot.png");
+    for (const path of [consoleLogPath, screenshotPath]) await rm(path, { force: true });
+    const room = allot(await hostRoom(workDir), { memoryMiB, disks: disks.length, overlayBytes });
+    const start = now();
+    const seen = "lacking" in room ? { verdict: lacking(room) } : await this.#watch(room.overlayBytes);
+    const { verdict, seconds = (now() - start) / 1000, screenshot } = seen;
+    await writeFile(consoleLogPath, this.#log.bytes(), { mode: 0o600 });
+    if (screenshot) await writeFile(screenshotPath, screenshot, { mode: 0o600 });
+    const stage = this.#console.stage;
+    return { ...verdict, stage, seconds, consoleLogPath, ...(screenshot && { screenshotPath }) };
+  }
+
+  async #watch(overlayBytes: number): Promise<Sight> {
+    const { now, signal, timeoutSeconds, onProgress } = this.#options;
     const start = now();
     const elapsed = () => (now() - start) / 1000;
-    const machine = await this.#start(consoleLogPath);
+    const machine = await this.#start(overlayBytes);
+    this.#machine = machine;
     const abort = () => this.#verdict.reject(signal.reason);
     signal.addEventListener("abort", abort, { once: true });
     const timeout = setTimeout(() => this.#timeOut(timeoutSeconds), timeoutSeconds * 1000);
     const progress = setInterval(() => {
       onProgress?.({ stage: this.#console.stage, seconds: elapsed() });
     }, PROGRESS_INTERVAL_MS);
-    machine.ended.then(({ errors }) => this.#settle("not-booted", endReason(errors)));
+    machine.ended.then(({ cause }) => this.#settle("unknown", `QEMU ended: ${cause.split("\n").at(-1)}`));
     try {
       if (signal.aborted) abort();
       const verdict = await this.#verdict.promise;
-      const seconds = elapsed();
-      const screenshotPath = await takeScreenshot(machine, join(workDir, "screenshot.png"));
-      const stage = this.#console.stage;
-      return { ...verdict, stage, seconds, consoleLogPath, ...(screenshotPath && { screenshotPath }) };
+      return { verdict, seconds: elapsed(), screenshot: await screenshotOf(machine) };
     } finally {
       clearTimeout(timeout);
       clearInterval(progress);
@@ -112,11 +143,11 @@ class BootCheck {
     }
   }
 
-  async #start(consoleLogPath: string): Promise<QemuMachine> {
+  async #start(overlayBytes: number): Promise<QemuMachine> {
     const { firmware, memoryMiB, cpuCount = 2 } = this.#options;
     return QemuMachine.start({
       disks: firmware === "bios" ? await startableFirst(this.#options.disks) : this.#options.disks,
-      ...{ firmware, memoryMiB, cpuCount, consoleLogPath },
+      ...{ firmware, memoryMiB, cpuCount, overlayBytes },
       workDir: this.#scratch,
       onConsole: (text) => this.#read(text),
       onEvent: (event) => this.#note(event),
@@ -124,6 +155,7 @@ class BootCheck {
   }
 
   #read(text: string): void {
+    this.#log.append(text);
     this.#console.append(text);
     const { verdict } = this.#console;
     if (verdict.kind === "failed") this.#settle("not-booted", verdict.reason);
@@ -140,10 +172,16 @@ class BootCheck {
       this.#settle("not-booted", `it restarted ${this.#restarts} times`);
     }
     if (event === "SHUTDOWN") this.#settle("not-booted", "the guest powered itself off");
-    if (event === "BLOCK_IO_ERROR") {
-      const cause = data.nospace === true ? "no space is left for the overlay" : "an I/O error";
-      this.#settle("unknown", `the host could not serve the guest's disk: ${cause}`);
+    if (event === "BLOCK_IO_ERROR") void this.#noteDiskError(data.nospace === true);
+  }
+
+  async #noteDiskError(nospace: boolean): Promise<void> {
+    // Where even that cannot be found out, it is an I/O error like any other.
+    if (await this.#machine?.isOverlayFull().catch(() => false)) {
+      this.#settle("unknown", "the guest wrote more to its disks than a boot check has room for");
     }
+    const cause = nospace ? "no space is left for the overlay" : "an I/O error";
+    this.#settle("unknown", `the host could not serve the guest's disk: ${cause}`);
   }
 
   #timeOut(seconds: number): void {
@@ -159,16 +197,15 @@ class BootCheck {
   }
 }
 
-function endReason(errors: string): string {
-  return `QEMU ended: ${errors.trim().split("\n").at(-1) || "without a message"}`;
+function lacking(room: { lacking: string }): Verdict {
+  return { verdict: "unknown", reason: `the guest was not started: ${room.lacking}` };
 }
 
-/** The path, or nothing where QEMU has already ended or the guest's display is not ready. */
-async function takeScreenshot(machine: QemuMachine, path: string): Promise<string | undefined> {
-  await rm(path, { force: true });
+/** Nothing where QEMU has already ended, or its answer is no picture. */
+async function screenshotOf(machine: QemuMachine): Promise<Buffer | undefined> {
   try {
-    await machine.monitor.execute("screendump", { filename: path, format: "png" });
-    return (await stat(path)).size > 0 ? path : undefined;
+    const picture = await machine.takeScreenshot();
+    return isPng(picture) ? picture : undefined;
   } catch {
     // The verdict stands without its picture; its absence is part of the result.
     return undefined;

@@ -9,12 +9,15 @@ const STAGE_SIGNS: readonly [BootStage, RegExp][] = [
   ["firmware", /SeaBIOS|UEFI|BdsDxe|Booting from/],
   ["boot-loader", /GRUB|LILO|ISOLINUX|systemd-boot|Loading Linux/],
   ["kernel", /Linux version|EFI stub|Loading initial ramdisk|^\[ {2,}\d+\.\d{6}\]/m],
-  ["user-space", /systemd\[1\]|Welcome to (?! *GRUB)[^\n]+\n|INIT: version|OpenRC|Run \/\S+ as init process/],
+  [
+    "user-space",
+    /systemd\[1\]|Welcome to (?! *GRUB)[^\n]{1,300}\n|INIT: version|OpenRC|Run \/\S+ as init process/,
+  ],
 ];
 
 const FAILURE_SIGNS: readonly [RegExp, string][] = [
   // With the end of its line: the text arrives in pieces, and the reason is in the last one.
-  [/Kernel panic - not syncing: [^\n]*\n/, "the kernel panicked"],
+  [/Kernel panic - not syncing: (?:[^\n]{0,300}\n|[^\n]{300})/, "the kernel panicked"],
   [/No bootable device|No bootable option or device was found/i, "the firmware found nothing to boot"],
   [/UEFI Interactive Shell/, "the firmware found nothing to boot and started its shell"],
   // SeaBIOS moves the cursor instead of printing some spaces.
@@ -30,6 +33,8 @@ const FAILURE_SIGNS: readonly [RegExp, string][] = [
 
 /** Enough for any sign with its surroundings; what is older has been judged. */
 const WINDOW_CHARACTERS = 8192;
+/** A sign that two pieces share is whole in the window of the second. */
+const PIECE_CHARACTERS = WINDOW_CHARACTERS / 2;
 // Built from its code: a control character in a pattern reads like a mistake.
 const ESCAPE = String.fromCharCode(27);
 const TERMINAL_CODES = new RegExp(`${ESCAPE}(?:\\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9]|[=>78cM])|\\r|\\0`, "g");
@@ -58,6 +63,12 @@ export class GuestConsole {
   }
 
   append(text: string): void {
+    for (let at = 0; at < text.length; at += PIECE_CHARACTERS) {
+      this.#appendPiece(text.slice(at, at + PIECE_CHARACTERS));
+    }
+  }
+
+  #appendPiece(text: string): void {
     if (this.#verdict.kind !== "undecided") return;
     this.#raw = (this.#raw + text).slice(-WINDOW_CHARACTERS);
     const shown = this.#raw.replace(TERMINAL_CODES, "");
@@ -72,9 +83,14 @@ export class GuestConsole {
   #judge(shown: string): ConsoleVerdict {
     for (const [sign, reason] of FAILURE_SIGNS) {
       const match = sign.exec(shown);
-      if (match) return { kind: "failed", reason: `${reason}: ${match[0].trim()}` };
+      if (match) return { kind: "failed", reason: `${reason}: ${printable(match[0].trim())}` };
     }
     const up = this.#expected === undefined ? LOGIN_PROMPT.test(shown) : shown.includes(this.#expected);
     return { kind: up ? "up" : "undecided" };
   }
+}
+
+/** For an operator's terminal, which must not obey what a guest prints. */
+function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, "?");
 }

@@ -1,14 +1,16 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { constants } from "node:fs";
-import { access, copyFile } from "node:fs/promises";
-import { join } from "node:path";
+import type { FileHandle } from "node:fs/promises";
 import type { Duplex, Readable } from "node:stream";
 import { QemuFailedError, ToolMissingError } from "#shared/errors.ts";
+import type { ImageFormat } from "../disk-image/disk-image.ts";
+import { confined, thisStarter } from "./confinement.ts";
+import { PassedFiles } from "./passed-files.ts";
 import { QmpClient, type QmpEvent } from "./qmp.ts";
+import { findUefiFirmware } from "./uefi-firmware.ts";
 
 export interface MachineDisk {
   path: string;
-  format: "raw" | "qcow2";
+  format: ImageFormat;
 }
 
 export interface MachineOptions {
@@ -20,40 +22,53 @@ export interface MachineOptions {
   firmware: "bios" | "uefi";
   memoryMiB: number;
   cpuCount: number;
-  /** Holds overlay, firmware variables and console log. */
+  /** The longest that the overlay of each disk may become. */
+  overlayBytes: number;
+  /** Where overlays, firmware variables and screenshot are made; they have no name there. */
   workDir: string;
-  consoleLogPath: string;
   onEvent: (event: QmpEvent) => void;
+  /** One character for each byte. */
   onConsole: (text: string) => void;
 }
 
-/**
- * Where distributions keep the UEFI firmware for virtual machines: code, and the template of its variables.
- */
-const UEFI_FIRMWARE: readonly { code: string; variables: string }[] = [
-  { code: "/usr/share/OVMF/OVMF_CODE_4M.fd", variables: "/usr/share/OVMF/OVMF_VARS_4M.fd" },
-  { code: "/usr/share/OVMF/OVMF_CODE.fd", variables: "/usr/share/OVMF/OVMF_VARS.fd" },
-  { code: "/usr/share/edk2/ovmf/OVMF_CODE.fd", variables: "/usr/share/edk2/ovmf/OVMF_VARS.fd" },
-  { code: "/usr/share/edk2/x64/OVMF_CODE.4m.fd", variables: "/usr/share/edk2/x64/OVMF_VARS.4m.fd" },
-];
-
 const MONITOR_FD = 3;
 const CONSOLE_FD = 4;
+const FIRST_FILE_FD = 5;
+const START_LIMIT_MS = 60_000;
+const SCREENSHOT_LIMIT_MS = 15_000;
 const EXIT_GRACE_MS = 3000;
+const KEPT_ERROR_CHARACTERS = 4096;
+const MIB = 2 ** 20;
+/** Of translated guest code. */
+const TRANSLATED_MIB = 256;
+/** QEMU's code, its threads' stacks and heaps, and the translated code, most of which is never touched. */
+const ADDRESS_SPACE_OVERHEAD_MIB = 2048;
+/** Larger than a picture of the largest screen that QEMU's VGA shows. */
+const MAX_SCREENSHOT_BYTES = 16 * MIB;
+/** An overlay is full where the next cluster and its table do not fit any more. */
+const FULL_WITHIN_BYTES = MIB;
+
+const SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
 
 /**
- * A running QEMU: no network, no display, disks never written. It dies with this process, even if that is
- * killed.
+ * A running QEMU: no network, no display, disks never written. It runs confined (`confined`), and all files
+ * that it uses come to it open. It dies with this process, even if that is killed.
  */
 export class QemuMachine {
-  readonly monitor: QmpClient;
-  /** Settles when QEMU has ended; never rejects. */
-  readonly ended: Promise<{ status: number | null; errors: string }>;
+  /** Settles when QEMU has ended; never rejects. `cause` says how, in words. */
+  readonly ended: Promise<{ status: number | null; cause: string }>;
+  readonly #monitor: QmpClient;
   readonly #child: ChildProcess;
+  readonly #files: PassedFiles;
+  readonly #screenshot: { name: string; file: FileHandle };
+  readonly #overlayBytes: number;
 
-  private constructor(child: ChildProcess, options: MachineOptions) {
+  private constructor(child: ChildProcess, plan: MachinePlan, options: MachineOptions) {
     this.#child = child;
-    this.monitor = new QmpClient(child.stdio[MONITOR_FD] as Duplex, options.onEvent);
+    this.#files = plan.files;
+    this.#screenshot = plan.screenshot;
+    this.#overlayBytes = options.overlayBytes;
+    this.#monitor = new QmpClient(child.stdio[MONITOR_FD] as Duplex, options.onEvent);
     const console = child.stdio[CONSOLE_FD] as Duplex;
     console.setEncoding("latin1");
     console.on("data", options.onConsole);
@@ -61,11 +76,14 @@ export class QemuMachine {
     console.on("error", () => undefined);
     let errors = "";
     (child.stderr as Readable).setEncoding("utf8").on("data", (text: string) => {
-      errors = (errors + text).slice(-4096);
+      errors = (errors + text).slice(-KEPT_ERROR_CHARACTERS);
     });
     this.ended = new Promise((resolve) => {
-      child.once("error", (error) => resolve({ status: null, errors: error.message }));
-      child.once("close", (status) => resolve({ status, errors }));
+      child.once("error", (error) => resolve({ status: null, cause: error.message }));
+      child.once("close", (status, signal) => {
+        const silent = signal ? `signal ${signal}` : `status ${status}, without a message`;
+        resolve({ status, cause: errors.trim() || silent });
+      });
     });
   }
 
@@ -74,84 +92,136 @@ export class QemuMachine {
    * not start.
    */
   static async start(options: MachineOptions): Promise<QemuMachine> {
-    const args = await machineArguments(options);
-    const child = spawn(
-      "setpriv",
-      ["--pdeathsig", "KILL", "env", `TMPDIR=${options.workDir}`, "qemu-system-x86_64", ...args],
-      { stdio: ["ignore", "ignore", "pipe", "pipe", "pipe"] },
-    );
-    const machine = new QemuMachine(child, options);
-    const failed = machine.ended.then(({ status, errors }) => {
+    const files = new PassedFiles(options.workDir, FIRST_FILE_FD);
+    try {
+      const plan = await planMachine(options, files);
+      const machine = new QemuMachine(await launch(plan, options), plan, options);
+      await machine.#ready();
+      return machine;
+    } catch (error) {
+      await files.close();
+      throw error;
+    }
+  }
+
+  /** Whether the guest has written as much to one of its disks as it may. */
+  async isOverlayFull(): Promise<boolean> {
+    return (await this.#files.longestOverlayBytes()) > this.#overlayBytes - FULL_WITHIN_BYTES;
+  }
+
+  /** The screen as PNG, once. Throws where QEMU shows none, or gives more than a screen can be. */
+  async takeScreenshot(): Promise<Buffer> {
+    const { name, file } = this.#screenshot;
+    await this.#monitor.execute("screendump", { filename: name, format: "png" }, SCREENSHOT_LIMIT_MS);
+    const { size } = await file.stat();
+    if (size > MAX_SCREENSHOT_BYTES) throw new RangeError(`a screenshot of ${size} bytes`);
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(size), 0, size, 0);
+    return buffer.subarray(0, bytesRead);
+  }
+
+  /** Completes when QEMU takes commands. Ends QEMU and throws where it does not get there in time. */
+  async #ready(): Promise<void> {
+    const failed = this.ended.then(({ status, cause }) => {
       if (status === 127) throw new ToolMissingError("qemu-system-x86_64", "qemu-system-x86");
-      throw new QemuFailedError(errors.trim() || `QEMU ended with ${status}`);
+      throw new QemuFailedError(`QEMU does not start: ${cause}`);
     });
-    await Promise.race([machine.monitor.connect().catch(() => failed), failed]);
-    // From here on the end of QEMU is for whoever awaits `ended`.
+    // After the start, the end of QEMU is for whoever awaits `ended`.
     failed.catch(() => undefined);
-    return machine;
+    const connected = this.#monitor.connect(START_LIMIT_MS).catch(() => {
+      this.#kill();
+      return failed;
+    });
+    await Promise.race([connected, failed]);
   }
 
   /** Ends QEMU, at once if it does not end by itself within a few seconds. */
   async stop(): Promise<void> {
-    const timer = setTimeout(() => this.kill(), EXIT_GRACE_MS);
-    this.monitor.execute("quit").catch(() => this.kill());
+    const timer = setTimeout(() => this.#kill(), EXIT_GRACE_MS);
+    this.#monitor.execute("quit").catch(() => this.#kill());
     await this.ended;
     clearTimeout(timer);
+    await this.#files.close();
   }
 
-  kill(): void {
+  #kill(): void {
     this.#child.kill("SIGKILL");
   }
 }
 
-async function machineArguments(options: MachineOptions): Promise<string[]> {
-  const { firmware, consoleLogPath } = options;
+interface MachinePlan {
+  args: string[];
+  files: PassedFiles;
+  screenshot: { name: string; file: FileHandle };
+}
+
+async function launch(plan: MachinePlan, options: MachineOptions): Promise<ChildProcess> {
+  const bounds = {
+    addressSpaceBytes: (options.memoryMiB + ADDRESS_SPACE_OVERHEAD_MIB) * MIB,
+    fileBytes: options.overlayBytes,
+  };
+  const command = confined(["qemu-system-x86_64", ...plan.args], bounds, await thisStarter());
+  return spawn(command[0] as string, command.slice(1), {
+    stdio: ["ignore", "ignore", "pipe", "pipe", "pipe", ...plan.files.fds],
+    // Nothing of the agent's environment, which may hold a token.
+    env: { PATH: process.env.PATH, LC_ALL: "C" },
+    cwd: "/",
+  });
+}
+
+async function planMachine(options: MachineOptions, files: PassedFiles): Promise<MachinePlan> {
+  const { firmware } = options;
+  const screenshot = await files.output();
+  const devices = [
+    ...(firmware === "uefi" ? await firmwareArguments(files) : []),
+    ...(await diskArguments(options.disks, files)),
+  ];
   const args = [
-    ...["-nodefaults", "-no-user-config", "-nic", "none", "-display", "none"],
+    ...["-nodefaults", "-no-user-config", "-nic", "none", "-display", "none", "-sandbox", SANDBOX],
     // Without "graphics" SeaBIOS copies its screen, and so a BIOS boot loader's, to the serial console.
     ...["-machine", firmware === "bios" ? "q35,graphics=off" : "q35"],
     // In software: there are hosts where KVM opens and no guest runs, or hangs with what it held.
-    ...["-accel", "tcg,thread=multi", "-cpu", "max"],
+    ...["-accel", `tcg,thread=multi,tb-size=${TRANSLATED_MIB}`, "-cpu", "max"],
     ...["-m", String(options.memoryMiB), "-smp", String(options.cpuCount)],
     ...["-device", "VGA", "-device", "virtio-rng-pci"],
     ...["-chardev", `socket,id=monitor,fd=${MONITOR_FD}`, "-mon", "chardev=monitor,mode=control"],
-    ...["-chardev", `socket,id=console,fd=${CONSOLE_FD},logfile=${escaped(consoleLogPath)}`],
-    ...["-serial", "chardev:console"],
+    ...["-chardev", `socket,id=console,fd=${CONSOLE_FD}`, "-serial", "chardev:console"],
+    ...files.args,
+    ...devices,
   ];
-  if (firmware === "uefi") {
-    const uefi = await findUefiFirmware();
-    const variables = join(options.workDir, "uefi-variables.fd");
-    await copyFile(uefi.variables, variables);
-    args.push(
-      ...["-drive", `if=pflash,format=raw,unit=0,readonly=on,file=${escaped(uefi.code)}`],
-      ...["-drive", `if=pflash,format=raw,unit=1,file=${escaped(variables)}`],
-    );
-  }
-  for (const [index, disk] of options.disks.entries()) {
-    const drive = `if=none,id=disk${index},format=${disk.format},snapshot=on,cache=unsafe,discard=unmap`;
-    // SATA: the controller that nearly every system has a driver for.
-    args.push("-drive", `${drive},file=${escaped(disk.path)}`);
-    args.push("-device", `ide-hd,bus=ide.${index},drive=disk${index},bootindex=${index}`);
+  return { args, files, screenshot };
+}
+
+async function firmwareArguments(files: PassedFiles): Promise<string[]> {
+  const { code, variables } = await findUefiFirmware();
+  return [
+    ...["-drive", `if=pflash,format=raw,unit=0,readonly=on,file=${await files.read(code)}`],
+    ...["-drive", `if=pflash,format=raw,unit=1,file=${await files.copy(variables)}`],
+  ];
+}
+
+async function diskArguments(disks: readonly MachineDisk[], files: PassedFiles): Promise<string[]> {
+  const args: string[] = [];
+  for (const [index, disk] of disks.entries()) {
+    const base = {
+      driver: disk.format,
+      "node-name": `base${index}`,
+      "read-only": true,
+      file: { driver: "file", filename: await files.read(disk.path), "read-only": true },
+      // Whatever an image names as its backing file stays closed.
+      ...(disk.format === "qcow2" ? { backing: null } : {}),
+    };
+    const overlay = {
+      driver: "qcow2",
+      "node-name": `disk${index}`,
+      discard: "unmap",
+      cache: { "no-flush": true },
+      file: { driver: "file", filename: await files.overlay(disk), cache: { "no-flush": true } },
+      backing: base["node-name"],
+    };
+    args.push("-blockdev", JSON.stringify(base), "-blockdev", JSON.stringify(overlay));
+    // SATA: the controller that nearly every system has a driver for. The guest stops at a failed write.
+    const device = `ide-hd,bus=ide.${index},drive=disk${index},bootindex=${index},werror=stop`;
+    args.push("-device", device);
   }
   return args;
-}
-
-/** Whether this host can run UEFI guests, and with which files; throws `ToolMissingError` otherwise. */
-export async function findUefiFirmware(): Promise<{ code: string; variables: string }> {
-  for (const candidate of UEFI_FIRMWARE) {
-    if ((await isReadable(candidate.code)) && (await isReadable(candidate.variables))) return candidate;
-  }
-  throw new ToolMissingError("UEFI firmware for virtual machines", "ovmf");
-}
-
-async function isReadable(path: string): Promise<boolean> {
-  return access(path, constants.R_OK).then(
-    () => true,
-    () => false,
-  );
-}
-
-/** QEMU's option syntax doubles a comma inside a value. */
-function escaped(path: string): string {
-  return path.replaceAll(",", ",,");
 }

@@ -13,12 +13,19 @@ export interface QmpEvent {
   data: Record<string, unknown>;
 }
 
-/** QEMU refused a monitor command, or ended before it answered. */
+/** QEMU refused a monitor command, did not answer in time, or ended before it answered. */
 export class QmpError extends Error {
   override readonly name = "QmpError";
 }
 
-/** QEMU's monitor protocol over a connected stream: commands with answers, and the events between them. */
+/** Longer than any answer to what we ask; a guest that took QEMU over could send a line without an end. */
+const MAX_LINE_CHARACTERS = 2 ** 20;
+const ANSWER_LIMIT_MS = 60_000;
+
+/**
+ * QEMU's monitor protocol over a connected stream: commands with answers, and the events between them. What
+ * is not of the protocol closes the stream; it never throws at the reader.
+ */
 export class QmpClient {
   readonly #stream: Duplex;
   readonly #waiting = new Map<
@@ -36,28 +43,52 @@ export class QmpClient {
     stream.setEncoding("utf8");
     stream.on("data", (text: string) => this.#receive(text));
     stream.on("error", () => this.#end());
+    stream.on("end", () => this.#end());
     stream.on("close", () => this.#end());
   }
 
   /** Leaves capability negotiation, before which QEMU accepts nothing else. */
-  async connect(): Promise<void> {
-    await this.execute("qmp_capabilities");
+  async connect(limitMs = ANSWER_LIMIT_MS): Promise<void> {
+    await this.execute("qmp_capabilities", {}, limitMs);
   }
 
-  /** Throws `QmpError` if QEMU refuses the command or its monitor closes first. */
-  execute(command: string, args: Record<string, unknown> = {}): Promise<unknown> {
-    if (this.#closed) return Promise.reject(new QmpError(`QEMU ended before ${command}`));
+  /** Throws `QmpError` if QEMU refuses the command, or neither answers within the limit nor lives. */
+  async execute(
+    command: string,
+    args: Record<string, unknown> = {},
+    limitMs = ANSWER_LIMIT_MS,
+  ): Promise<unknown> {
+    if (this.#closed) throw new QmpError(`QEMU ended before ${command}`);
     const id = ++this.#lastId;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
-      this.#stream.write(`${JSON.stringify({ execute: command, arguments: args, id })}\n`);
-    });
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    this.#waiting.set(id, { resolve, reject });
+    const timer = setTimeout(() => {
+      this.#waiting.delete(id);
+      reject(new QmpError(`QEMU did not answer ${command} within ${limitMs / 1000} s`));
+    }, limitMs);
+    this.#stream.write(`${JSON.stringify({ execute: command, arguments: args, id })}\n`);
+    return promise.finally(() => clearTimeout(timer));
   }
 
   #receive(text: string): void {
+    if (this.#closed) return;
     const lines = (this.#partialLine + text).split("\n");
     this.#partialLine = lines.pop() ?? "";
-    for (const line of lines) if (line.trim() !== "") this.#handle(Message.parse(JSON.parse(line)));
+    const understood = lines.every((line) => line.trim() === "" || this.#take(line));
+    if (!understood || this.#partialLine.length > MAX_LINE_CHARACTERS) this.#giveUp();
+  }
+
+  /** Whether the line was of the protocol. */
+  #take(line: string): boolean {
+    const message = parsed(line);
+    if (message) this.#handle(message);
+    return message !== undefined;
+  }
+
+  #giveUp(): void {
+    this.#partialLine = "";
+    this.#end();
+    this.#stream.destroy();
   }
 
   #handle(message: z.infer<typeof Message>): void {
@@ -76,5 +107,13 @@ export class QmpClient {
     this.#closed = true;
     for (const { reject } of this.#waiting.values()) reject(new QmpError("QEMU ended before it answered"));
     this.#waiting.clear();
+  }
+}
+
+function parsed(line: string): z.infer<typeof Message> | undefined {
+  try {
+    return Message.safeParse(JSON.parse(line)).data;
+  } catch {
+    return undefined;
   }
 }

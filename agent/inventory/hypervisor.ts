@@ -1,5 +1,5 @@
 import type { Hypervisor } from "#shared/protocol/inventory.ts";
-import { findUefiFirmware } from "../hypervisor/qemu-machine.ts";
+import { findUefiFirmware } from "../hypervisor/uefi-firmware.ts";
 import { clip, type Machine } from "../machine/machine.ts";
 
 /** What this machine can do as a target host that keeps its images in `imagesPath`. */

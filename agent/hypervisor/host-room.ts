@@ -1,0 +1,42 @@
+import { readFile, statfs } from "node:fs/promises";
+
+const MIB = 2 ** 20;
+/** What QEMU takes besides the guest's memory: translated code, tables, firmware. */
+const OVERHEAD_MIB = 384;
+/** Less than this is not enough for any system to start its services. */
+const MIN_OVERLAY_BYTES = 64 * MIB;
+
+export interface Room {
+  freeMemoryBytes: number;
+  freeDiskBytes: number;
+}
+
+/** What this host has left: memory without swapping, and the storage that holds `folder`. */
+export async function hostRoom(folder: string): Promise<Room> {
+  const [memory, { bavail, bsize }] = await Promise.all([readFile("/proc/meminfo", "utf8"), statfs(folder)]);
+  const kib = Number(/^MemAvailable:\s*(\d+) kB/m.exec(memory)?.[1] ?? 0);
+  return { freeMemoryBytes: kib * 1024, freeDiskBytes: bavail * bsize };
+}
+
+/**
+ * How much a guest may write to each of its disks: together at most half of what the storage has free, so
+ * that a boot check never fills it. Or, in the operator's words, what is lacking.
+ */
+export function allot(
+  { freeMemoryBytes, freeDiskBytes }: Room,
+  wanted: { memoryMiB: number; disks: number; overlayBytes: number },
+): { overlayBytes: number } | { lacking: string } {
+  const freeMiB = Math.floor(freeMemoryBytes / MIB);
+  if (freeMiB < wanted.memoryMiB + OVERHEAD_MIB) {
+    const needed = `the guest needs ${wanted.memoryMiB} MiB of memory, and QEMU ${OVERHEAD_MIB} MiB`;
+    return { lacking: `${needed}; the target host has ${freeMiB} MiB free` };
+  }
+  const share = Math.floor(freeDiskBytes / 2 / Math.max(1, wanted.disks));
+  if (share < MIN_OVERLAY_BYTES) {
+    const needed = `what the guest writes needs ${(2 * wanted.disks * MIN_OVERLAY_BYTES) / MIB} MiB`;
+    return {
+      lacking: `${needed} on the images' storage; it has ${Math.floor(freeDiskBytes / MIB)} MiB free`,
+    };
+  }
+  return { overlayBytes: Math.min(wanted.overlayBytes, share) };
+}
