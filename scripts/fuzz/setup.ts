@@ -1,0 +1,4 @@
+import { afterAll } from "vitest";
+import { writeTally } from "./tally.ts";
+
+afterAll(writeTally);
