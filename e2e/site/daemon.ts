@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { createWriteStream, type WriteStream } from "node:fs";
 import { join } from "node:path";
 
-const main = join(import.meta.dirname, "../../cli/main.ts");
+/** The command line of this checkout. */
+export const MAIN = join(import.meta.dirname, "../../cli/main.ts");
 
 /**
  * A long-running `causeway` process whose log goes to a file; it can be killed like a real one. It is ended
@@ -14,7 +15,8 @@ export class Daemon {
   readonly #log: WriteStream;
   readonly #exit: Promise<unknown>;
 
-  constructor(words: string[], logPath: string) {
+  /** `main`: the command line's program. */
+  constructor(words: string[], logPath: string, main = MAIN) {
     this.#log = createWriteStream(logPath, { flags: "a" });
     this.#child = spawn("setpriv", ["--pdeathsig", "TERM", process.execPath, main, ...words], {
       stdio: ["ignore", "pipe", "pipe"],

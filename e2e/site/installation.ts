@@ -4,9 +4,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { type ApiClient, createApiClient } from "#shared/protocol/client.ts";
 import type { Conversion, Source, Target } from "#shared/protocol/resources.ts";
-import { Daemon } from "./daemon.ts";
-
-const main = join(import.meta.dirname, "../../cli/main.ts");
+import { Daemon, MAIN } from "./daemon.ts";
 
 /**
  * Longer than it takes until an event is tried again that a busy machine lost twice: after one minute and two
@@ -27,11 +25,14 @@ export interface CliResult {
  */
 export class Installation {
   readonly dir: string;
+  readonly #main: string;
   readonly #daemons = new Map<string, Daemon>();
   #endpoint: { url: string; token: string } | undefined;
 
-  constructor(dir: string) {
+  /** `main`: the command line's program, that of this checkout unless given. */
+  constructor(dir: string, main = MAIN) {
     this.dir = dir;
+    this.#main = main;
     mkdirSync(dir, { recursive: true });
   }
 
@@ -104,7 +105,7 @@ export class Installation {
   cli(words: string[], onStderr: (text: string) => void = () => {}): Promise<CliResult> {
     const { url, token } = this.#reach();
     return new Promise((resolve, reject) => {
-      const child = spawn(process.execPath, [main, ...words], {
+      const child = spawn(process.execPath, [this.#main, ...words], {
         env: { ...process.env, CAUSEWAY_URL: url, CAUSEWAY_TOKEN: token },
         stdio: ["ignore", "pipe", "pipe"],
       });
@@ -181,7 +182,7 @@ export class Installation {
   }
 
   #start(name: string, words: string[]): Daemon {
-    const daemon = new Daemon(words, this.#logOf(name));
+    const daemon = new Daemon(words, this.#logOf(name), this.#main);
     this.#daemons.set(name, daemon);
     return daemon;
   }
