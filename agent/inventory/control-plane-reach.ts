@@ -49,7 +49,9 @@ export async function collectReach(
     unreached: unreached.map((text) => clip(text, 500)).slice(0, 16),
     hosts: named.slice(0, 32),
     ...(asked.length > 0 && !isElsewhere && { resolverProblem: resolverProblem(dns) }),
-    canRehearse: (await machine.run("unshare", "--net", "--mount", "true"))?.status === 0,
+    canRehearse:
+      (await machine.run("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "true"))
+        ?.status === 0,
     obstacles: await findObstacles(machine, ports, surroundings),
   };
 }

@@ -144,11 +144,24 @@ test.runIf(isRoot)("a rehearsal leaves nothing on the machine, also one that is 
   const before = seen();
   await rehearseNetwork(new LocalMachine(), network, scripts);
   expect(seen()).toEqual(before);
-  const endless = { ...scripts, network: "while :; do :; done" };
+  const mark = `1000000.${process.pid}`;
+  const endless = { ...scripts, network: `sleep ${mark} & sleep ${mark}` };
   const killed = await rehearseNetwork(new LocalMachine({ answerLimitMs: 300 }), network, endless);
   expect(killed).toEqual({ unknown: expect.stringContaining("namespaces") });
   expect(seen()).toEqual(before);
+  await expect.poll(() => processesWith(mark), { timeout: 30_000 }).toEqual([]);
 });
+
+/** The machine's processes that were started with this word. */
+function processesWith(word: string): string[] {
+  return readdirSync("/proc").filter((id) => {
+    try {
+      return /^\d+$/.test(id) && readFileSync(`/proc/${id}/cmdline`, "utf8").split("\0").includes(word);
+    } catch {
+      return false; // It has ended meanwhile.
+    }
+  });
+}
 
 test("where no namespace can be made the outcome is unknown, with what to do", async () => {
   const network = await networkOf(simple);

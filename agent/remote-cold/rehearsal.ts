@@ -44,7 +44,9 @@ export async function rehearseNetwork(
     return each.kind === "ethernet" && mac ? [`${each.name} ${mac}\n`] : [];
   });
   const printed = await machine.run(
-    ...["unshare", "--net", "--mount", "sh", "-c", REHEARSAL_SCRIPT, "sh"],
+    // The script is the first process of its namespace: when it ends or is killed, the kernel ends all
+    // others.
+    ...["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", REHEARSAL_SCRIPT, "sh"],
     ...[scripts.network, scripts.dhcp, scripts.functions, formatNetworkPlan(plan)],
     ...[ports.join(""), leasesOf(paths, network).join(""), paths.map(({ path }) => path.address).join("\n")],
   );

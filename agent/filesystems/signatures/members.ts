@@ -88,7 +88,8 @@ export const MEMBER_SIGNATURES: readonly Signature[] = [
   },
   {
     type: "drbd",
-    at: end(4 * KIB, 4 * KIB),
+    // DRBD begins at a multiple of 4 KiB; `blkid` looks at the last 4 KiB, wherever they begin.
+    at: anyOf(end(4 * KIB, 4 * KIB), end(4 * KIB)),
     magicAt: 60,
     // Versions 0.7, 8, 8.4 after a crash, and 9.
     magic: hex("8374026a", "8374026b", "8374026c", "8374026d"),

@@ -75,6 +75,7 @@ export const PLANTED_MEMBERS: readonly Plant[] = [
     at("bcachefs", offset + 24, hex("c68573f666ce90a9d96a60cf803df7ef")),
   ),
   ...["6a", "6b", "6c", "6d"].map((last) => at("drbd", fromEnd(1, 4 * KIB) + 60, hex(`837402${last}`))),
+  at("drbd", PLANTED_SIZE_BYTES - 4 * KIB + 60, hex("8374026b")),
   at("drbdmanage_control_volume", 0, "$DRBDmgr=q"),
   at("drbdproxy_datalog", 0, "DRBDdlh*"),
   ...all(ZFS_LABELS, (label) => at("zfs_member", label + 128 * KIB, hex("0cb1ba0000000000"))),
