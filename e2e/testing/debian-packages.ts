@@ -17,7 +17,7 @@ export async function grubModules(suite: "bookworm" | "trixie", dir: string): Pr
  * The folder with what is in a package. Downloads it with lists and sources of its own; apt checks the
  * archive's signatures.
  */
-export async function unpackPackage(suite: string, name: string, dir: string): Promise<string> {
+async function unpackPackage(suite: string, name: string, dir: string): Promise<string> {
   await mkdir(join(dir, "lists/partial"), { recursive: true });
   await mkdir(join(dir, "cache/archives/partial"), { recursive: true });
   const sources = join(dir, "sources.list");

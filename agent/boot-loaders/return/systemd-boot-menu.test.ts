@@ -4,7 +4,7 @@ import { judgeSystemdBootMenu, type SystemdBootFacts } from "./systemd-boot-menu
 import { SYSTEMD_BOOT_CASES } from "./testing/systemd-boot-cases.ts";
 
 test.each(SYSTEMD_BOOT_CASES.map((each) => [each.name, each] as const))(
-  "systemd-boot, as the real one does, with %s",
+  "systemd-boot, by its source, with %s",
   (_, { configuration, variables, starts }) => {
     // Of a variable for one start the judgement also sees what holds after it.
     const isForcedLater = variables?.LoaderConfigTimeoutOneShot === "2";
