@@ -11,7 +11,7 @@ import { type EnrolOptions, enrol } from "./identity/enrol.ts";
 import { type Identity, identityFile, type Settings, settingsFile } from "./identity/identity.ts";
 import { LocalBootMachine } from "./machine/boot-machine.ts";
 import { readBootId } from "./machine/system.ts";
-import { ImageTrust } from "./remote-cold/image-trust.ts";
+import { ImageTrust } from "./restart/image-trust.ts";
 import type { Role } from "./roles/role.ts";
 import { sourceRole } from "./roles/source.ts";
 import { targetRole } from "./roles/target.ts";

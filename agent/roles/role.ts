@@ -3,7 +3,7 @@ import type { AgentOptions } from "../agent.ts";
 import type { AgentCloud } from "../cloud/agent-cloud.ts";
 import type { Identity, Settings } from "../identity/identity.ts";
 import type { BootMachine } from "../machine/boot-machine.ts";
-import type { ImageTrust } from "../remote-cold/image-trust.ts";
+import type { ImageTrust } from "../restart/image-trust.ts";
 
 /** What a role is made of: this machine, and what the agent was enrolled and set up with. */
 export interface RoleOptions {

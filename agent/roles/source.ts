@@ -14,13 +14,13 @@ import type { Identity } from "../identity/identity.ts";
 import { standsStill } from "../inventory/disks.ts";
 import { collectInventory } from "../inventory/inventory.ts";
 import { readBootId } from "../machine/system.ts";
-import { describeArming } from "../remote-cold/arming.ts";
-import { BootImageCache } from "../remote-cold/boot-image-cache.ts";
-import { coldExecutors, disarm } from "../remote-cold/cold-executors.ts";
-import { restartsIfArmed } from "../remote-cold/may-restart.ts";
-import { restartMachine } from "../remote-cold/restart-machine.ts";
-import { Restarter } from "../remote-cold/restarter.ts";
-import { SavedStates } from "../remote-cold/saved-states.ts";
+import { describeArming } from "../restart/arming.ts";
+import { BootImageCache } from "../restart/boot-image-cache.ts";
+import { coldExecutors, disarm } from "../restart/cold-executors.ts";
+import { restartsIfArmed } from "../restart/may-restart.ts";
+import { restartMachine } from "../restart/restart-machine.ts";
+import { Restarter } from "../restart/restarter.ts";
+import { SavedStates } from "../restart/saved-states.ts";
 import type { Role, RoleOptions } from "./role.ts";
 
 /** Boot images are kept in memory: what lies on the disk would become a part of the clone. */

@@ -11,7 +11,7 @@ import { Agent } from "#agent/agent.ts";
 import { openAgentCloud } from "#agent/cloud/agent-cloud.ts";
 import { releaseExecutor } from "#agent/commands/release.ts";
 import type { Identity } from "#agent/identity/identity.ts";
-import { Restarter } from "#agent/remote-cold/restarter.ts";
+import { Restarter } from "#agent/restart/restarter.ts";
 import { anInventory } from "#shared/domain/testing/records.ts";
 import type { Command } from "#shared/protocol/commands.ts";
 import { TestCommandKey } from "#shared/protocol/testing/command-key.ts";

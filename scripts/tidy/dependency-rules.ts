@@ -82,7 +82,7 @@ export const AGENT_FLOORS: readonly (readonly string[])[] = [
   ["boot-loaders", "capture", "hypervisor", "link", "restore"],
   ["cloud", "inventory"],
   ["commands"],
-  ["remote-cold"],
+  ["restart"],
   ["roles"],
   ["boot-environment"],
   ["boot-image-builder"],
