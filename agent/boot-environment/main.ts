@@ -93,7 +93,12 @@ async function run(job: Job): Promise<void> {
     restart: async () => leave(),
     onError: (error) => log.error("could not restart", { error }),
   });
-  const report = { restored: attestation.equal, bootId, items: attestation.items, addresses: ports() };
+  const report = {
+    restored: attestation.outcome !== "different",
+    bootId,
+    items: attestation.items,
+    addresses: ports(),
+  };
   await mkdir(DATA_DIR, { recursive: true, mode: 0o700 });
   const setup = { identity: job.identity, cloud, version: CAUSEWAY_VERSION, dataDir: DATA_DIR };
   const agent = new Agent({

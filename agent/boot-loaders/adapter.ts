@@ -40,6 +40,14 @@ export type ProbeResult = UsableLoader | UnusableLoader;
 
 export const MANUAL_FALLBACK = `Or start the machine from the boot image's ISO or over the network (PXE) by hand, approve the code on its screen with \`causeway approve CODE\`, and convert it with --type ${typeChoices.startedByHand}.`;
 
+/** For whom a machine is armed. */
+export interface ArmingJob {
+  jobId: string;
+  savedAt: Date;
+  /** For the kernel of the staged image; see `planStaging`. */
+  commandLine: string;
+}
+
 /** What the next start will do. */
 export interface Armed {
   kind: BootLoaderKind;
@@ -60,8 +68,8 @@ export interface BootLoaderAdapter {
   readonly kind: BootLoaderKind;
   /** Changes nothing. Refuses where it cannot be sure. */
   probe(need: ArmingNeed): Promise<ProbeResult>;
-  /** Exactly what `arm` and staging will touch, as it is now. Changes nothing. */
-  save(loader: UsableLoader, job: { jobId: string; savedAt: Date }): Promise<SavedBootState>;
+  /** Exactly what `arm` and staging will touch, as it is now and as arming will make it. Changes nothing. */
+  save(loader: UsableLoader, job: ArmingJob): Promise<SavedBootState>;
   /**
    * Throws `BootStateChangedError`, before it changes anything, where the machine is not as it was saved;
    * after an interruption `restore` first. Throws `ArmingFailedError` where what was written does not read
@@ -73,7 +81,7 @@ export interface BootLoaderAdapter {
    * too.
    */
   disarm(saved: SavedBootState): Promise<void>;
-  /** Gives everything back; see `restoreBootState`, which needs no adapter. */
+  /** Takes everything back that arming wrote; see `restoreBootState`, which needs no adapter. */
   restore(saved: SavedBootState): Promise<Attestation>;
   /** Compares everything with what was saved; changes nothing. */
   attest(saved: SavedBootState): Promise<Attestation>;

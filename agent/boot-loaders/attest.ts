@@ -1,17 +1,38 @@
 import { VolumeNotMountedError } from "#shared/errors.ts";
-import type { BootReceiptItem, BootStateItem } from "#shared/protocol/boot-receipt.ts";
+import {
+  type BootReceiptItem,
+  type BootStateItem,
+  type BootStateOutcome,
+  worstOutcome,
+} from "#shared/protocol/boot-receipt.ts";
 import type { BootMachine } from "../machine/boot-machine.ts";
 import { draftOf } from "../machine/durable.ts";
 import { EFI_VARIABLES } from "../machine/system.ts";
+import { isSame, isSameEntry, withoutOwnPart } from "./own-part.ts";
 import { sha256, variablePath } from "./save.ts";
-import { hasOwnAttributes, hasOwnTime, nameOf, type SavedBootState, type SavedItem } from "./saved-state.ts";
+import {
+  hasOwnAttributes,
+  hasOwnTime,
+  nameOf,
+  othersNames,
+  type SavedBootState,
+  type SavedItem,
+  type SavedItemOf,
+} from "./saved-state.ts";
 import type { VolumeMap } from "./volumes.ts";
 
 /** What a machine's boot state is now, beside what it was: the items of a boot receipt. */
 export interface Attestation {
-  /** All items are as they were. */
-  equal: boolean;
+  /** The worst of the items'. */
+  outcome: BootStateOutcome;
   items: BootReceiptItem[];
+}
+
+/** A saved state, and the machine that has it, with its file systems mounted somewhere. */
+export interface SavedOn {
+  saved: SavedBootState;
+  machine: BootMachine;
+  volumes: VolumeMap;
 }
 
 /** Node sets times no finer where GNU `touch` is missing. */
@@ -23,15 +44,17 @@ export async function attestBootState(
   machine: BootMachine,
   volumes: VolumeMap,
 ): Promise<Attestation> {
+  const context = { saved, machine, volumes };
   const items: BootReceiptItem[] = [];
   for (const item of saved.items) {
     const before = stateBefore(item);
-    const after = await stateNow(item, machine, volumes);
+    const after = await stateNow(item, context);
     const attributes = hasOwnAttributes(saved, item) && { withTime: hasOwnTime(item) };
     const equal = isEqual(before, after, attributes);
-    items.push({ kind: item.kind, name: nameOf(saved, item), before, after, equal });
+    const outcome = equal ? "equal" : await outcomeOf(item, { before, after }, context);
+    items.push({ kind: item.kind, name: nameOf(saved, item), before, after, outcome });
   }
-  return { equal: items.every((item) => item.equal), items };
+  return { outcome: worstOutcome(items), items };
 }
 
 function stateBefore(item: SavedItem): BootStateItem {
@@ -43,7 +66,8 @@ function stateBefore(item: SavedItem): BootStateItem {
   return { ...attributes, sizeBytes: item.before.sizeBytes, sha256: item.before.sha256 };
 }
 
-async function stateNow(item: SavedItem, machine: BootMachine, volumes: VolumeMap): Promise<BootStateItem> {
+/** An item as it is on the machine. */
+export async function stateNow(item: SavedItem, { machine, volumes }: SavedOn): Promise<BootStateItem> {
   if (item.kind === "variable") {
     await requireVariables(machine);
     const bytes = await machine.contents(variablePath(item.name));
@@ -73,8 +97,84 @@ export async function requireVariables(machine: BootMachine): Promise<void> {
 
 const NO_FILE = { mode: 0, uid: 0, gid: 0, modifiedNs: 0n, sizeBytes: 0 };
 
+/** Of an item that is not as it was: whether anything of that is ours. */
+async function outcomeOf(
+  item: SavedItem,
+  { before, after }: Pick<BootReceiptItem, "before" | "after">,
+  context: SavedOn,
+): Promise<BootStateOutcome> {
+  switch (item.kind) {
+    case "watched-file":
+      return "changed-by-others";
+    case "boot-configuration":
+      return "different";
+    case "variable":
+      return (await hasOwnPart(item, context)) ? "different" : "changed-by-others";
+    case "file": {
+      const path = context.volumes.pathOf(item.location);
+      if (await context.machine.status(draftOf(path))) return "different";
+      if (await hasOwnPart(item, context)) return "different";
+      const timeIsOurs = before.present && after.present && before.sha256 === after.sha256;
+      return timeIsOurs && hasOwnTime(item) && !isSameTime(before, after) ? "different" : "changed-by-others";
+    }
+    case "folder": {
+      if (await othersChangedFolder(item, context)) return "changed-by-others";
+      return before.present && after.present && isSameTime(before, after) ? "changed-by-others" : "different";
+    }
+  }
+}
+
+async function hasOwnPart(item: SavedItemOf<"file" | "variable">, context: SavedOn): Promise<boolean> {
+  if (item.format === "own") return true;
+  const { now, remainder } = await remainderOf(item, context);
+  return remainder === "unclear" || !isSame(remainder.bytes, now);
+}
+
+/** What is there now of a shared file or of a variable, and what it is to become. */
+export async function remainderOf(item: SavedItemOf<"file" | "variable">, context: SavedOn) {
+  const { machine, volumes } = context;
+  if (item.format === "own") throw new RangeError(`${nameOf(context.saved, item)} is not shared`);
+  const isVariable = item.kind === "variable";
+  if (isVariable) await requireVariables(machine);
+  const path = isVariable ? variablePath(item.name) : volumes.pathOf(item.location);
+  const status = await machine.status(path);
+  // Somebody has put a link in its place, say: what that leads to may have our part, and is not written.
+  if (status && status.kind !== "file") return { path, status, remainder: "unclear" } as const;
+  const now = await machine.contents(path);
+  if (isVariable && (await namesOthersEntry(item, context)))
+    return { path, status, now, remainder: { bytes: now } };
+  const saved = isVariable ? item.before?.bytesBase64 : item.before?.contentBase64;
+  const remainder = withoutOwnPart(item.format, {
+    before: saved === undefined ? undefined : Buffer.from(saved, "base64"),
+    armed: Buffer.from(item.armed?.bytesBase64 ?? "", "base64"),
+    now,
+  });
+  return { path, status, now, remainder };
+}
+
+/** The firmware may have given our entry's number to an entry of its own since the machine was armed. */
+async function namesOthersEntry({ entry }: SavedItemOf<"variable">, { saved, machine }: SavedOn) {
+  const item = saved.items.find((each) => each.kind === "variable" && each.name === entry);
+  const now = item?.kind === "variable" ? await machine.contents(variablePath(item.name)) : undefined;
+  if (item?.kind !== "variable" || now === undefined) return false;
+  return !isSameEntry(now, Buffer.from(item.armed.bytesBase64, "base64"));
+}
+
+/** Whether others made it go, put something in its place, or added to or removed from what is in it. */
+export async function othersChangedFolder(
+  item: SavedItemOf<"folder">,
+  { saved, machine, volumes }: SavedOn,
+): Promise<boolean> {
+  const path = volumes.pathOf(item.location);
+  const status = await machine.status(path);
+  if (status?.kind !== "folder") return true;
+  const now = othersNames(saved, item, await machine.list(path));
+  const before = othersNames(saved, item, item.before?.names ?? []);
+  return now.length !== before.length || now.some((name) => !before.includes(name));
+}
+
 /** `attributes`: also by owner and permissions, and perhaps by time. */
-function isEqual(
+export function isEqual(
   before: BootStateItem,
   after: BootStateItem,
   attributes: { withTime: boolean } | false,
@@ -82,10 +182,15 @@ function isEqual(
   if (!before.present || !after.present) return before.present === after.present;
   if (before.sha256 !== after.sha256 || before.sizeBytes !== after.sizeBytes) return false;
   if (!attributes) return true;
-  const { mode, uid, gid, modifiedNs } = before;
+  const { mode, uid, gid } = before;
   if (mode !== after.mode || uid !== after.uid || gid !== after.gid) return false;
-  if (!attributes.withTime) return true;
-  if (modifiedNs === undefined || after.modifiedNs === undefined) return modifiedNs === after.modifiedNs;
-  const apart = BigInt(modifiedNs) - BigInt(after.modifiedNs);
+  return !attributes.withTime || isSameTime(before, after);
+}
+
+type Present = Extract<BootStateItem, { present: true }>;
+
+function isSameTime({ modifiedNs: one }: Present, { modifiedNs: other }: Present): boolean {
+  if (one === undefined || other === undefined) return one === other;
+  const apart = BigInt(one) - BigInt(other);
   return apart < TIME_TOLERANCE_NS && apart > -TIME_TOLERANCE_NS;
 }

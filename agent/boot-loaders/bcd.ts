@@ -5,7 +5,7 @@ import {
   BootStateUnreadableError,
 } from "#shared/errors.ts";
 import type { ProgramOutput } from "../machine/machine.ts";
-import type { Armed, BootLoaderAdapter, ProbeResult, UsableLoader } from "./adapter.ts";
+import type { Armed, ArmingJob, BootLoaderAdapter, ProbeResult, UsableLoader } from "./adapter.ts";
 import type { ArmingNeed } from "./arming-need.ts";
 import type { Attestation } from "./attest.ts";
 import {
@@ -134,14 +134,14 @@ export class Bcd implements BootLoaderAdapter {
     return { usable: true, kind: this.kind, form, folder, freeBytes };
   }
 
-  async save(loader: UsableLoader, job: { jobId: string; savedAt: Date }): Promise<SavedBootState> {
+  async save(loader: UsableLoader, job: ArmingJob): Promise<SavedBootState> {
     const objects = await this.#enumerate();
     const exportPath = this.#machine.exportPath(job.jobId);
     await this.#bcdedit(["/export", exportPath]);
     const text = canonicalBcd(objects);
     const before = { text, sha256: sha256(Buffer.from(text)) };
     return {
-      format: 1,
+      format: 2,
       loader: loader.kind,
       jobId: job.jobId,
       savedAt: job.savedAt.toISOString(),
@@ -151,7 +151,7 @@ export class Bcd implements BootLoaderAdapter {
   }
 
   async arm(saved: SavedBootState, staged: StagedImage): Promise<Armed> {
-    if (!(await this.attest(saved)).equal) throw new BootStateChangedError([BCD]);
+    if ((await this.attest(saved)).outcome !== "equal") throw new BootStateChangedError([BCD]);
     const { jobId, form, folder } = staged;
     if (form === "unified-kernel") {
       const entry = await this.#create(createFirmwareEntry(jobId));
@@ -171,18 +171,20 @@ export class Bcd implements BootLoaderAdapter {
   async restore(saved: SavedBootState): Promise<Attestation> {
     await this.#all(restoreCommands(saved.jobId, await this.#enumerate()));
     const attestation = await this.attest(saved);
-    if (!attestation.equal) throw new BootStateNotRestoredError([BCD]);
+    if (attestation.outcome === "different") throw new BootStateNotRestoredError([BCD]);
     return attestation;
   }
 
   async attest(saved: SavedBootState): Promise<Attestation> {
     const item = saved.items.find(({ kind }) => kind === "boot-configuration");
     if (item?.kind !== "boot-configuration") throw new BootStateUnreadableError(BCD, "it was not saved");
-    const now = sha256(Buffer.from(canonicalBcd(await this.#enumerate())));
-    const equal = now === item.before.sha256;
+    const objects = await this.#enumerate();
+    const now = sha256(Buffer.from(canonicalBcd(objects)));
+    const others = restoreCommands(saved.jobId, objects).length === 0 ? "changed-by-others" : "different";
+    const outcome = now === item.before.sha256 ? "equal" : others;
     const before = { present: true, sha256: item.before.sha256 } as const;
     const after = { present: true, sha256: now } as const;
-    return { equal, items: [{ kind: item.kind, name: item.name, before, after, equal }] };
+    return { outcome, items: [{ kind: item.kind, name: item.name, before, after, outcome }] };
   }
 
   async #armed(entry: string): Promise<Armed> {

@@ -1,7 +1,7 @@
 import { posix } from "node:path";
 import { ArmingFailedError } from "#shared/errors.ts";
 import { EFI_VARIABLES } from "../machine/system.ts";
-import type { Armed, BootLoaderAdapter, ProbeResult, UsableLoader } from "./adapter.ts";
+import type { Armed, ArmingJob, BootLoaderAdapter, ProbeResult, UsableLoader } from "./adapter.ts";
 import type { ArmingNeed } from "./arming-need.ts";
 import type { HardDrivePartition } from "./device-path.ts";
 import {
@@ -95,35 +95,33 @@ export class BootNext extends LinuxBootLoader implements BootLoaderAdapter {
     return { usable: true, kind: this.kind, form: FORM, folder, freeBytes };
   }
 
-  async save(loader: UsableLoader, job: { jobId: string; savedAt: Date }): Promise<SavedBootState> {
+  async save(loader: UsableLoader, job: ArmingJob): Promise<SavedBootState> {
     const recorder = await this.recorder();
+    const name = await this.#freeEntry();
+    const entry = globalVariable(name);
+    const number = Buffer.from(name.slice("Boot".length), "hex").reverse();
+    const order = await this.machine.contents(variablePath(BOOT_ORDER));
+    if (!order) throw new ArmingFailedError(BOOT_ORDER);
+    const option = variableBytes(await this.#loadOption({ ...loader, ...job }));
     const items = [
-      await recorder.variable(BOOT_NEXT),
-      await recorder.variable(BOOT_ORDER),
-      await recorder.variable(globalVariable(await this.#freeEntry())),
+      await recorder.variable(BOOT_NEXT, { format: "one-shot", armed: variableBytes(number), entry }),
+      await recorder.variable(BOOT_ORDER, {
+        ...{ format: "boot-order", armed: Buffer.concat([order, number]), entry },
+      }),
+      await recorder.variable(entry, { format: "load-option", armed: option }),
       ...(await this.stagingItems(recorder, loader)),
     ];
     return this.finish(recorder, { loader, job, items });
   }
 
-  async arm(saved: SavedBootState, staged: StagedImage): Promise<Armed> {
+  async arm(saved: SavedBootState): Promise<Armed> {
     await this.requireAsSaved(saved);
     const name = savedEntry(saved);
-    const number = Buffer.from(name.slice("Boot".length), "hex").reverse();
-    await this.writeVariable(globalVariable(name), variableBytes(await this.#loadOption(staged)));
-    const order = await this.machine.contents(variablePath(BOOT_ORDER));
-    if (!order) throw new ArmingFailedError(BOOT_ORDER);
-    await this.writeVariable(BOOT_ORDER, Buffer.concat([order, number]));
+    await this.armVariable(saved, globalVariable(name));
+    await this.armVariable(saved, BOOT_ORDER);
     // Last: until here everything starts as always.
-    await this.writeVariable(BOOT_NEXT, variableBytes(number));
+    await this.armVariable(saved, BOOT_NEXT);
     return { kind: this.kind, entry: name };
-  }
-
-  async disarm(saved: SavedBootState): Promise<void> {
-    const value = await readVariable(this.machine, BOOT_NEXT);
-    const ours = Buffer.from(savedEntry(saved).slice("Boot".length), "hex").reverse();
-    // Somebody else's stays.
-    if (value?.equals(ours)) await this.machine.deleteVariable(variablePath(BOOT_NEXT));
   }
 
   async #loadOption(staged: StagedImage): Promise<Buffer> {

@@ -4,7 +4,13 @@ import { expect, test } from "vitest";
 import { inScratch, isRoot, MIB, tool } from "../filesystems/testing/test-image.ts";
 import { LocalBootMachine } from "../machine/boot-machine.ts";
 import { Grub } from "./grub.ts";
-import { decodeGrubEnvironment, grubVariable } from "./grub-environment.ts";
+import {
+  decodeGrubEnvironment,
+  encodeGrubEnvironment,
+  GRUB_ENVIRONMENT_BYTES,
+  grubVariable,
+  withGrubVariable,
+} from "./grub-environment.ts";
 import { restoreBootState } from "./restore.ts";
 import { imageOf, JOB_ID, probeUsable, saveState, stageAndArm } from "./testing/cold-clone.ts";
 import { BOOT_UUID, createFakeMachine } from "./testing/fake-machine.ts";
@@ -47,7 +53,7 @@ test.runIf(isRoot)(
           const block = decodeGrubEnvironment(armed.bytes);
           expect(block && grubVariable(block, "next_entry")).toBe(`causeway-${JOB_ID}`);
           expect((await readFile(image)).includes("identity identity")).toBe(true);
-          await writeAt(image, armed.offset, Buffer.from(armed.bytes.toString().replace(JOB_ID, "####")));
+          await writeAt(image, armed.offset, emptied(armed.bytes));
         } finally {
           await unmount(boot);
         }
@@ -57,7 +63,7 @@ test.runIf(isRoot)(
         try {
           const volumes = VolumeMap.of({ [BOOT_UUID]: elsewhere });
           const attestation = await restoreBootState(saved, new LocalBootMachine(), volumes);
-          expect(attestation.equal).toBe(true);
+          expect(attestation.outcome).toBe("equal");
           expect(attestation.items.map(({ name }) => name)).toContain("/boot/grub/custom.cfg");
           expect(await readFile(join(elsewhere, "grub/custom.cfg"), "utf8")).toBe("# mine\n");
           expect((await stat(join(elsewhere, "grub/custom.cfg"))).mode & 0o777).toBe(0o640);
@@ -72,6 +78,14 @@ test.runIf(isRoot)(
       }
     }),
 );
+
+/** As GRUB does it when it starts the entry. */
+function emptied(block: Buffer): Buffer {
+  const environment = decodeGrubEnvironment(block.subarray(0, GRUB_ENVIRONMENT_BYTES));
+  if (!environment) throw new Error("no environment block");
+  const bytes = encodeGrubEnvironment(withGrubVariable(environment, "next_entry", ""));
+  return Buffer.concat([bytes, block.subarray(bytes.length)]);
+}
 
 async function writeAt(path: string, offset: number, bytes: Buffer): Promise<void> {
   await new LocalBootMachine().overwrite(path, bytes.subarray(0, BLOCK_BYTES), offset);

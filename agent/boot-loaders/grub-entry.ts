@@ -13,6 +13,11 @@ export interface GrubEntry {
 
 const OPENING = "# >>> Causeway: added for one start, taken away after it >>>";
 const CLOSING = "# <<< Causeway <<<";
+/** From one of our lines to the next, with no other beginning between them. */
+const BLOCK = new RegExp(
+  `^${OPENING}\\r?\\n(?:(?!# >>> Causeway|# <<< Causeway)[^\\n]*\\n)*${CLOSING}\\r?(?:\\n|$)`,
+  "gm",
+);
 
 export function grubEntryId(jobId: string): string {
   return `causeway-${jobId}`;
@@ -50,6 +55,20 @@ export function appendGrubEntry(existing: Uint8Array, entry: string): Buffer {
   const last = existing.at(-1);
   const separator = last === undefined || last === 0x0a ? "" : "\n";
   return Buffer.concat([existing, Buffer.from(`${separator}${entry}`)]);
+}
+
+/**
+ * The file without the entry that `appended` (as `appendGrubEntry` added it) has, even where that was edited.
+ * What stands around it stays, also a line end that appending had to add before it, once others have written
+ * behind it. `undefined` where it still names the entry and not between our two lines.
+ */
+export function removeGrubEntry(existing: Uint8Array, appended: Uint8Array): Buffer | undefined {
+  const id = / --id (\S+)/.exec(Buffer.from(appended).toString("latin1"))?.[1] ?? "";
+  // One job's name may begin with another's.
+  const named = new RegExp(`${id}(?![A-Za-z0-9-])`);
+  const text = Buffer.from(existing).toString("latin1");
+  const rest = text.replace(BLOCK, (block) => (named.test(block) ? "" : block));
+  return named.test(rest) ? undefined : Buffer.from(rest, "latin1");
 }
 
 export function hasGrubEntry(text: string): boolean {

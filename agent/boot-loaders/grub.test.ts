@@ -120,7 +120,7 @@ test.each([
   const armedText = await textOf(machine, "/boot/grub/custom.cfg");
   expect(armedText.startsWith(custom ?? "")).toBe(true);
   expect(armedText).toContain("\nmenuentry 'Causeway");
-  expect(await adapter.restore(saved)).toMatchObject({ equal: true });
+  expect(await adapter.restore(saved)).toMatchObject({ outcome: "equal" });
   const after = await stat(path, { bigint: true }).catch(() => undefined);
   expect(after?.mode).toBe(before?.mode);
   if (before && after) {
@@ -151,9 +151,9 @@ test("a system that rewrites grubenv with the same content at each start is as i
   // As Debian 13's grub-common.service does.
   await writeFile(path, await readFile(path));
   await utimes(path, 2_000_000_000, 2_000_000_000);
-  expect((await adapter.attest(saved)).equal).toBe(true);
+  expect((await adapter.attest(saved)).outcome).toBe("equal");
   await utimes(machine.at("/boot/grub/grub.cfg"), 2_000_000_000, 2_000_000_000);
-  expect((await adapter.attest(saved)).equal).toBe(false);
+  expect((await adapter.attest(saved)).outcome).toBe("changed-by-others");
 });
 
 test("what GRUB itself leaves in grubenv after the start is given back as it was", async () => {
@@ -165,10 +165,10 @@ test("what GRUB itself leaves in grubenv after the start is given back as it was
     "next_entry=\n",
   );
   await machine.overwrite(path, Buffer.from(consumed.padEnd(1024, "#"), "latin1"));
-  const { equal, items } = await adapter.attest(saved);
-  expect(equal).toBe(false);
-  expect(items.find(({ name }) => name === "/boot/grub/grubenv")?.equal).toBe(false);
-  expect((await adapter.restore(saved)).equal).toBe(true);
+  const { outcome, items } = await adapter.attest(saved);
+  expect(outcome).toBe("different");
+  expect(items.find(({ name }) => name === "/boot/grub/grubenv")?.outcome).toBe("different");
+  expect((await adapter.restore(saved)).outcome).toBe("equal");
 });
 
 test("disarming takes back the next start at once, but not somebody else's", async () => {
@@ -204,9 +204,11 @@ test("a changed main configuration is told by the comparison, and never written"
   const machine = await grubMachine();
   const { adapter, saved } = await arm(machine);
   await machine.put("/boot/grub/grub.cfg", `${GRUB_CONFIGURATION}# kernel update\n`, 0o444);
-  const { equal, items } = await adapter.restore(saved);
-  expect(equal).toBe(false);
-  expect(items.filter((item) => !item.equal).map(({ name }) => name)).toEqual(["/boot/grub/grub.cfg"]);
+  const { outcome, items } = await adapter.restore(saved);
+  expect(outcome).toBe("changed-by-others");
+  expect(items.filter((item) => item.outcome !== "equal").map(({ name }) => name)).toEqual([
+    "/boot/grub/grub.cfg",
+  ]);
   expect(await textOf(machine, "/boot/grub/grub.cfg")).toContain("# kernel update");
 });
 
@@ -372,5 +374,5 @@ test("the folder of Red Hat and SUSE is found, too", async () => {
   const machine = await grubMachine({ firmware: "bios" }, { folder: "/boot/grub2" });
   const { saved, adapter } = await arm(machine);
   expect(await textOf(machine, "/boot/grub2/custom.cfg")).toContain("Causeway");
-  expect((await adapter.restore(saved)).equal).toBe(true);
+  expect((await adapter.restore(saved)).outcome).toBe("equal");
 });

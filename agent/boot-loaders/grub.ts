@@ -1,19 +1,12 @@
 import { posix } from "node:path";
-import { ArmingFailedError } from "#shared/errors.ts";
+import { ArmingFailedError, BootStateUnreadableError } from "#shared/errors.ts";
 import { replaceFile } from "../machine/durable.ts";
 import { readText } from "../machine/machine.ts";
-import type { Armed, BootLoaderAdapter, ProbeResult, UsableLoader } from "./adapter.ts";
+import type { Armed, ArmingJob, BootLoaderAdapter, ProbeResult, UsableLoader } from "./adapter.ts";
 import type { ArmingNeed } from "./arming-need.ts";
 import { readBootSectorLoader, readPartition } from "./firmware.ts";
 import { appendGrubEntry, formatGrubEntry, grubEntryId } from "./grub-entry.ts";
-import {
-  decodeGrubEnvironment,
-  encodeGrubEnvironment,
-  type GrubEnvironment,
-  grubVariable,
-  withGrubVariable,
-  withoutGrubVariable,
-} from "./grub-environment.ts";
+import { decodeGrubEnvironment, encodeGrubEnvironment, withGrubVariable } from "./grub-environment.ts";
 import { GRUB_FILE_SYSTEMS, GRUB_RULES, type GrubEnvironmentFacts, type GrubFacts } from "./grub-probe.ts";
 import { LinuxBootLoader } from "./linux-boot-loader.ts";
 import { type GrubRehearsal, rehearse } from "./return/grub-rehearsal.ts";
@@ -50,14 +43,21 @@ export class Grub extends LinuxBootLoader implements BootLoaderAdapter {
     return { usable: true, kind: this.kind, form: FORM, folder, freeBytes };
   }
 
-  async save(loader: UsableLoader, job: { jobId: string; savedAt: Date }): Promise<SavedBootState> {
+  async save(loader: UsableLoader, job: ArmingJob): Promise<SavedBootState> {
     const recorder = await this.recorder();
     const { found } = await this.#find(await readVolumes(this.machine));
     const folder = found?.folder ?? "";
     const environment = (await this.machine.resolve(posix.join(folder, ENVIRONMENT))) ?? "";
+    const entry = formatGrubEntry(await this.#entryOf({ ...loader, ...job }));
     const items = [
-      await recorder.file(environment, true),
-      await recorder.file(posix.join(folder, CUSTOM), false),
+      await recorder.file(environment, "grub-environment", (before) => {
+        const armed = armedEnvironment(before, grubEntryId(job.jobId));
+        if (armed instanceof Buffer) return armed;
+        throw new BootStateUnreadableError(environment, "it has no room for another variable, or is damaged");
+      }),
+      await recorder.file(posix.join(folder, CUSTOM), "grub-configuration", (before = Buffer.alloc(0)) =>
+        appendGrubEntry(before, entry),
+      ),
       ...(await this.stagingItems(recorder, loader)),
       await recorder.folder(folder),
       await recorder.watchedFile(posix.join(folder, CONFIG)),
@@ -67,40 +67,20 @@ export class Grub extends LinuxBootLoader implements BootLoaderAdapter {
 
   async arm(saved: SavedBootState, staged: StagedImage): Promise<Armed> {
     await this.requireAsSaved(saved);
-    const custom = await this.pathOf(saved, CUSTOM);
-    const entry = formatGrubEntry(await this.#entryOf(staged));
+    const { path: custom, bytes } = await this.armedFile(saved, CUSTOM);
     const status = await this.machine.status(custom);
-    const content = appendGrubEntry((await this.machine.contents(custom)) ?? Buffer.alloc(0), entry);
-    await replaceFile(this.machine, custom, content, {
+    await replaceFile(this.machine, custom, bytes, {
       mode: status?.mode ?? 0o644,
       ...(status && { attributes: status }),
     });
     // GRUB does not replay journals: it would find the entry and not yet the files that it names.
     await this.machine.flush([posix.dirname(custom), staged.folder]);
     // Last, since it makes the next start special: until here everything is as always.
-    const path = await this.pathOf(saved, ENVIRONMENT);
-    await this.#changeEnvironment(path, (now) =>
-      withGrubVariable(now, NEXT_ENTRY, grubEntryId(staged.jobId)),
-    );
-    return { kind: this.kind, entry: grubEntryId(staged.jobId) };
-  }
-
-  async disarm(saved: SavedBootState): Promise<void> {
-    const path = await this.pathOf(saved, ENVIRONMENT);
-    const bytes = await this.machine.contents(path);
-    const environment = bytes && decodeGrubEnvironment(bytes);
-    // Somebody else's entry stays.
-    if (!environment || grubVariable(environment, NEXT_ENTRY) !== grubEntryId(saved.jobId)) return;
-    await this.#changeEnvironment(path, (now) => withoutGrubVariable(now, NEXT_ENTRY));
-  }
-
-  async #changeEnvironment(path: string, change: (now: GrubEnvironment) => GrubEnvironment): Promise<void> {
-    const bytes = await this.machine.contents(path);
-    const environment = bytes && decodeGrubEnvironment(bytes);
-    if (!environment) throw new ArmingFailedError(path);
-    const changed = encodeGrubEnvironment(change(environment));
-    await this.machine.overwrite(path, changed);
-    if (!(await this.machine.contents(path))?.equals(changed)) throw new ArmingFailedError(path);
+    const environment = await this.armedFile(saved, ENVIRONMENT);
+    await this.machine.overwrite(environment.path, environment.bytes);
+    if (!(await this.machine.contents(environment.path))?.equals(environment.bytes))
+      throw new ArmingFailedError(environment.path);
+    return { kind: this.kind, entry: grubEntryId(saved.jobId) };
   }
 
   async #entryOf(staged: StagedImage) {
@@ -128,7 +108,7 @@ export class Grub extends LinuxBootLoader implements BootLoaderAdapter {
     const exists = async (path: string) => (await this.machine.status(path)) !== undefined;
     const environment = folder === undefined ? undefined : await this.#environmentFacts(folder, volumes);
     const entry = formatGrubEntry(PROBED_ENTRY);
-    const armed = environment && armedEnvironment(environment);
+    const armed = environment && armedEnvironment(environment.bytes, grubEntryId(PROBED_ENTRY.jobId));
     return {
       ...common,
       configPath: folder && posix.join(folder, CONFIG),
@@ -207,11 +187,11 @@ const PROBED_ENTRY = {
 };
 
 /** The environment block as arming would write it; `undefined` if there is none. */
-function armedEnvironment({ bytes }: GrubEnvironmentFacts): Buffer | "no-room" | undefined {
+function armedEnvironment(bytes: Buffer | undefined, entryId: string): Buffer | "no-room" | undefined {
   const environment = bytes && decodeGrubEnvironment(bytes);
   if (!environment) return undefined;
   try {
-    return encodeGrubEnvironment(withGrubVariable(environment, NEXT_ENTRY, grubEntryId(PROBED_ENTRY.jobId)));
+    return encodeGrubEnvironment(withGrubVariable(environment, NEXT_ENTRY, entryId));
   } catch (error) {
     if (error instanceof RangeError) return "no-room";
     throw error;

@@ -5,10 +5,10 @@ import type { UsableLoader } from "./adapter.ts";
 import type { ArmingNeed } from "./arming-need.ts";
 import { type Attestation, attestBootState } from "./attest.ts";
 import { readFirmware } from "./firmware.ts";
-import { restoreBootState } from "./restore.ts";
+import { restoreBootState, restoreNextStart } from "./restore.ts";
 import type { CommonFacts, PlaceFacts } from "./rules.ts";
 import { StateRecorder, variablePath } from "./save.ts";
-import { nameOf, type SavedBootState, type SavedItem } from "./saved-state.ts";
+import { nameOf, type SavedBootState, type SavedItem, type SavedItemOf } from "./saved-state.ts";
 import { type ImageForm, stagedBytes, stagedPaths, stagingFolder } from "./staging.ts";
 import { layerOf, readVolumes, type VolumeMap } from "./volumes.ts";
 
@@ -22,6 +22,10 @@ export abstract class LinuxBootLoader {
 
   async restore(saved: SavedBootState): Promise<Attestation> {
     return restoreBootState(saved, this.machine, await readVolumes(this.machine));
+  }
+
+  async disarm(saved: SavedBootState): Promise<void> {
+    await restoreNextStart({ saved, machine: this.machine, volumes: await readVolumes(this.machine) });
   }
 
   async attest(saved: SavedBootState): Promise<Attestation> {
@@ -68,7 +72,7 @@ export abstract class LinuxBootLoader {
     const own = posix.dirname(folder);
     const files = stagedPaths(form, folder).map(({ path, secret }): SavedItem => {
       // Whatever is there under the job's name is the job's, perhaps of an interrupted call.
-      return { kind: "file", location: recorder.location(path), inPlace: false, secret, staged: true };
+      return { kind: "file", location: recorder.location(path), format: "own", secret, staged: true };
     });
     return [
       ...files,
@@ -99,7 +103,7 @@ export abstract class LinuxBootLoader {
     },
   ): SavedBootState {
     return {
-      format: 1,
+      format: 2,
       loader: loader.kind,
       jobId: job.jobId,
       savedAt: job.savedAt.toISOString(),
@@ -114,28 +118,35 @@ export abstract class LinuxBootLoader {
     const changed = saved.items.flatMap((item, index) => {
       // Staging made its files and changed the times of folders, as it should.
       if (item.kind === "folder" || (item.kind === "file" && item.staged)) return [];
-      return items[index]?.equal ? [] : [nameOf(saved, item)];
+      return items[index]?.outcome === "equal" ? [] : [nameOf(saved, item)];
     });
     if (changed.length > 0) throw new BootStateChangedError(changed);
   }
 
   /**
-   * Writes a variable and makes sure that the firmware took it: some forget, some refuse without saying so.
+   * Writes what a saved variable is armed with, and makes sure that the firmware took it: some forget, some
+   * refuse without saying so.
    */
-  protected async writeVariable(name: string, bytes: Buffer): Promise<void> {
+  protected async armVariable(saved: SavedBootState, name: string): Promise<void> {
+    const item = saved.items.find((each) => each.kind === "variable" && each.name === name);
+    if (item?.kind !== "variable") throw new ArmingFailedError(name);
+    const bytes = Buffer.from(item.armed.bytesBase64, "base64");
     const path = variablePath(name);
     await this.machine.writeVariable(path, bytes);
-    const written = await this.machine.contents(path);
-    if (!written?.equals(bytes)) throw new ArmingFailedError(name);
+    if (!(await this.machine.contents(path))?.equals(bytes)) throw new ArmingFailedError(name);
   }
 
-  /** Where a saved file is now. */
-  protected async pathOf(saved: SavedBootState, name: string): Promise<string> {
+  /** Where a saved file is now, and what it is armed with. */
+  protected async armedFile(
+    saved: SavedBootState,
+    name: string,
+  ): Promise<{ path: string; bytes: Buffer; before: SavedItemOf<"file">["before"] }> {
     const item = saved.items.find(
       (each) => each.kind === "file" && posix.basename(each.location.path) === name,
     );
-    if (item?.kind !== "file") throw new BootStateChangedError([name]);
-    return (await readVolumes(this.machine)).pathOf(item.location);
+    if (item?.kind !== "file" || !item.armed) throw new BootStateChangedError([name]);
+    const path = (await readVolumes(this.machine)).pathOf(item.location);
+    return { path, bytes: Buffer.from(item.armed.bytesBase64, "base64"), before: item.before };
   }
 
   protected async recorder(): Promise<StateRecorder> {

@@ -98,7 +98,7 @@ describe.each(Object.entries(LOADERS))("with %s", (_, { create, adapter, nextSta
         // From the first step on that takes the one-shot back, the original system starts; before, the boot
         // environment does, once more.
         await nextStart(machine);
-        expect((await restoreBootState(saved, machine, volumes)).equal).toBe(true);
+        expect((await restoreBootState(saved, machine, volumes)).outcome).toBe("equal");
         expect(await nextStart(machine)).toBe("original");
         expect(await snapshot(machine)).toEqual(before);
       }

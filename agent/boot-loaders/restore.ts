@@ -1,22 +1,23 @@
 import { BootStateNotRestoredError } from "#shared/errors.ts";
-import type { BootMachine } from "../machine/boot-machine.ts";
+import type { BootMachine, FileAttributes } from "../machine/boot-machine.ts";
 import { draftOf, eraseFile, replaceFile } from "../machine/durable.ts";
-import { EFI_ATTRIBUTE_BYTES } from "../machine/system.ts";
-import { type Attestation, attestBootState, requireVariables } from "./attest.ts";
-import { BOOT_ENTRY } from "./firmware.ts";
-import { isOwnLoadOption } from "./load-option.ts";
-import { variablePath } from "./save.ts";
-import { hasOwnAttributes, type SavedBootState, type SavedItem } from "./saved-state.ts";
+import {
+  type Attestation,
+  attestBootState,
+  othersChangedFolder,
+  remainderOf,
+  type SavedOn,
+} from "./attest.ts";
+import { isSame } from "./own-part.ts";
+import type { SavedBootState, SavedItem, SavedItemOf } from "./saved-state.ts";
 import type { VolumeMap } from "./volumes.ts";
 
-/** The one is never written; the other only Windows itself can give back, after its return. */
-const NOT_OURS: ReadonlySet<string> = new Set(["watched-file", "boot-configuration"]);
-
 /**
- * Gives back every file, folder and variable as it was saved: bytes, permissions, owner and time, or absence.
- * Needs no boot loader and no knowledge of which it is, so the boot environment calls it with its own mount
- * points. May be interrupted at any instant and called again, any number of times. Returns the comparison
- * made afterwards; throws `BootStateNotRestoredError` if something that was touched still differs.
+ * Takes back what arming wrote: files, folders and variables are as they were saved, but for what others
+ * changed since, which stays. Needs no boot loader and no knowledge of which it is, so the boot environment
+ * calls it with its own mount points. May be interrupted at any instant and called again, any number of
+ * times. Returns the comparison made afterwards; throws `BootStateNotRestoredError` if something of ours is
+ * left.
  */
 export async function restoreBootState(
   saved: SavedBootState,
@@ -25,73 +26,69 @@ export async function restoreBootState(
 ): Promise<Attestation> {
   const context = { saved, machine, volumes };
   for (const item of saved.items) await restoreItem(item, context);
-  // Giving back files changes the times of the folders they are in.
-  for (const item of saved.items) {
-    if (item.kind === "folder") await restoreAttributes(item, context);
-  }
+  // Taking back files changes the times of the folders they are in.
+  for (const item of saved.items) if (item.kind === "folder") await restoreFolderTime(item, context);
   const attestation = await attestBootState(saved, machine, volumes);
-  const wrong = attestation.items.filter((item) => !item.equal && !NOT_OURS.has(item.kind));
+  // The boot configuration of Windows only Windows itself can give back, after its return.
+  const wrong = attestation.items.filter(
+    ({ outcome, kind }) => outcome === "different" && kind !== "boot-configuration",
+  );
   if (wrong.length > 0) throw new BootStateNotRestoredError(wrong.map(({ name }) => name));
   return attestation;
 }
 
-interface Context {
-  saved: SavedBootState;
-  machine: BootMachine;
-  volumes: VolumeMap;
+/** Takes back only that the next start is special: the first item. */
+export async function restoreNextStart({ saved, machine, volumes }: SavedOn): Promise<void> {
+  const [first] = saved.items;
+  if (first) await restoreItem(first, { saved, machine, volumes });
 }
 
-async function restoreItem(item: SavedItem, context: Context): Promise<void> {
+async function restoreItem(item: SavedItem, context: SavedOn): Promise<void> {
   if (item.kind === "variable") return restoreVariable(item, context);
   if (item.kind === "file") return restoreFile(item, context);
   if (item.kind !== "folder" || item.before) return;
   await context.machine.removeFolder(context.volumes.pathOf(item.location));
 }
 
-async function restoreVariable(
-  { name, before }: Extract<SavedItem, { kind: "variable" }>,
-  { machine }: Context,
-): Promise<void> {
-  await requireVariables(machine);
-  const path = variablePath(name);
-  const current = await machine.contents(path);
-  if (!before) {
-    // Firmware may have given the number to an entry of its own since the machine was armed.
-    const isAnothers =
-      current && BOOT_ENTRY.test(name) && !isOwnLoadOption(current.subarray(EFI_ATTRIBUTE_BYTES));
-    return isAnothers ? undefined : machine.deleteVariable(path);
-  }
-  const bytes = Buffer.from(before.bytesBase64, "base64");
+async function restoreVariable(item: SavedItemOf<"variable">, context: SavedOn): Promise<void> {
+  const { path, now, remainder } = await remainderOf(item, context);
   // The firmware's memory wears out: not written where it is right.
-  if (!current?.equals(bytes)) await machine.writeVariable(path, bytes);
+  if (remainder === "unclear" || isSame(remainder.bytes, now)) return;
+  if (remainder.bytes) await context.machine.writeVariable(path, remainder.bytes);
+  else await context.machine.deleteVariable(path);
 }
 
-async function restoreFile(item: Extract<SavedItem, { kind: "file" }>, context: Context): Promise<void> {
+async function restoreFile(item: SavedItemOf<"file">, context: SavedOn): Promise<void> {
   const { machine, volumes } = context;
-  const { before, inPlace, secret } = item;
-  const path = volumes.pathOf(item.location);
-  await eraseFile(machine, draftOf(path), secret);
-  if (!before) return eraseFile(machine, path, secret);
-  const bytes = Buffer.from(before.contentBase64, "base64");
-  const status = await machine.status(path);
-  const current = status?.kind === "file" ? await machine.contents(path) : undefined;
-  if (!current?.equals(bytes)) {
-    if (inPlace && current?.length === bytes.length) await machine.overwrite(path, bytes);
-    else await replaceFile(machine, path, bytes, { mode: before.mode });
+  const place = volumes.pathOf(item.location);
+  await eraseFile(machine, draftOf(place), item.secret);
+  if (item.format === "own") return eraseFile(machine, place, item.secret);
+  const { path, status, now, remainder } = await remainderOf(item, context);
+  if (remainder === "unclear" || !status) return;
+  const { bytes } = remainder;
+  if (!bytes) return eraseFile(machine, path, false);
+  // The time of others' last change is theirs, and their permissions and owner stay in any case.
+  const isAsBefore =
+    item.before !== undefined && bytes.equals(Buffer.from(item.before.contentBase64, "base64"));
+  const modifiedNs = item.before && isAsBefore ? BigInt(item.before.modifiedNs) : status.modifiedNs;
+  const attributes: FileAttributes = { ...status, modifiedNs };
+  if (!isSame(bytes, now)) {
+    if (item.format !== "grub-environment")
+      return replaceFile(machine, path, bytes, { mode: status.mode, attributes });
+    await machine.overwrite(path, bytes);
   }
-  await restoreAttributes(item, context);
+  await setTime(machine, path, attributes);
 }
 
-async function restoreAttributes(
-  item: Extract<SavedItem, { kind: "file" | "folder" }>,
-  { saved, machine, volumes }: Context,
-): Promise<void> {
+async function restoreFolderTime(item: SavedItemOf<"folder">, context: SavedOn): Promise<void> {
+  const { machine, volumes } = context;
+  if (!item.before || (await othersChangedFolder(item, context))) return;
   const path = volumes.pathOf(item.location);
   const status = await machine.status(path);
-  if (!item.before || !status) return;
-  const modifiedNs = BigInt(item.before.modifiedNs);
-  const { mode, uid, gid } = hasOwnAttributes(saved, item) ? item.before : status;
-  const same =
-    status.mode === mode && status.uid === uid && status.gid === gid && status.modifiedNs === modifiedNs;
-  if (!same) await machine.setAttributes(path, { mode, uid, gid, modifiedNs });
+  if (status) await setTime(machine, path, { ...status, modifiedNs: BigInt(item.before.modifiedNs) });
+}
+
+async function setTime(machine: BootMachine, path: string, attributes: FileAttributes): Promise<void> {
+  const status = await machine.status(path);
+  if (status?.modifiedNs !== attributes.modifiedNs) await machine.setAttributes(path, attributes);
 }

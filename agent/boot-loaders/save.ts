@@ -3,7 +3,7 @@ import { posix } from "node:path";
 import { BootStateUnreadableError } from "#shared/errors.ts";
 import type { BootMachine, FileAttributes } from "../machine/boot-machine.ts";
 import { EFI_VARIABLES } from "../machine/system.ts";
-import type { SavedBootState, SavedItem } from "./saved-state.ts";
+import type { SavedBootState, SavedItem, SavedItemOf } from "./saved-state.ts";
 import type { FileLocation, VolumeMap } from "./volumes.ts";
 
 /** No boot loader's file that is written as a whole is longer. */
@@ -30,11 +30,16 @@ export class StateRecorder {
     this.#volumes = volumes;
   }
 
-  /** A file that will be written: in place, or by replacing it. */
-  async file(path: string, inPlace: boolean): Promise<SavedItem> {
+  /** A file that will be written; `arm` says what with, from what it holds now. */
+  async file(
+    path: string,
+    format: SavedItemOf<"file">["format"],
+    arm: (before: Buffer | undefined) => Buffer,
+  ): Promise<SavedItem> {
     const location = this.location(path);
+    const common = { kind: "file", location, format, secret: false, staged: false } as const;
     const status = await this.#regularFile(path);
-    if (!status) return { kind: "file", location, inPlace, secret: false, staged: false };
+    if (!status) return { ...common, armed: armedContent(arm(undefined)) };
     if (status.sizeBytes > CONTENT_LIMIT_BYTES) throw new BootStateUnreadableError(path, "it is too large");
     const content = await this.#machine.contents(path);
     if (content?.length !== status.sizeBytes) throw new BootStateUnreadableError(path, "it is changing");
@@ -44,7 +49,7 @@ export class StateRecorder {
       sha256: sha256(content),
       contentBase64: content.toString("base64"),
     };
-    return { kind: "file", location, before, inPlace, secret: false, staged: false };
+    return { ...common, before, armed: armedContent(arm(content)) };
   }
 
   async watchedFile(path: string): Promise<SavedItem> {
@@ -61,16 +66,22 @@ export class StateRecorder {
     const status = await this.#machine.status(path);
     if (!status) return { kind: "folder", location };
     if (status.kind !== "folder") throw new BootStateUnreadableError(path, "it is not a folder");
-    return { kind: "folder", location, before: savedAttributes(status) };
+    return {
+      kind: "folder",
+      location,
+      before: { ...savedAttributes(status), names: await this.#machine.list(path) },
+    };
   }
 
-  async variable(name: string): Promise<SavedItem> {
+  /** A firmware variable that will be written with `armed`; `entry`: the boot entry that this refers to. */
+  async variable(
+    name: string,
+    { format, armed, entry }: Pick<SavedItemOf<"variable">, "format" | "entry"> & { armed: Buffer },
+  ): Promise<SavedItem> {
     const bytes = await this.#machine.contents(variablePath(name));
-    if (!bytes) return { kind: "variable", name };
     return {
-      kind: "variable",
-      name,
-      before: { bytesBase64: bytes.toString("base64"), sha256: sha256(bytes) },
+      ...{ kind: "variable", name, format, armed: armedContent(armed), ...(entry && { entry }) },
+      ...(bytes && { before: armedContent(bytes) }),
     };
   }
 
@@ -99,6 +110,10 @@ export class StateRecorder {
       throw new BootStateUnreadableError(path, "it is not a regular file");
     return status;
   }
+}
+
+function armedContent(bytes: Buffer) {
+  return { bytesBase64: bytes.toString("base64"), sha256: sha256(bytes) };
 }
 
 function savedAttributes({ mode, uid, gid, modifiedNs }: FileAttributes) {

@@ -1,6 +1,7 @@
 import { posix } from "node:path";
 import { z } from "zod";
 import { Timestamp } from "#shared/protocol/common.ts";
+import { draftOf } from "../machine/durable.ts";
 import { FileLocation, VolumeUuid } from "./volumes.ts";
 
 /**
@@ -20,16 +21,24 @@ const attributes = {
   modifiedNs: Nanoseconds,
 };
 
+/** What arming makes of a file or variable: every byte that it writes. */
+const ArmedContent = z.object({ bytesBase64: z.base64(), sha256: Sha256 });
+
 /** A file that arming changes or makes. */
 const SavedFile = z.object({
   kind: z.literal("file"),
   location: FileLocation,
+  /**
+   * Who writes to it. `own`: Causeway alone, so that it goes as a whole. The others are shared: only what
+   * arming wrote into them is taken out. GRUB's environment block is written in place, never replaced.
+   */
+  format: z.enum(["own", "grub-environment", "grub-configuration"]),
   /** Nothing where there was no such file. */
   before: z
     .object({ ...attributes, contentBase64: z.base64(), sizeBytes: z.int().nonnegative(), sha256: Sha256 })
     .optional(),
-  /** The file keeps its blocks: written over in place, never replaced by another. */
-  inPlace: z.boolean(),
+  /** Absent for a part of the boot image. */
+  armed: ArmedContent.optional(),
   /** Holds an identity: its bytes are overwritten before it goes. */
   secret: z.boolean(),
   /** A part of the boot image. */
@@ -50,15 +59,28 @@ const WatchedFile = z.object({
 const SavedFolder = z.object({
   kind: z.literal("folder"),
   location: FileLocation,
-  before: z.object(attributes).optional(),
+  before: z
+    .object({
+      ...attributes,
+      /** Of everything in it. */
+      names: z.array(z.string()),
+    })
+    .optional(),
 });
+
+/** As the kernel names a variable's file: `BootNext-8be4df61-93ca-11d2-aa0d-00e098032b8c`. */
+const VariableName = z.string().regex(/^[A-Za-z0-9]+-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
 
 /** A firmware variable: its attributes' four bytes and its value. */
 const SavedVariable = z.object({
   kind: z.literal("variable"),
-  /** As the kernel names its file: `BootNext-8be4df61-93ca-11d2-aa0d-00e098032b8c`. */
-  name: z.string().regex(/^[A-Za-z0-9]+-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/),
+  name: VariableName,
+  /** `one-shot`: names an entry for the next start; the others as UEFI calls them. */
+  format: z.enum(["one-shot", "boot-order", "load-option"]),
   before: z.object({ bytesBase64: z.base64(), sha256: Sha256 }).optional(),
+  armed: ArmedContent,
+  /** The variable with the boot entry whose number arming writes here. */
+  entry: VariableName.optional(),
 });
 
 /** The boot configuration of Windows, changed and compared through its own program. */
@@ -79,13 +101,17 @@ export const SavedItem = z.discriminatedUnion("kind", [
 ]);
 export type SavedItem = z.infer<typeof SavedItem>;
 
+export type SavedItemOf<K extends SavedItem["kind"]> = Extract<SavedItem, { kind: K }>;
+
 /**
- * Everything that arming a machine touches, as it was before. Kept on the machine, in the cloud and in the
- * overlay of the boot environment, which gives it back before it reads a disk. Items stand in the order in
- * which they are given back: what makes the next start special first.
+ * Everything that arming a machine touches: as it was before, and what arming makes of it. Written before
+ * anything is touched, so that no interruption leaves something that cannot be told from others' work. Kept
+ * on the machine, in the cloud and in the overlay of the boot environment, which gives it back before it
+ * reads a disk. Items stand in the order in which they are given back: what makes the next start special
+ * first.
  */
 export const SavedBootState = z.object({
-  format: z.literal(1),
+  format: z.literal(2),
   loader: BootLoaderKind,
   /** Names the job's entry, folder and files. */
   jobId: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/),
@@ -116,7 +142,7 @@ export function nameOf(saved: SavedBootState, item: SavedItem): string {
 }
 
 /**
- * Whether an item's permissions, owner and time mean the same to whoever mounted its file system. FAT has
+ * Whether an item's permissions, owner and time mean the same however its file system is mounted. FAT has
  * none of the first two, but what it was mounted with, and keeps local time.
  */
 export function hasOwnAttributes(saved: SavedBootState, item: SavedItem): boolean {
@@ -130,7 +156,7 @@ export function hasOwnAttributes(saved: SavedBootState, item: SavedItem): boolea
  * `grub-editenv … unset recordfail`.
  */
 export function hasOwnTime(item: SavedItem): boolean {
-  return !(item.kind === "file" && item.inPlace);
+  return !(item.kind === "file" && item.format === "grub-environment");
 }
 
 /** The file systems that must be mounted, writable, to give a state back. */
@@ -141,4 +167,20 @@ export function volumesToMount(saved: SavedBootState): { uuid: string; type: str
     ),
   );
   return saved.volumes.filter(({ uuid }) => used.has(uuid)).map(({ uuid, type }) => ({ uuid, type }));
+}
+
+/** Of the names in a folder those that are neither items of the state nor drafts of such. */
+export function othersNames(
+  { items }: SavedBootState,
+  { location }: SavedItemOf<"folder">,
+  names: readonly string[],
+): string[] {
+  const own = items.flatMap((item) => {
+    if (!("location" in item) || item.location.volume !== location.volume) return [];
+    const { path } = item.location;
+    return posix.dirname(path) === location.path
+      ? [path, draftOf(path)].map((each) => posix.basename(each))
+      : [];
+  });
+  return names.filter((name) => !own.includes(name));
 }

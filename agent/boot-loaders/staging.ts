@@ -97,8 +97,9 @@ export interface StagingRequest {
  * cleared away first.
  */
 export async function stage(machine: BootMachine, request: StagingRequest): Promise<StagedImage> {
-  const { jobId, form, folder, imageDir, overlay, kernelArguments } = request;
-  const manifest = await verifyImage(machine, request);
+  const { form, folder, imageDir, overlay } = request;
+  const manifest = await readManifest(machine, request);
+  await verifyFiles(manifest, machine, request);
   await unstage(machine, form, folder);
   await checkSpace(machine, request, manifest);
   await makeFolders(machine, folder);
@@ -116,7 +117,21 @@ export async function stage(machine: BootMachine, request: StagingRequest): Prom
         expected: hashOf(manifest, source),
       });
   }
-  return { jobId, form, folder, commandLine: [manifest.commandLine, ...kernelArguments].join(" ") };
+  return stagedImage(request, manifest);
+}
+
+/** What `stage` will return; checks only the manifest, and writes nothing. */
+export async function planStaging(machine: BootMachine, request: ImageRequest): Promise<StagedImage> {
+  return stagedImage(request, await readManifest(machine, request));
+}
+
+type ImageRequest = Omit<StagingRequest, "overlay">;
+
+function stagedImage(
+  { jobId, form, folder, kernelArguments }: ImageRequest,
+  { commandLine }: FullManifest,
+): StagedImage {
+  return { jobId, form, folder, commandLine: [commandLine, ...kernelArguments].join(" ") };
 }
 
 /**
@@ -128,19 +143,27 @@ export async function unstage(machine: BootMachine, form: ImageForm, folder: str
   if (await machine.removeFolder(folder)) await machine.removeFolder(posix.dirname(folder));
 }
 
-async function verifyImage(machine: BootMachine, request: StagingRequest): Promise<FullManifest> {
-  const { imageDir, imageId, publicKey, form } = request;
+async function readManifest(
+  machine: BootMachine,
+  { imageDir, imageId, publicKey }: ImageRequest,
+): Promise<FullManifest> {
   const bytes = await machine.contents(posix.join(imageDir, MANIFEST_FILE));
   const signature = await machine.contents(posix.join(imageDir, SIGNATURE_FILE));
   if (!bytes || !signature) throw new BootImageUnavailableError(imageId, imageDir);
-  const manifest = verifyManifest(bytes, signature, publicKey, imageId);
+  return verifyManifest(bytes, signature, publicKey, imageId);
+}
+
+async function verifyFiles(
+  manifest: FullManifest,
+  machine: BootMachine,
+  { imageDir, imageId, form }: ImageRequest,
+): Promise<void> {
   for (const { source } of FILES[form]) {
     if (source === undefined) continue;
     const path = posix.join(imageDir, source);
     if (!(await machine.status(path))) throw new BootImageUnavailableError(imageId, path);
     await verifyFile(manifest, source, path);
   }
-  return manifest;
 }
 
 async function checkSpace(

@@ -1,12 +1,11 @@
 import { posix } from "node:path";
 import { ArmingFailedError } from "#shared/errors.ts";
 import { replaceFile } from "../machine/durable.ts";
-import type { Armed, BootLoaderAdapter, ProbeResult, UsableLoader } from "./adapter.ts";
+import type { Armed, ArmingJob, BootLoaderAdapter, ProbeResult, UsableLoader } from "./adapter.ts";
 import type { ArmingNeed } from "./arming-need.ts";
 import { findEsp, loaderVariable, readVariable, runningLoader, variableBytes } from "./firmware.ts";
 import { LinuxBootLoader } from "./linux-boot-loader.ts";
 import { type ArmingRule, COMMON_RULES, type CommonFacts, findingsOf } from "./rules.ts";
-import { variablePath } from "./save.ts";
 import type { SavedBootState } from "./saved-state.ts";
 import { type StagedImage, stagedPath } from "./staging.ts";
 import { readVolumes } from "./volumes.ts";
@@ -95,13 +94,15 @@ export class SystemdBoot extends LinuxBootLoader implements BootLoaderAdapter {
     return { usable: true, kind: this.kind, form: FORM, folder, freeBytes };
   }
 
-  async save(loader: UsableLoader, job: { jobId: string; savedAt: Date }): Promise<SavedBootState> {
+  async save(loader: UsableLoader, job: ArmingJob): Promise<SavedBootState> {
     const recorder = await this.recorder();
     const esp = posix.dirname(posix.dirname(loader.folder));
     const entries = posix.join(esp, "loader/entries");
+    const entry = entryName(job.jobId);
+    const text = await this.#entryText({ ...loader, ...job });
     const items = [
-      await recorder.variable(ONE_SHOT),
-      await recorder.file(posix.join(entries, entryName(job.jobId)), false),
+      await recorder.variable(ONE_SHOT, { format: "one-shot", armed: oneShotBytes(entry) }),
+      await recorder.file(posix.join(entries, entry), "own", () => Buffer.from(text)),
       ...(await this.stagingItems(recorder, loader)),
       await recorder.folder(entries),
       await recorder.folder(posix.dirname(entries)),
@@ -110,25 +111,17 @@ export class SystemdBoot extends LinuxBootLoader implements BootLoaderAdapter {
     return this.finish(recorder, { loader, job, items });
   }
 
-  async arm(saved: SavedBootState, staged: StagedImage): Promise<Armed> {
+  async arm(saved: SavedBootState): Promise<Armed> {
     await this.requireAsSaved(saved);
     const entry = entryName(saved.jobId);
-    const path = await this.pathOf(saved, entry);
+    const { path, bytes } = await this.armedFile(saved, entry);
     for (const folder of [posix.dirname(posix.dirname(path)), posix.dirname(path)]) {
       if (!(await this.machine.status(folder))) await this.machine.makeFolder(folder, 0o755);
     }
-    await replaceFile(this.machine, path, Buffer.from(await this.#entryText(staged)), { mode: 0o644 });
+    await replaceFile(this.machine, path, bytes, { mode: 0o644 });
     // Last: until here everything starts as always.
-    await this.writeVariable(ONE_SHOT, oneShotBytes(entry));
+    await this.armVariable(saved, ONE_SHOT);
     return { kind: this.kind, entry };
-  }
-
-  async disarm(saved: SavedBootState): Promise<void> {
-    const bytes = await this.machine.contents(variablePath(ONE_SHOT));
-    // Somebody else's stays.
-    if (bytes?.equals(oneShotBytes(entryName(saved.jobId)))) {
-      await this.machine.deleteVariable(variablePath(ONE_SHOT));
-    }
   }
 
   async #entryText(staged: StagedImage): Promise<string> {

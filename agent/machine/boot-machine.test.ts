@@ -93,30 +93,62 @@ test("what a busy server has yet to write may take longer than the machine is gi
   await hurried.flush([folder]);
 });
 
+const GNU_HELP =
+  "Usage: sync [OPTION] [FILE]...\n  -f, --file-system   sync the file systems that contain the files\n";
+const BUSYBOX_HELP =
+  "BusyBox v1.35.0 multi-call binary.\n\nUsage: sync\n\nWrite all buffered blocks to disk\n";
+
+/** A machine with this `sync`, and what was asked of it. */
+function withSync(help: string, answer: { status: number | undefined; output: string }) {
+  const asked: string[] = [];
+  const run = async (...words: string[]) => {
+    if (words[1] === "--help") return { status: 0, output: help };
+    asked.push(words.join(" "));
+    return answer;
+  };
+  return { run, asked };
+}
+
 test.each([
   {
-    status: 0,
-    commands: ["sync -f /boot/grub /boot/causeway/1"],
+    help: GNU_HELP,
+    command: "sync -f /boot/grub /boot/causeway/1",
     about: "only the file systems in question",
   },
-  {
-    status: 1,
-    commands: ["sync -f /boot/grub /boot/causeway/1", "sync"],
-    about: "all, where sync knows no -f",
-  },
-])("flushes $about", async ({ status, commands }) => {
-  const seen: string[] = [];
-  const run = async (...words: string[]) => {
-    seen.push(words.join(" "));
-    return { status: words.length === 1 ? 0 : status, output: "" };
-  };
+  { help: BUSYBOX_HELP, command: "sync", about: "all, where sync cannot flush only some" },
+])("flushes $about", async ({ help, command }) => {
+  const { run, asked } = withSync(help, { status: 0, output: "" });
   await flushFileSystems({ run }, ["/boot/grub", "/boot/causeway/1"]);
-  expect(seen).toEqual(commands);
+  expect(asked).toEqual([command]);
 });
 
-test("a flush that fails is an error", async () => {
-  const run = async () => ({ status: 1, output: "sync: error syncing" });
-  await expect(flushFileSystems({ run }, ["/boot"])).rejects.toThrow("sync failed: sync: error syncing");
+test.each([
+  {
+    help: GNU_HELP,
+    status: 1,
+    output: "sync: error syncing '/boot': Input/output error\n",
+    why: "Input/output error",
+  },
+  { help: BUSYBOX_HELP, status: 1, output: "sync: I/O error", why: "I/O error" },
+  { help: GNU_HELP, status: undefined, output: "", why: "did not end in time" },
+])(
+  "a flush that fails ($why) is an error, and no second one hides it",
+  async ({ help, status, output, why }) => {
+    const { run, asked } = withSync(help, { status, output });
+    await expect(flushFileSystems({ run }, ["/boot"])).rejects.toMatchObject({
+      name: "BootFilesNotFlushedError",
+      message: expect.stringContaining(why),
+      hint: expect.stringContaining("dmesg"),
+    });
+    expect(asked).toHaveLength(1);
+  },
+);
+
+test("a machine without sync cannot be flushed", async () => {
+  await expect(flushFileSystems({ run: async () => undefined }, ["/boot"])).rejects.toMatchObject({
+    name: "BootFilesNotFlushedError",
+    message: expect.stringContaining("not installed"),
+  });
 });
 
 test("a folder that is not empty stays", async () => {

@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { chmod, chown, lstat, mkdir, open, readFile, rename, rmdir, unlink, utimes } from "node:fs/promises";
 import { dirname } from "node:path";
-import { LocalMachine, type Machine, runOrThrow } from "./machine.ts";
+import { BootFilesNotFlushedError } from "#shared/errors.ts";
+import { LocalMachine, type Machine } from "./machine.ts";
 
 /** What a path is, without following a link. */
 export interface FileStatus {
@@ -56,7 +57,7 @@ export interface BootMachine extends Machine {
   setAttributes(path: string, attributes: FileAttributes): Promise<void>;
   /**
    * Writes all of the file systems with these paths to the place where it lies, also what so far only a
-   * journal has (not that of XFS). Takes as long as their disks need.
+   * journal has (not that of XFS). Takes as long as their disks need. Throws `BootFilesNotFlushedError`.
    */
   flush(paths: readonly string[]): Promise<void>;
   /** Makes or replaces a firmware variable: four bytes of attributes, then its value. */
@@ -212,13 +213,21 @@ export class LocalBootMachine extends LocalMachine implements BootMachine {
   }
 }
 
-/** Only these file systems where `sync` can (GNU since 8.24, of 2015), else all. */
+/**
+ * Only these file systems where `sync` can (GNU since 8.24, of 2015, by its own help), else all. Throws
+ * `BootFilesNotFlushedError` where that fails: what an error of the disk kept from it is written nowhere, and
+ * a second attempt would not say so (`man 2 sync`).
+ */
 export async function flushFileSystems(
   machine: Pick<Machine, "run">,
   paths: readonly string[],
 ): Promise<void> {
-  const some = await machine.run("sync", "-f", ...paths);
-  if (some?.status !== 0) await runOrThrow(machine, "sync");
+  const help = await machine.run("sync", "--help");
+  const words = help?.output.includes("--file-system") ? ["-f", ...paths] : [];
+  const flushed = await machine.run("sync", ...words);
+  if (flushed?.status === 0) return;
+  const why = flushed ? flushed.output.trim() || "it did not end in time" : "it is not installed";
+  throw new BootFilesNotFlushedError(paths, `\`${["sync", ...words].join(" ")}\`: ${why}`);
 }
 
 /** The firmware takes a variable whole or not at all: one write, and no truncation before it. */

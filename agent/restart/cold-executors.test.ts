@@ -1,116 +1,17 @@
-import { createHash, generateKeyPairSync } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { generateKeyPairSync } from "node:crypto";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, expect, onTestFinished, test } from "vitest";
-import { anInventory, aReach } from "#shared/domain/testing/records.ts";
+import { expect, test } from "vitest";
+import { aReach } from "#shared/domain/testing/records.ts";
 import { type BootImageReference, INITRD_FILE, KERNEL_FILE } from "#shared/protocol/boot-image.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
-import type { RuleName } from "#shared/protocol/rule-names.ts";
-import { createAgentKey } from "#shared/protocol/testing/agent-key.ts";
 import { publicKeyPem, signManifest } from "../boot-image/signature.ts";
-import { linuxAdapters } from "../boot-loaders/choose.ts";
-import { createTestImage } from "../boot-loaders/testing/boot-image.ts";
-import {
-  createFakeMachine,
-  type FakeMachineOptions,
-  ROOT_UUID,
-  type RootedMachine,
-} from "../boot-loaders/testing/fake-machine.ts";
-import { installGrub } from "../boot-loaders/testing/grub-installation.ts";
-import { recordKeyOf } from "../commands/conversion-records.ts";
-import { EFI_VARIABLES } from "../machine/system.ts";
-import { MemoryStore } from "../store/testing/memory-store.ts";
-import { BootImageCache } from "./boot-image-cache.ts";
-import { coldExecutors, disarm } from "./cold-executors.ts";
-import { ImageTrust } from "./image-trust.ts";
-import { restartsIfArmed } from "./may-restart.ts";
-import { SavedStates } from "./saved-states.ts";
-import { storeImage } from "./testing/stored-image.ts";
+import { ROOT_UUID } from "../boot-loaders/testing/fake-machine.ts";
+import { aSourceWithGrub, conversionId, hashes, type Source } from "./testing/source-with-grub.ts";
 
-const machines: RootedMachine[] = [];
-afterEach(() => {
-  for (const { root } of machines.splice(0)) rmSync(root, { recursive: true, force: true });
-});
-
-const context = { commandId: "cmd_1", signal: new AbortController().signal, progress: () => {} };
-const conversionId = "cnv_1";
 const SHA = "a".repeat(64);
 const SECURE_BOOT = "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
-const enrolment = {
-  agentId: "agt_1",
-  mqttEndpoint: "mqtt.example.com",
-  credentialsEndpoint: "credentials.example.com",
-  roleAlias: "source",
-  region: "eu-central-1",
-  bucket: "bucket",
-  kmsKeyId: "key",
-  commandKeyPem: "public key",
-  apiUrl: "https://api.example.com",
-};
 
-/** A source with GRUB whose agent was enrolled when the image's key was known. */
-async function aSourceWithGrub(
-  { firmware }: FakeMachineOptions = { firmware: "bios" },
-  { secureBootSigned = false, network }: { secureBootSigned?: boolean; network?: Inventory["network"] } = {},
-) {
-  const machine = await createFakeMachine({ firmware });
-  machines.push(machine);
-  await installGrub(machine);
-  const testImage = await createTestImage(join(machine.root, "image"), { secureBootSigned });
-  const store = new MemoryStore();
-  const image = await storeImage(store, testImage);
-  const dataDir = mkdtempSync(join(tmpdir(), "causeway-agent-"));
-  onTestFinished(() => rmSync(dataDir, { recursive: true }));
-  const trust = new ImageTrust(dataDir, image.publicKeyPem);
-  const images = new BootImageCache(join(machine.root, "run/boot-images"), store, (key) =>
-    trust.require(key),
-  );
-  const { keyPem, certificatePem } = await createAgentKey();
-  const recordKey = recordKeyOf({ keyPem });
-  const states = new SavedStates({ dataDir, store, sourceId: "agt_1", recordKey });
-  const executors = coldExecutors({
-    machine,
-    adapters: linuxAdapters(machine),
-    images,
-    states,
-    identity: { role: "source", keyPem, enrolment: { ...enrolment, certificatePem } },
-    agentVersion: "0.0.0",
-    variables: {},
-    takeInventory: async () => anInventory({ bootId: "boot-1", ...(network && { network }) }),
-    now: () => new Date("2030-01-01T00:00:00Z"),
-  });
-  return {
-    machine,
-    dataDir,
-    states,
-    store,
-    image,
-    imageDir: images.folderOf(image.id),
-    stage: (bootImage: BootImageReference, accept: RuleName[] = []) =>
-      executors["stage-boot-image"]?.({ conversionId, bootImage, accept }, context),
-    arm: (accept: RuleName[] = []) =>
-      executors["arm-boot"]?.({ conversionId, deadlineSeconds: 600, accept }, context),
-    attest: () => executors["attest-boot-state"]?.({ conversionId, requestedBy: "somebody" }, context),
-    disarm: () => disarm({ machine, states }, conversionId),
-    /** Every file that a start of the machine depends on, with its hash. */
-    bootState: () => ({ ...hashes(machine.at("/boot")), ...hashes(machine.at(EFI_VARIABLES)) }),
-  };
-}
-
-function hashes(folder: string): Record<string, string> {
-  if (!existsSync(folder)) return {};
-  const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
-  return Object.fromEntries(
-    entries
-      .filter((entry) => entry.isFile())
-      .map(({ parentPath, name }) => join(parentPath, name))
-      .map((path) => [path, createHash("sha256").update(readFileSync(path)).digest("hex")]),
-  );
-}
-
-type Source = Awaited<ReturnType<typeof aSourceWithGrub>>;
 const keyOf = (image: BootImageReference, name: string) =>
   image.files.find((file) => file.name === name)?.key ?? "";
 
@@ -170,7 +71,7 @@ test("a receipt that was signed and not told is told when it is asked for again"
   await source.stage(source.image);
   await source.arm();
   const first = await source.attest();
-  expect(first).toMatchObject({ receipt: { content: { conversionId, equal: true } } });
+  expect(first).toMatchObject({ receipt: { content: { conversionId, outcome: "equal" } } });
   await source.machine.put("/boot/grub/custom.cfg", "of its owner, later");
   expect(await source.attest()).toEqual(first);
   expect(await readFile(source.machine.at("/boot/grub/custom.cfg"), "utf8")).toBe("of its owner, later");
@@ -184,7 +85,7 @@ test("a boot state that somebody else put beside the agent's is not given back, 
   const location = { volume: ROOT_UUID, path: "/etc/cron.d/evil" };
   const content = Buffer.from("* * * * * root evil");
   const planted = {
-    format: 1,
+    format: 2,
     loader: "grub",
     jobId: "cnv-1",
     savedAt: "2030-01-01T00:00:00.000Z",
@@ -197,7 +98,7 @@ test("a boot state that somebody else put beside the agent's is not given back, 
           ...{ mode: 0o644, uid: 0, gid: 0, modifiedNs: "0", sizeBytes: content.length, sha256: SHA },
           contentBase64: content.toString("base64"),
         },
-        ...{ inPlace: false, secret: false, staged: false },
+        ...{ format: "own", secret: false, staged: false },
       },
     ],
   };
@@ -220,23 +121,6 @@ test("a boot state that was saved for another conversion is not given back for t
   await rename(join(folder, "cnv_1.json"), join(folder, "cnv_2.json"));
   await expect(source.states.get("cnv_2")).rejects.toMatchObject({ name: "RecordNotOursError" });
   await expect(source.states.get("../boot-states/cnv_2")).rejects.toThrow();
-});
-
-test("only the conversion that armed the machine restarts it, in the boot in which it did, until that is taken back", async () => {
-  const source = await aSourceWithGrub();
-  const objection = restartsIfArmed(source.states, "boot-1");
-  const into = "boot-environment" as const;
-  await source.stage(source.image);
-  expect(await objection({ conversionId, into })).toBe("this agent has not armed it for that");
-  await source.arm();
-  expect(await objection({ conversionId, into })).toBeUndefined();
-  expect(await objection({ conversionId: "cnv_2", into })).toBe("this agent has not armed it for that");
-  expect(await objection({ conversionId, into: "original" })).toBe("it runs its original system");
-  expect(await restartsIfArmed(source.states, "boot-2")({ conversionId, into })).toMatch(
-    "since it was armed",
-  );
-  await source.disarm();
-  expect(await objection({ conversionId, into })).toBe("this agent has not armed it for that");
 });
 
 test.each<[string, string, (source: Source) => BootImageReference]>([

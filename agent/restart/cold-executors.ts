@@ -14,13 +14,14 @@ import {
 import { signBootReceipt } from "#shared/protocol/boot-receipt-signature.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import type { BootLoaderAdapter } from "../boot-loaders/adapter.ts";
+import { readArmedState } from "../boot-loaders/armed-state.ts";
 import type { ArmingNeed } from "../boot-loaders/arming-need.ts";
 import { attestBootState } from "../boot-loaders/attest.ts";
 import { chooseLoader } from "../boot-loaders/choose.ts";
 import { restoreBootState } from "../boot-loaders/restore.ts";
 import { mustReturn } from "../boot-loaders/return/must-return.ts";
 import { nameOf } from "../boot-loaders/saved-state.ts";
-import { type ImageForm, stage } from "../boot-loaders/staging.ts";
+import { type ImageForm, planStaging, stage } from "../boot-loaders/staging.ts";
 import { readVolumes } from "../boot-loaders/volumes.ts";
 import type { Executor, Executors } from "../commands/executor.ts";
 import type { Identity } from "../identity/identity.ts";
@@ -112,7 +113,12 @@ function armBoot(deps: ColdDeps): Executor<"arm-boot"> {
     const inventory = await deps.takeInventory();
     const imageDir = images.folderOf(bootImage.id);
     await mustRehearse(machine, inventory, { imageDir, accept });
-    const saved = await adapter.save(loader, { jobId: jobIdOf(conversionId), savedAt: deps.now() });
+    const image = {
+      ...{ jobId: jobIdOf(conversionId), form: loader.form, folder: loader.folder, kernelArguments: [] },
+      ...{ imageDir, imageId: bootImage.id, publicKey: bootImage.publicKeyPem },
+    };
+    const { jobId, commandLine } = await planStaging(machine, image);
+    const saved = await adapter.save(loader, { jobId, commandLine, savedAt: deps.now() });
     const { key, sha256 } = await states.put(conversionId, saved);
     const job: Job = {
       conversionId,
@@ -122,19 +128,13 @@ function armBoot(deps: ColdDeps): Executor<"arm-boot"> {
       deadlineSeconds,
       agentVersion,
     };
-    const staged = await stage(machine, {
-      jobId: saved.jobId,
-      form: loader.form,
-      folder: loader.folder,
-      imageDir,
-      imageId: bootImage.id,
-      publicKey: bootImage.publicKeyPem,
-      overlay: overlayOf(job, networkPlanOf(inventory), await additionalAuthorities(machine, deps.variables)),
-      kernelArguments: [],
-    });
+    const authorities = await additionalAuthorities(machine, deps.variables);
+    const overlay = overlayOf(job, networkPlanOf(inventory), authorities);
+    const staged = await stage(machine, { ...image, overlay });
     signal.throwIfAborted();
     const armed = await adapter.arm(saved, staged);
-    await states.markArmed(conversionId, inventory.bootId);
+    const state = await readArmedState({ saved, machine, volumes: await readVolumes(machine) });
+    await states.markArmed(conversionId, { bootId: inventory.bootId, state });
     return {
       adapter: armed.kind,
       bootId: inventory.bootId,
@@ -159,15 +159,15 @@ function attest(deps: ColdDeps): Executor<"attest-boot-state"> {
       throw new BootStateNotSavedError(conversionId);
     }
     const volumes = await readVolumes(machine);
-    // Usually the boot environment has given back everything; where it never came up, it is done here. What
-    // still differs is attested.
+    // Usually the boot environment has taken back everything; where it never came up, it is done here. What
+    // is left is attested.
     await restoreBootState(saved, machine, volumes).catch((error: unknown) => {
       if (!(error instanceof BootStateNotRestoredError)) throw error;
     });
-    const { equal, items } = await attestBootState(saved, machine, volumes);
+    const { outcome, items } = await attestBootState(saved, machine, volumes);
     const receipt = signBootReceipt(
       {
-        format: 1,
+        format: 2,
         conversionId,
         agentId: identity.enrolment.agentId,
         requestedBy,
@@ -176,7 +176,7 @@ function attest(deps: ColdDeps): Executor<"attest-boot-state"> {
         attestedAt: now().toISOString(),
         bootId: await readBootId(machine),
         items,
-        equal,
+        outcome,
       },
       identity.keyPem,
       identity.enrolment.certificatePem,

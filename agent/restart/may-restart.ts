@@ -1,19 +1,26 @@
+import { requireAsArmed } from "../boot-loaders/armed-state.ts";
+import { readVolumes } from "../boot-loaders/volumes.ts";
+import type { BootMachine } from "../machine/boot-machine.ts";
 import type { RestarterOptions } from "./restarter.ts";
 import type { SavedStates } from "./saved-states.ts";
 
 /**
  * In the original system a restart only ever leads into the boot environment, and only if this agent armed it
- * in this boot, for the same conversion, and has kept what it takes to give the boot state back.
+ * in this boot, for the same conversion, and has kept what it takes to give the boot state back. Throws
+ * `ArmedStateChangedError` where the machine no longer is as it was armed.
  */
 export function restartsIfArmed(
-  states: Pick<SavedStates, "armedIn">,
+  states: Pick<SavedStates, "armedBy">,
+  machine: BootMachine,
   currentBootId: string,
 ): RestarterOptions["objection"] {
   return async ({ conversionId, into }) => {
     if (into === "original") return "it runs its original system";
-    const armedIn = await states.armedIn(conversionId);
-    if (armedIn === undefined) return "this agent has not armed it for that";
-    return armedIn === currentBootId ? undefined : "it was restarted since it was armed";
+    const armed = await states.armedBy(conversionId);
+    if (!armed) return "this agent has not armed it for that";
+    if (armed.bootId !== currentBootId) return "it was restarted since it was armed";
+    await requireAsArmed(armed.state, { saved: armed.saved, machine, volumes: await readVolumes(machine) });
+    return undefined;
   };
 }
 

@@ -5,7 +5,10 @@ import type { Executor } from "../commands/executor.ts";
 export interface RestarterOptions {
   /** The boot that this process runs in. */
   bootId: string;
-  /** Why the agent, by what it knows itself, does not restart this machine so; `undefined` if it may. */
+  /**
+   * Why the agent, by what it knows itself, does not restart this machine so; `undefined` if it may. It may
+   * throw, too: then the command fails with that.
+   */
   objection: (wanted: CommandInput<"reboot">) => Promise<string | undefined>;
   /** Restarts the machine; does not return in time to matter. */
   restart: () => Promise<void>;

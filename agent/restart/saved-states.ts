@@ -2,13 +2,15 @@ import { z } from "zod";
 import { BootImageReference } from "#shared/protocol/boot-image.ts";
 import { BootReceipt } from "#shared/protocol/boot-receipt.ts";
 import { BootId } from "#shared/protocol/machine.ts";
+import { ArmedState } from "../boot-loaders/armed-state.ts";
 import { SavedBootState } from "../boot-loaders/saved-state.ts";
 import { ConversionRecords } from "../commands/conversion-records.ts";
 import { bootStateKey } from "../repository/repository.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import { putNamedByContent } from "../store/put-named-by-content.ts";
 
-const Armed = z.strictObject({ bootId: BootId });
+const ArmedRecord = z.strictObject({ bootId: BootId, state: ArmedState });
+export type ArmedRecord = z.infer<typeof ArmedRecord>;
 
 export interface SavedStatesOptions {
   dataDir: string;
@@ -28,7 +30,7 @@ export class SavedStates {
   readonly #options: SavedStatesOptions;
   readonly #states: ConversionRecords<SavedBootState>;
   readonly #images: ConversionRecords<BootImageReference>;
-  readonly #armed: ConversionRecords<z.infer<typeof Armed>>;
+  readonly #armed: ConversionRecords<ArmedRecord>;
   readonly #receipts: ConversionRecords<BootReceipt>;
 
   constructor(options: SavedStatesOptions) {
@@ -38,7 +40,7 @@ export class SavedStates {
       new ConversionRecords<T>({ dataDir, folder: "boot-states", suffix, schema, key });
     this.#states = records(".json", SavedBootState);
     this.#images = records(".image.json", BootImageReference);
-    this.#armed = records(".armed.json", Armed);
+    this.#armed = records(".armed.json", ArmedRecord);
     this.#receipts = records(".receipt.json", BootReceipt);
   }
 
@@ -77,15 +79,16 @@ export class SavedStates {
     return this.#images.read(conversionId);
   }
 
-  /** The conversion has armed the machine, in this boot. */
-  markArmed(conversionId: string, bootId: string): Promise<void> {
-    return this.#armed.write(conversionId, { bootId });
+  /** The conversion has armed the machine, in this boot, and left it so. */
+  markArmed(conversionId: string, armed: ArmedRecord): Promise<void> {
+    return this.#armed.write(conversionId, armed);
   }
 
-  /** The boot in which the conversion armed the machine, as long as that is not taken back. */
-  async armedIn(conversionId: string): Promise<string | undefined> {
-    if (!(await this.#states.read(conversionId))) return undefined;
-    return (await this.#armed.read(conversionId))?.bootId;
+  /** How the conversion armed the machine, as long as that is not taken back. */
+  async armedBy(conversionId: string): Promise<(ArmedRecord & { saved: SavedBootState }) | undefined> {
+    const saved = await this.#states.read(conversionId);
+    const armed = saved && (await this.#armed.read(conversionId));
+    return armed && { ...armed, saved };
   }
 
   /** Forgets the state here; the bucket keeps it. */

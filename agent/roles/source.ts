@@ -37,7 +37,7 @@ export const sourceRole: Role = async (options) => {
   const bootId = await readBootId(machine);
   const restarter = new Restarter({
     bootId,
-    objection: restartsIfArmed(states, bootId),
+    objection: restartsIfArmed(states, machine, bootId),
     restart: () => restartMachine(machine),
     onError: (error) => log.error("could not restart the machine", { error: String(error) }),
   });

@@ -1,4 +1,4 @@
-import type { BootStateItem } from "#shared/protocol/boot-receipt.ts";
+import type { BootReceiptContent, BootStateItem, BootStateOutcome } from "#shared/protocol/boot-receipt.ts";
 import { findReceiptProblem } from "#shared/protocol/boot-receipt-signature.ts";
 import type { ConversionReceipt } from "#shared/protocol/resources.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
@@ -8,7 +8,8 @@ import { print, table } from "../terminal.ts";
 
 export const receipt: CliCommand = {
   name: "receipt",
-  summary: "Shows and checks the boot receipt of a conversion: that the source has its boot state back",
+  summary:
+    "Shows and checks the boot receipt of a conversion: that the conversion left nothing in the source's boot state",
   usage: "receipt CONVERSION",
   help: API_HELP,
   examples: [
@@ -21,12 +22,12 @@ export const receipt: CliCommand = {
     const id = call.arguments.CONVERSION ?? "";
     const kept = await apiOf(call).getConversionReceipt({ parameters: { id } });
     const problem = problemOf(kept);
-    const { equal } = kept.receipt.content;
+    const { outcome } = kept.receipt.content;
     print(call.terminal, call.json, { id, ...kept, valid: problem === undefined, problem }, () =>
       describe(kept, problem),
     );
     if (problem !== undefined) throw new ReceiptProblemError(`the receipt is not valid: ${problem}`);
-    if (!equal) throw new ReceiptProblemError("the boot state is not what it was");
+    if (outcome === "different") throw new ReceiptProblemError("the boot state is not what it was");
   },
 };
 
@@ -39,8 +40,8 @@ function describe(
   { conversionId, receipt: { content, signature } }: ConversionReceipt,
   problem?: string,
 ): string {
-  const rows = content.items.map(({ name, kind, before, after, equal }) => [
-    equal ? "equal" : "DIFFERS",
+  const rows = content.items.map(({ name, kind, before, after, outcome }) => [
+    OUTCOMES[outcome],
     name,
     kind,
     inShort(before),
@@ -53,8 +54,21 @@ function describe(
     "",
     table(["", "WHAT", "KIND", "BEFORE", "AFTER"], rows, "nothing was touched"),
     "",
-    content.equal ? "The boot state is what it was." : "THE BOOT STATE IS NOT WHAT IT WAS.",
+    verdictOf(content),
   ].join("\n");
+}
+
+const OUTCOMES: Readonly<Record<BootStateOutcome, string>> = {
+  equal: "equal",
+  "changed-by-others": "changed-by-others",
+  different: "DIFFERS",
+};
+
+function verdictOf({ outcome, items }: BootReceiptContent): string {
+  if (outcome === "equal") return "The boot state is what it was.";
+  if (outcome === "different") return "THE BOOT STATE IS NOT WHAT IT WAS.";
+  const names = items.filter((item) => item.outcome === outcome).map(({ name }) => name);
+  return `Nothing of the conversion is left in the boot state. Others changed since, and it stayed so: ${names.join(", ")}.`;
 }
 
 function inShort(state: BootStateItem): string {

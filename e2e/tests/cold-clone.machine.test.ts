@@ -119,7 +119,7 @@ describe.each(KINDS)("a real Debian machine on $name", ({ firmware, original, lo
     for (const [index, copy] of inOrderOfSize(asRead).entries())
       expect(await firstDifference(copy, clones[index] ?? "")).toBeUndefined();
     const { receipt } = await site.installation.api.getConversionReceipt({ parameters: { id } });
-    expect(receipt.content).toMatchObject({ equal: true, loader });
+    expect(receipt.content).toMatchObject({ outcome: "equal", loader });
     const after = await observe(site);
     expect(bootDifferences(before, after)).toEqual([]);
     expect(unexpectedDifferences(before, after)).toEqual([]);

@@ -74,7 +74,7 @@ describe.each(["bios", "uefi"] as const)("a real machine on %s", (firmware) => {
       machine: { is: "original", bootState: "confirmed" },
     });
     const { receipt } = await site.installation.api.getConversionReceipt({ parameters: { id } });
-    expect(receipt.content.equal).toBe(true);
+    expect(receipt.content.outcome).toBe("equal");
     expect(bootDifferences(before, await observe(site))).toEqual([]);
   }
 

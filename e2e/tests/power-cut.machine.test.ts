@@ -58,7 +58,7 @@ describe.each(MACHINES)("on $suite with $firmware, after a power cut", ({ firmwa
 
   async function expectAsBefore({ id }: Conversion): Promise<void> {
     const { receipt } = await site.installation.api.getConversionReceipt({ parameters: { id } });
-    expect(receipt.content.equal).toBe(true);
+    expect(receipt.content.outcome).toBe("equal");
     expect(bootDifferences(before, await observe(site))).toEqual([]);
   }
 

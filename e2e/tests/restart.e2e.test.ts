@@ -86,7 +86,7 @@ async function arm(): Promise<void> {
 async function attest(conversionId: string): Promise<void> {
   const state = { present: true as const, sha256: "a".repeat(64), sizeBytes: 1024 };
   const content = {
-    format: 1 as const,
+    format: 2 as const,
     conversionId,
     agentId: idOf(source),
     requestedBy: "ada",
@@ -94,8 +94,16 @@ async function attest(conversionId: string): Promise<void> {
     savedAt: new Date().toISOString(),
     attestedAt: new Date().toISOString(),
     bootId: "boot-3",
-    items: [{ kind: "file" as const, name: "/boot/grub/grubenv", before: state, after: state, equal: true }],
-    equal: true,
+    items: [
+      {
+        kind: "file" as const,
+        name: "/boot/grub/grubenv",
+        before: state,
+        after: state,
+        outcome: "equal" as const,
+      },
+    ],
+    outcome: "equal" as const,
   };
   const receipt = signBootReceipt(content, source.keyPem, source.enrolment.certificatePem);
   await answer(machine, "attest-boot-state", { receipt });
@@ -143,7 +151,7 @@ test("a machine goes into the boot environment and back, and its clone is made",
   });
   expect(ended.steps.filter(({ state }) => state !== "done").map(({ name }) => name)).toEqual(["boot-check"]);
   const { receipt } = await plane.api.getConversionReceipt({ parameters: { id } });
-  expect(receipt.content).toMatchObject({ conversionId: id, equal: true });
+  expect(receipt.content).toMatchObject({ conversionId: id, outcome: "equal" });
 });
 
 test("a machine that comes back by itself fails the conversion at once, and says where it is", async () => {

@@ -180,7 +180,7 @@ test("a machine that was armed and not heard again ends as armed", async () => {
 });
 
 test.each<[string, () => Promise<unknown>]>([
-  ["whose receipt tells of a change", () => attested(aReceipt(device, { equal: false }))],
+  ["whose receipt tells of a change", () => attested(aReceipt(device, { outcome: "different" }))],
   ["whose receipt is not to be believed", () => attested(aReceipt(device, { agentId: "agt_other" }))],
   ["that is not heard", async () => {}],
 ])(

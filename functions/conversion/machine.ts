@@ -4,7 +4,7 @@ import type { CommandRecord } from "#shared/domain/command.ts";
 import { type ConversionRecord, withMachine } from "#shared/domain/conversion.ts";
 import { afterCommand, afterFailure } from "#shared/domain/source-machine.ts";
 import { BootReceiptInvalidError, BootStateDiffersError, type Failure, failureOf } from "#shared/errors.ts";
-import type { BootReceipt } from "#shared/protocol/boot-receipt.ts";
+import type { BootReceipt, BootStateOutcome } from "#shared/protocol/boot-receipt.ts";
 import { findReceiptProblem } from "#shared/protocol/boot-receipt-signature.ts";
 import { type CommandKind, commandKinds } from "#shared/protocol/commands.ts";
 import { type CommandDeps, timestamp } from "./deps.ts";
@@ -17,7 +17,7 @@ const TELLING: readonly CommandKind[] = ["arm-boot", "reboot", "report-boot-stat
 /**
  * Learns from a command's outcome where the machine is. Comes before anybody hears of the outcome: it may be
  * repeated, and whoever acts on the outcome finds the truth. A receipt is kept with the conversion; one that
- * is not to be believed, or that tells of a change, is a failure.
+ * is not to be believed, or that tells of something left of arming, is a failure.
  */
 export async function learnFrom(
   command: CommandRecord,
@@ -60,17 +60,19 @@ async function receive(
       attested: { receipt, receivedAt },
     }),
   );
-  const { equal, items } = receipt.content;
-  const different = items.filter((item) => !item.equal).map(({ name }) => name);
+  const { outcome: verdict, items } = receipt.content;
+  const namesOf = (wanted: BootStateOutcome) =>
+    items.filter((item) => item.outcome === wanted).map(({ name }) => name);
+  const different = namesOf("different");
   await store.audit.addOnce({
     at: receipt.content.attestedAt,
     actor: command.agentId,
-    action: equal ? "boot-state-confirmed" : "boot-state-differs",
+    action: verdict === "different" ? "boot-state-differs" : "boot-state-confirmed",
     subject: command.conversionId,
     outcome: "done",
-    details: { items: items.length, different },
+    details: { items: items.length, different, changedByOthers: namesOf("changed-by-others") },
   });
-  return equal ? outcome : { failure: failureOf(new BootStateDiffersError(different)) };
+  return verdict !== "different" ? outcome : { failure: failureOf(new BootStateDiffersError(different)) };
 }
 
 /** Why the receipt is not to be believed, if it is not. */

@@ -54,7 +54,9 @@ test("the machine is shown where it is, all the way", async () => {
     receipt: aReceiptLike(),
     receivedAt: "2030-01-01T00:00:00.000Z",
   });
-  expect(outcome("attest-boot-state")).toMatchObject({ output: { receipt: { content: { equal: true } } } });
+  expect(outcome("attest-boot-state")).toMatchObject({
+    output: { receipt: { content: { outcome: "equal" } } },
+  });
   expect(await world.audited()).toContain("agt_source boot-state-confirmed cnv_1 done");
 });
 
@@ -166,13 +168,30 @@ test("a receipt that tells of a change is kept, and fails the step by the items'
   const [item] = aReceipt(device).content.items;
   if (!item) throw new Error("a receipt without items");
   const after = { present: true as const, sha256: "b".repeat(64), sizeBytes: 1024 };
-  await attested(aReceipt(device, { equal: false, items: [{ ...item, after, equal: false }] }));
+  await attested(
+    aReceipt(device, { outcome: "different", items: [{ ...item, after, outcome: "different" }] }),
+  );
   expect(outcome("attest-boot-state")).toMatchObject({
     failure: { name: "BootStateDiffersError", message: expect.stringContaining("/boot/grub/grubenv") },
   });
   expect(await machine()).toBe("original, unconfirmed");
-  expect((await conversion()).attested?.receipt.content.equal).toBe(false);
+  expect((await conversion()).attested?.receipt.content.outcome).toBe("different");
   expect(await world.audited()).toContain("agt_source boot-state-differs cnv_1 done");
+});
+
+test("a receipt that names only what others changed is no failure: the boot state is confirmed", async () => {
+  await away();
+  await asks.attest();
+  const [item] = aReceipt(device).content.items;
+  if (!item) throw new Error("a receipt without items");
+  const after = { present: true as const, sha256: "b".repeat(64), sizeBytes: 1024 };
+  const outcomeOfBoth = { outcome: "changed-by-others" } as const;
+  await attested(aReceipt(device, { ...outcomeOfBoth, items: [{ ...item, after, ...outcomeOfBoth }] }));
+  expect(outcome("attest-boot-state")).toMatchObject({
+    output: { receipt: { content: { outcome: "changed-by-others" } } },
+  });
+  expect(await machine()).toBe("original, confirmed");
+  expect(await world.audited()).toContain("agt_source boot-state-confirmed cnv_1 done");
 });
 
 test.each<[string, () => Promise<BootReceipt>]>([

@@ -17,7 +17,7 @@ export async function aDevice(): Promise<TestDevice> {
 export function aReceipt(device: TestDevice, change: Partial<BootReceiptContent> = {}): BootReceipt {
   const state = { present: true as const, sha256: "a".repeat(64), sizeBytes: 1024 };
   const content: BootReceiptContent = {
-    format: 1,
+    format: 2,
     conversionId: "cnv_1",
     agentId: "agt_source",
     requestedBy: "ada",
@@ -25,8 +25,8 @@ export function aReceipt(device: TestDevice, change: Partial<BootReceiptContent>
     savedAt: "2030-01-01T00:00:00.000Z",
     attestedAt: "2030-01-01T00:10:00.000Z",
     bootId: "boot-3",
-    items: [{ kind: "file", name: "/boot/grub/grubenv", before: state, after: state, equal: true }],
-    equal: true,
+    items: [{ kind: "file", name: "/boot/grub/grubenv", before: state, after: state, outcome: "equal" }],
+    outcome: "equal",
     ...change,
   };
   return signBootReceipt(content, device.keyPem, device.certificatePem);

@@ -52,7 +52,7 @@ export function afterCommand(
     }
     case "attest-boot-state": {
       const { receipt } = commandKinds["attest-boot-state"].output.parse(output);
-      const bootState = receipt.content.equal ? "confirmed" : "unconfirmed";
+      const bootState = receipt.content.outcome === "different" ? "unconfirmed" : "confirmed";
       return { ...movedTo(machine, "original", now), bootState };
     }
     default:

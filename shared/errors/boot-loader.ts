@@ -89,6 +89,37 @@ export class BootStateChangedError extends CausewayError {
   }
 }
 
+/**
+ * What arming wrote, or what the armed start goes through, changed before the restart. Nothing was restarted;
+ * what is left of arming is taken back, and the change stays.
+ */
+export class ArmedStateChangedError extends CausewayError {
+  override readonly name = "ArmedStateChangedError";
+  readonly retryable = false;
+  readonly hint =
+    "Something else, perhaps an update, changed the boot loader after it was armed. See that it is done, and convert again.";
+  override readonly details: { changed: string[] };
+
+  constructor(changed: string[]) {
+    super(`the machine is not restarted, for it is no longer as it was armed: ${changed.join(", ")}`);
+    this.details = { changed };
+  }
+}
+
+/** What arming wrote is not known to be on the disk itself. The machine still starts as always. */
+export class BootFilesNotFlushedError extends CausewayError {
+  override readonly name = "BootFilesNotFlushedError";
+  readonly retryable = false;
+  readonly hint =
+    "Look at the kernel's log (`dmesg`) for errors of the disk with these folders, and mend or replace it before you convert again.";
+  override readonly details: { folders: string[] };
+
+  constructor(folders: readonly string[], why: string) {
+    super(`what was written to ${folders.join(" and ")} may not be on the disk: ${why}`);
+    this.details = { folders: [...folders] };
+  }
+}
+
 /** A file system that holds saved boot state is not mounted, or only another part of it. */
 export class VolumeNotMountedError extends CausewayError {
   override readonly name = "VolumeNotMountedError";

@@ -1,5 +1,5 @@
 import { createHash, createPrivateKey, sign, verify, X509Certificate } from "node:crypto";
-import { type BootReceipt, BootReceiptContent } from "./boot-receipt.ts";
+import { type BootReceipt, BootReceiptContent, worstOutcome } from "./boot-receipt.ts";
 import { canonicalJson } from "./canonical-json.ts";
 
 const ALGORITHM = "ECDSA-P256-SHA256";
@@ -43,9 +43,9 @@ export function findReceiptProblem(receipt: BootReceipt, certificatePem: string)
   if (!verify("sha256", bytes, { key: certificate.publicKey, dsaEncoding: ENCODING }, value)) {
     return "its signature does not fit its content";
   }
-  if (content.equal !== content.items.every((item) => item.equal)) return "its verdict contradicts its items";
+  if (content.outcome !== worstOutcome(content.items)) return "its verdict contradicts its items";
   const contradictory = content.items.find(
-    ({ before, after, equal }) => equal && hashIn(before) !== hashIn(after),
+    ({ before, after, outcome }) => outcome === "equal" && hashIn(before) !== hashIn(after),
   );
   return contradictory && `${contradictory.name} is called equal, and its hashes differ`;
 }

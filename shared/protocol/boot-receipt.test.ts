@@ -6,7 +6,7 @@ import { type AgentKey, createAgentKey } from "./testing/agent-key.ts";
 
 const SHA = "ab".repeat(32);
 const content: BootReceiptContent = {
-  format: 1,
+  format: 2,
   conversionId: "cnv_1",
   agentId: "agt_source",
   requestedBy: "somebody@example.com",
@@ -20,17 +20,17 @@ const content: BootReceiptContent = {
       name: "/boot/grub/grubenv",
       before: { present: true, sha256: SHA, sizeBytes: 1024, mode: 0o644, uid: 0, gid: 0, modifiedNs: "1" },
       after: { present: true, sha256: SHA, sizeBytes: 1024, mode: 0o644, uid: 0, gid: 0, modifiedNs: "1" },
-      equal: true,
+      outcome: "equal",
     },
     {
       kind: "variable",
       name: "BootNext",
       before: { present: false },
       after: { present: false },
-      equal: true,
+      outcome: "equal",
     },
   ],
-  equal: true,
+  outcome: "equal",
 };
 
 let agent: AgentKey;
@@ -53,7 +53,7 @@ test.each<[string, (receipt: BootReceipt) => unknown]>([
     ({ content: each }) => Object.assign(each.items[0]?.after ?? {}, { sha256: "cd".repeat(32) }),
   ],
   ["one item less", ({ content: each }) => each.items.pop()],
-  ["another verdict", ({ content: each }) => Object.assign(each, { equal: false })],
+  ["another verdict", ({ content: each }) => Object.assign(each, { outcome: "different" })],
 ])("a receipt with %s is not believed", (_, change) => {
   const receipt = signBootReceipt(structuredClone(content), agent.keyPem, agent.certificatePem);
   change(receipt);
@@ -72,8 +72,22 @@ test("a verdict that does not follow from the items is not believed, though it i
   Object.assign(lie.items[0]?.after ?? {}, { sha256: "cd".repeat(32) });
   const receipt = signBootReceipt(lie, agent.keyPem, agent.certificatePem);
   expect(findReceiptProblem(receipt, agent.certificatePem)).toContain("its hashes differ");
-  const whole = signBootReceipt({ ...content, equal: false }, agent.keyPem, agent.certificatePem);
+  const whole = signBootReceipt({ ...content, outcome: "different" }, agent.keyPem, agent.certificatePem);
   expect(findReceiptProblem(whole, agent.certificatePem)).toContain("verdict");
+});
+
+test("what others changed is neither equal nor different, and a verdict of either kind is not believed", () => {
+  const changed = structuredClone(content);
+  Object.assign(changed.items[0]?.after ?? {}, { sha256: "cd".repeat(32) });
+  Object.assign(changed.items[0] ?? {}, { outcome: "changed-by-others" });
+  const problemOf = (outcome: BootReceiptContent["outcome"]) =>
+    findReceiptProblem(
+      signBootReceipt({ ...changed, outcome }, agent.keyPem, agent.certificatePem),
+      agent.certificatePem,
+    );
+  expect(problemOf("changed-by-others")).toBeUndefined();
+  expect(problemOf("equal")).toContain("verdict");
+  expect(problemOf("different")).toContain("verdict");
 });
 
 test("a key of another kind cannot sign", () => {

@@ -28,10 +28,23 @@ export const BootStateItem = z.discriminatedUnion("present", [
 ]);
 export type BootStateItem = z.infer<typeof BootStateItem>;
 
+/**
+ * `equal`: as it was. `changed-by-others`: not as it was, and nothing of that comes from arming; it stays so,
+ * and is no failure. `different`: something that arming wrote is left, or it is not known what is.
+ */
+export const BootStateOutcome = z.enum(["equal", "changed-by-others", "different"]);
+export type BootStateOutcome = z.infer<typeof BootStateOutcome>;
+
+/** Of a whole boot state: that of the item that is furthest from what it was. */
+export function worstOutcome(items: readonly { outcome: BootStateOutcome }[]): BootStateOutcome {
+  const found = new Set(items.map(({ outcome }) => outcome));
+  return BootStateOutcome.options.findLast((outcome) => found.has(outcome)) ?? "equal";
+}
+
 export const BootReceiptItem = z.strictObject({
   /**
-   * `watched-file`: not touched, and recorded to show it. `boot-configuration`: of Windows, compared as a
-   * whole.
+   * `watched-file`: not touched by arming, and recorded to show it. `boot-configuration`: of Windows,
+   * compared as a whole.
    */
   kind: z.enum(["file", "watched-file", "folder", "variable", "boot-configuration"]),
   /** The path in the original system, or the name of the firmware variable. */
@@ -42,13 +55,13 @@ export const BootReceiptItem = z.strictObject({
    * By bytes, permissions, owner and time of change (within a microsecond; not of FAT, which keeps local
    * time).
    */
-  equal: z.boolean(),
+  outcome: BootStateOutcome,
 });
 export type BootReceiptItem = z.infer<typeof BootReceiptItem>;
 
 /** What is signed. */
 export const BootReceiptContent = z.strictObject({
-  format: z.literal(1),
+  format: z.literal(2),
   conversionId: ConversionId,
   /** Who attests; its certificate has the key. */
   agentId: AgentId,
@@ -61,8 +74,8 @@ export const BootReceiptContent = z.strictObject({
   /** Of the boot of the system that attests. */
   bootId: z.string().max(64),
   items: z.array(BootReceiptItem).max(256),
-  /** Every item is as it was. */
-  equal: z.boolean(),
+  /** The worst of the items'. */
+  outcome: BootStateOutcome,
 });
 export type BootReceiptContent = z.infer<typeof BootReceiptContent>;
 

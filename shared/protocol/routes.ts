@@ -216,7 +216,8 @@ export const routes = {
     path: "/conversions/{id}/receipt",
     handler: "conversions",
     auth: "user",
-    summary: "Shows the boot receipt of a conversion: that the source has its boot state back.",
+    summary:
+      "Shows the boot receipt of a conversion: that the conversion left nothing in the source's boot state.",
     response: ConversionReceipt,
     status: 200,
   },

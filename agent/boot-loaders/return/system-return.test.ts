@@ -100,7 +100,7 @@ describe("the folder that GRUB uses", () => {
     const adapter = new Grub(machine);
     const loader = await adapter.probe(NEED);
     if (!loader.usable) return loader.refusals.map(({ code }) => code).join(" ");
-    const saved = await adapter.save(loader, { jobId: "cv-1", savedAt: new Date(0) });
+    const saved = await adapter.save(loader, { jobId: "cv-1", savedAt: new Date(0), commandLine: "" });
     const item = saved.items.find(
       (each) => each.kind === "file" && each.location.path.endsWith("/custom.cfg"),
     );

@@ -32,7 +32,9 @@ export async function probeUsable(adapter: BootLoaderAdapter): Promise<UsableLoa
 }
 
 export async function saveState(adapter: BootLoaderAdapter): Promise<SavedBootState> {
-  return adapter.save(await probeUsable(adapter), { jobId: JOB_ID, savedAt: SAVED_AT });
+  return adapter.save(await probeUsable(adapter), {
+    ...{ jobId: JOB_ID, savedAt: SAVED_AT, commandLine: "console=tty0 panic=10 causeway.job=1" },
+  });
 }
 
 export function stageImage(
