@@ -45,6 +45,15 @@ export const backup: CliCommand = {
   },
 };
 
+const UNFINISHED = "What was copied so far ends in .partial; the next backup to the same folders removes it.";
+const HINTS: Readonly<Record<string, string>> = {
+  BackupDestinationError:
+    "Name two folders that do not exist yet, neither inside the other nor inside the data folder, on a file system " +
+    "that keeps them private.",
+  BackupSourceError:
+    "Mount what the link leads to in its place, or copy the folder while nothing runs on it.",
+};
+
 function refusalOf(error: unknown, data: string): RefusedError | undefined {
   if (error instanceof NotRunningError)
     return new RefusedError(
@@ -52,9 +61,5 @@ function refusalOf(error: unknown, data: string): RefusedError | undefined {
       `Start it, or copy ${data} itself while nothing runs on it: kms, iot/authority and cognito hold the keys.`,
     );
   if (!(error instanceof BackupFailedError)) return undefined;
-  const hint =
-    error.failureName === "BackupDestinationError"
-      ? "Name folders that do not exist yet."
-      : "What was copied so far ends in .partial; the next backup to the same folders removes it.";
-  return new RefusedError(error.message, hint);
+  return new RefusedError(error.message, HINTS[error.failureName] ?? UNFINISHED);
 }

@@ -1,20 +1,17 @@
-import { type Dirent, existsSync, globSync } from "node:fs";
-import { constants, copyFile, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { type Dirent, readdirSync } from "node:fs";
+import { chmod, constants, copyFile, mkdir, open, readdir, rename, stat } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { S3 } from "../s3/s3.ts";
+import { type BackupDestination, makeDraft, requireApart } from "./destination.ts";
 
-/** Where a backup goes. Both directories are made and must not exist before. */
-export interface BackupDestination {
-  /** Everything but the keys. */
-  data: string;
-  /** The keys: kept apart, since with them everything can be read. */
-  keys: string;
-}
+/** A link in the embedded cloud's directory leads to what the backup would leave out. */
+export class BackupSourceError extends Error {
+  override readonly name = "BackupSourceError";
 
-/** A backup does not overwrite. */
-export class BackupDestinationError extends Error {
-  override readonly name = "BackupDestinationError";
+  constructor(path: string) {
+    super(`${path} is a link, and a backup follows none`);
+  }
 }
 
 export interface BackupProgress {
@@ -36,7 +33,8 @@ export interface BackupSource {
 const KEY_FILES = /^(kms\/|iot\/authority\/|cognito\/)/;
 const LEFT_OUT = /^(lock\.(sqlite|json)|control\.sock|logs\/|dynamodb\/|s3\/)|\.new$|-(wal|shm|journal)$/;
 const DATABASE = /\.sqlite$/;
-const DRAFT = ".partial";
+/** May be on another disk. */
+const MAY_BE_LINKS = /^(s3|dynamodb|logs)(\/|$)/;
 
 /**
  * Copies a running embedded cloud as it is at one instant. Started on the copy with its keys put back, it
@@ -48,18 +46,10 @@ export async function backUp(
   to: BackupDestination,
   onProgress: (progress: BackupProgress) => void,
 ): Promise<void> {
-  for (const path of [to.data, to.keys])
-    if (existsSync(path)) throw new BackupDestinationError(`${path} exists already`);
-  const drafts = { data: `${to.data}${DRAFT}`, keys: `${to.keys}${DRAFT}` };
-  for (const draft of Object.values(drafts)) {
-    await rm(draft, { recursive: true, force: true });
-    await mkdir(draft, { recursive: true, mode: 0o700 });
-  }
   const { directory } = source;
-  const files = globSync("**", { cwd: directory, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => pathOf(directory, entry))
-    .filter((path) => !LEFT_OUT.test(path));
+  requireApart(directory, to);
+  const files = filesBelow(directory).filter((path) => !LEFT_OUT.test(path));
+  const drafts = { data: await makeDraft(to.data), keys: await makeDraft(to.keys) };
   const databases = files.filter((path) => DATABASE.test(path));
   for (const path of ["s3/metadata.sqlite", ...databases]) await mkdir(dirname(join(drafts.data, path)), OWN);
   // One instant: nothing of this process runs between these three statements.
@@ -72,7 +62,7 @@ export async function backUp(
     await copy(directory, KEY_FILES.test(path) ? drafts.keys : drafts.data, path);
   await copyContents(directory, drafts.data, onProgress);
   for (const name of ["data", "keys"] as const) {
-    await syncFolders(drafts[name]);
+    await closeAndSync(drafts[name]);
     await rename(drafts[name], to[name]);
     await syncFolder(dirname(to[name]));
   }
@@ -91,6 +81,8 @@ async function copyContents(
 ): Promise<void> {
   const contents = join("s3", "buckets");
   const entries = await readdir(join(from, contents), { recursive: true, withFileTypes: true });
+  const link = entries.find((entry) => entry.isSymbolicLink());
+  if (link) throw new BackupSourceError(join(link.parentPath, link.name));
   const paths = entries.filter((entry) => entry.isFile()).map((entry) => pathOf(from, entry));
   const sizes = await Promise.all(paths.map(async (path) => (await stat(join(from, path))).size));
   const progress = { bytesDone: 0, bytesTotal: sizes.reduce((sum, size) => sum + size, 0) };
@@ -100,6 +92,17 @@ async function copyContents(
     progress.bytesDone += sizes[index] ?? 0;
     onProgress({ ...progress });
   }
+}
+
+/** Relative paths. Throws `BackupSourceError`. */
+function filesBelow(directory: string): string[] {
+  const entries = readdirSync(directory, { recursive: true, withFileTypes: true });
+  return entries.flatMap((entry) => {
+    const path = pathOf(directory, entry);
+    if (entry.isSymbolicLink() && !MAY_BE_LINKS.test(path))
+      throw new BackupSourceError(join(directory, path));
+    return entry.isFile() ? [path] : [];
+  });
 }
 
 function snapshotDatabase(file: string, to: string): void {
@@ -122,9 +125,14 @@ function pathOf(root: string, entry: Dirent): string {
   return join(relative(root, entry.parentPath), entry.name);
 }
 
-async function syncFolders(root: string): Promise<void> {
+/** Durable, and for the owner only, also when it is copied elsewhere. */
+async function closeAndSync(root: string): Promise<void> {
   const entries = await readdir(root, { recursive: true, withFileTypes: true });
-  for (const entry of entries) await syncFolder(join(entry.parentPath, entry.name));
+  for (const entry of entries) {
+    const path = join(entry.parentPath, entry.name);
+    await chmod(path, entry.isDirectory() ? 0o700 : 0o600);
+    await syncFolder(path);
+  }
   await syncFolder(root);
 }
 

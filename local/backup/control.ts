@@ -4,7 +4,8 @@ import { createServer, type IncomingMessage, request, type Server, type ServerRe
 import { join } from "node:path";
 import { json } from "node:stream/consumers";
 import { z } from "zod";
-import { type BackupDestination, type BackupProgress, type BackupSource, backUp } from "./backup.ts";
+import { type BackupProgress, type BackupSource, backUp } from "./backup.ts";
+import type { BackupDestination } from "./destination.ts";
 
 const SOCKET = "control.sock";
 const Destination = z.strictObject({ data: z.string().startsWith("/"), keys: z.string().startsWith("/") });
