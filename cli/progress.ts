@@ -1,4 +1,4 @@
-import { harmless, type Terminal } from "./terminal.ts";
+import { oneLine, type Terminal } from "./terminal.ts";
 
 /** A line that is rewritten in place for a person, and printed when its first word changes for a log. */
 export class ProgressLine {
@@ -10,7 +10,7 @@ export class ProgressLine {
   }
 
   show(text: string): void {
-    const line = harmless(text);
+    const line = oneLine(text);
     if (this.#terminal.interactive) {
       this.#terminal.err(`\r\u001b[K${line.slice(0, this.#terminal.columns - 1)}`);
       this.#shown = line;

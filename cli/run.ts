@@ -38,7 +38,7 @@ export async function run(
     if (words.includes("--json") && !printed)
       terminal.out(`${JSON.stringify({ error: { name, message, hint } })}\n`);
     terminal.err(harmless(`${message}\n${hint ? `  ${hint}\n` : ""}`));
-    if (name === "UnexpectedError" && error instanceof Error) terminal.err(`${error.stack}\n`);
+    if (name === "UnexpectedError" && error instanceof Error) terminal.err(harmless(`${error.stack}\n`));
     return exitCodeOf(error);
   }
 }

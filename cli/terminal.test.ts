@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { ProgressLine } from "./progress.ts";
-import { print, type Terminal, table } from "./terminal.ts";
+import { oneLine, print, type Terminal, table } from "./terminal.ts";
 
 function recorder(interactive = false) {
   const written = { out: "", err: "" };
@@ -46,6 +46,20 @@ test("no name that an agent gave itself can take over the terminal that shows it
   const line = new ProgressLine(terminal);
   line.show(`boot-check  ${name}`);
   expect(written.err.replace("\r\u001b[K", "")).not.toMatch(/\p{Cc}/u);
+});
+
+test("no text that an agent sent adds a line, a row or a column to what is shown, or turns it round", () => {
+  const { written, terminal } = recorder();
+  const text = "pine\nagt_2  oak\r\n\u2028agt_3\u2029x\u0085y\u202egnol\u2066z\u200e";
+  print(terminal, false, {}, () => table(["ID", "NAME"], [["agt_1", text]], ""));
+  expect(written.out.split(/[\n\u2028\u2029]/)).toHaveLength(3);
+  expect(written.out).not.toMatch(/\p{Bidi_Control}/u);
+  new ProgressLine(terminal).show(`verify  ${text}`);
+  expect(written.err.split(/[\n\u2028\u2029]/)).toHaveLength(2);
+});
+
+test("text of any language stays as it is", () => {
+  expect(oneLine("zwölf 日本 می‌خواهم 👩‍🔧")).toBe("zwölf 日本 می‌خواهم 👩‍🔧");
 });
 
 test("a log gets a line only when the stage changes, a person one line that is rewritten", () => {

@@ -23,16 +23,22 @@ export function print(terminal: Terminal, json: boolean, document: unknown, text
 }
 
 /**
- * The text without control characters other than line ends: agents name themselves and their disks, and must
- * not steer the terminal.
+ * The text without control characters other than line ends, and without those that turn the direction of
+ * writing: agents name themselves and their disks, and must not steer the terminal.
  */
 export function harmless(text: string): string {
-  return text.replace(/[^\P{Cc}\n]/gu, "\ufffd");
+  return text.replace(/(?!\n)[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}]/gu, "\ufffd");
+}
+
+/** The same for what an agent may have sent and what is shown in one line: it must not add one of its own. */
+export function oneLine(text: string): string {
+  return harmless(text).replaceAll("\n", " ");
 }
 
 /** Rows as aligned columns under a heading; `none` when there are no rows. */
-export function table(heading: string[], rows: string[][], none: string): string {
-  if (rows.length === 0) return none;
+export function table(heading: string[], untrusted: string[][], none: string): string {
+  if (untrusted.length === 0) return none;
+  const rows = untrusted.map((row) => row.map(oneLine));
   const widths = heading.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => (row[column] ?? "").length)),
   );

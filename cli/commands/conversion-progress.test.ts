@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { Conversion } from "#shared/protocol/resources.ts";
 import { progressLine } from "./conversion-progress.ts";
+import { describe } from "./conversions.ts";
 
 const awaiting: Conversion = {
   id: "cnv_1",
@@ -26,6 +27,12 @@ const awaiting: Conversion = {
 
 test("while a machine restarts, the line says since when", () => {
   expect(progressLine(awaiting)).toBe("boot-environment  machine restarting since 2030-01-01T02:30:00.000Z");
+});
+
+test("a failure whose text came from an agent stays in its line", () => {
+  const failure = { name: "X", message: "m\nboot state confirmed by a receipt", hint: "h", retryable: false };
+  const lines = describe({ ...awaiting, failure }).split("\n");
+  expect(lines.filter((line) => line.startsWith("boot state"))).toEqual([]);
 });
 
 test("a conversion that has ended shows no progress", () => {

@@ -3,7 +3,7 @@ import { machineInWords } from "#shared/protocol/machine.ts";
 import type { Conversion } from "#shared/protocol/resources.ts";
 import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
 import type { CliCommand } from "../command.ts";
-import { print, table } from "../terminal.ts";
+import { oneLine, print, table } from "../terminal.ts";
 import { bytes, duration } from "../units.ts";
 import { progressLine } from "./conversion-progress.ts";
 
@@ -66,5 +66,5 @@ export function describe(conversion: Conversion): string {
       lines.push(`  ${result.badRanges} areas could not be read on the source; the clone holds zeros there`);
     if (result.bootCheck) lines.push(`  boot check: ${result.bootCheck.verdict}, ${result.bootCheck.reason}`);
   }
-  return lines.join("\n");
+  return lines.map(oneLine).join("\n");
 }

@@ -4,7 +4,7 @@ import { AcceptableRule } from "#shared/protocol/rule-names.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import { type CliCommand, choiceOption, choicesOption, textOption } from "../command.ts";
 import { PreflightNotPassedError, UsageError } from "../errors.ts";
-import { print, table } from "../terminal.ts";
+import { oneLine, print, table } from "../terminal.ts";
 import { ACCEPT_HELP } from "./accept.ts";
 import { BOOT_IMAGE_HELP, TYPE_HELP } from "./conversion-type-help.ts";
 
@@ -71,7 +71,7 @@ function describe({ ok, rules }: Preflight): string {
   );
   return [
     table(["OUTCOME", "RULE", "WHAT"], rows, "no rule"),
-    ...(remedies.length > 0 ? ["", ...remedies] : []),
+    ...(remedies.length > 0 ? ["", ...remedies.map(oneLine)] : []),
     "",
     ok ? "Nothing stands in the way." : "This conversion would not start.",
   ].join("\n");

@@ -4,7 +4,7 @@ import type { ConversionReceipt } from "#shared/protocol/resources.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import type { CliCommand } from "../command.ts";
 import { ReceiptProblemError } from "../errors.ts";
-import { print, table } from "../terminal.ts";
+import { oneLine, print, table } from "../terminal.ts";
 
 export const receipt: CliCommand = {
   name: "receipt",
@@ -48,7 +48,7 @@ function describe(
     inShort(after),
   ]);
   return [
-    `${conversionId}: boot receipt of ${content.agentId}, asked for by ${content.requestedBy}`,
+    oneLine(`${conversionId}: boot receipt of ${content.agentId}, asked for by ${content.requestedBy}`),
     `  armed by ${content.loader}; saved ${content.savedAt}, attested ${content.attestedAt}`,
     `  signature ${problem ? "NOT VALID" : "valid"}, certificate ${signature.certificateSha256}`,
     "",

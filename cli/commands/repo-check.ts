@@ -6,7 +6,7 @@ import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import type { CliCommand } from "../command.ts";
 import { DamageFoundError } from "../errors.ts";
 import { ProgressLine } from "../progress.ts";
-import { print } from "../terminal.ts";
+import { oneLine, print } from "../terminal.ts";
 import { bytes } from "../units.ts";
 import { bar } from "./conversion-progress.ts";
 
@@ -56,5 +56,6 @@ function describe(report: CheckReport): string {
   ]);
   const loose =
     report.unreferenced.length > 0 ? [`${report.unreferenced.length} packs belong to no recovery point`] : [];
-  return [checked, ...findings, ...loose, report.ok ? "everything is right" : "DAMAGE FOUND"].join("\n");
+  const verdict = report.ok ? "everything is right" : "DAMAGE FOUND";
+  return [checked, ...findings, ...loose, verdict].map(oneLine).join("\n");
 }
