@@ -14,7 +14,10 @@ import type { Machine } from "../machine/machine.ts";
 import { networkPlanOf } from "./network-plan-of.ts";
 import { REHEARSAL_SCRIPT } from "./rehearsal-script.ts";
 
-/** `unknown`: why it could not run. Else what was different; empty if all was the same. */
+/**
+ * What a network rehearsal found. `unknown`: why it could not run. Otherwise what was different; empty if
+ * nothing was.
+ */
 export type Rehearsal = { unknown: string } | { differences: string[] };
 
 const Addresses = z.array(
