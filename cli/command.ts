@@ -9,7 +9,7 @@ export interface CliCommand {
   /** The words that choose it: `repo check`. */
   name: string;
   summary: string;
-  /** After `causeway`, as in `convert SOURCE --type hot …`. */
+  /** After `causeway`, as in `convert SOURCE --type TYPE …`. */
   usage: string;
   /** Each option's help, in the order shown. */
   help: [option: string, meaning: string][];

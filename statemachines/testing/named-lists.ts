@@ -1,0 +1,106 @@
+/**
+ * The `Retry` and `Catch` lists of the workflows. The language has no way to share a list, so each state
+ * repeats its own; a state whose list is none of these differs by mistake, or needs a name here.
+ */
+
+/** Of Lambda, and of the runtime of its functions. */
+const LAMBDA = [
+  "Lambda.ServiceException",
+  "Lambda.AWSLambdaException",
+  "Lambda.SdkClientException",
+  "Lambda.TooManyRequestsException",
+  "Lambda.Unknown",
+  "Sandbox.Timedout",
+  "Runtime.ExitError",
+];
+const BOOT = ["BootImageUnavailableError", "BootStateChangedError", "VolumeNotMountedError"];
+
+/** Retries errors that may pass by themselves for some minutes. */
+function passing(...errors: string[]): object {
+  return {
+    ErrorEquals: ["ConcurrentChangeError", "ServiceUnavailableError", ...errors, ...LAMBDA],
+    IntervalSeconds: 2,
+    BackoffRate: 2,
+    MaxDelaySeconds: 60,
+    MaxAttempts: 8,
+  };
+}
+
+/** Asks an agent again that was silent for the length of a heartbeat. */
+function silent(attempts: number): object {
+  return {
+    ErrorEquals: ["States.HeartbeatTimeout"],
+    IntervalSeconds: 5,
+    BackoffRate: 2,
+    MaxDelaySeconds: 60,
+    MaxAttempts: attempts,
+  };
+}
+
+/** An agent that is away is asked for about a day, or only while its machine can be expected to answer. */
+const DAY = silent(480);
+const command = passing("CommandOutOfTimeError");
+const bootCommand = passing("CommandOutOfTimeError", ...BOOT);
+const hypervisorCommand = passing("CommandOutOfTimeError", "QemuFailedError");
+
+export const retryLists: Readonly<Record<string, readonly object[]>> = {
+  "a function alone": [passing()],
+  "a source or target, for a day": [DAY, hypervisorCommand],
+  "a source that is staged": [DAY, bootCommand],
+  "a source that is armed": [silent(10), bootCommand],
+  "a source that restarts": [silent(10), command],
+  "a machine that is to report": [command],
+  "a boot environment that works": [silent(30), command],
+  "a boot environment that is to restart home": [silent(3), command],
+  "an original system that is to attest": [bootCommand],
+  "the end, until it is recorded": [
+    {
+      ErrorEquals: ["States.ALL"],
+      IntervalSeconds: 2,
+      BackoffRate: 2,
+      MaxDelaySeconds: 300,
+      MaxAttempts: 100,
+    },
+  ],
+};
+
+const AS_IT_IS = "{% $states.errorOutput %}";
+
+function any(next: string, failure: unknown = AS_IT_IS): object {
+  return { ErrorEquals: ["States.ALL"], Assign: { failure }, Next: next };
+}
+
+function anyKeepingFailure(next: string): object {
+  return { ErrorEquals: ["States.ALL"], Next: next };
+}
+
+function late(next: string, error: string, cause = ""): object {
+  return {
+    ErrorEquals: ["States.Timeout", "States.HeartbeatTimeout"],
+    Assign: { failure: { Error: error, Cause: cause } },
+    Next: next,
+  };
+}
+
+export const catchLists: Readonly<Record<string, readonly object[]>> = {
+  "ends the conversion": [any("Abandon")],
+  "brings the machine back": [any("BringBack")],
+  "writes the images again": [
+    { ErrorEquals: ["VerificationFailedError"], Assign: { failure: AS_IT_IS }, Next: "WriteAgain" },
+    any("Abandon"),
+  ],
+  "brings back a machine whose boot environment is silent": [
+    late("BringBack", "BootEnvironmentSilentError"),
+    any("BringBack"),
+  ],
+  "waits for the original system all the same": [anyKeepingFailure("AwaitOriginal")],
+  "ends the conversion whose original system is silent": [
+    late("Abandon", "OriginalSystemSilentError"),
+    any("Abandon"),
+  ],
+  "waits for the machine that was to be brought back": [anyKeepingFailure("AwaitReturn")],
+  "ends the conversion with what went wrong first": [
+    late("Abandon", "OriginalSystemSilentError", "{% $string($failure) %}"),
+    anyKeepingFailure("Abandon"),
+  ],
+};
