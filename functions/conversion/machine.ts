@@ -52,27 +52,33 @@ async function receive(
     const failure = failureOf(new BootReceiptInvalidError(problem));
     return learnFrom(command, { failure }, deps);
   }
-  const receivedAt = timestamp(clock);
-  await store.conversions.modify(
+  const now = timestamp(clock);
+  const { attested } = await store.conversions.modify(
     command.conversionId,
     (current): ConversionRecord => ({
-      ...withMachine(current, (machine) => afterCommand(machine, command, outcome.output, receivedAt)),
-      attested: { receipt, receivedAt },
+      ...withMachine(current, (machine) => afterCommand(machine, command, outcome.output, now)),
+      attested: isSame(current.attested?.receipt, receipt) ? current.attested : { receipt, receivedAt: now },
     }),
   );
-  const { outcome: verdict, items } = receipt.content;
+  const { outcome: verdict, items, attestedAt } = receipt.content;
   const namesOf = (wanted: BootStateOutcome) =>
     items.filter((item) => item.outcome === wanted).map(({ name }) => name);
   const different = namesOf("different");
   await store.audit.addOnce({
-    at: receipt.content.attestedAt,
+    // Never the agent's word: it would choose its place in the audit.
+    at: attested?.receivedAt ?? now,
     actor: command.agentId,
     action: verdict === "different" ? "boot-state-differs" : "boot-state-confirmed",
     subject: command.conversionId,
     outcome: "done",
-    details: { items: items.length, different, changedByOthers: namesOf("changed-by-others") },
+    details: { attestedAt, items: items.length, different, changedByOthers: namesOf("changed-by-others") },
   });
   return verdict !== "different" ? outcome : { failure: failureOf(new BootStateDiffersError(different)) };
+}
+
+/** Whether it is the receipt that came before: its event may come twice. */
+function isSame(known: BootReceipt | undefined, receipt: BootReceipt): boolean {
+  return known?.signature.valueBase64 === receipt.signature.valueBase64;
 }
 
 /** Why the receipt is not to be believed, if it is not. */

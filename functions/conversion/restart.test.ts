@@ -179,6 +179,19 @@ test("a receipt that tells of a change is kept, and fails the step by the items'
   expect(await world.audited()).toContain("agt_source boot-state-differs cnv_1 done");
 });
 
+test.each(["9999-12-31T23:59:59.999Z", "0000-01-01T00:00:00.000Z", "1969-12-31T23:59:59.999Z"])(
+  "the audit says when the control plane got a receipt, not what its agent says (%s)",
+  async (attestedAt) => {
+    await away();
+    await asks.attest();
+    await attested(aReceipt(device, { attestedAt }));
+    const { items } = await world.store.audit.page({ limit: 10 });
+    expect(items.filter(({ action }) => action === "boot-state-confirmed")).toMatchObject([
+      { at: (await conversion()).attested?.receivedAt, details: { attestedAt } },
+    ]);
+  },
+);
+
 test("a receipt that names only what others changed is no failure: the boot state is confirmed", async () => {
   await away();
   await asks.attest();
