@@ -66,6 +66,8 @@ const KEPT_MODULES = [
   ...["drivers/hid", "drivers/input", "drivers/md", "drivers/nvme", "drivers/scsi/s*.ko", "drivers/usb"],
   ...["drivers/scsi/virtio_scsi.ko", "drivers/virtio", "drivers/watchdog", "drivers/net/virtio_net.ko"],
   ...["drivers/net/*failover.ko", "drivers/net/bonding", "drivers/net/ethernet/intel/e1000*"],
+  // The agent rehearses the boot environment's network on them.
+  "drivers/net/veth.ko",
 ];
 /** Nobody reads them on a server, which is why images of cloud providers are without them, too. */
 const LEFT_OUT = ["usr/share/doc", "usr/share/man", "usr/share/locale"];
