@@ -27,6 +27,7 @@ import type { Executor, Executors } from "../commands/executor.ts";
 import type { Identity } from "../identity/identity.ts";
 import type { AgentVariables } from "../inventory/network-obstacles.ts";
 import type { BootMachine } from "../machine/boot-machine.ts";
+import type { Machine } from "../machine/machine.ts";
 import { readBootId } from "../machine/system.ts";
 import { additionalAuthorities } from "./authorities.ts";
 import type { BootImageCache } from "./boot-image-cache.ts";
@@ -37,6 +38,8 @@ import type { SavedStates } from "./saved-states.ts";
 
 export interface ColdDeps {
   machine: BootMachine;
+  /** The same machine, for a program that takes minutes where all else is busy. */
+  patientMachine: Pick<Machine, "run">;
   /** In order of preference. */
   adapters: readonly BootLoaderAdapter[];
   images: BootImageCache;
@@ -92,7 +95,7 @@ function stageBootImage(deps: ColdDeps): Executor<"stage-boot-image"> {
     const { loader } = await chooseLoader(deps.adapters, needOf(conversionId, bootImage));
     await deps.images.fetch(bootImage, filesOf(loader.form, bootImage), signal);
     const imageDir = deps.images.folderOf(bootImage.id);
-    await mustRehearse(deps.machine, await deps.takeInventory(), { imageDir, accept });
+    await mustRehearse(deps.patientMachine, await deps.takeInventory(), { imageDir, accept });
     await deps.states.remember(conversionId, bootImage);
     const bytesStaged = FILES_OF[loader.form].reduce((sum, name) => sum + sizeOf(bootImage, name), 0);
     return { adapter: loader.kind, bytesStaged };
@@ -112,7 +115,7 @@ function armBoot(deps: ColdDeps): Executor<"arm-boot"> {
     await images.fetch(bootImage, filesOf(loader.form, bootImage), signal);
     const inventory = await deps.takeInventory();
     const imageDir = images.folderOf(bootImage.id);
-    await mustRehearse(machine, inventory, { imageDir, accept });
+    await mustRehearse(deps.patientMachine, inventory, { imageDir, accept });
     const image = {
       ...{ jobId: jobIdOf(conversionId), form: loader.form, folder: loader.folder, kernelArguments: [] },
       ...{ imageDir, imageId: bootImage.id, publicKey: bootImage.publicKeyPem },

@@ -1,3 +1,6 @@
+/** What the script prints, and nothing else, where the kernel cannot make the ports. */
+export const NO_PORTS = "no-ports";
+
 /**
  * Runs the boot environment's network script in namespaces of its own, on ports that are connected to
  * nothing but each other. Everything it makes is in memory that goes with the last process in there.
@@ -49,7 +52,7 @@ END
 ip link set lo up
 count=0
 while read -r name mac; do
-  ip link add "$name" address "$mac" type veth peer name "far$count"
+  ip link add "$name" address "$mac" type veth peer name "far$count" || { echo ${NO_PORTS}; exit 3; }
   ip link set "far$count" up
   count=$((count + 1))
 done <ports

@@ -147,7 +147,7 @@ test.runIf(isRoot)("a rehearsal leaves nothing on the machine, also one that is 
   const mark = `1000000.${process.pid}`;
   const endless = { ...scripts, network: `sleep ${mark} & sleep ${mark}` };
   const killed = await rehearseNetwork(new LocalMachine({ answerLimitMs: 300 }), network, endless);
-  expect(killed).toEqual({ unknown: expect.stringContaining("namespaces") });
+  expect(killed).toEqual({ unknown: expect.stringContaining("did not end in time") });
   expect(seen()).toEqual(before);
   await expect.poll(() => processesWith(mark), { timeout: 30_000 }).toEqual([]);
 });
@@ -167,6 +167,10 @@ test("where no namespace can be made the outcome is unknown, with what to do", a
   const network = await networkOf(simple);
   expect(await rehearseNetwork(new RecordedMachine({}), network, scripts)).toEqual({
     unknown: expect.stringContaining("util-linux"),
+  });
+  const withoutVeth = { run: async () => ({ status: 3, output: "no-ports\n" }) };
+  expect(await rehearseNetwork(withoutVeth, network, scripts)).toEqual({
+    unknown: expect.stringContaining("veth"),
   });
   const refusing = { run: async () => ({ status: 1, output: "" }) };
   expect(await rehearseNetwork(refusing, network, scripts)).toEqual({

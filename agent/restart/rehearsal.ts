@@ -12,7 +12,7 @@ import { parseAnswer } from "../inventory/control-plane-paths.ts";
 import { parseResolvConf } from "../inventory/name-servers.ts";
 import type { Machine } from "../machine/machine.ts";
 import { networkPlanOf } from "./network-plan-of.ts";
-import { REHEARSAL_SCRIPT } from "./rehearsal-script.ts";
+import { NO_PORTS, REHEARSAL_SCRIPT } from "./rehearsal-script.ts";
 
 /**
  * What a network rehearsal found. `unknown`: why it could not run. Otherwise what was different; empty if
@@ -54,6 +54,10 @@ export async function rehearseNetwork(
     ...[ports.join(""), leasesOf(paths, network).join(""), paths.map(({ path }) => path.address).join("\n")],
   );
   if (!printed) return { unknown: "unshare is not there: install util-linux" };
+  if (printed.status === undefined)
+    return { unknown: "it did not end in time: try again when less runs here" };
+  if (printed.output.startsWith(NO_PORTS))
+    return { unknown: "this kernel has no ports of type veth: install its package of additional modules" };
   const sections = printed.output.split("---\n");
   if (printed.status !== 0 || sections.length < 4 + paths.length)
     return { unknown: "network namespaces cannot be made here, or `ip` is not there" };

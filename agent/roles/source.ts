@@ -13,6 +13,7 @@ import { controlPlaneHosts } from "../identity/control-plane-hosts.ts";
 import type { Identity } from "../identity/identity.ts";
 import { standsStill } from "../inventory/disks.ts";
 import { collectInventory } from "../inventory/inventory.ts";
+import { LocalMachine } from "../machine/machine.ts";
 import { readBootId } from "../machine/system.ts";
 import { describeArming } from "../restart/arming.ts";
 import { BootImageCache } from "../restart/boot-image-cache.ts";
@@ -25,6 +26,8 @@ import type { Role, RoleOptions } from "./role.ts";
 
 /** Boot images are kept in memory: what lies on the disk would become a part of the clone. */
 const IMAGES_DIR = "/run/causeway/boot-images";
+/** Seconds where nothing else runs; far more on a server that is busy. */
+const REHEARSAL_LIMIT_MS = 180_000;
 
 /** A source server in its own system: captures disks, and arms itself for a cold clone. */
 export const sourceRole: Role = async (options) => {
@@ -54,6 +57,7 @@ export const sourceRole: Role = async (options) => {
       }),
       ...coldExecutors({
         ...{ machine, images, states, identity, takeInventory, now },
+        patientMachine: new LocalMachine({ answerLimitMs: REHEARSAL_LIMIT_MS }),
         adapters: linuxAdapters(machine),
         variables: process.env,
         agentVersion: version,

@@ -58,6 +58,7 @@ export async function aSourceWithGrub(
   const states = new SavedStates({ dataDir, store, sourceId: "agt_1", recordKey });
   const executors = coldExecutors({
     machine,
+    patientMachine: machine,
     adapters: linuxAdapters(machine),
     images,
     states,
