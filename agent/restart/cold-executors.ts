@@ -38,7 +38,7 @@ import type { SavedStates } from "./saved-states.ts";
 
 export interface ColdDeps {
   machine: BootMachine;
-  /** The same machine, for a program that takes minutes where all else is busy. */
+  /** The same machine, for a program that takes minutes on a busy source. */
   patientMachine: Pick<Machine, "run">;
   /** In order of preference. */
   adapters: readonly BootLoaderAdapter[];
