@@ -86,9 +86,17 @@ export function verifyManifest(
   if (expectedId !== undefined && id !== expectedId) {
     throw new BootImageInvalidError(`the boot image is ${id}, not ${expectedId}`);
   }
-  const parsed = fullManifest.safeParse(JSON.parse(Buffer.from(manifestBytes).toString("utf8")));
+  const parsed = fullManifest.safeParse(jsonIn(manifestBytes));
   if (!parsed.success) throw new BootImageInvalidError("the boot image's manifest is of an unknown kind");
   return parsed.data;
+}
+
+function jsonIn(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString("utf8"));
+  } catch {
+    return undefined; // No manifest, as the schema says.
+  }
 }
 
 /** Throws `BootImageInvalidError` unless the file is, byte for byte, what the manifest says of `path`. */

@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type CommandKind, commandKinds, ToAgent } from "./commands.ts";
 import { MAX_DISK_BYTES } from "./ids.ts";
+import { hostileValue, places, withValue } from "./testing/mutations.ts";
 
 const SHA = "a".repeat(64);
 const target = { conversionId: "cnv_1", sourceId: "agt_1", pointId: "rp_1" };
@@ -36,40 +37,6 @@ const good: Record<CommandKind, Record<string, unknown>> = {
 };
 const kinds = Object.keys(good) as CommandKind[];
 
-/** The path of every value in a document, as keys. */
-function places(value: unknown, at: string[] = []): string[][] {
-  if (typeof value !== "object" || value === null) return [at];
-  return Object.entries(value).flatMap(([key, member]) => places(member, [...at, key]));
-}
-
-function withValue(document: unknown, [key, ...rest]: string[], value: unknown): unknown {
-  if (key === undefined) return value;
-  const copy: Record<string, unknown> = structuredClone(document) as Record<string, unknown>;
-  copy[key] = withValue(copy[key], rest, value);
-  return copy;
-}
-
-const hostile = fc.oneof(
-  fc.constantFrom<unknown>(
-    ...[
-      "",
-      ".",
-      "..",
-      "../x",
-      "../../etc/cron.d/x",
-      "/etc/passwd",
-      "a/b",
-      "a\\b",
-      "x\0",
-      "cnv_1/../cnv_2",
-      "CON",
-    ],
-    ...["cnv_1\n", "cnv_\u212a", "__proto__", -1, 0, 1.5, 2 ** 53, MAX_DISK_BYTES + 1, null, [], {}],
-  ),
-  fc.string({ unit: "binary" }),
-  fc.jsonValue(),
-);
-
 const NAMES = new Set(["conversionId", "sourceId", "pointId", "disk", "name", "id"]);
 
 /** Every value that becomes one part of a path or key; a boot image's files may be in folders. */
@@ -88,7 +55,7 @@ test("each kind accepts the input that it is made for", () => {
 test("whatever one value of an input is replaced by, what is accepted has only plain names and sizes of disks", () => {
   const cases = kinds.flatMap((kind) => places(good[kind]).map((place) => ({ kind, place })));
   fc.assert(
-    fc.property(fc.constantFrom(...cases), hostile, ({ kind, place }, value) => {
+    fc.property(fc.constantFrom(...cases), hostileValue, ({ kind, place }, value) => {
       const read = commandKinds[kind].input.safeParse(withValue(good[kind], place, value));
       if (!read.success) return;
       for (const name of names(read.data)) expect(name).toMatch(/^[0-9A-Za-z][0-9A-Za-z._-]*$/);
