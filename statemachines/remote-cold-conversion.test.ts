@@ -180,8 +180,9 @@ test("a machine of which neither system is heard ends as such, with what came be
 
 test("a boot state that was not put back is not captured", async () => {
   const items = [
-    { name: "/boot/grub/grubenv", equal: false },
-    { name: "/boot/grub/grub.cfg", equal: true },
+    { name: "/boot/grub/grubenv", outcome: "different" },
+    { name: "/boot/grub/grub.cfg", outcome: "changed-by-others" },
+    { name: "/boot/grub/custom.cfg", outcome: "equal" },
   ];
   const run = await new Run({ "report-boot-state": [succeed({ restored: false, items })] }).start();
   expect(run.commands).toEqual([...TRIP.slice(0, 4), ...BACK]);

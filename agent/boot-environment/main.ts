@@ -6,6 +6,7 @@ import { recogniseDisks, seenDiskOf } from "#shared/domain/disk-recognition.ts";
 import type { Log } from "#shared/log.ts";
 import { Agent } from "../agent.ts";
 import { OVERLAY_FOLDER } from "../boot-image/overlay.ts";
+import type { Attestation } from "../boot-loaders/attest.ts";
 import { openAgentCloud } from "../cloud/agent-cloud.ts";
 import { diskUsageOf } from "../filesystems/disk-usage.ts";
 import { collectInventory } from "../inventory/inventory.ts";
@@ -69,6 +70,11 @@ async function correctClock(machine: LocalBootMachine, job: Job, now: () => Date
   }
 }
 
+function sayOthersChanges({ items }: Attestation): void {
+  const changed = items.filter(({ outcome }) => outcome === "changed-by-others").map(({ name }) => name);
+  if (changed.length > 0) say(`Others changed since, and it stays: ${changed.join(", ")}`);
+}
+
 async function run(job: Job): Promise<void> {
   const machine = new LocalBootMachine();
   const now = () => new Date();
@@ -80,6 +86,7 @@ async function run(job: Job): Promise<void> {
   const known = recogniseDisks(job.disks, disks.map(seenDiskOf));
   const own = known.map(({ path }) => path);
   const attestation = await restoreFirst({ saved: job.saved, machine, disks, own });
+  sayOthersChanges(attestation);
   say("The next start leads into the original system.");
 
   const cloud = openAgentCloud(job.identity, { now, random: Math.random });

@@ -65,11 +65,20 @@ describe("grubenv", () => {
     expect(remainder(now, earlier)).toEqual({ bytes: expected });
   });
 
-  test("a damaged block stays, and is unclear only where it still names our entry", () => {
-    const damaged = Buffer.from(armed.toString("latin1").replace("# GRUB", "# grub"), "latin1");
-    expect(remainder(damaged)).toBe("unclear");
-    const foreign = Buffer.alloc(1024, "?");
-    expect(remainder(foreign)).toEqual({ bytes: foreign });
+  const changed = grubEnvironmentBlock({
+    saved_entry: "y".repeat(380),
+    next_entry: `causeway-${"0".repeat(32)}`,
+  });
+
+  test.each<[string, Buffer]>([
+    [
+      "whose signature is another",
+      Buffer.from(armed.toString("latin1").replace("# GRUB", "# grub"), "latin1"),
+    ],
+    ["whose last line has no end", Buffer.concat([changed.subarray(0, 512), Buffer.alloc(512, "#")])],
+    ["of something else", Buffer.alloc(1024, "?")],
+  ])("what is ours of a block %s is unclear", (_, now) => {
+    expect(remainder(now)).toBe("unclear");
   });
 });
 

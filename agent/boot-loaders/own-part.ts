@@ -57,7 +57,8 @@ function withoutGrubVariables({ before, armed, now }: Changed): Remainder {
   const saved = before && environmentOf(before);
   const ours = [...environmentOf(armed)].filter(([name, value]) => saved?.get(name) !== value);
   let environment = decodeGrubEnvironment(now);
-  if (!environment) return ours.some(([, value]) => now.includes(value)) ? "unclear" : { bytes: now };
+  // Perhaps a write of ours that lost its power, over what others had written.
+  if (!environment) return "unclear";
   for (const [name, value] of ours) {
     const current = grubVariable(environment, name);
     // GRUB empties the variable when it starts the entry.

@@ -186,7 +186,7 @@ export const commandKinds = {
   "report-boot-state": {
     input: z.object({ conversionId: ConversionId }),
     output: z.object({
-      /** All is as it was saved. Otherwise nothing is captured. */
+      /** Nothing that arming wrote is left. Otherwise nothing is captured. */
       restored: z.boolean(),
       bootId: BootId,
       items: z.array(BootReceiptItem).max(256),

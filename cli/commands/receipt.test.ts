@@ -1,0 +1,79 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { BootReceiptContent, BootReceiptItem, BootStateOutcome } from "#shared/protocol/boot-receipt.ts";
+import { signBootReceipt } from "#shared/protocol/boot-receipt-signature.ts";
+import { type AgentKey, createAgentKey } from "#shared/protocol/testing/agent-key.ts";
+import { recordedRun } from "../testing/recorded-run.ts";
+
+const stateOf = (letter: string) => ({ present: true, sha256: letter.repeat(64), sizeBytes: 1024 }) as const;
+
+let agent: AgentKey;
+let kept: unknown;
+let server: Server;
+let environment: Record<string, string>;
+beforeAll(async () => {
+  agent = await createAgentKey();
+  server = createServer((_, response) => {
+    response.setHeader("content-type", "application/json");
+    response.end(JSON.stringify(kept));
+  }).listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const { port } = server.address() as AddressInfo;
+  environment = { CAUSEWAY_URL: `http://127.0.0.1:${port}`, CAUSEWAY_TOKEN: "t" };
+});
+afterAll(() => new Promise((resolve) => server.close(resolve)));
+
+/** The command for a receipt with this outcome of one item. */
+function receipt(outcome: BootStateOutcome) {
+  const after = stateOf(outcome === "equal" ? "a" : "b");
+  const items: BootReceiptItem[] = [
+    { kind: "file", name: "/boot/grub/grubenv", before: stateOf("a"), after, outcome },
+    {
+      kind: "watched-file",
+      name: "/boot/grub/grub.cfg",
+      before: stateOf("a"),
+      after: stateOf("a"),
+      outcome: "equal",
+    },
+  ];
+  const at = "2030-01-01T00:00:00.000Z";
+  const content: BootReceiptContent = {
+    format: 2,
+    conversionId: "cnv_1",
+    agentId: "agt_source",
+    requestedBy: "ada",
+    loader: "grub",
+    savedAt: at,
+    attestedAt: at,
+    bootId: "boot-3",
+    items,
+    outcome,
+  };
+  const signed = signBootReceipt(content, agent.keyPem, agent.certificatePem);
+  kept = { conversionId: "cnv_1", receipt: signed, receivedAt: at, certificatePem: agent.certificatePem };
+  return recordedRun(["receipt", "cnv_1"], environment);
+}
+
+test("a boot state that is what it was is a success", async () => {
+  const { code, stdout } = await receipt("equal");
+  expect(stdout).toContain("The boot state is what it was.");
+  expect(code).toBe(0);
+});
+
+test("what others changed is named in the table and below it, and is a success, too", async () => {
+  const { code, stdout } = await receipt("changed-by-others");
+  expect(stdout).toMatch(/^changed-by-others +\/boot\/grub\/grubenv/m);
+  expect(stdout.trimEnd().split("\n").at(-1)).toMatch(
+    /^Nothing of the conversion is left.*: \/boot\/grub\/grubenv\.$/,
+  );
+  expect(stdout).not.toContain("The boot state is what it was");
+  expect(code).toBe(0);
+});
+
+test("something left of arming is an error", async () => {
+  const { code, stdout, stderr } = await receipt("different");
+  expect(stdout).toMatch(/^DIFFERS +\/boot\/grub\/grubenv/m);
+  expect(stderr).toContain("the boot state is not what it was");
+  expect(code).not.toBe(0);
+});
