@@ -41,6 +41,18 @@ export class FolderNotOursError extends CausewayError {
   }
 }
 
+/** The folder has files of others in it, and closing it would take these from other users and programs. */
+export class FolderOfOthersError extends CausewayError {
+  override readonly name = "FolderOfOthersError";
+  readonly retryable = false;
+  readonly hint =
+    "Nothing was changed. Name a folder of its own with --data, such as /var/lib/causeway: a new or an empty one.";
+
+  constructor(folder: string, found: string) {
+    super(`${folder} is no folder of Causeway's: it holds ${found}`);
+  }
+}
+
 /** A file that a program of ours keeps in its folder does not read as what it was written as. */
 export class FolderFileDamagedError extends CausewayError {
   override readonly name = "FolderFileDamagedError";

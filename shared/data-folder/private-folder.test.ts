@@ -11,7 +11,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { FolderNotOursError } from "./errors.ts";
+import { FolderNotOursError, FolderOfOthersError } from "./errors.ts";
 import { makePrivateFolder } from "./private-folder.ts";
 
 let folder: string;
@@ -57,6 +57,24 @@ test("images stay readable for the programs that start them, and a link's target
   expect(modeOf("images/sda.raw")).toBe(0o644);
   expect(statSync(target).mode & 0o777).toBe(0o644);
   rmSync(target);
+});
+
+test("a folder that serves others, named by mistake, is refused and stays as it is", () => {
+  mkdirSync(join(folder, "conf"), { mode: 0o755 });
+  writeFileSync(join(folder, "conf/passwd"), "", { mode: 0o644 });
+  chmodSync(folder, 0o755);
+  for (const _ of "12") expect(() => makePrivateFolder(folder, ["images"])).toThrow(FolderOfOthersError);
+  expect([statSync(folder).mode & 0o777, modeOf("conf"), modeOf("conf/passwd")]).toEqual([
+    0o755, 0o755, 0o644,
+  ]);
+});
+
+test("a new file system, or one on which images are kept already, is no folder of others", () => {
+  mkdirSync(join(folder, "lost+found"), { mode: 0o700 });
+  mkdirSync(join(folder, "images"), { mode: 0o755 });
+  chmodSync(folder, 0o755);
+  makePrivateFolder(folder, ["images"]);
+  expect([statSync(folder).mode & 0o777, modeOf("images")]).toEqual([0o700, 0o755]);
 });
 
 test.runIf(asRoot)("another user's folder is refused with what to do, and stays as it is", () => {
