@@ -114,7 +114,7 @@ test("a code works once", async () => {
   world.nowMs += 1000;
   expect((await approve(code)).status).toBe(409);
   expect(active()).toHaveLength(1);
-  expect((await world.audited()).at(-1)).toBe(`ada enrolment-approval-refused ${id} refused`);
+  expect(await world.audited()).toContain(`ada enrolment-approval-refused ${id} refused`);
 });
 
 test("of two operators who approve at the same moment one is told that it was done before", async () => {

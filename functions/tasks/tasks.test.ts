@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from "vitest";
-import { aBootImage, aConversion, anInventory } from "#shared/domain/testing/records.ts";
+import { aBootImage, aConversion, anInventory, aReach } from "#shared/domain/testing/records.ts";
 import {
   ConversionCancelledError,
   DiskNotFoundError,
@@ -90,7 +90,7 @@ test("a rule that fails and was accepted passes, and who accepted it is audited 
   const unattended = { verdict: "unattended" as const };
   const inventory = anInventory({
     bootLoader: { kind: "grub", entries: [], arming },
-    network: { interfaces: [port], routes, dns: { servers: [], search: [] } },
+    network: { interfaces: [port], routes, dns: { servers: [], search: [] }, reach: aReach() },
     return: {
       bootLoader: { verdict: "attended", reason: "the menu waits" },
       ...{ nextStart: unattended, volumes: unattended, triedBefore: [] },
