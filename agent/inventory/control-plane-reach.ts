@@ -49,11 +49,16 @@ export async function collectReach(
     unreached: unreached.map((text) => clip(text, 500)).slice(0, 16),
     hosts: named.slice(0, 32),
     ...(asked.length > 0 && !isElsewhere && { resolverProblem: resolverProblem(dns) }),
-    canRehearse:
-      (await machine.run("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "true"))
-        ?.status === 0,
+    canRehearse: await canRehearse(machine),
     obstacles: await findObstacles(machine, ports, surroundings),
   };
+}
+
+/** Whether there are namespaces here, and in them ports that are connected to nothing. */
+async function canRehearse(machine: Pick<Machine, "run">): Promise<boolean> {
+  const addPorts = ["ip", "link", "add", "near0", "type", "veth", "peer", "name", "far0"];
+  const namespaces = ["--net", "--mount", "--pid", "--fork", "--kill-child"];
+  return (await machine.run("unshare", ...namespaces, ...addPorts))?.status === 0;
 }
 
 /** The lines of a hosts file that are about these hosts. */

@@ -97,9 +97,11 @@ export const reachRules: readonly PreflightRule[] = [
     check: ofNetwork(({ reach }) =>
       reach?.canRehearse
         ? undefined
-        : new Unknown("the source cannot make network namespaces, in which the network would be rehearsed"),
+        : new Unknown(
+            "the source cannot make network namespaces with `veth` ports, in which the network would be rehearsed",
+          ),
     ),
-    remedy: `Run the agent as root on a kernel with network namespaces, with util-linux and iproute2; else ${OTHERWISE}.`,
+    remedy: `Run the agent as root with util-linux and iproute2, on a kernel with network namespaces and veth ports; else ${OTHERWISE}.`,
   },
 ];
 
