@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { globSync, readFileSync } from "node:fs";
+import { globSync, readFileSync, readlinkSync } from "node:fs";
 import { mkdtemp, open, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -60,17 +60,16 @@ async function expectEqual(id: string, disk: string): Promise<void> {
   expect(await site.difference(id, disk)).toBeUndefined();
 }
 
-/** Processes on this machine that were started with something of the target's images. */
+/** QEMUs on this machine that have one of the target's images open. */
 function usersOfImages(): string[] {
-  return globSync("/proc/[0-9]*/cmdline")
-    .map((path) => {
-      try {
-        return readFileSync(path, "utf8");
-      } catch {
-        return ""; // It has ended in between.
-      }
-    })
-    .filter((words) => words.includes("qemu-system") && words.includes(site.imagesDir));
+  return globSync("/proc/[0-9]*/fd/*").filter((path) => {
+    try {
+      const isQemu = readFileSync(join(path, "../../comm"), "utf8").startsWith("qemu-system");
+      return isQemu && readlinkSync(path).startsWith(site.imagesDir);
+    } catch {
+      return false; // It has ended in between.
+    }
+  });
 }
 
 const moments: [string, Partial<NewConversion>, (id: string) => Promise<unknown>, string?][] = [
