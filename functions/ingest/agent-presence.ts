@@ -28,12 +28,14 @@ interface Deps {
 const MAX_ID = 128;
 const cut = z.string().transform((text) => text.slice(0, MAX_ID));
 
+const MAX_TIME = Date.UTC(9999, 11, 31);
+
 /** As IoT publishes it on `$aws/events/presence/<eventType>/<clientId>`. */
 const PresenceEvent = z.object({
   /** What the client calls itself. Proven by its policy once connected; before that, a claim. */
   clientId: cut,
-  /** Milliseconds since 1970. */
-  timestamp: z.number(),
+  /** Milliseconds since 1970. A year of five digits would make the agent's record unreadable. */
+  timestamp: z.int().nonnegative().max(MAX_TIME),
   eventType: z.enum(["connected", "disconnected", "connect_failed"]),
   sessionIdentifier: cut.default(""),
   /** The id of its certificate. */

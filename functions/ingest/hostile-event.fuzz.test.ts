@@ -76,6 +76,15 @@ test("whatever an agent sends, it is taken or refused, and never tried again; re
   expect(refusals.length).toBeLessThanOrEqual(6);
 });
 
+test.each([1.5, -1, 2 ** 53 - 1, 8.64e15])(
+  "a client seen at %d leaves its agent's record readable",
+  async (timestamp) => {
+    const world = await start();
+    await takePresence({ ...presence, eventType: "disconnected", timestamp }, world);
+    expect(await world.store.agents.find("agt_target")).toMatchObject({ presence: { state: "connected" } });
+  },
+);
+
 test("whatever the broker reports of clients, it is taken or refused, and never tried again", async () => {
   const world = await start();
   const handle = ingestHandler(
