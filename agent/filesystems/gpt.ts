@@ -19,12 +19,20 @@ interface GptCopy {
   alternateOffset: number;
 }
 
-/** The GUID partition table. Its logical sector size is found by where the header lies. */
-export async function readGpt(reader: DiskReader): Promise<PartitionTable> {
+/**
+ * The GUID partition table. Where its header is tells its sector size; Linux shows no partition where that is
+ * not the disk's own, `diskSectorBytes`.
+ */
+export async function readGpt(reader: DiskReader, diskSectorBytes?: number): Promise<PartitionTable> {
   const problems: string[] = [];
   for (const sectorBytes of [512, 4096]) {
     const primary = await readAt(reader, sectorBytes, 1, problems);
-    if (primary) return withBackup(reader, primary, sectorBytes);
+    if (!primary) continue;
+    if (sectorBytes !== (diskSectorBytes ?? sectorBytes)) {
+      const counts = `in sectors of ${sectorBytes} bytes, and the disk has ${diskSectorBytes}`;
+      primary.table.problems.push(`the GPT counts ${counts}`);
+    }
+    return withBackup(reader, primary, sectorBytes);
   }
   for (const sectorBytes of [512, 4096]) {
     const lastSector = Math.floor(reader.sizeBytes / sectorBytes) - 1;

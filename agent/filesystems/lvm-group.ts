@@ -13,6 +13,13 @@ const PLAIN_GROUP = new Set(["RESIZEABLE", "READ", "WRITE"]);
  */
 const PLAIN_VOLUME = new Set(["READ", "WRITE", "VISIBLE", "FIXED_MINOR"]);
 
+/**
+ * Layouts that take no extents themselves: they are made of other logical volumes, or of none. Flags that LVM
+ * must know may follow, as in `cache+METADATA_FORMAT`.
+ */
+const LAYERED =
+  /^(?:raid\d.*|thin|thin-pool|cache|cache-pool|writecache|integrity|vdo|vdo-pool|snapshot|error|zero)(?:\+.*)?$/;
+
 /** What the text of a volume group says about the physical volume with this id. */
 export function describeGroup(root: LvmSection, id: string, sizeBytes: number): LvmPhysicalVolume {
   const groups = Object.values(root).filter(isSection);
@@ -121,7 +128,8 @@ function placesOf(segment: LvmSection, physicalNames: ReadonlySet<string>): Segm
       doubt("it has an LVM layout that is not known here");
     }
   }
-  if (!layout) return [];
+  if (!layout)
+    return LAYERED.test(String(segment.type)) ? [] : doubt("it has an LVM layout that is not known here");
   const pairs = pairsOf(listed);
   if (layout.listed === "stripes" && pairs.length !== number(segment, "stripe_count")) {
     doubt("its LVM metadata is damaged");

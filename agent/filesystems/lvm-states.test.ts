@@ -169,6 +169,19 @@ test.skipIf(!isRoot).each([
     "layout",
   ],
   [
+    "a segment's type is not known, and it names no disk",
+    {
+      text: (text: string) =>
+        text.replace(/type = "striped"\nstripe_count = 1[^\]]*\]/, 'type = "future"\nplace = 0'),
+    },
+    "layout",
+  ],
+  [
+    "two volumes have the same name",
+    { text: (text: string) => text.replace("root {", "root {\n}\n\nroot {") },
+    "twice",
+  ],
+  [
     "a segment of a known type names a disk where it should not",
     { text: (text: string) => text.replace("stripe_count = 1", 'extra = ["pv0", 7]\nstripe_count = 1') },
     "layout",

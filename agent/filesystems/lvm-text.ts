@@ -33,6 +33,7 @@ export function parseLvmText(text: string): LvmSection {
     while (peek() && !isMark("}")) {
       const name = take();
       if (name.kind !== "name" && name.kind !== "number") doubt("its LVM metadata is damaged");
+      if (name.value in values) doubt("its LVM metadata names something twice");
       if (isMark("{")) {
         take();
         values[name.value] = section(depth + 1);

@@ -91,18 +91,23 @@ test.skipIf(!isRoot || !existsSync("/dev/fuse"))(
   },
 );
 
-test("a volume marked dirty is a doubt", async () => {
+test.each([
+  ["marked dirty", 0x1, "marked dirty"],
+  ["whose log is to be resized", 0x2, "not finished"],
+  ["that chkdsk was working on", 0x4000, "not finished"],
+])("a volume %s is a doubt", async (_, flags, doubt) => {
   await inScratch(async (folder) => {
     const image = await makeImage(folder);
     const bytes = await readFile(image);
     // In file record 3: the attribute of type 0x70, which is in the record.
     const record = Number(bytes.readBigUInt64LE(0x30)) * 4096 + 3 * 1024;
     const attribute = bytes.indexOf(Buffer.from("70000000", "hex"), record);
-    const flags = attribute + bytes.readUInt16LE(attribute + 20) + 10;
+    const place = attribute + bytes.readUInt16LE(attribute + 20) + 10;
     const file = await open(image, "r+");
-    await file.write(new Uint8Array([1]), 0, 1, flags);
+    const value = Buffer.from([flags & 0xff, flags >> 8]);
+    await file.write(value, 0, 2, place);
     await file.close();
-    await expect(used(image)).rejects.toThrow("marked dirty");
+    await expect(used(image)).rejects.toThrow(doubt);
   });
 });
 
@@ -114,6 +119,19 @@ test("a hibernated Windows is a doubt, a hibernation file that was cleared is no
     tool("ntfscp", "-q", image, file, "hiberfil.sys");
     await used(image);
     await writeFile(file, Buffer.alloc(8192, "hibr"));
+    tool("ntfscp", "-q", image, file, "hiberfil.sys");
+    await expect(used(image)).rejects.toThrow("hibernated");
+  });
+});
+
+test("a file whose name only contains that of the hibernation file neither is one nor hides it", async () => {
+  await inScratch(async (folder) => {
+    const image = await makeImage(folder);
+    const file = join(folder, "file");
+    await writeFile(file, Buffer.alloc(8192, "hibr"));
+    tool("ntfscp", "-q", image, file, "a-hiberfil.sys");
+    tool("ntfscp", "-q", image, file, "hiberfil.sys.old");
+    await used(image);
     tool("ntfscp", "-q", image, file, "hiberfil.sys");
     await expect(used(image)).rejects.toThrow("hibernated");
   });
@@ -162,6 +180,11 @@ test.each([
   ["as new as each other, and at odds", [CLEAN(7), IN_USE(7)], "not understood"],
   ["only the first was ever written", [CLEAN(7), NEVER_WRITTEN], undefined],
   ["only the second was ever written", [NEVER_WRITTEN, IN_USE(7)], "not understood"],
+  [
+    "a third one, where a system with larger pages puts its second",
+    [CLEAN(7), CLEAN(7), IN_USE(9)],
+    "not understood",
+  ],
   ["the second torn", [CLEAN(7), IN_USE(9).fill(0, 1022, 1024)], "torn"],
   ["the second something else", [CLEAN(7), Buffer.alloc(4096)], "not understood"],
 ] as const)("of the log's two restart pages the newer one counts: %s", async (_, pages, doubt) => {
@@ -175,7 +198,8 @@ test.each([
     const sizes = bytes.readUInt8(runs);
     const cluster = bytes.readUIntLE(runs + 1 + (sizes & 0xf), sizes >> 4);
     const file = await open(image, "r+");
-    await file.write(Buffer.concat(pages), 0, 8192, cluster * 4096);
+    const log = Buffer.concat(pages);
+    await file.write(log, 0, log.length, cluster * 4096);
     await file.close();
     if (doubt) await expect(used(image)).rejects.toThrow(doubt);
     else expect(totalBytes(await used(image))).toBeLessThan(SIZE_BYTES);

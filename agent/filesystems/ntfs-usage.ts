@@ -7,12 +7,19 @@ import { applyFixups, type NtfsAttribute, NtfsVolume } from "./ntfs-volume.ts";
 
 const RECORD = { logFile: 2, volume: 3, root: 5, bitmap: 6 } as const;
 const ATTRIBUTE = { volumeInformation: 0x70, data: 0x80, indexRoot: 0x90, indexAllocation: 0xa0 } as const;
-const VOLUME_DIRTY = 1;
+const VOLUME_DIRTY = 0x1;
+/**
+ * The log is to be resized, the volume upgraded or its object ids repaired, or chkdsk was at work: Linux
+ * mounts it for reading only (`VOLUME_MUST_MOUNT_RO_MASK`).
+ */
+const VOLUME_UNFINISHED = 0xc026;
 const LOG_CLEAN = 2;
 const NO_LOG_CLIENT = 0xffff;
-const HIBERNATION_FILE = /hiberfil\.sys/i;
+const HIBERNATION_FILE = /hiberfil\.sys/gi;
 /** In an index entry, from its start to the file's name. */
 const ENTRY_NAME_OFFSET = 0x52;
+/** To the number of characters in it. */
+const ENTRY_NAME_LENGTH_OFFSET = 0x50;
 const INDEX_BLOCK_BYTES = 4096;
 const CHUNK_BYTES = 2 ** 20;
 const LOG_PAGE_BYTES = 4096;
@@ -51,6 +58,7 @@ async function requireClean(volume: NtfsVolume): Promise<void> {
   if (!information || information.sizeBytes < 12) doubt("it has no volume information");
   const flags = (await information.read(0, 12)).readUInt16LE(10);
   if ((flags & VOLUME_DIRTY) !== 0) doubt("it is marked dirty");
+  if ((flags & VOLUME_UNFINISHED) !== 0) doubt("Windows has not finished its work on it");
 
   const log = await volume.attribute(RECORD.logFile, ATTRIBUTE.data);
   if (!log || log.sizeBytes < 2 * LOG_PAGE_BYTES) doubt("it has no log");
@@ -74,7 +82,7 @@ async function requireCleanLog(log: NtfsAttribute): Promise<void> {
   const pageBytes = head.readUInt32LE(16);
   const isKnown =
     head.toString("latin1", 0, 4) === "RSTR" && pageBytes >= 512 && pageBytes * 2 <= head.length;
-  if (!isKnown) doubt("its log is not understood");
+  if (!isKnown || hasOtherRestartPage(head, pageBytes)) doubt("its log is not understood");
   const [first, second] = [0, pageBytes].map((start) =>
     parseRestartPage(head.subarray(start, start + pageBytes)),
   );
@@ -84,6 +92,14 @@ async function requireCleanLog(log: NtfsAttribute): Promise<void> {
   }
   const newest = second && second.newest > first.newest ? second : first;
   if (!newest.isClean) doubt("it is mounted or was not unmounted: its log is in use");
+}
+
+/** Systems with other page sizes put the second page elsewhere; each of them looks at every power of two. */
+function hasOtherRestartPage(head: Buffer, pageBytes: number): boolean {
+  for (let start = 512; start < head.length; start *= 2) {
+    if (start !== pageBytes && head.toString("latin1", start, start + 4) === "RSTR") return true;
+  }
+  return false;
 }
 
 /** Nothing for a page that was never written. */
@@ -110,16 +126,20 @@ async function requireNotHibernated(volume: NtfsVolume): Promise<void> {
     if (!index) continue;
     const bytes = await index.read(0, index.sizeBytes);
     if (type === ATTRIBUTE.indexAllocation) applyIndexFixups(bytes);
-    // Entries, and the names in them, lie at even bytes.
-    const name = HIBERNATION_FILE.exec(bytes.toString("utf16le"));
-    const entry = (name?.index ?? 0) * 2 - ENTRY_NAME_OFFSET;
-    if (entry < 0) continue;
-    const record = bytes.readUIntLE(entry, 6);
-    const file = await volume.attribute(record, ATTRIBUTE.data);
-    if (!file || file.sizeBytes === 0) continue;
-    const head = await file.read(0, Math.min(4096, file.sizeBytes));
-    if (head.some((byte) => byte !== 0)) doubt("Windows is hibernated or was shut down with fast start-up");
+    // Entries, and the names in them, are at even bytes. What an index has given up may name the file too.
+    for (const name of bytes.toString("utf16le").matchAll(HIBERNATION_FILE)) {
+      const entry = name.index * 2 - ENTRY_NAME_OFFSET;
+      const isWholeName = entry >= 0 && bytes.readUInt8(entry + ENTRY_NAME_LENGTH_OFFSET) === name[0].length;
+      if (isWholeName) await requireNoImage(volume, bytes.readUIntLE(entry, 6));
+    }
   }
+}
+
+async function requireNoImage(volume: NtfsVolume, record: number): Promise<void> {
+  const file = await volume.attribute(record, ATTRIBUTE.data);
+  if (!file || file.sizeBytes === 0) return;
+  const head = await file.read(0, Math.min(4096, file.sizeBytes));
+  if (head.some((byte) => byte !== 0)) doubt("Windows is hibernated or was shut down with fast start-up");
 }
 
 function applyIndexFixups(bytes: Buffer): void {

@@ -124,6 +124,22 @@ const CASES: Record<string, Case> = {
     },
     doubt: ["disk", /ldm/],
   },
+  "a BSD label in a partition, whose entries may be anywhere on the disk": {
+    build: async (disk) => {
+      await disk.mbr("2048,8192,a6", "10240,38912,83");
+      await disk.ext4(5, 19);
+      await disk.write(MIB + 512, Buffer.from("57455682", "hex"));
+    },
+    doubt: ["disk", /table \(bsd\) that may reach beyond it/],
+  },
+  "a Windows dynamic disk whose partitions' types were changed, by the database in one of them": {
+    build: async (disk) => {
+      disk.gpt([1, 1, "0700"], [2, 21, "0700"]);
+      await disk.ntfs(2, 20);
+      await disk.write(2 * MIB - 512, "PRIVHEAD");
+    },
+    doubt: ["disk", /table \(ldm\)/],
+  },
   "an extended boot record within a partition's free space": {
     build: async (disk) => {
       await disk.mbr("2048,47104,83");

@@ -165,3 +165,16 @@ test("only free space inside partitions is left out: tables, gaps and boot loade
     expect(used.length).toBeGreaterThanOrEqual(2);
   });
 });
+
+test("a GPT that counts in other sectors than the disk has is a problem, for Linux shows no partition of it", async () => {
+  await inScratch(async (folder) => {
+    const reader = await openFileReader(await makeGpt(folder));
+    try {
+      expect((await readPartitionTable(reader, 512)).problems).toEqual([]);
+      const { problems } = await readPartitionTable(reader, 4096);
+      expect(problems).toEqual(["the GPT counts in sectors of 512 bytes, and the disk has 4096"]);
+    } finally {
+      await reader.close();
+    }
+  });
+});

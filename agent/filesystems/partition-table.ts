@@ -3,23 +3,26 @@ import { readGpt } from "./gpt.ts";
 import { type MbrEntry, type MbrTable, PROTECTIVE_TYPE, readMbr, readMbrEntries } from "./mbr.ts";
 import type { PartitionTable, TablePartition } from "./partition.ts";
 
+const DEFAULT_SECTOR_BYTES = 512;
+
 /**
  * The disk's partition table as Linux shows it: GPT (its backup where the primary is damaged), MBR with
- * logical partitions, or none. Never throws for bad bytes. `sectorBytes`: the disk's logical sector, which
- * MBRs count in; for a GPT its place tells.
+ * logical partitions, or none. Never throws for bad bytes. `sectorBytes`: the disk's logical sector, where
+ * it is known. MBRs count in it, else in 512 bytes; a GPT that counts in another is a problem.
  */
-export async function readPartitionTable(reader: DiskReader, sectorBytes = 512): Promise<PartitionTable> {
+export async function readPartitionTable(reader: DiskReader, sectorBytes?: number): Promise<PartitionTable> {
   const entries = await readMbrEntries(reader);
   if (!entries) return { kind: "none", partitions: [], structures: [], problems: [] };
   // As Linux does: a GPT counts only where the MBR announces it, else a stale one would hide the newer MBR.
   const isProtective = entries.some((entry) => entry.type === PROTECTIVE_TYPE);
-  if (!isProtective) return verified(await readMbr(reader, entries, sectorBytes), reader.sizeBytes);
-  const gpt = await readGpt(reader);
+  if (!isProtective)
+    return verified(await readMbr(reader, entries, sectorBytes ?? DEFAULT_SECTOR_BYTES), reader.sizeBytes);
+  const gpt = await readGpt(reader, sectorBytes);
   return verified(
     {
       ...gpt,
       structures: [0, ...gpt.structures],
-      problems: [...gpt.problems, ...contradictions(gpt, entries, sectorBytes)],
+      problems: [...gpt.problems, ...contradictions(gpt, entries, sectorBytes ?? DEFAULT_SECTOR_BYTES)],
     },
     reader.sizeBytes,
   );

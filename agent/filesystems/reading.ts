@@ -8,6 +8,9 @@ import { isFileSystem, isTable } from "./signatures/signature-table.ts";
 /** The contents whose free space is read. */
 const EVALUATED = new Set(["ext2", "ext3", "ext4", "xfs", "ntfs", "LVM2_member"]);
 
+/** Tables in a partition whose entries count from the beginning of the disk, or cover all of it. */
+const REACHES_OUT = new Set(["bsd", "dragonfly", "solaris", "unixware", "ldm"]);
+
 /**
  * The one way in which a volume can be read. Doubts where it shows more than one thing, a partition table of
  * its own, or nothing, and where the type of its partition contradicts it; throws `NotEvaluatedError` where
@@ -46,6 +49,9 @@ export function doubtsAboutDisk(table: PartitionTable, candidates: DiskCandidate
   const reasons = [...table.problems];
   if (table.partitions.some(({ type }) => isDynamicDiskType(type)))
     reasons.push("it is a Windows dynamic disk (LDM)");
+  for (const type of typesOf(candidates.partitions).filter((each) => REACHES_OUT.has(each))) {
+    reasons.push(`a partition holds a table (${type}) that may reach beyond it`);
+  }
   const beside = typesOf(besideTable(table, candidates));
   if (table.kind !== "none" && beside.length > 0) {
     reasons.push(`beside its partition table it can be read as ${beside.join(", as ")}`);
