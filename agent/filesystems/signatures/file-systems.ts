@@ -144,6 +144,8 @@ export const FILE_SYSTEM_SIGNATURES: readonly Signature[] = [
     magic: eitherEndian(0xfd187e20),
   },
   { type: "xenix", at: start(KIB), magicAt: KIB, length: 2 * KIB, magic: hex("2b5544", "44552b") },
+  // Behind its boot block, which leaves older superblocks in place.
+  { type: "qnx6", at: start(8 * KIB), magic: eitherEndian(0x68191122) },
   { type: "hpfs", at: start(8 * KIB), magic: hex("49e895f9") },
   { type: "befs", at: start(0, 512), magicAt: 32, magic: text("BFS1", "1SFB") },
   { type: "bfs", at: start(0), magic: hex("cefaad1b") },

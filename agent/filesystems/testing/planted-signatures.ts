@@ -307,6 +307,8 @@ export const PLANTED_FILE_SYSTEMS: readonly Plant[] = [
   at("zonefs", 0, "SFOZ"),
   ...all([0, 9, 15, 18], (block) => at("sysv", block * KIB + 512 + 504, u32(0xfd187e20))),
   at("xenix", 2 * KIB, hex("2b5544")),
+  at("qnx6", 8 * KIB, hex("22111968")),
+  at("qnx6", 8 * KIB, hex("68191122")),
   at("hpfs", 8 * KIB, u32(0xf995e849)),
   ...all([0, 512], (offset) => at("befs", offset + 32, "BFS1")),
   at("bfs", 0, u32(0x1badface)),
