@@ -5,7 +5,7 @@ import { type ArchiveEntry, writeArchive } from "#agent/boot-image/cpio.ts";
 import { encodeManifest, fullManifest, imageId } from "#agent/boot-image/manifest.ts";
 import { SIGNATURE_FILE, signingKey, signManifest } from "#agent/boot-image/signature.ts";
 import { appendToInitrd } from "#agent/boot-image/unified-kernel-image.ts";
-import { MANIFEST_FILE } from "#shared/protocol/boot-image.ts";
+import { MANIFEST_FILE, NETWORK_SCRIPTS_FILE } from "#shared/protocol/boot-image.ts";
 
 /**
  * A real boot image whose RAM disk has other files, complete and signed with the key in `keyDir`. Without CD
@@ -23,6 +23,7 @@ export async function changedBootImage(
     vmlinuz: await read("vmlinuz"),
     "initrd.zst": Buffer.concat([await read("initrd.zst"), archive]),
     "causeway.efi": appendToInitrd(await read("causeway.efi"), archive),
+    [NETWORK_SCRIPTS_FILE]: await read(NETWORK_SCRIPTS_FILE),
   };
   const manifest = encodeManifest({
     ...fullManifest.parse(JSON.parse((await read(MANIFEST_FILE)).toString())),

@@ -146,6 +146,8 @@ async function convert(source: Identity, bootImageId: string): Promise<Conversio
       sourceId: source.enrolment.agentId,
       targetId: target.enrolment.agentId,
       bootImageId,
+      // The agent's machine is made up of files: it has no network to rehearse, and no loader that starts it.
+      accept: ["network-rehearsed", "starts-unattended", "opens-unattended", "starts-this-system"],
       // Not armed before the test has looked.
       startAt: new Date(Date.now() + 3_600_000).toISOString(),
     },
@@ -168,7 +170,11 @@ test("an image of the key that was known at enrolment is staged, and waits for i
   const bootState = await run(enrolledAfter);
   const before = bootState();
   const { id } = await convert(enrolledAfter, first.id);
-  await until("the image to be staged", async () => (await stepOf(id, "stage")) === "done" || undefined);
+  await until("the image to be staged", async () => {
+    const { failure } = await plane.api.getConversion({ parameters: { id } });
+    if (failure) throw new Error(`${failure.name}: ${failure.message}`);
+    return (await stepOf(id, "stage")) === "done" || undefined;
+  });
   expect(bootState()).toEqual(before);
   await plane.api.cancelConversion({ parameters: { id } });
   expect(await plane.ended(id)).toMatchObject({ state: "cancelled", machine: { bootState: "untouched" } });

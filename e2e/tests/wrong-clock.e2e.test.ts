@@ -27,7 +27,7 @@ test.each([
 ])("hours %s, it writes and reads its data, and what it says of the time is right", async (_, offMs) => {
   const now = () => new Date(Date.now() + offMs);
   const cloud = openAgentCloud(source, { now, random: Math.random });
-  const key = `sources/${source.enrolment.agentId}/clock-${offMs}`;
+  const key = `sources/${source.enrolment.agentId}/boot-states/clock-${offMs}`;
   const bytes = Buffer.from("data");
   await cloud.store.put(key, bytes, { sha256: hash("sha256", bytes) });
   expect(await cloud.store.get(key)).toEqual(bytes);
