@@ -1,6 +1,6 @@
 /** Everything that must hold: `npm test`. Ends with `N passed, N failed`; each check counts as one test. */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
@@ -8,6 +8,8 @@ import { z } from "zod";
 const root = join(import.meta.dirname, "..");
 /** For all that the tests write: gone with them, however they end. */
 const scratch = mkdtempSync(join(tmpdir(), "causeway-test-"));
+// Some tests run programs as another user, who has to reach folders in it.
+chmodSync(scratch, 0o711);
 const total = { passed: 0, failed: 0 };
 
 function run(name: string, command: string, args: string[]): boolean {

@@ -23,8 +23,8 @@ export function fitInventory(taken: Inventory): Inventory {
   const { problems = [], ...whole } = withinSchema(taken);
   let fitted = whole;
   for (const list of cutOrder(whole)) {
-    if (sizeOf(fitted, whole, problems) <= MAX_INVENTORY_BYTES) break;
-    fitted = withMost(fitted, list, (candidate) => sizeOf(candidate, whole, problems) <= MAX_INVENTORY_BYTES);
+    if (sizeOf(fitted, taken, problems) <= MAX_INVENTORY_BYTES) break;
+    fitted = withMost(fitted, list, (candidate) => sizeOf(candidate, taken, problems) <= MAX_INVENTORY_BYTES);
   }
   const all = [...problems, ...cuts(fitted, taken)].slice(0, MAX_PROBLEMS);
   return all.length > 0 ? { ...fitted, problems: all } : fitted;
@@ -34,8 +34,8 @@ const MAX_PROBLEMS = 64;
 
 type Listed = Omit<Inventory, "problems">;
 
-function sizeOf(fitted: Listed, whole: Listed, problems: readonly string[]): number {
-  return jsonBytes({ ...fitted, problems: [...problems, ...cuts(fitted, whole)] });
+function sizeOf(fitted: Listed, taken: Listed, problems: readonly string[]): number {
+  return jsonBytes({ ...fitted, problems: [...problems, ...cuts(fitted, taken)] });
 }
 
 /**
