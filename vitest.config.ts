@@ -1,9 +1,13 @@
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
+
+const fixedSeed = join(import.meta.dirname, "scripts/fuzz/fixed-seed.ts");
 
 export default defineConfig({
   test: {
     projects: [
       {
+        resolve: { alias: [{ find: /^fast-check$/, replacement: fixedSeed }] },
         test: {
           name: "unit",
           include: ["{agent,bench,cli,e2e,functions,infra,local,scripts,shared,statemachines}/**/*.test.ts"],

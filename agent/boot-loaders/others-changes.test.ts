@@ -3,7 +3,7 @@
  * power cut at random steps of arming and of restoring.
  */
 import { readFile, rm } from "node:fs/promises";
-import * as fc from "fast-check";
+import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
 import type { BootMachine } from "../machine/boot-machine.ts";
 import { EFI_VARIABLES } from "../machine/system.ts";

@@ -4,7 +4,7 @@ import {
   ListObjectsV2Command,
   PutObjectCommand,
 } from "@aws-sdk/client-s3";
-import * as fc from "fast-check";
+import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { decodeAwsChunked } from "./aws-chunked.ts";
 import { escapedKey } from "./names.ts";
