@@ -45,6 +45,12 @@ export function isMasterBootRecord(sector: Buffer, sizeBytes: number): boolean {
   return entries.some((entry) => isPlausible(entry, sizeBytes));
 }
 
+/** Whether the table's only partition is what the sector begins, as mtools writes it into FAT volumes. */
+export function describesItself(sector: Buffer): boolean {
+  const [only, ...more] = mbrEntries(sector).filter((entry) => entry.sectors > 0);
+  return only?.firstSector === 0 && more.length === 0;
+}
+
 /** The first sector's entries, or `undefined` if it is no master boot record. */
 export async function readMbrEntries(reader: DiskReader): Promise<MbrEntry[] | undefined> {
   if (reader.sizeBytes < RECORD_BYTES) return undefined;

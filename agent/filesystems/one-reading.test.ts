@@ -360,3 +360,14 @@ test("a hybrid MBR that says the same as the GPT, and a GPT that was grown or ha
     expect(await free()).toBe(before);
   });
 });
+
+test("an EFI system partition made by mtools, whose boot sector lists the partition itself, is FAT and no doubt", async () => {
+  await inScratch(async (folder) => {
+    const disk = await DiskInLayers.create(folder, 64);
+    disk.gpt([1, 40, "ef00"]);
+    tool("mformat", "-i", `${disk.path}@@${MIB}`, "-T", String(40 * 2048), "::");
+    const { doubts, volumes } = await usageOf(disk.path);
+    expect(doubts).toEqual([]);
+    expect(volumes).toMatchObject([{ content: { type: "vfat" }, method: "everything" }]);
+  });
+});

@@ -168,7 +168,7 @@ function pageEnd(head: Buffer, pageBytes: number): string {
  * By what its boot sector says of itself, for the magic is optional. The same sector of NTFS and exFAT has
  * zeros there.
  */
-function isFat(sector: Buffer): boolean {
+export function isFat(sector: Buffer): boolean {
   const sectorBytes = sector.readUInt16LE(11);
   const media = sector.readUInt8(21);
   const hasTable = sector.readUInt16LE(22) !== 0 || sector.readUInt32LE(36) !== 0;

@@ -1,4 +1,5 @@
-import { isMasterBootRecord } from "../mbr.ts";
+import { describesItself, isMasterBootRecord } from "../mbr.ts";
+import { isFat } from "./file-systems.ts";
 import { anyOf, end, hex, KIB, type Place, SECTOR_BYTES, type Signature, start, text } from "./signature.ts";
 
 /**
@@ -9,7 +10,8 @@ export const TABLE_SIGNATURES: readonly Signature[] = [
   {
     type: "dos",
     at: start(0),
-    check: (sector, { sizeBytes }) => isMasterBootRecord(sector, sizeBytes),
+    check: (sector, { sizeBytes }) =>
+      isMasterBootRecord(sector, sizeBytes) && !(isFat(sector) && describesItself(sector)),
   },
   { type: "gpt", at: anyOf(start(512, 4096), end(512), end(4096, 4096)), magic: text("EFI PART") },
   // Windows' Logical Disk Manager: in sector 6, and twice in the last MiB, where its database is.
