@@ -18,6 +18,9 @@ const leaves: GrubCommand = ({ name, state, run }) => {
   run.menus.push(withEvent(state, "stops", name));
   return { live: [] };
 };
+/** GRUB 2.12's own scripts ask with `--is-supported` whether the firmware has a setup, and continue. */
+const firmwareSetup: GrubCommand = (call) =>
+  call.words.includes("--is-supported") ? done(call.state, undefined) : leaves(call);
 const boot: GrubCommand = ({ state, run }) => {
   run.booted.push(state);
   return { live: [] };
@@ -148,7 +151,8 @@ named("linux linux16 linuxefi xen_hypervisor multiboot multiboot2 kernel chainlo
 named("module module2 xen_module", starts);
 named("knetbsd kfreebsd kopenbsd ntldr freedos drivemap", starts);
 named("boot", boot);
-named("halt reboot fwsetup exit", leaves);
+named("halt reboot exit", leaves);
+named("fwsetup", firmwareSetup);
 named("return break continue", breaks);
 named("search search.fs_uuid search.fs_label search.file", search);
 named("sleep", sleep);

@@ -33,6 +33,11 @@ const timed = (text: string) => ({ "grub.cfg": `set timeout=1\n${text}` });
 
 export const GRUB_CASES: readonly GrubCase[] = [
   { name: "a second's menu", files: timed(A), starts: "a" },
+  {
+    name: "a question whether the firmware has a setup, as GRUB 2.12 asks it",
+    files: timed(`${A}fwsetup --is-supported\nif [ "$?" = 0 ]; then\n${B}fi\n`),
+    starts: "a",
+  },
   { name: "a menu of no time", files: { "grub.cfg": `set timeout=0\n${A}` }, starts: "a" },
   { name: "a hidden menu", files: timed(`set timeout_style=hidden\n${A}`), starts: "a" },
   { name: "an octal time", files: { "grub.cfg": `set timeout=01\n${A}` }, starts: "a" },
