@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { FolderFileDamagedError, KeysMissingError } from "#shared/data-folder/errors.ts";
+import { replaceOwnFile } from "#shared/data-folder/replace-own-file.ts";
 
 /** A file of keys in a data directory, and what is useless without it. */
 interface KeyFile {
@@ -77,15 +78,7 @@ export function requireFolderKeys(directory: string): void {
 /** Remembers the keys that the directory has now. */
 export function recordFolderKeys(directory: string): void {
   const record = Object.fromEntries(KEY_FILES.map((keys) => [keys.file, fingerprintsIn(directory, keys)]));
-  const file = join(directory, RECORD);
-  const draft = openSync(`${file}.new`, "w", 0o600);
-  try {
-    writeSync(draft, `${JSON.stringify(record)}\n`);
-    fsyncSync(draft);
-  } finally {
-    closeSync(draft);
-  }
-  renameSync(`${file}.new`, file);
+  replaceOwnFile(join(directory, RECORD), `${JSON.stringify(record)}\n`);
 }
 
 function readRecord(directory: string): z.infer<typeof Recorded> {

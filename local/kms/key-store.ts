@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import { replaceOwnFile } from "#shared/data-folder/replace-own-file.ts";
 import type { Randomness } from "../core/randomness.ts";
 import type { Clock } from "../core/service.ts";
 
@@ -96,21 +97,7 @@ export class KeyStore {
       keyId,
       versions.map((version) => ({ ...version, material: version.material.toString("base64") })),
     ]);
-    const draft = `${this.#file}.new`;
-    const file = openSync(draft, "w", 0o600);
-    try {
-      writeSync(file, JSON.stringify({ format: 1, keys: Object.fromEntries(keys) }));
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(draft, this.#file);
-    const directory = openSync(this.#directory, "r");
-    try {
-      fsyncSync(directory);
-    } finally {
-      closeSync(directory);
-    }
+    replaceOwnFile(this.#file, JSON.stringify({ format: 1, keys: Object.fromEntries(keys) }));
   }
 }
 

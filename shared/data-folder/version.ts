@@ -1,7 +1,8 @@
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { FolderFileDamagedError, FolderTooNewError } from "./errors.ts";
+import { replaceOwnFile } from "./replace-own-file.ts";
 
 const VERSION = /^(\d+)\.(\d+)\.(\d+)$/;
 const Record = z.object({ writtenBy: z.string().regex(VERSION) });
@@ -14,7 +15,7 @@ export function recordVersion(folder: string, version: string): void {
   const file = join(folder, "version.json");
   const before = existsSync(file) ? readRecord(file) : undefined;
   if (before !== undefined && isNewer(before, version)) throw new FolderTooNewError(folder, before, version);
-  if (before !== version) replaceFile(file, `${JSON.stringify({ writtenBy: version })}\n`);
+  if (before !== version) replaceOwnFile(file, `${JSON.stringify({ writtenBy: version })}\n`);
 }
 
 function readRecord(file: string): string {
@@ -36,16 +37,4 @@ function isNewer(version: string, than: string): boolean {
     if (part !== other) return part > other;
   }
   return false;
-}
-
-/** Old content or new, whatever happens in between, and durable. */
-function replaceFile(file: string, content: string): void {
-  const draft = openSync(`${file}.new`, "w", 0o600);
-  try {
-    writeSync(draft, content);
-    fsyncSync(draft);
-  } finally {
-    closeSync(draft);
-  }
-  renameSync(`${file}.new`, file);
 }
