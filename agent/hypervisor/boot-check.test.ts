@@ -67,7 +67,7 @@ test("a disk that QEMU cannot open is an error with QEMU's words", async () => {
   const options = await optionsFor(Buffer.alloc(512));
   const check = bootCheck({ ...options, disks: [{ path: join(place.folder, "absent.raw"), format: "raw" }] });
   await expect(check).rejects.toMatchObject({
-    name: "QemuFailedError",
+    name: "HypervisorFailedError",
     message: expect.stringContaining("absent.raw"),
   });
 });

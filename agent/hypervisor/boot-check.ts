@@ -75,7 +75,8 @@ const STAGE_WORDS: Record<BootStage, string> = {
 
 /**
  * Boots a throw-away overlay of the disks without network and tells whether the system came up, as its serial
- * console shows. Throws `ToolMissingError`, `QemuFailedError`, or the signal's reason; QEMU is gone by then.
+ * console shows. Throws `ToolMissingError`, `HypervisorFailedError`, or the signal's reason; by then QEMU has
+ * ended.
  */
 export async function bootCheck(options: BootCheckOptions): Promise<BootCheckResult> {
   options.signal.throwIfAborted();

@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { copyFile, type FileHandle, open, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { QemuFailedError } from "#shared/errors.ts";
+import { HypervisorFailedError } from "#shared/errors.ts";
 import { createDiskImage, type ImageFormat, openDiskImage } from "../disk-image/disk-image.ts";
 
 const { O_RDONLY, O_RDWR, O_WRONLY, O_CREAT, O_EXCL } = constants;
@@ -36,7 +36,7 @@ export class PassedFiles {
     return this.#sets.flatMap((set, index) => ["-add-fd", `fd=${this.#firstFd + index},set=${set}`]);
   }
 
-  /** The name by which QEMU reads an existing file. Throws `QemuFailedError` if it cannot be opened. */
+  /** The name by which QEMU reads an existing file. Throws `HypervisorFailedError` if it cannot be opened. */
   async read(path: string): Promise<string> {
     return this.#pass(await opened(path, O_RDONLY));
   }
@@ -107,7 +107,9 @@ async function opened(path: string, flags: number): Promise<FileHandle> {
   try {
     return await open(path, flags, 0o600);
   } catch (error) {
-    throw new QemuFailedError(`${path} cannot be opened: ${(error as Error).message}`, { cause: error });
+    throw new HypervisorFailedError(`${path} cannot be opened: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }
 

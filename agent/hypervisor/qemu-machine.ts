@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { FileHandle } from "node:fs/promises";
 import type { Duplex, Readable } from "node:stream";
-import { QemuFailedError, ToolMissingError } from "#shared/errors.ts";
+import { HypervisorFailedError, ToolMissingError } from "#shared/errors.ts";
 import type { ImageFormat } from "../disk-image/disk-image.ts";
 import { confined, thisStarter } from "./confinement.ts";
 import { PassedFiles } from "./passed-files.ts";
@@ -88,8 +88,8 @@ export class QemuMachine {
   }
 
   /**
-   * Throws `ToolMissingError` where QEMU or the firmware is not installed, `QemuFailedError` where QEMU does
-   * not start.
+   * Throws `ToolMissingError` where QEMU or the firmware is not installed, `HypervisorFailedError` where QEMU
+   * does not start.
    */
   static async start(options: MachineOptions): Promise<QemuMachine> {
     const files = new PassedFiles(options.workDir, FIRST_FILE_FD);
@@ -123,7 +123,7 @@ export class QemuMachine {
   async #ready(): Promise<void> {
     const failed = this.ended.then(({ status, cause }) => {
       if (status === 127) throw new ToolMissingError("qemu-system-x86_64", "qemu-system-x86");
-      throw new QemuFailedError(`QEMU does not start: ${cause}`);
+      throw new HypervisorFailedError(`QEMU does not start: ${cause}`);
     });
     // After the start, the end of QEMU is for whoever awaits `ended`.
     failed.catch(() => undefined);

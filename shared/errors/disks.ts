@@ -53,9 +53,9 @@ export class ToolMissingError extends CausewayError {
   }
 }
 
-/** QEMU did not start or did not obey; its own words are the message. */
-export class QemuFailedError extends CausewayError {
-  override readonly name = "QemuFailedError";
+/** The hypervisor did not start a guest, or did not obey; its own words are the message. */
+export class HypervisorFailedError extends CausewayError {
+  override readonly name = "HypervisorFailedError";
   readonly retryable = true;
   readonly hint = "Check the target host's free memory and that nothing else has the disks open.";
 }

@@ -41,7 +41,7 @@ function silent(attempts: number): object {
 const DAY = silent(480);
 const command = passing("CommandOutOfTimeError");
 const bootCommand = passing("CommandOutOfTimeError", ...BOOT);
-const hypervisorCommand = passing("CommandOutOfTimeError", "QemuFailedError");
+const hypervisorCommand = passing("CommandOutOfTimeError", "HypervisorFailedError");
 
 export const retryLists: Readonly<Record<string, readonly object[]>> = {
   "a function alone": [passing()],
