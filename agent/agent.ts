@@ -14,41 +14,40 @@ import type { Identity } from "./identity/identity.ts";
 import { isCertificateRefused } from "./link/credentials.ts";
 import { type CloudTime, IncomingMessages } from "./link/incoming-messages.ts";
 import { Link } from "./link/link.ts";
-import { inTime } from "./machine/in-time.ts";
+import { withTimeLimit } from "./machine/time-limit.ts";
 
 export interface AgentOptions {
   identity: Identity;
-  /** By its time the agent judges what it is asked. */
+  /** Gives the time by which the agent judges whether a message has expired. */
   cloud: CloudTime;
   version: string;
-  /** For the journal; this process's alone. */
+  /** Holds the journal; used by this process alone. */
   dataDir: string;
   /** What this agent can do: see `roles/`. */
   executors: Executors;
-  /** Of the machine's own system. */
+  /** Describes the machine; only an agent in the original system does that. */
   takeInventory?: () => Promise<Inventory>;
-  /** Which system this is, and which boot of it; a command for the other one is left alone. */
+  /** The system this agent runs in. It ignores commands for the other system. */
   environment: AgentEnvironment;
   bootId: () => Promise<string>;
-  /** The control plane has a command's result. */
+  /** The control plane has stored a command's result. */
   onAcknowledged?: (commandId: string) => void;
-  /** A command is not wanted any more, be it done or not. */
+  /** The control plane no longer needs a command, whether or not it has run. */
   onCancelled?: (commandId: string) => void;
   log: Log;
   now: () => Date;
   random: () => number;
 }
 
-const INVENTORY_PATIENCE_MS = 20_000;
+const INVENTORY_WAIT_MS = 20_000;
 /**
- * After these a machine may be fit for what it was not fit for when the agent connected: an entry of the
- * boot loader is gone.
+ * These commands remove the boot loader's entry. The machine may pass preflight afterwards although it did
+ * not when the agent connected.
  */
 const TAKE_BACK_ARMING: readonly string[] = ["attest-boot-state", "release"];
 
 /**
- * An enrolled agent: connects, says what its machine is, and runs the commands of its role until it is
- * stopped.
+ * An enrolled agent: connects, describes its machine, and runs the commands of its role until it is stopped.
  */
 export class Agent {
   readonly #options: AgentOptions;
@@ -96,17 +95,17 @@ export class Agent {
     return this.#link.connected;
   }
 
-  /** A command runs. */
+  /** Whether a command is running. */
   get working(): boolean {
     return this.#runner.working;
   }
 
-  /** Runs until `stop`; throws `CertificateRevokedError` once this agent was revoked. */
+  /** Runs until `stop`; throws `CertificateRevokedError` if the agent's certificate has been revoked. */
   run(): Promise<void> {
     return this.#link.run();
   }
 
-  /** Stops what runs, to be continued after the next start. */
+  /** Interrupts running commands; they continue after the next start. */
   async stop(): Promise<void> {
     this.#incoming.close();
     await this.#runner.stop();
@@ -117,7 +116,7 @@ export class Agent {
   #receive(message: ToAgent): void {
     const { log, onAcknowledged, onCancelled } = this.#options;
     if (message.type === "command" && !this.#isMeantHere(message)) {
-      log.info("a command for the other system", { commandId: message.commandId });
+      log.info("ignoring a command for the other system", { commandId: message.commandId });
       return;
     }
     this.#runner.receive(message);
@@ -134,9 +133,9 @@ export class Agent {
   }
 
   /**
-   * Tells the control plane what this machine is; the answer is every command that is pending for this
-   * agent. Tried again until it is told, or the connection is another one: without it the agent would be
-   * connected and good for nothing.
+   * Sends `agent-connected`; the control plane answers with every command that is pending for this agent.
+   * Retries until it succeeds or the connection is replaced: an agent that never sends it stays connected but
+   * never gets any commands.
    */
   async #introduce(): Promise<void> {
     const { log, random } = this.#options;
@@ -145,36 +144,39 @@ export class Agent {
       try {
         return await this.#tellOfItself();
       } catch (error) {
-        log.warn("could not introduce itself", { error: String(error) });
+        log.warn("could not send agent-connected", { error: String(error) });
       }
       await sleep(backoffMs(failures, random()), undefined, { ref: false });
     }
   }
 
   /**
-   * The control plane judges by the last inventory whether the machine can be cloned, and that one may be
-   * of before these commands.
+   * The control plane judges by the latest inventory whether the machine can be cloned. That inventory may
+   * have been taken before these commands ran.
    */
   async #tellAfter(kind: string): Promise<void> {
     if (!TAKE_BACK_ARMING.includes(kind)) return;
     await this.#tellOfItself().catch((error: unknown) => {
-      // The next connection tells it.
-      this.#options.log.warn("could not introduce itself", { error: String(error) });
+      // The agent sends it again when it next connects.
+      this.#options.log.warn("could not send agent-connected", { error: String(error) });
     });
   }
 
-  /** Commands that wait do not wait for a disk that answers slowly: then the inventory follows. */
+  /**
+   * If a disk answers slowly, sends `agent-connected` without the inventory first, so that pending commands
+   * do not wait for the disk.
+   */
   async #tellOfItself(): Promise<void> {
     const { takeInventory, log } = this.#options;
     if (!takeInventory) return this.#tell();
     const looking = takeInventory();
-    const isLate = await inTime(
+    const isLate = await withTimeLimit(
       looking.then(() => false),
-      INVENTORY_PATIENCE_MS,
+      INVENTORY_WAIT_MS,
       () => true,
     );
     if (isLate) {
-      log.warn("the inventory takes long", { seconds: INVENTORY_PATIENCE_MS / 1000 });
+      log.warn("the inventory is taking long", { seconds: INVENTORY_WAIT_MS / 1000 });
       await this.#tell();
     }
     await this.#tell(await looking);
@@ -183,7 +185,7 @@ export class Agent {
   async #tell(inventory?: Inventory): Promise<void> {
     const { bootId, version, now, log } = this.#options;
     const fitted = inventory && fitInventory(inventory);
-    if (fitted?.problems) log.warn("the inventory is not whole", { problems: fitted.problems });
+    if (fitted?.problems) log.warn("the inventory is incomplete", { problems: fitted.problems });
     await this.#publish({
       type: "agent-connected",
       at: now().toISOString(),

@@ -18,13 +18,13 @@ const enrolment = {
 };
 
 test.each([
-  ["knows no command key", JSON.stringify({ role: "source", keyPem: "key", enrolment })],
+  ["has no command key", JSON.stringify({ role: "source", keyPem: "key", enrolment })],
   [
-    "holds no key where the command key was",
+    "has something else in place of the command key",
     JSON.stringify({ role: "source", keyPem: "key", enrolment: { ...enrolment, commandKeyPem: "no key" } }),
   ],
-  ["is no JSON", '{"role":'],
-])("an identity that %s is refused with what to do, and no token is spent", async (_, text) => {
+  ["is not JSON", '{"role":'],
+])("an identity that %s is refused with what to do, and no token is used", async (_, text) => {
   const dataDir = await mkdtemp(join(tmpdir(), "causeway-identity-"));
   await writeFile(join(dataDir, "identity.json"), text);
   const refused = await setUpAgent({

@@ -18,33 +18,36 @@ import { targetRole } from "./roles/target.ts";
 
 const roles: Record<EnrollableRole, Role> = { source: sourceRole, target: targetRole };
 
-/** With what a machine becomes an agent. */
+/** What a machine enrols with. */
 export type FirstStart = Pick<EnrolOptions, "url" | "token" | "role">;
 
 export interface SetupOptions {
   /** The agent's own folder, which exists. */
   dataDir: string;
-  /** Replaces what an earlier start was told. */
+  /** Replaces these settings of an earlier start. */
   settings: Partial<Settings>;
-  /** From now on start only boot images signed with this key: Ed25519, PEM. */
+  /** From now on starts only boot images signed with this key: Ed25519, PEM. */
   trustImageKeyPem?: string | undefined;
-  /** Asked only if the folder holds no identity yet. */
+  /** Called only if the folder holds no identity yet. */
   firstStart: () => FirstStart | Promise<FirstStart>;
   onRetry: NonNullable<EnrolOptions["onRetry"]>;
   random: () => number;
 }
 
-/** An agent as it is kept in its folder. */
+/** An agent as its folder describes it. */
 export interface Setup {
   dataDir: string;
   identity: Identity;
   settings: Settings;
   imageTrust: ImageTrust;
-  /** It was enrolled just now. */
+  /** Whether this start enrolled it. */
   enrolled: boolean;
 }
 
-/** Reads the agent's folder; at the first start it enrols, and keeps what it was given there. Throws the API's typed errors. */
+/**
+ * Reads the agent's folder. At the first start it enrols, and keeps the identity there. Throws the API's
+ * typed errors.
+ */
 export async function setUpAgent(options: SetupOptions): Promise<Setup> {
   const { dataDir, trustImageKeyPem } = options;
   const settings = await changeSettings(dataDir, options.settings);
@@ -55,7 +58,7 @@ export async function setUpAgent(options: SetupOptions): Promise<Setup> {
   return { dataDir, identity, settings, imageTrust, enrolled: !known };
 }
 
-/** Throws `FolderFileDamagedError` for an identity that this version cannot use. */
+/** Throws `FolderFileDamagedError` if this version cannot use the identity. */
 async function readIdentity(dataDir: string): Promise<Identity | undefined> {
   return identityFile(dataDir)
     .read()
@@ -68,7 +71,7 @@ async function readIdentity(dataDir: string): Promise<Identity | undefined> {
       throw new FolderFileDamagedError(
         join(dataDir, "identity.json"),
         "the identity of an agent of this version",
-        "An agent that was enrolled before commands were signed knows no key to check them with. " +
+        "An agent that was enrolled before commands were signed has no key to check them with. " +
           "Move the file away and enrol again with --role, --url and --enrol; or put it back from a backup.",
       );
     });
@@ -97,7 +100,7 @@ export interface InstalledAgentOptions
   random: () => number;
 }
 
-/** The agent of a machine's own system, in the role that it was enrolled for. */
+/** The agent of a machine's original system, in the role it was enrolled for. */
 export async function installedAgent(options: InstalledAgentOptions): Promise<Agent> {
   const { identity, dataDir, version, log, now, random } = options;
   const machine = new LocalBootMachine();

@@ -1,8 +1,5 @@
 #!/usr/bin/env node
-/**
- * The program that is installed on source servers and target hosts: `causeway agent`, and nothing else of the
- * command line.
- */
+/** The program on source servers and target hosts: `causeway agent`, without the rest of the command line. */
 import { becomeLean } from "#agent/threads/lean-process.ts";
 
 becomeLean(process);

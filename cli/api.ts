@@ -3,24 +3,27 @@ import { type CliCall, textOption } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { secretOption } from "./secret-option.ts";
 
-/** Options of every command that talks to the API. */
+/** The options of every command that talks to the API. */
 export const API_OPTIONS = {
   url: { type: "string" },
   token: { type: "string" },
   "token-file": { type: "string" },
 } as const;
 export const API_HELP: [string, string][] = [
-  ["--url URL", "the API (else CAUSEWAY_URL)"],
-  ["--token-file FILE", "holds your access token (else CAUSEWAY_TOKEN)"],
-  ["--token -", "reads it from standard input; given here itself, every user of this machine can see it"],
+  ["--url URL", "the control plane's API (default: CAUSEWAY_URL)"],
+  ["--token-file FILE", "file that holds your access token (default: CAUSEWAY_TOKEN)"],
+  [
+    "--token -",
+    "reads it from standard input; a token given on the command line can be read by every user of this machine",
+  ],
 ];
 
 /** The API that the options or the environment name. */
 export function apiOf(call: CliCall): ApiClient {
   const url = urlOption(call) ?? call.environment.CAUSEWAY_URL;
   const token = secretOption(call, { option: "token", variable: "CAUSEWAY_TOKEN" });
-  if (!url) throw new UsageError("which control plane? Set CAUSEWAY_URL or give --url");
-  if (!token) throw new UsageError("no access token: set CAUSEWAY_TOKEN or give --token-file");
+  if (!url) throw new UsageError("no control plane given: set CAUSEWAY_URL or use --url");
+  if (!token) throw new UsageError("no access token given: set CAUSEWAY_TOKEN or use --token-file");
   return createApiClient({
     url: checkedUrl(url),
     authorize: async ({ headers }) => ({ ...headers, authorization: `Bearer ${token}` }),
@@ -40,7 +43,7 @@ function checkedUrl(url: string, command?: string): string {
   return url;
 }
 
-/** Follows the cursors of a list to its end. */
+/** Reads all pages of a list. */
 export async function everyItem<T>(
   page: (cursor: string | undefined) => Promise<{ items: T[]; cursor: string | null }>,
 ): Promise<T[]> {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { draftFolderOf, dropStale } from "./assembly-cache.ts";
 
-/** A folder of assemblies, each a second younger than the one before it. */
+/** A folder of assemblies, each one second younger than the one before it. */
 function cacheOf(...names: string[]): string {
   const folder = mkdtempSync(join(tmpdir(), "causeway-assembly-"));
   onTestFinished(() => rmSync(folder, { recursive: true }));
@@ -23,7 +23,7 @@ test("the assembly in use and the three newest others stay, whatever their names
   expect(readdirSync(folder).sort()).toEqual(["b4", "current", "d5", "e3"]);
 });
 
-test("the draft of a process that was killed is dropped, that of one that runs is not", async () => {
+test("the draft of a killed process is removed, that of a running one is kept", async () => {
   const killed = `a1.${spawnSync(process.execPath, ["-e", ""]).pid}`;
   const folder = cacheOf(killed, draftFolderOf("b2"), "a1");
   await dropStale(folder, "c3");

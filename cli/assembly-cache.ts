@@ -4,14 +4,14 @@ import { isRunning } from "./running-process.ts";
 
 const KEPT = 3;
 
-/** Where an assembly is made before it gets its name: `KEY.PID`. */
+/** The folder in which an assembly is built before it gets its name: `KEY.PID`. */
 export function draftFolderOf(key: string): string {
   return `${key}.${process.pid}`;
 }
 
 /**
- * Drops what nobody needs from a folder of assemblies: all but `key` and the newest few others, which another
- * process may have found a moment ago, and the drafts of processes that do not run any more.
+ * Removes stale assemblies from a folder: all except `key` and the newest few others, which another process
+ * may just have chosen, and the drafts of processes that no longer run.
  */
 export async function dropStale(folder: string, key: string): Promise<void> {
   const names = await readdir(folder);
@@ -24,7 +24,7 @@ export async function dropStale(folder: string, key: string): Promise<void> {
     await rm(join(folder, name), { recursive: true, force: true });
 }
 
-/** 0 if another process has dropped it just now. */
+/** 0 if another process has just removed it. */
 async function changedAt(folder: string, name: string): Promise<number> {
   try {
     return (await stat(join(folder, name))).mtimeMs;

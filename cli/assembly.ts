@@ -8,12 +8,12 @@ import { draftFolderOf, dropStale } from "./assembly-cache.ts";
 const root = join(import.meta.dirname, "..");
 const cache = join(root, ".cache", "assembly");
 
-/** Everything that the assembly is made from. */
+/** Everything that goes into the assembly. */
 const INPUTS = ["{functions,infra,shared,statemachines}/**/*.{ts,json}", "package-lock.json", "cdk.json"];
 
 /**
- * The folder of the cloud assembly for the code as it is now. Synthesizes it the first time, which takes some
- * seconds; later calls find it by the content of its inputs. Older assemblies are dropped.
+ * The folder of the cloud assembly for the current code. Synthesizes it the first time, which takes some
+ * seconds; later calls find it by a hash of its inputs. Removes older assemblies.
  */
 export async function currentAssembly(tell: (line: string) => void): Promise<string> {
   const key = inputsDigest();
@@ -39,7 +39,7 @@ function inputsDigest(): string {
   return digest.digest("hex").slice(0, 32);
 }
 
-/** In a process of its own: the CDK library is large, and needed only here. */
+/** In its own process: the CDK library is large, and needed only here. */
 function synthesize(outdir: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ["infra/app.ts"], {

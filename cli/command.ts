@@ -6,12 +6,12 @@ type Options = NonNullable<ParseArgsConfig["options"]>;
 
 /** One subcommand of `causeway`. */
 export interface CliCommand {
-  /** The words that choose it: `repo check`. */
+  /** The words that select it: `repo check`. */
   name: string;
   summary: string;
-  /** After `causeway`, as in `convert SOURCE --type TYPE …`. */
+  /** What follows `causeway`, as in `convert SOURCE --type TYPE …`. */
   usage: string;
-  /** Each option's help, in the order shown. */
+  /** Each option's help, in the order of display. */
   help: [option: string, meaning: string][];
   examples: string[];
   options: Options;
@@ -28,7 +28,7 @@ export interface CliCall {
   terminal: Terminal;
 }
 
-/** Options that every command takes. */
+/** The options that every command takes. */
 const COMMON: Options = { json: { type: "boolean" }, help: { type: "boolean", short: "h" } };
 
 /** Splits the words after the command's name into options and arguments; throws `UsageError`. */
@@ -65,7 +65,7 @@ export function helpOf(command: CliCommand): string {
   const options = [
     ...command.help,
     ["--json", "print one JSON document on standard output"],
-    ["--help", "show this"],
+    ["--help", "show this help"],
   ].map(([option = "", meaning]) => `  ${option.padEnd(width)}${meaning}`);
   return [
     `causeway ${command.usage}`,
@@ -81,7 +81,7 @@ export function helpOf(command: CliCommand): string {
   ].join("\n");
 }
 
-/** A text option; throws `UsageError` if it must be given and is not. */
+/** A text option; throws `UsageError` if it is required and missing. */
 export function textOption(call: CliCall, name: string): string | undefined {
   const value = call.values[name];
   return typeof value === "string" ? value : undefined;
@@ -107,7 +107,7 @@ export function choiceOption<const T extends readonly string[]>(
   return value;
 }
 
-/** A repeatable option, each of whose values must be one of a few words; the words without repetition. */
+/** A repeatable option whose values must each be one of a few words. Returns each word once. */
 export function choicesOption<const T extends readonly string[]>(
   call: CliCall,
   name: string,
@@ -124,7 +124,7 @@ export function choicesOption<const T extends readonly string[]>(
 
 const SECONDS_OF = { s: 1, m: 60, h: 3600 } as const;
 
-/** A length of time such as `90s`, `30m` or `2h`, in seconds. */
+/** A duration such as `90s`, `30m` or `2h`, in seconds. */
 export function durationOption(call: CliCall, name: string, command: string): number | undefined {
   const value = textOption(call, name);
   if (value === undefined) return undefined;
@@ -133,7 +133,7 @@ export function durationOption(call: CliCall, name: string, command: string): nu
   return Number(count) * SECONDS_OF[unit as keyof typeof SECONDS_OF];
 }
 
-/** A time, in the machine's own time zone unless it names one; as ISO 8601 in UTC. */
+/** A time, in this machine's time zone unless it names another; as ISO 8601 in UTC. */
 export function timeOption(call: CliCall, name: string, command: string): string | undefined {
   const value = textOption(call, name);
   if (value === undefined) return undefined;

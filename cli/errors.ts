@@ -26,7 +26,7 @@ export class UsageError extends CausewayError {
   }
 }
 
-/** What was asked is not done because of how things are here. */
+/** Refused because of the current state of files or the repository. */
 export class RefusedError extends CausewayError {
   override readonly name = "RefusedError";
   readonly retryable = false;
@@ -38,7 +38,7 @@ export class RefusedError extends CausewayError {
   }
 }
 
-/** A conversion that was waited for did not complete. */
+/** A conversion that `--wait` waited for did not complete. */
 export class ConversionNotCompletedError extends CausewayError {
   override readonly name = "ConversionNotCompletedError";
   readonly retryable = false;
@@ -53,21 +53,21 @@ export class ConversionNotCompletedError extends CausewayError {
   }
 }
 
-/** A rule of the preflight fails; the table says which. */
+/** A preflight rule fails; the table says which. */
 export class PreflightNotPassedError extends CausewayError {
   override readonly name = "PreflightNotPassedError";
   readonly retryable = false;
   readonly hint = "Follow the remedies, and check again.";
 }
 
-/** A boot receipt that is not to be believed, or that tells of a change. */
+/** A boot receipt that is not valid, or that reports a change. */
 export class ReceiptProblemError extends CausewayError {
   override readonly name = "ReceiptProblemError";
   readonly retryable = false;
-  readonly hint = "Check the boot state on the machine itself before it is restarted again.";
+  readonly hint = "Check the boot state on the machine itself before it restarts again.";
 }
 
-/** The repository has damage; the report says where. */
+/** The repository is damaged; the report says where. */
 export class DamageFoundError extends CausewayError {
   override readonly name = "DamageFoundError";
   readonly retryable = false;
@@ -77,7 +77,7 @@ export class DamageFoundError extends CausewayError {
 
 export const EXIT = { done: 0, failed: 1, usage: 2, notFound: 3, refused: 4 } as const;
 
-/** Because of how things are here, and not because something went wrong. */
+/** Refused because of the current state, rather than failed. */
 const REFUSALS = [
   DiskUnusableError,
   CertificateRevokedError,
@@ -91,7 +91,7 @@ const REFUSALS = [
   KeysMissingError,
 ];
 
-/** Which exit code says what went wrong. */
+/** The exit code for an error. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError || error instanceof InvalidInputError) return EXIT.usage;
   if (asSystemRefusal(error) || REFUSALS.some((refusal) => error instanceof refusal)) return EXIT.refused;

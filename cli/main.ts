@@ -3,8 +3,8 @@ import { enableCompileCache } from "node:module";
 import { join } from "node:path";
 import { becomeLean } from "#agent/threads/lean-process.ts";
 
-// Compiled modules are kept, which halves the time that a command takes to start. In our own folder: where
-// anybody may write, anybody could plant code. What is imported below is compiled after this.
+// Keeps compiled modules, which halves a command's start time. They are in our own folder: in one that anyone
+// can write to, anyone could plant code. What is imported below is compiled after this.
 const compileCache = join(import.meta.dirname, "../.cache/compiled");
 if (process.argv[2] === "agent") becomeLean(process, compileCache);
 enableCompileCache(compileCache);

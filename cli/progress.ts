@@ -1,6 +1,6 @@
 import { oneLine, type Terminal } from "./terminal.ts";
 
-/** A line that is rewritten in place for a person, and printed when its first word changes for a log. */
+/** A progress line: rewritten in place on a terminal; in a log, printed again when its first word changes. */
 export class ProgressLine {
   readonly #terminal: Terminal;
   #shown = "";

@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true }));
 
-/** A command line for each command that talks to the API, complete and right in form. */
+/** A complete and well-formed command line for each command that talks to the API. */
 const complete: string[][] = [
   ["enrol-token", "--role", "source"],
   ["enrolment-requests"],
@@ -91,24 +91,24 @@ test.each([
   ["an unknown command", ["fly"]],
   ["half of a command of two words", ["repo"]],
   ["an unknown option", ["sources", "--colour"]],
-  ["an argument too many", ["sources", "agt_1"]],
+  ["one argument too many", ["sources", "agt_1"]],
   ["no role", ["enrol-token"]],
   ["an unknown role", ["enrol-token", "--role", "cook"]],
-  ["a lifetime that is no number", ["enrol-token", "--role", "source", "--lifetime", "long"]],
+  ["a lifetime that is not a number", ["enrol-token", "--role", "source", "--lifetime", "long"]],
   ["no source", ["convert", "--type", "hot", "--target", "agt_2"]],
   ["no type", ["convert", "agt_1", "--target", "agt_2"]],
   ["an unknown type", ["convert", "agt_1", "--type", "tepid", "--target", "agt_2"]],
   ["no target", ["convert", "agt_1", "--type", "hot"]],
   [
-    "a rule that may not be accepted",
+    "a rule that cannot be accepted",
     ["convert", "agt_1", "--type", "hot", "--target", "agt_2", "--accept", "memory"],
   ],
   ["an unknown format", ["convert", "agt_1", "--type", "hot", "--target", "agt_2", "--format", "vmdk"]],
   [
-    "a bandwidth that is no number",
+    "a bandwidth that is not a number",
     ["convert", "a", "--type", "hot", "--target", "b", "--bandwidth-limit", "1M"],
   ],
-  ["a time that is none", ["convert", "a", "--type", "remote-cold", "--target", "b", "--at", "tonight"]],
+  ["a time that is not one", ["convert", "a", "--type", "remote-cold", "--target", "b", "--at", "tonight"]],
   [
     "a deadline without a unit",
     ["convert", "a", "--type", "remote-cold", "--target", "b", "--deadline", "30"],
@@ -123,13 +123,13 @@ test.each([
   ["no source to check", ["repo", "check"]],
   ["no agent", ["revoke"]],
   ["no code", ["approve"]],
-  ["a code that is none", ["approve", "HELLO"]],
-  ["a limit that is no number", ["audit", "--limit", "many"]],
+  ["a code that is not one", ["approve", "HELLO"]],
+  ["a limit that is not a number", ["audit", "--limit", "many"]],
   ["no folder", ["up"]],
-  ["a port that is no number", ["up", "--data", "x", "--port", "http"]],
-  ["a port that cannot be", ["up", "--data", "x", "--port", "70000"]],
+  ["a port that is not a number", ["up", "--data", "x", "--port", "http"]],
+  ["a port that is too high", ["up", "--data", "x", "--port", "70000"]],
   ["an agent without a folder", ["agent"]],
-])("%s is wrong usage: exit code 2, and where to read on", async (_, words) => {
+])("%s is a usage error: exit code 2, and where to find help", async (_, words) => {
   const { code, stdout, stderr } = await recordedRun(words, {
     CAUSEWAY_URL: "http://127.0.0.1:1",
     CAUSEWAY_TOKEN: "t",
@@ -138,7 +138,7 @@ test.each([
   expect(stderr).toContain("--help");
 });
 
-test.each(complete)("%s needs to know which control plane, and as whom", async (...words) => {
+test.each(complete)("%s needs a control plane and an access token", async (...words) => {
   const nowhere = await recordedRun(words);
   expect(nowhere).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining("CAUSEWAY_URL") });
   const nobody = await recordedRun(words, { CAUSEWAY_URL: "http://127.0.0.1:1" });
@@ -147,7 +147,7 @@ test.each(complete)("%s needs to know which control plane, and as whom", async (
   expect(noUrl).toMatchObject({ code: 2, stderr: expect.stringContaining("somewhere") });
 });
 
-test.each(complete)("%s fails with 1 and says where nothing answers", async (...words) => {
+test.each(complete)("%s fails with 1 and names the address that does not answer", async (...words) => {
   const url = `http://127.0.0.1:${closedPort}`;
   const { code, stdout, stderr } = await recordedRun([...words, "--json"], {
     CAUSEWAY_URL: url,
@@ -175,7 +175,7 @@ test("an agent that has not enrolled says what its first start needs", async () 
   expect(wrongDisk).toMatchObject({ code: 2, stderr: expect.stringContaining("NAME=PATH") });
 });
 
-test("a key for boot images that is none is refused before an enrolment token is used up", async () => {
+test("a file that holds no boot image key is refused before an enrolment token is used", async () => {
   const first = ["agent", "--data", join(dir, "agent-2"), "--role", "source", "--enrol", "t"];
   const { privateKey } = generateKeyPairSync("ed25519");
   const path = join(dir, "key.pem");
@@ -189,7 +189,7 @@ test("a key for boot images that is none is refused before an enrolment token is
   expect(await refusal("key")).toMatchObject({ code: 2, stderr: expect.stringContaining("Ed25519") });
 });
 
-test("a restore never touches a file that exists", async () => {
+test("a restore never changes a file that exists", async () => {
   const to = join(dir, "taken");
   const { code, stderr } = await recordedRun(["restore", "rp_1", "--disk", "sda", "--to", to], {
     CAUSEWAY_URL: "http://127.0.0.1:1",
@@ -199,7 +199,7 @@ test("a restore never touches a file that exists", async () => {
   expect(stderr).toContain(to);
 });
 
-test("what answers without being this API is told as such", async () => {
+test("an answer that does not come from this API is reported as such", async () => {
   const server = createServer((_, response) => response.end("<html>hello</html>")).listen(0, "127.0.0.1");
   await new Promise((resolve) => server.once("listening", resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

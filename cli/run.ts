@@ -4,8 +4,7 @@ import { EXIT, exitCodeOf, UsageError } from "./errors.ts";
 import { harmless, type Terminal } from "./terminal.ts";
 
 /**
- * Runs one command line of a program that has these commands, and returns its exit code. Errors are told
- * here, once.
+ * Runs one command line of a program with these commands, and returns its exit code. Prints an error once.
  */
 export async function run(
   words: string[],
@@ -34,7 +33,7 @@ export async function run(
     return EXIT.done;
   } catch (error) {
     const { name, message, hint } = failureOf(error);
-    // Whoever asked for JSON gets one document, also of a failure.
+    // With --json, a failure is one JSON document, too.
     if (words.includes("--json") && !printed)
       terminal.out(`${JSON.stringify({ error: { name, message, hint } })}\n`);
     terminal.err(harmless(`${message}\n${hint ? `  ${hint}\n` : ""}`));

@@ -1,10 +1,10 @@
-/** Whether there is a process of this number, whoever's it is. */
+/** Whether a process with this id is running, under any user. */
 export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    // Another user's.
+    // Belongs to another user.
     return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }

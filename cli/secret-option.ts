@@ -3,19 +3,20 @@ import { type CliCall, textOption } from "./command.ts";
 import { UsageError } from "./errors.ts";
 
 export interface Secret {
-  /** The option: `token` for `--token -`, `--token-file FILE` and `--token TOKEN`. */
+  /** The option's name: `token` for `--token -`, `--token-file FILE` and `--token TOKEN`. */
   option: string;
-  /** The variable of the environment. */
+  /** The environment variable. */
   variable: string;
   command?: string;
 }
 
-/** No secret of ours is longer. */
+/** None of our secrets is longer. */
 const LIMIT_BYTES = 16 * 1024;
 
 /**
- * A secret from a file, standard input, or the environment; or from the command line, which all users of the
- * machine can read: then it says so. Returns `undefined` if none is given. Throws `UsageError`.
+ * A secret from a file, standard input, the environment or the command line. Every user of the machine can
+ * read the command line, so that one prints a warning. Returns `undefined` if none is given. Throws
+ * `UsageError`.
  */
 export function secretOption(call: CliCall, { option, variable, command }: Secret): string | undefined {
   const file = textOption(call, `${option}-file`);
@@ -45,8 +46,8 @@ function read(from: string | 0, option: string, command: string | undefined): st
 }
 
 function checked(secret: string, option: string, command: string | undefined): string {
-  if (secret === "") throw new UsageError(`${option}: there is nothing in it`, command);
+  if (secret === "") throw new UsageError(`${option}: it is empty`, command);
   if (secret.length > LIMIT_BYTES || /[\s\0]/.test(secret))
-    throw new UsageError(`${option}: one word is wanted, and nothing else`, command);
+    throw new UsageError(`${option} must hold one word and nothing else`, command);
   return secret;
 }

@@ -17,14 +17,14 @@ function recorder(interactive = false) {
   return { written, terminal };
 }
 
-test("with --json one document is printed, otherwise what a person reads", () => {
+test("with --json one document is printed, otherwise text for people", () => {
   const { written, terminal } = recorder();
   print(terminal, true, { id: "a" }, () => "text");
   print(terminal, false, { id: "a" }, () => "text");
   expect(written).toEqual({ out: '{"id":"a"}\ntext\n', err: "" });
 });
 
-test("rows stand in columns under their heading", () => {
+test("rows are in columns under their heading", () => {
   expect(
     table(
       ["ID", "NAME"],
@@ -48,7 +48,7 @@ test("no name that an agent gave itself can take over the terminal that shows it
   expect(written.err.replace("\r\u001b[K", "")).not.toMatch(/\p{Cc}/u);
 });
 
-test("no text that an agent sent adds a line, a row or a column to what is shown, or turns it round", () => {
+test("no text that an agent sent adds a line, a row or a column to the output, or reverses it", () => {
   const { written, terminal } = recorder();
   const text = "pine\nagt_2  oak\r\n\u2028agt_3\u2029x\u0085y\u202egnol\u2066z\u200e";
   print(terminal, false, {}, () => table(["ID", "NAME"], [["agt_1", text]], ""));
@@ -58,11 +58,11 @@ test("no text that an agent sent adds a line, a row or a column to what is shown
   expect(written.err.split(/[\n\u2028\u2029]/)).toHaveLength(2);
 });
 
-test("text of any language stays as it is", () => {
+test("text in any language stays as it is", () => {
   expect(oneLine("zwölf 日本 می‌خواهم 👩‍🔧")).toBe("zwölf 日本 می‌خواهم 👩‍🔧");
 });
 
-test("a log gets a line only when the stage changes, a person one line that is rewritten", () => {
+test("a log gets a line only when the stage changes, a terminal one line that is rewritten", () => {
   const log = recorder();
   const watched = recorder(true);
   for (const { terminal } of [log, watched]) {

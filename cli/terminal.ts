@@ -2,7 +2,7 @@
 export interface Terminal {
   out(text: string): void;
   err(text: string): void;
-  /** Whether a person watches standard error, so that a progress line may be rewritten. */
+  /** Whether standard error is a terminal, so that a progress line can be rewritten. */
   interactive: boolean;
   columns: number;
 }
@@ -17,20 +17,20 @@ export function processTerminal(): Terminal {
   };
 }
 
-/** One JSON document, or what a person reads. */
+/** Prints one JSON document, or text for people. */
 export function print(terminal: Terminal, json: boolean, document: unknown, text: () => string): void {
   terminal.out(json ? `${JSON.stringify(document)}\n` : `${harmless(text())}\n`);
 }
 
 /**
- * The text without control characters other than line ends, and without those that turn the direction of
- * writing: agents name themselves and their disks, and must not steer the terminal.
+ * The text without control characters other than line ends, and without those that change the writing
+ * direction: agents choose their names and their disks' names, and must not control the terminal.
  */
 export function harmless(text: string): string {
   return text.replace(/(?!\n)[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}]/gu, "\ufffd");
 }
 
-/** The same for what an agent may have sent and what is shown in one line: it must not add one of its own. */
+/** The same for text on one line that an agent may have sent: it must not add a line of its own. */
 export function oneLine(text: string): string {
   return harmless(text).replaceAll("\n", " ");
 }

@@ -1,4 +1,4 @@
 import manifest from "../package.json" with { type: "json" };
 
-/** Of this program. */
+/** This program's version. */
 export const version: string = manifest.version;

@@ -21,19 +21,19 @@ async function asked(now: string, headers: Record<string, string>, status = 0) {
   return { ran, told };
 }
 
-test("a clock that lost its time is set by the control plane's answer, and that is told", async () => {
+test("a clock that lost its time is set by the control plane's answer, and the change is reported", async () => {
   const { ran, told } = await asked("2003-01-01T00:00:00Z", { date: NOON });
   expect(ran).toEqual([`date -s @${Date.parse(NOON) / 1000}`]);
   expect(told).toEqual([new Date("2003-01-01T00:00:00Z")]);
 });
 
-test("a clock that is about right stays, and so does one whose time nobody tells", async () => {
+test("a clock that is about right is not changed, and neither is one when no answer gives the time", async () => {
   expect((await asked("2030-01-01T12:00:30Z", { date: NOON })).ran).toEqual([]);
   expect((await asked("2003-01-01T00:00:00Z", {})).ran).toEqual([]);
   expect((await asked("2003-01-01T00:00:00Z", { date: "soon" })).ran).toEqual([]);
 });
 
-test("a clock that cannot be set is not said to be", async () => {
+test("a clock that cannot be set is not reported as set", async () => {
   expect((await asked("2003-01-01T00:00:00Z", { date: NOON }, 1)).told).toEqual([]);
 });
 
@@ -43,7 +43,7 @@ test.each([
   ["that lost its time", "1970-01-01T00:00:07Z"],
   ["that holds the local time of New York", "2030-06-01T08:01:30Z"],
   ["that is behind by less than a second", "2030-06-01T12:00:00.249Z"],
-])("a firmware clock %s is set to when the original system was left, no second earlier", (_, clock) => {
+])("a firmware clock %s is set to when the original system was left, not a second earlier", (_, clock) => {
   expect(clockToSet(new Date(clock), armedAt)?.toISOString()).toBe("2030-06-01T12:00:01.000Z");
 });
 
@@ -63,7 +63,7 @@ function machineWith(status: number) {
   return { commands, run };
 }
 
-test("the clock is set once, by the time since 1970, whatever the time zone", async () => {
+test("the clock is set once, by the seconds since 1970, in any time zone", async () => {
   const { commands, run } = machineWith(0);
   const times = { clock: new Date(0), notBefore: armedAt };
   expect(await setClockForward({ run }, times)).toBe(true);
@@ -72,7 +72,7 @@ test("the clock is set once, by the time since 1970, whatever the time zone", as
   expect(commands).toHaveLength(1);
 });
 
-test("a clock that cannot be set is told, in the words of the system", async () => {
+test("a clock that cannot be set is an error in the system's own words", async () => {
   const set = setClockForward(machineWith(1), { clock: new Date(0), notBefore: armedAt });
   await expect(set).rejects.toThrow("date: not permitted");
 });

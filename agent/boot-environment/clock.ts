@@ -1,12 +1,12 @@
 import type { Machine } from "../machine/machine.ts";
 
-/** Signatures are refused from a quarter of an hour on. */
+/** Signatures are refused if the clock is off by 15 minutes or more. */
 const TOLERANCE_MS = 60_000;
 
 /**
- * Requests whose answers put this system's clock right, as far as it is far off: many a machine without a
- * network has lost its time. Only the running system's clock is set, never the machine's own. Over `https`
- * nobody else can say what time it is.
+ * Returns a `fetch` that corrects this system's clock from the answers if it is far off: many machines
+ * without a network have lost their time. It sets only the running system's clock, never the firmware's. Uses
+ * `https` answers only, because nobody else can forge their time.
  */
 export function fetchThatSetsClock(
   machine: Pick<Machine, "run">,
@@ -25,10 +25,10 @@ export function fetchThatSetsClock(
 }
 
 /**
- * What to set the clock to, if it must be wrong: nothing happens before the original system prepared this
- * start. A firmware clock that lost its time, or that holds local time west of Greenwich, is behind;
- * certificates and signed requests would be refused. Certainly wrong is only what is too early, so a clock
- * that is later is left alone: requests go by the cloud's clock. Whole seconds, never before `notBefore`.
+ * Returns the time to set the clock to if the clock is certainly wrong. Only a clock earlier than
+ * `notBefore`, when the original system prepared this start, is certainly wrong: the firmware clock has lost
+ * its time, or holds local time west of Greenwich. Certificates and signed requests would be refused. A later
+ * clock is left alone, because requests use the cloud's time. Whole seconds, never before `notBefore`.
  */
 export function clockToSet(clock: Date, notBefore: Date): Date | undefined {
   return clock.getTime() < notBefore.getTime()
@@ -37,8 +37,8 @@ export function clockToSet(clock: Date, notBefore: Date): Date | undefined {
 }
 
 /**
- * Sets this system's clock forward where `clockToSet` says so, and tells whether it did. The firmware's own
- * clock, which is the source's, stays as it is. Throws if the clock cannot be set.
+ * Sets this system's clock forward if `clockToSet` says so; returns whether it did. The firmware's own clock,
+ * which belongs to the source, is not changed. Throws if the clock cannot be set.
  */
 export async function setClockForward(
   machine: Pick<Machine, "run">,
@@ -48,6 +48,6 @@ export async function setClockForward(
   if (!time) return false;
   const result = await machine.run("date", "-u", "-s", `@${time.getTime() / 1000}`);
   if (result?.status !== 0)
-    throw new Error(`the clock could not be set: ${result?.output.trim() ?? "there is no date"}`);
+    throw new Error(`the clock could not be set: ${result?.output.trim() ?? "the command date is missing"}`);
   return true;
 }

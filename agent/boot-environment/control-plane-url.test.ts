@@ -21,11 +21,11 @@ test.each([
   "a.example?b=c",
   "a.example/$(reboot)",
   "http://",
-])("%j is no control plane", (typed) => {
+])("%j is not a control plane's address", (typed) => {
   expect(parseControlPlaneUrl(typed)).toBeUndefined();
 });
 
-test("the kernel's parameters name the control plane, and of two the last counts", () => {
+test("the kernel's parameters name the control plane, and the last one of two counts", () => {
   const line = "console=tty0 causeway.url=https://one.example.com panic=10";
   expect(urlOfCommandLine(line)).toBe("https://one.example.com");
   expect(urlOfCommandLine(`${line} causeway.url=http://10.0.2.2:8080\n`)).toBe("http://10.0.2.2:8080");

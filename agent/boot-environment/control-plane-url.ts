@@ -1,11 +1,11 @@
 const PARAMETER = "causeway.url=";
 const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i;
-/** Neither a boot loader nor a shell gives any of these a meaning of its own. */
+/** No boot loader or shell gives any of these characters a special meaning. */
 const PLAIN = /^[A-Za-z0-9.:/_~%[\]-]+$/;
 
 /**
- * The address of a control plane as somebody typed it, `https` unless it says otherwise; nothing if it is
- * none, as a single word is.
+ * The control plane's URL from what a person typed; `https` unless they typed a scheme. Returns `undefined`
+ * if it is not an address, such as a single word.
  */
 export function parseControlPlaneUrl(typed: string): string | undefined {
   const text = typed.trim();
@@ -16,7 +16,7 @@ export function parseControlPlaneUrl(typed: string): string | undefined {
   return url.origin + url.pathname.replace(/\/+$/, "");
 }
 
-/** What `causeway.url=` of the kernel's parameters says; the last one counts. */
+/** The value of the last `causeway.url=` in the kernel's parameters. */
 export function urlOfCommandLine(commandLine: string): string | undefined {
   const words = commandLine.split(/\s+/).filter((word) => word.startsWith(PARAMETER));
   return parseControlPlaneUrl(words.at(-1)?.slice(PARAMETER.length) ?? "");

@@ -3,8 +3,8 @@ import { readFile, rename, writeFile } from "node:fs/promises";
 const FILE = "/run/causeway/deadline";
 
 /**
- * Puts off the moment at which the machine restarts into its original system whatever it is doing: so many
- * seconds from now.
+ * Moves the time at which the boot environment's init restarts the machine into its original system to
+ * `seconds` from now.
  */
 export async function postponeDeadline(seconds: number): Promise<void> {
   const uptimeSeconds = Math.floor(Number((await readFile("/proc/uptime", "utf8")).split(" ")[0]));

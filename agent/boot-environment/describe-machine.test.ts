@@ -29,7 +29,7 @@ const dmi = (fields: Record<string, string>) =>
     ),
   });
 
-test("a machine is described by the name on its case, its ports and its disks", async () => {
+test("a machine is described by the name on its case, its network ports and its disks", async () => {
   const inventory = anInventory({ network, disks: [aDisk("sda", { model: "SSD 870" })] });
   const described = await describeMachine(
     dmi({ sys_vendor: "HP", product_name: "ProLiant DL380 G7", product_serial: "CZ1234" }),
@@ -43,18 +43,18 @@ test("a machine is described by the name on its case, its ports and its disks", 
   expect(MachineDescription.parse(described)).toEqual(described);
 });
 
-test("a machine whose maker filled in nothing is known by its first port", async () => {
+test("a machine whose maker filled in no name is known by its first network port", async () => {
   const nameless = dmi({ sys_vendor: "To Be Filled By O.E.M.", product_serial: "0000" });
   expect((await describeMachine(nameless, anInventory({ network }))).name).toBe("52:54:00:ca:05:e1");
   expect((await describeMachine(dmi({}), anInventory())).name).toBe("unknown machine");
 });
 
-test("what a maker put into a name never reaches a terminal as a command", async () => {
+test("control characters that a maker put into a name never reach a terminal", async () => {
   const { name } = await describeMachine(dmi({ product_name: "Pine\u001b[2J\u202ebox" }), anInventory());
   expect(name).toBe("Pine [2J box");
 });
 
-test("the stick that the machine was started from is none of its disks", () => {
+test("the stick from which the machine was started is not one of its disks", () => {
   const labelled = (label: string) => ({
     number: 2,
     offsetBytes: 0,

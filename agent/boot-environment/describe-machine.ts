@@ -4,12 +4,12 @@ import type { Disk, Inventory } from "#shared/protocol/inventory.ts";
 import { type Machine, readText } from "../machine/machine.ts";
 
 const MOST_CHARACTERS = 100;
-/** What makers leave where nobody filled in a name. */
+/** What makers leave in the field when they fill in no name. */
 const FILLER = /^(to be filled|default string|system |not specified|none$|n\/a$|0+$|\.+$)/i;
-/** The label of the boot image's own file systems, on a CD or a USB stick. */
+/** The label of the boot image's own file systems on a CD or a USB stick. */
 const MEDIUM_LABEL = "CAUSEWAY";
 
-/** How an operator recognises this machine: what is printed on its case, its network ports, its disks. */
+/** What an operator recognises this machine by: the name on its case, its network ports, its disks. */
 export async function describeMachine(
   machine: Machine,
   { network, disks }: Pick<Inventory, "network" | "disks">,
@@ -21,16 +21,16 @@ export async function describeMachine(
   const serial = await dmi(machine, "product_serial");
   const name = [...names, ...(serial ? [`(${serial})`] : [])].join(" ");
   return {
-    name: shown(name || macAddresses[0] || "") ?? "unknown machine",
+    name: printable(name || macAddresses[0] || "") ?? "unknown machine",
     macAddresses: [...new Set(macAddresses)].slice(0, 16),
     disks: disks.slice(0, 64).map(({ name: disk, sizeBytes, model }) => {
-      const shownModel = model && shown(model);
-      return { name: disk, sizeBytes, ...(shownModel ? { model: shownModel } : {}) };
+      const printableModel = model && printable(model);
+      return { name: disk, sizeBytes, ...(printableModel ? { model: printableModel } : {}) };
     }),
   };
 }
 
-/** The disks of the machine itself: not the USB stick that it was started from. */
+/** The machine's own disks, without the USB stick it was started from. */
 export function ownDisks(disks: readonly Disk[]): Disk[] {
   return disks.filter(({ transport, content, partitions }) => {
     const contents = [...(content ? [content] : []), ...partitions.map((partition) => partition.content)];
@@ -43,8 +43,8 @@ async function dmi(machine: Machine, field: string): Promise<string | undefined>
   return text && !FILLER.test(text.trim()) ? text.trim() : undefined;
 }
 
-/** Without what no terminal should be sent; nothing if nothing is left. */
-function shown(text: string): string | undefined {
+/** The text without control characters; `undefined` if nothing is left. */
+function printable(text: string): string | undefined {
   return (
     text
       .replaceAll(/\p{C}+/gu, " ")

@@ -18,8 +18,8 @@ export interface HandStartedAgentOptions {
   takeInventory: () => Promise<Inventory>;
   bootId: () => Promise<string>;
   /**
-   * All disks of a recovery point are captured and the control plane knows it: the machine is not needed any
-   * more.
+   * The control plane has stored a recovery point with all disks, so the conversion no longer needs this
+   * machine.
    */
   onCaptured: () => void;
   log: Log;
@@ -27,10 +27,7 @@ export interface HandStartedAgentOptions {
   random: () => number;
 }
 
-/**
- * The agent of a machine that was started by hand and approved: reads disks, and leaves everything else
- * alone.
- */
+/** The agent of an approved machine that was started by hand: reads disks and changes nothing. */
 export function handStartedAgent(options: HandStartedAgentOptions): Agent {
   const { identity, version, dataDir, machine, takeInventory, bootId, onCaptured, log, now, random } =
     options;
@@ -40,7 +37,7 @@ export function handStartedAgent(options: HandStartedAgentOptions): Agent {
     cloud,
     version,
     dataDir,
-    // Nothing is mounted and nothing else runs.
+    // Nothing is mounted, and no other program uses the disks.
     disks: async () => (await takeInventory()).disks.map((disk) => ({ ...disk, consistent: true })),
     usage: ({ path }) => diskUsageOf(path, machine),
   });

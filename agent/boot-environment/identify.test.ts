@@ -1,7 +1,7 @@
 import { expect, test, vi } from "vitest";
 import type { MachineDescription } from "#shared/protocol/enrolment-request.ts";
 import { identify } from "./identify.ts";
-import { Typed } from "./typed.ts";
+import { ScreenInput } from "./screen-input.ts";
 
 const machine: MachineDescription = { name: "pine", macAddresses: [], disks: [] };
 const enrolment = {
@@ -26,11 +26,11 @@ const offer = (code: string) => ({
   expiresAt: "2030-01-01T00:15:00.000Z",
 });
 
-/** A control plane that gives one answer after the other; `away` is none. */
+/** A control plane that gives these answers in order; `away` stands for no answer. */
 function start(url: string | undefined, ...answers: (object | "away")[]) {
   const screen: string[] = [];
   const asked: string[] = [];
-  const typed = new Typed((line) => screen.push(`no address: ${line}`));
+  const typed = new ScreenInput((line) => screen.push(`not an address: ${line}`));
   const answering = async (input: Parameters<typeof fetch>[0], init?: RequestInit) => {
     asked.push(`${String(input)} ${String(init?.body).replace(/-----BEGIN.*?-----END[^"]*/s, "CSR")}`);
     const answer = answers.length > 1 ? answers.shift() : answers[0];
@@ -63,7 +63,7 @@ test("the screen shows the code and what to type, and the approved machine reach
   });
   expect(screen).toContain("        BCDF-GHJK");
   expect(screen).toContain("        causeway approve BCDF-GHJK");
-  expect(screen.join(" ")).toContain("Nothing protects the way there");
+  expect(screen.join(" ")).toContain("Nothing protects this connection");
   expect(asked.slice(1).every((one) => one.includes("enr_BCDF-GHJK/claim"))).toBe(true);
   expect(asked.at(-1)).toContain("secret of BCDF-GHJK");
 });
@@ -100,11 +100,11 @@ test("a control plane that is away or busy is asked again, and the screen says s
   expect(screen.filter((line) => line.includes("TooMany"))).toHaveLength(1);
 });
 
-test("without an address the screen asks for one, and a wrong one is replaced by typing another", async () => {
+test("without an address the screen asks for one, and a wrong one can be replaced by typing another", async () => {
   const { screen, asked, typed, identity } = start(undefined, "away", offer("BCDF-GHJK"), claimed);
   await vi.waitFor(() => expect(screen.at(-1)).toContain("Type the address"));
   typed.take("what is this");
-  expect(screen.at(-1)).toBe("no address: what is this");
+  expect(screen.at(-1)).toBe("not an address: what is this");
   typed.take("wrong.example.com");
   await vi.waitFor(() => expect(asked).not.toEqual([]));
   expect(asked[0]).toContain("https://wrong.example.com/enrolment-requests");
@@ -119,7 +119,7 @@ test("another address ends the wait for an approval under the first one", async 
   expect(screen).toContain("Control plane: https://two.example.com");
   const after = asked.findIndex((one) => one.includes("two.example.com"));
   expect(asked.slice(after + 1).filter((one) => one.includes("one.example.com"))).toEqual([]);
-  // It would wait for ever: what it answers is no code.
+  // The first one would never end: its answer is not a code.
   identity.catch(() => undefined);
 });
 
@@ -132,7 +132,7 @@ test("a control plane that refuses what the machine sends is named, and another 
   expect((await identity).enrolment.agentId).toBe("agt_1");
 });
 
-test("the word restart is heard before and after an approval", async () => {
+test("the word restart works before and after an approval", async () => {
   const { typed } = start("https://api.example.com", "away");
   typed.take(" Restart ");
   await typed.restart;

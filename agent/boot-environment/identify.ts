@@ -3,26 +3,23 @@ import { createApiClient } from "#shared/protocol/client.ts";
 import type { MachineDescription } from "#shared/protocol/enrolment-request.ts";
 import { askForApproval } from "../identity/ask-for-approval.ts";
 import type { Identity } from "../identity/identity.ts";
-import type { Typed } from "./typed.ts";
+import type { ScreenInput } from "./screen-input.ts";
 
 export interface IdentifyOptions {
-  /** Of the control plane, where it is known already. */
+  /** The control plane's URL, if it is known already. */
   url: string | undefined;
   machine: MachineDescription;
-  typed: Pick<Typed, "nextUrl">;
-  /** One line for the screen. */
+  typed: Pick<ScreenInput, "nextUrl">;
+  /** Shows one line on the screen. */
   say: (line: string) => void;
   fetch: typeof fetch;
   now: () => Date;
   pollMs?: number;
 }
 
-const ANSWER_PATIENCE_MS = 30_000;
+const ANSWER_TIMEOUT_MS = 30_000;
 
-/**
- * Shows codes until one is approved. Whoever stands before the machine may type another control plane at any
- * time.
- */
+/** Shows codes until one is approved. A person at the machine can type another control plane at any time. */
 export async function identify(options: IdentifyOptions): Promise<Identity> {
   const { typed, say } = options;
   let { url } = options;
@@ -31,7 +28,7 @@ export async function identify(options: IdentifyOptions): Promise<Identity> {
     url ??= await typed.nextUrl();
     say(`Control plane: ${url}`);
     if (url.startsWith("http:"))
-      say("Nothing protects the way there: use it only in a network where you trust everybody.");
+      say("Nothing protects this connection: use it only in a network where you trust everyone.");
     const abort = new AbortController();
     const other = typed.nextUrl();
     const asking = ask(url, options, abort.signal);
@@ -45,7 +42,7 @@ export async function identify(options: IdentifyOptions): Promise<Identity> {
       url = undefined;
     } finally {
       abort.abort();
-      // What ends by that is not waited for.
+      // The request that this cancels is not awaited.
       asking.catch(() => undefined);
     }
   }
@@ -56,7 +53,7 @@ function ask(url: string, options: IdentifyOptions, signal: AbortSignal): Promis
   let lastTrouble = "";
   const api = createApiClient({
     url,
-    fetch: (input, init) => send(input, { ...init, signal: AbortSignal.timeout(ANSWER_PATIENCE_MS) }),
+    fetch: (input, init) => send(input, { ...init, signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) }),
   });
   return askForApproval({
     ...{ api, url, machine, signal },
@@ -66,10 +63,10 @@ function ask(url: string, options: IdentifyOptions, signal: AbortSignal): Promis
       for (const line of codeInWords(code)) say(line);
     },
     onTrouble: ({ message }: CausewayError) => {
-      // The code must not scroll away.
+      // Must not scroll the code off the screen.
       if (message === lastTrouble) return;
       lastTrouble = message;
-      say(`${message}: trying again. Type another address and press Enter to change it.`);
+      say(`${message}: retrying. To use another control plane, type its address and press Enter.`);
       if (/certificate/i.test(message)) say(`This computer's clock says ${now().toISOString()}.`);
     },
   });
@@ -78,14 +75,14 @@ function ask(url: string, options: IdentifyOptions, signal: AbortSignal): Promis
 function codeInWords(code: string): string[] {
   return [
     "",
-    "This computer waits for approval. Its code is",
+    "This computer is waiting for approval. Its code is",
     "",
     `        ${code}`,
     "",
-    "Where you use Causeway, type:",
+    "On a computer where you use Causeway, type:",
     "",
     `        causeway approve ${code}`,
     "",
-    "The code is good for 15 minutes; then another one appears here.",
+    "The code is valid for 15 minutes; then a new one appears here.",
   ];
 }

@@ -5,7 +5,7 @@ import { expect, test, vi } from "vitest";
 import { runTool } from "../boot-image-builder/tool.ts";
 import { Keyboard } from "./keyboard.ts";
 
-test("lines of all terminals are heard, and a terminal that is not there does not matter", async () => {
+test("lines from all terminals arrive, and a missing terminal does not matter", async () => {
   const dir = await mkdtemp(join(tmpdir(), "keyboard-"));
   const [screen, serial] = [join(dir, "tty0"), join(dir, "ttyS0")];
   await writeFile(screen, "https://api.example.com\n");

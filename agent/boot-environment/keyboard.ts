@@ -3,9 +3,9 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 
 /**
- * Lines typed at any of several terminals. One that is not there, or breaks, gives none. Each is read by a
- * process of its own: a read that waits for a key would hold one of the few threads that files and
- * compression need.
+ * Lines typed at any of several terminals. A terminal that is missing or breaks delivers none. A process of
+ * its own reads each terminal: a read that waits for a key would block one of the few threads that file
+ * access and compression need.
  */
 export class Keyboard {
   readonly #readers: ChildProcessByStdio<null, Readable, null>[];

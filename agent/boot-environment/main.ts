@@ -1,4 +1,4 @@
-/** The agent as the boot environment starts it. Its output is what the machine's screen shows. */
+/** The agent as the boot environment starts it. Its output appears on the machine's screen. */
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
@@ -17,15 +17,15 @@ import { Restarter } from "../restart/restarter.ts";
 import { captureExecutors } from "../roles/source.ts";
 import { setClockForward } from "./clock.ts";
 import { postponeDeadline } from "./deadline.ts";
-import { Patience } from "./patience.ts";
+import { IdleLimit } from "./idle-limit.ts";
 import { restoreFirst } from "./restore-first.ts";
 import { runByHand } from "./run-by-hand.ts";
 
 declare const CAUSEWAY_VERSION: string;
 
-/** Often enough that a short deadline does not pass while all is well. */
+/** Short enough that even a short deadline does not pass while the agent works normally. */
 const POSTPONE_EVERY_MS = 20_000;
-/** In memory: what a power cut takes was only needed until then. */
+/** In memory: it is not needed after a power cut. */
 const DATA_DIR = "/run/causeway/agent";
 
 const say = (line: string): void => console.log(line);
@@ -36,12 +36,12 @@ const log: Log = {
 };
 const PLAIN_WORDS: Record<string, string> = {
   connected: "Connected to the control plane.",
-  "link down, connecting again": "The control plane does not answer: trying again.",
+  "link down, reconnecting": "The control plane does not answer: retrying.",
   "command started": "Working.",
-  "command succeeded": "Done with this step.",
+  "command succeeded": "This step is done.",
 };
 
-/** Takes the job out of the overlay: from here on its identity is nowhere but in this process. */
+/** Removes the job from the overlay and returns it; from then on its identity exists only in this process. */
 async function takeJob(): Promise<Job | undefined> {
   const path = join(OVERLAY_FOLDER, JOB_FILE);
   const text = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
@@ -53,7 +53,7 @@ async function takeJob(): Promise<Job | undefined> {
   return Job.parse(JSON.parse(text));
 }
 
-/** `eth0 192.0.2.10/24` for every address by which this machine can be reached. */
+/** `eth0 192.0.2.10/24` for each address at which this machine can be reached. */
 function ports(): string[] {
   return Object.entries(networkInterfaces()).flatMap(([name, list]) =>
     (list ?? []).flatMap(({ internal, cidr }) => (internal || cidr === null ? [] : [`${name} ${cidr}`])),
@@ -63,16 +63,16 @@ function ports(): string[] {
 async function correctClock(machine: LocalBootMachine, job: Job, now: () => Date): Promise<void> {
   try {
     if (await setClockForward(machine, { clock: now(), notBefore: new Date(job.saved.savedAt) }))
-      say(`This computer's clock was behind: it is ${now().toISOString()} at the earliest.`);
+      say(`This computer's clock was behind: set to ${now().toISOString()}.`);
   } catch (error) {
-    // The boot state is given back whatever the clock says.
+    // The boot state is restored whatever the clock says.
     log.warn("Continuing with a wrong clock", { error });
   }
 }
 
 function sayOthersChanges({ items }: Attestation): void {
   const changed = items.filter(({ outcome }) => outcome === "changed-by-others").map(({ name }) => name);
-  if (changed.length > 0) say(`Others changed since, and it stays: ${changed.join(", ")}`);
+  if (changed.length > 0) say(`Changed by others since then, and left as it is: ${changed.join(", ")}`);
 }
 
 async function run(job: Job): Promise<void> {
@@ -82,12 +82,12 @@ async function run(job: Job): Promise<void> {
   const takeInventory = () => collectInventory({ machine, now, chosenDisks: [] });
   const { disks, bootId } = await takeInventory();
 
-  say("Giving the boot loader back what it was.");
+  say("Restoring the boot loader to what it was.");
   const known = recogniseDisks(job.disks, disks.map(seenDiskOf));
   const own = known.map(({ path }) => path);
   const attestation = await restoreFirst({ saved: job.saved, machine, disks, own });
   sayOthersChanges(attestation);
-  say("The next start leads into the original system.");
+  say("The next start will boot the original system.");
 
   const cloud = openAgentCloud(job.identity, { now, random: Math.random });
   let leave: () => void = () => {};
@@ -117,7 +117,7 @@ async function run(job: Job): Promise<void> {
       reboot: restarter.executor,
       ...captureExecutors({
         ...setup,
-        // Nothing is mounted and nothing else runs.
+        // Nothing is mounted, and no other program uses the disks.
         disks: async () => known.map((disk) => ({ ...disk, consistent: true })),
         usage: ({ path }) => diskUsageOf(path, machine),
       }),
@@ -127,12 +127,12 @@ async function run(job: Job): Promise<void> {
     now,
     random: Math.random,
   });
-  const patience = new Patience(performance.now(), job.deadlineSeconds * 1000);
+  const idleLimit = new IdleLimit(performance.now(), job.deadlineSeconds * 1000);
   const postponing = setInterval(() => {
-    const hasPatience = patience.at(performance.now(), { working: agent.working });
-    if (agent.connected && hasPatience)
+    const hasRecentWork = idleLimit.isWithin(performance.now(), { working: agent.working });
+    if (agent.connected && hasRecentWork)
       postponeDeadline(job.deadlineSeconds).catch((error: unknown) =>
-        log.warn("deadline not moved", { error }),
+        log.warn("could not postpone the deadline", { error }),
       );
   }, POSTPONE_EVERY_MS);
   agent.run().catch((error: unknown) => {
@@ -142,7 +142,7 @@ async function run(job: Job): Promise<void> {
   await left;
   clearInterval(postponing);
   await agent.stop();
-  say("All done: back to the original system.");
+  say("All done: restarting into the original system.");
 }
 
 const job = await takeJob();
@@ -152,6 +152,6 @@ if (job) {
 }
 say(`causeway boot environment ${CAUSEWAY_VERSION}`);
 say(`network: ${ports().join(", ") || "none"}`);
-say("There is no job for this computer: somebody has started it by hand.");
+say("There is no job for this computer: a person started it by hand.");
 await runByHand({ version: CAUSEWAY_VERSION, dataDir: DATA_DIR, say, log });
 process.exit(0);

@@ -21,13 +21,13 @@ test("a file system is found on a partition, or on a whole disk", () => {
   });
 });
 
-test("one that is nowhere is an error that names it", () => {
+test("a file system that is not there is an error that names it", () => {
   expect(() => deviceOf(UUID, [aDisk("/dev/sda", "other")], ["/dev/sda"])).toThrow(
     expect.objectContaining({ name: "VolumeNotMountedError", details: { volume: UUID, path: "/" } }),
   );
 });
 
-test("of copies the one on the job's disk is meant, and none where nothing tells them apart", () => {
+test("of several copies the one on the job's disk is chosen, and none if they cannot be told apart", () => {
   const disks = [aDisk("/dev/sda", UUID), aDisk("/dev/sdb", UUID)];
   expect(deviceOf(UUID, disks, ["/dev/sdb"])).toEqual({ disk: "/dev/sdb", partition: "/dev/sdb1" });
   for (const own of [[], ["/dev/sda", "/dev/sdb"]]) {

@@ -14,15 +14,15 @@ const MOUNTS = "/run/causeway/original";
 export interface RestoreFirstOptions {
   saved: SavedBootState;
   machine: BootMachine;
-  /** What this system sees. */
+  /** The disks that this system sees. */
   disks: readonly Disk[];
-  /** Paths of those among them that are the job's. */
+  /** Paths of those among them that belong to the job. */
   own: readonly string[];
 }
 
 /**
- * Gives the boot state back, before anything else is done with the disks. Throws where a file system cannot
- * be found or mounted, and `BootStateNotRestoredError` where something still differs; the disks are protected
+ * Restores the boot state, before anything else is done with the disks. Throws if a file system cannot be
+ * found or mounted, and `BootStateNotRestoredError` if something still differs. Write-protects the disks
  * again in any case.
  */
 export async function restoreFirst({
@@ -62,9 +62,9 @@ interface Mounted extends Device {
 }
 
 /**
- * Where a file system lies: on a partition, or on a whole disk. Copies of a disk have the same UUIDs: then
- * only the job's own disks (`own`, by their paths) count. Throws `VolumeNotMountedError`, or
- * `VolumeAmbiguousError` where nothing tells them apart.
+ * The device that holds a file system: a partition or a whole disk. Copies of a disk have the same UUIDs, so
+ * then only the job's own disks (the paths in `own`) count. Throws `VolumeNotMountedError`, or
+ * `VolumeAmbiguousError` if the copies cannot be told apart.
  */
 export function deviceOf(uuid: string, disks: readonly Disk[], own: readonly string[]): Device {
   const devices = disks.flatMap((disk) => [

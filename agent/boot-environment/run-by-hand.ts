@@ -1,6 +1,6 @@
 /**
- * A machine that somebody started from the CD or over the network: it gets an identity by a code on its
- * screen, and waits to be converted.
+ * Runs a machine that was started by hand from the CD or over the network: gets it an identity by a code on
+ * its screen, then waits for conversions.
  */
 import { mkdir, readFile } from "node:fs/promises";
 import { failureOf } from "#shared/errors.ts";
@@ -16,26 +16,26 @@ import { describeMachine, ownDisks } from "./describe-machine.ts";
 import { handStartedAgent } from "./hand-started-agent.ts";
 import { identify } from "./identify.ts";
 import { Keyboard } from "./keyboard.ts";
-import { Typed } from "./typed.ts";
+import { ScreenInput } from "./screen-input.ts";
 
 export interface ByHandOptions {
   version: string;
   /** In memory: after a power cut this machine has to be approved again. */
   dataDir: string;
-  /** One line for the screen. */
+  /** Shows one line on the screen. */
   say: (line: string) => void;
   log: Log;
 }
 
 const TERMINALS = ["/dev/tty0", "/dev/ttyS0"];
 const HOW_TO_LEAVE =
-  "To leave: take the CD or USB stick out, type restart and press Enter. It starts its own system then.";
+  "To leave: take the CD or USB stick out, type restart and press Enter. The computer then starts its own system.";
 
-/** Returns when somebody before the machine wants it to restart. */
+/** Returns when a person at the machine asks for a restart. */
 export async function runByHand({ version, dataDir, say, log }: ByHandOptions): Promise<void> {
   const machine = new LocalMachine();
   const now = () => new Date();
-  const typed = new Typed((line) => say(`"${line}" is no address. ${HOW_TO_LEAVE}`));
+  const typed = new ScreenInput((line) => say(`"${line}" is not an address. ${HOW_TO_LEAVE}`));
   const keyboard = new Keyboard(TERMINALS, (line) => typed.take(line));
   const takeInventory = async (): Promise<Inventory> => {
     const inventory = await collectInventory({ machine, now, chosenDisks: [] });
@@ -48,7 +48,7 @@ export async function runByHand({ version, dataDir, say, log }: ByHandOptions): 
     fetch: fetchThatSetsClock(machine, {
       now,
       onSet: (was) =>
-        say(`This computer's clock was wrong (${was.toISOString()}): put right until it restarts.`),
+        say(`This computer's clock was wrong (${was.toISOString()}): corrected until it restarts.`),
     }),
     ...{ typed, say, now },
   });
@@ -59,9 +59,7 @@ export async function runByHand({ version, dataDir, say, log }: ByHandOptions): 
       ...{ identity, version, dataDir, machine, takeInventory, log, now },
       bootId: () => readBootId(machine),
       onCaptured: () => {
-        say(
-          "The disks of this computer are captured: it is not needed any more, but can be converted again.",
-        );
+        say("The disks of this computer are captured: it is no longer needed, but can be converted again.");
         say(HOW_TO_LEAVE);
       },
       random: Math.random,

@@ -4,7 +4,7 @@ import type { Identity } from "../identity/identity.ts";
 import { signRequest } from "../store/sigv4.ts";
 import type { AgentCloud } from "./agent-cloud.ts";
 
-/** The API as this agent may use it: requests are signed with its temporary AWS credentials. */
+/** The API as this agent can use it: requests are signed with its temporary AWS credentials. */
 export function agentApi(
   { enrolment }: Identity,
   { credentials, now }: Pick<AgentCloud, "credentials" | "now">,
@@ -12,7 +12,7 @@ export function agentApi(
   return createApiClient({
     url: enrolment.apiUrl,
     authorize: async ({ method, url, headers, body }) => {
-      // fetch sets the host itself, and it must be the one that was signed.
+      // fetch sets the host header itself, and it must be the one that was signed.
       const { host: _host, ...signed } = signRequest({
         method,
         path: url.pathname,

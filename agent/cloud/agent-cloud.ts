@@ -7,11 +7,11 @@ import { S3Store } from "../store/s3-store.ts";
 import { CloudClock } from "./cloud-clock.ts";
 import { cachedUntilExpiry } from "./expiring.ts";
 
-/** The cloud as this agent may use it, with temporary credentials for its certificate. */
+/** The cloud as this agent can use it, with temporary credentials for its certificate. */
 export interface AgentCloud extends CloudTime {
   credentials: () => Promise<TemporaryCredentials>;
   random: () => number;
-  /** The bucket, as far as this agent's rights go. */
+  /** The bucket, within this agent's rights. */
   store: ObjectStore;
 }
 
@@ -24,17 +24,17 @@ export function openAgentCloud(
   const obtain = certificateCredentials(identity);
   const fresh = async () => {
     const issued = await obtain();
-    clock.hear(issued.issuedAt);
+    clock.take(issued.issuedAt);
     return issued;
   };
   const credentials = cachedUntilExpiry(fresh, ({ expiration }) => expiration.getTime(), clock.now);
   const endpoint = awsEndpoint ? { endpoint: awsEndpoint } : {};
   const s3 = new S3Store({ bucket, region, credentials, now: clock.now, ...endpoint });
-  const hearTime = async () => (await fresh()).issuedAt !== undefined;
-  return { credentials, now: clock.now, hearTime, random, store: new RetryingStore(s3, { random }) };
+  const askTime = async () => (await fresh()).issuedAt !== undefined;
+  return { credentials, now: clock.now, askTime, random, store: new RetryingStore(s3, { random }) };
 }
 
-/** Remembers the first success; a failure is tried again by the next caller. */
+/** Calls `open` once and remembers its success; after a failure the next caller tries again. */
 export function once<T>(open: () => Promise<T>): () => Promise<T> {
   let opened: Promise<T> | undefined;
   return () => {

@@ -1,9 +1,9 @@
-/** Answers tell seconds and take a while; requests are refused from five minutes on. */
+/** Answers give whole seconds and take a while; AWS refuses requests that are off by five minutes. */
 const TOLERANCE_MS = 60_000;
 
 /**
- * This machine's clock, put right by what the cloud says where it is far off: signed requests are refused at
- * a wrong time.
+ * This machine's clock, corrected by the cloud's time if it is far off: signed requests are refused at a
+ * wrong time.
  */
 export class CloudClock {
   readonly #ownMs: () => number;
@@ -17,8 +17,8 @@ export class CloudClock {
   /** Milliseconds since 1970. */
   readonly now = (): number => this.#ownMs() - this.#aheadMs;
 
-  /** The cloud said just now what time it is, if it said so at all. */
-  hear(time: Date | undefined): void {
+  /** Takes the time that the cloud gave just now, if it gave one. */
+  take(time: Date | undefined): void {
     if (!time) return;
     const aheadMs = this.#ownMs() - time.getTime();
     this.#aheadMs = Math.abs(aheadMs) > TOLERANCE_MS ? aheadMs : 0;

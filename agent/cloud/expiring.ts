@@ -1,11 +1,8 @@
-/**
- * Anything that is used until this long before it expires is replaced in time for a request that takes a
- * while.
- */
+/** Anything that expires sooner than this is replaced, so that a slow request still finishes in time. */
 const MARGIN_MS = 5 * 60_000;
 
 /**
- * Remembers what `obtain` gave until shortly before it expires; callers at the same moment share one call. A
+ * Remembers what `obtain` returned until shortly before it expires; concurrent callers share one call. A
  * failure is not remembered.
  */
 export function cachedUntilExpiry<T>(
@@ -19,7 +16,7 @@ export function cachedUntilExpiry<T>(
     if (current && now() < goodUntil) return current;
     const fresh = obtain();
     current = fresh;
-    // Until it is here nobody asks twice.
+    // Until it resolves, callers share it.
     goodUntil = Number.POSITIVE_INFINITY;
     fresh.then(
       (value) => {

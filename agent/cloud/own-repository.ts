@@ -4,7 +4,7 @@ import { KmsKeys } from "../repository/kms-keys.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { AgentCloud } from "./agent-cloud.ts";
 
-/** The repository that this source server writes; its data key is made at the first use. */
+/** This source server's own repository; its data key is created at the first use. */
 export async function openOwnRepository(
   { enrolment }: Identity,
   { credentials, now, store }: AgentCloud,

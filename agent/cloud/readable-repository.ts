@@ -7,9 +7,9 @@ import { S3Store } from "../store/s3-store.ts";
 import { cachedUntilExpiry } from "./expiring.ts";
 
 export interface ReadablePorts {
-  /** Asks the control plane for temporary rights to read one source server's repository. */
+  /** Gets temporary rights from the control plane to read one source server's repository. */
   requestAccess: () => Promise<DataAccess>;
-  /** Where AWS's services answer for this machine, if elsewhere than the control plane says. */
+  /** Where this machine reaches AWS's services, if elsewhere than the control plane says. */
   endpoint?: string | undefined;
   /** Milliseconds since 1970. */
   now: () => number;
@@ -17,8 +17,8 @@ export interface ReadablePorts {
 }
 
 /**
- * Somebody else's repository, to read. The rights are asked for again before they expire, so a restore may
- * take days.
+ * Another source's repository, for reading. The rights are renewed before they expire, so a restore can take
+ * days.
  */
 export async function openReadableRepository({
   requestAccess,
@@ -39,7 +39,7 @@ export async function openReadableRepository({
   };
   const at = endpoint ? { endpoint } : {};
   const store = new RetryingStore(new S3Store({ bucket, region, credentials, now, ...at }), { random });
-  // The wrapped key names the KMS key that it needs.
+  // The wrapped key names the KMS key that wrapped it.
   const kms = new KmsKeys({ region, credentials, now, ...at });
   return { sourceId, store, dataKey: await loadDataKey(store, kms, sourceId) };
 }

@@ -44,7 +44,7 @@ test("an API that refuses is not unavailable; one that fails is", async () => {
   expect(asUnavailable(refused)).toBe(refused);
 });
 
-test("what went wrong here stays what it is", () => {
+test("an error of this machine stays as it is", () => {
   for (const error of [new DiskNotFoundError("vdz"), new TypeError("x"), "text"]) {
     expect(asUnavailable(error)).toBe(error);
   }

@@ -2,7 +2,7 @@ import { ServiceUnavailableError } from "#shared/errors.ts";
 import { ApiError, ApiUnreachableError } from "#shared/protocol/client.ts";
 import { TransientStoreError } from "../store/object-store.ts";
 
-/** Of sockets and name look-ups. */
+/** Error codes of sockets and name look-ups. */
 const NETWORK_CODES = new Set([
   "EAI_AGAIN",
   "ECONNABORTED",
@@ -17,8 +17,8 @@ const NETWORK_CODES = new Set([
 ]);
 
 /**
- * A `ServiceUnavailableError` in place of an error that says that the cloud, or the way to it, is away for
- * now: the workflow knows it by this name and asks for the work again. Any other error stays as it is.
+ * Returns a `ServiceUnavailableError` for an error which says that the cloud, or the way to it, is
+ * unavailable for now; the workflow retries on that name. Returns any other error as it is.
  */
 export function asUnavailable(error: unknown): unknown {
   return isPassing(error) ? new ServiceUnavailableError(messageOf(error), { cause: error }) : error;

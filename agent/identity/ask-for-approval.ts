@@ -9,31 +9,31 @@ import { reachFrom } from "./reach.ts";
 
 export interface ApprovalOptions {
   api: Pick<ApiClient, "requestEnrolment" | "claimEnrolment">;
-  /** As this machine knows the control plane. */
+  /** The control plane's URL as this machine reaches it. */
   url: string;
   machine: MachineDescription;
-  /** Show this code, instead of the one before. */
+  /** Shows this code in place of the one before. */
   onCode: (code: string) => void;
-  /** It did not work this time; it is tried again. */
+  /** An attempt failed and will be retried. */
   onTrouble: (error: CausewayError) => void;
-  /** Ends it; the promise is rejected then. */
+  /** Stops waiting; the promise then rejects. */
   signal: AbortSignal;
-  /** How long to wait before asking again; the control plane says it where this is absent. */
+  /** How long to wait before asking again; by default as long as the control plane says. */
   pollMs?: number;
 }
 
 const TROUBLE_PAUSE_MS = 10_000;
 
 /**
- * Asks for a code, has it shown, and waits until an operator approves it; an expired one is followed by
- * another. The identity is a source's, good for the boot environment only. Never gives up by itself: rejects
- * when aborted, or when the control plane does not accept what it sends.
+ * Gets a code, has it shown, and waits until an operator approves it; replaces an expired code. The identity
+ * is a source's and is valid for the boot environment only. Never gives up by itself: rejects if aborted, or
+ * if the control plane rejects what the machine sends.
  */
 export async function askForApproval(options: ApprovalOptions): Promise<Identity> {
   const { api, url, machine, onCode } = options;
-  // Most agents in a boot environment have their identity already, and this is large.
+  // Most agents in a boot environment already have an identity, and this module is large.
   const { createCertificateRequest } = await import("./certificate-request.ts");
-  // The name of a machine may have what a distinguished name must not; the control plane knows it from the
+  // A machine's name may contain what a distinguished name must not; the control plane has the name from the
   // request.
   const { keyPem, csrPem } = await createCertificateRequest("causeway-boot-environment");
   for (;;) {
@@ -47,7 +47,7 @@ export async function askForApproval(options: ApprovalOptions): Promise<Identity
   }
 }
 
-/** Nothing if the code is not good any more. */
+/** Returns `undefined` if the code has expired. */
 async function claim(offer: EnrolmentOffer, options: ApprovalOptions): Promise<Enrolment | undefined> {
   const { api, signal, pollMs } = options;
   let pollSeconds = offer.pollSeconds;

@@ -5,7 +5,7 @@ import { PemConverter, Pkcs10CertificateRequestGenerator } from "@peculiar/x509"
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 
 /**
- * A new P-256 key and a request for its certificate, both PEM. The key is made here and never leaves the
+ * A new P-256 key and a certificate request for it, both in PEM. The key is made here and never leaves the
  * machine.
  */
 export async function createCertificateRequest(

@@ -1,7 +1,9 @@
 import type { Enrolment } from "#shared/protocol/resources.ts";
 import { endpointOf } from "./endpoint.ts";
 
-/** The hosts that an agent must reach for a conversion, MQTT first: names or addresses, each once. */
+/**
+ * The hosts that an agent must reach for a conversion, each once, the MQTT broker first: names or addresses.
+ */
 export function controlPlaneHosts(enrolment: Enrolment): string[] {
   const { mqttEndpoint, credentialsEndpoint, apiUrl, awsEndpoint, bucket, region } = enrolment;
   const services = awsEndpoint

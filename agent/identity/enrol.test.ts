@@ -35,7 +35,7 @@ function asking(...answers: unknown[]) {
   return { ask, onRetry, enrolling };
 }
 
-test("a control plane that is away is asked again with the same key, for which the token remains good", async () => {
+test("a control plane that is away is asked again with the same key, for which the token stays valid", async () => {
   const away = new ApiUnreachableError("cannot reach it");
   const { ask, onRetry, enrolling } = asking(away, away, enrolment);
   expect(await enrolling).toMatchObject({ role: "source", enrolment });

@@ -7,35 +7,35 @@ import { reachFrom } from "./reach.ts";
 
 export interface EnrolOptions {
   api: ApiClient;
-  /** As this machine knows the control plane. */
+  /** The control plane's URL as this machine reaches it. */
   url: string;
   token: string;
   role: EnrollableRole;
-  /** How the operator will recognise it: the host name. */
+  /** The name by which the operator will recognise the agent: the host name. */
   name: string;
   /** From 0 to 1: spreads the attempts of many agents. */
   random: () => number;
-  /** Before it waits to ask again. */
+  /** Called before it waits to ask again. */
   onRetry?: (error: CausewayError, delayMs: number) => void;
 }
 
-/** A token that was used remains good for the same request for ten minutes. */
-const PATIENCE_MS = 9 * 60_000;
+/** A used token stays valid for the same request for ten minutes. */
+const RETRY_FOR_MS = 9 * 60_000;
 
 /**
- * Exchanges a one-time token for an identity. Asks again while the control plane is away or busy, with the
- * same key, for which the token remains good. Throws the API's typed errors.
+ * Exchanges a one-time token for an identity. Retries while the control plane is away or busy, with the same
+ * key, for which the token stays valid. Throws the API's typed errors.
  */
 export async function enrol(options: EnrolOptions): Promise<Identity> {
   const { api, url, token, role, name, random, onRetry } = options;
-  // Needed once in an agent's life, and too large to keep in memory for the rest of it.
+  // Needed once in an agent's life, and too large to stay in memory afterwards.
   const { createCertificateRequest } = await import("./certificate-request.ts");
   const { keyPem, csrPem } = await createCertificateRequest(name);
   const enrolment = await retry(() => api.enrol({ body: { token, role, name, csr: csrPem } }), {
     isRetryable: isRetryableError,
     delayMs: (failures) => backoffMs(failures, random()),
     onRetry,
-    patienceMs: PATIENCE_MS,
+    patienceMs: RETRY_FOR_MS,
   });
   return { role, keyPem, ...reachFrom(url, enrolment) };
 }

@@ -6,8 +6,8 @@ import { DiskName, NAMES_DIFFER, namesDiffer } from "#shared/protocol/ids.ts";
 import { Enrolment } from "#shared/protocol/resources.ts";
 
 /**
- * Who this agent is, as enrolment gave it, and what it was told to work with. Kept in the agent's data
- * folder, readable by its user only.
+ * What enrolment gave this agent, and its settings. Kept in the agent's data folder, readable by its user
+ * only.
  */
 export const Identity = z.object({
   role: EnrollableRole,
@@ -19,14 +19,14 @@ export const Identity = z.object({
 });
 export type Identity = z.infer<typeof Identity>;
 
-/** Image files that count as disks, and the folder for the images of a target host. */
+/** Image files that count as disks, and a target host's folder for images. */
 export const Settings = z.object({
   disks: z.array(z.object({ name: DiskName, path: z.string() })).refine(namesDiffer, NAMES_DIFFER),
   imagesDir: z.string().optional(),
 });
 export type Settings = z.infer<typeof Settings>;
 
-/** A small file of the agent's data folder, checked by a schema and replaced as a whole. */
+/** A small file in the agent's data folder, checked by a schema and replaced as a whole. */
 export class DataFile<T> {
   readonly #path: string;
   readonly #schema: z.ZodType<T>;
@@ -36,7 +36,7 @@ export class DataFile<T> {
     this.#schema = schema;
   }
 
-  /** Absent if it was never written; throws if it cannot be read or understood. */
+  /** Returns `undefined` if it was never written; throws if it cannot be read or parsed. */
   async read(): Promise<T | undefined> {
     let text: string;
     try {
@@ -48,11 +48,11 @@ export class DataFile<T> {
     return this.#schema.parse(JSON.parse(text));
   }
 
-  /** Durable when it returns: a power cut leaves the old content or the new. */
+  /** Durable when it resolves: a power cut leaves the old content or the new. */
   async write(value: T): Promise<void> {
     await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
     const draft = `${this.#path}.new`;
-    // A new file, so that nothing that was put there before is written through.
+    // Created new, so that the write never goes through a file or link that another program put there.
     await rm(draft, { force: true });
     await using file = await open(draft, "wx", 0o600);
     await file.writeFile(`${JSON.stringify(value, null, 2)}\n`);

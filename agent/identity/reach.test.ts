@@ -14,7 +14,7 @@ const enrolment = {
   apiUrl: "https://api.example.com",
 };
 
-test("on AWS every address is what the control plane says", () => {
+test("on AWS every address is the one that the control plane gives", () => {
   expect(reachFrom("https://api.example.com", enrolment)).toEqual({ enrolment });
 });
 

@@ -1,17 +1,17 @@
 import type { Enrolment } from "#shared/protocol/resources.ts";
 import { endpointOf } from "./endpoint.ts";
 
-/** An enrolment as this machine can use it. */
+/** How this machine reaches everything an enrolment names. */
 export interface Reach {
   enrolment: Enrolment;
-  /** The name in the servers' certificates, where it is not the host's own. */
+  /** The name in the servers' certificates, if it differs from the host's. */
   tlsServerName?: string;
 }
 
 /**
- * Where everything is for a machine that knows the control plane as `url`. All of an embedded cloud answers
- * on one host, which other machines may know by another name than it does itself; on AWS every address is
- * what it is.
+ * Where everything is for a machine that reaches the control plane at `url`. An embedded cloud has all its
+ * services on one host, which other machines may know by another name than it does itself. On AWS every
+ * address stays as it is.
  */
 export function reachFrom(url: string, enrolment: Enrolment): Reach {
   if (!enrolment.awsEndpoint) return { enrolment };

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import type { Disk } from "#shared/protocol/inventory.ts";
 import { createJunkImage, inScratch, MIB, tool } from "../filesystems/testing/test-image.ts";
 import { RecordedMachine } from "../machine/testing/recorded-machine.ts";
-import { collectDisks, standsStill } from "./disks.ts";
+import { collectDisks, isUnused } from "./disks.ts";
 import { Mounts } from "./mounts.ts";
 
 type Seen = Record<string, string>;
@@ -44,7 +44,7 @@ test("a disk that nothing uses stands still", async () => {
   const disk = await describe("ext4", {});
   expect(disk.usedBy).toBeUndefined();
   expect(disk.partitions[0]?.content.type).toBe("ext2");
-  expect(standsStill(disk)).toBe(true);
+  expect(isUnused(disk)).toBe(true);
 });
 
 test.each<[string, string, Seen, Seen?]>([
@@ -75,11 +75,11 @@ test.each<[string, string, Seen, Seen?]>([
 ])("a disk does not stand still while %s", async (_, user, files, links = {}) => {
   const disk = await describe("ext4", files, links);
   expect(disk.usedBy).toEqual([user]);
-  expect(standsStill(disk)).toBe(false);
+  expect(isUnused(disk)).toBe(false);
 });
 
 test("a device of a ZFS pool may be in use although nothing holds it", async () => {
   const disk = await describe("zfs", {});
   expect(disk.partitions[0]?.content.type).toBe("zfs_member");
-  expect(standsStill(disk)).toBe(false);
+  expect(isUnused(disk)).toBe(false);
 });

@@ -6,8 +6,8 @@ import type { PartitionTable } from "../filesystems/partition.ts";
 import { readPartitionTable } from "../filesystems/partition-table.ts";
 import { probeContent } from "../filesystems/probe.ts";
 import { isMember } from "../filesystems/signatures/signature-table.ts";
-import { inTime } from "../machine/in-time.ts";
 import { ANSWER_LIMIT_MS, clip, type Machine, readNumber, readText } from "../machine/machine.ts";
+import { withTimeLimit } from "../machine/time-limit.ts";
 import { findMappedPartition, isMade, listDisks, type Multipath, placeOf } from "./block-devices.ts";
 import { findDeviceUsers } from "./device-users.ts";
 import type { Mounts } from "./mounts.ts";
@@ -25,7 +25,7 @@ export interface ChosenDisk {
  * Whether nothing writes to the disk, as far as can be seen: an image file, by its owner's promise, or a
  * device of which nothing is mounted, held or exported, and whose content is not used unmounted.
  */
-export function standsStill({ kind, mountPoints, content, partitions, usedBy = [] }: Disk): boolean {
+export function isUnused({ kind, mountPoints, content, partitions, usedBy = [] }: Disk): boolean {
   if (kind === "image") return true;
   const volumes = [{ mountPoints, content }, ...partitions];
   return (
@@ -257,7 +257,7 @@ function withDisk<T>(
   look: (reader: CloseableDiskReader) => Promise<T>,
 ): Promise<T> {
   const looking = machine.openDisk(path).then((reader) => look(reader).finally(() => reader.close()));
-  return inTime(looking, ANSWER_LIMIT_MS, (): never => {
+  return withTimeLimit(looking, ANSWER_LIMIT_MS, (): never => {
     throw new Error(`it did not answer within ${ANSWER_LIMIT_MS / 1000} s`);
   });
 }

@@ -10,7 +10,7 @@ import {
 } from "../machine/system.ts";
 import { collectAgentStart } from "./agent-start.ts";
 import { collectBootLoader } from "./boot-loader.ts";
-import { type ChosenDisk, collectDisks, standsStill } from "./disks.ts";
+import { type ChosenDisk, collectDisks, isUnused } from "./disks.ts";
 import { collectHypervisor } from "./hypervisor.ts";
 import { collectVolumeGroups } from "./lvm.ts";
 import { Mounts } from "./mounts.ts";
@@ -55,7 +55,7 @@ export async function collectInventory(options: InventoryOptions): Promise<Inven
     cpu: await collectCpu(machine),
     memoryBytes: await collectMemoryBytes(machine),
     virtualization: await collectVirtualization(machine),
-    disks: disks.map((disk) => ({ ...disk, inUse: !standsStill(disk) })),
+    disks: disks.map((disk) => ({ ...disk, inUse: !isUnused(disk) })),
     volumeGroups: volumeGroups ?? [],
     raidArrays: await collectRaidArrays(machine, mounts),
     agentStart: await collectAgentStart(machine),

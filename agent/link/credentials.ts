@@ -19,14 +19,14 @@ export interface TemporaryCredentials {
   secretAccessKey: string;
   sessionToken: string;
   expiration: Date;
-  /** What time it was at the provider, to the second; absent where it does not say. */
+  /** The provider's time, to the second; absent if the answer has none. */
   issuedAt?: Date;
 }
 
 /**
- * Exchanges the agent's certificate for temporary AWS credentials at the IoT credentials provider. Ask again
- * shortly before they expire. Throws `ForbiddenError` if the provider refuses, as it does for a revoked
- * certificate, and `ServiceUnavailableError` if it does not answer.
+ * Returns a function that exchanges the agent's certificate for temporary AWS credentials at the IoT
+ * credentials provider. Call it again shortly before they expire. It throws `ForbiddenError` if the provider
+ * refuses, as it does for a revoked certificate, and `ServiceUnavailableError` if it does not answer.
  */
 export function certificateCredentials(identity: Identity): () => Promise<TemporaryCredentials> {
   const { enrolment, keyPem, tlsServerName } = identity;
@@ -52,7 +52,7 @@ export function certificateCredentials(identity: Identity): () => Promise<Tempor
   };
 }
 
-/** Whether the provider refuses the certificate; a provider that does not answer has not refused. */
+/** Whether the provider refuses the certificate; `false` if it does not answer. */
 export async function isCertificateRefused(identity: Identity): Promise<boolean> {
   try {
     await certificateCredentials(identity)();
@@ -78,7 +78,9 @@ function get(options: RequestOptions): Promise<{ text: string; date: string }> {
     });
     call.on("timeout", () => call.destroy(new Error("it did not answer in time")));
     call.on("error", (cause) =>
-      reject(new ServiceUnavailableError(`the credentials provider is away: ${cause.message}`, { cause })),
+      reject(
+        new ServiceUnavailableError(`the credentials provider does not answer: ${cause.message}`, { cause }),
+      ),
     );
     call.end();
   });

@@ -20,7 +20,7 @@ const reboot: Command = {
 };
 const cancel: ToAgent = { type: "cancel", commandId: reboot.commandId };
 
-/** An agent whose machine's clock is off, at a cloud that says what time it is. */
+/** An agent on a machine whose clock is off, with a cloud that gives the time. */
 class World {
   readonly passedOn: ToAgent[] = [];
   readonly outOfTime: string[] = [];
@@ -37,10 +37,10 @@ class World {
     identity: { enrolment: { agentId: AGENT, commandKeyPem: controlPlane.publicKeyPem } } as Identity,
     cloud: {
       now: this.#clock.now,
-      hearTime: async () => {
+      askTime: async () => {
         this.asked++;
         if (this.cloudIsAway) throw new Error("away");
-        this.#clock.hear(new Date(this.trueMs));
+        this.#clock.take(new Date(this.trueMs));
         return true;
       },
     },
@@ -68,13 +68,13 @@ beforeEach(() => {
   world.incoming.connected();
 });
 
-test("what the control plane signed for this agent is passed on, in its order", async () => {
+test("what the control plane signed for this agent is passed on, in order", async () => {
   await world.receive(await world.sent(reboot), await world.sent(cancel));
   expect(world.passedOn).toEqual([reboot, cancel]);
   expect(world.logged).toEqual([]);
 });
 
-test("what is not signed, signed by another, or for another agent is logged and has no effect", async () => {
+test("a message that is unsigned, signed by another key, or for another agent is logged and has no effect", async () => {
   const forged = await new TestCommandKey().message(reboot, AGENT, world.trueMs);
   const { signatureBase64: _, ...unsigned } = await world.sent(reboot);
   const others = await world.sent(reboot, 0, "agt_other");
@@ -89,7 +89,7 @@ test("what is not signed, signed by another, or for another agent is logged and 
   expect([world.passedOn, world.outOfTime]).toEqual([[], []]);
 });
 
-test("a command that was recorded does not count a quarter of an hour later", async () => {
+test("a recorded command is refused a quarter of an hour later", async () => {
   await world.receive(await world.sent(reboot, 15 * MINUTE), await world.sent(cancel, HOUR));
   expect(world.passedOn).toEqual([]);
   expect(world.logged).toHaveLength(2);
@@ -118,7 +118,7 @@ test.each([
   expect(world.passedOn).toEqual([reboot, cancel]);
 });
 
-test("a recorded command does not count on a machine whose clock is set back to when it did", async () => {
+test("a recorded command is refused on a machine whose clock is set back to the time of recording", async () => {
   const recorded = await world.sent(reboot);
   await world.receive(await world.sent(cancel));
   world.trueMs += 2 * HOUR;
@@ -133,21 +133,21 @@ test("messages out of time do not make the agent ask for the time again and agai
   await world.receive(...Array(50).fill(old));
   world.trueMs += 2 * MINUTE;
   await world.receive(...Array(50).fill(old));
-  // At the connect, and once two minutes later.
+  // At the connect, and once more two minutes later.
   expect(world.asked).toBe(2);
 });
 
-test("where the cloud does not answer, this machine's clock decides, and nothing old is forgotten", async () => {
+test("if the cloud does not answer, this machine's clock decides, and no old command is forgotten", async () => {
   world = new World();
   world.cloudIsAway = true;
   world.incoming.connected();
   await world.receive(await world.sent(reboot), await world.sent(reboot, HOUR));
   expect(world.passedOn).toEqual([reboot]);
   expect(world.heard).toBe(0);
-  expect(world.logged).toContain("the cloud does not tell the time: Error: away");
+  expect(world.logged).toContain("could not get the cloud's time: Error: away");
 });
 
-test("once it is closed it passes on nothing", async () => {
+test("once closed, it passes on nothing", async () => {
   world = new World();
   world.incoming.connected();
   const message = await world.sent(reboot);
@@ -157,7 +157,7 @@ test("once it is closed it passes on nothing", async () => {
   expect(world.passedOn).toEqual([]);
 });
 
-test("an identity whose key could not have signed anything is refused at once", () => {
+test("an identity whose key cannot have signed anything is refused at once", () => {
   const identity = { enrolment: { agentId: AGENT, commandKeyPem: "no key" } } as Identity;
   expect(() => new IncomingMessages({ identity } as never)).toThrow();
 });

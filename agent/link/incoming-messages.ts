@@ -10,36 +10,41 @@ import type { Identity } from "../identity/identity.ts";
 
 /** The cloud's time, as far as this agent knows it. */
 export interface CloudTime {
-  /** Milliseconds since 1970. This machine's clock, put right by what the cloud last told. */
+  /** Milliseconds since 1970: this machine's clock, corrected by the time the cloud last gave. */
   now: () => number;
-  /** Asks the cloud what time it is, for `now`; says whether it told. Throws if it does not answer. */
-  hearTime: () => Promise<boolean>;
+  /**
+   * Asks the cloud for the time, which `now` then uses; resolves with whether the answer had one. Rejects if
+   * the cloud does not answer.
+   */
+  askTime: () => Promise<boolean>;
 }
 
 export interface IncomingOptions {
   identity: Identity;
   cloud: CloudTime;
-  /** Milliseconds that have passed since some moment, however this machine's clock was set meanwhile. */
+  /** Milliseconds since some fixed moment; must not change when the machine's clock is set. */
   elapsedMs: () => number;
   log: Log;
-  /** The control plane's, for this agent, and still good. */
+  /** Gets each message that the control plane signed for this agent and that has not expired. */
   onMessage: (message: ToAgent) => void;
-  /** The control plane's and for this agent, but not at this time. */
+  /**
+   * Gets each command that the control plane signed for this agent, but that has expired or is not valid yet.
+   */
   onOutOfTime: (command: Command, problem: string) => void;
-  /** The cloud has said what time it is. */
+  /** The cloud has just given the time. */
   onTime: () => void;
 }
 
-/** For a message that seems to be out of time, the cloud is asked at most once a minute. */
+/** The cloud is asked at most once a minute because of messages that seem out of time. */
 const ASK_AGAIN_MS = 60_000;
-/** A clock that has moved by this much more or less than time has passed was set. */
+/** If the clock and the elapsed time differ by more than this, the clock was set. */
 const CLOCK_SET_MS = 60_000;
 
 /**
- * What comes on the agent's topic, in its order: opens what the control plane signed for this agent, and
- * passes on what is still good. Everything else is logged and has no effect. The time is the cloud's, since
- * this machine's clock may be wrong: it is asked for after every connect, when the clock was set, and when a
- * message seems to be out of time.
+ * Takes what arrives on the agent's topic, in order: opens what the control plane signed for this agent, and
+ * passes on what has not expired. Everything else is logged and has no effect. It goes by the cloud's time,
+ * because this machine's clock may be wrong. It asks for the time after every connect, when the clock was
+ * set, and when a message seems out of time.
  */
 export class IncomingMessages {
   readonly #options: IncomingOptions;
@@ -48,27 +53,27 @@ export class IncomingMessages {
   #asked: { nowMs: number; elapsedMs: number } | undefined;
   #closed = false;
 
-  /** Throws if the identity holds no key that could have signed anything. */
+  /** Throws if the identity's key cannot have signed anything. */
   constructor(options: IncomingOptions) {
     const { agentId, commandKeyPem } = options.identity.enrolment;
     this.#options = options;
     this.#trust = { agentId, key: commandKeyOf(commandKeyPem) };
   }
 
-  /** Before anything is received over a new connection. */
+  /** Call before any message of a new connection. */
   connected(): void {
     this.#inTurn(() => this.#askTime());
   }
 
-  /** `payload`: parsed JSON, from anybody who may publish on the topic. */
+  /** `payload`: parsed JSON, from anyone who may publish on the topic. */
   receive(payload: unknown): void {
     const opened = openMessage(payload, this.#trust);
-    // What is forged takes no turn, so a flood of it does not pile up.
+    // Forged messages do not enter the queue, so a flood of them cannot fill it.
     if ("problem" in opened) this.#options.log.warn("message refused", opened);
     else this.#inTurn(() => this.#take(opened));
   }
 
-  /** Passes on nothing any more. */
+  /** Stops passing on messages. */
   close(): void {
     this.#closed = true;
   }
@@ -89,15 +94,18 @@ export class IncomingMessages {
   async #askTime(): Promise<void> {
     const { cloud, elapsedMs, log, onTime } = this.#options;
     try {
-      const isTold = await cloud.hearTime();
-      if (isTold && !this.#closed) onTime();
+      const hasTime = await cloud.askTime();
+      if (hasTime && !this.#closed) onTime();
     } catch (error) {
-      log.warn("the cloud does not tell the time", { error: String(error) });
+      log.warn("could not get the cloud's time", { error: String(error) });
     }
     this.#asked = { nowMs: cloud.now(), elapsedMs: elapsedMs() };
   }
 
-  /** Also for a message that seems good: a clock that was set back would let a recorded one count again. */
+  /**
+   * Asks even for a message that seems valid: on a clock that was set back, a recorded one would be accepted
+   * again.
+   */
   #mustAskTime(opened: OpenedMessage): boolean {
     if (!this.#asked) return true;
     const { cloud, elapsedMs } = this.#options;
@@ -113,7 +121,7 @@ export class IncomingMessages {
       try {
         await work();
       } catch (error) {
-        this.#options.log.error("message not taken", { error: String(error) });
+        this.#options.log.error("could not handle a message", { error: String(error) });
       }
     });
   }

@@ -15,20 +15,22 @@ export interface LinkOptions {
   log: Log;
   /** From 0 to 1: spreads the reconnects of many agents after an outage. */
   random: () => number;
-  /** After every connect, when commands can be heard. */
+  /** Called after every connect, once commands can arrive. */
   onConnected: () => void;
-  /** Parsed JSON, from anybody who may publish on the topic. */
+  /** Gets parsed JSON, from anyone who may publish on the topic. */
   onMessage: (payload: unknown) => void;
-  /** Asks whether the control plane refuses this agent permanently, after several failed connections. */
+  /**
+   * Asks whether the control plane refuses this agent permanently; called after several failed connections.
+   */
   isRevoked: () => Promise<boolean>;
 }
 
-/** How many connections fail in a row before the agent asks whether it was revoked. */
+/** After this many failed connections in a row, the agent asks whether it was revoked. */
 const FAILURES_BEFORE_ASKING = 3;
 
 /**
- * The agent's connection to the control plane: MQTT over mutual TLS, made again for ever. It keeps nothing:
- * what must not be lost is in the command journal here and in the control plane there.
+ * The agent's connection to the control plane: MQTT over mutual TLS, re-established without limit. It stores
+ * nothing: the command journal here and the control plane there keep what must not be lost.
  */
 export class Link {
   readonly #options: LinkOptions;
@@ -43,7 +45,7 @@ export class Link {
     return this.#client?.connected ?? false;
   }
 
-  /** Runs until `stop`; throws `CertificateRevokedError` once this agent was revoked. */
+  /** Runs until `stop`; throws `CertificateRevokedError` if the agent's certificate has been revoked. */
   async run(): Promise<void> {
     const { log, random, isRevoked } = this.#options;
     for (let failures = 0; !this.#stopped.signal.aborted; ) {
@@ -53,7 +55,7 @@ export class Link {
       if (failures > 0 && failures % FAILURES_BEFORE_ASKING === 0 && (await isRevoked()))
         throw new CertificateRevokedError();
       const delayMs = backoffMs(failures, random());
-      log.info("link down, connecting again", { delayMs });
+      log.info("link down, reconnecting", { delayMs });
       await Promise.race([
         new Promise((resolve) => setTimeout(resolve, delayMs)),
         once(this.#stopped.signal, "abort"),
@@ -67,9 +69,9 @@ export class Link {
   }
 
   /**
-   * Returns once the broker has the event, in a size that it takes (see `fitEvent`); throws if it does not
-   * take it in time, as when the link is down. A connection on which it does not is made again: after that,
-   * the control plane asks again for whatever it has not heard.
+   * Resolves once the broker has the event, shortened if it is too large (see `fitEvent`). Rejects if the
+   * broker does not confirm in time, as when the link is down. Then the connection is replaced; after that
+   * the control plane asks again for whatever it has not received.
    */
   async publish(event: AgentEvent): Promise<void> {
     const client = this.#client;
@@ -94,7 +96,7 @@ export class Link {
     return this.#options.identity.enrolment.agentId;
   }
 
-  /** One connection from start to end; true if it was established. */
+  /** One connection from start to end; resolves with whether it was established. */
   async #connectOnce(): Promise<boolean> {
     const { identity, log } = this.#options;
     const { host, port } = endpointOf(identity.enrolment.mqttEndpoint, 8883);
@@ -122,7 +124,7 @@ export class Link {
     client.on("connect", () => {
       client.subscribe(commandsTopic(this.#agentId), { qos: 1 }, (error) => {
         if (error) {
-          log.error("cannot hear commands", { error: error.message });
+          log.error("cannot receive commands", { error: error.message });
           client.end(true);
           return;
         }
@@ -151,7 +153,7 @@ export class Link {
 
 const PUBLISH_TIMEOUT_MS = 20_000;
 
-/** There is no connection at this moment. */
+/** There is no connection at the moment. */
 export class LinkDownError extends Error {
   override readonly name = "LinkDownError";
 }

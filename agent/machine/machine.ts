@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { open, readdir, readlink, realpath, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { type CloseableDiskReader, openFileReader } from "../disk/reader.ts";
-import { inTime } from "./in-time.ts";
+import { withTimeLimit } from "./time-limit.ts";
 
 /**
  * What the inventory asks of the machine it runs on. Nothing here changes anything, and nothing throws
@@ -44,7 +44,7 @@ export class LocalMachine implements Machine {
   }
 
   read(path: string): Promise<Buffer | undefined> {
-    return inTime(readWhole(path), this.#answerLimitMs, () => undefined);
+    return withTimeLimit(readWhole(path), this.#answerLimitMs, () => undefined);
   }
 
   list(path: string): Promise<string[]> {
@@ -52,12 +52,12 @@ export class LocalMachine implements Machine {
       (found) => found.sort(),
       () => [],
     );
-    return inTime(names, this.#answerLimitMs, () => []);
+    return withTimeLimit(names, this.#answerLimitMs, () => []);
   }
 
   resolve(path: string): Promise<string | undefined> {
     const end = realpath(path).catch(() => readlink(path).catch(() => undefined));
-    return inTime(end, this.#answerLimitMs, () => undefined);
+    return withTimeLimit(end, this.#answerLimitMs, () => undefined);
   }
 
   run(command: string, ...args: string[]): Promise<ProgramOutput | undefined> {
@@ -76,7 +76,7 @@ export class LocalMachine implements Machine {
       else resolve({ status: typeof status === "number" ? status : undefined, output });
     });
     // One that waits for a disk cannot even be killed.
-    return inTime(promise, this.#answerLimitMs + 1000, () => ({ status: undefined, output: "" }));
+    return withTimeLimit(promise, this.#answerLimitMs + 1000, () => ({ status: undefined, output: "" }));
   }
 
   openDisk(path: string): Promise<CloseableDiskReader> {
@@ -88,7 +88,7 @@ export class LocalMachine implements Machine {
       ({ bavail, bsize }) => bavail * bsize,
       () => undefined,
     );
-    return inTime(free, this.#answerLimitMs, () => undefined);
+    return withTimeLimit(free, this.#answerLimitMs, () => undefined);
   }
 }
 

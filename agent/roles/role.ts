@@ -5,7 +5,7 @@ import type { Identity, Settings } from "../identity/identity.ts";
 import type { BootMachine } from "../machine/boot-machine.ts";
 import type { ImageTrust } from "../restart/image-trust.ts";
 
-/** What a role is made of: this machine, and what the agent was enrolled and set up with. */
+/** What a role is composed from: this machine, the agent's identity and its settings. */
 export interface RoleOptions {
   identity: Identity;
   settings: Settings;
@@ -18,7 +18,7 @@ export interface RoleOptions {
   now: () => Date;
 }
 
-/** What an installed agent of a role can do. One file for each role. */
+/** What an installed agent can do in its role. Each role is one file. */
 export type Role = (
   options: RoleOptions,
 ) => Promise<Pick<AgentOptions, "executors" | "takeInventory" | "onAcknowledged" | "onCancelled">>;

@@ -11,7 +11,7 @@ import { releaseExecutor } from "../commands/release.ts";
 import { diskUsageOf } from "../filesystems/disk-usage.ts";
 import { controlPlaneHosts } from "../identity/control-plane-hosts.ts";
 import type { Identity } from "../identity/identity.ts";
-import { standsStill } from "../inventory/disks.ts";
+import { isUnused } from "../inventory/disks.ts";
 import { collectInventory } from "../inventory/inventory.ts";
 import { LocalMachine } from "../machine/machine.ts";
 import { readBootId } from "../machine/system.ts";
@@ -24,12 +24,12 @@ import { Restarter } from "../restart/restarter.ts";
 import { SavedStates } from "../restart/saved-states.ts";
 import type { Role, RoleOptions } from "./role.ts";
 
-/** Boot images are kept in memory: what lies on the disk would become a part of the clone. */
+/** Boot images are kept in memory: on the disk they would become a part of the clone. */
 const IMAGES_DIR = "/run/causeway/boot-images";
-/** Seconds where nothing else runs; far more on a server that is busy. */
+/** Takes seconds on an idle server; far longer on a busy one. */
 const REHEARSAL_LIMIT_MS = 180_000;
 
-/** A source server in its own system: captures disks, and arms itself for a cold clone. */
+/** A source server in its original system: captures disks, and arms itself for a cold clone. */
 export const sourceRole: Role = async (options) => {
   const { identity, cloud, version, dataDir, machine, imageTrust, log, now } = options;
   const takeInventory = inventoryOf(options);
@@ -52,7 +52,7 @@ export const sourceRole: Role = async (options) => {
       ...captureExecutors({
         ...{ identity, cloud, version, dataDir },
         disks: async () =>
-          (await takeInventory()).disks.map((disk) => ({ ...disk, consistent: standsStill(disk) })),
+          (await takeInventory()).disks.map((disk) => ({ ...disk, consistent: isUnused(disk) })),
         usage: ({ path }) => diskUsageOf(path, machine),
       }),
       ...coldExecutors({
@@ -74,7 +74,10 @@ export const sourceRole: Role = async (options) => {
   };
 };
 
-/** Besides what the machine has: what could be armed, how it comes back, whose boot images it starts. */
+/**
+ * Adds to the machine's inventory: which boot loader could be armed, how the machine comes back, whose boot
+ * images it starts.
+ */
 function inventoryOf({
   identity,
   machine,
@@ -105,7 +108,7 @@ interface CaptureRoleOptions extends Pick<CaptureDeps, "disks" | "usage"> {
   dataDir: string;
 }
 
-/** Reading disks and making them a recovery point: alike in both systems. */
+/** Reads disks and makes recovery points of them, in either system. */
 export function captureExecutors({
   identity,
   cloud,

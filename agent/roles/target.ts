@@ -11,10 +11,10 @@ import { collectInventory } from "../inventory/inventory.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { Role } from "./role.ts";
 
-/** In the agent's folder: where images are kept unless the operator says otherwise. */
+/** The agent's folder for images, unless the operator names another. */
 export const IMAGES_FOLDER = "images";
 
-/** A target host: writes disks from recovery points, verifies them, and boots them to see. */
+/** A target host: writes disks from recovery points, verifies them, and runs boot checks. */
 export const targetRole: Role = async ({ identity, settings, cloud, machine, dataDir, now }) => {
   const { agentId, awsEndpoint } = identity.enrolment;
   const imagesDir = settings.imagesDir ?? join(dataDir, IMAGES_FOLDER);

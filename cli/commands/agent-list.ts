@@ -3,7 +3,7 @@ import type { Source, Target } from "#shared/protocol/resources.ts";
 import { table } from "../terminal.ts";
 import { bytes } from "../units.ts";
 
-/** Sources or targets as a person reads them. */
+/** Sources or targets as a table for people. */
 export function agentTable(agents: (Source | Target)[], none: string): string {
   const rows = agents.map((agent) => [
     agent.id,

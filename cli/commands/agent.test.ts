@@ -14,7 +14,7 @@ afterEach(() => rm(dataDir, { recursive: true }));
 
 const start = () => recordedRun(["agent", "--data", dataDir]);
 
-test("a second agent on the same folder says who holds it, and ends", async () => {
+test("a second agent on the same folder says which process holds it, and exits", async () => {
   const lock = lockFolder(dataDir, "causeway agent", () => new Date(0));
   const { code, stderr } = await start();
   expect(code).toBe(4);
@@ -31,7 +31,7 @@ test("an agent refuses a folder that a newer version wrote", async () => {
   expect(stderr).toContain("Run version 99.0.0 or newer on this folder.");
 });
 
-test("an agent closes a folder that other users could read, before it keeps anything there", async () => {
+test("an agent closes a folder that other users could read before it keeps anything there", async () => {
   await chmod(dataDir, 0o755);
   await writeFile(join(dataDir, "identity.json"), "{", { mode: 0o644 });
   await start();
@@ -42,7 +42,7 @@ test("an agent closes a folder that other users could read, before it keeps anyt
 test.each([
   ["sda", "sda"],
   ["sda", "SDA"],
-])("two disks called %s and %s are wrong usage, before a token is used", async (first, second) => {
+])("two disks called %s and %s are a usage error, before a token is used", async (first, second) => {
   const disks = ["--disk", `${first}=/a`, "--disk", `${second}=/b`];
   const { code, stderr } = await recordedRun(["agent", "--data", dataDir, ...disks]);
   expect(code).toBe(2);
@@ -66,7 +66,7 @@ const offered = (path: string, ...more: string[]) =>
   ]);
 
 test.each([
-  ["a path where nothing is", "/nonexistent/d.raw", "/nonexistent/d.raw does not exist"],
+  ["a path that does not exist", "/nonexistent/d.raw", "/nonexistent/d.raw does not exist"],
   ["a folder", "/etc", "disk sda cannot be offered: /etc is neither a file nor a block device"],
   [
     "a character device",

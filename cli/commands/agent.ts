@@ -27,22 +27,25 @@ export const agent: CliCommand = {
   usage:
     "agent --data DIR [--role source|target --url URL --enrol-file FILE] [--disk NAME=PATH]... [--images DIR] [--trust-boot-image-key FILE]",
   help: [
-    ["--data DIR", "the agent's identity and journals; later starts need only this"],
+    ["--data DIR", "the agent's identity and journals; later starts need only this option"],
     ["--role ROLE", "at the first start: source or target"],
     ["--url URL", "at the first start: the control plane's API"],
     [
       "--enrol-file FILE",
-      "at the first start: holds a token of `causeway enrol-token` (else CAUSEWAY_ENROL_TOKEN)",
+      "at the first start: file that holds a token of `causeway enrol-token` (default: CAUSEWAY_ENROL_TOKEN)",
     ],
-    ["--enrol -", "reads it from standard input; given here itself, every user of this machine can see it"],
+    [
+      "--enrol -",
+      "reads it from standard input; a token given on the command line can be read by every user of this machine",
+    ],
     [
       "--disk NAME=PATH",
-      "source: only these disks, image files or devices; may be repeated (default: the machine's disks)",
+      "source: only these disks, image files or devices; can be repeated (default: the machine's disks)",
     ],
-    ["--images DIR", "target: where virtual disks are written (default: DIR/images)"],
+    ["--images DIR", "target: folder for virtual disks (default: DIR/images)"],
     [
       "--trust-boot-image-key FILE",
-      "source: from now on start only boot images signed with this key; a public key in PEM (default: as enrolled)",
+      "source: from now on start only boot images signed with this key; a public key in PEM (default: the key given at enrolment)",
     ],
   ],
   examples: [
@@ -79,7 +82,7 @@ export const agent: CliCommand = {
       firstStart: () => firstStartOf(call, dataDir),
       random: Math.random,
       onRetry: (error, delayMs) =>
-        call.terminal.err(`not enrolled: ${error.message}; asking again in ${duration(delayMs / 1000)}\n`),
+        call.terminal.err(`not enrolled yet: ${error.message}; retrying in ${duration(delayMs / 1000)}\n`),
     });
     await compileThreads();
     restartOnce(process, { enrolled });
@@ -95,7 +98,9 @@ export const agent: CliCommand = {
   },
 };
 
-/** No thread has to compile its modules, which takes 25 MiB in each: they are in the cache, as these are. */
+/**
+ * The worker threads use these compiled modules from the cache; compiling them takes 25 MiB in each thread.
+ */
 async function compileThreads(): Promise<void> {
   await import("#agent/capture/capture-worker.ts");
   await import("#agent/restore/restore-worker.ts");
@@ -114,7 +119,7 @@ function firstStartOf(call: CliCall, dataDir: string): FirstStart {
   return { role, url, token };
 }
 
-/** What the command line says; the rest stays as an earlier start was told. */
+/** The settings on the command line; the others stay as an earlier start set them. */
 function settingsOf(call: CliCall): Partial<Settings> {
   const disks = (call.values.disk as string[] | undefined)?.map(diskOf);
   if (disks && !namesDiffer(disks)) throw new UsageError(`--disk: ${NAMES_DIFFER}`, "agent");
@@ -130,9 +135,7 @@ function diskOf(text: string): Settings["disks"][number] {
   return { name: name.data, path: resolve(text.slice(at + 1)) };
 }
 
-/**
- * The public key in the file that was named, and only that: the private one, given by mistake, is not copied.
- */
+/** Returns the public key in the named file. A private key, given by mistake, is refused and not copied. */
 async function imageKeyOf(call: CliCall): Promise<string | undefined> {
   const path = textOption(call, "trust-boot-image-key");
   if (!path) return undefined;
@@ -141,7 +144,7 @@ async function imageKeyOf(call: CliCall): Promise<string | undefined> {
   const text = await readFile(path, "utf8").catch((error: unknown) => {
     throw refuse(String(error));
   });
-  if (text.includes("PRIVATE KEY")) throw refuse(`${path} holds a private one`);
+  if (text.includes("PRIVATE KEY")) throw refuse(`${path} holds a private key`);
   try {
     keyFingerprint(text);
   } catch {

@@ -8,7 +8,7 @@ import { disksInWords } from "./enrolment-requests.ts";
 
 export const approve: CliCommand = {
   name: "approve",
-  summary: "Approves a machine that was started from a boot image by hand, by the code on its screen",
+  summary: "Approves a machine that was started by hand from a boot image, by the code on its screen",
   usage: "approve CODE",
   help: API_HELP,
   examples: ["causeway approve BCDF-GHJK"],
@@ -16,7 +16,7 @@ export const approve: CliCommand = {
   positionals: ["CODE"],
   async run(call) {
     const code = EnrolmentCode.safeParse(call.arguments.CODE);
-    if (!code.success) throw new UsageError("CODE is not like BCDF-GHJK", this.name);
+    if (!code.success) throw new UsageError("CODE must be like BCDF-GHJK", this.name);
     const approved = await apiOf(call).approveEnrolment({ body: { code: code.data } });
     print(call.terminal, call.json, approved, () => describe(approved));
   },
@@ -27,8 +27,8 @@ function describe({ machine, address, sourceId }: EnrolmentRequest): string {
     `${machine.name} is approved`,
     `  network  ${machine.macAddresses.join(", ") || "-"}, from ${address}`,
     `  disks    ${disksInWords(machine)}`,
-    `It appears within seconds as source ${sourceId}, cold cloning ready. Then:`,
+    `It appears within seconds as source ${sourceId}, cold cloning ready. Then run:`,
     `  causeway convert ${sourceId} --type ${typeChoices.startedByHand} --target TARGET`,
-    `If that is not the machine before you: causeway revoke ${sourceId}`,
+    `If this is not the machine in front of you: causeway revoke ${sourceId}`,
   ].join("\n");
 }

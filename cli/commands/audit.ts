@@ -7,8 +7,8 @@ export const audit: CliCommand = {
   summary: "Lists who did what, newest first",
   usage: "audit [--limit N] [--cursor CURSOR]",
   help: [
-    ["--limit N", "at most so many entries (default 50, most 200)"],
-    ["--cursor CURSOR", "go on where the page before ended"],
+    ["--limit N", "how many entries to show (default 50, at most 200)"],
+    ["--cursor CURSOR", "continue after the last entry of the previous page"],
     ...API_HELP,
   ],
   examples: ["causeway audit", "causeway audit --limit 200 --json"],
@@ -29,7 +29,7 @@ export const audit: CliCommand = {
         entry.outcome,
       ]);
       const more = page.cursor ? `\n\nMore: --cursor ${page.cursor}` : "";
-      return table(["AT", "WHO", "ACTION", "ON", "OUTCOME"], rows, "Nothing has happened yet.") + more;
+      return table(["AT", "WHO", "ACTION", "ON", "OUTCOME"], rows, "No action yet.") + more;
     });
   },
 };

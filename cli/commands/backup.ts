@@ -8,12 +8,15 @@ import { bytes } from "../units.ts";
 
 export const backup: CliCommand = {
   name: "backup",
-  summary: "Copies the embedded cloud's state while it runs, and its keys apart from it",
+  summary: "Copies the embedded cloud's state while it runs, and its keys to a separate folder",
   usage: "backup --data DIR --to DIR --keys DIR",
   help: [
     ["--data DIR", "the folder that `causeway up` runs on, on this machine"],
-    ["--to DIR", "everything but the keys; must not exist yet, and appears when it is complete"],
-    ["--keys DIR", "the keys; must not exist yet. With them everything can be read: keep them elsewhere"],
+    ["--to DIR", "everything except the keys; must not exist yet, and appears when it is complete"],
+    [
+      "--keys DIR",
+      "the keys; must not exist yet. Anyone who has them and the backup can read everything: store them elsewhere",
+    ],
   ],
   examples: ["causeway backup --data /var/lib/causeway --to /backup/2030-01-01 --keys /safe/2030-01-01"],
   options: { data: { type: "string" }, to: { type: "string" }, keys: { type: "string" } },
@@ -45,20 +48,21 @@ export const backup: CliCommand = {
   },
 };
 
-const UNFINISHED = "What was copied so far ends in .partial; the next backup to the same folders removes it.";
+const UNFINISHED =
+  "What was copied so far is in folders that end in .partial; the next backup to the same folders removes them.";
 const HINTS: Readonly<Record<string, string>> = {
   BackupDestinationError:
     "Name two folders that do not exist yet, neither inside the other nor inside the data folder, on a file system " +
-    "that keeps them private.",
+    "that supports private permissions.",
   BackupSourceError:
-    "Mount what the link leads to in its place, or copy the folder while nothing runs on it.",
+    "Mount the link's target in its place, or copy the folder while no embedded cloud runs on it.",
 };
 
 function refusalOf(error: unknown, data: string): RefusedError | undefined {
   if (error instanceof NotRunningError)
     return new RefusedError(
       error.message,
-      `Start it, or copy ${data} itself while nothing runs on it: kms, iot/authority and cognito hold the keys.`,
+      `Start it, or copy ${data} itself while it is stopped: kms, iot/authority and cognito hold the keys.`,
     );
   if (!(error instanceof BackupFailedError)) return undefined;
   return new RefusedError(error.message, HINTS[error.failureName] ?? UNFINISHED);

@@ -5,7 +5,7 @@ import { bytes } from "../units.ts";
 
 export const bootImagesList: CliCommand = {
   name: "boot-images list",
-  summary: "Lists boot images, the newest first: that one is used unless another is named",
+  summary: "Lists boot images, newest first; conversions use the newest unless you name another",
   usage: "boot-images list",
   help: API_HELP,
   examples: ["causeway boot-images list", "causeway boot-images list --json | jq -r '.items[0].id'"],

@@ -16,14 +16,17 @@ import { print } from "../terminal.ts";
 import { bytes } from "../units.ts";
 
 const SIGNATURE_FILE = `${MANIFEST_FILE}.sig`;
-/** Where the builder keeps its keys unless told otherwise. */
+/** The folder where the builder keeps its keys by default. */
 const PUBLIC_KEY = ".config/causeway/boot-image-key.pub.pem";
 
 export const bootImagesUpload: CliCommand = {
   name: "boot-images upload",
-  summary: "Uploads a boot image that `npm run boot-image` has built; from then on it is the one used",
+  summary: "Uploads a boot image that `npm run boot-image` has built; conversions use it from then on",
   usage: "boot-images upload DIR [--public-key FILE]",
-  help: [["--public-key FILE", `of the key that signed it (default: ~/${PUBLIC_KEY})`], ...API_HELP],
+  help: [
+    ["--public-key FILE", `public key of the pair that signed it (default: ~/${PUBLIC_KEY})`],
+    ...API_HELP,
+  ],
   examples: ["causeway boot-images upload .cache/boot-image/3f1c…"],
   options: { ...API_OPTIONS, "public-key": { type: "string" } },
   positionals: ["DIR"],
@@ -47,7 +50,7 @@ export const bootImagesUpload: CliCommand = {
     }
     const { id } = upload.image;
     const done = await api.completeBootImage({ parameters: { id } });
-    print(call.terminal, call.json, done, () => `${id} is uploaded, and the newest boot image`);
+    print(call.terminal, call.json, done, () => `${id} is uploaded, and is the newest boot image`);
   },
 };
 
@@ -66,12 +69,12 @@ async function read(path: string, encoding: "utf8" | "base64"): Promise<string> 
   } catch (error) {
     throw new RefusedError(
       `cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`,
-      "Give the folder that `npm run boot-image` printed, and --public-key if the key lies elsewhere.",
+      "Name the folder that `npm run boot-image` printed. If the key is elsewhere, give --public-key.",
     );
   }
 }
 
-/** The same image, if it is complete already: its name is the hash of its manifest. */
+/** The same image, if an earlier upload completed it: its name is the hash of its manifest. */
 async function completed(api: ApiClient, { manifest }: NewBootImage) {
   const id = hash("sha256", manifest);
   const { items } = await api.listBootImages({ query: { limit: 200 } });
@@ -84,7 +87,7 @@ async function putFiles(
   { manifest }: NewBootImage,
   tell: (path: string, sizeBytes: number) => void,
 ): Promise<void> {
-  // A large library, and only this command needs it.
+  // A large library that only this command needs.
   const { PutObjectCommand, S3Client } = await import("@aws-sdk/client-s3");
   const client = new S3Client({
     region,
@@ -99,18 +102,18 @@ async function putFiles(
       const location = join(dir, path);
       const content = await readFile(location);
       if (hash("sha256", content) !== sha256)
-        throw new RefusedError(`${location} is not what the manifest says`, "Build the image again.");
+        throw new RefusedError(`${location} does not match the manifest`, "Build the image again.");
       const request = new PutObjectCommand({
         Bucket: bucket,
         Key: `${prefix}${path}`,
         Body: content,
-        // The bucket takes no other write.
+        // The bucket's policy requires this header.
         IfNoneMatch: "*",
-        // S3 compares it, and remembers it.
+        // S3 checks it, and stores it with the object.
         ChecksumSHA256: Buffer.from(sha256, "hex").toString("base64"),
       });
       await client.send(request).catch((error: unknown) => {
-        // An upload that broke off left it there; the control plane compares its hash in the end.
+        // An earlier, interrupted upload left it there; the control plane checks its hash on completion.
         if (!(error instanceof Error) || error.name !== "PreconditionFailed") throw error;
       });
     }

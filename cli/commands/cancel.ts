@@ -4,7 +4,7 @@ import { print } from "../terminal.ts";
 
 export const cancel: CliCommand = {
   name: "cancel",
-  summary: "Cancels a running conversion and releases what it took",
+  summary: "Cancels a running conversion and releases what it holds",
   usage: "cancel CONVERSION",
   help: API_HELP,
   examples: ["causeway cancel cnv_01jd3v8q6m4x2k7zt5w9h0n1yb"],

@@ -29,7 +29,7 @@ test("while a machine restarts, the line says since when", () => {
   expect(progressLine(awaiting)).toBe("boot-environment  machine restarting since 2030-01-01T02:30:00.000Z");
 });
 
-test("a failure whose text came from an agent stays in its line", () => {
+test("a failure whose text came from an agent stays on its line", () => {
   const failure = { name: "X", message: "m\nboot state confirmed by a receipt", hint: "h", retryable: false };
   const lines = describe({ ...awaiting, failure }).split("\n");
   expect(lines.filter((line) => line.startsWith("boot state"))).toEqual([]);
@@ -59,7 +59,7 @@ const progress = {
   bottleneck: "upload" as const,
 };
 
-test("progress of an agent that is away says since when, and promises no rate and no end", () => {
+test("the progress of an agent that is away says since when, without a rate or a remaining time", () => {
   const awaySince = "2030-01-01T02:30:00.000Z";
   expect(progressLine(capturing({ progress, awaySince }))).toBe(
     `capture  sda  62.0 MiB of 100 MiB  source agt_1 away since ${awaySince}; it continues when its agent is back`,
@@ -67,7 +67,7 @@ test("progress of an agent that is away says since when, and promises no rate an
   expect(progressLine(capturing({ progress }))).toContain("12.0 MiB/s  3 s left  limited by upload");
 });
 
-test("a machine that restarts is not called away: the line says where it is", () => {
+test("a machine that is restarting is not called away: the line says where it is", () => {
   const [step] = awaiting.steps.slice(1);
   const work = (step?.work ?? []).map((item) => ({ ...item, awaySince: "2030-01-01T02:31:00.000Z" }));
   const steps = step ? [{ ...step, work }] : [];

@@ -2,7 +2,7 @@ import { whereIs } from "#shared/protocol/machine.ts";
 import type { Conversion } from "#shared/protocol/resources.ts";
 import { bytes, duration } from "../units.ts";
 
-/** What a running conversion does at this moment, in one line; nothing once it has ended. */
+/** What a running conversion is doing now, in one line; `undefined` if it has ended. */
 export function progressLine(conversion: Conversion): string | undefined {
   if (conversion.state === "cancelling") return "cancelling";
   const step = conversion.steps.find((candidate) => candidate.state === "running");
@@ -25,7 +25,7 @@ export function progressLine(conversion: Conversion): string | undefined {
   return parts.join("  ");
 }
 
-/** Without a rate and a remaining time: nothing moves. */
+/** Without a rate or a remaining time: nothing moves. */
 function reached({ bytesDone, bytesTotal }: { bytesDone: number; bytesTotal: number }): string {
   return bytesTotal > 0 ? `${bytes(bytesDone)} of ${bytes(bytesTotal)}` : "";
 }
@@ -34,13 +34,13 @@ function awayLine(agentId: string, since: string, { sourceId }: Conversion): str
   return `${agentId === sourceId ? "source" : "target"} ${agentId} away since ${since}; it continues when its agent is back`;
 }
 
-/** Between two steps there is nothing to say, but for a machine that waits for its time. */
+/** Between two steps there is nothing to show, except for a machine that waits until its start time. */
 function waitingLine({ state, steps, startAt }: Conversion): string | undefined {
   const armed = steps.some(({ name, state: of }) => name === "arm" && of !== "waiting");
   return state === "running" && startAt && !armed ? `waiting  for ${startAt}` : undefined;
 }
 
-/** The parts of a progress line about bytes: a bar, how much, how fast, how long, what limits. */
+/** The parts of a progress line about bytes: a bar, amount, rate, time left, bottleneck. */
 export function transferLine(progress: {
   bytesDone: number;
   bytesTotal: number;

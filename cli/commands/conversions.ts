@@ -40,7 +40,7 @@ export const conversions: CliCommand = {
   },
 };
 
-/** A conversion as a person reads it. */
+/** A conversion as text for people. */
 export function describe(conversion: Conversion): string {
   const lines = [
     `${conversion.id}  ${conversion.type}  ${conversion.state}`,
@@ -63,7 +63,7 @@ export function describe(conversion: Conversion): string {
     );
     lines.push(...result.copies.flatMap(remarksOn).map((remark) => `  ${remark}`));
     if (result.badRanges > 0)
-      lines.push(`  ${result.badRanges} areas could not be read on the source; the clone holds zeros there`);
+      lines.push(`  ${result.badRanges} areas of the source could not be read; the clone has zeros there`);
     if (result.bootCheck) lines.push(`  boot check: ${result.bootCheck.verdict}, ${result.bootCheck.reason}`);
   }
   return lines.map(oneLine).join("\n");

@@ -27,10 +27,8 @@ import { BOOT_IMAGE_HELP, TYPE_HELP } from "./conversion-type-help.ts";
 import { describe } from "./conversions.ts";
 
 const POLL_MS = 1_000;
-/**
- * An outage of the control plane shorter than this does not end the wait: the conversion goes on by itself.
- */
-const PATIENCE_MS = 15 * 60_000;
+/** How long `--wait` tolerates an outage of the control plane. The conversion itself continues. */
+const MAX_OUTAGE_MS = 15 * 60_000;
 
 export const convert: CliCommand = {
   name: "convert",
@@ -39,21 +37,21 @@ export const convert: CliCommand = {
   help: [
     TYPE_HELP,
     ["--target TARGET", "the target host that gets the virtual machine"],
-    ["--format FORMAT", "of the virtual disks: qcow2 (default) or raw (sparse)"],
-    ["--disk NAME", "only this disk; may be repeated (default: all)"],
-    ["--all-blocks", "also copy what file systems mark as free (else it reads as zeros in the clone)"],
+    ["--format FORMAT", "format of the virtual disks: qcow2 (default) or raw (sparse)"],
+    ["--disk NAME", "only this disk; can be repeated (default: all)"],
+    ["--all-blocks", "also copy space that file systems mark as free (by default the clone has zeros there)"],
     ["--boot-check", "boot a throw-away copy without network and keep a screenshot"],
-    ["--boot-timeout SECONDS", "how long that may take (default 600)"],
-    ["--boot-expect TEXT", "what the console shows when the system is up (default: a login prompt)"],
-    ["--bandwidth-limit BYTES", "upload at most so many bytes per second"],
+    ["--boot-timeout SECONDS", "how long the boot check may take (default 600)"],
+    ["--boot-expect TEXT", "what the console must show when the system is up (default: a login prompt)"],
+    ["--bandwidth-limit BYTES", "upload at most this many bytes per second"],
     [
       "--at TIME",
-      `${typeChoices.restarting}: restart the source at this time, such as 2030-12-31T02:30 (default: at once)`,
+      `${typeChoices.restarting}: restart the source at this time, such as 2030-12-31T02:30 (default: immediately)`,
     ],
     ["--deadline TIME", `${typeChoices.restarting}: how long a restart may take, such as 45m (default 30m)`],
     BOOT_IMAGE_HELP,
     ACCEPT_HELP,
-    ["--wait", "stay until it ends; the exit code tells how"],
+    ["--wait", "wait until it ends; the exit code gives the outcome"],
     ...API_HELP,
   ],
   examples: [
@@ -86,11 +84,11 @@ export const convert: CliCommand = {
         call.terminal,
         call.json,
         started,
-        () => `${started.id} started; \`causeway conversions ${started.id}\` shows how it goes`,
+        () => `${started.id} started; \`causeway conversions ${started.id}\` shows its progress`,
       );
       return;
     }
-    if (!call.json) call.terminal.err(`${started.id} started; it goes on if you stop waiting\n`);
+    if (!call.json) call.terminal.err(`${started.id} started; it continues if you stop waiting\n`);
     const ended = await waitFor(api, started.id, call);
     print(call.terminal, call.json, ended, () => describe(ended));
     if (ended.state !== "completed") {
@@ -136,7 +134,7 @@ function requestOf(call: CliCall): NewConversion {
   };
 }
 
-/** Polls until the conversion has ended, through restarts of the control plane. */
+/** Polls until the conversion has ended, even if the control plane restarts meanwhile. */
 async function waitFor(api: ApiClient, id: string, call: CliCall): Promise<Conversion> {
   const line = new ProgressLine(call.terminal);
   let lastAnswer = performance.now();
@@ -149,9 +147,9 @@ async function waitFor(api: ApiClient, id: string, call: CliCall): Promise<Conve
         line.show(progressLine(conversion) ?? "starting");
       } catch (error) {
         const passing =
-          error instanceof CausewayError && error.retryable && performance.now() - lastAnswer < PATIENCE_MS;
+          error instanceof CausewayError && error.retryable && performance.now() - lastAnswer < MAX_OUTAGE_MS;
         if (!passing) throw error;
-        line.show("the control plane does not answer; trying again");
+        line.show("the control plane does not answer; retrying");
       }
       await sleep(POLL_MS);
     }

@@ -6,11 +6,11 @@ import { print } from "../terminal.ts";
 
 export const enrolToken: CliCommand = {
   name: "enrol-token",
-  summary: "Creates a token with which one agent may enrol, once",
+  summary: "Creates a one-time token with which one agent can enrol",
   usage: "enrol-token --role source|target [--lifetime SECONDS]",
   help: [
     ["--role ROLE", "source: its disks are read; target: virtual machines are built on it"],
-    ["--lifetime SECONDS", "how long the token may wait to be used (default: a day)"],
+    ["--lifetime SECONDS", "how long the token is valid (default: one day)"],
     ...API_HELP,
   ],
   examples: [

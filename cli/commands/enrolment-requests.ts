@@ -29,7 +29,7 @@ export const enrolmentRequests: CliCommand = {
       return table(
         ["NAME", "NETWORK", "FROM", "DISKS", "SINCE", "UNTIL"],
         rows,
-        "No machine waits. One that is started from a boot image's ISO or over PXE shows its code on its screen.",
+        "No machine is waiting. A machine that you start from a boot image's ISO or over PXE shows its code on its screen.",
       );
     });
   },

@@ -10,13 +10,13 @@ import { BOOT_IMAGE_HELP, TYPE_HELP } from "./conversion-type-help.ts";
 
 export const preflight: CliCommand = {
   name: "preflight",
-  summary: "Checks every rule that a conversion must meet, and touches nothing",
+  summary: "Checks every rule for a conversion, and changes nothing",
   usage: `preflight SOURCE --type ${typeChoices.all} [--target TARGET] [--boot-check]`,
   help: [
     TYPE_HELP,
     ["--target TARGET", "also checks this target host"],
-    ["--disk NAME", "only this disk; may be repeated (default: all)"],
-    ["--boot-check", "with a boot check on the target"],
+    ["--disk NAME", "only this disk; can be repeated (default: all)"],
+    ["--boot-check", "also checks whether the target can run a boot check"],
     BOOT_IMAGE_HELP,
     ACCEPT_HELP,
     ...API_HELP,
@@ -54,7 +54,7 @@ export const preflight: CliCommand = {
     });
     print(call.terminal, call.json, found, () => describe(found));
     const failed = found.rules.filter(({ outcome }) => outcome === "fail").length;
-    if (failed > 0) throw new PreflightNotPassedError(`${failed} rules do not hold`);
+    if (failed > 0) throw new PreflightNotPassedError(`${failed} rules failed`);
   },
 };
 
@@ -66,13 +66,13 @@ function describe({ ok, rules }: Preflight): string {
   ]);
   const remedies = rules.flatMap(({ id, remedy, outcome, acceptable }) =>
     remedy
-      ? [`${id}: ${remedy}${outcome === "fail" && acceptable ? ` Or vouch for it with --accept ${id}.` : ""}`]
+      ? [`${id}: ${remedy}${outcome === "fail" && acceptable ? ` Or accept it with --accept ${id}.` : ""}`]
       : [],
   );
   return [
     table(["OUTCOME", "RULE", "WHAT"], rows, "no rule"),
     ...(remedies.length > 0 ? ["", ...remedies.map(oneLine)] : []),
     "",
-    ok ? "Nothing stands in the way." : "This conversion would not start.",
+    ok ? "Every rule passed." : "This conversion would not start.",
   ].join("\n");
 }

@@ -9,7 +9,7 @@ import { oneLine, print, table } from "../terminal.ts";
 export const receipt: CliCommand = {
   name: "receipt",
   summary:
-    "Shows and checks the boot receipt of a conversion: that the conversion left nothing in the source's boot state",
+    "Shows and checks a conversion's boot receipt, which proves that nothing of the conversion is left in the source's boot state",
   usage: "receipt CONVERSION",
   help: API_HELP,
   examples: [
@@ -27,12 +27,12 @@ export const receipt: CliCommand = {
       describe(kept, problem),
     );
     if (problem !== undefined) throw new ReceiptProblemError(`the receipt is not valid: ${problem}`);
-    if (outcome === "different") throw new ReceiptProblemError("the boot state is not what it was");
+    if (outcome === "different") throw new ReceiptProblemError("the boot state has changed");
   },
 };
 
 function problemOf({ conversionId, receipt: { content }, receipt: it, certificatePem }: ConversionReceipt) {
-  if (content.conversionId !== conversionId) return `it is of conversion ${content.conversionId}`;
+  if (content.conversionId !== conversionId) return `it belongs to conversion ${content.conversionId}`;
   return findReceiptProblem(it, certificatePem);
 }
 
@@ -48,11 +48,11 @@ function describe(
     inShort(after),
   ]);
   return [
-    oneLine(`${conversionId}: boot receipt of ${content.agentId}, asked for by ${content.requestedBy}`),
+    oneLine(`${conversionId}: boot receipt from ${content.agentId}, requested by ${content.requestedBy}`),
     `  armed by ${content.loader}; saved ${content.savedAt}, attested ${content.attestedAt}`,
     `  signature ${problem ? "NOT VALID" : "valid"}, certificate ${signature.certificateSha256}`,
     "",
-    table(["", "WHAT", "KIND", "BEFORE", "AFTER"], rows, "nothing was touched"),
+    table(["", "WHAT", "KIND", "BEFORE", "AFTER"], rows, "nothing was changed"),
     "",
     verdictOf(content),
   ].join("\n");
@@ -65,10 +65,10 @@ const OUTCOMES: Readonly<Record<BootStateOutcome, string>> = {
 };
 
 function verdictOf({ outcome, items }: BootReceiptContent): string {
-  if (outcome === "equal") return "The boot state is what it was.";
+  if (outcome === "equal") return "The boot state is unchanged.";
   if (outcome === "different") return "THE BOOT STATE IS NOT WHAT IT WAS.";
   const names = items.filter((item) => item.outcome === outcome).map(({ name }) => name);
-  return `Nothing of the conversion is left in the boot state. Others changed since, and it stayed so: ${names.join(", ")}.`;
+  return `Nothing of the conversion is left in the boot state. Others changed ${names.join(", ")} since then; those changes were kept.`;
 }
 
 function inShort(state: BootStateItem): string {

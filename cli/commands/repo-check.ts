@@ -12,7 +12,7 @@ import { bar } from "./conversion-progress.ts";
 
 export const repoCheck: CliCommand = {
   name: "repo check",
-  summary: "Re-reads and re-hashes everything that a source server's recovery points name",
+  summary: "Re-reads and re-hashes everything that a source server's recovery points refer to",
   usage: "repo check SOURCE",
   help: API_HELP,
   examples: [
@@ -42,7 +42,8 @@ export const repoCheck: CliCommand = {
     });
     line.end();
     print(call.terminal, call.json, { id, ...report }, () => describe(report));
-    if (!report.ok) throw new DamageFoundError(`${report.findings.length} objects of ${id} are not right`);
+    if (!report.ok)
+      throw new DamageFoundError(`${report.findings.length} objects of ${id} are damaged or missing`);
   },
 };
 
@@ -56,6 +57,6 @@ function describe(report: CheckReport): string {
   ]);
   const loose =
     report.unreferenced.length > 0 ? [`${report.unreferenced.length} packs belong to no recovery point`] : [];
-  const verdict = report.ok ? "everything is right" : "DAMAGE FOUND";
+  const verdict = report.ok ? "no damage found" : "DAMAGE FOUND";
   return [checked, ...findings, ...loose, verdict].map(oneLine).join("\n");
 }

@@ -20,7 +20,7 @@ export const restore: CliCommand = {
   usage: "restore POINT --disk NAME --to FILE [--format raw|qcow2]",
   help: [
     ["--disk NAME", "which disk of the recovery point"],
-    ["--to FILE", "must not exist yet; appears when it is whole and right"],
+    ["--to FILE", "must not exist yet; appears once it is complete and verified"],
     ["--format FORMAT", "raw (default, sparse) or qcow2"],
     ...API_HELP,
   ],

@@ -5,7 +5,7 @@ import { print } from "../terminal.ts";
 export const revoke: CliCommand = {
   name: "revoke",
   summary:
-    "Revokes an agent's certificate, at once and for good; credentials it holds run out within 15 minutes",
+    "Revokes an agent's certificate, immediately and permanently; credentials it holds expire within 15 minutes",
   usage: "revoke AGENT",
   help: API_HELP,
   examples: ["causeway revoke agt_01jd3v8q6m4x2k7zt5w9h0n1yb"],

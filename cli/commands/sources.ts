@@ -17,7 +17,10 @@ export const sources: CliCommand = {
       api.listSources({ query: { limit: 200, ...(cursor ? { cursor } : {}) } }),
     );
     print(call.terminal, call.json, { items, cursor: null }, () =>
-      agentTable(items, "No source server has enrolled yet: `causeway enrol-token --role source` begins."),
+      agentTable(
+        items,
+        "No source server has enrolled yet: create a token with `causeway enrol-token --role source`.",
+      ),
     );
   },
 };

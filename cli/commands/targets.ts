@@ -17,7 +17,10 @@ export const targets: CliCommand = {
       api.listTargets({ query: { limit: 200, ...(cursor ? { cursor } : {}) } }),
     );
     print(call.terminal, call.json, { items, cursor: null }, () =>
-      agentTable(items, "No target host has enrolled yet: `causeway enrol-token --role target` begins."),
+      agentTable(
+        items,
+        "No target host has enrolled yet: create a token with `causeway enrol-token --role target`.",
+      ),
     );
   },
 };

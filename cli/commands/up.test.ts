@@ -11,7 +11,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-test("a file in place of the data folder is refused at once, in words", async () => {
+test("a file in place of the data folder is refused at once, with a message", async () => {
   const file = join(folder, "disk.raw");
   await writeFile(file, "");
   expect(await recordedRun(["up", "--data", file])).toEqual({
@@ -21,7 +21,7 @@ test("a file in place of the data folder is refused at once, in words", async ()
   });
 });
 
-test("a data folder that cannot be made is refused at once, in words", async () => {
+test("a data folder that cannot be created is refused at once, with a message", async () => {
   const { code, stderr } = await recordedRun(["up", "--data", "/proc/causeway"]);
   expect({ code, stderr }).toEqual({
     code: 4,

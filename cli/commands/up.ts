@@ -10,7 +10,7 @@ import { version } from "../version.ts";
 
 const MAX_PORT = 65_535;
 
-/** The administrator that `up` makes a token for. */
+/** The administrator for whom `up` creates a token. */
 const OPERATOR = "operator";
 const TOKEN_LIFETIME_SECONDS = 7 * 24 * 3600;
 
@@ -19,8 +19,8 @@ export const up: CliCommand = {
   summary: "Starts the embedded cloud: the whole control plane on this machine",
   usage: "up --data DIR [--port N]",
   help: [
-    ["--data DIR", "where it keeps everything; start it again on the same folder and it goes on"],
-    ["--port N", "of the API on the loopback interface (default: one that is free, then always the same)"],
+    ["--data DIR", "where it keeps everything; start it again on the same folder and it continues"],
+    ["--port N", "port of the API on the loopback interface (default: a free one, the same at every start)"],
   ],
   examples: [
     "causeway up --data /var/lib/causeway --port 8080",
@@ -32,12 +32,12 @@ export const up: CliCommand = {
     const dataDir = resolve(requiredOption(call, "data", this.name));
     const port = numberOption(call, "port", this.name);
     if (port !== undefined && port > MAX_PORT)
-      throw new UsageError(`no port is above ${MAX_PORT}`, this.name);
-    // Before minutes go into the assembly.
+      throw new UsageError(`a port is at most ${MAX_PORT}`, this.name);
+    // Before the assembly, which can take minutes.
     makePrivateFolder(dataDir);
     accessSync(dataDir, constants.W_OK | constants.X_OK);
     const assemblyDir = await currentAssembly((line) => call.terminal.err(`${line}\n`));
-    // The embedded cloud is large: loaded only by the command that runs it.
+    // The embedded cloud is large: only the command that runs it loads it.
     const { startCloud } = await import("#local/cloud.ts");
     const cloud = await startCloud({
       assemblyDir,
@@ -64,13 +64,13 @@ export const up: CliCommand = {
   },
 };
 
-/** What another program on this machine has already, or this user may not take. */
+/** What another program on this machine already uses, or this user may not open. */
 function refusalOf(error: unknown): RefusedError | undefined {
   const { code, syscall, port } = (error ?? {}) as NodeJS.ErrnoException & { port?: number };
   if (syscall !== "listen" || (code !== "EADDRINUSE" && code !== "EACCES")) return undefined;
   const why = code === "EADDRINUSE" ? "is used by another program" : "may not be used by this user";
   return new RefusedError(
     `port ${port ?? ""} ${why}`,
-    "Stop what uses it, or choose another one with --port N; agents that have enrolled look for the port of the first start.",
+    "Stop the program that uses it, or choose another port with --port N; enrolled agents keep using the port of the first start.",
   );
 }

@@ -7,7 +7,7 @@ export interface RecordedRun {
   stderr: string;
 }
 
-/** Runs one command line in this process and gives what it wrote where. */
+/** Runs one command line in this process and returns its exit code and output. */
 export async function recordedRun(
   words: string[],
   environment: Record<string, string> = {},

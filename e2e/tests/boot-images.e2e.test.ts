@@ -81,7 +81,7 @@ test("an image with a file that is not what was signed is not uploaded, and not 
   await writeFile(script, "#!other\n");
   const { code, stderr } = await upload(spoilt);
   expect(code).toBe(4);
-  expect(stderr).toContain("boot.ipxe is not what the manifest says");
+  expect(stderr).toContain("boot.ipxe does not match the manifest");
   expect(await listed()).not.toContain(spoilt.id);
   await expect(plane.api.completeBootImage({ parameters: { id: spoilt.id } })).rejects.toThrow("is missing");
   // The upload continues where it broke off, though nothing can be overwritten.

@@ -46,7 +46,7 @@ test("an agent that cannot look at its machine at first tells what it is as soon
     return items.find(({ inventory }) => inventory);
   });
   expect(source).toMatchObject({ id: identity.enrolment.agentId, inventory: { hostname: "pine" } });
-  expect(warnings).toEqual(["could not introduce itself", "could not introduce itself"]);
+  expect(warnings).toEqual(["could not send agent-connected", "could not send agent-connected"]);
   await agent.stop();
   await running;
 });

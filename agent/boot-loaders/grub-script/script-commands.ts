@@ -13,11 +13,11 @@ export function sourceFile({ run, name, words: [path = ""], state }: CommandCall
         withEvent(
           { ...state, status: undefined },
           "untold",
-          `${name} ${shown(path)} reads a file that is not found here`,
+          `${name} ${printable(path)} reads a file that is not found here`,
         ),
       ],
     };
-  return run.runText(file.bytes.toString("utf8"), shown(path), state);
+  return run.runText(file.bytes.toString("utf8"), printable(path), state);
 }
 
 /**
@@ -34,7 +34,7 @@ export function configFile(call: CommandCall): Flow {
   if (file?.kind === "absent" || file?.kind === "folder") return { live: [{ ...state, status: false }] };
   if (!file) return sourceFile(call);
   const own = inOwnContext(state, path);
-  const flow = run.nested(() => run.runText(file.bytes.toString("utf8"), shown(path), own));
+  const flow = run.nested(() => run.runText(file.bytes.toString("utf8"), printable(path), own));
   const end = joinedAll(flow.left ? [...flow.live, flow.left] : flow.live);
   if (!end) return { live: [] };
   run.menus.push(end);
@@ -57,7 +57,7 @@ export function parentOf(path: string): string {
   return path.slice(0, Math.max(0, path.lastIndexOf("/")));
 }
 
-/** Without what stands for something unknown. */
-function shown(path: string): string {
+/** The path with `…` in place of each unknown part. */
+function printable(path: string): string {
   return path.replaceAll("\0", "…");
 }

@@ -30,7 +30,7 @@ export interface GrubOutcome {
   starts: (readonly string[])[];
   /** Entries that may be started by default. */
   entries: MenuEntry[];
-  /** All entries of the menus that may be shown. */
+  /** All entries of the menus that GRUB can show. */
   offered: MenuEntry[];
   /**
    * The folders whose configuration the menus are of, as GRUB names them; `null` where that cannot be told.
@@ -84,7 +84,7 @@ export function followOnce(
       initialState(start),
     );
     if ((live.length > 0 || left) && run.menus.length === 0) {
-      outcome.against.push(attended(`GRUB may find no menu at ${shown(start.prefix)}`, toLookAt));
+      outcome.against.push(attended(`GRUB may find no menu at ${withoutDevice(start.prefix)}`, toLookAt));
       for (const { events } of live) {
         for (const { what } of events) outcome.against.push(unknown(what, toLookAt));
       }
@@ -145,7 +145,7 @@ function sizeOf(saved: ReadonlyMap<string, Values>): number {
   return [...saved.values()].reduce((sum, { size }) => sum + size, 0);
 }
 
-/** Without the way in which devices are named here. */
-export function shown(path: string): string {
+/** The path without the device in front, `(os)` or `(uuid:…)`. */
+export function withoutDevice(path: string): string {
   return path.replace(/^\((?:os|uuid:[^)]*)\)/, "");
 }

@@ -1,7 +1,7 @@
 import type { BootMachine } from "../../machine/boot-machine.ts";
 import type { VolumeMap } from "../volumes.ts";
 import { ownPathOf, withGrubFiles } from "./grub-files.ts";
-import { followGrub, type GrubOutcome, type GrubStart, shown } from "./grub-follow.ts";
+import { followGrub, type GrubOutcome, type GrubStart, withoutDevice } from "./grub-follow.ts";
 import { grubToolsOf } from "./grub-tools.ts";
 import { unknown } from "./judgement.ts";
 
@@ -34,7 +34,7 @@ export async function readGrub(
     return { outcome, folder: ownPathOf(volumes, only), start: starts[0] };
   }
   if (folders.length <= 1) return { outcome, folder: undefined, start: undefined };
-  const names = folders.map((folder) => (folder === null ? "one that is not known" : shown(folder)));
+  const names = folders.map((folder) => (folder === null ? "one that is not known" : withoutDevice(folder)));
   const doubt = unknown(
     `which configuration GRUB uses is not certain: ${names.join(" or ")}`,
     "Remove the grub.cfg that GRUB does not use, or move it away.",

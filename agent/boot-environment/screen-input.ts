@@ -2,16 +2,16 @@ import { parseControlPlaneUrl } from "./control-plane-url.ts";
 
 const RESTART = "restart";
 
-/** What somebody before the machine has to say: where the control plane is, or that it is to restart. */
-export class Typed {
-  /** Resolved once the word was typed. */
+/** Handles what a person at the machine types: the control plane's address, or `restart`. */
+export class ScreenInput {
+  /** Resolves when the word is typed. */
   readonly restart: Promise<undefined>;
-  readonly #onNonsense: (line: string) => void;
+  readonly #onUnknown: (line: string) => void;
   #onRestart: (nothing: undefined) => void = () => {};
   #onUrl: (url: string) => void = () => {};
 
-  constructor(onNonsense: (line: string) => void) {
-    this.#onNonsense = onNonsense;
+  constructor(onUnknown: (line: string) => void) {
+    this.#onUnknown = onUnknown;
     this.restart = new Promise((resolve) => {
       this.#onRestart = resolve;
     });
@@ -23,10 +23,10 @@ export class Typed {
     const url = parseControlPlaneUrl(text);
     if (text.toLowerCase() === RESTART) this.#onRestart(undefined);
     else if (url) this.#onUrl(url);
-    else this.#onNonsense(text);
+    else this.#onUnknown(text);
   }
 
-  /** The next address that is typed from now on; an earlier wait for one is over then, unanswered. */
+  /** The next address typed from now on. Replaces an earlier wait, which then never resolves. */
   nextUrl(): Promise<string> {
     return new Promise((resolve) => {
       this.#onUrl = resolve;

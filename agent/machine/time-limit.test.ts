@@ -1,21 +1,21 @@
 import { expect, test } from "vitest";
-import { inTime } from "./in-time.ts";
+import { withTimeLimit } from "./time-limit.ts";
 
 const after = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 test("what comes in time comes as it is, good or bad", async () => {
   const late = () => "late";
-  expect(await inTime(Promise.resolve("done"), 1000, late)).toBe("done");
-  await expect(inTime(Promise.reject(new Error("broken")), 1000, late)).rejects.toThrow("broken");
+  expect(await withTimeLimit(Promise.resolve("done"), 1000, late)).toBe("done");
+  await expect(withTimeLimit(Promise.reject(new Error("broken")), 1000, late)).rejects.toThrow("broken");
 });
 
 test("for what does not come in time there is an answer, or an error", async () => {
   const never = new Promise<string>(() => {});
-  expect(await inTime(never, 5, () => "late")).toBe("late");
+  expect(await withTimeLimit(never, 5, () => "late")).toBe("late");
   const refuse = (): never => {
     throw new Error("it did not answer");
   };
-  await expect(inTime(never, 5, refuse)).rejects.toThrow("it did not answer");
+  await expect(withTimeLimit(never, 5, refuse)).rejects.toThrow("it did not answer");
 });
 
 test("what fails after its time does not end the process", async () => {
@@ -25,7 +25,7 @@ test("what fails after its time does not end the process", async () => {
   const work = after(20).then(() => {
     throw new Error("too late");
   });
-  expect(await inTime(work, 5, () => "late")).toBe("late");
+  expect(await withTimeLimit(work, 5, () => "late")).toBe("late");
   await after(40);
   process.off("unhandledRejection", note);
   expect(unhandled).toEqual([]);
