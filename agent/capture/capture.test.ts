@@ -206,6 +206,17 @@ test("progress comes to the whole and names a stage", async () => {
   expect(["read", "compress", "upload"]).toContain(last?.bottleneck);
 });
 
+test("verification of a disk that differs everywhere names its first blocks and counts the others", async () => {
+  const repository = newRepository();
+  const content = Buffer.alloc(4 * MIB, 1);
+  const { disk } = await capture(repository, content);
+  const verifying = verifyDisk({ repository, disk, reader: readerOf(Buffer.alloc(4 * MIB, 2)) });
+  await expect(verifying).rejects.toMatchObject({
+    message: "64 blocks differ, the first at byte 0",
+    offsets: Array.from({ length: 16 }, (_, index) => index * 65_536),
+  });
+});
+
 test("verification finds a changed byte, and a block that should be zeros", async () => {
   const repository = newRepository();
   const content = testContent(20 * MIB, 51).fill(0, 18 * MIB);

@@ -58,6 +58,7 @@ export async function verifyDisk({
   const hasher = new DiskHasher(disk.sizeBytes);
   const ids = Buffer.alloc(FAN_OUT * ID_BYTES);
   const differing: number[] = [];
+  let differingBlocks = 0;
   const reads = readAhead(reader, disk.sizeBytes);
   for (let index = 0; index < map.leafCount; index++) {
     signal?.throwIfAborted();
@@ -72,15 +73,19 @@ export async function verifyDisk({
         const place = slot + at / BLOCK_BYTES;
         const id = idOf(next.value.subarray(at, at + BLOCK_BYTES), namer);
         ids.set(id, place * ID_BYTES);
-        if (!id.equals(leaf?.blocks[place]?.id ?? ZERO_ID)) differing.push((first + place) * BLOCK_BYTES);
+        if (id.equals(leaf?.blocks[place]?.id ?? ZERO_ID)) continue;
+        differingBlocks += 1;
+        if (differing.length < LISTED_OFFSETS) differing.push((first + place) * BLOCK_BYTES);
       }
     }
     hasher.addLeaf(ids);
     onProgress?.(Math.min(disk.sizeBytes, (first + blocks) * BLOCK_BYTES), disk.sizeBytes);
   }
-  if (differing.length > 0) {
-    const listed = differing.slice(0, LISTED_OFFSETS);
-    throw new DiskMismatchError(`${differing.length} blocks differ, the first at byte ${listed[0]}`, listed);
+  if (differingBlocks > 0) {
+    throw new DiskMismatchError(
+      `${differingBlocks} blocks differ, the first at byte ${differing[0]}`,
+      differing,
+    );
   }
   // The map was right and complete only if it comes to the hash that the recovery point has sealed.
   if (hasher.finish().toString("hex") !== disk.contentHash) {

@@ -4,12 +4,12 @@ import { openReadableRepository } from "#agent/cloud/readable-repository.ts";
 import { createDiskImage } from "#agent/disk-image/disk-image.ts";
 import { readPoint } from "#agent/repository/points.ts";
 import { restoreDisk } from "#agent/restore/restore.ts";
-import { NotFoundError } from "#shared/errors.ts";
 import { DiskFormat } from "#shared/protocol/common.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import { type CliCommand, choiceOption, requiredOption } from "../command.ts";
 import { RefusedError } from "../errors.ts";
 import { ProgressLine } from "../progress.ts";
+import { recordedDisk } from "../recorded-disk.ts";
 import { print } from "../terminal.ts";
 import { bytes, duration } from "../units.ts";
 import { transferLine } from "./conversion-progress.ts";
@@ -35,14 +35,14 @@ export const restore: CliCommand = {
     if (await exists(path))
       throw new RefusedError(`${path} exists already`, "Choose another name, or remove it first.");
     const id = call.arguments.POINT ?? "";
-    const { sourceId } = await api.getRecoveryPoint({ parameters: { id } });
+    const recorded = await api.getRecoveryPoint({ parameters: { id } });
+    const { sourceId } = recorded;
     const repository = await openReadableRepository({
       requestAccess: () => api.openSourceData({ parameters: { id: sourceId } }),
       now: Date.now,
       random: Math.random,
     });
-    const disk = (await readPoint(repository, id)).disks.find((candidate) => candidate.name === name);
-    if (!disk) throw new NotFoundError(`disk in recovery point ${id}:`, name);
+    const disk = recordedDisk(await readPoint(repository, id), recorded, name);
     const line = new ProgressLine(call.terminal);
     const image = await createDiskImage({
       path,

@@ -3,7 +3,8 @@
  * command it is not.
  */
 import { type CommandRecord, failed, isOpen, progressed, succeeded } from "#shared/domain/command.ts";
-import { failureOf, UnknownCommandError } from "#shared/errors.ts";
+import { findCaptureProblem } from "#shared/domain/conversion.ts";
+import { CapturedDiskUnexpectedError, failureOf, UnknownCommandError } from "#shared/errors.ts";
 import { commandKinds } from "#shared/protocol/commands.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
 import { refuse } from "../ingest/refuse.ts";
@@ -63,7 +64,7 @@ async function settled(
   deps: CommandDeps,
 ): Promise<CommandRecord> {
   const { steps, clock } = deps;
-  const result = await learnFrom(command, resultOf(command, event), deps);
+  const result = await learnFrom(command, await asPreflighted(command, resultOf(command, event), deps), deps);
   const { taskToken } = command;
   if ("failure" in result) {
     if (taskToken) await steps.fail(taskToken, result.failure);
@@ -84,6 +85,18 @@ function resultOf(command: CommandRecord, event: EventOf<"command-succeeded" | "
     ? `the key ${key}, which is not below its own prefix`
     : issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ");
   return { failure: failureOf(new UnknownCommandError(`the agent answered ${command.kind} with ${wrong}`)) };
+}
+
+/** Of a capture: a failure unless the disk is the one that preflight judged. */
+async function asPreflighted(
+  { kind, conversionId, label }: CommandRecord,
+  outcome: Outcome,
+  { store }: CommandDeps,
+): Promise<Outcome> {
+  if (kind !== "capture-disk" || "failure" in outcome) return outcome;
+  const { disk } = commandKinds[kind].output.parse(outcome.output);
+  const problem = findCaptureProblem(await store.conversions.get(conversionId), label, disk);
+  return problem === undefined ? outcome : { failure: failureOf(new CapturedDiskUnexpectedError(problem)) };
 }
 
 /** A key in the bucket that an answer names and that this agent cannot have written. */

@@ -1,7 +1,8 @@
-import { beforeEach, expect, test } from "vitest";
-import { aConversion, anInventory } from "#shared/domain/testing/records.ts";
+import { beforeEach, describe, expect, test } from "vitest";
+import { aConversion, aDisk, anInventory } from "#shared/domain/testing/records.ts";
 import { DiskNotFoundError, failureOf } from "#shared/errors.ts";
 import { dispatch } from "../conversion/dispatch.ts";
+import * as preflight from "../tasks/check-preflight.ts";
 import { World } from "../testing/world.ts";
 import { run } from "./agent-events.ts";
 
@@ -220,4 +221,54 @@ test("an agent that works on a cancelled command is told again", async () => {
   await progress(5, 1);
   expect(world.agents.messagesFor("agt_target").at(-1)).toBe(`cancel ${ID}`);
   expect(world.steps.heartbeats).toEqual([]);
+});
+
+describe("a captured disk", () => {
+  const CAPTURE = "cnv_1.capture-disk.vda.1";
+  const sizeBytes = 64 * 1024 * 1024;
+  const output = {
+    ...{ disk: { name: "vda", sizeBytes, mapRoot: "root" }, bytesRead: 1, bytesStored: 1, badRanges: 0 },
+    ...{ consistency: "file-system", wholeCopies: [], seconds: 1, bottleneck: "read" },
+  };
+  const captured = (disk: object) =>
+    event(
+      {
+        ...{ commandId: CAPTURE, type: "command-succeeded" },
+        output: { ...output, disk: { ...output.disk, ...disk } },
+      },
+      "agt_source",
+    );
+  const outcome = () => world.steps.outcomes.get("capture");
+
+  beforeEach(async () => {
+    const holds = { activeConversionId: "cnv_1" };
+    await world.store.agents.modify("agt_source", (agent) => ({ ...agent, ...holds }));
+    await preflight.run({ conversionId: "cnv_1" }, world);
+    world.steps.waiting.add("capture");
+    const kind = "capture-disk" as const;
+    const request = { conversionId: "cnv_1", agentId: "agt_source", kind, label: "vda", round: 1, input: {} };
+    await dispatch({ ...request, taskToken: "capture" }, world);
+  });
+
+  test("of the size that preflight judged is taken", async () => {
+    await captured({});
+    expect(outcome()).toEqual({ output });
+  });
+
+  test.each([{ sizeBytes: 2 ** 50 }, { sizeBytes: sizeBytes - 512 }, { name: "vdb" }])(
+    "of another size or name fails the step, before a point can name it: %j",
+    async (disk) => {
+      await captured(disk);
+      expect(outcome()).toMatchObject({ failure: { name: "CapturedDiskUnexpectedError", retryable: false } });
+      expect(await world.store.conversions.findCommand(CAPTURE)).toMatchObject({ state: "failed" });
+    },
+  );
+
+  test("is held against what preflight judged, not against an inventory that the source sends later", async () => {
+    const inventory = anInventory({ disks: [aDisk("vda", { sizeBytes: 2 ** 50 })] });
+    await world.store.agents.modify("agt_source", (agent) => ({ ...agent, inventory }));
+    await preflight.run({ conversionId: "cnv_1" }, world);
+    await captured({ sizeBytes: 2 ** 50 });
+    expect(outcome()).toMatchObject({ failure: { name: "CapturedDiskUnexpectedError" } });
+  });
 });

@@ -54,7 +54,9 @@ export async function run(
     log.warn(message, { conversionId, rule: id, remedy, acceptedBy });
   }
   await auditAccepted(conversion, findings, store);
-  await store.conversions.modify(conversionId, (current) => preflightPassed(current, timestamp(clock)));
+  await store.conversions.modify(conversionId, (current) =>
+    preflightPassed(current, { now: timestamp(clock), inventory: source.inventory }),
+  );
   return { warnings: findings, ...(bootImage ? { bootImage: referenceTo(bootImage) } : {}) };
 }
 

@@ -2,9 +2,11 @@
 import { z } from "zod";
 import { ConversionCancelledError, type Failure, WrongStateError } from "../errors.ts";
 import { BootReceipt } from "../protocol/boot-receipt.ts";
+import type { CapturedDiskRef } from "../protocol/commands.ts";
 import { DiskFormat, Failure as FailureSchema, Timestamp } from "../protocol/common.ts";
 import { conversionTypes } from "../protocol/conversion-types.ts";
-import { AgentId, ConversionId, DiskName, PointId } from "../protocol/ids.ts";
+import { AgentId, ConversionId, DiskBytes, DiskName, PointId } from "../protocol/ids.ts";
+import type { Inventory } from "../protocol/inventory.ts";
 import { machineInWords } from "../protocol/machine.ts";
 import {
   ConversionResult,
@@ -62,6 +64,8 @@ export const ConversionRecord = z.object({
   recoveryPointId: PointId.optional(),
   state: ConversionState,
   preflightPassedAt: Timestamp.optional(),
+  /** The disks' sizes by the inventory that preflight judged. */
+  preflightBytes: z.record(DiskName, DiskBytes).optional(),
   failure: FailureSchema.optional(),
   result: ConversionResult.optional(),
   /** Frozen when the conversion ends: what happens to its commands afterwards is not part of it. */
@@ -172,10 +176,34 @@ export function cancelling(conversion: ConversionRecord): ConversionRecord {
   return { ...conversion, state: moved(conversion, "cancelling") };
 }
 
-export function preflightPassed(conversion: ConversionRecord, now: string): ConversionRecord {
-  return conversion.preflightPassedAt
-    ? conversion
-    : { ...requireRunning(conversion), preflightPassedAt: now };
+/** `inventory`: what preflight judged, of the source. Repeating it changes nothing. */
+export function preflightPassed(
+  conversion: ConversionRecord,
+  { now, inventory }: { now: string; inventory: Pick<Inventory, "disks"> | undefined },
+): ConversionRecord {
+  if (conversion.preflightPassedAt) return conversion;
+  const disks = inventory?.disks.filter(({ name }) => conversion.disks.includes(name)) ?? [];
+  return {
+    ...requireRunning(conversion),
+    preflightPassedAt: now,
+    preflightBytes: Object.fromEntries(disks.map(({ name, sizeBytes }) => [name, sizeBytes])),
+  };
+}
+
+/**
+ * Why a captured disk is not the one that was to be captured; `undefined` if it is. A source that claims
+ * another size than preflight judged could keep the target host reading zeros for days.
+ */
+export function findCaptureProblem(
+  { preflightBytes }: ConversionRecord,
+  wanted: string | undefined,
+  { name, sizeBytes }: Pick<CapturedDiskRef, "name" | "sizeBytes">,
+): string | undefined {
+  if (name !== wanted) return `asked for ${wanted}, the source captured ${name}`;
+  const expected = preflightBytes?.[name];
+  // A conversion that an earlier version started has no sizes.
+  if (preflightBytes === undefined || sizeBytes === expected) return undefined;
+  return `${name} was captured with ${sizeBytes} bytes; preflight saw ${expected ?? "no such disk"}`;
 }
 
 export function pointRecorded(conversion: ConversionRecord): ConversionRecord {

@@ -69,6 +69,18 @@ export class RecoveryPointUnexpectedError extends CausewayError {
   }
 }
 
+/** A source answers a capture with another disk than preflight judged. Nothing of it is used. */
+export class CapturedDiskUnexpectedError extends CausewayError {
+  override readonly name = "CapturedDiskUnexpectedError";
+  readonly retryable = false;
+  readonly hint =
+    "If the disk was resized, restart the source's agent, so that it reports the new size, and convert again. If not, its agent may have been changed: look at the source first.";
+
+  constructor(why: string) {
+    super(`the captured disk is not the one that preflight judged: ${why}`);
+  }
+}
+
 /** The machine is not restarted for a conversion that has not armed it. Nothing was changed. */
 export class RestartRefusedError extends CausewayError {
   override readonly name = "RestartRefusedError";
