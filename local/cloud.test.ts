@@ -259,7 +259,7 @@ test("a key file that is damaged is named, and kept", async () => {
   const file = join(folders.dataDir, "kms", "keys.json");
   await writeFile(file, "garbage");
   await expect(startCloud({ ...folders, clock: systemClock, program })).rejects.toThrow(
-    `${file} is damaged: it does not read as the keys of KMS`,
+    `${file} is damaged: it is not the keys of KMS`,
   );
   expect(await readFile(file, "utf8")).toBe("garbage");
 });

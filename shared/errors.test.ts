@@ -44,10 +44,10 @@ test.each([
   [
     "a file in place of a folder",
     () => mkdirSync("/etc/passwd/data"),
-    "/etc/passwd/data runs through a file that is no folder",
+    "/etc/passwd/data leads through a file that is not a folder",
   ],
   ["a folder in place of a file", () => readFileSync("/etc"), "a file is a folder"],
-  ["a file in place of a folder to make", () => mkdirSync("/etc/passwd"), "/etc/passwd is no folder"],
+  ["a file in place of a folder to make", () => mkdirSync("/etc/passwd"), "/etc/passwd is not a folder"],
   [
     "a program that is not installed",
     () => execFileSync("causeway-no-such-program"),

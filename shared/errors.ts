@@ -1,6 +1,6 @@
 /**
- * Every error that crosses a boundary: the agent's result, a Lambda's answer, an API problem, an `ErrorEquals` in a workflow. One file for each
- * area, one name for each error.
+ * Every error that crosses a boundary: in an agent's result, a Lambda's answer, an API problem or an
+ * `ErrorEquals` of a workflow. One file for each area, one name for each error.
  */
 
 export * from "./data-folder/errors.ts";

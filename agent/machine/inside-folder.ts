@@ -76,7 +76,7 @@ async function requireOwnFolder(path: string): Promise<void> {
   const why = !status.isDirectory()
     ? "it is no folder"
     : status.uid !== process.geteuid?.()
-      ? `it belongs to the user ${status.uid}`
+      ? `it belongs to user ${status.uid}`
       : (status.mode & GROUP_AND_OTHERS_WRITE) !== 0
         ? "other users may write to it"
         : undefined;

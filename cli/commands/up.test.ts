@@ -17,7 +17,7 @@ test("a file in place of the data folder is refused at once, with a message", as
   expect(await recordedRun(["up", "--data", file])).toEqual({
     code: 4,
     stdout: "",
-    stderr: `${file} is no folder\n  Name a folder, or remove the file.\n`,
+    stderr: `${file} is not a folder\n  Name a folder, or remove the file.\n`,
   });
 });
 

@@ -146,7 +146,7 @@ async function newestPending({ store, clock }: Deps): Promise<EnrolmentRequestRe
 }
 
 async function auditFlood(address: string, { store, clock }: Deps): Promise<void> {
-  const reason = "too many machines wait for approval";
+  const reason = "too many machines are waiting for approval";
   await store.audit.addHourly(
     {
       at: timestamp(clock),

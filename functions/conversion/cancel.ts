@@ -2,7 +2,7 @@ import {
   type ConversionRecord,
   cancelling,
   hasEnded,
-  waitsForItsTime,
+  mayAwaitStartTime,
   workflowInput,
 } from "#shared/domain/conversion.ts";
 import { openCommands } from "#shared/domain/conversion-view.ts";
@@ -39,7 +39,7 @@ export async function cancelConversion(
   // One that waits for its time would see the mark only then. Nothing is armed: no command to do so goes out
   // after the mark.
   const armed = commands.some(({ kind }) => kind === "arm-boot");
-  if (waitsForItsTime(conversion, clock.now()) && !armed) await workflow.stop(id);
+  if (mayAwaitStartTime(conversion, clock.now()) && !armed) await workflow.stop(id);
   // Only the workflow ends a conversion. One that a broken-off start left without it gets it now: its first
   // step sees the mark.
   const start = await workflow.start(id, workflowInput(conversion));

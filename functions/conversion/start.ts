@@ -1,7 +1,7 @@
 import { held, mustServe, released } from "#shared/domain/agent.ts";
 import { type ConversionRecord, hasEnded, newConversion, workflowInput } from "#shared/domain/conversion.ts";
 import { timeOfId } from "#shared/domain/id.ts";
-import { mustSuit } from "#shared/domain/preflight/system-rules.ts";
+import { requireConvertible } from "#shared/domain/preflight/system-rules.ts";
 import type { NewConversion } from "#shared/protocol/resources.ts";
 import type { Clock, Workflows } from "../ports.ts";
 import type { Store } from "../store/store.ts";
@@ -74,7 +74,7 @@ async function admit(request: NewConversion, given: StartIds, deps: StartDeps): 
   const { store, clock } = deps;
   const { sourceId, targetId } = request;
   mustServe(await store.agents.find(targetId), "target", targetId);
-  mustSuit(mustServe(await store.agents.find(sourceId), "source", sourceId), request.type);
+  requireConvertible(mustServe(await store.agents.find(sourceId), "source", sourceId), request.type);
   const bootImageId = await bootImageFor(request, store);
   const stale = await staleHolder(sourceId, deps);
   const source = await store.agents.modify(sourceId, (current) =>

@@ -1,7 +1,7 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { z } from "zod";
 import type { AgentRecord } from "#shared/domain/agent.ts";
-import { hear } from "#shared/domain/presence.ts";
+import { presenceAfter } from "#shared/domain/presence.ts";
 import type { Log } from "#shared/log.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { ingestHandler } from "../middleware/ingest-handler.ts";
@@ -79,7 +79,7 @@ async function note(
     return;
   }
   await store.agents.modify(clientId, (agent): AgentRecord => {
-    const presence = hear(agent.presence, { type, sessionId: sessionIdentifier, at });
+    const presence = presenceAfter(agent.presence, { type, sessionId: sessionIdentifier, at });
     return presence === agent.presence
       ? agent
       : { ...agent, presence, lastSeenAt: new Date(at).toISOString() };

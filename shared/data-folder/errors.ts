@@ -1,11 +1,12 @@
-/** A folder in which a program of ours keeps its state cannot be used as it is. */
+/** Why a folder in which a Causeway program keeps its state cannot be used. */
 import { CausewayError } from "../errors/causeway-error.ts";
 
-/** Another process works on this folder. */
+/** Another process is using this folder. */
 export class FolderInUseError extends CausewayError {
   override readonly name = "FolderInUseError";
   readonly retryable = false;
-  readonly hint = "Use the program that runs, stop it first, or name another folder with --data.";
+  readonly hint =
+    "Use the program that is already running, stop it first, or name another folder with --data.";
 
   constructor(folder: string, holder: string) {
     super(`${folder} is in use by ${holder}`);
@@ -25,8 +26,8 @@ export class FolderTooNewError extends CausewayError {
 }
 
 /**
- * The folder, or something in it, belongs to another user, who could have put there what a program of ours
- * trusts.
+ * The folder, or something in it, belongs to another user, who could have planted data that Causeway would
+ * trust.
  */
 export class FolderNotOursError extends CausewayError {
   override readonly name = "FolderNotOursError";
@@ -34,33 +35,33 @@ export class FolderNotOursError extends CausewayError {
   readonly hint: string;
 
   constructor(folder: string, path: string, uid: number) {
-    super(`${path} belongs to the user ${uid}`);
+    super(`${path} belongs to user ${uid}`);
     this.hint =
-      `Run the program as the user ${uid}. If the content of ${folder} is known to be right, ` +
-      `give it to your user instead (chown -R); else name another folder with --data.`;
+      `Run the program as user ${uid}. If you trust the content of ${folder}, make your user its owner ` +
+      `(chown -R). Otherwise name another folder with --data.`;
   }
 }
 
-/** The folder has files of others in it, and closing it would take these from other users and programs. */
+/** The folder has files that are not Causeway's. Restricting access to it would lock other users out. */
 export class FolderOfOthersError extends CausewayError {
   override readonly name = "FolderOfOthersError";
   readonly retryable = false;
   readonly hint =
-    "Nothing was changed. Name a folder of its own with --data, such as /var/lib/causeway: a new or an empty one.";
+    "Nothing was changed. With --data, name a new or empty folder for Causeway alone, such as /var/lib/causeway.";
 
   constructor(folder: string, found: string) {
-    super(`${folder} is no folder of Causeway's: it holds ${found}`);
+    super(`${folder} is not a Causeway folder: it has ${found}`);
   }
 }
 
-/** A file that a program of ours keeps in its folder does not read as what it was written as. */
+/** A file in a Causeway program's folder no longer has the form in which it was written. */
 export class FolderFileDamagedError extends CausewayError {
   override readonly name = "FolderFileDamagedError";
   readonly retryable = false;
   readonly hint: string;
 
   constructor(file: string, what: string, hint: string) {
-    super(`${file} is damaged: it does not read as ${what}`);
+    super(`${file} is damaged: it is not ${what}`);
     this.hint = hint;
   }
 }
@@ -74,7 +75,7 @@ export class KeysMissingError extends CausewayError {
   constructor(folder: string, files: readonly string[], problem: "missing" | "another folder's") {
     super(`${folder} holds data, but its keys are ${problem}: ${files.join(", ")}`);
     this.hint =
-      `Put ${files.join(", ")} back from the backup of the keys, then start again; nothing was changed. ` +
-      "Without them nothing that was captured can be read.";
+      `Nothing was changed. Restore ${files.join(", ")} from the backup of the keys, then start again. ` +
+      "Without these keys, captured data cannot be read.";
   }
 }

@@ -81,7 +81,7 @@ test.runIf(asRoot)("another user's folder is refused with what to do, and stays 
   openFolder();
   chownSync(folder, 1234, 1234);
   expect(() => makePrivateFolder(folder)).toThrow(FolderNotOursError);
-  expect(() => makePrivateFolder(folder)).toThrow(`${folder} belongs to the user 1234`);
+  expect(() => makePrivateFolder(folder)).toThrow(`${folder} belongs to user 1234`);
   expect(statSync(folder).mode & 0o777).toBe(0o755);
 });
 
@@ -92,7 +92,7 @@ test.runIf(asRoot)(
     chownSync(join(folder, "boot-states/cnv_1.json"), 1234, 1234);
     for (const _ of "12") {
       expect(() => makePrivateFolder(folder)).toThrow(
-        `${folder}/boot-states/cnv_1.json belongs to the user 1234`,
+        `${folder}/boot-states/cnv_1.json belongs to user 1234`,
       );
     }
     expect(statSync(folder).mode & 0o777).toBe(0o755);

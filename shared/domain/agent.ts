@@ -1,4 +1,4 @@
-/** An enrolled machine: what is stored of it, and what may happen to it. */
+/** An enrolled machine: its record, and how that may change. */
 import { z } from "zod";
 import { ForbiddenError, NotFoundError, WrongStateError } from "../errors.ts";
 import { EnrollableRole, Timestamp } from "../protocol/common.ts";
@@ -14,7 +14,7 @@ export const AgentRecord = z.object({
   role: EnrollableRole,
   name: z.string(),
   certificateId: z.string(),
-  /** The device's own, without its issuers'. */
+  /** The device certificate alone, without its issuers. */
   certificatePem: z.string().optional(),
   enrolledAt: Timestamp,
   revokedAt: Timestamp.optional(),
@@ -22,21 +22,21 @@ export const AgentRecord = z.object({
   lastSeenAt: Timestamp.optional(),
   agentVersion: z.string().optional(),
   /**
-   * One that an agent of another version wrote and we cannot read counts as none: it sends a new one when it
-   * connects.
+   * An inventory that an agent of another version wrote and this version cannot read counts as absent: the
+   * agent sends a new one when it connects.
    */
   inventory: Inventory.optional().catch(undefined),
-  /** Where it was last heard, and in which boot of that system. */
+  /** The system that it last reported from; `bootId` is the boot of that system. */
   environment: AgentEnvironment.default("original"),
   /**
-   * The only system that its identity is for. `boot-environment`: its machine was started from a boot image
-   * by hand.
+   * The only system that may use its identity. `boot-environment`: an operator started the machine from a
+   * boot image by hand.
    */
   enrolledFrom: AgentEnvironment.default("original"),
-  /** Started by hand once more, its machine is this other source now. */
+  /** The source that its machine became when it was started by hand again. */
   restartedAs: z.string().optional(),
   bootId: BootId.optional(),
-  /** Sources: the conversion that holds it. */
+  /** For a source: the conversion that holds it. */
   activeConversionId: ConversionId.optional(),
   version: z.int(),
 });
@@ -50,13 +50,13 @@ export interface Introduction {
 }
 
 /**
- * The agent told what it is and has. The inventory stays that of the system that it enrolled from, whatever
- * the boot environment sees.
+ * The agent after it has reported its version, system and inventory. The record keeps the inventory of the
+ * system that the agent enrolled from, and ignores one from the other system.
  */
-export function introduced(agent: AgentRecord, told: Introduction, at: string): AgentRecord {
-  const { agentVersion, environment = "original", bootId = bootIdIn(told.inventory) } = told;
+export function introduced(agent: AgentRecord, report: Introduction, at: string): AgentRecord {
+  const { agentVersion, environment = "original", bootId = bootIdIn(report.inventory) } = report;
   const inventory =
-    environment === agent.enrolledFrom ? (told.inventory ?? agent.inventory) : agent.inventory;
+    environment === agent.enrolledFrom ? (report.inventory ?? agent.inventory) : agent.inventory;
   return { ...agent, agentVersion, environment, bootId, inventory, lastSeenAt: at };
 }
 
@@ -67,8 +67,8 @@ function bootIdIn(inventory: Inventory | undefined): string | undefined {
 }
 
 /**
- * Whether both were enrolled by an approval of the same machine, by its network ports, and the other one,
- * before, is not heard any more.
+ * Whether `other` is an earlier start by hand of the same machine: both have the same network ports, `other`
+ * was enrolled before `agent`, and `other` is no longer connected.
  */
 export function isEarlierStart(other: AgentRecord, agent: AgentRecord): boolean {
   const ports = portsOf(agent);
@@ -90,7 +90,7 @@ function portsOf({ inventory }: AgentRecord): string {
     .join(" ");
 }
 
-/** Its machine is this other source now; a mark that it has stays. */
+/** Notes the source that its machine has become; an earlier note stays. */
 export function restarted(agent: AgentRecord, as: string): AgentRecord {
   return agent.restartedAs ? agent : { ...agent, restartedAs: as };
 }
@@ -100,8 +100,8 @@ export function revoked(agent: AgentRecord, at: string): AgentRecord {
 }
 
 /**
- * The source, held by the conversion; held already by the same one, it stays as it is. Throws
- * `WrongStateError` if another holds it.
+ * The source, held by the conversion. Returns the same record if that conversion already holds it; throws
+ * `WrongStateError` if another one does.
  */
 export function held(source: AgentRecord, conversionId: string): AgentRecord {
   if (source.activeConversionId === conversionId) return source;
@@ -114,7 +114,7 @@ export function held(source: AgentRecord, conversionId: string): AgentRecord {
   return { ...source, activeConversionId: conversionId };
 }
 
-/** The source without the conversion's hold; a hold of another conversion is left alone. */
+/** The source without the conversion's hold. The hold of another conversion stays. */
 export function released(source: AgentRecord, conversionId: string): AgentRecord {
   if (source.activeConversionId !== conversionId) return source;
   const { activeConversionId: _, ...free } = source;
@@ -122,8 +122,8 @@ export function released(source: AgentRecord, conversionId: string): AgentRecord
 }
 
 /**
- * Throws unless the agent has the role (`NotFoundError`: there is no such source) and still is trusted
- * (`ForbiddenError`).
+ * Returns the agent. Throws `NotFoundError` if it does not have the role, and `ForbiddenError` if it was
+ * revoked.
  */
 export function mustServe(agent: AgentRecord | undefined, role: EnrollableRole, id: string): AgentRecord {
   if (agent?.role !== role) throw new NotFoundError(role, id);

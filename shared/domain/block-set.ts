@@ -1,14 +1,14 @@
 import { appendExtent, type Extent } from "./extents.ts";
 
 /**
- * A set of a disk's blocks, one bit for each: its memory follows from the size of the disk (30 MiB for 15 TiB
- * in blocks of 64 KiB) and not from how the set is fragmented. It takes bytes and rounds outward, so that no
- * byte that was added is ever missing.
+ * A set of a disk's blocks, one bit for each. Its memory depends on the size of the disk (30 MiB for 15 TiB
+ * in blocks of 64 KiB), not on how fragmented the set is. Byte ranges are rounded outward to whole blocks, so
+ * the set always includes every byte that was added.
  */
 export class BlockSet {
   readonly sizeBytes: number;
   readonly blockBytes: number;
-  /** Least significant bit first. Bits behind the last block stay clear. */
+  /** Least significant bit first. Bits after the last block stay clear. */
   readonly #bits: Uint8Array;
 
   /** An empty set for a disk of `sizeBytes`, whose last block may be shorter. */
@@ -26,12 +26,14 @@ export class BlockSet {
   }
 
   /**
-   * Adds every block that any of these bytes lies in. Throws a `RangeError` where they reach beyond the disk.
+   * Adds every block that contains any of these bytes. Throws a `RangeError` if they reach beyond the disk.
    */
   add(offset: number, length: number): void {
     if (length === 0) return;
     if (!(offset >= 0 && length >= 0 && offset + length <= this.sizeBytes)) {
-      throw new RangeError(`bytes ${offset} to ${offset + length} lie beyond a disk of ${this.sizeBytes}`);
+      throw new RangeError(
+        `bytes ${offset} to ${offset + length} reach beyond a disk of ${this.sizeBytes} bytes`,
+      );
     }
     const first = Math.floor(offset / this.blockBytes);
     const last = Math.floor((offset + length - 1) / this.blockBytes);
@@ -48,27 +50,27 @@ export class BlockSet {
     }
   }
 
-  /** How many bytes of this stretch of the disk lie in blocks of the set. */
+  /** How many bytes of this range of the disk are in blocks of the set. */
   bytesWithin(offset: number, length: number): number {
     const { blockBytes } = this;
     const end = Math.min(offset + length, this.sizeBytes);
     if (offset >= end) return 0;
     const first = Math.floor(offset / blockBytes);
-    const behind = Math.ceil(end / blockBytes);
+    const after = Math.ceil(end / blockBytes);
     const outside =
       (this.#has(first) ? offset - first * blockBytes : 0) +
-      (this.#has(behind - 1) ? behind * blockBytes - end : 0);
-    return this.#count(first, behind) * blockBytes - outside;
+      (this.#has(after - 1) ? after * blockBytes - end : 0);
+    return this.#count(first, after) * blockBytes - outside;
   }
 
-  /** The parts of this stretch that lie in blocks of the set, in order; none touches the next. */
+  /** The parts of this range that are in blocks of the set, in order; none touches the next. */
   within(offset: number, length: number): Extent[] {
     const { blockBytes } = this;
     const end = Math.min(offset + length, this.sizeBytes);
-    const behind = Math.ceil(end / blockBytes);
+    const after = Math.ceil(end / blockBytes);
     const parts: Extent[] = [];
-    for (let block = Math.floor(offset / blockBytes); block < behind; ) {
-      const next = Math.min(block + this.#stride(block), behind);
+    for (let block = Math.floor(offset / blockBytes); block < after; ) {
+      const next = Math.min(block + this.#stride(block), after);
       const start = Math.max(offset, block * blockBytes);
       if (this.#has(block)) appendExtent(parts, start, Math.min(end, next * blockBytes) - start);
       block = next;
@@ -84,17 +86,17 @@ export class BlockSet {
     this.#bits[byte] = (this.#bits[byte] ?? 0) | mask;
   }
 
-  #count(first: number, behind: number): number {
+  #count(first: number, after: number): number {
     let count = 0;
-    for (let block = first; block < behind; ) {
-      const next = Math.min(block + this.#stride(block), behind);
+    for (let block = first; block < after; ) {
+      const next = Math.min(block + this.#stride(block), after);
       if (this.#has(block)) count += next - block;
       block = next;
     }
     return count;
   }
 
-  /** How many blocks can be looked at in one step: eight where they share a byte that is full or empty. */
+  /** How many blocks to look at in one step: eight if their byte is full or empty, otherwise one. */
   #stride(block: number): 1 | 8 {
     const bits = this.#bits[Math.floor(block / 8)];
     return block % 8 === 0 && (bits === 0 || bits === 0xff) ? 8 : 1;

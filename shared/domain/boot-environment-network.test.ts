@@ -98,13 +98,13 @@ test.each<[string, NetworkInterface[], string, string]>([
     "on a bridge of several ports",
     [bridge("br0", ["eth0", "eth1"], at("192.0.2.10")), link("eth0"), link("eth1")],
     "br0",
-    "over br0, which leads out by eth0 and eth1: the boot environment makes no bridges",
+    "over br0, which leads out by eth0 and eth1: the boot environment cannot make bridges",
   ],
   [
     "on a VLAN of such a bridge",
     [vlan("br0.7", 7, "br0", at("192.0.2.10")), bridge("br0", ["eth0", "eth1"]), link("eth0"), link("eth1")],
     "br0.7",
-    "over br0.7, which leads out by eth0 and eth1: the boot environment makes no bridges",
+    "over br0.7, which leads out by eth0 and eth1: the boot environment cannot make bridges",
   ],
   [
     "on a VLAN without a number of its own",
@@ -124,12 +124,12 @@ test.each<[string, NetworkInterface[], string, string]>([
     "eth0",
     "over eth0, which cannot be set up in the boot environment",
   ],
-  ["none", [link("eth0", at("192.0.2.1000"))], "eth0", "from 192.0.2.1000, which is no address"],
+  ["none", [link("eth0", at("192.0.2.1000"))], "eth0", "from 192.0.2.1000, which is not an address"],
   [
     "on a bridge that leads to no port",
     [bridge("br0", ["vnet0"], at("192.0.2.10"))],
     "br0",
-    "over br0, a bridge that leads to no port of the machine",
+    "over br0, a bridge without a port of the machine",
   ],
 ])("an address that is %s is lost", (_, interfaces, device, expected) => {
   expect(networkOf(interfaces, device).lost).toEqual([expected]);

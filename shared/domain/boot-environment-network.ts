@@ -1,54 +1,58 @@
 /**
- * Which part of a source's network its boot environment gets: what reaches the control plane, and nothing
- * else. It makes ports, bonds and VLANs, but no bridges.
+ * The part of a source's network that its boot environment gets: only what it needs to reach the control
+ * plane. The boot environment can make ports, bonds and VLANs, but no bridges.
  */
 import { z } from "zod";
 import type { Inventory, NetworkInterface, NetworkPath, NetworkRoute } from "../protocol/inventory.ts";
 import { hardwareAddressOf } from "./hardware-address.ts";
 import { findWaysOut, type Way } from "./ways-out.ts";
 
-/** With a prefix length. */
+/** An address with a prefix length. */
 export const NetworkAddress = z.union([z.cidrv4(), z.cidrv6()]);
 
 type Address = NetworkInterface["addresses"][number];
 
-/** A route as the boot environment is to have it. */
+/** A route that the boot environment sets. */
 export interface NeededRoute extends Pick<NetworkRoute, "destination" | "gateway" | "device" | "metric"> {
   family: Address["family"];
-  /** Chosen by the kernel where it is absent. */
+  /** If absent, the kernel chooses. */
   source?: string;
 }
 
-/** Why a path cannot be had: `address` where it is the source address, `way` where it is anything else. */
+/**
+ * Why the boot environment cannot have a path. `cluster` and `doubtful` concern the source address, `way`
+ * everything else.
+ */
 export interface LostPath {
   kind: "way" | "cluster" | "doubtful";
   message: string;
 }
 
-/** A path that the boot environment has, too. */
+/** A path that the boot environment also has. */
 export interface CarriedPath {
   path: NetworkPath;
-  /** What it goes over there. */
+  /** The interface that it uses in the boot environment. */
   device: string;
-  /** From where. */
+  /** Its source address. */
   address: Address;
 }
 
 export interface BootEnvironmentNetwork {
   carried: CarriedPath[];
-  /** What the paths go over, each after what it stands on, with the addresses that it needs. */
+  /** The interfaces of the paths with their addresses, each one after the interfaces that it runs over. */
   interfaces: NetworkInterface[];
   routes: NeededRoute[];
-  /** Interfaces whose default route comes with their lease. */
+  /** Interfaces that get their default route with their lease. */
   routedByLease: string[];
-  /** What the control plane cannot be reached without, and the boot environment cannot have. */
+  /** Paths that the boot environment needs to reach the control plane but cannot have. */
   lost: LostPath[];
 }
 
-/** What fits into one plan; more are not read. */
+/** How many other routes fit into one plan; the rest are ignored. */
 const OTHER_ROUTES = 32;
 /**
- * Set by an administrator or by the system's network configuration; others come and go with their programs.
+ * Routes that an administrator or the system's network configuration set. Other routes come and go with
+ * their programs.
  */
 const LASTING_PROTOCOLS: readonly (string | undefined)[] = [undefined, "boot", "static", "dhcp"];
 
@@ -63,10 +67,10 @@ export function bootEnvironmentNetworkOf(network: Inventory["network"]): BootEnv
   const routedByLease = new Set<string>();
   for (const { path, way, address, carrier } of carried) {
     need(way, needed);
-    wear(way, carrier);
+    keepHardwareAddress(way, carrier);
     if (address.origin !== "router" && !way.made.addresses.some((one) => one.address === address.address))
       way.made.addresses.push(address);
-    // The router that announces the address announces itself.
+    // The router that announces the address announces the route, too.
     if (address.origin === "router") continue;
     if (bringsDefault(path, address) && !routes.some(isDefault4)) routedByLease.add(way.made.name);
     else addRoute(routes, routedByLease, { path, way, address });
@@ -94,7 +98,7 @@ interface Carried {
   path: NetworkPath;
   way: Way;
   address: Address;
-  /** What the path goes over in the source's own system. */
+  /** The interface that the path uses in the source's own system. */
   carrier: NetworkInterface;
 }
 type Judged = Carried | { path: NetworkPath; lost: LostPath };
@@ -105,7 +109,7 @@ function judge(path: NetworkPath, interfaces: NetworkInterface[], ways: Way[]): 
     path,
     lost: { kind, message: `${path.to} (${path.address}) is reached ${message}` },
   });
-  if (!carrier) return lose(`over ${path.device}, which is no network port`);
+  if (!carrier) return lose(`over ${path.device}, which is not a network port`);
   const [way] = ways;
   if (!way || ways.length > 1 || !way.isPossible)
     return lose(`over ${path.device}, ${whyNot(carrier, ways)}`);
@@ -115,30 +119,30 @@ function judge(path: NetworkPath, interfaces: NetworkInterface[], ways: Way[]): 
   const { origin } = address;
   if (origin === "cluster")
     return lose(`from ${path.source}, which a cluster moves between machines`, "cluster");
-  if (origin === "dhcpv6") return lose(`from ${path.source}, which DHCPv6 gave`);
+  if (origin === "dhcpv6") return lose(`from ${path.source}, which was assigned by DHCPv6`);
   if (!NetworkAddress.safeParse(`${address.address}/${address.prefixLength}`).success)
-    return lose(`from ${path.source}, which is no address`);
+    return lose(`from ${path.source}, which is not an address`);
   return { path, way, address, carrier };
 }
 
 function whyNot({ name, kind, master, bridge, state }: NetworkInterface, ways: Way[]): string {
   if (ways.length > 1)
-    return `which leads out by ${ways.map(({ made }) => made.name).join(" and ")}: the boot environment makes no bridges`;
+    return `which leads out by ${ways.map(({ made }) => made.name).join(" and ")}: the boot environment cannot make bridges`;
   if (ways.length === 1) return "which cannot be set up in the boot environment";
-  if (bridge) return "a bridge that leads to no port of the machine";
+  if (bridge) return "a bridge without a port of the machine";
   if (master) return `which belongs to ${master}`;
   return `which is ${state === "down" ? "down" : kind}${name ? "" : " and has no name"}`;
 }
 
 /**
- * Every host needs one path that can be had; then the others do not count. What is doubtful is had, and
- * told.
+ * The hosts that the boot environment cannot reach. One path for each host is enough. A path from a doubtful
+ * address counts as a path, but is reported, too.
  */
 function lostOf(judged: readonly Judged[]): LostPath[] {
   const hosts = new Map<string, Judged[]>();
   for (const each of judged) hosts.set(each.path.to, [...(hosts.get(each.path.to) ?? []), each]);
   const lost: LostPath[] = [];
-  // Of several name servers one is enough.
+  // One name server is enough.
   const servers = judged.filter(({ path }) => path.use === "name-server");
   const hasServer = servers.some((each) => "way" in each);
   for (const paths of hosts.values()) {
@@ -154,14 +158,17 @@ function lostOf(judged: readonly Judged[]): LostPath[] {
   return lost;
 }
 
-/** With all that it stands on, which comes first. */
+/** Adds the way after everything that it runs over. */
 function need(way: Way, needed: Set<Way>): void {
-  for (const below of way.standsOn) need(below, needed);
+  for (const below of way.runsOver) need(below, needed);
   needed.add(way);
 }
 
-/** Switches, routers and DHCP servers know the source by the hardware address of what carries the path. */
-function wear({ made }: Way, carrier: NetworkInterface): void {
+/**
+ * Gives the way the carrier's hardware address, because switches, routers and DHCP servers know the source by
+ * that address.
+ */
+function keepHardwareAddress({ made }: Way, carrier: NetworkInterface): void {
   if (carrier.macAddress === undefined || carrier.macAddress === made.macAddress) return;
   const own = hardwareAddressOf(made);
   Object.assign(made, { macAddress: carrier.macAddress, ...(own && { permanentMacAddress: own }) });
@@ -182,7 +189,7 @@ function addRoute(
 ): void {
   const { family, prefixLength } = address;
   const wholeLength = family === "ipv4" ? 32 : 128;
-  // Comes with the address, except that of a point-to-point link.
+  // The kernel adds this route with the address, except on a point-to-point link.
   if (path.gateway === undefined && path.protocol === "kernel" && prefixLength < wholeLength) return;
   const route: NeededRoute = {
     ...{ family, destination: path.destination, device: way.made.name, source: address.address },
@@ -191,14 +198,14 @@ function addRoute(
   const taken = routes.find((each) => each.family === family && each.destination === route.destination);
   const isTakenByLease = isDefault4(route) && routedByLease.size > 0;
   if (!taken && !isTakenByLease) routes.push(route);
-  // Several tables, or several routers of one route: each of the others is for its address alone.
+  // Another table or router already has this destination, so this route is for its one address only.
   else if (taken?.gateway !== route.gateway || taken?.device !== route.device)
     routes.push({ ...route, destination: `${path.address}/${wholeLength}` });
 }
 
 /**
- * Hosts may get other addresses while the machine restarts: what else leads over these ports stays as it
- * is.
+ * Adds the other routes over the same ports, because hosts can get other addresses while the machine
+ * restarts.
  */
 function addOtherRoutes(
   routes: NeededRoute[],
@@ -231,8 +238,8 @@ function addOtherRoutes(
 }
 
 /**
- * The source address is said only where the kernel would have a choice, and where it may be said: IPv6 has
- * to be ready first.
+ * Keeps the source address only on IPv4 routes for which the kernel would have a choice. An IPv6 address is
+ * not yet usable when the route is set.
  */
 function withSources(routes: readonly NeededRoute[], interfaces: readonly NetworkInterface[]): NeededRoute[] {
   return routes.map(({ source, ...route }) => {

@@ -1,4 +1,4 @@
-/** Which virtual hardware a source's clone is booted on. */
+/** The virtual hardware on which a source's clone boots. */
 import { type Inventory, UNKNOWN } from "../protocol/inventory.ts";
 
 const ESP = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b";
@@ -6,9 +6,9 @@ const BIOS_BOOT = "21686148-6449-6e6f-744e-656564454649";
 const MIB = 1024 * 1024;
 
 /**
- * The firmware that the disks expect. For the machine's own disks it is the machine's; an image file may come
- * from any machine, so there its partitions tell: an EFI system partition without a BIOS boot partition means
- * UEFI.
+ * The firmware that the disks expect. The machine's own disks expect the machine's firmware. An image file
+ * can come from any machine, so its partitions decide: an EFI system partition without a BIOS boot partition
+ * means UEFI.
  */
 export function bootFirmware(inventory: Inventory | undefined, disks: readonly string[]): "bios" | "uefi" {
   const chosen = inventory?.disks.filter((disk) => disks.includes(disk.name)) ?? [];
@@ -18,7 +18,7 @@ export function bootFirmware(inventory: Inventory | undefined, disks: readonly s
   return types.includes(ESP) && !types.includes(BIOS_BOOT) ? "uefi" : "bios";
 }
 
-/** Enough for any supported system to reach its login prompt, without asking for more than the source has. */
+/** Enough for any supported system to reach its login prompt, but not more than the source has. */
 export function bootMemoryMiB(inventory: Inventory | undefined): number {
   const memory = inventory?.memoryBytes ?? UNKNOWN;
   if (memory === UNKNOWN) return 1024;

@@ -1,4 +1,4 @@
-/** A boot image as the control plane keeps it. */
+/** A boot image as the control plane stores it. */
 import { z } from "zod";
 import { WrongStateError } from "../errors.ts";
 import {
@@ -11,7 +11,7 @@ import {
 } from "../protocol/boot-image.ts";
 
 export const BootImageRecord = BootImage.omit({ drivers: true }).extend({
-  /** Of the manifest itself, which is a file of the image too. */
+  /** Size of the manifest, which is itself a file of the image. */
   manifestBytes: z.int().positive(),
   signatureBase64: z.string(),
   publicKeyPem: z.string(),
@@ -43,7 +43,7 @@ export function newBootImage(
   };
 }
 
-/** Complete; repeating it changes nothing. */
+/** The image, marked complete. Repeating it changes nothing. */
 export function completedImage(image: BootImageRecord, now: string): BootImageRecord {
   return image.state === "complete" ? image : { ...image, state: "complete", completedAt: now };
 }
@@ -54,7 +54,7 @@ export function objectsOf(image: BootImageRecord): (BootImageFile & { key: strin
   return [...image.files, manifest].map((file) => ({ ...file, key: bootImageKey(image.id, file.path) }));
 }
 
-/** As an agent is told of it. Throws `WrongStateError` for one that is not complete. */
+/** The image as an agent gets it. Throws `WrongStateError` if the image is not complete. */
 export function referenceTo(image: BootImageRecord): BootImageReference {
   if (image.state !== "complete") throw new WrongStateError(`boot image ${image.id} is not complete`);
   const { id, signatureBase64, publicKeyPem, secureBootSigned, files } = image;
@@ -73,7 +73,7 @@ export function referenceTo(image: BootImageRecord): BootImageReference {
   };
 }
 
-/** As the API shows it. */
+/** The image as the API shows it. */
 export function shownBootImage(image: BootImageRecord): BootImage {
   const drivers = image.drivers.filter(({ lacksFirmware }) => !lacksFirmware).map(({ name }) => name);
   return BootImage.parse({ ...image, drivers });

@@ -1,4 +1,4 @@
-/** A command to an agent: what is stored of it, and its life cycle. */
+/** A command to an agent: its record and its life cycle. */
 import { z } from "zod";
 import type { Failure } from "../errors.ts";
 import { type CommandKind, type Command as CommandMessage, commandKinds } from "../protocol/commands.ts";
@@ -11,7 +11,7 @@ export const CommandState = z.enum(["pending", "running", "succeeded", "failed",
 export type CommandState = z.infer<typeof CommandState>;
 
 export const commandTransitions: Transitions<CommandState> = {
-  // An agent may end a command before its first sign of progress arrives.
+  // An agent can finish a command before its first progress report arrives.
   pending: ["running", "succeeded", "failed", "cancelled"],
   running: ["succeeded", "failed", "cancelled"],
   succeeded: [],
@@ -26,27 +26,27 @@ export const CommandRecord = z.object({
   conversionId: ConversionId,
   agentId: AgentId,
   kind: z.enum(kinds),
-  /** The system of the machine that it is for. */
+  /** The system that must run on the machine for the agent to carry it out. */
   environment: AgentEnvironment.default("original"),
   /**
-   * What tells commands of one kind apart within a conversion: a disk, an agent's role, where to restart
+   * Tells commands of one kind apart within a conversion: a disk, an agent's role, or the system to restart
    * into.
    */
   label: z.string().optional(),
-  /** Counts how often the workflow wanted this work done anew, from 1. */
+  /** How many times the workflow has asked for this work, counted from 1. */
   round: z.int().positive(),
-  /** Counts the tries, over all rounds, from 1. */
+  /** The number of this try, counted over all rounds from 1. */
   attempt: z.int().positive(),
   input: z.record(z.string(), z.unknown()),
   requestedBy: z.string(),
-  /** Of the workflow that waits for the result; absent where nobody waits. */
+  /** The task token of the workflow that waits for the result; absent if no workflow waits. */
   taskToken: z.string().optional(),
   state: CommandState,
   issuedAt: Timestamp,
   startedAt: Timestamp.optional(),
   endedAt: Timestamp.optional(),
   progress: Progress.optional(),
-  /** By the agent's clock: tells a late report from a newer one. */
+  /** By the agent's clock. Reports older than this one are ignored. */
   progressAt: Timestamp.optional(),
   output: z.unknown().optional(),
   failure: FailureSchema.optional(),
@@ -66,17 +66,17 @@ export interface WantedCommand {
   taskToken?: string | undefined;
 }
 
-/** What to do when the workflow wants a command that it may have wanted before. */
+/** What to do when the workflow asks for a command, perhaps not for the first time. */
 export type Dispatch =
   /**
-   * Send it: a new try, or the same one once more for a workflow that lost patience; the agent knows it by
-   * its id.
+   * Send it: a new try, or the open one again because the workflow stopped waiting for it. The agent
+   * recognises a repeated command by its id.
    */
   | { action: "send"; command: CommandRecord }
-  /** It is done already, and the workflow did not hear it: answer with its output. */
+  /** It has already succeeded, but the workflow missed the result: answer with its output. */
   | { action: "answer"; command: CommandRecord };
 
-/** `tries`: the conversion's commands so far, any kind. */
+/** `tries`: all commands of the conversion so far, of any kind. */
 export function plan(wanted: WantedCommand, tries: readonly CommandRecord[], now: string): Dispatch {
   const { taskToken, ...rest } = wanted;
   const last = latest(tries.filter((one) => one.kind === wanted.kind && one.label === wanted.label));
@@ -99,7 +99,7 @@ export function plan(wanted: WantedCommand, tries: readonly CommandRecord[], now
   };
 }
 
-/** The last try among commands of the same work. */
+/** The last try among commands for the same work. */
 export function latest(tries: readonly CommandRecord[]): CommandRecord | undefined {
   return tries.reduce<CommandRecord | undefined>(
     (best, one) => (best && best.attempt > one.attempt ? best : one),
@@ -118,14 +118,18 @@ export function isOpen(command: CommandRecord): boolean {
 }
 
 /**
- * Brings a machine that was armed or restarted back to its original system, and tells how it is there. Such
- * work is never called off: whatever becomes of the conversion, the machine is owed it.
+ * Whether the command brings an armed or restarted machine back to its original system, or reports on its
+ * boot state there. Such a command is never cancelled: the control plane must still send it even if the
+ * conversion fails or is cancelled.
  */
 export function bringsBack({ kind, input }: Pick<CommandRecord, "kind" | "input">): boolean {
   return kind === "attest-boot-state" || (kind === "reboot" && input.into === "original");
 }
 
-/** Alive. A report older than the last one, by the agent's own clock, only proves that it lives. */
+/**
+ * The command, running, with the reported progress. A report older than the last one, by the agent's clock,
+ * only shows that the agent is alive.
+ */
 export function progressed(
   command: CommandRecord,
   report: { progress?: Progress | undefined; at: string },
@@ -140,7 +144,7 @@ export function progressed(
 
 export function succeeded(command: CommandRecord, output: unknown, now: string): CommandRecord {
   const { progress } = command;
-  // The agent's last report is from before the end.
+  // The agent's last report was sent before the work was complete.
   const whole = progress && { ...progress, bytesDone: progress.bytesTotal, remainingSeconds: 0 };
   return { ...command, state: moved(command, "succeeded"), output, progress: whole, endedAt: now };
 }
@@ -153,7 +157,7 @@ export function cancelled(command: CommandRecord, now: string): CommandRecord {
   return { ...command, state: moved(command, "cancelled"), endedAt: now };
 }
 
-/** As the agent hears it. */
+/** The command as the agent receives it. */
 export function messageOf(command: CommandRecord): CommandMessage {
   const { id, kind, input, environment, requestedBy, issuedAt } = command;
   return { type: "command", commandId: id, kind, input, environment, requestedBy, issuedAt };

@@ -1,4 +1,4 @@
-/** How a conversion is shown: its steps, derived from the record and its commands. */
+/** A conversion as the API shows it: its steps, derived from its record and commands. */
 import { type CommandKind, commandKinds } from "../protocol/commands.ts";
 import { conversionTypes, type StepName } from "../protocol/conversion-types.ts";
 import type { Conversion, Step } from "../protocol/resources.ts";
@@ -18,7 +18,7 @@ const stepOfKind: Readonly<Partial<Record<CommandKind, StepName>>> = {
   "boot-check": "boot-check",
 };
 
-/** The step in which a command works; what is housekeeping has none and is not shown. */
+/** The step that a command belongs to. Returns `undefined` for housekeeping, which is not shown. */
 export function stepOf({ kind, input }: Pick<CommandRecord, "kind" | "input">): StepName | undefined {
   if (kind === "reboot") return input.into === "original" ? "return" : "reboot";
   return stepOfKind[kind];
@@ -57,13 +57,13 @@ export function conversionOf(record: ConversionRecord, commands: readonly Comman
   };
 }
 
-/** The agents that the conversion waits for at this moment: presence says whether each is there. */
+/** The ids of the agents that the conversion is waiting for. */
 export function awaitedAgents({ endedAt, steps }: Conversion): string[] {
   if (endedAt) return [];
   return [...new Set(steps.flatMap(({ work }) => work.filter(isAwaited).map(({ agentId }) => agentId)))];
 }
 
-/** The conversion with, for each awaited agent whose connection is gone, since when. */
+/** The conversion, with the time of disconnection on the work of each awaited agent that is disconnected. */
 export function withAbsences(
   conversion: Conversion,
   presences: ReadonlyMap<string, PresenceRecord>,
@@ -83,7 +83,7 @@ function isAwaited({ state }: Step["work"][number]): boolean {
   return state === "pending" || state === "running";
 }
 
-/** The steps as they stand; those of an ended conversion as they stood at its end. */
+/** The current steps, or those recorded at the end if the conversion has ended. */
 export function stepsOf(record: ConversionRecord, commands: readonly CommandRecord[]): Step[] {
   if (record.steps) return record.steps;
   const current = currentRound(commands);
@@ -106,7 +106,7 @@ export function stepsOf(record: ConversionRecord, commands: readonly CommandReco
   return steps;
 }
 
-/** The steps of a conversion that completes now. */
+/** The steps of a conversion that is completing now. */
 export function completedSteps(
   record: ConversionRecord,
   commands: readonly CommandRecord[],
@@ -118,8 +118,8 @@ export function completedSteps(
 }
 
 /**
- * The steps of a conversion that is abandoned now: the first one not over bears the blame, those after it
- * never happened.
+ * The steps of a conversion that is failing or being cancelled now: the first unfinished step is marked so,
+ * and those after it are skipped.
  */
 export function abandonedSteps(
   record: ConversionRecord,
@@ -142,7 +142,7 @@ function isOver(step: Step): boolean {
 }
 
 /**
- * Work that was ordered anew is shown as of the new order only: nothing of an earlier round counts any more.
+ * When the workflow asks for the same work again, only the new round is shown.
  */
 function currentRound(commands: readonly CommandRecord[]): CommandRecord[] {
   const repeatable = (command: CommandRecord) => command.kind === "materialise" || command.kind === "verify";
@@ -155,7 +155,7 @@ function preflightStep(record: ConversionRecord): Step {
   return { name: "preflight", state: endedAt ? "done" : "running", startedAt, endedAt, work: [] };
 }
 
-/** A step whose work is `size` pieces, each done by the last try of it. */
+/** A step of `size` pieces of work. The last try of each piece decides whether it is done. */
 function agentStep(name: StepName, size: number, tries: readonly CommandRecord[]): Step {
   if (tries.length === 0) return { name, state: "waiting", work: [] };
   const pieces = [...Map.groupBy(tries, (one) => one.label).values()]
@@ -166,7 +166,7 @@ function agentStep(name: StepName, size: number, tries: readonly CommandRecord[]
   return {
     name,
     state: done ? "done" : "running",
-    // Waiting for the machine to be heard is part of the step.
+    // The step includes the wait for the machine to report.
     startedAt: tries.map((one) => one.issuedAt).sort()[0],
     endedAt: done ? ends.at(-1) : undefined,
     work: pieces.map(({ id, agentId, label, state, progress }) => ({
@@ -179,14 +179,14 @@ function agentStep(name: StepName, size: number, tries: readonly CommandRecord[]
   };
 }
 
-/** A boot check that found the clone not booting has succeeded as a command, but not as a step. */
+/** A boot check whose clone does not boot succeeds as a command, but not as a step. */
 function achieved({ state, kind, output }: CommandRecord): boolean {
   if (state !== "succeeded" || kind !== "boot-check") return state === "succeeded";
   const found = commandKinds[kind].output.safeParse(output);
   return found.data?.verdict !== "not-booted";
 }
 
-/** The commands of its steps that an agent may be working on, and that end with the conversion. */
+/** The commands that an agent may still be working on and that end with the conversion. */
 export function openCommands(commands: readonly CommandRecord[]): CommandRecord[] {
   return commands.filter(
     (command) => isOpen(command) && stepOf(command) !== undefined && !bringsBack(command),

@@ -1,4 +1,4 @@
-/** A conversion: what is stored of it, and its life cycle. */
+/** A conversion: its record and its life cycle. */
 import { z } from "zod";
 import { ConversionCancelledError, type Failure, WrongStateError } from "../errors.ts";
 import { BootReceipt } from "../protocol/boot-receipt.ts";
@@ -23,14 +23,14 @@ import { isFinal, move, type Transitions } from "./transitions.ts";
 
 export const conversionTransitions: Transitions<ConversionState> = {
   running: ["completed", "failed", "cancelling"],
-  // Once the operator was told that it is being cancelled, no other end may surprise them.
+  // The operator has seen that it is being cancelled, so it must not end in any other way.
   cancelling: ["cancelled"],
   completed: [],
   failed: [],
   cancelled: [],
 };
 
-/** How long a machine may take to restart, with whatever its firmware does in the meantime. */
+/** How long a machine may take to restart, including its firmware's own checks. */
 const DEFAULT_DEADLINE_SECONDS = 1800;
 
 export const ConversionRecord = z.object({
@@ -40,7 +40,7 @@ export const ConversionRecord = z.object({
   targetId: AgentId,
   format: DiskFormat,
   disks: z.array(DiskName),
-  /** Also what file systems mark as free. */
+  /** Whether to copy blocks that file systems mark as free, too. */
   allBlocks: z.boolean().default(false),
   bandwidthLimitBytesPerSecond: z.int().optional(),
   bootCheck: z.object({
@@ -50,16 +50,16 @@ export const ConversionRecord = z.object({
     memoryMiB: z.int(),
   }),
   firmware: z.enum(["bios", "uefi"]),
-  /** When the source is to be restarted; absent: at once. */
+  /** When to restart the source; if absent, at once. */
   startAt: Timestamp.optional(),
   deadlineSeconds: z.int().default(DEFAULT_DEADLINE_SECONDS),
-  /** What was asked for, or the newest at the start; absent: there was none. */
+  /** The requested image, or the newest one at the start; absent if there was none. */
   bootImageId: z.string().optional(),
-  /** Types that restart the source. */
+  /** Only for types that restart the source. */
   machine: MachineRecord.optional(),
-  /** What the source's agent attested last. */
+  /** The last receipt of the source's agent. */
   attested: z.object({ receipt: BootReceipt, receivedAt: Timestamp }).optional(),
-  /** The recovery point to be made; it exists once `recoveryPointId` says so. */
+  /** The id of the recovery point to make. The recovery point exists once `recoveryPointId` is set. */
   pointId: PointId,
   recoveryPointId: PointId.optional(),
   state: ConversionState,
@@ -68,9 +68,9 @@ export const ConversionRecord = z.object({
   preflightBytes: z.record(DiskName, DiskBytes).optional(),
   failure: FailureSchema.optional(),
   result: ConversionResult.optional(),
-  /** Frozen when the conversion ends: what happens to its commands afterwards is not part of it. */
+  /** Recorded when the conversion ends, so that later changes to its commands do not change it. */
   steps: z.array(Step).optional(),
-  /** Rules of preflight that `requestedBy` accepted not to hold. */
+  /** Preflight rules that `requestedBy` accepted although they may fail. */
   accept: z.array(RuleName).default([]),
   requestedBy: z.string(),
   createdAt: Timestamp,
@@ -126,8 +126,8 @@ export function newConversion(
 }
 
 /**
- * The input of the workflow's execution; derived from the record alone, so a repeated start sends the very
- * same.
+ * The input of the workflow's execution. It is derived from the record alone, so a repeated start sends the
+ * same input.
  */
 export function workflowInput(conversion: ConversionRecord) {
   const { id, type, sourceId, targetId, format, disks, allBlocks, bootCheck, firmware, pointId } = conversion;
@@ -153,8 +153,8 @@ function restartInput({ startAt, deadlineSeconds, accept, requestedBy }: Convers
 }
 
 /**
- * Every step of the workflow begins with this. Throws `ConversionCancelledError`, or `WrongStateError` once
- * it has ended.
+ * Returns the conversion if it is running; every step of the workflow checks this first. Throws
+ * `ConversionCancelledError` if it was cancelled, and `WrongStateError` if it has ended.
  */
 export function requireRunning(conversion: ConversionRecord): ConversionRecord {
   const { id, state } = conversion;
@@ -168,8 +168,8 @@ export function hasEnded(conversion: ConversionRecord): boolean {
 }
 
 /**
- * On its way to `cancelled`. Cancelling again changes nothing; a completed or failed conversion throws
- * `WrongStateError`.
+ * The conversion, being cancelled. Cancelling again changes nothing. Throws `WrongStateError` if the
+ * conversion has completed or failed.
  */
 export function cancelling(conversion: ConversionRecord): ConversionRecord {
   if (conversion.state === "cancelling" || conversion.state === "cancelled") return conversion;
@@ -210,7 +210,10 @@ export function pointRecorded(conversion: ConversionRecord): ConversionRecord {
   return { ...conversion, recoveryPointId: conversion.pointId };
 }
 
-/** Completed; repeating it changes nothing. Throws `ConversionCancelledError` if the operator was faster. */
+/**
+ * The conversion, completed. Repeating it changes nothing. Throws `ConversionCancelledError` if the operator
+ * has cancelled it.
+ */
 export function completed(
   conversion: ConversionRecord,
   end: { result: ConversionResult; steps: Step[]; now: string },
@@ -226,12 +229,12 @@ export function completed(
   };
 }
 
-/** Whether the workflow may be waiting for the time at which the source is to be restarted. */
-export function waitsForItsTime({ startAt }: ConversionRecord, nowMs: number): boolean {
+/** Whether the workflow may still be waiting for the requested restart time. */
+export function mayAwaitStartTime({ startAt }: ConversionRecord, nowMs: number): boolean {
   return startAt !== undefined && Date.parse(startAt) > nowMs;
 }
 
-/** With something learned of its machine; the same object if that is nothing new. */
+/** The conversion with its machine changed by `learn`. Returns the same object if `learn` changed nothing. */
 export function withMachine(
   conversion: ConversionRecord,
   learn: (machine: MachineRecord) => MachineRecord,
@@ -242,8 +245,9 @@ export function withMachine(
 }
 
 /**
- * Failed, or cancelled if that was asked; an ended conversion stays as it is. `lastHeardAt`: of the source's
- * agent, to say since when nobody knows where its machine is.
+ * The conversion, failed, or cancelled if the operator asked for that. An ended conversion stays as it is.
+ * `lastHeardAt` is the time of the source agent's last contact: since then, the machine's location is
+ * unknown.
  */
 export function abandoned(
   conversion: ConversionRecord,
@@ -262,8 +266,8 @@ export function abandoned(
 }
 
 /**
- * Whoever reads why it failed must also read where the machine is, and that it is not proven to be as it was,
- * whatever the failure's own hint promises.
+ * The failure also says where the machine is and whether it is confirmed to be as it was, because its own
+ * hint does not know that.
  */
 function withWhereabouts(failure: Failure, { id, machine }: ConversionRecord): Failure {
   if (!machine) return failure;
@@ -273,7 +277,7 @@ function withWhereabouts(failure: Failure, { id, machine }: ConversionRecord): F
     message: `${failure.message}; the source is ${machineIs}`,
     hint: isAsItWas(machine)
       ? failure.hint
-      : `${failure.hint} That the source is as it was is not confirmed: \`causeway receipt ${id}\` shows what its agent found, if it was heard; docs/operations.md says what to do.`,
+      : `${failure.hint} It is not confirmed that the source is as it was: \`causeway receipt ${id}\` shows what its agent found, if it has reported. docs/operations.md says what to do.`,
     details: { ...failure.details, machineIs },
   };
 }

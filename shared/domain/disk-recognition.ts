@@ -1,8 +1,8 @@
-/** How a disk is found again after a restart, when another kernel may give it another name. */
+/** Finds a disk again after a restart, when another kernel may give it another name. */
 import { z } from "zod";
 import type { Disk } from "../protocol/inventory.ts";
 
-/** A disk as both systems can recognise it, whatever each calls it. */
+/** What identifies a disk in both systems, even if each gives it another name. */
 export const DiskMark = z.object({
   name: z.string(),
   sizeBytes: z.int(),
@@ -10,9 +10,9 @@ export const DiskMark = z.object({
   serial: z.string().optional(),
   /** As the kernel prints it, such as `naa.…`, `eui.…` or `t10.…`. */
   wwid: z.string().optional(),
-  /** Of the file system or physical volume of LVM that fills a disk without a partition table. */
+  /** UUID of the file system or LVM physical volume that fills a disk without a partition table. */
   contentUuid: z.string().optional(),
-  /** It has several paths, each of which a system without multipath shows as a disk of its own. */
+  /** The disk has several paths. A system without multipath shows each path as a separate disk. */
   multipath: z.boolean().optional(),
 });
 export type DiskMark = z.infer<typeof DiskMark>;
@@ -23,9 +23,9 @@ export interface SeenDisk extends DiskMark {
 
 const IDENTIFIERS = ["partitionTableUuid", "serial", "wwid", "contentUuid"] as const;
 type Identifier = (typeof IDENTIFIERS)[number];
-/** Two systems that see the same disk never disagree in these; each may lack them. */
+/** Two systems never see different values of these for one disk, but a system may not see a value at all. */
 const UNCHANGING: readonly Identifier[] = ["partitionTableUuid", "serial", "contentUuid"];
-/** What disk controllers and adapters give to every disk. */
+/** A meaningless value that some disk controllers and adapters report for every disk. */
 const EMPTY = /^(?:0x)?[0\s-]*$/;
 
 export function markOf(disk: Disk): DiskMark {
@@ -36,9 +36,9 @@ export function markOf(disk: Disk): DiskMark {
 export const seenDiskOf = (disk: Disk): SeenDisk => ({ ...markOf(disk), path: disk.path });
 
 /**
- * The disks of a job among those that this system sees: of the same size, with at least one identifier in
- * common and none that differs. Those that it does not find, or cannot tell apart, are missing from the
- * result: a wrong disk is worse than none.
+ * Finds the wanted disks among those that this system sees. A match has the same size, at least one
+ * identifier in common, and none that differs. A disk that is not found, or that cannot be told from another
+ * one, is missing from the result: a wrong disk is worse than none.
  */
 export function recogniseDisks(
   wanted: readonly DiskMark[],
@@ -49,7 +49,7 @@ export function recogniseDisks(
       .filter((disk) => disk.sizeBytes === mark.sizeBytes && !contradicts(mark, disk))
       .map((disk) => ({ disk, common: commonIdentifiers(mark, disk) }))
       .filter(({ common }) => common.length > 0);
-    // A cloned disk has its original's table: only the serial number tells them apart then.
+    // A cloned disk has the original's partition table, so only the serial number tells them apart.
     const most = Math.max(...candidates.map(({ common }) => common.length));
     const best = candidates.filter(({ common }) => common.length === most).map(({ disk }) => disk);
     const [match, ...others] = best;
@@ -59,14 +59,14 @@ export function recogniseDisks(
   });
 }
 
-/** Why this disk could not be found after a restart among all of its machine's; `undefined` if it can be. */
+/** Why this disk could not be found again among all disks of its machine; `undefined` if it could be. */
 export function whyNotRecognised(mark: DiskMark, all: readonly DiskMark[]): string | undefined {
   if (IDENTIFIERS.every((identifier) => known(mark, identifier) === undefined))
     return "it has neither a partition table nor a serial number by which it could be found again";
   if (mark.multipath && known(mark, "wwid") === undefined)
     return "its paths have no WWID by which they could be joined again";
   const seen = all.map((each, index) => ({ ...each, path: String(index) }));
-  // Of this machine's own list every path is left out but one: two with the same identifiers are two disks.
+  // The machine's own list has one path for each disk, so two with the same identifiers are two disks.
   if (recogniseDisks([{ ...mark, multipath: false }], seen).length === 1) return undefined;
   const twins = all.filter(
     (each) =>

@@ -1,6 +1,7 @@
 /**
- * A machine that was started by hand and asks for an identity: pending, until an operator approves the code
- * on its screen; approved, until the machine takes its identity. Codes and secrets are stored as hashes only.
+ * The request of a machine that was started by hand and asks for an identity. It is pending until an operator
+ * approves the code on the machine's screen, and approved until the machine claims its identity. Codes and
+ * secrets are stored as hashes only.
  */
 import { z } from "zod";
 import { EnrolmentClaimRefusedError, WrongStateError } from "../errors.ts";
@@ -12,14 +13,14 @@ import {
   MachineDescription,
 } from "../protocol/enrolment-request.ts";
 
-/** As many as wait for somebody with a keyboard; more is a flood. */
+/** More pending requests than this are a flood, because a person starts and approves each machine. */
 export const MOST_PENDING = 100;
-/** From one address: a room of machines behind one router. */
+/** The same limit for one address, which may be a router with a room of machines behind it. */
 export const MOST_PENDING_PER_ADDRESS = 20;
 
-/** How long a code is good for, and, once approved, how long the machine has to take its identity. */
+/** How long a code is valid, and how long the machine has to claim its identity after the approval. */
 export const REQUEST_LIFETIME_MS = 15 * 60_000;
-/** For so long the machine may repeat what got it its identity: the answer may have been lost. */
+/** How long the machine may repeat a successful claim, because the answer may have been lost. */
 const REPEAT_MS = 10 * 60_000;
 
 export const EnrolmentRequestRecord = z.object({
@@ -47,9 +48,9 @@ export type ClaimedRequest = EnrolmentRequestRecord &
   Required<Pick<EnrolmentRequestRecord, "approval" | "claim">>;
 type Certificate = NonNullable<ClaimedRequest["claim"]["certificate"]>;
 
-/** A new code, each as likely as any other. `random` gives that many random bytes. */
+/** A new code; all codes are equally likely. `random` returns the given number of random bytes. */
 export function newCode(random: (length: number) => Uint8Array): string {
-  // What is left over at the end would make the first letters likelier.
+  // Bytes above this limit would make the first letters likelier.
   const fair = 256 - (256 % CODE_LETTERS.length);
   let code = "";
   while (code.length < CODE_LENGTH) {
@@ -73,21 +74,21 @@ export function approved(
 ): EnrolmentRequestRecord {
   const state = stateOf(request, nowMs);
   if (state === "expired") {
-    throw new WrongStateError("this code has expired", "The machine shows a new one: approve that.");
+    throw new WrongStateError("this code has expired", "The machine shows a new code: approve that one.");
   }
   if (state !== "pending") {
     throw new WrongStateError(
-      "this code was approved before",
-      "Each code works once. Look at `causeway audit` for who approved it, and at `causeway sources`.",
+      "this code was already approved",
+      "Each code works once. `causeway audit` shows who approved it, and `causeway sources` the machine.",
     );
   }
   return { ...request, approval: { ...approval, at: new Date(nowMs).toISOString() } };
 }
 
 /**
- * Claimed, if it is approved; the very same while it is pending, and when a claim is repeated soon enough.
- * Throws `EnrolmentClaimRefusedError` for another's secret or a request that does not exist, without telling
- * which, and `WrongStateError` once it has expired.
+ * The request, claimed, if it is approved. Returns the same request while it is pending, and for a claim that
+ * is repeated within `REPEAT_MS`. Throws `EnrolmentClaimRefusedError` for a wrong secret or a request that
+ * does not exist, without saying which, and `WrongStateError` once the request has expired.
  */
 export function claimed(
   request: EnrolmentRequestRecord | undefined,
@@ -109,12 +110,12 @@ export function isClaimed(request: EnrolmentRequestRecord | undefined): request 
   return request?.approval !== undefined && request.claim !== undefined;
 }
 
-/** With the certificate that it got; the first one stays. */
+/** The request with its certificate. An earlier certificate stays. */
 export function withCertificate(request: ClaimedRequest, certificate: Certificate): ClaimedRequest {
   return request.claim.certificate ? request : { ...request, claim: { ...request.claim, certificate } };
 }
 
-/** As operators see it. */
+/** The request as operators see it. */
 export function requestOf(request: EnrolmentRequestRecord, nowMs: number): EnrolmentRequest {
   const { id, machine, address, createdAt, approval } = request;
   return {
@@ -128,13 +129,13 @@ export function requestOf(request: EnrolmentRequestRecord, nowMs: number): Enrol
   };
 }
 
-/** Whether one more may be added to those that are pending. */
+/** Whether the limits allow one more request from this address. */
 export function mayBeAdded(pending: readonly EnrolmentRequestRecord[], address: string): boolean {
   const fromThere = pending.filter((one) => one.address === address).length;
   return pending.length < MOST_PENDING && fromThere < MOST_PENDING_PER_ADDRESS;
 }
 
-/** An approved machine has the whole time again: its network may be away just then. */
+/** Approval restarts the full lifetime, because the machine's network may be down at that moment. */
 function expiryOf({ validUntil, approval }: EnrolmentRequestRecord): number {
   return approval ? Date.parse(approval.at) + REQUEST_LIFETIME_MS : Date.parse(validUntil);
 }

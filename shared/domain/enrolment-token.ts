@@ -11,7 +11,10 @@ export const TokenRecord = z.object({
   createdAt: Timestamp,
   validUntil: Timestamp,
   createdBy: z.string(),
-  /** Who used it. The same certificate request may come again for a while: its answer may have been lost. */
+  /**
+   * The agent that used it. For `REPEAT_SECONDS`, the same certificate request may arrive again, because the
+   * answer may have been lost.
+   */
   use: z
     .object({
       agentId: z.string(),
@@ -25,7 +28,7 @@ export const TokenRecord = z.object({
 });
 export type TokenRecord = z.infer<typeof TokenRecord>;
 
-/** For how long the agent that used a token may repeat the very same request. */
+/** How long the agent that used a token may repeat the same request. */
 const REPEAT_SECONDS = 600;
 
 export type UsedToken = TokenRecord & { use: NonNullable<TokenRecord["use"]> };
@@ -36,8 +39,9 @@ export function isUsed(token: TokenRecord | undefined): token is UsedToken {
 }
 
 /**
- * The token, used by this request. A repeat of the request that used it gives the token unchanged, so that an
- * enrolment broken off half-way goes on. Throws `EnrolmentRefusedError` for everything else.
+ * The token, marked as used by this request. Returns the token unchanged if the request that used it is
+ * repeated, so that an interrupted enrolment can continue. Throws `EnrolmentRefusedError` for everything
+ * else.
  */
 export function used(
   token: TokenRecord | undefined,
@@ -55,12 +59,12 @@ export function used(
   return { ...token, use: { agentId, requestHash, at: new Date(nowMs).toISOString() } };
 }
 
-/** The used token with the certificate that its request got; the first one stays. */
+/** The used token with the certificate of its request. An earlier certificate stays. */
 export function certified(token: UsedToken, certificate: Certificate): UsedToken {
   return token.use.certificate ? token : { ...token, use: { ...token.use, certificate } };
 }
 
-/** The token as good as new, unless its request came as far as a certificate. */
+/** The token, unused again, unless its request already has a certificate. */
 export function givenBack(token: UsedToken): TokenRecord {
   if (token.use.certificate) return token;
   const { use: _, ...rest } = token;

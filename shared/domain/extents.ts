@@ -1,9 +1,9 @@
 /**
- * Sets of byte ranges of a disk. A set is a sorted list of extents that neither overlap nor touch nor are
- * empty; every function here takes such sets, except `normalize`, and gives one back.
+ * Sets of byte ranges of a disk. A set is a sorted list of extents that are not empty and neither overlap
+ * nor touch. Every function here takes and returns such sets, except that `normalize` takes any extents.
  */
 
-/** `length` bytes from `offset` on. */
+/** `length` bytes starting at `offset`. */
 export interface Extent {
   readonly offset: number;
   readonly length: number;
@@ -11,7 +11,7 @@ export interface Extent {
 
 export type Extents = readonly Extent[];
 
-/** The set of all bytes in any of these extents, which may come in any order and overlap. */
+/** The set of all bytes in these extents, which may overlap and be in any order. */
 export function normalize(extents: Iterable<Extent>): Extent[] {
   const sorted = [...extents].filter((extent) => extent.length > 0).sort((a, b) => a.offset - b.offset);
   const set: Extent[] = [];
@@ -19,7 +19,7 @@ export function normalize(extents: Iterable<Extent>): Extent[] {
   return set;
 }
 
-/** Adds an extent that begins no earlier than the set's last one; a cheap way to build a set in order. */
+/** Adds an extent that starts no earlier than the set's last one. */
 export function appendExtent(set: Extent[], offset: number, length: number): void {
   if (length <= 0) return;
   const last = set.at(-1);
@@ -57,7 +57,7 @@ export function subtract(a: Extents, b: Extents): Extent[] {
     for (let hole = b[j]; hole && hole.offset < endOf(extent); hole = b[++j]) {
       appendExtent(set, start, hole.offset - start);
       start = Math.max(start, endOf(hole));
-      // A hole that reaches beyond this extent may cut the next one too.
+      // A hole that reaches beyond this extent can cut the next one too.
       if (endOf(hole) > endOf(extent)) break;
     }
     appendExtent(set, start, endOf(extent) - start);

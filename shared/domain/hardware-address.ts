@@ -1,11 +1,11 @@
 import type { NetworkInterface } from "../protocol/inventory.ts";
 
-/** What identifies a port after a restart. */
+/** The address that identifies a port after a restart. */
 export function hardwareAddressOf({ permanentMacAddress, macAddress }: NetworkInterface): string | undefined {
   return permanentMacAddress ?? macAddress;
 }
 
-/** Of a machine's Ethernet ports, in their order. */
+/** The hardware addresses of a machine's Ethernet ports, in their order. */
 export function hardwareAddressesOf(interfaces: readonly NetworkInterface[]): string[] {
   return interfaces.flatMap((each) => (each.kind === "ethernet" ? (hardwareAddressOf(each) ?? []) : []));
 }

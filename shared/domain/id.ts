@@ -1,12 +1,12 @@
-/** Crockford's alphabet: no letter that reads like a digit, so an id can be spelled over a phone. */
+/** Crockford's alphabet: no letter looks like a digit, so people can spell an id over the phone. */
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 
-/** What an id begins with tells what it names. */
+/** The prefix of an id says what kind of thing it names. */
 export type IdPrefix = "agt" | "cnv" | "rp" | "tok" | "enr" | "aud";
 
 /**
  * A new id such as `cnv_01jd3v8q6m4x2k7zt5w9h0n1yb`: 48 bits of time, then 80 random bits, so ids sort by
- * creation and cannot be guessed. `random` gives 10 random bytes.
+ * creation time and cannot be guessed. `random` has 10 random bytes.
  */
 export function newId(prefix: IdPrefix, nowMs: number, random: Uint8Array): string {
   if (random.length !== 10) throw new RangeError("an id takes 10 random bytes");

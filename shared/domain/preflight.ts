@@ -1,6 +1,5 @@
 /**
- * What must hold before a conversion touches anything: each rule is data, with what to do if it does not
- * hold.
+ * The rules that must hold before a conversion touches anything. Each rule is data and includes its remedy.
  */
 import { type ConversionType, conversionTypes, type RuleGroup } from "../protocol/conversion-types.ts";
 import type { RuleOutcome } from "../protocol/resources.ts";
@@ -23,7 +22,7 @@ function rulesOf(type: ConversionType): readonly PreflightRule[] {
   return [systemRules[sourceSystem], ...commonRules, ...rules.flatMap((group) => rulesOfGroup[group])];
 }
 
-/** What came of every rule of the conversion's type, in their order. */
+/** The outcome of every rule for the conversion's type, in the rules' order. */
 export function preflightRules(facts: PreflightFacts): RuleOutcome[] {
   return rulesOf(facts.conversion.type).map((rule) => outcomeOf(rule, facts));
 }
@@ -45,13 +44,13 @@ export interface PreflightFinding {
   severity: "fail" | "warn";
   message: string;
   remedy: string;
-  /** The operator who accepted that the rule does not hold: then it is a warning. */
+  /** The operator who accepted that the rule fails, which makes it a warning. */
   acceptedBy?: string | undefined;
 }
 
 /**
- * Every rule that does not hold, failures first. What cannot be told is a warning, except where a rule says
- * that it fails: the agent looks again before it touches anything.
+ * Every rule that does not hold, failures first. A rule whose outcome is unknown is a warning, because the
+ * agent checks again before it touches anything, unless the rule says that it fails.
  */
 export function preflightFindings(facts: PreflightFacts): PreflightFinding[] {
   return preflightRules(facts)

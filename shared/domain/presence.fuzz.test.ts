@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { hear, type PresenceEvent, type PresenceRecord, UNHEARD } from "./presence.ts";
+import { type PresenceEvent, type PresenceRecord, presenceAfter, UNHEARD } from "./presence.ts";
 
 /**
  * The life of a client as the broker sees it: sessions one after the other, the last one perhaps still open.
@@ -21,7 +21,7 @@ const lives = fc
     return { events, open };
   });
 
-const after = (events: readonly PresenceEvent[]): PresenceRecord => events.reduce(hear, UNHEARD);
+const after = (events: readonly PresenceEvent[]): PresenceRecord => events.reduce(presenceAfter, UNHEARD);
 
 test("in order, presence is what the last event says", () => {
   fc.assert(
@@ -36,7 +36,7 @@ test("an event that comes twice changes nothing the second time", () => {
     fc.property(lives, fc.nat(), ({ events }, pick) => {
       const known = after(events);
       const again = events[pick % events.length];
-      expect(again && hear(known, again)).toEqual(known);
+      expect(again && presenceAfter(known, again)).toEqual(known);
     }),
   );
 });

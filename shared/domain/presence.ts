@@ -1,13 +1,13 @@
 /**
- * Whether an agent is connected, told by the broker's life-cycle events. They may come twice, late and out of
- * order, so an event counts only if it is not older than what is known, and the end of one session never
- * hides a newer one.
+ * Whether an agent is connected, from the broker's life-cycle events. Events can arrive twice, late and out
+ * of order, so an event counts only if it is not older than the last one, and the end of one session never
+ * hides a newer session.
  */
 import { z } from "zod";
 
 export const PresenceRecord = z.object({
   state: z.enum(["connected", "disconnected", "unknown"]),
-  /** The broker's id of the session that this was last heard of. */
+  /** The broker's id of the session that the last event was about. */
   sessionId: z.string().optional(),
   /** Milliseconds since 1970, by the broker's clock. */
   at: z.number(),
@@ -22,18 +22,18 @@ export interface PresenceEvent {
   at: number;
 }
 
-/** What is known after the event; the same object if the event changes nothing. */
-export function hear(known: PresenceRecord, event: PresenceEvent): PresenceRecord {
-  return tellsMore(known, event) ? { state: event.type, sessionId: event.sessionId, at: event.at } : known;
+/** The presence after the event. Returns the same object if the event changes nothing. */
+export function presenceAfter(known: PresenceRecord, event: PresenceEvent): PresenceRecord {
+  return isNews(known, event) ? { state: event.type, sessionId: event.sessionId, at: event.at } : known;
 }
 
-function tellsMore(known: PresenceRecord, event: PresenceEvent): boolean {
+function isNews(known: PresenceRecord, event: PresenceEvent): boolean {
   if (event.sessionId === known.sessionId) {
-    // Within one session the end follows the beginning, whatever the clock's resolution.
+    // Within one session the end follows the start, even if the clock shows the same time for both.
     return known.state === "connected" && event.type === "disconnected";
   }
-  // The broker ends the old session of a client that connects again: that end may even be stamped later than
-  // the new beginning.
+  // When a client connects again, the broker ends its old session. The timestamp of that end can be later
+  // than the start of the new session.
   if (event.type === "disconnected" && known.state === "connected") return false;
   return event.at >= known.at;
 }

@@ -1,6 +1,6 @@
 /**
- * The machine of a conversion that restarts it: where it is, as told by commands' results and by where its
- * agent connects from.
+ * The machine of a conversion that restarts it: where it is, according to the results of commands and the
+ * system that its agent connects from.
  */
 import type { z } from "zod";
 import { type CommandKind, commandKinds } from "../protocol/commands.ts";
@@ -8,7 +8,8 @@ import { type AgentEnvironment, BootId, MachineState } from "../protocol/machine
 
 export const MachineRecord = MachineState.extend({
   /**
-   * The boot of the original system in which it was armed: heard in another one, it has been restarted since.
+   * The boot of the original system in which it was armed. A report from another boot means that it has been
+   * restarted since.
    */
   armedInBoot: BootId.optional(),
 });
@@ -19,19 +20,19 @@ export function untouchedMachine(now: string): MachineRecord {
 }
 
 /**
- * Whether it may not start, or not be, as it was before: until a receipt has said otherwise, somebody has to
- * look after it.
+ * Whether it may be away from its original system, or may start differently than before. Until a receipt
+ * says otherwise, an operator has to look after it.
  */
 export function isAway(machine: MachineState): boolean {
   return machine.is !== "original" || mayHaveLeft(machine);
 }
 
-/** The command to arm it goes out: from here on it may be armed. */
+/** The control plane is about to send the command to arm it: from then on it may be armed. */
 export function arming(machine: MachineRecord): MachineRecord {
   return machine.bootState === "armed" ? machine : { ...machine, bootState: "armed" };
 }
 
-/** After a command has succeeded with this output. */
+/** The machine after a command has succeeded with this output. */
 export function afterCommand(
   machine: MachineRecord,
   command: { kind: CommandKind; input: Record<string, unknown> },
@@ -61,8 +62,8 @@ export function afterCommand(
 }
 
 /**
- * After a command has failed. Whoever attests is back, whatever it found; and where nothing was ever saved,
- * nothing was ever armed.
+ * The machine after a command has failed. A machine whose agent tried to attest is back in its original
+ * system, even if that failed. If no boot state was ever saved, nothing was ever armed.
  */
 export function afterFailure(
   machine: MachineRecord,
@@ -82,38 +83,37 @@ export interface Heard {
 }
 
 /**
- * After its agent has connected. One that shuts down may connect once more: only another boot proves that the
- * machine is back.
+ * The machine after its agent has connected. An agent can connect once more while its system shuts down, so
+ * only another boot proves that the machine is back.
  */
 export function afterConnect(machine: MachineRecord, heard: Heard, now: string): MachineRecord {
   if (heard.environment === "boot-environment") return movedTo(machine, "boot-environment", now);
   return isBack(machine, heard) ? movedTo(machine, "original", now) : machine;
 }
 
-/** Whether it has been restarted since it was armed, and runs its original system. */
+/** Whether the report proves that it has been restarted since it was armed and runs its original system. */
 export function isBack({ is, armedInBoot }: MachineRecord, { environment, bootId }: Heard): boolean {
   if (environment !== "original") return false;
   if (armedInBoot && bootId) return bootId !== armedInBoot;
-  // Of one that was not armed, only a restart out of the boot environment was asked.
+  // A machine that was not armed was only ever asked to restart out of the boot environment.
   return is === "boot-environment" || is === "unknown" || (is === "rebooting" && !armedInBoot);
 }
 
-/** Whether it is known to start, and to be, as it was before: nothing was touched, or a receipt says so. */
+/** Whether it is known to be and to start as before: nothing was touched, or a receipt confirms it. */
 export function isAsItWas(machine: MachineState): boolean {
   return !isAway(machine) && machine.bootState !== "unconfirmed";
 }
 
 /**
- * Whether it has reason to run its boot environment: it was armed for that, and its boot state is not
- * confirmed since.
+ * Whether it may be in its boot environment: it was armed, and its boot state has not been confirmed since.
  */
 export function mayHaveLeft({ bootState }: MachineState): boolean {
   return bootState === "armed" || bootState === "restored";
 }
 
 /**
- * At the end of its conversion. Who was not heard from the original system by then is not known to be
- * anywhere. One that is armed stays armed: nobody has heard that it was taken back.
+ * The machine at the end of its conversion. If the original system has not reported by then, its location
+ * becomes `unknown`. An armed machine stays armed, because no report says that it was disarmed.
  */
 export function atEnd(machine: MachineRecord, lastHeardAt: string): MachineRecord {
   const { is, bootState } = machine;

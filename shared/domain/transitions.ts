@@ -3,7 +3,7 @@ import { WrongStateError } from "../errors.ts";
 /** Which states may follow which: a life cycle as data. */
 export type Transitions<S extends string> = Readonly<Record<S, readonly S[]>>;
 
-/** Whether nothing can follow this state. */
+/** Whether no other state can follow this one. */
 export function isFinal<S extends string>(transitions: Transitions<S>, state: S): boolean {
   return transitions[state].length === 0;
 }

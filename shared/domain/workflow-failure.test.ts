@@ -58,7 +58,7 @@ test("an original system that stays silent after something else went wrong tells
   const before = { Error: "BootEnvironmentSilentError", Cause: "" };
   const failure = workflowFailure({ Error: "OriginalSystemSilentError", Cause: JSON.stringify(before) });
   expect(failure.name).toBe("OriginalSystemSilentError");
-  expect(failure.message).toContain("after BootEnvironmentSilentError: the boot environment was not heard");
+  expect(failure.message).toContain("after BootEnvironmentSilentError: the boot environment did not report");
 });
 
 test("a boot state that was not put back names the items", () => {

@@ -1,4 +1,4 @@
-/** What to tell of a workflow that failed: from Step Functions' error and cause to a failure with a hint. */
+/** Turns the error and cause of a failed workflow into a failure with a hint. */
 import { z } from "zod";
 import {
   AgentSilentError,
@@ -13,7 +13,7 @@ import {
 import { Failure as FailureSchema } from "../protocol/common.ts";
 import { BootCheck } from "../protocol/resources.ts";
 
-/** As Step Functions gives it to a Catch. */
+/** The error as Step Functions passes it to a Catch. */
 export const WorkflowError = z.object({
   Error: z.string().default("States.TaskFailed"),
   Cause: z.string().default(""),
@@ -23,15 +23,15 @@ export type WorkflowError = z.infer<typeof WorkflowError>;
 const Names = z.array(z.string()).catch([]);
 const LambdaCause = z.object({ errorMessage: z.string() });
 
-/** The failure as it was reported by an agent or a function; one of Step Functions' own in our words. */
+/** The failure that an agent or a function reported; errors of Step Functions itself in our words. */
 export function workflowFailure(error: WorkflowError): Failure {
   if (error.Error === "States.HeartbeatTimeout")
-    return failureOf(new AgentSilentError("the agent has gone silent"));
+    return failureOf(new AgentSilentError("the agent has stopped reporting"));
   if (error.Error === "States.Timeout") return failureOf(new StepTimedOutError());
   if (error.Error === "BootCheckFailedError") return notBooted(error.Cause);
   const report = reported(error.Cause);
   if (report) return report;
-  // The workflow's own names for a wait that ran out.
+  // The workflow raises these itself when a wait times out.
   if (error.Error === "BootEnvironmentSilentError") return failureOf(new BootEnvironmentSilentError());
   if (error.Error === "BootStateNotRestoredError") {
     return failureOf(new BootStateNotRestoredError(Names.parse(parsed(error.Cause))));
@@ -40,7 +40,7 @@ export function workflowFailure(error: WorkflowError): Failure {
   return failureOf(new Error(`${error.Error}: ${error.Cause}`));
 }
 
-/** The workflow itself says so, with what the boot check found as the cause. */
+/** The workflow raises this error itself, with the result of the boot check as the cause. */
 function notBooted(cause: string): Failure {
   const found = BootCheck.safeParse(parsed(cause));
   if (!found.success) return reported(cause) ?? failureOf(new BootCheckFailedError(cause));
@@ -48,7 +48,7 @@ function notBooted(cause: string): Failure {
   return { ...failureOf(new BootCheckFailedError(`the clone did not boot: ${reason}`)), details };
 }
 
-/** What had gone wrong before, if anything had, is the cause. */
+/** The cause is an earlier error, if there was one. */
 function originalSilent(cause: string): Failure {
   const before = WorkflowError.safeParse(parsed(cause));
   const failure = failureOf(new OriginalSystemSilentError());
@@ -58,8 +58,8 @@ function originalSilent(cause: string): Failure {
 }
 
 /**
- * A failure is the cause itself (an agent's) or the message in it (a function's: Lambda keeps nothing else of
- * an error).
+ * An agent's failure is the cause itself. A function's failure is the message in the cause, because Lambda
+ * keeps only the message of an error.
  */
 function reported(cause: string): Failure | undefined {
   const value = parsed(cause);
@@ -74,6 +74,6 @@ function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return undefined; // Not everybody's cause is JSON; the caller then shows it as it is.
+    return undefined; // A cause need not be JSON; the caller then shows it as it is.
   }
 }

@@ -1,7 +1,7 @@
-/** Boot images: why one cannot be staged or started. */
+/** Why a boot image cannot be staged or started. */
 import { CausewayError } from "./causeway-error.ts";
 
-/** The boot image that was to be staged is not on this machine, or only a part of it. */
+/** The boot image that the agent was asked to stage is missing or incomplete. */
 export class BootImageUnavailableError extends CausewayError {
   override readonly name = "BootImageUnavailableError";
   readonly retryable = true;
@@ -12,7 +12,7 @@ export class BootImageUnavailableError extends CausewayError {
   }
 }
 
-/** A restart was asked for without the image that it should start. */
+/** The agent was asked to restart into a boot image that is not staged. */
 export class BootImageNotStagedError extends CausewayError {
   override readonly name = "BootImageNotStagedError";
   readonly retryable = false;
@@ -23,28 +23,29 @@ export class BootImageNotStagedError extends CausewayError {
   }
 }
 
-/** A boot image is not what its signature or its manifest says. It must not be staged. */
+/** A boot image does not match its signature or its manifest. The agent does not stage it. */
 export class BootImageInvalidError extends CausewayError {
   override readonly name = "BootImageInvalidError";
   readonly retryable = false;
-  readonly hint = "Fetch or build the boot image again; if this repeats, somebody may have tampered with it.";
+  readonly hint =
+    "Fetch or build the boot image again. If this happens again, someone may have tampered with it.";
 }
 
 /**
- * The boot image is signed with another key than the one whose images this machine starts. Nothing of it was
- * staged, nothing was armed.
+ * The boot image is signed with a key other than the one that this machine trusts. Nothing was staged and
+ * nothing was armed.
  */
 export class BootImageUntrustedError extends CausewayError {
   override readonly name = "BootImageUntrustedError";
   readonly retryable = false;
   readonly hint =
-    "If the key was changed on purpose, stop the agent on that machine and start it once with --trust-boot-image-key FILE, the new public key. If not, somebody else made this boot image: find out who uploaded it with `causeway audit`.";
+    "If the key was changed on purpose, stop the agent on that machine and start it once with --trust-boot-image-key FILE, where FILE is the new public key. If it was not, someone else made this boot image: `causeway audit` shows who uploaded it.";
   override readonly details: { signedBy: string; trusted: string };
 
   /** Fingerprints: SHA-256 of the keys (SPKI, DER). */
   constructor(signedBy: string, trusted: string) {
     super(
-      `the boot image is signed with the key ${signedBy.slice(0, 16)}…, this machine trusts ${trusted.slice(0, 16)}…`,
+      `the boot image is signed with the key ${signedBy.slice(0, 16)}…, but this machine trusts ${trusted.slice(0, 16)}…`,
     );
     this.details = { signedBy, trusted };
   }

@@ -1,4 +1,4 @@
-/** Boot loaders and the boot state: why a machine was not armed, or could not be compared. */
+/** Why a machine's boot loader was not armed, or its boot state could not be compared. */
 import { CausewayError } from "./causeway-error.ts";
 
 /** No boot loader of the machine can be armed so that it surely comes back by itself. Nothing was changed. */
@@ -20,7 +20,7 @@ export class ArmingRefusedError extends CausewayError {
   }
 }
 
-/** Restarted, the machine may wait for somebody, or start another system. Nothing was changed. */
+/** After a restart the machine might wait for a person, or start another system. Nothing was changed. */
 export class ReturnNotUnattendedError extends CausewayError {
   override readonly name = "ReturnNotUnattendedError";
   readonly retryable = false;
@@ -28,43 +28,45 @@ export class ReturnNotUnattendedError extends CausewayError {
   override readonly details: { rules: { rule: string; reason: string; remedy: string }[] };
 
   constructor(rules: { rule: string; reason: string; remedy: string }[]) {
-    super(`this machine may not come back by itself: ${rules.map(({ reason }) => reason).join("; ")}`);
+    super(`this machine might not come back by itself: ${rules.map(({ reason }) => reason).join("; ")}`);
     const options = rules.map(({ rule }) => `--accept ${rule}`).join(" ");
-    this.hint = `${[...new Set(rules.map(({ remedy }) => remedy))].join(" ")} Or vouch for it: start the conversion with ${options}.`;
+    this.hint = `${[...new Set(rules.map(({ remedy }) => remedy))].join(" ")} Or, if you are sure that it comes back, start the conversion with ${options}.`;
     this.details = { rules };
   }
 }
 
-/** The boot environment may not reach the control plane as the source does. Nothing was changed. */
+/** The boot environment might not reach the control plane the way the source does. Nothing was changed. */
 export class NetworkNotRehearsedError extends CausewayError {
   override readonly name = "NetworkNotRehearsedError";
   readonly retryable = false;
   readonly hint =
-    "Correct what the message says, convert hot, or start the boot image's ISO by hand. Or vouch for the network: start the conversion with --accept network-rehearsed.";
+    "Correct what the message says, convert hot, or start the boot image's ISO by hand. Or, if you are sure of the network, start the conversion with --accept network-rehearsed.";
   override readonly details: { differences: string[] };
 
   constructor(differences: string[]) {
-    super(`the boot environment's network is not the source's: ${differences.join("; ")}`.slice(0, 1000));
+    super(
+      `the boot environment's network differs from the source's: ${differences.join("; ")}`.slice(0, 1000),
+    );
     this.details = { differences: differences.slice(0, 16) };
   }
 }
 
 /**
- * Something was written, and reads back different: firmware that forgets, or a disk that lies. What was
- * written must be given back.
+ * What was written reads back differently: the firmware or the disk did not keep it. The agent must undo
+ * what it wrote.
  */
 export class ArmingFailedError extends CausewayError {
   override readonly name = "ArmingFailedError";
   readonly retryable = false;
   readonly hint =
-    "The machine still starts as always. Convert again, which tries another boot loader if there is one, or start the boot image's ISO by hand.";
+    "The machine still starts as before. Convert again, which tries another boot loader if there is one, or start the boot image's ISO by hand.";
 
   constructor(what: string) {
     super(`${what} did not keep what was written to it`);
   }
 }
 
-/** A part of the boot state cannot be read, or could not be given back exactly. Nothing was changed. */
+/** A part of the boot state cannot be read, or could not be restored exactly. Nothing was changed. */
 export class BootStateUnreadableError extends CausewayError {
   override readonly name = "BootStateUnreadableError";
   readonly retryable = false;
@@ -75,43 +77,43 @@ export class BootStateUnreadableError extends CausewayError {
   }
 }
 
-/** Between saving and arming something of the boot state changed. Nothing was changed by us since. */
+/** The boot state changed between saving and arming. The agent armed nothing. */
 export class BootStateChangedError extends CausewayError {
   override readonly name = "BootStateChangedError";
   readonly retryable = true;
   readonly hint =
-    "Something else, perhaps an update, changed the boot loader at the same time: convert again.";
+    "Another program, perhaps an update, changed the boot loader at the same time: convert again.";
   override readonly details: { changed: string[] };
 
   constructor(changed: string[]) {
-    super(`the boot state is not as it was saved: ${changed.join(", ")}`);
+    super(`the boot state has changed since it was saved: ${changed.join(", ")}`);
     this.details = { changed };
   }
 }
 
 /**
- * What arming wrote, or what the armed start goes through, changed before the restart. Nothing was restarted;
- * what is left of arming is taken back, and the change stays.
+ * What arming wrote, or what the armed start depends on, changed before the restart. The agent does not
+ * restart the machine; it undoes what is left of arming and keeps the other change.
  */
 export class ArmedStateChangedError extends CausewayError {
   override readonly name = "ArmedStateChangedError";
   readonly retryable = false;
   readonly hint =
-    "Something else, perhaps an update, changed the boot loader after it was armed. See that it is done, and convert again.";
+    "Another program, perhaps an update, changed the boot loader after it was armed. Wait until it has finished, and convert again.";
   override readonly details: { changed: string[] };
 
   constructor(changed: string[]) {
-    super(`the machine is not restarted, for it is no longer as it was armed: ${changed.join(", ")}`);
+    super(`the machine is not restarted, because it changed after it was armed: ${changed.join(", ")}`);
     this.details = { changed };
   }
 }
 
-/** What arming wrote is not known to be on the disk itself. The machine still starts as always. */
+/** What arming wrote might not have reached the disk. The machine still starts as before. */
 export class BootFilesNotFlushedError extends CausewayError {
   override readonly name = "BootFilesNotFlushedError";
   readonly retryable = false;
   readonly hint =
-    "Look at the kernel's log (`dmesg`) for errors of the disk with these folders, and mend or replace it before you convert again.";
+    "Check the kernel's log (`dmesg`) for errors on the disk with these folders, and repair or replace it before you convert again.";
   override readonly details: { folders: string[] };
 
   constructor(folders: readonly string[], why: string) {
@@ -120,7 +122,7 @@ export class BootFilesNotFlushedError extends CausewayError {
   }
 }
 
-/** A file system that holds saved boot state is not mounted, or only another part of it. */
+/** A file system of the saved boot state is not mounted, or only another part of it is. */
 export class VolumeNotMountedError extends CausewayError {
   override readonly name = "VolumeNotMountedError";
   readonly retryable = true;
@@ -134,13 +136,13 @@ export class VolumeNotMountedError extends CausewayError {
 }
 
 /**
- * Several file systems have the UUID of the one that holds saved boot state: a copy of the disk is attached,
- * too. None of them is written.
+ * Several file systems have the UUID of one in the saved boot state: a copy of the disk is attached. The
+ * agent writes to none of them.
  */
 export class VolumeAmbiguousError extends CausewayError {
   override readonly name = "VolumeAmbiguousError";
   readonly retryable = false;
-  readonly hint = "Detach the copies, or give their file systems UUIDs of their own, and convert again.";
+  readonly hint = "Detach the copies, or give their file systems new UUIDs, and convert again.";
   override readonly details: { volume: string; devices: string[] };
 
   constructor(volume: string, devices: string[]) {
@@ -149,11 +151,11 @@ export class VolumeAmbiguousError extends CausewayError {
   }
 }
 
-/** The boot state cannot be compared, for the agent has no record of what it was. */
+/** The boot state cannot be compared, because the agent has no record of what it was. */
 export class BootStateNotSavedError extends CausewayError {
   override readonly name = "BootStateNotSavedError";
   readonly retryable = false;
-  readonly hint = "Compare the boot loader's files with the state that the bucket keeps under boot-states/.";
+  readonly hint = "Compare the boot loader's files with the copy in the bucket under boot-states/.";
 
   constructor(conversionId: string) {
     super(`this machine has no record of its boot state before conversion ${conversionId}`);

@@ -1,7 +1,7 @@
-/** What every error of ours tells. The literal `name` is the wire value; it survives minification. */
+/** What every Causeway error says. The literal `name` is the wire value; it survives minification. */
 export abstract class CausewayError extends Error {
   abstract override readonly name: string;
-  /** Whether the same step, tried again unchanged, may succeed. */
+  /** Whether the same step can succeed if it is tried again unchanged. */
   abstract readonly retryable: boolean;
   /** What the operator can do about it. */
   abstract readonly hint: string;

@@ -1,7 +1,7 @@
-/** What agents find on disks, in images and on the machines that hold them. */
+/** What can be wrong with disks, images, and the machines that they are on. */
 import { CausewayError } from "./causeway-error.ts";
 
-/** What was named as a disk is none, or holds no byte. */
+/** The path that was named as a disk is not one, or is empty. */
 export class DiskUnusableError extends CausewayError {
   override readonly name = "DiskUnusableError";
   readonly retryable = false;
@@ -23,12 +23,12 @@ export class DiskNotFoundError extends CausewayError {
   }
 }
 
-/** What was written differs from the recovery point. The image is kept aside, never offered as a result. */
+/** The written image differs from the recovery point. The agent sets it aside and never uses it. */
 export class VerificationFailedError extends CausewayError {
   override readonly name = "VerificationFailedError";
   readonly retryable = true;
   readonly hint =
-    "The target's storage returned other bytes than were written: check its health, then convert again.";
+    "The target's storage did not return the bytes that were written: check its health, then convert again.";
 }
 
 export class BootCheckFailedError extends CausewayError {
@@ -45,7 +45,7 @@ export class ToolMissingError extends CausewayError {
   readonly hint: string;
   override readonly details: { tool: string; package: string };
 
-  /** `packageName`: of Debian; other distributions name it alike. */
+  /** `packageName`: the Debian package; other distributions use a similar name. */
   constructor(tool: string, packageName: string) {
     super(`${tool} is not installed on this machine`);
     this.hint = `Install it on this machine (Debian: apt-get install ${packageName}) and start again.`;
@@ -53,34 +53,35 @@ export class ToolMissingError extends CausewayError {
   }
 }
 
-/** The hypervisor did not start a guest, or did not obey; its own words are the message. */
+/** The hypervisor did not start a guest, or refused a command. The message is the hypervisor's own. */
 export class HypervisorFailedError extends CausewayError {
   override readonly name = "HypervisorFailedError";
   readonly retryable = true;
-  readonly hint = "Check the target host's free memory and that nothing else has the disks open.";
+  readonly hint =
+    "Check that the target host has enough free memory, and that no other program has the disks open.";
 }
 
-/** The storage has no room for what is to be written. Nothing incomplete is left behind. */
+/** The storage has no room for what the agent has to write. Nothing incomplete is left behind. */
 export class DiskFullError extends CausewayError {
   override readonly name = "DiskFullError";
-  // Storage does not empty itself: whoever tries again has made room first.
+  // A retry cannot succeed until someone has made room.
   readonly retryable = false;
   readonly hint: string;
   override readonly details: { path: string; neededBytes: number; freeBytes: number };
 
   constructor(path: string, neededBytes: number, freeBytes: number, options?: ErrorOptions) {
     super(`no room for ${path}: ${neededBytes} bytes needed, ${freeBytes} free`, options);
-    this.hint = `Free at least ${neededBytes - freeBytes} bytes where ${path} lies, or choose another folder; then convert again.`;
+    this.hint = `Free at least ${neededBytes - freeBytes} bytes on the file system of ${path}, or choose another folder; then convert again.`;
     this.details = { path, neededBytes, freeBytes };
   }
 }
 
-/** A disk image on the target host is damaged, or of a kind that Causeway does not write. */
+/** A disk image on the target host is damaged, or Causeway did not write it. */
 export class ImageUnreadableError extends CausewayError {
   override readonly name = "ImageUnreadableError";
   readonly retryable = false;
   readonly hint =
-    "Convert again to write the image anew; leave it untouched between the steps of a conversion.";
+    "Convert again to write a new image, and leave it untouched between the steps of a conversion.";
 
   constructor(path: string, why: string) {
     super(`the disk image ${path} cannot be read: ${why}`);

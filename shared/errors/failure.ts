@@ -1,7 +1,7 @@
 import { CausewayError } from "./causeway-error.ts";
 import { asSystemRefusal } from "./system.ts";
 
-/** An error as it travels: in agents' events, in a state machine's cause, in a conversion's failure. */
+/** An error in an agent's event, in a state machine's cause or in a conversion's failure. */
 export interface Failure {
   name: string;
   message: string;
@@ -11,12 +11,12 @@ export interface Failure {
 }
 
 /**
- * What to report for any thrown value. One of ours that a worker thread threw arrives as a plain `Error` with
- * our fields, and counts as ours. What the operating system refused is put into words. Any other error
- * keeps its message under the name `UnexpectedError`: our bug, so worth a report.
+ * What to report for any thrown value. A Causeway error from a worker thread arrives as a plain `Error` with
+ * the same fields, and counts as one. An error of the operating system becomes a `SystemRefusedError`. Any
+ * other error is a bug of ours: it keeps its message under the name `UnexpectedError`.
  */
 export function failureOf(error: unknown): Failure {
-  if (error instanceof CausewayError || isOursFromAThread(error)) {
+  if (error instanceof CausewayError || isCausewayErrorFromThread(error)) {
     const { name, message, hint, retryable, details } = error;
     return { name, message, hint, retryable, details: { ...details } };
   }
@@ -30,7 +30,7 @@ export function failureOf(error: unknown): Failure {
   };
 }
 
-function isOursFromAThread(error: unknown): error is CausewayError {
+function isCausewayErrorFromThread(error: unknown): error is CausewayError {
   return (
     error instanceof Error &&
     "hint" in error &&

@@ -1,4 +1,4 @@
-/** What agents and control plane say to each other does not fit into one message. */
+/** A message between an agent and the control plane is too large. */
 import { CausewayError } from "./causeway-error.ts";
 
 export class MessageTooLargeError extends CausewayError {
@@ -8,7 +8,7 @@ export class MessageTooLargeError extends CausewayError {
   override readonly details: { bytes: number; limitBytes: number };
 
   constructor(what: string, bytes: number, limitBytes: number) {
-    super(`${what} takes ${bytes} bytes, and a message holds ${limitBytes}`);
+    super(`${what} takes ${bytes} bytes, but a message has room for ${limitBytes}`);
     this.details = { bytes, limitBytes };
   }
 }

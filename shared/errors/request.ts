@@ -1,4 +1,4 @@
-/** What the operator asked cannot be done as asked; or enrolment is refused. */
+/** Why a request of an operator or of an enrolling machine is refused. */
 import { CausewayError } from "./causeway-error.ts";
 
 /** A field of the request is missing or malformed. */
@@ -26,38 +26,38 @@ export class NotFoundError extends CausewayError {
   }
 }
 
-/** The resource is not in a state in which this may happen. */
+/** The resource's state does not allow this. */
 export class WrongStateError extends CausewayError {
   override readonly name = "WrongStateError";
   readonly retryable = false;
   readonly hint: string;
 
-  constructor(message: string, hint = "Look at the resource's state; wait or choose another action.") {
+  constructor(message: string, hint = "Check the resource's state; wait, or choose another action.") {
     super(message);
     this.hint = hint;
   }
 }
 
-/** Somebody changed the resource between our read and our write. */
+/** Another request changed the resource between our read and our write. */
 export class ConcurrentChangeError extends CausewayError {
   override readonly name = "ConcurrentChangeError";
   readonly retryable = true;
   readonly hint = "Nothing was changed; send the request again.";
 
   constructor(what: string, id: string) {
-    super(`${what} ${id} was changed by somebody else at the same moment`);
+    super(`another request changed ${what} ${id} at the same moment`);
   }
 }
 
 export class ForbiddenError extends CausewayError {
   override readonly name = "ForbiddenError";
   readonly retryable = false;
-  readonly hint = "Ask an administrator for the right, or use an identity that has it.";
+  readonly hint = "Ask an administrator for the permission, or use an identity that has it.";
 }
 
 /**
- * The token is unknown, expired, used before, or for another role. Deliberately says no more: it may be
- * somebody guessing.
+ * The token is unknown, expired, already used, or for another role. The message deliberately does not say
+ * which, because the caller may be guessing.
  */
 export class EnrolmentRefusedError extends CausewayError {
   override readonly name = "EnrolmentRefusedError";
@@ -69,30 +69,33 @@ export class EnrolmentRefusedError extends CausewayError {
   }
 }
 
-/** The control plane refuses this agent's certificate, and will not accept it again. */
+/** The control plane refuses this agent's certificate permanently. */
 export class CertificateRevokedError extends CausewayError {
   override readonly name = "CertificateRevokedError";
   readonly retryable = false;
   readonly hint =
-    "If this machine is to take part again, enrol it: a new token, and a new --data folder. `causeway audit` shows who revoked it.";
+    "To use this machine again, enrol it with a new token and a new --data folder. `causeway audit` shows who revoked it.";
 
   constructor() {
     super("this agent was revoked: the control plane refuses its certificate");
   }
 }
 
-/** Whoever asks for an identity did not make this request, or it is over. Deliberately says no more. */
+/**
+ * The machine that claims an identity did not make this request, or the request is over. The message
+ * deliberately does not say which.
+ */
 export class EnrolmentClaimRefusedError extends CausewayError {
   override readonly name = "EnrolmentClaimRefusedError";
   readonly retryable = false;
   readonly hint = "Make a new enrolment request: the machine shows a new code.";
 
   constructor() {
-    super("there is no such enrolment request, or it is another machine's");
+    super("there is no such enrolment request, or it belongs to another machine");
   }
 }
 
-/** More machines wait for approval than anybody could have started by hand. */
+/** More machines wait for approval than people could have started by hand. */
 export class TooManyEnrolmentRequestsError extends CausewayError {
   override readonly name = "TooManyEnrolmentRequestsError";
   readonly retryable = true;
@@ -100,6 +103,6 @@ export class TooManyEnrolmentRequestsError extends CausewayError {
     "Approve the machines that are yours; other requests expire within 15 minutes. `causeway enrolment-requests` shows where they come from.";
 
   constructor() {
-    super("too many machines wait for approval");
+    super("too many machines are waiting for approval");
   }
 }

@@ -1,7 +1,7 @@
-/** What ends a conversion or one of its steps, seen from the control plane. */
+/** Why a conversion or one of its steps ended, as the control plane sees it. */
 import { CausewayError } from "./causeway-error.ts";
 
-/** A rule that must hold before anything is touched does not. */
+/** A preflight rule does not hold. Nothing was touched. */
 export class PreflightFailedError extends CausewayError {
   override readonly name = "PreflightFailedError";
   readonly retryable = false;
@@ -19,7 +19,8 @@ export class PreflightFailedError extends CausewayError {
 export class ConversionCancelledError extends CausewayError {
   override readonly name = "ConversionCancelledError";
   readonly retryable = false;
-  readonly hint = "Nothing to do: what the conversion had taken was released. Start a new one when ready.";
+  readonly hint =
+    "Nothing to do: the source and everything else that the conversion used is free again. Start a new one when ready.";
 
   constructor(conversionId: string) {
     super(`conversion ${conversionId} was cancelled`);
@@ -27,25 +28,27 @@ export class ConversionCancelledError extends CausewayError {
 }
 
 /**
- * The agent does not know this command or cannot read it: agent and control plane are of different versions.
+ * The agent does not know this command or cannot read it: the agent and the control plane have different
+ * versions.
  */
 export class UnknownCommandError extends CausewayError {
   override readonly name = "UnknownCommandError";
   readonly retryable = false;
-  readonly hint = "Update the agent to the version of the control plane.";
+  readonly hint = "Update the agent to the control plane's version.";
 }
 
 /**
- * A command reached its agent at another time than it was signed for, by the cloud's clock. It was not done.
+ * A command reached the agent outside the time for which it was signed, by the cloud's clock. The agent did
+ * not carry it out.
  */
 export class CommandOutOfTimeError extends CausewayError {
   override readonly name = "CommandOutOfTimeError";
   readonly retryable = true;
   readonly hint =
-    "Put the machine's clock right, see in its agent's log whether it reaches the cloud, and start the conversion again.";
+    "Correct the machine's clock, check in the agent's log that the agent reaches the cloud, and start the conversion again.";
 
   constructor(why: string) {
-    super(`the agent did not do what it was asked: ${why}`);
+    super(`the agent did not carry out the command: ${why}`);
   }
 }
 
@@ -53,25 +56,26 @@ export class CommandOutOfTimeError extends CausewayError {
 export class AgentSilentError extends CausewayError {
   override readonly name = "AgentSilentError";
   readonly retryable = true;
-  readonly hint = "Check that the agent runs and reaches the control plane; then start the conversion again.";
+  readonly hint =
+    "Check that the agent is running and reaches the control plane; then start the conversion again.";
 }
 
 /**
- * A cloud service that the control plane or an agent stands on refused or did not answer, in spite of
- * repeated attempts.
+ * A cloud service that the control plane or an agent needs refused or did not answer, even after several
+ * attempts.
  */
 export class ServiceUnavailableError extends CausewayError {
   override readonly name = "ServiceUnavailableError";
   readonly retryable = true;
   readonly hint =
-    "Try again in a moment; if it persists, look at the log of who reports it, and at its way to the service.";
+    "Try again in a moment. If it persists, check the log of the program that reports it, and its connection to the service.";
 }
 
-/** Step Functions' own `States.Timeout`, in our words: the agent lives, but the step's limit has passed. */
+/** Step Functions' `States.Timeout`, in our words: the agent is alive, but the step exceeded its limit. */
 export class StepTimedOutError extends CausewayError {
   override readonly name = "StepTimedOutError";
   readonly retryable = false;
-  readonly hint = "Look at the progress and the bottleneck of the step; then start the conversion again.";
+  readonly hint = "Check the step's progress and bottleneck; then start the conversion again.";
 
   constructor() {
     super("the step took longer than its limit");

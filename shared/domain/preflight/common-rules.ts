@@ -1,4 +1,4 @@
-/** What every conversion needs: agents that are there, disks to read, room to write them. */
+/** The rules for every conversion: connected agents, readable disks, and room for their copies. */
 import type { AgentRecord } from "../agent.ts";
 import type { ConversionRecord } from "../conversion.ts";
 import { type PreflightFacts, type PreflightRule, Unknown } from "./rule.ts";
@@ -10,14 +10,14 @@ export const commonRules: readonly PreflightRule[] = [
     id: "source-connected",
     severity: "fail",
     holds: "the source is connected",
-    check: ({ source, conversion }) => whenAway(source, "source", conversion),
+    check: ({ source, conversion }) => absenceOf(source, "source", conversion),
     remedy: "Start the agent on the source server and check that it reaches the control plane.",
   },
   {
     id: "target-connected",
     severity: "fail",
     holds: "the target is connected",
-    check: ofTarget(({ target, conversion }) => whenAway(target, "target", conversion)),
+    check: ofTarget(({ target, conversion }) => absenceOf(target, "target", conversion)),
     remedy: "Start the agent on the target host and check that it reaches the control plane.",
   },
   {
@@ -34,13 +34,15 @@ export const commonRules: readonly PreflightRule[] = [
     id: "inventory-whole",
     severity: "fail",
     acceptable: true,
-    holds: "the source told everything it has",
+    holds: "the source's inventory is complete",
     check: ({ source }) => {
       const problems = source.inventory?.problems ?? [];
-      return problems.length > 0 ? `of source ${source.name}, ${problems.slice(0, 5).join("; ")}` : undefined;
+      return problems.length > 0
+        ? `the inventory of source ${source.name} is not complete: ${problems.slice(0, 5).join("; ")}`
+        : undefined;
     },
     remedy:
-      "Start the agent with --disk for the disks to convert, so that it has less to tell; or accept the rule if what is missing does not matter.",
+      "Start the agent with --disk for the disks to convert, which makes the inventory smaller; or accept the rule if the missing parts do not matter.",
   },
   {
     id: "some-disk",
@@ -59,7 +61,7 @@ export const commonRules: readonly PreflightRule[] = [
       const missing = conversion.disks.filter((name) => !known.has(name));
       return missing.length > 0 ? `source ${source.name} has no disk ${missing.join(", ")}` : undefined;
     },
-    remedy: "Name disks as `causeway sources` shows them.",
+    remedy: "Use the disk names that `causeway sources` shows.",
   },
   {
     id: "disks-readable",
@@ -78,13 +80,13 @@ export const commonRules: readonly PreflightRule[] = [
   {
     id: "disks-not-empty",
     severity: "fail",
-    holds: "every disk has bytes",
+    holds: "no disk is empty",
     check: ({ conversion, source }) => {
       const empty = source.inventory?.disks.filter(
         ({ name, sizeBytes, unreadable }) =>
           conversion.disks.includes(name) && sizeBytes === 0 && unreadable === undefined,
       );
-      return empty?.length ? `disk ${empty.map((disk) => disk.name).join(", ")} has no bytes` : undefined;
+      return empty?.length ? `disk ${empty.map((disk) => disk.name).join(", ")} is empty` : undefined;
     },
     remedy: "Leave this disk out, or insert its medium and restart the agent.",
   },
@@ -96,10 +98,10 @@ export const commonRules: readonly PreflightRule[] = [
       const free = target.inventory?.hypervisor?.imagesFreeBytes;
       const needed = wholeBytes(conversion, source);
       if (free === undefined || free >= needed) return undefined;
-      return `the disks take up to ${inGiB(needed)}, target ${target.name} has ${inGiB(free)} free`;
+      return `the disks take up to ${inGiB(needed)}, but target ${target.name} has ${inGiB(free)} free`;
     }),
     remedy:
-      "Images are sparse, so it may do; otherwise make room on the target host or start its agent with --images on a larger file system.",
+      "Images are sparse, so this may be enough; if not, make room on the target host, or start its agent with --images on a larger file system.",
   },
   {
     id: "target-not-full",
@@ -130,15 +132,15 @@ export const commonRules: readonly PreflightRule[] = [
 ];
 
 /**
- * Who was there when the operator asked and has left since is waited for, as in every later step: the
- * control plane may have restarted.
+ * Why the agent is not there. An agent that was connected when the operator started the conversion counts as
+ * there: the conversion waits for it, as every later step does, because the control plane may have restarted.
  */
-function whenAway(agent: AgentRecord, role: string, { createdAt }: ConversionRecord): string | undefined {
+function absenceOf(agent: AgentRecord, role: string, { createdAt }: ConversionRecord): string | undefined {
   if (agent.revokedAt) return `${role} ${agent.name} was revoked`;
   const { state, at } = agent.presence;
   const wasThere = state === "connected" || (state === "disconnected" && at > Date.parse(createdAt));
   if (!wasThere) return `${role} ${agent.name} is not connected`;
-  return agent.inventory ? undefined : `${role} ${agent.name} has not told what it has`;
+  return agent.inventory ? undefined : `${role} ${agent.name} has not sent its inventory`;
 }
 
 function wholeBytes(conversion: ConversionRecord, source: AgentRecord): number {
@@ -150,7 +152,7 @@ function inGiB(bytes: number): string {
   return `${(bytes / GIB).toFixed(1)} GiB`;
 }
 
-/** A check of the target host, open where none was named. */
+/** A check of the target host. Its outcome is unknown if no target host was named. */
 function ofTarget(
   check: (facts: PreflightFacts & { target: AgentRecord }) => string | undefined,
 ): PreflightRule["check"] {

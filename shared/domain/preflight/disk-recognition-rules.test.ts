@@ -15,7 +15,7 @@ const failing = (...disks: Disk[]) =>
 test("a disk that could not be found again fails before the restart, and one that is not converted does not", () => {
   const twin = { unrecognisable: "nothing tells it from vdb" };
   expect(failing(aDisk("vda", twin))).toEqual([
-    "disks-recognisable: disk vda could not be found again after the restart: nothing tells it from vdb",
+    "disks-recognisable: disk vda could not be recognised after the restart: nothing tells it from vdb",
   ]);
   expect(failing(aDisk("vda"), aDisk("vdb", twin))).toEqual([]);
 });

@@ -1,7 +1,7 @@
 import type { BootImageRecord } from "../boot-image.ts";
 import { type PreflightFacts, type PreflightRule, Unknown } from "./rule.ts";
 
-/** A check of the boot image, open where there is none. */
+/** A check of the boot image. Its outcome is unknown if there is no boot image. */
 export function ofImage(
   check: (image: BootImageRecord, facts: PreflightFacts) => string | Unknown | undefined,
 ): PreflightRule["check"] {
@@ -9,7 +9,7 @@ export function ofImage(
     facts.bootImage ? check(facts.bootImage, facts) : new Unknown("there is no boot image to compare with");
 }
 
-/** A driver of the image; kernels write `-` and `_` alike. */
+/** Finds a driver of the image. Kernels treat `-` and `_` in names as the same. */
 export function driverIn(
   { drivers }: BootImageRecord,
   driver: string,
@@ -18,7 +18,7 @@ export function driverIn(
   return drivers.find(({ name }) => plain(name) === plain(driver));
 }
 
-/** What is wrong if the image has none of these drivers; one of them is needed. */
+/** The problem if the image has none of these drivers. Returns `undefined` if it has one. */
 export function lackOf(candidates: readonly string[], image: BootImageRecord): string | undefined {
   return candidates.some((driver) => driverIn(image, driver))
     ? undefined
@@ -26,8 +26,8 @@ export function lackOf(candidates: readonly string[], image: BootImageRecord): s
 }
 
 /**
- * What is wrong if every one of these drivers that the image has does nothing there, for want of its
- * firmware.
+ * The problem if the image has some of these drivers, but the firmware of none. Returns `undefined`
+ * otherwise.
  */
 export function firmwareLackOf(candidates: readonly string[], image: BootImageRecord): string | undefined {
   const found = candidates.flatMap((driver) => driverIn(image, driver) ?? []);
@@ -37,6 +37,6 @@ export function firmwareLackOf(candidates: readonly string[], image: BootImageRe
     : undefined;
 }
 
-/** What to do about firmware that is missing. */
+/** What to do about missing firmware. A rule adds its alternative. */
 export const FIRMWARE_REMEDY =
   "Build a boot image with `npm run boot-image -- --firmware DIR`, where DIR holds the package's files laid out like /lib/firmware, and upload it;";

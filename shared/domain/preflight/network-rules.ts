@@ -1,4 +1,4 @@
-/** Whether the boot environment can have the network that the source has. */
+/** Whether the boot environment can reproduce the source's network. */
 import { type Inventory, type NetworkInterface, UNKNOWN } from "../../protocol/inventory.ts";
 import { FIRMWARE_REMEDY, firmwareLackOf, lackOf, ofImage } from "./image-checks.ts";
 import { reachRules } from "./reach-rules.ts";
@@ -16,7 +16,7 @@ export const networkRules: readonly PreflightRule[] = [
       const lacks = ports.map(({ name, driver }) =>
         driver ? lackOf([driver], image) : new Unknown(`which driver ${name} needs is not known`),
       );
-      // One port that works is enough to be heard.
+      // One working port is enough to reach the control plane.
       if (lacks.length === 0) return NETWORK_UNKNOWN;
       return lacks.includes(undefined)
         ? undefined
@@ -47,7 +47,7 @@ export const networkRules: readonly PreflightRule[] = [
       if (wrong) return `the source reaches the network over ${wrong.name}, which is ${wrong.kind}`;
       return path.some(({ kind }) => kind === UNKNOWN) ? NETWORK_UNKNOWN : undefined;
     },
-    remedy: "Connect the machine by cable, and see that its default route goes there.",
+    remedy: "Connect the machine by cable, and make its default route use the cable.",
   },
   ...reachRules,
   {
@@ -59,17 +59,17 @@ export const networkRules: readonly PreflightRule[] = [
       if (path.length === 0) return NETWORK_UNKNOWN;
       const [uplink] = path;
       if (uplink && (uplink.configuration.method === UNKNOWN || uplink.configuration.method === "none"))
-        return `how ${uplink.name} gets its address is not known: the boot environment takes the one it has now`;
+        return `how ${uplink.name} gets its address is not known: the boot environment uses the current address`;
       if (path.some(({ bond }) => bond?.mode === UNKNOWN)) return "the mode of the bond is not known";
       return path.some(({ kind }) => kind === "bridge")
-        ? "the source's address is on a bridge: the boot environment takes it without the bridge"
+        ? "the source's address is on a bridge: the boot environment uses the address without the bridge"
         : undefined;
     },
-    remedy: "Check that the boot environment will be reachable with the address that the machine has now.",
+    remedy: "Check that the network lets the boot environment use the address that the machine has now.",
   },
 ];
 
-/** What the source reaches the control plane over, and all that it stands on, down to the ports. */
+/** The interfaces by which the source reaches the control plane, and those that they run over. */
 function pathOf(inventory: Inventory | undefined): NetworkInterface[] {
   const { interfaces = [], reach } = inventory?.network ?? {};
   const start = reach?.paths.map(({ device }) => device) ?? [];

@@ -1,4 +1,4 @@
-/** Whether the boot environment can reach the control plane as the source does. What is not known fails. */
+/** Whether the boot environment can reach the control plane the way the source does. Unknown fails. */
 import { type Inventory, UNKNOWN } from "../../protocol/inventory.ts";
 import { bootEnvironmentNetworkOf, type LostPath } from "../boot-environment-network.ts";
 import { type PreflightFacts, type PreflightRule, Unknown } from "./rule.ts";
@@ -13,7 +13,7 @@ export const reachRules: readonly PreflightRule[] = [
     id: "network-addresses",
     severity: "fail",
     whenUnknown: "fail",
-    holds: "the boot environment can reach the control plane as the source does",
+    holds: "the boot environment can reach the control plane the way the source does",
     check: ofNetwork((network) => {
       if (network.interfaces.length === 0) return NETWORK_UNKNOWN;
       if (!network.reach)
@@ -23,13 +23,13 @@ export const reachRules: readonly PreflightRule[] = [
         return new Unknown("how the source reaches the control plane is not known");
       return [...unreached, ...lost(network, "way")].join("; ") || undefined;
     }),
-    remedy: `Update the agent if it says nothing. Let the control plane be reached from an address of an Ethernet port, bond or VLAN, over IPv4 or with an address that DHCPv6 does not give; else ${OTHERWISE}.`,
+    remedy: `Update the agent if it does not say how it reaches the control plane. Make the source reach it from an address of an Ethernet port, bond or VLAN, over IPv4 or from an IPv6 address that DHCPv6 did not assign; else ${OTHERWISE}.`,
   },
   {
     id: "network-own-address",
     severity: "fail",
     whenUnknown: "fail",
-    holds: "the address that the boot environment takes is the source's own",
+    holds: "the boot environment's address is the source's own",
     check: ofNetwork((network) => lost(network, "cluster").join("; ") || undefined),
     remedy: `Give the machine an address of its own from which it reaches the control plane, and set it as the route's source address; else ${OTHERWISE}.`,
   },
@@ -38,7 +38,7 @@ export const reachRules: readonly PreflightRule[] = [
     severity: "fail",
     whenUnknown: "fail",
     acceptable: true,
-    holds: "a configuration of the source names the address that the boot environment takes",
+    holds: "the source's network configuration names the boot environment's address",
     check: ofNetwork((network) => {
       const doubts = lost(network, "doubtful");
       return doubts.length > 0 ? new Unknown(doubts.join("; ")) : undefined;
@@ -59,7 +59,7 @@ export const reachRules: readonly PreflightRule[] = [
     severity: "fail",
     whenUnknown: "fail",
     acceptable: true,
-    holds: "nothing between the source and the control plane asks for what the boot environment lacks",
+    holds: "nothing between the source and the control plane needs a login, proxy or namespace",
     check: ofNetwork((network) => {
       const ports = new Set(bootEnvironmentNetworkOf(network).interfaces.map(({ name }) => name));
       const found = network.reach?.obstacles.filter(
@@ -74,7 +74,7 @@ export const reachRules: readonly PreflightRule[] = [
     severity: "fail",
     whenUnknown: "fail",
     acceptable: true,
-    holds: "the boot environment asks for a lease by the source's identity",
+    holds: "the boot environment can ask for a lease with the source's DHCP identity",
     check: ofNetwork((network) => {
       const unknown = bootEnvironmentNetworkOf(network).interfaces.filter(
         ({ addresses, dhcpClientId = UNKNOWN }) =>
@@ -82,7 +82,7 @@ export const reachRules: readonly PreflightRule[] = [
       );
       return unknown.length > 0
         ? new Unknown(
-            `by which identity ${unknown.map(({ name }) => name).join(", ")} got its lease is not known: the boot environment may get another address`,
+            `the DHCP identity of ${unknown.map(({ name }) => name).join(", ")} is not known: the boot environment may get another address`,
           )
         : undefined;
     }),
@@ -98,7 +98,7 @@ export const reachRules: readonly PreflightRule[] = [
       reach?.canRehearse
         ? undefined
         : new Unknown(
-            "the source cannot make network namespaces with `veth` ports, in which the network would be rehearsed",
+            "the source cannot make network namespaces with `veth` ports, which the rehearsal needs",
           ),
     ),
     remedy: `Run the agent as root with util-linux and iproute2, on a kernel with network namespaces and veth ports; else ${OTHERWISE}.`,

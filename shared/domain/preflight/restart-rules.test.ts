@@ -103,7 +103,7 @@ test.each<[string, PreflightFacts, string[]]>([
   ["unknown letters", facts({ operatingSystem: windows }, { bootImage: pe }), ["fail drive-letter-x"]],
   ["a letter X with our own image", facts({ operatingSystem: windows, volumeLetters: ["X"] }), []],
   [
-    "a source that was last heard in the boot environment",
+    "a source that last reported from the boot environment",
     facts({}, { source: { ...facts().source, environment: "boot-environment" } }),
     ["fail source-in-original"],
   ],

@@ -1,6 +1,5 @@
 /**
- * What a machine needs so that it can be restarted into the boot environment, be heard there, and come
- * back.
+ * The rules for a machine that restarts into the boot environment, reports from there, and comes back.
  */
 import { INITRD_FILE, KERNEL_FILE, UNIFIED_KERNEL_FILE } from "../../protocol/boot-image.ts";
 import { type BootArming, type Disk, UNKNOWN, type VolumeContent } from "../../protocol/inventory.ts";
@@ -11,10 +10,10 @@ import { returnRules } from "./return-rules.ts";
 import { type PreflightFacts, type PreflightRule, Unknown } from "./rule.ts";
 
 const MIB = 1024 ** 2;
-/** The job's own files, and what a file system needs for itself. */
+/** Room for the job's own files and for the file system's overhead. */
 const SPARE_BYTES = 8 * MIB;
 
-/** Disks that the boot environment does not log in to. */
+/** Transports of network disks, which the boot environment does not connect to. */
 const OVER_NETWORK = /^(?:iscsi|nvme-.+)$/;
 
 export const restartRules: readonly PreflightRule[] = [
@@ -25,8 +24,8 @@ export const restartRules: readonly PreflightRule[] = [
     check: ({ source }) =>
       source.environment === "original"
         ? undefined
-        : `source ${source.name} was last heard in the boot environment`,
-    remedy: "Wait until the machine is back in its original system; restart it if it does not go there.",
+        : `source ${source.name} last reported from the boot environment`,
+    remedy: "Wait until the machine is back in its original system; restart it if it does not return.",
   },
   {
     id: "disks-real",
@@ -42,17 +41,17 @@ export const restartRules: readonly PreflightRule[] = [
   {
     id: "disks-recognisable",
     severity: "fail",
-    holds: "the boot environment will know the disks again",
+    holds: "the boot environment can recognise the disks",
     check: (facts) =>
       chosenDisks(facts)
         .flatMap(({ name, kind, unrecognisable }) =>
           kind === "device" && unrecognisable !== undefined
-            ? [`disk ${name} could not be found again after the restart: ${unrecognisable}`]
+            ? [`disk ${name} could not be recognised after the restart: ${unrecognisable}`]
             : [],
         )
         .join("; ") || undefined,
     remedy:
-      "Name the other disks with --disk, and convert this one hot; detach copies of it, or give a blank disk a partition table. Of a volume that software makes, convert the disks below it.",
+      "Name the other disks with --disk, and convert this one hot; detach copies of it, or give a blank disk a partition table. For a software volume, convert the disks below it.",
   },
   {
     id: "boot-image",
@@ -72,22 +71,24 @@ export const restartRules: readonly PreflightRule[] = [
     check: ofImage(({ architecture }, { source }) => {
       const own = source.inventory?.operatingSystem.architecture ?? UNKNOWN;
       if (own === UNKNOWN) return new Unknown("the machine's architecture is not known");
-      return own === architecture ? undefined : `the machine is ${own}, the boot image ${architecture}`;
+      return own === architecture
+        ? undefined
+        : `the machine is ${own}, but the boot image is for ${architecture}`;
     }),
     remedy: "Upload a boot image for this architecture and name it with --boot-image.",
   },
   {
     id: "boot-image-trusted",
     severity: "fail",
-    holds: "the source starts images of this boot image's key",
+    holds: "the source trusts the boot image's key",
     check: ofImage(({ signedBy }, { source }) => {
       const trusted = source.inventory?.bootLoader.trustedImageKey;
       return trusted === undefined || trusted === signedBy
         ? undefined
-        : `the boot image is signed with the key ${signedBy.slice(0, 16)}…, the source trusts only ${trusted.slice(0, 16)}…`;
+        : `the boot image is signed with the key ${signedBy.slice(0, 16)}…, but the source trusts only ${trusted.slice(0, 16)}…`;
     }),
     remedy:
-      "If the key was changed on purpose, stop the agent on the source and start it once with --trust-boot-image-key FILE, the new public key; else name an image of the trusted key with --boot-image.",
+      "If the key was changed on purpose, stop the agent on the source and start it once with --trust-boot-image-key FILE, where FILE is the new public key; else use --boot-image to name an image that is signed with the trusted key.",
   },
   {
     id: "boot-loader-known",
@@ -99,22 +100,22 @@ export const restartRules: readonly PreflightRule[] = [
         ? `the boot loader of source ${source.name} is not one that Causeway knows`
         : undefined,
     remedy:
-      "Start the machine from the boot image's ISO or over the network by hand; or run its agent as root, if it does not.",
+      "Run the agent as root, if it does not yet; else start the machine by hand from the boot image's ISO or over the network.",
   },
   {
     id: "boot-loader-armable",
     severity: "fail",
-    holds: "the boot loader can start the boot environment just once",
+    holds: "the boot loader can start the boot environment once",
     check: ({ source }) => {
       const arming = source.inventory?.bootLoader.arming;
-      if (!arming) return `the agent of source ${source.name} does not say how its machine can be armed`;
+      if (!arming) return `the agent of source ${source.name} does not report how its machine can be armed`;
       if (armings(arming).length > 0) return undefined;
       return arming.length === 0
         ? "no way to arm this machine is known"
-        : arming.map(({ adapter, reason, fallback }) => say(adapter, reason, fallback)).join("; ");
+        : arming.map(({ adapter, reason, fallback }) => refusalOf(adapter, reason, fallback)).join("; ");
     },
     remedy:
-      "Do what is said there, or update the agent if it says nothing; else start the machine from the boot image's ISO or over the network by hand.",
+      "Do what the message says, or update the agent if it does not report how its machine can be armed; else start the machine by hand from the boot image's ISO or over the network.",
   },
   {
     id: "boot-loader-room",
@@ -122,27 +123,26 @@ export const restartRules: readonly PreflightRule[] = [
     holds: "the boot image fits beside the boot loader",
     check: ofImage((image, { source }) => {
       const rooms = armings(source.inventory?.bootLoader.arming).map((arming) => roomFor(image, arming));
-      // The agent takes the first that has room.
+      // The agent uses the first one that has room.
       if (rooms.length === 0) return new Unknown("no way to arm this machine is known");
       if (rooms.includes(undefined)) return undefined;
       return rooms.find((room) => room instanceof Unknown) ?? rooms[0];
     }),
-    remedy: "Make room there, for example by removing old kernels.",
+    remedy: "Make room in that folder, for example by removing old kernels.",
   },
   {
     id: "memory",
     severity: "fail",
-    holds: "the machine has memory enough for the boot environment",
+    holds: "the machine has enough memory for the boot environment",
     check: ofImage(({ memoryMiB }, { source }) => {
       const memory = source.inventory?.memoryBytes ?? UNKNOWN;
       if (memory === UNKNOWN) return new Unknown("the machine's memory is not known");
-      // What the kernel and the firmware keep for themselves is missing from what a system tells of its
-      // memory.
+      // The memory that a system reports lacks what the kernel and the firmware reserve.
       return memory < memoryMiB * MIB * 0.9
-        ? `the boot environment takes ${memoryMiB} MiB of memory, the machine has ${inMiB(memory)}`
+        ? `the boot environment needs ${memoryMiB} MiB of memory, but the machine has ${inMiB(memory)}`
         : undefined;
     }),
-    remedy: "Convert this machine hot, or add memory for the time of the conversion.",
+    remedy: "Convert this machine hot, or add memory for the duration of the conversion.",
   },
   {
     id: "secure-boot",
@@ -151,29 +151,28 @@ export const restartRules: readonly PreflightRule[] = [
     check: ofImage(({ secureBootSigned }, { source }) => {
       const secureBoot = source.inventory?.firmware.secureBoot ?? UNKNOWN;
       if (secureBootSigned) return undefined;
-      if (secureBoot === UNKNOWN) return new Unknown("whether Secure Boot is on is not known");
+      if (secureBoot === UNKNOWN) return new Unknown("it is not known whether Secure Boot is on");
       return secureBoot === "enabled"
         ? "Secure Boot is on, and the boot image is not signed for it"
         : undefined;
     }),
     remedy:
-      "Switch Secure Boot off in the firmware for the time of the conversion (the ISO and the network image need that, too), use a boot image that is signed for this machine, or convert hot.",
+      "Turn Secure Boot off in the firmware for the duration of the conversion (the ISO and the network image need that, too), use a boot image that is signed for this machine, or convert hot.",
   },
   {
     id: "drive-letter-x",
     severity: "fail",
-    holds: "no drive of the source has the letter that the boot environment takes",
+    holds: "no drive of the source has the letter that the boot environment uses",
     check: ofImage(({ system }, { source }) => {
       const { operatingSystem, volumeLetters } = source.inventory ?? {};
       if (operatingSystem?.family !== "windows" || system !== "windows-pe") return undefined;
-      // Not only told, as what is unknown elsewhere: nobody looks at the letters again.
+      // A failure, not a warning: the agent does not check the drive letters again later.
       if (!volumeLetters) return "the source's drive letters are not known, and one of them may be X";
       return volumeLetters.includes("X")
-        ? "a drive of the source has the letter X, which the boot environment needs for itself: it could not be reached"
+        ? "a drive of the source has the letter X, which the boot environment needs: the drive would be inaccessible"
         : undefined;
     }),
-    remedy:
-      "Give a drive that has the letter X another letter in Windows' disk management, and restart the agent.",
+    remedy: "Give the drive another letter in Windows Disk Management, and restart the agent.",
   },
   {
     id: "disk-drivers",
@@ -207,14 +206,14 @@ export const restartRules: readonly PreflightRule[] = [
         chosenDisks(facts).filter((disk) =>
           [disk.content, ...disk.partitions.map(({ content }) => content)].some(isEncrypted),
         ),
-        "has an encrypted volume: it is copied whole and as it is, and the clone asks for its key",
+        "has an encrypted volume: it is copied whole and stays encrypted, and the clone asks for its key",
       ),
     remedy:
-      "Have the key or the recovery password at hand; a key that is bound to the machine's TPM does not open the clone.",
+      "Have the key or the recovery password ready; a key that is bound to the machine's TPM does not unlock the clone.",
   },
 ];
 
-/** Of disks whose driver the agent does not name. */
+/** Drivers by transport, for disks whose driver the agent does not report. */
 const USUAL_DRIVERS: Readonly<Record<string, readonly string[]>> = {
   nvme: ["nvme"],
   virtio: ["virtio_blk", "virtio_scsi"],
@@ -226,7 +225,7 @@ function candidatesFor({ driver, transport }: Disk): readonly string[] {
 
 function driverOf(disk: Disk, image: BootImageRecord): string | Unknown | undefined {
   const candidates = candidatesFor(disk);
-  if (candidates.length === 0) return new Unknown(`which driver disk ${disk.name} needs is not known`);
+  if (candidates.length === 0) return new Unknown(`the driver that disk ${disk.name} needs is not known`);
   const lack = lackOf(candidates, image);
   return lack && `disk ${disk.name}: ${lack}`;
 }
@@ -247,7 +246,7 @@ function armings(arming: readonly BootArming[] | undefined): BootArming[] {
   return arming?.filter(({ possible }) => possible) ?? [];
 }
 
-function say(adapter: string, reason = "not possible", fallback?: string): string {
+function refusalOf(adapter: string, reason = "not possible", fallback?: string): string {
   return `${adapter}: ${reason}${fallback ? ` (${fallback})` : ""}`;
 }
 
@@ -257,15 +256,15 @@ const STAGED_FILES: Readonly<Record<NonNullable<BootArming["form"]>, readonly st
   "windows-ramdisk": [],
 };
 
-/** What is wrong with the room for the image where this way of arming needs it. */
+/** Why the image does not fit where this way of arming stages it. Returns `undefined` if it fits. */
 function roomFor(image: BootImageRecord, arming: BootArming): string | Unknown | undefined {
   const { form, freeBytes, folder = "the boot file system" } = arming;
   if (form === undefined || freeBytes === undefined)
-    return new Unknown(`how much is free in ${folder} is not known`);
+    return new Unknown(`the free space in ${folder} is not known`);
   const needed = stagedBytes(image, form);
-  if (needed === undefined) return new Unknown("how much this boot image takes is not known");
+  if (needed === undefined) return new Unknown("the space that this boot image needs is not known");
   return freeBytes < needed
-    ? `the boot image takes ${inMiB(needed)} in ${folder}, where ${inMiB(freeBytes)} are free`
+    ? `the boot image needs ${inMiB(needed)} in ${folder}, which has ${inMiB(freeBytes)} free`
     : undefined;
 }
 

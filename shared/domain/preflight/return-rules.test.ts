@@ -54,7 +54,7 @@ test.each([
   ],
   ["a network card that is tried first", facts(returning({ triedBefore: ["PXE"] })), ["warn starts-first"]],
   [
-    "an agent that does not say how its system starts",
+    "an agent that does not report how its system starts",
     facts({ return: undefined }),
     ["fail starts-unattended", "fail starts-this-system", "fail opens-unattended"],
   ],

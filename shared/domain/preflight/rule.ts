@@ -3,17 +3,17 @@ import type { AgentRecord } from "../agent.ts";
 import type { BootImageRecord } from "../boot-image.ts";
 import type { ConversionRecord } from "../conversion.ts";
 
-/** What rules judge by: what is asked for, and what the agents last told. */
+/** What the rules check: the requested conversion and what the agents last reported. */
 export interface PreflightFacts {
   conversion: ConversionRecord;
   source: AgentRecord;
-  /** Absent where none was named yet. */
+  /** Absent if none has been named yet. */
   target?: AgentRecord | undefined;
   /** The conversion's, if there is such an image and it is complete. */
   bootImage?: BootImageRecord | undefined;
 }
 
-/** It cannot be told whether the rule holds. */
+/** The answer of a check that cannot find out whether the rule holds. */
 export class Unknown {
   readonly message: string;
 
@@ -22,16 +22,16 @@ export class Unknown {
   }
 }
 
-/** One thing that must hold before a conversion touches anything. */
+/** One condition that must hold before a conversion touches anything. */
 export interface PreflightRule {
   id: RuleName;
-  /** Whether the conversion stops, or only tells. */
+  /** `fail` stops the conversion; `warn` only shows a warning. */
   severity: "fail" | "warn";
-  /** `fail`: what cannot be told stops the conversion, too. Absent: it is only told. */
+  /** `fail`: an unknown outcome stops the conversion, too. If absent, it only shows a warning. */
   whenUnknown?: "fail";
-  /** An operator may pass it for one conversion, with `accept`: what `AcceptableRule` lists. */
+  /** Set for the rules in `AcceptableRule`: an operator may accept a failure for one conversion. */
   acceptable?: true;
-  /** What is true when it holds. */
+  /** What is true if the rule holds. */
   holds: string;
   /** What is wrong, or `undefined` if the rule holds. */
   check(facts: PreflightFacts): string | Unknown | undefined;

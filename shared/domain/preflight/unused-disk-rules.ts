@@ -1,4 +1,4 @@
-/** What a disk must be so that a running system can be read: nothing writes to it meanwhile. */
+/** The rules for reading disks while their system runs: nothing may write to them meanwhile. */
 import { typeChoices } from "../../protocol/conversion-types.ts";
 import type { Disk } from "../../protocol/inventory.ts";
 import { type PreflightRule, Unknown } from "./rule.ts";
@@ -13,10 +13,11 @@ export const unusedDiskRules: readonly PreflightRule[] = [
     check: ({ conversion, source }) => {
       const chosen = source.inventory?.disks.filter(({ name }) => conversion.disks.includes(name)) ?? [];
       const used = chosen.filter(({ inUse }) => inUse === true);
-      if (used.length > 0)
-        return `in use: ${used.map(usedBy).join("; ")}. The copy would not be of one instant`;
+      if (used.length > 0) return `in use: ${used.map(usedBy).join("; ")}. The copy would not be consistent`;
       const open = chosen.filter(({ inUse }) => inUse === undefined).map(({ name }) => name);
-      return open.length > 0 ? new Unknown(`whether ${open.join(", ")} is in use is not known`) : undefined;
+      return open.length > 0
+        ? new Unknown(`it is not known whether ${open.join(", ")} is in use`)
+        : undefined;
     },
     remedy: `Unmount the disk, name an image file or an unused disk, or clone the machine with --type ${typeChoices.restarting}.`,
   },
