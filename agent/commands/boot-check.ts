@@ -1,14 +1,15 @@
 import { readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
-import { bootCheck } from "../hypervisor/boot-check.ts";
+import type { Hypervisor } from "../hypervisor/hypervisor.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import { putNamedByContent } from "../store/put-named-by-content.ts";
 import type { Executor } from "./executor.ts";
 import type { TargetDeps } from "./materialise.ts";
 
 export interface BootCheckDeps extends Pick<TargetDeps, "images"> {
+  hypervisor: Pick<Hypervisor, "bootCheck">;
   agentId: string;
-  /** Takes what lies under `evidence/<agentId>/`. */
+  /** Takes objects under `evidence/<agentId>/`. */
   evidence: Pick<ObjectStore, "put" | "get">;
 }
 
@@ -25,10 +26,15 @@ const STAGE_NOTES = {
  * Boots a throw-away overlay of the disks and keeps screenshot and console log, beside the images and in the
  * bucket.
  */
-export function bootCheckExecutor({ images, agentId, evidence }: BootCheckDeps): Executor<"boot-check"> {
+export function bootCheckExecutor({
+  hypervisor,
+  images,
+  agentId,
+  evidence,
+}: BootCheckDeps): Executor<"boot-check"> {
   return async (input, { signal, progress }) => {
     const { folder, disks } = await images.require(input);
-    const result = await bootCheck({
+    const result = await hypervisor.bootCheck({
       disks: disks.map(({ path, format }) => ({ path, format })),
       firmware: input.firmware,
       memoryMiB: input.memoryMiB,

@@ -19,6 +19,7 @@ import { sealPoint } from "#shared/format/point.ts";
 import type { CommandInput } from "#shared/protocol/commands.ts";
 import { captureDisk } from "../capture/capture.ts";
 import { TestDisk, testContent } from "../disk/testing/test-disk.ts";
+import { qemu } from "../hypervisor/qemu/qemu.ts";
 import { pointKey, type Repository } from "../repository/repository.ts";
 import { MemoryStore } from "../store/testing/memory-store.ts";
 import { bootCheckExecutor } from "./boot-check.ts";
@@ -93,7 +94,7 @@ async function world(change: (disk: PointDisk) => object = (same) => same) {
     verify: (wanted: Partial<CommandInput<"verify">>) =>
       verifyExecutor(deps)({ ...ids, disks: [], ...wanted }, context),
     bootCheck: (wanted: Partial<CommandInput<"boot-check">>) =>
-      bootCheckExecutor({ images, agentId: "agt_2", evidence })(
+      bootCheckExecutor({ hypervisor: qemu, images, agentId: "agt_2", evidence })(
         { ...ids, disks: [], firmware: "bios", memoryMiB: 64, timeoutSeconds: 1, ...wanted },
         context,
       ),

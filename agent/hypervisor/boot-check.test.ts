@@ -3,11 +3,12 @@ import { existsSync } from "node:fs";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
-import { bootCheck } from "./boot-check.ts";
+import { qemu } from "./qemu/qemu.ts";
 import { useCheckFolder } from "./testing/check-folder.ts";
 import { qemusOf } from "./testing/processes.ts";
 import { printingDisk, restartingDisk } from "./testing/tiny-guest.ts";
 
+const { bootCheck } = qemu;
 const place = useCheckFolder();
 const { optionsFor } = place;
 
@@ -86,8 +87,8 @@ test("QEMU does not outlive an agent that was killed", async () => {
   const program = join(place.folder, "agent.ts");
   await writeFile(
     program,
-    `import { bootCheck } from ${JSON.stringify(join(import.meta.dirname, "boot-check.ts"))};
-     bootCheck({ disks: [{ path: ${JSON.stringify(join(place.folder, "disk.raw"))}, format: "raw" }], firmware: "bios",
+    `import { qemu } from ${JSON.stringify(join(import.meta.dirname, "qemu/qemu.ts"))};
+     qemu.bootCheck({ disks: [{ path: ${JSON.stringify(join(place.folder, "disk.raw"))}, format: "raw" }], firmware: "bios",
        memoryMiB: 64, timeoutSeconds: 60, workDir: ${JSON.stringify(workDir)}, now: () => 0,
        signal: new AbortController().signal });`,
   );

@@ -2,15 +2,14 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { startableFirst } from "./boot-disk.ts";
 import { ConsoleLog } from "./console-log.ts";
+import type { Guest, GuestDisk, GuestEvent, GuestStarter } from "./guest.ts";
 import { type BootStage, GuestConsole } from "./guest-console.ts";
 import { allot, hostRoom } from "./host-room.ts";
 import { isPng } from "./png.ts";
-import { type MachineDisk, QemuMachine } from "./qemu-machine.ts";
-import type { QmpEvent } from "./qmp.ts";
 
 export interface BootCheckOptions {
   /** Booted is the first one that the firmware can start. Read, never written. */
-  disks: readonly MachineDisk[];
+  disks: readonly GuestDisk[];
   firmware: "bios" | "uefi";
   memoryMiB: number;
   timeoutSeconds: number;
@@ -75,15 +74,15 @@ const STAGE_WORDS: Record<BootStage, string> = {
 
 /**
  * Boots a throw-away overlay of the disks without network and tells whether the system came up, as its serial
- * console shows. Throws `ToolMissingError`, `HypervisorFailedError`, or the signal's reason; by then QEMU has
- * ended.
+ * console shows. Throws `ToolMissingError`, `HypervisorFailedError`, or the signal's reason; by then the
+ * guest has ended.
  */
-export async function bootCheck(options: BootCheckOptions): Promise<BootCheckResult> {
+export async function bootCheck(options: BootCheckOptions, starter: GuestStarter): Promise<BootCheckResult> {
   options.signal.throwIfAborted();
   await mkdir(options.workDir, { recursive: true });
   const scratch = await mkdtemp(join(options.workDir, "machine-"));
   try {
-    return await new BootCheck(options, scratch).run();
+    return await new BootCheck(options, starter, scratch).run();
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
@@ -91,15 +90,17 @@ export async function bootCheck(options: BootCheckOptions): Promise<BootCheckRes
 
 class BootCheck {
   readonly #options: BootCheckOptions;
+  readonly #starter: GuestStarter;
   readonly #scratch: string;
   readonly #console: GuestConsole;
   readonly #verdict = Promise.withResolvers<Verdict>();
   readonly #log = new ConsoleLog(KEPT_LOG_BYTES);
   #restarts = 0;
-  #machine: QemuMachine | undefined;
+  #guest: Guest | undefined;
 
-  constructor(options: BootCheckOptions, scratch: string) {
+  constructor(options: BootCheckOptions, starter: GuestStarter, scratch: string) {
     this.#options = options;
+    this.#starter = starter;
     this.#scratch = scratch;
     this.#console = new GuestConsole(options.expect);
   }
@@ -109,7 +110,8 @@ class BootCheck {
     const consoleLogPath = join(workDir, "console.log");
     const screenshotPath = join(workDir, "screenshot.png");
     for (const path of [consoleLogPath, screenshotPath]) await rm(path, { force: true });
-    const room = allot(await hostRoom(workDir), { memoryMiB, disks: disks.length, overlayBytes });
+    const wanted = { memoryMiB, disks: disks.length, overlayBytes };
+    const room = allot(await hostRoom(workDir), wanted, this.#starter);
     const start = now();
     const seen = "lacking" in room ? { verdict: lacking(room) } : await this.#watch(room.overlayBytes);
     const { verdict, seconds = (now() - start) / 1000, screenshot } = seen;
@@ -123,30 +125,32 @@ class BootCheck {
     const { now, signal, timeoutSeconds, onProgress } = this.#options;
     const start = now();
     const elapsed = () => (now() - start) / 1000;
-    const machine = await this.#start(overlayBytes);
-    this.#machine = machine;
+    const guest = await this.#start(overlayBytes);
+    this.#guest = guest;
     const abort = () => this.#verdict.reject(signal.reason);
     signal.addEventListener("abort", abort, { once: true });
     const timeout = setTimeout(() => this.#timeOut(timeoutSeconds), timeoutSeconds * 1000);
     const progress = setInterval(() => {
       onProgress?.({ stage: this.#console.stage, seconds: elapsed() });
     }, PROGRESS_INTERVAL_MS);
-    machine.ended.then(({ cause }) => this.#settle("unknown", `QEMU ended: ${cause.split("\n").at(-1)}`));
+    guest.ended.then(({ cause }) =>
+      this.#settle("unknown", `${this.#starter.name} ended: ${cause.split("\n").at(-1)}`),
+    );
     try {
       if (signal.aborted) abort();
       const verdict = await this.#verdict.promise;
-      return { verdict, seconds: elapsed(), screenshot: await screenshotOf(machine) };
+      return { verdict, seconds: elapsed(), screenshot: await screenshotOf(guest) };
     } finally {
       clearTimeout(timeout);
       clearInterval(progress);
       signal.removeEventListener("abort", abort);
-      await machine.stop();
+      await guest.stop();
     }
   }
 
-  async #start(overlayBytes: number): Promise<QemuMachine> {
+  async #start(overlayBytes: number): Promise<Guest> {
     const { firmware, memoryMiB, cpuCount = 2 } = this.#options;
-    return QemuMachine.start({
+    return this.#starter.start({
       disks: firmware === "bios" ? await startableFirst(this.#options.disks) : this.#options.disks,
       ...{ firmware, memoryMiB, cpuCount, overlayBytes },
       workDir: this.#scratch,
@@ -168,20 +172,20 @@ class BootCheck {
     );
   }
 
-  #note({ event, data }: QmpEvent): void {
-    if (event === "RESET" && ++this.#restarts >= RESTART_LIMIT) {
+  #note(event: GuestEvent): void {
+    if (event.kind === "restarted" && ++this.#restarts >= RESTART_LIMIT) {
       this.#settle("not-booted", `it restarted ${this.#restarts} times`);
     }
-    if (event === "SHUTDOWN") this.#settle("not-booted", "the guest powered itself off");
-    if (event === "BLOCK_IO_ERROR") void this.#noteDiskError(data.nospace === true);
+    if (event.kind === "powered-off") this.#settle("not-booted", "the guest powered itself off");
+    if (event.kind === "disk-error") void this.#noteDiskError(event.noSpace);
   }
 
-  async #noteDiskError(nospace: boolean): Promise<void> {
-    // Where even that cannot be found out, it is an I/O error like any other.
-    if (await this.#machine?.isOverlayFull().catch(() => false)) {
+  async #noteDiskError(noSpace: boolean): Promise<void> {
+    // If that cannot be read either, it is an I/O error like any other.
+    if (await this.#guest?.isOverlayFull().catch(() => false)) {
       this.#settle("unknown", "the guest wrote more to its disks than a boot check has room for");
     }
-    const cause = nospace ? "no space is left for the overlay" : "an I/O error";
+    const cause = noSpace ? "no space is left for the overlay" : "an I/O error";
     this.#settle("unknown", `the host could not serve the guest's disk: ${cause}`);
   }
 
@@ -202,10 +206,10 @@ function lacking(room: { lacking: string }): Verdict {
   return { verdict: "unknown", reason: `the guest was not started: ${room.lacking}` };
 }
 
-/** Nothing where QEMU has already ended, or its answer is no picture. */
-async function screenshotOf(machine: QemuMachine): Promise<Buffer | undefined> {
+/** Undefined where the guest has already ended, or the hypervisor's answer is not a picture. */
+async function screenshotOf(guest: Guest): Promise<Buffer | undefined> {
   try {
-    const picture = await machine.takeScreenshot();
+    const picture = await guest.takeScreenshot();
     return isPng(picture) ? picture : undefined;
   } catch {
     // The verdict stands without its picture; its absence is part of the result.

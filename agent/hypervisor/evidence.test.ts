@@ -56,13 +56,16 @@ test("a log keeps the beginning and the end of any text, and counts what it leav
 test("guests get at most half of what the storage has free, and do not start if that is not enough", () => {
   const MIB = 2 ** 20;
   const wanted = { memoryMiB: 1024, disks: 2, overlayBytes: 500 * MIB };
+  const starter = { name: "QEMU", overheadMiB: 384 };
   const roomy = { freeMemoryBytes: 8192 * MIB, freeDiskBytes: 8192 * MIB };
-  expect(allot(roomy, wanted)).toEqual({ overlayBytes: 500 * MIB });
-  expect(allot({ ...roomy, freeDiskBytes: 1000 * MIB }, wanted)).toEqual({ overlayBytes: 250 * MIB });
-  expect(allot({ ...roomy, freeDiskBytes: 200 * MIB }, wanted)).toEqual({
+  expect(allot(roomy, wanted, starter)).toEqual({ overlayBytes: 500 * MIB });
+  expect(allot({ ...roomy, freeDiskBytes: 1000 * MIB }, wanted, starter)).toEqual({
+    overlayBytes: 250 * MIB,
+  });
+  expect(allot({ ...roomy, freeDiskBytes: 200 * MIB }, wanted, starter)).toEqual({
     lacking: "what the guest writes needs 256 MiB on the images' storage; it has 200 MiB free",
   });
-  expect(allot({ ...roomy, freeMemoryBytes: 1200 * MIB }, wanted)).toEqual({
+  expect(allot({ ...roomy, freeMemoryBytes: 1200 * MIB }, wanted, starter)).toEqual({
     lacking: "the guest needs 1024 MiB of memory, and QEMU 384 MiB; the target host has 1200 MiB free",
   });
 });

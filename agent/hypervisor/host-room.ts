@@ -1,8 +1,7 @@
 import { readFile, statfs } from "node:fs/promises";
+import type { GuestStarter } from "./guest.ts";
 
 const MIB = 2 ** 20;
-/** What QEMU takes besides the guest's memory: translated code, tables, firmware. */
-const OVERHEAD_MIB = 384;
 /** Less than this is not enough for any system to start its services. */
 const MIN_OVERLAY_BYTES = 64 * MIB;
 
@@ -25,10 +24,11 @@ export async function hostRoom(folder: string): Promise<Room> {
 export function allot(
   { freeMemoryBytes, freeDiskBytes }: Room,
   wanted: { memoryMiB: number; disks: number; overlayBytes: number },
+  { name, overheadMiB }: Pick<GuestStarter, "name" | "overheadMiB">,
 ): { overlayBytes: number } | { lacking: string } {
   const freeMiB = Math.floor(freeMemoryBytes / MIB);
-  if (freeMiB < wanted.memoryMiB + OVERHEAD_MIB) {
-    const needed = `the guest needs ${wanted.memoryMiB} MiB of memory, and QEMU ${OVERHEAD_MIB} MiB`;
+  if (freeMiB < wanted.memoryMiB + overheadMiB) {
+    const needed = `the guest needs ${wanted.memoryMiB} MiB of memory, and ${name} ${overheadMiB} MiB`;
     return { lacking: `${needed}; the target host has ${freeMiB} MiB free` };
   }
   const share = Math.floor(freeDiskBytes / 2 / Math.max(1, wanted.disks));

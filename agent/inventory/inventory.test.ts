@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { expect, test } from "vitest";
 import { Inventory } from "#shared/protocol/inventory.ts";
 import { createJunkImage, inScratch, isRoot, MIB, tool } from "../filesystems/testing/test-image.ts";
+import { qemu } from "../hypervisor/qemu/qemu.ts";
 import { LocalMachine, type Machine } from "../machine/machine.ts";
 import { debianUefi, RecordedMachine } from "../machine/testing/recorded-machine.ts";
 import { collectInventory, type InventoryOptions } from "./inventory.ts";
@@ -179,13 +180,15 @@ test("a physical volume without LVM's tools is reported as a missing tool", asyn
   });
 });
 
-test("a target host tells what it can do", async () => {
+test("a target host reports its hypervisor and the room for images", async () => {
   await inScratch(async (folder) => {
-    const { hypervisor } = await inventoryOf(new LocalMachine(), { imagesPath: folder });
+    const target = { hypervisor: qemu, imagesPath: folder };
+    const { hypervisor, images } = await inventoryOf(new LocalMachine(), { target });
     expect(hypervisor).toMatchObject({
-      qemuVersion: expect.stringMatching(/^\d+\.\d+/),
-      imagesPath: folder,
+      kind: "qemu",
+      version: expect.stringMatching(/^\d+\.\d+/),
     });
-    expect(hypervisor?.imagesFreeBytes).toBeGreaterThan(0);
+    expect(images?.path).toBe(folder);
+    expect(images?.freeBytes).toBeGreaterThan(0);
   });
 });

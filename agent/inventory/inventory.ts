@@ -1,4 +1,5 @@
 import { type Disk, type Inventory, UNKNOWN } from "#shared/protocol/inventory.ts";
+import type { Hypervisor } from "../hypervisor/hypervisor.ts";
 import { clip, type Machine, readText } from "../machine/machine.ts";
 import {
   collectCpu,
@@ -11,7 +12,6 @@ import {
 import { collectAgentStart } from "./agent-start.ts";
 import { collectBootLoader } from "./boot-loader.ts";
 import { type ChosenDisk, collectDisks, isUnused } from "./disks.ts";
-import { collectHypervisor } from "./hypervisor.ts";
 import { collectVolumeGroups } from "./lvm.ts";
 import { Mounts } from "./mounts.ts";
 import { type ControlPlane, collectNetwork } from "./network.ts";
@@ -26,8 +26,8 @@ export interface InventoryOptions {
   withoutIdleMedia?: boolean | undefined;
   /** What a source server must reach; absent on other machines. */
   controlPlane?: ControlPlane | undefined;
-  /** Where a target host keeps its images; absent on other machines. */
-  imagesPath?: string | undefined;
+  /** What a target host has; absent on other machines. */
+  target?: { hypervisor: Hypervisor; imagesPath: string } | undefined;
 }
 
 /**
@@ -35,7 +35,7 @@ export interface InventoryOptions {
  * because something is missing: that is `"unknown"`, and `missingTools` says what would have told.
  */
 export async function collectInventory(options: InventoryOptions): Promise<Inventory> {
-  const { machine, now, chosenDisks, imagesPath, withoutIdleMedia, controlPlane } = options;
+  const { machine, now, chosenDisks, target, withoutIdleMedia, controlPlane } = options;
   const mounts = await Mounts.read(machine);
   const disks = await collectDisks(machine, mounts, chosenDisks, { withoutIdleMedia });
   const volumeGroups = await collectVolumeGroups(machine, mounts);
@@ -60,8 +60,19 @@ export async function collectInventory(options: InventoryOptions): Promise<Inven
     raidArrays: await collectRaidArrays(machine, mounts),
     agentStart: await collectAgentStart(machine),
     network,
-    ...(imagesPath && { hypervisor: await collectHypervisor(machine, imagesPath) }),
+    ...(target && (await collectTarget(machine, target))),
     missingTools,
+  };
+}
+
+async function collectTarget(
+  machine: Machine,
+  { hypervisor, imagesPath }: NonNullable<InventoryOptions["target"]>,
+): Promise<Pick<Inventory, "hypervisor" | "images">> {
+  const freeBytes = await machine.freeBytes(imagesPath);
+  return {
+    hypervisor: await hypervisor.describe(machine),
+    images: { path: imagesPath, freeBytes },
   };
 }
 

@@ -7,6 +7,8 @@ import { ConversionRecords, recordKeyOf } from "../commands/conversion-records.t
 import { materialiseExecutor } from "../commands/materialise.ts";
 import { releaseExecutor } from "../commands/release.ts";
 import { verifyExecutor } from "../commands/verify.ts";
+import type { Hypervisor } from "../hypervisor/hypervisor.ts";
+import { qemu } from "../hypervisor/qemu/qemu.ts";
 import { collectInventory } from "../inventory/inventory.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { Role } from "./role.ts";
@@ -14,12 +16,20 @@ import type { Role } from "./role.ts";
 /** The agent's folder for images, unless the operator names another. */
 export const IMAGES_FOLDER = "images";
 
+/** The hypervisor of target hosts. */
+const hypervisor: Hypervisor = qemu;
+
 /** A target host: writes disks from recovery points, verifies them, and runs boot checks. */
 export const targetRole: Role = async ({ identity, settings, cloud, machine, dataDir, now }) => {
   const { agentId, awsEndpoint } = identity.enrolment;
   const imagesDir = settings.imagesDir ?? join(dataDir, IMAGES_FOLDER);
   const takeInventory = () =>
-    collectInventory({ machine, now, chosenDisks: settings.disks, imagesPath: imagesDir });
+    collectInventory({
+      machine,
+      now,
+      chosenDisks: settings.disks,
+      target: { hypervisor, imagesPath: imagesDir },
+    });
   const api = agentApi(identity, cloud);
   const repository = (conversionId: string): Promise<Repository> =>
     openReadableRepository({
@@ -42,7 +52,7 @@ export const targetRole: Role = async ({ identity, settings, cloud, machine, dat
       "take-inventory": async () => ({ inventory: await takeInventory() }),
       materialise: materialiseExecutor({ repository, images }),
       verify: verifyExecutor({ repository, images }),
-      "boot-check": bootCheckExecutor({ images, agentId, evidence: cloud.store }),
+      "boot-check": bootCheckExecutor({ hypervisor, images, agentId, evidence: cloud.store }),
       release: releaseExecutor((conversionId) => images.remove(conversionId)),
     },
   };

@@ -5,7 +5,7 @@ import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { createConnection, type Socket } from "node:net";
 import { join } from "node:path";
 import { bundleAgent } from "#agent/boot-image-builder/agent-bundle.ts";
-import { QmpClient } from "#agent/hypervisor/qmp.ts";
+import { QmpClient } from "#agent/hypervisor/qemu/qmp.ts";
 import { type Addition, addFiles } from "./disk/add-files.ts";
 
 const root = join(import.meta.dirname, "../..");

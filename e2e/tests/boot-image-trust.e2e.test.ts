@@ -51,7 +51,7 @@ beforeAll(async () => {
   first = await upload("first");
   enrolledAfter = await plane.enrol("source", "elm");
   host = await Device.connect(target);
-  await host.introduce({ hypervisor: { uefiFirmware: true, qemuVersion: "8" } });
+  await host.introduce({ hypervisor: { kind: "qemu", version: "8", uefiFirmware: true } });
 });
 afterEach(async () => {
   for (const stop of running.splice(0)) await stop();

@@ -13,7 +13,7 @@ import {
   buildBootImage,
   COMMAND_LINE,
 } from "#agent/boot-image-builder/build.ts";
-import { findUefiFirmware } from "#agent/hypervisor/uefi-firmware.ts";
+import { findUefiFirmware } from "#agent/hypervisor/qemu/uefi-firmware.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 const TIMEOUT_MS = 300_000;

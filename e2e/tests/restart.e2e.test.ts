@@ -30,7 +30,7 @@ beforeAll(async () => {
   image = signedImage("kernel");
   await uploadBootImage(plane.api, image);
   host = await Device.connect(target);
-  await host.introduce({ hypervisor: { uefiFirmware: true, qemuVersion: "8" } });
+  await host.introduce({ hypervisor: { kind: "qemu", version: "8", uefiFirmware: true } });
 });
 afterAll(async () => {
   await host[Symbol.asyncDispose]();

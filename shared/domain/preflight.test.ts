@@ -12,7 +12,7 @@ const findings = (change: Partial<PreflightFacts>) =>
   preflightFindings(facts(change)).map(({ id, severity }) => `${severity} ${id}`);
 
 const held = { activeConversionId: "cnv_1" };
-const hypervisor = { uefiFirmware: false, qemuVersion: "8.2.0" };
+const hypervisor = { kind: "qemu", version: "8.2.0", uefiFirmware: false };
 const away = { state: "disconnected" as const, sessionId: "s1", at: 0 };
 
 test("a connected source and a target with room pass without a finding", () => {
@@ -65,17 +65,25 @@ test.each<[string, Partial<PreflightFacts>, string[]]>([
   ],
   [
     "too little room",
-    { target: aTarget({ inventory: anInventory({ hypervisor: { ...hypervisor, imagesFreeBytes: 1024 } }) }) },
+    {
+      target: aTarget({
+        inventory: anInventory({ ...aTarget().inventory, images: { path: "/images", freeBytes: 1024 } }),
+      }),
+    },
     ["warn target-room"],
   ],
   [
     "no room",
-    { target: aTarget({ inventory: anInventory({ hypervisor: { ...hypervisor, imagesFreeBytes: 0 } }) }) },
+    {
+      target: aTarget({
+        inventory: anInventory({ ...aTarget().inventory, images: { path: "/images", freeBytes: 0 } }),
+      }),
+    },
     ["fail target-not-full", "warn target-room"],
   ],
   [
-    "a boot check without QEMU",
-    { target: aTarget({ inventory: anInventory({ hypervisor: { uefiFirmware: true } }) }) },
+    "a boot check without a hypervisor",
+    { target: aTarget({ inventory: anInventory() }) },
     ["fail target-boots"],
   ],
   [
@@ -97,11 +105,9 @@ test("agents that left after the operator asked are waited for, as when the cont
   ).toEqual([]);
 });
 
-test("without a boot check, nothing is asked of QEMU", () => {
+test("a conversion without a boot check needs no hypervisor", () => {
   const conversion = aConversion({ bootCheck: { enabled: false, timeoutSeconds: 600, memoryMiB: 1024 } });
-  const target = aTarget({
-    inventory: anInventory({ hypervisor: { uefiFirmware: false } }),
-  });
+  const target = aTarget({ inventory: anInventory() });
   expect(findings({ conversion, target })).toEqual([]);
 });
 

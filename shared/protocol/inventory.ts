@@ -278,15 +278,15 @@ export const BootLoader = z.strictObject({
 });
 export type BootLoader = z.infer<typeof BootLoader>;
 
-/** What the machine can do as a target host. */
-export const Hypervisor = z.strictObject({
-  /** Absent where QEMU is not installed. */
-  qemuVersion: Text.optional(),
+/** What runs virtual machines on a target host. */
+export const HypervisorInventory = z.strictObject({
+  /** The agent's name for it, such as `qemu`. */
+  kind: Text,
+  version: Text,
+  /** Whether it can start guests with UEFI firmware. */
   uefiFirmware: z.boolean(),
-  imagesPath: Path.optional(),
-  imagesFreeBytes: Bytes.optional(),
 });
-export type Hypervisor = z.infer<typeof Hypervisor>;
+export type HypervisorInventory = z.infer<typeof HypervisorInventory>;
 
 /** Whether one part of a start of this system needs no person at its console. */
 export const ReturnPart = z.strictObject({
@@ -367,8 +367,10 @@ export const Inventory = z.strictObject({
     /** Source servers only. */
     reach: ControlPlaneReach.optional(),
   }),
-  /** Target hosts only. */
-  hypervisor: Hypervisor.optional(),
+  /** Target hosts only; absent where none is installed. */
+  hypervisor: HypervisorInventory.optional(),
+  /** Target hosts only: where they keep images, and how much room there is. */
+  images: z.strictObject({ path: Path, freeBytes: Bytes.optional() }).optional(),
   /** Programs that were not there to ask; what they would have told is `"unknown"` above. */
   missingTools: z.array(z.strictObject({ tool: Text, package: Text })).max(32),
   /** Which lists are not whole, in words. Absent where all are. */

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { bootCheck } from "#agent/hypervisor/boot-check.ts";
+import { qemu } from "#agent/hypervisor/qemu/qemu.ts";
 import { buildDebianDisk } from "./debian-disk.ts";
 
 const cacheDir = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "causeway");
@@ -16,7 +16,7 @@ test.each([
   const workDir = await mkdtemp(join(tmpdir(), "debian-disk-"));
   try {
     const disk = await buildDebianDisk({ suite, firmware, sizeBytes: 2 ** 31, cacheDir, log: console.log });
-    const result = await bootCheck({
+    const result = await qemu.bootCheck({
       disks: [{ path: disk.path, format: "raw" }],
       firmware,
       memoryMiB: 1024,

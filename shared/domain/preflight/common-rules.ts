@@ -95,7 +95,7 @@ export const commonRules: readonly PreflightRule[] = [
     severity: "warn",
     holds: "the target has room for every byte of the disks",
     check: ofTarget(({ conversion, source, target }) => {
-      const free = target.inventory?.hypervisor?.imagesFreeBytes;
+      const free = target.inventory?.images?.freeBytes;
       const needed = wholeBytes(conversion, source);
       if (free === undefined || free >= needed) return undefined;
       return `the disks take up to ${inGiB(needed)}, but target ${target.name} has ${inGiB(free)} free`;
@@ -108,9 +108,7 @@ export const commonRules: readonly PreflightRule[] = [
     severity: "fail",
     holds: "the target has free space",
     check: ofTarget(({ target }) =>
-      target.inventory?.hypervisor?.imagesFreeBytes === 0
-        ? `target ${target.name} has no free space`
-        : undefined,
+      target.inventory?.images?.freeBytes === 0 ? `target ${target.name} has no free space` : undefined,
     ),
     remedy: "Make room on the target host, or start its agent with --images on another file system.",
   },
@@ -119,9 +117,9 @@ export const commonRules: readonly PreflightRule[] = [
     severity: "fail",
     holds: "the target can boot the clone",
     check: ofTarget(({ conversion, target }) => {
-      const hypervisor = target.inventory?.hypervisor;
-      if (!conversion.bootCheck.enabled || !hypervisor) return undefined;
-      if (!hypervisor.qemuVersion) return `target ${target.name} has no QEMU for the boot check`;
+      if (!conversion.bootCheck.enabled || !target.inventory) return undefined;
+      const { hypervisor } = target.inventory;
+      if (!hypervisor) return `target ${target.name} has no hypervisor for the boot check`;
       return conversion.firmware === "uefi" && !hypervisor.uefiFirmware
         ? `target ${target.name} has no UEFI firmware for the boot check`
         : undefined;

@@ -105,18 +105,14 @@ export function aSource(change: Partial<AgentRecord> = {}): AgentRecord {
 }
 
 export function aTarget(change: Partial<AgentRecord> = {}): AgentRecord {
-  const hypervisor = {
-    qemuVersion: "8.2.0",
-    uefiFirmware: true,
-    imagesPath: "/images",
-    imagesFreeBytes: 1024 ** 4,
-  };
+  const hypervisor = { kind: "qemu", version: "8.2.0", uefiFirmware: true };
+  const images = { path: "/images", freeBytes: 1024 ** 4 };
   return aSource({
     id: "agt_target",
     role: "target",
     name: "oak",
     certificateId: "d".repeat(64),
-    inventory: anInventory({ hostname: "oak", hypervisor }),
+    inventory: anInventory({ hostname: "oak", hypervisor, images }),
     ...change,
   });
 }

@@ -2,11 +2,13 @@ import { spawnSync } from "node:child_process";
 import { chmod, chown, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
-import { type BootCheckOptions, bootCheck } from "./boot-check.ts";
-import { useCheckFolder } from "./testing/check-folder.ts";
-import { qemusOf } from "./testing/processes.ts";
-import { chatteringDisk, printingDisk, writingDisk } from "./testing/tiny-guest.ts";
+import type { BootCheckOptions } from "../boot-check.ts";
+import { useCheckFolder } from "../testing/check-folder.ts";
+import { qemusOf } from "../testing/processes.ts";
+import { chatteringDisk, printingDisk, writingDisk } from "../testing/tiny-guest.ts";
+import { qemu } from "./qemu.ts";
 
+const { bootCheck } = qemu;
 const MIB = 2 ** 20;
 const isRoot = process.getuid?.() === 0;
 const place = useCheckFolder();
@@ -109,8 +111,8 @@ test.runIf(isRoot)("an agent that is not root checks just as well, with the righ
   const program = join(place.folder, "agent.ts");
   await writeFile(
     program,
-    `import { bootCheck } from ${JSON.stringify(join(import.meta.dirname, "boot-check.ts"))};
-     const result = await bootCheck({ disks: [{ path: ${JSON.stringify(disk)}, format: "raw" }], firmware: "bios",
+    `import { qemu } from ${JSON.stringify(join(import.meta.dirname, "qemu.ts"))};
+     const result = await qemu.bootCheck({ disks: [{ path: ${JSON.stringify(disk)}, format: "raw" }], firmware: "bios",
        memoryMiB: 64, timeoutSeconds: 60, workDir: ${JSON.stringify(workDir)}, now: () => performance.now(),
        signal: new AbortController().signal });
      console.log(JSON.stringify(result));`,

@@ -2,34 +2,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import type { FileHandle } from "node:fs/promises";
 import type { Duplex, Readable } from "node:stream";
 import { HypervisorFailedError, ToolMissingError } from "#shared/errors.ts";
-import type { ImageFormat } from "../disk-image/disk-image.ts";
+import type { Guest, GuestDisk, GuestEvent, GuestOptions } from "../guest.ts";
 import { confined, thisStarter } from "./confinement.ts";
 import { PassedFiles } from "./passed-files.ts";
 import { QmpClient, type QmpEvent } from "./qmp.ts";
 import { findUefiFirmware } from "./uefi-firmware.ts";
 
-export interface MachineDisk {
-  path: string;
-  format: ImageFormat;
-}
-
-export interface MachineOptions {
-  /**
-   * In the order in which the firmware tries them; a BIOS tries only the first. Opened read-only under a
-   * throw-away overlay.
-   */
-  disks: readonly MachineDisk[];
-  firmware: "bios" | "uefi";
-  memoryMiB: number;
-  cpuCount: number;
-  /** The longest that the overlay of each disk may become. */
-  overlayBytes: number;
-  /** Where overlays, firmware variables and screenshot are made; they have no name there. */
-  workDir: string;
-  onEvent: (event: QmpEvent) => void;
-  /** One character for each byte. */
-  onConsole: (text: string) => void;
-}
+export const QEMU_PROGRAM = "qemu-system-x86_64";
 
 const MONITOR_FD = 3;
 const CONSOLE_FD = 4;
@@ -54,7 +33,7 @@ const SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecont
  * A running QEMU: no network, no display, disks never written. It runs confined (`confined`), and all files
  * that it uses come to it open. It dies with this process, even if that is killed.
  */
-export class QemuMachine {
+export class QemuMachine implements Guest {
   /** Settles when QEMU has ended; never rejects. `cause` says how, in words. */
   readonly ended: Promise<{ status: number | null; cause: string }>;
   readonly #monitor: QmpClient;
@@ -63,12 +42,15 @@ export class QemuMachine {
   readonly #screenshot: { name: string; file: FileHandle };
   readonly #overlayBytes: number;
 
-  private constructor(child: ChildProcess, plan: MachinePlan, options: MachineOptions) {
+  private constructor(child: ChildProcess, plan: MachinePlan, options: GuestOptions) {
     this.#child = child;
     this.#files = plan.files;
     this.#screenshot = plan.screenshot;
     this.#overlayBytes = options.overlayBytes;
-    this.#monitor = new QmpClient(child.stdio[MONITOR_FD] as Duplex, options.onEvent);
+    this.#monitor = new QmpClient(child.stdio[MONITOR_FD] as Duplex, (event) => {
+      const known = guestEvent(event);
+      if (known) options.onEvent(known);
+    });
     const console = child.stdio[CONSOLE_FD] as Duplex;
     console.setEncoding("latin1");
     console.on("data", options.onConsole);
@@ -91,7 +73,7 @@ export class QemuMachine {
    * Throws `ToolMissingError` where QEMU or the firmware is not installed, `HypervisorFailedError` where QEMU
    * does not start.
    */
-  static async start(options: MachineOptions): Promise<QemuMachine> {
+  static async start(options: GuestOptions): Promise<QemuMachine> {
     const files = new PassedFiles(options.workDir, FIRST_FILE_FD);
     try {
       const plan = await planMachine(options, files);
@@ -122,10 +104,10 @@ export class QemuMachine {
   /** Completes when QEMU takes commands. Ends QEMU and throws where it does not get there in time. */
   async #ready(): Promise<void> {
     const failed = this.ended.then(({ status, cause }) => {
-      if (status === 127) throw new ToolMissingError("qemu-system-x86_64", "qemu-system-x86");
+      if (status === 127) throw new ToolMissingError(QEMU_PROGRAM, "qemu-system-x86");
       throw new HypervisorFailedError(`QEMU does not start: ${cause}`);
     });
-    // After the start, the end of QEMU is for whoever awaits `ended`.
+    // After the start, only callers that await `ended` need to know that QEMU ended.
     failed.catch(() => undefined);
     const connected = this.#monitor.connect(START_LIMIT_MS).catch(() => {
       this.#kill();
@@ -148,18 +130,25 @@ export class QemuMachine {
   }
 }
 
+/** What the monitor's event means; undefined where it says nothing of the guest's fate. */
+function guestEvent({ event, data }: QmpEvent): GuestEvent | undefined {
+  if (event === "RESET") return { kind: "restarted" };
+  if (event === "SHUTDOWN") return { kind: "powered-off" };
+  return event === "BLOCK_IO_ERROR" ? { kind: "disk-error", noSpace: data.nospace === true } : undefined;
+}
+
 interface MachinePlan {
   args: string[];
   files: PassedFiles;
   screenshot: { name: string; file: FileHandle };
 }
 
-async function launch(plan: MachinePlan, options: MachineOptions): Promise<ChildProcess> {
+async function launch(plan: MachinePlan, options: GuestOptions): Promise<ChildProcess> {
   const bounds = {
     addressSpaceBytes: (options.memoryMiB + ADDRESS_SPACE_OVERHEAD_MIB) * MIB,
     fileBytes: options.overlayBytes,
   };
-  const command = confined(["qemu-system-x86_64", ...plan.args], bounds, await thisStarter());
+  const command = confined([QEMU_PROGRAM, ...plan.args], bounds, await thisStarter());
   return spawn(command[0] as string, command.slice(1), {
     stdio: ["ignore", "ignore", "pipe", "pipe", "pipe", ...plan.files.fds],
     // Nothing of the agent's environment, which may hold a token.
@@ -168,7 +157,7 @@ async function launch(plan: MachinePlan, options: MachineOptions): Promise<Child
   });
 }
 
-async function planMachine(options: MachineOptions, files: PassedFiles): Promise<MachinePlan> {
+async function planMachine(options: GuestOptions, files: PassedFiles): Promise<MachinePlan> {
   const { firmware } = options;
   const screenshot = await files.output();
   const devices = [
@@ -199,7 +188,7 @@ async function firmwareArguments(files: PassedFiles): Promise<string[]> {
   ];
 }
 
-async function diskArguments(disks: readonly MachineDisk[], files: PassedFiles): Promise<string[]> {
+async function diskArguments(disks: readonly GuestDisk[], files: PassedFiles): Promise<string[]> {
   const args: string[] = [];
   for (const [index, disk] of disks.entries()) {
     const base = {
@@ -207,7 +196,7 @@ async function diskArguments(disks: readonly MachineDisk[], files: PassedFiles):
       "node-name": `base${index}`,
       "read-only": true,
       file: { driver: "file", filename: await files.read(disk.path), "read-only": true },
-      // Whatever an image names as its backing file stays closed.
+      // QEMU does not open the backing file that an image names.
       ...(disk.format === "qcow2" ? { backing: null } : {}),
     };
     const overlay = {

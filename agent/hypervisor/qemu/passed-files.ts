@@ -2,7 +2,7 @@ import { constants } from "node:fs";
 import { copyFile, type FileHandle, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { HypervisorFailedError } from "#shared/errors.ts";
-import { createDiskImage, type ImageFormat, openDiskImage } from "../disk-image/disk-image.ts";
+import { createDiskImage, type ImageFormat, openDiskImage } from "../../disk-image/disk-image.ts";
 
 const { O_RDONLY, O_RDWR, O_WRONLY, O_CREAT, O_EXCL } = constants;
 const SECTOR_BYTES = 512;
