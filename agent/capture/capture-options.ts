@@ -7,7 +7,7 @@ import type { CaptureJournal } from "./journal.ts";
 import type { CaptureProgress } from "./progress.ts";
 import type { CaptureGeometry } from "./shared-memory.ts";
 
-/** What a capture may take. All memory follows from this and not from the size of the disk. */
+/** What a capture may use. Its memory depends only on these settings, not on the size of the disk. */
 export interface CaptureSettings extends CaptureGeometry {
   uploads: number;
   mapPackBytes: number;
@@ -20,13 +20,15 @@ export interface CaptureOptions {
   disk: DiskSource;
   diskName: string;
   /**
-   * The used blocks of the disk; all others count as zeros. Without, or where it is of another size,
+   * The used blocks of the disk; all others count as zeros. If absent, or for a disk of another size,
    * everything is read.
    */
   used?: BlockSet;
-  /** The same disk in the parent point: blocks that have not changed since are not stored again. */
+  /** The same disk in the parent point; blocks that have not changed since are not stored again. */
   previous?: MappedDisk;
-  /** Lets a repeated call continue where a killed one was. The disk's view must be the same one. */
+  /**
+   * Lets a repeated call continue where an interrupted one stopped. The content of the disk must be the same.
+   */
   journal?: CaptureJournal;
   onProgress?: (progress: CaptureProgress) => void;
   signal?: AbortSignal;
@@ -40,9 +42,9 @@ export interface CaptureOptions {
 export interface CaptureStatistics {
   /** Bytes read from the disk by this call. */
   bytesRead: number;
-  /** Bytes of the disk taken over from the journal. */
+  /** Bytes of the disk that an earlier attempt did, by the journal. */
   bytesResumed: number;
-  /** Bytes of packs, maps included, uploaded by this call. */
+  /** Bytes of packs, including those of maps, that this call uploaded. */
   bytesStored: number;
   packsStored: number;
   limitingStage: CaptureProgress["bottleneck"];

@@ -18,7 +18,10 @@ import { describeProgress, findBottleneck, type StageTimes } from "./progress.ts
 import type { FinishedPack } from "./read-processor.ts";
 import { READ_BLOCKS, READ_BYTES, SharedMemory } from "./shared-memory.ts";
 
-/** Leaves that wait for their packs to be durable; above, packs are closed early. Each takes some 50 KiB. */
+/**
+ * How many leaves may wait for their packs to become durable; above that, packs are closed early. Each takes
+ * some 50 KiB.
+ */
 const MAX_WAITING_LEAVES = 128;
 const PROGRESS_EVERY_MS = 250;
 const ZEROS = Buffer.alloc(READ_BYTES);
@@ -33,12 +36,11 @@ interface Reading {
 }
 
 /**
- * The moving part of a capture: reads, workers and uploads. Every queue is bounded by a buffer of the shared
- * memory.
+ * The running part of a capture: reads, workers and uploads. A buffer in shared memory bounds every queue.
  */
 export class CapturePipeline {
   readonly uploader: PackUploader;
-  /** What went wrong first. */
+  /** The first failure. */
   failure: unknown;
   readonly #options: PipelineOptions;
   readonly #memory: SharedMemory;
@@ -67,7 +69,7 @@ export class CapturePipeline {
     this.#reader = new ResilientDiskReader(disk, settings);
     this.#freeSlots = new Semaphore(Array.from({ length: settings.readSlots }, (_, slot) => slot));
     this.#queued = new Array(settings.workers).fill(0);
-    // Every leaf that waits for its packs listens.
+    // Every leaf that waits for its packs adds a listener.
     setMaxListeners(0, this.#stop.signal);
     signal?.addEventListener("abort", this.#onAbort);
     if (signal?.aborted) this.#onAbort();
@@ -92,7 +94,7 @@ export class CapturePipeline {
     });
   }
 
-  /** `onLeaf` gets each leaf once all that it names is durable. */
+  /** `onLeaf` gets each leaf once everything it refers to is durable. */
   start(bytesTotal: number, onLeaf: OnLeaf): void {
     this.#bytesTotal = bytesTotal;
     this.#onLeaf = onLeaf;
@@ -105,7 +107,7 @@ export class CapturePipeline {
     this.#report();
   }
 
-  /** Sends one leaf's reads on their way; waits for free buffers, not for the result. */
+  /** Starts one leaf's reads. Waits for free buffers, not for the results. */
   async readLeaf(index: number, within: Extents, previous: MappedLeaf): Promise<void> {
     const start = index * LEAF_BYTES;
     const bytes = Math.min(LEAF_BYTES, this.#options.disk.sizeBytes - start);
@@ -126,7 +128,7 @@ export class CapturePipeline {
     }
   }
 
-  /** Waits until all leaves are through. */
+  /** Waits until all leaves are done. */
   async finish(): Promise<void> {
     const { readSlots, workers } = this.#options.settings;
     for (let slot = 0; slot < readSlots; slot++) await this.orFailure(this.#freeSlots.take());
@@ -144,7 +146,7 @@ export class CapturePipeline {
     this.#report(true);
   }
 
-  /** Ends the threads and lets go of the signal. Always call it. */
+  /** Ends the threads and stops listening to the signal. Always call it. */
   async end(): Promise<void> {
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
     this.#stop.abort(this.failure);
@@ -166,8 +168,8 @@ export class CapturePipeline {
   }
 
   /**
-   * The promise's result, or the pipeline's failure as soon as there is one: nothing waits for what cannot
-   * come.
+   * Settles as `promise` does, or rejects with the pipeline's failure as soon as there is one, so that no
+   * caller waits for something that cannot come.
    */
   orFailure<T>(promise: Promise<T>): Promise<T> {
     const { signal } = this.#stop;
@@ -188,8 +190,8 @@ export class CapturePipeline {
   }
 
   /**
-   * Keeps hold of work that nobody awaits yet; its failure ends the capture. What hangs is let go when the
-   * capture fails.
+   * Tracks work that no caller awaits yet; its failure fails the capture, and a call that does not return is
+   * abandoned then.
    */
   #track(work: Promise<void>): void {
     const tracked = this.orFailure(work).then(
@@ -220,7 +222,7 @@ export class CapturePipeline {
     buffer.fill(0, filled, blocks * BLOCK_BYTES);
     this.#bytesDone += totalBytes(parts);
     this.#report();
-    // Nothing to compare with and nothing in it: a free stretch of the disk is not worth two messages per
+    // Nothing to compare with and no used block: a free stretch of the disk is not worth two messages per
     // read.
     if (
       !leaf.hasPrevious &&
@@ -301,7 +303,7 @@ export class CapturePipeline {
     this.#waitingLeaves -= 1;
     const { node, record } = leaf.build((pack) => {
       const ref = refs.get(pack);
-      if (!ref) throw new RangeError(`pack ${pack} is not known`);
+      if (!ref) throw new RangeError(`pack ${pack} is unknown`);
       return ref;
     });
     await this.#onLeaf(node, record);

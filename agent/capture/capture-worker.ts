@@ -29,7 +29,7 @@ function start(port: NonNullable<typeof parentPort>, data: CaptureWorkerData): v
     onPack: (pack) => send({ kind: "pack", pack }),
   });
   let busyMs = 0;
-  // Pools end their threads without ceremony, so this is the moment to keep what was compiled.
+  // Pools terminate their threads abruptly, so this is the moment to save compiled modules.
   flushCompileCache();
   port.on("message", (message: ToCaptureWorker) => {
     const from = performance.now();

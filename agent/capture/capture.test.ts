@@ -43,7 +43,7 @@ const readerOf = (bytes: Buffer) => ({
 const storedBytes = ({ store }: TestRepository) =>
   [...store.objects.values()].reduce((sum, each) => sum + each.length, 0);
 
-test("a disk comes back byte for byte, whatever its size", async () => {
+test("a disk is restored byte for byte, whatever its size", async () => {
   for (const sizeBytes of [512, 65_536, 65_537, 16 * MIB, 35 * MIB + 12_345]) {
     const repository = newRepository();
     const content = testContent(sizeBytes, 3);
@@ -54,7 +54,7 @@ test("a disk comes back byte for byte, whatever its size", async () => {
   }
 });
 
-test("an image file is read once, and only that", async () => {
+test("an image file is read exactly once", async () => {
   const content = testContent(20 * MIB + 700, 5);
   const path = join(folder, "image");
   await writeFile(path, content);
@@ -80,7 +80,7 @@ test("a disk of zeros stores nothing", async () => {
   expect((await restored(repository, disk)).equals(Buffer.alloc(40 * MIB))).toBe(true);
 });
 
-test("what lies outside of the used parts is not read and comes back as zeros", async () => {
+test("unused parts are not read, and are restored as zeros", async () => {
   const content = testContent(20 * MIB, 9).fill("x", 0, 3 * MIB);
   const test = new TestDisk(content);
   const repository = newRepository();
@@ -98,14 +98,14 @@ test("what lies outside of the used parts is not read and comes back as zeros", 
   expect((await restored(repository, disk)).equals(expected)).toBe(true);
 });
 
-test("used blocks of a disk of another size are not believed: everything is read", async () => {
+test("used blocks of a disk of another size are ignored: everything is read", async () => {
   const content = testContent(20 * MIB, 9);
   const test = new TestDisk(content);
   await capture(newRepository(), test, { used: new BlockSet(19 * MIB, BLOCK_BYTES) });
   expect(test.bytesRead).toBe(20 * MIB);
 });
 
-test("a delta stores what changed, and leaves the parent point as it was", async () => {
+test("a delta stores what changed, and does not change the parent point", async () => {
   const repository = newRepository();
   const first = testContent(80 * MIB, 11);
   const { disk: before } = await capture(repository, first);
@@ -144,7 +144,7 @@ test("what cannot be read is recorded as bad ranges, sector by sector, never as 
     .fill(0, 100 * 512, 102 * 512)
     .fill(0, 4000 * 512, 4001 * 512);
   expect((await restored(repository, disk)).equals(expected)).toBe(true);
-  // The sector can be read again: the next point has it, and no bad range any more.
+  // The sector can be read again: the next point has its data and no bad range.
   test.badSectors.clear();
   const { disk: healed } = await capture(repository, test, { previous: disk });
   expect(healed.badRanges).toBe(0);
@@ -174,7 +174,7 @@ test("a disk that shrinks during the capture fails it", async () => {
   await expect(capture(newRepository(), test)).rejects.toThrow(DiskShrankError);
 });
 
-test("a store that refuses ends the capture with its error", async () => {
+test("if the store refuses, the capture fails with the store's error", async () => {
   class Refusing extends MemoryStore {
     override async put(key: string, bytes: Uint8Array, options: PutOptions): Promise<void> {
       if (this.objects.size >= 1) throw new StoreRefusedError("AccessDenied", "no");
@@ -185,7 +185,7 @@ test("a store that refuses ends the capture with its error", async () => {
   await expect(capture(repository, testContent(40 * MIB, 31))).rejects.toThrow(StoreRefusedError);
 });
 
-test("a capture that is cancelled stops at once, also while its uploads hang", async () => {
+test("a cancelled capture stops at once, even while its uploads hang", async () => {
   class Hanging extends MemoryStore {
     override put(): Promise<void> {
       cancel.abort(new Error("cancelled by the operator"));
@@ -198,7 +198,7 @@ test("a capture that is cancelled stops at once, also while its uploads hang", a
   await expect(failing).rejects.toThrow("cancelled by the operator");
 });
 
-test("progress comes to the whole and names a stage", async () => {
+test("progress reaches the whole and names a stage", async () => {
   const reports: CaptureProgress[] = [];
   await capture(newRepository(), testContent(40 * MIB, 41), { onProgress: (report) => reports.push(report) });
   const last = reports.at(-1);

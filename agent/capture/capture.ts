@@ -13,7 +13,10 @@ import type { CaptureIdentity, JournalLeaf } from "./journal.ts";
 import { keptNode, LEAF_BYTES, leafHash } from "./leaf-assembly.ts";
 import { MapBuilder, type NewNode } from "./map-builder.ts";
 
-/** About 25 MiB of shared buffers, and two busy cores; docs/decisions/0013 has the whole process's memory. */
+/**
+ * About 25 MiB of shared buffers, and two busy cores; docs/decisions/0013 gives the memory of the whole
+ * process.
+ */
 export const defaultCaptureSettings: CaptureSettings = {
   workers: 2,
   readSlots: 6,
@@ -25,27 +28,27 @@ export const defaultCaptureSettings: CaptureSettings = {
   maxBadBytes: 64 * 1024 * 1024,
 };
 
-/** How many leaves without anything in them are passed over before other work has its turn. */
+/** How many empty leaves are skipped before other work gets a turn. */
 const EMPTY_LEAVES_AT_ONCE = 1024;
 
 export interface CapturedDisk {
-  /** For the recovery point, all durable. */
+  /** For the recovery point; everything in it is durable. */
   disk: MappedDisk;
-  /** When this capture, counting all its attempts, chose its parent: for `commitPoint`. */
+  /** When the first attempt at this capture chose its parent: for `commitPoint`. */
   startedAt: number;
   statistics: CaptureStatistics;
 }
 
 /**
- * Captures one disk into the repository: read, zero test, hash, compress, seal, pack, upload, on worker
- * threads. Everything the result names is durable when this returns. Throws `DiskShrankError`,
- * `TooManyReadErrorsError`, the store's errors, or the signal's reason; what was stored until then is found
- * again by way of the journal.
+ * Captures one disk into the repository: reads, tests for zeros, hashes, compresses, seals, packs and
+ * uploads, on worker threads. Everything the result refers to is durable. Throws `DiskShrankError`,
+ * `TooManyReadErrorsError`, the store's errors, or the signal's reason; the journal lets the next attempt
+ * reuse what was stored until then.
  */
 export async function captureDisk(options: CaptureOptions): Promise<CapturedDisk> {
   const { disk, repository, diskName, journal, now } = options;
   const settings = { ...defaultCaptureSettings, ...options.settings };
-  // Positions in a disk of another size still match, but the trees' shapes do not.
+  // In a disk of another size, positions would still match, but the trees' shapes would not.
   const previous = options.previous?.sizeBytes === disk.sizeBytes ? options.previous : undefined;
   const identity = await identify(options, previous);
   const origin = {
@@ -73,7 +76,7 @@ export async function captureDisk(options: CaptureOptions): Promise<CapturedDisk
   try {
     const used = usedBlocks(options.used, disk.sizeBytes);
     pipeline.start(used.bytesWithin(0, disk.sizeBytes), async (node, record) => {
-      // Only now is all durable that the leaf names, so only now may the journal say that it is done.
+      // Everything the leaf refers to is durable only now, so the journal must not have it earlier.
       await journal?.append(record);
       await addLeaf(node, record);
     });
@@ -85,7 +88,7 @@ export async function captureDisk(options: CaptureOptions): Promise<CapturedDisk
         await addLeaf(await resumedNode(record, previousMap), record);
         pipeline.skip(totalBytes(within));
       } else if (within.length === 0 && before.leaf === undefined) {
-        // Found out again at once, so not worth a place in the journal: a large disk has a million of these.
+        // Quick to determine again, so the journal does not record it: a large disk has a million of these.
         await map.addLeaf(index, { kind: "zero", kept: true });
         if (index % EMPTY_LEAVES_AT_ONCE === 0) await setImmediate();
       } else {
@@ -108,7 +111,7 @@ export async function captureDisk(options: CaptureOptions): Promise<CapturedDisk
       },
     };
   } catch (error) {
-    // What failed first is the cause; later failures are its echoes.
+    // The first failure is the cause; later ones follow from it.
     throw pipeline.failure ?? error;
   } finally {
     await pipeline.end();

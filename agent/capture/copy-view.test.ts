@@ -21,14 +21,14 @@ function usageOf(volumes: Partial<VolumeUsage>[], doubts: DiskUsage["doubts"] = 
   };
 }
 
-test("a disk that was in use is not consistent, and says so", () => {
+test("a disk that was in use is not consistent, and the view says so", () => {
   expect(copyViewOf({ isStill: false })).toMatchObject({
     consistency: "not",
     wholeCopies: [{ place: "disk", reason: expect.stringContaining("in use") }],
   });
 });
 
-test("a disk is as consistent as the least of its volumes", () => {
+test("a disk is only as consistent as its least consistent volume", () => {
   const view = copyViewOf({ isStill: true, usage: usageOf([{}, { method: "everything", reason: "btrfs" }]) });
   expect(view).toEqual({
     consistency: "crash",
@@ -45,7 +45,7 @@ test("a disk that was copied whole by request promises one instant and no more",
   expect(copyViewOf({ isStill: true })).toEqual({ consistency: "crash", volumes: [], wholeCopies: [] });
 });
 
-test("however much there is to say, it fits into a recovery point and a message, doubts first", () => {
+test("however much there is to report, it fits into a recovery point and a message, doubts first", () => {
   const many = Array.from({ length: 300 }, () => ({
     method: "everything" as const,
     reason: "x".repeat(9999),

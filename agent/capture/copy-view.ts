@@ -2,15 +2,15 @@ import type { CopyView } from "#shared/format/point.ts";
 import { leastConsistency, type WholeCopy } from "#shared/protocol/copied-disk.ts";
 import type { DiskUsage } from "../filesystems/disk-usage.ts";
 
-/** As much as fits beside a disk's map in a message. */
+/** What fits beside a disk's map in a message. */
 const MOST_VOLUMES = 48;
 const MOST_WHOLE_COPIES = 16;
 const REASON_LENGTH = 200;
 
 /**
- * What the copy of a disk is worth. `usage`: how its free space was found; absent where it was copied whole
- * without looking. A disk that nothing writes to is of one instant: `file-system` where its file system says
- * that it was left in order, otherwise `crash`.
+ * How far the copy of a disk can be trusted. `usage` says how its free space was found; absent if it was
+ * copied whole by request. A disk that nothing writes to is from one instant: `file-system` if its file
+ * system says that it was unmounted cleanly, otherwise `crash`.
  */
 export function copyViewOf({
   isStill,
@@ -20,7 +20,7 @@ export function copyViewOf({
   usage?: DiskUsage | undefined;
 }): CopyView {
   if (!isStill) {
-    const reason = "it was in use while it was read, so nothing on it can be trusted to say what is free";
+    const reason = "it was in use while it was read, so what it marks as free cannot be trusted";
     return { consistency: "not", volumes: [], wholeCopies: [{ place: "disk", reason }] };
   }
   if (!usage) return { consistency: "crash", volumes: [], wholeCopies: [] };
@@ -35,7 +35,7 @@ export function copyViewOf({
   };
 }
 
-/** Doubts first: they are what an operator can look into. */
+/** Doubts first: an operator can look into those. */
 function wholeCopiesOf({ doubts, volumes }: DiskUsage): WholeCopy[] {
   const doubted = new Set(doubts.map(({ place }) => place));
   const others = volumes

@@ -3,7 +3,7 @@ import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { ByteReader, ByteWriter } from "#shared/format/bytes.ts";
 
-/** Which capture a journal belongs to: with another one's, it starts over. */
+/** Identifies the capture that a journal belongs to; for any other capture the journal starts again. */
 export interface CaptureIdentity {
   /** 16 bytes in hex, chosen by the first attempt. */
   captureId: string;
@@ -15,10 +15,10 @@ export interface CaptureIdentity {
   startedAt: number;
 }
 
-/** A finished leaf. All that it names is durable. */
+/** A finished leaf. Everything it refers to is durable. */
 export interface JournalLeaf {
   index: number;
-  /** `kept`: the previous map's leaf still holds. */
+  /** `kept`: the previous map's leaf is used again. */
   kind: "new" | "kept" | "zero";
   /** The encoded leaf; empty unless new. */
   bytes: Buffer;
@@ -27,11 +27,11 @@ export interface JournalLeaf {
   badBytes: number;
 }
 
-/** What lets a capture that was killed go on: the leaves that it had finished. */
+/** Lets an interrupted capture continue: records the leaves that it finished. */
 export interface CaptureJournal {
-  /** Continues the capture of this identity, or starts it; the identity returned is the one to go on with. */
+  /** Continues the capture with this identity, or starts it. Returns the identity to continue with. */
   open(identity: CaptureIdentity): Promise<CaptureIdentity>;
-  /** Whether a leaf was finished before. */
+  /** Whether an earlier attempt finished the leaf. */
   has(index: number): boolean;
   read(index: number): Promise<JournalLeaf>;
   append(leaf: JournalLeaf): Promise<void>;
@@ -43,14 +43,14 @@ const CHECK_BYTES = 8;
 const LEAF_HEADER_BYTES = 4 + 1 + 2 + 2 + 4;
 
 /**
- * A journal in an append-only file. Records carry a length and a checksum: a torn one at the end is cut off. It is not
- * synced to disk, for a lost record only means that its part of the disk is read again.
+ * A journal in an append-only file. Records have a length and a checksum; a torn one at the end is cut off.
+ * It is not synced to disk: after a lost record, that part of the disk is only read again.
  */
 export class FileJournal implements CaptureJournal {
   readonly #path: string;
   #file: FileHandle | undefined;
   #end = 0;
-  /** Where the record of each leaf is. A large disk has a million of them. */
+  /** The position of each leaf's record. A large disk has a million of them. */
   readonly #leaves = new Map<number, number>();
 
   constructor(path: string) {
@@ -113,7 +113,7 @@ export class FileJournal implements CaptureJournal {
     }
   }
 
-  /** Appends with one write, at a place that is taken first: appends may overlap, and end in any order. */
+  /** Appends with one write, at a position reserved first: appends can overlap, and finish in any order. */
   async #write(payload: Buffer): Promise<void> {
     const record = Buffer.concat([Buffer.alloc(4), check(payload), payload]);
     record.writeUInt32LE(payload.length, 0);
@@ -148,7 +148,7 @@ function decodeJournalLeaf(payload: Buffer): JournalLeaf {
   const input = new ByteReader(payload, "the journal");
   const index = input.u32();
   const kind = KINDS[input.u8()];
-  if (!kind) throw input.damaged("a record is of no known kind");
+  if (!kind) throw input.damaged("a record's kind is unknown");
   const [usedBlocks, badRanges, badBytes] = [input.u16(), input.u16(), input.u32()];
   return {
     index,

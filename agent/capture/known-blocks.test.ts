@@ -6,7 +6,7 @@ import { SharedMemory } from "./shared-memory.ts";
 const geometry = { workers: 1, readSlots: 1, packBuffers: 2, packBytes: 65_536, knownBlocks: 64 };
 const stored = (number: number) => ({ pack: 1, number, offset: 100 + number, sealedBytes: 7, at: 3 });
 
-test("a known block is found again, also from another view of the memory", () => {
+test("a known block is found again, also through another view of the memory", () => {
   const memory = SharedMemory.allocate(geometry);
   const id = randomBytes(32);
   new KnownBlocks(memory).add(id, stored(5));
@@ -27,7 +27,7 @@ test("an id that differs in any byte is not found", () => {
   }
 });
 
-test("a full table forgets and never confuses", () => {
+test("a full table forgets, but never confuses blocks", () => {
   const known = new KnownBlocks(SharedMemory.allocate(geometry));
   const ids = Array.from({ length: 1000 }, () => randomBytes(32));
   for (const [number, id] of ids.entries()) known.add(id, stored(number));

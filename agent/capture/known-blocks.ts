@@ -4,8 +4,8 @@ import { KNOWN_BLOCK_BYTES, type SharedMemory, type StoredBlock } from "./shared
 const WAYS = 4;
 
 /**
- * Where recently seen blocks lie, by id, in a table of fixed size that all threads share. It forgets when it
- * is full: then an equal block is stored again, which costs space and nothing else.
+ * Where recently seen blocks are stored, by id, in a table of fixed size that all threads share. When it is
+ * full it forgets some; an equal block is then stored again, which only costs space.
  */
 export class KnownBlocks {
   readonly #memory: SharedMemory;
@@ -36,7 +36,7 @@ export class KnownBlocks {
       let entry = this.#entryOf(id);
       for (let way = 0; entry === undefined && way < WAYS; way++)
         if (this.#isFree(first + way)) entry = first + way;
-      // Full: any way will do, chosen by bits of the id that did not choose the set.
+      // Full: replace one way, chosen by bits of the id that did not choose the set.
       this.#set(entry ?? first + (id.readUInt8(8) % WAYS), id, stored);
     });
   }

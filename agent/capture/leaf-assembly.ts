@@ -13,7 +13,7 @@ import type { JournalLeaf } from "./journal.ts";
 import type { NewNode } from "./map-builder.ts";
 import { OUTCOME, type SharedMemory, type StoredBlock } from "./shared-memory.ts";
 
-/** Gathers what became of the blocks of one leaf until all its reads are done. */
+/** Collects the outcome of each block of one leaf until all its reads are done. */
 export class LeafAssembly {
   readonly index: number;
   readonly #previous: MappedLeaf;
@@ -28,7 +28,8 @@ export class LeafAssembly {
   }
 
   /**
-   * Ids that a read's blocks had before, zero ids for zeros; undefined if there is nothing to compare with.
+   * The ids that a read's blocks had before, zero ids for zeros; `undefined` if there is nothing to compare
+   * with.
    */
   previousId(slot: number): Buffer | undefined {
     return this.#previous.leaf?.blocks[slot]?.id;
@@ -38,7 +39,7 @@ export class LeafAssembly {
     return this.#previous.leaf !== undefined;
   }
 
-  /** Takes a read's results from shared memory; `firstSlot` is the leaf's block it starts at. */
+  /** Takes a read's results from shared memory; `firstSlot` is the leaf's block at which the read starts. */
   take(memory: SharedMemory, slot: number, firstSlot: number, blocks: number): void {
     for (let block = 0; block < blocks; block++) {
       const outcome = memory.outcome(slot, block);
@@ -51,13 +52,13 @@ export class LeafAssembly {
     this.#badRanges.push(...ranges);
   }
 
-  /** Counts a read as done, one that was skipped too; true if it was the last. */
+  /** Counts a read as done, even one that was skipped; returns true if it was the last. */
   finishRead(): boolean {
     this.#readsLeft -= 1;
     return this.#readsLeft === 0;
   }
 
-  /** Packs of this capture that must be durable before the leaf may be used. */
+  /** This capture's packs that must be durable before the leaf can be used. */
   packs(): Set<number> {
     const packs = new Set<number>();
     for (const block of this.#blocks) if (block && block !== "same") packs.add(block.stored.pack);

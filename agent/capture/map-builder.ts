@@ -8,8 +8,8 @@ import type { PackOrigin } from "#shared/format/pack-index.ts";
 import { diskHash, FAN_OUT, HASH_BYTES, nodeCount, nodeHash, topLevel } from "#shared/format/tree.ts";
 
 /**
- * A node as it goes into the map: new bytes, a node of the previous map that still holds, or zeros (`kept` if
- * the previous map had zeros there too).
+ * A node for the map: new bytes, a node of the previous map that still applies, or zeros (`kept` if the
+ * previous map had zeros there, too).
  */
 export type NewNode =
   | { kind: "new"; bytes: Buffer; hash: Buffer }
@@ -23,11 +23,11 @@ export interface MapBuilderOptions {
   packBytes: number;
   /** Stores a finished pack; resolves once it is durable. */
   storePack: (name: Buffer, bytes: Buffer) => Promise<void>;
-  /** Where the previous map has its inner node, to be kept if all its children are. */
+  /** The previous map's inner node, which is kept if all its children are. */
   previousNode: (level: number, index: number) => Promise<BlobRef | undefined>;
 }
 
-/** A node whose place is known once its pack is durable. */
+/** A node whose position is known because its pack is durable. */
 type Settled = { ref: ChildRef | undefined; kept: boolean };
 
 interface OpenNode {
@@ -35,7 +35,9 @@ interface OpenNode {
   left: number;
 }
 
-/** Parents that wait for a pack of children; then it is closed early, which bounds their memory. */
+/**
+ * How many parents may wait for a pack of children; then the pack is closed early, which bounds their memory.
+ */
 const MAX_WAITING = 32;
 
 /** Builds a disk map from its leaves, in any order, and stores its nodes in map packs. */
@@ -57,16 +59,19 @@ export class MapBuilder {
     this.#waiting = new Array(this.#top + 1).fill(0);
   }
 
-  /** Takes one leaf. Each index exactly once. */
+  /** Adds one leaf. Call it exactly once for each index. */
   async addLeaf(index: number, leaf: NewNode): Promise<void> {
     await this.#add(0, index, leaf);
   }
 
-  /** The top node and the disk's content hash, once every leaf was added and all is durable. */
+  /**
+   * The root node and the disk's content hash. Call it after every leaf was added; resolves once everything
+   * is durable.
+   */
   async finish(): Promise<{ root: BlobRef | undefined; contentHash: Buffer }> {
     for (let level = 0; level <= this.#top; level++) {
       await this.#writers[level]?.flush();
-      // Nodes of the next level come into being as this level's become durable.
+      // Nodes of the next level are added as those of this level become durable.
       await Promise.all(this.#closing[level + 1] ?? []);
     }
     if (!this.#root) throw new RangeError("leaves are missing");
@@ -76,7 +81,7 @@ export class MapBuilder {
 
   async #add(level: number, index: number, node: NewNode): Promise<void> {
     const settled = this.#settle(level, index, node);
-    // A failure shows in `finish`, or through the parent; without this it would also end the process.
+    // `finish` or the parent reports a failure; an unhandled rejection would also end the process.
     settled.catch(() => undefined);
     if (level === this.#top) {
       this.#root = settled;
@@ -136,11 +141,11 @@ export class MapBuilder {
 interface OpenPack {
   builder: PackBuilder;
   salt: Buffer;
-  /** The nodes in it, which learn its name once it is durable. */
+  /** Callbacks of the nodes in it, which get its name once it is durable. */
   waiting: ((name: Promise<Buffer>) => void)[];
 }
 
-/** Gathers nodes of one level into packs. */
+/** Collects the nodes of one level into packs. */
 class NodeWriter {
   readonly #options: MapBuilderOptions;
   #open: OpenPack | undefined;
@@ -149,7 +154,10 @@ class NodeWriter {
     this.#options = options;
   }
 
-  /** Where the node lies, once its pack is durable: after a later `add` filled it, or `flush`. */
+  /**
+   * The node's position. Resolves once its pack is durable, after a later `add` filled it, or `flush` closed
+   * it.
+   */
   async add(level: number, index: number, bytes: Buffer): Promise<BlobRef> {
     const room = { blobs: 1, bytes: bytes.length + BLOB_OVERHEAD_BYTES, placements: 0 };
     const full = this.#open && !this.#open.builder.hasRoom(room) ? this.flush() : undefined;
@@ -161,7 +169,7 @@ class NodeWriter {
     return { pack: { name, salt }, ...position };
   }
 
-  /** Closes the pack under construction and waits until it is durable. */
+  /** Closes the current pack and waits until it is durable. */
   async flush(): Promise<void> {
     const open = this.#open;
     if (!open) return;

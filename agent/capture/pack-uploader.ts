@@ -3,13 +3,13 @@ import { ObjectExistsError, type Pace } from "../store/object-store.ts";
 
 export interface PackUploaderOptions {
   repository: Repository;
-  /** Uploads at the same time. */
+  /** How many uploads run at once. */
   concurrency: number;
   pace?: Pace;
   signal: AbortSignal;
 }
 
-/** Uploads packs, a few at a time. The queue is bounded by the pack buffers that its callers have. */
+/** Uploads a few packs at a time. Its callers' pack buffers bound the queue. */
 export class PackUploader {
   readonly #options: PackUploaderOptions;
   #running = 0;

@@ -5,12 +5,12 @@
 export type Stage = "read" | "compress" | "upload";
 
 export interface CaptureProgress {
-  /** Bytes of the disk that are done, of those to do. */
+  /** Bytes of the disk that are done, and their total. */
   bytesRead: number;
   bytesTotal: number;
   bytesStored: number;
   rateBytesPerSecond: number;
-  /** Undefined until the rate is known. */
+  /** `undefined` until the rate is known. */
   remainingSeconds: number | undefined;
   bottleneck: Stage;
 }
@@ -19,16 +19,17 @@ export interface StageTimes {
   elapsedMs: number;
   workers: number;
   /**
-   * Summed over the workers: at work, and waiting for a pack to be uploaded. The rest they waited for reads.
+   * Summed over the workers: time at work, and time spent waiting for uploads. The rest of their time they
+   * waited for reads.
    */
   busyMs: number;
   blockedMs: number;
 }
 
-/** With workers this busy, they are the limit; below, it is what they wait for more. */
+/** With workers at least this busy, they are the bottleneck; below it, whichever they wait for longer. */
 const BUSY_SHARE = 0.75;
 
-/** Which stage limits, from how the workers in the middle of the pipeline spent their time. */
+/** The bottleneck, judged by how the workers in the middle of the pipeline spent their time. */
 export function findBottleneck({ elapsedMs, workers, busyMs, blockedMs }: StageTimes): Stage {
   const whole = Math.max(1, elapsedMs * workers);
   if (busyMs / whole >= BUSY_SHARE) return "compress";
@@ -36,9 +37,7 @@ export function findBottleneck({ elapsedMs, workers, busyMs, blockedMs }: StageT
   return blockedMs > starvedMs ? "upload" : "read";
 }
 
-/**
- * A progress report; `doneBefore` bytes were taken from an earlier attempt and say nothing about the rate.
- */
+/** A progress report. An earlier attempt did `doneBefore` bytes, which do not count for the rate. */
 export function describeProgress(
   counts: { bytesRead: number; bytesTotal: number; bytesStored: number; doneBefore: number },
   times: StageTimes,

@@ -9,7 +9,7 @@ import { GARBAGE_BYTES, GarbageLimit } from "../threads/garbage.ts";
 import { KnownBlocks } from "./known-blocks.ts";
 import { OUTCOME, READ_BLOCKS, type SharedMemory } from "./shared-memory.ts";
 
-/** One read to work on: its bytes and the ids of before are in the slot. */
+/** One read to process: its bytes and the previous ids are in the slot. */
 export interface ReadTask {
   slot: number;
   firstBlock: number;
@@ -18,7 +18,7 @@ export interface ReadTask {
   hasPrevious: boolean;
 }
 
-/** A pack that is complete and waits in its buffer to be uploaded. */
+/** A complete pack that waits in its buffer for its upload. */
 export interface FinishedPack {
   number: number;
   buffer: number;
@@ -27,7 +27,7 @@ export interface FinishedPack {
   salt: Uint8Array;
 }
 
-/** A pack that tells of more places than this is closed early, which bounds what waits for its upload. */
+/** A pack with more places than this is closed early, which bounds what waits for its upload. */
 const MAX_PLACEMENTS = 8192;
 
 interface OpenPack {
@@ -37,7 +37,7 @@ interface OpenPack {
   builder: PackBuilder;
 }
 
-/** The work of one thread: zero test, naming, compression, sealing. Fills packs of its own. */
+/** The work of one thread: tests for zeros, hashes, compresses, seals. Fills its own packs. */
 export class ReadProcessor {
   readonly #memory: SharedMemory;
   readonly #known: KnownBlocks;
@@ -63,11 +63,11 @@ export class ReadProcessor {
     this.#onPack = options.onPack;
   }
 
-  /** Works on a read and leaves what became of each block in the slot's results. */
+  /** Processes a read and writes each block's outcome into the slot's results. */
   process(task: ReadTask): void {
     const bytes = this.#memory.read(task.slot);
     const previous = this.#memory.previousIds(task.slot);
-    // Blocks to store move together at the front of the slot, over blocks that are done with.
+    // Blocks to store move together at the front of the slot, over blocks that are no longer needed.
     let pending: { block: number; id: Buffer }[] = [];
     let unitStart = 0;
     const storeUnit = () => {
@@ -89,7 +89,7 @@ export class ReadProcessor {
     storeUnit();
   }
 
-  /** Closes the pack under construction, if there is one. */
+  /** Closes the current pack, if there is one. */
   flush(): void {
     const open = this.#open;
     if (!open) return;
@@ -102,7 +102,7 @@ export class ReadProcessor {
     this.#onPack({ number: open.number, buffer: open.buffer, bytes: bytes.length, name, salt: open.salt });
   }
 
-  /** The block's id if it must be stored; otherwise its result is set. */
+  /** The block's id if it must be stored; otherwise sets its result and returns `undefined`. */
   #settle(task: ReadTask, block: number, content: Buffer, before: Buffer | undefined): Buffer | undefined {
     const place = task.firstBlock + block;
     if (isZero(content)) {

@@ -22,7 +22,7 @@ const readerOf = (bytes: Buffer) => ({
   read: async (at: number, length: number) => bytes.subarray(at, at + length),
 });
 
-/** Lets a number of packs through, then refuses. */
+/** Stores a number of packs, then refuses. */
 class Stopping extends MemoryStore {
   puts = 0;
   allowed = Number.POSITIVE_INFINITY;
@@ -33,7 +33,7 @@ class Stopping extends MemoryStore {
   }
 }
 
-test("a capture that is killed at any moment goes on where it was, and the disk is equal", async () => {
+test("a capture that is killed at any moment continues where it stopped, and the disk is equal", async () => {
   const content = testContent(160 * MIB, 61);
   const image = join(folder, "image");
   await writeFile(image, content);
@@ -74,7 +74,7 @@ test("what was stored before a failure is neither read nor stored again", async 
   const { disk, statistics } = await captureDisk({ ...options, disk: new TestDisk(content) });
   await verifyDisk({ repository, disk, reader: readerOf(content) });
   expect(statistics.bytesResumed).toBeGreaterThan(16 * MIB);
-  // In flight at the failure: reads, a pack per worker, and packs on their way.
+  // Lost at the failure: reads, a pack per worker, and packs being uploaded.
   expect(statistics.bytesRead + before.bytesRead).toBeLessThan(content.length + 100 * MIB);
 });
 
@@ -112,7 +112,7 @@ test("a journal of another disk, another parent or another size is not used", as
   }
 });
 
-test("a torn or altered record ends the journal there, and it can be continued", async () => {
+test("a torn or altered record ends the journal there, and later records can be appended", async () => {
   const path = join(folder, "torn");
   const identity = {
     captureId: "00".repeat(16),

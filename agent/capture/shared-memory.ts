@@ -1,26 +1,26 @@
 import { BLOCK_BYTES, ID_BYTES } from "#shared/format/block.ts";
 import { allocatePages, PAGE_BYTES } from "../threads/page-memory.ts";
 
-/** How much is read at once; the blocks of one read may share units. */
+/** How many blocks are read at once; the blocks of one read can share units. */
 export const READ_BLOCKS = 16;
 export const READ_BYTES: number = READ_BLOCKS * BLOCK_BYTES;
 
-/** How much memory a capture takes, whatever the size of the disk. */
+/** How much memory a capture takes, for a disk of any size. */
 export interface CaptureGeometry {
   workers: number;
-  /** Reads that are under way or wait for a worker, 1 MiB each. */
+  /** Reads in progress or waiting for a worker, 1 MiB each. */
   readSlots: number;
-  /** Packs that are being filled or uploaded. At least one per worker and one more. */
+  /** Packs being filled or uploaded. At least one for each worker, and one more. */
   packBuffers: number;
   packBytes: number;
-  /** Blocks that are remembered to find equal ones, a power of two; 64 bytes each. */
+  /** How many blocks are remembered to find equal ones, a power of two; 64 bytes each. */
   knownBlocks: number;
 }
 
-/** What became of a block. */
+/** The outcome for a block. */
 export const OUTCOME = { zero: 0, same: 1, stored: 2 } as const;
 
-/** Where a stored block lies; the pack is numbered within this capture. */
+/** Where a stored block is; packs are numbered within this capture. */
 export interface StoredBlock {
   pack: number;
   number: number;
@@ -36,7 +36,7 @@ const CONTROL = { stopped: 0, freed: 1, nextPack: 2, lock: 3, packStates: 16 } a
 const TIMES_PER_WORKER = 2;
 
 /**
- * The memory that a capture's threads share: reads, packs under construction, results, and the table of known
+ * The memory that a capture's threads share: reads, packs being filled, results, and the table of known
  * blocks.
  */
 export class SharedMemory {
@@ -91,7 +91,7 @@ export class SharedMemory {
     return Buffer.from(this.buffer, this.#layout.known, this.geometry.knownBlocks * KNOWN_BLOCK_BYTES);
   }
 
-  /** What became of block `block` of a read: six numbers and, 32 bytes on, the block's id. */
+  /** Sets the result of block `block` of a read: six numbers and, 32 bytes on, the block's id. */
   setResult(slot: number, block: number, outcome: number, id?: Uint8Array, stored?: StoredBlock): void {
     const at = this.#resultAt(slot, block);
     const ints = this.#results;
@@ -115,7 +115,8 @@ export class SharedMemory {
   }
 
   /**
-   * A free pack buffer, now taken. Blocks the thread until there is one: workers only. Throws once stopped.
+   * Takes a free pack buffer. Blocks the thread until there is one, so it is for workers only. Throws once
+   * stopped.
    */
   takePackBuffer(): number {
     for (;;) {
@@ -141,19 +142,19 @@ export class SharedMemory {
     Atomics.notify(this.#control, CONTROL.freed);
   }
 
-  /** Wakes workers that wait for a pack buffer, to end. */
+  /** Wakes workers that wait for a pack buffer, so that they end. */
   stop(): void {
     Atomics.store(this.#control, CONTROL.stopped, 1);
     Atomics.add(this.#control, CONTROL.freed, 1);
     Atomics.notify(this.#control, CONTROL.freed);
   }
 
-  /** A number for a pack that no other of this capture has. */
+  /** A pack number that this capture has not used yet. */
   nextPackNumber(): number {
     return Atomics.add(this.#control, CONTROL.nextPack, 1);
   }
 
-  /** Runs `section` while no other thread is in one. Sections take microseconds, so waiting threads spin. */
+  /** Runs `section` while no other thread runs one. Sections take microseconds, so waiting threads spin. */
   exclusively<T>(section: () => T): T {
     while (Atomics.compareExchange(this.#control, CONTROL.lock, 0, 1) !== 0);
     try {
@@ -163,7 +164,7 @@ export class SharedMemory {
     }
   }
 
-  /** How long a worker has worked and how long it has waited for a pack buffer, in ms. */
+  /** How long a worker has worked, and how long it has waited for a pack buffer, in ms. */
   workerTimes(worker: number): { busyMs: number; blockedMs: number } {
     const at = worker * TIMES_PER_WORKER;
     return { busyMs: this.#times[at] ?? 0, blockedMs: this.#times[at + 1] ?? 0 };

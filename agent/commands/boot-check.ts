@@ -9,7 +9,7 @@ import type { TargetDeps } from "./materialise.ts";
 export interface BootCheckDeps extends Pick<TargetDeps, "images"> {
   hypervisor: Pick<Hypervisor, "bootCheck">;
   agentId: string;
-  /** Takes objects under `evidence/<agentId>/`. */
+  /** Stores objects under `evidence/<agentId>/`. */
   evidence: Pick<ObjectStore, "put" | "get">;
 }
 
@@ -23,8 +23,8 @@ const STAGE_NOTES = {
 } as const;
 
 /**
- * Boots a throw-away overlay of the disks and keeps screenshot and console log, beside the images and in the
- * bucket.
+ * Boots a throw-away overlay of the disks. Keeps the screenshot and the console log beside the images and in
+ * the bucket.
  */
 export function bootCheckExecutor({
   hypervisor,

@@ -13,25 +13,25 @@ import type { Repository } from "../repository/repository.ts";
 import { createRateLimit } from "../store/rate-limit.ts";
 import type { Executor } from "./executor.ts";
 
-/** A disk that this agent may read. */
+/** A disk that this agent can read. */
 export interface LocalDisk {
   name: string;
   path: string;
-  /** Whether nothing writes to it, so that its file systems can be trusted to say what is free. */
+  /** Whether nothing writes to it, so that what its file systems mark as free can be trusted. */
   consistent: boolean;
 }
 
 export interface CaptureDeps {
   disks: () => Promise<LocalDisk[]>;
   repository: () => Promise<Repository>;
-  /** How the free space of a disk is found, of one to which nothing writes. */
+  /** Finds the free space of a disk that nothing writes to. */
   usage: (disk: LocalDisk) => Promise<DiskUsage>;
   /** For the journals of captures. */
   dataDir: string;
   now: () => number;
 }
 
-/** What the commit needs of a capture, as it travels through the workflow. */
+/** What the commit needs from a capture; travels through the workflow. */
 export const CaptureHandover = z.object({
   disk: PointDisk,
   parentId: z.string().nullable(),
@@ -41,14 +41,14 @@ export const CaptureHandover = z.object({
 const capturesDir = (dataDir: string, conversionId: string): string =>
   insideFolder(dataDir, "captures", conversionId);
 
-/** Forgets how far the captures of a conversion are. */
+/** Deletes the capture journals of a conversion. */
 export async function forgetCaptures(dataDir: string, conversionId: string): Promise<void> {
   await rm(capturesDir(dataDir, conversionId), { recursive: true, force: true });
 }
 
 /**
- * Reads one disk into the repository, building on the newest recovery point that has it. Continues where a
- * killed capture was.
+ * Reads one disk into the repository, based on the newest recovery point that has it. Continues where an
+ * interrupted capture stopped.
  */
 export function captureDiskExecutor(deps: CaptureDeps): Executor<"capture-disk"> {
   return async (input, { signal, progress }) => {

@@ -4,20 +4,23 @@ import type { AgentEvent } from "#shared/protocol/events.ts";
 
 export type CommandResult = Extract<AgentEvent, { type: "command-succeeded" | "command-failed" }>;
 
-/** How a command ended. */
+/** A command's outcome. */
 export interface EndedCommand {
   result: CommandResult;
-  /** Names what was asked under this id; absent if it was cancelled. */
+  /** The hash of the command that had this id; absent if it was cancelled. */
   contentSha256?: string | undefined;
 }
 
-/** How late a message still finds that its command has run. No signature is good for nearly as long. */
+/**
+ * How long a late message is still recognised as a command that has run. No signature is valid for nearly as
+ * long.
+ */
 const KEPT_AFTER_ACKNOWLEDGEMENT_MS = 30 * 24 * 3600 * 1000;
 
 /**
- * The results of ended commands. A command that comes again is answered from here, so it never runs twice:
- * not after a crash, not when a message was lost or late, and not when a recorded message is published once
- * more. Results that the control plane has acknowledged are forgotten after a month.
+ * The results of ended commands. A command that arrives again is answered from here, so it never runs twice:
+ * not after a crash, not when a message was lost or late, and not when a recorded message is published again.
+ * Results that the control plane has acknowledged are deleted after a month.
  */
 export class CommandJournal {
   readonly #database: DatabaseSync;
@@ -27,10 +30,10 @@ export class CommandJournal {
   /** `path` is a file in the agent's data folder. */
   constructor(path: string, now: () => number) {
     this.#now = now;
-    // SQLite gives what it puts beside the file the same rights.
+    // SQLite gives the files beside it the same permissions.
     closeSync(openSync(path, "a", 0o600));
     this.#database = new DatabaseSync(path);
-    // FULL: a result that was announced must survive a power cut, or the work would be done again.
+    // FULL: a published result must survive a power cut, or the work would be done again.
     this.#database.exec(`
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = FULL;
@@ -43,7 +46,7 @@ export class CommandJournal {
     `);
   }
 
-  /** The first end of a command is its end. */
+  /** Keeps the first outcome of a command; later ones are ignored. */
   record({ result, contentSha256 }: EndedCommand): void {
     this.#database
       .prepare(
@@ -69,7 +72,10 @@ export class CommandJournal {
       .run(this.#now(), commandId);
   }
 
-  /** Call it when the time is known: by a wrong clock it would forget what can still come again. */
+  /**
+   * Call it only when the time is known: with a wrong clock it would delete results of commands that can
+   * still arrive again.
+   */
   forgetOld(): void {
     this.#database
       .prepare("DELETE FROM ended_commands WHERE acknowledged_ms < ?")

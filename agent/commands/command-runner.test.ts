@@ -73,7 +73,7 @@ test("a command that arrives twice runs once and is answered twice", async () =>
   expect(results()[1]).toEqual(results()[0]);
 });
 
-test("what is to follow on a command's work has happened when its result is told", async () => {
+test("the work that follows a command is done before its result is published", async () => {
   const told: string[] = [];
   const { runner, results } = world({ release: async () => ({}) }, undefined, undefined, async ({ kind }) => {
     told.push(`${kind}, ${results().length} results`);
@@ -92,7 +92,7 @@ test("a result that could not be sent is answered from the journal after a resta
     finished = true;
   });
   expect(finished).toBe(true);
-  // Stopped before it ran: nothing recorded. Run it now, link still down.
+  // Stopped before it ran: nothing recorded. Run it now, with the link still down.
   first.runner.receive(release("a"));
   const reader = new CommandJournal(first.path, () => 0);
   closing.push(() => reader.close());
@@ -104,7 +104,7 @@ test("a result that could not be sent is answered from the journal after a resta
   expect(second.results()[0]?.type).toBe("command-succeeded");
 });
 
-test("an acknowledged result still answers a late duplicate, and is forgotten after a month", async () => {
+test("an acknowledged result still answers a late duplicate, and is deleted after a month", async () => {
   const first = world({ release: async () => ({}) });
   first.runner.receive(release("a"));
   await until(() => first.results().length === 1);
@@ -133,7 +133,7 @@ test("an acknowledged result still answers a late duplicate, and is forgotten af
   expect(ranAgain).toBe(true);
 });
 
-test("a command that comes after its cancellation, or once more, does not run", async () => {
+test("a command that arrives after its cancellation, once or twice, does not run", async () => {
   const refusing = { release: async () => expect.unreachable("must not run") };
   const { runner, results, path } = world(refusing);
   runner.receive({ type: "cancel", commandId: "cnv_1.release.1" });
@@ -149,7 +149,7 @@ test("a command that comes after its cancellation, or once more, does not run", 
   await until(() => restarted.results().length === 1);
 });
 
-test("another command under the id of one that runs, or has run, is refused without a word", async () => {
+test("another command under the id of one that runs, or has run, is refused without an answer", async () => {
   const order: string[] = [];
   let finish = () => {};
   const { runner, results, path } = world({
@@ -176,7 +176,7 @@ test("another command under the id of one that runs, or has run, is refused with
   expect(results()).toHaveLength(1);
 });
 
-test("of a command that comes out of time the control plane hears, and it runs if it comes in time after all", async () => {
+test("a command that arrives out of time is reported to the control plane, and still runs if it then arrives in time", async () => {
   const { runner, results } = world({ release: async () => ({}) });
   runner.refuse(release("a"), "it expired at noon");
   await until(() => results().length === 1);
@@ -238,7 +238,7 @@ test("a cancelled command is stopped and leaves no result", async () => {
   expect(results()).toEqual([]);
 });
 
-test("commands run one after the other, and those that wait still show life", async () => {
+test("commands run one after the other, and waiting ones still send heartbeats", async () => {
   const order: string[] = [];
   let finishFirst = () => {};
   const { runner, results, events } = world({
@@ -260,7 +260,7 @@ test("commands run one after the other, and those that wait still show life", as
   expect(order).toEqual(["a begins", "a ends", "b begins", "b ends"]);
 });
 
-test("a typed error becomes a typed failure with its remedy", async () => {
+test("a typed error becomes a typed failure with its hint", async () => {
   const { runner, results } = world({
     release: async () => {
       throw new DiskNotFoundError("sdz");
@@ -274,7 +274,7 @@ test("a typed error becomes a typed failure with its remedy", async () => {
   });
 });
 
-test("a kind or an input that this agent does not know is refused, not guessed", async () => {
+test("an unknown kind or an invalid input is refused, not guessed", async () => {
   const { runner, results } = world({ release: async () => ({}) });
   runner.receive({ ...release("a"), kind: "format-disk" });
   runner.receive({ ...release("b"), input: {} });
@@ -283,7 +283,7 @@ test("a kind or an input that this agent does not know is refused, not guessed",
 });
 
 test.each(["constructor", "__proto__", "toString", "hasOwnProperty", "no-such-kind"])(
-  "a command of the kind %s is refused like any that the agent does not know",
+  "a command of the kind %s is refused like any unknown one",
   async (kind) => {
     const { runner, results } = world({ release: async () => ({}) });
     runner.receive({ ...release("a"), kind });
@@ -293,7 +293,7 @@ test.each(["constructor", "__proto__", "toString", "hasOwnProperty", "no-such-ki
 );
 
 test.each(["", "..", "../x", "/", "cnv_1/../..", "cnv_1\0", "CNV_1"])(
-  "a release of %j never reaches what would do it",
+  "a release of %j never reaches the executor",
   async (conversionId) => {
     const released: string[] = [];
     const { runner, results } = world({

@@ -18,14 +18,17 @@ import type { ExecutionContext, Executors } from "./executor.ts";
 export interface CommandRunnerOptions {
   executors: Executors;
   journal: CommandJournal;
-  /** Rejects while the link is down; progress is then dropped, results wait in the journal. */
+  /** Rejects while the link is down. Progress is then dropped; results stay in the journal. */
   publish: (event: AgentEvent) => Promise<void>;
-  /** A command's work is done, and its result is not told yet: whoever acts on the result acts after this. */
+  /**
+   * Called when a command's work is done and before its result is published, so that anyone who acts on the
+   * result acts after this.
+   */
   onDone?: (command: Command) => Promise<void>;
   log: Log;
   now: () => Date;
   progressIntervalMs?: number;
-  /** A running command says at least this often that it is alive: well within the workflow's heartbeat. */
+  /** How often a running command reports at least; well within the workflow's heartbeat. */
   heartbeatIntervalMs?: number;
 }
 
@@ -38,9 +41,9 @@ interface Running {
 }
 
 /**
- * Runs commands one after the other, since each may use the whole machine and all the memory it was given;
- * those that wait stay alive for the workflow. A command runs once however often it arrives, and its result
- * is repeated until the control plane has it.
+ * Runs commands one after the other, because each may use the whole machine and all the memory it may take.
+ * Waiting commands send heartbeats, too. A command runs once, however often it arrives, and its result is
+ * published again until the control plane has it.
  */
 export class CommandRunner {
   readonly #options: CommandRunnerOptions;
@@ -65,9 +68,9 @@ export class CommandRunner {
   }
 
   /**
-   * Reports that a command of the control plane was not done, since it came at a time at which it does not
-   * count. A command that runs or has ended here is not reported: an old copy, recorded and published again,
-   * must not end it. The same command still runs if it comes in time.
+   * Reports that a command was not run because it arrived out of time. Does not report a command that is
+   * running or has ended: an old copy, recorded and published again, must not end it. The same command still
+   * runs if it arrives in time.
    */
   refuse(command: Command, problem: string): void {
     const { commandId } = command;
@@ -76,19 +79,19 @@ export class CommandRunner {
     void this.#announce({ type: "command-failed", commandId, at: this.#at(), failure });
   }
 
-  /** A command runs, or waits for its turn. */
+  /** Whether a command is running or waiting for its turn. */
   get working(): boolean {
     return this.#running.size > 0;
   }
 
-  /** Aborts what runs, without a result: after the next start the control plane sends it again. */
+  /** Aborts what runs, without a result; after the next start the control plane sends it again. */
   async stop(): Promise<void> {
     const running = [...this.#running.values()];
     for (const { abort } of running) abort.abort();
     await Promise.all(running.map(({ done }) => done));
   }
 
-  /** For good: the command does not run if it comes late or once more. Nobody waits for its result. */
+  /** The command never runs, even if it arrives late or again. No workflow waits for its result. */
   #cancel(commandId: string): void {
     const { journal } = this.#options;
     const failure = failureOf(new ConversionCancelledError(conversionIdOf(commandId) ?? commandId));
@@ -170,7 +173,7 @@ export class CommandRunner {
     if (!input.success) {
       const { issues } = input.error;
       const where = issues.slice(0, 5).map(({ path, message }) => `${path.join(".")}: ${message}`);
-      throw new UnknownCommandError(`the input of ${command.kind} is not accepted: ${where.join("; ")}`);
+      throw new UnknownCommandError(`the input of ${command.kind} is not valid: ${where.join("; ")}`);
     }
     return executor(input.data, context);
   }
@@ -180,12 +183,12 @@ export class CommandRunner {
     await this.#announce(ended.result);
   }
 
-  /** Not delivered is not lost: it stays in the journal, and the command comes again. */
+  /** A result that cannot be sent stays in the journal, and is sent when the command arrives again. */
   async #announce(result: CommandResult): Promise<void> {
     try {
       await this.#options.publish(result);
     } catch (error) {
-      this.#options.log.warn("result waits for the link", {
+      this.#options.log.warn("keeping the result until the link is up", {
         commandId: result.commandId,
         error: String(error),
       });
@@ -200,7 +203,7 @@ export class CommandRunner {
 const PROGRESS_INTERVAL_MS = 2_000;
 const HEARTBEAT_INTERVAL_MS = 15_000;
 
-/** Passes on the newest progress at most every two seconds, and a sign of life when there is none. */
+/** Passes on the newest progress at most every two seconds, and a heartbeat when there is none. */
 class ProgressSampler {
   readonly #options: CommandRunnerOptions;
   readonly #commandId: string;
@@ -242,7 +245,10 @@ class ProgressSampler {
         ...(progress ? { progress } : {}),
       })
       .catch((error: unknown) =>
-        this.#options.log.info("progress not sent", { commandId: this.#commandId, error: String(error) }),
+        this.#options.log.info("could not send progress", {
+          commandId: this.#commandId,
+          error: String(error),
+        }),
       );
   }
 }

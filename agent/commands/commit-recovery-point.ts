@@ -14,12 +14,15 @@ export interface CommitDeps {
   now: () => number;
 }
 
-/** Makes captured disks visible as one recovery point. Repeated, it finds the point that it made. */
+/**
+ * Makes captured disks visible as one recovery point. A repeated command finds the point that the first one
+ * made.
+ */
 export function commitRecoveryPointExecutor(deps: CommitDeps): Executor<"commit-recovery-point"> {
   return async ({ conversionId, pointId, disks }) => {
     const repository = await deps.repository();
     const roots = disks.map(handoverOf);
-    // The parent whose maps are kept for the shortest time decides, so the earliest start counts.
+    // The parent whose maps expire first decides, so the earliest start counts.
     const startedAt = Math.min(...roots.map((root) => root.startedAt));
     const point: Point = {
       pointId,
@@ -33,7 +36,7 @@ export function commitRecoveryPointExecutor(deps: CommitDeps): Executor<"commit-
       if (error instanceof ObjectNotFoundError) return undefined;
       throw error;
     });
-    // A repetition differs in nothing but the time; commitPoint refuses any other difference.
+    // A repeated point may differ only in its time; commitPoint refuses any other difference.
     const wanted = existing ? { ...point, createdAt: existing.createdAt } : point;
     await commitPoint(repository, wanted, { startedAt, now: deps.now() });
     await forgetCaptures(deps.dataDir, conversionId);
@@ -41,12 +44,12 @@ export function commitRecoveryPointExecutor(deps: CommitDeps): Executor<"commit-
   };
 }
 
-/** What the capture of this disk handed over, as it came back through the workflow. */
+/** What the capture of this disk handed over, as the workflow passed it on. */
 function handoverOf({ name, sizeBytes, mapRoot }: CommandInput<"commit-recovery-point">["disks"][number]) {
   const handover = CaptureHandover.safeParse(parsed(mapRoot));
   const disk = handover.data?.disk;
   if (!handover.success || disk?.name !== name || disk.sizeBytes !== sizeBytes)
-    throw new UnknownCommandError(`what was captured of ${name} does not read as a capture of it`);
+    throw new UnknownCommandError(`the result of capturing ${name} is not valid`);
   return handover.data;
 }
 

@@ -7,18 +7,18 @@ import { AgentId, DiskBytes, DiskName, PointId } from "#shared/protocol/ids.ts";
 import { findOwnFolder, insideFolder, makeOwnFolder } from "../machine/inside-folder.ts";
 import type { ConversionRecords } from "./conversion-records.ts";
 
-/** What was written for a conversion. */
+/** The images that a conversion wrote. */
 export const WrittenImages = z.strictObject({
   sourceId: AgentId,
   pointId: PointId,
   format: DiskFormat,
   disks: z.array(z.strictObject({ name: DiskName, sizeBytes: DiskBytes })),
-  /** Every disk is there. */
+  /** Whether every disk was written completely. */
   complete: z.boolean(),
 });
 export type WrittenImages = z.infer<typeof WrittenImages>;
 
-/** Which images a command means. */
+/** The images that a command refers to. */
 export interface WantedImages {
   conversionId: string;
   sourceId: string;
@@ -26,12 +26,12 @@ export interface WantedImages {
   disks: readonly WrittenDisk[];
 }
 
-/** This part of a file system stays free: a host whose disk is full does not work. */
+/** Materialising leaves this part of a file system free: a host with a full disk stops working. */
 const SPARE_PART = 0.01;
 
 /**
- * The images on this target host, by conversion. All paths are made here, of ids, names and formats; what may
- * be read, started and removed is what this agent noted before it began to write.
+ * The images on this target host, by conversion. All paths are built here from ids, names and formats. The
+ * agent reads, starts and removes only what it recorded before it began to write.
  */
 export class ConversionImages {
   readonly #imagesDir: string;
@@ -43,20 +43,23 @@ export class ConversionImages {
   }
 
   /**
-   * Notes what is about to be written, and returns the folder for it. Throws `ImagesNotOursError` if
-   * something else was written for this conversion before, or if somebody else made its folder.
+   * Records what is about to be written, and returns the folder for it. Throws `ImagesNotOursError` if other
+   * images were written for this conversion before, or if this agent did not create its folder.
    */
   async begin(conversionId: string, wanted: Omit<WrittenImages, "complete">): Promise<string> {
     const before = await this.#records.read(conversionId);
     if (before && !isSame(before, wanted))
-      throw new ImagesNotOursError(conversionId, "it has others, of another recovery point or format");
+      throw new ImagesNotOursError(
+        conversionId,
+        "it has others, from another recovery point or in another format",
+      );
     if (!before && (await findOwnFolder(this.#imagesDir, conversionId)))
-      throw new ImagesNotOursError(conversionId, "its folder was there before it");
+      throw new ImagesNotOursError(conversionId, "its folder existed before it");
     if (!before) await this.#records.write(conversionId, { ...wanted, complete: false });
     return makeOwnFolder(this.#imagesDir, conversionId);
   }
 
-  /** They are all there. */
+  /** Records that all images are complete. */
   async finish(conversionId: string, written: Omit<WrittenImages, "complete">): Promise<void> {
     await this.#records.write(conversionId, { ...written, complete: true });
   }
@@ -66,8 +69,8 @@ export class ConversionImages {
   }
 
   /**
-   * The images that a command means. Throws `ImagesNotOursError` unless this agent wrote each for this
-   * conversion.
+   * The images that a command refers to. Throws `ImagesNotOursError` unless this agent wrote each of them for
+   * this conversion.
    */
   async require(wanted: WantedImages): Promise<{ folder: string; disks: WrittenDisk[] }> {
     const { conversionId, sourceId, pointId, disks } = wanted;
@@ -77,22 +80,23 @@ export class ConversionImages {
     if (!written?.complete || !folder) throw refuse("this agent has not written them here");
     if (disks.length !== written.disks.length) throw refuse("some are missing");
     if (written.sourceId !== sourceId || written.pointId !== pointId)
-      throw refuse("they are of another recovery point");
+      throw refuse("they are from another recovery point");
     const wantedDisks = disks.map(({ name, format, sizeBytes, path: told }) => {
       const path = this.pathOf(conversionId, name, format);
       const known = written.disks.find((disk) => disk.name === name);
       if (!known || written.format !== format) throw refuse(`there is no ${name} in the format ${format}`);
-      if (known.sizeBytes !== sizeBytes || path !== told) throw refuse(`${name} is not as it was written`);
+      if (known.sizeBytes !== sizeBytes || path !== told)
+        throw refuse(`${name} is not the disk that was written`);
       return { name, path, format, sizeBytes };
     });
     for (const { name, path } of wantedDisks) {
       const status = await lstat(path).catch(() => undefined);
-      if (!status?.isFile()) throw refuse(`${name} is not there any more`);
+      if (!status?.isFile()) throw refuse(`${name} no longer exists`);
     }
     return { folder, disks: wantedDisks };
   }
 
-  /** Removes what this agent wrote for a conversion, if it wrote anything. */
+  /** Removes what this agent wrote for a conversion, if anything. */
   async remove(conversionId: string): Promise<void> {
     if (!(await this.#records.read(conversionId))) return;
     const folder = await findOwnFolder(this.#imagesDir, conversionId);
@@ -100,7 +104,7 @@ export class ConversionImages {
     await this.#records.forget(conversionId);
   }
 
-  /** Throws `DiskFullError` unless so much can be written and some room is left. */
+  /** Throws `DiskFullError` unless this much can be written and some room is left. */
   async requireRoom(folder: string, neededBytes: number): Promise<void> {
     const { bavail, blocks, bsize } = await statfs(folder);
     const spareBytes = Math.ceil(blocks * SPARE_PART) * bsize;

@@ -10,16 +10,16 @@ import { insideFolder } from "../machine/inside-folder.ts";
 
 const Sealed = z.strictObject({ value: z.unknown(), mac: z.string().regex(/^[0-9a-f]{64}$/) });
 
-/** With which an agent knows its own records. */
+/** The key by which an agent recognises its own records. */
 export function recordKeyOf({ keyPem }: Pick<Identity, "keyPem">): Uint8Array {
   return new Uint8Array(hkdfSync("sha256", keyPem, "", "causeway/1/agent-records", 32));
 }
 
 export interface RecordsOptions<T> {
   dataDir: string;
-  /** Of the agent's folder, where the records are: `boot-states`. */
+  /** The subfolder of the agent's folder with the records: `boot-states`. */
   folder: string;
-  /** After the conversion's id: `.image.json`. */
+  /** What follows the conversion's id: `.image.json`. */
   suffix: string;
   schema: z.ZodType<T>;
   /** See `recordKeyOf`. */
@@ -27,9 +27,9 @@ export interface RecordsOptions<T> {
 }
 
 /**
- * What an agent has done for each conversion, kept in its own folder: the ground on which it does more. Each
- * record carries a code made with the agent's key, over its kind and its conversion too: a file that somebody
- * else put there, or moved there, is refused with `RecordNotOursError`. See docs/decisions/0049.
+ * An agent's record of each conversion, in its own folder; what it does later depends on it. Each record has
+ * a code made with the agent's key, which also covers its kind and its conversion. A file that another user
+ * wrote or moved there is refused with `RecordNotOursError`. See docs/decisions/0049.
  */
 export class ConversionRecords<T> {
   readonly #options: RecordsOptions<T>;
@@ -38,9 +38,9 @@ export class ConversionRecords<T> {
     this.#options = options;
   }
 
-  /** Durable when it returns. */
+  /** Durable when it resolves. */
   async write(conversionId: string, value: T): Promise<void> {
-    // What could not be read again is not kept.
+    // A value that could not be read again is not written.
     this.#options.schema.parse(value);
     await this.#file(conversionId).write({ value, mac: this.#macOf(conversionId, value).toString("hex") });
   }

@@ -5,13 +5,13 @@ export interface ExecutionContext {
   commandId: string;
   /** Aborted when the command is cancelled or the agent stops. */
   signal: AbortSignal;
-  /** As often as it likes; the runner samples. */
+  /** Can be called at any rate; the runner samples. */
   progress(progress: Progress): void;
 }
 
 /**
  * Does the work of one kind of command. May run again with the same input after a crash, so it resumes or
- * starts over, never doubles.
+ * starts again, and never does the work twice.
  */
 export type Executor<K extends CommandKind> = (
   input: CommandInput<K>,

@@ -10,15 +10,15 @@ import type { ConversionImages } from "./conversion-images.ts";
 import type { Executor } from "./executor.ts";
 
 export interface TargetDeps {
-  /** The repository that a conversion assigned to this host, to read. */
+  /** The repository that a conversion assigned to this host, for reading. */
   repository: (conversionId: string) => Promise<Repository>;
   images: ConversionImages;
 }
 
 /**
- * Writes every disk of a recovery point as an image. Images that an earlier attempt finished are kept:
- * verification reads them whole. Before anything is written, the recovery point is held against what was
- * captured, and its disks against the room that there is.
+ * Writes every disk of a recovery point as an image. Keeps images that an earlier attempt finished;
+ * verification reads them whole. Before it writes anything, it compares the recovery point with what was
+ * captured, and its disks with the free space.
  */
 export function materialiseExecutor({ repository, images }: TargetDeps): Executor<"materialise"> {
   return async (input, { signal, progress }) => {
@@ -72,10 +72,10 @@ export function materialiseExecutor({ repository, images }: TargetDeps): Executo
 const sum = (disks: readonly PointDisk[]): number => disks.reduce((total, disk) => total + disk.usedBytes, 0);
 const sizeOf = ({ name, sizeBytes }: PointDisk) => ({ name, sizeBytes });
 
-/** The recovery point, if it is of the source and the disks that the conversion is about. */
+/** The recovery point, if it has the source and the disks of the conversion. */
 function asCaptured(point: Point, { sourceId, disks }: CommandInput<"materialise">): Point {
   if (point.sourceId !== sourceId)
-    throw new RecoveryPointUnexpectedError(point.pointId, `it is of the source ${point.sourceId}`);
+    throw new RecoveryPointUnexpectedError(point.pointId, `it belongs to the source ${point.sourceId}`);
   const listed = (all: readonly { name: string; sizeBytes: number }[]) =>
     all
       .map(({ name, sizeBytes }) => `${name} of ${sizeBytes} bytes`)

@@ -1,6 +1,6 @@
 import type { Executor } from "./executor.ts";
 
-/** Gives back all that a conversion has taken on this machine and that is of no more use. */
+/** Removes what a conversion left on this machine and no longer needs. */
 export function releaseExecutor(remove: (conversionId: string) => Promise<void>): Executor<"release"> {
   return async ({ conversionId }) => {
     await remove(conversionId);

@@ -1,4 +1,4 @@
-/** What a target host does for a recovery point and for commands that mean it harm. */
+/** What a target host does for a recovery point, and for commands that are meant to harm it. */
 import { hash } from "node:crypto";
 import {
   existsSync,
@@ -52,13 +52,10 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-/** Every file and folder below the test's own, by its path from there. */
+/** Every file and folder below the test's own, by relative path. */
 const everything = () => readdirSync(dir, { recursive: true }).map(String).sort();
 
-/**
- * A target host, and a source whose repository has one disk and a recovery point that says what `change`
- * makes of it.
- */
+/** A target host, and a source whose repository has one disk and a recovery point that `change` altered. */
 async function world(change: (disk: PointDisk) => object = (same) => same) {
   const repository: Repository = { ...source, store: new MemoryStore() };
   for (const [key, bytes] of captured) (repository.store as MemoryStore).objects.set(key, bytes);
@@ -137,7 +134,7 @@ test.each<[string, (disk: PointDisk) => object]>([
   expect(everything()).toEqual([]);
 });
 
-test("a recovery point that says more than there is room for is refused before anything is written", async () => {
+test("a recovery point that claims more than there is room for is refused before anything is written", async () => {
   const sizeBytes = 2 ** 49;
   const target = await world((disk) => ({ ...disk, sizeBytes, usedBytes: sizeBytes }));
   const wanted = { disks: [{ name: "sda", sizeBytes, mapRoot: "" }] };
@@ -145,7 +142,7 @@ test("a recovery point that says more than there is room for is refused before a
   expect(readdirSync(join(target.imagesDir, "cnv_1"))).toEqual([]);
 });
 
-test("a map that has more than its recovery point says is refused before more is written", async () => {
+test("a map that has more than its recovery point claims is refused before more is written", async () => {
   const target = await world((disk) => ({ ...disk, usedBytes: 65_536 }));
   await expect(target.materialise()).rejects.toMatchObject({
     name: "DamagedObjectError",
@@ -170,7 +167,7 @@ test("a repository of another source than the conversion's is refused", async ()
   expect(everything()).toEqual([]);
 });
 
-test("images are verified and booted only where this agent wrote them for this conversion", async () => {
+test("images are verified and booted only if this agent wrote them for this conversion", async () => {
   const target = await world();
   const elsewhere = join(dir, "host.raw");
   writeFileSync(elsewhere, content);
@@ -197,7 +194,7 @@ test("images are verified and booted only where this agent wrote them for this c
   await refused({ disks: [] });
 });
 
-test("a release of anything but a conversion of its own removes nothing", async () => {
+test("a release of anything but one of its own conversions removes nothing", async () => {
   const target = await world();
   await target.materialise();
   writeFileSync(join(dir, "precious"), "of the host");
@@ -209,7 +206,7 @@ test("a release of anything but a conversion of its own removes nothing", async 
   }
 });
 
-test("a folder that was there before the conversion is neither written to nor removed", async () => {
+test("a folder that existed before the conversion is neither written to nor removed", async () => {
   const target = await world();
   mkdirSync(join(target.imagesDir, "cnv_1"), { recursive: true });
   writeFileSync(join(target.imagesDir, "cnv_1/sda.raw"), "of the host");

@@ -7,8 +7,8 @@ import type { Executor } from "./executor.ts";
 import type { TargetDeps } from "./materialise.ts";
 
 /**
- * Re-reads the images that this agent wrote, all of them, against the recovery point. An image that differs
- * is set aside as `*.damaged`.
+ * Re-reads all images that this agent wrote, and compares them with the recovery point. An image that differs
+ * is renamed to `*.damaged`.
  */
 export function verifyExecutor({ repository, images }: TargetDeps): Executor<"verify"> {
   return async (input, { signal, progress }) => {

@@ -1,14 +1,16 @@
 import { constants, read } from "node:fs";
 import { type FileHandle, open, readFile } from "node:fs/promises";
 
-/** A disk as capture reads it. Buffers are page-aligned, offsets and lengths multiples of `sectorBytes`. */
+/**
+ * A disk as capture reads it. Buffers are page-aligned; offsets and lengths are multiples of `sectorBytes`.
+ */
 export interface DiskSource {
   readonly sizeBytes: number;
   /** The smallest unit that can be read. */
   readonly sectorBytes: number;
   /** Reads at most `into.length` bytes; fewer only at the end of the disk, 0 beyond it. */
   read(offset: number, into: Buffer): Promise<number>;
-  /** The size as it is now. */
+  /** The current size. */
   currentSizeBytes(): Promise<number>;
   close(): Promise<void>;
 }
@@ -72,13 +74,13 @@ class BlockDevice extends ImageFile {
 }
 
 async function deviceSizeBytes(sys: string): Promise<number> {
-  // The kernel counts in 512-byte units here, whatever the device's sectors.
+  // The kernel uses 512-byte units here, whatever the device's sector size.
   return Number(await readFile(`${sys}/size`, "utf8")) * 512;
 }
 
-/** The logical sector of the device whose folder in /sys this is. */
+/** The logical sector size of the device with this folder in /sys. */
 export async function deviceSectorBytes(sys: string): Promise<number> {
-  // A partition's queue is its disk's.
+  // A partition uses its disk's queue.
   for (const queue of [`${sys}/queue`, `${sys}/../queue`]) {
     const text = await readFile(`${queue}/logical_block_size`, "utf8").catch(() => undefined);
     if (text !== undefined) return Number(text);

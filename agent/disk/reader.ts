@@ -1,23 +1,23 @@
 import { type FileHandle, open, readFile } from "node:fs/promises";
 import { deviceSectorBytes } from "./disk-source.ts";
 
-/** Random access to a disk's bytes, wherever they are. */
+/** Random access to a disk's bytes, from any source. */
 export interface DiskReader {
   readonly sizeBytes: number;
   /**
-   * Exactly `length` bytes; throws `RangeError` beyond the end of the disk. The result is the caller's to
-   * keep: it is `into`, of that length, where one is given and the reader can fill it.
+   * Exactly `length` bytes; throws `RangeError` beyond the end of the disk. The caller owns the result. It is
+   * `into`, shortened to that length, if given and if the reader can fill it.
    */
   read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
 }
 
 export interface CloseableDiskReader extends DiskReader {
-  /** A device's logical sector, which its partition table counts in. Absent for a file. */
+  /** The device's logical sector size, the unit of its partition table. Absent for a file. */
   readonly sectorBytes?: number;
   close(): Promise<void>;
 }
 
-/** The bytes of a file or block device. Throws where the size of a device cannot be found out. */
+/** The bytes of a file or block device. Throws if a device's size cannot be determined. */
 export async function openFileReader(path: string): Promise<CloseableDiskReader> {
   const file = await open(path, "r");
   try {
@@ -39,7 +39,7 @@ function sysOf(device: number): string {
 }
 
 async function deviceSizeBytes(sys: string): Promise<number> {
-  // In units of 512 bytes, whatever the device's sectors.
+  // In units of 512 bytes, whatever the device's sector size.
   return Number(await readFile(`${sys}/size`, "utf8")) * 512;
 }
 
@@ -66,7 +66,7 @@ class FileReader implements CloseableDiskReader {
   }
 }
 
-/** Fills `bytes` from the file; throws `RangeError` where the file ends first. */
+/** Fills `bytes` from the file; throws `RangeError` if the file ends first. */
 export async function readFully(file: FileHandle, bytes: Uint8Array, offset: number): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
     const { bytesRead } = await file.read(bytes, done, bytes.length - done, offset + done);
@@ -75,7 +75,7 @@ export async function readFully(file: FileHandle, bytes: Uint8Array, offset: num
   }
 }
 
-/** A window on another reader: a partition or a logical volume that lies in one piece. */
+/** A window on another reader: a partition, or a contiguous logical volume. */
 export function sliceReader(reader: DiskReader, offsetBytes: number, sizeBytes: number): DiskReader {
   if (offsetBytes < 0 || sizeBytes < 0 || offsetBytes + sizeBytes > reader.sizeBytes) {
     throw new RangeError(`${offsetBytes}+${sizeBytes} is not within a disk of ${reader.sizeBytes} bytes`);

@@ -3,8 +3,8 @@ import { DiskUnusableError } from "#shared/errors.ts";
 import { openFileReader } from "./reader.ts";
 
 /**
- * Returns when this process can read the image file or block device. Throws `DiskUnusableError` for anything
- * else, and the system's own error where it cannot be opened.
+ * Resolves if this process can read the image file or block device. Throws `DiskUnusableError` for anything
+ * else, and the system's own error if it cannot be opened.
  */
 export async function requireReadable({ name, path }: { name: string; path: string }): Promise<void> {
   await using file: FileHandle = await open(path, "r");

@@ -2,11 +2,11 @@ import { CausewayError } from "#shared/errors.ts";
 import type { BadRange } from "#shared/format/map-node.ts";
 import type { DiskSource } from "./disk-source.ts";
 
-/** The disk has become smaller than it was when the capture started. */
+/** The disk has become smaller since the capture started. */
 export class DiskShrankError extends CausewayError {
   override readonly name = "DiskShrankError";
   readonly retryable = false;
-  readonly hint = "Someone resized the disk during the capture. Start it again.";
+  readonly hint = "The disk was resized during the capture. Start the capture again.";
   readonly expectedBytes: number;
   readonly foundBytes: number;
   constructor(expectedBytes: number, foundBytes: number) {
@@ -16,7 +16,7 @@ export class DiskShrankError extends CausewayError {
   }
 }
 
-/** More of the disk cannot be read than the capture may leave out. */
+/** More of the disk cannot be read than the capture may skip. */
 export class TooManyReadErrorsError extends CausewayError {
   override readonly name = "TooManyReadErrorsError";
   readonly retryable = false;
@@ -31,8 +31,8 @@ export class TooManyReadErrorsError extends CausewayError {
 const ATTEMPTS = 3;
 
 /**
- * Reads ranges of a disk in full. What cannot be read, after retries and narrowed to single sectors, is
- * zeroed in the buffer and reported as bad, so that it is never taken for zeros of the disk.
+ * Reads ranges of a disk in full. What cannot be read, after retries and narrowed down to single sectors, is
+ * zeroed in the buffer and reported as bad, so that it never passes for zeros of the disk.
  */
 export class ResilientDiskReader {
   readonly #disk: DiskSource;
@@ -45,13 +45,13 @@ export class ResilientDiskReader {
     this.#maxBadBytes = options.maxBadBytes;
   }
 
-  /** Bytes that reads have returned so far, those of retries included. */
+  /** Bytes that reads have returned so far, retries included. */
   get bytesRead(): number {
     return this.#bytesRead;
   }
 
   /**
-   * Fills the first `bytes` of `into`, whose length is a multiple of the sector; gives the bad ranges,
+   * Fills the first `bytes` of `into`, whose length is a multiple of the sector size; returns the bad ranges,
    * relative to `offset`.
    */
   async read(offset: number, bytes: number, into: Buffer): Promise<BadRange[]> {
@@ -70,7 +70,7 @@ export class ResilientDiskReader {
     return bad;
   }
 
-  /** Throws if the disk is smaller now than it was. */
+  /** Throws if the disk is smaller than when the capture started. */
   async checkSize(): Promise<void> {
     const found = await this.#disk.currentSizeBytes();
     if (found < this.#disk.sizeBytes) throw new DiskShrankError(this.#disk.sizeBytes, found);
@@ -99,7 +99,7 @@ export class ResilientDiskReader {
         return await this.#fill(offset, bytes, into);
       } catch (error) {
         if (!isReadError(error)) throw error;
-        // Only single sectors are worth a second try: a larger range is tried again in parts.
+        // Only single sectors are read a second time; a larger range is read again in parts.
         if (!smallest) break;
         if (attempt < ATTEMPTS) continue;
         into.fill(0);

@@ -14,7 +14,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-test("what does not exist is nothing; what cannot be read is an error, never nothing", async () => {
+test("a path that does not exist is undefined; one that cannot be read is an error", async () => {
   const path = join(folder, "absent");
   expect(await machine.status(path)).toBeUndefined();
   expect(await machine.contents(path)).toBeUndefined();
@@ -25,7 +25,7 @@ test("what does not exist is nothing; what cannot be read is an error, never not
   await expect(machine.contents(folder)).rejects.toMatchObject({ code: "EISDIR" });
 });
 
-test("times are set to the nanosecond where GNU touch is there, and nothing else changes", async () => {
+test("times are set to the nanosecond if GNU touch is installed, and nothing else changes", async () => {
   const path = join(folder, "file");
   await machine.create(path, Buffer.from("content"), 0o600);
   const attributes = { mode: 0o640, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
@@ -73,7 +73,7 @@ test("a file is replaced as a whole, with the permissions asked for whatever the
   expect(await machine.list(folder)).toEqual(["file"]);
 });
 
-test("a secret is gone from its blocks before its name goes", async () => {
+test("a secret's blocks are overwritten before its name is removed", async () => {
   const path = join(folder, "secret");
   await writeFile(path, Buffer.alloc(5_000_000, "key"));
   const seen: number[] = [];
@@ -88,7 +88,7 @@ test("a secret is gone from its blocks before its name goes", async () => {
   expect(await machine.status(path)).toBeUndefined();
 });
 
-test("what a busy server has yet to write may take longer than the machine is given to answer a question", async () => {
+test("flushing a busy server may take longer than the machine has to answer a question", async () => {
   const hurried = new LocalBootMachine({ answerLimitMs: 1 });
   await hurried.flush([folder]);
 });
@@ -98,7 +98,7 @@ const GNU_HELP =
 const BUSYBOX_HELP =
   "BusyBox v1.35.0 multi-call binary.\n\nUsage: sync\n\nWrite all buffered blocks to disk\n";
 
-/** A machine with this `sync`, and what was asked of it. */
+/** A machine with this `sync`, and the calls it got. */
 function withSync(help: string, answer: { status: number | undefined; output: string }) {
   const asked: string[] = [];
   const run = async (...words: string[]) => {
@@ -113,9 +113,9 @@ test.each([
   {
     help: GNU_HELP,
     command: "sync -f /boot/grub /boot/causeway/1",
-    about: "only the file systems in question",
+    about: "only the given file systems",
   },
-  { help: BUSYBOX_HELP, command: "sync", about: "all, where sync cannot flush only some" },
+  { help: BUSYBOX_HELP, command: "sync", about: "all file systems, if sync cannot flush only some" },
 ])("flushes $about", async ({ help, command }) => {
   const { run, asked } = withSync(help, { status: 0, output: "" });
   await flushFileSystems({ run }, ["/boot/grub", "/boot/causeway/1"]);
@@ -132,7 +132,7 @@ test.each([
   { help: BUSYBOX_HELP, status: 1, output: "sync: I/O error", why: "I/O error" },
   { help: GNU_HELP, status: undefined, output: "", why: "did not end in time" },
 ])(
-  "a flush that fails ($why) is an error, and no second one hides it",
+  "a flush that fails ($why) is an error, and is not hidden by a second one",
   async ({ help, status, output, why }) => {
     const { run, asked } = withSync(help, { status, output });
     await expect(flushFileSystems({ run }, ["/boot"])).rejects.toMatchObject({
@@ -165,7 +165,7 @@ test("a variable is written whole over an existing one", async () => {
   expect(await readFile(path)).toEqual(Buffer.from([7, 0, 0, 0, 2, 0]));
 });
 
-test("a saved location is found wherever its file system is mounted, and refused where it is not", () => {
+test("a saved location is found wherever its file system is mounted, and refused if it is not mounted", () => {
   const volumes = VolumeMap.of({ "uuid-1": "/mnt/root", "uuid-2": "/mnt/boot" });
   expect(volumes.pathOf({ volume: "uuid-2", path: "/grub/grubenv" })).toBe("/mnt/boot/grub/grubenv");
   expect(volumes.locationOf("/mnt/boot/grub/grubenv")).toEqual({ volume: "uuid-2", path: "/grub/grubenv" });

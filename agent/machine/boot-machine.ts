@@ -5,7 +5,7 @@ import { dirname } from "node:path";
 import { BootFilesNotFlushedError } from "#shared/errors.ts";
 import { LocalMachine, type Machine } from "./machine.ts";
 
-/** What a path is, without following a link. */
+/** What is at a path, without following a link. */
 export interface FileStatus {
   kind: "file" | "folder" | "other";
   /** Permission bits, such as `0o644`. */
@@ -13,62 +13,64 @@ export interface FileStatus {
   uid: number;
   gid: number;
   sizeBytes: number;
-  /** What the file occupies; less than its size where it is sparse. */
+  /** The space that the file occupies; less than its size if it is sparse. */
   allocatedBytes: number;
   modifiedNs: bigint;
 }
 
-/** What can be set of a file or folder. */
+/** The attributes of a file or folder that can be set. */
 export type FileAttributes = Pick<FileStatus, "mode" | "uid" | "gid" | "modifiedNs">;
 
 /**
  * A machine whose boot state may be changed. Every method that changes something is one step: durable when it
- * returns, and either not done or done if power is lost within it, except where it says so. Tests cut the
- * power at each of them.
+ * resolves and, if power is lost during it, either done or not done, except where noted. Tests cut the power
+ * at each of them.
  */
 export interface BootMachine extends Machine {
   isRoot(): boolean;
-  /** Nothing only where the path does not exist; throws where that cannot be found out. */
+  /** Returns `undefined` only if the path does not exist; throws if that cannot be determined. */
   status(path: string): Promise<FileStatus | undefined>;
-  /** All bytes; nothing only where the path does not exist. */
+  /** All bytes; `undefined` only if the path does not exist. */
   contents(path: string): Promise<Buffer | undefined>;
-  /** SHA-256, lower-case hexadecimal, read piece by piece; nothing only where the path does not exist. */
+  /** SHA-256, lower-case hexadecimal, read piece by piece; `undefined` only if the path does not exist. */
   hash(path: string): Promise<string | undefined>;
 
   /**
-   * Makes a file or empties the one there; loss of power may leave a part of it, so never a name that a boot
-   * loader reads.
+   * Creates a file, or empties an existing one. Loss of power can leave a part of it, so never use a name
+   * that a boot loader reads.
    */
   create(path: string, bytes: Uint8Array, mode: number): Promise<void>;
   /** `create` with the bytes of another file, piece by piece; returns their SHA-256. */
   copy(from: string, to: string, mode: number): Promise<string>;
   /**
-   * Writes over the bytes of a file, which keeps its blocks and length; loss of power may leave whole sectors
-   * of old and new.
+   * Overwrites bytes of a file, which keeps its blocks and length. Loss of power can leave a mix of old and
+   * new sectors.
    */
   overwrite(path: string, bytes: Uint8Array, offset?: number): Promise<void>;
   rename(from: string, to: string): Promise<void>;
-  /** No error where it does not exist. */
+  /** No error if it does not exist. */
   unlink(path: string): Promise<void>;
   makeFolder(path: string, mode: number): Promise<void>;
-  /** Only if it is empty; says whether it is gone. */
+  /** Only if it is empty; resolves with whether it was removed. */
   removeFolder(path: string): Promise<boolean>;
-  /** Sets those that differ. The time is exact where GNU `touch` is installed, else within a microsecond. */
+  /**
+   * Sets those that differ. The time is exact if GNU `touch` is installed, otherwise within a microsecond.
+   */
   setAttributes(path: string, attributes: FileAttributes): Promise<void>;
   /**
-   * Writes all of the file systems with these paths to the place where it lies, also what so far only a
-   * journal has (not that of XFS). Takes as long as their disks need. Throws `BootFilesNotFlushedError`.
+   * Flushes the file systems with these paths to their final place on disk, including what so far is only in
+   * a journal (except XFS's). Takes as long as the disks need. Throws `BootFilesNotFlushedError`.
    */
   flush(paths: readonly string[]): Promise<void>;
-  /** Makes or replaces a firmware variable: four bytes of attributes, then its value. */
+  /** Creates or replaces a firmware variable: four bytes of attributes, then its value. */
   writeVariable(path: string, bytes: Uint8Array): Promise<void>;
-  /** No error where it does not exist. */
+  /** No error if it does not exist. */
   deleteVariable(path: string): Promise<void>;
 }
 
 const PIECE_BYTES = 2 ** 20;
 const NS_PER_SECOND = 1_000_000_000n;
-/** What a busy server has not yet written can be gigabytes. */
+/** A busy server can have gigabytes that are not written yet. */
 const PATIENT = new LocalMachine({ answerLimitMs: 30 * 60_000 });
 
 /** The machine that this process runs on. */
@@ -107,7 +109,7 @@ export class LocalBootMachine extends LocalMachine implements BootMachine {
 
   async create(path: string, bytes: Uint8Array, mode: number): Promise<void> {
     await using file = await open(path, "w", mode);
-    // The mode given to `open` is narrowed by the umask, and ignored for a file that exists.
+    // The umask narrows the mode given to `open`, which also ignores it for an existing file.
     await file.chmod(mode);
     await file.writeFile(bytes);
     await file.sync();
@@ -164,7 +166,7 @@ export class LocalBootMachine extends LocalMachine implements BootMachine {
 
   async setAttributes(path: string, attributes: FileAttributes): Promise<void> {
     const now = await this.status(path);
-    // FAT has neither owners nor permissions to set, and refuses to try.
+    // FAT has neither owners nor permissions, and an attempt to set them fails.
     if (now?.uid !== attributes.uid || now.gid !== attributes.gid) {
       await chown(path, attributes.uid, attributes.gid);
     }
@@ -207,16 +209,16 @@ export class LocalBootMachine extends LocalMachine implements BootMachine {
     }
   }
 
-  /** The kernel protects variables that it does not know from accidents by the immutable attribute. */
+  /** The kernel protects variables that it does not know against accidents with the immutable attribute. */
   async #makeMutable(path: string): Promise<void> {
     await this.run("chattr", "-i", path);
   }
 }
 
 /**
- * Only these file systems where `sync` can (GNU since 8.24, of 2015, by its own help), else all. Throws
- * `BootFilesNotFlushedError` where that fails: what an error of the disk kept from it is written nowhere, and
- * a second attempt would not say so (`man 2 sync`).
+ * Flushes only these file systems if `sync` can (GNU's since 8.24, of 2015, by its own help), otherwise all.
+ * Throws `BootFilesNotFlushedError` if that fails: what a disk error kept from being written is lost, and a
+ * second attempt would not report it (`man 2 sync`).
  */
 export async function flushFileSystems(
   machine: Pick<Machine, "run">,
@@ -230,7 +232,7 @@ export async function flushFileSystems(
   throw new BootFilesNotFlushedError(paths, `\`${["sync", ...words].join(" ")}\`: ${why}`);
 }
 
-/** The firmware takes a variable whole or not at all: one write, and no truncation before it. */
+/** The firmware takes a variable whole or not at all: one write, without truncating it before. */
 async function writeAtOnce(path: string, bytes: Uint8Array): Promise<void> {
   await using file = await open(path, constants.O_WRONLY | constants.O_CREAT, 0o644);
   await file.write(bytes, 0, bytes.length, null);

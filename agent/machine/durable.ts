@@ -2,14 +2,14 @@ import { posix } from "node:path";
 import type { BootMachine, FileAttributes } from "./boot-machine.ts";
 
 /**
- * The name under which a new content waits until it is complete. Derived from the file's, so that whoever
- * restores can clear it away.
+ * The name of the file's new content until it is complete. It is derived from the file's name, so that a
+ * restore can find and remove it.
  */
 export function draftOf(path: string): string {
   return posix.join(posix.dirname(path), `.${posix.basename(path)}.causeway-new`);
 }
 
-/** At every instant the file has its old content or the new one; afterwards also its attributes, if given. */
+/** At every instant the file has its old content or the new one. Then sets its attributes, if given. */
 export async function replaceFile(
   machine: BootMachine,
   path: string,
@@ -23,8 +23,8 @@ export async function replaceFile(
 }
 
 /**
- * Removes a file; a secret one is written over first, since a copy of the whole disk has the bytes of deleted
- * files, too.
+ * Removes a file. Overwrites a secret one first, because a copy of the whole disk also has the bytes of
+ * deleted files.
  */
 export async function eraseFile(machine: BootMachine, path: string, secret: boolean): Promise<void> {
   const status = await machine.status(path);

@@ -42,7 +42,7 @@ test("whatever the names are, the path is inside the folder, or there is none", 
   );
 });
 
-test("a folder is made that only its owner may write to, and found again", async () => {
+test("a folder is created that only its owner may write to, and is found again", async () => {
   const made = await makeOwnFolder(join(parent, "images"), "cnv_1");
   expect(statSync(made).mode & 0o777).toBe(0o711);
   expect(await makeOwnFolder(join(parent, "images"), "cnv_1")).toBe(made);
@@ -68,7 +68,7 @@ test.each<[string, (path: string) => void]>([
   expect(existsSync(join(parent, "cnv_1-nowhere"))).toBe(false);
 });
 
-test("nothing is made where every user may rename what is there; under a sticky folder it is", async () => {
+test("no folder is created where every user may rename what is there, except under a sticky folder", async () => {
   chmodSync(parent, 0o777);
   await expect(makeOwnFolder(parent, "cnv_1")).rejects.toMatchObject({
     name: "UntrustedFolderError",

@@ -6,12 +6,12 @@ import { LocalMachine, readFolder, readText } from "./machine.ts";
 
 const machine = new LocalMachine();
 
-test("a program's output comes with its status, and a program that is not there gives nothing", async () => {
+test("a program's output comes with its status, and a program that is not installed is undefined", async () => {
   expect(await machine.run("sh", "-c", "echo found; exit 3")).toEqual({ status: 3, output: "found\n" });
   expect(await machine.run("no-such-program-anywhere")).toBeUndefined();
 });
 
-test("files and folders that are not there give nothing", async () => {
+test("files and folders that do not exist are undefined or empty", async () => {
   expect(await machine.read("/no/such/file")).toBeUndefined();
   expect(await machine.read("/proc")).toBeUndefined();
   expect(await machine.list("/no/such/folder")).toEqual([]);
@@ -32,20 +32,20 @@ test("files that claim to be empty, as the kernel's do, are read; huge ones only
   }
 });
 
-test("a file that never answers gives nothing, in time", async () => {
+test("a file that never answers is undefined, within the limit", async () => {
   const folder = await mkdtemp(join(tmpdir(), "machine-"));
   const pipe = join(folder, "pipe");
   try {
     await machine.run("mkfifo", pipe);
     expect(await new LocalMachine({ answerLimitMs: 50 }).read(pipe)).toBeUndefined();
   } finally {
-    // Ends the wait for a writer, which holds one of the few threads for files.
+    // Lets the pending open finish, which holds one of the few threads for files.
     await machine.run("sh", "-c", `exec 3<>${pipe}`);
     await rm(folder, { recursive: true });
   }
 });
 
-test("a program that cannot be ended, or whose child keeps its output open, gives no status, in time", async () => {
+test("a program that cannot be killed, or whose child keeps its output open, gives no status, within the limit", async () => {
   const began = performance.now();
   const impatient = new LocalMachine({ answerLimitMs: 50 });
   expect(await impatient.run("sh", "-c", "sleep 20 & exec sleep 20")).toEqual({

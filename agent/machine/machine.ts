@@ -5,31 +5,31 @@ import { type CloseableDiskReader, openFileReader } from "../disk/reader.ts";
 import { withTimeLimit } from "./time-limit.ts";
 
 /**
- * What the inventory asks of the machine it runs on. Nothing here changes anything, and nothing throws
+ * What the inventory reads from the machine it runs on. Nothing here changes anything, and nothing throws
  * because something is absent.
  */
 export interface Machine {
-  /** At most a mebibyte of a file, or nothing where it cannot be read. */
+  /** At most a mebibyte of a file; `undefined` if it cannot be read. */
   read(path: string): Promise<Buffer | undefined>;
-  /** The names in a folder, sorted; none where it cannot be read. */
+  /** The names in a folder, sorted; none if it cannot be read. */
   list(path: string): Promise<string[]>;
-  /** Where a link leads in the end. */
+  /** Where a link finally leads. */
   resolve(path: string): Promise<string | undefined>;
-  /** What a program printed and how it ended, or nothing where it is not installed. */
+  /** What a program printed and how it ended; `undefined` if it is not installed. */
   run(command: string, ...args: string[]): Promise<ProgramOutput | undefined>;
-  /** A file or block device; throws where it cannot be opened. */
+  /** Opens a file or block device; throws if it cannot be opened. */
   openDisk(path: string): Promise<CloseableDiskReader>;
   freeBytes(path: string): Promise<number | undefined>;
 }
 
 export interface ProgramOutput {
-  /** Nothing where it was killed, for it took too long. */
+  /** `undefined` if it was killed because it took too long. */
   status: number | undefined;
   output: string;
 }
 
 const READ_LIMIT_BYTES = 2 ** 20;
-/** What looks at disks hangs with them: files, file systems and tools. */
+/** A disk that does not answer also blocks reads of files, file systems and tools that look at it. */
 export const ANSWER_LIMIT_MS = 20_000;
 const OUTPUT_LIMIT_BYTES = 16 * 2 ** 20;
 /** A service's search path often lacks the system directories. */
@@ -65,8 +65,8 @@ export class LocalMachine implements Machine {
       timeout: this.#answerLimitMs,
       maxBuffer: OUTPUT_LIMIT_BYTES,
       killSignal: "SIGKILL",
-      // Given here, not by `env`: the boot environment's is busybox, which runs its own lesser `ip` instead
-      // of the one on the path.
+      // Set here and not with `env`: in the boot environment that is busybox, which runs its own reduced `ip`
+      // instead of the one on the path.
       env: { LC_ALL: "C", PATH: SEARCH_PATH },
     } as const;
     const { promise, resolve } = Promise.withResolvers<ProgramOutput | undefined>();
@@ -75,7 +75,7 @@ export class LocalMachine implements Machine {
       if (status === "ENOENT") resolve(undefined);
       else resolve({ status: typeof status === "number" ? status : undefined, output });
     });
-    // One that waits for a disk cannot even be killed.
+    // A process that waits for a disk cannot even be killed.
     return withTimeLimit(promise, this.#answerLimitMs + 1000, () => ({ status: undefined, output: "" }));
   }
 
@@ -92,7 +92,7 @@ export class LocalMachine implements Machine {
   }
 }
 
-/** Runs a program that has to succeed; throws with what it printed. */
+/** Runs a program that must succeed; otherwise throws an error with what it printed. */
 export async function runOrThrow(
   machine: Pick<Machine, "run">,
   command: string,
@@ -100,14 +100,16 @@ export async function runOrThrow(
 ): Promise<void> {
   const result = await machine.run(command, ...args);
   if (result?.status !== 0)
-    throw new Error(`${[command, ...args].join(" ")} failed: ${result?.output.trim() ?? "it is not there"}`);
+    throw new Error(
+      `${[command, ...args].join(" ")} failed: ${result?.output.trim() ?? "it is not installed"}`,
+    );
 }
 
 async function readWhole(path: string): Promise<Buffer | undefined> {
   try {
     const file = await open(path, "r");
     try {
-      // Files of the kernel say they are empty; only reading tells.
+      // Files of the kernel claim to be empty; only a read shows their content.
       const bytes = Buffer.alloc(READ_LIMIT_BYTES);
       let length = 0;
       for (;;) {
@@ -123,7 +125,7 @@ async function readWhole(path: string): Promise<Buffer | undefined> {
   }
 }
 
-/** A file's text without surrounding space, or nothing where it cannot be read or is empty. */
+/** A file's text without surrounding space; `undefined` if it cannot be read or is empty. */
 export async function readText(machine: Machine, path: string): Promise<string | undefined> {
   return (await machine.read(path))?.toString("utf8").replace(/\0+$/, "").trim() || undefined;
 }
@@ -147,7 +149,7 @@ export async function readFolder(
   return files;
 }
 
-/** As much of a text as the protocol takes. */
+/** The part of a text that fits into the protocol. */
 export function clip(text: string, characters = 256): string {
   return text.length > characters ? `${text.slice(0, characters - 1)}…` : text;
 }

@@ -38,7 +38,7 @@ export async function collectOperatingSystem(machine: Machine): Promise<Inventor
   };
 }
 
-/** What the distribution says of itself; empty if it says nothing. */
+/** What the distribution says about itself; empty if it says nothing. */
 export async function readOsRelease(machine: Machine): Promise<Record<string, string>> {
   const release =
     (await readText(machine, "/etc/os-release")) ?? (await readText(machine, "/usr/lib/os-release")) ?? "";
@@ -103,7 +103,7 @@ export async function collectMemoryBytes(machine: Machine): Promise<number | typ
 }
 
 export async function collectVirtualization(machine: Machine): Promise<string> {
-  // Its status tells whether it found any; its word is printed either way.
+  // Its status says whether it found a hypervisor; it prints a word in either case.
   const detected = (await machine.run("systemd-detect-virt", "--vm"))?.output.trim();
   if (detected) return clip(detected);
   const fields = await Promise.all(

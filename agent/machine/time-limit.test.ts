@@ -3,13 +3,13 @@ import { withTimeLimit } from "./time-limit.ts";
 
 const after = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-test("what comes in time comes as it is, good or bad", async () => {
+test("work that is in time settles as it is, good or bad", async () => {
   const late = () => "late";
   expect(await withTimeLimit(Promise.resolve("done"), 1000, late)).toBe("done");
   await expect(withTimeLimit(Promise.reject(new Error("broken")), 1000, late)).rejects.toThrow("broken");
 });
 
-test("for what does not come in time there is an answer, or an error", async () => {
+test("late work is replaced by an answer or an error", async () => {
   const never = new Promise<string>(() => {});
   expect(await withTimeLimit(never, 5, () => "late")).toBe("late");
   const refuse = (): never => {
@@ -18,7 +18,7 @@ test("for what does not come in time there is an answer, or an error", async () 
   await expect(withTimeLimit(never, 5, refuse)).rejects.toThrow("it did not answer");
 });
 
-test("what fails after its time does not end the process", async () => {
+test("work that fails after its limit does not end the process", async () => {
   const unhandled: unknown[] = [];
   const note = (error: unknown) => unhandled.push(error);
   process.on("unhandledRejection", note);

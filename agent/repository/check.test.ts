@@ -19,7 +19,7 @@ let first: Buffer;
 
 const view = { consistency: "crash" as const, volumes: [], wholeCopies: [] };
 
-/** Two points of a disk, and a pack that no point names. */
+/** Two points of a disk, and a pack that no point refers to. */
 beforeAll(async () => {
   const store = new MemoryStore();
   dataKey = await obtainDataKey(store, new SealedKeys(randomBytes(32)), "s1");
@@ -59,7 +59,7 @@ function copy(): { repository: Repository; objects: Map<string, Buffer> } {
   return { repository: { sourceId: "s1", store, dataKey }, objects: store.objects };
 }
 
-test("a sound repository has no findings, and packs that no point names are listed", async () => {
+test("a sound repository has no findings, and packs that no point refers to are listed", async () => {
   const { repository, objects } = copy();
   const report = await checkRepository({ repository });
   expect(report).toMatchObject({ ok: true, points: 2, objects: objects.size, findings: [] });
@@ -68,7 +68,7 @@ test("a sound repository has no findings, and packs that no point names are list
   expect(await listPoints(repository)).toEqual(["p1", "p2"]);
 });
 
-test("a flipped bit anywhere under the prefix is found, and the object named", async () => {
+test("a flipped bit anywhere under the prefix is found, and the object is named", async () => {
   const keys = [...sound.keys()];
   const places = fc.record({ key: fc.constantFrom(...keys), at: fc.nat(), bit: fc.nat(7) });
   await fc.assert(
@@ -97,7 +97,7 @@ test("a damaged pack is reported with the points, disks and places that need it"
     ["p2", "sda"],
   ]);
   expect(findings[0]?.affects[0]?.offsets.length).toBeGreaterThan(0);
-  // And what check finds, restore refuses.
+  // And what the check finds, restore refuses.
   const restoring = restoreDisk({ repository, disk: disks[0] ?? never(), sink: { write: async () => {} } });
   await expect(restoring).rejects.toMatchObject({ name: "DamagedObjectError", object: damaged?.[0] });
 });
@@ -113,7 +113,7 @@ test("a missing object is reported as missing, be it a pack of blocks, of map no
   }
 });
 
-test("a point put in another's place, a pack renamed, and foreign objects are found", async () => {
+test("a point under another's key, a renamed pack, and foreign objects are found", async () => {
   const { repository, objects } = copy();
   objects.set("sources/s1/points/p1", sound.get("sources/s1/points/p2") ?? Buffer.alloc(0));
   const [pack] = [...objects.keys()].filter((key) => key.includes("/packs/"));
@@ -135,7 +135,7 @@ test("a point put in another's place, a pack renamed, and foreign objects are fo
   );
 });
 
-test("a point that was marked to be forgotten is no longer listed, and the mark is no damage", async () => {
+test("a point marked for deletion is no longer listed, and the mark is not damage", async () => {
   const { repository, objects } = copy();
   objects.set("sources/s1/pruned/p1", Buffer.alloc(0));
   expect(await listPoints(repository)).toEqual(["p2"]);
@@ -149,7 +149,7 @@ test("a boot state that a conversion saved belongs to the repository", async () 
   expect((await checkRepository({ repository })).findings).toEqual([]);
 });
 
-test("both points restore to what they were, however the later one builds on the first", async () => {
+test("both points restore to the original bytes, however much the later one shares with the first", async () => {
   const { repository } = copy();
   for (const [pointId, content] of [
     ["p1", first],

@@ -22,14 +22,14 @@ export interface CheckProgress {
   bytesChecked: number;
 }
 
-/** An object that is not what it must be, and what that means. */
+/** An object that is not as it must be, and the consequences. */
 export interface RepositoryFinding {
   object: string;
   problem: "damaged" | "missing" | "foreign" | "unsupported";
   detail: string;
   affects: {
     pointId: string;
-    disk: string /** First bytes of affected blocks, at most 16. */;
+    disk: string /** The offsets of affected blocks, at most 16. */;
     offsets: number[];
   }[];
 }
@@ -41,8 +41,8 @@ export interface CheckReport {
   bytes: number;
   findings: RepositoryFinding[];
   /**
-   * Packs that no recovery point names: of a capture that is running or was given up. They were checked all
-   * the same.
+   * Packs that no recovery point refers to: from a capture that is running or was abandoned. They were
+   * checked, too.
    */
   unreferenced: string[];
 }
@@ -55,8 +55,8 @@ export interface CheckOptions {
 
 /**
  * Re-reads and re-hashes every object of a source server, and follows every recovery point to each of its
- * blocks. Never throws for damage: it is in the report, by object, with the points, disks and places that
- * need it.
+ * blocks. Never throws because of damage: the report lists it by object, with the points, disks and places
+ * that need the object.
  */
 export async function checkRepository(options: CheckOptions): Promise<CheckReport> {
   return new RepositoryCheck(options).run();
@@ -65,12 +65,12 @@ export async function checkRepository(options: CheckOptions): Promise<CheckRepor
 const MAX_OFFSETS = 16;
 
 /**
- * How many packs' indexes are kept while a disk map is followed. A leaf names few, and the next leaf mostly
- * the same.
+ * How many packs' indexes are kept while a disk map is followed. A leaf refers to few, and the next leaf
+ * mostly to the same.
  */
 const KEPT_INDEXES = 16;
 
-/** Where a pack's index lies; undefined for a damaged one. */
+/** The position of a pack's index; undefined for a damaged pack. */
 type Tail = { offset: number; bytes: number } | undefined;
 
 class RepositoryCheck {
@@ -136,7 +136,8 @@ class RepositoryCheck {
       if (key !== keyObjectName(sourceId))
         return this.#find(key, "foreign", "no object of a repository has this name");
       const object = decodeKeyObject(await this.#get(key), key);
-      if (object.sourceId !== sourceId) throw new DamagedObjectError(key, "it is another source server's");
+      if (object.sourceId !== sourceId)
+        throw new DamagedObjectError(key, "it belongs to another source server");
     });
   }
 
@@ -148,15 +149,15 @@ class RepositoryCheck {
     const [, sha256] = /^[0-9A-Za-z][0-9A-Za-z_-]{0,127}\/([0-9a-f]{64})\.json$/.exec(name) ?? [];
     if (!sha256) return this.#find(key, "foreign", "no object of a repository has this name");
     if (hash("sha256", await this.#get(key)) !== sha256)
-      throw new DamagedObjectError(key, "its content does not have the hash it is named by");
+      throw new DamagedObjectError(key, "its content does not match the hash in its name");
   }
 
   async #checkPack(key: string, name: string): Promise<void> {
     const bytes = await this.#get(key);
-    // Kept also when damaged, so that it counts as there.
+    // Recorded even if damaged, so that it does not count as missing.
     this.#packs.set(key, undefined);
     if (hash("sha256", bytes) !== name) {
-      throw new DamagedObjectError(key, "its content does not have the hash it is named by");
+      throw new DamagedObjectError(key, "its content does not match the hash in its name");
     }
     const pack = openPack(this.#options.repository.dataKey, bytes, key);
     for (const number of pack.index.blobs.keys()) this.#checkBlob(key, bytes, pack, number);
@@ -171,12 +172,12 @@ class RepositoryCheck {
     const content = pack.sealer.open(sealed, { number, offset: entry.offset }, key, this.#using);
     if (entry.kind === "map") return;
     if (content.kind !== BLOB_KIND.unit || content.blocks !== entry.placements.length) {
-      throw new DamagedObjectError(key, "a unit is not what the index says");
+      throw new DamagedObjectError(key, "a unit does not match the index");
     }
     entry.placements.forEach(({ id }, at) => {
       const block = content.bytes.subarray(at * BLOCK_BYTES, (at + 1) * BLOCK_BYTES);
       if (!this.#namer.idOf(block).equals(id))
-        throw new DamagedObjectError(key, "a block does not have its id");
+        throw new DamagedObjectError(key, "a block does not match its id");
     });
   }
 
@@ -223,12 +224,12 @@ class RepositoryCheck {
     }
     if (whole && hasher.finish().toString("hex") !== disk.contentHash) {
       const key = pointKey(this.#options.repository.sourceId, pointId);
-      this.#find(key, "damaged", `the map of ${disk.name} does not come to its content hash`);
+      this.#find(key, "damaged", `the map of ${disk.name} does not match its content hash`);
       this.#affect(key, pointId, disk.name, []);
     }
   }
 
-  /** Whether the block is where the map says: in a sound pack, in that unit, at that place. */
+  /** Whether the block is where the map says: in a sound pack, in that unit, at that position. */
   async #checkReference(pointId: string, disk: PointDisk, block: BlockRef, offset: number): Promise<void> {
     const key = this.#refer(block.unit) ?? "";
     const blob = (await this.#indexOf(key, block.unit))?.blobs[block.unit.number];
@@ -239,14 +240,14 @@ class RepositoryCheck {
       blob.placements[block.at]?.id.every((byte, at) => byte === block.id[at])
     )
       return;
-    if (!this.#packs.has(key)) this.#find(key, "missing", "it is not there");
+    if (!this.#packs.has(key)) this.#find(key, "missing", "it is missing");
     else if (!this.#findings.has(key)) {
-      this.#find(key, "damaged", "it does not hold a block that a disk map expects in it");
+      this.#find(key, "damaged", "it does not hold a block that a disk map refers to");
     }
     this.#affect(key, pointId, disk.name, [offset]);
   }
 
-  /** The index of a pack that was found sound, read again: all indexes together would not fit into memory. */
+  /** Reads the index of a sound pack again: all indexes together would not fit into memory. */
   async #indexOf(key: string, { pack }: BlobRef): Promise<PackIndex | undefined> {
     const tail = this.#packs.get(key);
     const known = this.#indexes.get(key);

@@ -3,7 +3,7 @@ import { decodeKeyObject, encodeKeyObject } from "#shared/format/key-object.ts";
 import { DATA_KEY_BYTES } from "#shared/format/keys.ts";
 import { ObjectExistsError, ObjectNotFoundError, type ObjectStore } from "../store/object-store.ts";
 
-/** What makes and unwraps data keys: KMS, or a key file. The context must be the same both times. */
+/** What creates and unwraps data keys: KMS, or a key file. The context must be the same both times. */
 export interface KeyService {
   generate(context: KeyContext): Promise<{ plaintext: Uint8Array; wrapped: Uint8Array; keyId: string }>;
   decrypt(wrapped: Uint8Array, context: KeyContext, keyId: string): Promise<Uint8Array>;
@@ -11,8 +11,8 @@ export interface KeyService {
 export type KeyContext = { sourceId: string };
 
 /**
- * A source server's data key: unwrapped, or made if it has none. If several agents make one at once, all get
- * the same.
+ * A source server's data key, unwrapped; created if there is none. If several agents create one at once, all
+ * get the same key.
  */
 export async function obtainDataKey(store: ObjectStore, keys: KeyService, sourceId: string): Promise<Buffer> {
   try {

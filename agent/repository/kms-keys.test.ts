@@ -49,14 +49,14 @@ test("a data key is made, and unwrapped again for the same source server only", 
   );
 });
 
-test("an agent without the right to the key is told so", async () => {
+test("an agent without the right to use the key gets ForbiddenError", async () => {
   const stranger = await cloud.addRole("stranger");
   await expect(keysAt(cloud.url, stranger).generate({ sourceId: "web-1" })).rejects.toThrow(
     expect.objectContaining({ name: "ForbiddenError", message: expect.stringContaining("AccessDenied") }),
   );
 });
 
-test("a KMS that is away, fails or asks for patience is unavailable", async () => {
+test("a KMS that is away, fails or throttles is unavailable", async () => {
   const answers = [
     { status: 500, body: '{"__type":"KMSInternalException"}' },
     { status: 400, body: '{"__type":"com.amazonaws.kms#ThrottlingException","message":"slow down"}' },

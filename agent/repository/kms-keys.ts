@@ -10,11 +10,11 @@ import type { KeyContext, KeyService } from "./data-key.ts";
 
 export interface KmsOptions {
   region: string;
-  /** Gives current credentials. */
+  /** Returns current credentials. */
   credentials: () => Promise<S3Credentials>;
-  /** Such as `http://127.0.0.1:4566`; without, AWS's own for the region. */
+  /** Such as `http://127.0.0.1:4566`; by default AWS's own for the region. */
   endpoint?: string;
-  /** Id, ARN or alias of the key that wraps new data keys; not needed where none are made. */
+  /** Id, ARN or alias of the key that wraps new data keys; not needed to read. */
   keyId?: string;
   /** Milliseconds since 1970. */
   now: () => number;
@@ -28,9 +28,9 @@ const Refusal = z.object({ __type: z.string(), message: z.string().optional() })
 const TIMEOUT_MS = 30_000;
 
 /**
- * Data keys wrapped by one KMS key, bound to the source server by the encryption context. Two requests in an
- * agent's life, made with plain HTTP: the SDK's client would take 10 MiB for the rest of it. Throws
- * `ForbiddenError` if KMS refuses, and `ServiceUnavailableError` if it does not answer or asks for patience.
+ * Data keys wrapped by one KMS key; the encryption context ties each to its source server. An agent makes two
+ * requests in its life, with plain HTTP: the SDK's client would keep 10 MiB of memory. Throws
+ * `ForbiddenError` if KMS refuses, and `ServiceUnavailableError` if it does not answer or throttles.
  */
 export class KmsKeys implements KeyService {
   readonly #options: KmsOptions;
@@ -74,7 +74,7 @@ export class KmsKeys implements KeyService {
     });
     const { status, answer } = await post(url, headers, body).catch((cause: unknown) => {
       const message = cause instanceof Error ? cause.message : String(cause);
-      throw new ServiceUnavailableError(`KMS is away: ${message}`, { cause });
+      throw new ServiceUnavailableError(`KMS does not answer: ${message}`, { cause });
     });
     if (status !== 200) throw refusal(operation, status, answer);
     return JSON.parse(answer);
@@ -106,7 +106,7 @@ function parseRefusal(answer: string): z.infer<typeof Refusal> {
   try {
     return Refusal.parse(JSON.parse(answer));
   } catch {
-    // Whatever stands before KMS may answer in its own way.
+    // A proxy in front of KMS may answer in its own format.
     return { __type: "", message: answer.slice(0, 500) };
   }
 }

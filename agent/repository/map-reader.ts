@@ -16,7 +16,8 @@ import { ObjectNotFoundError } from "../store/object-store.ts";
 import { packKey, planSpans, type Repository } from "./repository.ts";
 
 /**
- * A leaf as its parent names it, and what it says. Both are absent for a part of the disk that is all zeros.
+ * A leaf as its parent refers to it, and its content. Both are absent for a part of the disk that is all
+ * zeros.
  */
 export interface MappedLeaf {
   child?: BlobRef;
@@ -27,8 +28,8 @@ const BATCH_LEAVES = 64;
 const BATCH_BYTES = 1024 * 1024;
 
 /**
- * Reads a disk map from the repository, leaf by leaf. Made for rising indexes: leaves are read ahead in
- * batches, and of the inner nodes only the path to the last leaf is kept, so memory does not grow with the
+ * Reads a disk map from the repository, leaf by leaf. Made for rising indexes: it reads leaves ahead in
+ * batches, and keeps only the inner nodes on the path to the last leaf, so its memory does not grow with the
  * disk. One call at a time.
  */
 export class MapReader {
@@ -56,7 +57,7 @@ export class MapReader {
     return { child, leaf: decodeLeaf(bytes, index, this.#nameOf(child)) };
   }
 
-  /** Where the node at a level and index lies, or undefined if it describes zeros only. */
+  /** The position of the node at a level and index; `undefined` if it stands for zeros only. */
   async refOf(level: number, index: number): Promise<BlobRef | undefined> {
     if (level === this.topLevel) return this.#root;
     const parent = await this.node(level + 1, Math.floor(index / FAN_OUT));
@@ -74,7 +75,7 @@ export class MapReader {
     return node;
   }
 
-  /** Reads this leaf and those after it which lie near it. */
+  /** Reads this leaf and those after it that are stored near it. */
   async #readBatch(index: number): Promise<void> {
     this.#batch.clear();
     const first = await this.refOf(0, index);
@@ -123,7 +124,7 @@ export class MapReader {
     }
     const using = { compressor: oneShotCompressor, output: Buffer.alloc(0) };
     const content = this.#sealer.sealer.open(sealed, ref, name, using);
-    if (content.kind !== BLOB_KIND.map) throw new DamagedObjectError(name, "a blob is no map node");
+    if (content.kind !== BLOB_KIND.map) throw new DamagedObjectError(name, "a blob is not a map node");
     return content.bytes;
   }
 

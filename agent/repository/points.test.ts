@@ -28,7 +28,7 @@ const point = {
 };
 const newRepository = () => ({ sourceId: "s1", store: new MemoryStore(), dataKey: randomBytes(32) });
 
-test("committing the same point again is success, another point under its id is refused", async () => {
+test("committing the same point again succeeds, another point under its id is refused", async () => {
   const repository = newRepository();
   await commitPoint(repository, point, times);
   await commitPoint(repository, point, times);
@@ -38,7 +38,7 @@ test("committing the same point again is success, another point under its id is 
   expect(await readPoint(repository, "p1")).toEqual(point);
 });
 
-test("a capture that took longer than its parent is kept for it is not committed", async () => {
+test("a capture that took longer than its parent is kept is not committed", async () => {
   const late = { startedAt: 0, now: CAPTURE_AGE_MS + 1 };
   await expect(commitPoint(newRepository(), { ...point, parentId: "p0" }, late)).rejects.toThrow(
     CaptureTooOldError,

@@ -6,11 +6,12 @@ import { ObjectExistsError } from "../store/object-store.ts";
 import { pointKey, prunedKey, type Repository } from "./repository.ts";
 
 /**
- * How long a capture may build on its parent before collect-garbage may count on its end; see docs/format.md.
+ * The longest time a capture may base its result on its parent. After that, collect-garbage may assume that
+ * the capture has ended; see docs/format.md.
  */
 export const CAPTURE_AGE_MS: number = 5 * 24 * 3600 * 1000;
 
-/** The capture ran for so long that what it builds on may be gone. */
+/** The capture took so long that what it is based on may have been deleted. */
 export class CaptureTooOldError extends CausewayError {
   override readonly name = "CaptureTooOldError";
   readonly retryable = false;
@@ -25,8 +26,9 @@ export class PointExistsError extends CausewayError {
 }
 
 /**
- * Makes a recovery point visible, once everything it names is durable. Safe to repeat: an equal point that is
- * already there is success. `times` are milliseconds since 1970: when the capture chose its parent, and now.
+ * Makes a recovery point visible, once everything it refers to is durable. Safe to repeat: if an equal point
+ * exists already, it succeeds. `times` are milliseconds since 1970: when the capture chose its parent, and
+ * now.
  */
 export async function commitPoint(
   repository: Repository,
@@ -34,7 +36,7 @@ export async function commitPoint(
   times: { startedAt: number; now: number },
 ): Promise<void> {
   if (point.parentId !== null && times.now - times.startedAt > CAPTURE_AGE_MS) {
-    throw new CaptureTooOldError("the capture took longer than its parent is kept for it");
+    throw new CaptureTooOldError("the capture took longer than its parent is kept");
   }
   const bytes = encodePoint(point, { dataKey: repository.dataKey, salt: randomBytes(SALT_BYTES) });
   const key = pointKey(repository.sourceId, point.pointId);
@@ -55,7 +57,7 @@ export async function readPoint(repository: Repository, pointId: string): Promis
   return decodePoint(await repository.store.get(key), { dataKey, sourceId, pointId }, key);
 }
 
-/** The ids of all recovery points that are not marked to be forgotten. */
+/** The ids of all recovery points that are not marked for deletion. */
 export async function listPoints({
   store,
   sourceId,

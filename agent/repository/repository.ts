@@ -1,10 +1,10 @@
 import type { BlobRef } from "#shared/format/map-node.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 
-/** The objects of one source server, and the key to them. */
+/** The objects of one source server, and their key. */
 export interface Repository {
   sourceId: string;
-  /** Used as it is: wrap it in a `RetryingStore` where it is remote. */
+  /** Not retried here: wrap a remote store in a `RetryingStore`. */
   store: ObjectStore;
   dataKey: Uint8Array;
 }
@@ -17,7 +17,9 @@ export function pointKey(sourceId: string, pointId: string): string {
   return `sources/${sourceId}/points/${pointId}`;
 }
 
-/** The boot state of a source as a conversion found it, named by its SHA-256 in hex digits. */
+/**
+ * The key of a source's boot state as a conversion found it; it contains the state's SHA-256 in hex digits.
+ */
 export function bootStateKey(sourceId: string, conversionId: string, sha256: string): string {
   return `${bootStatePrefix(sourceId)}${conversionId}/${sha256}.json`;
 }
@@ -26,12 +28,12 @@ export function bootStatePrefix(sourceId: string): string {
   return `sources/${sourceId}/boot-states/`;
 }
 
-/** Written by the control plane alone. */
+/** Written by the control plane only. */
 export function prunedKey(sourceId: string, pointId: string): string {
   return `sources/${sourceId}/pruned/${pointId}`;
 }
 
-/** Some blobs of one pack that are read with one request. */
+/** Blobs of one pack that are read with one request. */
 export interface Span<T> {
   offset: number;
   bytes: number;
@@ -40,7 +42,7 @@ export interface Span<T> {
 
 /**
  * Groups blobs of one pack into as few reads as possible: neighbours go together, and so do blobs with a gap
- * that costs less to read over than to ask again. No span is longer than `maxBytes`, unless one blob is.
+ * that is cheaper to read than another request. No span is longer than `maxBytes`, unless a single blob is.
  */
 export function planSpans<T>(items: T[], refOf: (item: T) => BlobRef, maxBytes: number): Span<T>[] {
   const sorted = items.toSorted((a, b) => refOf(a).offset - refOf(b).offset);

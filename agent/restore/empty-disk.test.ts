@@ -9,7 +9,7 @@ const disk = {
 };
 const sink = { write: async () => {} };
 
-test("an empty disk of a terabyte keeps nothing else from happening, and is given up when asked", async () => {
+test("restoring an empty disk of a terabyte does not block other work, and stops when cancelled", async () => {
   let turns = 0;
   let counting = setImmediate(function count() {
     turns++;

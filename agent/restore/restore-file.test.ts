@@ -35,10 +35,10 @@ test("a raw image that the threads write themselves equals the disk, whatever it
   expect(bytesWritten).toBeGreaterThan(0);
 });
 
-test("a file that refuses to be written past the page cache is written through it", async () => {
+test("if a file refuses direct writes, it is written through the page cache", async () => {
   const path = join(folder, "refusing.raw");
   const file = await open(path, "wx+");
-  // Answers with EINVAL, as a file system does that cannot write directly after all.
+  // Answers with EINVAL, like a file system that cannot write directly although it opened the file so.
   const refusing = openSync("/proc/self/coredump_filter", constants.O_WRONLY);
   try {
     await file.truncate(disk.sizeBytes);
@@ -50,7 +50,7 @@ test("a file that refuses to be written past the page cache is written through i
   }
 });
 
-test("storage that runs full ends the restore with the sink's own error", async () => {
+test("if the storage runs full, the restore fails with the sink's own error", async () => {
   const full = openSync("/dev/full", "w");
   try {
     const restoring = restoreDisk({ repository, disk, sink: sinkOf(full, full) });

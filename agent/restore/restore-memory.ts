@@ -1,13 +1,13 @@
 import { UNIT_BYTES } from "#shared/format/blob.ts";
 import { allocatePages, PAGE_BYTES } from "../threads/page-memory.ts";
 
-/** How much memory a restore takes, whatever the size of the disk. */
+/** How much memory a restore takes, for a disk of any size. */
 export interface RestoreGeometry {
   workers: number;
-  /** Reads from the store that are under way or wait for a worker. */
+  /** Reads from the store in progress or waiting for a worker. */
   fetchSlots: number;
   fetchBytes: number;
-  /** Expanded bytes that wait to be written. At least one per worker and one more. */
+  /** Expanded blocks that wait to be written. At least one for each worker, and one more. */
   outputSlots: number;
   /** A multiple of a unit's 256 KiB. */
   outputBytes: number;
@@ -16,7 +16,7 @@ export interface RestoreGeometry {
 const CONTROL_INTS = 256;
 const CONTROL = { stopped: 0, freed: 1, outputStates: 16 } as const;
 
-/** The memory that a restore's threads share: sealed bytes on their way in, blocks on their way out. */
+/** The memory that a restore's threads share: sealed bytes in, blocks out. */
 export class RestoreMemory {
   readonly geometry: RestoreGeometry;
   readonly buffer: SharedArrayBuffer;
@@ -50,7 +50,8 @@ export class RestoreMemory {
   }
 
   /**
-   * A free output slot, now taken. Blocks the thread until there is one: workers only. Throws once stopped.
+   * Takes a free output slot. Blocks the thread until there is one, so it is for workers only. Throws once
+   * stopped.
    */
   takeOutput(): number {
     for (;;) {
@@ -68,7 +69,7 @@ export class RestoreMemory {
     this.#wake();
   }
 
-  /** Wakes workers that wait for a slot, to end. */
+  /** Wakes workers that wait for a slot, so that they end. */
   stop(): void {
     Atomics.store(this.#control, CONTROL.stopped, 1);
     this.#wake();

@@ -15,11 +15,11 @@ export interface RestoreWorkerData {
   memory: SharedArrayBuffer;
   dataKey: Uint8Array;
   sizeBytes: number;
-  /** Write to this file; else outputs are handed out. */
+  /** Write to this file; if absent, outputs go to the main thread. */
   file?: FileDescriptors;
 }
 
-/** A unit in the fetched bytes, and the blocks of the disk that come out of it. */
+/** A unit in the fetched bytes, and the disk's blocks that it expands to. */
 export interface RestoreUnit {
   number: number;
   offset: number;
@@ -45,7 +45,7 @@ export type FromRestoreWorker =
   | { kind: "damaged"; object: string; message: string }
   | { kind: "mismatch"; block: number; object: string };
 
-/** The work of one thread: authenticate, expand, check each block against its id, and hand it out. */
+/** The work of one thread: authenticates, expands, checks each block against its id, and passes it on. */
 class UnitRestorer {
   readonly #memory: RestoreMemory;
   readonly #dataKey: Uint8Array;
@@ -79,13 +79,13 @@ class UnitRestorer {
     const start = unit.offset - task.offset;
     const sealed = fetched.subarray(start, start + unit.sealedBytes);
     const { outputBytes } = this.#memory.geometry;
-    // A unit is at most a quarter of a slot; how long it is shows only once it is open.
+    // A unit is at most a quarter of a slot; its length is known only once it is open.
     if (this.#output && outputBytes - this.#output.used < UNIT_BYTES) this.#flush();
     this.#output ??= { slot: this.#memory.takeOutput(), used: 0, runs: [] };
     const { slot, used, runs } = this.#output;
     const using = { compressor: this.#compressor, output: this.#memory.output(slot).subarray(used) };
     const content = sealer.open(sealed, unit, task.object, using);
-    if (content.kind !== BLOB_KIND.unit) throw new DamagedObjectError(task.object, "a blob is no unit");
+    if (content.kind !== BLOB_KIND.unit) throw new DamagedObjectError(task.object, "a blob is not a unit");
     this.#output.used += content.bytes.length;
     this.#garbage.add(unit.sealedBytes);
     for (const { at, block, id } of unit.blocks) {
@@ -124,7 +124,7 @@ if (parentPort) {
   const port = parentPort;
   const send = (message: FromRestoreWorker) => port.postMessage(message);
   const restorer = new UnitRestorer(workerData as RestoreWorkerData, send);
-  // Pools end their threads without ceremony, so this is the moment to keep what was compiled.
+  // Pools terminate their threads abruptly, so this is the moment to save compiled modules.
   flushCompileCache();
   port.on("message", (task: RestoreTask) => {
     try {

@@ -15,21 +15,20 @@ import { type RestoreGeometry, RestoreMemory } from "./restore-memory.ts";
 import type { FromRestoreWorker, RestoreTask, RestoreUnit, RestoreWorkerData } from "./restore-worker.ts";
 import type { OutputRun } from "./run-writer.ts";
 
-/** Where a disk is restored to. Calls overlap, for different parts of the disk, each part once. */
+/**
+ * Where a disk is restored to. Calls overlap, for different parts of the disk, and each part is written once.
+ */
 export interface DiskSink {
-  /** Writes bytes, which are the caller's again once this resolves. */
+  /** Writes bytes. The caller may reuse the buffer once this resolves. */
   write(offset: number, bytes: Uint8Array): Promise<void>;
-  /** Makes a part zeros; absent where all that is not written is zeros anyway. */
+  /** Makes a part zeros; absent if everything that is not written is zeros anyway. */
   zero?(offset: number, bytes: number): Promise<void>;
-  /**
-   * Where the sink is a plain file: the threads then write to it themselves, which saves handing each block
-   * over.
-   */
+  /** If the sink is a plain file, the threads write to it themselves, which saves passing each block on. */
   readonly file?: {
     readonly fd: number;
-    /** Bypasses the page cache: takes only what is aligned to 4 KiB. May be `fd`. */
+    /** Bypasses the page cache: every write must be aligned to 4 KiB. Can be `fd`. */
     readonly directFd: number;
-    /** What a failed write of so many bytes is to be reported as. */
+    /** The error to report for a failed write of this many bytes. */
     translate(error: unknown, bytes: number): Promise<unknown>;
   };
 }
@@ -68,8 +67,8 @@ export interface RestoreStatistics {
 
 /**
  * Writes a disk of a recovery point to the sink: each block is authenticated and checked against its id
- * before it is written. Throws `DamagedObjectError` or `BlockMismatchError` for what is not right in the
- * repository, the sink's errors, or the signal's reason; then the sink holds parts of the disk.
+ * before it is written. Throws `DamagedObjectError` or `BlockMismatchError` for damage in the repository, the
+ * sink's errors, or the signal's reason; the sink then holds parts of the disk.
  */
 export async function restoreDisk(options: RestoreOptions): Promise<RestoreStatistics> {
   const restore = new Restore(options);
@@ -96,9 +95,9 @@ class Restore {
   readonly #stop = new AbortController();
   readonly #writes = new Set<Promise<void>>();
   readonly #startedMs = performance.now();
-  /** Answers come in pieces that are copied into the slot. */
+  /** Response chunks are copied into the slot, and are then garbage. */
   readonly #garbage = new GarbageLimit(GARBAGE_BYTES);
-  /** More writes at a time would only wait for the file's lock, spinning. */
+  /** More writes at once would only spin on the file's lock. */
   readonly #writeTurns = new Semaphore(Array.from({ length: WRITES }, (_, turn) => turn));
   #bytesWritten = 0;
   #bytesFetched = 0;
@@ -139,8 +138,8 @@ class Restore {
     const map = new MapReader(repository, disk);
     const claims = new Claims(disk);
     for (let index = 0; index < map.leafCount; index++) {
-      // Where a disk is empty nothing is waited for, and a large one would keep the agent from saying that it
-      // lives.
+      // An empty part of a disk has nothing to wait for; on a large disk that would keep the agent from
+      // sending heartbeats.
       if (index % LEAVES_AT_A_TIME === 0) await setImmediate();
       const { leaf } = await this.#orFailure(map.leaf(index));
       if (leaf) claims.take(leaf);
@@ -152,7 +151,7 @@ class Restore {
         }
       }
     }
-    // All slots free: all that was fetched has been worked on. Then only writes are left.
+    // All slots are free once everything fetched has been processed. Then only writes are left.
     for (let slot = 0; slot < this.#geometry.fetchSlots; slot++) await this.#orFailure(this.#slots.take());
     while (this.#writes.size > 0) await this.#orFailure(Promise.all(this.#writes));
     this.#report(true);
@@ -177,7 +176,10 @@ class Restore {
     this.#stop.abort(error);
   }
 
-  /** The promise's result, or the first failure of the restore: nothing waits for what cannot come. */
+  /**
+   * Settles as `promise` does, or rejects with the restore's first failure as soon as there is one, so that
+   * no caller waits for something that cannot come.
+   */
   #orFailure<T>(promise: Promise<T>): Promise<T> {
     const { signal } = this.#stop;
     return new Promise((resolve, reject) => {
@@ -311,8 +313,9 @@ class Restore {
 }
 
 /**
- * Holds a map to what its recovery point says, leaf by leaf and before anything of a leaf is written: a map
- * that has more, in a few stored blocks that it names again and again, would fill the target's storage.
+ * Checks a map against what its recovery point claims, leaf by leaf and before anything of a leaf is written.
+ * A map that claims more, by referring to a few stored blocks again and again, would fill the target's
+ * storage.
  */
 class Claims {
   readonly #disk: MappedDisk;

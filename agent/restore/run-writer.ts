@@ -2,7 +2,7 @@ import { writeSync } from "node:fs";
 import { CausewayError } from "#shared/errors.ts";
 import { BLOCK_BYTES } from "#shared/format/block.ts";
 
-/** Consecutive blocks that lie one after another in an output slot. */
+/** Consecutive blocks that follow one another in an output slot. */
 export interface OutputRun {
   firstBlock: number;
   at: number;
@@ -11,16 +11,16 @@ export interface OutputRun {
 
 export interface FileDescriptors {
   fd: number;
-  /** Bypasses the page cache; may be `fd`. */
+  /** Bypasses the page cache; can be `fd`. */
   directFd: number;
 }
 
-/** Storage refused bytes. */
+/** A write to the storage failed. */
 export class RunNotWrittenError extends CausewayError {
   override readonly name = "RunNotWrittenError";
   readonly retryable = true;
   readonly hint = "Check the storage that the image is written to.";
-  /** The system's, such as `ENOSPC`. */
+  /** The system's error code, such as `ENOSPC`. */
   readonly code: string;
   readonly bytes: number;
   constructor(cause: NodeJS.ErrnoException, bytes: number) {
@@ -32,7 +32,7 @@ export class RunNotWrittenError extends CausewayError {
 
 const DIRECT_BYTES = 4096;
 
-/** Writes runs to a raw image from the thread that has them. */
+/** Writes runs to a raw image, from the thread that has them. */
 export class RunWriter {
   readonly #fd: number;
   readonly #sizeBytes: number;
@@ -44,7 +44,7 @@ export class RunWriter {
     this.#sizeBytes = sizeBytes;
   }
 
-  /** Gives the bytes written: the last block of a disk may be shorter. Throws `RunNotWrittenError`. */
+  /** Returns the bytes written: the last block of a disk may be shorter. Throws `RunNotWrittenError`. */
   write({ firstBlock, at, blocks }: OutputRun, output: Buffer): number {
     const offset = firstBlock * BLOCK_BYTES;
     const bytes = Math.min(blocks * BLOCK_BYTES, this.#sizeBytes - offset);
@@ -62,7 +62,7 @@ export class RunWriter {
       const failure = error as NodeJS.ErrnoException;
       if (failure.code !== "EINVAL" || this.#directFd === this.#fd)
         throw new RunNotWrittenError(failure, bytes);
-      // Some file systems open a file for direct access and then refuse it, or want more alignment than this.
+      // Some file systems open a file for direct access and then refuse it, or require a stricter alignment.
       this.#directFd = this.#fd;
       return 0;
     }

@@ -9,16 +9,16 @@ import type { Repository } from "../repository/repository.ts";
 /** A written disk as verification reads it. */
 export interface WrittenDiskReader {
   readonly sizeBytes: number;
-  /** Exactly `length` bytes; a reader may put them into `into`, which is as long. */
+  /** Exactly `length` bytes; a reader may put them into `into`, which has that length. */
   read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
 }
 
-/** A written disk is not what the recovery point says. */
+/** A written disk does not match the recovery point. */
 export class DiskMismatchError extends CausewayError {
   override readonly name = "DiskMismatchError";
   readonly retryable = true;
   readonly hint = "Write the disk again. If this repeats, check the target's storage, then the repository.";
-  /** The first differing blocks' offsets in bytes; none if only the size differs. */
+  /** The offsets of the first differing blocks in bytes; none if only the size differs. */
   readonly offsets: readonly number[];
   constructor(message: string, offsets: readonly number[]) {
     super(message);
@@ -39,9 +39,9 @@ const READS_AHEAD = 4;
 const LISTED_OFFSETS = 16;
 
 /**
- * Reads a written disk back, all of it, and compares each block with the disk map and the whole with the
- * recovery point's content hash: blocks of zeros must be zeros. Throws `DiskMismatchError`. Gives the bytes
- * that were verified.
+ * Reads all of a written disk and compares each block with the disk map, and the whole with the recovery
+ * point's content hash; blocks of zeros must be zeros. Returns the bytes that were verified. Throws
+ * `DiskMismatchError`.
  */
 export async function verifyDisk({
   repository,
@@ -87,9 +87,9 @@ export async function verifyDisk({
       differing,
     );
   }
-  // The map was right and complete only if it comes to the hash that the recovery point has sealed.
+  // The map was right and complete only if it matches the hash that the recovery point has sealed.
   if (hasher.finish().toString("hex") !== disk.contentHash) {
-    throw new DiskMismatchError("the disk's content hash is not the recovery point's", []);
+    throw new DiskMismatchError("the disk's content hash does not match the recovery point", []);
   }
   return disk.sizeBytes;
 }
@@ -103,8 +103,8 @@ function idOf(bytes: Buffer, namer: BlockNamer): Buffer {
 }
 
 /**
- * The disk from its start to its end, with some reads under way while earlier ones are looked at. What it
- * yields holds until the next is asked for: the same few buffers are used for all of the disk.
+ * Yields the disk from start to end, while further reads are in progress. What it yields is valid until the
+ * next call: the same few buffers serve the whole disk.
  */
 async function* readAhead(reader: WrittenDiskReader, sizeBytes: number): AsyncGenerator<Buffer, void> {
   const reads: Promise<Uint8Array>[] = [];

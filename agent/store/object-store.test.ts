@@ -13,7 +13,7 @@ describeObjectStore("memory", async () => new MemoryStore());
 describeObjectStore("a folder", async () => new DirectoryStore(await mkdtemp(join(tmpdir(), "store-"))));
 describeObjectStore("a retrying store", async () => retrying(new FlakyStore(0)).store);
 
-/** Fails every `nth` call after, not before, doing what was asked: the harder case. */
+/** Fails every `nth` call after, not before, doing the work: the harder case. */
 class FlakyStore extends MemoryStore {
   failures: number;
   constructor(failures: number) {
@@ -54,7 +54,7 @@ test("another writer's object is not taken for our own lost answer", async () =>
   await expect(retrying(new Raced()).store.put("key", bytes, options)).rejects.toThrow(ObjectExistsError);
 });
 
-test("pauses grow and end, and the last error is thrown", async () => {
+test("pauses grow but are limited, and the last error is thrown", async () => {
   class Unreachable extends MemoryStore {
     override async put(): Promise<void> {
       throw new TransientStoreError("the answer was lost");
@@ -67,7 +67,7 @@ test("pauses grow and end, and the last error is thrown", async () => {
   expect(delays.at(-1)).toBe(22_500);
 });
 
-test("a listing that breaks off continues after the last key given out", async () => {
+test("a listing that breaks off continues after the last key returned", async () => {
   class Breaking extends MemoryStore {
     breaks = 2;
     override async *list(prefix: string) {

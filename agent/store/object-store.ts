@@ -1,12 +1,12 @@
 import { CausewayError } from "#shared/errors.ts";
 /**
- * Where a repository's objects lie. Adapters are used behind `RetryingStore`, the one place that retries.
+ * Where a repository's objects are stored. Use adapters behind `RetryingStore`, the one place that retries.
  * Every adapter passes `describeObjectStore` in `testing/object-store-contract.ts`.
  */
 export interface ObjectStore {
   /**
-   * Stores a new object whole or not at all; it is durable when this returns. An object that is there already
-   * stays as it is, and `ObjectExistsError` is thrown: no agent may overwrite or delete.
+   * Stores a new object whole or not at all; durable when it resolves. If the object exists, it stays as it
+   * is and `ObjectExistsError` is thrown: no agent may overwrite or delete.
    */
   put(key: string, bytes: Uint8Array, options: PutOptions): Promise<void>;
   /**
@@ -19,9 +19,9 @@ export interface ObjectStore {
 }
 
 export interface PutOptions {
-  /** SHA-256 of the bytes, 64 hex digits: the store refuses bytes that do not have it. */
+  /** SHA-256 of the bytes, 64 hex digits; the store refuses bytes that do not match. */
   sha256: string;
-  /** Awaited before each slice of the body is sent: how a bandwidth limit slows an upload. */
+  /** Awaited before each slice of the body is sent; a bandwidth limit slows an upload with it. */
   pace?: Pace;
   signal?: AbortSignal;
 }
@@ -29,7 +29,7 @@ export type Pace = (bytes: number) => Promise<void>;
 
 export interface GetOptions {
   range?: { offset: number; bytes: number };
-  /** Where to put the bytes: the result is the filled part of it. Without, memory is allocated. */
+  /** Where to put the bytes; the result is the filled part of it. If absent, memory is allocated. */
   into?: Buffer;
   signal?: AbortSignal;
 }
@@ -42,7 +42,7 @@ export interface ObjectSummary {
 export class ObjectNotFoundError extends CausewayError {
   override readonly name = "ObjectNotFoundError";
   readonly retryable = false;
-  readonly hint = "Run `causeway repo check`: it tells which recovery points need the object.";
+  readonly hint = "Run `causeway repo check`: it lists the recovery points that need the object.";
   readonly key: string;
   constructor(key: string) {
     super(`there is no object ${key}`);
@@ -61,7 +61,7 @@ export class ObjectExistsError extends CausewayError {
   }
 }
 
-/** The store may answer if asked again: a 5xx answer, a reset connection, a timeout, a torn answer. */
+/** The store may answer on another attempt: a 5xx answer, a reset connection, a timeout, a torn answer. */
 export class TransientStoreError extends CausewayError {
   override readonly name = "TransientStoreError";
   readonly retryable = true;

@@ -2,9 +2,9 @@ import { hash } from "node:crypto";
 import { ObjectExistsError, type ObjectStore } from "./object-store.ts";
 
 /**
- * Stores bytes under a key that contains their SHA-256, so that repeating it overwrites nothing: an object
- * that is there already has the same bytes. `keyOf` gets 64 hex digits. Throws `ObjectExistsError` if other
- * bytes have the name.
+ * Stores bytes under a key that contains their SHA-256, so that repeating it overwrites nothing: an existing
+ * object has the same bytes. `keyOf` gets 64 hex digits. Throws `ObjectExistsError` if the name holds other
+ * bytes.
  */
 export async function putNamedByContent(
   store: Pick<ObjectStore, "put" | "get">,

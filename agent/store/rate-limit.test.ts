@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { createRateLimit } from "./rate-limit.ts";
 
-test("callers get so many bytes a second in all, after a burst of one second", async () => {
+test("all callers together get the given number of bytes per second, after a burst of one second", async () => {
   let nowMs = 5000;
   const delays: number[] = [];
   const pace = createRateLimit({

@@ -3,14 +3,15 @@ import type { Pace } from "./object-store.ts";
 
 export interface RateLimitOptions {
   bytesPerSecond: number;
-  /** Milliseconds, from any start, never going back. */
+  /** Milliseconds from any start; never decreases. */
   now: () => number;
   delay?: (ms: number) => Promise<void>;
 }
 
-/** Slows callers down to so many bytes a second in all. A second's worth may go at once after a pause. */
+/** Limits all callers together to `bytesPerSecond`. After a pause, one second's worth passes at once. */
 export function createRateLimit({ bytesPerSecond, now, delay = sleep }: RateLimitOptions): Pace {
-  // When what has been let through is paid for. Callers queue by moving it on before they wait.
+  // The time at which everything let through so far is paid for. Callers queue by moving it forward before
+  // they wait.
   let paidAt = now();
   return async (bytes) => {
     paidAt = Math.max(paidAt, now() - 1000) + (bytes * 1000) / bytesPerSecond;

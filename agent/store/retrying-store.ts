@@ -9,7 +9,7 @@ import {
 } from "./object-store.ts";
 
 export interface RetryingStoreOptions {
-  /** A number from 0 to 1: spreads the retries of many agents. */
+  /** A number from 0 to 1; spreads the retries of many agents. */
   random: () => number;
   sleep?: RetryOptions<TransientStoreError>["sleep"];
 }
@@ -19,7 +19,7 @@ const ATTEMPTS = 10;
 const FIRST_DELAY_MS = 200;
 
 /**
- * Repeats what failed with a `TransientStoreError`, with growing, jittered pauses. All operations are safe to
+ * Retries what failed with a `TransientStoreError`, with growing, jittered pauses. All operations are safe to
  * repeat.
  */
 export class RetryingStore implements ObjectStore {

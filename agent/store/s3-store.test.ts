@@ -24,7 +24,7 @@ async function openStore(): Promise<S3Store> {
 
 describeObjectStore("S3", openStore);
 
-/** A store whose server answers as told. */
+/** A store whose server answers with `listener`. */
 async function against(listener: RequestListener, run: (store: S3Store) => Promise<void>): Promise<void> {
   const server = createServer(listener);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -48,7 +48,7 @@ async function against(listener: RequestListener, run: (store: S3Store) => Promi
 const bytes = Buffer.alloc(300_000, 1);
 const put = (store: S3Store) => store.put("key", bytes, { sha256: hash("sha256", bytes) });
 
-test.each([500, 503, 429])("an answer of %i may be repeated", async (status) => {
+test.each([500, 503, 429])("an answer of %i is retryable", async (status) => {
   await against(
     (request, response) => request.resume().on("end", () => response.writeHead(status).end()),
     async (store) => {
@@ -58,7 +58,7 @@ test.each([500, 503, 429])("an answer of %i may be repeated", async (status) => 
   );
 });
 
-test("a reset connection, a silent server and a torn answer may be tried again", async () => {
+test("a reset connection, a silent server and a torn answer are retryable", async () => {
   await against(
     (request) => request.socket.destroy(),
     (store) => expect(put(store)).rejects.toThrow(TransientStoreError),
@@ -77,7 +77,7 @@ test("a reset connection, a silent server and a torn answer may be tried again",
   );
 });
 
-test("a refusal is told by S3's code and is not repeated", async () => {
+test("a refusal has S3's code and is not retryable", async () => {
   const { bucket } = await s3.bucket();
   const { credentials } = await s3.bucket();
   const store = new S3Store({
@@ -98,7 +98,7 @@ test("a refusal is told by S3's code and is not repeated", async () => {
   await expect(forged.get("key")).rejects.toThrow(StoreRefusedError);
 });
 
-test("a listing of many pages gives each object once", async () => {
+test("a listing of many pages returns each object once", async () => {
   const store = await openStore();
   const names = Array.from(
     { length: 1005 },

@@ -20,15 +20,13 @@ import { encodeQuery, encodeUri, type S3Credentials, signRequest } from "./sigv4
 export interface S3StoreOptions {
   bucket: string;
   region: string;
-  /** Asked before each request: gives current credentials, fetching new ones before they expire. */
+  /** Called before each request: returns current credentials, and gets new ones before they expire. */
   credentials: () => Promise<S3Credentials>;
-  /**
-   * Such as `http://127.0.0.1:4566`; without, AWS's own for the region. The bucket then is part of the path.
-   */
+  /** Such as `http://127.0.0.1:4566`, with the bucket in the path; by default AWS's own for the region. */
   endpoint?: string;
   /** Milliseconds since 1970. */
   now: () => number;
-  /** A connection on which nothing moves for this long is given up. */
+  /** A connection that transfers nothing for this long is closed. */
   idleTimeoutMs?: number;
 }
 
@@ -47,8 +45,9 @@ const EMPTY_SHA256 = hash("sha256", "");
 const SLICE_BYTES = 256 * 1024;
 
 /**
- * Objects in S3 or a service that speaks its protocol, with plain HTTP requests: for large objects this takes
- * a third of the SDK's CPU time, the hash is computed once, and bodies go from and to the caller's buffers.
+ * Objects in S3 or a service with its protocol, through plain HTTP requests: for large objects this takes a
+ * third of the SDK's CPU time, computes the hash once, and moves bodies straight between the socket and the
+ * caller's buffers.
  */
 export class S3Store implements ObjectStore {
   readonly #options: S3StoreOptions;
@@ -89,7 +88,7 @@ export class S3Store implements ObjectStore {
     try {
       await this.#expect(response, key, 200, 206);
     } catch (error) {
-      // To whoever may list only under a prefix, S3 answers "access denied" for what is not there.
+      // If the caller may list only under a prefix, S3 answers "access denied" for a missing object.
       if (
         error instanceof StoreRefusedError &&
         error.code === "AccessDenied" &&
@@ -119,12 +118,12 @@ export class S3Store implements ObjectStore {
     return false;
   }
 
-  /** Lets go of idle connections. */
+  /** Closes idle connections. */
   close(): void {
     this.#agent.destroy();
   }
 
-  /** Sends a request and gives the answer's head; what breaks on the way is a `TransientStoreError`. */
+  /** Sends a request and returns the answer's head; a failure on the way is a `TransientStoreError`. */
   async #send(request: S3Request): Promise<IncomingMessage> {
     const { method, key, query = {}, body, pace, signal } = request;
     const path = `${this.#pathPrefix}/${key.split("/").map(encodeUri).join("/")}`;
@@ -150,7 +149,7 @@ export class S3Store implements ObjectStore {
       timeout: this.#options.idleTimeoutMs ?? 60_000,
       ...(signal ? { signal } : {}),
     });
-    sent.on("timeout", () => sent.destroy(new Error("nothing moved for too long")));
+    sent.on("timeout", () => sent.destroy(new Error("nothing was transferred for too long")));
     try {
       const answered = once(sent, "response") as Promise<[IncomingMessage]>;
       await Promise.race([answered, sendBody(sent, body, pace).then(() => answered)]);
@@ -173,7 +172,7 @@ export class S3Store implements ObjectStore {
   }
 }
 
-// Answers below 500 that pass by themselves. New credentials come with the next attempt.
+// Answers below 500 that a retry cures. The next attempt gets new credentials.
 const TRANSIENT_CODES = new Set(["RequestTimeout", "SlowDown", "ConditionalRequestConflict", "ExpiredToken"]);
 
 async function sendBody(
@@ -201,7 +200,7 @@ async function readBody(response: IncomingMessage, into?: Buffer): Promise<Buffe
   const expected = Number(response.headers["content-length"] ?? Number.NaN);
   const chunks: Buffer[] = [];
   let length = 0;
-  // Listening costs less than iterating, and every byte of a restore passes here.
+  // A listener costs less than iterating, and every byte of a restore passes here.
   response.on("data", (chunk: Buffer) => {
     if (!into) chunks.push(chunk);
     else if (length + chunk.length <= into.length) into.set(chunk, length);

@@ -7,9 +7,7 @@ export interface Listing {
   next: string | undefined;
 }
 
-/**
- * Reads the two shapes of XML that S3 answers us with. They are flat and machine-made, so patterns suffice.
- */
+/** Reads the two XML formats that S3 answers with. They are flat and machine-made, so patterns suffice. */
 export function readListing(xml: string): Listing {
   const objects = [...xml.matchAll(/<Contents>(.*?)<\/Contents>/gs)].map(([, entry = ""]) => ({
     key: field(entry, "Key"),
@@ -19,7 +17,7 @@ export function readListing(xml: string): Listing {
   return { objects, next: more ? field(xml, "NextContinuationToken") : undefined };
 }
 
-/** An error's code and message; both empty if the body is no S3 error. */
+/** An error's code and message; both empty if the body is not an S3 error. */
 export function readS3Error(xml: string): { code: string; message: string } {
   return { code: field(xml, "Code"), message: field(xml, "Message") };
 }

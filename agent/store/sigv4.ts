@@ -17,8 +17,8 @@ export interface SigningInput {
   payloadHash: string;
   region: string;
   /**
-   * The service's signing name; `s3` unless given. Other services need paths that percent-encoding leaves
-   * alone.
+   * The service's signing name; `s3` by default. Other services need paths that percent-encoding does not
+   * change.
    */
   service?: string;
   credentials: S3Credentials;
@@ -26,7 +26,7 @@ export interface SigningInput {
   now: number;
 }
 
-/** The headers to send so that AWS accepts the request: those given, and AWS Signature Version 4's. */
+/** The headers that AWS needs to accept the request: the given ones and those of AWS Signature Version 4. */
 export function signRequest(input: SigningInput): Record<string, string> {
   const { credentials, payloadHash, region, service = "s3" } = input;
   const amzDate = new Date(input.now).toISOString().replace(/[-:]|\.\d{3}/g, "");
@@ -62,7 +62,7 @@ export function encodeQuery(query: Record<string, string>): string {
     .join("&");
 }
 
-/** Percent-encodes all but AWS's unreserved characters. */
+/** Percent-encodes everything except AWS's unreserved characters. */
 export function encodeUri(text: string): string {
   return encodeURIComponent(text).replace(
     /[!'()*]/g,

@@ -1,14 +1,14 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
-/** What a thread may leave lying about. */
+/** How much garbage a thread may leave uncollected. */
 export const GARBAGE_BYTES: number = 2 * 1024 * 1024;
 
 type Collect = (options: { type: "minor" | "major" }) => void;
 
 /**
- * The collector can be called only after a flag, which a lean process was started with; a Node without it
- * still works, in more memory.
+ * The collector can only be called with a flag, which a lean process is started with. A Node without it still
+ * works, with more memory.
  */
 function collector(): Collect | undefined {
   if (globalThis.gc) return globalThis.gc as Collect;
@@ -17,8 +17,8 @@ function collector(): Collect | undefined {
 }
 
 /**
- * Frees what the caller is about to let go of, such as the memory that threads shared: tens of MiB outside of
- * the JavaScript heap, which would otherwise still be there when the next piece of work takes its own.
+ * Frees what the caller is about to drop, such as the memory that threads shared: tens of MiB outside of the
+ * JavaScript heap, which would otherwise still be allocated when the next piece of work allocates its own.
  */
 export function collectSoon(): void {
   const collect = collector();
@@ -27,7 +27,7 @@ export function collectSoon(): void {
 
 /**
  * Keeps short-lived buffers from piling up. Each cipher call allocates one outside of the JavaScript heap,
- * and V8 waits for some 64 MiB of them per thread before it looks; collecting the youngest after every few
+ * and V8 waits for some 64 MiB of them per thread before it collects. Collecting the youngest after every few
  * MiB costs well under a millisecond and keeps a thread small.
  */
 export class GarbageLimit {
@@ -40,7 +40,7 @@ export class GarbageLimit {
     this.#collect = collector();
   }
 
-  /** Counts bytes of buffers that are garbage by now. */
+  /** Counts bytes of buffers that are now garbage. */
   add(bytes: number): void {
     this.#bytes += bytes;
     if (this.#bytes < this.#limitBytes) return;

@@ -9,7 +9,8 @@ import { LEAN_ENVIRONMENT, LEAN_FLAGS } from "./lean-process.ts";
 const module = JSON.stringify(join(import.meta.dirname, "lean-process.ts"));
 
 /**
- * Runs a program that becomes lean and settles; gives its process and what each of its starts told, by line.
+ * Runs a program that becomes lean and restarts; returns its process id and what each of its starts printed,
+ * by line.
  */
 async function startsOf(
   settling: { enrolled: boolean },
@@ -39,15 +40,15 @@ async function startsOf(
   return { pid: running.child.pid, starts };
 }
 
-test("a program starts anew in its process with the settings and its arguments", async () => {
+test("a program restarts in its process with the settings and its arguments", async () => {
   const { pid, starts } = await startsOf({ enrolled: false });
   expect(starts[0]).toMatchObject({ execArgv: [], pid });
   expect(starts[1]).toMatchObject({ words: ["agent", "--data", "a b"], arenas: "1", pid });
   expect(starts[1]?.execArgv).toEqual(LEAN_FLAGS);
 });
 
-test("a program that compiled modules or enrolled starts anew once more, and then no more", async () => {
-  // The cache is empty, so that the first lean start compiles this program.
+test("a program that compiled modules or enrolled restarts once more, and then never again", async () => {
+  // The cache is empty, so the first lean start compiles this program.
   expect((await startsOf({ enrolled: false })).starts).toHaveLength(3);
   const { pid, starts } = await startsOf({ enrolled: true });
   expect(starts).toHaveLength(3);
@@ -63,7 +64,7 @@ test("the boot environment starts its agent with the same settings", async () =>
   for (const setting of [...settings, ...LEAN_FLAGS]) expect(script.split(/\s+/)).toContain(setting);
 });
 
-test("settings that the operator made for the C library are left as they are", async () => {
+test("settings that the operator made for the C library are kept", async () => {
   const { starts } = await startsOf({ enrolled: false }, { MALLOC_ARENA_MAX: "5" });
   expect(starts.at(-1)).toMatchObject({ arenas: "5", words: ["agent", "--data", "a b"] });
 });

@@ -1,4 +1,4 @@
-/** Hands out a fixed set of things, each to one holder at a time, in the order they ask. */
+/** Hands out a fixed set of things, each to one holder at a time, in the order of requests. */
 export class Semaphore<T> {
   readonly #free: T[];
   readonly #waiting: ((thing: T) => void)[] = [];

@@ -4,11 +4,11 @@ import { Worker } from "node:worker_threads";
 import { CausewayError } from "#shared/errors.ts";
 import { collectSoon } from "./garbage.ts";
 
-/** A worker thread ended or threw before it was told to end. */
+/** A worker thread ended or threw unexpectedly. */
 export class WorkerFailedError extends CausewayError {
   override readonly name = "WorkerFailedError";
   readonly retryable = true;
-  readonly hint = "Start the operation again; it resumes where it was. If this repeats, report it.";
+  readonly hint = "Start the operation again; it resumes where it stopped. If this repeats, report it.";
 }
 
 export interface WorkerPoolOptions<Out> {
@@ -20,7 +20,7 @@ export interface WorkerPoolOptions<Out> {
 }
 
 /**
- * Worker threads that each take one kind of message. Always end it: Node may hang at exit with workers alive.
+ * Worker threads that each take one kind of message. Always end it: Node can hang at exit while workers run.
  */
 export class WorkerPool<In, Out> {
   readonly #workers: Worker[];
@@ -46,7 +46,7 @@ export class WorkerPool<In, Out> {
     this.#workers[worker]?.postMessage(message);
   }
 
-  /** Ends all threads, whatever they are doing, and waits until they are gone. */
+  /** Ends all threads, whatever they are doing, and waits until they have ended. */
   async end(): Promise<void> {
     this.#ending = true;
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
@@ -56,12 +56,12 @@ export class WorkerPool<In, Out> {
 }
 
 /**
- * Threads need nothing from the environment but the compile cache, if the agent enabled one: without it each
- * of them loads the machinery that strips types, some 25 MiB.
+ * The environment of a thread: only the compile cache, if the agent enabled one. Without it each thread loads
+ * the code that strips types, some 25 MiB.
  */
 function environment(): Record<string, string> {
   const cache = getCompileCacheDir();
-  // The folder of this version lies in the one that is asked for.
+  // The folder of this version is inside the given one.
   return cache ? { NODE_COMPILE_CACHE: dirname(cache) } : {};
 }
 

@@ -1,5 +1,5 @@
 /**
- * For resume.test.ts: captures the image of the first argument into the folder of the second with a journal,
+ * For resume.test.ts: captures the image in the first argument into the folder in the second, with a journal,
  * until it is killed.
  */
 
@@ -15,7 +15,7 @@ await captureDisk({
   disk,
   diskName: "sda",
   journal: new FileJournal(journal),
-  // Slow enough that the parent can kill it on its way.
+  // Slow enough that the parent can kill it midway.
   pace: (bytes) => new Promise((resolve) => setTimeout(resolve, bytes / 40_000)),
   onProgress: ({ bytesRead }) => process.send?.(bytesRead),
   settings: { packBytes: 2 * 1024 * 1024, knownBlocks: 4096 },

@@ -1,6 +1,6 @@
 import type { DiskSource } from "../disk-source.ts";
 
-/** A disk in memory that fails as told, for tests. */
+/** A disk in memory with the given faults, for tests. */
 export class TestDisk implements DiskSource {
   bytes: Buffer;
   readonly sectorBytes = 512;

@@ -1,4 +1,4 @@
-/** For tests: a machine made of what real ones printed. */
+/** For tests: a machine built from the output of real ones. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";

@@ -4,7 +4,7 @@ import type { KeyContext, KeyService } from "../data-key.ts";
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** Data keys wrapped by a master key in hand, for a repository without KMS. */
+/** Data keys wrapped by a given master key, for a repository without KMS. */
 export class SealedKeys implements KeyService {
   readonly #master: Uint8Array;
 

@@ -11,7 +11,7 @@ import {
   StoreRefusedError,
 } from "../object-store.ts";
 
-/** Objects as files of a local folder: a repository on a mounted disk. */
+/** Objects as files in a local folder: a repository on a mounted disk. */
 export class DirectoryStore implements ObjectStore {
   readonly #root: string;
 
@@ -34,7 +34,7 @@ export class DirectoryStore implements ObjectStore {
       } finally {
         await file.close();
       }
-      // A link shows the object whole or not at all, and fails if the name is taken.
+      // A link appears whole or not at all, and fails if the name is taken.
       await link(temporary, path);
     } catch (error) {
       throw isCode(error, "EEXIST") ? new ObjectExistsError(key) : error;
@@ -76,7 +76,7 @@ export class DirectoryStore implements ObjectStore {
 
   #path(key: string): string {
     if (key.split("/").some((part) => part === "" || part.startsWith(".")))
-      throw new RangeError(`${key} is no key`);
+      throw new RangeError(`${key} is not a key`);
     return join(this.#root, key);
   }
 }

@@ -10,8 +10,8 @@ import type { Faults } from "#local/s3/s3-service.ts";
 import type { S3Credentials } from "../sigv4.ts";
 
 /**
- * The embedded cloud's S3 behind its gateway: signatures and policies are checked. Each bucket may be used
- * whole.
+ * The embedded cloud's S3 behind its gateway, which checks signatures and policies. Callers may use all of
+ * each bucket.
  */
 export interface EmbeddedS3 {
   url: string;
@@ -21,7 +21,7 @@ export interface EmbeddedS3 {
   close(): Promise<void>;
 }
 
-/** Tells the machine's time, by which requests are signed. */
+/** Gives the machine's time, with which requests are signed. */
 class MachineClock extends ManualClock {
   override now(): number {
     return Date.now();

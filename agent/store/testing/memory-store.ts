@@ -11,7 +11,7 @@ import {
 
 /** Objects in memory, for tests. Stricter than S3: it checks every hash. */
 export class MemoryStore implements ObjectStore {
-  /** Open for tests to look at and to damage. */
+  /** For tests to look at and to damage. */
   readonly objects = new Map<string, Buffer>();
 
   async put(key: string, bytes: Uint8Array, { sha256, pace }: PutOptions): Promise<void> {

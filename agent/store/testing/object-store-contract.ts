@@ -11,10 +11,10 @@ const keys = async (store: ObjectStore, prefix: string) => {
   return found;
 };
 
-/** What every object store must do. `open` gives an empty one. */
+/** What every object store must do. `open` returns an empty one. */
 export function describeObjectStore(name: string, open: () => Promise<ObjectStore>): void {
   describe(`${name} as an object store`, () => {
-    test("gives back what was put, whole and in ranges", async () => {
+    test("returns what was put, whole and in ranges", async () => {
       const store = await open();
       const bytes = Buffer.from(Array.from({ length: 70_000 }, (_, at) => at % 251));
       await put(store, "sources/a/one", bytes);
@@ -27,7 +27,7 @@ export function describeObjectStore(name: string, open: () => Promise<ObjectStor
       expect(part.equals(bytes.subarray(65_000, 66_000))).toBe(true);
     });
 
-    test("gives what there is of a range that reaches beyond the end", async () => {
+    test("returns the existing part of a range that reaches beyond the end", async () => {
       const store = await open();
       await put(store, "short", Buffer.from("0123456789"));
       expect((await store.get("short", { range: { offset: 8, bytes: 100 } })).toString()).toBe("89");
@@ -39,7 +39,7 @@ export function describeObjectStore(name: string, open: () => Promise<ObjectStor
       expect(await store.get("empty")).toHaveLength(0);
     });
 
-    test("refuses to put an object that is there, and keeps the old one", async () => {
+    test("refuses to put an object that exists, and keeps the old one", async () => {
       const store = await open();
       await put(store, "once", Buffer.from("first"));
       await expect(put(store, "once", Buffer.from("second"))).rejects.toThrow(ObjectExistsError);
@@ -63,7 +63,7 @@ export function describeObjectStore(name: string, open: () => Promise<ObjectStor
       await expect(store.get("wrong")).rejects.toThrow(ObjectNotFoundError);
     });
 
-    test("lists by prefix in order, and says when there is nothing", async () => {
+    test("lists by prefix in order, and an empty prefix as empty", async () => {
       const store = await open();
       for (const key of ["b/2", "a/2", "a/1", "a/12"]) await put(store, key, Buffer.from(key));
       expect(await keys(store, "a/1")).toEqual(["a/1 3", "a/12 4"]);
@@ -71,7 +71,7 @@ export function describeObjectStore(name: string, open: () => Promise<ObjectStor
       await expect(store.get("c/1")).rejects.toThrow(ObjectNotFoundError);
     });
 
-    test("asks before it sends each slice", async () => {
+    test("waits for its pace before it sends each slice", async () => {
       const store = await open();
       const bytes = Buffer.alloc(700_000, 5);
       let paced = 0;
