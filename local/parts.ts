@@ -233,6 +233,7 @@ async function openWorkers({ options, opened, authorizer, roles, log, report, ne
     clock,
     lambda,
     roles,
+    authorizer,
     onFault: (error, executionArn) => reportStates(executionArn, error),
   });
   opened.defer(() => states.close());

@@ -1,12 +1,13 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { AwsError } from "#local/core/aws-error.ts";
+import { machineArn } from "./names.ts";
 import { Store } from "./store.ts";
-import { callback, HandlerError, invoke, World } from "./testing/states-world.ts";
+import { callback, HandlerError, invoke, ROLE, World } from "./testing/states-world.ts";
 
 /** A generated machine: every state takes a number and gives one. */
 type Step =
-  | { kind: "pass" | "wait" | "ask" | "fail" }
+  | { kind: "pass" | "wait" | "ask" | "fail" | "child" }
   | { kind: "task"; failures: number }
   | { kind: "choice"; even: Step[]; odd: Step[] }
   | { kind: "map"; count: number; concurrency: number; steps: Step[] }
@@ -16,7 +17,7 @@ const { steps: machines } = fc.letrec<{ step: Step; steps: Step[] }>((tie) => ({
   steps: fc.array(tie("step"), { minLength: 1, maxLength: 4, depthIdentifier: "machine" }),
   step: fc.oneof(
     { depthIdentifier: "machine", maxDepth: 3 },
-    fc.record({ kind: fc.constantFrom("pass" as const, "wait" as const, "ask" as const, "fail" as const) }),
+    fc.record({ kind: fc.constantFrom("pass", "wait", "ask", "fail", "child") }),
     fc.record({ kind: fc.constant("task" as const), failures: fc.nat(2) }),
     fc.record({ kind: fc.constant("choice" as const), even: tie("steps"), odd: tie("steps") }),
     fc.record({
@@ -59,6 +60,7 @@ async function run(definition: object, interruption?: Interruption) {
     store = new CrashingStore(world.file, interruption);
     return store;
   };
+  const { arn: child } = world.engine.putMachine({ name: "child", definition: CHILD, roleArn: ROLE });
   await world.reopen(open);
   const arn = await world.start(definition, 1);
   while (world.result(arn).status === "RUNNING") {
@@ -67,7 +69,12 @@ async function run(definition: object, interruption?: Interruption) {
   }
   const history = world.history(arn);
   expect(history.map(({ id }) => id)).toEqual(history.map((_, index) => index + 1));
-  return { result: world.result(arn), done: history.map(summary).sort() };
+  const children = world.store.executions(child, undefined, Number.MAX_SAFE_INTEGER, 1000);
+  return {
+    result: world.result(arn),
+    done: history.map(summary).sort(),
+    children: children.map(({ status, output }) => `${status} ${output}`).sort(),
+  };
 }
 
 /** What an agent does: it sends its answer until it is taken or known to have been. */
@@ -81,12 +88,30 @@ function answerLater(world: World, token: string, answer: number): void {
 }
 
 /**
- * An event without its place in the history: siblings may be interleaved otherwise, and answers come
- * elsewhen.
+ * An event without its place in the history, its tokens and the names of executions: siblings may be
+ * interleaved otherwise, and answers come at another time.
  */
 function summary({ type, details }: { type: string; details: object }): string {
-  return type === "TaskScheduled" || type === "TaskSubmitted" ? type : `${type} ${JSON.stringify(details)}`;
+  const text = JSON.stringify(details);
+  const named = type === "TaskScheduled" || type === "TaskSubmitted" || text.includes("startExecution");
+  return named ? type : `${type} ${text}`;
 }
+
+/** What a task starts: it asks an agent, too. */
+const CHILD = JSON.stringify({
+  QueryLanguage: "JSONata",
+  StartAt: "Ask",
+  States: {
+    Ask: {
+      ...callback("ask"),
+      Arguments: {
+        FunctionName: "ask",
+        Payload: { token: "{% $states.context.Task.Token %}", n: "{% $states.input %}" },
+      },
+      End: true,
+    },
+  },
+});
 
 interface Interruption {
   /** Transitions until the process ends. */
@@ -164,6 +189,14 @@ class Builder {
         };
       case "fail":
         return { ...add({ failures: 99 }), Catch: [{ ErrorEquals: ["Busy"], Output: 3, Next }] };
+      case "child":
+        return {
+          Type: "Task",
+          Resource: "arn:aws:states:::states:startExecution.sync:2",
+          Arguments: { StateMachineArn: machineArn("child"), Input: "{% $states.input %}" },
+          Output: "{% $states.result.Output %}",
+          Next,
+        };
       case "task":
         return {
           ...add({ failures: step.failures }),

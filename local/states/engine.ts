@@ -1,5 +1,6 @@
 import { AwsError } from "#local/core/aws-error.ts";
-import type { Clock, LambdaInvoker, Roles } from "#local/core/service.ts";
+import type { Authorizer, Clock, LambdaInvoker, Roles } from "#local/core/service.ts";
+import { Children } from "./children.ts";
 import type { Execution } from "./execution.ts";
 import { Expressions } from "./expressions.ts";
 import { type Failure, MAX_PAYLOAD_BYTES } from "./failure.ts";
@@ -8,10 +9,11 @@ import { initialFrames, recordStart } from "./interpreter.ts";
 import { invokeFunction } from "./invocation.ts";
 import { taskFailed, taskSucceeded } from "./kinds/task.ts";
 import { compileMachine } from "./machine.ts";
+import { startsExecution } from "./machine-rules.ts";
 import { checkArn, checkName, executionArn, machineArn } from "./names.ts";
 import { type Randomness, systemRandomness } from "./randomness.ts";
 import { Runner } from "./runner.ts";
-import type { ExecutionRecord, MachineRecord, Store } from "./store.ts";
+import type { ExecutionRecord, MachineRecord, Parent, Store } from "./store.ts";
 import { type Tools, Transition } from "./transition.ts";
 
 export interface StatesEngineOptions {
@@ -20,6 +22,8 @@ export interface StatesEngineOptions {
   clock: Clock;
   lambda: LambdaInvoker;
   roles: Roles;
+  /** Judges what tasks ask of Step Functions itself; functions are judged by `lambda`. */
+  authorizer: Authorizer;
   randomness?: Randomness;
   /**
    * Hears of what no caller can be told, such as a transition that could not be written. It is tried again.
@@ -41,6 +45,7 @@ export class StatesEngine {
   readonly #options: StatesEngineOptions;
   readonly #tools: Tools;
   readonly #runners = new Map<string, Runner>();
+  readonly #children: Children;
   #started = false;
   #prunedAt: number;
 
@@ -50,6 +55,11 @@ export class StatesEngine {
     this.#tools = { randomness, expressions: new Expressions(options.clock, randomness) };
     this.#prunedAt = options.clock.now();
     options.store.prune(this.#prunedAt - RETENTION_MS);
+    this.#children = new Children({
+      ...options,
+      start: (request, parent) => this.startExecution(request, parent),
+      stop: (arn, reason) => this.stopExecution(arn, reason),
+    });
   }
 
   get store(): Store {
@@ -67,6 +77,7 @@ export class StatesEngine {
       runner.excuseHeartbeats();
       runner.wake();
     }
+    void this.#children.stopOrphans();
   }
 
   /** Stops at once. What was not committed happens again in the next engine on the same store. */
@@ -78,8 +89,11 @@ export class StatesEngine {
   /** Creates a machine or replaces its definition; running executions keep the one that they started with. */
   putMachine(machine: { name: string; definition: string; roleArn: string }): MachineRecord {
     checkName(machine.name);
-    compileMachine(machine.definition);
+    const { states } = compileMachine(machine.definition);
     const arn = machineArn(machine.name);
+    if ([...states.values()].some(startsExecution)) {
+      this.#children.requireRule({ ...machine, machineArn: arn });
+    }
     const revisionId = this.#tools.randomness.uuid();
     this.store.putMachine({ ...machine, arn, revisionId, createdAt: this.#options.clock.now() });
     return this.machine(arn);
@@ -101,9 +115,12 @@ export class StatesEngine {
 
   /**
    * Starts an execution; it is durable when this returns. The same name and input again give the running
-   * execution; otherwise a name that was used is `ExecutionAlreadyExists`.
+   * execution; otherwise a name that was used is `ExecutionAlreadyExists`. `parent`: the task that starts it.
    */
-  startExecution(request: { stateMachineArn: string; name?: string; input?: string }): ExecutionRecord {
+  startExecution(
+    request: { stateMachineArn: string; name?: string; input?: string },
+    parent?: Parent,
+  ): ExecutionRecord {
     const machine = this.machine(request.stateMachineArn);
     const name = request.name ?? this.#tools.randomness.uuid();
     checkName(name);
@@ -113,8 +130,11 @@ export class StatesEngine {
     this.#prune();
     const existing = this.store.execution(arn);
     if (existing) {
-      if (existing.status === "RUNNING" && existing.input === text) return existing;
-      throw new AwsError("ExecutionAlreadyExists", `Execution Already Exists: '${arn}'`);
+      if (existing.status !== "RUNNING" || existing.input !== text) {
+        throw new AwsError("ExecutionAlreadyExists", `Execution Already Exists: '${arn}'`);
+      }
+      if (parent) this.store.adopt(arn, parent);
+      return existing;
     }
     const now = this.#options.clock.now();
     const compiled = compileMachine(machine.definition);
@@ -131,7 +151,7 @@ export class StatesEngine {
     };
     const t = new Transition(execution, compiled, this.#tools, now);
     recordStart(t);
-    this.store.insertExecution(t, text, machine.revision);
+    this.store.insertExecution(t, text, machine.revision, parent);
     this.#runner(arn).wake();
     return this.execution(arn);
   }
@@ -193,9 +213,16 @@ export class StatesEngine {
         store: this.store,
         clock: this.#options.clock,
         tools: this.#tools,
-        invoke: (execution, task) => invokeFunction(this.#options, execution, task),
+        call: (execution, task) =>
+          task.work.kind === "execution"
+            ? this.#children.call(execution, task, task.work)
+            : invokeFunction(this.#options, execution, task.work),
         mayRun: () => this.#started,
-        onEnd: () => this.#runners.delete(arn),
+        onTaskGone: (execution, taskId) => void this.#children.stopChildOf(execution, taskId),
+        onEnd: () => {
+          this.#runners.delete(arn);
+          this.#children.hasEnded(arn);
+        },
         onFault: (error) => this.#options.onFault(error, arn),
       });
       this.#runners.set(arn, runner);

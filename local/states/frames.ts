@@ -50,15 +50,33 @@ export type Progress =
 export interface TaskProgress {
   kind: "task";
   id: number;
-  functionArn: string;
-  payload: unknown;
+  work: TaskWork;
   /** Set while the task waits for a callback. */
   token?: string;
-  /** Whether the function has returned. Until then a restart invokes it again. */
+  /**
+   * Whether the function has returned, or the execution has been started. Until then a restart calls again.
+   */
   returned: boolean;
   timeoutAt?: number;
   heartbeatSeconds?: number;
   heartbeatAt?: number;
+}
+
+/** What a task calls. */
+export type TaskWork = FunctionWork | ExecutionWork;
+export interface FunctionWork {
+  kind: "function";
+  functionArn: string;
+  payload: unknown;
+}
+/** Starts an execution and waits for its end. */
+export interface ExecutionWork {
+  kind: "execution";
+  machineArn: string;
+  name: string;
+  input: unknown;
+  /** Known once it has been started. */
+  executionArn?: string;
 }
 
 /** A Map or Parallel state at work. */
@@ -145,6 +163,11 @@ function deadlineOf(progress: Progress): number | undefined {
 export interface TaskCursor {
   cursor: Cursor;
   task: TaskProgress;
+}
+
+/** Whether something that the task called is still to answer: a function, or an execution by its end. */
+export function isAwaited({ returned, work }: TaskProgress): boolean {
+  return !returned || work.kind === "execution";
 }
 
 /** Every task that is out. */

@@ -1,9 +1,10 @@
 import { AwsError } from "#local/core/aws-error.ts";
-import { ACCOUNT_ID, type LambdaInvoker, type Roles } from "#local/core/service.ts";
+import type { LambdaInvoker, Roles } from "#local/core/service.ts";
 import type { Execution } from "./execution.ts";
 import type { Failure } from "./failure.ts";
-import type { TaskProgress } from "./frames.ts";
+import type { FunctionWork } from "./frames.ts";
 import type { Returned } from "./kinds/task.ts";
+import { assumeMachineRole } from "./machine-role.ts";
 
 /**
  * Invokes the function of a task as the machine's role. Never throws: whatever goes wrong fails the task,
@@ -12,16 +13,11 @@ import type { Returned } from "./kinds/task.ts";
 export async function invokeFunction(
   { lambda, roles }: { lambda: LambdaInvoker; roles: Roles },
   execution: Execution,
-  task: TaskProgress,
+  { functionArn, payload }: FunctionWork,
 ): Promise<Returned> {
   try {
-    const sessionName = execution.name.replace(/[^\w+=,.@-]/g, "-").slice(0, 64);
-    const caller = roles.assumeForService(execution.roleArn, "states.amazonaws.com", {
-      sessionName,
-      // Trust policies name the machine on whose behalf the service may act.
-      context: { "aws:SourceArn": execution.machineArn, "aws:SourceAccount": ACCOUNT_ID },
-    });
-    const result = await lambda.invoke({ functionArn: task.functionArn, payload: task.payload, caller });
+    const caller = assumeMachineRole(roles, execution, execution.name);
+    const result = await lambda.invoke({ functionArn, payload, caller });
     if (result.functionError) return { failure: handlerFailure(result.payload) };
     return { payload: result.payload ?? null };
   } catch (error) {

@@ -71,13 +71,35 @@ function checkTask(name: string, state: TaskState): void {
       throw invalid(`HeartbeatSeconds must be less than TimeoutSeconds, in the state ${name}`);
     }
   }
-  if (target.kind !== "invoke" || expressionIn(state.Arguments) !== undefined) return;
+  if (target.kind === "function" || expressionIn(state.Arguments) !== undefined) return;
+  const { integration, required, optional }: Integration = ARGUMENTS[target.kind];
   const given = state.Arguments;
-  if (typeof given !== "object" || given === null || !("FunctionName" in given)) {
-    throw invalid(`the state ${name} must have Arguments with a FunctionName`);
+  if (typeof given !== "object" || given === null || !(required in given)) {
+    throw invalid(`the state ${name} must have Arguments with a ${required}`);
   }
-  const other = Object.keys(given).find((key) => key !== "FunctionName" && key !== "Payload");
-  if (other) throw new UnsupportedError(`the argument ${other} of lambda:invoke, in the state ${name}`);
+  const other = Object.keys(given).find((key) => key !== required && !optional.includes(key));
+  if (other) throw new UnsupportedError(`the argument ${other} of ${integration}, in the state ${name}`);
+}
+
+interface Integration {
+  integration: string;
+  required: string;
+  optional: readonly string[];
+}
+
+/** What the integrations take. */
+export const ARGUMENTS: Readonly<Record<"invoke" | "execution", Integration>> = {
+  invoke: { integration: "lambda:invoke", required: "FunctionName", optional: ["Payload"] },
+  execution: {
+    integration: "states:startExecution",
+    required: "StateMachineArn",
+    optional: ["Input", "Name"],
+  },
+};
+
+/** Whether the role of a machine with this state must be allowed to hear of executions. */
+export function startsExecution(state: State): boolean {
+  return state.Type === "Task" && taskTarget(state.Resource).kind === "execution";
 }
 
 function checkErrors(name: string, rules: readonly (Retrier | Catcher)[] = []): void {

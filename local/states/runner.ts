@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { AwsError } from "#local/core/aws-error.ts";
 import type { Clock, Timer } from "#local/core/service.ts";
 import type { Execution } from "./execution.ts";
-import { openTasks, type TaskCursor, type TaskProgress } from "./frames.ts";
+import { isAwaited, openTasks, type TaskCursor, type TaskProgress } from "./frames.ts";
 import { advance, canAdvance, nextDeadline } from "./interpreter.ts";
 import { type Returned, taskReturned } from "./kinds/task.ts";
 import { compileMachine, type Machine } from "./machine.ts";
@@ -14,10 +14,12 @@ export interface RunnerOptions {
   store: Store;
   clock: Clock;
   tools: Tools;
-  /** Must not throw. */
-  invoke(execution: Execution, task: TaskProgress): Promise<Returned>;
+  /** Calls what the task calls, or waits for what it has called. Must not throw. */
+  call(execution: Execution, task: TaskProgress): Promise<Returned>;
   /** Whether the execution may move by itself yet; signals are taken before that. */
   mayRun(): boolean;
+  /** A task that is no longer out, whether it ended or was given up. */
+  onTaskGone(execution: Execution, taskId: number): void;
   onEnd(): void;
   onFault(error: unknown): void;
 }
@@ -43,8 +45,10 @@ export class Runner {
   #stepQueued = false;
   #transitions = 0;
   #timer: Timer | undefined;
-  /** By task: what was invoked here, and the answer until it is committed. */
-  readonly #invocations = new Map<number, Returned | "running">();
+  /** Tasks that were out at the last commit and have started an execution, or are about to. */
+  #parents = new Set<number>();
+  /** By task: what was called here, and the answer until it is committed. */
+  readonly #calls = new Map<number, Returned | "running">();
   #state: "open" | "ended" | "closed" = "open";
 
   constructor(options: RunnerOptions) {
@@ -113,6 +117,7 @@ export class Runner {
       const running = this.#options.store.running(this.#options.arn);
       if (!running) throw new Error(`${this.#options.arn} is not running`);
       this.#loaded = { execution: running.execution, machine: compileMachine(running.definition) };
+      this.#parents = parentTasks(running.execution);
     }
     return this.#loaded;
   }
@@ -138,10 +143,13 @@ export class Runner {
       throw error;
     }
     execution.eventCount += t.events.length;
+    const before = this.#parents;
+    this.#parents = t.outcome ? new Set() : parentTasks(execution);
     if (t.outcome) {
       this.#state = "ended";
       this.#options.onEnd();
     }
+    for (const id of before) if (!this.#parents.has(id)) this.#options.onTaskGone(execution, id);
   }
 
   /** Starts the effects of the committed frames, and the next step or the timer for it. */
@@ -150,7 +158,7 @@ export class Runner {
     if (this.#state !== "open" || !this.#options.mayRun()) return;
     try {
       const { execution, machine } = this.#load();
-      this.#startInvocations(execution);
+      this.#startCalls(execution);
       const { clock } = this.#options;
       if (this.#settled() !== undefined || canAdvance(machine, execution, clock.now())) {
         this.#queueStep();
@@ -185,11 +193,11 @@ export class Runner {
     if (!settled) return this.#transact(advance);
     const { id, returned } = settled;
     await this.#transact(async (t) => {
-      const open = openTasks(t.root).find(({ task }) => task.id === id && !task.returned);
+      const open = openTasks(t.root).find(({ task }) => task.id === id && isAwaited(task));
       // None when the task has timed out, was cancelled, or its callback came first.
       if (open) await taskReturned(t, open, returned);
     });
-    this.#invocations.delete(id);
+    this.#calls.delete(id);
   }
 
   #isDue(): boolean {
@@ -199,16 +207,16 @@ export class Runner {
   }
 
   #settled(): { id: number; returned: Returned } | undefined {
-    for (const [id, returned] of this.#invocations) if (returned !== "running") return { id, returned };
+    for (const [id, returned] of this.#calls) if (returned !== "running") return { id, returned };
     return undefined;
   }
 
-  #startInvocations(execution: Execution): void {
+  #startCalls(execution: Execution): void {
     for (const { task } of openTasks(execution.frames.root)) {
-      if (task.returned || this.#invocations.has(task.id)) continue;
-      this.#invocations.set(task.id, "running");
-      void this.#options.invoke(execution, task).then((returned) => {
-        this.#invocations.set(task.id, returned);
+      if (!isAwaited(task) || this.#calls.has(task.id)) continue;
+      this.#calls.set(task.id, "running");
+      void this.#options.call(execution, task).then((returned) => {
+        this.#calls.set(task.id, returned);
         this.wake();
       });
     }
@@ -220,4 +228,9 @@ export class Runner {
     this.#timer?.cancel();
     this.#timer = this.#options.clock.schedule(RETRY_MS, () => this.wake());
   }
+}
+
+function parentTasks({ frames }: Execution): Set<number> {
+  const tasks = openTasks(frames.root).filter(({ task }) => task.work.kind === "execution");
+  return new Set(tasks.map(({ task }) => task.id));
 }

@@ -1,5 +1,5 @@
 /** The tables of the file. A change to them raises the version; a file of another version is refused. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 export const SCHEMA = `
 CREATE TABLE IF NOT EXISTS machines (
@@ -27,7 +27,9 @@ CREATE TABLE IF NOT EXISTS executions (
   output TEXT,
   error TEXT,
   cause TEXT,
-  frames TEXT
+  frames TEXT,
+  parent_arn TEXT,
+  parent_task INTEGER
 ) STRICT;
 CREATE TABLE IF NOT EXISTS events (
   execution_arn TEXT NOT NULL REFERENCES executions (arn) ON DELETE CASCADE,
@@ -48,5 +50,7 @@ CREATE INDEX IF NOT EXISTS executions_by_machine ON executions (machine_arn, id)
 CREATE INDEX IF NOT EXISTS executions_by_end ON executions (stopped_at);
 CREATE INDEX IF NOT EXISTS executions_by_revision ON executions (revision);
 CREATE INDEX IF NOT EXISTS running_executions ON executions (id) WHERE status = 'RUNNING';
+CREATE INDEX IF NOT EXISTS executions_by_parent ON executions (parent_arn, parent_task)
+  WHERE parent_arn IS NOT NULL;
 CREATE INDEX IF NOT EXISTS revisions_by_machine ON revisions (machine_arn, id);
 CREATE INDEX IF NOT EXISTS tokens_by_execution ON tokens (execution_arn)`;

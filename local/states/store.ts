@@ -46,6 +46,12 @@ export interface Commit {
   now: number;
 }
 
+/** The task that started an execution. */
+export interface Parent {
+  arn: string;
+  taskId: number;
+}
+
 export interface EventRow {
   id: number;
   previousEventId: number;
@@ -107,18 +113,21 @@ export class Store {
     return this.#all<MachineRecord>(`${MACHINES} AND m.name > ? ORDER BY m.name LIMIT ?`, afterName, limit);
   }
 
-  insertExecution(commit: Commit, input: string, revision: number): void {
+  insertExecution(commit: Commit, input: string, revision: number, parent?: Parent): void {
     const { execution } = commit;
     this.#transaction(() => {
       this.#run(
-        `INSERT INTO executions (arn, name, machine_arn, revision, status, started_at, input)
-         VALUES (?, ?, ?, ?, 'RUNNING', ?, ?)`,
+        `INSERT INTO executions
+         (arn, name, machine_arn, revision, status, started_at, input, parent_arn, parent_task)
+         VALUES (?, ?, ?, ?, 'RUNNING', ?, ?, ?, ?)`,
         execution.arn,
         execution.name,
         execution.machineArn,
         revision,
         execution.startedAt,
         input,
+        parent?.arn ?? null,
+        parent?.taskId ?? null,
       );
       this.#write(commit);
     });
@@ -185,6 +194,40 @@ export class Store {
   runningArns(): string[] {
     const sql = "SELECT arn FROM executions WHERE status = 'RUNNING' ORDER BY id";
     return this.#all<{ arn: string }>(sql).map(({ arn }) => arn);
+  }
+
+  /** Makes a running execution the child of a task that asked for the same. */
+  adopt(arn: string, { arn: parentArn, taskId }: Parent): void {
+    this.#transaction(() =>
+      this.#run(
+        "UPDATE executions SET parent_arn = ?, parent_task = ? WHERE arn = ?",
+        parentArn,
+        taskId,
+        arn,
+      ),
+    );
+  }
+
+  /** The execution that a task has started, running or not. */
+  childOf({ arn, taskId }: Parent): ExecutionRecord | undefined {
+    return this.#get<ExecutionRecord>(`${EXECUTIONS} WHERE parent_arn = ? AND parent_task = ?`, arn, taskId);
+  }
+
+  /** The tasks that have started executions which still run. */
+  parentsOfRunning(): Parent[] {
+    return this.#all<Parent>(
+      `SELECT DISTINCT parent_arn AS arn, parent_task AS taskId FROM executions
+       WHERE status = 'RUNNING' AND parent_arn IS NOT NULL`,
+    );
+  }
+
+  /** The machine and role of an execution, running or not. */
+  owner(arn: string): Pick<Execution, "arn" | "name" | "machineArn" | "roleArn"> | undefined {
+    return this.#get(
+      `SELECT e.arn, e.name, e.machine_arn AS machineArn, r.role_arn AS roleArn
+       FROM executions e JOIN revisions r ON r.id = e.revision WHERE e.arn = ?`,
+      arn,
+    );
   }
 
   /** What is needed to go on with an execution; nothing when it has ended or never was. */

@@ -1,7 +1,7 @@
-/** The history events of tasks, which differ between `lambda:invoke` and a function's own ARN. */
+/** The history events of tasks, which differ between integrations and a function's own ARN. */
 import { REGION } from "#local/core/service.ts";
 import type { Failure } from "../failure.ts";
-import type { Cursor, TaskProgress } from "../frames.ts";
+import type { Cursor, TaskWork } from "../frames.ts";
 import type { TaskTarget } from "../task-target.ts";
 import { type Transition, WHOLE } from "../transition.ts";
 
@@ -14,16 +14,16 @@ export function recordScheduled(
   t: Transition,
   { branch }: Cursor,
   target: TaskTarget,
-  task: TaskProgress,
+  work: TaskWork,
   limits: Limits,
 ): void {
   const timeout = limits.timeoutSeconds === undefined ? {} : { timeoutInSeconds: limits.timeoutSeconds };
-  if (target.kind === "function") {
-    const input = JSON.stringify(task.payload);
+  if (target.kind === "function" && work.kind === "function") {
+    const input = JSON.stringify(work.payload);
     t.record(branch, {
       type: "LambdaFunctionScheduled",
       lambdaFunctionScheduledEventDetails: {
-        resource: task.functionArn,
+        resource: work.functionArn,
         input,
         inputDetails: WHOLE,
         ...timeout,
@@ -38,7 +38,7 @@ export function recordScheduled(
     taskScheduledEventDetails: {
       ...nameOf(target),
       region: REGION,
-      parameters: JSON.stringify({ FunctionName: task.functionArn, Payload: task.payload }),
+      parameters: JSON.stringify(parametersOf(work)),
       ...timeout,
       ...(heartbeatSeconds !== undefined && { heartbeatInSeconds: heartbeatSeconds }),
     },
@@ -46,11 +46,25 @@ export function recordScheduled(
   t.record(branch, { type: "TaskStarted", taskStartedEventDetails: nameOf(target) });
 }
 
-/** The function that got a token has returned `response`. */
-export function recordSubmitted(t: Transition, { branch }: Cursor, response: unknown): void {
+function parametersOf(work: TaskWork): object {
+  if (work.kind === "function") return { FunctionName: work.functionArn, Payload: work.payload };
+  return { StateMachineArn: work.machineArn, Input: work.input, Name: work.name };
+}
+
+/** What the task waits for is under way: the call that began it answered `response`. */
+export function recordSubmitted(
+  t: Transition,
+  { branch }: Cursor,
+  target: TaskTarget,
+  response: unknown,
+): void {
   t.record(branch, {
     type: "TaskSubmitted",
-    taskSubmittedEventDetails: { ...CALLBACK, output: JSON.stringify(response), outputDetails: WHOLE },
+    taskSubmittedEventDetails: {
+      ...nameOf(target),
+      output: JSON.stringify(response),
+      outputDetails: WHOLE,
+    },
   });
 }
 
@@ -89,10 +103,8 @@ export function recordTimedOut(
   }
 }
 
-const CALLBACK = { resourceType: "lambda", resource: "invoke.waitForTaskToken" };
-
 function nameOf(target: TaskTarget): { resourceType: string; resource: string } {
-  return target.kind === "invoke" && target.waitForToken
-    ? CALLBACK
-    : { resourceType: "lambda", resource: "invoke" };
+  if (target.kind === "execution") return { resourceType: "states", resource: "startExecution.sync:2" };
+  const waits = target.kind === "invoke" && target.waitForToken;
+  return { resourceType: "lambda", resource: waits ? "invoke.waitForTaskToken" : "invoke" };
 }

@@ -1,28 +1,31 @@
-import { ACCOUNT_ID, REGION } from "#local/core/service.ts";
 import { MAX_SECONDS, type TaskState } from "../definition.ts";
-import { checkSize, type Failure, StateFailure } from "../failure.ts";
+import { checkSize, type Failure } from "../failure.ts";
 import { fail, guarded, stateOf, succeed } from "../flow.ts";
 import type { Cursor, TaskCursor, TaskProgress } from "../frames.ts";
 import { type TaskTarget, taskTarget } from "../task-target.ts";
 import type { Transition } from "../transition.ts";
 import * as events from "./task-events.ts";
+import { evaluateWork } from "./task-work.ts";
 import { evaluateWhole } from "./values.ts";
 
-/** How an invocation ended. */
+/** What a call answered: a function's payload, or the response of the service that it went to. */
 export type Returned = { payload: unknown } | { failure: Failure };
 
-/** Makes the task. Its function is invoked after the transition has been committed. */
+/** Makes the task. What it calls is called after the transition has been committed. */
 export async function runTask(t: Transition, cursor: Cursor, state: TaskState): Promise<void> {
   const { activity } = cursor.branch;
   const target = taskTarget(state.Resource);
   const token = target.kind === "invoke" && target.waitForToken ? t.tools.randomness.secret() : undefined;
-  const call = await evaluateCall(t, cursor, state, target, token);
+  const work = await evaluateWork(t, cursor, state, target, token);
   const seconds = async (value: unknown, location: string) =>
     value === undefined ? undefined : evaluateWhole(t, cursor, value, location, 1, MAX_SECONDS);
   const timeoutSeconds = await seconds(state.TimeoutSeconds, "TimeoutSeconds");
   const heartbeatSeconds = await seconds(state.HeartbeatSeconds, "HeartbeatSeconds");
-  checkSize(call.payload, `the arguments of the state ${activity.state}`);
-  const task: TaskProgress = { kind: "task", id: t.newId(), ...call, returned: false };
+  checkSize(
+    work.kind === "function" ? work.payload : work.input,
+    `the arguments of the state ${activity.state}`,
+  );
+  const task: TaskProgress = { kind: "task", id: t.newId(), work, returned: false };
   if (token !== undefined) {
     task.token = token;
     t.newTokens.push(token);
@@ -33,35 +36,13 @@ export async function runTask(t: Transition, cursor: Cursor, state: TaskState): 
     task.heartbeatAt = t.now + heartbeatSeconds * 1000;
   }
   activity.progress = task;
-  events.recordScheduled(t, cursor, target, task, { timeoutSeconds, heartbeatSeconds });
+  events.recordScheduled(t, cursor, target, work, { timeoutSeconds, heartbeatSeconds });
 }
 
-async function evaluateCall(
-  t: Transition,
-  cursor: Cursor,
-  state: TaskState,
-  target: TaskTarget,
-  token: string | undefined,
-): Promise<{ functionArn: string; payload: unknown }> {
-  const given =
-    state.Arguments === undefined
-      ? cursor.branch.activity.input
-      : await t.evaluate(cursor, state.Arguments, "Arguments", token === undefined ? {} : { token });
-  if (target.kind === "function") return { functionArn: target.functionArn, payload: given };
-  const { FunctionName, Payload, ...rest } = (given ?? {}) as { FunctionName?: unknown; Payload?: unknown };
-  if (typeof FunctionName !== "string") {
-    throw new StateFailure("States.Runtime", "The argument FunctionName of lambda:invoke must be a string");
-  }
-  const other = Object.keys(rest)[0];
-  if (other)
-    throw new StateFailure("States.Runtime", `The embedded cloud has no argument ${other} of lambda:invoke`);
-  const functionArn = FunctionName.startsWith("arn:")
-    ? FunctionName
-    : `arn:aws:lambda:${REGION}:${ACCOUNT_ID}:function:${FunctionName}`;
-  return { functionArn, payload: Payload === undefined ? {} : Payload };
-}
-
-/** The function has returned: the task's end, or with a token the beginning of the wait for it. */
+/**
+ * What the task called has answered. That is the task's end, or the beginning of a wait: for the callback
+ * with the task's token, or for the end of the execution that it started.
+ */
 export async function taskReturned(
   t: Transition,
   { cursor, task }: TaskCursor,
@@ -69,10 +50,24 @@ export async function taskReturned(
 ): Promise<void> {
   if ("failure" in returned) return taskFailed(t, { cursor, task }, returned.failure);
   const target = targetOf(t, cursor);
-  const response = { ExecutedVersion: "$LATEST", Payload: returned.payload, StatusCode: 200 };
+  const { payload } = returned;
+  if (task.work.kind === "execution") {
+    if (task.returned) return taskSucceeded(t, { cursor, task }, payload);
+    task.returned = true;
+    task.work.executionArn = (payload as StartedExecution).ExecutionArn;
+    return events.recordSubmitted(t, cursor, target, payload);
+  }
+  const response = { ExecutedVersion: "$LATEST", Payload: payload, StatusCode: 200 };
   task.returned = true;
-  if (task.token !== undefined) return events.recordSubmitted(t, cursor, response);
-  await taskSucceeded(t, { cursor, task }, target.kind === "invoke" ? response : returned.payload);
+  if (task.token !== undefined) return events.recordSubmitted(t, cursor, target, response);
+  await taskSucceeded(t, { cursor, task }, target.kind === "invoke" ? response : payload);
+}
+
+/** As `StartExecution` answers a task. */
+export interface StartedExecution {
+  ExecutionArn: string;
+  /** Milliseconds since 1970. */
+  StartDate: number;
 }
 
 export async function taskSucceeded(t: Transition, { cursor }: TaskCursor, result: unknown): Promise<void> {

@@ -8,7 +8,13 @@ import { dirname, join } from "node:path";
 import { onTestFinished } from "vitest";
 import { AwsError } from "#local/core/aws-error.ts";
 import { ManualClock } from "#local/core/clock.ts";
-import type { LambdaInvocation, LambdaInvoker, LambdaResult, Roles } from "#local/core/service.ts";
+import type {
+  Authorizer,
+  LambdaInvocation,
+  LambdaInvoker,
+  LambdaResult,
+  Roles,
+} from "#local/core/service.ts";
 import { StatesEngine } from "../engine.ts";
 import { Store } from "../store.ts";
 
@@ -71,6 +77,9 @@ export class World {
   readonly functions: Functions;
   readonly file = join(mkdtempSync(join(tmpdir(), "states-")), "states.db");
   readonly faults: unknown[] = [];
+  /** Allows everything unless a test says otherwise. */
+  authorizer: Authorizer = { authorize: () => undefined };
+  roles: Roles = roles;
   store: Store;
   engine: StatesEngine;
 
@@ -90,7 +99,8 @@ export class World {
       store,
       clock: this.clock,
       lambda: this.functions,
-      roles,
+      roles: this.roles,
+      authorizer: this.authorizer,
       onFault: (error) => this.faults.push(error),
     });
   }
