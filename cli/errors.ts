@@ -11,6 +11,7 @@ import {
   InvalidInputError,
   KeysMissingError,
   NotFoundError,
+  UntrustedFolderError,
 } from "#shared/errors.ts";
 import { ApiError } from "#shared/protocol/client.ts";
 
@@ -89,6 +90,7 @@ const REFUSALS = [
   FolderTooNewError,
   FolderFileDamagedError,
   KeysMissingError,
+  UntrustedFolderError,
 ];
 
 /** The exit code for an error. */

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -48,7 +48,7 @@ const complete: string[][] = [
   ["conversions", "cnv_1"],
   ["cancel", "cnv_1"],
   ["points", "agt_1"],
-  ["restore", "rp_1", "--disk", "sda", "--to", "/nowhere/image"],
+  ["restore", "rp_1", "--disk", "sda", "--to", join(tmpdir(), "causeway-no-such-image")],
   ["repo", "check", "agt_1"],
   ["revoke", "agt_1"],
   ["audit"],
@@ -197,6 +197,24 @@ test("a restore never changes a file that exists", async () => {
   });
   expect(code).toBe(4);
   expect(stderr).toContain(to);
+});
+
+test.each<[string, (folder: string) => string, RegExp]>([
+  ["a folder to which every user may write", (open) => join(open, "image"), /every user .* may write/],
+  ["one below it", (open) => join(open, "below", "image"), /every user .* may write/],
+  ["a link to nowhere", () => join(dir, "dangling"), /exists already/],
+  ["a folder that does not exist", () => join(dir, "none", "image"), /does not exist/],
+])("a restore into %s is refused before the control plane is asked", async (_, place, message) => {
+  const open = join(dir, "open");
+  await mkdir(join(open, "below"), { recursive: true });
+  await chmod(open, 0o777);
+  await symlink(join(dir, "nowhere"), join(dir, "dangling")).catch(() => undefined);
+  const { code, stderr } = await recordedRun(["restore", "rp_1", "--disk", "sda", "--to", place(open)], {
+    CAUSEWAY_URL: "http://127.0.0.1:1",
+    CAUSEWAY_TOKEN: "t",
+  });
+  expect(code).toBe(4);
+  expect(stderr).toMatch(message);
 });
 
 test("an answer that does not come from this API is reported as such", async () => {

@@ -31,7 +31,7 @@ export class ImageFile {
     if (freeBytes < neededBytes) throw new DiskFullError(path, neededBytes, freeBytes);
     // A disk holds its owner's secrets.
     const handle = await open(partial, "wx+", 0o600);
-    return new ImageFile(path, handle, await openDirect(partial, handle));
+    return new ImageFile(path, handle, await openDirect(handle));
   }
 
   /** Throws `DiskFullError` when the storage runs out of space. */
@@ -97,9 +97,10 @@ export class ImageFile {
 }
 
 /** Writing past the page cache costs a quarter of the CPU time, and a host keeps its cache for its guests. */
-async function openDirect(path: string, handle: FileHandle): Promise<FileHandle> {
+async function openDirect(handle: FileHandle): Promise<FileHandle> {
   try {
-    return await open(path, constants.O_WRONLY | constants.O_DIRECT);
+    // Not by its name, which may lead to another file by now.
+    return await open(`/proc/self/fd/${handle.fd}`, constants.O_WRONLY | constants.O_DIRECT);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EINVAL") return handle;
     await handle.close();

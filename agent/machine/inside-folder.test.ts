@@ -1,10 +1,19 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  lchownSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { UnsafePathError, UntrustedFolderError } from "#shared/errors.ts";
-import { findOwnFolder, insideFolder, makeOwnFolder } from "./inside-folder.ts";
+import { findOwnFolder, insideFolder, makeOwnFolder, safeFolder } from "./inside-folder.ts";
 
 let parent: string;
 beforeEach(() => {
@@ -77,4 +86,37 @@ test("no folder is created where every user may rename what is there, except und
   expect(existsSync(join(parent, "cnv_1"))).toBe(false);
   chmodSync(parent, 0o1777);
   expect(existsSync(await makeOwnFolder(parent, "cnv_1"))).toBe(true);
+});
+
+test("a folder is reached by links, and below a sticky folder", async () => {
+  chmodSync(parent, 0o1777);
+  mkdirSync(join(parent, "own/images"), { recursive: true });
+  symlinkSync("own/../own", join(parent, "relative"));
+  symlinkSync(join(parent, "relative/images"), join(parent, "absolute"));
+  expect(await safeFolder(join(parent, "absolute"))).toBe(join(parent, "own/images"));
+  await expect(safeFolder(join(parent, "nowhere"))).rejects.toMatchObject({ code: "ENOENT" });
+  symlinkSync("round", join(parent, "round"));
+  await expect(safeFolder(join(parent, "round"))).rejects.toThrow("too many links");
+});
+
+test("a folder is not used where every user may rename one on the way to it, however it is reached", async () => {
+  mkdirSync(join(parent, "open/own/images"), { recursive: true });
+  mkdirSync(join(parent, "safe"));
+  symlinkSync(join(parent, "open/own/images"), join(parent, "into"));
+  symlinkSync(join(parent, "safe"), join(parent, "open/back"));
+  symlinkSync("open/back", join(parent, "through"));
+  chmodSync(join(parent, "open"), 0o777);
+  for (const way of ["open/own/images", "into", "open/back", "through"])
+    await expect(safeFolder(join(parent, way))).rejects.toMatchObject({
+      name: "UntrustedFolderError",
+      hint: expect.stringContaining(`chmod o-w ${join(parent, "open")}`),
+    });
+});
+
+test.runIf(process.geteuid?.() === 0)("another user's link in a sticky folder is not followed", async () => {
+  chmodSync(parent, 0o1777);
+  mkdirSync(join(parent, "own"));
+  symlinkSync("own", join(parent, "theirs"));
+  lchownSync(join(parent, "theirs"), 65534, 65534);
+  await expect(safeFolder(join(parent, "theirs"))).rejects.toThrow("it is a link of the user 65534");
 });

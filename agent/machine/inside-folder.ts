@@ -1,5 +1,5 @@
-import { lstat, mkdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { lstat, mkdir, readlink, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { UnsafePathError, UntrustedFolderError } from "#shared/errors.ts";
 
 /** The longest name that file systems allow. */
@@ -32,7 +32,7 @@ function isPlain(name: string): boolean {
 export async function makeOwnFolder(parent: string, name: string): Promise<string> {
   const path = insideFolder(parent, name);
   await mkdir(parent, { recursive: true });
-  await requireSafeParent(parent);
+  await safeFolder(parent);
   await mkdir(path, { mode: 0o711 }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "EEXIST") throw error;
   });
@@ -54,7 +54,7 @@ export async function findOwnFolder(parent: string, name: string): Promise<strin
     },
   );
   if (!isThere) return undefined;
-  await requireSafeParent(parent);
+  await safeFolder(parent);
   await requireOwnFolder(path);
   return path;
 }
@@ -64,11 +64,50 @@ const GROUP_AND_OTHERS_WRITE = 0o022;
 /** Only the owner of a file may rename or remove it in such a folder: `/tmp`. */
 const STICKY = 0o1000;
 
-async function requireSafeParent(path: string): Promise<void> {
-  const { mode } = await stat(path);
-  if ((mode & OTHERS_WRITE) === 0 || (mode & STICKY) !== 0) return;
+/** As many links as Linux follows in one path. */
+const LINK_LIMIT = 40;
+
+/**
+ * The path of a folder without links in it. Throws `UntrustedFolderError` where another user could put
+ * something else in its place, or in that of a folder or link on the way to it: between a look at a name and
+ * its use that user would decide what is written to.
+ */
+export async function safeFolder(path: string): Promise<string> {
+  let real = "/";
+  let names = namesIn(resolve(path));
+  for (let links = 0; ; ) {
+    const { mode } = await stat(real);
+    const isShared = (mode & OTHERS_WRITE) !== 0;
+    if (isShared && (mode & STICKY) === 0) throw shared(real);
+    const [name, ...rest] = names;
+    if (name === undefined) return real;
+    const next = join(real, name);
+    const status = await lstat(next);
+    names = rest;
+    if (!status.isSymbolicLink()) {
+      real = next;
+      continue;
+    }
+    if (isShared && status.uid !== 0 && status.uid !== process.geteuid?.())
+      throw foreignLink(next, status.uid);
+    if (++links > LINK_LIMIT)
+      throw new UntrustedFolderError(path, "it has too many links in it", "Name the folder itself.");
+    const target = resolve(real, await readlink(next));
+    real = "/";
+    names = [...namesIn(target), ...rest];
+  }
+}
+
+const namesIn = (path: string): string[] => path.split("/").filter((name) => name !== "");
+
+function shared(path: string): UntrustedFolderError {
   const remedy = `Remove other users' write permission (chmod o-w ${path}), or choose another folder.`;
-  throw new UntrustedFolderError(path, "every user of this machine may write to it", remedy);
+  return new UntrustedFolderError(path, "every user of this machine may write to it", remedy);
+}
+
+function foreignLink(path: string, uid: number): UntrustedFolderError {
+  const why = `it is a link of the user ${uid}, who may make it lead elsewhere at any time`;
+  return new UntrustedFolderError(path, why, "Name the folder that it leads to, or another one.");
 }
 
 async function requireOwnFolder(path: string): Promise<void> {
