@@ -69,6 +69,7 @@ test("a machine shows a code, an operator approves it, and the machine becomes a
     name: machine.name,
     enrolledFrom: "boot-environment",
     environment: "boot-environment",
+    approvedPorts: machine.macAddresses,
   });
   expect(await world.audited()).toEqual([
     `anyone enrolment-requested ${id} done`,

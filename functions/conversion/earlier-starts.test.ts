@@ -1,31 +1,14 @@
 import { beforeEach, expect, test } from "vitest";
 import type { AgentRecord } from "#shared/domain/agent.ts";
-import { aConversion, anInventory, aSource } from "#shared/domain/testing/records.ts";
+import { aConversion, aSource } from "#shared/domain/testing/records.ts";
 import { run } from "../ingest/agent-events.ts";
 import { World } from "../testing/world.ts";
 import { type DispatchRequest, dispatch } from "./dispatch.ts";
 
-const inventory = anInventory({
-  network: {
-    interfaces: [
-      {
-        name: "eth0",
-        macAddress: "52:54:00:ca:05:e1",
-        kind: "ethernet",
-        state: "up",
-        mtuBytes: 1500,
-        addresses: [],
-        configuration: { source: "unknown", method: "unknown" },
-      },
-    ],
-    routes: [],
-    dns: { servers: [], search: [] },
-  },
-});
 const startedByHand = {
   enrolledFrom: "boot-environment",
   environment: "boot-environment",
-  inventory,
+  approvedPorts: ["52:54:00:ca:05:e1"],
 } satisfies Partial<AgentRecord>;
 
 let world: World;
@@ -60,7 +43,7 @@ const calls = () =>
       agentId: "agt_again",
       event: {
         ...{ type: "agent-connected", at: "2030-01-01T01:00:01.000Z" },
-        ...{ agentVersion: "1", environment: "boot-environment", inventory },
+        ...{ agentVersion: "1", environment: "boot-environment" },
       },
     },
     world,

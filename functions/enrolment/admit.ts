@@ -19,6 +19,8 @@ export interface Admission {
   name: string;
   csr: string;
   enrolledFrom: AgentEnvironment;
+  /** Of a machine that was started by hand. */
+  approvedPorts?: string[];
   at: string;
   /** Of an earlier try that was broken off. */
   certificate: DeviceCertificate | undefined;
@@ -44,7 +46,7 @@ export async function admit(
   admission: Admission,
   { store, registry, policies }: AdmissionDeps,
 ): Promise<{ agentId: string; certificatePem: string }> {
-  const { agentId, role, name, enrolledFrom, at } = admission;
+  const { agentId, role, name, enrolledFrom, approvedPorts, at } = admission;
   await registry.addThing(agentId);
   const certificate = admission.certificate ?? (await admission.note(await registry.certify(admission.csr)));
   await registry.bind(agentId, certificate.arn, policies[role]);
@@ -56,6 +58,7 @@ export async function admit(
     certificatePem: ownCertificate(certificate.pem),
     environment: enrolledFrom,
     enrolledFrom,
+    approvedPorts,
     enrolledAt: at,
     presence: UNHEARD,
     version: 0,

@@ -42,6 +42,7 @@ export async function claim(
         name: request.machine.name,
         csr: request.csr,
         enrolledFrom: "boot-environment",
+        approvedPorts: request.machine.macAddresses,
         at: request.claim.at,
         certificate: request.claim.certificate,
         note: (made) => noteOn(requestId, made, deps),

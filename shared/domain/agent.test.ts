@@ -25,27 +25,14 @@ test("the inventory is of the system that the agent enrolled from, whichever oth
   expect(introduced(aSource(started), inBootEnvironment, AT).inventory?.hostname).toBe("causeway");
 });
 
-test("a machine that was started by hand once more is known by all of its network ports, if nobody else has them now", () => {
-  const port = (macAddress: string) => ({
-    name: "eth0",
-    macAddress,
-    kind: "ethernet" as const,
-    state: "up" as const,
-    mtuBytes: 1500,
-    addresses: [],
-    configuration: { source: "unknown" as const, method: "unknown" as const },
-  });
-  const withPorts = (...addresses: string[]) =>
-    anInventory({
-      network: { interfaces: addresses.map(port), routes: [], dns: { servers: [], search: [] } },
-    });
+test("a machine that was started by hand once more is known by the network ports that an operator approved, if nobody else has them now", () => {
   const gone = { state: "disconnected" as const, at: 1 };
-  const before = aSource({ ...started, id: "agt_1", presence: gone, inventory: withPorts("b", "a") });
+  const before = aSource({ ...started, id: "agt_1", presence: gone, approvedPorts: ["b", "a"] });
   const now = aSource({
     ...started,
     id: "agt_2",
     enrolledAt: "2030-01-01T00:10:00.000Z",
-    inventory: withPorts("a", "b"),
+    approvedPorts: ["a", "b"],
   });
   expect(isEarlierStart(before, now)).toBe(true);
   expect(isEarlierStart(now, before)).toBe(false);
@@ -53,12 +40,33 @@ test("a machine that was started by hand once more is known by all of its networ
   const others = [
     { enrolledFrom: "original" as const },
     { presence: { state: "connected" as const, at: 1 } },
-    { inventory: withPorts("a") },
+    { approvedPorts: ["a"] },
     { restartedAs: "agt_3" },
-    { inventory: withPorts() },
+    { approvedPorts: [] },
   ];
   for (const change of others) expect(isEarlierStart({ ...before, ...change }, now)).toBe(false);
-  expect(isEarlierStart({ ...before, inventory: withPorts() }, { ...now, inventory: withPorts() })).toBe(
-    false,
-  );
+  const unknown = { approvedPorts: undefined };
+  expect(isEarlierStart({ ...before, ...unknown }, { ...now, ...unknown })).toBe(false);
+});
+
+test("the ports of an inventory make no machine an earlier start, for any agent can send them", () => {
+  const inventory = anInventory({
+    network: {
+      interfaces: [
+        {
+          ...{ name: "eth0", macAddress: "a", kind: "ethernet", state: "up", mtuBytes: 1500, addresses: [] },
+          configuration: { source: "unknown", method: "unknown" },
+        },
+      ],
+      routes: [],
+      dns: { servers: [], search: [] },
+    },
+  });
+  const gone = { state: "disconnected" as const, at: 1 };
+  const victim = aSource({ ...started, id: "agt_1", presence: gone, approvedPorts: ["a"], inventory });
+  const forger = aSource({
+    ...{ ...started, id: "agt_2", enrolledAt: "2030-01-01T00:10:00.000Z" },
+    ...{ approvedPorts: ["c"], inventory },
+  });
+  expect(isEarlierStart(victim, forger)).toBe(false);
 });

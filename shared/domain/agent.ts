@@ -6,7 +6,6 @@ import { AgentId, ConversionId } from "../protocol/ids.ts";
 import { Inventory, UNKNOWN } from "../protocol/inventory.ts";
 import { AgentEnvironment, BootId } from "../protocol/machine.ts";
 import type { Source, Target } from "../protocol/resources.ts";
-import { hardwareAddressesOf } from "./hardware-address.ts";
 import { PresenceRecord } from "./presence.ts";
 
 export const AgentRecord = z.object({
@@ -33,6 +32,8 @@ export const AgentRecord = z.object({
    * boot image by hand.
    */
   enrolledFrom: AgentEnvironment.default("original"),
+  /** Of a machine that was started by hand: the hardware addresses that the operator saw when approving it. */
+  approvedPorts: z.array(z.string()).optional(),
   /** The source that its machine became when it was started by hand again. */
   restartedAs: z.string().optional(),
   bootId: BootId.optional(),
@@ -67,8 +68,9 @@ function bootIdIn(inventory: Inventory | undefined): string | undefined {
 }
 
 /**
- * Whether `other` is an earlier start by hand of the same machine: both have the same network ports, `other`
- * was enrolled before `agent`, and `other` is no longer connected.
+ * Whether `other` is an earlier start by hand of the same machine: both were approved with the same network
+ * ports, `other` was enrolled before `agent`, and `other` is no longer connected. Ports in an inventory do not
+ * count: an agent can send those of any machine.
  */
 export function isEarlierStart(other: AgentRecord, agent: AgentRecord): boolean {
   const ports = portsOf(agent);
@@ -84,10 +86,8 @@ export function isEarlierStart(other: AgentRecord, agent: AgentRecord): boolean 
   );
 }
 
-function portsOf({ inventory }: AgentRecord): string {
-  return hardwareAddressesOf(inventory?.network.interfaces ?? [])
-    .sort()
-    .join(" ");
+function portsOf({ approvedPorts = [] }: AgentRecord): string {
+  return [...approvedPorts].sort().join(" ");
 }
 
 /** Notes the source that its machine has become; an earlier note stays. */
