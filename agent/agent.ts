@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { inventoryProblems } from "#shared/domain/inventory-problems.ts";
 import type { Log } from "#shared/log.ts";
 import type { Command, ToAgent } from "#shared/protocol/commands.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
@@ -185,7 +186,8 @@ export class Agent {
   async #tell(inventory?: Inventory): Promise<void> {
     const { bootId, version, now, log } = this.#options;
     const fitted = inventory && fitInventory(inventory);
-    if (fitted?.problems) log.warn("the inventory is incomplete", { problems: fitted.problems });
+    const problems = fitted ? inventoryProblems(fitted) : [];
+    if (problems.length > 0) log.warn("the inventory has problems", { problems });
     await this.#publish({
       type: "agent-connected",
       at: now().toISOString(),

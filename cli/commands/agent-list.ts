@@ -1,9 +1,10 @@
+import { inventoryProblems } from "#shared/domain/inventory-problems.ts";
 import type { Disk } from "#shared/protocol/inventory.ts";
 import type { Source, Target } from "#shared/protocol/resources.ts";
-import { table } from "../terminal.ts";
+import { oneLine, table } from "../terminal.ts";
 import { bytes } from "../units.ts";
 
-/** Sources or targets as a table for people. */
+/** Sources or targets as a table for people, and below it what their inventories could not tell. */
 export function agentTable(agents: (Source | Target)[], none: string): string {
   const rows = agents.map((agent) => [
     agent.id,
@@ -12,11 +13,15 @@ export function agentTable(agents: (Source | Target)[], none: string): string {
     agent.lastSeenAt ?? "never",
     (agent.inventory?.disks ?? []).map(diskInWords).join(", ") || "-",
   ]);
-  return table(["ID", "NAME", "PRESENCE", "LAST SEEN", "DISKS"], rows, none);
+  const problems = agents.flatMap(({ id, inventory }) =>
+    inventory ? inventoryProblems(inventory).map((problem) => oneLine(`${id}: ${problem}`)) : [],
+  );
+  const agentRows = table(["ID", "NAME", "PRESENCE", "LAST SEEN", "DISKS"], rows, none);
+  return problems.length > 0 ? [agentRows, "", ...problems].join("\n") : agentRows;
 }
 
 function diskInWords({ name, sizeBytes, unreadable }: Disk): string {
-  return `${name} ${bytes(sizeBytes)}${unreadable === undefined ? "" : ` (cannot be read: ${unreadable})`}`;
+  return `${name} ${bytes(sizeBytes)}${unreadable === undefined ? "" : " (cannot be read)"}`;
 }
 
 function presenceOf(agent: Source | Target): string {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Agent } from "#agent/agent.ts";
 import { openAgentCloud } from "#agent/cloud/agent-cloud.ts";
-import { anInventory } from "#shared/domain/testing/records.ts";
+import { aDisk, anInventory } from "#shared/domain/testing/records.ts";
 import { ControlPlane } from "../testing/control-plane.ts";
 import { until } from "../testing/until.ts";
 
@@ -23,7 +23,7 @@ afterAll(async () => {
 test("an agent that cannot look at its machine at first tells what it is as soon as it can", async () => {
   const identity = await plane.enrol("source", "pine");
   let looked = 0;
-  const warnings: string[] = [];
+  const warnings: unknown[] = [];
   const agent = new Agent({
     identity,
     cloud: openAgentCloud(identity, { now: () => new Date(), random: Math.random }),
@@ -32,11 +32,11 @@ test("an agent that cannot look at its machine at first tells what it is as soon
     executors: {},
     takeInventory: async () => {
       if (++looked < 3) throw new Error("the disk does not answer");
-      return anInventory({ hostname: "pine" });
+      return anInventory({ hostname: "pine", disks: [aDisk("vda", { problems: ["sector 9: EIO"] })] });
     },
     environment: "original",
     bootId: async () => "boot-1",
-    log: { info() {}, warn: (message) => warnings.push(message), error() {} },
+    log: { info() {}, warn: (message, { problems } = {}) => warnings.push(problems ?? message), error() {} },
     now: () => new Date(),
     random: Math.random,
   });
@@ -45,8 +45,15 @@ test("an agent that cannot look at its machine at first tells what it is as soon
     const { items } = await plane.api.listSources({});
     return items.find(({ inventory }) => inventory);
   });
-  expect(source).toMatchObject({ id: identity.enrolment.agentId, inventory: { hostname: "pine" } });
-  expect(warnings).toEqual(["could not send agent-connected", "could not send agent-connected"]);
+  expect(source).toMatchObject({
+    id: identity.enrolment.agentId,
+    inventory: { hostname: "pine", disks: [{ problems: ["sector 9: EIO"] }] },
+  });
+  expect(warnings).toEqual([
+    "could not send agent-connected",
+    "could not send agent-connected",
+    ["disk vda: sector 9: EIO"],
+  ]);
   await agent.stop();
   await running;
 });

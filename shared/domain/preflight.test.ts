@@ -41,6 +41,26 @@ test.each<[string, Partial<PreflightFacts>, string[]]>([
     ["fail disks-readable"],
   ],
   [
+    "a disk whose layout the agent does not understand",
+    {
+      source: aSource({
+        ...held,
+        inventory: anInventory({ disks: [aDisk("vda", { problems: ["the GPT and its backup differ"] })] }),
+      }),
+    },
+    ["warn disks-understood"],
+  ],
+  [
+    "a disk that is not converted and whose layout the agent does not understand",
+    {
+      source: aSource({
+        ...held,
+        inventory: anInventory({ disks: [aDisk("vda"), aDisk("vdb", { problems: ["odd"] })] }),
+      }),
+    },
+    [],
+  ],
+  [
     "a mounted disk",
     { source: aSource({ ...held, inventory: anInventory({ disks: [aDisk("vda", { inUse: true })] }) }) },
     ["fail disk-in-use"],

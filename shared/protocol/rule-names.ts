@@ -11,6 +11,7 @@ export const RuleName = z.enum([
   "some-disk",
   "disks-exist",
   "disks-readable",
+  "disks-understood",
   "disks-not-empty",
   "disk-in-use",
   "target-room",

@@ -78,6 +78,21 @@ export const commonRules: readonly PreflightRule[] = [
     remedy: "Run the agent as root, correct the path, or leave this disk out.",
   },
   {
+    id: "disks-understood",
+    severity: "warn",
+    holds: "the agent understands what is on every disk",
+    check: ({ conversion, source }) => {
+      const problems = source.inventory?.disks.flatMap((disk) =>
+        conversion.disks.includes(disk.name)
+          ? disk.problems.map((problem) => `${disk.name}: ${problem}`)
+          : [],
+      );
+      return problems?.length ? problems.slice(0, 5).join("; ") : undefined;
+    },
+    remedy:
+      "What is not understood is copied whole, and the recovery point keeps the reason. If the disk is failing, replace it first.",
+  },
+  {
     id: "disks-not-empty",
     severity: "fail",
     holds: "no disk is empty",

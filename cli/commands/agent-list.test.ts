@@ -1,0 +1,24 @@
+import { expect, test } from "vitest";
+import { sourceOf } from "#shared/domain/agent.ts";
+import { aDisk, anInventory, aSource } from "#shared/domain/testing/records.ts";
+import { agentTable } from "./agent-list.ts";
+
+test("each problem of an inventory is a line below the table, with its machine and its disk", () => {
+  const inventory = anInventory({
+    disks: [aDisk("vda", { problems: ["the GPT and its backup differ"] }), aDisk("vdb")],
+    problems: ["12 of 140 disks\nagt_forged  connected"],
+  });
+  const source = sourceOf(aSource({ inventory }));
+  const lines = agentTable([source, { ...source, id: "agt_sound", inventory: anInventory() }], "none").split(
+    "\n",
+  );
+  expect(lines.slice(3)).toEqual([
+    "",
+    `${source.id}: 12 of 140 disks agt_forged  connected`,
+    `${source.id}: disk vda: the GPT and its backup differ`,
+  ]);
+});
+
+test("where every inventory is whole, there is only the table", () => {
+  expect(agentTable([sourceOf(aSource())], "none").split("\n")).toHaveLength(2);
+});

@@ -1,0 +1,11 @@
+import type { Inventory } from "../protocol/inventory.ts";
+
+/** All that an inventory could not tell, in words, each with the disk that it is about. Untrusted text. */
+export function inventoryProblems({ problems = [], disks }: Pick<Inventory, "problems" | "disks">): string[] {
+  const ofDisks = disks.flatMap((disk) =>
+    [disk.unreadable === undefined ? [] : `cannot be read: ${disk.unreadable}`, disk.problems]
+      .flat()
+      .map((problem) => `disk ${disk.name}: ${problem}`),
+  );
+  return [...problems, ...ofDisks];
+}
