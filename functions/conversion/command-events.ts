@@ -2,7 +2,14 @@
  * What an agent tells of its commands. Each event may come twice, late, out of order, or from an agent whose
  * command it is not.
  */
-import { type CommandRecord, failed, isOpen, progressed, succeeded } from "#shared/domain/command.ts";
+import {
+  type CommandRecord,
+  failed,
+  isAnswerDue,
+  isOpen,
+  progressed,
+  succeeded,
+} from "#shared/domain/command.ts";
 import { findCaptureProblem } from "#shared/domain/conversion.ts";
 import { CapturedDiskUnexpectedError, failureOf, UnknownCommandError } from "#shared/errors.ts";
 import { commandKinds } from "#shared/protocol/commands.ts";
@@ -24,10 +31,8 @@ export async function commandProgressed(
   const { store, steps, clock } = deps;
   const command = await ownCommand(agentId, event, deps);
   if (!command) return;
-  if (command.state === "cancelled") {
-    // The agent has not heard of the cancellation.
-    await tellAgent(deps, agentId, { type: "cancel", commandId: command.id });
-  }
+  // The agent has not heard of the cancellation.
+  if (command.state === "cancelled") await answer(command, "progress", deps);
   if (!isOpen(command)) return;
   if (command.taskToken) await steps.keepAlive(command.taskToken);
   const now = timestamp(clock);
@@ -39,7 +44,7 @@ export async function commandProgressed(
 /**
  * The agent is done with it. The workflow hears it first and the command is marked afterwards: broken off in
  * between, the event comes again and finds the command open, and the second word to the workflow has no
- * effect. Last, the agent is told that it may forget the result. Of a command that was cancelled it hears
+ * effect. Last, the agent learns that it may forget the result. Of a command that was cancelled it hears
  * that instead: it would act on an acknowledgement, and restart the machine.
  */
 export async function commandEnded(
@@ -53,9 +58,17 @@ export async function commandEnded(
     if (!current || !isOpen(current)) return current;
     return deps.store.conversions.saveCommand(await settled(current, event, deps));
   });
-  if (!command) return;
-  const type = command.state === "cancelled" ? "cancel" : "acknowledge";
-  await tellAgent(deps, agentId, { type, commandId: command.id });
+  if (command) await answer(command, "result", deps);
+}
+
+/** Tells the agent that its command is over, unless it just was. Noted afterwards: no answer is lost. */
+async function answer(command: CommandRecord, to: "progress" | "result", deps: CommandDeps): Promise<void> {
+  const { store, clock } = deps;
+  const { id, agentId, state } = command;
+  if (!isAnswerDue(command, to, clock.now())) return;
+  await tellAgent(deps, agentId, { type: state === "cancelled" ? "cancel" : "acknowledge", commandId: id });
+  const answered = { at: timestamp(clock), to };
+  await store.conversions.modifyCommand(id, (current) => ({ ...current, answered }));
 }
 
 async function settled(

@@ -71,15 +71,50 @@ test("a failure ends the step by its name", async () => {
   expect(await command()).toMatchObject({ state: "failed", failure });
 });
 
-test("the same success twice, and progress after it, change nothing; each success is acknowledged", async () => {
+const answers = () => world.agents.messagesFor("agt_target").filter((one) => !one.startsWith("command"));
+
+test("the same success twice, and progress after it, change nothing", async () => {
   await success();
   const before = await command();
   await success();
   await progress(5, 3);
   expect(await command()).toEqual(before);
-  expect(world.agents.messagesFor("agt_target").filter((one) => one.startsWith("acknowledge"))).toHaveLength(
-    2,
-  );
+});
+
+test("an agent that repeats a result is answered once in a minute, whatever it repeats", async () => {
+  for (let minute = 1; minute <= 3; minute++) {
+    for (let sent = 0; sent < 20; sent++) {
+      await success();
+      await progress(5, sent);
+    }
+    expect(answers()).toEqual(Array(minute).fill(`acknowledge ${ID}`));
+    world.nowMs += 60_000;
+  }
+});
+
+test("an agent that works on a cancelled command is told at once, told again at its result, and then once in a minute", async () => {
+  await world.store.conversions.modifyCommand(ID, (current) => ({ ...current, state: "cancelled" }));
+  await progress(5, 1);
+  await progress(5, 2);
+  expect(answers()).toEqual([`cancel ${ID}`]);
+  for (let sent = 0; sent < 20; sent++) {
+    await success();
+    await progress(5, 3);
+  }
+  expect(answers()).toEqual([`cancel ${ID}`, `cancel ${ID}`]);
+  world.nowMs += 60_000;
+  await progress(5, 4);
+  expect(answers()).toHaveLength(3);
+});
+
+test("broken off before the answer was noted, the repeated event answers again", async () => {
+  const { conversions } = world.store;
+  const modify = conversions.modifyCommand.bind(conversions);
+  conversions.modifyCommand = () => Promise.reject(new Error("killed"));
+  await expect(success()).rejects.toThrow("killed");
+  conversions.modifyCommand = modify;
+  await success();
+  expect(answers()).toEqual(Array(2).fill(`acknowledge ${ID}`));
 });
 
 test("a failure after the success does not undo it", async () => {

@@ -50,6 +50,8 @@ export const CommandRecord = z.object({
   progressAt: Timestamp.optional(),
   output: z.unknown().optional(),
   failure: FailureSchema.optional(),
+  /** When the agent was last told that the command is over, and what it had sent. */
+  answered: z.object({ at: Timestamp, to: z.enum(["progress", "result"]) }).optional(),
   version: z.int(),
 });
 export type CommandRecord = z.infer<typeof CommandRecord>;
@@ -155,6 +157,18 @@ export function failed(command: CommandRecord, failure: Failure, now: string): C
 
 export function cancelled(command: CommandRecord, now: string): CommandRecord {
   return { ...command, state: moved(command, "cancelled"), endedAt: now };
+}
+
+const ANSWER_EVERY_MS = 60_000;
+
+/**
+ * Whether the control plane answers an agent that sent this about a command that is over. Each answer costs a
+ * signature and a message, and an agent can send as often as it likes. A result is answered even if progress
+ * just was: a machine that missed the cancellation of its restart would restart.
+ */
+export function isAnswerDue({ answered }: CommandRecord, to: "progress" | "result", nowMs: number): boolean {
+  if (!answered || nowMs - Date.parse(answered.at) >= ANSWER_EVERY_MS) return true;
+  return to === "result" && answered.to === "progress";
 }
 
 /** The command as the agent receives it. */
