@@ -51,6 +51,19 @@ test("a restart that is called off does not happen, neither by itself nor acknow
   }
 });
 
+test("a restart that is called off while the agent looks whether it may does not happen", async () => {
+  const abort = new AbortController();
+  const { restarter, restarts } = world(1, async () => {
+    restarter.cancelled("c1");
+    abort.abort();
+    return undefined;
+  });
+  const wanted = { conversionId: "cnv_1", into: "boot-environment" } as const;
+  await expect(restarter.executor(wanted, { ...context, signal: abort.signal })).rejects.toThrow();
+  restarter.acknowledged("c1");
+  expect(restarts()).toBe(0);
+});
+
 test("asked out of a boot that is over, it does nothing: the restart has happened", async () => {
   const { restarter, restarts } = world(1);
   await restarter.executor({ conversionId: "cnv_1", into: "original", bootId: "boot-0" }, context);

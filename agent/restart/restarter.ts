@@ -31,12 +31,14 @@ export class Restarter {
     this.#options = options;
   }
 
-  readonly executor: Executor<"reboot"> = async (wanted, { commandId }) => {
+  readonly executor: Executor<"reboot"> = async (wanted, { commandId, signal }) => {
     const { bootId, conversionId } = wanted;
     // Asked out of another boot, it has happened already.
     if (bootId !== undefined && bootId !== this.#options.bootId) return {};
     const why = await this.#options.objection(wanted);
     if (why) throw new RestartRefusedError(conversionId, why);
+    // Called off in the meantime: `cancelled` found nothing that waits.
+    signal.throwIfAborted();
     this.#waiting.set(
       commandId,
       setTimeout(() => this.#restart(), this.#options.patienceMs ?? PATIENCE_MS),
