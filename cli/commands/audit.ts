@@ -1,3 +1,4 @@
+import type { AuditEntry } from "#shared/protocol/resources.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import { type CliCommand, numberOption, textOption } from "../command.ts";
 import { print, table } from "../terminal.ts";
@@ -21,15 +22,22 @@ export const audit: CliCommand = {
       query: { ...(limit !== undefined ? { limit } : {}), ...(cursor ? { cursor } : {}) },
     });
     print(call.terminal, call.json, page, () => {
-      const rows = page.items.map((entry) => [
-        entry.at,
-        entry.actor,
-        entry.action,
-        entry.subject,
-        entry.outcome,
-      ]);
       const more = page.cursor ? `\n\nMore: --cursor ${page.cursor}` : "";
-      return table(["AT", "WHO", "ACTION", "ON", "OUTCOME"], rows, "No action yet.") + more;
+      return auditTable(page.items) + more;
     });
   },
 };
+
+/** Entries as a person reads them. */
+export function auditTable(entries: AuditEntry[]): string {
+  const rows = entries.map((entry) => [
+    ...[entry.at, entry.actor, entry.action, entry.subject],
+    outcomeInWords(entry),
+  ]);
+  return table(["AT", "WHO", "ACTION", "ON", "OUTCOME"], rows, "No action yet.");
+}
+
+/** What can be repeated at will has one entry for an hour. */
+function outcomeInWords({ outcome, count = 1, lastAt }: AuditEntry): string {
+  return count > 1 ? `${outcome} ${count} times, last ${lastAt}` : outcome;
+}
