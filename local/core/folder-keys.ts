@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import { FolderFileDamagedError, KeysMissingError } from "#shared/data-folder/errors.ts";
 import { replaceOwnFile } from "#shared/data-folder/replace-own-file.ts";
@@ -75,9 +76,10 @@ export function requireFolderKeys(directory: string): void {
     );
 }
 
-/** Remembers the keys that the directory has now. */
+/** Remembers the keys that the directory has now; writes nothing if it does already. */
 export function recordFolderKeys(directory: string): void {
   const record = Object.fromEntries(KEY_FILES.map((keys) => [keys.file, fingerprintsIn(directory, keys)]));
+  if (isDeepStrictEqual(record, readRecord(directory))) return;
   replaceOwnFile(join(directory, RECORD), `${JSON.stringify(record)}\n`);
 }
 
