@@ -202,8 +202,9 @@ test("a conversion whose machine is gone can be cancelled, and frees the source"
   const sourceId = identity.enrolment.agentId;
   machine.start(identity);
   await ready(sourceId);
-  await machine[Symbol.asyncDispose]();
   const { id } = await plane.api.startConversion({ body: { type: "manual-cold", sourceId, targetId } });
+  // Preflight waits for a machine that was there when the conversion was asked for.
+  await machine[Symbol.asyncDispose]();
   await plane.api.cancelConversion({ parameters: { id } });
   expect((await plane.ended(id)).state).not.toBe("completed");
   expect((await sourceOf(sourceId)).activeConversionId).toBeUndefined();
