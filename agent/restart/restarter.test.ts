@@ -51,7 +51,7 @@ test("a restart that is called off does not happen, neither by itself nor acknow
   }
 });
 
-test("a restart that is called off while the agent looks whether it may does not happen", async () => {
+test("a restart that is cancelled while the agent judges it does not happen", async () => {
   const abort = new AbortController();
   const { restarter, restarts } = world(1, async () => {
     restarter.cancelled("c1");

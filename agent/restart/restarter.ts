@@ -37,7 +37,7 @@ export class Restarter {
     if (bootId !== undefined && bootId !== this.#options.bootId) return {};
     const why = await this.#options.objection(wanted);
     if (why) throw new RestartRefusedError(conversionId, why);
-    // Called off in the meantime: `cancelled` found nothing that waits.
+    // Cancelled in the meantime, when nothing was waiting yet.
     signal.throwIfAborted();
     this.#waiting.set(
       commandId,

@@ -81,7 +81,7 @@ test("the same success twice, and progress after it, change nothing", async () =
   expect(await command()).toEqual(before);
 });
 
-test("an agent that repeats a result is answered once in a minute, whatever it repeats", async () => {
+test("an agent that repeats a result is answered once in a minute", async () => {
   for (let minute = 1; minute <= 3; minute++) {
     for (let sent = 0; sent < 20; sent++) {
       await success();
@@ -92,7 +92,7 @@ test("an agent that repeats a result is answered once in a minute, whatever it r
   }
 });
 
-test("an agent that works on a cancelled command is told at once, told again at its result, and then once in a minute", async () => {
+test("an agent that works on a cancelled command hears so at once, again at its result, and then once in a minute", async () => {
   await world.store.conversions.modifyCommand(ID, (current) => ({ ...current, state: "cancelled" }));
   await progress(5, 1);
   await progress(5, 2);

@@ -76,7 +76,7 @@ export function requireFolderKeys(directory: string): void {
     );
 }
 
-/** Remembers the keys that the directory has now; writes nothing if it does already. */
+/** Records the keys that the directory has now; leaves an equal record as it is. */
 export function recordFolderKeys(directory: string): void {
   const record = Object.fromEntries(KEY_FILES.map((keys) => [keys.file, fingerprintsIn(directory, keys)]));
   if (isDeepStrictEqual(record, readRecord(directory))) return;

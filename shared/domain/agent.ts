@@ -32,7 +32,7 @@ export const AgentRecord = z.object({
    * boot image by hand.
    */
   enrolledFrom: AgentEnvironment.default("original"),
-  /** Of a machine that was started by hand: the hardware addresses that the operator saw when approving it. */
+  /** Of a machine started by hand: the hardware addresses that the operator saw when approving it. */
   approvedPorts: z.array(z.string()).optional(),
   /** The source that its machine became when it was started by hand again. */
   restartedAs: z.string().optional(),
@@ -69,8 +69,8 @@ function bootIdIn(inventory: Inventory | undefined): string | undefined {
 
 /**
  * Whether `other` is an earlier start by hand of the same machine: both were approved with the same network
- * ports, `other` was enrolled before `agent`, and `other` is no longer connected. Ports in an inventory do not
- * count: an agent can send those of any machine.
+ * ports, `other` was enrolled before `agent`, and `other` is no longer connected. Ports in an inventory do
+ * not count: an agent can send those of any machine.
  */
 export function isEarlierStart(other: AgentRecord, agent: AgentRecord): boolean {
   const ports = portsOf(agent);

@@ -1,6 +1,6 @@
 import type { Inventory } from "../protocol/inventory.ts";
 
-/** All that an inventory could not tell, in words, each with the disk that it is about. Untrusted text. */
+/** What an inventory could not tell, in words, each with its disk. The text is untrusted. */
 export function inventoryProblems({ problems = [], disks }: Pick<Inventory, "problems" | "disks">): string[] {
   const ofDisks = disks.flatMap((disk) =>
     [disk.unreadable === undefined ? [] : `cannot be read: ${disk.unreadable}`, disk.problems]
