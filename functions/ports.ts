@@ -1,4 +1,4 @@
-/** What the functions need of the world around the table. Adapters for AWS are in `aws/`. */
+/** The services that the functions need besides the table. Adapters for AWS are in `aws/`. */
 import type { Failure } from "#shared/errors.ts";
 import type { ConversionType } from "#shared/protocol/conversion-types.ts";
 import type { SignedMessage } from "#shared/protocol/signed-message.ts";
@@ -8,19 +8,20 @@ export interface Clock {
   now(): number;
 }
 
-/** Gives that many random bytes, fit for secrets. */
+/** Returns `length` random bytes that are good enough for secrets. */
 export type Random = (length: number) => Uint8Array;
 
 export interface AgentMessenger {
   /**
-   * Resolves once the broker has the message; the agent gets it if it is connected, or asks when it connects.
+   * Resolves once the broker has the message. The agent gets it if it is connected; otherwise the agent asks
+   * for it when it connects.
    */
   send(agentId: string, message: SignedMessage): Promise<void>;
 }
 
 /**
- * The key pair that messages to agents are signed with. Every agent knows its public part from its enrolment,
- * and obeys nothing else.
+ * The key pair that signs messages to agents. Every agent gets the public key at its enrolment and obeys
+ * only messages that this key signed.
  */
 export interface CommandKey {
   /** ECDSA with P-256 and SHA-256, DER; of at most 4096 bytes. */
@@ -30,7 +31,8 @@ export interface CommandKey {
 }
 
 /**
- * Workflow steps that wait for an agent. Each says whether somebody still waited: a token dies with its step.
+ * Workflow steps that wait for an agent. Each method resolves with whether the step was still waiting: a
+ * task token becomes invalid when its step ends.
  */
 export interface WaitingSteps {
   succeed(taskToken: string, output: unknown): Promise<boolean>;
@@ -40,12 +42,12 @@ export interface WaitingSteps {
 
 export interface Workflow {
   /**
-   * Starts it under a name that is used once; says whether that is new. Repeating it while it runs is
-   * harmless.
+   * Starts an execution under a name that is used once, and resolves with whether the name was new. Repeating
+   * it while the execution runs is harmless.
    */
   start(name: string, input: unknown): Promise<"started" | "exists">;
   isRunning(name: string): Promise<boolean>;
-  /** Ends it wherever it is, without any of its own cleaning up. One that has ended stays as it is. */
+  /** Stops an execution without its clean-up steps. One that has ended stays as it is. */
   stop(name: string): Promise<void>;
 }
 
@@ -55,22 +57,22 @@ export type Workflows = Readonly<Record<ConversionType, Workflow>>;
 export interface DeviceCertificate {
   id: string;
   arn: string;
-  /** The certificate, followed by those of its issuers where they are not commonly known. */
+  /** The certificate, followed by its issuers' if agents do not know them. */
   pem: string;
 }
 
-/** The broker's registry of agents and their certificates. Everything but `certify` may be repeated. */
+/** The broker's registry of agents and their certificates. Every method except `certify` may be repeated. */
 export interface DeviceRegistry {
   addThing(agentId: string): Promise<void>;
   /**
-   * A new certificate for the request's key; good for nothing until activated. Throws `InvalidInputError` for
-   * a malformed request.
+   * A new certificate for the request's key, inactive until `activate`. Throws `InvalidInputError` for a
+   * malformed request.
    */
   certify(csr: string): Promise<DeviceCertificate>;
-  /** Lets the certificate speak for the agent, with the rights of the policy. */
+  /** Lets the certificate act for the agent, with the rights of the policy. */
   bind(agentId: string, certificateArn: string, policyName: string): Promise<void>;
   activate(certificateId: string): Promise<void>;
-  /** Cuts the certificate's connections and refuses new ones. */
+  /** Disconnects clients that use this certificate and refuses new connections with it. */
   revoke(certificateId: string): Promise<void>;
   endpoints(): Promise<{ mqtt: string; credentials: string }>;
 }
@@ -84,23 +86,23 @@ export interface GrantedCredentials {
 }
 
 export interface BootImageBroker {
-  /** Rights to put and read the files of one boot image, for a quarter of an hour. */
+  /** Credentials to write and read the files of one boot image, for 15 minutes. */
   grant(imageId: string, sessionName: string): Promise<GrantedCredentials>;
 }
 
 export interface ObjectFacts {
   sizeBytes: number;
-  /** In hexadecimal; absent where the object was put without it. */
+  /** In hexadecimal; absent if the object was uploaded without it. */
   sha256?: string | undefined;
 }
 
-/** What lies in the bucket. */
+/** The bucket's objects. */
 export interface Bucket {
-  /** Nothing if there is no such object. */
+  /** Resolves with `undefined` if there is no such object. */
   describe(key: string): Promise<ObjectFacts | undefined>;
 }
 
 export interface SourceDataBroker {
-  /** Rights to read one source's repository, for an hour. */
+  /** Credentials to read one source's repository, for an hour. */
   grant(sourceId: string, sessionName: string): Promise<GrantedCredentials>;
 }

@@ -13,7 +13,7 @@ async function start() {
   return { world, call: (route: string, id?: string) => request(handler, route, id ? { id } : {}) };
 }
 
-test("sources and targets are listed apart, newest first", async () => {
+test("sources and targets are listed separately, newest first", async () => {
   const { world, call } = await start();
   await world.store.agents.add(aSource({ id: "agt_source2", certificateId: "e", name: "fir" }));
   const sources = (await call("GET /sources")).body.items as { id: string }[];
@@ -36,7 +36,7 @@ test("an unknown id, or one of the other role, is not found", async () => {
   expect((await call("DELETE /agents/{id}", "agt_nobody")).status).toBe(404);
 });
 
-test("a revoked agent is cut off, once and for good, and audited once", async () => {
+test("revoking an agent is permanent and audited once", async () => {
   const { world, call } = await start();
   const first = await call("DELETE /agents/{id}", "agt_source");
   world.nowMs += 1000;
@@ -46,7 +46,7 @@ test("a revoked agent is cut off, once and for good, and audited once", async ()
   expect(await world.audited()).toEqual(["ada agent-revoked agt_source done"]);
 });
 
-test("a revocation that the broker did not hear is completed by repeating it", async () => {
+test("repeating a revocation that did not reach the broker completes it", async () => {
   const { world, call } = await start();
   world.outage.strike("revoke");
   expect((await call("DELETE /agents/{id}", "agt_source")).status).toBe(500);

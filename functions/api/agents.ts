@@ -53,8 +53,8 @@ export async function getTarget({ path }: Call<"getTarget">, deps: Deps): Promis
 }
 
 /**
- * Distrusts an agent for good; repeating it does no harm. The mark comes first: from then on no step is sent
- * to it, whatever becomes of the certificate, and an enrolment that is just finishing sees it.
+ * Revokes an agent permanently; repeating it is harmless. The agent is marked first: from then on it gets no
+ * commands even if revoking the certificate fails, and an enrolment that is just finishing sees the mark.
  */
 export async function revokeAgent(
   { path, actor }: Call<"revokeAgent">,

@@ -47,7 +47,7 @@ async function start() {
   };
 }
 
-test("an image is used once all its files are there, as the manifest says", async () => {
+test("an image can be used once all files of its manifest are uploaded", async () => {
   const { world, add, put, complete, list } = await start();
   const { id, body } = anImage();
   const added = await add(body);
@@ -70,17 +70,21 @@ test("an image is used once all its files are there, as the manifest says", asyn
     `ada boot-image-added ${id} done`,
     `ada boot-image-completed ${id} done`,
   ]);
-  // Nobody gets rights to overwrite what is in use, and completing it again changes nothing.
+  // No caller gets rights to overwrite an image in use, and completing it again changes nothing.
   expect((await add(body)).status).toBe(409);
   expect((await complete(id)).status).toBe(200);
 });
 
 test.each<[string, (put: (path: string, content: string, sha256?: string) => void) => void, string]>([
   ["a file is missing", () => undefined, "vmlinuz is missing"],
-  ["a file has another length", (put) => put("vmlinuz", "kernels"), "vmlinuz has other bytes"],
-  ["a file has other bytes", (put) => put("vmlinuz", "kernal"), "vmlinuz has other bytes"],
-  ["a file was put without its hash", (put) => put("vmlinuz", "kernel", ""), "vmlinuz has other bytes"],
-])("an image of which %s is not used", async (_, spoil, message) => {
+  ["a file has another length", (put) => put("vmlinuz", "kernels"), "vmlinuz has different bytes"],
+  ["a file has different bytes", (put) => put("vmlinuz", "kernal"), "vmlinuz has different bytes"],
+  [
+    "a file was uploaded without its hash",
+    (put) => put("vmlinuz", "kernel", ""),
+    "vmlinuz has different bytes",
+  ],
+])("an image is not used if %s", async (_, spoil, message) => {
   const { add, put, complete, list } = await start();
   const { id, body } = anImage();
   await add(body);
@@ -93,7 +97,7 @@ test.each<[string, (put: (path: string, content: string, sha256?: string) => voi
   expect(await list()).toEqual([]);
 });
 
-test("an upload that broke off goes on", async () => {
+test("an interrupted upload continues", async () => {
   const { add, put, complete } = await start();
   const { id, body } = anImage();
   await add(body);
@@ -114,7 +118,7 @@ test.each<[string, object, string]>([
     { publicKeyPem: ec.export({ type: "spki", format: "pem" }) },
     "publicKeyPem",
   ],
-  ["with a key that is none", { publicKeyPem: "key" }, "publicKeyPem"],
+  ["with an invalid key", { publicKeyPem: "key" }, "publicKeyPem"],
   ["whose manifest is not JSON", { manifest: "{" }, "manifest"],
   ["whose manifest lacks its files", anImage({ files: [] }).body, "manifest.files"],
   [
@@ -122,14 +126,14 @@ test.each<[string, object, string]>([
     anImage({ files: [{ path: "../x", sizeBytes: 1, sha256: hash("x") }] }).body,
     "manifest.files.0.path",
   ],
-])("an image %s is refused, by field", async (_, change, path) => {
+])("an image %s is refused, and the field is named", async (_, change, path) => {
   const { world, add } = await start();
   const answer = await add({ ...anImage().body, ...change });
   expect(answer).toMatchObject({ status: 400, body: { fields: [{ path }] } });
   expect(world.uploads.grants).toEqual([]);
 });
 
-test("an image that nobody added cannot be completed", async () => {
+test("an image that was never added cannot be completed", async () => {
   const { complete } = await start();
   expect((await complete("a".repeat(64))).status).toBe(404);
 });

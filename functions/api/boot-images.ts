@@ -51,8 +51,8 @@ interface Deps {
 }
 
 /**
- * Notes the image and lets its files be put; repeating it lets a broken-off upload go on. Throws
- * `InvalidInputError` if the signature is wrong.
+ * Registers the image and returns credentials to upload its files. Repeating it lets an interrupted upload
+ * continue. Throws `InvalidInputError` if the signature is wrong.
  */
 export async function addBootImage(
   { body, actor }: Call<"addBootImage">,
@@ -64,7 +64,7 @@ export async function addBootImage(
   const key = publicKeyIn(body.publicKeyPem);
   if (!verify(null, bytes, key, Buffer.from(body.signatureBase64, "base64")))
     throw new InvalidInputError([
-      { path: "signatureBase64", message: "is not this key's over this manifest" },
+      { path: "signatureBase64", message: "is not this key's signature of this manifest" },
     ]);
   const createdBy = actorName(actor);
   const image = await store.bootImages.add(
@@ -79,7 +79,10 @@ export async function addBootImage(
     }),
   );
   if (image.state === "complete")
-    throw new WrongStateError(`boot image ${image.id} is complete`, "There is nothing left to upload.");
+    throw new WrongStateError(
+      `boot image ${image.id} is already complete`,
+      "There is nothing left to upload.",
+    );
   const credentials = await deps.uploads.grant(image.id, createdBy);
   await audit("boot-image-added", createdBy, image, deps);
   return {
@@ -92,7 +95,10 @@ export async function addBootImage(
   };
 }
 
-/** From here on it is used, if every object is there as the manifest says; repeating it changes nothing. */
+/**
+ * Marks the image complete, so that conversions use it, if every object matches the manifest. Repeating it
+ * changes nothing.
+ */
 export async function completeBootImage(
   { path, actor }: Call<"completeBootImage">,
   deps: Deps,
@@ -105,13 +111,14 @@ export async function completeBootImage(
   for (const { path: name, key, sizeBytes, sha256: hash } of objectsOf(image)) {
     const found = await objects.describe(key);
     if (!found) wrong.push(`${name} is missing`);
-    else if (found.sizeBytes !== sizeBytes || found.sha256 !== hash) wrong.push(`${name} has other bytes`);
+    else if (found.sizeBytes !== sizeBytes || found.sha256 !== hash)
+      wrong.push(`${name} has different bytes`);
   }
   if (wrong.length > 0)
     throw new WrongStateError(
       `boot image ${image.id} is not complete: ${wrong.join(", ")}`,
-      "Upload it again with `causeway boot-images upload DIR`. A file with other bytes cannot be replaced: build the image again, " +
-        "with a change that gives it another id.",
+      "Upload it again with `causeway boot-images upload DIR`. A file with different bytes cannot be replaced: build the image " +
+        "again with some change, which gives it another id.",
     );
   const done = await store.bootImages.modify(path.id, (current) => completedImage(current, timestamp(clock)));
   await audit("boot-image-completed", actorName(actor), done, deps);
@@ -131,7 +138,7 @@ function publicKeyIn(pem: string): KeyObject {
     const key = createPublicKey(pem);
     if (key.asymmetricKeyType === "ed25519") return key;
   } catch {
-    // Told below, like a key of another kind.
+    // Refused below, like a key of another kind.
   }
   throw new InvalidInputError([{ path: "publicKeyPem", message: "is not an Ed25519 key in PEM" }]);
 }

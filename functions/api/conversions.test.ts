@@ -25,7 +25,7 @@ async function start() {
   return { world, call, convert, cancel, holder };
 }
 
-/** A command that waits at an agent. */
+/** A command that an agent has not finished. */
 async function dispatched(world: World, conversionId: string): Promise<string> {
   const { command } = plan(
     {
@@ -45,7 +45,7 @@ async function dispatched(world: World, conversionId: string): Promise<string> {
   return (await world.store.conversions.saveCommand(command)).id;
 }
 
-test("starting a conversion holds the source and starts the workflow with all it needs", async () => {
+test("starting a conversion holds the source and starts the workflow with the whole input", async () => {
   const { world, convert, holder } = await start();
   const { status, body } = await convert({ bootCheck: true, bandwidthLimitBytesPerSecond: 1000 });
   expect(status).toBe(202);
@@ -72,7 +72,7 @@ test("starting a conversion holds the source and starts the workflow with all it
   expect(await world.audited()).toEqual([`ada conversion-started ${id} done`]);
 });
 
-test("a remote cold conversion starts its own workflow, with the newest boot image and its time", async () => {
+test("a remote cold conversion starts its own workflow, with the newest boot image and the start time", async () => {
   const { world, convert } = await start();
   await world.store.bootImages.add(aBootImage());
   const startAt = "2030-01-02T02:30:00.000Z";
@@ -94,7 +94,7 @@ test("a remote cold conversion starts its own workflow, with the newest boot ima
   });
 });
 
-test("rules that the operator accepts are kept with the conversion, sent to the source, and audited", async () => {
+test("rules that the operator accepts are stored with the conversion, sent to the source, and audited", async () => {
   const { world, convert } = await start();
   await world.store.bootImages.add(aBootImage());
   const accept = ["starts-unattended", "opens-unattended"];
@@ -145,7 +145,7 @@ test("a conversion without a receipt says that there is none", async () => {
   expect(await call("GET /conversions/{id}/receipt", id)).toMatchObject({ status: 404 });
 });
 
-test("a receipt is shown with the certificate by which the agent is known", async () => {
+test("a receipt is shown with the agent's certificate", async () => {
   const { world, convert, call } = await start();
   const id = String((await convert({ type: "remote-cold" })).body.id);
   const device = await aDevice();
@@ -168,7 +168,7 @@ test.each([
   ["a source as the target", { targetId: "agt_source" }, 404],
   ["no source at all", { sourceId: undefined }, 400],
   ["an unknown type", { type: "lukewarm" }, 400],
-  ["a time of a restart that does not happen", { startAt: "2030-01-02T02:30:00.000Z" }, 400],
+  ["a start time for a type that does not restart the source", { startAt: "2030-01-02T02:30:00.000Z" }, 400],
   ["a deadline too short for any machine", { type: "remote-cold", deadlineSeconds: 5 }, 400],
   ["a field that does not exist", { disk: "vda" }, 400],
 ])("%s is refused and nothing is held", async (_, change, status) => {
@@ -177,7 +177,7 @@ test.each([
   expect(await holder()).toBeUndefined();
 });
 
-test("a source is converted by one conversion at a time", async () => {
+test("only one conversion at a time can hold a source", async () => {
   const { convert } = await start();
   const first = await convert();
   const second = await convert();
@@ -198,7 +198,7 @@ test("the same request with the same key starts one conversion", async () => {
   expect(other).toMatchObject({ status: 400, body: { fields: [{ path: "Idempotency-Key" }] } });
 });
 
-test("a start whose workflow never began is completed by sending it again", async () => {
+test("repeating a start whose workflow never began completes it", async () => {
   const { convert, world } = await start();
   world.outage.strike("start");
   expect((await convert({}, { "idempotency-key": "k1" })).status).toBe(500);
@@ -207,7 +207,7 @@ test("a start whose workflow never began is completed by sending it again", asyn
   expect([...world.workflow.executions.keys()]).toEqual([again.body.id]);
 });
 
-test("a start whose workflow never began is healed by cancelling: the workflow begins, and sees it", async () => {
+test("cancelling a conversion whose workflow never began starts the workflow, which sees the cancellation", async () => {
   const { convert, cancel, world, holder } = await start();
   world.outage.strike("start");
   await convert();
@@ -216,7 +216,7 @@ test("a start whose workflow never began is healed by cancelling: the workflow b
   expect(world.workflow.executions.has(id)).toBe(true);
 });
 
-test("a source held by a conversion that never came to be is free again after a while", async () => {
+test("a source held by a conversion that was never stored is free again after a while", async () => {
   const { convert, world, holder } = await start();
   const lost = "cnv_01jd3v8q6m0000000000000000";
   world.nowMs = Date.UTC(2024, 10, 24, 0, 0, 0);
@@ -227,7 +227,7 @@ test("a source held by a conversion that never came to be is free again after a 
   expect(await holder()).toBe(body.id);
 });
 
-test("cancelling tells the workflow and the agent that wait, and may be repeated", async () => {
+test("cancelling reaches the waiting workflow and the agent, and may be repeated", async () => {
   const { convert, cancel, world } = await start();
   const id = String((await convert()).body.id);
   const commandId = await dispatched(world, id);
@@ -238,7 +238,7 @@ test("cancelling tells the workflow and the agent that wait, and may be repeated
   expect((await cancel(id)).status).toBe(202);
 });
 
-test("a cancellation broken off before the workflow heard it is completed by repeating it", async () => {
+test("repeating a cancellation that was interrupted before it reached the workflow completes it", async () => {
   const { convert, cancel, world } = await start();
   const id = String((await convert()).body.id);
   await dispatched(world, id);
@@ -248,7 +248,7 @@ test("a cancellation broken off before the workflow heard it is completed by rep
   expect(world.steps.outcomes.has("token")).toBe(true);
 });
 
-test("cancelling a conversion whose workflow was stopped from outside cleans up itself", async () => {
+test("cancelling a conversion whose workflow was stopped from outside cleans up", async () => {
   const { convert, cancel, world, holder } = await start();
   const id = String((await convert()).body.id);
   await dispatched(world, id);
@@ -262,7 +262,7 @@ test("cancelling a conversion whose workflow was stopped from outside cleans up 
   expect(await world.audited()).toEqual(audited);
 });
 
-test("what has ended cannot be cancelled; what does not exist is not found", async () => {
+test("an ended conversion cannot be cancelled, and an unknown one is not found", async () => {
   const { convert, cancel, world } = await start();
   const id = String((await convert()).body.id);
   const result = {
@@ -300,7 +300,7 @@ test("conversions are listed with their progress, newest first, and by state", a
   expect((await call("GET /conversions/{id}", second)).body).toMatchObject({ id: second, bootCheck: false });
 });
 
-test("a conversion that waits for an agent without a connection says since when", async () => {
+test("a conversion that waits for a disconnected agent says since when", async () => {
   const { world, call, convert } = await start();
   const id = String((await convert()).body.id);
   await dispatched(world, id);

@@ -79,7 +79,7 @@ export async function listConversions(
   deps: Deps,
 ): Promise<Answer<"listConversions">> {
   const { items, cursor } = await deps.store.conversions.page(query);
-  // Only a conversion that still goes on needs its commands read to be shown.
+  // An ended conversion has its steps in the record, so only the others need their commands.
   const views = items.map((item) => (hasEnded(item) ? conversionOf(item, []) : shown(item.id, deps)));
   return { items: await Promise.all(views), cursor };
 }

@@ -56,7 +56,7 @@ test("a revoked target host gets nothing", async () => {
   expect((await asAgent(TARGET_CERTIFICATE)).status).toBe(403);
 });
 
-test("an operator may read a source's repository, by name in the audit", async () => {
+test("an operator may read a source's repository, and the audit names the operator", async () => {
   const { world, asUser } = await start();
   expect((await asUser("agt_source")).status).toBe(201);
   expect(await world.audited()).toEqual(["ada data-access-granted agt_source done"]);

@@ -47,7 +47,7 @@ export async function openSourceData(
   return grant(source.id, actorName(actor), deps);
 }
 
-/** Only for the target host of this very conversion, and only while it runs. */
+/** Only for the conversion's own target host, and only while the conversion is running. */
 export async function openConversionData(
   { path, actor }: Call<"openConversionData">,
   deps: Deps,
@@ -58,7 +58,9 @@ export async function openConversionData(
   const conversion = await store.conversions.get(path.id);
   if (!agent || agent.revokedAt || conversion.targetId !== agent.id || conversion.state !== "running") {
     await audit("refused", agent?.id ?? caller, conversion.sourceId, deps, { conversionId: path.id });
-    throw new ForbiddenError(`the data of conversion ${path.id} is only for its target host, while it runs`);
+    throw new ForbiddenError(
+      `only the target host of conversion ${path.id} may read its data, and only while it is running`,
+    );
   }
   return grant(conversion.sourceId, agent.id, deps, { conversionId: path.id });
 }
@@ -91,6 +93,6 @@ async function audit(
 ): Promise<void> {
   const action = outcome === "done" ? "data-access-granted" : "data-access-refused";
   const entry = { at: timestamp(clock), actor, action, subject: sourceId, outcome, details };
-  // A target host asks again for as long as it reads, and may ask as often as it likes.
+  // A target host asks again while it reads, and any number of times, so these entries are counted hourly.
   await store.audit.addHourly(entry, outcome === "done" ? sourceId : "");
 }

@@ -17,7 +17,7 @@ const machine = {
 async function start() {
   const world = await World.start();
   const { store, clock, registry } = world;
-  // The world counts instead of drawing: that gives few different codes.
+  // The world's counter instead of randomness would give only a few different codes.
   const random = (length: number) => randomBytes(length);
   const requests = apiHandler(
     {
@@ -78,7 +78,7 @@ test("a machine shows a code, an operator approves it, and the machine becomes a
   ]);
 });
 
-test("operators see who waits, but not the codes: those are on the machines' screens only", async () => {
+test("operators see the waiting machines, but not their codes, which only the machines' screens show", async () => {
   const { world, asked, pending, approve } = await start();
   const { code, secret } = await asked();
   world.nowMs += MINUTE_MS;
@@ -118,14 +118,14 @@ test("a code works once", async () => {
   expect(await world.audited()).toContain(`ada enrolment-approval-refused ${id} refused`);
 });
 
-test("of two operators who approve at the same moment one is told that it was done before", async () => {
+test("if two operators approve at the same moment, one of them learns that the code was already approved", async () => {
   const { asked, approve } = await start();
   const { code } = await asked();
   const both = await Promise.all([approve(code), approve(code)]);
   expect(both.map(({ status }) => status).sort()).toEqual([201, 409]);
 });
 
-test("an expired code cannot be approved, and its machine is told to ask anew", async () => {
+test("an expired code cannot be approved, and its machine learns that it must make a new request", async () => {
   const { world, asked, approve, claim } = await start();
   const { id, code, secret } = await asked();
   world.nowMs += 15 * MINUTE_MS + 1;
@@ -133,12 +133,12 @@ test("an expired code cannot be approved, and its machine is told to ask anew", 
   expect(await claim(id, secret)).toMatchObject({ status: 409, body: { name: "WrongStateError" } });
 });
 
-test("an approval that is not used in time is void", async () => {
+test("an approval that the machine does not use in time expires", async () => {
   const { world, asked, approve, claim, active } = await start();
   const { id, code, secret } = await asked();
   world.nowMs += 14 * MINUTE_MS;
   await approve(code);
-  // The machine's network may be away when the first time is up.
+  // The machine's network may be down when the first lifetime ends.
   world.nowMs += 14 * MINUTE_MS;
   expect((await claim(id, secret)).status).toBe(200);
   const late = await asked();
@@ -148,7 +148,7 @@ test("an approval that is not used in time is void", async () => {
   expect(active()).toHaveLength(1);
 });
 
-test("with another's secret nothing is claimed, and nobody learns whether there is such a request", async () => {
+test("a wrong secret claims nothing, and the answer does not say whether the request exists", async () => {
   const { world, asked, approve, claim, active } = await start();
   const mine = await asked();
   const theirs = await asked();
@@ -161,7 +161,7 @@ test("with another's secret nothing is claimed, and nobody learns whether there 
   expect((await claim(theirs.id, theirs.secret)).status).toBe(200);
 });
 
-test("the answer may get lost: the same claim gets the same identity again, but not for ever", async () => {
+test("for a limited time, a repeated claim gets the same identity again, because its answer may have been lost", async () => {
   const { world, asked, approve, claim, active } = await start();
   const { id, code, secret } = await asked();
   await approve(code);
@@ -200,7 +200,7 @@ test("claiming again does not bring back a machine that was revoked", async () =
   expect(active()).toEqual([]);
 });
 
-test("one address cannot fill the list for all others, and the refusals do not fill the audit", async () => {
+test("one address cannot fill the list for all other addresses, and the refusals do not fill the audit", async () => {
   const { world, ask } = await start();
   for (let count = 0; count < 20; count++) expect((await ask()).status).toBe(201);
   const refused = await ask();
@@ -214,7 +214,7 @@ test("one address cannot fill the list for all others, and the refusals do not f
   expect((await ask()).status).toBe(201);
 });
 
-test("no more than a hundred machines wait, wherever they are", async () => {
+test("at most a hundred machines wait, from all addresses together", async () => {
   const { ask } = await start();
   for (let count = 0; count < 100; count++) {
     expect((await ask({}, `192.0.2.${count % 10}`)).status).toBe(201);
@@ -224,10 +224,10 @@ test("no more than a hundred machines wait, wherever they are", async () => {
 
 test.each([
   ["a name that moves the cursor", { name: "pine\u001b[2J" }, "name"],
-  ["a name that turns the writing", { name: "pine\u202e" }, "name"],
-  ["a hardware address that is none", { macAddresses: ["x"] }, "macAddresses.0"],
+  ["a name that reverses the writing direction", { name: "pine\u202e" }, "name"],
+  ["an invalid hardware address", { macAddresses: ["x"] }, "macAddresses.0"],
   ["no certificate request", { csr: "" }, "csr"],
-])("%s is refused with the field named", async (_, change, path) => {
+])("%s is refused, and the field is named", async (_, change, path) => {
   const { ask } = await start();
   expect(await ask(change)).toMatchObject({ status: 400, body: { fields: [{ path }] } });
 });

@@ -37,13 +37,13 @@ interface Deps {
   random: Random;
 }
 
-/** Of 20^8 codes at most a few thousand are remembered: two draws of a taken one are already unheard of. */
+/** At most a few thousand of 20^8 codes are taken, so even a second draw is very rare. */
 const MOST_DRAWS = 4;
 
 /**
- * A code for a machine's screen, and a secret for the machine. Anybody may ask, so how many may wait is
- * limited, roughly: the index that counts them runs behind by moments. Throws
- * `TooManyEnrolmentRequestsError`.
+ * Returns a code for the machine's screen and a secret for the machine. Anyone can ask, so the number of
+ * pending requests is limited. The limit is not exact, because the index that counts them is eventually
+ * consistent. Throws `TooManyEnrolmentRequestsError`.
  */
 export async function requestEnrolment(
   { body, address }: Call<"requestEnrolment">,
@@ -87,14 +87,14 @@ export async function listEnrolmentRequests(
   const page = await store.enrolmentRequests.page(query);
   const nowMs = clock.now();
   const pending = page.items.filter((request) => stateOf(request, nowMs) === "pending");
-  // Newest first, and all live equally long: whatever follows an expired one has expired.
+  // Newest first, and all have the same lifetime, so everything after an expired one has expired.
   const cursor = pending.length < page.items.length ? null : page.cursor;
   return { items: pending.map((request) => requestOf(request, nowMs)), cursor };
 }
 
 /**
- * Throws `NotFoundError` for a code that no machine was given, and `WrongStateError` for one that was
- * approved before or has expired.
+ * Throws `NotFoundError` for a code that no machine has, and `WrongStateError` for one that was already
+ * approved or has expired.
  */
 export async function approveEnrolment(
   { body, actor }: Call<"approveEnrolment">,
@@ -128,7 +128,7 @@ export async function approveEnrolment(
   }
 }
 
-/** Stored with a code that no other request has; returns it. */
+/** Stores the request with a code that no other request has, and returns the code. */
 async function addWithCode(
   request: Omit<EnrolmentRequestRecord, "codeHash">,
   { store, random }: Deps,
@@ -137,7 +137,7 @@ async function addWithCode(
     const code = newCode(random);
     if (await store.enrolmentRequests.add({ ...request, codeHash: sha256OfText(code) })) return code;
   }
-  throw new Error("every code that was drawn is taken");
+  throw new Error(`${MOST_DRAWS} random codes were all taken`);
 }
 
 async function newestPending({ store, clock }: Deps): Promise<EnrolmentRequestRecord[]> {

@@ -26,16 +26,16 @@ interface Deps {
 }
 
 /**
- * A new token; this answer is the only place where it stands. There is no repeating by `Idempotency-Key`, for
- * that would need the token kept: who lost the answer asks for another one, and the lost one expires unused.
+ * Creates a token. Only this answer contains it. There is no `Idempotency-Key`, because that would mean
+ * storing the token: a caller who lost the answer asks for another token, and the lost one expires unused.
  */
 export async function createEnrolmentToken(
   { body, actor }: Call<"createEnrolmentToken">,
   { store, clock, random }: Deps,
 ): Promise<Answer<"createEnrolmentToken">> {
   const now = clock.now();
-  // Without the letters in front, one token in 64 would begin with a dash: an option for the command line it
-  // is given on.
+  // Without the prefix, one token in 64 would start with a dash, and the command line would read it as an
+  // option.
   const token = `enrol_${Buffer.from(random(32)).toString("base64url")}`;
   const id = newId("tok", now, random(10));
   const createdAt = timestamp(clock);

@@ -33,12 +33,12 @@ async function start() {
   return { world, registry, enrol, newToken };
 }
 
-test("a token can be given on a command line, whatever is drawn for it", async () => {
+test("a token can be used on a command line, whatever its random part is", async () => {
   const { newToken } = await start();
   expect(await newToken()).toMatch(/^enrol_[\w-]{43}$/);
 });
 
-test("an agent that shows a token gets its identity and where everything is", async () => {
+test("an agent with a token gets its identity and the addresses that it needs", async () => {
   const { enrol, newToken, registry, world } = await start();
   const { status, body } = await enrol({ token: await newToken() });
   expect(status).toBe(201);
@@ -59,7 +59,7 @@ test("an agent that shows a token gets its identity and where everything is", as
   expect((await world.store.agents.findByCertificate(id))?.id).toBe(body.agentId);
 });
 
-test("a source is told whose boot images it is to start, if one is there; a target is not", async () => {
+test("a source gets the key of the newest boot image, if there is one; a target does not", async () => {
   const { enrol, newToken, world } = await start();
   const key = async (role: string) =>
     (await enrol({ token: await newToken(role), role })).body.bootImageKeyPem;
@@ -103,7 +103,7 @@ test.each<[string, (token: string, world: World) => object]>([
       return { token };
     },
   ],
-])("a token that is %s is refused with the same words, and audited", async (_, change) => {
+])("a token that is %s is refused with the same message, and audited", async (_, change) => {
   const { enrol, newToken, world, registry } = await start();
   const refused = await enrol(change(await newToken(), world));
   expect(refused).toMatchObject({ status: 403, body: { detail: "the enrolment token is not valid" } });
@@ -124,7 +124,7 @@ test.each(["addThing", "certify", "bind", "activate"])(
   },
 );
 
-test("the answer may get lost: the same request gets the same identity again, but not for ever", async () => {
+test("for a limited time, a repeated request gets the same identity again, because its answer may have been lost", async () => {
   const { enrol, newToken, world } = await start();
   const token = await newToken();
   const first = await enrol({ token });
@@ -143,7 +143,7 @@ test("two requests at the same moment with one token make one agent with one val
   expect(active).toHaveLength(1);
 });
 
-test("a malformed certificate request is named and does not cost the token", async () => {
+test("a malformed certificate request is named and does not use up the token", async () => {
   const { enrol, newToken } = await start();
   const token = await newToken();
   const refused = await enrol({ token, csr: "nonsense" });

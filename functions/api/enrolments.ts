@@ -42,7 +42,7 @@ interface Deps extends EnrolmentDeps {
 }
 
 /**
- * Gives an agent its identity and tells it where everything is. The same request may be repeated for ten
+ * Returns an agent's identity and the addresses that it needs. The same request may be repeated for ten
  * minutes.
  */
 export async function run({ body, apiUrl }: Call<"enrol">, deps: Deps): Promise<Answer<"enrol">> {
@@ -71,8 +71,8 @@ async function enrolmentOf(
   return {
     agentId,
     certificatePem: own ?? certificatePem,
-    // AWS gives the bare certificate: its servers' issuer is in every system's store. A cloud of one's own
-    // must send its authority along.
+    // AWS returns the certificate alone, because the issuer of its servers is in every system's store. The
+    // embedded cloud adds its own authority.
     ...(issuers.length > 0 ? { caPem: issuers.join("") } : {}),
     mqttEndpoint: mqtt,
     credentialsEndpoint: credentials,

@@ -1,4 +1,4 @@
-/** Whatever a caller sends to any route: path, query, headers and body. */
+/** Hostile paths, queries, headers and bodies for every route. */
 import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -53,7 +53,7 @@ async function start() {
   const deps = {
     ...world,
     clock: world.clock,
-    // The world counts instead of drawing: that gives few different codes.
+    // The world's counter instead of randomness would give only a few different codes.
     random: (length: number) => randomBytes(length),
     bucket: "bucket",
     region: "local-1",
@@ -85,7 +85,7 @@ async function start() {
 
 const known = fc.constantFrom("agt_source", "agt_target", "cnv_1", "rp_1", "a".repeat(64));
 const text = hostileValue.map((value) => (typeof value === "string" ? value : JSON.stringify(value)));
-/** A revoked agent would be refused everything from then on. */
+/** A revoked agent would get nothing but refusals from then on. */
 const idFor = (operation: OperationId) =>
   fc.oneof({ weight: 3, arbitrary: operation === "revokeAgent" ? fc.constant("agt_spare") : known }, text);
 const query = fc.oneof(
@@ -105,7 +105,7 @@ const headers = fc.dictionary(
 );
 const callers = { user: { user: "ada" }, agent: { certificate: "d".repeat(64) }, none: "anyone" } as const;
 
-/** Whom the route is for, or another one. */
+/** A caller that the route is for, or another one. */
 function callerOf({ auth }: Route): fc.Arbitrary<TestRequest["as"]> {
   return fc.oneof(
     { weight: 4, arbitrary: fc.constant(callers[auth]) },
@@ -118,7 +118,7 @@ function bodyOf(operation: OperationId): fc.Arbitrary<unknown> {
   return body === undefined ? hostileValue : fc.oneof(fc.constant(body), mutated(body), text);
 }
 
-test("whatever is asked of the API, it answers, and never with a fault of its own", async () => {
+test("the API answers any request, and never with an error of its own", async () => {
   const handlers = await start();
   const all = (Object.entries(routes) as [OperationId, Route][]).filter(
     ([, { handler }]) => handlers[handler],

@@ -23,7 +23,7 @@ async function start() {
   return { world, check, outcomes };
 }
 
-test("a source that is ready passes every rule, and nothing is touched", async () => {
+test("a source that is ready passes every rule, and preflight changes nothing", async () => {
   const { world, check } = await start();
   const { status, body } = await check({ type: "hot", targetId: "agt_target" });
   expect(status).toBe(200);
@@ -34,7 +34,7 @@ test("a source that is ready passes every rule, and nothing is touched", async (
   expect(await world.audited()).toEqual([]);
 });
 
-test("the rules of a remote cold conversion are judged by the newest boot image", async () => {
+test("the rules of a remote cold conversion check the newest boot image", async () => {
   const { world, outcomes } = await start();
   expect(await outcomes({ type: "remote-cold" })).toMatchObject({
     "boot-image": "fail",
@@ -63,7 +63,7 @@ test("a machine that was started by hand fails the rules of every type but its o
   expect(new Set(Object.values(own))).toEqual(new Set(["pass"]));
 });
 
-test("a source that a conversion holds says which", async () => {
+test("the rule for a held source names the conversion that holds it", async () => {
   const { world, check } = await start();
   await world.store.agents.modify("agt_source", (source) => ({ ...source, activeConversionId: "cnv_9" }));
   const { body } = await check({ type: "hot" });

@@ -26,10 +26,10 @@ interface Deps {
   clock: Clock;
 }
 
-/** What the workflow would find for a conversion that is not there yet. */
+/** The id of a conversion that does not exist yet. */
 const PROPOSED = "proposed";
 
-/** The very rules that the workflow checks, on a conversion as it would be. */
+/** Checks the same rules as the workflow, for the conversion that the request would start. */
 export async function checkPreflight(
   { path, body, actor }: Call<"checkPreflight">,
   { store, clock }: Deps,
@@ -58,7 +58,7 @@ export async function checkPreflight(
   );
   const rules = preflightRules({
     conversion,
-    // A source that nobody holds is what the conversion would hold.
+    // If no conversion holds the source, the proposed one would.
     source: { ...source, activeConversionId: source.activeConversionId ?? PROPOSED },
     target: target || undefined,
     bootImage: await usableBootImage(conversion, store),

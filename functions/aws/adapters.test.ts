@@ -46,7 +46,7 @@ test.each([new TaskTimedOut(said), new TaskDoesNotExist(said), new InvalidToken(
   },
 );
 
-test("any other error of Step Functions is one", async () => {
+test("any other error of Step Functions is thrown", async () => {
   const client = new SFNClient({ region });
   mockClient(client).on(SendTaskSuccessCommand).rejects(new Error("throttled"));
   await expect(new SfnWaitingSteps(client).succeed("token", {})).rejects.toThrow("throttled");
@@ -62,7 +62,7 @@ test("a failure too long for Step Functions keeps its name, message and hint", a
   expect(JSON.parse(cause)).toMatchObject({ name: failure.name, message: failure.message });
 });
 
-test("stopping a workflow that never began is no error", async () => {
+test("stopping a workflow that never began is not an error", async () => {
   const client = new SFNClient({ region });
   const mock = mockClient(client).on(StopExecutionCommand).rejects(new ExecutionDoesNotExist(said));
   await new SfnWorkflow(client, MACHINE).stop("cnv_1");
@@ -71,7 +71,7 @@ test("stopping a workflow that never began is no error", async () => {
   );
 });
 
-test("an object that is not there, or not to be seen, has no facts; any other error is one", async () => {
+test("a missing or hidden object has no description; any other error is thrown", async () => {
   const client = new S3Client({ region });
   const mock = mockClient(client);
   const bucket = new S3Bucket(client, "bucket");
@@ -87,7 +87,7 @@ test("an object that is not there, or not to be seen, has no facts; any other er
   expect(await bucket.describe("key")).toEqual({ sizeBytes: 3, sha256: "abab" });
 });
 
-test("the command key signs bytes, and its public part is asked for once", async () => {
+test("the command key signs bytes, and its public key is requested once", async () => {
   const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const client = new KMSClient({ region });
   const mock = mockClient(client);
@@ -106,7 +106,7 @@ test("the command key signs bytes, and its public part is asked for once", async
   expect(mock.commandCalls(GetPublicKeyCommand)).toHaveLength(1);
 });
 
-test("a public key that agents could not use is not given to them", async () => {
+test("agents never get a public key that they could not use", async () => {
   const { publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
   const client = new KMSClient({ region });
   const PublicKey = publicKey.export({ type: "spki", format: "der" });
@@ -114,7 +114,7 @@ test("a public key that agents could not use is not given to them", async () => 
   await expect(new KmsCommandKey(client, "arn:key").publicKeyPem()).rejects.toThrow("P-256");
 });
 
-test("rights to upload a boot image are for that one", async () => {
+test("credentials to upload a boot image are for that image only", async () => {
   const client = new STSClient({ region });
   const expires = { AccessKeyId: "a", SecretAccessKey: "s", SessionToken: "t", Expiration: new Date(0) };
   const mock = mockClient(client).on(AssumeRoleCommand).resolves({ Credentials: expires });
@@ -148,13 +148,13 @@ test("each type of conversion runs on the state machine of its workflow", async 
   expect(started).toEqual(ConversionType.options.map((type) => `arn:${workflowOf(type)}`));
 });
 
-test("a certificate request that IoT cannot read is the caller's mistake", async () => {
+test("a certificate request that IoT cannot read is reported as invalid input", async () => {
   const client = new IoTClient({ region });
   mockClient(client).on(CreateCertificateFromCsrCommand).rejects(new InvalidRequestException(said));
   await expect(new IotDeviceRegistry(client).certify("x")).rejects.toThrow(InvalidInputError);
 });
 
-test("rights to a source's data name that source in every statement", async () => {
+test("the policy for a source's data names that source in every statement", async () => {
   const client = new STSClient({ region });
   const Credentials = { AccessKeyId: "a", SecretAccessKey: "s", SessionToken: "t", Expiration: new Date(0) };
   const mock = mockClient(client).on(AssumeRoleCommand).resolves({ Credentials });

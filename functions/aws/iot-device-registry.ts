@@ -21,7 +21,7 @@ export class IotDeviceRegistry implements DeviceRegistry {
   }
 
   async addThing(agentId: string): Promise<void> {
-    // Creating the same thing again succeeds.
+    // IoT accepts the creation of a thing that already exists with the same attributes.
     await this.#client.send(new CreateThingCommand({ thingName: agentId }));
   }
 
@@ -30,7 +30,8 @@ export class IotDeviceRegistry implements DeviceRegistry {
       const { certificateId, certificateArn, certificatePem } = await this.#client.send(
         new CreateCertificateFromCsrCommand({ certificateSigningRequest: csr, setAsActive: false }),
       );
-      if (!certificateId || !certificateArn || !certificatePem) throw new Error("IoT gave no certificate");
+      if (!certificateId || !certificateArn || !certificatePem)
+        throw new Error("IoT returned no certificate");
       return { id: certificateId, arn: certificateArn, pem: certificatePem };
     } catch (error) {
       if (!(error instanceof InvalidRequestException)) throw error;

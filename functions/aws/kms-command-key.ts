@@ -3,7 +3,7 @@ import { GetPublicKeyCommand, type KMSClient, SignCommand } from "@aws-sdk/clien
 import { commandKeyOf } from "#shared/protocol/message-signature.ts";
 import type { CommandKey } from "../ports.ts";
 
-/** A key pair in KMS; the private part never leaves it. */
+/** A key pair in KMS. The private key never leaves KMS. */
 export class KmsCommandKey implements CommandKey {
   readonly #client: KMSClient;
   readonly #keyArn: string;
@@ -23,11 +23,11 @@ export class KmsCommandKey implements CommandKey {
         SigningAlgorithm: "ECDSA_SHA_256",
       }),
     );
-    if (!Signature) throw new Error("KMS gave no signature");
+    if (!Signature) throw new Error("KMS returned no signature");
     return Signature;
   }
 
-  /** Asked once: a key pair does not change. */
+  /** Requested once, because a key pair does not change. */
   async publicKeyPem(): Promise<string> {
     this.#pem ??= await this.#ask();
     return this.#pem;
@@ -35,10 +35,10 @@ export class KmsCommandKey implements CommandKey {
 
   async #ask(): Promise<string> {
     const { PublicKey } = await this.#client.send(new GetPublicKeyCommand({ KeyId: this.#keyArn }));
-    if (!PublicKey) throw new Error("KMS gave no public key");
+    if (!PublicKey) throw new Error("KMS returned no public key");
     const key = createPublicKey({ key: Buffer.from(PublicKey), format: "der", type: "spki" });
     const pem = key.export({ type: "spki", format: "pem" }).toString();
-    // An agent that pinned anything else could never be told anything.
+    // An agent that pinned any other kind of key could never verify a message.
     commandKeyOf(pem);
     return pem;
   }

@@ -2,12 +2,12 @@ import { AssumeRoleCommand, type STSClient } from "@aws-sdk/client-sts";
 import type { GrantedCredentials } from "../ports.ts";
 
 /**
- * Whoever is done, or revoked, keeps the rights for so long: the least that STS gives. They are asked for
- * again before.
+ * A caller that has finished or was revoked keeps the credentials until they expire, so this is the shortest
+ * lifetime that STS allows. A caller that needs more time asks again.
  */
 const DURATION_SECONDS = 900;
 
-/** A session of the role with no more rights than the statements of `policy` give. */
+/** Credentials for a session of the role, limited to the statements of `policy`. */
 export async function narrowedSession(
   client: STSClient,
   roleArn: string,
@@ -17,7 +17,7 @@ export async function narrowedSession(
   const { Credentials } = await client.send(
     new AssumeRoleCommand({
       RoleArn: roleArn,
-      // STS takes only these characters, and 64 of them.
+      // STS accepts only these characters, and at most 64 of them.
       RoleSessionName: sessionName.replace(/[^\w+=,.@-]/g, "-").slice(0, 64),
       DurationSeconds: DURATION_SECONDS,
       Policy: JSON.stringify({ Version: "2012-10-17", Statement: policy }),
@@ -25,7 +25,7 @@ export async function narrowedSession(
   );
   const { AccessKeyId, SecretAccessKey, SessionToken, Expiration } = Credentials ?? {};
   if (!AccessKeyId || !SecretAccessKey || !SessionToken || !Expiration) {
-    throw new Error("STS gave no credentials");
+    throw new Error("STS returned no credentials");
   }
   return {
     accessKeyId: AccessKeyId,

@@ -1,7 +1,7 @@
 import { HeadObjectCommand, type S3Client, S3ServiceException } from "@aws-sdk/client-s3";
 import type { Bucket, ObjectFacts } from "../ports.ts";
 
-/** A bucket of S3. */
+/** An S3 bucket. */
 export class S3Bucket implements Bucket {
   readonly #client: S3Client;
   readonly #name: string;
@@ -21,7 +21,7 @@ export class S3Bucket implements Bucket {
         sha256: ChecksumSHA256 && Buffer.from(ChecksumSHA256, "base64").toString("hex"),
       };
     } catch (error) {
-      // To whoever may not list the bucket, S3 answers "access denied" for what is not there.
+      // For a missing object, S3 answers "access denied" to a caller that may not list the bucket.
       const status = error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
       if (status === 404 || status === 403) return undefined;
       throw error;

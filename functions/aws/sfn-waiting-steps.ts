@@ -10,7 +10,7 @@ import {
 import type { Failure } from "#shared/errors.ts";
 import type { WaitingSteps } from "../ports.ts";
 
-/** Step Functions takes this many characters of a cause. */
+/** The longest cause that Step Functions accepts, in characters. */
 const MAX_CAUSE = 32_768;
 
 /** The steps of Step Functions that wait for a callback. */
@@ -44,7 +44,7 @@ function shortened({ name, message, hint, retryable }: Failure): Failure {
   return { name, message: message.slice(0, 8000), hint: hint.slice(0, 8000), retryable };
 }
 
-/** The step may have timed out, been answered or been cancelled: three errors that mean the same to us. */
+/** The step has timed out, been answered or been cancelled. These errors all mean that it no longer waits. */
 async function stillWaiting(sent: Promise<unknown>): Promise<boolean> {
   try {
     await sent;

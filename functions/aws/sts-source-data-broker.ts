@@ -10,7 +10,7 @@ export interface SourceDataBrokerOptions {
   kmsKeyArn: string;
 }
 
-/** Where a source's repository lies in the bucket. */
+/** The prefix of a source's repository in the bucket. */
 export function repositoryPrefix(sourceId: string): string {
   return `sources/${sourceId}/`;
 }

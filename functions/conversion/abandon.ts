@@ -9,9 +9,9 @@ import { type CommandDeps, timestamp } from "./deps.ts";
 import { order, rebootIntoOriginal } from "./order.ts";
 
 /**
- * Ends a conversion that cannot go on, as failed or (if the operator asked) cancelled, and gives back what it
- * took. Every part may be repeated; the end of the conversion is written last, so whatever breaks off before
- * it is done again by the next try.
+ * Ends a conversion that cannot continue, as failed or (if the operator asked) as cancelled, and releases
+ * what it used. Every part may be repeated. The end of the conversion is written last, so after an
+ * interruption the next try does all parts again.
  */
 export async function abandon(
   conversionId: string,
@@ -42,9 +42,9 @@ export async function abandon(
 }
 
 /**
- * A machine that may be armed, or is not heard from its original system, is still owed its way back:
- * whichever system calls next finds the order, however late. Of one that is back, what was ordered for that
- * is over.
+ * Sends the commands that bring the machine back if it may be armed or has not reported from its original
+ * system. Whichever system connects next gets them, however late. If the machine is already back, cancels
+ * such commands.
  */
 async function bringBack(
   conversion: ConversionRecord,
@@ -71,15 +71,15 @@ async function bringBack(
   ];
   for (const wanted of orders) {
     if (machine.is === "original" && wanted.kind === "reboot") continue;
-    // An attempt that failed has told what there is to tell.
+    // A failed attempt has already reported everything it can.
     if (commands.some((command) => command.kind === wanted.kind && command.label === wanted.label)) continue;
     await order(wanted, commands, deps);
   }
 }
 
 /**
- * Tells both agents to give back what the conversion took there. Nobody waits for it: an agent that is away
- * does it when it is back.
+ * Sends both agents the command to release what the conversion used. No workflow waits for the result: an
+ * agent that is disconnected does it when it connects.
  */
 async function releaseAgents(
   conversion: ConversionRecord,
@@ -91,7 +91,7 @@ async function releaseAgents(
     { label: "target", agentId: conversion.targetId },
   ];
   for (const { label, agentId } of parties) {
-    // An agent that was never asked for anything has nothing to give back.
+    // An agent that never got a command has nothing to release.
     if (!commands.some((command) => command.agentId === agentId)) continue;
     const { enrolledFrom: environment } = await deps.store.agents.get(agentId);
     const wanted: WantedCommand = {

@@ -4,8 +4,8 @@ import { type ConversionType, conversionTypes } from "#shared/protocol/conversio
 import type { Store } from "../store/store.ts";
 
 /**
- * The id of the boot image that a conversion is to use: the one asked for, else the newest. Nothing if there
- * is none, or none is needed.
+ * The id of the boot image for a conversion: the requested one, else the newest. Returns `undefined` if there
+ * is none, or if the type needs none.
  */
 export async function bootImageFor(
   request: { type: ConversionType; bootImageId?: string | undefined },

@@ -1,6 +1,6 @@
 /**
- * A source whose conversion ends, by whatever: it is brought back from wherever it is, and what is not known
- * of it is said.
+ * A source whose conversion ends for any reason: it is brought back from wherever it is, and the failure says
+ * what is not known about it.
  */
 import { expect, test } from "vitest";
 import { workflowInput } from "#shared/domain/conversion.ts";
@@ -19,54 +19,54 @@ import {
   conversionId,
   device,
   event,
-  heard,
   machine,
   ORIGINAL,
   ordered,
   outcome,
+  received,
   restarting,
   restored,
   world,
 } from "../testing/restarted-source.ts";
 import { cancelConversion } from "./cancel.ts";
 
-// --- Giving up -----------------------------------------------------------------------------------------------------
+// --- Abandoning -----------------------------------------------------------------------------------------------------
 
-test("an order to restart does not outlive that it was given up: an agent that is back in the same boot only attests", async () => {
+test("a cancelled restart never happens: an agent that connects again in the same boot only attests", async () => {
   await ordered();
-  // The source is away, its step loses patience, and the machine is where it is to be brought back to.
+  // The source is disconnected, its step times out, and the machine is still in its original system.
   await asks.back();
   await asks.attest();
   world.agents.sent.length = 0;
   await connect(ORIGINAL, "boot-1");
-  expect(heard()).toEqual(["command attest-boot-state.1"]);
+  expect(received()).toEqual(["command attest-boot-state.1"]);
 });
 
-test("an order to arm does not outlive that it was given up", async () => {
+test("a command to arm is cancelled when its conversion is abandoned", async () => {
   await asks.arm();
   await asks.back();
   world.agents.sent.length = 0;
   await connect(ORIGINAL, "boot-1");
-  expect(heard()).toEqual([]);
+  expect(received()).toEqual([]);
 });
 
-test("an answer to an order that was called off is not acknowledged, for that would restart the machine", async () => {
+test("the result of a cancelled reboot is not acknowledged, because that would restart the machine", async () => {
   await ordered();
   await asks.back();
   world.agents.sent.length = 0;
   await answer("reboot.boot-environment", {});
-  expect(heard()).toEqual(["cancel reboot.boot-environment.1"]);
+  expect(received()).toEqual(["cancel reboot.boot-environment.1"]);
   expect(await machine()).toBe("original, armed");
 });
 
-test("a capture that goes on does not keep a machine from coming back", async () => {
+test("a running capture does not keep a machine from coming back", async () => {
   await away();
   await asks.capture();
   await asks.back();
-  expect(heard().slice(-2)).toEqual(["cancel capture-disk.vda.1", "command reboot.original.1"]);
+  expect(received().slice(-2)).toEqual(["cancel capture-disk.vda.1", "command reboot.original.1"]);
 });
 
-test("what the boot environment has to tell of the boot state is heard, however late", async () => {
+test("the boot environment's report of the boot state counts, however late it arrives", async () => {
   await restarting();
   await asks.back();
   await connect(BOOT, "boot-2");
@@ -74,9 +74,9 @@ test("what the boot environment has to tell of the boot state is heard, however 
   expect(await machine()).toBe("boot-environment, restored");
 });
 
-// --- A boot environment that nobody waits for ----------------------------------------------------------------------
+// --- A boot environment that no conversion needs ----------------------------------------------------------------------
 
-test("a machine that starts its boot environment when its conversion is over is sent home", async () => {
+test("a machine that starts its boot environment after its conversion has ended is restarted into its own system", async () => {
   await asks.arm();
   await answer("arm-boot", armed);
   await asks.attest();
@@ -86,62 +86,62 @@ test("a machine that starts its boot environment when its conversion is over is 
   await answer("release.source", {});
   world.agents.sent.length = 0;
   await connect(BOOT, "boot-2");
-  expect(heard()).toEqual(["command reboot.original.1"]);
+  expect(received()).toEqual(["command reboot.original.1"]);
   expect(await machine()).toBe("boot-environment, armed");
   await answer("reboot.original", {}, BOOT);
   world.agents.sent.length = 0;
-  // Once more, if it is heard there once more.
+  // The same again if it reports from there again.
   await connect(BOOT, "boot-4");
-  expect(heard()).toEqual(["command reboot.original.2"]);
+  expect(received()).toEqual(["command reboot.original.2"]);
   await connect(ORIGINAL, "boot-5");
   expect(await world.store.conversions.pendingCommands("agt_source")).toEqual([]);
 });
 
-test("a machine whose workflow was stopped from outside is sent home, and reads no disk before", async () => {
+test("a machine whose workflow was stopped from outside is restarted into its own system, and reads no disk before", async () => {
   await away();
   await asks.capture();
   await world.workflow.stop(conversionId);
   world.agents.sent.length = 0;
   await connect(BOOT, "boot-2");
-  expect(heard()).toEqual(["cancel capture-disk.vda.1", "command reboot.original.1"]);
+  expect(received()).toEqual(["cancel capture-disk.vda.1", "command reboot.original.1"]);
 });
 
-test("a machine that was not armed by the conversion that holds it is sent home", async () => {
+test("a machine that another conversion armed is restarted into its own system", async () => {
   await asks.stage();
   await connect(BOOT, "boot-0");
-  expect(heard().at(-1)).toBe("command reboot.original.1");
+  expect(received().at(-1)).toBe("command reboot.original.1");
   await answer("reboot.original", {}, BOOT);
   world.agents.sent.length = 0;
   await connect(ORIGINAL, "boot-1");
-  // What it is asked in its own system, it does there.
-  expect(heard()).toEqual(["command stage-boot-image.1"]);
+  // It carries out the commands for its own system there.
+  expect(received()).toEqual(["command stage-boot-image.1"]);
   expect(await machine()).toBe("original, untouched");
-  // That restart is not the one that the conversion asks for at its own time.
+  // The conversion's own restart is another command.
   await away();
   await asks.back();
   expect(outcome("reboot original")).toBeUndefined();
-  expect(heard().at(-1)).toBe("command reboot.original.2");
+  expect(received().at(-1)).toBe("command reboot.original.2");
 });
 
-test("a machine that is read is not sent home when its agent connects once more", async () => {
+test("a machine that is being read is not restarted when its agent connects again", async () => {
   await away();
   await asks.capture();
   world.agents.sent.length = 0;
   await connect(BOOT, "boot-2");
-  expect(heard()).toEqual(["command capture-disk.vda.1"]);
+  expect(received()).toEqual(["command capture-disk.vda.1"]);
 });
 
-test("a machine that was started by hand is left where it is", async () => {
+test("a machine that was started by hand is not restarted", async () => {
   await world.store.agents.modify("agt_source", (source) => ({ ...source, enrolledFrom: BOOT }));
   await abandonWith("States.Timeout");
   world.agents.sent.length = 0;
   await connect(BOOT, "boot-2");
-  expect(heard()).toEqual([]);
+  expect(received()).toEqual([]);
 });
 
 // --- Ends ----------------------------------------------------------------------------------------------------------
 
-test("a machine that nobody hears ends as not known, and its way back stays ordered", async () => {
+test("a machine that does not report ends with an unknown location, and the commands that bring it back stay open", async () => {
   await away();
   await asks.back();
   await asks.attest();
@@ -155,16 +155,16 @@ test("a machine that nobody hears ends as not known, and its way back stays orde
   expect(failure?.message).toContain("not heard since 2030-01-01T00:05:00.000Z");
   world.agents.sent.length = 0;
   await connect(BOOT, "boot-2");
-  expect(heard()[0]).toBe("command reboot.original.1");
+  expect(received()[0]).toBe("command reboot.original.1");
   await connect(ORIGINAL, "boot-3");
-  expect(heard()).toContain("command attest-boot-state.1");
-  expect(heard()).toContain("command release.source.1");
+  expect(received()).toContain("command attest-boot-state.1");
+  expect(received()).toContain("command release.source.1");
   await attested();
   expect(await machine()).toBe("original, confirmed");
   expect(await conversion()).toMatchObject({ state: "failed", failure });
 });
 
-test("a machine that was armed and not heard again ends as armed", async () => {
+test("a machine that was armed and has not reported since ends as armed", async () => {
   await restarting();
   await asks.back();
   await asks.attest();
@@ -173,16 +173,16 @@ test("a machine that was armed and not heard again ends as armed", async () => {
   const { failure } = await conversion();
   expect(failure?.message).toContain("the next start may lead into the boot environment once");
   expect(failure?.hint).toContain("at the latest");
-  // It attests whenever it is back.
+  // It attests as soon as it is back.
   await connect(ORIGINAL, "boot-3");
   await attested();
   expect(await machine()).toBe("original, confirmed");
 });
 
 test.each<[string, () => Promise<unknown>]>([
-  ["whose receipt tells of a change", () => attested(aReceipt(device, { outcome: "different" }))],
-  ["whose receipt is not to be believed", () => attested(aReceipt(device, { agentId: "agt_other" }))],
-  ["that is not heard", async () => {}],
+  ["whose receipt reports a change", () => attested(aReceipt(device, { outcome: "different" }))],
+  ["whose receipt is not valid", () => attested(aReceipt(device, { agentId: "agt_other" }))],
+  ["that does not report", async () => {}],
 ])(
   "whatever failed before, a machine %s ends with the hint that its boot state is not confirmed",
   async (_, happen) => {
@@ -196,7 +196,7 @@ test.each<[string, () => Promise<unknown>]>([
   },
 );
 
-test("a machine whose boot state is confirmed ends with the failure's own hint", async () => {
+test("if the boot state is confirmed, the failure keeps its own hint", async () => {
   await away();
   await asks.attest();
   await attested();
@@ -204,26 +204,26 @@ test("a machine whose boot state is confirmed ends with the failure's own hint",
   expect((await conversion()).failure?.hint).not.toContain("receipt");
 });
 
-test("a workflow that was stopped from outside leaves orders that bring the machine back", async () => {
+test("after a workflow was stopped from outside, commands bring the machine back", async () => {
   await away();
   await world.workflow.stop(conversionId);
   await cancelConversion(conversionId, "ada", world);
   expect((await conversion()).state).toBe("cancelled");
-  expect(heard()).toContain("command reboot.original.1");
-  expect(heard()).toContain("command attest-boot-state.1");
+  expect(received()).toContain("command reboot.original.1");
+  expect(received()).toContain("command attest-boot-state.1");
 });
 
-test("a machine that was never armed is owed nothing but a release", async () => {
+test("a machine that was never armed gets only a release", async () => {
   await asks.stage();
   await abandonWith("States.Timeout");
   expect(await machine()).toBe("original, untouched");
-  expect(heard().filter((one) => one.startsWith("command"))).toEqual([
+  expect(received().filter((one) => one.startsWith("command"))).toEqual([
     "command stage-boot-image.1",
     "command release.source.1",
   ]);
 });
 
-test("an agent that armed nothing says so, and nothing is left open", async () => {
+test("an agent that armed nothing reports so, and no command stays open", async () => {
   await asks.arm();
   await asks.attest();
   const failure = { ...failureOf(new Error("nothing was saved")), name: "BootStateNotSavedError" };
@@ -233,7 +233,7 @@ test("an agent that armed nothing says so, and nothing is left open", async () =
 
 // --- Cancelling ----------------------------------------------------------------------------------------------------
 
-test("cancelling ends what the boot environment does, but never what brings the machine back", async () => {
+test("cancelling ends the boot environment's work, but never the commands that bring the machine back", async () => {
   await away();
   await asks.capture();
   await cancelConversion(conversionId, "ada", world);
@@ -250,29 +250,29 @@ test("cancelling ends what the boot environment does, but never what brings the 
   expect(await conversion()).toMatchObject({ state: "cancelled", machine: { bootState: "confirmed" } });
 });
 
-test("a machine that went into the boot environment after all is sent back as soon as it calls", async () => {
+test("a machine that started its boot environment in spite of the cancellation is restarted as soon as it connects", async () => {
   await ordered();
-  // The agent restarts, and its answer comes too late.
+  // The agent restarts the machine, and its answer arrives too late.
   await cancelConversion(conversionId, "ada", world);
   await asks.back();
   expect(outcome("reboot original")).toEqual({ output: {} });
   await asks.attest();
   await connect(BOOT, "boot-2");
-  expect(heard().at(-1)).toBe("command reboot.original.1");
+  expect(received().at(-1)).toBe("command reboot.original.1");
 });
 
 test("nothing is armed once the operator has cancelled", async () => {
   await cancelConversion(conversionId, "ada", world);
   await expect(asks.arm()).rejects.toThrow(ConversionCancelledError);
   expect(await machine()).toBe("original, untouched");
-  // The way back of a machine that is not away is over before it begins.
+  // The machine is still in its original system, so the step to bring it back succeeds at once.
   await asks.back();
   await asks.attest();
   expect(outcome("attest-boot-state")).toEqual({ output: {} });
-  expect(heard()).toEqual([]);
+  expect(received()).toEqual([]);
 });
 
-test("a conversion that waits for its time is cancelled at once", async () => {
+test("a conversion that waits for its start time is cancelled at once", async () => {
   await world.store.conversions.modify(conversionId, (current) => ({
     ...current,
     startAt: "2030-01-02T00:00:00.000Z",

@@ -2,12 +2,12 @@ import { type CommandRecord, cancelled, isOpen } from "#shared/domain/command.ts
 import { openCommands } from "#shared/domain/conversion-view.ts";
 import { ConversionCancelledError, failureOf } from "#shared/errors.ts";
 import { type CommandDeps, timestamp } from "./deps.ts";
-import { tellAgent } from "./tell-agent.ts";
+import { sendToAgent } from "./send-to-agent.ts";
 
 /**
- * Ends commands that nobody wants any more: the workflow stops waiting, the agent is told to stop. The
- * workflow is told before the command is marked: broken off in between, a repeat finds the command still open
- * and does both again.
+ * Cancels commands: the workflow stops waiting, and the agent gets a cancellation. The workflow's step fails
+ * before the command is marked, so after an interruption a repeat finds the command still open and does both
+ * again.
  */
 export async function cancelCommands(commands: readonly CommandRecord[], deps: CommandDeps): Promise<void> {
   for (const { id, conversionId, agentId, taskToken } of commands) {
@@ -15,16 +15,19 @@ export async function cancelCommands(commands: readonly CommandRecord[], deps: C
     await deps.store.conversions.modifyCommand(id, (current) =>
       isOpen(current) ? cancelled(current, timestamp(deps.clock)) : current,
     );
-    await tellAgent(deps, agentId, { type: "cancel", commandId: id });
+    await sendToAgent(deps, agentId, { type: "cancel", commandId: id });
   }
 }
 
 /**
- * A machine that is to come back is asked for nothing else: an order to leave that is still on its way would
- * lead it away again, and a capture that goes on would keep it. What became of its boot state is heard all
- * the same.
+ * Cancels the open commands of a machine that has to come back: a restart into the boot environment would
+ * lead it away again, and a capture would keep it there. The boot environment may still report the boot
+ * state.
  */
-export async function callOffAllElse(commands: readonly CommandRecord[], deps: CommandDeps): Promise<void> {
+export async function cancelOtherCommands(
+  commands: readonly CommandRecord[],
+  deps: CommandDeps,
+): Promise<void> {
   await cancelCommands(
     openCommands(commands).filter(({ kind }) => kind !== "report-boot-state"),
     deps,

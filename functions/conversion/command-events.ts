@@ -1,6 +1,6 @@
 /**
- * What an agent tells of its commands. Each event may come twice, late, out of order, or from an agent whose
- * command it is not.
+ * Agents' events about their commands. Each event can arrive twice, late, out of order, or from an agent to
+ * which the command does not belong.
  */
 import {
   type CommandRecord,
@@ -16,13 +16,13 @@ import { commandKinds } from "#shared/protocol/commands.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
 import { refuse } from "../ingest/refuse.ts";
 import { againIfChanged } from "../store/again-if-changed.ts";
+import { type Outcome, recordOutcome } from "./command-outcome.ts";
 import { type CommandDeps, timestamp } from "./deps.ts";
-import { learnFrom, type Outcome } from "./machine.ts";
-import { tellAgent } from "./tell-agent.ts";
+import { sendToAgent } from "./send-to-agent.ts";
 
 type EventOf<T extends AgentEvent["type"]> = Extract<AgentEvent, { type: T }>;
 
-/** The agent works on it: keeps the workflow's step alive and notes how far it is. */
+/** The agent is working on the command: keeps the workflow's step alive and records the progress. */
 export async function commandProgressed(
   agentId: string,
   event: EventOf<"command-progressed">,
@@ -31,7 +31,7 @@ export async function commandProgressed(
   const { store, steps, clock } = deps;
   const command = await ownCommand(agentId, event, deps);
   if (!command) return;
-  // The agent has not heard of the cancellation.
+  // The agent missed the cancellation.
   if (command.state === "cancelled") await answer(command, "progress", deps);
   if (!isOpen(command)) return;
   if (command.taskToken) await steps.keepAlive(command.taskToken);
@@ -42,42 +42,47 @@ export async function commandProgressed(
 }
 
 /**
- * The agent is done with it. The workflow hears it first and the command is marked afterwards: broken off in
- * between, the event comes again and finds the command open, and the second word to the workflow has no
- * effect. Last, the agent learns that it may forget the result. Of a command that was cancelled it hears
- * that instead: it would act on an acknowledgement, and restart the machine.
+ * The agent has finished the command. The workflow gets the result first, and the command is marked
+ * afterwards: after an interruption, the event arrives again and finds the command open, and the workflow
+ * ignores the second result. Last, the agent gets an acknowledgement and may forget the result. If the
+ * command was cancelled, the agent gets a cancellation instead, because an acknowledgement of `reboot` makes
+ * it restart the machine.
  */
 export async function commandEnded(
   agentId: string,
   event: EventOf<"command-succeeded" | "command-failed">,
   deps: CommandDeps,
 ): Promise<void> {
-  // A step that timed out in between waits with a new token, which needs the result, too.
+  // If the step timed out in between, it waits with a new token, which needs the result, too.
   const command = await againIfChanged(async () => {
     const current = await ownCommand(agentId, event, deps);
     if (!current || !isOpen(current)) return current;
-    return deps.store.conversions.saveCommand(await settled(current, event, deps));
+    return deps.store.conversions.saveCommand(await endedCommand(current, event, deps));
   });
   if (command) await answer(command, "result", deps);
 }
 
-/** Tells the agent that its command is over, unless it just was. Noted afterwards: no answer is lost. */
+/** Answers that the command is over, unless it just did. Recorded afterwards, so that no answer is lost. */
 async function answer(command: CommandRecord, to: "progress" | "result", deps: CommandDeps): Promise<void> {
   const { store, clock } = deps;
   const { id, agentId, state } = command;
   if (!isAnswerDue(command, to, clock.now())) return;
-  await tellAgent(deps, agentId, { type: state === "cancelled" ? "cancel" : "acknowledge", commandId: id });
+  await sendToAgent(deps, agentId, { type: state === "cancelled" ? "cancel" : "acknowledge", commandId: id });
   const answered = { at: timestamp(clock), to };
   await store.conversions.modifyCommand(id, (current) => ({ ...current, answered }));
 }
 
-async function settled(
+async function endedCommand(
   command: CommandRecord,
   event: EventOf<"command-succeeded" | "command-failed">,
   deps: CommandDeps,
 ): Promise<CommandRecord> {
   const { steps, clock } = deps;
-  const result = await learnFrom(command, await asPreflighted(command, resultOf(command, event), deps), deps);
+  const result = await recordOutcome(
+    command,
+    await asPreflighted(command, resultOf(command, event), deps),
+    deps,
+  );
   const { taskToken } = command;
   if ("failure" in result) {
     if (taskToken) await steps.fail(taskToken, result.failure);
@@ -87,7 +92,7 @@ async function settled(
   return succeeded(command, result.output, timestamp(clock));
 }
 
-/** What came of the command. An output that is not what its kind promises is a failure of its own. */
+/** The command's outcome. An output that does not match the schema of its kind is a failure. */
 function resultOf(command: CommandRecord, event: EventOf<"command-succeeded" | "command-failed">): Outcome {
   if (event.type === "command-failed") return { failure: event.failure };
   const output = commandKinds[command.kind].output.safeParse(event.output);
@@ -100,7 +105,7 @@ function resultOf(command: CommandRecord, event: EventOf<"command-succeeded" | "
   return { failure: failureOf(new UnknownCommandError(`the agent answered ${command.kind} with ${wrong}`)) };
 }
 
-/** Of a capture: a failure unless the disk is the one that preflight judged. */
+/** The outcome, but a failure if a capture's disk is not the one that preflight checked. */
 async function asPreflighted(
   { kind, conversionId, label }: CommandRecord,
   outcome: Outcome,
@@ -112,7 +117,7 @@ async function asPreflighted(
   return problem === undefined ? outcome : { failure: failureOf(new CapturedDiskUnexpectedError(problem)) };
 }
 
-/** A key in the bucket that an answer names and that this agent cannot have written. */
+/** A key in the output that this agent cannot have written; `undefined` if there is none. */
 function foreignKeyIn(output: object, agentId: string): string | undefined {
   const own = [`sources/${agentId}/`, `evidence/${agentId}/`];
   return Object.entries(output).flatMap(([name, value]) =>
@@ -122,7 +127,7 @@ function foreignKeyIn(output: object, agentId: string): string | undefined {
   )[0];
 }
 
-/** The command, if it is this agent's in this system of its machine; otherwise the event is refused. */
+/** The command, if it belongs to this agent in this system of its machine. Otherwise refuses the event. */
 async function ownCommand(
   agentId: string,
   { commandId, type, environment = "original" }: EventOf<`command-${string}` & AgentEvent["type"]>,

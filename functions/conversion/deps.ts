@@ -2,7 +2,7 @@ import type { Log } from "#shared/log.ts";
 import type { AgentMessenger, Clock, CommandKey, WaitingSteps } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 
-/** What it takes to drive a conversion's commands. */
+/** The dependencies of all code that sends a conversion's commands. */
 export interface CommandDeps {
   store: Store;
   agents: AgentMessenger;

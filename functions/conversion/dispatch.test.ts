@@ -15,7 +15,7 @@ beforeEach(async () => {
   await world.store.conversions.add(aConversion());
 });
 
-/** As the workflow asks, with a token that waits. */
+/** A request of the workflow with a waiting token. */
 function ask(taskToken: string, change: object = {}) {
   world.steps.waiting.add(taskToken);
   const input = { conversionId: "cnv_1", pointId: "rp_1", disk: "vda" };
@@ -30,7 +30,7 @@ function ask(taskToken: string, change: object = {}) {
   return run(Input.parse({ ...request, ...change }), world);
 }
 
-/** The agent's answer, as it comes in. */
+/** The agent's answer as it arrives. */
 function agentFails(commandId: string) {
   const failure = failureOf(new Error("power cut"));
   return commandEnded(
@@ -40,7 +40,7 @@ function agentFails(commandId: string) {
   );
 }
 
-test("a step becomes a command that the agent gets, and that names who asked", async () => {
+test("a step becomes a command for the agent, which names the requesting operator", async () => {
   expect(await ask("token-1")).toEqual({ commandId: ID });
   expect(world.agents.commandsFor("agt_source")).toEqual([
     {
@@ -58,7 +58,7 @@ test("a step becomes a command that the agent gets, and that names who asked", a
   ]);
 });
 
-test("an agent gets what it has not finished in the order in which it was asked", async () => {
+test("an agent gets its unfinished commands in the order of the requests", async () => {
   const of = (disk: string) => ({ disk, input: { conversionId: "cnv_1", pointId: "rp_1", disk } });
   await ask("token-1", of("vdb"));
   world.nowMs += 1000;
@@ -67,14 +67,14 @@ test("an agent gets what it has not finished in the order in which it was asked"
   expect(pending.map(({ label }) => label)).toEqual(["vdb", "vda"]);
 });
 
-test("a machine that was started by hand gets its commands where it runs: it has no other system", async () => {
+test("a machine that was started by hand gets its commands in the boot environment", async () => {
   const enrolledFrom = "boot-environment" as const;
   await world.store.agents.modify("agt_source", (source) => ({ ...source, enrolledFrom }));
   await ask("token-1");
   expect(world.agents.commandsFor("agt_source")).toMatchObject([{ environment: "boot-environment" }]);
 });
 
-test("a step that lost patience gets the same command sent again, and its new token is the one that counts", async () => {
+test("after a time-out, the step's command is sent again, and only its new token counts", async () => {
   await ask("token-1");
   await ask("token-2");
   expect(world.agents.messagesFor("agt_source")).toEqual([`command ${ID}`, `command ${ID}`]);
@@ -88,7 +88,7 @@ test("after a failure, the next command has a new id", async () => {
   expect(await ask("token-2")).toEqual({ commandId: "cnv_1.capture-disk.vda.2" });
 });
 
-test("work that finished while nobody waited is answered at once, not done again", async () => {
+test("work that finished while no step waited is answered at once and not repeated", async () => {
   await ask("token-1");
   const output = { done: true };
   await world.store.conversions.modifyCommand(ID, (command) =>
@@ -99,14 +99,14 @@ test("work that finished while nobody waited is answered at once, not done again
   expect(world.agents.messagesFor("agt_source")).toHaveLength(1);
 });
 
-test("a broker that does not answer costs nothing: the agent asks when it connects", async () => {
+test("if the broker does not answer, the agent gets the command when it connects", async () => {
   world.outage.strike("send");
   await ask("token-1");
   expect(world.logged).toMatchObject([{ level: "warn", message: "message to agent not sent" }]);
   expect(await world.store.conversions.pendingCommands("agt_source")).toHaveLength(1);
 });
 
-test("without a signature the step fails, since no agent would obey; asked again, the same command goes out", async () => {
+test("if KMS does not sign, the step fails, and asking again sends the same command", async () => {
   world.outage.strike("sign");
   await expect(ask("token-1")).rejects.toThrow("outage of sign");
   expect(world.agents.sent).toEqual([]);
@@ -114,12 +114,12 @@ test("without a signature the step fails, since no agent would obey; asked again
   expect(world.agents.messagesFor("agt_source")).toEqual([`command ${ID}`]);
 });
 
-test("a command that waited for days for its agent is signed again when it is sent", async () => {
+test("a command that has waited days for its agent gets a new signature when it is sent", async () => {
   world.outage.strike("send");
   await ask("token-1");
   world.nowMs += 3 * 86_400_000;
   await ask("token-2");
-  // The agents here take nothing that has expired.
+  // The agents in this test refuse expired messages.
   expect(world.agents.messagesFor("agt_source")).toEqual([`command ${ID}`]);
 });
 
@@ -132,10 +132,10 @@ test.each(["cancelling", "cancelled"] as const)(
   },
 );
 
-test("a cancellation that comes while a command is being written still reaches it", async () => {
+test("a cancellation that arrives while a command is being written still reaches the command", async () => {
   const { conversions } = world.store;
   const save = conversions.saveCommand.bind(conversions);
-  // The operator cancels right after our look at the conversion, and sees no command yet.
+  // The operator cancels right after dispatch has read the conversion, and sees no command yet.
   conversions.saveCommand = async (command) => {
     await conversions.modify("cnv_1", (conversion) => ({ ...conversion, state: "cancelling" }));
     return save(command);

@@ -9,23 +9,23 @@ import { type ConversionRecord, requireRunning, withMachine } from "#shared/doma
 import { arming, isAway } from "#shared/domain/source-machine.ts";
 import { BootEnvironmentLeftError, ConversionCancelledError, ForbiddenError } from "#shared/errors.ts";
 import { againIfChanged } from "../store/again-if-changed.ts";
-import { callOffAllElse, cancelCommands } from "./cancel-commands.ts";
+import { endCommand } from "./agent-connected.ts";
+import { cancelCommands, cancelOtherCommands } from "./cancel-commands.ts";
 import { type CommandDeps, timestamp } from "./deps.ts";
-import { settle } from "./environment.ts";
-import { commandAgent } from "./tell-agent.ts";
+import { sendCommand } from "./send-to-agent.ts";
 
 export type DispatchRequest = Omit<WantedCommand, "requestedBy" | "taskToken"> & { taskToken: string };
 
 /**
- * Sees to it that the agent does the work and that the workflow step with this token hears of it. The step
- * may ask again, with another token, after it has lost patience: the same command is then sent again, and one
- * that was finished in between is answered at once.
+ * Sends the agent a command whose result completes the workflow step with this token. After a time-out the
+ * step can ask again with another token: then the same command is sent again, or, if the agent has finished
+ * it in between, the step gets the result at once.
  *
- * What brings a machine back calls off all else first, and is done for a cancelled conversion too. A machine
- * that is where it is to be restarted into is not restarted.
+ * A command that brings a machine back first cancels the machine's other commands, and is sent for a
+ * cancelled conversion, too. A machine that is already in the requested system is not restarted.
  *
- * Throws `ConversionCancelledError` if the operator cancelled, `ForbiddenError` if the agent was revoked. An
- * agent whose identity went with a restart fails the step.
+ * Throws `ConversionCancelledError` if the operator cancelled, and `ForbiddenError` if the agent was revoked.
+ * If the agent lost its identity by a restart, the step fails.
  */
 export async function dispatch(request: DispatchRequest, deps: CommandDeps): Promise<{ commandId?: string }> {
   const { store, steps } = deps;
@@ -34,37 +34,37 @@ export async function dispatch(request: DispatchRequest, deps: CommandDeps): Pro
     throw new ForbiddenError(`${agent.role} ${agent.name} was revoked at ${agent.revokedAt}`);
   if (bringsBack(request)) {
     const { commands } = await store.conversions.withCommands(request.conversionId);
-    await callOffAllElse(commands, deps);
+    await cancelOtherCommands(commands, deps);
   }
   const conversion = await store.conversions.get(request.conversionId);
   if (isDone(request, conversion)) {
     await steps.succeed(request.taskToken, {});
     return {};
   }
-  // A machine that was started by hand has no other system that could do it.
+  // A machine that was started by hand has only the system that it enrolled from.
   const decided = await decide({ ...request, environment: request.environment ?? agent.enrolledFrom }, deps);
   if (decided.action === "answer") {
     await steps.succeed(request.taskToken, decided.command.output);
     return { commandId: decided.command.id };
   }
   const { command } = decided;
-  // A cancellation marks the conversion first and looks for commands then; we do it the other way round, so
-  // one of us sees the other.
+  // A cancellation marks the conversion, then reads the commands. This function writes the command, then
+  // reads the mark. So one of the two sees the other.
   if (!mayGoOut(command, await markArming(command, deps))) {
     await cancelCommands([command], deps);
     throw new ConversionCancelledError(request.conversionId);
   }
   if ((await store.agents.get(request.agentId)).restartedAs) {
-    await settle(command, new BootEnvironmentLeftError(), deps);
+    await endCommand(command, new BootEnvironmentLeftError(), deps);
     return { commandId: command.id };
   }
-  await commandAgent(deps, request.agentId, messageOf(command));
+  await sendCommand(deps, request.agentId, messageOf(command));
   return { commandId: command.id };
 }
 
 /**
- * The conversion as it is now; a command to arm is noted there before it goes out, for from then on it may be
- * done.
+ * The conversion as it is now. A command to arm is recorded there before it is sent, because from then on the
+ * machine may be armed.
  */
 async function markArming(command: CommandRecord, { store }: CommandDeps): Promise<ConversionRecord> {
   const { conversionId, kind } = command;
@@ -75,8 +75,8 @@ async function markArming(command: CommandRecord, { store }: CommandDeps): Promi
 }
 
 /**
- * A machine is not restarted into where it is, nor asked for a boot state that nobody touched or that is
- * confirmed.
+ * Whether there is nothing to do: the machine is already in the requested system, or its boot state is
+ * untouched or confirmed.
  */
 function isDone({ kind, input }: DispatchRequest, { machine }: ConversionRecord): boolean {
   if (!machine) return false;
@@ -87,7 +87,7 @@ function mayGoOut(command: CommandRecord, { state }: ConversionRecord): boolean 
   return state === "running" || (state === "cancelling" && bringsBack(command));
 }
 
-/** Writes down what is to be done, unless it is done. */
+/** Stores the command to send, or finds the finished one whose result answers the request. */
 async function decide(
   request: DispatchRequest,
   { store, clock }: CommandDeps,

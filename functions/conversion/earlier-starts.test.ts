@@ -20,7 +20,7 @@ beforeEach(async () => {
   await world.store.conversions.add(aConversion({ type: "manual-cold" }));
 });
 
-/** The workflow wants the disk read. */
+/** The workflow asks for a capture. */
 function ask(taskToken: string): Promise<{ commandId?: string }> {
   world.steps.waiting.add(taskToken);
   const request: DispatchRequest = {
@@ -30,7 +30,7 @@ function ask(taskToken: string): Promise<{ commandId?: string }> {
   return dispatch(request, world);
 }
 
-/** The machine was started by hand once more, approved, and says what it is. */
+/** The machine was started by hand again and approved, and its agent connects. */
 async function startedAgain(change: Partial<AgentRecord> = {}): Promise<void> {
   const enrolledAt = "2030-01-01T01:00:00.000Z";
   const again = { id: "agt_again", certificateId: "e".repeat(64), enrolledAt };
@@ -49,7 +49,7 @@ const calls = () =>
     world,
   );
 
-test("a machine that is started by hand once more ends what it was doing before, with the reason", async () => {
+test("when a machine is started by hand again, its earlier commands fail with the reason", async () => {
   const { commandId = "" } = await ask("token");
   await startedAgain();
   const failure = { name: "BootEnvironmentLeftError" };
@@ -58,14 +58,14 @@ test("a machine that is started by hand once more ends what it was doing before,
   expect((await world.store.agents.get("agt_source")).restartedAs).toBe("agt_again");
 });
 
-test("what the workflow wants of the lost identity later fails at once, too", async () => {
+test("a later request to the lost identity fails at once, too", async () => {
   await startedAgain();
   await ask("token");
   expect(world.steps.outcomes.get("token")).toMatchObject({ failure: { name: "BootEnvironmentLeftError" } });
   expect(world.agents.commandsFor("agt_source")).toEqual([]);
 });
 
-test("broken off after the mark, the next connect ends the rest", async () => {
+test("after an interruption behind the mark, the next connect ends the remaining commands", async () => {
   await ask("token");
   world.outage.strike("fail");
   await expect(startedAgain()).rejects.toThrow("outage");
@@ -73,7 +73,7 @@ test("broken off after the mark, the next connect ends the rest", async () => {
   expect(world.steps.outcomes.has("token")).toBe(true);
 });
 
-test("an agent in the own system of a machine with the same ports ends nothing of it", async () => {
+test("an agent in the original system of a machine with the same ports ends none of its commands", async () => {
   await ask("token");
   await startedAgain({ enrolledFrom: "original" });
   expect(world.steps.outcomes.has("token")).toBe(false);

@@ -2,9 +2,9 @@ import { type CommandRecord, messageOf, plan, type WantedCommand } from "#shared
 import type { ConversionRecord } from "#shared/domain/conversion.ts";
 import { ConcurrentChangeError } from "#shared/errors.ts";
 import { type CommandDeps, timestamp } from "./deps.ts";
-import { tellAgent } from "./tell-agent.ts";
+import { sendToAgent } from "./send-to-agent.ts";
 
-/** Sends a command that nobody waits for. */
+/** Sends a command whose result no workflow waits for. */
 export async function order(
   wanted: WantedCommand,
   commands: readonly CommandRecord[],
@@ -13,10 +13,10 @@ export async function order(
   const { action, command } = plan(wanted, commands, timestamp(deps.clock));
   if (action === "answer") return;
   if (command.version === 0) await addOnce(command, deps);
-  await tellAgent(deps, command.agentId, messageOf(command));
+  await sendToAgent(deps, command.agentId, messageOf(command));
 }
 
-/** The id says what the command does, so one that is there already is the same. */
+/** Stores the command. The id says what it does, so an existing one with this id is the same. */
 async function addOnce(command: CommandRecord, { store }: CommandDeps): Promise<void> {
   try {
     await store.conversions.saveCommand(command);
@@ -25,7 +25,7 @@ async function addOnce(command: CommandRecord, { store }: CommandDeps): Promise<
   }
 }
 
-/** Sends the machine of a conversion out of the boot environment. */
+/** The command that restarts the machine of a conversion out of the boot environment. */
 export function rebootIntoOriginal(
   { id, sourceId, requestedBy }: ConversionRecord,
   round = 1,

@@ -1,6 +1,6 @@
 /**
- * A source that is restarted twice: its events, in every order in which a machine that may lose its power can
- * send them.
+ * A source that is restarted twice: its events, in every order that a machine with power failures can
+ * produce.
  */
 import { expect, test } from "vitest";
 import { anInventory } from "#shared/domain/testing/records.ts";
@@ -18,20 +18,20 @@ import {
   conversion,
   device,
   event,
-  heard,
   machine,
   ORIGINAL,
   ordered,
   outcome,
+  received,
   restarting,
   restored,
   world,
 } from "../testing/restarted-source.ts";
 
-test("the machine is shown where it is, all the way", async () => {
+test("the conversion shows where the machine is at every stage", async () => {
   expect(await machine()).toBe("original, untouched");
   await asks.arm();
-  // The agent may have armed it although its answer is lost.
+  // The agent may have armed the machine although its answer was lost.
   expect(await machine()).toBe("original, armed");
   await answer("arm-boot", armed);
   await asks.go();
@@ -62,18 +62,18 @@ test("the machine is shown where it is, all the way", async () => {
 
 const aReceiptLike = () => expect.objectContaining({ content: aReceipt(device).content });
 
-test("each system is sent only what is for it", async () => {
+test("each system gets only its own commands", async () => {
   await asks.arm();
   await asks.capture();
   world.agents.sent.length = 0;
   await connect(ORIGINAL, "boot-1");
-  expect(heard()).toEqual(["command arm-boot.1"]);
+  expect(received()).toEqual(["command arm-boot.1"]);
   world.agents.sent.length = 0;
   await connect(BOOT, "boot-2");
-  expect(heard()).toEqual(["command capture-disk.vda.1"]);
+  expect(received()).toEqual(["command capture-disk.vda.1"]);
 });
 
-test("the source's inventory stays that of its own system; where it is heard is shown", async () => {
+test("a source keeps the inventory of its own system, and shows the system that it last reported from", async () => {
   const before = (await world.store.agents.get("agt_source")).inventory;
   await event({
     type: "agent-connected",
@@ -100,7 +100,7 @@ test("an event about a command for the other system is refused and audited", asy
   ]);
 });
 
-test("a restart is over when the machine is heard from there, also if its answer was lost", async () => {
+test("a restart is done when the machine reports from the new system, even if its answer was lost", async () => {
   await ordered();
   await connect(BOOT, "boot-2");
   expect(outcome("reboot boot-environment")).toEqual({ output: {} });
@@ -111,36 +111,36 @@ test("a restart is over when the machine is heard from there, also if its answer
   expect(outcome("reboot original")).toEqual({ output: {} });
 });
 
-test("an original system that connects once more while it shuts down is not back", async () => {
+test("an original system that connects again while it shuts down does not count as back", async () => {
   await restarting();
   await connect(ORIGINAL, "boot-1");
   expect(outcome("report-boot-state")).toBeUndefined();
   expect(await machine()).toBe("rebooting, armed");
 });
 
-test("a machine that is back without that its boot environment was heard ends the wait at once", async () => {
+test("a machine that comes back although its boot environment never reported ends the wait at once", async () => {
   await restarting();
   await connect(ORIGINAL, "boot-3");
   expect(outcome("report-boot-state")).toMatchObject({ failure: { name: "BootEnvironmentSilentError" } });
   expect(await machine()).toBe("original, armed");
 });
 
-test("an armed machine that was switched off and on is not restarted again by the old order", async () => {
+test("an old command does not restart an armed machine that was power-cycled", async () => {
   await ordered();
   world.agents.sent.length = 0;
   await connect(ORIGINAL, "boot-3");
   expect(outcome("reboot boot-environment")).toMatchObject({
     failure: { name: "BootEnvironmentSilentError" },
   });
-  expect(heard()).toEqual([]);
+  expect(received()).toEqual([]);
 });
 
-test("a power cut during the capture ends it at once, with the machine back", async () => {
+test("after a power cut during the capture, the machine's return ends the capture at once", async () => {
   await away();
   await asks.capture();
   await connect(ORIGINAL, "boot-3");
   expect(outcome("capture-disk vda")).toMatchObject({ failure: { name: "BootEnvironmentLeftError" } });
-  // The workflow brings it back: it is there, so only its attestation is waited for.
+  // The machine is already back, so the workflow waits only for its attestation.
   await asks.back();
   expect(outcome("reboot original")).toEqual({ output: {} });
   await asks.attest();
@@ -159,10 +159,9 @@ test("a power cut during the capture ends it at once, with the machine back", as
   });
 });
 
-// --- Receipts
-// ------------------------------------------------------------------------------------------------------
+// --- Receipts ------------------------------------------------------------------------------------------------------
 
-test("a receipt that tells of a change is kept, and fails the step by the items' names", async () => {
+test("a receipt that reports a change is stored, and the step fails with the items' names", async () => {
   await away();
   await asks.attest();
   const [item] = aReceipt(device).content.items;
@@ -192,7 +191,7 @@ test.each(["9999-12-31T23:59:59.999Z", "0000-01-01T00:00:00.000Z", "1969-12-31T2
   },
 );
 
-test("a receipt that names only what others changed is no failure: the boot state is confirmed", async () => {
+test("a receipt with only others' changes is not a failure: the boot state is confirmed", async () => {
   await away();
   await asks.attest();
   const [item] = aReceipt(device).content.items;
@@ -218,7 +217,7 @@ test.each<[string, () => Promise<BootReceipt>]>([
       return { ...receipt, content: { ...receipt.content, loader: "boot-next" } };
     },
   ],
-])("a receipt %s is not believed, and not kept", async (_, make) => {
+])("a receipt %s is refused and not stored", async (_, make) => {
   await away();
   await asks.attest();
   await attested(await make());
@@ -232,7 +231,7 @@ test.each([
   "boot-images/x/manifest.json",
   "../x/y",
   "/etc/passwd",
-])("an answer that names %s, which is no object of its agent, fails the step", async (savedStateKey) => {
+])("an answer that names %s, which is not an object of its agent, fails the step", async (savedStateKey) => {
   await asks.arm();
   await answer("arm-boot", { ...armed, savedStateKey });
   expect(outcome("arm-boot")).toMatchObject({ failure: { name: "UnknownCommandError" } });

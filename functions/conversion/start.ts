@@ -16,28 +16,27 @@ export interface StartDeps {
 
 export interface StartIds {
   id: string;
-  /** Of the recovery point to be made. */
+  /** The id of the recovery point to make. */
   pointId: string;
   requestedBy: string;
 }
 
 /**
- * A start takes seconds (its function is stopped after 30): whatever it left unfinished is garbage after
- * this.
+ * A start takes seconds (its function is stopped after 30), so after this time an unfinished one is
+ * abandoned.
  */
 const ABANDONED_AFTER_MS = 120_000;
 
 /**
- * Starts a conversion. There is no transaction over the table and the workflow, so the order matters; each
- * step may be repeated, and broken off between any two the next request heals it:
+ * Starts a conversion. There is no transaction over the table and the workflow, so the order matters. Each
+ * step may be repeated, and after an interruption between any two the next request repairs the state:
  *
- * 1. The source is held for the id. Broken off here, a source is held by a conversion that does not exist:
- *    after two minutes the next start takes it.
- * 2. The conversion is stored. Broken off here, it shows as running and does nothing: the same request (by
- *    its `Idempotency-Key`) goes on from
- *    here, and cancelling it starts the workflow, whose first step sees the cancellation and releases the
- *    source.
- * 3. The workflow is started, under the conversion's id: a second start is refused by name.
+ * 1. The source is held for the id. After an interruption here, a conversion that does not exist holds the
+ *    source: after two minutes, the next start takes the source over.
+ * 2. The conversion is stored. After an interruption here, it shows as running but does nothing. The same
+ *    request (by its `Idempotency-Key`) continues from here. Cancelling starts the workflow, whose first step
+ *    sees the cancellation and releases the source.
+ * 3. The workflow is started under the conversion's id, so a second start is refused.
  */
 export async function startConversion(
   request: NewConversion,
@@ -67,8 +66,8 @@ export async function startConversion(
 }
 
 /**
- * Steps 1 and 2. Throws `NotFoundError`, `ForbiddenError` or `WrongStateError` if it may not start; then
- * nothing was changed.
+ * Steps 1 and 2. Throws `NotFoundError`, `ForbiddenError` or `WrongStateError` if the conversion may not
+ * start, and changes nothing in that case.
  */
 async function admit(request: NewConversion, given: StartIds, deps: StartDeps): Promise<ConversionRecord> {
   const { store, clock } = deps;
@@ -85,7 +84,7 @@ async function admit(request: NewConversion, given: StartIds, deps: StartDeps): 
   );
 }
 
-/** The id of a conversion that holds the source but never came to be, or has ended. */
+/** The id of a conversion that holds the source although it was never stored or has ended. */
 async function staleHolder(sourceId: string, { store, clock }: StartDeps): Promise<string | undefined> {
   const holder = (await store.agents.get(sourceId)).activeConversionId;
   if (!holder) return undefined;

@@ -12,7 +12,7 @@ export interface AdmissionDeps {
   policies: Record<EnrollableRole, string>;
 }
 
-/** What somebody became entitled to, by a token or by an approval, from a moment on. */
+/** An agent's right to be enrolled, from a token or from an approval. */
 export interface Admission {
   agentId: string;
   role: EnrollableRole;
@@ -22,25 +22,25 @@ export interface Admission {
   /** Of a machine that was started by hand. */
   approvedPorts?: string[];
   at: string;
-  /** Of an earlier try that was broken off. */
+  /** The certificate from an earlier, interrupted try. */
   certificate: DeviceCertificate | undefined;
-  /** Writes down that this certificate is the entitlement's; gives the one that was written down first. */
+  /** Records the certificate for this right, and returns the one that was recorded first. */
   note: (made: DeviceCertificate) => Promise<DeviceCertificate>;
   /** For the audit. */
   details: Record<string, unknown>;
 }
 
-/** The agent that this would have enrolled is not trusted any more. */
+/** The agent was revoked before its enrolment finished. */
 export class AgentRevokedError extends ForbiddenError {}
 
 /**
- * Makes an agent of whoever is entitled to be one: certificate, rights, and what is stored of it. Throws
- * `InvalidInputError` for a malformed certificate request and `AgentRevokedError`.
+ * Enrols an agent: makes its certificate, gives it rights, and stores its record. Throws `InvalidInputError`
+ * for a malformed certificate request, and `AgentRevokedError`.
  *
- * Order, since there is no transaction over table and broker: the certificate is made but good for nothing,
- * it is written down, gets its rights, the agent is stored, and only then does the certificate become valid.
- * Broken off anywhere, no certificate is valid that the table does not know; repeated, it goes on where it
- * was, with the same agent id and certificate.
+ * There is no transaction over the table and the broker, so the order matters: the certificate is made
+ * inactive and recorded, it gets its rights, the agent is stored, and only then is the certificate activated.
+ * So after an interruption at any point, the table knows every active certificate. A repeat continues with
+ * the same agent id and certificate.
  */
 export async function admit(
   admission: Admission,
@@ -65,7 +65,7 @@ export async function admit(
   });
   if (agent.revokedAt) throw new AgentRevokedError("the agent was revoked");
   await registry.activate(certificate.id);
-  // Whoever revoked it between the look and the activation meant it.
+  // An operator may have revoked it between the check above and the activation.
   if ((await store.agents.get(agentId)).revokedAt) {
     await registry.revoke(certificate.id);
     throw new AgentRevokedError("the agent was revoked");
@@ -81,7 +81,7 @@ export async function admit(
   return { agentId, certificatePem: certificate.pem };
 }
 
-/** The first of a chain. */
+/** The first certificate of a chain. */
 function ownCertificate(pem: string): string {
   const end = "-----END CERTIFICATE-----";
   return `${pem.slice(0, pem.indexOf(end))}${end}\n`;

@@ -17,14 +17,14 @@ export interface ClaimDeps extends AdmissionDeps {
 interface Claim {
   requestId: string;
   secret: string;
-  /** Where it came from. */
+  /** The network address that it came from. */
   address: string;
 }
 
 /**
- * Makes a source of the machine that made this request, if an operator approved it; nothing while it waits.
- * Throws `EnrolmentClaimRefusedError`, and `WrongStateError` once it has expired. The same claim repeated
- * within ten minutes goes on where it was.
+ * Enrols the machine that made this request as a source if an operator has approved it. Resolves with
+ * `undefined` while the request is pending. Throws `EnrolmentClaimRefusedError`, and `WrongStateError` once
+ * the request has expired. The same claim may be repeated for ten minutes and continues where it stopped.
  */
 export async function claim(
   { requestId, secret, address }: Claim,
@@ -88,7 +88,7 @@ async function noteOn(
   return noted.claim?.certificate ?? made;
 }
 
-/** Anybody may guess, as often as they like. */
+/** Anyone can guess any number of times, so these entries are counted hourly. */
 async function audit(
   subject: string,
   details: { reason: string; address: string },

@@ -23,9 +23,9 @@ export interface EnrolmentDeps extends AdmissionDeps {
 type Request = z.infer<typeof NewEnrolment>;
 
 /**
- * Makes an agent of whoever shows an unused token: the id it gets and the certificate for its key. Throws
- * `EnrolmentRefusedError`, which says no more; the audit does. The token is used up first; the same request
- * repeated within ten minutes goes on where it was.
+ * Enrols an agent with an unused token, and returns its id and certificate. Throws `EnrolmentRefusedError`,
+ * which does not say why; the audit does. The token is used up first. The same request may be repeated for
+ * ten minutes and continues where it stopped.
  */
 export async function enrolAgent(
   request: Request,
@@ -47,7 +47,7 @@ export async function enrolAgent(
       deps,
     );
   } catch (error) {
-    // A malformed request must not cost the token.
+    // A malformed request must not use up the token.
     if (error instanceof InvalidInputError) {
       await deps.store.tokens.modify(token.hash, (current) => givenBack(mustBeUsed(current)));
     }
@@ -79,7 +79,7 @@ async function useToken(request: Request, deps: EnrolmentDeps): Promise<UsedToke
   }
 }
 
-/** Of two certificates that are made at once, one is kept and the other never becomes valid. */
+/** If two certificates are made at the same time, one is recorded and the other is never activated. */
 async function noteOn(
   token: UsedToken,
   made: DeviceCertificate,
@@ -114,7 +114,7 @@ async function refused(
       outcome: "refused",
       details: { role, name, reason },
     },
-    // A subject is one of the operators' tokens, or no token at all.
+    // The subject is the id of a token that an operator made, or "unknown-token", so it is bounded.
     `${reason} ${subject}`,
   );
   return new EnrolmentRefusedError();

@@ -17,7 +17,7 @@ beforeEach(async () => {
   await ask("token");
 });
 
-/** Verification, asked of the target. */
+/** The workflow asks the target to verify. */
 async function ask(taskToken: string): Promise<void> {
   world.steps.waiting.add(taskToken);
   const request = {
@@ -31,7 +31,7 @@ async function ask(taskToken: string): Promise<void> {
 }
 
 const at = (second: number) => new Date(Date.UTC(2030, 0, 1, 0, 0, second)).toISOString();
-/** As the topic rule hands it on. */
+/** The input as the topic rule passes it on. */
 const event = (fields: object, agentId = "agt_target") =>
   run({ agentId, event: { commandId: ID, at: at(1), ...fields } }, world);
 const progress = (bytesDone: number, second: number) =>
@@ -43,13 +43,13 @@ const progress = (bytesDone: number, second: number) =>
 const success = (fields: object = {}) => event({ type: "command-succeeded", output: OUTPUT, ...fields });
 const command = () => world.store.conversions.findCommand(ID);
 
-test("progress is noted and keeps the step alive", async () => {
+test("progress is recorded and keeps the step alive", async () => {
   await progress(5, 1);
   expect(await command()).toMatchObject({ state: "running", progress: { bytesDone: 5 } });
   expect(world.steps.heartbeats).toEqual(["token"]);
 });
 
-test("late progress does not turn the clock back, but proves life", async () => {
+test("late progress does not replace newer progress, but keeps the step alive", async () => {
   await progress(5, 2);
   await progress(3, 1);
   expect((await command())?.progress?.bytesDone).toBe(5);
@@ -64,7 +64,7 @@ test("success ends the step with its output, and the agent may forget it", async
   expect(await world.store.conversions.pendingCommands("agt_target")).toEqual([]);
 });
 
-test("a failure ends the step by its name", async () => {
+test("a failure ends the step with its name", async () => {
   const failure = failureOf(new DiskNotFoundError("vdz"));
   await event({ type: "command-failed", failure });
   expect(world.steps.outcomes.get("token")).toEqual({ failure });
@@ -123,7 +123,7 @@ test("a failure after the success does not undo it", async () => {
   expect((await command())?.state).toBe("succeeded");
 });
 
-test("a result for a step that waits no more is kept for the step that asks again", async () => {
+test("a result for a step that no longer waits is kept for the step that asks again", async () => {
   world.steps.waiting.clear();
   await success();
   expect((await command())?.state).toBe("succeeded");
@@ -131,11 +131,11 @@ test("a result for a step that waits no more is kept for the step that asks agai
   expect(world.steps.outcomes.get("token-2")).toEqual({ output: OUTPUT });
 });
 
-test("a result that meets the step asking again reaches the new token", async () => {
+test("a result that arrives while the step asks again reaches the new token", async () => {
   const { conversions } = world.store;
   const save = conversions.saveCommand.bind(conversions);
   conversions.saveCommand = async (one) => {
-    // The heartbeat has run out between our word to the workflow and our write.
+    // The heartbeat times out between the result for the workflow and the write.
     conversions.saveCommand = save;
     world.steps.waiting.delete("token");
     await ask("token-2");
@@ -146,7 +146,7 @@ test("a result that meets the step asking again reaches the new token", async ()
   expect((await command())?.state).toBe("succeeded");
 });
 
-test("broken off after the workflow heard it, the repeated event completes the rest", async () => {
+test("after an interruption behind the workflow's result, the repeated event completes the rest", async () => {
   const { conversions } = world.store;
   const save = conversions.saveCommand.bind(conversions);
   conversions.saveCommand = () => {
@@ -159,13 +159,13 @@ test("broken off after the workflow heard it, the repeated event completes the r
   expect(world.agents.messagesFor("agt_target").at(-1)).toBe(`acknowledge ${ID}`);
 });
 
-test("an output that is not what the command promises fails the step instead of going on", async () => {
+test("an output that does not match the command's schema fails the step", async () => {
   await success({ output: { bytesVerified: "lots" } });
   expect(world.steps.outcomes.get("token")).toMatchObject({ failure: { name: "UnknownCommandError" } });
   expect((await command())?.state).toBe("failed");
 });
 
-/** What the audit says of refused events: who, on what, why, how often. */
+/** The audit's entries for refused events: actor, subject, reason and count. */
 async function refusals() {
   const { items } = await world.store.audit.page({ limit: 200 });
   return items.map(({ actor, subject, details, count }) => [actor, subject, details?.reason, count]);
@@ -174,7 +174,7 @@ async function refusals() {
 test.each([
   ["another agent's command", "agt_source", ID, "another agent's command"],
   ["a command that does not exist", "agt_target", "cnv_1.verify.9", "unknown command"],
-  ["something that is no command id", "agt_target", "nonsense", "unknown command"],
+  ["something that is not a command id", "agt_target", "nonsense", "unknown command"],
 ])("an event about %s is refused and audited", async (_, agentId, commandId, reason) => {
   await event({ type: "command-succeeded", output: OUTPUT, commandId }, agentId);
   await event({ type: "command-progressed", commandId }, agentId);
@@ -187,23 +187,23 @@ const LONG = "x".repeat(3000);
 test.each<[string, object]>([
   ["of an unknown type", { type: "agent-exploded" }],
   ["without its fields", { type: "command-failed" }],
-  ["with a command id that is longer than a key may be", { type: "command-succeeded", commandId: LONG }],
+  ["with a command id that is too long for a key", { type: "command-succeeded", commandId: LONG }],
   ["that names another agent", { type: "command-succeeded", output: OUTPUT, agentId: "agt_source" }],
   ["that names its own agent", { type: "command-succeeded", output: OUTPUT, agentId: "agt_target" }],
-])("an event %s is audited and not tried again", async (_, fields) => {
+])("an event %s is audited and not retried", async (_, fields) => {
   await event(fields);
   expect(await refusals()).toEqual([["agt_target", "agt_target", "malformed", 1]]);
   expect(world.steps.outcomes.size).toBe(0);
 });
 
-test("what is not even an object, or has no agent that can be one, is audited as an unknown agent's", async () => {
+test("input that is not an object, or has no valid agent id, is audited under an unknown agent", async () => {
   const forged = { commandId: ID, at: at(1), type: "command-succeeded", output: OUTPUT };
   for (const input of ["garbage", null, { event: forged }, { agentId: LONG, event: forged }])
     await run(input, world);
   expect(await refusals()).toEqual([["unknown-agent", "unknown-agent", "malformed", 4]]);
 });
 
-test("whichever value a rule with `*` would let win, an event beside a forged agent id is refused", async () => {
+test("an event next to a forged agent id is refused, whichever value a rule with `*` would choose", async () => {
   const payload = {
     commandId: ID,
     at: at(1),
@@ -219,7 +219,7 @@ test("whichever value a rule with `*` would let win, an event beside a forged ag
   expect((await refusals()).map(([, , reason]) => reason)).toEqual(["malformed", "malformed"]);
 });
 
-test("a flood of refused events is one entry for each agent, reason and hour", async () => {
+test("a flood of refused events makes one entry for each agent, reason and hour", async () => {
   for (let sent = 0; sent < 30; sent++) {
     await event({ type: `unheard-of-${sent}`, noise: LONG });
     await event({ type: "command-progressed", commandId: `guess-${sent}` });
@@ -235,13 +235,13 @@ test("a flood of refused events is one entry for each agent, reason and hour", a
   expect(await refusals()).toHaveLength(3);
 });
 
-test("a revoked agent is not listened to", async () => {
+test("events of a revoked agent are refused", async () => {
   await world.store.agents.modify("agt_target", (agent) => ({ ...agent, revokedAt: at(0) }));
   await success();
   expect((await command())?.state).toBe("pending");
 });
 
-test("an agent that connects is sent what it has not finished, and its inventory is remembered", async () => {
+test("an agent that connects gets its unfinished commands, and its inventory is stored", async () => {
   const inventory = anInventory({ hostname: "oak-2" });
   await event({ type: "agent-connected", agentVersion: "1.2.3", inventory });
   expect(world.agents.messagesFor("agt_target")).toEqual([`command ${ID}`, `command ${ID}`]);
@@ -251,7 +251,7 @@ test("an agent that connects is sent what it has not finished, and its inventory
   });
 });
 
-test("an agent that works on a cancelled command is told again", async () => {
+test("an agent that still works on a cancelled command gets the cancellation again", async () => {
   await world.store.conversions.modifyCommand(ID, (current) => ({ ...current, state: "cancelled" }));
   await progress(5, 1);
   expect(world.agents.messagesFor("agt_target").at(-1)).toBe(`cancel ${ID}`);
@@ -285,7 +285,7 @@ describe("a captured disk", () => {
     await dispatch({ ...request, taskToken: "capture" }, world);
   });
 
-  test("of the size that preflight judged is taken", async () => {
+  test("with the size that preflight checked is accepted", async () => {
     await captured({});
     expect(outcome()).toEqual({ output });
   });
@@ -299,7 +299,7 @@ describe("a captured disk", () => {
     },
   );
 
-  test("is held against what preflight judged, not against an inventory that the source sends later", async () => {
+  test("is compared with what preflight checked, not with an inventory that the source sends later", async () => {
     const inventory = anInventory({ disks: [aDisk("vda", { sizeBytes: 2 ** 50 })] });
     await world.store.agents.modify("agt_source", (agent) => ({ ...agent, inventory }));
     await preflight.run({ conversionId: "cnv_1" }, world);

@@ -8,10 +8,10 @@ import { IotAgentMessenger } from "../aws/iot-agent-messenger.ts";
 import { KmsCommandKey } from "../aws/kms-command-key.ts";
 import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
 import { sfnWorkflows } from "../aws/sfn-workflow.ts";
+import { agentConnected, type ConnectDeps } from "../conversion/agent-connected.ts";
 import { commandEnded, commandProgressed } from "../conversion/command-events.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { endEarlierStarts } from "../conversion/earlier-starts.ts";
-import { agentConnected, type ConnectDeps } from "../conversion/environment.ts";
 import { ingestHandler } from "../middleware/ingest-handler.ts";
 import { openStore } from "../store/store.ts";
 import { refuse } from "./refuse.ts";
@@ -33,12 +33,12 @@ export const handler = ingestHandler({
   run,
 });
 
-/** Readable where the event is not. */
+/** The topic's part of the input, which is readable even if the event is not. */
 const FromTopic = IngestedEvent.pick({ agentId: true }).loose();
 
 /**
- * Takes one event of an agent. The topic rule `SELECT event, topic(3) AS agentId FROM
- * 'causeway/agents/+/events'` takes the event out of the payload and adds who sent it. Events may come twice,
+ * Handles one event of an agent. The topic rule `SELECT event, topic(3) AS agentId FROM
+ * 'causeway/agents/+/events'` takes the event from the payload and adds its sender. Events can arrive twice,
  * late and in any order.
  */
 export async function run(input: unknown, deps: ConnectDeps): Promise<void> {
@@ -65,8 +65,8 @@ export async function run(input: unknown, deps: ConnectDeps): Promise<void> {
 }
 
 /**
- * The event, or nothing if it cannot be read: that is audited, and not thrown, for it would be no better the
- * next time.
+ * Returns the event, or `undefined` if it cannot be read. An unreadable event is audited and not thrown,
+ * because a retry would not help.
  */
 async function read(input: unknown, deps: ConnectDeps): Promise<IngestedEvent | undefined> {
   const ingested = IngestedEvent.safeParse(input);
@@ -78,14 +78,14 @@ async function read(input: unknown, deps: ConnectDeps): Promise<IngestedEvent | 
   return undefined;
 }
 
-/** Remembers what the agent told of itself and sends it all that it has not finished there. */
+/** Stores what the agent reported about itself and sends it every unfinished command for its system. */
 async function connected(
   agentId: string,
-  told: Extract<AgentEvent, { type: "agent-connected" }>,
+  report: Extract<AgentEvent, { type: "agent-connected" }>,
   deps: ConnectDeps,
 ): Promise<void> {
   const { store, clock } = deps;
-  const agent = await store.agents.modify(agentId, (known) => introduced(known, told, timestamp(clock)));
+  const agent = await store.agents.modify(agentId, (known) => introduced(known, report, timestamp(clock)));
   const { environment, bootId, enrolledFrom } = agent;
   if (enrolledFrom === "boot-environment") await endEarlierStarts(agent, deps);
   await agentConnected(agentId, { environment, bootId }, deps);

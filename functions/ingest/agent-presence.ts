@@ -24,7 +24,7 @@ interface Deps {
   log: Log;
 }
 
-/** Longer than any id of ours: what is cut names nothing, but is still audited. */
+/** Longer than any id of ours. A longer one names nothing, but is still audited in shortened form. */
 const MAX_ID = 128;
 const cut = z.string().transform((text) => text.slice(0, MAX_ID));
 
@@ -32,27 +32,27 @@ const MAX_TIME = Date.UTC(9999, 11, 31);
 
 /** As IoT publishes it on `$aws/events/presence/<eventType>/<clientId>`. */
 const PresenceEvent = z.object({
-  /** What the client calls itself. Proven by its policy once connected; before that, a claim. */
+  /** The name that the client claims. Its policy has verified it once it is connected. */
   clientId: cut,
-  /** Milliseconds since 1970. A year of five digits would make the agent's record unreadable. */
+  /** Milliseconds since 1970. A year with five digits would make the agent's record unreadable. */
   timestamp: z.int().nonnegative().max(MAX_TIME),
   eventType: z.enum(["connected", "disconnected", "connect_failed"]),
   sessionIdentifier: cut.default(""),
   /** The id of its certificate. */
   principalIdentifier: cut.optional(),
-  /** Both from the broker's own lists. */
+  /** Both come from the broker's own lists. */
   disconnectReason: cut.optional(),
   connectFailureReason: cut.optional(),
 });
 type PresenceEvent = z.output<typeof PresenceEvent>;
 
 /**
- * The broker ended the session for what the client may not do, or does not any more. It does not say what it
- * was: its own log does.
+ * Reasons for which the broker ends a session because the client did something that it is not allowed to do.
+ * The broker's own log says what it was.
  */
-const TRESPASSES = ["AUTH_ERROR", "FORBIDDEN_ACCESS"];
+const REFUSALS = ["AUTH_ERROR", "FORBIDDEN_ACCESS"];
 
-/** Notes which agents the broker hears, and audits whom it turned away. */
+/** Records which agents are connected, and audits the clients that the broker refused. */
 export async function run(input: unknown, deps: Deps): Promise<void> {
   const parsed = PresenceEvent.safeParse(input);
   if (!parsed.success) {
@@ -64,7 +64,7 @@ export async function run(input: unknown, deps: Deps): Promise<void> {
     return audit("connect-refused", event, event.connectFailureReason ?? "unknown", deps);
   }
   await note(event, event.eventType, deps);
-  if (event.disconnectReason && TRESPASSES.includes(event.disconnectReason)) {
+  if (event.disconnectReason && REFUSALS.includes(event.disconnectReason)) {
     await audit("session-refused", event, event.disconnectReason, deps);
   }
 }
@@ -87,8 +87,8 @@ async function note(
 }
 
 /**
- * The actor is whom the certificate belongs to, not who the client says it is. One that is turned away tries
- * again every few seconds, for ever.
+ * The actor is the owner of the certificate, not the name that the client claims. A refused client retries
+ * every few seconds without end, so these entries are counted hourly.
  */
 async function audit(
   action: string,
@@ -98,7 +98,7 @@ async function audit(
 ): Promise<void> {
   const { clientId, principalIdentifier } = event;
   const agent = principalIdentifier ? await store.agents.findByCertificate(principalIdentifier) : undefined;
-  // Cutting a revoked agent's session is what revoking means, and is audited as that.
+  // Revoking an agent ends its session, and the revocation is already audited.
   if (agent?.revokedAt && event.eventType === "disconnected") return;
   await store.audit.addHourly(
     {
@@ -109,7 +109,7 @@ async function audit(
       outcome: "refused",
       details: { reason, principalIdentifier },
     },
-    // Under its own name, or under another's.
+    // Whether the client used its own name or another one.
     `${reason} ${clientId === agent?.id}`,
   );
 }

@@ -1,4 +1,4 @@
-/** Whatever an agent or a client of the broker sends, and however often. */
+/** Hostile events from agents and clients of the broker, in any number. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { aConversion, anInventory } from "#shared/domain/testing/records.ts";
@@ -39,7 +39,7 @@ const presence = {
   connectFailureReason: "AUTH_ERROR",
 };
 
-/** One world for all runs, whose audit then shows what a flood leaves. */
+/** One world for all runs, so that its audit shows the effect of a flood. */
 async function start() {
   const world = await World.start();
   await world.enrolled();
@@ -58,7 +58,7 @@ async function start() {
 
 const context = { getRemainingTimeInMillis: () => 10_000 } as never;
 
-test("whatever an agent sends, it is taken or refused, and never tried again; refusals add few items", async () => {
+test("any input from an agent is accepted or refused and never retried, and refusals add few items", async () => {
   const world = await start();
   const handle = ingestHandler(
     { name: "ingest/agent-events", build: () => world, run: takeEvent },
@@ -71,7 +71,7 @@ test("whatever an agent sends, it is taken or refused, and never tried again; re
     }),
     { numRuns: 400 },
   );
-  // By agent, reason and hour. A mutated topic is another agent, which the broker's policy rules out.
+  // One for each agent, reason and hour. A mutated topic is another agent; the broker's policy prevents that.
   const refusals = (await world.audited()).filter((line) => /^agt_target event-refused/.test(line));
   expect(refusals.length).toBeLessThanOrEqual(6);
 });
@@ -85,7 +85,7 @@ test.each([1.5, -1, 2 ** 53 - 1, 8.64e15])(
   },
 );
 
-test("whatever the broker reports of clients, it is taken or refused, and never tried again", async () => {
+test("any report of the broker about clients is accepted or refused, and never retried", async () => {
   const world = await start();
   const handle = ingestHandler(
     { name: "ingest/agent-presence", build: () => world, run: takePresence },

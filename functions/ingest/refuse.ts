@@ -5,7 +5,8 @@ import { boundedDetails } from "../store/bounded-details.ts";
 import type { Store } from "../store/store.ts";
 
 /**
- * Why an event is not accepted. A closed set: the audit has one entry for each agent and reason in an hour.
+ * Why an event is refused. The set is closed, because the audit has one entry for each agent and reason in an
+ * hour.
  */
 export type EventRefusal =
   | "malformed"
@@ -15,7 +16,7 @@ export type EventRefusal =
   | "another agent's command"
   | "a command for the other environment";
 
-/** Records that something an agent sent was not accepted. `details` may hold what the agent wrote. */
+/** Records that an agent's event was refused. `details` may contain text that the agent wrote. */
 export async function refuse(
   agentId: string,
   { reason, ...details }: { reason: EventRefusal; commandId?: string } & Record<string, unknown>,

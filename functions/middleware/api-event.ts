@@ -1,4 +1,4 @@
-/** What the functions read of an HTTP API event (payload format 2.0), and of who sent it. */
+/** The parts of an HTTP API event (payload format 2.0) that the functions read, and its caller. */
 import { z } from "zod";
 import { ForbiddenError, InvalidInputError } from "#shared/errors.ts";
 import type { RouteAuth } from "#shared/protocol/routes.ts";
@@ -26,13 +26,13 @@ export type ApiEvent = z.infer<typeof ApiEvent>;
 
 export type Actor =
   | { kind: "user"; name: string }
-  /** Holds the temporary credentials that this certificate obtained. */
+  /** The caller uses temporary credentials that this certificate obtained. */
   | { kind: "certificate"; id: string }
   | { kind: "anyone" };
 
 /**
- * Who called, as API Gateway's authorizer established it. Throws `ForbiddenError` if that is not who the
- * route is for.
+ * The caller, as API Gateway's authorizer identified it. Throws `ForbiddenError` if the route is for another
+ * kind of caller.
  */
 export function actorOf({ requestContext: { authorizer } }: ApiEvent, auth: RouteAuth): Actor {
   if (auth === "none") return { kind: "anyone" };
@@ -46,7 +46,7 @@ export function actorOf({ requestContext: { authorizer } }: ApiEvent, auth: Rout
     const id = authorizer?.iam?.userArn.split("/")[2];
     if (id) return { kind: "certificate", id };
   }
-  throw new ForbiddenError(`this needs the identity of a ${auth}`);
+  throw new ForbiddenError(`only ${auth === "user" ? "a user" : "an agent"} may do this`);
 }
 
 /** The body's JSON; `undefined` if there is no body. Throws `InvalidInputError`. */
@@ -59,7 +59,7 @@ export function jsonBody({ body, isBase64Encoded }: ApiEvent): unknown {
   }
 }
 
-/** Where this API is, as the caller reached it. */
+/** The URL at which the caller reached this API. */
 export function apiUrlOf({ headers, requestContext: { domainName } }: ApiEvent): string {
   const scheme = headers["x-forwarded-proto"] ?? "https";
   const port = headers["x-forwarded-port"];
@@ -67,7 +67,7 @@ export function apiUrlOf({ headers, requestContext: { domainName } }: ApiEvent):
   return `${scheme}://${domainName}${usual ? "" : `:${port}`}`;
 }
 
-/** How the audit names who called. */
+/** The caller's name in the audit. */
 export function actorName(actor: Actor): string {
   if (actor.kind === "user") return actor.name;
   return actor.kind === "certificate" ? actor.id : "anyone";

@@ -12,7 +12,7 @@ import type { TablePage } from "../store/table.ts";
 import { request, World } from "../testing/world.ts";
 import { apiHandler, type Call } from "./api-handler.ts";
 
-/** The audit's function, doing something else. */
+/** The audit's function with another operation. */
 async function audit(run: (call: Call<"listAudit">) => Promise<unknown>) {
   const world = await World.start();
   const listAudit = async (call: Call<"listAudit">) => (await run(call)) as TablePage<AuditEntry>;
@@ -24,7 +24,7 @@ async function audit(run: (call: Call<"listAudit">) => Promise<unknown>) {
 }
 const nothing = async () => ({ items: [], cursor: null });
 
-test("what is asked for reaches the operation as its route reads it", async () => {
+test("a request reaches the operation as its route parses it", async () => {
   let seen: Call<"listAudit"> | undefined;
   const { get } = await audit((call) => {
     seen = call;
@@ -62,7 +62,7 @@ test.each([
   expect(await get()).toMatchObject({ status, body: { name: error.name, detail: error.message, status } });
 });
 
-test("an unforeseen error tells the log everything and the caller only where to look", async () => {
+test("an unexpected error gives the log everything and the caller only a request id", async () => {
   const { get, world } = await audit(() => Promise.reject(new Error("the password is hunter2")));
   const { status, body } = await get();
   expect(status).toBe(500);
@@ -71,18 +71,18 @@ test("an unforeseen error tells the log everything and the caller only where to 
   expect(JSON.stringify(world.logged)).toContain("hunter2");
 });
 
-test("an answer that is not what the route promises is our fault, and is not sent", async () => {
+test("an answer that does not match the route's schema is an internal error, and is not sent", async () => {
   const { get } = await audit(async () => ({ items: [{ id: 7 }], cursor: null }));
   expect((await get()).status).toBe(500);
 });
 
-test("nobody but a user gets at a user's route", async () => {
+test("only a user may call a user's route", async () => {
   const { get } = await audit(nothing);
   expect((await get({ as: "anyone" })).status).toBe(403);
   expect((await get({ as: { certificate: "c" } })).status).toBe(403);
 });
 
-test("a missing variable fails the function, by name in the log", async () => {
+test("a missing variable fails the function, and the log names it", async () => {
   const world = await World.start();
   const runtime = { ...world.runtime, variables: {} };
   const operations = { listAudit: nothing as () => Promise<TablePage<AuditEntry>> };
@@ -91,7 +91,7 @@ test("a missing variable fails the function, by name in the log", async () => {
   expect(JSON.stringify(world.logged)).toContain("TABLE_NAME");
 });
 
-test("answers may not be kept, framed or guessed at", async () => {
+test("answers forbid caching, framing and type guessing", async () => {
   const { get } = await audit(nothing);
   expect((await get()).headers).toMatchObject({
     "cache-control": "no-store",
@@ -100,7 +100,7 @@ test("answers may not be kept, framed or guessed at", async () => {
   });
 });
 
-test("neither may a problem", async () => {
+test("so do problems", async () => {
   const { get } = await audit(nothing);
   const { status, headers } = await get({ query: { limit: "0" } });
   expect(status).toBe(400);
@@ -111,7 +111,7 @@ test("neither may a problem", async () => {
   });
 });
 
-test("an event that is no HTTP event is a problem without details", async () => {
+test("an event that is not an HTTP event is a problem without details", async () => {
   const world = await World.start();
   const operations = { listAudit: nothing as () => Promise<TablePage<AuditEntry>> };
   const handler = apiHandler({ name: "api/audit", build: () => ({}), operations }, world.runtime);

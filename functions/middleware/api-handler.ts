@@ -42,8 +42,8 @@ export type Operations<N extends ApiFunction, D> = {
 const IdempotencyKey = z.string().min(1).max(200).optional();
 
 /**
- * A Lambda function that serves every route of one handler: it validates what comes and what goes, finds out
- * who calls, and answers errors as problem details.
+ * A Lambda function that serves every route of one handler. It identifies the caller, validates requests and
+ * answers, and answers errors as problem details.
  */
 export function apiHandler<N extends ApiFunction, D>(
   bundle: { name: N; build: Build<N, D>; operations: Operations<N, NoInfer<D>> },

@@ -14,7 +14,7 @@ export function jsonResult(statusCode: number, contentType: string, body: unknow
   return { statusCode, headers: { "content-type": contentType }, body: JSON.stringify(body) };
 }
 
-/** Gives the handler an event in which everything optional has its default. */
+/** Fills in the defaults of everything optional in the event. */
 export function normalisedEvent(): MiddlewareObj<unknown, ApiResult> {
   return {
     before: (request) => {
@@ -23,7 +23,7 @@ export function normalisedEvent(): MiddlewareObj<unknown, ApiResult> {
   };
 }
 
-/** Answers every error as problem details, and logs it: with its stack if it is our fault. */
+/** Answers every error as problem details, and logs it, with its stack if it is a bug of ours. */
 export function problemDetails(log: Log): MiddlewareObj<unknown, ApiResult> {
   return {
     onError: (request) => {
@@ -39,7 +39,7 @@ export function problemDetails(log: Log): MiddlewareObj<unknown, ApiResult> {
 }
 
 const SECURITY_HEADERS = {
-  // Answers hold secrets (tokens, credentials) and the state of the moment.
+  // Answers contain secrets (tokens, credentials) and quickly outdated state.
   "cache-control": "no-store",
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
   "referrer-policy": "no-referrer",
@@ -47,7 +47,7 @@ const SECURITY_HEADERS = {
   "x-content-type-options": "nosniff",
 };
 
-/** On every answer, also one to an error: so it comes first, and sees the answer last. */
+/** Sets headers on every answer, also on errors. It must be the first middleware to see the answer last. */
 export function securityHeaders(): MiddlewareObj<unknown, ApiResult> {
   const add = (request: { response: ApiResult | null }): void => {
     if (request.response) Object.assign(request.response.headers, SECURITY_HEADERS);

@@ -17,16 +17,16 @@ test.each<[string, Error]>([
   ["input that is not valid", new InvalidInputError([{ path: "x", message: "is wrong" }])],
   ["an item over the table's limits", Object.assign(new Error("too large"), { name: "ValidationException" })],
   ["a structure deeper than the stack", new RangeError("Maximum call stack size exceeded")],
-])("%s fails the same way each time, so Lambda does not try again", async (_, error) => {
+])("%s fails the same way each time, so Lambda does not retry", async (_, error) => {
   const { run, logged } = await handle(error);
   await expect(run()).resolves.toBeUndefined();
   expect(logged()).toEqual(["event dropped"]);
 });
 
 test.each<[string, Error]>([
-  ["a race that was lost too often", new ConcurrentChangeError("command", "cnv_1.verify.1")],
+  ["a race that was lost too many times", new ConcurrentChangeError("command", "cnv_1.verify.1")],
   ["a service that is slow", Object.assign(new Error("slow down"), { name: "ThrottlingException" })],
-])("%s may pass, so Lambda tries again", async (_, error) => {
+])("%s is temporary, so Lambda retries", async (_, error) => {
   const { run } = await handle(error);
   await expect(run()).rejects.toBe(error);
 });

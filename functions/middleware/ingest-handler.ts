@@ -7,9 +7,9 @@ import { type Build, lambdaRuntime, lazily, type Runtime } from "./runtime.ts";
 export type IngestFunction = Extract<FunctionName, `ingest/${string}`>;
 
 /**
- * A Lambda function behind a topic rule. `run` judges what it is given itself, since no caller waits for an
- * answer. An error that may pass makes Lambda invoke the function again, twice at most; any other one is
- * logged and the event is dropped, because it would fail the same way the next time.
+ * A Lambda function behind a topic rule. `run` validates its input itself, because no caller waits for an
+ * answer. After a temporary error, Lambda invokes the function again, twice at most. Any other error is
+ * logged and the event is dropped, because a retry would fail the same way.
  */
 export function ingestHandler<N extends IngestFunction, D>(
   bundle: { name: N; build: Build<N, D>; run(event: unknown, deps: D): Promise<void> },
@@ -17,7 +17,7 @@ export function ingestHandler<N extends IngestFunction, D>(
 ) {
   const deps = lazily(bundle.name, bundle.build, runtime);
   return middy<unknown, void>({ timeoutEarlyInMillis: 0 })
-    .onError(({ error }) => runtime.log.error("event not taken", errorFields(error)))
+    .onError(({ error }) => runtime.log.error("event dropped", errorFields(error)))
     .handler(async (event: unknown): Promise<void> => {
       try {
         await bundle.run(event, deps());
@@ -29,8 +29,8 @@ export function ingestHandler<N extends IngestFunction, D>(
 }
 
 /**
- * Our own errors say it. `ValidationException`: AWS does not take the request as it is, such as an item over
- * its limits. `RangeError`: what was sent nests deeper than the stack is.
+ * Our own errors say so themselves. `ValidationException`: AWS refuses the request, for example because an
+ * item exceeds its limits. `RangeError`: the event is nested too deeply for the stack.
  */
 function isPermanent(error: unknown): boolean {
   if (error instanceof CausewayError) return !error.retryable;

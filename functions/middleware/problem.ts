@@ -1,8 +1,8 @@
-/** How errors look over HTTP. */
+/** Errors as HTTP answers. */
 import { CausewayError, failureOf, InvalidInputError } from "#shared/errors.ts";
 import type { Problem } from "#shared/protocol/resources.ts";
 
-/** What each error means to a caller; every other one is our fault. */
+/** Status and title of each error that a caller can cause. Every other error is a bug of ours. */
 const statuses: Readonly<Record<string, { status: number; title: string }>> = {
   InvalidInputError: { status: 400, title: "The request is not valid" },
   EnrolmentRefusedError: { status: 403, title: "Enrolment refused" },
@@ -10,15 +10,15 @@ const statuses: Readonly<Record<string, { status: number; title: string }>> = {
   ForbiddenError: { status: 403, title: "Not allowed" },
   NotFoundError: { status: 404, title: "Not found" },
   WrongStateError: { status: 409, title: "Not possible in this state" },
-  ConcurrentChangeError: { status: 409, title: "Changed by somebody else" },
+  ConcurrentChangeError: { status: 409, title: "Changed by another request" },
   TooManyEnrolmentRequestsError: { status: 429, title: "Too many requests" },
   PreflightFailedError: { status: 409, title: "Preflight failed" },
 };
 const unforeseen = { status: 500, title: "Something went wrong" };
 
 /**
- * The error as problem details. Of an unforeseen one only `requestId` is told, under which the log has the
- * rest.
+ * The error as problem details. For an unexpected error they contain only `requestId`, under which the log
+ * has the rest.
  */
 export function problemOf(error: unknown, requestId: string): Problem {
   const failure = failureOf(error);

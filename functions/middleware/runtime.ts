@@ -13,13 +13,13 @@ export interface Runtime {
   random: Random;
   log: Log;
   region: string;
-  /** Where AWS is, if not at its usual addresses. */
+  /** The address of AWS, if it is not at its usual ones. */
   awsEndpoint: string | undefined;
   /** Environment variables. */
   variables: Readonly<Record<string, string | undefined>>;
 }
 
-/** What a function's `build` makes its dependencies from. */
+/** The inputs from which a function's `build` makes its dependencies. */
 export type Build<N extends FunctionName, D> = (environment: Environment<N>, runtime: Runtime) => D;
 
 export function lambdaRuntime(name: FunctionName): Runtime {
@@ -38,7 +38,7 @@ export function lambdaRuntime(name: FunctionName): Runtime {
   };
 }
 
-/** Makes the dependencies at the first event, once: a missing variable fails that event, by name. */
+/** Makes the dependencies once, at the first event. A missing variable fails that event with its name. */
 export function lazily<N extends FunctionName, D>(name: N, build: Build<N, D>, runtime: Runtime): () => D {
   let made: { deps: D } | undefined;
   return () => {

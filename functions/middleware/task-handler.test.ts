@@ -15,7 +15,7 @@ async function task(run: () => Promise<object>) {
   return (event: unknown) => handler(event, { getRemainingTimeInMillis: () => 10_000 } as never);
 }
 
-/** What Step Functions makes of an error that a function threw. */
+/** What Step Functions turns a function's error into. */
 async function caught(promise: Promise<unknown>) {
   const error = await promise.catch((thrown: unknown) => thrown);
   if (!(error instanceof Error)) throw new Error("it did not fail");
@@ -30,7 +30,7 @@ test("a failure keeps its name, hint and details on its way through Lambda", asy
   expect(workflowFailure(error)).toMatchObject({ hint: "Do c.", details: { rules } });
 });
 
-test("an AWS client's error is one that the workflow may retry", async () => {
+test("an AWS client's error is one that the workflow retries", async () => {
   const throttled = Object.assign(new Error("slow down"), { name: "ThrottlingException", $metadata: {} });
   const handler = await task(() => Promise.reject(throttled));
   const error = await caught(handler({ conversionId: "cnv_1" }));
@@ -38,7 +38,7 @@ test("an AWS client's error is one that the workflow may retry", async () => {
   expect(workflowFailure(error).message).toContain("ThrottlingException: slow down");
 });
 
-test("input that is not what the task takes is named", async () => {
+test("invalid input of a task is named", async () => {
   const handler = await task(async () => ({}));
   expect((await caught(handler({}))).Error).toBe("InvalidInputError");
 });

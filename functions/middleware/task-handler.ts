@@ -9,8 +9,8 @@ import { validate } from "./validate.ts";
 export type TaskFunction = Extract<FunctionName, `tasks/${string}`>;
 
 /**
- * A failure on its way through Lambda, which passes on only a name and a message: the message is the failure
- * as JSON.
+ * A failure as an error for Lambda, which passes on only a name and a message. The message is the failure as
+ * JSON.
  */
 class ReportedError extends Error {
   constructor(failure: Failure, cause: unknown) {
@@ -20,8 +20,8 @@ class ReportedError extends Error {
 }
 
 /**
- * A Lambda function that is a step of a workflow: input validated, errors by their names so that the workflow
- * can catch them.
+ * A Lambda function that is a step of a workflow. It validates its input and throws errors by their names, so
+ * that the workflow can catch them.
  */
 export function taskHandler<N extends TaskFunction, D, I extends z.ZodType, O>(
   bundle: { name: N; input: I; build: Build<N, D>; run(input: z.output<I>, deps: D): Promise<O> },
@@ -49,7 +49,7 @@ function reportedErrors<O>({ log }: Runtime): middy.MiddlewareObj<unknown, O> {
 }
 
 /**
- * An AWS client's error means that the step may succeed a little later; the workflow knows it by one name.
+ * An AWS client's error means that a retry can succeed. The workflow retries all of these under one name.
  */
 function ofService(error: unknown): ServiceUnavailableError | undefined {
   if (!(error instanceof Error) || !("$metadata" in error)) return undefined;

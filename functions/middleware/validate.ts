@@ -1,12 +1,12 @@
 import type { z } from "zod";
 import { InvalidInputError } from "#shared/errors.ts";
 
-/** The value as the schema reads it. Throws `InvalidInputError` naming every wrong field, below `place`. */
+/** The parsed value. Throws `InvalidInputError`, which names every wrong field below `place`. */
 export function validate<T extends z.ZodType>(schema: T, value: unknown, place = ""): z.output<T> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const fields = result.error.issues.flatMap((issue) => {
-    // A field that should not be there is named itself, not the object around it.
+    // For an unknown field, name the field itself, not its object.
     const names =
       issue.code === "unrecognized_keys" ? issue.keys.map((key) => [...issue.path, key]) : [issue.path];
     return names.map((path) => ({

@@ -29,15 +29,15 @@ export class AgentStore {
     return found(id, await this.find(id));
   }
 
-  /** The agent that a certificate was given to. */
+  /** The agent to which a certificate was issued. */
   async findByCertificate(certificateId: string): Promise<AgentRecord | undefined> {
     const item = await this.#table.get(certificateKey(certificateId));
     return typeof item?.agentId === "string" ? this.find(item.agentId) : undefined;
   }
 
   /**
-   * Adds the agent and what leads from its certificate to it; returns the one that exists already if there is
-   * one. Safe to repeat.
+   * Adds the agent and an item that finds it by its certificate. Returns the existing agent if there is one.
+   * Safe to repeat.
    */
   async add(agent: AgentRecord): Promise<AgentRecord> {
     await this.#table.putNew({ ...certificateKey(agent.certificateId), agentId: agent.id });

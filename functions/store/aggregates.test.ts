@@ -12,7 +12,7 @@ async function counters() {
   return new Aggregates(table, { what: "counter", schema: Counter, keys: ({ id }) => keyOf(id) });
 }
 
-test("of two writers that read the same version, the second is told", async () => {
+test("if two writers read the same version, the second write fails", async () => {
   const store = await counters();
   const first = await store.save({ id: "a", count: 1, version: 0 });
   await store.save({ ...first, count: 2 });
@@ -26,7 +26,7 @@ test("a new aggregate never replaces one that exists", async () => {
   await expect(store.save({ id: "a", count: 9, version: 0 })).rejects.toThrow(ConcurrentChangeError);
 });
 
-test("changes made at the same moment are all made", async () => {
+test("concurrent changes are all made", async () => {
   const store = await counters();
   await store.save({ id: "a", count: 0, version: 0 });
   const add = () =>

@@ -5,11 +5,11 @@ import type { Item, ItemKeys, Key, PageQuery, Table, TablePage } from "./table.t
 
 export interface Aggregate {
   id: string;
-  /** How often it was written; 0 for one that was not yet. */
+  /** How many times it was written; 0 if it is new. */
   version: number;
 }
 
-/** All aggregates of one kind: each is one item, written whole, and only if nobody wrote it in between. */
+/** All aggregates of one kind. Each is one item, written whole, and only if it has not changed since. */
 export class Aggregates<T extends Aggregate> {
   readonly #table: Table;
   readonly #what: string;
@@ -34,7 +34,7 @@ export class Aggregates<T extends Aggregate> {
 
   /**
    * Writes it and returns it with its new version. Throws `ConcurrentChangeError` if it was written since it
-   * was read (or, if new, exists).
+   * was read, or if a new one already exists.
    */
   async save(aggregate: T): Promise<T> {
     const saved = { ...aggregate, version: aggregate.version + 1 };
@@ -48,9 +48,9 @@ export class Aggregates<T extends Aggregate> {
   }
 
   /**
-   * Reads, changes and writes it, again from the start if somebody else was faster; `change` may therefore
-   * run several times. Returning what it was given means that there is nothing to write. What `change` throws
-   * ends it.
+   * Reads, changes and writes it, and starts again if another request wrote it in between, so `change` can
+   * run several times. If `change` returns the same object, nothing is written. An error that `change` throws
+   * is passed on.
    */
   async modify(key: Key, change: (current: T | undefined) => T): Promise<T> {
     return againIfChanged(async () => {

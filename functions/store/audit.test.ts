@@ -19,7 +19,7 @@ async function start() {
   return { table, audit: new AuditStore(table, (length) => new Uint8Array(length)) };
 }
 
-test("what an actor repeats in an hour is one entry with the first time's facts, the count and the last time", async () => {
+test("repetitions within an hour are one entry with the first details, the count and the last time", async () => {
   const { table, audit } = await start();
   await audit.addHourly(refusal({ details: { name: "first" } }), "no such token");
   await Promise.all(
@@ -69,7 +69,7 @@ test.each<[string, Record<string, unknown>]>([
   expect(JSON.stringify(item).length).toBeLessThan(6000);
 });
 
-test("what anybody may cause expires", async () => {
+test("entries that anyone can cause expire", async () => {
   const { table, audit } = await start();
   await audit.addExpiring(refusal({ outcome: "done" }));
   expect((await table.all("AUDIT"))[0]?.expiresAt).toBe(AT_MS / 1000 + 90 * DAY_S);

@@ -10,7 +10,7 @@ const REPEATED_KEPT_MS = 90 * 24 * HOUR_MS;
 
 export type NewAuditEntry = Omit<AuditEntry, "id">;
 
-/** Who did what. Entries are only ever added. */
+/** The audit. Entries are added and never changed, except for counts. */
 export class AuditStore {
   readonly #table: Table;
   readonly #random: (length: number) => Uint8Array;
@@ -20,20 +20,20 @@ export class AuditStore {
     this.#random = random;
   }
 
-  /** Adds what happened once, by somebody who is known. */
+  /** Adds an entry for a single action of a known actor. */
   async add(entry: NewAuditEntry): Promise<void> {
     await this.#put(entry, Date.parse(entry.at), this.#random(10));
   }
 
-  /** Adds what anybody may cause, at a rate that is limited elsewhere; it expires after 90 days. */
+  /** Adds an entry that anyone can cause, at a rate that is limited elsewhere. It expires after 90 days. */
   async addExpiring(entry: NewAuditEntry): Promise<void> {
     const expiresAt = Math.floor((Date.parse(entry.at) + REPEATED_KEPT_MS) / 1000);
     await this.#put({ ...entry, expiresAt }, Date.parse(entry.at), this.#random(10));
   }
 
   /**
-   * Adds what can happen to its subject only once, at the time it was first seen to happen: repeating it adds
-   * nothing.
+   * Adds an entry for something that can happen to its subject only once. Repeating it with the same time
+   * adds nothing.
    */
   async addOnce(entry: NewAuditEntry): Promise<void> {
     const { action, subject, at } = entry;
@@ -41,10 +41,10 @@ export class AuditStore {
   }
 
   /**
-   * Counts what an actor can repeat at will: one entry for each actor, action and `kind` in a clock hour,
-   * with the subject and details of the first time, how often it happened, and when last. It expires after 90
-   * days. `kind` must come from a set that the control plane bounds, never from what the actor wrote; details
-   * are cut to a bounded size.
+   * Counts what an actor can repeat without limit. There is one entry for each actor, action and `kind` in a
+   * clock hour, with the first subject and details, the count, and the last time. It expires after 90 days.
+   * `kind` must come from a set that the control plane bounds, never from text of the actor; details are cut
+   * to a bounded size.
    */
   async addHourly({ at, details, ...entry }: NewAuditEntry, kind: string): Promise<void> {
     const atMs = Date.parse(at);

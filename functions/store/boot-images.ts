@@ -6,7 +6,7 @@ import type { Table, TablePage } from "./table.ts";
 const keyOf = (id: string) => ({ pk: `BOOTIMAGE#${id}`, sk: "BOOTIMAGE" });
 const COMPLETE = "BOOTIMAGES";
 
-/** Boot images. Only complete ones are in the index, by when they became so: what is listed can be used. */
+/** Boot images. Only complete ones are in the index, by their time of completion. */
 export class BootImageStore {
   readonly #images: Aggregates<BootImageRecord>;
 
@@ -25,7 +25,7 @@ export class BootImageStore {
     return this.#images.find(keyOf(id));
   }
 
-  /** Adds the image; returns the one that exists already if there is one. */
+  /** Adds the image. Returns the existing one if there is one. */
   add(image: BootImageRecord): Promise<BootImageRecord> {
     return this.#images.modify(keyOf(image.id), (existing) => existing ?? image);
   }

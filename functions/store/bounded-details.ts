@@ -1,11 +1,11 @@
-/** What the audit keeps of things that somebody else wrote: enough to recognise them, and never much. */
+/** Shortens text that others wrote for the audit: enough to recognise it, within a limit. */
 
 const MAX_TEXT = 200;
 const MAX_ITEMS = 10;
 const MAX_DEPTH = 2;
 const MAX_BYTES = 4096;
 
-/** The details with long texts, long lists and deep structures cut; 4 KiB of JSON at most. */
+/** The details, with long texts, long lists and deep structures shortened to at most 4 KiB of JSON. */
 export function boundedDetails(details: Record<string, unknown>): Record<string, unknown> {
   const cut = bounded(details, 0) as Record<string, unknown>;
   return Buffer.byteLength(JSON.stringify(cut)) <= MAX_BYTES ? cut : { cut: `more than ${MAX_BYTES} bytes` };

@@ -17,7 +17,7 @@ const PAGE = 20;
 const pendingOf = (agentId: string) => `PENDING#${agentId}`;
 
 /**
- * Conversions and their commands: they lie together, so that one query shows a conversion with its progress.
+ * Conversions and their commands. They share a partition, so one query reads a conversion with its progress.
  */
 export class ConversionStore {
   readonly #table: Table;
@@ -34,8 +34,7 @@ export class ConversionStore {
     this.#commands = new Aggregates(table, {
       what: "command",
       schema: CommandSchema,
-      // Only what an agent may still have to do is in the index: it is what the agent asks for when it
-      // connects.
+      // The index has only open commands, which an agent asks for when it connects.
       keys: (command) => ({
         ...commandKey(command.id),
         ...(isOpen(command)
@@ -54,7 +53,7 @@ export class ConversionStore {
     return found(id, await this.find(id));
   }
 
-  /** Adds the conversion; returns the one that exists already if there is one. */
+  /** Adds the conversion. Returns the existing one if there is one. */
   add(conversion: ConversionRecord): Promise<ConversionRecord> {
     return this.#conversions.modify(keyOf(conversion.id), (existing) => existing ?? conversion);
   }
@@ -86,8 +85,8 @@ export class ConversionStore {
   }
 
   /**
-   * The source's newest conversion of a type that restarts it. Looks through all conversions from the newest
-   * back: for what is seldom asked.
+   * The source's newest conversion of a type that restarts it. It searches all conversions from the newest
+   * back, so it is only for rare use.
    */
   async latestRestarting(sourceId: string): Promise<ConversionRecord | undefined> {
     const only = { attribute: "sourceId", value: sourceId };
@@ -111,7 +110,7 @@ export class ConversionStore {
     return this.#commands.find(commandKey(id));
   }
 
-  /** Throws `ConcurrentChangeError` if it was written since it was read (or, if new, exists). */
+  /** Throws `ConcurrentChangeError` if it was written since it was read, or if a new one already exists. */
   saveCommand(command: CommandRecord): Promise<CommandRecord> {
     return this.#commands.save(command);
   }
@@ -125,7 +124,7 @@ export class ConversionStore {
   }
 
   /**
-   * What the agent has not finished, oldest first. From the index: a command of the last moment may be
+   * The agent's unfinished commands, oldest first. They come from the index, so the newest command can be
    * missing.
    */
   async pendingCommands(agentId: string): Promise<CommandRecord[]> {

@@ -1,4 +1,4 @@
-/** Where a list goes on: the keys of the last item shown, opaque to callers. */
+/** Where a list continues: the keys of the last item on the page, opaque to callers. */
 import { z } from "zod";
 import { InvalidInputError } from "#shared/errors.ts";
 
@@ -12,8 +12,8 @@ export function encodeCursor(position: Position): string {
 }
 
 /**
- * Throws `InvalidInputError` unless it is a cursor of the list in `partition`, so that nobody can page into
- * another one.
+ * Throws `InvalidInputError` unless it is a cursor of the list in `partition`, so that a caller cannot page
+ * into another list.
  */
 export function decodeCursor(cursor: string, partition: { index: boolean; key: string }): Position {
   const position = (partition.index ? IndexPosition : TablePosition).safeParse(jsonIn(cursor)).data;

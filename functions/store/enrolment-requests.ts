@@ -6,7 +6,7 @@ const keyOf = (id: string) => ({ pk: `ENROLMENTREQUEST#${id}`, sk: "ENROLMENTREQ
 const codeKey = (codeHash: string) => ({ pk: `ENROLMENTCODE#${codeHash}`, sk: "ENROLMENTCODE" });
 const PENDING = "ENROLMENTREQUESTS";
 
-/** A void request is kept this long, so that the late use of its code is told from a guess. */
+/** An expired request is kept this long, so that a late use of its code can be told from a guess. */
 const KEEP_SECONDS = 7 * 86_400;
 
 /** Requests of machines that were started by hand, by id and by the hash of their code. */
@@ -27,7 +27,7 @@ export class EnrolmentRequestStore {
     });
   }
 
-  /** Adds it, unless its code is taken; says whether it did. */
+  /** Adds it unless its code is taken. Resolves with whether it was added. */
   async add(request: EnrolmentRequestRecord): Promise<boolean> {
     const code = { ...codeKey(request.codeHash), requestId: request.id, expiresAt: expiryOf(request) };
     if (!(await this.#table.putNew(code))) return false;
@@ -40,7 +40,7 @@ export class EnrolmentRequestStore {
     return typeof item?.requestId === "string" ? this.#requests.find(keyOf(item.requestId)) : undefined;
   }
 
-  /** `change` is given `undefined` for an unknown request. */
+  /** `change` gets `undefined` for an unknown request. */
   modify(
     id: string,
     change: (request: EnrolmentRequestRecord | undefined) => EnrolmentRequestRecord,
@@ -48,7 +48,7 @@ export class EnrolmentRequestStore {
     return this.#requests.modify(keyOf(id), change);
   }
 
-  /** Those that nobody approved, newest first; expired ones are among the last. */
+  /** The requests without an approval, newest first; expired ones are at the end. */
   page(query: { limit: number; cursor?: string | undefined }): Promise<TablePage<EnrolmentRequestRecord>> {
     return this.#requests.page({ partition: PENDING, index: true, ...query });
   }

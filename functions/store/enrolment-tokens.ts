@@ -4,10 +4,10 @@ import type { Table } from "./table.ts";
 
 const keyOf = (hash: string) => ({ pk: `TOKEN#${hash}`, sk: "TOKEN" });
 
-/** An expired token is kept this long, so that its late use is told from a guess when somebody looks. */
+/** An expired token is kept this long, so that a late use can be told from a guess in the audit. */
 const KEEP_SECONDS = 7 * 86_400;
 
-/** Tokens by the SHA-256 of what the agent shows. */
+/** Tokens by the SHA-256 of the token that the agent sends. */
 export class EnrolmentTokenStore {
   readonly #tokens: Aggregates<TokenRecord>;
 
@@ -26,7 +26,7 @@ export class EnrolmentTokenStore {
     return this.#tokens.save(token);
   }
 
-  /** `change` is given `undefined` for an unknown token. */
+  /** `change` gets `undefined` for an unknown token. */
   modify(hash: string, change: (token: TokenRecord | undefined) => TokenRecord): Promise<TokenRecord> {
     return this.#tokens.modify(keyOf(hash), change);
   }

@@ -5,7 +5,7 @@ import type { Table, TablePage } from "./table.ts";
 const keyOf = (id: string) => ({ pk: `POINT#${id}`, sk: "POINT" });
 const ofSource = (sourceId: string) => `SOURCE#${sourceId}`;
 
-/** Recovery points: written once. */
+/** Recovery points, which are written once. */
 export class RecoveryPointStore {
   readonly #table: Table;
 
@@ -13,7 +13,7 @@ export class RecoveryPointStore {
     this.#table = table;
   }
 
-  /** Says whether it is new. */
+  /** Resolves with whether it is new. */
   add(point: RecoveryPoint): Promise<boolean> {
     return this.#table.putNew({
       ...keyOf(point.id),

@@ -9,7 +9,7 @@ export interface Reservation {
   actor: string;
   /** The caller's `Idempotency-Key`. */
   key: string;
-  /** What is asked for; the same key with another request is a mistake. */
+  /** The request itself. The same key with another request is refused. */
   request: unknown;
   /** The id to use if this is the first request with the key. */
   id: string;
@@ -17,8 +17,8 @@ export interface Reservation {
 }
 
 /**
- * Which id a request got, so that the same request sent again gets the same one and creates nothing new. Kept
- * for a day.
+ * Remembers for a day which id a request got, so that a repeated request gets the same id and creates nothing
+ * new.
  */
 export class ReservationStore {
   readonly #table: Table;

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 
-/** Hexadecimal. */
+/** In hexadecimal. */
 export function sha256OfText(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }

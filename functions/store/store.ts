@@ -20,7 +20,7 @@ export interface Store {
   reservations: ReservationStore;
 }
 
-/** Everything that the control plane remembers. `random` gives that many random bytes. */
+/** Everything that the control plane stores. `random` returns the given number of random bytes. */
 export function openStore(
   client: DynamoDBClient,
   tableName: string,

@@ -1,6 +1,6 @@
 /**
- * The one table, as the stores use it: consistent reads of single items, conditional writes of whole items,
- * and queries. See docs/data-model.md for what lies where.
+ * The single table: consistent reads of single items, conditional writes of whole items, and queries.
+ * docs/data-model.md describes the items.
  */
 import { ConditionalCheckFailedException, type DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import {
@@ -18,7 +18,7 @@ export interface Key {
 }
 
 export interface ItemKeys extends Key {
-  /** In the index `gsi1`; absent: not in it. */
+  /** The keys in the index `gsi1`. If absent, the item is not in the index. */
   gsi1pk?: string;
   gsi1sk?: string;
   /** Seconds since 1970 after which DynamoDB may delete the item. */
@@ -28,7 +28,7 @@ export interface ItemKeys extends Key {
 export type Item = Record<string, unknown>;
 
 export interface PageQuery {
-  /** The key of a partition, of the table or of its index. */
+  /** The key of a partition of the table or of its index. */
   partition: string;
   index?: boolean;
   limit: number;
@@ -42,7 +42,7 @@ export interface TablePage<T> {
   cursor: string | null;
 }
 
-/** At most so many items of a filtered list are looked at per request of DynamoDB. */
+/** The most items of a filtered list that one DynamoDB request examines. */
 const FILTER_BATCH = 200;
 
 export class Table {
@@ -61,12 +61,12 @@ export class Table {
     return Item;
   }
 
-  /** Writes the item unless one with its key exists; says whether it did. */
+  /** Writes the item unless one with its key exists. Resolves with whether it was written. */
   putNew<T extends ItemKeys>(item: T): Promise<boolean> {
     return this.#put(item, { ConditionExpression: "attribute_not_exists(pk)" });
   }
 
-  /** Replaces the item if it still has this version; says whether it did. */
+  /** Replaces the item if it still has this version. Resolves with whether it was replaced. */
   replace<T extends ItemKeys>(item: T, version: number): Promise<boolean> {
     return this.#put(item, {
       ConditionExpression: "version = :version",
@@ -75,8 +75,8 @@ export class Table {
   }
 
   /**
-   * Adds one to the item's `count`, in one step. The first time, the item gets the attributes of `first`;
-   * every time, those of `latest`.
+   * Adds one to the item's `count` atomically. The first time, the item also gets the attributes of `first`;
+   * every time, it gets those of `latest`.
    */
   async count({ pk, sk }: Key, { first, latest }: { first: Item; latest: Item }): Promise<void> {
     const names: Record<string, string> = { "#count": "count" };

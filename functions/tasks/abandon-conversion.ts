@@ -31,7 +31,7 @@ export const handler = taskHandler({
 });
 
 /**
- * Ends a conversion whose workflow failed or was cancelled, and gives back what it took; repeating it changes
+ * Ends a conversion whose workflow failed or was cancelled, and releases what it used. Repeating it changes
  * nothing.
  */
 export async function run(

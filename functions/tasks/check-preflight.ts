@@ -33,9 +33,8 @@ interface Deps {
 }
 
 /**
- * Checks what must hold before anything is touched, by what the agents last told. Throws
- * `PreflightFailedError` with every failed rule. Gives what a later step needs: the boot image, where one is
- * used.
+ * Checks the preflight rules against the agents' last reports. Throws `PreflightFailedError` with every
+ * failed rule. Returns the warnings, and the boot image if the conversion uses one.
  */
 export async function run(
   { conversionId }: z.output<typeof Input>,
@@ -60,7 +59,7 @@ export async function run(
   return { warnings: findings, ...(bootImage ? { bootImage: referenceTo(bootImage) } : {}) };
 }
 
-/** Under the time of the conversion's start: a step that is repeated leaves one entry. */
+/** Uses the time of the conversion's start, so that a repeated step adds only one entry. */
 async function auditAccepted(
   { id, createdAt, requestedBy }: ConversionRecord,
   findings: readonly PreflightFinding[],

@@ -35,8 +35,8 @@ interface Deps {
 }
 
 /**
- * Ends a conversion with its result and frees the source; repeating it changes nothing. Throws
- * `ConversionCancelledError` if it was cancelled.
+ * Completes a conversion with its result and frees the source. Repeating it changes nothing. Throws
+ * `ConversionCancelledError` if the conversion was cancelled.
  */
 export async function run(
   input: z.output<typeof Input>,
@@ -87,7 +87,7 @@ function resultOf(
   };
 }
 
-/** By the clock on the wall: disks are captured side by side, and what was repeated took time as well. */
+/** By wall-clock time, because disks are captured in parallel and repeated work takes time, too. */
 function secondsOf(step: Step | undefined): number | undefined {
   if (!step?.startedAt || !step.endedAt) return undefined;
   return (Date.parse(step.endedAt) - Date.parse(step.startedAt)) / 1000;

@@ -21,12 +21,12 @@ export const Input = z.object({
   conversionId: ConversionId,
   agentId: AgentId,
   kind: z.enum(kinds),
-  /** Tell apart commands of one kind. */
+  /** Tells commands of one kind apart. */
   disk: DiskName.optional(),
   label: z.string().optional(),
-  /** For an agent in this system of its machine only. */
+  /** Only an agent in this system of its machine carries it out. */
   environment: AgentEnvironment.optional(),
-  /** A higher round wants work done anew that is done already. */
+  /** A higher round asks for the same work again although it is done. */
   round: z.int().positive().default(1),
   input: z.record(z.string(), z.unknown()),
   taskToken: z.string(),
@@ -46,12 +46,12 @@ export const handler = taskHandler({
   run,
 });
 
-/** Hands a step of the workflow to an agent and returns; the agent's events end the step. */
+/** Sends an agent the command for a step of the workflow. The agent's events end the step. */
 export async function run(
   { disk, label = disk, input, ...request }: z.output<typeof Input>,
   deps: CommandDeps,
 ): Promise<{ commandId?: string }> {
-  // A workflow that asks for what agents cannot read fails here, by field, not at the agent.
+  // If the workflow's input is invalid, the step fails here with the field's name, not at the agent.
   validate(commandKinds[request.kind].input, input, "input");
   return dispatch({ ...request, label, input }, deps);
 }

@@ -30,8 +30,8 @@ interface Deps {
 }
 
 /**
- * Lists the recovery point that the source has committed to the repository, dated by the control plane.
- * Retention counts only what is listed here, so a source cannot push a point out with false points or false
+ * Records the recovery point that the source has committed to the repository, with the control plane's time.
+ * Retention counts only the points recorded here, so a source cannot displace one with false points or false
  * times. Repeating it changes nothing.
  */
 export async function run(

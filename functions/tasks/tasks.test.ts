@@ -57,7 +57,7 @@ async function dispatched(taskToken = "token"): Promise<string> {
   return String((await dispatch({ ...request, input: {}, taskToken }, world)).commandId);
 }
 
-test("preflight passes once, however often it is asked", async () => {
+test("a repeated preflight passes once", async () => {
   expect(await checkPreflight.run({ conversionId }, world)).toEqual({ warnings: [] });
   const passed = await conversion();
   world.nowMs += 1000;
@@ -65,7 +65,7 @@ test("preflight passes once, however often it is asked", async () => {
   expect(await conversion()).toEqual(passed);
 });
 
-test("preflight fails with every rule that does not hold, and what to do", async () => {
+test("preflight fails with every rule that does not hold and its remedy", async () => {
   const presence = { state: "disconnected" as const, at: 0 };
   await world.store.agents.modify("agt_target", (agent) => ({ ...agent, presence }));
   const error = await checkPreflight.run({ conversionId }, world).catch((thrown: unknown) => thrown);
@@ -113,7 +113,7 @@ test("a rule that fails and was accepted passes, and who accepted it is audited 
   expect(entry?.details).toEqual({ rules: [{ rule: "starts-unattended", message: "the menu waits" }] });
 });
 
-test("preflight sees that the operator cancelled before anything began", async () => {
+test("preflight notices that the operator cancelled before anything began", async () => {
   await world.store.conversions.modify(conversionId, (current) => ({ ...current, state: "cancelling" }));
   await expect(checkPreflight.run({ conversionId }, world)).rejects.toThrow(ConversionCancelledError);
 });
@@ -144,7 +144,7 @@ test("a recovery point is recorded once, with its bad ranges, and dated by the c
   expect(await world.audited()).toEqual(["agt_source recovery-point-created rp_1 done"]);
 });
 
-test("completion sums up the disks, names what limited the slowest, and frees the source", async () => {
+test("completion sums up the disks, names the bottleneck of the slowest, and frees the source", async () => {
   await completeConversion.run(result, world);
   const ended = await conversion();
   expect(ended).toMatchObject({
@@ -164,7 +164,7 @@ test("completion does not overtake a cancellation", async () => {
   await expect(completeConversion.run(result, world)).rejects.toThrow(ConversionCancelledError);
 });
 
-test("abandoning tells what failed, stops what runs, and gives back what was taken", async () => {
+test("abandoning records the failure, stops running commands, and releases what the conversion used", async () => {
   await checkPreflight.run({ conversionId }, world);
   const commandId = await dispatched();
   const failure = failureOf(new DiskNotFoundError("vdz"));
@@ -177,7 +177,7 @@ test("abandoning tells what failed, stops what runs, and gives back what was tak
     `cancel ${commandId}`,
     "command cnv_1.release.source.1",
   ]);
-  // The target was never asked for anything: it has nothing to give back.
+  // The target never got a command, so it has nothing to release.
   expect(world.agents.messagesFor("agt_target")).toEqual([]);
   expect(await holder()).toBeUndefined();
   expect(await world.audited()).toEqual(["causeway conversion-failed cnv_1 done"]);
@@ -198,7 +198,7 @@ test.each(["fail", "send", "sign"])(
   },
 );
 
-test("what the operator cancelled ends as cancelled, whatever the workflow calls it", async () => {
+test("a conversion that the operator cancelled ends as cancelled, whatever error the workflow reports", async () => {
   await world.store.conversions.modify(conversionId, (current) => ({ ...current, state: "cancelling" }));
   await abandon({ Error: "States.TaskFailed", Cause: "" });
   expect((await conversion()).state).toBe("cancelled");

@@ -1,4 +1,4 @@
-/** A machine's key and certificate, as enrolment gives them, and receipts that it signs. */
+/** A machine's key and certificate, as from enrolment, and receipts that it signs. */
 import { createHash, X509Certificate } from "node:crypto";
 import type { BootReceipt, BootReceiptContent } from "#shared/protocol/boot-receipt.ts";
 import { signBootReceipt } from "#shared/protocol/boot-receipt-signature.ts";

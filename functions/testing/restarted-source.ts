@@ -1,6 +1,6 @@
 /**
- * A source that is restarted twice, in a world of its own for each test: what the workflow asks, and what the
- * machine tells.
+ * A source that is restarted twice, in a new world for each test: the workflow's requests and the machine's
+ * reports.
  */
 import { beforeEach } from "vitest";
 import { untouchedMachine } from "#shared/domain/source-machine.ts";
@@ -38,9 +38,9 @@ export const machine = async () => {
   return `${is}, ${bootState}`;
 };
 export const outcome = (token: string) => world.steps.outcomes.get(token);
-export const heard = () => world.agents.messagesFor("agt_source").map((one) => one.replace("cnv_1.", ""));
+export const received = () => world.agents.messagesFor("agt_source").map((one) => one.replace("cnv_1.", ""));
 
-/** The workflow's step: the token is the kind, with the label if there is one. */
+/** A step of the workflow. Its token is the command's kind, with the label if there is one. */
 async function ask(
   kind: CommandKind,
   { label, environment, input = {} }: { label?: string; environment?: AgentEnvironment; input?: object } = {},
@@ -100,21 +100,21 @@ export const armed = {
 export const restored = { restored: true, bootId: "boot-2", items: [], addresses: [] };
 export const attested = (receipt: BootReceipt = aReceipt(device)) => answer("attest-boot-state", { receipt });
 
-/** Armed, and told to restart. */
+/** Brings the machine to the point where it is armed and has the command to restart. */
 export async function ordered(): Promise<void> {
   await asks.arm();
   await answer("arm-boot", armed);
   await asks.go();
 }
 
-/** On its way, with the step waiting for the boot environment's word. */
+/** Brings the machine to the restart, with the step waiting for the boot environment's report. */
 export async function restarting(): Promise<void> {
   await ordered();
   await answer("reboot.boot-environment", {});
   await asks.report();
 }
 
-/** As far as the boot environment, which has told that the boot state is back. */
+/** Brings the machine to the boot environment, which has reported that it restored the boot state. */
 export async function away(): Promise<void> {
   await restarting();
   await connect(BOOT, "boot-2");

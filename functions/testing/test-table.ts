@@ -16,7 +16,7 @@ export interface TestTable {
   table: Table;
 }
 
-/** A new empty table with the index that the stores use, in memory; gone when the test is. */
+/** A new empty table in memory with the index that the stores use. It is removed when the test ends. */
 export async function createTestTable(): Promise<TestTable> {
   const server = dynalite({ createTableMs: 0 });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -31,7 +31,7 @@ export async function createTestTable(): Promise<TestTable> {
     await new Promise((resolve) => server.close(resolve));
   });
   await createTable(client);
-  // Made a moment later, even where that takes no time.
+  // dynalite creates the table asynchronously, even without a delay.
   while ((await stateOf(client)) !== "ACTIVE") await new Promise((resolve) => setImmediate(resolve));
   return { client, name: TABLE_NAME, table: new Table(client, TABLE_NAME) };
 }

@@ -1,4 +1,4 @@
-/** A control plane for tests: the real stores on a real table, and fakes of AWS that are as strict as it. */
+/** A control plane for tests: the real stores on a real table, and fakes of AWS that are as strict as AWS. */
 import type { KeyObject } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { AgentRecord } from "#shared/domain/agent.ts";
@@ -27,7 +27,7 @@ import type {
 import { openStore, type Store } from "../store/store.ts";
 import { createTestTable } from "./test-table.ts";
 
-/** Makes a call fail as a crash or an outage would, once. */
+/** Makes the next call of a name fail, like a crash or an outage. */
 export class Outage {
   #next = new Set<string>();
 
@@ -65,7 +65,7 @@ export class FakeCommandKey implements CommandKey {
   }
 }
 
-/** Takes only what the agent would obey at this time. */
+/** Accepts only messages that the agent would obey at this time. */
 export class FakeAgents implements AgentMessenger {
   readonly sent: { agentId: string; message: ToAgent }[] = [];
   readonly #outage: Outage;
@@ -100,7 +100,7 @@ export class FakeAgents implements AgentMessenger {
   }
 }
 
-/** Tokens answer once, and only if a step waits with them. */
+/** A token can be answered once, and only while a step waits with it. */
 export class FakeSteps implements WaitingSteps {
   readonly waiting = new Set<string>();
   readonly heartbeats: string[] = [];
@@ -142,7 +142,7 @@ export class FakeWorkflow implements Workflow {
   async start(name: string, input: unknown): Promise<"started" | "exists"> {
     this.#outage.check("start");
     const execution = this.executions.get(name);
-    // Asked again with the same input, Step Functions answers as the first time, as long as it runs.
+    // While an execution runs, Step Functions answers a start with the same name and input as the first time.
     if (execution)
       return execution.running && isDeepStrictEqual(execution.input, input) ? "started" : "exists";
     this.executions.set(name, { input: structuredClone(input), running: true });
@@ -225,7 +225,7 @@ export class FakeBroker implements SourceDataBroker, BootImageBroker {
   }
 }
 
-/** Files of boot images, by key, as their uploader put them. */
+/** Uploaded files of boot images, by key. */
 export class FakeBucket implements Bucket {
   readonly objects = new Map<string, ObjectFacts>();
 

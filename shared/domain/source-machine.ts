@@ -77,7 +77,7 @@ export function afterFailure(
   return neverArmed ? { ...there, bootState: "untouched" } : there;
 }
 
-export interface Heard {
+export interface Contact {
   environment: AgentEnvironment;
   bootId: string | undefined;
 }
@@ -86,13 +86,13 @@ export interface Heard {
  * The machine after its agent has connected. An agent can connect once more while its system shuts down, so
  * only another boot proves that the machine is back.
  */
-export function afterConnect(machine: MachineRecord, heard: Heard, now: string): MachineRecord {
-  if (heard.environment === "boot-environment") return movedTo(machine, "boot-environment", now);
-  return isBack(machine, heard) ? movedTo(machine, "original", now) : machine;
+export function afterConnect(machine: MachineRecord, contact: Contact, now: string): MachineRecord {
+  if (contact.environment === "boot-environment") return movedTo(machine, "boot-environment", now);
+  return isBack(machine, contact) ? movedTo(machine, "original", now) : machine;
 }
 
 /** Whether the report proves that it has been restarted since it was armed and runs its original system. */
-export function isBack({ is, armedInBoot }: MachineRecord, { environment, bootId }: Heard): boolean {
+export function isBack({ is, armedInBoot }: MachineRecord, { environment, bootId }: Contact): boolean {
   if (environment !== "original") return false;
   if (armedInBoot && bootId) return bootId !== armedInBoot;
   // A machine that was not armed was only ever asked to restart out of the boot environment.

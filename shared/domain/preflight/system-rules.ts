@@ -27,7 +27,7 @@ const ownSystem: SystemRule = {
 const startedByHand: SystemRule = {
   id: "started-by-hand",
   severity: "fail",
-  holds: "the source was started from a boot image by hand",
+  holds: "the source was started by hand from a boot image",
   check: ({ source: { enrolledFrom, name } }) =>
     enrolledFrom === "boot-environment"
       ? undefined

@@ -5,7 +5,7 @@ import { encodeMessage } from "#shared/protocol/message-size.ts";
 import type { SignedMessage } from "#shared/protocol/signed-message.ts";
 import type { AgentMessenger, Clock, CommandKey } from "../ports.ts";
 
-interface TellDeps {
+interface SendDeps {
   agents: AgentMessenger;
   commandKey: Pick<CommandKey, "sign">;
   clock: Clock;
@@ -13,10 +13,10 @@ interface TellDeps {
 }
 
 /**
- * Signs and sends a message. One that is lost is logged and no error: an agent asks for what is pending when
- * it connects.
+ * Signs and sends a message. A failure is only logged, because an agent asks for its pending commands when it
+ * connects.
  */
-export async function tellAgent(deps: TellDeps, agentId: string, message: ToAgent): Promise<void> {
+export async function sendToAgent(deps: SendDeps, agentId: string, message: ToAgent): Promise<void> {
   let signed: SignedMessage;
   try {
     signed = await signedFor(agentId, message, deps);
@@ -29,25 +29,25 @@ export async function tellAgent(deps: TellDeps, agentId: string, message: ToAgen
 }
 
 /**
- * The same for a step that waits. Throws what KMS throws, because an agent never does what cannot be signed,
- * and `MessageTooLargeError` for what the broker does not take.
+ * Signs and sends a command for a step that waits. Throws KMS's error if the command cannot be signed, and
+ * `MessageTooLargeError` if it is too large for the broker, because the agent would never get it.
  */
-export async function commandAgent(deps: TellDeps, agentId: string, message: ToAgent): Promise<void> {
+export async function sendCommand(deps: SendDeps, agentId: string, message: ToAgent): Promise<void> {
   const signed = await signedFor(agentId, message, deps);
   encodeMessage(signed, `the command ${message.commandId}`);
   await send(deps, agentId, signed);
 }
 
-/** Signed at this moment, however old the command is: so the signature need not be good for long. */
+/** Signs at the moment of sending, even an old command, so signatures can be short-lived. */
 function signedFor(
   agentId: string,
   message: ToAgent,
-  { commandKey, clock }: TellDeps,
+  { commandKey, clock }: SendDeps,
 ): Promise<SignedMessage> {
   return signMessage(message, { agentId, nowMs: clock.now(), sign: (bytes) => commandKey.sign(bytes) });
 }
 
-async function send({ agents, log }: TellDeps, agentId: string, signed: SignedMessage): Promise<void> {
+async function send({ agents, log }: SendDeps, agentId: string, signed: SignedMessage): Promise<void> {
   try {
     await agents.send(agentId, signed);
   } catch (error) {

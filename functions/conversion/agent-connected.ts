@@ -1,13 +1,13 @@
 /**
- * A machine that a conversion restarts is heard from one system or the other: what that ends, and what it
- * gets to do.
+ * An agent has connected. If a conversion restarts its machine, the system that it runs in decides which
+ * commands have ended and which come next.
  */
 import type { AgentRecord } from "#shared/domain/agent.ts";
 import { type CommandRecord, failed, isOpen, messageOf, succeeded } from "#shared/domain/command.ts";
 import { type ConversionRecord, hasEnded, withMachine } from "#shared/domain/conversion.ts";
 import {
   afterConnect,
-  type Heard,
+  type Contact,
   isBack,
   type MachineRecord,
   mayHaveLeft,
@@ -15,87 +15,92 @@ import {
 import { BootEnvironmentLeftError, BootEnvironmentSilentError, failureOf } from "#shared/errors.ts";
 import type { ConversionType } from "#shared/protocol/conversion-types.ts";
 import type { Workflow } from "../ports.ts";
-import { callOffAllElse } from "./cancel-commands.ts";
+import { cancelOtherCommands } from "./cancel-commands.ts";
 import { type CommandDeps, timestamp } from "./deps.ts";
 import { order, rebootIntoOriginal } from "./order.ts";
-import { tellAgent } from "./tell-agent.ts";
+import { sendToAgent } from "./send-to-agent.ts";
 
 export interface ConnectDeps extends CommandDeps {
   workflows: Readonly<Record<ConversionType, Pick<Workflow, "isRunning">>>;
 }
 
 /**
- * The agent has connected from this system: notes where the machine is, ends what that decides, sends it home
- * if nobody wants it there, and sends all that is pending for the agent there, so that nothing is lost while
- * it was away.
+ * The agent has connected from this system. Records where the machine is, ends the commands that this
+ * decides, restarts the machine into its original system if no conversion needs it in the boot environment,
+ * and sends the agent every command that is pending for this system.
  */
-export async function agentConnected(agentId: string, heard: Heard, deps: ConnectDeps): Promise<void> {
+export async function agentConnected(agentId: string, contact: Contact, deps: ConnectDeps): Promise<void> {
   const { conversions, agents } = deps.store;
   const pending = await conversions.pendingCommands(agentId);
   const agent = await agents.get(agentId);
-  const left = await whyItLeft(agent, heard, deps);
+  const restarting = await conversionThatArmed(agent, contact, deps);
   const ids = new Set(pending.map(({ conversionId }) => conversionId));
   if (agent.activeConversionId) ids.add(agent.activeConversionId);
-  if (left) ids.add(left.id);
-  for (const id of ids) await arrive(id, agentId, heard, deps);
-  if (left) await sendHome(left.id, deps);
+  if (restarting) ids.add(restarting.id);
+  for (const id of ids) await recordArrival(id, agentId, contact, deps);
+  if (restarting) await returnToOriginal(restarting.id, deps);
   for (const { id, environment } of pending) {
-    if (environment !== heard.environment) continue;
-    // It may be over by now, or have been when the index still showed it.
+    if (environment !== contact.environment) continue;
+    // The index can be behind, or the command may have ended in the meantime.
     const command = await conversions.findCommand(id);
-    if (command && isOpen(command)) await tellAgent(deps, agentId, messageOf(command));
+    if (command && isOpen(command)) await sendToAgent(deps, agentId, messageOf(command));
   }
 }
 
 /**
- * The conversion that made it start its boot environment: the last one that could. A machine that was started
- * by hand waits there on purpose.
+ * The conversion that made the machine start its boot environment: the last one that could have. Returns
+ * `undefined` for a machine that was started by hand, which stays there on purpose.
  */
-async function whyItLeft(
+async function conversionThatArmed(
   { id, enrolledFrom }: AgentRecord,
-  { environment }: Heard,
+  { environment }: Contact,
   { store }: CommandDeps,
 ): Promise<ConversionRecord | undefined> {
   if (environment !== "boot-environment" || enrolledFrom === "boot-environment") return undefined;
   return store.conversions.latestRestarting(id);
 }
 
-async function arrive(conversionId: string, agentId: string, heard: Heard, deps: CommandDeps): Promise<void> {
+async function recordArrival(
+  conversionId: string,
+  agentId: string,
+  contact: Contact,
+  deps: CommandDeps,
+): Promise<void> {
   const { conversions } = deps.store;
   const conversion = await conversions.find(conversionId);
   const before = conversion?.machine;
   if (!before || conversion.sourceId !== agentId) return;
   const now = timestamp(deps.clock);
   await conversions.modify(conversionId, (current) =>
-    withMachine(current, (machine) => afterConnect(machine, heard, now)),
+    withMachine(current, (machine) => afterConnect(machine, contact, now)),
   );
   const { commands } = await conversions.withCommands(conversionId);
   for (const command of commands.filter((one) => isOpen(one) && one.agentId === agentId)) {
-    const end = endOf(command, before, heard);
-    if (end) await settle(command, end, deps);
+    const end = endOf(command, before, contact);
+    if (end) await endCommand(command, end, deps);
   }
 }
 
 /**
- * Out of the boot environment, unless it has something to do there; else it would stay there for as long as
- * it is heard.
+ * Restarts the machine out of the boot environment, unless it has work there. Otherwise it would stay there
+ * as long as it reaches the control plane.
  */
-async function sendHome(conversionId: string, deps: ConnectDeps): Promise<void> {
+async function returnToOriginal(conversionId: string, deps: ConnectDeps): Promise<void> {
   const { conversion, commands } = await deps.store.conversions.withCommands(conversionId);
   if (await isWantedThere(conversion, commands, deps)) return;
-  // What a conversion that has not armed it yet asks of its own system is asked there.
-  await callOffAllElse(
+  // Commands for the original system stay open: a conversion that has not armed the machine sent them.
+  await cancelOtherCommands(
     commands.filter(({ environment }) => environment === "boot-environment"),
     deps,
   );
-  // Not a round that a step of the workflow may ask for: it would take this restart for its own.
+  // The workflow's own steps use lower rounds, so none of them mistakes this restart for its own.
   const round = 2 + commands.filter(({ kind, label }) => kind === "reboot" && label === "original").length;
   await order(rebootIntoOriginal(conversion, round), commands, deps);
 }
 
 /**
- * Its conversion runs, has armed it, and does not wait for the original system yet. The workflow may have
- * been stopped without that we heard of it.
+ * Whether its conversion is running, has armed it, and does not wait for the original system yet. Asks the
+ * workflow, too, because an operator can stop it on AWS without the conversion's record changing.
  */
 async function isWantedThere(
   conversion: ConversionRecord,
@@ -110,30 +115,30 @@ async function isWantedThere(
 
 type End = "arrived" | BootEnvironmentSilentError | BootEnvironmentLeftError;
 
-/** What it means for an open command that the machine is heard from there; nothing if it goes on. */
+/** How an open command ends because the machine reported from this system; `undefined` if it stays open. */
 function endOf(
   { kind, input, environment }: CommandRecord,
   before: MachineRecord,
-  heard: Heard,
+  contact: Contact,
 ): End | undefined {
   const isReboot = kind === "reboot";
-  if (heard.environment === "boot-environment") {
+  if (contact.environment === "boot-environment") {
     return isReboot && input.into === "boot-environment" ? "arrived" : undefined;
   }
-  if (!isBack(before, heard)) return undefined;
+  if (!isBack(before, contact)) return undefined;
   if (isReboot && input.into === "original") return "arrived";
-  // What was to lead there, or to be done there, cannot be done any more.
+  // Commands that lead to the boot environment, or work there, can no longer succeed.
   if (!isReboot && environment === "original") return undefined;
   return before.bootState === "armed"
-    ? new BootEnvironmentSilentError("the machine is back without that its boot environment was heard")
+    ? new BootEnvironmentSilentError("the machine came back, but its boot environment never reported")
     : new BootEnvironmentLeftError();
 }
 
 /**
- * Ends a command by what is known of its machine. The workflow hears it first; broken off before the mark,
- * the next connect does both again.
+ * Ends a command because of where its machine is. The workflow gets the result first; after an interruption
+ * before the mark, the next connect does both again.
  */
-export async function settle(
+export async function endCommand(
   command: CommandRecord,
   end: End,
   { store, steps, clock }: CommandDeps,

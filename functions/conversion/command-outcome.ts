@@ -1,5 +1,4 @@
-/** What agents tell of the machine that a conversion restarts, written down with the conversion. */
-
+/** Records what commands' outcomes say about the machine that a conversion restarts. */
 import type { CommandRecord } from "#shared/domain/command.ts";
 import { type ConversionRecord, withMachine } from "#shared/domain/conversion.ts";
 import { afterCommand, afterFailure } from "#shared/domain/source-machine.ts";
@@ -11,20 +10,25 @@ import { type CommandDeps, timestamp } from "./deps.ts";
 
 export type Outcome = { output: unknown } | { failure: Failure };
 
-/** Kinds of commands whose outcome says something of the machine. */
-const TELLING: readonly CommandKind[] = ["arm-boot", "reboot", "report-boot-state", "attest-boot-state"];
+/** Kinds of commands whose outcome says where the machine is or what its boot state is. */
+const KINDS_ABOUT_MACHINE: readonly CommandKind[] = [
+  "arm-boot",
+  "reboot",
+  "report-boot-state",
+  "attest-boot-state",
+];
 
 /**
- * Learns from a command's outcome where the machine is. Comes before anybody hears of the outcome: it may be
- * repeated, and whoever acts on the outcome finds the truth. A receipt is kept with the conversion; one that
- * is not to be believed, or that tells of something left of arming, is a failure.
+ * Records what a command's outcome says about the machine. Runs before the workflow gets the outcome, so the
+ * next step reads up-to-date state. Safe to repeat. A receipt is stored with the conversion. An invalid
+ * receipt, or one that reports a trace of arming, turns the outcome into a failure.
  */
-export async function learnFrom(
+export async function recordOutcome(
   command: CommandRecord,
   outcome: Outcome,
   deps: CommandDeps,
 ): Promise<Outcome> {
-  if (!TELLING.includes(command.kind)) return outcome;
+  if (!KINDS_ABOUT_MACHINE.includes(command.kind)) return outcome;
   const now = timestamp(deps.clock);
   const { conversions } = deps.store;
   if ("failure" in outcome) {
@@ -50,7 +54,7 @@ async function receive(
   const problem = await problemOf(receipt, command, deps);
   if (problem !== undefined) {
     const failure = failureOf(new BootReceiptInvalidError(problem));
-    return learnFrom(command, { failure }, deps);
+    return recordOutcome(command, { failure }, deps);
   }
   const now = timestamp(clock);
   const { attested } = await store.conversions.modify(
@@ -65,7 +69,7 @@ async function receive(
     items.filter((item) => item.outcome === wanted).map(({ name }) => name);
   const different = namesOf("different");
   await store.audit.addOnce({
-    // Never the agent's word: it would choose its place in the audit.
+    // Not the agent's time, with which it could choose its place in the audit.
     at: attested?.receivedAt ?? now,
     actor: command.agentId,
     action: verdict === "different" ? "boot-state-differs" : "boot-state-confirmed",
@@ -76,20 +80,20 @@ async function receive(
   return verdict !== "different" ? outcome : { failure: failureOf(new BootStateDiffersError(different)) };
 }
 
-/** Whether it is the receipt that came before: its event may come twice. */
+/** Whether this receipt has arrived before, because its event can arrive twice. */
 function isSame(known: BootReceipt | undefined, receipt: BootReceipt): boolean {
   return known?.signature.valueBase64 === receipt.signature.valueBase64;
 }
 
-/** Why the receipt is not to be believed, if it is not. */
+/** Why the receipt is not valid; `undefined` if it is. */
 async function problemOf(
   receipt: BootReceipt,
   { agentId, conversionId }: CommandRecord,
   { store }: CommandDeps,
 ): Promise<string | undefined> {
   const { content } = receipt;
-  if (content.conversionId !== conversionId) return `it is of conversion ${content.conversionId}`;
-  if (content.agentId !== agentId) return `it is of agent ${content.agentId}`;
+  if (content.conversionId !== conversionId) return `it belongs to conversion ${content.conversionId}`;
+  if (content.agentId !== agentId) return `it belongs to agent ${content.agentId}`;
   const { certificatePem } = await store.agents.get(agentId);
   return certificatePem
     ? findReceiptProblem(receipt, certificatePem)
