@@ -11,7 +11,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["{agent,bench,cli,e2e,functions,infra,local,scripts,shared,statemachines}/**/*.test.ts"],
-          exclude: ["e2e/**/*.{e2e,machine}.test.ts"],
+          exclude: ["e2e/**/*.{e2e,machine,campaign}.test.ts"],
           // Two cores: many files at once only makes the embedded clouds slow each other down.
           maxWorkers: 2,
           // A limit for what hangs, not a measure: a machine may be busy with much else.
@@ -32,9 +32,9 @@ export default defineConfig({
       },
       {
         test: {
-          // Machines that restart under emulation: minutes each, run by `npm run test:e2e`.
+          // Machines that restart under emulation, and campaigns: minutes each, by `npm run test:e2e`.
           name: "machines",
-          include: ["e2e/**/*.machine.test.ts"],
+          include: ["e2e/**/*.{machine,campaign}.test.ts"],
           maxWorkers: 1,
           fileParallelism: false,
           testTimeout: 2_400_000,
