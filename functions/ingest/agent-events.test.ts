@@ -184,7 +184,27 @@ test.each([
 
 const LONG = "x".repeat(3000);
 
+/** Objects in objects, as JSON. */
+const nested = (levels: number) => JSON.parse(`${'{"a":'.repeat(levels)}1${"}".repeat(levels)}`);
+const failedWith = (details: unknown) => ({
+  type: "command-failed",
+  failure: { ...failureOf(new DiskNotFoundError("vdz")), details },
+});
+
 test.each<[string, object]>([
+  ["with a number that is too large for the table", failedWith({ n: 1e300 })],
+  ["with a number that is too small for the table", failedWith({ n: 5e-324 })],
+  ["with a field that would become a prototype", failedWith(JSON.parse('{"__proto__": {"a": 1}}'))],
+  ["that nests deeper than the table keeps", failedWith(nested(40))],
+  ["that nests deeper than the stack is", failedWith(nested(20_000))],
+  [
+    "with progress that is too fast for the table",
+    { type: "command-progressed", progress: { bytesDone: 1, bytesTotal: 1, rateBytesPerSecond: 1e300 } },
+  ],
+  [
+    "with an output that is too large for the table",
+    { type: "command-succeeded", output: { seconds: 1e300 } },
+  ],
   ["of an unknown type", { type: "agent-exploded" }],
   ["without its fields", { type: "command-failed" }],
   ["with a command id that is too long for a key", { type: "command-succeeded", commandId: LONG }],

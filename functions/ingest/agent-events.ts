@@ -14,6 +14,7 @@ import { timestamp } from "../conversion/deps.ts";
 import { endEarlierStarts } from "../conversion/earlier-starts.ts";
 import { ingestHandler } from "../middleware/ingest-handler.ts";
 import { openStore } from "../store/store.ts";
+import { findUnstorable } from "./find-unstorable.ts";
 import { refuse } from "./refuse.ts";
 
 export const handler = ingestHandler({
@@ -70,9 +71,11 @@ export async function run(input: unknown, deps: ConnectDeps): Promise<void> {
  */
 async function read(input: unknown, deps: ConnectDeps): Promise<IngestedEvent | undefined> {
   const ingested = IngestedEvent.safeParse(input);
-  if (ingested.success) return ingested.data;
-  const { issues } = ingested.error;
-  const fields = issues.slice(0, 10).map(({ path, message }) => `${path.join(".")}: ${message}`);
+  const unstorable = findUnstorable(input);
+  if (ingested.success && unstorable === undefined) return ingested.data;
+  const issues = ingested.error?.issues.slice(0, 10) ?? [];
+  const fields = issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
+  if (unstorable !== undefined) fields.push(unstorable);
   const agentId = FromTopic.safeParse(input).data?.agentId ?? "unknown-agent";
   await refuse(agentId, { reason: "malformed", fields }, deps);
   return undefined;
