@@ -29,6 +29,8 @@ import { withoutWriting } from "./testing/untouched.ts";
 const GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 const LOADER = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
 
+const ENTRY = "linux /vmlinuz\n";
+
 const machines: RootedMachine[] = [];
 afterEach(async () => {
   for (const { root } of machines.splice(0)) await rm(root, { recursive: true, force: true });
@@ -248,7 +250,7 @@ describe("systemd-boot", () => {
     const machine = await systemdMachine();
     const adapter = new SystemdBoot(machine);
     const { armed, saved } = await arm(machine, adapter);
-    expect(armed.entry).toBe(`0-causeway-${JOB_ID}.conf`);
+    expect(armed.entry).toBe(`_-causeway-${JOB_ID}.conf`);
     const text = await readFile(machine.at(`/boot/efi/loader/entries/${armed.entry}`), "utf8");
     expect(text.split("\n")).toEqual([
       "title Causeway boot environment",
@@ -269,15 +271,17 @@ describe("systemd-boot", () => {
   test("is refused where it did not start this system, cannot start an entry once, or has no other entry, or something stands against it", async () => {
     const other = await machineWith();
     expect(await refusalsOf(new SystemdBoot(other))).toContain("not-systemd-boot");
-    expect(await refusalsOf(new SystemdBoot(await systemdMachine(0x7n)))).toEqual(["one-shot-unsupported"]);
+    const without = (bit: bigint) => systemdMachine(0x1ffn & ~(1n << bit));
+    expect(await refusalsOf(new SystemdBoot(await without(3n)))).toEqual(["one-shot-unsupported"]);
+    expect(await refusalsOf(new SystemdBoot(await without(8n)))).toEqual(["menu-order-unknown"]);
     const alone = await systemdMachine();
     await alone.unlink("/boot/efi/loader/entries/debian.conf");
-    expect(await refusalsOf(new SystemdBoot(alone))).toEqual(["no-other-entry"]);
+    expect(await refusalsOf(new SystemdBoot(alone))).toEqual(["default-would-change"]);
     const left = await systemdMachine();
     const earlier = new SystemdBoot(left);
     await earlier.disarm((await arm(left, earlier)).saved);
     await left.unlink("/boot/efi/loader/entries/debian.conf");
-    expect(await refusalsOf(new SystemdBoot(left))).toEqual(["entry-left", "no-other-entry"]);
+    expect(await refusalsOf(new SystemdBoot(left))).toEqual(["entry-left", "default-would-change"]);
     const readOnly = await systemdMachine();
     const mounts = (await readOnly.contents("/proc/self/mountinfo"))?.toString() ?? "";
     await readOnly.put("/proc/self/mountinfo", mounts.replace("efivarfs rw", "efivarfs ro"));
@@ -288,6 +292,24 @@ describe("systemd-boot", () => {
     const pending = await systemdMachine();
     await pending.putVariable(`LoaderEntryOneShot-${LOADER}`, Buffer.from("x\0", "utf16le"));
     expect(await refusalsOf(new SystemdBoot(pending))).toEqual(["one-shot-pending"]);
+  });
+
+  test.each<[string, Record<string, string>, string[]]>([
+    ["a name that is no version", {}, []],
+    ["a name that is older than letters and digits", { "loader/entries/-debian.conf": ENTRY }, []],
+    ["a name that is older than ours", { "loader/entries/~.conf": ENTRY }, ["default-would-change"]],
+    ["no attempts left", { "loader/entries/debian+0-3.conf": ENTRY }, ["default-would-change"]],
+    ["a program that is missing", { "loader/entries/a.conf": "linux /none\n" }, ["default-would-change"]],
+    [
+      "a name that the default leaves out",
+      { "loader/entries/a.conf": ENTRY, "loader/loader.conf": "default *causeway*\n" },
+      ["default-would-change"],
+    ],
+  ])("is refused where ours would be the default beside an entry with %s", async (_, files, refusals) => {
+    const machine = await systemdMachine();
+    if (Object.keys(files).length > 0) await machine.unlink("/boot/efi/loader/entries/debian.conf");
+    for (const [name, text] of Object.entries(files)) await machine.put(`/boot/efi/${name}`, text, 0o700);
+    expect(await refusalsOf(new SystemdBoot(machine))).toEqual(refusals);
   });
 });
 

@@ -145,11 +145,11 @@ const LOADERS: Record<string, Loader> = {
     },
     adapter: (machine) => new SystemdBoot(machine),
     start: async (machine) => {
-      if ((await oneShot(machine)).startsWith("0-causeway")) await machine.deleteVariable(ONE_SHOT);
+      if ((await oneShot(machine)).startsWith("_-causeway")) await machine.deleteVariable(ONE_SHOT);
     },
     changes: SYSTEMD_CHANGES,
     othersPart: async (machine) => ({
-      next: (await oneShot(machine)).replace(/^0-causeway.*/, ""),
+      next: (await oneShot(machine)).replace(/^_-causeway.*/, ""),
       configuration: await text(machine, "/boot/efi/loader/loader.conf"),
       entries: (await machine.list(ENTRIES)).filter((name) => !name.includes("causeway")),
     }),

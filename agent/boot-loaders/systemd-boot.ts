@@ -8,13 +8,18 @@ import { LinuxBootLoader } from "./linux-boot-loader.ts";
 import { type ArmingRule, COMMON_RULES, type CommonFacts, findingsOf } from "./rules.ts";
 import type { SavedBootState } from "./saved-state.ts";
 import { type StagedImage, stagedPath } from "./staging.ts";
-import { readVolumes } from "./volumes.ts";
+import { chosenEntry } from "./systemd-boot-menu/choice.ts";
+import { NAMINGS } from "./systemd-boot-menu/entry.ts";
+import { FEATURES, readFeatures, readMenu, readWishes } from "./systemd-boot-menu/read-menu.ts";
+import { type MountedVolume, readVolumes, type VolumeMap } from "./volumes.ts";
 
 const FORM = "kernel-and-initrd";
-const ENTRY_PREFIX = "0-causeway-";
+/**
+ * systemd-boot orders names as versions, the newest first, and drops the underscore: what is left begins with
+ * a dash, which is older than every letter and digit.
+ */
+const ENTRY_PREFIX = "_-causeway-";
 const ONE_SHOT = loaderVariable("LoaderEntryOneShot");
-/** In `LoaderFeatures`: it starts an entry once, and deletes the variable before it does. */
-const ONE_SHOT_FEATURE = 1n << 3n;
 
 interface SystemdBootFacts extends CommonFacts {
   loader: string | undefined;
@@ -22,8 +27,8 @@ interface SystemdBootFacts extends CommonFacts {
   pending: boolean;
   /** An entry of an earlier conversion. */
   left: string | undefined;
-  /** Entries and unified kernels besides ours. */
-  otherEntries: number;
+  /** With our entry in the menu, and when nothing names it any more, systemd-boot starts another one. */
+  isDefaultKept: boolean;
 }
 
 const RULES: readonly ArmingRule<SystemdBootFacts>[] = [
@@ -36,10 +41,18 @@ const RULES: readonly ArmingRule<SystemdBootFacts>[] = [
   {
     code: "one-shot-unsupported",
     check: ({ loader, features }) =>
-      loader?.startsWith("systemd-boot") && (features & ONE_SHOT_FEATURE) === 0n
+      loader?.startsWith("systemd-boot") && (features & FEATURES.oneShot) === 0n
         ? "this version of systemd-boot does not start entries once"
         : undefined,
     remedy: "Update it with `bootctl update`.",
+  },
+  {
+    code: "menu-order-unknown",
+    check: ({ loader, features }) =>
+      loader?.startsWith("systemd-boot") && (features & FEATURES.sortKey) === 0n
+        ? "this version of systemd-boot orders its menu as older ones do: our entry could become the default"
+        : undefined,
+    remedy: "Update it with `bootctl update` to 251 or newer.",
   },
   {
     code: "variables-read-only",
@@ -61,18 +74,18 @@ const RULES: readonly ArmingRule<SystemdBootFacts>[] = [
     remedy: "Release that conversion on this machine, or delete the file from loader/entries.",
   },
   {
-    code: "no-other-entry",
-    check: ({ loader, otherEntries }) =>
-      loader?.startsWith("systemd-boot") && otherEntries === 0
-        ? "the original system has no entry on the EFI system partition, so ours could become the default"
+    code: "default-would-change",
+    check: ({ loader, isDefaultKept }) =>
+      loader?.startsWith("systemd-boot") && !isDefaultKept
+        ? "systemd-boot would have our entry as its default: no other entry comes before it in its menu, or fits the default that is set"
         : undefined,
-    remedy: "Arm BootNext, or keep the system's entries on the EFI system partition.",
+    remedy: "Arm BootNext, or make the original system's entry the default with `bootctl set-default`.",
   },
 ];
 
 /**
  * systemd-boot: an entry of its own on the EFI system partition, and the variable that names it for one
- * start. The entry's name puts it last in the menu and in the choice of a default, in all versions.
+ * start. The entry's name puts it last in the menu, so that it is never the default.
  */
 export class SystemdBoot extends LinuxBootLoader implements BootLoaderAdapter {
   readonly kind = "systemd-boot";
@@ -80,13 +93,12 @@ export class SystemdBoot extends LinuxBootLoader implements BootLoaderAdapter {
   async probe(need: ArmingNeed): Promise<ProbeResult> {
     const volumes = await readVolumes(this.machine);
     const esp = findEsp(volumes);
-    const features = await readVariable(this.machine, loaderVariable("LoaderFeatures"));
     const facts: SystemdBootFacts = {
       ...(await this.commonFacts(need, { form: FORM, parent: esp?.mountPoint, volumes })),
       loader: await runningLoader(this.machine),
-      features: features?.length === 8 ? features.readBigUInt64LE(0) : 0n,
+      features: await readFeatures(this.machine),
       pending: (await readVariable(this.machine, ONE_SHOT)) !== undefined,
-      ...(await this.#entriesOf(esp?.mountPoint)),
+      ...(await this.#menuWith(entryName(need.jobId), volumes, esp)),
     };
     const refusals = [...findingsOf(RULES, facts), ...findingsOf(COMMON_RULES, facts)];
     if (refusals.length > 0 || !facts.place) return { usable: false, kind: this.kind, refusals };
@@ -141,23 +153,25 @@ export class SystemdBoot extends LinuxBootLoader implements BootLoaderAdapter {
     ].join("\n");
   }
 
-  async #entriesOf(esp: string | undefined): Promise<Pick<SystemdBootFacts, "left" | "otherEntries">> {
-    if (esp === undefined) return { left: undefined, otherEntries: 0 };
-    const entries = await this.machine.list(posix.join(esp, "loader/entries"));
-    const kernels = await this.machine.list(posix.join(esp, "EFI/Linux"));
-    const isOwn = (name: string) => name.startsWith(ENTRY_PREFIX);
-    const others = entries.filter((name) => name.endsWith(".conf") && !isOwn(name));
+  async #menuWith(
+    own: string,
+    volumes: VolumeMap,
+    esp: MountedVolume | undefined,
+  ): Promise<Pick<SystemdBootFacts, "left" | "isDefaultKept">> {
+    if (!esp) return { left: undefined, isDefaultKept: false };
+    const { entries, automatic } = await readMenu(this.machine, volumes, esp);
+    const wishes = { ...(await readWishes(this.machine, esp)), oneShot: undefined };
+    const menu = { entries: [...entries, { file: own }], automatic };
+    const choices = NAMINGS.map((naming) => chosenEntry(menu, wishes, naming));
     return {
-      left: entries.find(isOwn),
-      otherEntries: others.length + kernels.filter((name) => /\.efi$/i.test(name)).length,
+      left: entries.find(({ file }) => file.startsWith(ENTRY_PREFIX))?.file,
+      isDefaultKept: choices.every(
+        (choice) => choice.kind !== "entry" || !choice.entry.file.startsWith(ENTRY_PREFIX),
+      ),
     };
   }
 }
 
-/**
- * Names are compared, and the default is one of those that come first (or last in old versions, which list
- * them the other way round).
- */
 function entryName(jobId: string): string {
   return `${ENTRY_PREFIX}${jobId}.conf`;
 }

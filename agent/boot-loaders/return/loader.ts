@@ -1,6 +1,7 @@
 /** Which program the firmware starts for this system, and where GRUB would begin. */
 import { posix } from "node:path";
 import type { BootMachine } from "../../machine/boot-machine.ts";
+import { findName, findPath } from "../fat-names.ts";
 import { findEsp, readPartition, runningLoader } from "../firmware.ts";
 import type { LoadOption } from "../load-option.ts";
 import type { MountedVolume, VolumeMap } from "../volumes.ts";
@@ -132,17 +133,7 @@ export async function ownFileOf(
     const facts = await readPartition(machine, esp.device);
     if (facts?.partition.uuid?.toLowerCase() !== wanted) return undefined;
   }
-  let path: string | undefined = esp.mountPoint;
-  for (const name of loaderFileOf(option).split("/").filter(Boolean)) {
-    path = path && (await findName(machine, path, name));
-  }
-  return path;
-}
-
-/** FAT does not tell upper case from lower. */
-async function findName(machine: BootMachine, folder: string, name: string): Promise<string | undefined> {
-  const found = (await machine.list(folder)).find((each) => each.toLowerCase() === name.toLowerCase());
-  return found && posix.join(folder, found);
+  return findPath(machine, esp.mountPoint, loaderFileOf(option));
 }
 
 async function readProgram(machine: BootMachine, path: string): Promise<EfiProgram | undefined> {

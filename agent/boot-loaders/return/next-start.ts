@@ -1,5 +1,6 @@
 import { isTold } from "../grub-script/state.ts";
 import { attended, type Judgement, UNATTENDED, unknown } from "./judgement.ts";
+import { isOtherRoot, rootIn } from "./root.ts";
 
 const REMEDY = "Make this system's entry the default (GRUB_DEFAULT in /etc/default/grub).";
 
@@ -18,18 +19,7 @@ export function judgeStarts(starts: readonly (readonly string[])[], commandLine:
     const isPart = /^(multiboot2?|xen_hypervisor|module2?|xen_module)$/.test(command);
     if (root === running || (isPart && root === undefined)) return UNATTENDED;
     const reason = `GRUB's default starts root=${root ?? "(none)"}, and this system runs with root=${running ?? "(none)"}`;
-    const isOther =
-      root !== undefined && running !== undefined && isTold(root) && kindOf(root) === kindOf(running);
+    const isOther = root !== undefined && isTold(root) && isOtherRoot(root, running);
     return (isOther ? attended : unknown)(reason.replaceAll("\0", "…"), REMEDY);
   });
-}
-
-function rootIn(words: readonly string[]): string | undefined {
-  const root = words.findLast((word) => word.startsWith("root="))?.slice("root=".length);
-  return root?.replace(/^["']|["']$/g, "").replace(/^(UUID|PARTUUID)=.*/, (text) => text.toLowerCase());
-}
-
-/** Names of one kind can be compared: `uuid=`, `partuuid=`, `label=`, `/dev/mapper/`. */
-function kindOf(root: string): string {
-  return /^([a-z]+)=/i.exec(root)?.[1] ?? /^\/dev\/mapper\//.exec(root)?.[0] ?? root.replace(/[^/]*$/, "");
 }

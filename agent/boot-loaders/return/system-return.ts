@@ -63,7 +63,8 @@ async function judgeLoader(
     return { bootLoader: unknown(reason, remedy), nextStart: UNATTENDED };
   }
   if (loader.kind === "systemd-boot") {
-    return { bootLoader: worstOf(await judgeSystemdBoot(machine, volumes)), nextStart: UNATTENDED };
+    const { bootLoader, nextStart } = await judgeSystemdBoot(machine, volumes);
+    return { bootLoader: worstOf(bootLoader), nextStart: worstOf(nextStart) };
   }
   const { outcome } = await readGrub(machine, volumes, loader.starts);
   const commandLine = (await readText(machine, "/proc/cmdline")) ?? "";

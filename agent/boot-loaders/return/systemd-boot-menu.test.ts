@@ -1,17 +1,6 @@
 import { expect, test } from "vitest";
 import { worstOf } from "./judgement.ts";
 import { judgeSystemdBootMenu, type SystemdBootFacts } from "./systemd-boot-menu.ts";
-import { SYSTEMD_BOOT_CASES } from "./testing/systemd-boot-cases.ts";
-
-test.each(SYSTEMD_BOOT_CASES.map((each) => [each.name, each] as const))(
-  "systemd-boot, by its source, with %s",
-  (_, { configuration, variables, starts }) => {
-    // Of a variable for one start the judgement also sees what holds after it.
-    const isForcedLater = variables?.LoaderConfigTimeoutOneShot === "2";
-    const verdict = verdictOf({ configuration, ...variables });
-    expect(verdict).toBe(starts && !isForcedLater ? "unattended" : "attended");
-  },
-);
 
 type Given = Partial<Omit<SystemdBootFacts, "variables">> & SystemdBootFacts["variables"];
 
@@ -20,12 +9,10 @@ function verdictOf({ configuration = "", keys = [], setupMode = false, ...variab
     configuration,
     keys,
     setupMode,
-    variables: { LoaderEntrySelected: "debian.conf", ...variables },
+    variables,
   };
   return worstOf(judgeSystemdBootMenu(facts)).verdict;
 }
-
-const OTHERS = "debian.conf\0windows.conf\0auto-windows\0auto-reboot-to-firmware-setup\0";
 
 test.each<[string, Given, string]>([
   ["no configuration", {}, "unattended"],
@@ -55,35 +42,18 @@ test.each<[string, Given, string]>([
     "unattended",
   ],
   ["keys, and a firmware that has some", { keys: ["auto"] }, "unattended"],
-  ["a default that is this system", { configuration: "default deb*\n" }, "unattended"],
-  ["a default by name without its suffix", { configuration: "default debian\n" }, "unattended"],
   [
-    "a default that is another",
-    { configuration: "default windows.conf\n", LoaderEntries: OTHERS },
-    "unknown",
+    "a number that no timeout is, in a variable: that is cut to the largest",
+    { LoaderConfigTimeout: "4294967296" },
+    "attended",
   ],
-  ["a default that is Windows", { LoaderEntryDefault: "auto-windows", LoaderEntries: OTHERS }, "attended"],
+  ["a number that no timeout is", { configuration: "timeout 3\ntimeout 4294967296\n" }, "unattended"],
   [
-    "a default that does not exist",
-    { configuration: "default gone.conf\n", LoaderEntries: OTHERS },
-    "unattended",
+    "a forced menu, and a word that only newer versions take",
+    { configuration: "timeout menu-force\ntimeout menu-disabled\n" },
+    "attended",
   ],
-  [
-    "the last one started",
-    { configuration: "default @saved\n", LoaderEntryLastBooted: "debian.conf" },
-    "unattended",
-  ],
-  [
-    "another one started last",
-    { configuration: "default @saved\n", LoaderEntryLastBooted: "windows.conf", LoaderEntries: OTHERS },
-    "unknown",
-  ],
-  [
-    "an entry whose attempts are counted",
-    { LoaderEntrySelected: "debian+3-1.conf", configuration: "default debian.conf\n" },
-    "unattended",
-  ],
-  ["no word of which entry was started", { LoaderEntrySelected: "" }, "unknown"],
+  ["a menu that newer versions never show", { configuration: "timeout menu-disabled\n" }, "unattended"],
 ])("systemd-boot with %s", (_, given, expected) => {
   expect(verdictOf(given)).toBe(expected);
 });

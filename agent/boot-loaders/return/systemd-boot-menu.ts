@@ -1,4 +1,5 @@
-/** What systemd-boot does while no key is pressed (sd-boot 252 to 257, src/boot/efi/boot.c). */
+/** Whether systemd-boot starts anything while no key is pressed (252 to 257, src/boot/boot.c). */
+import { lastOf, type Setting, settingsOf } from "../systemd-boot-menu/settings.ts";
 import { attended, type Judgement, UNATTENDED, unknown } from "./judgement.ts";
 
 export interface SystemdBootFacts {
@@ -12,38 +13,40 @@ export interface SystemdBootFacts {
   setupMode: boolean;
 }
 
-export type SystemdBootVariable =
-  | "LoaderConfigTimeout"
-  | "LoaderConfigTimeoutOneShot"
-  | "LoaderEntryDefault"
-  | "LoaderEntryLastBooted"
-  | "LoaderEntrySelected"
-  /** All entries of the menu, separated by zero characters. */
-  | "LoaderEntries";
+export type SystemdBootVariable = "LoaderConfigTimeout" | "LoaderConfigTimeoutOneShot";
 
 type Wait = number | "hidden" | "force";
 
 const MOST_SECONDS = 0xffff_fffd;
+const LARGEST = { configuration: 2 ** 32 - 1, variable: 2 ** 64 - 1 };
 const LONGEST_WAIT_SECONDS = 600;
 
 export function judgeSystemdBootMenu(facts: SystemdBootFacts): Judgement[] {
-  const { configuration, variables } = facts;
-  const found: Judgement[] = [];
-  const configured = waitOf(variables.LoaderConfigTimeout) ?? configuredWait(configuration);
-  found.push(...judgeWait(configured, "LoaderConfigTimeout or `timeout` in loader.conf"));
-  const once = variables.LoaderConfigTimeoutOneShot;
-  const wait = waitOf(once);
+  const settings = settingsOf(facts.configuration);
+  // Older versions do not take the word `menu-disabled`, and the next start may be that of a newer one.
+  const waits = [true, false].flatMap((canDisable) => judgeWaits(settings, facts.variables, canDisable));
+  return [...waits, judgeEnrolment(settings, facts)];
+}
+
+function judgeWaits(
+  settings: readonly Setting[],
+  variables: SystemdBootFacts["variables"],
+  canDisable: boolean,
+): Judgement[] {
+  const taken = settings.flatMap(([key, value]) =>
+    key === "timeout" ? (waitOf(value, LARGEST.configuration, canDisable) ?? []) : [],
+  );
+  // The last line that is taken counts; without one the menu stays hidden.
+  const configured =
+    waitOf(variables.LoaderConfigTimeout, LARGEST.variable, canDisable) ?? taken.at(-1) ?? "hidden";
+  const found = judgeWait(configured, "LoaderConfigTimeout or `timeout` in loader.conf");
+  const once = waitOf(variables.LoaderConfigTimeoutOneShot, LARGEST.variable, canDisable);
   // It shows the menu whatever it says; without seconds, for as long as no key is pressed.
-  if (wait === "hidden" || wait === 0 || wait === "force") {
-    found.push(
-      attended(
-        "systemd-boot's next menu waits for a key without end (LoaderConfigTimeoutOneShot)",
-        'Take it back with `bootctl set-timeout-oneshot ""`.',
-      ),
-    );
-  } else found.push(...judgeWait(wait ?? configured, "LoaderConfigTimeoutOneShot"));
-  found.push(judgeEnrolment(facts), judgeDefault(facts));
-  return found;
+  if (once === "hidden" || once === 0 || once === "force") {
+    const reason = "systemd-boot's next menu waits for a key without end (LoaderConfigTimeoutOneShot)";
+    return [...found, attended(reason, 'Take it back with `bootctl set-timeout-oneshot ""`.')];
+  }
+  return [...found, ...judgeWait(once ?? configured, "LoaderConfigTimeoutOneShot")];
 }
 
 function judgeWait(wait: Wait, where: string): Judgement[] {
@@ -55,71 +58,21 @@ function judgeWait(wait: Wait, where: string): Judgement[] {
     : [];
 }
 
-/** What a variable says; `undefined` if sd-boot does not take it. */
-function waitOf(text: string | undefined): Wait | undefined {
+/** `undefined` for what systemd-boot does not take. */
+function waitOf(text: string | undefined, largest: number, canDisable: boolean): Wait | undefined {
   if (text === "menu-force") return "force";
-  if (text === "menu-hidden" || text === "menu-disabled") return "hidden";
+  if (text === "menu-hidden" || (text === "menu-disabled" && canDisable)) return "hidden";
   if (text === undefined || !/^\d+$/.test(text)) return undefined;
   const seconds = Number(text);
+  if (seconds > largest) return undefined;
   return seconds > MOST_SECONDS ? "force" : seconds;
 }
 
-/** The last line that sd-boot takes counts; without one the menu stays hidden. */
-function configuredWait(configuration: string): Wait {
-  return settings(configuration, "timeout").reduce<Wait>((wait, value) => waitOf(value) ?? wait, "hidden");
-}
-
-function settings(configuration: string, key: string): string[] {
-  return configuration.split("\n").flatMap((line) => {
-    const [, name, value = ""] = /^\s*(\S+)\s+(.*?)\s*$/.exec(line) ?? [];
-    return name === key ? [value.replace(/^"(.*)"$/, "$1")] : [];
-  });
-}
-
-function judgeEnrolment({ configuration, keys, setupMode }: SystemdBootFacts): Judgement {
-  const how = settings(configuration, "secure-boot-enroll").at(-1) ?? "if-safe";
+function judgeEnrolment(settings: readonly Setting[], { keys, setupMode }: SystemdBootFacts): Judgement {
+  const how = lastOf(settings, "secure-boot-enroll") ?? "if-safe";
   if (how === "off" || how === "manual" || !setupMode || keys.length === 0) return UNATTENDED;
   return unknown(
     "systemd-boot would enrol the keys for Secure Boot in loader/keys, and what starts then is not known",
     "Set `secure-boot-enroll off` in loader.conf for the time of the conversion.",
   );
-}
-
-/** Entries that start no system of this machine. */
-const NO_SYSTEM = /^auto-(reboot|poweroff|reboot-to-firmware-setup|efi-shell|windows|osx|efi-default)/;
-
-function judgeDefault({ configuration, variables }: SystemdBootFacts): Judgement {
-  const remedy = "Make this system the default with `bootctl set-default`.";
-  const selected = variables.LoaderEntrySelected;
-  if (selected === undefined || selected === "") {
-    return unknown("systemd-boot does not say which entry started this system", remedy);
-  }
-  const wanted = variables.LoaderEntryDefault ?? settings(configuration, "default").at(-1);
-  if (wanted === undefined || wanted === "") return UNATTENDED;
-  const name = wanted === "@saved" ? (variables.LoaderEntryLastBooted ?? selected) : wanted;
-  if (matches(name, selected)) return UNATTENDED;
-  const entries = (variables.LoaderEntries ?? "").split("\0").filter(Boolean);
-  const others = entries.filter((entry) => matches(name, entry));
-  // A default that does not exist is passed over.
-  if (entries.length > 0 && others.length === 0) return UNATTENDED;
-  const reason = `systemd-boot's default is ${name}, and this system was started by ${selected}`;
-  return others.some((entry) => NO_SYSTEM.test(entry)) || NO_SYSTEM.test(name)
-    ? attended(reason, remedy)
-    : unknown(reason, remedy);
-}
-
-/** As fnmatch does, with the count of attempts in an entry's name left out. */
-function matches(pattern: string, entry: string): boolean {
-  const plain = entry.replace(/\+\d+(-\d+)?(?=\.\w+$)/, "");
-  const expression = pattern
-    .replaceAll(/[.+^${}()|\\]/g, "\\$&")
-    .replaceAll("*", ".*")
-    .replaceAll("?", ".")
-    .replaceAll("[!", "[^");
-  try {
-    const whole = new RegExp(`^${expression}$`, "is");
-    return [entry, plain, plain.replace(/\.conf$/, "")].some((each) => whole.test(each));
-  } catch {
-    return false;
-  }
 }

@@ -1,47 +1,69 @@
-import { posix } from "node:path";
 import type { BootMachine } from "../../machine/boot-machine.ts";
 import { readText } from "../../machine/machine.ts";
-import { findEsp, globalVariable, loaderVariable, readVariable } from "../firmware.ts";
-import type { VolumeMap } from "../volumes.ts";
-import { type Judgement, unknown } from "./judgement.ts";
+import { findPath } from "../fat-names.ts";
+import { findEsp, globalVariable, readVariable } from "../firmware.ts";
 import {
-  judgeSystemdBootMenu,
-  type SystemdBootFacts,
-  type SystemdBootVariable,
-} from "./systemd-boot-menu.ts";
+  FEATURES,
+  readFeatures,
+  readLoaderText,
+  readMenu,
+  readWishes,
+} from "../systemd-boot-menu/read-menu.ts";
+import type { MountedVolume, VolumeMap } from "../volumes.ts";
+import { type Judgement, unknown } from "./judgement.ts";
+import { judgeSystemdBootDefault } from "./systemd-boot-default.ts";
+import { judgeSystemdBootMenu } from "./systemd-boot-menu.ts";
 
-const NAMES: readonly SystemdBootVariable[] = [
-  "LoaderConfigTimeout",
-  "LoaderConfigTimeoutOneShot",
-  "LoaderEntryDefault",
-  "LoaderEntryLastBooted",
-  "LoaderEntrySelected",
-  "LoaderEntries",
-];
+const LOOK = "Look at systemd-boot's menu with `bootctl list`: its default must be this system.";
 
-export async function judgeSystemdBoot(machine: BootMachine, volumes: VolumeMap): Promise<Judgement[]> {
-  const esp = findEsp(volumes)?.mountPoint;
-  if (esp === undefined) {
-    return [
-      unknown(
-        "the EFI system partition with systemd-boot's configuration is not mounted",
-        "Mount it at /efi, /boot or /boot/efi.",
-      ),
-    ];
+export interface SystemdBootJudgement {
+  bootLoader: Judgement[];
+  nextStart: Judgement[];
+}
+
+export async function judgeSystemdBoot(
+  machine: BootMachine,
+  volumes: VolumeMap,
+): Promise<SystemdBootJudgement> {
+  const esp = findEsp(volumes);
+  if (!esp) {
+    const reason = "the EFI system partition with systemd-boot's configuration is not mounted";
+    const judgement = unknown(reason, "Mount it at /efi, /boot or /boot/efi.");
+    return { bootLoader: [judgement], nextStart: [judgement] };
   }
-  const variables: SystemdBootFacts["variables"] = Object.fromEntries(
-    await Promise.all(
-      NAMES.map(async (name) => {
-        const bytes = await readVariable(machine, loaderVariable(name));
-        return [name, bytes?.toString("utf16le").replace(/\0+$/, "")] as const;
-      }),
-    ).then((pairs) => pairs.filter(([, value]) => value !== undefined)),
-  );
-  const setupMode = (await readVariable(machine, globalVariable("SetupMode")))?.[0] === 1;
+  const wishes = await readWishes(machine, esp);
+  const { unread, ...menu } = await readMenu(machine, volumes, esp);
+  const nextStart = judgeSystemdBootDefault({
+    ...wishes,
+    menu,
+    selected: await readLoaderText(machine, "LoaderEntrySelected"),
+    commandLine: (await readText(machine, "/proc/cmdline")) ?? "",
+  });
+  if (unread !== undefined) nextStart.push(unknown(`systemd-boot also reads ${unread}`, LOOK));
+  const isOrderKnown = ((await readFeatures(machine)) & FEATURES.sortKey) !== 0n;
+  if (!isOrderKnown && menu.entries.length > 1) {
+    const reason =
+      "this version of systemd-boot orders its menu as older ones do, and it has more than one entry";
+    nextStart.push(unknown(reason, "Update it with `bootctl update` to 251 or newer."));
+  }
+  return { bootLoader: await judgeMenu(machine, esp, wishes.configuration), nextStart };
+}
+
+async function judgeMenu(
+  machine: BootMachine,
+  esp: MountedVolume,
+  configuration: string,
+): Promise<Judgement[]> {
+  const once = await readLoaderText(machine, "LoaderConfigTimeoutOneShot");
+  const timeout = await readLoaderText(machine, "LoaderConfigTimeout");
+  const keys = await findPath(machine, esp.mountPoint, "loader/keys");
   return judgeSystemdBootMenu({
-    configuration: (await readText(machine, posix.join(esp, "loader/loader.conf"))) ?? "",
-    variables,
-    keys: await machine.list(posix.join(esp, "loader/keys")),
-    setupMode,
+    configuration,
+    variables: {
+      ...(timeout === undefined ? {} : { LoaderConfigTimeout: timeout }),
+      ...(once === undefined ? {} : { LoaderConfigTimeoutOneShot: once }),
+    },
+    keys: keys ? await machine.list(keys) : [],
+    setupMode: (await readVariable(machine, globalVariable("SetupMode")))?.[0] === 1,
   });
 }

@@ -3,7 +3,7 @@ import type { RootedMachine } from "./fake-machine.ts";
 
 const INTERFACE = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
 
-export async function installSystemdBoot(machine: RootedMachine, features = 0x7fn): Promise<void> {
+export async function installSystemdBoot(machine: RootedMachine, features = 0x1ffn): Promise<void> {
   await machine.putVariable(`LoaderInfo-${INTERFACE}`, Buffer.from("systemd-boot 252\0", "utf16le"), 6);
   await machine.putVariable(`LoaderEntrySelected-${INTERFACE}`, Buffer.from("debian.conf\0", "utf16le"), 6);
   const flags = Buffer.alloc(8);
@@ -11,5 +11,6 @@ export async function installSystemdBoot(machine: RootedMachine, features = 0x7f
   await machine.putVariable(`LoaderFeatures-${INTERFACE}`, flags, 6);
   await machine.put("/boot/efi/loader/loader.conf", "timeout 3\n", 0o700);
   await machine.put("/boot/efi/loader/entries/debian.conf", "title Debian\nlinux /vmlinuz\n", 0o700);
+  await machine.put("/boot/efi/vmlinuz", "kernel", 0o700);
   await machine.put("/boot/efi/EFI/systemd/systemd-bootx64.efi", "MZ", 0o700);
 }
