@@ -13,6 +13,12 @@ export async function grubModules(suite: "bookworm" | "trixie", dir: string): Pr
     : join(await unpackPackage(suite, "grub-pc-bin", dir), "usr/lib/grub/i386-pc");
 }
 
+/** systemd-boot of a release, as a file. */
+export async function systemdBoot(suite: "bookworm" | "trixie", dir: string): Promise<string> {
+  const folder = await unpackPackage(suite, "systemd-boot-efi", dir);
+  return join(folder, "usr/lib/systemd/boot/efi/systemd-bootx64.efi");
+}
+
 /**
  * The folder with what is in a package. Downloads it with lists and sources of its own; apt checks the
  * archive's signatures.

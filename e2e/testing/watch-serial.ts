@@ -8,9 +8,12 @@ export interface LoaderScreen {
   menu: RegExp;
   /** Shown with a menu that starts something by itself. */
   counts: RegExp;
+  /** What to return where it restarts the machine; without it that is an error. */
+  restarts?: string;
 }
 
-const STARTED = /STARTED:(\w+)/;
+/** Whole only with what is behind it. */
+const STARTED = /STARTED:(\w+)\s/;
 const GIVE_UP_MS = 240_000;
 
 /**
@@ -19,7 +22,7 @@ const GIVE_UP_MS = 240_000;
  */
 export function watchSerial(
   options: readonly string[],
-  { asks, menu, counts }: LoaderScreen,
+  { asks, menu, counts, restarts }: LoaderScreen,
   waitSeconds: number,
 ): Promise<string | undefined> {
   const machine = spawn("qemu-system-x86_64", [
@@ -31,7 +34,10 @@ export function watchSerial(
   let waiting: NodeJS.Timeout | undefined;
   const giveUp = setTimeout(() => reject(new Error(`nothing happened: ${output}`)), GIVE_UP_MS);
   machine.once("error", reject);
-  machine.once("exit", () => reject(new Error(`the machine ended: ${output}`)));
+  machine.once("exit", (status) => {
+    if (restarts !== undefined && status === 0) resolve(restarts);
+    else reject(new Error(`the machine ended: ${output}`));
+  });
   machine.stdout.on("data", (bytes: Buffer) => {
     output += bytes.toString("latin1");
     const started = STARTED.exec(output)?.[1];

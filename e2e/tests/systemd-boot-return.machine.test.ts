@@ -1,0 +1,65 @@
+/**
+ * Our judgement of systemd-boot's menu against the real systemd-boot, and the starts of a machine that is
+ * armed under it.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  entryFiles,
+  SYSTEMD_BOOT_CASES,
+  startsIn,
+} from "#agent/boot-loaders/return/testing/systemd-boot-cases.ts";
+import { ESP_PARTITION_UUID } from "#agent/boot-loaders/testing/fake-machine.ts";
+import { type ArmedKind, armedSystemdBoot } from "../testing/armed-systemd-boot.ts";
+import { systemdBoot } from "../testing/debian-packages.ts";
+import { loaderVariables, rigMachine, type SystemdBootRig } from "../testing/systemd-boot-rig.ts";
+
+/** Every case that starts something does so within a few seconds of what systemd-boot shows. */
+const WAIT_SECONDS = 12;
+
+let dir: string;
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), "causeway-systemd-boot-"));
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+describe.each([
+  ["252", "bookworm"],
+  ["257", "trixie"],
+] as const)("systemd-boot %s of Debian %s", (version, suite) => {
+  let rig: SystemdBootRig;
+  beforeAll(async () => {
+    const loader = await systemdBoot(suite, join(dir, `${suite}-packages`));
+    rig = { loader, partitionUuid: ESP_PARTITION_UUID };
+  });
+
+  test.concurrent.each(SYSTEMD_BOOT_CASES.map((each, index) => [each.name, each, index] as const))(
+    "with %s",
+    async (_, given, index) => {
+      const variables = loaderVariables(given.variables ?? {});
+      await using machine = await rigMachine(rig, join(dir, `${version}-${index}`), {
+        files: given.files,
+        variables,
+      });
+      expect(await machine.start(WAIT_SECONDS)).toBe(startsIn(given, version));
+    },
+  );
+
+  test.concurrent.each<[ArmedKind, string]>([
+    ["systemd-boot", "debian.conf"],
+    ["systemd-boot", "0123abcd-6.1.0.conf"],
+    ["boot-next", "debian.conf"],
+  ])("armed by %s starts the boot environment once, and then %s", async (kind, name) => {
+    const armed = await armedSystemdBoot(kind, {
+      ...entryFiles("a", name),
+      "loader/loader.conf": "timeout 1\n",
+    });
+    await using machine = await rigMachine(rig, join(dir, `${version}-${kind}-${name}`), armed);
+    expect(await machine.start(WAIT_SECONDS)).toBe("ours");
+    const left = (await machine.variables()).map((each) => each.name);
+    expect(left.filter((each) => /^(BootNext|LoaderEntryOneShot)$/.test(each))).toEqual([]);
+    expect(await machine.start(WAIT_SECONDS)).toBe("a");
+  });
+});
