@@ -1,10 +1,11 @@
 import type { BlockSet } from "#shared/domain/block-set.ts";
 import type { MappedDisk } from "#shared/format/point.ts";
+import type { Bottleneck } from "#shared/protocol/common.ts";
 import type { DiskSource } from "../disk/disk-source.ts";
+import type { ProgressMeter } from "../progress/progress-meter.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { Pace } from "../store/object-store.ts";
 import type { CaptureJournal } from "./journal.ts";
-import type { CaptureProgress } from "./progress.ts";
 import type { CaptureGeometry } from "./shared-memory.ts";
 
 /** What a capture may use. Its memory depends only on these settings, not on the size of the disk. */
@@ -30,7 +31,7 @@ export interface CaptureOptions {
    * Lets a repeated call continue where an interrupted one stopped. The content of the disk must be the same.
    */
   journal?: CaptureJournal;
-  onProgress?: (progress: CaptureProgress) => void;
+  meter?: ProgressMeter;
   signal?: AbortSignal;
   /** Limits the upload; see `createRateLimit`. */
   pace?: Pace;
@@ -47,6 +48,6 @@ export interface CaptureStatistics {
   /** Bytes of packs, including those of maps, that this call uploaded. */
   bytesStored: number;
   packsStored: number;
-  limitingStage: CaptureProgress["bottleneck"];
+  limitingStage: Bottleneck;
   elapsedMs: number;
 }

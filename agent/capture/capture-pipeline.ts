@@ -1,12 +1,14 @@
-import { setMaxListeners } from "node:events";
 import { type Extents, intersect, totalBytes } from "#shared/domain/extents.ts";
 import { BLOCK_BYTES, ID_BYTES } from "#shared/format/block.ts";
 import type { PackRef } from "#shared/format/map-node.ts";
 import type { PackOrigin } from "#shared/format/pack-index.ts";
 import { FAN_OUT } from "#shared/format/tree.ts";
+import type { Bottleneck } from "#shared/protocol/common.ts";
 import { ResilientDiskReader } from "../disk/resilient-reader.ts";
+import type { Stages } from "../progress/stage-times.ts";
 import type { MappedLeaf } from "../repository/map-reader.ts";
-import { Semaphore } from "../threads/semaphore.ts";
+import { FirstFailure } from "../threads/first-failure.ts";
+import { Slots } from "../threads/slots.ts";
 import { WorkerPool } from "../threads/worker-pool.ts";
 import type { CaptureOptions, CaptureSettings, CaptureStatistics } from "./capture-options.ts";
 import type { CaptureWorkerData, FromCaptureWorker, ToCaptureWorker } from "./capture-worker.ts";
@@ -14,7 +16,6 @@ import type { JournalLeaf } from "./journal.ts";
 import { LEAF_BYTES, LeafAssembly } from "./leaf-assembly.ts";
 import type { NewNode } from "./map-builder.ts";
 import { PackUploader } from "./pack-uploader.ts";
-import { describeProgress, findBottleneck, type StageTimes } from "./progress.ts";
 import type { FinishedPack } from "./read-processor.ts";
 import { READ_BLOCKS, READ_BYTES, SharedMemory } from "./shared-memory.ts";
 
@@ -23,7 +24,7 @@ import { READ_BLOCKS, READ_BYTES, SharedMemory } from "./shared-memory.ts";
  * some 50 KiB.
  */
 const MAX_WAITING_LEAVES = 128;
-const PROGRESS_EVERY_MS = 250;
+const STAGES: Stages = { before: "read", own: "compress", after: "upload" };
 const ZEROS = Buffer.alloc(READ_BYTES);
 
 type OnLeaf = (node: NewNode, record: JournalLeaf) => Promise<void>;
@@ -40,48 +41,38 @@ interface Reading {
  */
 export class CapturePipeline {
   readonly uploader: PackUploader;
-  /** The first failure. */
-  failure: unknown;
   readonly #options: PipelineOptions;
   readonly #memory: SharedMemory;
   readonly #reader: ResilientDiskReader;
   readonly #pool: WorkerPool<ToCaptureWorker, FromCaptureWorker>;
-  readonly #freeSlots: Semaphore<number>;
+  readonly #slots: Slots;
   readonly #readings = new Map<number, Reading>();
-  readonly #queued: number[];
   readonly #packs: Promise<PackRef>[] = [];
   readonly #packWaiters: ((pack: Promise<PackRef>) => void)[] = [];
-  readonly #stop = new AbortController();
-  readonly #pending = new Set<Promise<void>>();
+  readonly #work: FirstFailure;
   readonly #startedMs = performance.now();
   #onLeaf: OnLeaf = async () => {};
   #onWorkerEnded: () => void = () => {};
   #waitingLeaves = 0;
-  #bytesTotal = 0;
-  #bytesDone = 0;
   #bytesSkipped = 0;
-  #reportedMs = 0;
 
   constructor(options: PipelineOptions) {
     this.#options = options;
-    const { settings, repository, disk, pace, signal } = options;
+    const { settings, repository, disk, pace } = options;
+    const { workers, readSlots } = settings;
     this.#memory = SharedMemory.allocate(settings);
     this.#reader = new ResilientDiskReader(disk, settings);
-    this.#freeSlots = new Semaphore(Array.from({ length: settings.readSlots }, (_, slot) => slot));
-    this.#queued = new Array(settings.workers).fill(0);
-    // Every leaf that waits for its packs adds a listener.
-    setMaxListeners(0, this.#stop.signal);
-    signal?.addEventListener("abort", this.#onAbort);
-    if (signal?.aborted) this.#onAbort();
+    this.#work = new FirstFailure(options.signal);
+    this.#slots = new Slots({ slots: readSlots, workers });
     this.uploader = new PackUploader({
       repository,
       concurrency: settings.uploads,
-      signal: this.#stop.signal,
+      signal: this.#work.signal,
       ...(pace ? { pace } : {}),
     });
     this.#pool = new WorkerPool({
       script: new URL("./capture-worker.ts", import.meta.url),
-      workers: settings.workers,
+      workers,
       dataOf: (worker): CaptureWorkerData => ({
         worker,
         geometry: settings,
@@ -90,21 +81,27 @@ export class CapturePipeline {
         origin: options.origin,
       }),
       onMessage: (message, worker) => this.#receive(message, worker),
-      onError: (error) => this.#fail(error),
+      onError: (error) => this.#work.fail(error),
     });
+  }
+
+  /** What went wrong first; undefined while nothing did. */
+  get failure(): unknown {
+    return this.#work.failure;
   }
 
   /** `onLeaf` gets each leaf once everything it refers to is durable. */
   start(bytesTotal: number, onLeaf: OnLeaf): void {
-    this.#bytesTotal = bytesTotal;
+    const { meter } = this.#options;
+    meter?.expect(bytesTotal);
+    meter?.limitedBy(() => this.#limitingStage());
     this.#onLeaf = onLeaf;
   }
 
   /** Counts bytes that an earlier attempt has done. */
   skip(bytes: number): void {
     this.#bytesSkipped += bytes;
-    this.#bytesDone += bytes;
-    this.#report();
+    this.#options.meter?.skip(bytes);
   }
 
   /** Starts one leaf's reads. Waits for free buffers, not for the results. */
@@ -119,89 +116,54 @@ export class CapturePipeline {
       const parts = intersect(within, [{ offset, length }]);
       const firstSlot = (read * READ_BYTES) / BLOCK_BYTES;
       if (parts.length === 0 && !hasAny(previous, firstSlot)) {
-        if (leaf.finishRead()) this.#track(this.#completeLeaf(leaf));
+        if (leaf.finishRead()) this.#work.track(this.#completeLeaf(leaf));
         continue;
       }
-      const slot = await this.orFailure(this.#freeSlots.take());
+      const slot = await this.#work.orFailure(this.#slots.take());
       this.#readings.set(slot, { leaf, firstSlot, blocks: Math.ceil(length / BLOCK_BYTES) });
-      this.#track(this.#read(slot, offset, parts));
+      this.#work.track(this.#read(slot, offset, parts));
     }
   }
 
-  /** Waits until all leaves are done. */
+  /** Resolves when all leaves are done. */
   async finish(): Promise<void> {
-    const { readSlots, workers } = this.#options.settings;
-    for (let slot = 0; slot < readSlots; slot++) await this.orFailure(this.#freeSlots.take());
+    await this.#work.orFailure(this.#slots.takeAll());
     const ended = new Promise<void>((resolve) => {
-      let left = workers;
+      let left = this.#options.settings.workers;
       this.#onWorkerEnded = () => {
         left -= 1;
         if (left === 0) resolve();
       };
     });
     this.#flushWorkers(true);
-    await this.orFailure(ended);
-    while (this.#pending.size > 0) await this.orFailure(Promise.all(this.#pending));
-    await this.orFailure(this.#reader.checkSize());
-    this.#report(true);
+    await this.#work.orFailure(ended);
+    await this.#work.drain();
+    await this.#work.orFailure(this.#reader.checkSize());
+    this.#options.meter?.report();
   }
 
-  /** Ends the threads and stops listening to the signal. Always call it. */
-  async end(): Promise<void> {
-    this.#options.signal?.removeEventListener("abort", this.#onAbort);
-    this.#stop.abort(this.failure);
-    this.#memory.stop();
-    await this.#pool.end();
-    await Promise.allSettled(this.#pending);
+  /** The promise's result; rejects as soon as anything of the capture fails. */
+  orFailure<T>(promise: Promise<T>): Promise<T> {
+    return this.#work.orFailure(promise);
+  }
+
+  /** Ends the threads and stops listening to the caller's signal. Always call it. */
+  end(): Promise<void> {
+    return this.#work.end(() => {
+      this.#memory.stop();
+      return this.#pool.end();
+    });
   }
 
   statistics(): CaptureStatistics {
-    const times = this.#times();
     return {
       bytesRead: this.#reader.bytesRead,
       bytesResumed: this.#bytesSkipped,
       bytesStored: this.uploader.bytesStored,
       packsStored: this.uploader.packsStored,
-      limitingStage: findBottleneck(times),
-      elapsedMs: times.elapsedMs,
+      limitingStage: this.#limitingStage(),
+      elapsedMs: this.#elapsedMs(),
     };
-  }
-
-  /**
-   * Settles as `promise` does, or rejects with the pipeline's failure as soon as there is one, so that no
-   * caller waits for something that cannot come.
-   */
-  orFailure<T>(promise: Promise<T>): Promise<T> {
-    const { signal } = this.#stop;
-    return new Promise((resolve, reject) => {
-      const onAbort = () => reject(this.failure);
-      if (signal.aborted) onAbort();
-      signal.addEventListener("abort", onAbort, { once: true });
-      promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-    });
-  }
-
-  readonly #onAbort = (): void => this.#fail(this.#options.signal?.reason);
-
-  #fail(error: unknown): void {
-    if (this.#stop.signal.aborted) return;
-    this.failure = error;
-    this.#stop.abort(error);
-  }
-
-  /**
-   * Tracks work that no caller awaits yet; its failure fails the capture, and a call that does not return is
-   * abandoned then.
-   */
-  #track(work: Promise<void>): void {
-    const tracked = this.orFailure(work).then(
-      () => void this.#pending.delete(tracked),
-      (error: unknown) => {
-        this.#pending.delete(tracked);
-        this.#fail(error);
-      },
-    );
-    this.#pending.add(tracked);
   }
 
   async #read(slot: number, offset: number, parts: Extents): Promise<void> {
@@ -220,8 +182,7 @@ export class CapturePipeline {
       filled = part.offset - offset + part.length;
     }
     buffer.fill(0, filled, blocks * BLOCK_BYTES);
-    this.#bytesDone += totalBytes(parts);
-    this.#report();
+    this.#options.meter?.add(totalBytes(parts));
     // Nothing to compare with and no used block: a free stretch of the disk is not worth two messages per
     // read.
     if (
@@ -233,9 +194,7 @@ export class CapturePipeline {
     }
     this.#setPreviousIds(slot, leaf, firstSlot);
     const firstBlock = leaf.index * FAN_OUT + firstSlot;
-    const worker = this.#leastLoaded();
-    this.#queued[worker] = (this.#queued[worker] ?? 0) + 1;
-    this.#pool.send(worker, {
+    this.#pool.send(this.#slots.assign(), {
       kind: "read",
       task: { slot, firstBlock, blocks, hasPrevious: leaf.hasPrevious },
     });
@@ -250,16 +209,12 @@ export class CapturePipeline {
     }
   }
 
-  #leastLoaded(): number {
-    return this.#queued.indexOf(Math.min(...this.#queued));
-  }
-
   #receive(message: FromCaptureWorker, worker: number): void {
-    if (this.#stop.signal.aborted) return;
+    if (this.#work.signal.aborted) return;
     if (message.kind === "pack") this.#storePack(message.pack);
     else if (message.kind === "ended") this.#onWorkerEnded();
     else {
-      this.#queued[worker] = (this.#queued[worker] ?? 0) - 1;
+      this.#slots.done(worker);
       const reading = this.#readings.get(message.slot);
       reading?.leaf.take(this.#memory, message.slot, reading.firstSlot, reading.blocks);
       this.#finishReading(message.slot);
@@ -269,8 +224,8 @@ export class CapturePipeline {
   #finishReading(slot: number): void {
     const leaf = this.#readings.get(slot)?.leaf;
     this.#readings.delete(slot);
-    this.#freeSlots.give(slot);
-    if (leaf?.finishRead()) this.#track(this.#completeLeaf(leaf));
+    this.#slots.give(slot);
+    if (leaf?.finishRead()) this.#work.track(this.#completeLeaf(leaf));
   }
 
   #storePack({ number, buffer, bytes, name, salt }: FinishedPack): void {
@@ -279,7 +234,7 @@ export class CapturePipeline {
       this.#memory.releasePackBuffer(buffer);
       return ref;
     });
-    this.#track(upload.then(() => {}));
+    this.#work.track(upload.then(() => {}));
     this.#packs[number] = upload;
     this.#packWaiters[number]?.(upload);
     delete this.#packWaiters[number];
@@ -299,7 +254,7 @@ export class CapturePipeline {
     const refs = new Map<number, PackRef>();
     this.#waitingLeaves += 1;
     if (this.#waitingLeaves % MAX_WAITING_LEAVES === 0) this.#flushWorkers();
-    for (const pack of leaf.packs()) refs.set(pack, await this.orFailure(this.#durablePack(pack)));
+    for (const pack of leaf.packs()) refs.set(pack, await this.#work.orFailure(this.#durablePack(pack)));
     this.#waitingLeaves -= 1;
     const { node, record } = leaf.build((pack) => {
       const ref = refs.get(pack);
@@ -314,29 +269,12 @@ export class CapturePipeline {
       this.#pool.send(worker, { kind: "flush", last });
   }
 
-  #times(): StageTimes {
-    const { workers } = this.#options.settings;
-    const times = Array.from({ length: workers }, (_, worker) => this.#memory.workerTimes(worker));
-    return {
-      elapsedMs: performance.now() - this.#startedMs,
-      workers,
-      busyMs: times.reduce((sum, each) => sum + each.busyMs, 0),
-      blockedMs: times.reduce((sum, each) => sum + each.blockedMs, 0),
-    };
+  #elapsedMs(): number {
+    return performance.now() - this.#startedMs;
   }
 
-  #report(last = false): void {
-    const times = this.#times();
-    if (!this.#options.onProgress || (!last && times.elapsedMs - this.#reportedMs < PROGRESS_EVERY_MS))
-      return;
-    this.#reportedMs = times.elapsedMs;
-    const counts = {
-      bytesRead: this.#bytesDone,
-      bytesTotal: this.#bytesTotal,
-      bytesStored: this.uploader.bytesStored,
-      doneBefore: this.#bytesSkipped,
-    };
-    this.#options.onProgress(describeProgress(counts, times));
+  #limitingStage(): Bottleneck {
+    return this.#memory.times.limitingStage(STAGES, this.#elapsedMs());
   }
 }
 

@@ -41,7 +41,7 @@ function start(port: NonNullable<typeof parentPort>, data: CaptureWorkerData): v
       if (message.last) send({ kind: "ended" });
     }
     busyMs += performance.now() - from;
-    memory.setWorkerTimes(data.worker, { busyMs: busyMs - memory.blockedMs, blockedMs: memory.blockedMs });
+    memory.times.set(data.worker, { busyMs: busyMs - memory.blockedMs, blockedMs: memory.blockedMs });
   });
 }
 

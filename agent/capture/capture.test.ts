@@ -5,16 +5,17 @@ import { afterAll, expect, test } from "vitest";
 import { BlockSet } from "#shared/domain/block-set.ts";
 import { BLOCK_BYTES } from "#shared/format/block.ts";
 import type { MappedDisk } from "#shared/format/point.ts";
+import type { Progress } from "#shared/protocol/common.ts";
 import { openDisk } from "../disk/disk-source.ts";
 import { DiskShrankError, TooManyReadErrorsError } from "../disk/resilient-reader.ts";
 import { changeContent, TestDisk, testContent } from "../disk/testing/test-disk.ts";
+import { ProgressMeter } from "../progress/progress-meter.ts";
 import { restoreDisk } from "../restore/restore.ts";
 import { verifyDisk } from "../restore/verify.ts";
 import { type PutOptions, StoreRefusedError } from "../store/object-store.ts";
 import { MemoryStore } from "../store/testing/memory-store.ts";
 import { captureDisk } from "./capture.ts";
 import type { CaptureOptions } from "./capture-options.ts";
-import type { CaptureProgress } from "./progress.ts";
 
 const MIB = 1024 * 1024;
 const folder = await mkdtemp(join(tmpdir(), "capture-"));
@@ -199,10 +200,11 @@ test("a cancelled capture stops at once, even while its uploads hang", async () 
 });
 
 test("progress reaches the whole and names a stage", async () => {
-  const reports: CaptureProgress[] = [];
-  await capture(newRepository(), testContent(40 * MIB, 41), { onProgress: (report) => reports.push(report) });
+  const reports: Progress[] = [];
+  const meter = new ProgressMeter((report) => reports.push(report));
+  await capture(newRepository(), testContent(40 * MIB, 41), { meter });
   const last = reports.at(-1);
-  expect(last).toMatchObject({ bytesRead: 40 * MIB, bytesTotal: 40 * MIB });
+  expect(last).toMatchObject({ bytesDone: 40 * MIB, bytesTotal: 40 * MIB });
   expect(["read", "compress", "upload"]).toContain(last?.bottleneck);
 });
 

@@ -46,88 +46,115 @@ export interface CapturedDisk {
  * reuse what was stored until then.
  */
 export async function captureDisk(options: CaptureOptions): Promise<CapturedDisk> {
-  const { disk, repository, diskName, journal, now } = options;
-  const settings = { ...defaultCaptureSettings, ...options.settings };
+  const { disk, journal } = options;
   // In a disk of another size, positions would still match, but the trees' shapes would not.
   const previous = options.previous?.sizeBytes === disk.sizeBytes ? options.previous : undefined;
-  const identity = await identify(options, previous);
-  const origin = {
-    captureId: Buffer.from(identity.captureId, "hex"),
-    startedAt: identity.startedAt,
-    diskName,
-  };
-  const previousMap = previous && new MapReader(repository, previous);
-  const pipeline = new CapturePipeline({ ...options, settings, origin });
-  const map = new MapBuilder({
+  const fresh: CaptureIdentity = {
+    captureId: randomBytes(16).toString("hex"),
+    sourceId: options.repository.sourceId,
+    diskName: options.diskName,
     sizeBytes: disk.sizeBytes,
-    dataKey: repository.dataKey,
-    origin,
-    packBytes: settings.mapPackBytes,
-    storePack: (name, bytes) => pipeline.uploader.upload(name, bytes),
-    previousNode: async (level, index) => previousMap?.refOf(level, index),
-  });
-  const totals = { usedBlocks: 0, badRanges: 0, badBytes: 0 };
-  const addLeaf = async (node: NewNode, record: JournalLeaf) => {
-    totals.usedBlocks += record.usedBlocks;
-    totals.badRanges += record.badRanges;
-    totals.badBytes += record.badBytes;
-    await map.addLeaf(record.index, node);
+    previous: previous?.contentHash ?? null,
+    startedAt: options.now(),
   };
+  const capture = new Capture(options, previous, (await journal?.open(fresh)) ?? fresh);
   try {
-    const used = usedBlocks(options.used, disk.sizeBytes);
-    pipeline.start(used.bytesWithin(0, disk.sizeBytes), async (node, record) => {
-      // Everything the leaf refers to is durable only now, so the journal must not have it earlier.
-      await journal?.append(record);
-      await addLeaf(node, record);
-    });
-    for (let index = 0; index < leafCount(disk.sizeBytes); index++) {
-      const within = used.within(index * LEAF_BYTES, LEAF_BYTES);
-      const before = (await previousMap?.leaf(index)) ?? {};
-      if (journal?.has(index)) {
-        const record = await journal.read(index);
-        await addLeaf(await resumedNode(record, previousMap), record);
-        pipeline.skip(totalBytes(within));
-      } else if (within.length === 0 && before.leaf === undefined) {
-        // Quick to determine again, so the journal does not record it: a large disk has a million of these.
-        await map.addLeaf(index, { kind: "zero", kept: true });
-        if (index % EMPTY_LEAVES_AT_ONCE === 0) await setImmediate();
-      } else {
-        await pipeline.readLeaf(index, within, before);
-      }
-    }
-    await pipeline.finish();
-    const { root, contentHash } = await pipeline.orFailure(map.finish());
-    return {
-      startedAt: identity.startedAt,
-      statistics: pipeline.statistics(),
-      disk: {
-        name: diskName,
-        sizeBytes: disk.sizeBytes,
-        root: root ? toMapRoot(root) : null,
-        contentHash: contentHash.toString("hex"),
-        usedBytes: totals.usedBlocks * BLOCK_BYTES,
-        badRanges: totals.badRanges,
-        badBytes: totals.badBytes,
-      },
-    };
-  } catch (error) {
-    // The first failure is the cause; later ones follow from it.
-    throw pipeline.failure ?? error;
+    return await capture.run();
   } finally {
-    await pipeline.end();
+    await capture.end();
     await journal?.close();
   }
+}
 
-  async function identify(from: CaptureOptions, base: MappedDisk | undefined): Promise<CaptureIdentity> {
-    const fresh: CaptureIdentity = {
-      captureId: randomBytes(16).toString("hex"),
-      sourceId: repository.sourceId,
-      diskName,
+/** One attempt at a capture: the leaves of the disk in their order, and what the map and the totals say. */
+class Capture {
+  readonly #options: CaptureOptions;
+  readonly #startedAt: number;
+  readonly #used: BlockSet;
+  readonly #previous: MapReader | undefined;
+  readonly #pipeline: CapturePipeline;
+  readonly #map: MapBuilder;
+  readonly #totals = { usedBlocks: 0, badRanges: 0, badBytes: 0 };
+
+  constructor(
+    options: CaptureOptions,
+    previous: MappedDisk | undefined,
+    { captureId, startedAt }: CaptureIdentity,
+  ) {
+    const { repository, disk, diskName } = options;
+    const settings = { ...defaultCaptureSettings, ...options.settings };
+    const origin = { captureId: Buffer.from(captureId, "hex"), startedAt, diskName };
+    this.#options = options;
+    this.#startedAt = startedAt;
+    this.#used = usedBlocks(options.used, disk.sizeBytes);
+    this.#previous = previous && new MapReader(repository, previous);
+    this.#pipeline = new CapturePipeline({ ...options, settings, origin });
+    this.#map = new MapBuilder({
       sizeBytes: disk.sizeBytes,
-      previous: base?.contentHash ?? null,
-      startedAt: now(),
-    };
-    return (await from.journal?.open(fresh)) ?? fresh;
+      dataKey: repository.dataKey,
+      origin,
+      packBytes: settings.mapPackBytes,
+      storePack: (name, bytes) => this.#pipeline.uploader.upload(name, bytes),
+      previousNode: async (level, index) => this.#previous?.refOf(level, index),
+    });
+  }
+
+  async run(): Promise<CapturedDisk> {
+    const { disk, diskName, journal } = this.#options;
+    try {
+      this.#pipeline.start(this.#used.bytesWithin(0, disk.sizeBytes), async (node, record) => {
+        // Everything the leaf refers to is durable only now, so the journal must not have it earlier.
+        await journal?.append(record);
+        await this.#addLeaf(node, record);
+      });
+      for (let index = 0; index < leafCount(disk.sizeBytes); index++) await this.#captureLeaf(index);
+      await this.#pipeline.finish();
+      const { root, contentHash } = await this.#pipeline.orFailure(this.#map.finish());
+      const { usedBlocks, badRanges, badBytes } = this.#totals;
+      return {
+        startedAt: this.#startedAt,
+        statistics: this.#pipeline.statistics(),
+        disk: {
+          name: diskName,
+          sizeBytes: disk.sizeBytes,
+          root: root ? toMapRoot(root) : null,
+          contentHash: contentHash.toString("hex"),
+          usedBytes: usedBlocks * BLOCK_BYTES,
+          ...{ badRanges, badBytes },
+        },
+      };
+    } catch (error) {
+      // The first failure is the cause; later ones follow from it.
+      throw this.#pipeline.failure ?? error;
+    }
+  }
+
+  end(): Promise<void> {
+    return this.#pipeline.end();
+  }
+
+  async #captureLeaf(index: number): Promise<void> {
+    const { journal } = this.#options;
+    const within = this.#used.within(index * LEAF_BYTES, LEAF_BYTES);
+    const before = (await this.#previous?.leaf(index)) ?? {};
+    if (journal?.has(index)) {
+      const record = await journal.read(index);
+      await this.#addLeaf(await resumedNode(record, this.#previous), record);
+      this.#pipeline.skip(totalBytes(within));
+    } else if (within.length === 0 && before.leaf === undefined) {
+      // Quick to determine again, so the journal does not record it: a large disk has a million of these.
+      await this.#map.addLeaf(index, { kind: "zero", kept: true });
+      if (index % EMPTY_LEAVES_AT_ONCE === 0) await setImmediate();
+    } else {
+      await this.#pipeline.readLeaf(index, within, before);
+    }
+  }
+
+  async #addLeaf(node: NewNode, record: JournalLeaf): Promise<void> {
+    this.#totals.usedBlocks += record.usedBlocks;
+    this.#totals.badRanges += record.badRanges;
+    this.#totals.badBytes += record.badBytes;
+    await this.#map.addLeaf(record.index, node);
   }
 }
 

@@ -1,4 +1,5 @@
 import { BLOCK_BYTES, ID_BYTES } from "#shared/format/block.ts";
+import { StageTimes } from "../progress/stage-times.ts";
 import { allocatePages, PAGE_BYTES } from "../threads/page-memory.ts";
 
 /** How many blocks are read at once; the blocks of one read can share units. */
@@ -33,7 +34,6 @@ const RESULT_BYTES = 64;
 const RESULT_ID_AT = 32;
 const CONTROL_INTS = 1024;
 const CONTROL = { stopped: 0, freed: 1, nextPack: 2, lock: 3, packStates: 16 } as const;
-const TIMES_PER_WORKER = 2;
 
 /**
  * The memory that a capture's threads share: reads, packs being filled, results, and the table of known
@@ -42,8 +42,9 @@ const TIMES_PER_WORKER = 2;
 export class SharedMemory {
   readonly geometry: CaptureGeometry;
   readonly buffer: SharedArrayBuffer;
+  /** How the workers spend their time. */
+  readonly times: StageTimes;
   readonly #control: Int32Array;
-  readonly #times: Float64Array;
   readonly #results: Int32Array;
   readonly #resultBytes: Buffer;
   readonly #layout: ReturnType<typeof layOut>;
@@ -57,7 +58,7 @@ export class SharedMemory {
     this.#results = new Int32Array(buffer, this.#layout.results, resultBytes / 4);
     this.#resultBytes = Buffer.from(buffer, this.#layout.results, resultBytes);
     this.#control = new Int32Array(buffer, this.#layout.control, CONTROL_INTS);
-    this.#times = new Float64Array(buffer, this.#layout.times, geometry.workers * TIMES_PER_WORKER);
+    this.times = new StageTimes(buffer, this.#layout.times, geometry.workers);
   }
 
   static allocate(geometry: CaptureGeometry): SharedMemory {
@@ -164,16 +165,6 @@ export class SharedMemory {
     }
   }
 
-  /** How long a worker has worked, and how long it has waited for a pack buffer, in ms. */
-  workerTimes(worker: number): { busyMs: number; blockedMs: number } {
-    const at = worker * TIMES_PER_WORKER;
-    return { busyMs: this.#times[at] ?? 0, blockedMs: this.#times[at + 1] ?? 0 };
-  }
-
-  setWorkerTimes(worker: number, { busyMs, blockedMs }: { busyMs: number; blockedMs: number }): void {
-    this.#times.set([busyMs, blockedMs], worker * TIMES_PER_WORKER);
-  }
-
   #resultAt(slot: number, block: number): number {
     return (slot * READ_BLOCKS + block) * RESULT_BYTES;
   }
@@ -198,6 +189,6 @@ function layOut(geometry: CaptureGeometry) {
     previous,
     control,
     times,
-    end: times + workers * TIMES_PER_WORKER * 8,
+    end: times + StageTimes.bytes(workers),
   };
 }

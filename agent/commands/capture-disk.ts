@@ -8,6 +8,7 @@ import { FileJournal } from "../capture/journal.ts";
 import { openDisk } from "../disk/disk-source.ts";
 import type { DiskUsage } from "../filesystems/disk-usage.ts";
 import { insideFolder } from "../machine/inside-folder.ts";
+import { ProgressMeter } from "../progress/progress-meter.ts";
 import { listPoints, readPoint } from "../repository/points.ts";
 import type { Repository } from "../repository/repository.ts";
 import { createRateLimit } from "../store/rate-limit.ts";
@@ -81,14 +82,7 @@ export function captureDiskExecutor(deps: CaptureDeps): Executor<"capture-disk">
               }),
             }
           : {}),
-        onProgress: ({ bytesRead, bytesTotal, rateBytesPerSecond, remainingSeconds, bottleneck }) =>
-          progress({
-            bytesDone: bytesRead,
-            bytesTotal,
-            rateBytesPerSecond,
-            ...(remainingSeconds === undefined ? {} : { remainingSeconds }),
-            bottleneck,
-          }),
+        meter: new ProgressMeter(progress),
         signal,
         now: deps.now,
       });

@@ -3,6 +3,7 @@ import { RecoveryPointUnexpectedError } from "#shared/errors.ts";
 import type { Point, PointDisk } from "#shared/format/point.ts";
 import type { CommandInput } from "#shared/protocol/commands.ts";
 import { createDiskImage } from "../disk-image/disk-image.ts";
+import { ProgressMeter } from "../progress/progress-meter.ts";
 import { readPoint } from "../repository/points.ts";
 import type { Repository } from "../repository/repository.ts";
 import { restoreDisk } from "../restore/restore.ts";
@@ -32,8 +33,9 @@ export function materialiseExecutor({ repository, images }: TargetDeps): Executo
     const missing = [];
     for (const disk of disks) if (!(await exists(pathOf(disk)))) missing.push(disk);
     await images.requireRoom(folder, sum(missing));
-    const bytesTotal = sum(disks);
-    let bytesBefore = 0;
+    const meter = new ProgressMeter(progress);
+    meter.expect(sum(disks));
+    meter.skip(sum(disks) - sum(missing));
     for (const disk of missing) {
       const image = await createDiskImage({
         path: pathOf(disk),
@@ -42,30 +44,16 @@ export function materialiseExecutor({ repository, images }: TargetDeps): Executo
         contentBytes: disk.usedBytes,
       });
       try {
-        await restoreDisk({
-          repository: source,
-          disk,
-          sink: image,
-          onProgress: ({ bytesWritten, rateBytesPerSecond }) => {
-            const bytesDone = bytesBefore + bytesWritten;
-            const remaining =
-              rateBytesPerSecond > 0
-                ? { remainingSeconds: Math.max(0, bytesTotal - bytesDone) / rateBytesPerSecond }
-                : {};
-            progress({ bytesDone, bytesTotal, rateBytesPerSecond, ...remaining });
-          },
-          signal,
-        });
+        await restoreDisk({ repository: source, disk, sink: image, meter, signal });
         await image.finish();
       } finally {
         await image.abort();
       }
-      bytesBefore += disk.usedBytes;
     }
     await images.finish(conversionId, planned);
     const seconds = (performance.now() - began) / 1000;
     const written = disks.map((disk) => ({ ...sizeOf(disk), path: pathOf(disk), format }));
-    return { disks: written, bytesWritten: bytesBefore, seconds, bottleneck: "unknown" };
+    return { disks: written, bytesWritten: sum(missing), seconds };
   };
 }
 

@@ -1,6 +1,7 @@
 import { rename } from "node:fs/promises";
 import { VerificationFailedError } from "#shared/errors.ts";
 import { openDiskImage } from "../disk-image/disk-image.ts";
+import { ProgressMeter } from "../progress/progress-meter.ts";
 import { readPoint } from "../repository/points.ts";
 import { DiskMismatchError, verifyDisk } from "../restore/verify.ts";
 import type { Executor } from "./executor.ts";
@@ -13,24 +14,18 @@ import type { TargetDeps } from "./materialise.ts";
 export function verifyExecutor({ repository, images }: TargetDeps): Executor<"verify"> {
   return async (input, { signal, progress }) => {
     const { conversionId, pointId } = input;
-    const began = performance.now();
+    const meter = new ProgressMeter(progress);
     const { disks } = await images.require(input);
     const source = await repository(conversionId);
     const point = await readPoint(source, pointId);
     const bytesTotal = disks.reduce((sum, disk) => sum + disk.sizeBytes, 0);
-    let bytesBefore = 0;
+    meter.expect(bytesTotal);
     for (const written of disks) {
       const disk = point.disks.find(({ name }) => name === written.name);
       if (!disk) throw new VerificationFailedError(`recovery point ${pointId} has no disk ${written.name}`);
       const reader = await openDiskImage(written.path, written.format);
       try {
-        await verifyDisk({
-          repository: source,
-          disk,
-          reader,
-          onProgress: (verified) => progress(progressOf(bytesBefore + verified, bytesTotal, began)),
-          signal,
-        });
+        await verifyDisk({ repository: source, disk, reader, meter, signal });
       } catch (error) {
         if (!(error instanceof DiskMismatchError)) throw error;
         await rename(written.path, `${written.path}.damaged`);
@@ -38,18 +33,7 @@ export function verifyExecutor({ repository, images }: TargetDeps): Executor<"ve
       } finally {
         await reader.close();
       }
-      bytesBefore += disk.sizeBytes;
     }
-    return { bytesVerified: bytesBefore, seconds: (performance.now() - began) / 1000 };
-  };
-}
-
-function progressOf(bytesDone: number, bytesTotal: number, began: number) {
-  const rateBytesPerSecond = (bytesDone * 1000) / Math.max(1, performance.now() - began);
-  return {
-    bytesDone,
-    bytesTotal,
-    rateBytesPerSecond,
-    remainingSeconds: (bytesTotal - bytesDone) / rateBytesPerSecond,
+    return { bytesVerified: bytesTotal, seconds: meter.elapsedMs / 1000 };
   };
 }

@@ -1,4 +1,5 @@
 import { UNIT_BYTES } from "#shared/format/blob.ts";
+import { StageTimes } from "../progress/stage-times.ts";
 import { allocatePages, PAGE_BYTES } from "../threads/page-memory.ts";
 
 /** How much memory a restore takes, for a disk of any size. */
@@ -6,6 +7,7 @@ export interface RestoreGeometry {
   workers: number;
   /** Reads from the store in progress or waiting for a worker. */
   fetchSlots: number;
+  /** A multiple of 8. */
   fetchBytes: number;
   /** Expanded blocks that wait to be written. At least one for each worker, and one more. */
   outputSlots: number;
@@ -20,12 +22,17 @@ const CONTROL = { stopped: 0, freed: 1, outputStates: 16 } as const;
 export class RestoreMemory {
   readonly geometry: RestoreGeometry;
   readonly buffer: SharedArrayBuffer;
+  /** How the workers spend their time. */
+  readonly times: StageTimes;
   readonly #control: Int32Array;
+  #blockedMs = 0;
 
   private constructor(geometry: RestoreGeometry, buffer: SharedArrayBuffer) {
     this.geometry = geometry;
     this.buffer = buffer;
-    this.#control = new Int32Array(buffer, layOut(geometry).control, CONTROL_INTS);
+    const { control, times } = layOut(geometry);
+    this.#control = new Int32Array(buffer, control, CONTROL_INTS);
+    this.times = new StageTimes(buffer, times, geometry.workers);
   }
 
   static allocate(geometry: RestoreGeometry): RestoreMemory {
@@ -60,8 +67,15 @@ export class RestoreMemory {
       for (let slot = 0; slot < this.geometry.outputSlots; slot++) {
         if (Atomics.compareExchange(this.#control, CONTROL.outputStates + slot, 0, 1) === 0) return slot;
       }
+      const from = performance.now();
       Atomics.wait(this.#control, CONTROL.freed, freed);
+      this.#blockedMs += performance.now() - from;
     }
+  }
+
+  /** How long this thread has waited for output slots, in ms. */
+  get blockedMs(): number {
+    return this.#blockedMs;
   }
 
   releaseOutput(slot: number): void {
@@ -81,8 +95,9 @@ export class RestoreMemory {
   }
 }
 
-function layOut({ fetchSlots, fetchBytes, outputSlots, outputBytes }: RestoreGeometry) {
+function layOut({ workers, fetchSlots, fetchBytes, outputSlots, outputBytes }: RestoreGeometry) {
   const outputs = fetchSlots * fetchBytes;
   const control = outputs + outputSlots * outputBytes;
-  return { outputs, control, end: control + CONTROL_INTS * 4 };
+  const times = control + CONTROL_INTS * 4;
+  return { outputs, control, times, end: times + StageTimes.bytes(workers) };
 }

@@ -11,6 +11,7 @@ import { type RestoreGeometry, RestoreMemory } from "./restore-memory.ts";
 import { type FileDescriptors, type OutputRun, RunNotWrittenError, RunWriter } from "./run-writer.ts";
 
 export interface RestoreWorkerData {
+  worker: number;
   geometry: RestoreGeometry;
   memory: SharedArrayBuffer;
   dataKey: Uint8Array;
@@ -47,6 +48,7 @@ export type FromRestoreWorker =
 
 /** The work of one thread: authenticates, expands, checks each block against its id, and passes it on. */
 class UnitRestorer {
+  readonly #worker: number;
   readonly #memory: RestoreMemory;
   readonly #dataKey: Uint8Array;
   readonly #namer: BlockNamer;
@@ -54,12 +56,15 @@ class UnitRestorer {
   readonly #send: (message: FromRestoreWorker) => void;
   readonly #writer: RunWriter | undefined;
   readonly #garbage = new GarbageLimit(GARBAGE_BYTES);
+  #elapsedMs = 0;
+  #writingMs = 0;
   #output: { slot: number; used: number; runs: OutputRun[] } | undefined;
 
   constructor(
-    { geometry, memory, dataKey, sizeBytes, file }: RestoreWorkerData,
+    { worker, geometry, memory, dataKey, sizeBytes, file }: RestoreWorkerData,
     send: (message: FromRestoreWorker) => void,
   ) {
+    this.#worker = worker;
     this.#memory = RestoreMemory.attach(geometry, memory);
     this.#dataKey = dataKey;
     this.#namer = new BlockNamer(deriveBlockIdKey(dataKey));
@@ -68,10 +73,14 @@ class UnitRestorer {
   }
 
   restore(task: RestoreTask): void {
+    const from = performance.now();
     const sealer = createBlobOpener(this.#dataKey, "data", task.salt);
     const fetched = this.#memory.fetched(task.slot);
     for (const unit of task.units) this.#restoreUnit(task, unit, fetched, sealer);
     this.#flush();
+    this.#elapsedMs += performance.now() - from;
+    const blockedMs = this.#writingMs + this.#memory.blockedMs;
+    this.#memory.times.set(this.#worker, { busyMs: this.#elapsedMs - blockedMs, blockedMs });
     this.#send({ kind: "done", slot: task.slot });
   }
 
@@ -106,7 +115,9 @@ class UnitRestorer {
       return;
     }
     const output = this.#memory.output(slot);
+    const from = performance.now();
     const bytes = runs.reduce((sum, run) => sum + (this.#writer?.write(run, output) ?? 0), 0);
+    this.#writingMs += performance.now() - from;
     this.#memory.releaseOutput(slot);
     this.#send({ kind: "written", bytes });
   }

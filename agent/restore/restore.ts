@@ -1,15 +1,19 @@
-import { setMaxListeners } from "node:events";
 import { setImmediate } from "node:timers/promises";
 import { BLOCK_BYTES, blockCount } from "#shared/format/block.ts";
 import { BlockMismatchError, DamagedObjectError } from "#shared/format/errors.ts";
 import type { BlobRef, Leaf } from "#shared/format/map-node.ts";
 import type { MappedDisk } from "#shared/format/point.ts";
 import { FAN_OUT } from "#shared/format/tree.ts";
+import type { Bottleneck } from "#shared/protocol/common.ts";
+import type { ProgressMeter } from "../progress/progress-meter.ts";
+import type { Stages } from "../progress/stage-times.ts";
 import { MapReader } from "../repository/map-reader.ts";
 import { packKey, planSpans, type Repository } from "../repository/repository.ts";
 import { ObjectNotFoundError } from "../store/object-store.ts";
+import { FirstFailure } from "../threads/first-failure.ts";
 import { GARBAGE_BYTES, GarbageLimit } from "../threads/garbage.ts";
 import { Semaphore } from "../threads/semaphore.ts";
+import { Slots } from "../threads/slots.ts";
 import { WorkerPool } from "../threads/worker-pool.ts";
 import { type RestoreGeometry, RestoreMemory } from "./restore-memory.ts";
 import type { FromRestoreWorker, RestoreTask, RestoreUnit, RestoreWorkerData } from "./restore-worker.ts";
@@ -42,19 +46,12 @@ export const defaultRestoreSettings: RestoreGeometry = {
   outputBytes: 1024 * 1024,
 };
 
-export interface RestoreProgress {
-  bytesWritten: number;
-  /** Bytes that are not zeros. */
-  bytesTotal: number;
-  rateBytesPerSecond: number;
-  remainingSeconds: number | undefined;
-}
-
 export interface RestoreOptions {
   repository: Repository;
   disk: MappedDisk;
   sink: DiskSink;
-  onProgress?: (progress: RestoreProgress) => void;
+  /** Counts the bytes written; its caller has told it to expect them. */
+  meter?: ProgressMeter;
   signal?: AbortSignal;
   settings?: Partial<RestoreGeometry>;
 }
@@ -80,7 +77,7 @@ export async function restoreDisk(options: RestoreOptions): Promise<RestoreStati
   }
 }
 
-const PROGRESS_EVERY_MS = 250;
+const STAGES: Stages = { before: "download", own: "expand", after: "write" };
 const WRITES = 2;
 /** 4 GiB of an empty disk. */
 const LEAVES_AT_A_TIME = 256;
@@ -90,10 +87,8 @@ class Restore {
   readonly #geometry: RestoreGeometry;
   readonly #memory: RestoreMemory;
   readonly #pool: WorkerPool<RestoreTask, FromRestoreWorker>;
-  readonly #slots: Semaphore<number>;
-  readonly #queued: number[];
-  readonly #stop = new AbortController();
-  readonly #writes = new Set<Promise<void>>();
+  readonly #slots: Slots;
+  readonly #work: FirstFailure;
   readonly #startedMs = performance.now();
   /** Response chunks are copied into the slot, and are then garbage. */
   readonly #garbage = new GarbageLimit(GARBAGE_BYTES);
@@ -101,7 +96,6 @@ class Restore {
   readonly #writeTurns = new Semaphore(Array.from({ length: WRITES }, (_, turn) => turn));
   #bytesWritten = 0;
   #bytesFetched = 0;
-  #reportedMs = 0;
 
   constructor(options: RestoreOptions) {
     this.#options = options;
@@ -113,15 +107,13 @@ class Restore {
     };
     const { fetchSlots, workers } = this.#geometry;
     this.#memory = RestoreMemory.allocate(this.#geometry);
-    this.#slots = new Semaphore(Array.from({ length: fetchSlots }, (_, slot) => slot));
-    this.#queued = new Array(workers).fill(0);
-    setMaxListeners(0, this.#stop.signal);
-    options.signal?.addEventListener("abort", this.#onAbort);
-    if (options.signal?.aborted) this.#onAbort();
+    this.#slots = new Slots({ slots: fetchSlots, workers });
+    this.#work = new FirstFailure(options.signal);
     this.#pool = new WorkerPool({
       script: new URL("./restore-worker.ts", import.meta.url),
       workers,
-      dataOf: (): RestoreWorkerData => ({
+      dataOf: (worker): RestoreWorkerData => ({
+        worker,
         geometry: this.#geometry,
         memory: this.#memory.buffer,
         dataKey: options.repository.dataKey,
@@ -129,32 +121,33 @@ class Restore {
         ...(file ? { file: { fd: file.fd, directFd: file.directFd } } : {}),
       }),
       onMessage: (message, worker) => this.#receive(message, worker),
-      onError: (error) => this.#fail(error),
+      onError: (error) => this.#work.fail(error),
     });
   }
 
   async run(): Promise<void> {
-    const { repository, disk } = this.#options;
+    const { repository, disk, meter } = this.#options;
+    meter?.limitedBy(() => this.#limitingStage());
     const map = new MapReader(repository, disk);
     const claims = new Claims(disk);
     for (let index = 0; index < map.leafCount; index++) {
       // An empty part of a disk has nothing to wait for; on a large disk that would keep the agent from
       // sending heartbeats.
       if (index % LEAVES_AT_A_TIME === 0) await setImmediate();
-      const { leaf } = await this.#orFailure(map.leaf(index));
+      const { leaf } = await this.#work.orFailure(map.leaf(index));
       if (leaf) claims.take(leaf);
-      await this.#orFailure(this.#zero(index, leaf));
+      await this.#work.orFailure(this.#zero(index, leaf));
       for (const [pack, units] of leaf ? unitsByPack(leaf) : []) {
         for (const span of planSpans(units, ({ ref }) => ref, this.#geometry.fetchBytes)) {
-          const slot = await this.#orFailure(this.#slots.take());
-          this.#track(this.#fetch(slot, pack, span));
+          const slot = await this.#work.orFailure(this.#slots.take());
+          this.#work.track(this.#fetch(slot, pack, span));
         }
       }
     }
     // All slots are free once everything fetched has been processed. Then only writes are left.
-    for (let slot = 0; slot < this.#geometry.fetchSlots; slot++) await this.#orFailure(this.#slots.take());
-    while (this.#writes.size > 0) await this.#orFailure(Promise.all(this.#writes));
-    this.#report(true);
+    await this.#work.orFailure(this.#slots.takeAll());
+    await this.#work.drain();
+    meter?.report();
   }
 
   statistics(): RestoreStatistics {
@@ -162,43 +155,15 @@ class Restore {
     return { bytesWritten: this.#bytesWritten, bytesFetched: this.#bytesFetched, elapsedMs };
   }
 
-  async end(): Promise<void> {
-    this.#options.signal?.removeEventListener("abort", this.#onAbort);
-    this.#stop.abort();
-    this.#memory.stop();
-    await this.#pool.end();
-    await Promise.allSettled(this.#writes);
-  }
-
-  readonly #onAbort = (): void => this.#fail(this.#options.signal?.reason);
-
-  #fail(error: unknown): void {
-    this.#stop.abort(error);
-  }
-
-  /**
-   * Settles as `promise` does, or rejects with the restore's first failure as soon as there is one, so that
-   * no caller waits for something that cannot come.
-   */
-  #orFailure<T>(promise: Promise<T>): Promise<T> {
-    const { signal } = this.#stop;
-    return new Promise((resolve, reject) => {
-      const onAbort = () => reject(signal.reason);
-      if (signal.aborted) onAbort();
-      signal.addEventListener("abort", onAbort, { once: true });
-      promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  end(): Promise<void> {
+    return this.#work.end(() => {
+      this.#memory.stop();
+      return this.#pool.end();
     });
   }
 
-  #track(work: Promise<void>): void {
-    const tracked = this.#orFailure(work).then(
-      () => void this.#writes.delete(tracked),
-      (error: unknown) => {
-        this.#writes.delete(tracked);
-        this.#fail(error);
-      },
-    );
-    this.#writes.add(tracked);
+  #limitingStage(): Bottleneck {
+    return this.#memory.times.limitingStage(STAGES, performance.now() - this.#startedMs);
   }
 
   async #fetch(
@@ -211,7 +176,7 @@ class Restore {
     const range = { offset: span.offset, bytes: span.bytes };
     try {
       const into = this.#memory.fetched(slot);
-      const bytes = await repository.store.get(object, { range, into, signal: this.#stop.signal });
+      const bytes = await repository.store.get(object, { range, into, signal: this.#work.signal });
       if (bytes.length !== span.bytes) throw new DamagedObjectError(object, "it is cut short");
     } catch (error) {
       if (!(error instanceof ObjectNotFoundError)) throw error;
@@ -219,8 +184,6 @@ class Restore {
     }
     this.#bytesFetched += span.bytes;
     this.#garbage.add(span.bytes);
-    const worker = this.#queued.indexOf(Math.min(...this.#queued));
-    this.#queued[worker] = (this.#queued[worker] ?? 0) + 1;
     const units = span.items.map(
       ({ ref: { number, offset, sealedBytes }, blocks }): RestoreUnit => ({
         number,
@@ -229,7 +192,7 @@ class Restore {
         blocks,
       }),
     );
-    this.#pool.send(worker, { slot, offset: span.offset, salt: pack.salt, object, units });
+    this.#pool.send(this.#slots.assign(), { slot, offset: span.offset, salt: pack.salt, object, units });
   }
 
   async #zero(index: number, leaf: Leaf | undefined): Promise<void> {
@@ -249,17 +212,16 @@ class Restore {
   }
 
   #receive(message: FromRestoreWorker, worker: number): void {
-    if (this.#stop.signal.aborted) return;
-    if (message.kind === "output") this.#track(this.#write(message.slot, message.runs));
-    else if (message.kind === "written") {
-      this.#bytesWritten += message.bytes;
-      this.#report();
-    } else if (message.kind === "unwritten") this.#track(this.#failWrite(message));
+    if (this.#work.signal.aborted) return;
+    if (message.kind === "output") this.#work.track(this.#write(message.slot, message.runs));
+    else if (message.kind === "written") this.#count(message.bytes);
+    else if (message.kind === "unwritten") this.#work.track(this.#failWrite(message));
     else if (message.kind === "done") {
-      this.#queued[worker] = (this.#queued[worker] ?? 0) - 1;
+      this.#slots.done(worker);
       this.#slots.give(message.slot);
-    } else if (message.kind === "mismatch") this.#fail(new BlockMismatchError(message.block, message.object));
-    else this.#fail(new DamagedObjectError(message.object, message.message));
+    } else if (message.kind === "mismatch")
+      this.#work.fail(new BlockMismatchError(message.block, message.object));
+    else this.#work.fail(new DamagedObjectError(message.object, message.message));
   }
 
   async #write(slot: number, runs: OutputRun[]): Promise<void> {
@@ -271,11 +233,10 @@ class Restore {
         const turn = await this.#writeTurns.take();
         await this.#options.sink.write(offset, output.subarray(at, at + bytes));
         this.#writeTurns.give(turn);
-        this.#bytesWritten += bytes;
+        this.#count(bytes);
       }),
     );
     this.#memory.releaseOutput(slot);
-    this.#report();
   }
 
   async #failWrite({
@@ -296,19 +257,9 @@ class Restore {
     return Math.min(bytes, this.#options.disk.sizeBytes - offset);
   }
 
-  #report(last = false): void {
-    const elapsedMs = performance.now() - this.#startedMs;
-    if (!this.#options.onProgress || (!last && elapsedMs - this.#reportedMs < PROGRESS_EVERY_MS)) return;
-    this.#reportedMs = elapsedMs;
-    const bytesTotal = this.#options.disk.usedBytes;
-    const rate = (this.#bytesWritten * 1000) / Math.max(1, elapsedMs);
-    const remainingSeconds = rate > 0 ? Math.max(0, bytesTotal - this.#bytesWritten) / rate : undefined;
-    this.#options.onProgress({
-      bytesWritten: this.#bytesWritten,
-      bytesTotal,
-      rateBytesPerSecond: rate,
-      remainingSeconds,
-    });
+  #count(bytesWritten: number): void {
+    this.#bytesWritten += bytesWritten;
+    this.#options.meter?.add(bytesWritten);
   }
 }
 

@@ -3,6 +3,7 @@ import { BLOCK_BYTES, BlockNamer, blockCount, ID_BYTES, isZero, ZERO_ID } from "
 import { deriveBlockIdKey } from "#shared/format/keys.ts";
 import type { MappedDisk } from "#shared/format/point.ts";
 import { DiskHasher, FAN_OUT } from "#shared/format/tree.ts";
+import type { ProgressMeter } from "../progress/progress-meter.ts";
 import { MapReader } from "../repository/map-reader.ts";
 import type { Repository } from "../repository/repository.ts";
 
@@ -30,7 +31,7 @@ export interface VerifyOptions {
   repository: Repository;
   disk: MappedDisk;
   reader: WrittenDiskReader;
-  onProgress?: (bytesVerified: number, bytesTotal: number) => void;
+  meter?: ProgressMeter;
   signal?: AbortSignal;
 }
 
@@ -47,7 +48,7 @@ export async function verifyDisk({
   repository,
   disk,
   reader,
-  onProgress,
+  meter,
   signal,
 }: VerifyOptions): Promise<number> {
   if (reader.sizeBytes !== disk.sizeBytes) {
@@ -79,7 +80,7 @@ export async function verifyDisk({
       }
     }
     hasher.addLeaf(ids);
-    onProgress?.(Math.min(disk.sizeBytes, (first + blocks) * BLOCK_BYTES), disk.sizeBytes);
+    meter?.add(Math.min(disk.sizeBytes - first * BLOCK_BYTES, blocks * BLOCK_BYTES));
   }
   if (differingBlocks > 0) {
     throw new DiskMismatchError(

@@ -52,7 +52,7 @@ export function transferLine(progress: {
   const share = bytesTotal > 0 ? Math.min(1, bytesDone / bytesTotal) : 0;
   const parts = [bar(share), `${bytes(bytesDone)} of ${bytes(bytesTotal)}`, `${bytes(rateBytesPerSecond)}/s`];
   if (remainingSeconds !== undefined) parts.push(`${duration(remainingSeconds)} left`);
-  if (bottleneck && bottleneck !== "unknown") parts.push(`limited by ${bottleneck}`);
+  if (bottleneck) parts.push(`limited by ${bottleneck}`);
   return parts;
 }
 

@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { openReadableRepository } from "#agent/cloud/readable-repository.ts";
 import { createDiskImage } from "#agent/disk-image/disk-image.ts";
 import { safeFolder } from "#agent/machine/inside-folder.ts";
+import { ProgressMeter } from "#agent/progress/progress-meter.ts";
 import { readPoint } from "#agent/repository/points.ts";
 import { restoreDisk } from "#agent/restore/restore.ts";
 import { DiskFormat } from "#shared/protocol/common.ts";
@@ -45,6 +46,10 @@ export const restore: CliCommand = {
     });
     const disk = recordedDisk(await readPoint(repository, id), recorded, name);
     const line = new ProgressLine(call.terminal);
+    const meter = new ProgressMeter((progress) =>
+      line.show(["restore", ...transferLine(progress)].join("  ")),
+    );
+    meter.expect(disk.usedBytes);
     const image = await createDiskImage({
       path,
       format,
@@ -56,10 +61,7 @@ export const restore: CliCommand = {
         repository,
         disk,
         sink: { write: (offset, part) => image.write(offset, part), zero: async () => {} },
-        onProgress: (progress) =>
-          line.show(
-            ["restore", ...transferLine({ ...progress, bytesDone: progress.bytesWritten })].join("  "),
-          ),
+        meter,
       });
       await image.finish();
       line.end();

@@ -140,7 +140,7 @@ test("a machine goes into the boot environment and back, and its clone is made",
   await restart("original", "boot-3");
   await attest(id);
   const written = [{ name: "vda", path: "/images/vda", format: "qcow2", sizeBytes: 64 }];
-  const transfer = { bytesWritten: 64, seconds: 1, bottleneck: "write" };
+  const transfer = { bytesWritten: 64, seconds: 1 };
   await answer(host, "materialise", { disks: written, ...transfer });
   await answer(host, "verify", { bytesVerified: 64, seconds: 1 });
   const ended = await plane.ended(id);

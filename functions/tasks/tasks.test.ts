@@ -23,13 +23,13 @@ const capture = {
   consistency: "file-system" as const,
   wholeCopies: [{ place: "partition 2", reason: "it is doubtful" }],
   seconds: 3,
-  bottleneck: "compress",
+  bottleneck: "compress" as const,
 };
 const committed = { pointId: "rp_1" };
 const result = {
   conversionId,
-  captures: [capture, { ...capture, seconds: 9, bottleneck: "upload" }],
-  materialised: { disks: [], bytesWritten: 64, seconds: 1, bottleneck: "write" },
+  captures: [capture, { ...capture, seconds: 9, bottleneck: "upload" as const }],
+  materialised: { disks: [], bytesWritten: 64, seconds: 1 },
   verified: { bytesVerified: 64, seconds: 1 },
 };
 let world: World;

@@ -77,7 +77,7 @@ export const rules: readonly Rule[] = [
 
 /** The folders of `agent/` from the bottom up. A folder may import from the floors below its own only. */
 export const AGENT_FLOORS: readonly (readonly string[])[] = [
-  ["boot-image", "disk", "store", "threads"],
+  ["boot-image", "disk", "progress", "store", "threads"],
   ["disk-image", "filesystems", "identity", "machine", "repository"],
   ["boot-loaders", "capture", "hypervisor", "link", "restore"],
   ["cloud", "inventory"],

@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { BootImageReference, Sha256 } from "./boot-image.ts";
 import { BootReceipt, BootReceiptItem } from "./boot-receipt.ts";
-import { DiskFormat, Timestamp } from "./common.ts";
+import { Bottleneck, DiskFormat, Timestamp } from "./common.ts";
 import { Consistency, WholeCopies } from "./copied-disk.ts";
 import {
   AgentId,
@@ -70,7 +70,7 @@ export const commandKinds = {
       /** What was copied with its free space, and why. */
       wholeCopies: WholeCopies,
       seconds: z.number().nonnegative(),
-      bottleneck: z.string(),
+      bottleneck: Bottleneck,
     }),
   },
 
@@ -87,7 +87,6 @@ export const commandKinds = {
       disks: disksOf(WrittenDisk),
       bytesWritten: z.int().nonnegative(),
       seconds: z.number().nonnegative(),
-      bottleneck: z.string(),
     }),
   },
 

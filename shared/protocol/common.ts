@@ -22,15 +22,7 @@ export const Failure = z.object({
 });
 
 /** What limits the speed of a running step, as measured. */
-export const Bottleneck = z.enum([
-  "read",
-  "compress",
-  "upload",
-  "download",
-  "write",
-  "bandwidth-limit",
-  "unknown",
-]);
+export const Bottleneck = z.enum(["read", "compress", "upload", "download", "expand", "write"]);
 export type Bottleneck = z.infer<typeof Bottleneck>;
 
 export const Progress = z.object({

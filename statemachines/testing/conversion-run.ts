@@ -63,7 +63,6 @@ const outputs: Partial<Record<CommandKind, (command: Dispatched) => object>> = {
     })),
     bytesWritten: 64,
     seconds: 1,
-    bottleneck: "write",
   }),
   verify: () => ({ bytesVerified: 64, seconds: 1 }),
   "boot-check": () => ({ verdict: "booted", reason: "login prompt", seconds: 5 }),

@@ -4,6 +4,7 @@
  */
 
 import { openDisk } from "../../disk/disk-source.ts";
+import { ProgressMeter } from "../../progress/progress-meter.ts";
 import { DirectoryStore } from "../../store/testing/directory-store.ts";
 import { captureDisk } from "../capture.ts";
 import { FileJournal } from "../journal.ts";
@@ -17,7 +18,7 @@ await captureDisk({
   journal: new FileJournal(journal),
   // Slow enough that the parent can kill it midway.
   pace: (bytes) => new Promise((resolve) => setTimeout(resolve, bytes / 40_000)),
-  onProgress: ({ bytesRead }) => process.send?.(bytesRead),
+  meter: new ProgressMeter(({ bytesDone }) => process.send?.(bytesDone)),
   settings: { packBytes: 2 * 1024 * 1024, knownBlocks: 4096 },
   now: Date.now,
 });

@@ -1,0 +1,64 @@
+import type { Bottleneck, Progress } from "#shared/protocol/common.ts";
+
+const REPORT_EVERY_MS = 250;
+
+/** Counts the bytes of a transfer, and reports how far it is, how fast, and what limits it. */
+export class ProgressMeter {
+  readonly #report: (progress: Progress) => void;
+  readonly #nowMs: () => number;
+  readonly #startedMs: number;
+  #reportedMs: number;
+  #bottleneck: (() => Bottleneck) | undefined;
+  #bytesTotal = 0;
+  #bytesDone = 0;
+  #bytesBefore = 0;
+
+  /** `report` is called a few times a second at most. `nowMs`: monotonic milliseconds. */
+  constructor(report: (progress: Progress) => void, nowMs = () => performance.now()) {
+    this.#report = report;
+    this.#nowMs = nowMs;
+    this.#startedMs = nowMs();
+    this.#reportedMs = this.#startedMs;
+  }
+
+  get elapsedMs(): number {
+    return this.#nowMs() - this.#startedMs;
+  }
+
+  /** Adds to the bytes that there are to do. */
+  expect(bytes: number): void {
+    this.#bytesTotal += bytes;
+  }
+
+  /** What limits the transfer from now on, asked at each report. */
+  limitedBy(bottleneck: () => Bottleneck): void {
+    this.#bottleneck = bottleneck;
+  }
+
+  /** Counts bytes that are done. */
+  add(bytes: number): void {
+    this.#bytesDone += bytes;
+    if (this.#nowMs() - this.#reportedMs >= REPORT_EVERY_MS) this.report();
+  }
+
+  /** Counts bytes that an earlier attempt has done; they say nothing about the rate. */
+  skip(bytes: number): void {
+    this.#bytesBefore += bytes;
+    this.add(bytes);
+  }
+
+  /** Reports now, as after the last bytes. */
+  report(): void {
+    this.#reportedMs = this.#nowMs();
+    const elapsedMs = Math.max(1, this.elapsedMs);
+    const rate = ((this.#bytesDone - this.#bytesBefore) * 1000) / elapsedMs;
+    const left = Math.max(0, this.#bytesTotal - this.#bytesDone);
+    this.#report({
+      bytesDone: this.#bytesDone,
+      bytesTotal: this.#bytesTotal,
+      rateBytesPerSecond: rate,
+      ...(rate > 0 && { remainingSeconds: left / rate }),
+      ...(this.#bottleneck && { bottleneck: this.#bottleneck() }),
+    });
+  }
+}
