@@ -12,7 +12,7 @@ import { diskUsageOf } from "../filesystems/disk-usage.ts";
 import { collectInventory } from "../inventory/inventory.ts";
 import { LocalBootMachine } from "../machine/boot-machine.ts";
 import { JOB_FILE, Job } from "../restart/job.ts";
-import { restartsHome } from "../restart/may-restart.ts";
+import { allowOnlyToOriginal } from "../restart/restart-rules.ts";
 import { Restarter } from "../restart/restarter.ts";
 import { captureExecutors } from "../roles/source.ts";
 import { setClockForward } from "./clock.ts";
@@ -96,7 +96,7 @@ async function run(job: Job): Promise<void> {
   });
   const restarter = new Restarter({
     bootId,
-    objection: restartsHome,
+    refusal: allowOnlyToOriginal,
     restart: async () => leave(),
     onError: (error) => log.error("could not restart", { error }),
   });

@@ -59,11 +59,11 @@ test("the same sources in another folder give the same RAM disk, byte for byte",
   const first = await inRepository(build);
   const second = await inRepository(build);
   expect(second.equals(first)).toBe(true);
-  // Whatever is appended starts where the kernel looks for it.
+  // Anything appended starts where the kernel looks for it.
   expect(first.length % 512).toBe(0);
 });
 
-test("a job's overlay is readable by root only, whatever the depth", () => {
+test("a job's overlay is readable by root only, at any depth", () => {
   const archive = writeOverlay(new Map([["identity/key.pem", Buffer.from("secret")]])).toString("latin1");
   const modes = [...archive.matchAll(/070701.{8}(.{8}).{80}.{8}([a-zT][\w/.!]*)/g)].map(
     ([, mode = "", path]) => [path, Number.parseInt(mode, 16).toString(8)],

@@ -9,14 +9,14 @@ const BANNER =
 export interface BundleOptions {
   /** The TypeScript file to start with. */
   entry: string;
-  /** The root of the repository, so that no path of this machine gets into the bundle. */
+  /** The root of the repository, so that no path of this machine enters the bundle. */
   root: string;
   version: string;
 }
 
 /**
- * The agent as `main.mjs`, and beside it one script for each worker thread it starts, wherever in the code
- * that is. The constant `CAUSEWAY_VERSION` is replaced by the version.
+ * The agent as `main.mjs`, and one script beside it for each worker thread that it starts anywhere in its
+ * code. The constant `CAUSEWAY_VERSION` is replaced by the version.
  */
 export async function bundleAgent(options: BundleOptions): Promise<Map<string, Buffer>> {
   const scripts = new Map<string, Buffer>();
@@ -54,7 +54,7 @@ async function bundle(
     target: "node24",
     format: "esm",
     minify: true,
-    // Names of classes appear in messages.
+    // Messages contain class names.
     keepNames: true,
     legalComments: "none",
     logLevel: "error",
@@ -63,13 +63,13 @@ async function bundle(
     plugins: [workerScripts(onWorker)],
   });
   const [output] = result.outputFiles;
-  if (!output) throw new Error(`${entry} gave no bundle`);
+  if (!output) throw new Error(`bundling ${entry} produced nothing`);
   return Buffer.from(output.contents);
 }
 
 /**
- * Worker threads start from a file that the code names relative to itself; in a bundle all scripts lie side
- * by side.
+ * Worker threads start from a file that the code names relative to itself; in a bundle all scripts are in one
+ * folder.
  */
 function workerScripts(onWorker: (script: string) => string): Plugin {
   return {

@@ -16,21 +16,18 @@ import { agentPart, systemPart } from "./rootfs.ts";
 import { Sysroot } from "./sysroot.ts";
 
 /**
- * Serial port and screen get everything; a panic or an oops restarts after ten seconds. The RAM disk may
- * take more than the half of the memory that it would otherwise be limited to.
+ * Serial port and screen get all output; a panic or an oops restarts the machine after ten seconds. The RAM
+ * disk may use more than half of the memory, its usual limit.
  */
 export const COMMAND_LINE =
   "console=ttyS0,115200 console=tty0 loglevel=4 panic=10 oops=panic rootfstype=ramfs";
-/**
- * Somebody stands before a machine that starts from a CD or the network: it waits for approval as long as
- * it takes.
- */
+/** A person is at a machine that starts from a CD or the network: it waits for approval without limit. */
 const ATTENDED = `${COMMAND_LINE} causeway.deadline=0`;
 const MEMORY_MIB = 1024;
 const MOST_BYTES = 120 * 2 ** 20;
 
 export interface BuildOptions {
-  /** The agent's start: a TypeScript file. */
+  /** The agent's entry point: a TypeScript file. */
   entry: string;
   /** The root of the repository. */
   root: string;
@@ -40,22 +37,22 @@ export interface BuildOptions {
   nodeVersion: string;
   /** Keeps packages between builds. */
   cacheDir: string;
-  /** The image appears in here, in a folder named by its id. */
+  /** The image is written to a folder in here that is named by its id. */
   outDir: string;
-  /** Holds the signing key; it is made if it is not there. */
+  /** Holds the signing key; created if missing. */
   keyDir: string;
   mirror: string;
   securityMirror: string;
-  /** Exactly these packages, of an earlier image's manifest; else the newest. */
+  /** Exactly these packages, from an earlier image's manifest; by default the newest. */
   packages?: readonly PackageVersion[] | undefined;
-  /** Laid out like `/lib/firmware`; all of it goes into the image. */
+  /** Laid out like `/lib/firmware`; the image gets all of it. */
   firmwareDir?: string | undefined;
   /**
-   * Where machines ask that are started from the CD or over the network; without it, their screens ask for
-   * it.
+   * The control plane for machines that start from the CD or over the network; if absent, their screens ask
+   * for it.
    */
   controlPlaneUrl?: string | undefined;
-  /** The time that files of the image carry. */
+  /** The modification time of the image's files. */
   sourceDateEpoch: number;
   log: (line: string) => void;
 }
@@ -67,9 +64,9 @@ export interface BuiltImage {
 }
 
 /**
- * Builds, signs and files a boot image. The same packages, agent and options give the same id and the same
- * bytes. Nothing is installed on this machine and root is not needed. Throws `BootImageBuildError` where
- * the inputs do not fit together or the result is too large.
+ * Builds, signs and stores a boot image. The same packages, agent and options give the same id and the same
+ * bytes. Installs nothing on this machine and does not need root. Throws `BootImageBuildError` if the inputs
+ * do not fit together or the result is too large.
  */
 export async function buildBootImage(options: BuildOptions): Promise<BuiltImage> {
   const { outDir, log } = options;
@@ -92,7 +89,7 @@ export async function buildBootImage(options: BuildOptions): Promise<BuiltImage>
       commandLine: COMMAND_LINE,
       memoryMiB: MEMORY_MIB,
       system: "linux",
-      // Our key is in no machine's firmware, and Debian's signature covers only the kernel, not the unified
+      // No machine's firmware has our key, and Debian's signature covers only the kernel, not the unified
       // kernel image around it.
       secureBootSigned: false,
       sourceDateEpoch: options.sourceDateEpoch,
@@ -145,7 +142,7 @@ async function writeForms(
   const kernel = await sysroot.read(`/boot/vmlinuz-${release}`);
   if (kernel.length + initrd.length > MOST_BYTES) {
     throw new BootImageBuildError(
-      `kernel and RAM disk have ${kernel.length + initrd.length} bytes of ${MOST_BYTES}`,
+      `kernel and RAM disk have ${kernel.length + initrd.length} bytes, more than ${MOST_BYTES}`,
     );
   }
   await writeFile(join(image, "vmlinuz"), kernel);
@@ -182,7 +179,7 @@ async function strippedNode(sysroot: Sysroot, nodePath: string, work: string): P
 }
 
 /**
- * What a TFTP or web server offers: iPXE for either firmware, and the script that it should be pointed to.
+ * The files for a TFTP or web server: iPXE for either firmware, and the script that iPXE must be pointed to.
  */
 async function writePxeFolder(sysroot: Sysroot, image: string, commandLine: string): Promise<void> {
   const pxe = join(image, "pxe");
@@ -199,20 +196,20 @@ function attendedCommandLine(controlPlaneUrl: string | undefined): string {
 
 /**
  * Paths are relative to the script's own address. UEFI kernels find the RAM disk by the name that iPXE gave
- * it. Whoever starts this script may `set causeway-url` before: it counts more than an address in the
+ * it. A script that chains to this one can `set causeway-url` first, which overrides an address in the
  * command line.
  */
 export function ipxeScript(commandLine: string): string {
   return [
     "#!ipxe",
     "echo Causeway: loading the boot environment",
-    // Nothing after the bars: without an address the script goes on all the same.
+    // An empty command after the bars: without an address the script continues.
     `isset ${variable("causeway-url")} && set causeway-option causeway.url=${variable("causeway-url")} ||`,
     `kernel vmlinuz initrd=initrd.zst ${commandLine} ${variable("causeway-option")} || goto failed`,
     "initrd initrd.zst || goto failed",
     "boot || goto failed",
     ":failed",
-    "echo The boot environment could not be loaded. This computer starts as always in 10 seconds.",
+    "echo The boot environment could not be loaded. This computer starts its own system in 10 seconds.",
     "sleep 10",
     "exit 1",
     "",
@@ -230,7 +227,7 @@ async function listFiles(dir: string): Promise<BootImageFile[]> {
   return Promise.all(paths.map(async (path) => ({ path, ...(await hashFile(join(dir, path))) })));
 }
 
-/** An image of the same id has the same bytes, unless somebody changed them: the new one counts. */
+/** An image with the same id has the same bytes, unless somebody changed them: the new one replaces it. */
 async function replace(from: string, to: string): Promise<void> {
   const present = await access(to).then(
     () => true,

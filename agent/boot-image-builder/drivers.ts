@@ -3,18 +3,18 @@ export type DriverKind = "network" | "disk" | "file-system" | "volume" | "bus" |
 
 export interface DriverGroup {
   kind: DriverKind;
-  /** Why they are in the image. */
+  /** Why the image contains them. */
   reason: string;
-  /** Names as in `lsmod`. What they depend on is added by the builder. */
+  /** Names as in `lsmod`. The builder adds what they depend on. */
   modules: readonly string[];
 }
 
 const names = (text: string): readonly string[] => text.trim().split(/\s+/);
 
 /**
- * The drivers of the boot image. A machine whose only network card or disk controller is not here, and not
- * built into the kernel, cannot be cold cloned; preflight compares with the manifest, which lists all of
- * them.
+ * The drivers of the boot image. A machine cannot be cold cloned if its only network card or disk controller
+ * has no driver here or in the kernel. The manifest lists all of them, and preflight compares it with the
+ * machine.
  */
 export const DRIVER_GROUPS: readonly DriverGroup[] = [
   {
@@ -58,7 +58,7 @@ export const DRIVER_GROUPS: readonly DriverGroup[] = [
   },
   {
     kind: "network",
-    reason: "transceivers that Ethernet drivers ask for by the kind they find",
+    reason: "transceivers, which Ethernet drivers request by the kind they find",
     modules: names("realtek marvell broadcom micrel smsc at803x"),
   },
   {
@@ -101,12 +101,12 @@ export const DRIVER_GROUPS: readonly DriverGroup[] = [
   },
   {
     kind: "disk",
-    reason: "what turns SCSI devices into disks; sr_mod for the boot image's own CD",
+    reason: "turn SCSI devices into disks; sr_mod for the boot image's own CD",
     modules: names("sd_mod sr_mod sg"),
   },
   {
     kind: "bus",
-    reason: "how the devices above, and a keyboard, are reached",
+    reason: "how the devices above, and a keyboard, are connected",
     modules: names(`
       virtio_pci virtio_rng hv_vmbus pci_hyperv hyperv_keyboard xhci_pci ehci_pci uhci_hcd
       ohci_pci usbhid hid_generic hid_hyperv
@@ -133,7 +133,7 @@ export const DRIVER_GROUPS: readonly DriverGroup[] = [
   },
   {
     kind: "crypto",
-    reason: "asked for by name at run time, so no dependency tells: dm-crypt, cryptsetup, ext4, btrfs",
+    reason: "requested by name at run time, so no dependency lists them: dm-crypt, cryptsetup, ext4, btrfs",
     modules: names(`
       aesni_intel xts ecb essiv algif_hash algif_skcipher sha256_ssse3 sha512_ssse3
       sha512_generic crc32c_generic crc32c_intel crc32_pclmul crct10dif_pclmul blake2b_generic
@@ -142,15 +142,15 @@ export const DRIVER_GROUPS: readonly DriverGroup[] = [
   },
   {
     kind: "watchdog",
-    reason: "a boot environment that hangs restarts into the original system",
+    reason: "a watchdog restarts a boot environment that hangs into the original system",
     modules: names("softdog iTCO_wdt i6300esb hpwdt sp5100_tco wdat_wdt"),
   },
 ];
 
 /**
  * Drivers that do nothing without firmware that is not in their device. Debian's main archive has none of it
- * (it is not free software), so it is not in the image unless the builder is given a firmware folder. Others
- * merely work better with theirs.
+ * (it is not free software), so the image contains it only if the builder gets a firmware folder. Other
+ * drivers merely work better with their firmware.
  */
 export const NEEDS_FIRMWARE: Readonly<Record<string, { package: string; askedBy: string }>> = {
   bnx2: { package: "firmware-bnx2", askedBy: "bnx2" },

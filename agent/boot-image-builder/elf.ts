@@ -1,4 +1,4 @@
-/** What a dynamically linked program or library asks its loader for. */
+/** What a dynamically linked program or library requires from its loader. */
 export interface LinkRequirements {
   /** Path of the loader; programs have one, libraries do not. */
   interpreter: string | undefined;

@@ -9,8 +9,8 @@ const LEVEL = 9;
 const ALIGNMENT_BYTES = 512;
 
 /**
- * The initial RAM disk: archives compressed one by one, which the kernel unpacks one after the other, so that
- * they can be compressed side by side. Ends at a multiple of 512 bytes: an archive may be appended as it is.
+ * The initial RAM disk: archives that are compressed in parallel, and that the kernel unpacks one after the
+ * other. Ends at a multiple of 512 bytes, so an archive can be appended as it is.
  */
 export async function writeInitrd(
   parts: readonly ArchiveEntry[][],

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { ipxeScript } from "./build.ts";
 
-test("a machine that starts over the network is told the control plane that the script was given", () => {
+test("a machine that starts over the network gets the control plane that the script was given", () => {
   const lines = ipxeScript("panic=10 causeway.url=https://built.example.com").split("\n");
   expect(lines[0]).toBe("#!ipxe");
   expect(lines).toContain(

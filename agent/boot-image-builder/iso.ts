@@ -30,8 +30,8 @@ const ESP_BYTES = 4 * 2 ** 20;
 const EFI_PROGRAM = "EFI/BOOT/BOOTX64.EFI";
 
 /**
- * A CD image that BIOS and UEFI start, from a CD or written as it is to a USB stick. GRUB loads the kernel
- * and the RAM disk.
+ * A CD image that BIOS and UEFI can start, from a CD or copied unchanged to a USB stick. GRUB loads the
+ * kernel and the RAM disk.
  */
 export async function writeIso(options: IsoOptions): Promise<void> {
   const { sysroot, workDir, kernel, initrd, mark, commandLine, sourceDateEpoch } = options;

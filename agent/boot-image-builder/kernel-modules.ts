@@ -6,7 +6,7 @@ import { DRIVER_GROUPS, NEEDS_FIRMWARE } from "./drivers.ts";
 import { moduleClosure, moduleName } from "./module-set.ts";
 import type { Sysroot } from "./sysroot.ts";
 
-/** What the running `modprobe` reads; the rest of what `depmod` writes is for people. */
+/** What the running `modprobe` reads; the other files that `depmod` writes are for people. */
 const INDEX_FILES = [
   "modules.dep",
   "modules.dep.bin",
@@ -22,14 +22,14 @@ const INDEX_FILES = [
 ];
 
 export interface KernelModules {
-  /** Files without their folders. */
+  /** Files only, without their folders. */
   entries: ArchiveEntry[];
   drivers: Driver[];
 }
 
 /**
- * The drivers of `DRIVER_GROUPS` with all they need, indexed anew; `firmware`: names of the firmware files in
- * the image.
+ * The drivers of `DRIVER_GROUPS` with everything they need, and a new index; `firmware`: names of the
+ * firmware files in the image.
  */
 export async function collectModules(
   sysroot: Sysroot,
@@ -85,7 +85,7 @@ export function firmwareOf(module: Buffer): string[] {
   return names;
 }
 
-/** Lets `depmod` index just these modules, in a folder of links to them. */
+/** Runs `depmod` on these modules only, in a folder of links to them. */
 async function index(sysroot: Sysroot, release: string, files: readonly string[]): Promise<ArchiveEntry[]> {
   const folder = `lib/modules/${release}`;
   const base = await mkdtemp(join(dirname(sysroot.dir), "index-"));

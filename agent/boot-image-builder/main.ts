@@ -25,7 +25,7 @@ SOURCE_DATE_EPOCH sets the time that files of the image carry.
 `;
 
 /**
- * The release of Debian 12: files of the image need a time, and this one says nothing about when it was
+ * The release of Debian 12: files of the image need a time, and this one does not depend on when it was
  * built.
  */
 const DEFAULT_EPOCH = "1686355200";

@@ -21,7 +21,7 @@ const INDEX = {
   builtin: "kernel/fs/binfmt_elf.ko\n",
 };
 
-test("a file system brings the checksums that it only asks for at run time", () => {
+test("a file system also gets the checksum modules that it requests only at run time", () => {
   // Without crc32c_generic the kernel refuses to mount ext4, though no hard dependency says so.
   expect(moduleClosure(["ext4"], INDEX)).toEqual([
     "kernel/arch/x86/crypto/crc32c-intel.ko",
@@ -40,17 +40,17 @@ test("a soft dependency that nothing provides is left out", () => {
   ]);
 });
 
-test("what is built into the kernel needs no file, and what is nowhere is refused", () => {
+test("what is built into the kernel needs no file, and a module that does not exist is refused", () => {
   expect(moduleClosure(["binfmt_elf"], INDEX)).toEqual([]);
   expect(() => moduleClosure(["ext4", "ntfs3"], INDEX)).toThrow(BootImageBuildError);
 });
 
-test("modules are called as the kernel calls them", () => {
+test("modules have the names that the kernel uses", () => {
   expect(moduleName("kernel/drivers/block/xen-blkfront.ko")).toBe("xen_blkfront");
   expect(moduleName("kernel/fs/ext4/ext4.ko.xz")).toBe("ext4");
 });
 
-test("the firmware that a module asks for is read from the module", () => {
+test("the firmware that a module requests is read from the module", () => {
   const module = Buffer.from(
     "\x7fELF..\0license=GPL\0firmware=bnx2/a.fw\0firmware=bnx2/b.fw\0depends=\0",
     "latin1",

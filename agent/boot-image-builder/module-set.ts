@@ -1,21 +1,21 @@
 import { BootImageBuildError } from "../boot-image/errors.ts";
 
-/** What `depmod` wrote about a kernel, as texts. */
+/** What `depmod` wrote about a kernel, as text. */
 export interface ModuleIndex {
   /** `modules.dep`: each module's file and the files of all modules it needs. */
   dependencies: string;
-  /** `modules.softdep`: what should be loaded with a module, if it is there. */
+  /** `modules.softdep`: what should be loaded with a module, if available. */
   softDependencies: string;
-  /** `modules.alias`: patterns by which modules are asked for. */
+  /** `modules.alias`: patterns by which modules are requested. */
   aliases: string;
-  /** `modules.builtin`: what the kernel has in itself. */
+  /** `modules.builtin`: what is built into the kernel. */
   builtin: string;
 }
 
 /**
  * The files (paths below the kernel's module folder, sorted) of the wanted modules and of everything they
- * need, soft dependencies included: `modprobe` would load those, too, but its own listing leaves them out.
- * Throws `BootImageBuildError` for a wanted module that this kernel has neither as a file nor built in.
+ * need, including soft dependencies: `modprobe` would load those, too, although its own listing leaves them
+ * out. Throws `BootImageBuildError` for a wanted module that this kernel has neither as a file nor built in.
  */
 export function moduleClosure(wanted: readonly string[], index: ModuleIndex): string[] {
   const modules = parseDependencies(index.dependencies);
@@ -38,7 +38,7 @@ export function moduleClosure(wanted: readonly string[], index: ModuleIndex): st
   return [...found.values()].sort();
 }
 
-/** The name of a module as the kernel shows it, from its file. */
+/** The kernel's name for a module, from its file. */
 export function moduleName(file: string): string {
   const base = file.slice(file.lastIndexOf("/") + 1).replace(/\.ko(\.\w+)?$/, "");
   return base.replaceAll("-", "_");
@@ -69,10 +69,7 @@ function parseDependencies(text: string): Map<string, Module> {
   return modules;
 }
 
-/**
- * Lines are `softdep MODULE pre: A B post: C`; whether before or after does not matter for what must be
- * there.
- */
+/** Lines are `softdep MODULE pre: A B post: C`; the order does not matter for what the image must contain. */
 function parseSoftDependencies(text: string): Map<string, string[]> {
   const soft = new Map<string, string[]>();
   for (const line of lines(text)) {
@@ -94,8 +91,8 @@ function parseAliases(text: string): Map<string, string[]> {
 }
 
 /**
- * A soft dependency names a module or an alias (`crypto-crc32c`); one that nothing provides is left out, as
- * `modprobe` does.
+ * A soft dependency names a module or an alias (`crypto-crc32c`). Like `modprobe`, leaves out one that
+ * nothing provides.
  */
 function resolveRequest(
   request: string,

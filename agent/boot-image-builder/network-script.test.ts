@@ -17,8 +17,8 @@ beforeEach(async () => {
 afterEach(() => rm(dir, { recursive: true }));
 
 /**
- * Instead of the boot environment's functions: what would be run is written down, and a device that is not
- * there is an error as `ip` has it.
+ * Replaces the boot environment's functions: records what would be run, and fails like `ip` for a missing
+ * device.
  */
 const FUNCTIONS = `
 ip() {
@@ -106,7 +106,7 @@ test("ports are found by their hardware address, and a route keeps its metric", 
   });
 });
 
-test("ports that are missing are waited for together, told, and gone on without", async () => {
+test("the script waits for all missing ports together, reports them, and continues without them", async () => {
   const { status, ran, said, secondsWaited } = await bringUp(
     {
       ports: [
@@ -115,18 +115,18 @@ test("ports that are missing are waited for together, told, and gone on without"
         { ...ETH0, addresses: ["192.0.2.10/24"] },
       ],
     },
-    // A name of the source, but another port.
+    // Has a name of the source, but is another port.
     { eth0: ETH0.macAddress, eth2: "52:54:00:00:00:09" },
   );
   expect(ran).toEqual(["ip link set dev eth0 up", "ip addr replace 192.0.2.10/24 dev eth0"]);
   expect(said).toEqual([
-    "There is no network port eth2 (52:54:00:00:00:02): going on without it.",
-    "There is no network port eth3 (52:54:00:00:00:03): going on without it.",
+    "There is no network port eth2 (52:54:00:00:00:02): continuing without it.",
+    "There is no network port eth3 (52:54:00:00:00:03): continuing without it.",
   ]);
   expect({ status, secondsWaited }).toEqual({ status: 0, secondsWaited: 30 });
 });
 
-test("a bond is made of the ports that are there", async () => {
+test("a bond is made of the ports that exist", async () => {
   const { status, ran } = await bringUp(
     {
       ports: [ETH0, ETH1],
@@ -145,7 +145,7 @@ test("a bond is made of the ports that are there", async () => {
   expect(status).toBe(0);
 });
 
-test("a bond without a port, and a VLAN on it, give no address: the network is not up", async () => {
+test("a bond without a port, and a VLAN on it, bring up no address, so the network is not up", async () => {
   const { status, ran } = await bringUp(
     {
       ports: [ETH0],
@@ -158,13 +158,13 @@ test("a bond without a port, and a VLAN on it, give no address: the network is n
   expect(status).toBe(1);
 });
 
-test("what the kernel refuses is told, and the rest is done", async () => {
+test("a command that the kernel refuses is reported, and the others are run", async () => {
   const { status, ran, said } = await bringUp(
     { ports: [{ ...ETH0, mtuBytes: 9000, addresses: ["192.0.2.10/24"] }] },
     { eth0: ETH0.macAddress },
     "mtu",
   );
   expect(ran).toContain("ip addr replace 192.0.2.10/24 dev eth0");
-  expect(said).toEqual(["This was not possible: ip link set dev eth0 mtu 9000"]);
+  expect(said).toEqual(["This command failed: ip link set dev eth0 mtu 9000"]);
   expect(status).toBe(0);
 });

@@ -5,7 +5,7 @@ import { BootImageBuildError } from "../boot-image/errors.ts";
 import { SUITE } from "./packages.ts";
 import { runTool } from "./tool.ts";
 
-/** One package of which an image was made: with these, the same image can be made again. */
+/** A package in an image; with these, the same image can be built again. */
 export interface PackageVersion {
   name: string;
   version: string;
@@ -22,9 +22,8 @@ export interface PackageCacheOptions {
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /**
- * Debian packages in a private folder: apt's own lists and sources, so that neither the release nor the
- * settings of the machine that builds matter, and nothing is installed on it. apt checks the archive's
- * signatures.
+ * Debian packages in a private folder, with apt's lists and sources, so that the build machine's release and
+ * settings do not matter and nothing is installed on it. apt checks the archive's signatures.
  */
 export class PackageCache {
   readonly #options: PackageCacheOptions;
@@ -51,7 +50,7 @@ export class PackageCache {
     await this.#apt("apt-get", ["-qq", "update"]);
   }
 
-  /** The package that a metapackage stands for at present. */
+  /** The package that a metapackage currently stands for. */
   async dependencyOf(metapackage: string): Promise<string> {
     const output = await this.#apt("apt-cache", ["depends", "--important", metapackage]);
     const name = /^ {2}Depends: (\S+)$/m.exec(output)?.[1];
@@ -59,7 +58,7 @@ export class PackageCache {
     return name;
   }
 
-  /** The newest versions of packages, downloaded where they are not here yet, sorted by name. */
+  /** The newest versions of packages, sorted by name; downloads those that are not here yet. */
   async fetchNewest(names: readonly string[]): Promise<PackageVersion[]> {
     const output = await this.#apt("apt-get", ["-qq", "--print-uris", "download", ...names]);
     // Lines are `'URI' NAME_VERSION_ARCHITECTURE.deb SIZE HASH`, with the version's colon escaped.
@@ -75,16 +74,16 @@ export class PackageCache {
     return fetched.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  /** Exactly these packages; throws `BootImageBuildError` where one cannot be had or differs. */
+  /** Gets exactly these packages; throws `BootImageBuildError` if one is unavailable or differs. */
   async fetchExactly(wanted: readonly PackageVersion[]): Promise<void> {
     for (const [index, fetched] of (await this.#fetch(wanted)).entries()) {
       if (fetched.sha256 !== wanted[index]?.sha256) {
-        throw new BootImageBuildError(`${fetched.name} ${fetched.version} is not the package it was`);
+        throw new BootImageBuildError(`${fetched.name} ${fetched.version} is no longer the same package`);
       }
     }
   }
 
-  /** Where a fetched package lies. */
+  /** The path of a downloaded package. */
   pathOf({ name, version }: { name: string; version: string }): string {
     return join(this.#options.dir, "packages", `${name}_${encodeURIComponent(version)}.deb`);
   }

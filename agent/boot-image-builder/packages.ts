@@ -1,11 +1,11 @@
-/** The Debian release that boot images are made of. */
+/** The Debian release that boot images are built from. */
 export const SUITE = "bookworm";
 
 /** A kernel for physical machines; the `cloud` flavour lacks e1000, AHCI and most of what servers have. */
 export const KERNEL_PACKAGE = "linux-image-amd64";
 
 /**
- * Packages that files of the image come from. Libraries too: nothing is taken from the machine that builds.
+ * The packages whose files the image contains. That includes libraries: nothing comes from the build machine.
  */
 export const IMAGE_PACKAGES: readonly string[] = [
   "busybox-static",
@@ -75,7 +75,10 @@ export const IMAGE_PACKAGES: readonly string[] = [
   "zlib1g",
 ];
 
-/** Packages that make the bootable forms, as data or as tools; they run from where they were unpacked. */
+/**
+ * Packages that turn the image into bootable files, as data or as tools; they run from where they were
+ * unpacked.
+ */
 export const FORM_PACKAGES: readonly string[] = [
   "systemd-boot-efi",
   "ipxe",

@@ -7,9 +7,9 @@ import type { Sysroot } from "./sysroot.ts";
 import { CONFIGURATION, EMPTY_FOLDERS, PROGRAM_LINKS, PROGRAMS, ROOT_LINKS } from "./userland.ts";
 
 const FILES = join(import.meta.dirname, "files");
-/** Where the image keeps what is Causeway's. */
+/** Where the image keeps Causeway's own files. */
 const OWN_FOLDER = "usr/lib/causeway";
-/** Scripts that must lie elsewhere. */
+/** Scripts that belong elsewhere. */
 const SCRIPT_PLACES: Readonly<Record<string, string>> = {
   init: "init",
   "causeway-agent": "usr/bin/causeway-agent",
@@ -59,7 +59,7 @@ export async function systemPart(
 }
 
 /**
- * The agent: Node and a bundle, started by `usr/bin/causeway-agent`. Without folders that the system part
+ * The agent: Node and a bundle, started by `usr/bin/causeway-agent`. Leaves out folders that the system part
  * has.
  */
 export function agentPart({ node, scripts }: AgentFiles): ArchiveEntry[] {
@@ -95,7 +95,7 @@ async function addPrograms(tree: Tree, sysroot: Sysroot, others: readonly Buffer
   return installed.sort();
 }
 
-/** A name of busybox, unless a full program has it: in either folder, since both are searched. */
+/** Adds a busybox applet, unless a full program has its name in either folder: both are searched. */
 function addApplet(tree: Tree, applet: string): void {
   const path = merged(`/${applet}`);
   const name = basename(path);
@@ -114,13 +114,13 @@ async function addFirmware(tree: Tree, folder: string): Promise<string[]> {
 }
 
 /**
- * Where a path of a package lies in the image: `/bin`, `/sbin` and `/lib` are links to those below `/usr`.
+ * The path in the image for a path in a package: `/bin`, `/sbin` and `/lib` are links to those below `/usr`.
  */
 function merged(path: string): string {
   return path.startsWith("/usr/") ? path.slice(1) : `usr${path}`;
 }
 
-/** Entries of an archive with the folders they lie in. */
+/** Entries of an archive and the folders that contain them. */
 class Tree {
   readonly #entries = new Map<string, ArchiveEntry>();
 

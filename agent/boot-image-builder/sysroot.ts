@@ -11,8 +11,8 @@ const LOADER = "/lib64/ld-linux-x86-64.so.2";
 const MOST_LINKS = 16;
 
 /**
- * Packages unpacked side by side: what the image is made of, and the tools that make it, of the same versions
- * wherever it is built.
+ * Unpacked packages: what the image contains and the tools that build it, in the same versions on every build
+ * machine.
  */
 export class Sysroot {
   readonly dir: string;
@@ -46,14 +46,14 @@ export class Sysroot {
     return new Sysroot(target);
   }
 
-  /** As `uname -r` says it. */
+  /** As `uname -r` prints it. */
   async kernelRelease(): Promise<string> {
     const [release, ...more] = await readdir(join(this.dir, "lib/modules"));
     if (release === undefined || more.length > 0) throw new BootImageBuildError("there must be one kernel");
     return release;
   }
 
-  /** Runs a program of the packages with the libraries of the packages. */
+  /** Runs a program from the packages with the libraries from the packages. */
   run(
     program: string,
     args: readonly string[],
@@ -61,7 +61,7 @@ export class Sysroot {
   ): Promise<string> {
     const { as = basename(program), ...rest } = options;
     const libraries = LIBRARY_FOLDERS.map((folder) => join(this.dir, folder)).join(":");
-    // The loader's link is absolute, so it is resolved within the packages first.
+    // The link to the loader is absolute, so it is resolved within the packages first.
     const loader = join(this.dir, LIBRARY_FOLDERS[0] ?? "", basename(LOADER));
     return runTool(
       loader,
@@ -70,12 +70,12 @@ export class Sysroot {
     );
   }
 
-  /** Reads a file by the path it has once installed; links are followed within the packages. */
+  /** Reads a file by the path it has when installed; follows links within the packages. */
   async read(path: string): Promise<Buffer> {
     return readFile(join(this.dir, await this.#resolve(path)));
   }
 
-  /** Paths of the libraries that programs need, directly or not, and of their loader; sorted. */
+  /** Paths of the libraries that programs need, directly or indirectly, and of their loader; sorted. */
   async librariesOf(programs: readonly { name: string; content: Buffer }[]): Promise<string[]> {
     const found = new Set<string>();
     const queue = [...programs];
@@ -111,7 +111,7 @@ export class Sysroot {
       if (target === undefined) return current;
       current = posix.resolve(dirname(current), target);
     }
-    throw new BootImageBuildError(`${path} is a link without end`);
+    throw new BootImageBuildError(`${path} is a link in a loop`);
   }
 }
 

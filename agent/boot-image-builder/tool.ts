@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { text } from "node:stream/consumers";
 import { ToolMissingError } from "#shared/errors.ts";
 
-/** A program ended with another status than 0; the message has its last words. */
+/** A program ended with a status other than 0; the message contains its last output. */
 export class ToolFailedError extends Error {
   override readonly name = "ToolFailedError";
 }
@@ -10,7 +10,7 @@ export class ToolFailedError extends Error {
 export interface ToolOptions {
   cwd?: string;
   environment?: Readonly<Record<string, string>>;
-  /** The Debian package to name where the program is missing. */
+  /** The Debian package to name if the program is missing. */
   package?: string;
 }
 

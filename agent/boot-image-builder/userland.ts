@@ -1,8 +1,8 @@
-/** Programs of the image by the package they come from; libraries follow from what they are linked with. */
+/** Programs of the image by their package; the libraries follow from what they are linked with. */
 export const PROGRAMS: readonly string[] = [
-  // busybox: the shell and everything small. Where a full program is listed below, that one is used.
+  // busybox: the shell and everything small. If a full program is listed below, that one is used.
   "/bin/busybox",
-  // kmod: the kernel itself calls /sbin/modprobe, and busybox's does not know soft dependencies.
+  // kmod: the kernel itself calls /sbin/modprobe, and busybox's ignores soft dependencies.
   "/bin/kmod",
   "/sbin/lvm",
   "/sbin/dmsetup",
@@ -39,7 +39,7 @@ export const PROGRAMS: readonly string[] = [
   "/bin/ip",
 ];
 
-/** Names under which a program acts differently. */
+/** Names under which a program behaves differently. */
 export const PROGRAM_LINKS: Readonly<Record<string, string>> = {
   "usr/sbin/modprobe": "../bin/kmod",
   "usr/sbin/insmod": "../bin/kmod",
@@ -63,7 +63,7 @@ export const PROGRAM_LINKS: Readonly<Record<string, string>> = {
   "usr/sbin/mount.ntfs-3g": "../bin/ntfs-3g",
 };
 
-/** One layout for all, as on a current Debian; `lib64` is where programs look for their loader. */
+/** One layout for all, as on a current Debian; programs look for their loader in `lib64`. */
 export const ROOT_LINKS: Readonly<Record<string, string>> = {
   bin: "usr/bin",
   sbin: "usr/sbin",
@@ -91,7 +91,7 @@ export const CONFIGURATION: Readonly<Record<string, string>> = {
   "etc/hosts": "127.0.0.1\tlocalhost\n::1\tlocalhost\n",
   "etc/hostname": "causeway\n",
   "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
-  // There is no udev: LVM makes its own device nodes. Nothing is activated unless the agent asks for it.
+  // There is no udev: LVM creates its own device nodes. Nothing is activated unless the agent requests it.
   "etc/lvm/lvm.conf": [
     "devices { obtain_device_list_from_udev = 0 use_devicesfile = 0 }",
     "activation { udev_sync = 0 udev_rules = 0 monitoring = 0 auto_activation_volume_list = [] }",
@@ -99,12 +99,12 @@ export const CONFIGURATION: Readonly<Record<string, string>> = {
     "backup { backup = 0 archive = 0 }",
     "",
   ].join("\n"),
-  // Arrays are assembled only when the agent asks for it.
+  // Arrays are assembled only when the agent requests it.
   "etc/mdadm/mdadm.conf": "AUTO -all\n",
   "etc/modprobe.d/causeway.conf": [
-    "# Once opened, a watchdog that is not reset restarts the machine, whatever becomes of the program that opened it.",
+    "# Once opened, a watchdog that is not reset restarts the machine, even if the program that opened it has ended.",
     "options softdog soft_margin=60 nowayout=1",
-    "# Arrays appear when the agent asks for them, bonds and queues when the network plan does.",
+    "# Arrays appear when the agent requests them, bonds and queues when the network plan does.",
     "options bonding max_bonds=0",
     "options md_mod start_ro=1",
     "",

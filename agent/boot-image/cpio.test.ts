@@ -32,7 +32,7 @@ test("an archive is written as the kernel documents it", () => {
   expect(archive.length % 512).toBe(0);
 });
 
-test("an archive gives back what was put into it", () => {
+test("an archive returns what was put into it", () => {
   expect(readArchive(writeArchive(ENTRIES, 0))).toEqual([
     { path: "etc", mode: 0o40755, data: "" },
     { path: "etc/motd", mode: 0o100644, data: "hi\n" },

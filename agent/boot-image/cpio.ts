@@ -1,5 +1,5 @@
 /**
- * One entry of an archive. Everything belongs to root, and times are the archive's: what is not here cannot
+ * One entry of an archive. Everything belongs to root and has the archive's time: what is not here cannot
  * differ between builds.
  */
 export type ArchiveEntry =
@@ -10,13 +10,13 @@ export type ArchiveEntry =
 
 const TYPE_BITS = { file: 0o100000, directory: 0o040000, link: 0o120000, "character-device": 0o020000 };
 const TRAILER = "TRAILER!!!";
-/** The kernel looks for the next archive at a multiple of 4; whole sectors please boot loaders, too. */
+/** The kernel looks for the next archive at a multiple of 4; whole sectors suit boot loaders, too. */
 const ARCHIVE_ALIGNMENT_BYTES = 512;
 
 /**
- * A `newc` archive as the kernel unpacks it: entries sorted by path (so folders come before what is in them),
- * owned by root, with one modification time. The same entries in any order give the same bytes. Throws for a
- * path that occurs twice.
+ * A `newc` archive as the kernel unpacks it: entries sorted by path (so that folders come before their
+ * content), owned by root, with one modification time. The same entries in any order give the same bytes.
+ * Throws if a path occurs twice.
  */
 export function writeArchive(entries: Iterable<ArchiveEntry>, modifiedSeconds: number): Buffer {
   const sorted = [...entries].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));

@@ -1,4 +1,4 @@
-/** Whatever the holder of the boot images' key signs, and whatever else comes with a signature. */
+/** Anything that the holder of the boot images' key signs, and anything that comes with a signature. */
 import { generateKeyPairSync, sign } from "node:crypto";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -29,7 +29,7 @@ function readOrRefused(bytes: Uint8Array, signature: Uint8Array, key = publicKey
   }
 }
 
-test("whatever is signed, it is read as a manifest whose files stay inside their folder, or refused", () => {
+test("any signed bytes are read as a manifest whose files stay inside their folder, or are refused", () => {
   const json = fc.oneof(
     mutated(manifest).map((value) => JSON.stringify(value) ?? ""),
     fc.string(),
@@ -44,7 +44,7 @@ test("whatever is signed, it is read as a manifest whose files stay inside their
   );
 });
 
-test("whatever stands in the place of signature and key, it is refused with a typed error", () => {
+test("anything in place of signature and key is refused with a typed error", () => {
   const bytes = Buffer.from(JSON.stringify(manifest));
   fc.assert(
     fc.property(

@@ -5,25 +5,26 @@ import { BootImageManifest as KnownToAll, Sha256 } from "#shared/protocol/boot-i
 const driver = z.object({
   /** As in `lsmod`. */
   name: z.string(),
-  /** `dependency`: here because another needs it. */
+  /** `dependency`: in the image because another driver needs it. */
   kind: z.enum(["network", "disk", "file-system", "volume", "bus", "watchdog", "crypto", "dependency"]),
   builtIn: z.boolean(),
   /**
-   * The driver does nothing on this image: it needs firmware, from this Debian package, that is not in it.
+   * The Debian package with the firmware that the driver needs and the image lacks: without it the driver
+   * does nothing.
    */
   lacksFirmware: z.string().optional(),
 });
 export type Driver = z.infer<typeof driver>;
 
 /**
- * What a boot image is: everything that made it, and every file it has. No time and no path of the machine
- * that built it.
+ * What a boot image contains: everything that went into it, and each of its files. It has no time and no path
+ * of the build machine.
  */
 export const fullManifest = KnownToAll.extend({
   nodeVersion: z.string(),
-  /** What a boot loader passes to the kernel for an unattended run; loaders of a job add to it. */
+  /** What a boot loader passes to the kernel for an unattended run; a job's loader adds to it. */
   commandLine: z.string(),
-  /** The time that files of the image carry: seconds since 1970. */
+  /** The modification time of the image's files: seconds since 1970. */
   sourceDateEpoch: z.int().nonnegative(),
   packages: z.array(z.object({ name: z.string(), version: z.string(), sha256: Sha256 })),
   programs: z.array(z.string()),
@@ -32,12 +33,12 @@ export const fullManifest = KnownToAll.extend({
 });
 export type FullManifest = z.infer<typeof fullManifest>;
 
-/** The bytes that are hashed and signed: the same manifest always gives the same. */
+/** The bytes that are hashed and signed: the same manifest always gives the same bytes. */
 export function encodeManifest(manifest: z.input<typeof fullManifest>): Buffer {
   return Buffer.from(`${JSON.stringify(fullManifest.parse(manifest), null, 1)}\n`, "utf8");
 }
 
-/** The name of a boot image: the hash of its manifest, which has the hash of all else. */
+/** A boot image's id: the hash of its manifest, which contains the hashes of everything else. */
 export function imageId(manifestBytes: Uint8Array): string {
   return createHash("sha256").update(manifestBytes).digest("hex");
 }

@@ -3,7 +3,7 @@ import { formatNetworkPlan } from "./network-plan.ts";
 
 const PORT = { name: "eno1", macAddress: "52:54:00:12:34:56" };
 
-test("a bond with a VLAN and static addresses is written in the order in which it is made", () => {
+test("a bond with a VLAN and static addresses is written in the order in which it is created", () => {
   const plan = formatNetworkPlan({
     ports: [PORT, { name: "eno2", macAddress: "52:54:00:12:34:57" }],
     bonds: [{ name: "bond0", mode: "802.3ad", ports: ["eno1", "eno2"], mtuBytes: 9000 }],

@@ -3,12 +3,12 @@ import { z } from "zod";
 import { NetworkAddress } from "#shared/domain/boot-environment-network.ts";
 import { InterfaceName, MacAddress, VlanId } from "#shared/domain/ways-out.ts";
 
-/** Where the boot environment reads its network plan; DHCP on every port if it is not there. */
+/** The file with the boot environment's network plan; if it is missing, DHCP on every port. */
 export const NETWORK_PLAN_FILE = "network";
 
-/** Without a scope: the boot environment's ports may have other names. */
+/** Without a scope, because the boot environment's ports can have other names. */
 export const IpAddress = z.union([z.ipv4(), z.ipv6()]);
-/** An underscore is not a host's, but names of Windows domains have it. */
+/** Host names have no underscore, but names of Windows domains can. */
 export const SearchDomain = z.string().regex(/^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$/);
 export const HostName = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/);
 export const MtuBytes = z.int().min(68).max(65535);
@@ -25,32 +25,32 @@ export type BondMode = z.infer<typeof BondMode>;
 export const PlannedRoute = z.object({
   family: z.enum(["ipv4", "ipv6"]).default("ipv4"),
   to: z.union([z.literal("default"), NetworkAddress]),
-  /** Absent where the destination is on the link; may be of IPv6 for a route of IPv4. */
+  /** Absent if the destination is on the link; a route of IPv4 can have an IPv6 router. */
   via: IpAddress.optional(),
-  /** The lowest counts; the kernel's own where it is absent. */
+  /** The lowest counts; absent for the kernel's default. */
   metric: z
     .int()
     .min(0)
     .max(2 ** 32 - 1)
     .optional(),
-  /** The source address; the kernel's choice where it is absent. */
+  /** The source address; if absent, the kernel chooses. */
   from: IpAddress.optional(),
 });
 export type PlannedRoute = z.input<typeof PlannedRoute>;
 
 const Dhcp = z.object({
-  /** Whether the default route comes with the lease; the plan's own routes hold in either case. */
+  /** Whether the lease brings the default route; the plan's own routes apply in either case. */
   routes: z.boolean(),
-  /** Option 61 in hexadecimal; `none` to send none. The DHCP client's own where it is absent. */
+  /** Option 61 in hexadecimal; `none` to send none. If absent, the DHCP client sends its own. */
   clientId: z.union([z.literal("none"), z.string().regex(/^([0-9a-f]{2}){2,64}$/)]).optional(),
 });
 
-/** What one interface has of its own, whatever kind it is. */
+/** What every kind of interface can have. */
 const addressing = {
   name: InterfaceName,
   mtuBytes: MtuBytes.optional(),
-  /** The hardware address that it is to have; its own where it is absent. */
-  wears: MacAddress.optional(),
+  /** The hardware address to set; if absent, the port keeps its own. */
+  setMacAddress: MacAddress.optional(),
   dhcp: Dhcp.optional(),
   /** With prefix lengths. */
   addresses: z.array(NetworkAddress).default([]),
@@ -58,7 +58,7 @@ const addressing = {
 };
 
 /**
- * The network of a source server, as its boot environment is to have it. Ports are found by hardware
+ * The network of a source server, as its boot environment must set it up. Ports are found by hardware
  * address.
  */
 export const networkPlan = z.object({
@@ -82,9 +82,8 @@ export const networkPlan = z.object({
 export type NetworkPlan = z.input<typeof networkPlan>;
 
 /**
- * The plan as the boot environment's shell reads it: one word and its arguments on each line, in an order
- * in which everything exists before it is used. Nothing but what the schema allows gets into it; throws
- * `ZodError` otherwise.
+ * The plan for the boot environment's shell: one word and its arguments on each line, in an order in which
+ * everything exists before it is used. Contains only what the schema allows; throws `ZodError` otherwise.
  */
 export function formatNetworkPlan(plan: NetworkPlan): string {
   const { ports, bonds, vlans, nameservers, searchDomains, hosts } = networkPlan.parse(plan);
@@ -98,7 +97,7 @@ export function formatNetworkPlan(plan: NetworkPlan): string {
     ...vlans.flatMap(linkLines),
     ...[...ports, ...bonds, ...vlans].flatMap(addressLines),
     ...nameservers.map((server) => `nameserver ${server}`),
-    // A resolver takes only the last of several lines.
+    // A resolver uses only the last of several such lines.
     ...(searchDomains.length > 0 ? [`search ${searchDomains.join(" ")}`] : []),
     ...hosts.map(({ address, name }) => `host ${name} ${address}`),
   ];
@@ -107,9 +106,9 @@ export function formatNetworkPlan(plan: NetworkPlan): string {
 
 type Addressed = Pick<z.output<typeof networkPlan>["ports"][number], keyof typeof addressing>;
 
-function linkLines({ name, wears, mtuBytes }: Addressed): string[] {
+function linkLines({ name, setMacAddress, mtuBytes }: Addressed): string[] {
   return [
-    ...(wears === undefined ? [] : [`mac ${name} ${wears}`]),
+    ...(setMacAddress === undefined ? [] : [`mac ${name} ${setMacAddress}`]),
     ...(mtuBytes === undefined ? [] : [`mtu ${name} ${mtuBytes}`]),
   ];
 }

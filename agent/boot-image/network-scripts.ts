@@ -1,8 +1,8 @@
 import { z } from "zod";
 
 /**
- * The scripts by which the boot environment brings up its network, apart from the RAM disk that holds them,
- * too: a source rehearses with them.
+ * The scripts that bring up the boot environment's network. They are also available apart from the RAM disk,
+ * because a source rehearses with them.
  */
 export const NetworkScripts = z.object({ network: z.string(), dhcp: z.string(), functions: z.string() });
 export type NetworkScripts = z.infer<typeof NetworkScripts>;

@@ -8,8 +8,8 @@ const FILE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9][A-Za-z0-9._-]*)*$/;
 
 /**
  * A job's files as an archive to append to the initial RAM disk: identity, restore data, `network` (see
- * `formatNetworkPlan`), `deadline`. Names are paths below `OVERLAY_FOLDER`. Readable by root only, in the
- * boot environment and so too where it is staged.
+ * `formatNetworkPlan`), `deadline`. Names are paths below `OVERLAY_FOLDER`. Only root can read it, in the
+ * boot environment and where it is staged.
  */
 export function writeOverlay(files: ReadonlyMap<string, Uint8Array>): Buffer {
   const folders = new Set<string>();

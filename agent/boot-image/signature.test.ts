@@ -40,7 +40,7 @@ beforeEach(async () => {
 
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
-test("an image verifies with the public key of the key that signed it", async () => {
+test("an image verifies with the public half of the key that signed it", async () => {
   const manifest = await verifyBootImage(dir, publicKey, id);
   expect(manifest.files.map(({ path }) => path)).toEqual(["vmlinuz"]);
 });
@@ -62,11 +62,11 @@ test("a signature of the wrong length, or of another key, is refused", async () 
   await expect(verifyBootImage(dir, publicKey, id)).rejects.toThrow(BootImageInvalidError);
 });
 
-test("a well-signed image is refused where another was asked for", async () => {
+test("a well-signed image is refused if another one was requested", async () => {
   await expect(verifyBootImage(dir, publicKey, "0".repeat(64))).rejects.toThrow(`is ${id}`);
 });
 
-test("the key is made once, for its owner only", async () => {
+test("the key is created once, readable by its owner only", async () => {
   const again = await signingKey(join(dir, "keys"));
   expect(publicKeyPem(again)).toBe(publicKey);
   expect((await stat(join(dir, "keys/boot-image-key.pem"))).mode & 0o777).toBe(0o600);

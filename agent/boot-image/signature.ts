@@ -21,15 +21,15 @@ const PRIVATE_KEY_FILE = "boot-image-key.pem";
 const PUBLIC_KEY_FILE = "boot-image-key.pub.pem";
 
 /**
- * The key that signs boot images, made on first use: readable by its owner only. The public key lies beside
- * it.
+ * The key that signs boot images, created at first use and readable by its owner only. The public key is
+ * beside it.
  */
 export async function signingKey(dir: string): Promise<KeyObject> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const path = join(dir, PRIVATE_KEY_FILE);
   const { privateKey } = generateKeyPairSync("ed25519");
   try {
-    // Exclusive: of two builds at the same time one makes the key.
+    // Exclusive: of two concurrent builds, one creates the key.
     await writeFile(path, privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600, flag: "wx" });
     await writeFile(join(dir, PUBLIC_KEY_FILE), publicKeyPem(privateKey));
     return privateKey;
@@ -39,14 +39,14 @@ export async function signingKey(dir: string): Promise<KeyObject> {
   return createPrivateKey(await readFile(path));
 }
 
-/** What others need to verify images of this key. */
+/** What others need to verify images signed with this key. */
 export function publicKeyPem(privateKey: KeyObject): string {
   return createPublicKey(privateKey).export({ type: "spki", format: "pem" }).toString();
 }
 
 /**
- * By which people and programs tell public keys (PEM, Ed25519) apart: SHA-256 of SPKI, DER. Throws
- * `BootImageInvalidError` for anything else.
+ * The fingerprint that identifies a public key (PEM, Ed25519) to people and programs: SHA-256 of its SPKI in
+ * DER. Throws `BootImageInvalidError` for anything else.
  */
 export function keyFingerprint(publicKey: string): string {
   return createHash("sha256")
@@ -54,13 +54,13 @@ export function keyFingerprint(publicKey: string): string {
     .digest("hex");
 }
 
-/** Throws `BootImageInvalidError` for what is no Ed25519 key. */
+/** Throws `BootImageInvalidError` for anything but an Ed25519 key. */
 function publicKeyOf(pem: string): KeyObject {
   try {
     const key = createPublicKey(pem);
     if (key.asymmetricKeyType === "ed25519") return key;
   } catch {
-    // Told below, like a key of another kind.
+    // Reported below, like a key of another kind.
   }
   throw new BootImageInvalidError("the key that should have signed the boot image is not an Ed25519 key");
 }
@@ -70,7 +70,7 @@ export function signManifest(manifestBytes: Uint8Array, privateKey: KeyObject): 
 }
 
 /**
- * The manifest, once its signature is that of `publicKey` (PEM) and its hash the expected id; throws
+ * The manifest, if `publicKey` (PEM) signed it and its hash is the expected id; throws
  * `BootImageInvalidError` otherwise. Checks no files: see `verifyFile`.
  */
 export function verifyManifest(
@@ -87,7 +87,7 @@ export function verifyManifest(
     throw new BootImageInvalidError(`the boot image is ${id}, not ${expectedId}`);
   }
   const parsed = fullManifest.safeParse(jsonIn(manifestBytes));
-  if (!parsed.success) throw new BootImageInvalidError("the boot image's manifest is of an unknown kind");
+  if (!parsed.success) throw new BootImageInvalidError("the boot image's manifest has an unknown format");
   return parsed.data;
 }
 
@@ -95,17 +95,19 @@ function jsonIn(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(Buffer.from(bytes).toString("utf8"));
   } catch {
-    return undefined; // No manifest, as the schema says.
+    return undefined; // Not a manifest by the schema.
   }
 }
 
-/** Throws `BootImageInvalidError` unless the file is, byte for byte, what the manifest says of `path`. */
+/**
+ * Throws `BootImageInvalidError` unless the file matches what the manifest says about `path`, byte for byte.
+ */
 export async function verifyFile(manifest: FullManifest, path: string, location: string): Promise<void> {
   const expected = manifest.files.find((file) => file.path === path);
   if (!expected) throw new BootImageInvalidError(`the boot image has no ${path}`);
   const actual = await hashFile(location);
   if (actual.sha256 !== expected.sha256 || actual.sizeBytes !== expected.sizeBytes) {
-    throw new BootImageInvalidError(`${path} is not what the boot image's manifest says`);
+    throw new BootImageInvalidError(`${path} does not match the boot image's manifest`);
   }
 }
 

@@ -5,7 +5,7 @@ import { appendToInitrd, writeUnifiedKernelImage } from "./unified-kernel-image.
 const PE = 0x80;
 const TABLE = PE + 24 + 240;
 
-/** The least that a program for UEFI has: headers and one section of code. */
+/** The minimum of a UEFI program: headers and one section of code. */
 function stub({ headersBytes = 0x400 } = {}): Buffer {
   const image = Buffer.alloc(0x600, 0xcc);
   image.fill(0, 0, 0x400);
@@ -56,13 +56,13 @@ test("kernel, RAM disk and command line are sections that do not overlap in memo
   expect(found[4]?.content.toString()).toBe("initrd");
 });
 
-test("appending a job's overlay gives the image that is built with it", () => {
+test("appending a job's overlay gives the same image as building with it", () => {
   const initrd = Buffer.alloc(3072, "initrd");
   const overlay = Buffer.alloc(700, "overlay");
   expect(appendToInitrd(unified(initrd), overlay)).toEqual(unified(Buffer.concat([initrd, overlay])));
 });
 
-test("what is no unified kernel image is refused", () => {
+test("a file that is not a unified kernel image is refused", () => {
   expect(() => appendToInitrd(stub(), Buffer.alloc(4))).toThrow(BootImageBuildError);
   expect(() => appendToInitrd(Buffer.from("MZ"), Buffer.alloc(4))).toThrow(BootImageBuildError);
 });

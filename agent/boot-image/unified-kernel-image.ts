@@ -1,24 +1,24 @@
 import { BootImageBuildError } from "./errors.ts";
 
-/** What a unified kernel image is made of. */
+/** The parts of a unified kernel image. */
 export interface UnifiedKernelParts {
-  /** systemd's EFI stub, which starts the kernel with the rest. */
+  /** systemd's EFI stub, which starts the kernel with the other parts. */
   stub: Buffer;
   kernel: Buffer;
   initrd: Buffer;
   commandLine: string;
-  /** Shown by boot loaders: lines like those of `/etc/os-release`. */
+  /** Boot loaders display it: lines like those of `/etc/os-release`. */
   osRelease: string;
 }
 
 const FIELD = {
-  /** In the DOS header: where the PE header is. */
+  /** In the DOS header: the position of the PE header. */
   peOffset: 0x3c,
-  /** From the PE header. */
+  /** Relative to the PE header. */
   sectionCount: 6,
   optionalHeaderBytes: 20,
   optionalHeader: 24,
-  /** From the optional header. */
+  /** Relative to the optional header. */
   initializedDataBytes: 8,
   sectionAlignment: 32,
   fileAlignment: 36,
@@ -32,8 +32,8 @@ const SECTION_FLAGS = 0x40000040;
 const INITRD = ".initrd";
 
 /**
- * One file that UEFI firmware starts as it is. The RAM disk is its last section, so that a job's overlay can
- * be appended with `appendToInitrd`.
+ * One file that UEFI firmware starts directly. The RAM disk is its last section, so that `appendToInitrd` can
+ * append a job's overlay.
  */
 export function writeUnifiedKernelImage(parts: UnifiedKernelParts): Buffer {
   const { stub, kernel, initrd, commandLine, osRelease } = parts;
@@ -47,7 +47,7 @@ export function writeUnifiedKernelImage(parts: UnifiedKernelParts): Buffer {
 
 /**
  * The same image with more archives at the end of its RAM disk; throws `BootImageBuildError` for a file that
- * is no such image.
+ * is not such an image.
  */
 export function appendToInitrd(image: Buffer, archive: Buffer): Buffer {
   const sections = readHeaders(image);
@@ -71,14 +71,14 @@ export function appendToInitrd(image: Buffer, archive: Buffer): Buffer {
 interface SectionHeader {
   at: number;
   name: string;
-  /** First address after it. */
+  /** The first address after it. */
   end: number;
 }
 
 function readHeaders(image: Buffer): { pe: number; headers: SectionHeader[]; table: number } {
   const pe = image.length > 0x40 ? image.readUInt32LE(FIELD.peOffset) : 0;
   if (pe === 0 || pe + FIELD.optionalHeader > image.length || image.readUInt32BE(pe) !== 0x50450000) {
-    throw new BootImageBuildError("this is not a program for UEFI");
+    throw new BootImageBuildError("this is not a UEFI program");
   }
   const table = pe + FIELD.optionalHeader + image.readUInt16LE(pe + FIELD.optionalHeaderBytes);
   const headers = Array.from({ length: image.readUInt16LE(pe + FIELD.sectionCount) }, (_, index) => {
@@ -121,7 +121,7 @@ function addSections(image: Buffer, sections: readonly (readonly [string, Buffer
   head.writeUInt16LE(count, pe + FIELD.sectionCount);
   head.writeUInt32LE(initialized, optional + FIELD.initializedDataBytes);
   head.writeUInt32LE(aligned(address, sectionAlignment), optional + FIELD.imageBytes);
-  // Not verified for programs that are not drivers, and wrong from here on.
+  // Verified only for drivers, and wrong after this change.
   head.writeUInt32LE(0, optional + FIELD.checksum);
   return Buffer.concat(chunks);
 }

@@ -42,7 +42,7 @@ test("a qcow2 image reads back what any sequence of writes left", async () => {
   });
 });
 
-test("a damaged qcow2 image ends in bytes or a typed error, never in a crash or a hang", async () => {
+test("reading a damaged qcow2 image returns bytes or a typed error, and never crashes or hangs", async () => {
   await inFolder(async (folder) => {
     const path = join(folder, "disk.qcow2");
     const options = { path, format: "qcow2", sizeBytes: 300_000, contentBytes: 0 } as const;

@@ -55,12 +55,12 @@ test("both formats hold the same disk, as qemu-img sees it, and take space only 
   expect(qemuImg("compare", "-f", "raw", "-F", "qcow2", raw, qcow2)).toContain("Images are identical");
 });
 
-test("a qcow2 image stays right when more tables are in use than are kept in memory", async () => {
+test("a qcow2 image stays correct when more tables are in use than are kept in memory", async () => {
   const path = join(folder, "wide.qcow2");
   const tables = 150;
   const sizeBytes = tables * 512 * MIB;
   const sink = await createDiskImage({ path, format: "qcow2", sizeBytes, contentBytes: MIB });
-  // Two passes: the second one brings tables back that had been written out.
+  // Two passes: the second one reads tables again that had been written out.
   for (const pass of [0, 1]) {
     for (let table = 0; table < tables; table++) {
       await sink.write(table * 512 * MIB + pass * 65_536, pattern(600, table + pass));
@@ -92,7 +92,7 @@ test("a qcow2 image whose reference counts need several blocks is clean", async 
   expect(qemuImg("check", "-f", "qcow2", path)).toContain("No errors were found");
 });
 
-test.each(FORMATS)("a %s image has its name only when it is complete", async (format) => {
+test.each(FORMATS)("a %s image gets its name only when it is complete", async (format) => {
   const path = join(folder, "disk");
   await writeFile(`${path}.partial`, "left by an attempt that was killed");
   const sink = await createDiskImage({ path, format, sizeBytes: MIB, contentBytes: MIB });
@@ -144,7 +144,7 @@ test.skipIf(process.getuid?.() !== 0).each(FORMATS)(
   },
 );
 
-test("images that we do not write are refused by name of what is wrong", async () => {
+test("images that we do not write are refused with what is wrong", async () => {
   const path = join(folder, "other.qcow2");
   await writeFile(path, Buffer.alloc(4096));
   await expect(openDiskImage(path, "qcow2")).rejects.toThrow("not a qcow2 image");

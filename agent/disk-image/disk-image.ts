@@ -10,9 +10,9 @@ export interface DiskImageOptions {
   /** Replaced by `finish` if it exists; `PATH.partial` until then. */
   path: string;
   format: ImageFormat;
-  /** What the guest sees. */
+  /** The disk's size as the guest sees it. */
   sizeBytes: number;
-  /** How much of it will be written, for the check that the storage has room. */
+  /** How much will be written, to check that the storage has room. */
   contentBytes: number;
 }
 
@@ -34,8 +34,8 @@ export async function createDiskImage(options: DiskImageOptions): Promise<DiskIm
 }
 
 /**
- * Reads a disk image as the guest would. Throws `ImageUnreadableError` for a qcow2 that is damaged or uses
- * what we do not write.
+ * Reads a disk image as the guest would. Throws `ImageUnreadableError` for a qcow2 that is damaged or uses a
+ * feature that we do not write.
  */
 export async function openDiskImage(path: string, format: ImageFormat): Promise<CloseableDiskReader> {
   return format === "qcow2" ? Qcow2Reader.open(path) : openFileReader(path);

@@ -1,4 +1,4 @@
-/** qcow2 images whose header and tables say anything. */
+/** qcow2 images with any values in header and tables. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -31,7 +31,7 @@ const image = fc.record({
   bytes: fc.nat(100_000),
 });
 
-test("whatever header and tables say, a read ends in the bytes asked for, or in a typed error", async () => {
+test("whatever header and tables say, a read returns the requested bytes or throws a typed error", async () => {
   const folder = await mkdtemp(join(tmpdir(), "hostile-qcow2-"));
   const path = join(folder, "disk.qcow2");
   const property = fc.asyncProperty(image, async ({ entries, offset, bytes, ...header }) => {

@@ -6,12 +6,12 @@ import { DiskFullError } from "#shared/errors.ts";
 const FULL_CODES = ["ENOSPC", "EDQUOT", "EFBIG"];
 
 /**
- * A file that appears under its name only when it is complete and durable. Until then it is `PATH.partial`,
- * which a later attempt overwrites.
+ * A file that gets its name only when it is complete and durable. Until then it is `PATH.partial`, which a
+ * later attempt overwrites.
  */
 export class ImageFile {
   readonly handle: FileHandle;
-  /** The same file past the page cache, or `handle` where the file system cannot. */
+  /** The same file past the page cache, or `handle` if the file system does not support that. */
   readonly direct: FileHandle;
   readonly #path: string;
   #open = true;
@@ -22,14 +22,14 @@ export class ImageFile {
     this.direct = direct;
   }
 
-  /** Throws `DiskFullError` at once where fewer than `neededBytes` are free. */
+  /** Throws `DiskFullError` at once if fewer than `neededBytes` are free. */
   static async create(path: string, neededBytes: number): Promise<ImageFile> {
     const partial = `${path}.partial`;
-    // What an earlier attempt left counts as free.
+    // The space of an earlier attempt's leftover counts as free.
     await rm(partial, { force: true });
     const freeBytes = await freeBytesAt(path);
     if (freeBytes < neededBytes) throw new DiskFullError(path, neededBytes, freeBytes);
-    // A disk holds its owner's secrets.
+    // A disk contains its owner's secrets.
     const handle = await open(partial, "wx+", 0o600);
     return new ImageFile(path, handle, await openDirect(handle));
   }
@@ -57,7 +57,7 @@ export class ImageFile {
   /** Makes the content durable, then the name. */
   async publish(): Promise<void> {
     try {
-      // A full disk may show itself only here, where the file system allocates late.
+      // If the file system allocates late, a full disk can show only here.
       await this.handle.sync();
     } catch (error) {
       throw await this.translate(error, 1);
@@ -85,10 +85,7 @@ export class ImageFile {
     await this.handle.close();
   }
 
-  /**
-   * What a failed write of so many bytes is to be reported as: a `DiskFullError` if the storage has run out
-   * of space.
-   */
+  /** The error to report for a failed write: a `DiskFullError` if the storage is full. */
   async translate(error: unknown, neededBytes: number): Promise<unknown> {
     if (!FULL_CODES.includes((error as NodeJS.ErrnoException).code ?? "")) return error;
     const freeBytes = await freeBytesAt(this.#path);
@@ -96,7 +93,10 @@ export class ImageFile {
   }
 }
 
-/** Writing past the page cache costs a quarter of the CPU time, and a host keeps its cache for its guests. */
+/**
+ * Writing past the page cache saves three quarters of the CPU time, and leaves the host's cache to its
+ * guests.
+ */
 async function openDirect(handle: FileHandle): Promise<FileHandle> {
   try {
     // Not by its name, which may lead to another file by now.
@@ -108,7 +108,7 @@ async function openDirect(handle: FileHandle): Promise<FileHandle> {
   }
 }
 
-/** What an unprivileged writer may still write to the file system under the path's folder. */
+/** How much an unprivileged process can still write to the file system that holds the path's folder. */
 export async function freeBytesAt(path: string): Promise<number> {
   const { bavail, bsize } = await statfs(dirname(path));
   return bavail * bsize;

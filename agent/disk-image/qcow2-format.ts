@@ -1,10 +1,10 @@
 /**
- * The parts of the qcow2 format (version 3) that we write, and refuse to go beyond when reading. All integers
+ * The parts of the qcow2 format (version 3) that we write; the reader refuses everything else. All integers
  * are big-endian.
  *
- * A disk is cut into clusters. The L1 table names L2 tables; an L2 table names the file offset of each of its
- * clusters, 0 where the cluster was never written. Every cluster of the file has a reference count, here
- * always 1.
+ * A disk is divided into clusters. The L1 table gives the positions of L2 tables; an L2 table gives the file
+ * offset of each of its clusters, 0 if the cluster was never written. Every cluster of the file has a
+ * reference count, here always 1.
  */
 import { ImageUnreadableError } from "#shared/errors.ts";
 
@@ -61,7 +61,7 @@ export function decodeHeader(bytes: Buffer, path: string): Qcow2Header {
   if (bytes.readBigUInt64BE(8) !== 0n) fail("it depends on a backing file");
   if (bytes.readUInt32BE(32) !== 0) fail("it is encrypted");
   if (version === VERSION && bytes.readBigUInt64BE(72) !== 0n)
-    fail("it is dirty, damaged or of an unknown kind");
+    fail("it is dirty, damaged or uses an unknown feature");
   const header = {
     sizeBytes: Number(bytes.readBigUInt64BE(24)),
     clusterBits: bytes.readUInt32BE(20),
@@ -83,7 +83,7 @@ export function encodeEntry(offset: number): bigint {
   return BigInt(offset) | COPIED;
 }
 
-/** The file offset, or 0 where reading gives zeros. */
+/** The file offset, or 0 if the cluster reads as zeros. */
 export function decodeEntry(entry: bigint, path: string): number {
   if ((entry & COMPRESSED) !== 0n) throw new ImageUnreadableError(path, "it holds compressed clusters");
   if ((entry & READS_AS_ZEROS) !== 0n) return 0;
@@ -95,7 +95,7 @@ export function referenceCountSize(clusters: number): { blocks: number; tableClu
   const countsPerBlock = CLUSTER_BYTES / 2;
   let blocks = 0;
   let tableClusters = 0;
-  // The counts count themselves; two or three rounds settle it.
+  // The counts also count themselves; this ends after two or three rounds.
   for (;;) {
     const nextBlocks = Math.ceil((clusters + blocks + tableClusters) / countsPerBlock);
     const nextTable = Math.ceil((nextBlocks * ENTRY_BYTES) / CLUSTER_BYTES);

@@ -47,7 +47,7 @@ export class Qcow2Reader implements CloseableDiskReader {
     return bytes;
   }
 
-  /** Where the range lies in the file, in pieces as long as possible; what reads as zeros is in none. */
+  /** The range's pieces in the file, each as long as possible; what reads as zeros is in none. */
   async #locate(
     offset: number,
     length: number,
@@ -71,7 +71,7 @@ export class Qcow2Reader implements CloseableDiskReader {
     return this.#file.close();
   }
 
-  /** 0 where the disk reads as zeros. */
+  /** 0 if the cluster reads as zeros. */
   async #clusterOffset(cluster: number): Promise<number> {
     const entries = this.#clusterBytes / ENTRY_BYTES;
     const tableIndex = Math.floor(cluster / entries);

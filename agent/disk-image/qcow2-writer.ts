@@ -15,7 +15,7 @@ const ENTRIES_PER_TABLE = CLUSTER_BYTES / ENTRY_BYTES;
 /** 4 MiB of tables in memory, which address 32 GiB. */
 const CACHED_TABLES = 64;
 
-/** A piece of one `write`, contiguous both on the disk and in the file. */
+/** A piece of one `write` that is contiguous both on the disk and in the file. */
 interface Run {
   fileOffset: number;
   start: number;
@@ -23,10 +23,10 @@ interface Run {
 }
 
 /**
- * Writes a qcow2 image directly. Clusters and tables are appended in the order in which they are first
- * needed; reference counts and header come last, so an unfinished file is no image.
+ * Writes a qcow2 image directly. Clusters and tables are appended in the order of first use; reference counts
+ * and header come last, so an unfinished file is not an image.
  *
- * The disk's whole size never matters for memory: the L1 table takes 8 bytes for each 512 MiB, L2 tables are
+ * Memory does not depend on the disk's size: the L1 table takes 8 bytes for each 512 MiB, and L2 tables are
  * cached.
  */
 export class Qcow2Sink implements DiskImageSink {
@@ -34,9 +34,9 @@ export class Qcow2Sink implements DiskImageSink {
   readonly #file: ImageFile;
   readonly #l1: BigUint64Array;
   readonly #tables: TableCache<BigUint64Array>;
-  /** Clusters of the file in use; the next one is appended here. */
+  /** How many clusters of the file are in use; the next one is appended here. */
   #clusters: number;
-  /** Allocation is one at a time; data is written side by side. */
+  /** Allocations run one at a time; data is written concurrently. */
   #allocation: Promise<unknown> = Promise.resolve();
 
   private constructor(file: ImageFile, sizeBytes: number) {
@@ -55,7 +55,7 @@ export class Qcow2Sink implements DiskImageSink {
   async write(offset: number, bytes: Uint8Array): Promise<void> {
     requireWithin(this, offset, bytes.length);
     const allocated = this.#allocation.then(() => this.#allocate(offset, bytes.length));
-    // A failed allocation is reported by its own write; the next one tries for itself.
+    // The write itself reports a failed allocation; the next one tries again.
     this.#allocation = allocated.catch(() => undefined);
     for (const { fileOffset, start, end } of await allocated) {
       await this.#file.write(fileOffset, bytes.subarray(start, end));
@@ -87,7 +87,7 @@ export class Qcow2Sink implements DiskImageSink {
     return Math.ceil((this.#l1.length * ENTRY_BYTES) / CLUSTER_BYTES);
   }
 
-  /** File offsets for a range of the disk; what was not there yet is appended. */
+  /** File offsets for a range of the disk; appends the clusters that are missing. */
   async #allocate(offset: number, length: number): Promise<Run[]> {
     const runs: Run[] = [];
     for (let done = 0; done < length; ) {
@@ -142,7 +142,7 @@ export class Qcow2Sink implements DiskImageSink {
     return offset;
   }
 
-  /** Nothing is ever freed, so each cluster of the file counts exactly one. */
+  /** Nothing is ever freed, so each cluster's count is exactly one. */
   async #writeReferenceCounts(): Promise<{ offset: number; clusters: number }> {
     const { blocks, tableClusters } = referenceCountSize(this.#clusters);
     const firstBlock = this.#append(blocks);

@@ -1,6 +1,6 @@
 /**
- * The most recently used tables, at most `limit`; the one that falls out is handed to `evict` first. Bounds
- * memory on disks of any size.
+ * The most recently used tables, at most `limit`; a table that is dropped goes to `evict` first. Bounds
+ * memory for disks of any size.
  */
 export class TableCache<T> {
   readonly #limit: number;
@@ -15,7 +15,7 @@ export class TableCache<T> {
   get(index: number): T | undefined {
     const table = this.#tables.get(index);
     if (table !== undefined) {
-      // A map keeps the order of insertion: the last used goes to the end.
+      // A map keeps the order of insertion: the last used moves to the end.
       this.#tables.delete(index);
       this.#tables.set(index, table);
     }

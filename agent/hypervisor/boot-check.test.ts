@@ -24,7 +24,7 @@ test("a disk that reaches a login prompt has booted; console log and screenshot 
   expect((await readFile(join(place.folder, "disk.raw"))).equals(disk)).toBe(true);
 });
 
-test("a disk without boot code has not booted, and the firmware's words say so", async () => {
+test("a disk without boot code has not booted, and the reason has the firmware's words", async () => {
   const result = await bootCheck(await optionsFor(Buffer.alloc(1024 * 1024)));
   expect(result.verdict).toBe("not-booted");
   expect(result.reason).toContain("No bootable device");
@@ -57,7 +57,7 @@ test("a machine that restarts again and again has not booted", async () => {
   expect(result).toMatchObject({ verdict: "not-booted", reason: expect.stringContaining("restarted") });
 });
 
-test("a silent system is unknown after the time-out, never declared booted, and there is a picture of it", async () => {
+test("a silent system is unknown after the time-out, never declared booted, and has a screenshot", async () => {
   const options = await optionsFor(printingDisk("GRUB loading.\r\n"), { timeoutSeconds: 3 });
   const result = await bootCheck(options);
   expect(result).toMatchObject({ verdict: "unknown", reason: expect.stringContaining("within 3 s") });

@@ -8,18 +8,19 @@ import { allot, hostRoom } from "./host-room.ts";
 import { isPng } from "./png.ts";
 
 export interface BootCheckOptions {
-  /** Booted is the first one that the firmware can start. Read, never written. */
+  /** The guest boots from the first one that the firmware can start. Read only. */
   disks: readonly GuestDisk[];
   firmware: "bios" | "uefi";
   memoryMiB: number;
   timeoutSeconds: number;
-  /** A text on the serial console that proves the system is up; a login prompt if absent. */
+  /** A text on the serial console that proves the system is up; by default a login prompt. */
   expect?: string | undefined;
   cpuCount?: number;
-  /** The most that the guest may write to each disk; less where the storage has not twice as much free. */
+  /** The most that the guest may write to each disk; less if the storage does not have twice as much free. */
   overlayBytes?: number;
   /**
-   * Where screenshot and console log are kept; created if absent. What else is made there is removed again.
+   * The folder for screenshot and console log; created if absent. Everything else created there is removed
+   * again.
    */
   workDir: string;
   /** Monotonic milliseconds. */
@@ -30,16 +31,16 @@ export interface BootCheckOptions {
 
 export interface BootCheckResult {
   /**
-   * `unknown`: neither proof was found within the time, or this host could not carry the guest; see `reason`
-   * and the screenshot.
+   * `unknown`: no proof was found within the time, or this host could not run the guest; see `reason` and the
+   * screenshot.
    */
   verdict: "booted" | "not-booted" | "unknown";
-  /** In the operator's words. */
+  /** For the operator. */
   reason: string;
   stage: BootStage;
   /** From power-on to the verdict. */
   seconds: number;
-  /** PNG; absent where the guest had no screen left to show. */
+  /** PNG; absent if the guest's screen was no longer available. */
   screenshotPath?: string;
   consoleLogPath: string;
 }
@@ -54,7 +55,7 @@ interface Sight {
 }
 
 /**
- * A guest that restarts more often than this is not on its way up. Some systems restart once or twice on new
+ * A guest that restarts more often than this will not come up. Some systems restart once or twice on new
  * hardware.
  */
 const RESTART_LIMIT = 4;
@@ -73,9 +74,9 @@ const STAGE_WORDS: Record<BootStage, string> = {
 };
 
 /**
- * Boots a throw-away overlay of the disks without network and tells whether the system came up, as its serial
- * console shows. Throws `ToolMissingError`, `HypervisorFailedError`, or the signal's reason; by then the
- * guest has ended.
+ * Boots a throw-away overlay of the disks without network, and reports whether the system came up, as its
+ * serial console shows. Throws `ToolMissingError`, `HypervisorFailedError`, or the signal's reason; the guest
+ * has ended by then.
  */
 export async function bootCheck(options: BootCheckOptions, starter: GuestStarter): Promise<BootCheckResult> {
   options.signal.throwIfAborted();
@@ -206,13 +207,13 @@ function lacking(room: { lacking: string }): Verdict {
   return { verdict: "unknown", reason: `the guest was not started: ${room.lacking}` };
 }
 
-/** Undefined where the guest has already ended, or the hypervisor's answer is not a picture. */
+/** `undefined` if the guest has already ended, or the hypervisor's answer is not a picture. */
 async function screenshotOf(guest: Guest): Promise<Buffer | undefined> {
   try {
     const picture = await guest.takeScreenshot();
     return isPng(picture) ? picture : undefined;
   } catch {
-    // The verdict stands without its picture; its absence is part of the result.
+    // The verdict is valid without its picture, whose absence is part of the result.
     return undefined;
   }
 }

@@ -3,11 +3,11 @@ import { hasBootCode } from "../filesystems/mbr.ts";
 import type { GuestDisk } from "./guest.ts";
 
 /**
- * The disks with those first that a BIOS can start: it tries only the first one. Their own order says
- * nothing, for a kernel names disks as it finds them, and may find them in another order at each start.
+ * The disks, with those first that a BIOS can start, because it tries only the first one. Their given order
+ * means nothing: a kernel names disks in the order in which it finds them, which can differ at each start.
  */
 export async function startableFirst(disks: readonly GuestDisk[]): Promise<GuestDisk[]> {
-  // The hypervisor says why one cannot be read.
+  // The hypervisor reports why one cannot be read.
   const startable = await Promise.all(disks.map((disk) => isStartable(disk).catch(() => false)));
   return [...disks.filter((_, index) => startable[index]), ...disks.filter((_, index) => !startable[index])];
 }

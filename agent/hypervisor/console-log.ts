@@ -1,4 +1,4 @@
-/** The beginning and the end of a text that may never end, in bounded memory. One character is one byte. */
+/** The beginning and the end of a text of any length, in bounded memory. One character is one byte. */
 export class ConsoleLog {
   readonly #keepBytes: number;
   #first = "";
@@ -15,7 +15,7 @@ export class ConsoleLog {
     const room = this.#keepBytes - this.#first.length;
     this.#first += text.slice(0, room);
     this.#last += text.slice(room);
-    // Cut now and then: cutting on each append would copy all of it for each character.
+    // Cut only now and then: cutting on each append would copy all of it for each character.
     if (this.#last.length > 2 * this.#keepBytes) this.#last = this.#last.slice(-this.#keepBytes);
   }
 

@@ -22,14 +22,14 @@ function picture(width: number, height: number): Buffer {
   return Buffer.concat([signature, chunk("IHDR", header), data, chunk("IEND", Buffer.alloc(0))]);
 }
 
-test("a picture is whole, and no larger than a screen", () => {
+test("a picture is accepted if it is whole and no larger than a screen", () => {
   expect(isPng(picture(640, 480))).toBe(true);
   expect(isPng(picture(100_000, 480))).toBe(false);
   expect(isPng(picture(0, 480))).toBe(false);
   expect(isPng(Buffer.concat([picture(640, 480), Buffer.from("more")]))).toBe(false);
 });
 
-test("a picture that is cut or changed anywhere is none, and no bytes make the reader fail", () => {
+test("a picture that is truncated or changed anywhere is rejected, and no bytes make the reader fail", () => {
   const whole = picture(640, 480);
   for (let bytes = 0; bytes < whole.length; bytes++) expect(isPng(whole.subarray(0, bytes))).toBe(false);
   for (let at = 0; at < whole.length; at++) {

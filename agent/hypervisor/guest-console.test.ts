@@ -9,7 +9,7 @@ function read(chunks: string[], expected?: string): GuestConsole {
   return console;
 }
 
-test("a login prompt means the system is up, even when it arrives in pieces", () => {
+test("a login prompt means that the system is up, even if it arrives in pieces", () => {
   const console = read(["Debian GNU/Linux 12 web1 ttyS0\r\n\r\n", "web1 lo", "gin: "]);
   expect(console.verdict).toEqual({ kind: "up" });
   expect(console.stage).toBe("up");
@@ -53,11 +53,11 @@ test.each([
   expect(verdict).toMatchObject({ kind: "failed", reason: expect.stringContaining(reason) });
 });
 
-test("a panic is told with all of its text, however the text arrives", () => {
+test("a panic is reported with all of its text, however the text arrives", () => {
   const { verdict } = read(["Kernel panic - not syncing: Atte", "mpted to kill init!\r\n"]);
   expect(verdict).toMatchObject({ kind: "failed", reason: expect.stringContaining("kill init!") });
 });
 
-test("the first verdict stands", () => {
+test("the first verdict is final", () => {
   expect(read(["No bootable device.\r\n", "web1 login: "]).verdict.kind).toBe("failed");
 });

@@ -2,7 +2,7 @@
 export const BOOT_STAGES = ["power-on", "firmware", "boot-loader", "kernel", "user-space", "up"] as const;
 export type BootStage = (typeof BOOT_STAGES)[number];
 
-/** What the text means for the guest: `up` as expected, or a `reason` why it will not get there. */
+/** What the text means for the guest: `up` as expected, or a `reason` why it will not come up. */
 export type ConsoleVerdict = { kind: "up" } | { kind: "failed"; reason: string } | { kind: "undecided" };
 
 const STAGE_SIGNS: readonly [BootStage, RegExp][] = [
@@ -16,7 +16,7 @@ const STAGE_SIGNS: readonly [BootStage, RegExp][] = [
 ];
 
 const FAILURE_SIGNS: readonly [RegExp, string][] = [
-  // With the end of its line: the text arrives in pieces, and the reason is in the last one.
+  // Up to the end of its line: the text arrives in pieces, and the reason is in the last one.
   [/Kernel panic - not syncing: (?:[^\n]{0,300}\n|[^\n]{300})/, "the kernel panicked"],
   [/No bootable device|No bootable option or device was found/i, "the firmware found nothing to boot"],
   [/UEFI Interactive Shell/, "the firmware found nothing to boot and started its shell"],
@@ -31,17 +31,17 @@ const FAILURE_SIGNS: readonly [RegExp, string][] = [
   ],
 ];
 
-/** Enough for any sign with its surroundings; what is older has been judged. */
+/** Enough for any sign with its surroundings; older text has already been judged. */
 const WINDOW_CHARACTERS = 8192;
-/** A sign that two pieces share is whole in the window of the second. */
+/** A sign that is split over two pieces is whole in the window of the second. */
 const PIECE_CHARACTERS = WINDOW_CHARACTERS / 2;
-// Built from its code: a control character in a pattern reads like a mistake.
+// Built from its code: a control character in a pattern would look like a mistake.
 const ESCAPE = String.fromCharCode(27);
 const TERMINAL_CODES = new RegExp(`${ESCAPE}(?:\\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9]|[=>78cM])|\\r|\\0`, "g");
 const LOGIN_PROMPT = /login:\s*$/m;
 
 /**
- * Reads a guest's serial console as it comes and tells how far the guest got. Pure: text in, judgement out.
+ * Reads a guest's serial console as it arrives, and judges how far the guest got. Pure: text in, verdict out.
  */
 export class GuestConsole {
   readonly #expected: string | undefined;
@@ -49,7 +49,7 @@ export class GuestConsole {
   #stage: BootStage = "power-on";
   #verdict: ConsoleVerdict = { kind: "undecided" };
 
-  /** `expected`: a text that proves the system is up; a login prompt if absent. */
+  /** `expected`: a text that proves the system is up; by default a login prompt. */
   constructor(expected?: string) {
     this.#expected = expected;
   }

@@ -14,30 +14,30 @@ export interface GuestOptions {
   firmware: "bios" | "uefi";
   memoryMiB: number;
   cpuCount: number;
-  /** The longest that the overlay of each disk may become. */
+  /** The limit for the overlay of each disk. */
   overlayBytes: number;
-  /** Where the hypervisor makes files for the guest; none of them remains. */
+  /** Where the hypervisor creates files for the guest; none of them remains. */
   workDir: string;
   onEvent: (event: GuestEvent) => void;
   /** Gets what the guest writes to its serial console, one character for each byte. */
   onConsole: (text: string) => void;
 }
 
-/** `disk-error`: the host could not serve one of the guest's disks; the guest stands still. */
+/** `disk-error`: the host could not serve one of the guest's disks; the guest is paused. */
 export type GuestEvent =
   | { kind: "restarted" }
   | { kind: "powered-off" }
   | { kind: "disk-error"; noSpace: boolean };
 
-/** A running guest that only a boot check has: no network, no display, disks never written. */
+/** A running guest of a boot check: no network, no display, disks never written. */
 export interface Guest {
-  /** Settles when the hypervisor has ended the guest; never rejects. `cause` says how, in words. */
+  /** Resolves when the hypervisor has ended the guest; never rejects. `cause` is text for people. */
   readonly ended: Promise<{ cause: string }>;
-  /** Whether the guest has written as much to one of its disks as it may. */
+  /** Whether the guest has written as much as it may to one of its disks. */
   isOverlayFull(): Promise<boolean>;
-  /** The screen as PNG, once. Throws where there is none, or it is larger than a screen can be. */
+  /** The screen as PNG, once. Throws if there is none, or if it is larger than a screen can be. */
   takeScreenshot(): Promise<Buffer>;
-  /** Ends the guest, and removes what was made for it. */
+  /** Ends the guest, and removes what was created for it. */
   stop(): Promise<void>;
 }
 
@@ -45,11 +45,11 @@ export interface Guest {
 export interface GuestStarter {
   /** For the operator. */
   name: string;
-  /** What a guest takes of the host besides its own memory. */
+  /** The memory a guest takes from the host besides its own. */
   overheadMiB: number;
   /**
-   * Throws `ToolMissingError` where the hypervisor or its firmware is not installed, `HypervisorFailedError`
-   * where the guest does not start.
+   * Throws `ToolMissingError` if the hypervisor or its firmware is not installed, `HypervisorFailedError` if
+   * the guest does not start.
    */
   start(options: GuestOptions): Promise<Guest>;
 }

@@ -2,7 +2,7 @@ import { readFile, statfs } from "node:fs/promises";
 import type { GuestStarter } from "./guest.ts";
 
 const MIB = 2 ** 20;
-/** Less than this is not enough for any system to start its services. */
+/** No system can start its services with less than this. */
 const MIN_OVERLAY_BYTES = 64 * MIB;
 
 export interface Room {
@@ -18,8 +18,8 @@ export async function hostRoom(folder: string): Promise<Room> {
 }
 
 /**
- * How much a guest may write to each of its disks: together at most half of what the storage has free, so
- * that a boot check never fills it. Or, in the operator's words, what is lacking.
+ * How much a guest may write to each of its disks: together at most half of the free storage, so that a boot
+ * check never fills it. Or, as text for the operator, what is lacking.
  */
 export function allot(
   { freeMemoryBytes, freeDiskBytes }: Room,

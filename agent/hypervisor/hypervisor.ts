@@ -4,8 +4,8 @@ import type { BootCheckOptions, BootCheckResult } from "./boot-check.ts";
 
 /** What runs virtual machines on a target host. */
 export interface Hypervisor {
-  /** What the inventory says of it; undefined where it is not installed on this machine. */
+  /** Its part of the inventory; `undefined` if it is not installed on this machine. */
   describe(machine: Machine): Promise<HypervisorInventory | undefined>;
-  /** See `bootCheck` for what it gives and throws. */
+  /** See `bootCheck` for what it returns and throws. */
   bootCheck(options: BootCheckOptions): Promise<BootCheckResult>;
 }

@@ -6,7 +6,7 @@ const CHUNK_OVERHEAD_BYTES = 12;
 /** Larger than any screen that QEMU emulates; a viewer may need four bytes for each pixel. */
 const MAX_SIDE = 8192;
 
-/** Whether these bytes are a whole picture, as its checksums say, of a size that a viewer can show. */
+/** Whether these bytes are a whole picture, by its checksums, and small enough for a viewer. */
 export function isPng(bytes: Buffer): boolean {
   if (!bytes.subarray(0, SIGNATURE.length).equals(SIGNATURE)) return false;
   let offset = SIGNATURE.length;

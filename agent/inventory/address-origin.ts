@@ -1,9 +1,9 @@
-/** Whose an address is: this machine's own, or one that a cluster moves from machine to machine. */
+/** Whether an address belongs to this machine, or to a cluster that moves it from machine to machine. */
 import { isIP, SocketAddress } from "node:net";
 import type { AddressOrigin, InterfaceConfiguration, NetworkInterface } from "#shared/protocol/inventory.ts";
 import { type Machine, readFolder, readText } from "../machine/machine.ts";
 
-/** Files and folders in which a machine's own addresses stand. */
+/** Files and folders that configure a machine's own addresses. */
 const CONFIGURATION = {
   files: [
     ...["/etc/network/interfaces", "/etc/dhcpcd.conf", "/etc/rc.conf", "/etc/conf.d/net", "/proc/cmdline"],
@@ -23,7 +23,7 @@ const CONFIGURATION = {
   ],
 };
 
-/** Programs that give a machine addresses which another may have a moment later. */
+/** Programs that assign addresses to a machine which another machine may have a moment later. */
 const CLUSTER_PROGRAMS = new Set([
   ...["keepalived", "pacemakerd", "corosync", "heartbeat", "ucarp", "uvrrpd", "vrrpd", "carpd", "ctdbd"],
   ...["kube-vip", "vip-manager", "speaker", "crsd.bin", "rgmanager", "wackamole", "evmd.bin"],
@@ -32,11 +32,11 @@ const CLUSTER_PROGRAMS = new Set([
 interface Find {
   files: string[];
   folders: string[];
-  /** The part of the text that names a cluster's addresses; the whole of it where nothing is given. */
+  /** The part of the text that contains a cluster's addresses; if absent, all of it. */
   parts?: RegExp;
 }
 
-/** Where clusters name their addresses. One row for each kind. */
+/** Where clusters keep their addresses. One row for each kind. */
 const CLUSTER_FILES: readonly Find[] = [
   {
     files: ["/etc/keepalived/keepalived.conf"],
@@ -44,7 +44,7 @@ const CLUSTER_FILES: readonly Find[] = [
     parts: /virtual_ipaddress(?:_excluded)?\s*\{[^}]*\}/g,
   },
   {
-    // Addresses of IPaddr and IPaddr2; those of nodes stand elsewhere.
+    // Addresses of IPaddr and IPaddr2; those of nodes are elsewhere.
     files: ["/var/lib/pacemaker/cib/cib.xml", "/etc/cluster/cluster.conf"],
     folders: [],
     parts: /<nvpair\b[^>]*\bname="ip"[^>]*>|<ip\b[^>]*>/g,
@@ -68,7 +68,7 @@ export interface AddressEvidence {
   /** Normalised. */
   configured: ReadonlySet<string>;
   cluster: ReadonlySet<string>;
-  /** A program runs that moves addresses between machines. */
+  /** A program is running that moves addresses between machines. */
   movesAddresses: boolean;
 }
 
@@ -89,11 +89,11 @@ export async function collectAddressEvidence(
 export type ToldAddress = Omit<NetworkInterface["addresses"][number], "origin"> & {
   /** Not the first of its network on the interface. */
   secondary: boolean;
-  /** Who set it, where the kernel keeps that. */
+  /** The program that set it, if the kernel records that. */
   protocol?: string | undefined;
 };
 
-/** Whose the address is, among all of its interface's. */
+/** Whether the address belongs to this machine, judged among all addresses of its interface. */
 export function originOf(
   address: ToldAddress,
   all: readonly ToldAddress[],
@@ -108,7 +108,7 @@ export function originOf(
     return prefixLength === 128 ? "dhcpv6" : "router";
   }
   if (evidence.configured.has(normal)) return "configured";
-  // A lease without end has no lifetime, either.
+  // An infinite lease has no lifetime, either.
   const others = all.filter((each) => each !== address && each.family === family);
   if (family === "ipv4" && method === "dhcp" && !secondary && !others.some((each) => each.dynamic))
     return evidence.movesAddresses ? "doubtful" : "lease";
@@ -118,13 +118,13 @@ export function originOf(
     : "unnamed";
 }
 
-/** Every address in a text of which each line may be a comment. */
+/** Every address in a text, comments excluded. */
 export function addressesIn(text: string): string[] {
   const lines = text.split("\n").filter((line) => !/^\s*[#;!]/.test(line));
   const words = lines.flatMap((line) => line.split(/[^0-9A-Fa-f:.]+/));
   return words.flatMap((word) => {
     const trimmed = word.replace(/^[.]+|[.]+$/g, "");
-    // An old way to write it: address, then other fields after a colon.
+    // An old notation: address, then other fields after a colon.
     return [trimmed, ...trimmed.split(":")].filter((part) => isIP(part)).map(normalAddress);
   });
 }

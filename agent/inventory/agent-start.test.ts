@@ -26,7 +26,7 @@ test.each([
   ["a service that systemd-run made", agentIn(`0::/system.slice/${UNIT}`, "412", "transient"), "by-hand"],
   ["a service that another one needs", agentIn(`0::/system.slice/${UNIT}`, "412", "static"), "unknown"],
   ["a process of another's service", agentIn(`0::/system.slice/${UNIT}`, "400"), "unknown"],
-  ["somebody's session", agentIn("0::/user.slice/user-0.slice/session-3.scope"), "by-hand"],
+  ["an interactive session", agentIn("0::/user.slice/user-0.slice/session-3.scope"), "by-hand"],
   [
     "a user's own service",
     agentIn("0::/user.slice/user-0.slice/user@0.service/app.slice/a.service"),

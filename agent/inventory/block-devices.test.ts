@@ -75,12 +75,12 @@ test.each<[string, string, string]>([
   ["a CD drive", "sr0", SATA],
   ["a floppy drive", "fd0", "platform/floppy.0"],
   ["a boot partition of eMMC", "mmcblk0boot0", "platform/soc/mmc_host/mmc0/mmc0:0001"],
-])("%s is no disk of the machine", async (_, name, place) => {
+])("%s is not a disk of the machine", async (_, name, place) => {
   const found = await offered({ [name]: { place, serial: "S" }, sda });
   expect(found.map((disk) => disk.name)).toEqual(["sda"]);
 });
 
-test("what software makes is offered if it is chosen, and says that it could not be found again", async () => {
+test("a device made by software is offered if it is chosen, and says that it could not be found again", async () => {
   const devices = { zd16: { place: "virtual" }, sda };
   const [zvol] = await offered(devices, { chosen: [{ name: "guest", path: "/dev/zd16" }] });
   expect(zvol).toMatchObject({ name: "guest", unrecognisable: expect.stringContaining("software") });
@@ -106,7 +106,7 @@ test.each<[string, string]>([
   ["tcp", "nvme-tcp"],
   ["rdma", "nvme-rdma"],
   ["pcie", "nvme"],
-])("an NVMe disk over %s names what it is reached by", async (transport, expected) => {
+])("an NVMe disk over %s names the network that it is reached over", async (transport, expected) => {
   const place = "virtual/nvme-subsystem/nvme-subsys0";
   const found = await offered({ nvme0n1: { place, files: { "device/nvme0/transport": transport } } });
   expect(found).toMatchObject([{ transport: expected }]);
@@ -170,7 +170,7 @@ test("a disk names its twin even if only one of the two is chosen", async () => 
   expect(found).toMatchObject([{ name: "root", unrecognisable: "nothing tells it from sdb" }]);
 });
 
-test("a blank disk without a serial number, as QEMU makes it, could not be found again", async () => {
+test("a blank disk without a serial number, as QEMU creates it, could not be found again", async () => {
   expect(await offered({ vdb: { place: "pci0000:00/0000:00:05.0/virtio2" } })).toMatchObject([
     { unrecognisable: expect.stringContaining("neither a partition table nor a serial number") },
   ]);

@@ -1,10 +1,13 @@
-/** Which block devices are disks, and which this system's software makes of disks, files or the network. */
+/**
+ * Which block devices are disks, and which ones this system's software makes from disks, files or the
+ * network.
+ */
 import { type Machine, readText } from "../machine/machine.ts";
 
 /** By name: memory, loops, CD and floppy drives, device mapper, md, ZFS, DRBD, Ceph, bcache, NBD. */
 const MADE_BY_NAME =
   /^(?:loop|ram|zram|sr|fd|dm-|md|nbd|mtdblock|zd|drbd|rbd|rnbd|bcache|ublkb|nullb)\d|^md_|boot\d$|rpmb$/;
-/** By place: the same of any name, and SCSI disks that stand for files of this machine. */
+/** By place: the same under any name, and SCSI disks that stand for files of this machine. */
 const MADE_BY_PLACE = /^\/sys\/devices\/(?:virtual|rbd|tcm_loop_\d+|pseudo_\d+)\//;
 /** NVMe's own multipath, which stands for its controllers. */
 const NVME_SUBSYSTEM = /^\/sys\/devices\/virtual\/nvme-subsystem\//;
@@ -12,18 +15,18 @@ const NVME_SUBSYSTEM = /^\/sys\/devices\/virtual\/nvme-subsystem\//;
 export interface BlockDevice {
   /** As in /sys/block. */
   kernelName: string;
-  /** Its folder in the tree of devices, below /sys/devices; empty if that is not known. */
+  /** Its folder in the tree of devices, below /sys/devices; empty if unknown. */
   place: string;
 }
 
-/** A disk that several paths lead to. */
+/** A disk with several paths. */
 export interface Multipath {
   /** The device that joins them, such as `dm-0`. */
   kernelName: string;
   wwid: string;
 }
 
-/** Every disk of the machine; of those with several paths the first path. */
+/** Every disk of the machine; for a disk with several paths, the first path. */
 export async function listDisks(machine: Machine): Promise<(BlockDevice & { multipath?: Multipath })[]> {
   const disks: (BlockDevice & { multipath?: Multipath })[] = [];
   const joined = new Set<string>();
@@ -38,7 +41,7 @@ export async function listDisks(machine: Machine): Promise<(BlockDevice & { mult
   return disks;
 }
 
-/** Whether software of this system makes the device: another system would not show it. */
+/** Whether this system's software makes the device: another system would not show it. */
 export function isMade({ kernelName, place }: BlockDevice): boolean {
   return MADE_BY_NAME.test(kernelName) || (MADE_BY_PLACE.test(place) && !NVME_SUBSYSTEM.test(place));
 }
@@ -47,7 +50,7 @@ export async function placeOf(machine: Machine, kernelName: string): Promise<str
   return (await machine.resolve(`/sys/class/block/${kernelName}`)) ?? "";
 }
 
-/** The multipath device that holds this path, by the UUID that multipath gives to what it makes. */
+/** The multipath device that contains this path, by the UUID that multipath gives its devices. */
 async function findMultipath(machine: Machine, kernelName: string): Promise<Multipath | undefined> {
   for (const holder of await machine.list(`/sys/block/${kernelName}/holders`)) {
     const wwid = await mapperUuid(machine, holder, "mpath-");

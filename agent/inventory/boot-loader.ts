@@ -4,11 +4,11 @@ import { collectBootEntries, EFI_ATTRIBUTE_BYTES, EFI_VARIABLES } from "../machi
 import type { Mounts } from "./mounts.ts";
 
 const LOADER_INTERFACE = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
-/** Debian and its kin; Red Hat, SUSE and theirs. */
+/** Debian and its derivatives; Red Hat, SUSE and theirs. */
 const GRUB_FOLDERS = ["/boot/grub", "/boot/grub2"];
 const ESP_PATHS = ["/boot/efi", "/efi", "/boot"];
 
-/** Which boot loader starts this system, and where its files lie. */
+/** Which boot loader starts this system, and where its files are. */
 export async function collectBootLoader(machine: Machine, mounts: Mounts): Promise<BootLoader> {
   const espPath = ESP_PATHS.find((path) =>
     mounts.all.some((mount) => mount.mountPoint === path && mount.type === "vfat"),
@@ -16,7 +16,7 @@ export async function collectBootLoader(machine: Machine, mounts: Mounts): Promi
   const common = { entries: await collectBootEntries(machine), ...(espPath && { espPath }) };
   const systemd = espPath && (await findSystemdBoot(machine, espPath));
   const grub = await findGrub(machine, mounts, espPath);
-  // Both may be installed: the one that ran says so, where it is systemd-boot.
+  // Both may be installed: systemd-boot records it if it was the one that ran.
   const ran = (await machine.read(`${EFI_VARIABLES}/LoaderInfo-${LOADER_INTERFACE}`))
     ?.subarray(EFI_ATTRIBUTE_BYTES)
     .toString("utf16le");
@@ -40,7 +40,7 @@ async function findGrub(
   mounts: Mounts,
   espPath: string | undefined,
 ): Promise<Found | undefined> {
-  // Some distributions keep GRUB's files on the ESP, in a folder by their own name.
+  // Some distributions keep GRUB's files on the ESP, in a folder with their own name.
   const vendors = espPath ? await machine.list(`${espPath}/EFI`) : [];
   const folders = [...GRUB_FOLDERS, ...vendors.map((vendor) => `${espPath}/EFI/${vendor}`)];
   for (const folder of folders) {

@@ -1,4 +1,4 @@
-/** By which ports, routers and addresses the kernel sends to the control plane. */
+/** The ports, routers and addresses that the kernel uses for the control plane. */
 import { isIP, isIPv6 } from "node:net";
 import { z } from "zod";
 import type { NetworkPath } from "#shared/protocol/inventory.ts";
@@ -22,7 +22,7 @@ const Answer = z.array(
 );
 type Answer = z.infer<typeof Answer>[number];
 
-/** The addresses of a host as this machine's programs find them; `undefined` where that cannot be asked. */
+/** The addresses of a host as this machine's programs find them; `undefined` if that cannot be determined. */
 export async function resolveHost(machine: Machine, host: string): Promise<string[] | undefined> {
   if (isIP(host)) return [host];
   const result = await machine.run("getent", "ahosts", host);
@@ -31,7 +31,7 @@ export async function resolveHost(machine: Machine, host: string): Promise<strin
   return [...new Set(addresses.filter((address) => isIP(address)))].slice(0, ADDRESSES_OF_A_HOST);
 }
 
-/** The kernel's own decision for each address; those that it does not send to anywhere are left out. */
+/** The kernel's own decision for each address; leaves out those without a route. */
 export async function findPaths(
   machine: Machine,
   { to, use }: Pick<NetworkPath, "to" | "use">,
@@ -41,7 +41,7 @@ export async function findPaths(
   for (const address of addresses) {
     const way = parseAnswer((await machine.run("ip", "-json", "route", "get", address))?.output);
     if (!way?.dev || (way.type !== undefined && way.type !== "unicast" && way.type !== "local")) continue;
-    // Kernels before 4.13 do not tell which route matched.
+    // Kernels before 4.13 do not report which route matched.
     const asked = await machine.run("ip", "-json", "route", "get", "fibmatch", address);
     const route = asked?.status === 0 ? parseAnswer(asked.output) : undefined;
     const gateway = way.gateway ?? way.via?.host;

@@ -40,7 +40,7 @@ const reachOf = (
     },
   );
 
-test("the hosts of an agent are all those that a conversion needs, each once", () => {
+test("an agent's hosts are all those that a conversion needs, each once", () => {
   const aws = {
     agentId: "agt_1",
     certificatePem: "",
@@ -62,7 +62,7 @@ test("the hosts of an agent are all those that a conversion needs, each once", (
   expect(controlPlaneHosts({ ...embedded, awsEndpoint: `https://${own}` })).toEqual(["2001:db8::1"]);
 });
 
-test("a kernel that does not tell which route matched gives a path for the address alone", async () => {
+test("a kernel that does not report which route matched gives a path for the address alone", async () => {
   expect((await reachOf({})).paths).toMatchObject([
     {
       to: HOST,
@@ -82,14 +82,14 @@ test("names that /etc/hosts resolves are carried, and need no name server", asyn
   expect(reach.resolverProblem).toBeUndefined();
 });
 
-test("a resolver on the machine itself, or none, is a problem where a name has to be resolved", async () => {
+test("a resolver on the machine itself, or none, is a problem if a name must be resolved", async () => {
   expect((await reachOf({}, { servers: ["127.0.0.1"] })).resolverProblem).toContain(
     "127.0.0.1 on this machine",
   );
   expect((await reachOf({}, { servers: [] })).resolverProblem).toContain("no name server");
 });
 
-test("what cannot be asked or does not resolve is named as it is", async () => {
+test("a failed query and a name that does not resolve are reported as such", async () => {
   const nothing = { commands: { [`getent ahosts ${HOST}`]: "" } };
   expect((await reachOf(nothing)).unreached).toEqual([`${HOST}: its name does not resolve`]);
   const lost = { commands: { "ip -json route get 198.51.100.7": "" } };
@@ -130,7 +130,7 @@ test.each<[string, Recording, Record<string, string[]>, Record<string, string>, 
   ["a VRF", { files: { "/proc/self/cgroup": "0::/user.slice/vrf/blue\n" } }, {}, {}, "vrf"],
   ["a proxy", {}, {}, { NODE_USE_ENV_PROXY: "1", HTTPS_PROXY: "http://user:secret@proxy:3128" }, "proxy"],
 ])(
-  "%s stands between the machine and the control plane",
+  "%s is an obstacle between the machine and the control plane",
   async (_, recording, programs, environment, kind) => {
     const { obstacles } = await reachOf(recording, { programs, environment });
     expect(obstacles.map((each) => each.kind)).toEqual([kind]);
@@ -138,7 +138,7 @@ test.each<[string, Recording, Record<string, string[]>, Record<string, string>, 
   },
 );
 
-test("a wireless supplicant, another port's login and a connection that is not used are none", async () => {
+test("a wireless supplicant, another port's login and an unused connection are no obstacles", async () => {
   const files = {
     ...nm(""),
     "/etc/NetworkManager/system-connections/other.nmconnection": "[connection]\nuuid=9\n[802-1x]\n",
@@ -147,7 +147,7 @@ test("a wireless supplicant, another port's login and a connection that is not u
   expect((await reachOf({ files }, { programs })).obstacles).toEqual([]);
 });
 
-test("variables of a proxy that Node does not look at are none", () => {
+test("proxy variables that Node ignores are no obstacles", () => {
   expect(proxyOf({ HTTPS_PROXY: "http://proxy:3128" })).toBeUndefined();
   expect(proxyOf({ NODE_OPTIONS: "--use-env-proxy", https_proxy: "http://proxy" })).toBe("https_proxy");
 });
@@ -223,17 +223,14 @@ test.each<[string, Recording, string[], string, string]>([
   ],
   ["udhcpc", {}, ["udhcpc"], "ifupdown", "01525400000001"],
   ["dhcpcd", {}, ["dhcpcd"], "ifupdown", "unknown"],
-  ["nothing that is known", {}, [], "unknown", "unknown"],
-])(
-  "the identity that %s uses is known as far as it tells",
-  async (_, recording, programs, source, expected) => {
-    const port = { name: "eth0", index: 2, macAddress: "52:54:00:00:00:01", source: source as "ifupdown" };
-    const running = new Map(programs.map((name) => [name, []]));
-    expect(await findDhcpClientId(new RecordedMachine(recording ?? {}), port, running)).toBe(expected);
-  },
-);
+  ["no known client", {}, [], "unknown", "unknown"],
+])("the identity that %s uses is found, or unknown", async (_, recording, programs, source, expected) => {
+  const port = { name: "eth0", index: 2, macAddress: "52:54:00:00:00:01", source: source as "ifupdown" };
+  const running = new Map(programs.map((name) => [name, []]));
+  expect(await findDhcpClientId(new RecordedMachine(recording ?? {}), port, running)).toBe(expected);
+});
 
-test("addresses are found in every kind of configuration, whole and normal, and not in comments", () => {
+test("addresses are found in every kind of configuration, whole and normalised, and not in comments", () => {
   const text = [
     ...[
       "address1=192.0.2.10/24,192.0.2.1",

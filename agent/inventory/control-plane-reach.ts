@@ -6,14 +6,14 @@ import { findPaths, resolveHost } from "./control-plane-paths.ts";
 import { type Dns, isLoopback } from "./name-servers.ts";
 import { findObstacles, type Surroundings } from "./network-obstacles.ts";
 
-/** glibc asks no more of them. */
+/** glibc asks at most this many. */
 const NAME_SERVERS = 3;
 
 export interface ReachOptions {
-  /** Of the control plane: names or addresses. */
+  /** The control plane's hosts: names or addresses. */
   hosts: readonly string[];
   dns: Dns;
-  /** Ethernet ports, on which a switch may want a login. */
+  /** Ethernet ports, on which a switch may require a login. */
   ports: readonly string[];
   surroundings: Surroundings;
 }
@@ -26,7 +26,7 @@ export async function collectReach(
   const unreached: string[] = [];
   for (const host of hosts) {
     const addresses = await resolveHost(machine, host);
-    if (addresses === undefined) unreached.push(`${host}: its address is not known without getent`);
+    if (addresses === undefined) unreached.push(`${host}: its address cannot be found without getent`);
     else if (addresses.length === 0) unreached.push(`${host}: its name does not resolve`);
     else {
       const found = await findPaths(machine, { to: host, use: "control-plane" }, addresses);
@@ -54,14 +54,14 @@ export async function collectReach(
   };
 }
 
-/** Whether there are namespaces here, and in them ports that are connected to nothing. */
+/** Whether this machine can create namespaces, and ports in them that are connected to nothing. */
 async function canRehearse(machine: Pick<Machine, "run">): Promise<boolean> {
   const addPorts = ["ip", "link", "add", "near0", "type", "veth", "peer", "name", "far0"];
   const namespaces = ["--net", "--mount", "--pid", "--fork", "--kill-child"];
   return (await machine.run("unshare", ...namespaces, ...addPorts))?.status === 0;
 }
 
-/** The lines of a hosts file that are about these hosts. */
+/** The lines of a hosts file for these hosts. */
 export function parseHosts(text: string, hosts: readonly string[]): ControlPlaneReach["hosts"] {
   return text.split("\n").flatMap((line) => {
     const [address = "", ...names] = line.replace(/#.*/, "").trim().split(/\s+/);
@@ -73,5 +73,5 @@ export function parseHosts(text: string, hosts: readonly string[]): ControlPlane
 function resolverProblem({ servers }: Dns): string {
   return servers.length === 0
     ? "the machine has no name server"
-    : `names are resolved by ${servers.join(", ")} on this machine, and which servers it asks is not known`;
+    : `names are resolved by ${servers.join(", ")} on this machine, and the servers that it asks are unknown`;
 }

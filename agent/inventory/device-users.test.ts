@@ -8,7 +8,7 @@ import { Mounts } from "./mounts.ts";
 
 type Seen = Record<string, string>;
 
-/** One disk with an ext4 on its only partition, and what the kernel shows besides. */
+/** One disk with an ext4 on its only partition, and what else the kernel shows. */
 async function describe(content: "ext4" | "zfs", files: Seen, links: Seen = {}): Promise<Disk> {
   let disk: Disk | undefined;
   await inScratch(async (folder) => {
@@ -40,7 +40,7 @@ async function describe(content: "ext4" | "zfs", files: Seen, links: Seen = {}):
   return disk;
 }
 
-test("a disk that nothing uses stands still", async () => {
+test("a disk that nothing uses is unused", async () => {
   const disk = await describe("ext4", {});
   expect(disk.usedBy).toBeUndefined();
   expect(disk.partitions[0]?.content.type).toBe("ext2");
@@ -68,11 +68,11 @@ test.each<[string, string, Seen, Seen?]>([
     { "/sys/kernel/config/nvmet/subsystems/nqn.x/namespaces/1/device_path": "/dev/sda1\n" },
   ],
   [
-    "a btrfs that is mounted from another device has the partition",
+    "a btrfs that is mounted from another device contains the partition",
     "btrfs 0e4f",
     { "/sys/fs/btrfs/0e4f/devices/sda1/dev": "8:1", "/sys/fs/btrfs/0e4f/devices/sdb/dev": "8:16" },
   ],
-])("a disk does not stand still while %s", async (_, user, files, links = {}) => {
+])("a disk is in use while %s", async (_, user, files, links = {}) => {
   const disk = await describe("ext4", files, links);
   expect(disk.usedBy).toEqual([user]);
   expect(isUnused(disk)).toBe(false);

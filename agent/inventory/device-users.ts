@@ -4,8 +4,8 @@ import { type Machine, readText } from "../machine/machine.ts";
 const USERS_LIMIT = 64;
 
 /**
- * Who uses one of these devices, all of one disk: what the device mapper, md, bcache or DRBD make of it, loop
- * devices, and targets that export it to other machines. A mount, swap and ZFS show elsewhere.
+ * The users of any of these devices of one disk: what device mapper, md, bcache or DRBD make of it, loop
+ * devices, and targets that export it to other machines. Mounts, swap and ZFS are found elsewhere.
  */
 export async function findDeviceUsers(machine: Machine, kernelNames: readonly string[]): Promise<string[]> {
   const users = new Set<string>();
@@ -26,7 +26,7 @@ export async function findDeviceUsers(machine: Machine, kernelNames: readonly st
   return [...users].sort().slice(0, USERS_LIMIT);
 }
 
-/** Devices and files that loop devices and targets (LIO, NVMe) stand for. */
+/** Devices and files behind loop devices and targets (LIO, NVMe). */
 async function listBackings(machine: Machine): Promise<{ user: string; path: string }[]> {
   const places: { user: string; file: string }[] = [];
   for (const name of await machine.list("/sys/block")) {

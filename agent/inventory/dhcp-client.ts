@@ -1,4 +1,7 @@
-/** By which identity a machine asks DHCP servers for its IPv4 address: option 61, RFC 2132 and RFC 4361. */
+/**
+ * The identity with which a machine requests its IPv4 address from DHCP servers: option 61, RFC 2132 and RFC
+ * 4361.
+ */
 import { type InterfaceConfiguration, type NetworkInterface, UNKNOWN } from "#shared/protocol/inventory.ts";
 import { type Machine, readText } from "../machine/machine.ts";
 
@@ -11,7 +14,7 @@ export interface DhcpInterface {
 
 type ClientId = NonNullable<NetworkInterface["dhcpClientId"]>;
 
-/** In hexadecimal; `none` for a client that sends none, `unknown` where no client of the machine tells. */
+/** In hexadecimal; `none` for a client that sends none, `unknown` if no client of the machine tells. */
 export async function findDhcpClientId(
   machine: Machine,
   port: DhcpInterface,
@@ -24,7 +27,7 @@ export async function findDhcpClientId(
   if (wicked !== undefined) return hexOf(/<client-id>([^<]+)</.exec(wicked)?.[1]) ?? "none";
   if (programs.has("dhcpcd")) return UNKNOWN;
   if (programs.has("dhclient")) return fromDhclient(machine, port);
-  // As busybox sends it: the type of hardware, then the address.
+  // As busybox sends it: the hardware type, then the address.
   if (programs.has("udhcpc")) return hardwareId(port);
   return UNKNOWN;
 }
@@ -43,7 +46,7 @@ async function fromDhclient(machine: Machine, port: DhcpInterface): Promise<Clie
     ...(text ?? "").matchAll(/^\s*send\s+dhcp-client-identifier\s*=?\s*([^;]+);/gm),
   ]);
   const value = statements.at(-1)?.[1]?.trim();
-  // ifupdown's `client` passes one on the command line.
+  // ifupdown passes its `client` on the command line.
   const interfaces = (await readText(machine, "/etc/network/interfaces")) ?? "";
   if (value === undefined) return /^\s+client(?:id)?\s/m.test(interfaces) ? UNKNOWN : "none";
   if (value === "hardware") return hardwareId(port);

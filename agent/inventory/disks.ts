@@ -15,15 +15,15 @@ import type { Mounts } from "./mounts.ts";
 const SECTOR_BYTES = 512;
 const PARTITION_LIMIT = 128;
 
-/** A disk that the agent was told to offer: an image file or a block device. */
+/** A disk that the operator chose for the agent: an image file or a block device. */
 export interface ChosenDisk {
   name: string;
   path: string;
 }
 
 /**
- * Whether nothing writes to the disk, as far as can be seen: an image file, by its owner's promise, or a
- * device of which nothing is mounted, held or exported, and whose content is not used unmounted.
+ * Whether nothing writes to the disk, as far as can be seen: an image file, for which its owner vouches, or a
+ * device of which nothing is mounted, held or exported, and whose content cannot be in use without a mount.
  */
 export function isUnused({ kind, mountPoints, content, partitions, usedBy = [] }: Disk): boolean {
   if (kind === "image") return true;
@@ -33,16 +33,16 @@ export function isUnused({ kind, mountPoints, content, partitions, usedBy = [] }
   );
 }
 
-/** Arrays, volume groups, pools and swap need no mount. */
+/** Arrays, volume groups, pools and swap are used without a mount. */
 function mayBeInUse({ content }: { content?: VolumeContent | undefined }): boolean {
   const type = content?.type ?? "none";
   return type === UNKNOWN || type === "swap" || isMember(type);
 }
 
 /**
- * The disks chosen, or, where none are, every disk of the machine by the kernel's own account.
- * `withoutIdleMedia` leaves out USB sticks and virtual media of a service processor that nothing uses. Each
- * disk says if it could not be found again after a restart.
+ * The chosen disks; if none are chosen, every disk of the machine that the kernel lists. `withoutIdleMedia`
+ * leaves out unused USB sticks and virtual media of a service processor. Each disk says if it could not be
+ * found again after a restart.
  */
 export async function collectDisks(
   machine: Machine,
@@ -86,10 +86,10 @@ async function describeChosen(
   return describeImage(machine, { name, path });
 }
 
-const MADE = "software of this system makes it of other disks, of files or of the network";
+const MADE = "this system's software makes it from other disks, files or the network";
 const PART_OF_ANOTHER = "it is a partition or one path of another disk";
 
-/** With the reason why it could not be found again among all of the machine's, if there is one. */
+/** With the reason why it could not be found again among all of the machine's disks, if there is one. */
 function judged(disk: Disk, all: readonly Disk[]): Disk {
   const unrecognisable = whyNotRecognised(markOf(disk), all.map(markOf));
   return unrecognisable === undefined ? disk : { ...disk, unrecognisable: clip(unrecognisable, 500) };
@@ -122,7 +122,7 @@ async function describeDevice(
   const sizeBytes = ((await readNumber(machine, `${sys}/size`)) ?? 0) * SECTOR_BYTES;
   // A hidden one is a path of a multipath device, which is listed itself.
   if (sizeBytes === 0 || (await readNumber(machine, `${sys}/hidden`)) === 1) return undefined;
-  // What is written to the device that joins the paths need not be seen on each of them.
+  // What is written to the device that joins the paths may not be visible on each of them.
   const path = `/dev/${(multipath?.kernelName ?? kernelName).replaceAll("!", "/")}`;
   const rotational = await readNumber(machine, `${sys}/queue/rotational`);
   const model = await readText(machine, `${sys}/device/model`);
@@ -158,7 +158,7 @@ async function describeDevice(
   return usedBy.length > 0 ? { ...disk, usedBy } : disk;
 }
 
-/** `nvme-tcp` and the like: what an NVMe disk is reached by, where that is a network. */
+/** `nvme-tcp` and the like: the network that an NVMe disk is reached over, if any. */
 async function findNvmeFabric(machine: Machine, sys: string): Promise<string | undefined> {
   const controllers = (await machine.list(`${sys}/device`)).filter((entry) => /^nvme\d+$/.test(entry));
   for (const folder of ["", ...controllers.map((controller) => `/${controller}`)]) {
@@ -179,8 +179,8 @@ async function findSerial(machine: Machine, sys: string): Promise<string | undef
 }
 
 /**
- * Finds the device of a partition and where it is mounted. The kernel may not know it: its table may be
- * newer, or of a kind it cannot read.
+ * Finds the device of a partition and its mount points. The kernel may not have it: the table may be newer,
+ * or of a kind it cannot read.
  */
 async function locatePartition(
   machine: Machine,
@@ -232,7 +232,7 @@ async function lookInside(machine: Machine, path: string): Promise<Inside> {
       problems: [problem],
     };
     try {
-      // A damaged area somewhere does not keep the rest from being copied.
+      // A damaged area does not keep the rest from being copied.
       return { ...nothing, sizeBytes: await withDisk(machine, path, sizeOfReadable) };
     } catch (atStart) {
       return { ...nothing, sizeBytes: 0, unreadable: problemOf(path, atStart) };
@@ -240,7 +240,7 @@ async function lookInside(machine: Machine, path: string): Promise<Inside> {
   }
 }
 
-/** Throws where not even the beginning can be read. */
+/** Throws if even the beginning cannot be read. */
 async function sizeOfReadable(reader: DiskReader): Promise<number> {
   await reader.read(0, Math.min(SECTOR_BYTES, reader.sizeBytes));
   return reader.sizeBytes;
@@ -250,7 +250,7 @@ function problemOf(path: string, error: unknown): string {
   return clip(`${path}: ${error instanceof Error ? error.message : String(error)}`, 500);
 }
 
-/** Throws where the disk cannot be opened or does not answer. */
+/** Throws if the disk cannot be opened or does not answer. */
 function withDisk<T>(
   machine: Machine,
   path: string,
@@ -292,17 +292,17 @@ async function contentOf(
   try {
     return toContent(await probeContent(sliceReader(reader, offsetBytes, sizeBytes)));
   } catch {
-    // Beyond the disk, or unreadable: the table's problems or the capture tell more.
+    // Beyond the disk, or unreadable: the table's problems or the capture say more.
     return { type: UNKNOWN };
   }
 }
 
-/** What lies on a block device that is no disk: a logical volume, an array. */
+/** The content of a block device that is not a disk: a logical volume, an array. */
 export async function probeDevice(machine: Machine, path: string): Promise<VolumeContent> {
   try {
     return toContent(await withDisk(machine, path, probeContent));
   } catch {
-    // Not active, or not to be read: there is no more to say about it.
+    // Inactive or unreadable: nothing more can be found out.
     return { type: UNKNOWN };
   }
 }
@@ -311,7 +311,7 @@ function toContent({ type, uuid, label }: { type: string; uuid?: string; label?:
   return { type: clip(type), ...(uuid && { uuid: clip(uuid) }), ...(label && { label: clip(label) }) };
 }
 
-/** The name in the `os-release` of an image's ext file systems, where e2fsprogs is there to read it. */
+/** The name in the `os-release` of an image's ext file systems, if e2fsprogs is installed to read it. */
 async function findOperatingSystem(
   machine: Machine,
   path: string,

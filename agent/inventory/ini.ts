@@ -1,10 +1,12 @@
 /**
- * A file of sections with names and values, as systemd and NetworkManager write them. A name may come more
+ * A file of sections with names and values, as systemd and NetworkManager write them. A name can occur more
  * than once.
  */
 export type IniFile = Map<string, Map<string, string[]>>;
 
-/** Sections that come twice are one; what comes before the first section is in the section without name. */
+/**
+ * Sections that occur twice are merged; what comes before the first section is in the section without name.
+ */
 export function parseIni(text: string): IniFile {
   const file: IniFile = new Map();
   let section = "";

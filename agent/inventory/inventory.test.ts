@@ -109,7 +109,7 @@ test("a recorded network is described with its bond, its VLAN and the cards' own
   expect(network.routes).toContainEqual({ destination: "default", gateway: "10.0.2.2", device: "eth0" });
 });
 
-test("where nothing can be found out everything is unknown, and nothing throws", async () => {
+test("if nothing can be found out, everything is unknown, and nothing throws", async () => {
   const inventory = await inventoryOf(new RecordedMachine({}));
   expect(inventory).toMatchObject({
     hostname: "unknown",
@@ -148,7 +148,7 @@ test("chosen image files are the only disks, and their operating system is named
   });
 });
 
-test.skipIf(!isRoot)("a chosen block device keeps the name given, and its real size", async () => {
+test.skipIf(!isRoot)("a chosen block device keeps the given name, and has its real size", async () => {
   await inScratch(async (folder) => {
     const path = tool("losetup", "--find", "--show", await makeDisk(folder)).trim();
     try {

@@ -20,9 +20,9 @@ import { collectRaidArrays } from "./raid.ts";
 export interface InventoryOptions {
   machine: Machine;
   now: () => Date;
-  /** The disks to offer, image files or devices; all of the machine's where there are none. */
+  /** The disks to offer, image files or devices; if empty, all of the machine's. */
   chosenDisks: readonly ChosenDisk[];
-  /** Leaves out USB media that nothing uses, where no disks are chosen. */
+  /** If no disks are chosen, leaves out unused USB media. */
   withoutIdleMedia?: boolean | undefined;
   /** What a source server must reach; absent on other machines. */
   controlPlane?: ControlPlane | undefined;
@@ -31,8 +31,9 @@ export interface InventoryOptions {
 }
 
 /**
- * What this Linux machine is made of. Changes nothing, needs root to see everything, and never throws
- * because something is missing: that is `"unknown"`, and `missingTools` says what would have told.
+ * Describes this Linux machine. Changes nothing, needs root to see everything, and never throws because
+ * something is missing: that becomes `"unknown"`, and `missingTools` lists the tools that would have
+ * answered.
  */
 export async function collectInventory(options: InventoryOptions): Promise<Inventory> {
   const { machine, now, chosenDisks, target, withoutIdleMedia, controlPlane } = options;
@@ -41,7 +42,7 @@ export async function collectInventory(options: InventoryOptions): Promise<Inven
   const volumeGroups = await collectVolumeGroups(machine, mounts);
   const { network, hasTool } = await collectNetwork(machine, controlPlane);
   const missingTools: Inventory["missingTools"] = [];
-  // What nothing on this machine needs is not missed.
+  // A tool that nothing on this machine needs is not reported as missing.
   if (!volumeGroups && holds(disks, "LVM2_member")) missingTools.push({ tool: "vgs", package: "lvm2" });
   if (!hasTool) missingTools.push({ tool: "ip", package: "iproute2" });
   const hostname = await readText(machine, "/proc/sys/kernel/hostname");

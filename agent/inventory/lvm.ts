@@ -38,7 +38,7 @@ const Report = z.object({
 });
 type Report = z.infer<typeof Report>["report"][number];
 
-/** The machine's volume groups, or nothing where LVM's tools are not installed. */
+/** The machine's volume groups; `undefined` if LVM's tools are not installed. */
 export async function collectVolumeGroups(
   machine: Machine,
   mounts: Mounts,
@@ -78,7 +78,7 @@ async function describeVolume(
   mounts: Mounts,
   lv: NonNullable<Report["lv"]>[number],
 ): Promise<LogicalVolume> {
-  // Pools have no path: nothing can be mounted from them.
+  // Pools have no path, because nothing can be mounted from them.
   const path = lv.lv_path || `/dev/${lv.vg_name}/${lv.lv_name}`;
   const device = (await machine.resolve(path)) ?? path;
   const mapperPath = `/dev/mapper/${[lv.vg_name, lv.lv_name].map((name) => name.replaceAll("-", "--")).join("-")}`;
@@ -93,7 +93,7 @@ async function describeVolume(
   };
 }
 
-/** What a reporting command printed as JSON; an empty report where it printed anything else. */
+/** The report that a command printed as JSON; an empty report if it printed anything else. */
 export function parseLvmReport(output: string): Report {
   try {
     return Report.parse(JSON.parse(output)).report[0] ?? {};

@@ -24,7 +24,7 @@ export class Mounts {
     return new Mounts(parseMountInfo(mounts), parseSwaps(swaps));
   }
 
-  /** Where the device of this number and any of these paths is mounted; `[SWAP]` where it is swapped to. */
+  /** Where the device with this number and any of these paths is mounted; `[SWAP]` if it is used for swap. */
   pointsOf(device: string | undefined, paths: readonly string[]): string[] {
     const points = this.all
       .filter((mount) => mount.device === device || paths.includes(mount.source))
@@ -33,7 +33,7 @@ export class Mounts {
     return [...new Set(points)].slice(0, 64);
   }
 
-  /** The mount that holds this path. */
+  /** The mount that contains this path. */
   holding(path: string): Mount | undefined {
     let best: Mount | undefined;
     for (const mount of this.all) {
@@ -63,7 +63,7 @@ export function parseSwaps(text: string): string[] {
   return lines.flatMap((line) => decodeOctal(line.split(/\s/)[0] ?? "") || []);
 }
 
-/** Space, tab, newline and backslash come as octal numbers. */
+/** Space, tab, newline and backslash are written as octal numbers. */
 function decodeOctal(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }

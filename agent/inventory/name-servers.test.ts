@@ -83,7 +83,7 @@ test("a resolver at the machine's own address is one on the machine", async () =
   expect(await serversOf(files)).toEqual(["192.0.2.10"]);
 });
 
-test("where the servers behind it are not known, the resolver itself remains", async () => {
+test("if the servers behind it are unknown, the resolver itself remains", async () => {
   expect(await serversOf({ "/etc/resolv.conf": resolv("127.0.0.1") })).toEqual(["127.0.0.1"]);
   const loop = {
     "/etc/resolv.conf": resolv("127.0.0.53"),

@@ -1,4 +1,4 @@
-/** Which name servers answer in the end, where the machine asks a resolver of its own. */
+/** Finds the name servers behind a resolver of the machine's own. */
 import { isIP } from "node:net";
 import { clip, type Machine, readFolder, readText } from "../machine/machine.ts";
 
@@ -7,12 +7,12 @@ export interface Dns {
   search: string[];
 }
 
-/** glibc's, where the file names none. */
+/** glibc's default, if the file names none. */
 const DEFAULT_SERVER = "127.0.0.1";
 
 /**
- * The servers and search domains of this machine. Of a resolver on the machine itself (`ownAddresses`) those
- * that it asks; its own address remains only where they are not known.
+ * The servers and search domains of this machine. For a resolver on the machine itself (`ownAddresses`),
+ * returns the servers that it asks, or its own address if they are unknown.
  */
 export async function collectDns(machine: Machine, ownAddresses: readonly string[]): Promise<Dns> {
   const text = await readText(machine, "/etc/resolv.conf");
@@ -33,7 +33,7 @@ export async function collectDns(machine: Machine, ownAddresses: readonly string
   return { servers: asked, search: own.search };
 }
 
-/** Whether another system can ask this server. */
+/** Whether a server is on this machine, where another system could not ask it. */
 export function isLoopback(server: string): boolean {
   return /^(?:127\.|0\.0\.0\.0$|::1$|::$|::ffff:127\.)/.test(server);
 }
@@ -49,7 +49,7 @@ export function parseResolvConf(text: string): Dns {
   return { servers: servers.slice(0, 16), search: search.slice(0, 16) };
 }
 
-/** Where resolvers of the machine's own keep what they ask, one row each, the most common first. */
+/** Where local resolvers keep the servers they ask, one row each, the most common first. */
 const BEHIND: readonly ((machine: Machine) => Promise<Dns>)[] = [
   resolvConfAt("/run/systemd/resolve/resolv.conf"),
   resolvConfAt("/run/NetworkManager/no-stub-resolv.conf"),

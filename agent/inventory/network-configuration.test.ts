@@ -59,7 +59,7 @@ test("NetworkManager's connection is found by its UUID, in its own files or in R
   expect(await configurationOf(device)).toEqual({ source: "network-manager", method: "unknown" });
 });
 
-test("an interface that the kernel was told to configure is found on its command line", async () => {
+test("an interface that the kernel configured is found on its command line", async () => {
   expect(await configurationOf({ "/proc/cmdline": "root=/dev/nfs ip=dhcp quiet" })).toEqual({
     source: "kernel",
     method: "dhcp",
@@ -70,7 +70,7 @@ test("an interface that the kernel was told to configure is found on its command
   });
 });
 
-test("name servers and search domains are read, the last search line counting", () => {
+test("name servers and search domains are read, and the last search line counts", () => {
   expect(
     parseResolvConf("# made by hand\nnameserver 10.0.0.1\nnameserver fd00::1\ndomain a\nsearch b c\n"),
   ).toEqual({
@@ -79,7 +79,7 @@ test("name servers and search domains are read, the last search line counting", 
   });
 });
 
-test("a bond's ports have their own hardware addresses, also where the kernel only tells them in the bond's file", async () => {
+test("a bond's ports have their own hardware addresses, even if the kernel gives them only in the bond's file", async () => {
   const link = (ifname: string, more: object) => ({
     ...{ ifindex: 1, ifname, mtu: 1500, operstate: "UP", link_type: "ether", address: "52:54:00:00:00:01" },
     ...more,

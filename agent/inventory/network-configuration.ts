@@ -3,7 +3,7 @@ import { type InterfaceConfiguration, UNKNOWN } from "#shared/protocol/inventory
 import { type Machine, readFolder, readText } from "../machine/machine.ts";
 import { iniValue, parseIni } from "./ini.ts";
 
-/** Who configures an interface and how, as far as its configuration files tell. */
+/** What configures an interface and how, according to its configuration files. */
 export async function findInterfaceConfiguration(
   machine: Machine,
   name: string,
@@ -73,7 +73,10 @@ async function fromIfupdown(machine: Machine, name: string): Promise<InterfaceCo
   return method && { source: "ifupdown", method };
 }
 
-/** `iface NAME inet METHOD`; the name may be a pattern. Nothing where no stanza is about this interface. */
+/**
+ * `iface NAME inet METHOD`; the name can be a pattern. Returns `undefined` if no stanza is about this
+ * interface.
+ */
 export function ifupdownMethod(text: string, name: string): InterfaceConfiguration["method"] | undefined {
   for (const line of text.split("\n")) {
     const [keyword, pattern = "", family, method] = line.trim().split(/\s+/);

@@ -1,4 +1,4 @@
-/** What stands between this machine and the control plane that its addresses and routes do not tell of. */
+/** Obstacles between this machine and the control plane that its addresses and routes do not show. */
 import type { ControlPlaneReach } from "#shared/protocol/inventory.ts";
 import { clip, type Machine, readFolder, readText } from "../machine/machine.ts";
 import { iniValue, parseIni } from "./ini.ts";
@@ -7,7 +7,7 @@ export type Obstacle = ControlPlaneReach["obstacles"][number];
 /** The agent's own environment variables. */
 export type AgentVariables = Readonly<Record<string, string | undefined>>;
 
-/** What runs on the machine, and what the agent was started with. */
+/** What runs on the machine, and how the agent was started. */
 export interface Surroundings {
   programs: ReadonlyMap<string, readonly string[]>;
   environment: AgentVariables;
@@ -39,7 +39,7 @@ export async function findObstacles(
   return found.slice(0, 16);
 }
 
-/** The variable by which Node uses a proxy; without NODE_USE_ENV_PROXY or its option it uses none. */
+/** The variable from which Node takes a proxy. Node uses none without NODE_USE_ENV_PROXY or its option. */
 export function proxyOf(environment: AgentVariables): string | undefined {
   const asked =
     environment.NODE_USE_ENV_PROXY === "1" || /--use-env-proxy\b/.test(environment.NODE_OPTIONS ?? "");
@@ -71,7 +71,7 @@ function namesDevice(words: string[], device: string): boolean {
   return words.some((word, at) => word === `-i${device}` || (word === device && words[at - 1] === "-i"));
 }
 
-/** NetworkManager uses this connection for some device. */
+/** Whether NetworkManager uses this connection for some device. */
 async function isActive(machine: Machine, connection: ReturnType<typeof parseIni>): Promise<boolean> {
   const uuid = iniValue(connection, "connection", "uuid");
   const devices = await readFolder(machine, "/run/NetworkManager/devices");

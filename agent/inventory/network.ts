@@ -21,8 +21,7 @@ import type { AgentVariables } from "./network-obstacles.ts";
 import { runningPrograms } from "./programs.ts";
 
 /**
- * Ends of containers' cables, and devices that shape traffic: nothing that a boot environment would bring
- * up.
+ * Ends of containers' cables, and devices that shape traffic: nothing that a boot environment would bring up.
  */
 const PASSING_KINDS = ["veth", "ifb", "dummy", "tun"];
 
@@ -36,7 +35,7 @@ const Link = z.object({
   permaddr: z.string().optional(),
   /** The parent of a VLAN. */
   link: z.string().optional(),
-  /** The bond or bridge that it belongs to. */
+  /** The bond or bridge that contains it. */
   master: z.string().optional(),
   linkinfo: z
     .object({
@@ -68,15 +67,15 @@ const RouteLine = z.object({
   protocol: z.string().optional(),
 });
 
-/** The control plane as this agent knows it. */
+/** The control plane as this agent reaches it. */
 export interface ControlPlane {
   hosts: readonly string[];
   environment: AgentVariables;
 }
 
 /**
- * Interfaces, routes and name servers, and how the control plane is reached where one is given. Interfaces
- * and routes are empty where `ip` is not installed; `hasTool` is `false` then.
+ * Interfaces, routes and name servers, and how the control plane is reached if one is given. If `ip` is not
+ * installed, interfaces and routes are empty and `hasTool` is `false`.
  */
 export async function collectNetwork(
   machine: Machine,
@@ -136,7 +135,7 @@ type BareInterface = Omit<NetworkInterface, "configuration" | "addresses"> & {
 };
 
 /**
- * What `ip -json -details address` printed, without loopback; nothing where it printed no JSON, as older
+ * What `ip -json -details address` printed, without loopback; `undefined` if it printed no JSON, as older
  * versions do.
  */
 export function parseLinks(output: string): BareInterface[] {
@@ -168,8 +167,7 @@ function toInterface(link: Link, links: Link[]): BareInterface {
 }
 
 /**
- * The hardware addresses that bonds' ports have of their own: `ip` does not print them with kernels before
- * 5.6.
+ * The hardware addresses that bonds' ports have of their own: kernels before 5.6 do not give them to `ip`.
  */
 async function collectBondPorts(machine: Machine, interfaces: BareInterface[]): Promise<Map<string, string>> {
   const found = new Map<string, string>();
@@ -181,7 +179,7 @@ async function collectBondPorts(machine: Machine, interfaces: BareInterface[]): 
   return found;
 }
 
-/** Ports and their own hardware addresses, as the bonding driver tells them. */
+/** Ports and their own hardware addresses, from the bonding driver. */
 export function parseBondPorts(text: string): Map<string, string> {
   const [, ...ports] = text.split(/^Slave Interface: /m);
   return new Map(
@@ -203,7 +201,7 @@ function kindOf(link: Link): NetworkInterface["kind"] {
 function addressesOf(link: Link): ToldAddress[] {
   const addresses = link.addr_info.flatMap(
     ({ family, local, prefixlen, scope, dynamic, secondary, protocol }) => {
-      // Link-local addresses make themselves.
+      // Link-local addresses appear by themselves.
       if (!local || scope === "link" || (family !== "inet" && family !== "inet6")) return [];
       return [
         {
@@ -230,7 +228,7 @@ function toAddress(
   return { ...address, origin: originOf({ ...address, secondary, protocol }, told, configuration, evidence) };
 }
 
-/** What `ip -json route` printed; routes without a device, such as unreachable ones, are left out. */
+/** What `ip -json route` printed; leaves out routes without a device, such as unreachable ones. */
 export function parseRoutes(output: string): NetworkRoute[] {
   return parseList(RouteLine, output).flatMap(({ dst, gateway, dev, metric, protocol }) => {
     if (!dev) return [];
@@ -246,7 +244,7 @@ export function parseRoutes(output: string): NetworkRoute[] {
   });
 }
 
-/** The elements that are as expected; one odd interface must not hide the others. */
+/** The elements that fit the type; one odd interface must not hide the others. */
 function parseList<T>(type: z.ZodType<T>, output: string): T[] {
   try {
     return z

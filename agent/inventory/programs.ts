@@ -1,6 +1,6 @@
 import { type Machine, readText } from "../machine/machine.ts";
 
-/** The command lines of what runs, by the program's name as the kernel has it: its first 15 characters. */
+/** The command lines of running programs, by the kernel's name for the program: its first 15 characters. */
 export async function runningPrograms(machine: Machine): Promise<Map<string, string[]>> {
   const programs = new Map<string, string[]>();
   for (const entry of await machine.list("/proc")) {

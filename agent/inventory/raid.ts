@@ -5,7 +5,7 @@ import type { Mounts } from "./mounts.ts";
 
 const SECTOR_BYTES = 512;
 
-/** The machine's md arrays as the kernel sees them; the UUID needs mdadm. */
+/** The machine's md arrays as the kernel sees them; mdadm is needed for the UUID. */
 export async function collectRaidArrays(machine: Machine, mounts: Mounts): Promise<RaidArray[]> {
   const arrays: RaidArray[] = [];
   for (const name of await machine.list("/sys/block")) {
@@ -37,7 +37,7 @@ async function describe(machine: Machine, mounts: Mounts, name: string): Promise
   };
 }
 
-/** The kernel's words: `clear` and `inactive` do not run; all others do, in various moods. */
+/** The kernel's words: `clear` and `inactive` are not running; all others are. */
 function stateOf(text: string | undefined): RaidArray["state"] {
   if (text === undefined) return UNKNOWN;
   return text === "clear" || text === "inactive" ? "inactive" : "active";

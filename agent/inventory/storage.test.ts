@@ -14,13 +14,13 @@ test("mounts are found by device number and by path, with odd characters decoded
       [
         "27 1 8:2 / / rw,relatime shared:1 - ext4 /dev/sda2 rw",
         "40 27 0:45 /@data /srv/my\\040data rw - btrfs /dev/sdb1 rw",
-        "a line that is none",
+        "a line that is not one",
       ].join("\n"),
     ),
     parseSwaps("Filename\t\tType\nSize\n/dev/dm-1 partition 999 0 -2\n"),
   );
   expect(mounts.pointsOf("8:2", ["/dev/other"])).toEqual(["/"]);
-  // btrfs has a device number of its own: only the path tells.
+  // btrfs has a device number of its own: only the path identifies it.
   expect(mounts.pointsOf("8:17", ["/dev/sdb1"])).toEqual(["/srv/my data"]);
   expect(mounts.pointsOf(undefined, ["/dev/vg/swap", "/dev/dm-1"])).toEqual(["[SWAP]"]);
   expect(mounts.holding("/srv/my data/x")?.source).toBe("/dev/sdb1");
@@ -66,7 +66,7 @@ test("LVM's reports become volume groups", async () => {
   ]);
 });
 
-test("without LVM's tools there is no answer, and with odd output there are no groups", async () => {
+test("without LVM's tools the result is undefined, and with odd output there are no groups", async () => {
   expect(await collectVolumeGroups(new RecordedMachine({}), NO_MOUNTS)).toBeUndefined();
   const options = "--reportformat json --units b --nosuffix -o";
   const commands = Object.fromEntries(
@@ -126,11 +126,11 @@ test.each([
   ],
   ["sdd", "/sys/devices/platform/host3/session1/target3:0:0/3:0:0:0/block/sdd", "iscsi"],
   ["sde", "/sys/devices/pci0000:00/0000:00:10.0/host2/target2:0:0/2:0:0:0/block/sde", "unknown"],
-])("the transport of %s is told by its place", (name, path, transport) => {
+])("the transport of %s follows from its place", (name, path, transport) => {
   expect(transportOf(name, path)).toBe(transport);
 });
 
-test("GRUB's environment on LVM is shown with its device, for it cannot be armed there", async () => {
+test("GRUB's environment on LVM is reported with its device, because it cannot be armed there", async () => {
   const machine = new RecordedMachine({
     files: { "/boot/grub2/grub.cfg": "set", "/boot/grub2/grubenv": "# GRUB" },
   });
@@ -145,7 +145,7 @@ test("GRUB's environment on LVM is shown with its device, for it cannot be armed
   });
 });
 
-test("systemd-boot that ran counts before GRUB that is merely there", async () => {
+test("systemd-boot that ran is preferred to GRUB that is only installed", async () => {
   const files = {
     "/boot/grub/grub.cfg": "set",
     "/efi/EFI/systemd/systemd-bootx64.efi": "MZ",

@@ -2,24 +2,24 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { flushFileSystems } from "../machine/boot-machine.ts";
-import { restartsIfArmed } from "./may-restart.ts";
+import { allowOnlyIfArmed } from "./restart-rules.ts";
 import { aSourceWithGrub, conversionId, type Source } from "./testing/source-with-grub.ts";
 
 test("only the conversion that armed the machine restarts it, in the boot in which it did, until that is taken back", async () => {
   const source = await aSourceWithGrub();
-  const objection = restartsIfArmed(source.states, source.machine, "boot-1");
+  const refusal = allowOnlyIfArmed(source.states, source.machine, "boot-1");
   const into = "boot-environment" as const;
   await source.stage(source.image);
-  expect(await objection({ conversionId, into })).toBe("this agent has not armed it for that");
+  expect(await refusal({ conversionId, into })).toBe("this agent has not armed it for that");
   await source.arm();
-  expect(await objection({ conversionId, into })).toBeUndefined();
-  expect(await objection({ conversionId: "cnv_2", into })).toBe("this agent has not armed it for that");
-  expect(await objection({ conversionId, into: "original" })).toBe("it runs its original system");
-  expect(await restartsIfArmed(source.states, source.machine, "boot-2")({ conversionId, into })).toMatch(
+  expect(await refusal({ conversionId, into })).toBeUndefined();
+  expect(await refusal({ conversionId: "cnv_2", into })).toBe("this agent has not armed it for that");
+  expect(await refusal({ conversionId, into: "original" })).toBe("it runs its original system");
+  expect(await allowOnlyIfArmed(source.states, source.machine, "boot-2")({ conversionId, into })).toMatch(
     "since it was armed",
   );
   await source.disarm();
-  expect(await objection({ conversionId, into })).toBe("this agent has not armed it for that");
+  expect(await refusal({ conversionId, into })).toBe("this agent has not armed it for that");
 });
 
 test.each<[string, (source: Source) => Promise<unknown>]>([
@@ -29,11 +29,11 @@ test.each<[string, (source: Source) => Promise<unknown>]>([
   ["/boot/causeway/cnv-1/vmlinuz", ({ machine }) => machine.unlink("/boot/causeway/cnv-1/vmlinuz")],
 ])("a machine whose %s changed after it was armed is not restarted", async (name, change) => {
   const source = await aSourceWithGrub();
-  const objection = restartsIfArmed(source.states, source.machine, "boot-1");
+  const refusal = allowOnlyIfArmed(source.states, source.machine, "boot-1");
   await source.stage(source.image);
   await source.arm();
   await change(source);
-  await expect(objection({ conversionId, into: "boot-environment" })).rejects.toMatchObject({
+  await expect(refusal({ conversionId, into: "boot-environment" })).rejects.toMatchObject({
     name: "ArmedStateChangedError",
     details: { changed: [name] },
     hint: expect.stringContaining("convert again"),
@@ -54,7 +54,7 @@ test("what others changed while the machine was armed stays, and the receipt nam
   expect(existsSync(source.machine.at("/boot/causeway"))).toBe(false);
 });
 
-test("a disk that does not take what was written to it fails the arming, before the entry is named", async () => {
+test("a disk that rejects a write fails the arming before the entry is selected", async () => {
   const source = await aSourceWithGrub();
   const before = source.bootState();
   await source.stage(source.image);
@@ -62,8 +62,8 @@ test("a disk that does not take what was written to it fails the arming, before 
     flushFileSystems({ run: async () => ({ status: 1, output: "Input/output error" }) }, paths);
   await expect(source.arm()).rejects.toMatchObject({ name: "BootFilesNotFlushedError" });
   expect(await readFile(source.machine.at("/boot/grub/grubenv"), "utf8")).not.toContain("next_entry");
-  const objection = restartsIfArmed(source.states, source.machine, "boot-1");
-  expect(await objection({ conversionId, into: "boot-environment" })).toContain("has not armed it");
+  const refusal = allowOnlyIfArmed(source.states, source.machine, "boot-1");
+  expect(await refusal({ conversionId, into: "boot-environment" })).toContain("has not armed it");
   expect(await source.attest()).toMatchObject({ receipt: { content: { outcome: "equal" } } });
   expect(source.bootState()).toEqual(before);
 });

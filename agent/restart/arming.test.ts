@@ -19,7 +19,7 @@ async function machineWith(options: FakeMachineOptions) {
 const arming = async (machine: Awaited<ReturnType<typeof machineWith>>) =>
   BootArming.array().parse(await describeArming(linuxAdapters(machine)));
 
-test("a way that is possible says what is staged where, and what is free there", async () => {
+test("a possible way names what is staged where, and what is free there", async () => {
   const found = await arming(await machineWith({ firmware: "uefi" }));
   expect(found[0]).toEqual({
     adapter: "boot-next",
@@ -42,14 +42,14 @@ test.each<[string, FakeMachineOptions, RegExp]>([
   expect(grub?.fallback).toMatch(/Move \/boot.*ISO or over the network/);
 });
 
-test("an EFI system partition that is too small is told with what is free", async () => {
+test("an EFI system partition that is too small is reported with what is free", async () => {
   const machine = await machineWith({ firmware: "uefi" });
   machine.freeSpaceBytes = 30 * MIB;
   const [first] = await arming(machine);
   expect(first).toMatchObject({ possible: false, reason: expect.stringContaining(`${30 * MIB} free`) });
 });
 
-test("Secure Boot is left to those who know the image", async () => {
+test("Secure Boot is left to preflight, which knows the image", async () => {
   const machine = await machineWith({ firmware: "uefi" });
   await machine.putVariable(SECURE_BOOT, Buffer.from([1]), 6);
   expect((await arming(machine))[0]).toMatchObject({ possible: true });

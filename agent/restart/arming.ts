@@ -4,21 +4,21 @@ import type { ArmingNeed } from "../boot-loaders/arming-need.ts";
 
 const MIB = 2 ** 20;
 
-/** About what a boot image takes; a job's own image is looked at again before it is staged. */
+/** About what a boot image takes; the actual image is checked before it is staged. */
 const USUAL_NEED: ArmingNeed = {
   jobId: "probe",
   kernelBytes: 10 * MIB,
   initrdBytes: 64 * MIB,
   unifiedKernelBytes: 74 * MIB,
   overlayBytes: 2 * MIB,
-  // Whether the image that is used is signed is not known here: preflight compares it with the firmware, and
-  // so does each job.
+  // Whether the chosen image is signed is unknown here: preflight compares it with the firmware, and so does
+  // each job.
   signedForSecureBoot: true,
 };
 
 /**
- * Which boot loaders of this machine could be armed, for its inventory: in order of preference, with reasons.
- * Changes nothing.
+ * The boot loaders of this machine that could be armed, for its inventory: in order of preference, with
+ * reasons. Changes nothing.
  */
 export async function describeArming(adapters: readonly BootLoaderAdapter[]): Promise<BootArming[]> {
   const found: BootArming[] = [];

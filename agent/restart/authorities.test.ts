@@ -17,7 +17,7 @@ test("the agent's own authorities come first, then the system's, each once and w
   expect(await additionalAuthorities(machine, { NODE_EXTRA_CA_CERTS: "/etc/corp.pem" })).toBe(expected);
 });
 
-test("where there are none, or they cannot be read, there is nothing", async () => {
+test("if there are none, or they cannot be read, the result is empty", async () => {
   expect(await additionalAuthorities(new RecordedMachine({}), {})).toBe("");
   expect(await additionalAuthorities(new RecordedMachine({}), { NODE_EXTRA_CA_CERTS: "/gone" })).toBe("");
 });

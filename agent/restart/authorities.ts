@@ -13,8 +13,8 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIF
 const MOST_BYTES = 512 * 1024;
 
 /**
- * The certificate authorities that this machine trusts besides the usual ones, in PEM, each once: of
- * NODE_EXTRA_CA_CERTS, then of the system. Empty if there are none.
+ * The certificate authorities that this machine trusts besides the usual ones, in PEM, each once: from
+ * NODE_EXTRA_CA_CERTS, then from the system. Empty if there are none.
  */
 export async function additionalAuthorities(machine: Machine, variables: AgentVariables): Promise<string> {
   const own = variables.NODE_EXTRA_CA_CERTS;

@@ -49,14 +49,14 @@ async function imageInStore(kernel = Buffer.from("kernel")) {
 
 const invalid = { name: "BootImageInvalidError" };
 
-test("an image that is right is fetched whole", async () => {
+test("a valid image is fetched whole", async () => {
   const { store, image } = await imageInStore();
   const cache = new BootImageCache(folder(), store, async () => {});
   await cache.fetch(image, ["vmlinuz"], signal);
   expect(await readFile(join(cache.folderOf(image.id), "vmlinuz"), "utf8")).toBe("kernel");
 });
 
-test("a file that is there is not fetched again, and one that is there in part is", async () => {
+test("a file that is present is not fetched again, and one that is there in part is", async () => {
   const { store, image } = await imageInStore();
   const cache = new BootImageCache(folder(), store, async () => {});
   await cache.fetch(image, ["vmlinuz"], signal);
@@ -69,7 +69,7 @@ test("a file that is there is not fetched again, and one that is there in part i
   expect(await readFile(path, "utf8")).toBe("kernel");
 });
 
-test("a file that is not what the signed manifest says is refused", async () => {
+test("a file that does not match the signed manifest is refused", async () => {
   const { store, image } = await imageInStore(Buffer.from("evil!!"));
   const cache = new BootImageCache(folder(), store, async () => {});
   await expect(cache.fetch(image, ["vmlinuz"], signal)).rejects.toMatchObject(invalid);
@@ -89,14 +89,14 @@ test("a manifest with another signature, or another id, is refused", async () =>
   await expect(cache.fetch({ ...image, id }, ["vmlinuz"], signal)).rejects.toMatchObject(invalid);
 });
 
-test("an image's files are read where its id says, wherever the control plane says they are", async () => {
+test("an image's files are read at the keys that follow from its id, whatever the control plane says", async () => {
   const { store, image } = await imageInStore();
   const cache = new BootImageCache(folder(), store, async () => {});
   const elsewhere = { ...image, manifestKey: "sources/agt_1/points/rp_1", files: [] };
   expect(await cache.fetch(elsewhere, ["vmlinuz"], signal)).toMatchObject({ kernelRelease: "6.1.0" });
 });
 
-test("an image of which the control plane says more than its manifest is refused", async () => {
+test("an image for which the control plane claims more than its manifest says is refused", async () => {
   const { store, image } = await imageInStore();
   const cache = new BootImageCache(folder(), store, async () => {});
   const boasted = { ...image, secureBootSigned: true };

@@ -12,10 +12,10 @@ import type { FullManifest } from "../boot-image/manifest.ts";
 import { hashFile, SIGNATURE_FILE, verifyManifest } from "../boot-image/signature.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 
-/** Pieces that are fetched at a time: memory does not grow with the image. */
+/** The size of a piece that is fetched at a time, so that memory does not grow with the image. */
 const PIECE_BYTES = 8 * 1024 * 1024;
 
-/** Boot images fetched from the bucket, below a folder that does not outlive the system (`/run`). */
+/** Boot images fetched from the bucket, in a folder that does not outlive the system (`/run`). */
 export class BootImageCache {
   readonly #folder: string;
   readonly #store: ObjectStore;
@@ -33,8 +33,8 @@ export class BootImageCache {
   }
 
   /**
-   * Fetches the manifest, and those of the files named that are not here whole. The signature is checked
-   * first: of an image that is not trusted nothing else is fetched. Throws `BootImageInvalidError`.
+   * Fetches the manifest, and those of the named files that are not here whole. Checks the signature first,
+   * and fetches nothing else of an untrusted image. Throws `BootImageInvalidError`.
    */
   async fetch(
     image: BootImageReference,
@@ -48,7 +48,9 @@ export class BootImageCache {
     const signature = Buffer.from(image.signatureBase64, "base64");
     const manifest = verifyManifest(bytes, signature, image.publicKeyPem, image.id);
     if (manifest.secureBootSigned !== image.secureBootSigned)
-      throw new BootImageInvalidError(`the boot image ${image.id} is not what the control plane says of it`);
+      throw new BootImageInvalidError(
+        `the boot image ${image.id} does not match what the control plane says about it`,
+      );
     await writeFile(join(folder, MANIFEST_FILE), bytes);
     await writeFile(join(folder, SIGNATURE_FILE), signature);
     for (const name of names) await this.#fetchFile(image, manifest, name, signal);
@@ -80,7 +82,7 @@ export class BootImageCache {
       await out.writeFile(piece);
     }
     if (digest.digest("hex") !== file.sha256)
-      throw new BootImageInvalidError(`${key} is not what the manifest says`);
+      throw new BootImageInvalidError(`${key} does not match the manifest`);
   }
 }
 

@@ -5,7 +5,7 @@ import { collectNetwork } from "../inventory/network.ts";
 import { type Laboratory, machineInLaboratory } from "../inventory/testing/network-laboratory.ts";
 import { networkPlanOf } from "./network-plan-of.ts";
 
-/** The control plane, from documentation's networks (RFC 5737, RFC 3849). */
+/** The control plane, from networks for documentation (RFC 5737, RFC 3849). */
 const CLOUD = "198.51.100.7";
 const CLOUD6 = "2001:db8:1::7";
 const PORT = "port eth0 52:54:00:00:00:01";
@@ -76,13 +76,13 @@ test.each<[string, Record<string, string>]>([
   ["CTDB", { "/etc/ctdb/public_addresses": "192.0.2.100/32 eth0\n" }],
   ["vip-manager", { "/etc/default/vip-manager.yml": "ip: 192.0.2.100\nnetmask: 32\n" }],
   ["ucarp", { "/etc/network/interfaces": "iface eth0 inet static\n  ucarp-vip 192.0.2.100\n" }],
-])("where the control plane is reached from an address of %s, it is refused", async (_, files) => {
+])("a control plane that is reached from an address of %s is refused", async (_, files) => {
   const { plan, lost } = await carried({ setup: vip, files: { ...files } });
   expect(lost).toMatchObject([{ kind: "cluster", message: expect.stringContaining("192.0.2.100") }]);
   expect(plan).toEqual([]);
 });
 
-test("a source address that no configuration names is doubtful beside a cluster's program, or as a second one", async () => {
+test("a source address that no configuration contains is doubtful beside a cluster's program, or as a second address", async () => {
   const lone = "address add 192.0.2.10/24 dev eth0\nroute add default via 192.0.2.1";
   const { lost } = await carried({ setup: lone, files: PROCESS });
   expect(lost).toMatchObject([{ kind: "doubtful" }]);
@@ -93,7 +93,7 @@ test("a source address that no configuration names is doubtful beside a cluster'
 });
 
 // nixos-images#230, at providers that give routers link-local addresses only.
-test("a router of IPv6 for IPv4 is carried", async () => {
+test("an IPv6 router for IPv4 is carried", async () => {
   const { plan } = await carried({
     setup: "address add 192.0.2.10/32 dev eth0\n-4 route add default via inet6 fe80::1 dev eth0 onlink",
     files: interfaces("192.0.2.10"),
@@ -102,7 +102,7 @@ test("a router of IPv6 for IPv4 is carried", async () => {
 });
 
 // systemd#12541.
-test("of equal-cost routers the one that the kernel chose is taken", async () => {
+test("of equal-cost routers the one that the kernel chose is carried", async () => {
   const { plan, network } = await carried({
     setup: `address add 192.0.2.10/24 dev eth0
       route add default nexthop via 192.0.2.1 dev eth0 nexthop via 192.0.2.2 dev eth0`,
@@ -114,7 +114,7 @@ test("of equal-cost routers the one that the kernel chose is taken", async () =>
 });
 
 // cloud-init#3298, systemd#7200.
-test("a default route in a table of policies only is carried", async () => {
+test("a default route that only a policy's table has is carried", async () => {
   const { plan } = await carried({
     setup: `address add 192.0.2.10/24 dev eth0
       route add default via 192.0.2.1 table 100
@@ -124,7 +124,7 @@ test("a default route in a table of policies only is carried", async () => {
   expect(plan).toContain("route eth0 4 default via 192.0.2.1 onlink");
 });
 
-test("where the policy's default differs from the main table's, the one in use is carried", async () => {
+test("if the policy's default differs from the main table's, the one in use is carried", async () => {
   const { plan } = await carried({
     setup: `address add 192.0.2.10/24 dev eth0
       route add default via 192.0.2.2
@@ -137,7 +137,7 @@ test("where the policy's default differs from the main table's, the one in use i
   ]);
 });
 
-test("two hosts over different routers of different tables each keep theirs", async () => {
+test("two hosts behind different routers of different tables each keep theirs", async () => {
   const other = "203.0.113.9";
   const { plan } = await carried(
     {
@@ -156,7 +156,7 @@ test("two hosts over different routers of different tables each keep theirs", as
 });
 
 // netplan `routes:`.
-test("a port with a lease keeps the routes that were set beside it, and asks by its own identity", async () => {
+test("a port with a lease keeps its static routes, and asks with its own identity", async () => {
   const { plan } = await carried(
     {
       setup: `${leased("192.0.2.10/24")}
@@ -172,7 +172,7 @@ test("a port with a lease keeps the routes that were set beside it, and asks by 
 });
 
 // UseRoutes=no, never-default.
-test("of two ports with leases only the one that is used is in the plan", async () => {
+test("of two ports with leases only the one in use is in the plan", async () => {
   const { plan } = await carried({
     ports: { eth0: "52:54:00:00:00:01", eth1: "52:54:00:00:00:02" },
     setup: `${leased("192.0.2.10/24")}
@@ -192,7 +192,7 @@ test("a lease whose routes are not used brings none", async () => {
 });
 
 // coreos/bugs#1828, dracut#998.
-test("a machine with IPv6 from DHCP only is refused, and one that has IPv4, too, is not", async () => {
+test("a machine whose only addresses are DHCP's for IPv6 is refused; one with IPv4, too, is not", async () => {
   const six = `address add 2001:db8::10/128 dev eth0 valid_lft 3600 preferred_lft 3600
     route add default via fe80::1 dev eth0`;
   expect((await carried({ setup: six }, { hosts: [CLOUD6] })).lost).toMatchObject([
@@ -210,7 +210,7 @@ test("a machine with IPv6 from DHCP only is refused, and one that has IPv4, too,
   expect(both.plan).toContain("address eth0 192.0.2.10/24");
 });
 
-test("an address of a router's advertisement makes itself; the port is brought up for it", async () => {
+test("an address from a router advertisement appears by itself, so the plan only brings up the port", async () => {
   const { plan, lost } = await carried(
     {
       setup: `address add 2001:db8::abcd/64 dev eth0 valid_lft 3600 preferred_lft 3600
@@ -221,7 +221,7 @@ test("an address of a router's advertisement makes itself; the port is brought u
   expect({ plan, lost }).toEqual({ plan: [PORT, MTU], lost: [] });
 });
 
-test("a static address of IPv6 comes with its router", async () => {
+test("a static IPv6 address comes with its router", async () => {
   const { plan } = await carried(
     {
       setup: "address add 2001:db8::10/64 dev eth0\nroute add default via fe80::1 dev eth0",
@@ -233,7 +233,7 @@ test("a static address of IPv6 comes with its router", async () => {
   expect(plan).toContain("route eth0 6 default via fe80::1 onlink");
 });
 
-test("a /32 with a router that is on the link, and a point-to-point link, are carried", async () => {
+test("a /32 with a router on the link, and a point-to-point link, are carried", async () => {
   const onLink = await carried({
     setup:
       "address add 192.0.2.10/32 dev eth0\nroute add 203.0.113.1 dev eth0\nroute add default via 203.0.113.1",
@@ -255,7 +255,7 @@ test("a control plane on the link needs no route", async () => {
   expect({ plan, lost }).toEqual({ plan: [PORT, MTU, "address eth0 198.51.100.10/24"], lost: [] });
 });
 
-test("a source address of the loopback interface, as routers have, is refused", async () => {
+test("a source address on the loopback interface, as routers have, is refused", async () => {
   const { lost } = await carried({
     setup: `address add 203.0.113.77/32 dev lo
       address add 192.0.2.10/31 dev eth0
@@ -279,7 +279,7 @@ test("a bridge's address goes to its port, with the bridge's hardware address", 
   ]);
 });
 
-test("a hardware address that was set by hand is worn in the boot environment, too", async () => {
+test("a hardware address that was set by hand is also set in the boot environment", async () => {
   const { plan } = await carried({
     setup: `${leased("192.0.2.10/24")}\nroute add default via 192.0.2.1 proto dhcp`,
     change: (links) => {
@@ -292,7 +292,7 @@ test("a hardware address that was set by hand is worn in the boot environment, t
 });
 
 // cloud-init#3450.
-test("of the two halves of a fast virtual port the one with the address is taken; of two strangers none", async () => {
+test("of the two halves of a fast virtual port the one with the address is used; of two unrelated ports none", async () => {
   const same = { eth0: "52:54:00:00:00:01", a0: "52:54:00:00:00:01" };
   const lab = {
     ports: same,
@@ -309,7 +309,7 @@ test("of the two halves of a fast virtual port the one with the address is taken
   expect((await carried(lab)).lost).toMatchObject([{ message: expect.stringContaining("cannot be set up") }]);
 });
 
-test("a port that belongs to a VRF, a team or a switch of Open vSwitch is no port of its own", async () => {
+test("a port that belongs to a VRF, a team or an Open vSwitch switch is not used on its own", async () => {
   const { lost } = await carried({
     setup: "address add 192.0.2.10/24 dev eth0\nroute add default via 192.0.2.1",
     files: interfaces("192.0.2.10"),

@@ -15,13 +15,13 @@ const SECURE_BOOT = "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
 const keyOf = (image: BootImageReference, name: string) =>
   image.files.find((file) => file.name === name)?.key ?? "";
 
-/** Every byte of the object but its length is another. */
+/** Changes every byte of the object, but not its length. */
 function damage({ store, image }: Source, name: string): void {
   const key = keyOf(image, name);
   store.objects.set(key, Buffer.alloc(store.objects.get(key)?.length ?? 0, "evil "));
 }
 
-/** The same manifest, signed with a key of somebody else, who says so. */
+/** The same manifest, signed with another key, which the reference names. */
 function signedByAnother({ store, image }: Source): BootImageReference {
   const { privateKey } = generateKeyPairSync("ed25519");
   const manifest = store.objects.get(image.manifestKey) ?? Buffer.alloc(0);
@@ -32,7 +32,7 @@ function signedByAnother({ store, image }: Source): BootImageReference {
   };
 }
 
-test("an image that is right is staged and armed, and taken back without a trace", async () => {
+test("a valid image is staged and armed, and removed without a trace", async () => {
   const source = await aSourceWithGrub();
   const before = source.bootState();
   expect(await source.stage(source.image)).toMatchObject({ adapter: "grub", bytesStaged: 14_000 });
@@ -66,7 +66,7 @@ test("a machine that would wait at its return is neither staged nor armed, until
   expect(source.bootState()).toEqual(before);
 });
 
-test("a receipt that was signed and not told is told when it is asked for again", async () => {
+test("a receipt that was signed but not reported is returned when it is requested again", async () => {
   const source = await aSourceWithGrub();
   await source.stage(source.image);
   await source.arm();
@@ -80,7 +80,7 @@ test("a receipt that was signed and not told is told when it is asked for again"
 /** Everything below the machine's root, with its content. */
 const everything = ({ machine }: Source) => hashes(machine.root);
 
-test("a boot state that somebody else put beside the agent's is not given back, and nothing is written", async () => {
+test("a boot state that another user put beside the agent's is not restored, and nothing is written", async () => {
   const source = await aSourceWithGrub();
   const location = { volume: ROOT_UUID, path: "/etc/cron.d/evil" };
   const content = Buffer.from("* * * * * root evil");
@@ -113,7 +113,7 @@ test("a boot state that somebody else put beside the agent's is not given back, 
   expect(everything(source)).toEqual(before);
 });
 
-test("a boot state that was saved for another conversion is not given back for this one", async () => {
+test("a boot state that was saved for another conversion is not restored for this one", async () => {
   const source = await aSourceWithGrub();
   await source.stage(source.image);
   await source.arm();
@@ -159,7 +159,7 @@ test.each<[string, string, (source: Source) => BootImageReference]>([
   const source = await aSourceWithGrub();
   const before = source.bootState();
   await expect(source.stage(tamper(source))).rejects.toMatchObject({ name });
-  // Whoever asks for the restart all the same has nothing to start.
+  // A restart that is requested anyway has nothing to start.
   await expect(source.arm()).rejects.toMatchObject({ name: "BootImageNotStagedError" });
   expect(source.bootState()).toEqual(before);
 });
@@ -180,7 +180,7 @@ async function withSecureBoot(signed: { secureBootSigned: boolean }): Promise<So
   return source;
 }
 
-test("with Secure Boot an image that is not signed for it is refused, and it is said what remains", async () => {
+test("with Secure Boot an image that is not signed for it is refused, with the remaining options", async () => {
   const source = await withSecureBoot({ secureBootSigned: false });
   const before = source.bootState();
   await expect(source.stage(source.image)).rejects.toMatchObject({

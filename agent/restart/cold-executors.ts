@@ -32,14 +32,14 @@ import { readBootId } from "../machine/system.ts";
 import { additionalAuthorities } from "./authorities.ts";
 import type { BootImageCache } from "./boot-image-cache.ts";
 import { type Job, jobIdOf, overlayOf } from "./job.ts";
-import { mustRehearse } from "./must-rehearse.ts";
 import { networkPlanOf } from "./network-plan-of.ts";
+import { requireRehearsal } from "./require-rehearsal.ts";
 import type { SavedStates } from "./saved-states.ts";
 
 export interface ColdDeps {
   machine: BootMachine;
-  /** The same machine, for a program that takes minutes on a busy source. */
-  patientMachine: Pick<Machine, "run">;
+  /** The same machine, with a longer limit for a program that takes minutes on a busy source. */
+  slowMachine: Pick<Machine, "run">;
   /** In order of preference. */
   adapters: readonly BootLoaderAdapter[];
   images: BootImageCache;
@@ -52,7 +52,7 @@ export interface ColdDeps {
   now: () => Date;
 }
 
-/** What is staged for each form, by the names that boot images have. */
+/** What is staged for each form, by the file names of boot images. */
 const FILES_OF: Record<ImageForm, string[]> = {
   "kernel-and-initrd": [KERNEL_FILE, INITRD_FILE],
   "unified-kernel": [UNIFIED_KERNEL_FILE],
@@ -60,7 +60,7 @@ const FILES_OF: Record<ImageForm, string[]> = {
   "windows-ramdisk": [],
 };
 
-/** With the scripts to rehearse with, which older images do not have. */
+/** Includes the rehearsal's scripts, which older images do not have. */
 function filesOf(form: ImageForm, { files }: BootImageReference): string[] {
   const hasScripts = files.some(({ name }) => name === NETWORK_SCRIPTS_FILE);
   return [...FILES_OF[form], ...(hasScripts ? [NETWORK_SCRIPTS_FILE] : [])];
@@ -69,7 +69,7 @@ function filesOf(form: ImageForm, { files }: BootImageReference): string[] {
 /** More than any overlay takes: an identity, a saved state of small files, settings. */
 const OVERLAY_BYTES = 2 * 1024 * 1024;
 
-/** The commands of a cold clone in the original system, the restart excepted. */
+/** The commands of a cold clone in the original system, except the restart. */
 export function coldExecutors(deps: ColdDeps): Executors {
   return {
     "stage-boot-image": stageBootImage(deps),
@@ -78,7 +78,7 @@ export function coldExecutors(deps: ColdDeps): Executors {
   };
 }
 
-/** Takes back whatever a conversion left of arming; nothing if it never armed. */
+/** Removes what a conversion's arming left; does nothing if it never armed. */
 export async function disarm(
   { machine, states }: Pick<ColdDeps, "machine" | "states">,
   conversionId: string,
@@ -95,7 +95,7 @@ function stageBootImage(deps: ColdDeps): Executor<"stage-boot-image"> {
     const { loader } = await chooseLoader(deps.adapters, needOf(conversionId, bootImage));
     await deps.images.fetch(bootImage, filesOf(loader.form, bootImage), signal);
     const imageDir = deps.images.folderOf(bootImage.id);
-    await mustRehearse(deps.patientMachine, await deps.takeInventory(), { imageDir, accept });
+    await requireRehearsal(deps.slowMachine, await deps.takeInventory(), { imageDir, accept });
     await deps.states.remember(conversionId, bootImage);
     const bytesStaged = FILES_OF[loader.form].reduce((sum, name) => sum + sizeOf(bootImage, name), 0);
     return { adapter: loader.kind, bytesStaged };
@@ -107,15 +107,15 @@ function armBoot(deps: ColdDeps): Executor<"arm-boot"> {
     const { machine, states, identity, images, agentVersion } = deps;
     const bootImage = await states.imageOf(conversionId);
     if (!bootImage) throw new BootImageNotStagedError(conversionId);
-    // What an interrupted attempt left would otherwise be taken for the original.
+    // Otherwise the leftover of an interrupted attempt would be saved as the original.
     await disarm(deps, conversionId);
-    // It may be long since preflight looked.
+    // Preflight may have checked long ago.
     await mustReturn(machine, accept);
     const { adapter, loader } = await chooseLoader(deps.adapters, needOf(conversionId, bootImage));
     await images.fetch(bootImage, filesOf(loader.form, bootImage), signal);
     const inventory = await deps.takeInventory();
     const imageDir = images.folderOf(bootImage.id);
-    await mustRehearse(deps.patientMachine, inventory, { imageDir, accept });
+    await requireRehearsal(deps.slowMachine, inventory, { imageDir, accept });
     const image = {
       ...{ jobId: jobIdOf(conversionId), form: loader.form, folder: loader.folder, kernelArguments: [] },
       ...{ imageDir, imageId: bootImage.id, publicKey: bootImage.publicKeyPem },
@@ -156,14 +156,14 @@ function attest(deps: ColdDeps): Executor<"attest-boot-state"> {
     const { machine, states, identity, now } = deps;
     const saved = await states.get(conversionId);
     if (!saved) {
-      // Signed, and interrupted before the result was told.
+      // Signed, and interrupted before the result was sent.
       const receipt = await states.receiptOf(conversionId);
       if (receipt) return { receipt };
       throw new BootStateNotSavedError(conversionId);
     }
     const volumes = await readVolumes(machine);
-    // Usually the boot environment has taken back everything; where it never came up, it is done here. What
-    // is left is attested.
+    // Usually the boot environment has restored everything; if it never came up, this does. The receipt shows
+    // what is left.
     await restoreBootState(saved, machine, volumes).catch((error: unknown) => {
       if (!(error instanceof BootStateNotRestoredError)) throw error;
     });

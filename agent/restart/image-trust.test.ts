@@ -28,7 +28,7 @@ test("the key of the enrolment is trusted from the first image on, and no other"
   expect(await trust.fingerprint()).toBe(keyFingerprint(mine));
 });
 
-test("where no key was known at enrolment, the first that is asked for is trusted, and then no other", async () => {
+test("if no key was given at enrolment, the first key that a command names is trusted, and then no other", async () => {
   const folder = dataDir();
   expect(await new ImageTrust(folder, undefined).fingerprint()).toBeUndefined();
   await new ImageTrust(folder, undefined).require(mine);
@@ -36,7 +36,7 @@ test("where no key was known at enrolment, the first that is asked for is truste
   await expect(new ImageTrust(folder, undefined).require(other)).rejects.toMatchObject(untrusted);
 });
 
-test("the machine's administrator may name another key, which then counts instead", async () => {
+test("the machine's administrator can name another key, which then counts instead", async () => {
   const folder = dataDir();
   await new ImageTrust(folder, mine).trust(other);
   await new ImageTrust(folder, mine).require(other);
@@ -48,7 +48,7 @@ test("the same key with other line ends is the same key", async () => {
   await trust.require(mine.trim().replaceAll("\n", "\r\n"));
 });
 
-test("what is no key of the right kind is never trusted", async () => {
+test("anything but a key of the right kind is never trusted", async () => {
   const trust = new ImageTrust(dataDir(), undefined);
   const rsa = generateKeyPairSync("rsa", { modulusLength: 1024 });
   const pem = rsa.publicKey.export({ type: "spki", format: "pem" }).toString();

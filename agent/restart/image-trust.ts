@@ -6,29 +6,29 @@ import { DataFile } from "../identity/identity.ts";
 const TrustedKey = z.object({ publicKeyPem: z.string() });
 
 /**
- * Whose boot images this machine starts: those signed with one key, and no other. Whoever controls what the
- * control plane says later cannot make the machine start another's image; that takes the machine's own
- * administrator.
+ * Decides whose boot images this machine starts: those signed with one key, and no other. An attacker who
+ * later controls the control plane cannot make the machine start another image; only the machine's own
+ * administrator can.
  */
 export class ImageTrust {
   readonly #file: DataFile<z.infer<typeof TrustedKey>>;
   readonly #enrolledKey: string | undefined;
 
-  /** `enrolledKey`: what the agent was told at its enrolment, if a key was known then. */
+  /** `enrolledKey`: the key that enrolment gave the agent, if there was one. */
   constructor(dataDir: string, enrolledKey: string | undefined) {
     this.#file = new DataFile(dataDir, "boot-image-key.json", TrustedKey);
     this.#enrolledKey = enrolledKey;
   }
 
-  /** The key's fingerprint; nothing as long as no key is known. */
+  /** The key's fingerprint; `undefined` while no key is trusted. */
   async fingerprint(): Promise<string | undefined> {
     const key = await this.#key();
     return key === undefined ? undefined : keyFingerprint(key);
   }
 
   /**
-   * Throws `BootImageUntrustedError` for any key but the trusted one. Where none was known at enrolment, and
-   * none was named since, the first that is asked for becomes it.
+   * Throws `BootImageUntrustedError` for any key but the trusted one. If none was given at enrolment or named
+   * since, the first key asked for becomes the trusted one.
    */
   async require(publicKeyPem: string): Promise<void> {
     const signedBy = keyFingerprint(publicKeyPem);
@@ -37,10 +37,7 @@ export class ImageTrust {
     if (trusted !== signedBy) throw new BootImageUntrustedError(signedBy, trusted);
   }
 
-  /**
-   * From here on this key is the trusted one, whatever was told before: the word of the machine's
-   * administrator.
-   */
+  /** From now on trusts this key and no other: the decision of the machine's administrator. */
   trust(publicKeyPem: string): Promise<void> {
     return this.#file.write({ publicKeyPem });
   }

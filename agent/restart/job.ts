@@ -6,18 +6,19 @@ import { writeOverlay } from "../boot-image/overlay.ts";
 import { SavedBootState } from "../boot-loaders/saved-state.ts";
 import { Identity } from "../identity/identity.ts";
 
-/** What the boot environment needs to know of its job. */
+/** What the boot environment must know about its job. */
 export const Job = z.object({
   conversionId: ConversionId,
   identity: Identity,
   /**
-   * No clock of the boot environment says an earlier time than its `savedAt`, which the original system's
+   * The boot environment's clock never shows an earlier time than its `savedAt`, which the original system's
    * clock gave.
    */
   saved: SavedBootState,
   disks: z.array(DiskMark),
   /**
-   * Without word from the control plane for so long, the boot environment restarts into the original system.
+   * After this long without an answer from the control plane, the boot environment restarts into the original
+   * system.
    */
   deadlineSeconds: z.int().positive(),
   agentVersion: z.string(),
@@ -29,7 +30,7 @@ export const JOB_FILE = "job.json";
 /** Certificate authorities that the boot environment's agent trusts besides the usual ones; PEM. */
 const AUTHORITIES_FILE = "authorities.pem";
 
-/** The overlay that carries a job: for root's eyes only, since it holds the agent's key. */
+/** The overlay with a job: readable by root only, because it holds the agent's key. */
 export function overlayOf(job: Job, network: NetworkPlan | undefined, authorities = ""): Buffer {
   const files = new Map([
     [JOB_FILE, Buffer.from(JSON.stringify(job))],
@@ -40,5 +41,5 @@ export function overlayOf(job: Job, network: NetworkPlan | undefined, authoritie
   return writeOverlay(files);
 }
 
-/** The job id that boot loaders and file names take: letters, digits and dashes. */
+/** The job id in boot loaders' entries and file names: letters, digits and dashes. */
 export const jobIdOf = (conversionId: string): string => conversionId.replaceAll("_", "-");

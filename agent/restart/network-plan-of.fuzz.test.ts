@@ -7,7 +7,7 @@ import { networkPlanOf } from "./network-plan-of.ts";
 const text = fc.string({ unit: "binary", maxLength: 20 });
 const sometimes = <T>(...arbitraries: fc.Arbitrary<T>[]) =>
   fc.option(fc.oneof(...arbitraries), { nil: undefined });
-/** Few, so that interfaces often stand on each other. */
+/** Few names, so that interfaces are often stacked on each other. */
 const name = fc.oneof(
   { weight: 9, arbitrary: fc.constantFrom("eth0", "eth1", "bond0", "br0", "eth0.7", "unknown") },
   { weight: 1, arbitrary: text },
@@ -67,7 +67,7 @@ const route: fc.Arbitrary<NetworkRoute> = fc.record(
   { noNullPrototype: true },
 );
 
-/** Of sources that addresses of the interfaces often are. */
+/** With source addresses that often belong to the interfaces. */
 function reachOf(interfaces: NetworkInterface[]) {
   const own = interfaces.flatMap((each) =>
     each.addresses.map(({ address }) => ({ device: each.name, address })),
@@ -101,7 +101,7 @@ function reachOf(interfaces: NetworkInterface[]) {
   });
 }
 
-test("no network that an inventory can tell of makes a plan that cannot be written", () => {
+test("no network that an inventory can describe gives a plan that cannot be written", () => {
   const network = fc.record({
     interfaces: fc.array(networkInterface, { maxLength: 8 }),
     routes: fc.array(route, { maxLength: 8 }),

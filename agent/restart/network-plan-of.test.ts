@@ -52,14 +52,14 @@ test("a static address comes with its gateway and name servers, but not with a r
   ]);
 });
 
-test("an address from DHCP is asked for again, and so is its default route", () => {
+test("an address from DHCP is requested again, and so is its default route", () => {
   const plan = networkPlanOf(
     network([ethernet("eth0", { addresses: [{ ...ipv4("192.0.2.10", true), origin: "lease" }] })]),
   );
   expect(plan?.ports).toMatchObject([{ dhcp: { routes: true }, addresses: [], routes: [] }]);
 });
 
-test("what else leads over the port is carried with its metric, but no routes of a cluster", () => {
+test("other routes over the port are carried with their metric, but none of a cluster", () => {
   const plan = networkPlanOf(
     network([ethernet("eth0", { addresses: [ipv4("192.0.2.10")] })], {
       routes: [
@@ -79,7 +79,7 @@ test("what else leads over the port is carried with its metric, but no routes of
   ]);
 });
 
-test("of two source addresses on one port, each route says which is its own", () => {
+test("with two source addresses on one port, each route names its own", () => {
   const { paths } = aReach();
   const reach = aReach(
     {},
@@ -95,7 +95,7 @@ test("of two source addresses on one port, each route says which is its own", ()
   ]);
 });
 
-test("of the resolver's settings, only those are kept that mean the same in the boot environment", () => {
+test("the resolver settings that are kept are those that mean the same in the boot environment", () => {
   const plan = networkPlanOf(
     network([ethernet("eth0", { addresses: [ipv4("192.0.2.10")] })], {
       dns: {
@@ -137,19 +137,19 @@ test("a VLAN on a bond is built from its ports, which are found by the adapters'
   );
   expect(plan).toMatchObject({
     ports: [{ name: "eth0", macAddress: "52:54:00:00:00:00" }, { name: "eth1" }],
-    bonds: [{ name: "bond0", mode: "802.3ad", ports: ["eth0", "eth1"], wears: "52:54:00:00:00:00" }],
+    bonds: [{ name: "bond0", mode: "802.3ad", ports: ["eth0", "eth1"], setMacAddress: "52:54:00:00:00:00" }],
     vlans: [{ name: "bond0.7", link: "bond0", id: 7, addresses: ["192.0.2.10/24"] }],
   });
 });
 
-test("ports that carry nothing are not in the plan, so that nobody waits for them", () => {
+test("ports without a use are not in the plan, so that nothing waits for them", () => {
   const plan = networkPlanOf(
     network([ethernet("eth0", { addresses: [ipv4("192.0.2.10")] }), ethernet("eth1")]),
   );
   expect(plan?.ports.map(({ name }) => name)).toEqual(["eth0"]);
 });
 
-test("a machine without an address on an Ethernet port gets no plan, so that the boot environment tries what it finds", () => {
+test("a machine without an address on an Ethernet port gets no plan, so that the boot environment tries every port", () => {
   expect(networkPlanOf(network([]))).toBeUndefined();
   expect(networkPlanOf(network([ethernet("eth0")]))).toBeUndefined();
 });

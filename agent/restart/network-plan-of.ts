@@ -15,21 +15,21 @@ import {
 
 type Addressing = Pick<
   NetworkPlan["ports"][number],
-  "name" | "wears" | "dhcp" | "addresses" | "routes" | "mtuBytes"
+  "name" | "setMacAddress" | "dhcp" | "addresses" | "routes" | "mtuBytes"
 >;
 
 /**
- * The network that a source's boot environment gets: the ports, bonds and VLANs over which the source
- * reaches the control plane, the addresses that it does so from, routes, name servers and hosts, and DHCP
- * with the same identity where the source has a lease. `undefined` where there is nothing to carry: the
- * boot environment then tries DHCP on all ports. Preflight fails for what is needed and cannot be carried.
+ * The network that a source's boot environment gets: the ports, bonds and VLANs over which the source reaches
+ * the control plane, the source addresses for that, routes, name servers and hosts, and DHCP with the same
+ * identity if the source has a lease. `undefined` if there is nothing to carry: the boot environment then
+ * tries DHCP on all ports. Preflight fails for what is needed and cannot be carried.
  */
 export function networkPlanOf({ network }: Pick<Inventory, "network">): NetworkPlan | undefined {
   const { interfaces, routes, routedByLease } = bootEnvironmentNetworkOf(network);
   const members = new Set(interfaces.flatMap(({ bond }) => bond?.members ?? []));
   const addressing = (each: NetworkInterface): Addressing => ({
     ...addressingOf(each, routes, routedByLease),
-    ...(members.has(each.name) ? {} : wornBy(each, interfaces)),
+    ...(members.has(each.name) ? {} : addressToSet(each, interfaces)),
   });
   const ports = interfaces.flatMap((each) => {
     const macAddress = hardwareAddressOf(each);
@@ -50,7 +50,7 @@ export function networkPlanOf({ network }: Pick<Inventory, "network">): NetworkP
     ),
     nameservers: network.dns.servers.filter(isReachableServer),
     searchDomains: network.dns.search
-      // `.` where there is none, or the end of a whole name.
+      // `.` means that there is none, or ends a complete name.
       .map((domain) => domain.replace(/\.$/, ""))
       .filter((domain) => SearchDomain.safeParse(domain).success),
     hosts: (network.reach?.hosts ?? []).filter(
@@ -72,7 +72,7 @@ function addressingOf(
     ...(isLeased && {
       dhcp: { routes: routedByLease.includes(name), ...(clientId !== undefined && { clientId }) },
     }),
-    // A lease is asked for again.
+    // A lease is requested again.
     addresses: addresses
       .filter(({ origin }) => origin !== "lease")
       .map(({ address, prefixLength }) => `${address}/${prefixLength}`),
@@ -89,18 +89,21 @@ function plannedRoute({ family, destination, gateway, metric, source }: NeededRo
   return PlannedRoute.safeParse(route).success ? [route] : [];
 }
 
-/** The hardware address that the interface has, where it would not have it by itself. */
-function wornBy(each: NetworkInterface, interfaces: readonly NetworkInterface[]): Pick<Addressing, "wears"> {
+/** The hardware address of the interface, if it would not have it by itself. */
+function addressToSet(
+  each: NetworkInterface,
+  interfaces: readonly NetworkInterface[],
+): Pick<Addressing, "setMacAddress"> {
   const { kind, macAddress, vlan } = each;
   const parent = interfaces.find(({ name }) => name === vlan?.parent);
   const own = kind === "vlan" ? parent?.macAddress : kind === "bond" ? undefined : hardwareAddressOf(each);
-  const wears = MacAddress.safeParse(macAddress).data;
-  return wears === undefined || wears === own ? {} : { wears };
+  const setMacAddress = MacAddress.safeParse(macAddress).data;
+  return setMacAddress === undefined || setMacAddress === own ? {} : { setMacAddress };
 }
 
 /**
- * Neither one on the machine itself, which does not run in the boot environment, nor one that only counts
- * on a certain link.
+ * Excludes a server on the machine itself, which does not run in the boot environment, and one that is valid
+ * only on a certain link.
  */
 function isReachableServer(server: string): boolean {
   return (
@@ -112,6 +115,6 @@ function isReachableServer(server: string): boolean {
 }
 
 function bondMode(mode: string): BondMode {
-  // The one that needs nothing of the switch.
+  // The mode that needs nothing from the switch.
   return BondMode.safeParse(mode).data ?? "active-backup";
 }

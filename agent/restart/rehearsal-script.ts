@@ -1,12 +1,12 @@
-/** What the script prints, and nothing else, where the kernel cannot make the ports. */
+/** The script prints only this if the kernel cannot create the ports. */
 export const NO_PORTS = "no-ports";
 
 /**
- * Runs the boot environment's network script in namespaces of its own, on ports that are connected to
- * nothing but each other. Everything it makes is in memory that goes with the last process in there.
- * Arguments: the scripts `network`, `dhcp` and `functions`, the plan, ports (NAME MAC), leases (NAME
- * ADDRESS LENGTH ROUTER|-), and the addresses to ask the way to; lists have one entry a line. Prints
- * sections that end with `---`.
+ * Runs the boot environment's network script in namespaces of its own, on ports that are connected only to
+ * each other. Everything it creates is in memory that is freed with the last process in there. Arguments: the
+ * scripts `network`, `dhcp` and `functions`, the plan, ports (NAME MAC), leases (NAME ADDRESS LENGTH
+ * ROUTER|-), and the addresses whose routes to ask for; lists have one entry a line. Prints sections that end
+ * with `---`.
  */
 export const REHEARSAL_SCRIPT = `
 set -e

@@ -16,7 +16,7 @@ const scripts = {
   dhcp: readFileSync(join(FILES, "dhcp"), "utf8"),
   functions: readFileSync(join(FILES, "functions"), "utf8"),
 };
-/** Namespaces with mounts take root. */
+/** Namespaces with mounts require root. */
 const isRoot = process.getuid?.() === 0;
 
 async function networkOf(lab: Omit<Laboratory, "targets">, hosts = [CLOUD]): Promise<Inventory["network"]> {
@@ -35,7 +35,7 @@ test.runIf(isRoot).each<[string, Omit<Laboratory, "targets">, string[]?]>([
     },
   ],
   [
-    "a router of IPv6 for IPv4",
+    "an IPv6 router for IPv4",
     {
       setup: "address add 192.0.2.10/32 dev eth0\n-4 route add default via inet6 fe80::1 dev eth0 onlink",
       files: named("192.0.2.10"),
@@ -91,7 +91,7 @@ test.runIf(isRoot).each<[string, Omit<Laboratory, "targets">, string[]?]>([
     },
     [CLOUD, "10.1.2.3"],
   ],
-])("%s is rehearsed, and is what the source uses", async (_, lab, hosts) => {
+])("%s is rehearsed, and matches what the source uses", async (_, lab, hosts) => {
   const network = await networkOf(lab, hosts);
   expect(network.reach?.unreached).toEqual([]);
   expect(await rehearseNetwork(new LocalMachine(), network, scripts)).toEqual({ differences: [] });
@@ -107,7 +107,7 @@ test.runIf(isRoot).each<[string, string, string, RegExp]>([
     "drops routes",
     "route) try ip",
     "route) : ip",
-    /198.51.100.7 would be reached not at all, not over eth0 by/,
+    /198.51.100.7 would not be reached at all; the source reaches it over eth0 by/,
   ],
   ["drops addresses", "address) try ip", "address) : ip", /eth0 192.0.2.10\/24 is missing/],
   [
@@ -123,8 +123,8 @@ test.runIf(isRoot).each<[string, string, string, RegExp]>([
     /192.0.2.99\/24 is not/,
   ],
   ["fails", "exit 0", "exit 3", /brought up no address/],
-  ["is no script", "find_port() {", "find_port( {", /brought up no address/],
-])("a boot environment whose script %s is found out", async (_, from, to, expected) => {
+  ["is not a script", "find_port() {", "find_port( {", /brought up no address/],
+])("a boot environment whose script %s is detected", async (_, from, to, expected) => {
   const network = await networkOf(simple);
   const broken = { ...scripts, network: scripts.network.replaceAll(from, to) };
   expect(broken.network).not.toBe(scripts.network);
@@ -132,7 +132,7 @@ test.runIf(isRoot).each<[string, string, string, RegExp]>([
   expect("differences" in rehearsal && rehearsal.differences.join("\n")).toMatch(expected);
 });
 
-test.runIf(isRoot)("a rehearsal leaves nothing on the machine, also one that is killed", async () => {
+test.runIf(isRoot)("a rehearsal leaves nothing on the machine, even if it is killed", async () => {
   const seen = () => ({
     ports: readdirSync("/sys/class/net"),
     addresses: networkInterfaces(),
@@ -163,7 +163,7 @@ function processesWith(word: string): string[] {
   });
 }
 
-test("where no namespace can be made the outcome is unknown, with what to do", async () => {
+test("if no namespace can be created the outcome is unknown, with what to do", async () => {
   const network = await networkOf(simple);
   expect(await rehearseNetwork(new RecordedMachine({}), network, scripts)).toEqual({
     unknown: expect.stringContaining("util-linux"),

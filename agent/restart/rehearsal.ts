@@ -1,6 +1,6 @@
 /**
- * Whether the boot environment's own script makes of the plan what the source uses to reach the control
- * plane.
+ * Whether the boot environment's own script turns the plan into the network with which the source reaches the
+ * control plane.
  */
 import { z } from "zod";
 import { bootEnvironmentNetworkOf, type CarriedPath } from "#shared/domain/boot-environment-network.ts";
@@ -15,8 +15,8 @@ import { networkPlanOf } from "./network-plan-of.ts";
 import { NO_PORTS, REHEARSAL_SCRIPT } from "./rehearsal-script.ts";
 
 /**
- * What a network rehearsal found. `unknown`: why it could not run. Otherwise what was different; empty if
- * nothing was.
+ * The outcome of a network rehearsal. `unknown`: why it could not run. `differences`: what differed; empty if
+ * nothing did.
  */
 export type Rehearsal = { unknown: string } | { differences: string[] };
 
@@ -28,10 +28,9 @@ const Addresses = z.array(
 );
 
 /**
- * Runs the script on the source in namespaces of its own, whose ports have the names and hardware addresses
- * of the source's and are connected to nothing. Leases are those that the source has: no DHCP server is
- * asked. Addresses that a router's advertisement makes are not rehearsed. Leaves nothing behind, however it
- * ends.
+ * Runs the script on the source in namespaces of its own, whose ports have the source's names and hardware
+ * addresses and are connected to nothing. It uses the source's leases: no DHCP server is asked. Addresses
+ * from router advertisements are not rehearsed. Leaves nothing behind, however it ends.
  */
 export async function rehearseNetwork(
   machine: Pick<Machine, "run">,
@@ -53,14 +52,14 @@ export async function rehearseNetwork(
     ...[scripts.network, scripts.dhcp, scripts.functions, formatNetworkPlan(plan)],
     ...[ports.join(""), leasesOf(paths, network).join(""), paths.map(({ path }) => path.address).join("\n")],
   );
-  if (!printed) return { unknown: "unshare is not there: install util-linux" };
+  if (!printed) return { unknown: "unshare is not installed: install util-linux" };
   if (printed.status === undefined)
-    return { unknown: "it did not end in time: try again when less runs here" };
+    return { unknown: "it did not end in time: try again when the machine is less busy" };
   if (printed.output.startsWith(NO_PORTS))
     return { unknown: "this kernel has no ports of type veth: install its package of additional modules" };
   const sections = printed.output.split("---\n");
   if (printed.status !== 0 || sections.length < 4 + paths.length)
-    return { unknown: "network namespaces cannot be made here, or `ip` is not there" };
+    return { unknown: "network namespaces cannot be created here, or `ip` is not installed" };
   return { differences: compare(sections, paths, plan.nameservers ?? []) };
 }
 
@@ -90,11 +89,12 @@ function compare(
   );
   const had = globalAddresses(addresses);
   for (const each of wanted) if (!had.has(each)) differences.push(`${each} is missing`);
-  for (const each of had) if (!wanted.has(each)) differences.push(`${each} is not the source's way`);
+  for (const each of had) if (!wanted.has(each)) differences.push(`${each} is not how the source reaches it`);
   for (const [index, each] of paths.entries()) {
     const [expected, found] = [wayOf(each), wayFound(ways[index])];
+    const outcome = found ? `would be reached ${found}` : "would not be reached at all";
     if (expected !== found)
-      differences.push(`${each.path.address} would be reached ${found}, not ${expected}`);
+      differences.push(`${each.path.address} ${outcome}; the source reaches it ${expected}`);
   }
   const asked = parseResolvConf(resolver).servers;
   if (asked.slice(0, servers.length).join() !== servers.join())
@@ -125,9 +125,9 @@ function wayOf({ path, device, address }: CarriedPath): string {
   return way(device, path.gateway, address.address);
 }
 
-function wayFound(json: string | undefined): string {
+function wayFound(json: string | undefined): string | undefined {
   const answer = parseAnswer(json);
-  return answer?.dev ? way(answer.dev, answer.gateway ?? answer.via?.host, answer.prefsrc) : "not at all";
+  return answer?.dev && way(answer.dev, answer.gateway ?? answer.via?.host, answer.prefsrc);
 }
 
 function way(device: string, gateway: string | undefined, source: string | undefined): string {

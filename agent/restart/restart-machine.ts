@@ -9,5 +9,7 @@ export async function restartMachine(machine: Machine): Promise<void> {
   if (result?.status === 0) return;
   const other = await machine.run("reboot");
   if (other?.status !== 0)
-    throw new Error(`the machine does not restart: ${(other ?? result)?.output.trim() ?? "no way to ask"}`);
+    throw new Error(
+      `the machine does not restart: ${(other ?? result)?.output.trim() ?? "no program can restart it"}`,
+    );
 }

@@ -1,18 +1,18 @@
 import { expect, test, vi } from "vitest";
-import { restartsHome } from "./may-restart.ts";
+import { allowOnlyToOriginal } from "./restart-rules.ts";
 import { Restarter, type RestarterOptions } from "./restarter.ts";
 
 const context = { commandId: "c1", signal: new AbortController().signal, progress: () => {} };
 
-function world(patienceMs: number, objection: RestarterOptions["objection"] = async () => undefined) {
+function world(restartAfterMs: number, refusal: RestarterOptions["refusal"] = async () => undefined) {
   let restarts = 0;
   const restarter = new Restarter({
     bootId: "boot-1",
-    objection,
+    refusal,
     restart: async () => {
       restarts++;
     },
-    patienceMs,
+    restartAfterMs,
     onError: (error) => {
       throw error;
     },
@@ -30,13 +30,13 @@ test("the machine restarts once its answer is acknowledged, and not before", asy
   expect(restarts()).toBe(1);
 });
 
-test("an acknowledgement that never comes does not keep the machine from restarting", async () => {
+test("a missing acknowledgement does not keep the machine from restarting", async () => {
   const { restarter, restarts } = world(1);
   await restarter.executor({ conversionId: "cnv_1", into: "original" }, context);
   await vi.waitFor(() => expect(restarts()).toBe(1));
 });
 
-test("a restart that is called off does not happen, neither by itself nor acknowledged late", async () => {
+test("a cancelled restart does not happen, neither by itself nor after a late acknowledgement", async () => {
   vi.useFakeTimers();
   try {
     const { restarter, restarts } = world(1000);
@@ -64,14 +64,14 @@ test("a restart that is cancelled while the agent judges it does not happen", as
   expect(restarts()).toBe(0);
 });
 
-test("asked out of a boot that is over, it does nothing: the restart has happened", async () => {
+test("a command from an earlier boot does nothing: the restart has already happened", async () => {
   const { restarter, restarts } = world(1);
   await restarter.executor({ conversionId: "cnv_1", into: "original", bootId: "boot-0" }, context);
   restarter.acknowledged("c1");
   expect(restarts()).toBe(0);
 });
 
-test("a restart to which there is an objection is refused, and does not happen", async () => {
+test("a restart that is refused does not happen", async () => {
   const { restarter, restarts } = world(1, async ({ conversionId }) => `${conversionId} has not armed it`);
   await expect(
     restarter.executor({ conversionId: "cnv_1", into: "boot-environment" }, context),
@@ -80,9 +80,9 @@ test("a restart to which there is an objection is refused, and does not happen",
   expect(restarts()).toBe(0);
 });
 
-test("the boot environment restarts home for any conversion, and nowhere else", async () => {
-  expect(await restartsHome({ conversionId: "cnv_2", into: "original" })).toBeUndefined();
-  expect(await restartsHome({ conversionId: "cnv_2", into: "boot-environment" })).toBe(
+test("the boot environment restarts only into the original system, for any conversion", async () => {
+  expect(await allowOnlyToOriginal({ conversionId: "cnv_2", into: "original" })).toBeUndefined();
+  expect(await allowOnlyToOriginal({ conversionId: "cnv_2", into: "boot-environment" })).toBe(
     "it runs the boot environment",
   );
 });

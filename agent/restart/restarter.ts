@@ -6,22 +6,22 @@ export interface RestarterOptions {
   /** The boot that this process runs in. */
   bootId: string;
   /**
-   * Why the agent, by what it knows itself, does not restart this machine so; `undefined` if it may. It may
-   * throw, too: then the command fails with that.
+   * Why the agent, from its own records, refuses this restart; `undefined` if it allows it. If it throws, the
+   * command fails with that error.
    */
-  objection: (wanted: CommandInput<"reboot">) => Promise<string | undefined>;
-  /** Restarts the machine; does not return in time to matter. */
+  refusal: (wanted: CommandInput<"reboot">) => Promise<string | undefined>;
+  /** Restarts the machine; the process is killed before this resolves. */
   restart: () => Promise<void>;
-  /** How long after its answer a restart waits for the acknowledgement: then it happens all the same. */
-  patienceMs?: number;
+  /** How long after its answer a restart waits for the acknowledgement before it happens anyway. */
+  restartAfterMs?: number;
   onError: (error: unknown) => void;
 }
 
-const PATIENCE_MS = 20_000;
+const RESTART_AFTER_MS = 20_000;
 
 /**
- * Restarts the machine when the control plane has the answer that it is about to, so that the silence
- * afterwards is understood.
+ * Restarts the machine once the control plane has the answer that it is about to, so that the control plane
+ * expects the silence afterwards.
  */
 export class Restarter {
   readonly #options: RestarterOptions;
@@ -33,15 +33,15 @@ export class Restarter {
 
   readonly executor: Executor<"reboot"> = async (wanted, { commandId, signal }) => {
     const { bootId, conversionId } = wanted;
-    // Asked out of another boot, it has happened already.
+    // From an earlier boot: the restart has already happened.
     if (bootId !== undefined && bootId !== this.#options.bootId) return {};
-    const why = await this.#options.objection(wanted);
+    const why = await this.#options.refusal(wanted);
     if (why) throw new RestartRefusedError(conversionId, why);
     // Cancelled in the meantime, when nothing was waiting yet.
     signal.throwIfAborted();
     this.#waiting.set(
       commandId,
-      setTimeout(() => this.#restart(), this.#options.patienceMs ?? PATIENCE_MS),
+      setTimeout(() => this.#restart(), this.#options.restartAfterMs ?? RESTART_AFTER_MS),
     );
     return {};
   };
@@ -51,12 +51,12 @@ export class Restarter {
     if (this.#forget(commandId)) this.#restart();
   }
 
-  /** The control plane has called this restart off. */
+  /** The control plane has cancelled this restart. */
   cancelled(commandId: string): void {
     this.#forget(commandId);
   }
 
-  /** Says whether the command was waiting. */
+  /** Returns whether the command was waiting. */
   #forget(commandId: string): boolean {
     clearTimeout(this.#waiting.get(commandId));
     return this.#waiting.delete(commandId);

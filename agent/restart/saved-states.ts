@@ -21,10 +21,10 @@ export interface SavedStatesOptions {
 }
 
 /**
- * What this agent did to a machine's boot state for each conversion, and how it was before: on the machine's
- * disk, and in the bucket below the source's own prefix. Only what this agent wrote itself is read back, for
- * it decides what is written to the boot loader's files. Each read throws `RecordNotOursError` for anything
- * else.
+ * What this agent did to a machine's boot state for each conversion, and the state before: on the machine's
+ * disk, and in the bucket below the source's own prefix. It decides what is written to the boot loader's
+ * files, so the agent reads back only what it wrote itself. Each read throws `RecordNotOursError` for
+ * anything else.
  */
 export class SavedStates {
   readonly #options: SavedStatesOptions;
@@ -45,7 +45,7 @@ export class SavedStates {
   }
 
   /**
-   * Durable in both places when it returns. The machine keeps the last one; the bucket keeps each under a
+   * Durable in both places when it resolves. The machine keeps the last one; the bucket keeps each under a
    * name of its own, because nothing there can be overwritten.
    */
   async put(conversionId: string, saved: SavedBootState): Promise<{ key: string; sha256: string }> {
@@ -56,12 +56,12 @@ export class SavedStates {
     );
   }
 
-  /** Nothing if this conversion never armed this machine, or has been released. */
+  /** Returns `undefined` if this conversion never armed this machine, or has been released. */
   get(conversionId: string): Promise<SavedBootState | undefined> {
     return this.#states.read(conversionId);
   }
 
-  /** The receipt of a conversion, once it is signed: the same is given each time. */
+  /** Keeps the conversion's signed receipt; later requests get the same one. */
   putReceipt(conversionId: string, receipt: BootReceipt): Promise<void> {
     return this.#receipts.write(conversionId, receipt);
   }
@@ -70,7 +70,7 @@ export class SavedStates {
     return this.#receipts.read(conversionId);
   }
 
-  /** Which boot image a conversion has staged. */
+  /** Records which boot image a conversion has staged. */
   remember(conversionId: string, image: BootImageReference): Promise<void> {
     return this.#images.write(conversionId, image);
   }
@@ -79,25 +79,25 @@ export class SavedStates {
     return this.#images.read(conversionId);
   }
 
-  /** The conversion has armed the machine, in this boot, and left it so. */
+  /** Records that the conversion has armed the machine in this boot. */
   markArmed(conversionId: string, armed: ArmedRecord): Promise<void> {
     return this.#armed.write(conversionId, armed);
   }
 
-  /** How the conversion armed the machine, as long as that is not taken back. */
+  /** How the conversion armed the machine; `undefined` once that is taken back. */
   async armedBy(conversionId: string): Promise<(ArmedRecord & { saved: SavedBootState }) | undefined> {
     const saved = await this.#states.read(conversionId);
     const armed = saved && (await this.#armed.read(conversionId));
     return armed && { ...armed, saved };
   }
 
-  /** Forgets the state here; the bucket keeps it. */
+  /** Deletes the state here; the bucket keeps it. */
   async forgetState(conversionId: string): Promise<void> {
     await this.#armed.forget(conversionId);
     await this.#states.forget(conversionId);
   }
 
-  /** Forgets how a conversion is undone; its receipt stays. */
+  /** Deletes what undoing a conversion needs; its receipt stays. */
   async forget(conversionId: string): Promise<void> {
     await this.forgetState(conversionId);
     await this.#images.forget(conversionId);

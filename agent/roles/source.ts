@@ -18,8 +18,8 @@ import { readBootId } from "../machine/system.ts";
 import { describeArming } from "../restart/arming.ts";
 import { BootImageCache } from "../restart/boot-image-cache.ts";
 import { coldExecutors, disarm } from "../restart/cold-executors.ts";
-import { restartsIfArmed } from "../restart/may-restart.ts";
 import { restartMachine } from "../restart/restart-machine.ts";
+import { allowOnlyIfArmed } from "../restart/restart-rules.ts";
 import { Restarter } from "../restart/restarter.ts";
 import { SavedStates } from "../restart/saved-states.ts";
 import type { Role, RoleOptions } from "./role.ts";
@@ -40,7 +40,7 @@ export const sourceRole: Role = async (options) => {
   const bootId = await readBootId(machine);
   const restarter = new Restarter({
     bootId,
-    objection: restartsIfArmed(states, machine, bootId),
+    refusal: allowOnlyIfArmed(states, machine, bootId),
     restart: () => restartMachine(machine),
     onError: (error) => log.error("could not restart the machine", { error: String(error) }),
   });
@@ -57,7 +57,7 @@ export const sourceRole: Role = async (options) => {
       }),
       ...coldExecutors({
         ...{ machine, images, states, identity, takeInventory, now },
-        patientMachine: new LocalMachine({ answerLimitMs: REHEARSAL_LIMIT_MS }),
+        slowMachine: new LocalMachine({ answerLimitMs: REHEARSAL_LIMIT_MS }),
         adapters: linuxAdapters(machine),
         variables: process.env,
         agentVersion: version,

@@ -73,6 +73,6 @@ function describe({ ok, rules }: Preflight): string {
     table(["OUTCOME", "RULE", "WHAT"], rows, "no rule"),
     ...(remedies.length > 0 ? ["", ...remedies.map(oneLine)] : []),
     "",
-    ok ? "Every rule passed." : "This conversion would not start.",
+    ok ? "This conversion can start." : "This conversion would not start.",
   ].join("\n");
 }

@@ -99,7 +99,7 @@ async function run(identity: Identity): Promise<() => Record<string, string>> {
     dataDir,
     executors: coldExecutors({
       machine,
-      patientMachine: machine,
+      slowMachine: machine,
       adapters: linuxAdapters(machine),
       images: new BootImageCache(join(machine.root, "run/boot-images"), store, (key) => trust.require(key)),
       states: new SavedStates({

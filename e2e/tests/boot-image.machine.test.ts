@@ -172,7 +172,7 @@ test(
       ],
       ["the machine is to end by itself"],
     );
-    expect(shown).toContain("The time for this is over.");
+    expect(shown).toContain("The deadline has passed.");
     expect(shown).toContain("reboot: Restarting system");
   },
   TIMEOUT_MS,

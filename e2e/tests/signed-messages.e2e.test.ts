@@ -72,7 +72,7 @@ async function run(identity: Identity, { lateMs = 0 } = {}) {
   const cloud = openAgentCloud(identity, { now, random: Math.random });
   const restarter = new Restarter({
     bootId: "boot-1",
-    objection: async () => undefined,
+    refusal: async () => undefined,
     restart: async () => {
       seen.restarts++;
     },

@@ -65,7 +65,7 @@ test.runIf(isRoot)(
   },
 );
 
-test("a guest that writes without end stops at its bound, with a verdict that says so, and its disk is as it was", async () => {
+test("a guest that writes without end stops at its limit, with a verdict that says so, and its disk is unchanged", async () => {
   const disk = writingDisk();
   const options = await place.optionsFor(disk, { sizeBytes: 64 * MIB, overlayBytes: 4 * MIB });
   const result = await bootCheck(options);
@@ -87,7 +87,7 @@ test("UEFI firmware starts in the same confinement, with variables that it can w
   expect(await bootCheck(options)).toMatchObject({ verdict: "booted" });
 });
 
-test("a guest that prints without end is unknown when the time is over, and its log keeps both ends", async () => {
+test("a guest that prints without end is unknown when the time is up, and its log keeps both ends", async () => {
   const options = await place.optionsFor(chatteringDisk(), { timeoutSeconds: 5 });
   const result = await bootCheck(options);
   expect(result).toMatchObject({ verdict: "unknown", reason: expect.stringContaining("within 5 s") });
@@ -97,7 +97,7 @@ test("a guest that prints without end is unknown when the time is over, and its 
   expect(log.endsWith("xxx")).toBe(true);
 });
 
-test("a guest that needs more memory than there is is not started, and the verdict says what is lacking", async () => {
+test("a guest that needs more memory than the host has is not started, and the verdict says what is lacking", async () => {
   const options = await place.optionsFor(printingDisk("login: "), { memoryMiB: 2 ** 30 });
   const result = await bootCheck(options);
   expect(result).toMatchObject({ verdict: "unknown", stage: "power-on" });
@@ -105,22 +105,27 @@ test("a guest that needs more memory than there is is not started, and the verdi
   expect(await readFile(result.consoleLogPath, "latin1")).toBe("");
 });
 
-test.runIf(isRoot)("an agent that is not root checks just as well, with the rights that it has", async () => {
-  const { workDir } = await place.optionsFor(printingDisk("\r\nclone login: "));
-  const disk = join(place.folder, "disk.raw");
-  const program = join(place.folder, "agent.ts");
-  await writeFile(
-    program,
-    `import { qemu } from ${JSON.stringify(join(import.meta.dirname, "qemu.ts"))};
+test.runIf(isRoot)(
+  "an agent that is not root can run a boot check, too, with the rights that it has",
+  async () => {
+    const { workDir } = await place.optionsFor(printingDisk("\r\nclone login: "));
+    const disk = join(place.folder, "disk.raw");
+    const program = join(place.folder, "agent.ts");
+    await writeFile(
+      program,
+      `import { qemu } from ${JSON.stringify(join(import.meta.dirname, "qemu.ts"))};
      const result = await qemu.bootCheck({ disks: [{ path: ${JSON.stringify(disk)}, format: "raw" }], firmware: "bios",
        memoryMiB: 64, timeoutSeconds: 60, workDir: ${JSON.stringify(workDir)}, now: () => performance.now(),
        signal: new AbortController().signal });
      console.log(JSON.stringify(result));`,
-  );
-  for (const path of [place.folder, disk]) await chown(path, 65_534, 65_534);
-  await chmod(program, 0o644);
-  const user = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
-  const { stdout, stderr } = spawnSync("setpriv", [...user, process.execPath, program], { encoding: "utf8" });
-  expect(stderr).toBe("");
-  expect(JSON.parse(stdout)).toMatchObject({ verdict: "booted" });
-});
+    );
+    for (const path of [place.folder, disk]) await chown(path, 65_534, 65_534);
+    await chmod(program, 0o644);
+    const user = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
+    const { stdout, stderr } = spawnSync("setpriv", [...user, process.execPath, program], {
+      encoding: "utf8",
+    });
+    expect(stderr).toBe("");
+    expect(JSON.parse(stdout)).toMatchObject({ verdict: "booted" });
+  },
+);

@@ -4,7 +4,7 @@ import { confined } from "./confinement.ts";
 const bounds = { addressSpaceBytes: 1000, fileBytes: 500 };
 const ALL = (1n << 41n) - 1n;
 
-test("root gives away its user id, its capabilities and its network", () => {
+test("root gives up its user id, its capabilities and its network", () => {
   const command = confined(["qemu"], bounds, { uid: 0, pid: 607, capabilities: ALL }).join(" ");
   expect(command).toMatch(
     /^unshare --net --ipc .*--reuid 60579 --regid 60579 --clear-groups --bounding-set=-all/,
@@ -13,7 +13,7 @@ test("root gives away its user id, its capabilities and its network", () => {
   expect(command).toMatch(/ qemu$/);
 });
 
-test("root in a container, and an agent that is not root, give away what they have", () => {
+test("root in a container, and an agent that is not root, give up what they have", () => {
   const inContainer = confined(["qemu"], bounds, { uid: 0, pid: 1, capabilities: ALL & ~(1n << 21n) });
   expect(inContainer).not.toContain("unshare");
   expect(inContainer).toContain("--reuid");

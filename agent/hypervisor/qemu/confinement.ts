@@ -2,13 +2,13 @@ import { readFile } from "node:fs/promises";
 
 /** What a confined process may use. */
 export interface Bounds {
-  /** How much memory it may map, its own code included. */
+  /** How much memory it may map, including its own code. */
   addressSpaceBytes: number;
-  /** The length of each file that it writes. Writing beyond fails with EFBIG. */
+  /** The limit for each file that it writes. Writing beyond it fails with EFBIG. */
   fileBytes: number;
 }
 
-/** Of the process that starts another one. */
+/** The rights of the process that starts another one. */
 export interface Starter {
   uid: number;
   pid: number;
@@ -22,12 +22,12 @@ const SETUID = 1n << 7n;
 const SETPCAP = 1n << 8n;
 const SYS_ADMIN = 1n << 21n;
 
-/** User ids that no distribution and no systemd hands out: https://systemd.io/UIDS-GIDS/. */
+/** User ids that no distribution and no systemd assigns: https://systemd.io/UIDS-GIDS/. */
 const FREE_UIDS = { first: 60_578, count: 606 };
 /** For threads; QEMU uses a few dozen. */
 const MAX_THREADS = 256;
 
-/** Who starts a process here: this one. */
+/** The rights of this process. */
 export async function thisStarter(): Promise<Starter> {
   const status = await readFile("/proc/self/status", "utf8");
   const field = (name: string) => new RegExp(`^${name}:\\s*(\\w+)`, "m").exec(status)?.[1] ?? "0";
@@ -35,11 +35,11 @@ export async function thisStarter(): Promise<Starter> {
 }
 
 /**
- * The command that runs `command` with as few rights as the starter can give away: a user id of its own
- * without capabilities or new privileges, a network with no interface, bounded memory and files, last in line
- * for processor and disk, first to be ended when memory runs out. It ends with its starter.
+ * The command that runs `command` with as few rights as the starter can give up: a user id of its own without
+ * capabilities or new privileges, a network with no interface, bounded memory and files, the lowest priority
+ * for processor and disk, and the first to be killed when memory runs out. It ends with its starter.
  *
- * A starter that is not root has no rights to give away but its own: the user id and the network stay.
+ * A starter that is not root can only give up its own rights: the user id and the network stay.
  */
 export function confined(command: readonly string[], bounds: Bounds, starter: Starter): string[] {
   const may = (needed: bigint) => (starter.capabilities & needed) === needed;
@@ -49,11 +49,11 @@ export function confined(command: readonly string[], bounds: Bounds, starter: St
     ...(may(SYS_ADMIN) ? ["unshare", "--net", "--ipc"] : []),
     ...["nice", "-n", "5", "ionice", "-c", "2", "-n", "7", "choom", "-n", "500", "--"],
     ...["prlimit", "--core=0", `--as=${bounds.addressSpaceBytes}`, `--fsize=${bounds.fileBytes}`],
-    // The limit counts all processes of a user id, so only one that has no others can have it.
+    // The limit counts all processes of a user id, so it works only for one that has no others.
     ...(changesUser ? [`--nproc=${MAX_THREADS}`] : []),
     ...["setpriv", "--pdeathsig", "KILL", "--no-new-privs", "--inh-caps=-all", "--ambient-caps=-all"],
     ...(changesUser ? ["--reuid", uid, "--regid", uid, "--clear-groups", "--bounding-set=-all"] : []),
-    // Where the signal is not ignored, it ends a process that writes beyond its bound.
+    // If the signal is not ignored, it kills a process that writes beyond its limit.
     ...["env", "--ignore-signal=XFSZ"],
     ...command,
   ];

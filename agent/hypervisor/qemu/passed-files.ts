@@ -8,20 +8,23 @@ const { O_RDONLY, O_RDWR, O_WRONLY, O_CREAT, O_EXCL } = constants;
 const SECTOR_BYTES = 512;
 
 /**
- * Files that QEMU gets open, so that it needs no right to any folder. What is made for it has no name any
- * more and is gone with QEMU, however that ends.
+ * Files that QEMU gets as open descriptors, so that it needs no right to any folder. Files created for it
+ * have no name any more and disappear with QEMU, however it ends.
  */
 export class PassedFiles {
   readonly #folder: string;
   readonly #firstFd: number;
   readonly #handles: FileHandle[] = [];
-  /** QEMU's set of each handle: one file, open in one or two ways. */
+  /** QEMU's set for each handle: one file, open in one or two ways. */
   readonly #sets: number[] = [];
   readonly #overlays: FileHandle[] = [];
-  /** Ours, not passed. */
+  /** Ours, not passed to QEMU. */
   readonly #outputs: FileHandle[] = [];
 
-  /** `folder`: for what is made. `firstFd`: the number of the first file in QEMU; the others follow it. */
+  /**
+   * `folder`: where files are created. `firstFd`: the descriptor of the first file in QEMU; the others follow
+   * it.
+   */
   constructor(folder: string, firstFd: number) {
     this.#folder = folder;
     this.#firstFd = firstFd;
@@ -48,7 +51,7 @@ export class PassedFiles {
     return this.#passWritable(copied);
   }
 
-  /** The name of an empty file that QEMU may only write, and the file to read it by. */
+  /** The name of an empty file that QEMU may only write, and the file for reading it. */
   async output(): Promise<{ name: string; file: FileHandle }> {
     const path = this.#newPath();
     const written = await opened(path, O_WRONLY | O_CREAT | O_EXCL);
@@ -57,7 +60,7 @@ export class PassedFiles {
     return { name: this.#pass(written), file };
   }
 
-  /** The name of an empty qcow2 image, as large for the guest as the disk below it. */
+  /** The name of an empty qcow2 image with the size of the disk below it. */
   async overlay(disk: { path: string; format: ImageFormat }): Promise<string> {
     const path = this.#newPath();
     const sizeBytes = await guestSizeBytes(disk);
@@ -66,7 +69,7 @@ export class PassedFiles {
     return this.#passWritable(path, this.#overlays);
   }
 
-  /** How long the longest overlay has become. */
+  /** The length of the longest overlay. */
   async longestOverlayBytes(): Promise<number> {
     return Math.max(0, ...(await Promise.all(this.#overlays.map(async (file) => (await file.stat()).size))));
   }
@@ -84,7 +87,7 @@ export class PassedFiles {
     return `/dev/fdset/${set}`;
   }
 
-  /** QEMU opens some files to read before it opens them to write. */
+  /** QEMU opens some files for reading before it opens them for writing. */
   async #passWritable(path: string, alsoTo: FileHandle[] = []): Promise<string> {
     const readable = await opened(path, O_RDONLY);
     const writable = await this.#unnamed(path, O_RDWR);

@@ -18,23 +18,23 @@ const SCREENSHOT_LIMIT_MS = 15_000;
 const EXIT_GRACE_MS = 3000;
 const KEPT_ERROR_CHARACTERS = 4096;
 const MIB = 2 ** 20;
-/** Of translated guest code. */
+/** For translated guest code. */
 const TRANSLATED_MIB = 256;
-/** QEMU's code, its threads' stacks and heaps, and the translated code, most of which is never touched. */
+/** QEMU's code, its threads' stacks and heaps, and the translated code, most of which is never used. */
 const ADDRESS_SPACE_OVERHEAD_MIB = 2048;
 /** Larger than a picture of the largest screen that QEMU's VGA shows. */
 const MAX_SCREENSHOT_BYTES = 16 * MIB;
-/** An overlay is full where the next cluster and its table do not fit any more. */
+/** An overlay is full if the next cluster and its table no longer fit. */
 const FULL_WITHIN_BYTES = MIB;
 
 const SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
 
 /**
- * A running QEMU: no network, no display, disks never written. It runs confined (`confined`), and all files
- * that it uses come to it open. It dies with this process, even if that is killed.
+ * A running QEMU: no network, no display, disks never written. It runs confined (`confined`), and gets all
+ * its files as open descriptors. It dies with this process, even if that is killed.
  */
 export class QemuMachine implements Guest {
-  /** Settles when QEMU has ended; never rejects. `cause` says how, in words. */
+  /** Resolves when QEMU has ended; never rejects. `cause` is text for people. */
   readonly ended: Promise<{ status: number | null; cause: string }>;
   readonly #monitor: QmpClient;
   readonly #child: ChildProcess;
@@ -54,7 +54,7 @@ export class QemuMachine implements Guest {
     const console = child.stdio[CONSOLE_FD] as Duplex;
     console.setEncoding("latin1");
     console.on("data", options.onConsole);
-    // The end of QEMU resets the connection; `ended` tells why it ended.
+    // The end of QEMU resets the connection; `ended` has the reason.
     console.on("error", () => undefined);
     let errors = "";
     (child.stderr as Readable).setEncoding("utf8").on("data", (text: string) => {
@@ -70,8 +70,8 @@ export class QemuMachine implements Guest {
   }
 
   /**
-   * Throws `ToolMissingError` where QEMU or the firmware is not installed, `HypervisorFailedError` where QEMU
-   * does not start.
+   * Throws `ToolMissingError` if QEMU or the firmware is not installed, `HypervisorFailedError` if QEMU does
+   * not start.
    */
   static async start(options: GuestOptions): Promise<QemuMachine> {
     const files = new PassedFiles(options.workDir, FIRST_FILE_FD);
@@ -86,12 +86,12 @@ export class QemuMachine implements Guest {
     }
   }
 
-  /** Whether the guest has written as much to one of its disks as it may. */
+  /** Whether the guest has written as much as it may to one of its disks. */
   async isOverlayFull(): Promise<boolean> {
     return (await this.#files.longestOverlayBytes()) > this.#overlayBytes - FULL_WITHIN_BYTES;
   }
 
-  /** The screen as PNG, once. Throws where QEMU shows none, or gives more than a screen can be. */
+  /** The screen as PNG, once. Throws if QEMU shows none, or returns more than a screen can be. */
   async takeScreenshot(): Promise<Buffer> {
     const { name, file } = this.#screenshot;
     await this.#monitor.execute("screendump", { filename: name, format: "png" }, SCREENSHOT_LIMIT_MS);
@@ -101,7 +101,7 @@ export class QemuMachine implements Guest {
     return buffer.subarray(0, bytesRead);
   }
 
-  /** Completes when QEMU takes commands. Ends QEMU and throws where it does not get there in time. */
+  /** Resolves when QEMU accepts commands. Ends QEMU and throws if it is not ready in time. */
   async #ready(): Promise<void> {
     const failed = this.ended.then(({ status, cause }) => {
       if (status === 127) throw new ToolMissingError(QEMU_PROGRAM, "qemu-system-x86");
@@ -116,7 +116,7 @@ export class QemuMachine implements Guest {
     await Promise.race([connected, failed]);
   }
 
-  /** Ends QEMU, at once if it does not end by itself within a few seconds. */
+  /** Ends QEMU; kills it if it does not end within a few seconds. */
   async stop(): Promise<void> {
     const timer = setTimeout(() => this.#kill(), EXIT_GRACE_MS);
     this.#monitor.execute("quit").catch(() => this.#kill());
@@ -130,7 +130,7 @@ export class QemuMachine implements Guest {
   }
 }
 
-/** What the monitor's event means; undefined where it says nothing of the guest's fate. */
+/** What the monitor's event means for the guest; `undefined` for events that do not matter. */
 function guestEvent({ event, data }: QmpEvent): GuestEvent | undefined {
   if (event === "RESET") return { kind: "restarted" };
   if (event === "SHUTDOWN") return { kind: "powered-off" };
@@ -168,7 +168,7 @@ async function planMachine(options: GuestOptions, files: PassedFiles): Promise<M
     ...["-nodefaults", "-no-user-config", "-nic", "none", "-display", "none", "-sandbox", SANDBOX],
     // Without "graphics" SeaBIOS copies its screen, and so a BIOS boot loader's, to the serial console.
     ...["-machine", firmware === "bios" ? "q35,graphics=off" : "q35"],
-    // In software: there are hosts where KVM opens and no guest runs, or hangs with what it held.
+    // In software: on some hosts KVM opens but no guest runs, or hangs with what it held.
     ...["-accel", `tcg,thread=multi,tb-size=${TRANSLATED_MIB}`, "-cpu", "max"],
     ...["-m", String(options.memoryMiB), "-smp", String(options.cpuCount)],
     ...["-device", "VGA", "-device", "virtio-rng-pci"],
@@ -196,7 +196,7 @@ async function diskArguments(disks: readonly GuestDisk[], files: PassedFiles): P
       "node-name": `base${index}`,
       "read-only": true,
       file: { driver: "file", filename: await files.read(disk.path), "read-only": true },
-      // QEMU does not open the backing file that an image names.
+      // QEMU must not open the backing file that an image names.
       ...(disk.format === "qcow2" ? { backing: null } : {}),
     };
     const overlay = {
@@ -208,7 +208,7 @@ async function diskArguments(disks: readonly GuestDisk[], files: PassedFiles): P
       backing: base["node-name"],
     };
     args.push("-blockdev", JSON.stringify(base), "-blockdev", JSON.stringify(overlay));
-    // SATA: the controller that nearly every system has a driver for. The guest stops at a failed write.
+    // SATA: the controller that nearly every system has a driver for. The guest pauses at a failed write.
     const device = `ide-hd,bus=ide.${index},drive=disk${index},bootindex=${index},werror=stop`;
     args.push("-device", device);
   }

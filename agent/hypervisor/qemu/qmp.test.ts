@@ -9,12 +9,12 @@ function connected() {
   return { client: new QmpClient(ours, (event) => events.push(event)), ours, theirs, events };
 }
 
-test("a command that is never answered ends with an error in time", async () => {
+test("a command that is never answered fails within its limit", async () => {
   const { client } = connected();
   await expect(client.execute("quit", {}, 20)).rejects.toThrow("did not answer quit within 0.02 s");
 });
 
-test("an answer reaches its command, and events their reader, however the lines are cut", async () => {
+test("an answer reaches its command, and events their reader, wherever the lines are split", async () => {
   const { client, theirs, events } = connected();
   const answer = client.execute("query-status");
   for (const piece of ['{"QMP": {}}\n{"eve', 'nt": "RESET"}\n{"return": {"a":', ' 1}, "id": 1}\n'])
@@ -31,7 +31,7 @@ test("a line without an end closes the monitor instead of filling the memory", a
   await answer;
 });
 
-test("whatever comes from the monitor, commands end and nothing is thrown at the reader", async () => {
+test("whatever the monitor sends, commands end and nothing is thrown at the reader", async () => {
   const line = fc.oneof(
     fc.string(),
     fc.json(),

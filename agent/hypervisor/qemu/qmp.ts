@@ -18,13 +18,13 @@ export class QmpError extends Error {
   override readonly name = "QmpError";
 }
 
-/** Longer than any answer to what we ask; a guest that took QEMU over could send a line without an end. */
+/** Longer than any answer to our commands; a guest that took QEMU over could send a line without an end. */
 const MAX_LINE_CHARACTERS = 2 ** 20;
 const ANSWER_LIMIT_MS = 60_000;
 
 /**
- * QEMU's monitor protocol over a connected stream: commands with answers, and the events between them. What
- * is not of the protocol closes the stream; it never throws at the reader.
+ * QEMU's monitor protocol over a connected stream: commands with answers, and events between them. Anything
+ * that violates the protocol closes the stream; it never throws at the reader.
  */
 export class QmpClient {
   readonly #stream: Duplex;
@@ -47,12 +47,12 @@ export class QmpClient {
     stream.on("close", () => this.#end());
   }
 
-  /** Leaves capability negotiation, before which QEMU accepts nothing else. */
+  /** Ends capability negotiation, before which QEMU accepts no other command. */
   async connect(limitMs = ANSWER_LIMIT_MS): Promise<void> {
     await this.execute("qmp_capabilities", {}, limitMs);
   }
 
-  /** Throws `QmpError` if QEMU refuses the command, or neither answers within the limit nor lives. */
+  /** Throws `QmpError` if QEMU refuses the command, ends, or does not answer within the limit. */
   async execute(
     command: string,
     args: Record<string, unknown> = {},
@@ -78,7 +78,7 @@ export class QmpClient {
     if (!understood || this.#partialLine.length > MAX_LINE_CHARACTERS) this.#giveUp();
   }
 
-  /** Whether the line was of the protocol. */
+  /** Whether the line follows the protocol. */
   #take(line: string): boolean {
     const message = parsed(line);
     if (message) this.#handle(message);

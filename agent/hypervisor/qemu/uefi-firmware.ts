@@ -12,7 +12,7 @@ const UEFI_FIRMWARE: readonly { code: string; variables: string }[] = [
   { code: "/usr/share/edk2/x64/OVMF_CODE.4m.fd", variables: "/usr/share/edk2/x64/OVMF_VARS.4m.fd" },
 ];
 
-/** Whether this host can run UEFI guests, and with which files; throws `ToolMissingError` otherwise. */
+/** The files with which this host can run UEFI guests; throws `ToolMissingError` if there are none. */
 export async function findUefiFirmware(): Promise<{ code: string; variables: string }> {
   for (const candidate of UEFI_FIRMWARE) {
     if ((await isReadable(candidate.code)) && (await isReadable(candidate.variables))) return candidate;

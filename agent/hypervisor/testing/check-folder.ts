@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { afterEach, beforeEach } from "vitest";
 import type { BootCheckOptions } from "../boot-check.ts";
 
-/** A folder for each test of the file that calls this, and the options of a boot check in it. */
+/** A folder for each test of the calling file, and the options of a boot check in it. */
 export function useCheckFolder() {
   const place = {
     folder: "",
-    /** `sizeBytes`: of the disk, which is longer than what is written to it. */
+    /** `sizeBytes`: the size of the disk, which is longer than what is written to it. */
     async optionsFor(
       disk: Buffer,
       { sizeBytes = disk.length, ...more }: Partial<BootCheckOptions> & { sizeBytes?: number } = {},

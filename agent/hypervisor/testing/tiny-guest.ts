@@ -1,6 +1,6 @@
 /**
- * Disks that boot within a second because their boot sector is all there is: they show whether virtual
- * machines run at all.
+ * Disks that boot within a second because they only have a boot sector: they show whether virtual machines
+ * run at all.
  */
 
 const SECTOR_BYTES = 512;
@@ -47,7 +47,7 @@ export function chatteringDisk(): Buffer {
   return bootDisk(Buffer.from(CHATTER_CODE));
 }
 
-/** To be followed by room to write. */
+/** Room to write must follow. */
 export function writingDisk(): Buffer {
   return bootDisk(Buffer.from(WRITE_CODE));
 }

@@ -1,13 +1,13 @@
-/** For tests: what `ip` prints on a machine with a given network, by a real kernel in a namespace. */
+/** For tests: what `ip` prints on a machine with a given network, from a real kernel in a namespace. */
 import { execFileSync } from "node:child_process";
 import { RecordedMachine } from "../../machine/testing/recorded-machine.ts";
 
 export interface Laboratory {
   /** Ports by name, with their hardware addresses. */
   ports?: Record<string, string>;
-  /** Arguments of `ip`, one command a line, once the ports are up. */
+  /** Arguments of `ip`, one command a line, run once the ports are up. */
   setup: string;
-  /** Addresses to which the kernel is asked the way. */
+  /** Addresses for which the kernel is asked for the route. */
   targets: string[];
   files?: Record<string, string>;
   links?: Record<string, string>;
@@ -24,7 +24,7 @@ export interface LinkJson {
   [field: string]: unknown;
 }
 
-/** A machine with one Ethernet port unless others are given. Nothing of it is connected to anything. */
+/** A machine with one Ethernet port by default. Nothing of it is connected to anything. */
 export function machineInLaboratory({
   ports = { eth0: "52:54:00:00:00:01" },
   setup,
@@ -45,7 +45,7 @@ export function machineInLaboratory({
       `ip link add ${name} address ${mac} type veth peer name cable${index} && ip link set cable${index} up && ip link set ${name} up`,
   );
   const script = [
-    // Addresses of IPv6 are ready as soon as their port is.
+    // IPv6 addresses are ready as soon as their port is.
     "echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad",
     "ip link set lo up",
     ...cables,
@@ -67,7 +67,7 @@ export function machineInLaboratory({
   return new RecordedMachine({ commands: { ...recorded, ...commands }, files, links });
 }
 
-/** The ends of cables here stand for ports of hardware; their other ends are not there. */
+/** The ends of cables here stand for hardware ports; their other ends do not exist. */
 function asPorts(json: string, change: Laboratory["change"]): string {
   const links = (JSON.parse(json) as LinkJson[]).filter(({ ifname }) => !ifname.startsWith("cable"));
   for (const link of links) if (link.linkinfo?.info_kind === "veth") delete link.linkinfo;

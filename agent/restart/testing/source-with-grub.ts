@@ -36,7 +36,7 @@ const enrolment = {
   apiUrl: "https://api.example.com",
 };
 
-/** A source with GRUB whose agent was enrolled when the image's key was known. */
+/** A source with GRUB whose agent got the image's key at enrolment. */
 export async function aSourceWithGrub(
   { firmware }: FakeMachineOptions = { firmware: "bios" },
   { secureBootSigned = false, network }: { secureBootSigned?: boolean; network?: Inventory["network"] } = {},
@@ -58,7 +58,7 @@ export async function aSourceWithGrub(
   const states = new SavedStates({ dataDir, store, sourceId: "agt_1", recordKey });
   const executors = coldExecutors({
     machine,
-    patientMachine: machine,
+    slowMachine: machine,
     adapters: linuxAdapters(machine),
     images,
     states,

@@ -8,7 +8,7 @@ import { SIGNATURE_FILE } from "../../boot-image/signature.ts";
 import type { TestImage } from "../../boot-loaders/testing/boot-image.ts";
 import type { ObjectStore } from "../../store/object-store.ts";
 
-/** Puts the image's files and returns how agents are told of it. */
+/** Stores the image's files and returns the reference that agents get. */
 export async function storeImage(
   store: Pick<ObjectStore, "put">,
   { dir, id, publicKey }: TestImage,

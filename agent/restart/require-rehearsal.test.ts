@@ -8,7 +8,7 @@ import { readNetworkScripts } from "../boot-image-builder/network-scripts.ts";
 import { collectNetwork } from "../inventory/network.ts";
 import { machineInLaboratory } from "../inventory/testing/network-laboratory.ts";
 import { LocalMachine } from "../machine/machine.ts";
-import { mustRehearse } from "./must-rehearse.ts";
+import { requireRehearsal } from "./require-rehearsal.ts";
 
 const CLOUD = "198.51.100.7";
 const isRoot = process.getuid?.() === 0;
@@ -31,27 +31,27 @@ async function anImage(change: (script: string) => string = (script) => script):
   return imageDir;
 }
 
-test.runIf(isRoot)("an image whose scripts make the source's network passes", async () => {
+test.runIf(isRoot)("an image whose scripts set up the source's network passes", async () => {
   const network = await aNetwork();
-  await mustRehearse(new LocalMachine(), { network }, { imageDir: await anImage(), accept: [] });
+  await requireRehearsal(new LocalMachine(), { network }, { imageDir: await anImage(), accept: [] });
 });
 
-test.runIf(isRoot)("one whose scripts make another network is refused with what would differ", async () => {
+test.runIf(isRoot)("one whose scripts set up another network is refused with what would differ", async () => {
   const network = await aNetwork();
   const imageDir = await anImage((script) => script.replace("route) try ip", "route) : ip"));
-  await expect(mustRehearse(new LocalMachine(), { network }, { imageDir, accept: [] })).rejects.toMatchObject(
-    {
-      name: "NetworkNotRehearsedError",
-      retryable: false,
-      message: expect.stringContaining(`${CLOUD} would be reached not at all`),
-    },
-  );
-  await mustRehearse(new LocalMachine(), { network }, { imageDir, accept: ["network-rehearsed"] });
+  await expect(
+    requireRehearsal(new LocalMachine(), { network }, { imageDir, accept: [] }),
+  ).rejects.toMatchObject({
+    name: "NetworkNotRehearsedError",
+    retryable: false,
+    message: expect.stringContaining(`${CLOUD} would not be reached at all`),
+  });
+  await requireRehearsal(new LocalMachine(), { network }, { imageDir, accept: ["network-rehearsed"] });
 });
 
-test("an image without scripts is refused, for the outcome is not known", async () => {
+test("an image without scripts is refused, because the outcome is unknown", async () => {
   const imageDir = join(tmpdir(), "causeway-no-image");
-  const rehearsing = mustRehearse(
+  const rehearsing = requireRehearsal(
     new LocalMachine(),
     { network: await aNetwork() },
     { imageDir, accept: [] },

@@ -10,12 +10,11 @@ import { networkPlanOf } from "./network-plan-of.ts";
 import { type Rehearsal, rehearseNetwork } from "./rehearsal.ts";
 
 /**
- * Rehearses with the scripts of the boot image in `imageDir`. Throws `NetworkNotRehearsedError` where the
- * boot environment would not reach the control plane as the source does, or where that is not known, unless
- * the operator accepted it. A source without a plan has nothing to rehearse: its boot environment tries
- * DHCP.
+ * Rehearses with the scripts of the boot image in `imageDir`. Throws `NetworkNotRehearsedError` if the boot
+ * environment would not reach the control plane as the source does, or if that is unknown, unless the
+ * operator accepted it. A source without a plan has nothing to rehearse: its boot environment tries DHCP.
  */
-export async function mustRehearse(
+export async function requireRehearsal(
   machine: Pick<Machine, "run">,
   { network }: Pick<Inventory, "network">,
   { imageDir, accept }: { imageDir: string; accept: readonly RuleName[] },
