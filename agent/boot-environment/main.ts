@@ -98,7 +98,7 @@ async function run(job: Job): Promise<void> {
     bootId,
     refusal: allowOnlyToOriginal,
     restart: async () => leave(),
-    onError: (error) => log.error("could not restart", { error }),
+    onNotRestarted: async (_, error) => log.error("could not restart", { error }),
   });
   const report = {
     restored: attestation.outcome !== "different",

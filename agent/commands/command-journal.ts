@@ -55,6 +55,13 @@ export class CommandJournal {
       .run(result.commandId, contentSha256 ?? null, JSON.stringify(result));
   }
 
+  /** The command ended otherwise than it was recorded, and the control plane has yet to get that result. */
+  replace(result: CommandResult): void {
+    this.#database
+      .prepare("UPDATE ended_commands SET result = ?, acknowledged_ms = NULL WHERE command_id = ?")
+      .run(JSON.stringify(result), result.commandId);
+  }
+
   find(commandId: string): EndedCommand | undefined {
     const row = this.#database
       .prepare("SELECT result, content_sha256 FROM ended_commands WHERE command_id = ?")

@@ -308,3 +308,23 @@ test.each(["", "..", "../x", "/", "cnv_1/../..", "cnv_1\0", "CNV_1"])(
     expect(released).toEqual([]);
   },
 );
+
+test("a result that is retracted is reported as a failure, also to a control plane that asks again", async () => {
+  let retract: ((error: unknown) => Promise<void>) | undefined;
+  const executors: Executors = {
+    release: async (_, context) => {
+      ({ retract } = context);
+      return {};
+    },
+  };
+  const { runner, results, path } = world(executors);
+  runner.receive(release("c1"));
+  await until(() => results().length === 1);
+  runner.receive({ type: "acknowledge", commandId: "c1" });
+  await retract?.(new DiskNotFoundError("sda"));
+  expect(results().map(({ type }) => type)).toEqual(["command-succeeded", "command-failed"]);
+  const later = world(executors, path);
+  later.runner.receive(release("c1"));
+  await until(() => later.results().length === 1);
+  expect(later.results()).toMatchObject([{ type: "command-failed", failure: { name: "DiskNotFoundError" } }]);
+});

@@ -142,6 +142,7 @@ export class CommandRunner {
         commandId: command.commandId,
         signal,
         progress: (progress) => sampler.take(progress),
+        retract: (error) => this.#retract(command.commandId, error),
       });
       await this.#options.onDone?.(command);
       if (signal.aborted) return;
@@ -162,6 +163,14 @@ export class CommandRunner {
     } finally {
       sampler.stop();
     }
+  }
+
+  async #retract(commandId: string, error: unknown): Promise<void> {
+    const failure = failureOf(asUnavailable(error));
+    this.#options.log.error("command retracted", { commandId, failure });
+    const result: CommandResult = { type: "command-failed", commandId, at: this.#at(), failure };
+    this.#options.journal.replace(result);
+    await this.#announce(result);
   }
 
   async #execute(command: Command, context: ExecutionContext): Promise<unknown> {

@@ -7,6 +7,11 @@ export interface ExecutionContext {
   signal: AbortSignal;
   /** Can be called at any rate; the runner samples. */
   progress(progress: Progress): void;
+  /**
+   * After the command has succeeded: what its result announced does not happen. Reports the error as the
+   * command's failure instead.
+   */
+  retract(error: unknown): Promise<void>;
 }
 
 /**

@@ -31,7 +31,12 @@ import { verifyExecutor } from "./verify.ts";
 
 const MIB = 2 ** 20;
 const content = testContent(MIB + 512, 5);
-const context = { commandId: "c1", signal: new AbortController().signal, progress: () => {} };
+const context = {
+  commandId: "c1",
+  signal: new AbortController().signal,
+  progress: () => {},
+  retract: async () => {},
+};
 const ids = { conversionId: "cnv_1", sourceId: "agt_1", pointId: "rp_1" };
 let dir: string;
 const source = { sourceId: "agt_1", dataKey: Buffer.alloc(32, 7) };

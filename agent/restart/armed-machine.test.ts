@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { flushFileSystems } from "../machine/boot-machine.ts";
+import { takeBackArming } from "./cold-executors.ts";
 import { allowOnlyIfArmed } from "./restart-rules.ts";
 import { aSourceWithGrub, conversionId, type Source } from "./testing/source-with-grub.ts";
 
@@ -66,4 +67,17 @@ test("a disk that rejects a write fails the arming before the entry is selected"
   expect(await refusal({ conversionId, into: "boot-environment" })).toContain("has not armed it");
   expect(await source.attest()).toMatchObject({ receipt: { content: { outcome: "equal" } } });
   expect(source.bootState()).toEqual(before);
+});
+
+test("an arming that is taken back before the restart leaves a machine that is not restarted, and a receipt", async () => {
+  const source = await aSourceWithGrub();
+  const before = source.bootState();
+  await source.stage(source.image);
+  await source.arm();
+  await takeBackArming(source, conversionId);
+  await takeBackArming(source, conversionId);
+  expect(source.bootState()).toEqual(before);
+  const objection = allowOnlyIfArmed(source.states, source.machine, "boot-1");
+  expect(await objection({ conversionId, into: "boot-environment" })).toContain("has not armed it");
+  expect(await source.attest()).toMatchObject({ receipt: { content: { outcome: "equal" } } });
 });

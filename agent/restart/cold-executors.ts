@@ -89,6 +89,17 @@ export async function disarm(
   await states.forgetState(conversionId);
 }
 
+/** As `disarm`, but keeps what the receipt is made of: the control plane still asks for it. */
+export async function takeBackArming(
+  { machine, states }: Pick<ColdDeps, "machine" | "states">,
+  conversionId: string,
+): Promise<void> {
+  const saved = await states.get(conversionId);
+  if (!saved) return;
+  await states.forgetArmed(conversionId);
+  await restoreBootState(saved, machine, await readVolumes(machine));
+}
+
 function stageBootImage(deps: ColdDeps): Executor<"stage-boot-image"> {
   return async ({ conversionId, bootImage, accept }, { signal }) => {
     await mustReturn(deps.machine, accept);

@@ -2,50 +2,60 @@ import { expect, test, vi } from "vitest";
 import { allowOnlyToOriginal } from "./restart-rules.ts";
 import { Restarter, type RestarterOptions } from "./restarter.ts";
 
-const context = { commandId: "c1", signal: new AbortController().signal, progress: () => {} };
+const context = {
+  commandId: "c1",
+  signal: new AbortController().signal,
+  progress: () => {},
+  retract: async () => {},
+};
 
 function world(restartAfterMs: number, refusal: RestarterOptions["refusal"] = async () => undefined) {
-  let restarts = 0;
+  const events: string[] = [];
   const restarter = new Restarter({
     bootId: "boot-1",
     refusal,
     restart: async () => {
-      restarts++;
+      events.push("restarted");
     },
     restartAfterMs,
-    onError: (error) => {
-      throw error;
+    onNotRestarted: async ({ conversionId }) => {
+      events.push(`taken back for ${conversionId}`);
     },
   });
-  return { restarter, restarts: () => restarts };
+  const retract = async (error: unknown) => {
+    events.push(`retracted: ${(error as Error).message}`);
+  };
+  return { restarter, events, context: { ...context, retract } };
 }
 
+const into = "boot-environment" as const;
+
 test("the machine restarts once its answer is acknowledged, and not before", async () => {
-  const { restarter, restarts } = world(60_000);
+  const { restarter, events, context } = world(60_000);
   await restarter.executor({ conversionId: "cnv_1", into: "boot-environment", bootId: "boot-1" }, context);
   restarter.acknowledged("another");
-  expect(restarts()).toBe(0);
+  expect(events).toEqual([]);
   restarter.acknowledged("c1");
   restarter.acknowledged("c1");
-  expect(restarts()).toBe(1);
+  await vi.waitFor(() => expect(events).toEqual(["restarted"]));
 });
 
 test("a missing acknowledgement does not keep the machine from restarting", async () => {
-  const { restarter, restarts } = world(1);
+  const { restarter, events, context } = world(1);
   await restarter.executor({ conversionId: "cnv_1", into: "original" }, context);
-  await vi.waitFor(() => expect(restarts()).toBe(1));
+  await vi.waitFor(() => expect(events).toEqual(["restarted"]));
 });
 
 test("a cancelled restart does not happen, neither by itself nor after a late acknowledgement", async () => {
   vi.useFakeTimers();
   try {
-    const { restarter, restarts } = world(1000);
+    const { restarter, events, context } = world(1000);
     await restarter.executor({ conversionId: "cnv_1", into: "boot-environment" }, context);
     restarter.cancelled("another");
     restarter.cancelled("c1");
     restarter.acknowledged("c1");
     await vi.advanceTimersByTimeAsync(2000);
-    expect(restarts()).toBe(0);
+    expect(events).toEqual([]);
   } finally {
     vi.useRealTimers();
   }
@@ -53,7 +63,7 @@ test("a cancelled restart does not happen, neither by itself nor after a late ac
 
 test("a restart that is cancelled while the agent judges it does not happen", async () => {
   const abort = new AbortController();
-  const { restarter, restarts } = world(1, async () => {
+  const { restarter, events, context } = world(1, async () => {
     restarter.cancelled("c1");
     abort.abort();
     return undefined;
@@ -61,23 +71,26 @@ test("a restart that is cancelled while the agent judges it does not happen", as
   const wanted = { conversionId: "cnv_1", into: "boot-environment" } as const;
   await expect(restarter.executor(wanted, { ...context, signal: abort.signal })).rejects.toThrow();
   restarter.acknowledged("c1");
-  expect(restarts()).toBe(0);
+  expect(events).toEqual([]);
 });
 
 test("a command from an earlier boot does nothing: the restart has already happened", async () => {
-  const { restarter, restarts } = world(1);
+  const { restarter, events, context } = world(1);
   await restarter.executor({ conversionId: "cnv_1", into: "original", bootId: "boot-0" }, context);
   restarter.acknowledged("c1");
-  expect(restarts()).toBe(0);
+  expect(events).toEqual([]);
 });
 
 test("a restart that is refused does not happen", async () => {
-  const { restarter, restarts } = world(1, async ({ conversionId }) => `${conversionId} has not armed it`);
+  const { restarter, events, context } = world(
+    1,
+    async ({ conversionId }) => `${conversionId} has not armed it`,
+  );
   await expect(
     restarter.executor({ conversionId: "cnv_1", into: "boot-environment" }, context),
   ).rejects.toMatchObject({ name: "RestartRefusedError", message: expect.stringContaining("cnv_1 has not") });
   restarter.acknowledged("c1");
-  expect(restarts()).toBe(0);
+  expect(events).toEqual([]);
 });
 
 test("the boot environment restarts only into the original system, for any conversion", async () => {
@@ -85,4 +98,39 @@ test("the boot environment restarts only into the original system, for any conve
   expect(await allowOnlyToOriginal({ conversionId: "cnv_2", into: "boot-environment" })).toBe(
     "it runs the boot environment",
   );
+});
+
+test.each<[string, (restarter: Restarter) => void]>([
+  ["acknowledged", (restarter) => restarter.acknowledged("c1")],
+  ["not acknowledged in time", () => {}],
+])(
+  "an objection that arises after the answer, %s, keeps the machine from restarting: arming is taken back, then the answer",
+  async (_, then) => {
+    let why: string | undefined;
+    const { restarter, events, context } = world(20, async () => why);
+    await restarter.executor({ conversionId: "cnv_1", into }, context);
+    why = "grub.cfg was changed";
+    then(restarter);
+    await vi.waitFor(() => expect(events).toHaveLength(2));
+    expect(events).toEqual([
+      "taken back for cnv_1",
+      "retracted: the machine is not restarted for conversion cnv_1: grub.cfg was changed",
+    ]);
+  },
+);
+
+test("an answer is retracted if the machine refuses to restart", async () => {
+  const events: string[] = [];
+  const restarter = new Restarter({
+    bootId: "boot-1",
+    refusal: async () => undefined,
+    restart: () => Promise.reject(new Error("the machine does not restart: access denied")),
+    onNotRestarted: async () => {},
+  });
+  const retract = async (error: unknown) => {
+    events.push(String(error));
+  };
+  await restarter.executor({ conversionId: "cnv_1", into }, { ...context, retract });
+  restarter.acknowledged("c1");
+  await vi.waitFor(() => expect(events).toEqual(["Error: the machine does not restart: access denied"]));
 });

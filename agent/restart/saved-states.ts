@@ -91,6 +91,11 @@ export class SavedStates {
     return armed && { ...armed, saved };
   }
 
+  /** The machine is no longer armed by this conversion: it is not restarted for it. */
+  forgetArmed(conversionId: string): Promise<void> {
+    return this.#armed.forget(conversionId);
+  }
+
   /** Deletes the state here; the bucket keeps it. */
   async forgetState(conversionId: string): Promise<void> {
     await this.#armed.forget(conversionId);

@@ -17,7 +17,7 @@ import { LocalMachine } from "../machine/machine.ts";
 import { readBootId } from "../machine/system.ts";
 import { describeArming } from "../restart/arming.ts";
 import { BootImageCache } from "../restart/boot-image-cache.ts";
-import { coldExecutors, disarm } from "../restart/cold-executors.ts";
+import { coldExecutors, disarm, takeBackArming } from "../restart/cold-executors.ts";
 import { restartMachine } from "../restart/restart-machine.ts";
 import { allowOnlyIfArmed } from "../restart/restart-rules.ts";
 import { Restarter } from "../restart/restarter.ts";
@@ -42,7 +42,12 @@ export const sourceRole: Role = async (options) => {
     bootId,
     refusal: allowOnlyIfArmed(states, machine, bootId),
     restart: () => restartMachine(machine),
-    onError: (error) => log.error("could not restart the machine", { error: String(error) }),
+    onNotRestarted: async ({ conversionId }, cause) => {
+      log.error("the machine is not restarted", { conversionId, error: String(cause) });
+      await takeBackArming({ machine, states }, conversionId).catch((error: unknown) =>
+        log.error("the machine may still be armed", { conversionId, error: String(error) }),
+      );
+    },
   });
   const images = new BootImageCache(IMAGES_DIR, cloud.store, (key) => imageTrust.require(key));
   return {

@@ -76,7 +76,7 @@ async function run(identity: Identity, { lateMs = 0 } = {}) {
     restart: async () => {
       seen.restarts++;
     },
-    onError: () => {},
+    onNotRestarted: async () => {},
   });
   const release = releaseExecutor((id) => rm(join(dataDir, "captures", id), { recursive: true }));
   const agent = new Agent({

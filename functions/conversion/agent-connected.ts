@@ -3,16 +3,30 @@
  * commands have ended and which come next.
  */
 import type { AgentRecord } from "#shared/domain/agent.ts";
-import { type CommandRecord, failed, isOpen, messageOf, succeeded } from "#shared/domain/command.ts";
+import {
+  bringsBack,
+  type CommandRecord,
+  failed,
+  isOpen,
+  latest,
+  messageOf,
+  succeeded,
+} from "#shared/domain/command.ts";
 import { type ConversionRecord, hasEnded, withMachine } from "#shared/domain/conversion.ts";
 import {
   afterConnect,
+  afterRetraction,
   type Contact,
   isBack,
   type MachineRecord,
   mayHaveLeft,
 } from "#shared/domain/source-machine.ts";
-import { BootEnvironmentLeftError, BootEnvironmentSilentError, failureOf } from "#shared/errors.ts";
+import {
+  BootEnvironmentLeftError,
+  BootEnvironmentSilentError,
+  type Failure,
+  failureOf,
+} from "#shared/errors.ts";
 import type { ConversionType } from "#shared/protocol/conversion-types.ts";
 import type { Workflow } from "../ports.ts";
 import { cancelOtherCommands } from "./cancel-commands.ts";
@@ -113,7 +127,7 @@ async function isWantedThere(
   return workflows[type].isRunning(id);
 }
 
-type End = "arrived" | BootEnvironmentSilentError | BootEnvironmentLeftError;
+type End = "arrived" | Failure;
 
 /** How an open command ends because the machine reported from this system; `undefined` if it stays open. */
 function endOf(
@@ -129,9 +143,11 @@ function endOf(
   if (isReboot && input.into === "original") return "arrived";
   // Commands that lead to the boot environment, or work there, can no longer succeed.
   if (!isReboot && environment === "original") return undefined;
-  return before.bootState === "armed"
-    ? new BootEnvironmentSilentError("the machine came back, but its boot environment never reported")
-    : new BootEnvironmentLeftError();
+  return failureOf(
+    before.bootState === "armed"
+      ? new BootEnvironmentSilentError("the machine came back, but its boot environment never reported")
+      : new BootEnvironmentLeftError(),
+  );
 }
 
 /**
@@ -144,11 +160,51 @@ export async function endCommand(
   { store, steps, clock }: CommandDeps,
 ): Promise<void> {
   const { taskToken } = command;
-  const failure = end === "arrived" ? undefined : failureOf(end);
+  const failure = end === "arrived" ? undefined : end;
   if (taskToken) await (failure ? steps.fail(taskToken, failure) : steps.succeed(taskToken, {}));
   const now = timestamp(clock);
   await store.conversions.modifyCommand(command.id, (current) => {
     if (!isOpen(current)) return current;
     return failure ? failed(current, failure, now) : succeeded(current, {}, now);
   });
+}
+
+/**
+ * The agent has retracted a restart that it had announced, and took back the arming: the machine still runs
+ * its original system. What waits for the boot environment fails with the agent's reason.
+ */
+export async function restartRetracted(
+  { conversionId, agentId }: CommandRecord,
+  failure: Failure,
+  deps: CommandDeps,
+): Promise<void> {
+  const { conversions } = deps.store;
+  const now = timestamp(deps.clock);
+  const { machine: there } = await conversions.modify(conversionId, (current) =>
+    withMachine(current, (machine) => afterRetraction(machine, now)),
+  );
+  // It was restarted all the same: what it did in the boot environment counts.
+  if (there?.is !== "original") return;
+  const { commands } = await conversions.withCommands(conversionId);
+  for (const command of commands) {
+    if (command.agentId !== agentId || command.environment !== "boot-environment") continue;
+    if (isOpen(command) && !bringsBack(command)) await endCommand(command, failure, deps);
+  }
+}
+
+/**
+ * Why a command for the boot environment cannot be done: the machine has come back from its restart, or was
+ * not restarted, before the workflow asked. `undefined` if it may still be done.
+ */
+export function whyNotThere(
+  { environment }: CommandRecord,
+  { machine }: ConversionRecord,
+  commands: readonly CommandRecord[],
+): Failure | undefined {
+  if (environment !== "boot-environment" || machine?.is !== "original") return undefined;
+  const restart = latest(
+    commands.filter(({ kind, input }) => kind === "reboot" && input.into === environment),
+  );
+  if (!restart || isOpen(restart)) return undefined;
+  return restart.failure ?? failureOf(new BootEnvironmentLeftError());
 }

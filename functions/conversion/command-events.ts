@@ -7,15 +7,18 @@ import {
   failed,
   isAnswerDue,
   isOpen,
+  isRetractable,
   progressed,
+  retracted,
   succeeded,
 } from "#shared/domain/command.ts";
 import { findCaptureProblem } from "#shared/domain/conversion.ts";
-import { CapturedDiskUnexpectedError, failureOf, UnknownCommandError } from "#shared/errors.ts";
+import { CapturedDiskUnexpectedError, type Failure, failureOf, UnknownCommandError } from "#shared/errors.ts";
 import { commandKinds } from "#shared/protocol/commands.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
 import { refuse } from "../ingest/refuse.ts";
 import { againIfChanged } from "../store/again-if-changed.ts";
+import { restartRetracted } from "./agent-connected.ts";
 import { type Outcome, recordOutcome } from "./command-outcome.ts";
 import { type CommandDeps, timestamp } from "./deps.ts";
 import { sendToAgent } from "./send-to-agent.ts";
@@ -56,10 +59,18 @@ export async function commandEnded(
   // If the step timed out in between, it waits with a new token, which needs the result, too.
   const command = await againIfChanged(async () => {
     const current = await ownCommand(agentId, event, deps);
+    if (current && isRetractable(current) && event.type === "command-failed")
+      return retract(current, event.failure, deps);
     if (!current || !isOpen(current)) return current;
     return deps.store.conversions.saveCommand(await endedCommand(current, event, deps));
   });
   if (command) await answer(command, "result", deps);
+}
+
+/** The announced restart does not happen. If this is broken off in between, the event comes again. */
+async function retract(command: CommandRecord, failure: Failure, deps: CommandDeps): Promise<CommandRecord> {
+  await restartRetracted(command, failure, deps);
+  return deps.store.conversions.saveCommand(retracted(command, failure, timestamp(deps.clock)));
 }
 
 /** Answers that the command is over, unless it just did. Recorded afterwards, so that no answer is lost. */

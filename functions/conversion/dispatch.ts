@@ -7,9 +7,14 @@ import {
 } from "#shared/domain/command.ts";
 import { type ConversionRecord, requireRunning, withMachine } from "#shared/domain/conversion.ts";
 import { arming, isAway } from "#shared/domain/source-machine.ts";
-import { BootEnvironmentLeftError, ConversionCancelledError, ForbiddenError } from "#shared/errors.ts";
+import {
+  BootEnvironmentLeftError,
+  ConversionCancelledError,
+  ForbiddenError,
+  failureOf,
+} from "#shared/errors.ts";
 import { againIfChanged } from "../store/again-if-changed.ts";
-import { endCommand } from "./agent-connected.ts";
+import { endCommand, whyNotThere } from "./agent-connected.ts";
 import { cancelCommands, cancelOtherCommands } from "./cancel-commands.ts";
 import { type CommandDeps, timestamp } from "./deps.ts";
 import { sendCommand } from "./send-to-agent.ts";
@@ -50,12 +55,18 @@ export async function dispatch(request: DispatchRequest, deps: CommandDeps): Pro
   const { command } = decided;
   // A cancellation marks the conversion, then reads the commands. This function writes the command, then
   // reads the mark. So one of the two sees the other.
-  if (!mayGoOut(command, await markArming(command, deps))) {
+  const current = await markArming(command, deps);
+  if (!mayGoOut(command, current)) {
     await cancelCommands([command], deps);
     throw new ConversionCancelledError(request.conversionId);
   }
-  if ((await store.agents.get(request.agentId)).restartedAs) {
-    await endCommand(command, new BootEnvironmentLeftError(), deps);
+  const { commands } = await store.conversions.withCommands(request.conversionId);
+  const isGone = (await store.agents.get(request.agentId)).restartedAs !== undefined;
+  const failure = isGone
+    ? failureOf(new BootEnvironmentLeftError())
+    : whyNotThere(command, current, commands);
+  if (failure) {
+    await endCommand(command, failure, deps);
     return { commandId: command.id };
   }
   await sendCommand(deps, request.agentId, messageOf(command));

@@ -1,5 +1,5 @@
 import { type AgentRecord, isEarlierStart, restarted } from "#shared/domain/agent.ts";
-import { BootEnvironmentLeftError } from "#shared/errors.ts";
+import { BootEnvironmentLeftError, failureOf } from "#shared/errors.ts";
 import { endCommand } from "./agent-connected.ts";
 import type { CommandDeps } from "./deps.ts";
 
@@ -21,7 +21,7 @@ export async function endEarlierStarts(agent: AgentRecord, deps: CommandDeps): P
     for (const { id } of page.items.filter((one) => isEarlierStart(one, agent))) {
       await agents.modify(id, (earlier) => restarted(earlier, agent.id));
       for (const command of await conversions.pendingCommands(id))
-        await endCommand(command, new BootEnvironmentLeftError(), deps);
+        await endCommand(command, failureOf(new BootEnvironmentLeftError()), deps);
     }
     cursor = page.cursor ?? undefined;
   } while (cursor);

@@ -2,8 +2,9 @@
  * A source that is restarted twice: its events, in every order that a machine with power failures can
  * produce.
  */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { anInventory } from "#shared/domain/testing/records.ts";
+import { ArmedStateChangedError, failureOf } from "#shared/errors.ts";
 import type { BootReceipt } from "#shared/protocol/boot-receipt.ts";
 import { aDevice, aReceipt } from "../testing/device.ts";
 import {
@@ -133,6 +134,68 @@ test("an old command does not restart an armed machine that was power-cycled", a
     failure: { name: "BootEnvironmentSilentError" },
   });
   expect(received()).toEqual([]);
+});
+
+describe("a restart that the agent retracts, for the boot loader was changed after its answer,", () => {
+  const failure = failureOf(new ArmedStateChangedError(["/boot/grub/grub.cfg"]));
+  const retraction = () =>
+    event({ type: "command-failed", commandId: "cnv_1.reboot.boot-environment.1", failure });
+
+  test("ends the wait for the boot environment by its reason; the boot state is asked for at once", async () => {
+    await restarting();
+    await retraction();
+    expect(outcome("report-boot-state")).toEqual({ failure });
+    expect(await machine()).toBe("original, armed");
+    await retraction();
+    expect(await machine()).toBe("original, armed");
+    await asks.back();
+    expect(outcome("reboot original")).toEqual({ output: {} });
+    await asks.attest();
+    await attested();
+    expect(await machine()).toBe("original, confirmed");
+  });
+
+  test("does so, too, if it comes before the workflow waits", async () => {
+    await ordered();
+    await answer("reboot.boot-environment", {});
+    await retraction();
+    expect(await machine()).toBe("original, armed");
+    await asks.report();
+    expect(outcome("report-boot-state")).toEqual({ failure });
+  });
+
+  test("broken off at any write is completed by the same event again", async () => {
+    await restarting();
+    const { conversions } = world.store;
+    const save = conversions.saveCommand.bind(conversions);
+    conversions.saveCommand = () => {
+      conversions.saveCommand = save;
+      return Promise.reject(new Error("killed"));
+    };
+    await expect(retraction()).rejects.toThrow("killed");
+    await retraction();
+    expect(outcome("report-boot-state")).toEqual({ failure });
+    expect(await world.store.conversions.findCommand("cnv_1.reboot.boot-environment.1")).toMatchObject({
+      state: "failed",
+      failure,
+    });
+  });
+
+  test("changes nothing once the boot environment has reported", async () => {
+    await away();
+    await asks.capture();
+    await retraction();
+    expect(outcome("capture-disk vda")).toBeUndefined();
+    expect(await machine()).toBe("boot-environment, restored");
+  });
+});
+
+test("a machine that came back before the workflow waits for its boot environment is not waited for", async () => {
+  await ordered();
+  await answer("reboot.boot-environment", {});
+  await connect(ORIGINAL, "boot-3");
+  await asks.report();
+  expect(outcome("report-boot-state")).toMatchObject({ failure: { name: "BootEnvironmentLeftError" } });
 });
 
 test("after a power cut during the capture, the machine's return ends the capture at once", async () => {

@@ -155,6 +155,19 @@ export function failed(command: CommandRecord, failure: Failure, now: string): C
   return { ...command, state: moved(command, "failed"), failure, endedAt: now };
 }
 
+/**
+ * Whether the agent may still say that a command failed which it had reported as done: only a restart is
+ * announced before it happens.
+ */
+export function isRetractable({ kind, state, input }: CommandRecord): boolean {
+  return kind === "reboot" && state === "succeeded" && input.into === "boot-environment";
+}
+
+/** What it announced did not happen. */
+export function retracted(command: CommandRecord, failure: Failure, now: string): CommandRecord {
+  return { ...command, state: "failed", output: undefined, failure, endedAt: now };
+}
+
 export function cancelled(command: CommandRecord, now: string): CommandRecord {
   return { ...command, state: moved(command, "cancelled"), endedAt: now };
 }

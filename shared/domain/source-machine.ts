@@ -77,6 +77,11 @@ export function afterFailure(
   return neverArmed ? { ...there, bootState: "untouched" } : there;
 }
 
+/** After its agent has retracted a restart: it still runs its original system. */
+export function afterRetraction(machine: MachineRecord, now: string): MachineRecord {
+  return machine.is === "rebooting" ? movedTo(machine, "original", now) : machine;
+}
+
 export interface Contact {
   environment: AgentEnvironment;
   bootId: string | undefined;

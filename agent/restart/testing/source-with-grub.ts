@@ -22,7 +22,12 @@ import { ImageTrust } from "../image-trust.ts";
 import { SavedStates } from "../saved-states.ts";
 import { storeImage } from "./stored-image.ts";
 
-const context = { commandId: "cmd_1", signal: new AbortController().signal, progress: () => {} };
+const context = {
+  commandId: "cmd_1",
+  signal: new AbortController().signal,
+  progress: () => {},
+  retract: async () => {},
+};
 export const conversionId = "cnv_1";
 const enrolment = {
   agentId: "agt_1",
