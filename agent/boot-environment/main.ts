@@ -11,7 +11,7 @@ import { openAgentCloud } from "../cloud/agent-cloud.ts";
 import { diskUsageOf } from "../filesystems/disk-usage.ts";
 import { collectInventory } from "../inventory/inventory.ts";
 import { LocalBootMachine } from "../machine/boot-machine.ts";
-import { JOB_FILE, Job } from "../restart/job.ts";
+import { JOB_FILE, type Job, readJob } from "../restart/job.ts";
 import { allowOnlyToOriginal } from "../restart/restart-rules.ts";
 import { Restarter } from "../restart/restarter.ts";
 import { captureExecutors } from "../roles/source.ts";
@@ -50,7 +50,7 @@ async function takeJob(): Promise<Job | undefined> {
   });
   if (text === undefined) return undefined;
   await rm(path);
-  return Job.parse(JSON.parse(text));
+  return readJob(text);
 }
 
 /** `eth0 192.0.2.10/24` for each address at which this machine can be reached. */

@@ -1,19 +1,22 @@
 import { hash } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
+import { z } from "zod";
 import { ByteReader, ByteWriter } from "#shared/format/bytes.ts";
 
-/** Identifies the capture that a journal belongs to; for any other capture the journal starts again. */
-export interface CaptureIdentity {
+const CaptureIdentitySchema = z.object({
   /** 16 bytes in hex, chosen by the first attempt. */
-  captureId: string;
-  sourceId: string;
-  diskName: string;
-  sizeBytes: number;
+  captureId: z.string().regex(/^[0-9a-f]{32}$/),
+  sourceId: z.string(),
+  diskName: z.string(),
+  sizeBytes: z.number(),
   /** The previous map's content hash, or null. */
-  previous: string | null;
-  startedAt: number;
-}
+  previous: z.string().nullable(),
+  startedAt: z.number(),
+});
+
+/** Identifies the capture that a journal belongs to; for any other capture the journal starts again. */
+export type CaptureIdentity = z.infer<typeof CaptureIdentitySchema>;
 
 /** A finished leaf. Everything it refers to is durable. */
 export interface JournalLeaf {
@@ -63,7 +66,7 @@ export class FileJournal implements CaptureJournal {
     this.#leaves.clear();
     this.#end = 0;
     const first = await this.#readRecord(0);
-    const known = first && (JSON.parse(first.payload.toString()) as CaptureIdentity);
+    const known = first && identityIn(first.payload);
     if (first && known && isSameCapture(known, identity)) {
       await this.#scan(first.end);
       await file.truncate(this.#end);
@@ -107,8 +110,9 @@ export class FileJournal implements CaptureJournal {
     this.#end = from;
     for (;;) {
       const record = await this.#readRecord(this.#end);
-      if (!record) return;
-      this.#leaves.set(record.payload.readUInt32LE(0), this.#end);
+      const index = record && indexIn(record.payload);
+      if (!record || index === undefined) return;
+      this.#leaves.set(index, this.#end);
       this.#end = record.end;
     }
   }
@@ -142,6 +146,21 @@ const MAX_RECORD_BYTES = 1024 * 1024;
 
 function check(payload: Buffer): Buffer {
   return hash("sha256", payload, "buffer").subarray(0, CHECK_BYTES);
+}
+
+/** `undefined` for a record that is none of ours, though its checksum is right: the capture starts again. */
+function identityIn(payload: Buffer): CaptureIdentity | undefined {
+  try {
+    return CaptureIdentitySchema.safeParse(JSON.parse(payload.toString())).data;
+  } catch {
+    return undefined;
+  }
+}
+
+/** `undefined` for what is no record of a leaf: the journal ends before it. */
+function indexIn(payload: Buffer): number | undefined {
+  if (payload.length < LEAF_HEADER_BYTES || !KINDS[payload.readUInt8(4)]) return undefined;
+  return payload.readUInt32LE(0);
 }
 
 function decodeJournalLeaf(payload: Buffer): JournalLeaf {

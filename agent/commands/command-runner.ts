@@ -54,7 +54,17 @@ export class CommandRunner {
     this.#options = options;
   }
 
+  /** Obeys the message, or logs why it cannot. */
   receive(message: ToAgent): void {
+    try {
+      this.#receive(message);
+    } catch (error) {
+      const { type, commandId } = message;
+      this.#options.log.error("message not handled", { type, commandId, failure: failureOf(error) });
+    }
+  }
+
+  #receive(message: ToAgent): void {
     switch (message.type) {
       case "acknowledge":
         this.#options.journal.acknowledge(message.commandId);

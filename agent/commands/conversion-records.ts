@@ -55,10 +55,20 @@ export class ConversionRecords<T> {
         throw new RecordNotOursError(this.#path(conversionId));
       });
     if (!sealed) return undefined;
-    const isOurs = timingSafeEqual(this.#macOf(conversionId, sealed.value), Buffer.from(sealed.mac, "hex"));
+    const isOurs = this.#isOurs(conversionId, sealed);
     const value = schema.safeParse(sealed.value);
     if (!isOurs || !value.success) throw new RecordNotOursError(this.#path(conversionId));
     return value.data;
+  }
+
+  #isOurs(conversionId: string, { value, mac }: z.infer<typeof Sealed>): boolean {
+    try {
+      return timingSafeEqual(this.#macOf(conversionId, value), Buffer.from(mac, "hex"));
+    } catch (error) {
+      // No canonical JSON: nested deeper, or of another kind, than anything that this agent writes.
+      if (error instanceof TypeError || error instanceof RangeError) return false;
+      throw error;
+    }
   }
 
   async forget(conversionId: string): Promise<void> {

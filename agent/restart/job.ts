@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { DiskMark } from "#shared/domain/disk-recognition.ts";
+import { JobUnreadableError } from "#shared/errors.ts";
 import { ConversionId } from "#shared/protocol/ids.ts";
 import { formatNetworkPlan, NETWORK_PLAN_FILE, type NetworkPlan } from "../boot-image/network-plan.ts";
 import { writeOverlay } from "../boot-image/overlay.ts";
@@ -24,6 +25,21 @@ export const Job = z.object({
   agentVersion: z.string(),
 });
 export type Job = z.infer<typeof Job>;
+
+/** The job in such a file. Throws `JobUnreadableError`. */
+export function readJob(json: string): Job {
+  let value: unknown;
+  try {
+    value = JSON.parse(json);
+  } catch {
+    throw new JobUnreadableError("it is not JSON");
+  }
+  const job = Job.safeParse(value);
+  if (job.success) return job.data;
+  const [issue] = job.error.issues;
+  // Never the value: it may be the agent's key.
+  throw new JobUnreadableError(`${issue?.path.join(".") || "the whole"} is not as it was written`);
+}
 
 /** The name of the job's file in the overlay. */
 export const JOB_FILE = "job.json";

@@ -77,3 +77,15 @@ export class BootReceiptInvalidError extends CausewayError {
     super(`the boot receipt is not valid: ${why}`);
   }
 }
+
+/** The boot environment cannot read what it was started to do, so it does nothing. */
+export class JobUnreadableError extends CausewayError {
+  override readonly name = "JobUnreadableError";
+  readonly retryable = false;
+  readonly hint =
+    "Restart the machine: it starts its original system, whose agent restores the boot loader and reports. Then check the disk on which /boot is, and convert again.";
+
+  constructor(why: string) {
+    super(`the job of this boot environment cannot be read: ${why}`);
+  }
+}
