@@ -1,8 +1,10 @@
 /** Whether an armed machine still is as arming left it. */
 import { z } from "zod";
+import { saysSystemIsUp } from "#shared/domain/grub-bookkeeping.ts";
 import { ArmedStateChangedError, ArmingFailedError } from "#shared/errors.ts";
 import { BootStateItem } from "#shared/protocol/boot-receipt.ts";
 import { isEqual, type SavedOn, stateNow } from "./attest.ts";
+import { changedVariables, decodeGrubEnvironment } from "./grub-environment.ts";
 import { nameOf, type SavedItem } from "./saved-state.ts";
 
 /** The items of a saved state as they were read right after arming, in its order. */
@@ -28,9 +30,22 @@ export async function requireAsArmed(armed: ArmedState, context: SavedOn): Promi
   for (const [index, item] of context.saved.items.entries()) {
     const then = armed[index];
     const isAsArmed = then && isEqual(then, await stateNow(item, context), false);
-    if (!isAsArmed) changed.push(nameOf(context.saved, item));
+    if (!isAsArmed && !(await startsAsArmed(item, context))) changed.push(nameOf(context.saved, item));
   }
   if (changed.length > 0) throw new ArmedStateChangedError(changed);
+}
+
+/**
+ * Of GRUB's environment block: whether only a service of the running system has noted since that the system
+ * is up, as Fedora's does two minutes after a login.
+ */
+async function startsAsArmed(item: SavedItem, { machine, volumes }: SavedOn): Promise<boolean> {
+  if (item.kind !== "file" || item.format !== "grub-environment" || !item.armed) return false;
+  const path = volumes.pathOf(item.location);
+  const now = (await machine.status(path))?.kind === "file" ? await machine.contents(path) : undefined;
+  if (!now || !decodeGrubEnvironment(now)) return false;
+  const changes = changedVariables(Buffer.from(item.armed.bytesBase64, "base64"), now);
+  return changes.every(([name, value]) => saysSystemIsUp(name, value));
 }
 
 function armedSha256(item: SavedItem): string | undefined {

@@ -3,11 +3,14 @@ import {
   type BootReceiptItem,
   type BootStateItem,
   type BootStateOutcome,
+  MAX_VARIABLE_NAME,
+  MAX_VARIABLES,
   worstOutcome,
 } from "#shared/protocol/boot-receipt.ts";
 import type { BootMachine } from "../machine/boot-machine.ts";
 import { draftOf } from "../machine/durable.ts";
 import { EFI_VARIABLES } from "../machine/system.ts";
+import { changedVariables } from "./grub-environment.ts";
 import { isSame, isSameEntry, withoutOwnPart } from "./own-part.ts";
 import { sha256, variablePath } from "./save.ts";
 import {
@@ -52,9 +55,19 @@ export async function attestBootState(
     const attributes = hasOwnAttributes(saved, item) && { withTime: hasOwnTime(item) };
     const equal = isEqual(before, after, attributes);
     const outcome = equal ? "equal" : await outcomeOf(item, { before, after }, context);
-    items.push({ kind: item.kind, name: nameOf(saved, item), before, after, outcome });
+    const variables = outcome === "changed-by-others" ? await variablesOf(item, context) : [];
+    const named = variables.length > 0 ? { variables } : {};
+    items.push({ kind: item.kind, name: nameOf(saved, item), before, after, outcome, ...named });
   }
   return { outcome: worstOutcome(items), items };
+}
+
+/** Which variables others changed, of GRUB's environment block. */
+async function variablesOf(item: SavedItem, { machine, volumes }: SavedOn): Promise<string[]> {
+  if (item.kind !== "file" || item.format !== "grub-environment" || !item.before) return [];
+  const now = await machine.contents(volumes.pathOf(item.location));
+  const changed = now ? changedVariables(Buffer.from(item.before.contentBase64, "base64"), now) : [];
+  return changed.map(([name]) => name.slice(0, MAX_VARIABLE_NAME)).slice(0, MAX_VARIABLES);
 }
 
 function stateBefore(item: SavedItem): BootStateItem {

@@ -70,6 +70,18 @@ export function environmentVariables(bytes: Uint8Array): [name: string, value: s
   });
 }
 
+/** The variables that one block has and the other has not, or with another value; with the later value. */
+export function changedVariables(
+  before: Uint8Array,
+  now: Uint8Array,
+): [name: string, value: string | undefined][] {
+  const [earlier, later] = [before, now].map((bytes) => new Map(environmentVariables(bytes)));
+  const names = new Set([...(earlier?.keys() ?? []), ...(later?.keys() ?? [])]);
+  return [...names]
+    .filter((name) => earlier?.get(name) !== later?.get(name))
+    .map((name) => [name, later?.get(name)]);
+}
+
 /** Changes the variable where it stands, or appends it, as `grub-editenv` does. */
 export function withGrubVariable(environment: GrubEnvironment, name: string, value: string): GrubEnvironment {
   if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) throw new RangeError(`${name} cannot be a variable of GRUB`);

@@ -1,6 +1,11 @@
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { expect, test } from "vitest";
+import {
+  decodeGrubEnvironment,
+  encodeGrubEnvironment,
+  withGrubVariable,
+} from "../boot-loaders/grub-environment.ts";
 import { flushFileSystems } from "../machine/boot-machine.ts";
 import { takeBackArming } from "./cold-executors.ts";
 import { allowOnlyIfArmed } from "./restart-rules.ts";
@@ -80,4 +85,49 @@ test("an arming that is taken back before the restart leaves a machine that is n
   const objection = allowOnlyIfArmed(source.states, source.machine, "boot-1");
   expect(await objection({ conversionId, into: "boot-environment" })).toContain("has not armed it");
   expect(await source.attest()).toMatchObject({ receipt: { content: { outcome: "equal" } } });
+});
+
+/** What a service does with `grub-editenv` while the machine is armed. */
+async function setVariables({ machine }: Source, change: Record<string, string>): Promise<void> {
+  const path = machine.at("/boot/grub/grubenv");
+  const environment = decodeGrubEnvironment(await readFile(path));
+  if (!environment) throw new Error("no environment block");
+  const changed = Object.entries(change).reduce(
+    (now, [name, value]) => withGrubVariable(now, name, value),
+    environment,
+  );
+  await writeFile(path, encodeGrubEnvironment(changed));
+}
+
+test.each<[string, Record<string, string>, boolean]>([
+  ["notes that the last start succeeded", { boot_success: "1", boot_indeterminate: "0" }, true],
+  ["clears Ubuntu's recordfail", { recordfail: "" }, true],
+  ["sets a counter that may choose another entry", { boot_counter: "3" }, false],
+  ["notes that the last start failed", { boot_success: "0", recordfail: "1" }, false],
+  ["wants to see the menu", { menu_show_once: "1" }, false],
+  ["chooses another default", { saved_entry: "another", boot_success: "1" }, false],
+  ["takes our entry away", { next_entry: "" }, false],
+])("an armed machine on which a service %s: %j, restarts: %s", async (_, change, restarts) => {
+  const source = await aSourceWithGrub();
+  await source.stage(source.image);
+  await source.arm();
+  await setVariables(source, change);
+  const judged = restartsIfArmed(source.states, source.machine, "boot-1")({
+    conversionId,
+    into: "boot-environment",
+  });
+  if (restarts) expect(await judged).toBeUndefined();
+  else await expect(judged).rejects.toMatchObject({ details: { changed: ["/boot/grub/grubenv"] } });
+});
+
+test("what GRUB and the distribution write at the starts stays, is named in the receipt, and is no failure", async () => {
+  const source = await aSourceWithGrub();
+  await source.stage(source.image);
+  await source.arm();
+  await setVariables(source, { next_entry: "", boot_success: "0", boot_indeterminate: "0", recordfail: "1" });
+  const { outcome, items = [] } = (await source.attest())?.receipt.content ?? {};
+  expect(outcome).toBe("changed-by-others");
+  expect(items.filter((item) => item.outcome !== "equal")).toMatchObject([
+    { name: "/boot/grub/grubenv", variables: ["boot_success", "boot_indeterminate", "recordfail"] },
+  ]);
 });

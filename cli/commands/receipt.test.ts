@@ -28,7 +28,10 @@ afterAll(() => new Promise((resolve) => server.close(resolve)));
 function receipt(outcome: BootStateOutcome) {
   const after = stateOf(outcome === "equal" ? "a" : "b");
   const items: BootReceiptItem[] = [
-    { kind: "file", name: "/boot/grub/grubenv", before: stateOf("a"), after, outcome },
+    {
+      ...{ kind: "file", name: "/boot/grub/grubenv", before: stateOf("a"), after, outcome },
+      ...(outcome === "changed-by-others" ? { variables: ["boot_success", "saved_entry"] } : {}),
+    },
     {
       kind: "watched-file",
       name: "/boot/grub/grub.cfg",
@@ -65,7 +68,7 @@ test("what others changed is named in the table and below it, and is also a succ
   const { code, stdout } = await receipt("changed-by-others");
   expect(stdout).toMatch(/^changed-by-others +\/boot\/grub\/grubenv/m);
   expect(stdout.trimEnd().split("\n").at(-1)).toMatch(
-    /^Nothing of the conversion is left.* Others changed \/boot\/grub\/grubenv since then;/,
+    /^Nothing of the conversion is left.* Others changed \/boot\/grub\/grubenv \(boot_success, written at starts by GRUB or the distribution; saved_entry\) since then;/,
   );
   expect(stdout).not.toContain("The boot state is unchanged.");
   expect(code).toBe(0);

@@ -1,3 +1,4 @@
+import { isGrubBookkeeping } from "#shared/domain/grub-bookkeeping.ts";
 import type { BootReceiptContent, BootStateItem, BootStateOutcome } from "#shared/protocol/boot-receipt.ts";
 import { findReceiptProblem } from "#shared/protocol/boot-receipt-signature.ts";
 import type { ConversionReceipt } from "#shared/protocol/resources.ts";
@@ -67,8 +68,20 @@ const OUTCOMES: Readonly<Record<BootStateOutcome, string>> = {
 function verdictOf({ outcome, items }: BootReceiptContent): string {
   if (outcome === "equal") return "The boot state is unchanged.";
   if (outcome === "different") return "THE BOOT STATE IS NOT WHAT IT WAS.";
-  const names = items.filter((item) => item.outcome === outcome).map(({ name }) => name);
+  const names = items.filter((item) => item.outcome === outcome).map(nameOf);
   return `Nothing of the conversion is left in the boot state. Others changed ${names.join(", ")} since then; those changes were kept.`;
+}
+
+/** With GRUB's variables: those that GRUB and the distribution write at starts, and the others. */
+function nameOf({ name, variables = [] }: BootReceiptContent["items"][number]): string {
+  if (variables.length === 0) return name;
+  const usual = variables.filter(isGrubBookkeeping);
+  const others = variables.filter((variable) => !isGrubBookkeeping(variable));
+  const parts = [
+    ...(usual.length > 0 ? [`${usual.join(", ")}, written at starts by GRUB or the distribution`] : []),
+    ...(others.length > 0 ? [others.join(", ")] : []),
+  ];
+  return oneLine(`${name} (${parts.join("; ")})`);
 }
 
 function inShort(state: BootStateItem): string {

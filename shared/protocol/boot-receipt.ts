@@ -41,6 +41,9 @@ export function worstOutcome(items: readonly { outcome: BootStateOutcome }[]): B
   return BootStateOutcome.options.findLast((outcome) => found.has(outcome)) ?? "equal";
 }
 
+export const MAX_VARIABLE_NAME = 64;
+export const MAX_VARIABLES = 32;
+
 export const BootReceiptItem = z.strictObject({
   /**
    * `watched-file`: not touched by arming, and recorded to show it. `boot-configuration`: of Windows,
@@ -56,6 +59,8 @@ export const BootReceiptItem = z.strictObject({
    * time).
    */
   outcome: BootStateOutcome,
+  /** Of GRUB's environment block that others changed: which of its variables. */
+  variables: z.array(z.string().max(MAX_VARIABLE_NAME)).max(MAX_VARIABLES).optional(),
 });
 export type BootReceiptItem = z.infer<typeof BootReceiptItem>;
 
