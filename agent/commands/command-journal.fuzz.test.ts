@@ -1,4 +1,4 @@
-/** Any damage to the journal of commands: a result that was recorded, or a typed error that says what to do. */
+/** Any damage to the journal of commands: it gives a result that was recorded, or says what to do. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -82,8 +82,8 @@ test("an arming that is taken back before the restart leaves a machine that is n
   await takeBackArming(source, conversionId);
   await takeBackArming(source, conversionId);
   expect(source.bootState()).toEqual(before);
-  const objection = allowOnlyIfArmed(source.states, source.machine, "boot-1");
-  expect(await objection({ conversionId, into: "boot-environment" })).toContain("has not armed it");
+  const refusal = allowOnlyIfArmed(source.states, source.machine, "boot-1");
+  expect(await refusal({ conversionId, into: "boot-environment" })).toContain("has not armed it");
   expect(await source.attest()).toMatchObject({ receipt: { content: { outcome: "equal" } } });
 });
 
@@ -112,7 +112,11 @@ test.each<[string, Record<string, string>, boolean]>([
   await source.stage(source.image);
   await source.arm();
   await setVariables(source, change);
-  const judged = restartsIfArmed(source.states, source.machine, "boot-1")({
+  const judged = allowOnlyIfArmed(
+    source.states,
+    source.machine,
+    "boot-1",
+  )({
     conversionId,
     into: "boot-environment",
   });

@@ -104,7 +104,7 @@ test.each<[string, (restarter: Restarter) => void]>([
   ["acknowledged", (restarter) => restarter.acknowledged("c1")],
   ["not acknowledged in time", () => {}],
 ])(
-  "an objection that arises after the answer, %s, keeps the machine from restarting: arming is taken back, then the answer",
+  "a refusal that arises after the answer, %s, keeps the machine from restarting: arming is taken back, then the answer",
   async (_, then) => {
     let why: string | undefined;
     const { restarter, events, context } = world(20, async () => why);
