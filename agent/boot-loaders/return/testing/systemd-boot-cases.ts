@@ -290,6 +290,16 @@ const MENUS: readonly SystemdBootCase[] = [
     starts: "a",
   },
   {
+    name: "a name that begins with a number, which is newer than a word",
+    files: { ...entryFiles("a", "debian.conf"), ...entryFiles("b", "0-b.conf") },
+    starts: "b",
+  },
+  {
+    name: "a name that begins with a dash, which is older than all others",
+    files: { ...entryFiles("a", "debian.conf"), ...entryFiles("b", "_-b.conf") },
+    starts: "a",
+  },
+  {
     name: "an entry whose program is missing",
     files: { ...A, "loader/entries/b.conf": "title Entry b\nefi /b.efi\n" },
     starts: "a",
