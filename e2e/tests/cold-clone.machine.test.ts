@@ -21,7 +21,9 @@ import {
 } from "../machines/cold-site.ts";
 import { buildLvmMachine } from "../machines/disk/lvm-machine.ts";
 import { bootDifferences, observe, unexpectedDifferences } from "../machines/observed-machine.ts";
+import { systemdBootMachine } from "../machines/systemd-boot-machine.ts";
 import { firstDifference } from "../site/compare.ts";
+import { systemdBoot } from "../testing/debian-packages.ts";
 
 /** Too small for the unified kernel image that `BootNext` starts, as on many machines: GRUB is armed then. */
 const SMALL_ESP_BYTES = 64 * 2 ** 20;
@@ -30,7 +32,8 @@ const log = (): void => {};
 interface Kind {
   name: string;
   firmware: "bios" | "uefi";
-  original: () => Promise<OriginalDisks>;
+  /** `dir`: for a disk that is made for this test alone. */
+  original: (dir: string) => Promise<OriginalDisks>;
   loader: string;
 }
 
@@ -76,6 +79,16 @@ const KINDS: Kind[] = [
     original: () => debianMachine({ firmware: "uefi", suite: "trixie", log }),
     loader: "boot-next",
   },
+  {
+    name: "UEFI with systemd-boot, which is armed by BootNext",
+    firmware: "uefi",
+    original: async (dir) =>
+      systemdBootMachine(await debianMachine({ firmware: "uefi", log }), {
+        loader: await systemdBoot("bookworm", join(dir, "packages")),
+        dir: join(dir, "original"),
+      }),
+    loader: "boot-next",
+  },
 ];
 
 describe.each(KINDS)("a real Debian machine on $name", ({ firmware, original, loader }) => {
@@ -84,7 +97,7 @@ describe.each(KINDS)("a real Debian machine on $name", ({ firmware, original, lo
 
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), "causeway-cold-"));
-    site = await openColdSite({ dir, firmware, log, original: await original() });
+    site = await openColdSite({ dir, firmware, log, original: await original(dir) });
   });
   afterAll(async () => {
     await site?.[Symbol.asyncDispose]();
