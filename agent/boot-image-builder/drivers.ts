@@ -1,3 +1,5 @@
+import { FILE_SYSTEM_PARTS } from "../filesystems/file-systems.ts";
+
 /** What a group of drivers is for. */
 export type DriverKind = "network" | "disk" | "file-system" | "volume" | "bus" | "watchdog" | "crypto";
 
@@ -114,14 +116,13 @@ export const DRIVER_GROUPS: readonly DriverGroup[] = [
   },
   {
     kind: "file-system",
-    reason:
-      "to restore boot state and to adapt a system: Linux, NTFS by ntfs-3g (this kernel has no driver of its own), EFI system partitions",
-    modules: names("ext4 xfs btrfs fuse vfat isofs efivarfs overlay"),
+    reason: "to restore boot state and to adapt a system",
+    modules: FILE_SYSTEM_PARTS.modules,
   },
   {
     kind: "file-system",
-    reason: "names on FAT",
-    modules: names("nls_ascii nls_cp437 nls_iso8859_1 nls_utf8"),
+    reason: "the boot image's own CD, the firmware's variables, and files over those of the image",
+    modules: names("isofs efivarfs overlay"),
   },
   {
     kind: "volume",

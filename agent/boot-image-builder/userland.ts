@@ -1,3 +1,5 @@
+import { FILE_SYSTEM_PARTS } from "../filesystems/file-systems.ts";
+
 /** Programs of the image by their package; the libraries follow from what they are linked with. */
 export const PROGRAMS: readonly string[] = [
   // busybox: the shell and everything small. If a full program is listed below, that one is used.
@@ -9,21 +11,7 @@ export const PROGRAMS: readonly string[] = [
   "/sbin/mdadm",
   "/sbin/mdmon",
   "/sbin/cryptsetup",
-  "/sbin/e2fsck",
-  "/sbin/tune2fs",
-  "/sbin/resize2fs",
-  "/sbin/dumpe2fs",
-  "/sbin/debugfs",
-  "/usr/bin/chattr",
-  "/usr/bin/lsattr",
-  "/sbin/xfs_repair",
-  "/usr/sbin/xfs_db",
-  "/usr/sbin/xfs_io",
-  "/bin/btrfs",
-  "/bin/ntfs-3g",
-  "/bin/ntfsfix",
-  "/bin/ntfsinfo",
-  "/sbin/ntfsresize",
+  ...FILE_SYSTEM_PARTS.programs,
   "/sbin/blkid",
   "/sbin/blockdev",
   "/sbin/losetup",
@@ -57,10 +45,7 @@ export const PROGRAM_LINKS: Readonly<Record<string, string>> = {
   "usr/sbin/lvcreate": "lvm",
   "usr/sbin/lvremove": "lvm",
   "usr/sbin/vgimportclone": "lvm",
-  "usr/sbin/fsck.ext2": "e2fsck",
-  "usr/sbin/fsck.ext3": "e2fsck",
-  "usr/sbin/fsck.ext4": "e2fsck",
-  "usr/sbin/mount.ntfs-3g": "../bin/ntfs-3g",
+  ...FILE_SYSTEM_PARTS.links,
 };
 
 /** One layout for all, as on a current Debian; programs look for their loader in `lib64`. */

@@ -1,3 +1,4 @@
+import { fileSystemOf } from "../filesystems/file-systems.ts";
 import type { FileStatus } from "../machine/boot-machine.ts";
 import { hasGrubEntry } from "./grub-entry.ts";
 import { decodeGrubEnvironment, GRUB_ENVIRONMENT_BYTES, grubVariable } from "./grub-environment.ts";
@@ -39,17 +40,8 @@ export interface GrubEnvironmentFacts {
   writable: boolean;
 }
 
-/**
- * GRUB's module for reading it, by the kernel's name. Of these GRUB knows where the blocks of a file are, and
- * may write over them.
- */
-export const GRUB_FILE_SYSTEMS: Readonly<Record<string, string>> = {
-  ext2: "ext2",
-  ext3: "ext2",
-  ext4: "ext2",
-  xfs: "xfs",
-  vfat: "fat",
-};
+/** Whether GRUB reads a file system of this type, and may write over the blocks of a file on it. */
+const isForGrub = (type: string): boolean => fileSystemOf(type)?.grubModule !== undefined;
 
 const STICKS = "GRUB could not clear the entry, and would start it every time";
 
@@ -159,7 +151,7 @@ export const GRUB_RULES: readonly ArmingRule<GrubFacts>[] = [
   {
     code: "grubenv-file-system",
     check: ({ environment }) =>
-      environment?.status && !(environment.type in GRUB_FILE_SYSTEMS)
+      environment?.status && !isForGrub(environment.type)
         ? `${environment.path} lies on ${environment.type}: ${STICKS}`
         : undefined,
     remedy: "Move /boot to a partition with ext4.",
@@ -190,7 +182,7 @@ export const GRUB_RULES: readonly ArmingRule<GrubFacts>[] = [
   {
     code: "place-not-for-grub",
     check: ({ place }) =>
-      place && !(place.type in GRUB_FILE_SYSTEMS)
+      place && !isForGrub(place.type)
         ? `${place.folder} would lie on ${place.type}, which GRUB may not read`
         : undefined,
     remedy: "Move /boot to a partition with ext4.",

@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import { ArmingFailedError, BootStateUnreadableError } from "#shared/errors.ts";
+import { fileSystemOf } from "../filesystems/file-systems.ts";
 import { replaceFile } from "../machine/durable.ts";
 import { readText } from "../machine/machine.ts";
 import type { Armed, ArmingJob, BootLoaderAdapter, ProbeResult, UsableLoader } from "./adapter.ts";
@@ -7,7 +8,7 @@ import type { ArmingNeed } from "./arming-need.ts";
 import { readBootSectorLoader, readPartition } from "./firmware.ts";
 import { appendGrubEntry, formatGrubEntry, grubEntryId } from "./grub-entry.ts";
 import { decodeGrubEnvironment, encodeGrubEnvironment, withGrubVariable } from "./grub-environment.ts";
-import { GRUB_FILE_SYSTEMS, GRUB_RULES, type GrubEnvironmentFacts, type GrubFacts } from "./grub-probe.ts";
+import { GRUB_RULES, type GrubEnvironmentFacts, type GrubFacts } from "./grub-probe.ts";
 import { LinuxBootLoader } from "./linux-boot-loader.ts";
 import { type GrubRehearsal, rehearse } from "./return/grub-rehearsal.ts";
 import { type GrubReturn, readGrub } from "./return/grub-return.ts";
@@ -90,7 +91,7 @@ export class Grub extends LinuxBootLoader implements BootLoaderAdapter {
     const pathOf = (name: string) => volumes.locationOf(stagedPath(staged, name))?.path ?? "";
     const partition = volume && (await readPartition(this.machine, volume.device));
     const tableModule = { gpt: ["part_gpt"], mbr: ["part_msdos"], none: [], unknown: [] };
-    const fileSystem = GRUB_FILE_SYSTEMS[volume?.type ?? ""];
+    const fileSystem = fileSystemOf(volume?.type ?? "")?.grubModule;
     return {
       ...{ jobId, commandLine, fileSystemUuid: volume?.uuid ?? "" },
       modules: [...tableModule[partition?.table.kind ?? "none"], ...(fileSystem ? [fileSystem] : [])],

@@ -3,18 +3,16 @@ import { normalize, subtract } from "#shared/domain/extents.ts";
 import { BLOCK_BYTES } from "#shared/format/block.ts";
 import { type DiskReader, openFileReader, sliceReader } from "../disk/reader.ts";
 import { type Doubt, doubt, NotEvaluatedError } from "./doubt.ts";
-import { markExt4Used } from "./ext4-usage.ts";
+import { fileSystemOf } from "./file-systems.ts";
 import { readLvmPhysicalVolume } from "./lvm-metadata.ts";
 import { markLvmUsed } from "./lvm-usage.ts";
 import type { MarkUsed } from "./mark-used.ts";
-import { markNtfsUsed } from "./ntfs-usage.ts";
 import type { PartitionTable } from "./partition.ts";
 import { readPartitionTable } from "./partition-table.ts";
 import { type Candidate, contentOf, probeCandidates } from "./probe.ts";
 import { besideTable, type DiskCandidates, doubtsAboutDisk, readingOf } from "./reading.ts";
 import type { Content } from "./signatures/signature.ts";
 import { type ProgramRunner, toolWitness, type Witness } from "./witness.ts";
-import { markXfsUsed } from "./xfs-usage.ts";
 
 /** A partition, logical volume or whole disk, and how its use was found. */
 export interface VolumeUsage {
@@ -145,16 +143,6 @@ async function probePartitions(reader: DiskReader, { partitions }: PartitionTabl
   return found;
 }
 
-type MarkFileSystem = (reader: DiskReader, mark: MarkUsed) => Promise<void>;
-
-const FILE_SYSTEMS: Readonly<Record<string, MarkFileSystem>> = {
-  ext2: markExt4Used,
-  ext3: markExt4Used,
-  ext4: markExt4Used,
-  xfs: markXfsUsed,
-  ntfs: markNtfsUsed,
-};
-
 interface VolumePlace {
   name: string;
   offsetBytes: number;
@@ -248,7 +236,7 @@ class Survey {
 }
 
 async function markFileSystem(reader: DiskReader, { type }: Content, mark: MarkUsed): Promise<void> {
-  const markUsed = FILE_SYSTEMS[type] ?? doubt(`free space of ${type} is not evaluated`);
+  const markUsed = fileSystemOf(type)?.markUsed ?? doubt(`free space of ${type} is not evaluated`);
   await markUsed(reader, within(reader, mark));
 }
 

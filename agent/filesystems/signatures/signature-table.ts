@@ -1,8 +1,10 @@
+import { FILE_SYSTEMS } from "../file-systems.ts";
 import { BIOS_RAID_SIGNATURES } from "./bios-raid.ts";
-import { FILE_SYSTEM_SIGNATURES } from "./file-systems.ts";
 import { MEMBER_SIGNATURES } from "./members.ts";
 import type { Signature } from "./signature.ts";
 import { TABLE_SIGNATURES } from "./tables.ts";
+
+const FILE_SYSTEM_SIGNATURES = FILE_SYSTEMS.flatMap(({ signatures }) => signatures);
 
 /**
  * Everything that is looked for, in the order in which it names a volume that can be read in several ways:

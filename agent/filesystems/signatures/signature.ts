@@ -36,6 +36,7 @@ export interface Content {
 
 export const KIB = 1024;
 export const MIB = 2 ** 20;
+export const GIB = 2 ** 30;
 export const SECTOR_BYTES = 512;
 
 /** These bytes from the beginning of the volume. */

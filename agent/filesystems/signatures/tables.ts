@@ -1,5 +1,5 @@
+import { isFat } from "../descriptors/fat.ts";
 import { describesItself, isMasterBootRecord } from "../mbr.ts";
-import { isFat } from "./file-systems.ts";
 import { anyOf, end, hex, KIB, type Place, SECTOR_BYTES, type Signature, start, text } from "./signature.ts";
 
 /**

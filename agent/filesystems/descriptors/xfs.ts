@@ -1,0 +1,15 @@
+import type { FileSystem } from "../file-system.ts";
+import { describeXfs } from "../signatures/describe.ts";
+import { start, text } from "../signatures/signature.ts";
+import { markXfsUsed } from "../xfs-usage.ts";
+
+export const xfs: FileSystem = {
+  signatures: [{ type: "xfs", at: start(0), magic: text("XFSB"), describe: describeXfs }],
+  markUsed: markXfsUsed,
+  bootImage: {
+    modules: ["xfs"],
+    packages: ["xfsprogs", "libinih1"],
+    programs: ["/sbin/xfs_repair", "/usr/sbin/xfs_db", "/usr/sbin/xfs_io"],
+  },
+  grubModule: "xfs",
+};
