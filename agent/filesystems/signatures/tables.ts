@@ -2,6 +2,8 @@ import { isFat } from "../descriptors/fat.ts";
 import { describesItself, isMasterBootRecord } from "../mbr.ts";
 import { anyOf, end, hex, KIB, type Place, SECTOR_BYTES, type Signature, start, text } from "./signature.ts";
 
+const DASD_LABELS = start(...[512, 1024, 2048, 4096].map((blockBytes) => 2 * blockBytes));
+
 /**
  * Partition tables. GPT and MBR are read, and are a second reading where they stand anywhere but at their
  * place on the disk; the others are only detected.
@@ -41,7 +43,17 @@ export const TABLE_SIGNATURES: readonly Signature[] = [
     at: start(...Array.from({ length: 16 }, (_, sector) => sector * SECTOR_BYTES)),
     magic: text("RDSK"),
   },
+  // Of IBM's mainframes, in block 2: VOL1 as z/OS writes it, LNX1 and CMS1 of Linux and CMS, in EBCDIC.
+  { type: "dasd", at: DASD_LABELS, magicAt: 4, magic: hex("e5d6d3f1") },
+  { type: "dasd", at: DASD_LABELS, magic: hex("d3d5e7f1", "c3d4e2f1") },
+  { type: "karma", at: start(0), magicAt: 510, magic: hex("56ab"), check: isKarma },
+  { type: "sysv68", at: start(0), magicAt: 248, magic: text("MOTOROLA") },
 ];
+
+/** https://github.com/torvalds/linux/blob/master/block/partitions/karma.c: of Rio's players, two entries. */
+function isKarma(sector: Buffer): boolean {
+  return [270, 286].some((at) => sector.readUInt8(at + 4) === 0x4d && sector.readUInt32LE(at + 12) > 0);
+}
 
 function xor16(sector: Buffer): number {
   let value = 0;

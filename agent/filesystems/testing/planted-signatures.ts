@@ -207,6 +207,18 @@ export const PLANTED_TABLES: readonly Plant[] = [
     Array.from({ length: 16 }, (_, sector) => sector * 512),
     (offset) => at("amiga", offset, "RDSK"),
   ),
+  ...all([4 * KIB, 8 * KIB], (offset) => at("dasd", offset + 4, hex("e5d6d3f1"))),
+  ...all([4 * KIB, 8 * KIB], (offset) => at("dasd", offset, hex("d3d5e7f1"))),
+  at("dasd", 2 * KIB, hex("c3d4e2f1")),
+  at("dasd", 2 * KIB + 4, hex("e5d6d3f1")),
+  {
+    type: "karma",
+    pieces: [
+      [286, Buffer.concat([u32(0), hex("4d000000"), u32(63), u32(1000)])],
+      [510, hex("56ab")],
+    ],
+  },
+  at("sysv68", 248, "MOTOROLA"),
 ];
 
 function nilfs(offset: number): Plant {
@@ -325,6 +337,8 @@ export const PLANTED_FILE_SYSTEMS: readonly Plant[] = [
 /** They stand where ext4's superblock does, or do not count beside it. */
 export const PLANTED_INSTEAD_OF_EXT4: readonly Plant[] = [
   lvm(KIB),
+  at("dasd", KIB, hex("d3d5e7f1")),
+  at("dasd", KIB + 4, hex("e5d6d3f1")),
   { type: "ext4", pieces: [[KIB + 0x38, hex("53ef")]] },
   ...[false, true].flatMap((swapped) => {
     const order = (bytes: Buffer) => (swapped ? big(bytes) : bytes);
