@@ -1,6 +1,6 @@
 import { oneLine, type Terminal } from "./terminal.ts";
 
-/** A progress line: rewritten in place on a terminal; in a log, printed again when its first word changes. */
+/** A progress line: rewritten in place on a terminal; in a log, printed again when its first part changes. */
 export class ProgressLine {
   readonly #terminal: Terminal;
   #shown = "";

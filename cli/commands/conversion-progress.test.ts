@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { Conversion } from "#shared/protocol/resources.ts";
+import { ProgressLine } from "../progress.ts";
 import { progressLine } from "./conversion-progress.ts";
 import { describe } from "./conversions.ts";
 
@@ -59,12 +60,29 @@ const progress = {
   bottleneck: "upload" as const,
 };
 
+const awaySince = "2030-01-01T02:30:00.000Z";
+
 test("the progress of an agent that is away says since when, without a rate or a remaining time", () => {
-  const awaySince = "2030-01-01T02:30:00.000Z";
   expect(progressLine(capturing({ progress, awaySince }))).toBe(
-    `capture  sda  62.0 MiB of 100 MiB  source agt_1 away since ${awaySince}; it continues when its agent is back`,
+    `capture, source away since ${awaySince}  sda  62.0 MiB of 100 MiB  it continues when the agent of agt_1 is back`,
   );
   expect(progressLine(capturing({ progress }))).toContain("12.0 MiB/s  3 s left  limited by upload");
+});
+
+test("a log gets one line when the source goes away, and one when it is back", () => {
+  let log = "";
+  const err = (text: string) => {
+    log += text;
+  };
+  const line = new ProgressLine({ out: err, err, interactive: false, columns: 80 });
+  for (const work of [{}, { awaySince }, { awaySince }, {}, {}])
+    line.show(progressLine(capturing({ progress, ...work })) ?? "");
+  expect(log.split("\n").map((shown) => shown.split("  ")[0])).toEqual([
+    "capture",
+    `capture, source away since ${awaySince}`,
+    "capture",
+    "",
+  ]);
 });
 
 test("a machine that is restarting is not called away: the line says where it is", () => {

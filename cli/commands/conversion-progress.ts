@@ -2,6 +2,8 @@ import { whereIs } from "#shared/protocol/machine.ts";
 import type { Conversion } from "#shared/protocol/resources.ts";
 import { bytes, duration } from "../units.ts";
 
+type Work = Conversion["steps"][number]["work"][number];
+
 /** What a running conversion is doing now, in one line; `undefined` if it has ended. */
 export function progressLine(conversion: Conversion): string | undefined {
   if (conversion.state === "cancelling") return "cancelling";
@@ -13,11 +15,7 @@ export function progressLine(conversion: Conversion): string | undefined {
   const progress = work?.progress;
   const { machine } = conversion;
   if (work?.awaySince && (!machine || machine.is === "original"))
-    return [
-      ...parts,
-      ...(progress ? [reached(progress)] : []),
-      awayLine(work.agentId, work.awaySince, conversion),
-    ].join("  ");
+    return awayLine(step.name, { ...work, awaySince: work.awaySince }, conversion);
   if (progress && progress.bytesTotal > 0) parts.push(...transferLine(progress));
   if (progress?.note) parts.push(progress.note);
   if (work?.state === "pending" && machine && machine.is !== "original")
@@ -25,13 +23,21 @@ export function progressLine(conversion: Conversion): string | undefined {
   return parts.join("  ");
 }
 
-/** Without a rate or a remaining time: nothing moves. */
-function reached({ bytesDone, bytesTotal }: { bytesDone: number; bytesTotal: number }): string {
-  return bytesTotal > 0 ? `${bytes(bytesDone)} of ${bytes(bytesTotal)}` : "";
-}
-
-function awayLine(agentId: string, since: string, { sourceId }: Conversion): string {
-  return `${agentId === sourceId ? "source" : "target"} ${agentId} away since ${since}; it continues when its agent is back`;
+/** That nothing moves, and since when, comes first: a log prints a line whose first words changed. */
+function awayLine(
+  step: string,
+  { agentId, awaySince, disk, progress }: Work & { awaySince: string },
+  { sourceId }: Conversion,
+): string {
+  const role = agentId === sourceId ? "source" : "target";
+  return [
+    `${step}, ${role} away since ${awaySince}`,
+    ...(disk ? [disk] : []),
+    ...(progress && progress.bytesTotal > 0
+      ? [`${bytes(progress.bytesDone)} of ${bytes(progress.bytesTotal)}`]
+      : []),
+    `it continues when the agent of ${agentId} is back`,
+  ].join("  ");
 }
 
 /** Between two steps there is nothing to show, except for a machine that waits until its start time. */

@@ -75,7 +75,8 @@ export const commonRules: readonly PreflightRule[] = [
       );
       return unreadable?.length ? `cannot be read: ${unreadable.join("; ")}` : undefined;
     },
-    remedy: "Run the agent as root, correct the path, or leave this disk out.",
+    remedy:
+      "Run the agent as root, or correct the path, and restart the agent, which looks again; or leave this disk out.",
   },
   {
     id: "disks-understood",
