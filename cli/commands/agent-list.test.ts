@@ -19,6 +19,16 @@ test("each problem of an inventory is a line below the table, with its machine a
   ]);
 });
 
+test("why a disk cannot be read is said once", () => {
+  const inventory = anInventory({
+    disks: [aDisk("vda", { unreadable: "no right", problems: ["no right"] })],
+  });
+  const source = sourceOf(aSource({ inventory }));
+  expect(agentTable([source], "none").split("\n").slice(3)).toEqual([
+    `${source.id}: disk vda: cannot be read: no right`,
+  ]);
+});
+
 test("where every inventory is whole, there is only the table", () => {
   expect(agentTable([sourceOf(aSource())], "none").split("\n")).toHaveLength(2);
 });

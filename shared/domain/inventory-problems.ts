@@ -1,11 +1,15 @@
-import type { Inventory } from "../protocol/inventory.ts";
+import type { Disk, Inventory } from "../protocol/inventory.ts";
 
 /** What an inventory could not tell, in words, each with its disk. The text is untrusted. */
 export function inventoryProblems({ problems = [], disks }: Pick<Inventory, "problems" | "disks">): string[] {
-  const ofDisks = disks.flatMap((disk) =>
-    [disk.unreadable === undefined ? [] : `cannot be read: ${disk.unreadable}`, disk.problems]
-      .flat()
-      .map((problem) => `disk ${disk.name}: ${problem}`),
-  );
-  return [...problems, ...ofDisks];
+  return [
+    ...problems,
+    ...disks.flatMap((disk) => problemsOf(disk).map((problem) => `disk ${disk.name}: ${problem}`)),
+  ];
+}
+
+/** Why it cannot be read is among its problems, too. */
+function problemsOf({ unreadable, problems }: Disk): string[] {
+  if (unreadable === undefined) return problems;
+  return [`cannot be read: ${unreadable}`, ...problems.filter((problem) => problem !== unreadable)];
 }
