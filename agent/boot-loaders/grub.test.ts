@@ -228,6 +228,19 @@ describe("is refused where GRUB could not clear the entry, or would not see it",
   test.each<[string, (machine: RootedMachine) => Promise<unknown>, string]>([
     ["no grubenv", (machine) => machine.unlink("/boot/grub/grubenv"), "grubenv-missing"],
     [
+      "a grubenv on a file system that is mounted read-only",
+      async (machine) => {
+        const mounts = (await machine.read("/proc/self/mountinfo"))?.toString() ?? "";
+        await machine.put("/proc/self/mountinfo", mounts.replace("ext4 /dev/sda2 rw", "ext4 /dev/sda2 ro"));
+      },
+      "grubenv-read-only",
+    ],
+    [
+      "a file system for the image whose UUID cannot be read",
+      (machine) => machine.overwrite("/dev/sda2", Buffer.alloc(1024), 1024),
+      "place-unknown",
+    ],
+    [
       "a sparse grubenv",
       async (machine) => {
         await machine.unlink("/boot/grub/grubenv");
