@@ -21,12 +21,17 @@ const ESP = "/boot/efi";
 const GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 /** What the adapters start, of either form. */
 const KERNEL = /\/(vmlinuz|causeway\.efi)$/;
-const KEPT_BY_FIRMWARE = /^(BootOrder|BootNext|Boot[0-9A-F]{4}|LoaderEntryOneShot)-/;
+const KEPT_BY_FIRMWARE = /^(BootOrder|BootNext|Boot[0-9A-F]{4}|LoaderEntryOneShot|LoaderEntryLastBooted)-/;
+const LAST_BOOTED = "LoaderEntryLastBooted-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
 
-/** `files`: the original system's, from the root of the EFI system partition. */
+/**
+ * `files`: the original system's, from the root of the EFI system partition. `entry`: the one that started
+ * it.
+ */
 export async function armedSystemdBoot(
   kind: ArmedKind,
   files: Readonly<Record<string, string | Buffer>>,
+  entry: string,
 ): Promise<{ files: Record<string, Buffer>; variables: UefiVariable[] }> {
   const machine = await createFakeMachine({ firmware: "uefi" });
   try {
@@ -34,6 +39,7 @@ export async function armedSystemdBoot(
     await rm(machine.at(`${ESP}/loader`), { recursive: true });
     for (const [name, content] of Object.entries(files)) await machine.put(`${ESP}/${name}`, content, 0o700);
     await putOwnEntry(machine);
+    await machine.putVariable(LAST_BOOTED, Buffer.from(`${entry}\0`, "utf16le"));
     const adapter = kind === "boot-next" ? new BootNext(machine) : new SystemdBoot(machine);
     const [loader, saved] = [await probeUsable(adapter), await saveState(adapter)];
     await stageAndArm(machine, { adapter, saved, loader, image: await imageOf(machine) });

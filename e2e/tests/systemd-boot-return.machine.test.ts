@@ -47,16 +47,17 @@ describe.each([
     },
   );
 
-  test.concurrent.each<[ArmedKind, string]>([
-    ["systemd-boot", "debian.conf"],
-    ["systemd-boot", "0123abcd-6.1.0.conf"],
-    ["boot-next", "debian.conf"],
-  ])("armed by %s starts the boot environment once, and then %s", async (kind, name) => {
-    const armed = await armedSystemdBoot(kind, {
-      ...entryFiles("a", name),
-      "loader/loader.conf": "timeout 1\n",
-    });
-    await using machine = await rigMachine(rig, join(dir, `${version}-${kind}-${name}`), armed);
+  test.concurrent.each<[ArmedKind, string, string]>([
+    ["systemd-boot", "debian.conf", ""],
+    ["systemd-boot", "0123abcd-6.1.0.conf", ""],
+    ["systemd-boot", "debian.conf", "default @saved\n"],
+    ["boot-next", "debian.conf", ""],
+  ])("armed by %s starts the boot environment once, and then %s, with %j", async (kind, name, saved) => {
+    // With the last one saved, another one is newer.
+    const files = { ...entryFiles("a", name), ...(saved ? entryFiles("b", "newer.conf") : {}) };
+    const configuration = { "loader/loader.conf": `timeout 1\n${saved}` };
+    const armed = await armedSystemdBoot(kind, { ...files, ...configuration }, name);
+    await using machine = await rigMachine(rig, await mkdtemp(join(dir, "armed-")), armed);
     expect(await machine.start(WAIT_SECONDS)).toBe("ours");
     const left = (await machine.variables()).map((each) => each.name);
     expect(left.filter((each) => /^(BootNext|LoaderEntryOneShot)$/.test(each))).toEqual([]);
