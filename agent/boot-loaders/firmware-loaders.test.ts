@@ -289,6 +289,9 @@ describe("systemd-boot", () => {
     const secure = await systemdMachine();
     await secure.putVariable(`SecureBoot-${GLOBAL}`, Buffer.from([1]));
     expect(await refusalsOf(new SystemdBoot(secure))).toEqual(["secure-boot"]);
+    const elsewhere = await systemdMachine();
+    await elsewhere.putVariable(`LoaderDevicePartUUID-${LOADER}`, Buffer.from("x\0", "utf16le"));
+    expect(await refusalsOf(new SystemdBoot(elsewhere))).toEqual(["menu-unread"]);
     const pending = await systemdMachine();
     await pending.putVariable(`LoaderEntryOneShot-${LOADER}`, Buffer.from("x\0", "utf16le"));
     expect(await refusalsOf(new SystemdBoot(pending))).toEqual(["one-shot-pending"]);

@@ -27,6 +27,8 @@ interface SystemdBootFacts extends CommonFacts {
   pending: boolean;
   /** An entry of an earlier conversion. */
   left: string | undefined;
+  /** What systemd-boot reads and the agent does not, in words. */
+  unread: string | undefined;
   /** With our entry in the menu, and when nothing names it any more, systemd-boot starts another one. */
   isDefaultKept: boolean;
 }
@@ -72,6 +74,12 @@ const RULES: readonly ArmingRule<SystemdBootFacts>[] = [
     code: "entry-left",
     check: ({ left }) => left && `the menu still has the entry of an earlier conversion, ${left}`,
     remedy: "Release that conversion on this machine, or delete the file from loader/entries.",
+  },
+  {
+    code: "menu-unread",
+    check: ({ loader, unread }) =>
+      loader?.startsWith("systemd-boot") && unread ? `systemd-boot reads ${unread}` : undefined,
+    remedy: "Mount what systemd-boot reads, or arm BootNext.",
   },
   {
     code: "default-would-change",
@@ -157,14 +165,15 @@ export class SystemdBoot extends LinuxBootLoader implements BootLoaderAdapter {
     own: string,
     volumes: VolumeMap,
     esp: MountedVolume | undefined,
-  ): Promise<Pick<SystemdBootFacts, "left" | "isDefaultKept">> {
-    if (!esp) return { left: undefined, isDefaultKept: false };
-    const { entries, automatic } = await readMenu(this.machine, volumes, esp);
+  ): Promise<Pick<SystemdBootFacts, "left" | "unread" | "isDefaultKept">> {
+    if (!esp) return { left: undefined, unread: undefined, isDefaultKept: false };
+    const { entries, automatic, unread } = await readMenu(this.machine, volumes, esp);
     const wishes = { ...(await readWishes(this.machine, esp)), oneShot: undefined };
     const menu = { entries: [...entries, { file: own }], automatic };
     const choices = NAMINGS.map((naming) => chosenEntry(menu, wishes, naming));
     return {
       left: entries.find(({ file }) => file.startsWith(ENTRY_PREFIX))?.file,
+      unread,
       isDefaultKept: choices.every(
         (choice) => choice.kind !== "entry" || !choice.entry.file.startsWith(ENTRY_PREFIX),
       ),

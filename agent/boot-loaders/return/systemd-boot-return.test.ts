@@ -2,7 +2,12 @@ import { mkdir, rm } from "node:fs/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { tool } from "../../filesystems/testing/test-image.ts";
 import { EFI_VARIABLES } from "../../machine/system.ts";
-import { createFakeMachine, type RootedMachine } from "../testing/fake-machine.ts";
+import {
+  createFakeMachine,
+  ESP_PARTITION_UUID,
+  ROOT_UUID,
+  type RootedMachine,
+} from "../testing/fake-machine.ts";
 import { installSystemdBoot } from "../testing/systemd-boot-installation.ts";
 import { judgeReturn } from "./system-return.ts";
 import {
@@ -120,9 +125,25 @@ describe("the start that is judged", () => {
       await other.put("/boot/loader/entries/b.conf", "efi /b.efi\noptions root=/dev/b\n");
       await other.put("/boot/b.efi", "MZ");
       expect((await judgeReturn(other)).nextStart.verdict).toBe("attended");
+      await other.put("/proc/self/mountinfo", mounts.replace("8:1 / /boot/efi", "8:3 / /boot"));
+      await other.unlink("/boot/b.efi");
+      await other.put("/boot/loader/entries/a.conf", "efi /a.efi\noptions root=/dev/a\n");
+      await other.put("/boot/a.efi", "MZ");
+      expect((await judgeReturn(other)).nextStart).toMatchObject({
+        verdict: "unknown",
+        reason: expect.stringContaining("the EFI system partition that it was started from"),
+      });
     } finally {
       await rm(other.root, { recursive: true, force: true });
     }
+  });
+
+  test("is not known where systemd-boot was started from another disk", async () => {
+    await put(entryFiles("a"));
+    await putVariables({ LoaderDevicePartUUID: ESP_PARTITION_UUID.toUpperCase() });
+    expect(await verdict()).toBe("unattended");
+    await putVariables({ LoaderDevicePartUUID: ROOT_UUID });
+    expect(await verdict()).toBe("unknown");
   });
 
   test("is not known with several entries of a version whose order is not known", async () => {

@@ -14,7 +14,8 @@ import { type Judgement, unknown } from "./judgement.ts";
 import { judgeSystemdBootDefault } from "./systemd-boot-default.ts";
 import { judgeSystemdBootMenu } from "./systemd-boot-menu.ts";
 
-const LOOK = "Look at systemd-boot's menu with `bootctl list`: its default must be this system.";
+const LOOK =
+  "Mount what systemd-boot reads, and see with `bootctl list` that the default of its menu is this system.";
 
 export interface SystemdBootJudgement {
   bootLoader: Judgement[];

@@ -18,10 +18,12 @@ const UNIFIED = "EFI/Linux";
 
 export async function readMenu(machine: Machine, volumes: VolumeMap, esp: MountedVolume): Promise<ReadMenu> {
   const extended = await extendedBootPartition(machine, volumes, esp);
-  const folders = [esp.mountPoint, ...(extended?.mountPoint === undefined ? [] : [extended.mountPoint])];
+  const folders = new Set([
+    esp.mountPoint,
+    ...(extended?.mountPoint === undefined ? [] : [extended.mountPoint]),
+  ]);
+  let unread = extended?.unmounted;
   const found: SystemdBootEntry[] = [];
-  let unread =
-    extended && !extended.mountPoint ? "the extended boot loader partition, which is not mounted" : undefined;
   for (const folder of folders) {
     const unified = await readUnified(machine, folder);
     if (unified.hasProfiles) unread ??= "a unified kernel image with several profiles";
@@ -73,21 +75,29 @@ function automaticOf(loaderEntries: string): string[] {
 
 const EXTENDED_BOOT_TYPE = "bc13c2ff-59e6-4262-a352-b275fd6f7172";
 
-/** On the same disk; `undefined` where there is none. Without a mount point it is not mounted. */
+/**
+ * On the disk of what is taken for the EFI system partition; `undefined` where there is none. `unmounted`:
+ * which of the two is not mounted.
+ */
 async function extendedBootPartition(
   machine: Machine,
   volumes: VolumeMap,
   esp: MountedVolume,
-): Promise<{ mountPoint: string | undefined } | undefined> {
+): Promise<{ mountPoint?: string; unmounted?: string } | undefined> {
   const own = await readPartition(machine, esp.device);
   const extended = own?.table.partitions.find(({ type }) => type === EXTENDED_BOOT_TYPE);
-  if (!extended) return undefined;
+  // Where systemd-boot itself was started from: another disk may have one, too.
+  const start = await readLoaderText(machine, "LoaderDevicePartUUID");
+  const isElsewhere = start !== undefined && start.toLowerCase() !== own?.partition.uuid?.toLowerCase();
+  if (isElsewhere || (own && own.partition.number === extended?.number)) {
+    return { unmounted: "the EFI system partition that it was started from, which is not mounted" };
+  }
+  if (!own || !extended) return undefined;
   for (const { device, mountPoint, root } of volumes.volumes) {
     const facts = root === "/" ? await readPartition(machine, device) : undefined;
-    if (facts?.diskPath === own?.diskPath && facts?.partition.number === extended.number)
-      return { mountPoint };
+    if (facts?.diskPath === own.diskPath && facts.partition.number === extended.number) return { mountPoint };
   }
-  return { mountPoint: undefined };
+  return { unmounted: "the extended boot loader partition, which is not mounted" };
 }
 
 /** Other names, and those that look like the menu's own, are left out as systemd-boot leaves them out. */
