@@ -1,6 +1,5 @@
 /** The services that the functions need besides the table. Adapters for AWS are in `aws/`. */
 import type { Failure } from "#shared/errors.ts";
-import type { ConversionType } from "#shared/protocol/conversion-types.ts";
 import type { SignedMessage } from "#shared/protocol/signed-message.ts";
 
 export interface Clock {
@@ -40,6 +39,7 @@ export interface WaitingSteps {
   keepAlive(taskToken: string): Promise<boolean>;
 }
 
+/** What runs conversions: one execution each, by the conversion's id. */
 export interface Workflow {
   /**
    * Starts an execution under a name that is used once, and resolves with whether the name was new. Repeating
@@ -50,9 +50,6 @@ export interface Workflow {
   /** Stops an execution without its clean-up steps. One that has ended stays as it is. */
   stop(name: string): Promise<void>;
 }
-
-/** One for each type of conversion. */
-export type Workflows = Readonly<Record<ConversionType, Workflow>>;
 
 export interface DeviceCertificate {
   id: string;

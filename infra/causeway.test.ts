@@ -176,6 +176,50 @@ test("what was replaced or deleted all the same stays for 30 days", () => {
     });
 });
 
+test("the machine of conversions may start, describe and stop the others, and no other machine any", () => {
+  const policies = templates().get("CausewayWorkflow")?.findResources("AWS::IAM::Policy") ?? {};
+  const statements = (part: string) =>
+    Object.entries(policies)
+      .filter(([id]) => id.startsWith(part))
+      .flatMap(([, { Properties }]) => Properties.PolicyDocument.Statement as Record<string, unknown>[]);
+  const onMachines = (part: string) =>
+    statements(part).filter(({ Action }) => /"(states|events):/.test(JSON.stringify(Action)));
+  const others = ["HotCapture", "RemoteColdCapture", "MakeClone"];
+  expect(others.flatMap(onMachines)).toEqual([]);
+  const [start, follow, rule, ...more] = onMachines("ConversionStateMachine");
+  expect(more).toEqual([]);
+  expect(start).toMatchObject({
+    Action: "states:StartExecution",
+    Resource: others.map((name) => ({ Ref: expect.stringMatching(`^${name}StateMachine`) })),
+  });
+  expect(follow?.Action).toEqual(["states:DescribeExecution", "states:StopExecution"]);
+  for (const name of ["hot-capture", "remote-cold-capture", "make-clone"]) {
+    expect(JSON.stringify(follow?.Resource)).toContain(`:execution:causeway-${name}:*`);
+  }
+  expect(rule?.Action).toEqual(["events:PutTargets", "events:PutRule", "events:DescribeRule"]);
+  expect(JSON.stringify(rule?.Resource)).toContain(
+    ":rule/StepFunctionsGetEventsForStepFunctionsExecutionRule",
+  );
+});
+
+test("every machine may invoke the functions that its definition calls, and no others", () => {
+  const template = templates().get("CausewayWorkflow");
+  const machines = Object.values(template?.findResources("AWS::StepFunctions::StateMachine") ?? {});
+  const policies = Object.entries(template?.findResources("AWS::IAM::Policy") ?? {});
+  expect(machines).toHaveLength(4);
+  for (const { Properties } of machines) {
+    const role = (Properties.RoleArn["Fn::GetAtt"] as [string])[0];
+    const [, policy] = policies.find(([, one]) => JSON.stringify(one).includes(`"Ref":"${role}"`)) ?? [];
+    const called = Object.entries(Properties.DefinitionSubstitutions)
+      .filter(([name]) => name.endsWith("FunctionArn"))
+      .map(([, arn]) => arn);
+    const allowed = policy?.Properties.PolicyDocument.Statement.find(
+      ({ Action }: { Action: unknown }) => Action === "lambda:InvokeFunction",
+    );
+    expect([allowed.Resource].flat()).toEqual(called);
+  }
+});
+
 test("only the functions that send commands sign, with a key that does nothing else", () => {
   const stacks = synthesize();
   const keys = Object.values(stacks.get("CausewayData")?.findResources("AWS::KMS::Key") ?? {});

@@ -3,6 +3,7 @@ import { ArnFormat, type Stack } from "aws-cdk-lib";
 import type { ITable } from "aws-cdk-lib/aws-dynamodb";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import type { IKey } from "aws-cdk-lib/aws-kms";
+import type { IStateMachine } from "aws-cdk-lib/aws-stepfunctions";
 import type { WorkflowName } from "#shared/protocol/conversion-types.ts";
 import { stateMachineName } from "./names.ts";
 
@@ -40,6 +41,37 @@ export function answerTasks(...stateMachineArns: string[]): PolicyStatement {
     actions: ["states:SendTaskSuccess", "states:SendTaskFailure", "states:SendTaskHeartbeat"],
     resources: stateMachineArns,
   });
+}
+
+/**
+ * Starts these workflows from a workflow and waits for them: Step Functions describes the executions, stops
+ * them when the wait is given up, and hears of their end through a rule of its own
+ * (https://docs.aws.amazon.com/step-functions/latest/dg/connect-stepfunctions.html).
+ */
+export function startExecutions(
+  stack: Stack,
+  machines: Readonly<Partial<Record<WorkflowName, IStateMachine>>>,
+): PolicyStatement[] {
+  const rule = stack.formatArn({
+    service: "events",
+    resource: "rule",
+    resourceName: "StepFunctionsGetEventsForStepFunctionsExecutionRule",
+  });
+  return [
+    new PolicyStatement({
+      actions: ["states:StartExecution"],
+      resources: Object.values(machines).map(({ stateMachineArn }) => stateMachineArn),
+    }),
+    onExecutions(
+      stack,
+      ["states:DescribeExecution", "states:StopExecution"],
+      Object.keys(machines) as WorkflowName[],
+    ),
+    new PolicyStatement({
+      actions: ["events:PutTargets", "events:PutRule", "events:DescribeRule"],
+      resources: [rule],
+    }),
+  ];
 }
 
 /** Looks at, or ends, what runs of these workflows. */

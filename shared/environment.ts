@@ -3,23 +3,10 @@
  * exactly these, or it does not compile. A function's name is its file under `functions/`.
  */
 import { z } from "zod";
-import { workflowNames } from "./protocol/conversion-types.ts";
 
 const Name = z.string().min(1);
 const Arn = z.string().startsWith("arn:");
 const table = { TABLE_NAME: Name };
-/** JSON: the state machine of each workflow, by the workflow's name. */
-const WorkflowArns = z
-  .string()
-  .transform((text, context): unknown => {
-    try {
-      return JSON.parse(text);
-    } catch {
-      context.addIssue({ code: "custom", message: "is not JSON" });
-      return z.NEVER;
-    }
-  })
-  .pipe(z.record(z.enum(workflowNames), Arn));
 /** What it takes to send commands to agents. */
 const commanding = { ...table, COMMAND_KEY_ARN: Arn };
 
@@ -38,14 +25,14 @@ export const environments = {
   }),
   "api/enrolment-requests": z.object(table),
   "api/agents": z.object(table),
-  "api/conversions": z.object({ ...commanding, WORKFLOW_ARNS: WorkflowArns }),
+  "api/conversions": z.object({ ...commanding, CONVERSION_WORKFLOW_ARN: Arn }),
   "api/preflight": z.object(table),
   "api/boot-images": z.object({ ...table, BUCKET_NAME: Name, BOOT_IMAGE_UPLOAD_ROLE_ARN: Arn }),
   "api/recovery-points": z.object(table),
   "api/data-access": z.object({ ...table, BUCKET_NAME: Name, KMS_KEY_ARN: Arn, DATA_ACCESS_ROLE_ARN: Arn }),
   "api/audit": z.object(table),
   "api/openapi": z.object({}),
-  "ingest/agent-events": z.object({ ...commanding, WORKFLOW_ARNS: WorkflowArns }),
+  "ingest/agent-events": z.object({ ...commanding, CONVERSION_WORKFLOW_ARN: Arn }),
   "ingest/agent-presence": z.object(table),
   "tasks/check-preflight": z.object(table),
   "tasks/dispatch-command": z.object(commanding),

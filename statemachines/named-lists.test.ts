@@ -1,25 +1,15 @@
-import { globSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { expect, test } from "vitest";
 import { catchLists, retryLists } from "./testing/named-lists.ts";
-import { WorkflowFile } from "./testing/workflow-file.ts";
-
-const SUFFIX = ".asl.json";
-const workflows = globSync(`*${SUFFIX}`, { cwd: import.meta.dirname }).map((file) =>
-  file.slice(0, -SUFFIX.length),
-);
+import { WorkflowFile, workflowFiles } from "./testing/workflow-file.ts";
 
 /** Every list under this key in any workflow, as `workflow state`. */
 function listsOf(key: "Retry" | "Catch"): { where: string; list: unknown }[] {
-  return workflows.flatMap((workflow) => {
-    const found: { where: string; list: unknown }[] = [];
-    JSON.parse(new WorkflowFile(workflow).text, (state, value) => {
-      if (value?.Type !== undefined && key in value)
-        found.push({ where: `${workflow} ${state}`, list: value[key] });
-      return value;
-    });
-    return found;
-  });
+  return workflowFiles.flatMap((workflow) =>
+    new WorkflowFile(workflow).allStates
+      .filter(({ state }) => key in state)
+      .map(({ name, state }) => ({ where: `${workflow} ${name}`, list: state[key] })),
+  );
 }
 
 test.each([
@@ -35,8 +25,8 @@ test.each([
   },
 );
 
-test("every state that calls a function says what it retries", () => {
+test("every state that calls a function or starts a workflow says what it retries", () => {
   const retried = listsOf("Retry").length;
-  const tasks = workflows.flatMap((workflow) => new WorkflowFile(workflow).tasks);
+  const tasks = workflowFiles.flatMap((workflow) => new WorkflowFile(workflow).tasks);
   expect(retried).toBe(tasks.length);
 });

@@ -16,7 +16,7 @@ const FILES = ["package.json", "package-lock.json", "cdk.json", "tsconfig.json"]
 
 const ROW = `const rows = {
   rehearsal: {
-    workflow: "rehearsal-conversion",
+    capture: "rehearsal-capture",
     sourceSystem: "original",
     restartsSource: false,
     steps: COPY_STEPS,
@@ -40,8 +40,8 @@ beforeAll(async () => {
   expect(after).not.toBe(before);
   await writeFile(table, after);
   await cp(
-    join(copy, "statemachines/hot-conversion.asl.json"),
-    join(copy, "statemachines/rehearsal-conversion.asl.json"),
+    join(copy, "statemachines/hot-capture.asl.json"),
+    join(copy, "statemachines/rehearsal-capture.asl.json"),
   );
   installation = new Installation(join(scratch, "site"), join(copy, "cli/main.ts"));
 });

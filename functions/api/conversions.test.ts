@@ -58,7 +58,7 @@ test("starting a conversion holds the source and starts the workflow with the wh
   expect(await holder()).toBe(id);
   expect(world.workflow.executions.get(id)?.input).toEqual({
     conversionId: id,
-    type: "hot",
+    capture: "hot-capture",
     sourceId: "agt_source",
     targetId: "agt_target",
     format: "qcow2",
@@ -72,7 +72,7 @@ test("starting a conversion holds the source and starts the workflow with the wh
   expect(await world.audited()).toEqual([`ada conversion-started ${id} done`]);
 });
 
-test("a remote cold conversion starts its own workflow, with the newest boot image and the start time", async () => {
+test("a remote cold conversion has its own capture, with the newest boot image and the start time", async () => {
   const { world, convert } = await start();
   await world.store.bootImages.add(aBootImage());
   const startAt = "2030-01-02T02:30:00.000Z";
@@ -87,7 +87,7 @@ test("a remote cold conversion starts its own workflow, with the newest boot ima
   });
   expect((body.steps as { name: string }[]).map(({ name }) => name)).toEqual(StepName.options);
   expect(world.workflow.executions.get(String(body.id))?.input).toMatchObject({
-    type: "remote-cold",
+    capture: "remote-cold-capture",
     startAt,
     deadlineSeconds: 900,
     requestedBy: "ada",

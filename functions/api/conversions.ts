@@ -11,20 +11,20 @@ import type { Conversion } from "#shared/protocol/resources.ts";
 import { IotAgentMessenger } from "../aws/iot-agent-messenger.ts";
 import { KmsCommandKey } from "../aws/kms-command-key.ts";
 import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
-import { sfnWorkflows } from "../aws/sfn-workflow.ts";
+import { SfnWorkflow } from "../aws/sfn-workflow.ts";
 import { cancelConversion as cancel } from "../conversion/cancel.ts";
 import type { CommandDeps } from "../conversion/deps.ts";
 import { startConversion as start } from "../conversion/start.ts";
 import { actorName } from "../middleware/api-event.ts";
 import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
 import type { Runtime } from "../middleware/runtime.ts";
-import type { Random, Workflows } from "../ports.ts";
+import type { Random, Workflow } from "../ports.ts";
 import { openStore } from "../store/store.ts";
 
 export const handler = apiHandler({
   name: "api/conversions",
   build: (
-    { TABLE_NAME, COMMAND_KEY_ARN, WORKFLOW_ARNS }: Environment<"api/conversions">,
+    { TABLE_NAME, COMMAND_KEY_ARN, CONVERSION_WORKFLOW_ARN }: Environment<"api/conversions">,
     { clock, random, log }: Runtime,
   ): Deps => {
     const sfn = new SFNClient();
@@ -33,7 +33,7 @@ export const handler = apiHandler({
       agents: new IotAgentMessenger(new IoTDataPlaneClient()),
       commandKey: new KmsCommandKey(new KMSClient(), COMMAND_KEY_ARN),
       steps: new SfnWaitingSteps(sfn),
-      workflows: sfnWorkflows(sfn, WORKFLOW_ARNS),
+      workflow: new SfnWorkflow(sfn, CONVERSION_WORKFLOW_ARN),
       clock,
       random,
       log,
@@ -49,7 +49,7 @@ export const handler = apiHandler({
 });
 
 interface Deps extends CommandDeps {
-  workflows: Workflows;
+  workflow: Workflow;
   random: Random;
 }
 

@@ -10,8 +10,11 @@ import {
 import type { Failure } from "#shared/errors.ts";
 import type { WaitingSteps } from "../ports.ts";
 
-/** The longest cause that Step Functions accepts, in characters. */
-const MAX_CAUSE = 32_768;
+/**
+ * Step Functions takes 32,768 characters of a cause. A workflow that waits for the one that failed quotes
+ * this one in its own, which doubles every quotation mark and backslash.
+ */
+const MAX_CAUSE = 16_000;
 
 /** The steps of Step Functions that wait for a callback. */
 export class SfnWaitingSteps implements WaitingSteps {
@@ -41,7 +44,7 @@ export class SfnWaitingSteps implements WaitingSteps {
 }
 
 function shortened({ name, message, hint, retryable }: Failure): Failure {
-  return { name, message: message.slice(0, 8000), hint: hint.slice(0, 8000), retryable };
+  return { name, message: message.slice(0, 5000), hint: hint.slice(0, 2000), retryable };
 }
 
 /** The step has timed out, been answered or been cancelled. These errors all mean that it no longer waits. */

@@ -6,8 +6,7 @@ import {
   StartExecutionCommand,
   StopExecutionCommand,
 } from "@aws-sdk/client-sfn";
-import { ConversionType, type WorkflowName, workflowOf } from "#shared/protocol/conversion-types.ts";
-import type { Workflow, Workflows } from "../ports.ts";
+import type { Workflow } from "../ports.ts";
 
 /** One state machine of Step Functions. */
 export class SfnWorkflow implements Workflow {
@@ -54,12 +53,4 @@ export class SfnWorkflow implements Workflow {
   #executionArn(name: string): string {
     return `${this.#stateMachineArn.replace(":stateMachine:", ":execution:")}:${name}`;
   }
-}
-
-/** The state machine of each type of conversion. */
-export function sfnWorkflows(client: SFNClient, arns: Readonly<Record<WorkflowName, string>>): Workflows {
-  const workflows = ConversionType.options.map(
-    (type) => [type, new SfnWorkflow(client, arns[workflowOf(type)])] as const,
-  );
-  return Object.fromEntries(workflows) as Record<ConversionType, SfnWorkflow>;
 }

@@ -27,7 +27,6 @@ import {
   type Failure,
   failureOf,
 } from "#shared/errors.ts";
-import type { ConversionType } from "#shared/protocol/conversion-types.ts";
 import type { Workflow } from "../ports.ts";
 import { cancelOtherCommands } from "./cancel-commands.ts";
 import { type CommandDeps, timestamp } from "./deps.ts";
@@ -35,7 +34,7 @@ import { order, rebootIntoOriginal } from "./order.ts";
 import { sendToAgent } from "./send-to-agent.ts";
 
 export interface ConnectDeps extends CommandDeps {
-  workflows: Readonly<Record<ConversionType, Pick<Workflow, "isRunning">>>;
+  workflow: Pick<Workflow, "isRunning">;
 }
 
 /**
@@ -119,12 +118,12 @@ async function returnToOriginal(conversionId: string, deps: ConnectDeps): Promis
 async function isWantedThere(
   conversion: ConversionRecord,
   commands: readonly CommandRecord[],
-  { workflows }: ConnectDeps,
+  { workflow }: ConnectDeps,
 ): Promise<boolean> {
-  const { id, type, machine } = conversion;
+  const { id, machine } = conversion;
   if (hasEnded(conversion) || !machine || !mayHaveLeft(machine)) return false;
   if (commands.some((command) => command.kind === "attest-boot-state" && isOpen(command))) return false;
-  return workflows[type].isRunning(id);
+  return workflow.isRunning(id);
 }
 
 type End = "arrived" | Failure;

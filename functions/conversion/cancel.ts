@@ -6,7 +6,7 @@ import {
   workflowInput,
 } from "#shared/domain/conversion.ts";
 import { openCommands } from "#shared/domain/conversion-view.ts";
-import type { Workflows } from "../ports.ts";
+import type { Workflow } from "../ports.ts";
 import { abandon } from "./abandon.ts";
 import { cancelCommands } from "./cancel-commands.ts";
 import { type CommandDeps, timestamp } from "./deps.ts";
@@ -19,9 +19,9 @@ import { type CommandDeps, timestamp } from "./deps.ts";
 export async function cancelConversion(
   id: string,
   actor: string,
-  deps: CommandDeps & { workflows: Workflows },
+  deps: CommandDeps & { workflow: Workflow },
 ): Promise<ConversionRecord> {
-  const { store, workflows, clock } = deps;
+  const { store, workflow, clock } = deps;
   // Mark the conversion, then read its commands. Dispatch writes the command, then reads the mark. So one of
   // the two sees the other.
   const marked = await store.conversions.modify(id, cancelling);
@@ -35,7 +35,6 @@ export async function cancelConversion(
   });
   const { conversion, commands } = await store.conversions.withCommands(id);
   await cancelCommands(openCommands(commands), deps);
-  const workflow = workflows[conversion.type];
   // A workflow that waits for the start time would see the mark only then. Nothing is armed, and after the
   // mark no command to arm is sent.
   const armed = commands.some(({ kind }) => kind === "arm-boot");

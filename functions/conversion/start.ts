@@ -3,14 +3,14 @@ import { type ConversionRecord, hasEnded, newConversion, workflowInput } from "#
 import { timeOfId } from "#shared/domain/id.ts";
 import { requireConvertible } from "#shared/domain/preflight/system-rules.ts";
 import type { NewConversion } from "#shared/protocol/resources.ts";
-import type { Clock, Workflows } from "../ports.ts";
+import type { Clock, Workflow } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { bootImageFor } from "./boot-image.ts";
 import { timestamp } from "./deps.ts";
 
 export interface StartDeps {
   store: Store;
-  workflows: Workflows;
+  workflow: Workflow;
   clock: Clock;
 }
 
@@ -43,11 +43,11 @@ export async function startConversion(
   given: StartIds,
   deps: StartDeps,
 ): Promise<ConversionRecord> {
-  const { store, workflows } = deps;
+  const { store, workflow } = deps;
   const existing = await store.conversions.find(given.id);
   const conversion = existing ?? (await admit(request, given, deps));
   if (!hasEnded(conversion)) {
-    await workflows[conversion.type].start(conversion.id, workflowInput(conversion));
+    await workflow.start(conversion.id, workflowInput(conversion));
   }
   await store.audit.addOnce({
     at: conversion.createdAt,

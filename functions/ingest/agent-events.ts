@@ -7,7 +7,7 @@ import { type AgentEvent, IngestedEvent } from "#shared/protocol/events.ts";
 import { IotAgentMessenger } from "../aws/iot-agent-messenger.ts";
 import { KmsCommandKey } from "../aws/kms-command-key.ts";
 import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
-import { sfnWorkflows } from "../aws/sfn-workflow.ts";
+import { SfnWorkflow } from "../aws/sfn-workflow.ts";
 import { agentConnected, type ConnectDeps } from "../conversion/agent-connected.ts";
 import { commandEnded, commandProgressed } from "../conversion/command-events.ts";
 import { timestamp } from "../conversion/deps.ts";
@@ -19,14 +19,14 @@ import { refuse } from "./refuse.ts";
 
 export const handler = ingestHandler({
   name: "ingest/agent-events",
-  build: ({ TABLE_NAME, COMMAND_KEY_ARN, WORKFLOW_ARNS }, { clock, random, log }): ConnectDeps => {
+  build: ({ TABLE_NAME, COMMAND_KEY_ARN, CONVERSION_WORKFLOW_ARN }, { clock, random, log }): ConnectDeps => {
     const sfn = new SFNClient();
     return {
       store: openStore(new DynamoDBClient(), TABLE_NAME, random),
       agents: new IotAgentMessenger(new IoTDataPlaneClient()),
       commandKey: new KmsCommandKey(new KMSClient(), COMMAND_KEY_ARN),
       steps: new SfnWaitingSteps(sfn),
-      workflows: sfnWorkflows(sfn, WORKFLOW_ARNS),
+      workflow: new SfnWorkflow(sfn, CONVERSION_WORKFLOW_ARN),
       clock,
       log,
     };

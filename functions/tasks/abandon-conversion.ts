@@ -3,7 +3,8 @@ import { IoTDataPlaneClient } from "@aws-sdk/client-iot-data-plane";
 import { KMSClient } from "@aws-sdk/client-kms";
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { z } from "zod";
-import { WorkflowError } from "#shared/domain/workflow-failure.ts";
+import { WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.ts";
+import type { Failure } from "#shared/errors.ts";
 import { ConversionId } from "#shared/protocol/ids.ts";
 import type { ConversionState } from "#shared/protocol/resources.ts";
 import { IotAgentMessenger } from "../aws/iot-agent-messenger.ts";
@@ -32,12 +33,12 @@ export const handler = taskHandler({
 
 /**
  * Ends a conversion whose workflow failed or was cancelled, and releases what it used. Repeating it changes
- * nothing.
+ * nothing. Answers with the failure that the workflow then ends with.
  */
 export async function run(
   { conversionId, error }: z.output<typeof Input>,
   deps: CommandDeps,
-): Promise<{ state: ConversionState }> {
+): Promise<{ state: ConversionState; failure: Failure }> {
   const { state } = await abandon(conversionId, error, deps);
-  return { state };
+  return { state, failure: workflowFailure(error) };
 }

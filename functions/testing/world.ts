@@ -5,7 +5,6 @@ import type { AgentRecord } from "#shared/domain/agent.ts";
 import { aSource, aTarget } from "#shared/domain/testing/records.ts";
 import { type Failure, InvalidInputError } from "#shared/errors.ts";
 import type { Command, ToAgent } from "#shared/protocol/commands.ts";
-import { ConversionType, workflowNames } from "#shared/protocol/conversion-types.ts";
 import { openMessage, timeProblem } from "#shared/protocol/message-signature.ts";
 import type { SignedMessage } from "#shared/protocol/signed-message.ts";
 import { TestCommandKey } from "#shared/protocol/testing/command-key.ts";
@@ -240,9 +239,6 @@ export class World {
   readonly agents = new FakeAgents(this.outage, this.commandKey, { now: () => this.nowMs });
   readonly steps = new FakeSteps(this.outage);
   readonly workflow = new FakeWorkflow(this.outage);
-  readonly workflows = Object.fromEntries(
-    ConversionType.options.map((type) => [type, this.workflow]),
-  ) as Record<ConversionType, FakeWorkflow>;
   readonly registry = new FakeRegistry(this.outage);
   readonly broker = new FakeBroker();
   readonly uploads = new FakeBroker();
@@ -309,11 +305,7 @@ const environment = {
   TARGET_POLICY: "target-policy",
   SOURCE_ROLE_ALIAS: "source-alias",
   TARGET_ROLE_ALIAS: "target-alias",
-  WORKFLOW_ARNS: JSON.stringify(
-    Object.fromEntries(
-      workflowNames.map((name) => [name, `arn:aws:states:local-1:000000000000:stateMachine:${name}`]),
-    ),
-  ),
+  CONVERSION_WORKFLOW_ARN: "arn:aws:states:local-1:000000000000:stateMachine:conversion",
   BOOT_IMAGE_UPLOAD_ROLE_ARN: "arn:aws:iam::000000000000:role/boot-image-upload",
   DATA_ACCESS_ROLE_ARN: "arn:aws:iam::000000000000:role/data-access",
 };

@@ -12,10 +12,14 @@ export interface AslStateMachineProps {
   /** A file under `statemachines/`. */
   definition: string;
   /**
-   * The functions that the definition calls, by the placeholder's name without `FunctionArn`: substitutions
-   * and rights derive from this.
+   * The functions that definitions call, by the placeholder's name without `FunctionArn`. Substitutions and
+   * rights derive from those that this one calls.
    */
-  functions: Record<string, HandlerFunction>;
+  functions: Readonly<Record<string, HandlerFunction>>;
+  /** What else the definition has placeholders for. */
+  substitutions?: Readonly<Record<string, string>>;
+  /** What it may do besides calling its functions. */
+  statements?: readonly PolicyStatement[];
 }
 
 /**
@@ -31,15 +35,13 @@ export class AslStateMachine extends Construct {
       join(import.meta.dirname, "../../statemachines", props.definition),
       "utf8",
     );
+    const functions = Object.entries(props.functions)
+      .map(([name, { function: target }]) => [`${name}FunctionArn`, target.functionArn] as const)
+      .filter(([placeholder]) => definition.includes(`\${${placeholder}}`));
     this.stateMachine = new StateMachine(this, "StateMachine", {
       stateMachineName: props.name,
       definitionBody: DefinitionBody.fromString(definition),
-      definitionSubstitutions: Object.fromEntries(
-        Object.entries(props.functions).map(([name, { function: target }]) => [
-          `${name}FunctionArn`,
-          target.functionArn,
-        ]),
-      ),
+      definitionSubstitutions: { ...Object.fromEntries(functions), ...props.substitutions },
       logs: {
         destination: new LogGroup(this, "Log", {
           retention: RetentionDays.THREE_MONTHS,
@@ -49,11 +51,11 @@ export class AslStateMachine extends Construct {
       },
       tracingEnabled: true,
     });
-    this.stateMachine.addToRolePolicy(
-      new PolicyStatement({
-        actions: ["lambda:InvokeFunction"],
-        resources: Object.values(props.functions).map(({ function: target }) => target.functionArn),
-      }),
-    );
+    const invoke = new PolicyStatement({
+      actions: ["lambda:InvokeFunction"],
+      resources: functions.map(([, arn]) => arn),
+    });
+    for (const statement of [invoke, ...(props.statements ?? [])])
+      this.stateMachine.addToRolePolicy(statement);
   }
 }

@@ -5,7 +5,6 @@ import { ArnPrincipal, PolicyStatement, Role } from "aws-cdk-lib/aws-iam";
 import type { Construct } from "constructs";
 import type { FunctionName, Variables } from "#shared/environment.ts";
 import { BOOT_IMAGES_PREFIX } from "#shared/protocol/boot-image.ts";
-import { workflowNames } from "#shared/protocol/conversion-types.ts";
 import { HandlerFunction } from "../constructs/handler-function.ts";
 import { RouteTable } from "../constructs/route-table.ts";
 import { IOT_POLICY, ROLE_ALIAS, SOURCES_PREFIX } from "../names.ts";
@@ -133,12 +132,15 @@ export class ApiStack extends Stack {
       {
         TABLE_NAME: data.table.tableName,
         COMMAND_KEY_ARN: data.commandKey.keyArn,
-        WORKFLOW_ARNS: workflow.workflowArnsFor(this),
+        CONVERSION_WORKFLOW_ARN: workflow.conversion.stateMachineArn,
       },
       [
-        new PolicyStatement({ actions: ["states:StartExecution"], resources: workflow.workflowArns }),
-        onExecutions(this, ["states:DescribeExecution", "states:StopExecution"], workflowNames),
-        answerTasks(...workflow.workflowArns),
+        new PolicyStatement({
+          actions: ["states:StartExecution"],
+          resources: [workflow.conversion.stateMachineArn],
+        }),
+        onExecutions(this, ["states:DescribeExecution", "states:StopExecution"], ["conversion"]),
+        answerTasks(...workflow.agentWorkflows),
         ...commandAgents(this, data.commandKey),
       ],
     );

@@ -5,7 +5,6 @@ import type { Construct } from "constructs";
 import type { FunctionName } from "#shared/environment.ts";
 import { BOOT_IMAGES_PREFIX } from "#shared/protocol/boot-image.ts";
 import type { EnrollableRole } from "#shared/protocol/common.ts";
-import { restartingWorkflows } from "#shared/protocol/conversion-types.ts";
 import { EVENTS_RULE } from "#shared/protocol/topics.ts";
 import { HandlerFunction } from "../constructs/handler-function.ts";
 import { EVIDENCE_PREFIX, IOT_POLICY, ROLE_ALIAS, SOURCES_PREFIX, WRITTEN_BY_SOURCES } from "../names.ts";
@@ -154,12 +153,12 @@ export class EdgeStack extends Stack {
       environment: {
         ...environment,
         COMMAND_KEY_ARN: data.commandKey.keyArn,
-        WORKFLOW_ARNS: workflow.workflowArnsFor(this),
+        CONVERSION_WORKFLOW_ARN: workflow.conversion.stateMachineArn,
       },
       statements: [
         useTable(data.table),
-        answerTasks(...workflow.workflowArns),
-        onExecutions(this, ["states:DescribeExecution"], restartingWorkflows),
+        answerTasks(...workflow.agentWorkflows),
+        onExecutions(this, ["states:DescribeExecution"], ["conversion"]),
         ...commandAgents(this, data.commandKey),
       ],
     });

@@ -3,11 +3,15 @@ import type { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import type { StateMachine } from "aws-cdk-lib/aws-stepfunctions";
 import type { Construct } from "constructs";
 import type { FunctionName, Variables } from "#shared/environment.ts";
-import { type WorkflowName, workflowNames } from "#shared/protocol/conversion-types.ts";
-import { AslStateMachine } from "../constructs/asl-state-machine.ts";
+import {
+  type CaptureWorkflow,
+  captureWorkflows,
+  type WorkflowName,
+} from "#shared/protocol/conversion-types.ts";
+import { AslStateMachine, type AslStateMachineProps } from "../constructs/asl-state-machine.ts";
 import { HandlerFunction } from "../constructs/handler-function.ts";
 import { stateMachineName } from "../names.ts";
-import { answerTasks, commandAgents, useTable } from "../statements.ts";
+import { answerTasks, commandAgents, startExecutions, useTable } from "../statements.ts";
 import type { DataStack } from "./data-stack.ts";
 
 type TaskName = Extract<FunctionName, `tasks/${string}`>;
@@ -17,9 +21,15 @@ export interface WorkflowStackProps extends StackProps {
   bundles: Record<FunctionName, string>;
 }
 
+/** Their steps wait for agents. */
+const AGENT_WORKFLOWS: readonly WorkflowName[] = [...captureWorkflows, "make-clone"];
+
 /** The workflows and the functions that their steps call. */
 export class WorkflowStack extends Stack {
-  readonly machines: Readonly<Record<WorkflowName, StateMachine>>;
+  /** Runs the conversions. */
+  readonly conversion: StateMachine;
+  /** The machines whose steps wait for agents, by ARN. */
+  readonly agentWorkflows: readonly string[];
 
   constructor(scope: Construct, id: string, { data, bundles, ...props }: WorkflowStackProps) {
     super(scope, id, props);
@@ -38,7 +48,7 @@ export class WorkflowStack extends Stack {
       });
     // By name: the machines depend on their functions, so these cannot depend on the machines.
     const answer = answerTasks(
-      ...workflowNames.map((workflow) =>
+      ...AGENT_WORKFLOWS.map((workflow) =>
         this.formatArn({
           service: "states",
           resource: "stateMachine",
@@ -56,30 +66,37 @@ export class WorkflowStack extends Stack {
       CompleteConversion: task("CompleteConversion", "tasks/complete-conversion", table),
       AbandonConversion: task("AbandonConversion", "tasks/abandon-conversion", commanding, ...command),
     };
-    this.machines = Object.fromEntries(
-      workflowNames.map((workflow) => [
-        workflow,
-        new AslStateMachine(this, inPascalCase(workflow), {
-          name: stateMachineName(workflow),
-          definition: `${workflow}.asl.json`,
-          functions,
-        }).stateMachine,
-      ]),
-    ) as Record<WorkflowName, StateMachine>;
-  }
-
-  get workflowArns(): string[] {
-    return Object.values(this.machines).map(({ stateMachineArn }) => stateMachineArn);
-  }
-
-  /** The variable `WORKFLOW_ARNS` of a function in `stack`. */
-  workflowArnsFor(stack: Stack): string {
-    return stack.toJsonString(
-      Object.fromEntries(
-        Object.entries(this.machines).map(([name, { stateMachineArn }]) => [name, stateMachineArn]),
-      ),
+    const machine = (name: WorkflowName, more: Partial<AslStateMachineProps> = {}): StateMachine =>
+      new AslStateMachine(this, inPascalCase(name), {
+        name: stateMachineName(name),
+        definition: `${name}.asl.json`,
+        functions,
+        ...more,
+      }).stateMachine;
+    const captures = Object.fromEntries(captureWorkflows.map((name) => [name, machine(name)])) as Record<
+      CaptureWorkflow,
+      StateMachine
+    >;
+    const makeClone = machine("make-clone");
+    this.conversion = machine("conversion", {
+      substitutions: {
+        CaptureWorkflowArns: jsonataObject(captures),
+        MakeCloneWorkflowArn: makeClone.stateMachineArn,
+      },
+      statements: startExecutions(this, { ...captures, "make-clone": makeClone }),
+    });
+    this.agentWorkflows = [...Object.values(captures), makeClone].map(
+      ({ stateMachineArn }) => stateMachineArn,
     );
   }
+}
+
+/** The machines' ARNs by name, as JSONata inside a JSON text: it has no double quotes. */
+function jsonataObject(machines: Readonly<Record<string, StateMachine>>): string {
+  const entries = Object.entries(machines).map(
+    ([name, { stateMachineArn }]) => `'${name}': '${stateMachineArn}'`,
+  );
+  return `{${entries.join(", ")}}`;
 }
 
 function inPascalCase(name: string): string {

@@ -117,7 +117,8 @@ export class Children {
     const record = this.#options.store.execution(executionArn);
     if (!record) throw new AwsError("ExecutionDoesNotExist", `Execution Does Not Exist: '${executionArn}'`);
     if (record.status === "SUCCEEDED") return { payload: succeededChild(record) };
-    return { failure: { error: "States.TaskFailed", cause: JSON.stringify(unsuccessfulChild(record)) } };
+    const cause = JSON.stringify(unsuccessfulChild(record)).slice(0, MAX_CAUSE_CHARACTERS);
+    return { failure: { error: "States.TaskFailed", cause } };
   }
 
   #authorize(owner: Omit<Owner, "arn">, action: string, resource: string): void {
@@ -136,6 +137,8 @@ function abortedBy(parentArn: string): string {
   );
 }
 
+/** AWS documents this limit, not what it does beyond. */
+const MAX_CAUSE_CHARACTERS = 32_768;
 const INCLUDED = { Included: true };
 
 function succeededChild(record: ExecutionRecord): object {

@@ -134,7 +134,7 @@ export function workflowInput(conversion: ConversionRecord) {
   const { bandwidthLimitBytesPerSecond } = conversion;
   return {
     conversionId: id,
-    type,
+    capture: conversionTypes[type].capture,
     sourceId,
     targetId,
     format,

@@ -68,3 +68,54 @@ test("a boot state that was not put back names the items", () => {
     message: expect.stringContaining("/boot/grub/grubenv"),
   });
 });
+
+// --- Workflows that wait for workflows --------------------------------------------------------------
+
+/** As Step Functions describes an execution to the workflow that waited for it. */
+function described(ended: { Status: string; Error?: string; Cause?: string }) {
+  const { Status, ...error } = ended;
+  const { Cause, Error: name } = error;
+  const cause = JSON.stringify({
+    ...(Cause === undefined ? {} : { Cause }),
+    ...(name === undefined ? {} : { Error: name }),
+    ExecutionArn: "arn:aws:states:local-1:000000000000:execution:causeway-make-clone:cnv_1.1",
+    Input: JSON.stringify({ owner: "cnv_1", disks: "d".repeat(1000) }),
+    Status,
+    StopDate: 1,
+  });
+  return { Error: "States.TaskFailed", Cause: cause };
+}
+
+const failure = failureOf(new DiskNotFoundError('the disk "vdz"'));
+const reportedAs = { Error: failure.name, Cause: JSON.stringify(failure) };
+
+test("a failure in a workflow that another one waited for is reported as it happened, however deep", () => {
+  const once = described({ Status: "FAILED", ...reportedAs });
+  expect(workflowFailure(once)).toEqual(failure);
+  expect(workflowFailure(described({ Status: "FAILED", ...once }))).toEqual(failure);
+});
+
+test("a description that was cut off behind its error still gives it", () => {
+  const { Error: name, Cause } = described({ Status: "FAILED", ...reportedAs });
+  expect(workflowFailure({ Error: name, Cause: Cause.slice(0, -800) })).toEqual(failure);
+  // Without the error there is nothing to tell but what is left of it.
+  const left = workflowFailure({ Error: name, Cause: Cause.slice(0, 40) });
+  expect(left.name).toBe("UnexpectedError");
+  expect(left.message).toContain(Cause.slice(0, 40));
+});
+
+test.each([
+  [{ Status: "TIMED_OUT" }, "StepTimedOutError"],
+  [{ Status: "FAILED", Error: "States.HeartbeatTimeout" }, "AgentSilentError"],
+  [{ Status: "ABORTED", Error: "Manual", Cause: "stopped" }, "WorkflowInterruptedError"],
+])("a workflow that ended as %j is reported as %s", (ended, name) => {
+  expect(workflowFailure(described(ended))).toMatchObject({ name, hint: expect.stringMatching(/\w/) });
+});
+
+test.each([
+  ["StepFunctions.AWSStepFunctionsException", "ServiceUnavailableError"],
+  ["StepFunctions.ExecutionAlreadyExistsException", "WorkflowInterruptedError"],
+])("a workflow that cannot be started because of %s is reported as %s", (error, name) => {
+  const told = workflowFailure({ Error: error, Cause: "because" });
+  expect(told).toMatchObject({ name, message: expect.stringContaining("because") });
+});

@@ -8,7 +8,9 @@ import {
   type Failure,
   failureOf,
   OriginalSystemSilentError,
+  ServiceUnavailableError,
   StepTimedOutError,
+  WorkflowInterruptedError,
 } from "../errors.ts";
 import { Failure as FailureSchema } from "../protocol/common.ts";
 import { BootCheck } from "../protocol/resources.ts";
@@ -23,8 +25,12 @@ export type WorkflowError = z.infer<typeof WorkflowError>;
 const Names = z.array(z.string()).catch([]);
 const LambdaCause = z.object({ errorMessage: z.string() });
 
-/** The failure that an agent or a function reported; errors of Step Functions itself in our words. */
-export function workflowFailure(error: WorkflowError): Failure {
+/**
+ * The failure that an agent or a function reported, in whichever workflow; errors of Step Functions itself in
+ * our words.
+ */
+export function workflowFailure(outermost: WorkflowError): Failure {
+  const error = innermostError(outermost);
   if (error.Error === "States.HeartbeatTimeout")
     return failureOf(new AgentSilentError("the agent has stopped reporting"));
   if (error.Error === "States.Timeout") return failureOf(new StepTimedOutError());
@@ -37,7 +43,54 @@ export function workflowFailure(error: WorkflowError): Failure {
     return failureOf(new BootStateNotRestoredError(Names.parse(parsed(error.Cause))));
   }
   if (error.Error === "OriginalSystemSilentError") return originalSilent(error.Cause);
-  return failureOf(new Error(`${error.Error}: ${error.Cause}`));
+  if (error.Error === "WorkflowInterruptedError")
+    return failureOf(new WorkflowInterruptedError(`${error.Cause} was stopped before it had ended`));
+  return ofStepFunctions(error) ?? failureOf(new Error(`${error.Error}: ${error.Cause}`));
+}
+
+/** A workflow could not start another one, or could not wait for it. */
+function ofStepFunctions({ Error: name, Cause: cause }: WorkflowError): Failure | undefined {
+  if (!name.startsWith("StepFunctions.")) return undefined;
+  return failureOf(
+    name === "StepFunctions.ExecutionAlreadyExistsException"
+      ? new WorkflowInterruptedError(`a part of the workflow has ended, and its outcome was lost: ${cause}`)
+      : new ServiceUnavailableError(`${name}: ${cause}`),
+  );
+}
+
+/**
+ * The error with which the failed execution itself ended, however deep. A workflow that waits for another one
+ * gets every failure as `States.TaskFailed`, with the description of that execution as the cause (measured in
+ * floci-io/floci, `AslExecutorNestedSyncFailureTest`).
+ */
+export function innermostError(error: WorkflowError): WorkflowError {
+  const execution = error.Error === "States.TaskFailed" ? executionIn(error.Cause) : undefined;
+  if (!execution) return error;
+  const { Status, Error: name = "States.TaskFailed", Cause = "", ExecutionArn } = execution;
+  if (Status === "ABORTED") return { Error: "WorkflowInterruptedError", Cause: ExecutionArn };
+  if (Status === "TIMED_OUT") return { Error: "States.Timeout", Cause };
+  return innermostError({ Error: name, Cause });
+}
+
+const Execution = z.object({
+  ExecutionArn: z.string(),
+  Status: z.enum(["FAILED", "TIMED_OUT", "ABORTED"]),
+  Error: z.string().optional(),
+  Cause: z.string().optional(),
+});
+
+/**
+ * The beginning of such a description. Step Functions takes 32,768 characters of a cause; the fields are in
+ * alphabetical order, so a limit cuts off the execution's input and leaves its error whole.
+ */
+const BEGINNING = /^\{(?:"Cause":("(?:[^"\\]|\\.)*"),)?"Error":("(?:[^"\\]|\\.)*"),"ExecutionArn":("[^"]*"),/;
+
+function executionIn(cause: string): z.infer<typeof Execution> | undefined {
+  const whole = Execution.safeParse(parsed(cause));
+  if (whole.success) return whole.data;
+  const [, Cause = '""', name = "", arn = ""] = BEGINNING.exec(cause) ?? [];
+  const cut = { Cause: parsed(Cause), Error: parsed(name), ExecutionArn: parsed(arn), Status: "FAILED" };
+  return Execution.safeParse(cut).data;
 }
 
 /** The workflow raises this error itself, with the result of the boot check as the cause. */

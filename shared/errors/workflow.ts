@@ -81,3 +81,13 @@ export class StepTimedOutError extends CausewayError {
     super("the step took longer than its limit");
   }
 }
+
+/**
+ * A workflow that the conversion's workflow had started was stopped from outside, or its outcome was lost.
+ */
+export class WorkflowInterruptedError extends CausewayError {
+  override readonly name = "WorkflowInterruptedError";
+  readonly retryable = false;
+  readonly hint =
+    "Find out who stopped it: its history in Step Functions shows how far it was. Then start the conversion again.";
+}

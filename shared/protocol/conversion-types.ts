@@ -32,8 +32,8 @@ export type StepName = z.infer<typeof StepName>;
 export type RuleGroup = "unused-disks" | "restart";
 
 interface Row {
-  /** The workflow that runs it: `statemachines/NAME.asl.json`. Types may share one. */
-  workflow: string;
+  /** The workflow that takes its recovery point: `statemachines/NAME.asl.json`. Types may share one. */
+  capture: string;
   /** The system that the source was enrolled from, and runs when the conversion starts. */
   sourceSystem: AgentEnvironment;
   /** Whether it restarts the source into the boot environment to read it there, and back. */
@@ -58,7 +58,7 @@ const COPY_STEPS = [
 
 const rows = {
   hot: {
-    workflow: "hot-conversion",
+    capture: "hot-capture",
     sourceSystem: "original",
     restartsSource: false,
     steps: COPY_STEPS,
@@ -66,7 +66,7 @@ const rows = {
     summary: "while the source runs",
   },
   "remote-cold": {
-    workflow: "remote-cold-conversion",
+    capture: "remote-cold-capture",
     sourceSystem: "original",
     restartsSource: true,
     steps: StepName.options,
@@ -75,7 +75,7 @@ const rows = {
   },
   "manual-cold": {
     // A machine that runs the boot environment is read by the steps that read any other.
-    workflow: "hot-conversion",
+    capture: "hot-capture",
     sourceSystem: "boot-environment",
     restartsSource: false,
     steps: COPY_STEPS,
@@ -90,20 +90,21 @@ export const ConversionType = z.enum(names);
 
 export const conversionTypes: Readonly<Record<ConversionType, Row>> = rows;
 
-/** A workflow that runs conversions: its state machine's definition is `statemachines/NAME.asl.json`. */
-export type WorkflowName = (typeof rows)[ConversionType]["workflow"];
+/** A workflow that takes recovery points. */
+export type CaptureWorkflow = (typeof rows)[ConversionType]["capture"];
 
-export function workflowOf(type: ConversionType): WorkflowName {
-  return rows[type].workflow;
-}
-
-/** Each workflow once. */
-export const workflowNames = [...new Set(names.map(workflowOf))] as [WorkflowName, ...WorkflowName[]];
-
-/** The workflows that restart sources. */
-export const restartingWorkflows: readonly WorkflowName[] = [
-  ...new Set(names.filter((type) => rows[type].restartsSource).map(workflowOf)),
+/** Each of them once. */
+export const captureWorkflows: readonly CaptureWorkflow[] = [
+  ...new Set(names.map((type) => rows[type].capture)),
 ];
+
+/**
+ * A workflow: its state machine's definition is `statemachines/NAME.asl.json`. A conversion of any type runs
+ * `conversion`, which starts the capture of its type and then `make-clone`.
+ */
+export type WorkflowName = "conversion" | CaptureWorkflow | "make-clone";
+
+export const workflowNames: readonly WorkflowName[] = ["conversion", ...captureWorkflows, "make-clone"];
 
 function namesWhere(fits: (row: Row) => boolean): string {
   return names.filter((type) => fits(conversionTypes[type])).join("|");

@@ -1,13 +1,15 @@
 /**
- * One conversion's workflow on the states engine, with functions and agents in memory that do what a test
+ * One conversion's workflows on the states engine, with functions and agents in memory that do what a test
  * says.
  */
-import { HandlerError, World } from "#local/states/testing/states-world.ts";
+import { HandlerError, ROLE, World } from "#local/states/testing/states-world.ts";
 import { newConversion, workflowInput } from "#shared/domain/conversion.ts";
 import { aSource } from "#shared/domain/testing/records.ts";
+import { innermostError, type WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.ts";
+import type { Failure } from "#shared/errors.ts";
 import type { CommandKind } from "#shared/protocol/commands.ts";
 import { NewConversion } from "#shared/protocol/resources.ts";
-import type { WorkflowFile } from "./workflow-file.ts";
+import { WorkflowFile, workflowArn, workflowFiles } from "./workflow-file.ts";
 
 /** What the function that dispatches commands was given. */
 export interface Dispatched {
@@ -82,14 +84,19 @@ export const succeed =
       JSON.stringify({ ...outputs[command.kind]?.(command), ...change }),
     );
 
+/** A failure of this name as agents and functions report it. */
+export function failureNamed(name: string): Failure {
+  return { name, message: `it was ${name}`, hint: `See to ${name}.`, retryable: false, details: { at: "x" } };
+}
+
 export const fail =
   (error: string): AgentAct =>
   (command, { world }) =>
-    world.engine.sendTaskFailure(command.taskToken, { error, cause: "{}" });
+    world.engine.sendTaskFailure(command.taskToken, { error, cause: JSON.stringify(failureNamed(error)) });
 
 /** A function that fails with this error. */
 export function throwing(errorType: string): never {
-  throw new HandlerError(errorType);
+  throw new HandlerError(errorType, JSON.stringify(failureNamed(errorType)));
 }
 
 /** A command's kind, and which one of its kind: `capture-disk vda`, `reboot original`. */
@@ -97,7 +104,6 @@ export const keyOf = ({ kind, label, disk }: Dispatched): string =>
   [kind, label ?? disk].filter(Boolean).join(" ");
 
 export interface ConversionRunOptions {
-  workflow: WorkflowFile;
   /** Of the conversion, unless `start` says otherwise. */
   request: object;
   /**
@@ -112,7 +118,7 @@ export class ConversionRun {
   readonly world: World;
   readonly dispatched: Dispatched[] = [];
   readonly #options: ConversionRunOptions;
-  #arn = "";
+  #input = "{}";
 
   constructor(options: ConversionRunOptions) {
     this.#options = options;
@@ -120,22 +126,26 @@ export class ConversionRun {
       CheckPreflight: () => ({ warnings: [], bootImage }),
       RecordRecoveryPoint: () => ({ pointId: "rp_1" }),
       CompleteConversion: () => ({ state: "completed" }),
-      AbandonConversion: () => ({ state: "failed" }),
       ...options.functions,
+      AbandonConversion: ({ error }: { error: WorkflowError }) => {
+        options.functions.AbandonConversion?.();
+        return { state: "failed", failure: workflowFailure(error) };
+      },
       DispatchCommand: async (command: Dispatched) => {
         this.dispatched.push(command);
         await this.#act(command);
         return { commandId: "c" };
       },
     });
+    for (const name of workflowFiles) {
+      const definition = new WorkflowFile(name).runnable();
+      this.world.engine.putMachine({ name, definition, roleArn: ROLE });
+    }
   }
 
-  /**
-   * Starts the workflow with the input that the control plane gives it, and lets everything happen that can
-   * happen at once.
-   */
+  /** A conversion with these changes to what was asked for, begun. */
   async start(change: object = {}): Promise<this> {
-    const { workflow, request } = this.#options;
+    const { request } = this.#options;
     const parties = { sourceId: "agt_source", targetId: "agt_target" };
     const conversion = newConversion(NewConversion.parse({ ...parties, ...request, ...change }), {
       id: "cnv_1",
@@ -145,9 +155,19 @@ export class ConversionRun {
       requestedBy: "ada",
       now: "2030-01-01T00:00:00.000Z",
     });
-    this.#arn = await this.world.start(workflow.runnable(), workflowInput(conversion));
-    await this.world.settle();
+    this.#input = JSON.stringify(workflowInput(conversion));
+    await this.begin();
     return this;
+  }
+
+  /**
+   * Starts the workflow with the input that the control plane gives it, and lets everything happen that can
+   * happen at once.
+   */
+  async begin(): Promise<void> {
+    const stateMachineArn = workflowArn("conversion");
+    this.world.engine.startExecution({ stateMachineArn, name: "cnv_1", input: this.#input });
+    await this.world.settle();
   }
 
   get commands(): string[] {
@@ -161,15 +181,27 @@ export class ConversionRun {
     return last;
   }
 
-  /** With what the clean-up was called; empty if it was not. */
-  get abandonedWith(): { Error: string; Cause?: string }[] {
+  /** With what the clean-up was called, as the workflow in which it happened has it; empty if it was not. */
+  get abandonedWith(): WorkflowError[] {
     return this.world
       .payloads("AbandonConversion")
-      .map((payload) => (payload as { error: { Error: string } }).error);
+      .map((payload) => innermostError((payload as { error: WorkflowError }).error));
   }
 
-  result(): ReturnType<World["result"]> {
-    return this.world.result(this.#arn);
+  /** Of the conversion, or of a workflow that it has started. */
+  result(workflow = "conversion", name = "cnv_1"): ReturnType<World["result"]> {
+    return this.world.result(executionArn(workflow, name));
+  }
+
+  async stop(workflow: string, name = "cnv_1"): Promise<void> {
+    await this.world.engine.stopExecution(executionArn(workflow, name), {});
+    await this.world.settle();
+  }
+
+  /** What came of the last command: its agent answers now. */
+  async answer(act: AgentAct = succeed()): Promise<void> {
+    await act(this.waiting, this);
+    await this.world.settle();
   }
 
   #act(command: Dispatched): unknown {
@@ -179,4 +211,8 @@ export class ConversionRun {
     const act = story[times - 1] ?? story.at(-1) ?? succeed();
     return act(command, this);
   }
+}
+
+function executionArn(workflow: string, name: string): string {
+  return `${workflowArn(workflow).replace(":stateMachine:", ":execution:")}:${name}`;
 }

@@ -43,8 +43,22 @@ const command = passing("CommandOutOfTimeError");
 const bootCommand = passing("CommandOutOfTimeError", ...BOOT);
 const hypervisorCommand = passing("CommandOutOfTimeError", "HypervisorFailedError");
 
+/** Starts a workflow and waits for it; one that runs already under its name is waited for. */
+const workflow = {
+  ErrorEquals: [
+    "StepFunctions.AWSStepFunctionsException",
+    "StepFunctions.ExecutionLimitExceededException",
+    "StepFunctions.SdkClientException",
+  ],
+  IntervalSeconds: 2,
+  BackoffRate: 2,
+  MaxDelaySeconds: 60,
+  MaxAttempts: 8,
+};
+
 export const retryLists: Readonly<Record<string, readonly object[]>> = {
   "a function alone": [passing()],
+  "a workflow": [workflow],
   "a source or target, for a day": [DAY, hypervisorCommand],
   "a source that is staged": [DAY, bootCommand],
   "a source that is armed": [silent(10), bootCommand],
@@ -84,23 +98,27 @@ function late(next: string, error: string, cause = ""): object {
 
 export const catchLists: Readonly<Record<string, readonly object[]>> = {
   "ends the conversion": [any("Abandon")],
+  "begins another clone where the outcome of one was lost": [
+    {
+      ErrorEquals: ["StepFunctions.ExecutionAlreadyExistsException"],
+      Assign: { clones: "{% $clones + 1 %}" },
+      Next: "MakeClone",
+    },
+    any("Abandon"),
+  ],
   "brings the machine back": [any("BringBack")],
   "writes the images again": [
     { ErrorEquals: ["VerificationFailedError"], Assign: { failure: AS_IT_IS }, Next: "WriteAgain" },
-    any("Abandon"),
   ],
   "brings back a machine whose boot environment is silent": [
     late("BringBack", "BootEnvironmentSilentError"),
     any("BringBack"),
   ],
   "waits for the original system all the same": [anyKeepingFailure("AwaitOriginal")],
-  "ends the conversion whose original system is silent": [
-    late("Abandon", "OriginalSystemSilentError"),
-    any("Abandon"),
-  ],
+  "says of what was late that the original system is silent": [late("Failed", "OriginalSystemSilentError")],
   "waits for the machine that was to be brought back": [anyKeepingFailure("AwaitReturn")],
-  "ends the conversion with what went wrong first": [
-    late("Abandon", "OriginalSystemSilentError", "{% $string($failure) %}"),
-    anyKeepingFailure("Abandon"),
+  "ends with what went wrong first": [
+    late("Failed", "OriginalSystemSilentError", "{% $string($failure) %}"),
+    anyKeepingFailure("Failed"),
   ],
 };

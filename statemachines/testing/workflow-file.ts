@@ -3,6 +3,7 @@ import { globSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { environments } from "#shared/environment.ts";
+import { captureWorkflows } from "#shared/protocol/conversion-types.ts";
 
 const shared = join(import.meta.dirname, "../../shared");
 const errorTexts = globSync("errors/*.ts", { cwd: shared })
@@ -19,6 +20,15 @@ export const retryableErrors: readonly string[] = [
   ...errorTexts.matchAll(/name = "(\w+)";\s+readonly retryable = true/g),
 ].map(([, name]) => name ?? "");
 
+const SUFFIX = ".asl.json";
+
+/** Every workflow there is, by its name. */
+export const workflowFiles: readonly string[] = globSync(`*${SUFFIX}`, {
+  cwd: join(import.meta.dirname, ".."),
+})
+  .map((file) => file.slice(0, -SUFFIX.length))
+  .sort();
+
 export interface State {
   Type: string;
   Resource?: string;
@@ -31,12 +41,22 @@ export class WorkflowFile {
 
   /** `name`: of `statemachines/NAME.asl.json`. */
   constructor(name: string) {
-    this.text = readFileSync(join(import.meta.dirname, `../${name}.asl.json`), "utf8");
+    this.text = readFileSync(join(import.meta.dirname, `../${name}${SUFFIX}`), "utf8");
   }
 
   /** Of the workflow itself, without those inside maps. */
   get states(): Readonly<Record<string, State>> {
     return (JSON.parse(this.text) as { States: Record<string, State> }).States;
+  }
+
+  /** Every state wherever it is, those inside maps too, by its name. */
+  get allStates(): { name: string; state: Record<string, unknown> }[] {
+    const found: { name: string; state: Record<string, unknown> }[] = [];
+    JSON.parse(this.text, (name, value) => {
+      if (value?.Type !== undefined) found.push({ name, state: value });
+      return value;
+    });
+    return found;
   }
 
   /** Every value of this key, anywhere in the definition. */
@@ -73,23 +93,28 @@ export class WorkflowFile {
   }
 
   /** The functions that it calls, as placeholders. */
-  get placeholders(): string[] {
-    return [...new Set(this.text.match(/\$\{\w+\}/g))].sort();
+  get functionPlaceholders(): string[] {
+    return [...new Set(this.text.match(/\$\{\w+FunctionArn\}/g))];
   }
 
-  /** What a validator of the language says. */
+  /** What a validator of the language says, with every placeholder filled in. */
   validate(): unknown {
-    return createRequire(import.meta.url)("asl-validator")(JSON.parse(this.text));
+    return createRequire(import.meta.url)("asl-validator")(JSON.parse(this.runnable()));
   }
 
-  /** The definition, with functions by their plain names: `CheckPreflight`. */
-  runnable(): object {
-    const text = this.text.replace(
-      /\$\{(\w+)FunctionArn\}/g,
-      "arn:aws:lambda:local-1:000000000000:function:$1",
-    );
-    return JSON.parse(text) as object;
+  /** The definition, with functions by their plain names, `CheckPreflight`, and workflows by theirs. */
+  runnable(): string {
+    const captures = captureWorkflows.map((name) => `'${name}': '${workflowArn(name)}'`);
+    return this.text
+      .replace(/\$\{(\w+)FunctionArn\}/g, "arn:aws:lambda:local-1:000000000000:function:$1")
+      .replace(/\$\{CaptureWorkflowArns\}/g, `{${captures.join(", ")}}`)
+      .replace(/\$\{MakeCloneWorkflowArn\}/g, workflowArn("make-clone"));
   }
+}
+
+/** The state machine that a workflow is in these tests. */
+export function workflowArn(name: string): string {
+  return `arn:aws:states:local-1:000000000000:stateMachine:${name}`;
 }
 
 /**

@@ -10,52 +10,6 @@ import {
   succeed,
   throwing,
 } from "./testing/conversion-run.ts";
-import { errorNames, retryableErrors, taskPlaceholders, WorkflowFile } from "./testing/workflow-file.ts";
-
-const workflow = new WorkflowFile("remote-cold-conversion");
-
-test("it calls every task function there is, and no other", () => {
-  expect(workflow.placeholders).toEqual(taskPlaceholders);
-});
-
-test("every error it names is one of ours, of the language, or of Lambda", () => {
-  for (const name of workflow.namedErrors) {
-    if (name.includes(".")) expect(name).toMatch(/^(States|Lambda|Sandbox|Runtime)\.\w+$/);
-    else expect(errorNames).toContain(name);
-  }
-});
-
-test("every error that may pass by itself is tried again, or has a reason not to be", () => {
-  const handledOtherwise = [
-    "AgentSilentError", // is States.HeartbeatTimeout here
-    "TooManyEnrolmentRequestsError", // no step enrols
-    "VerificationFailedError", // has the images written again
-  ];
-  const { retried } = workflow;
-  expect(retryableErrors.filter((name) => !retried.includes(name)).sort()).toEqual(handledOtherwise.sort());
-});
-
-test("every step has a limit", () => {
-  for (const task of workflow.tasks) expect(task.TimeoutSeconds).toBeDefined();
-});
-
-test("from arming until the receipt, every failure leads through bringing the machine back", () => {
-  const { states } = workflow;
-  const names = Object.keys(states);
-  const between = names.slice(names.indexOf("ArmBoot"), names.indexOf("RebootIntoOriginal"));
-  for (const name of between) {
-    const exits = states[name]?.Catch?.map(({ Next }) => Next) ?? [];
-    expect(new Set(exits), name).toEqual(
-      states[name]?.Type === "Choice" ? new Set() : new Set(["BringBack"]),
-    );
-  }
-});
-
-test("it is valid Amazon States Language", () => {
-  expect(workflow.validate()).toMatchObject({ isValid: true });
-});
-
-// --- Executions, with functions and agents in memory ---------------------------------------------------------------
 
 const TRIP = [
   "stage-boot-image",
@@ -73,7 +27,6 @@ const DEADLINE_MS = 600_000;
 class Run extends ConversionRun {
   constructor(agents: Record<string, AgentAct[]> = {}, functions: Record<string, () => unknown> = {}) {
     super({
-      workflow,
       request: { type: "remote-cold", deadlineSeconds: DEADLINE_MS / 1000 },
       agents,
       functions,
@@ -134,6 +87,14 @@ test("a machine is armed only at the time that was chosen, long after its image 
   await run.world.reopen();
   await run.world.clock.advance(2000);
   expect(run.result().status).toBe("SUCCEEDED");
+});
+
+test("a conversion that is stopped while it waits for its time takes the wait along", async () => {
+  const run = await new Run().start({ startAt: "2030-01-01T02:00:00.000Z" });
+  await run.stop("conversion");
+  expect(run.result("remote-cold-capture").status).toBe("ABORTED");
+  await run.world.clock.advance(24 * 3600_000);
+  expect(run.commands).toEqual(["stage-boot-image"]);
 });
 
 test("a time that has passed is now", async () => {
@@ -306,6 +267,43 @@ test.each(TRIP)("a control plane that is killed during %s goes on when it is bac
   await run.world.settle();
   expect(run.result().status).toBe("SUCCEEDED");
 });
+
+test.each(["materialise", "verify", "boot-check"])(
+  "a control plane that is killed during %s leaves the source alone and continues",
+  async (key) => {
+    const run = await new Run({ [key]: [silent] }).start({ bootCheck: true });
+    await run.world.reopen();
+    await run.answer();
+    expect(run.result().status).toBe("SUCCEEDED");
+    expect(run.commands).toEqual([...TRIP, "materialise", "verify", "boot-check"]);
+  },
+);
+
+test.each(["materialise", "verify", "boot-check"])(
+  "a clone that is stopped during %s leaves the source alone",
+  async (key) => {
+    const run = await new Run({ [key]: [silent] }).start({ bootCheck: true });
+    await run.stop("make-clone", "cnv_1.1");
+    expect(run.commands.at(-1)).toBe(key);
+    expect(run.result().error).toBe("WorkflowInterruptedError");
+  },
+);
+
+test.each([
+  "arm-boot",
+  "reboot boot-environment",
+  "report-boot-state",
+  "capture-disk vda",
+  "reboot original",
+])(
+  "a capture that is stopped during %s has the conversion cleaned up, which orders the machine back",
+  async (key) => {
+    const run = await new Run({ [key]: [silent] }).start();
+    await run.stop("remote-cold-capture");
+    expect(run.abandonedWith).toMatchObject([{ Error: "WorkflowInterruptedError" }]);
+    expect(run.commands.at(-1)).toBe(key);
+  },
+);
 
 test("cleaning up is tried until it succeeds", async () => {
   let calls = 0;

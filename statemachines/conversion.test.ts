@@ -1,49 +1,20 @@
 import { expect, test } from "vitest";
 import { commandKinds } from "#shared/protocol/commands.ts";
-import { type AgentAct, ConversionRun, fail, silent, succeed, throwing } from "./testing/conversion-run.ts";
-import { errorNames, retryableErrors, taskPlaceholders, WorkflowFile } from "./testing/workflow-file.ts";
-
-const workflow = new WorkflowFile("hot-conversion");
-
-test("it calls every task function there is, and no other", () => {
-  expect(workflow.placeholders).toEqual(taskPlaceholders);
-});
-
-test("every error it names is one of ours, of the language, or of Lambda", () => {
-  for (const name of workflow.namedErrors) {
-    if (name.includes(".")) expect(name).toMatch(/^(States|Lambda|Sandbox|Runtime)\.\w+$/);
-    else expect(errorNames).toContain(name);
-  }
-});
-
-test("every error that may pass by itself is tried again, or has a reason not to be", () => {
-  const handledOtherwise = [
-    "AgentSilentError", // is States.HeartbeatTimeout here
-    "TooManyEnrolmentRequestsError", // no step enrols
-    "VerificationFailedError", // has the images written again
-    // No source is restarted.
-    ...["BootImageUnavailableError", "BootStateChangedError", "VolumeNotMountedError"],
-  ];
-  const { retried } = workflow;
-  expect(retryableErrors.filter((name) => !retried.includes(name)).sort()).toEqual(handledOtherwise.sort());
-});
-
-test("every step has a limit, and every step that waits for an agent a heartbeat", () => {
-  for (const task of workflow.tasks) {
-    expect(task.TimeoutSeconds).toBeTypeOf("number");
-    if (task.Resource.endsWith(".waitForTaskToken")) expect(task.HeartbeatSeconds).toBe(120);
-  }
-});
-
-test("it is valid Amazon States Language", () => {
-  expect(workflow.validate()).toMatchObject({ isValid: true });
-});
-
-// --- Executions, with functions and agents in memory ---------------------------------------------------------------
+import {
+  type AgentAct,
+  ConversionRun,
+  fail,
+  failureNamed,
+  keyOf,
+  silent,
+  succeed,
+  throwing,
+} from "./testing/conversion-run.ts";
+import { workflowArn } from "./testing/workflow-file.ts";
 
 class Run extends ConversionRun {
   constructor(agents: Record<string, AgentAct[]> = {}, functions: Record<string, () => unknown> = {}) {
-    super({ workflow, request: { type: "hot" }, agents, functions });
+    super({ request: { type: "hot" }, agents, functions });
   }
 }
 
@@ -121,6 +92,8 @@ test.each(["capture-disk", "commit-recovery-point", "materialise", "verify", "bo
     expect(run.result()).toMatchObject({ status: "FAILED", error: "DiskNotFoundError" });
     expect(run.abandonedWith).toMatchObject([{ Error: "DiskNotFoundError" }]);
     expect(run.commands.at(-1)).toContain(kind);
+    // Hint and details of the agent, through whichever workflow it worked for.
+    expect(JSON.parse(run.result().cause ?? "")).toEqual(failureNamed("DiskNotFoundError"));
   },
 );
 
@@ -179,7 +152,7 @@ test("an agent may be away for most of a day; one that stays away ends the conve
   await run.world.clock.advance(20 * 3600_000);
   expect(run.result().status).toBe("RUNNING");
   await run.world.clock.advance(8 * 3600_000);
-  expect(run.result()).toMatchObject({ status: "FAILED", error: "States.HeartbeatTimeout" });
+  expect(run.result()).toMatchObject({ status: "FAILED", error: "AgentSilentError" });
   expect(run.abandonedWith).toMatchObject([{ Error: "States.HeartbeatTimeout" }]);
 });
 
@@ -201,7 +174,11 @@ test("a clone that does not boot fails the conversion, with what was seen", asyn
   const seen = { verdict: "not-booted", reason: "kernel panic", screenshotKey: "evidence/1.png" };
   const run = await new Run({ "boot-check": [succeed(seen)] }).start({ bootCheck: true });
   expect(run.result()).toMatchObject({ status: "FAILED", error: "BootCheckFailedError" });
-  expect(JSON.parse(run.result().cause ?? "")).toMatchObject(seen);
+  const { reason, ...details } = seen;
+  expect(JSON.parse(run.result().cause ?? "")).toMatchObject({
+    message: expect.stringContaining(reason),
+    details,
+  });
   expect(run.abandonedWith).toMatchObject([{ Error: "BootCheckFailedError" }]);
 });
 
@@ -240,11 +217,77 @@ test("cleaning up is tried until it succeeds", async () => {
   expect(calls).toBe(4);
 });
 
-test("a control plane that is killed while an agent works goes on when it is back", async () => {
-  const run = await new Run({ "capture-disk": [silent] }).start();
+// --- The control plane, and the workflows beside each other ---------------------------------------------------------
+
+const WORK = ["capture-disk vda", "commit-recovery-point", "materialise", "verify", "boot-check"];
+const CLONE_WORK = WORK.slice(2);
+const CLONE = "cnv_1.1";
+
+test.each(WORK)("a control plane that is killed during %s continues when it is back", async (key) => {
+  const run = await new Run({ [key]: [silent] }).start({ bootCheck: true });
+  expect(keyOf(run.waiting)).toBe(key);
   await run.world.reopen();
-  const [command] = run.dispatched;
-  if (command) await succeed()(command, run);
-  await run.world.settle();
+  await run.answer();
   expect(run.result().status).toBe("SUCCEEDED");
+  expect(run.commands).toEqual(WORK);
+});
+
+test("a start that is repeated finds the conversion that runs, and its clone is made once", async () => {
+  const run = await new Run({ materialise: [silent] }).start();
+  await run.begin();
+  await run.answer();
+  expect(run.result().status).toBe("SUCCEEDED");
+  expect(run.commands.filter((key) => key === "materialise")).toHaveLength(1);
+});
+
+test.each(CLONE_WORK)("a conversion that is stopped during %s takes its clone along", async (key) => {
+  const run = await new Run({ [key]: [silent] }).start({ bootCheck: true });
+  await run.stop("conversion");
+  expect(run.result().status).toBe("ABORTED");
+  expect(run.result("make-clone", CLONE).status).toBe("ABORTED");
+  await expect(run.answer()).rejects.toMatchObject({ code: "TaskTimedOut" });
+});
+
+test.each(CLONE_WORK)(
+  "a clone that is stopped during %s ends its conversion, after cleaning up",
+  async (key) => {
+    const run = await new Run({ [key]: [silent] }).start({ bootCheck: true });
+    await run.stop("make-clone", CLONE);
+    expect(run.result()).toMatchObject({ status: "FAILED", error: "WorkflowInterruptedError" });
+    expect(run.abandonedWith).toMatchObject([{ Cause: expect.stringContaining(CLONE) }]);
+  },
+);
+
+test("a clone whose outcome was lost is made again under the next number", async () => {
+  const run = new Run();
+  run.world.engine.startExecution({ stateMachineArn: workflowArn("make-clone"), name: CLONE, input: "[]" });
+  await run.stop("make-clone", CLONE);
+  await run.start();
+  expect(run.result().status).toBe("SUCCEEDED");
+  expect(run.result("make-clone", "cnv_1.2").status).toBe("SUCCEEDED");
+});
+
+test("a capture whose outcome was lost is not made again", async () => {
+  const run = new Run();
+  run.world.engine.startExecution({
+    stateMachineArn: workflowArn("hot-capture"),
+    name: "cnv_1",
+    input: "[]",
+  });
+  await run.stop("hot-capture");
+  await run.start();
+  expect(run.result()).toMatchObject({ status: "FAILED", error: "WorkflowInterruptedError" });
+  expect(run.commands).toEqual([]);
+  expect(run.abandonedWith).toHaveLength(1);
+});
+
+test("a failure as long as Step Functions takes keeps its name and hint on the way out", async () => {
+  const failure = { ...failureNamed("DiskFullError"), message: '"'.repeat(7000) };
+  const long: AgentAct = ({ taskToken }, { world }) =>
+    world.engine.sendTaskFailure(taskToken, { error: failure.name, cause: JSON.stringify(failure) });
+  const run = await new Run({ materialise: [long] }).start({
+    disks: Array.from({ length: 60 }, (_, index) => `disk-with-a-long-name-${index}`),
+  });
+  expect(run.result().error).toBe("DiskFullError");
+  expect(JSON.parse(run.result().cause ?? "")).toEqual(failure);
 });
