@@ -207,7 +207,10 @@ test("a conversion that the operator cancelled ends as cancelled, whatever error
 
 test("abandoning a completed conversion leaves it completed", async () => {
   await completeConversion.run(result, world);
-  expect(await abandon({ Error: "States.TaskFailed", Cause: "" })).toEqual({ state: "completed" });
+  const failure = failureOf(new DiskNotFoundError("vdz"));
+  const told = await abandon({ Error: failure.name, Cause: JSON.stringify(failure) });
+  // The workflow ends with that failure all the same.
+  expect(told).toEqual({ state: "completed", failure });
   expect(world.agents.sent).toEqual([]);
 });
 
