@@ -1,5 +1,6 @@
 /** A machine in QEMU whose boot loader either starts something or waits for a person. */
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 
 export interface LoaderScreen {
   /** Shown when it asks for something. */
@@ -33,7 +34,11 @@ export function watchSerial(
   let output = "";
   let waiting: NodeJS.Timeout | undefined;
   const giveUp = setTimeout(() => reject(new Error(`nothing happened: ${output}`)), GIVE_UP_MS);
-  machine.once("error", reject);
+  const ended = once(machine, "exit").catch(reject);
+  // What QEMU itself says.
+  machine.stderr.on("data", (bytes: Buffer) => {
+    output += bytes.toString("latin1");
+  });
   machine.once("exit", (status) => {
     if (restarts !== undefined && status === 0) resolve(restarts);
     else reject(new Error(`the machine ended: ${output}`));
@@ -49,9 +54,11 @@ export function watchSerial(
       waiting = undefined;
     }
   });
-  return promise.finally(() => {
+  return promise.finally(async () => {
     clearTimeout(giveUp);
     clearTimeout(waiting);
     machine.kill("SIGKILL");
+    // Until then it locks its disks, and the next start fails.
+    await ended;
   });
 }
