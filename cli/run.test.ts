@@ -141,8 +141,8 @@ test.each([
 test.each(complete)("%s needs a control plane and an access token", async (...words) => {
   const nowhere = await recordedRun(words);
   expect(nowhere).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining("CAUSEWAY_URL") });
-  const nobody = await recordedRun(words, { CAUSEWAY_URL: "http://127.0.0.1:1" });
-  expect(nobody).toMatchObject({ code: 2, stderr: expect.stringContaining("CAUSEWAY_TOKEN") });
+  const withoutToken = await recordedRun(words, { CAUSEWAY_URL: "http://127.0.0.1:1" });
+  expect(withoutToken).toMatchObject({ code: 2, stderr: expect.stringContaining("CAUSEWAY_TOKEN") });
   const noUrl = await recordedRun([...words, "--url", "somewhere", "--token", "t"]);
   expect(noUrl).toMatchObject({ code: 2, stderr: expect.stringContaining("somewhere") });
 });

@@ -6,7 +6,7 @@ const TOLERANCE_MS = 60_000;
 /**
  * Returns a `fetch` that corrects this system's clock from the answers if it is far off: many machines
  * without a network have lost their time. It sets only the running system's clock, never the firmware's. Uses
- * `https` answers only, because nobody else can forge their time.
+ * `https` answers only, because only the control plane can give the time there.
  */
 export function fetchThatSetsClock(
   machine: Pick<Machine, "run">,

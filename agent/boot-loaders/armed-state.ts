@@ -1,4 +1,4 @@
-/** Whether an armed machine still is as arming left it. */
+/** Whether an armed machine is still as arming left it. */
 import { z } from "zod";
 import { saysSystemIsUp } from "#shared/domain/grub-bookkeeping.ts";
 import { ArmedStateChangedError, ArmingFailedError } from "#shared/errors.ts";
@@ -7,11 +7,11 @@ import { isEqual, type SavedOn, stateNow } from "./attest.ts";
 import { changedVariables, decodeGrubEnvironment } from "./grub-environment.ts";
 import { nameOf, type SavedItem } from "./saved-state.ts";
 
-/** The items of a saved state as they were read right after arming, in its order. */
+/** The items of a saved state as they were read right after arming, in the same order. */
 export const ArmedState = z.array(BootStateItem);
 export type ArmedState = z.infer<typeof ArmedState>;
 
-/** Throws `ArmingFailedError` where an item does not hold what it was armed with. */
+/** Throws `ArmingFailedError` if an item does not hold what arming wrote. */
 export async function readArmedState(context: SavedOn): Promise<ArmedState> {
   const state: ArmedState = [];
   for (const item of context.saved.items) {
@@ -24,7 +24,10 @@ export async function readArmedState(context: SavedOn): Promise<ArmedState> {
   return state;
 }
 
-/** Throws `ArmedStateChangedError` where the bytes of an item changed since it was armed, or it is gone. */
+/**
+ * Throws `ArmedStateChangedError` if the bytes of an item have changed since arming, or the item no longer
+ * exists.
+ */
 export async function requireAsArmed(armed: ArmedState, context: SavedOn): Promise<void> {
   const changed: string[] = [];
   for (const [index, item] of context.saved.items.entries()) {

@@ -1,14 +1,14 @@
-/** What the boot environment needs of a machine. */
+/** What the boot environment needs from a machine. */
 export interface ArmingNeed {
   jobId: string;
-  /** Sizes of what may be staged; which of it is staged depends on the boot loader. */
+  /** Sizes of what can be staged; the boot loader decides which of it is. */
   kernelBytes: number;
   initrdBytes: number;
   unifiedKernelBytes: number;
-  /** Absent where the boot image has no Windows PE image. */
+  /** Absent if the boot image has no Windows PE image. */
   windowsImageBytes?: number;
   /** The job's own part: identity, network settings, saved boot state. */
   overlayBytes: number;
-  /** With a key that this machine's Secure Boot trusts. */
+  /** Whether it is signed with a key that this machine's Secure Boot trusts. */
   signedForSecureBoot: boolean;
 }

@@ -24,21 +24,21 @@ import {
 } from "./saved-state.ts";
 import type { VolumeMap } from "./volumes.ts";
 
-/** What a machine's boot state is now, beside what it was: the items of a boot receipt. */
+/** A machine's boot state now, compared with the saved one: the items of a boot receipt. */
 export interface Attestation {
-  /** The worst of the items'. */
+  /** The worst of the items' outcomes. */
   outcome: BootStateOutcome;
   items: BootReceiptItem[];
 }
 
-/** A saved state, and the machine that has it, with its file systems mounted somewhere. */
+/** A saved state, and the machine that it belongs to, with its file systems mounted somewhere. */
 export interface SavedOn {
   saved: SavedBootState;
   machine: BootMachine;
   volumes: VolumeMap;
 }
 
-/** Node sets times no finer where GNU `touch` is missing. */
+/** Node cannot set times more finely if GNU `touch` is missing. */
 const TIME_TOLERANCE_NS = 1000n;
 
 /** Reads everything again and compares it with what was saved. Changes nothing. */
@@ -86,11 +86,11 @@ export async function stateNow(item: SavedItem, { machine, volumes }: SavedOn): 
     const bytes = await machine.contents(variablePath(item.name));
     return bytes ? { present: true, sha256: sha256(bytes) } : { present: false };
   }
-  // Only Windows itself can tell.
+  // Only Windows itself can read it.
   if (item.kind === "boot-configuration") return { present: false };
   const path = volumes.pathOf(item.location);
   const status = await machine.status(path);
-  // A draft beside the file is a leftover, as good as a changed file.
+  // A draft beside the file is a leftover, and counts as a changed file.
   const leftover = item.kind === "file" && (await machine.status(draftOf(path)));
   if (!status && !leftover) return { present: false };
   const { mode, uid, gid, modifiedNs, sizeBytes } = status ?? NO_FILE;
@@ -100,9 +100,7 @@ export async function stateNow(item: SavedItem, { machine, volumes }: SavedOn): 
   return { ...attributes, sizeBytes, ...(hash && { sha256: hash }) };
 }
 
-/**
- * Where the firmware's variables are not mounted, all of them look absent. Throws `VolumeNotMountedError`.
- */
+/** If the firmware's variables are not mounted, all of them look absent. Throws `VolumeNotMountedError`. */
 export async function requireVariables(machine: BootMachine): Promise<void> {
   if ((await machine.list(EFI_VARIABLES)).length === 0)
     throw new VolumeNotMountedError("efivarfs", EFI_VARIABLES);
@@ -110,7 +108,7 @@ export async function requireVariables(machine: BootMachine): Promise<void> {
 
 const NO_FILE = { mode: 0, uid: 0, gid: 0, modifiedNs: 0n, sizeBytes: 0 };
 
-/** Of an item that is not as it was: whether anything of that is ours. */
+/** For an item that has changed: whether any of the change is ours. */
 async function outcomeOf(
   item: SavedItem,
   { before, after }: Pick<BootReceiptItem, "before" | "after">,
@@ -143,7 +141,7 @@ async function hasOwnPart(item: SavedItemOf<"file" | "variable">, context: Saved
   return remainder === "unclear" || !isSame(remainder.bytes, now);
 }
 
-/** What is there now of a shared file or of a variable, and what it is to become. */
+/** The current content of a shared file or of a variable, and what it must become. */
 export async function remainderOf(item: SavedItemOf<"file" | "variable">, context: SavedOn) {
   const { machine, volumes } = context;
   if (item.format === "own") throw new RangeError(`${nameOf(context.saved, item)} is not shared`);
@@ -151,7 +149,7 @@ export async function remainderOf(item: SavedItemOf<"file" | "variable">, contex
   if (isVariable) await requireVariables(machine);
   const path = isVariable ? variablePath(item.name) : volumes.pathOf(item.location);
   const status = await machine.status(path);
-  // Somebody has put a link in its place, say: what that leads to may have our part, and is not written.
+  // Another user may have put a link in its place: its target may contain our part, but is not written.
   if (status && status.kind !== "file") return { path, status, remainder: "unclear" } as const;
   const now = await machine.contents(path);
   if (isVariable && (await namesOthersEntry(item, context)))
@@ -173,7 +171,7 @@ async function namesOthersEntry({ entry }: SavedItemOf<"variable">, { saved, mac
   return !isSameEntry(now, Buffer.from(item.armed.bytesBase64, "base64"));
 }
 
-/** Whether others made it go, put something in its place, or added to or removed from what is in it. */
+/** Whether others removed or replaced the folder, or added to or removed from its content. */
 export async function othersChangedFolder(
   item: SavedItemOf<"folder">,
   { saved, machine, volumes }: SavedOn,
@@ -186,7 +184,7 @@ export async function othersChangedFolder(
   return now.length !== before.length || now.some((name) => !before.includes(name));
 }
 
-/** `attributes`: also by owner and permissions, and perhaps by time. */
+/** `attributes`: also compares owner and permissions, and the time if it means something. */
 export function isEqual(
   before: BootStateItem,
   after: BootStateItem,

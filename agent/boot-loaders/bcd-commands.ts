@@ -5,10 +5,7 @@ export type BcdCommand = readonly string[];
 
 export const ENUMERATE: BcdCommand = ["/enum", "all", "/v"];
 
-/**
- * By which our objects are found again, also after an interruption between their creation and anything that
- * notes it.
- */
+/** Finds our objects again, even after an interruption between creating them and recording it. */
 export function bcdLabel(jobId: string): string {
   return `Causeway ${jobId}`;
 }
@@ -22,8 +19,8 @@ export function createFirmwareEntry(jobId: string): BcdCommand {
 }
 
 /**
- * `path`: of the unified kernel image, from the root of the ESP, with backslashes. The last one is what makes
- * the next start special.
+ * `path`: the unified kernel image, from the root of the ESP, with backslashes. The last command makes the
+ * next start special.
  */
 export function armFirmwareEntry(id: string, path: string): BcdCommand[] {
   return [
@@ -34,8 +31,8 @@ export function armFirmwareEntry(id: string, path: string): BcdCommand[] {
 }
 
 /**
- * On BIOS: a Windows PE image in a RAM disk needs an object that says how the RAM disk is made, and one that
- * starts from it.
+ * On BIOS: starting a Windows PE image in a RAM disk needs an object that describes the RAM disk, and one
+ * that starts from it.
  */
 export function createRamdiskOptions(jobId: string): BcdCommand {
   return ["/create", "/d", bcdLabel(jobId), "/device"];
@@ -46,8 +43,8 @@ export function createRamdiskLoader(jobId: string): BcdCommand {
 }
 
 /**
- * `folder`: where `boot.wim` and `boot.sdi` lie, such as `C:\causeway\JOB`. The last one is what makes the
- * next start special.
+ * `folder`: contains `boot.wim` and `boot.sdi`, such as `C:\causeway\JOB`. The last command makes the next
+ * start special.
  */
 export function armRamdiskLoader({
   loader,
@@ -73,7 +70,7 @@ export function armRamdiskLoader({
   ];
 }
 
-/** Takes back that the next start is special, where it is ours. */
+/** Undoes what makes the next start special, if it is ours. */
 export function disarmCommands(jobId: string, objects: readonly BcdObject[]): BcdCommand[] {
   const ours = ownObjects(jobId, objects);
   return objects
@@ -81,7 +78,7 @@ export function disarmCommands(jobId: string, objects: readonly BcdObject[]): Bc
     .map(({ id }) => ["/deletevalue", id, "bootsequence"]);
 }
 
-/** Everything of ours, the one-shot first. Nothing where nothing of ours is there. */
+/** Removes everything of ours, the one-shot first. Empty if there is nothing of ours. */
 export function restoreCommands(jobId: string, objects: readonly BcdObject[]): BcdCommand[] {
   const deletions = ownObjects(jobId, objects).map((id): BcdCommand => ["/delete", id, "/f", "/cleanup"]);
   return [...disarmCommands(jobId, objects), ...deletions];

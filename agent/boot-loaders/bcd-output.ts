@@ -2,7 +2,7 @@
 export interface BcdObject {
   /** `{9dea862c-5cdd-4e70-acc1-f32b344d4795}`, in lower case. */
   id: string;
-  /** Its elements, named as bcdedit names them; several values one after the other. */
+  /** Its elements by bcdedit's names; several values in order. */
   elements: Readonly<Record<string, readonly string[]>>;
 }
 
@@ -13,8 +13,8 @@ const IDENTIFIER = /\{[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\}/i;
 
 /**
  * The objects in the order printed. Headings and the name of the identifier are in the language of Windows
- * and are not looked at: an object is what follows a line of dashes, and its first element is its identifier.
- * Nothing where the output is not of that kind.
+ * and are ignored: an object is what follows a line of dashes, and its first element is its identifier.
+ * Returns `undefined` for any other output.
  */
 export function parseBcdEnumeration(output: string): BcdObject[] | undefined {
   const objects: BcdObject[] = [];
@@ -44,14 +44,14 @@ function toObject([first, ...rest]: [string, string[]][]): BcdObject | undefined
   return id === undefined ? undefined : { id: id.toLowerCase(), elements: Object.fromEntries(rest) };
 }
 
-/** The identifier in a message such as `The entry {…} was successfully created.`, whatever its language. */
+/** The identifier in a message such as `The entry {…} was successfully created.`, in any language. */
 export function parseCreatedId(output: string): string | undefined {
   return IDENTIFIER.exec(output)?.[0].toLowerCase();
 }
 
 /**
- * One text for equal configurations: objects and elements by name; the order of values counts, for it is the
- * order of the menu.
+ * The same text for equal configurations: objects and elements are sorted by name; the order of values
+ * counts, because it is the order of the menu.
  */
 export function canonicalBcd(objects: readonly BcdObject[]): string {
   const lines = objects.flatMap(({ id, elements }) =>

@@ -25,7 +25,7 @@ async function prepare(windows: FakeWindows, need = NEED) {
 }
 
 describe("the output of bcdedit", () => {
-  test("gives objects with their elements, of which some have several values", () => {
+  test("returns objects with their elements, of which some have several values", () => {
     const objects = parseBcdEnumeration(UEFI_ENUMERATION);
     expect(objects?.map(({ id }) => id)).toEqual([
       FIRMWARE_BOOT_MANAGER,
@@ -39,7 +39,7 @@ describe("the output of bcdedit", () => {
     expect(objects?.[2]?.elements.path).toEqual(["\\Windows\\system32\\winload.efi"]);
   });
 
-  test("as a real Windows 11 printed it is understood whole: lists, an object without elements, RAM disks", () => {
+  test("as a real Windows 11 printed it is parsed completely: lists, an object without elements, RAM disks", () => {
     const objects = parseBcdEnumeration(RECORDED_WINDOWS_11) ?? [];
     expect(objects).toHaveLength(RECORDED_WINDOWS_11.match(/^-+$/gm)?.length ?? 0);
     const named = Object.fromEntries(objects.map(({ id, elements }) => [id, elements]));
@@ -55,7 +55,7 @@ describe("the output of bcdedit", () => {
     expect(parseBcdEnumeration(RECORDED_WINDOWS_11.replaceAll("\n", "\r\n"))).toEqual(objects);
   });
 
-  test("is understood in the language of Windows, and with its line ends", () => {
+  test("is parsed in the language of Windows, and with its line ends", () => {
     const objects = parseBcdEnumeration(GERMAN_BIOS_ENUMERATION.replaceAll("\n", "\r\n"));
     expect(objects?.map(({ id, elements }) => [id, elements.description?.[0]])).toEqual([
       [BOOT_MANAGER, "Windows Boot Manager"],
@@ -63,7 +63,7 @@ describe("the output of bcdedit", () => {
     ]);
   });
 
-  test("of another kind is no boot configuration", () => {
+  test("of another kind is not a boot configuration", () => {
     expect(
       parseBcdEnumeration("The boot configuration data store could not be opened.\r\nAccess is denied."),
     ).toBeUndefined();
@@ -72,7 +72,7 @@ describe("the output of bcdedit", () => {
     ).toBe("{1b2c3d4e-0000-4000-8000-00000000cccc}");
   });
 
-  test("is compared whatever the order of objects, and with the order of the menu", () => {
+  test("is compared in any order of objects, but with the order of the menu", () => {
     const objects = parseBcdEnumeration(UEFI_ENUMERATION) ?? [];
     expect(canonicalBcd(objects.toReversed())).toBe(canonicalBcd(objects));
     const other = UEFI_ENUMERATION.replace("timeout                 30", "timeout                 10");
@@ -114,7 +114,7 @@ test("on BIOS a Windows PE image is started from a RAM disk, once", async () => 
 test.each([
   { uefi: true, need: NEED },
   { uefi: false, need: NEED_ON_BIOS },
-])("a power cut after any command is made good by restoring (%o)", async ({ uefi, need }) => {
+])("restoring cures a power cut after any command (%o)", async ({ uefi, need }) => {
   for (let cutAfter = 1, done = false; !done; cutAfter++) {
     const windows = new FakeWindows({ uefi });
     const { adapter, saved, staged } = await prepare(windows, need);
@@ -129,7 +129,7 @@ test.each([
   }
 });
 
-test("a configuration that others changed since it was saved is not armed; the comparison says so, and it stays", async () => {
+test("a configuration that others changed since it was saved is not armed; the comparison says so, and the change stays", async () => {
   const windows = new FakeWindows({ uefi: true });
   const { adapter, saved, staged } = await prepare(windows);
   await windows.run("bcdedit", "/set", BOOT_MANAGER, "timeout", "5");
@@ -140,13 +140,13 @@ test("a configuration that others changed since it was saved is not armed; the c
 
 test.each<[string, (windows: FakeWindows) => unknown, string]>([
   [
-    "the agent is no administrator",
+    "the agent is not an administrator",
     (windows) => Object.assign(windows, { administrator: false }),
     "bcd-unreadable",
   ],
   ["Secure Boot is on", (windows) => Object.assign(windows, { secureBoot: true }), "secure-boot"],
   [
-    "nobody knows whether Secure Boot is on",
+    "it is not known whether Secure Boot is on",
     (windows) => Object.assign(windows, { secureBoot: "unknown" }),
     "secure-boot",
   ],
@@ -154,17 +154,17 @@ test.each<[string, (windows: FakeWindows) => unknown, string]>([
   ["the ESP is not mounted", (windows) => Object.assign(windows, { esp: undefined }), "no-place"],
   ["the ESP is too small", (windows) => Object.assign(windows, { freeSpaceBytes: 1000 }), "place-too-small"],
   [
-    "another entry is next already",
+    "another entry is already next",
     (windows) => windows.run("bcdedit", "/bootsequence", "{1b2c3d4e-0000-4000-8000-00000000aaaa}"),
     "one-shot-pending",
   ],
-])("is refused where %s", async (_, change, code) => {
+])("is refused if %s", async (_, change, code) => {
   const windows = new FakeWindows({ uefi: true });
   await change(windows);
   expect(await new Bcd(windows).probe(NEED)).toMatchObject({ usable: false, refusals: [{ code }] });
 });
 
-test("what the recording shows can be armed: BIOS, with a Windows PE image", async () => {
+test("the recorded configuration can be armed: BIOS, with a Windows PE image", async () => {
   const windows = new FakeWindows({ uefi: false });
   windows.enumeration = RECORDED_WINDOWS_11;
   expect(await new Bcd(windows).probe(NEED_ON_BIOS)).toMatchObject({ usable: true, form: "windows-ramdisk" });

@@ -31,12 +31,14 @@ import { sha256 } from "./save.ts";
 import type { SavedBootState } from "./saved-state.ts";
 import { type StagedImage, stagedBytes } from "./staging.ts";
 
-/** What is asked of a Windows machine. */
+/** What Causeway needs from a Windows machine. */
 export interface WindowsMachine {
-  /** What a program printed and how it ended, or nothing where it is not installed. */
+  /** What a program printed and how it ended; `undefined` if it is not installed. */
   run(command: string, ...args: string[]): Promise<ProgramOutput | undefined>;
   freeBytes(folder: string): Promise<number | undefined>;
-  /** Where the EFI system partition is mounted, such as `S:`; nothing where it is not, or there is none. */
+  /**
+   * Where the EFI system partition is mounted, such as `S:`; `undefined` if it is not, or if there is none.
+   */
   espDrive(): Promise<string | undefined>;
   /** Where the export of the boot configuration is kept, for people. */
   exportPath(jobId: string): string;
@@ -45,7 +47,7 @@ export interface WindowsMachine {
 interface BcdFacts {
   objects: readonly BcdObject[] | undefined;
   uefi: boolean;
-  /** Known to be: on, and unknown, are not. */
+  /** True only if it is known to be off. */
   secureBootOff: boolean;
   bitLocker: boolean;
   signedForSecureBoot: boolean;
@@ -68,7 +70,7 @@ const RULES: readonly ArmingRule<BcdFacts>[] = [
     code: "secure-boot",
     check: ({ secureBootOff, signedForSecureBoot }) =>
       !secureBootOff && !signedForSecureBoot
-        ? "Secure Boot is not known to be off, and the boot image is not signed with a key that this machine trusts"
+        ? "Secure Boot may be on, and the boot image is not signed with a key that this machine trusts"
         : undefined,
     remedy: "Switch Secure Boot off for the conversion, or use a boot image that is signed for this machine.",
   },
@@ -100,21 +102,21 @@ const RULES: readonly ArmingRule<BcdFacts>[] = [
       folder !== undefined && freeBytes < neededBytes
         ? `the boot image needs ${neededBytes} bytes in ${folder}, which has ${freeBytes} free`
         : undefined,
-    remedy: "Free that much there.",
+    remedy: "Free that much space there.",
   },
   {
     code: "one-shot-pending",
     check: ({ objects }) =>
       objects?.some(({ elements }) => elements.bootsequence)
-        ? "the next start is already to be another one (bootsequence is set)"
+        ? "another entry is already set for the next start (bootsequence)"
         : undefined,
-    remedy: "Restart the machine, or take it back: bcdedit /deletevalue {bootmgr} bootsequence",
+    remedy: "Restart the machine, or undo it: bcdedit /deletevalue {bootmgr} bootsequence",
   },
 ];
 
 /**
- * The Windows boot configuration, by `bcdedit`: on UEFI an entry of the firmware for a unified kernel image,
- * on BIOS a Windows PE image in a RAM disk; `bootsequence` names it for one start. Written from the
+ * The Windows boot configuration, through `bcdedit`: on UEFI an entry of the firmware for a unified kernel
+ * image, on BIOS a Windows PE image in a RAM disk; `bootsequence` selects it for one start. Written from the
  * documentation and tested with outputs in its form and a recorded one, never on a real Windows.
  */
 export class Bcd implements BootLoaderAdapter {
@@ -220,7 +222,7 @@ export class Bcd implements BootLoaderAdapter {
 
   async #enumerate(): Promise<BcdObject[]> {
     const objects = parseBcdEnumeration(await this.#bcdedit(ENUMERATE));
-    if (!objects) throw new BootStateUnreadableError(BCD, "bcdedit printed something unknown");
+    if (!objects) throw new BootStateUnreadableError(BCD, "bcdedit printed an unknown result");
     return objects;
   }
 
@@ -252,7 +254,7 @@ const SECURE_BOOT_QUERY = [
   "/v",
   "UEFISecureBootEnabled",
 ];
-/** 1 where protection is on; a number, for words would be in the language of Windows. */
+/** 1 if protection is on. A number, because words would be in the language of Windows. */
 const BITLOCKER_QUERY = [
   "-NoProfile",
   "-Command",

@@ -71,8 +71,8 @@ const RULES: readonly ArmingRule<BootNextFacts>[] = [
 ];
 
 /**
- * The firmware's own one-shot: `BootNext` names an entry that starts one file on the EFI system partition,
- * and is deleted by the firmware before it starts it. The entry is appended to `BootOrder` as the last, for
+ * The firmware's own one-shot: `BootNext` names an entry that starts one file on the EFI system partition;
+ * the firmware deletes the variable before it starts the entry. The entry is appended to `BootOrder`, because
  * some firmware forgets entries that are not in it.
  */
 export class BootNext extends LinuxBootLoader implements BootLoaderAdapter {
@@ -119,7 +119,7 @@ export class BootNext extends LinuxBootLoader implements BootLoaderAdapter {
     const name = savedEntry(saved);
     await this.armVariable(saved, globalVariable(name));
     await this.armVariable(saved, BOOT_ORDER);
-    // Last: until here everything starts as always.
+    // Last: until now every start is as always.
     await this.armVariable(saved, BOOT_NEXT);
     return { kind: this.kind, entry: name };
   }
@@ -140,7 +140,7 @@ export class BootNext extends LinuxBootLoader implements BootLoaderAdapter {
         { kind: "hard-drive", partition },
         { kind: "file", path: location.path.replaceAll("/", "\\") },
       ],
-      // The image's stub takes these for the kernel's command line.
+      // The image's stub uses these as the kernel's command line.
       optionalData: Buffer.from(`${staged.commandLine}\0`, "utf16le"),
     });
   }

@@ -15,7 +15,7 @@ import { SystemdBoot } from "./systemd-boot.ts";
 export interface ChosenLoader {
   adapter: BootLoaderAdapter;
   loader: UsableLoader;
-  /** Those that would have been preferred, and why they were not taken. */
+  /** The boot loaders that come first in order of preference, and why they were not chosen. */
   passedOver: UnusableLoader[];
 }
 

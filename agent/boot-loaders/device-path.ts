@@ -1,10 +1,10 @@
-/** One node of a UEFI device path. Only what arming makes has names; the rest stays bytes. */
+/** One node of a UEFI device path. Only node types that arming creates have names; the others stay bytes. */
 export type DevicePathNode =
   | { kind: "hard-drive"; partition: HardDrivePartition }
   | { kind: "file"; path: string }
   | { kind: "other"; type: number; subType: number; data: Buffer };
 
-/** Where a partition lies, in the words of the firmware, which finds it by its signature. */
+/** Where a partition is, in the terms of the firmware, which finds it by its signature. */
 export interface HardDrivePartition {
   number: number;
   startBlock: bigint;
@@ -22,12 +22,12 @@ const HEADER_BYTES = 4;
 const HARD_DRIVE_BYTES = 42;
 const FORMAT = { mbr: 1, gpt: 2 } as const;
 
-/** Nodes with the end node. */
+/** The nodes and the end node as bytes. */
 export function encodeDevicePath(nodes: readonly DevicePathNode[]): Buffer {
   return Buffer.concat([...nodes.map(encodeNode), node(END, END_ENTIRE, Buffer.alloc(0))]);
 }
 
-/** Nothing where the bytes are no whole device path of one instance. */
+/** Returns `undefined` if the bytes are not a whole device path of one instance. */
 export function decodeDevicePath(bytes: Buffer): DevicePathNode[] | undefined {
   const nodes: DevicePathNode[] = [];
   for (let at = 0; at + HEADER_BYTES <= bytes.length; ) {
@@ -66,7 +66,7 @@ function node(type: number, subType: number, data: Buffer): Buffer {
   return Buffer.concat([Buffer.from([type, subType, length & 0xff, length >>> 8]), data]);
 }
 
-/** A known node only where encoding it gives the same bytes again. */
+/** Returns a known node only if encoding it gives the same bytes again. */
 function decodeNode(type: number, subType: number, data: Buffer): DevicePathNode {
   const other: DevicePathNode = { kind: "other", type, subType, data };
   const known = type === MEDIA ? decodeMedia(subType, data) : undefined;
@@ -95,7 +95,7 @@ function decodeMedia(subType: number, data: Buffer): DevicePathNode | undefined 
 /** The first three groups of a GUID are little-endian numbers. */
 function encodeGuid(guid: string): Buffer {
   const groups = /^([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})$/i.exec(guid);
-  if (!groups) throw new RangeError(`${guid} is no GUID`);
+  if (!groups) throw new RangeError(`${guid} is not a GUID`);
   const [, first = "", second = "", third = "", ...rest] = groups;
   const reversed = [first, second, third].map((group) => Buffer.from(group, "hex").reverse());
   return Buffer.concat([...reversed, Buffer.from(rest.join(""), "hex")]);

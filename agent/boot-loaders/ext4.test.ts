@@ -19,7 +19,7 @@ import { VolumeMap } from "./volumes.ts";
 
 const BLOCK_BYTES = 1024;
 
-/** What GRUB does: it notes where the blocks of the file are, and writes there, past the file system. */
+/** As GRUB does it: notes where the blocks of the file are, and writes there, past the file system. */
 async function grubenvBlock(image: string): Promise<{ offset: number; bytes: Buffer }> {
   const block = Number(tool("debugfs", "-R", "blocks /grub/grubenv", image).trim().split(/\s+/)[0]);
   const offset = block * BLOCK_BYTES;
@@ -27,7 +27,7 @@ async function grubenvBlock(image: string): Promise<{ offset: number; bytes: Buf
 }
 
 test.runIf(isRoot)(
-  "on a real ext4, grubenv keeps its block, GRUB's own write is undone from another mount point, and no identity stays on the disk",
+  "on a real ext4, grubenv keeps its block, GRUB's own write is undone through another mount point, and no identity stays on the disk",
   () =>
     inScratch(async (folder) => {
       const image = join(folder, "boot.img");
@@ -95,6 +95,6 @@ async function unmount(folder: string): Promise<void> {
   try {
     tool("umount", folder);
   } catch {
-    // It was not mounted any more.
+    // It was no longer mounted.
   }
 }

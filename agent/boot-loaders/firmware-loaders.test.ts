@@ -53,7 +53,7 @@ function variable(machine: RootedMachine, name: string): Promise<Buffer | undefi
   return machine.contents(`${EFI_VARIABLES}/${name}`);
 }
 
-/** Of the machine that was made last. */
+/** The most recently created machine. */
 async function refusalsOf(adapter: BootLoaderAdapter, need = NEED): Promise<string[]> {
   const machine = machines.at(-1);
   if (!machine) throw new Error("no machine");
@@ -89,13 +89,13 @@ describe("BootNext", () => {
     ]);
   });
 
-  test("restoring gives back BootOrder byte for byte and leaves nothing of ours, also after the firmware has used BootNext", async () => {
+  test("restoring puts BootOrder back byte for byte and leaves nothing of ours, even after the firmware has used BootNext", async () => {
     const machine = await machineWith();
     const adapter = new BootNext(machine);
     const order = await variable(machine, `BootOrder-${GLOBAL}`);
     const { saved } = await arm(machine, adapter);
     await machine.deleteVariable(`${EFI_VARIABLES}/BootNext-${GLOBAL}`);
-    // Some firmware sorts it anew.
+    // Some firmware sorts it again.
     await machine.putVariable(`BootOrder-${GLOBAL}`, Buffer.from([1, 0, 2, 0, 0, 0]));
     expect((await adapter.attest(saved)).outcome).toBe("different");
     expect((await adapter.restore(saved)).outcome).toBe("equal");
@@ -104,7 +104,7 @@ describe("BootNext", () => {
     expect(await machine.list("/boot/efi/EFI")).toEqual([]);
   });
 
-  test("nothing is called restored where the firmware's variables are not mounted", async () => {
+  test("nothing is reported as restored if the firmware's variables are not mounted", async () => {
     const machine = await machineWith();
     const adapter = new BootNext(machine);
     const { saved } = await arm(machine, adapter);
@@ -113,7 +113,7 @@ describe("BootNext", () => {
     await expect(adapter.attest(saved)).rejects.toMatchObject({ name: "VolumeNotMountedError" });
   });
 
-  test("permissions and times on the ESP do not count: they come from who mounted it", async () => {
+  test("permissions and times on the ESP do not count: they come from the mount options", async () => {
     const machine = await machineWith();
     await mkdir(machine.at("/boot/efi/EFI/causeway/other"), { recursive: true });
     const adapter = new BootNext(machine);
@@ -124,7 +124,7 @@ describe("BootNext", () => {
     expect(await machine.list("/boot/efi/EFI/causeway")).toEqual(["other"]);
   });
 
-  test("disarming takes back BootNext only, and only ours", async () => {
+  test("disarming undoes BootNext only, and only ours", async () => {
     const machine = await machineWith();
     const adapter = new BootNext(machine);
     const { saved } = await arm(machine, adapter);
@@ -135,7 +135,7 @@ describe("BootNext", () => {
     expect(await variable(machine, `BootNext-${GLOBAL}`)).toBeDefined();
   });
 
-  test("an entry that the firmware made under our number meanwhile stays, wherever it is named, and is told", async () => {
+  test("an entry that the firmware made under our number meanwhile stays, wherever it is named, and is reported", async () => {
     const machine = await machineWith();
     const adapter = new BootNext(machine);
     const { saved, armed } = await arm(machine, adapter);
@@ -157,7 +157,7 @@ describe("BootNext", () => {
     expect(await variable(machine, `BootNext-${GLOBAL}`)).toEqual(Buffer.from([7, 0, 0, 0, 1, 0]));
   });
 
-  test("firmware that does not keep what it is told is found out, and the default was never changed", async () => {
+  test("firmware that does not keep what is written to it is detected, and the default was never changed", async () => {
     const machine = await machineWith();
     const adapter = new BootNext(machine);
     const loader = await probeUsable(adapter);
@@ -183,7 +183,7 @@ describe("BootNext", () => {
       "entry-left",
     ],
     [
-      "an entry is next already",
+      "another entry is already next",
       (machine) => machine.putVariable(`BootNext-${GLOBAL}`, Buffer.from([2, 0])),
       "boot-next-pending",
     ],
@@ -198,7 +198,7 @@ describe("BootNext", () => {
       "secure-boot",
     ],
     [
-      "everybody may read the ESP",
+      "every user may read the ESP",
       (machine) => chmod(machine.at("/boot/efi/EFI"), 0o755),
       "place-readable-by-all",
     ],
@@ -218,18 +218,18 @@ describe("BootNext", () => {
       "place-read-only",
     ],
     [
-      "the ESP is no partition",
+      "the ESP is not a partition",
       (machine) => rm(machine.at("/sys/devices/pci0000:00/block/sda/sda1/partition")),
       "esp-not-a-partition",
     ],
-  ])("is refused where %s", async (_, change, code) => {
+  ])("is refused if %s", async (_, change, code) => {
     const machine = await machineWith();
     expect(await refusalsOf(new BootNext(machine))).toEqual([]);
     await change(machine);
     expect(await refusalsOf(new BootNext(machine))).toContain(code);
   });
 
-  test("is refused on BIOS, and where the image does not fit on the ESP", async () => {
+  test("is refused on BIOS, and if the image does not fit on the ESP", async () => {
     expect(await refusalsOf(new BootNext(await machineWith({ firmware: "bios" })))).toContain("not-uefi");
     const machine = await machineWith();
     machine.freeSpaceBytes = 30_000_000;
@@ -246,7 +246,7 @@ describe("systemd-boot", () => {
     return machine;
   }
 
-  test("an entry of its own is started once; the other entries and the configuration stay", async () => {
+  test("an entry of our own is started once; the other entries and the configuration stay", async () => {
     const machine = await systemdMachine();
     const adapter = new SystemdBoot(machine);
     const { armed, saved } = await arm(machine, adapter);
@@ -268,7 +268,7 @@ describe("systemd-boot", () => {
     expect(await machine.list("/boot/efi/loader/entries")).toEqual(["debian.conf"]);
   });
 
-  test("is refused where it did not start this system, cannot start an entry once, or has no other entry, or something stands against it", async () => {
+  test("is refused if it did not start this system, cannot start an entry once, has no other entry, or must not be armed for another reason", async () => {
     const other = await machineWith();
     expect(await refusalsOf(new SystemdBoot(other))).toContain("not-systemd-boot");
     const without = (bit: bigint) => systemdMachine(0x1ffn & ~(1n << bit));
@@ -320,7 +320,7 @@ test.each([
   ["BootNext", (machine: RootedMachine) => new BootNext(machine)],
   ["systemd-boot", (machine: RootedMachine) => new SystemdBoot(machine)],
 ])(
-  "%s is refused where the EFI system partition is mirrored: one half would be written",
+  "%s is refused if the EFI system partition is mirrored: only one half would be written",
   async (_, adapterOf) => {
     const machine = await machineWith({ firmware: "uefi", espLayer: "md" });
     await installSystemdBoot(machine);
@@ -329,7 +329,7 @@ test.each([
 );
 
 describe("the choice of a boot loader", () => {
-  test("prefers BootNext, and takes GRUB where the ESP is too small", async () => {
+  test("prefers BootNext, and takes GRUB if the ESP is too small", async () => {
     const machine = await machineWith();
     await installGrub(machine);
     expect((await chooseLoader(linuxAdapters(machine), NEED)).loader.kind).toBe("boot-next");
@@ -339,17 +339,17 @@ describe("the choice of a boot loader", () => {
     expect(passedOver.map(({ kind }) => kind)).toEqual(["boot-next", "systemd-boot"]);
   });
 
-  test("tells every reason and the way that remains where nothing can be armed", async () => {
+  test("names every reason and the way that remains if nothing can be armed", async () => {
     const machine = await machineWith({ firmware: "bios", separateBoot: true, bootLayer: "lvm" });
     await installGrub(machine);
     await expect(chooseLoader(linuxAdapters(machine), NEED)).rejects.toMatchObject({
       name: "ArmingRefusedError",
-      message: expect.stringContaining("grub: /boot/grub/grubenv lies on LVM"),
+      message: expect.stringContaining("grub: /boot/grub/grubenv is on LVM"),
       hint: expect.stringContaining("ISO"),
     });
   });
 
-  test("a GRUB that is only left over is not armed where systemd-boot started the system", async () => {
+  test("a GRUB that is only left over is not armed if systemd-boot started the system", async () => {
     const machine = await machineWith();
     await installGrub(machine);
     await installSystemdBoot(machine);

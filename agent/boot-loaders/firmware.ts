@@ -6,7 +6,7 @@ import { collectFirmware, EFI_ATTRIBUTE_BYTES, EFI_GLOBAL, EFI_VARIABLES } from 
 import type { MountedVolume, VolumeMap } from "./volumes.ts";
 
 const LOADER_INTERFACE = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
-/** Non-volatile, for boot services and for the running system. */
+/** Non-volatile, visible to boot services and to the running system. */
 export const VARIABLE_ATTRIBUTES = 7;
 
 export function globalVariable(name: string): string {
@@ -28,12 +28,12 @@ export function variableBytes(value: Uint8Array): Buffer {
   return bytes;
 }
 
-/** A variable's value; nothing where it does not exist. */
+/** A variable's value; `undefined` if it does not exist. */
 export async function readVariable(machine: Machine, name: string): Promise<Buffer | undefined> {
   return (await machine.read(posix.join(EFI_VARIABLES, name)))?.subarray(EFI_ATTRIBUTE_BYTES);
 }
 
-/** What systemd-boot says of itself, where it started this system. */
+/** What systemd-boot reports about itself, if it started this system. */
 export async function runningLoader(machine: Machine): Promise<string | undefined> {
   const value = await readVariable(machine, loaderVariable("LoaderInfo"));
   return value?.toString("utf16le").replace(/\0+$/, "");
@@ -43,7 +43,7 @@ export interface FirmwareFacts {
   kind: "bios" | "uefi";
   secureBoot: "enabled" | "disabled" | "unsupported" | "unknown";
   variablesWritable: boolean;
-  /** Something else is to be started next (`BootNext`). */
+  /** Another entry is already next (`BootNext`). */
   bootNextPending: boolean;
 }
 
@@ -76,8 +76,8 @@ export interface PartitionFacts {
 }
 
 /**
- * The partition with this device number (`major:minor`); nothing where it is none, or its table cannot be
- * read or trusted.
+ * The partition with this device number (`major:minor`); `undefined` if it is not one, or if its table cannot
+ * be read or trusted.
  */
 export async function readPartition(machine: Machine, device: string): Promise<PartitionFacts | undefined> {
   const folder = await machine.resolve(`/sys/dev/block/${device}`);
@@ -102,12 +102,12 @@ async function readTable(machine: Machine, diskPath: string): Promise<PartitionT
       await disk.close();
     }
   } catch {
-    // Callers treat a disk that cannot be read as one whose partitions they do not know.
+    // To callers, a disk that cannot be read is one with unknown partitions.
     return undefined;
   }
 }
 
-/** Which boot loader a BIOS finds in the disk's first sector, as far as its words tell. */
+/** The boot loader in the disk's first sector, which a BIOS starts, judged by its text. */
 export async function readBootSectorLoader(
   machine: Machine,
   diskPath: string,

@@ -1,19 +1,19 @@
 /** What the menu entry starts. Paths are from the root of the file system, as GRUB sees it. */
 export interface GrubEntry {
   jobId: string;
-  /** Where the kernel and the RAM disk lie. */
+  /** The file system with the kernel and the RAM disk. */
   fileSystemUuid: string;
-  /** GRUB's modules that are needed to read it, such as `part_gpt` and `ext2`. */
+  /** The GRUB modules for reading it, such as `part_gpt` and `ext2`. */
   modules: readonly string[];
   kernelPath: string;
-  /** One after the other, in this order. */
+  /** Loaded in this order. */
   initrdPaths: readonly string[];
   commandLine: string;
 }
 
 const OPENING = "# >>> Causeway: added for one start, taken away after it >>>";
 const CLOSING = "# <<< Causeway <<<";
-/** From one of our lines to the next, with no other beginning between them. */
+/** From one of our lines to the next, with no other opening line between them. */
 const BLOCK = new RegExp(
   `^${OPENING}\\r?\\n(?:(?!# >>> Causeway|# <<< Causeway)[^\\n]*\\n)*${CLOSING}\\r?(?:\\n|$)`,
   "gm",
@@ -24,9 +24,9 @@ export function grubEntryId(jobId: string): string {
 }
 
 /**
- * Everybody may start it, where GRUB asks for a password otherwise: nobody is there to type it. For the same
- * reason it restarts the machine where the image cannot be loaded: GRUB would show its menu and wait for a
- * key without end. The next start is the original system's by then.
+ * Every user may start the entry, even if GRUB otherwise asks for a password, because no person is there to
+ * type it. For the same reason it restarts the machine if the image cannot be loaded: GRUB would show its
+ * menu and wait for a key without end. By then the next start is the original system's.
  */
 export function formatGrubEntry(entry: GrubEntry): string {
   const { jobId, fileSystemUuid, modules, kernelPath, initrdPaths, commandLine } = entry;
@@ -50,7 +50,7 @@ export function formatGrubEntry(entry: GrubEntry): string {
   ].join("\n");
 }
 
-/** The file with the entry at its end; what stands in it stays as it is. */
+/** The file with the entry at its end; its own content stays as it is. */
 export function appendGrubEntry(existing: Uint8Array, entry: string): Buffer {
   const last = existing.at(-1);
   const separator = last === undefined || last === 0x0a ? "" : "\n";
@@ -58,9 +58,9 @@ export function appendGrubEntry(existing: Uint8Array, entry: string): Buffer {
 }
 
 /**
- * The file without the entry that `appended` (as `appendGrubEntry` added it) has, even where that was edited.
- * What stands around it stays, also a line end that appending had to add before it, once others have written
- * behind it. `undefined` where it still names the entry and not between our two lines.
+ * The file without the entry in `appended` (as `appendGrubEntry` added it), even if that was edited. What is
+ * around it stays, including a line end that appending had to add before it, if others have written behind it
+ * since. `undefined` if the file still names the entry outside of our two lines.
  */
 export function removeGrubEntry(existing: Uint8Array, appended: Uint8Array): Buffer | undefined {
   const id = / --id (\S+)/.exec(Buffer.from(appended).toString("latin1"))?.[1] ?? "";
@@ -75,7 +75,7 @@ export function hasGrubEntry(text: string): boolean {
   return text.split("\n").includes(OPENING);
 }
 
-/** Between single quotes nothing is special to GRUB, as in a shell. */
+/** Between single quotes no character is special to GRUB, as in a shell. */
 function quote(word: string): string {
   if (/[\0\n\r]/.test(word)) throw new RangeError("a word of GRUB's configuration cannot have a line end");
   return /^[A-Za-z0-9_./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;

@@ -42,7 +42,7 @@ test("setting and unsetting a variable that was not there gives the same bytes",
   );
 });
 
-test("whatever the bytes are, they are refused or kept to the last one", () => {
+test("any bytes are refused or kept to the last one", () => {
   const start = Buffer.from("# GRUB Environment Block\n");
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 999 }), (tail) => {

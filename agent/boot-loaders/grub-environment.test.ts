@@ -33,7 +33,7 @@ test("the same settings give the bytes that grub-editenv writes", () => {
   expect(grubEnvironmentBlock(values)).toEqual(recorded);
 });
 
-test("a variable is changed where it stands", () => {
+test("a variable is changed in its place", () => {
   const block = decodeGrubEnvironment(recorded);
   if (!block) throw new Error("not decoded");
   const changed = encodeGrubEnvironment(withGrubVariable(block, "x", "short")).toString();
@@ -45,11 +45,11 @@ test.each([
   ["too short", recorded.subarray(0, 1023)],
   ["with another first line", Buffer.from("# GRUB environment block\n".padEnd(1024, "#"))],
   ["whose last line has no end", Buffer.from("# GRUB Environment Block\na=b".padEnd(1024, "#"))],
-])("a block %s is not taken", (_, bytes) => {
+])("a block %s is refused", (_, bytes) => {
   expect(decodeGrubEnvironment(bytes)).toBeUndefined();
 });
 
-test("what does not fit is refused, and so is a name that GRUB does not know", () => {
+test("variables that do not fit are refused, and so is a name that GRUB cannot have", () => {
   const block = decodeGrubEnvironment(recorded);
   if (!block) throw new Error("not decoded");
   expect(() => encodeGrubEnvironment(withGrubVariable(block, "y", "y".repeat(1000)))).toThrow(RangeError);

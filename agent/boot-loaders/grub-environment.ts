@@ -10,12 +10,14 @@ const NEWLINE = 0x0a;
 const BACKSLASH = 0x5c;
 
 export interface GrubEnvironment {
-  /** As they stand, each with its line end: comments, too, so that nothing is lost that we do not know. */
+  /** Unchanged, each with its line end, and including comments, so that nothing unknown is lost. */
   readonly lines: readonly Buffer[];
   readonly sizeBytes: number;
 }
 
-/** Nothing where GRUB would not accept it, or where a change could not be undone by changing it back. */
+/**
+ * Returns `undefined` if GRUB would not accept it, or if a change could not be undone by changing it back.
+ */
 export function decodeGrubEnvironment(bytes: Uint8Array): GrubEnvironment | undefined {
   const block = Buffer.from(bytes);
   if (
@@ -29,7 +31,7 @@ export function decodeGrubEnvironment(bytes: Uint8Array): GrubEnvironment | unde
   const lines: Buffer[] = [];
   for (let at = SIGNATURE.length; at < end; ) {
     const next = endOfLine(block, at, end);
-    // A last line without an end: the next variable would be written behind it.
+    // If the last line has no end, the next variable would be written behind it.
     if (next === undefined) return undefined;
     lines.push(block.subarray(at, next));
     at = next;
@@ -46,9 +48,7 @@ function endOfLine(block: Buffer, start: number, end: number): number | undefine
   return undefined;
 }
 
-/**
- * The same bytes that it was decoded from, if nothing was changed. Throws `RangeError` where it does not fit.
- */
+/** The bytes that it was decoded from, if nothing was changed. Throws `RangeError` if it does not fit. */
 export function encodeGrubEnvironment({ lines, sizeBytes }: GrubEnvironment): Buffer {
   const content = Buffer.concat([Buffer.from(SIGNATURE), ...lines]);
   if (content.length > sizeBytes)
@@ -62,7 +62,7 @@ export function grubVariable(environment: GrubEnvironment, name: string): string
   return line && unescapeValue(line.toString("utf8", start.length, line.length - 1));
 }
 
-/** Every variable of a block with its value; none where GRUB would not accept it. Comments are none. */
+/** Every variable of a block with its value, without comments; none if GRUB would not accept the block. */
 export function environmentVariables(bytes: Uint8Array): [name: string, value: string][] {
   return (decodeGrubEnvironment(bytes)?.lines ?? []).flatMap((line) => {
     const [, name, value = ""] = /^([^#=\n][^=\n]*)=([\s\S]*)\n$/.exec(line.toString("utf8")) ?? [];

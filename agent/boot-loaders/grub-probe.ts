@@ -7,14 +7,14 @@ import type { GrubTools } from "./return/grub-tools.ts";
 import { type ArmingRule, type CommonFacts, LAYER_NAMES } from "./rules.ts";
 import type { DeviceLayer } from "./volumes.ts";
 
-/** All that decides whether GRUB can be trusted to start an entry once, and only once. */
+/** Everything that decides whether GRUB will start an entry once, and only once. */
 export interface GrubFacts extends CommonFacts {
   /** Where `grub.cfg` is. */
   configPath: string | undefined;
   customText: string;
-  /** More than one configuration may be the one that GRUB uses. */
+  /** GRUB may use one of several configurations. */
   isFolderUncertain: boolean;
-  /** What GRUB would do at the next start, were it armed; absent where it cannot be armed at all. */
+  /** What GRUB would do at the next start if it were armed; absent if it cannot be armed at all. */
   rehearsal: GrubRehearsal | undefined;
   /** The environment block has room for naming the entry. */
   hasRoom: boolean;
@@ -23,10 +23,7 @@ export interface GrubFacts extends CommonFacts {
   hasLegacyGrub: boolean;
   /** Another boot loader that started this system. */
   otherLoader: string | undefined;
-  /**
-   * What the first sector of the disk says, on BIOS. Where nothing known starts, it starts the original
-   * system.
-   */
+  /** The boot loader in the disk's first sector, on BIOS. If it is unknown, it starts the original system. */
   bootSector: "grub" | "lilo" | "unknown";
   environment: GrubEnvironmentFacts | undefined;
 }
@@ -76,7 +73,7 @@ export const GRUB_RULES: readonly ArmingRule<GrubFacts>[] = [
   {
     code: "grub-folder",
     check: ({ isFolderUncertain }) =>
-      isFolderUncertain ? "which of several configurations GRUB uses is not certain" : undefined,
+      isFolderUncertain ? "it is not certain which of several configurations GRUB uses" : undefined,
     remedy: "Remove the grub.cfg that GRUB does not use, or move it away.",
   },
   {
@@ -98,16 +95,16 @@ export const GRUB_RULES: readonly ArmingRule<GrubFacts>[] = [
     code: "grub-overrides",
     check: ({ configPath, rehearsal }) =>
       rehearsal?.isOffered && rehearsal.isCleared && rehearsal.others.length > 0
-        ? `${configPath} would start ${rehearsal.others.map((title) => `"${title}"`).join(" or ")} although another entry is named for one start`
+        ? `${configPath} would start ${rehearsal.others.map((title) => `"${title}"`).join(" or ")} although another entry is set for one start`
         : undefined,
     remedy: ({ tools }) =>
-      `Take what sets \`default\` later out of /etc/grub.d and custom.cfg, and write the configuration again with ${tools.mkconfig}.`,
+      `Remove what sets \`default\` later from /etc/grub.d and custom.cfg, and write the configuration again with ${tools.mkconfig}.`,
   },
   {
     code: "entry-left",
     check: ({ customText }) =>
       hasGrubEntry(customText)
-        ? "custom.cfg still has the entry of an earlier conversion, and would be saved with it"
+        ? "custom.cfg still has the entry of an earlier conversion, which would be saved with it"
         : undefined,
     remedy: "Release that conversion on this machine, or delete the marked lines from custom.cfg.",
   },
@@ -115,7 +112,7 @@ export const GRUB_RULES: readonly ArmingRule<GrubFacts>[] = [
     code: "grubenv-missing",
     check: ({ configPath, environment }) =>
       configPath && !environment?.status ? "GRUB's environment block (grubenv) does not exist" : undefined,
-    remedy: ({ tools }) => `Make it with \`${tools.editenv} - create\`.`,
+    remedy: ({ tools }) => `Create it with \`${tools.editenv} - create\`.`,
   },
   {
     code: "grubenv-not-regular",
@@ -123,7 +120,7 @@ export const GRUB_RULES: readonly ArmingRule<GrubFacts>[] = [
       environment?.status && environment.status.kind !== "file"
         ? `${environment.path} is not a regular file`
         : undefined,
-    remedy: ({ tools }) => `Make it again with \`${tools.editenv} - create\`.`,
+    remedy: ({ tools }) => `Create it again with \`${tools.editenv} - create\`.`,
   },
   {
     code: "grubenv-malformed",
@@ -131,14 +128,14 @@ export const GRUB_RULES: readonly ArmingRule<GrubFacts>[] = [
       environment?.status?.kind === "file" && !isSound(environment)
         ? `${environment.path} is not an environment block of ${GRUB_ENVIRONMENT_BYTES} bytes`
         : undefined,
-    remedy: ({ tools }) => `Make it again with \`${tools.editenv} - create\`.`,
+    remedy: ({ tools }) => `Create it again with \`${tools.editenv} - create\`.`,
   },
   {
     code: "grubenv-full",
     check: ({ environment, hasRoom }) =>
       environment && !hasRoom ? `${environment?.path} has no room for one more variable` : undefined,
     remedy: ({ tools }) =>
-      `Look at it with \`${tools.editenv} - list\`, and take out what is not used with \`${tools.editenv} - unset NAME\`.`,
+      `Look at it with \`${tools.editenv} - list\`, and remove unused variables with \`${tools.editenv} - unset NAME\`.`,
   },
   {
     code: "grubenv-sparse",
@@ -160,7 +157,7 @@ export const GRUB_RULES: readonly ArmingRule<GrubFacts>[] = [
     code: "grubenv-device",
     check: ({ environment }) =>
       environment?.status && environment.layer !== "plain"
-        ? `${environment.path} lies on ${LAYER_NAMES[environment.layer]}: ${STICKS}`
+        ? `${environment.path} is on ${LAYER_NAMES[environment.layer]}: ${STICKS}`
         : undefined,
     remedy: "Move /boot to a partition of its own.",
   },
@@ -174,10 +171,10 @@ export const GRUB_RULES: readonly ArmingRule<GrubFacts>[] = [
     code: "one-shot-pending",
     check: ({ environment }) => {
       const pending = environment && pendingEntry(environment);
-      return pending && `the next start is already to be another one: ${pending}`;
+      return pending && `another entry is already set for the next start: ${pending}`;
     },
     remedy: ({ tools }) =>
-      `Restart the machine, or take the entry back with \`${tools.editenv} - unset next_entry\`.`,
+      `Restart the machine, or remove the entry with \`${tools.editenv} - unset next_entry\`.`,
   },
   {
     code: "place-not-for-grub",
@@ -191,7 +188,7 @@ export const GRUB_RULES: readonly ArmingRule<GrubFacts>[] = [
     code: "secure-boot-unknown",
     check: ({ firmware }) =>
       firmware.kind === "uefi" && firmware.secureBoot === "unknown"
-        ? "whether Secure Boot is on could not be found out; with it, GRUB would refuse the image"
+        ? "it cannot be found out whether Secure Boot is on; with it, GRUB would refuse the image"
         : undefined,
     remedy: "Mount efivarfs at /sys/firmware/efi/efivars.",
   },

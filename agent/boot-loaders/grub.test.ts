@@ -85,7 +85,7 @@ test("arming adds an entry to custom.cfg and names it for the next start, and ch
   expect(block && grubVariable(block, "saved_entry")).toBe("gnulinux-simple");
 });
 
-test("all that the entry names is on the disk itself before it is next: GRUB does not replay journals", async () => {
+test("everything that the entry refers to is on the disk itself before it is next: GRUB does not replay journals", async () => {
   const machine = await grubMachine();
   const before = await readFile(machine.at("/boot/grub/grubenv"));
   let environmentAtFlush: Buffer | undefined;
@@ -98,7 +98,7 @@ test("all that the entry names is on the disk itself before it is next: GRUB doe
   expect(environmentAtFlush).toEqual(before);
 });
 
-test("paths are from the root of the file system that GRUB reads, where /boot is one of its own", async () => {
+test("paths are from the root of the file system that GRUB reads, if /boot is one of its own", async () => {
   const machine = await grubMachine({ firmware: "bios", separateBoot: true });
   await arm(machine);
   const custom = await textOf(machine, "/boot/grub/custom.cfg");
@@ -110,7 +110,7 @@ test.each([
   { custom: "menuentry 'Mine' {\n}\n", about: "with entries of its owner" },
   { custom: "# no line end", about: "whose last line has no end" },
   { custom: "", about: "that was empty" },
-])("restoring gives back a custom.cfg $about, with time and permissions", async ({ custom }) => {
+])("restoring puts back a custom.cfg $about, with time and permissions", async ({ custom }) => {
   const machine = await grubMachine({ firmware: "bios" }, custom === undefined ? {} : { custom });
   const path = machine.at("/boot/grub/custom.cfg");
   if (custom !== undefined) await utimes(path, 1_600_000_000, 1_600_000_000.123456);
@@ -131,7 +131,7 @@ test.each([
   expect((await stat(machine.at("/boot/grub"))).mtimeMs).toBe(1_600_000_001_500);
 });
 
-test("grubenv keeps its inode and blocks, when it is armed and when it is given back", async () => {
+test("grubenv keeps its inode and blocks, both when it is armed and when it is restored", async () => {
   const machine = await grubMachine();
   const before = await stat(machine.at("/boot/grub/grubenv"));
   const bytes = await readFile(machine.at("/boot/grub/grubenv"));
@@ -143,7 +143,7 @@ test("grubenv keeps its inode and blocks, when it is armed and when it is given 
   expect(await readFile(machine.at("/boot/grub/grubenv"))).toEqual(bytes);
 });
 
-test("a system that rewrites grubenv with the same content at each start is as it was", async () => {
+test("a system that rewrites grubenv with the same content at each start counts as unchanged", async () => {
   const machine = await grubMachine();
   const { adapter, saved } = await arm(machine);
   await adapter.restore(saved);
@@ -156,7 +156,7 @@ test("a system that rewrites grubenv with the same content at each start is as i
   expect((await adapter.attest(saved)).outcome).toBe("changed-by-others");
 });
 
-test("what GRUB itself leaves in grubenv after the start is given back as it was", async () => {
+test("what GRUB itself leaves in grubenv after the start is put back to what it was", async () => {
   const machine = await grubMachine();
   const { adapter, saved } = await arm(machine);
   const path = machine.at("/boot/grub/grubenv");
@@ -171,7 +171,7 @@ test("what GRUB itself leaves in grubenv after the start is given back as it was
   expect((await adapter.restore(saved)).outcome).toBe("equal");
 });
 
-test("disarming takes back the next start at once, but not somebody else's", async () => {
+test("disarming undoes the next start at once, but not another program's", async () => {
   const machine = await grubMachine();
   const { adapter, saved } = await arm(machine);
   await adapter.disarm(saved);
@@ -185,7 +185,7 @@ test("disarming takes back the next start at once, but not somebody else's", asy
   expect(await textOf(machine, "/boot/grub/grubenv")).toContain("next_entry=gnulinux-simple\n");
 });
 
-test("a machine that changed since it was saved is not armed, and nothing is touched", async () => {
+test("a machine that changed since it was saved is not armed, and nothing is changed", async () => {
   const machine = await grubMachine();
   const adapter = new Grub(machine);
   const loader = await probeUsable(adapter);
@@ -200,7 +200,7 @@ test("a machine that changed since it was saved is not armed, and nothing is tou
   expect(await textOf(machine, "/boot/grub/grubenv")).not.toContain("next_entry");
 });
 
-test("a changed main configuration is told by the comparison, and never written", async () => {
+test("the comparison reports a changed main configuration, which is never written", async () => {
   const machine = await grubMachine();
   const { adapter, saved } = await arm(machine);
   await machine.put("/boot/grub/grub.cfg", `${GRUB_CONFIGURATION}# kernel update\n`, 0o444);
@@ -212,7 +212,7 @@ test("a changed main configuration is told by the comparison, and never written"
   expect(await textOf(machine, "/boot/grub/grub.cfg")).toContain("# kernel update");
 });
 
-describe("is refused where GRUB could not clear the entry, or would not see it", () => {
+describe("is refused if GRUB could not clear the entry, or would not see it", () => {
   test.each([
     [{ bootType: "btrfs" }, ["grubenv-file-system", "place-not-for-grub"]],
     [{ bootType: "zfs" }, ["grubenv-file-system", "place-not-for-grub"]],
@@ -305,7 +305,7 @@ describe("is refused where GRUB could not clear the entry, or would not see it",
       "place-too-small",
     ],
     [
-      "an entry that waits already",
+      "an entry that is already next",
       async (machine) => {
         const path = "/boot/grub/grubenv";
         const text = await textOf(machine, path);
@@ -364,7 +364,7 @@ describe("is refused where GRUB could not clear the entry, or would not see it",
     expect(await refusalsOf(machine)).toContain(code);
   });
 
-  test("where nobody can tell whether Secure Boot is on, or something else is the firmware's next start", async () => {
+  test("if it is not known whether Secure Boot is on, or something else is the firmware's next start", async () => {
     const machine = await grubMachine({ firmware: "uefi" });
     const bootNext = "BootNext-8be4df61-93ca-11d2-aa0d-00e098032b8c";
     await machine.putVariable(bootNext, Buffer.from([2, 0]));

@@ -30,8 +30,8 @@ const LEGACY_FILES = ["/boot/grub/menu.lst", "/boot/grub/grub.conf"];
 const LILO_FILE = "/etc/lilo.conf";
 
 /**
- * GRUB on BIOS and UEFI: an entry of its own in `custom.cfg`, which the main configuration reads by itself,
- * and `next_entry` in the environment block, which GRUB clears before it starts the entry.
+ * GRUB on BIOS and UEFI: our own entry in `custom.cfg`, which the main configuration reads, and `next_entry`
+ * in the environment block, which GRUB clears before it starts the entry.
  */
 export class Grub extends LinuxBootLoader implements BootLoaderAdapter {
   readonly kind = "grub";
@@ -74,9 +74,9 @@ export class Grub extends LinuxBootLoader implements BootLoaderAdapter {
       mode: status?.mode ?? 0o644,
       ...(status && { attributes: status }),
     });
-    // GRUB does not replay journals: it would find the entry and not yet the files that it names.
+    // GRUB does not replay journals: it would find the entry and not yet the files that it refers to.
     await this.machine.flush([posix.dirname(custom), staged.folder]);
-    // Last, since it makes the next start special: until here everything is as always.
+    // Last, because it makes the next start special: until now every start is as always.
     const environment = await this.armedFile(saved, ENVIRONMENT);
     await this.machine.overwrite(environment.path, environment.bytes);
     if (!(await this.machine.contents(environment.path))?.equals(environment.bytes))
@@ -130,9 +130,7 @@ export class Grub extends LinuxBootLoader implements BootLoaderAdapter {
     };
   }
 
-  /**
-   * What GRUB would do, had it been armed: with the entry in custom.cfg and named in the environment block.
-   */
+  /** What GRUB would do if it were armed: with the entry in custom.cfg and named in the environment block. */
   #rehearse(
     volumes: VolumeMap,
     { folder = "", start, outcome }: GrubReturn,
@@ -163,7 +161,7 @@ export class Grub extends LinuxBootLoader implements BootLoaderAdapter {
     };
   }
 
-  /** Where GRUB's files are, where it is GRUB that starts this system. */
+  /** Where GRUB's files are, if GRUB starts this system. */
   async #find(volumes: VolumeMap): Promise<{ found?: GrubReturn; otherLoader?: string | undefined }> {
     const loader = await findLoader(this.machine, volumes, await readFirmwareOrder(this.machine, volumes));
     if (loader.kind === "grub") return { found: await readGrub(this.machine, volumes, loader.starts) };
@@ -177,7 +175,7 @@ const OTHER_NAMES = {
   unknown: undefined,
 } as const;
 
-/** As long as any that is armed. */
+/** As long as any entry that is armed. */
 const PROBED_ENTRY = {
   jobId: "0".repeat(32),
   fileSystemUuid: "",

@@ -12,7 +12,7 @@ import { nameOf, type SavedBootState, type SavedItem, type SavedItemOf } from ".
 import { type ImageForm, stagedBytes, stagedPaths, stagingFolder } from "./staging.ts";
 import { layerOf, readVolumes, type VolumeMap } from "./volumes.ts";
 
-/** What the ways of arming a Linux system have in common. */
+/** What all ways of arming a Linux system have in common. */
 export abstract class LinuxBootLoader {
   protected readonly machine: BootMachine;
 
@@ -62,8 +62,8 @@ export abstract class LinuxBootLoader {
   }
 
   /**
-   * The items of a staged image: its files and folders go, and the folder that they were made in gets its
-   * time back.
+   * The items of a staged image: its files and folders, which restoring removes, and the folder that contains
+   * them, whose time restoring puts back.
    */
   protected async stagingItems(
     recorder: StateRecorder,
@@ -71,7 +71,7 @@ export abstract class LinuxBootLoader {
   ): Promise<SavedItem[]> {
     const own = posix.dirname(folder);
     const files = stagedPaths(form, folder).map(({ path, secret }): SavedItem => {
-      // Whatever is there under the job's name is the job's, perhaps of an interrupted call.
+      // Anything under the job's name belongs to the job, perhaps from an interrupted call.
       return { kind: "file", location: recorder.location(path), format: "own", secret, staged: true };
     });
     return [
@@ -84,7 +84,7 @@ export abstract class LinuxBootLoader {
     ];
   }
 
-  /** A folder that this job has made, or will make, goes with it. */
+  /** A folder that this job has created, or will create, is removed with it. */
   async #isOnlyOurs(own: string, folder: string): Promise<boolean> {
     const names = await this.machine.list(own);
     return names.length === 0 || (names.length === 1 && names[0] === posix.basename(folder));
@@ -112,11 +112,13 @@ export abstract class LinuxBootLoader {
     };
   }
 
-  /** Arming goes on from exactly what was saved, or what is given back later would be something else. */
+  /**
+   * Arming must start from exactly the saved state; otherwise a later restore would put back something else.
+   */
   protected async requireAsSaved(saved: SavedBootState): Promise<void> {
     const { items } = await this.attest(saved);
     const changed = saved.items.flatMap((item, index) => {
-      // Staging made its files and changed the times of folders, as it should.
+      // Staging created its files and changed the times of folders, as it should.
       if (item.kind === "folder" || (item.kind === "file" && item.staged)) return [];
       return items[index]?.outcome === "equal" ? [] : [nameOf(saved, item)];
     });
@@ -124,8 +126,8 @@ export abstract class LinuxBootLoader {
   }
 
   /**
-   * Writes what a saved variable is armed with, and makes sure that the firmware took it: some forget, some
-   * refuse without saying so.
+   * Writes the armed value of a saved variable, and checks that the firmware kept it: some firmware forgets
+   * it or refuses silently.
    */
   protected async armVariable(saved: SavedBootState, name: string): Promise<void> {
     const item = saved.items.find((each) => each.kind === "variable" && each.name === name);
@@ -136,7 +138,7 @@ export abstract class LinuxBootLoader {
     if (!(await this.machine.contents(path))?.equals(bytes)) throw new ArmingFailedError(name);
   }
 
-  /** Where a saved file is now, and what it is armed with. */
+  /** Where a saved file is now, and what arming writes to it. */
   protected async armedFile(
     saved: SavedBootState,
     name: string,

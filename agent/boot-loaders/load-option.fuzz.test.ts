@@ -55,7 +55,7 @@ test("every load option is read back as it was written", () => {
   );
 });
 
-test("whatever the bytes are, they are refused or give the same bytes again", () => {
+test("any bytes are refused or give the same bytes again", () => {
   const damaged = fc.tuple(option, fc.nat(200), fc.integer({ min: 0, max: 255 })).map(([each, at, value]) => {
     const encoded = encodeLoadOption(each);
     if (at < encoded.length) encoded[at] = value;

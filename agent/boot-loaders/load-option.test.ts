@@ -25,7 +25,7 @@ test("the firmware's entry for a disk has a label, a path through the controller
 });
 
 /** Written out by hand from the UEFI specification: a file on partition 1 of a GPT. */
-test("an entry of our own has the bytes that the specification asks for", () => {
+test("an entry of our own has the bytes that the specification requires", () => {
   const bytes = encodeLoadOption({
     active: true,
     hidden: false,

@@ -1,17 +1,18 @@
 import { type DevicePathNode, decodeDevicePath, encodeDevicePath } from "./device-path.ts";
 
 /**
- * `EFI_LOAD_OPTION`: what a `Boot####` variable says, after the kernel's four bytes of variable attributes.
+ * `EFI_LOAD_OPTION`: the content of a `Boot####` variable, after the kernel's four bytes of variable
+ * attributes.
  */
 export interface LoadOption {
   active: boolean;
   /** Not shown in the firmware's menu. */
   hidden: boolean;
-  /** The remaining attribute bits as they stand. */
+  /** The remaining attribute bits, unchanged. */
   otherAttributes: number;
   label: string;
   path: readonly DevicePathNode[];
-  /** Handed to what is started. */
+  /** Passed to the program that is started. */
   optionalData: Buffer;
 }
 
@@ -19,7 +20,7 @@ const ACTIVE = 0x01;
 const HIDDEN = 0x08;
 const FIXED_BYTES = 6;
 
-/** What firmware menus show for our entry, and by which it is told from all others. */
+/** The label of our entry in firmware menus, which distinguishes it from all others. */
 export const OWN_LABEL = "Causeway boot environment";
 
 export function isOwnLoadOption(bytes: Buffer): boolean {
@@ -36,7 +37,7 @@ export function encodeLoadOption(option: LoadOption): Buffer {
   return Buffer.concat([fixed, Buffer.from(`${label}\0`, "utf16le"), devicePath, optionalData]);
 }
 
-/** Nothing where the bytes are no load option with one device path. */
+/** Returns `undefined` if the bytes are not a load option with one device path. */
 export function decodeLoadOption(bytes: Buffer): LoadOption | undefined {
   if (bytes.length < FIXED_BYTES) return undefined;
   let end = FIXED_BYTES;

@@ -34,7 +34,7 @@ const GRUBENV = "/boot/grub/grubenv";
 const CUSTOM = "/boot/grub/custom.cfg";
 const ENTRIES = "/boot/efi/loader/entries";
 
-/** What somebody else does to a machine. */
+/** Something that others do to a machine. */
 interface Change {
   name: string;
   make: (machine: RootedMachine) => Promise<unknown>;
@@ -43,10 +43,10 @@ interface Change {
 interface Loader {
   create(): Promise<RootedMachine>;
   adapter(machine: BootMachine): BootLoaderAdapter;
-  /** The boot loader starts what is armed. */
+  /** Lets the boot loader start what is armed. */
   start(machine: RootedMachine): Promise<unknown>;
   changes: Change[];
-  /** Everything that others can write, without what is ours: equal before and after restoring. */
+  /** Everything that others can write, without our part: equal before and after restoring. */
   othersPart(machine: RootedMachine): Promise<unknown>;
 }
 
@@ -162,7 +162,7 @@ afterEach(async () => {
 });
 
 describe.each(Object.entries(LOADERS))("with %s", (_, loader) => {
-  test("whatever others change and wherever the power fails, theirs stays, and nothing of ours is left", async () => {
+  test("whatever others change and wherever the power fails, their changes stay, and nothing of ours is left", async () => {
     const { changes } = loader;
     await fc.assert(
       fc.asyncProperty(

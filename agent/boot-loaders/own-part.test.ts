@@ -24,15 +24,15 @@ describe("custom.cfg", () => {
     ["twice", `${entryOf("cv-1")}a\n${entryOf("cv-1")}`, "a\n"],
     ["beside that of another conversion", `${entryOf("cv-10")}${entryOf("cv-1")}`, entryOf("cv-10")],
     ["gone", "set theirs=1\n", "set theirs=1\n"],
-    ["gone, where another conversion's is,", `a\n${entryOf("cv-10")}`, `a\n${entryOf("cv-10")}`],
-  ])("our entry %s goes, and nothing else", (_, now, expected) => {
+    ["removed, while another conversion's remains,", `a\n${entryOf("cv-10")}`, `a\n${entryOf("cv-10")}`],
+  ])("our entry %s is removed, and nothing else", (_, now, expected) => {
     expect(remainder(now)).toBe(expected);
   });
 
   test.each<[string, string]>([
     ["without the line before it", entryOf("cv-1").split("\n").slice(1).join("\n")],
     ["without the line behind it", entryOf("cv-1").split("\n").slice(0, -2).join("\n")],
-  ])("where our entry ends is unclear %s", (_, now) => {
+  ])("the end of our entry is unclear %s", (_, now) => {
     expect(remainder(now)).toBe("unclear");
   });
 });
@@ -44,21 +44,21 @@ describe("grubenv", () => {
   const remainder = (now: Buffer, saved = before) =>
     withoutOwnPart("grub-environment", { before: saved, armed, now });
 
-  test("a write that tore between two sectors is given back whole", () => {
+  test("a write that tore between two sectors is undone whole", () => {
     expect(before.subarray(0, 512)).not.toEqual(armed.subarray(0, 512));
     expect(before.subarray(512)).not.toEqual(armed.subarray(512));
     const torn = Buffer.concat([armed.subarray(0, 512), before.subarray(512)]);
     expect(remainder(torn)).toEqual({ bytes: before });
   });
 
-  test("variables of others stay, in a block as long as it was", () => {
+  test("variables of others stay, and the block keeps its length", () => {
     const now = grubEnvironmentBlock({ saved_entry: "theirs", next_entry: "", boot_success: "1" });
     expect(remainder(now)).toEqual({
       bytes: grubEnvironmentBlock({ saved_entry: "theirs", boot_success: "1" }),
     });
   });
 
-  test("an empty next_entry that was there before is given back", () => {
+  test("an empty next_entry that was there before is put back", () => {
     const earlier = grubEnvironmentBlock({ ...others, next_entry: "" });
     const now = grubEnvironmentBlock({ saved_entry: "theirs", next_entry: `causeway-${"0".repeat(32)}` });
     const expected = grubEnvironmentBlock({ saved_entry: "theirs", next_entry: "" });
@@ -77,7 +77,7 @@ describe("grubenv", () => {
     ],
     ["whose last line has no end", Buffer.concat([changed.subarray(0, 512), Buffer.alloc(512, "#")])],
     ["of something else", Buffer.alloc(1024, "?")],
-  ])("what is ours of a block %s is unclear", (_, now) => {
+  ])("our part of a block %s is unclear", (_, now) => {
     expect(remainder(now)).toBe("unclear");
   });
 });
@@ -91,7 +91,7 @@ describe("firmware variables", () => {
       now: variable(...now),
     });
 
-  test("only our number goes from BootOrder, wherever it stands", () => {
+  test("only our number is removed from BootOrder, wherever it is", () => {
     expect(order(1, 0, 7, 0, 0, 0)).toEqual({ bytes: variable(7, 0, 0, 0) });
     expect(order(7, 0, 1, 1)).toEqual({ bytes: variable(7, 0, 1, 1) });
     expect(order(1, 0)).toEqual({ bytes: undefined });
@@ -115,14 +115,14 @@ describe("firmware variables", () => {
     ]);
 
   test.each<[string, Partial<LoadOption>, boolean]>([
-    ["that somebody switched off", { active: false }, true],
+    ["that was switched off", { active: false }, true],
     [
       "of another conversion",
       { path: [{ kind: "file", path: "\\EFI\\causeway\\cv-2\\causeway.efi" }] },
       false,
     ],
     ["with another label", { label: "Network" }, false],
-  ])("a boot entry %s goes or stays by its label and file", (_, change, goes) => {
+  ])("a boot entry %s is removed or kept by its label and file", (_, change, goes) => {
     const now = optionOf(change);
     const versions = { before: undefined, armed: optionOf({}), now };
     expect(withoutOwnPart("load-option", versions)).toEqual({ bytes: goes ? undefined : now });

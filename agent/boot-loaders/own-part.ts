@@ -1,4 +1,4 @@
-/** Takes out of shared boot state what arming wrote into it, and nothing else. */
+/** Removes from shared boot state what arming wrote into it, and nothing else. */
 import { EFI_ATTRIBUTE_BYTES } from "../machine/system.ts";
 import { removeGrubEntry } from "./grub-entry.ts";
 import {
@@ -12,22 +12,22 @@ import {
 import { decodeLoadOption, OWN_LABEL } from "./load-option.ts";
 import type { SavedItemOf } from "./saved-state.ts";
 
-/** How a file or variable that others write to, too, is written. */
+/** The format of a file or variable that others also write to. */
 export type SharedFormat = Exclude<SavedItemOf<"file" | "variable">["format"], "own">;
 
-/** One file or variable at three times; `undefined` where it does not exist. */
+/** One file or variable at three times; `undefined` if it does not exist. */
 export interface Versions {
   before: Buffer | undefined;
   armed: Buffer;
   now: Buffer | undefined;
 }
 
-/** What remains without our part; `unclear` where it is not known what of it is ours. */
+/** What remains without our part; `unclear` if it is not known which part is ours. */
 export type Remainder = { bytes: Buffer | undefined } | "unclear";
 
 /**
- * As it was before where it still is as armed, or partly given back; as it is now where nothing of it is
- * ours; otherwise what others made of it, without what arming wrote.
+ * Returns the previous content if the current one is still as armed, or partly restored; the current content
+ * if nothing of it is ours; otherwise the current content without what arming wrote.
  */
 export function withoutOwnPart(format: SharedFormat, { before, armed, now }: Versions): Remainder {
   if (now === undefined || isSame(now, before)) return { bytes: now };
@@ -57,7 +57,7 @@ function withoutGrubVariables({ before, armed, now }: Changed): Remainder {
   const saved = before && environmentOf(before);
   const ours = [...environmentOf(armed)].filter(([name, value]) => saved?.get(name) !== value);
   let environment = decodeGrubEnvironment(now);
-  // Perhaps a write of ours that lost its power, over what others had written.
+  // It may be a torn write of ours over others' changes.
   if (!environment) return "unclear";
   for (const [name, value] of ours) {
     const current = grubVariable(environment, name);
@@ -82,7 +82,7 @@ function environmentOf(bytes: Buffer): Map<string, string> {
   return new Map(environmentVariables(bytes));
 }
 
-/** A write of the block that lost its power: a disk writes a sector whole or not at all. */
+/** Whether a write of the block was torn by a power cut: a disk writes a sector whole or not at all. */
 function isTornBetween(now: Buffer, before: Buffer, armed: Buffer): boolean {
   if (now.length !== before.length || now.length !== armed.length) return false;
   for (let at = 0; at < now.length; at += SECTOR_BYTES) {
@@ -107,14 +107,14 @@ function withoutBootNumbers({ before, armed, now }: Changed): Remainder {
   const ours = (numbersOf(armed) ?? []).filter((number) => !earlier.includes(number));
   const others = numbers.filter((number) => !ours.includes(number));
   if (others.length === numbers.length) return { bytes: now };
-  // A variable without a value is one that does not exist.
+  // A variable without a value does not exist.
   if (others.length === 0) return { bytes: undefined };
   const value = Buffer.alloc(others.length * 2);
   for (const [index, number] of others.entries()) value.writeUInt16LE(number, index * 2);
   return { bytes: Buffer.concat([now.subarray(0, EFI_ATTRIBUTE_BYTES), value]) };
 }
 
-/** `undefined` where the bytes are no list of boot entries. */
+/** Returns `undefined` if the bytes are not a list of boot entries. */
 function numbersOf(variable: Buffer): number[] | undefined {
   const value = variable.subarray(EFI_ATTRIBUTE_BYTES);
   if (variable.length < EFI_ATTRIBUTE_BYTES || value.length % 2 !== 0) return undefined;
@@ -122,7 +122,7 @@ function numbersOf(variable: Buffer): number[] | undefined {
 }
 
 /**
- * Whether a boot entry is the armed one, perhaps rewritten: people switch entries off, and some firmware
+ * Whether a boot entry is the armed one, even if rewritten: people switch entries off, and some firmware
  * completes the device path. Label and file stay.
  */
 export function isSameEntry(now: Buffer, armed: Buffer): boolean {

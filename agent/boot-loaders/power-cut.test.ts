@@ -22,7 +22,7 @@ interface Loader {
   create(): Promise<RootedMachine>;
   adapter(machine: BootMachine): BootLoaderAdapter;
   /**
-   * What the next start leads to, as this boot loader decides it; throws where it would lead to something
+   * What the next start leads to, by this boot loader's rules; throws if it would lead to something
    * incomplete.
    */
   nextStart(machine: RootedMachine): Promise<"original" | "boot-environment">;
@@ -82,28 +82,25 @@ describe.each(Object.entries(LOADERS))("with %s", (_, { create, adapter, nextSta
     },
   );
 
-  test.each(CUTS)(
-    "a power cut at any step of restoring (%s written) is made good by restoring again",
-    async (cut) => {
-      const machine = await start(create);
-      const before = await snapshot(machine);
-      for (let step = 1, done = false; !done; step++) {
-        await tryToArm(machine, { adapter, step: Number.POSITIVE_INFINITY, cut });
-        expect(await nextStart(machine)).toBe("boot-environment");
-        const saved = await savedBefore(machine);
-        const volumes = await readVolumes(machine);
-        done = await survives(() =>
-          restoreBootState(saved, new InterruptedMachine(machine, step, cut), volumes),
-        );
-        // From the first step on that takes the one-shot back, the original system starts; before, the boot
-        // environment does, once more.
-        await nextStart(machine);
-        expect((await restoreBootState(saved, machine, volumes)).outcome).toBe("equal");
-        expect(await nextStart(machine)).toBe("original");
-        expect(await snapshot(machine)).toEqual(before);
-      }
-    },
-  );
+  test.each(CUTS)("restoring again cures a power cut at any step of restoring (%s written)", async (cut) => {
+    const machine = await start(create);
+    const before = await snapshot(machine);
+    for (let step = 1, done = false; !done; step++) {
+      await tryToArm(machine, { adapter, step: Number.POSITIVE_INFINITY, cut });
+      expect(await nextStart(machine)).toBe("boot-environment");
+      const saved = await savedBefore(machine);
+      const volumes = await readVolumes(machine);
+      done = await survives(() =>
+        restoreBootState(saved, new InterruptedMachine(machine, step, cut), volumes),
+      );
+      // From the first step that undoes the one-shot, the original system starts; before it, the boot
+      // environment does, once more.
+      await nextStart(machine);
+      expect((await restoreBootState(saved, machine, volumes)).outcome).toBe("equal");
+      expect(await nextStart(machine)).toBe("original");
+      expect(await snapshot(machine)).toEqual(before);
+    }
+  });
 });
 
 const images = new WeakMap<RootedMachine, TestImage>();
@@ -123,7 +120,7 @@ async function savedBefore(machine: RootedMachine) {
   return saved;
 }
 
-/** Saves, stages and arms; says whether it came to its end. */
+/** Saves, stages and arms; returns whether it finished. */
 async function tryToArm(
   machine: RootedMachine,
   { adapter, step, cut }: { adapter: Loader["adapter"]; step: number; cut: Cut },
@@ -188,7 +185,7 @@ async function nextStartOfFirmware(machine: RootedMachine) {
   const value = async (name: string) =>
     (await machine.contents(`${EFI_VARIABLES}/${name}-${GLOBAL}`))?.subarray(4);
   const order = (await value("BootOrder")) ?? Buffer.alloc(0);
-  // What is tried first stays what it was.
+  // The first entry that is tried stays the same.
   expect(order.subarray(0, 4)).toEqual(Buffer.from([2, 0, 0, 0]));
   const next = await value("BootNext");
   if (!next) return "original";
@@ -202,7 +199,7 @@ async function nextStartOfFirmware(machine: RootedMachine) {
 
 async function nextStartOfSystemdBoot(machine: RootedMachine) {
   const entries = await machine.list("/boot/efi/loader/entries");
-  // The default is the last by name, in the order of new versions the first.
+  // The default is the last by name, which new versions list first.
   expect(entries.filter((name) => name.endsWith(".conf")).at(-1)).toBe("debian.conf");
   const next = (await machine.contents(ONE_SHOT))?.toString("utf16le", 4).replace("\0", "");
   if (!next) return "original";

@@ -26,10 +26,10 @@ export async function restoreBootState(
 ): Promise<Attestation> {
   const context = { saved, machine, volumes };
   for (const item of saved.items) await restoreItem(item, context);
-  // Taking back files changes the times of the folders they are in.
+  // Restoring files changes the times of the folders that contain them.
   for (const item of saved.items) if (item.kind === "folder") await restoreFolderTime(item, context);
   const attestation = await attestBootState(saved, machine, volumes);
-  // The boot configuration of Windows only Windows itself can give back, after its return.
+  // Only Windows itself can restore its boot configuration, after its return.
   const wrong = attestation.items.filter(
     ({ outcome, kind }) => outcome === "different" && kind !== "boot-configuration",
   );
@@ -37,7 +37,7 @@ export async function restoreBootState(
   return attestation;
 }
 
-/** Takes back only that the next start is special: the first item. */
+/** Undoes only what makes the next start special: the first item. */
 export async function restoreNextStart({ saved, machine, volumes }: SavedOn): Promise<void> {
   const [first] = saved.items;
   if (first) await restoreItem(first, { saved, machine, volumes });
@@ -52,7 +52,7 @@ async function restoreItem(item: SavedItem, context: SavedOn): Promise<void> {
 
 async function restoreVariable(item: SavedItemOf<"variable">, context: SavedOn): Promise<void> {
   const { path, now, remainder } = await remainderOf(item, context);
-  // The firmware's memory wears out: not written where it is right.
+  // The firmware's memory wears out, so a correct value is not written again.
   if (remainder === "unclear" || isSame(remainder.bytes, now)) return;
   if (remainder.bytes) await context.machine.writeVariable(path, remainder.bytes);
   else await context.machine.deleteVariable(path);
@@ -67,7 +67,7 @@ async function restoreFile(item: SavedItemOf<"file">, context: SavedOn): Promise
   if (remainder === "unclear" || !status) return;
   const { bytes } = remainder;
   if (!bytes) return eraseFile(machine, path, false);
-  // The time of others' last change is theirs, and their permissions and owner stay in any case.
+  // If others changed it last, the time is theirs; their permissions and owner stay in any case.
   const isAsBefore =
     item.before !== undefined && bytes.equals(Buffer.from(item.before.contentBase64, "base64"));
   const modifiedNs = item.before && isAsBefore ? BigInt(item.before.modifiedNs) : status.modifiedNs;

@@ -3,11 +3,11 @@ import type { FirmwareFacts } from "./firmware.ts";
 import type { ImageForm } from "./staging.ts";
 import type { DeviceLayer } from "./volumes.ts";
 
-/** One thing that must hold before a boot loader may be armed. `check` says what is wrong, or nothing. */
+/** One condition for arming a boot loader. `check` returns what is wrong; `undefined` if it holds. */
 export interface ArmingRule<Facts> {
   code: string;
   check(facts: Facts): string | undefined;
-  /** What the operator can do, in words that may depend on the machine. */
+  /** What the operator can do; the text can depend on the machine. */
   remedy: string | ((facts: Facts) => string);
 }
 
@@ -19,7 +19,7 @@ export function findingsOf<Facts>(rules: readonly ArmingRule<Facts>[], facts: Fa
   });
 }
 
-/** Where the image is to be staged. */
+/** Where the image will be staged. */
 export interface PlaceFacts {
   folder: string;
   type: string;
@@ -27,7 +27,7 @@ export interface PlaceFacts {
   writable: boolean;
   hasUuid: boolean;
   freeBytes: number;
-  /** FAT has one set of permissions for all files, given when it was mounted. */
+  /** FAT has one set of permissions for all files, from its mount options. */
   readableByAll: boolean;
 }
 
@@ -37,7 +37,7 @@ export interface CommonFacts {
   signedForSecureBoot: boolean;
   form: ImageForm;
   neededBytes: number;
-  /** Nothing where there is no such file system. */
+  /** `undefined` if there is no such file system. */
   place: PlaceFacts | undefined;
 }
 
@@ -50,7 +50,7 @@ export const LAYER_NAMES: Readonly<Record<DeviceLayer, string>> = {
   unknown: "a device of unknown kind",
 };
 
-/** What every way of arming needs. */
+/** The conditions for every way of arming. */
 export const COMMON_RULES: readonly ArmingRule<CommonFacts>[] = [
   {
     code: "not-root",
@@ -69,8 +69,8 @@ export const COMMON_RULES: readonly ArmingRule<CommonFacts>[] = [
   {
     code: "boot-next-pending",
     check: ({ firmware }) =>
-      firmware.bootNextPending ? "the next start is already to be another one (BootNext is set)" : undefined,
-    remedy: "Restart the machine, or take it back with `efibootmgr -N`.",
+      firmware.bootNextPending ? "another entry is already set for the next start (BootNext)" : undefined,
+    remedy: "Restart the machine, or undo it with `efibootmgr -N`.",
   },
   {
     code: "no-place",
@@ -81,7 +81,7 @@ export const COMMON_RULES: readonly ArmingRule<CommonFacts>[] = [
     code: "place-device",
     check: ({ place }) =>
       place && place.layer !== "plain"
-        ? `${place.folder} would lie on ${LAYER_NAMES[place.layer]}, of which the boot environment could change only a part`
+        ? `${place.folder} would be on ${LAYER_NAMES[place.layer]}, of which the boot environment could change only a part`
         : undefined,
     remedy: "Keep that file system on a partition of a disk.",
   },
@@ -102,13 +102,13 @@ export const COMMON_RULES: readonly ArmingRule<CommonFacts>[] = [
       place && place.freeBytes < neededBytes
         ? `the boot image needs ${neededBytes} bytes in ${place.folder}, which has ${place.freeBytes} free`
         : undefined,
-    remedy: "Free that much there, for example by removing kernels that are no longer used.",
+    remedy: "Free that much space there, for example by removing kernels that are no longer used.",
   },
   {
     code: "place-readable-by-all",
     check: ({ place }) =>
       place?.readableByAll
-        ? `everybody may read ${place.folder}, and the image has the job's identity in it`
+        ? `every user may read ${place.folder}, and the image contains the job's identity`
         : undefined,
     remedy: "Mount it with umask=0077.",
   },

@@ -18,8 +18,8 @@ export function variablePath(name: string): string {
 }
 
 /**
- * Records single items of a machine's boot state. Throws `BootStateUnreadableError` for what could not be
- * given back as it is.
+ * Records single items of a machine's boot state. Throws `BootStateUnreadableError` for anything that could
+ * not be restored exactly.
  */
 export class StateRecorder {
   readonly #machine: BootMachine;
@@ -30,7 +30,7 @@ export class StateRecorder {
     this.#volumes = volumes;
   }
 
-  /** A file that will be written; `arm` says what with, from what it holds now. */
+  /** A file that will be written; `arm` returns its new content from the current one. */
   async file(
     path: string,
     format: SavedItemOf<"file">["format"],
@@ -73,7 +73,10 @@ export class StateRecorder {
     };
   }
 
-  /** A firmware variable that will be written with `armed`; `entry`: the boot entry that this refers to. */
+  /**
+   * A firmware variable that will be written with `armed`; `entry`: the boot entry that the variable refers
+   * to.
+   */
   async variable(
     name: string,
     { format, armed, entry }: Pick<SavedItemOf<"variable">, "format" | "entry"> & { armed: Buffer },
@@ -91,7 +94,7 @@ export class StateRecorder {
     return location;
   }
 
-  /** What of the volumes these items need. */
+  /** The volumes that these items need. */
   volumesOf(items: readonly SavedItem[]): SavedBootState["volumes"] {
     const paths = items.flatMap((item) => ("location" in item ? [this.#volumes.pathOf(item.location)] : []));
     const found = new Map<string, SavedBootState["volumes"][number]>();

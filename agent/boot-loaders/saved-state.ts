@@ -5,7 +5,7 @@ import { draftOf } from "../machine/durable.ts";
 import { FileLocation, VolumeUuid } from "./volumes.ts";
 
 /**
- * In order of preference, by how little of the machine each has to touch and how surely it ends by itself.
+ * In order of preference: how little of the machine each must change, and how certainly it ends by itself.
  */
 export const BootLoaderKind = z.enum(["boot-next", "systemd-boot", "grub", "bcd"]);
 export type BootLoaderKind = z.infer<typeof BootLoaderKind>;
@@ -21,27 +21,27 @@ const attributes = {
   modifiedNs: Nanoseconds,
 };
 
-/** What arming makes of a file or variable: every byte that it writes. */
+/** The content that arming gives a file or variable: every byte that it writes. */
 const ArmedContent = z.object({ bytesBase64: z.base64(), sha256: Sha256 });
 
-/** A file that arming changes or makes. */
+/** A file that arming changes or creates. */
 const SavedFile = z.object({
   kind: z.literal("file"),
   location: FileLocation,
   /**
-   * Who writes to it. `own`: Causeway alone, so that it goes as a whole. The others are shared: only what
-   * arming wrote into them is taken out. GRUB's environment block is written in place, never replaced.
+   * Who writes to it. `own`: Causeway alone, so it is removed as a whole. The others are shared: only what
+   * arming wrote into them is removed. GRUB's environment block is written in place, never replaced.
    */
   format: z.enum(["own", "grub-environment", "grub-configuration"]),
-  /** Nothing where there was no such file. */
+  /** `undefined` if there was no such file. */
   before: z
     .object({ ...attributes, contentBase64: z.base64(), sizeBytes: z.int().nonnegative(), sha256: Sha256 })
     .optional(),
   /** Absent for a part of the boot image. */
   armed: ArmedContent.optional(),
-  /** Holds an identity: its bytes are overwritten before it goes. */
+  /** Whether it contains an identity: its bytes are overwritten before it is removed. */
   secret: z.boolean(),
-  /** A part of the boot image. */
+  /** Whether it is a part of the boot image. */
   staged: z.boolean(),
 });
 
@@ -55,27 +55,27 @@ const WatchedFile = z.object({
   before: z.object({ ...attributes, sizeBytes: z.int().nonnegative(), sha256: Sha256 }).optional(),
 });
 
-/** A folder that arming makes, or whose time of change it touches. */
+/** A folder that arming creates, or whose time of change it affects. */
 const SavedFolder = z.object({
   kind: z.literal("folder"),
   location: FileLocation,
   before: z
     .object({
       ...attributes,
-      /** Of everything in it. */
+      /** The names of everything in it. */
       names: z.array(z.string()),
     })
     .optional(),
 });
 
-/** As the kernel names a variable's file: `BootNext-8be4df61-93ca-11d2-aa0d-00e098032b8c`. */
+/** The kernel's name for a variable's file: `BootNext-8be4df61-93ca-11d2-aa0d-00e098032b8c`. */
 const VariableName = z.string().regex(/^[A-Za-z0-9]+-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
 
 /** A firmware variable: its attributes' four bytes and its value. */
 const SavedVariable = z.object({
   kind: z.literal("variable"),
   name: VariableName,
-  /** `one-shot`: names an entry for the next start; the others as UEFI calls them. */
+  /** `one-shot`: names an entry for the next start; the others by their UEFI names. */
   format: z.enum(["one-shot", "boot-order", "load-option"]),
   before: z.object({ bytesBase64: z.base64(), sha256: Sha256 }).optional(),
   armed: ArmedContent,
@@ -104,11 +104,10 @@ export type SavedItem = z.infer<typeof SavedItem>;
 export type SavedItemOf<K extends SavedItem["kind"]> = Extract<SavedItem, { kind: K }>;
 
 /**
- * Everything that arming a machine touches: as it was before, and what arming makes of it. Written before
- * anything is touched, so that no interruption leaves something that cannot be told from others' work. Kept
- * on the machine, in the cloud and in the overlay of the boot environment, which gives it back before it
- * reads a disk. Items stand in the order in which they are given back: what makes the next start special
- * first.
+ * Everything that arming a machine changes: its state before, and the state that arming gives it. Written
+ * before anything is changed, so that after any interruption our changes can be told from others'. Kept on
+ * the machine, in the cloud and in the overlay of the boot environment, which restores it before it reads a
+ * disk. Items are in the order in which they are restored: what makes the next start special comes first.
  */
 export const SavedBootState = z.object({
   format: z.literal(2),
@@ -117,8 +116,8 @@ export const SavedBootState = z.object({
   jobId: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/),
   savedAt: Timestamp,
   /**
-   * Where the original system has the file systems mounted, and of which type they are: what the boot
-   * environment must mount.
+   * The mount points and types of the file systems in the original system: what the boot environment must
+   * mount.
    */
   volumes: z.array(
     z.object({
@@ -133,7 +132,7 @@ export const SavedBootState = z.object({
 });
 export type SavedBootState = z.infer<typeof SavedBootState>;
 
-/** The path or name by which an operator knows an item: as the original system has it. */
+/** The path or name by which an operator knows an item: the original system's. */
 export function nameOf(saved: SavedBootState, item: SavedItem): string {
   if (!("location" in item)) return item.name;
   const { volume: uuid, path } = item.location;
@@ -142,8 +141,8 @@ export function nameOf(saved: SavedBootState, item: SavedItem): string {
 }
 
 /**
- * Whether an item's permissions, owner and time mean the same however its file system is mounted. FAT has
- * none of the first two, but what it was mounted with, and keeps local time.
+ * Whether an item's permissions, owner and time mean the same however its file system is mounted. FAT takes
+ * the first two from its mount options, and keeps local time.
  */
 export function hasOwnAttributes(saved: SavedBootState, item: SavedItem): boolean {
   if (!("location" in item)) return true;
@@ -151,15 +150,15 @@ export function hasOwnAttributes(saved: SavedBootState, item: SavedItem): boolea
 }
 
 /**
- * Whether an item's time says something about it. GRUB's environment block, the one file that is written in
- * place, is rewritten with the same content by systems at each start: Debian 13's grub-common.service runs
- * `grub-editenv … unset recordfail`.
+ * Whether an item's time is significant. Systems rewrite GRUB's environment block, the one file that is
+ * written in place, with the same content at each start: Debian 13's grub-common.service runs `grub-editenv …
+ * unset recordfail`.
  */
 export function hasOwnTime(item: SavedItem): boolean {
   return !(item.kind === "file" && item.format === "grub-environment");
 }
 
-/** The file systems that must be mounted, writable, to give a state back. */
+/** The file systems that must be mounted, writable, to restore a state. */
 export function volumesToMount(saved: SavedBootState): { uuid: string; type: string }[] {
   const used = new Set(
     saved.items.flatMap((item) =>
@@ -169,7 +168,7 @@ export function volumesToMount(saved: SavedBootState): { uuid: string; type: str
   return saved.volumes.filter(({ uuid }) => used.has(uuid)).map(({ uuid, type }) => ({ uuid, type }));
 }
 
-/** Of the names in a folder those that are neither items of the state nor drafts of such. */
+/** The names in a folder that are neither items of the state nor their drafts. */
 export function othersNames(
   { items }: SavedBootState,
   { location }: SavedItemOf<"folder">,

@@ -30,7 +30,7 @@ function request(change: Partial<StagingRequest> = {}): StagingRequest {
 
 const modeOf = async (path: string) => (await stat(machine.at(path))).mode & 0o777;
 
-test("kernel, RAM disk and overlay are staged, and only root may read what has the identity", async () => {
+test("kernel, RAM disk and overlay are staged, and only root may read what contains the identity", async () => {
   const staged = await stage(machine, request({ kernelArguments: ["a=1", "b"] }));
   expect(staged.commandLine).toBe("console=tty0 panic=10 a=1 b");
   expect(await machine.list(staged.folder)).toEqual(["initrd.zst", "overlay.cpio", "vmlinuz"]);
@@ -48,7 +48,7 @@ test("for the firmware the overlay becomes a part of the one file", async () => 
   expect(await modeOf(`${staged.folder}/causeway.efi`)).toBe(0o600);
 });
 
-test("staging again gives the same, and unstaging leaves nothing, however often", async () => {
+test("staging again gives the same result, and unstaging leaves nothing, any number of times", async () => {
   const { folder } = await stage(machine, request());
   await stage(machine, request());
   expect(await machine.list(folder)).toHaveLength(3);
@@ -67,12 +67,12 @@ test("another job's image stays where it is", async () => {
 describe("nothing is written", () => {
   afterEach(async () => expect(await machine.list("/boot")).toEqual(["efi"]));
 
-  test.each(["vmlinuz", "initrd.zst"])("if %s is not what the manifest says", async (name) => {
+  test.each(["vmlinuz", "initrd.zst"])("if %s does not match the manifest", async (name) => {
     await appendFile(join(image.dir, name), "x");
     await expect(stage(machine, request())).rejects.toMatchObject({ name: "BootImageInvalidError" });
   });
 
-  test("if the unified kernel image is not what the manifest says", async () => {
+  test("if the unified kernel image does not match the manifest", async () => {
     const path = join(image.dir, "causeway.efi");
     const bytes = await readFile(path);
     bytes[2000] = (bytes[2000] ?? 0) ^ 1;
@@ -82,7 +82,7 @@ describe("nothing is written", () => {
     });
   });
 
-  test("if the manifest was changed, or signed by somebody else", async () => {
+  test("if the manifest was changed, or signed with another key", async () => {
     const other = await createTestImage(join(machine.root, "other"));
     await expect(stage(machine, request({ publicKey: other.publicKey }))).rejects.toMatchObject({
       name: "BootImageInvalidError",
@@ -91,7 +91,7 @@ describe("nothing is written", () => {
     await expect(stage(machine, request())).rejects.toMatchObject({ name: "BootImageInvalidError" });
   });
 
-  test("if it is another image than the one asked for", async () => {
+  test("if it is another image than the requested one", async () => {
     await expect(stage(machine, request({ imageId: "0".repeat(64) }))).rejects.toMatchObject({
       name: "BootImageInvalidError",
     });

@@ -17,9 +17,9 @@ export type ImageForm = "kernel-and-initrd" | "unified-kernel" | "windows-ramdis
 
 interface StagedFile {
   name: string;
-  /** The file of the boot image that it is; none for the overlay. */
+  /** The boot image's file; absent for the overlay. */
   source?: string;
-  /** Has the job's identity in it. */
+  /** Whether it contains the job's identity. */
   secret: boolean;
 }
 
@@ -60,7 +60,7 @@ export function stagedPath(staged: Pick<StagedImage, "form" | "folder">, name: s
   return posix.join(staged.folder, name);
 }
 
-/** What a form takes on its file system, with some to spare. */
+/** How much space a form takes on its file system, with some to spare. */
 export function stagedBytes(form: ImageForm, need: ArmingNeed): number {
   const imageBytes = {
     "kernel-and-initrd": need.kernelBytes + need.initrdBytes,
@@ -82,7 +82,7 @@ export interface StagingRequest {
   /** Holds the boot image as it was built: manifest, signature, files. */
   imageDir: string;
   imageId: string;
-  /** PEM, Ed25519: whose images may be started here. */
+  /** PEM, Ed25519: the key whose images may be started here. */
   publicKey: string;
   /** An archive as `writeOverlay` makes it. */
   overlay: Buffer;
@@ -91,10 +91,10 @@ export interface StagingRequest {
 }
 
 /**
- * Puts the boot image where the boot loader finds it. Before anything is written it checks the signature, the
- * id, and the hash of each file it needs (`BootImageInvalidError`, `BootImageUnavailableError`) and the free
- * space (`DiskFullError`). Root only may read what has the identity in it. What an interrupted call left is
- * cleared away first.
+ * Puts the boot image where the boot loader finds it. Before it writes anything, it checks the signature, the
+ * id, the hash of each file it needs (`BootImageInvalidError`, `BootImageUnavailableError`) and the free
+ * space (`DiskFullError`). Only root may read files with the identity. Removes what an interrupted call left
+ * first.
  */
 export async function stage(machine: BootMachine, request: StagingRequest): Promise<StagedImage> {
   const { form, folder, imageDir, overlay } = request;
@@ -135,8 +135,8 @@ function stagedImage(
 }
 
 /**
- * Takes away what was staged, whatever there is of it: the secret parts overwritten. Also Causeway's folder,
- * once it is empty.
+ * Removes what was staged, even if incomplete; overwrites the secret parts first. Also removes Causeway's
+ * folder once it is empty.
  */
 export async function unstage(machine: BootMachine, form: ImageForm, folder: string): Promise<void> {
   for (const { path, secret } of stagedPaths(form, folder)) await eraseFile(machine, path, secret);
@@ -195,9 +195,7 @@ interface Copy {
   path: string;
 }
 
-/**
- * The image was checked; what is written is checked again, since the file may have been changed in between.
- */
+/** The image was checked; the written copy is checked again, because the file may have changed in between. */
 async function copyChecked(
   machine: BootMachine,
   { from, path, mode, expected }: Copy & { mode: number; expected: string },
@@ -223,7 +221,7 @@ async function stageUnifiedKernel(
   const unified = appendToInitrd(image, request.overlay);
   await machine.create(path, unified, 0o600);
   if ((await machine.hash(path)) !== sha256(unified)) {
-    throw new BootImageInvalidError(`${path} reads back other bytes than were written`);
+    throw new BootImageInvalidError(`${path} does not read back as it was written`);
   }
 }
 

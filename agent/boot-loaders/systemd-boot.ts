@@ -44,7 +44,7 @@ const RULES: readonly ArmingRule<SystemdBootFacts>[] = [
     code: "one-shot-unsupported",
     check: ({ loader, features }) =>
       loader?.startsWith("systemd-boot") && (features & FEATURES.oneShot) === 0n
-        ? "this version of systemd-boot does not start entries once"
+        ? "this version of systemd-boot cannot start an entry once"
         : undefined,
     remedy: "Update it with `bootctl update`.",
   },
@@ -67,8 +67,8 @@ const RULES: readonly ArmingRule<SystemdBootFacts>[] = [
   {
     code: "one-shot-pending",
     check: ({ pending }) =>
-      pending ? "the next start is already to be another one (LoaderEntryOneShot is set)" : undefined,
-    remedy: 'Restart the machine, or take it back with `bootctl set-oneshot ""`.',
+      pending ? "another entry is already set for the next start (LoaderEntryOneShot)" : undefined,
+    remedy: 'Restart the machine, or undo it with `bootctl set-oneshot ""`.',
   },
   {
     code: "entry-left",
@@ -139,7 +139,7 @@ export class SystemdBoot extends LinuxBootLoader implements BootLoaderAdapter {
       if (!(await this.machine.status(folder))) await this.machine.makeFolder(folder, 0o755);
     }
     await replaceFile(this.machine, path, bytes, { mode: 0o644 });
-    // Last: until here everything starts as always.
+    // Last: until now every start is as always.
     await this.armVariable(saved, ONE_SHOT);
     return { kind: this.kind, entry };
   }

@@ -4,12 +4,12 @@ import { VolumeNotMountedError } from "#shared/errors.ts";
 import { probeContent } from "../filesystems/probe.ts";
 import { type Machine, readText } from "../machine/machine.ts";
 
-/** As `blkid` prints it. Where it is mounted, it is the name of a folder. */
+/** As `blkid` prints it. It is also the name of the folder where the boot environment mounts it. */
 export const VolumeUuid = z.string().regex(/^[0-9A-Za-z][0-9A-Za-z-]{0,63}$/);
 
 /**
- * A path that does not depend on where a file system is mounted: the boot environment has it elsewhere than
- * its owner.
+ * A path that does not depend on where a file system is mounted: the boot environment mounts it elsewhere
+ * than the original system.
  */
 export const FileLocation = z.object({
   /** The file system's UUID, as `blkid` prints it. */
@@ -24,9 +24,9 @@ export const FileLocation = z.object({
 });
 export type FileLocation = z.infer<typeof FileLocation>;
 
-/** A mounted file system, and what lies under it. */
+/** A mounted file system, and what is below it. */
 export interface MountedVolume {
-  /** Empty where the file system has none that could be read. */
+  /** Empty if the file system has none that could be read. */
   uuid: string;
   /** As in `/proc/mounts`: `ext4`, `vfat`, … */
   type: string;
@@ -39,7 +39,7 @@ export interface MountedVolume {
   source: string;
 }
 
-/** Finds the paths of saved locations on this machine, as it has the file systems mounted now. */
+/** Finds the paths of saved locations on this machine, by where the file systems are mounted now. */
 export class VolumeMap {
   readonly volumes: readonly MountedVolume[];
 
@@ -57,7 +57,7 @@ export class VolumeMap {
     );
   }
 
-  /** Throws `VolumeNotMountedError` where the file system is not mounted, or only another part of it. */
+  /** Throws `VolumeNotMountedError` if the file system is not mounted, or only another part of it. */
   pathOf({ volume, path }: FileLocation): string {
     for (const { uuid, root, mountPoint } of this.volumes) {
       if (uuid !== volume || !isWithin(path, root)) continue;
@@ -66,7 +66,7 @@ export class VolumeMap {
     throw new VolumeNotMountedError(volume, path);
   }
 
-  /** The mount that shows this path, which must have no links in it. */
+  /** The mount that contains this path, which must have no links in it. */
   holding(path: string): MountedVolume | undefined {
     let best: MountedVolume | undefined;
     for (const volume of this.volumes) {
@@ -78,7 +78,7 @@ export class VolumeMap {
     return best;
   }
 
-  /** Nothing where the file system under it has no UUID, so that nobody could find it again. */
+  /** Returns `undefined` if the file system has no UUID, so that it could not be found again. */
   locationOf(path: string): FileLocation | undefined {
     const volume = this.holding(path);
     if (!volume?.uuid) return undefined;
@@ -104,7 +104,7 @@ export async function readVolumes(machine: Machine): Promise<VolumeMap> {
 /** Where boot loaders keep their files. */
 const MAY_BE_AUTOMOUNTED = ["/boot", "/boot/efi", "/efi"];
 
-/** Looking into a folder mounts what an automount has there. */
+/** Looking into a folder makes an automount mount it. */
 async function mountsOf(machine: Machine): Promise<Omit<MountedVolume, "uuid">[]> {
   const read = async () => parseMounts((await readText(machine, "/proc/self/mountinfo")) ?? "");
   const mounts = await read();
@@ -129,7 +129,7 @@ async function readUuid(machine: Machine, mount: Omit<MountedVolume, "uuid">): P
       await disk.close();
     }
   } catch {
-    // Not readable to us: then it cannot be armed either, and the probe says so.
+    // We cannot read it. Then it cannot be armed either, and the probe says so.
     return "";
   }
 }
@@ -146,12 +146,14 @@ function parseMounts(text: string): Omit<MountedVolume, "uuid">[] {
   });
 }
 
-/** Space, tab, newline and backslash come as octal numbers. */
+/** Space, tab, newline and backslash are written as octal numbers. */
 function decodeOctal(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }
 
-/** What a block device is made of, as far as boot loaders care. `unknown` where the kernel does not say. */
+/**
+ * What a block device is made of, as far as it matters to boot loaders. `unknown` if the kernel does not say.
+ */
 export type DeviceLayer = "plain" | "lvm" | "md" | "crypt" | "device-mapper" | "unknown";
 
 /** `device`: `major:minor`. */
@@ -168,6 +170,6 @@ export async function layerOf(machine: Machine, device: string): Promise<DeviceL
   for (const array of [real, posix.dirname(real)]) {
     if (/^md\d+/.test(posix.basename(array)) || (await machine.list(`${array}/md`)).length > 0) return "md";
   }
-  // What the kernel makes up need not be on one disk: loop devices, bcache, drbd, …
+  // The kernel's virtual devices need not be on one disk: loop devices, bcache, drbd, …
   return real.includes("/virtual/block/") ? "unknown" : "plain";
 }

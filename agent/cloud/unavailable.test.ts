@@ -7,7 +7,7 @@ import { TransientStoreError } from "../store/object-store.ts";
 import { asUnavailable } from "./unavailable.ts";
 
 /** Nothing listens on port 1. */
-const NOBODY = "http://127.0.0.1:1";
+const CLOSED_PORT = "http://127.0.0.1:1";
 
 async function errorOf(run: () => Promise<unknown>): Promise<unknown> {
   try {
@@ -21,7 +21,7 @@ async function errorOf(run: () => Promise<unknown>): Promise<unknown> {
 test("a store, an API and a socket that do not answer are unavailable", async () => {
   const errors = [
     new TransientStoreError("PUT packs/1: 503"),
-    await errorOf(() => createApiClient({ url: NOBODY }).listSources({})),
+    await errorOf(() => createApiClient({ url: CLOSED_PORT }).listSources({})),
     await errorOf(() => once(connect(1, "127.0.0.1"), "connect")),
   ];
   for (const error of errors) {
@@ -35,7 +35,7 @@ test("an API that refuses is not unavailable; one that fails is", async () => {
   const answering = (status: number) =>
     errorOf(() =>
       createApiClient({
-        url: NOBODY,
+        url: CLOSED_PORT,
         fetch: async () => new Response(JSON.stringify({ message: "no" }), { status }),
       }).listSources({}),
     );

@@ -1,4 +1,4 @@
-/** Castagnoli's polynomial, reflected: what ext4 and XFS guard their metadata with. */
+/** Castagnoli's polynomial, reflected, with which ext4 and XFS protect their metadata. */
 const CASTAGNOLI = 0x82f63b78;
 /** CRC-16/ARC, reflected: the older group checksums of ext4. */
 const CRC16 = 0xa001;
@@ -14,7 +14,7 @@ function makeTable(polynomial: number): Uint32Array {
   });
 }
 
-/** CRC-32C continued from `seed`, with neither the first nor the last inversion. */
+/** CRC-32C continued from `seed`, without the first and the last inversion. */
 export function crc32cRaw(seed: number, bytes: Uint8Array): number {
   return run(CASTAGNOLI_TABLE, seed, bytes);
 }

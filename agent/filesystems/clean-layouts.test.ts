@@ -1,6 +1,6 @@
 /**
- * "Copy it all" must not become the rule: what is left out of clean layouts is all that their own tools call
- * free, to the byte.
+ * Copying everything must not become the rule: of clean layouts, exactly the bytes that their own tools call
+ * free are left out.
  */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import { inPhysicalVolume } from "./testing/physical-volume.ts";
 import { createSparse, inScratch, isRoot, MIB, place, tool } from "./testing/test-image.ts";
 import { usageOf } from "./testing/usage-of.ts";
 
-/** Makes a file system in a file of its own and tells how many bytes its own tool calls free. */
+/** Makes a file system in its own file and returns how many bytes its own tool calls free. */
 type MakeVolume = (image: string) => number;
 
 const ext =
@@ -49,7 +49,7 @@ const bootCode: MakeVolume = () => 0;
 interface Layout {
   sizeMiB: number;
   partition: (image: string, folder: string) => Promise<unknown> | unknown;
-  /** Where each volume begins, its size, and what it holds. */
+  /** Where each volume begins, its size, and its content. */
   volumes: [startMiB: number, sizeMiB: number, MakeVolume][];
 }
 
@@ -117,7 +117,7 @@ const LAYOUTS: Record<string, Layout> = {
       [17, 64, ntfs],
     ],
   },
-  "MBR with NTFS up to the last sector of the disk, as fdisk makes it": {
+  "MBR with NTFS up to the last sector of the disk, as fdisk creates it": {
     sizeMiB: 65,
     partition: mbr("2048,,7"),
     volumes: [[1, 64, ntfs]],

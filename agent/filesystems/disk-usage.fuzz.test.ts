@@ -7,7 +7,7 @@ import type { DiskReader } from "../disk/reader.ts";
 import { createFiles, createJunkImage, inScratch, MIB, tool } from "./testing/test-image.ts";
 import { usageOf } from "./testing/usage-of.ts";
 
-/** Reads a small image, with some bytes other than they are. */
+/** Reads a small image with some bytes changed. */
 class DamagedDisk implements DiskReader {
   readonly sizeBytes: number;
   readonly #bytes: Buffer;
@@ -22,7 +22,7 @@ class DamagedDisk implements DiskReader {
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     if (offset < 0 || offset + length > this.sizeBytes) throw new RangeError("read beyond the disk");
-    // Far more than any of these images takes: a loop.
+    // Far more than any of these images needs: a loop.
     if (++this.#reads > 20_000) throw new Error("the disk is read again and again");
     const bytes = Buffer.from(this.#bytes.subarray(offset, offset + length));
     for (const [position, value] of this.#damage) {
@@ -34,7 +34,7 @@ class DamagedDisk implements DiskReader {
 
 interface Sample {
   bytes: Buffer;
-  /** Where the metadata lies, which is worth damaging. */
+  /** Where the metadata is, which is worth damaging. */
   places: [number, number][];
 }
 
@@ -105,7 +105,7 @@ test.each(["ext4", "ntfs", "gpt"])(
         for (const { offset, length } of after.used)
           expect(offset + length).toBeLessThanOrEqual(bytes.length);
         expect(after.volumes.some((volume) => volume.reason?.includes("again and again"))).toBe(false);
-        // Without checksums damage cannot always be noticed; what is never in doubt is the metadata itself.
+        // Without checksums, damage cannot always be detected; the metadata itself must always count as used.
         const lost = subtract(before.used, after.used);
         if (kind === "gpt") expect(totalBytes(lost)).toBe(0);
       });
@@ -115,7 +115,7 @@ test.each(["ext4", "ntfs", "gpt"])(
   60_000,
 );
 
-test("noise is fully used, whatever its size", async () => {
+test("noise is fully used, at any size", async () => {
   const property = fc.asyncProperty(fc.uint8Array({ maxLength: 70_000 }), async (noise) => {
     const usage = await usageOf(new DamagedDisk(Buffer.from(noise), []));
     expect(totalBytes(usage.used)).toBe(noise.length);

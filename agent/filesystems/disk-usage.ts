@@ -14,7 +14,7 @@ import { besideTable, type DiskCandidates, doubtsAboutDisk, readingOf } from "./
 import type { Content } from "./signatures/signature.ts";
 import { type ProgramRunner, toolWitness, type Witness } from "./witness.ts";
 
-/** A partition, logical volume or whole disk, and how its use was found. */
+/** A partition, logical volume or whole disk, and how its use was determined. */
 export interface VolumeUsage {
   /** `disk`, `partition 2`, `partition 2/root`: for messages. */
   name: string;
@@ -23,31 +23,31 @@ export interface VolumeUsage {
   content: Content;
   /** In whole blocks, as the disk is copied. */
   usedBytes: number;
-  /** `everything`: no free space is known, for `reason`. */
+  /** `everything`: no free space is known, because of `reason`. */
   method: "free-space-map" | "everything";
   reason?: string;
 }
 
 /**
- * Which blocks of a disk matter. All others may be left out of a copy, where they then read back as zeros.
+ * Which blocks of a disk must be copied. All others can be left out of a copy, where they then read as zeros.
  */
 export interface DiskUsage {
   sizeBytes: number;
   used: BlockSet;
   /**
-   * As the caller said. Free-space maps of a file system that is being written are not a consistent view: do
-   * not rely on them then.
+   * As the caller said. While a file system is being written, its free-space map is not a consistent view: do
+   * not rely on it then.
    */
   consistent: boolean;
   partitionTable: PartitionTable;
   volumes: VolumeUsage[];
-  /** Every part that is copied whole because it cannot be read in exactly one way, the disk's own first. */
+  /** Every part that is copied whole because it cannot be read in exactly one way, the disk itself first. */
   doubts: Doubt[];
 }
 
 /**
- * The usage of a disk or image that nothing writes to; see `readDiskUsage`. The machine's own tools are
- * asked whether they agree.
+ * The usage of a disk or image that nothing writes to; see `readDiskUsage`. The machine's own tools give a
+ * second opinion.
  */
 export async function diskUsageOf(path: string, machine: ProgramRunner): Promise<DiskUsage> {
   const reader = await openFileReader(path);
@@ -61,24 +61,22 @@ export async function diskUsageOf(path: string, machine: ProgramRunner): Promise
 }
 
 export interface DiskUsageOptions {
-  /**
-   * Whether nothing writes to the disk meanwhile; passed on to whoever decides what to do with the result.
-   */
+  /** Whether nothing writes to the disk meanwhile; returned to the caller unchanged. */
   consistent: boolean;
-  /** How finely used and free bytes are told apart; a block with one used byte is used. */
+  /** How finely used and free bytes are distinguished; a block with one used byte is used. */
   blockBytes?: number;
-  /** The disk's logical sector, where it is known. */
+  /** The disk's logical sector size, if known. */
   sectorBytes?: number;
   /** A second opinion; a difference is a doubt. */
   witness?: Witness;
 }
 
 /**
- * Finds the used blocks of a whole disk: partition tables, all space outside of partitions (boot loaders live
- * there), and of each partition what its file system uses. Free space is left out only where the disk can be
- * read in exactly one way: the whole disk and every volume are searched for everything that might be there,
- * and a second reading, or anything doubtful, makes that part count as fully used, with the reason. Never
- * throws because of what is on the disk.
+ * Finds the used blocks of a whole disk: partition tables, all space outside of partitions (boot loaders use
+ * it), and in each partition what its file system uses. Leaves out free space only if the disk can be read in
+ * exactly one way: it searches the whole disk and every volume for everything that could be there, and a
+ * second reading, or anything doubtful, makes that part fully used, with the reason. Never throws because of
+ * what is on the disk.
  */
 export async function readDiskUsage(reader: DiskReader, options: DiskUsageOptions): Promise<DiskUsage> {
   const { sizeBytes } = reader;
@@ -93,7 +91,7 @@ export async function readDiskUsage(reader: DiskReader, options: DiskUsageOption
   } else {
     await survey.markPartitions(reader, partitionTable);
   }
-  // Counted last: a block that two volumes share may be marked by either.
+  // Counted last: either of two volumes may mark a block that they share.
   const volumes = survey.volumes.map((volume) => ({
     ...volume,
     usedBytes: used.bytesWithin(volume.offsetBytes, volume.sizeBytes),
@@ -131,7 +129,8 @@ async function readDisk(reader: DiskReader, options: DiskUsageOptions): Promise<
 }
 
 /**
- * What the partitions show, at its offset on the disk. One that cannot be read is in doubt by itself, later.
+ * The candidates in the partitions, at their offsets on the disk. A partition that cannot be read becomes a
+ * doubt of its own, later.
  */
 async function probePartitions(reader: DiskReader, { partitions }: PartitionTable): Promise<Candidate[]> {
   const found: Candidate[] = [];
@@ -146,7 +145,7 @@ async function probePartitions(reader: DiskReader, { partitions }: PartitionTabl
 interface VolumePlace {
   name: string;
   offsetBytes: number;
-  /** Of a partition. */
+  /** The type of a partition. */
   partitionType?: string;
 }
 
@@ -214,7 +213,7 @@ class Survey {
   }
 
   /**
-   * One doubtful logical volume costs its own free space only. Volume groups within are not read: two systems
+   * A doubtful logical volume loses only its own free space. Volume groups inside are not read: two systems
    * may see them differently.
    */
   async #markLogicalVolume(group: string, name: string, reader: DiskReader, mark: MarkUsed): Promise<void> {
@@ -240,7 +239,7 @@ async function markFileSystem(reader: DiskReader, { type }: Content, mark: MarkU
   await markUsed(reader, within(reader, mark));
 }
 
-/** Doubts at a mark that is not within the volume. */
+/** Throws `DoubtError` for a mark that is not within the volume. */
 function within(reader: DiskReader, mark: MarkUsed): MarkUsed {
   return (offset, length) => {
     if (offset < 0 || length < 0 || offset + length > reader.sizeBytes) {
@@ -250,7 +249,7 @@ function within(reader: DiskReader, mark: MarkUsed): MarkUsed {
   };
 }
 
-/** Read errors count as doubt too: whoever copies the bytes meets them again and reports them. */
+/** Read errors are also doubts: the copy meets them again and reports them. */
 function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

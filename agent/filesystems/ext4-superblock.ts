@@ -23,8 +23,8 @@ const READ_ONLY = {
 } as const;
 
 /**
- * Features that change nothing about where free space is recorded, or that are handled here. Any other bit
- * might, so it is a doubt: among them compression, journal devices, snapshots and replicas.
+ * Features that do not change where free space is recorded, or that are handled here. Any other bit might, so
+ * it is a doubt: compression, journal devices, snapshots and replicas, for example.
  */
 const KNOWN_INCOMPATIBLE =
   0x2 | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x2000 | 0x4000 | 0x8000 | 0x10000 | 0x20000;
@@ -33,14 +33,14 @@ const KNOWN_READ_ONLY =
 
 const STATE_CLEAN = 1;
 const STATE_ERRORS = 2;
-/** The 15 numbers of the journal's inode that say where it is. */
+/** The 15 numbers of the journal's inode that give its position. */
 const JOURNAL_MAP_OFFSET = 0x10c;
 const JOURNAL_MAGIC = 0xc03b3998;
 const EXTENTS_MAGIC = 0xf30a;
 const MULTI_MOUNT_MAGIC = 0x004d4d50;
 const MULTI_MOUNT_CLEAN = 0xff4d4d50;
 
-/** What of an ext2, ext3 or ext4 superblock tells where its free space is recorded. */
+/** The parts of an ext2, ext3 or ext4 superblock that say where its free space is recorded. */
 export interface Ext4Layout {
   blockBytes: number;
   blocks: number;
@@ -53,7 +53,7 @@ export interface Ext4Layout {
   inodeTableBlocks: number;
   descriptorBytes: number;
   reservedDescriptorBlocks: number;
-  /** Descriptor blocks from this one on lie in their own groups, not behind the superblock. */
+  /** Descriptor blocks from this one on are in their own groups, not behind the superblock. */
   firstMetaGroup: number;
   descriptorChecksum: "none" | "crc16" | "crc32c";
   checksumSeed: number;
@@ -63,7 +63,10 @@ export interface Ext4Layout {
   hasSuperblock(group: number): boolean;
 }
 
-/** Reads the primary superblock; doubts unless the file system is cleanly unmounted and fully understood. */
+/**
+ * Reads the primary superblock; throws `DoubtError` unless the file system is cleanly unmounted and fully
+ * understood.
+ */
 export async function readExt4Layout(reader: DiskReader): Promise<Ext4Layout> {
   const sb = await readMetadata(reader, SUPERBLOCK_OFFSET, SUPERBLOCK_BYTES);
   if (sb.readUInt16LE(0x38) !== 0xef53) doubt("its superblock has no magic number");
@@ -83,7 +86,7 @@ export async function readExt4Layout(reader: DiskReader): Promise<Ext4Layout> {
   if (clustersPerGroup === 0 || clustersPerGroup > blockBytes * 8)
     doubt("its groups are too large for a bitmap");
   if (blocksPerGroup !== clustersPerGroup * blocksPerCluster) doubt("its groups are not whole clusters");
-  // Not so with bigalloc and 1 KiB blocks, whose superblock lies where nothing else expects it.
+  // With bigalloc and 1 KiB blocks it is 0, and the superblock is where nothing else expects it.
   if (firstDataBlock !== (blockBytes === 1024 ? 1 : 0)) doubt("it begins at an unusual block");
   if (blocks <= firstDataBlock) doubt("its size is out of range");
   if (blocks * blockBytes > reader.sizeBytes) doubt("it is larger than its volume");
@@ -134,7 +137,7 @@ function requireKnownFeatures(sb: Buffer): Features {
 
 function requireClean(sb: Buffer, { compatible, incompatible }: Features): void {
   const state = sb.readUInt16LE(0x3a);
-  // What the journal holds may allocate blocks that the bitmaps still call free.
+  // Changes in the journal may allocate blocks that the bitmaps still call free.
   if ((incompatible & INCOMPATIBLE.recover) !== 0)
     doubt("it is mounted or was not unmounted: its journal is in use");
   if ((state & STATE_CLEAN) === 0) doubt("it is mounted or was not unmounted");
@@ -144,8 +147,8 @@ function requireClean(sb: Buffer, { compatible, incompatible }: Features): void 
 }
 
 /**
- * The journal is far from the superblock, which keeps a copy of where it is. Doubts where there is none, or
- * where it says that it holds changes although the superblock does not.
+ * The journal is far from the superblock, which has a copy of its position. Throws `DoubtError` if there is
+ * no journal, or if it holds changes although the superblock says it does not.
  */
 async function requireEmptyJournal(reader: DiskReader, sb: Buffer, layout: Ext4Layout): Promise<void> {
   const hasCopy = sb.readUInt8(0xfd) === 1;
@@ -156,14 +159,17 @@ async function requireEmptyJournal(reader: DiskReader, sb: Buffer, layout: Ext4L
   if (journal.readUInt32BE(0x1c) !== 0) doubt("it is mounted or was not unmounted: its journal is in use");
 }
 
-/** Where a file begins by the block map of its inode; `undefined` if a tree of extents has further levels. */
+/**
+ * The first block of a file by the block map of its inode; `undefined` if a tree of extents has further
+ * levels.
+ */
 function firstBlockOf(map: Buffer): number | undefined {
   if (map.readUInt16LE(0) !== EXTENTS_MAGIC) return map.readUInt32LE(0);
   if (map.readUInt16LE(6) !== 0) return undefined;
   return map.readUInt32LE(20) + map.readUInt16LE(18) * 2 ** 32;
 }
 
-/** With multiple mount protection a block of its own says whether any machine has it mounted. */
+/** With multiple mount protection, a separate block says whether any machine has it mounted. */
 async function requireNowhereMounted(reader: DiskReader, sb: Buffer, layout: Ext4Layout): Promise<void> {
   const block = toNumber(sb.readBigUInt64LE(0x168));
   const protection = await readMetadata(reader, block * layout.blockBytes, 1024);

@@ -5,7 +5,7 @@ import { totalBytes } from "#shared/domain/extents.ts";
 import { copyExtents, createFiles, createJunkImage, inScratch, MIB, tool } from "./testing/test-image.ts";
 import { usageOf } from "./testing/usage-of.ts";
 
-/** Fills a file system from a folder, then deletes every second file with its own tools. */
+/** Fills a file system from a folder, then deletes every second file with the file system's own tools. */
 async function makeImage(folder: string, mkfsOptions: string[]): Promise<string> {
   const image = join(folder, "image");
   await createJunkImage(image, 48 * MIB);
@@ -78,7 +78,7 @@ test.each([
   ["its superblock is larger than the volume", ["ssv blocks_count 99999999"], "larger than its volume"],
   ["its free counts differ", ["ssv free_blocks_count 17"], "differ"],
   ["a group's checksum is wrong", ["set_bg 0 checksum 4711"], "checksum of its group 0"],
-])("everything is used, and the reason told, when %s", async (_, commands, reason) => {
+])("everything is used, with the reason, when %s", async (_, commands, reason) => {
   await inScratch(async (folder) => {
     const image = join(folder, "image");
     await createJunkImage(image, 8 * MIB);
@@ -90,7 +90,7 @@ test.each([
   });
 });
 
-test("a flipped bit in a bitmap is noticed by its checksum", async () => {
+test("a flipped bit in a bitmap is detected by its checksum", async () => {
   await inScratch(async (folder) => {
     const image = join(folder, "image");
     await createJunkImage(image, 8 * MIB);

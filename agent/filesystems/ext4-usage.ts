@@ -14,24 +14,24 @@ interface Group {
   inodeTable: number;
   freeClusters: number;
   bitmapUninitialised: boolean;
-  /** Low 16 bits, or all 32 where the descriptor has room for them. */
+  /** The low 16 bits, or all 32 if the descriptor has room for them. */
   bitmapChecksum: number;
   bitmapChecksumBits: 16 | 32;
 }
 
 /**
  * Marks what an ext2, ext3 or ext4 file system uses of its volume: what its block bitmaps say, all its
- * metadata, and whatever lies outside of it. Doubts at anything that is not exactly as a clean file system
- * has it; free counts must agree with the bitmaps.
+ * metadata, and everything outside of it. Throws `DoubtError` for anything that a clean file system does not
+ * have; free counts must agree with the bitmaps.
  */
 export async function markExt4Used(reader: DiskReader, mark: MarkUsed): Promise<void> {
   const layout = await readExt4Layout(reader);
   const { blockBytes, blocks, firstDataBlock } = layout;
-  // Clusters, and the tables of a damaged group, may reach beyond the last block.
+  // Clusters, and the tables of a damaged group, can reach beyond the last block.
   const markClipped: MarkUsed = (offset, length) => {
     if (offset < reader.sizeBytes) mark(offset, Math.min(length, reader.sizeBytes - offset));
   };
-  // The boot block before a file system with 1 KiB blocks, and what lies behind the last block.
+  // The boot block before a file system with 1 KiB blocks, and the bytes behind the last block.
   mark(0, firstDataBlock * blockBytes);
   const end = blocks * blockBytes;
   mark(end, reader.sizeBytes - end);
@@ -46,8 +46,8 @@ export async function markExt4Used(reader: DiskReader, mark: MarkUsed): Promise<
 }
 
 /**
- * Copies of the superblock are spread over the volume: where one is not its own, something else has been
- * written there.
+ * Copies of the superblock are spread over the volume: if one is not its own, something else has been written
+ * there.
  */
 async function requireCopy(reader: DiskReader, layout: Ext4Layout, group: number): Promise<void> {
   if (group === 0) return;
@@ -72,7 +72,7 @@ async function* readGroups(reader: DiskReader, layout: Ext4Layout): AsyncGenerat
   }
 }
 
-/** Where the n-th block of group descriptors lies. */
+/** The position of the n-th block of group descriptors. */
 function descriptorBlock(layout: Ext4Layout, block: number, perBlock: number): number {
   if (block < layout.firstMetaGroup) return layout.firstDataBlock + 1 + block;
   const group = block * perBlock;
@@ -84,8 +84,7 @@ function parseGroup(layout: Ext4Layout, descriptor: Buffer, number: number): Gro
   const wide = layout.descriptorBytes >= 64;
   const block = (low: number, high: number): number => {
     const value = descriptor.readUInt32LE(low) + (wide ? descriptor.readUInt32LE(high) * 2 ** 32 : 0);
-    if (value < layout.firstDataBlock || value >= layout.blocks)
-      doubt("a group's metadata lies outside of it");
+    if (value < layout.firstDataBlock || value >= layout.blocks) doubt("a group's metadata is outside of it");
     return value;
   };
   return {
@@ -148,8 +147,8 @@ function verifyBitmap(layout: Ext4Layout, bitmap: Buffer, group: Group): void {
 }
 
 /**
- * A group's own metadata. Redundant where the bitmap was read, needed where it is not initialised: then only
- * this is used in the group, and what other groups keep there.
+ * A group's own metadata. Redundant if the bitmap was read, needed if it is not initialised: then the group
+ * uses only this, and what other groups keep there.
  */
 function markMetadata(mark: MarkUsed, layout: Ext4Layout, group: Group): void {
   const { blockBytes } = layout;

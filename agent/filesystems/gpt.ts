@@ -3,7 +3,7 @@ import type { DiskReader } from "../disk/reader.ts";
 import { DoubtError, doubt, readMetadata, toNumber } from "./doubt.ts";
 import type { PartitionTable, TablePartition } from "./partition.ts";
 
-/** After the UEFI specification and https://github.com/torvalds/linux/blob/master/block/partitions/efi.c. */
+/** By the UEFI specification and https://github.com/torvalds/linux/blob/master/block/partitions/efi.c. */
 
 const SIGNATURE = "EFI PART";
 const HEADER_BYTES = 92;
@@ -12,7 +12,7 @@ const UNUSED_TYPE = "00000000-0000-0000-0000-000000000000";
 /** Attribute bit 2: legacy BIOS bootable. */
 const LEGACY_BOOTABLE = 4n;
 
-/** A header with its entries, and where it says that its copy is. */
+/** A header with its entries, and the position of its copy. */
 interface GptCopy {
   table: PartitionTable;
   entries: Buffer;
@@ -20,8 +20,8 @@ interface GptCopy {
 }
 
 /**
- * The GUID partition table. Where its header is tells its sector size; Linux shows no partition where that is
- * not the disk's own, `diskSectorBytes`.
+ * The GUID partition table. The position of its header gives its sector size; Linux shows no partition if
+ * that is not the disk's own, `diskSectorBytes`.
  */
 export async function readGpt(reader: DiskReader, diskSectorBytes?: number): Promise<PartitionTable> {
   const problems: string[] = [];
@@ -37,7 +37,7 @@ export async function readGpt(reader: DiskReader, diskSectorBytes?: number): Pro
   for (const sectorBytes of [512, 4096]) {
     const lastSector = Math.floor(reader.sizeBytes / sectorBytes) - 1;
     const backup = await readAt(reader, sectorBytes, lastSector, problems);
-    // Linux shows no partition then, unless it is started with `gpt`.
+    // Linux then shows no partition, unless it is started with `gpt`.
     const reasons = [...problems, "the primary GPT is damaged; its backup was used"];
     if (backup) return { ...backup.table, problems: reasons };
   }
@@ -49,10 +49,7 @@ export async function readGpt(reader: DiskReader, diskSectorBytes?: number): Pro
   };
 }
 
-/**
- * A backup that is missing or damaged takes nothing from the primary; one that is sound and says otherwise
- * does.
- */
+/** A missing or damaged backup does not affect the primary; a sound one that differs does. */
 async function withBackup(
   reader: DiskReader,
   { table, entries, alternateOffset }: GptCopy,
@@ -66,8 +63,8 @@ async function withBackup(
 }
 
 /**
- * The table whose header is in this sector; nothing, with an entry in `problems` where there is a damaged
- * one.
+ * The table whose header is in this sector; `undefined` if there is none, with an entry in `problems` if it
+ * is damaged.
  */
 async function readAt(
   reader: DiskReader,
@@ -104,7 +101,7 @@ async function parse(
 
   const entryCount = header.readUInt32LE(80);
   const entryBytes = header.readUInt32LE(84);
-  // Linux knows no other size of entry.
+  // Linux accepts no other size of entry.
   if (entryBytes !== ENTRY_BYTES || entryCount > 1024) doubt("its entries are out of range");
   const entriesOffset = toNumber(header.readBigUInt64LE(72)) * sectorBytes;
   const entries = await readMetadata(reader, entriesOffset, entryCount * entryBytes);
@@ -118,7 +115,7 @@ async function parse(
     problems: [],
   };
   const [first, last] = [usable[0] * sectorBytes, (usable[1] + 1) * sectorBytes];
-  // Linux refuses a table that is larger than its disk, as after the disk was cut.
+  // Linux refuses a table that is larger than its disk, as after the disk was shortened.
   if (last > reader.sizeBytes) table.problems.push("the space that the GPT manages ends beyond the disk");
   for (const { number, offsetBytes, sizeBytes } of table.partitions) {
     if (offsetBytes < first || offsetBytes + sizeBytes > last) {

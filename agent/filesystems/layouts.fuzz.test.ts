@@ -6,15 +6,18 @@ import { afterAll, expect, test } from "vitest";
 import { LayoutJudge } from "./testing/layouts/judge.ts";
 import { isRoot } from "./testing/test-image.ts";
 
-/** How many layouts, and the first seed. `LAYOUTS=1 LAYOUT_SEED=4711` runs it alone. */
+/** How many layouts, and the first seed. `LAYOUTS=1 LAYOUT_SEED=4711` runs that seed alone. */
 const COUNT = Number(process.env.LAYOUTS ?? 240);
 const FIRST_SEED = Number(process.env.LAYOUT_SEED ?? 1);
-/** Each lost data once, in a way that few of the first seeds show: see the story that a failure tells. */
+/**
+ * Each of these lost data once, in a way that few of the first seeds cover: see the story that a failure
+ * prints.
+ */
 const RARE_SEEDS = COUNT === 1 ? [] : [342, 445, 480, 694, 752, 780, 5759];
 /** One layout in eight is copied, mounted and checked. */
 const COPIED_EVERY = COUNT === 1 ? 1 : 8;
 
-/** In memory where that is possible: many tools wait until all is on the disk. */
+/** In memory if possible: many tools wait until everything is on the disk. */
 const folder = await mkdtemp(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "layouts-"));
 afterAll(() => rm(folder, { recursive: true }));
 

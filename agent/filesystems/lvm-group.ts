@@ -4,18 +4,16 @@ import type { LvmPhysicalVolume, LvmPiece, LvmVolume } from "./lvm-volume.ts";
 
 const SECTOR_BYTES = 512;
 /**
- * Any other flag of a group, such as that it is exported or that a cluster shares it, may change who goes by
- * which text.
+ * Any other flag of a group, for example that it is exported or that a cluster shares it, may change which
+ * text applies to which machine.
  */
 const PLAIN_GROUP = new Set(["RESIZEABLE", "READ", "WRITE"]);
-/**
- * Any other flag of a volume means that LVM is at work on it, or that there is more to it than its segments.
- */
+/** Any other flag of a volume means that LVM is working on it, or that it has more than its segments. */
 const PLAIN_VOLUME = new Set(["READ", "WRITE", "VISIBLE", "FIXED_MINOR"]);
 
 /**
- * Layouts that take no extents themselves: they are made of other logical volumes, or of none. Flags that LVM
- * must know may follow, as in `cache+METADATA_FORMAT`.
+ * Layouts that take no extents themselves: they consist of other logical volumes, or of none. Flags that LVM
+ * must know can follow, as in `cache+METADATA_FORMAT`.
  */
 const LAYERED =
   /^(?:raid\d.*|thin|thin-pool|cache|cache-pool|writecache|integrity|vdo|vdo-pool|snapshot|error|zero)(?:\+.*)?$/;
@@ -58,8 +56,8 @@ export function describeGroup(root: LvmSection, id: string, sizeBytes: number): 
 }
 
 /**
- * Logical volumes that another one is made of: pools, mirrors' legs, snapshots. They do not hold
- * a file system of their own.
+ * Logical volumes that other ones consist of: pools, legs of mirrors, snapshots. They hold no file system of
+ * their own.
  */
 function namesUsedBySegments(logical: LvmSection): Set<string> {
   const names = new Set<string>();
@@ -111,9 +109,9 @@ interface SegmentPlace {
 }
 
 /**
- * Where a segment is. Striped ones share their extents among their stripes; a mirror, as `pvmove` makes it
- * while it moves, has all of them on each of its legs. Whatever else names a physical volume is a doubt:
- * nothing is known of how much it takes there.
+ * The positions of a segment. Striped segments share their extents among their stripes; a mirror, which
+ * `pvmove` creates while it moves, has all of them on each of its legs. Any other segment that names a
+ * physical volume is a doubt: how much it takes there is unknown.
  */
 function placesOf(segment: LvmSection, physicalNames: ReadonlySet<string>): SegmentPlace[] {
   const count = number(segment, "extent_count");
@@ -159,7 +157,7 @@ function pairsOf(value: LvmValue | undefined): [string, number][] {
 }
 
 /**
- * Whether all of its flags are among these: those that any LVM may pass over, and those that it must know.
+ * Whether all of its flags are in `known`, both those that any LVM may ignore and those that it must know.
  */
 function isPlain(value: LvmSection, known: ReadonlySet<string>): boolean {
   return list(value, "status").every((flag) => known.has(String(flag))) && list(value, "flags").length === 0;

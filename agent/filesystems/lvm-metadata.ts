@@ -9,14 +9,14 @@ const SECTOR_BYTES = 512;
 const AREA_HEADER_BYTES = 512;
 const AREA_MAGIC = " LVM2 x[5A%r0N*>";
 const AREA_LIMIT = 16;
-/** Of a place that an area's header names: LVM does not keep the text there up to date. */
+/** A flag of a position in an area's header: LVM does not keep the text there up to date. */
 const IGNORED = 1;
 /** LVM starts its CRC-32 from this instead of ones, and does not invert the result. */
 const CHECKSUM_SEED = 0xf597a6cf;
 
 /**
- * Reads the volume group's description from a physical volume. Doubts at bad checksums, at what it does not
- * understand, and wherever LVM itself might go by another text.
+ * Reads the volume group's description from a physical volume. Throws `DoubtError` for wrong checksums, for
+ * anything unknown, and whenever LVM itself might use another text.
  */
 export async function readLvmPhysicalVolume(reader: DiskReader): Promise<LvmPhysicalVolume> {
   const { id, areas } = await readLabel(reader);
@@ -41,7 +41,7 @@ async function readLabel(
   const header = label.readUInt32LE(20);
   if (header + 40 > SECTOR_BYTES) doubt("its LVM label is damaged");
   const id = label.toString("latin1", header, header + 32);
-  // Two lists of places, each ended by zeros: data areas, then metadata areas.
+  // Two lists of positions, each ended by zeros: data areas, then metadata areas.
   const [data = [], areas = []] = readAreaLists(label, header + 40);
   if (data.length !== 1) doubt("its LVM label names an unusual number of data areas");
   return { id, areas };
@@ -68,8 +68,8 @@ function isLabel(head: Buffer, offset: number): boolean {
 }
 
 /**
- * With two metadata areas both must agree: which one is newer is LVM's to decide. One that is to be ignored
- * has no say.
+ * Two metadata areas must agree, because only LVM can decide which one is newer. An ignored one does not
+ * count.
  */
 async function readText(reader: DiskReader, areas: { offset: number; length: number }[]): Promise<string> {
   const texts: string[] = [];
@@ -83,7 +83,7 @@ async function readText(reader: DiskReader, areas: { offset: number; length: num
   return first;
 }
 
-/** The text that an area's header names, or `undefined` if the header says to ignore it. */
+/** The text at the position in an area's header; `undefined` if the header says to ignore it. */
 async function readArea(
   reader: DiskReader,
   area: { offset: number; length: number },
@@ -98,7 +98,7 @@ async function readArea(
   }
   const flags = header.readUInt32LE(60);
   if ((flags & IGNORED) !== 0) return undefined;
-  // The second place is where an update that was not finished would continue.
+  // The second position is where an unfinished update would continue.
   if (flags !== 0 || header.readBigUInt64LE(64) !== 0n)
     doubt("an update of its LVM metadata was not finished");
   const offset = toNumber(header.readBigUInt64LE(40));

@@ -1,6 +1,5 @@
 /**
- * Volume groups in the midst of something, or whose text on this disk is not the one that counts: LVM itself
- * writes them.
+ * Volume groups in the middle of a change, or whose text on this disk is outdated; LVM itself writes them.
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -17,8 +16,8 @@ import { toolWitness } from "./witness.ts";
 const INACTIVE = ["-an", "-Zn", "-Wn"];
 
 /**
- * Two disks of 64 MiB in one group with extents of 1 MiB; `root` is 20 MiB on the first, an ext4 with nearly
- * nothing in it.
+ * Two disks of 64 MiB in one group with extents of 1 MiB; `root` is 20 MiB on the first, an almost empty
+ * ext4.
  */
 async function inGroup(
   run: (
@@ -44,7 +43,7 @@ async function inGroup(
   });
 }
 
-/** What of this stretch is left out. */
+/** How much of this stretch is left out. */
 function skippedIn({ used }: SectorUsage, startMiB: number, sizeMiB: number): number {
   const stretch: Extent[] = [{ offset: startMiB * MIB, length: sizeMiB * MIB }];
   return totalBytes(subtract(stretch, used));
@@ -64,31 +63,26 @@ test.skipIf(!isRoot)(
       const [source, target] = [await usageOf(first), await usageOf(second)];
       expect(skippedIn(source, 1, 20)).toBe(0);
       expect(skippedIn(target, 1, 20)).toBe(0);
-      // What no volume has is still left out.
+      // What belongs to no volume is still left out.
       expect(skippedIn(source, 21, 43)).toBe(43 * MIB);
     });
   },
 );
 
-test.skipIf(!isRoot)(
-  "a metadata area that is to be ignored says nothing, and all is used (lvm2#103)",
-  async () => {
-    await inGroup(async ([first], change) => {
-      await change((lvm, [device]) => {
-        lvm("pvchange", "--metadataignore", "y", "-y", device);
-        lvm("lvcreate", "-q", ...INACTIVE, "-L", "20M", "-n", "later", "vg", device);
-      });
-      const usage = await usageOf(first);
-      expect(totalBytes(usage.used)).toBe(usage.sizeBytes);
-      expect(usage.doubts).toEqual([
-        { place: "disk", reason: "its LVM metadata is kept on other disks only" },
-      ]);
+test.skipIf(!isRoot)("an ignored metadata area says nothing, and everything is used (lvm2#103)", async () => {
+  await inGroup(async ([first], change) => {
+    await change((lvm, [device]) => {
+      lvm("pvchange", "--metadataignore", "y", "-y", device);
+      lvm("lvcreate", "-q", ...INACTIVE, "-L", "20M", "-n", "later", "vg", device);
     });
-  },
-);
+    const usage = await usageOf(first);
+    expect(totalBytes(usage.used)).toBe(usage.sizeBytes);
+    expect(usage.doubts).toEqual([{ place: "disk", reason: "its LVM metadata is kept on other disks only" }]);
+  });
+});
 
 test.skipIf(!isRoot)(
-  "a disk that came back with the text from before is a doubt, as LVM knows a newer one",
+  "a disk that came back with an older text is a doubt, because LVM knows a newer one",
   async () => {
     await inGroup(async ([first], change) => {
       const old = await readFile(first);
@@ -139,7 +133,7 @@ test.skipIf(!isRoot)("of a striped volume every extent is used", async () => {
   });
 });
 
-test.skipIf(!isRoot)("an exported group, and one that did without this disk, are doubts", async () => {
+test.skipIf(!isRoot)("an exported group, and one that ran without this disk, are doubts", async () => {
   await inGroup(async ([first], change) => {
     const good = await readFile(first);
     await change((lvm) => lvm("vgexport", "-q", "vg"));
@@ -164,12 +158,12 @@ test.skipIf(!isRoot).each([
     "belongs elsewhere",
   ],
   [
-    "a segment's type is not known",
+    "a segment's type is unknown",
     { text: (text: string) => text.replace('type = "striped"', 'type = "future"') },
     "layout",
   ],
   [
-    "a segment's type is not known, and it names no disk",
+    "a segment's type is unknown, and it names no disk",
     {
       text: (text: string) =>
         text.replace(/type = "striped"\nstripe_count = 1[^\]]*\]/, 'type = "future"\nplace = 0'),
@@ -192,7 +186,7 @@ test.skipIf(!isRoot).each([
     "damaged",
   ],
   [
-    "another group stands in the text",
+    "the text has another group",
     { text: (text: string) => `${text}\nother {\nid = "x"\n}\n` },
     "one volume group",
   ],
@@ -201,7 +195,7 @@ test.skipIf(!isRoot).each([
     { text: (text: string) => text.replace("extent_size", 'lock_type = "sanlock"\nextent_size') },
     "shared",
   ],
-] as const)("everything is used where %s", async (_, edit, reason) => {
+] as const)("everything is used if %s", async (_, edit, reason) => {
   await inGroup(async ([first]) => {
     await editLvmArea(first, edit);
     const usage = await usageOf(first);
@@ -211,7 +205,7 @@ test.skipIf(!isRoot).each([
 });
 
 test.skipIf(!isRoot)(
-  "a volume that LVM is at work on, or has a flag that is not known, counts as used",
+  "a volume that LVM is working on, or that has an unknown flag, counts as used",
   async () => {
     await inGroup(async ([first]) => {
       const good = await readFile(first);

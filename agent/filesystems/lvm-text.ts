@@ -14,7 +14,7 @@ interface Token {
   value: string;
 }
 
-/** Doubts at anything that does not parse. */
+/** Throws `DoubtError` for anything that does not parse. */
 export function parseLvmText(text: string): LvmSection {
   const tokens = tokenise(text);
   let next = 0;
@@ -28,7 +28,7 @@ export function parseLvmText(text: string): LvmSection {
 
   function section(depth: number): LvmSection {
     if (depth > DEPTH_LIMIT) doubt("its LVM metadata is nested too deeply");
-    // Without a prototype: names come from the disk.
+    // Without a prototype, because the names come from the disk.
     const values: LvmSection = Object.create(null);
     while (peek() && !isMark("}")) {
       const name = take();
@@ -84,7 +84,7 @@ function tokenise(text: string): Token[] {
   return tokens;
 }
 
-/** A volume's name may begin with digits: then the number was only its first part. */
+/** A volume's name can begin with digits; the number was then only its first part. */
 function numberOrName(number: string, text: string): Token {
   const rest = /[A-Za-z_0-9.+-]*/y;
   rest.lastIndex = TOKEN.lastIndex;

@@ -77,7 +77,8 @@ test.skipIf(!isRoot)(
       expect(usage.volumes).toMatchObject([
         { name: "disk", method: "free-space-map", content: { type: "LVM2_member" } },
       ]);
-      // Of 64 MiB, 25 MiB belong to no volume; the swap's 8 MiB stay; the rest is the file system's.
+      // Of 64 MiB, 25 MiB belong to no volume, and the 8 MiB of swap stay; the rest belongs to the file
+      // system.
       expect(totalBytes(usage.used)).toBeLessThan(30 * MIB);
       const restored = join(folder, "restored");
       await copyExtents(image, restored, usage.used);
@@ -103,14 +104,14 @@ test.skipIf(!isRoot)("volumes that are not plain pieces of this disk count as fu
     expect(await volumesOf()).toEqual({ root: true, swap: true });
     const good = await readFile(image);
 
-    // A snapshot's store, a pool's data: another volume names it.
+    // A snapshot's store, a pool's data: another volume refers to it.
     await editText(image, (text) => text.replace("stripe_count = 1", 'origin = "swap"\nstripe_count = 1'));
     expect(await volumesOf()).toEqual({ root: true, swap: false });
     await writeFile(image, good);
     await editText(image, (text) => text.replace(/\["READ", "WRITE", "VISIBLE"\]/, '["READ", "WRITE"]'));
     expect(await volumesOf()).toEqual({ root: false, swap: true });
     await writeFile(image, good);
-    // The second piece lies on another disk.
+    // The second piece is on another disk.
     await editText(image, (text) => text.replace('"pv0", 28', '"pv1", 0'));
     expect(await volumesOf()).toEqual({ root: false, swap: true });
     await writeFile(image, good);
@@ -119,7 +120,7 @@ test.skipIf(!isRoot)("volumes that are not plain pieces of this disk count as fu
   });
 });
 
-test.skipIf(!isRoot)("everything is used where the metadata is damaged", async () => {
+test.skipIf(!isRoot)("everything is used if the metadata is damaged", async () => {
   await inScratch(async (folder) => {
     const image = await makePhysicalVolume(folder);
     const file = await open(image, "r+");

@@ -4,13 +4,13 @@ import { doubt } from "./doubt.ts";
 import type { LvmPhysicalVolume, LvmPiece, LvmVolume } from "./lvm-volume.ts";
 import type { MarkUsed } from "./mark-used.ts";
 
-/** Marks what a logical volume uses of the bytes that the reader gives; never throws for what it holds. */
+/** Marks what a logical volume uses, from the bytes of the reader; never throws because of its content. */
 export type MarkLogicalVolume = (name: string, volume: DiskReader, mark: MarkUsed) => Promise<void>;
 
 /**
- * Marks what is used of an LVM physical volume: all outside of its extents, and of each logical volume what
- * `markVolume` marks, where it lies here in one or more plain pieces, else all of it. Extents of no logical
- * volume are free.
+ * Marks what is used of an LVM physical volume: everything outside of its extents and, for each logical
+ * volume, what `markVolume` marks if its pieces are all here and plain, otherwise all of it. Extents of no
+ * logical volume are free.
  */
 export async function markLvmUsed(
   reader: DiskReader,
@@ -34,8 +34,7 @@ function requireApart(volumes: readonly LvmVolume[], data: Extents): void {
     .sort((a, b) => a.offset - b.offset)) {
     if (offset < end) doubt("its logical volumes overlap");
     end = offset + length;
-    if (subtract([{ offset, length }], data).length > 0)
-      doubt("a logical volume lies outside of its extents");
+    if (subtract([{ offset, length }], data).length > 0) doubt("a logical volume is outside of its extents");
   }
 }
 
@@ -43,7 +42,7 @@ function markAll(mark: MarkUsed, extents: Extents): void {
   for (const { offset, length } of extents) mark(offset, length);
 }
 
-/** Marks stretches of the logical volume where its pieces lie. */
+/** Marks stretches of the logical volume at the positions of its pieces. */
 function toPhysical(pieces: LvmPiece[], mark: MarkUsed): MarkUsed {
   return (offset, length) => {
     let start = 0;

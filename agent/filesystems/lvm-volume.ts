@@ -1,4 +1,4 @@
-/** A stretch of a logical volume on the one physical volume at hand. */
+/** A stretch of a logical volume on this physical volume. */
 export interface LvmPiece {
   /** On the physical volume. */
   offset: number;
@@ -8,15 +8,15 @@ export interface LvmPiece {
 export interface LvmVolume {
   name: string;
   /**
-   * In the volume's order where all of it is here, one after another; nothing for any other layout, or one
-   * that LVM uses internally.
+   * In the volume's order, if all of it is here in plain pieces; `undefined` for any other layout, or for a
+   * volume that LVM uses internally.
    */
   pieces: LvmPiece[] | undefined;
-  /** What it takes of this physical volume, in whatever layout. */
+  /** What it takes of this physical volume, in any layout. */
   taken: LvmPiece[];
 }
 
-/** Which state of a volume group a text describes: LVM counts up with each change. */
+/** The state of a volume group that a text describes: LVM increments it with each change. */
 export interface LvmGroupState {
   uuid: string;
   sequence: number;

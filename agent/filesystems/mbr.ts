@@ -3,19 +3,19 @@ import type { DiskReader } from "../disk/reader.ts";
 import type { PartitionTable, TablePartition } from "./partition.ts";
 
 /**
- * What the first sector of a disk means, by
+ * The meaning of a disk's first sector, by
  * https://github.com/torvalds/linux/blob/master/block/partitions/msdos.c.
  */
 
 const RECORD_BYTES = 512;
 const BOOT_SIGNATURE = 0xaa55;
-/** Up to here: what a BIOS starts. */
+/** The length of the code that a BIOS starts. */
 const CODE_BYTES = 440;
 const TABLE_OFFSET = 446;
 const ENTRY_BYTES = 16;
 export const PROTECTIVE_TYPE = 0xee;
 const EXTENDED_TYPES = [0x05, 0x0f, 0x85];
-/** More logical partitions than any system handles: the chain goes in circles. */
+/** More logical partitions than any system handles: the chain is circular. */
 const LOGICAL_LIMIT = 128;
 
 export interface MbrEntry {
@@ -27,41 +27,38 @@ export interface MbrEntry {
   sectors: number;
 }
 
-/** Extended partitions, and the sectors in which their chains are written: no partition may be there. */
+/** Extended partitions, and the sectors that hold their chains: no partition may be there. */
 export interface MbrTable extends PartitionTable {
   containers: (Extent & { records: Extent[] })[];
 }
 
 /**
  * Whether the sector holds a partition table, sound or not. The boot sector of a file system has the same
- * signature: its code stands where the entries would be.
+ * signature, but its code is where the entries would be.
  */
 export function isMasterBootRecord(sector: Buffer, sizeBytes: number): boolean {
   if (!isSigned(sector)) return false;
   const entries = mbrEntries(sector);
   const isInUse = (entry: MbrEntry) => entry.type !== 0 || entry.sectors > 0;
   if (entries.every(hasKnownStatus)) return entries.some(isInUse);
-  // Linux sees no table then. Others might, if an entry makes sense.
+  // Linux then sees no table. Others might, if an entry makes sense.
   return entries.some((entry) => isPlausible(entry, sizeBytes));
 }
 
-/** Whether the table's only partition is what the sector begins, as mtools writes it into FAT volumes. */
+/** Whether the table's only partition begins at this sector, as mtools writes it into FAT volumes. */
 export function describesItself(sector: Buffer): boolean {
   const [only, ...more] = mbrEntries(sector).filter((entry) => entry.sectors > 0);
   return only?.firstSector === 0 && more.length === 0;
 }
 
-/** The first sector's entries, or `undefined` if it is no master boot record. */
+/** The first sector's entries; `undefined` if it is not a master boot record. */
 export async function readMbrEntries(reader: DiskReader): Promise<MbrEntry[] | undefined> {
   if (reader.sizeBytes < RECORD_BYTES) return undefined;
   const sector = await readRecord(reader, 0);
   return isMasterBootRecord(sector, reader.sizeBytes) ? mbrEntries(sector) : undefined;
 }
 
-/**
- * The partitions of a master boot record as Linux shows them. What it could be read otherwise by is in
- * `problems`.
- */
+/** The partitions of a master boot record as Linux shows them. `problems` lists other ways to read it. */
 export async function readMbr(
   reader: DiskReader,
   entries: readonly MbrEntry[],
@@ -91,7 +88,7 @@ export async function readMbr(
   return table;
 }
 
-/** Whether a BIOS would start something from the disk; a partition table alone has the signature too. */
+/** Whether a BIOS would start something from the disk; a partition table alone has the signature, too. */
 export async function hasBootCode(reader: DiskReader): Promise<boolean> {
   if (reader.sizeBytes < RECORD_BYTES) return false;
   const sector = await readRecord(reader, 0);

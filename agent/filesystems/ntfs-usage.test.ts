@@ -28,7 +28,7 @@ async function makeImage(folder: string, options: string[] = []): Promise<string
 
 const used = (image: string) => markedIn(image, markNtfsUsed);
 
-/** Mounts with the driver in the foreground: only its end means that everything is written. */
+/** Mounts with the driver in the foreground: only when it ends is everything written. */
 async function withMount(
   image: string,
   options: string,
@@ -111,7 +111,7 @@ test.each([
   });
 });
 
-test("a hibernated Windows is a doubt, a hibernation file that was cleared is none", async () => {
+test("a hibernated Windows is a doubt, a hibernation file that was cleared is not", async () => {
   await inScratch(async (folder) => {
     const image = await makeImage(folder);
     const file = join(folder, "hiberfil.sys");
@@ -124,7 +124,7 @@ test("a hibernated Windows is a doubt, a hibernation file that was cleared is no
   });
 });
 
-test("a file whose name only contains that of the hibernation file neither is one nor hides it", async () => {
+test("a file whose name only contains that of the hibernation file is not one, and does not hide it", async () => {
   await inScratch(async (folder) => {
     const image = await makeImage(folder);
     const file = join(folder, "file");
@@ -147,7 +147,7 @@ test("a $Bitmap that calls its own metadata free is a doubt", async () => {
   });
 });
 
-/** A restart page as Windows writes it; `newest` is the number of the newest log record it knows of. */
+/** A restart page as Windows writes it; `newest` is the number of the newest log record that it lists. */
 function restartPage({ newest, inUse }: { newest: number; inUse: boolean }): Buffer {
   const page = Buffer.alloc(4096);
   const area = 0x30;

@@ -9,8 +9,8 @@ const RECORD = { logFile: 2, volume: 3, root: 5, bitmap: 6 } as const;
 const ATTRIBUTE = { volumeInformation: 0x70, data: 0x80, indexRoot: 0x90, indexAllocation: 0xa0 } as const;
 const VOLUME_DIRTY = 0x1;
 /**
- * The log is to be resized, the volume upgraded or its object ids repaired, or chkdsk was at work: Linux
- * mounts it for reading only (`VOLUME_MUST_MOUNT_RO_MASK`).
+ * The log must be resized, the volume upgraded or its object ids repaired, or chkdsk was at work: Linux
+ * mounts it read-only (`VOLUME_MUST_MOUNT_RO_MASK`).
  */
 const VOLUME_UNFINISHED = 0xc026;
 const LOG_CLEAN = 2;
@@ -18,7 +18,7 @@ const NO_LOG_CLIENT = 0xffff;
 const HIBERNATION_FILE = /hiberfil\.sys/gi;
 /** In an index entry, from its start to the file's name. */
 const ENTRY_NAME_OFFSET = 0x52;
-/** To the number of characters in it. */
+/** From its start to the number of characters in the name. */
 const ENTRY_NAME_LENGTH_OFFSET = 0x50;
 const INDEX_BLOCK_BYTES = 4096;
 const CHUNK_BYTES = 2 ** 20;
@@ -26,9 +26,9 @@ const LOG_PAGE_BYTES = 4096;
 const LARGEST_LOG_PAGE_BYTES = 64 * 1024;
 
 /**
- * Marks what an NTFS file system uses of its volume: the set bits of `$Bitmap`, and what lies behind its last
- * cluster (the backup boot sector). Doubts if Windows left it dirty, with work in its log, or hibernated, for
- * then the newest bitmap is not on the disk.
+ * Marks what an NTFS file system uses of its volume: the set bits of `$Bitmap`, and the bytes behind its last
+ * cluster (the backup boot sector). Throws `DoubtError` if Windows left it dirty, with work in its log, or
+ * hibernated, because the newest bitmap is then not on the disk.
  */
 export async function markNtfsUsed(reader: DiskReader, mark: MarkUsed): Promise<void> {
   const volume = await NtfsVolume.open(reader);
@@ -66,18 +66,18 @@ async function requireClean(volume: NtfsVolume): Promise<void> {
 }
 
 interface RestartPage {
-  /** Of the newest record when the page was written. */
+  /** The newest record when the page was written. */
   newest: bigint;
   isClean: boolean;
 }
 
 /**
- * The log begins with two restart pages, which are written in turns: the one that knows of the newer record
+ * The log begins with two restart pages, which are written in turns: the one that lists the newer record
  * counts.
  */
 async function requireCleanLog(log: NtfsAttribute): Promise<void> {
   const head = await log.read(0, Math.min(log.sizeBytes, 2 * LARGEST_LOG_PAGE_BYTES));
-  // A log of ones was emptied by a repair or by another system; there is nothing in it.
+  // A repair or another system emptied a log of ones; it has no records.
   if (head.every((byte) => byte === 0xff)) return;
   const pageBytes = head.readUInt32LE(16);
   const isKnown =
@@ -102,7 +102,7 @@ function hasOtherRestartPage(head: Buffer, pageBytes: number): boolean {
   return false;
 }
 
-/** Nothing for a page that was never written. */
+/** Returns `undefined` for a page that was never written. */
 function parseRestartPage(page: Buffer): RestartPage | undefined {
   if (page.every((byte) => byte === 0xff)) return undefined;
   if (page.toString("latin1", 0, 4) !== "RSTR") doubt("its log is not understood");
@@ -117,7 +117,7 @@ function parseRestartPage(page: Buffer): RestartPage | undefined {
 }
 
 /**
- * A hibernated Windows, and one shut down with fast start-up, holds changes in its hibernation file that the
+ * A hibernated Windows, or one shut down with fast start-up, has changes in its hibernation file that the
  * disk does not show.
  */
 async function requireNotHibernated(volume: NtfsVolume): Promise<void> {
@@ -126,7 +126,8 @@ async function requireNotHibernated(volume: NtfsVolume): Promise<void> {
     if (!index) continue;
     const bytes = await index.read(0, index.sizeBytes);
     if (type === ATTRIBUTE.indexAllocation) applyIndexFixups(bytes);
-    // Entries, and the names in them, are at even bytes. What an index has given up may name the file too.
+    // Entries, and the names in them, are at even bytes. Freed parts of an index may still contain the file's
+    // name.
     for (const name of bytes.toString("utf16le").matchAll(HIBERNATION_FILE)) {
       const entry = name.index * 2 - ENTRY_NAME_OFFSET;
       const isWholeName = entry >= 0 && bytes.readUInt8(entry + ENTRY_NAME_LENGTH_OFFSET) === name[0].length;
@@ -144,7 +145,7 @@ async function requireNoImage(volume: NtfsVolume, record: number): Promise<void>
 
 function applyIndexFixups(bytes: Buffer): void {
   for (let block = 0; block + INDEX_BLOCK_BYTES <= bytes.length; block += INDEX_BLOCK_BYTES) {
-    // Blocks that the index has given up may hold anything.
+    // Freed blocks of the index can hold anything.
     if (bytes.toString("latin1", block, block + 4) !== "INDX") continue;
     applyFixups(bytes.subarray(block, block + INDEX_BLOCK_BYTES));
   }

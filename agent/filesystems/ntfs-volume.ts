@@ -8,29 +8,30 @@ const DATA = 0x80;
 const RECORD_IN_USE = 1;
 const STRIDE_BYTES = 512;
 const BOOT_BYTES = 512;
-/** Of the boot sector: what describes the volume, up to its serial number. Code follows. */
+/** The part of the boot sector that describes the volume, up to its serial number. Code follows. */
 const BOOT_PARAMETERS_BYTES = 0x50;
-/** A mirror may hold more, the first four are always there. */
+/** A mirror can hold more, but always has the first four. */
 const MIRRORED_RECORDS = 4;
 
 interface Run {
   /** In clusters of the attribute. */
   first: number;
   count: number;
-  /** On the volume; absent where the file is sparse. */
+  /** On the volume; absent if the file is sparse there. */
   cluster?: number;
 }
 
 /** The bytes of one attribute of a file record. */
 export interface NtfsAttribute {
   sizeBytes: number;
-  /** On the volume; empty where the attribute lies in its record. */
+  /** On the volume; empty if the attribute is inside its record. */
   extents: Extent[];
   read(offset: number, length: number): Promise<Buffer>;
 }
 
 /**
- * Reads file records of an NTFS volume by their number in the master file table. Doubts at anything unusual.
+ * Reads file records of an NTFS volume by their number in the master file table. Throws `DoubtError` for
+ * anything unusual.
  */
 export class NtfsVolume {
   readonly clusterBytes: number;
@@ -68,9 +69,9 @@ export class NtfsVolume {
   }
 
   /**
-   * Doubts unless the copies are where they belong: of the boot sector behind the last cluster, of the first
-   * file records wherever it says. Where they are not, the volume was cut, continues elsewhere, or has been
-   * written over by something else.
+   * Throws `DoubtError` unless the copies are where they belong: the boot sector's behind the last cluster,
+   * and that of the first file records where the boot sector says. Otherwise the volume was shortened,
+   * continues elsewhere, or has been overwritten.
    */
   async requireCopies(): Promise<void> {
     const boot = await readMetadata(this.#reader, 0, BOOT_BYTES);
@@ -87,12 +88,12 @@ export class NtfsVolume {
     }
   }
 
-  /** Where the master file table lies. */
+  /** The extents of the master file table. */
   get tableExtents(): Extent[] {
     return this.#table?.extents ?? doubt("it has no master file table");
   }
 
-  /** The unnamed attribute of this type, or nothing where the record has none. */
+  /** The unnamed attribute of this type; `undefined` if the record has none. */
   async attribute(recordNumber: number, type: number): Promise<NtfsAttribute | undefined> {
     const record = await this.#record(recordNumber);
     let offset = record.readUInt16LE(0x14);
@@ -164,8 +165,8 @@ export class NtfsVolume {
 }
 
 /**
- * Each run: a byte with the sizes of two numbers, the count of clusters, and how far its start is from the
- * run before.
+ * Each run: a byte with the sizes of two numbers, the count of clusters, and the distance of its start from
+ * the previous run.
  */
 function parseRuns(attribute: Buffer, clusters: number): Run[] {
   if (attribute.readBigUInt64LE(16) !== 0n) doubt("its metadata is spread over several file records");
@@ -194,8 +195,8 @@ function parseRuns(attribute: Buffer, clusters: number): Run[] {
 }
 
 /**
- * The last two bytes of each 512 were replaced by a number that shows torn writes; the originals are kept in
- * the record's head.
+ * The last two bytes of each 512 were replaced by a number that reveals torn writes; the record's head keeps
+ * the originals.
  */
 export function applyFixups(record: Buffer): void {
   const offset = record.readUInt16LE(4);

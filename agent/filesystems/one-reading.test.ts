@@ -1,5 +1,5 @@
 /**
- * Layouts that were read wrongly somewhere; the reports are named. No byte of the live layer may be left out.
+ * Layouts that some program read wrongly; the reports are named. No byte of the live layer may be left out.
  */
 import { readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
@@ -11,11 +11,11 @@ import { usageOf } from "./testing/usage-of.ts";
 interface Case {
   sizeMiB?: number;
   build: (disk: DiskInLayers) => Promise<unknown>;
-  /** What is copied whole, and a part of the reason. */
+  /** The part that is copied whole, and a part of the reason. */
   doubt: [place: string, reason: RegExp];
 }
 
-/** One more entry than the tools write. */
+/** One entry more than the tools write. */
 const entry = (status: number, type: number, firstSector: number, sectors: number): Buffer => {
   const bytes = Buffer.alloc(16);
   bytes.writeUInt8(status, 0);
@@ -162,7 +162,7 @@ const CASES: Record<string, Case> = {
     },
     doubt: ["disk", /overlaps/],
   },
-  "a hybrid MBR that says otherwise than the GPT (util-linux#699)": {
+  "a hybrid MBR that disagrees with the GPT (util-linux#699)": {
     build: async (disk) => {
       disk.gpt([1, 22, "8300"]);
       await disk.ext4(1, 22);
@@ -186,7 +186,7 @@ const CASES: Record<string, Case> = {
     },
     doubt: ["disk", /as gpt/],
   },
-  "a GPT whose backup says otherwise": {
+  "a GPT whose backup disagrees": {
     build: async (disk) => {
       disk.gpt([1, 10, "8300"]);
       const old = Buffer.from(await readFile(disk.path)).subarray(-33 * 512);
@@ -196,7 +196,7 @@ const CASES: Record<string, Case> = {
     },
     doubt: ["disk", /its backup differ/],
   },
-  "a GPT that only its backup still has, where Linux shows no partition": {
+  "a GPT that only its backup still has, so that Linux shows no partition": {
     build: async (disk) => {
       disk.gpt([1, 22, "8300"]);
       await disk.ext4(1, 22);
@@ -221,7 +221,7 @@ const CASES: Record<string, Case> = {
     },
     doubt: ["partition 1", /as xfs, as iso9660/],
   },
-  "the second header of a LUKS container whose first is gone (util-linux#3897)": {
+  "the second header of a LUKS container whose first is overwritten (util-linux#3897)": {
     build: async (disk) => {
       await disk.mbr("2048,47104,83");
       await disk.ext4(1, 23);
@@ -239,7 +239,7 @@ const CASES: Record<string, Case> = {
     },
     doubt: ["partition 1", /btrfs/],
   },
-  "NTFS made over exFAT, and each still to be found (vermaden/scripts#3)": {
+  "NTFS made over exFAT, with both still found (vermaden/scripts#3)": {
     build: async (disk) => {
       await disk.mbr("2048,47104,7");
       await disk.ntfs(1, 23);
@@ -270,21 +270,21 @@ const CASES: Record<string, Case> = {
     },
     doubt: ["disk", /as sun, as ext4/],
   },
-  "a partition type that is not known": {
+  "an unknown partition type": {
     build: async (disk) => {
       await disk.mbr("2048,47104,fb");
       await disk.ext4(1, 23);
     },
     doubt: ["partition 1", /type \(0xfb\) is not known/],
   },
-  "a partition type that says LVM where there is ext4": {
+  "a partition type that says LVM for an ext4": {
     build: async (disk) => {
       disk.gpt([1, 22, "8e00"]);
       await disk.ext4(1, 22);
     },
     doubt: ["partition 1", /\(Linux LVM\) contradicts its content \(ext4\)/],
   },
-  "a partition type that says swap where there is ext4": {
+  "a partition type that says swap for an ext4": {
     build: async (disk) => {
       await disk.mbr("2048,47104,82");
       await disk.ext4(1, 23);
@@ -340,7 +340,7 @@ test.each(Object.entries(CASES))(
   },
 );
 
-test("a hybrid MBR that says the same as the GPT, and a GPT that was grown or has lost its backup, are one reading", async () => {
+test("a hybrid MBR that agrees with the GPT, and a GPT that was grown or has lost its backup, are one reading", async () => {
   await inScratch(async (folder) => {
     const disk = await DiskInLayers.create(folder, 24);
     disk.gpt([1, 22, "8300"]);

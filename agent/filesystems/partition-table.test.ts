@@ -39,7 +39,7 @@ async function overwrite(path: string, offset: number, bytes: Uint8Array): Promi
   await file.close();
 }
 
-test("a GPT gives its partitions with numbers, places, types and names", async () => {
+test("a GPT gives its partitions with numbers, positions, types and names", async () => {
   await inScratch(async (folder) => {
     const image = await makeGpt(folder);
     const table = await tableOf(image);
@@ -110,7 +110,7 @@ test("an MBR gives primary and logical partitions, numbered as Linux numbers the
   });
 });
 
-test("a chain of logical partitions that goes in circles is reported, not followed for ever", async () => {
+test("a circular chain of logical partitions is reported, not followed for ever", async () => {
   await inScratch(async (folder) => {
     const image = join(folder, "disk");
     await createJunkImage(image, 8 * MIB);
@@ -120,7 +120,7 @@ test("a chain of logical partitions that goes in circles is reported, not follow
     record.writeUInt32LE(2048, 454);
     record.writeUInt32LE(4096, 458);
     await overwrite(image, 0, record);
-    // An extended boot record whose successor is itself.
+    // An extended boot record that names itself as the next one.
     const link = Buffer.from(record);
     link.copy(link, 462, 446, 462);
     link.fill(0, 446, 462);
@@ -149,7 +149,7 @@ test("a file system's boot sector is not taken for a partition table", async () 
   });
 });
 
-test("only free space inside partitions is left out: tables, gaps and boot loaders between them stay", async () => {
+test("only free space inside partitions is left out: tables, gaps and boot loaders between them are kept", async () => {
   await inScratch(async (folder) => {
     const image = join(folder, "disk");
     await createJunkImage(image, 16 * MIB);
@@ -166,7 +166,7 @@ test("only free space inside partitions is left out: tables, gaps and boot loade
   });
 });
 
-test("a GPT that counts in other sectors than the disk has is a problem, for Linux shows no partition of it", async () => {
+test("a GPT that counts in other sectors than the disk's is a problem, because Linux shows no partition of it", async () => {
   await inScratch(async (folder) => {
     const reader = await openFileReader(await makeGpt(folder));
     try {

@@ -6,14 +6,14 @@ import type { PartitionTable, TablePartition } from "./partition.ts";
 const DEFAULT_SECTOR_BYTES = 512;
 
 /**
- * The disk's partition table as Linux shows it: GPT (its backup where the primary is damaged), MBR with
- * logical partitions, or none. Never throws for bad bytes. `sectorBytes`: the disk's logical sector, where
- * it is known. MBRs count in it, else in 512 bytes; a GPT that counts in another is a problem.
+ * The disk's partition table as Linux shows it: GPT (its backup if the primary is damaged), MBR with logical
+ * partitions, or none. Never throws because of bad bytes. `sectorBytes`: the disk's logical sector size, if
+ * known. MBRs count in it, or in 512 bytes if it is absent; a GPT that counts in another is a problem.
  */
 export async function readPartitionTable(reader: DiskReader, sectorBytes?: number): Promise<PartitionTable> {
   const entries = await readMbrEntries(reader);
   if (!entries) return { kind: "none", partitions: [], structures: [], problems: [] };
-  // As Linux does: a GPT counts only where the MBR announces it, else a stale one would hide the newer MBR.
+  // As in Linux, a GPT counts only if the MBR announces it; otherwise a stale one would hide the newer MBR.
   const isProtective = entries.some((entry) => entry.type === PROTECTIVE_TYPE);
   if (!isProtective)
     return verified(await readMbr(reader, entries, sectorBytes ?? DEFAULT_SECTOR_BYTES), reader.sizeBytes);
@@ -37,8 +37,8 @@ function verified(
 }
 
 /**
- * What an MBR beside a GPT says otherwise. Systems that do not know GPT, and Windows where it started by
- * BIOS, go by the MBR.
+ * Where an MBR disagrees with the GPT beside it. Systems without GPT, and Windows when a BIOS started it, use
+ * the MBR.
  */
 function contradictions(gpt: PartitionTable, entries: readonly MbrEntry[], sectorBytes: number): string[] {
   const problems: string[] = [];
@@ -59,8 +59,8 @@ function findMisplacement(
   containers: MbrTable["containers"],
   sizeBytes: number,
 ): string | undefined {
-  // Extended boot records are in use, like partitions; a logical partition is in its container, and others
-  // beside it.
+  // Extended boot records are used space, like partitions; a logical partition is inside its container, and
+  // the others are beside it.
   const records = containers.flatMap((container) =>
     container.records.map((record) => ({ name: "an extended boot record", ...record })),
   );

@@ -2,7 +2,7 @@
 export interface PartitionType {
   name: string;
   /**
-   * The contents whose free space is read, and that agree with this type. All others are copied whole anyway.
+   * The contents whose free space is read and that agree with this type. All others are copied whole anyway.
    */
   holds: readonly string[];
 }
@@ -34,7 +34,7 @@ const LINUX_GUIDS = [
 ];
 
 const NAMES_BY_GUID: readonly [guid: string, name: string, holds?: readonly string[]][] = [
-  // Until 2012 parted gave this type to Linux file systems, too.
+  // Until 2012 parted used this type for Linux file systems, too.
   ["ebd0a0a2-b9e5-4433-87c0-68b6b72699c7", "basic data", ["ntfs", ...EXT, "xfs"]],
   ["de94bba4-06d1-4d40-a16a-bfd50179d6ac", "Windows recovery", ["ntfs"]],
   ["e6d6d379-f507-44c2-a23c-238f2a3df928", "Linux LVM", ["LVM2_member"]],
@@ -67,8 +67,8 @@ const TYPES = new Map<string, PartitionType>([
 ]);
 
 /**
- * Parts of a Windows dynamic disk: volumes of any layout span the whole disk, by a database that is not read
- * here.
+ * Parts of a Windows dynamic disk: volumes of any layout span the whole disk, described by a database that is
+ * not read here.
  */
 const DYNAMIC_DISK_TYPES = new Set([
   mbrType(0x42),

@@ -16,12 +16,12 @@ export interface PartitionTable {
   uuid?: string;
   partitions: TablePartition[];
   /**
-   * Where the table's own structures begin, in bytes: what a probe of the whole disk finds there is no second
-   * reading.
+   * Where the table's own structures begin, in bytes: what a probe of the whole disk finds there is not a
+   * second reading.
    */
   structures: number[];
   /**
-   * Why systems might not agree on it. Its partitions may be shown; free space within them is not to be
+   * Why systems might disagree about it. Its partitions can be shown, but free space within them must not be
    * trusted.
    */
   problems: string[];

@@ -8,7 +8,7 @@ export interface Candidate extends Content {
 }
 
 const DEFAULT_LENGTH = 512;
-/** Nearly all structures stand within this much of either end. */
+/** Nearly all structures are within this distance from either end. */
 const END_BYTES = 2 * 2 ** 20;
 
 /**
@@ -30,8 +30,8 @@ export async function probeCandidates(reader: DiskReader): Promise<Candidate[]> 
 }
 
 /**
- * What a volume holds, for messages and the inventory: the first that it can be read as. A volume that shows
- * nothing is `none`.
+ * A volume's content, for messages and the inventory: the first reading of it. A volume that shows nothing is
+ * `none`.
  */
 export async function probeContent(reader: DiskReader): Promise<Content> {
   return contentOf(await probeCandidates(reader));
@@ -58,8 +58,7 @@ async function matchAt(view: EndsView, signature: Signature, offset: number): Pr
 }
 
 /**
- * Both ends of a volume in memory; what is between them is read when it is asked for. Zeros stand for what
- * is beyond the volume.
+ * Both ends of a volume in memory; the rest is read on request. Zeros stand for what is beyond the volume.
  */
 class EndsView {
   readonly sizeBytes: number;
@@ -94,7 +93,7 @@ class EndsView {
     const count = Math.max(0, Math.min(length, this.sizeBytes - offset));
     if (count === 0) return Buffer.alloc(length);
     const bytes = this.inMemory(offset, count) ?? (await this.#reader.read(offset, count));
-    // Padded, so that fields can be read without minding the end of a tiny volume.
+    // Padded, so that fields near the end of a tiny volume can be read.
     return count === length ? Buffer.from(bytes) : Buffer.concat([bytes], length);
   }
 }

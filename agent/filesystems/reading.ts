@@ -12,11 +12,11 @@ const EVALUATED = new Set(["ext2", "ext3", "ext4", "xfs", "ntfs", "LVM2_member"]
 const REACHES_OUT = new Set(["bsd", "dragonfly", "solaris", "unixware", "ldm"]);
 
 /**
- * The one way in which a volume can be read. Doubts where it shows more than one thing, a partition table of
- * its own, or nothing, and where the type of its partition contradicts it; throws `NotEvaluatedError` where
- * it is known and its free space is not read here.
+ * The one way in which a volume can be read. Throws `DoubtError` if it shows more than one thing, a partition
+ * table of its own, or nothing, or if its partition's type contradicts it. Throws `NotEvaluatedError` if its
+ * content is known but its free space is not read here.
  *
- * `partitionType`: absent for a volume that is no partition.
+ * `partitionType`: absent for a volume that is not a partition.
  */
 export function readingOf(candidates: readonly Candidate[], partitionType?: string): Content {
   const content = contentOf(candidates);
@@ -38,13 +38,13 @@ export function readingOf(candidates: readonly Candidate[], partitionType?: stri
   return content;
 }
 
-/** What a probe of the whole disk shows, and one of each partition, all at their offsets on the disk. */
+/** The candidates in the whole disk and in each partition, all at their offsets on the disk. */
 export interface DiskCandidates {
   disk: readonly Candidate[];
   partitions: readonly Candidate[];
 }
 
-/** Doubts about a whole disk: a table that systems may read otherwise, and what can be read beside it. */
+/** Doubts about a whole disk: a table that systems may read differently, and what can be read beside it. */
 export function doubtsAboutDisk(table: PartitionTable, candidates: DiskCandidates): string[] {
   const reasons = [...table.problems];
   if (table.partitions.some(({ type }) => isDynamicDiskType(type)))
@@ -60,8 +60,8 @@ export function doubtsAboutDisk(table: PartitionTable, candidates: DiskCandidate
 }
 
 /**
- * What a probe of the whole disk found that is neither the table itself nor the end of a file system in the
- * last partition, where that ends with the disk. An array's description there may be the disk's.
+ * What a probe of the whole disk found besides the table itself and the end of a file system in the last
+ * partition, if that ends with the disk. An array's description there may belong to the disk.
  */
 export function besideTable(table: PartitionTable, { disk, partitions }: DiskCandidates): Candidate[] {
   return disk.filter(({ type, offset }) => {

@@ -9,16 +9,16 @@ import { type ProgramRunner, toolWitness } from "./witness.ts";
 
 type Answer = Awaited<ReturnType<ProgramRunner["run"]>>;
 interface Answers {
-  /** To a question about a part of the disk. */
+  /** The answer to a question about a part of the disk. */
   volume?: Answer;
-  /** To the question about the whole disk. */
+  /** The answer to the question about the whole disk. */
   disk?: Answer;
   partx?: Answer;
 }
 
 const REAL: ProgramRunner = { run: async (command, ...args) => toolOutput(command, ...args) };
 
-/** The real tools, but for the answers given here. */
+/** The real tools, except for the answers given here. */
 function tools({ volume, disk, partx }: Answers): ProgramRunner {
   return {
     run: async (command, ...args) => {
@@ -57,7 +57,7 @@ async function withDisk(run: (disk: DiskInLayers) => Promise<void>): Promise<voi
   });
 }
 
-test("the real blkid and partx agree with every clean layout, and take nothing away", async () => {
+test("the real blkid and partx agree with every clean layout, and change nothing in the result", async () => {
   await withDisk(async (disk) => {
     expect([existsSync("/usr/bin/partx"), existsSync("/usr/sbin/blkid")]).toEqual([true, true]);
     const alone = await doubtsWith(disk, { run: async () => undefined });
@@ -122,7 +122,7 @@ test.each<[string, Answers, RegExp[]]>([
     [/partx sees a partition 7 at sector 70000/],
   ],
   ["partx hangs", { partx: HANGS }, [/does not answer/]],
-])("where %s, that is a doubt", async (_, answers, reasons) => {
+])("it is a doubt if %s", async (_, answers, reasons) => {
   await withDisk(async (disk) => {
     const { doubts } = await doubtsWith(disk, tools(answers));
     expect(doubts).toMatchObject(reasons.map((reason) => ({ reason: expect.stringMatching(reason) })));

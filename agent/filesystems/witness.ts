@@ -2,13 +2,13 @@ import type { LvmGroupState } from "./lvm-volume.ts";
 import type { PartitionTable } from "./partition.ts";
 import type { Content } from "./signatures/signature.ts";
 
-/** An independent opinion on what a disk holds. One that is not to be had is no objection. */
+/** An independent opinion on the content of a disk. One that is not available is not an objection. */
 export interface Witness {
-  /** What it sees otherwise in the partition table, in words. */
+  /** Where it reads the partition table differently, as text. */
   differencesInTable(table: PartitionTable): Promise<string[]>;
-  /** Whether it knows another state of a volume group, from the group's other disks. */
+  /** Whether the group's other disks have another state of a volume group, as text. */
   differenceInGroup(group: LvmGroupState): Promise<string | undefined>;
-  /** What it sees otherwise in a stretch of the disk, in words. */
+  /** Where it reads a stretch of the disk differently, as text. */
   differenceInVolume(content: Content, place: VolumeSpan): Promise<string | undefined>;
 }
 
@@ -17,7 +17,7 @@ export interface VolumeSpan {
   sizeBytes: number;
 }
 
-/** What is needed of a machine: runs a program, and returns `undefined` if it is not installed. */
+/** Runs a program on the machine; resolves with `undefined` if it is not installed. */
 export interface ProgramRunner {
   run(
     command: string,
@@ -29,12 +29,12 @@ type Testimony = NonNullable<Awaited<ReturnType<ProgramRunner["run"]>>>;
 const SECTOR_BYTES = 512;
 const EXTENDED_TYPES = new Set(["0x5", "0xf", "0x85"]);
 /**
- * How `blkid -p` ends where it looked: found, nothing found, more than one thing found. Any other end is no
- * testimony.
+ * The status of `blkid -p` if it looked: found, nothing found, more than one thing found. Any other status
+ * says nothing.
  */
 const BLKID = { found: 0, nothing: 2, ambivalent: 8 } as const;
 
-/** util-linux's `blkid` and `partx`, and LVM's `vgs`, where the machine has them. They only read. */
+/** util-linux's `blkid` and `partx`, and LVM's `vgs`, if the machine has them. They only read. */
 export function toolWitness(machine: ProgramRunner, path: string): Witness {
   return {
     async differencesInTable(table) {
@@ -76,7 +76,7 @@ function tableDifferencesFromBlkid(table: PartitionTable, { status, output }: Te
 
 function differencesFromPartx(table: PartitionTable, { status, output }: Testimony): string[] {
   if (status === undefined) return ["partx does not answer"];
-  // Also where it finds no table, which blkid tells apart from not having looked.
+  // Also if it finds no table; blkid distinguishes that from not having looked.
   if (status !== 0) return [];
   const theirs = output
     .split("\n")
@@ -104,20 +104,20 @@ function differenceFromBlkid(content: Content, { status, output }: Testimony): s
   return type === content.type ? undefined : `blkid finds ${type ?? "nothing"} in it`;
 }
 
-/** A disk that its group has been without still has the text from before. */
+/** A disk that its group ran without still has the earlier text. */
 function differenceFromLvm(
   { uuid, sequence }: LvmGroupState,
   { status, output }: Testimony,
 ): string | undefined {
   if (status === undefined) return "vgs does not answer";
   const lines = output.split("\n").map((line) => line.trim().split(","));
-  // A disk that is not LVM's at present, such as an image file, is in no list.
+  // A disk that LVM does not currently use, such as an image file, is in no list.
   const known = lines.find(([listed]) => listed === uuid)?.[1];
   if (known === undefined || Number(known) === sequence) return undefined;
   return `its LVM metadata is of state ${sequence}, that of its volume group is of state ${known}`;
 }
 
-/** One line of what blkid exports, each `NAME=value`. */
+/** A value from blkid's export format, lines of `NAME=value`. */
 function valueIn(output: string, name: string): string | undefined {
   return new RegExp(`^${name}=(.*)$`, "m").exec(output)?.[1];
 }

@@ -3,7 +3,7 @@ export interface XfsLayout {
   blockBytes: number;
   sectorBytes: number;
   uuid: Buffer;
-  /** What version 5 stamps its metadata with; not the other one where that was changed later. */
+  /** The UUID in version 5's metadata; differs from the other one if that was changed later. */
   metadataUuid: Buffer;
   blocks: number;
   groupBlocks: number;

@@ -11,11 +11,11 @@ const HEADER_COVERS_BYTES = 32 * 1024;
 const UNMOUNT_TRANSACTION = 0x20;
 
 /**
- * Doubts unless the newest record of the file system's log says that it was unmounted: changes that are only
- * in the log may have taken space that the free-space trees still call free.
+ * Throws `DoubtError` unless the newest record of the file system's log says that it was unmounted: changes
+ * that are only in the log may have taken space that the free-space trees still call free.
  *
  * The log is a ring. Each basic block begins with the number of the round in which it was written, a record's
- * first block with a magic number and then the round; the newest record ends where the number falls.
+ * first block with a magic number and then the round; the newest record ends where the number decreases.
  */
 export async function requireCleanXfsLog(reader: DiskReader, layout: XfsLayout): Promise<void> {
   if (layout.logStart === 0n) doubt("its log is on another device");
@@ -23,7 +23,7 @@ export async function requireCleanXfsLog(reader: DiskReader, layout: XfsLayout):
   const block = Number(layout.logStart & ((1n << BigInt(layout.groupBlocksLog)) - 1n));
   const start = (group * layout.groupBlocks + block) * layout.blockBytes;
   const sizeBytes = layout.logBlocks * layout.blockBytes;
-  if (sizeBytes === 0 || start + sizeBytes > reader.sizeBytes) doubt("its log lies outside of it");
+  if (sizeBytes === 0 || start + sizeBytes > reader.sizeBytes) doubt("its log is outside of it");
 
   const { head, record } = await findNewestRecord(reader, start, sizeBytes / BASIC_BLOCK_BYTES);
   const header = await readMetadata(reader, start + record * BASIC_BLOCK_BYTES, BASIC_BLOCK_BYTES);
@@ -49,8 +49,8 @@ async function findNewestRecord(
   let firstRound: number | undefined;
   let head: number | undefined;
   /**
-   * The last record before the head, and the last one of all: in the previous round, where the head is at the
-   * very beginning.
+   * The last record before the head, and the last one of all, which is from the previous round if the head is
+   * at the very beginning.
    */
   let newest: number | undefined;
   let last: number | undefined;

@@ -17,7 +17,7 @@ async function makeImage(folder: string, options: string[]): Promise<string> {
 
 const used = (image: string) => markedIn(image, markXfsUsed);
 
-/** Made without mounting it: a file system with files in it. */
+/** Makes a file system with files in it, without mounting it. */
 async function makeFilledImage(folder: string, options: string[]): Promise<string> {
   const content = join(folder, "content");
   await writeFile(content, Buffer.alloc(3 * MIB, "content "));
@@ -92,7 +92,7 @@ test.skipIf(!isRoot)("a file system whose log is in use is a doubt", async () =>
       tool("cp", "--sparse=always", image, live);
     });
     await expect(used(live)).rejects.toThrow("log is in use");
-    // Unmounted, the same file system is trusted again.
+    // Once unmounted, the same file system is trusted again.
     expect(totalBytes(await used(image))).toBeLessThan(SIZE_BYTES / 2);
   });
 });
@@ -106,7 +106,7 @@ test.each([
   ["the free count of a group differs", ["agf 0", "write -d freeblks 5"], "free count of group 0"],
   ["it has a feature from the future", ["sb 0", "write -d features_incompat 0x8000000"], "not known"],
   ["it needs repair", ["sb 0", "write -d features_incompat 0x1b"], "not known"],
-])("a doubt is told when %s", async (_, commands, reason) => {
+])("it is a doubt, with the reason, when %s", async (_, commands, reason) => {
   await inScratch(async (folder) => {
     const image = await makeImage(folder, []);
     tool("xfs_db", "-x", ...commands.flatMap((command) => ["-c", command]), image);

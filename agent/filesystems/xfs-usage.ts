@@ -9,7 +9,7 @@ import { requireCleanXfsLog } from "./xfs-log.ts";
 const KNOWN_READ_ONLY = 0x1 | 0x2 | 0x4 | 0x8;
 /**
  * File types, sparse inodes, own metadata UUID, big timestamps, large extent counters, exchange, parent
- * pointers; not: needs repair.
+ * pointers; but not "needs repair".
  */
 const KNOWN_INCOMPATIBLE = 0x1 | 0x2 | 0x4 | 0x8 | 0x20 | 0x40 | 0x80;
 
@@ -19,14 +19,14 @@ const SUPERBLOCK_CHECKSUM_OFFSET = 224;
 const AGF_CHECKSUM_OFFSET = 216;
 
 /**
- * Marks what an XFS file system uses of its volume: everything but the records of each allocation group's
- * free-space tree (by block number), and whatever lies behind the file system. Doubts unless its log ends
- * with an unmount record and all counts agree.
+ * Marks what an XFS file system uses of its volume: everything except the records of each allocation group's
+ * free-space tree (by block number), and the bytes behind the file system. Throws `DoubtError` unless its log
+ * ends with an unmount record and all counts agree.
  */
 export async function markXfsUsed(reader: DiskReader, mark: MarkUsed): Promise<void> {
   const layout = await readXfsLayout(reader);
   await requireCleanXfsLog(reader, layout);
-  // Free records come in ascending order; what lies between them is used.
+  // Free records come in ascending order; what is between them is used.
   let position = 0;
   const skipFree = (offset: number, length: number) => {
     mark(position, offset - position);
@@ -84,12 +84,12 @@ function requirePlausible(layout: XfsLayout, sizeBytes: number): void {
 
 type OnFree = (offset: number, length: number) => void;
 
-/** Tells the free stretches of one allocation group, in bytes of the volume. */
+/** Yields the free stretches of one allocation group, in bytes of the volume. */
 async function readFree(reader: DiskReader, layout: XfsLayout, group: number, onFree: OnFree): Promise<void> {
   const { blockBytes, sectorBytes, groupBlocks } = layout;
   const start = group * groupBlocks * blockBytes;
   const copy = await readMetadata(reader, start, 512);
-  // Copies are spread over the volume: where one is not its own, something else has been written there.
+  // Copies are spread over the volume: if one is not its own, something else has been written there.
   if (copy.toString("latin1", 0, 4) !== "XFSB" || !copy.subarray(32, 48).equals(layout.uuid)) {
     doubt(`the copy of its superblock in group ${group} is missing`);
   }
@@ -156,7 +156,7 @@ class FreeSpaceTree {
     }
   }
 
-  /** Version 5 says in each block where it stands, and in which file system. */
+  /** In version 5, each block gives its own position and its file system. */
   #verifyOwner(node: Buffer, offset: number): void {
     verifyChecksum(node, 52, "free-space tree");
     const isOwn =

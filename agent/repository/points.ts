@@ -11,7 +11,7 @@ import { pointKey, prunedKey, type Repository } from "./repository.ts";
  */
 export const CAPTURE_AGE_MS: number = 5 * 24 * 3600 * 1000;
 
-/** The capture took so long that what it is based on may have been deleted. */
+/** The capture took longer than its parent is kept, so what it is based on may have been deleted. */
 export class CaptureTooOldError extends CausewayError {
   override readonly name = "CaptureTooOldError";
   readonly retryable = false;

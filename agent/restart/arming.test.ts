@@ -31,11 +31,11 @@ test("a possible way names what is staged where, and what is free there", async 
 });
 
 test.each<[string, FakeMachineOptions, RegExp]>([
-  ["LVM", { firmware: "bios", bootLayer: "lvm" }, /grubenv lies on LVM: GRUB could not clear the entry/],
-  ["software RAID", { firmware: "bios", bootLayer: "md" }, /grubenv lies on software RAID/],
-  ["an encrypted device", { firmware: "bios", bootLayer: "crypt" }, /grubenv lies on an encrypted device/],
-  ["btrfs", { firmware: "bios", bootType: "btrfs" }, /grubenv lies on btrfs/],
-  ["zfs", { firmware: "bios", bootType: "zfs" }, /grubenv lies on zfs/],
+  ["LVM", { firmware: "bios", bootLayer: "lvm" }, /grubenv is on LVM: GRUB could not clear the entry/],
+  ["software RAID", { firmware: "bios", bootLayer: "md" }, /grubenv is on software RAID/],
+  ["an encrypted device", { firmware: "bios", bootLayer: "crypt" }, /grubenv is on an encrypted device/],
+  ["btrfs", { firmware: "bios", bootType: "btrfs" }, /grubenv is on btrfs/],
+  ["zfs", { firmware: "bios", bootType: "zfs" }, /grubenv is on zfs/],
 ])("with GRUB's environment on %s it says why not, and what remains", async (_, options, reason) => {
   const grub = (await arming(await machineWith(options))).find(({ adapter }) => adapter === "grub");
   expect(grub).toMatchObject({ possible: false, reason: expect.stringMatching(reason) });

@@ -78,7 +78,7 @@ export function coldExecutors(deps: ColdDeps): Executors {
   };
 }
 
-/** Removes what a conversion's arming left; does nothing if it never armed. */
+/** Removes what a conversion's arming left, if it ever armed. */
 export async function disarm(
   { machine, states }: Pick<ColdDeps, "machine" | "states">,
   conversionId: string,

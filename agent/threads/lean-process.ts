@@ -20,7 +20,7 @@ const SETTLED = "CAUSEWAY_AGENT_SETTLED";
 
 /**
  * Restarts this process's program with these settings, in the same process. They are read at the start of a
- * process, so they cannot be set later. Keeps what the operator set for the C library. Does nothing if
+ * process, so they cannot be set later. Keeps what the operator set for the C library. Has no effect if
  * everything is set already, or if Node cannot replace itself; the agent then only takes more memory.
  */
 export function becomeLean(current: NodeJS.Process, compileCache?: string): void {

@@ -10,10 +10,10 @@ import { isTold, type State, UNTOLD, withVariable } from "./state.ts";
 const done = (state: State, status: boolean | undefined = true): Flow => ({ live: [{ ...state, status }] });
 
 const nothing: GrubCommand = ({ state }) => done(state);
-/** What is loaded or left for: a kernel, another loader, the firmware. */
+/** Loads a system or leaves for it: a kernel, another loader, the firmware. */
 const starts: GrubCommand = ({ name, words, state }) =>
   done({ ...state, starts: [...state.starts, { words: [name, ...words] }] });
-/** GRUB is not there afterwards, and no menu is shown. */
+/** GRUB no longer runs afterwards, and shows no menu. */
 const leaves: GrubCommand = ({ name, state, run }) => {
   run.menus.push(withEvent(state, "stops", name));
   return { live: [] };
@@ -31,7 +31,7 @@ const asks =
     done(withEvent(state, "asks", what), undefined);
 /** Reads other kinds of configuration. */
 const untold: GrubCommand = ({ name, words, state }) =>
-  done(withEvent(state, "untold", `${[name, ...words].join(" ")} adds what is not known here`), undefined);
+  done(withEvent(state, "untold", `${[name, ...words].join(" ")} adds unknown entries`), undefined);
 const breaks: GrubCommand = ({ state }) => ({ live: [], left: state });
 
 const test: GrubCommand = ({ name, words, state, run }) => {
@@ -49,7 +49,7 @@ const set: GrubCommand = ({ words: [assignment], state }) => {
   const at = assignment.indexOf("=");
   if (at <= 0) return done(state, false);
   const name = assignment.slice(0, at);
-  if (!isTold(name)) return done(withEvent(state, "untold", "a variable is set whose name is not known"));
+  if (!isTold(name)) return done(withEvent(state, "untold", "a variable with an unknown name is set"));
   return done(withVariable(state, name, new Set([assignment.slice(at + 1)])));
 };
 
@@ -73,8 +73,7 @@ const search: GrubCommand = ({ name, words, state, run }) => {
 
 const sleep: GrubCommand = ({ words, state }) => {
   const seconds = Number(words.findLast((word) => !word.startsWith("-")) ?? Number.NaN);
-  if (!Number.isInteger(seconds))
-    return done(withEvent(state, "untold", "sleep takes a time that is not known"));
+  if (!Number.isInteger(seconds)) return done(withEvent(state, "untold", "sleep takes an unknown time"));
   // No key interrupts it.
   return done({ ...state, sleepSeconds: state.sleepSeconds + Math.max(0, seconds) });
 };
@@ -107,7 +106,7 @@ const evaluate: GrubCommand = ({ words, state, run }) => {
   const text = words.join(" ");
   return isTold(text)
     ? run.runText(text, "eval", state)
-    : done(withEvent(state, "untold", "eval runs what is not known"), undefined);
+    : done(withEvent(state, "untold", "eval runs unknown commands"), undefined);
 };
 
 const unset: GrubCommand = ({ words, state }) =>
@@ -157,7 +156,7 @@ named("return break continue", breaks);
 named("search search.fs_uuid search.fs_label search.file", search);
 named("sleep", sleep);
 named("read", ({ words: [name], state }) => {
-  const asked = withEvent(state, "asks", "GRUB's configuration waits for somebody to type a line (read)");
+  const asked = withEvent(state, "asks", "GRUB's configuration waits for a person to type a line (read)");
   return done(name ? withVariable(asked, name, new Set([UNTOLD])) : asked, undefined);
 });
 named("pause", asks("GRUB's configuration waits for a key (pause)"));

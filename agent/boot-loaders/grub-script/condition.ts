@@ -1,9 +1,9 @@
-/** GRUB's `test` command: `undefined` where the answer depends on something that cannot be told. */
+/** GRUB's `test` command: `undefined` if the answer depends on something unknown. */
 import { isTold } from "./state.ts";
 
 export type Truth = boolean | undefined;
 
-/** What a path names, for the tests of files. */
+/** What a path refers to, for the tests of files. */
 export type PathKind = "file" | "empty-file" | "folder" | "absent" | undefined;
 
 const not = (a: Truth): Truth => (a === undefined ? undefined : !a);
@@ -98,7 +98,7 @@ export function truthOf(words: readonly string[], kindOf: (path: string) => Path
   }
 
   const truth = either();
-  // What this reader does not know, it does not decide.
+  // An expression that this reader does not know is not decided.
   return at < words.length ? undefined : truth;
 }
 

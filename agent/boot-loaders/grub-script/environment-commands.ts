@@ -29,7 +29,7 @@ export function loadEnvironment({ run, words, state }: CommandCall): Flow {
   return { live: [{ ...loaded, status: true }] };
 }
 
-/** `save_env [-f FILE] NAME…`. What is unset is taken out of the block. */
+/** `save_env [-f FILE] NAME…`. Unset variables are removed from the block. */
 export function saveEnvironment({ words, state }: CommandCall): Flow {
   const { names } = argumentsOf(words, state);
   const saved = new Map<string, Values>(state.saved);

@@ -1,14 +1,14 @@
-/** What the words of a command become, for every value that its variables may have. */
+/** The words of a command, for every value that its variables can have. */
 import { type State, UNTOLD, type Values, valuesOf, withVariable } from "./state.ts";
 import type { Word } from "./syntax.ts";
 
 const MOST_ALTERNATIVES = 32;
-/** The firmware, the network and GRUB's own core set these; nothing here knows them. */
+/** The firmware, the network and GRUB's own core set these; their values are unknown here. */
 const SET_BY_GRUB = /^(cmdpath|lockdown|shim_lock|fw_path|net_.*|pxe_.*|efi_.*)$/;
 
 export interface Alternative {
   words: string[];
-  /** The state in which the variables have the values that were taken. */
+  /** The state in which the variables have the chosen values. */
   state: State;
 }
 
@@ -44,8 +44,8 @@ function lookUp(state: State, name: string): Values {
 }
 
 /**
- * A word is none where nothing but empty variables is in it, and several where a variable that is not
- * quoted has spaces.
+ * An empty result if the word contains only empty variables; several words if an unquoted variable contains
+ * spaces.
  */
 function fieldsOf(word: Word, valueFor: (name: string) => string): string[] {
   const fields: string[] = [];

@@ -1,4 +1,4 @@
-/** The files that GRUB reads, by its own names for them: `(uuid:0d6d4c5e-…)/grub/grub.cfg`. */
+/** The files that GRUB reads, by GRUB's names for them: `(uuid:0d6d4c5e-…)/grub/grub.cfg`. */
 import type { PathKind } from "./condition.ts";
 import { isTold, type State, valuesOf } from "./state.ts";
 
@@ -7,14 +7,14 @@ export type GrubFile =
   | { kind: "folder"; names: readonly string[] }
   | { kind: "absent" };
 
-/** `undefined`: what is there cannot be told. */
+/** `undefined`: the content is unknown. */
 export type GrubFiles = (device: string, path: string) => GrubFile | undefined;
 
 export function uuidDevice(uuid: string): string {
   return `uuid:${uuid.toLowerCase()}`;
 }
 
-/** Looks at a path as a script names it. */
+/** Looks up a path that a script names. */
 export function lookAt(files: GrubFiles, state: State, path: string): GrubFile | undefined {
   const [, named, rest = path] = /^\(([^)]*)\)(.*)$/s.exec(path) ?? [];
   const roots = [...valuesOf(state, "root")];

@@ -23,7 +23,7 @@ export function addEntry({ name, words, state, block }: CommandCall): Flow {
   const entry: MenuEntry = {
     title,
     id: options.get("id"),
-    // GRUB's default is that superusers alone may start it.
+    // By default, GRUB lets only superusers start it.
     users: options.get("users") ?? (options.has("unrestricted") ? undefined : ""),
     isSubmenu: name === "submenu",
     commands: block ?? [],
@@ -97,7 +97,7 @@ function blsEntry(id: string, text: string, state: State): MenuEntry {
   };
 }
 
-/** Everybody may start an entry whose users are a variable that is not set. */
+/** Every user may start an entry whose users are a variable that is not set. */
 function blsUsers(users: string, state: State): string | undefined {
   const variable = /^\$\{?(\w+)\}?$/.exec(users)?.[1];
   if (!variable) return users;

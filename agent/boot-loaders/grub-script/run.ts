@@ -1,7 +1,7 @@
 /**
- * Follows a script of GRUB through every way that it may take, as far as it is known here what GRUB will
- * find: variables, files, the
- * environment block. Changes nothing, and never takes one way for certain that could be another.
+ * Follows a GRUB script through every way that it can take, as far as is known here what GRUB will find:
+ * variables, files, the environment block. Changes nothing, and never takes one way for certain if there
+ * could be another.
  */
 
 import { alternativesOf } from "./expansion.ts";
@@ -10,7 +10,7 @@ import { type Event, isTold, joined, type State, UNTOLD, type Values, withVariab
 import { GrubSyntaxError, parseGrubScript, type ScriptCommand } from "./syntax.ts";
 
 /**
- * What a piece of a script leaves: states that differ in the status of the last command, and what left it
+ * What a part of a script leaves: states that differ in the status of the last command, and what left it
  * early.
  */
 export interface Flow {
@@ -20,9 +20,9 @@ export interface Flow {
 
 export interface GrubWorld {
   files: GrubFiles;
-  /** What GRUB itself offers; everything else is a function or an assignment. */
+  /** GRUB's own commands; every other name is a function or an assignment. */
   commandNamed(name: string): GrubCommand | undefined;
-  /** What the environment block may have, beside what its file says: from starts that did not finish. */
+  /** What the environment block may contain besides what its file says: from starts that did not finish. */
   mayBeSaved: ReadonlyMap<string, Values>;
 }
 
@@ -43,7 +43,7 @@ const DEEPEST_CALL = 50;
 
 export class GrubRun {
   readonly world: GrubWorld;
-  /** Menus that GRUB may show, each with what is known when it does. */
+  /** Menus that GRUB can show, each with what is known at that point. */
   readonly menus: State[] = [];
   /** States in which GRUB starts what was loaded, without showing a menu. */
   readonly booted: State[] = [];
@@ -71,16 +71,14 @@ export class GrubRun {
     return { live: live ? states : [], left };
   }
 
-  /**
-   * A text of script, such as a file. What cannot be understood is an event, and the rest is not followed.
-   */
+  /** A script text, such as a file. What cannot be parsed is an event, and the rest is not followed. */
   runText(text: string, name: string, start: State): Flow {
     let commands: ScriptCommand[];
     try {
       commands = parseGrubScript(text);
     } catch (error) {
       if (!(error instanceof GrubSyntaxError)) throw error;
-      return { live: [withEvent(start, "untold", `${name} cannot be understood: ${error.message}`)] };
+      return { live: [withEvent(start, "untold", `${name} cannot be parsed: ${error.message}`)] };
     }
     return this.nested(() => this.run(commands, start));
   }
@@ -125,7 +123,7 @@ export class GrubRun {
     }
     if (!isTold(name))
       return {
-        live: [withEvent({ ...state, status: undefined }, "untold", "a command's name is not known")],
+        live: [withEvent({ ...state, status: undefined }, "untold", "a command has an unknown name")],
       };
     const command = this.world.commandNamed(name);
     if (command) return command({ run: this, name, words: rest, state, block });
@@ -211,7 +209,7 @@ export function withEvent(state: State, kind: Event["kind"], what: string): Stat
   return { ...state, events: [...state.events, { kind, what, certain: true }] };
 }
 
-/** Commands put what they find into the variable of `--set`. */
+/** Commands put their result into the variable of `--set`. */
 export function withResultsUntold(state: State, words: readonly string[]): State {
   let result = state;
   for (const [index, word] of words.entries()) {
@@ -224,7 +222,7 @@ export function withResultsUntold(state: State, words: readonly string[]): State
   return result;
 }
 
-/** At most one state for each status: who asks for the status need not take the ways together. */
+/** At most one state for each status: a caller that asks for the status need not merge the ways. */
 function byStatus(states: readonly State[]): State[] {
   return [true, false, undefined].flatMap(
     (status) => joinedAll(states.filter((each) => each.status === status)) ?? [],

@@ -21,8 +21,8 @@ export function sourceFile({ run, name, words: [path = ""], state }: CommandCall
 }
 
 /**
- * Runs a file by itself, with nothing but exported variables, and shows its menu. Continues after it only
- * if that has no entry.
+ * Runs a file on its own, with only the exported variables, and shows its menu. Continues after it only if
+ * the menu has no entry.
  */
 export function configFile(call: CommandCall): Flow {
   const {
@@ -42,7 +42,7 @@ export function configFile(call: CommandCall): Flow {
   return { live: goesOn ? [{ ...state, events: end.events, status: true }] : [] };
 }
 
-/** As GRUB has it when it begins with a configuration. */
+/** GRUB's state when it begins with a configuration. */
 export function inOwnContext(state: State, path: string): State {
   const variables = new Map([...state.variables].filter(([name]) => state.exported.has(name)));
   const own: State = { ...state, variables, entries: [], starts: [], parameters: [] };

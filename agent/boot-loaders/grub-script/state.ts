@@ -1,15 +1,12 @@
 /**
- * What GRUB may know at one point of a script, where not every condition can be decided here: sets of
+ * What GRUB may know at one point of a script, if not every condition can be decided here: sets of
  * possibilities.
  */
 import type { ScriptCommand } from "./syntax.ts";
 
-/**
- * Stands in a text for something that cannot be told: what a person types, a device's name, a result of the
- * firmware.
- */
+/** Stands in a text for something unknown: what a person types, a device's name, a result of the firmware. */
 export const UNTOLD = "\0";
-/** Every value that a variable may have; `null` where it may not be set. */
+/** Every value that a variable can have; `null` if it can be unset. */
 export type Values = ReadonlySet<string | null>;
 
 const MOST_VALUES = 8;
@@ -18,22 +15,22 @@ const UNSET: Values = new Set([null]);
 export interface MenuEntry {
   title: string;
   id: string | undefined;
-  /** Who may start it where superusers are set: `undefined` is everybody. */
+  /** Who may start it if superusers are set; `undefined` means every user. */
   users: string | undefined;
   isSubmenu: boolean;
   commands: readonly ScriptCommand[];
-  /** What its commands are given as `$1` and so on. */
+  /** What its commands get as `$1` and so on. */
   parameters: readonly string[];
-  /** False where only some way through the script adds it. */
+  /** False if only some way through the script adds it. */
   certain: boolean;
 }
 
-/** Something that a script does on the way, and a person may have to answer. */
+/** Something that a script does on the way, and that may need a person. */
 export interface Event {
   kind: "asks" | "stops" | "starts" | "untold";
-  /** In words: `read waits for a line`. */
+  /** As text: `read waits for a line`. */
   what: string;
-  /** False where only some way through the script does it. */
+  /** False if only some way through the script does it. */
   certain: boolean;
 }
 
@@ -51,10 +48,10 @@ export interface State {
   starts: readonly Start[];
   /** What is written into the environment block, by variable. */
   saved: ReadonlyMap<string, Values>;
-  /** Of the last command; `undefined` cannot be told. */
+  /** The status of the last command; `undefined` if unknown. */
   status: boolean | undefined;
   parameters: readonly string[];
-  /** Spent before the menu, at most. */
+  /** The most that is spent before the menu. */
   sleepSeconds: number;
 }
 
@@ -83,7 +80,7 @@ export function isTold(text: string): boolean {
   return !text.includes(UNTOLD);
 }
 
-/** What holds at a place that either way through the script reaches. */
+/** The state at a point that is reached by either way through the script. */
 export function joined(a: State | undefined, b: State | undefined): State | undefined {
   if (!a || !b || a === b) return a ?? b;
   return {
@@ -112,14 +109,14 @@ function joinedValues(a: State["variables"], b: State["variables"]): State["vari
   return all;
 }
 
-/** What one way does not save stays as it is, so there is nothing to add for it. */
+/** What one way does not save stays as it is, so it adds nothing. */
 function joinedSaved(a: State["saved"], b: State["saved"]): State["saved"] {
   const all = new Map(a);
   for (const [name, values] of b) all.set(name, bounded(new Set([...(a.get(name) ?? []), ...values])));
   return all;
 }
 
-/** What both have had before they parted stays certain; what one has added is not. */
+/** What both had before they parted stays certain; what only one has added is not. */
 function joinedList<T extends { certain: boolean }>(a: readonly T[], b: readonly T[]): readonly T[] {
   if (a === b) return a;
   let common = 0;

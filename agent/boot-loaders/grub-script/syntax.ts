@@ -1,6 +1,6 @@
-/** Reads GRUB's script language, as grub-core/script/parser.y and yylex.l have it, into commands. */
+/** Parses GRUB's script language into commands, as grub-core/script/parser.y and yylex.l define it. */
 
-/** A piece of a word; of what is not quoted, spaces in a variable's value separate words. */
+/** A piece of a word. In an unquoted variable's value, spaces separate words. */
 export type Part = { text: string } | { variable: string; quoted: boolean };
 export type Word = readonly Part[];
 
@@ -16,17 +16,17 @@ export interface Branch {
   body: readonly ScriptCommand[];
 }
 
-/** What stands between braces behind a command: the commands of a menu entry. */
+/** The text between braces after a command: the commands of a menu entry. */
 export interface Block {
   commands: readonly ScriptCommand[];
 }
 
-/** GRUB would not understand it either, or this parser does not. */
+/** GRUB would not parse it either, or this parser cannot. */
 export class GrubSyntaxError extends Error {}
 
 type Token = { kind: "word"; word: Word; bare: string | undefined } | { kind: "mark"; text: string };
 
-/** Characters that end a word where they are not quoted. */
+/** Characters that end a word if they are not quoted. */
 const BREAKS = "{}|&;<> \t\r\n";
 const VARIABLE = /^\$(?:\{([A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?])\}|([A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?]))/;
 const DEEPEST = 100;
@@ -74,7 +74,7 @@ function readWord(source: string, start: number): { token: Token; end: number } 
     } else if (character === "'") {
       const end = source.indexOf("'", at + 1);
       if (end < 0) throw new GrubSyntaxError("a quotation mark is not closed");
-      // An empty text makes a word, too.
+      // An empty text is a word, too.
       flush();
       parts.push({ text: source.slice(at + 1, end) });
       isBare = false;
@@ -100,7 +100,7 @@ function readWord(source: string, start: number): { token: Token; end: number } 
   return { token: { kind: "word", word: parts, bare }, end: at };
 }
 
-/** Appends what stands between double quotes; returns the index behind the closing mark. */
+/** Appends the text between double quotes; returns the index behind the closing mark. */
 function readQuoted(source: string, start: number, parts: Part[]): number {
   let plain = "";
   for (let at = start; at < source.length; ) {
@@ -141,7 +141,7 @@ class Parser {
     return commands;
   }
 
-  /** Up to one of these words or a closing brace, which stays. */
+  /** Up to one of these words or a closing brace, which is not consumed. */
   #commands(ends: readonly string[]): ScriptCommand[] {
     if (++this.#depth > DEEPEST) throw new GrubSyntaxError("commands are nested too deeply");
     const commands: ScriptCommand[] = [];

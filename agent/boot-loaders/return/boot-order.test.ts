@@ -62,7 +62,7 @@ test.each<[string, BootOrder, string, string[]]>([
   ["a shell first", boot(0, [7, 0]), "attended", []],
   ["programs that are not started by themselves", boot(0, [3, 4, 0]), "unattended", []],
   ["the same loader twice", boot(0, [5, 0]), "unattended", []],
-  ["an entry whose file is gone", boot(0, [6, 0]), "unattended", []],
+  ["an entry whose file is missing", boot(0, [6, 0]), "unattended", []],
   ["an entry that cannot be read", boot(0, [9, 0]), "unknown", []],
   ["the entry that started it left out", boot(0, [1, 2]), "attended", []],
   ["no current entry", boot(undefined, [0]), "unknown", []],

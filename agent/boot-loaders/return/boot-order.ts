@@ -7,12 +7,12 @@ import { decodeLoadOption, type LoadOption } from "../load-option.ts";
 import { attended, type Judgement, UNATTENDED, unknown } from "./judgement.ts";
 
 export interface BootOrder {
-  /** The entry that started this system; absent where the firmware does not say. */
+  /** The entry that started this system; absent if the firmware does not say. */
   current: number | undefined;
   order: readonly number[] | undefined;
-  /** Entries that are named above, as far as they are there and can be read. */
+  /** The entries named above that exist and can be read. */
   options: ReadonlyMap<number, LoadOption>;
-  /** Entries whose file is known not to be there. */
+  /** Entries whose file is known to be missing. */
   dead: ReadonlySet<number>;
 }
 
@@ -42,13 +42,13 @@ function nameOf(number: number): string {
 
 const REMEDY = "Put this system's entry first in the firmware's boot order, with `efibootmgr -o`.";
 
-/** Whether the next normal start leads here, and what is tried before it. */
+/** Whether the next normal start leads to this system, and what is tried before it. */
 export function judgeBootOrder(boot: BootOrder): { nextStart: Judgement; triedBefore: string[] } {
   const { current, order, options, dead } = boot;
   if (current === undefined || !order || order.length === 0) {
     const nextStart = unknown(
       "the firmware does not say which of its entries started this system (BootCurrent, BootOrder)",
-      "Look at the firmware's boot order, and see that this system is first.",
+      "Look at the firmware's boot order, and make sure that this system is first.",
     );
     return { nextStart, triedBefore: [] };
   }
@@ -85,7 +85,7 @@ function labelOf(option: LoadOption | undefined): string {
   return option ? ` (${option.label})` : "";
 }
 
-/** Programs such as the firmware's own setup are in the list, and are not started by themselves. */
+/** Programs such as the firmware's own setup are in the list, but are not started by themselves. */
 const CATEGORY = 0x1f00;
 
 function isStarted({ active, otherAttributes }: LoadOption): boolean {
@@ -117,8 +117,8 @@ const MEDIA = 0x04;
 const FIRMWARE_FILE = new Set([6, 7]);
 
 /**
- * Whole devices, without a partition or a file: networks, drives whose medium is taken out, disks. The
- * firmware continues with the next entry if nothing on them can be started, as it did for this system.
+ * Whole devices, without a partition or a file: networks, drives with removable media, disks. The firmware
+ * continues with the next entry if nothing on them can be started, as it did for this system.
  */
 function isPassing(path: readonly DevicePathNode[]): boolean {
   return path.every(

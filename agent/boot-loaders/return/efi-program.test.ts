@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { efiProgramOf } from "./efi-program.ts";
 
-test("a GRUB core for UEFI says where it begins, and what it runs before", async () => {
+test("a GRUB core for UEFI says where it begins, and what it runs first", async () => {
   const dir = await mkdtemp(join(tmpdir(), "efi-program-"));
   try {
     const script = "search.fs_uuid 1a2b root hd0,gpt2\nset prefix=($root)'/boot/grub'\n";
@@ -28,6 +28,6 @@ test.each([
   ["a unified kernel image", "#### LoaderInfo: systemd-stub 252 ####", "linux"],
   ["something else", "MZ rEFInd", "unknown"],
   ["modules that reach past the end", "mimg\0\0\0\0\x18\0\0\0\0\0\0\0\xff\xff\0\0\0\0\0\0", "unknown"],
-])("%s is known by its words", (_, words, kind) => {
+])("%s is recognised by its text", (_, words, kind) => {
   expect(efiProgramOf(Buffer.from(`MZ${"\0".repeat(64)}${words}`, "latin1")).kind).toBe(kind);
 });

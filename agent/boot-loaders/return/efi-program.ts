@@ -1,4 +1,4 @@
-/** What a program for UEFI is, by its bytes. */
+/** What kind of UEFI program this is, by its bytes. */
 
 export type EfiProgram =
   | { kind: "grub"; prefix: string; script: string }
@@ -21,7 +21,7 @@ export function efiProgramOf(bytes: Buffer): EfiProgram {
   return { kind: "unknown" };
 }
 
-/** Prefix and built-in script of a GRUB core for UEFI; `undefined` if it is none, or not one of 64 bits. */
+/** Prefix and built-in script of a GRUB core for UEFI; `undefined` if it is not one, or not a 64-bit one. */
 function grubModulesOf(bytes: Buffer): { prefix: string | undefined; script: string } | undefined {
   for (let at = bytes.indexOf(MODULES_MAGIC); at >= 0; at = bytes.indexOf(MODULES_MAGIC, at + 1)) {
     if (at + INFO_BYTES > bytes.length) return undefined;

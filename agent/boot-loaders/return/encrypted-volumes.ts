@@ -1,17 +1,17 @@
 /**
- * Which encrypted volumes a start of this system opens, by crypttab(5), systemd-cryptsetup-generator(8),
- * dracut.cmdline(7) and their kin.
+ * The encrypted volumes that a start of this system opens, by crypttab(5), systemd-cryptsetup-generator(8),
+ * dracut.cmdline(7) and similar.
  */
 
 export interface EncryptedVolume {
-  /** What it becomes: `/dev/mapper/NAME`. */
+  /** The name of the opened device: `/dev/mapper/NAME`. */
   name: string;
-  /** `UUID=…` or a path; absent where only a name is given. */
+  /** `UUID=…` or a path; absent if only a name is given. */
   device: string | undefined;
-  /** Absent where nothing, `none` or `-` is given. */
+  /** Absent if none is given, or it is `none` or `-`. */
   key: string | undefined;
   options: readonly string[];
-  /** The initial RAM disk opens it. */
+  /** Whether the initial RAM disk opens it. */
   early: boolean;
 }
 
@@ -30,12 +30,12 @@ function keyOf(key: string | undefined): string | undefined {
   return key === undefined || key === "none" || key === "-" || key === "" ? undefined : key;
 }
 
-/** Anything on the command line that is about encryption. */
+/** Anything on the command line that concerns encryption. */
 const SMELLS = /^(rd\.)?luks\b|^rd_LUKS|^cryptdevice=|^cryptopts=|^cryptkey=|^crypto=|^zfs_?key|^rd\.zfs/i;
 
 /**
- * What the command line names for the initial RAM disk. `isOdd`: it is about encryption in words that are
- * not known here.
+ * The volumes that the command line names for the initial RAM disk. `isOdd`: it mentions encryption in words
+ * that are unknown here.
  */
 export function volumesOnCommandLine(commandLine: string): { volumes: EncryptedVolume[]; isOdd: boolean } {
   const settings = commandLine.split(/\s+/).map((word) => {
@@ -77,7 +77,7 @@ export function volumesOnCommandLine(commandLine: string): { volumes: EncryptedV
   return { volumes, isOdd };
 }
 
-/** One volume for each device: the table's key and options, where the command line names none. */
+/** One volume for each device: the table's key and options apply if the command line names none. */
 export function together(
   table: readonly EncryptedVolume[],
   early: readonly EncryptedVolume[],

@@ -5,18 +5,18 @@ import type { MountedVolume } from "../volumes.ts";
 const DEEPEST = 16;
 
 /**
- * Whether a mounted file system is on an encrypted device, however far down. `undefined` where the kernel
- * does not say.
+ * Whether a mounted file system is on an encrypted device, at any level. `undefined` if the kernel does not
+ * say.
  */
 export async function isOnEncryption(
   machine: Machine,
   { device, source, type }: Pick<MountedVolume, "device" | "source" | "type">,
 ): Promise<boolean | undefined> {
-  // No boot loader reads ZFS where it is encrypted.
+  // No boot loader reads encrypted ZFS.
   if (type === "zfs") return false;
   const own = await machine.resolve(`/sys/dev/block/${device}`);
   if (own !== undefined) return isBelow(machine, own, 0);
-  // Such as btrfs, whose mounts have a number of their own.
+  // For example btrfs, whose mounts have a number of their own.
   const path = source.startsWith("/dev/") ? await machine.resolve(source) : undefined;
   const named = path && (await machine.resolve(`/sys/class/block/${posix.basename(path)}`));
   return named ? isBelow(machine, named, 0) : undefined;

@@ -4,27 +4,26 @@ import type { BootMachine } from "../../machine/boot-machine.ts";
 import { type GrubFile, type GrubFiles, uuidDevice } from "../grub-script/files.ts";
 import type { VolumeMap } from "../volumes.ts";
 
-/** A device that stands for this system's own paths, where a file system has no UUID. */
+/** Stands for this system's own paths, if a file system has no UUID. */
 const OWN_PATHS = "os";
 const MOST_FILES = 2000;
 const LARGEST_BYTES = 4 * 2 ** 20;
 
-/** A path of this system, as GRUB's scripts name it here. */
+/** The name in GRUB's scripts for a path of this system. */
 export function grubPathOf(volumes: VolumeMap, path: string): string {
   const location = volumes.locationOf(path);
   return location ? `(${uuidDevice(location.volume)})${location.path}` : `(${OWN_PATHS})${path}`;
 }
 
-/** The path of this system that GRUB's path is; `undefined` if its file system is not mounted. */
+/** The path in this system for a path of GRUB's; `undefined` if its file system is not mounted. */
 export function ownPathOf(volumes: VolumeMap, grubPath: string): string | undefined {
   const [, device = "", path = ""] = /^\(([^)]*)\)(.*)$/s.exec(grubPath) ?? [];
   return ownPath(volumes, device, path);
 }
 
 /**
- * Decides with the files that the decision asks for: it is asked again with more of them, until it asks for
- * nothing that was not read. So the
- * decision itself reads nothing.
+ * Calls the decision with the files that it asks for, again and again, until it asks for no file that was not
+ * read. So the decision itself reads nothing.
  */
 export async function withGrubFiles<T>(
   machine: BootMachine,
@@ -57,12 +56,12 @@ async function read(
     const status = real === undefined ? undefined : await machine.status(real);
     if (real === undefined || !status) return { kind: "absent" };
     if (status.kind === "folder") return { kind: "folder", names: await machine.list(real) };
-    // No configuration is as large; nothing else is read into memory.
+    // No configuration is as large; anything larger is not read into memory.
     if (status.sizeBytes > LARGEST_BYTES) return undefined;
     const bytes = await machine.contents(real);
     return status.kind === "file" && bytes ? { kind: "file", bytes } : undefined;
   } catch {
-    // Not readable to us: what it says is not known.
+    // We cannot read it, so its content is unknown.
     return undefined;
   }
 }
@@ -74,7 +73,7 @@ function ownPath({ volumes }: VolumeMap, device: string, path: string): string |
     const relative = posix.relative(root, posix.normalize(path));
     if (!relative.startsWith("..")) return posix.join(mountPoint, relative);
   }
-  // SUSE's GRUB begins at the subvolume that is mounted as root (btrfs_relative_path).
+  // SUSE's GRUB starts its paths at the subvolume that is mounted as root (btrfs_relative_path).
   const own = volumes.find(({ mountPoint, type }) => mountPoint === "/" && type === "btrfs");
   return own && uuidDevice(own.uuid) === device ? posix.normalize(path) : undefined;
 }

@@ -3,7 +3,7 @@ import { worstOf } from "./judgement.ts";
 import { GRUB_CASES } from "./testing/grub-cases.ts";
 import { follow } from "./testing/grub-config.ts";
 
-describe("GRUB, without anybody at its console,", () => {
+describe("GRUB, without a person at its console,", () => {
   test.each(GRUB_CASES.map((each) => [each.name, each] as const))(
     "with %s",
     (_, { files, environment, starts, verdict }) => {

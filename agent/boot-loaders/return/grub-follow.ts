@@ -1,4 +1,4 @@
-/** Follows GRUB from where the firmware leaves it to what it starts. */
+/** Follows GRUB from where the firmware starts it to what it starts. */
 import { commandNamed } from "../grub-script/commands.ts";
 import type { GrubFiles } from "../grub-script/files.ts";
 import { GrubRun } from "../grub-script/run.ts";
@@ -11,9 +11,9 @@ import { attended, type Judgement, unknown } from "./judgement.ts";
 /** Where GRUB begins. */
 export interface GrubStart {
   platform: "pc" | "efi";
-  /** `(uuid:1a2b-3c4d)/EFI/debian`: where it looks for `grub.cfg`, unless the script says another. */
+  /** `(uuid:1a2b-3c4d)/EFI/debian`: where it looks for `grub.cfg`, unless the script names another folder. */
   prefix: string;
-  /** What is built into its core, and run before. */
+  /** The script that is built into its core and runs first. */
   script: string;
 }
 
@@ -24,23 +24,21 @@ export interface GrubSetting {
 }
 
 export interface GrubOutcome {
-  /** What may keep it from starting something by itself. */
+  /** What may keep it from starting a system by itself. */
   against: Judgement[];
-  /** Every command line that may be started. */
+  /** Every command line that it may start. */
   starts: (readonly string[])[];
-  /** Entries that may be started by default. */
+  /** Entries that it may start by default. */
   entries: MenuEntry[];
   /** All entries of the menus that GRUB can show. */
   offered: MenuEntry[];
-  /**
-   * The folders whose configuration the menus are of, as GRUB names them; `null` where that cannot be told.
-   */
+  /** The folders of the configurations that the menus come from, by GRUB's names; `null` if unknown. */
   folders: Set<string | null>;
   /** What may be written into the environment block on the way. */
   saved: ReadonlyMap<string, Values>;
 }
 
-/** GRUB 2.00 and newer set these; distributions' configurations ask for them. */
+/** GRUB 2.00 and newer set these; distributions' configurations test them. */
 const FEATURES = [
   ...["chainloader_bpb", "ntldr", "platform_search_hint", "default_font_path", "all_video_module"],
   ...["menuentry_id", "menuentry_options", "200_final", "nativedisk_cmd", "timeout_style"],
@@ -50,9 +48,8 @@ const CPU = { pc: "i386", efi: "x86_64" } as const;
 const MOST_PASSES = 4;
 
 /**
- * What GRUB does at every start from now on: with the environment block as it is, and with what its own
- * configuration may have written
- * into it by then, as after a start that was cut off.
+ * What GRUB does at every start from now on: with the current environment block, and with what its own
+ * configuration may have written into it by then, as after an interrupted start.
  */
 export function followGrub(
   facts: GrubSetting,
@@ -67,7 +64,7 @@ export function followGrub(
   }
 }
 
-/** What GRUB does at the next start alone. */
+/** What GRUB does at the next start only. */
 export function followOnce(
   { start, files, tools }: GrubSetting,
   mayBeSaved: ReadonlyMap<string, Values>,

@@ -16,23 +16,23 @@ export interface MenuFacts {
   tools: GrubTools;
 }
 
-/** What the menu comes to. */
+/** The result of the menu. */
 export interface MenuOutcome {
   /** What may keep GRUB from starting something. */
   against: Judgement[];
-  /** Every command line that may be started: `["linux", "/vmlinuz", "root=…"]`. */
+  /** Every command line that it may start: `["linux", "/vmlinuz", "root=…"]`. */
   starts: (readonly string[])[];
-  /** Entries that may be started, submenus left out. */
+  /** Entries that it may start, without submenus. */
   entries: MenuEntry[];
-  /** What may be written into the environment block by then. */
+  /** What may have been written into the environment block by then. */
   saved: State["saved"][];
 }
 
-/** Longer waits are taken for endless: no operator expects a restart to take a quarter of an hour. */
+/** Longer waits count as endless: no operator expects a restart to take a quarter of an hour. */
 const LONGEST_WAIT_SECONDS = 600;
 const DEEPEST_MENU = 8;
 
-/** Seconds, as GRUB takes the variable: a number in C's spelling, and endless where it is none. */
+/** Seconds, as GRUB parses the variable: a number in C's spelling, or endless if it is not a number. */
 export function menuWaitSeconds(timeout: string | null): number | "endless" | undefined {
   if (timeout === null) return "endless";
   if (!isTold(timeout)) return undefined;
@@ -79,13 +79,14 @@ function add(all: MenuOutcome, more: MenuOutcome): void {
 
 function ofEvent({ kind, what, certain }: Event, facts: MenuFacts): Judgement {
   if (kind === "untold")
-    return unknown(`what GRUB's configuration does is not known: ${what}`, whatToLookAt(facts));
-  const reason = kind === "stops" ? `GRUB's configuration leaves GRUB by \`${what}\`, without a start` : what;
+    return unknown(`GRUB's configuration cannot be followed: ${what}`, whatToLookAt(facts));
+  const reason =
+    kind === "stops" ? `GRUB's configuration leaves GRUB by \`${what}\`, without starting a system` : what;
   return (certain ? attended : unknown)(reason, whatToLookAt(facts));
 }
 
 function whatToLookAt({ tools }: MenuFacts): string {
-  return `Take what waits or leaves out of GRUB's configuration (/etc/grub.d, custom.cfg), and write it again with ${tools.mkconfig}.`;
+  return `Remove what waits or leaves from GRUB's configuration (/etc/grub.d, custom.cfg), and write it again with ${tools.mkconfig}.`;
 }
 
 function ofTimeout(menu: State, { tools }: MenuFacts): Judgement[] {
@@ -94,7 +95,7 @@ function ofTimeout(menu: State, { tools }: MenuFacts): Judgement[] {
   return values.flatMap((value) => {
     const seconds = menuWaitSeconds(value);
     const is = values.length === 1 ? "waits" : "may wait";
-    if (seconds === undefined) return [unknown("how long GRUB's menu waits is not known", remedy)];
+    if (seconds === undefined) return [unknown("it is not known how long GRUB's menu waits", remedy)];
     if (seconds === "endless") {
       const spelling = value === null ? "no timeout is set" : `timeout is "${value}"`;
       return [attended(`GRUB's menu ${is} for a key without end: ${spelling}`, remedy)];
@@ -113,12 +114,12 @@ function ofPassword({ title, users, certain }: MenuEntry, menu: State): Judgemen
   return [
     (isSure ? attended : unknown)(
       `GRUB asks for a user's name and password before it starts "${title}"`,
-      "Let everybody start that entry (--unrestricted in /etc/grub.d, or no grub_users), or remove the password for the time of the conversion.",
+      "Let every user start that entry (--unrestricted in /etc/grub.d, or no grub_users), or remove the password for the time of the conversion.",
     ),
   ];
 }
 
-/** GRUB runs a submenu's commands by themselves, and starts its default at once. */
+/** GRUB runs a submenu's commands on their own, and starts its default at once. */
 function ofSubmenu(
   entry: MenuEntry,
   rest: string | null,
@@ -170,7 +171,7 @@ function together(outcomes: readonly MenuOutcome[]): MenuOutcome {
   return all;
 }
 
-/** Every entry that may be the default, with what of the path names an entry of its submenu. */
+/** Every entry that may be the default, with the rest of the path that names an entry of its submenu. */
 function defaultsOf({ entries, variables }: State): { entry: MenuEntry; rest: string | null }[] {
   const found = new Map<MenuEntry, string | null>();
   for (const value of valuesOf({ variables }, "default")) {
@@ -201,11 +202,11 @@ function namedBy(value: string | null, entries: readonly MenuEntry[]): [MenuEntr
     return certain ? matches : [...fallback(), ...matches];
   };
   if (!number) return byName();
-  // Some versions take the number that a name begins with, others the name.
+  // Some versions use the number that a name begins with, others the name.
   return number[2] === "" ? byNumber() : [...byNumber(), ...(named.length > 0 ? byName() : [])];
 }
 
-/** `a>b>c` names a way through submenus; `>>` is a character of a name. */
+/** `a>b>c` is a path through submenus; `>>` is a `>` within a name. */
 function splitPath(value: string): { head: string; rest: string | null } {
   const at = /(?<!>)>(?!>)/.exec(value)?.index;
   const head = (at === undefined ? value : value.slice(0, at)).replaceAll(">>", ">");

@@ -11,15 +11,15 @@ import { grubToolsOf } from "./grub-tools.ts";
 export interface GrubRehearsal {
   /** The entry is in the menu. */
   isOffered: boolean;
-  /** GRUB takes it back before it starts anything. */
+  /** GRUB clears it before it starts anything. */
   isCleared: boolean;
-  /** Titles of what else may be started, or instead. */
+  /** Titles of what may be started as well or instead. */
   others: string[];
 }
 
 export interface Arming {
   start: GrubStart | undefined;
-  /** What the environment block may have besides. */
+  /** What the environment block may contain besides. */
   saved: ReadonlyMap<string, Values>;
   id: string;
   /** Paths of this system. */

@@ -8,14 +8,17 @@ import { unknown } from "./judgement.ts";
 export interface GrubReturn {
   outcome: GrubOutcome;
   /**
-   * Where GRUB's environment block, `custom.cfg` and `grub.cfg` are, as this system names it; absent where
-   * that is not certain.
+   * Where GRUB's environment block, `custom.cfg` and `grub.cfg` are, by this system's path; absent if that is
+   * not certain.
    */
   folder: string | undefined;
   start: GrubStart | undefined;
 }
 
-/** What GRUB does at each start, from where it may begin. Starts that lead to one configuration are one. */
+/**
+ * What GRUB does at each start, from every place where it may begin. Starts that lead to one configuration
+ * count as one.
+ */
 export async function readGrub(
   machine: BootMachine,
   volumes: VolumeMap,
@@ -34,9 +37,9 @@ export async function readGrub(
     return { outcome, folder: ownPathOf(volumes, only), start: starts[0] };
   }
   if (folders.length <= 1) return { outcome, folder: undefined, start: undefined };
-  const names = folders.map((folder) => (folder === null ? "one that is not known" : withoutDevice(folder)));
+  const names = folders.map((folder) => (folder === null ? "an unknown one" : withoutDevice(folder)));
   const doubt = unknown(
-    `which configuration GRUB uses is not certain: ${names.join(" or ")}`,
+    `it is not certain which configuration GRUB uses: ${names.join(" or ")}`,
     "Remove the grub.cfg that GRUB does not use, or move it away.",
   );
   return { outcome: { ...outcome, against: [doubt] }, folder: undefined, start: undefined };

@@ -7,7 +7,7 @@ export interface GrubTools {
   editenv: string;
 }
 
-/** Where GRUB 2 was installed beside the old GRUB, it kept the digit. */
+/** If GRUB 2 was installed beside the old GRUB, it kept the digit. */
 const WITH_DIGIT =
   /^(rhel|fedora|centos|rocky|almalinux|ol|amzn|suse|opensuse.*|sles|sled|sl-micro|mageia|photon)$/;
 

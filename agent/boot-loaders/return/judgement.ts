@@ -1,7 +1,7 @@
 /** Whether a part of a start needs a person. */
 export interface Judgement {
   verdict: "unattended" | "attended" | "unknown";
-  /** Why not `unattended`, and what to do about it. */
+  /** Why it is not `unattended`, and what to do about it. */
   reason?: string;
   remedy?: string;
 }
@@ -18,7 +18,7 @@ export function unknown(reason: string, remedy: string): Judgement {
 
 const ORDER = ["attended", "unknown", "unattended"] as const;
 
-/** Everything that counts against it; the worst verdict is the whole's. */
+/** Combines all judgements; the worst verdict applies. */
 export function worstOf(judgements: readonly Judgement[]): Judgement {
   const verdict = ORDER.find((each) => judgements.some((judgement) => judgement.verdict === each));
   if (verdict === undefined || verdict === "unattended") return UNATTENDED;

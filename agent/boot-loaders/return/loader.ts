@@ -1,4 +1,4 @@
-/** Which program the firmware starts for this system, and where GRUB would begin. */
+/** The program that the firmware starts for this system, and where GRUB would begin. */
 import { posix } from "node:path";
 import type { BootMachine } from "../../machine/boot-machine.ts";
 import { findName, findPath } from "../fat-names.ts";
@@ -11,7 +11,7 @@ import { grubPathOf } from "./grub-files.ts";
 import type { GrubStart } from "./grub-follow.ts";
 
 export type Loader =
-  /** More than one start where it cannot be told which of them is GRUB's. */
+  /** More than one start if it is not known which of them is GRUB's. */
   | { kind: "grub"; starts: GrubStart[] }
   | { kind: "systemd-boot" }
   /** The firmware starts the kernel itself. */
@@ -19,10 +19,10 @@ export type Loader =
   | { kind: "other"; name: string }
   | { kind: "unknown" };
 
-/** Debian and its kin; Red Hat, SUSE and theirs. */
+/** Debian and its derivatives; Red Hat, SUSE and theirs. */
 const GRUB_FOLDERS = ["/boot/grub", "/boot/grub2"];
 const CONFIG = "grub.cfg";
-/** What shim starts, and what it starts from the folder for removable media. */
+/** The program that shim starts, and that it starts from the folder for removable media. */
 const AFTER_SHIM = "grubx64.efi";
 const SHIM_FALLBACK = "fbx64.efi";
 const LARGEST_PROGRAM_BYTES = 64 * 2 ** 20;
@@ -44,10 +44,10 @@ export async function findLoader(
     if (known) return known;
   }
   const folder = file && posix.dirname(file);
-  // A program that is not known is GRUB only if a configuration is beside it.
+  // An unknown program is GRUB only if a configuration is beside it.
   const isForeign = program?.kind === "unknown" && folder && !(await findName(machine, folder, CONFIG));
   if (told === undefined && isForeign) return { kind: "unknown" };
-  // Who tells a name that is not known here is not GRUB, though GRUB may be installed as well.
+  // A loader that reports an unknown name is not GRUB, even if GRUB is installed as well.
   if (told !== undefined && !/^GRUB\b/.test(told)) return { kind: "other", name: told };
   return grubOrNone(await guessedStarts(machine, volumes, folder), "efi");
 }
@@ -72,7 +72,7 @@ async function fromProgram(machine: BootMachine, found: FoundProgram): Promise<L
   const folder = posix.dirname(file);
   if (program.kind === "shim") {
     if (await findName(machine, folder, SHIM_FALLBACK)) {
-      // It continues with the programs that folders beside it list: those are looked for.
+      // It continues with the programs that folders beside it list, so look for those.
       return /\/boot$/i.test(folder) ? undefined : fromShim(machine, found);
     }
     return fromShim(machine, found);
@@ -100,7 +100,7 @@ async function fromShim(machine: BootMachine, found: FoundProgram): Promise<Load
     : undefined;
 }
 
-/** Folders with a configuration that GRUB may begin with: the loader's own, else all. */
+/** Folders with a configuration that GRUB may begin with: the loader's own or, without one, all. */
 async function guessedStarts(
   machine: BootMachine,
   volumes: VolumeMap,

@@ -1,9 +1,9 @@
 import type { Machine } from "../../machine/machine.ts";
 
-/** What a LUKS2 header says of the ways to open it: its tokens (LUKS2 on-disk format, section 3.5). */
+/** What a LUKS2 header says about the ways to open it: its tokens (LUKS2 on-disk format, section 3.5). */
 export interface LuksToken {
   type: string;
-  /** systemd's, for a TPM that also wants a PIN. */
+  /** For systemd's token: whether the TPM also requires a PIN. */
   needsPin: boolean;
 }
 
@@ -11,7 +11,7 @@ const MAGIC = Buffer.from("LUKS\xba\xbe", "latin1");
 const BINARY_HEADER_BYTES = 4096;
 const LARGEST_HEADER_BYTES = 8 * 2 ** 20;
 
-/** None for LUKS1, which has no tokens; `undefined` if the header cannot be read. */
+/** Empty for LUKS1, which has no tokens; `undefined` if the header cannot be read. */
 export async function readLuksTokens(machine: Machine, path: string): Promise<LuksToken[] | undefined> {
   try {
     const disk = await machine.openDisk(path);
@@ -29,7 +29,7 @@ export async function readLuksTokens(machine: Machine, path: string): Promise<Lu
       await disk.close();
     }
   } catch {
-    // Then how it is opened is not known, and so it is judged.
+    // It is then unknown how it opens, and it is judged so.
     return undefined;
   }
 }

@@ -5,9 +5,8 @@ import type { BootMachine } from "../../machine/boot-machine.ts";
 import { judgeReturn } from "./system-return.ts";
 
 /**
- * Throws `ReturnNotUnattendedError` where this machine, once restarted, may wait for somebody or start
- * another system, as far as the operator has
- * not accepted that. Changes nothing.
+ * Throws `ReturnNotUnattendedError` if this machine, once restarted, may wait for a person or start another
+ * system, unless the operator has accepted that. Changes nothing.
  */
 export async function mustReturn(machine: BootMachine, accept: readonly RuleName[]): Promise<void> {
   const judged = await judgeReturn(machine);

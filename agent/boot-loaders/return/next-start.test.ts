@@ -10,7 +10,7 @@ test.each<[string, string[][], string]>([
   ["another system", [["linux", "/vmlinuz", "root=UUID=1"]], "attended"],
   ["a root by another kind of name", [["linux", "/vmlinuz", "root=/dev/sda2"]], "unknown"],
   ["no root", [["linux", "/vmlinuz"]], "unknown"],
-  ["a root that is not known", [["linux", "/vmlinuz", "root=UUID=\0"]], "unknown"],
+  ["a root that is unknown", [["linux", "/vmlinuz", "root=UUID=\0"]], "unknown"],
   ["another boot loader", [["chainloader", "/EFI/Microsoft/Boot/bootmgfw.efi"]], "unknown"],
   [
     "a hypervisor with this system",

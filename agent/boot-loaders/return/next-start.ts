@@ -15,7 +15,7 @@ export function judgeStarts(starts: readonly (readonly string[])[], commandLine:
       );
     }
     const root = rootIn(words);
-    // A hypervisor has no root of its own: the kernel is one of its modules, and so is what is not a kernel.
+    // A hypervisor has no root of its own: the kernel and other files are its modules.
     const isPart = /^(multiboot2?|xen_hypervisor|module2?|xen_module)$/.test(command);
     if (root === running || (isPart && root === undefined)) return UNATTENDED;
     const reason = `GRUB's default starts root=${root ?? "(none)"}, and this system runs with root=${running ?? "(none)"}`;

@@ -72,7 +72,7 @@ describe("a machine with GRUB", () => {
     expect((await new BootNext(machine).probe(NEED)).usable).toBe(true);
   });
 
-  test("whose default is another system is not this one's return", async () => {
+  test("whose default is another system does not come back to this one", async () => {
     const machine = await grubMachine({ firmware: "bios" });
     await machine.put("/proc/cmdline", "root=/dev/sda3 ro\n");
     expect(await judged(machine)).toBe("unattended attended unattended");
@@ -80,13 +80,13 @@ describe("a machine with GRUB", () => {
     expect(await judged(machine)).toBe("unattended unknown unattended");
   });
 
-  test("and /boot on an encrypted device is asked for its passphrase by GRUB, whatever the RAM disk has", async () => {
+  test("with /boot on an encrypted device waits for its passphrase in GRUB, whatever the RAM disk has", async () => {
     const machine = await grubMachine({ firmware: "uefi", separateBoot: true, bootLayer: "crypt" });
     expect((await judged(machine)).split(" ")[0]).toBe("attended");
     expect((await new BootNext(machine).probe(NEED)).usable).toBe(true);
   });
 
-  test("says what to do in the words of its distribution", async () => {
+  test("gets advice in the terms of its distribution", async () => {
     const machine = await grubMachine({ firmware: "bios" }, "/boot/grub2");
     await waits(machine, "/boot/grub2");
     expect((await judgeReturn(machine)).bootLoader.remedy).toContain("with grub-mkconfig");
@@ -107,7 +107,7 @@ describe("the folder that GRUB uses", () => {
     return item?.kind === "file" ? `${item.location.volume}${item.location.path}` : undefined;
   };
 
-  test("is the loader's own on the ESP, where a stray one is in /boot", async () => {
+  test("is the loader's own on the ESP, even with a stray one in /boot", async () => {
     const machine = await grubMachine({ firmware: "uefi" }, "/boot/efi/EFI/redhat");
     await machine.put("/boot/grub2/grub.cfg", GRUB_CONFIGURATION);
     await startedBy(machine, "/EFI/redhat/shimx64.efi");
@@ -129,7 +129,7 @@ describe("the folder that GRUB uses", () => {
     expect(await judged(machine)).toBe("unattended unattended unattended");
   });
 
-  test("of two vendors is the one that was started, and neither where that is not known", async () => {
+  test("is, of two vendors, the one that was started, and neither if that is unknown", async () => {
     const machine = await grubMachine({ firmware: "uefi" }, "/boot/efi/EFI/redhat");
     await installGrub(machine, { folder: "/boot/efi/EFI/centos" });
     expect(await folderOf(machine)).toContain("grub-folder");
@@ -146,7 +146,7 @@ describe("the folder that GRUB uses", () => {
   });
 });
 
-test("entries of the Boot Loader Specification are asked for a password only where their users are set", async () => {
+test("entries of the Boot Loader Specification ask for a password only if their users are set", async () => {
   const machine = await machineWith({ firmware: "bios" });
   const configuration = `${GRUB_CONFIGURATION.replace(/menuentry[\s\S]*?\n\}\n/, "insmod blscfg\nblscfg\n")}
 if [ -f $prefix/user.cfg ]; then
@@ -173,14 +173,14 @@ fi
   expect(await judged(machine)).toBe("attended unattended unattended");
 });
 
-test("GRUB that says its name to the system is GRUB", async () => {
+test("a loader that reports GRUB as its name is GRUB", async () => {
   const machine = await grubMachine({ firmware: "uefi" });
   await machine.putVariable(`LoaderInfo-${LOADER}`, Buffer.from("GRUB 2.12\0", "utf16le"), 6);
   expect(await judged(machine)).toBe("unattended unattended unattended");
   expect((await new Grub(machine).probe(NEED)).usable).toBe(true);
 });
 
-test("a boot loader that is not known is not judged", async () => {
+test("an unknown boot loader is not judged", async () => {
   const machine = await grubMachine({ firmware: "uefi" });
   await machine.putVariable(`LoaderInfo-${LOADER}`, Buffer.from("Limine 8\0", "utf16le"), 6);
   expect((await judgeReturn(machine)).bootLoader).toMatchObject({
@@ -189,7 +189,7 @@ test("a boot loader that is not known is not judged", async () => {
   });
 });
 
-test("systemd-boot is judged by its configuration and variables, and not by a GRUB that is left over", async () => {
+test("systemd-boot is judged by its configuration and variables, and not by a leftover GRUB", async () => {
   const machine = await grubMachine({ firmware: "uefi" });
   await waits(machine);
   await installSystemdBoot(machine);
@@ -208,13 +208,13 @@ test("a firmware whose boot order leaves this system out starts another", async 
   expect(await judged(machine)).toBe("unattended unknown unattended");
 });
 
-test("a volume that somebody opens is asked for at the return", async () => {
+test("a volume that a person opens waits for that person at the return", async () => {
   const machine = await grubMachine({ firmware: "bios" });
   await machine.put("/etc/crypttab", "root UUID=1 none luks,discard\n");
   expect(await judged(machine)).toBe("unattended unattended attended");
 });
 
-test("a root on an encrypted device that nothing names is opened by nothing that is known", async () => {
+test("a root on an encrypted device that no table names counts as opened by no known means", async () => {
   const machine = await grubMachine({ firmware: "bios", bootLayer: "crypt" });
   await machine.put("/etc/crypttab", "swap /dev/sda4 /dev/urandom swap\n");
   expect((await judgeReturn(machine)).volumes).toMatchObject({
@@ -223,14 +223,14 @@ test("a root on an encrypted device that nothing names is opened by nothing that
   });
 });
 
-test("a program that the firmware starts and that is not known is not taken for GRUB", async () => {
+test("an unknown program that the firmware starts is not taken for GRUB", async () => {
   const machine = await grubMachine({ firmware: "uefi" });
   await startedBy(machine, "/EFI/refind/refind_x64.efi");
   expect((await judgeReturn(machine)).bootLoader.verdict).toBe("unknown");
   expect((await new Grub(machine).probe(NEED)).usable).toBe(false);
 });
 
-test("an EFI system partition behind an automount is looked at, which mounts it", async () => {
+test("an EFI system partition behind an automount is read, which mounts it", async () => {
   const machine = await grubMachine({ firmware: "uefi" });
   const mounts = (await machine.contents("/proc/self/mountinfo"))?.toString() ?? "";
   const waiting = mounts.replace(/^94 .*$/m, "94 27 0:44 / /boot/efi rw - autofs systemd-1 rw,fd=1,direct");
@@ -245,7 +245,7 @@ test("an EFI system partition behind an automount is looked at, which mounts it"
   expect((await new BootNext(machine).probe(NEED)).usable).toBe(true);
 });
 
-test("an array that has a name of its own is no plain partition", async () => {
+test("an array with a name of its own is not a plain partition", async () => {
   const machine = await grubMachine({ firmware: "bios", separateBoot: true, bootLayer: "md" });
   const folder = "/sys/devices/virtual/block/md_boot";
   await machine.put(`${folder}/md/array_state`, "clean\n");

@@ -1,6 +1,6 @@
 /**
- * Whether this machine, once restarted from elsewhere, comes back to the system that runs now without a
- * person. Changes nothing.
+ * Whether this machine, once restarted from elsewhere, comes back to the running system without a person.
+ * Changes nothing.
  */
 import type { ReturnPart, SystemReturn } from "#shared/protocol/inventory.ts";
 import type { BootMachine } from "../../machine/boot-machine.ts";
@@ -30,7 +30,7 @@ export async function judgeReturn(machine: BootMachine): Promise<SystemReturn> {
   };
 }
 
-/** `undefined` on BIOS, which starts what is first on the disk that its setup names. */
+/** `undefined` on BIOS, which starts the first thing on the disk that its setup names. */
 export async function readFirmwareOrder(
   machine: BootMachine,
   volumes: VolumeMap,
@@ -57,8 +57,8 @@ async function judgeLoader(
   const loader = await findLoader(machine, volumes, boot);
   if (loader.kind === "none") return { bootLoader: UNATTENDED, nextStart: UNATTENDED };
   if (loader.kind === "other" || loader.kind === "unknown") {
-    const name = loader.kind === "other" ? loader.name : "a boot loader that is not known here";
-    const reason = `this system was started by ${name}, and whether that waits for somebody is not known`;
+    const name = loader.kind === "other" ? loader.name : "an unknown boot loader";
+    const reason = `this system was started by ${name}, and it is not known whether that waits for a person`;
     const remedy = "Look at its configuration: it must start this system by itself after some seconds.";
     return { bootLoader: unknown(reason, remedy), nextStart: UNATTENDED };
   }
@@ -82,7 +82,7 @@ async function judgeEncryptedBoot(machine: BootMachine, volumes: VolumeMap): Pro
   const volume = volumes.holding("/boot");
   const remedy = "Keep /boot on a partition that is not encrypted.";
   const found = volume && (await isOnEncryption(machine, volume));
-  if (found === undefined) return unknown("whether /boot is encrypted is not known", remedy);
+  if (found === undefined) return unknown("it is not known whether /boot is encrypted", remedy);
   return found
     ? attended("/boot is encrypted, and GRUB itself asks for its passphrase before anything else", remedy)
     : UNATTENDED;

@@ -23,7 +23,7 @@ test.each<[string, Given, string]>([
   ["a forced menu between spaces", { configuration: "  timeout\tmenu-force  \n" }, "attended"],
   ["a comment", { configuration: "#timeout menu-force\n" }, "unattended"],
   ["a later line that counts", { configuration: "timeout menu-force\ntimeout 3\n" }, "unattended"],
-  ["a word that sd-boot does not take", { configuration: "timeout 3\ntimeout never\n" }, "unattended"],
+  ["a word that sd-boot does not accept", { configuration: "timeout 3\ntimeout never\n" }, "unattended"],
   ["an hour", { configuration: "timeout 3600\n" }, "attended"],
   [
     "a variable that forces the menu",
@@ -35,7 +35,7 @@ test.each<[string, Given, string]>([
   ["one menu of some seconds", { LoaderConfigTimeoutOneShot: "5" }, "unattended"],
   ["one forced menu", { LoaderConfigTimeoutOneShot: "menu-force" }, "attended"],
   ["one menu of no seconds, which stays", { LoaderConfigTimeoutOneShot: "0" }, "attended"],
-  ["keys for a firmware that takes them", { keys: ["auto"], setupMode: true }, "unknown"],
+  ["keys for a firmware that accepts them", { keys: ["auto"], setupMode: true }, "unknown"],
   [
     "keys that are not enrolled",
     { keys: ["auto"], setupMode: true, configuration: "secure-boot-enroll off\n" },

@@ -3,13 +3,13 @@ import { lastOf, type Setting, settingsOf } from "../systemd-boot-menu/settings.
 import { attended, type Judgement, UNATTENDED, unknown } from "./judgement.ts";
 
 export interface SystemdBootFacts {
-  /** `loader/loader.conf`; empty where there is none. */
+  /** `loader/loader.conf`; empty if there is none. */
   configuration: string;
   /** Variables of the boot loader interface, by name. */
   variables: Readonly<Partial<Record<SystemdBootVariable, string>>>;
   /** Files in `loader/keys`, by folder and name. */
   keys: readonly string[];
-  /** The firmware takes new keys for Secure Boot. */
+  /** The firmware accepts new keys for Secure Boot. */
   setupMode: boolean;
 }
 
@@ -41,10 +41,10 @@ function judgeWaits(
     waitOf(variables.LoaderConfigTimeout, LARGEST.variable, canDisable) ?? taken.at(-1) ?? "hidden";
   const found = judgeWait(configured, "LoaderConfigTimeout or `timeout` in loader.conf");
   const once = waitOf(variables.LoaderConfigTimeoutOneShot, LARGEST.variable, canDisable);
-  // It shows the menu whatever it says; without seconds, for as long as no key is pressed.
+  // It always shows the menu; without seconds, until a key is pressed.
   if (once === "hidden" || once === 0 || once === "force") {
     const reason = "systemd-boot's next menu waits for a key without end (LoaderConfigTimeoutOneShot)";
-    return [...found, attended(reason, 'Take it back with `bootctl set-timeout-oneshot ""`.')];
+    return [...found, attended(reason, 'Undo it with `bootctl set-timeout-oneshot ""`.')];
   }
   return [...found, ...judgeWait(once ?? configured, "LoaderConfigTimeoutOneShot")];
 }
@@ -72,7 +72,7 @@ function judgeEnrolment(settings: readonly Setting[], { keys, setupMode }: Syste
   const how = lastOf(settings, "secure-boot-enroll") ?? "if-safe";
   if (how === "off" || how === "manual" || !setupMode || keys.length === 0) return UNATTENDED;
   return unknown(
-    "systemd-boot would enrol the keys for Secure Boot in loader/keys, and what starts then is not known",
+    "systemd-boot would enrol the keys for Secure Boot in loader/keys, and it is not known what starts then",
     "Set `secure-boot-enroll off` in loader.conf for the time of the conversion.",
   );
 }

@@ -71,15 +71,15 @@ test.each<[string, string, Partial<VolumeFacts>, string]>([
   ],
   ["noauto on the root", `root ${UUID} none luks,noauto`, {}, "attended"],
   [
-    "a volume that a start does without",
+    "a volume that a start does not need",
     `backup ${UUID} none luks,nofail`,
     { isNeeded: false },
     "unattended",
   ],
   ["a key file", `data ${UUID} /etc/keys/data.key luks`, { isNeeded: false, keyFile: "file" }, "unattended"],
-  ["a key file that is gone", `data ${UUID} /etc/keys/data.key luks`, { isNeeded: false }, "attended"],
+  ["a key file that is missing", `data ${UUID} /etc/keys/data.key luks`, { isNeeded: false }, "attended"],
   [
-    "a key that is no file",
+    "a key that is not a file",
     `data ${UUID} /run/key.sock luks`,
     { isNeeded: false, keyFile: "other" },
     "unknown",
@@ -115,7 +115,7 @@ test.each<[string, string, Partial<VolumeFacts>, string]>([
     { tokens: CLEVIS, initrd: "usr/bin/sh\n" },
     "attended",
   ],
-  ["Clevis, and a RAM disk that nothing lists", `root ${UUID} none luks`, { tokens: CLEVIS }, "unknown"],
+  ["Clevis, and a RAM disk that cannot be listed", `root ${UUID} none luks`, { tokens: CLEVIS }, "unknown"],
   [
     "Clevis for a volume that is opened later",
     `data ${UUID} none luks,_netdev`,
@@ -142,7 +142,7 @@ test.each<[string, number, boolean]>([
   expect([found.volumes.length, found.isOdd]).toEqual([count, isOdd]);
 });
 
-test("options on the command line alone are no opener", () => {
+test("options on the command line alone open nothing", () => {
   const { volumes } = volumesOnCommandLine(`rd.luks.name=${ID}=root rd.luks.options=discard`);
   expect(volumes).toMatchObject([{ name: "root", options: ["discard"], key: undefined, early: true }]);
 });

@@ -1,4 +1,6 @@
-/** Whether what is encrypted opens by itself when this system starts. Only an opener that is known counts. */
+/**
+ * Whether encrypted volumes open by themselves when this system starts. Only known ways to open them count.
+ */
 import { posix } from "node:path";
 import type { BootMachine } from "../../machine/boot-machine.ts";
 import { readText } from "../../machine/machine.ts";
@@ -9,15 +11,15 @@ import { attended, type Judgement, UNATTENDED, unknown, worstOf } from "./judgem
 import { type LuksToken, readLuksTokens } from "./luks-header.ts";
 
 const REMEDY =
-  "Have it opened by a key file, the TPM (without a PIN) or the network for the time of the conversion.";
-/** Mounted file systems that a start does without. */
+  "Let a key file, the TPM (without a PIN) or the network open it for the time of the conversion.";
+/** File systems that a start mounts from local volumes. */
 const SYSTEM_PLACES = new Set(["/", "/usr", "/var", "/boot", "/etc", "/home", "/opt", "/srv"]);
 
 export async function judgeUnlocking(machine: BootMachine, volumes: VolumeMap): Promise<Judgement> {
   const commandLine = await readText(machine, "/proc/cmdline");
   if (commandLine === undefined) {
     return unknown(
-      "the kernel's command line cannot be read, so whether it asks for a passphrase is not known",
+      "the kernel's command line cannot be read, so it is not known whether it asks for a passphrase",
       REMEDY,
     );
   }
@@ -28,7 +30,7 @@ export async function judgeUnlocking(machine: BootMachine, volumes: VolumeMap): 
   const judged = await Promise.all(named.map((volume) => judgeVolume(machine, volumes, { volume, initrd })));
   if (early.isOdd) {
     judged.push(
-      unknown("the kernel's command line speaks of encryption in words that are not known here", REMEDY),
+      unknown("the kernel's command line mentions encryption in words that are unknown here", REMEDY),
     );
   }
   judged.push(...(await judgeOthers(machine, volumes, named)), ...(await judgeZfs(machine, volumes)));
@@ -38,15 +40,15 @@ export async function judgeUnlocking(machine: BootMachine, volumes: VolumeMap): 
 /** Everything that decides about one volume. */
 export interface VolumeFacts {
   volume: EncryptedVolume;
-  /** The root file system, or something else that a start needs, is on it. */
+  /** Whether it holds the root file system, or something else that a start needs. */
   isNeeded: boolean;
-  /** Of the LUKS header; absent where it cannot be read. */
+  /** The tokens of the LUKS header; absent if it cannot be read. */
   tokens: readonly LuksToken[] | undefined;
-  /** A file that is named as key, or has systemd's own name for one. */
+  /** The file that is named as key, or has systemd's own name for one. */
   keyFile: "file" | "other" | "absent" | undefined;
-  /** What is in the initial RAM disk; absent where that cannot be told. */
+  /** What is in the initial RAM disk; absent if unknown. */
   initrd: string | undefined;
-  /** Clevis answers for volumes that are opened later. */
+  /** Whether Clevis opens volumes that are opened later. */
   isClevisAsked: boolean;
 }
 
@@ -75,7 +77,7 @@ export function judgeVolumeFacts(facts: VolumeFacts): Judgement {
   if (clevis) return clevis;
   if (facts.keyFile === "file")
     return isEarly(facts)
-      ? unknown(`whether the initial RAM disk has the key file of ${name} is not known`, REMEDY)
+      ? unknown(`it is not known whether the initial RAM disk has the key file of ${name}`, REMEDY)
       : UNATTENDED;
   return asks;
 }
@@ -84,7 +86,7 @@ function optionOf(options: readonly string[], name: string): string | undefined 
   return options.find((option) => option.startsWith(`${name}=`))?.slice(name.length + 1);
 }
 
-/** What the initial RAM disk opens cannot use what is on the root file system. */
+/** Whether the initial RAM disk opens it, which cannot use what is on the root file system. */
 function isEarly({ volume, isNeeded }: VolumeFacts): boolean {
   return (
     volume.early ||
@@ -102,7 +104,7 @@ function ofScript(name: string, script: string): Judgement {
         REMEDY,
       )
     : unknown(
-        `whether the script that opens the encrypted volume ${name} asks somebody is not known (${script})`,
+        `it is not known whether the script that opens the encrypted volume ${name} asks a person (${script})`,
         REMEDY,
       );
 }
@@ -118,7 +120,7 @@ function ofTpm({ volume, tokens }: VolumeFacts): Judgement | undefined {
   }
   if (!enrolled)
     return unknown(
-      `whether the TPM opens the encrypted volume ${name} is not known: its header cannot be read`,
+      `it is not known whether the TPM opens the encrypted volume ${name}: its header cannot be read`,
       REMEDY,
     );
   return enrolled.length > 0
@@ -135,9 +137,9 @@ function ofClevis(facts: VolumeFacts): Judgement | undefined {
   const isThere = isEarly(facts) ? initrd && /\bclevis\b/.test(initrd) : isClevisAsked;
   if (isThere) return UNATTENDED;
   return isThere === undefined
-    ? unknown(`whether Clevis opens the encrypted volume ${volume.name} at the start is not known`, REMEDY)
+    ? unknown(`it is not known whether Clevis opens the encrypted volume ${volume.name} at the start`, REMEDY)
     : attended(
-        `the encrypted volume ${volume.name} is bound by Clevis, which is not there when it is opened`,
+        `the encrypted volume ${volume.name} is bound to Clevis, which is not available when it is opened`,
         "Install Clevis for the initial RAM disk (clevis-initramfs, clevis-dracut) or enable clevis-luks-askpass.path.",
       );
 }
@@ -145,7 +147,7 @@ function ofClevis(facts: VolumeFacts): Judgement | undefined {
 function ofKeyFile(facts: VolumeFacts, key: string): Judgement {
   const { volume, keyFile, initrd } = facts;
   const doubt = unknown(
-    `whether the key of the encrypted volume ${volume.name} is there at the start is not known (${key})`,
+    `it is not known whether the key of the encrypted volume ${volume.name} is there at the start (${key})`,
     REMEDY,
   );
   if (!key.startsWith("/") || key.startsWith("/dev/") || key.includes(":")) return doubt;
@@ -176,7 +178,7 @@ async function judgeVolume(
   const path = await pathOfDevice(machine, volume.device);
   const keyPath = volume.key ?? `/etc/cryptsetup-keys.d/${volume.name}.key`;
   const status = await machine.status(keyPath).catch(() => undefined);
-  // A key on something else that is mounted may not be there at the next start.
+  // A key on another mounted file system may be missing at the next start.
   const isAtHome = SYSTEM_PLACES.has(volumes.holding(keyPath)?.mountPoint ?? "");
   return judgeVolumeFacts({
     volume,
@@ -188,7 +190,7 @@ async function judgeVolume(
   });
 }
 
-/** Where file systems are mounted that are on this device, directly or further up. */
+/** Where file systems on this device are mounted, directly or at a higher level. */
 async function placesOn(machine: BootMachine, { volumes }: VolumeMap, name: string): Promise<string[]> {
   const places: string[] = [];
   for (const volume of volumes) {
@@ -215,8 +217,8 @@ async function pathOfDevice(machine: BootMachine, device: string | undefined): P
 }
 
 /**
- * The names in the initial RAM disk that the running kernel was started with, as Debian's and dracut's
- * tools list them.
+ * The names in the initial RAM disk that the running kernel was started with, as Debian's and dracut's tools
+ * list them.
  */
 async function listInitrd(machine: BootMachine): Promise<string | undefined> {
   const release = await readText(machine, "/proc/sys/kernel/osrelease");
@@ -231,7 +233,7 @@ async function listInitrd(machine: BootMachine): Promise<string | undefined> {
   return undefined;
 }
 
-/** What is encrypted and in use, and is opened by none of the volumes that are named. */
+/** Judges what is encrypted and in use, and is opened by none of the named volumes. */
 async function judgeOthers(
   machine: BootMachine,
   volumes: VolumeMap,
@@ -246,7 +248,7 @@ async function judgeOthers(
     if (!SYSTEM_PLACES.has(volume.mountPoint) || places.has(volume.mountPoint)) continue;
     if (await isOnEncryption(machine, volume)) {
       return [
-        unknown(`${volume.mountPoint} is encrypted, and what opens it at the start is not known`, REMEDY),
+        unknown(`${volume.mountPoint} is encrypted, and it is not known what opens it at the start`, REMEDY),
       ];
     }
   }
@@ -256,7 +258,7 @@ async function judgeOthers(
 async function judgeZfs(machine: BootMachine, { volumes }: VolumeMap): Promise<Judgement[]> {
   const odd = volumes.find(({ type }) => type === "bcachefs");
   const judged = odd
-    ? [unknown(`whether ${odd.mountPoint} (bcachefs) is encrypted is not known`, REMEDY)]
+    ? [unknown(`it is not known whether ${odd.mountPoint} (bcachefs) is encrypted`, REMEDY)]
     : [];
   if (!volumes.some(({ type }) => type === "zfs")) return judged;
   const listed = await machine.run(
@@ -269,7 +271,7 @@ async function judgeZfs(machine: BootMachine, { volumes }: VolumeMap): Promise<J
     "filesystem,volume",
     "keylocation",
   );
-  if (listed?.status !== 0) return [...judged, unknown("whether ZFS is encrypted is not known", REMEDY)];
+  if (listed?.status !== 0) return [...judged, unknown("it is not known whether ZFS is encrypted", REMEDY)];
   for (const line of listed.output.split("\n").filter(Boolean)) {
     const [name = "", location = "none"] = line.split("\t");
     if (location === "none" || location === "-") continue;
@@ -277,7 +279,7 @@ async function judgeZfs(machine: BootMachine, { volumes }: VolumeMap): Promise<J
       location === "prompt"
         ? attended(`the start may wait for the passphrase of the ZFS dataset ${name}`, REMEDY)
         : unknown(
-            `whether the key of the ZFS dataset ${name} is there at the start is not known (${location})`,
+            `it is not known whether the key of the ZFS dataset ${name} is there at the start (${location})`,
             REMEDY,
           ),
     );

@@ -16,7 +16,7 @@ export interface TestImage {
   publicKey: string;
 }
 
-/** `change`: what its manifest says besides, true or not. */
+/** `change`: what its manifest claims besides, true or not. */
 export async function createTestImage(dir: string, change: Partial<FullManifest> = {}): Promise<TestImage> {
   const kernel = Buffer.alloc(5000, "kernel ");
   const initrd = Buffer.alloc(9000, "initrd ");
@@ -74,7 +74,7 @@ function emptyStub(): Buffer {
   stub.writeUInt32LE(4096, optional + 32);
   stub.writeUInt32LE(512, optional + 36);
   stub.writeUInt32LE(stub.length, optional + 60);
-  // One section, for addresses to go on from.
+  // One section, after which addresses continue.
   stub.writeUInt16LE(1, pe + 6);
   stub.write(".text", optional + 240, "latin1");
   stub.writeUInt32LE(512, optional + 240 + 8);

@@ -1,4 +1,4 @@
-/** For tests: what a cold clone does with a boot loader, one step after the other. */
+/** For tests: the steps of a cold clone with a boot loader, one by one. */
 import { join } from "node:path";
 import type { BootMachine } from "../../machine/boot-machine.ts";
 import type { Armed, BootLoaderAdapter, UsableLoader } from "../adapter.ts";

@@ -17,16 +17,16 @@ export const BOOT_UUID = "7c1f0a52-93f4-4c0e-8a77-2f5b1d9e0b22";
 export const ESP_UUID = "1A2B-3C4D";
 export const ESP_PARTITION_UUID = "3f1c2d4e-5a6b-4c7d-8e9f-0a1b2c3d4e5f";
 
-/** Every step is made durable, which takes its time on a disk; what memory holds is as real a file. */
+/** Every step is made durable, which is slow on a disk; a file in memory is just as real. */
 const SCRATCH = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
 
-/** All paths are below `root`, as a kernel would have it in a container of its own. */
+/** All paths are below `root`, as in a container of its own. */
 export class RootedMachine implements BootMachine {
   readonly root: string;
   readonly #local = new LocalBootMachine();
   isRootUser = true;
   freeSpaceBytes = 512 * MIB;
-  /** What was run, and what to answer. */
+  /** The commands that were run, and the answers to give. */
   readonly commands: string[] = [];
 
   constructor(root: string) {
@@ -71,7 +71,7 @@ export class RootedMachine implements BootMachine {
     return undefined;
   }
 
-  /** In efivarfs a write is the whole variable; in a file something of a longer one would remain. */
+  /** In efivarfs a write replaces the whole variable; in a file the rest of a longer one would remain. */
   async writeVariable(path: string, bytes: Uint8Array): Promise<void> {
     if (await this.status(path)) await truncate(this.at(path));
     await this.#local.writeVariable(this.at(path), bytes);
@@ -106,8 +106,8 @@ export interface FakeMachineOptions {
 }
 
 /**
- * A Debian-like machine: a disk with a GPT, an EFI system partition, a root, perhaps a `/boot`. No boot
- * loader is installed yet.
+ * A Debian-like machine: a disk with a GPT, an EFI system partition, a root, perhaps a `/boot`. It has no
+ * boot loader yet.
  */
 export async function createFakeMachine(options: FakeMachineOptions): Promise<RootedMachine> {
   const machine = new RootedMachine(await mkdtemp(join(SCRATCH, "boot-state-")));
@@ -158,7 +158,7 @@ async function putLayer(machine: RootedMachine, device: string, layer: keyof typ
   await machine.linkTo(`/sys/dev/block/${device}`, folder);
 }
 
-/** Tools that make file systems take their time: their results are made once, and copied. */
+/** The tools that make file systems are slow: their results are made once, and copied. */
 let template: Promise<string> | undefined;
 
 async function createDisk(machine: RootedMachine): Promise<void> {

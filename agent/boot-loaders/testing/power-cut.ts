@@ -1,6 +1,6 @@
 /**
- * For tests: a machine that loses its power in the middle of its n-th change, and of which nothing works any
- * more from then on.
+ * For tests: a machine that loses its power in the middle of its n-th change, after which nothing works any
+ * more.
  */
 import { readFile } from "node:fs/promises";
 import type { BootMachine, FileAttributes } from "../../machine/boot-machine.ts";
@@ -11,9 +11,9 @@ export class PowerLost extends Error {
 }
 
 /**
- * What the disk has of the interrupted change: nothing, or the first or the last part. All of it is nothing
- * of the next one. What is atomic (renaming, deleting, firmware variables) has no parts: only steps that have
- * are counted then.
+ * What the disk has of the interrupted change: nothing, or the first or the last part. All of it equals
+ * nothing of the next one. Atomic changes (renaming, deleting, firmware variables) have no parts: only steps
+ * with parts are counted then.
  */
 export const CUTS = ["nothing", "first-part", "last-part"] as const;
 export type Cut = (typeof CUTS)[number];

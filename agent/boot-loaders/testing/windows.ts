@@ -1,6 +1,6 @@
 /**
- * For tests: `bcdedit` in memory, which prints in the form of Microsoft's documentation. It knows what its
- * documentation says of the commands that are used, and nothing of real Windows.
+ * For tests: `bcdedit` in memory, which prints in the form of Microsoft's documentation. It knows what the
+ * documentation says about the commands that are used, and nothing of real Windows.
  */
 import type { ProgramOutput } from "../../machine/machine.ts";
 import type { WindowsMachine } from "../bcd.ts";
@@ -94,7 +94,7 @@ export class FakeWindows implements WindowsMachine {
   freeBytes = async () => this.freeSpaceBytes;
   exportPath = (jobId: string) => `C:\\ProgramData\\Causeway\\${jobId}.bcd`;
 
-  /** What an object has, by the name of the element. */
+  /** The values of an object's element, by name. */
   element(id: string, name: string): string[] | undefined {
     return this.#objects.get(id)?.get(name);
   }

@@ -7,7 +7,7 @@ export function describeExt(superblock: Buffer): Partial<Content> {
   const incompatible = superblock.readUInt32LE(0x60);
   const readOnly = superblock.readUInt32LE(0x64);
   if ((incompatible & 0x8) !== 0) return { type: "jbd", uuid: uuid(superblock, 0x68) };
-  // Extents, 64bit, flexible groups, …: ext3 knows none of these.
+  // Extents, 64bit, flexible groups, …: ext3 has none of these.
   const isExt4 = (incompatible & ~0x16) !== 0 || (readOnly & ~0x7) !== 0;
   const type = isExt4 ? "ext4" : (compatible & 0x4) !== 0 ? "ext3" : "ext2";
   return { type, uuid: uuid(superblock, 0x68), ...label(superblock, 0x78, 16) };
@@ -21,7 +21,7 @@ export function describeBtrfs(superblock: Buffer): Partial<Content> {
   return { uuid: uuid(superblock, 0x20), ...label(superblock, 0x12b, 256) };
 }
 
-/** From the beginning of the volume; the header proper is behind the first KiB, whatever the page size. */
+/** From the beginning of the volume; the header itself is behind the first KiB, for any page size. */
 export function describeSwap(head: Buffer): Partial<Content> {
   return { uuid: uuid(head, 1036), ...label(head, 1052, 16) };
 }
@@ -31,7 +31,7 @@ export function describeNtfs(sector: Buffer): Partial<Content> {
 }
 
 export function describeFat(sector: Buffer): Partial<Content> {
-  // Where the serial number and, behind it, the label are depends on the width of the table.
+  // The position of the serial number and of the label behind it depends on the width of the table.
   const serial = sector.readUInt16LE(22) === 0 ? 67 : 39;
   const number = sector.readUInt32LE(serial).toString(16).toUpperCase().padStart(8, "0");
   const name = label(sector, serial + 4, 11);

@@ -29,8 +29,8 @@ function zfsLabels(sizeBytes: number): number[] {
 }
 
 /**
- * What makes a volume part of something larger, or the shell of something else: arrays, volume groups,
- * caches, encryption, pools.
+ * Volumes that are part of something larger, or that contain something else: arrays, volume groups, caches,
+ * encryption, pools.
  */
 export const MEMBER_SIGNATURES: readonly Signature[] = [
   {
@@ -59,15 +59,15 @@ export const MEMBER_SIGNATURES: readonly Signature[] = [
     magic: text("HM"),
     check: (header) => [1, 2].includes(header.readUInt16LE(2)),
   },
-  // https://raid.wiki.kernel.org/index.php/RAID_superblock_formats: 0.90 and 1.0 stand near the end, 1.1 and
+  // https://raid.wiki.kernel.org/index.php/RAID_superblock_formats: 0.90 and 1.0 are near the end, 1.1 and
   // 1.2 at the beginning.
   { type: "linux_raid_member", at: end(64 * KIB, 64 * KIB), magic: eitherEndian(MD_MAGIC) },
   {
     type: "linux_raid_member",
     at: end(8 * KIB, 4 * KIB),
     magic: hex("fc4e2ba9"),
-    // The end of the last partition may be the end of the disk too: the superblock says where it stands in
-    // its own device.
+    // The end of the last partition can also be the end of the disk: the superblock gives its position in its
+    // own device.
     check: (sb, { offset }) =>
       sb.readUInt32LE(4) === 1 && sb.readBigUInt64LE(144) === BigInt(offset / SECTOR_BYTES),
     describe: describeRaid,
@@ -98,7 +98,7 @@ export const MEMBER_SIGNATURES: readonly Signature[] = [
   { type: "drbdproxy_datalog", at: start(0), magic: text("DRBDdlh*") },
   {
     type: "zfs_member",
-    // The ring of uberblocks in each label, one each KiB at most.
+    // The ring of uberblocks in each label, at most one per KiB.
     at: (sizeBytes) =>
       zfsLabels(sizeBytes).flatMap((label) =>
         Array.from({ length: 128 }, (_, slot) => label + 128 * KIB + slot * KIB),
@@ -121,7 +121,7 @@ export const MEMBER_SIGNATURES: readonly Signature[] = [
   { type: "ceph_bluestore", at: start(0), magic: text("bluestore block device") },
   { type: "oracleasm", at: start(0), magicAt: 32, magic: text("ORCLDISK") },
   { type: "BitLocker", at: start(0), magicAt: 3, magic: text("-FVE-FS-") },
-  // On a stick the boot sector is that of FAT, and a GUID tells.
+  // On a stick the boot sector is FAT's, with a GUID that identifies BitLocker.
   { type: "BitLocker", at: start(0), magicAt: 0x1a8, magic: hex("3bd66749292ed84a8399f6a339e3d001") },
   {
     type: "cs_fvault2",
@@ -135,7 +135,7 @@ export const MEMBER_SIGNATURES: readonly Signature[] = [
   // FreeBSD's GEOM classes keep their name in the last sector, OpenBSD's softraid its own in sector 16.
   { type: "geom", at: end(512), magic: text("GEOM::") },
   { type: "softraid", at: start(16 * 512), magic: text("marcCRAM") },
-  // Disks of virtual machines that are not raw: oVirt, for one, keeps qcow2 directly on logical volumes.
+  // Disks of virtual machines that are not raw: oVirt, for example, keeps qcow2 directly on logical volumes.
   { type: "qcow2", at: start(0), magic: text("QFI\xfb") },
   { type: "qed", at: start(0), magic: text("QED\0") },
   { type: "vmdk", at: start(0), magic: text("KDMV") },

@@ -7,8 +7,8 @@ import { TABLE_SIGNATURES } from "./tables.ts";
 const FILE_SYSTEM_SIGNATURES = FILE_SYSTEMS.flatMap(({ signatures }) => signatures);
 
 /**
- * Everything that is looked for, in the order in which it names a volume that can be read in several ways:
- * the shell first, for what is inside may show through. After libblkid's probes,
+ * Everything that is searched for, in the order in which it names a volume with several readings: containers
+ * first, because their content may show through. By libblkid's probes,
  * https://github.com/util-linux/util-linux/tree/master/libblkid/src, and what they leave out.
  */
 export const SIGNATURES: readonly Signature[] = [
@@ -20,7 +20,7 @@ export const SIGNATURES: readonly Signature[] = [
 
 const TABLE_TYPES = new Set(TABLE_SIGNATURES.map(({ type }) => type));
 
-/** Not parts of an array: what shows one at the end of a partition says nothing about the whole disk. */
+/** Not members of an array: one of these at the end of a partition says nothing about the whole disk. */
 const FILE_SYSTEM_TYPES = new Set([...FILE_SYSTEM_SIGNATURES.map(({ type }) => type), "zfs_member"]);
 
 export function isFileSystem(type: string): boolean {
@@ -33,10 +33,7 @@ const MEMBER_TYPES = new Set([
   ...EXTERNAL_PARTS,
 ]);
 
-/**
- * Whether a volume of this type is a part of something larger, which may be in use while the volume is not
- * mounted.
- */
+/** Whether a volume of this type is part of something larger, and so can be in use without being mounted. */
 export function isMember(type: string): boolean {
   return MEMBER_TYPES.has(type);
 }

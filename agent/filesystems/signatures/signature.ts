@@ -1,23 +1,23 @@
-/** What a structure on a disk begins with, and where it may stand. */
+/** What a structure on a disk begins with, and where it can be. */
 export interface Signature {
-  /** As `blkid` names it where it knows it. */
+  /** `blkid`'s name for it, if it has one. */
   type: string;
   /**
-   * Where the structure may begin in a volume of this size; places outside of the volume are left out by the
-   * probe.
+   * Where the structure can begin in a volume of this size; the probe ignores positions outside of the
+   * volume.
    */
   at: (sizeBytes: number) => readonly number[];
-  /** Any of these bytes at `magicAt` of the structure. None: `check` alone decides. */
+  /** Any of these bytes at `magicAt` of the structure. If absent, only `check` decides. */
   magic?: readonly Buffer[];
   magicAt?: number;
   /**
-   * How many bytes of the structure `check` and `describe` look at; 512 where it is not given. Zeros stand
-   * for those beyond the volume.
+   * How many bytes of the structure `check` and `describe` read; 512 by default. Zeros stand for those beyond
+   * the volume.
    */
   length?: number;
-  /** A second look where the magic is short, or where it tells that the structure belongs elsewhere. */
+  /** A second test if the magic is short, or if the structure says that it belongs elsewhere. */
   check?: (structure: Buffer, place: Place) => boolean;
-  /** The rest that an operator wants to know. May correct the type. */
+  /** Further facts for operators. Can correct the type. */
   describe?: (structure: Buffer) => Partial<Content>;
 }
 
@@ -26,9 +26,9 @@ export interface Place {
   sizeBytes: number;
 }
 
-/** What a volume holds. */
+/** The content of a volume. */
 export interface Content {
-  /** `none` where no known signature was found. */
+  /** `none` if no known signature was found. */
   type: string;
   uuid?: string;
   label?: string;
@@ -39,12 +39,12 @@ export const MIB = 2 ** 20;
 export const GIB = 2 ** 30;
 export const SECTOR_BYTES = 512;
 
-/** These bytes from the beginning of the volume. */
+/** At these offsets from the beginning of the volume. */
 export function start(...offsets: number[]): Signature["at"] {
   return () => offsets;
 }
 
-/** `distance` bytes before the end of the volume, which counts in whole units of `unitBytes`. */
+/** At `distance` bytes before the end of the volume, which counts in whole units of `unitBytes`. */
 export function end(distance: number, unitBytes = SECTOR_BYTES): Signature["at"] {
   return (sizeBytes) => [Math.floor(sizeBytes / unitBytes) * unitBytes - distance];
 }

@@ -1,6 +1,6 @@
 /**
- * Each detector is planted beside a clean ext4. Names, places and bytes are written down here once more, from
- * the formats' own descriptions: a detector that is removed or moved makes the test of its name fail.
+ * Each detector is planted beside a clean ext4. Names, positions and bytes are written here again, from the
+ * formats' own descriptions: if a detector is removed or moved, the test of its name fails.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -40,18 +40,18 @@ const usageOf = (base: Buffer, pieces: readonly Piece[]) =>
 const named = (plants: readonly Plant[]): [string, number, Plant][] =>
   plants.map((plant) => [plant.type, plant.pieces[0]?.[0] ?? 0, plant]);
 
-test("an ext4 beside which nothing is planted is read by its free space", async () => {
+test("an ext4 with nothing planted beside it is read by its free space", async () => {
   const { doubts, used } = await usageOf(ext4, []);
   expect(doubts).toEqual([]);
   expect(used.bytesWithin(0, EXT4_BYTES)).toBeLessThan(EXT4_BYTES);
 });
 
 test.each(named(BESIDE_EXT4))(
-  "%s at byte %d beside a clean ext4 is a doubt that names both, and all is copied",
+  "%s at byte %d beside a clean ext4 is a doubt that names both, and everything is copied",
   async (type, _, { pieces }) => {
     const { doubts, used } = await usageOf(ext4, pieces);
     expect(doubts).toHaveLength(1);
-    // A table of its own kind is the disk's, with the ext4 beside it; else both stand in the volume.
+    // A table at its own position is the disk's, with the ext4 beside it; otherwise both are in the volume.
     if (type !== "dos") expect(doubts[0]?.reason).toMatch(new RegExp(`\\bas ${type}(?:,|$)`));
     expect(doubts[0]?.reason).toMatch(/\bas ext4(?:,|$)/);
     expect(used.bytesWithin(0, PLANTED_SIZE_BYTES)).toBe(PLANTED_SIZE_BYTES);
@@ -87,7 +87,7 @@ test("every detector is planted here, and each plant is found by one detector al
   }
   const places = SIGNATURES.flatMap(({ type, at: placesIn }, index) => {
     const offsets = placesIn(PLANTED_SIZE_BYTES).map((offset) => `${index} ${type} at ${offset}`);
-    // Of rings a few places stand for all.
+    // For rings a few positions stand for all.
     return offsets.length > 100 ? [] : offsets;
   });
   expect(places.filter((place) => !planted.has(place))).toEqual([]);

@@ -5,8 +5,8 @@ import { anyOf, end, hex, KIB, type Place, SECTOR_BYTES, type Signature, start, 
 const DASD_LABELS = start(...[512, 1024, 2048, 4096].map((blockBytes) => 2 * blockBytes));
 
 /**
- * Partition tables. GPT and MBR are read, and are a second reading where they stand anywhere but at their
- * place on the disk; the others are only detected.
+ * Partition tables. GPT and MBR are read, and are a second reading anywhere but at their position on the
+ * disk; the others are only detected.
  */
 export const TABLE_SIGNATURES: readonly Signature[] = [
   {
@@ -16,7 +16,7 @@ export const TABLE_SIGNATURES: readonly Signature[] = [
       isMasterBootRecord(sector, sizeBytes) && !(isFat(sector) && describesItself(sector)),
   },
   { type: "gpt", at: anyOf(start(512, 4096), end(512), end(4096, 4096)), magic: text("EFI PART") },
-  // Windows' Logical Disk Manager: in sector 6, and twice in the last MiB, where its database is.
+  // Windows' Logical Disk Manager: in sector 6, and twice in the last MiB, which holds its database.
   {
     type: "ldm",
     at: anyOf(start(6 * SECTOR_BYTES), end(192 * SECTOR_BYTES), end(SECTOR_BYTES)),
@@ -61,7 +61,7 @@ function xor16(sector: Buffer): number {
   return value;
 }
 
-/** The map proper begins one of the driver descriptor's blocks later. */
+/** The map itself begins one of the driver descriptor's blocks later. */
 function isMac(head: Buffer): boolean {
   const blockBytes = head.readUInt16BE(2);
   return (

@@ -1,9 +1,9 @@
-/** For tests: layers of a disk, old and new, made by the real tools where they need no kernel. */
+/** For tests: layers of a disk, old and new, made by real tools that need no kernel support. */
 import { open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createSparse, MIB, place, tool } from "./test-image.ts";
 
-/** A folder in which one disk, `disk`, is put together. */
+/** A folder in which one disk, `disk`, is assembled. */
 export class DiskInLayers {
   readonly path: string;
   readonly #folder: string;
@@ -15,14 +15,14 @@ export class DiskInLayers {
     this.#sizeMiB = sizeMiB;
   }
 
-  /** A disk of this size, empty. */
+  /** An empty disk of this size. */
   static async create(folder: string, sizeMiB: number): Promise<DiskInLayers> {
     const disk = new DiskInLayers(folder, sizeMiB);
     createSparse(disk.path, sizeMiB);
     return disk;
   }
 
-  /** `at` counts from the end where it is negative. */
+  /** A negative `at` counts from the end. */
   async write(at: number, bytes: Buffer | string): Promise<void> {
     const data = Buffer.from(bytes as string, "latin1");
     const file = await open(this.path, "r+");
@@ -30,7 +30,7 @@ export class DiskInLayers {
     await file.close();
   }
 
-  /** A master boot record with sfdisk's lines; nothing that is there already is wiped. */
+  /** A master boot record from sfdisk's lines; wipes nothing that is already there. */
   async mbr(...lines: string[]): Promise<void> {
     const script = join(this.#folder, "script");
     await writeFile(script, `${["label: dos", ...lines].join("\n")}\n`);
@@ -45,7 +45,7 @@ export class DiskInLayers {
     tool("sgdisk", "--clear", ...options, this.path);
   }
 
-  /** A file system at this place, made by its own tool in a file of its own. */
+  /** A file system at this position, made by its own tool in its own file. */
   async volume(startMiB: number, sizeMiB: number, ...command: [string, ...string[]]): Promise<void> {
     const volume = join(this.#folder, "volume");
     createSparse(volume, sizeMiB);
@@ -57,7 +57,7 @@ export class DiskInLayers {
     return this.volume(startMiB, sizeMiB, "mke2fs", "-q", "-F", "-t", "ext4", "-E", "nodiscard");
   }
 
-  /** An ext4 that is made over what is there, as on a disk that is used again. */
+  /** An ext4 that is made over existing content, as on a reused disk. */
   ext4InOld(startMiB: number, sizeMiB: number): void {
     const offset = `nodiscard,offset=${startMiB * MIB}`;
     tool("mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-E", offset, this.path, `${sizeMiB * 256}`);
@@ -69,8 +69,7 @@ export class DiskInLayers {
 }
 
 /**
- * An md superblock of version 1 as mdadm writes it, for a member of RAID 1 whose superblock is in this
- * sector.
+ * A version 1 md superblock as mdadm writes it, for a member of RAID 1 whose superblock is in this sector.
  */
 export function mdSuperblock(sector: number, sizeBytes: number): Buffer {
   const superblock = Buffer.alloc(256 + 2 * 2);

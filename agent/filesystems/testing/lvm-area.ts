@@ -1,4 +1,4 @@
-/** For tests: changes to LVM's metadata on a disk, with every checksum made right again. */
+/** For tests: changes LVM's metadata on a disk, and corrects every checksum. */
 import { readFile, writeFile } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import { MIB } from "./test-image.ts";

@@ -6,7 +6,7 @@ import { tool } from "./test-image.ts";
 
 export type Lvm = (...args: string[]) => string;
 
-/** Runs LVM's tools on images, each of which is made a physical volume unless it is one. Needs root. */
+/** Runs LVM's tools on images, and makes each a physical volume unless it is one. Requires root. */
 export async function inPhysicalVolume<T>(
   images: readonly string[],
   run: (lvm: Lvm, devices: [string, string]) => T | Promise<T>,

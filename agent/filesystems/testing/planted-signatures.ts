@@ -1,5 +1,5 @@
 /**
- * For tests: what each detector is to find, from the formats' own descriptions and not from the detectors'
+ * For tests: what each detector must find, from the formats' own descriptions and not from the detectors'
  * table.
  */
 import { crc32 } from "node:zlib";
@@ -7,7 +7,7 @@ import { crc32 } from "node:zlib";
 const KIB = 1024;
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
-/** Large enough for btrfs's third superblock, and no whole number of the units that ends are counted in. */
+/** Large enough for btrfs's third superblock, and not a multiple of the units in which ends are counted. */
 export const PLANTED_SIZE_BYTES = 257 * GIB + 300 * KIB + 3584;
 
 export type Piece = [offset: number, bytes: string | Buffer];
@@ -334,7 +334,7 @@ export const PLANTED_FILE_SYSTEMS: readonly Plant[] = [
   at("hammer2", 0, big(hex("48414d3205172011"))),
 ];
 
-/** They stand where ext4's superblock does, or do not count beside it. */
+/** They are at the position of ext4's superblock, or do not count beside it. */
 export const PLANTED_INSTEAD_OF_EXT4: readonly Plant[] = [
   lvm(KIB),
   at("dasd", KIB, hex("d3d5e7f1")),

@@ -1,7 +1,7 @@
 import type { DiskReader } from "../../disk/reader.ts";
 import { type Piece, PLANTED_SIZE_BYTES } from "./planted-signatures.ts";
 
-/** A sparse volume of which only what was written is not zero. */
+/** A sparse volume in which everything that was not written is zero. */
 export class PlantedVolume implements DiskReader {
   readonly sizeBytes = PLANTED_SIZE_BYTES;
   readonly #pieces: [number, Buffer][];

@@ -8,7 +8,7 @@ import { openFileReader } from "../../disk/reader.ts";
 
 export const MIB = 2 ** 20;
 
-/** Runs a tool and returns all that it printed; throws if it fails. System directories are searched too. */
+/** Runs a tool and returns what it printed; throws if it fails. System directories are searched, too. */
 export function tool(command: string, ...args: string[]): string {
   return toolBytes(command, ...args).toString("utf8");
 }
@@ -28,7 +28,7 @@ export function toolOutput(command: string, ...args: string[]): { status: number
   return { status: status ?? -1, output: stdout };
 }
 
-/** Root may mount images, which some tests need to delete files. */
+/** Root can mount images, which some tests need to delete files. */
 export const isRoot = process.getuid?.() === 0;
 
 export async function inScratch(run: (folder: string) => Promise<void>): Promise<void> {
@@ -40,9 +40,7 @@ export async function inScratch(run: (folder: string) => Promise<void>): Promise
   }
 }
 
-/**
- * A file that is anything but zeros, so that nothing passes because what was left out happened to be zeros.
- */
+/** A file without any zeros, so that no test passes because left-out bytes happened to be zeros. */
 export async function createJunkImage(path: string, sizeBytes: number): Promise<void> {
   const chunk = Buffer.alloc(MIB, "free space is not empty ");
   const file = await open(path, "w");
@@ -55,13 +53,13 @@ export async function createJunkImage(path: string, sizeBytes: number): Promise<
   }
 }
 
-/** A new file of zeros that takes no space, for tests that compare places and sizes only. */
+/** A new file of zeros that takes no space, for tests that compare only positions and sizes. */
 export function createSparse(path: string, sizeMiB: number): void {
   tool("rm", "--force", path);
   tool("truncate", "--size", `${sizeMiB}M`, path);
 }
 
-/** Writes a volume into a disk from this MiB on. Its zeros are not written if the disk has zeros there. */
+/** Writes a volume into a disk from this MiB on. Skips its zeros if the disk has zeros there. */
 export function place(volume: string, disk: string, atMiB: number, inZeros = false): void {
   const conversion = `conv=notrunc${inZeros ? ",sparse" : ""}`;
   tool("dd", `if=${volume}`, `of=${disk}`, "bs=1M", `seek=${atMiB}`, conversion, "status=none");
@@ -77,7 +75,7 @@ export async function createFiles(folder: string, count: number): Promise<void> 
   }
 }
 
-/** Mounts an image through a loop device for as long as `run` takes. */
+/** Mounts an image through a loop device while `run` runs. */
 export async function mounted(
   image: string,
   options: string,

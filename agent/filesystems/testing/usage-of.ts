@@ -1,7 +1,4 @@
-/**
- * For tests: what an image's usage is, told apart by sectors, so that no block of a copy hides a byte that
- * was left out.
- */
+/** For tests: an image's usage by sectors, so that no block of a copy hides a byte that was left out. */
 
 import { BlockSet } from "#shared/domain/block-set.ts";
 import type { Extent } from "#shared/domain/extents.ts";
@@ -21,7 +18,7 @@ export async function usageOf(disk: string | DiskReader): Promise<SectorUsage> {
   });
 }
 
-/** What one kind of volume marks as used, in order; rejects where it doubts. */
+/** What one kind of volume marks as used, in order; rejects with its `DoubtError`. */
 export async function markedIn(
   image: string,
   markUsed: (reader: DiskReader, mark: MarkUsed) => Promise<void>,

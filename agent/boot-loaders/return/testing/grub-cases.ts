@@ -1,6 +1,6 @@
 /**
- * For tests: configurations of GRUB, and what it does with them while no key is pressed. Each entry says its
- * name when it is started, so that a real GRUB can be asked.
+ * For tests: configurations of GRUB, and what it does with them while no key is pressed. Each entry prints
+ * its name when it is started, so that a real GRUB can be observed.
  */
 import { entry } from "./grub-config.ts";
 
@@ -9,9 +9,9 @@ export interface GrubCase {
   /** Below GRUB's folder. */
   files: Readonly<Record<string, string>>;
   environment?: Readonly<Record<string, string>>;
-  /** The entry that GRUB starts; `undefined` where it waits. */
+  /** The entry that GRUB starts; `undefined` if it waits. */
   starts: string | undefined;
-  /** Expected of our judgement; otherwise `attended` where GRUB waits, else `unattended`. */
+  /** The expected judgement; by default `attended` if GRUB waits, otherwise `unattended`. */
   verdict?: "unknown" | "attended";
 }
 
@@ -97,18 +97,18 @@ export const GRUB_CASES: readonly GrubCase[] = [
     environment: { menu_auto_hide: "1", boot_success: "1" },
     starts: "a",
   },
-  { name: "a password that everybody passes", files: timed(`${USERS}${OPEN}`), starts: "a" },
+  { name: "a password with an unrestricted entry", files: timed(`${USERS}${OPEN}`), starts: "a" },
   { name: "a password on the entry", files: timed(`${USERS}${A}`), starts: undefined },
   { name: "no superuser by name", files: timed(`set superusers=""\n${A}`), starts: undefined },
   { name: "users that nothing asks for", files: timed(entry("a", "--users root")), starts: "a" },
   {
-    name: "users that win over everybody",
+    name: "users that win over unrestricted",
     files: timed(`${USERS}${entry("a", "--unrestricted --users root")}`),
     starts: undefined,
   },
   { name: "Red Hat's users without a password", files: timed(`${RED_HAT_USERS}${A}`), starts: "a" },
   {
-    name: "Red Hat's users with a password, and an entry for everybody",
+    name: "Red Hat's users with a password, and an unrestricted entry",
     files: { ...timed(`${RED_HAT_USERS}${OPEN}`), "user.cfg": "GRUB2_PASSWORD=grub.pbkdf2.sha512.1\n" },
     starts: "a",
   },
@@ -118,7 +118,7 @@ export const GRUB_CASES: readonly GrubCase[] = [
     starts: undefined,
   },
   {
-    name: "an entry for everybody that is not the default",
+    name: "an unrestricted entry that is not the default",
     files: timed(`${USERS}set default=b\n${OPEN}${B}`),
     starts: undefined,
   },
@@ -154,7 +154,7 @@ export const GRUB_CASES: readonly GrubCase[] = [
   },
   { name: "no entry", files: timed(""), starts: undefined },
   {
-    name: "a line that somebody types",
+    name: "a line that a person types",
     files: timed(`echo "Enter a line"\nread answer\n${A}`),
     starts: undefined,
   },

@@ -1,4 +1,4 @@
-/** For tests: GRUB with the files of a configuration, as a map from their names below GRUB's folder. */
+/** For tests: GRUB with the files of a configuration, as a map by their names below GRUB's folder. */
 import type { GrubFile, GrubFiles } from "../../grub-script/files.ts";
 import { grubEnvironmentBlock } from "../../testing/grub-installation.ts";
 import { followGrub, type GrubOutcome } from "../grub-follow.ts";
@@ -7,7 +7,7 @@ import { type Judgement, worstOf } from "../judgement.ts";
 const DEVICE = "uuid:b007";
 export const FOLDER = "/boot/grub";
 
-/** An entry that says its name, and starts a system on `/dev/sda1`. */
+/** An entry that prints its name, and starts a system on `/dev/sda1`. */
 export function entry(id: string, options = ""): string {
   return `menuentry 'Entry ${id}' --id ${id} ${options} {\n  echo STARTED:${id}\n  linux /none root=/dev/sda1\n}\n`;
 }

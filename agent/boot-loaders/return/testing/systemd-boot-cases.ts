@@ -76,7 +76,7 @@ const TIMES: readonly SystemdBootCase[] = [
     starts: "a",
   },
   {
-    name: "a word that it does not take",
+    name: "a word that it does not accept",
     files: { ...A, ...conf("timeout 2\ntimeout never\n") },
     starts: "a",
   },

@@ -15,7 +15,7 @@ const ext =
     return toTemplate(`ext ${sizeMib} MiB ${options.join(" ")}`, image, "ext", extUsed(image));
   };
 
-/** As it is on the disk while it is mounted: the newest state stands in its journal. */
+/** As it is on the disk while it is mounted: the newest state is in its journal. */
 const extInUse =
   (sizeMib: number): Make =>
   async (image, file) => {
@@ -75,7 +75,7 @@ async function hibernated(image: string): Promise<void> {
   tool("ntfscp", "-q", image, file, "hiberfil.sys");
 }
 
-/** A file system without a free-space map that is read here: all of it counts. */
+/** A file system whose free-space map is not read here: all of it counts. */
 const other =
   (sizeMib: number, command: string, ...options: string[]): Make =>
   async (image) => {
@@ -139,7 +139,7 @@ const MAKERS: readonly Make[] = [
 ];
 
 /**
- * One of each kind, made once. The larger ones are almost empty: their free space can swallow another layer.
+ * One of each kind, made once. The larger ones are almost empty: their free space can contain another layer.
  */
 export async function makeFileSystems(folder: string): Promise<Template[]> {
   const files = join(folder, "files");

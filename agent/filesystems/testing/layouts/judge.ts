@@ -13,7 +13,7 @@ const DISK_SIZES = [64 * MIB, 65 * MIB, 96 * MIB, 112 * MIB, 100 * MIB - 512 * 7
 const SECTOR_BYTES = 512;
 const SIGNATURES_AT_END_BYTES = 128 * 1024;
 
-/** Judges one layout after another, all in the same memory. */
+/** Judges layouts one by one, all in the same memory. */
 export class LayoutJudge {
   readonly #folder: string;
   readonly #materials: Materials;
@@ -38,7 +38,7 @@ export class LayoutJudge {
   }
 
   /**
-   * Returns what is wrong with our reading of the layout of this seed and how the layout came about, line by
+   * Returns what is wrong with our reading of the layout of this seed and how the layout was made, line by
    * line, or an empty list. With `copies`, it also copies the disk, mounts the copy and checks it.
    */
   async problemsOf(seed: number, { copies }: { copies: boolean }): Promise<string[]> {
@@ -62,11 +62,13 @@ export class LayoutJudge {
   }
 }
 
-/** Cuts or grows the disk, unless that would hide the live layer from Linux. Returns the change in bytes. */
+/**
+ * Shortens or grows the disk, unless that would hide the live layer from Linux. Returns the change in bytes.
+ */
 function resize(disk: MemoryDisk, live: Live, random: Random): number {
   const change = random.pick([0, 0, 0, 0, 1, -1]) * random.pick([1, 8, 2048, 20_480]) * SECTOR_BYTES;
   const untouched = disk.sizeBytes + Math.min(change, -SIGNATURES_AT_END_BYTES);
-  // Linux finds a GPT by its first copy too.
+  // Linux finds a GPT also by its first copy.
   if (live.used.some(({ offset, length, by }) => by !== "GPT" && offset + length > untouched)) return 0;
   disk.resize(disk.sizeBytes + change);
   return change;

@@ -36,16 +36,16 @@ export interface UsedPart extends Extent {
 
 /** What was written last, and so what the machine would use. */
 export interface Live {
-  /** Not one byte of it may be lost. */
+  /** No byte of it may be lost. */
   used: UsedPart[];
   fileSystems: LiveFileSystem[];
-  /** Where its own tables put something, on the disk: places that `blkid` can be asked about. */
+  /** Positions on the disk that its own tables define and that `blkid` can be asked about. */
   places: Extent[];
 }
 
 type Kind = "file system" | "member" | "md" | "bcache" | "partitions" | "lvm" | "dynamic disk";
 
-/** What may be written where, and how often. The disk has depth 1, its partitions have depth 2. */
+/** What can be written where, and how often. The disk has depth 1, its partitions have depth 2. */
 const KINDS: readonly { kind: Kind; leastMib: number; deepest: number; times: number }[] = [
   { kind: "file system", leastMib: 0, deepest: 9, times: 3 },
   { kind: "member", leastMib: 6, deepest: 9, times: 1 },
@@ -56,12 +56,12 @@ const KINDS: readonly { kind: Kind; leastMib: number; deepest: number; times: nu
   { kind: "lvm", leastMib: 49, deepest: 2, times: 1 },
   { kind: "dynamic disk", leastMib: 85, deepest: 1, times: 1 },
 ];
-/** From here on a file system's free space has room for other layers. */
+/** From this size on, a file system's free space has room for other layers. */
 const LARGE_BYTES = 40 * MIB;
 const MBR_TYPES = ["83", "7", "c", "8e", "82", "fd", "da"];
 const GPT_TYPES = ["L", "U", "S", "R", "V", "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7"];
 
-/** Layers contents on a disk at random. Each step is noted in `story`. */
+/** Layers content on a disk at random, and notes each step in `story`. */
 export class LayoutWriter {
   readonly story: string[] = [];
   readonly #random: Random;
@@ -82,7 +82,7 @@ export class LayoutWriter {
       if (region.sizeBytes - shift - lost < 8 * MIB) continue;
       this.#tell(depth, `once, from ${shift}, without its last ${lost}:`);
       const old = region.within(shift, region.sizeBytes - shift - lost);
-      // An old file system is the danger: it takes what is written over it for its free space.
+      // An old file system is the danger: its free space covers what is written over it.
       if (random.oneIn(2)) this.#fileSystem(old, depth + 1);
       else this.#writeContent(old, depth + 1);
       this.#leaveRemains(region, depth);
@@ -134,7 +134,7 @@ export class LayoutWriter {
     const large = fitting.filter(({ sizeBytes }) => sizeBytes >= LARGE_BYTES);
     const template = this.#random.pick(large.length > 0 && this.#random.oneIn(2) ? large : fitting);
     this.#tell(depth, template.name);
-    // Their own tools empty the first two sectors; a copy by other means, or a boot loader, need not.
+    // Their own tools empty the first two sectors; a copy by other means, or a boot loader, may not.
     if (template.checker === "ext" && !this.#random.oneIn(3)) region.zero(0, 2 * SECTOR_BYTES);
     for (const { offset, bytes } of template.parts) region.write(offset, bytes);
     return {
@@ -152,7 +152,7 @@ export class LayoutWriter {
     return { used: [], fileSystems: [], places: [] };
   }
 
-  /** Something that our code does not read takes the whole region. */
+  /** A kind that our code does not read takes the whole region. */
   #member(region: Region, depth: number): Live {
     const member = this.#random.pick(MEMBERS.filter(({ leastBytes }) => leastBytes <= region.sizeBytes));
     this.#tell(depth, member.type);
@@ -167,7 +167,7 @@ export class LayoutWriter {
     this.#tell(depth, name);
     const { data, superblock } = writeMdMember(region, version, level);
     const whole = { used: usedBy(name, region.pieces), fileSystems: [], places: [] };
-    // Half of a mirror is what the array holds; a part of a stripe set is nothing by itself.
+    // Half of a mirror holds the array's content; a part of a stripe set holds nothing by itself.
     if (level === 0) return whole;
     const { used, fileSystems } = this.#writeContent(data, depth + 1);
     return { used: [...usedBy(name, superblock), ...used], fileSystems, places: [] };
@@ -235,7 +235,7 @@ export class LayoutWriter {
     return planned;
   }
 
-  /** A boot record in the free space of the only primary partition, and a logical partition behind that. */
+  /** A boot record in the free space of the only primary partition, and a logical partition behind it. */
   #addHiddenRecord(live: Live, region: Region, planned: PlannedPartition[], depth: number): void {
     const [primary] = planned;
     const end = Math.floor(region.sizeBytes / SECTOR_BYTES);

@@ -5,10 +5,10 @@ const KIB = 1024;
 const SECTOR_BYTES = 512;
 const MD_MAGIC = 0xa92b4efc;
 
-/** Something that says what a whole region is, by the name that `blkid` gives it. */
+/** A structure that identifies a whole region, by `blkid`'s name. */
 export interface Member {
   type: string;
-  /** Smaller ones do not exist. */
+  /** No smaller ones exist. */
   leastBytes: number;
   write: (region: Region) => void;
 }
@@ -17,8 +17,8 @@ export const MD_VERSIONS = ["0.90", "1.0", "1.1", "1.2"] as const;
 export type MdVersion = (typeof MD_VERSIONS)[number];
 
 /**
- * Writes the superblock of a member of an array with two disks. Returns the places of that and of the array's
- * data. Layouts: the kernel's `include/uapi/linux/raid/md_p.h`.
+ * Writes the superblock of a member of an array with two disks. Returns the positions of the superblock and
+ * of the array's data. Layouts: the kernel's `include/uapi/linux/raid/md_p.h`.
  */
 export function writeMdMember(
   region: Region,
@@ -63,7 +63,7 @@ function mdSuperblock0(dataBytes: number, level: number): Buffer {
     7,
   ];
   for (const [at, word] of words.entries()) sb.writeUInt32LE(word, at * 4);
-  // From word 32 on: when it was updated, clean, and how many disks there are.
+  // From word 32 on: the time of the update, clean, and how many disks there are.
   for (const [at, word] of [1_795_856_098, 1, 2, 2].entries()) sb.writeUInt32LE(word, (32 + at) * 4);
   let sum = 0;
   for (let at = 0; at < sb.length; at += 4) sum += sb.readUInt32LE(at);
@@ -108,7 +108,7 @@ function mdSuperblock1({
   return sb;
 }
 
-/** 32 bits of a sum, with what exceeds them added. */
+/** 32 bits of a sum, with the overflow added. */
 function folded(sum: number): number {
   return ((sum % 2 ** 32) + Math.floor(sum / 2 ** 32)) % 2 ** 32;
 }
@@ -128,7 +128,7 @@ function writeZfsLabels(region: Region): void {
   }
 }
 
-/** Bytes at a place, counted from the end where negative. */
+/** Bytes at a position; a negative one counts from the end. */
 function signature(type: string, ...places: [number, string | Buffer][]): Member {
   return {
     type,
@@ -164,7 +164,7 @@ const DDF_HEADER = Buffer.concat([
   Buffer.from("01.02.00", "latin1"),
 ]);
 
-/** What takes a region as a whole. `blkid` reads each of them so: see the test. */
+/** Structures that take a region as a whole. `blkid` reads each of them so: see the test. */
 export const MEMBERS: readonly Member[] = [
   { type: "zfs_member", leastBytes: 64 * 2 ** 20, write: writeZfsLabels },
   { type: "drbd", leastBytes: 2 ** 20, write: writeDrbd },

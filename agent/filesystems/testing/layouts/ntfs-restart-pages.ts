@@ -60,7 +60,7 @@ function restartPage(kind: Page, logBytes: number): Buffer {
   page.writeUInt16LE(1, client + 20);
   page.writeUInt32LE(8, client + 28);
   page.write("NTFS", client + 32, "utf16le");
-  // The last two bytes of each 512 stand in the page's head instead.
+  // The last two bytes of each 512 are in the page's head instead.
   page.writeUInt16LE(1, 0x1e);
   for (let stride = 1; stride <= 8; stride++) {
     page.copyWithin(0x1e + 2 * stride, stride * 512 - 2, stride * 512);

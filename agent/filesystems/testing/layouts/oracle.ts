@@ -11,7 +11,7 @@ import { FILE_NAME } from "./template.ts";
 const AMBIVALENT = 8;
 const CHUNK_BYTES = 64 * 1024;
 
-/** What is wrong with leaving out the unused blocks of this disk: nothing, where our reading is safe. */
+/** What is wrong with leaving out the unused blocks of this disk; empty if our reading is safe. */
 export async function judgeUsage(
   disk: MemoryDisk,
   live: Live,
@@ -45,9 +45,9 @@ export async function judgeUsage(
 }
 
 /**
- * Copies only the used blocks onto zeros, and lets the file systems' own tools judge the copy. Each file
- * system is mounted and unmounted once where the kernel can, holds the file that was written to it, and needs
- * no repair. The partition table reads the same.
+ * Copies only the used blocks onto zeros, and lets the file systems' own tools check the copy. Each file
+ * system is mounted and unmounted once if the kernel can do that, must hold the file that was written to it,
+ * and must need no repair. The partition table must read the same.
  */
 export async function judgeCopy(
   disk: MemoryDisk,
@@ -63,7 +63,7 @@ export async function judgeCopy(
     all.fill(0, offset, offset + length);
   }
   await writeSparse(copy, all);
-  const problems = tableOf(copy) === before ? [] : ["the partition table reads otherwise in the copy"];
+  const problems = tableOf(copy) === before ? [] : ["the partition table reads differently in the copy"];
   for (const fileSystem of live.fileSystems) {
     const isWhole =
       totalBytes(clipped(fileSystem.region.pieces, disk.sizeBytes)) === fileSystem.region.sizeBytes;
@@ -87,13 +87,13 @@ async function judgeFileSystem(
       return toolBytes("ntfscat", image, FILE_NAME).equals(precious) ? undefined : "its file differs";
     }
     let file: Buffer | undefined;
-    // Version 4 of XFS is no longer mounted by all kernels.
+    // Not all kernels still mount version 4 of XFS.
     if (!template.name.includes("crc=0")) {
       const [type, options] = template.checker === "xfs" ? ["xfs", "rw,nouuid"] : ["ext4", "rw"];
       const readFileOf = async (mount: string) => {
         file = await readFile(join(mount, FILE_NAME));
       };
-      // By its type: older superblocks may show through in places that the file system does not use.
+      // With its type given: older superblocks may show through in places that the file system does not use.
       await mounted(image, options, readFileOf, type);
     }
     if (template.checker === "ext") tool("e2fsck", "-f", "-n", image);
@@ -115,7 +115,7 @@ function isAmbivalent(image: string, { offset, length }: { offset: number; lengt
   return spawnSync("blkid", words, { env: { PATH: "/usr/sbin:/sbin" } }).status === AMBIVALENT;
 }
 
-/** Partitions as the system's own tool lists them; the same for no table at all. */
+/** Partitions as the system's own tool lists them; empty if there is no table. */
 function tableOf(image: string): string {
   const { stdout } = spawnSync("partx", ["--show", "--raw", image], {
     env: { PATH: "/usr/bin:/usr/sbin:/sbin" },
@@ -123,7 +123,7 @@ function tableOf(image: string): string {
   return stdout.toString();
 }
 
-/** Only what is not zero: quick to write, and small. */
+/** Writes only what is not zero, which is quick and small. */
 async function writeSparse(path: string, bytes: Buffer): Promise<void> {
   const zeros = Buffer.alloc(CHUNK_BYTES);
   await writeFile(path, "");

@@ -6,7 +6,7 @@ import { MIB, tool } from "../test-image.ts";
 const SIZE_BYTES = 48 * MIB;
 const EXTENT_BYTES = MIB;
 
-/** A physical volume as LVM's own tools left it, and the places of the volumes that are on it. */
+/** A physical volume as LVM's own tools left it, and the positions of its volumes. */
 export interface PhysicalVolume {
   name: string;
   sizeBytes: number;
@@ -16,14 +16,14 @@ export interface PhysicalVolume {
   tail: Buffer;
   /** In each volume's order, on the physical volume. */
   volumes: Extent[][];
-  /** Other disks hold every second piece of what the volumes hold. */
+  /** Whether other disks hold every second piece of the volumes' content. */
   isStriped: boolean;
 }
 
 interface Group {
   /** Runs an LVM command on the devices of the group, which are not activated. */
   lvm: (...words: string[]) => string;
-  /** Makes a volume of this size by `lvcreate`. */
+  /** Creates a volume of this size with `lvcreate`. */
   create: (name: string, sizeMib: number, ...more: string[]) => void;
   first: string;
   second: string;
@@ -35,7 +35,7 @@ interface History {
   isStriped?: boolean;
   /** What was done with the group. */
   before: (group: Group) => void;
-  /** What was begun after the volumes' places were asked for, and does not move them. */
+  /** What was begun after the volumes' positions were read; does not move them. */
   after?: (group: Group) => void;
 }
 
@@ -64,7 +64,7 @@ const HISTORIES: readonly History[] = [
     },
   },
   {
-    name: "a volume cut and another put in its place",
+    name: "a volume shortened and another put in its place",
     before: ({ create, lvm }) => {
       create("root", 30);
       lvm("lvreduce", "-q", "-f", "-y", "-L", "9M", "group/root");
@@ -80,7 +80,7 @@ const HISTORIES: readonly History[] = [
     after: ({ lvm, first, second }) => lvm("pvmove", "-n", "root", first, second),
   },
   {
-    name: "a metadata area that is ignored since",
+    name: "a metadata area that was set to be ignored",
     before: ({ create, lvm, first }) => {
       create("old", 8, first);
       lvm("pvchange", "--metadataignore", "y", "-y", first);
@@ -107,7 +107,7 @@ const HISTORIES: readonly History[] = [
   },
 ];
 
-/** One physical volume for each history. Needs root for the loop devices, and no device mapper. */
+/** One physical volume for each history. Requires root for the loop devices, and no device mapper. */
 export async function makePhysicalVolumes(folder: string): Promise<PhysicalVolume[]> {
   const made: PhysicalVolume[] = [];
   for (const history of HISTORIES) made.push(await makePhysicalVolume(folder, history));
@@ -136,7 +136,7 @@ async function makePhysicalVolume(folder: string, history: History): Promise<Phy
     try {
       history.after?.({ lvm, create, first, second });
     } catch {
-      // What needs a device mapper ends with an error once its intention is written.
+      // Commands that need a device mapper fail once their intention is written.
     }
   } finally {
     for (const device of devices) tool("losetup", "--detach", device);
@@ -152,7 +152,7 @@ async function makePhysicalVolume(folder: string, history: History): Promise<Phy
   };
 }
 
-/** The group's name stands between a new volume's options and the devices it may be on. */
+/** The group's name goes between a new volume's options and the devices for it. */
 function placed(group: string, more: string[]): string[] {
   const isDevice = (word: string) => word.startsWith("/dev/");
   return [...more.filter((word) => !isDevice(word)), group, ...more.filter(isDevice)];
@@ -168,7 +168,10 @@ function lvmOn(devices: string[]): (...words: string[]) => string {
     tool("env", "DM_DISABLE_UDEV=1", ...words, "--driverloaded", "n", "--nolocking", "--config", config);
 }
 
-/** Each volume's extents on this device in order, for all volumes, also those that another one is made of. */
+/**
+ * Each volume's extents on this device in order, for all volumes, including those that other volumes consist
+ * of.
+ */
 function volumesOn(lvm: (...words: string[]) => string, device: string): Extent[][] {
   const start = Number(lvm("pvs", "--noheadings", "--units", "b", "--nosuffix", "-o", "pe_start", device));
   const fields = "lv_name,seg_start_pe,seg_pe_ranges";

@@ -1,12 +1,12 @@
 import type { Extent } from "#shared/domain/extents.ts";
 import type { DiskReader } from "../../../disk/reader.ts";
 
-/** A disk in memory, which layers are written to one after another. */
+/** A disk in memory on which layers are written one after another. */
 export class MemoryDisk implements DiskReader {
   readonly #bytes: Buffer;
   #sizeBytes: number;
 
-  /** All zeros. `buffer` is large enough for whatever the disk may grow to; its content is lost. */
+  /** All zeros. `buffer` is large enough for the size that the disk can grow to; its content is lost. */
   constructor(buffer: Buffer, sizeBytes: number) {
     this.#bytes = buffer.fill(0, 0, sizeBytes);
     this.#sizeBytes = sizeBytes;
@@ -16,7 +16,7 @@ export class MemoryDisk implements DiskReader {
     return this.#sizeBytes;
   }
 
-  /** Cuts the disk, or lets it grow by zeros. */
+  /** Shortens the disk, or grows it with zeros. */
   resize(sizeBytes: number): void {
     if (sizeBytes > this.#bytes.length) throw new RangeError("the disk has no room to grow");
     if (sizeBytes > this.#sizeBytes) this.#bytes.fill(0, this.#sizeBytes, sizeBytes);
@@ -46,7 +46,7 @@ export class Region {
     this.sizeBytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
   }
 
-  /** The places of this stretch on the disk, as far as it is within the region. */
+  /** The positions of this stretch on the disk, as far as it is within the region. */
   places(offset: number, length: number): Extent[] {
     const places: Extent[] = [];
     let start = 0;

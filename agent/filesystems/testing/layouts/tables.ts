@@ -9,7 +9,7 @@ const BOOT_CODE_BYTES = 440;
 const ENTRIES_OFFSET = 446;
 const ENTRY_BYTES = 16;
 const EXTENDED = 5;
-/** From an extended boot record to its logical partition. */
+/** The distance from an extended boot record to its logical partition. */
 const RECORD_DISTANCE = 1024;
 const GPT_SECTORS = 34;
 
@@ -17,7 +17,7 @@ const GPT_SECTORS = 34;
 export interface PlannedPartition {
   start: number;
   sectors: number;
-  /** A number for an MBR, as `sfdisk` takes it for a GPT. */
+  /** A number for an MBR; for a GPT, a type as `sfdisk` takes it. */
   type: string;
 }
 
@@ -29,7 +29,7 @@ interface MbrEntry {
 
 /**
  * Writes an MBR as `sfdisk` does, without the boot code if `keepsBootCode`. From `firstLogical` on the
- * partitions are logical ones, each with its boot record in the gap before it. Returns the places written.
+ * partitions are logical ones, each with its boot record in the gap before it. Returns the positions written.
  */
 export function writeMbr(
   region: Region,
@@ -82,7 +82,7 @@ function encodeEntry({ start, sectors, type }: MbrEntry): Buffer {
 
 const entryOffset = (index: number) => ENTRIES_OFFSET + index * ENTRY_BYTES;
 
-/** Gives the last, free entry of an MBR a type but no size: Linux takes no notice of it. */
+/** Gives the last, free entry of an MBR a type but no size: Linux ignores it. */
 export function writeEmptyEntry(region: Region): void {
   region.write(entryOffset(3), encodeEntry({ start: 2048, sectors: 0, type: 0x83 }));
 }
@@ -103,7 +103,7 @@ export function writeBootRecordWithin(
   return region.places(recordSector * SECTOR_BYTES, SECTOR_BYTES);
 }
 
-/** Makes GPTs by `sfdisk`, on a file of their own. */
+/** Makes GPTs with `sfdisk`, on a file of their own. */
 export class GptMaker {
   readonly #scratch: string;
 
@@ -111,7 +111,7 @@ export class GptMaker {
     this.#scratch = join(folder, "gpt");
   }
 
-  /** Writes both copies, and the MBR before the first, over what is there. Returns their places. */
+  /** Writes both copies, and the MBR before the first, over what is there. Returns their positions. */
   write(region: Region, partitions: readonly PlannedPartition[]): Extent[] {
     const sizeBytes = Math.floor(region.sizeBytes / SECTOR_BYTES) * SECTOR_BYTES;
     const lines = partitions.map(

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { type Extent, normalize, subtract } from "#shared/domain/extents.ts";
 import { tool, toolBytes } from "../test-image.ts";
 
-/** How what a copy holds is judged by the file system's own tools. */
+/** How the file system's own tools check the content of a copy. */
 export type Checker = "ext" | "xfs" | "ntfs" | "mountable" | "none";
 
 /** A volume that a real tool made, ready to be written anywhere, and what that tool says about its use. */
@@ -11,7 +11,7 @@ export interface Template {
   sizeBytes: number;
   /** What must not be lost. */
   used: Extent[];
-  /** The bytes of `used`, which are written. What was there before stays between them. */
+  /** The bytes of `used`, which are written. Between them the old content stays. */
   parts: { offset: number; bytes: Buffer }[];
   checker: Checker;
 }
@@ -35,7 +35,9 @@ export async function toTemplate(
   return { name, sizeBytes: bytes.length, used: extents, parts, checker };
 }
 
-/** By `dumpe2fs`: all blocks but those of its lists of free ones, which name the first blocks of clusters. */
+/**
+ * By `dumpe2fs`: all blocks except those in its lists of free ones, which name the first blocks of clusters.
+ */
 export function extUsed(image: string): Extent[] {
   const report = tool("dumpe2fs", image);
   const field = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(report)?.[1]);
@@ -52,7 +54,7 @@ export function extUsed(image: string): Extent[] {
   return subtract([{ offset: 0, length: field("Block count") * blockBytes }], normalize(free));
 }
 
-/** By `xfs_db`: all but the free extents of each allocation group. */
+/** By `xfs_db`: everything except the free extents of each allocation group. */
 export function xfsUsed(image: string): Extent[] {
   const superblock = tool("xfs_db", "-r", "-c", "sb 0", "-c", "p blocksize agblocks dblocks", image);
   const field = (name: string) => Number(new RegExp(`^${name} = (\\d+)`, "m").exec(superblock)?.[1]);
@@ -66,7 +68,7 @@ export function xfsUsed(image: string): Extent[] {
   return subtract([{ offset: 0, length: field("dblocks") * blockBytes }], normalize(free));
 }
 
-/** By `ntfscat`: the set bits of `$Bitmap`. Everything, where `ntfs-3g.probe` calls the volume unclean. */
+/** By `ntfscat`: the set bits of `$Bitmap`. Everything, if `ntfs-3g.probe` calls the volume unclean. */
 export async function ntfsUsed(image: string): Promise<Extent[] | "everything"> {
   try {
     tool("ntfs-3g.probe", "--readwrite", image);
