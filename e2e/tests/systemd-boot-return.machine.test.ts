@@ -63,4 +63,17 @@ describe.each([
     expect(left.filter((each) => /^(BootNext|LoaderEntryOneShot)$/.test(each))).toEqual([]);
     expect(await machine.start(WAIT_SECONDS)).toBe("a");
   });
+
+  test.concurrent.each(["vmlinuz", "overlay.cpio"])(
+    "armed, but without our %s, starts the original system",
+    async (file) => {
+      const original = { ...entryFiles("a", "debian.conf"), "loader/loader.conf": "timeout 1\n" };
+      const { files, variables } = await armedSystemdBoot("systemd-boot", original, "debian.conf");
+      const kept = Object.entries(files).filter(([name]) => !name.endsWith(`/${file}`));
+      expect(kept).toHaveLength(Object.keys(files).length - 1);
+      const place = await mkdtemp(join(dir, "armed-"));
+      await using machine = await rigMachine(rig, place, { files: Object.fromEntries(kept), variables });
+      expect(await machine.start(WAIT_SECONDS)).toBe("a");
+    },
+  );
 });
