@@ -89,7 +89,8 @@ function programOf(settings: readonly Setting[]): string | undefined {
     ([key, value]) => key === "architecture" && value.toLowerCase() !== ARCHITECTURE,
   );
   if (other) return undefined;
-  return settings.findLast(([key]) => key === "linux" || key === "efi")?.[1];
+  const path = settings.findLast(([key]) => key === "linux" || key === "efi")?.[1];
+  return path?.replaceAll("\\", "/");
 }
 
 /** A unified kernel image, by the parts in it; `undefined` where it names no system. */

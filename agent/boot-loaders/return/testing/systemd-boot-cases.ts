@@ -305,6 +305,11 @@ const MENUS: readonly SystemdBootCase[] = [
     starts: "a",
   },
   {
+    name: "a path as the firmware writes it",
+    files: { ...A, ...B, "loader/entries/b.conf": "title Entry b\nefi \\b.efi\noptions root=/dev/b\n" },
+    starts: "b",
+  },
+  {
     name: "an entry for another machine",
     files: { ...A, ...entryFiles("b", "b.conf", "architecture aa64\n") },
     starts: "a",
