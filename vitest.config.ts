@@ -14,7 +14,7 @@ export default defineConfig({
           exclude: ["e2e/**/*.{e2e,machine,campaign}.test.ts"],
           // Two cores: many files at once only makes the embedded clouds slow each other down.
           maxWorkers: 2,
-          // A limit for what hangs, not a measure: a machine may be busy with much else.
+          // A limit for a test that does not end, not a measure of speed: the machine can be busy.
           testTimeout: 180_000,
           hookTimeout: 180_000,
         },

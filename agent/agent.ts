@@ -6,7 +6,7 @@ import type { Command, ToAgent } from "#shared/protocol/commands.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
 import { fitInventory } from "#shared/protocol/fit-inventory.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
-import type { AgentEnvironment } from "#shared/protocol/machine.ts";
+import type { AgentSystem } from "#shared/protocol/machine.ts";
 import { backoffMs } from "#shared/retry.ts";
 import { CommandJournal } from "./commands/command-journal.ts";
 import { CommandRunner } from "./commands/command-runner.ts";
@@ -29,7 +29,7 @@ export interface AgentOptions {
   /** Describes the machine; only an agent in the original system does that. */
   takeInventory?: () => Promise<Inventory>;
   /** The system this agent runs in. It ignores commands for the other system. */
-  environment: AgentEnvironment;
+  environment: AgentSystem;
   bootId: () => Promise<string>;
   /** The control plane has stored a command's result. */
   onAcknowledged?: (commandId: string) => void;

@@ -27,7 +27,7 @@ export interface AgentJob {
   image: string;
   pointId: string;
   parentId?: string;
-  /** A capture leaves out what the image's file systems do not use. */
+  /** Whether a capture leaves out what the image's file systems do not use. */
   usedOnly?: boolean;
 }
 

@@ -4,18 +4,18 @@ import { copyDisk } from "../e2e/machines/disk/copy-disk.ts";
 import { Installation } from "../e2e/site/installation.ts";
 import { peakKiB } from "./run-process.ts";
 
-/** The highest resident set of a real agent, from its first start on. */
+/** The peak resident set of a real agent since its first start. */
 export interface AgentMemory {
   role: "source" | "target";
-  /** Up to when it was enrolled and connected. */
+  /** The peak until it was enrolled and connected. */
   enrolledMiB: number;
-  /** Up to the end of a hot conversion: capture and commit, or writing and verifying the disk. */
+  /** The peak until the end of a hot conversion: capture and commit, or writing and verifying the disk. */
   peakMiB: number;
 }
 
 /**
- * Converts the image once, from a new installation to a written and verified raw image, and tells what its
- * agents took.
+ * Converts the image once, from a new installation to a written and verified raw image, and returns the peaks
+ * of its agents.
  */
 export async function measureAgentMemory(image: string, folder: string): Promise<AgentMemory[]> {
   const installation = new Installation(folder);
@@ -52,7 +52,7 @@ export async function measureAgentMemory(image: string, folder: string): Promise
 
 const SAMPLE_MS = 50;
 
-/** Follows a process through the programs that it becomes: each begins with a peak of its own. */
+/** Follows a process through the programs that it executes. Each of them starts with a new peak. */
 class PeakWatch {
   readonly role: AgentMemory["role"];
   readonly #pid: number;

@@ -1,7 +1,7 @@
 /**
- * One capture, restore, verification or check by the agent's own code, as a process of its own, started as
- * the agent is: with Node's compile cache. The job comes as JSON in the first argument; the result goes to
- * standard output as JSON.
+ * One capture, restore, verification or check by the agent's code in a separate process, which starts like
+ * the agent: with Node's compile cache. The first argument is the job as JSON; standard output gets the
+ * result as JSON.
  */
 import { enableCompileCache } from "node:module";
 

@@ -38,7 +38,7 @@ export const causeway: Contender = {
   },
 };
 
-/** A capture of what the image's file systems use, in the way of `causeway`; closed as it is. */
+/** Captures only what the image's file systems use, otherwise like `causeway`. */
 export async function captureUsed(
   image: string,
   folder: string,

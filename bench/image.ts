@@ -3,7 +3,7 @@ import { buildDebianDisk } from "../e2e/machines/disk/debian-disk.ts";
 
 const SIZE_BYTES = 4 * 1024 ** 3;
 
-/** The disk that everything is measured on: a bootable Debian of 4 GiB, built once. */
+/** The disk for all measurements: a bootable Debian of 4 GiB, built once. */
 export async function debianImage(cacheDir: string): Promise<string> {
   const log = (line: string) => console.error(line);
   const disk = await buildDebianDisk({ firmware: "bios", sizeBytes: SIZE_BYTES, cacheDir, log });
@@ -13,7 +13,7 @@ export async function debianImage(cacheDir: string): Promise<string> {
 export interface ImageFacts {
   path: string;
   sizeBytes: number;
-  /** What the image takes on its file system: holes are not in use. */
+  /** How many bytes the image uses on its file system, without holes. */
   usedBytes: number;
 }
 

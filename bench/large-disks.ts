@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { captureUsed, causeway } from "./causeway.ts";
 import { runProcess } from "./run-process.ts";
 
-/** What the capture of a disk takes that is hard on memory rather than on time. */
+/** Measures the capture of disks that need much memory rather than much time. */
 export interface LargeDisk {
   name: string;
   peakMiB: number;
@@ -18,7 +18,7 @@ const DISKS: readonly { name: string; make: (image: string) => Promise<void> }[]
   { name: "xfs of 15 TiB, almost empty", make: makeHuge },
 ];
 
-/** Captures the used blocks of disks that are mostly holes, each in a process of its own. */
+/** Captures the used blocks of disks that are mostly holes, each in a separate process. */
 export async function measureLargeDisks(cache: string): Promise<LargeDisk[]> {
   const measured: LargeDisk[] = [];
   for (const { name, make } of DISKS) {
@@ -40,7 +40,7 @@ export async function measureLargeDisks(cache: string): Promise<LargeDisk[]> {
 
 async function makeHuge(image: string): Promise<void> {
   await truncate(image, 15 * TIB);
-  // A small log: mkfs writes zeros over all of it.
+  // A small log, because mkfs writes zeros over the whole log.
   await runProcess("mkfs.xfs", ["-q", "-K", "-l", "size=64m", image]);
 }
 

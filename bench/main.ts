@@ -1,4 +1,7 @@
-/** Measures our capture and restore against peers, in one run: `npm run bench -- [--image FILE] [--runs N] [--only NAME,…] [--json FILE]`. */
+/**
+ * Compares our capture and restore with other tools in one run: `npm run bench -- [--image FILE] [--runs N]
+ * [--only NAME,…] [--json FILE]`.
+ */
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -30,13 +33,14 @@ const contenders = [causeway, restic, borg, qemuImg].filter(({ name }) => !wante
 async function measure(contender: Contender, measured: Measured): Promise<void> {
   const folder = await mkdtemp(join(cache, `${contender.name}-`));
   try {
-    // What earlier runs left to be written would slow this one down; and all read the image from memory alike.
+    // Pending writes of earlier runs would slow this run down. All contenders read the image from memory.
     await runProcess("sync", []);
     await runProcess("dd", [`if=${image}`, "of=/dev/null", "bs=1M"]);
     measured.captures.push(await contender.capture(image, folder));
     await runProcess("sync", []);
     const restored = await contender.restore(folder, join(folder, "restored"));
-    // Ours is durable when it ends; the others leave that to the system, so that it takes its time here, for all alike.
+    // Our result is durable when the run ends. The others leave that to the system, so its time is counted here
+    // for all contenders.
     const { wallSeconds, cpuSeconds } = await runProcess("sync", ["-d", restored.path]);
     measured.restores.push({
       ...restored,
@@ -50,7 +54,7 @@ async function measure(contender: Contender, measured: Measured): Promise<void> 
   }
 }
 
-/** What the agents themselves take, which the timed processes, without links and journals, do not show. */
+/** The memory of whole agents. The timed processes do not show it, because they have no links and journals. */
 async function agentMemory(): Promise<AgentMemory[]> {
   const folder = await mkdtemp(join(cache, "agents-"));
   try {
@@ -64,7 +68,7 @@ async function agentMemory(): Promise<AgentMemory[]> {
 await mkdir(cache, { recursive: true });
 const results = contenders.map(({ name }): Measured => ({ name, captures: [], restores: [] }));
 for (let run = 1; run <= runs; run++) {
-  // Taking turns spreads a noisy minute over all of them.
+  // The contenders take turns, so that a noisy minute affects all of them.
   for (const [at, contender] of contenders.entries()) {
     console.error(`run ${run} of ${runs}: ${contender.name}`);
     const measured = results[at];

@@ -5,21 +5,21 @@ import { type ProcessCost, runProcess } from "./run-process.ts";
 /** One way to back up a disk image and to get it back. */
 export interface Contender {
   name: string;
-  /** Backs the image up into the empty folder; gives the cost, and what limits it where that is known. */
+  /** Backs up the image into the empty folder. Resolves with the cost, and the bottleneck if it is known. */
   capture(image: string, folder: string): Promise<Capture>;
-  /** Gets the image back as `to`. */
+  /** Restores the image to `to`. */
   restore(folder: string, to: string): Promise<Restore>;
-  /** Lets go of what `capture` left running. */
+  /** Ends what `capture` left running. */
   close?(folder: string): Promise<void>;
 }
 export interface Capture extends ProcessCost {
   storedMiB: number;
   limitingStage?: string;
-  /** Of the embedded S3, beside the agent's own. */
+  /** The cost of the embedded S3, in addition to the agent's. */
   serverCpuSeconds?: number;
 }
 export interface Restore extends ProcessCost {
-  /** Where the image came out, if the tool chose. */
+  /** The path of the restored image, if the tool chose it. */
   path: string;
   serverCpuSeconds?: number;
 }

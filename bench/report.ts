@@ -41,7 +41,7 @@ export function median(numbers: readonly number[]): number {
   return (low + high) / 2;
 }
 
-/** Medians of every contender's runs, and how ours, the first, compares. */
+/** Medians of every contender's runs, compared with ours, which is the first. */
 export function toRows(measured: readonly { name: string; runs: readonly (Capture | Restore)[] }[]): Row[] {
   const rows = measured.map(({ name, runs }): Row => {
     const walls = runs.map(({ wallSeconds }) => wallSeconds);

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 
-/** What a process took, its children included. */
+/** The resources that a process used, including its children. */
 export interface ProcessCost {
   wallSeconds: number;
   cpuSeconds: number;
@@ -73,7 +73,7 @@ export function cpuSecondsOf(pid: number): number {
   return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / 100;
 }
 
-/** Processes end between a look and the next; then there is nothing to read. */
+/** Reads a file of /proc. Returns `undefined` if the process has ended. */
 function readOr(path: string): string {
   try {
     return readFileSync(path, "utf8");

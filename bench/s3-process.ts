@@ -1,6 +1,6 @@
 /**
- * The embedded S3 behind its gateway, as a process of its own: `node bench/s3-process.ts FOLDER`. Prints
- * where it is, and runs until it is killed.
+ * The embedded S3 behind its gateway in a separate process: `node bench/s3-process.ts FOLDER`. Prints its
+ * address, and runs until it is killed.
  */
 import { startEmbeddedS3 } from "#agent/store/testing/embedded-s3.ts";
 

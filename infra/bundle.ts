@@ -6,8 +6,8 @@ import { environments, type FunctionName } from "#shared/environment.ts";
 const root = join(import.meta.dirname, "..");
 
 /**
- * Bundles every Lambda handler with one esbuild run, each into a folder of its own under `outdir`, and
- * returns the folder of each function. Names of classes are kept: errors travel by name.
+ * Bundles every Lambda handler with one esbuild run, each into its own folder under `outdir`, and returns the
+ * folder of each function. Class names are kept, because errors are recognised by name.
  */
 export async function bundleFunctions(outdir: string): Promise<Record<FunctionName, string>> {
   const names = Object.keys(environments) as FunctionName[];

@@ -1,4 +1,4 @@
-/** Names that two stacks, or a stack and an agent, must agree on without depending on each other. */
+/** Names that two stacks, or a stack and an agent, share without depending on each other. */
 import type { EnrollableRole } from "#shared/protocol/common.ts";
 import type { WorkflowName } from "#shared/protocol/conversion-types.ts";
 
@@ -12,16 +12,16 @@ export const ROLE_ALIAS = {
   target: "causeway-target-data",
 } as const satisfies Record<EnrollableRole, string>;
 
-/** Where a source server's repository begins in the bucket; the thing name follows. */
+/** The prefix of source servers' repositories in the bucket; the thing name follows. */
 export const SOURCES_PREFIX = "sources/";
 
 /**
- * What a source server's agent creates below its prefix: all objects of docs/format.md except marks for
+ * The objects that a source server's agent creates below its prefix: all of docs/format.md except marks for
  * pruning.
  */
 export const WRITTEN_BY_SOURCES = ["key.json", "packs/*", "points/*", "boot-states/*"] as const;
 
-/** Where target hosts put screenshots and console logs; the thing name follows. */
+/** The prefix of target hosts' screenshots and console logs; the thing name follows. */
 export const EVIDENCE_PREFIX = "evidence/";
 
 /** The state machine that runs a workflow. */

@@ -1,4 +1,4 @@
-/** The rights that functions ask for, in one vocabulary. */
+/** The policy statements for the functions' rights. */
 import { ArnFormat, type Stack } from "aws-cdk-lib";
 import type { ITable } from "aws-cdk-lib/aws-dynamodb";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
@@ -8,8 +8,8 @@ import type { WorkflowName } from "#shared/protocol/conversion-types.ts";
 import { stateMachineName } from "./names.ts";
 
 /**
- * Reads and writes single items and queries; no scans, no deletes: what happened is kept, and expiry is the
- * table's.
+ * Reads and writes single items, and queries. No scans and no deletes: the table keeps everything and expires
+ * items itself.
  */
 export function useTable(table: ITable): PolicyStatement {
   return new PolicyStatement({
@@ -35,7 +35,7 @@ export function commandAgents(stack: Stack, commandKey: IKey): PolicyStatement[]
   ];
 }
 
-/** Reports the end, or the life, of a step that waits for an agent. */
+/** Completes a step that waits for an agent, or reports its heartbeat. */
 export function answerTasks(...stateMachineArns: string[]): PolicyStatement {
   return new PolicyStatement({
     actions: ["states:SendTaskSuccess", "states:SendTaskFailure", "states:SendTaskHeartbeat"],

@@ -21,10 +21,10 @@ export interface Cloud {
 }
 
 /**
- * Runs a synthesized CDK app on this machine and resolves once everything answers. Starting again on the same
- * directory, after a stop or `kill -9`, goes on where it was. Throws `FolderInUseError` if another process
- * runs on it, `FolderTooNewError`, `KeysMissingError` or `FolderFileDamagedError` if it cannot be used as it
- * is, and `AssemblyError` for what it cannot run.
+ * Runs a synthesized CDK app on this machine and resolves once everything answers. Starting it again on the
+ * same directory, after a stop or `kill -9`, continues where it stopped. Throws `FolderInUseError` if another
+ * process runs on it, `FolderTooNewError`, `KeysMissingError` or `FolderFileDamagedError` if it cannot be
+ * used as it is, and `AssemblyError` for what it cannot run.
  */
 export async function startCloud(options: CloudOptions): Promise<Cloud> {
   await using opened = new AsyncDisposableStack();

@@ -52,8 +52,8 @@ export interface CloudOptions {
   /** What runs it: noted in the data directory, which an older version then refuses. */
   program: { name: string; version: string };
   /**
-   * Of the gateway. Unless given, a free one at the first start and the same one ever after, since clients
-   * remember it.
+   * The gateway's port. If absent, the first start chooses a free port and later starts keep it, because
+   * clients remember it.
    */
   port?: number;
   /**
@@ -80,7 +80,7 @@ interface Foundation {
   authorizer: Authorizer;
   roles: RoleRegistry;
   log: LogSink;
-  /** Logs an error that no caller can be told. */
+  /** Logs an error that no caller can receive. */
   report(source: string): (message: string, error: unknown) => void;
   newId(): string;
   /** Known once the gateway listens: for calls from this machine, and for those of others. */

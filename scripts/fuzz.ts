@@ -1,4 +1,4 @@
-/** Tries the properties of every `*.fuzz.test.ts` for a stated time: `npm run fuzz -- --help`. */
+/** Runs the properties of every `*.fuzz.test.ts` for a given time: `npm run fuzz -- --help`. */
 import { spawnSync } from "node:child_process";
 import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,7 +17,7 @@ long it ran, how often its properties were tried, and its peak memory.
 
 const root = join(import.meta.dirname, "..");
 
-/** How the file ended, in a line; it fails without a tally, for then it crashed. */
+/** One line about how the file ended. A file without a tally has crashed, and fails. */
 function fuzz(file: string, seconds: number, scratch: string): { passed: boolean; line: string } {
   const properties = readFileSync(join(root, file), "utf8").split("fc.assert(").length - 1;
   const tallyFile = join(scratch, "tally.json");

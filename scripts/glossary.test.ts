@@ -2,7 +2,7 @@ import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { AgentRole } from "#shared/protocol/common.ts";
-import { AgentEnvironment } from "#shared/protocol/machine.ts";
+import { AgentSystem } from "#shared/protocol/machine.ts";
 import * as resources from "#shared/protocol/resources.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -43,14 +43,27 @@ test("every value that a person chooses or sees is in the glossary, and no other
   expect(valuesIn("conversion state")).toEqual(resources.ConversionState.options);
   expect(valuesIn("rule outcome")).toEqual(resources.RuleOutcome.shape.outcome.options);
   expect(valuesIn("presence")).toEqual(resources.Presence.options);
-  expect(valuesIn("system")).toEqual(AgentEnvironment.options);
+  expect(valuesIn("system")).toEqual(AgentSystem.options);
   expect(valuesIn("role").sort()).toEqual(AgentRole.options.toSorted());
   const types = rows.flatMap(({ meaning }) => /^type `([^`]+)`/.exec(meaning)?.[1] ?? []);
   expect(types).toEqual(resources.ConversionType.options);
 });
 
+test("everything that the control plane stores, and every event of an agent, has a word in the glossary", () => {
+  const namesIn = (path: string, pattern: RegExp) =>
+    [...readFileSync(join(root, path), "utf8").matchAll(pattern)].map(([, name = ""]) => asWords(name));
+  const records = globSync("shared/domain/**/*.ts", { cwd: root }).flatMap((path) =>
+    namesIn(path, /^export const ([A-Z]\w+)Record\b/gm),
+  );
+  const events = namesIn("shared/protocol/events.ts", /^export const ([A-Z][a-z]+)[A-Z]\w+ed\b/gm);
+  expect(records.length).toBeGreaterThan(6);
+  expect(events.length).toBeGreaterThan(3);
+  const words = new Set([...glossary, "token"]);
+  expect([...records, ...events].filter((name) => !words.has(name))).toEqual([]);
+});
+
 test("every resource of the API is a word of the glossary, or made of words", () => {
-  /** What people know from elsewhere, and what only says which form of a word it is. */
+  /** Words that people know from elsewhere, and words that only say which form of a term it is. */
   const plain = new Set([
     "source",
     "target",

@@ -1,4 +1,4 @@
-/** Writes docs/openapi.json: `npm run openapi`, after every change of a route or of what it carries. */
+/** Writes docs/openapi.json: run `npm run openapi` after every change of a route or its schemas. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openApiDocument } from "#shared/protocol/openapi.ts";

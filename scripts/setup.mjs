@@ -1,7 +1,7 @@
 /**
  * Installs what a script of package.json needs, and only what is missing: `node scripts/setup.mjs
- * [test|demo|boot-image|bench]…`. Plain JavaScript that Node 20 runs: it comes before the Node that reads
- * TypeScript is there.
+ * [test|demo|boot-image|bench]…`. Plain JavaScript for Node 20, because it installs the Node that can run
+ * TypeScript.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -26,7 +26,7 @@ const OTHER_FILE_SYSTEMS = [
 const PACKAGES = {
   test: [...MACHINES, ...DISKS, ...DEBIAN_IMAGE, ...OTHER_FILE_SYSTEMS],
   demo: [...MACHINES, ...DISKS, ...DEBIAN_IMAGE],
-  // apt and dpkg do the rest: a boot image is made of packages that are only unpacked.
+  // apt and dpkg do the rest: the packages of a boot image are only unpacked.
   "boot-image": ["debian-archive-keyring"],
   bench: [...MACHINES, ...DISKS, ...DEBIAN_IMAGE, "restic", "borgbackup"],
 };

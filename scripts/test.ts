@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { z } from "zod";
 
 const root = join(import.meta.dirname, "..");
-/** For all that the tests write: gone with them, however they end. */
+/** For everything that the tests write. It is removed when they end, even after a failure. */
 const scratch = mkdtempSync(join(tmpdir(), "causeway-test-"));
 // Some tests run programs as another user, who has to reach folders in it.
 chmodSync(scratch, 0o711);

@@ -1,6 +1,7 @@
 /**
- * The environment of every Lambda function, by name. The handler validates it at start; `infra` must supply
- * exactly these, or it does not compile. A function's name is its file under `functions/`.
+ * The environment variables of every Lambda function, by the function's name, which is its file under
+ * `functions/`. The handler validates them at start. `infra` does not compile unless it supplies exactly
+ * these.
  */
 import { z } from "zod";
 
@@ -42,7 +43,7 @@ export const environments = {
 } as const satisfies Record<string, z.ZodObject>;
 
 export type FunctionName = keyof typeof environments;
-/** As the function reads it. */
+/** The variables as the function reads them. */
 export type Environment<N extends FunctionName> = z.output<(typeof environments)[N]>;
-/** As it is set on the function. */
+/** The variables as they are set on the function. */
 export type Variables<N extends FunctionName> = z.input<(typeof environments)[N]>;

@@ -8,11 +8,11 @@ export interface Log {
 }
 
 export interface LogOptions {
-  /** Gets one line with its line feed at a time. */
+  /** Called with one line at a time, including its line feed. */
   write: (line: string) => void;
   /** Milliseconds since 1970. */
   now: () => number;
-  /** On every line. */
+  /** Fields of every line. */
   fields?: Record<string, unknown>;
 }
 
@@ -26,7 +26,7 @@ export function jsonLog({ write, now, fields = {} }: LogOptions): Log {
   return { info: at("INFO"), warn: at("WARN"), error: at("ERROR") };
 }
 
-/** An error as fields of a line: everything, since only operators read it. */
+/** An error as fields of a line, with all details, because only operators read the log. */
 export function errorFields(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { error: String(error) };
   const { name, message, stack, cause } = error;

@@ -5,18 +5,18 @@ const FIRST_MS = 500;
 const MOST_MS = 30_000;
 
 export interface RetryOptions<E> {
-  /** Which errors are worth another attempt; any other is thrown at once. */
+  /** Which errors to retry; any other is thrown at once. */
   isRetryable: (error: unknown) => error is E;
   /** Attempts in all; no limit if absent. */
   attempts?: number;
-  /** The pause after `failures` failures in a row; none if absent. */
+  /** The pause after `failures` failures in a row; no pause if absent. */
   delayMs?: (failures: number) => number;
   /** Once the pauses add up to more than this, the next failure is final. */
   patienceMs?: number | undefined;
   /** Runs before each pause. */
   onRetry?: ((error: E, delayMs: number) => void) | undefined;
   /**
-   * Ends it between attempts and within pauses: the promise rejects with the signal's reason, or an
+   * Stops the retries between attempts and during pauses: the promise rejects with the signal's reason, or an
    * `AbortError`.
    */
   signal?: AbortSignal | undefined;
@@ -24,8 +24,8 @@ export interface RetryOptions<E> {
 }
 
 /**
- * The pause after `failures` failures in a row: twice as long after each, up to half a minute. `random`, from
- * 0 to 1, decides about one half of it, so that agents that were cut off together do not return together.
+ * The pause after `failures` failures in a row: it doubles with each, up to half a minute. `random`, from 0
+ * to 1, decides one half of it, so that agents that lost their connection together do not reconnect together.
  * `firstMs` is the longest pause after no failure.
  */
 export function backoffMs(failures: number, random: number, firstMs: number = FIRST_MS): number {
@@ -33,13 +33,13 @@ export function backoffMs(failures: number, random: number, firstMs: number = FI
   return Math.round(ceiling / 2 + (ceiling / 2) * random);
 }
 
-/** An error that says itself whether another attempt can succeed. */
+/** Whether this is a Causeway error that a retry can solve. */
 export function isRetryableError(error: unknown): error is CausewayError {
   return error instanceof CausewayError && error.retryable;
 }
 
 /**
- * Makes attempts until one succeeds, and returns its result. Throws the last error. `attempt` starts at 1.
+ * Runs `work` until it succeeds, and resolves with its result. Throws the last error. `attempt` starts at 1.
  */
 export async function retry<T, E>(
   work: (attempt: number) => Promise<T>,

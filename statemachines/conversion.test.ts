@@ -61,7 +61,7 @@ test.each<{ bandwidthLimitBytesPerSecond?: number; allBlocks?: boolean } & Recor
   expect(capture?.input.allBlocks).toBe(change.allBlocks ?? false);
 });
 
-test("verification is told of each written disk, and of no map: the recovery point has it", async () => {
+test("verification gets each written disk but no map, which is in the recovery point", async () => {
   const run = await new Run().start({ disks: ["vda", "vdb"] });
   expect(run.dispatched.find(({ kind }) => kind === "verify")?.input.disks).toEqual([
     { name: "vda", path: "/images/vda", format: "qcow2", sizeBytes: 64 },
@@ -86,7 +86,7 @@ test("preflight that fails touches nothing", async () => {
 });
 
 test.each(["capture-disk", "commit-recovery-point", "materialise", "verify", "boot-check"])(
-  "a %s that fails for good ends the conversion by that name, after cleaning up",
+  "a permanent failure of %s ends the conversion with that name, after cleaning up",
   async (kind) => {
     const run = await new Run({ [kind]: [fail("DiskNotFoundError")] }).start({ bootCheck: true });
     expect(run.result()).toMatchObject({ status: "FAILED", error: "DiskNotFoundError" });
@@ -98,7 +98,7 @@ test.each(["capture-disk", "commit-recovery-point", "materialise", "verify", "bo
 );
 
 test.each(["RecordRecoveryPoint", "CompleteConversion"])(
-  "a %s that fails for good cleans up as well",
+  "a permanent failure of %s cleans up, too",
   async (name) => {
     const run = await new Run({}, { [name]: () => throwing("WrongStateError") }).start();
     expect(run.result()).toMatchObject({ status: "FAILED", error: "WrongStateError" });
@@ -123,7 +123,7 @@ test("a cancellation that a dispatch sees ends the conversion at once", async ()
   expect(run.abandonedWith).toMatchObject([{ Error: "ConversionCancelledError" }]);
 });
 
-test("an agent that falls silent is asked again, and the conversion goes on when it is back", async () => {
+test("an agent that stops reporting gets the command again, and the conversion continues when it is back", async () => {
   const run = await new Run({ "capture-disk": [silent, silent, succeed()] }).start();
   await run.world.clock.advance(119_000);
   expect(run.dispatched).toHaveLength(1);

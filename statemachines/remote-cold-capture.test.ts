@@ -121,13 +121,13 @@ test("a boot environment that is silent past its deadline ends with the machine 
   expect(run.abandonedWith).toMatchObject([{ Error: "BootEnvironmentSilentError" }]);
 });
 
-test("a machine that is heard from its original system instead fails at once, and attests", async () => {
+test("if the original system reports instead, the step fails at once, and the machine attests", async () => {
   const run = await new Run({ "report-boot-state": [fail("BootEnvironmentSilentError")] }).start();
   expect(run.result()).toMatchObject({ status: "FAILED", error: "BootEnvironmentSilentError" });
   expect(run.commands.slice(-2)).toEqual(BACK);
 });
 
-test("a machine of which neither system is heard ends as such, with what came before", async () => {
+test("if neither system reports, the conversion fails and names the earlier failure", async () => {
   const run = await new Run({
     "report-boot-state": [silent],
     "reboot original": [silent],
@@ -259,7 +259,7 @@ test.each(["materialise", "verify", "boot-check"])(
 
 // --- The control plane ---------------------------------------------------------------------------------------------
 
-test.each(TRIP)("a control plane that is killed during %s goes on when it is back", async (key) => {
+test.each(TRIP)("a control plane that is killed during %s continues when it is back", async (key) => {
   const run = await new Run({ [key]: [silent] }).start();
   expect(keyOf(run.waiting)).toBe(key);
   await run.world.reopen();

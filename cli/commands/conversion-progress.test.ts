@@ -20,7 +20,7 @@ const awaiting: Conversion = {
       work: [{ commandId: "cmd_1", agentId: "agt_1", state: "pending" }],
     },
   ],
-  machine: { is: "rebooting", bootState: "armed", since: "2030-01-01T02:30:00.000Z" },
+  whereabouts: { location: "rebooting", bootState: "armed", since: "2030-01-01T02:30:00.000Z" },
   accept: [],
   requestedBy: "operator",
   createdAt: "2030-01-01T02:00:00.000Z",
@@ -43,7 +43,7 @@ test("a conversion that has ended shows no progress", () => {
 const capturing = (work: object): Conversion => ({
   ...awaiting,
   type: "hot",
-  machine: undefined,
+  whereabouts: undefined,
   steps: [
     {
       name: "capture",

@@ -13,13 +13,13 @@ export function progressLine(conversion: Conversion): string | undefined {
   const parts: string[] = [step.name];
   if (work?.disk) parts.push(work.disk);
   const progress = work?.progress;
-  const { machine } = conversion;
-  if (work?.awaySince && (!machine || machine.is === "original"))
+  const { whereabouts } = conversion;
+  if (work?.awaySince && (!whereabouts || whereabouts.location === "original"))
     return awayLine(step.name, { ...work, awaySince: work.awaySince }, conversion);
   if (progress && progress.bytesTotal > 0) parts.push(...transferLine(progress));
   if (progress?.note) parts.push(progress.note);
-  if (work?.state === "pending" && machine && machine.is !== "original")
-    parts.push(`machine ${whereIs(machine)}`);
+  if (work?.state === "pending" && whereabouts && whereabouts.location !== "original")
+    parts.push(`machine ${whereIs(whereabouts)}`);
   return parts.join("  ");
 }
 

@@ -1,5 +1,5 @@
 import { remarksOn } from "#shared/protocol/copied-disk.ts";
-import { machineInWords } from "#shared/protocol/machine.ts";
+import { whereaboutsInWords } from "#shared/protocol/machine.ts";
 import type { Conversion } from "#shared/protocol/resources.ts";
 import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
 import type { CliCommand } from "../command.ts";
@@ -47,9 +47,9 @@ export function describe(conversion: Conversion): string {
     `  source ${conversion.sourceId}, target ${conversion.targetId}, started ${conversion.createdAt} by ${conversion.requestedBy}`,
     ...conversion.steps.map((step) => `  ${step.name.padEnd(18)}${step.state}`),
   ];
-  const { accept, machine } = conversion;
+  const { accept, whereabouts } = conversion;
   if (accept.length > 0) lines.push(`  ${conversion.requestedBy} accepted: ${accept.join(", ")}`);
-  if (machine) lines.push(`  the source is ${machineInWords(machine)}`);
+  if (whereabouts) lines.push(`  the source is ${whereaboutsInWords(whereabouts)}`);
   const now = progressLine(conversion);
   if (now) lines.push(`  ${now}`);
   const { failure, result } = conversion;

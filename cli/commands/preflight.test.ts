@@ -2,15 +2,15 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { preflightRules } from "#shared/domain/preflight.ts";
-import { untouchedMachine } from "#shared/domain/source-machine.ts";
 import { aBootImage, aConversion, anInventory, aSource, aTarget } from "#shared/domain/testing/records.ts";
+import { untouchedWhereabouts } from "#shared/domain/whereabouts.ts";
 import { recordedRun } from "../testing/recorded-run.ts";
 
 const rules = preflightRules({
   conversion: aConversion({
     type: "remote-cold",
     bootImageId: aBootImage().id,
-    machine: untouchedMachine("2030-01-01T00:00:00.000Z"),
+    whereabouts: untouchedWhereabouts("2030-01-01T00:00:00.000Z"),
   }),
   source: aSource({ activeConversionId: "cnv_1", inventory: anInventory({ return: undefined }) }),
   target: aTarget(),

@@ -32,7 +32,7 @@ export interface DemoReport {
   failure?: string;
 }
 
-/** What it takes to be a success, in the order in which it is told. */
+/** What the demo must prove, in the order of the report. */
 const PROOFS = {
   sourceBack: "the source is back in its original system",
   bootStateEqual: "its boot state is what it was, by its signed receipt and by its files",
@@ -51,7 +51,7 @@ export function succeeded(report: Pick<DemoReport, keyof typeof PROOFS>): boolea
 const STAGES: readonly [string, readonly StepName[]][] = [
   ["1. send the boot image, arm the boot loader for one start", ["stage", "arm"]],
   ["2. restart the source into it", ["reboot"]],
-  ["3. boot environment: network up, boot state put back, contact", ["boot-environment"]],
+  ["3. boot environment: network up, boot state restored, contact", ["boot-environment"]],
   ["4. convert: capture, commit the recovery point", ["capture", "commit"]],
   ["5. restart into the original system, receipt", ["return", "receipt"]],
   ["write and verify the clone on the target host", ["materialise", "verify"]],

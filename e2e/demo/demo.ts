@@ -1,5 +1,5 @@
 /**
- * The main job, once, on a real machine: a Debian server in QEMU is cold cloned from afar. It restarts into
+ * The main job, once, on a real machine: a Debian server in QEMU is cold cloned remotely. It restarts into
  * the boot environment, is read, comes back as it was, and its clone boots. `npm run demo -- [--firmware
  * bios|uefi] [--json FILE] [--keep]`.
  */
@@ -102,7 +102,7 @@ async function cloneAndCompare(
   await site.machine.screenshot(facts.sourceScreenshot);
   const conversion = await untilConversion(site, id, shown(ended));
   facts.steps.push(...stagesOf(conversion));
-  facts.sourceBack = conversion.machine?.is === "original";
+  facts.sourceBack = conversion.whereabouts?.location === "original";
   const { result, failure } = conversion;
   if (!result) throw new Error(failure?.message ?? `the conversion is ${conversion.state}`);
   const { bytesRead, bytesStored, limitingStage, bootCheck } = result;

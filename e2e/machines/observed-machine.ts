@@ -13,8 +13,8 @@ export interface ObservedMachine {
   /** Every file of every file system. */
   files: Contents;
   /**
-   * Hashes of what lies outside: boot sector, partition tables, what a BIOS boot partition holds, volume
-   * groups' metadata.
+   * Hashes of the bytes outside of file systems: boot sector, partition tables, what a BIOS boot partition
+   * holds, volume groups' metadata.
    */
   outside: Contents;
   /** The firmware's boot entries and their order; empty on BIOS. */
@@ -75,8 +75,8 @@ function fileDifferences(before: ObservedMachine, after: ObservedMachine): strin
 }
 
 /**
- * Files of boot loaders and kernels that differ, and what lies outside of file systems, and boot entries of
- * the firmware. Nothing may.
+ * The differences in files of boot loaders and kernels, in bytes outside of file systems, and in the
+ * firmware's boot entries. There must be none.
  */
 export function bootDifferences(before: ObservedMachine, after: ObservedMachine): string[] {
   const isOfBoot = (path: string) => path.startsWith("/boot/");

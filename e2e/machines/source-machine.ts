@@ -102,7 +102,7 @@ export class SourceMachine {
     this.#options = options;
   }
 
-  /** All that the console has shown since the first power-on. */
+  /** The console's whole output since the first power-on. */
   get console(): string {
     return this.#console;
   }

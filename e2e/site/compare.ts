@@ -2,7 +2,7 @@ import { open } from "node:fs/promises";
 
 const CHUNK_BYTES = 4 * 1024 * 1024;
 
-/** Compares two files byte by byte; the offset of the first difference, or nothing if they are equal. */
+/** Compares two files and returns the offset of the first difference, or `undefined` if they are equal. */
 export async function firstDifference(left: string, right: string): Promise<number | undefined> {
   await using a = await open(left, "r");
   await using b = await open(right, "r");

@@ -32,8 +32,8 @@ export interface HttpRequest {
 }
 
 /**
- * The real assembly on an embedded cloud in this process: faster to start than `causeway up`, and the same in
- * all else.
+ * The real assembly on an embedded cloud in this process: faster to start than `causeway up`, but otherwise
+ * the same.
  */
 export class ControlPlane {
   readonly dir: string;
@@ -70,7 +70,9 @@ export class ControlPlane {
     });
   }
 
-  /** A token of the user pool that is valid for so many seconds; negative: since when it is not. */
+  /**
+   * A token of the user pool that is valid for `lifetimeSeconds`; if negative, it has expired that long ago.
+   */
   tokenFor(lifetimeSeconds: number): Promise<string> {
     return tokenOf(this.#cloud, lifetimeSeconds);
   }

@@ -9,7 +9,7 @@ import type { Enrolment } from "#shared/protocol/resources.ts";
 import { commandsTopic, eventsTopic } from "#shared/protocol/topics.ts";
 import { until } from "./until.ts";
 
-/** An MQTT client with an agent's certificate that does what it is told, not only what agents do. */
+/** An MQTT client with an agent's certificate. A test can make it do things that no agent does. */
 export class Device implements AsyncDisposable {
   readonly client: MqttClient;
   /** What came on the agent's command topic. */

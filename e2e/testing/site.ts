@@ -127,7 +127,7 @@ export class Site implements AsyncDisposable {
     await until(`${kind} of ${id} to begin`, () => this.count("started", id, kind) >= times || undefined);
   }
 
-  /** Bytes of packs in the bucket, whoever needs them. */
+  /** The bytes of all packs in the bucket. */
   packBytes(): number {
     const packs = globSync("s3/buckets/*/sources/*/packs/*", { cwd: join(this.dir, "cloud") });
     return packs.reduce((sum, path) => sum + statSync(join(this.dir, "cloud", path)).size, 0);
@@ -151,7 +151,9 @@ export class Site implements AsyncDisposable {
     return join(this.imagesDir, id, `${disk}.raw`);
   }
 
-  /** Where the conversion's copy of a disk first differs from the disk as it is now; nothing if nowhere. */
+  /**
+   * The first offset at which a conversion's copy differs from the disk now; `undefined` if they are equal.
+   */
   difference(id: string, disk: string): Promise<number | undefined> {
     return firstDifference(this.diskPath(disk), this.imagePath(id, disk));
   }

@@ -10,7 +10,7 @@ export async function until<T>(
   for (;;) {
     const found = await find();
     if (found !== undefined) return found;
-    if (performance.now() > deadline) throw new Error(`waited ${seconds} s in vain for ${what}`);
+    if (performance.now() > deadline) throw new Error(`waited ${seconds} s without success for ${what}`);
     await sleep(20);
   }
 }

@@ -44,7 +44,7 @@ afterAll(async () => {
 const idOf = ({ enrolment }: Identity) => enrolment.agentId;
 const all = Object.entries(routes) as [OperationId, Route][];
 const ofUsers = all.filter(([, { auth }]) => auth === "user");
-const pathOf = ({ path }: Route, id = "nobody") => path.replaceAll(/\{\w+\}/g, encodeURIComponent(id));
+const pathOf = ({ path }: Route, id = "unknown") => path.replaceAll(/\{\w+\}/g, encodeURIComponent(id));
 
 /** A body that is valid in form; what it names does not exist. */
 const bodies: Partial<Record<OperationId, Record<string, unknown>>> = {
@@ -127,7 +127,7 @@ test("a route or method that does not exist is not found", async () => {
 
 // --- Malformed input ---------------------------------------------------------------------------------------------
 
-test("a body that is missing, no JSON, or no object is refused as such", async () => {
+test("a body that is missing, not JSON, or not an object is refused with that reason", async () => {
   for (const [id, route] of all.filter(([, { body }]) => body)) {
     for (const body of [
       undefined,
@@ -148,7 +148,7 @@ test("a body that is missing, no JSON, or no object is refused as such", async (
   }
 });
 
-test("each field that is missing, wrong, too much or unknown is named", async () => {
+test("each missing, wrong, excessive or unknown field is named", async () => {
   for (const [id, route] of all.filter(([, { body }]) => body)) {
     const valid = bodies[id] ?? {};
     const send = async (body: object) =>
@@ -166,7 +166,7 @@ test("each field that is missing, wrong, too much or unknown is named", async ()
   }
 });
 
-test("no body whatever makes the API fail, and a refusal names a field of it", async () => {
+test("no body makes the API fail, and a refusal names one of its fields", async () => {
   const mutable = all.filter(([, { body }]) => body);
   const changed = fc.constantFrom(...mutable).chain(([id, route]) =>
     fc.record({
@@ -196,10 +196,10 @@ test("a body longer than any request is refused", async () => {
   expect((await plane.http("POST", "/conversions", { body })).status).toBe(413);
 });
 
-test("an id of any form is unknown or refused by name, never a failure", async () => {
+test("an id of any form is unknown or refused by name, and never causes a failure", async () => {
   const withId = ofUsers.filter(([, { path }]) => path.includes("{id}"));
   for (const [id, route] of withId) {
-    for (const odd of ["nobody", "agt_", "%", "\u0000", "é".repeat(100), "💥", "#", "AGENT#x"]) {
+    for (const odd of ["unknown", "agt_", "%", "\u0000", "é".repeat(100), "💥", "#", "AGENT#x"]) {
       const answer = await plane.http(route.method, pathOf(route, odd), { body: bodies[id] });
       if (answer.status === 400) expect(fieldsOf(answer), `${id} ${odd}`).toEqual(["id"]);
       else problem(answer, 404, `${id} ${odd}`);
@@ -214,7 +214,7 @@ test("an id of any form is unknown or refused by name, never a failure", async (
   }
 });
 
-test("a limit, a cursor or a parameter that is wrong is named", async () => {
+test("a wrong limit, cursor or parameter is named", async () => {
   const lists = ofUsers.filter(([, { query }]) => query);
   const elsewhere = (await plane.api.listAudit({ query: { limit: 1 } })).cursor ?? "";
   const cursor = (position: object) => Buffer.from(JSON.stringify(position)).toString("base64url");
@@ -241,7 +241,7 @@ test("a limit, a cursor or a parameter that is wrong is named", async () => {
   expect(fieldsOf(await plane.http("GET", "/conversions?state=lukewarm"))).toEqual(["state"]);
 });
 
-test("a cursor that somebody made up is refused or shows nothing else than the list", async () => {
+test("an invented cursor is refused or shows only items of the list", async () => {
   const part = fc.constantFrom("AUDIT", "ROLE#source", "AGENT", "x", "", "aud_", 7, undefined);
   const lists = ["/audit", "/sources", "/conversions"];
   await fc.assert(
@@ -267,7 +267,7 @@ test("a cursor that somebody made up is refused or shows nothing else than the l
 
 // --- Enrolment ---------------------------------------------------------------------------------------------------
 
-test("a certificate request that is none is named, and the token still works", async () => {
+test("an invalid certificate request is named, and the token still works", async () => {
   const { token = "" } = await plane.api.createEnrolmentToken({ body: { role: "source" } });
   const enrol = (csr: string) =>
     plane.http("POST", "/enrolments", { token: null, body: { token, role: "source", name: "birch", csr } });
@@ -281,7 +281,7 @@ test("a certificate request that is none is named, and the token still works", a
 
 // --- Conversions -------------------------------------------------------------------------------------------------
 
-test("the same idempotency key starts one conversion, however often and however fast it is sent", async () => {
+test("the same idempotency key starts one conversion, even if it is sent many times at once", async () => {
   const body = { type: "hot", sourceId: idOf(source), targetId: idOf(target) };
   const start = (key: string, change: object = {}) =>
     plane.http("POST", "/conversions", { body: { ...body, ...change }, headers: { "idempotency-key": key } });
@@ -304,7 +304,7 @@ test("the same idempotency key starts one conversion, however often and however 
   expect((await plane.http("POST", `/conversions/${id}/cancel`)).status).toBe(202);
 });
 
-test("what has failed cannot be cancelled, and says why it failed and what to do", async () => {
+test("a failed conversion cannot be cancelled, and says why it failed and what to do", async () => {
   const { id } = await plane.api.startConversion({
     body: { type: "hot", sourceId: idOf(asleep), targetId: idOf(target), disks: ["vda"] },
   });
@@ -339,7 +339,7 @@ test("following the cursors shows every item exactly once, newest first", async 
   }
 });
 
-test("every answer is what its route promises, field by field", async () => {
+test("every answer matches its route's schema", async () => {
   const { items } = await plane.api.listConversions({});
   const ids: Partial<Record<OperationId, string>> = {
     getSource: idOf(source),

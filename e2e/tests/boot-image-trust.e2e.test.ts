@@ -155,7 +155,7 @@ async function convert(source: Identity, bootImageId: string): Promise<Conversio
   return plane.api.getConversion({ parameters: { id } });
 }
 
-test("a source that is enrolled when a boot image is there is told its key, one enrolled before is not", () => {
+test("a source that is enrolled when a boot image exists learns its key, and one enrolled before does not", () => {
   expect(enrolledAfter.enrolment.bootImageKeyPem).toBe(first.publicKey);
   expect(enrolledBefore.enrolment.bootImageKeyPem).toBeUndefined();
   expect(target.enrolment.bootImageKeyPem).toBeUndefined();
@@ -166,7 +166,7 @@ async function stepOf(id: string, name: string): Promise<string | undefined> {
   return steps.find((step) => step.name === name)?.state;
 }
 
-test("an image of the key that was known at enrolment is staged, and waits for its time", async () => {
+test("an image signed with the key that was known at enrolment is staged, and waits for the start time", async () => {
   const bootState = await run(enrolledAfter);
   const before = bootState();
   const { id } = await convert(enrolledAfter, first.id);
@@ -212,7 +212,7 @@ test.each<[string, string, () => Promise<string>]>([
   expect(await plane.ended(id)).toMatchObject({
     state: "failed",
     failure: { name, hint: expect.stringMatching(/\w/) },
-    machine: { is: "original", bootState: "untouched" },
+    whereabouts: { location: "original", bootState: "untouched" },
   });
   expect([await stepOf(id, "stage"), await stepOf(id, "arm")]).toEqual(["failed", "skipped"]);
   expect(bootState()).toEqual(before);

@@ -1,6 +1,6 @@
 /**
- * Boot images on their way: uploaded from the command line with rights for one of them, and readable by
- * sources, by nobody else.
+ * Boot images in the bucket: the command line uploads one with rights for that one only, and only sources can
+ * read them.
  */
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -73,7 +73,7 @@ test("images are uploaded, listed newest first, and uploading one again changes 
   expect(await listed()).toEqual([second.id, first.id]);
 });
 
-test("an image with a file that is not what was signed is not uploaded, and not listed", async () => {
+test("an image with a file that does not match the signature is neither uploaded nor listed", async () => {
   const spoilt = await image("spoilt", "kernel 3");
   // The last file but the manifest.
   const script = join(spoilt.folder, "pxe/boot.ipxe");
@@ -89,7 +89,7 @@ test("an image with a file that is not what was signed is not uploaded, and not 
   expect(await upload(spoilt)).toMatchObject({ code: 0, document: { id: spoilt.id, state: "complete" } });
 });
 
-test("an image signed with another key than the one given is refused", async () => {
+test("an image signed with a key other than the given one is refused", async () => {
   const { folder } = await image("unsigned", "kernel 4");
   const { key } = await image("other-key", "kernel 5");
   expect(await upload({ folder, key })).toMatchObject({ code: 2 });

@@ -1,6 +1,6 @@
 /**
  * The command line's contract with programs that call it: one JSON document, exit codes, and a control plane
- * that starts, stops and goes on.
+ * that starts, stops and continues.
  */
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -83,7 +83,7 @@ test("with --json every command prints one document: lists with items and cursor
   expect(next.items.map(({ id }) => id)).not.toContain(page.items[0]?.id);
 });
 
-test("without --json every command prints what a person reads", async () => {
+test("without --json every command prints text for people", async () => {
   const { id } = z.object({ id: z.string() }).parse((await plane.api.listConversions({})).items[0]);
   for (const words of [
     ["sources"],
@@ -102,7 +102,7 @@ test("without --json every command prints what a person reads", async () => {
   expect(stdout).toMatch(/^enrol_[\w-]{43}\n$/);
 });
 
-test("an unknown id is exit code 3, and nothing on standard output", async () => {
+test("an unknown id gives exit code 3, and no standard output", async () => {
   for (const words of [
     ["conversions", "cnv_none"],
     ["cancel", "cnv_none"],
@@ -123,7 +123,7 @@ test("an unknown id is exit code 3, and nothing on standard output", async () =>
   }
 });
 
-test("what the API calls malformed is exit code 2", async () => {
+test("a request that the API calls malformed gives exit code 2", async () => {
   for (const words of [
     ["audit", "--limit", "0"],
     ["audit", "--limit", "201"],
@@ -138,7 +138,7 @@ test("what the API calls malformed is exit code 2", async () => {
   }
 });
 
-test("what state, policy or a wrong token refuses is exit code 4, with the remedy", async () => {
+test("a refusal because of state, policy or a wrong token gives exit code 4, with the remedy", async () => {
   const { id } = await plane.api.startConversion({
     body: { type: "hot", sourceId: source, targetId: target },
   });
@@ -191,7 +191,7 @@ test("what state, policy or a wrong token refuses is exit code 4, with the remed
   });
 });
 
-test("revoking prints who was revoked, and may be repeated", async () => {
+test("revoking prints the revoked agent, and may be repeated", async () => {
   const { enrolment } = await plane.enrol("source", "leaving");
   const first = await json("revoke", enrolment.agentId);
   expect(first).toMatchObject({ id: enrolment.agentId, role: "source", revokedAt: expect.any(String) });
@@ -224,7 +224,7 @@ function program(command: string, args: string[], environment: Record<string, st
 const up = (...words: string[]) => ["up", "--data", join(scratch, "cloud"), "--json", ...words];
 const Ready = z.strictObject({ url: z.url(), token: z.string() });
 
-test("up says where it is in one line, goes on after kill -9 at the same place, and stops cleanly", async () => {
+test("up prints its address in one line, continues at the same address after kill -9, and stops cleanly", async () => {
   const first = new Daemon(up(), join(scratch, "first.log"));
   const { url, token } = Ready.parse(JSON.parse(await first.firstLine()));
   const environment = { CAUSEWAY_URL: url, CAUSEWAY_TOKEN: token };
@@ -253,7 +253,7 @@ test("up says where it is in one line, goes on after kill -9 at the same place, 
   expect(await again.stop("SIGTERM")).toBe(0);
 });
 
-test("up on a port that is taken says so and what to do", async () => {
+test("up on a port that is in use says so and what to do", async () => {
   const squatter = createServer().listen(0, "127.0.0.1");
   await new Promise((resolve) => squatter.once("listening", resolve));
   const { port } = squatter.address() as AddressInfo;

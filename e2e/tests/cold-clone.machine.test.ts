@@ -124,7 +124,7 @@ describe.each(KINDS)("a real Debian machine on $name", ({ firmware, original, lo
     expect(conversion.failure).toBeUndefined();
     expect(conversion).toMatchObject({
       state: "completed",
-      machine: { is: "original", bootState: "confirmed" },
+      whereabouts: { location: "original", bootState: "confirmed" },
       result: { bootCheck: { verdict: "booted" } },
     });
     const clones = inOrderOfSize(conversion.result?.disks.map(({ path }) => path) ?? []);

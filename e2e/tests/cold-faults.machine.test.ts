@@ -61,7 +61,7 @@ describe.each(["bios", "uefi"] as const)("a real machine on %s", (firmware) => {
     expect(conversion).toMatchObject({
       state: "failed",
       failure,
-      machine: { is: "original", bootState: "untouched" },
+      whereabouts: { location: "original", bootState: "untouched" },
     });
     expect(bootDifferences(before, await observe(site))).toEqual([]);
   }
@@ -71,7 +71,7 @@ describe.each(["bios", "uefi"] as const)("a real machine on %s", (firmware) => {
     expect(conversion).toMatchObject({
       state: "failed",
       failure: { name: "BootEnvironmentSilentError" },
-      machine: { is: "original", bootState: "confirmed" },
+      whereabouts: { location: "original", bootState: "confirmed" },
     });
     const { receipt } = await site.installation.api.getConversionReceipt({ parameters: { id } });
     expect(receipt.content.outcome).toBe("equal");
@@ -82,7 +82,7 @@ describe.each(["bios", "uefi"] as const)("a real machine on %s", (firmware) => {
     const conversion = await untilConversion(site, id, ended);
     expect(conversion).toMatchObject({
       state: "completed",
-      machine: { is: "original", bootState: "confirmed" },
+      whereabouts: { location: "original", bootState: "confirmed" },
     });
     expect(await firstDifference(asRead, conversion.result?.disks[0]?.path ?? "")).toBeUndefined();
     expect(bootDifferences(before, await observe(site))).toEqual([]);

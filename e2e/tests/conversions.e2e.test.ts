@@ -109,7 +109,7 @@ test("a source whose conversions were all cancelled can be converted", async () 
   await expectEqual(await site.convert("cancelled"), "cancelled");
 });
 
-test("the command line tells of a conversion that was cancelled elsewhere, and of a source that is taken", async () => {
+test("the command line reports a conversion that was cancelled elsewhere, and a source that another conversion holds", async () => {
   await changeTestDisk(site.diskPath("small"), 0, randomUUID());
   const waiting = site.installation.cli([
     ...convertWords("small"),
@@ -130,7 +130,7 @@ test("the command line tells of a conversion that was cancelled elsewhere, and o
   expect(JSON.parse(stdout)).toMatchObject({ id: running.id, state: "cancelled" });
 });
 
-test("a second conversion stores what has changed, and no more", async () => {
+test("a second conversion stores only what has changed", async () => {
   await expectEqual(await site.convert("changing"), "changing");
   for (const at of [5, 3_000_000, 40_000_000])
     await changeTestDisk(site.diskPath("changing"), at, `change at ${at}`);
@@ -141,7 +141,7 @@ test("a second conversion stores what has changed, and no more", async () => {
   expect(result?.bytesStored).toBeLessThan(MiB);
 });
 
-test("a disk that shrinks during the capture fails the conversion by that name", async () => {
+test("a disk that shrinks during the capture fails the conversion with an error that says so", async () => {
   const before = site.packBytes();
   const id = await site.convert("shrinking", SLOW);
   await until("the capture's first bytes", () => site.packBytes() > before || undefined);
@@ -156,7 +156,7 @@ test("a disk that shrinks during the capture fails the conversion by that name",
   await site.released(id);
 });
 
-test("what a device cannot read is told as bad ranges, and all else is copied", async () => {
+test("unreadable parts of a device are reported as bad ranges, and everything else is copied", async () => {
   const id = await site.convert("broken");
   const conversion = await site.ended(id);
   expect(conversion).toMatchObject({ state: "completed", result: { badRanges: expect.any(Number) } });
@@ -188,7 +188,7 @@ test("what a device cannot read is told as bad ranges, and all else is copied", 
   });
 });
 
-test("a full disk on the target fails the conversion with what to free; once there is room, the next one completes", async () => {
+test("a full disk on the target fails the conversion and says how much to free; once there is room, the next one completes", async () => {
   const filler = join(images.path, "filler");
   const leave = async (bytes: number) => writeFile(filler, Buffer.alloc(images.freeBytes() - bytes, 1));
   await leave(8 * MiB);
@@ -203,7 +203,7 @@ test("a full disk on the target fails the conversion with what to free; once the
   await expectEqual(await site.convert("small"), "small");
 });
 
-test("an agent that is away when a conversion is asked for is a refusal, told with its remedy", async () => {
+test("a conversion is refused, with the remedy, if an agent is disconnected at the request", async () => {
   await site.installation.daemon("target").stop();
   await until("the target to be away", async () => {
     const target = await site.api.getTarget({ parameters: { id: site.targetId } });

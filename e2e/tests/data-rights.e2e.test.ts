@@ -72,7 +72,7 @@ function overwritesOf(Bucket: string, Key: string) {
   ];
 }
 
-test("a source creates what its repository consists of, once; it overwrites, hides and deletes nothing", async () => {
+test("a source can create each object of its repository once, and cannot overwrite, hide or delete any", async () => {
   const s3 = s3With(alpha, await credentialsOf(alpha));
   const { bucket } = alpha.enrolment;
   for (const key of ownObjects(alpha)) {
@@ -101,7 +101,7 @@ test("a batch of deletions removes none of a source's objects", async () => {
   for (const key of keys) expect(await textOf(s3, bucket, key)).toBe("mine");
 });
 
-test("an agent's credentials reach its own prefix only, and there no mark for pruning and no other name", async () => {
+test("an agent's credentials reach only its own prefix, and there neither marks for pruning nor other names", async () => {
   const s3 = s3With(alpha, await credentialsOf(alpha));
   const Bucket = alpha.enrolment.bucket;
   const own = `sources/${idOf(alpha)}/`;
@@ -135,7 +135,7 @@ test("an agent's credentials reach its own prefix only, and there no mark for pr
   expect((await s3.send(new ListObjectsV2Command({ Bucket, Prefix: own }))).KeyCount).toBeGreaterThan(0);
 });
 
-test("a target host creates its own evidence, once, and reaches no repository and no other host's", async () => {
+test("a target host can create its own evidence once, and reaches no repository and no other host's evidence", async () => {
   const s3 = s3With(host, await credentialsOf(host));
   const Bucket = host.enrolment.bucket;
   const evidence = `evidence/${idOf(host)}/cnv/log`;
@@ -161,7 +161,7 @@ test("no agent can ask for credentials in another agent's name", async () => {
   await expect(credentialsOf(asTarget)).rejects.toThrow("403");
 });
 
-test("a data key opens only for the source server that it was made for", async () => {
+test("a data key can be unwrapped only for its own source server", async () => {
   const KeyId = alpha.enrolment.kmsKeyId;
   const owner = kmsWith(alpha, await credentialsOf(alpha));
   const EncryptionContext = { sourceId: idOf(alpha) };
@@ -190,7 +190,7 @@ test("a data key opens only for the source server that it was made for", async (
   );
 });
 
-test("a source agent may not ask for data of conversions at all, nor anybody with a broken signature", async () => {
+test("neither a source agent nor a caller with a wrong signature may ask for a conversion's data", async () => {
   await expect(dataOf(alpha, "cnv_any")).rejects.toMatchObject({ problem: { status: 403 } });
   const forged = async () => ({ ...(await credentialsOf(host)), secretAccessKey: "wrong" });
   const api = agentApi(host, { credentials: forged, now: Date.now });

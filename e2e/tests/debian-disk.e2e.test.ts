@@ -10,7 +10,7 @@ import { Site } from "../testing/site.ts";
 
 const DISK_BYTES = 2 * 1024 ** 3;
 
-test("a Debian disk that is at rest is converted while its host runs: only what is used is read, the copy is equal and boots", async () => {
+test("an unused Debian disk is converted while its host runs: only used blocks are read, and the copy is equal and boots", async () => {
   const { path } = await buildDebianDisk({ firmware: "uefi", sizeBytes: DISK_BYTES, cacheDir, log() {} });
   const dir = await mkdtemp(join(tmpdir(), "causeway-debian-"));
   onTestFinished(() => rm(dir, { recursive: true, force: true }));

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 
 test.each(["bios", "uefi"])(
-  "a real machine on %s is cold cloned from afar: it comes back as it was, and its clone is right and boots",
+  "a real machine on %s is cold cloned remotely: it comes back as it was, and its clone is right and boots",
   (firmware) => {
     const dir = mkdtempSync(join(tmpdir(), "causeway-demo-test-"));
     const file = join(dir, "report.json");

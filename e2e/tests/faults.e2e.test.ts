@@ -65,7 +65,7 @@ async function expectOnce(id: string, disk: string): Promise<void> {
     expect({ kind, runs: site.count("started", id, kind) }).toEqual({ kind, runs: 1 });
 }
 
-test("messages that come twice, late and in another order change nothing, in both directions", async () => {
+test("duplicate, late and reordered messages change nothing, in both directions", async () => {
   const chance = new Randomness(SEED);
   const seen: string[] = [];
   mqtt = ({ direction }) => {
@@ -96,7 +96,7 @@ test("a command that was lost is sent again after the heartbeat", async () => {
   await expectOnce(id, "lost");
 });
 
-test("a result that was lost is told again after the agent has connected anew", async () => {
+test("an agent repeats a lost result after it has connected again", async () => {
   const id = await site.convert("lostResult", { bandwidthLimitBytesPerSecond: 16 * MiB });
   await site.began(id, "capture-disk");
   mqtt = ({ direction }) => ({ kind: direction === "to-broker" ? "drop" : "pass" });
@@ -106,7 +106,7 @@ test("a result that was lost is told again after the agent has connected anew", 
   await expectOnce(id, "lostResult");
 });
 
-test("an agent that is away for longer than its heartbeat goes on where it was when it is back", async () => {
+test("an agent that is disconnected for longer than its heartbeat continues where it stopped when it is back", async () => {
   const before = site.packBytes();
   const id = await site.convert("away", { bandwidthLimitBytesPerSecond: 16 * MiB });
   await until("a part of the capture", () => site.packBytes() - before > 20 * MiB || undefined);
@@ -120,7 +120,7 @@ test("an agent that is away for longer than its heartbeat goes on where it was w
   expect(site.count("started", id, "capture-disk")).toBe(2);
 });
 
-test("an S3 that fails, is busy, resets connections, loses answers and is slow delays a conversion, and no more", async () => {
+test("an S3 that fails, is busy, resets connections, loses answers and is slow only delays a conversion", async () => {
   const chance = new Randomness(SEED);
   const faults = ["InternalError", "SlowDown", "reset", "lose-answer", "slow"] as const;
   const seen = new Set<string>();
@@ -137,7 +137,7 @@ test("an S3 that fails, is busy, resets connections, loses answers and is slow d
   expect([...seen].sort()).toEqual([...faults].sort());
 });
 
-test("an S3 that refuses ends the conversion at once by that name; once it takes again, the next one completes", async () => {
+test("an S3 that refuses ends the conversion at once with that error; once it accepts again, the next one completes", async () => {
   for (const [refused, step] of [
     ["PutObject", "capture"],
     ["GetObject", "materialise"],
@@ -159,7 +159,7 @@ test("an S3 that refuses ends the conversion at once by that name; once it takes
   await expectOnce(await site.convert("refused"), "refused");
 });
 
-test("a target whose disk fills up while it writes fails by that name, leaves nothing half-done, and has room again", async () => {
+test("a target whose disk fills up while it writes fails with that error, leaves nothing half-done, and has room again", async () => {
   const filled = Promise.withResolvers<void>();
   s3 = async ({ operation, key }) => {
     if (operation !== "GetObject" || !key.includes("/packs/")) return;

@@ -1,6 +1,5 @@
 /**
- * What the real GRUB does with our menu entry where the image cannot be loaded: nobody is there to press a
- * key.
+ * What the real GRUB does with our menu entry if the image cannot be loaded, without a person to press a key.
  */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -48,7 +47,7 @@ test.each(["bios", "uefi"] as const)(
     await addFiles(disk, rootOffsetBytes, [
       { path: "/boot/grub/custom.cfg", source: join(dir, "custom.cfg"), mode: 0o644 },
       { path: ENVIRONMENT, source: join(dir, "grubenv"), mode: 0o644 },
-      // Debian writes the environment anew at each start: that would be cut in the middle.
+      // Debian rewrites the environment at each start, which the power cut would interrupt.
       { path: "/etc/systemd/system/grub-common.service", linkTo: "/dev/null" },
     ]);
     const machine = new SourceMachine({ disks: [disk], firmware, workDir: join(dir, "machine") });

@@ -20,7 +20,7 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-test("an agent that cannot look at its machine at first tells what it is as soon as it can", async () => {
+test("an agent that cannot inspect its machine at first sends its inventory as soon as it can", async () => {
   const identity = await plane.enrol("source", "pine");
   let looked = 0;
   const warnings: unknown[] = [];

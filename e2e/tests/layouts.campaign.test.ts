@@ -16,7 +16,7 @@ const COPIED_EVERY = 8;
 
 const starts = Array.from({ length: LAYOUTS / ROW }, (_, row) => FIRST_SEED + row * ROW);
 
-describe.skipIf(!isRoot)("no byte that is in use is left out, whatever was on the disk before", () => {
+describe.skipIf(!isRoot)("no used byte is left out, for any earlier content of the disk", () => {
   let folder = "";
   let judge: LayoutJudge;
 

@@ -117,7 +117,7 @@ const sourceOf = (id: string) => plane.api.getSource({ parameters: { id } });
 const ready = (id: string) =>
   until(`${id} to be ready`, async () => ((await sourceOf(id)).coldCloningReady ? true : undefined));
 
-test("a machine that is approved by its code is cold cloning ready, is converted, and is ready again", async () => {
+test("a machine whose code is approved is ready for cold cloning, is converted, and is ready again", async () => {
   await using machine = new HandStartedMachine("approved");
   await writeTestDisk(machine.disk, 24 * MIB, "approved");
   const identifying = machine.identify();
@@ -160,7 +160,7 @@ test("a machine that is approved by its code is cold cloning ready, is converted
     await plane.audited({ action, outcome: "done" });
 });
 
-test("after a power cut the machine has to be approved again, is another source, and the conversion that read it fails", async () => {
+test("after a power cut the machine needs a new approval and is another source, and the conversion that read it fails", async () => {
   const first = new HandStartedMachine("power-cut");
   await writeTestDisk(first.disk, 8 * MIB, "power-cut");
   const identifying = first.identify();
@@ -193,7 +193,7 @@ test("after a power cut the machine has to be approved again, is another source,
   expect((await sourceOf(sourceId)).restartedAs).toBe(after.enrolment.agentId);
 });
 
-test("a conversion whose machine is gone can be cancelled, and frees the source", async () => {
+test("a conversion whose machine never returns can be cancelled, and frees the source", async () => {
   const machine = new HandStartedMachine("gone");
   await writeTestDisk(machine.disk, 8 * MIB, "gone");
   const identifying = machine.identify();
@@ -210,7 +210,7 @@ test("a conversion whose machine is gone can be cancelled, and frees the source"
   expect((await sourceOf(sourceId)).activeConversionId).toBeUndefined();
 });
 
-test("a stranger who knows an id or a code, but not the secret, gets no identity", async () => {
+test("an attacker who knows an id or a code, but not the secret, gets no identity", async () => {
   await using machine = new HandStartedMachine("watched");
   const identifying = machine.identify();
   const code = await machine.showsCode();

@@ -67,7 +67,7 @@ describe.each(MACHINES)("on $suite with $firmware, after a power cut", ({ firmwa
     expect(conversion).toMatchObject({
       state: "failed",
       failure: { name },
-      machine: { is: "original", bootState: "confirmed" },
+      whereabouts: { location: "original", bootState: "confirmed" },
     });
     await expectAsBefore(conversion);
   }
@@ -77,12 +77,12 @@ describe.each(MACHINES)("on $suite with $firmware, after a power cut", ({ firmwa
     expect(conversion.failure).toBeUndefined();
     expect(conversion).toMatchObject({
       state: "completed",
-      machine: { is: "original", bootState: "confirmed" },
+      whereabouts: { location: "original", bootState: "confirmed" },
     });
     await expectAsBefore(conversion);
   }
 
-  test("when the boot image is staged, the conversion goes on at its time; when armed, the boot environment starts once and completes it", async () => {
+  test("after the staging, the conversion continues at its start time; after the arming, the boot environment starts once and completes it", async () => {
     const at = new Date(Date.now() + WAIT_FOR_TIME_MS).toISOString();
     const conversion = await startColdClone(site, "--at", at);
     await untilConversion(site, conversion.id, isDone("stage"));

@@ -5,7 +5,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Identity } from "#agent/identity/identity.ts";
 import { signBootReceipt } from "#shared/protocol/boot-receipt-signature.ts";
-import type { AgentEnvironment } from "#shared/protocol/machine.ts";
+import type { AgentSystem } from "#shared/protocol/machine.ts";
 import type { Conversion } from "#shared/protocol/resources.ts";
 import { ControlPlane } from "../testing/control-plane.ts";
 import { Device } from "../testing/device.ts";
@@ -43,7 +43,7 @@ beforeEach(async () => {
 afterEach(() => machine[Symbol.asyncDispose]());
 
 /** The source's machine runs this system now, and no other. */
-async function boot(environment: AgentEnvironment, bootId: string): Promise<Device> {
+async function boot(environment: AgentSystem, bootId: string): Promise<Device> {
   const device = await Device.connect(source);
   await device.introduce(
     {},
@@ -52,12 +52,12 @@ async function boot(environment: AgentEnvironment, bootId: string): Promise<Devi
   return device;
 }
 
-async function restart(environment: AgentEnvironment, bootId: string): Promise<void> {
+async function restart(environment: AgentSystem, bootId: string): Promise<void> {
   await machine[Symbol.asyncDispose]();
   machine = await boot(environment, bootId);
 }
 
-async function answer(device: Device, kind: string, output: object, environment?: AgentEnvironment) {
+async function answer(device: Device, kind: string, output: object, environment?: AgentSystem) {
   const { commandId, input } = await device.command(kind);
   const at = new Date().toISOString();
   await device.tell({ type: "command-succeeded", commandId, at, output, environment });
@@ -109,7 +109,7 @@ async function attest(conversionId: string): Promise<void> {
   await answer(machine, "attest-boot-state", { receipt });
 }
 
-test("a machine goes into the boot environment and back, and its clone is made", async () => {
+test("a machine restarts into the boot environment and back, and its clone is made", async () => {
   const preflight = await plane.api.checkPreflight({
     parameters: { id: idOf(source) },
     body: { type: "remote-cold", targetId: idOf(target) },
@@ -132,7 +132,9 @@ test("a machine goes into the boot environment and back, and its clone is made",
     bottleneck: "read",
   };
   await answer(machine, "capture-disk", capture, "boot-environment");
-  expect(await shown(id)).toMatchObject({ machine: { is: "boot-environment", bootState: "restored" } });
+  expect(await shown(id)).toMatchObject({
+    whereabouts: { location: "boot-environment", bootState: "restored" },
+  });
   const { pointId } = (await machine.command("commit-recovery-point")).input as { pointId: string };
   const committed = { pointId };
   await answer(machine, "commit-recovery-point", committed, "boot-environment");
@@ -147,7 +149,7 @@ test("a machine goes into the boot environment and back, and its clone is made",
   expect(ended).toMatchObject({
     state: "completed",
     recoveryPointId: pointId,
-    machine: { is: "original", bootState: "confirmed" },
+    whereabouts: { location: "original", bootState: "confirmed" },
   });
   expect(ended.steps.filter(({ state }) => state !== "done").map(({ name }) => name)).toEqual(["boot-check"]);
   const { receipt } = await plane.api.getConversionReceipt({ parameters: { id } });
@@ -159,15 +161,15 @@ test("a machine that comes back by itself fails the conversion at once, and says
   await arm();
   await restart("original", "boot-3");
   await attest(id);
-  const { failure, machine: last } = await plane.ended(id);
+  const { failure, whereabouts: last } = await plane.ended(id);
   expect(failure).toMatchObject({
     name: "BootEnvironmentSilentError",
     message: expect.stringContaining("in its original system, boot state confirmed"),
   });
-  expect(last).toMatchObject({ is: "original", bootState: "confirmed" });
+  expect(last).toMatchObject({ location: "original", bootState: "confirmed" });
 });
 
-test("a machine that starts its boot environment when its conversion is over is sent home", async () => {
+test("a machine that starts its boot environment after its conversion has ended is restarted into its own system", async () => {
   const { id } = await start();
   await arm();
   await restart("original", "boot-3");
@@ -181,11 +183,14 @@ test("a machine that starts its boot environment when its conversion is over is 
   });
 });
 
-test("a conversion that waits for its time is cancelled at once, and nothing was armed", async () => {
+test("a conversion that waits for its start time is cancelled at once, and nothing was armed", async () => {
   const { id } = await start({ startAt: new Date(Date.now() + 3_600_000).toISOString() });
   await answer(machine, "stage-boot-image", { adapter: "grub", bytesStaged: 1 });
   await plane.api.cancelConversion({ parameters: { id } });
-  expect(await plane.ended(id)).toMatchObject({ state: "cancelled", machine: { bootState: "untouched" } });
+  expect(await plane.ended(id)).toMatchObject({
+    state: "cancelled",
+    whereabouts: { bootState: "untouched" },
+  });
   expect(machine.commands.map(({ kind }) => kind)).not.toContain("arm-boot");
   const ids = () => machine.commands.map(({ commandId }) => commandId);
   await until("the release", () => ids().includes(`${id}.release.source.1`) || undefined);

@@ -43,7 +43,7 @@ function refusal(fits: Pick<AuditEntry, "actor" | "action"> & Partial<AuditEntry
 // --- MQTT
 // --------------------------------------------------------------------------------------------------------
 
-test("an agent that publishes on another agent's topic is cut off, reaches nobody, and is audited", async () => {
+test("an agent that publishes on another agent's topic is disconnected and audited, and its message reaches no agent", async () => {
   const intruder = await Device.connect(alpha);
   const event = { type: "agent-connected", at: new Date().toISOString(), agentVersion: "forged" };
   intruder.client.publish(eventsTopic(idOf(beta)), JSON.stringify({ event }), { qos: 1 });
@@ -52,7 +52,7 @@ test("an agent that publishes on another agent's topic is cut off, reaches nobod
   expect((await plane.api.getSource({ parameters: { id: idOf(beta) } })).agentVersion).toBeUndefined();
 });
 
-test("an agent that sends commands to another agent, or to itself, is cut off, and none arrives", async () => {
+test("an agent that sends commands to another agent, or to itself, is disconnected, and none arrives", async () => {
   await using victim = await Device.connect(alpha);
   await victim.introduce();
   for (const receiver of [alpha, beta]) {
@@ -65,7 +65,7 @@ test("an agent that sends commands to another agent, or to itself, is cut off, a
   expect(victim.commands).toEqual([]);
 });
 
-test("an agent that subscribes to another agent's commands, or to everybody's, is cut off and audited", async () => {
+test("an agent that subscribes to another agent's commands, or to those of all agents, is disconnected and audited", async () => {
   for (const topic of [commandsTopic(idOf(alpha)), commandsTopic("+"), "#"]) {
     const intruder = await Device.connect(otherHost);
     intruder.client.subscribe(topic, { qos: 1 }, () => {});
@@ -81,7 +81,7 @@ test("an agent under another agent's client id does not connect, does not distur
   expect(victim.client.connected).toBe(true);
 });
 
-test("nobody connects without a certificate of this cloud", async () => {
+test("no client connects without a certificate of this cloud", async () => {
   const { keyPem } = await createCertificateRequest("stranger");
   await expect(Device.connect({ ...alpha, keyPem })).rejects.toThrow();
 });
@@ -146,7 +146,7 @@ async function readsOnly(identity: Identity, { bucket, prefix, credentials }: Da
 // --- Enrolment
 // ---------------------------------------------------------------------------------------------------
 
-test("an enrolment token works once and for its role only; each misuse is refused in the same words and audited", async () => {
+test("an enrolment token works once and for its role only; each misuse is refused with the same message and audited", async () => {
   const anyone = { api: createApiClient({ url: plane.url }), url: plane.url, random: Math.random };
   const { id, token = "" } = await plane.api.createEnrolmentToken({ body: { role: "source" } });
   const refused = { problem: { status: 403, name: "EnrolmentRefusedError" } };
@@ -165,7 +165,7 @@ test("an enrolment token works once and for its role only; each misuse is refuse
   expect(JSON.stringify(items)).not.toContain(token);
 });
 
-test("two agents that show one token at the same moment: one enrols", async () => {
+test("if two agents use one token at the same moment, one of them enrols", async () => {
   const anyone = { api: createApiClient({ url: plane.url }), url: plane.url, random: Math.random };
   const { token = "" } = await plane.api.createEnrolmentToken({ body: { role: "source" } });
   const both = ["delta", "thief"].map((name) => enrol({ ...anyone, token, role: "source", name }));
@@ -176,7 +176,7 @@ test("two agents that show one token at the same moment: one enrols", async () =
 // --- Revocation, and what outlives a restart
 // ---------------------------------------------------------------------
 
-test("a revoked agent is cut off at once, gets no credentials, starts no conversion, and stays out after a restart", async () => {
+test("a revoked agent is disconnected at once, gets no credentials, starts no conversion, and stays out after a restart", async () => {
   const epsilon = await plane.enrol("source", "epsilon");
   const id = idOf(epsilon);
   const device = await Device.connect(epsilon);

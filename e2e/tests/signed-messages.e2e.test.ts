@@ -123,7 +123,7 @@ const recordedOf = (kind: string) => {
   return found;
 };
 
-test("what others publish on an agent's topic changes nothing, and is logged", async () => {
+test("messages of others on an agent's topic change nothing and are logged", async () => {
   const { seen, refused, hasCapture } = await run(elm);
   const now = Date.now();
   const intruder = new TestCommandKey();
@@ -163,7 +163,7 @@ test("what others publish on an agent's topic changes nothing, and is logged", a
   expect(items.filter(({ action }) => action === "event-refused")).toEqual([]);
 });
 
-test("a command is done once, however often a recorded copy comes while it is good", async () => {
+test("a command is carried out once, even if recorded copies arrive while it is valid", async () => {
   const { seen, hasCapture } = await run(pine);
   // The release that was not answered is sent again, signed again.
   await until("the release", () => (hasCapture() ? undefined : true));
@@ -174,7 +174,7 @@ test("a command is done once, however often a recorded copy comes while it is go
   expect(seen).toMatchObject({ releases: 1, restarts: 0 });
 });
 
-test("a recorded command that expired is not done, though the agent has never heard of it", async () => {
+test("a recorded command that has expired is not carried out, even if the agent has never seen it", async () => {
   const { seen, refused, hasCapture } = await run(elm, { lateMs: 16 * 60_000 });
   const {
     refused: refusedByPine,

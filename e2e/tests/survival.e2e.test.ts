@@ -74,7 +74,7 @@ test("an undisturbed conversion stores each used byte once", async () => {
   await expectWhole(id, "undisturbed", 0);
 });
 
-test("kill -9 of the source agent while it captures, twice, and between its steps: it goes on where it was", async () => {
+test("after kill -9 during the capture, twice, and between its steps, the source agent continues where it stopped", async () => {
   const before = site.packBytes();
   const id = await site.convert("source", LIMIT);
   await inCapture("source", before, 0.35, 0.5);
@@ -86,7 +86,7 @@ test("kill -9 of the source agent while it captures, twice, and between its step
   await expectWhole(id, "source", before, 2, uploaded);
 });
 
-test("kill -9 of the target agent while it writes, while it verifies and in between: the copy is right", async () => {
+test("after kill -9 of the target agent while it writes, while it verifies and in between, the copy is right", async () => {
   const before = site.packBytes();
   const id = await site.convert("target");
   for (let kill = 0; kill < 2; kill++) {
@@ -100,7 +100,7 @@ test("kill -9 of the target agent while it writes, while it verifies and in betw
   await expectWhole(id, "target", before);
 });
 
-test("kill -9 of the control plane in every step: the conversion completes after it is back", async () => {
+test("after kill -9 of the control plane in every step, the conversion completes", async () => {
   const before = site.packBytes();
   const id = await site.convert("cloud", LIMIT);
   await powerCut("cloud");
@@ -115,7 +115,7 @@ test("kill -9 of the control plane in every step: the conversion completes after
   await expectWhole(id, "cloud", before);
 });
 
-test("kill -9 of everything at once in every step: the conversion completes after all are back", async () => {
+test("after kill -9 of everything at once in every step, the conversion completes", async () => {
   const all = ["cloud", "source", "target"];
   const before = site.packBytes();
   const id = await site.convert("all", LIMIT);

@@ -1,5 +1,5 @@
 /**
- * An agent on a machine whose clock is wrong: a firmware clock in local time, or one that nobody ever set.
+ * An agent on a machine whose clock is wrong: a firmware clock in local time, or one that was never set.
  */
 import { hash } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -24,7 +24,7 @@ afterAll(() => plane.close());
 test.each([
   ["ahead", 9 * HOUR_MS],
   ["behind", -9 * HOUR_MS],
-])("hours %s, it writes and reads its data, and what it says of the time is right", async (_, offMs) => {
+])("with a clock hours %s, it writes and reads its data, and reports correct times", async (_, offMs) => {
   const now = () => new Date(Date.now() + offMs);
   const cloud = openAgentCloud(source, { now, random: Math.random });
   const key = `sources/${source.enrolment.agentId}/boot-states/clock-${offMs}`;

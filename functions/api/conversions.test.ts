@@ -83,7 +83,7 @@ test("a remote cold conversion has its own capture, with the newest boot image a
     startAt,
     deadlineSeconds: 900,
     bootImageId: aBootImage().id,
-    machine: { is: "original", bootState: "untouched" },
+    whereabouts: { location: "original", bootState: "untouched" },
   });
   expect((body.steps as { name: string }[]).map(({ name }) => name)).toEqual(StepName.options);
   expect(world.workflow.executions.get(String(body.id))?.input).toMatchObject({

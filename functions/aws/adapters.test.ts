@@ -32,7 +32,7 @@ const said = { message: "x", $metadata: {} };
 const MACHINE = "arn:aws:states:local-1:000000000000:stateMachine:hot";
 
 test.each([new TaskTimedOut(said), new TaskDoesNotExist(said), new InvalidToken(said)])(
-  "$name means that nobody waits any more",
+  "$name means that no step waits any more",
   async (error) => {
     const client = new SFNClient({ region });
     mockClient(client).on(SendTaskSuccessCommand).rejects(error);

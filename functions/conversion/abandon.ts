@@ -2,7 +2,7 @@ import { released } from "#shared/domain/agent.ts";
 import { bringsBack, type CommandRecord, isOpen, type WantedCommand } from "#shared/domain/command.ts";
 import { abandoned, type ConversionRecord, hasEnded } from "#shared/domain/conversion.ts";
 import { abandonedSteps, openCommands } from "#shared/domain/conversion-view.ts";
-import { isAway } from "#shared/domain/source-machine.ts";
+import { isAway } from "#shared/domain/whereabouts.ts";
 import { type WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.ts";
 import { cancelCommands } from "./cancel-commands.ts";
 import { type CommandDeps, timestamp } from "./deps.ts";
@@ -51,8 +51,8 @@ async function bringBack(
   commands: readonly CommandRecord[],
   deps: CommandDeps,
 ): Promise<void> {
-  const { machine, id: conversionId, sourceId: agentId, requestedBy } = conversion;
-  if (!machine || !isAway(machine)) {
+  const { whereabouts, id: conversionId, sourceId: agentId, requestedBy } = conversion;
+  if (!whereabouts || !isAway(whereabouts)) {
     return cancelCommands(
       commands.filter((command) => isOpen(command) && bringsBack(command)),
       deps,
@@ -70,7 +70,7 @@ async function bringBack(
     },
   ];
   for (const wanted of orders) {
-    if (machine.is === "original" && wanted.kind === "reboot") continue;
+    if (whereabouts.location === "original" && wanted.kind === "reboot") continue;
     // A failed attempt has already reported everything it can.
     if (commands.some((command) => command.kind === wanted.kind && command.label === wanted.label)) continue;
     await order(wanted, commands, deps);

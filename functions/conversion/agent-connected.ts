@@ -12,15 +12,15 @@ import {
   messageOf,
   succeeded,
 } from "#shared/domain/command.ts";
-import { type ConversionRecord, hasEnded, withMachine } from "#shared/domain/conversion.ts";
+import { type ConversionRecord, hasEnded, withWhereabouts } from "#shared/domain/conversion.ts";
 import {
   afterConnect,
   afterRetraction,
   type Contact,
   isBack,
-  type MachineRecord,
   mayHaveLeft,
-} from "#shared/domain/source-machine.ts";
+  type WhereaboutsRecord,
+} from "#shared/domain/whereabouts.ts";
 import {
   BootEnvironmentLeftError,
   BootEnvironmentSilentError,
@@ -81,11 +81,11 @@ async function recordArrival(
 ): Promise<void> {
   const { conversions } = deps.store;
   const conversion = await conversions.find(conversionId);
-  const before = conversion?.machine;
+  const before = conversion?.whereabouts;
   if (!before || conversion.sourceId !== agentId) return;
   const now = timestamp(deps.clock);
   await conversions.modify(conversionId, (current) =>
-    withMachine(current, (machine) => afterConnect(machine, contact, now)),
+    withWhereabouts(current, (whereabouts) => afterConnect(whereabouts, contact, now)),
   );
   const { commands } = await conversions.withCommands(conversionId);
   for (const command of commands.filter((one) => isOpen(one) && one.agentId === agentId)) {
@@ -131,7 +131,7 @@ type End = "arrived" | Failure;
 /** How an open command ends because the machine reported from this system; `undefined` if it stays open. */
 function endOf(
   { kind, input, environment }: CommandRecord,
-  before: MachineRecord,
+  before: WhereaboutsRecord,
   contact: Contact,
 ): End | undefined {
   const isReboot = kind === "reboot";
@@ -179,11 +179,11 @@ export async function restartRetracted(
 ): Promise<void> {
   const { conversions } = deps.store;
   const now = timestamp(deps.clock);
-  const { machine: there } = await conversions.modify(conversionId, (current) =>
-    withMachine(current, (machine) => afterRetraction(machine, now)),
+  const { whereabouts: there } = await conversions.modify(conversionId, (current) =>
+    withWhereabouts(current, (whereabouts) => afterRetraction(whereabouts, now)),
   );
-  // It was restarted all the same: what it did in the boot environment counts.
-  if (there?.is !== "original") return;
+  // It was restarted in spite of that: its work in the boot environment counts.
+  if (there?.location !== "original") return;
   const { commands } = await conversions.withCommands(conversionId);
   for (const command of commands) {
     if (command.agentId !== agentId || command.environment !== "boot-environment") continue;
@@ -197,10 +197,10 @@ export async function restartRetracted(
  */
 export function whyNotThere(
   { environment }: CommandRecord,
-  { machine }: ConversionRecord,
+  { whereabouts }: ConversionRecord,
   commands: readonly CommandRecord[],
 ): Failure | undefined {
-  if (environment !== "boot-environment" || machine?.is !== "original") return undefined;
+  if (environment !== "boot-environment" || whereabouts?.location !== "original") return undefined;
   const restart = latest(
     commands.filter(({ kind, input }) => kind === "reboot" && input.into === environment),
   );

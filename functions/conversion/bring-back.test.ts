@@ -19,13 +19,13 @@ import {
   conversionId,
   device,
   event,
-  machine,
   ORIGINAL,
   ordered,
   outcome,
   received,
   restarting,
   restored,
+  whereabouts,
   world,
 } from "../testing/restarted-source.ts";
 import { cancelConversion } from "./cancel.ts";
@@ -56,7 +56,7 @@ test("the result of a cancelled reboot is not acknowledged, because that would r
   world.agents.sent.length = 0;
   await answer("reboot.boot-environment", {});
   expect(received()).toEqual(["cancel reboot.boot-environment.1"]);
-  expect(await machine()).toBe("original, armed");
+  expect(await whereabouts()).toBe("original, armed");
 });
 
 test("a running capture does not keep a machine from coming back", async () => {
@@ -71,7 +71,7 @@ test("the boot environment's report of the boot state counts, however late it ar
   await asks.back();
   await connect(BOOT, "boot-2");
   await answer("report-boot-state", restored, BOOT);
-  expect(await machine()).toBe("boot-environment, restored");
+  expect(await whereabouts()).toBe("boot-environment, restored");
 });
 
 // --- A boot environment that no conversion needs ----------------------------------------------------------------------
@@ -87,7 +87,7 @@ test("a machine that starts its boot environment after its conversion has ended 
   world.agents.sent.length = 0;
   await connect(BOOT, "boot-2");
   expect(received()).toEqual(["command reboot.original.1"]);
-  expect(await machine()).toBe("boot-environment, armed");
+  expect(await whereabouts()).toBe("boot-environment, armed");
   await answer("reboot.original", {}, BOOT);
   world.agents.sent.length = 0;
   // The same again if it reports from there again.
@@ -115,7 +115,7 @@ test("a machine that another conversion armed is restarted into its own system",
   await connect(ORIGINAL, "boot-1");
   // It carries out the commands for its own system there.
   expect(received()).toEqual(["command stage-boot-image.1"]);
-  expect(await machine()).toBe("original, untouched");
+  expect(await whereabouts()).toBe("original, untouched");
   // The conversion's own restart is another command.
   await away();
   await asks.back();
@@ -150,9 +150,13 @@ test("a machine that does not report ends with an unknown location, and the comm
     lastSeenAt: "2030-01-01T00:05:00.000Z",
   }));
   await abandonWith("OriginalSystemSilentError");
-  const { failure, machine: last } = await conversion();
-  expect(last).toMatchObject({ is: "unknown", bootState: "unconfirmed", since: "2030-01-01T00:05:00.000Z" });
-  expect(failure?.message).toContain("not heard since 2030-01-01T00:05:00.000Z");
+  const { failure, whereabouts: last } = await conversion();
+  expect(last).toMatchObject({
+    location: "unknown",
+    bootState: "unconfirmed",
+    since: "2030-01-01T00:05:00.000Z",
+  });
+  expect(failure?.message).toContain("not reported since 2030-01-01T00:05:00.000Z");
   world.agents.sent.length = 0;
   await connect(BOOT, "boot-2");
   expect(received()[0]).toBe("command reboot.original.1");
@@ -160,7 +164,7 @@ test("a machine that does not report ends with an unknown location, and the comm
   expect(received()).toContain("command attest-boot-state.1");
   expect(received()).toContain("command release.source.1");
   await attested();
-  expect(await machine()).toBe("original, confirmed");
+  expect(await whereabouts()).toBe("original, confirmed");
   expect(await conversion()).toMatchObject({ state: "failed", failure });
 });
 
@@ -169,14 +173,14 @@ test("a machine that was armed and has not reported since ends as armed", async 
   await asks.back();
   await asks.attest();
   await abandonWith("OriginalSystemSilentError");
-  expect(await machine()).toBe("unknown, armed");
+  expect(await whereabouts()).toBe("unknown, armed");
   const { failure } = await conversion();
   expect(failure?.message).toContain("the next start may lead into the boot environment once");
   expect(failure?.hint).toContain("at the latest");
   // It attests as soon as it is back.
   await connect(ORIGINAL, "boot-3");
   await attested();
-  expect(await machine()).toBe("original, confirmed");
+  expect(await whereabouts()).toBe("original, confirmed");
 });
 
 test.each<[string, () => Promise<unknown>]>([
@@ -216,7 +220,7 @@ test("after a workflow was stopped from outside, commands bring the machine back
 test("a machine that was never armed gets only a release", async () => {
   await asks.stage();
   await abandonWith("States.Timeout");
-  expect(await machine()).toBe("original, untouched");
+  expect(await whereabouts()).toBe("original, untouched");
   expect(received().filter((one) => one.startsWith("command"))).toEqual([
     "command stage-boot-image.1",
     "command release.source.1",
@@ -228,7 +232,7 @@ test("an agent that armed nothing reports so, and no command stays open", async 
   await asks.attest();
   const failure = { ...failureOf(new Error("nothing was saved")), name: "BootStateNotSavedError" };
   await event({ type: "command-failed", commandId: "cnv_1.attest-boot-state.1", failure });
-  expect(await machine()).toBe("original, untouched");
+  expect(await whereabouts()).toBe("original, untouched");
 });
 
 // --- Cancelling ----------------------------------------------------------------------------------------------------
@@ -247,7 +251,7 @@ test("cancelling ends the boot environment's work, but never the commands that b
   await attested();
   expect(outcome("attest-boot-state")).toHaveProperty("output");
   await abandonWith("ConversionCancelledError");
-  expect(await conversion()).toMatchObject({ state: "cancelled", machine: { bootState: "confirmed" } });
+  expect(await conversion()).toMatchObject({ state: "cancelled", whereabouts: { bootState: "confirmed" } });
 });
 
 test("a machine that started its boot environment in spite of the cancellation is restarted as soon as it connects", async () => {
@@ -264,7 +268,7 @@ test("a machine that started its boot environment in spite of the cancellation i
 test("nothing is armed once the operator has cancelled", async () => {
   await cancelConversion(conversionId, "ada", world);
   await expect(asks.arm()).rejects.toThrow(ConversionCancelledError);
-  expect(await machine()).toBe("original, untouched");
+  expect(await whereabouts()).toBe("original, untouched");
   // The machine is still in its original system, so the step to bring it back succeeds at once.
   await asks.back();
   await asks.attest();

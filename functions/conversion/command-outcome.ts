@@ -1,7 +1,7 @@
 /** Records what commands' outcomes say about the machine that a conversion restarts. */
 import type { CommandRecord } from "#shared/domain/command.ts";
-import { type ConversionRecord, withMachine } from "#shared/domain/conversion.ts";
-import { afterCommand, afterFailure } from "#shared/domain/source-machine.ts";
+import { type ConversionRecord, withWhereabouts } from "#shared/domain/conversion.ts";
+import { afterCommand, afterFailure } from "#shared/domain/whereabouts.ts";
 import { BootReceiptInvalidError, BootStateDiffersError, type Failure, failureOf } from "#shared/errors.ts";
 import type { BootReceipt, BootStateOutcome } from "#shared/protocol/boot-receipt.ts";
 import { findReceiptProblem } from "#shared/protocol/boot-receipt-signature.ts";
@@ -33,13 +33,15 @@ export async function recordOutcome(
   const { conversions } = deps.store;
   if ("failure" in outcome) {
     await conversions.modify(command.conversionId, (current) =>
-      withMachine(current, (machine) => afterFailure(machine, command, outcome.failure.name, now)),
+      withWhereabouts(current, (whereabouts) =>
+        afterFailure(whereabouts, command, outcome.failure.name, now),
+      ),
     );
     return outcome;
   }
   if (command.kind === "attest-boot-state") return receive(command, outcome, deps);
   await conversions.modify(command.conversionId, (current) =>
-    withMachine(current, (machine) => afterCommand(machine, command, outcome.output, now)),
+    withWhereabouts(current, (whereabouts) => afterCommand(whereabouts, command, outcome.output, now)),
   );
   return outcome;
 }
@@ -60,7 +62,7 @@ async function receive(
   const { attested } = await store.conversions.modify(
     command.conversionId,
     (current): ConversionRecord => ({
-      ...withMachine(current, (machine) => afterCommand(machine, command, outcome.output, now)),
+      ...withWhereabouts(current, (whereabouts) => afterCommand(whereabouts, command, outcome.output, now)),
       attested: isSame(current.attested?.receipt, receipt) ? current.attested : { receipt, receivedAt: now },
     }),
   );

@@ -5,8 +5,8 @@ import {
   plan,
   type WantedCommand,
 } from "#shared/domain/command.ts";
-import { type ConversionRecord, requireRunning, withMachine } from "#shared/domain/conversion.ts";
-import { arming, isAway } from "#shared/domain/source-machine.ts";
+import { type ConversionRecord, requireRunning, withWhereabouts } from "#shared/domain/conversion.ts";
+import { arming, isAway } from "#shared/domain/whereabouts.ts";
 import {
   BootEnvironmentLeftError,
   ConversionCancelledError,
@@ -81,7 +81,7 @@ async function markArming(command: CommandRecord, { store }: CommandDeps): Promi
   const { conversionId, kind } = command;
   if (kind !== "arm-boot") return store.conversions.get(conversionId);
   return store.conversions.modify(conversionId, (current) =>
-    current.state === "running" ? withMachine(current, arming) : current,
+    current.state === "running" ? withWhereabouts(current, arming) : current,
   );
 }
 
@@ -89,9 +89,11 @@ async function markArming(command: CommandRecord, { store }: CommandDeps): Promi
  * Whether there is nothing to do: the machine is already in the requested system, or its boot state is
  * untouched or confirmed.
  */
-function isDone({ kind, input }: DispatchRequest, { machine }: ConversionRecord): boolean {
-  if (!machine) return false;
-  return kind === "reboot" ? machine.is === input.into : kind === "attest-boot-state" && !isAway(machine);
+function isDone({ kind, input }: DispatchRequest, { whereabouts }: ConversionRecord): boolean {
+  if (!whereabouts) return false;
+  return kind === "reboot"
+    ? whereabouts.location === input.into
+    : kind === "attest-boot-state" && !isAway(whereabouts);
 }
 
 function mayGoOut(command: CommandRecord, { state }: ConversionRecord): boolean {

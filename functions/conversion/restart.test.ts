@@ -19,38 +19,38 @@ import {
   conversion,
   device,
   event,
-  machine,
   ORIGINAL,
   ordered,
   outcome,
   received,
   restarting,
   restored,
+  whereabouts,
   world,
 } from "../testing/restarted-source.ts";
 
 test("the conversion shows where the machine is at every stage", async () => {
-  expect(await machine()).toBe("original, untouched");
+  expect(await whereabouts()).toBe("original, untouched");
   await asks.arm();
   // The agent may have armed the machine although its answer was lost.
-  expect(await machine()).toBe("original, armed");
+  expect(await whereabouts()).toBe("original, armed");
   await answer("arm-boot", armed);
   await asks.go();
   await answer("reboot.boot-environment", {});
-  expect(await machine()).toBe("rebooting, armed");
+  expect(await whereabouts()).toBe("rebooting, armed");
   await asks.report();
   await connect(BOOT, "boot-2");
-  expect(await machine()).toBe("boot-environment, armed");
+  expect(await whereabouts()).toBe("boot-environment, armed");
   await answer("report-boot-state", restored, BOOT);
-  expect(await machine()).toBe("boot-environment, restored");
+  expect(await whereabouts()).toBe("boot-environment, restored");
   await asks.back();
   await answer("reboot.original", {}, BOOT);
-  expect(await machine()).toBe("rebooting, restored");
+  expect(await whereabouts()).toBe("rebooting, restored");
   await asks.attest();
   await connect(ORIGINAL, "boot-3");
-  expect(await machine()).toBe("original, restored");
+  expect(await whereabouts()).toBe("original, restored");
   await attested();
-  expect(await machine()).toBe("original, confirmed");
+  expect(await whereabouts()).toBe("original, confirmed");
   expect((await conversion()).attested).toEqual({
     receipt: aReceiptLike(),
     receivedAt: "2030-01-01T00:00:00.000Z",
@@ -116,14 +116,14 @@ test("an original system that connects again while it shuts down does not count 
   await restarting();
   await connect(ORIGINAL, "boot-1");
   expect(outcome("report-boot-state")).toBeUndefined();
-  expect(await machine()).toBe("rebooting, armed");
+  expect(await whereabouts()).toBe("rebooting, armed");
 });
 
 test("a machine that comes back although its boot environment never reported ends the wait at once", async () => {
   await restarting();
   await connect(ORIGINAL, "boot-3");
   expect(outcome("report-boot-state")).toMatchObject({ failure: { name: "BootEnvironmentSilentError" } });
-  expect(await machine()).toBe("original, armed");
+  expect(await whereabouts()).toBe("original, armed");
 });
 
 test("an old command does not restart an armed machine that was power-cycled", async () => {
@@ -145,21 +145,21 @@ describe("a restart that the agent retracts, for the boot loader was changed aft
     await restarting();
     await retraction();
     expect(outcome("report-boot-state")).toEqual({ failure });
-    expect(await machine()).toBe("original, armed");
+    expect(await whereabouts()).toBe("original, armed");
     await retraction();
-    expect(await machine()).toBe("original, armed");
+    expect(await whereabouts()).toBe("original, armed");
     await asks.back();
     expect(outcome("reboot original")).toEqual({ output: {} });
     await asks.attest();
     await attested();
-    expect(await machine()).toBe("original, confirmed");
+    expect(await whereabouts()).toBe("original, confirmed");
   });
 
   test("does so, too, if it comes before the workflow waits", async () => {
     await ordered();
     await answer("reboot.boot-environment", {});
     await retraction();
-    expect(await machine()).toBe("original, armed");
+    expect(await whereabouts()).toBe("original, armed");
     await asks.report();
     expect(outcome("report-boot-state")).toEqual({ failure });
   });
@@ -186,7 +186,7 @@ describe("a restart that the agent retracts, for the boot loader was changed aft
     await asks.capture();
     await retraction();
     expect(outcome("capture-disk vda")).toBeUndefined();
-    expect(await machine()).toBe("boot-environment, restored");
+    expect(await whereabouts()).toBe("boot-environment, restored");
   });
 });
 
@@ -218,7 +218,7 @@ test("after a power cut during the capture, the machine's return ends the captur
   expect((await conversion()).failure).toMatchObject({
     name: "BootEnvironmentLeftError",
     message: expect.stringContaining("the source is in its original system, boot state confirmed"),
-    details: { machineIs: expect.stringContaining("in its original system") },
+    details: { whereabouts: expect.stringContaining("in its original system") },
   });
 });
 
@@ -236,7 +236,7 @@ test("a receipt that reports a change is stored, and the step fails with the ite
   expect(outcome("attest-boot-state")).toMatchObject({
     failure: { name: "BootStateDiffersError", message: expect.stringContaining("/boot/grub/grubenv") },
   });
-  expect(await machine()).toBe("original, unconfirmed");
+  expect(await whereabouts()).toBe("original, unconfirmed");
   expect((await conversion()).attested?.receipt.content.outcome).toBe("different");
   expect(await world.audited()).toContain("agt_source boot-state-differs cnv_1 done");
 });
@@ -265,7 +265,7 @@ test("a receipt with only others' changes is not a failure: the boot state is co
   expect(outcome("attest-boot-state")).toMatchObject({
     output: { receipt: { content: { outcome: "changed-by-others" } } },
   });
-  expect(await machine()).toBe("original, confirmed");
+  expect(await whereabouts()).toBe("original, confirmed");
   expect(await world.audited()).toContain("agt_source boot-state-confirmed cnv_1 done");
 });
 
@@ -286,7 +286,7 @@ test.each<[string, () => Promise<BootReceipt>]>([
   await attested(await make());
   expect(outcome("attest-boot-state")).toMatchObject({ failure: { name: "BootReceiptInvalidError" } });
   expect((await conversion()).attested).toBeUndefined();
-  expect(await machine()).toBe("original, restored");
+  expect(await whereabouts()).toBe("original, restored");
 });
 
 test.each([

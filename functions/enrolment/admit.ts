@@ -1,7 +1,7 @@
 import { UNHEARD } from "#shared/domain/presence.ts";
 import { ForbiddenError } from "#shared/errors.ts";
 import type { EnrollableRole } from "#shared/protocol/common.ts";
-import type { AgentEnvironment } from "#shared/protocol/machine.ts";
+import type { AgentSystem } from "#shared/protocol/machine.ts";
 import type { DeviceCertificate, DeviceRegistry } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 
@@ -18,7 +18,7 @@ export interface Admission {
   role: EnrollableRole;
   name: string;
   csr: string;
-  enrolledFrom: AgentEnvironment;
+  enrolledFrom: AgentSystem;
   /** Of a machine that was started by hand. */
   approvedPorts?: string[];
   at: string;

@@ -99,7 +99,7 @@ export class ConversionStore {
         cursor,
         only,
       });
-      const latest = page.items.find(({ machine }) => machine !== undefined);
+      const latest = page.items.find(({ whereabouts }) => whereabouts !== undefined);
       if (latest) return latest;
       cursor = page.cursor ?? undefined;
     } while (cursor);

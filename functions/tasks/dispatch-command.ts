@@ -5,7 +5,7 @@ import { SFNClient } from "@aws-sdk/client-sfn";
 import { z } from "zod";
 import { type CommandKind, commandKinds } from "#shared/protocol/commands.ts";
 import { AgentId, ConversionId, DiskName } from "#shared/protocol/ids.ts";
-import { AgentEnvironment } from "#shared/protocol/machine.ts";
+import { AgentSystem } from "#shared/protocol/machine.ts";
 import { IotAgentMessenger } from "../aws/iot-agent-messenger.ts";
 import { KmsCommandKey } from "../aws/kms-command-key.ts";
 import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
@@ -25,7 +25,7 @@ export const Input = z.object({
   disk: DiskName.optional(),
   label: z.string().optional(),
   /** Only an agent in this system of its machine carries it out. */
-  environment: AgentEnvironment.optional(),
+  environment: AgentSystem.optional(),
   /** A higher round asks for the same work again although it is done. */
   round: z.int().positive().default(1),
   input: z.record(z.string(), z.unknown()),

@@ -3,11 +3,11 @@
  * reports.
  */
 import { beforeEach } from "vitest";
-import { untouchedMachine } from "#shared/domain/source-machine.ts";
 import { aConversion, anInventory } from "#shared/domain/testing/records.ts";
+import { untouchedWhereabouts } from "#shared/domain/whereabouts.ts";
 import type { BootReceipt } from "#shared/protocol/boot-receipt.ts";
 import type { CommandKind } from "#shared/protocol/commands.ts";
-import type { AgentEnvironment } from "#shared/protocol/machine.ts";
+import type { AgentSystem } from "#shared/protocol/machine.ts";
 import * as agentEvents from "../ingest/agent-events.ts";
 import * as abandonConversion from "../tasks/abandon-conversion.ts";
 import { run as dispatchCommand, Input } from "../tasks/dispatch-command.ts";
@@ -27,15 +27,15 @@ beforeEach(async () => {
   world = await World.start();
   const { certificateId, certificatePem } = device;
   await world.enrolled({ source: { activeConversionId: conversionId, certificateId, certificatePem } });
-  const machine = untouchedMachine("2030-01-01T00:00:00.000Z");
-  await world.store.conversions.add(aConversion({ type: "remote-cold", machine }));
+  const whereabouts = untouchedWhereabouts("2030-01-01T00:00:00.000Z");
+  await world.store.conversions.add(aConversion({ type: "remote-cold", whereabouts }));
   await world.workflow.start(conversionId, {});
 });
 
 export const conversion = () => world.store.conversions.get(conversionId);
-export const machine = async () => {
-  const { is, bootState } = (await conversion()).machine ?? {};
-  return `${is}, ${bootState}`;
+export const whereabouts = async () => {
+  const { location, bootState } = (await conversion()).whereabouts ?? {};
+  return `${location}, ${bootState}`;
 };
 export const outcome = (token: string) => world.steps.outcomes.get(token);
 export const received = () => world.agents.messagesFor("agt_source").map((one) => one.replace("cnv_1.", ""));
@@ -43,7 +43,7 @@ export const received = () => world.agents.messagesFor("agt_source").map((one) =
 /** A step of the workflow. Its token is the command's kind, with the label if there is one. */
 async function ask(
   kind: CommandKind,
-  { label, environment, input = {} }: { label?: string; environment?: AgentEnvironment; input?: object } = {},
+  { label, environment, input = {} }: { label?: string; environment?: AgentSystem; input?: object } = {},
 ): Promise<string> {
   const taskToken = [kind, label].filter(Boolean).join(" ");
   world.steps.waiting.add(taskToken);
@@ -79,9 +79,9 @@ export const abandonWith = (name: string, cause = "") =>
 
 export const event = (fields: object) =>
   agentEvents.run({ agentId: "agt_source", event: { at: "2030-01-01T00:00:01.000Z", ...fields } }, world);
-export const answer = (command: string, output: unknown, environment?: AgentEnvironment) =>
+export const answer = (command: string, output: unknown, environment?: AgentSystem) =>
   event({ type: "command-succeeded", commandId: `cnv_1.${command}.1`, output, environment });
-export const connect = (environment: AgentEnvironment, bootId: string) =>
+export const connect = (environment: AgentSystem, bootId: string) =>
   event({
     type: "agent-connected",
     agentVersion: "1.0.0",

@@ -23,7 +23,7 @@ export interface AslStateMachineProps {
 }
 
 /**
- * A workflow whose definition is the ASL file as it stands; this adds only the ARNs and the rights to invoke
+ * A workflow whose definition is the unchanged ASL file. This only adds the ARNs and the rights to invoke
  * them.
  */
 export class AslStateMachine extends Construct {

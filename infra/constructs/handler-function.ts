@@ -16,14 +16,14 @@ export interface HandlerFunctionProps<N extends FunctionName> {
   name: N;
   /** Folder with the bundled `index.mjs`. */
   bundle: string;
-  /** Exactly what the handler validates at start: a forgotten variable does not compile. */
+  /** Exactly the variables that the handler validates at start, so a forgotten one does not compile. */
   environment: Variables<N>;
-  /** What it may do besides writing its own log. */
+  /** Its rights, in addition to writing its own log. */
   statements?: PolicyStatement[];
   timeout?: Duration;
 }
 
-/** One Lambda function with a role and a log group of its own, and no right that is not listed here. */
+/** One Lambda function with its own role and log group. It has only the rights that are listed here. */
 export class HandlerFunction<N extends FunctionName = never> extends Construct {
   readonly function: LambdaFunction;
   readonly role: Role;

@@ -17,8 +17,8 @@ import { type Route, type RouteAuth, routes } from "#shared/protocol/routes.ts";
 import type { HandlerFunction } from "./handler-function.ts";
 
 /**
- * One line for each request: who asked for what, and what came of it. A caller is a user (`sub`) or the
- * session of an agent's certificate (`principal`); the other is `-`
+ * One line for each request: the caller, the request and the answer. The caller is a user (`sub`) or the
+ * session of an agent's certificate (`principal`); the other field is `-`
  * (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html).
  */
 const ACCESS_LOG = {
@@ -44,7 +44,7 @@ export interface RouteTableProps {
 }
 
 /**
- * The HTTP API: exactly the routes of `shared/protocol/routes.ts`, each with the authorization that it names.
+ * The HTTP API: exactly the routes of `shared/protocol/routes.ts`, each with its authorization.
  */
 export class RouteTable extends Construct {
   readonly api: HttpApi;

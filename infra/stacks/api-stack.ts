@@ -18,7 +18,7 @@ export interface ApiStackProps extends StackProps {
   bundles: Record<FunctionName, string>;
 }
 
-/** What people and their programs talk to: users, the HTTP API, and its functions. */
+/** The part for people and their programs: users, the HTTP API, and its functions. */
 export class ApiStack extends Stack {
   readonly api: HttpApi;
   readonly #props: ApiStackProps;
@@ -146,7 +146,7 @@ export class ApiStack extends Stack {
     );
   }
 
-  /** The function reads what was uploaded, and lets one role, narrowed to one image each time, upload it. */
+  /** The function reads uploaded files, and assumes a role for uploads, narrowed to one image each time. */
   #bootImages(): HandlerFunction {
     const { data } = this.#props;
     const roleName = "causeway-boot-image-upload";
@@ -174,7 +174,7 @@ export class ApiStack extends Stack {
     return handler;
   }
 
-  /** The function may become one role, and narrows it to one source server each time. */
+  /** The function may assume one role, and narrows it to one source server each time. */
   #dataAccess(): HandlerFunction {
     const { data } = this.#props;
     const roleName = "causeway-data-access";

@@ -5,12 +5,14 @@ import { Key, KeySpec, KeyUsage } from "aws-cdk-lib/aws-kms";
 import { BlockPublicAccess, Bucket, BucketEncryption } from "aws-cdk-lib/aws-s3";
 import type { Construct } from "constructs";
 
-/** What must outlive everything else: job state, repositories, and the key that wraps the data keys. */
+/**
+ * The resources that must outlive all others: job state, repositories, and the key that wraps the data keys.
+ */
 export class DataStack extends Stack {
   readonly table: Table;
   readonly bucket: Bucket;
   readonly key: Key;
-  /** Agents obey what is signed with it: each knows its public part from its enrolment. */
+  /** The command key: agents know its public key from their enrolment and obey only what it signs. */
   readonly commandKey: Key;
 
   constructor(scope: Construct, id: string, props?: StackProps) {
@@ -36,7 +38,7 @@ export class DataStack extends Stack {
     });
 
     this.commandKey = new Key(this, "CommandKey", {
-      description: "Signs what the control plane sends to agents",
+      description: "Signs the control plane's messages to agents",
       keySpec: KeySpec.ECC_NIST_P256,
       keyUsage: KeyUsage.SIGN_VERIFY,
       removalPolicy: RemovalPolicy.RETAIN,
@@ -61,11 +63,11 @@ export class DataStack extends Stack {
   }
 
   /**
-   * What is stored stays as it is, for every principal. Each write must say `If-None-Match: *`, which S3
-   * refuses where the key exists; uploads in parts and copies, which nothing here uses, are refused with the
-   * rest (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html). Over a
-   * delete marker such a write would succeed, so deletions are refused too. Lifecycle rules are not subject
-   * to the policy.
+   * No principal can change a stored object. Each write must say `If-None-Match: *`, which S3 refuses if the
+   * key exists; uploads in parts and copies, which Causeway does not use, are refused with the rest
+   * (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html). Over a delete
+   * marker such a write would succeed, so deletions are refused too. Lifecycle rules are not subject to the
+   * policy.
    */
   #keepHistory(): void {
     const objects = {

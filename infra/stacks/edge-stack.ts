@@ -22,13 +22,15 @@ export interface EdgeStackProps extends StackProps {
 
 /** IoT's variable for the thing whose certificate made the connection. */
 const CONNECTED_THING = "$" + "{iot:Connection.Thing.ThingName}";
-/** The credentials provider's variable for the thing that asked. */
+/** The credentials provider's variable for the thing that asks for credentials. */
 const CREDENTIALS_THING = "$" + "{credentials-iot:ThingName}";
 
-/** Whoever has been revoked keeps what it holds for so long, so it is AWS's minimum. */
+/**
+ * A revoked agent keeps its credentials until they expire, so this is the shortest lifetime that AWS allows.
+ */
 const CREDENTIALS_SECONDS = 900;
 
-/** How agents reach the cloud, and what each may do there: only what bears its own name. */
+/** How agents reach the cloud, and their rights there: each may use only what has its own name. */
 export class EdgeStack extends Stack {
   readonly #props: EdgeStackProps;
 
@@ -99,7 +101,8 @@ export class EdgeStack extends Stack {
     const own = `${SOURCES_PREFIX}${CREDENTIALS_THING}/*`;
     return [
       new PolicyStatement({ actions: ["s3:GetObject"], resources: [bucket.arnForObjects(own)] }),
-      // Creates only: the bucket's policy refuses to overwrite. Marks for pruning are the control plane's.
+      // It can only create: the bucket's policy refuses to overwrite. Only the control plane marks for
+      // pruning.
       new PolicyStatement({
         actions: ["s3:PutObject"],
         resources: WRITTEN_BY_SOURCES.map((name) =>
@@ -126,7 +129,7 @@ export class EdgeStack extends Stack {
   #targetStatements(): PolicyStatement[] {
     const { data, api } = this.#props;
     return [
-      // It reads only to see that evidence whose upload was broken off is there already.
+      // It reads only to check whether evidence is already there after an interrupted upload.
       new PolicyStatement({
         actions: ["s3:GetObject", "s3:PutObject"],
         resources: [data.bucket.arnForObjects(`${EVIDENCE_PREFIX}${CREDENTIALS_THING}/*`)],
@@ -168,7 +171,7 @@ export class EdgeStack extends Stack {
       environment,
       statements: [useTable(data.table)],
     });
-    // No `*`: which value wins where a payload has a field of an alias's name is documented nowhere.
+    // No `*`: AWS does not document which value wins if a payload has a field with an alias's name.
     this.#rule(EVENTS_RULE, "SELECT event, topic(3) AS agentId FROM 'causeway/agents/+/events'", events);
     this.#rule("agent_presence", "SELECT * FROM '$aws/events/presence/+/+'", presence);
   }

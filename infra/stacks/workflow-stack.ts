@@ -46,7 +46,7 @@ export class WorkflowStack extends Stack {
         environment,
         statements: [useTable(data.table), ...statements],
       });
-    // By name: the machines depend on their functions, so these cannot depend on the machines.
+    // By name, because the state machines depend on their functions, so the functions cannot depend on them.
     const answer = answerTasks(
       ...AGENT_WORKFLOWS.map((workflow) =>
         this.formatArn({

@@ -144,7 +144,7 @@ test.each<[string, unknown, string]>([
     { "Fn::GetAtt": ["Other", "Nope"] },
     "Stack/Thing: Other (Test::Thing) has no attribute Nope",
   ],
-  ["an unknown reference", { Ref: "Nobody" }, "Stack/Thing: refers to Nobody"],
+  ["an unknown reference", { Ref: "Missing" }, "Stack/Thing: refers to Missing"],
   ["an unknown export", { "Fn::ImportValue": "Nothing" }, "Stack/Thing: no stack exports Nothing"],
   ["a join of objects", { "Fn::Join": ["", [{ a: 1 }]] }, "Stack/Thing: Fn::Join needs a string"],
 ])("%s is an error that names the resource", async (_, value, message) => {

@@ -14,7 +14,7 @@ const AssetManifest = z.object({
   dockerImages: z.record(z.string(), z.unknown()).optional(),
 });
 
-/** Where the files lie that `cdk deploy` would upload to the bootstrap bucket. */
+/** Finds the files that `cdk deploy` would upload to the bootstrap bucket. */
 export class Assets {
   readonly #paths = new Map<string, string>();
 

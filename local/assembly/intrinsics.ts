@@ -9,7 +9,7 @@ export interface SharedOutputs {
   stacks: Map<string, Record<string, unknown>>;
 }
 
-/** Stands for `AWS::NoValue`: the property, or the item of a list, that holds it is dropped. */
+/** Represents `AWS::NoValue`: a property or list item with this value is dropped. */
 const NO_VALUE = Symbol("AWS::NoValue");
 
 /** Resolves the intrinsic functions of one stack's template as its resources come into being. */
@@ -36,7 +36,7 @@ export class Intrinsics {
     return resolved === NO_VALUE ? undefined : resolved;
   }
 
-  /** Whether the template's condition of this name holds. */
+  /** Whether the template's condition of this name is true. */
   condition(name: string, where: string): boolean {
     const condition = this.#template.Conditions[name];
     if (condition === undefined) throw this.#error(where, `unknown condition ${name}`);

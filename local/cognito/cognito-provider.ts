@@ -11,7 +11,7 @@ import {
 } from "../core/service.ts";
 import { issuerOf, type UserPools } from "./user-pools.ts";
 
-/** Settings of signing up and in, which nobody does here: accepted, without effect. */
+/** Settings for sign-up and sign-in, which do not exist here. They are accepted and have no effect. */
 const inert = z.unknown().optional();
 
 const UserPoolProperties = z.strictObject({

@@ -31,7 +31,7 @@ export function issuerOf(userPoolId: string): string {
 }
 
 /**
- * The user pools: nobody signs in here, but the tokens that the embedded cloud hands out have the form of
+ * The user pools. There is no sign-in, but the tokens that the embedded cloud issues have the form of
  * Cognito's access tokens, are signed with a key of this installation and can be checked against the
  * published key set.
  */
@@ -47,7 +47,9 @@ export class UserPools {
     this.#newId = options.newId;
   }
 
-  /** `keyFile` is made on the first start; whoever can read it can make tokens. `newId` gives a UUID. */
+  /**
+   * `keyFile` is made on the first start; a program that can read it can make tokens. `newId` returns a UUID.
+   */
   static async open(options: { keyFile: string; clock: Clock; newId: () => string }): Promise<UserPools> {
     return new UserPools(await loadSigningKey(options.keyFile), options);
   }

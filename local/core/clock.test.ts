@@ -3,14 +3,14 @@ import { MessageChannel } from "node:worker_threads";
 import { expect, test } from "vitest";
 import { systemClock } from "./clock.ts";
 
-test("what arrived before a time limit is heard before the limit, however long the process was held up", async () => {
-  const heard: string[] = [];
+test("data that arrived before a time limit is handled before the limit, however long the process was blocked", async () => {
+  const handled: string[] = [];
   const { port1, port2 } = new MessageChannel();
-  port2.on("message", () => heard.push("answer"));
+  port2.on("message", () => handled.push("answer"));
   await new Promise((resolve) => setImmediate(resolve));
   const limit = new Promise<void>((resolve) => {
     systemClock.schedule(20, () => {
-      heard.push("limit");
+      handled.push("limit");
       resolve();
     });
   });
@@ -19,16 +19,16 @@ test("what arrived before a time limit is heard before the limit, however long t
   await limit;
   port1.close();
   await once(port2, "close");
-  expect(heard).toEqual(["answer", "limit"]);
+  expect(handled).toEqual(["answer", "limit"]);
 });
 
-test("a time limit that was cancelled by what was heard in its last moment does not run", async () => {
+test("a time limit that data of its last moment cancelled does not run", async () => {
   let ran = false;
   const { port1, port2 } = new MessageChannel();
   const limit = systemClock.schedule(20, () => {
     ran = true;
   });
-  const heard = new Promise<void>((resolve) => {
+  const handled = new Promise<void>((resolve) => {
     port2.on("message", () => {
       limit.cancel();
       resolve();
@@ -37,7 +37,7 @@ test("a time limit that was cancelled by what was heard in its last moment does 
   await new Promise((resolve) => setImmediate(resolve));
   port1.postMessage("answer");
   holdUp(60);
-  await heard;
+  await handled;
   await new Promise((resolve) => setTimeout(resolve, 5));
   port1.close();
   expect(ran).toBe(false);

@@ -8,8 +8,8 @@ export const systemClock: Clock = {
     const due = Date.now() + delayMs;
     let timer: NodeJS.Timeout;
     let turn: NodeJS.Immediate | undefined;
-    // What arrived in time is heard first: after a disk has held up this process, timers would run before
-    // what waits to be read.
+    // Handle data that arrived in time first: after a slow disk has blocked this process, timers would run
+    // before pending reads.
     const ring = (): void => {
       turn = setImmediate(run);
     };

@@ -42,7 +42,7 @@ const KEY_FILES: readonly KeyFile[] = [
   },
 ];
 
-/** Beside the data and without secrets: it tells the folder's own keys from another's. */
+/** A record beside the data, without secrets, that identifies the folder's own keys. */
 const RECORD = "keys-of-this-folder.json";
 const Recorded = z.record(z.string(), z.array(z.string()));
 
@@ -76,7 +76,7 @@ export function requireFolderKeys(directory: string): void {
     );
 }
 
-/** Records the keys that the directory has now; leaves an equal record as it is. */
+/** Records the directory's current keys. An equal record stays as it is. */
 export function recordFolderKeys(directory: string): void {
   const record = Object.fromEntries(KEY_FILES.map((keys) => [keys.file, fingerprintsIn(directory, keys)]));
   if (isDeepStrictEqual(record, readRecord(directory))) return;

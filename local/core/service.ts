@@ -140,7 +140,7 @@ export interface Service {
   readonly name: string;
   handle(request: ServiceRequest): Promise<ServiceResponse>;
   /**
-   * Turns an error into this service's wire form (JSON or XML). Used by the gateway for every error, its own
+   * Converts an error to this service's wire form (JSON or XML). The gateway uses it for every error, its own
    * included.
    */
   renderError(error: unknown, request: { method: string; path: string }): ServiceResponse;

@@ -97,7 +97,7 @@ export class TableStore {
   }
 
   /**
-   * Fixes the content as it is when this is called, and returns what writes it to a new directory, for
+   * Takes a snapshot of the content, and returns a function that writes it to a new directory, for
    * another store to open.
    */
   snapshot(): (directory: string) => Promise<void> {

@@ -10,7 +10,7 @@ export interface SessionLookup {
   authenticate(accessKeyId: string, sessionToken: string): { caller: SessionCaller; secretAccessKey: string };
 }
 
-/** Who sent a signed request, for which service, and what its service needs to go on. */
+/** Who sent a signed request, for which service, and what that service needs to handle it. */
 export interface Authenticated {
   caller: SessionCaller;
   /** The SigV4 signing name. */

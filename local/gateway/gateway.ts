@@ -25,7 +25,7 @@ export interface GatewayOptions {
   clock: Clock;
   /** PEM; with it the gateway speaks TLS. */
   tls?: { key: string; cert: string };
-  /** Hears of errors that no caller can be told about. */
+  /** Called with errors that no caller can receive. */
   log(message: string, error: unknown): void;
 }
 
@@ -100,7 +100,7 @@ export class Gateway {
     return this.#authenticator.authenticate(request);
   }
 
-  /** Takes no new calls and waits a moment for those under way. Services are closed by whoever made them. */
+  /** Accepts no new calls and waits briefly for running ones. It does not close the services. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
@@ -168,7 +168,7 @@ async function send(
   else response.end(body);
 }
 
-/** Errors made to be told to callers need no log entry. */
+/** Errors for callers need no log entry. */
 function isExpected(error: unknown): boolean {
   return (
     error instanceof Error && "status" in error && typeof error.status === "number" && error.status < 500

@@ -98,7 +98,7 @@ export function canonicalRequest(
   });
   return [
     method,
-    // S3 signs the path as it is sent; every other service encodes it once more.
+    // S3 signs the path as it is sent; every other service encodes it again.
     service === "s3" ? path : encodePath(path),
     canonicalQuery(query),
     canonicalHeaders.join(""),

@@ -22,7 +22,7 @@ export function preflightAnswer(cors: CorsConfiguration, request: IncomingMessag
   };
 }
 
-/** The headers for every other answer; those that a function sets itself are replaced. */
+/** The headers for every other answer. They replace those that a function sets itself. */
 export function corsHeaders(cors: CorsConfiguration, request: IncomingMessage): Record<string, string> {
   const { origin } = request.headers;
   if (origin === undefined) return {};

@@ -167,7 +167,7 @@ export class HttpApi {
       if (sha256(exchange.body) !== signed.signature.payloadHash) {
         throw new AwsError("InvalidSignatureException", "the body is not the one that was signed", 403);
       }
-      // Known from here on, also to the access log, whatever the caller may do.
+      // From here on the access log knows the caller, even if the call is refused.
       exchange.identity = { iam: { caller: signed.caller, accessKey: accessKeyOf(request) } };
       this.#options.authorizer.authorize(signed.caller, { action: "execute-api:Invoke", resource: arn });
       return exchange.identity;
@@ -204,7 +204,7 @@ export class HttpApi {
     );
   }
 
-  /** The function goes on when its time is over; only its answer is not waited for. */
+  /** Waits for the answer until the time-out. The function continues after it, but its answer is ignored. */
   async #withinTime({ timeoutMs }: Integration, invocation: Promise<LambdaResult>): Promise<LambdaResult> {
     const late = Promise.withResolvers<never>();
     const timer = this.#options.clock.schedule(timeoutMs, () =>

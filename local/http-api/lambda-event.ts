@@ -26,7 +26,7 @@ export interface RequestTarget {
   rawQueryString: string;
 }
 
-/** Splits and decodes a request target; nothing when its path is not valid percent-encoding. */
+/** Splits and decodes a request target. Returns `undefined` if its path is not valid percent-encoding. */
 export function parseTarget(url: string): RequestTarget | undefined {
   const [path = "/", ...query] = url.split("?");
   try {

@@ -41,9 +41,9 @@ export function messageAnswer(
 }
 
 /**
- * The answer that a function's result of payload format 2.0 stands for: with a `statusCode` as it says,
- * otherwise the result itself as JSON with status 200. Nothing when it has a `statusCode` but not the right
- * form.
+ * The HTTP answer for a function's result in payload format 2.0. With a `statusCode`, the result describes
+ * the answer; otherwise the result itself is the JSON body of a 200. Returns `undefined` if it has a
+ * `statusCode` but not the right form.
  */
 export function proxyAnswer(result: unknown): HttpAnswer | undefined {
   if (typeof result !== "object" || result === null || !("statusCode" in result)) {

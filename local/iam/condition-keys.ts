@@ -54,7 +54,7 @@ export class RequestContext {
     }
   }
 
-  /** The values of a key, or nothing if the request does not have it. */
+  /** The values of a key, or `undefined` if the request does not have it. */
   values(key: string): readonly string[] | undefined {
     return this.#values.get(key.toLowerCase());
   }

@@ -10,7 +10,7 @@ export type Condition = (context: RequestContext) => boolean;
 interface Operator {
   /** Whether a value of the request matches one of the policy. */
   matches(actual: string, expected: VariableText, context: RequestContext): boolean;
-  /** `Not…` operators hold when nothing matches, and when the key is absent. */
+  /** `Not…` operators are true if no value matches or the key is absent. */
   negated?: true;
 }
 
@@ -47,8 +47,8 @@ const OPERATORS = new Map<string, Operator>([
 ]);
 
 /**
- * Every condition of a statement; all must hold. Throws `UnsupportedError` for operators and keys that cannot
- * be judged.
+ * Every condition of a statement; all must be true. Throws `UnsupportedError` for operators and keys that
+ * cannot be judged.
  */
 export function compileConditions(
   block: PolicyStatement["Condition"],
@@ -89,7 +89,7 @@ function compileCondition(name: string, key: string, expected: readonly Variable
   };
 }
 
-/** `Null: {key: "true"}` holds when the request does not have the key. */
+/** `Null: {key: "true"}` is true if the request does not have the key. */
 function nullCondition(key: string, expected: readonly VariableText[]): Condition {
   return (context) => {
     const absent = context.values(key) === undefined;

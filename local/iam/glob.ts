@@ -1,4 +1,4 @@
-/** A pattern of IAM: `*` stands for any characters, `?` for exactly one; everything else is literal. */
+/** A pattern of IAM: `*` matches any characters, `?` exactly one; everything else is literal. */
 export function globMatches(pattern: string, text: string): boolean {
   return globExpression(pattern).test(text);
 }

@@ -49,8 +49,8 @@ export interface Principals {
 const compiled = new WeakMap<object, readonly CompiledStatement[]>();
 
 /**
- * The document's statements. Throws `UnsupportedError` for whatever the embedded cloud cannot judge, so that
- * nothing is skipped.
+ * The document's statements. Throws `UnsupportedError` for anything that the embedded cloud cannot evaluate,
+ * so that nothing is skipped.
  */
 export function compilePolicy(document: PolicyDocument): readonly CompiledStatement[] {
   const known = compiled.get(document);

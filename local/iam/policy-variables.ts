@@ -4,10 +4,10 @@ import { escapeForGlob } from "./glob.ts";
 
 const VARIABLE = /\$\{([^}]*)\}/g;
 
-/** Text of a policy in which `${…}` stands for a value of the request. */
+/** Text of a policy with variables `${…}` for values of the request. */
 export class VariableText {
   readonly #text: string;
-  /** Whether it reads the same for every request. */
+  /** Whether it is the same for every request. */
   readonly constant: boolean;
 
   /** Throws `UnsupportedError` for variables that the embedded cloud never fills in. */

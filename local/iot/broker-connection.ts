@@ -105,7 +105,7 @@ export class BrokerConnection {
     return this.#policyRefusal("iot:Receive", iotArn("topic", topic))?.reason;
   }
 
-  /** Notes why the connection ends. The first reason counts: tells whether this is it. */
+  /** Notes why the connection ends. Only the first reason counts; returns whether this is the first. */
   end(reason: DisconnectReason): boolean {
     if (this.#ended) return false;
     this.#ended = reason;

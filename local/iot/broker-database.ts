@@ -2,7 +2,9 @@ import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { openDatabase } from "./database.ts";
 
-/** Persistent sessions, what is queued for them, and who is connected. Written per message, hence quick. */
+/**
+ * Persistent sessions, their queued messages, and connected clients. Every message writes it, so it is fast.
+ */
 export function openBrokerDatabase(directory: string): DatabaseSync {
   return openDatabase(
     join(directory, "broker.sqlite"),

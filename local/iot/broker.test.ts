@@ -26,7 +26,7 @@ test("an enrolled device publishes, receives, and its events reach the function 
   });
 });
 
-test("publishing on another device's topic ends the session, reaches nobody and is reported", async () => {
+test("publishing on another device's topic ends the session, reaches no device and is reported", async () => {
   await using cloud = await TestCloud.start();
   await using victim = await TestConnection.open(cloud, await enrol(cloud, "victim"));
   await victim.client.subscribeAsync("agents/victim/commands", { qos: 1 });

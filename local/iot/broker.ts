@@ -210,8 +210,8 @@ export class Broker {
     } else if (connection.announced) {
       done(this.#refuse(connection, "subscribe", topic, refusal), null);
     } else {
-      // A session from before the policy was narrowed: it goes on without this part, lest its client be
-      // locked out.
+      // The policy was narrowed after this session began. The session continues without this part, so that
+      // its client is not locked out.
       this.#refused({ ...connection.describe(), kind: "subscribe", reason: refusal.reason, resource: topic });
       this.#sessions.dropSubscriptions(connection.clientId, [topic]);
       done(null, null);
@@ -251,7 +251,7 @@ export class Broker {
     this.#presence.connected(connection.present());
   }
 
-  /** Forgets a connection and says so, once. */
+  /** Forgets a connection and reports that once. */
   #finish(connection: BrokerConnection): void {
     if (connection.finished) return;
     connection.finished = true;

@@ -100,7 +100,7 @@ export class Certificates {
   update(id: string, status: CertificateStatus): void {
     const certificate = this.describe(id);
     if (certificate.status === "REVOKED" && status !== "REVOKED") {
-      throw new AwsError("CertificateStateException", `certificate ${id} is revoked for good`, 406);
+      throw new AwsError("CertificateStateException", `certificate ${id} is permanently revoked`, 406);
     }
     this.#database
       .prepare("UPDATE certificates SET status = ?, changed_at = ? WHERE id = ?")

@@ -52,8 +52,8 @@ async function publish({ authorizer, broker, newId, request }: Call, { topic = "
   const { qos, retain } = readQuery(request, PublishQuery);
   if (retain) throw new UnsupportedError("retained messages");
   const problem = topicProblem(topic);
-  if (problem) throw new AwsError("InvalidRequestException", `this is no topic to publish on: ${problem}`);
-  // One byte more, so that a payload that is too large is told from one that just fits.
+  if (problem) throw new AwsError("InvalidRequestException", `this is not a topic to publish on: ${problem}`);
+  // One byte more, to detect a payload that is too large.
   const payload = await request.readBody(MAX_PAYLOAD_BYTES + 1);
   if (payload.length > MAX_PAYLOAD_BYTES) {
     throw new AwsError(

@@ -40,7 +40,7 @@ export class DeviceAccess {
     this.#log = options.log;
   }
 
-  /** Undefined when allowed, else the reason. Whatever goes wrong while deciding refuses. */
+  /** Returns `undefined` if it is allowed, else the reason. Any error during the check is a refusal. */
   refusal(device: Device, action: string, resource: string): string | undefined {
     try {
       if (!this.#certificates.isActive(device.certificateId)) return "the certificate is not active";

@@ -6,7 +6,7 @@
 import type { Clock, Timer } from "../core/service.ts";
 
 export interface MessageFaults {
-  /** What becomes of this message; called once for each, in the order in which they were sent. */
+  /** Decides what to do with this message. Called once for each message, in the order of sending. */
   decide(message: FaultyMessage): Fault;
 }
 

@@ -33,8 +33,8 @@ export interface IotCoreOptions {
   /** The name or address by which devices reach this machine; localhost unless given. */
   advertisedHost?: string;
   /**
-   * 0, the default, takes a free port at the first start and the same one ever after, since devices remember
-   * it.
+   * 0, the default, chooses a free port at the first start and keeps it from then on, because devices
+   * remember it.
    */
   mqttPort?: number;
   credentialsPort?: number;

@@ -1,4 +1,4 @@
-/** Whatever a client writes to the broker's port. */
+/** Any bytes that a client can write to the broker's port. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { countSubscriptions, type Frame, FrameError, FrameSplitter, publishTopic } from "./mqtt-frames.ts";

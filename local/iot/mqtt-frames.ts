@@ -1,4 +1,4 @@
-/** One MQTT control packet as it stands on the wire. */
+/** One MQTT control packet as sent on the wire. */
 export interface Frame {
   type: number;
   /** The low four bits of the first byte. */

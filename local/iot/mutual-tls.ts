@@ -24,7 +24,7 @@ export async function mutualTlsOptions(
     rejectUnauthorized: true,
     minVersion: "TLSv1.2",
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-    // Each connection proves its key anew.
+    // Each connection must prove its key again.
     secureOptions: constants.SSL_OP_NO_TICKET,
   };
 }

@@ -46,7 +46,7 @@ const Document = z.strictObject({
   Statement: listOf(Statement),
 });
 
-/** The device policies that the templates declare. They live in memory: each start provisions them anew. */
+/** The device policies that the templates declare. They are in memory: each start provisions them again. */
 export class Policies {
   readonly #documents = new Map<string, PolicyDocument>();
 

@@ -1,4 +1,4 @@
-/** What the IoT parts tell the rest of the embedded cloud. */
+/** How the IoT parts reach the rest of the embedded cloud. */
 import { ACCOUNT_ID, REGION } from "../core/service.ts";
 
 export type Log = (entry: LogEntry) => void;

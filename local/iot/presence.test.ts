@@ -35,7 +35,7 @@ test("connecting and leaving are announced in AWS's form", async () => {
   });
 });
 
-test("a connection that breaks is told from one that was ended", async () => {
+test("presence distinguishes a broken connection from an ended one", async () => {
   await using cloud = await TestCloud.start();
   const connection = await TestConnection.open(cloud, await enrol(cloud, "alpha"));
   connection.client.stream.destroy();
@@ -46,7 +46,7 @@ test("a connection that breaks is told from one that was ended", async () => {
   });
 });
 
-test("the version rises with each connection and starts anew after an hour away", async () => {
+test("the version rises with each connection and starts again after an hour without one", async () => {
   await using cloud = await TestCloud.start();
   const device = await enrol(cloud, "alpha");
   for (const [version, awayMs] of [

@@ -2,7 +2,7 @@ import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
 import type { Clock } from "../core/service.ts";
 
-/** AWS starts to count a client's connections anew after it was away for about this long. */
+/** AWS restarts a client's connection count after it was disconnected for about this long. */
 const VERSION_RESET_MS = 60 * 60 * 1000;
 
 /** As AWS IoT names them. */
@@ -47,7 +47,7 @@ export class Presence {
     this.#publish = options.publish;
   }
 
-  /** Announces as disconnected whoever was connected when the broker last stopped. */
+  /** Announces every client as disconnected that was connected when the broker last stopped. */
   recover(): void {
     for (const row of this.#database.prepare("SELECT * FROM presence WHERE connected = 1").all()) {
       const { client_id, session_id, certificate_id } = Row.parse(row);

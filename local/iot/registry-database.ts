@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { openDatabase } from "./database.ts";
 
-/** Things, certificates and what is attached to what. Losing one would cut a device off, hence durable. */
+/** Things, certificates and their attachments. It is durable, because a loss would lock a device out. */
 export function openRegistryDatabase(directory: string): DatabaseSync {
   return openDatabase(
     join(directory, "registry.sqlite"),

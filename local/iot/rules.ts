@@ -12,7 +12,7 @@ export interface TopicRule {
   enabled: boolean;
   /** ARNs of the functions that get what the rule selects. */
   actions: string[];
-  /** ARN of the function that hears of failures. */
+  /** ARN of the function that is invoked with failures. */
   errorAction?: string;
 }
 

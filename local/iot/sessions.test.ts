@@ -78,7 +78,7 @@ test("a refused part of a subscription request is not kept in the session", asyn
   expect(await connection.received(1)).toEqual(["command"]);
 });
 
-test("a session whose subscription the policy allows no more goes on without it", async () => {
+test("a session continues without a subscription that the policy no longer allows", async () => {
   await using cloud = await TestCloud.start();
   const device = await absentDevice(cloud);
   const [connect, ...rest] = DEVICE_POLICY.Statement;

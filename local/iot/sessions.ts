@@ -63,7 +63,7 @@ export class Sessions {
     this.#clock = options.clock;
     this.#log = options.log;
     this.#mayKeep = options.mayKeep;
-    // Whoever was connected when the broker stopped is not connected now.
+    // Clients that were connected when the broker stopped are not connected now.
     this.#run("UPDATE sessions SET disconnected_at = ? WHERE disconnected_at IS NULL", this.#clock.now());
     for (const row of this.#database.prepare("SELECT client_id, filter, qos FROM subscriptions").iterate()) {
       this.#remember(String(row.filter), String(row.client_id), Number(row.qos));

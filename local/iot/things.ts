@@ -33,7 +33,7 @@ export class Things {
     this.#newId = options.newId;
   }
 
-  /** Creating a thing again as it is gives that thing; with other attributes it is refused. */
+  /** Creating an existing thing again returns it; with other attributes it is refused. */
   create(name: string, given: Record<string, string>): Thing {
     const attributes = withoutEmpty(given);
     const existing = this.find(name);
@@ -72,7 +72,7 @@ export class Things {
     this.#write({ ...thing, attributes, version: thing.version + 1 });
   }
 
-  /** Nothing happens when there is no such thing, as on AWS. */
+  /** Has no effect on a thing that does not exist, as on AWS. */
   delete(name: string, expectedVersion?: number): void {
     const thing = this.find(name);
     if (!thing) return;

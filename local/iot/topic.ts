@@ -42,7 +42,7 @@ export function topicProblem(topic: string): string | undefined {
   return lengthProblem(topic);
 }
 
-/** The rule and the rest of a Basic Ingest topic; undefined for every other topic. */
+/** The rule and the rest of a Basic Ingest topic. Returns `undefined` for every other topic. */
 export function parseBasicIngest(topic: string): { rule: string; topic: string } | undefined {
   if (!topic.startsWith(BASIC_INGEST_PREFIX)) return undefined;
   const rest = topic.slice(BASIC_INGEST_PREFIX.length);

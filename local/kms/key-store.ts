@@ -27,8 +27,8 @@ const KeyFile = z.strictObject({
 
 /**
  * The key material, in one file that only its owner can read. It is written to a new file and renamed, so a
- * crash leaves the old or the new one. Whoever loses this file loses all that it encrypts: back it up apart
- * from the data.
+ * crash leaves the old or the new one. Without this file, everything that it encrypts is lost: back it up
+ * separately from the data.
  */
 export class KeyStore {
   readonly #directory: string;

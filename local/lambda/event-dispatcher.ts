@@ -62,7 +62,7 @@ export class EventDispatcher {
     try {
       outcome = await this.#options.run(event);
     } catch (error) {
-      // When it stops, what was running stays in the queue as it was.
+      // After a stop, running events stay in the queue unchanged.
       if (this.#started) this.#notStarted(event, error);
     }
     if (outcome && this.#started) this.#ended(event, outcome);

@@ -56,7 +56,7 @@ export interface CodeAssets {
   directoryFor(s3Key: string): string;
 }
 
-/** Functions, who may invoke them, and what becomes of their asynchronous events. */
+/** Functions, the permissions to invoke them, and the settings of their asynchronous events. */
 export class LambdaProvider implements ResourceProvider {
   readonly types = [
     "AWS::Lambda::Function",

@@ -55,8 +55,8 @@ test("an Event invocation is accepted at once, and a dry run only checks", async
   expect(await service.handle(invocation("double", "{}", "Event"))).toEqual({ status: 202 });
   await world.log.contains("no n");
   expect(await service.handle(invocation("double", "{}", "DryRun"))).toEqual({ status: 204 });
-  const nobody = sessionOf();
-  await expect(service.handle(invocation("double", "{}", "DryRun", nobody))).rejects.toMatchObject({
+  const powerless = sessionOf();
+  await expect(service.handle(invocation("double", "{}", "DryRun", powerless))).rejects.toMatchObject({
     code: "AccessDeniedException",
   });
 });

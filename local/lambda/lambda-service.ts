@@ -44,7 +44,7 @@ export class LambdaService implements Service {
     return renderRestJsonError(error);
   }
 
-  /** The engine is closed by whoever made it. */
+  /** Does nothing: the caller closes the engine, which it passed in. */
   async close(): Promise<void> {}
 }
 

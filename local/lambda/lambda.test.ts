@@ -43,7 +43,7 @@ test("a handler gets the event and a context, and its answer comes back", async 
   });
 });
 
-test("a CommonJS handler runs, whatever package.json lies further up", async () => {
+test("a CommonJS handler runs in spite of any package.json in a folder above it", async () => {
   const world = startWorld();
   writeFileSync(join(world.directory, "package.json"), JSON.stringify({ type: "module" }));
   mkdirSync(join(world.directory, "common"));
@@ -115,7 +115,7 @@ test("two functions, and two environments of one, share no globals", async () =>
   expect(answers.map(({ payload }) => payload)).toEqual(["1x", "1x", "1x"]);
 });
 
-test("what a handler throws comes back with its name, and the environment goes on", async () => {
+test("an error of a handler keeps its name, and the environment continues", async () => {
   const world = startWorld();
   const functionArn = await world.addFunction(
     "thrower",

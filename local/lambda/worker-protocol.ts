@@ -26,5 +26,5 @@ export type WorkerMessage =
   | { kind: "ready" }
   | { kind: "result"; payload: string }
   | { kind: "error"; error: ErrorPayload }
-  /** The worker cannot go on: the handler did not load, or something was thrown outside of it. */
+  /** The worker cannot continue: the handler did not load, or an error was thrown outside of it. */
   | { kind: "fatal"; error: ErrorPayload };

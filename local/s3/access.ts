@@ -3,7 +3,7 @@ import { type AccessRequest, type Authorizer, type Caller, REGION } from "../cor
 import type { Bucket, Encryption } from "./model.ts";
 import { S3Error } from "./s3-error.ts";
 
-/** Where S3 asks whether its caller may use a KMS key, as AWS does for every object under `aws:kms`. */
+/** Checks whether S3's caller may use a KMS key, as AWS does for every object with `aws:kms`. */
 export interface KeyUse {
   /** Throws an `AwsError` when the caller's policies or the key's own do not allow the action. */
   authorizeKeyUse(caller: Caller, use: KeyUseRequest): void;
@@ -47,8 +47,8 @@ export class Access {
   }
 
   /**
-   * Runs `find`, whose caller may read the key. What is not there is told only to those who may list the
-   * bucket; others get `AccessDenied`, so that they cannot probe for names.
+   * Runs `find`, whose caller may read the key. Only a caller that may list the bucket learns that an object
+   * is missing; others get `AccessDenied`, so that they cannot probe for names.
    */
   findOrHide<T>(caller: Caller, bucket: Bucket, find: () => T): T {
     try {

@@ -9,7 +9,7 @@ beforeEach(async () => {
 afterEach(() => world.stop());
 
 const KEY_ARN = "arn:aws:kms:local-1:000000000000:key/k1";
-/** What the CDK emits for a bucket with all that is accepted. */
+/** What the CDK emits for a bucket with every accepted property. */
 const EVERYTHING = {
   BucketEncryption: {
     ServerSideEncryptionConfiguration: [

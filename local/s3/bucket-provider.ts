@@ -13,7 +13,7 @@ import type { Bucket } from "./model.ts";
 import { isBucketName } from "./names.ts";
 import { S3Error } from "./s3-error.ts";
 
-/** Creates and updates buckets and their policies. The objects of a bucket stay whatever changes. */
+/** Creates and updates buckets and their policies. No change removes a bucket's objects. */
 export class BucketProvider implements ResourceProvider {
   readonly types = ["AWS::S3::Bucket", "AWS::S3::BucketPolicy"];
   readonly #buckets: BucketRegistry;

@@ -36,7 +36,7 @@ export interface Operation {
   selectorHeader?: string;
   /** Further query parameters that it takes. */
   query?: readonly string[];
-  /** `x-amz-*` headers that it takes besides the common ones; a trailing `*` stands for anything. */
+  /** `x-amz-*` headers that it accepts besides the common ones; a trailing `*` matches anything. */
   headers?: readonly string[];
   run(call: Call, store: Store): Promise<ServiceResponse>;
 }

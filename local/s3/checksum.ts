@@ -38,7 +38,7 @@ export function parseAlgorithm(name: string | undefined): ChecksumAlgorithm | un
   return found;
 }
 
-/** The bytes that a base64 digest stands for; undefined when it is not one of this algorithm. */
+/** The bytes of a base64 digest. Returns `undefined` if it is not a digest of this algorithm. */
 export function parseDigest(algorithm: DigestAlgorithm, base64: string): Buffer | undefined {
   const bytes = Buffer.from(base64, "base64");
   const exact = bytes.length === ALGORITHMS[algorithm].bytes && bytes.toString("base64") === base64;

@@ -1,5 +1,5 @@
 /**
- * One flush to disk for everybody who waits: a call joins the flush that starts after it, so that N waiting
+ * One flush to disk for all waiting callers: a call joins the flush that starts after it, so that N waiting
  * writers cost two flushes rather than N.
  */
 export class GroupSync {

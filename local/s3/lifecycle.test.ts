@@ -89,7 +89,7 @@ test("the newest noncurrent versions are kept where the rule says so", async () 
   ]);
 });
 
-test("uploads in parts that nobody completes are aborted", async () => {
+test("uploads in parts that are never completed are aborted", async () => {
   await rules({ Status: "Enabled", AbortIncompleteMultipartUpload: { DaysAfterInitiation: 1 } });
   const { UploadId } = await world.client.send(new CreateMultipartUploadCommand({ Bucket, Key: "k" }));
   const parts = new ListPartsCommand({ Bucket, Key: "k", UploadId });

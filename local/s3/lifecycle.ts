@@ -78,7 +78,7 @@ export class Lifecycle {
       const { expired, next }: SweptKeys = this.#sweepKeys(bucket, rule, today, from);
       await Promise.all(expired.map((version) => this.#expire(bucket, version)));
       from = next;
-      // Requests come first: a large bucket must not hold them up until it is swept.
+      // Requests come first: sweeping a large bucket must not delay them.
       await setImmediate();
     }
   }

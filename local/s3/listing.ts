@@ -12,8 +12,8 @@ export interface ListQuery {
 }
 
 /**
- * Where a page starts: behind `name`, and behind all that starts with it if it is a common prefix already
- * listed.
+ * Where a page starts: after `name`, and, if it is a common prefix that was already listed, after every key
+ * that starts with it.
  */
 export interface ListStart {
   name: string;
@@ -75,7 +75,7 @@ function collect(
       if (group !== undefined) {
         page.commonPrefixes.push(group);
         last = { name: group, isPrefix: true };
-        // Leap over the rest of the group, so that a folder costs one query however much it holds.
+        // Skip the rest of the group, so that a folder of any size costs one query.
         position = behind(last);
         break;
       }

@@ -116,8 +116,8 @@ export class Metadata {
   }
 
   /**
-   * Returns when every commit so far survives a power loss. After one failed flush it throws for good, as
-   * nothing is known then.
+   * Returns when every commit so far survives a power loss. After one failed flush it always throws, because
+   * the state of the disk is no longer known.
    */
   async durable(): Promise<void> {
     if (this.#failure) throw this.#failure;

@@ -113,7 +113,7 @@ test("an aborted upload leaves nothing and is not known any more", async () => {
   await expect(access(path.join(world.folder, "incoming"))).resolves.toBeUndefined();
 });
 
-test("an upload in parts goes on after a restart", async () => {
+test("an upload in parts continues after a restart", async () => {
   const upload = await begin("restarted");
   const one = await sendPart(upload, 1, randomBytes(5 * MIB));
   await world.close();

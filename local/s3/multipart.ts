@@ -31,7 +31,7 @@ export interface NamedPart {
 }
 
 /**
- * Uploads in parts. The parts' files lie where the object's content will be, in a folder that ends with the
+ * Uploads in parts. The parts' files are where the object's content will be, in a folder that ends with the
  * upload's id, so completing one is a commit and moves no bytes.
  */
 export class MultipartStore {

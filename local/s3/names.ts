@@ -21,9 +21,10 @@ export function assertKey(key: string): void {
 }
 
 /**
- * Where a key's content lies below its bucket's folder, without the `@<content id>` that ends the name. Every
- * segment is percent-encoded, `@` included, so that a folder (no `@`) never meets a content file (one `@`)
- * and no key leaves the bucket's folder. Keys too long for a file system go by their SHA-256 under `%long`.
+ * The path of a key's content below its bucket's folder, without the `@<content id>` that ends the name.
+ * Every segment is percent-encoded, `@` included, so that a folder (no `@`) never meets a content file (one
+ * `@`) and no key leaves the bucket's folder. Keys too long for a file system go by their SHA-256 under
+ * `%long`.
  */
 export function escapedKey(key: string): string {
   const segments = key.split("/").map(escapedSegment);

@@ -128,7 +128,7 @@ export interface ReadConditions {
   unmodifiedSince?: string | undefined;
 }
 
-/** Judges the conditions of a read in HTTP's order: go on, answer 304, or throw `PreconditionFailed`. */
+/** Checks the conditions of a read in HTTP's order: proceed, answer 304, or throw `PreconditionFailed`. */
 export function judgeRead(version: ObjectVersion, conditions: ReadConditions): "proceed" | "not-modified" {
   const { match, noneMatch, modifiedSince, unmodifiedSince } = conditions;
   const seconds = Math.floor(version.modifiedAt / 1000) * 1000;

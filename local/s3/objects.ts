@@ -77,8 +77,7 @@ export class ObjectStore {
   }
 
   /**
-   * Streams the content of what `find` finds, or a range that lies inside it. Looks again when it is replaced
-   * meanwhile.
+   * Streams the content of what `find` finds, or a range inside it. Looks again if it is replaced meanwhile.
    */
   async read<T extends Found>(find: () => T): Promise<T & { body: Readable }> {
     const { content, metadata } = this.#context;
@@ -159,8 +158,8 @@ export class ObjectStore {
   }
 
   /**
-   * Removes one version for good, or, without an id, the object as the bucket's versioning has it.
-   * Idempotent.
+   * Removes one version permanently, or, without an id, removes the object as the bucket's versioning
+   * requires. Idempotent.
    */
   async remove(bucket: Bucket, key: string, versionId?: string): Promise<RemoveResult> {
     const { metadata } = this.#context;

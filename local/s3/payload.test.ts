@@ -42,7 +42,7 @@ test("a signed hash that the body does not have is refused and leaves nothing", 
   await expectNothingStored();
 });
 
-test("each digest of the body is checked, and a malformed one is told apart from a wrong one", async () => {
+test("each digest of the body is checked, with different errors for a malformed and for a wrong one", async () => {
   const md5 = createHash("md5").update("other").digest("base64");
   const sha1 = createHash("sha1").update("other").digest("base64");
   expect(await plain({ "content-md5": md5 })).toBe("400 BadDigest");

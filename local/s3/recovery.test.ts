@@ -48,7 +48,7 @@ test("contents that no commit names are removed at the start; what is named, and
   expect(await Body?.transformToString()).toBe("kept");
 });
 
-test("a content that is gone is reported at the start, and reading it fails rather than lies", async () => {
+test("missing content is reported at the start, and reading it fails and returns no wrong bytes", async () => {
   await put("lost", "bytes");
   await world.close();
   const [file = ""] = await world.files();

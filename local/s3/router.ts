@@ -23,7 +23,8 @@ const COMMON_HEADERS = [
 
 /**
  * The operation that a request means. Throws `UnsupportedError` for one that there is not, and for a query
- * parameter or `x-amz-` header that the operation does not know: ignoring it would be a silent lie.
+ * parameter or `x-amz-` header that the operation does not know, because ignoring it would give a wrong
+ * answer.
  */
 export function route(
   request: Pick<ServiceRequest, "method" | "query" | "headers">,

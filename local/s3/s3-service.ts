@@ -46,7 +46,7 @@ export class S3Service implements Service {
       return await running;
     } finally {
       this.#active.delete(running);
-      // What nobody read must not block the connection's next request.
+      // An unread body must not block the connection's next request.
       if (!request.body.readableEnded) request.body.resume();
     }
   }
@@ -68,7 +68,7 @@ export class S3Service implements Service {
       }
       return { ...response, headers: { ...response.headers, "x-amz-request-id": ids.next() } };
     } finally {
-      // No answer, be it an error, may tell of a commit that a power loss could still undo.
+      // No answer, not even an error, may reveal a commit that a power loss could still undo.
       await store.metadata.durable();
     }
   }

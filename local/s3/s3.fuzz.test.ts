@@ -129,7 +129,7 @@ test("text survives XML", () => {
   fc.assert(property, { numRuns: 500 });
 });
 
-test("a range lies inside the object or is refused", () => {
+test("a range is inside the object or is refused", () => {
   const property = fc.property(
     fc.string(),
     fc.nat(100),

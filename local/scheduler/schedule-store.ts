@@ -9,7 +9,7 @@ export interface StoredSchedule extends ScheduleKey {
   modifiedAt: number;
   /** What rates count from. */
   anchor: number;
-  /** Missing when it is disabled or will not fire any more. */
+  /** Absent if it is disabled or will not fire again. */
   nextDueAt: number | undefined;
   /** Of the call that created it: the same call again is no conflict. */
   clientToken: string | undefined;

@@ -47,7 +47,7 @@ export class SchedulerService implements Service {
     return renderRestJsonError(error);
   }
 
-  /** The scheduler is closed by whoever made it. */
+  /** Does nothing: the caller closes the scheduler, which it passed in. */
   async close(): Promise<void> {}
 
   async #put(request: ServiceRequest, name: string): Promise<ServiceResponse> {

@@ -197,7 +197,7 @@ test("without an input the target gets the default event", async () => {
   });
 });
 
-test("disabling stops a schedule and enabling lets it go on without what it missed", async () => {
+test("disabling stops a schedule, and enabling lets it continue without the missed times", async () => {
   start();
   world.create("rate(1 hour)");
   await world.clock.advance(HOUR);
@@ -240,7 +240,7 @@ test.each([
   expect(() => world.create(expression, rest, target)).toThrow(message);
 });
 
-test("a template's schedule goes on over restarts, and follows a change of the template", async () => {
+test("a template's schedule continues over restarts, and follows a change of the template", async () => {
   start();
   const provision = (expression: string) =>
     world.provider.provision({

@@ -97,7 +97,7 @@ export class Scheduler {
     });
   }
 
-  /** Replaces the whole definition. A rate begins anew when the expression or the start changes. */
+  /** Replaces the whole definition. A rate starts again when the expression or the start changes. */
   update(key: ScheduleKey, definition: ScheduleDefinition, request: { caller?: Caller }): void {
     const existing = this.get(key);
     const now = this.#options.clock.now();
@@ -225,7 +225,7 @@ export class Scheduler {
 }
 
 function anchorOf(definition: ScheduleDefinition, now: number): number {
-  // Whole seconds, for the scheduled time that targets see has no more.
+  // Whole seconds, because the scheduled time for targets has no fractions.
   return definition.StartDate ?? Math.floor(now / 1000) * 1000;
 }
 

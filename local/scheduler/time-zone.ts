@@ -45,8 +45,9 @@ export class TimeZone {
   }
 
   /**
-   * When clocks first show this time, in milliseconds since 1970; nothing if there is no such date or where
-   * they are set forward past it. Where they are set back, they show it twice, and the first time counts.
+   * When clocks first show this time, in milliseconds since 1970. Returns `undefined` if there is no such
+   * date, or if clocks are set forward past it. If they are set back and show it twice, the first time
+   * counts.
    */
   timeOf(wall: WallTime): number | undefined {
     const asUtc = utcOf(wall);

@@ -47,7 +47,7 @@ export class Children {
     }
   }
 
-  /** Says that this execution is over: the tasks that wait for it continue. */
+  /** Reports that this execution has ended, so that the tasks that wait for it continue. */
   hasEnded(executionArn: string): void {
     for (const goOn of this.#waiting.get(executionArn) ?? []) goOn();
     this.#waiting.delete(executionArn);
@@ -156,7 +156,7 @@ function succeededChild(record: ExecutionRecord): object {
   };
 }
 
-/** Here the input is text, whatever the integration's version. */
+/** The input is text here for every version of the integration. */
 function unsuccessfulChild(record: ExecutionRecord): object {
   const { cause, error } = record;
   return {

@@ -1,5 +1,5 @@
 /**
- * The part of the Amazon States Language (JSONata) that the embedded cloud runs, as it stands in a
+ * The part of the Amazon States Language (JSONata) that the embedded cloud runs, as written in a
  * definition.
  */
 import { z } from "zod";

@@ -33,7 +33,7 @@ const { steps: machines } = fc.letrec<{ step: Step; steps: Step[] }>((tie) => ({
   ),
 }));
 
-test("a machine that is interrupted after every n-th transition does all that it would have done, once", async () => {
+test("a state machine that is interrupted after every n-th transition still does everything once", async () => {
   const interruptions = fc.record({ every: fc.integer({ min: 1, max: 5 }), written: fc.boolean() });
   await fc.assert(
     fc.asyncProperty(machines, interruptions, async (steps, interruption) => {

@@ -113,7 +113,7 @@ test("a function that had not returned is invoked again, with the same payload a
   expect(world.result(arn).status).toBe("SUCCEEDED");
 });
 
-test("a Map over a restart keeps what is done and goes on with the rest", async () => {
+test("a Map keeps its finished iterations over a restart and continues with the rest", async () => {
   const world = new World({ ask: () => null });
   const arn = await world.start({
     StartAt: "Each",
@@ -147,10 +147,10 @@ test("before start() signals are taken and nothing else moves", async () => {
   await world.engine.sendTaskSuccess(tokenOf(world), "1");
   await world.settle();
   expect(world.payloads("rest")).toEqual([]);
-  world.functions.handlers.rest = () => "went on";
+  world.functions.handlers.rest = () => "continued";
   world.engine.start();
   await world.settle();
-  expect(world.result(arn)).toMatchObject({ status: "SUCCEEDED", output: { Payload: "went on" } });
+  expect(world.result(arn)).toMatchObject({ status: "SUCCEEDED", output: { Payload: "continued" } });
 });
 
 /** A file that cannot be written for a while, such as on a full disk. */
@@ -162,7 +162,7 @@ class FullStore extends Store {
   }
 }
 
-test("on a full disk nothing is lost and no function runs twice; it goes on when there is room", async () => {
+test("on a full disk nothing is lost and no function runs twice, and the execution continues when there is room", async () => {
   const store: { current?: FullStore } = {};
   const world: World = new World({
     work: () => {

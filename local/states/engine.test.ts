@@ -204,7 +204,7 @@ test("retries come at the times that the retrier says and then the error goes to
 
 test("a function that does not exist fails its task under Lambda's name for that", async () => {
   const world = new World();
-  const arn = await world.start({ StartAt: "A", States: { A: { ...invoke("nobody"), End: true } } });
+  const arn = await world.start({ StartAt: "A", States: { A: { ...invoke("missing"), End: true } } });
   expect(world.result(arn)).toMatchObject({ status: "FAILED", error: "Lambda.ResourceNotFoundException" });
   expect(world.types(arn).slice(-2)).toEqual(["TaskFailed", "ExecutionFailed"]);
 });
@@ -254,7 +254,7 @@ test("an endless machine fails when its history is full", async () => {
   expect(world.faults).toEqual([]);
 });
 
-/** As if so many events had happened already. */
+/** Adds `count` events to the history, as if they had already happened. */
 async function fillHistory(world: World, arn: string, count: number): Promise<void> {
   const database = new DatabaseSync(world.file);
   database

@@ -38,7 +38,7 @@ const TOKEN = /^[\w-]{32,1024}$/;
 
 /**
  * Runs state machines. Executions survive the end of the process at any instant: an engine that is opened on
- * the same store goes on where the last transition was committed. A function that had not returned by then is
+ * the same store continues after the last committed transition. A function that had not returned by then is
  * invoked again, with the same payload and task token.
  */
 export class StatesEngine {
@@ -68,7 +68,8 @@ export class StatesEngine {
 
   /**
    * Lets executions run, those of earlier processes too. Call it once everything they need (roles, functions)
-   * is there. A heartbeat that fell due while no engine ran counts from now: nobody could have taken it.
+   * is there. A heartbeat that fell due while no engine ran counts from now, because no engine could receive
+   * it.
    */
   start(): void {
     this.#started = true;

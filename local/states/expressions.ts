@@ -7,7 +7,7 @@ import type { Randomness } from "./randomness.ts";
 /** Guards against expressions that would never end. */
 const LIMITS = { timeout: 5000, stack: 1000, sequence: 1_000_000 };
 
-/** The JSONata inside `{% %}`, or nothing when the value is plain JSON. */
+/** The JSONata inside `{% %}`, or `undefined` if the value is plain JSON. */
 export function expressionIn(value: unknown): string | undefined {
   if (typeof value !== "string" || !value.startsWith("{%") || !value.endsWith("%}")) return undefined;
   return value.slice(2, -2).trim();
@@ -24,7 +24,7 @@ export function compileExpression(source: string): jsonata.Expression {
   }
 }
 
-/** Evaluates templates: JSON in which every string in `{% %}` stands for the value of its expression. */
+/** Evaluates templates: JSON in which every string in `{% %}` is replaced by the value of its expression. */
 export class Expressions {
   readonly #clock: Clock;
   readonly #randomness: Randomness;

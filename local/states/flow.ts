@@ -41,7 +41,7 @@ export async function succeed(
   await leave(t, cursor, results, output, "Next" in state ? state.Next : undefined, bindings);
 }
 
-/** Evaluates Output and Assign, leaves the state and goes on to `next`, or ends the branch without one. */
+/** Evaluates Output and Assign, leaves the state and enters `next`, or ends the branch if there is none. */
 export async function leave(
   t: Transition,
   cursor: Cursor,
@@ -168,7 +168,7 @@ async function propagate(t: Transition, cursor: Cursor, failure: Failure): Promi
   await fail(t, parent, failure);
 }
 
-/** Cancels what runs inside a group: late answers find no task any more. */
+/** Cancels the running work of a group. A late answer then finds no task. */
 function abandonInner(t: Transition, cursor: Cursor): void {
   for (const inner of innerCursors(cursor)) {
     abandonInner(t, inner);

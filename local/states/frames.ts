@@ -1,6 +1,6 @@
 /**
- * Where an execution stands, as plain JSON: a tree of branches, each in one state. It is written whole with
- * every transition, so everything needed to go on after a crash is in it.
+ * The position of an execution as plain JSON: a tree of branches, each in one state. It is written whole with
+ * every transition, so it has everything that is needed to continue after a crash.
  */
 
 export interface Frames {
@@ -128,7 +128,7 @@ export function startableSlot(group: GroupProgress): number | undefined {
   return next < 0 ? undefined : next;
 }
 
-/** The first branch that can go on without waiting for anything. */
+/** The first branch that can continue without waiting. */
 export function runnable(root: Branch): Cursor | undefined {
   for (const cursor of cursors(root)) {
     const { progress } = cursor.branch.activity;

@@ -48,8 +48,8 @@ export function canAdvance(machine: Machine, execution: Execution, now: number):
 }
 
 /**
- * Does the next thing there is to do: what is due comes before what can run. Does nothing if there is
- * neither.
+ * Does one step of work: something that is due comes before something that can run. Does nothing without
+ * either.
  */
 export async function advance(t: Transition): Promise<void> {
   if (executionDeadline(t.machine, t.execution) <= t.now) {

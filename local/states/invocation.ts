@@ -7,7 +7,7 @@ import type { Returned } from "./kinds/task.ts";
 import { assumeMachineRole } from "./machine-role.ts";
 
 /**
- * Invokes the function of a task as the machine's role. Never throws: whatever goes wrong fails the task,
+ * Invokes the function of a task as the machine's role. Never throws: any error fails the task,
  * under the name that AWS would give it.
  */
 export async function invokeFunction(

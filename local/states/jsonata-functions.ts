@@ -14,7 +14,7 @@ const HASHES: Record<string, string> = {
 const MAX_RANGE_ITEMS = 1000;
 const formatTime = jsonata("$fromMillis($millis, $picture, $timezone)");
 
-/** Bindings for one evaluation. Arguments come from the definition's author, hence the checks. */
+/** Bindings for one evaluation. They check their arguments, which come from the definition's author. */
 export function functionBindings(clock: Clock, randomness: Randomness): Record<string, unknown> {
   const millis = clock.now();
   return {

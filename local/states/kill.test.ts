@@ -26,7 +26,7 @@ test("an execution whose process is killed again and again ends right, each stat
   expect(events.filter(({ type }) => type === "TaskStateExited")).toHaveLength(40);
 });
 
-/** Kills the child once its functions have returned so many times; gives how it ended. */
+/** Kills the child after `invocations` returns of its functions, and resolves with how the child ended. */
 async function runChild(file: string, invocations: number): Promise<string | number> {
   const child = spawn(process.execPath, [CHILD, file], { stdio: ["ignore", "pipe", "inherit"] });
   const ended = once(child, "exit");

@@ -97,7 +97,7 @@ export const ARGUMENTS: Readonly<Record<"invoke" | "execution", Integration>> = 
   },
 };
 
-/** Whether the role of a machine with this state must be allowed to hear of executions. */
+/** Whether the role of a state machine with this state needs the rights to receive execution events. */
 export function startsExecution(state: State): boolean {
   return state.Type === "Task" && taskTarget(state.Resource).kind === "execution";
 }

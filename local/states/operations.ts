@@ -47,7 +47,7 @@ const OnMachine = z.strictObject({ stateMachineArn: Arn, includedData: z.literal
 const onExecution = (input: { executionArn: string }) => [input.executionArn];
 const onMachine = (input: { stateMachineArn: string }) => [input.stateMachineArn];
 
-/** A token stands for its machine. One that nobody gave out tells nothing, but not even that to everybody. */
+/** The resource of a token is its state machine. An unknown token is refused like a forbidden one. */
 function onToken(input: { taskToken: string }, engine: StatesEngine): string[] {
   const machine = engine.machineOfToken(input.taskToken);
   return machine === undefined ? engine.store.machines("", MANY).map(({ arn }) => arn) : [machine];

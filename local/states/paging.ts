@@ -7,7 +7,7 @@ export function pageSize(maxResults: number | undefined): number {
   return maxResults || DEFAULT_PAGE;
 }
 
-/** Where a list goes on. Throws `InvalidToken` when the text is not from `writePageToken`. */
+/** Where a list continues. Throws `InvalidToken` if the text is not from `writePageToken`. */
 export function readPageToken(token: string | undefined): string | undefined {
   if (token === undefined) return undefined;
   const [mark, ...position] = Buffer.from(token, "base64url").toString().split(":");

@@ -56,7 +56,7 @@ test.each<[string, object, string]>([
   ["an express workflow", { StateMachineType: "EXPRESS" }, "NotImplemented"],
   [
     "a placeholder without a value",
-    { DefinitionString: definition(placeholder("Nobody")) },
+    { DefinitionString: definition(placeholder("Missing")) },
     "ValidationException",
   ],
   ["a missing role", { RoleArn: undefined }, "ValidationException"],

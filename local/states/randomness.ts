@@ -5,7 +5,7 @@ export interface Randomness {
   uuid(): string;
   /** From 0 up to 1. */
   number(): number;
-  /** At least 256 bits that nobody can guess, in URL-safe characters. */
+  /** At least 256 unguessable bits in URL-safe characters. */
   secret(): string;
 }
 

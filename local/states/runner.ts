@@ -26,7 +26,7 @@ export interface RunnerOptions {
 
 /** How long a transition that could not be written waits before it is tried again. */
 const RETRY_MS = 1000;
-/** After so many transitions in a row, other work of the process gets its turn. */
+/** After this number of transitions in a row, other work of the process gets its turn. */
 const TRANSITIONS_PER_TURN = 50;
 
 class RunnerClosedError extends Error {
@@ -55,7 +55,7 @@ export class Runner {
     this.#options = options;
   }
 
-  /** Begins or goes on with what there is to do. */
+  /** Starts or continues the execution's work. */
   wake(): void {
     void this.#enqueue(async () => this.#pump());
   }
@@ -79,9 +79,9 @@ export class Runner {
   }
 
   /**
-   * Makes a change from outside after whatever is due by now. Resolves to whether there was still something
-   * to change: false when the execution has ended. Rejects with the `AwsError` that `change` throws, which
-   * must then not have changed anything.
+   * Makes a change from outside after everything that is due by now. Resolves to whether there was still
+   * something to change: false when the execution has ended. Rejects with the `AwsError` that `change`
+   * throws, which must then not have changed anything.
    */
   signal(change: (t: Transition) => Promise<void>): Promise<boolean> {
     return this.#enqueue(async () => {
@@ -97,7 +97,7 @@ export class Runner {
   }
 
   /**
-   * Stops at once, also between a transition and its effects; resolves when nothing is under way any more.
+   * Stops at once, also between a transition and its effects. Resolves when no work is running.
    */
   async close(): Promise<void> {
     this.#state = "closed";
@@ -107,7 +107,7 @@ export class Runner {
 
   #enqueue<T>(job: () => Promise<T>): Promise<T> {
     const result = this.#queue.then(job);
-    // The caller of `signal` sees the error; the queue only needs to know that the job is over.
+    // The caller of `signal` sees the error; the queue only needs to know that the job has ended.
     this.#queue = result.catch(() => undefined);
     return result;
   }

@@ -169,10 +169,10 @@ test("errors arrive as the SDK's exceptions", async () => {
   const world = new World();
   const { client } = await connect(world);
   const stateMachineArn = machine(world);
-  const nobody = stateMachineArn.replace("asker", "nobody");
+  const missing = stateMachineArn.replace("asker", "missing");
   const executionArn = stateMachineArn.replace("stateMachine", "execution").concat(":x");
   const errors: [Promise<unknown>, string][] = [
-    [client.send(new StartExecutionCommand({ stateMachineArn: nobody })), "StateMachineDoesNotExist"],
+    [client.send(new StartExecutionCommand({ stateMachineArn: missing })), "StateMachineDoesNotExist"],
     [client.send(new StartExecutionCommand({ stateMachineArn, input: "{" })), "InvalidExecutionInput"],
     [client.send(new StartExecutionCommand({ stateMachineArn, name: "a b" })), "InvalidName"],
     [client.send(new StartExecutionCommand({ stateMachineArn: "x" })), "InvalidArn"],
@@ -194,7 +194,7 @@ test("a caller without the permission is refused, whether or not the thing exist
   await world.settle();
   const [taskToken = ""] = tokens(world);
   const answers = [
-    client.send(new StartExecutionCommand({ stateMachineArn: stateMachineArn.replace("asker", "nobody") })),
+    client.send(new StartExecutionCommand({ stateMachineArn: stateMachineArn.replace("asker", "missing") })),
     client.send(new StopExecutionCommand({ executionArn: arn })),
     client.send(new SendTaskSuccessCommand({ taskToken, output: "1" })),
     client.send(new SendTaskSuccessCommand({ taskToken: "x".repeat(64), output: "1" })),

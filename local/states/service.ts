@@ -36,8 +36,8 @@ export class StatesService implements Service {
     if (error instanceof AwsError) {
       return json(error.status, { __type: error.code, message: error.message });
     }
-    // The message of an unexpected error may hold anything; the caller is told only that it is not their
-    // fault.
+    // The message of an unexpected error can contain anything, so the caller learns only that the fault is
+    // not theirs.
     return json(500, { __type: "InternalFailure", message: "An internal error occurred" });
   }
 

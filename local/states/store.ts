@@ -70,7 +70,7 @@ export class Store {
 
   constructor(file: string) {
     this.#db = new DatabaseSync(file);
-    // FULL: an answered SendTaskSuccess must survive the loss of power too, for nobody sends it twice.
+    // FULL: an answered SendTaskSuccess must survive a power loss, because no client sends it twice.
     this.#db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
     const version = this.#get<{ user_version: number }>("PRAGMA user_version")?.user_version ?? 0;
     if (version !== 0 && version !== SCHEMA_VERSION) {
@@ -230,7 +230,7 @@ export class Store {
     );
   }
 
-  /** What is needed to go on with an execution; nothing when it has ended or never was. */
+  /** What is needed to continue an execution; `undefined` if it has ended or never existed. */
   running(arn: string): RunningRecord | undefined {
     const row = this.#get<RunningRow>(
       `SELECT e.arn, e.name, e.machine_arn AS machineArn, m.name AS machineName, r.role_arn AS roleArn, e.input,
@@ -262,7 +262,7 @@ export class Store {
     );
   }
 
-  /** Forgets executions that ended before this time, and revisions that nothing runs any more. */
+  /** Deletes executions that ended before this time, and revisions that no execution uses. */
   prune(endedBefore: number): void {
     this.#transaction(() => {
       this.#run("DELETE FROM executions WHERE stopped_at < ?", endedBefore);

@@ -73,7 +73,7 @@ export class Transition {
     this.#append(branch, body);
   }
 
-  /** Ends the execution. Whatever still runs in it is dropped. */
+  /** Ends the execution and drops its running work. */
   end(outcome: Outcome): void {
     const { error, cause } = outcome;
     const reason = { ...(error !== undefined && { error }), ...(cause !== undefined && { cause }) };

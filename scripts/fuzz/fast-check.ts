@@ -1,6 +1,6 @@
 /**
- * Stands for fast-check while `npm run fuzz` runs: the same, but each property is tried for as long as its
- * share of the time, whatever number of runs its test asks for.
+ * Replaces fast-check while `npm run fuzz` runs. It is the same, but it runs each property for its share of
+ * the time and ignores the number of runs that the test asks for.
  */
 import { createRequire } from "node:module";
 import type * as FastCheck from "fast-check";

@@ -1,6 +1,6 @@
 /**
- * Stands for fast-check in `npm test`: every property is tried with the same seed, so that a run that fails
- * fails again. New seeds are tried by `npm run fuzz`.
+ * Replaces fast-check in `npm test`. It runs every property with the same seed, so that a failing run fails
+ * again. `npm run fuzz` tries new seeds.
  */
 import { createRequire } from "node:module";
 import type * as FastCheck from "fast-check";

@@ -1,4 +1,4 @@
-/** What a file's run under `npm run fuzz` leaves for it: how often properties were tried, and peak memory. */
+/** The result of a file's run under `npm run fuzz`: the number of runs of its properties, and peak memory. */
 import { writeFileSync } from "node:fs";
 import { z } from "zod";
 

@@ -1,4 +1,4 @@
-/** Where runs of machine tests are kept, and at which commit they are made. */
+/** The file that records runs of machine tests, and the commit of a run. */
 import { spawnSync } from "node:child_process";
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -16,7 +16,7 @@ export function recordRun(run: MachineTestRun): void {
   appendFileSync(path, `${JSON.stringify(run)}\n`);
 }
 
-/** The commit of the tree, with `+changes` where files differ from it. Throws outside of a clone. */
+/** The commit of the tree, with `+changes` if files differ from it. Throws outside of a clone. */
 export function currentCommit(): string {
   const changes = git("status", "--porcelain") === "" ? "" : "+changes";
   return `${git("rev-parse", "HEAD")}${changes}`;

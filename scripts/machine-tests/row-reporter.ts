@@ -1,7 +1,7 @@
 import type { Reporter, TestCase } from "vitest/node";
 import { currentCommit, recordRun } from "./record.ts";
 
-/** Records each test as soon as it has ended: what an interruption leaves is what was done. */
+/** Records each test as soon as it has ended, so an interruption loses no finished test. */
 export default class RowReporter implements Reporter {
   readonly #commit = currentCommit();
 

@@ -1,4 +1,4 @@
-/** What is known of each machine test: one line of JSON for each run of one. */
+/** The recorded runs of machine tests: one line of JSON for each run. */
 import { z } from "zod";
 
 const Test = z.object({
@@ -22,7 +22,7 @@ export type MachineTestRun = z.infer<typeof Run>;
 const SEPARATOR = " > ";
 const SHOWN_DIGITS = 12;
 
-/** The runs of a file. A line that is not one (cut by an interruption) proves nothing and is left out. */
+/** The runs in a file. An incomplete line (cut by an interruption) is left out. */
 export function parseRuns(text: string): MachineTestRun[] {
   return text.split("\n").flatMap((line) => {
     try {
@@ -34,7 +34,7 @@ export function parseRuns(text: string): MachineTestRun[] {
   });
 }
 
-/** Those whose file and name contain each of the words, in any case. */
+/** The tests whose file and name contain each of the words, in any case. */
 export function matching<T extends MachineTest>(tests: readonly T[], words: readonly string[]): T[] {
   return tests.filter(({ file, name }) => {
     const text = `${file} ${name}`.toLowerCase();
@@ -42,7 +42,7 @@ export function matching<T extends MachineTest>(tests: readonly T[], words: read
   });
 }
 
-/** Those that have not passed at this commit. Nothing has passed at a tree with changes. */
+/** The tests that have not passed at this commit. A run with changes does not count as passed. */
 export function notPassed(
   tests: readonly MachineTest[],
   runs: readonly MachineTestRun[],

@@ -3,7 +3,7 @@ import { type Finding, lineAt, type Source } from "./source.ts";
 /** The formatter's `lineWidth`, which the formatter itself does not apply to comments. */
 export const MAX_COLUMNS = 110;
 
-/** Lines with a comment that are too wide, unless one word, such as a link, is what makes them so. */
+/** Lines with a comment that are too wide, except because of a single long word such as a link. */
 export function commentWidthFindings({ path, text, comments }: Source): Finding[] {
   const lines = text.split("\n");
   const numbers = comments.flatMap(({ start, end }) => {

@@ -1,12 +1,12 @@
-/** Which folder may import which: the architecture, checked. */
+/** Which folder may import which. This checks the architecture. */
 import { type Finding, isTest, type Source } from "./source.ts";
 
 export interface Rule {
-  /** The path of a file that the rule is for starts with this. */
+  /** The rule applies to files whose paths start with this. */
   from: string;
-  /** What it may not import: prefixes of paths from the root, of `npm:` packages, or of `node:` modules. */
+  /** Forbidden imports: prefixes of paths from the root, of `npm:` packages, or of `node:` modules. */
   mayNot: readonly string[];
-  /** What it may import all the same: prefixes of paths. */
+  /** Exceptions from the forbidden imports: prefixes of paths. */
   but?: readonly string[];
   why: string;
 }
@@ -35,7 +35,7 @@ export const ROOMS: readonly string[] = [
   "statemachines",
 ];
 
-/** A room and the only other rooms that it may import. */
+/** A folder and the only other folders that it may import. */
 const ROOM_RULES: { room: string; may: readonly string[]; but?: readonly string[]; why: string }[] = [
   { room: "shared", may: [], why: "what is shared depends on no other room" },
   { room: "functions", may: ["shared"], why: "functions and agent meet only in shared" },
@@ -44,7 +44,7 @@ const ROOM_RULES: { room: string; may: readonly string[]; but?: readonly string[
   {
     room: "local",
     may: [],
-    // How any program keeps a folder: it knows neither AWS nor Causeway.
+    // Code for any program's data folder, which knows neither AWS nor Causeway.
     but: ["shared/data-folder/"],
     why: "the embedded cloud knows AWS, not Causeway",
   },
@@ -75,7 +75,7 @@ export const rules: readonly Rule[] = [
   })),
 ];
 
-/** The folders of `agent/` from the bottom up. A folder may import from the floors below its own only. */
+/** The folders of `agent/` from the bottom up. A folder may import only from lower floors. */
 export const AGENT_FLOORS: readonly (readonly string[])[] = [
   ["boot-image", "disk", "progress", "store", "threads"],
   ["disk-image", "filesystems", "identity", "machine", "repository"],
@@ -101,7 +101,7 @@ function floorFinding(path: string, imported: string): string | undefined {
   return `agent/${to} is not below agent/${from} (AGENT_FLOORS)`;
 }
 
-/** Imports that a rule forbids. Tests may import what they put together. */
+/** Imports that a rule forbids. Tests may import everything that they combine. */
 export function dependencyFindings({ path, imports }: Source): Finding[] {
   if (isTest(path)) return [];
   return imports.flatMap(({ from }) => {

@@ -1,4 +1,4 @@
-/** Documents that list or link what is in the tree must match it. */
+/** Lists and links in documents must match the tree. */
 import { posix } from "node:path";
 import { type Finding, lineAt } from "./source.ts";
 
@@ -16,7 +16,7 @@ const FOLDER_TABLES = [
   { heading: "### The agent's folders", folder: "agent/" },
   { heading: "### The functions' folders", folder: "functions/" },
 ];
-/** They hold no code, or belong to tools. */
+/** Folders without code, and folders of tools. */
 const NOT_LISTED = /^(\..*|changelog|testing)$/;
 
 /** docs/decisions/README.md lists every decision, in order, with the title that the decision has. */

@@ -1,6 +1,6 @@
 import { type Finding, isProduct, type Source } from "./source.ts";
 
-/** Names that each file of a kind exports, so that what starts the file finds it. */
+/** Names that every file of a kind exports, so that the program that loads the file finds it. */
 const CONVENTIONS = [{ folder: "functions/", names: ["handler", "run", "Input"] }];
 
 /** Names that two files of the product define and export; the embedded cloud has names of its own. */

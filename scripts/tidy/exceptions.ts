@@ -1,13 +1,13 @@
-/** What was there before a rule was, and may only become less. */
+/** Findings that are older than their rule. Their number may only decrease. */
 import type { Finding } from "./source.ts";
 
 /** For a rule: how many findings each file may have. */
 export type Allowances = Readonly<Record<string, number>>;
 
 export interface Outcome {
-  /** What must be mended. */
+  /** The findings to fix. */
   failures: string[];
-  /** The allowances that would be enough. */
+  /** The lowest sufficient allowances. */
   needed: Allowances;
 }
 

@@ -39,7 +39,7 @@ test("a file that is no TypeScript is an error that names it", () => {
   expect(() => parseSource("agent/x.ts", "export const = 1")).toThrow(/^agent\/x\.ts: /);
 });
 
-test("tests, their support and the product are told apart by path", () => {
+test("the path distinguishes tests, their support and the product", () => {
   expect(["a.test.ts", "agent/x/testing/y.ts", "e2e/tests/z.ts"].map(isTest)).toEqual([true, true, true]);
   expect(["agent/x.ts", "bench/x.ts", "agent/testing/x.ts"].map(isProduct)).toEqual([true, false, false]);
 });

@@ -1,4 +1,4 @@
-/** What the rules look at: the project's files, parsed once. */
+/** The project's files, parsed once for all rules. */
 import { spawnSync } from "node:child_process";
 import { globSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
@@ -17,10 +17,10 @@ export interface Source {
   text: string;
   /** Imports, including types, dynamic imports and re-exports. */
   imports: Import[];
-  /** Names that the file defines and exports; a name that is only passed on is not listed. */
+  /** Names that the file defines and exports, without re-exports. */
   exports: string[];
   program: ParseResult["program"];
-  /** Where comments are: offsets in `text`. */
+  /** The offsets of comments in `text`. */
   comments: { start: number; end: number }[];
 }
 
@@ -30,7 +30,7 @@ export interface Finding {
   /** Starts at 1; absent for a finding about the whole file. */
   line?: number;
   message: string;
-  /** What an exception to the rule is called in `exceptions.json`, for rules that allow exceptions. */
+  /** The name of an exception in `exceptions.json`, for rules that allow exceptions. */
   key?: string;
 }
 
@@ -41,7 +41,7 @@ export function isTest(path: string): boolean {
 
 export const PRODUCT_ROOMS: readonly string[] = ["agent", "cli", "functions", "infra", "local", "shared"];
 
-/** True for code that ships or runs in the cloud: not tests, the bench, the demo, or these scripts. */
+/** Whether the code ships or runs in the cloud: no tests, bench, demo or scripts. */
 export function isProduct(path: string): boolean {
   return PRODUCT_ROOMS.some((room) => path.startsWith(`${room}/`)) && !isTest(path);
 }

@@ -1,8 +1,8 @@
 import { type Finding, isProduct, isTest, type Source } from "./source.ts";
 
 /**
- * Exports of the product that its own file does not use and that only tests import: code that runs in no
- * product. An export that nothing imports counts too, unless something outside TypeScript starts it.
+ * Exports of the product that their own file does not use and that only tests import. An export without any
+ * import counts, too, unless something outside TypeScript starts it.
  */
 export function testOnlyExportFindings(sources: readonly Source[]): Finding[] {
   const used = new Set<string>();

@@ -1,10 +1,10 @@
 import { type Finding, isTest, type Source } from "./source.ts";
 
 const TEST_NAME = /(^|[-/])(test|tests|fake|mock|stub|fixture|fixtures)(-[^/]*)?\.ts$/;
-/** The programs that run and check tests; and the bench, which sets up what it measures as tests do. */
+/** The programs that run and check tests, and the bench, which sets up its measurements like a test. */
 const MAY_USE_TESTS = ["scripts/", "bench/", "vitest.config.ts"];
 
-/** Code for tests that stands outside `testing/`, and other code that imports it. */
+/** Code for tests outside of `testing/`, and product code that imports test code. */
 export function testSupportFindings({ path, text, imports }: Source): Finding[] {
   if (isTest(path) || MAY_USE_TESTS.some((prefix) => path.startsWith(prefix))) return [];
   const found: Finding[] = [];

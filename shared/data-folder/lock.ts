@@ -5,7 +5,7 @@ import { z } from "zod";
 import { FolderInUseError } from "./errors.ts";
 import { makeFolder } from "./make-folder.ts";
 
-/** Who took the folder last; true only while the lock is held. */
+/** The process that last took the folder. It is true only while the lock is held. */
 const Holder = z.object({ program: z.string(), processId: z.int(), since: z.string() });
 
 export interface FolderLock extends Disposable {

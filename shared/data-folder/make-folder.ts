@@ -2,8 +2,8 @@ import { mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 
 /**
- * Creates a folder, for its owner only, and the folders above it; one that exists stays as it is. Throws the
- * system's error. Node's own recursive mkdir never returns where an existing parent answers ENOENT, as /proc
+ * Creates a folder for its owner only, and the folders above it. An existing folder stays as it is. Throws
+ * the system's error. Node's own recursive mkdir never returns if an existing parent answers ENOENT, as /proc
  * does.
  */
 export function makeFolder(folder: string): void {

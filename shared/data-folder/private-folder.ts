@@ -4,16 +4,16 @@ import { FolderNotOursError, FolderOfOthersError } from "./errors.ts";
 import { makeFolder } from "./make-folder.ts";
 
 const GROUP_AND_OTHERS = 0o077;
-/** A folder that has one of these is ours: a program of ours made it there. */
+/** A folder with one of these is ours, because only a Causeway program makes them. */
 const OWN_MARKS: readonly string[] = ["version.json", "lock.sqlite", "identity.json", "kms"];
-/** In the root of every ext file system. */
+/** The folder in the root of every ext file system. */
 const OF_THE_FILE_SYSTEM = "lost+found";
 
 /**
- * Makes a folder that only this process's user can enter, or makes one that exists so: 0700, and 0600 for
- * what is in it. Leaves the folders named in `except` as they are. Throws, and changes nothing:
- * `FolderNotOursError` if the folder or something that could be put into it belongs to another user, and
- * `FolderOfOthersError` if it serves others, as `/etc` does, named by mistake.
+ * Makes a folder that only this process's user can enter, or restricts an existing one to 0700, and the files
+ * in it to 0600. Leaves the folders named in `except` as they are. Throws before it changes anything:
+ * `FolderNotOursError` if the folder or something in it belongs to another user, and `FolderOfOthersError` if
+ * it is not Causeway's, such as `/etc` named by mistake.
  */
 export function makePrivateFolder(folder: string, except: readonly string[] = []): void {
   makeFolder(folder);
@@ -21,7 +21,7 @@ export function makePrivateFolder(folder: string, except: readonly string[] = []
   if (!isOwn(status)) throw new FolderNotOursError(folder, folder, status.uid);
   if ((status.mode & GROUP_AND_OTHERS) === 0) return;
   requireOwnMark(folder, except);
-  // From here on no other user gets in, so what is looked at stays what it is.
+  // From here on no other user can enter, so the content does not change during the check.
   chmodSync(folder, 0o700);
   try {
     const entries = entriesOf(folder, except);

@@ -2,8 +2,8 @@ import { closeSync, fsyncSync, openSync, renameSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 
 /**
- * Writes a file that only its owner can read. It has its old content or the new one, whatever happens in
- * between, and the new one survives a power cut once this returns.
+ * Writes a file that only its owner can read. After any interruption it has the old content or the new one,
+ * and once this returns the new one survives a power cut.
  */
 export function replaceOwnFile(file: string, content: string): void {
   const draft = `${file}.new`;

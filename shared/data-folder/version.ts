@@ -8,8 +8,9 @@ const VERSION = /^(\d+)\.(\d+)\.(\d+)$/;
 const Record = z.object({ writtenBy: z.string().regex(VERSION) });
 
 /**
- * Notes in a locked folder which version of the program works on it from now on. Throws `FolderTooNewError`
- * if a newer one has, and `FolderFileDamagedError` if the note cannot be read; the folder is then unchanged.
+ * Records in a locked folder the version of the program that uses it. Throws `FolderTooNewError` if a newer
+ * version has used it, and `FolderFileDamagedError` if the record cannot be read. The folder is then
+ * unchanged.
  */
 export function recordVersion(folder: string, version: string): void {
   const file = join(folder, "version.json");
@@ -24,7 +25,7 @@ function readRecord(file: string): string {
   } catch {
     throw new FolderFileDamagedError(
       file,
-      "a note of the version that wrote the folder",
+      "a record of the version that wrote the folder",
       'Restore it from a backup, or write {"writtenBy":"VERSION"} with the version that last ran on this folder.',
     );
   }

@@ -18,14 +18,14 @@ test("a machine that was started by hand is ready while it is connected, has tol
   for (const change of changes) expect(sourceOf({ ...ready, ...change }).coldCloningReady).toBe(false);
 });
 
-test("the inventory is of the system that the agent enrolled from, whichever other it is heard from", () => {
+test("an agent keeps the inventory of the system that it enrolled from, and ignores one from the other system", () => {
   const told = { agentVersion: "1", inventory: anInventory({ hostname: "causeway" }) };
   const inBootEnvironment = { ...told, environment: "boot-environment" as const };
   expect(introduced(aSource(), inBootEnvironment, AT).inventory?.hostname).toBe("pine");
   expect(introduced(aSource(started), inBootEnvironment, AT).inventory?.hostname).toBe("causeway");
 });
 
-test("a machine that was started by hand once more is known by the network ports that an operator approved, if nobody else has them now", () => {
+test("a machine that was started by hand again is recognised by its approved network ports, if no other machine has them", () => {
   const gone = { state: "disconnected" as const, at: 1 };
   const before = aSource({ ...started, id: "agt_1", presence: gone, approvedPorts: ["b", "a"] });
   const now = aSource({

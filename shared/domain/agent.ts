@@ -4,7 +4,7 @@ import { ForbiddenError, NotFoundError, WrongStateError } from "../errors.ts";
 import { EnrollableRole, Timestamp } from "../protocol/common.ts";
 import { AgentId, ConversionId } from "../protocol/ids.ts";
 import { Inventory, UNKNOWN } from "../protocol/inventory.ts";
-import { AgentEnvironment, BootId } from "../protocol/machine.ts";
+import { AgentSystem, BootId } from "../protocol/machine.ts";
 import type { Source, Target } from "../protocol/resources.ts";
 import { PresenceRecord } from "./presence.ts";
 
@@ -26,12 +26,12 @@ export const AgentRecord = z.object({
    */
   inventory: Inventory.optional().catch(undefined),
   /** The system that it last reported from; `bootId` is the boot of that system. */
-  environment: AgentEnvironment.default("original"),
+  environment: AgentSystem.default("original"),
   /**
    * The only system that may use its identity. `boot-environment`: an operator started the machine from a
    * boot image by hand.
    */
-  enrolledFrom: AgentEnvironment.default("original"),
+  enrolledFrom: AgentSystem.default("original"),
   /** Of a machine started by hand: the hardware addresses that the operator saw when approving it. */
   approvedPorts: z.array(z.string()).optional(),
   /** The source that its machine became when it was started by hand again. */
@@ -45,7 +45,7 @@ export type AgentRecord = z.infer<typeof AgentRecord>;
 
 export interface Introduction {
   agentVersion: string;
-  environment?: AgentEnvironment | undefined;
+  environment?: AgentSystem | undefined;
   bootId?: string | undefined;
   inventory?: Inventory | undefined;
 }

@@ -31,7 +31,7 @@ function modelOf({
   });
 }
 
-test("a set holds the blocks that any added byte lies in, and no other", () => {
+test("a set has the blocks of all added bytes, and no others", () => {
   fc.assert(
     fc.property(AnyDisk, (disk) => {
       const { sizeBytes, blockBytes, added, asked } = disk;

@@ -74,7 +74,7 @@ test("a command wanted again is the same one while it is open, with the token of
   expect(first.id).toBe("cnv_1.capture-disk.vda.1");
 });
 
-test("after a failure the next try has a new id, so that the agent does it anew", () => {
+test("after a failure the next try has a new id, so that the agent does the work again", () => {
   const first = changes.failed(created());
   expect(plan(wanted, [first], NOW).command).toMatchObject({
     id: "cnv_1.capture-disk.vda.2",

@@ -4,7 +4,7 @@ import type { Failure } from "../errors.ts";
 import { type CommandKind, type Command as CommandMessage, commandKinds } from "../protocol/commands.ts";
 import { Failure as FailureSchema, Progress, Timestamp } from "../protocol/common.ts";
 import { AgentId, CommandId, ConversionId } from "../protocol/ids.ts";
-import { AgentEnvironment } from "../protocol/machine.ts";
+import { AgentSystem } from "../protocol/machine.ts";
 import { isFinal, move, type Transitions } from "./transitions.ts";
 
 export const CommandState = z.enum(["pending", "running", "succeeded", "failed", "cancelled"]);
@@ -27,7 +27,7 @@ export const CommandRecord = z.object({
   agentId: AgentId,
   kind: z.enum(kinds),
   /** The system that must run on the machine for the agent to carry it out. */
-  environment: AgentEnvironment.default("original"),
+  environment: AgentSystem.default("original"),
   /**
    * Tells commands of one kind apart within a conversion: a disk, an agent's role, or the system to restart
    * into.
@@ -60,7 +60,7 @@ export interface WantedCommand {
   conversionId: string;
   agentId: string;
   kind: CommandKind;
-  environment?: AgentEnvironment | undefined;
+  environment?: AgentSystem | undefined;
   label?: string | undefined;
   round: number;
   input: Record<string, unknown>;

@@ -3,8 +3,8 @@ import { failureOf } from "../errors.ts";
 import type { CommandKind } from "../protocol/commands.ts";
 import { type CommandRecord, failed, plan, succeeded } from "./command.ts";
 import { abandonedSteps, completedSteps, openCommands, stepsOf } from "./conversion-view.ts";
-import { untouchedMachine } from "./source-machine.ts";
 import { aConversion } from "./testing/records.ts";
+import { untouchedWhereabouts } from "./whereabouts.ts";
 
 const NOW = "2030-01-01T00:01:00.000Z";
 const LATER = "2030-01-01T00:02:00.000Z";
@@ -42,7 +42,7 @@ test("a step between two tries is running, and shows its last try only", () => {
   expect(capture?.startedAt).toBe(NOW);
 });
 
-test("when the images are written anew, the old verdict on them is not shown", () => {
+test("when the images are written again, their old verdict is not shown", () => {
   const commands = [done(wanted("capture-disk", "vda")), done(wanted("commit-recovery-point"))];
   const written = done(wanted("materialise"));
   const refuted = broken(wanted("verify"));
@@ -107,7 +107,7 @@ test("a clone that does not boot fails the boot check, though the check itself w
 const cold = aConversion({
   type: "remote-cold",
   preflightPassedAt: NOW,
-  machine: untouchedMachine(NOW),
+  whereabouts: untouchedWhereabouts(NOW),
 });
 
 function reboot(into: "original" | "boot-environment"): CommandRecord {
@@ -142,7 +142,7 @@ test("a hot conversion has none of the steps around a restart", () => {
   ]);
 });
 
-test("what brings a machine back is not among what a cancellation ends", () => {
+test("a cancellation does not end the commands that bring a machine back", () => {
   const commands = [wanted("capture-disk", "vda"), reboot("original"), wanted("attest-boot-state")];
   expect(openCommands([...commands, reboot("boot-environment")]).map(({ id }) => id)).toEqual([
     "cnv_1.capture-disk.vda.1",

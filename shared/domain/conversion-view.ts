@@ -29,7 +29,7 @@ type StepState = Step["state"];
 /** The conversion as the API shows it. */
 export function conversionOf(record: ConversionRecord, commands: readonly CommandRecord[]): Conversion {
   const { id, type, sourceId, targetId, format, state, recoveryPointId, failure, result } = record;
-  const { requestedBy, createdAt, endedAt, machine } = record;
+  const { requestedBy, createdAt, endedAt, whereabouts } = record;
   return {
     id,
     type,
@@ -39,9 +39,9 @@ export function conversionOf(record: ConversionRecord, commands: readonly Comman
     bootCheck: record.bootCheck.enabled,
     state,
     steps: stepsOf(record, commands),
-    ...(machine
+    ...(whereabouts
       ? {
-          machine,
+          whereabouts,
           startAt: record.startAt,
           deadlineSeconds: record.deadlineSeconds,
           bootImageId: record.bootImageId,

@@ -7,7 +7,7 @@ import { DiskFormat, Failure as FailureSchema, Timestamp } from "../protocol/com
 import { conversionTypes } from "../protocol/conversion-types.ts";
 import { AgentId, ConversionId, DiskBytes, DiskName, PointId } from "../protocol/ids.ts";
 import type { Inventory } from "../protocol/inventory.ts";
-import { machineInWords } from "../protocol/machine.ts";
+import { whereaboutsInWords } from "../protocol/machine.ts";
 import {
   ConversionResult,
   ConversionState,
@@ -18,8 +18,8 @@ import {
 import { RuleName } from "../protocol/rule-names.ts";
 import type { AgentRecord } from "./agent.ts";
 import { bootFirmware, bootMemoryMiB } from "./boot-hardware.ts";
-import { atEnd, isAsItWas, MachineRecord, untouchedMachine } from "./source-machine.ts";
 import { isFinal, move, type Transitions } from "./transitions.ts";
+import { atEnd, isAsItWas, untouchedWhereabouts, WhereaboutsRecord } from "./whereabouts.ts";
 
 export const conversionTransitions: Transitions<ConversionState> = {
   running: ["completed", "failed", "cancelling"],
@@ -56,7 +56,7 @@ export const ConversionRecord = z.object({
   /** The requested image, or the newest one at the start; absent if there was none. */
   bootImageId: z.string().optional(),
   /** Only for types that restart the source. */
-  machine: MachineRecord.optional(),
+  whereabouts: WhereaboutsRecord.optional(),
   /** The last receipt of the source's agent. */
   attested: z.object({ receipt: BootReceipt, receivedAt: Timestamp }).optional(),
   /** The id of the recovery point to make. The recovery point exists once `recoveryPointId` is set. */
@@ -113,7 +113,7 @@ export function newConversion(
       ? {
           startAt: request.startAt,
           bootImageId: given.bootImageId,
-          machine: untouchedMachine(given.now),
+          whereabouts: untouchedWhereabouts(given.now),
         }
       : {}),
     pointId: given.pointId,
@@ -144,7 +144,7 @@ export function workflowInput(conversion: ConversionRecord) {
     firmware,
     pointId,
     ...(bandwidthLimitBytesPerSecond === undefined ? {} : { bandwidthLimitBytesPerSecond }),
-    ...(conversion.machine ? restartInput(conversion) : {}),
+    ...(conversion.whereabouts ? restartInput(conversion) : {}),
   };
 }
 
@@ -235,13 +235,13 @@ export function mayAwaitStartTime({ startAt }: ConversionRecord, nowMs: number):
 }
 
 /** The conversion with its machine changed by `learn`. Returns the same object if `learn` changed nothing. */
-export function withMachine(
+export function withWhereabouts(
   conversion: ConversionRecord,
-  learn: (machine: MachineRecord) => MachineRecord,
+  learn: (whereabouts: WhereaboutsRecord) => WhereaboutsRecord,
 ): ConversionRecord {
-  if (!conversion.machine) return conversion;
-  const machine = learn(conversion.machine);
-  return machine === conversion.machine ? conversion : { ...conversion, machine };
+  if (!conversion.whereabouts) return conversion;
+  const whereabouts = learn(conversion.whereabouts);
+  return whereabouts === conversion.whereabouts ? conversion : { ...conversion, whereabouts };
 }
 
 /**
@@ -256,29 +256,29 @@ export function abandoned(
   if (hasEnded(conversion)) return conversion;
   const { failure, steps, now, lastHeardAt = now } = end;
   const ended = {
-    ...withMachine(conversion, (machine) => atEnd(machine, lastHeardAt)),
+    ...withWhereabouts(conversion, (whereabouts) => atEnd(whereabouts, lastHeardAt)),
     steps,
     endedAt: now,
   };
   return conversion.state === "cancelling"
     ? { ...ended, state: moved(conversion, "cancelled") }
-    : { ...ended, state: moved(conversion, "failed"), failure: withWhereabouts(failure, ended) };
+    : { ...ended, state: moved(conversion, "failed"), failure: failureWithWhereabouts(failure, ended) };
 }
 
 /**
  * The failure also says where the machine is and whether it is confirmed to be as it was, because its own
  * hint does not know that.
  */
-function withWhereabouts(failure: Failure, { id, machine }: ConversionRecord): Failure {
-  if (!machine) return failure;
-  const machineIs = machineInWords(machine);
+function failureWithWhereabouts(failure: Failure, { id, whereabouts }: ConversionRecord): Failure {
+  if (!whereabouts) return failure;
+  const text = whereaboutsInWords(whereabouts);
   return {
     ...failure,
-    message: `${failure.message}; the source is ${machineIs}`,
-    hint: isAsItWas(machine)
+    message: `${failure.message}; the source is ${text}`,
+    hint: isAsItWas(whereabouts)
       ? failure.hint
       : `${failure.hint} It is not confirmed that the source is as it was: \`causeway receipt ${id}\` shows what its agent found, if it has reported. docs/operations.md says what to do.`,
-    details: { ...failure.details, machineIs },
+    details: { ...failure.details, whereabouts: text },
   };
 }
 

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { DiskNotFoundError, failureOf, PreflightFailedError } from "../errors.ts";
 import { workflowFailure } from "./workflow-failure.ts";
 
-test("an agent's failure is told as it was reported", () => {
+test("an agent's failure is shown as it was reported", () => {
   const failure = failureOf(new DiskNotFoundError("vdz"));
   expect(workflowFailure({ Error: failure.name, Cause: JSON.stringify(failure) })).toEqual(failure);
 });
@@ -16,20 +16,20 @@ test("a function's failure keeps its hint and details", () => {
 test.each([
   ["States.HeartbeatTimeout", "AgentSilentError"],
   ["States.Timeout", "StepTimedOutError"],
-])("%s is told as %s", (error, name) => {
+])("%s is shown as %s", (error, name) => {
   expect(workflowFailure({ Error: error, Cause: "" })).toMatchObject({
     name,
     hint: expect.stringMatching(/\w/),
   });
 });
 
-test("an error that nobody foresaw keeps its words", () => {
+test("an unexpected error keeps its words", () => {
   const failure = workflowFailure({ Error: "Lambda.Unknown", Cause: "The process exited" });
   expect(failure.name).toBe("UnexpectedError");
   expect(failure.message).toContain("Lambda.Unknown: The process exited");
 });
 
-test("a clone that did not boot is told with where to look", () => {
+test("the failure of a clone that did not boot says where to look", () => {
   const found = {
     verdict: "not-booted",
     reason: "kernel panic",
@@ -45,7 +45,7 @@ test("a clone that did not boot is told with where to look", () => {
 });
 
 test.each(["BootEnvironmentSilentError", "OriginalSystemSilentError"])(
-  "a wait that the workflow itself calls %s is told with what to do",
+  "a wait that timed out as %s is shown with a hint",
   (name) => {
     expect(workflowFailure({ Error: name, Cause: "" })).toMatchObject({
       name,

@@ -3,14 +3,14 @@ import { BLOCK_BYTES } from "./block.ts";
 import type { Compressor } from "./compression.ts";
 import { DamagedObjectError } from "./errors.ts";
 
-/** What a blob holds: `unit` is some blocks compressed together, `map` one node of a disk map. */
+/** The content of a blob: a `unit` is some blocks compressed together, a `map` one node of a disk map. */
 export const BLOB_KIND = { unit: 1, map: 2 } as const;
 export type BlobKind = (typeof BLOB_KIND)[keyof typeof BLOB_KIND];
 
 const CODEC = { stored: 0, zstd: 1 } as const;
 export const BLOB_HEADER_BYTES = 4;
 export const TAG_BYTES = 16;
-/** What sealing adds to content that does not compress. */
+/** How many bytes sealing adds to content that does not compress. */
 export const BLOB_OVERHEAD_BYTES = BLOB_HEADER_BYTES + TAG_BYTES;
 /** The most blocks that are compressed together; see docs/decisions/0010. */
 export const UNIT_BLOCKS = 4;
@@ -19,7 +19,7 @@ export const UNIT_BYTES: number = UNIT_BLOCKS * BLOCK_BYTES;
 /** No sealed blob is longer: a unit that does not compress, or a leaf that is all bad ranges. */
 export const MAX_SEALED_BYTES: number = 2 ** 20;
 
-/** Where a blob lies in its pack; number and offset are bound into its seal. */
+/** The position of a blob in its pack. Its seal covers number and offset. */
 export interface BlobPosition {
   number: number;
   offset: number;

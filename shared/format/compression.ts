@@ -63,13 +63,13 @@ interface Driven {
   _writeState: Uint32Array;
 }
 
-/** Drives the handles inside Node's zstd streams; undefined where they are not what they used to be. */
+/** Drives the handles inside Node's zstd streams. Returns `undefined` if their interface has changed. */
 export function createHandleCompressor(): Compressor | undefined {
   const first = { compress: createZstdCompress({ params: LEVEL }), expand: createZstdDecompress() };
   if (!isDriven(first.compress) || !isDriven(first.expand)) return undefined;
   const state = { compress: driver(first.compress), expand: driver(first.expand) };
-  // A handle is of no use after an error, so the next call gets a new one. The old one's 2 MiB would wait for
-  // the collector, which does not see them.
+  // A handle is unusable after an error, so the next call gets a new one. The garbage collector does not
+  // count the old one's 2 MiB, so it is closed at once.
   return {
     compress(input, output) {
       const result = state.compress.run(input, output);
@@ -127,7 +127,7 @@ function isDriven(stream: unknown): stream is Driven {
   );
 }
 
-/** Round trips, an overflow and a bad frame: whatever goes wrong only means that the slower way is taken. */
+/** Tries round trips, an overflow and a bad frame. If anything fails, the slower functions are used. */
 function passesTrial(compressor: Compressor): boolean {
   const input = Buffer.from("trial ".repeat(1000));
   const frame = Buffer.alloc(8192);

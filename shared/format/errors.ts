@@ -1,6 +1,6 @@
 import { CausewayError } from "../errors.ts";
 
-/** Bytes that are not what was written: cut short, altered, or put in another's place. */
+/** Bytes that differ from what was written: cut short, altered, or moved to another object's place. */
 export class DamagedObjectError extends CausewayError {
   override readonly name = "DamagedObjectError";
   readonly retryable = false;
@@ -27,7 +27,7 @@ export class UnsupportedFormatError extends CausewayError {
   }
 }
 
-/** A block came out of its pack with other content than the disk map says. */
+/** A block's content in its pack does not match the disk map. */
 export class BlockMismatchError extends CausewayError {
   override readonly name = "BlockMismatchError";
   readonly retryable = false;

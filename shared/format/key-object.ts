@@ -3,7 +3,7 @@ import { z } from "zod";
 import { DamagedObjectError } from "./errors.ts";
 import { RepositoryId } from "./point.ts";
 
-/** What `key.json` says: the data key of a source server, wrapped by KMS. */
+/** The content of `key.json`: the data key of a source server, wrapped by KMS. */
 export const KeyObject = z.strictObject({
   version: z.literal(1),
   sourceId: RepositoryId,
@@ -14,7 +14,8 @@ export const KeyObject = z.strictObject({
 export type KeyObject = z.infer<typeof KeyObject>;
 
 /**
- * One canonical form, with a checksum: damage is told from a KMS refusal, and every altered byte is noticed.
+ * One canonical form with a checksum, so damage differs from a refusal by KMS, and every altered byte is
+ * noticed.
  */
 export function encodeKeyObject(key: KeyObject): Buffer {
   const fields = KeyObject.parse(key);

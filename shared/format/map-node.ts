@@ -4,7 +4,7 @@ import { ByteReader, ByteWriter } from "./bytes.ts";
 import { SALT_BYTES } from "./keys.ts";
 import { FAN_OUT, HASH_BYTES } from "./tree.ts";
 
-/** A pack as disk maps name it. The salt spares readers a request for the pack's header. */
+/** A pack as disk maps name it. With the salt, readers need no request for the pack's header. */
 export interface PackRef {
   name: Buffer;
   salt: Buffer;
@@ -18,7 +18,7 @@ export interface BlobRef {
   sealedBytes: number;
 }
 
-/** Where one block lies: which of its unit's blocks it is. */
+/** The place of one block: a unit, and which of the unit's blocks it is. */
 export interface BlockRef {
   unit: BlobRef;
   at: number;
@@ -34,7 +34,7 @@ export interface BadRange {
   bytes: number;
 }
 
-/** The lowest level of a disk map: where each of 256 blocks lies. An absent block is all zeros. */
+/** The lowest level of a disk map: the places of 256 blocks. An absent block is all zeros. */
 export interface Leaf {
   index: number;
   blocks: (BlockRef | undefined)[];

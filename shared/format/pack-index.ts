@@ -26,7 +26,7 @@ export type PackIndexBlob = { offset: number; sealedBytes: number } & (
 export interface PackIndex {
   origin: PackOrigin;
   blobs: PackIndexBlob[];
-  /** Places whose content lies elsewhere (an equal block) or nowhere (cleared). */
+  /** Places whose content is stored elsewhere (an equal block) or nowhere (cleared). */
   references: Placement[];
 }
 

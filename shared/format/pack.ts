@@ -61,19 +61,19 @@ export class PackBuilder {
     return this.#index.blobs === 0 && this.#index.placements === 0;
   }
 
-  /** Places of the disk that this pack speaks of. */
+  /** How many places of the disk this pack describes. */
   get placements(): number {
     return this.#index.placements;
   }
 
-  /** Whether `blobs` more blobs of `bytes` in all, naming `placements` places, surely fit. */
+  /** Whether `blobs` more blobs with `bytes` in total and `placements` places are sure to fit. */
   hasRoom(more: { blobs: number; bytes: number; placements: number }): boolean {
     const tail = this.#index.byteLengthWith(more) + TAG_BYTES + PACK_TRAILER_BYTES;
     const end = this.#at + more.bytes + more.blobs * BLOB_OVERHEAD_BYTES + tail;
     return end <= this.#options.buffer.length;
   }
 
-  /** Compresses and seals blocks that lie one after another in `bytes`, one placement each. */
+  /** Compresses and seals consecutive blocks of `bytes`, one placement each. */
   addUnit(bytes: Buffer, placements: Placement[]): BlobPosition {
     if (bytes.length !== placements.length * BLOCK_BYTES) throw new RangeError("one placement per block");
     const position = this.#add(BLOB_KIND.unit, placements.length, bytes);
@@ -88,7 +88,7 @@ export class PackBuilder {
     return position;
   }
 
-  /** Notes that a place now has content that lies elsewhere, or none (the zero id). */
+  /** Notes that a place now has content that is stored elsewhere, or none (the zero id). */
   addReference(placement: Placement): void {
     this.#index.addReference(placement);
   }

@@ -17,7 +17,7 @@ export const RepositoryId = z.string().regex(/^[0-9A-Za-z][0-9A-Za-z_-]{0,127}$/
 
 const hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${bytes * 2}}$`));
 
-/** Where the top node of a disk's map lies. */
+/** The position of the top node of a disk's map. */
 export const MapRoot = z.strictObject({
   pack: hex(32),
   salt: hex(SALT_BYTES),
@@ -45,7 +45,7 @@ const diskFields = {
   badBytes: DiskBytes,
 };
 
-/** A volume of a disk, and what its copy is worth. */
+/** A volume of a disk, and the consistency of its copy. */
 export const PointVolume = z.strictObject({
   /** `disk`, `partition 2`. */
   name: z.string().min(1).max(160),
@@ -56,22 +56,22 @@ export type PointVolume = z.infer<typeof PointVolume>;
 export const PointDisk = plausible(
   z.strictObject({
     ...diskFields,
-    /** The least that holds for the whole disk. */
+    /** The lowest consistency on the disk. */
     consistency: Consistency,
-    /** What is known of single volumes; the rest is as the disk. */
+    /** The consistency of single volumes; the rest has the disk's. */
     volumes: z.array(PointVolume).max(128),
-    /** What was copied with its free space, and why. */
+    /** The parts that were copied with their free space, and why. */
     wholeCopies: WholeCopies,
   }),
 );
 export type PointDisk = z.infer<typeof PointDisk>;
 
-/** As recovery points of version 1 have it. */
+/** A disk as in recovery points of version 1. */
 const PointDisk1 = plausible(z.strictObject(diskFields)).transform(
   (disk): PointDisk => ({ ...disk, consistency: "unknown", volumes: [], wholeCopies: [] }),
 );
 
-/** The map of a disk, without what its copy is worth. */
+/** The map of a disk, without the consistency of its copy. */
 export type MappedDisk = z.infer<z.ZodObject<typeof diskFields>>;
 export type CopyView = Omit<PointDisk, keyof MappedDisk>;
 
@@ -126,7 +126,7 @@ export function encodePoint(point: Point, seal: PointSeal): Buffer {
   return sealPoint(point, JSON.stringify(Point.parse(point)), seal);
 }
 
-/** Seals a text, whatever it says, as the recovery point of these ids. */
+/** Seals any text as the recovery point of these ids. */
 export function sealPoint(
   ids: Pick<Point, "sourceId" | "pointId">,
   json: string,
@@ -146,9 +146,9 @@ export function sealPoint(
 const POINT_NONCE = Buffer.alloc(12);
 
 /**
- * Opens a recovery point, which must be the one of these ids. That it is sealed with the right key only says
- * that its source made it: what it says is checked like everything that another machine says. Throws
- * `DamagedObjectError` or `UnsupportedFormatError`.
+ * Opens a recovery point, which must be the one of these ids. The right seal only proves that its source made
+ * it, so its content is checked like any message from another machine. Throws `DamagedObjectError` or
+ * `UnsupportedFormatError`.
  */
 export function decodePoint(
   bytes: Buffer,

@@ -1,6 +1,6 @@
 /**
  * A boot image: a kernel and a RAM disk with the agent, in several forms. It is named by the hash of its
- * manifest, which has the hash of all else, and the manifest is signed.
+ * manifest, which has the hash of every other file, and the manifest is signed.
  */
 import { z } from "zod";
 import { Timestamp } from "./common.ts";
@@ -8,16 +8,16 @@ import { ObjectKey } from "./ids.ts";
 
 export const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, "64 hexadecimal digits, lower case");
 
-/** The forms that are staged on a disk; an image may have others, such as a CD. */
+/** The forms that an agent stages on a disk. An image can have others, such as a CD. */
 export const KERNEL_FILE = "vmlinuz";
 export const INITRD_FILE = "initrd.zst";
 export const UNIFIED_KERNEL_FILE = "causeway.efi";
-/** The network scripts in the RAM disk, for a rehearsal on the source. */
+/** The RAM disk's network scripts, which the source rehearses. */
 export const NETWORK_SCRIPTS_FILE = "network-scripts.json";
-/** What is hashed for the image's name, and signed. */
+/** The file whose hash is the image's name, and that is signed. */
 export const MANIFEST_FILE = "manifest.json";
 
-/** Where boot images lie in the bucket. */
+/** The prefix of boot images in the bucket. */
 export const BOOT_IMAGES_PREFIX = "boot-images/";
 
 /** The key of one of an image's files. */
@@ -28,9 +28,9 @@ export function bootImageKey(id: string, path: string): string {
 const Driver = z.object({
   /** As in `lsmod`. */
   name: z.string(),
-  /** `network`, `disk`, `file-system`, …; `dependency`: there because another needs it. */
+  /** `network`, `disk`, `file-system`, …; `dependency` if only another driver needs it. */
   kind: z.string(),
-  /** It does nothing on this image: it needs firmware, from this package, that is not in it. */
+  /** The package of the firmware that the driver needs and the image lacks. The driver does not work. */
   lacksFirmware: z.string().optional(),
 });
 
@@ -44,17 +44,17 @@ const ImageFile = z.object({
 });
 export type BootImageFile = z.infer<typeof ImageFile>;
 
-/** What the control plane reads of a manifest; what the builder writes besides is its own. */
+/** The part of a manifest that the control plane reads. The builder may write more. */
 export const BootImageManifest = z.object({
   format: z.literal(1),
   architecture: z.string(),
   causewayVersion: z.string(),
   kernelRelease: z.string(),
-  /** The least memory a machine needs to run it. */
+  /** The least memory that a machine needs to run it. */
   memoryMiB: z.int().positive(),
-  /** `windows-pe`: gives its RAM disk the drive letter X. */
+  /** `windows-pe` gives its RAM disk the drive letter X. */
   system: z.enum(["linux", "windows-pe"]).default("linux"),
-  /** Its forms for UEFI bear a signature that firmware with Secure Boot accepts. */
+  /** Whether its forms for UEFI have a signature that firmware with Secure Boot accepts. */
   secureBootSigned: z.boolean().default(false),
   drivers: z.array(Driver).max(5000),
   files: z.array(ImageFile).min(1).max(64),
@@ -62,7 +62,7 @@ export const BootImageManifest = z.object({
 export type BootImageManifest = z.infer<typeof BootImageManifest>;
 
 export const NewBootImage = z.strictObject({
-  /** The manifest's very bytes, as text. */
+  /** The manifest's exact bytes, as text. */
   manifest: z.string().min(1).max(1_000_000),
   /** Ed25519 over the manifest. */
   signatureBase64: z.base64().min(1).max(200),
@@ -92,12 +92,12 @@ export const BootImage = z.object({
 });
 export type BootImage = z.infer<typeof BootImage>;
 
-/** Where and with which rights a new image's files are put. */
+/** Where to upload a new image's files, and the credentials to do so. */
 export const BootImageUpload = z.object({
   image: BootImage,
   bucket: z.string(),
   /**
-   * Ends with a slash. The files' paths follow, and the manifest's. Each object needs its SHA-256 as S3's
+   * Ends with a slash. Append each file's path, and the manifest's. Each object needs its SHA-256 as S3's
    * checksum.
    */
   prefix: z.string(),
@@ -113,14 +113,14 @@ export const BootImageUpload = z.object({
 });
 export type BootImageUpload = z.infer<typeof BootImageUpload>;
 
-/** A boot image as an agent is told of it. The agent believes the signature only if it knows the key. */
+/** A boot image as an agent gets it. The agent accepts the signature only if it trusts the key. */
 export const BootImageReference = z.object({
   id: Sha256,
   /** Keys in the bucket. */
   manifestKey: ObjectKey,
   signatureBase64: z.base64().max(200),
   publicKeyPem: z.string().max(1000),
-  /** As the manifest says; an agent that finds otherwise takes the image for damaged. */
+  /** As in the manifest. If it differs, the agent treats the image as damaged. */
   secureBootSigned: z.boolean().default(false),
   files: z
     .array(

@@ -24,9 +24,9 @@ export function signBootReceipt(
 }
 
 /**
- * Why a receipt is not to be believed; nothing if it is. `certificatePem`: the one the control plane knows
- * this agent by, never one that came with the receipt. Besides the signature it checks that the verdict
- * follows from the items.
+ * Why a receipt is not valid; `undefined` if it is. `certificatePem` must be the certificate that the control
+ * plane has stored for this agent, never one that came with the receipt. Besides the signature, this checks
+ * that the outcome follows from the items.
  */
 export function findReceiptProblem(receipt: BootReceipt, certificatePem: string): string | undefined {
   const certificate = new X509Certificate(certificatePem);
@@ -41,13 +41,13 @@ export function findReceiptProblem(receipt: BootReceipt, certificatePem: string)
   const bytes = Buffer.from(canonicalJson(content));
   const value = Buffer.from(receipt.signature.valueBase64, "base64");
   if (!verify("sha256", bytes, { key: certificate.publicKey, dsaEncoding: ENCODING }, value)) {
-    return "its signature does not fit its content";
+    return "its signature does not match its content";
   }
-  if (content.outcome !== worstOutcome(content.items)) return "its verdict contradicts its items";
+  if (content.outcome !== worstOutcome(content.items)) return "its outcome contradicts its items";
   const contradictory = content.items.find(
     ({ before, after, outcome }) => outcome === "equal" && hashIn(before) !== hashIn(after),
   );
-  return contradictory && `${contradictory.name} is called equal, and its hashes differ`;
+  return contradictory && `${contradictory.name} is called equal, but its hashes differ`;
 }
 
 function hashIn(state: BootReceiptContent["items"][number]["before"]): string | undefined {

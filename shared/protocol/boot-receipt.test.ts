@@ -57,7 +57,7 @@ test.each<[string, (receipt: BootReceipt) => unknown]>([
 ])("a receipt with %s is not believed", (_, change) => {
   const receipt = signBootReceipt(structuredClone(content), agent.keyPem, agent.certificatePem);
   change(receipt);
-  expect(findReceiptProblem(receipt, agent.certificatePem)).toBe("its signature does not fit its content");
+  expect(findReceiptProblem(receipt, agent.certificatePem)).toBe("its signature does not match its content");
 });
 
 test("a receipt of another agent, or signed with another key, is not believed", () => {
@@ -68,9 +68,9 @@ test("a receipt of another agent, or signed with another key, is not believed", 
 });
 
 test("a verdict that does not follow from the items is not believed, though it is signed", () => {
-  const lie = structuredClone(content);
-  Object.assign(lie.items[0]?.after ?? {}, { sha256: "cd".repeat(32) });
-  const receipt = signBootReceipt(lie, agent.keyPem, agent.certificatePem);
+  const contradiction = structuredClone(content);
+  Object.assign(contradiction.items[0]?.after ?? {}, { sha256: "cd".repeat(32) });
+  const receipt = signBootReceipt(contradiction, agent.keyPem, agent.certificatePem);
   expect(findReceiptProblem(receipt, agent.certificatePem)).toContain("its hashes differ");
   const whole = signBootReceipt({ ...content, outcome: "different" }, agent.keyPem, agent.certificatePem);
   expect(findReceiptProblem(whole, agent.certificatePem)).toContain("verdict");

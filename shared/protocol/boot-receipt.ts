@@ -1,6 +1,6 @@
 /**
  * The proof that a cold-cloned machine has its boot loader back: every touched piece of boot state before and
- * after, signed with the key of the machine's agent. Kept with the conversion.
+ * after, signed with the key of the machine's agent. It is stored with the conversion.
  */
 import { z } from "zod";
 import { Timestamp } from "./common.ts";
@@ -13,7 +13,7 @@ export const BootStateItem = z.discriminatedUnion("present", [
   z.strictObject({ present: z.literal(false) }),
   z.strictObject({
     present: z.literal(true),
-    /** Of its bytes; folders have none. */
+    /** The hash of its bytes; absent for folders. */
     sha256: Sha256.optional(),
     sizeBytes: z.int().nonnegative().optional(),
     mode: z.int().nonnegative().optional(),
@@ -29,13 +29,13 @@ export const BootStateItem = z.discriminatedUnion("present", [
 export type BootStateItem = z.infer<typeof BootStateItem>;
 
 /**
- * `equal`: as it was. `changed-by-others`: not as it was, and nothing of that comes from arming; it stays so,
- * and is no failure. `different`: something that arming wrote is left, or it is not known what is.
+ * `equal`: as it was. `changed-by-others`: only others changed it; their change stays and is not a failure.
+ * `different`: something that arming wrote is left, or the change is unknown.
  */
 export const BootStateOutcome = z.enum(["equal", "changed-by-others", "different"]);
 export type BootStateOutcome = z.infer<typeof BootStateOutcome>;
 
-/** Of a whole boot state: that of the item that is furthest from what it was. */
+/** The outcome of a whole boot state: the worst of its items' outcomes. */
 export function worstOutcome(items: readonly { outcome: BootStateOutcome }[]): BootStateOutcome {
   const found = new Set(items.map(({ outcome }) => outcome));
   return BootStateOutcome.options.findLast((outcome) => found.has(outcome)) ?? "equal";
@@ -46,8 +46,8 @@ export const MAX_VARIABLES = 32;
 
 export const BootReceiptItem = z.strictObject({
   /**
-   * `watched-file`: not touched by arming, and recorded to show it. `boot-configuration`: of Windows,
-   * compared as a whole.
+   * `watched-file`: a file that arming does not touch, recorded to show that. `boot-configuration`: the one
+   * of Windows, compared as a whole.
    */
   kind: z.enum(["file", "watched-file", "folder", "variable", "boot-configuration"]),
   /** The path in the original system, or the name of the firmware variable. */
@@ -55,8 +55,8 @@ export const BootReceiptItem = z.strictObject({
   before: BootStateItem,
   after: BootStateItem,
   /**
-   * By bytes, permissions, owner and time of change (within a microsecond; not of FAT, which keeps local
-   * time).
+   * Compares bytes, permissions, owner and time of change (within a microsecond; not on FAT, which stores
+   * local time).
    */
   outcome: BootStateOutcome,
   /** Of GRUB's environment block that others changed: which of its variables. */
@@ -64,19 +64,19 @@ export const BootReceiptItem = z.strictObject({
 });
 export type BootReceiptItem = z.infer<typeof BootReceiptItem>;
 
-/** What is signed. */
+/** The signed part of a receipt. */
 export const BootReceiptContent = z.strictObject({
   format: z.literal(2),
   conversionId: ConversionId,
-  /** Who attests; its certificate has the key. */
+  /** The attesting agent, whose certificate has the key. */
   agentId: AgentId,
-  /** Who asked for the conversion. */
+  /** The operator who asked for the conversion. */
   requestedBy: z.string().min(1).max(256),
   loader: z.enum(["boot-next", "systemd-boot", "grub", "bcd"]),
   /** When the state was saved, and when it was read again. */
   savedAt: Timestamp,
   attestedAt: Timestamp,
-  /** Of the boot of the system that attests. */
+  /** The boot of the attesting system. */
   bootId: z.string().max(64),
   items: z.array(BootReceiptItem).max(256),
   /** The worst of the items'. */

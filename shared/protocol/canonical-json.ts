@@ -1,11 +1,11 @@
-/** Deeper than anything we sign; a hostile peer could otherwise exhaust the stack. */
+/** Deeper than anything that we sign. Without a limit, a hostile peer could exhaust the stack. */
 const MOST_LEVELS = 64;
 
 /**
- * One text for equal values, in any order of their members: sorted by name, without space; absent members are
- * left out. Parsing the text gives the value back, so different values have different texts. Throws
- * `TypeError` for what JSON cannot express, such as the infinity that `JSON.parse` makes of `1e999`, and for
- * more than 64 levels.
+ * The same text for equal values, whatever the order of their members: members are sorted by name, without
+ * space, and absent members are left out. Parsing the text returns the value, so different values have
+ * different texts. Throws `TypeError` for a value that JSON cannot express, such as the infinity that
+ * `JSON.parse` makes from `1e999`, and for more than 64 levels.
  */
 export function canonicalJson(value: unknown): string {
   return textOf(value, 0);

@@ -34,16 +34,17 @@ export class ApiError extends CausewayError {
   }
 }
 
-/** The API could not be reached, or what answered is not this API. */
+/** The API could not be reached, or another program answered. */
 export class ApiUnreachableError extends CausewayError {
   override readonly name = "ApiUnreachableError";
   readonly retryable = true;
-  readonly hint = "Check the URL, and that the control plane runs: `causeway up` for the embedded one.";
+  readonly hint =
+    "Check the URL, and that the control plane is running: `causeway up` starts the embedded one.";
 }
 
 export interface ApiClientOptions {
   url: string;
-  /** Adds what authenticates a request; called before each one. */
+  /** Returns the request's headers with authentication. Called before each request. */
   authorize?: (request: {
     method: string;
     url: URL;
@@ -98,7 +99,7 @@ async function call(options: ApiClientOptions, route: Route, request: AnyRequest
   return read(route, response);
 }
 
-/** An id in a path; `..` would make it another route. */
+/** Checks an id in a path, because `..` would lead to another route. */
 function checkedId(name: string, value: string | undefined): string {
   const id = ResourceId.safeParse(value);
   if (!id.success) throw new InvalidInputError([{ path: name, message: id.error.issues[0]?.message ?? "" }]);
@@ -120,13 +121,13 @@ async function read(route: Route, response: Response): Promise<unknown> {
   throw new ApiError(problem.success ? problem.data : problemOf(response.status, json));
 }
 
-/** API Gateway's own refusals carry only a message. */
+/** API Gateway's own refusals have only a message. */
 function problemOf(status: number, json: unknown): Problem {
   const message = (json as { message?: string } | null)?.message ?? "no reason given";
   const hint =
     status === 401
       ? "The token is missing, wrong or expired: `causeway up` prints a new one at each start."
-      : "Look at the control plane's log.";
+      : "Check the control plane's log.";
   return { type: "about:blank", title: message, status, detail: message, name: `Http${status}`, hint };
 }
 

@@ -1,6 +1,6 @@
 /**
- * What the control plane asks of an agent. A command is idempotent by its id: an agent that gets it twice
- * runs it once and answers twice.
+ * The commands that the control plane sends to agents. A command is idempotent by its id: an agent that gets
+ * it twice runs it once and answers twice.
  */
 import { z } from "zod";
 import { BootImageReference, Sha256 } from "./boot-image.ts";
@@ -19,13 +19,13 @@ import {
   PointId,
 } from "./ids.ts";
 import { Inventory } from "./inventory.ts";
-import { AgentEnvironment, BootId } from "./machine.ts";
+import { AgentSystem, BootId } from "./machine.ts";
 import { RuleName } from "./rule-names.ts";
 
 const CapturedDiskRef = z.object({
   name: DiskName,
   sizeBytes: DiskBytes.positive(),
-  /** Where the disk map's root lies; opaque outside the repository format. */
+  /** The position of the disk map's root; opaque outside the repository format. */
   mapRoot: z.string().max(8192),
 });
 export type CapturedDiskRef = z.infer<typeof CapturedDiskRef>;
@@ -39,7 +39,7 @@ const WrittenDisk = z.object({
 });
 export type WrittenDisk = z.infer<typeof WrittenDisk>;
 
-/** Some disks of one machine: no two of a name. */
+/** Some disks of one machine, with different names. */
 function disksOf<T extends z.ZodType<{ name: string }>>(disk: T) {
   return z.array(disk).min(1).max(256).refine(namesDiffer, NAMES_DIFFER);
 }
@@ -48,7 +48,7 @@ const target = { conversionId: ConversionId, sourceId: AgentId, pointId: PointId
 
 /** Input and output of every kind of command. */
 export const commandKinds = {
-  /** Looks at the machine anew. */
+  /** Takes a new inventory of the machine. */
   "take-inventory": { input: z.object({}), output: z.object({ inventory: Inventory }) },
 
   /** Reads one disk into the repository. Nothing becomes visible: a recovery point names the result later. */
@@ -57,7 +57,7 @@ export const commandKinds = {
       conversionId: ConversionId,
       pointId: PointId,
       disk: DiskName,
-      /** Also what file systems mark as free. */
+      /** Whether to copy blocks that file systems mark as free, too. */
       allBlocks: z.boolean().default(false),
       bandwidthLimitBytesPerSecond: z.int().positive().optional(),
     }),
@@ -67,7 +67,7 @@ export const commandKinds = {
       bytesStored: z.int().nonnegative(),
       badRanges: z.int().nonnegative(),
       consistency: Consistency,
-      /** What was copied with its free space, and why. */
+      /** The parts that were copied with their free space, and why. */
       wholeCopies: WholeCopies,
       seconds: z.number().nonnegative(),
       bottleneck: Bottleneck,
@@ -97,8 +97,8 @@ export const commandKinds = {
   },
 
   /**
-   * Boots a throw-away overlay of the written disks, without network, and keeps what the screen and the
-   * console showed.
+   * Boots a throw-away overlay of the written disks, without network, and keeps a screenshot and the
+   * console's log.
    */
   "boot-check": {
     input: z.object({
@@ -121,8 +121,8 @@ export const commandKinds = {
   },
 
   /**
-   * Fetches a boot image and puts what starting it needs beside the boot loader, after checking every hash
-   * and the signature. Changes no boot loader.
+   * Fetches a boot image, checks every hash and the signature, and puts the files that start it beside the
+   * boot loader. Changes no boot loader.
    */
   "stage-boot-image": {
     input: z.object({
@@ -138,54 +138,54 @@ export const commandKinds = {
   },
 
   /**
-   * Saves the boot state, here and in the cloud, and arms the boot loader for one start of what is staged.
+   * Saves the boot state on the machine and in the bucket, and arms the boot loader for one start of the
+   * staged image.
    */
   "arm-boot": {
     input: z.object({
       conversionId: ConversionId,
       /**
-       * After its start, so long may the boot environment be without word from the control plane; then it
-       * restarts into the original system.
+       * How long the boot environment may run without contact to the control plane before it restarts into
+       * the original system.
        */
       deadlineSeconds: z.int().positive(),
-      /** Rules that the operator accepted: what they judge is not refused by the agent. */
+      /** Rules that the operator accepted. The agent does not refuse because of them. */
       accept: z.array(RuleName).default([]),
     }),
     output: z.object({
       adapter: z.string(),
-      /** The boot in which it was armed: whoever runs in another has been restarted since. */
+      /** The boot in which it was armed. An agent in another boot has been restarted since. */
       bootId: BootId,
       /** Key in the bucket, below the source's own prefix; written before this is answered. */
       savedStateKey: ObjectKey,
       savedStateSha256: Sha256,
-      /** What was saved; without a hash: what was not there, or is no file. */
+      /** The saved items. An item without a hash did not exist or is not a file. */
       items: z.array(z.object({ name: z.string().max(1024), sha256: Sha256.optional() })).max(256),
     }),
   },
 
   /**
-   * Restarts the machine. The agent answers first, waits until the answer is acknowledged, and restarts then,
-   * unless it is cancelled before. It may also be ended by the agent saying, from the system that was wanted,
-   * that it is there.
+   * Restarts the machine. The agent answers first, waits for the acknowledgement, and then restarts, unless
+   * the command is cancelled before. The command also ends when the agent connects from the requested system.
    */
   reboot: {
     input: z.object({
       conversionId: ConversionId,
-      into: AgentEnvironment,
-      /** Restart only out of this boot; in any other one it has happened. */
+      into: AgentSystem,
+      /** Restart only out of this boot. In any other boot, the restart has already happened. */
       bootId: BootId.optional(),
     }),
     output: z.object({}),
   },
 
   /**
-   * For the boot environment, which has put the boot state back and compared it before it called: what came
-   * of that.
+   * For the boot environment, which restores and compares the boot state before it connects: reports the
+   * outcome.
    */
   "report-boot-state": {
     input: z.object({ conversionId: ConversionId }),
     output: z.object({
-      /** Nothing that arming wrote is left. Otherwise nothing is captured. */
+      /** Whether nothing is left of what arming wrote. If false, nothing is captured. */
       restored: z.boolean(),
       bootId: BootId,
       items: z.array(BootReceiptItem).max(256),
@@ -195,8 +195,8 @@ export const commandKinds = {
   },
 
   /**
-   * For the original system: puts back what is still armed, if anything is, removes what was staged, compares
-   * the boot state with what was saved, and signs what it found.
+   * For the original system: undoes what is left of arming, removes the staged files, compares the boot state
+   * with the saved one, and signs the result.
    */
   "attest-boot-state": {
     input: z.object({ conversionId: ConversionId, requestedBy: z.string().max(256) }),
@@ -204,8 +204,8 @@ export const commandKinds = {
   },
 
   /**
-   * Gives back what a conversion took on this machine: unfinished images, capture positions, what was staged
-   * and armed. Repeating it does no harm.
+   * Releases what a conversion used on this machine: removes unfinished images, capture positions and staged
+   * files, and undoes arming. Repeating it is harmless.
    */
   release: {
     input: z.object({ conversionId: ConversionId }),
@@ -217,24 +217,24 @@ export type CommandKind = keyof typeof commandKinds;
 export type CommandInput<K extends CommandKind> = z.infer<(typeof commandKinds)[K]["input"]>;
 export type CommandOutput<K extends CommandKind> = z.infer<(typeof commandKinds)[K]["output"]>;
 
-/** As published on the agent's command topic; `input` is checked against its kind by the agent. */
+/** A command on the agent's command topic. The agent checks `input` against the schema of its kind. */
 export const Command = z.object({
   type: z.literal("command"),
   commandId: CommandId,
   kind: z.string().max(100),
   input: z.unknown(),
-  /** `original` if absent. An agent in the other environment takes no notice of it. */
-  environment: AgentEnvironment.optional(),
+  /** `original` if absent. An agent in the other system ignores the command. */
+  environment: AgentSystem.optional(),
   requestedBy: z.string().max(256),
   issuedAt: Timestamp,
 });
 export type Command = z.infer<typeof Command>;
 
-/** Stop working on a command: its result is not wanted any more. */
+/** Tells the agent to stop working on a command, whose result is no longer needed. */
 export const Cancellation = z.object({ type: z.literal("cancel"), commandId: CommandId });
 export type Cancellation = z.infer<typeof Cancellation>;
 
-/** Tells the agent that the control plane has this command's result, so that its journal may forget it. */
+/** Tells the agent that the control plane has this command's result, so its journal may forget it. */
 export const Acknowledgement = z.object({ type: z.literal("acknowledge"), commandId: CommandId });
 export type Acknowledgement = z.infer<typeof Acknowledgement>;
 

@@ -3,10 +3,10 @@ import { z } from "zod";
 /** ISO 8601 in UTC, milliseconds. */
 export const Timestamp = z.iso.datetime();
 
-export const AgentRole = z.enum(["source", "boot-environment", "target", "adapter"]);
+export const AgentRole = z.enum(["source", "boot-environment", "target"]);
 export type AgentRole = z.infer<typeof AgentRole>;
 
-/** The roles that enrol on their own; the others act within a conversion. */
+/** The roles with which an agent enrols; the other one exists only within a conversion. */
 export const EnrollableRole = z.enum(["source", "target"]);
 export type EnrollableRole = z.infer<typeof EnrollableRole>;
 
@@ -21,7 +21,7 @@ export const Failure = z.object({
   details: z.record(z.string(), z.unknown()).optional(),
 });
 
-/** What limits the speed of a running step, as measured. */
+/** The measured bottleneck of a running step. */
 export const Bottleneck = z.enum(["read", "compress", "upload", "download", "expand", "write"]);
 export type Bottleneck = z.infer<typeof Bottleneck>;
 
@@ -29,10 +29,10 @@ export const Progress = z.object({
   bytesDone: z.int().nonnegative(),
   bytesTotal: z.int().nonnegative(),
   rateBytesPerSecond: z.number().nonnegative(),
-  /** Absent while there is too little to judge by. */
+  /** Absent until there is enough data for an estimate. */
   remainingSeconds: z.number().nonnegative().optional(),
   bottleneck: Bottleneck.optional(),
-  /** What is happening, in the operator's words: `booting: kernel started`. */
+  /** What is happening, for operators: `booting: kernel started`. */
   note: z.string().max(200).optional(),
 });
 export type Progress = z.infer<typeof Progress>;

@@ -1,10 +1,10 @@
 /**
  * The types of conversion, one row each. The API's schema, the command line's help, preflight, the steps
- * shown, the state machines with their names and rights, and the functions' environment all derive from
- * these rows. No other code names a type.
+ * shown, the state machines with their names and rights, and the functions' variables all derive from these
+ * rows. No other code names a type.
  */
 import { z } from "zod";
-import type { AgentEnvironment } from "./machine.ts";
+import type { AgentSystem } from "./machine.ts";
 
 /** Every step that a conversion may have, in order. */
 export const StepName = z.enum([
@@ -35,12 +35,12 @@ interface Row {
   /** The workflow that takes its recovery point: `statemachines/NAME.asl.json`. Types may share one. */
   capture: string;
   /** The system that the source was enrolled from, and runs when the conversion starts. */
-  sourceSystem: AgentEnvironment;
-  /** Whether it restarts the source into the boot environment to read it there, and back. */
+  sourceSystem: AgentSystem;
+  /** Whether it restarts the source into the boot environment, reads it there, and restarts it again. */
   restartsSource: boolean;
-  /** What an operator sees of it, in order. */
+  /** The steps that an operator sees, in order. */
   steps: readonly StepName[];
-  /** What its preflight checks besides the rules of every type. */
+  /** The groups of preflight rules in addition to the rules for every type. */
   rules: readonly RuleGroup[];
   /** One line for the command line's help; continues "hot: …". */
   summary: string;
@@ -80,7 +80,7 @@ const rows = {
     restartsSource: false,
     steps: COPY_STEPS,
     rules: [],
-    summary: "somebody has started the source from a boot image by hand",
+    summary: "the source was started by hand from a boot image",
   },
 } as const satisfies Record<string, Row>;
 
@@ -115,7 +115,7 @@ export const typeChoices = {
   all: namesWhere(() => true),
   /** For a source that was enrolled from its own system. */
   ownSystem: namesWhere(({ sourceSystem }) => sourceSystem === "original"),
-  /** For a machine that was started from a boot image by hand. */
+  /** For a machine that was started by hand from a boot image. */
   startedByHand: namesWhere(({ sourceSystem }) => sourceSystem === "boot-environment"),
   restarting: namesWhere(({ restartsSource }) => restartsSource),
 } as const;

@@ -1,4 +1,4 @@
-/** What a copy of a disk is worth: to which instant it belongs, and what was copied whole out of doubt. */
+/** How good a copy of a disk is: its consistency, and the parts that were copied whole because of doubt. */
 import { z } from "zod";
 import { DiskName } from "./ids.ts";
 
@@ -21,7 +21,7 @@ export type WholeCopy = z.infer<typeof WholeCopy>;
 
 export const WholeCopies = z.array(WholeCopy).max(16);
 
-/** The least that holds for all of them; nothing at all is whole. */
+/** The lowest consistency of all of them; `unknown` for an empty list. */
 export function leastConsistency(all: readonly Consistency[]): Consistency {
   const ranks = all.map((one) => Consistency.options.indexOf(one));
   return Consistency.options[Math.min(...ranks)] ?? "unknown";
@@ -30,7 +30,7 @@ export function leastConsistency(all: readonly Consistency[]): Consistency {
 export const CopiedDisk = z.object({ name: DiskName, consistency: Consistency, wholeCopies: WholeCopies });
 export type CopiedDisk = z.infer<typeof CopiedDisk>;
 
-/** What people should know of the copy of one disk, a sentence each. */
+/** What people should know about the copy of one disk, one sentence for each fact. */
 export function remarksOn({ name, consistency, wholeCopies }: CopiedDisk): string[] {
   const remarks = wholeCopies.map(({ place, reason }) => `${name}: ${place} was copied whole: ${reason}`);
   if (consistency === "not")

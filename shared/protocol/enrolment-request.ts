@@ -7,14 +7,16 @@ import { Timestamp } from "./common.ts";
 import { DiskName } from "./ids.ts";
 import { Enrolment } from "./resources.ts";
 
-/** Letters that nobody takes for another letter or a digit, and no vowels, so that no code is a word. */
+/**
+ * Letters that cannot be mistaken for another letter or a digit, and no vowels, so that no code is a word.
+ */
 export const CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXZ";
 export const CODE_LENGTH = 8;
 
-/** So long a machine waits before it asks again whether it is approved. */
+/** How long a machine waits before it asks again whether it is approved. */
 export const POLL_SECONDS = 5;
 
-/** As an operator types it, with or without the dash, in capitals or not; read as eight capitals. */
+/** A code as an operator types it, with or without the dash, in any case. It parses to eight capitals. */
 export const EnrolmentCode = z
   .string()
   .max(40)
@@ -28,8 +30,8 @@ export function shownCode(code: string): string {
 }
 
 /**
- * Anybody may ask, and an operator's terminal shows it: nothing in it may move a cursor or turn the direction
- * of writing.
+ * Text that anyone can send and an operator's terminal shows, so it must not move the cursor or reverse the
+ * writing direction.
  */
 const plainText = (most: number) =>
   z
@@ -38,7 +40,9 @@ const plainText = (most: number) =>
     .max(most)
     .regex(/^[^\p{C}]+$/u, "has characters that cannot be shown");
 
-/** How an operator recognises the machine. As it says itself: only the code proves which machine it is. */
+/**
+ * How an operator recognises the machine. The machine says this itself: only the code proves which one it is.
+ */
 export const MachineDescription = z.strictObject({
   name: plainText(100),
   macAddresses: z.array(z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/)).max(16),
@@ -59,20 +63,22 @@ export const NewEnrolmentRequest = MachineDescription.extend({
   csr: z.string().min(1).max(8192),
 });
 
-/** For the machine only. */
+/** The answer to the machine, and to no one else. */
 export const EnrolmentOffer = z.object({
   id: z.string(),
   /** For its screen. */
   code: z.string(),
-  /** Proves that whoever asks for the identity is who asked for the code. Only its hash is kept. */
+  /**
+   * Proves that the machine that claims the identity is the one that asked for the code. Stored as a hash.
+   */
   secret: z.string(),
   expiresAt: Timestamp,
-  /** So long the machine waits before it asks again. */
+  /** How long the machine waits before it asks again. */
   pollSeconds: z.int().positive(),
 });
 export type EnrolmentOffer = z.infer<typeof EnrolmentOffer>;
 
-/** As operators see it. The code is not in it: whoever approves has read it off the machine's screen. */
+/** The request as operators see it, without the code: the operator reads that from the machine's screen. */
 export const EnrolmentRequest = z.object({
   id: z.string(),
   state: z.enum(["pending", "approved", "claimed", "expired"]),

@@ -1,17 +1,16 @@
-/** What an agent tells the control plane. Sent by Basic Ingest to the rule `agent_events`. */
+/** The events that an agent reports to the control plane, by Basic Ingest to the rule `agent_events`. */
 import { z } from "zod";
 import { Failure, Progress, Timestamp } from "./common.ts";
 import { AgentId, CommandId } from "./ids.ts";
 import { Inventory } from "./inventory.ts";
-import { AgentEnvironment, BootId } from "./machine.ts";
+import { AgentSystem, BootId } from "./machine.ts";
 
 /**
- * Where the agent runs: it is the same agent in its machine's own system (which it need not say) and in the
- * boot environment.
+ * The system that the agent runs in: `original` if absent. It is the same agent in both systems.
  */
-const environment = AgentEnvironment.optional();
-/** Who speaks is known from the topic alone: an event that names an agent is refused. */
-const agentId = z.never("the topic says who speaks").optional();
+const environment = AgentSystem.optional();
+/** Only the topic identifies the sender: an event that names an agent is refused. */
+const agentId = z.never("only the topic identifies the agent").optional();
 const ofCommand = { commandId: CommandId, at: Timestamp, environment, agentId };
 
 /**
@@ -29,7 +28,7 @@ export const AgentConnected = z.object({
   inventory: Inventory.optional(),
 });
 
-/** A running command is alive. Sampled by the agent; also the heartbeat of the workflow's step. */
+/** The agent is still working on a command. Sampled, and also the heartbeat of the workflow's step. */
 export const CommandProgressed = z.object({
   type: z.literal("command-progressed"),
   ...ofCommand,
@@ -53,14 +52,14 @@ export const AgentEvent = z.discriminatedUnion("type", [
 export type AgentEvent = z.infer<typeof AgentEvent>;
 
 /**
- * What an agent publishes. The event is nested, so that the topic rule selects it by name and puts the
- * agent's id beside it: whatever else the payload holds, the rule does not take.
+ * The payload that an agent publishes. The event is nested, so that the topic rule selects it by name and
+ * adds the agent's id beside it. The rule ignores everything else in the payload.
  */
 export const AgentMessage = z.strictObject({ event: AgentEvent });
 export type AgentMessage = z.infer<typeof AgentMessage>;
 
 /**
- * As the topic rule hands it on. `agentId` is from the topic, which the agent's policy ties to its
+ * The event as the topic rule passes it on. `agentId` is from the topic, which the agent's policy ties to its
  * certificate.
  */
 export const IngestedEvent = z.strictObject({ agentId: AgentId, event: AgentEvent });

@@ -1,4 +1,4 @@
-/** What an agent tells, in a size that the broker takes. */
+/** Shortens events to a size that the broker accepts. */
 import { MessageTooLargeError } from "../errors/message.ts";
 import { type Failure, failureOf } from "../errors.ts";
 import type { AgentEvent } from "./events.ts";
@@ -8,12 +8,12 @@ import { jsonBytes, MAX_MESSAGE_BYTES } from "./message-size.ts";
 
 const MAX_TEXT = 4000;
 const MAX_DETAILS_BYTES = 16 * 1024;
-/** For `{"event":…}` around it. */
+/** Room for `{"event":…}` around the event. */
 const ENVELOPE_BYTES = 64;
 
 /**
- * The event, or the nearest one that fits into a message: an inventory with fewer entries, a failure with
- * shorter texts, and in place of a result that is too large the failure that says so, which ends its command.
+ * The event, shortened if it does not fit into a message: an inventory loses entries, a failure gets shorter
+ * texts, and a result that is too large becomes a failure that says so and ends the command.
  */
 export function fitEvent(event: AgentEvent): AgentEvent {
   switch (event.type) {

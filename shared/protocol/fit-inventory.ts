@@ -2,22 +2,22 @@
 import { Inventory } from "./inventory.ts";
 import { jsonBytes } from "./message-size.ts";
 
-/** What stands beside an inventory in an event is far smaller than the rest of a message. */
+/** The other fields of an event need far less than the rest of a message. */
 export const MAX_INVENTORY_BYTES: number = 100 * 1024;
 
-/** A list, wherever it occurs: the names on the way to it, such as `disks.partitions`. */
+/** A list, by the field names that lead to it, such as `disks.partitions`. */
 type ListName = string;
 
 /**
- * What is cut first, from what decides least. Any other list follows after these, by its name; disks are cut
- * last, because everything else about a machine is of no use without them.
+ * The lists to cut first, least important first. All other lists follow in alphabetical order; disks are cut
+ * last, because the rest of an inventory is useless without them.
  */
 const FIRST: readonly ListName[] = ["cpu.flags", "bootLoader.entries", "network.routes", "missingTools"];
 const LAST: readonly ListName[] = ["network.interfaces", "disks.partitions", "disks"];
 
 /**
- * The inventory as it may be sent: its lists and texts within the schema's limits, 100 KiB of JSON at most.
- * `problems` names each list that was cut, with how many of its entries are left.
+ * The inventory, shortened to the schema's limits and to at most 100 KiB of JSON. `problems` names each
+ * shortened list, with the number of its entries that are left.
  */
 export function fitInventory(taken: Inventory): Inventory {
   const { problems = [], ...whole } = withinSchema(taken);
@@ -39,7 +39,7 @@ function sizeOf(fitted: Listed, taken: Listed, problems: readonly string[]): num
 }
 
 /**
- * Keeps as many entries of each such list as `fits` lets it, found by halving; none if even that is too much.
+ * Keeps as many entries of the list as `fits` allows, found by binary search; none if even one is too much.
  */
 function withMost(inventory: Listed, list: ListName, fits: (candidate: Listed) => boolean): Listed {
   let [kept, most] = [0, longest(inventory, list)];
@@ -58,7 +58,7 @@ function cutOrder(inventory: Listed): ListName[] {
   return [...FIRST, ...others.sort(), ...LAST];
 }
 
-/** Every list by its name, with how many entries all lists of the name have together. */
+/** Every list by its name, with the total number of entries in all lists of that name. */
 function listsOf(value: unknown, path = "", found = new Map<ListName, number>()): Map<ListName, number> {
   if (Array.isArray(value)) {
     found.set(path, (found.get(path) ?? 0) + value.length);
@@ -106,7 +106,7 @@ function cuts(fitted: Listed, whole: Listed): string[] {
 }
 
 /**
- * Cuts lists and texts that are longer than the schema allows, so that the control plane does not refuse all.
+ * Shortens lists and texts to the schema's limits, so that the control plane does not refuse the inventory.
  */
 function withinSchema(taken: Inventory): Inventory {
   const inventory = structuredClone(taken);

@@ -1,5 +1,5 @@
 /**
- * Ids and names as they travel between machines. Each is safe as a part of a path and of an object's key:
+ * Ids and names in messages between machines. Each is safe as a part of a path and of an object's key:
  * letters, digits, and few signs between them, never a separator, never `.` or `..`. A receiver checks each
  * with these schemas before it uses it.
  */
@@ -14,7 +14,7 @@ export const PointId = idWith("rp");
 /** Of an agent: also of the source server or target host that it runs on. */
 export const AgentId = idWith("agt");
 
-/** Of any resource in a request's path or body; what is longer names nothing. */
+/** An id of any resource in a request's path or body. No resource has a longer one. */
 export const ResourceId = z
   .string()
   .regex(/^[0-9A-Za-z][0-9A-Za-z_-]{0,99}$/, "letters, digits, dash, underscore; at most 100");
@@ -24,7 +24,7 @@ export const CommandId = z
   .string()
   .regex(/^[0-9A-Za-z][0-9A-Za-z._-]{0,199}$/, "letters, digits, dot, dash, underscore; at most 200");
 
-/** Names that Windows keeps for devices, whatever follows the first dot. */
+/** Names that Windows reserves for devices, with any extension. */
 const DEVICE_NAME = /^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i;
 
 /** The name of a source server's disk. Images on target hosts are named after it. */

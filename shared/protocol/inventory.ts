@@ -1,7 +1,7 @@
 /**
- * What an agent knows about its machine. Collected without changing anything; what could not be found out
- * is the value `"unknown"`, never a guess. Travels inside one MQTT message (at most 128 KiB on AWS), so
- * every list is bounded.
+ * What an agent knows about its machine. The agent collects it without changing anything, and reports
+ * `"unknown"`, never a guess, if it cannot find something out. It must fit into one MQTT message (at most
+ * 128 KiB on AWS), so every list is bounded.
  */
 import { z } from "zod";
 import { Timestamp } from "./common.ts";
@@ -14,7 +14,7 @@ const Bytes = z.int().nonnegative();
 export const UNKNOWN = "unknown";
 const orUnknown = <T extends z.ZodType>(type: T) => z.union([type, z.literal(UNKNOWN)]);
 
-/** What lies in a disk, partition, logical volume or array, by its signature. */
+/** The content of a disk, partition, logical volume or array, by its signature. */
 export const VolumeContent = z.strictObject({
   /**
    * As `blkid` names it: `ext4`, `xfs`, `ntfs`, `vfat`, `btrfs`, `swap`, `LVM2_member`,
@@ -154,7 +154,7 @@ export const InterfaceAddress = z.strictObject({
   origin: AddressOrigin.optional(),
 });
 
-/** Who configures an interface, and how; what a boot environment must reproduce. */
+/** The program that configures an interface, and the method, which a boot environment must reproduce. */
 export const InterfaceConfiguration = z.strictObject({
   source: orUnknown(z.enum(["ifupdown", "systemd-networkd", "network-manager", "kernel"])),
   method: orUnknown(z.enum(["static", "dhcp", "none"])),
@@ -266,8 +266,8 @@ export const BootLoader = z.strictObject({
   /** The ways to arm it that were looked at, the preferred one first. */
   arming: z.array(BootArming).max(16).optional(),
   /**
-   * Whose boot images the agent starts: SHA-256 of the public key (SPKI, DER). Absent where the first that
-   * comes will do.
+   * The key whose boot images the agent starts: SHA-256 of the public key (SPKI, DER). If absent, the agent
+   * will trust the key of the first image.
    */
   trustedImageKey: z
     .string()
@@ -288,7 +288,7 @@ export const HypervisorInventory = z.strictObject({
 });
 export type HypervisorInventory = z.infer<typeof HypervisorInventory>;
 
-/** Whether one part of a start of this system needs no person at its console. */
+/** Whether one part of this system's start needs a person at the console. */
 export const ReturnPart = z.strictObject({
   verdict: z.enum(["unattended", "attended", UNKNOWN]),
   /** Why not `unattended`, and what to do about it. */
@@ -298,15 +298,15 @@ export const ReturnPart = z.strictObject({
 export type ReturnPart = z.infer<typeof ReturnPart>;
 
 /**
- * Whether the machine, restarted from elsewhere, comes back to this system by itself: judged apart from how
- * its next start is armed.
+ * Whether the machine, restarted from another system, comes back to this system by itself. Arming of the next
+ * start does not count.
  */
 export const SystemReturn = z.strictObject({
   /** The boot loader that starts this system does not wait for a key, a password or a choice. */
   bootLoader: ReturnPart,
   /** Firmware and boot loader start this system when nothing is armed. */
   nextStart: ReturnPart,
-  /** What is encrypted opens by itself. */
+  /** Encrypted volumes unlock without a person. */
   volumes: ReturnPart,
   /** What the firmware tries before it starts this system: a network card, a CD drive. */
   triedBefore: z.array(Text).max(16),
@@ -347,11 +347,10 @@ export const Inventory = z.strictObject({
   raidArrays: z.array(RaidArray).max(64),
   /** Sources only. */
   return: SystemReturn.optional(),
-  /** What agents of version 0.1 say instead of `return`; nothing is judged by it. */
+  /** Agents of version 0.1 send this instead of `return`. No rule uses it. */
   unlocking: orUnknown(z.enum(["none", "by-itself", "by-hand"])).optional(),
   /**
-   * Whether the agent is there again after a restart: as an enabled service, or only once somebody starts
-   * it.
+   * How the agent starts after a restart: as an enabled service, or only when a person starts it.
    */
   agentStart: orUnknown(z.enum(["at-boot", "by-hand"])).optional(),
   /** Windows only: the drive letters in use. */
@@ -362,7 +361,7 @@ export const Inventory = z.strictObject({
   network: z.strictObject({
     interfaces: z.array(NetworkInterface).max(128),
     routes: z.array(NetworkRoute).max(256),
-    /** The servers that answer in the end, where a resolver of the machine's own stands in front of them. */
+    /** The real name servers, even if a resolver on the machine is in front of them. */
     dns: z.strictObject({ servers: z.array(Text).max(16), search: z.array(Text).max(16) }),
     /** Source servers only. */
     reach: ControlPlaneReach.optional(),
@@ -371,9 +370,9 @@ export const Inventory = z.strictObject({
   hypervisor: HypervisorInventory.optional(),
   /** Target hosts only: where they keep images, and how much room there is. */
   images: z.strictObject({ path: Path, freeBytes: Bytes.optional() }).optional(),
-  /** Programs that were not there to ask; what they would have told is `"unknown"` above. */
+  /** Missing programs. The facts that they provide are `"unknown"` above. */
   missingTools: z.array(z.strictObject({ tool: Text, package: Text })).max(32),
-  /** Which lists are not whole, in words. Absent where all are. */
+  /** Which lists are incomplete, in words. Absent if none is. */
   problems: z.array(z.string().max(500)).max(64).optional(),
 });
 export type Inventory = z.infer<typeof Inventory>;

@@ -1,30 +1,31 @@
-/** Where a machine is that a conversion restarts, and what is known of its boot state. */
+/** The systems that an agent runs in, and the whereabouts of a machine that a conversion restarts. */
 import { z } from "zod";
 import { Timestamp } from "./common.ts";
 
-/** Which system an agent runs in, and for which of them a command is meant. */
-export const AgentEnvironment = z.enum(["original", "boot-environment"]);
-export type AgentEnvironment = z.infer<typeof AgentEnvironment>;
+/** The system that an agent runs in, or that a command is for. */
+export const AgentSystem = z.enum(["original", "boot-environment"]);
+export type AgentSystem = z.infer<typeof AgentSystem>;
 
-/** Of one boot of a system: changes with each. */
+/** The id of one boot of a system; each boot has another one. */
 export const BootId = z.string().min(1).max(64);
 
-export const MachineState = z.object({
-  is: z.enum(["original", "rebooting", "boot-environment", "unknown"]),
+/** Where a machine is, and what is known of its boot state. */
+export const Whereabouts = z.object({
+  location: z.enum(["original", "rebooting", "boot-environment", "unknown"]),
   /**
    * `untouched`: nothing was changed. `armed`: the next start may lead into the boot environment. `restored`:
-   * the boot environment has put it back. `confirmed`: a boot receipt says that it is what it was.
+   * the boot environment has restored it. `confirmed`: a boot receipt confirms that it is as it was.
    * `unconfirmed`: there is no such receipt, or it says otherwise.
    */
   bootState: z.enum(["untouched", "armed", "restored", "confirmed", "unconfirmed"]),
-  /** Since when the machine is there; for `unknown`, when it was last heard. */
+  /** When the machine got there; for `unknown`, when it last reported. */
   since: Timestamp,
 });
-export type MachineState = z.infer<typeof MachineState>;
+export type Whereabouts = z.infer<typeof Whereabouts>;
 
-/** Where the machine is, as it continues "the machine is …". */
-export function whereIs({ is, since }: MachineState): string {
-  switch (is) {
+/** The location in words that continue "the machine is …". */
+export function whereIs({ location, since }: Whereabouts): string {
+  switch (location) {
     case "original":
       return "in its original system";
     case "rebooting":
@@ -32,19 +33,19 @@ export function whereIs({ is, since }: MachineState): string {
     case "boot-environment":
       return "in the boot environment";
     case "unknown":
-      return `not known: it was not heard since ${since}`;
+      return `not known: it has not reported since ${since}`;
   }
 }
 
-const bootStateInWords: Readonly<Record<MachineState["bootState"], string>> = {
+const bootStateInWords: Readonly<Record<Whereabouts["bootState"], string>> = {
   untouched: "boot state untouched",
   armed: "armed: the next start may lead into the boot environment once",
-  restored: "boot state put back, not confirmed yet",
+  restored: "boot state restored, not confirmed yet",
   confirmed: "boot state confirmed by a receipt",
   unconfirmed: "boot state unconfirmed",
 };
 
 /** `in its original system, boot state confirmed by a receipt`. */
-export function machineInWords(machine: MachineState): string {
-  return `${whereIs(machine)}, ${bootStateInWords[machine.bootState]}`;
+export function whereaboutsInWords(whereabouts: Whereabouts): string {
+  return `${whereIs(whereabouts)}, ${bootStateInWords[whereabouts.bootState]}`;
 }

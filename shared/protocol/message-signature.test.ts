@@ -121,7 +121,7 @@ test.each<[string, (message: SignedMessage & { message: Command }) => unknown]>(
 ])("a signed message with %s is not believed", async (_, change) => {
   const opened = openMessage(change((await sent()) as SignedMessage & { message: Command }), trust);
   expect(opened).toEqual({
-    problem: "its signature does not fit the key that this agent knows from its enrolment",
+    problem: "its signature does not match the key that this agent knows from its enrolment",
   });
 });
 

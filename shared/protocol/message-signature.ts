@@ -2,13 +2,13 @@ import { createPublicKey, type KeyObject, verify } from "node:crypto";
 import { ToAgent } from "./commands.ts";
 import { MESSAGE_LIFETIME_MS, type Signed, SignedMessage, signedBytes } from "./signed-message.ts";
 
-/** Clocks may differ by so much before a message counts as signed in the future. */
+/** How far clocks can differ before a message counts as signed in the future. */
 const EARLY_MS = 5 * 60_000;
 
-/** ECDSA with P-256 and SHA-256, DER; of at most 4096 bytes. */
+/** Signs at most 4096 bytes with ECDSA, P-256 and SHA-256; returns DER. */
 export type Sign = (bytes: Uint8Array) => Promise<Uint8Array>;
 
-/** The message as it is sent, good from now on for a quarter of an hour. */
+/** The signed message, which is valid for 15 minutes from now. */
 export async function signMessage(
   message: ToAgent,
   { agentId, nowMs, sign }: { agentId: string; nowMs: number; sign: Sign },
@@ -24,11 +24,11 @@ export async function signMessage(
 export function commandKeyOf(publicKeyPem: string): KeyObject {
   const key = createPublicKey(publicKeyPem);
   if (key.asymmetricKeyDetails?.namedCurve !== "prime256v1")
-    throw new Error("the key that commands are signed with is not one of P-256");
+    throw new Error("the command key is not a P-256 key");
   return key;
 }
 
-/** A message that was signed for this agent. Whether it still counts is for `timeProblem` to say. */
+/** A message that was signed for this agent. `timeProblem` checks whether it is still valid. */
 export interface OpenedMessage {
   message: ToAgent;
   signedAt: string;
@@ -36,8 +36,8 @@ export interface OpenedMessage {
 }
 
 /**
- * Reads what came on the topic, or says why it is not to be believed. Nothing of it is used before its
- * signature was found good.
+ * Opens a message from the topic, or says why it is not valid. It uses no content before it has verified the
+ * signature.
  */
 export function openMessage(
   payload: unknown,
@@ -46,16 +46,16 @@ export function openMessage(
   const outer = SignedMessage.safeParse(payload);
   if (!outer.success) return { problem: "it is not signed" };
   if (!isGood(outer.data, outer.data.signatureBase64, key)) {
-    return { problem: "its signature does not fit the key that this agent knows from its enrolment" };
+    return { problem: "its signature does not match the key that this agent knows from its enrolment" };
   }
   if (outer.data.agentId !== agentId) return { problem: `it is for the agent ${outer.data.agentId}` };
   const message = ToAgent.safeParse(outer.data.message);
-  if (!message.success) return { problem: `it is not understood: ${message.error.message}` };
+  if (!message.success) return { problem: `it cannot be read: ${message.error.message}` };
   const { signedAt, expiresAt } = outer.data;
   return { message: message.data, signedAt, expiresAt };
 }
 
-/** Why a message does not count at this time, if it does not. */
+/** Why a message is not valid at this time; `undefined` if it is. */
 export function timeProblem(
   { signedAt, expiresAt }: Pick<OpenedMessage, "signedAt" | "expiresAt">,
   nowMs: number,
@@ -67,12 +67,12 @@ export function timeProblem(
 
 function isGood(signed: Signed, signatureBase64: string, key: KeyObject): boolean {
   const signature = Buffer.from(signatureBase64, "base64");
-  // Several texts decode to the same bytes; one of them is what the control plane writes.
+  // Several texts decode to the same bytes, but the control plane writes only one of them.
   if (signature.toString("base64") !== signatureBase64) return false;
   try {
     return verify("sha256", signedBytes(signed), key, signature);
   } catch {
-    // It has no encoding, so no key can have signed it.
+    // It has no canonical encoding, so no key can have signed it.
     return false;
   }
 }

@@ -1,6 +1,6 @@
 import { MessageTooLargeError } from "../errors/message.ts";
 
-/** Of a message's JSON. AWS IoT takes 128 KiB; what is left is for the envelope that signs or names it. */
+/** The limit of a message's JSON. AWS IoT accepts 128 KiB; the rest is for the envelope. */
 export const MAX_MESSAGE_BYTES: number = 120 * 1024;
 
 export function jsonBytes(value: unknown): number {
@@ -8,7 +8,7 @@ export function jsonBytes(value: unknown): number {
 }
 
 /**
- * The message's JSON. Throws `MessageTooLargeError` for one that the broker would refuse together with the
+ * The message's JSON. Throws `MessageTooLargeError` if it is so large that the broker would close the
  * connection.
  */
 export function encodeMessage(message: object, what: string): string {

@@ -105,7 +105,7 @@ function queryParameters(query: z.ZodObject | undefined): Json[] {
 
 function idempotency(operationId: string): Json[] {
   if (operationId !== "startConversion") return [];
-  const description = "The same key with the same request, within a day, starts nothing new.";
+  const description = "Within a day, a repeated request with the same key starts nothing new.";
   return [{ name: "Idempotency-Key", in: "header", description, schema: { type: "string", maxLength: 200 } }];
 }
 

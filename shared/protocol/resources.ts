@@ -7,12 +7,12 @@ import { ConversionType, conversionTypes, StepName } from "./conversion-types.ts
 import { CopiedDisk } from "./copied-disk.ts";
 import { AgentId, CommandId, ConversionId, DiskName, ObjectKey, PointId, ResourceId } from "./ids.ts";
 import { Inventory } from "./inventory.ts";
-import { AgentEnvironment, MachineState } from "./machine.ts";
+import { AgentSystem, Whereabouts } from "./machine.ts";
 import { AcceptedRules, RuleName } from "./rule-names.ts";
 
 export { ConversionType, StepName };
 
-/** Whether the control plane hears the agent. `unknown` until it has connected once. */
+/** Whether the agent is connected. `unknown` until it has connected once. */
 export const Presence = z.enum(["connected", "disconnected", "unknown"]);
 
 const agentFields = {
@@ -30,16 +30,16 @@ export const Source = z.object({
   ...agentFields,
   /** The conversion that holds this source; only one at a time reads it. */
   activeConversionId: ConversionId.optional(),
-  /** The system in which its agent was last heard. */
-  environment: AgentEnvironment,
+  /** The system that its agent last reported from. */
+  environment: AgentSystem,
   /**
-   * `boot-environment`: a machine that was started from a boot image by hand. It is this source until it
+   * `boot-environment`: a machine that was started by hand from a boot image. It is this source until it
    * restarts.
    */
-  enrolledFrom: AgentEnvironment,
-  /** Started by hand once more, the machine is this other source now. */
+  enrolledFrom: AgentSystem,
+  /** The source that the machine became when it was started by hand again. */
   restartedAs: AgentId.optional(),
-  /** Such a machine is connected, has told its disks, and no conversion holds it. */
+  /** Whether such a machine is connected, has sent its inventory, and is not held by a conversion. */
   coldCloningReady: z.boolean(),
 });
 export type Source = z.infer<typeof Source>;
@@ -75,7 +75,7 @@ export const Step = z.object({
       disk: DiskName.optional(),
       state: z.string(),
       progress: Progress.optional(),
-      /** The agent is not connected since then: its progress is what it last reported. */
+      /** When the agent disconnected. Its progress is what it last reported. */
       awaySince: Timestamp.optional(),
     }),
   ),
@@ -93,13 +93,13 @@ export const BootCheck = z.object({
 export const ConversionResult = z.object({
   /** Files on the target host. */
   disks: z.array(z.object({ name: DiskName, path: z.string(), format: DiskFormat, sizeBytes: z.int() })),
-  /** What the copy of each disk is worth. */
+  /** The consistency of each disk's copy. */
   copies: z.array(CopiedDisk),
   bytesRead: z.int().nonnegative(),
   bytesStored: z.int().nonnegative(),
   bytesWritten: z.int().nonnegative(),
   bytesVerified: z.int().nonnegative(),
-  /** Disk areas that the source could not read; the clone holds zeros there. */
+  /** Disk areas that the source could not read; the clone has zeros there. */
   badRanges: z.int().nonnegative(),
   captureSeconds: z.number(),
   limitingStage: z.string(),
@@ -116,16 +116,16 @@ export const Conversion = z.object({
   bootCheck: z.boolean(),
   state: ConversionState,
   steps: z.array(Step),
-  /** Types that restart the source: where it is. */
-  machine: MachineState.optional(),
-  /** When the source is to be restarted; absent: at once. */
+  /** Only for types that restart the source: where it is. */
+  whereabouts: Whereabouts.optional(),
+  /** When to restart the source; if absent, at once. */
   startAt: Timestamp.optional(),
   deadlineSeconds: z.int().optional(),
   bootImageId: Sha256.optional(),
   recoveryPointId: PointId.optional(),
   failure: Failure.optional(),
   result: ConversionResult.optional(),
-  /** Rules of preflight that `requestedBy` accepted not to hold. */
+  /** Preflight rules that `requestedBy` accepted although they may fail. */
   accept: z.array(RuleName),
   requestedBy: z.string(),
   createdAt: Timestamp,
@@ -133,11 +133,11 @@ export const Conversion = z.object({
 });
 export type Conversion = z.infer<typeof Conversion>;
 
-/** What only a conversion that restarts the source takes. */
+/** Fields only for conversions that restart the source. */
 const restarting = {
   /** When the source may be restarted: at once if absent or past. */
   startAt: Timestamp.optional(),
-  /** How long the boot environment, and later the original system, may take to be heard. */
+  /** How long the boot environment, and later the original system, may take to report. */
   deadlineSeconds: z.int().min(60).max(86_400).optional(),
   /** The newest if absent. */
   bootImageId: Sha256.optional(),
@@ -159,7 +159,7 @@ export const NewConversion = z
     bootTimeoutSeconds: z.int().min(10).max(7200).default(600),
     /** Console text that proves the clone is up, instead of a login prompt. */
     bootExpect: z.string().min(1).max(200).optional(),
-    /** Rules of preflight that may fail: who asks vouches for what they judge. Recorded and audited. */
+    /** Preflight rules that may fail. The operator takes responsibility for them; recorded and audited. */
     accept: AcceptedRules.default([]),
     ...restarting,
   })
@@ -177,7 +177,7 @@ export type NewConversion = z.infer<typeof NewConversion>;
 
 export const PreflightRequest = z.strictObject({
   type: ConversionType,
-  /** Without: what concerns the target host stays open. */
+  /** If absent, the outcome of rules about the target host is unknown. */
   targetId: ResourceId.optional(),
   disks: z.array(DiskName).min(1).max(64).optional(),
   bootCheck: z.boolean().default(false),
@@ -188,16 +188,16 @@ export type PreflightRequest = z.infer<typeof PreflightRequest>;
 
 export const RuleOutcome = z.object({
   id: RuleName,
-  /** What it would mean if the rule does not hold. */
+  /** What happens if the rule does not hold. */
   severity: z.enum(["fail", "warn"]),
-  /** `unknown`: what it takes to tell is not known; `accepted`: it fails, and an operator passed it. */
+  /** `unknown`: it cannot be found out; `accepted`: it fails, but an operator accepted that. */
   outcome: z.enum(["pass", "warn", "fail", "unknown", "accepted"]),
   /** Whether an operator may accept that it fails, with `accept`. */
   acceptable: z.boolean(),
   /** Who accepted it. */
   acceptedBy: z.string().optional(),
   message: z.string(),
-  /** Absent where nothing is to be done. */
+  /** Absent if there is nothing to do. */
   remedy: z.string().optional(),
 });
 export type RuleOutcome = z.infer<typeof RuleOutcome>;
@@ -209,12 +209,12 @@ export const Preflight = z.object({
 });
 export type Preflight = z.infer<typeof Preflight>;
 
-/** A boot receipt, with what it takes to check it without the control plane. */
+/** A boot receipt, with the certificate to check it without the control plane. */
 export const ConversionReceipt = z.object({
   conversionId: ConversionId,
   receipt: BootReceipt,
   receivedAt: Timestamp,
-  /** The certificate by which the control plane knows the source's agent. */
+  /** The certificate that the control plane has stored for the source's agent. */
   certificatePem: z.string(),
 });
 export type ConversionReceipt = z.infer<typeof ConversionReceipt>;
@@ -237,20 +237,20 @@ export const AuditEntry = z.object({
   actor: z.string(),
   /** Past tense: `conversion-started`, `enrolment-refused`, `session-refused`. */
   action: z.string(),
-  /** The id of what it was done to. */
+  /** The id of the object of the action. */
   subject: z.string(),
   outcome: z.enum(["done", "refused"]),
   details: z.record(z.string(), z.unknown()).optional(),
   /**
-   * Of what the actor can repeat at will: how often it happened in this clock hour. Subject and details are
-   * the first's.
+   * For actions that the actor can repeat without limit: the count in this clock hour. Subject and details
+   * are those of the first time.
    */
   count: z.int().positive().optional(),
   lastAt: Timestamp.optional(),
 });
 export type AuditEntry = z.infer<typeof AuditEntry>;
 
-/** Temporary rights to read one source server's repository, and nothing else. */
+/** Temporary credentials to read one source server's repository, and nothing else. */
 export const DataAccess = z.object({
   sourceId: AgentId,
   bucket: z.string(),
@@ -285,8 +285,8 @@ export const Enrolment = z.object({
   agentId: AgentId,
   certificatePem: z.string(),
   /**
-   * What the agent trusts for MQTT and the credentials provider; absent on AWS, whose root is in the system's
-   * store.
+   * The authority that the agent trusts for MQTT and the credentials provider; absent on AWS, whose root is
+   * in the system's store.
    */
   caPem: z.string().optional(),
   mqttEndpoint: z.string(),
@@ -295,11 +295,11 @@ export const Enrolment = z.object({
   region: z.string(),
   bucket: z.string(),
   kmsKeyId: z.string(),
-  /** The public key (SPKI) whose messages this agent obeys, and no other's. */
+  /** The public key (SPKI) that signs all messages that this agent obeys. */
   commandKeyPem: z.string(),
   /**
-   * Sources: the key of the newest boot image, if there is one. From enrolment on the agent starts no images
-   * of another.
+   * For a source: the key of the newest boot image, if there is one. From enrolment on, the agent starts only
+   * images with this key.
    */
   bootImageKeyPem: z.string().optional(),
   apiUrl: z.string(),

@@ -36,7 +36,7 @@ export type RouteAuth =
   | "user"
   /** The agent's temporary AWS credentials (SigV4). */
   | "agent"
-  /** Anyone; the operation checks what it is given. */
+  /** Anyone; the operation itself checks the request. */
   | "none";
 
 export interface Route {
@@ -69,7 +69,7 @@ export const routes = {
     path: "/enrolment-tokens",
     handler: "enrolment-tokens",
     auth: "user",
-    summary: "Creates a token with which one agent may enrol, once.",
+    summary: "Creates a token with which one agent can enrol once.",
     body: NewEnrolmentToken,
     response: EnrolmentToken,
     status: 201,
@@ -89,8 +89,7 @@ export const routes = {
     path: "/enrolment-requests",
     handler: "enrolment-requests",
     auth: "none",
-    summary:
-      "For a machine that was started from a boot image by hand: asks for a code to show on its screen.",
+    summary: "Returns a code for the screen of a machine that was started by hand from a boot image.",
     body: NewEnrolmentRequest,
     response: EnrolmentOffer,
     status: 201,
@@ -100,7 +99,7 @@ export const routes = {
     path: "/enrolment-requests",
     handler: "enrolment-requests",
     auth: "user",
-    summary: "Lists the machines that wait for the approval of their code, newest first.",
+    summary: "Lists the machines whose codes are waiting for approval, newest first.",
     query: Page,
     response: list(EnrolmentRequest),
     status: 200,
@@ -110,7 +109,7 @@ export const routes = {
     path: "/enrolment-approvals",
     handler: "enrolment-requests",
     auth: "user",
-    summary: "Approves the machine that shows this code: it becomes a source server.",
+    summary: "Approves the machine that shows this code. It becomes a source server.",
     body: EnrolmentApproval,
     response: EnrolmentRequest,
     status: 201,
@@ -169,7 +168,7 @@ export const routes = {
     handler: "agents",
     auth: "user",
     summary:
-      "Revokes an agent's certificate, at once and for good. Temporary credentials that it holds run out within 15 minutes.",
+      "Revokes an agent's certificate at once and permanently. Its temporary credentials expire within 15 minutes.",
     response: z.object({ id: z.string(), role: AgentRole, revokedAt: z.string() }),
     status: 200,
   },
@@ -207,7 +206,7 @@ export const routes = {
     path: "/conversions/{id}/cancel",
     handler: "conversions",
     auth: "user",
-    summary: "Cancels a running conversion and releases what it took.",
+    summary: "Cancels a running conversion and releases what it used.",
     response: Conversion,
     status: 202,
   },
@@ -217,7 +216,7 @@ export const routes = {
     handler: "conversions",
     auth: "user",
     summary:
-      "Shows the boot receipt of a conversion: that the conversion left nothing in the source's boot state.",
+      "Shows the boot receipt of a conversion, which proves that it left nothing in the source's boot state.",
     response: ConversionReceipt,
     status: 200,
   },
@@ -226,7 +225,7 @@ export const routes = {
     path: "/sources/{id}/preflight",
     handler: "preflight",
     auth: "user",
-    summary: "Checks every rule that a conversion of this source must meet. Touches nothing.",
+    summary: "Checks every rule for a conversion of this source. Changes nothing.",
     body: PreflightRequest,
     response: Preflight,
     status: 200,
@@ -236,7 +235,7 @@ export const routes = {
     path: "/boot-images",
     handler: "boot-images",
     auth: "user",
-    summary: "Registers a boot image and gives temporary rights to upload its files.",
+    summary: "Registers a boot image and returns temporary credentials to upload its files.",
     body: NewBootImage,
     response: BootImageUpload,
     status: 201,
@@ -246,7 +245,7 @@ export const routes = {
     path: "/boot-images/{id}/complete",
     handler: "boot-images",
     auth: "user",
-    summary: "Checks that every file of a boot image is there, by size and hash; from then on it is used.",
+    summary: "Checks every file of a boot image by size and hash. From then on, conversions use the image.",
     response: BootImage,
     status: 200,
   },
@@ -284,7 +283,7 @@ export const routes = {
     path: "/sources/{id}/data-access",
     handler: "data-access",
     auth: "user",
-    summary: "Gives the operator temporary rights to read one source server's repository.",
+    summary: "Returns temporary credentials for the operator to read one source server's repository.",
     response: DataAccess,
     status: 201,
   },
@@ -293,7 +292,8 @@ export const routes = {
     path: "/conversions/{id}/data-access",
     handler: "data-access",
     auth: "agent",
-    summary: "Gives a target host temporary rights to read the repository that a conversion assigned to it.",
+    summary:
+      "Returns temporary credentials for a target host to read the repository that a conversion assigned to it.",
     response: DataAccess,
     status: 201,
   },

@@ -53,8 +53,8 @@ export const RuleName = z.enum([
 export type RuleName = z.infer<typeof RuleName>;
 
 /**
- * Rules that judge something which the operator may know better. Accepting one passes it for one
- * conversion; every other rule holds or the conversion does not start.
+ * Rules about facts that the operator may know better. An operator may accept each for one conversion. Every
+ * other rule must hold, or the conversion does not start.
  */
 export const AcceptableRule = RuleName.extract([
   "inventory-whole",
@@ -70,7 +70,7 @@ export const AcceptableRule = RuleName.extract([
 ]);
 export type AcceptableRule = z.infer<typeof AcceptableRule>;
 
-/** Each at most once. */
+/** Accepted rules, each at most once. */
 export const AcceptedRules = z
   .array(AcceptableRule)
   .max(AcceptableRule.options.length)

@@ -1,6 +1,6 @@
 /** The MQTT topics. Agents' policies name exactly these, with the thing name as a variable. */
 
-/** Name of the topic rule that takes agents' events. */
+/** The name of the topic rule for agents' events. */
 export const EVENTS_RULE = "agent_events";
 
 /**
@@ -10,5 +10,5 @@ export const EVENTS_RULE = "agent_events";
 export const eventsTopic = (agentId: string): string =>
   `$aws/rules/${EVENTS_RULE}/causeway/agents/${agentId}/events`;
 
-/** Where an agent hears commands. */
+/** Where an agent receives commands. */
 export const commandsTopic = (agentId: string): string => `causeway/agents/${agentId}/commands`;

@@ -174,7 +174,7 @@ export class ConversionRun {
     return this.dispatched.map(keyOf);
   }
 
-  /** The last command, which nobody has answered. */
+  /** The last command, which has no answer yet. */
   get waiting(): Dispatched {
     const last = this.dispatched.at(-1);
     if (!last) throw new Error("nothing was dispatched");

@@ -4,7 +4,7 @@ import { run } from "./command.ts";
 export type Addition = { path: string; source: string; mode: number } | { path: string; linkTo: string };
 
 /**
- * Adds files to an ext4 file system that lies at `offsetBytes` of a disk image, owned by root, making the
+ * Adds files to an ext4 file system that starts at `offsetBytes` of a disk image, owned by root, making the
  * folders they need. Nothing is mounted, so no kernel driver and no loop device is needed. Throws where a
  * file could not be added.
  */
@@ -38,7 +38,7 @@ function commandsFor(addition: Addition): string[] {
   ];
 }
 
-/** `/a/b/c` lies in `/a` and `/a/b`. Those that exist already are left alone. */
+/** The folders above a path: `/a` and `/a/b` for `/a/b/c`. Existing ones stay as they are. */
 function foldersOf(path: string): string[] {
   const names = path.split("/").slice(1, -1);
   return names.map((_, index) => `/${names.slice(0, index + 1).join("/")}`);

@@ -69,7 +69,7 @@ const KEPT_MODULES = [
   // The agent rehearses the boot environment's network on them.
   "drivers/net/veth.ko",
 ];
-/** Nobody reads them on a server, which is why images of cloud providers are without them, too. */
+/** A server does not need these, and images of cloud providers do not have them, either. */
 const LEFT_OUT = ["usr/share/doc", "usr/share/man", "usr/share/locale"];
 
 /** Changes whenever the root would: the name of the cached tarball derives from it. */

@@ -7,7 +7,7 @@ const BOOT_CODE_BYTES = 440;
 const KERNEL_SECTOR_OFFSET = 0x5c;
 const BOOT_DRIVE_CHECK_OFFSET = 0x66;
 const TWO_NOPS = 0x9090;
-/** In the first sector of `core.img`: from which sector on the rest of it lies. */
+/** The field in the first sector of `core.img` that says at which sector the rest starts. */
 const CORE_BLOCK_LIST_OFFSET = 0x1f4;
 
 const SECTOR_BYTES = 512;
@@ -80,7 +80,7 @@ export async function prepareBiosGrub({ root, partition, rootDevice, signal }: G
 
 /**
  * Writes the images made by `prepareBiosGrub` into the image's boot sector and BIOS boot partition, each
- * knowing where the next lies.
+ * with the position of the next.
  */
 export async function embedBiosGrub(
   imagePath: string,

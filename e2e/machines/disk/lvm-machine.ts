@@ -12,7 +12,7 @@ const BIOS_BOOT = { offsetBytes: MIB, sizeBytes: MIB };
 const BOOT = { offsetBytes: 2 * MIB, sizeBytes: 320 * MIB };
 const GROUP = { offsetBytes: BOOT.offsetBytes + BOOT.sizeBytes, sizeBytes: 0 };
 GROUP.sizeBytes = SYSTEM_DISK_BYTES - GROUP.offsetBytes - MIB;
-/** LVM's first extent lies so far behind the start of its partition, and extents are so large. */
+/** The offset of LVM's first extent in its partition, and the default size of an extent in this group. */
 const FIRST_EXTENT_BYTES = MIB;
 const EXTENT_BYTES = 4 * MIB;
 const BOOT_UUID = "5b7d6a70-36a1-4d69-8d0b-7c6a1f4f6d21";
@@ -20,7 +20,7 @@ const ROOT_UUID = "e0f5c9c6-7c0e-4d3f-b7c1-3f2a90c1d5b2";
 const DATA_UUID = "1c7f0a9b-52de-4b53-9a3c-64d7e2b8f0a3";
 const DISK_GUID = "0d9b5f6e-5a77-4a0c-9e2e-7f10b6c4d8a5";
 const GROUP_NAME = "vg0";
-const DATA_TEXT = "What lies on the second disk is cloned, too.\n";
+const DATA_TEXT = "The second disk is cloned, too.\n";
 /** Changes whenever the disks would. */
 const LAYOUT_VERSION = 1;
 

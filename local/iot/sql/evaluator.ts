@@ -82,7 +82,7 @@ function call(name: string, level: number | undefined, context: MessageContext):
       return level === undefined ? context.topic : context.topic.split("/")[level - 1];
     case "timestamp":
       return context.timestamp;
-    // AWS says so for messages that did not come over MQTT.
+    // AWS documents this for messages that did not come over MQTT.
     case "clientid":
       return context.clientId ?? "N/A";
     default:

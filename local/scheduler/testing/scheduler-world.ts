@@ -22,7 +22,7 @@ export const functionArn = `arn:aws:lambda:${REGION}:${ACCOUNT_ID}:function:tick
 export const machineArn = `arn:aws:states:${REGION}:${ACCOUNT_ID}:stateMachine:run`;
 export const roleArn = `arn:aws:iam::${ACCOUNT_ID}:role/schedules`;
 
-/** Takes down what it is asked to start, and when; fails as often as it is told to. */
+/** Records which functions it is asked to start, and when; fails the given number of times. */
 export class Recorder implements LambdaInvoker {
   readonly clock: ManualClock;
   readonly invocations: { at: string; payload: unknown }[] = [];

@@ -137,7 +137,7 @@ test("a failed iteration cancels its siblings, whose late callbacks find no task
   ]);
 });
 
-test("a Map that is tried again starts all its iterations anew", async () => {
+test("a retried Map starts all its iterations again", async () => {
   let failures = 1;
   const world = new World({
     work: () => {
@@ -233,7 +233,7 @@ test("inner scopes read outer variables; what they assign is gone outside", asyn
   expect(world.result(arn).output).toEqual([[101, [102, 100]], false]);
 });
 
-test("all that a state assigns is computed from the variables before it, and so is its output", async () => {
+test("a state computes its assignments and its output from the variables before it", async () => {
   const world = new World();
   const arn = await world.start({
     StartAt: "Set",

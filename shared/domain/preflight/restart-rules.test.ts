@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import type { BootArming, Inventory, NetworkInterface } from "../../protocol/inventory.ts";
 import { preflightFindings, preflightRules } from "../preflight.ts";
-import { untouchedMachine } from "../source-machine.ts";
 import { aBootImage, aConversion, aDisk, anInventory, aReach, aSource, aTarget } from "../testing/records.ts";
+import { untouchedWhereabouts } from "../whereabouts.ts";
 import type { PreflightFacts } from "./rule.ts";
 
 const grub: BootArming = {
@@ -50,7 +50,7 @@ function facts(inventory: Partial<Inventory> = {}, change: Partial<PreflightFact
     conversion: aConversion({
       type: "remote-cold",
       bootImageId: aBootImage().id,
-      machine: untouchedMachine("2030-01-01T00:00:00.000Z"),
+      whereabouts: untouchedWhereabouts("2030-01-01T00:00:00.000Z"),
     }),
     source: aSource({ activeConversionId: "cnv_1", inventory: anInventory({ ...ready, ...inventory }) }),
     target: aTarget(),
@@ -146,7 +146,7 @@ test.each<[string, PreflightFacts, string[]]>([
     [],
   ],
   [
-    "a boot loader that nobody knows",
+    "an unknown boot loader",
     facts({ bootLoader: { kind: "unknown", entries: [], arming: [] } }),
     ["fail boot-loader-known", "fail boot-loader-armable", "unknown boot-loader-room"],
   ],
@@ -214,7 +214,7 @@ test.each<[string, PreflightFacts, string[]]>([
     ["fail disk-drivers"],
   ],
   [
-    "a disk whose driver nobody knows",
+    "a disk with an unknown driver",
     facts({ disks: [aDisk("vda", { transport: "sata" })] }),
     ["unknown disk-drivers"],
   ],
@@ -246,7 +246,7 @@ test.each<[string, PreflightFacts, string[]]>([
     ["fail disk-firmware"],
   ],
   [
-    "a network adapter whose driver nobody knows",
+    "a network adapter with an unknown driver",
     facts({ network: network(port("eth0", { driver: undefined })) }),
     ["unknown network-drivers"],
   ],
@@ -267,7 +267,7 @@ test.each<[string, PreflightFacts, string[]]>([
     [],
   ],
   [
-    "a bond whose mode nobody knows",
+    "a bond with an unknown mode",
     facts({
       network: network(
         port("bond0", { kind: "bond", bond: { mode: "unknown", members: ["eth0"] } }),
@@ -304,7 +304,7 @@ test.each<[string, PreflightFacts, string[]]>([
     ["unknown network-drivers", "fail network-wired", "fail network-addresses"],
   ],
   [
-    "an address of which nobody knows where it is from",
+    "an address with an unknown origin",
     facts({ network: network(port("eth0", { configuration: { source: "unknown", method: "unknown" } })) }),
     ["warn network-settings"],
   ],
@@ -351,14 +351,14 @@ test.each<[string, PreflightFacts, string[]]>([
   expect(outcomes(given)).toEqual(expected);
 });
 
-test("why a boot loader cannot be armed, and what to do instead, is told in the agent's words", () => {
+test("the agent's own words say why a boot loader cannot be armed, and what to do instead", () => {
   const arming = [{ adapter: "grub", possible: false, reason: "grubenv is on LVM", fallback: "use the ISO" }];
   const [finding] = preflightFindings(facts({ bootLoader: { kind: "grub", entries: [], arming } }));
   expect(finding).toMatchObject({ id: "boot-loader-armable", severity: "fail" });
   expect(finding?.message).toBe("grub: grubenv is on LVM (use the ISO)");
 });
 
-test("what cannot be told does not stop a conversion, for the agent looks again; it is told as a warning", () => {
+test("an unknown outcome is a warning and does not stop a conversion, because the agent checks again", () => {
   const found = preflightFindings(facts({ memoryBytes: "unknown" }));
   expect(found).toMatchObject([{ id: "memory", severity: "warn" }]);
 });
@@ -381,7 +381,7 @@ test("every rule has an id of its own, and says what holds and what to do", () =
   }
 });
 
-test("a bridge that leads out by several ports is told with them, and what else can be done", () => {
+test("the finding for a bridge of several ports names the ports and the alternatives", () => {
   const [finding] = preflightFindings(
     facts({ network: network(bridge("eth0", "eth1"), port("eth0"), port("eth1")) }),
   );
@@ -389,7 +389,7 @@ test("a bridge that leads out by several ports is told with them, and what else 
   expect(finding?.remedy).toMatch(/hot.*by hand/);
 });
 
-test("what is missing is told by the name of its package, and how it gets into the image", () => {
+test("the finding for missing firmware names its package and says how to get it into the image", () => {
   const [finding] = preflightFindings(facts({ network: network(port("eth0", { driver: "bnx2" })) }));
   expect(finding?.message).toContain("firmware-bnx2");
   expect(finding?.remedy).toContain("--firmware DIR");

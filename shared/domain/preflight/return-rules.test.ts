@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import type { Inventory } from "../../protocol/inventory.ts";
 import { AcceptableRule } from "../../protocol/rule-names.ts";
 import { preflightFindings, preflightRules } from "../preflight.ts";
-import { untouchedMachine } from "../source-machine.ts";
 import { aBootImage, aConversion, anInventory, aSource, aTarget } from "../testing/records.ts";
+import { untouchedWhereabouts } from "../whereabouts.ts";
 import type { PreflightFacts } from "./rule.ts";
 
 function facts(inventory: Partial<Inventory> = {}): PreflightFacts {
@@ -11,7 +11,7 @@ function facts(inventory: Partial<Inventory> = {}): PreflightFacts {
     conversion: aConversion({
       type: "remote-cold",
       bootImageId: aBootImage().id,
-      machine: untouchedMachine("2030-01-01T00:00:00.000Z"),
+      whereabouts: untouchedWhereabouts("2030-01-01T00:00:00.000Z"),
     }),
     source: aSource({ activeConversionId: "cnv_1", inventory: anInventory(inventory) }),
     target: aTarget(),

@@ -4,7 +4,7 @@
  */
 import { WrongStateError } from "../../errors.ts";
 import { type ConversionType, conversionTypes, typeChoices } from "../../protocol/conversion-types.ts";
-import type { AgentEnvironment } from "../../protocol/machine.ts";
+import type { AgentSystem } from "../../protocol/machine.ts";
 import type { AgentRecord } from "../agent.ts";
 import type { PreflightFacts, PreflightRule } from "./rule.ts";
 
@@ -36,7 +36,7 @@ const startedByHand: SystemRule = {
 };
 
 /** By the system from which a type's source must have been enrolled. */
-export const systemRules: Readonly<Record<AgentEnvironment, SystemRule>> = {
+export const systemRules: Readonly<Record<AgentSystem, SystemRule>> = {
   original: ownSystem,
   "boot-environment": startedByHand,
 };

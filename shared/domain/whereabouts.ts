@@ -1,63 +1,65 @@
 /**
- * The machine of a conversion that restarts it: where it is, according to the results of commands and the
+ * The whereabouts of a machine that a conversion restarts, according to the results of commands and the
  * system that its agent connects from.
  */
 import type { z } from "zod";
 import { type CommandKind, commandKinds } from "../protocol/commands.ts";
-import { type AgentEnvironment, BootId, MachineState } from "../protocol/machine.ts";
+import { type AgentSystem, BootId, Whereabouts } from "../protocol/machine.ts";
 
-export const MachineRecord = MachineState.extend({
+export const WhereaboutsRecord = Whereabouts.extend({
   /**
    * The boot of the original system in which it was armed. A report from another boot means that it has been
    * restarted since.
    */
   armedInBoot: BootId.optional(),
 });
-export type MachineRecord = z.infer<typeof MachineRecord>;
+export type WhereaboutsRecord = z.infer<typeof WhereaboutsRecord>;
 
-export function untouchedMachine(now: string): MachineRecord {
-  return { is: "original", bootState: "untouched", since: now };
+export function untouchedWhereabouts(now: string): WhereaboutsRecord {
+  return { location: "original", bootState: "untouched", since: now };
 }
 
 /**
  * Whether it may be away from its original system, or may start differently than before. Until a receipt
  * says otherwise, an operator has to look after it.
  */
-export function isAway(machine: MachineState): boolean {
-  return machine.is !== "original" || mayHaveLeft(machine);
+export function isAway(whereabouts: Whereabouts): boolean {
+  return whereabouts.location !== "original" || mayHaveLeft(whereabouts);
 }
 
 /** The control plane is about to send the command to arm it: from then on it may be armed. */
-export function arming(machine: MachineRecord): MachineRecord {
-  return machine.bootState === "armed" ? machine : { ...machine, bootState: "armed" };
+export function arming(whereabouts: WhereaboutsRecord): WhereaboutsRecord {
+  return whereabouts.bootState === "armed" ? whereabouts : { ...whereabouts, bootState: "armed" };
 }
 
 /** The machine after a command has succeeded with this output. */
 export function afterCommand(
-  machine: MachineRecord,
+  whereabouts: WhereaboutsRecord,
   command: { kind: CommandKind; input: Record<string, unknown> },
   output: unknown,
   now: string,
-): MachineRecord {
+): WhereaboutsRecord {
   switch (command.kind) {
     case "arm-boot": {
       const { bootId } = commandKinds["arm-boot"].output.parse(output);
-      return { ...machine, armedInBoot: bootId };
+      return { ...whereabouts, armedInBoot: bootId };
     }
     case "reboot":
-      return machine.is === command.input.into ? machine : movedTo(machine, "rebooting", now);
+      return whereabouts.location === command.input.into
+        ? whereabouts
+        : movedTo(whereabouts, "rebooting", now);
     case "report-boot-state": {
       const { restored } = commandKinds["report-boot-state"].output.parse(output);
-      const there = movedTo(machine, "boot-environment", now);
+      const there = movedTo(whereabouts, "boot-environment", now);
       return restored ? { ...there, bootState: "restored" } : there;
     }
     case "attest-boot-state": {
       const { receipt } = commandKinds["attest-boot-state"].output.parse(output);
       const bootState = receipt.content.outcome === "different" ? "unconfirmed" : "confirmed";
-      return { ...movedTo(machine, "original", now), bootState };
+      return { ...movedTo(whereabouts, "original", now), bootState };
     }
     default:
-      return machine;
+      return whereabouts;
   }
 }
 
@@ -66,24 +68,24 @@ export function afterCommand(
  * system, even if that failed. If no boot state was ever saved, nothing was ever armed.
  */
 export function afterFailure(
-  machine: MachineRecord,
+  whereabouts: WhereaboutsRecord,
   command: { kind: CommandKind },
   failureName: string,
   now: string,
-): MachineRecord {
-  if (command.kind !== "attest-boot-state") return machine;
-  const there = movedTo(machine, "original", now);
-  const neverArmed = failureName === "BootStateNotSavedError" && !machine.armedInBoot;
+): WhereaboutsRecord {
+  if (command.kind !== "attest-boot-state") return whereabouts;
+  const there = movedTo(whereabouts, "original", now);
+  const neverArmed = failureName === "BootStateNotSavedError" && !whereabouts.armedInBoot;
   return neverArmed ? { ...there, bootState: "untouched" } : there;
 }
 
 /** After its agent has retracted a restart: it still runs its original system. */
-export function afterRetraction(machine: MachineRecord, now: string): MachineRecord {
-  return machine.is === "rebooting" ? movedTo(machine, "original", now) : machine;
+export function afterRetraction(whereabouts: WhereaboutsRecord, now: string): WhereaboutsRecord {
+  return whereabouts.location === "rebooting" ? movedTo(whereabouts, "original", now) : whereabouts;
 }
 
 export interface Contact {
-  environment: AgentEnvironment;
+  environment: AgentSystem;
   bootId: string | undefined;
 }
 
@@ -91,28 +93,37 @@ export interface Contact {
  * The machine after its agent has connected. An agent can connect once more while its system shuts down, so
  * only another boot proves that the machine is back.
  */
-export function afterConnect(machine: MachineRecord, contact: Contact, now: string): MachineRecord {
-  if (contact.environment === "boot-environment") return movedTo(machine, "boot-environment", now);
-  return isBack(machine, contact) ? movedTo(machine, "original", now) : machine;
+export function afterConnect(
+  whereabouts: WhereaboutsRecord,
+  contact: Contact,
+  now: string,
+): WhereaboutsRecord {
+  if (contact.environment === "boot-environment") return movedTo(whereabouts, "boot-environment", now);
+  return isBack(whereabouts, contact) ? movedTo(whereabouts, "original", now) : whereabouts;
 }
 
 /** Whether the report proves that it has been restarted since it was armed and runs its original system. */
-export function isBack({ is, armedInBoot }: MachineRecord, { environment, bootId }: Contact): boolean {
+export function isBack(
+  { location, armedInBoot }: WhereaboutsRecord,
+  { environment, bootId }: Contact,
+): boolean {
   if (environment !== "original") return false;
   if (armedInBoot && bootId) return bootId !== armedInBoot;
   // A machine that was not armed was only ever asked to restart out of the boot environment.
-  return is === "boot-environment" || is === "unknown" || (is === "rebooting" && !armedInBoot);
+  return (
+    location === "boot-environment" || location === "unknown" || (location === "rebooting" && !armedInBoot)
+  );
 }
 
 /** Whether it is known to be and to start as before: nothing was touched, or a receipt confirms it. */
-export function isAsItWas(machine: MachineState): boolean {
-  return !isAway(machine) && machine.bootState !== "unconfirmed";
+export function isAsItWas(whereabouts: Whereabouts): boolean {
+  return !isAway(whereabouts) && whereabouts.bootState !== "unconfirmed";
 }
 
 /**
  * Whether it may be in its boot environment: it was armed, and its boot state has not been confirmed since.
  */
-export function mayHaveLeft({ bootState }: MachineState): boolean {
+export function mayHaveLeft({ bootState }: Whereabouts): boolean {
   return bootState === "armed" || bootState === "restored";
 }
 
@@ -120,17 +131,21 @@ export function mayHaveLeft({ bootState }: MachineState): boolean {
  * The machine at the end of its conversion. If the original system has not reported by then, its location
  * becomes `unknown`. An armed machine stays armed, because no report says that it was disarmed.
  */
-export function atEnd(machine: MachineRecord, lastHeardAt: string): MachineRecord {
-  const { is, bootState } = machine;
+export function atEnd(whereabouts: WhereaboutsRecord, lastHeardAt: string): WhereaboutsRecord {
+  const { location, bootState } = whereabouts;
   return {
-    ...machine,
-    ...(is === "original"
+    ...whereabouts,
+    ...(location === "original"
       ? {}
-      : { is: "unknown" as const, since: is === "unknown" ? machine.since : lastHeardAt }),
+      : { location: "unknown" as const, since: location === "unknown" ? whereabouts.since : lastHeardAt }),
     bootState: bootState === "restored" ? "unconfirmed" : bootState,
   };
 }
 
-function movedTo(machine: MachineRecord, is: MachineRecord["is"], now: string): MachineRecord {
-  return machine.is === is ? machine : { ...machine, is, since: now };
+function movedTo(
+  whereabouts: WhereaboutsRecord,
+  location: WhereaboutsRecord["location"],
+  now: string,
+): WhereaboutsRecord {
+  return whereabouts.location === location ? whereabouts : { ...whereabouts, location, since: now };
 }
