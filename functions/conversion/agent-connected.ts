@@ -120,8 +120,8 @@ async function isWantedThere(
   commands: readonly CommandRecord[],
   { workflow }: ConnectDeps,
 ): Promise<boolean> {
-  const { id, machine } = conversion;
-  if (hasEnded(conversion) || !machine || !mayHaveLeft(machine)) return false;
+  const { id, whereabouts } = conversion;
+  if (hasEnded(conversion) || !whereabouts || !mayHaveLeft(whereabouts)) return false;
   if (commands.some((command) => command.kind === "attest-boot-state" && isOpen(command))) return false;
   return workflow.isRunning(id);
 }
