@@ -1,7 +1,8 @@
+import type { BootLoaderKind } from "#shared/protocol/boot-receipt.ts";
 import { typeChoices } from "#shared/protocol/conversion-types.ts";
 import type { ArmingNeed } from "./arming-need.ts";
 import type { Attestation } from "./attest.ts";
-import type { BootLoaderKind, SavedBootState } from "./saved-state.ts";
+import type { SavedBootState } from "./saved-state.ts";
 import type { ImageForm, StagedImage } from "./staging.ts";
 
 /** An objection to arming, and what the operator can do about it. */

@@ -14,6 +14,7 @@ import {
   variableBytes,
 } from "./firmware.ts";
 import { LinuxBootLoader } from "./linux-boot-loader.ts";
+import type { LinuxLoader } from "./linux-loader.ts";
 import { encodeLoadOption, isOwnLoadOption, OWN_LABEL } from "./load-option.ts";
 import { type ArmingRule, COMMON_RULES, type CommonFacts, findingsOf } from "./rules.ts";
 import { variablePath } from "./save.ts";
@@ -80,7 +81,7 @@ export class BootNext extends LinuxBootLoader implements BootLoaderAdapter {
 
   async probe(need: ArmingNeed): Promise<ProbeResult> {
     const volumes = await readVolumes(this.machine);
-    const esp = findEsp(volumes);
+    const esp = findEsp(volumes.volumes);
     const parent = esp && posix.join(esp.mountPoint, "EFI");
     const partition = esp && (await readPartition(this.machine, esp.device));
     const facts: BootNextFacts = {
@@ -203,3 +204,6 @@ function hardDriveOf({
   const number = table.kind === "mbr" ? Number(table.uuid) : Number.NaN;
   return Number.isInteger(number) ? { ...place, signature: { format: "mbr", number } } : undefined;
 }
+
+/** The firmware itself, which the inventory does not show as a boot loader. */
+export const bootNext: LinuxLoader = { adapter: (machine) => new BootNext(machine) };

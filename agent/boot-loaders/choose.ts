@@ -1,5 +1,4 @@
 import { ArmingRefusedError } from "#shared/errors.ts";
-import type { BootMachine } from "../machine/boot-machine.ts";
 import {
   type BootLoaderAdapter,
   MANUAL_FALLBACK,
@@ -7,20 +6,12 @@ import {
   type UsableLoader,
 } from "./adapter.ts";
 import type { ArmingNeed } from "./arming-need.ts";
-import { BootNext } from "./boot-next.ts";
-import { Grub } from "./grub.ts";
-import { BootLoaderKind } from "./saved-state.ts";
-import { SystemdBoot } from "./systemd-boot.ts";
 
 export interface ChosenLoader {
   adapter: BootLoaderAdapter;
   loader: UsableLoader;
   /** The boot loaders that come first in order of preference, and why they were not chosen. */
   passedOver: UnusableLoader[];
-}
-
-export function linuxAdapters(machine: BootMachine): BootLoaderAdapter[] {
-  return [new BootNext(machine), new SystemdBoot(machine), new Grub(machine)];
 }
 
 /**
@@ -31,10 +22,8 @@ export async function chooseLoader(
   adapters: readonly BootLoaderAdapter[],
   need: ArmingNeed,
 ): Promise<ChosenLoader> {
-  const preference = BootLoaderKind.options;
-  const sorted = adapters.toSorted((a, b) => preference.indexOf(a.kind) - preference.indexOf(b.kind));
   const passedOver: UnusableLoader[] = [];
-  for (const adapter of sorted) {
+  for (const adapter of adapters) {
     const loader = await adapter.probe(need);
     if (loader.usable) return { adapter, loader, passedOver };
     passedOver.push(loader);

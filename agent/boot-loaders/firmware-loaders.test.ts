@@ -3,8 +3,9 @@ import { afterEach, describe, expect, test } from "vitest";
 import { EFI_VARIABLES } from "../machine/system.ts";
 import type { BootLoaderAdapter } from "./adapter.ts";
 import { BootNext } from "./boot-next.ts";
-import { chooseLoader, linuxAdapters } from "./choose.ts";
+import { chooseLoader } from "./choose.ts";
 import { Grub } from "./grub.ts";
+import { linuxAdapters } from "./linux-loaders.ts";
 import { decodeLoadOption, encodeLoadOption } from "./load-option.ts";
 import { SystemdBoot } from "./systemd-boot.ts";
 import {

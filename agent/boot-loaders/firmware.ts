@@ -3,7 +3,7 @@ import type { PartitionTable, TablePartition } from "../filesystems/partition.ts
 import { readPartitionTable } from "../filesystems/partition-table.ts";
 import { type Machine, readNumber } from "../machine/machine.ts";
 import { collectFirmware, EFI_ATTRIBUTE_BYTES, EFI_GLOBAL, EFI_VARIABLES } from "../machine/system.ts";
-import type { MountedVolume, VolumeMap } from "./volumes.ts";
+import type { VolumeMap } from "./volumes.ts";
 
 const LOADER_INTERFACE = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
 /** Non-volatile, visible to boot services and to the running system. */
@@ -60,9 +60,12 @@ export async function readFirmware(machine: Machine, volumes: VolumeMap): Promis
 
 const ESP_PATHS = ["/boot/efi", "/efi", "/boot"];
 
-export function findEsp(volumes: VolumeMap): MountedVolume | undefined {
+/** The mounted EFI system partition. */
+export function findEsp<Mounted extends { mountPoint: string; type: string }>(
+  mounts: readonly Mounted[],
+): Mounted | undefined {
   for (const path of ESP_PATHS) {
-    const mount = volumes.volumes.findLast(({ mountPoint }) => mountPoint === path);
+    const mount = mounts.findLast(({ mountPoint }) => mountPoint === path);
     if (mount?.type === "vfat") return mount;
   }
   return undefined;

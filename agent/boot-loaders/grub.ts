@@ -1,5 +1,6 @@
 import { posix } from "node:path";
 import { ArmingFailedError, BootStateUnreadableError } from "#shared/errors.ts";
+import { UNKNOWN } from "#shared/protocol/inventory.ts";
 import { fileSystemOf } from "../filesystems/file-systems.ts";
 import { replaceFile } from "../machine/durable.ts";
 import { readText } from "../machine/machine.ts";
@@ -9,7 +10,10 @@ import { readBootSectorLoader, readPartition } from "./firmware.ts";
 import { appendGrubEntry, formatGrubEntry, grubEntryId } from "./grub-entry.ts";
 import { decodeGrubEnvironment, encodeGrubEnvironment, withGrubVariable } from "./grub-environment.ts";
 import { GRUB_RULES, type GrubEnvironmentFacts, type GrubFacts } from "./grub-probe.ts";
+import { LILO_FILE } from "./lilo.ts";
 import { LinuxBootLoader } from "./linux-boot-loader.ts";
+import type { InstalledLoader, LinuxLoader, LoaderHost } from "./linux-loader.ts";
+import { grubFolders } from "./return/grub-files.ts";
 import { type GrubRehearsal, rehearse } from "./return/grub-rehearsal.ts";
 import { type GrubReturn, readGrub } from "./return/grub-return.ts";
 import { grubToolsOf } from "./return/grub-tools.ts";
@@ -27,7 +31,6 @@ const ENVIRONMENT = "grubenv";
 const NEXT_ENTRY = "next_entry";
 const FORM = "kernel-and-initrd";
 const LEGACY_FILES = ["/boot/grub/menu.lst", "/boot/grub/grub.conf"];
-const LILO_FILE = "/etc/lilo.conf";
 
 /**
  * GRUB on BIOS and UEFI: our own entry in `custom.cfg`, which the main configuration reads, and `next_entry`
@@ -196,3 +199,24 @@ function armedEnvironment(bytes: Buffer | undefined, entryId: string): Buffer | 
     throw error;
   }
 }
+
+async function describeGrub({ machine, mountOf, espPath }: LoaderHost): Promise<InstalledLoader | undefined> {
+  for (const folder of await grubFolders(machine, espPath)) {
+    const configPath = posix.join(folder, CONFIG);
+    if ((await readText(machine, configPath)) === undefined) continue;
+    const common = { kind: "grub", configPath };
+    const environment = await machine.resolve(posix.join(folder, ENVIRONMENT));
+    if (environment === undefined || (await readText(machine, environment)) === undefined)
+      return { evidence: "configured", description: common };
+    const mount = mountOf(environment);
+    const place = {
+      environmentPath: environment,
+      environmentFileSystem: mount?.type ?? UNKNOWN,
+      ...(mount && { environmentDevice: mount.source }),
+    };
+    return { evidence: "configured", description: { ...common, ...place } };
+  }
+  return undefined;
+}
+
+export const grub: LinuxLoader = { adapter: (machine) => new Grub(machine), describe: describeGrub };

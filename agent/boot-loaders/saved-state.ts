@@ -1,14 +1,9 @@
 import { posix } from "node:path";
 import { z } from "zod";
+import { BootLoaderKind } from "#shared/protocol/boot-receipt.ts";
 import { Timestamp } from "#shared/protocol/common.ts";
 import { draftOf } from "../machine/durable.ts";
 import { FileLocation, VolumeUuid } from "./volumes.ts";
-
-/**
- * In order of preference: how little of the machine each must change, and how certainly it ends by itself.
- */
-export const BootLoaderKind = z.enum(["boot-next", "systemd-boot", "grub", "bcd"]);
-export type BootLoaderKind = z.infer<typeof BootLoaderKind>;
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const Nanoseconds = z.string().regex(/^-?\d+$/);

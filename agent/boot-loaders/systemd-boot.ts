@@ -5,6 +5,7 @@ import type { Armed, ArmingJob, BootLoaderAdapter, ProbeResult, UsableLoader } f
 import type { ArmingNeed } from "./arming-need.ts";
 import { findEsp, loaderVariable, readVariable, runningLoader, variableBytes } from "./firmware.ts";
 import { LinuxBootLoader } from "./linux-boot-loader.ts";
+import type { LinuxLoader } from "./linux-loader.ts";
 import { type ArmingRule, COMMON_RULES, type CommonFacts, findingsOf } from "./rules.ts";
 import type { SavedBootState } from "./saved-state.ts";
 import { type StagedImage, stagedPath } from "./staging.ts";
@@ -100,7 +101,7 @@ export class SystemdBoot extends LinuxBootLoader implements BootLoaderAdapter {
 
   async probe(need: ArmingNeed): Promise<ProbeResult> {
     const volumes = await readVolumes(this.machine);
-    const esp = findEsp(volumes);
+    const esp = findEsp(volumes.volumes);
     const facts: SystemdBootFacts = {
       ...(await this.commonFacts(need, { form: FORM, parent: esp?.mountPoint, volumes })),
       loader: await runningLoader(this.machine),
@@ -188,3 +189,14 @@ function entryName(jobId: string): string {
 function oneShotBytes(entry: string): Buffer {
   return variableBytes(Buffer.from(`${entry}\0`, "utf16le"));
 }
+
+export const systemdBoot: LinuxLoader = {
+  adapter: (machine) => new SystemdBoot(machine),
+  async describe({ machine, espPath, running }) {
+    if (espPath === undefined) return undefined;
+    const files = await machine.list(`${espPath}/EFI/systemd`);
+    if (!files.some((name) => /^systemd-boot.*\.efi$/i.test(name))) return undefined;
+    const description = { kind: "systemd-boot", configPath: `${espPath}/loader/loader.conf` };
+    return { evidence: running?.startsWith("systemd-boot") ? "started" : "traces", description };
+  },
+};

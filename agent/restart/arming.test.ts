@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { BootArming } from "#shared/protocol/inventory.ts";
-import { linuxAdapters } from "../boot-loaders/choose.ts";
+import { linuxAdapters } from "../boot-loaders/linux-loaders.ts";
 import { createFakeMachine, type FakeMachineOptions } from "../boot-loaders/testing/fake-machine.ts";
 import { installGrub } from "../boot-loaders/testing/grub-installation.ts";
 import { MIB } from "../filesystems/testing/test-image.ts";

@@ -1,5 +1,5 @@
 import type { Inventory } from "#shared/protocol/inventory.ts";
-import { linuxAdapters } from "../boot-loaders/choose.ts";
+import { linuxAdapters } from "../boot-loaders/linux-loaders.ts";
 import { judgeReturn } from "../boot-loaders/return/system-return.ts";
 import { type AgentCloud, once } from "../cloud/agent-cloud.ts";
 import { openOwnRepository } from "../cloud/own-repository.ts";

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { Agent } from "#agent/agent.ts";
 import type { Driver } from "#agent/boot-image/manifest.ts";
-import { linuxAdapters } from "#agent/boot-loaders/choose.ts";
+import { linuxAdapters } from "#agent/boot-loaders/linux-loaders.ts";
 import { createTestImage, type TestImage } from "#agent/boot-loaders/testing/boot-image.ts";
 import { createFakeMachine } from "#agent/boot-loaders/testing/fake-machine.ts";
 import { installGrub } from "#agent/boot-loaders/testing/grub-installation.ts";

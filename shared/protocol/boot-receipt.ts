@@ -64,6 +64,10 @@ export const BootReceiptItem = z.strictObject({
 });
 export type BootReceiptItem = z.infer<typeof BootReceiptItem>;
 
+/** The agent's name for what it arms, such as `grub` or `boot-next`. */
+export const BootLoaderKind = z.string().regex(/^[a-z][a-z0-9-]{0,31}$/);
+export type BootLoaderKind = z.infer<typeof BootLoaderKind>;
+
 /** The signed part of a receipt. */
 export const BootReceiptContent = z.strictObject({
   format: z.literal(2),
@@ -72,7 +76,7 @@ export const BootReceiptContent = z.strictObject({
   agentId: AgentId,
   /** The operator who asked for the conversion. */
   requestedBy: z.string().min(1).max(256),
-  loader: z.enum(["boot-next", "systemd-boot", "grub", "bcd"]),
+  loader: BootLoaderKind,
   /** When the state was saved, and when it was read again. */
   savedAt: Timestamp,
   attestedAt: Timestamp,

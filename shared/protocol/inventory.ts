@@ -250,7 +250,8 @@ export const BootArming = z.strictObject({
 export type BootArming = z.infer<typeof BootArming>;
 
 export const BootLoader = z.strictObject({
-  kind: z.enum(["grub", "systemd-boot", "lilo", UNKNOWN]),
+  /** The agent's name for it, such as `grub`. */
+  kind: orUnknown(Text),
   /** Main configuration: `/boot/grub/grub.cfg`, `/boot/efi/loader/loader.conf`, `/etc/lilo.conf`. */
   configPath: Path.optional(),
   /** GRUB's environment block. */

@@ -1,6 +1,7 @@
 /** Reads the files that GRUB's configuration names, from this machine as it runs. */
 import { posix } from "node:path";
 import type { BootMachine } from "../../machine/boot-machine.ts";
+import type { Machine } from "../../machine/machine.ts";
 import { type GrubFile, type GrubFiles, uuidDevice } from "../grub-script/files.ts";
 import type { VolumeMap } from "../volumes.ts";
 
@@ -76,4 +77,16 @@ function ownPath({ volumes }: VolumeMap, device: string, path: string): string |
   // SUSE's GRUB starts its paths at the subvolume that is mounted as root (btrfs_relative_path).
   const own = volumes.find(({ mountPoint, type }) => mountPoint === "/" && type === "btrfs");
   return own && uuidDevice(own.uuid) === device ? posix.normalize(path) : undefined;
+}
+
+/** Debian and its derivatives; Red Hat, SUSE and theirs. */
+const GRUB_FOLDERS = ["/boot/grub", "/boot/grub2"];
+
+/**
+ * Where distributions keep GRUB's configuration: some on the EFI system partition, in a folder with their own
+ * name. Not all of them exist.
+ */
+export async function grubFolders(machine: Machine, espPath: string | undefined): Promise<string[]> {
+  const vendors = espPath === undefined ? [] : await machine.list(`${espPath}/EFI`);
+  return [...GRUB_FOLDERS, ...vendors.map((vendor) => `${espPath}/EFI/${vendor}`)];
 }

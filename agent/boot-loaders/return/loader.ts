@@ -7,7 +7,7 @@ import type { LoadOption } from "../load-option.ts";
 import type { MountedVolume, VolumeMap } from "../volumes.ts";
 import { type BootOrder, loaderFileOf, partitionOf } from "./boot-order.ts";
 import { type EfiProgram, efiProgramOf } from "./efi-program.ts";
-import { grubPathOf } from "./grub-files.ts";
+import { grubFolders, grubPathOf } from "./grub-files.ts";
 import type { GrubStart } from "./grub-follow.ts";
 
 export type Loader =
@@ -19,8 +19,6 @@ export type Loader =
   | { kind: "other"; name: string }
   | { kind: "unknown" };
 
-/** Debian and its derivatives; Red Hat, SUSE and theirs. */
-const GRUB_FOLDERS = ["/boot/grub", "/boot/grub2"];
 const CONFIG = "grub.cfg";
 /** The program that shim starts, and that it starts from the folder for removable media. */
 const AFTER_SHIM = "grubx64.efi";
@@ -33,7 +31,7 @@ export async function findLoader(
   boot: BootOrder | undefined,
 ): Promise<Loader> {
   if (!boot) return grubOrNone(await guessedStarts(machine, volumes, undefined), "pc");
-  const esp = findEsp(volumes);
+  const esp = findEsp(volumes.volumes);
   const told = await runningLoader(machine);
   if (told?.startsWith("systemd-boot")) return { kind: "systemd-boot" };
   const option = boot.current === undefined ? undefined : boot.options.get(boot.current);
@@ -108,11 +106,9 @@ async function guessedStarts(
 ): Promise<string[]> {
   if (loaderFolder && (await findName(machine, loaderFolder, CONFIG)))
     return [grubPathOf(volumes, loaderFolder)];
-  const esp = findEsp(volumes);
-  const vendors = esp ? await machine.list(`${esp.mountPoint}/EFI`) : [];
-  const folders = [...GRUB_FOLDERS, ...vendors.map((vendor) => `${esp?.mountPoint}/EFI/${vendor}`)];
+  const esp = findEsp(volumes.volumes);
   const found = new Map<string, string>();
-  for (const folder of folders) {
+  for (const folder of await grubFolders(machine, esp?.mountPoint)) {
     const real = await machine.resolve(posix.join(folder, CONFIG));
     if (real && (await machine.status(real))?.kind === "file") found.set(real, grubPathOf(volumes, folder));
   }

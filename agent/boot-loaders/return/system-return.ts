@@ -36,7 +36,7 @@ export async function readFirmwareOrder(
   volumes: VolumeMap,
 ): Promise<BootOrder | undefined> {
   if ((await collectFirmware(machine)).kind !== "uefi") return undefined;
-  const esp = findEsp(volumes);
+  const esp = findEsp(volumes.volumes);
   const own = esp && (await readPartition(machine, esp.device))?.partition.uuid?.toLowerCase();
   return readBootOrder(machine, async (option) => {
     const isOnEsp = own !== undefined && partitionOf(option) === own;

@@ -26,7 +26,7 @@ export async function judgeSystemdBoot(
   machine: BootMachine,
   volumes: VolumeMap,
 ): Promise<SystemdBootJudgement> {
-  const esp = findEsp(volumes);
+  const esp = findEsp(volumes.volumes);
   if (!esp) {
     const reason = "the EFI system partition with systemd-boot's configuration is not mounted";
     const judgement = unknown(reason, "Mount it at /efi, /boot or /boot/efi.");

@@ -9,7 +9,7 @@ import type { BootImageReference } from "#shared/protocol/boot-image.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import type { RuleName } from "#shared/protocol/rule-names.ts";
 import { createAgentKey } from "#shared/protocol/testing/agent-key.ts";
-import { linuxAdapters } from "../../boot-loaders/choose.ts";
+import { linuxAdapters } from "../../boot-loaders/linux-loaders.ts";
 import { createTestImage } from "../../boot-loaders/testing/boot-image.ts";
 import { createFakeMachine, type FakeMachineOptions } from "../../boot-loaders/testing/fake-machine.ts";
 import { installGrub } from "../../boot-loaders/testing/grub-installation.ts";
