@@ -10,7 +10,7 @@ import { cpuSecondsOf, type ProcessResult, runProcess } from "./run-process.ts";
 const here = import.meta.dirname;
 const servers = new Map<string, { child: ChildProcess; s3: AgentJob["s3"] }>();
 
-/** The real path: the agent's pipeline in a process of its own, encrypted, to the embedded cloud's S3 over HTTP. */
+/** Our pipeline as an agent runs it: in its own process, encrypted, over HTTP to the embedded cloud's S3. */
 export const causeway: Contender = {
   name: "causeway",
   async capture(image, folder) {

@@ -39,8 +39,8 @@ async function measure(contender: Contender, measured: Measured): Promise<void> 
     measured.captures.push(await contender.capture(image, folder));
     await runProcess("sync", []);
     const restored = await contender.restore(folder, join(folder, "restored"));
-    // Our result is durable when the run ends. The others leave that to the system, so its time is counted here
-    // for all contenders.
+    // Our result is durable when the run ends. The others leave that to the system, so its time is counted
+    // here for all contenders.
     const { wallSeconds, cpuSeconds } = await runProcess("sync", ["-d", restored.path]);
     measured.restores.push({
       ...restored,
@@ -54,7 +54,7 @@ async function measure(contender: Contender, measured: Measured): Promise<void> 
   }
 }
 
-/** The memory of whole agents. The timed processes do not show it, because they have no links and journals. */
+/** The memory of whole agents, which have links and journals. The timed processes have neither. */
 async function agentMemory(): Promise<AgentMemory[]> {
   const folder = await mkdtemp(join(cache, "agents-"));
   try {

@@ -217,7 +217,7 @@ test("cleaning up is tried until it succeeds", async () => {
   expect(calls).toBe(4);
 });
 
-// --- The control plane, and the workflows beside each other ---------------------------------------------------------
+// --- The control plane, and the workflows beside each other ------------------------------------------------
 
 const WORK = ["capture-disk vda", "commit-recovery-point", "materialise", "verify", "boot-check"];
 const CLONE_WORK = WORK.slice(2);

@@ -149,7 +149,7 @@ export const GRUB_RULES: readonly ArmingRule<GrubFacts>[] = [
     code: "grubenv-file-system",
     check: ({ environment }) =>
       environment?.status && !isForGrub(environment.type)
-        ? `${environment.path} lies on ${environment.type}: ${STICKS}`
+        ? `${environment.path} is on ${environment.type}: ${STICKS}`
         : undefined,
     remedy: "Move /boot to a partition with ext4.",
   },
@@ -180,7 +180,7 @@ export const GRUB_RULES: readonly ArmingRule<GrubFacts>[] = [
     code: "place-not-for-grub",
     check: ({ place }) =>
       place && !isForGrub(place.type)
-        ? `${place.folder} would lie on ${place.type}, which GRUB may not read`
+        ? `${place.folder} would be on ${place.type}, which GRUB may not read`
         : undefined,
     remedy: "Move /boot to a partition with ext4.",
   },

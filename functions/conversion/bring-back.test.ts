@@ -30,7 +30,7 @@ import {
 } from "../testing/restarted-source.ts";
 import { cancelConversion } from "./cancel.ts";
 
-// --- Abandoning -----------------------------------------------------------------------------------------------------
+// --- Abandoning --------------------------------------------------------------------------------------------
 
 test("a cancelled restart never happens: an agent that connects again in the same boot only attests", async () => {
   await ordered();
@@ -74,7 +74,7 @@ test("the boot environment's report of the boot state counts, however late it ar
   expect(await whereabouts()).toBe("boot-environment, restored");
 });
 
-// --- A boot environment that no conversion needs ----------------------------------------------------------------------
+// --- A boot environment that no conversion needs -----------------------------------------------------------
 
 test("a machine that starts its boot environment after its conversion has ended is restarted into its own system", async () => {
   await asks.arm();
@@ -139,7 +139,7 @@ test("a machine that was started by hand is not restarted", async () => {
   expect(received()).toEqual([]);
 });
 
-// --- Ends ----------------------------------------------------------------------------------------------------------
+// --- Ends --------------------------------------------------------------------------------------------------
 
 test("a machine that does not report ends with an unknown location, and the commands that bring it back stay open", async () => {
   await away();
@@ -235,7 +235,7 @@ test("an agent that armed nothing reports so, and no command stays open", async 
   expect(await whereabouts()).toBe("original, untouched");
 });
 
-// --- Cancelling ----------------------------------------------------------------------------------------------------
+// --- Cancelling --------------------------------------------------------------------------------------------
 
 test("cancelling ends the boot environment's work, but never the commands that bring the machine back", async () => {
   await away();
