@@ -82,7 +82,7 @@ test("a message that is unsigned, signed by another key, or for another agent is
   expect(world.logged).toEqual([
     "message refused: it is not signed",
     "message refused: it is not signed",
-    expect.stringContaining("signature does not fit"),
+    expect.stringContaining("signature does not match"),
     "message refused: it is for the agent agt_other",
     "message refused: it is not signed",
   ]);
