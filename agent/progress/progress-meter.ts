@@ -25,12 +25,12 @@ export class ProgressMeter {
     return this.#nowMs() - this.#startedMs;
   }
 
-  /** Adds to the bytes that there are to do. */
+  /** Adds to the total. */
   expect(bytes: number): void {
     this.#bytesTotal += bytes;
   }
 
-  /** What limits the transfer from now on, asked at each report. */
+  /** From now on, each report calls this to say what limits the transfer. */
   limitedBy(bottleneck: () => Bottleneck): void {
     this.#bottleneck = bottleneck;
   }
@@ -47,7 +47,7 @@ export class ProgressMeter {
     this.add(bytes);
   }
 
-  /** Reports now, as after the last bytes. */
+  /** Reports at once, for example after the last bytes. */
   report(): void {
     this.#reportedMs = this.#nowMs();
     const elapsedMs = Math.max(1, this.elapsedMs);

@@ -68,7 +68,7 @@ test("the end abandons a call that does not return, releases, and leaves no list
 test("a promise that resolves leaves no listener", async () => {
   const work = new FirstFailure();
   for (let count = 0; count < 20; count++) await work.orFailure(Promise.resolve());
-  // The listener goes one turn after the result.
+  // The listener is removed one turn after the result.
   await Promise.resolve();
   expect(getEventListeners(work.signal, "abort")).toEqual([]);
 });

@@ -4,7 +4,7 @@ import type { Source, Target } from "#shared/protocol/resources.ts";
 import { oneLine, table } from "../terminal.ts";
 import { bytes } from "../units.ts";
 
-/** Sources or targets as a table for people, and below it what their inventories could not tell. */
+/** Sources or targets as a table for people, with the problems of their inventories below it. */
 export function agentTable(agents: (Source | Target)[], none: string): string {
   const rows = agents.map((agent) => [
     agent.id,

@@ -12,7 +12,10 @@ export interface PoolOptions {
   maxTotal: number;
   /** An environment that has been idle for this long is ended. */
   idleMs: number;
-  /** How long a call waits where this machine's own limits, not the template's, are in the way. */
+  /**
+   * How long a call waits for an environment once this machine's limits are reached. The template's limits
+   * refuse at once.
+   */
   patienceMs: number;
 }
 
@@ -57,7 +60,7 @@ export class EnvironmentPool {
     this.#serveWaiters();
   }
 
-  /** Ends the environments of a function whose code or configuration is now another one. */
+  /** Ends the environments of a function whose code or configuration has changed. */
   retire(functionArn: string): void {
     for (const environment of this.#idle.keys()) {
       if (environment.configuration.arn === functionArn) this.#discard(environment);
@@ -113,7 +116,7 @@ export class EnvironmentPool {
   }
 
   #takeIdle(configuration: FunctionConfiguration): Environment | undefined {
-    // The one used last is the warmest; the others may then be idle for long enough to be ended.
+    // Lends the most recently used one, so that the others are idle for long enough to be ended.
     for (const environment of [...this.#idle.keys()].reverse()) {
       if (environment.configuration !== configuration) continue;
       if (!this.#isUsable(environment)) {

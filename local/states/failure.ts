@@ -15,7 +15,7 @@ export class StateFailure extends Error {
   }
 }
 
-/** A JSONata expression failed, gave nothing, or gave a value of the wrong type. */
+/** A JSONata expression failed, returned no value, or returned one of the wrong type. */
 export class QueryEvaluationFailure extends StateFailure {
   /** Where in the state's definition, such as `Arguments/Payload`. */
   readonly location: string;
@@ -43,7 +43,7 @@ export function matchesError(errorEquals: readonly string[], failure: Failure): 
   });
 }
 
-/** The most UTF-8 bytes of JSON that a state takes or gives. */
+/** The most UTF-8 bytes of JSON that a state accepts or returns. */
 export const MAX_PAYLOAD_BYTES = 262_144;
 
 /** Throws `States.DataLimitExceeded` when `value` is too large to be passed between states. */

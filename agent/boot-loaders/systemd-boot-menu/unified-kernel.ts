@@ -6,7 +6,7 @@ const PE_OFFSET = 0x3c;
 const PE_HEADER_BYTES = 24;
 const PE_MARK = 0x50450000;
 const SECTION_BYTES = 40;
-/** What a menu shows is short; anything longer is not what it says. */
+/** A menu shows short texts; a longer section is not one. */
 const LONGEST_PART_BYTES = 2 ** 16;
 
 export interface DescribedSystem {
