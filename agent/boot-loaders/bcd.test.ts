@@ -21,7 +21,15 @@ async function prepare(windows: FakeWindows, need = NEED) {
   if (!loader.usable) throw new Error("refused");
   const saved = await adapter.save(loader, { jobId: JOB_ID, savedAt: SAVED_AT, commandLine: "" });
   const staged: StagedImage = { jobId: JOB_ID, form: loader.form, folder: loader.folder, commandLine: "" };
-  return { adapter, saved: SavedBootState.parse(JSON.parse(JSON.stringify(saved))), staged };
+  return { adapter, loader, saved: SavedBootState.parse(JSON.parse(JSON.stringify(saved))), staged };
+}
+
+/** Runs it and fails if it gave Windows a command that does more than read. */
+async function withoutCommands<T>(windows: FakeWindows, run: () => Promise<T>): Promise<T> {
+  const before = [...windows.commands];
+  const result = await run();
+  expect(windows.commands).toEqual(before);
+  return result;
 }
 
 describe("the output of bcdedit", () => {
@@ -133,7 +141,9 @@ test("a configuration that others changed since it was saved is not armed; the c
   const windows = new FakeWindows({ uefi: true });
   const { adapter, saved, staged } = await prepare(windows);
   await windows.run("bcdedit", "/set", BOOT_MANAGER, "timeout", "5");
-  await expect(adapter.arm(saved, staged)).rejects.toMatchObject({ name: "BootStateChangedError" });
+  await withoutCommands(windows, () =>
+    expect(adapter.arm(saved, staged)).rejects.toMatchObject({ name: "BootStateChangedError" }),
+  );
   expect((await adapter.attest(saved)).outcome).toBe("changed-by-others");
   expect((await adapter.restore(saved)).outcome).toBe("changed-by-others");
 });
@@ -161,7 +171,8 @@ test.each<[string, (windows: FakeWindows) => unknown, string]>([
 ])("is refused if %s", async (_, change, code) => {
   const windows = new FakeWindows({ uefi: true });
   await change(windows);
-  expect(await new Bcd(windows).probe(NEED)).toMatchObject({ usable: false, refusals: [{ code }] });
+  const result = await withoutCommands(windows, () => new Bcd(windows).probe(NEED));
+  expect(result).toMatchObject({ usable: false, refusals: [{ code }] });
 });
 
 test("the recorded configuration can be armed: BIOS, with a Windows PE image", async () => {
@@ -171,8 +182,86 @@ test("the recorded configuration can be armed: BIOS, with a Windows PE image", a
 });
 
 test("is refused on BIOS without a Windows PE image", async () => {
-  expect(await new Bcd(new FakeWindows({ uefi: false })).probe(NEED)).toMatchObject({
-    usable: false,
-    refusals: [{ code: "no-windows-image" }],
+  const windows = new FakeWindows({ uefi: false });
+  const result = await withoutCommands(windows, () => new Bcd(windows).probe(NEED));
+  expect(result).toMatchObject({ usable: false, refusals: [{ code: "no-windows-image" }] });
+});
+
+test.each<[string, (windows: FakeWindows) => unknown, RegExp]>([
+  [
+    "bcdedit fails",
+    (windows) => Object.assign(windows, { administrator: false }),
+    /bcdedit \/enum all \/v: .*could not be opened/,
+  ],
+  [
+    "bcdedit is not found",
+    (windows) => Object.assign(windows, { run: async () => undefined }),
+    /bcdedit \/enum all \/v: not found/,
+  ],
+  [
+    "bcdedit prints something else",
+    (windows) => Object.assign(windows, { enumeration: "The operation completed successfully." }),
+    /bcdedit printed an unknown result/,
+  ],
+])(
+  "if %s nothing is saved, armed, restored or compared, and nothing is changed",
+  async (_, change, message) => {
+    const windows = new FakeWindows({ uefi: true });
+    const { adapter, saved, staged, loader } = await prepare(windows);
+    await change(windows);
+    const job = { jobId: JOB_ID, savedAt: SAVED_AT, commandLine: "" };
+    const unreadable = { name: "BootStateUnreadableError", message: expect.stringMatching(message) };
+    await withoutCommands(windows, async () => {
+      await expect(adapter.save(loader, job)).rejects.toMatchObject(unreadable);
+      await expect(adapter.arm(saved, staged)).rejects.toMatchObject(unreadable);
+      await expect(adapter.disarm(saved)).rejects.toMatchObject(unreadable);
+      await expect(adapter.restore(saved)).rejects.toMatchObject(unreadable);
+      await expect(adapter.attest(saved)).rejects.toMatchObject(unreadable);
+    });
+  },
+);
+
+test("a saved state without the boot configuration is neither armed nor compared, and nothing is changed", async () => {
+  const windows = new FakeWindows({ uefi: true });
+  const { adapter, saved, staged } = await prepare(windows);
+  const unreadable = { name: "BootStateUnreadableError", message: expect.stringContaining("was not saved") };
+  await withoutCommands(windows, async () => {
+    await expect(adapter.arm({ ...saved, items: [] }, staged)).rejects.toMatchObject(unreadable);
+    await expect(adapter.attest({ ...saved, items: [] })).rejects.toMatchObject(unreadable);
   });
+});
+
+test.each<[string, string, string, string]>([
+  ["/copy", "The operation completed successfully.", "ArmingFailedError", "the new entry is not named"],
+  ["/set", "The operation completed successfully.", "ArmingFailedError", "the next start is not kept"],
+  ["/set", "", "BootStateUnreadableError", "a value is refused"],
+])(
+  "if bcdedit %s answers '%s' arming ends with %s, and restoring takes back what it did: %s",
+  async (verb, output, name) => {
+    const windows = new FakeWindows({ uefi: true });
+    const { adapter, saved, staged } = await prepare(windows);
+    const run = windows.run.bind(windows);
+    windows.run = async (command, ...args) => {
+      if (args[0] === "/copy" && verb === "/copy") await run(command, ...args);
+      else if (args[0] !== verb) return run(command, ...args);
+      return { status: output === "" ? 1 : 0, output };
+    };
+    await expect(adapter.arm(saved, staged)).rejects.toMatchObject({ name });
+    windows.run = run;
+    expect(windows.element(FIRMWARE_BOOT_MANAGER, "bootsequence")).toBeUndefined();
+    expect((await adapter.restore(saved)).outcome).toBe("equal");
+  },
+);
+
+test("an entry that Windows does not delete is reported, no longer starts, and is deleted by restoring again", async () => {
+  const windows = new FakeWindows({ uefi: true });
+  const { adapter, saved, staged } = await prepare(windows);
+  await adapter.arm(saved, staged);
+  const run = windows.run.bind(windows);
+  windows.run = (command, ...args) =>
+    args[0] === "/delete" ? Promise.resolve({ status: 0, output: "" }) : run(command, ...args);
+  await expect(adapter.restore(saved)).rejects.toMatchObject({ name: "BootStateNotRestoredError" });
+  expect(windows.element(FIRMWARE_BOOT_MANAGER, "bootsequence")).toBeUndefined();
+  windows.run = run;
+  expect((await adapter.restore(saved)).outcome).toBe("equal");
 });

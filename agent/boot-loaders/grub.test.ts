@@ -192,12 +192,12 @@ test("a machine that changed since it was saved is not armed, and nothing is cha
   const saved = await saveState(adapter);
   const staged = await stageImage(machine, loader, await imageOf(machine));
   await machine.put("/boot/grub/custom.cfg", "menuentry 'new' {}\n");
-  await expect(adapter.arm(saved, staged)).rejects.toMatchObject({
-    name: "BootStateChangedError",
-    details: { changed: ["/boot/grub/custom.cfg"] },
-  });
-  expect(await textOf(machine, "/boot/grub/custom.cfg")).toBe("menuentry 'new' {}\n");
-  expect(await textOf(machine, "/boot/grub/grubenv")).not.toContain("next_entry");
+  await withoutWriting(machine, () =>
+    expect(adapter.arm(saved, staged)).rejects.toMatchObject({
+      name: "BootStateChangedError",
+      details: { changed: ["/boot/grub/custom.cfg"] },
+    }),
+  );
 });
 
 test("the comparison reports a changed main configuration, which is never written", async () => {

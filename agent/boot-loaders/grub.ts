@@ -50,14 +50,20 @@ export class Grub extends LinuxBootLoader implements BootLoaderAdapter {
   async save(loader: UsableLoader, job: ArmingJob): Promise<SavedBootState> {
     const recorder = await this.recorder();
     const { found } = await this.#find(await readVolumes(this.machine));
-    const folder = found?.folder ?? "";
-    const environment = (await this.machine.resolve(posix.join(folder, ENVIRONMENT))) ?? "";
+    const folder = found?.folder;
+    if (folder === undefined)
+      throw new BootStateUnreadableError("GRUB's configuration", "it is no longer certain where it is");
+    const named = posix.join(folder, ENVIRONMENT);
+    const environment = (await this.machine.resolve(named)) ?? named;
     const entry = formatGrubEntry(await this.#entryOf({ ...loader, ...job }));
     const items = [
       await recorder.file(environment, "grub-environment", (before) => {
         const armed = armedEnvironment(before, grubEntryId(job.jobId));
         if (armed instanceof Buffer) return armed;
-        throw new BootStateUnreadableError(environment, "it has no room for another variable, or is damaged");
+        throw new BootStateUnreadableError(
+          environment,
+          "it is missing, is damaged, or has no room for another variable",
+        );
       }),
       await recorder.file(posix.join(folder, CUSTOM), "grub-configuration", (before = Buffer.alloc(0)) =>
         appendGrubEntry(before, entry),
@@ -72,6 +78,7 @@ export class Grub extends LinuxBootLoader implements BootLoaderAdapter {
   async arm(saved: SavedBootState, staged: StagedImage): Promise<Armed> {
     await this.requireAsSaved(saved);
     const { path: custom, bytes } = await this.armedFile(saved, CUSTOM);
+    const environment = await this.armedFile(saved, ENVIRONMENT);
     const status = await this.machine.status(custom);
     await replaceFile(this.machine, custom, bytes, {
       mode: status?.mode ?? 0o644,
@@ -80,7 +87,6 @@ export class Grub extends LinuxBootLoader implements BootLoaderAdapter {
     // GRUB does not replay journals: it would find the entry and not yet the files that it refers to.
     await this.machine.flush([posix.dirname(custom), staged.folder]);
     // Last, because it makes the next start special: until now every start is as always.
-    const environment = await this.armedFile(saved, ENVIRONMENT);
     await this.machine.overwrite(environment.path, environment.bytes);
     if (!(await this.machine.contents(environment.path))?.equals(environment.bytes))
       throw new ArmingFailedError(environment.path);

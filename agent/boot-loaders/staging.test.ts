@@ -5,6 +5,7 @@ import { type StagingRequest, stage, unstage } from "./staging.ts";
 import { createTestImage, type TestImage } from "./testing/boot-image.ts";
 import { imageOf, JOB_ID, OVERLAY } from "./testing/cold-clone.ts";
 import { createFakeMachine, type RootedMachine } from "./testing/fake-machine.ts";
+import { withoutWriting } from "./testing/untouched.ts";
 
 let machine: RootedMachine;
 let image: TestImage;
@@ -64,12 +65,19 @@ test("another job's image stays where it is", async () => {
   expect(await machine.list("/boot/causeway")).toEqual(["cv-2"]);
 });
 
+/** Fails if the refusal is another one, or if anything was written before it. */
+function refused(name: string, change: Partial<StagingRequest> = {}): Promise<void> {
+  return withoutWriting(machine, () =>
+    expect(stage(machine, request(change))).rejects.toMatchObject({ name }),
+  );
+}
+
 describe("nothing is written", () => {
-  afterEach(async () => expect(await machine.list("/boot")).toEqual(["efi"]));
+  const unified = { form: "unified-kernel" } as const;
 
   test.each(["vmlinuz", "initrd.zst"])("if %s does not match the manifest", async (name) => {
     await appendFile(join(image.dir, name), "x");
-    await expect(stage(machine, request())).rejects.toMatchObject({ name: "BootImageInvalidError" });
+    await refused("BootImageInvalidError");
   });
 
   test("if the unified kernel image does not match the manifest", async () => {
@@ -77,33 +85,109 @@ describe("nothing is written", () => {
     const bytes = await readFile(path);
     bytes[2000] = (bytes[2000] ?? 0) ^ 1;
     await writeFile(path, bytes);
-    await expect(stage(machine, request({ form: "unified-kernel" }))).rejects.toMatchObject({
-      name: "BootImageInvalidError",
-    });
+    await refused("BootImageInvalidError", unified);
   });
 
   test("if the manifest was changed, or signed with another key", async () => {
     const other = await createTestImage(join(machine.root, "other"));
-    await expect(stage(machine, request({ publicKey: other.publicKey }))).rejects.toMatchObject({
-      name: "BootImageInvalidError",
-    });
+    await refused("BootImageInvalidError", { publicKey: other.publicKey });
     await appendFile(join(image.dir, "manifest.json"), " ");
-    await expect(stage(machine, request())).rejects.toMatchObject({ name: "BootImageInvalidError" });
+    await refused("BootImageInvalidError");
   });
 
-  test("if it is another image than the requested one", async () => {
-    await expect(stage(machine, request({ imageId: "0".repeat(64) }))).rejects.toMatchObject({
-      name: "BootImageInvalidError",
-    });
+  test("if it is another image than the requested one, or has no such form", async () => {
+    await refused("BootImageInvalidError", { imageId: "0".repeat(64) });
+    await writeFile(join(image.dir, "boot.wim"), "unsigned");
+    await refused("BootImageInvalidError", { form: "windows-ramdisk" });
   });
 
-  test("if a part of it is missing", async () => {
-    await rm(join(image.dir, "initrd.zst"));
-    await expect(stage(machine, request())).rejects.toMatchObject({ name: "BootImageUnavailableError" });
+  test.each(["initrd.zst", "manifest.json", "manifest.json.sig"])("if its %s is missing", async (name) => {
+    await rm(join(image.dir, name));
+    await refused("BootImageUnavailableError");
   });
 
   test("if there is no room", async () => {
     machine.freeSpaceBytes = 10_000;
-    await expect(stage(machine, request())).rejects.toMatchObject({ name: "DiskFullError" });
+    await refused("DiskFullError");
+    await refused("DiskFullError", unified);
   });
+});
+
+describe("an image that changes under the agent's hands is not used, and unstaging leaves nothing of it", () => {
+  const changed = Buffer.from("evil");
+  test.each<[string, Partial<StagingRequest>, string, () => unknown]>([
+    [
+      "while it is copied",
+      {},
+      "BootImageInvalidError",
+      () => {
+        const { copy } = machine;
+        machine.copy = async (from, to, mode) => {
+          await writeFile(machine.at(from), changed);
+          return copy(from, to, mode);
+        };
+      },
+    ],
+    [
+      "on the disk that keeps other bytes",
+      {},
+      "BootImageInvalidError",
+      () => {
+        const { copy } = machine;
+        machine.copy = async (from, to, mode) => {
+          const hash = await copy(from, to, mode);
+          await writeFile(machine.at(to), changed);
+          return hash;
+        };
+      },
+    ],
+    [
+      "before it is read",
+      { form: "unified-kernel" },
+      "BootImageInvalidError",
+      () => {
+        const { makeFolder } = machine;
+        machine.makeFolder = async (path, mode) => {
+          await writeFile(join(image.dir, "causeway.efi"), changed);
+          await makeFolder(path, mode);
+        };
+      },
+    ],
+    [
+      "and vanishes before it is read",
+      { form: "unified-kernel" },
+      "BootImageUnavailableError",
+      () => {
+        const { makeFolder } = machine;
+        machine.makeFolder = async (path, mode) => {
+          await rm(join(image.dir, "causeway.efi"), { force: true });
+          await makeFolder(path, mode);
+        };
+      },
+    ],
+    [
+      "in one file, on the disk that keeps other bytes",
+      { form: "unified-kernel" },
+      "BootImageInvalidError",
+      () => {
+        const { create } = machine;
+        machine.create = (path, _bytes, mode) => create(path, changed, mode);
+      },
+    ],
+  ])("%s", async (_, change, name, interfere) => {
+    const { form, folder } = request(change);
+    interfere();
+    await expect(stage(machine, request(change))).rejects.toMatchObject({ name });
+    await unstage(machine, form, folder);
+    expect(await machine.list("/boot")).toEqual(["efi"]);
+  });
+});
+
+test("without room for it again, the job's own leftover is removed, and another job's stays", async () => {
+  const { folder } = await stage(machine, request());
+  await stage(machine, request({ jobId: "cv-2", folder: "/boot/causeway/cv-2" }));
+  machine.freeSpaceBytes = 10_000;
+  await expect(stage(machine, request())).rejects.toMatchObject({ name: "DiskFullError" });
+  expect(await machine.status(folder)).toBeUndefined();
+  expect(await machine.list("/boot/causeway")).toEqual(["cv-2"]);
 });

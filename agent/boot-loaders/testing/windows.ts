@@ -63,6 +63,7 @@ osdevice                partition=C:
 `;
 
 export class FakeWindows implements WindowsMachine {
+  /** The commands that were run, without those that only read. */
   readonly commands: string[] = [];
   readonly #objects: Map<string, Map<string, string[]>>;
   secureBoot: boolean | "unknown" = false;
@@ -100,7 +101,7 @@ export class FakeWindows implements WindowsMachine {
   }
 
   async run(command: string, ...args: string[]): Promise<ProgramOutput | undefined> {
-    if (command === "reg")
+    if (command === "reg" && args[0] === "query")
       return this.secureBoot === "unknown"
         ? {
             status: 1,
