@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { debianUefi } from "../machine/testing/recorded-machine.ts";
-import { decodeLoadOption, encodeLoadOption } from "./load-option.ts";
+import type { HardDrivePartition } from "./device-path.ts";
+import { decodeLoadOption, encodeLoadOption, type LoadOption } from "./load-option.ts";
 
 const GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
 
@@ -63,3 +64,16 @@ test("an entry of our own has the bytes that the specification requires", () => 
     ].join(""),
   );
 });
+
+test.each<[string, Partial<LoadOption>]>([
+  ["a label with a zero character", { label: "a\0b" }],
+  ["a path that is too long for one node", { path: [{ kind: "file", path: "a".repeat(0x8000) }] }],
+  ["a partition whose GUID is none", { path: [{ kind: "hard-drive", partition: partitionWith("x") }] }],
+])("an entry with %s is not encoded", (_, change) => {
+  const option = { active: true, hidden: false, otherAttributes: 0, label: "a", path: [] };
+  expect(() => encodeLoadOption({ ...option, optionalData: Buffer.alloc(0), ...change })).toThrow(RangeError);
+});
+
+function partitionWith(guid: string): HardDrivePartition {
+  return { number: 1, startBlock: 1n, blocks: 1n, signature: { format: "gpt", guid } };
+}

@@ -6,6 +6,7 @@ import {
   encodeGrubEnvironment,
   withGrubVariable,
 } from "../boot-loaders/grub-environment.ts";
+import { withoutWriting } from "../boot-loaders/testing/untouched.ts";
 import { flushFileSystems } from "../machine/boot-machine.ts";
 import { takeBackArming } from "./cold-executors.ts";
 import { allowOnlyIfArmed } from "./restart-rules.ts";
@@ -39,11 +40,13 @@ test.each<[string, (source: Source) => Promise<unknown>]>([
   await source.stage(source.image);
   await source.arm();
   await change(source);
-  await expect(refusal({ conversionId, into: "boot-environment" })).rejects.toMatchObject({
-    name: "ArmedStateChangedError",
-    details: { changed: [name] },
-    hint: expect.stringContaining("convert again"),
-  });
+  await withoutWriting(source.machine, () =>
+    expect(refusal({ conversionId, into: "boot-environment" })).rejects.toMatchObject({
+      name: "ArmedStateChangedError",
+      details: { changed: [name] },
+      hint: expect.stringContaining("convert again"),
+    }),
+  );
 });
 
 test("what others changed while the machine was armed stays, and the receipt names it", async () => {
@@ -72,6 +75,63 @@ test("a disk that rejects a write fails the arming before the entry is selected"
   expect(await refusal({ conversionId, into: "boot-environment" })).toContain("has not armed it");
   expect(await source.attest()).toMatchObject({ receipt: { content: { outcome: "equal" } } });
   expect(source.bootState()).toEqual(before);
+});
+
+test("a file that changes while the machine is armed fails the arming; the machine is not restarted, and the change stays", async () => {
+  const source = await aSourceWithGrub();
+  const { machine } = source;
+  await source.stage(source.image);
+  const { overwrite } = machine;
+  machine.overwrite = async (path, bytes, offset) => {
+    await overwrite(path, bytes, offset);
+    await machine.put("/boot/grub/custom.cfg", "of its owner");
+  };
+  await expect(source.arm()).rejects.toMatchObject({
+    name: "ArmingFailedError",
+    message: expect.stringContaining("/boot/grub/custom.cfg"),
+  });
+  machine.overwrite = overwrite;
+  const refusal = allowOnlyIfArmed(source.states, machine, "boot-1");
+  expect(await refusal({ conversionId, into: "boot-environment" })).toContain("has not armed it");
+  await takeBackArming(source, conversionId);
+  expect(await readFile(machine.at("/boot/grub/grubenv"), "utf8")).not.toContain("next_entry");
+  expect(await readFile(machine.at("/boot/grub/custom.cfg"), "utf8")).toBe("of its owner");
+  expect(await source.attest()).toMatchObject({ receipt: { content: { outcome: "changed-by-others" } } });
+});
+
+test("an arming that is cancelled after the image was staged selects no entry, and is taken back whole", async () => {
+  const source = await aSourceWithGrub();
+  const { machine } = source;
+  const before = source.bootState();
+  await source.stage(source.image);
+  const cancelled = new AbortController();
+  const { copy } = machine;
+  machine.copy = (from, to, mode) => {
+    cancelled.abort();
+    return copy(from, to, mode);
+  };
+  await expect(source.arm([], cancelled.signal)).rejects.toThrow("aborted");
+  expect(Object.keys(source.bootState())).toContain(machine.at("/boot/causeway/cnv-1/vmlinuz"));
+  expect(source.bootState()).toMatchObject(before);
+  const refusal = allowOnlyIfArmed(source.states, machine, "boot-1");
+  expect(await refusal({ conversionId, into: "boot-environment" })).toContain("has not armed it");
+  await takeBackArming(source, conversionId);
+  expect(source.bootState()).toEqual(before);
+});
+
+test("an entry of ours that cannot be told from others' lines stays, and the receipt says so", async () => {
+  const source = await aSourceWithGrub();
+  await source.stage(source.image);
+  await source.arm();
+  const custom = source.machine.at("/boot/grub/custom.cfg");
+  const damaged = (await readFile(custom, "utf8")).replace(/# <<<.*\n/, "");
+  await writeFile(custom, damaged);
+  await expect(takeBackArming(source, conversionId)).rejects.toMatchObject({
+    name: "BootStateNotRestoredError",
+  });
+  expect(await readFile(source.machine.at("/boot/grub/grubenv"), "utf8")).not.toContain("next_entry");
+  expect(await source.attest()).toMatchObject({ receipt: { content: { outcome: "different" } } });
+  expect(await readFile(custom, "utf8")).toBe(damaged);
 });
 
 test("an arming that is taken back before the restart leaves a machine that is not restarted, and a receipt", async () => {

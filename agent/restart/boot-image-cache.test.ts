@@ -1,6 +1,6 @@
 import { generateKeyPairSync, hash } from "node:crypto";
 import { mkdtempSync } from "node:fs";
-import { readFile, stat, writeFile } from "node:fs/promises";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -69,10 +69,29 @@ test("a file that is present is not fetched again, and one that is there in part
   expect(await readFile(path, "utf8")).toBe("kernel");
 });
 
-test("a file that does not match the signed manifest is refused", async () => {
+test("a file that does not match the signed manifest is refused, and fetched again from then on", async () => {
   const { store, image } = await imageInStore(Buffer.from("evil!!"));
   const cache = new BootImageCache(folder(), store, async () => {});
   await expect(cache.fetch(image, ["vmlinuz"], signal)).rejects.toMatchObject(invalid);
+  store.objects.set(`boot-images/${image.id}/vmlinuz`, Buffer.from("kernel"));
+  await cache.fetch(image, ["vmlinuz"], signal);
+  expect(await readFile(join(cache.folderOf(image.id), "vmlinuz"), "utf8")).toBe("kernel");
+});
+
+test("a file that the manifest does not name is refused, and not created", async () => {
+  const { store, image } = await imageInStore();
+  const cache = new BootImageCache(folder(), store, async () => {});
+  await expect(cache.fetch(image, ["initrd.zst"], signal)).rejects.toMatchObject(invalid);
+  expect(await readdir(cache.folderOf(image.id))).toEqual(["manifest.json", "manifest.json.sig"]);
+});
+
+test("of an image whose key is not trusted nothing is fetched or written", async () => {
+  const { image } = await imageInStore();
+  const place = folder();
+  const untrusted = new Error("another key");
+  const cache = new BootImageCache(place, new MemoryStore(), () => Promise.reject(untrusted));
+  await expect(cache.fetch(image, ["vmlinuz"], signal)).rejects.toBe(untrusted);
+  expect(await readdir(place)).toEqual([]);
 });
 
 test("a manifest with another signature, or another id, is refused", async () => {
@@ -87,6 +106,7 @@ test("a manifest with another signature, or another id, is refused", async () =>
     store.objects.get(image.manifestKey) ?? Buffer.alloc(0),
   );
   await expect(cache.fetch({ ...image, id }, ["vmlinuz"], signal)).rejects.toMatchObject(invalid);
+  for (const each of [image.id, id]) expect(await readdir(cache.folderOf(each))).toEqual([]);
 });
 
 test("an image's files are read at the keys that follow from its id, whatever the control plane says", async () => {
@@ -101,4 +121,5 @@ test("an image for which the control plane claims more than its manifest says is
   const cache = new BootImageCache(folder(), store, async () => {});
   const boasted = { ...image, secureBootSigned: true };
   await expect(cache.fetch(boasted, ["vmlinuz"], signal)).rejects.toMatchObject(invalid);
+  expect(await readdir(cache.folderOf(image.id))).toEqual([]);
 });

@@ -7,6 +7,7 @@ import { type BootImageReference, INITRD_FILE, KERNEL_FILE } from "#shared/proto
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import { publicKeyPem, signManifest } from "../boot-image/signature.ts";
 import { ROOT_UUID } from "../boot-loaders/testing/fake-machine.ts";
+import { withoutWriting } from "../boot-loaders/testing/untouched.ts";
 import { aSourceWithGrub, conversionId, hashes, type Source } from "./testing/source-with-grub.ts";
 
 const SHA = "a".repeat(64);
@@ -111,6 +112,14 @@ test("a boot state that another user put beside the agent's is not restored, and
     await expect(source.attest()).rejects.toMatchObject({ name: "RecordNotOursError" });
   }
   expect(everything(source)).toEqual(before);
+});
+
+test("a machine without a saved boot state gets no receipt, staged or not, and nothing is written", async () => {
+  const source = await aSourceWithGrub();
+  const attested = () => expect(source.attest()).rejects.toMatchObject({ name: "BootStateNotSavedError" });
+  await withoutWriting(source.machine, attested);
+  await source.stage(source.image);
+  await withoutWriting(source.machine, attested);
 });
 
 test("a boot state that was saved for another conversion is not restored for this one", async () => {

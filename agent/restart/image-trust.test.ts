@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -18,12 +18,14 @@ const mine = aKey();
 const other = aKey();
 
 test("the key of the enrolment is trusted from the first image on, and no other", async () => {
-  const trust = new ImageTrust(dataDir(), mine);
+  const folder = dataDir();
+  const trust = new ImageTrust(folder, mine);
   await expect(trust.require(other)).rejects.toMatchObject({
     ...untrusted,
     hint: expect.stringContaining("--trust-boot-image-key FILE"),
     details: { signedBy: keyFingerprint(other), trusted: keyFingerprint(mine) },
   });
+  expect(readdirSync(folder)).toEqual([]);
   await trust.require(mine);
   expect(await trust.fingerprint()).toBe(keyFingerprint(mine));
 });

@@ -1,4 +1,8 @@
 import { expect, test, vi } from "vitest";
+import { ArmedStateChangedError } from "#shared/errors.ts";
+import type { ProgramOutput } from "../machine/machine.ts";
+import { RecordedMachine } from "../machine/testing/recorded-machine.ts";
+import { restartMachine } from "./restart-machine.ts";
 import { allowOnlyToOriginal } from "./restart-rules.ts";
 import { Restarter, type RestarterOptions } from "./restarter.ts";
 
@@ -29,6 +33,7 @@ function world(restartAfterMs: number, refusal: RestarterOptions["refusal"] = as
 }
 
 const into = "boot-environment" as const;
+const refused = (output: string): ProgramOutput => ({ status: 1, output: `${output}\n` });
 
 test("the machine restarts once its answer is acknowledged, and not before", async () => {
   const { restarter, events, context } = world(60_000);
@@ -91,6 +96,29 @@ test("a restart that is refused does not happen", async () => {
   ).rejects.toMatchObject({ name: "RestartRefusedError", message: expect.stringContaining("cnv_1 has not") });
   restarter.acknowledged("c1");
   expect(events).toEqual([]);
+});
+
+test("a machine whose state cannot be judged is not restarted: the command fails with that error", async () => {
+  const changed = new ArmedStateChangedError(["/boot/grub/grub.cfg"]);
+  const { restarter, events, context } = world(1, () => Promise.reject(changed));
+  await expect(restarter.executor({ conversionId: "cnv_1", into }, context)).rejects.toBe(changed);
+  restarter.acknowledged("c1");
+  expect(events).toEqual([]);
+});
+
+test.each<[string, Record<string, ProgramOutput>, string]>([
+  ["systemd refuses", { systemctl: refused("Access denied") }, "Access denied"],
+  ["both refuse", { systemctl: refused("no bus"), reboot: refused("not permitted") }, "not permitted"],
+  ["neither is installed", {}, "no program can restart it"],
+])("if %s the machine is not restarted, and the error says why", async (_, answers, why) => {
+  const commands: string[] = [];
+  const run = async (command: string, ...args: string[]) => {
+    commands.push([command, ...args].join(" "));
+    return answers[command];
+  };
+  const machine = Object.assign(new RecordedMachine({}), { run });
+  await expect(restartMachine(machine)).rejects.toThrow(`the machine does not restart: ${why}`);
+  expect(commands).toEqual(["systemctl reboot", "reboot"]);
 });
 
 test("the boot environment restarts only into the original system, for any conversion", async () => {

@@ -82,8 +82,8 @@ export async function aSourceWithGrub(
     imageDir: images.folderOf(image.id),
     stage: (bootImage: BootImageReference, accept: RuleName[] = []) =>
       executors["stage-boot-image"]?.({ conversionId, bootImage, accept }, context),
-    arm: (accept: RuleName[] = []) =>
-      executors["arm-boot"]?.({ conversionId, deadlineSeconds: 600, accept }, context),
+    arm: (accept: RuleName[] = [], signal = context.signal) =>
+      executors["arm-boot"]?.({ conversionId, deadlineSeconds: 600, accept }, { ...context, signal }),
     attest: () => executors["attest-boot-state"]?.({ conversionId, requestedBy: "somebody" }, context),
     disarm: () => disarm({ machine, states }, conversionId),
     /** Every file that a start of the machine depends on, with its hash. */
