@@ -1,7 +1,4 @@
-/**
- * The cloud assembly asks for something that cannot be read or resolved; the message names stack and logical
- * id.
- */
+/** Part of the cloud assembly cannot be read or resolved. The message names the stack and the logical id. */
 export class AssemblyError extends Error {
   override readonly name = "AssemblyError";
 }

@@ -14,7 +14,7 @@ afterEach(async () => {
   for (const directory of directories.splice(0)) await rm(directory, { recursive: true });
 });
 
-/** Remembers what it was asked to create; every thing has an ARN, and a `Sub.Attribute`. */
+/** Records each creation request. Every thing has an ARN and a `Sub.Attribute`. */
 class ThingProvider implements ResourceProvider {
   readonly types = ["Test::Thing"];
   readonly created: Resource[] = [];
@@ -61,7 +61,7 @@ async function run(...arguments_: Parameters<typeof assemblyOf>) {
   return { things, stacks };
 }
 
-/** The resolved properties of a thing whose properties are these, beside another thing called `Other`. */
+/** Resolves the properties of a thing in a template that also defines a thing called `Other`. */
 async function resolve(value: unknown, sections: TestTemplate = {}): Promise<unknown> {
   const Resources = { Thing: { Type: "Test::Thing", Properties: { value } }, Other: { Type: "Test::Thing" } };
   const { things } = await run({

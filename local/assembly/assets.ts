@@ -18,7 +18,7 @@ const AssetManifest = z.object({
 export class Assets {
   readonly #paths = new Map<string, string>();
 
-  /** Learns the assets of one `*.assets.json` of the assembly directory. */
+  /** Adds the assets of one `*.assets.json` file in the assembly directory. */
   async addManifest(directory: string, file: string): Promise<void> {
     const manifest = await readJson(join(directory, file), AssetManifest);
     if (Object.keys(manifest.dockerImages ?? {}).length > 0) {
@@ -32,10 +32,7 @@ export class Assets {
     }
   }
 
-  /**
-   * The absolute path of the directory (or file, where the asset is one) that stands behind an asset's S3
-   * key.
-   */
+  /** Returns the absolute path of the directory or file that CDK would upload under this S3 key. */
   directoryFor(s3Key: string): string {
     const path = this.#paths.get(s3Key);
     if (path === undefined) throw new AssemblyError(`the assembly has no asset with the key ${s3Key}`);

@@ -26,7 +26,7 @@ export interface Stack {
   template: Template;
 }
 
-/** A synthesized CDK app: stacks in the order in which they deploy, and the assets they name. */
+/** A synthesized CDK app: its stacks in deployment order, and their assets. */
 export interface CloudAssembly {
   stacks: Stack[];
   assets: Assets;
@@ -36,8 +36,8 @@ export interface CloudAssembly {
 const DESCRIPTIVE = ["cdk:tree", "cdk:feature-flag-report", "cdk:validation-report"];
 
 /**
- * Reads the output directory of `cdk synth`. Throws `AssemblyError` for what it does not understand, such as
- * nested assemblies.
+ * Reads the output directory of `cdk synth`. Throws `AssemblyError` if it contains something unsupported,
+ * such as a nested assembly.
  */
 export async function readCloudAssembly(directory: string): Promise<CloudAssembly> {
   const { artifacts } = await readJson(join(directory, "manifest.json"), Manifest);

@@ -1,9 +1,6 @@
 import { AssemblyError } from "./assembly-error.ts";
 
-/**
- * Sorts ids so that each comes after what it depends on; dependencies outside of `ids` are ignored. Throws on
- * a cycle.
- */
+/** Sorts ids so that each follows its dependencies. Ignores dependencies outside `ids`. Throws on a cycle. */
 export function inDependencyOrder(
   ids: readonly string[],
   dependenciesOf: (id: string) => Iterable<string>,

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 
 /**
- * The physical name of a resource whose template gives none: `[a-z0-9-]`, at most 63 characters (what an S3
- * bucket may have), the same at every start, and different for every resource of the cloud.
+ * The physical name of a resource that has none in the template: `[a-z0-9-]`, at most 63 characters (S3's
+ * limit for bucket names). It is the same at every start and unique among the cloud's resources.
  */
 export function generatedName(stack: string, logicalId: string): string {
   const hash = createHash("sha256").update(`${stack}/${logicalId}`).digest("hex").slice(0, 10);

@@ -2,7 +2,7 @@ import { ACCOUNT_ID, type ProvisionedResource, REGION } from "../core/service.ts
 import { AssemblyError } from "./assembly-error.ts";
 import { SUB_VARIABLE, type Template } from "./template.ts";
 
-/** What stacks that came before give to later ones. */
+/** Outputs of the stacks deployed so far, which later stacks can import. */
 export interface SharedOutputs {
   exports: Map<string, unknown>;
   /** Outputs by stack name, then output name. */
@@ -12,7 +12,7 @@ export interface SharedOutputs {
 /** Represents `AWS::NoValue`: a property or list item with this value is dropped. */
 const NO_VALUE = Symbol("AWS::NoValue");
 
-/** Resolves the intrinsic functions of one stack's template as its resources come into being. */
+/** Resolves the intrinsic functions in one stack's template while its resources are created. */
 export class Intrinsics {
   readonly #stack: string;
   readonly #template: Template;
@@ -30,13 +30,13 @@ export class Intrinsics {
     this.#resources.set(logicalId, resource);
   }
 
-  /** The value with every intrinsic replaced. `where` (a logical id) is named in errors. */
+  /** Returns the value with every intrinsic replaced. Errors name `where`, a logical id. */
   resolve(value: unknown, where: string): unknown {
     const resolved = this.#resolve(value, where);
     return resolved === NO_VALUE ? undefined : resolved;
   }
 
-  /** Whether the template's condition of this name is true. */
+  /** Returns whether the condition with this name is true. */
   condition(name: string, where: string): boolean {
     const condition = this.#template.Conditions[name];
     if (condition === undefined) throw this.#error(where, `unknown condition ${name}`);

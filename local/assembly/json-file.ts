@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { AssemblyError } from "./assembly-error.ts";
 
-/** Reads and checks a JSON file of the assembly; the error names the file. */
+/** Reads and validates a JSON file in the assembly. Errors name the file. */
 export async function readJson<Schema extends z.ZodType>(
   path: string,
   schema: Schema,

@@ -23,8 +23,8 @@ const LogGroupProperties = z.strictObject({
 });
 
 /**
- * `AWS::Logs::LogGroup`: a name for others to refer to. What functions log goes to the embedded cloud's own
- * log.
+ * `AWS::Logs::LogGroup`: only a name that other resources refer to. The functions' output goes to the
+ * embedded cloud's own log.
  */
 export class LogGroupProvider implements ResourceProvider {
   readonly types = ["AWS::Logs::LogGroup"];

@@ -6,7 +6,7 @@ import { generatedName } from "./generated-name.ts";
 import { Intrinsics, type SharedOutputs } from "./intrinsics.ts";
 import { referencesIn, type TemplateResource } from "./template.ts";
 
-/** What became of one stack. */
+/** The result of provisioning one stack. */
 export interface ProvisionedStack {
   outputs: Record<string, string>;
   /** By logical id. */
@@ -18,8 +18,8 @@ const IGNORED_TYPES = new Set(["AWS::CDK::Metadata"]);
 
 /**
  * Creates or updates every resource of the assembly, stack by stack and in dependency order, and returns the
- * stacks by name. Before it touches anything it refuses an assembly with resource types that no provider
- * knows, listing all of them.
+ * stacks by name. Before it changes anything, it refuses an assembly with unsupported resource types. The
+ * error lists all of them.
  */
 export async function provisionAssembly(
   assembly: Pick<CloudAssembly, "stacks">,

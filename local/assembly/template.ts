@@ -14,7 +14,7 @@ const TemplateResource = z.strictObject({
 export type TemplateResource = z.output<typeof TemplateResource>;
 
 /**
- * The sections of a CloudFormation template that the embedded cloud understands; `Rules` only guard real
+ * The template sections that the embedded cloud understands. `Rules` has no effect: it only guards real
  * deployments.
  */
 export const Template = z.strictObject({
@@ -42,8 +42,8 @@ export const Template = z.strictObject({
 export type Template = z.output<typeof Template>;
 
 /**
- * The logical ids that a value mentions through `Ref`, `Fn::GetAtt` and `Fn::Sub`. Pseudo parameters are
- * among them.
+ * The logical ids that a value mentions through `Ref`, `Fn::GetAtt` and `Fn::Sub`, including pseudo
+ * parameters.
  */
 export function* referencesIn(value: unknown): Generator<string> {
   if (Array.isArray(value)) {

@@ -22,7 +22,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-/** With paths below the test's folder. */
+/** Both paths are relative to the test's folder. */
 function backUpTo(data: string, keys: string): Promise<void> {
   const snapshotInto = (file: string): AsyncDisposable => {
     new DatabaseSync(file).close();

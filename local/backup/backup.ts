@@ -5,7 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import type { S3 } from "../s3/s3.ts";
 import { type BackupDestination, makeDraft, requireApart } from "./destination.ts";
 
-/** A link in the embedded cloud's directory leads to what the backup would leave out. */
+/** The embedded cloud's directory contains a symbolic link whose target the backup would omit. */
 export class BackupSourceError extends Error {
   override readonly name = "BackupSourceError";
 
@@ -27,19 +27,18 @@ export interface BackupSource {
 }
 
 /**
- * Files of keys, and what makes no sense in a copy: locks, and logs. All other files that are not databases
- * are copied.
+ * The backup copies key files separately, omits locks and logs, and copies all other files except databases.
  */
 const KEY_FILES = /^(kms\/|iot\/authority\/|cognito\/)/;
 const LEFT_OUT = /^(lock\.(sqlite|json)|control\.sock|logs\/|dynamodb\/|s3\/)|\.new$|-(wal|shm|journal)$/;
 const DATABASE = /\.sqlite$/;
-/** May be on another disk. */
+/** These directories may be links, for example to another disk. */
 const MAY_BE_LINKS = /^(s3|dynamodb|logs)(\/|$)/;
 
 /**
- * Copies a running embedded cloud as it is at one instant. Started on the copy with its keys put back, it
- * continues as it would after `kill -9` at that instant. Both directories appear under their names only when
- * they are complete and durable.
+ * Copies a running embedded cloud as of one instant. An embedded cloud started on the copy, with its keys put
+ * back, continues as it would after `kill -9` at that instant. Both directories get their final names only
+ * when they are complete and durable.
  */
 export async function backUp(
   source: BackupSource,
@@ -52,7 +51,7 @@ export async function backUp(
   const drafts = { data: await makeDraft(to.data), keys: await makeDraft(to.keys) };
   const databases = files.filter((path) => DATABASE.test(path));
   for (const path of ["s3/metadata.sqlite", ...databases]) await mkdir(dirname(join(drafts.data, path)), OWN);
-  // One instant: nothing of this process runs between these three statements.
+  // No other code of this process runs between these three statements, so they see one instant.
   const writeTables = source.tables.snapshot();
   await using _held = source.s3.snapshotInto(join(drafts.data, "s3", "metadata.sqlite"));
   for (const path of databases) snapshotDatabase(join(directory, path), join(drafts.data, path));
@@ -71,8 +70,8 @@ export async function backUp(
 const OWN = { recursive: true, mode: 0o700 } as const;
 
 /**
- * S3's contents never change under their names, and none goes while the backup holds them; those that come
- * meanwhile are garbage in the copy.
+ * S3 never changes a content file, and it removes none during the backup. Files added during the backup are
+ * garbage in the copy.
  */
 async function copyContents(
   from: string,
@@ -114,7 +113,7 @@ function snapshotDatabase(file: string, to: string): void {
   }
 }
 
-/** Shares the blocks where the file system can. */
+/** Shares blocks with the original if the file system supports it. */
 async function copy(from: string, to: string, path: string): Promise<void> {
   const target = join(to, path);
   await mkdir(dirname(target), OWN);
@@ -125,7 +124,9 @@ function pathOf(root: string, entry: Dirent): string {
   return join(relative(root, entry.parentPath), entry.name);
 }
 
-/** Durable, and for the owner only, also when it is copied elsewhere. */
+/**
+ * Makes the tree durable and restricts every file to its owner, so that later copies keep these permissions.
+ */
 async function closeAndSync(root: string): Promise<void> {
   const entries = await readdir(root, { recursive: true, withFileTypes: true });
   for (const entry of entries) {

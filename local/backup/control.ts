@@ -9,14 +9,14 @@ import type { BackupDestination } from "./destination.ts";
 
 const SOCKET = "control.sock";
 const Destination = z.strictObject({ data: z.string().startsWith("/"), keys: z.string().startsWith("/") });
-/** A line of the answer: how far it is, and in the end how it went. */
+/** One line of the answer: progress, and finally the outcome. */
 const Line = z.union([
   z.strictObject({ bytesDone: z.int(), bytesTotal: z.int() }),
   z.strictObject({ done: z.literal(true) }),
   z.strictObject({ failure: z.strictObject({ name: z.string(), message: z.string() }) }),
 ]);
 
-/** No embedded cloud runs on the directory, so no process can make a consistent copy. */
+/** No embedded cloud is running on the directory, so no process can make a consistent copy. */
 export class NotRunningError extends Error {
   override readonly name = "NotRunningError";
 }
@@ -33,8 +33,8 @@ export class BackupFailedError extends Error {
 }
 
 /**
- * Takes orders from processes on this machine, through a socket in the embedded cloud's directory that only
- * its owner can open. One backup at a time.
+ * Accepts orders from processes on this machine, through a socket in the embedded cloud's directory that only
+ * the owner can open. Runs one backup at a time.
  */
 export async function listenForOrders(source: BackupSource): Promise<AsyncDisposable> {
   let busy = false;
@@ -46,7 +46,7 @@ export async function listenForOrders(source: BackupSource): Promise<AsyncDispos
     });
   });
   await atSocket(source.directory, async (path) => {
-    // The directory is ours alone, so what is there is left from an earlier process.
+    // This process owns the directory, so an earlier process left this socket.
     await rm(path, { force: true });
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
@@ -78,8 +78,7 @@ function answer(response: ServerResponse, failure: { name: string; message: stri
 
 /**
  * Asks the embedded cloud that runs on the directory for a backup, and returns once it is complete. Both
- * paths are absolute. Throws
- * `NotRunningError` or `BackupFailedError`.
+ * paths are absolute. Rejects with `NotRunningError` or `BackupFailedError`.
  */
 export async function requestBackup(
   directory: string,
@@ -118,7 +117,10 @@ function post(directory: string, body: string): Promise<IncomingMessage> {
   );
 }
 
-/** By way of the directory's descriptor: a socket's path may have only 107 bytes, and a directory's more. */
+/**
+ * Reaches the socket through the directory's descriptor: a socket path is limited to 107 bytes, a directory
+ * path is not.
+ */
 async function atSocket<T>(directory: string, use: (path: string) => Promise<T>): Promise<T> {
   const descriptor = openSync(directory, "r");
   try {

@@ -2,26 +2,27 @@ import { lstatSync, realpathSync } from "node:fs";
 import { lstat, mkdir, rm } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
 
-/** Where a backup goes. Both directories are made and must not exist before. */
+/** Where a backup is written. It creates both directories; neither may exist before. */
 export interface BackupDestination {
   /** Everything but the keys. */
   data: string;
-  /** The keys: kept apart, since with them everything can be read. */
+  /** The keys. They are kept apart because they decrypt all the data. */
   keys: string;
 }
 
-/** A backup cannot go there: it does not overwrite, and nothing of it is for other users. */
+/** A backup cannot be written there: it would overwrite something, or other users could read it. */
 export class BackupDestinationError extends Error {
   override readonly name = "BackupDestinationError";
 }
 
-/** Until it is complete, a backup's directory has this at the end of its name. */
+/** The suffix of a backup directory's name until the backup is complete. */
 const DRAFT = ".partial";
 const GROUP_AND_OTHERS = 0o077;
 
 /**
- * Checks, before anything is written, that data, keys and the directory that is copied are three places, none
- * inside another: keys beside the data would be copied with it. Throws `BackupDestinationError`.
+ * Checks, before anything is written, that the data, the keys and the source directory are separate and that
+ * none is inside another. Keys inside the data directory would be copied along with it. Throws
+ * `BackupDestinationError`.
  */
 export function requireApart(directory: string, to: BackupDestination): void {
   for (const path of [to.data, to.keys]) if (isThere(path)) throw existsAlready(path);
@@ -36,8 +37,8 @@ export function requireApart(directory: string, to: BackupDestination): void {
 }
 
 /**
- * Makes the directory that becomes `path`, and returns its name until then; what an earlier backup left of it
- * is removed. Throws `BackupDestinationError` where other users could get in.
+ * Creates the draft directory, which is later renamed to `path`, and returns its name. Removes the draft of
+ * an earlier backup. Rejects with `BackupDestinationError` if other users could get in.
  */
 export async function makeDraft(path: string): Promise<string> {
   const draft = `${path}${DRAFT}`;
@@ -47,7 +48,7 @@ export async function makeDraft(path: string): Promise<string> {
   if (left && !(left.isDirectory() && left.uid === process.geteuid?.())) throw existsAlready(draft);
   await rm(draft, { recursive: true, force: true });
   await mkdir(dirname(draft), { recursive: true, mode: 0o700 });
-  // Not recursive: what another user puts there in between is not taken for ours.
+  // Not recursive, so this fails if another user creates the directory in the meantime.
   await mkdir(draft, { mode: 0o700 });
   const { mode } = await lstat(draft);
   if ((mode & GROUP_AND_OTHERS) === 0) return draft;
@@ -59,7 +60,7 @@ function existsAlready(path: string): BackupDestinationError {
   return new BackupDestinationError(`${path} exists already`);
 }
 
-/** Also a link that leads nowhere. */
+/** True for a dangling symbolic link too. */
 function isThere(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
@@ -68,7 +69,7 @@ function isWithin(path: string, folder: string): boolean {
   return `${path}${sep}`.startsWith(`${folder}${sep}`);
 }
 
-/** Without links, also of what does not exist yet. */
+/** Resolves symbolic links. The path need not exist yet. */
 function realPath(path: string): string {
   if (isThere(path)) return realpathSync(path);
   return join(realPath(dirname(path)), basename(path));

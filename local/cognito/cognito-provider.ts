@@ -11,7 +11,10 @@ import {
 } from "../core/service.ts";
 import { issuerOf, type UserPools } from "./user-pools.ts";
 
-/** Settings for sign-up and sign-in, which do not exist here. They are accepted and have no effect. */
+/**
+ * Settings for sign-up and sign-in, which the embedded cloud does not have. They are accepted and have no
+ * effect.
+ */
 const inert = z.unknown().optional();
 
 const UserPoolProperties = z.strictObject({
@@ -42,7 +45,7 @@ const UserPoolProperties = z.strictObject({
 const ClientProperties = z.strictObject({
   UserPoolId: z.string(),
   ClientName: z.string().optional(),
-  // A confidential client would need the token endpoint, which is not here.
+  // A confidential client would need the token endpoint, which the embedded cloud does not have.
   GenerateSecret: booleanProperty.pipe(z.literal(false)).optional(),
   AccessTokenValidity: numberProperty.optional(),
   AllowedOAuthFlows: inert,
@@ -84,7 +87,7 @@ const GroupProperties = z.strictObject({
   Precedence: numberProperty.optional(),
 });
 
-/** User pools, their clients, groups and scopes. A pool's id is the same at every start. */
+/** Provisions user pools and their clients, groups and scopes. A pool's id is the same at every start. */
 export class CognitoProvider implements ResourceProvider {
   readonly types = [
     "AWS::Cognito::UserPool",
@@ -150,7 +153,7 @@ export class CognitoProvider implements ResourceProvider {
   }
 }
 
-/** Lower-case letters and digits, as Cognito's own ids have them. */
+/** Lower-case letters and digits, as in Cognito's own ids. */
 function stableId({ stack, logicalId }: Resource, length: number): string {
   const digest = createHash("sha256").update(`${stack}/${logicalId}`).digest("hex");
   return BigInt(`0x${digest}`).toString(36).padStart(50, "0").slice(-length);

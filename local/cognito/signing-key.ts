@@ -16,11 +16,11 @@ import { calculateJwkThumbprint, exportJWK, type JWK } from "jose";
 export interface SigningKey {
   privateKey: KeyObject;
   publicKey: KeyObject;
-  /** As the key set publishes it: with `kid`, `alg` and `use`. */
+  /** The public key in the form that the key set publishes, with `kid`, `alg` and `use`. */
   jwk: JWK & { kid: string };
 }
 
-/** The RSA key kept in this file, readable by its owner only; made when there is none. */
+/** Loads the RSA key from this file, which only its owner can read. Creates the file if it does not exist. */
 export async function loadSigningKey(path: string): Promise<SigningKey> {
   if (!existsSync(path)) createKeyFile(path);
   chmodSync(path, 0o600);
@@ -31,7 +31,7 @@ export async function loadSigningKey(path: string): Promise<SigningKey> {
   return { privateKey, publicKey, jwk: { ...jwk, kid, alg: "RS256", use: "sig" } };
 }
 
-/** Under another name first: a crash must not leave half a key behind. */
+/** Writes under another name first, so that a crash leaves no partial key. */
 function createKeyFile(path: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });

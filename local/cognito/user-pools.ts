@@ -9,7 +9,7 @@ export interface UserPool {
   id: string;
   clients: Set<string>;
   groups: Set<string>;
-  /** Of its resource servers, such as `api/read`. */
+  /** The scopes of its resource servers, such as `api/read`. */
   scopes: Set<string>;
 }
 
@@ -25,15 +25,14 @@ export interface TokenRequest {
 /** Scopes that every pool has. */
 const standardScopes = new Set(["openid", "email", "phone", "profile", "aws.cognito.signin.user.admin"]);
 
-/** The issuer that tokens of this pool name, as on AWS. */
+/** The `iss` claim in this pool's tokens, as on AWS. */
 export function issuerOf(userPoolId: string): string {
   return `https://cognito-idp.${REGION}.amazonaws.com/${userPoolId}`;
 }
 
 /**
- * The user pools. There is no sign-in, but the tokens that the embedded cloud issues have the form of
- * Cognito's access tokens, are signed with a key of this installation and can be checked against the
- * published key set.
+ * The user pools. There is no sign-in. The embedded cloud issues tokens in the form of Cognito's access
+ * tokens and signs them with this installation's key. Clients can verify them against the published key set.
  */
 export class UserPools {
   readonly #pools = new Map<string, UserPool>();
@@ -48,7 +47,7 @@ export class UserPools {
   }
 
   /**
-   * `keyFile` is made on the first start; a program that can read it can make tokens. `newId` returns a UUID.
+   * The first start creates `keyFile`. Any program that can read it can issue tokens. `newId` returns a UUID.
    */
   static async open(options: { keyFile: string; clock: Clock; newId: () => string }): Promise<UserPools> {
     return new UserPools(await loadSigningKey(options.keyFile), options);
@@ -72,7 +71,9 @@ export class UserPools {
     return pool;
   }
 
-  /** The public key for an issuer and key id, if it is a pool of this cloud. */
+  /**
+   * The public key for an issuer and key id. Returns `undefined` if the issuer is not a pool in this cloud.
+   */
   publicKeyFor(issuer: string, keyId: string): SigningKey["publicKey"] | undefined {
     return this.hasIssuer(issuer) && keyId === this.#key.jwk.kid ? this.#key.publicKey : undefined;
   }
@@ -81,7 +82,7 @@ export class UserPools {
     return [...this.#pools.keys()].some((id) => issuerOf(id) === issuer);
   }
 
-  /** A signed access token. Throws when pool, client, a group or a scope does not exist. */
+  /** Returns a signed access token. Rejects if the pool, the client, a group or a scope does not exist. */
   async issueToken(request: TokenRequest): Promise<string> {
     const {
       userPoolId,
@@ -118,8 +119,7 @@ export class UserPools {
   }
 
   /**
-   * Serves `/<poolId>/.well-known/jwks.json` and `openid-configuration`; false when the request is for
-   * something else.
+   * Serves `/<poolId>/.well-known/jwks.json` and `openid-configuration`. Returns false for other requests.
    */
   handle(request: IncomingMessage, response: ServerResponse): boolean {
     const [, id = "", document] =
@@ -142,7 +142,7 @@ function discovery(userPoolId: string): object {
   };
 }
 
-/** The same user is the same subject at every start. */
+/** Gives a user the same subject at every start. */
 function uuidFrom(text: string): string {
   const hex = createHash("sha256").update(text).digest("hex");
   const variant = ((Number.parseInt(hex.charAt(16), 16) & 0x3) | 0x8).toString(16);

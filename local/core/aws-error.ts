@@ -1,5 +1,5 @@
 /**
- * An error as AWS services answer it: a code that SDK clients turn into an exception's name, and an HTTP
+ * An error as AWS services return it: a code, which SDK clients use as the exception's name, and an HTTP
  * status.
  */
 export class AwsError extends Error {
@@ -14,7 +14,7 @@ export class AwsError extends Error {
   }
 }
 
-/** The embedded cloud does not do this; AWS may. Loud by design: see docs/local.md for what is supported. */
+/** The embedded cloud does not support this; AWS may. docs/local.md lists what is supported. */
 export class UnsupportedError extends AwsError {
   constructor(what: string) {
     super(

@@ -43,7 +43,7 @@ test("a time limit that data of its last moment cancelled does not run", async (
   expect(ran).toBe(false);
 });
 
-/** As a synchronous write to a busy disk does. */
+/** Blocks the process as a synchronous write to a busy disk does. */
 function holdUp(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }

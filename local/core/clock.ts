@@ -4,7 +4,7 @@ import type { Clock, Timer } from "./service.ts";
 export const systemClock: Clock = {
   now: () => Date.now(),
   schedule(delayMs, run) {
-    // A Node timer overflows past 2^31-1 ms and would fire at once: sleep in spans that fit.
+    // A Node timer above 2^31-1 ms overflows and fires at once, so a longer delay uses several timers.
     const due = Date.now() + delayMs;
     let timer: NodeJS.Timeout;
     let turn: NodeJS.Immediate | undefined;
@@ -28,7 +28,7 @@ export const systemClock: Clock = {
 };
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** A clock that stands still until a test moves it; due timers fire in order while it moves. */
+/** A clock that a test advances. Due timers fire in order as it advances. */
 export class ManualClock implements Clock {
   #now: number;
   #due: { at: number; run: () => void }[] = [];
@@ -51,7 +51,7 @@ export class ManualClock implements Clock {
     };
   }
 
-  /** Moves time on, letting promises settle after each timer that fires. */
+  /** Advances the time. After each timer that fires, it lets promises settle. */
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms;
     for (;;) {

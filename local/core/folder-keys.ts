@@ -6,13 +6,13 @@ import { z } from "zod";
 import { FolderFileDamagedError, KeysMissingError } from "#shared/data-folder/errors.ts";
 import { replaceOwnFile } from "#shared/data-folder/replace-own-file.ts";
 
-/** A file of keys in a data directory, and what is useless without it. */
+/** A key file in a data directory, and the files that are useless without it. */
 interface KeyFile {
   file: string;
-  /** Made only after the key file: where these are and the key file is not, it was lost. */
+  /** Files that are created only after the key file. If they exist and the key file does not, it was lost. */
   protects: readonly string[];
   what: string;
-  /** One for each key in it; a file that does not read as one makes it throw. */
+  /** Returns one fingerprint for each key in the file. Throws if the content is not a valid key file. */
   fingerprints(content: Buffer): string[];
 }
 
@@ -42,14 +42,14 @@ const KEY_FILES: readonly KeyFile[] = [
   },
 ];
 
-/** A record beside the data, without secrets, that identifies the folder's own keys. */
+/** A file beside the data that identifies the folder's keys. It contains no secrets. */
 const RECORD = "keys-of-this-folder.json";
 const Recorded = z.record(z.string(), z.array(z.string()));
 
 /**
- * Checks, before anything is opened or made, that the keys are there without which a directory's data cannot
- * be read: fresh keys would hide the loss and then mix with the old ones. Throws `KeysMissingError` or
- * `FolderFileDamagedError`; the directory is unchanged.
+ * Checks, before anything is opened or created, that the keys needed to read the directory's data exist. New
+ * keys would hide the loss and then mix with the old ones. Throws `KeysMissingError` or
+ * `FolderFileDamagedError`. Never changes the directory.
  */
 export function requireFolderKeys(directory: string): void {
   const recorded = readRecord(directory);
@@ -76,7 +76,7 @@ export function requireFolderKeys(directory: string): void {
     );
 }
 
-/** Records the directory's current keys. An equal record stays as it is. */
+/** Records the directory's current keys. Does not rewrite an equal record. */
 export function recordFolderKeys(directory: string): void {
   const record = Object.fromEntries(KEY_FILES.map((keys) => [keys.file, fingerprintsIn(directory, keys)]));
   if (isDeepStrictEqual(record, readRecord(directory))) return;

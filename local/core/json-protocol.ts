@@ -8,7 +8,7 @@ export interface JsonCall {
   input: Record<string, unknown>;
 }
 
-/** Reads an AWS JSON call; `targetPrefix` is what stands before the dot, such as `TrentService`. */
+/** Reads an AWS JSON call; `targetPrefix` is the part before the dot, such as `TrentService`. */
 export async function readJsonCall(request: ServiceRequest, targetPrefix: string): Promise<JsonCall> {
   const target = request.headers["x-amz-target"];
   if (typeof target !== "string" || !target.startsWith(`${targetPrefix}.`)) {
@@ -27,7 +27,10 @@ export function jsonResponse(output: unknown, version: "1.0" | "1.1"): ServiceRe
   };
 }
 
-/** An error in AWS JSON: what is not an `AwsError` is our fault, so a 500 that names it. */
+/**
+ * An error in AWS JSON. Anything but an `AwsError` is the embedded cloud's fault, so it becomes a 500 that
+ * names it.
+ */
 export function jsonErrorResponse(error: unknown, version: "1.0" | "1.1"): ServiceResponse {
   const { code, message, status } = asAwsError(error);
   return {
@@ -45,9 +48,8 @@ export function asAwsError(error: unknown): AwsError {
 }
 
 /**
- * The input of a call as a strict schema types it. Members that the schema does not have are an
- * `UnsupportedError`, so that none is silently ignored; anything else that does not fit is a
- * `ValidationException`.
+ * Parses a call's input with a strict schema. Throws `UnsupportedError` for members that the schema does not
+ * have, so that none is silently ignored. Throws `ValidationException` for any other mismatch.
  */
 export function parseInput<Schema extends z.ZodType>(call: JsonCall, schema: Schema): z.output<Schema> {
   const parsed = schema.safeParse(call.input);

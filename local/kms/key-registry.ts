@@ -14,7 +14,7 @@ export interface Key {
   policy: PolicyDocument;
 }
 
-/** The keys and aliases of the templates. */
+/** The keys and aliases that the templates declare. */
 export class KeyRegistry {
   readonly #keys = new Map<string, Key>();
   readonly #aliases = new Map<string, string>();

@@ -26,9 +26,9 @@ const KeyFile = z.strictObject({
 });
 
 /**
- * The key material, in one file that only its owner can read. It is written to a new file and renamed, so a
- * crash leaves the old or the new one. Without this file, everything that it encrypts is lost: back it up
- * separately from the data.
+ * The key material, in one file that only its owner can read. The store writes a new file and renames it, so
+ * a crash leaves either the old or the new one. Without this file, everything that its keys encrypt is lost:
+ * back it up separately from the data.
  */
 export class KeyStore {
   readonly #directory: string;
@@ -37,8 +37,7 @@ export class KeyStore {
   readonly #keys: Map<string, KeyVersion[]>;
 
   /**
-   * Opens the store; throws if the file is there and does not read as one (it is never replaced by fresh
-   * keys).
+   * Opens the store. Throws if the file exists but is not valid; the store never replaces it with new keys.
    */
   constructor(options: { directory: string; clock: Clock; randomness: Randomness }) {
     this.#directory = options.directory;
@@ -46,13 +45,13 @@ export class KeyStore {
     this.#randomness = options.randomness;
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
     this.#keys = this.#read();
-    // Before there is anything to protect: a directory with data and without this file has lost its keys.
+    // Write the file before there is any data: if data exists without this file, the keys were lost.
     if (this.#keys.size === 0) this.#write();
   }
 
   /**
-   * Makes sure that the key has material, created once, and a version no older than the rotation period if it
-   * has one. `make` gives material that is not 32 random bytes.
+   * Creates the key's material if it has none, and a new version if the newest is older than the rotation
+   * period. Pass `make` to create material other than 32 random bytes.
    */
   ensure(
     keyId: string,
@@ -72,7 +71,7 @@ export class KeyStore {
     this.#write();
   }
 
-  /** Every version of the key, oldest first; none if there is no such key. */
+  /** Every version of the key, oldest first. Empty if there is no such key. */
   versions(keyId: string): readonly KeyVersion[] {
     return this.#keys.get(keyId) ?? [];
   }

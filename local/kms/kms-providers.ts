@@ -46,7 +46,10 @@ const AliasProperties = z.strictObject({
 
 const DAY_MS = 86_400_000;
 
-/** `AWS::KMS::Key` (symmetric, rotated at start-up when due, or a pair that signs) and `AWS::KMS::Alias`. */
+/**
+ * `AWS::KMS::Alias` and `AWS::KMS::Key`: a symmetric key, rotated at start-up when due, or a signing key
+ * pair.
+ */
 export class KmsProvider implements ResourceProvider {
   readonly types = ["AWS::KMS::Key", "AWS::KMS::Alias"];
   readonly #keys: KeyRegistry;
@@ -64,7 +67,7 @@ export class KmsProvider implements ResourceProvider {
   #key(resource: Resource): ProvisionedResource {
     const properties = parseProperties(resource, KeyProperties);
     const { KeySpec: spec } = properties;
-    // Another spec is another key, as on AWS.
+    // A new spec creates a new key, as on AWS.
     const id = keyIdFor(
       spec === "SYMMETRIC_DEFAULT" ? resource.generatedName : `${resource.generatedName}/${spec}`,
     );
@@ -87,7 +90,7 @@ export class KmsProvider implements ResourceProvider {
   }
 }
 
-/** What KMS puts on a key without a policy: IAM policies of the account decide. */
+/** The policy that KMS gives a key by default: the account's IAM policies decide. */
 function accountPolicy(): PolicyDocument {
   const Principal = { AWS: `arn:aws:iam::${ACCOUNT_ID}:root` };
   return {

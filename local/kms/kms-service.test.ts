@@ -144,7 +144,7 @@ test("after a restart, and after rotation, old ciphertexts still open", async ()
   const same = await second.provision("AWS::KMS::Key", "Key", keyProperties);
   expect(same).toEqual(old);
   const config = await second.clientFor("user", all);
-  // The SDK learns the time from each answer's Date header, so every call gets a client of its own.
+  // The SDK adjusts its clock to each answer's Date header, so every call gets its own client.
   const client = () => new KMSClient({ ...config, systemClockOffset: 366 * 86_400_000 } as typeof config);
   const { Plaintext } = await client().send(new DecryptCommand({ CiphertextBlob }));
   expect(Buffer.from(Plaintext ?? []).toString()).toBe("kept");

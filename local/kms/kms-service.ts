@@ -53,8 +53,8 @@ const SignInput = z.strictObject({
 const KeyInput = z.strictObject({ KeyId });
 
 /**
- * AWS KMS: data keys, encrypt and decrypt with symmetric keys, whose encryption context is authenticated, as
- * on AWS; sign with key pairs and give their public part; describe.
+ * AWS KMS. Symmetric keys create data keys, encrypt and decrypt, with an authenticated encryption context as
+ * on AWS. Key pairs sign and return their public key. Both can be described.
  */
 export class KmsService implements Service {
   readonly name = "kms";
@@ -87,8 +87,8 @@ export class KmsService implements Service {
   async close(): Promise<void> {}
 
   /**
-   * For services that encrypt with a key of their caller's, as S3 does: throws unless the caller may use the
-   * key so.
+   * For services that encrypt with their caller's key, such as S3. Throws unless the caller may use the key
+   * this way.
    */
   authorizeKeyUse(
     caller: Caller,
@@ -244,7 +244,7 @@ export class KmsService implements Service {
     return this.#usable(caller, operation, reference, "SYMMETRIC_DEFAULT", conditionKeys(context));
   }
 
-  /** The key, if the caller may use it so and it is of this kind. */
+  /** Returns the key. Throws unless the caller may use it this way and it is of this kind. */
   #usable(
     caller: Caller,
     operation: string,

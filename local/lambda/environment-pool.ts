@@ -10,11 +10,11 @@ export interface PoolOptions {
   maxPerFunction: number;
   /** Environments of all functions together: this bounds the memory. */
   maxTotal: number;
-  /** An environment that has been idle for this long is ended. */
+  /** The pool ends an environment that has been idle for this long. */
   idleMs: number;
   /**
-   * How long a call waits for an environment once this machine's limits are reached. The template's limits
-   * refuse at once.
+   * How long a call waits for an environment once this machine's limits are reached. A call over the
+   * template's limits is refused at once.
    */
   patienceMs: number;
 }
@@ -26,7 +26,7 @@ interface Waiter {
   timer: Timer;
 }
 
-/** Lends execution environments: a warm one if there is any, else a new one, within the limits. */
+/** Lends execution environments within the limits: a warm one if available, otherwise a new one. */
 export class EnvironmentPool {
   readonly #options: PoolOptions;
   readonly #busy = new Set<Environment>();
@@ -39,7 +39,10 @@ export class EnvironmentPool {
     this.#options = options;
   }
 
-  /** The caller gives it back with `release`. Throws `TooManyRequestsException`. */
+  /**
+   * The caller returns it with `release`. Rejects with `TooManyRequestsException` if no environment becomes
+   * free.
+   */
   async acquire(configuration: FunctionConfiguration): Promise<Environment> {
     const { reservedConcurrency } = configuration;
     if (reservedConcurrency !== undefined && this.#running(configuration) >= reservedConcurrency) {
@@ -116,7 +119,7 @@ export class EnvironmentPool {
   }
 
   #takeIdle(configuration: FunctionConfiguration): Environment | undefined {
-    // Lends the most recently used one, so that the others are idle for long enough to be ended.
+    // Lend the most recently used one, so that the others stay idle until they are ended.
     for (const environment of [...this.#idle.keys()].reverse()) {
       if (environment.configuration !== configuration) continue;
       if (!this.#isUsable(environment)) {

@@ -34,7 +34,7 @@ export function refuseReservedVariables(names: string[]): void {
   );
 }
 
-/** The whole environment of a function: nothing of the embedded cloud's own shows through. */
+/** The whole environment of a function. It contains no variables of the embedded cloud's own process. */
 export function environmentVariables(
   configuration: FunctionConfiguration,
   surroundings: { credentials: Credentials; gatewayUrl: string; region: string },

@@ -14,19 +14,19 @@ export interface EnvironmentOptions {
   configuration: FunctionConfiguration;
   /** Everything that the handler finds in `process.env`. */
   variables: Record<string, string>;
-  /** Milliseconds since 1970: after this its credentials are too old to start another invocation. */
+  /** Milliseconds since 1970. After this time its credentials are too old for another invocation. */
   usableUntil: number;
   clock: Clock;
   log: LogSink;
 }
 
-/** On AWS 10 s, but there the machine is not shared with everything else. */
+/** AWS allows 10 s, but its machines run nothing else. */
 const INIT_LIMIT_SECONDS = 30;
 const workerFile = new URL("./worker.ts", import.meta.url);
 
 /**
  * One execution environment: a worker thread that has loaded the handler once and runs one event at a time.
- * It starts at once, dies of a timeout, a crash or too little memory, and is then of no further use.
+ * It starts at once. A timeout, a crash or too little memory ends it permanently.
  */
 export class Environment {
   readonly configuration: FunctionConfiguration;
@@ -76,7 +76,7 @@ export class Environment {
     return this.#dead !== undefined;
   }
 
-  /** Runs one event; never rejects. The caller does not start another before this one ended. */
+  /** Runs one event. Never rejects. The caller must wait for it to end before it starts another. */
   run(requestId: string, event: string): Promise<Outcome> {
     if (this.#current) throw new Error("an execution environment runs one event at a time");
     if (this.#dead) return Promise.resolve({ error: this.#withRequestId(this.#dead, requestId) });
@@ -88,7 +88,7 @@ export class Environment {
     });
   }
 
-  /** Stops the thread, in the middle of an invocation if need be. */
+  /** Stops the thread, even during an invocation. */
   async end(): Promise<void> {
     this.#fail(exitError("signal: terminated"));
     await this.#worker.terminate();
@@ -136,7 +136,7 @@ export class Environment {
     current?.finish(outcome);
   }
 
-  /** Lambda names the request in the errors of its own, not in those of the handler. */
+  /** Lambda adds the request id to its own errors, not to the handler's. */
   #withRequestId(error: ErrorPayload, requestId: string): ErrorPayload {
     return error.trace ? error : { ...error, errorMessage: `RequestId: ${requestId} ${error.errorMessage}` };
   }
@@ -160,10 +160,7 @@ function exitError(how: string, cause?: unknown): ErrorPayload {
   };
 }
 
-/**
- * Structured loggers print one JSON object per line: kept as an object, so that the log file is not JSON in
- * JSON.
- */
+/** Structured loggers print one JSON object per line. Parsing it avoids JSON inside JSON in the log file. */
 function parseIfJson(text: string): unknown {
   if (!text.startsWith("{")) return text;
   try {

@@ -12,7 +12,7 @@ export interface DispatcherOptions {
   /** Milliseconds between a failed attempt and the next one. */
   retryDelaysMs: readonly number[];
   maxRunning: number;
-  /** Throws an `AwsError` when the function could not be started. */
+  /** Rejects with an `AwsError` if the function could not be started. */
   run(event: QueuedEvent): Promise<Outcome>;
   policyOf(functionArn: string): AsynchronousPolicy;
   concurrencyOf(functionArn: string): number;
@@ -20,7 +20,7 @@ export interface DispatcherOptions {
 
 const LONGEST_THROTTLE_DELAY_MS = 5 * 60_000;
 
-/** Takes events from the queue and runs them; failed ones again after the delays, until they are lost. */
+/** Runs the events in the queue. Retries failed ones after the delays, then drops them. */
 export class EventDispatcher {
   readonly #options: DispatcherOptions;
   readonly #running = new Map<string, QueuedEvent>();
@@ -41,7 +41,7 @@ export class EventDispatcher {
     this.#timer?.cancel();
   }
 
-  /** Runs what is due and may run, and sets the timer for what is due later. */
+  /** Runs due events that may run now, and sets the timer for later ones. */
   dispatch(): void {
     if (!this.#started) return;
     this.#timer?.cancel();
@@ -85,7 +85,10 @@ export class EventDispatcher {
     }
   }
 
-  /** Throttled or broken on our side: no attempt of the function's, so it only waits, longer and longer. */
+  /**
+   * The event was throttled, or the embedded cloud failed. That is not an attempt by the function, so the
+   * event waits, with growing delays.
+   */
   #notStarted(event: QueuedEvent, error: unknown): void {
     if (error instanceof AwsError && error.status < 500 && error.status !== 429) {
       this.#lose(event, "its function cannot be invoked", error.message);

@@ -24,8 +24,7 @@ const Row = z.object({
 });
 
 /**
- * The queue of asynchronous events, on disk: an event leaves it only once it is done with, so a crash loses
- * none.
+ * The queue of asynchronous events, on disk. An event stays in it until it has ended, so a crash loses none.
  */
 export class EventQueue {
   readonly #database: DatabaseSync;
@@ -64,10 +63,7 @@ export class EventQueue {
     this.#insert.run({ ...event });
   }
 
-  /**
-   * The oldest event that is due, apart from those that run already and those of functions that are at their
-   * limit.
-   */
+  /** The oldest due event, except events that already run and events of functions at their limit. */
   next(now: number, running: Iterable<string>, full: Iterable<string>): QueuedEvent | undefined {
     const row = this.#next.get({ now, running: toJson(running), full: toJson(full) });
     return row === undefined ? undefined : Row.parse(row);

@@ -20,7 +20,7 @@ export interface FunctionConfiguration {
   logLevel?: string;
 }
 
-/** What happens to asynchronous events of a function that fail. */
+/** What happens to a function's failed asynchronous events. */
 export interface AsynchronousPolicy {
   maximumRetries: number;
   maximumAgeSeconds: number;

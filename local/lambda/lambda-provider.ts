@@ -56,7 +56,7 @@ export interface CodeAssets {
   directoryFor(s3Key: string): string;
 }
 
-/** Functions, the permissions to invoke them, and the settings of their asynchronous events. */
+/** Provisions functions, permissions to invoke them, and settings for their asynchronous events. */
 export class LambdaProvider implements ResourceProvider {
   readonly types = [
     "AWS::Lambda::Function",

@@ -44,7 +44,7 @@ export class LambdaService implements Service {
     return renderRestJsonError(error);
   }
 
-  /** Does nothing: the caller closes the engine, which it passed in. */
+  /** Does nothing: the caller passed in the engine and closes it. */
   async close(): Promise<void> {}
 }
 

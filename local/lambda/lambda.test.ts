@@ -250,7 +250,7 @@ test("beyond this machine's own limits calls wait their turn, and are refused af
   await world.log.contains("in");
   const answers = await Promise.all([invoke(quick), invoke(quick), invoke(quick)]);
   expect(answers.map(({ payload }) => payload)).toEqual(["done", "done", "done"]);
-  // The idle environment of the other function makes room.
+  // Ending the other function's idle environment makes room.
   void invoke(hanging, true);
   await world.log.contains("in", 5);
   const refused = expect(invoke(quick)).rejects.toMatchObject({ code: "TooManyRequestsException" });

@@ -29,7 +29,7 @@ import type { LogSink } from "./log-sink.ts";
 export interface LambdaOptions {
   /** Holds the queue of asynchronous events. */
   dataDirectory: string;
-  /** What the functions get as `AWS_ENDPOINT_URL`; asked for when an environment starts. */
+  /** Returns the functions' `AWS_ENDPOINT_URL`. Called when an environment starts. */
   gatewayUrl: () => string;
   authorizer: Authorizer;
   roles: Roles;
@@ -48,8 +48,7 @@ export interface LambdaLimits {
   /** An environment that is idle for this long is ended. */
   idleMs: number;
   /**
-   * How long a call waits for an environment where only this machine's limits are in the way, before it is
-   * refused.
+   * How long a call waits for an environment if only this machine's limits prevent one. Then it is refused.
    */
   patienceMs: number;
   /** Delays before the second and the third attempt of an asynchronous event. */
@@ -67,7 +66,7 @@ const MEBIBYTE = 1024 * 1024;
 const SYNCHRONOUS_LIMIT_BYTES = 6 * MEBIBYTE;
 const ASYNCHRONOUS_LIMIT_BYTES = MEBIBYTE;
 const CREDENTIALS_SECONDS = 4 * 3600;
-/** An environment is not used for another event when its keys expire within its timeout and this. */
+/** An environment takes no event if its credentials expire within the function's timeout plus this margin. */
 const CREDENTIALS_MARGIN_MS = 5 * 60_000;
 
 interface FunctionState {
@@ -77,7 +76,7 @@ interface FunctionState {
   asynchronous: AsynchronousPolicy;
 }
 
-/** The functions of the embedded cloud: who may invoke them, and the environments that they run in. */
+/** The embedded cloud's functions: who may invoke them, and the environments in which they run. */
 export class Lambda implements LambdaInvoker {
   readonly #options: LambdaOptions;
   readonly #functions = new Map<string, FunctionState>();
@@ -115,7 +114,7 @@ export class Lambda implements LambdaInvoker {
   }
 
   /**
-   * Begins with the asynchronous events, those of before a restart too: call it once everything is
+   * Starts running asynchronous events, including those queued before a restart. Call it once everything is
    * provisioned.
    */
   start(): void {
@@ -166,7 +165,7 @@ export class Lambda implements LambdaInvoker {
   putPermission(functionArn: string, statement: PolicyStatement & { Sid: string }): void {
     const found = this.#find(functionArn);
     const others = found.policy.Statement.filter(({ Sid }) => Sid !== statement.Sid);
-    // A new document, for evaluators remember what they know of one.
+    // Make a new document, because evaluators cache results for each document.
     found.policy = { ...found.policy, Statement: [...others, statement] };
   }
 

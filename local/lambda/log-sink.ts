@@ -13,8 +13,8 @@ export interface LogSink {
 }
 
 /**
- * One file of JSON lines per source, `<directory>/<source>.jsonl`. At `rotateBytes` it becomes `.1.jsonl`,
- * replacing the one before, so that a source never takes more than twice that.
+ * One file of JSON lines per source, `<directory>/<source>.jsonl`. At `rotateBytes` it is renamed to
+ * `.1.jsonl` and replaces the previous one, so a source never takes more than twice that size.
  */
 export class LogFiles implements LogSink {
   readonly #directory: string;

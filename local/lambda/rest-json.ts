@@ -13,10 +13,7 @@ export function renderRestJsonError(error: unknown): ServiceResponse {
   };
 }
 
-/**
- * A segment of a request's path without its percent-encoding; throws `ValidationException` where that is
- * malformed.
- */
+/** Decodes the percent-encoding of one path segment. Throws `ValidationException` if it is malformed. */
 export function decodeSegment(segment: string): string {
   try {
     return decodeURIComponent(segment);

@@ -1,6 +1,6 @@
 /**
  * Runs in a worker thread: loads one handler and answers one event at a time, as the Node.js 24 runtime of
- * Lambda does. This is the handler's whole world, so nothing of the embedded cloud is reachable from here.
+ * Lambda does. The handler can reach nothing of the embedded cloud from here.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire, isBuiltin, registerHooks } from "node:module";
@@ -32,8 +32,8 @@ function describe(error: unknown): ErrorPayload {
 }
 
 /**
- * Returns once the output so far has reached the main thread: what is on its way is lost when the thread is
- * ended.
+ * Resolves once the output so far has reached the main thread. Output still on its way is lost when the
+ * thread ends.
  */
 async function flushOutput(): Promise<void> {
   for (const stream of [process.stdout, process.stderr]) {
@@ -52,9 +52,8 @@ process.on("unhandledRejection", (reason) =>
 );
 
 /**
- * On AWS the code stands alone in /var/task. Here it stands inside other folders, so two things are cut off:
- * packages and a package.json found further up, which would make a function work (or fail) that does not on
- * AWS.
+ * On AWS the code is alone in /var/task. Here it is inside other folders, so this hides packages and any
+ * package.json in the folders above it. They would make a function behave differently than on AWS.
  */
 function isolate(codeDirectory: string): void {
   const inside = (url: string): boolean =>
@@ -78,7 +77,7 @@ function isolate(codeDirectory: string): void {
   });
 }
 
-/** Without a package.json of its own, what ends in .js is CommonJS. */
+/** A .js file is CommonJS if the function has no package.json of its own. */
 function isPlainScript(codeDirectory: string, file: string): boolean {
   return file.endsWith(".js") && !existsSync(join(codeDirectory, "package.json"));
 }
@@ -92,7 +91,7 @@ async function loadHandler({ codeDirectory, handler }: WorkerSetup): Promise<Han
   if (!file) throw new RuntimeError("Runtime.ImportModuleError", `Error: Cannot find module '${stem}'`);
   let module: Record<string, unknown>;
   try {
-    // Import would hand a .js file to the nearest package.json before the load hook is asked.
+    // `import` would consult the nearest package.json for a .js file before it calls the load hook.
     module = isPlainScript(codeDirectory, file)
       ? createRequire(file)(file)
       : await import(pathToFileURL(file).href);
@@ -103,7 +102,7 @@ async function loadHandler({ codeDirectory, handler }: WorkerSetup): Promise<Han
     name
       .split(".")
       .reduce((value: unknown, key) => (value as Record<string, unknown> | undefined)?.[key], from);
-  // A CommonJS export that Node cannot name statically is on `default` only.
+  // If Node cannot detect a CommonJS export statically, the export is only on `default`.
   const found = lookUp(module) ?? lookUp(module.default);
   if (typeof found !== "function") {
     throw new RuntimeError("Runtime.HandlerNotFound", `${handler} is undefined or not exported`);

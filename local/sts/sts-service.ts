@@ -23,7 +23,7 @@ const AssumeRole = z.strictObject({
   ExternalId: z.string().min(2).max(1224).optional(),
 });
 
-/** Everyone who calls has assumed a role already, so every further role is chained. */
+/** Every caller has already assumed a role, so every further role is chained. */
 const CHAINED_SESSION_SECONDS = 3600;
 
 /** AWS STS over the query protocol: `AssumeRole` (trust policy, session policy) and `GetCallerIdentity`. */
@@ -131,7 +131,7 @@ function userId({ roleArn, sessionName }: SessionCaller): string {
   return `AROA${roleId}:${sessionName}`;
 }
 
-/** How the query protocol names what the JSON services call otherwise. */
+/** Error codes that differ between the query protocol and the JSON services. */
 const QUERY_CODES = new Map<string, readonly [string, number]>([
   ["AccessDeniedException", ["AccessDenied", 403]],
   ["UnrecognizedClientException", ["InvalidClientTokenId", 403]],

@@ -25,7 +25,7 @@ export const iotRule: ServiceCaller = {
   sourceArn: `arn:aws:iot:${REGION}:${ACCOUNT_ID}:rule/progress`,
 };
 
-/** A session with just these statements. */
+/** A session with only these statements. */
 export function sessionOf(...statements: PolicyStatement[]): SessionCaller {
   return {
     kind: "session",
@@ -56,7 +56,7 @@ export class MemoryLog implements LogSink {
   }
 }
 
-/** Roles that any service may assume, with numbered keys that are valid for as long as they are asked for. */
+/** Roles that any service may assume. Keys are numbered and valid for the requested duration. */
 export class OpenRoles implements Roles {
   readonly #clock: ManualClock;
   issued = 0;
@@ -109,7 +109,7 @@ export class LambdaWorld {
     });
   }
 
-  /** Declares a function whose code is one file, `index.mjs` unless told otherwise; gives its ARN. */
+  /** Declares a function whose code is one file (by default `index.mjs`). Returns its ARN. */
   async addFunction(
     name: string,
     source: string,
