@@ -72,10 +72,13 @@ const unmount = (mountPoint: string) => async (machine: RootedMachine) => {
   await machine.put(path, mounts.filter((line) => line.split(" ")[4] !== mountPoint).join("\n"));
 };
 
-const without = (saved: SavedBootState, isGone: (item: SavedItem) => boolean): SavedBootState => ({
-  ...saved,
-  items: saved.items.filter((item) => !isGone(item)),
-});
+/** A saved state without the item that has this in its name. */
+function without(saved: SavedBootState, name: string): SavedBootState {
+  const nameIn = (item: SavedItem) => ("location" in item ? item.location.path : item.name);
+  const items = saved.items.filter((item) => !nameIn(item).includes(name));
+  expect(items).toHaveLength(saved.items.length - 1);
+  return { ...saved, items };
+}
 
 const unreadable = (why: string) => ({
   name: "BootStateUnreadableError",
@@ -264,8 +267,6 @@ describe("a machine that is not as it was saved is not armed, and nothing is wri
     await withoutWriting(machine, () => expect(adapter.arm(saved, image)).rejects.toMatchObject(error));
   });
 
-  const isNamed = (end: string) => (item: SavedItem) =>
-    ("location" in item ? item.location.path : item.name).includes(end);
   test.each<[LoaderName, string, object]>([
     ["GRUB", "/custom.cfg", { name: "BootStateChangedError" }],
     ["GRUB", "/grubenv", { name: "BootStateChangedError" }],
@@ -273,8 +274,7 @@ describe("a machine that is not as it was saved is not armed, and nothing is wri
     ["systemd-boot", `_-causeway-${JOB_ID}.conf`, { name: "BootStateChangedError" }],
   ])("%s: the saved state lacks %s", async (name, end, error) => {
     const { machine, adapter, saved, image } = await staged(name);
-    const less = without(saved, isNamed(end));
-    expect(less.items).not.toHaveLength(saved.items.length);
+    const less = without(saved, end);
     await withoutWriting(machine, () => expect(adapter.arm(less, image)).rejects.toMatchObject(error));
   });
 });
@@ -326,6 +326,20 @@ describe("a write that fails leaves the next start as always, and restoring take
     expect((await adapter.restore(saved)).outcome).toBe("equal");
   });
 });
+
+test.each<[LoaderName, string]>([
+  ["BootNext", "BootOrder"],
+  ["BootNext", "BootNext"],
+  ["systemd-boot", "LoaderEntryOneShot"],
+])(
+  "%s: a saved state that lacks %s selects no entry, and the whole one takes the rest back",
+  async (name, end) => {
+    const { adapter, saved, image } = await staged(name);
+    await expect(adapter.arm(without(saved, end), image)).rejects.toMatchObject(unkept(end));
+    expect((await adapter.attest(saved)).items[0]?.outcome).toBe("equal");
+    expect((await adapter.restore(saved)).outcome).toBe("equal");
+  },
+);
 
 describe("what cannot be restored is named and stays, the next start is undone first, and restoring can be completed later", () => {
   test.each<[LoaderName, string, object, Change, Change]>([

@@ -1,7 +1,7 @@
 import { appendFile, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type StagingRequest, stage, unstage } from "./staging.ts";
+import { type StagingRequest, stage, stagedPath, unstage } from "./staging.ts";
 import { createTestImage, type TestImage } from "./testing/boot-image.ts";
 import { imageOf, JOB_ID, OVERLAY } from "./testing/cold-clone.ts";
 import { createFakeMachine, type RootedMachine } from "./testing/fake-machine.ts";
@@ -111,6 +111,11 @@ describe("nothing is written", () => {
     await refused("DiskFullError");
     await refused("DiskFullError", unified);
   });
+});
+
+test("a file that the image's form does not have has no path", async () => {
+  const { form, folder } = request();
+  expect(() => stagedPath({ form, folder }, "causeway.efi")).toThrow(RangeError);
 });
 
 describe("an image that changes under the agent's hands is not used, and unstaging leaves nothing of it", () => {
