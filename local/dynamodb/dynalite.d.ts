@@ -18,14 +18,14 @@ declare module "dynalite/db/index.js" {
     put(key: string, value: Value): Promise<void>;
     batch(operations: { type: "put"; key: string; value: Value }[]): Promise<void>;
     clear(range: Range): Promise<void>;
-    /** The content as it is now, for iterators, until it is closed. */
+    /** A snapshot of the current content for iterators. The caller closes it. */
     snapshot(): Snapshot;
     iterator(options: { snapshot: Snapshot }): AsyncIterable<[string, Value]>;
     keys(range: Range): AsyncIterable<string>;
     values(range: Range): AsyncIterable<Value>;
     /**
-     * What put, del and batch end in; a subclass or instance may override them (abstract-level's documented
-     * extension points).
+     * The methods that put, del and batch call. A subclass or instance can override them (abstract-level
+     * documents these extension points).
      */
     _put(key: string, value: unknown, options: WriteOptions): Promise<void>;
     _del(key: string, options: WriteOptions): Promise<void>;

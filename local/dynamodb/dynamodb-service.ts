@@ -6,8 +6,8 @@ import { tableArn } from "./table.ts";
 import type { TableStore } from "./table-store.ts";
 
 /**
- * Amazon DynamoDB on dynalite: items, queries, scans and batches, each authorized on the tables and indexes
- * that it touches.
+ * Amazon DynamoDB on dynalite: items, queries, scans and batches, each authorized for the tables and indexes
+ * that it uses.
  */
 export class DynamoDbService implements Service {
   readonly name = "dynamodb";
@@ -37,7 +37,7 @@ export class DynamoDbService implements Service {
   }
 }
 
-/** The ARNs that a call acts on: a batch has one for each table, a query of an index that index's. */
+/** The ARNs that a call acts on: one for each table of a batch, or the index's for a query on an index. */
 function resourcesOf({ operation, input }: JsonCall): string[] {
   switch (operation) {
     case "ListTables":
@@ -52,7 +52,7 @@ function resourcesOf({ operation, input }: JsonCall): string[] {
   }
 }
 
-/** Names are checked before they become part of an ARN that policies are matched against. */
+/** Checks a name before it becomes part of an ARN that is matched against policies. */
 function checkedName(name: unknown): string {
   if (typeof name === "string" && /^[\w.-]{3,255}$/.test(name)) return name;
   throw new AwsError(

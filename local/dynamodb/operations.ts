@@ -20,8 +20,8 @@ import scanRules from "dynalite/validations/scan.js";
 import updateItemRules from "dynalite/validations/updateItem.js";
 
 /**
- * What callers may do. Tables come from the templates, so operations that change them are not here; neither
- * are transactions, which dynalite does not have.
+ * The operations that callers can use. Only the templates create or change tables, so there are no operations
+ * for that. Dynalite has no transactions.
  */
 export const OPERATIONS = {
   BatchGetItem: { run: batchGetItem, rules: batchGetItemRules },

@@ -24,8 +24,8 @@ const Index = z.strictObject({
   ProvisionedThroughput: Throughput.optional(),
 });
 /**
- * Backups and encryption at rest are promises of AWS that mean nothing on one machine: accepted, without
- * effect.
+ * Backups and encryption at rest are AWS features with no meaning on one machine. They are accepted and have
+ * no effect.
  */
 const WITHOUT_EFFECT = {
   DeletionProtectionEnabled: booleanProperty.optional(),

@@ -85,7 +85,7 @@ test("index entries that a crash left wrong are repaired at the next start", asy
   await crashed.run("PutItem", { TableName: "things", Item: { pk: { S: "a" }, kind: { S: "server" } } });
   await crashed.close();
 
-  // As after a crash between the write of the index and that of the item.
+  // The state after a crash between the write of the index and the write of the item.
   const store = database.create({ path: join(directory.path, "level") });
   await store.db.open();
   await store.db.put("index-global~things~by-kind~ghost", { pk: { S: "ghost" }, kind: { S: "server" } });

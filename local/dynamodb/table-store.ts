@@ -10,19 +10,22 @@ import { ACCOUNT_ID, type Clock, REGION } from "../core/service.ts";
 import { OPERATIONS, type Operation } from "./operations.ts";
 import { newTable, type Table, type TableDefinition, updatedTable } from "./table.ts";
 
-/** How dynalite reports an error that belongs to the caller. */
+/** How dynalite reports an error that the caller made. */
 const DynaliteError = z.looseObject({
   statusCode: z.number(),
   body: z.looseObject({ __type: z.string(), message: z.string().optional(), Message: z.string().optional() }),
 });
 
-/** Present while the store is open, so that a start after a crash knows to repair. */
+/**
+ * This file exists while the store is open. If it exists at the start, the last process crashed and the store
+ * repairs its indexes.
+ */
 const OPEN_MARKER = "open";
 
 /**
- * DynamoDB tables on disk, by dynalite without its HTTP server. An acknowledged write survives power loss:
- * item writes are synced. Index entries are not: after a crash they are rebuilt from the items, because
- * dynalite writes the two one after the other.
+ * DynamoDB tables on disk, by dynalite without its HTTP server. An acknowledged write survives power loss
+ * because item writes are synced. Index entries are not synced. Dynalite writes an item and its index entries
+ * separately, so after a crash the store rebuilds them from the items.
  */
 export class TableStore {
   readonly #store: Store;
@@ -36,8 +39,8 @@ export class TableStore {
   }
 
   /**
-   * Opens the tables in a directory, which only one process can do at a time, and repairs indexes if the last
-   * one crashed.
+   * Opens the tables in a directory and repairs the indexes if the last process crashed. Only one process at
+   * a time can open a directory.
    */
   static async open({ directory, clock }: { directory: string; clock: Clock }): Promise<TableStore> {
     await mkdir(directory, { recursive: true });
@@ -56,8 +59,8 @@ export class TableStore {
   }
 
   /**
-   * Runs one operation and gives its output; throws `AwsError` as DynamoDB would, and `UnsupportedError` for
-   * input that dynalite ignores.
+   * Runs one operation and returns its output. Rejects with an `AwsError` as DynamoDB would, and with
+   * `UnsupportedError` for input that dynalite ignores.
    */
   async run(operation: Operation, input: Record<string, unknown>): Promise<Record<string, unknown>> {
     const { run, rules } = OPERATIONS[operation];
@@ -75,8 +78,7 @@ export class TableStore {
   }
 
   /**
-   * Creates the table or brings its indexes up to date; throws if the change would need a new table (keys,
-   * local indexes).
+   * Creates the table or updates its indexes. Rejects if the change needs a new table (keys, local indexes).
    */
   async ensure(definition: TableDefinition): Promise<Table> {
     const input = { ...definition } as Record<string, unknown>;
@@ -112,7 +114,7 @@ export class TableStore {
       } finally {
         await Promise.all([copy.close(), snapshot.close()]);
       }
-      // An item may be in it without its index entries.
+      // The snapshot can contain an item without its index entries.
       await writeFile(join(directory, OPEN_MARKER), "");
     };
   }
@@ -149,12 +151,14 @@ export class TableStore {
 
 const TABLES = "table~";
 
-/** The keys under a prefix: dynalite's keys continue in ASCII. */
+/** The range of keys with a prefix. The rest of a dynalite key is ASCII. */
 function range(prefix: string): { gte: string; lt: string } {
   return { gte: prefix, lt: `${prefix}\u00ff` };
 }
 
-/** Makes LevelDB flush every item to the disk before it acknowledges; dynalite itself has no such option. */
+/**
+ * Makes LevelDB flush every item to disk before it acknowledges the write. Dynalite has no option for this.
+ */
 function syncWrites(db: Level): void {
   const put = db._put.bind(db);
   const del = db._del.bind(db);

@@ -17,7 +17,7 @@ interface IndexDefinition {
   ProvisionedThroughput?: Throughput | undefined;
 }
 
-/** What a template says about a table, in the words of `CreateTable`. */
+/** A template's definition of a table, with the field names of `CreateTable`. */
 export interface TableDefinition {
   TableName: string;
   AttributeDefinitions: { AttributeName: string; AttributeType: string }[];
@@ -28,7 +28,7 @@ export interface TableDefinition {
   LocalSecondaryIndexes?: IndexDefinition[] | undefined;
 }
 
-/** A table as dynalite stores it and `DescribeTable` gives it. */
+/** A table as dynalite stores it and `DescribeTable` returns it. */
 export interface Table extends Omit<TableDefinition, "BillingMode"> {
   TableArn: string;
   TableId: string;
@@ -42,8 +42,8 @@ export function newTable(definition: TableDefinition, nowMs: number): Table {
 }
 
 /**
- * The record after a template changed. Throws if items would have to move to a new table, which would lose
- * them here.
+ * The record after a template changed. Throws if the change needs a new table, because the embedded cloud
+ * would lose the items.
  */
 export function updatedTable(existing: Table, definition: TableDefinition): Table {
   const before = immutablePart(existing);

@@ -9,7 +9,7 @@ const ScanPage = z.object({
 
 /** AWS deletes expired items "within a few days"; a sweep reads whole tables, so it should not run often. */
 const SWEEP_INTERVAL_MS = 15 * 60_000;
-/** As on AWS, a time further back than this is taken for a mistake and the item stays. */
+/** As on AWS, an earlier time counts as a mistake, and the item is kept. */
 const OLDEST_SECONDS = 5 * 365 * 86_400;
 
 /** Deletes items whose time-to-live attribute (seconds since 1970) has passed, in tables that declare one. */
@@ -27,13 +27,13 @@ export class TimeToLive {
     this.#log = options.log;
   }
 
-  /** Looks after a table from the next sweep on. */
+  /** Includes a table in all sweeps from the next one on. */
   watch(tableName: string, attribute: string): void {
     this.#attributes.set(tableName, attribute);
     this.#timer ??= this.#scheduleSweep();
   }
 
-  /** Deletes what has expired by now. */
+  /** Deletes all expired items. */
   async sweep(): Promise<void> {
     for (const [tableName, attribute] of this.#attributes) await this.#sweepTable(tableName, attribute);
   }
@@ -90,7 +90,7 @@ export class TimeToLive {
     try {
       await this.#tables.run("DeleteItem", input);
     } catch (error) {
-      // Someone has given the item more time since the scan saw it.
+      // The item's expiry time was extended after the scan read it.
       if (error instanceof Error && "code" in error && error.code === "ConditionalCheckFailedException")
         return;
       throw error;

@@ -5,7 +5,7 @@ import { type Clock, REGION, type ServiceRequest, type SessionCaller } from "../
 import { readAll, UNSIGNED_PAYLOAD } from "./body.ts";
 import { type Authorization, parseAuthorization, sha256, signingKey, verifySignature } from "./sigv4.ts";
 
-/** Where sessions are looked up. Throws `AwsError` for keys that are unknown or expired. */
+/** Looks up sessions. Throws an `AwsError` for unknown or expired keys. */
 export interface SessionLookup {
   authenticate(accessKeyId: string, sessionToken: string): { caller: SessionCaller; secretAccessKey: string };
 }
@@ -16,7 +16,7 @@ export interface Authenticated {
   /** The SigV4 signing name. */
   service: string;
   signature: ServiceRequest["signature"];
-  /** The body, where it had to be read to check its hash; otherwise it is still in the request's stream. */
+  /** The body, if it was read to check its hash. Otherwise it is still in the request's stream. */
   body?: Buffer;
 }
 
@@ -38,8 +38,8 @@ export class Authenticator {
   }
 
   /**
-   * Throws an `AwsError` that says what is wrong with the signature. Reads the body only if its hash was not
-   * sent along.
+   * Rejects with an `AwsError` that says what is wrong with the signature. Reads the body only if the client
+   * did not send its hash.
    */
   async authenticate(request: IncomingMessage): Promise<Authenticated> {
     const authorization = parseAuthorization(request.headers.authorization ?? "");
@@ -95,7 +95,7 @@ function checkScope({ region, service }: Authorization): void {
   );
 }
 
-/** What changes the meaning of a request must be under its signature. */
+/** The signature must cover every header that changes the meaning of a request. */
 function checkSignedHeaders(request: IncomingMessage, { signedHeaders }: Authorization): void {
   const needed = Object.keys(request.headers).filter((name) => name === "host" || name.startsWith("x-amz-"));
   const missing = needed.filter((name) => !signedHeaders.includes(name));
@@ -115,8 +115,8 @@ function checkDeclaredHash(hash: string, service: string): void {
 }
 
 /**
- * TLS, or a connection that never leaves the machine: no one can listen there who could not read the process
- * itself.
+ * True for TLS and for a connection that never leaves the machine. Anyone who can listen there can also read
+ * the process itself.
  */
 function isSecure({ socket }: IncomingMessage): boolean {
   if (socket instanceof TLSSocket) return true;

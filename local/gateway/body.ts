@@ -2,10 +2,10 @@ import type { Readable } from "node:stream";
 import { AwsError, UnsupportedError } from "../core/aws-error.ts";
 import { sha256 } from "./sigv4.ts";
 
-/** What DynamoDB accepts; no other JSON service takes more. */
+/** DynamoDB's limit. No other JSON service accepts more. */
 export const BODY_LIMIT_BYTES = 16 * 1024 * 1024;
 
-/** Reads a stream to its end; throws `RequestEntityTooLarge` beyond the limit. */
+/** Reads a stream to its end. Rejects with `RequestEntityTooLarge` beyond the limit. */
 export async function readAll(body: Readable, limitBytes: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
@@ -20,8 +20,8 @@ export async function readAll(body: Readable, limitBytes: number): Promise<Buffe
 }
 
 /**
- * Reads a whole body and compares it with the hash that was signed. `UNSIGNED-PAYLOAD` signs none, so there
- * is nothing to compare.
+ * Reads a whole body and compares it with the signed hash. With `UNSIGNED-PAYLOAD` there is no hash to
+ * compare.
  */
 export async function readVerified(body: Readable, limitBytes: number, payloadHash: string): Promise<Buffer> {
   if (payloadHash.startsWith("STREAMING-")) {
@@ -37,5 +37,5 @@ export async function readVerified(body: Readable, limitBytes: number, payloadHa
   return bytes;
 }
 
-/** Signs the headers but not the body; S3 allows it where the connection protects the body. */
+/** The signature covers the headers but not the body. S3 allows this if the connection protects the body. */
 export const UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD";

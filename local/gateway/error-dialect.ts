@@ -1,6 +1,6 @@
 import { AwsError } from "../core/aws-error.ts";
 
-/** S3 has names of its own for what every other service calls alike; clients act upon some of them. */
+/** S3 has its own names for errors that all other services name alike. Clients act on some of them. */
 const S3_CODES = new Map([
   ["ExpiredTokenException", "ExpiredToken"],
   ["IncompleteSignatureException", "AuthorizationHeaderMalformed"],

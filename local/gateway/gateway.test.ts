@@ -8,7 +8,7 @@ import { jsonErrorResponse } from "../core/json-protocol.ts";
 import { REGION, type Service } from "../core/service.ts";
 import { SmallCloud } from "./testing/small-cloud.ts";
 
-/** Answers with what it was sent, reading the body only when the path asks for it. */
+/** Echoes the request. Reads the body only if the path asks for it. */
 const echo: Service = {
   name: "echo",
   handle: async (request) => {

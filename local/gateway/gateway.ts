@@ -23,7 +23,7 @@ export type Fallback = (request: IncomingMessage, response: ServerResponse) => P
 export interface GatewayOptions {
   sessions: SessionLookup;
   clock: Clock;
-  /** PEM; with it the gateway speaks TLS. */
+  /** PEM. If set, the gateway uses TLS. */
   tls?: { key: string; cert: string };
   /** Called with errors that no caller can receive. */
   log(message: string, error: unknown): void;
@@ -36,11 +36,11 @@ interface Routes {
 }
 
 /**
- * Longer than clients keep idle connections, so that it is never the server that closes one just as a request
- * is sent.
+ * Longer than clients keep idle connections, so that the server never closes one while a client sends a
+ * request.
  */
 const KEEP_ALIVE_MS = 80_000;
-/** A pack of some MiB over the slowest link that is still worth having. */
+/** Enough for a pack of several MiB over the slowest usable link. */
 const REQUEST_TIMEOUT_MS = 30 * 60_000;
 /** How long calls under way may take to end when the gateway closes. */
 const CLOSE_GRACE_MS = 2000;
@@ -74,8 +74,8 @@ export class Gateway {
   }
 
   /**
-   * Takes the port (0: a free one) and returns it. Requests wait until `open`, as resources may need the port
-   * before they exist.
+   * Listens on the port (0: any free one) and returns it. Requests wait until `open`, because resources can
+   * need the port before they exist.
    */
   async listen(port: number, host: string): Promise<number> {
     await new Promise<void>((resolve, reject) => {
@@ -88,7 +88,7 @@ export class Gateway {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** Begins to answer, AWS calls by the services' names. */
+  /** Starts answering. AWS calls go to the service of that name. */
   open(services: readonly Service[], fallback: Fallback): void {
     this.#routes.resolve({ services: new Map(services.map((service) => [service.name, service])), fallback });
   }
@@ -100,7 +100,7 @@ export class Gateway {
     return this.#authenticator.authenticate(request);
   }
 
-  /** Accepts no new calls and waits briefly for running ones. It does not close the services. */
+  /** Stops accepting calls and waits briefly for running ones. Does not close the services. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();

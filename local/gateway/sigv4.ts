@@ -7,7 +7,7 @@ import { AwsError } from "../core/aws-error.ts";
  */
 export interface SignableRequest {
   method: string;
-  /** Path and query as they came over the wire. */
+  /** Path and query exactly as received. */
   target: string;
   headers: Readonly<Record<string, readonly string[] | undefined>>;
 }
@@ -65,7 +65,7 @@ export function signingKey(secretAccessKey: string, { day, region, service }: Au
 }
 
 /**
- * Throws `InvalidSignatureException` unless the signature is that of exactly this request. `date` is its
+ * Throws `InvalidSignatureException` unless the signature matches exactly this request. `date` is its
  * `X-Amz-Date`.
  */
 export function verifySignature(
@@ -98,7 +98,7 @@ export function canonicalRequest(
   });
   return [
     method,
-    // S3 signs the path as it is sent; every other service encodes it again.
+    // S3 signs the path as sent. Every other service encodes it again.
     service === "s3" ? path : encodePath(path),
     canonicalQuery(query),
     canonicalHeaders.join(""),

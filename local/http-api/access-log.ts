@@ -3,7 +3,7 @@ import type { HttpApiDefinition } from "./api-model.ts";
 import { commonLogTime, type Identity, sourceAddress } from "./lambda-event.ts";
 import type { HttpAnswer } from "./proxy-response.ts";
 
-/** What is known of a request once it has been answered. Times are milliseconds. */
+/** What the log records about an answered request. Times are milliseconds. */
 export interface AccessRecord {
   request: IncomingMessage;
   requestId: string;

@@ -52,7 +52,7 @@ export interface Route {
 }
 
 /**
- * The ARN of a call, as policies name it: with a route's path for permissions, with the request's for
+ * The ARN of a call in policies: with the route's path for permissions, with the request's path for
  * identities.
  */
 export function executeApiArn(apiId: string, stage: string, method: string, path: string): string {

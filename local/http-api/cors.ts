@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { CorsConfiguration } from "./api-model.ts";
 import type { HttpAnswer } from "./proxy-response.ts";
 
-/** The answer to a preflight request, which API Gateway gives itself; nothing for any other request. */
+/** API Gateway's own answer to a preflight request. Returns `undefined` for other requests. */
 export function preflightAnswer(cors: CorsConfiguration, request: IncomingMessage): HttpAnswer | undefined {
   const { origin, "access-control-request-method": method } = request.headers;
   if (request.method !== "OPTIONS" || origin === undefined || method === undefined) return undefined;

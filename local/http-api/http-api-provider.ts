@@ -21,7 +21,7 @@ const ApiProperties = z.strictObject({
   ProtocolType: z.literal("HTTP"),
   CorsConfiguration: Cors.optional(),
   Description: z.string().optional(),
-  // There is no other way in than this endpoint, so an API without it is not of use here.
+  // This endpoint is the only way to reach the API, so it cannot be disabled.
   DisableExecuteApiEndpoint: booleanProperty.pipe(z.literal(false)).optional(),
   Tags: Tags.optional(),
 });
@@ -205,9 +205,7 @@ function parseRouteKey(key: string): Pick<Route, "key" | "method" | "path"> {
   return { key, method, path };
 }
 
-/**
- * The function in an ARN of its own or in the `arn:…:apigateway:…:path/…/functions/<arn>/invocations` form.
- */
+/** The function's ARN, given as such or as `arn:…:apigateway:…:path/…/functions/<arn>/invocations`. */
 function functionArnOf(uri: string): string {
   return /^arn:[^:]+:apigateway:.*\/functions\/(.+)\/invocations$/.exec(uri)?.[1] ?? uri;
 }
@@ -216,7 +214,7 @@ function notFound(what: string): AwsError {
   return new AwsError("NotFoundException", `${what} does not exist`, 404);
 }
 
-/** Ten lower-case letters and digits, as API Gateway's ids have them. */
+/** Ten lower-case letters and digits, as in API Gateway's ids. */
 function stableId({ stack, logicalId }: Resource): string {
   const digest = createHash("sha256").update(`${stack}/${logicalId}`).digest("hex");
   return BigInt(`0x${digest}`).toString(36).slice(-10);

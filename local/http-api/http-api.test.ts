@@ -316,7 +316,7 @@ test("what the embedded cloud does not serve stops the start", async () => {
   ).rejects.toMatchObject({ code: "ConflictException" });
 });
 
-/** fetch() may not set the headers of a preflight request. */
+/** fetch() cannot set a preflight request's headers. */
 function preflightHeaders(url: string, origin: string): Promise<Record<string, unknown>> {
   const headers = { origin, "access-control-request-method": "POST" };
   return new Promise((resolve, reject) => {

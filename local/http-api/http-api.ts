@@ -39,7 +39,7 @@ export interface SignedRequest {
   signature: { payloadHash: string };
 }
 
-/** Ends a request with an answer of API Gateway's own. */
+/** Ends a request with API Gateway's own answer. */
 class Refusal extends Error {
   override readonly name = "Refusal";
   readonly answer: HttpAnswer;
@@ -50,7 +50,7 @@ class Refusal extends Error {
   }
 }
 
-/** One request on its way through; what is known of it so far goes into the access log. */
+/** One request while it is being handled. The access log records what is known about it by the end. */
 interface Exchange {
   request: IncomingMessage;
   requestId: string;
@@ -74,7 +74,7 @@ export class HttpApi {
     this.#options = options;
   }
 
-  /** Puts the API into service in place of the one before. */
+  /** Serves this API instead of the previous one. */
   serve(api: HttpApiDefinition): void {
     this.#api = api;
     this.applyStage(api.stage);
@@ -204,7 +204,7 @@ export class HttpApi {
     );
   }
 
-  /** Waits for the answer until the time-out. The function continues after it, but its answer is ignored. */
+  /** Waits for the answer until the timeout. After that the function continues, but its answer is ignored. */
   async #withinTime({ timeoutMs }: Integration, invocation: Promise<LambdaResult>): Promise<LambdaResult> {
     const late = Promise.withResolvers<never>();
     const timer = this.#options.clock.schedule(timeoutMs, () =>
@@ -245,7 +245,7 @@ export class HttpApi {
   }
 }
 
-/** With CORS configured, what a function says about it does not count. */
+/** If CORS is configured, the function's own CORS headers are ignored. */
 function withCors({ cors }: HttpApiDefinition, request: IncomingMessage, answer: HttpAnswer): HttpAnswer {
   if (!cors) return answer;
   const own = Object.entries(answer.headers).filter(([name]) => !name.startsWith("access-control-"));
@@ -260,7 +260,7 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
   if (Number(request.headers["content-length"] ?? 0) > BODY_LIMIT_BYTES) throw tooLarge();
   const chunks: Buffer[] = [];
   let length = 0;
-  // Leaving the loop must not destroy the connection, on which the answer is still to go out.
+  // Leaving the loop must not destroy the connection, because the answer is still to be sent on it.
   for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     length += chunk.length;
     if (length > BODY_LIMIT_BYTES) throw tooLarge();
@@ -270,8 +270,7 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
 }
 
 function send(request: IncomingMessage, response: ServerResponse, answer: HttpAnswer): void {
-  // The rest of a body that was refused is thrown away, for a client that still sends it would not see the
-  // answer.
+  // Discard the rest of a refused body: a client that is still sending would not read the answer.
   request.resume();
   for (const [name, value] of Object.entries(answer.headers)) response.setHeader(name, value);
   if (answer.cookies.length > 0) response.setHeader("set-cookie", answer.cookies);

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { ACCOUNT_ID, type SessionCaller } from "../core/service.ts";
 import type { RouteMatch } from "./route-matcher.ts";
 
-/** What the authorizer of a route found out; `undefined` on a route without one. */
+/** The result of a route's authorizer. `undefined` if the route has none. */
 export type Identity =
   | { jwt: { claims: Record<string, string>; scopes: string[] | null } }
   | { iam: { caller: SessionCaller; accessKey: string } };
@@ -21,7 +21,7 @@ export interface EventInput {
 }
 
 export interface RequestTarget {
-  /** Decoded, as API Gateway hands it on, in spite of the name. */
+  /** Decoded, despite the name: API Gateway passes it on this way. */
   rawPath: string;
   rawQueryString: string;
 }

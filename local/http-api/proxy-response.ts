@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** What goes out to the client. */
+/** The answer that is sent to the client. */
 export interface HttpAnswer {
   status: number;
   /** Lower-case names. */
@@ -26,7 +26,7 @@ const ProxyResponse = z.object({
   isBase64Encoded: z.boolean().nullish(),
 });
 
-/** An answer of API Gateway's own. */
+/** API Gateway's own answer. */
 export function messageAnswer(
   status: number,
   message: string,

@@ -27,11 +27,12 @@ export function matchRoute(routes: Iterable<Route>, method: string, path: string
   return best && { route: best.route, pathParameters: best.pathParameters };
 }
 
-/** Sorts before the rank of every less specific route that matches the same request. */
+/** A sort key. It sorts before the key of any less specific route that matches the same request. */
 function rankOf(route: Route): string {
   const segments = route.path.split("/").slice(1);
   const kinds = segments.map((segment) => (isGreedy(segment) ? "2" : isParameter(segment) ? "1" : "0"));
-  // A full match goes before any greedy one; of greedy ones, the one with more before the variable.
+  // A full match wins over any greedy one. Among greedy ones, the one with more segments before the variable
+  // wins.
   const greedy = kinds.at(-1) === "2" ? "1" : "0";
   return greedy + kinds.join("") + (route.method === "ANY" ? "b" : "a");
 }

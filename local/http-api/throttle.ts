@@ -12,7 +12,7 @@ export class Throttle {
     this.#filledAt = now;
   }
 
-  /** False when the request is one too many. */
+  /** Returns false if the request exceeds the limit. */
   admit(now: number): boolean {
     const refill = (Math.max(0, now - this.#filledAt) / 1000) * this.#perSecond;
     this.#tokens = Math.min(this.#burst, this.#tokens + refill);

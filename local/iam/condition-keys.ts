@@ -3,8 +3,8 @@ import { globExpression } from "./glob.ts";
 
 /**
  * The condition keys (and policy variables) that the embedded cloud fills in wherever AWS would. A policy
- * that uses another key cannot be judged: taking it as absent would make negated conditions hold and could
- * allow too much.
+ * with another key cannot be evaluated. If the key counted as absent, negated conditions would be true and
+ * could allow too much.
  */
 const KNOWN_KEYS = [
   "aws:PrincipalAccount",
@@ -42,7 +42,7 @@ export function requireKnownKey(key: string): void {
   if (!KNOWN_KEYS.some((known) => known.test(key))) throw new UnsupportedError(`the condition key ${key}`);
 }
 
-/** What a request is judged by: condition keys, which ignore case, with one or several values. */
+/** A request's condition keys, each with one or more values. Keys ignore case. */
 export class RequestContext {
   readonly #values = new Map<string, readonly string[]>();
 

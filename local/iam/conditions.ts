@@ -47,8 +47,8 @@ const OPERATORS = new Map<string, Operator>([
 ]);
 
 /**
- * Every condition of a statement; all must be true. Throws `UnsupportedError` for operators and keys that
- * cannot be judged.
+ * Compiles every condition of a statement. All must be true. Throws `UnsupportedError` for unknown operators
+ * and keys.
  */
 export function compileConditions(
   block: PolicyStatement["Condition"],

@@ -12,7 +12,7 @@ export function globExpression(pattern: string, flags = ""): RegExp {
   return new RegExp(`^${source}$`, `s${flags}`);
 }
 
-/** Text that a pattern matches only literally. */
+/** Escapes text so that a pattern matches it literally. */
 export function escapeForGlob(text: string): string {
   return text.replace(/[*?]/g, (character) => (character === "*" ? LITERAL_STAR : LITERAL_QUESTION_MARK));
 }
@@ -38,8 +38,8 @@ function globCharacter(character: string): string {
 }
 
 /**
- * Whether two ARNs match part by part, as `ArnLike` compares: a `*` stays within its colon-delimited part,
- * save the last.
+ * Whether two ARNs match part by part, as in `ArnLike`. A `*` matches only within its colon-delimited part,
+ * except in the last part.
  */
 export function arnMatches(pattern: string, arn: string): boolean {
   const patternParts = arnParts(pattern);

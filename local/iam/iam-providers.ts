@@ -104,7 +104,7 @@ export class IamProvider implements ResourceProvider {
   }
 }
 
-/** Finds what cannot be judged when the cloud starts, not at the first call. */
+/** Compiles the document at the start, so that an unsupported policy fails then and not at the first call. */
 function checked(document: PolicyDocument): PolicyDocument {
   compilePolicy(document);
   return document;

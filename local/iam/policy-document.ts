@@ -30,7 +30,7 @@ export const PolicyDocumentSchema = z.strictObject({
   Statement: z.union([Statement, z.array(Statement)]),
 });
 
-/** A statement ready to be asked about requests. */
+/** A statement that can be evaluated for requests. */
 export interface CompiledStatement {
   allow: boolean;
   principals: Principals | undefined;
@@ -39,7 +39,7 @@ export interface CompiledStatement {
   conditions: readonly Condition[];
 }
 
-/** Whom a statement of a resource policy names. */
+/** The principals in a statement of a resource policy. */
 export interface Principals {
   everyone: boolean;
   aws: readonly string[];
@@ -89,7 +89,7 @@ function compileResources(
   negated: boolean,
   version: string | undefined,
 ): CompiledStatement["coversResource"] {
-  // A trust policy has no Resource: it stands on the role itself.
+  // A trust policy has no Resource because it belongs to the role itself.
   if (resources === undefined) return () => true;
   const tests = [resources].flat().map((resource) => {
     const text = new VariableText(resource, version);
@@ -100,7 +100,7 @@ function compileResources(
     return (arn: string) => pattern.test(arn);
   });
   return (arn, context) => {
-    // Every test runs: one that cannot be resolved must not hide behind another that matches.
+    // Run every test, so that a match does not hide another test that cannot be resolved.
     const matches = tests.map((test) => test(arn, context));
     return matches.includes(true) !== negated;
   };

@@ -16,19 +16,19 @@ import { type CompiledStatement, compilePolicy, type Principals } from "./policy
  */
 type Reach = "none" | "direct" | "account";
 
-/** What the statements of one policy say about a request. */
+/** The result of one policy's statements for a request. */
 interface Verdict {
   denied: boolean;
   allowed: boolean;
-  /** The statement that allows names the account, so identity policies must allow too. */
+  /** The allowing statement names the account, so the identity policies must also allow the request. */
   delegated: boolean;
 }
 
 /**
- * Decides as IAM does within one account: an explicit deny anywhere wins; a session policy narrows; otherwise
+ * Decides as IAM does within one account: any explicit deny wins, a session policy restricts, and otherwise
  * the identity policies or the resource policy must allow. For KMS keys and trust policies the resource
- * policy must allow in any case, directly or by naming the account. What cannot be judged (an operator, key
- * or variable it does not know) throws `UnsupportedError` and so never allows.
+ * policy must always allow, directly or by naming the account. An unknown operator, key or variable throws
+ * `UnsupportedError`, so it never allows.
  */
 export class PolicyEvaluator implements Authorizer {
   authorize(caller: Caller, request: AccessRequest): void {
@@ -74,8 +74,8 @@ function missingGrant(
 }
 
 /**
- * A KMS key and a role belong to their own policy: IAM policies count only where that policy hands over to
- * the account.
+ * A KMS key or role is controlled by its own policy. IAM policies count only if that policy delegates to the
+ * account.
  */
 function policyOfResourceRules(action: string): boolean {
   return /^kms:/i.test(action) || /^sts:AssumeRole$/i.test(action);
@@ -120,7 +120,7 @@ function applies(statement: CompiledStatement, request: AccessRequest, context: 
 
 function reachOf(principals: Principals, caller: Caller, allow: boolean): Reach {
   if (caller.kind === "service") {
-    // An anonymous grant is not taken to reach AWS services; an anonymous deny is.
+    // An anonymous grant does not apply to AWS services. An anonymous deny does.
     const reached = principals.services.includes(caller.service) || (principals.everyone && !allow);
     return reached ? "direct" : "none";
   }
@@ -153,7 +153,7 @@ function contextOf(caller: Caller, request: AccessRequest): RequestContext {
   return new RequestContext(common, request.context, caller.context, principal);
 }
 
-/** Of the resource that a service acts for. Some ARNs (those of S3) do not name the account. */
+/** The condition keys for the resource that a service acts for. Some ARNs (S3's) do not name the account. */
 function sourceKeys(sourceArn: string): Record<string, string> {
   if (sourceArn === "") return {};
   return { "aws:SourceArn": sourceArn, "aws:SourceAccount": sourceArn.split(":")[4] || ACCOUNT_ID };

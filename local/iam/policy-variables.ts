@@ -4,7 +4,7 @@ import { escapeForGlob } from "./glob.ts";
 
 const VARIABLE = /\$\{([^}]*)\}/g;
 
-/** Text of a policy with variables `${…}` for values of the request. */
+/** Policy text with `${…}` variables for the request's values. */
 export class VariableText {
   readonly #text: string;
   /** Whether it is the same for every request. */
@@ -22,8 +22,8 @@ export class VariableText {
   }
 
   /**
-   * The text as a pattern: what variables bring in is literal. Throws `UnsupportedError` if the request lacks
-   * a variable.
+   * The text as a pattern. Values of variables match literally. Throws `UnsupportedError` if the request
+   * lacks a variable.
    */
   pattern(context: RequestContext): string {
     if (this.constant) return this.#text;
@@ -54,7 +54,7 @@ export class VariableText {
   }
 }
 
-/** `${*}`, `${?}` and `${$}` are how a policy writes these characters literally. */
+/** A policy writes these characters literally as `${*}`, `${?}` and `${$}`. */
 const LITERALS = new Map([
   ["*", "*"],
   ["?", "?"],

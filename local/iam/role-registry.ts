@@ -17,18 +17,20 @@ export interface Role {
   arn: string;
   trustPolicy: PolicyDocument;
   maxSessionSeconds: number;
-  /** Inline and managed policies. The list is live: policies attached later count for sessions that exist. */
+  /**
+   * Inline and managed policies. The list is live: policies attached later also apply to existing sessions.
+   */
   policies: PolicyDocument[];
 }
 
-/** How a session came to be, beyond its role. */
+/** How a session was created, apart from its role. */
 export interface SessionOptions extends AssumeOptions {
   sessionPolicy?: PolicyDocument;
 }
 
 /**
- * The roles of the templates, who may assume them, and the credentials of their sessions. Roles live as long
- * as the process.
+ * The templates' roles, who may assume them, and their sessions' credentials. Roles exist as long as the
+ * process.
  */
 export class RoleRegistry implements Roles {
   readonly #roles = new Map<string, Role>();
@@ -40,7 +42,7 @@ export class RoleRegistry implements Roles {
     this.#sessions = options.sessions;
   }
 
-  /** Declares a role; one name belongs to one role. */
+  /** Declares a role. Role names are unique. */
   add(role: Role): void {
     const taken = [...this.#roles.values()].some(({ name }) => name === role.name);
     if (taken) throw new AwsError("EntityAlreadyExists", `Role with name ${role.name} already exists.`, 409);
@@ -70,13 +72,13 @@ export class RoleRegistry implements Roles {
   }
 
   /**
-   * A session of the role for another session, as the trust policy and, where that hands over to the account,
-   * its own policies allow.
+   * Creates a session of the role for another session. The trust policy must allow it. If that policy
+   * delegates to the account, the caller's own policies must allow it too.
    */
   assumeForSession(caller: SessionCaller, roleArn: string, options: SessionOptions): SessionCaller {
     const role = this.#roles.get(roleArn);
-    // As AWS does, an unknown role is refused like one that the caller may not assume: names cannot be
-    // probed.
+    // As on AWS, an unknown role is refused like one that the caller may not assume, so callers cannot probe
+    // for names.
     if (!role) throw notAuthorizedToAssume(caller, roleArn);
     this.#authorizer.authorize(caller, assumeRequest(role, options));
     return sessionOf(role, options);
@@ -87,8 +89,8 @@ export class RoleRegistry implements Roles {
   }
 
   /**
-   * The session and secret behind an access key; throws `AwsError` if the keys are unknown, expired, or their
-   * role is gone.
+   * Returns the session and secret of an access key. Throws an `AwsError` if the keys are unknown or expired,
+   * or if their role no longer exists.
    */
   authenticate(
     accessKeyId: string,
@@ -124,8 +126,8 @@ function sessionOf(role: Role, options: SessionOptions): SessionCaller {
 }
 
 /**
- * What a session keeps of the context in which it was assumed. The rest, such as `aws:SourceArn`, was for the
- * trust policy: kept, it would let the session pass for the service that assumed it.
+ * The context keys that a session keeps after it was assumed. Others, such as `aws:SourceArn`, were only for
+ * the trust policy. If kept, they would let the session pose as the service that assumed it.
  */
 function lastingContext(context: Record<string, string> = {}): Record<string, string> {
   return Object.fromEntries(Object.entries(context).filter(([key]) => key.startsWith("credentials-iot:")));

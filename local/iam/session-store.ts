@@ -7,7 +7,9 @@ import type { Randomness } from "../core/randomness.ts";
 import type { Clock, Credentials, PolicyDocument, SessionCaller } from "../core/service.ts";
 import { PolicyDocumentSchema } from "./policy-document.ts";
 
-/** What a session is rebuilt from; its policies are those that its role has at that time. */
+/**
+ * The record from which a session is rebuilt. The session gets the policies that its role has at that time.
+ */
 export interface StoredSession {
   roleArn: string;
   sessionName: string;
@@ -34,14 +36,14 @@ const SCHEMA = `
   CREATE INDEX IF NOT EXISTS session_expiry ON session (expiresAt);`;
 
 /**
- * Temporary credentials that survive a restart until they expire. The file is readable by its owner only: it
- * holds signing secrets.
+ * Temporary credentials that survive a restart until they expire. Only the owner can read the file, because
+ * it contains signing secrets.
  */
 export class SessionStore {
   readonly #database: DatabaseSync;
   readonly #clock: Clock;
   readonly #randomness: Randomness;
-  /** Every signed call looks its session up, so the rows in use stay parsed. */
+  /** Every signed call looks up its session, so recently used rows are cached in parsed form. */
   readonly #recent = new Map<string, { session: StoredSession; tokenHash: string; expiresAt: number }>();
 
   constructor(options: { file: string; clock: Clock; randomness: Randomness }) {
@@ -53,7 +55,7 @@ export class SessionStore {
     this.#database.exec(SCHEMA);
   }
 
-  /** Makes and stores credentials for a session. */
+  /** Creates and stores credentials for a session. */
   issue(session: SessionCaller, durationSeconds: number): Credentials {
     this.#forgetExpired();
     const credentials: Credentials = {
@@ -123,8 +125,8 @@ export class SessionStore {
   }
 
   /**
-   * An hour after expiry, so that a late caller still hears that its token has expired rather than that it
-   * never was.
+   * Deletes sessions an hour after they expire. Until then a late caller gets the error that its token has
+   * expired, not that it is unknown.
    */
   #forgetExpired(): void {
     const before = this.#clock.now() - 3_600_000;

@@ -17,7 +17,7 @@ export interface KeyUseRequest {
 
 export type AccessContext = NonNullable<AccessRequest["context"]>;
 
-/** S3's rules of who may do what, on top of the policies' evaluation. */
+/** S3's own access rules, in addition to the policies. */
 export class Access {
   readonly #authorizer: Authorizer;
   readonly #keys: KeyUse;
@@ -47,8 +47,8 @@ export class Access {
   }
 
   /**
-   * Runs `find`, whose caller may read the key. Only a caller that may list the bucket learns that an object
-   * is missing; others get `AccessDenied`, so that they cannot probe for names.
+   * Runs `find` for a caller that may read the key. Only a caller that may list the bucket learns that an
+   * object is missing; others get `AccessDenied`, so that they cannot probe for names.
    */
   findOrHide<T>(caller: Caller, bucket: Bucket, find: () => T): T {
     try {

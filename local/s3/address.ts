@@ -11,8 +11,8 @@ export interface CopySource extends Address {
 }
 
 /**
- * Path-style addressing: `/<bucket>/<key>`, percent-encoded, otherwise as it is: `//` and `..` are parts of a
- * key like others.
+ * Path-style addressing: `/<bucket>/<key>`, percent-encoded and otherwise unchanged: `//` and `..` are
+ * ordinary parts of a key.
  */
 export function parsePath(path: string): Address {
   const match = /^\/([^/]*)(?:\/(.*))?$/s.exec(path);

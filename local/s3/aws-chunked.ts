@@ -1,6 +1,6 @@
 /**
- * The `aws-chunked` content encoding: `<hex length>[;chunk-signature=<hex>]\r\n<bytes>\r\n`, ended by a chunk
- * of no bytes, trailers and an empty line. Each signature covers the one before it, so chunks cannot be
+ * The `aws-chunked` content encoding: `<hex length>[;chunk-signature=<hex>]\r\n<bytes>\r\n`, ended by an
+ * empty chunk, trailers and an empty line. Each signature covers the previous one, so chunks cannot be
  * dropped or reordered.
  */
 import { createHash, createHmac } from "node:crypto";
@@ -20,11 +20,11 @@ export interface ChunkSigning {
 export interface DecodeOptions {
   /** Present when every chunk is signed. */
   signing?: ChunkSigning;
-  /** Names (lower case) of the trailers that the headers announced; exactly these must come. */
+  /** Names (lower case) of the trailers that the headers announced. Exactly these must follow. */
   trailers: readonly string[];
 }
 
-/** The bytes inside the framing. Returns the trailers; throws `S3Error` at the first thing that is wrong. */
+/** Yields the bytes inside the framing and returns the trailers. Throws `S3Error` at the first fault. */
 export async function* decodeAwsChunked(
   source: AsyncIterable<Buffer>,
   { signing, trailers }: DecodeOptions,
@@ -65,7 +65,7 @@ function parseChunkHeader(line: string, signed: boolean): ChunkHeader {
   return { bytes: Number.parseInt(match[1] ?? "", 16), signature: match[2] ?? "" };
 }
 
-/** The signature, once it is shown to be right. */
+/** Returns the signature. Throws if it is wrong. */
 function requireSignature(signing: ChunkSigning, stringToSign: readonly string[], given: string): string {
   const expected = createHmac("sha256", signing.key).update(stringToSign.join("\n")).digest("hex");
   if (expected !== given) throw new S3Error("SignatureDoesNotMatch");

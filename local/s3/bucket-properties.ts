@@ -1,4 +1,7 @@
-/** What of `AWS::S3::Bucket` and `AWS::S3::BucketPolicy` this S3 takes. Any other property is an error. */
+/**
+ * The properties of `AWS::S3::Bucket` and `AWS::S3::BucketPolicy` that this S3 accepts. Any other is an
+ * error.
+ */
 import { z } from "zod";
 import type { PolicyDocument } from "../core/service.ts";
 import type { Encryption, LifecycleRule } from "./model.ts";
@@ -57,8 +60,8 @@ const EncryptionRule = z
 const Tags = z.array(z.strictObject({ Key: z.string(), Value: z.string() }));
 
 /**
- * Access from outside an account, ownership, access logs and tags mean nothing on one machine: accepted,
- * without effect.
+ * Access from outside the account, ownership, access logs and tags have no meaning on one machine. They are
+ * accepted and have no effect.
  */
 export const BucketProperties = z.strictObject({
   BucketName: z.string().optional(),

@@ -24,7 +24,7 @@ export class BucketProvider implements ResourceProvider {
     this.#clock = options.clock;
   }
 
-  /** Throws `ValidationError` that names the property which is unknown or wrong. */
+  /** Rejects with a `ValidationError` that names the unknown or wrong property. */
   async provision(resource: Resource): Promise<ProvisionedResource> {
     return resource.type === "AWS::S3::BucketPolicy" ? this.#policy(resource) : this.#bucket(resource);
   }
@@ -43,8 +43,8 @@ export class BucketProvider implements ResourceProvider {
         algorithm: "AES256",
       },
       lifecycle: rules.filter(({ enabled }) => enabled).map(({ rule }) => rule),
-      // No policy: its own resource comes after this one, and if the template has dropped it, it must not
-      // live on.
+      // No policy: its own resource is provisioned later, and a policy that the template no longer has must
+      // not survive.
     };
     await this.#buckets.save(bucket);
     return {
@@ -64,7 +64,10 @@ export class BucketProvider implements ResourceProvider {
   }
 }
 
-/** A bucket that was versioned once keeps its versions: without the property it is suspended, as in S3. */
+/**
+ * A bucket that was once versioned keeps its versions. Without the property, versioning is suspended, as in
+ * S3.
+ */
 function withoutVersioning(existing: Bucket | undefined): Bucket["versioning"] {
   return existing && existing.versioning !== "Off" ? "Suspended" : "Off";
 }

@@ -2,7 +2,7 @@ import type { Metadata } from "./metadata.ts";
 import type { Bucket } from "./model.ts";
 import { S3Error } from "./s3-error.ts";
 
-/** The buckets that the templates declare; few, so they are kept in memory too. */
+/** The buckets that the templates declare. They are few, so they are also kept in memory. */
 export class BucketRegistry {
   readonly #metadata: Metadata;
   readonly #buckets: Map<string, Bucket>;

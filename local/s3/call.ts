@@ -8,7 +8,7 @@ import type { ObjectStore } from "./objects.ts";
 import { S3Error } from "./s3-error.ts";
 import { renderXml, type XmlObject } from "./xml.ts";
 
-/** What operations work on. */
+/** The parts of the store that operations use. */
 export interface Store {
   buckets: BucketRegistry;
   objects: ObjectStore;
@@ -30,9 +30,9 @@ export interface Operation {
   name: string;
   method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
   target: "bucket" | "object";
-  /** Query parameters that make a request this operation; with a value, only that one. */
+  /** Query parameters that select this operation. If a value is given, the parameter must have it. */
   selector?: Record<string, string | undefined>;
-  /** Set where a header, rather than the query, makes it this operation. */
+  /** Set if a header, not the query, selects this operation. */
   selectorHeader?: string;
   /** Further query parameters that it takes. */
   query?: readonly string[];
@@ -41,7 +41,7 @@ export interface Operation {
   run(call: Call, store: Store): Promise<ServiceResponse>;
 }
 
-/** One header as text; undefined without it. */
+/** One header as text. Returns `undefined` if it is absent. */
 export function header({ headers }: Pick<ServiceRequest, "headers">, name: string): string | undefined {
   const value = headers[name];
   return Array.isArray(value) ? value.join(", ") : value;
@@ -61,7 +61,7 @@ export function queryNumber(
   return Math.min(number, bounds.max);
 }
 
-/** The version that the request names; undefined for the newest. */
+/** The version that the request names. `undefined` means the newest. */
 export function versionIdOf({ request }: Call): string | undefined {
   const versionId = request.query.get("versionId");
   if (versionId === "") throw new S3Error("InvalidArgument", "Version id cannot be the empty string");

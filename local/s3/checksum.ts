@@ -28,8 +28,8 @@ export function checksumHeader(algorithm: ChecksumAlgorithm): string {
 }
 
 /**
- * The algorithm by the name that a header gives it; undefined without one. Throws `InvalidRequest` for
- * others.
+ * The algorithm with this name in a header. Returns `undefined` if there is no name. Throws `InvalidRequest`
+ * for an unknown name.
  */
 export function parseAlgorithm(name: string | undefined): ChecksumAlgorithm | undefined {
   if (name === undefined) return undefined;
@@ -45,7 +45,7 @@ export function parseDigest(algorithm: DigestAlgorithm, base64: string): Buffer 
   return exact ? bytes : undefined;
 }
 
-/** Several digests over one pass; each algorithm runs once however many ask for it. */
+/** Several digests in one pass. Each algorithm runs only once, even if it is requested several times. */
 export class Digests {
   readonly #running: Map<DigestAlgorithm, RunningCheck>;
   readonly #results = new Map<DigestAlgorithm, Buffer>();
@@ -58,7 +58,7 @@ export class Digests {
     for (const check of this.#running.values()) check.update(bytes);
   }
 
-  /** The digest over everything so far. Call it after the last update only. */
+  /** The digest of everything so far. Call it only after the last update. */
   result(algorithm: DigestAlgorithm): Buffer {
     const known = this.#results.get(algorithm);
     if (known) return known;

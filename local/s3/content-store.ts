@@ -3,7 +3,7 @@ import path from "node:path";
 import { Readable } from "node:stream";
 import { GroupSync } from "./group-sync.ts";
 
-/** Large enough that system calls cost nothing, small enough that many transfers fit in memory. */
+/** Large enough to make the cost of system calls negligible, small enough for many transfers in memory. */
 const WRITE_BATCH_BYTES = 1024 * 1024;
 const WRITE_BATCH_BUFFERS = 256;
 const READ_BYTES = 512 * 1024;
@@ -22,8 +22,8 @@ export interface ByteSpan {
 }
 
 /**
- * The contents of objects as plain files below one folder. A file that no metadata names is garbage: it
- * becomes visible only by the commit that follows `place`, and goes only after the commit that forgets it.
+ * The contents of objects as plain files below one folder. A file that no metadata names is garbage. A file
+ * becomes visible only with the commit after `place`, and is removed only after the commit that forgets it.
  */
 export class ContentStore {
   readonly #root: string;
@@ -38,7 +38,7 @@ export class ContentStore {
     this.#root = root;
   }
 
-  /** Drops what an earlier process was still receiving. */
+  /** Deletes files that an earlier process was still receiving. */
   static async open(root: string): Promise<ContentStore> {
     const store = new ContentStore(root);
     await rm(path.join(root, "incoming"), { recursive: true, force: true });
@@ -70,7 +70,7 @@ export class ContentStore {
   }
 
   /**
-   * Gives the file its name (relative to the store) and returns when both bytes and name survive a power
+   * Renames the file to `target` (relative to the store). Resolves once its bytes and name survive a power
    * loss.
    */
   async place(incoming: IncomingFile, target: string): Promise<void> {
@@ -115,8 +115,8 @@ export class ContentStore {
   }
 
   /**
-   * Until it is disposed of, no file goes: a backup copies what the metadata named a moment ago. Not for two
-   * at a time.
+   * Until the result is disposed of, no file is removed, because a backup copies files that the metadata
+   * named when it began. Only one hold at a time.
    */
   holdRemovals(): AsyncDisposable {
     const held: string[] = [];
@@ -137,8 +137,8 @@ export class ContentStore {
   }
 
   /**
-   * Removes every content file that is not in `known` and every empty folder; returns those of `known` that
-   * are missing. Only before the store takes requests.
+   * Removes every content file that is not in `known`, and every empty folder. Returns the files of `known`
+   * that are missing. Call it only before the store accepts requests.
    */
   async reconcile(known: ReadonlySet<string>): Promise<string[]> {
     const missing = new Set(known);
@@ -216,7 +216,7 @@ async function writeBuffers(handle: FileHandle, buffers: Buffer[], position: num
   if (total === 0) return;
   const { bytesWritten } = await handle.writev(buffers, position);
   if (bytesWritten === total) return;
-  // A short write: the disk is nearly full. The next one says so.
+  // A short write: the disk is nearly full. The next write reports that.
   const rest = Buffer.concat(buffers, total).subarray(bytesWritten);
   await writeBuffers(handle, [rest], position + bytesWritten);
 }

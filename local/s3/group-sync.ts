@@ -1,6 +1,6 @@
 /**
- * One flush to disk for all waiting callers: a call joins the flush that starts after it, so that N waiting
- * writers cost two flushes rather than N.
+ * One flush to disk for all waiting callers. A call joins the next flush to start, so N waiting writers need
+ * two flushes instead of N.
  */
 export class GroupSync {
   readonly #flush: () => Promise<void>;
@@ -16,7 +16,7 @@ export class GroupSync {
     if (!this.#running) return this.#start();
     this.#next ??= this.#running.then(
       () => this.#startNext(),
-      // The failure belongs to those who waited for that flush; this one gets its own outcome.
+      // Only the callers of that flush get its failure. This call gets its own flush's outcome.
       () => this.#startNext(),
     );
     return this.#next;

@@ -10,7 +10,7 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 
 const VERSIONS_PER_TURN = 500;
 
-/** Without a version id: the object as such, as a plain delete has it. */
+/** Without a version id it means the object itself, as in a plain delete. */
 interface ExpiredVersion {
   key: string;
   versionId?: string;
@@ -28,13 +28,13 @@ export interface LifecycleOptions {
   objects: ObjectStore;
   multipart: MultipartStore;
   clock: Clock;
-  /** Gets what a sweep in the background throws; the next sweep runs all the same. */
+  /** Called with an error that a background sweep throws. The next sweep still runs. */
   report: (error: unknown) => void;
 }
 
 /**
- * Expires what the buckets' lifecycle rules say: at the start, and after every midnight UTC, as S3 counts
- * whole days and rounds them up to the next midnight.
+ * Expires objects by the buckets' lifecycle rules, at the start and after every midnight UTC. S3 counts whole
+ * days and rounds up to the next midnight.
  */
 export class Lifecycle {
   readonly #options: LifecycleOptions;
@@ -85,12 +85,15 @@ export class Lifecycle {
 
   async #expire(bucket: Bucket, { key, versionId, sequence }: ExpiredVersion): Promise<void> {
     const { metadata, objects } = this.#options;
-    // What has been written since must not be hidden by the age of what it replaced.
+    // The old version's age must not expire an object that was written since.
     if (versionId === undefined && metadata.latest(bucket.name, key)?.sequence !== sequence) return;
     await objects.remove(bucket, key, versionId);
   }
 
-  /** Judges some keys whole. Collects before anything is removed, as removals change what is being read. */
+  /**
+   * Evaluates all versions of several keys. Collects everything before it removes anything, because removals
+   * change the rows being read.
+   */
   #sweepKeys(bucket: Bucket, rule: LifecycleRule, today: number, from: Position): SweptKeys {
     const { metadata } = this.#options;
     const expired: ExpiredVersion[] = [];
@@ -118,13 +121,13 @@ export class Lifecycle {
     if (abortUploadDays === undefined) return;
     for (const { id, key, startedAt } of metadata.uploads(bucket.name)) {
       if (!key.startsWith(prefix) || !isOlder(startedAt, abortUploadDays, today)) continue;
-      // It may have been completed while the ones before it were aborted.
+      // It may have been completed while earlier ones were aborted.
       if (metadata.upload(id)) await multipart.abort({ bucket, key, uploadId: id });
     }
   }
 }
 
-/** What of one key's versions (newest first) has expired. */
+/** The expired versions among one key's versions (newest first). */
 function expiredOf(
   versions: readonly ObjectVersion[],
   rule: LifecycleRule,

@@ -12,8 +12,8 @@ export interface ListQuery {
 }
 
 /**
- * Where a page starts: after `name`, and, if it is a common prefix that was already listed, after every key
- * that starts with it.
+ * Where a page starts: after `name`. If `name` is a common prefix that was already listed, the page starts
+ * after every key with that prefix.
  */
 export interface ListStart {
   name: string;
@@ -75,7 +75,7 @@ function collect(
       if (group !== undefined) {
         page.commonPrefixes.push(group);
         last = { name: group, isPrefix: true };
-        // Skip the rest of the group, so that a folder of any size costs one query.
+        // Skip the rest of the group, so that a folder of any size needs only one query.
         position = behind(last);
         break;
       }
@@ -95,8 +95,8 @@ function groupOf(key: string, prefix: string, delimiter: string): string | undef
 function behind({ name, isPrefix }: ListStart): Position {
   const key = Buffer.from(name);
   if (!isPrefix || key.length === 0) return { key, belowSequence: 0 };
-  // UTF-8 has no byte 0xff, so the last one can always be raised: the first key that does not start with the
-  // prefix.
+  // The first key after all keys with this prefix. UTF-8 has no byte 0xff, so the last byte can always be
+  // raised.
   key[key.length - 1] = (key.at(-1) ?? 0) + 1;
   return { key, belowSequence: Number.MAX_SAFE_INTEGER };
 }

@@ -39,9 +39,7 @@ export interface Position {
   belowSequence: number;
 }
 
-/**
- * What the store knows of its objects, in one SQLite file. Commits are quick; `durable` waits for the disk.
- */
+/** The metadata of all objects, in one SQLite file. Commits are quick; `durable` waits for the disk. */
 export class Metadata {
   readonly #database: DatabaseSync;
   readonly #log: FileHandle;
@@ -72,7 +70,7 @@ export class Metadata {
     const file = path.join(folder, "metadata.sqlite");
     const database = new DatabaseSync(file);
     try {
-      // NORMAL leaves the flush of each commit to us, who do it off the main thread and once for many
+      // With NORMAL, SQLite does not flush each commit. `durable` flushes off the main thread, once for many
       // commits.
       database.exec(
         "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;",
@@ -87,7 +85,7 @@ export class Metadata {
     }
   }
 
-  /** Marks the store as closed in order, so that the next start need not look for garbage. */
+  /** Marks the store as cleanly closed, so that the next start need not look for garbage. */
   async close(): Promise<void> {
     this.#database.exec("UPDATE store SET clean = 1");
     await this.#log.close();
@@ -100,7 +98,8 @@ export class Metadata {
   }
 
   /**
-   * Runs `change` whole or not at all. It must be synchronous, which is what makes conditional writes exact.
+   * Runs all of `change` or none of it. `change` must be synchronous, so that no other write comes between a
+   * condition and its write.
    */
   transaction<T>(change: () => T): T {
     this.#database.exec("BEGIN IMMEDIATE");
@@ -167,7 +166,7 @@ export class Metadata {
     return { ...version, sequence: Number(lastInsertRowid), latest: true };
   }
 
-  /** Forgets a version; the one before it becomes the newest if this was. */
+  /** Forgets a version. If it was the newest, the previous one becomes the newest. */
   dropVersion({ bucket, key, sequence, latest }: ObjectVersion): void {
     this.#run("DELETE FROM version WHERE sequence = ?", sequence);
     if (!latest) return;
@@ -194,12 +193,12 @@ export class Metadata {
   }
 
   *#each(sql: string, bucket: string, { key, belowSequence }: Position): Iterable<ObjectVersion> {
-    // Not from the cache: a statement that is being read must not be started again.
+    // Not a cached statement, because a statement that is being read must not be restarted.
     const rows = this.#database.prepare(sql).iterate(bucket, key, key, belowSequence);
     for (const row of rows) yield toVersion(row as Row);
   }
 
-  /** When the version stopped being the newest; undefined while it is. */
+  /** When the version stopped being the newest. `undefined` if it still is. */
   noncurrentSince(sequence: number): number | undefined {
     const [row] = this.#all("SELECT noncurrent_since AS since FROM version WHERE sequence = ?", sequence);
     return typeof row?.since === "number" ? row.since : undefined;
@@ -232,7 +231,7 @@ export class Metadata {
     return this.#all("SELECT * FROM part WHERE upload = ? AND number = ?", uploadId, number).map(toPart)[0];
   }
 
-  /** Adds the part, or replaces the one of that number. */
+  /** Adds the part, or replaces the one with the same number. */
   savePart(uploadId: string, part: UploadedPart): void {
     const checksum = part.checksum ? JSON.stringify(part.checksum) : null;
     const values = [uploadId, part.number, part.contentId, part.size, part.etag, part.modifiedAt, checksum];

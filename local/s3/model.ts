@@ -10,7 +10,7 @@ export interface Checksum {
   type: "FULL_OBJECT" | "COMPOSITE";
 }
 
-/** What was asked for and is echoed. The bytes on disk stay as they came. */
+/** The requested encryption, which is only echoed. The bytes on disk are stored as received. */
 export interface Encryption {
   algorithm: "AES256" | "aws:kms";
   keyId?: string;
@@ -42,7 +42,7 @@ export interface ContentPart {
   size: number;
 }
 
-/** What a client said of an object, kept with it. */
+/** Attributes that a client sent with an object, stored with it. */
 export interface Attributes {
   /** `content-type`, `cache-control`, `x-amz-meta-*`, … in lower case. */
   headers: Record<string, string>;
@@ -53,11 +53,11 @@ export interface Attributes {
 }
 
 export interface ObjectVersion {
-  /** Order of commits; a greater one is newer. */
+  /** The order of commits. A greater number is newer. */
   sequence: number;
   bucket: string;
   key: string;
-  /** `null` (the word) for what was written without versioning. */
+  /** The string `null` for objects written without versioning. */
   versionId: string;
   latest: boolean;
   deleteMarker: boolean;
@@ -85,7 +85,7 @@ export interface UploadedPart extends ContentPart {
   checksum?: Checksum;
 }
 
-/** Conditions of a write, judged at the moment of its commit. */
+/** Conditions of a write, evaluated when it commits. */
 export interface WriteConditions {
   /** Only if no object is there (`If-None-Match: *`). */
   mustBeNew?: boolean;

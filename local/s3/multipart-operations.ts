@@ -79,7 +79,7 @@ const uploadPart: Operation = {
   },
 };
 
-/** The parts' checksums make the object's: each must be of the upload's algorithm. */
+/** The object's checksum is made from the parts' checksums, so each must use the upload's algorithm. */
 function requireSameAlgorithm({ request }: Call, algorithm: ChecksumAlgorithm | undefined): void {
   if (!algorithm) return;
   const names = [...Object.keys(request.headers), String(request.headers["x-amz-trailer"])].map((name) =>

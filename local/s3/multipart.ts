@@ -31,8 +31,8 @@ export interface NamedPart {
 }
 
 /**
- * Uploads in parts. The parts' files are where the object's content will be, in a folder that ends with the
- * upload's id, so completing one is a commit and moves no bytes.
+ * Uploads in parts. The part files are already in the object's final content folder, whose name ends with the
+ * upload's id. So completing an upload is only a commit and moves no bytes.
  */
 export class MultipartStore {
   readonly #context: StoreContext;
@@ -57,7 +57,7 @@ export class MultipartStore {
     return upload;
   }
 
-  /** Throws `NoSuchUpload`, also when the id belongs to another key. */
+  /** Throws `NoSuchUpload`, also if the id belongs to another key. */
   find({ bucket, key, uploadId }: UploadAddress): Upload {
     const upload = this.#context.metadata.upload(uploadId);
     if (!upload || upload.bucket !== bucket.name || upload.key !== key) throw new S3Error("NoSuchUpload");
@@ -70,7 +70,7 @@ export class MultipartStore {
     return this.#context.metadata.parts(id).filter(({ number }) => number > after);
   }
 
-  /** Stores a part durably, in place of the one of the same number. */
+  /** Stores a part durably. Replaces an earlier part with the same number. */
   async putPart(
     address: UploadAddress,
     number: number,
@@ -113,7 +113,7 @@ export class MultipartStore {
     return part;
   }
 
-  /** Makes the named parts an object. Answers a repeated call with the object of the first. */
+  /** Turns the named parts into an object. A repeated call returns the same object. */
   async complete(
     address: UploadAddress,
     named: readonly NamedPart[],
@@ -174,7 +174,7 @@ export class MultipartStore {
     await content.remove([contentPath(bucket, key, id)]);
   }
 
-  /** The object that this upload became; the client may not have got the answer. */
+  /** The object that this upload became. A client repeats the call if it did not get the answer. */
   #completed({ bucket, key, uploadId }: UploadAddress): ObjectVersion | undefined {
     const { metadata } = this.#context;
     const versions = [metadata.latest(bucket.name, key), metadata.version(bucket.name, key, uploadId)];

@@ -4,7 +4,7 @@ import type { Clock } from "../core/service.ts";
 import { S3Error } from "./s3-error.ts";
 
 const MAX_KEY_BYTES = 1024;
-/** File systems take names of 255 bytes; this leaves room for `@` and the content id. */
+/** File systems allow names of 255 bytes. This leaves room for `@` and the content id. */
 const MAX_SEGMENT_CHARS = 180;
 /** Longer than any sensible key, and far enough below the 4096 bytes of a path for any data folder. */
 const MAX_ESCAPED_CHARS = 1500;
@@ -13,7 +13,7 @@ export function isBucketName(name: string): boolean {
   return /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(name) && !name.includes("..");
 }
 
-/** Throws `KeyTooLongError` past 1024 bytes of UTF-8, which is what S3 takes. */
+/** Throws `KeyTooLongError` if the key is longer than 1024 bytes of UTF-8, S3's limit. */
 export function assertKey(key: string): void {
   if (key.length === 0) throw new S3Error("InvalidArgument", "The key is empty.");
   if (Buffer.byteLength(key) > MAX_KEY_BYTES) throw new S3Error("KeyTooLongError");
@@ -22,9 +22,9 @@ export function assertKey(key: string): void {
 
 /**
  * The path of a key's content below its bucket's folder, without the `@<content id>` that ends the name.
- * Every segment is percent-encoded, `@` included, so that a folder (no `@`) never meets a content file (one
- * `@`) and no key leaves the bucket's folder. Keys too long for a file system go by their SHA-256 under
- * `%long`.
+ * Every segment is percent-encoded, `@` included, so a folder (no `@`) never collides with a content file
+ * (one `@`), and no key leaves the bucket's folder. A key too long for a file system is stored under `%long`
+ * by its SHA-256.
  */
 export function escapedKey(key: string): string {
   const segments = key.split("/").map(escapedSegment);
@@ -35,7 +35,7 @@ export function escapedKey(key: string): string {
 }
 
 function escapedSegment(segment: string): string {
-  // A lone `%` and `%long` cannot come out of percent-encoding, so they are free for these two uses.
+  // Percent-encoding never produces a lone `%` or `%long`, so they are free for these two uses.
   if (segment === "") return "%";
   if (segment === "." || segment === "..") return segment.replaceAll(".", "%2E");
   return encodeURIComponent(segment);
@@ -58,7 +58,8 @@ export interface PartName {
 }
 
 /**
- * Ids that never repeat in a store, readable in a folder listing: time, start of the store, count since then.
+ * Makes ids that never repeat in a store. Their parts are the time, the number of the store's start and a
+ * counter.
  */
 export class IdSource {
   readonly #clock: Clock;
@@ -78,7 +79,7 @@ export class IdSource {
 }
 
 /**
- * An entity tag that is unique to a content. It is no MD5 (nor is that of an object under KMS in AWS), and
+ * An entity tag that is unique to a content. It is not an MD5 (neither is AWS's for objects under KMS), and
  * its suffix tells clients so.
  */
 export function entityTag(contentId: string, parts = 1): string {

@@ -1,4 +1,4 @@
-/** How an object's attributes come in and go out as HTTP headers. */
+/** Converts an object's attributes from and to HTTP headers. */
 
 import { UnsupportedError } from "../core/aws-error.ts";
 import type { ServiceRequest } from "../core/service.ts";
@@ -27,7 +27,7 @@ export const ATTRIBUTE_HEADERS = ["x-amz-meta-*", "x-amz-storage-class", ...ENCR
 
 type Headers = Pick<ServiceRequest, "headers">;
 
-/** The headers to keep with an object. Throws `MetadataTooLarge` past 2 KiB of user metadata. */
+/** The headers to keep with an object. Throws `MetadataTooLarge` above 2 KiB of user metadata. */
 export function storedHeaders(request: Headers): Record<string, string> {
   const storageClass = header(request, "x-amz-storage-class") ?? "STANDARD";
   if (storageClass !== "STANDARD") throw new UnsupportedError(`the S3 storage class ${storageClass}`);
@@ -94,7 +94,7 @@ export function versionHeaders(
   return versionId === NULL_VERSION && bucket.versioning === "Off" ? {} : { "x-amz-version-id": versionId };
 }
 
-/** What GetObject and HeadObject say of a version, but for its length and checksum. */
+/** The headers of GetObject and HeadObject for a version, except its length and checksum. */
 export function describeVersion(version: ObjectVersion, bucket: Bucket): Record<string, string> {
   return {
     ...version.attributes.headers,
@@ -106,7 +106,10 @@ export function describeVersion(version: ObjectVersion, bucket: Bucket): Record<
   };
 }
 
-/** Conditions of a write. Throws `UnsupportedError` for any other than S3 has: new, or of one entity tag. */
+/**
+ * Reads a write's conditions. S3 has two: the object is new, or it has one entity tag. Throws
+ * `UnsupportedError` for others.
+ */
 export function writeConditions(request: Headers): WriteConditions {
   const none = header(request, "if-none-match");
   const match = header(request, "if-match");
@@ -128,7 +131,9 @@ export interface ReadConditions {
   unmodifiedSince?: string | undefined;
 }
 
-/** Checks the conditions of a read in HTTP's order: proceed, answer 304, or throw `PreconditionFailed`. */
+/**
+ * Checks a read's conditions in HTTP's order. The read proceeds, answers 304 or throws `PreconditionFailed`.
+ */
 export function judgeRead(version: ObjectVersion, conditions: ReadConditions): "proceed" | "not-modified" {
   const { match, noneMatch, modifiedSince, unmodifiedSince } = conditions;
   const seconds = Math.floor(version.modifiedAt / 1000) * 1000;

@@ -28,7 +28,7 @@ export const PAYLOAD_HEADERS = [
   "x-amz-decoded-content-length",
 ];
 
-/** The condition keys of S3's policies that a write carries. */
+/** S3's condition keys for a write. */
 export function writeContext(call: Call): Record<string, string> {
   const names = {
     "x-amz-server-side-encryption": "s3:x-amz-server-side-encryption",
@@ -97,7 +97,7 @@ const headObject: Operation = {
   },
 };
 
-/** All of the answer to a read but its body. */
+/** The answer to a read, without its body. */
 function describe(call: Call, { access, objects }: Store): Found & { response: ServiceResponse } {
   const { caller, bucket, key, request } = call;
   if (request.headers["if-range"] !== undefined) throw new UnsupportedError("the header If-Range");
@@ -120,14 +120,15 @@ function describe(call: Call, { access, objects }: Store): Found & { response: S
     return { version, range, response: { status: 206, headers } };
   }
   headers["content-length"] = String(version.size);
-  // The checksum covers the whole object, so a client would find a part of it wrong.
+  // The checksum covers the whole object, so a client would reject a range.
   if (header(request, "x-amz-checksum-mode")?.toUpperCase() === "ENABLED")
     Object.assign(headers, checksumHeaders(version.attributes.checksum));
   return { version, response: { status: 200, headers } };
 }
 
 /**
- * The bytes asked for; undefined for all. Like S3, it takes anything but one well-formed range as no range.
+ * The requested range. Returns `undefined` for all bytes. Like S3, it ignores anything but one well-formed
+ * range.
  */
 export function parseRange(text: string | undefined, size: number): Range | undefined {
   const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(text ?? "");

@@ -20,7 +20,7 @@ export interface PutInput {
   bucket: Bucket;
   key: string;
   bytes: AsyncIterable<Buffer>;
-  /** Checks the bytes after the last one; its checksum is kept with the object. */
+  /** Checks the bytes after the last one has been read. The returned checksum is stored with the object. */
   finish(): Checksum | undefined;
   attributes: Attributes;
   conditions: WriteConditions;
@@ -77,7 +77,8 @@ export class ObjectStore {
   }
 
   /**
-   * Streams the content of what `find` finds, or a range inside it. Looks again if it is replaced meanwhile.
+   * Streams the content that `find` returns, or a range of it. Calls `find` again if the object is replaced
+   * meanwhile.
    */
   async read<T extends Found>(find: () => T): Promise<T & { body: Readable }> {
     const { content, metadata } = this.#context;
@@ -99,7 +100,7 @@ export class ObjectStore {
    */
   async put({ bucket, key, bytes, finish, attributes, conditions }: PutInput): Promise<ObjectVersion> {
     const { content, ids, clock } = this.#context;
-    // Judged here too, so that a hopeless upload ends before its body is written.
+    // Check here too, so that an upload that must fail ends before its body is written.
     this.assertWritable(bucket.name, key, conditions);
     const contentId = ids.next();
     const incoming = await content.receive(contentId, bytes);
@@ -136,7 +137,7 @@ export class ObjectStore {
   }
 
   /**
-   * Makes a content that is already in place the newest version of its key; `alongside` joins the same
+   * Makes content that is already placed the newest version of its key. `alongside` runs in the same
    * transaction. Pass what it replaced to `forget`.
    */
   commit(
@@ -200,8 +201,8 @@ export class ObjectStore {
   }
 
   /**
-   * Waits for the commit, then deletes what it forgot: the other order could leave a version without its
-   * content.
+   * Waits until the commit is durable, then deletes the forgotten content. The other order could leave a
+   * version without content.
    */
   async forget(versions: readonly ObjectVersion[]): Promise<void> {
     await this.#context.metadata.durable();

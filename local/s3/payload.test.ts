@@ -13,7 +13,7 @@ afterEach(() => world.stop());
 
 const BODY = randomBytes(100_000);
 
-/** One PUT of `/raw/k` over a bare socket; answers the status and, if any, the error's code. */
+/** Sends one PUT of `/raw/k` over a bare socket. Returns the status and any error code. */
 async function put(headers: Record<string, string | number>, body: string | Buffer): Promise<string> {
   const lines = Object.entries({ host: "s3", connection: "close", ...headers }).map(
     ([name, value]) => `${name}: ${value}\r\n`,
@@ -120,7 +120,7 @@ const DATE = "20300101T000000Z";
 const SCOPE = "20300101/local-1/s3/aws4_request";
 const SEED = "5".repeat(64);
 
-/** The body in signed chunks, as AWS's documentation has them. */
+/** The body in signed chunks, as in AWS's documentation. */
 function signedChunks(chunks: readonly Buffer[], trailer?: string): Buffer {
   const key = signingKey(SCOPE);
   let previous = SEED;

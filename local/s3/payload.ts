@@ -10,7 +10,7 @@ import {
 import type { Checksum, ChecksumAlgorithm } from "./model.ts";
 import { S3Error } from "./s3-error.ts";
 
-/** What one request may carry, as S3 has it. */
+/** S3's limit for one request. */
 const MAX_PAYLOAD_BYTES = 5 * 1024 ** 3;
 const CHUNKED_MODES = [
   "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
@@ -18,12 +18,12 @@ const CHUNKED_MODES = [
   "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
 ];
 
-/** The body of a request, decoded, to be read once. */
+/** A request's decoded body. It can be read once. */
 export interface Payload {
   bytes: AsyncIterable<Buffer>;
   /**
-   * Checks length, signed hash, Content-MD5 and checksum, after the last byte; throws `S3Error` where one
-   * differs. Returns the checksum to keep, if one came with the request or was asked for.
+   * Checks length, signed hash, Content-MD5 and checksum after the last byte. Throws `S3Error` if one
+   * differs. Returns the checksum to store, if the request had one or asked for one.
    */
   finish(): Checksum | undefined;
 }
@@ -91,8 +91,8 @@ interface Expectation {
 }
 
 /**
- * The whole of a small body, checked like any other. Throws `MalformedXML` past the limit, as only documents
- * are read so.
+ * Reads a whole small body, checked like any other. Rejects with `MalformedXML` above the limit, because only
+ * documents are read this way.
  */
 export async function readDocument(request: PayloadSource, limitBytes: number): Promise<Buffer> {
   const payload = openPayload(request);
@@ -118,12 +118,12 @@ function declaredLength({ headers }: PayloadSource, chunked: boolean): number {
 
 interface AnnouncedChecksum {
   algorithm: ChecksumAlgorithm;
-  /** The header that brings the value behind the body. */
+  /** The trailing header with the value, after the body. */
   trailer?: string;
   value?: string;
 }
 
-/** The one checksum that a request brings, in its headers or, later, in a trailer. */
+/** A request's one checksum, from its headers or, later, from a trailer. */
 function announcedChecksum({ headers, signature }: PayloadSource): AnnouncedChecksum | undefined {
   const trailer = headers["x-amz-trailer"];
   if (trailer !== undefined && !signature.payloadHash.endsWith("-TRAILER"))
@@ -160,7 +160,7 @@ function contentMd5({ headers }: PayloadSource): Buffer | undefined {
   return digest;
 }
 
-/** The decoded body; returns the value of the checksum trailer, if one was announced. */
+/** Yields the decoded body. Returns the value of the checksum trailer if one was announced. */
 async function* readBytes(
   { body, signature }: PayloadSource,
   trailer: string | undefined,

@@ -20,7 +20,7 @@ afterEach(() => world.stop());
 const Bucket = "crash";
 const put = (Key: string, Body: string) => world.client.send(new PutObjectCommand({ Bucket, Key, Body }));
 
-/** What a process that was killed leaves: the store marked as open. */
+/** Leaves the store as a killed process would: marked as open. */
 function markAsCrashed(): void {
   const database = new DatabaseSync(path.join(world.folder, "metadata.sqlite"));
   database.exec("UPDATE store SET clean = 0");
@@ -80,7 +80,7 @@ test("what was answered before a kill -9 is there after it, whole, and nothing e
   const answered = new Set<string>();
   child.on("message", (key: string) => {
     answered.add(key);
-    // Other puts are under way at this moment, each at another step.
+    // Other puts are running at this moment, each at a different step.
     if (answered.size === 25) child.kill("SIGKILL");
   });
   await once(child, "exit");

@@ -12,7 +12,7 @@ const OPERATIONS: readonly Operation[] = [
   ...BUCKET_OPERATIONS,
 ];
 
-/** What any request may carry; the gateway has read those that authenticate. */
+/** Headers that any request may have. The gateway has already handled those for authentication. */
 const COMMON_HEADERS = [
   "x-amz-content-sha256",
   "x-amz-date",
@@ -22,9 +22,8 @@ const COMMON_HEADERS = [
 ];
 
 /**
- * The operation that a request means. Throws `UnsupportedError` for one that there is not, and for a query
- * parameter or `x-amz-` header that the operation does not know, because ignoring it would give a wrong
- * answer.
+ * Finds a request's operation. Throws `UnsupportedError` for an unknown operation, and for a query parameter
+ * or `x-amz-` header that the operation does not know, because ignoring it would give a wrong answer.
  */
 export function route(
   request: Pick<ServiceRequest, "method" | "query" | "headers">,

@@ -1,6 +1,6 @@
 import { AwsError } from "../core/aws-error.ts";
 
-/** Status and wording of the codes that this S3 answers, as S3 words them. */
+/** Status and S3's own message for each error code that this S3 returns. */
 const CODES = {
   AccessDenied: [403, "Access Denied"],
   BadDigest: [400, "The digest you specified did not match what we received."],

@@ -9,9 +9,9 @@ import { S3Error } from "./s3-error.ts";
 import { renderXml } from "./xml.ts";
 
 /**
- * The port through which tests make S3 fail. `before` is awaited before each operation: it may take its time,
- * throw an `AwsError` (say, 503 SlowDown), or have the connection reset, either instead of the operation
- * ("reset") or after it has been carried out ("lose-answer").
+ * The port through which tests make S3 fail. `before` is awaited before each operation. It can delay, throw
+ * an `AwsError` (such as 503 SlowDown), or reset the connection, either instead of the operation ("reset") or
+ * after it ("lose-answer").
  */
 export interface Faults {
   before(request: { operation: string; bucket: string; key: string }): Promise<FaultOutcome>;
@@ -91,7 +91,7 @@ export class S3Service implements Service {
     return { status: known.status, headers, body };
   }
 
-  /** Lets requests under way end, then releases the store. Idempotent. */
+  /** Waits for running requests to end, then releases the store. Idempotent. */
   close(): Promise<void> {
     this.#closed ??= (async () => {
       await Promise.allSettled(this.#active);
@@ -101,7 +101,7 @@ export class S3Service implements Service {
   }
 }
 
-/** An answer that breaks before its first byte, whereupon the gateway cuts the connection. */
+/** An answer that fails before its first byte, so that the gateway cuts the connection. */
 function resetAnswer(): ServiceResponse {
   const body = new Readable({
     read() {

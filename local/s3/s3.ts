@@ -12,14 +12,12 @@ import { filesOf, ObjectStore } from "./objects.ts";
 import { type Faults, S3Service } from "./s3-service.ts";
 
 export interface S3Options {
-  /** The store's own folder; made if it is not there. One process at a time. */
+  /** The store's own folder, created if it does not exist. Only one process at a time can use it. */
   folder: string;
   clock: Clock;
   authorizer: Authorizer;
   keys: KeyUse;
-  /**
-   * Gets what goes wrong in the background: a failed lifecycle sweep, a content that is missing at the start.
-   */
+  /** Called with background errors: a failed lifecycle sweep, or content that is missing at the start. */
   report: (error: unknown) => void;
   /** For tests. */
   faults?: Faults;
@@ -28,20 +26,17 @@ export interface S3Options {
 export interface S3 {
   service: Service;
   /**
-   * Fixes all objects as they are when this is called: writes their metadata to `file`, and keeps their
-   * contents until it is disposed of.
+   * Takes a snapshot of all objects: writes their metadata to `file` and keeps their contents until the
+   * result is disposed of.
    */
   snapshotInto(file: string): AsyncDisposable;
   provider: ResourceProvider;
 }
 
-/**
- * Opens the store, clears what a crash left behind, and starts to sweep by the lifecycle rules. Close it
- * through `service`.
- */
+/** Opens the store, cleans up after a crash, and starts the lifecycle sweeps. Close it through `service`. */
 export async function openS3({ folder, clock, authorizer, keys, report, faults }: S3Options): Promise<S3> {
   await mkdir(folder, { recursive: true });
-  // First of all, as it refuses a second process.
+  // Open this first, because it refuses a second process.
   const metadata = await Metadata.open(folder);
   const content = await ContentStore.open(folder);
   const buckets = new BucketRegistry(metadata);
@@ -68,7 +63,7 @@ export async function openS3({ folder, clock, authorizer, keys, report, faults }
   return { service, snapshotInto, provider: new BucketProvider({ buckets, clock }) };
 }
 
-/** After a crash: removes contents that no commit names, and reports those that are named but gone. */
+/** After a crash, removes content that no commit names and reports content that is named but missing. */
 async function reconcile(
   metadata: Metadata,
   content: ContentStore,

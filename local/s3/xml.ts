@@ -1,4 +1,4 @@
-/** The little XML that S3 speaks: elements and text, no attributes that matter. */
+/** The small part of XML that S3 uses: elements and text. Attributes are ignored. */
 import { S3Error } from "./s3-error.ts";
 
 /** An element's content: text, children, or repeated children. Undefined ones are left out. */
@@ -32,7 +32,7 @@ function renderElement(name: string, content: XmlContent): string {
 }
 
 function escapeText(text: string): string {
-  // Control characters go as references: a parser would turn a bare carriage return into a line feed.
+  // Write control characters as references: a parser would turn a bare carriage return into a line feed.
   return text.replace(/[&<>"\p{Cc}\ufffe\uffff]/gu, (character) => {
     const named = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" }[character];
     return named ?? `&#x${character.charCodeAt(0).toString(16).toUpperCase()};`;
@@ -76,7 +76,7 @@ export function parseXml(document: Buffer): XmlElement {
   return document_;
 }
 
-/** The text of the child of that name; undefined without one. */
+/** The text of the child with this name. Returns `undefined` if there is none. */
 export function childText({ children }: XmlElement, name: string): string | undefined {
   return children.find((child) => child.name === name)?.text;
 }

@@ -34,7 +34,7 @@ import { Gateway } from "../gateway.ts";
  */
 export class SmallCloud {
   readonly directory: string;
-  /** Starts at the machine's time, by which the SDK signs. */
+  /** Starts at the machine's time, because the SDK signs with that time. */
   readonly clock: ManualClock;
   readonly roles: RoleRegistry;
   readonly tables: TableStore;
@@ -80,7 +80,7 @@ export class SmallCloud {
     return cloud;
   }
 
-  /** Stops; the data stays for a next start. */
+  /** Stops the cloud and keeps the data for the next start. */
   async stop(): Promise<void> {
     await this.gateway.close();
     await this.timeToLive.close();
@@ -104,7 +104,7 @@ export class SmallCloud {
     return provider.provision({ ...resource, generatedName: generatedName("Test", logicalId) });
   }
 
-  /** Declares a role with one inline policy, which Lambda and the account may assume; gives its ARN. */
+  /** Declares a role with one inline policy and returns its ARN. Lambda and the account may assume it. */
   async addRole(name: string, ...statements: PolicyStatement[]): Promise<string> {
     const role = await this.provision("AWS::IAM::Role", name, {
       RoleName: name,

@@ -85,7 +85,7 @@ export class HttpApiWorld {
     this.authorizerId = authorizer.ref;
   }
 
-  /** A function with the given source, and the integration for it; gives the integration's id. */
+  /** Adds a function with the given source and an integration for it. Returns the integration's id. */
   async addIntegration(name: string, source: string, properties: object = {}): Promise<string> {
     const arn = await this.functions.addFunction(name, source, { Timeout: 60 });
     await this.provision("AWS::Lambda::Permission", `${name}Permission`, {

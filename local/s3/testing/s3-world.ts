@@ -29,13 +29,13 @@ const CALLER: Caller = {
 export class TestWorld {
   readonly folder: string;
   readonly clock = new ManualClock();
-  /** Every access that was asked for, in order. */
+  /** Every access request, in order. */
   readonly accesses: AccessRequest[] = [];
   readonly keyUses: KeyUseRequest[] = [];
   readonly reports: unknown[] = [];
-  /** What the authorizer refuses; nothing at first. */
+  /** Which requests the authorizer refuses. By default none. */
   denies: (request: AccessRequest) => boolean = () => false;
-  /** What the fault port does; nothing at first. */
+  /** The fault port's behaviour. By default it causes no fault. */
   fault: Faults["before"] = async () => undefined;
   #running: { s3: S3; server: Server; client: S3Client } | undefined;
 
@@ -104,7 +104,7 @@ export class TestWorld {
     this.#running = { s3, server, client };
   }
 
-  /** Closes the store in order; `open` starts it again on the same folder. */
+  /** Closes the store cleanly. `open` starts it again on the same folder. */
   async close(): Promise<void> {
     const { s3, server, client } = this.#require();
     this.#running = undefined;
@@ -122,8 +122,8 @@ export class TestWorld {
   }
 
   /**
-   * Sends bytes as they are, for what no client would send. Returns what came back once the server has closed
-   * the connection, which `connection: close` makes it do; `hangUp` cuts it after the last piece.
+   * Sends raw bytes that no client would send. Returns the answer once the server has closed the connection,
+   * so send `connection: close`. `hangUp` cuts the connection after the last piece.
    */
   raw(pieces: readonly (string | Buffer)[], { hangUp = false } = {}): Promise<string> {
     return new Promise((resolve, reject) => {
@@ -176,7 +176,7 @@ async function serve(service: Service, request: IncomingMessage, response: Serve
     response.end(answer.body);
     return;
   }
-  // A body that breaks off cuts the connection; the client's side of that is what tests look at.
+  // A body that ends early cuts the connection. Tests check the client's side.
   await pipeline(answer.body as Readable, response).catch(() => response.destroy());
 }
 
