@@ -77,7 +77,7 @@ test("a disk that rejects a write fails the arming before the entry is selected"
   expect(source.bootState()).toEqual(before);
 });
 
-test("a file that changes while the machine is armed fails the arming; the machine is not restarted, and the change stays", async () => {
+test("a file that changes while the machine is armed fails the arming: the next start is as always, and the change stays", async () => {
   const source = await aSourceWithGrub();
   const { machine } = source;
   await source.stage(source.image);
@@ -91,12 +91,24 @@ test("a file that changes while the machine is armed fails the arming; the machi
     message: expect.stringContaining("/boot/grub/custom.cfg"),
   });
   machine.overwrite = overwrite;
+  expect(await readFile(machine.at("/boot/grub/grubenv"), "utf8")).not.toContain("next_entry");
   const refusal = allowOnlyIfArmed(source.states, machine, "boot-1");
   expect(await refusal({ conversionId, into: "boot-environment" })).toContain("has not armed it");
   await takeBackArming(source, conversionId);
-  expect(await readFile(machine.at("/boot/grub/grubenv"), "utf8")).not.toContain("next_entry");
   expect(await readFile(machine.at("/boot/grub/custom.cfg"), "utf8")).toBe("of its owner");
   expect(await source.attest()).toMatchObject({ receipt: { content: { outcome: "changed-by-others" } } });
+});
+
+test("an arming that cannot be recorded leaves the next start as always, and is taken back whole", async () => {
+  const source = await aSourceWithGrub();
+  const before = source.bootState();
+  await source.stage(source.image);
+  const full = new Error("no space left on device");
+  source.states.markArmed = () => Promise.reject(full);
+  await expect(source.arm()).rejects.toBe(full);
+  expect(await readFile(source.machine.at("/boot/grub/grubenv"), "utf8")).not.toContain("next_entry");
+  await takeBackArming(source, conversionId);
+  expect(source.bootState()).toEqual(before);
 });
 
 test("an arming that is cancelled after the image was staged selects no entry, and is taken back whole", async () => {

@@ -147,8 +147,14 @@ function armBoot(deps: ColdDeps): Executor<"arm-boot"> {
     const staged = await stage(machine, { ...image, overlay });
     signal.throwIfAborted();
     const armed = await adapter.arm(saved, staged);
-    const state = await readArmedState({ saved, machine, volumes: await readVolumes(machine) });
-    await states.markArmed(conversionId, { bootId: inventory.bootId, state });
+    try {
+      const state = await readArmedState({ saved, machine, volumes: await readVolumes(machine) });
+      await states.markArmed(conversionId, { bootId: inventory.bootId, state });
+    } catch (error) {
+      // The machine must start as before. If that fails too, the first error counts: restoring tries again.
+      await adapter.disarm(saved).catch(() => {});
+      throw error;
+    }
     return {
       adapter: armed.kind,
       bootId: inventory.bootId,
