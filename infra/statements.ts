@@ -45,7 +45,7 @@ export function answerTasks(...stateMachineArns: string[]): PolicyStatement {
 
 /**
  * Starts these workflows from a workflow and waits for them: Step Functions describes the executions, stops
- * them when the wait is given up, and hears of their end through a rule of its own
+ * them if the wait is abandoned, and receives their end through its own EventBridge rule
  * (https://docs.aws.amazon.com/step-functions/latest/dg/connect-stepfunctions.html).
  */
 export function startExecutions(
@@ -74,7 +74,7 @@ export function startExecutions(
   ];
 }
 
-/** Looks at, or ends, what runs of these workflows. */
+/** Reads or stops executions of these workflows. */
 export function onExecutions(
   stack: Stack,
   actions: string[],

@@ -64,7 +64,8 @@ function installDebianPackages(names) {
 }
 
 /**
- * The lock file that node_modules was made from; npm writes it last, so an interrupted installation is seen.
+ * Installs the npm packages unless `node_modules` was made from this lock file. The stamp is written last, so
+ * that an interrupted installation is repeated.
  */
 function installNodePackages() {
   const stamp = join(root, "node_modules", ".causeway-lock-sha256");

@@ -16,9 +16,9 @@ export interface AslStateMachineProps {
    * rights derive from those that this one calls.
    */
   functions: Readonly<Record<string, HandlerFunction>>;
-  /** What else the definition has placeholders for. */
+  /** Values for the definition's other placeholders. */
   substitutions?: Readonly<Record<string, string>>;
-  /** What it may do besides calling its functions. */
+  /** The machine's rights besides calling its functions. */
   statements?: readonly PolicyStatement[];
 }
 

@@ -16,7 +16,7 @@ export interface HandlerFunctionProps<N extends FunctionName> {
   name: N;
   /** Folder with the bundled `index.mjs`. */
   bundle: string;
-  /** Exactly the variables that the handler validates at start, so a forgotten one does not compile. */
+  /** Exactly the variables that the handler validates at start. A missing one does not compile. */
   environment: Variables<N>;
   /** Its rights, in addition to writing its own log. */
   statements?: PolicyStatement[];

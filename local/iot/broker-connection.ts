@@ -13,12 +13,12 @@ const READABLE_SYSTEM_TOPICS = "$aws/events/";
 
 export interface Refusal {
   reason: string;
-  /** What the lifecycle event will say. */
+  /** The reason that the lifecycle event will give. */
   disconnect: DisconnectReason;
 }
 
 export interface ConnectRefusal extends Refusal {
-  /** Of the CONNACK packet. */
+  /** The return code in the CONNACK packet. */
   code: number;
 }
 
@@ -31,7 +31,7 @@ export class BrokerConnection {
   readonly certificateId: string;
   readonly sessionId: string;
   readonly ipAddress: string;
-  /** The subscriptions it was allowed. */
+  /** The subscriptions that the broker allowed. */
   readonly filters = new Set<string>();
   request: ConnectPacket | undefined;
   announced = false;
@@ -53,7 +53,7 @@ export class BrokerConnection {
     this.#access = options.access;
   }
 
-  /** Empty until the client has named itself acceptably. */
+  /** Empty until the client has sent a valid client id. */
   get clientId(): string {
     const id = this.request?.clientId ?? "";
     return CLIENT_ID.test(id) ? id : "";
@@ -105,7 +105,7 @@ export class BrokerConnection {
     return this.#policyRefusal("iot:Receive", iotArn("topic", topic))?.reason;
   }
 
-  /** Notes why the connection ends. Only the first reason counts; returns whether this is the first. */
+  /** Records why the connection ends. Only the first reason counts. Returns whether this is the first. */
   end(reason: DisconnectReason): boolean {
     if (this.#ended) return false;
     this.#ended = reason;

@@ -3,7 +3,8 @@ import type { DatabaseSync } from "node:sqlite";
 import { openDatabase } from "./database.ts";
 
 /**
- * Persistent sessions, their queued messages, and connected clients. Every message writes it, so it is fast.
+ * Persistent sessions, their queued messages, and connected clients. It is fast rather than durable, because
+ * every message writes to it.
  */
 export function openBrokerDatabase(directory: string): DatabaseSync {
   return openDatabase(

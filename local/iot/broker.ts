@@ -26,21 +26,18 @@ export interface BrokerOptions {
   newId: () => string;
   log: Log;
   onRefused: OnRefused;
-  /** Names and addresses under which clients reach the broker: they stand in its certificate. */
+  /** Names and addresses under which clients reach the broker. Its certificate contains them. */
   hosts: string[];
   faults?: MessageFaults;
 }
 
-/**
- * What a client may keep alive for, in seconds. AWS IoT moves every other wish to the nearer end; 0 means the
- * longest.
- */
+/** The range of a client's keep-alive, in seconds. AWS IoT clamps other values to it. 0 means the longest. */
 const KEEP_ALIVE = { min: 30, max: 1200 };
 const MAX_CONNECTIONS = 1000;
 
 /**
  * The MQTT 3.1.1 broker: TLS with client certificates, AWS IoT's policies and limits, one connection per
- * client id, persistent sessions. Every message that it accepts also runs the topic rules.
+ * client id, persistent sessions. It also runs the topic rules on every message that it accepts.
  */
 export class Broker {
   readonly #options: BrokerOptions;
@@ -71,7 +68,7 @@ export class Broker {
     options.certificates.onDeactivated((certificateId) => this.#cut(certificateId));
   }
 
-  /** Listens; gives the port. */
+  /** Listens and returns the port. */
   async start(port: number, host: string): Promise<number> {
     this.#engine = await this.#createEngine();
     this.#presence.recover();
@@ -85,14 +82,14 @@ export class Broker {
     return listen(server, port, host);
   }
 
-  /** Publishes a message of a service; subscribers and rules get it. */
+  /** Publishes a message from a service to subscribers and rules. */
   publish(message: RuleMessage, qos: 0 | 1): void {
     this.#publishOwn(message, qos);
   }
 
   /**
-   * Ends all connections. Their clients are announced as disconnected at the next start: now nothing may be
-   * left that could hear it.
+   * Ends all connections. The next start announces their clients as disconnected, because by now the
+   * receivers of that event may already be closed.
    */
   async close(): Promise<void> {
     this.#closing = true;
@@ -131,7 +128,7 @@ export class Broker {
     engine.on("unsubscribe", (filters, client) => {
       for (const filter of filters) this.#connection(client).filters.delete(filter);
     });
-    // Its types leave this event out; unheard, it would end the process.
+    // Aedes' types omit this event. Without a listener it would end the process.
     (engine as EventEmitter).on("error", (error: Error) => {
       this.#options.log({ level: "error", message: "the MQTT engine failed", error: inspect(error) });
     });
@@ -185,7 +182,7 @@ export class Broker {
   }
 
   #authorizePublish(client: Client, packet: PublishPacket): Error | null {
-    // Last wills of the connections that closing ends.
+    // These are the last wills of connections that `close` ends.
     if (this.#closing) return new Error("the broker is closing");
     const connection = this.#connection(client);
     const refusal = connection.publishRefusal(packet);
@@ -225,7 +222,9 @@ export class Broker {
     return reason === undefined;
   }
 
-  /** An error of the MQTT engine or of the socket. Refusals come here too, but those were noted before. */
+  /**
+   * An error of the MQTT engine or of the socket. Refusals arrive here too, but they were recorded before.
+   */
   #fail(client: Client, error: Error): void {
     const connection = this.#connection(client);
     if (connection.end(lost(error) ? "CONNECTION_LOST" : "CLIENT_ERROR") && !lost(error)) {
@@ -233,7 +232,7 @@ export class Broker {
     }
   }
 
-  /** As on AWS, what is refused within a session ends it. */
+  /** As on AWS, a refusal within a session ends the session. */
   #refuse(
     connection: BrokerConnection,
     kind: "publish" | "subscribe",
@@ -251,7 +250,7 @@ export class Broker {
     this.#presence.connected(connection.present());
   }
 
-  /** Forgets a connection and reports that once. */
+  /** Forgets a connection and reports its end once. */
   #finish(connection: BrokerConnection): void {
     if (connection.finished) return;
     connection.finished = true;
@@ -300,7 +299,7 @@ export class Broker {
   }
 }
 
-/** Whether the connection broke, rather than that the client broke the protocol. */
+/** True if the connection broke; false if the client violated the protocol. */
 function lost(error: Error): boolean {
   return "code" in error || error.message === "connection closed" || error.message === "drain timeout";
 }

@@ -13,7 +13,10 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true }));
 
-/** What a client that trusts the authority makes of a server at 127.0.0.1 with this certificate. */
+/**
+ * The result of a handshake between a client that trusts the authority and a server at 127.0.0.1 with this
+ * certificate.
+ */
 async function handshake(authority: CertificateAuthority, server: { key: string; cert: string }) {
   const tlsServer = createServer(server, (socket) => socket.end());
   const port = await listen(tlsServer, 0, "127.0.0.1");

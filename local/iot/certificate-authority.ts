@@ -1,4 +1,4 @@
-// The X.509 library wires itself with decorators and needs this first.
+// The X.509 library uses decorators and needs this import first.
 import "reflect-metadata";
 import { createHash, type webcrypto } from "node:crypto";
 import { mkdir, open, readFile, rename } from "node:fs/promises";
@@ -8,7 +8,7 @@ import * as x509 from "@peculiar/x509";
 import { AwsError } from "../core/aws-error.ts";
 
 const EC_P256 = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
-// TLS judges validity by the machine's clock, which the injected one need not follow, so neither end is
+// TLS checks validity by the machine's clock, which can differ from the injected one, so neither end is
 // "now".
 const NOT_BEFORE = new Date(Date.UTC(2020, 0, 1));
 const NOT_AFTER = new Date(Date.UTC(2049, 11, 31, 23, 59, 59));
@@ -16,16 +16,17 @@ const AUTHORITY_NAME = "O=Embedded cloud, CN=Embedded cloud device authority";
 const MAX_CSR_CHARACTERS = 4096;
 
 export interface IssuedCertificate {
-  /** SHA-256 of the certificate in hexadecimal: by this AWS names a certificate, too. */
+  /** SHA-256 of the certificate in hexadecimal. AWS uses the same id. */
   id: string;
   pem: string;
 }
 
 /**
- * The authority that issues device and server certificates. Its key is made once and never leaves its folder.
+ * The authority that issues device and server certificates. Its key is created once and never leaves its
+ * folder.
  */
 export class CertificateAuthority {
-  /** What devices trust. */
+  /** The certificate that devices trust. */
   readonly certificatePem: string;
   readonly #key: webcrypto.CryptoKey;
   readonly #certificate: x509.X509Certificate;
@@ -46,7 +47,9 @@ export class CertificateAuthority {
     return new CertificateAuthority(keys.privateKey, new x509.X509Certificate(certificatePem));
   }
 
-  /** A client certificate for the key and subject of the request; throws `InvalidRequestException`. */
+  /**
+   * Issues a client certificate for the request's key and subject. Rejects with `InvalidRequestException`.
+   */
   async issueFromRequest(csrPem: string): Promise<IssuedCertificate> {
     const request = parseRequest(csrPem);
     const algorithm = request.publicKey.algorithm as webcrypto.EcKeyAlgorithm;
@@ -55,15 +58,15 @@ export class CertificateAuthority {
     }
     const genuine = await request.verify().catch(() => false);
     if (!genuine) throw invalidRequest("the certificate signing request is not signed by its own key");
-    // Only a client's purpose: with the same authority on both sides, a device must never pass for the
-    // broker.
+    // For client authentication only: both sides trust the same authority, so a device must not be able to
+    // pose as the broker.
     const certificate = await this.#issue(request.subject, request.publicKey, [
       new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth]),
     ]);
     return { id: certificateId(Buffer.from(certificate.rawData)), pem: certificate.toString("pem") };
   }
 
-  /** A fresh key and certificate for a TLS server that answers under these names and addresses. */
+  /** Creates a new key and certificate for a TLS server with these names and addresses. */
   async issueServer(hosts: string[]): Promise<{ key: string; cert: string }> {
     const keys = await crypto.subtle.generateKey(EC_P256, true, ["sign", "verify"]);
     const names = [...new Set(hosts)].map(
@@ -97,7 +100,7 @@ export class CertificateAuthority {
   }
 }
 
-/** When every certificate of the authority is valid. */
+/** The validity period of every certificate that the authority issues. */
 export const VALIDITY = { notBefore: NOT_BEFORE.getTime(), notAfter: NOT_AFTER.getTime() };
 
 /** The id of a certificate in DER form. */
@@ -109,7 +112,7 @@ function parseRequest(csrPem: string): x509.Pkcs10CertificateRequest {
   if (csrPem.length > MAX_CSR_CHARACTERS) {
     throw invalidRequest(`the certificate signing request is longer than ${MAX_CSR_CHARACTERS} characters`);
   }
-  // The parser itself takes any label.
+  // The parser accepts any label.
   if (!csrPem.includes("-----BEGIN CERTIFICATE REQUEST-----")) {
     throw invalidRequest("the certificate signing request is not PKCS #10 in PEM form");
   }
@@ -157,7 +160,7 @@ async function importKeyPair(keyPem: string): Promise<webcrypto.CryptoKeyPair> {
   return { privateKey, publicKey };
 }
 
-/** The file's text; written whole or not at all, so a crash never leaves half a key. */
+/** Returns the file's text. Creates the file atomically, so a crash never leaves a partial key. */
 async function readOrCreate(path: string, mode: number, create: () => Promise<string>): Promise<string> {
   try {
     return await readFile(path, "utf8");

@@ -96,7 +96,7 @@ export class Certificates {
     return row?.status === "ACTIVE";
   }
 
-  /** What was revoked stays revoked. */
+  /** A revoked certificate stays revoked. */
   update(id: string, status: CertificateStatus): void {
     const certificate = this.describe(id);
     if (certificate.status === "REVOKED" && status !== "REVOKED") {
@@ -108,7 +108,10 @@ export class Certificates {
     if (status !== "ACTIVE") for (const listener of this.#listeners) listener(id);
   }
 
-  /** Only what is inactive and attached to nothing can go; `force` passes over attached policies. */
+  /**
+   * Deletes a certificate that is inactive and attached to nothing. With `force` it can have attached
+   * policies.
+   */
   delete(id: string, force: boolean): void {
     const certificate = this.describe(id);
     if (certificate.status === "ACTIVE") {
@@ -153,7 +156,7 @@ export class Certificates {
       .run(policy, certificateId);
   }
 
-  /** Names of the policies attached to the certificate, the templates' current ones or not. */
+  /** Names of the policies attached to the certificate, even if the templates no longer define them. */
   attachedPolicies(certificateId: string): string[] {
     return this.#database
       .prepare("SELECT policy FROM policy_attachments WHERE certificate_id = ? ORDER BY policy")

@@ -13,16 +13,16 @@ import {
   SUBSCRIBE,
 } from "./mqtt-frames.ts";
 
-/** AWS IoT's limit of a message's payload. */
+/** AWS IoT's limit for a message's payload. */
 export const MAX_PAYLOAD_BYTES = 128 * 1024;
-// Topic, packet id and headers around the largest payload; the payload itself is measured at publishing.
+// Leaves room for topic, packet id and headers. The payload's own size is checked when it is published.
 const MAX_PACKET_BYTES = MAX_PAYLOAD_BYTES + 4096;
 const MAX_FILTERS_PER_SUBSCRIBE = 8;
 const LINGER_MS = 2000;
 
 /**
- * A device's TLS connection as the MQTT engine reads it: whole packets of bounded size. It sees whether the
- * device said goodbye, and is where tests inject faults.
+ * A device's TLS connection as the MQTT engine reads it: whole packets of bounded size. It records whether
+ * the device disconnected properly. Tests inject faults here.
  */
 export class ClientStream extends Duplex {
   clientId = "";
@@ -35,7 +35,7 @@ export class ClientStream extends Duplex {
   readonly #lanes: { inbound: FaultyLane; outbound: FaultyLane } | undefined;
 
   constructor(socket: TLSSocket, options: { clock: Clock; faults?: MessageFaults }) {
-    // Destroyed with its socket, not before the last bytes were read.
+    // Destroyed with its socket, after the last bytes were read.
     super({ autoDestroy: false, emitClose: true });
     this.#socket = socket;
     const { clock, faults } = options;
@@ -49,7 +49,7 @@ export class ClientStream extends Duplex {
     socket.on("close", () => this.destroy());
   }
 
-  /** Cuts the connection at once; nothing that is still on its way arrives. */
+  /** Cuts the connection at once. Bytes still on their way are lost. */
   cut(): void {
     this.#socket.destroy();
     this.destroy();
@@ -78,8 +78,8 @@ export class ClientStream extends Duplex {
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     this.#lanes?.inbound.close();
     this.#lanes?.outbound.close();
-    // What was answered last, such as a refusal, still goes out, but a peer that does not read cannot hold
-    // us.
+    // The last answer, such as a refusal, is still sent, but a peer that does not read cannot block the
+    // broker.
     this.#socket.setTimeout(LINGER_MS, () => this.#socket.destroy());
     this.#socket.destroySoon();
     done(error);

@@ -53,7 +53,7 @@ async function publish({ authorizer, broker, newId, request }: Call, { topic = "
   if (retain) throw new UnsupportedError("retained messages");
   const problem = topicProblem(topic);
   if (problem) throw new AwsError("InvalidRequestException", `this is not a topic to publish on: ${problem}`);
-  // One byte more, to detect a payload that is too large.
+  // Read one more byte, to detect a payload that is too large.
   const payload = await request.readBody(MAX_PAYLOAD_BYTES + 1);
   if (payload.length > MAX_PAYLOAD_BYTES) {
     throw new AwsError(

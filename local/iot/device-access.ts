@@ -6,19 +6,16 @@ import type { Policies } from "./policies.ts";
 import { iotArn, type Log } from "./ports.ts";
 import type { Things } from "./things.ts";
 
-/** A device as its policies see it. */
+/** A device, as policies are evaluated for it. */
 export interface Device {
   certificateId: string;
-  /** Of its MQTT connection. */
+  /** The client id of its MQTT connection. */
   clientId?: string;
-  /** The thing it claims to be; counts only when its certificate is attached to that thing. */
+  /** The thing that it claims to be. It counts only if the certificate is attached to that thing. */
   thingName?: string;
 }
 
-/**
- * Decides what a device may do, by the state of its certificate and the policies attached to it at this
- * moment.
- */
+/** Decides what a device may do. It uses the certificate's current status and attached policies. */
 export class DeviceAccess {
   readonly #certificates: Certificates;
   readonly #things: Things;
@@ -40,7 +37,10 @@ export class DeviceAccess {
     this.#log = options.log;
   }
 
-  /** Returns `undefined` if it is allowed, else the reason. Any error during the check is a refusal. */
+  /**
+   * Returns `undefined` if the action is allowed, otherwise the reason. Any error during the check is a
+   * refusal.
+   */
   refusal(device: Device, action: string, resource: string): string | undefined {
     try {
       if (!this.#certificates.isActive(device.certificateId)) return "the certificate is not active";
@@ -95,7 +95,8 @@ export class DeviceAccess {
 }
 
 /**
- * As with AWS's non-exclusive attachment, over MQTT the client id names the thing. Empty when nothing does.
+ * As with AWS's non-exclusive attachment, over MQTT the client id names the thing. Returns "" if no thing is
+ * named.
  */
 function thingNameOf({ clientId, thingName }: Device): string {
   return thingName ?? clientId ?? "";

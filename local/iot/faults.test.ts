@@ -3,7 +3,7 @@ import type { Fault, FaultyMessage } from "./faults.ts";
 import { TestCloud } from "./testing/cloud.ts";
 import { enrol, TestConnection } from "./testing/device.ts";
 
-/** A cloud that does to the messages in `direction`, one by one, what the list says; the rest pass. */
+/** A cloud that applies the listed faults, in order, to the messages in `direction`. Later messages pass. */
 async function cloudWith(direction: FaultyMessage["direction"], faults: Fault[]): Promise<TestCloud> {
   const decide = (message: FaultyMessage): Fault =>
     (message.direction === direction ? faults.shift() : undefined) ?? { kind: "pass" };

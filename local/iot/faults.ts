@@ -1,18 +1,18 @@
 /**
- * Test port: what a bad network or a restarting broker does to messages. Only tests give the broker one. It
- * sees PUBLISH packets only, so connections and acknowledgements stay intact: a dropped message of QoS 1 is
- * therefore sent again when its sender reconnects.
+ * Test port: makes the faults of a bad network or a restarting broker. Only tests pass one to the broker. It
+ * sees only PUBLISH packets, so connections and acknowledgements stay intact. The sender of a dropped QoS 1
+ * message therefore sends it again when it reconnects.
  */
 import type { Clock, Timer } from "../core/service.ts";
 
 export interface MessageFaults {
-  /** Decides what to do with this message. Called once for each message, in the order of sending. */
+  /** Decides what happens to this message. Called once for each message, in sending order. */
   decide(message: FaultyMessage): Fault;
 }
 
 export interface FaultyMessage {
   direction: "to-broker" | "to-client";
-  /** Empty before the client has named itself. */
+  /** Empty until the client has sent its client id. */
   clientId: string;
   topic: string;
 }
@@ -23,7 +23,7 @@ export type Fault =
   | { kind: "duplicate" }
   /** Later messages overtake it. */
   | { kind: "delay"; delayMs: number }
-  /** It goes right after the next message of this connection and direction. */
+  /** The message is sent right after the next one of this connection and direction. */
   | { kind: "swap" };
 
 /** Applies the faults to the messages of one connection and direction. */
@@ -54,7 +54,7 @@ export class FaultyLane {
     for (const earlier of swapped) this.#pass(earlier);
   }
 
-  /** What is still held back is lost, as with a broken connection. */
+  /** Messages still held back are lost, as with a broken connection. */
   close(): void {
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();

@@ -19,7 +19,7 @@ import { Rules } from "./rules.ts";
 import { Things } from "./things.ts";
 
 export interface IotCoreOptions {
-  /** Holds the authority's key, the registry and the sessions; made when missing. */
+  /** Contains the authority's key, the registry and the sessions. Created if missing. */
   directory: string;
   clock: Clock;
   authorizer: Authorizer;
@@ -28,9 +28,9 @@ export interface IotCoreOptions {
   log: Log;
   onRefused: OnRefused;
   newId?: () => string;
-  /** The address to listen on; 127.0.0.1 unless given. */
+  /** The address to listen on. Default: 127.0.0.1. */
   host?: string;
-  /** The name or address by which devices reach this machine; localhost unless given. */
+  /** The name or address by which devices reach this machine. Default: localhost. */
   advertisedHost?: string;
   /**
    * 0, the default, chooses a free port at the first start and keeps it from then on, because devices
@@ -87,7 +87,7 @@ export class IotCore {
     ];
   }
 
-  /** Starts the broker and the credentials provider; throws when a port is taken. */
+  /** Starts the broker and the credentials provider. Rejects if a port is taken. */
   async start(): Promise<void> {
     const {
       host = "127.0.0.1",
@@ -113,7 +113,8 @@ export class IotCore {
   }
 
   /**
-   * Ends all connections and closes the files. Sessions, certificates and things are there at the next start.
+   * Ends all connections and closes the files. Sessions, certificates and things survive until the next
+   * start.
    */
   async close(): Promise<void> {
     await Promise.all([this.#broker.close(), this.#credentials.close()]);

@@ -3,7 +3,7 @@ export interface Frame {
   type: number;
   /** The low four bits of the first byte. */
   flags: number;
-  /** All of it, the fixed header included. */
+  /** The whole packet, including the fixed header. */
   bytes: Buffer;
   /** Where the part after the fixed header begins. */
   bodyOffset: number;
@@ -13,7 +13,7 @@ export const PUBLISH = 3;
 export const SUBSCRIBE = 8;
 export const DISCONNECT = 14;
 
-/** The other side broke the framing, or sent a packet larger than is read into memory. */
+/** The other side broke the framing, or sent a packet above the size limit. */
 export class FrameError extends Error {
   override readonly name = "FrameError";
 }
@@ -28,7 +28,7 @@ export class FrameSplitter {
   }
 
   /**
-   * The packets that are complete with this chunk; throws `FrameError` as soon as one is known to be too
+   * Returns the packets that this chunk completes. Throws `FrameError` as soon as one is known to be too
    * large.
    */
   push(chunk: Buffer): Frame[] {
@@ -55,12 +55,12 @@ export class FrameSplitter {
   }
 }
 
-/** The topic of a PUBLISH packet; undefined when the packet is malformed. */
+/** The topic of a PUBLISH packet. Returns `undefined` if the packet is malformed. */
 export function publishTopic(frame: Frame): string | undefined {
   return readString(frame, frame.bodyOffset)?.text;
 }
 
-/** How many topic filters a SUBSCRIBE packet asks for; counting stops at what is malformed. */
+/** The number of topic filters in a SUBSCRIBE packet. Counting stops at a malformed one. */
 export function countSubscriptions(frame: Frame): number {
   const PACKET_ID_BYTES = 2;
   const QOS_BYTES = 1;

@@ -4,14 +4,13 @@ import type { TLSSocket, TlsOptions } from "node:tls";
 import { type CertificateAuthority, certificateId } from "./certificate-authority.ts";
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
-// Below the ports that systems give to outgoing connections: one of those could hold ours when we start
-// again.
+// Below the range for outgoing connections: such a connection could occupy our port at the next start.
 const FREE_PORTS = { from: 20_000, to: 32_768 };
 const MAX_ATTEMPTS = 100;
 
 /**
- * Only clients with a certificate of the authority get through the handshake; its status is checked
- * afterwards.
+ * Only clients with a certificate from the authority complete the handshake. The certificate's status is
+ * checked afterwards.
  */
 export async function mutualTlsOptions(
   authority: CertificateAuthority,
@@ -34,7 +33,7 @@ export function peerCertificateId(socket: TLSSocket): string {
   return certificateId(socket.getPeerCertificate().raw);
 }
 
-/** Listens and gives the port: the given one, or for 0 a free one. Throws when the given one is taken. */
+/** Listens and returns the port: the given one, or a free one for 0. Rejects if the given one is taken. */
 export async function listen(server: Server, port: number, host: string): Promise<number> {
   if (port !== 0) return listenOn(server, port, host);
   for (let attempt = 1; ; attempt++) {

@@ -46,13 +46,16 @@ const Document = z.strictObject({
   Statement: listOf(Statement),
 });
 
-/** The device policies that the templates declare. They are in memory: each start provisions them again. */
+/**
+ * The device policies that the templates declare. They are only in memory, because each start provisions them
+ * again.
+ */
 export class Policies {
   readonly #documents = new Map<string, PolicyDocument>();
 
   /**
-   * Throws `MalformedPolicyException` for what devices' policies cannot say here: nothing is silently
-   * ignored.
+   * Throws `MalformedPolicyException` for anything unsupported in device policies, so that nothing is
+   * silently ignored.
    */
   put(name: string, document: unknown): void {
     const parsed = Document.safeParse(document);

@@ -1,4 +1,4 @@
-/** How the IoT parts reach the rest of the embedded cloud. */
+/** The ports through which the IoT parts use the rest of the embedded cloud. */
 import { ACCOUNT_ID, REGION } from "../core/service.ts";
 
 export type Log = (entry: LogEntry) => void;
@@ -8,7 +8,7 @@ export interface LogEntry {
   [detail: string]: unknown;
 }
 
-/** A device was refused something: what AWS IoT would write to its log. */
+/** A refusal to a device, as AWS IoT would log it. */
 export interface RefusedEvent {
   kind: "tls" | "protocol" | "connect" | "publish" | "subscribe" | "receive" | "session" | "credentials";
   /** Why, in words for an operator. */
@@ -23,7 +23,7 @@ export interface RefusedEvent {
 }
 export type OnRefused = (event: RefusedEvent) => void;
 
-/** The ARN of something of AWS IoT, such as `iotArn("cert", id)`. */
+/** The ARN of an AWS IoT resource, such as `iotArn("cert", id)`. */
 export function iotArn(kind: string, name: string): string {
   return `arn:aws:iot:${REGION}:${ACCOUNT_ID}:${kind}/${name}`;
 }

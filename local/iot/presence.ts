@@ -31,7 +31,7 @@ const Row = z.object({
   certificate_id: z.string(),
 });
 
-/** Tells who is connected, by AWS's lifecycle events on `$aws/events/presence/…`. */
+/** Announces connections and disconnections with AWS's lifecycle events on `$aws/events/presence/…`. */
 export class Presence {
   readonly #database: DatabaseSync;
   readonly #clock: Clock;
@@ -47,7 +47,7 @@ export class Presence {
     this.#publish = options.publish;
   }
 
-  /** Announces every client as disconnected that was connected when the broker last stopped. */
+  /** Announces as disconnected every client that was connected when the broker last stopped. */
   recover(): void {
     for (const row of this.#database.prepare("SELECT * FROM presence WHERE connected = 1").all()) {
       const { client_id, session_id, certificate_id } = Row.parse(row);

@@ -33,7 +33,7 @@ interface Call extends RegistryServiceOptions {
   allow(action: string, resource: string): void;
 }
 
-/** The AWS IoT control plane API, as far as enrolling and revoking devices needs it. */
+/** The part of the AWS IoT control plane API that enrolling and revoking devices needs. */
 export class RegistryService implements Service {
   readonly name = "iot";
   readonly #options: RegistryServiceOptions;
@@ -133,8 +133,8 @@ const ROUTES: readonly Route<Call>[] = [
     const { setAsActive } = readQuery(request, z.strictObject({ setAsActive: Flag.default(false) }));
     const body = await readJson(request, z.strictObject({ certificateSigningRequest: z.string() }));
     const { id, pem } = await certificates.createFromCsr(body.certificateSigningRequest, setAsActive);
-    // AWS gives the bare certificate, because every system trusts its servers' issuer. Here the issuer comes
-    // along.
+    // AWS returns only the certificate, because every system trusts its servers' issuer. This returns the
+    // issuer too.
     return {
       certificateArn: iotArn("cert", id),
       certificateId: id,

@@ -7,7 +7,7 @@ import { type Rules, ruleArn } from "./rules.ts";
 
 const Tags = z.array(z.strictObject({ Key: z.string(), Value: z.string() })).optional();
 const Name = z.string().regex(/^[\w+=,.@-]{1,128}$/);
-// CloudFormation hands numbers and booleans over as strings at times.
+// CloudFormation sometimes passes numbers and booleans as strings.
 const Flag = z.union([z.boolean(), z.stringbool({ truthy: ["true"], falsy: ["false"] })]);
 
 const LambdaAction = z.strictObject({ Lambda: z.strictObject({ FunctionArn: z.string() }) });
@@ -42,7 +42,7 @@ export interface RoleAlias {
 /** Provisions topic rules, device policies and role aliases from the templates. */
 export class IotResources implements ResourceProvider {
   readonly types = ["AWS::IoT::TopicRule", "AWS::IoT::Policy", "AWS::IoT::RoleAlias"];
-  /** By name; read by the credentials provider. */
+  /** By name. The credentials provider reads them. */
   readonly roleAliases = new Map<string, RoleAlias>();
   readonly #policies: Policies;
   readonly #rules: Rules;

@@ -5,7 +5,7 @@ import type { ServiceRequest, ServiceResponse } from "../core/service.ts";
 
 export interface Route<Context> {
   method: string;
-  /** The groups are the path's parameters. */
+  /** Its groups are the path parameters. */
   path: RegExp;
   run(context: Context, parameters: Record<string, string>): Promise<unknown>;
 }
@@ -32,14 +32,14 @@ export async function route<Context>(
   throw new UnsupportedError(`the IoT operation ${request.method} ${request.path}`);
 }
 
-/** The input by its schema; throws `InvalidRequestException`. */
+/** Parses the input with its schema. Throws `InvalidRequestException`. */
 export function validate<T extends z.ZodType>(schema: T, input: unknown): z.output<T> {
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
   throw new AwsError("InvalidRequestException", z.prettifyError(parsed.error));
 }
 
-/** The JSON body by its schema; an empty body counts as `{}`. */
+/** Parses the JSON body with its schema. An empty body counts as `{}`. */
 export async function readJson<T extends z.ZodType>(
   request: ServiceRequest,
   schema: T,
@@ -55,7 +55,7 @@ export async function readJson<T extends z.ZodType>(
   return validate(schema, json);
 }
 
-/** Only these query parameters may be there: the others would be silently ignored. */
+/** Refuses query parameters that the schema does not have, because they would be silently ignored. */
 export function readQuery<T extends z.ZodType>(request: ServiceRequest, schema: T): z.output<T> {
   return validate(schema, Object.fromEntries(request.query));
 }
@@ -64,7 +64,7 @@ export function renderJsonError(error: unknown): ServiceResponse {
   const known =
     error instanceof AwsError ? error : new AwsError("InternalFailureException", "an internal failure", 500);
   return {
-    // The evaluator's own status is that of the JSON services; IoT answers so.
+    // The evaluator uses the JSON services' status. IoT answers 403.
     status: known.code === "AccessDeniedException" ? 403 : known.status,
     headers: { "content-type": "application/json", "x-amzn-errortype": known.code },
     body: JSON.stringify({ message: known.message }),

@@ -23,7 +23,7 @@ class World {
     },
   });
 
-  /** What a rule with this SQL gives the function for the message. */
+  /** The payloads that a rule with this SQL passes to the function for the message. */
   select(sql: string, payload: unknown, topic = "a/b"): unknown[] {
     this.rules.put({ name: "rule", sql, enabled: true, actions: [FUNCTION], errorAction: ON_ERROR });
     this.send(topic, JSON.stringify(payload));

@@ -10,7 +10,7 @@ export interface TopicRule {
   name: string;
   sql: string;
   enabled: boolean;
-  /** ARNs of the functions that get what the rule selects. */
+  /** ARNs of the functions that receive the selected values. */
   actions: string[];
   /** ARN of the function that is invoked with failures. */
   errorAction?: string;
@@ -20,7 +20,7 @@ export interface TopicRule {
 export interface RuleMessage {
   topic: string;
   payload: Buffer;
-  /** Absent when it did not come over MQTT. */
+  /** Absent if the message did not arrive over MQTT. */
   clientId?: string;
   principal?: string;
 }
@@ -31,7 +31,7 @@ interface Failure {
   errorMessage: string;
 }
 
-/** Deeper JSON than this is refused: what runs the functions walks it recursively. */
+/** Deeper JSON is refused, because the code that invokes the functions walks it recursively. */
 const MAX_JSON_DEPTH = 100;
 
 /** Runs the topic rules of the templates on each message. Functions are invoked asynchronously. */
@@ -52,7 +52,7 @@ export class Rules {
     this.#rules.set(rule.name, { ...rule, statement: parseSql(rule.sql) });
   }
 
-  /** Never throws: what fails goes to the log and to the rule's error action. */
+  /** Never throws. Failures go to the log and to the rule's error action. */
   dispatch(message: RuleMessage): void {
     const ingest = parseBasicIngest(message.topic);
     if (ingest) {

@@ -37,9 +37,9 @@ const Queued = z.object({
 });
 
 /**
- * The persistence of the MQTT engine: subscriptions of persistent sessions, and the QoS 1 messages that they
- * have not acknowledged, which survive a restart. There are no retained messages and no QoS 2, so those parts
- * store nothing. Method names and shapes are those that aedes calls.
+ * The persistence of the MQTT engine: subscriptions of persistent sessions, and their unacknowledged QoS 1
+ * messages. Both survive a restart. There are no retained messages and no QoS 2, so those methods store
+ * nothing. Aedes defines the methods' names and shapes.
  */
 export class Sessions {
   readonly #database: DatabaseSync;
@@ -55,7 +55,8 @@ export class Sessions {
     clock: Clock;
     log: Log;
     /**
-     * Whether the client was allowed this subscription: aedes stores a request whole, refused parts included.
+     * Whether the client is allowed this subscription. Aedes stores a whole request, including its refused
+     * parts.
      */
     mayKeep: (clientId: string, filter: string) => boolean;
   }) {
@@ -70,16 +71,19 @@ export class Sessions {
     }
   }
 
-  /** A client connects: a session that expired, or that it does not want, is forgotten. */
+  /**
+   * Call when a client connects. Deletes its session if the session expired or the client asks for a clean
+   * one.
+   */
   begin(clientId: string, persistent: boolean): void {
     if (!persistent || this.#isExpired(clientId)) this.forget(clientId);
     if (!persistent) return;
     this.#run("INSERT OR REPLACE INTO sessions (client_id, disconnected_at) VALUES (?, NULL)", clientId);
-    // Packet ids count per connection, so those of the last one mean nothing now.
+    // Packet ids count per connection, so those of the last one are no longer valid.
     this.#run("UPDATE queued SET message_id = NULL WHERE client_id = ?", clientId);
   }
 
-  /** A client left: from now on its session ages. */
+  /** Call when a client disconnects. Its session's expiry starts now. */
   end(clientId: string): void {
     this.#run("UPDATE sessions SET disconnected_at = ? WHERE client_id = ?", this.#clock.now(), clientId);
   }
@@ -154,8 +158,7 @@ export class Sessions {
   }
 
   /**
-   * Notes under which packet id a queued message was sent. One that is queued no more is nothing to complain
-   * about.
+   * Records the packet id under which a queued message was sent. Ignores a message that is no longer queued.
    */
   async outgoingUpdate(client: ClientRef, packet: Packet): Promise<void> {
     this.#run(
@@ -169,7 +172,7 @@ export class Sessions {
     );
   }
 
-  /** Drops a message that was acknowledged, or that the client shall not have. */
+  /** Drops a message that was acknowledged or that the client must not receive. */
   async outgoingClearMessageId(client: ClientRef, packet: Partial<Packet>): Promise<Partial<Packet>> {
     if (packet.messageId !== undefined) {
       this.#run("DELETE FROM queued WHERE client_id = ? AND message_id = ?", client.id, packet.messageId);
@@ -187,11 +190,11 @@ export class Sessions {
   }
 
   /**
-   * What is queued, oldest first; read one by one, since a thousand large messages need not be in memory at
-   * once.
+   * The queued messages, oldest first. They are read one by one, so that a thousand large messages are not in
+   * memory at once.
    */
   outgoingStream(client: ClientRef): Readable {
-    // A message that several filters of an absent client matched was queued for each of them.
+    // A message that matched several filters of an absent client was queued once for each filter.
     this.#run(
       `DELETE FROM queued WHERE client_id = ?1 AND sequence NOT IN (
          SELECT MIN(sequence) FROM queued WHERE client_id = ?1 GROUP BY broker_id, broker_counter)`,
@@ -209,7 +212,7 @@ export class Sessions {
   }
   async cleanIncoming(): Promise<void> {}
 
-  /** Wills live in memory: they are about connections, which end with the broker. */
+  /** Wills are only in memory because they belong to connections, which end with the broker. */
   async putWill(client: ClientRef, will: unknown): Promise<void> {
     this.#wills.set(client.id, will);
   }

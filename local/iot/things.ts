@@ -21,7 +21,7 @@ export interface Thing {
 
 const Row = z.object({ name: z.string(), id: z.string(), attributes: z.string(), version: z.number() });
 
-/** The registry of things, and which certificates speak for each. */
+/** The registry of things and the certificates attached to each. */
 export class Things {
   readonly #database: DatabaseSync;
   readonly #certificates: Certificates;
@@ -33,7 +33,7 @@ export class Things {
     this.#newId = options.newId;
   }
 
-  /** Creating an existing thing again returns it; with other attributes it is refused. */
+  /** Creating an existing thing again returns it. Throws if the attributes differ. */
   create(name: string, given: Record<string, string>): Thing {
     const attributes = withoutEmpty(given);
     const existing = this.find(name);
@@ -61,7 +61,7 @@ export class Things {
     return this.#database.prepare("SELECT * FROM things ORDER BY name").all().map(toThing);
   }
 
-  /** Replaces the attributes, or merges into them; an empty value removes one. */
+  /** Replaces the attributes or merges new ones into them. An empty value removes an attribute. */
   update(
     name: string,
     change: { attributes: Record<string, string>; merge: boolean; expectedVersion?: number },

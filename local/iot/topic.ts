@@ -1,6 +1,6 @@
 /** The rules of MQTT 3.1.1 and AWS IoT for topics and topic filters. */
 
-/** A topic that starts so runs one rule only and reaches no subscriber. */
+/** A topic with this prefix runs only one rule and reaches no subscriber. */
 export const BASIC_INGEST_PREFIX = "$aws/rules/";
 const MAX_TOPIC_BYTES = 256;
 const MAX_SLASHES = 7;
@@ -21,7 +21,7 @@ export function matchesFilter(filter: string, topic: string): boolean {
   return wanted.length === given.length;
 }
 
-/** Why `filter` is not a topic filter that AWS IoT takes, or undefined. */
+/** The reason why AWS IoT refuses this topic filter. Returns `undefined` if it accepts it. */
 export function filterProblem(filter: string): string | undefined {
   const levels = filter.split("/");
   for (const [index, level] of levels.entries()) {
@@ -32,7 +32,7 @@ export function filterProblem(filter: string): string | undefined {
   return lengthProblem(filter);
 }
 
-/** Why nothing can be published on `topic`, or undefined. */
+/** The reason why nothing can be published on `topic`. Returns `undefined` if something can. */
 export function topicProblem(topic: string): string | undefined {
   if (/[+#]/.test(topic)) return "it has a wildcard";
   const ingest = parseBasicIngest(topic);

@@ -19,7 +19,7 @@ function only(state: object): object {
   return { StartAt: "Only", States: { Only: state } };
 }
 
-/** With a machine `child` that asks the function `ask`, unless it is to be another. */
+/** A world with a machine `child`, which by default calls the function `ask`. */
 function worldWithChild(child: object = only({ ...callback("ask"), End: true })): World {
   const world = new World({ ask: () => null });
   putChild(world, child);
@@ -297,7 +297,7 @@ const rights = {
   rule: { Action: ["events:PutRule", "events:PutTargets", "events:DescribeRule"], Resource: RULE },
 };
 
-/** A world whose machines' role has these rights alone. */
+/** A world whose machines' role has only these rights. */
 async function worldWithRights(...granted: (keyof typeof rights)[]): Promise<World> {
   const world = worldWithChild();
   const statements = granted.map((name) => ({ Effect: "Allow" as const, ...rights[name] }));

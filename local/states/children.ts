@@ -18,15 +18,15 @@ export interface ChildrenOptions {
   onFault(error: unknown, executionArn: string): void;
 }
 
-/** Who a task acts for: its execution, as far as its machine's role is concerned. */
+/** The execution for which a task acts, with its machine's role. */
 type Owner = Pick<Execution, "arn" | "name" | "machineArn" | "roleArn">;
 
 /**
  * Executions that tasks of other executions have started (`startExecution.sync:2`). A task starts its child
- * once, ends when the child ends, and takes the child along when it goes away by itself. Every call is
- * authorised for the role of the task's machine.
+ * once and ends when the child ends. If the task ends earlier, it stops the child. Every call is authorised
+ * for the role of the task's machine.
  *
- * The results are as AWS was measured to give them (floci-io/floci, `AslExecutorNestedSyncFailureTest`).
+ * The results match measurements of AWS (floci-io/floci, `AslExecutorNestedSyncFailureTest`).
  */
 export class Children {
   readonly #options: ChildrenOptions;
@@ -36,7 +36,7 @@ export class Children {
     this.#options = options;
   }
 
-  /** Starts the child, or after that waits for its end. Never throws. */
+  /** Starts the child, or waits for its end if it is already started. Never rejects. */
   async call(owner: Owner, task: TaskProgress, work: ExecutionWork): Promise<Returned> {
     try {
       if (work.executionArn === undefined) return { payload: this.#start(owner, task.id, work) };
@@ -47,13 +47,15 @@ export class Children {
     }
   }
 
-  /** Reports that this execution has ended, so that the tasks that wait for it continue. */
+  /** Reports that this execution has ended. The tasks that wait for it then continue. */
   hasEnded(executionArn: string): void {
     for (const goOn of this.#waiting.get(executionArn) ?? []) goOn();
     this.#waiting.delete(executionArn);
   }
 
-  /** The task is gone, by a timeout, a failure beside it, or the end of its execution: so is its child. */
+  /**
+   * Stops the child of a task that ended through a timeout, a sibling's failure or the end of its execution.
+   */
   async stopChildOf(owner: Owner, taskId: number): Promise<void> {
     const { store, stop, onFault } = this.#options;
     const child = store.childOf({ arn: owner.arn, taskId });
@@ -62,12 +64,12 @@ export class Children {
       this.#authorize(owner, "states:StopExecution", child.arn);
       await stop(child.arn, { cause: abortedBy(owner.arn) });
     } catch (error) {
-      // As on AWS, stopping is an attempt: the child runs on.
+      // As on AWS, stopping is only an attempt. If it fails, the child continues to run.
       onFault(error, child.arn);
     }
   }
 
-  /** Stops the children whose task went away while no process ran that could stop them. */
+  /** Stops children whose task ended while no process was running to stop them. */
   async stopOrphans(): Promise<void> {
     const { store } = this.#options;
     const orphans = store.parentsOfRunning().flatMap(({ arn, taskId }) => {
@@ -80,8 +82,8 @@ export class Children {
   }
 
   /**
-   * On AWS a machine that waits for executions hears of them through a rule of EventBridge, which its role
-   * must be allowed to make. Throws as the creation of such a machine is refused without.
+   * On AWS a machine that waits for executions receives their end through an EventBridge rule, which its role
+   * must be allowed to create. Throws as AWS does when it refuses to create a machine without this right.
    */
   requireRule(owner: Omit<Owner, "arn">): void {
     try {
@@ -98,7 +100,7 @@ export class Children {
     const { store, start } = this.#options;
     this.#authorize(owner, "states:StartExecution", machineArn);
     const parent = { arn: owner.arn, taskId };
-    // Started before a crash, and perhaps over by now: it is still this task's.
+    // Started before a crash. It still belongs to this task, even if it has ended by now.
     const { arn, startedAt } =
       store.childOf(parent) ??
       start({ stateMachineArn: machineArn, name, input: JSON.stringify(input) }, parent);
@@ -137,7 +139,7 @@ function abortedBy(parentArn: string): string {
   );
 }
 
-/** AWS documents this limit, not what it does beyond. */
+/** AWS documents this limit but not what happens beyond it. */
 const MAX_CAUSE_CHARACTERS = 32_768;
 const INCLUDED = { Included: true };
 
@@ -156,7 +158,7 @@ function succeededChild(record: ExecutionRecord): object {
   };
 }
 
-/** The input is text here for every version of the integration. */
+/** The input here is text for every version of the integration. */
 function unsuccessfulChild(record: ExecutionRecord): object {
   const { cause, error } = record;
   return {
@@ -176,7 +178,7 @@ function times({ startedAt, machineArn, status, stoppedAt }: ExecutionRecord): o
   return { StartDate: startedAt, StateMachineArn: machineArn, Status: status, StopDate: stoppedAt };
 }
 
-/** Errors that the API of Step Functions names keep their name, others have the service's. */
+/** Errors that the Step Functions API defines keep their names. Others get the service's name. */
 const NAMED = new Set([
   "ExecutionAlreadyExists",
   "ExecutionDoesNotExist",

@@ -1,9 +1,7 @@
 import type { Execution } from "./execution.ts";
 import type { Cursor, MapItem } from "./frames.ts";
 
-/**
- * `$states.context`, as seen from a branch. `token` is that of the task being made, `item` of the iteration.
- */
+/** `$states.context` in a branch. `token` belongs to the task being created, `item` to the iteration. */
 export function contextObject(
   execution: Execution,
   cursor: Cursor,

@@ -7,14 +7,14 @@ import { z } from "zod";
 const Name = z.string().min(1).max(80);
 /** `{% … %}`: the text between the marks is JSONata. */
 const Expression = z.string().regex(/^\{%[\s\S]*%\}$/, "must be a JSONata expression in {% %}");
-/** Any JSON; strings in it that are expressions are evaluated. */
+/** Any JSON. Strings in it that are expressions are evaluated. */
 const Template = z.json();
 const Variables = z.record(
   z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,79}$/, "is no variable name"),
   Template,
 );
 const whole = (least: number, most: number) => z.union([z.int().min(least).max(most), Expression]);
-/** The longest wait, in seconds, that the language knows. */
+/** The longest wait that the language allows, in seconds. */
 export const MAX_SECONDS = 99_999_999;
 
 const common = { Comment: z.string().optional(), QueryLanguage: z.literal("JSONata").optional() };
@@ -82,7 +82,9 @@ const Fail = z.strictObject({
   ...common,
 });
 
-/** States with a beginning: a whole machine, a branch of a Parallel state, the processor of a Map state. */
+/**
+ * States with a start state: a whole machine, a branch of a Parallel state, or the processor of a Map state.
+ */
 export interface Processor {
   Comment?: string | undefined;
   StartAt: string;
@@ -120,7 +122,7 @@ const Parallel = z.strictObject({
 
 const State = z.discriminatedUnion("Type", [Task, Choice, Wait, Pass, Succeed, Fail, MapShape, Parallel]);
 
-/** The shape of a whole definition. What names mean in it is checked by `compileMachine`. */
+/** The shape of a whole definition. `compileMachine` checks the names in it. */
 export const Definition = z.strictObject({
   Comment: z.string().optional(),
   Version: z.literal("1.0").optional(),

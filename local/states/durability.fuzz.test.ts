@@ -5,7 +5,7 @@ import { machineArn } from "./names.ts";
 import { Store } from "./store.ts";
 import { callback, HandlerError, invoke, ROLE, World } from "./testing/states-world.ts";
 
-/** A generated machine: every state takes a number and gives one. */
+/** A generated machine. Every state takes a number and returns one. */
 type Step =
   | { kind: "pass" | "wait" | "ask" | "fail" | "child" }
   | { kind: "task"; failures: number }
@@ -77,7 +77,7 @@ async function run(definition: object, interruption?: Interruption) {
   };
 }
 
-/** What an agent does: it sends its answer until it is taken or known to have been. */
+/** Acts as an agent: repeats its answer until the engine accepts it or says that it already has. */
 function answerLater(world: World, token: string, answer: number): void {
   world.clock.schedule(500, () => {
     world.engine.sendTaskSuccess(token, String(answer)).catch((error: unknown) => {
@@ -88,8 +88,8 @@ function answerLater(world: World, token: string, answer: number): void {
 }
 
 /**
- * An event without its place in the history, its tokens and the names of executions: siblings may be
- * interleaved otherwise, and answers come at another time.
+ * An event without its position in the history, its tokens and execution names. Siblings can interleave
+ * differently, and answers can arrive at other times.
  */
 function summary({ type, details }: { type: string; details: object }): string {
   const text = JSON.stringify(details);
@@ -97,7 +97,7 @@ function summary({ type, details }: { type: string; details: object }): string {
   return named ? type : `${type} ${text}`;
 }
 
-/** What a task starts: it asks an agent, too. */
+/** The machine that a task starts. It asks an agent too. */
 const CHILD = JSON.stringify({
   QueryLanguage: "JSONata",
   StartAt: "Ask",
@@ -116,7 +116,7 @@ const CHILD = JSON.stringify({
 interface Interruption {
   /** Transitions until the process ends. */
   every: number;
-  /** Whether the last of them is written, or lost with the process. */
+  /** Whether the last of them is written or is lost with the process. */
   written: boolean;
 }
 
@@ -149,7 +149,7 @@ class Builder {
     return { StartAt: this.#chain(steps, end, states), States: states };
   }
 
-  /** Adds the steps before `next` and gives the name of the first. */
+  /** Adds the steps before `next` and returns the name of the first. */
   #chain(steps: readonly Step[], next: string, states: Record<string, object>): string {
     return steps.reduceRight((following, step) => {
       const name = this.#name(step.kind);

@@ -22,24 +22,25 @@ export interface StatesEngineOptions {
   clock: Clock;
   lambda: LambdaInvoker;
   roles: Roles;
-  /** Judges what tasks ask of Step Functions itself; functions are judged by `lambda`. */
+  /** Authorizes tasks' calls to Step Functions itself. `lambda` authorizes calls to functions. */
   authorizer: Authorizer;
   randomness?: Randomness;
   /**
-   * Hears of what no caller can be told, such as a transition that could not be written. It is tried again.
+   * Called with errors that have no caller, such as a transition that could not be written. The engine
+   * retries it.
    */
   onFault(error: unknown, executionArn: string): void;
 }
 
-/** As on AWS, what ended longer ago is forgotten. */
+/** As on AWS, executions that ended longer ago are deleted. */
 const RETENTION_MS = 90 * 24 * 3600 * 1000;
 const PRUNE_EVERY_MS = 24 * 3600 * 1000;
 const TOKEN = /^[\w-]{32,1024}$/;
 
 /**
- * Runs state machines. Executions survive the end of the process at any instant: an engine that is opened on
- * the same store continues after the last committed transition. A function that had not returned by then is
- * invoked again, with the same payload and task token.
+ * Runs state machines. Executions survive the end of the process at any instant: a new engine on the same
+ * store continues after the last committed transition. It invokes a function that had not returned again,
+ * with the same payload and task token.
  */
 export class StatesEngine {
   readonly #options: StatesEngineOptions;
@@ -67,9 +68,9 @@ export class StatesEngine {
   }
 
   /**
-   * Lets executions run, those of earlier processes too. Call it once everything they need (roles, functions)
-   * is there. A heartbeat that fell due while no engine ran counts from now, because no engine could receive
-   * it.
+   * Starts running executions, including those from earlier processes. Call it once everything they need
+   * (roles, functions) exists. A heartbeat deadline that passed while no engine ran starts again now, because
+   * no engine could receive the heartbeat.
    */
   start(): void {
     this.#started = true;
@@ -81,13 +82,16 @@ export class StatesEngine {
     void this.#children.stopOrphans();
   }
 
-  /** Stops at once. What was not committed happens again in the next engine on the same store. */
+  /** Stops at once. The next engine on the same store repeats whatever was not committed. */
   async close(): Promise<void> {
     await Promise.all([...this.#runners.values()].map((runner) => runner.close()));
     this.store.close();
   }
 
-  /** Creates a machine or replaces its definition; running executions keep the one that they started with. */
+  /**
+   * Creates a machine or replaces its definition; running executions keep the definition with which they
+   * started.
+   */
   putMachine(machine: { name: string; definition: string; roleArn: string }): MachineRecord {
     checkName(machine.name);
     const { states } = compileMachine(machine.definition);
@@ -115,8 +119,8 @@ export class StatesEngine {
   }
 
   /**
-   * Starts an execution; it is durable when this returns. The same name and input again give the running
-   * execution; otherwise a name that was used is `ExecutionAlreadyExists`. `parent`: the task that starts it.
+   * Starts an execution, which is durable when this returns. The same name and input again return the running
+   * execution. Otherwise a used name throws `ExecutionAlreadyExists`. `parent` is the task that starts it.
    */
   startExecution(
     request: { stateMachineArn: string; name?: string; input?: string },
@@ -158,7 +162,8 @@ export class StatesEngine {
   }
 
   /**
-   * Aborts a running execution; on one that has ended it changes nothing. Gives its end, in ms since 1970.
+   * Aborts a running execution. Does not change one that has ended. Returns its end in milliseconds since
+   * 1970.
    */
   async stopExecution(arn: string, reason: Failure): Promise<number> {
     if (this.execution(arn).status === "RUNNING") {
@@ -177,14 +182,14 @@ export class StatesEngine {
     await this.#signalTask(token, (t, open) => taskFailed(t, open, failure));
   }
 
-  /** Puts the task's heartbeat deadline off. */
+  /** Extends the task's heartbeat deadline. */
   async sendTaskHeartbeat(token: string): Promise<void> {
     await this.#signalTask(token, async (t, { task }) => {
       if (task.heartbeatSeconds !== undefined) task.heartbeatAt = t.now + task.heartbeatSeconds * 1000;
     });
   }
 
-  /** The machine whose execution gave out this token, also after the task has ended. */
+  /** The machine whose execution issued this token, even after the task has ended. */
   machineOfToken(token: string): string | undefined {
     const arn = this.store.executionOfToken(token);
     return arn === undefined ? undefined : this.store.execution(arn)?.machineArn;

@@ -4,7 +4,7 @@ import { QueryEvaluationFailure } from "./failure.ts";
 import { functionBindings } from "./jsonata-functions.ts";
 import type { Randomness } from "./randomness.ts";
 
-/** Guards against expressions that would never end. */
+/** Limits for expressions that would never end. */
 const LIMITS = { timeout: 5000, stack: 1000, sequence: 1_000_000 };
 
 /** The JSONata inside `{% %}`, or `undefined` if the value is plain JSON. */
@@ -15,7 +15,7 @@ export function expressionIn(value: unknown): string | undefined {
 
 /** Compiles an expression; throws an `Error` that says what is wrong with it. */
 export function compileExpression(source: string): jsonata.Expression {
-  // AWS leaves it out: an expression must not be made of data.
+  // AWS omits `$eval`, so that data cannot become an expression.
   if (/\$eval\b/.test(source)) throw new Error("$eval is not available");
   try {
     return jsonata(source, LIMITS);
@@ -28,7 +28,7 @@ export function compileExpression(source: string): jsonata.Expression {
 export class Expressions {
   readonly #clock: Clock;
   readonly #randomness: Randomness;
-  /** One entry per distinct expression of the machines that ran: bounded by their definitions. */
+  /** One entry for each distinct expression in the machines that ran, so their definitions bound its size. */
   readonly #compiled = new Map<string, jsonata.Expression>();
 
   constructor(clock: Clock, randomness: Randomness) {
@@ -37,8 +37,8 @@ export class Expressions {
   }
 
   /**
-   * The template's value as plain JSON. `location` names it in errors, such as `Arguments`. Throws
-   * `QueryEvaluationFailure` when an expression fails or gives no value.
+   * Returns the template's value as plain JSON. `location`, such as `Arguments`, names it in errors. Rejects
+   * with `QueryEvaluationFailure` if an expression fails or returns no value.
    */
   async evaluate(template: unknown, location: string, bindings: Record<string, unknown>): Promise<unknown> {
     const source = expressionIn(template);
@@ -70,7 +70,7 @@ export class Expressions {
     } catch (error) {
       throw failed(source, location, `failed: ${reasonOf(error)}`, error);
     }
-    // JSONata marks its sequences and shares its input; what states keep must be their own plain JSON.
+    // JSONata marks its sequences and shares its input. States must keep their own plain JSON.
     const text = isFunction(value) ? undefined : JSON.stringify(value);
     if (text === undefined) throw failed(source, location, "gave no JSON value (undefined or a function)");
     return JSON.parse(text);

@@ -1,4 +1,4 @@
-/** A failure inside an execution, by the name that Retry and Catch match. */
+/** A failure inside an execution, with the name that Retry and Catch match. */
 export interface Failure {
   error?: string;
   cause?: string;
@@ -26,11 +26,11 @@ export class QueryEvaluationFailure extends StateFailure {
   }
 }
 
-/** Wildcards match neither of these: they end an execution unless they are named. */
+/** Wildcards match neither of these. They end an execution unless a rule names them. */
 const TERMINAL = new Set(["States.Runtime", "States.DataLimitExceeded"]);
 const TIMEOUTS = new Set(["States.Timeout", "States.HeartbeatTimeout"]);
 
-/** Whether a Retry or Catch rule that names `errorEquals` is for this failure. */
+/** Whether a Retry or Catch rule with this `errorEquals` matches the failure. */
 export function matchesError(errorEquals: readonly string[], failure: Failure): boolean {
   const { error } = failure;
   return errorEquals.some((name) => {
@@ -46,7 +46,7 @@ export function matchesError(errorEquals: readonly string[], failure: Failure): 
 /** The most UTF-8 bytes of JSON that a state accepts or returns. */
 export const MAX_PAYLOAD_BYTES = 262_144;
 
-/** Throws `States.DataLimitExceeded` when `value` is too large to be passed between states. */
+/** Throws `States.DataLimitExceeded` if `value` is too large to pass between states. */
 export function checkSize(value: unknown, what: string): void {
   const bytes = Buffer.byteLength(JSON.stringify(value));
   if (bytes > MAX_PAYLOAD_BYTES) {

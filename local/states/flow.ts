@@ -19,7 +19,7 @@ export function newBranch(t: Transition, startAt: string, input: unknown, parent
   };
 }
 
-/** Runs `work` for a branch's state; a failure in it goes to that state's Retry and Catch. */
+/** Runs `work` for a branch's state. A failure in it goes to that state's Retry and Catch. */
 export async function guarded(t: Transition, cursor: Cursor, work: () => Promise<void>): Promise<void> {
   try {
     await work();
@@ -29,7 +29,7 @@ export async function guarded(t: Transition, cursor: Cursor, work: () => Promise
   }
 }
 
-/** Leaves a state that did its work: gives `output` unless the definition says otherwise. */
+/** Leaves a state that has done its work. Its result is `output` unless the definition has its own Output. */
 export async function succeed(
   t: Transition,
   cursor: Cursor,
@@ -120,8 +120,8 @@ export async function finishGroupIfDone(t: Transition, cursor: Cursor): Promise<
 }
 
 /**
- * Hands a failure to the state's Retry and Catch; if neither takes it, to the state around it, at last to the
- * execution.
+ * Passes a failure to the state's Retry and Catch. If neither handles it, passes it to the enclosing state
+ * and finally to the execution.
  */
 export async function fail(t: Transition, cursor: Cursor, failure: Failure): Promise<void> {
   const { activity } = cursor.branch;
@@ -147,7 +147,7 @@ export async function fail(t: Transition, cursor: Cursor, failure: Failure): Pro
         await leave(t, cursor, catcher, errorOutput, catcher.Next, { errorOutput });
         return;
       } catch (error) {
-        // A catcher that cannot be evaluated must not catch itself.
+        // A catcher that fails to evaluate must not catch its own failure.
         if (!(error instanceof StateFailure)) throw error;
         return propagate(t, cursor, error.failure);
       }
@@ -168,7 +168,7 @@ async function propagate(t: Transition, cursor: Cursor, failure: Failure): Promi
   await fail(t, parent, failure);
 }
 
-/** Cancels the running work of a group. A late answer then finds no task. */
+/** Cancels a group's running work. A late answer then finds no task. */
 function abandonInner(t: Transition, cursor: Cursor): void {
   for (const inner of innerCursors(cursor)) {
     abandonInner(t, inner);
@@ -182,7 +182,7 @@ function abandonInner(t: Transition, cursor: Cursor): void {
 }
 
 function recordAbort(t: Transition, cursor: Cursor): void {
-  // A state that has not been worked on has no entry in the history either.
+  // A state that has not started has no entry in the history.
   if (cursor.branch.activity.progress.kind === "entering") return;
   const { Type } = stateOf(t, cursor);
   // Only these outlast the transition that enters them.

@@ -1,6 +1,6 @@
 /**
- * The position of an execution as plain JSON: a tree of branches, each in one state. It is written whole with
- * every transition, so it has everything that is needed to continue after a crash.
+ * The position of an execution as plain JSON: a tree of branches, each in one state. Every transition writes
+ * the whole tree, so it contains everything needed to continue after a crash.
  */
 
 export interface Frames {
@@ -31,7 +31,7 @@ export interface Activity {
   input: unknown;
   /** Milliseconds since 1970. */
   enteredAt: number;
-  /** How often the state has been tried again, by any retrier. */
+  /** The number of retries of the state, by any retrier. */
   retryCount: number;
   /** The same per retrier, by its index. */
   attempts: number[];
@@ -40,7 +40,7 @@ export interface Activity {
 
 export type Progress =
   | { kind: "entering" }
-  /** Entered, and to be tried (again). */
+  /** Entered, and about to be tried or retried. */
   | { kind: "ready" }
   | { kind: "waiting"; until: number }
   | { kind: "backing-off"; until: number }
@@ -54,7 +54,7 @@ export interface TaskProgress {
   /** Set while the task waits for a callback. */
   token?: string;
   /**
-   * Whether the function has returned, or the execution has been started. Until then a restart calls again.
+   * Whether the function has returned or the execution has started. Until then, a restart repeats the call.
    */
   returned: boolean;
   timeoutAt?: number;
@@ -79,7 +79,7 @@ export interface ExecutionWork {
   executionArn?: string;
 }
 
-/** A Map or Parallel state at work. */
+/** A running Map or Parallel state. */
 export interface GroupProgress {
   kind: "group";
   slots: Slot[];
@@ -143,7 +143,7 @@ export interface Deadline {
   cursor: Cursor;
 }
 
-/** The next time, in milliseconds since 1970, at which something falls due. */
+/** The next deadline, in milliseconds since 1970. */
 export function earliestDeadline(root: Branch): Deadline | undefined {
   let earliest: Deadline | undefined;
   for (const cursor of cursors(root)) {
@@ -165,12 +165,12 @@ export interface TaskCursor {
   task: TaskProgress;
 }
 
-/** Whether something that the task called is still to answer: a function, or an execution by its end. */
+/** Whether the task still waits for an answer: a function's result or the end of an execution. */
 export function isAwaited({ returned, work }: TaskProgress): boolean {
   return !returned || work.kind === "execution";
 }
 
-/** Every task that is out. */
+/** Every open task. */
 export function openTasks(root: Branch): TaskCursor[] {
   const tasks: TaskCursor[] = [];
   for (const cursor of cursors(root)) {

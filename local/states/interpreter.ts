@@ -1,5 +1,5 @@
 /**
- * Moves an execution on by one transition at a time. Pure but for expressions: effects follow from the
+ * Advances an execution by one transition at a time. Pure except for expressions: effects follow from the
  * frames.
  */
 
@@ -12,7 +12,7 @@ import { runTask, taskExpired } from "./kinds/task.ts";
 import type { Machine } from "./machine.ts";
 import { type Transition, WHOLE } from "./transition.ts";
 
-/** Where an execution stands before its first transition. */
+/** An execution's position before its first transition. */
 export function initialFrames(machine: Machine, input: unknown, now: number): Frames {
   const activity = newActivity(machine.definition.StartAt, input, now);
   return { root: { id: 1, variables: {}, lastEventId: 0, activity }, nextId: 2 };
@@ -34,9 +34,7 @@ function executionDeadline(machine: Machine, execution: Execution): number {
     : execution.startedAt + TimeoutSeconds * 1000;
 }
 
-/**
- * When the execution must be moved on although nothing calls, in milliseconds since 1970; infinite if never.
- */
+/** When the execution must advance even without a call, in milliseconds since 1970. Infinity if never. */
 export function nextDeadline(machine: Machine, execution: Execution): number {
   const inner = earliestDeadline(execution.frames.root)?.at ?? Number.POSITIVE_INFINITY;
   return Math.min(inner, executionDeadline(machine, execution));
@@ -47,10 +45,7 @@ export function canAdvance(machine: Machine, execution: Execution, now: number):
   return nextDeadline(machine, execution) <= now || runnable(execution.frames.root) !== undefined;
 }
 
-/**
- * Does one step of work: something that is due comes before something that can run. Does nothing without
- * either.
- */
+/** Does at most one step of work: what is due comes before what can run. */
 export async function advance(t: Transition): Promise<void> {
   if (executionDeadline(t.machine, t.execution) <= t.now) {
     const cause = "The execution did not end within the state machine's TimeoutSeconds";

@@ -1,4 +1,4 @@
-/** Run by `kill.test.ts` until it is killed or has ended its machine: `node kill-child.ts FILE`. */
+/** `kill.test.ts` runs this until it is killed or its machine has ended: `node kill-child.ts FILE`. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "#local/core/clock.ts";
 import { REGION } from "#local/core/service.ts";

@@ -1,4 +1,4 @@
-/** What a definition must obey beyond its shape. */
+/** The rules for a definition beyond its shape. */
 import { AwsError, UnsupportedError } from "#local/core/aws-error.ts";
 import type { Catcher, Processor, Retrier, State, TaskState } from "./definition.ts";
 import { compileExpression, expressionIn } from "./expressions.ts";
@@ -87,7 +87,7 @@ interface Integration {
   optional: readonly string[];
 }
 
-/** What the integrations take. */
+/** The arguments that the integrations accept. */
 export const ARGUMENTS: Readonly<Record<"invoke" | "execution", Integration>> = {
   invoke: { integration: "lambda:invoke", required: "FunctionName", optional: ["Payload"] },
   execution: {
@@ -111,7 +111,7 @@ function checkErrors(name: string, rules: readonly (Retrier | Catcher)[] = []): 
   }
 }
 
-/** Compiles every expression of a state; those of states inside it are checked with them. */
+/** Compiles every expression of a state. Those of inner states are checked with the inner states. */
 function checkExpressions(value: unknown, at: string): void {
   const source = expressionIn(value);
   if (source !== undefined) {
@@ -127,10 +127,7 @@ function checkExpressions(value: unknown, at: string): void {
   }
 }
 
-/**
- * A variable of an outer scope can be read inside, but its name cannot be assigned there: AWS refuses to hide
- * it.
- */
+/** An inner scope can read an outer variable but cannot assign its name, because AWS refuses to shadow it. */
 export function checkScopes(processor: Processor, outer: ReadonlySet<string>): void {
   const assigned = new Set<string>();
   for (const [name, state] of Object.entries(processor.States)) {

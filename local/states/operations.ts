@@ -143,7 +143,8 @@ const OPERATIONS: Record<string, Operation> = {
 };
 
 /**
- * The operation of this name with its input checked. Throws `UnsupportedError` or a `ValidationException`.
+ * Returns the operation with this name, with its input checked. Throws `UnsupportedError` or a
+ * `ValidationException`.
  */
 export function parseCall(name: string, input: unknown): Call {
   const found = Object.hasOwn(OPERATIONS, name) ? OPERATIONS[name] : undefined;

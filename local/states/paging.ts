@@ -16,7 +16,7 @@ export function readPageToken(token: string | undefined): string | undefined {
   return position.join(":");
 }
 
-/** The token for the rest of a list of which one row more than the page was read. */
+/** The token for the rest of a list. Needs one row more than the page has. */
 export function writePageToken<T>(
   rows: readonly T[],
   size: number,

@@ -4,8 +4,8 @@ import type { ProvisionedResource, Resource, ResourceProvider } from "#local/cor
 import type { StatesEngine } from "./engine.ts";
 
 /**
- * What is accepted although it changes nothing here: the history is always kept whole, in one plain file, so
- * there is nothing to log, trace or encrypt elsewhere.
+ * Properties that are accepted without effect. The whole history is always kept in one plain file, so there
+ * is nothing to log, trace or encrypt elsewhere.
  */
 const WithoutEffect = {
   LoggingConfiguration: z
@@ -45,8 +45,8 @@ export class StateMachineProvider implements ResourceProvider {
   }
 
   /**
-   * Throws `AwsError` when the definition is invalid, `UnsupportedError` for a property or feature not known
-   * here.
+   * Rejects with an `AwsError` if the definition is invalid, and with `UnsupportedError` for an unknown
+   * property or feature.
    */
   async provision(resource: Resource): Promise<ProvisionedResource> {
     const where = `${resource.stack}/${resource.logicalId}`;

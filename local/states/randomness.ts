@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 
-/** Where names, task tokens and jitter come from. */
+/** The source of names, task tokens and jitter. */
 export interface Randomness {
   uuid(): string;
   /** From 0 up to 1. */

@@ -14,11 +14,11 @@ export interface RunnerOptions {
   store: Store;
   clock: Clock;
   tools: Tools;
-  /** Calls what the task calls, or waits for what it has called. Must not throw. */
+  /** Makes the task's call, or waits for the call it has made. Must not reject. */
   call(execution: Execution, task: TaskProgress): Promise<Returned>;
-  /** Whether the execution may move by itself yet; signals are taken before that. */
+  /** Whether the execution may advance by itself yet. Signals are accepted before that. */
   mayRun(): boolean;
-  /** A task that is no longer out, whether it ended or was given up. */
+  /** Called when a task is no longer open because it ended or was abandoned. */
   onTaskGone(execution: Execution, taskId: number): void;
   onEnd(): void;
   onFault(error: unknown): void;
@@ -26,7 +26,7 @@ export interface RunnerOptions {
 
 /** How long a transition that could not be written waits before it is tried again. */
 const RETRY_MS = 1000;
-/** After this number of transitions in a row, other work of the process gets its turn. */
+/** After this number of consecutive transitions, the runner yields to other work in the process. */
 const TRANSITIONS_PER_TURN = 50;
 
 class RunnerClosedError extends Error {
@@ -36,7 +36,7 @@ class RunnerClosedError extends Error {
 /**
  * Runs one execution: one transition at a time, each committed before its effects. Effects follow from the
  * committed frames alone (a task that has not returned is invoked, the earliest deadline gets a timer), so a
- * runner that starts on an old file does what the one before it would have done.
+ * new runner on an old file does what the previous one would have done.
  */
 export class Runner {
   readonly #options: RunnerOptions;
@@ -45,9 +45,9 @@ export class Runner {
   #stepQueued = false;
   #transitions = 0;
   #timer: Timer | undefined;
-  /** Tasks that were out at the last commit and have started an execution, or are about to. */
+  /** Tasks that were open at the last commit and that start an execution, or have started one. */
   #parents = new Set<number>();
-  /** By task: what was called here, and the answer until it is committed. */
+  /** By task: a running call, or its answer until that is committed. */
   readonly #calls = new Map<number, Returned | "running">();
   #state: "open" | "ended" | "closed" = "open";
 
@@ -60,7 +60,7 @@ export class Runner {
     void this.#enqueue(async () => this.#pump());
   }
 
-  /** Counts heartbeats that fell due before now from now on. */
+  /** Restarts heartbeat deadlines that passed before now. */
   excuseHeartbeats(): void {
     void this.#enqueue(async () => {
       const now = this.#options.clock.now();
@@ -79,9 +79,9 @@ export class Runner {
   }
 
   /**
-   * Makes a change from outside after everything that is due by now. Resolves to whether there was still
-   * something to change: false when the execution has ended. Rejects with the `AwsError` that `change`
-   * throws, which must then not have changed anything.
+   * Applies an external change after everything that is due by now. Resolves with false if the execution has
+   * already ended. Rejects with the `AwsError` that `change` throws, which must then not have changed
+   * anything.
    */
   signal(change: (t: Transition) => Promise<void>): Promise<boolean> {
     return this.#enqueue(async () => {
@@ -138,7 +138,7 @@ export class Runner {
     try {
       store.commit(t);
     } catch (error) {
-      // Memory is ahead of the file now: forget it.
+      // Memory is now ahead of the file, so discard it.
       this.#loaded = undefined;
       throw error;
     }
@@ -194,7 +194,7 @@ export class Runner {
     const { id, returned } = settled;
     await this.#transact(async (t) => {
       const open = openTasks(t.root).find(({ task }) => task.id === id && isAwaited(task));
-      // None when the task has timed out, was cancelled, or its callback came first.
+      // There is none if the task timed out, was cancelled, or got its callback first.
       if (open) await taskReturned(t, open, returned);
     });
     this.#calls.delete(id);

@@ -1,4 +1,4 @@
-/** The tables of the file. A change to them raises the version; a file of another version is refused. */
+/** The tables of the file. Raise the version whenever they change. A file with another version is refused. */
 export const SCHEMA_VERSION = 2;
 
 export const SCHEMA = `

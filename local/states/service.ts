@@ -5,11 +5,15 @@ import { parseCall } from "./operations.ts";
 
 const TARGET_PREFIX = "AWSStepFunctions.";
 const CONTENT_TYPE = "application/x-amz-json-1.0";
-/** Input and output have at most 256 KiB; quoted as JSON in JSON they can grow sixfold. */
+/**
+ * Input and output have at most 256 KiB each. Escaping them as JSON inside JSON can make them six times as
+ * large.
+ */
 const MAX_BODY_BYTES = 2 * 1024 * 1024;
 
 /**
- * Step Functions on the wire: AWS JSON 1.0. Every call is authorised before it says whether anything exists.
+ * Step Functions on the wire: AWS JSON 1.0. Every call is authorised before the answer reveals whether
+ * anything exists.
  */
 export class StatesService implements Service {
   readonly name = "states";

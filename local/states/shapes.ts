@@ -1,4 +1,4 @@
-/** Records as the API answers them. */
+/** Records as the API returns them. */
 import type { EventRow, ExecutionRecord, MachineRecord } from "./store.ts";
 
 /** Times on the wire are seconds since 1970. */

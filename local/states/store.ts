@@ -80,9 +80,7 @@ export class Store {
     this.#db.exec(`${SCHEMA};${INDEXES};PRAGMA user_version = ${SCHEMA_VERSION}`);
   }
 
-  /**
-   * Creates a machine or gives it a new revision; the same definition and role keep the revision they have.
-   */
+  /** Creates a machine or a new revision. Keeps the revision if definition and role are the same. */
   putMachine(machine: Omit<MachineRecord, "revision">): void {
     this.#transaction(() => {
       const existing = this.machine(machine.arn);
@@ -196,7 +194,7 @@ export class Store {
     return this.#all<{ arn: string }>(sql).map(({ arn }) => arn);
   }
 
-  /** Makes a running execution the child of a task that asked for the same. */
+  /** Makes a running execution the child of a task that asked for the same execution. */
   adopt(arn: string, { arn: parentArn, taskId }: Parent): void {
     this.#transaction(() =>
       this.#run(
@@ -230,7 +228,7 @@ export class Store {
     );
   }
 
-  /** What is needed to continue an execution; `undefined` if it has ended or never existed. */
+  /** The data needed to continue an execution. Returns `undefined` if it has ended or never existed. */
   running(arn: string): RunningRecord | undefined {
     const row = this.#get<RunningRow>(
       `SELECT e.arn, e.name, e.machine_arn AS machineArn, m.name AS machineName, r.role_arn AS roleArn, e.input,

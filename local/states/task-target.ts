@@ -5,7 +5,7 @@ export type TaskTarget =
   | { kind: "invoke"; waitForToken: boolean }
   /** The function itself as the resource: its payload is the task's input and its answer the result. */
   | { kind: "function"; functionArn: string }
-  /** Starts an execution of a state machine and ends with it; its input and output are JSON, not text. */
+  /** Starts an execution and ends when it ends. Its input and output are JSON, not text. */
   | { kind: "execution" };
 
 const FUNCTION_ARN = /^arn:aws:lambda:[a-z0-9-]+:\d{12}:function:[\w-]+(:[\w$-]+)?$/;

@@ -24,7 +24,7 @@ export type RecordedEvent = EventBody & {
   at: number;
 };
 
-/** AWS ends an execution that has more. */
+/** AWS ends an execution with more events. */
 export const MAX_HISTORY_EVENTS = 25_000;
 
 /** The history has no room for anything but the end of the execution. */
@@ -93,7 +93,7 @@ export class Transition {
     }
   }
 
-  /** The value of a template in the scope of a branch; an evaluation that fails stands in the history. */
+  /** Returns a template's value in a branch's scope. A failed evaluation is recorded in the history. */
   async evaluate(cursor: Cursor, template: unknown, location: string, more: Bindings = {}): Promise<unknown> {
     const { token, item, ...states } = more;
     const { activity } = cursor.branch;
@@ -128,7 +128,7 @@ export class Transition {
   }
 }
 
-/** What an expression sees besides the state's input and the variables. */
+/** What an expression can read besides the state's input and the variables. */
 export interface Bindings {
   result?: unknown;
   errorOutput?: unknown;
@@ -136,10 +136,10 @@ export interface Bindings {
   item?: MapItem;
 }
 
-/** Says of a history event's data that none of it was cut off. */
+/** Marks a history event's data as not truncated. */
 export const WHOLE = { truncated: false };
 
-/** What is visible in a branch: inner scopes read outer ones. */
+/** The variables visible in a branch, including those of outer scopes. */
 function variablesOf(cursor: Cursor): Record<string, unknown> {
   return { ...(cursor.parent && variablesOf(cursor.parent)), ...cursor.branch.variables };
 }

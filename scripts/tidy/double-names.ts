@@ -3,7 +3,9 @@ import { type Finding, isProduct, type Source } from "./source.ts";
 /** Names that every file of a kind exports, so that the program that loads the file finds it. */
 const CONVENTIONS = [{ folder: "functions/", names: ["handler", "run", "Input"] }];
 
-/** Names that two files of the product define and export; the embedded cloud has names of its own. */
+/**
+ * Names that two files of the product define and export. The embedded cloud may reuse the product's names.
+ */
 export function doubleNameFindings(sources: readonly Source[]): Finding[] {
   const definedIn = new Map<string, string[]>();
   for (const { path, exports } of sources) {

@@ -2,7 +2,7 @@ import type { Expression, Operator, Selection, Statement } from "./parser.ts";
 
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 
-/** What the functions of a rule's SQL answer from. */
+/** The values that SQL functions in a rule return. */
 export interface MessageContext {
   /** Without the `$aws/rules/<rule>/` of Basic Ingest. */
   topic: string;
@@ -12,20 +12,23 @@ export interface MessageContext {
   timestamp: number;
 }
 
-/** `SELECT *` beside other values needs an object to add them to. */
+/** `SELECT *` with other values needs an object payload to which they can be added. */
 export class NotAnObjectError extends Error {
   override readonly name = "NotAnObjectError";
 }
 
-/** `SELECT *` beside a value whose name the payload has too: AWS does not document which of them wins. */
+/**
+ * `SELECT *` is combined with a value whose name is also in the payload. AWS does not document which one
+ * wins.
+ */
 export class AmbiguousSelectionError extends Error {
   override readonly name = "AmbiguousSelectionError";
 }
 
 /**
- * What the rule selects from a message, or undefined when its WHERE does not hold. A value that does not
- * exist is left out, and a condition on one does not hold: neither it nor its NOT, AND or OR. The same goes
- * for a comparison of different types.
+ * The values that the rule selects from a message. Returns `undefined` if its WHERE is not true. A missing
+ * value is omitted. A condition on a missing value, or between different types, is not true, and neither is a
+ * NOT, AND or OR of it.
  */
 export function evaluate(statement: Statement, payload: Json, context: MessageContext): Json | undefined {
   if (statement.where && value(statement.where, payload, context) !== true) return undefined;

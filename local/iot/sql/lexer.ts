@@ -10,9 +10,7 @@ export type Token =
 const SYMBOLS = ["<>", "!=", "<=", ">=", "<", ">", "=", "(", ")", ",", ".", "*"];
 const MAX_SQL_CHARACTERS = 65_536;
 
-/**
- * The statement cannot be parsed, or says what the embedded cloud does not do. `at` is a character offset.
- */
+/** The statement cannot be parsed or uses an unsupported feature. `at` is a character offset. */
 export function sqlError(message: string, at: number): AwsError {
   return new AwsError("SqlParseException", `${message}, at character ${at + 1} of the SQL`);
 }

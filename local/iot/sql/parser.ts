@@ -17,7 +17,7 @@ export type Selection = { kind: "all" } | { kind: "value"; name: string; value: 
 
 export interface Statement {
   selections: Selection[];
-  /** The topic filter after FROM; absent in rules that only Basic Ingest reaches. */
+  /** The topic filter after FROM. Absent in rules that only Basic Ingest can reach. */
   from?: string;
   where?: Expression;
 }
@@ -49,7 +49,7 @@ const KEYWORDS = [
 ];
 const MAX_DEPTH = 50;
 
-/** Parses the SQL of a topic rule; throws `SqlParseException` that says where. */
+/** Parses a topic rule's SQL. Throws a `SqlParseException` that gives the position. */
 export function parseSql(sql: string): Statement {
   return new Parser(tokenize(sql)).statement();
 }

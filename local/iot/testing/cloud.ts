@@ -21,7 +21,7 @@ export const ERROR_FUNCTION_ARN = "arn:aws:lambda:local-1:000000000000:function:
 const ARN = "arn:aws:iot:local-1:000000000000";
 const THING = `$\{iot:Connection.Thing.ThingName}`;
 
-/** A device may do all this under its own name only. */
+/** A device may do all this, but only under its own name. */
 export const DEVICE_POLICY = {
   Version: "2012-10-17",
   Statement: [
@@ -57,7 +57,7 @@ export class TestCloud {
   readonly refused: RefusedEvent[] = [];
   readonly log: LogEntry[] = [];
   readonly invocations: LambdaInvocation[] = [];
-  /** What the SDK clients may do; the tests narrow it. */
+  /** The SDK clients' permissions. Tests restrict them. */
   caller: SessionCaller = administrator();
   /** Functions that refuse to be invoked. */
   readonly brokenFunctions = new Set<string>();
@@ -155,7 +155,7 @@ export class TestCloud {
     while (!condition()) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
-  /** The payloads that the rules gave to the function so far. */
+  /** The payloads that the rules have passed to the function so far. */
   payloads(functionArn = FUNCTION_ARN): Record<string, unknown>[] {
     return this.invocations
       .filter((invocation) => invocation.functionArn === functionArn)

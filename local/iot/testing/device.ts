@@ -1,4 +1,4 @@
-/** For tests: a device that enrolled, and its connections. */
+/** For tests: an enrolled device and its connections. */
 import { generateKeyPairSync, webcrypto } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
@@ -68,7 +68,7 @@ export class TestConnection implements AsyncDisposable {
     client.on("error", () => this.#notify());
   }
 
-  /** Resolves when the broker has announced the connection, too; rejects when it refuses. */
+  /** Resolves once the broker has also announced the connection. Rejects if the broker refuses it. */
   static async open(
     cloud: TestCloud,
     device: Pick<TestDevice, "name" | "key" | "certificatePem">,

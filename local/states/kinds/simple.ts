@@ -1,4 +1,4 @@
-/** The states that are over in the transition that enters them, and Wait. */
+/** Wait, and the states that end in the transition that enters them. */
 import type { ChoiceState, FailState, WaitState } from "../definition.ts";
 import { MAX_SECONDS } from "../definition.ts";
 import { QueryEvaluationFailure, StateFailure } from "../failure.ts";

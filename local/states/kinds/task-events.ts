@@ -51,7 +51,7 @@ function parametersOf(work: TaskWork): object {
   return { StateMachineArn: work.machineArn, Input: work.input, Name: work.name };
 }
 
-/** What the task waits for is under way: the call that began it answered `response`. */
+/** Records that the work that the task waits for has started. The starting call returned `response`. */
 export function recordSubmitted(
   t: Transition,
   { branch }: Cursor,

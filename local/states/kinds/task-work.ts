@@ -7,7 +7,7 @@ import { ARGUMENTS } from "../machine-rules.ts";
 import type { TaskTarget } from "../task-target.ts";
 import type { Transition } from "../transition.ts";
 
-/** `token`: what `$states.context.Task.Token` is, for a task that waits for a callback. */
+/** `token` is the value of `$states.context.Task.Token` for a task that waits for a callback. */
 export async function evaluateWork(
   t: Transition,
   cursor: Cursor,
@@ -34,7 +34,7 @@ function invocation(given: unknown): TaskWork {
   return { kind: "function", functionArn, payload: Payload };
 }
 
-/** The name is chosen here, so that a start that is repeated after a crash names the same execution. */
+/** The name is chosen here, so that a start repeated after a crash uses the same name. */
 function nestedExecution(t: Transition, given: unknown): TaskWork {
   const { StateMachineArn, Input = {}, Name = t.tools.randomness.uuid() } = argumentsOf("execution", given);
   return {

@@ -8,10 +8,10 @@ import * as events from "./task-events.ts";
 import { evaluateWork } from "./task-work.ts";
 import { evaluateWhole } from "./values.ts";
 
-/** What a call answered: a function's payload, or the response of the service that it went to. */
+/** The answer to a call: a function's payload or a service's response. */
 export type Returned = { payload: unknown } | { failure: Failure };
 
-/** Makes the task. What it calls is called after the transition has been committed. */
+/** Creates the task. Its call is made after the transition has been committed. */
 export async function runTask(t: Transition, cursor: Cursor, state: TaskState): Promise<void> {
   const { activity } = cursor.branch;
   const target = taskTarget(state.Resource);
@@ -40,8 +40,8 @@ export async function runTask(t: Transition, cursor: Cursor, state: TaskState): 
 }
 
 /**
- * What the task called has answered. That is the task's end, or the beginning of a wait: for the callback
- * with the task's token, or for the end of the execution that it started.
+ * Handles the answer to the task's call. It ends the task, or starts its wait for a callback with its token
+ * or for the end of the execution that it started.
  */
 export async function taskReturned(
   t: Transition,
@@ -83,7 +83,7 @@ export async function taskFailed(t: Transition, { cursor }: TaskCursor, failure:
   await fail(t, cursor, failure);
 }
 
-/** A timeout or a heartbeat of the task has passed. */
+/** Handles a passed timeout or heartbeat deadline of the task. */
 export async function taskExpired(t: Transition, { cursor, task }: TaskCursor): Promise<void> {
   const timedOut = task.timeoutAt !== undefined && task.timeoutAt <= t.now;
   const failure: Failure = timedOut

@@ -1,5 +1,5 @@
 /**
- * What tests of the states engine stand on: an engine on a real file, a clock they move, and functions in
+ * For tests of the states engine: an engine on a real file, a clock that tests advance, and functions in
  * memory.
  */
 import { mkdtempSync, rmSync } from "node:fs";
@@ -114,7 +114,7 @@ export class World {
     await this.settle();
   }
 
-  /** Lets everything happen that can happen now. */
+  /** Runs everything that can run now. */
   async settle(): Promise<void> {
     await this.clock.advance(0);
   }
@@ -131,7 +131,7 @@ export class World {
     return arn;
   }
 
-  /** Status, and what the execution gave. */
+  /** The execution's status and its output or error. */
   result(arn: string): { status: string; output?: unknown; error?: string; cause?: string } {
     const { status, output, error, cause } = this.engine.execution(arn);
     return {
