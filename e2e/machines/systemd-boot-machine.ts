@@ -5,8 +5,8 @@ import { run } from "./disk/command.ts";
 import { copyDisk } from "./disk/copy-disk.ts";
 
 /**
- * The same Debian machine on UEFI with systemd-boot in GRUB's place, and its kernel on the EFI system
- * partition. `loader`: `systemd-bootx64.efi`.
+ * The same Debian machine on UEFI with systemd-boot instead of GRUB, and its kernel on the EFI system
+ * partition. `loader` is the path of `systemd-bootx64.efi`.
  */
 export async function systemdBootMachine(
   { paths, fileSystems }: OriginalDisks,

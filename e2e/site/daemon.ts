@@ -7,8 +7,8 @@ import { join } from "node:path";
 export const MAIN = join(import.meta.dirname, "../../cli/main.ts");
 
 /**
- * A long-running `causeway` process whose log goes to a file; it can be killed like a real one. It is ended
- * when the process that started it ends, even if that is killed.
+ * A long-running `causeway` process whose log goes to a file; it can be killed like a real one. It ends when
+ * the process that started it ends, even if that is killed.
  */
 export class Daemon {
   readonly #child: ChildProcess;

@@ -7,8 +7,7 @@ import type { Conversion, Source, Target } from "#shared/protocol/resources.ts";
 import { Daemon, MAIN } from "./daemon.ts";
 
 /**
- * Longer than it takes until an event is tried again that a busy machine lost twice: after one minute and two
- * more.
+ * Long enough for the second retry of an event that a busy machine lost twice: after one minute and two more.
  */
 export const CONNECT_LIMIT_MS = 300_000;
 const LAST_WORDS = 2000;
@@ -20,8 +19,8 @@ export interface CliResult {
 }
 
 /**
- * A whole installation in one folder, driven as a user drives it: the embedded cloud, agents, and the command
- * line, each a process of its own.
+ * A whole installation in one folder, used as a user would use it: the embedded cloud, agents and the command
+ * line, each in its own process.
  */
 export class Installation {
   readonly dir: string;
@@ -52,7 +51,7 @@ export class Installation {
       .parse(JSON.parse(await daemon.firstLine()));
   }
 
-  /** The API as a program uses it: asking it often costs this machine less than a command each time. */
+  /** The API as a program uses it. A request costs this machine less than a command. */
   get api(): ApiClient {
     const { url, token } = this.#reach();
     return createApiClient({
@@ -144,7 +143,7 @@ export class Installation {
     return this.api.getConversion({ parameters: { id } });
   }
 
-  /** How each process's log ends: what a failure was about. */
+  /** The end of each process's log, to explain a failure. */
   lastWords(): string {
     return [...this.#daemons.keys()]
       .map((name) => `== ${name}\n${readFileSync(this.#logOf(name), "utf8").slice(-LAST_WORDS)}`)

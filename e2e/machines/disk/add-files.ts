@@ -1,12 +1,12 @@
 import { run } from "./command.ts";
 
-/** Something to put into a file system: a file with a copy of `source`, or a link. */
+/** An entry to add to a file system: a copy of the file `source`, or a link. */
 export type Addition = { path: string; source: string; mode: number } | { path: string; linkTo: string };
 
 /**
- * Adds files to an ext4 file system that starts at `offsetBytes` of a disk image, owned by root, making the
- * folders they need. Nothing is mounted, so no kernel driver and no loop device is needed. Throws where a
- * file could not be added.
+ * Adds files to an ext4 file system that starts at `offsetBytes` of a disk image, owned by root, and creates
+ * their folders. Mounts nothing, so it needs no kernel driver and no loop device. Rejects if a file could not
+ * be added.
  */
 export async function addFiles(
   image: string,
@@ -20,7 +20,7 @@ export async function addFiles(
     ...additions.flatMap(commandsFor),
   ];
   await run("debugfs", ["-w", "-f", "-", file], { input: `${script.join("\n")}\n` });
-  // debugfs reports what failed only in words, so each result is looked at.
+  // debugfs reports failures only as text, so check each result.
   for (const { path } of additions) {
     const found = await run("debugfs", ["-R", `stat ${path}`, file]);
     if (!found.includes("Inode:")) throw new Error(`${path} could not be added to ${image}`);
@@ -38,7 +38,7 @@ function commandsFor(addition: Addition): string[] {
   ];
 }
 
-/** The folders above a path: `/a` and `/a/b` for `/a/b/c`. Existing ones stay as they are. */
+/** The folders above a path: `/a` and `/a/b` for `/a/b/c`. Existing ones are not changed. */
 function foldersOf(path: string): string[] {
   const names = path.split("/").slice(1, -1);
   return names.map((_, index) => `/${names.slice(0, index + 1).join("/")}`);

@@ -1,14 +1,14 @@
 import { spawn } from "node:child_process";
 import { text } from "node:stream/consumers";
 
-/** A user's path often lacks the system directories, where half of the programs live. */
+/** A user's path often lacks the system directories, which contain half of the programs. */
 const ENVIRONMENT = [
   "LC_ALL=C",
   "DEBIAN_FRONTEND=noninteractive",
   "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 ];
 
-/** A program ended with another status than 0. */
+/** A program ended with a status other than 0. */
 export class CommandFailedError extends Error {
   override readonly name = "CommandFailedError";
 }
@@ -27,7 +27,7 @@ export async function run(
     signal: options.signal,
     killSignal: "SIGKILL",
   });
-  // A program that ends without reading its input is judged by its status, not by our broken pipe.
+  // If a program ends without reading its input, its status counts, not our broken pipe.
   child.stdin.on("error", () => undefined);
   child.stdin.end(options.input ?? "");
   const ended = new Promise<number | null>((resolve, reject) => {
@@ -43,8 +43,8 @@ export async function run(
 }
 
 /**
- * Runs a program in its own mount and process namespace, so that whatever it mounts or leaves running is gone
- * when it ends, however it ends. Needs root.
+ * Runs a program in its own mount and process namespace. When the program ends in any way, the kernel removes
+ * its mounts and ends its processes. Needs root.
  */
 export function runContained(
   command: string,

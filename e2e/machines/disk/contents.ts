@@ -3,13 +3,13 @@ import { mkdir, readdir, readFile, readlink, rm, stat } from "node:fs/promises";
 import { join, posix } from "node:path";
 import { run } from "./command.ts";
 
-/** By path from the root of the file system: what a file is, in one line. */
+/** A one-line description of each file, by its path from the file system's root. */
 export type Contents = Record<string, string>;
 
 /**
  * Hash, permissions, owner and time of every regular file of the ext4 file system at `offsetBytes` of a disk
- * image, by its path where that is mounted; links with their targets. Nothing is mounted. The journal is
- * replayed first, as a start of the machine would do, in a copy.
+ * image, by its path where that is mounted; links with their targets. Nothing is mounted. First replays the
+ * journal in a copy, as a start of the machine would.
  */
 export async function ext4Contents(
   image: string,
@@ -22,7 +22,7 @@ export async function ext4Contents(
   await rm(tree, { recursive: true, force: true });
   try {
     await mkdir(tree);
-    // It copies only what is not a hole. (Given an offset, e2fsck cannot open the file system again after the
+    // Copies everything except holes. (Given an offset, e2fsck cannot open the file system again after the
     // journal.)
     const part = `driver=raw,offset=${offsetBytes},file.driver=file,file.filename=${image}`;
     await run("qemu-img", ["convert", "-O", "raw", "--image-opts", part, fileSystem]);
@@ -35,9 +35,7 @@ export async function ext4Contents(
   }
 }
 
-/**
- * The same of a FAT file system, which has no owners; times are left out, for they depend on who mounts it.
- */
+/** The same for a FAT file system, which has no owners. Omits times, because they depend on who mounts it. */
 export async function fatContents(
   image: string,
   offsetBytes: number,
@@ -75,12 +73,12 @@ async function contentsOf(tree: string, prefix: string): Promise<Contents> {
   return found;
 }
 
-/** What a file is but for its time: hash, permissions and owner. */
+/** A file's description without its time: hash, permissions and owner. */
 export function withoutTime(line: string): string {
   return line.split(" ").slice(0, 3).join(" ");
 }
 
-/** Paths that are not the same in both. */
+/** Paths whose files differ. */
 export function differencesOf(before: Contents, after: Contents): string[] {
   return [...new Set([...Object.keys(before), ...Object.keys(after)])]
     .filter((path) => before[path] !== after[path])

@@ -1,7 +1,7 @@
 import { run } from "./command.ts";
 
 /**
- * Copies a disk image with its holes. The copy is on the medium when this returns. Otherwise the next small
+ * Copies a disk image with its holes. The copy is durable when this resolves. Otherwise the next small
  * durable write of any program would wait for the whole copy.
  */
 export async function copyDisk(from: string, to: string): Promise<void> {

@@ -22,8 +22,8 @@ const TAIL_BYTES = MIB;
 /** As Debian's installer makes it. */
 const USUAL_ESP_BYTES = 512 * MIB;
 /**
- * Above this size `mkfs.fat` takes clusters of 4 KiB, below of one sector; firmware reads a file cluster by
- * cluster.
+ * Above this size `mkfs.fat` uses clusters of 4 KiB, below it clusters of one sector. Firmware reads a file
+ * cluster by cluster.
  */
 const LARGE_ESP_BYTES = 260 * MIB;
 const BIOS_BOOT_BYTES = MIB;
@@ -31,23 +31,23 @@ const ESP_SERIAL = "C0DE-CA55";
 const ROOT_UUID = "8d9c4a5e-6a86-4f0c-9a55-0c9d6d2a7f10";
 const DISK_GUID = "5f2e7a34-3d7b-4f5c-8e0a-b1c2d3e4f506";
 const ROOT_PARTITION = 2;
-/** Changes whenever the same root would be laid out otherwise. */
+/** Changes whenever the layout for the same root changes. */
 const LAYOUT_VERSION = 2;
 
 export type Firmware = "bios" | "uefi";
 
 export interface DebianDisk {
-  /** A raw, sparse image, shared by every caller and read-only: copy it, or boot an overlay of it. */
+  /** A raw, sparse, read-only image that all callers share. Copy it or boot an overlay of it. */
   path: string;
   sizeBytes: number;
   /** Where the root file system begins. */
   rootOffsetBytes: number;
-  /** Where the EFI system partition begins. */
+  /** The offset of the EFI system partition. */
   espOffsetBytes: number | undefined;
   firmware: Firmware;
   hostname: string;
   rootPassword: string;
-  /** False where an earlier build was found. */
+  /** False if an earlier build was found. */
   built: boolean;
 }
 
@@ -57,7 +57,9 @@ export interface DebianDiskOptions {
   firmware: Firmware;
   /** At least 1.5 GiB; 2 GiB is enough for tests. */
   sizeBytes: number;
-  /** UEFI: of the EFI system partition; 512 MiB if absent. At least 34 MiB: it has FAT32. */
+  /**
+   * On UEFI, the size of the EFI system partition: 512 MiB if absent, at least 34 MiB because it has FAT32.
+   */
   espBytes?: number | undefined;
   /**
    * Kept between runs: the installed system (about 200 MB) and each disk (about 700 MB on a file system with
@@ -70,10 +72,10 @@ export interface DebianDiskOptions {
 }
 
 /**
- * A bootable Debian disk: GPT, ext4 root found by UUID, GRUB, a login on the serial console. About two and
- * a half minutes the first time, ten seconds for another size or firmware, then instant. Needs root and the
- * packages that the error names; uses no loop device and mounts nothing outside a private namespace, so
- * nothing is left behind however it ends.
+ * A bootable Debian disk: GPT, ext4 root found by UUID, GRUB, a login on the serial console. About two and a
+ * half minutes the first time, ten seconds for another size or firmware, then instant. Needs root and the
+ * packages that the error names. Uses no loop device and mounts nothing outside a private namespace, so it
+ * leaves nothing behind, even after a crash.
  */
 export async function buildDebianDisk(options: DebianDiskOptions): Promise<DebianDisk> {
   const { suite = "bookworm", firmware, sizeBytes, espBytes = USUAL_ESP_BYTES } = options;
@@ -115,7 +117,7 @@ export async function buildDebianDisk(options: DebianDiskOptions): Promise<Debia
   return { ...disk, built: true };
 }
 
-/** Unpacks the installed system, which is made the first time, into a new folder. */
+/** Unpacks the installed system into a new folder. The first call builds that system. */
 export async function installedRoot(
   root: string,
   options: Pick<DebianDiskOptions, "suite" | "cacheDir" | "log" | "mirror" | "signal"> & { workDir: string },
@@ -210,7 +212,7 @@ export async function createSparse(path: string, sizeBytes: number): Promise<voi
   }
 }
 
-/** Removes the work of builds whose process was killed. */
+/** Removes the working folders of builds whose process was killed. */
 export async function removeAbandonedWork(cacheDir: string): Promise<void> {
   for (const name of await readdir(cacheDir)) {
     const pid = Number(/^work-(\d+)-/.exec(name)?.[1]);

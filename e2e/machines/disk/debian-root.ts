@@ -5,12 +5,12 @@ import { run, runContained } from "./command.ts";
 export const HOSTNAME = "debian-source";
 export const ROOT_PASSWORD = "causeway";
 
-/** Debian's releases that disks are made of, by their number. */
+/** The Debian releases for which disks can be built, by number. */
 const RELEASES = { bookworm: 12, trixie: 13 } as const;
 export type Suite = keyof typeof RELEASES;
 
 /**
- * A server's minimum: it boots on either firmware, has a network and a console, and can install GRUB on
+ * The minimum for a server: it boots on either firmware, has a network and a console, and can install GRUB on
  * itself.
  */
 const PACKAGES = [
@@ -34,13 +34,13 @@ const PACKAGES = [
 ];
 
 /**
- * Files of the root, with what is the same on both firmwares. `console=ttyS0` last: systemd starts a login on
- * it.
+ * Files of the root that are the same on both firmwares. `console=ttyS0` is last, so that systemd starts a
+ * login on it.
  */
 const FILES: Readonly<Record<string, string>> = {
   "etc/hostname": `${HOSTNAME}\n`,
   "etc/hosts": `127.0.0.1\tlocalhost\n127.0.1.1\t${HOSTNAME}\n`,
-  // Fixed, so that the disk is that of a machine that has been running, not of one before its first boot.
+  // Fixed, so that the disk looks like one of a machine that has run before.
   "etc/machine-id": "6c0d3f0d5a0b4b7e9d2f4a1c8e7b6a59\n",
   "etc/network/interfaces": "auto lo\niface lo inet loopback\n\nallow-hotplug eth0\niface eth0 inet dhcp\n",
   "etc/default/grub": [
@@ -55,8 +55,9 @@ const FILES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Parts of `/lib/modules/RELEASE/kernel` that stay: what a virtual machine and its file systems need. The
- * rest is two thirds of the whole system, and every test would read, store, write and compare it.
+ * The parts of `/lib/modules/RELEASE/kernel` that are kept, because a virtual machine and its file systems
+ * need them. The rest is two thirds of the whole system, and every test would read, store, write and compare
+ * it.
  */
 const KEPT_MODULES = [
   ...["arch/x86/crypto", "block", "crypto", "lib", "mm"],
@@ -69,7 +70,7 @@ const KEPT_MODULES = [
   // The agent rehearses the boot environment's network on them.
   "drivers/net/veth.ko",
 ];
-/** A server does not need these, and images of cloud providers do not have them, either. */
+/** A server does not need these, and cloud providers' images do not have them either. */
 const LEFT_OUT = ["usr/share/doc", "usr/share/man", "usr/share/locale"];
 
 /** Changes whenever the root would: the name of the cached tarball derives from it. */
@@ -100,8 +101,8 @@ export interface RootOptions {
 }
 
 /**
- * Installs Debian into a folder and packs it as `tarball`. About two minutes; nothing appears at `tarball`
- * before it is complete.
+ * Installs Debian into a folder and packs it as `tarball`. Takes about two minutes. `tarball` appears only
+ * when it is complete.
  */
 export async function buildRootTarball(tarball: string, options: RootOptions): Promise<void> {
   const root = join(options.workDir, "root");

@@ -2,7 +2,9 @@ import { cp, mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promis
 import { join } from "node:path";
 import { runContained } from "./command.ts";
 
-/** GRUB's `boot.img` patched into the first sector, its fields and what `grub-bios-setup` writes there. */
+/**
+ * The fields of GRUB's `boot.img` in the first sector, and the values that `grub-bios-setup` writes there.
+ */
 const BOOT_CODE_BYTES = 440;
 const KERNEL_SECTOR_OFFSET = 0x5c;
 const BOOT_DRIVE_CHECK_OFFSET = 0x66;
@@ -15,18 +17,18 @@ const SECTOR_BYTES = 512;
 export interface GrubRoot {
   /** The unpacked root. */
   root: string;
-  /** Of the file system that has `/boot`. */
+  /** The UUID of the file system with `/boot`. */
   bootUuid: string;
   /** Number of its partition in the GPT. */
   partition: number;
-  /** Where the root is, if `/boot` has a partition of its own. */
+  /** The root's device, if `/boot` has its own partition. */
   rootDevice?: string;
   signal?: AbortSignal | undefined;
 }
 
 /**
  * Writes `boot/grub/grub.cfg` with the root's own `grub-mkconfig`. The root is not mounted from its disk yet,
- * so `grub-probe` is replaced, for this one run, by a script that answers for the disk to be.
+ * so `grub-probe` is replaced for this run by a script that answers for the future disk.
  */
 export async function writeGrubConfig(grub: GrubRoot): Promise<void> {
   const { root, bootUuid, signal } = grub;
@@ -35,7 +37,7 @@ export async function writeGrubConfig(grub: GrubRoot): Promise<void> {
   await rename(probe, `${probe}.real`);
   try {
     await mkdir(byUuid, { recursive: true });
-    // grub-mkconfig names the root by its UUID only where udev made this link.
+    // grub-mkconfig names the root by its UUID only if udev has created this link.
     await writeFile(join(byUuid, bootUuid), "");
     await writeFile(probe, probeScript(grub), { mode: 0o755 });
     await mkdir(join(root, "boot/grub"), { recursive: true });
@@ -93,7 +95,7 @@ export async function embedBiosGrub(
   if (core.length > biosBoot.sizeBytes) throw new Error("GRUB's core image exceeds the BIOS boot partition");
   const firstSector = BigInt(biosBoot.offsetBytes / SECTOR_BYTES);
   boot.writeBigUInt64LE(firstSector, KERNEL_SECTOR_OFFSET);
-  // Trusts the drive number that the BIOS passes, except for floppies: so does grub-bios-setup on a hard
+  // Trusts the drive number that the BIOS passes, except for floppies, as grub-bios-setup does on a hard
   // disk.
   boot.writeUInt16LE(TWO_NOPS, BOOT_DRIVE_CHECK_OFFSET);
   core.writeBigUInt64LE(firstSector + 1n, CORE_BLOCK_LIST_OFFSET);
@@ -110,8 +112,8 @@ export async function embedBiosGrub(
 }
 
 /**
- * The EFI system partition's files, by path: Debian's names, plus the firmware's fallback. `scratch` holds
- * them until they are copied.
+ * The EFI system partition's files, by path: Debian's names, plus the firmware's fallback. They are in
+ * `scratch` until they are copied.
  */
 export async function makeEfiFiles(
   { root, bootUuid, signal }: GrubRoot,

@@ -34,15 +34,15 @@ iface eth0 inet static
 `;
 
 export interface LvmMachine {
-  /** Raw images, the system's first: shared, so copy them. */
+  /** Raw images. The first one has the system. They are shared, so copy them. */
   paths: [system: string, data: string];
   fileSystems: { disk: number; offsetBytes: number; type: "ext4"; mountPoint: string }[];
 }
 
 /**
- * A Debian 12 machine on BIOS that is harder to clone: `/boot` on a partition of its own, root and `/srv` on
- * logical volumes of one volume group over two disks, and a static address. Needs root and, once, a Debian
- * mirror; makes the volume group on a loop device, without device mapper.
+ * A Debian 12 machine on BIOS that is harder to clone: `/boot` on its own partition, root and `/srv` on
+ * logical volumes in one volume group over two disks, and a static address. Needs root and, for the first
+ * build, a Debian mirror. Creates the volume group on a loop device, without device mapper.
  */
 export async function buildLvmMachine(cacheDir: string, log: (line: string) => void): Promise<LvmMachine> {
   const key = digest(`${rootRecipe("bookworm")} ${NETWORK} ${LAYOUT_VERSION}`);
@@ -127,7 +127,7 @@ async function layOut([system, data]: readonly [string, string], root: string, w
   await makeExt4(data, { ...volumeIn(whole), uuid: DATA_UUID, label: "srv" }, srv);
 }
 
-/** The only logical volume of a physical volume: all whole extents behind its metadata. */
+/** A physical volume's only logical volume: all whole extents after its metadata. */
 function volumeIn({ offsetBytes, sizeBytes }: { offsetBytes: number; sizeBytes: number }) {
   const extents = Math.floor((sizeBytes - FIRST_EXTENT_BYTES) / EXTENT_BYTES);
   return { offsetBytes: offsetBytes + FIRST_EXTENT_BYTES, sizeBytes: extents * EXTENT_BYTES };

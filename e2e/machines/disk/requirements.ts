@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 
-/** The programs that building a disk takes, and the Debian packages that have them. */
+/** The programs that are needed to build a disk, and the Debian packages that contain them. */
 const TOOLS: readonly { tool: string; package: string }[] = [
   { tool: "debootstrap", package: "debootstrap" },
   { tool: "sgdisk", package: "gdisk" },
@@ -15,13 +15,13 @@ const TOOLS: readonly { tool: string; package: string }[] = [
 
 const PROGRAM_FOLDERS = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
-/** Building a Debian disk is not possible on this machine as it is; the message says what to do. */
+/** This machine cannot build a Debian disk in its present state. The message says what to do. */
 export class DiskBuilderUnfitError extends Error {
   override readonly name = "DiskBuilderUnfitError";
 }
 
 /**
- * Returns when this machine and user can build a Debian disk; throws `DiskBuilderUnfitError` naming
+ * Returns if this machine and user can build a Debian disk. Throws `DiskBuilderUnfitError`, which names
  * everything that is missing.
  */
 export function requireDiskBuilder(userId: number, folders: readonly string[] = PROGRAM_FOLDERS): void {

@@ -5,7 +5,7 @@
 
 export interface UefiVariable {
   name: string;
-  /** The GUID that it is named under, in lower case. */
+  /** The GUID of the variable's namespace, in lower case. */
   vendor: string;
   value: Buffer;
 }
