@@ -1,4 +1,4 @@
-/** AWS and the API with the rights of an agent, for whatever a test tries with them. */
+/** Clients of AWS and the API with an agent's rights, for tests of those rights. */
 import { KMSClient } from "@aws-sdk/client-kms";
 import { S3Client } from "@aws-sdk/client-s3";
 import { agentApi } from "#agent/cloud/agent-api.ts";
@@ -25,7 +25,7 @@ export function kmsWith(
   return new KMSClient({ region, endpoint: awsEndpoint, credentials, maxAttempts: 1 });
 }
 
-/** What the control plane gives this agent for reading the data of a conversion. */
+/** The rights that the control plane grants this agent for reading a conversion's data. */
 export async function dataOf(identity: Identity, conversionId: string): Promise<DataAccess> {
   const api = agentApi(identity, { credentials: certificateCredentials(identity), now: Date.now });
   return api.openConversionData({ parameters: { id: conversionId } });

@@ -1,4 +1,7 @@
-/** What our adapters write on a machine that systemd-boot starts, with a program in the kernel's place. */
+/**
+ * The files that our adapters write on a machine with systemd-boot, with a test program instead of the
+ * kernel.
+ */
 import { readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { BootNext } from "#agent/boot-loaders/boot-next.ts";

@@ -1,6 +1,6 @@
 /**
- * The agent of a boot image that has no job: says which image this is and what it sees of the machine, and
- * stays.
+ * The agent of a boot image without a job. It prints the image's id and what it sees of the machine, and then
+ * keeps running.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -10,7 +10,7 @@ import { OVERLAY_FOLDER } from "#agent/boot-image/overlay.ts";
 
 declare const CAUSEWAY_VERSION: string;
 
-/** Longer than anyone waits; the machine's deadline ends it sooner. */
+/** Longer than any test waits. The machine's deadline ends it sooner. */
 const STAY_MS = 2 ** 31 - 1;
 
 function addresses(): string[] {

@@ -24,7 +24,7 @@ export interface HttpAnswer {
 }
 
 export interface HttpRequest {
-  /** As it goes over the wire; objects as JSON. */
+  /** The body as sent. Objects are sent as JSON. */
   body?: unknown;
   headers?: Record<string, string>;
   /** `undefined`: the operator's; `null`: none. */
@@ -32,8 +32,8 @@ export interface HttpRequest {
 }
 
 /**
- * The real assembly on an embedded cloud in this process: faster to start than `causeway up`, but otherwise
- * the same.
+ * The real assembly on an embedded cloud in this process: it starts faster than `causeway up` but is
+ * otherwise the same.
  */
 export class ControlPlane {
   readonly dir: string;
@@ -78,8 +78,7 @@ export class ControlPlane {
   }
 
   /**
-   * A bare HTTP request, with nothing that the typed client would put right; sent again if the API is asked
-   * too fast.
+   * A bare HTTP request, without the typed client's corrections. Retries if the API's throttle refuses it.
    */
   async http(method: string, path: string, { body, headers, token }: HttpRequest = {}): Promise<HttpAnswer> {
     const authorization = token === null ? {} : { authorization: `Bearer ${token ?? this.#token}` };
@@ -108,9 +107,7 @@ export class ControlPlane {
     return enrol({ api, url: this.url, token, role, name, random: Math.random });
   }
 
-  /**
-   * The audit entry that fits, as soon as there is one: entries about devices come through the topic rules.
-   */
+  /** Waits for a matching audit entry, because entries about devices arrive through the topic rules. */
   audited(fits: Partial<AuditEntry>): Promise<AuditEntry> {
     return until(`${JSON.stringify(fits)} in the audit`, async () => {
       const { items } = await this.api.listAudit({ query: { limit: 200 } });
@@ -120,7 +117,7 @@ export class ControlPlane {
     });
   }
 
-  /** Waits until agents are connected and have told what machine they are. */
+  /** Waits until the agents are connected and have sent their inventories. */
   async heard(...agentIds: string[]): Promise<void> {
     await until(`${agentIds.join(", ")} to be heard`, async () => {
       const [sources, targets] = await Promise.all([this.api.listSources({}), this.api.listTargets({})]);
@@ -139,7 +136,7 @@ export class ControlPlane {
     });
   }
 
-  /** Stops it, lets `between` look at what it keeps, and starts it again. */
+  /** Stops it, runs `between` on its stored data, and starts it again. */
   async restart(between: () => Promise<void> = async () => {}): Promise<void> {
     await this.#cloud.close();
     await between();

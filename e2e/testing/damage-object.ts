@@ -3,8 +3,8 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 /**
- * Changes an object's bytes (not its length) in the embedded cloud's folder, because its S3 overwrites
- * nothing.
+ * Changes an object's bytes (not its length) in the embedded cloud's folder, because its S3 never overwrites
+ * an object.
  */
 export async function damageObject(dataDir: string, key: string, content: Uint8Array): Promise<void> {
   const [file, ...others] = globSync(join(dataDir, "s3", "buckets", "*", `${key}@*`));

@@ -1,4 +1,4 @@
-/** Packages of a Debian release, unpacked and not installed. */
+/** Packages of a Debian release, unpacked but not installed. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { run } from "../machines/disk/command.ts";
@@ -6,22 +6,22 @@ import { run } from "../machines/disk/command.ts";
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 const MIRROR = "http://deb.debian.org/debian";
 
-/** The folder with the modules for BIOS; the installed ones for the release that this runs on. */
+/** The folder with the modules for BIOS. For the release on which this runs, it is the installed one. */
 export async function grubModules(suite: "bookworm" | "trixie", dir: string): Promise<string> {
   return suite === "bookworm"
     ? "/usr/lib/grub/i386-pc"
     : join(await unpackPackage(suite, "grub-pc-bin", dir), "usr/lib/grub/i386-pc");
 }
 
-/** systemd-boot of a release, as a file. */
+/** The file with a release's systemd-boot. */
 export async function systemdBoot(suite: "bookworm" | "trixie", dir: string): Promise<string> {
   const folder = await unpackPackage(suite, "systemd-boot-efi", dir);
   return join(folder, "usr/lib/systemd/boot/efi/systemd-bootx64.efi");
 }
 
 /**
- * The folder with what is in a package. Downloads it with lists and sources of its own; apt checks the
- * archive's signatures.
+ * The folder with a package's content. Downloads the package with separate apt lists and sources. Apt checks
+ * the archive's signatures.
  */
 async function unpackPackage(suite: string, name: string, dir: string): Promise<string> {
   await mkdir(join(dir, "lists/partial"), { recursive: true });

@@ -12,7 +12,7 @@ import { until } from "./until.ts";
 /** An MQTT client with an agent's certificate. A test can make it do things that no agent does. */
 export class Device implements AsyncDisposable {
   readonly client: MqttClient;
-  /** What came on the agent's command topic. */
+  /** The messages received on the agent's command topic. */
   readonly commands: Command[] = [];
   readonly #agentId: string;
   readonly #ended: Promise<void>;
@@ -29,7 +29,7 @@ export class Device implements AsyncDisposable {
     });
   }
 
-  /** Connects under the agent's own client id unless told otherwise; rejects if the broker refuses. */
+  /** Connects, by default with the agent's own client id. Rejects if the broker refuses. */
   static async connect({ keyPem, enrolment }: Identity, options: IClientOptions = {}): Promise<Device> {
     const { agentId, mqttEndpoint, certificatePem, caPem } = enrolment;
     const { host, port } = endpointOf(mqttEndpoint, 8883);
@@ -54,12 +54,12 @@ export class Device implements AsyncDisposable {
     return new Device(client, enrolment);
   }
 
-  /** Once the connection is gone. */
+  /** Resolves once the connection has ended. */
   ended(): Promise<void> {
     return this.#ended;
   }
 
-  /** Hears commands and tells what machine it is, as an agent does after connecting. */
+  /** Subscribes to commands and sends the machine's inventory, as an agent does after connecting. */
   async introduce(inventory: Partial<Inventory> = {}, change: object = {}): Promise<void> {
     await this.client.subscribeAsync(commandsTopic(this.#agentId), { qos: 1 });
     const at = new Date().toISOString();
@@ -72,13 +72,13 @@ export class Device implements AsyncDisposable {
     });
   }
 
-  /** Publishes an event as this agent's; `beside` is what else the payload holds. */
+  /** Publishes an event as this agent. `beside` has further fields of the payload. */
   async tell(event: object, beside: object = {}): Promise<void> {
     const payload = JSON.stringify({ ...beside, event });
     await this.client.publishAsync(eventsTopic(this.#agentId), payload, { qos: 1 });
   }
 
-  /** The first command of a kind, as soon as it is there. */
+  /** Waits for the first command of a kind. */
   command(kind: string): Promise<Command> {
     return until(`a command ${kind}`, () => this.commands.find((command) => command.kind === kind));
   }

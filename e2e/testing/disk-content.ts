@@ -3,18 +3,18 @@ import { open } from "node:fs/promises";
 
 const MiB = 1024 * 1024;
 
-/** The same bytes for the same seed: fast, and nothing can compress them. */
+/** Incompressible bytes, generated fast. The same seed gives the same bytes. */
 export function noise(seed: string, bytes: number): Buffer {
   const key = createHash("sha256").update(seed).digest();
   return createCipheriv("aes-256-ctr", key, Buffer.alloc(16)).update(Buffer.alloc(bytes));
 }
 
-/** How much of every 8 MiB of a test disk is what. */
+/** How many bytes of each kind every 8 MiB of a test disk has. */
 const PATTERN_BYTES = 8 * MiB;
 const NOISE_BYTES = 5 * MiB;
 const TEXT_BYTES = 1 * MiB;
 
-/** What a capture of such a disk stores at least: its noise. */
+/** The least that a capture of such a disk stores: its noise. */
 export const storedBytesOf = (sizeBytes: number): number => (sizeBytes / PATTERN_BYTES) * NOISE_BYTES;
 
 /**
@@ -28,7 +28,7 @@ export async function writeTestDisk(path: string, sizeBytes: number, seed: strin
     const text = Buffer.alloc(TEXT_BYTES, `${seed}: line ${offset} of a log that says much the same\n`);
     await file.write(text, 0, TEXT_BYTES, offset + NOISE_BYTES + MiB);
   }
-  // Else the first small write that must be durable, of somebody else, waits for all of this.
+  // Otherwise the next small durable write of another program would wait for all of this.
   await file.sync();
 }
 

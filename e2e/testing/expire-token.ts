@@ -7,8 +7,8 @@ interface Attribute {
 }
 
 /**
- * Lets an enrolment token of a stopped control plane be as old as if it had waited for too long: no clock of
- * its functions can be turned.
+ * Makes an enrolment token of a stopped control plane expired, because tests cannot change the clock of its
+ * functions.
  */
 export async function expireEnrolmentToken(dataDir: string, id: string): Promise<void> {
   const tables = await TableStore.open({ directory: join(dataDir, "dynamodb"), clock: systemClock });

@@ -8,7 +8,8 @@ import type { CloudOptions } from "#local/parts.ts";
 const program = { name: "a test", version };
 
 /**
- * The embedded cloud in this process, with S3 and MQTT as bad as a test wants them. For `SiteOptions.start`.
+ * The embedded cloud in this process, with the S3 and MQTT faults that a test chooses. For
+ * `SiteOptions.start`.
  */
 export function faultyCloud(faults: CloudOptions["faults"] = {}, clock: Clock = systemClock) {
   return async (dataDir: string) => {
@@ -24,7 +25,7 @@ export function faultyCloud(faults: CloudOptions["faults"] = {}, clock: Clock = 
   };
 }
 
-/** The machine's time, but minutes can be skipped: what is due by then happens at once. */
+/** The machine's time, except that a test can skip minutes. Timers that become due fire at once. */
 export class SkippingClock implements Clock {
   #skippedMs = 0;
   readonly #timers = new Set<{ dueMs: number; arm: () => void }>();

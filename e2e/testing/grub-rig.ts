@@ -1,4 +1,4 @@
-/** A real GRUB in QEMU, with nothing to start but entries that say their name on the serial port. */
+/** A real GRUB in QEMU. Its entries only print their names on the serial port. */
 import { cp, mkdir, rm, truncate, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { run } from "../machines/disk/command.ts";
@@ -22,7 +22,7 @@ export interface GrubRig {
   disk: string;
 }
 
-/** `modules`: GRUB's `i386-pc` folder; any version that the installed grub-mkimage understands. */
+/** `modules` is GRUB's `i386-pc` folder, in any version that the installed grub-mkimage understands. */
 export async function makeGrubRig(dir: string, modules: string): Promise<GrubRig> {
   const images = join(dir, "root/boot/grub/i386-pc");
   await mkdir(images, { recursive: true });

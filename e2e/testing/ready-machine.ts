@@ -1,4 +1,4 @@
-/** A source that a remote cold conversion takes: GRUB can be armed, and the address is known. */
+/** A source that a remote cold conversion accepts: GRUB can be armed, and the address is known. */
 import { anInventory, aReach } from "#shared/domain/testing/records.ts";
 
 export const readyMachine = anInventory({

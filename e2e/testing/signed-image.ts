@@ -1,4 +1,4 @@
-/** Boot images that are signed and complete, small, and of no use to any machine. */
+/** Small boot images that are signed and complete, but that no machine can start. */
 import { generateKeyPairSync, hash, sign } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -6,9 +6,9 @@ import type { NewBootImage } from "#shared/protocol/boot-image.ts";
 
 export interface SignedImage {
   id: string;
-  /** As the API takes it. */
+  /** The image in the API's form. */
   body: NewBootImage;
-  /** Contents by path, the manifest included. */
+  /** Contents by path, including the manifest. */
   files: Record<string, string>;
 }
 
@@ -47,7 +47,7 @@ export function signedImage(kernel: string): SignedImage {
   };
 }
 
-/** Writes the image as the builder leaves it, with the public key beside it; returns the key's path. */
+/** Writes the image as the builder does, with the public key next to it. Returns the key's path. */
 export async function writeImage({ body, files }: SignedImage, folder: string): Promise<string> {
   for (const [path, text] of Object.entries(files)) {
     await mkdir(dirname(join(folder, path)), { recursive: true });

@@ -14,17 +14,17 @@ import { until } from "./until.ts";
 export interface SiteOptions {
   /** Sizes of the source's disks, in bytes. */
   disks: Record<string, number>;
-  /** More disks of the source, that exist already, by name. */
+  /** Further existing disks of the source, by name. */
   otherDisks?: Record<string, string>;
-  /** Where the target host keeps the images; a folder of its own unless given. */
+  /** The target host's folder for images. By default a separate folder. */
   imagesDir?: string;
-  /** Starts the control plane in another way than as a process of its own. */
+  /** Starts the control plane. By default it is a separate process. */
   start?: (dir: string) => Promise<{ url: string; token: string; close: () => Promise<void> }>;
 }
 
 /**
- * A control plane, a source with test disks and a target host, ready to convert, all in one folder that goes
- * when it closes.
+ * A control plane, a source with test disks and a target host, ready to convert, all in one folder, which is
+ * removed when the site closes.
  */
 export class Site implements AsyncDisposable {
   readonly dir: string;
@@ -79,7 +79,7 @@ export class Site implements AsyncDisposable {
     return join(this.dir, `${name}.img`);
   }
 
-  /** Starts the conversion of one disk, and gives its id. */
+  /** Starts the conversion of one disk and returns its id. */
   async convert(disk: string, options: Partial<NewConversion> = {}): Promise<string> {
     const { sourceId, targetId } = this;
     const body = {
@@ -97,7 +97,7 @@ export class Site implements AsyncDisposable {
     return this.api.getConversion({ parameters: { id } });
   }
 
-  /** The conversion once it has ended, through outages of the control plane. */
+  /** Waits for the conversion's end, even through outages of the control plane. */
   ended(id: string, seconds = 120): Promise<Conversion> {
     return until(
       `the end of ${id}`,
@@ -114,7 +114,9 @@ export class Site implements AsyncDisposable {
     );
   }
 
-  /** How often an agent began (or ended) a command of this kind for a conversion, by its log. */
+  /**
+   * How many times an agent began (or ended) a command of this kind for a conversion, according to its log.
+   */
   count(what: "started" | "succeeded" | "failed" | "stopped", id: string, kind: CommandKind): number {
     const agent = kind === "capture-disk" || kind === "commit-recovery-point" ? "source" : "target";
     return readFileSync(join(this.dir, `${agent}.log`), "utf8")
@@ -158,9 +160,7 @@ export class Site implements AsyncDisposable {
     return firstDifference(this.diskPath(disk), this.imagePath(id, disk));
   }
 
-  /**
-   * Waits until both agents have done all they were told for a conversion that ended, and hold nothing of it.
-   */
+  /** Waits until both agents have finished every command for an ended conversion and keep nothing of it. */
   async released(id: string): Promise<void> {
     await until(`the source to be free of ${id}`, async () => {
       const source = await this.api.getSource({ parameters: { id: this.sourceId } });

@@ -28,8 +28,8 @@ export class Tmpfs {
 }
 
 /**
- * A block device whose end cannot be read: a loop device whose file was cut short behind its back. Needs
- * root.
+ * A block device whose end cannot be read: a loop device whose file was truncated after it was attached.
+ * Needs root.
  */
 export class BrokenDevice {
   readonly path: string;

@@ -1,4 +1,4 @@
-/** A real systemd-boot on real firmware in QEMU, with nothing to start but programs that say their name. */
+/** A real systemd-boot on real firmware in QEMU. It can start only programs that print their names. */
 import { mkdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { findUefiFirmware } from "#agent/hypervisor/qemu/uefi-firmware.ts";
@@ -29,7 +29,8 @@ export interface SystemdBootRig {
 
 export interface RigMachine extends AsyncDisposable {
   /**
-   * The word of what it starts, `setup` where it restarts into the firmware's; `undefined` while it waits.
+   * The word of the program that it starts, or `setup` if it restarts into the firmware's setup. `undefined`
+   * if it waits.
    */
   start(waitSeconds: number): Promise<string | undefined>;
   variables(): Promise<UefiVariable[]>;

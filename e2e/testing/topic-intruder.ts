@@ -7,7 +7,10 @@ import { SessionStore } from "#local/iam/session-store.ts";
 import { commandsTopic } from "#shared/protocol/topics.ts";
 import type { ControlPlane } from "./control-plane.ts";
 
-/** Has an administrator's rights at the broker: publishes anything on any agent's topic, and cannot sign. */
+/**
+ * Has an administrator's rights at the broker: it can publish anything on any agent's topic, but it cannot
+ * sign.
+ */
 export function topicIntruder({ dir, url }: Pick<ControlPlane, "dir" | "url">) {
   const client = new IoTDataPlaneClient({
     endpoint: url,

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Looks until `find` finds something. Throws, saying what did not come, when `seconds` are over. */
+/**
+ * Calls `find` until it returns a result. After `seconds`, rejects with an error that says what is missing.
+ */
 export async function until<T>(
   what: string,
   find: () => Promise<T | undefined> | T | undefined,

@@ -9,7 +9,7 @@ export interface LoaderScreen {
   menu: RegExp;
   /** Shown with a menu that starts something by itself. */
   counts: RegExp;
-  /** What to return where it restarts the machine; without it that is an error. */
+  /** What to return if the boot loader restarts the machine. If absent, a restart is an error. */
   restarts?: string;
 }
 
@@ -18,8 +18,8 @@ const STARTED = /STARTED:(\w+)\s/;
 const GIVE_UP_MS = 240_000;
 
 /**
- * The entry that is started, by its word on the serial port; `undefined` if the loader shows for
- * `waitSeconds` that it waits. A machine that is slow is waited for as long as its menu counts.
+ * Returns the started entry's word on the serial port, or `undefined` if the loader shows for `waitSeconds`
+ * that it waits. On a slow machine, continues to wait while the menu counts down.
  */
 export function watchSerial(
   options: readonly string[],
@@ -35,7 +35,7 @@ export function watchSerial(
   let waiting: NodeJS.Timeout | undefined;
   const giveUp = setTimeout(() => reject(new Error(`nothing happened: ${output}`)), GIVE_UP_MS);
   const ended = once(machine, "exit").catch(reject);
-  // What QEMU itself says.
+  // QEMU's own messages.
   machine.stderr.on("data", (bytes: Buffer) => {
     output += bytes.toString("latin1");
   });
@@ -58,7 +58,7 @@ export function watchSerial(
     clearTimeout(giveUp);
     clearTimeout(waiting);
     machine.kill("SIGKILL");
-    // Until then it locks its disks, and the next start fails.
+    // Until QEMU has ended, it locks its disks, and the next start would fail.
     await ended;
   });
 }

@@ -1,6 +1,6 @@
 /**
- * The HTTP API as any client meets it: what it refuses and how, that lists are whole, that starting twice
- * starts once.
+ * The HTTP API from a client's view: what it refuses and how, that lists are complete, and that repeating a
+ * start starts only one conversion.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -46,7 +46,7 @@ const all = Object.entries(routes) as [OperationId, Route][];
 const ofUsers = all.filter(([, { auth }]) => auth === "user");
 const pathOf = ({ path }: Route, id = "unknown") => path.replaceAll(/\{\w+\}/g, encodeURIComponent(id));
 
-/** A body that is valid in form; what it names does not exist. */
+/** A body of valid form that names resources that do not exist. */
 const bodies: Partial<Record<OperationId, Record<string, unknown>>> = {
   createEnrolmentToken: { role: "source", lifetimeSeconds: 60 },
   enrol: { token: "t", role: "source", name: "pine", csr: "c" },

@@ -1,7 +1,4 @@
-/**
- * What sources do about boot images that are not what they should be: real executors on real files, through
- * the whole control plane.
- */
+/** How sources handle wrong boot images: real executors on real files, through the whole control plane. */
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -62,7 +59,7 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-/** An image with a key of its own, complete in the bucket. */
+/** A complete image in the bucket, signed with its own key. */
 async function upload(name: string): Promise<TestImage> {
   const image = await createTestImage(join(dir, name), { causewayVersion: name, drivers });
   const read = (path: string) => readFile(join(image.dir, path));
@@ -146,7 +143,8 @@ async function convert(source: Identity, bootImageId: string): Promise<Conversio
       sourceId: source.enrolment.agentId,
       targetId: target.enrolment.agentId,
       bootImageId,
-      // The agent's machine is made up of files: it has no network to rehearse, and no loader that starts it.
+      // The agent's machine consists only of files: it has no network to rehearse, and no boot loader starts
+      // it.
       accept: ["network-rehearsed", "starts-unattended", "opens-unattended", "starts-this-system"],
       // Not armed before the test has looked.
       startAt: new Date(Date.now() + 3_600_000).toISOString(),

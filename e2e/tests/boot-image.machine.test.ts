@@ -46,7 +46,7 @@ beforeAll(async () => {
 
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
-/** Runs a machine until it shows every text, or until it ends; returns what its serial port said. */
+/** Runs a machine until it has shown every text or has ended. Returns its serial output. */
 async function runMachine(args: string[], texts: string[]): Promise<string> {
   const machine = [
     "-machine",

@@ -84,7 +84,7 @@ test("an image with a file that does not match the signature is neither uploaded
   expect(stderr).toContain("boot.ipxe does not match the manifest");
   expect(await listed()).not.toContain(spoilt.id);
   await expect(plane.api.completeBootImage({ parameters: { id: spoilt.id } })).rejects.toThrow("is missing");
-  // The upload continues where it broke off, though nothing can be overwritten.
+  // The upload continues where it was interrupted, although nothing can be overwritten.
   await writeFile(script, signed);
   expect(await upload(spoilt)).toMatchObject({ code: 0, document: { id: spoilt.id, state: "complete" } });
 });

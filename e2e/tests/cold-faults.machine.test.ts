@@ -28,10 +28,10 @@ import { changedBootImage } from "../testing/changed-boot-image.ts";
 const log = (): void => {};
 const ORIGINAL_SYSTEM = /debian-source login:/;
 const NO_NETWORK = /The network of this computer could not be brought up/;
-/** Long enough for connections to be given up. */
+/** Long enough for connections to time out. */
 const NETWORK_AWAY_MS = 90_000;
 const MARK = { kind: "file", path: "etc/mark", mode: 0o644, data: Buffer.from("another image") } as const;
-/** The first program ends: the kernel panics. */
+/** The kernel panics because the first program ends. */
 const PANIC = {
   kind: "file",
   path: "init",
@@ -169,7 +169,7 @@ async function findBySize(folder: string, sizeBytes: number): Promise<string> {
   throw new Error(`nothing in ${folder} has ${sizeBytes} bytes`);
 }
 
-/** Changes one byte in the middle of a file; gives what changes it back. */
+/** Changes one byte in the middle of a file. Returns a function that restores it. */
 async function flipByte(path: string): Promise<() => Promise<void>> {
   const flip = async () => {
     await using file = await open(path, "r+");

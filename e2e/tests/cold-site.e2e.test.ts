@@ -17,7 +17,7 @@ beforeEach(async () => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-/** The command lines of processes that have to do with this test's folder. */
+/** The command lines of processes that use this test's folder. */
 function processes(): string[] {
   return globSync("/proc/[0-9]*/cmdline").flatMap((path) => {
     try {

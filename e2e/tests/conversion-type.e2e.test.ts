@@ -1,4 +1,4 @@
-/** Adding a type of conversion, as CONTRIBUTING.md says it is done: one row and one workflow. */
+/** Adds a type of conversion as CONTRIBUTING.md describes: one row and one workflow. */
 import { execFile } from "node:child_process";
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,4 +1,7 @@
-/** What temporary AWS credentials of agents reach: bucket, data keys, API; only in their own scope. */
+/**
+ * What agents' temporary AWS credentials allow in the bucket, with data keys and in the API: only their own
+ * scope.
+ */
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -49,7 +52,7 @@ const ownObjects = (identity: Identity): string[] =>
     (name) => `sources/${idOf(identity)}/${name}`,
   );
 
-/** A write that overwrites nothing: the only one that the bucket takes. */
+/** A write that overwrites nothing, the only kind that the bucket accepts. */
 const create = (Bucket: string, Key: string) =>
   new PutObjectCommand({ Bucket, Key, Body: "mine", IfNoneMatch: "*" });
 

@@ -164,14 +164,14 @@ test("a target whose disk fills up while it writes fails with that error, leaves
   s3 = async ({ operation, key }) => {
     if (operation !== "GetObject" || !key.includes("/packs/")) return;
     await sleep(500);
-    // However slow this test is, there is something left to write when the disk is full.
+    // Even if this test is slow, something must be left to write when the disk is full.
     if (site.writtenBytes(id, "full") > 0) await filled.promise;
   };
   const id = await site.convert("full");
   await until("the first bytes", () => site.writtenBytes(id, "full") || undefined);
   const filler = join(images.path, "filler");
   await writeFile(filler, Buffer.alloc(images.freeBytes(), 1)).catch((error: NodeJS.ErrnoException) => {
-    // The target may have taken some of it in between.
+    // The target may have written some of it in between.
     if (error.code !== "ENOSPC") throw error;
   });
   filled.resolve();

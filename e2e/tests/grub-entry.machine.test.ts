@@ -43,7 +43,7 @@ test.each(["bios", "uefi"] as const)(
     await writeFile(join(dir, "custom.cfg"), entry);
     await writeFile(join(dir, "grubenv"), grubEnvironmentBlock({ next_entry: grubEntryId(JOB_ID) }));
     await run("debugfs", ["-w", "-R", `rm ${ENVIRONMENT}`, root]);
-    // No kernel is there.
+    // There is no kernel.
     await addFiles(disk, rootOffsetBytes, [
       { path: "/boot/grub/custom.cfg", source: join(dir, "custom.cfg"), mode: 0o644 },
       { path: ENVIRONMENT, source: join(dir, "grubenv"), mode: 0o644 },
@@ -57,7 +57,7 @@ test.each(["bios", "uefi"] as const)(
     } finally {
       await machine.cutPower();
     }
-    // It was GRUB that took it back, so our entry was tried before.
+    // GRUB itself disarmed it, so it had tried our entry before.
     expect(await run("debugfs", ["-R", `cat ${ENVIRONMENT}`, root])).toMatch(/^next_entry=$/m);
   },
 );

@@ -43,7 +43,7 @@ afterAll(async () => {
   await rm(dir, { recursive: true });
 });
 
-/** A machine in its boot environment with one disk, as far as it runs in a process. */
+/** A machine in its boot environment with one disk, as far as one process can emulate it. */
 class HandStartedMachine implements AsyncDisposable {
   readonly disk: string;
   readonly macAddress: string;
@@ -82,7 +82,7 @@ class HandStartedMachine implements AsyncDisposable {
   }
 
   start(identity: Identity): void {
-    // As in memory: nothing of an earlier start is there.
+    // As in memory, nothing remains from an earlier start.
     const dataDir = mkdtempSync(join(dir, "machine-"));
     const now = () => new Date();
     const chosenDisks = [{ name: "sda", path: this.disk }];
@@ -203,7 +203,7 @@ test("a conversion whose machine never returns can be cancelled, and frees the s
   machine.start(identity);
   await ready(sourceId);
   const { id } = await plane.api.startConversion({ body: { type: "manual-cold", sourceId, targetId } });
-  // Preflight waits for a machine that was there when the conversion was asked for.
+  // Preflight waits for a machine that was connected when the conversion was requested.
   await machine[Symbol.asyncDispose]();
   await plane.api.cancelConversion({ parameters: { id } });
   expect((await plane.ended(id)).state).not.toBe("completed");

@@ -42,7 +42,7 @@ beforeEach(async () => {
 });
 afterEach(() => machine[Symbol.asyncDispose]());
 
-/** The source's machine runs this system now, and no other. */
+/** The source's machine now runs only this system. */
 async function boot(environment: AgentSystem, bootId: string): Promise<Device> {
   const device = await Device.connect(source);
   await device.introduce(

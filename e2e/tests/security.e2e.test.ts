@@ -35,7 +35,7 @@ afterAll(() => plane.close());
 
 const idOf = ({ enrolment }: Identity) => enrolment.agentId;
 
-/** A refusal as operators must find it. */
+/** A refusal in the form in which operators must find it. */
 function refusal(fits: Pick<AuditEntry, "actor" | "action"> & Partial<AuditEntry>): Promise<AuditEntry> {
   return plane.audited({ outcome: "refused", ...fits });
 }
@@ -104,7 +104,7 @@ test("an event about another agent's command, an unknown one or a malformed one 
   const failure = { name: "Forged", message: "", hint: "", retryable: false };
   await intruder.tell({ type: "command-failed", commandId, at, failure });
   await refusal({ actor: idOf(beta), action: "event-refused", subject: commandId });
-  // The topic says who speaks, whatever the payload claims, in the event or beside it.
+  // Only the topic identifies the sender. Claims in the payload do not count, in the event or next to it.
   await intruder.tell({ type: "command-failed", commandId, at, failure, agentId: idOf(alpha) });
   await intruder.tell({ type: "command-failed", commandId, at, failure }, { agentId: idOf(alpha) });
   await intruder.tell({ type: "command-progressed", commandId: "cmd_unknown", at });
@@ -182,7 +182,7 @@ test("a revoked agent is disconnected at once, gets no credentials, starts no co
   const device = await Device.connect(epsilon);
   await device.introduce();
   const { expiration } = await credentialsOf(epsilon);
-  // What it holds cannot be taken back: it must not last.
+  // Its credentials cannot be withdrawn, so they must expire soon.
   expect(expiration.getTime() - Date.now()).toBeLessThanOrEqual(15 * 60_000);
 
   await plane.api.revokeAgent({ parameters: { id } });

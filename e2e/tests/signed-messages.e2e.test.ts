@@ -25,7 +25,7 @@ let dir: string;
 let pine: Identity;
 let elm: Identity;
 let conversionId: string;
-/** What the control plane sent to pine, as anybody who may subscribe could have recorded it. */
+/** The messages that the control plane sent to pine, as any subscriber could have recorded them. */
 const recorded: { message: Command }[] = [];
 let publish: ReturnType<typeof topicIntruder>;
 const running: (() => Promise<void>)[] = [];
@@ -165,7 +165,7 @@ test("messages of others on an agent's topic change nothing and are logged", asy
 
 test("a command is carried out once, even if recorded copies arrive while it is valid", async () => {
   const { seen, hasCapture } = await run(pine);
-  // The release that was not answered is sent again, signed again.
+  // The control plane sends the unanswered release again, with a new signature.
   await until("the release", () => (hasCapture() ? undefined : true));
   for (let times = 0; times < 3; times++) for (const message of recorded) await publish(idOf(pine), message);
   const forged = { type: "command", commandId: "last", kind: "reboot" };

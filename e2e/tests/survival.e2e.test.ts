@@ -6,11 +6,11 @@ import { Site } from "../testing/site.ts";
 import { until } from "../testing/until.ts";
 
 const MiB = 1024 * 1024;
-/** Each conversion has a disk of its own, as large as its power cuts need. */
+/** Each conversion has its own disk, as large as its power cuts need. */
 const DISKS = { undisturbed: 128, source: 384, target: 192, cloud: 192, all: 256 };
 type Disk = keyof typeof DISKS;
 const contentOf = (disk: Disk): number => storedBytesOf(DISKS[disk] * MiB);
-/** Slow enough that a moment within the capture is one, fast enough to be over soon. */
+/** Slow enough to hit a moment within the capture, fast enough to end soon. */
 const LIMIT = { bandwidthLimitBytesPerSecond: 48 * MiB };
 /**
  * What may be captured twice after one kill: the packs that were being filled or sent, and those whose part
@@ -65,7 +65,7 @@ async function expectWhole(id: string, disk: Disk, before: number, kills = 0, up
   const whole = contentOf(disk) * 1.05;
   const lost = kills * LOST_BYTES_PER_KILL;
   expect(site.packBytes() - before).toBeLessThan(whole + lost);
-  // Of the last attempt alone.
+  // This counts only the last attempt.
   expect(result?.bytesStored).toBeLessThan(whole - Math.max(0, uploaded - lost));
 }
 
