@@ -8,7 +8,7 @@ import { z } from "zod";
 const Name = z.string().min(1);
 const Arn = z.string().startsWith("arn:");
 const table = { TABLE_NAME: Name };
-/** What it takes to send commands to agents. */
+/** The variables that a function needs to send commands to agents. */
 const commanding = { ...table, COMMAND_KEY_ARN: Arn };
 
 export const environments = {

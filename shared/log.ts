@@ -1,5 +1,6 @@
 /**
- * The log of agents and functions: one JSON object a line, with the field names that CloudWatch Logs knows.
+ * The log of agents and functions: one JSON object a line, with the field names that CloudWatch Logs
+ * recognises.
  */
 export interface Log {
   info(message: string, fields?: Record<string, unknown>): void;

@@ -7,7 +7,7 @@ const MOST_MS = 30_000;
 export interface RetryOptions<E> {
   /** Which errors to retry; any other is thrown at once. */
   isRetryable: (error: unknown) => error is E;
-  /** Attempts in all; no limit if absent. */
+  /** The total number of attempts. No limit if absent. */
   attempts?: number;
   /** The pause after `failures` failures in a row; no pause if absent. */
   delayMs?: (failures: number) => number;

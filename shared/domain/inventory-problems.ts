@@ -1,6 +1,6 @@
 import type { Disk, Inventory } from "../protocol/inventory.ts";
 
-/** What an inventory could not tell, in words, each with its disk. The text is untrusted. */
+/** What the agent could not find out for an inventory, as text, each with its disk. The text is untrusted. */
 export function inventoryProblems({ problems = [], disks }: Pick<Inventory, "problems" | "disks">): string[] {
   return [
     ...problems,

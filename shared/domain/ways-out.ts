@@ -30,7 +30,7 @@ export function findWaysOut(interfaces: NetworkInterface[]): (name: string) => W
   const waysOutOf = (name: string): Way[] => {
     const found = known.get(name);
     if (found) return found;
-    // An interface on top of itself leads nowhere. No machine has one, but an inventory may claim it.
+    // An interface on top of itself leads nowhere. No machine has one, but an inventory can claim it.
     known.set(name, []);
     const each = byName.get(name);
     const ways = each ? find(each) : [];

@@ -98,7 +98,7 @@ test("a failure in a workflow that another one waited for is reported as it happ
 test("a description that was cut off behind its error still gives it", () => {
   const { Error: name, Cause } = described({ Status: "FAILED", ...reportedAs });
   expect(workflowFailure({ Error: name, Cause: Cause.slice(0, -800) })).toEqual(failure);
-  // Without the error there is nothing to tell but what is left of it.
+  // If the error is cut off, only the rest of the cause can be reported.
   const left = workflowFailure({ Error: name, Cause: Cause.slice(0, 40) });
   expect(left.name).toBe("UnexpectedError");
   expect(left.message).toContain(Cause.slice(0, 40));

@@ -26,8 +26,8 @@ const Names = z.array(z.string()).catch([]);
 const LambdaCause = z.object({ errorMessage: z.string() });
 
 /**
- * The failure that an agent or a function reported, in whichever workflow; errors of Step Functions itself in
- * our words.
+ * The failure that an agent or a function reported in any of the workflows. Errors of Step Functions itself
+ * are in our words.
  */
 export function workflowFailure(outermost: WorkflowError): Failure {
   const error = innermostError(outermost);
@@ -80,7 +80,7 @@ const Execution = z.object({
 });
 
 /**
- * The beginning of such a description. Step Functions takes 32,768 characters of a cause; the fields are in
+ * The beginning of such a description. Step Functions accepts 32,768 characters of a cause; the fields are in
  * alphabetical order, so a limit cuts off the execution's input and leaves its error whole.
  */
 const BEGINNING = /^\{(?:"Cause":("(?:[^"\\]|\\.)*"),)?"Error":("(?:[^"\\]|\\.)*"),"ExecutionArn":("[^"]*"),/;

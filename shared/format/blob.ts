@@ -145,7 +145,7 @@ export class BlobSealer {
 }
 
 export interface Sealing {
-  /** Absent: everything is stored uncompressed. */
+  /** If absent, everything is stored uncompressed. */
   compressor?: Compressor;
   scratch: Buffer;
 }

@@ -42,8 +42,8 @@ export class ByteWriter {
 }
 
 /**
- * Reads what `ByteWriter` wrote; anything cut short or left over is a `DamagedObjectError` that names
- * `object`.
+ * Reads what `ByteWriter` wrote. Throws a `DamagedObjectError` that names `object` if bytes are missing or
+ * left over.
  */
 export class ByteReader {
   readonly #bytes: Buffer;

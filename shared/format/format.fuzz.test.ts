@@ -162,9 +162,7 @@ test("a node that names a blob longer than any is refused before room is made fo
   expect(() => decodeLeaf(leaf, 0, "leaf")).toThrow(DamagedObjectError);
 });
 
-/**
- * A blob number stands for one place of a pack: gives all references to the same blob the first one's place.
- */
+/** A blob number means one place in a pack, so this gives all references to a blob the first one's place. */
 function uniqueBlobs<T>(
   items: (T | undefined)[],
   get: (item: T) => BlobRef,

@@ -1,6 +1,6 @@
 /**
- * Map nodes and pack indexes as a source may seal them that is in somebody else's hands: the seal says who
- * wrote them, and nothing about what they say.
+ * Map nodes and pack indexes as a compromised source can seal them. The seal proves who wrote them but
+ * nothing about their content.
  */
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -60,7 +60,7 @@ const anyOf = (whole: Buffer) =>
     fc.uint8Array({ maxLength: 2000 }).map((bytes) => Buffer.from(bytes)),
   );
 
-/** What `read` makes of the bytes; `undefined` if it refuses them with the typed error. */
+/** Returns what `read` returns, or `undefined` if it refuses the bytes with the typed error. */
 function readOrRefused<T>(read: () => T): T | undefined {
   try {
     return read();

@@ -57,7 +57,7 @@ const frames: [string, Buffer][] = [
   ["a dictionary that does not exist", Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x23, 1, 2, 3, 4, 4, 1, 0, 0])],
 ];
 
-/** Seals `payload` as it stands: `says` is what the header claims about it. */
+/** Seals `payload` unchanged. `says` is what the header claims about it. */
 function sealed(payload: Buffer, says: { compressed: boolean; kind: number; blocks: number }) {
   const sealer = new BlobSealer(derivePackKey(dataKey, salt), Buffer.alloc(16, 1));
   const out = Buffer.alloc(payload.length + 64);
@@ -116,7 +116,7 @@ test("any header over any content opens to a bounded unit or map node, or is ref
   );
 });
 
-/** A pack of one unit whose index and trailer say something else, sealed as the source itself would. */
+/** A pack of one unit whose index and trailer make other claims, sealed as the source itself would. */
 function packWith(index: Buffer, trailer: { at: number; bytes: number; blobs: number }): Buffer {
   const builder = new PackBuilder({
     kind: "data",

@@ -1,6 +1,6 @@
 /**
- * A recovery point is sealed by its source, which may be in somebody else's hands: the seal proves nothing
- * about what it says.
+ * A recovery point is sealed by its source, which can be compromised. The seal proves nothing about the
+ * content.
  */
 import fc from "fast-check";
 import { expect, test } from "vitest";

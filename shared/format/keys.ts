@@ -2,7 +2,7 @@ import { hkdfSync } from "node:crypto";
 
 export const DATA_KEY_BYTES = 32;
 /**
- * A fresh random salt per pack and per recovery point gives each its own key, so that nonces can be counters.
+ * Each pack and each recovery point has its own random salt and so its own key, so nonces can be counters.
  */
 export const SALT_BYTES = 16;
 

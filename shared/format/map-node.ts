@@ -26,8 +26,8 @@ export interface BlockRef {
 }
 
 /**
- * Bytes that could not be read from the source; the map counts them as zeros. Relative to the leaf's first
- * byte.
+ * Bytes that could not be read from the source. The map counts them as zeros. Offsets are relative to the
+ * leaf's first byte.
  */
 export interface BadRange {
   offset: number;

@@ -2,7 +2,8 @@ import { ID_BYTES } from "./block.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 
 /**
- * Which capture wrote a pack: with the positions in the index, enough to rebuild disk maps from packs alone.
+ * The capture that wrote a pack. Together with the positions in the index, it is enough to rebuild disk maps
+ * from packs alone.
  */
 export interface PackOrigin {
   /** 16 bytes, the same for all packs of one capture of one disk. */
@@ -57,12 +58,12 @@ export class PackIndexWriter {
     return this.#blobCount;
   }
 
-  /** Places of the disk that the index speaks of. */
+  /** The number of places on the disk that the index describes. */
   get placements(): number {
     return this.#placements;
   }
 
-  /** The length of the index once so much more was added. */
+  /** The length of the index after this much has been added. */
   byteLengthWith(more: { blobs: number; placements: number }): number {
     const added = more.blobs * (BLOB_ENTRY_BYTES + MAP_INDEX_BYTES) + more.placements * PLACEMENT_BYTES;
     return this.#start.length + 8 + this.#blobs.length + this.#references.length + added;

@@ -88,7 +88,7 @@ export class PackBuilder {
     return position;
   }
 
-  /** Notes that a place now has content that is stored elsewhere, or none (the zero id). */
+  /** Records that a place now has content that is stored elsewhere, or no content (the zero id). */
   addReference(placement: Placement): void {
     this.#index.addReference(placement);
   }
@@ -131,7 +131,7 @@ function encodePackHeader(kind: PackKind, salt: Uint8Array): Buffer {
   return out.raw(MAGIC).u16(FORMAT_VERSION).u8(PACK_KIND[kind]).u8(0).u32(0).raw(salt).done();
 }
 
-/** Opens blobs of a pack of which only the salt is known, as disk maps tell it. */
+/** Opens blobs of a pack with only its salt, which disk maps contain. */
 export function createBlobOpener(dataKey: Uint8Array, kind: PackKind, salt: Uint8Array): BlobSealer {
   const packStart = encodePackHeader(kind, salt).subarray(0, PACK_START_BYTES);
   return new BlobSealer(derivePackKey(dataKey, salt), packStart);

@@ -36,9 +36,9 @@ const diskFields = {
   sizeBytes: DiskBytes,
   /** Null: the whole disk is zeros. */
   root: MapRoot.nullable(),
-  /** What the restored disk's hash tree must come to. */
+  /** The hash that the restored disk must have: its size and its hash tree's top node. */
   contentHash: hex(32),
-  /** Bytes in blocks that are not all zeros, each counted whole. Nothing writes more than these. */
+  /** Bytes in blocks that are not all zeros, each block counted whole. A restore writes at most these. */
   usedBytes: DiskBytes,
   /** Ranges that could not be read and count as zeros, and their bytes. */
   badRanges: z.int().nonnegative(),

@@ -43,7 +43,7 @@ export function nodeCount(sizeBytes: number, level: number): number {
 }
 
 /**
- * Computes a disk's hash from block ids alone, given leaf by leaf in order: what a target does to check a
+ * Computes a disk's hash from block ids alone, given leaf by leaf in order. A target uses it to check a
  * written disk against a recovery point without reading the repository. Memory: 8 KiB per level.
  */
 export class DiskHasher {

@@ -146,8 +146,9 @@ export const commonRules: readonly PreflightRule[] = [
 ];
 
 /**
- * Why the agent is not there. An agent that was connected when the operator started the conversion counts as
- * there: the conversion waits for it, as every later step does, because the control plane may have restarted.
+ * Why the agent is not connected. An agent that was connected when the operator started the conversion counts
+ * as connected: the conversion waits for it, as every later step does, because the control plane may have
+ * restarted.
  */
 function absenceOf(agent: AgentRecord, role: string, { createdAt }: ConversionRecord): string | undefined {
   if (agent.revokedAt) return `${role} ${agent.name} was revoked`;

@@ -1,4 +1,6 @@
-/** Whether the boot environment can reach the control plane the way the source does. Unknown fails. */
+/**
+ * Whether the boot environment can reach the control plane the way the source does. An unknown outcome fails.
+ */
 import { type Inventory, UNKNOWN } from "../../protocol/inventory.ts";
 import { bootEnvironmentNetworkOf, type LostPath } from "../boot-environment-network.ts";
 import { type PreflightFacts, type PreflightRule, Unknown } from "./rule.ts";

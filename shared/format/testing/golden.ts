@@ -36,7 +36,7 @@ function packBuilder(kind: PackKind, salt: Buffer, compressor?: Compressor): Pac
   });
 }
 
-/** One block stored uncompressed, and places that name it without holding it. */
+/** One block stored uncompressed, and places that name it without storing it. */
 function storedPack(): { bytes: Buffer; unit: BlobRef } {
   const salt = Buffer.alloc(16, 0x22);
   const builder = packBuilder("data", salt);
