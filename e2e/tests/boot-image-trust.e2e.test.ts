@@ -175,7 +175,10 @@ test("an image signed with the key that was known at enrolment is staged, and wa
   });
   expect(bootState()).toEqual(before);
   await plane.api.cancelConversion({ parameters: { id } });
-  expect(await plane.ended(id)).toMatchObject({ state: "cancelled", machine: { bootState: "untouched" } });
+  expect(await plane.ended(id)).toMatchObject({
+    state: "cancelled",
+    whereabouts: { bootState: "untouched" },
+  });
 });
 
 async function damage(path: string, change: (content: Buffer) => Buffer): Promise<void> {

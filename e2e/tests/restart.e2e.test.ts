@@ -21,6 +21,9 @@ let image: SignedImage;
 let host: Device;
 let machine: Device;
 
+/** As the inventory says, which preflight judges. */
+const DISK_BYTES = readyMachine.disks[0]?.sizeBytes ?? 0;
+
 const idOf = ({ enrolment }: Identity) => enrolment.agentId;
 
 beforeAll(async () => {
@@ -120,7 +123,7 @@ test("a machine restarts into the boot environment and back, and its clone is ma
   await restart("boot-environment", "boot-2");
   const restored = { restored: true, bootId: "boot-2", items: [], addresses: ["192.0.2.10/24"] };
   await answer(machine, "report-boot-state", restored, "boot-environment");
-  const disk = { name: "vda", sizeBytes: 64, mapRoot: "root" };
+  const disk = { name: "vda", sizeBytes: DISK_BYTES, mapRoot: "root" };
   const capture = {
     disk,
     bytesRead: 64,
@@ -141,7 +144,7 @@ test("a machine restarts into the boot environment and back, and its clone is ma
   await answer(machine, "reboot", {}, "boot-environment");
   await restart("original", "boot-3");
   await attest(id);
-  const written = [{ name: "vda", path: "/images/vda", format: "qcow2", sizeBytes: 64 }];
+  const written = [{ name: "vda", path: "/images/vda", format: "qcow2", sizeBytes: DISK_BYTES }];
   const transfer = { bytesWritten: 64, seconds: 1 };
   await answer(host, "materialise", { disks: written, ...transfer });
   await answer(host, "verify", { bytesVerified: 64, seconds: 1 });

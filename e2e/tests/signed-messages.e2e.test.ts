@@ -153,9 +153,9 @@ test("messages of others on an agent's topic change nothing and are logged", asy
   for (const forgery of forgeries) await publish(idOf(elm), forgery);
   expect(await refused(9)).toEqual([
     ...Array(4).fill("it is not signed"),
-    ...Array(2).fill(expect.stringContaining("signature does not fit")),
+    ...Array(2).fill(expect.stringContaining("signature does not match")),
     `it is for the agent ${idOf(pine)}`,
-    ...Array(2).fill(expect.stringContaining("signature does not fit")),
+    ...Array(2).fill(expect.stringContaining("signature does not match")),
   ]);
   expect(seen).toMatchObject({ releases: 0, restarts: 0 });
   expect(hasCapture()).toBe(true);
