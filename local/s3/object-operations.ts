@@ -97,7 +97,7 @@ const headObject: Operation = {
   },
 };
 
-/** The answer to a read, without its body. */
+/** Returns a read's answer, without its body. */
 function describe(call: Call, { access, objects }: Store): Found & { response: ServiceResponse } {
   const { caller, bucket, key, request } = call;
   if (request.headers["if-range"] !== undefined) throw new UnsupportedError("the header If-Range");

@@ -122,8 +122,8 @@ export class TestWorld {
   }
 
   /**
-   * Sends raw bytes that no client would send. Returns the answer once the server has closed the connection,
-   * so send `connection: close`. `hangUp` cuts the connection after the last piece.
+   * Sends raw bytes that no client would send. Resolves with the answer once the server has closed the
+   * connection, so the request needs `connection: close`. `hangUp` cuts the connection after the last piece.
    */
   raw(pieces: readonly (string | Buffer)[], { hangUp = false } = {}): Promise<string> {
     return new Promise((resolve, reject) => {
@@ -140,7 +140,7 @@ export class TestWorld {
     });
   }
 
-  /** All files of the store but the metadata's own. */
+  /** All files of the store except those of the metadata. */
   async files(): Promise<string[]> {
     const entries = await readdir(this.folder, { recursive: true, withFileTypes: true });
     const files = entries.filter((entry) => entry.isFile() && !entry.name.startsWith("metadata.sqlite"));
