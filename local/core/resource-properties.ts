@@ -13,12 +13,12 @@ export const booleanProperty = z.union([z.boolean(), z.stringbool({ truthy: ["tr
 /** A number property, which CloudFormation also accepts as a decimal string. */
 export const numberProperty = z.union([z.number(), z.string().regex(/^\d+$/).transform(Number)]);
 
-/** Tags, which change nothing here. */
+/** Tags. They have no effect. */
 export const tagsProperty = z.array(z.strictObject({ Key: z.string(), Value: z.string() }));
 
 /**
- * The properties of a resource as the schema types them. Throws `UnsupportedError` naming the resource and
- * every property that the schema does not accept: use strict objects.
+ * Parses a resource's properties with a schema, which must use strict objects. Throws `UnsupportedError`,
+ * which names the resource and every property that the schema does not accept.
  */
 export function parseProperties<Schema extends z.ZodType>(
   resource: Resource,

@@ -10,7 +10,7 @@ import type { Readable } from "node:stream";
 export const ACCOUNT_ID = "000000000000";
 export const REGION = "local-1";
 
-/** Milliseconds since 1970; timers that fire by the same clock, so that tests can move time. */
+/** The time in milliseconds since 1970, and timers by the same clock, so that tests can advance both. */
 export interface Clock {
   now(): number;
   /** Calls `run` once, `delayMs` from now. */
@@ -21,8 +21,8 @@ export interface Timer {
 }
 
 /**
- * An IAM or IoT policy document as it stands in a template, intrinsics resolved. Never changed once made:
- * evaluators remember it.
+ * An IAM or IoT policy document from a template, with its intrinsics resolved. Do not change it once it is
+ * made, because evaluators cache results for it.
  */
 export interface PolicyDocument {
   Version?: string;
@@ -50,7 +50,7 @@ export interface SessionCaller {
   sessionName: string;
   /** Identity policies of the role. */
   policies: PolicyDocument[];
-  /** Narrows the identity policies: both must allow. */
+  /** Restricts the identity policies: both must allow. */
   sessionPolicy?: PolicyDocument;
   /** Policy variables and condition keys of this session, such as `credentials-iot:ThingName`. */
   context: Record<string, string>;
@@ -60,7 +60,7 @@ export interface ServiceCaller {
   kind: "service";
   /** Such as `iot.amazonaws.com`. */
   service: string;
-  /** The resource it acts for: becomes `aws:SourceArn`. */
+  /** The resource for which it acts, which becomes `aws:SourceArn`. */
   sourceArn: string;
 }
 
@@ -70,14 +70,14 @@ export interface AccessRequest {
   /** The ARN acted on, or `*` for actions without one. */
   resource: string;
   context?: Record<string, string | string[]>;
-  /** The policy on the resource itself, where it has one. */
+  /** The policy on the resource itself, if it has one. */
   resourcePolicy?: PolicyDocument;
 }
 
 export interface Authorizer {
   /**
-   * Returns when the policies allow it; throws an `AwsError` with code `AccessDeniedException` (the wire
-   * adapter may rename it) otherwise.
+   * Returns if the policies allow the request. Otherwise throws an `AwsError` with code
+   * `AccessDeniedException`, which the wire adapter can rename.
    */
   authorize(caller: Caller, request: AccessRequest): void;
 }
@@ -93,12 +93,13 @@ export interface Credentials {
 /** The roles that the templates declare. */
 export interface Roles {
   /**
-   * A session of the role for an AWS service, as the role's trust policy allows; throws `AwsError` otherwise.
+   * Returns a session of the role for an AWS service. Throws an `AwsError` unless the role's trust policy
+   * allows it.
    */
   assumeForService(roleArn: string, service: string, options: AssumeOptions): SessionCaller;
   /**
-   * Temporary keys with which the gateway recognises this session. They survive a restart of the embedded
-   * cloud until they expire.
+   * Temporary keys by which the gateway recognises this session. They survive a restart of the embedded cloud
+   * until they expire.
    */
   issueCredentials(session: SessionCaller, durationSeconds: number): Credentials;
 }
@@ -118,7 +119,8 @@ export interface ServiceRequest {
   query: URLSearchParams;
   headers: IncomingHttpHeaders;
   /**
-   * The raw body. The gateway does not read it; use `readBody` for small ones: it checks the signed hash too.
+   * The raw body, which the gateway does not read. Use `readBody` for small bodies, because it also checks
+   * the signed hash.
    */
   body: Readable;
   /** Reads the whole body, at most `limitBytes`, and checks it against the signed `x-amz-content-sha256`. */
@@ -140,8 +142,8 @@ export interface Service {
   readonly name: string;
   handle(request: ServiceRequest): Promise<ServiceResponse>;
   /**
-   * Converts an error to this service's wire form (JSON or XML). The gateway uses it for every error, its own
-   * included.
+   * Converts an error to this service's wire form (JSON or XML). The gateway uses it for every error,
+   * including its own.
    */
   renderError(error: unknown, request: { method: string; path: string }): ServiceResponse;
   close(): Promise<void>;
@@ -154,23 +156,21 @@ export interface Resource {
   stack: string;
   logicalId: string;
   properties: Record<string, unknown>;
-  /**
-   * The name to use where the properties give none: lower case, stable over restarts, unique in the cloud.
-   */
+  /** The name to use if the properties have none: lower case, stable over restarts, unique in the cloud. */
   generatedName: string;
 }
 
 export interface ProvisionedResource {
-  /** What `Ref` gives. */
+  /** The value of `Ref`. */
   ref: string;
-  /** What `Fn::GetAtt` gives. */
+  /** The values of `Fn::GetAtt`. */
   attributes: Record<string, string>;
 }
 
 /**
  * Creates or updates resources of the given types. `provision` runs at every start of the embedded cloud, for
- * every resource, in dependency order, so it must be idempotent and keep the data of what exists. A property
- * that it does not know is an error.
+ * every resource, in dependency order, so it must be idempotent and keep existing data. An unknown property
+ * is an error.
  */
 export interface ResourceProvider {
   readonly types: readonly string[];
@@ -179,13 +179,13 @@ export interface ResourceProvider {
 
 export interface LambdaInvoker {
   /**
-   * Runs a function once and returns its answer; throws `AwsError` if it does not exist or the caller may not
-   * invoke it.
+   * Runs a function once and returns its answer. Fails with an `AwsError` if it does not exist or the caller
+   * may not invoke it.
    */
   invoke(request: LambdaInvocation): Promise<LambdaResult>;
   /**
-   * Queues an asynchronous invocation: at most two retries, then it is logged as lost, as Lambda does without
-   * a dead-letter queue.
+   * Queues an asynchronous invocation. It is retried at most twice and then logged as lost, as in Lambda
+   * without a dead-letter queue.
    */
   enqueue(request: LambdaInvocation): void;
 }
@@ -196,6 +196,6 @@ export interface LambdaInvocation {
 }
 export interface LambdaResult {
   payload: unknown;
-  /** Set when the handler threw: `payload` is then `{ errorType, errorMessage, trace }`. */
+  /** Set if the handler threw. `payload` is then `{ errorType, errorMessage, trace }`. */
   functionError?: "Handled" | "Unhandled";
 }
