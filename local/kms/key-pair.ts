@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from "node:crypto";
 
-/** The only operation of P-256 keys in the embedded cloud. */
+/** The only algorithm of P-256 keys in the embedded cloud. */
 export const SIGNING_ALGORITHM = "ECDSA_SHA_256";
 
 /** A new private key on P-256: PKCS #8, DER. */
