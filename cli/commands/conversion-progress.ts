@@ -10,12 +10,12 @@ export function progressLine(conversion: Conversion): string | undefined {
   const step = conversion.steps.find((candidate) => candidate.state === "running");
   if (!step) return waitingLine(conversion);
   const work = step.work.find((item) => item.state === "running" || item.state === "pending");
-  const parts: string[] = [step.name];
-  if (work?.disk) parts.push(work.disk);
-  const progress = work?.progress;
   const { whereabouts } = conversion;
   if (work?.awaySince && (!whereabouts || whereabouts.location === "original"))
     return awayLine(step.name, { ...work, awaySince: work.awaySince }, conversion);
+  const parts: string[] = [step.name];
+  if (work?.disk) parts.push(work.disk);
+  const progress = work?.progress;
   if (progress && progress.bytesTotal > 0) parts.push(...transferLine(progress));
   if (progress?.note) parts.push(progress.note);
   if (work?.state === "pending" && whereabouts && whereabouts.location !== "original")
@@ -33,9 +33,7 @@ function awayLine(
   return [
     `${step}, ${role} away since ${awaySince}`,
     ...(disk ? [disk] : []),
-    ...(progress && progress.bytesTotal > 0
-      ? [`${bytes(progress.bytesDone)} of ${bytes(progress.bytesTotal)}`]
-      : []),
+    ...(progress && progress.bytesTotal > 0 ? [amount(progress)] : []),
     `it continues when the agent of ${agentId} is back`,
   ].join("  ");
 }
@@ -56,10 +54,14 @@ export function transferLine(progress: {
 }): string[] {
   const { bytesDone, bytesTotal, rateBytesPerSecond, remainingSeconds, bottleneck } = progress;
   const share = bytesTotal > 0 ? Math.min(1, bytesDone / bytesTotal) : 0;
-  const parts = [bar(share), `${bytes(bytesDone)} of ${bytes(bytesTotal)}`, `${bytes(rateBytesPerSecond)}/s`];
+  const parts = [bar(share), amount(progress), `${bytes(rateBytesPerSecond)}/s`];
   if (remainingSeconds !== undefined) parts.push(`${duration(remainingSeconds)} left`);
   if (bottleneck) parts.push(`limited by ${bottleneck}`);
   return parts;
+}
+
+function amount({ bytesDone, bytesTotal }: { bytesDone: number; bytesTotal: number }): string {
+  return `${bytes(bytesDone)} of ${bytes(bytesTotal)}`;
 }
 
 /** `[######----]  60 %`. */

@@ -195,12 +195,13 @@ export async function restartRetracted(
  * Why a command for the boot environment cannot be done: the machine has come back from its restart, or was
  * not restarted, before the workflow asked. `undefined` if it may still be done.
  */
-export function whyNotThere(
+export async function whyNotThere(
   { environment }: CommandRecord,
-  { whereabouts }: ConversionRecord,
-  commands: readonly CommandRecord[],
-): Failure | undefined {
+  { id, whereabouts }: ConversionRecord,
+  { store }: CommandDeps,
+): Promise<Failure | undefined> {
   if (environment !== "boot-environment" || whereabouts?.location !== "original") return undefined;
+  const { commands } = await store.conversions.withCommands(id);
   const restart = latest(
     commands.filter(({ kind, input }) => kind === "reboot" && input.into === environment),
   );

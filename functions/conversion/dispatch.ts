@@ -60,11 +60,10 @@ export async function dispatch(request: DispatchRequest, deps: CommandDeps): Pro
     await cancelCommands([command], deps);
     throw new ConversionCancelledError(request.conversionId);
   }
-  const { commands } = await store.conversions.withCommands(request.conversionId);
   const isGone = (await store.agents.get(request.agentId)).restartedAs !== undefined;
   const failure = isGone
     ? failureOf(new BootEnvironmentLeftError())
-    : whyNotThere(command, current, commands);
+    : await whyNotThere(command, current, deps);
   if (failure) {
     await endCommand(command, failure, deps);
     return { commandId: command.id };

@@ -7,6 +7,7 @@ import { anInventory } from "#shared/domain/testing/records.ts";
 import { ArmedStateChangedError, failureOf } from "#shared/errors.ts";
 import type { BootReceipt } from "#shared/protocol/boot-receipt.ts";
 import { aDevice, aReceipt } from "../testing/device.ts";
+import { interruptNextSave } from "../testing/interrupt-save.ts";
 import {
   abandonWith,
   answer,
@@ -166,12 +167,7 @@ describe("a restart that the agent retracts, for the boot loader was changed aft
 
   test("broken off at any write is completed by the same event again", async () => {
     await restarting();
-    const { conversions } = world.store;
-    const save = conversions.saveCommand.bind(conversions);
-    conversions.saveCommand = () => {
-      conversions.saveCommand = save;
-      return Promise.reject(new Error("killed"));
-    };
+    interruptNextSave(world.store);
     await expect(retraction()).rejects.toThrow("killed");
     await retraction();
     expect(outcome("report-boot-state")).toEqual({ failure });

@@ -3,6 +3,7 @@ import { aConversion, aDisk, anInventory } from "#shared/domain/testing/records.
 import { DiskNotFoundError, failureOf } from "#shared/errors.ts";
 import { dispatch } from "../conversion/dispatch.ts";
 import * as preflight from "../tasks/check-preflight.ts";
+import { interruptNextSave } from "../testing/interrupt-save.ts";
 import { World } from "../testing/world.ts";
 import { run } from "./agent-events.ts";
 
@@ -147,12 +148,7 @@ test("a result that arrives while the step asks again reaches the new token", as
 });
 
 test("after an interruption behind the workflow's result, the repeated event completes the rest", async () => {
-  const { conversions } = world.store;
-  const save = conversions.saveCommand.bind(conversions);
-  conversions.saveCommand = () => {
-    conversions.saveCommand = save;
-    return Promise.reject(new Error("killed"));
-  };
+  interruptNextSave(world.store);
   await expect(success()).rejects.toThrow("killed");
   await success();
   expect((await command())?.state).toBe("succeeded");

@@ -49,7 +49,7 @@ export class Children {
 
   /** Reports that this execution has ended. The tasks that wait for it then continue. */
   hasEnded(executionArn: string): void {
-    for (const goOn of this.#waiting.get(executionArn) ?? []) goOn();
+    for (const resume of this.#waiting.get(executionArn) ?? []) resume();
     this.#waiting.delete(executionArn);
   }
 

@@ -21,9 +21,10 @@ export function compareVersions(a: string, b: string): number {
       if (marked[0] !== marked[1]) return marked[0] ? -1 : 1;
       if (marked[0]) [left, right] = [left.slice(1), right.slice(1)];
     }
-    const segment = /^\d/.test(left) || /^\d/.test(right) ? /^\d*/ : /^[A-Za-z]*/;
+    const isNumber = /^\d/.test(left) || /^\d/.test(right);
+    const segment = isNumber ? /^\d*/ : /^[A-Za-z]*/;
     const [mine = "", other = ""] = [segment.exec(left)?.[0], segment.exec(right)?.[0]];
-    const order = segment.source.includes("d") ? compareNumbers(mine, other) : compareTexts(mine, other);
+    const order = isNumber ? compareNumbers(mine, other) : compareTexts(mine, other);
     if (order !== 0) return order;
     [left, right] = [left.slice(mine.length), right.slice(other.length)];
   }
