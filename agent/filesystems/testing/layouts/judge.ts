@@ -1,4 +1,8 @@
 /** Random layouts, and what is wrong with our reading of them. */
+import { existsSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { readDiskUsage } from "../../disk-usage.ts";
 import { MIB } from "../test-image.ts";
 import { makeBcacheHead, makeFileSystems, preciousBytes } from "./file-systems.ts";
@@ -12,6 +16,13 @@ import { GptMaker } from "./tables.ts";
 const DISK_SIZES = [64 * MIB, 65 * MIB, 96 * MIB, 112 * MIB, 100 * MIB - 512 * 7];
 const SECTOR_BYTES = 512;
 const SIGNATURES_AT_END_BYTES = 128 * 1024;
+
+const SHOWN_FAILURES = 5;
+
+/** Makes a folder, in memory if possible: many tools wait until everything is on the disk. */
+export function makeLayoutFolder(): Promise<string> {
+  return mkdtemp(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "layouts-"));
+}
 
 /** Judges layouts one by one, all in the same memory. */
 export class LayoutJudge {
@@ -38,10 +49,26 @@ export class LayoutJudge {
   }
 
   /**
+   * Returns how many of these layouts we read wrongly, and the stories of the first of them: an empty text if
+   * there are none. Copies one layout in `copiedEvery`.
+   */
+  async failuresIn(
+    seeds: Iterable<number>,
+    { copiedEvery }: { copiedEvery: number },
+  ): Promise<{ count: number; shown: string }> {
+    const failures: string[][] = [];
+    for (const seed of seeds) {
+      const problems = await this.#problemsOf(seed, { copies: seed % copiedEvery === 0 });
+      if (problems.length > 0) failures.push(problems);
+    }
+    return { count: failures.length, shown: failures.slice(0, SHOWN_FAILURES).flat().join("\n") };
+  }
+
+  /**
    * Returns what is wrong with our reading of the layout of this seed and how the layout was made, line by
    * line, or an empty list. With `copies`, it also copies the disk, mounts the copy and checks it.
    */
-  async problemsOf(seed: number, { copies }: { copies: boolean }): Promise<string[]> {
+  async #problemsOf(seed: number, { copies }: { copies: boolean }): Promise<string[]> {
     const random = new Random(seed);
     const disk = new MemoryDisk(this.#memory, random.pick(DISK_SIZES));
     const writer = new LayoutWriter(random, this.#materials);
