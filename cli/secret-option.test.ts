@@ -39,12 +39,12 @@ test("a token from a file or from the environment is accepted without a warning"
   }
 });
 
-test("a token is read from standard input", () => {
+test.each(["--token", "--token-file"])("a token is read from standard input with `%s -`", (option) => {
   const main = join(import.meta.dirname, "main.ts");
   const run = (input: string) =>
-    spawnSync(process.execPath, [main, "sources", ...NOWHERE, "--token", "-"], { input, encoding: "utf8" });
+    spawnSync(process.execPath, [main, "sources", ...NOWHERE, option, "-"], { input, encoding: "utf8" });
   expect(run("secret\n").stderr).not.toMatch(/Warning|--token/);
-  expect(run("").stderr).toContain("--token -: it is empty");
+  expect(run("").stderr).toContain("it is empty");
 });
 
 test.each<[string, () => string[], string]>([

@@ -16,14 +16,14 @@ const LIMIT_BYTES = 16 * 1024;
 /**
  * A secret from a file, standard input, the environment or the command line. Every user of the machine can
  * read the command line, so that one prints a warning. Returns `undefined` if none is given. Throws
- * `UsageError`.
+ * `UsageError`. The file `-` is standard input.
  */
 export function secretOption(call: CliCall, { option, variable, command }: Secret): string | undefined {
   const file = textOption(call, `${option}-file`);
   const given = textOption(call, option);
   if (file !== undefined && given !== undefined)
     throw new UsageError(`give --${option} or --${option}-file, not both`, command);
-  if (file !== undefined) return read(file, `--${option}-file`, command);
+  if (file !== undefined) return read(file === "-" ? 0 : file, `--${option}-file`, command);
   if (given === "-") return read(0, `--${option} -`, command);
   if (given !== undefined) {
     call.terminal.err(
