@@ -20,7 +20,7 @@ const recorded = {
   })),
 };
 
-test("a disk is restored that is as the control plane recorded it", () => {
+test("a disk that matches the control plane's record is restored", () => {
   expect(recordedDisk(point, recorded, "sda")).toBe(point.disks[0]);
 });
 

@@ -38,7 +38,7 @@ test("rows are in columns under their heading", () => {
   expect(table(["ID"], [], "none")).toBe("none");
 });
 
-test("no name that an agent gave itself can take over the terminal that shows it", () => {
+test("no name of an agent can send control sequences to the terminal that shows it", () => {
   const { written, terminal } = recorder(true);
   const name = "pine\u001b]0;owned\u0007\u001b[2J\r\u009b31m";
   print(terminal, false, {}, () => table(["ID", "NAME"], [["agt_1", name]], ""));

@@ -105,7 +105,7 @@ test("the access log names route, outcome and caller", () => {
   });
 });
 
-test("who speaks is taken from the topic, and nothing else of the payload than the event", () => {
+test("the rule takes the sender from the topic, and only the event from the payload", () => {
   templates()
     .get("CausewayEdge")
     ?.hasResourceProperties("AWS::IoT::TopicRule", {
@@ -136,7 +136,7 @@ test("no role deletes, changes versions or touches the bucket; each creates only
   );
 });
 
-test("the bucket refuses writes that could replace an object, deletions, and plain HTTP, to everybody", () => {
+test("the bucket refuses every caller's overwrites, deletions and plain HTTP", () => {
   const policies = templates().get("CausewayData")?.findResources("AWS::S3::BucketPolicy") ?? {};
   const statements = Object.values(policies).flatMap(({ Properties }) => Properties.PolicyDocument.Statement);
   expect(
@@ -163,7 +163,7 @@ test("the bucket refuses writes that could replace an object, deletions, and pla
   ]);
 });
 
-test("what was replaced or deleted all the same stays for 30 days", () => {
+test("a version that was replaced or deleted is kept for 30 days", () => {
   templates()
     .get("CausewayData")
     ?.hasResourceProperties("AWS::S3::Bucket", {
@@ -176,7 +176,7 @@ test("what was replaced or deleted all the same stays for 30 days", () => {
     });
 });
 
-test("the machine of conversions may start, describe and stop the others, and no other machine any", () => {
+test("only the workflow of conversions may start, describe and stop other workflows", () => {
   const policies = templates().get("CausewayWorkflow")?.findResources("AWS::IAM::Policy") ?? {};
   const statements = (part: string) =>
     Object.entries(policies)

@@ -164,7 +164,7 @@ async function writeAssembly(more: Record<string, unknown> = {}): Promise<string
   return directory;
 }
 
-test("an assembly runs, and runs on after a restart: same address, names and tokens", async () => {
+test("an assembly that is started again continues with the same address, names and tokens", async () => {
   const options = {
     assemblyDir: await writeAssembly(),
     dataDir: await temporaryDirectory(),
@@ -194,7 +194,7 @@ test("an assembly runs, and runs on after a restart: same address, names and tok
   await second.close();
 });
 
-test("a start that fails lets go of the directory", async () => {
+test("a start that fails releases the directory", async () => {
   const dataDir = await temporaryDirectory();
   const start = (assemblyDir: string) => startCloud({ assemblyDir, dataDir, clock: systemClock, program });
   const unknown = await writeAssembly({ Queue: { Type: "AWS::SQS::Queue", Properties: {} } });

@@ -26,7 +26,7 @@ function failing(times: number, error: Error) {
   return { ask, asked: () => asked };
 }
 
-test("what may still come is asked for until it comes, and each trouble is reported before the pause", async () => {
+test("a call that fails temporarily is repeated until it succeeds, and each failure is reported before the pause", async () => {
   const { ask } = failing(3, new BusyError("busy"));
   const told: [string, number][] = [];
   const onRetry = (error: CausewayError, pauseMs: number) => told.push([error.name, pauseMs]);
@@ -44,7 +44,7 @@ test.each([new RefusedError("refused"), new Error("a defect")])("%s is not asked
   expect(asked()).toBe(1);
 });
 
-test("after its patience the next failure is final", async () => {
+test("after the time limit, the next failure is final", async () => {
   const { ask, asked } = failing(Number.POSITIVE_INFINITY, new BusyError("busy"));
   await expect(retry(ask, { isRetryable, delayMs: () => 1, patienceMs: 2 })).rejects.toThrow("busy");
   expect(asked()).toBe(4);
@@ -58,7 +58,7 @@ test("an abort ends the pause", async () => {
   await expect(end).rejects.toMatchObject({ name: "AbortError" });
 });
 
-test("after the last of its attempts it gives up, without a pause", async () => {
+test("after the last attempt it gives up, without a pause", async () => {
   const { ask, asked } = failing(Number.POSITIVE_INFINITY, new BusyError("busy"));
   const pauses: number[] = [];
   const sleep = async (ms: number) => {
@@ -70,7 +70,7 @@ test("after the last of its attempts it gives up, without a pause", async () => 
   expect(pauses).toEqual([10, 20]);
 });
 
-test("each attempt knows its number, and nothing is attempted once it is aborted", async () => {
+test("each attempt gets its number, and there is no attempt after an abort", async () => {
   const numbers: number[] = [];
   const work = async (attempt: number) => {
     numbers.push(attempt);

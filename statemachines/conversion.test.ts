@@ -18,7 +18,7 @@ class Run extends ConversionRun {
   }
 }
 
-test("a conversion goes through every step and ends with what came of them", async () => {
+test("a conversion goes through every step and ends with the results of all of them", async () => {
   const run = await new Run().start({ bootCheck: true, disks: ["vda", "vdb"], bootExpect: "ready" });
   expect(run.result().status).toBe("SUCCEEDED");
   expect(run.commands).toEqual([
@@ -133,7 +133,7 @@ test("an agent that stops reporting gets the command again, and the conversion c
   expect(new Set(run.dispatched.map(({ taskToken }) => taskToken)).size).toBe(run.dispatched.length);
 });
 
-test("an agent that gives signs of life is not asked again, however long it takes", async () => {
+test("an agent that sends heartbeats does not get the command again, however long it takes", async () => {
   const run = await new Run({ "capture-disk": [silent] }).start();
   const [command] = run.dispatched;
   if (!command) throw new Error("nothing was dispatched");
@@ -182,7 +182,7 @@ test("a clone that does not boot fails the conversion, with what was seen", asyn
   expect(run.abandonedWith).toMatchObject([{ Error: "BootCheckFailedError" }]);
 });
 
-test("a boot check that could not tell completes and says so", async () => {
+test("a boot check without a verdict completes the conversion, which says so", async () => {
   const run = await new Run({ "boot-check": [succeed({ verdict: "unknown" })] }).start({ bootCheck: true });
   expect(run.result().status).toBe("SUCCEEDED");
   expect(run.world.payloads("CompleteConversion")).toMatchObject([{ bootCheck: { verdict: "unknown" } }]);
@@ -240,7 +240,7 @@ test("a start that is repeated finds the conversion that runs, and its clone is 
   expect(run.commands.filter((key) => key === "materialise")).toHaveLength(1);
 });
 
-test.each(CLONE_WORK)("a conversion that is stopped during %s takes its clone along", async (key) => {
+test.each(CLONE_WORK)("a conversion that is stopped during %s also stops its clone", async (key) => {
   const run = await new Run({ [key]: [silent] }).start({ bootCheck: true });
   await run.stop("conversion");
   expect(run.result().status).toBe("ABORTED");

@@ -89,7 +89,7 @@ test("a machine is armed only at the time that was chosen, long after its image 
   expect(run.result().status).toBe("SUCCEEDED");
 });
 
-test("a conversion that is stopped while it waits for its time takes the wait along", async () => {
+test("a conversion that is stopped while it waits for its start time stops the waiting execution, too", async () => {
   const run = await new Run().start({ startAt: "2030-01-01T02:00:00.000Z" });
   await run.stop("conversion");
   expect(run.result("remote-cold-capture").status).toBe("ABORTED");
@@ -97,7 +97,7 @@ test("a conversion that is stopped while it waits for its time takes the wait al
   expect(run.commands).toEqual(["stage-boot-image"]);
 });
 
-test("a time that has passed is now", async () => {
+test("a start time that has passed does not delay the restart", async () => {
   const run = await new Run().start({ startAt: "2000-01-01T02:00:00.000Z" });
   expect(run.result().status).toBe("SUCCEEDED");
 });
@@ -186,7 +186,7 @@ test("an original system that stays silent ends the conversion, and its recovery
 });
 
 test.each(["BootStateDiffersError", "BootReceiptInvalidError"])(
-  "a %s ends the conversion: nothing passes over a source that may be harmed",
+  "a %s ends the conversion, because the source may be harmed",
   async (error) => {
     const run = await new Run({ "attest-boot-state": [fail(error)] }).start();
     expect(run.result()).toMatchObject({ status: "FAILED", error });
@@ -194,7 +194,7 @@ test.each(["BootStateDiffersError", "BootReceiptInvalidError"])(
   },
 );
 
-test("what goes wrong on the target afterwards leaves the source alone", async () => {
+test("a later failure on the target does not affect the source", async () => {
   const run = await new Run({ materialise: [fail("DiskFullError")] }).start();
   expect(run.commands).toEqual([...TRIP, "materialise"]);
   expect(run.abandonedWith).toMatchObject([{ Error: "DiskFullError" }]);
@@ -247,7 +247,7 @@ test("cancelling between two steps brings the machine back as well", async () =>
 });
 
 test.each(["materialise", "verify", "boot-check"])(
-  "cancelling during %s leaves the source alone",
+  "cancelling during %s does not affect the source",
   async (key) => {
     const run = await new Run({ [key]: [silent] }).start({ bootCheck: true });
     await fail(CANCELLED)(run.waiting, run);

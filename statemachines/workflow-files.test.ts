@@ -15,7 +15,7 @@ test("there is a file for every workflow, and no other", () => {
   expect(workflowFiles).toEqual([...workflowNames].sort());
 });
 
-test("they call every task function there is, and no other", () => {
+test("they call every task function, and no other", () => {
   const called = files.flatMap((file) => file.functionPlaceholders);
   expect([...new Set(called)].sort()).toEqual(taskPlaceholders);
 });
@@ -76,7 +76,7 @@ test("from arming until the receipt, every failure leads through bringing the ma
   }
 });
 
-test("no state stands in two workflows", () => {
+test("no two workflows have the same state", () => {
   const bodies = files.flatMap((file, index) =>
     file.allStates.map(({ name, state }) => {
       const { Comment: _, Next: _next, End: _end, ...body } = state;

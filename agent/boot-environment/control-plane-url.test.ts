@@ -7,7 +7,7 @@ test.each([
   ["HTTP://10.0.2.2:8080", "http://10.0.2.2:8080"],
   ["192.0.2.7:8443", "https://192.0.2.7:8443"],
   ["https://example.com/causeway/", "https://example.com/causeway"],
-])("%j is understood as %s", (typed, url) => {
+])("%j, as typed, means the control plane %s", (typed, url) => {
   expect(parseControlPlaneUrl(typed)).toBe(url);
 });
 

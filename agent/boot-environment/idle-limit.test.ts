@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { IdleLimit } from "./idle-limit.ts";
 
-test("lasts while a command runs, however long, and for the limit after it", () => {
+test("does not run out while a command runs, nor within the limit after it", () => {
   const idleLimit = new IdleLimit(0, 600);
   expect(idleLimit.isWithin(599, { working: false })).toBe(true);
   expect(idleLimit.isWithin(599, { working: true })).toBe(true);

@@ -47,7 +47,7 @@ describe("the output of bcdedit", () => {
     expect(objects?.[2]?.elements.path).toEqual(["\\Windows\\system32\\winload.efi"]);
   });
 
-  test("as a real Windows 11 printed it is parsed completely: lists, an object without elements, RAM disks", () => {
+  test("of a real Windows 11 is parsed completely: lists, an object without elements, RAM disks", () => {
     const objects = parseBcdEnumeration(RECORDED_WINDOWS_11) ?? [];
     expect(objects).toHaveLength(RECORDED_WINDOWS_11.match(/^-+$/gm)?.length ?? 0);
     const named = Object.fromEntries(objects.map(({ id, elements }) => [id, elements]));

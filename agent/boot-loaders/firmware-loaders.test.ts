@@ -344,7 +344,7 @@ describe("the choice of a boot loader", () => {
     expect(passedOver.map(({ kind }) => kind)).toEqual(["boot-next", "systemd-boot"]);
   });
 
-  test("names every reason and the way that remains if nothing can be armed", async () => {
+  test("names every reason, and the remaining way, if no boot loader can be armed", async () => {
     const machine = await machineWith({ firmware: "bios", separateBoot: true, bootLayer: "lvm" });
     await installGrub(machine);
     await withoutWriting(machine, () =>

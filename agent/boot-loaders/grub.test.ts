@@ -131,7 +131,7 @@ test.each([
   expect((await stat(machine.at("/boot/grub"))).mtimeMs).toBe(1_600_000_001_500);
 });
 
-test("grubenv keeps its inode and blocks, both when it is armed and when it is restored", async () => {
+test("arming and restoring keep grubenv's inode and blocks", async () => {
   const machine = await grubMachine();
   const before = await stat(machine.at("/boot/grub/grubenv"));
   const bytes = await readFile(machine.at("/boot/grub/grubenv"));

@@ -162,7 +162,7 @@ afterEach(async () => {
 });
 
 describe.each(Object.entries(LOADERS))("with %s", (_, loader) => {
-  test("whatever others change and wherever the power fails, their changes stay, and nothing of ours is left", async () => {
+  test("wherever the power fails, others' changes stay, and nothing of ours is left", async () => {
     const { changes } = loader;
     await fc.assert(
       fc.asyncProperty(

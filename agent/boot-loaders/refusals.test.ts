@@ -341,7 +341,7 @@ test.each<[LoaderName, string]>([
   },
 );
 
-describe("what cannot be restored is named and stays, the next start is undone first, and restoring can be completed later", () => {
+describe("an item that cannot be restored is named and left, the next start is undone first, and restoring can be completed later", () => {
   test.each<[LoaderName, string, object, Change, Change]>([
     [
       "GRUB",

@@ -42,7 +42,7 @@ test("kernel, RAM disk and overlay are staged, and only root may read what conta
   expect(await modeOf(staged.folder)).toBe(0o700);
 });
 
-test("for the firmware the overlay becomes a part of the one file", async () => {
+test("for the firmware, the overlay becomes part of the single file", async () => {
   const staged = await stage(machine, request({ form: "unified-kernel" }));
   const bytes = await readFile(machine.at(`${staged.folder}/causeway.efi`));
   expect(bytes.includes(Buffer.concat([Buffer.alloc(9000, "initrd "), OVERLAY]))).toBe(true);
@@ -188,7 +188,7 @@ describe("an image that changes under the agent's hands is not used, and unstagi
   });
 });
 
-test("without room for it again, the job's own leftover is removed, and another job's stays", async () => {
+test("if there is no room to stage again, the job's own leftover is removed, and another job's stays", async () => {
   const { folder } = await stage(machine, request());
   await stage(machine, request({ jobId: "cv-2", folder: "/boot/causeway/cv-2" }));
   machine.freeSpaceBytes = 10_000;

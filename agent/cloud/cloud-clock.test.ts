@@ -28,7 +28,7 @@ test("a clock that is about right is left alone, even one that was corrected mea
   expect(clock.now()).toBe(ownMs);
 });
 
-test("an answer without a time changes nothing", () => {
+test("an answer without a time does not change the clock", () => {
   const clock = new CloudClock(() => TRUE_MS);
   clock.take(new Date(TRUE_MS - 3_600_000));
   clock.take(undefined);

@@ -115,7 +115,7 @@ test.each(["ext4", "ntfs", "gpt"])(
   60_000,
 );
 
-test("noise is fully used, at any size", async () => {
+test("random bytes count as fully used, at any size", async () => {
   const property = fc.asyncProperty(fc.uint8Array({ maxLength: 70_000 }), async (noise) => {
     const usage = await usageOf(new DamagedDisk(Buffer.from(noise), []));
     expect(totalBytes(usage.used)).toBe(noise.length);

@@ -69,17 +69,22 @@ test.skipIf(!isRoot)(
   },
 );
 
-test.skipIf(!isRoot)("an ignored metadata area says nothing, and everything is used (lvm2#103)", async () => {
-  await inGroup(async ([first], change) => {
-    await change((lvm, [device]) => {
-      lvm("pvchange", "--metadataignore", "y", "-y", device);
-      lvm("lvcreate", "-q", ...INACTIVE, "-L", "20M", "-n", "later", "vg", device);
+test.skipIf(!isRoot)(
+  "an ignored metadata area gives no information, so everything is used (lvm2#103)",
+  async () => {
+    await inGroup(async ([first], change) => {
+      await change((lvm, [device]) => {
+        lvm("pvchange", "--metadataignore", "y", "-y", device);
+        lvm("lvcreate", "-q", ...INACTIVE, "-L", "20M", "-n", "later", "vg", device);
+      });
+      const usage = await usageOf(first);
+      expect(totalBytes(usage.used)).toBe(usage.sizeBytes);
+      expect(usage.doubts).toEqual([
+        { place: "disk", reason: "its LVM metadata is kept on other disks only" },
+      ]);
     });
-    const usage = await usageOf(first);
-    expect(totalBytes(usage.used)).toBe(usage.sizeBytes);
-    expect(usage.doubts).toEqual([{ place: "disk", reason: "its LVM metadata is kept on other disks only" }]);
-  });
-});
+  },
+);
 
 test.skipIf(!isRoot)(
   "a disk that came back with an older text is a doubt, because LVM knows a newer one",

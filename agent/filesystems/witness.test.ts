@@ -129,7 +129,7 @@ test.each<[string, Answers, RegExp[]]>([
   });
 });
 
-test("tools that cannot probe, such as busybox's blkid, are no witnesses", async () => {
+test("tools that cannot probe, such as busybox's blkid, are not used as witnesses", async () => {
   await withDisk(async (disk) => {
     const usage = { status: 1, output: "" };
     const { doubts, skipped } = await doubtsWith(disk, tools({ volume: usage, disk: usage, partx: usage }));

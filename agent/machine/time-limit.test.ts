@@ -3,7 +3,7 @@ import { withTimeLimit } from "./time-limit.ts";
 
 const after = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-test("work that is in time settles as it is, good or bad", async () => {
+test("work that ends in time keeps its outcome, success or failure", async () => {
   const late = () => "late";
   expect(await withTimeLimit(Promise.resolve("done"), 1000, late)).toBe("done");
   await expect(withTimeLimit(Promise.reject(new Error("broken")), 1000, late)).rejects.toThrow("broken");

@@ -6,7 +6,7 @@ import { limitingStage, StageTimes } from "./stage-times.ts";
 const stages = { before: "read", own: "compress", after: "upload" } as const;
 const times = { elapsedMs: 10_000, workers: 2, busyMs: 0, blockedMs: 0 };
 
-test("busy workers are the limit; idle ones wait for what comes before, blocked ones for what comes after", () => {
+test("busy workers are the bottleneck; idle ones wait for the stage before, blocked ones for the stage after", () => {
   expect(limitingStage(stages, { ...times, busyMs: 19_000, blockedMs: 500 })).toBe("compress");
   expect(limitingStage(stages, { ...times, busyMs: 6000, blockedMs: 1000 })).toBe("read");
   expect(limitingStage(stages, { ...times, busyMs: 6000, blockedMs: 12_000 })).toBe("upload");
@@ -49,7 +49,7 @@ test("rate and remaining time count only what this attempt has done", () => {
   expect(meter.elapsedMs).toBe(10_000);
 });
 
-test("there is no remaining time without a rate, and never less than none", () => {
+test("without a rate there is no remaining time, and it is never negative", () => {
   const clock = { ms: 0 };
   const { meter, reports } = meterAt(clock);
   meter.expect(100);

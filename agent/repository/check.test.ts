@@ -135,7 +135,7 @@ test("a point under another's key, a renamed pack, and foreign objects are found
   );
 });
 
-test("a point marked for deletion is no longer listed, and the mark is not damage", async () => {
+test("a point marked for deletion is not listed, and its mark does not count as damage", async () => {
   const { repository, objects } = copy();
   objects.set("sources/s1/pruned/p1", Buffer.alloc(0));
   expect(await listPoints(repository)).toEqual(["p2"]);

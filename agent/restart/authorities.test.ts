@@ -22,7 +22,7 @@ test("if there are none, or they cannot be read, the result is empty", async () 
   expect(await additionalAuthorities(new RecordedMachine({}), { NODE_EXTRA_CA_CERTS: "/gone" })).toBe("");
 });
 
-test("more than an overlay has room for is cut between certificates", async () => {
+test("if an overlay lacks room, the list is cut between certificates", async () => {
   const many = Array.from({ length: 600 }, (_, index) =>
     pem("A").replace("A".repeat(64), `${index}A`.repeat(300)),
   );

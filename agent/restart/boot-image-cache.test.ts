@@ -85,7 +85,7 @@ test("a file that the manifest does not name is refused, and not created", async
   expect(await readdir(cache.folderOf(image.id))).toEqual(["manifest.json", "manifest.json.sig"]);
 });
 
-test("of an image whose key is not trusted nothing is fetched or written", async () => {
+test("no file of an image whose key is not trusted is fetched or written", async () => {
   const { image } = await imageInStore();
   const place = folder();
   const untrusted = new Error("another key");

@@ -36,18 +36,21 @@ test.runIf(isRoot)("an image whose scripts set up the source's network passes", 
   await requireRehearsal(new LocalMachine(), { network }, { imageDir: await anImage(), accept: [] });
 });
 
-test.runIf(isRoot)("one whose scripts set up another network is refused with what would differ", async () => {
-  const network = await aNetwork();
-  const imageDir = await anImage((script) => script.replace("route) try ip", "route) : ip"));
-  await expect(
-    requireRehearsal(new LocalMachine(), { network }, { imageDir, accept: [] }),
-  ).rejects.toMatchObject({
-    name: "NetworkNotRehearsedError",
-    retryable: false,
-    message: expect.stringContaining(`${CLOUD} would not be reached at all`),
-  });
-  await requireRehearsal(new LocalMachine(), { network }, { imageDir, accept: ["network-rehearsed"] });
-});
+test.runIf(isRoot)(
+  "an image whose scripts set up another network is refused with the differences",
+  async () => {
+    const network = await aNetwork();
+    const imageDir = await anImage((script) => script.replace("route) try ip", "route) : ip"));
+    await expect(
+      requireRehearsal(new LocalMachine(), { network }, { imageDir, accept: [] }),
+    ).rejects.toMatchObject({
+      name: "NetworkNotRehearsedError",
+      retryable: false,
+      message: expect.stringContaining(`${CLOUD} would not be reached at all`),
+    });
+    await requireRehearsal(new LocalMachine(), { network }, { imageDir, accept: ["network-rehearsed"] });
+  },
+);
 
 test("an image without scripts is refused, because the outcome is unknown", async () => {
   const imageDir = join(tmpdir(), "causeway-no-image");

@@ -17,7 +17,7 @@ test("the same bytes twice are one object, other bytes another", async () => {
   expect(store.objects.size).toBe(2);
 });
 
-test("other bytes under the name are not taken for these", async () => {
+test("other bytes under the name do not count as these", async () => {
   const store = new MemoryStore();
   store.objects.set(`kept/${sha256}.json`, Buffer.from("planted"));
   await expect(put(store)).rejects.toThrow(ObjectExistsError);

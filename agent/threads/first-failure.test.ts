@@ -20,7 +20,7 @@ test("work that succeeds is drained, including work that is tracked meanwhile", 
   expect(work.failure).toBeUndefined();
 });
 
-test("the first failure is the one that everything rejects with", async () => {
+test("everything rejects with the first failure", async () => {
   const work = new FirstFailure();
   const waiting = work.orFailure(never);
   work.track(Promise.reject(new Error("first")));

@@ -19,7 +19,7 @@ test("each problem of an inventory is a line below the table, with its machine a
   ]);
 });
 
-test("why a disk cannot be read is said once", () => {
+test("the reason why a disk cannot be read is shown once", () => {
   const inventory = anInventory({
     disks: [aDisk("vda", { unreadable: "no right", problems: ["no right"] })],
   });
@@ -29,6 +29,6 @@ test("why a disk cannot be read is said once", () => {
   ]);
 });
 
-test("where every inventory is whole, there is only the table", () => {
+test("if every inventory is complete, only the table is shown", () => {
   expect(agentTable([sourceOf(aSource())], "none").split("\n")).toHaveLength(2);
 });

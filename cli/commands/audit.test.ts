@@ -10,7 +10,7 @@ const entry = {
   outcome: "refused" as const,
 };
 
-test("a refusal that stands for many says how many and when the last one was", () => {
+test("an entry for several refusals shows their number and the time of the last one", () => {
   const lastAt = "2030-01-01T10:25:00.000Z";
   const lines = auditTable([
     { ...entry, count: 21, lastAt },

@@ -85,7 +85,7 @@ test("a log gets one line when the source goes away, and one when it is back", (
   ]);
 });
 
-test("a machine that is restarting is not called away: the line says where it is", () => {
+test("a machine that is restarting is not shown as disconnected: the line says where it is", () => {
   const [step] = awaiting.steps.slice(1);
   const work = (step?.work ?? []).map((item) => ({ ...item, awaySince: "2030-01-01T02:31:00.000Z" }));
   const steps = step ? [{ ...step, work }] : [];

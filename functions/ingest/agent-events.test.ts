@@ -93,7 +93,7 @@ test("an agent that repeats a result is answered once in a minute", async () => 
   }
 });
 
-test("an agent that works on a cancelled command hears so at once, again at its result, and then once in a minute", async () => {
+test("an agent that works on a cancelled command gets the cancellation at once, again at its result, and then once a minute", async () => {
   await world.store.conversions.modifyCommand(ID, (current) => ({ ...current, state: "cancelled" }));
   await progress(5, 1);
   await progress(5, 2);
@@ -108,7 +108,7 @@ test("an agent that works on a cancelled command hears so at once, again at its 
   expect(answers()).toHaveLength(3);
 });
 
-test("broken off before the answer was noted, the repeated event answers again", async () => {
+test("if the first event is interrupted before its answer is recorded, the repeated event is answered again", async () => {
   const { conversions } = world.store;
   const modify = conversions.modifyCommand.bind(conversions);
   conversions.modifyCommand = () => Promise.reject(new Error("killed"));

@@ -62,7 +62,7 @@ test.each([
   expect(await get()).toMatchObject({ status, body: { name: error.name, detail: error.message, status } });
 });
 
-test("an unexpected error gives the log everything and the caller only a request id", async () => {
+test("the log gets an unexpected error in full, and the caller only a request id", async () => {
   const { get, world } = await audit(() => Promise.reject(new Error("the password is hunter2")));
   const { status, body } = await get();
   expect(status).toBe(500);

@@ -38,7 +38,7 @@ test("concurrent changes are all made", async () => {
   expect((await store.find(keyOf("a")))?.count).toBe(4);
 });
 
-test("a change that changes nothing writes nothing", async () => {
+test("a change that leaves the item as it is writes nothing", async () => {
   const store = await counters();
   await store.save({ id: "a", count: 1, version: 0 });
   const same = await store.modify(keyOf("a"), (counter) => counter ?? { id: "a", count: 2, version: 0 });

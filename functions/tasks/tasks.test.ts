@@ -184,7 +184,7 @@ test("abandoning records the failure, stops running commands, and releases what 
 });
 
 test.each(["fail", "send", "sign"])(
-  "abandoning broken off at %s is completed by the next try",
+  "abandoning that is interrupted at %s is completed by the next attempt",
   async (call) => {
     await dispatched();
     world.outage.strike(call);

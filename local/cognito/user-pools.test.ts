@@ -104,7 +104,7 @@ test.each([
   await expect(pools.issueToken(request)).rejects.toMatchObject({ code: "ResourceNotFoundException" });
 });
 
-test("what would need sign-in or triggers stops the start", async () => {
+test("a pool that needs sign-in or triggers is refused at the start", async () => {
   const { provision, userPoolId } = await start();
   await expect(provision("UserPool", "Other", { LambdaConfig: {} })).rejects.toThrow("LambdaConfig");
   const confidential = { UserPoolId: userPoolId, GenerateSecret: true };

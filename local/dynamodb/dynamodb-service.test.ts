@@ -182,7 +182,7 @@ test("a sweep deletes what has expired, and only that", async () => {
   expect(await get("absurd")).toBeDefined();
 });
 
-test("an index that a template adds covers the items that are there, and one that it drops goes away", async () => {
+test("an index that a template adds covers existing items, and an index that it drops is removed", async () => {
   await put("tagged", { colour: { S: "red" }, kind: { S: "tagged" } });
   const byColour = {
     IndexName: "by-colour",

@@ -291,7 +291,7 @@ test("requests are throttled as the stage says, and each is in the access log", 
   );
 });
 
-test("what the embedded cloud does not serve stops the start", async () => {
+test("an API with features that the embedded cloud lacks is refused at the start", async () => {
   world = await HttpApiWorld.start();
   const api = (properties: object) => world.provision("AWS::ApiGatewayV2::Api", "Second", properties);
   await expect(api({ Name: "b", ProtocolType: "HTTP" })).rejects.toThrow("more than one HTTP API");

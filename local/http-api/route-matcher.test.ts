@@ -36,7 +36,7 @@ test.each([
   }
 });
 
-test("without a default, what no route names matches nothing", () => {
+test("without a default route, a request that no route names matches none", () => {
   const routes = ["GET /a/{id}", "POST /a"].map(route);
   for (const path of ["/", "/a", "/a/", "/a/b/c", "/b/1"])
     expect(matchRoute(routes, "GET", path)).toBeUndefined();

@@ -262,7 +262,7 @@ test("a key belongs to its policy: identity policies count only where it names t
   expect(decision(session(), { ...decrypt, resourcePolicy: keyPolicy(roleArn) })).toBe("allowed");
 });
 
-test("a service needs a resource policy that names it and the resource it acts for", () => {
+test("a service is allowed only by a resource policy that names the service and the resource that it acts for", () => {
   const invoke: AccessRequest = {
     action: "lambda:InvokeFunction",
     resource: "arn:aws:lambda:local-1:0:function:f",

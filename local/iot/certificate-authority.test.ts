@@ -56,7 +56,7 @@ test("a crash while the authority is created leaves nothing that the next start 
   expect(await handshake(second, server)).toBe("trusted");
 });
 
-test("what is labelled as something else is no certificate request", async () => {
+test("a PEM block with another label is not accepted as a certificate request", async () => {
   const authority = await CertificateAuthority.open(directory);
   const { csr } = await newKeyAndCsr("alpha");
   const refused = authority.issueFromRequest(csr.replaceAll(" REQUEST", ""));

@@ -28,7 +28,7 @@ test("a device gets the credentials of its role alias, and the session knows whi
   ]);
 });
 
-test("no credentials for another's thing, without the policy, for an unknown alias or when revoked", async () => {
+test("a device gets no credentials for another device's thing, without a policy, for an unknown alias or once it is revoked", async () => {
   await using cloud = await TestCloud.start();
   const device = await enrol(cloud, "alpha");
   await enrol(cloud, "beta");
@@ -61,7 +61,7 @@ test("no credentials for another's thing, without the policy, for an unknown ali
   ]);
 });
 
-test("a role that cannot be assumed is AWS's client error, not ours", async () => {
+test("a role that cannot be assumed is reported as a client error, as by AWS", async () => {
   await using cloud = await TestCloud.start();
   const device = await enrol(cloud, "alpha");
   cloud.roles.assumable = false;
@@ -71,7 +71,7 @@ test("a role that cannot be assumed is AWS's client error, not ours", async () =
   });
 });
 
-test("without a certificate of the authority there is no answer at all", async () => {
+test("a client without a certificate of the authority gets no answer", async () => {
   await using cloud = await TestCloud.start();
   const { key } = await newKeyAndCsr("alpha");
   const other = await enrol(cloud, "alpha");

@@ -16,7 +16,7 @@ async function subscriber(cloud: TestCloud): Promise<TestConnection> {
   return connection;
 }
 
-test("dropped, duplicated and swapped messages reach a client so", async () => {
+test("a client gets messages dropped, duplicated and swapped as the faults say", async () => {
   await using cloud = await cloudWith("to-client", [
     { kind: "drop" },
     { kind: "duplicate" },

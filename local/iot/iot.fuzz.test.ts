@@ -62,7 +62,7 @@ test("any text as SQL is either a statement or a parse error", () => {
   );
 });
 
-test("conditions that are written out and parsed decide as computed", () => {
+test("a condition that is written out and parsed again gives the same result", () => {
   const number = fc.integer({ min: -3, max: 3 });
   const comparison = fc.record({ field: fc.constantFrom("a", "b"), value: number });
   fc.assert(
@@ -92,7 +92,7 @@ test("a filter made from a topic by wildcards matches that topic", () => {
   );
 });
 
-test("packets come out of a stream as they went in, wherever it is cut", () => {
+test("a stream gives back the same packets, wherever it is cut", () => {
   const packet = fc.tuple(fc.nat(255), fc.uint8Array({ maxLength: 300 })).map(([first, body]) => {
     const length = body.length < 128 ? [body.length] : [(body.length % 128) | 0x80, body.length >> 7];
     return Buffer.from([first, ...length, ...body]);
@@ -112,7 +112,7 @@ test("packets come out of a stream as they went in, wherever it is cut", () => {
   );
 });
 
-test("a packet that announces too much is refused before it is there", () => {
+test("a packet whose header announces too many bytes is refused before the bytes arrive", () => {
   expect(() => new FrameSplitter(1000).push(Buffer.from([0x30, 0xff, 0x7f]))).toThrow(FrameError);
   expect(() => new FrameSplitter(1000).push(Buffer.from([0x30, 0xff, 0xff, 0xff, 0xff]))).toThrow(FrameError);
   expect(new FrameSplitter(1000).push(Buffer.from([0x30, 0xff]))).toEqual([]);

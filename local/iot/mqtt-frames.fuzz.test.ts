@@ -17,7 +17,7 @@ const chunk = fc.oneof(
   fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
 );
 
-test("whatever bytes come, they are cut into packets within the limit, or the stream is refused", () => {
+test("any bytes are split into packets within the limit, or the stream is refused", () => {
   fc.assert(
     fc.property(fc.array(chunk, { maxLength: 20 }), (chunks) => {
       const splitter = new FrameSplitter(MAX_BYTES);

@@ -65,7 +65,7 @@ test("a thing is created, described, updated at its version, listed and deleted"
   });
 });
 
-test("a certificate cannot go while it is active or attached", async () => {
+test("a certificate cannot be deleted while it is active or attached", async () => {
   await using cloud = await TestCloud.start();
   const iot = cloud.iot();
   const { certificateId, certificateArn, name } = await enrol(cloud, "alpha");
@@ -185,7 +185,7 @@ test("every operation is authorized on its own action and resource", async () =>
   ]);
 });
 
-test("what is not emulated fails loudly", async () => {
+test("an operation that is not emulated fails with an error that names it", async () => {
   await using cloud = await TestCloud.start();
   const iot = cloud.iot();
   const unsupported = { name: "NotImplemented", message: expect.stringContaining("does not support") };

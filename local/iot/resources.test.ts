@@ -30,7 +30,7 @@ const policy = (statement: Record<string, unknown>) => ({
   PolicyDocument: { Version: "2012-10-17", Statement: [{ ...STATEMENT, ...statement }] },
 });
 
-test("resources without a name get the generated one, as far as AWS allows its characters", async () => {
+test("a resource without a name gets a generated one, reduced to the characters that AWS allows", async () => {
   expect(await provision("AWS::IoT::TopicRule", { TopicRulePayload: RULE })).toEqual({
     ref: "stack_thing_1a2b",
     attributes: { Arn: "arn:aws:iot:local-1:000000000000:rule/stack_thing_1a2b" },

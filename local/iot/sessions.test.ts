@@ -22,7 +22,7 @@ async function absentDevice(cloud: TestCloud) {
   return device;
 }
 
-test("messages to a device that is away wait for it, in order, and once received are gone", async () => {
+test("messages to a disconnected device wait for it in order, and are removed once it has received them", async () => {
   await using cloud = await TestCloud.start();
   const device = await absentDevice(cloud);
   await send(cloud, "1", "2", "3");
@@ -67,7 +67,7 @@ test("a clean session ends the persistent one", async () => {
   expect(connection.sessionPresent).toBe(false);
 });
 
-test("a refused part of a subscription request is not kept in the session", async () => {
+test("a session does not keep a subscription that was refused", async () => {
   await using cloud = await TestCloud.start();
   const device = await enrol(cloud, "alpha");
   const greedy = await TestConnection.open(cloud, device, PERSISTENT);
@@ -91,7 +91,7 @@ test("a session continues without a subscription that the policy no longer allow
   expect(cloud.refused).toMatchObject([{ kind: "subscribe", resource: "agents/alpha/commands" }]);
 });
 
-test("overlapping subscriptions do not break delivery, at hand or later", async () => {
+test("overlapping subscriptions do not break delivery, neither at once nor after a reconnect", async () => {
   await using cloud = await TestCloud.start();
   const device = await absentDevice(cloud);
   const overlapping = await TestConnection.open(cloud, device, PERSISTENT);

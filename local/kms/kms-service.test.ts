@@ -89,7 +89,7 @@ test("a ciphertext is refused under the name of another key", async () => {
   });
 });
 
-test("a grant may be bound to an encryption context", async () => {
+test("a policy may allow a key's use only for one encryption context", async () => {
   const bound = new KMSClient(
     await cloud.clientFor("bound", {
       Effect: "Allow",
@@ -116,7 +116,7 @@ test("a grant may be bound to an encryption context", async () => {
   }
 });
 
-test("describing tells the state of a key, and an unknown key is not found", async () => {
+test("DescribeKey returns a key's state, and an unknown key is not found", async () => {
   const { KeyMetadata } = await kms.send(new DescribeKeyCommand({ KeyId: "alias/data" }));
   expect(KeyMetadata).toMatchObject({ Arn: key.attributes.Arn, Enabled: true, KeyState: "Enabled" });
   await expect(kms.send(new DescribeKeyCommand({ KeyId: "alias/none" }))).rejects.toMatchObject({
@@ -130,7 +130,7 @@ test("a disabled key does nothing", async () => {
   await expect(kms.send(encrypt)).rejects.toMatchObject({ name: "DisabledException" });
 });
 
-test("after a restart, and after rotation, old ciphertexts still open", async () => {
+test("a key still decrypts old ciphertexts after a restart and after a rotation", async () => {
   const all = { Effect: "Allow", Action: "kms:*", Resource: "*" } as const;
   const first = await SmallCloud.start();
   const old = await first.provision("AWS::KMS::Key", "Key", keyProperties);
@@ -164,7 +164,7 @@ function isSignedBy(publicKey: Uint8Array = new Uint8Array(), signature: Uint8Ar
   return verify("sha256", Message, key, signature);
 }
 
-test("a key pair signs, its public part proves it, and both are the same after a restart", async () => {
+test("a key pair's public part verifies its signatures, and both parts are the same after a restart", async () => {
   const all = { Effect: "Allow", Action: "kms:*", Resource: "*" } as const;
   const first = await SmallCloud.start();
   const pair = await first.provision("AWS::KMS::Key", "Pair", pairProperties);
@@ -189,7 +189,7 @@ test("a key pair signs, its public part proves it, and both are the same after a
   expect(KeyMetadata).not.toHaveProperty("EncryptionAlgorithms");
 });
 
-test("a key does only what its kind does", async () => {
+test("a key supports only the operations of its kind", async () => {
   const pair = await cloud.provision("AWS::KMS::Key", "Pair", pairProperties);
   const wrongUse = { name: "InvalidKeyUsageException" };
   const sign = (change: object) =>
@@ -210,7 +210,7 @@ test("a key does only what its kind does", async () => {
   });
 });
 
-test("a disabled key pair neither signs nor tells its public part", async () => {
+test("a disabled key pair neither signs nor returns its public key", async () => {
   const { ref: KeyId } = await cloud.provision("AWS::KMS::Key", "DisabledPair", {
     ...pairProperties,
     Enabled: "false",
@@ -222,7 +222,7 @@ test("a disabled key pair neither signs nor tells its public part", async () => 
   );
 });
 
-test("a role that may read the public part may not sign, and a grant may be bound to the algorithm", async () => {
+test("a role that may read the public key may not sign, and a policy may allow only one algorithm", async () => {
   const { attributes, ref: KeyId } = await cloud.provision("AWS::KMS::Key", "Pair", pairProperties);
   const Resource = attributes.Arn ?? "";
   const clientWith = async (name: string, statement: object) =>

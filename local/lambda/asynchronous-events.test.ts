@@ -79,7 +79,7 @@ test("events wait for their turn instead of being throttled, and none is lost", 
   );
 });
 
-test("who may not invoke may not enqueue either", async () => {
+test("a caller that may not invoke a function may not queue an event for it", async () => {
   const world = startWorld();
   const functionArn = await world.addFunction("guarded", failing);
   expect(() => world.lambda.enqueue({ functionArn, payload: {}, caller: iotRule })).toThrow(
@@ -108,7 +108,7 @@ test("events that were waiting or running when it stopped run after the next sta
   await second.log.contains("ran 2");
 });
 
-test("an event whose function is gone is logged as lost, not kept for ever", async () => {
+test("an event whose function was deleted is logged as lost and removed", async () => {
   const first = startWorld();
   const functionArn = await first.addFunction("gone", failing);
   first.lambda.enqueue({ functionArn, payload: {}, caller: anyone });
@@ -119,7 +119,7 @@ test("an event whose function is gone is logged as lost, not kept for ever", asy
   await second.log.contains("its function cannot be invoked");
 });
 
-test("what was queued survives kill -9", async () => {
+test("queued events survive kill -9", async () => {
   const directory = mkdtempSync(join(tmpdir(), "lambda-queue-"));
   const script = join(directory, "enqueue.ts");
   const queueModule = new URL("./event-queue.ts", import.meta.url).href;

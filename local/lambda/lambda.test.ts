@@ -239,7 +239,7 @@ test("reserved concurrency refuses the call beyond it, and lets it in afterwards
   expect((await invoke(0)).payload).toBe("done");
 });
 
-test("beyond this machine's own limits calls wait their turn, and are refused after the patience", async () => {
+test("calls beyond this machine's own limits wait for their turn, and are refused after a time limit", async () => {
   const world = startWorld({ limits: { maxEnvironments: 2, patienceMs: 1000 } });
   const source = `export const handler = async ({ hang }) => { console.log("in"); if (hang) await new Promise(() => {}); return "done"; };`;
   const hanging = await world.addFunction("hanging", source, { Timeout: 900 });

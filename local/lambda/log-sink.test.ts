@@ -20,7 +20,7 @@ test("each source has a file of JSON lines that never grows beyond its bound", (
   });
 });
 
-test("a file that was there before the start counts", () => {
+test("the bound also counts what was in the file before the start", () => {
   const directory = mkdtempSync(join(tmpdir(), "logs-"));
   const open = () => new LogFiles({ directory, now: () => 0, rotateBytes: 100 });
   open().write("one", { level: "INFO", message: "x".repeat(100) });

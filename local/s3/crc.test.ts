@@ -3,7 +3,7 @@ import { Crc32c, Crc64Nvme } from "./crc.ts";
 
 const CHECK = Buffer.from("123456789");
 
-test("the checks give the published values, in one piece or several", () => {
+test("each checksum of the test data is the published value, computed in one piece or in several", () => {
   for (const [check, published] of [
     [() => new Crc32c(), "e3069283"],
     [() => new Crc64Nvme(), "ae8b14860a799888"],

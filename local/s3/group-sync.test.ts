@@ -14,7 +14,7 @@ function controlled() {
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-test("those who come during a flush share the next one, as the running one may have missed their write", async () => {
+test("callers that arrive during a flush share the next one, because the running one may have missed their writes", async () => {
   const { group, ends } = controlled();
   const first = group.run();
   let later = 0;
@@ -28,7 +28,7 @@ test("those who come during a flush share the next one, as the running one may h
   expect([ends.length, later]).toEqual([2, 3]);
 });
 
-test("a failed flush fails only those who waited for it", async () => {
+test("a failed flush fails only the callers that waited for it", async () => {
   const { group, ends } = controlled();
   const first = group.run();
   const second = group.run();

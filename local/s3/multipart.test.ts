@@ -81,7 +81,7 @@ test("a completion whose answer was lost can be repeated", async () => {
   expect((await complete(upload, parts)).ETag).toBe(first.ETag);
 });
 
-test("a completion is refused for wrong, missing, unordered or too small parts, and the upload lives on", async () => {
+test("a completion with wrong, missing, unordered or too small parts is refused, and the upload can still be completed", async () => {
   const upload = await begin("refused");
   const one = await sendPart(upload, 1, Buffer.from("small"));
   const two = await sendPart(upload, 2, Buffer.from("small"));
@@ -102,7 +102,7 @@ test("a completion is refused for wrong, missing, unordered or too small parts, 
   });
 });
 
-test("an aborted upload leaves nothing and is not known any more", async () => {
+test("an aborted upload leaves nothing behind and is no longer known", async () => {
   const upload = await begin("aborted/x");
   await sendPart(upload, 1, Buffer.from("x"));
   await world.client.send(new AbortMultipartUploadCommand(upload));

@@ -108,7 +108,7 @@ test("conditional reads answer 304 and 412", async () => {
   expect((await get({ IfMatch: ETag, IfNoneMatch: '"other"' })).ETag).toBe(ETag);
 });
 
-test("a put that must be new, or must replace one entity tag, is refused otherwise", async () => {
+test("a conditional put is refused if the object exists, or has another entity tag than the given one", async () => {
   const put = (conditions: object) =>
     world.client.send(new PutObjectCommand({ ...at("guarded"), Body: "x", ...conditions }));
   await expect(put({ IfMatch: '"none"' })).rejects.toMatchObject({ name: "NoSuchKey" });
@@ -196,7 +196,7 @@ test("a copy has the bytes and metadata of its source, or the metadata it is giv
   ).rejects.toMatchObject({ name: "NoSuchKey" });
 });
 
-test("buckets answer for themselves", async () => {
+test("HeadBucket, GetBucketLocation and GetBucketVersioning describe a bucket", async () => {
   const Bucket = "plain";
   await world.client.send(new HeadBucketCommand({ Bucket }));
   expect((await world.client.send(new GetBucketLocationCommand({ Bucket }))).LocationConstraint).toBe(

@@ -27,7 +27,7 @@ function markAsCrashed(): void {
   database.close();
 }
 
-test("contents that no commit names are removed at the start; what is named, and foreign files, stay", async () => {
+test("the start removes contents that no commit names, and keeps named contents and foreign files", async () => {
   await put("a/kept", "kept");
   await world.close();
   const folder = path.join(world.folder, "buckets/crash");
@@ -72,7 +72,7 @@ test("a second process cannot open the store", async () => {
   await expect(openS3(options)).rejects.toThrow(/another embedded cloud/);
 });
 
-test("what was answered before a kill -9 is there after it, whole, and nothing else is", async () => {
+test("after kill -9, exactly what was acknowledged before is there, and it is whole", async () => {
   await world.close();
   const child: ChildProcess = fork(path.join(import.meta.dirname, "recovery-writer.ts"), [world.folder], {
     execArgv: ["--no-warnings"],

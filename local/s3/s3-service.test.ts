@@ -22,7 +22,7 @@ afterAll(() => world.stop());
 
 const unsupported = { name: "NotImplemented", $metadata: { httpStatusCode: 501 } };
 
-test("what is not supported says so instead of being ignored", async () => {
+test("an unsupported parameter or header is refused, not ignored", async () => {
   const address = { Bucket, Key: "k" };
   const { client } = world;
   await expect(client.send(new GetObjectAclCommand(address))).rejects.toMatchObject(unsupported);
@@ -50,7 +50,7 @@ test("errors are XML with a code, a message and the request's id", async () => {
   expect(answer).toContain(`<RequestId>${id}</RequestId>`);
 });
 
-test("an error that is no AWS error tells nothing of the inside", () => {
+test("an unexpected error reveals nothing about the inside", () => {
   const rendered = world.service.renderError(new Error("secret path"), { method: "GET", path: "/b/k" });
   expect(rendered.status).toBe(500);
   expect(String(rendered.body)).toContain("<Code>InternalError</Code>");

@@ -74,7 +74,7 @@ test("no two keys share a path, and no path has a segment that a file system wou
   fc.assert(property, { numRuns: 2000 });
 });
 
-test("chunked framing decodes to what was framed, however the bytes arrive, and never to anything else when cut", async () => {
+test("chunked framing decodes to the original bytes, however they arrive, and a body that is cut off is refused", async () => {
   const chunks = fc.array(fc.uint8Array({ minLength: 1, maxLength: 40 }), { maxLength: 6 });
   const property = fc.asyncProperty(
     chunks,

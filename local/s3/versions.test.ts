@@ -92,7 +92,7 @@ test("suspended versioning keeps old versions and replaces only the null one", a
   await expect(read("k")).rejects.toMatchObject({ name: "NoSuchKey" });
 });
 
-test("the missing and the forbidden look alike to those who may not list", async () => {
+test("a caller that may not list cannot tell a missing object from a forbidden one", async () => {
   await put("k", "one");
   world.denies = ({ action }) => action === "s3:ListBucket";
   await expect(read("missing")).rejects.toMatchObject({
@@ -107,7 +107,7 @@ test("the missing and the forbidden look alike to those who may not list", async
   await expect(world.client.send(head)).rejects.toMatchObject({ name: "NotFound" });
 });
 
-test("each operation asks for the action and resource that AWS's policies name", async () => {
+test("each operation requires permission for the action and resource that AWS names", async () => {
   const Principal = "*";
   const Statement = [{ Effect: "Deny", Principal, Action: "s3:*", Resource: "*" }];
   await world.provision("AWS::S3::BucketPolicy", {

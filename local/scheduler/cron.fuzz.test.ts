@@ -13,7 +13,7 @@ const zones = [
 ];
 const times = fc.integer({ min: Date.UTC(2020, 0, 1), max: Date.UTC(2040, 0, 1) });
 
-test("the next time shows the wanted hour and minute on the wall, and no earlier one does", () => {
+test("the next time has the wanted hour and minute in its zone, and no earlier time has", () => {
   const field = (max: number) => fc.uniqueArray(fc.integer({ min: 0, max }), { minLength: 1, maxLength: 4 });
   fc.assert(
     fc.property(fc.constantFrom(...zones), field(59), field(23), times, (name, minutes, hours, from) => {
@@ -38,7 +38,7 @@ test("the next time shows the wanted hour and minute on the wall, and no earlier
   );
 });
 
-test("what the wall shows at a time leads back to it, or to the first showing of the same", () => {
+test("the local time of an instant converts back to it, or to the first instant with the same local time", () => {
   fc.assert(
     fc.property(fc.constantFrom(...zones), times, (name, time) => {
       const zone = new TimeZone(name);

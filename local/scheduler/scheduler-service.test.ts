@@ -113,7 +113,7 @@ test("a name that is taken is a conflict, but the same call with the same token 
   await expect(again).rejects.toBeInstanceOf(ConflictException);
 });
 
-test("what AWS would refuse is refused by name, and what is not supported says so", async () => {
+test("input that AWS refuses gets AWS's error, and unsupported input is refused as unsupported", async () => {
   const create = (override: object) =>
     client.send(new CreateScheduleCommand({ ...input("refused"), ...override }));
   await expect(create({ ScheduleExpression: "rate(soon)" })).rejects.toBeInstanceOf(ValidationException);
@@ -125,7 +125,7 @@ test("what AWS would refuse is refused by name, and what is not supported says s
   await expect(update).rejects.toBeInstanceOf(ResourceNotFoundException);
 });
 
-test("the action and passing the target's role must both be granted", async () => {
+test("a caller needs permission for the action and for passing the target's role", async () => {
   const arn = `arn:aws:scheduler:${REGION}:${ACCOUNT_ID}:schedule/default/mine`;
   const mayCreate = { Effect: "Allow", Action: "scheduler:CreateSchedule", Resource: arn } as const;
   const without = await clientFor(mayCreate);

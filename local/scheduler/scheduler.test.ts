@@ -61,7 +61,7 @@ test("cron() follows the wall clock of its zone over a change of the clocks, rat
   expect(rate).toEqual(["2030-03-29T12:00Z", "2030-03-30T12:00Z", "2030-03-31T12:00Z", "2030-04-01T12:00Z"]);
 });
 
-test("of what fell due while it was down, at() fires once and recurring schedules fire for their latest time only", async () => {
+test("after a stop, a missed at() fires once, and a recurring schedule fires only for its latest missed time", async () => {
   start();
   world.create("at(2030-01-01T05:00:00)", {}, { Input: '"at <aws.scheduler.scheduled-time>"' });
   for (const [name, expression] of [
@@ -84,7 +84,7 @@ test("of what fell due while it was down, at() fires once and recurring schedule
   expect(world.recorder.invocations).toHaveLength(5);
 });
 
-test("what fell due longer ago than its maximum event age is logged as lost", async () => {
+test("a missed firing older than its maximum event age is logged as lost", async () => {
   start();
   world.create("at(2030-01-01T01:00:00)", {}, { RetryPolicy: { MaximumEventAgeInSeconds: 3600 } });
   world = await world.restart(3 * HOUR);
@@ -107,7 +107,7 @@ test("a delivery that fails is tried again with growing pauses, over a restart t
   ]);
 });
 
-test("a delivery ends with its retries, its age, or an error that will not go away", async () => {
+test("a delivery is given up after its last retry, beyond its maximum age, or at a permanent error", async () => {
   start();
   const busy = () => new AwsError("TooManyRequestsException", "busy", 429);
   for (const [policy, failures] of [
@@ -211,7 +211,7 @@ test("disabling stops a schedule, and enabling lets it continue without the miss
   expect(world.times).toHaveLength(3);
 });
 
-test("a schedule that is over is deleted if it says so", async () => {
+test("a schedule that has ended is deleted if it asks for that", async () => {
   start();
   world.create("at(2030-01-01T01:00:00)", { ActionAfterCompletion: "DELETE" });
   await world.clock.advance(HOUR);

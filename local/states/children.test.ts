@@ -111,7 +111,7 @@ test.each([
   },
 );
 
-test("a child that somebody stops fails the task, and so does one that runs out of time", async () => {
+test("the task fails if its child is stopped from outside or runs out of time", async () => {
   const world = worldWithChild({ ...only({ ...callback("ask"), End: true }), TimeoutSeconds: 60 });
   const stopped = await world.start(only(startChild()), {}, "stopped");
   await world.engine.stopExecution(childArn("one"), { error: "Manual" });
@@ -122,7 +122,7 @@ test("a child that somebody stops fails the task, and so does one that runs out 
   expect(JSON.parse(world.result(late).cause ?? "")).toMatchObject({ Status: "TIMED_OUT" });
 });
 
-test("a catch on the child's own error does not fire, one on States.TaskFailed does", async () => {
+test("a task catches States.TaskFailed, not the child's own error", async () => {
   const world = worldWithChild(only({ Type: "Fail", Error: "Boom", Cause: "why" }));
   const Catch = [
     { ErrorEquals: ["Boom"], Next: "ByName" },
@@ -242,7 +242,7 @@ test("child and parent continue over a restart, and the child is not started twi
   expect(world.payloads("ask")).toHaveLength(1);
 });
 
-test("a child that ended while its parent could not be written is not asked again", async () => {
+test("if the process ends between a child's last transition and its parent's, the parent still gets the result", async () => {
   const world = worldWithChild();
   const arn = await world.start(only(startChild()));
   const commit = world.store.commit.bind(world.store);
@@ -313,7 +313,7 @@ async function worldWithRights(...granted: (keyof typeof rights)[]): Promise<Wor
   return world;
 }
 
-test("with the rights that AWS asks for, a task starts, hears of and stops its child", async () => {
+test("with the rights that AWS requires, a task starts its child, learns its end and stops it", async () => {
   const world = await worldWithRights("start", "describe", "stop", "rule");
   const arn = await world.start(only(startChild()), {}, "heard");
   await answer(world, 1);
@@ -341,7 +341,7 @@ test("without the right to describe, the task fails when its child ends", async 
   expect(world.result(arn).cause).toContain("not authorized to perform: states:DescribeExecution");
 });
 
-test("without the right to stop, the child runs on, and that is reported", async () => {
+test("without the right to stop it, the child keeps running, and that is reported", async () => {
   const world = await worldWithRights("start", "describe", "rule");
   const arn = await world.start(only(startChild()));
   await world.engine.stopExecution(arn, {});
@@ -350,7 +350,7 @@ test("without the right to stop, the child runs on, and that is reported", async
   expect(world.faults).toMatchObject([{ message: expect.stringContaining("states:StopExecution") }]);
 });
 
-test("a machine whose role may not make the rule for ends of executions is refused", async () => {
+test("a machine is refused if its role may not create the rule that reports the ends of executions", async () => {
   const world = await worldWithRights("start", "describe", "stop");
   await expect(world.start(only(startChild()))).rejects.toThrow(
     `'${ROLE}' is not authorized to create managed-rule.`,

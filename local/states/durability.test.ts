@@ -65,7 +65,7 @@ test("a heartbeat that fell due while no engine could take it gets one more inte
 test.each([
   ["keeps its due time", 4000, 6000],
   ["ends at once when that is past", 60_000, 0],
-])("a Wait over a restart %s", async (_, asleepMs, leftMs) => {
+])("a Wait across a restart %s", async (_, asleepMs, leftMs) => {
   const world = new World();
   const arn = await world.start({
     StartAt: "Hold",
@@ -82,7 +82,7 @@ test.each([
   expect(world.result(arn).status).toBe("SUCCEEDED");
 });
 
-test("a retry over a restart comes when it was due, with its count", async () => {
+test("a retry that was due across a restart happens at its time, with its count", async () => {
   const world = new World({
     flaky: () => {
       throw new HandlerError("Busy");
@@ -137,7 +137,7 @@ test("a Map keeps its finished iterations over a restart and continues with the 
   expect(world.result(arn).output).toEqual(["A", "B", "C"]);
 });
 
-test("before start() signals are taken and nothing else moves", async () => {
+test("before start(), the engine accepts signals and runs nothing", async () => {
   const world = new World({ ask: () => null });
   const states = { Ask: { ...callback("ask"), Next: "Rest" }, Rest: { ...invoke("rest"), End: true } };
   const arn = await world.start({ StartAt: "Ask", States: states });

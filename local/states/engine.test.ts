@@ -113,7 +113,7 @@ test("a second SendTaskSuccess, and one after the execution, is TaskTimedOut; an
   await expect(world.engine.sendTaskSuccess(token, "{")).rejects.toMatchObject({ code: "InvalidOutput" });
 });
 
-test("heartbeats keep a task alive, and the first that stays away fails it", async () => {
+test("heartbeats keep a task alive, and the first missing one fails it", async () => {
   const world = new World({ ask: () => null });
   const task = {
     ...callback("ask"),
@@ -159,7 +159,7 @@ test("a task that takes too long fails with States.Timeout, and its late answer 
   expect(world.result(arn)).toEqual({ status: "SUCCEEDED", output: "held" });
 });
 
-test("a machine that takes too long is TIMED_OUT", async () => {
+test("an execution that takes too long is TIMED_OUT", async () => {
   const world = new World();
   const arn = await world.start({
     StartAt: "Hold",
@@ -171,7 +171,7 @@ test("a machine that takes too long is TIMED_OUT", async () => {
   expect(world.types(arn).at(-1)).toBe("ExecutionTimedOut");
 });
 
-test("retries come at the times that the retrier says and then the error goes to Catch", async () => {
+test("retries happen at the retrier's times, and then Catch gets the error", async () => {
   const times: number[] = [];
   const world: World = new World({
     flaky: () => {

@@ -20,7 +20,7 @@ test("each retry waits longer by the backoff rate until the attempts are spent",
   expect(delays).toEqual([1000, 2000, 4000, undefined]);
 });
 
-test("full jitter draws between nothing and the whole delay", () => {
+test("full jitter chooses a delay between zero and the whole delay", () => {
   const rule = retrier({ IntervalSeconds: 10, JitterStrategy: "FULL" });
   expect(decideRetry([rule], [], busy, () => 0.25)?.delayMs).toBe(2500);
 });

@@ -203,7 +203,7 @@ test("a caller without the permission is refused, whether or not the thing exist
   expect(world.result(arn).status).toBe("RUNNING");
 });
 
-test("an unexpected error tells the caller nothing about itself", async () => {
+test("an unexpected error reveals nothing to the caller", async () => {
   const service = new StatesService(new World().engine, { authorize: () => undefined });
   const { status, body } = service.renderError(new Error("secret path"));
   expect(status).toBe(500);

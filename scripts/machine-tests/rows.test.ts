@@ -19,7 +19,7 @@ test.each([
   [["uefi"], [clone]],
   [["machine", "TRIXIE"], [cut]],
   [["power-cut", "uefi"], []],
-])("the words %j choose by file and name, in any case", (words, expected) => {
+])("the words %j choose tests by file and name, in any case", (words, expected) => {
   expect(matching([cut, clone], words)).toEqual(expected);
 });
 

@@ -16,7 +16,7 @@ test("a comment may be as wide as the formatter's lines", () => {
   expect(linesOf("/*", ` * ${words(108)}`, words(111), "*/", `a(); // ${words(103)}`)).toEqual([2, 3, 5]);
 });
 
-test("code is the formatter's affair, and a long link may stand alone", () => {
+test("the rule ignores code, and a line that holds only a long link", () => {
   expect(linesOf(`const text = "${words(200)}";`, `const more = "// ${words(200)}";`)).toEqual([]);
   expect(linesOf(`// https://example.com/${"x".repeat(120)}`)).toEqual([]);
 });

@@ -23,7 +23,7 @@ test("the embedded cloud may not know Causeway, even by a relative path", () => 
   expect(messages("local/s3/x.ts", 'import { a } from "../../shared/data-folder/a.ts";')).toEqual([]);
 });
 
-test("a type, a re-export and a dynamic import are imports", () => {
+test("a type import, a re-export and a dynamic import count as imports", () => {
   const lines = [
     'import type { A } from "#agent/a.ts";',
     'export { b } from "#agent/b.ts";',
@@ -33,11 +33,11 @@ test("a type, a re-export and a dynamic import are imports", () => {
   for (const line of lines) expect(messages("functions/x.ts", line)).toHaveLength(1);
 });
 
-test("tests may import what they put together", () => {
+test("tests may import the folders that they put together", () => {
   expect(messages("local/s3/x.test.ts", 'import { a } from "#shared/errors.ts";')).toEqual([]);
 });
 
-test("a folder of the agent imports lower floors only", () => {
+test("a folder of the agent imports only from lower floors", () => {
   const line = (folder: string) => `import { a } from "../${folder}/a.ts";`;
   expect(messages("agent/capture/x.ts", line("store"))).toEqual([]);
   expect(messages("agent/store/x.ts", line("capture"))).toEqual([

@@ -25,7 +25,7 @@ test("the list of decisions has each with its title, in order", () => {
   expect(found(`${list}- [13. Gone](0013-c.md)\n`)).toHaveLength(1);
 });
 
-test("the tables of folders have a row for each folder, and none for what is gone", () => {
+test("the tables of folders have a row for each folder, and none for a folder that does not exist", () => {
   const rows = (...names: string[]) => names.map((name) => `| \`${name}/\` | what it is |`).join("\n");
   const architecture = (agent: string[]) =>
     `# A\n\n## Folders\n\n${rows("agent", "docs", "functions")}\n\n### The agent's folders\n\n${rows(...agent)}\n\n### The functions' folders\n\n${rows("api")}\n\n## More\n\n${rows("other")}\n`;
@@ -46,7 +46,7 @@ test("the tables of folders have a row for each folder, and none for what is gon
   expect(found("disk", "disk")).toHaveLength(1);
 });
 
-test("a link to what is gone is found; addresses, anchors and folders are not", () => {
+test("a link to a missing file is found; addresses, anchors and folders are not", () => {
   const found = linkFindings(
     treeOf({
       "docs/a.md":

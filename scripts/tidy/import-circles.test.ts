@@ -17,7 +17,7 @@ test("a circle of types is a circle, over however many files", () => {
   ).toEqual(["imports itself: a/x.ts -> a/y.ts -> a/z.ts -> a/x.ts"]);
 });
 
-test("two ways to one file are no circle", () => {
+test("two import paths to one file are not a circle", () => {
   expect(
     circlesOf({
       "a/x.ts": 'import { y } from "./y.ts"; import { z } from "./z.ts";',

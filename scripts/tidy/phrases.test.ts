@@ -17,7 +17,7 @@ test("a phrase is found in any case, and across the end of a line of prose or of
   expect(linesOf("> the agent is\n> told")).toEqual([1]);
 });
 
-test("a word that only contains a phrase is no finding", () => {
+test("a word that only contains a phrase is not a finding", () => {
   expect(linesOf("this told, is toldest, whoever-else, isTold")).toEqual([]);
 });
 

@@ -35,7 +35,7 @@ test("exports are the names that the file defines", () => {
   expect(parseSource("x.ts", text).exports).toEqual(["b", "d", "f", "G", "i"]);
 });
 
-test("a file that is no TypeScript is an error that names it", () => {
+test("a file that is not TypeScript is an error that names the file", () => {
   expect(() => parseSource("agent/x.ts", "export const = 1")).toThrow(/^agent\/x\.ts: /);
 });
 

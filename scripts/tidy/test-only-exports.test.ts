@@ -17,7 +17,7 @@ test("an export that only a test imports is found, though a comment names it", (
   ).toEqual(["agent/a.ts#old"]);
 });
 
-test("an export that its own file uses, or that a whole import may use, is no finding", () => {
+test("an export that its own file uses, or that a namespace import may use, is not a finding", () => {
   expect(
     namesIn({
       "agent/a.ts": "export const size = 1;\nexport const twice = size * 2;",
@@ -27,6 +27,6 @@ test("an export that its own file uses, or that a whole import may use, is no fi
   ).toEqual([]);
 });
 
-test("templates start the handlers of functions", () => {
+test("a function's handler is used, because templates name it", () => {
   expect(namesIn({ "functions/api/a.ts": "export const handler = 1;" })).toEqual([]);
 });

@@ -5,7 +5,7 @@ import { anInventory, aSource } from "./testing/records.ts";
 const started = { enrolledFrom: "boot-environment", environment: "boot-environment" } as const;
 const AT = "2030-01-01T00:00:00.000Z";
 
-test("a machine that was started by hand is ready while it is connected, has told its disks, and no conversion holds it", () => {
+test("a machine that was started by hand is ready while it is connected, has reported its disks, and is not held by a conversion", () => {
   const ready = aSource(started);
   expect(sourceOf(ready)).toMatchObject({ enrolledFrom: "boot-environment", coldCloningReady: true });
   const changes = [

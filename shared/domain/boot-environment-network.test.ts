@@ -55,7 +55,7 @@ test.each<[string, NetworkInterface[], string]>([
   });
 });
 
-test("a VLAN on a bridge stands on the bridge's port", () => {
+test("a VLAN on a bridge is built on the bridge's port", () => {
   const { interfaces, uplinks, lost } = networkOf(
     [vlan("br0.7", 7, "br0", at("192.0.2.10")), bridge("br0", ["eth0"]), link("eth0")],
     "br0.7",
@@ -65,7 +65,7 @@ test("a VLAN on a bridge stands on the bridge's port", () => {
   expect(lost).toEqual([]);
 });
 
-test("what does not lead to the control plane is left out, whatever addresses it has", () => {
+test("an interface that does not lead to the control plane is left out, whatever addresses it has", () => {
   const { interfaces, lost } = networkOf(
     [
       link("eth0", at("192.0.2.10")),
@@ -79,7 +79,7 @@ test("what does not lead to the control plane is left out, whatever addresses it
   expect(lost).toEqual([]);
 });
 
-test("everything comes after what it stands on, whatever the order that it was found in", () => {
+test("each interface comes after those that it is built on, in whatever order they were found", () => {
   const { interfaces } = networkOf(
     [
       vlan("outer.8", 8, "inner.7", at("192.0.2.10")),
@@ -135,7 +135,7 @@ test.each<[string, NetworkInterface[], string, string]>([
   expect(networkOf(interfaces, device).lost).toEqual([expected]);
 });
 
-test("interfaces that stand on each other, as no machine has them, are not followed forever", () => {
+test("interfaces that are built on each other in a circle do not loop forever", () => {
   const circle = [bridge("br0", ["a"], at("192.0.2.10")), vlan("a", 1, "b"), vlan("b", 2, "br0")];
   expect(networkOf(circle, "br0")).toMatchObject({ interfaces: [], addresses: [] });
 });

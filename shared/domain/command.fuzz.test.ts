@@ -67,7 +67,7 @@ test("only reports in the order of the agent's clock move the progress", () => {
   );
 });
 
-test("a command wanted again is the same one while it is open, with the token of who waits now", () => {
+test("while a command is open, asking for it again gives the same command with the newest token", () => {
   const first = created();
   const again = plan({ ...wanted, taskToken: "token-2" }, [first], NOW);
   expect(again).toEqual({ action: "send", command: { ...first, taskToken: "token-2" } });
@@ -89,7 +89,7 @@ test("work that is done is not done again in the same round, but it is in the ne
   expect(next).toMatchObject({ action: "send", command: { attempt: 2, round: 2 } });
 });
 
-test("two disks' commands do not mix", () => {
+test("the commands of two disks do not affect each other", () => {
   const other = plan({ ...wanted, label: "vdb" }, [changes.succeeded(created())], NOW);
   expect(other.command.id).toBe("cnv_1.capture-disk.vdb.1");
 });
@@ -98,7 +98,7 @@ test("every state has its transitions", () => {
   expect(Object.keys(commandTransitions).sort()).toEqual([...CommandState.options].sort());
 });
 
-test("what is done is shown as wholly done, though the last report came before the end", () => {
+test("a command that is done shows its whole progress, although the last report came before the end", () => {
   const progress = { bytesDone: 7, bytesTotal: 10, rateBytesPerSecond: 1, remainingSeconds: 3 };
   const running = progressed(created(), { progress, at: NOW }, NOW);
   expect(changes.succeeded(running).progress).toMatchObject({ bytesDone: 10, remainingSeconds: 0 });

@@ -33,7 +33,7 @@ test("capture is done only when every disk is", () => {
   expect(states(two, [first, second])).toBe("done done waiting waiting waiting waiting waiting");
 });
 
-test("a step between two tries is running, and shows its last try only", () => {
+test("a step between two attempts is shown as running, with its last attempt only", () => {
   const first = broken(wanted("capture-disk", "vda"));
   expect(states(preflighted, [first])).toBe("done running waiting waiting waiting waiting waiting");
   const second = wanted("capture-disk", "vda", 1, [first]);
@@ -130,7 +130,7 @@ test("a remote cold conversion shows both restarts as steps of their own", () =>
   expect(back.find(({ name }) => name === "receipt")?.state).toBe("running");
 });
 
-test("a hot conversion has none of the steps around a restart", () => {
+test("a hot conversion shows no steps for a restart", () => {
   expect(stepsOf(preflighted, []).map(({ name }) => name)).toEqual([
     "preflight",
     "capture",

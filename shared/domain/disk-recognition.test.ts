@@ -40,7 +40,7 @@ test("disks that cannot be told apart, and those of another size, are not guesse
   expect(foundAt(disk, path("sda", { sizeBytes: 2000 }))).toEqual([]);
 });
 
-test("identifiers that every disk has tell nothing", () => {
+test("an identifier that every disk has does not identify a disk", () => {
   for (const serial of ["", "0000000000000000", "0x00000000", "  "]) {
     const mark = { name: "sda", sizeBytes: 1000, serial };
     expect(foundAt(mark, path("sda", { serial }))).toEqual([]);

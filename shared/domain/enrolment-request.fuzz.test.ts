@@ -72,7 +72,7 @@ function apply(request: EnrolmentRequestRecord, done: Deed, nowMs: number): Enro
   }
 }
 
-test("whatever is tried in whatever order, only an approved request is claimed, by its own secret, and neither happens twice", () => {
+test("in any order of attempts, a request is approved once, and then claimed once, by its own secret", () => {
   fc.assert(
     fc.property(fc.array(deed, { maxLength: 12 }), (deeds) => {
       let request = fresh;

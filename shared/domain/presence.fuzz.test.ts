@@ -23,7 +23,7 @@ const lives = fc
 
 const after = (events: readonly PresenceEvent[]): PresenceRecord => events.reduce(presenceAfter, UNHEARD);
 
-test("in order, presence is what the last event says", () => {
+test("with events in order, presence is what the last event says", () => {
   fc.assert(
     fc.property(lives, ({ events, open }) => {
       expect(after(events).state).toBe(open ? "connected" : "disconnected");

@@ -23,7 +23,7 @@ test.each([
   });
 });
 
-test("an unexpected error keeps its words", () => {
+test("an unexpected error keeps its message", () => {
   const failure = workflowFailure({ Error: "Lambda.Unknown", Cause: "The process exited" });
   expect(failure.name).toBe("UnexpectedError");
   expect(failure.message).toContain("Lambda.Unknown: The process exited");
@@ -54,7 +54,7 @@ test.each(["BootEnvironmentSilentError", "OriginalSystemSilentError"])(
   },
 );
 
-test("an original system that stays silent after something else went wrong tells both", () => {
+test("if the original system stays silent after another failure, both failures are reported", () => {
   const before = { Error: "BootEnvironmentSilentError", Cause: "" };
   const failure = workflowFailure({ Error: "OriginalSystemSilentError", Cause: JSON.stringify(before) });
   expect(failure.name).toBe("OriginalSystemSilentError");
@@ -95,7 +95,7 @@ test("a failure in a workflow that another one waited for is reported as it happ
   expect(workflowFailure(described({ Status: "FAILED", ...once }))).toEqual(failure);
 });
 
-test("a description that was cut off behind its error still gives it", () => {
+test("a description that was cut off after its error still gives that error", () => {
   const { Error: name, Cause } = described({ Status: "FAILED", ...reportedAs });
   expect(workflowFailure({ Error: name, Cause: Cause.slice(0, -800) })).toEqual(failure);
   // If the error is cut off, only the rest of the cause can be reported.

@@ -40,7 +40,7 @@ beforeAll(async () => {
   other = await createAgentKey();
 });
 
-test("a receipt that travelled is believed with the agent's certificate", () => {
+test("a receipt is still valid after a transfer, by the agent's certificate", () => {
   const receipt = signBootReceipt(content, agent.keyPem, agent.certificatePem);
   const travelled = BootReceipt.parse(JSON.parse(JSON.stringify(receipt)));
   expect(findReceiptProblem(travelled, agent.certificatePem)).toBeUndefined();
@@ -60,14 +60,14 @@ test.each<[string, (receipt: BootReceipt) => unknown]>([
   expect(findReceiptProblem(receipt, agent.certificatePem)).toBe("its signature does not match its content");
 });
 
-test("a receipt of another agent, or signed with another key, is not believed", () => {
+test("a receipt of another agent, or signed with another key, is not valid", () => {
   const receipt = signBootReceipt(content, other.keyPem, other.certificatePem);
   expect(findReceiptProblem(receipt, agent.certificatePem)).toContain("another certificate");
   const forged = signBootReceipt(content, other.keyPem, agent.certificatePem);
   expect(findReceiptProblem(forged, agent.certificatePem)).toContain("signature");
 });
 
-test("a verdict that does not follow from the items is not believed, though it is signed", () => {
+test("a signed verdict that does not follow from the items is not valid", () => {
   const contradiction = structuredClone(content);
   Object.assign(contradiction.items[0]?.after ?? {}, { sha256: "cd".repeat(32) });
   const receipt = signBootReceipt(contradiction, agent.keyPem, agent.certificatePem);
@@ -76,7 +76,7 @@ test("a verdict that does not follow from the items is not believed, though it i
   expect(findReceiptProblem(whole, agent.certificatePem)).toContain("contradicts its items");
 });
 
-test("what others changed is neither equal nor different, and a verdict of either kind is not believed", () => {
+test("an item that others changed is neither equal nor different, and a verdict that calls it so is not valid", () => {
   const changed = structuredClone(content);
   Object.assign(changed.items[0]?.after ?? {}, { sha256: "cd".repeat(32) });
   Object.assign(changed.items[0] ?? {}, { outcome: "changed-by-others" });

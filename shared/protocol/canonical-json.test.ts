@@ -18,7 +18,7 @@ test("a member called __proto__ is a member like any other", () => {
   expect(canonicalJson(value)).toBe('{"__proto__":{"a":1},"b":2}');
 });
 
-test("what JSON cannot express has no text: 1e999 would otherwise look like null", () => {
+test("a value that JSON cannot express is refused, because 1e999 would otherwise look like null", () => {
   for (const value of [JSON.parse("1e999"), -Infinity, Number.NaN, undefined, [undefined]])
     expect(() => canonicalJson({ value: [value] })).toThrow(TypeError);
 });

@@ -33,7 +33,7 @@ const signed = fc.record({
   message: fc.jsonValue(),
 });
 
-test("the order of members changes nothing of what is signed", () => {
+test("the order of members does not change the signed bytes", () => {
   fc.assert(
     fc.property(signed, (message) => {
       expect(signedBytes(backwards(message) as typeof message)).toEqual(signedBytes(message));
@@ -78,7 +78,7 @@ function sorted(value: unknown): unknown {
 
 // --- What an agent believes --------------------------------------------------------------------------------------
 
-test("a message that travelled is believed by the agent that it was signed for", async () => {
+test("the agent that a message was signed for accepts it after a transfer", async () => {
   const opened = openMessage(travelled(await sent()), trust);
   expect(opened).toEqual({
     message: command,
@@ -125,12 +125,12 @@ test.each<[string, (message: SignedMessage & { message: Command }) => unknown]>(
   });
 });
 
-test("a message signed with another key is not believed", async () => {
+test("a message signed with another key is refused", async () => {
   const forged = await new TestCommandKey().message(command, AGENT, NOW);
   expect(openMessage(forged, trust)).toMatchObject({ problem: expect.stringContaining("signature") });
 });
 
-test("a message that is not signed is not believed, whatever it looks like", async () => {
+test("a message that is not signed is refused, whatever it looks like", async () => {
   const { signatureBase64: _, ...unsigned } = await sent();
   const deep: unknown = JSON.parse("[".repeat(60_000) + "]".repeat(60_000));
   for (const payload of [command, unsigned, { ...unsigned, signatureBase64: "x" }, null, 1, [], deep])
@@ -138,7 +138,7 @@ test("a message that is not signed is not believed, whatever it looks like", asy
   expect(openMessage({ ...(await sent()), message: deep }, trust)).toHaveProperty("problem");
 });
 
-test("no bytes that others make up are believed, and none makes reading them fail", () => {
+test("invented bytes are refused, and none makes the reader throw", () => {
   const field = { agentId: fc.constantFrom(AGENT, "agt_other"), signatureBase64: fc.base64String() };
   const time = {
     signedAt: fc.constant("2030-01-01T12:00:00Z"),
@@ -152,7 +152,7 @@ test("no bytes that others make up are believed, and none makes reading them fai
   );
 });
 
-test("a signed message with one character changed anywhere is not believed", async () => {
+test("a signed message with one changed character anywhere is refused", async () => {
   const genuine = JSON.stringify(await sent());
   fc.assert(
     fc.property(fc.nat(genuine.length - 1), fc.string({ minLength: 1, maxLength: 1 }), (at, character) => {
@@ -172,12 +172,12 @@ function parsed(text: string): unknown {
   }
 }
 
-test("another agent's message is not obeyed, though its signature is good", async () => {
+test("an agent refuses a message for another agent, although its signature is good", async () => {
   const other = await controlPlane.message(command, "agt_other", NOW);
   expect(openMessage(other, trust)).toEqual({ problem: "it is for the agent agt_other" });
 });
 
-test("a message with members that this version does not know is believed by what it knows", async () => {
+test("a message with members that this version does not know is accepted", async () => {
   const newer = await controlPlane.message({ ...command, colour: "blue" } as Command, AGENT, NOW);
   expect(openMessage({ ...newer, form: 7 }, trust)).toMatchObject({ message: command });
 });

@@ -71,7 +71,7 @@ test.each(SYSTEMD_BOOT_CASES.map((each) => [each.name, each] as const))(
 );
 
 describe("the start that is judged", () => {
-  test("is this system's with another kernel of it", async () => {
+  test("is this system's, with another of its kernels", async () => {
     await put({ ...entryFiles("a"), ...entryFiles("b") });
     await put({ "loader/entries/b.conf": "efi /b.efi\noptions quiet\noptions root=/dev/a\n" });
     expect(await verdict()).toBe("unattended");

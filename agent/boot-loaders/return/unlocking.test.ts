@@ -142,7 +142,7 @@ test.each<[string, number, boolean]>([
   expect([found.volumes.length, found.isOdd]).toEqual([count, isOdd]);
 });
 
-test("options on the command line alone open nothing", () => {
+test("options on the command line alone describe no volume", () => {
   const { volumes } = volumesOnCommandLine(`rd.luks.name=${ID}=root rd.luks.options=discard`);
   expect(volumes).toMatchObject([{ name: "root", options: ["discard"], key: undefined, early: true }]);
 });

@@ -91,7 +91,7 @@ test("an ItemSelector sees the item, its index and the Map's input", async () =>
   ]);
 });
 
-test("a Map over nothing gives an empty array", async () => {
+test("a Map over an empty list returns an empty array", async () => {
   const world = new World();
   const arn = await world.start(
     {

@@ -12,7 +12,7 @@ const failing = (...disks: Disk[]) =>
     .filter(({ id, outcome }) => id.startsWith("disks-") && outcome === "fail")
     .map(({ id, message }) => `${id}: ${message}`);
 
-test("a disk that could not be found again fails before the restart, and one that is not converted does not", () => {
+test("a disk to convert that could not be found again fails preflight, another disk does not", () => {
   const twin = { unrecognisable: "nothing tells it from vdb" };
   expect(failing(aDisk("vda", twin))).toEqual([
     "disks-recognisable: disk vda could not be recognised after the restart: nothing tells it from vdb",
