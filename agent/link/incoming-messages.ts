@@ -80,7 +80,7 @@ export class IncomingMessages {
 
   async #take(opened: OpenedMessage): Promise<void> {
     const { cloud, log, onMessage, onOutOfTime } = this.#options;
-    if (this.#mustAskTime(opened)) await this.#askTime();
+    if (this.#needsTime(opened)) await this.#askTime();
     if (this.#closed) return;
     const { message } = opened;
     const problem = timeProblem(opened, cloud.now());
@@ -106,7 +106,7 @@ export class IncomingMessages {
    * Asks even for a message that seems valid: on a clock that was set back, a recorded one would be accepted
    * again.
    */
-  #mustAskTime(opened: OpenedMessage): boolean {
+  #needsTime(opened: OpenedMessage): boolean {
     if (!this.#asked) return true;
     const { cloud, elapsedMs } = this.#options;
     const passedMs = elapsedMs() - this.#asked.elapsedMs;

@@ -19,7 +19,7 @@ import type { ArmingNeed } from "../boot-loaders/arming-need.ts";
 import { attestBootState } from "../boot-loaders/attest.ts";
 import { chooseLoader } from "../boot-loaders/choose.ts";
 import { restoreBootState } from "../boot-loaders/restore.ts";
-import { mustReturn } from "../boot-loaders/return/must-return.ts";
+import { requireReturn } from "../boot-loaders/return/require-return.ts";
 import { nameOf } from "../boot-loaders/saved-state.ts";
 import { type ImageForm, planStaging, stage } from "../boot-loaders/staging.ts";
 import { readVolumes } from "../boot-loaders/volumes.ts";
@@ -102,7 +102,7 @@ export async function takeBackArming(
 
 function stageBootImage(deps: ColdDeps): Executor<"stage-boot-image"> {
   return async ({ conversionId, bootImage, accept }, { signal }) => {
-    await mustReturn(deps.machine, accept);
+    await requireReturn(deps.machine, accept);
     const { loader } = await chooseLoader(deps.adapters, needOf(conversionId, bootImage));
     await deps.images.fetch(bootImage, filesOf(loader.form, bootImage), signal);
     const imageDir = deps.images.folderOf(bootImage.id);
@@ -121,7 +121,7 @@ function armBoot(deps: ColdDeps): Executor<"arm-boot"> {
     // Otherwise the leftover of an interrupted attempt would be saved as the original.
     await disarm(deps, conversionId);
     // Preflight may have checked long ago.
-    await mustReturn(machine, accept);
+    await requireReturn(machine, accept);
     const { adapter, loader } = await chooseLoader(deps.adapters, needOf(conversionId, bootImage));
     await images.fetch(bootImage, filesOf(loader.form, bootImage), signal);
     const inventory = await deps.takeInventory();

@@ -46,7 +46,7 @@ export class Restarter {
     const { bootId } = wanted;
     // From an earlier boot: the restart has already happened.
     if (bootId !== undefined && bootId !== this.#options.bootId) return {};
-    await this.#mustBeAllowed(wanted);
+    await this.#requireAllowed(wanted);
     // Cancelled in the meantime, when nothing was waiting yet.
     signal.throwIfAborted();
     const afterMs = this.#options.restartAfterMs ?? RESTART_AFTER_MS;
@@ -76,7 +76,7 @@ export class Restarter {
   async #restart(wanted: WantedRestart, retract: ExecutionContext["retract"]): Promise<void> {
     try {
       // Seconds have passed since the answer, in which an update may have changed the boot loader.
-      await this.#mustBeAllowed(wanted);
+      await this.#requireAllowed(wanted);
       await this.#options.restart();
     } catch (error) {
       await this.#options.onNotRestarted(wanted, error);
@@ -84,7 +84,7 @@ export class Restarter {
     }
   }
 
-  async #mustBeAllowed(wanted: WantedRestart): Promise<void> {
+  async #requireAllowed(wanted: WantedRestart): Promise<void> {
     const why = await this.#options.refusal(wanted);
     if (why) throw new RestartRefusedError(wanted.conversionId, why);
   }

@@ -1,5 +1,5 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { mustServe } from "#shared/domain/agent.ts";
+import { requireServing } from "#shared/domain/agent.ts";
 import { newConversion } from "#shared/domain/conversion.ts";
 import { preflightRules } from "#shared/domain/preflight.ts";
 import type { Environment } from "#shared/environment.ts";
@@ -35,8 +35,8 @@ export async function checkPreflight(
   { store, clock }: Deps,
 ): Promise<Answer<"checkPreflight">> {
   const { type, targetId, disks, bootCheck, accept } = body;
-  const source = mustServe(await store.agents.find(path.id), "source", path.id);
-  const target = targetId && mustServe(await store.agents.find(targetId), "target", targetId);
+  const source = requireServing(await store.agents.find(path.id), "source", path.id);
+  const target = targetId && requireServing(await store.agents.find(targetId), "target", targetId);
   const bootImageId = await bootImageFor(body, store);
   const conversion = newConversion(
     NewConversion.parse({

@@ -1,4 +1,4 @@
-import { held, mustServe, released } from "#shared/domain/agent.ts";
+import { held, released, requireServing } from "#shared/domain/agent.ts";
 import { type ConversionRecord, hasEnded, newConversion, workflowInput } from "#shared/domain/conversion.ts";
 import { timeOfId } from "#shared/domain/id.ts";
 import { requireConvertible } from "#shared/domain/preflight/system-rules.ts";
@@ -72,8 +72,8 @@ export async function startConversion(
 async function admit(request: NewConversion, given: StartIds, deps: StartDeps): Promise<ConversionRecord> {
   const { store, clock } = deps;
   const { sourceId, targetId } = request;
-  mustServe(await store.agents.find(targetId), "target", targetId);
-  requireConvertible(mustServe(await store.agents.find(sourceId), "source", sourceId), request.type);
+  requireServing(await store.agents.find(targetId), "target", targetId);
+  requireConvertible(requireServing(await store.agents.find(sourceId), "source", sourceId), request.type);
   const bootImageId = await bootImageFor(request, store);
   const stale = await staleHolder(sourceId, deps);
   const source = await store.agents.modify(sourceId, (current) =>

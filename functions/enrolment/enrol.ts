@@ -49,7 +49,7 @@ export async function enrolAgent(
   } catch (error) {
     // A malformed request must not use up the token.
     if (error instanceof InvalidInputError) {
-      await deps.store.tokens.modify(token.hash, (current) => givenBack(mustBeUsed(current)));
+      await deps.store.tokens.modify(token.hash, (current) => givenBack(requireUsed(current)));
     }
     if (error instanceof AgentRevokedError)
       throw await refused(request, token.id, "the agent was revoked", deps);
@@ -71,7 +71,7 @@ async function useToken(request: Request, deps: EnrolmentDeps): Promise<UsedToke
       shown = current;
       return used(current, use, nowMs);
     });
-    return mustBeUsed(token);
+    return requireUsed(token);
   } catch (error) {
     if (!(error instanceof EnrolmentRefusedError)) throw error;
     if (!shown) throw await refused(request, "unknown-token", "no such token", deps);
@@ -85,11 +85,11 @@ async function noteOn(
   made: DeviceCertificate,
   { store }: EnrolmentDeps,
 ): Promise<DeviceCertificate> {
-  const noted = await store.tokens.modify(token.hash, (current) => certified(mustBeUsed(current), made));
-  return mustBeUsed(noted).use.certificate ?? made;
+  const noted = await store.tokens.modify(token.hash, (current) => certified(requireUsed(current), made));
+  return requireUsed(noted).use.certificate ?? made;
 }
 
-function mustBeUsed(token: TokenRecord | undefined): UsedToken {
+function requireUsed(token: TokenRecord | undefined): UsedToken {
   if (!isUsed(token)) throw new EnrolmentRefusedError();
   return token;
 }

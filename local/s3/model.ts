@@ -88,7 +88,7 @@ export interface UploadedPart extends ContentPart {
 /** Conditions of a write, evaluated when it commits. */
 export interface WriteConditions {
   /** Only if no object is there (`If-None-Match: *`). */
-  mustBeNew?: boolean;
+  requiresNew?: boolean;
   /** Only if the object there has this entity tag (`If-Match`). */
   etag?: string;
 }

@@ -119,7 +119,7 @@ export function writeConditions(request: Headers): WriteConditions {
     throw new UnsupportedError("If-None-Match with anything but * on a write");
   if (match === "*") throw new UnsupportedError("If-Match: * on a write");
   return {
-    ...(none === "*" ? { mustBeNew: true } : {}),
+    ...(none === "*" ? { requiresNew: true } : {}),
     ...(match === undefined ? {} : { etag: unquote(match) }),
   };
 }

@@ -129,7 +129,7 @@ export class ObjectStore {
   assertWritable(bucket: string, key: string, conditions: WriteConditions): void {
     const latest = this.#context.metadata.latest(bucket, key);
     const current = latest?.deleteMarker ? undefined : latest;
-    if (conditions.mustBeNew && current) throw new S3Error("PreconditionFailed");
+    if (conditions.requiresNew && current) throw new S3Error("PreconditionFailed");
     if (conditions.etag !== undefined) {
       if (!current) throw new S3Error("NoSuchKey");
       if (current.etag !== conditions.etag) throw new S3Error("PreconditionFailed");

@@ -125,7 +125,11 @@ export function released(source: AgentRecord, conversionId: string): AgentRecord
  * Returns the agent. Throws `NotFoundError` if it does not have the role, and `ForbiddenError` if it was
  * revoked.
  */
-export function mustServe(agent: AgentRecord | undefined, role: EnrollableRole, id: string): AgentRecord {
+export function requireServing(
+  agent: AgentRecord | undefined,
+  role: EnrollableRole,
+  id: string,
+): AgentRecord {
   if (agent?.role !== role) throw new NotFoundError(role, id);
   if (agent.revokedAt) throw new ForbiddenError(`${role} ${id} was revoked at ${agent.revokedAt}`);
   return agent;

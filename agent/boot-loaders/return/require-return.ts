@@ -8,7 +8,7 @@ import { judgeReturn } from "./system-return.ts";
  * Throws `ReturnNotUnattendedError` if this machine, once restarted, may wait for a person or start another
  * system, unless the operator has accepted that. Changes nothing.
  */
-export async function mustReturn(machine: BootMachine, accept: readonly RuleName[]): Promise<void> {
+export async function requireReturn(machine: BootMachine, accept: readonly RuleName[]): Promise<void> {
   const judged = await judgeReturn(machine);
   const parts = ["bootLoader", "nextStart", "volumes"] as const;
   const against = parts.flatMap((part) => {
