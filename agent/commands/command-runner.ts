@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { conversionIdOf } from "#shared/domain/command.ts";
+import { ownerIdOf } from "#shared/domain/command.ts";
 import {
   CommandOutOfTimeError,
   ConversionCancelledError,
@@ -104,7 +104,7 @@ export class CommandRunner {
   /** The command never runs, even if it arrives late or again. No workflow waits for its result. */
   #cancel(commandId: string): void {
     const { journal } = this.#options;
-    const failure = failureOf(new ConversionCancelledError(conversionIdOf(commandId) ?? commandId));
+    const failure = failureOf(new ConversionCancelledError(ownerIdOf(commandId) ?? commandId));
     journal.record({ result: { type: "command-failed", commandId, at: this.#at(), failure } });
     journal.acknowledge(commandId);
     this.#running.get(commandId)?.abort.abort();

@@ -29,7 +29,7 @@ async function start() {
 async function dispatched(world: World, conversionId: string): Promise<string> {
   const { command } = plan(
     {
-      conversionId,
+      ownerId: conversionId,
       agentId: "agt_source",
       kind: "capture-disk",
       label: "vda",
@@ -42,7 +42,7 @@ async function dispatched(world: World, conversionId: string): Promise<string> {
     timestamp(world.clock),
   );
   world.steps.waiting.add("token");
-  return (await world.store.conversions.saveCommand(command)).id;
+  return (await world.store.commands.save(command)).id;
 }
 
 test("starting a conversion holds the source and starts the workflow with the whole input", async () => {
@@ -233,7 +233,7 @@ test("cancelling reaches the waiting workflow and the agent, and may be repeated
   const commandId = await dispatched(world, id);
   expect(await cancel(id)).toMatchObject({ status: 202, body: { state: "cancelling" } });
   expect(world.steps.outcomes.get("token")).toMatchObject({ failure: { name: "ConversionCancelledError" } });
-  expect((await world.store.conversions.findCommand(commandId))?.state).toBe("cancelled");
+  expect((await world.store.commands.find(commandId))?.state).toBe("cancelled");
   expect(world.agents.messagesFor("agt_source")).toEqual([`cancel ${commandId}`]);
   expect((await cancel(id)).status).toBe(202);
 });

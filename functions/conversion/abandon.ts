@@ -61,7 +61,7 @@ async function bringBack(
   const orders: WantedCommand[] = [
     rebootIntoOriginal(conversion),
     {
-      conversionId,
+      ownerId: conversionId,
       agentId,
       requestedBy,
       round: 1,
@@ -95,7 +95,7 @@ async function releaseAgents(
     if (!commands.some((command) => command.agentId === agentId)) continue;
     const { enrolledFrom: environment } = await deps.store.agents.get(agentId);
     const wanted: WantedCommand = {
-      conversionId: conversion.id,
+      ownerId: conversion.id,
       agentId,
       environment,
       kind: "release",

@@ -12,7 +12,8 @@ import {
   messageOf,
   succeeded,
 } from "#shared/domain/command.ts";
-import { type ConversionRecord, hasEnded, withWhereabouts } from "#shared/domain/conversion.ts";
+import type { CommandOwner } from "#shared/domain/command-owner.ts";
+import { type ConversionRecord, hasEnded } from "#shared/domain/conversion.ts";
 import {
   afterConnect,
   afterRetraction,
@@ -43,11 +44,11 @@ export interface ConnectDeps extends CommandDeps {
  * and sends the agent every command that is pending for this system.
  */
 export async function agentConnected(agentId: string, contact: Contact, deps: ConnectDeps): Promise<void> {
-  const { conversions, agents } = deps.store;
-  const pending = await conversions.pendingCommands(agentId);
+  const { commands, agents } = deps.store;
+  const pending = await commands.pending(agentId);
   const agent = await agents.get(agentId);
   const restarting = await conversionThatArmed(agent, contact, deps);
-  const ids = new Set(pending.map(({ conversionId }) => conversionId));
+  const ids = new Set(pending.map(({ ownerId }) => ownerId));
   if (agent.activeConversionId) ids.add(agent.activeConversionId);
   if (restarting) ids.add(restarting.id);
   for (const id of ids) await recordArrival(id, agentId, contact, deps);
@@ -55,7 +56,7 @@ export async function agentConnected(agentId: string, contact: Contact, deps: Co
   for (const { id, environment } of pending) {
     if (environment !== contact.environment) continue;
     // The index can be behind, or the command may have ended in the meantime.
-    const command = await conversions.findCommand(id);
+    const command = await commands.find(id);
     if (command && isOpen(command)) await sendToAgent(deps, agentId, messageOf(command));
   }
 }
@@ -74,20 +75,18 @@ async function conversionThatArmed(
 }
 
 async function recordArrival(
-  conversionId: string,
+  ownerId: string,
   agentId: string,
   contact: Contact,
   deps: CommandDeps,
 ): Promise<void> {
-  const { conversions } = deps.store;
-  const conversion = await conversions.find(conversionId);
-  const before = conversion?.whereabouts;
-  if (!before || conversion.sourceId !== agentId) return;
+  const { owners } = deps.store;
+  const owner = await owners.find(ownerId);
+  const before = owner?.whereabouts;
+  if (!before || owner.sourceId !== agentId) return;
   const now = timestamp(deps.clock);
-  await conversions.modify(conversionId, (current) =>
-    withWhereabouts(current, (whereabouts) => afterConnect(whereabouts, contact, now)),
-  );
-  const { commands } = await conversions.withCommands(conversionId);
+  await owners.learn(ownerId, (whereabouts) => afterConnect(whereabouts, contact, now));
+  const { commands } = await owners.withCommands(ownerId);
   for (const command of commands.filter((one) => isOpen(one) && one.agentId === agentId)) {
     const end = endOf(command, before, contact);
     if (end) await endCommand(command, end, deps);
@@ -162,7 +161,7 @@ export async function endCommand(
   const failure = end === "arrived" ? undefined : end;
   if (taskToken) await (failure ? steps.fail(taskToken, failure) : steps.succeed(taskToken, {}));
   const now = timestamp(clock);
-  await store.conversions.modifyCommand(command.id, (current) => {
+  await store.commands.modify(command.id, (current) => {
     if (!isOpen(current)) return current;
     return failure ? failed(current, failure, now) : succeeded(current, {}, now);
   });
@@ -173,18 +172,18 @@ export async function endCommand(
  * its original system. What waits for the boot environment fails with the agent's reason.
  */
 export async function restartRetracted(
-  { conversionId, agentId }: CommandRecord,
+  { ownerId, agentId }: CommandRecord,
   failure: Failure,
   deps: CommandDeps,
 ): Promise<void> {
-  const { conversions } = deps.store;
+  const { owners } = deps.store;
   const now = timestamp(deps.clock);
-  const { whereabouts: there } = await conversions.modify(conversionId, (current) =>
-    withWhereabouts(current, (whereabouts) => afterRetraction(whereabouts, now)),
+  const { whereabouts: there } = await owners.learn(ownerId, (whereabouts) =>
+    afterRetraction(whereabouts, now),
   );
   // It was restarted in spite of that: its work in the boot environment counts.
   if (there?.location !== "original") return;
-  const { commands } = await conversions.withCommands(conversionId);
+  const { commands } = await owners.withCommands(ownerId);
   for (const command of commands) {
     if (command.agentId !== agentId || command.environment !== "boot-environment") continue;
     if (isOpen(command) && !bringsBack(command)) await endCommand(command, failure, deps);
@@ -197,11 +196,11 @@ export async function restartRetracted(
  */
 export async function whyNotThere(
   { environment }: CommandRecord,
-  { id, whereabouts }: ConversionRecord,
+  { id, whereabouts }: CommandOwner,
   { store }: CommandDeps,
 ): Promise<Failure | undefined> {
   if (environment !== "boot-environment" || whereabouts?.location !== "original") return undefined;
-  const { commands } = await store.conversions.withCommands(id);
+  const { commands } = await store.owners.withCommands(id);
   const restart = latest(
     commands.filter(({ kind, input }) => kind === "reboot" && input.into === environment),
   );

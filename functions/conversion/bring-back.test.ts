@@ -94,7 +94,7 @@ test("a machine that starts its boot environment after its conversion has ended 
   await connect(BOOT, "boot-4");
   expect(received()).toEqual(["command reboot.original.2"]);
   await connect(ORIGINAL, "boot-5");
-  expect(await world.store.conversions.pendingCommands("agt_source")).toEqual([]);
+  expect(await world.store.commands.pending("agt_source")).toEqual([]);
 });
 
 test("a machine whose workflow was stopped from outside is restarted into its own system, and reads no disk before", async () => {

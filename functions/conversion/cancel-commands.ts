@@ -10,9 +10,9 @@ import { sendToAgent } from "./send-to-agent.ts";
  * again.
  */
 export async function cancelCommands(commands: readonly CommandRecord[], deps: CommandDeps): Promise<void> {
-  for (const { id, conversionId, agentId, taskToken } of commands) {
-    if (taskToken) await deps.steps.fail(taskToken, failureOf(new ConversionCancelledError(conversionId)));
-    await deps.store.conversions.modifyCommand(id, (current) =>
+  for (const { id, ownerId, agentId, taskToken } of commands) {
+    if (taskToken) await deps.steps.fail(taskToken, failureOf(new ConversionCancelledError(ownerId)));
+    await deps.store.commands.modify(id, (current) =>
       isOpen(current) ? cancelled(current, timestamp(deps.clock)) : current,
     );
     await sendToAgent(deps, agentId, { type: "cancel", commandId: id });

@@ -39,7 +39,7 @@ export async function commandProgressed(
   if (!isOpen(command)) return;
   if (command.taskToken) await steps.keepAlive(command.taskToken);
   const now = timestamp(clock);
-  await store.conversions.modifyCommand(command.id, (current) =>
+  await store.commands.modify(command.id, (current) =>
     isOpen(current) ? progressed(current, event, now) : current,
   );
 }
@@ -62,7 +62,7 @@ export async function commandEnded(
     if (current && isRetractable(current) && event.type === "command-failed")
       return retract(current, event.failure, deps);
     if (!current || !isOpen(current)) return current;
-    return deps.store.conversions.saveCommand(await endedCommand(current, event, deps));
+    return deps.store.commands.save(await endedCommand(current, event, deps));
   });
   if (command) await answer(command, "result", deps);
 }
@@ -70,7 +70,7 @@ export async function commandEnded(
 /** The announced restart does not happen. If this is broken off in between, the event comes again. */
 async function retract(command: CommandRecord, failure: Failure, deps: CommandDeps): Promise<CommandRecord> {
   await restartRetracted(command, failure, deps);
-  return deps.store.conversions.saveCommand(retracted(command, failure, timestamp(deps.clock)));
+  return deps.store.commands.save(retracted(command, failure, timestamp(deps.clock)));
 }
 
 /** Answers that the command is over, unless it just did. Recorded afterwards, so that no answer is lost. */
@@ -80,7 +80,7 @@ async function answer(command: CommandRecord, to: "progress" | "result", deps: C
   if (!isAnswerDue(command, to, clock.now())) return;
   await sendToAgent(deps, agentId, { type: state === "cancelled" ? "cancel" : "acknowledge", commandId: id });
   const answered = { at: timestamp(clock), to };
-  await store.conversions.modifyCommand(id, (current) => ({ ...current, answered }));
+  await store.commands.modify(id, (current) => ({ ...current, answered }));
 }
 
 async function endedCommand(
@@ -118,13 +118,13 @@ function resultOf(command: CommandRecord, event: EventOf<"command-succeeded" | "
 
 /** The outcome, but a failure if a capture's disk is not the one that preflight checked. */
 async function asPreflighted(
-  { kind, conversionId, label }: CommandRecord,
+  { kind, ownerId, label }: CommandRecord,
   outcome: Outcome,
   { store }: CommandDeps,
 ): Promise<Outcome> {
   if (kind !== "capture-disk" || "failure" in outcome) return outcome;
   const { disk } = commandKinds[kind].output.parse(outcome.output);
-  const problem = findCaptureProblem(await store.conversions.get(conversionId), label, disk);
+  const problem = findCaptureProblem(await store.owners.get(ownerId), label, disk);
   return problem === undefined ? outcome : { failure: failureOf(new CapturedDiskUnexpectedError(problem)) };
 }
 
@@ -144,7 +144,7 @@ async function ownCommand(
   { commandId, type, environment = "original" }: EventOf<`command-${string}` & AgentEvent["type"]>,
   deps: CommandDeps,
 ): Promise<CommandRecord | undefined> {
-  const command = await deps.store.conversions.findCommand(commandId);
+  const command = await deps.store.commands.find(commandId);
   if (command?.agentId === agentId && command.environment === environment) return command;
   const own = command?.agentId === agentId;
   const reason = own

@@ -30,18 +30,16 @@ export async function recordOutcome(
 ): Promise<Outcome> {
   if (!KINDS_ABOUT_MACHINE.includes(command.kind)) return outcome;
   const now = timestamp(deps.clock);
-  const { conversions } = deps.store;
+  const { owners } = deps.store;
   if ("failure" in outcome) {
-    await conversions.modify(command.conversionId, (current) =>
-      withWhereabouts(current, (whereabouts) =>
-        afterFailure(whereabouts, command, outcome.failure.name, now),
-      ),
+    await owners.learn(command.ownerId, (whereabouts) =>
+      afterFailure(whereabouts, command, outcome.failure.name, now),
     );
     return outcome;
   }
   if (command.kind === "attest-boot-state") return receive(command, outcome, deps);
-  await conversions.modify(command.conversionId, (current) =>
-    withWhereabouts(current, (whereabouts) => afterCommand(whereabouts, command, outcome.output, now)),
+  await owners.learn(command.ownerId, (whereabouts) =>
+    afterCommand(whereabouts, command, outcome.output, now),
   );
   return outcome;
 }
@@ -60,7 +58,7 @@ async function receive(
   }
   const now = timestamp(clock);
   const { attested } = await store.conversions.modify(
-    command.conversionId,
+    command.ownerId,
     (current): ConversionRecord => ({
       ...withWhereabouts(current, (whereabouts) => afterCommand(whereabouts, command, outcome.output, now)),
       attested: isSame(current.attested?.receipt, receipt) ? current.attested : { receipt, receivedAt: now },
@@ -75,7 +73,7 @@ async function receive(
     at: attested?.receivedAt ?? now,
     actor: command.agentId,
     action: verdict === "different" ? "boot-state-differs" : "boot-state-confirmed",
-    subject: command.conversionId,
+    subject: command.ownerId,
     outcome: "done",
     details: { attestedAt, items: items.length, different, changedByOthers: namesOf("changed-by-others") },
   });
@@ -90,11 +88,11 @@ function isSame(known: BootReceipt | undefined, receipt: BootReceipt): boolean {
 /** Why the receipt is not valid; `undefined` if it is. */
 async function problemOf(
   receipt: BootReceipt,
-  { agentId, conversionId }: CommandRecord,
+  { agentId, ownerId }: CommandRecord,
   { store }: CommandDeps,
 ): Promise<string | undefined> {
   const { content } = receipt;
-  if (content.conversionId !== conversionId) return `it belongs to conversion ${content.conversionId}`;
+  if (content.conversionId !== ownerId) return `it belongs to conversion ${content.conversionId}`;
   if (content.agentId !== agentId) return `it belongs to agent ${content.agentId}`;
   const { certificatePem } = await store.agents.get(agentId);
   return certificatePem

@@ -20,7 +20,7 @@ function ask(taskToken: string, change: object = {}) {
   world.steps.waiting.add(taskToken);
   const input = { conversionId: "cnv_1", pointId: "rp_1", disk: "vda" };
   const request = {
-    conversionId: "cnv_1",
+    ownerId: "cnv_1",
     agentId: "agt_source",
     kind: "capture-disk",
     disk: "vda",
@@ -53,9 +53,7 @@ test("a step becomes a command for the agent, which names the requesting operato
       issuedAt: "2030-01-01T00:00:00.000Z",
     },
   ]);
-  expect(await world.store.conversions.pendingCommands("agt_source")).toMatchObject([
-    { id: ID, state: "pending" },
-  ]);
+  expect(await world.store.commands.pending("agt_source")).toMatchObject([{ id: ID, state: "pending" }]);
 });
 
 test("an agent gets its unfinished commands in the order of the requests", async () => {
@@ -63,7 +61,7 @@ test("an agent gets its unfinished commands in the order of the requests", async
   await ask("token-1", of("vdb"));
   world.nowMs += 1000;
   await ask("token-2", of("vda"));
-  const pending = await world.store.conversions.pendingCommands("agt_source");
+  const pending = await world.store.commands.pending("agt_source");
   expect(pending.map(({ label }) => label)).toEqual(["vdb", "vda"]);
 });
 
@@ -91,9 +89,7 @@ test("after a failure, the next command has a new id", async () => {
 test("work that finished while no step waited is answered at once and not repeated", async () => {
   await ask("token-1");
   const output = { done: true };
-  await world.store.conversions.modifyCommand(ID, (command) =>
-    succeeded(command, output, "2030-01-01T00:00:01.000Z"),
-  );
+  await world.store.commands.modify(ID, (command) => succeeded(command, output, "2030-01-01T00:00:01.000Z"));
   await ask("token-2");
   expect(world.steps.outcomes.get("token-2")).toEqual({ output });
   expect(world.agents.messagesFor("agt_source")).toHaveLength(1);
@@ -103,7 +99,7 @@ test("if the broker does not answer, the agent gets the command when it connects
   world.outage.strike("send");
   await ask("token-1");
   expect(world.logged).toMatchObject([{ level: "warn", message: "message to agent not sent" }]);
-  expect(await world.store.conversions.pendingCommands("agt_source")).toHaveLength(1);
+  expect(await world.store.commands.pending("agt_source")).toHaveLength(1);
 });
 
 test("if KMS does not sign, the step fails, and asking again sends the same command", async () => {
@@ -133,15 +129,15 @@ test.each(["cancelling", "cancelled"] as const)(
 );
 
 test("a cancellation that arrives while a command is being written still reaches the command", async () => {
-  const { conversions } = world.store;
-  const save = conversions.saveCommand.bind(conversions);
+  const { conversions, commands } = world.store;
+  const save = commands.save.bind(commands);
   // The operator cancels right after dispatch has read the conversion, and sees no command yet.
-  conversions.saveCommand = async (command) => {
+  commands.save = async (command) => {
     await conversions.modify("cnv_1", (conversion) => ({ ...conversion, state: "cancelling" }));
     return save(command);
   };
   await expect(ask("token-1")).rejects.toThrow(ConversionCancelledError);
-  expect((await conversions.findCommand(ID))?.state).toBe("cancelled");
+  expect((await commands.find(ID))?.state).toBe("cancelled");
   expect(world.agents.commandsFor("agt_source")).toEqual([]);
 });
 
@@ -153,5 +149,5 @@ test("a revoked agent gets no command", async () => {
 
 test("input that the agent could not read is refused here", async () => {
   await expect(ask("token-1", { input: { pointId: 7 } })).rejects.toThrow(InvalidInputError);
-  expect(await world.store.conversions.pendingCommands("agt_source")).toEqual([]);
+  expect(await world.store.commands.pending("agt_source")).toEqual([]);
 });

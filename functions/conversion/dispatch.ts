@@ -5,7 +5,8 @@ import {
   plan,
   type WantedCommand,
 } from "#shared/domain/command.ts";
-import { type ConversionRecord, requireRunning, withWhereabouts } from "#shared/domain/conversion.ts";
+import type { CommandOwner } from "#shared/domain/command-owner.ts";
+import { requireRunning } from "#shared/domain/conversion.ts";
 import { arming, isAway } from "#shared/domain/whereabouts.ts";
 import {
   BootEnvironmentLeftError,
@@ -38,11 +39,10 @@ export async function dispatch(request: DispatchRequest, deps: CommandDeps): Pro
   if (agent.revokedAt)
     throw new ForbiddenError(`${agent.role} ${agent.name} was revoked at ${agent.revokedAt}`);
   if (bringsBack(request)) {
-    const { commands } = await store.conversions.withCommands(request.conversionId);
+    const { commands } = await store.owners.withCommands(request.ownerId);
     await cancelOtherCommands(commands, deps);
   }
-  const conversion = await store.conversions.get(request.conversionId);
-  if (isDone(request, conversion)) {
+  if (isDone(request, await store.owners.get(request.ownerId))) {
     await steps.succeed(request.taskToken, {});
     return {};
   }
@@ -53,12 +53,12 @@ export async function dispatch(request: DispatchRequest, deps: CommandDeps): Pro
     return { commandId: decided.command.id };
   }
   const { command } = decided;
-  // A cancellation marks the conversion, then reads the commands. This function writes the command, then
-  // reads the mark. So one of the two sees the other.
+  // A cancellation marks the owner, then reads the commands. This function writes the command, then reads the
+  // mark. So one of the two sees the other.
   const current = await markArming(command, deps);
   if (!mayGoOut(command, current)) {
     await cancelCommands([command], deps);
-    throw new ConversionCancelledError(request.conversionId);
+    throw new ConversionCancelledError(request.ownerId);
   }
   const isGone = (await store.agents.get(request.agentId)).restartedAs !== undefined;
   const failure = isGone
@@ -73,14 +73,14 @@ export async function dispatch(request: DispatchRequest, deps: CommandDeps): Pro
 }
 
 /**
- * The conversion as it is now. A command to arm is recorded there before it is sent, because from then on the
+ * The owner as it is now. A command to arm is recorded there before it is sent, because from then on the
  * machine may be armed.
  */
-async function markArming(command: CommandRecord, { store }: CommandDeps): Promise<ConversionRecord> {
-  const { conversionId, kind } = command;
-  if (kind !== "arm-boot") return store.conversions.get(conversionId);
-  return store.conversions.modify(conversionId, (current) =>
-    current.state === "running" ? withWhereabouts(current, arming) : current,
+async function markArming(command: CommandRecord, { store }: CommandDeps): Promise<CommandOwner> {
+  const { ownerId, kind } = command;
+  if (kind !== "arm-boot") return store.owners.get(ownerId);
+  return store.owners.learn(ownerId, (whereabouts, { state }) =>
+    state === "running" ? arming(whereabouts) : whereabouts,
   );
 }
 
@@ -88,14 +88,14 @@ async function markArming(command: CommandRecord, { store }: CommandDeps): Promi
  * Whether there is nothing to do: the machine is already in the requested system, or its boot state is
  * untouched or confirmed.
  */
-function isDone({ kind, input }: DispatchRequest, { whereabouts }: ConversionRecord): boolean {
+function isDone({ kind, input }: DispatchRequest, { whereabouts }: CommandOwner): boolean {
   if (!whereabouts) return false;
   return kind === "reboot"
     ? whereabouts.location === input.into
     : kind === "attest-boot-state" && !isAway(whereabouts);
 }
 
-function mayGoOut(command: CommandRecord, { state }: ConversionRecord): boolean {
+function mayGoOut(command: CommandRecord, { state }: CommandOwner): boolean {
   return state === "running" || (state === "cancelling" && bringsBack(command));
 }
 
@@ -105,10 +105,10 @@ async function decide(
   { store, clock }: CommandDeps,
 ): Promise<{ action: "send" | "answer"; command: CommandRecord }> {
   return againIfChanged(async () => {
-    const { conversion, commands } = await store.conversions.withCommands(request.conversionId);
-    const { requestedBy } = bringsBack(request) ? conversion : requireRunning(conversion);
+    const { owner, commands } = await store.owners.withCommands(request.ownerId);
+    const { requestedBy } = bringsBack(request) ? owner : requireRunning(owner);
     const { action, command } = plan({ ...request, requestedBy }, commands, timestamp(clock));
     if (action === "answer") return { action, command };
-    return { action, command: await store.conversions.saveCommand(command) };
+    return { action, command: await store.commands.save(command) };
   });
 }

@@ -24,7 +24,7 @@ beforeEach(async () => {
 function ask(taskToken: string): Promise<{ commandId?: string }> {
   world.steps.waiting.add(taskToken);
   const request: DispatchRequest = {
-    ...{ conversionId: "cnv_1", agentId: "agt_source", kind: "capture-disk", label: "vda" },
+    ...{ ownerId: "cnv_1", agentId: "agt_source", kind: "capture-disk", label: "vda" },
     ...{ round: 1, input: {}, taskToken },
   };
   return dispatch(request, world);
@@ -54,7 +54,7 @@ test("when a machine is started by hand again, its earlier commands fail with th
   await startedAgain();
   const failure = { name: "BootEnvironmentLeftError" };
   expect(world.steps.outcomes.get("token")).toMatchObject({ failure });
-  expect(await world.store.conversions.findCommand(commandId)).toMatchObject({ state: "failed", failure });
+  expect(await world.store.commands.find(commandId)).toMatchObject({ state: "failed", failure });
   expect((await world.store.agents.get("agt_source")).restartedAs).toBe("agt_again");
 });
 

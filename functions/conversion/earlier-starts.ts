@@ -14,13 +14,13 @@ const PAGE = 200;
  * mark. So one of the two sees the other.
  */
 export async function endEarlierStarts(agent: AgentRecord, deps: CommandDeps): Promise<void> {
-  const { agents, conversions } = deps.store;
+  const { agents, commands } = deps.store;
   let cursor: string | undefined;
   do {
     const page = await agents.page("source", { limit: PAGE, cursor });
     for (const { id } of page.items.filter((one) => isEarlierStart(one, agent))) {
       await agents.modify(id, (earlier) => restarted(earlier, agent.id));
-      for (const command of await conversions.pendingCommands(id))
+      for (const command of await commands.pending(id))
         await endCommand(command, failureOf(new BootEnvironmentLeftError()), deps);
     }
     cursor = page.cursor ?? undefined;

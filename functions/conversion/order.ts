@@ -19,7 +19,7 @@ export async function order(
 /** Stores the command. The id says what it does, so an existing one with this id is the same. */
 async function addOnce(command: CommandRecord, { store }: CommandDeps): Promise<void> {
   try {
-    await store.conversions.saveCommand(command);
+    await store.commands.save(command);
   } catch (error) {
     if (!(error instanceof ConcurrentChangeError)) throw error;
   }
@@ -31,7 +31,7 @@ export function rebootIntoOriginal(
   round = 1,
 ): WantedCommand {
   return {
-    conversionId: id,
+    ownerId: id,
     agentId: sourceId,
     requestedBy,
     round,

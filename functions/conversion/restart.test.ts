@@ -171,7 +171,7 @@ describe("a restart that the agent retracts, for the boot loader was changed aft
     await expect(retraction()).rejects.toThrow("killed");
     await retraction();
     expect(outcome("report-boot-state")).toEqual({ failure });
-    expect(await world.store.conversions.findCommand("cnv_1.reboot.boot-environment.1")).toMatchObject({
+    expect(await world.store.commands.find("cnv_1.reboot.boot-environment.1")).toMatchObject({
       state: "failed",
       failure,
     });

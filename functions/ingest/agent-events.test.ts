@@ -22,7 +22,7 @@ beforeEach(async () => {
 async function ask(taskToken: string): Promise<void> {
   world.steps.waiting.add(taskToken);
   const request = {
-    conversionId: "cnv_1",
+    ownerId: "cnv_1",
     agentId: "agt_target",
     kind: "verify" as const,
     round: 1,
@@ -42,7 +42,7 @@ const progress = (bytesDone: number, second: number) =>
     progress: { bytesDone, bytesTotal: 10, rateBytesPerSecond: 1 },
   });
 const success = (fields: object = {}) => event({ type: "command-succeeded", output: OUTPUT, ...fields });
-const command = () => world.store.conversions.findCommand(ID);
+const command = () => world.store.commands.find(ID);
 
 test("progress is recorded and keeps the step alive", async () => {
   await progress(5, 1);
@@ -62,7 +62,7 @@ test("success ends the step with its output, and the agent may forget it", async
   expect(world.steps.outcomes.get("token")).toEqual({ output: OUTPUT });
   expect(await command()).toMatchObject({ state: "succeeded", output: OUTPUT });
   expect(world.agents.messagesFor("agt_target").at(-1)).toBe(`acknowledge ${ID}`);
-  expect(await world.store.conversions.pendingCommands("agt_target")).toEqual([]);
+  expect(await world.store.commands.pending("agt_target")).toEqual([]);
 });
 
 test("a failure ends the step with its name", async () => {
@@ -94,7 +94,7 @@ test("an agent that repeats a result is answered once in a minute", async () => 
 });
 
 test("an agent that works on a cancelled command gets the cancellation at once, again at its result, and then once a minute", async () => {
-  await world.store.conversions.modifyCommand(ID, (current) => ({ ...current, state: "cancelled" }));
+  await world.store.commands.modify(ID, (current) => ({ ...current, state: "cancelled" }));
   await progress(5, 1);
   await progress(5, 2);
   expect(answers()).toEqual([`cancel ${ID}`]);
@@ -109,11 +109,11 @@ test("an agent that works on a cancelled command gets the cancellation at once, 
 });
 
 test("if the first event is interrupted before its answer is recorded, the repeated event is answered again", async () => {
-  const { conversions } = world.store;
-  const modify = conversions.modifyCommand.bind(conversions);
-  conversions.modifyCommand = () => Promise.reject(new Error("killed"));
+  const { commands } = world.store;
+  const modify = commands.modify.bind(commands);
+  commands.modify = () => Promise.reject(new Error("killed"));
   await expect(success()).rejects.toThrow("killed");
-  conversions.modifyCommand = modify;
+  commands.modify = modify;
   await success();
   expect(answers()).toEqual(Array(2).fill(`acknowledge ${ID}`));
 });
@@ -133,11 +133,11 @@ test("a result for a step that no longer waits is kept for the step that asks ag
 });
 
 test("a result that arrives while the step asks again reaches the new token", async () => {
-  const { conversions } = world.store;
-  const save = conversions.saveCommand.bind(conversions);
-  conversions.saveCommand = async (one) => {
+  const { commands } = world.store;
+  const save = commands.save.bind(commands);
+  commands.save = async (one) => {
     // The heartbeat times out between the result for the workflow and the write.
-    conversions.saveCommand = save;
+    commands.save = save;
     world.steps.waiting.delete("token");
     await ask("token-2");
     return save(one);
@@ -268,7 +268,7 @@ test("an agent that connects gets its unfinished commands, and its inventory is 
 });
 
 test("an agent that still works on a cancelled command gets the cancellation again", async () => {
-  await world.store.conversions.modifyCommand(ID, (current) => ({ ...current, state: "cancelled" }));
+  await world.store.commands.modify(ID, (current) => ({ ...current, state: "cancelled" }));
   await progress(5, 1);
   expect(world.agents.messagesFor("agt_target").at(-1)).toBe(`cancel ${ID}`);
   expect(world.steps.heartbeats).toEqual([]);
@@ -297,7 +297,7 @@ describe("a captured disk", () => {
     await preflight.run({ conversionId: "cnv_1" }, world);
     world.steps.waiting.add("capture");
     const kind = "capture-disk" as const;
-    const request = { conversionId: "cnv_1", agentId: "agt_source", kind, label: "vda", round: 1, input: {} };
+    const request = { ownerId: "cnv_1", agentId: "agt_source", kind, label: "vda", round: 1, input: {} };
     await dispatch({ ...request, taskToken: "capture" }, world);
   });
 
@@ -311,7 +311,7 @@ describe("a captured disk", () => {
     async (disk) => {
       await captured(disk);
       expect(outcome()).toMatchObject({ failure: { name: "CapturedDiskUnexpectedError", retryable: false } });
-      expect(await world.store.conversions.findCommand(CAPTURE)).toMatchObject({ state: "failed" });
+      expect(await world.store.commands.find(CAPTURE)).toMatchObject({ state: "failed" });
     },
   );
 

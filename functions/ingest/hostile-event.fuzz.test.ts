@@ -46,7 +46,7 @@ async function start() {
   await world.store.conversions.add(aConversion());
   world.steps.waiting.add("token");
   const request = {
-    conversionId: "cnv_1",
+    ownerId: "cnv_1",
     agentId: "agt_target",
     kind: "verify" as const,
     round: 1,

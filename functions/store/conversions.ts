@@ -1,46 +1,27 @@
-import {
-  type CommandRecord,
-  CommandRecord as CommandSchema,
-  conversionIdOf,
-  isOpen,
-} from "#shared/domain/command.ts";
+import type { CommandRecord } from "#shared/domain/command.ts";
 import { ConversionRecord } from "#shared/domain/conversion.ts";
 import { NotFoundError } from "#shared/errors.ts";
 import type { ConversionState } from "#shared/protocol/resources.ts";
 import { Aggregates } from "./aggregates.ts";
+import type { CommandStore } from "./commands.ts";
+import { ownerPartition } from "./owner-partition.ts";
 import type { Table, TablePage } from "./table.ts";
 
-const partition = (conversionId: string) => `CONVERSION#${conversionId}`;
-const keyOf = (id: string) => ({ pk: partition(id), sk: "CONVERSION" });
-const commandKey = (id: string) => ({ pk: partition(conversionIdOf(id) ?? id), sk: `COMMAND#${id}` });
+const keyOf = (id: string) => ({ pk: ownerPartition(id), sk: "CONVERSION" });
 const PAGE = 20;
-const pendingOf = (agentId: string) => `PENDING#${agentId}`;
-
-/**
- * Conversions and their commands. They share a partition, so one query reads a conversion with its progress.
- */
+/** Conversions. Each shares a partition with its commands, so one query reads it with its progress. */
 export class ConversionStore {
   readonly #table: Table;
   readonly #conversions: Aggregates<ConversionRecord>;
-  readonly #commands: Aggregates<CommandRecord>;
+  readonly #commands: CommandStore;
 
-  constructor(table: Table) {
+  constructor(table: Table, commands: CommandStore) {
     this.#table = table;
+    this.#commands = commands;
     this.#conversions = new Aggregates(table, {
       what: "conversion",
       schema: ConversionRecord,
       keys: (conversion) => ({ ...keyOf(conversion.id), gsi1pk: "CONVERSIONS", gsi1sk: conversion.id }),
-    });
-    this.#commands = new Aggregates(table, {
-      what: "command",
-      schema: CommandSchema,
-      // The index has only open commands, which an agent asks for when it connects.
-      keys: (command) => ({
-        ...commandKey(command.id),
-        ...(isOpen(command)
-          ? { gsi1pk: pendingOf(command.agentId), gsi1sk: `${command.issuedAt}#${command.id}` }
-          : {}),
-      }),
     });
   }
 
@@ -65,11 +46,11 @@ export class ConversionStore {
 
   /** The conversion and its commands, as of one moment. Throws `NotFoundError`. */
   async withCommands(id: string): Promise<{ conversion: ConversionRecord; commands: CommandRecord[] }> {
-    const items = await this.#table.all(partition(id));
+    const items = await this.#table.all(ownerPartition(id));
     const own = items.find((item) => item.sk === "CONVERSION");
     return {
       conversion: found(id, own && this.#conversions.parse(own)),
-      commands: items.filter((item) => item !== own).map((item) => this.#commands.parse(item)),
+      commands: this.#commands.among(items),
     };
   }
 
@@ -104,32 +85,6 @@ export class ConversionStore {
       cursor = page.cursor ?? undefined;
     } while (cursor);
     return undefined;
-  }
-
-  findCommand(id: string): Promise<CommandRecord | undefined> {
-    return this.#commands.find(commandKey(id));
-  }
-
-  /** Throws `ConcurrentChangeError` if it was written since it was read, or if a new one already exists. */
-  saveCommand(command: CommandRecord): Promise<CommandRecord> {
-    return this.#commands.save(command);
-  }
-
-  /** Throws `NotFoundError`, and what `change` throws. */
-  modifyCommand(id: string, change: (command: CommandRecord) => CommandRecord): Promise<CommandRecord> {
-    return this.#commands.modify(commandKey(id), (command) => {
-      if (!command) throw new NotFoundError("command", id);
-      return change(command);
-    });
-  }
-
-  /**
-   * The agent's unfinished commands, oldest first. They come from the index, so the newest command can be
-   * missing.
-   */
-  async pendingCommands(agentId: string): Promise<CommandRecord[]> {
-    const items = await this.#table.allInIndex(pendingOf(agentId));
-    return items.map((item) => this.#commands.parse(item));
   }
 }
 

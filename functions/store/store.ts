@@ -2,9 +2,11 @@ import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { AgentStore } from "./agents.ts";
 import { AuditStore } from "./audit.ts";
 import { BootImageStore } from "./boot-images.ts";
+import { CommandStore } from "./commands.ts";
 import { ConversionStore } from "./conversions.ts";
 import { EnrolmentRequestStore } from "./enrolment-requests.ts";
 import { EnrolmentTokenStore } from "./enrolment-tokens.ts";
+import { OwnerStore } from "./owners.ts";
 import { RecoveryPointStore } from "./recovery-points.ts";
 import { ReservationStore } from "./reservations.ts";
 import { Table } from "./table.ts";
@@ -14,6 +16,8 @@ export interface Store {
   tokens: EnrolmentTokenStore;
   enrolmentRequests: EnrolmentRequestStore;
   conversions: ConversionStore;
+  commands: CommandStore;
+  owners: OwnerStore;
   points: RecoveryPointStore;
   bootImages: BootImageStore;
   audit: AuditStore;
@@ -27,11 +31,15 @@ export function openStore(
   random: (length: number) => Uint8Array,
 ): Store {
   const table = new Table(client, tableName);
+  const commands = new CommandStore(table);
+  const conversions = new ConversionStore(table, commands);
   return {
     agents: new AgentStore(table),
     tokens: new EnrolmentTokenStore(table),
     enrolmentRequests: new EnrolmentRequestStore(table),
-    conversions: new ConversionStore(table),
+    conversions,
+    commands,
+    owners: new OwnerStore(conversions),
     points: new RecoveryPointStore(table),
     bootImages: new BootImageStore(table),
     audit: new AuditStore(table, random),

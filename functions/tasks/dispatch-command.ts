@@ -4,7 +4,7 @@ import { KMSClient } from "@aws-sdk/client-kms";
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { z } from "zod";
 import { type CommandKind, commandKinds } from "#shared/protocol/commands.ts";
-import { AgentId, ConversionId, DiskName } from "#shared/protocol/ids.ts";
+import { AgentId, DiskName, OwnerId } from "#shared/protocol/ids.ts";
 import { AgentSystem } from "#shared/protocol/machine.ts";
 import { IotAgentMessenger } from "../aws/iot-agent-messenger.ts";
 import { KmsCommandKey } from "../aws/kms-command-key.ts";
@@ -18,7 +18,7 @@ import { openStore } from "../store/store.ts";
 const kinds = Object.keys(commandKinds) as [CommandKind, ...CommandKind[]];
 
 export const Input = z.object({
-  conversionId: ConversionId,
+  ownerId: OwnerId,
   agentId: AgentId,
   kind: z.enum(kinds),
   /** Tells commands of one kind apart. */

@@ -48,7 +48,7 @@ const abandon = (error: { Error: string; Cause: string }) =>
 async function dispatched(taskToken = "token"): Promise<string> {
   world.steps.waiting.add(taskToken);
   const request = {
-    conversionId,
+    ownerId: conversionId,
     agentId: "agt_source",
     kind: "capture-disk" as const,
     label: "vda",

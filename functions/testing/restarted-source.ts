@@ -47,7 +47,7 @@ async function ask(
 ): Promise<string> {
   const taskToken = [kind, label].filter(Boolean).join(" ");
   world.steps.waiting.add(taskToken);
-  const request = { conversionId, agentId: "agt_source", kind, taskToken };
+  const request = { ownerId: conversionId, agentId: "agt_source", kind, taskToken };
   await dispatchCommand(
     Input.parse({ ...request, label, environment, input: { conversionId, ...input } }),
     world,

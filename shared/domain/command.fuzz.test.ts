@@ -16,7 +16,7 @@ import {
 
 const NOW = "2030-01-01T00:00:00.000Z";
 const wanted: WantedCommand = {
-  conversionId: "cnv_1",
+  ownerId: "cnv_1",
   agentId: "agt_1",
   kind: "capture-disk",
   label: "vda",

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Failure } from "../errors.ts";
 import { type CommandKind, type Command as CommandMessage, commandKinds } from "../protocol/commands.ts";
 import { Failure as FailureSchema, Progress, Timestamp } from "../protocol/common.ts";
-import { AgentId, CommandId, ConversionId } from "../protocol/ids.ts";
+import { AgentId, CommandId, OwnerId } from "../protocol/ids.ts";
 import { AgentSystem } from "../protocol/machine.ts";
 import { isFinal, move, type Transitions } from "./transitions.ts";
 
@@ -23,14 +23,13 @@ const kinds = Object.keys(commandKinds) as [CommandKind, ...CommandKind[]];
 
 export const CommandRecord = z.object({
   id: CommandId,
-  conversionId: ConversionId,
+  ownerId: OwnerId,
   agentId: AgentId,
   kind: z.enum(kinds),
   /** The system that must run on the machine for the agent to carry it out. */
   environment: AgentSystem.default("original"),
   /**
-   * Tells commands of one kind apart within a conversion: a disk, an agent's role, or the system to restart
-   * into.
+   * Tells commands of one kind and one owner apart: a disk, an agent's role, or the system to restart into.
    */
   label: z.string().optional(),
   /** How many times the workflow has asked for this work, counted from 1. */
@@ -57,7 +56,7 @@ export const CommandRecord = z.object({
 export type CommandRecord = z.infer<typeof CommandRecord>;
 
 export interface WantedCommand {
-  conversionId: string;
+  ownerId: string;
   agentId: string;
   kind: CommandKind;
   environment?: AgentSystem | undefined;
@@ -78,14 +77,14 @@ export type Dispatch =
   /** It has already succeeded, but the workflow missed the result: answer with its output. */
   | { action: "answer"; command: CommandRecord };
 
-/** `tries`: all commands of the conversion so far, of any kind. */
+/** `tries`: all commands of the owner so far, of any kind. */
 export function plan(wanted: WantedCommand, tries: readonly CommandRecord[], now: string): Dispatch {
   const { taskToken, ...rest } = wanted;
   const last = latest(tries.filter((one) => one.kind === wanted.kind && one.label === wanted.label));
   if (last && isOpen(last)) return { action: "send", command: { ...last, taskToken } };
   if (last?.state === "succeeded" && last.round === wanted.round) return { action: "answer", command: last };
   const attempt = (last?.attempt ?? 0) + 1;
-  const id = [wanted.conversionId, wanted.kind, ...(wanted.label ? [wanted.label] : []), attempt].join(".");
+  const id = [wanted.ownerId, wanted.kind, ...(wanted.label ? [wanted.label] : []), attempt].join(".");
   return {
     action: "send",
     command: {
@@ -109,8 +108,8 @@ export function latest(tries: readonly CommandRecord[]): CommandRecord | undefin
   );
 }
 
-/** The conversion that a command id belongs to; `undefined` if it is not a command id. */
-export function conversionIdOf(commandId: string): string | undefined {
+/** The conversion or run that a command id belongs to; `undefined` if it is not a command id. */
+export function ownerIdOf(commandId: string): string | undefined {
   const dot = commandId.indexOf(".");
   return dot > 0 ? commandId.slice(0, dot) : undefined;
 }

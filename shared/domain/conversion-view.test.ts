@@ -11,7 +11,7 @@ const LATER = "2030-01-01T00:02:00.000Z";
 const preflighted = aConversion({ preflightPassedAt: NOW });
 
 function wanted(kind: CommandKind, label?: string, round = 1, tries: CommandRecord[] = []): CommandRecord {
-  const conversion = { conversionId: "cnv_1", agentId: "agt_1", requestedBy: "ada", input: {} };
+  const conversion = { ownerId: "cnv_1", agentId: "agt_1", requestedBy: "ada", input: {} };
   return plan({ ...conversion, kind, label, round }, tries, NOW).command;
 }
 const done = (command: CommandRecord) => succeeded(command, {}, LATER);
@@ -111,7 +111,7 @@ const cold = aConversion({
 });
 
 function reboot(into: "original" | "boot-environment"): CommandRecord {
-  const conversion = { conversionId: "cnv_1", agentId: "agt_1", requestedBy: "ada" };
+  const conversion = { ownerId: "cnv_1", agentId: "agt_1", requestedBy: "ada" };
   return plan({ ...conversion, kind: "reboot", label: into, round: 1, input: { into } }, [], NOW).command;
 }
 

@@ -156,7 +156,7 @@ function restartInput({ startAt, deadlineSeconds, accept, requestedBy }: Convers
  * Returns the conversion if it is running; every step of the workflow checks this first. Throws
  * `ConversionCancelledError` if it was cancelled, and `WrongStateError` if it has ended.
  */
-export function requireRunning(conversion: ConversionRecord): ConversionRecord {
+export function requireRunning<T extends { id: string; state: ConversionState }>(conversion: T): T {
   const { id, state } = conversion;
   if (state === "cancelling" || state === "cancelled") throw new ConversionCancelledError(id);
   if (state !== "running") throw new WrongStateError(`conversion ${id} is ${state}`);
@@ -195,7 +195,7 @@ export function preflightPassed(
  * another size than preflight judged could keep the target host reading zeros for days.
  */
 export function findCaptureProblem(
-  { preflightBytes }: ConversionRecord,
+  { preflightBytes }: Pick<ConversionRecord, "preflightBytes">,
   wanted: string | undefined,
   { name, sizeBytes }: Pick<CapturedDiskRef, "name" | "sizeBytes">,
 ): string | undefined {

@@ -10,6 +10,10 @@ const idWith = (prefix: string) =>
   z.string().regex(new RegExp(`^${prefix}_[0-9a-z]{1,40}$`), `an id such as ${prefix}_01jd3v8q6m`);
 
 export const ConversionId = idWith("cnv");
+/** Of a protection run: one execution of a plan. */
+const RunId = idWith("run");
+/** Of what an agent's commands belong to. */
+export const OwnerId = z.union([ConversionId, RunId]);
 export const PointId = idWith("rp");
 /** Of an agent: also of the source server or target host that it runs on. */
 export const AgentId = idWith("agt");
@@ -19,7 +23,7 @@ export const ResourceId = z
   .string()
   .regex(/^[0-9A-Za-z][0-9A-Za-z_-]{0,99}$/, "letters, digits, dash, underscore; at most 100");
 
-/** Made of the conversion's id, the kind, a label and the attempt: `cnv_01jd3v8q6m.capture-disk.sda.1`. */
+/** Made of the owner's id, the kind, a label and the attempt: `cnv_01jd3v8q6m.capture-disk.sda.1`. */
 export const CommandId = z
   .string()
   .regex(/^[0-9A-Za-z][0-9A-Za-z._-]{0,199}$/, "letters, digits, dot, dash, underscore; at most 200");

@@ -1,0 +1,22 @@
+/** What the commands of agents belong to. */
+import type { ConversionState } from "../protocol/resources.ts";
+import type { ConversionRecord } from "./conversion.ts";
+import type { WhereaboutsRecord } from "./whereabouts.ts";
+
+/** A conversion or a protection run, as far as its commands depend on it. */
+export interface CommandOwner {
+  id: string;
+  sourceId: string;
+  requestedBy: string;
+  /** While it is `cancelling`, only commands that bring a machine back go out. */
+  state: ConversionState;
+  /** Only of a conversion that restarts its source. */
+  whereabouts?: WhereaboutsRecord | undefined;
+  /** The sizes of the source's disks by the inventory that preflight judged. */
+  preflightBytes?: Record<string, number> | undefined;
+}
+
+export function conversionAsOwner(conversion: ConversionRecord): CommandOwner {
+  const { id, sourceId, requestedBy, state, whereabouts, preflightBytes } = conversion;
+  return { id, sourceId, requestedBy, state, whereabouts, preflightBytes };
+}
