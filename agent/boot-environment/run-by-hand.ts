@@ -65,8 +65,11 @@ export async function runByHand({ version, dataDir, say, log }: ByHandOptions): 
       random: Math.random,
     });
     const { agentId } = identity.enrolment;
-    say(`Approved: cold cloning ready. Until it restarts, this computer is the source ${agentId}.`);
-    say(`        causeway convert ${agentId} --type ${typeChoices.startedByHand} --target TARGET`);
+    say("Approved: cold cloning ready. Until it restarts, this computer is the source");
+    say(`        ${agentId}`);
+    say("To convert it, type on a computer where you use Causeway:");
+    say(`        causeway convert ${agentId} \\`);
+    say(`          --type ${typeChoices.startedByHand} --target TARGET`);
     agent.run().catch((error: unknown) => say(`The agent has ended: ${failureOf(error).message}`));
     await typed.restart;
     await agent.stop();

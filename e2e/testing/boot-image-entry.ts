@@ -56,7 +56,7 @@ const seen = {
   job,
 };
 for (const [what, found] of Object.entries(seen)) {
-  console.log(`${what}: ${found.length === 0 ? "none" : found.join(", ")}`);
+  for (const one of found.length === 0 ? ["none"] : found) console.log(`${what}: ${one}`);
 }
 console.log(`control plane: ${urlOfCommandLine(readFileSync("/proc/cmdline", "utf8")) ?? "none"}`);
 setTimeout(() => undefined, STAY_MS);
