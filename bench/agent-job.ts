@@ -50,6 +50,7 @@ async function capture(): Promise<object> {
     disk,
     diskName: "disk",
     now: Date.now,
+    random: Math.random,
     ...(used ? { used, journal: new FileJournal(`${job.image}.journal`) } : {}),
     ...(previous ? { previous } : {}),
   });

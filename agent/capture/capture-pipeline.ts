@@ -1,4 +1,4 @@
-import { type Extents, intersect, totalBytes } from "#shared/domain/extents.ts";
+import { type Extents, totalBytes } from "#shared/domain/extents.ts";
 import { BLOCK_BYTES, ID_BYTES } from "#shared/format/block.ts";
 import type { PackRef } from "#shared/format/map-node.ts";
 import type { PackOrigin } from "#shared/format/pack-index.ts";
@@ -10,10 +10,11 @@ import type { MappedLeaf } from "../repository/map-reader.ts";
 import { FirstFailure } from "../threads/first-failure.ts";
 import { Slots } from "../threads/slots.ts";
 import { WorkerPool } from "../threads/worker-pool.ts";
-import type { CaptureOptions, CaptureSettings, CaptureStatistics } from "./capture-options.ts";
+import type { CaptureOptions, CaptureSettings, PipelineStatistics } from "./capture-options.ts";
 import type { CaptureWorkerData, FromCaptureWorker, ToCaptureWorker } from "./capture-worker.ts";
 import type { JournalLeaf } from "./journal.ts";
 import { LEAF_BYTES, LeafAssembly } from "./leaf-assembly.ts";
+import type { LeafRead } from "./leaf-reads.ts";
 import type { NewNode } from "./map-builder.ts";
 import { PackUploader } from "./pack-uploader.ts";
 import type { FinishedPack } from "./read-processor.ts";
@@ -104,18 +105,15 @@ export class CapturePipeline {
     this.#options.meter?.skip(bytes);
   }
 
-  /** Starts one leaf's reads. Waits for free buffers, not for the results. */
-  async readLeaf(index: number, within: Extents, previous: MappedLeaf): Promise<void> {
-    const start = index * LEAF_BYTES;
-    const bytes = Math.min(LEAF_BYTES, this.#options.disk.sizeBytes - start);
-    const reads = Math.ceil(bytes / READ_BYTES);
-    const leaf = new LeafAssembly(index, reads, previous);
-    for (let read = 0; read < reads; read++) {
-      const offset = start + read * READ_BYTES;
-      const length = Math.min(READ_BYTES, start + bytes - offset);
-      const parts = intersect(within, [{ offset, length }]);
-      const firstSlot = (read * READ_BYTES) / BLOCK_BYTES;
-      if (parts.length === 0 && !hasAny(previous, firstSlot)) {
+  /**
+   * Starts one leaf's reads. Waits for free buffers, not for the results. Blocks outside of these reads stay
+   * as they were.
+   */
+  async readLeaf(index: number, reads: readonly LeafRead[], previous: MappedLeaf): Promise<void> {
+    const leaf = new LeafAssembly(index, reads.length, previous);
+    for (const { offset, length, parts } of reads) {
+      const firstSlot = (offset - index * LEAF_BYTES) / BLOCK_BYTES;
+      if (parts.length === 0 && !hasAny(previous, firstSlot, Math.ceil(length / BLOCK_BYTES))) {
         if (leaf.finishRead()) this.#work.track(this.#completeLeaf(leaf));
         continue;
       }
@@ -155,7 +153,7 @@ export class CapturePipeline {
     });
   }
 
-  statistics(): CaptureStatistics {
+  statistics(): PipelineStatistics {
     return {
       bytesRead: this.#reader.bytesRead,
       bytesResumed: this.#bytesSkipped,
@@ -278,8 +276,8 @@ export class CapturePipeline {
   }
 }
 
-function hasAny(previous: MappedLeaf, firstSlot: number): boolean {
-  return previous.leaf?.blocks.slice(firstSlot, firstSlot + READ_BLOCKS).some(Boolean) ?? false;
+function hasAny(previous: MappedLeaf, firstSlot: number, blocks: number): boolean {
+  return previous.leaf?.blocks.slice(firstSlot, firstSlot + blocks).some(Boolean) ?? false;
 }
 
 function ceilBlocks(bytes: number): number {

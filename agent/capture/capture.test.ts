@@ -27,7 +27,15 @@ const settings = { packBytes: 4 * MIB, knownBlocks: 4096 };
 
 function capture(repository: TestRepository, content: Buffer | TestDisk, more: Partial<CaptureOptions> = {}) {
   const disk = content instanceof TestDisk ? content : new TestDisk(content);
-  return captureDisk({ repository, disk, diskName: "sda", now: () => 0, settings, ...more });
+  return captureDisk({
+    repository,
+    disk,
+    diskName: "sda",
+    now: () => 0,
+    random: Math.random,
+    settings,
+    ...more,
+  });
 }
 
 async function restored(repository: TestRepository, disk: MappedDisk): Promise<Buffer> {
@@ -66,6 +74,7 @@ test("an image file is read exactly once", async () => {
     disk,
     diskName: "sda",
     now: () => 0,
+    random: Math.random,
     settings,
   });
   await disk.close();

@@ -10,10 +10,11 @@ import { FileJournal, type JournalLeaf } from "./journal.ts";
 
 const identity = {
   ...{ captureId: "00".repeat(16), sourceId: "agt_1", diskName: "sda", sizeBytes: 2 ** 30 },
-  ...{ previous: null, startedAt: 7 },
+  ...{ previous: null, startedAt: 7, view: "", basis: "scan" as const },
 };
 const leafOf = (index: number): JournalLeaf => ({
-  ...{ index, kind: "new", bytes: Buffer.alloc(50, index), usedBlocks: index, badRanges: 0, badBytes: 0 },
+  ...{ index, kind: "new", bytes: Buffer.alloc(50, index), usedBlocks: index, changedBlocks: index },
+  ...{ badRanges: 0, badBytes: 0 },
 });
 let folder: string;
 let path: string;

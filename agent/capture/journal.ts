@@ -13,6 +13,10 @@ const CaptureIdentitySchema = z.object({
   /** The previous map's content hash, or null. */
   previous: z.string().nullable(),
   startedAt: z.number(),
+  /** Names the content: the disk reads the same in all attempts with this name. */
+  view: z.string().max(200),
+  /** `tracked`: leaves may contain blocks of the previous map that were not read. */
+  basis: z.enum(["scan", "tracked"]),
 });
 
 /** Identifies the capture that a journal belongs to; for any other capture the journal starts again. */
@@ -26,13 +30,18 @@ export interface JournalLeaf {
   /** The encoded leaf; empty unless new. */
   bytes: Buffer;
   usedBlocks: number;
+  /** How many blocks have another id than in the previous map. */
+  changedBlocks: number;
   badRanges: number;
   badBytes: number;
 }
 
 /** Lets an interrupted capture continue: records the leaves that it finished. */
 export interface CaptureJournal {
-  /** Continues the capture with this identity, or starts it. Returns the identity to continue with. */
+  /**
+   * Continues the capture with this identity, or starts it. Returns the identity to continue with. A scan
+   * never continues a tracked capture, but a tracked one continues a scan, as a scan.
+   */
   open(identity: CaptureIdentity): Promise<CaptureIdentity>;
   /** Whether an earlier attempt finished the leaf. */
   has(index: number): boolean;
@@ -43,7 +52,7 @@ export interface CaptureJournal {
 
 const KINDS = ["new", "kept", "zero"] as const;
 const CHECK_BYTES = 8;
-const LEAF_HEADER_BYTES = 4 + 1 + 2 + 2 + 4;
+const LEAF_HEADER_BYTES = 4 + 1 + 2 + 2 + 2 + 4;
 
 /**
  * A journal in an append-only file. Records have a length and a checksum; a torn one at the end is cut off.
@@ -61,6 +70,7 @@ export class FileJournal implements CaptureJournal {
   }
 
   async open(identity: CaptureIdentity): Promise<CaptureIdentity> {
+    await this.close();
     const file = await open(this.#path, constants.O_RDWR | constants.O_CREAT, 0o600);
     this.#file = file;
     this.#leaves.clear();
@@ -94,6 +104,7 @@ export class FileJournal implements CaptureJournal {
       .u32(leaf.index)
       .u8(KINDS.indexOf(leaf.kind))
       .u16(leaf.usedBlocks)
+      .u16(leaf.changedBlocks)
       .u16(leaf.badRanges)
       .u32(leaf.badBytes);
     const at = this.#end;
@@ -168,19 +179,22 @@ function decodeJournalLeaf(payload: Buffer): JournalLeaf {
   const index = input.u32();
   const kind = KINDS[input.u8()];
   if (!kind) throw input.damaged("a record's kind is unknown");
-  const [usedBlocks, badRanges, badBytes] = [input.u16(), input.u16(), input.u32()];
+  const [usedBlocks, changedBlocks] = [input.u16(), input.u16()];
+  const [badRanges, badBytes] = [input.u16(), input.u32()];
   return {
     index,
     kind,
     usedBlocks,
+    changedBlocks,
     badRanges,
     badBytes,
     bytes: input.raw(payload.length - LEAF_HEADER_BYTES),
   };
 }
 
-function isSameCapture(one: CaptureIdentity, other: CaptureIdentity): boolean {
-  return (["sourceId", "diskName", "sizeBytes", "previous"] as const).every(
-    (field) => one[field] === other[field],
-  );
+function isSameCapture(known: CaptureIdentity, wanted: CaptureIdentity): boolean {
+  const fields = ["sourceId", "diskName", "sizeBytes", "previous", "view"] as const;
+  // A scan follows where the tracked blocks are in doubt, so it may use nothing that relied on them.
+  const relied = known.basis === "tracked" && wanted.basis === "scan";
+  return !relied && fields.every((field) => known[field] === wanted[field]);
 }

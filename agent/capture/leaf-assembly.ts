@@ -13,11 +13,14 @@ import type { JournalLeaf } from "./journal.ts";
 import type { NewNode } from "./map-builder.ts";
 import { OUTCOME, type SharedMemory, type StoredBlock } from "./shared-memory.ts";
 
-/** Collects the outcome of each block of one leaf until all its reads are done. */
+/**
+ * Collects the outcome of each block of one leaf until all its reads are done. A block that no read covers
+ * stays as it was in the previous map.
+ */
 export class LeafAssembly {
   readonly index: number;
   readonly #previous: MappedLeaf;
-  readonly #blocks: ({ id: Buffer; stored: StoredBlock } | "same" | undefined)[] = new Array(FAN_OUT);
+  readonly #blocks: ({ id: Buffer; stored: StoredBlock } | "same" | undefined)[];
   readonly #badRanges: BadRange[] = [];
   #readsLeft: number;
 
@@ -25,6 +28,9 @@ export class LeafAssembly {
     this.index = index;
     this.#previous = previous;
     this.#readsLeft = reads;
+    this.#blocks = Array.from({ length: FAN_OUT }, (_, slot) =>
+      previous.leaf?.blocks[slot] ? "same" : undefined,
+    );
   }
 
   /**
@@ -43,8 +49,8 @@ export class LeafAssembly {
   take(memory: SharedMemory, slot: number, firstSlot: number, blocks: number): void {
     for (let block = 0; block < blocks; block++) {
       const outcome = memory.outcome(slot, block);
-      if (outcome === OUTCOME.same) this.#blocks[firstSlot + block] = "same";
-      else if (outcome === OUTCOME.stored) this.#blocks[firstSlot + block] = memory.result(slot, block);
+      const stored = outcome === OUTCOME.stored ? memory.result(slot, block) : undefined;
+      this.#blocks[firstSlot + block] = outcome === OUTCOME.same ? "same" : stored;
     }
   }
 
@@ -79,6 +85,9 @@ export class LeafAssembly {
     const counts = {
       index: this.index,
       usedBlocks: blocks.filter(Boolean).length,
+      changedBlocks: this.#blocks.filter(
+        (block, slot) => block !== "same" && (block ?? before?.blocks[slot]) !== undefined,
+      ).length,
       badRanges: badRanges.length,
       badBytes: badRanges.reduce((sum, { bytes }) => sum + bytes, 0),
     };

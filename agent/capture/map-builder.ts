@@ -59,27 +59,11 @@ export class MapBuilder {
     this.#waiting = new Array(this.#top + 1).fill(0);
   }
 
-  /** Adds one leaf. Call it exactly once for each index. */
-  async addLeaf(index: number, leaf: NewNode): Promise<void> {
-    await this.#add(0, index, leaf);
-  }
-
   /**
-   * The root node and the disk's content hash. Call it after every leaf was added; resolves once everything
-   * is durable.
+   * Adds a leaf (level 0), or a kept node above with everything under it. Every leaf must be added exactly
+   * once, by itself or under such a node.
    */
-  async finish(): Promise<{ root: BlobRef | undefined; contentHash: Buffer }> {
-    for (let level = 0; level <= this.#top; level++) {
-      await this.#writers[level]?.flush();
-      // Nodes of the next level are added as those of this level become durable.
-      await Promise.all(this.#closing[level + 1] ?? []);
-    }
-    if (!this.#root) throw new RangeError("leaves are missing");
-    const { ref } = await this.#root;
-    return { root: ref?.blob, contentHash: diskHash(this.#options.sizeBytes, ref?.hash ?? ZERO_ID) };
-  }
-
-  async #add(level: number, index: number, node: NewNode): Promise<void> {
+  async add(level: number, index: number, node: NewNode): Promise<void> {
     const settled = this.#settle(level, index, node);
     // `finish` or the parent reports a failure; an unhandled rejection would also end the process.
     settled.catch(() => undefined);
@@ -98,6 +82,21 @@ export class MapBuilder {
     closed.catch(() => undefined);
     this.#closing[level + 1]?.push(closed);
     if ((this.#waiting[level] ?? 0) >= MAX_WAITING) await this.#writers[level]?.flush();
+  }
+
+  /**
+   * The root node and the disk's content hash. Call it after every leaf was added; resolves once everything
+   * is durable.
+   */
+  async finish(): Promise<{ root: BlobRef | undefined; contentHash: Buffer }> {
+    for (let level = 0; level <= this.#top; level++) {
+      await this.#writers[level]?.flush();
+      // Nodes of the next level are added as those of this level become durable.
+      await Promise.all(this.#closing[level + 1] ?? []);
+    }
+    if (!this.#root) throw new RangeError("leaves are missing");
+    const { ref } = await this.#root;
+    return { root: ref?.blob, contentHash: diskHash(this.#options.sizeBytes, ref?.hash ?? ZERO_ID) };
   }
 
   #parentOf(level: number, parentIndex: number): OpenNode {
@@ -130,11 +129,11 @@ export class MapBuilder {
     });
     const hash = nodeHash(level, hashes);
     const unchanged = settled.every((child) => child?.kept);
-    if (children.every((child) => !child)) return this.#add(level, index, { kind: "zero", kept: unchanged });
+    if (children.every((child) => !child)) return this.add(level, index, { kind: "zero", kept: unchanged });
     const kept = unchanged ? await this.#options.previousNode(level, index) : undefined;
-    if (kept) return this.#add(level, index, { kind: "kept", ref: { blob: kept, hash } });
+    if (kept) return this.add(level, index, { kind: "kept", ref: { blob: kept, hash } });
     const bytes = encodeInnerNode({ level, index, children });
-    await this.#add(level, index, { kind: "new", bytes, hash });
+    await this.add(level, index, { kind: "new", bytes, hash });
   }
 }
 

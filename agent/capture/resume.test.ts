@@ -53,6 +53,7 @@ test("a capture that is killed at any moment continues where it stopped, and the
     diskName: "sda",
     journal: new FileJournal(journal),
     now: () => 0,
+    random: Math.random,
     settings,
   };
   const captured = await captureDisk(options);
@@ -66,7 +67,7 @@ test("what was stored before a failure is neither read nor stored again", async 
   const store = new Stopping();
   const repository = { sourceId: "s1", store, dataKey };
   const journal = new FileJournal(join(folder, "failed"));
-  const options = { repository, diskName: "sda", journal, now: () => 0, settings };
+  const options = { repository, diskName: "sda", journal, now: () => 0, random: Math.random, settings };
   store.allowed = 12;
   const before = new TestDisk(content);
   await expect(captureDisk({ ...options, disk: before })).rejects.toThrow("stopped by the test");
@@ -87,16 +88,25 @@ test("a journal of another disk, another parent or another size is not used", as
     sizeBytes: 5,
     previous: null,
     startedAt: 1,
+    view: "",
+    basis: "scan" as const,
   };
   const leaf = {
     index: 0,
     kind: "zero" as const,
     bytes: Buffer.alloc(0),
     usedBlocks: 0,
+    changedBlocks: 0,
     badRanges: 0,
     badBytes: 0,
   };
-  for (const change of [{ diskName: "sdb" }, { sizeBytes: 6 }, { previous: "ff" }, { sourceId: "s2" }]) {
+  for (const change of [
+    { diskName: "sdb" },
+    { sizeBytes: 6 },
+    { previous: "ff" },
+    { sourceId: "s2" },
+    { view: "2" },
+  ]) {
     const journal = new FileJournal(path);
     await journal.open(identity);
     await journal.append(leaf);
@@ -121,12 +131,15 @@ test("a torn or altered record ends the journal there, and later records can be 
     sizeBytes: 5,
     previous: null,
     startedAt: 1,
+    view: "",
+    basis: "scan" as const,
   };
   const record = (index: number) => ({
     index,
     kind: "new" as const,
     bytes: Buffer.alloc(100, index),
     usedBlocks: index,
+    changedBlocks: index,
     badRanges: 0,
     badBytes: 0,
   });

@@ -30,6 +30,7 @@ export interface CaptureDeps {
   /** For the journals of captures. */
   dataDir: string;
   now: () => number;
+  random: () => number;
 }
 
 /** What the commit needs from a capture; travels through the workflow. */
@@ -85,6 +86,7 @@ export function captureDiskExecutor(deps: CaptureDeps): Executor<"capture-disk">
         meter: new ProgressMeter(progress),
         signal,
         now: deps.now,
+        random: deps.random,
       });
       const disk = { ...mapped, ...view };
       const root: z.infer<typeof CaptureHandover> = { disk, parentId: parent?.pointId ?? null, startedAt };

@@ -46,7 +46,13 @@ let disk: PointDisk;
 beforeAll(async () => {
   const store = new MemoryStore();
   const { disk: mapped } = await captureDisk({
-    ...{ repository: { ...source, store }, disk: new TestDisk(content), diskName: "sda", now: () => 0 },
+    ...{
+      repository: { ...source, store },
+      disk: new TestDisk(content),
+      diskName: "sda",
+      now: () => 0,
+      random: Math.random,
+    },
     settings: { packBytes: 2 * MIB, knownBlocks: 4096 },
   });
   disk = { ...mapped, consistency: "crash", volumes: [], wholeCopies: [] };

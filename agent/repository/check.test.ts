@@ -28,7 +28,7 @@ beforeAll(async () => {
   const commit = async (pointId: string, parentId: string | null, content: Buffer) => {
     const previous = parentId ? (await readPoint(repository, parentId)).disks[0] : undefined;
     const disk = new TestDisk(content);
-    const options = { repository, disk, diskName: "sda", now: () => 0, settings };
+    const options = { repository, disk, diskName: "sda", now: () => 0, random: Math.random, settings };
     const captured = await captureDisk({ ...options, ...(previous ? { previous } : {}) });
     const createdAt = "2030-01-01T00:00:00.000Z";
     const point = {
@@ -48,6 +48,7 @@ beforeAll(async () => {
     disk: new TestDisk(testContent(MIB, 78)),
     diskName: "given-up",
     now: () => 0,
+    random: Math.random,
     settings,
   });
   sound = store.objects;

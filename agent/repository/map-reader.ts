@@ -59,9 +59,13 @@ export class MapReader {
 
   /** The position of the node at a level and index; `undefined` if it stands for zeros only. */
   async refOf(level: number, index: number): Promise<BlobRef | undefined> {
-    if (level === this.topLevel) return this.#root;
+    return level === this.topLevel ? this.#root : (await this.childOf(level, index))?.blob;
+  }
+
+  /** A node below the top, as its parent refers to it; `undefined` if it stands for zeros only. */
+  async childOf(level: number, index: number): Promise<ChildRef | undefined> {
     const parent = await this.node(level + 1, Math.floor(index / FAN_OUT));
-    return parent?.children[index % FAN_OUT]?.blob;
+    return parent?.children[index % FAN_OUT];
   }
 
   /** The inner node at a level, from 1, and index. */

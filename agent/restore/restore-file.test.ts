@@ -19,7 +19,14 @@ let disk: Awaited<ReturnType<typeof captureDisk>>["disk"];
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "restore-file-"));
-  const options = { repository, disk: new TestDisk(content), diskName: "sda", now: () => 0, settings };
+  const options = {
+    repository,
+    disk: new TestDisk(content),
+    diskName: "sda",
+    now: () => 0,
+    random: Math.random,
+    settings,
+  };
   disk = (await captureDisk(options)).disk;
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));

@@ -124,7 +124,9 @@ export function captureExecutors({
 }: CaptureRoleOptions): Required<Pick<Executors, "capture-disk" | "commit-recovery-point">> {
   const repository = once(() => openOwnRepository(identity, cloud));
   return {
-    "capture-disk": captureDiskExecutor({ disks, usage, repository, dataDir, now: cloud.now }),
+    "capture-disk": captureDiskExecutor({
+      ...{ disks, usage, repository, dataDir, now: cloud.now, random: cloud.random },
+    }),
     "commit-recovery-point": commitRecoveryPointExecutor({
       repository,
       dataDir,

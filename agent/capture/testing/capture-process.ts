@@ -21,4 +21,5 @@ await captureDisk({
   meter: new ProgressMeter(({ bytesDone }) => process.send?.(bytesDone)),
   settings: { packBytes: 2 * 1024 * 1024, knownBlocks: 4096 },
   now: Date.now,
+  random: Math.random,
 });
