@@ -25,7 +25,7 @@ const SETTLED = "CAUSEWAY_AGENT_SETTLED";
  */
 export function becomeLean(current: NodeJS.Process, compileCache?: string): void {
   if (isLean(current)) return;
-  startAnew(current, [...current.execArgv, ...LEAN_FLAGS], {
+  startAgain(current, [...current.execArgv, ...LEAN_FLAGS], {
     ...LEAN_ENVIRONMENT,
     ...current.env,
     // Set before the first module: what strips types takes 25 MiB, and one module that is not cached is
@@ -42,14 +42,14 @@ export function becomeLean(current: NodeJS.Process, compileCache?: string): void
 export function restartOnce(current: NodeJS.Process, { enrolled }: { enrolled: boolean }): void {
   const compiled = keepCompiled();
   if (!isLean(current) || current.env[SETTLED] !== undefined || !(enrolled || compiled)) return;
-  startAnew(current, current.execArgv, { ...current.env, [SETTLED]: "1" });
+  startAgain(current, current.execArgv, { ...current.env, [SETTLED]: "1" });
 }
 
 function isLean({ execArgv }: NodeJS.Process): boolean {
   return LEAN_FLAGS.every((flag) => execArgv.includes(flag));
 }
 
-function startAnew(current: NodeJS.Process, flags: string[], environment: NodeJS.ProcessEnv): void {
+function startAgain(current: NodeJS.Process, flags: string[], environment: NodeJS.ProcessEnv): void {
   const { execPath, argv, execve } = current;
   if (typeof execve === "function")
     execve.call(current, execPath, [execPath, ...flags, ...argv.slice(1)], environment);
