@@ -9,22 +9,22 @@ import { type CloudOptions, openParts } from "./parts.ts";
 
 /** A running embedded cloud. */
 export interface Cloud {
-  /** Of the HTTP API and, for `AWS_ENDPOINT_URL`, of every AWS service. */
+  /** The URL of the HTTP API, and of every AWS service (for `AWS_ENDPOINT_URL`). */
   url: string;
-  /** By stack name. */
+  /** The provisioned stacks by name. */
   stacks: ReadonlyMap<string, ProvisionedStack>;
-  /** The output of a stack; throws if there is none. */
+  /** Returns an output of a stack. Throws if the stack has no such output. */
   output(stack: string, name: string): string;
-  /** A token of the user pool as a signed-in user would have it. */
+  /** Issues an access token of the user pool, like that of a signed-in user. */
   issueToken(request: TokenRequest): Promise<string>;
   close(): Promise<void>;
 }
 
 /**
- * Runs a synthesized CDK app on this machine and resolves once everything answers. Starting it again on the
- * same directory, after a stop or `kill -9`, continues where it stopped. Throws `FolderInUseError` if another
- * process runs on it, `FolderTooNewError`, `KeysMissingError` or `FolderFileDamagedError` if it cannot be
- * used as it is, and `AssemblyError` for what it cannot run.
+ * Runs a synthesized CDK app on this machine. Resolves once everything answers. If it is started again on the
+ * same data directory, after a stop or `kill -9`, it continues where it stopped. Throws `FolderInUseError` if
+ * another process uses the directory; `FolderTooNewError`, `KeysMissingError` or `FolderFileDamagedError` if
+ * the directory is not usable as it is; and `AssemblyError` if it cannot run the app.
  */
 export async function startCloud(options: CloudOptions): Promise<Cloud> {
   await using opened = new AsyncDisposableStack();
@@ -70,7 +70,7 @@ function rememberPort(dataDir: string, port: number): void {
 }
 const PORT_FILE = "port";
 
-/** Where a server that listens on this address can be reached from the same machine. */
+/** The address at which this machine reaches its own server that listens on `host`. */
 function reachableHost(host: string): string {
   return host === "0.0.0.0" || host === "::" ? LOOPBACK : host;
 }

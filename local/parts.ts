@@ -46,10 +46,10 @@ import { StsService } from "./sts/sts-service.ts";
 export interface CloudOptions {
   /** The output of `cdk synth`. */
   assemblyDir: string;
-  /** Everything it keeps; one process at a time. */
+  /** The data directory. Only one process at a time can use it. */
   dataDir: string;
   clock: Clock;
-  /** What runs it: noted in the data directory, which an older version then refuses. */
+  /** The program that runs it, recorded in the data directory, which older versions then refuse. */
   program: { name: string; version: string };
   /**
    * The gateway's port. If absent, the first start chooses a free port and later starts keep it, because
@@ -57,22 +57,22 @@ export interface CloudOptions {
    */
   port?: number;
   /**
-   * The address to listen on; loopback unless given. Beyond loopback the connection is plain HTTP: see
-   * docs/local.md.
+   * The address to listen on; if absent, loopback. On any other address, the API and the AWS endpoints are
+   * plain HTTP, too: see docs/local.md.
    */
   host?: string;
-  /** The name or address by which others reach this machine; the host unless given. */
+  /** The name or address by which others reach this machine; if absent, `host`. */
   advertisedHost?: string;
-  /** Files under `logs/` of the data directory unless given. */
+  /** If absent, logs are files under `logs/` of the data directory. */
   log?: LogSink;
   randomness?: Randomness;
-  /** Hears when a device was refused something. */
+  /** Called when a device was refused something. */
   onRefused?: OnRefused;
   /** For tests: how S3 and MQTT misbehave. */
   faults?: { s3?: Faults; mqtt?: MessageFaults };
 }
 
-/** What every part is made with. */
+/** What every part gets. */
 interface Foundation {
   options: CloudOptions;
   /** Closes in the opposite order of opening. */
@@ -83,11 +83,11 @@ interface Foundation {
   /** Logs an error that no caller can receive. */
   report(source: string): (message: string, error: unknown) => void;
   newId(): string;
-  /** Known once the gateway listens: for calls from this machine, and for those of others. */
+  /** The gateway's URLs, for this machine and for others. Known once the gateway listens. */
   urls: { inside: string; outside: string };
 }
 
-/** Opens every part on the data directory and wires them; nothing listens, runs or is provisioned yet. */
+/** Opens every part on the data directory and connects them. Nothing listens, runs or is provisioned yet. */
 export async function openParts(options: CloudOptions, opened: AsyncDisposableStack) {
   const foundation = layFoundation(options, opened);
   const { authorizer, roles, urls, log, newId, report } = foundation;
@@ -197,9 +197,9 @@ async function openStores({ options, opened, authorizer, report }: Foundation) {
 }
 
 /**
- * What runs by itself: functions, devices' messages, workflows and schedules. They close before the gateway,
- * and what starts functions before the functions, so that no part sees another go away and takes it for a
- * failure.
+ * Opens the parts that run by themselves: functions, devices' messages, workflows and schedules. They close
+ * before the gateway, and the parts that start functions close before the functions. So no part mistakes the
+ * closing of another part for a failure.
  */
 async function openWorkers({ options, opened, authorizer, roles, log, report, newId, urls }: Foundation) {
   const { dataDir, clock, host, advertisedHost, faults } = options;

@@ -6,7 +6,7 @@ const keyOf = (id: string) => ({ pk: `ENROLMENTREQUEST#${id}`, sk: "ENROLMENTREQ
 const codeKey = (codeHash: string) => ({ pk: `ENROLMENTCODE#${codeHash}`, sk: "ENROLMENTCODE" });
 const PENDING = "ENROLMENTREQUESTS";
 
-/** An expired request is kept this long, so that a late use of its code can be told from a guess. */
+/** An expired request is kept this long, so that a late use of its code differs from a guess. */
 const KEEP_SECONDS = 7 * 86_400;
 
 /** Requests of machines that were started by hand, by id and by the hash of their code. */

@@ -4,7 +4,7 @@ import type { Table } from "./table.ts";
 
 const keyOf = (hash: string) => ({ pk: `TOKEN#${hash}`, sk: "TOKEN" });
 
-/** An expired token is kept this long, so that a late use can be told from a guess in the audit. */
+/** An expired token is kept this long, so that the audit distinguishes a late use from a guess. */
 const KEEP_SECONDS = 7 * 86_400;
 
 /** Tokens by the SHA-256 of the token that the agent sends. */

@@ -2,7 +2,7 @@ import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { z } from "zod";
 import { ScheduleDefinition, type ScheduleKey, type ScheduleTarget } from "./schedule.ts";
 
-/** A schedule and where it stands. Times are milliseconds since 1970. */
+/** A schedule and its progress. Times are milliseconds since 1970. */
 export interface StoredSchedule extends ScheduleKey {
   definition: ScheduleDefinition;
   createdAt: number;

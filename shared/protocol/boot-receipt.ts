@@ -46,8 +46,8 @@ export const MAX_VARIABLES = 32;
 
 export const BootReceiptItem = z.strictObject({
   /**
-   * `watched-file`: a file that arming does not touch, recorded to show that. `boot-configuration`: the one
-   * of Windows, compared as a whole.
+   * `watched-file`: a file that arming does not touch, recorded as proof of that. `boot-configuration`:
+   * Windows' boot configuration, compared as a whole.
    */
   kind: z.enum(["file", "watched-file", "folder", "variable", "boot-configuration"]),
   /** The path in the original system, or the name of the firmware variable. */
@@ -59,7 +59,7 @@ export const BootReceiptItem = z.strictObject({
    * local time).
    */
   outcome: BootStateOutcome,
-  /** Of GRUB's environment block that others changed: which of its variables. */
+  /** If others changed GRUB's environment block: the variables that they changed. */
   variables: z.array(z.string().max(MAX_VARIABLE_NAME)).max(MAX_VARIABLES).optional(),
 });
 export type BootReceiptItem = z.infer<typeof BootReceiptItem>;

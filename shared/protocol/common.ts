@@ -6,7 +6,7 @@ export const Timestamp = z.iso.datetime();
 export const AgentRole = z.enum(["source", "boot-environment", "target"]);
 export type AgentRole = z.infer<typeof AgentRole>;
 
-/** The roles with which an agent enrols; the other one exists only within a conversion. */
+/** The roles with which an agent enrols. `boot-environment` exists only within a conversion. */
 export const EnrollableRole = z.enum(["source", "target"]);
 export type EnrollableRole = z.infer<typeof EnrollableRole>;
 

@@ -3,15 +3,15 @@ import { z } from "zod";
 import { DiskName } from "./ids.ts";
 
 /**
- * From the least that can be promised to the most. `unknown`: not recorded, as in recovery points of
- * version 1. `not`: parts are of different times, because something wrote while it was read. `crash`: one
- * instant, as a power failure would leave it. `file-system`: one instant at which the file system was
- * whole. `application`: one that the applications prepared for.
+ * From the weakest promise to the strongest. `unknown`: not recorded, as in recovery points of version 1.
+ * `not`: parts of the copy are from different times, because something wrote while the agent read. `crash`:
+ * the disk at one instant, as after a power failure. `file-system`: the disk at an instant at which the file
+ * system was whole. `application`: the disk at an instant that the applications prepared for.
  */
 export const Consistency = z.enum(["unknown", "not", "crash", "file-system", "application"]);
 export type Consistency = z.infer<typeof Consistency>;
 
-/** A part of a disk that was copied whole, its free space included. */
+/** A part of a disk that was copied with its free space, and why. */
 export const WholeCopy = z.object({
   /** `disk`, `partition 2`, `partition 3/root`. */
   place: z.string().min(1).max(160),
@@ -30,7 +30,7 @@ export function leastConsistency(all: readonly Consistency[]): Consistency {
 export const CopiedDisk = z.object({ name: DiskName, consistency: Consistency, wholeCopies: WholeCopies });
 export type CopiedDisk = z.infer<typeof CopiedDisk>;
 
-/** What people should know about the copy of one disk, one sentence for each fact. */
+/** What an operator should know about the copy of one disk, one sentence for each fact. */
 export function remarksOn({ name, consistency, wholeCopies }: CopiedDisk): string[] {
   const remarks = wholeCopies.map(({ place, reason }) => `${name}: ${place} was copied whole: ${reason}`);
   if (consistency === "not")

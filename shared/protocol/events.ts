@@ -24,7 +24,7 @@ export const AgentConnected = z.object({
   environment,
   agentId,
   bootId: BootId.optional(),
-  /** Of the original system; the boot environment sends none. */
+  /** The original system's inventory; the boot environment sends none. */
   inventory: Inventory.optional(),
 });
 

@@ -64,11 +64,11 @@ export const Disk = z.strictObject({
   usedBy: z.array(Text).max(64).optional(),
   /** Several paths lead to it, which the device mapper's multipath joins. */
   multipath: z.boolean().optional(),
-  /** Why a system without this one's software could not find the disk again. Absent where it can. */
+  /** Why a system that lacks this system's software could not find the disk again. Absent if it could. */
   unrecognisable: z.string().max(500).optional(),
   /** `sata`, `nvme`, `usb`, `virtio`, `iscsi`, … */
   transport: orUnknown(Text),
-  /** Of its controller, as in `lsmod`. */
+  /** The driver of its controller, as in `lsmod`. */
   driver: Text.optional(),
   rotational: orUnknown(z.boolean()),
   readOnly: z.boolean(),
@@ -76,14 +76,14 @@ export const Disk = z.strictObject({
   /** GPT disk GUID or MBR disk signature (`0x…`). */
   partitionTableUuid: Text.optional(),
   partitions: z.array(Partition).max(128),
-  /** Of the whole disk where it has no partition table. */
+  /** The content of the whole disk, if it has no partition table. */
   content: VolumeContent.optional(),
   mountPoints: MountPoints,
   /** For an image: the operating system found inside, as its `os-release` names it. */
   operatingSystem: Text.optional(),
   /** Something may write to it while it is read: it is mounted, held by other devices, or swapped to. */
   inUse: z.boolean().optional(),
-  /** Why this agent cannot read it. Absent where it can. */
+  /** Why this agent cannot read it. Absent if it can. */
   unreadable: z.string().max(500).optional(),
   /** What could not be read, in words. */
   problems: z.array(z.string().max(500)).max(16),
@@ -129,7 +129,7 @@ export const RaidArray = z.strictObject({
 export type RaidArray = z.infer<typeof RaidArray>;
 
 /**
- * Whose an address is. `lease`: DHCP for IPv4; `dhcpv6`; `router`: made from an advertisement;
+ * Where an address comes from. `lease`: DHCP for IPv4; `dhcpv6`; `router`: made from an advertisement;
  * `configured`: a configuration file of this machine names it; `cluster`: it moves between machines (VRRP,
  * Pacemaker, …); `doubtful`: no file names it, and it could be a cluster's; `unnamed`: no file that the
  * agent knows names it.
@@ -149,7 +149,7 @@ export const InterfaceAddress = z.strictObject({
   family: z.enum(["ipv4", "ipv6"]),
   address: Text,
   prefixLength: z.int().min(0).max(128),
-  /** Given by DHCP or router advertisement: has a lifetime. */
+  /** Whether DHCP or a router advertisement gave it, so that it has a lifetime. */
   dynamic: z.boolean(),
   origin: AddressOrigin.optional(),
 });
@@ -163,9 +163,9 @@ export type InterfaceConfiguration = z.infer<typeof InterfaceConfiguration>;
 
 export const NetworkInterface = z.strictObject({
   name: Text,
-  /** Lower case, colons. Absent where the link has none. */
+  /** Lower case, colons. Absent if the link has none. */
   macAddress: Text.optional(),
-  /** The adapter's own where a bond replaced it: what identifies the card after a reboot. */
+  /** The adapter's own address, if a bond replaced it. It identifies the card after a reboot. */
   permanentMacAddress: Text.optional(),
   kind: z.enum(["ethernet", "wireless", "vlan", "bond", "bridge", "virtual", UNKNOWN]),
   state: z.enum(["up", "down", UNKNOWN]),
@@ -178,7 +178,7 @@ export const NetworkInterface = z.strictObject({
   bridge: z.strictObject({ members: z.array(Text).max(64) }).optional(),
   /** What the interface belongs to: a bond, a bridge, a VRF, … */
   master: Text.optional(),
-  /** Of its DHCP client for IPv4, option 61 in hexadecimal; `none` where it sends none. */
+  /** The identity that its DHCP client for IPv4 sends (option 61, hexadecimal), or `none`. */
   dhcpClientId: orUnknown(z.union([z.literal("none"), z.string().regex(/^([0-9a-f]{2}){2,64}$/)])).optional(),
 });
 export type NetworkInterface = z.infer<typeof NetworkInterface>;
@@ -201,7 +201,7 @@ export const NetworkPath = z.strictObject({
   use: z.enum(["control-plane", "name-server"]),
   address: Text,
   device: Text,
-  /** Absent where the address is on the link; may be of the other family. */
+  /** Absent if the address is on the link. May be of the other family. */
   gateway: Text.optional(),
   source: Text.optional(),
   /** The route that matched: `default`, a prefix, or the address alone. */
@@ -217,16 +217,16 @@ export const ControlPlaneReach = z.strictObject({
   unreached: z.array(z.string().max(500)).max(16),
   /** Names that /etc/hosts resolves. */
   hosts: z.array(z.strictObject({ address: Text, name: Text })).max(32),
-  /** Why no name server could be carried into another system. Absent where one can, or none is needed. */
+  /** Why another system could use none of the name servers. Absent if it could, or needs none. */
   resolverProblem: z.string().max(500).optional(),
   /** Whether the agent can make namespaces, in which it rehearses the boot environment's network. */
   canRehearse: z.boolean(),
-  /** What else is between this machine and the control plane, of which another system has nothing. */
+  /** What else this machine needs to reach the control plane, which another system would not have. */
   obstacles: z
     .array(
       z.strictObject({
         kind: z.enum(["login", "proxy", "namespace", "vrf"]),
-        /** The port that it is about; absent where it is about every one. */
+        /** The port concerned. Absent if it concerns every port. */
         device: Text.optional(),
         message: z.string().max(500),
       }),
@@ -264,7 +264,7 @@ export const BootLoader = z.strictObject({
   environmentDevice: Path.optional(),
   /** Where the EFI system partition is mounted. */
   espPath: Path.optional(),
-  /** The ways to arm it that were looked at, the preferred one first. */
+  /** The ways to arm it that the agent examined, the preferred one first. */
   arming: z.array(BootArming).max(16).optional(),
   /**
    * The key whose boot images the agent starts: SHA-256 of the public key (SPKI, DER). If absent, the agent
@@ -289,7 +289,7 @@ export const HypervisorInventory = z.strictObject({
 });
 export type HypervisorInventory = z.infer<typeof HypervisorInventory>;
 
-/** Whether one part of this system's start needs a person at the console. */
+/** Whether one part of this system's start needs a person at the console, as far as the agent can judge. */
 export const ReturnPart = z.strictObject({
   verdict: z.enum(["unattended", "attended", UNKNOWN]),
   /** Why not `unattended`, and what to do about it. */
@@ -299,8 +299,8 @@ export const ReturnPart = z.strictObject({
 export type ReturnPart = z.infer<typeof ReturnPart>;
 
 /**
- * Whether the machine, restarted from another system, comes back to this system by itself. Arming of the next
- * start does not count.
+ * Whether the machine comes back to this system by itself when another system restarts it. This does not
+ * consider whether its next start is armed.
  */
 export const SystemReturn = z.strictObject({
   /** The boot loader that starts this system does not wait for a key, a password or a choice. */
@@ -367,7 +367,7 @@ export const Inventory = z.strictObject({
     /** Source servers only. */
     reach: ControlPlaneReach.optional(),
   }),
-  /** Target hosts only; absent where none is installed. */
+  /** Target hosts only. Absent if none is installed. */
   hypervisor: HypervisorInventory.optional(),
   /** Target hosts only: where they keep images, and how much room there is. */
   images: z.strictObject({ path: Path, freeBytes: Bytes.optional() }).optional(),
