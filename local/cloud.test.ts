@@ -203,7 +203,7 @@ test("a start that fails releases the directory", async () => {
   await cloud.close();
 });
 
-test("what is secret is readable by its owner only", async () => {
+test("only the owner can read secret files", async () => {
   const dataDir = join(await temporaryDirectory(), "data");
   const cloud = await startCloud({
     assemblyDir: await writeAssembly(),
@@ -229,7 +229,7 @@ async function usedDirectory(): Promise<{ assemblyDir: string; dataDir: string }
 }
 
 test.each(["kms/keys.json", "iot/authority/authority-key.pem"])(
-  "data whose keys (%s) are gone are not opened with fresh keys",
+  "data whose keys (%s) are missing is not opened with new keys",
   async (keys) => {
     const folders = await usedDirectory();
     const saved = await readFile(join(folders.dataDir, keys));
@@ -245,7 +245,7 @@ test.each(["kms/keys.json", "iot/authority/authority-key.pem"])(
   },
 );
 
-test("data are not opened with another folder's keys", async () => {
+test("data is not opened with another folder's keys", async () => {
   const folders = await usedDirectory();
   const other = await usedDirectory();
   await cp(join(other.dataDir, "kms"), join(folders.dataDir, "kms"), { recursive: true });

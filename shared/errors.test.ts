@@ -23,7 +23,7 @@ test("an error that crosses a thread keeps its name, hint and facts", async () =
   expect(failureOf(error)).toEqual(failureOf(new DiskFullError("/images", 5, 2)));
 });
 
-test("a foreign error is our defect, and keeps its message", () => {
+test("an unexpected error counts as our defect, and keeps its message", () => {
   expect(failureOf(new TypeError("x is not a function"))).toMatchObject({
     name: "UnexpectedError",
     message: "TypeError: x is not a function",

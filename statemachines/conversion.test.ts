@@ -196,7 +196,7 @@ test("a service that is briefly away is asked again", async () => {
   expect(run.result().status).toBe("SUCCEEDED");
 });
 
-test("a cloud that an agent cannot reach is tried again for minutes, and ends the conversion by that name", async () => {
+test("a step whose agent cannot reach the cloud is repeated for minutes, and then ends the conversion with that error", async () => {
   const run = await new Run({ materialise: [fail("ServiceUnavailableError")] }).start();
   await run.world.clock.advance(60_000);
   expect(run.result().status).toBe("RUNNING");
@@ -281,7 +281,7 @@ test("a capture whose outcome was lost is not made again", async () => {
   expect(run.abandonedWith).toHaveLength(1);
 });
 
-test("a failure as long as Step Functions takes keeps its name and hint on the way out", async () => {
+test("a failure of the greatest length that Step Functions accepts keeps its name and hint", async () => {
   const failure = { ...failureNamed("DiskFullError"), message: '"'.repeat(7000) };
   const long: AgentAct = ({ taskToken }, { world }) =>
     world.engine.sendTaskFailure(taskToken, { error: failure.name, cause: JSON.stringify(failure) });

@@ -158,7 +158,7 @@ test.each([
   "report-boot-state",
   "capture-disk vda",
   "commit-recovery-point",
-])("when %s fails the machine is brought back before the conversion ends by that name", async (key) => {
+])("when %s fails, the machine is brought back before the conversion ends with that error", async (key) => {
   const run = await new Run({ [key]: [fail("DiskNotFoundError")] }).start();
   expect(run.result()).toMatchObject({ status: "FAILED", error: "DiskNotFoundError" });
   expect(run.commands).toEqual([...TRIP.slice(0, TRIP.indexOf(key) + 1), ...BACK]);

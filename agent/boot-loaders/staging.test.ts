@@ -118,7 +118,7 @@ test("a file that the image's form does not have has no path", async () => {
   expect(() => stagedPath({ form, folder }, "causeway.efi")).toThrow(RangeError);
 });
 
-describe("an image that changes under the agent's hands is not used, and unstaging leaves nothing of it", () => {
+describe("an image that changes while the agent stages it is not used, and unstaging leaves nothing of it", () => {
   const changed = Buffer.from("evil");
   test.each<[string, Partial<StagingRequest>, string, () => unknown]>([
     [

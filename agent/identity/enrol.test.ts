@@ -46,7 +46,7 @@ test("a control plane that is away is asked again with the same key, for which t
   ]);
 });
 
-test("a refusal is final", async () => {
+test("a refusal is not retried", async () => {
   const { ask, enrolling } = asking(new EnrolmentRefusedError(), enrolment);
   await expect(enrolling).rejects.toThrow(EnrolmentRefusedError);
   expect(ask).toHaveBeenCalledTimes(1);

@@ -74,7 +74,7 @@ test.each<[string, Record<string, string>]>([
   expect(await serversOf(files)).toEqual(["192.0.2.53"]);
 });
 
-test("a resolver at the machine's own address is one on the machine", async () => {
+test("a resolver at the machine's own address counts as one on the machine", async () => {
   const files = {
     "/etc/resolv.conf": resolv("192.0.2.10"),
     "/run/dnsmasq/resolv.conf": resolv("192.0.2.53"),

@@ -30,7 +30,7 @@ test.each(["", ".", "..", "a/b", "/etc", "..\\x", "a\0", "x".repeat(256), "é".r
   },
 );
 
-test("whatever the names are, the path is inside the folder, or there is none", () => {
+test("for any names, the path is inside the folder, or the names are refused", () => {
   const part = fc.oneof(
     fc.string(),
     fc.constantFrom("..", ".", "../", "cnv_1"),
@@ -77,7 +77,7 @@ test.each<[string, (path: string) => void]>([
   expect(existsSync(join(parent, "cnv_1-nowhere"))).toBe(false);
 });
 
-test("no folder is created where every user may rename what is there, except under a sticky folder", async () => {
+test("no folder is created in a folder where every user may rename files, unless that folder is sticky", async () => {
   chmodSync(parent, 0o777);
   await expect(makeOwnFolder(parent, "cnv_1")).rejects.toMatchObject({
     name: "UntrustedFolderError",
@@ -99,7 +99,7 @@ test("a folder is reached by links, and below a sticky folder", async () => {
   await expect(safeFolder(join(parent, "round"))).rejects.toThrow("too many links");
 });
 
-test("a folder is not used where every user may rename one on the way to it, however it is reached", async () => {
+test("a folder is not used if every user may rename one of the folders above it, however it is reached", async () => {
   mkdirSync(join(parent, "open/own/images"), { recursive: true });
   mkdirSync(join(parent, "safe"));
   symlinkSync(join(parent, "open/own/images"), join(parent, "into"));

@@ -32,7 +32,7 @@ test("files that claim to be empty, as the kernel's do, are read; huge ones only
   }
 });
 
-test("a file that never answers is undefined, within the limit", async () => {
+test("reading a file that never answers returns undefined within the limit", async () => {
   const folder = await mkdtemp(join(tmpdir(), "machine-"));
   const pipe = join(folder, "pipe");
   try {

@@ -9,7 +9,7 @@ test("work that ends in time keeps its outcome, success or failure", async () =>
   await expect(withTimeLimit(Promise.reject(new Error("broken")), 1000, late)).rejects.toThrow("broken");
 });
 
-test("late work is replaced by an answer or an error", async () => {
+test("late work is replaced by the given answer or error", async () => {
   const never = new Promise<string>(() => {});
   expect(await withTimeLimit(never, 5, () => "late")).toBe("late");
   const refuse = (): never => {

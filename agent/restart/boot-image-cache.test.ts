@@ -56,7 +56,7 @@ test("a valid image is fetched whole", async () => {
   expect(await readFile(join(cache.folderOf(image.id), "vmlinuz"), "utf8")).toBe("kernel");
 });
 
-test("a file that is present is not fetched again, and one that is there in part is", async () => {
+test("a file that is present is not fetched again, and a file that is there only in part is", async () => {
   const { store, image } = await imageInStore();
   const cache = new BootImageCache(folder(), store, async () => {});
   await cache.fetch(image, ["vmlinuz"], signal);

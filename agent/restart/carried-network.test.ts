@@ -153,7 +153,7 @@ test("of two ports with leases only the one in use is in the plan", async () => 
   expect(plan.filter((line) => !line.startsWith("mtu"))).toEqual([PORT, "dhcp eth0 routes own-id"]);
 });
 
-test("a lease whose routes are not used brings none", async () => {
+test("a lease whose routes are not used adds no routes", async () => {
   const { plan } = await carried({
     setup: `${leased("192.0.2.10/24")}\nroute add default via 192.0.2.3 proto static`,
   });

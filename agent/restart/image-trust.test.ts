@@ -50,7 +50,7 @@ test("the same key with other line ends is the same key", async () => {
   await trust.require(mine.trim().replaceAll("\n", "\r\n"));
 });
 
-test("anything but a key of the right kind is never trusted", async () => {
+test("only a key of the right kind is ever trusted", async () => {
   const trust = new ImageTrust(dataDir(), undefined);
   const rsa = generateKeyPairSync("rsa", { modulusLength: 1024 });
   const pem = rsa.publicKey.export({ type: "spki", format: "pem" }).toString();

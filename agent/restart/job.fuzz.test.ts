@@ -31,7 +31,7 @@ test("the job that was written is read", () => {
   expect(readJob(JSON.stringify(job))).toMatchObject({ conversionId: "cnv_1", deadlineSeconds: 600 });
 });
 
-test("whatever stands in the file, it is read as a job or refused, and no error shows the agent's key", () => {
+test("any file is read as a job or refused, and no error shows the agent's key", () => {
   const text = JSON.stringify(job);
   const cut = fc.nat(text.length - 1).map((end) => text.slice(0, end));
   const document = mutated(job).map((value) => JSON.stringify(value) ?? "");

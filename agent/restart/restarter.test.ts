@@ -98,7 +98,7 @@ test("a restart that is refused does not happen", async () => {
   expect(events).toEqual([]);
 });
 
-test("a machine whose state cannot be judged is not restarted: the command fails with that error", async () => {
+test("if the machine's state cannot be judged, it is not restarted, and the command fails with that error", async () => {
   const changed = new ArmedStateChangedError(["/boot/grub/grub.cfg"]);
   const { restarter, events, context } = world(1, () => Promise.reject(changed));
   await expect(restarter.executor({ conversionId: "cnv_1", into }, context)).rejects.toBe(changed);
@@ -147,7 +147,7 @@ test.each<[string, (restarter: Restarter) => void]>([
   },
 );
 
-test("an answer is retracted if the machine refuses to restart", async () => {
+test("the agent retracts its answer if the machine refuses to restart", async () => {
   const events: string[] = [];
   const restarter = new Restarter({
     bootId: "boot-1",

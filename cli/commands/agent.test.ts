@@ -31,7 +31,7 @@ test("an agent refuses a folder that a newer version wrote", async () => {
   expect(stderr).toContain("Run version 99.0.0 or newer on this folder.");
 });
 
-test("an agent closes a folder that other users could read before it keeps anything there", async () => {
+test("an agent restricts a folder that other users could read before it stores anything in it", async () => {
   await chmod(dataDir, 0o755);
   await writeFile(join(dataDir, "identity.json"), "{", { mode: 0o644 });
   await start();

@@ -91,7 +91,7 @@ const moments: [string, Partial<NewConversion>, (id: string) => Promise<unknown>
 ];
 
 test.each(moments)(
-  "a conversion cancelled %s ends as cancelled and gives back all it took",
+  "a conversion cancelled %s ends as cancelled and releases everything that it used",
   async (_, options, moment, step) => {
     const id = await site.convert("cancelled", options);
     await moment(id);

@@ -137,7 +137,7 @@ test("an old command does not restart an armed machine that was power-cycled", a
   expect(received()).toEqual([]);
 });
 
-describe("a restart that the agent retracts, for the boot loader was changed after its answer,", () => {
+describe("a restart that the agent retracts, because the boot loader was changed after its answer,", () => {
   const failure = failureOf(new ArmedStateChangedError(["/boot/grub/grub.cfg"]));
   const retraction = () =>
     event({ type: "command-failed", commandId: "cnv_1.reboot.boot-environment.1", failure });

@@ -70,7 +70,7 @@ async function resolve(value: unknown, sections: TestTemplate = {}): Promise<unk
   return things.created.find(({ logicalId }) => logicalId === "Thing")?.properties.value;
 }
 
-test("stacks come in the order of their dependencies, and resources in theirs", async () => {
+test("stacks, and the resources in each, come in the order of their dependencies", async () => {
   const thing = (Properties: object = {}, DependsOn?: string) => ({
     Type: "Test::Thing",
     Properties,

@@ -33,7 +33,7 @@ function backUpTo(data: string, keys: string): Promise<void> {
   return backUp({ directory, tables, s3: { snapshotInto } }, to, () => {});
 }
 
-test("a backup is for its owner only, whatever the rights of what it copies", async () => {
+test("only its owner can read a backup, whatever the permissions of the copied files", async () => {
   await backUpTo("to/data", "to/keys");
   expect(await readdir(join(folder, "to/keys"), { recursive: true })).toEqual(["kms", "kms/keys.json"]);
   const entries = readdirSync(join(folder, "to"), { recursive: true, withFileTypes: true });
@@ -63,7 +63,7 @@ test.each([
   expect(readdirSync(folder, { recursive: true })).toEqual(before);
 });
 
-test("what an earlier backup left is removed, but nothing that is no backup's", async () => {
+test("what an unfinished backup left is removed, and a foreign file with such a name is kept and reported", async () => {
   await mkdir(join(folder, "data.partial"));
   await writeFile(join(folder, "keys.partial"), "somebody's");
   await expect(backUpTo("data", "keys")).rejects.toThrow(`${folder}/keys.partial exists already`);
@@ -73,7 +73,7 @@ test("what an earlier backup left is removed, but nothing that is no backup's", 
 });
 
 test.each(["kms/more.json", "kms-elsewhere", "s3/buckets/c", ".hidden"])(
-  "a link that a backup would leave out is refused by name: %s",
+  "a link that a backup would leave out is refused and named: %s",
   async (name) => {
     await symlink(join(folder, "elsewhere"), join(directory, name));
     await expect(backUpTo("data", "keys")).rejects.toThrow(new BackupSourceError(join(directory, name)));

@@ -101,7 +101,7 @@ test("a wildcard in the value of a variable stays literal", () => {
   expect(decision(caller, get)).toBe("denied");
 });
 
-test("a variable that the request does not fill in is an error, for allow and deny alike", () => {
+test("a variable that the request does not set is an error, for allow and deny alike", () => {
   for (const statement of [allow, deny]) {
     const caller = session(statement({ Resource: "arn:aws:s3:::data/${credentials-iot:ThingTypeName}/*" }));
     expect(() => evaluator.authorize(caller, get)).toThrow(/ThingTypeName/);
@@ -241,7 +241,7 @@ test("a resource policy allows by itself within the account, and its deny wins o
   expect(decision(session(allow()), { ...get, resourcePolicy: statement("Deny", "*") })).toBe("denied");
 });
 
-test("a bucket that demands TLS refuses a caller without it", () => {
+test("a bucket that requires TLS refuses a caller without it", () => {
   const Condition = { Bool: { "aws:SecureTransport": "false" } };
   const resourcePolicy = { Statement: { ...deny({ Condition }), Principal: "*" as const } };
   const caller = session(allow());
@@ -250,7 +250,7 @@ test("a bucket that demands TLS refuses a caller without it", () => {
   expect(decision(caller, { ...get, resourcePolicy })).toBe("denied");
 });
 
-test("a key belongs to its policy: identity policies count only where it names the account", () => {
+test("identity policies give access to a key only if the key's policy names the account", () => {
   const decrypt: AccessRequest = { action: "kms:Decrypt", resource: "arn:aws:kms:local-1:0:key/k" };
   const caller = session({ Effect: "Allow", Action: "kms:*", Resource: "*" });
   const keyPolicy = (AWS: string) => ({

@@ -160,7 +160,7 @@ test("two devices with the same policy see only their own messages", async () =>
   expect(await beta.received(1)).toEqual(["for beta"]);
 });
 
-test("what a device may not receive is not delivered, though its subscription matches", async () => {
+test("a message that a device may not receive is not delivered, although its subscription matches", async () => {
   await using cloud = await TestCloud.start();
   await cloud.addPolicy("curious", {
     Version: "2012-10-17",

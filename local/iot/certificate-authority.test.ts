@@ -46,7 +46,7 @@ test("a device cannot pass for a server, whatever name it asked for", async () =
   expect(await handshake(authority, { key, cert: pem })).toBe("INVALID_PURPOSE");
 });
 
-test("a crash while the authority is created leaves nothing that the next start stumbles over", async () => {
+test("after a crash while the authority was created, the next start succeeds", async () => {
   await writeFile(join(directory, "authority-key.pem.new"), "-----BEGIN PRIV");
   const first = await CertificateAuthority.open(directory);
   const server = await first.issueServer(["127.0.0.1"]);

@@ -224,7 +224,7 @@ test("a package that is not in the function's code is missing, even if it is ins
   }
 });
 
-test("reserved concurrency refuses the call beyond it, and lets it in afterwards", async () => {
+test("a call beyond the reserved concurrency is refused, and accepted once another one has ended", async () => {
   const world = startWorld();
   const functionArn = await world.addFunction(
     "one",

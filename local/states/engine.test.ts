@@ -27,7 +27,7 @@ test("a machine invokes its function as its role and ends with the answer", asyn
   ]);
 });
 
-test("a function's own ARN as resource gets the input and gives its bare answer", async () => {
+test("a task with a function's ARN passes its input to the function and returns the bare answer", async () => {
   const world = new World({ plain: (payload) => ({ got: payload }) });
   const Resource = "arn:aws:lambda:local-1:000000000000:function:plain";
   const arn = await world.start(

@@ -65,7 +65,7 @@ test("a session policy narrows the role, and cannot widen it", async () => {
   });
 });
 
-test("assuming needs both the trust policy and, where that names the account, the caller's own rights", async () => {
+test("assuming a role needs the permission of its trust policy and, if that names the account, the caller's own", async () => {
   const without = new STSClient(await cloud.clientFor("powerless"));
   await expect(assume(without)).rejects.toMatchObject({ name: "AccessDenied", message: /sts:AssumeRole/ });
   const untrusting = await cloud.provision("AWS::IAM::Role", "Untrusting", {
@@ -81,7 +81,7 @@ test("assuming needs both the trust policy and, where that names the account, th
   await expect(assume(trusted, { RoleArn: `${RoleArn}x` })).rejects.toMatchObject({ name: "AccessDenied" });
 });
 
-test("a trust policy may demand an external id", async () => {
+test("a trust policy may require an external id", async () => {
   const role = await cloud.provision("AWS::IAM::Role", "Partner", {
     AssumeRolePolicyDocument: policy({
       Effect: "Allow",

@@ -34,7 +34,7 @@ test("the last run of a test decides", () => {
   expect(notPassed([cut], [ran(cut, { outcome: "failed" }), ran(cut)], COMMIT)).toEqual([]);
 });
 
-test("what passed with changes in the tree is run again", () => {
+test("a test that passed with uncommitted changes is run again", () => {
   const commit = `${COMMIT}+changes`;
   expect(notPassed([cut], [ran(cut, { commit })], commit)).toEqual([cut]);
   expect(notPassed([cut], [ran(cut, { commit })], COMMIT)).toEqual([cut]);
@@ -50,7 +50,7 @@ test.each(["", '{"file":"e2e/te', "null", "7", JSON.stringify({ ...ran(cut), out
   },
 );
 
-test("the pattern means exactly the chosen tests, whatever characters their names have", () => {
+test("the pattern matches exactly the chosen tests, whatever characters their names have", () => {
   const name = fc.string({ minLength: 1, unit: "binary-ascii" }).filter((text) => !/[\n\r]/.test(text));
   fc.assert(
     fc.property(name, name, name, (group, own, other) => {

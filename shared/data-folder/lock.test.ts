@@ -41,7 +41,7 @@ test("a folder can be taken again after its holder has released it", () => {
   lock().release();
 });
 
-test("a refusal says so even where the note about the holder is damaged", async () => {
+test("a folder in use is refused even if the note about its holder is damaged", async () => {
   const first = lock();
   await writeFile(join(folder, "lock.json"), "{");
   expect(() => lock()).toThrow(`${folder} is in use by another process`);

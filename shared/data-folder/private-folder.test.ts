@@ -69,7 +69,7 @@ test("a folder that serves others, named by mistake, is refused and stays as it 
   ]);
 });
 
-test("a new file system, or one on which images are kept already, is no folder of others", () => {
+test("a new file system, or one that already has images, does not count as a folder of others", () => {
   mkdirSync(join(folder, "lost+found"), { mode: 0o700 });
   mkdirSync(join(folder, "images"), { mode: 0o755 });
   chmodSync(folder, 0o755);

@@ -64,7 +64,7 @@ test("the set of all blocks is one part as long as the disk", () => {
   );
 });
 
-test("disks whose byte offsets exceed 32 bits are no exception", () => {
+test("a set also works for disks whose byte offsets exceed 32 bits", () => {
   const [tebibyte, block] = [2 ** 40, 65_536];
   const set = new BlockSet(15 * tebibyte, block);
   set.add(14 * tebibyte - 1, 2);

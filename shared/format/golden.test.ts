@@ -19,7 +19,7 @@ test.each(["data-stored.pack", "map.packs", "point-2", "key.json"])(
   },
 );
 
-test("a pinned pack of stored blocks still reads", () => {
+test("a pinned pack of stored blocks can still be read", () => {
   const bytes = golden("data-stored.pack");
   const { kind, index, sealer } = openPack(goldenDataKey, bytes, "golden");
   expect(kind).toBe("data");
@@ -44,7 +44,7 @@ test("a pinned pack of stored blocks still reads", () => {
   expect(content.bytes.equals(goldenBlocks.subarray(0, BLOCK_BYTES))).toBe(true);
 });
 
-test("a pinned pack of compressed blocks still reads", () => {
+test("a pinned pack of compressed blocks can still be read", () => {
   const bytes = golden("data-zstd.pack");
   const { index, sealer } = openPack(goldenDataKey, bytes, "golden");
   const [blob] = index.blobs;
@@ -95,6 +95,6 @@ test.each([
   ]);
 });
 
-test("a pinned key object still reads", () => {
+test("a pinned key object can still be read", () => {
   expect(decodeKeyObject(golden("key.json"), "golden")).toMatchObject({ version: 1, sourceId: "source-1" });
 });

@@ -42,7 +42,7 @@ const withDisk = (change: object) => JSON.stringify({ ...good, disks: [{ ...good
 
 const refused = (json: string) => expect(() => open(json)).toThrow(DamagedObjectError);
 
-test("what a source of ours says is read", () => {
+test("a recovery point that our own agent wrote is read", () => {
   expect(open(JSON.stringify(good))).toEqual(good);
 });
 
@@ -87,7 +87,7 @@ test.each([
   refused(JSON.stringify({ ...good, disks: names.map((name) => ({ ...good.disks[0], name })) })),
 );
 
-test("a point that says it is another, or whose parent is a path, is refused", () => {
+test("a point that claims to be another one, or whose parent is a path, is refused", () => {
   refused(JSON.stringify({ ...good, pointId: "rp_2" }));
   refused(JSON.stringify({ ...good, sourceId: "agt_2" }));
   refused(JSON.stringify({ ...good, parentId: "../rp_0" }));

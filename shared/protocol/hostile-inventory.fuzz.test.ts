@@ -17,7 +17,7 @@ test("whatever one value is replaced by, an inventory is read within the schema 
   );
 });
 
-test("however long the lists and texts of a machine are, what is sent of it fits and is valid", () => {
+test("however long a machine's lists and texts are, the inventory that is sent fits and is valid", () => {
   const text = fc.oneof(
     fc.string({ unit: "binary", maxLength: 300 }),
     fc.nat(3000).map((length) => "é".repeat(length)),

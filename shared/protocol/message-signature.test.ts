@@ -187,7 +187,7 @@ test("a signed message of a type that this version does not know cannot be read"
   expect(openMessage(newer, trust)).toEqual({ problem: expect.stringContaining("cannot be read") });
 });
 
-test("a message counts for a quarter of an hour, and a little before for a clock that is behind", async () => {
+test("a message is valid for 15 minutes, and already some minutes before on a clock that is behind", async () => {
   const message = await sent();
   expect(timeProblem(message, NOW - 6 * MINUTE)).toContain("for the future");
   expect(timeProblem(message, NOW - 4 * MINUTE)).toBeUndefined();

@@ -64,7 +64,7 @@ describe("a machine with GRUB", () => {
     expect(await judged(await grubMachine({ firmware: "bios" }))).toBe("unattended unattended unattended");
   });
 
-  test("whose menu waits does not, although the firmware could be armed", async () => {
+  test("whose menu waits does not come back unattended, although the firmware could be armed", async () => {
     const machine = await grubMachine({ firmware: "uefi" });
     expect(await judged(machine)).toBe("unattended unattended unattended");
     await waits(machine);

@@ -77,7 +77,7 @@ describe("the start that is judged", () => {
     expect(await verdict()).toBe("unattended");
   });
 
-  test("is not known where the entry's root has another kind of name, or none", async () => {
+  test("is not known if the entry names its root in another way, or not at all", async () => {
     await put({ ...entryFiles("a"), ...entryFiles("b") });
     await put({ "loader/entries/b.conf": "efi /b.efi\noptions root=UUID=1\n" });
     expect(await verdict()).toBe("unknown");
@@ -91,14 +91,14 @@ describe("the start that is judged", () => {
     expect(await verdict()).toBe("unattended");
   });
 
-  test("may be what systemd-boot makes an entry of, where it does not say what those are", async () => {
+  test("may be an entry that systemd-boot makes itself, if it does not say which entries it makes", async () => {
     await put({ ...entryFiles("a"), "loader/loader.conf": "default auto-windows\n" });
     expect(await verdict()).toBe("unattended");
     await machine.deleteVariable(`${EFI_VARIABLES}/LoaderEntries-${LOADER}`);
     expect(await verdict()).toBe("attended");
   });
 
-  test("is judged in names of any case, as FAT has them", async () => {
+  test("is judged with names in any case, as FAT compares them", async () => {
     const [entry] = Object.values(entryFiles("a"));
     await put({
       "LOADER/Entries/A.CONF": entry ?? "",
@@ -109,7 +109,7 @@ describe("the start that is judged", () => {
     expect([bootLoader.verdict, nextStart.verdict]).toEqual(["attended", "unattended"]);
   });
 
-  test("is one of the extended boot loader partition, and not known while that is not mounted", async () => {
+  test("can be on the extended boot loader partition, and is not known while that is not mounted", async () => {
     const other = await createFakeMachine({ firmware: "uefi" });
     try {
       await installSystemdBoot(other);
@@ -138,7 +138,7 @@ describe("the start that is judged", () => {
     }
   });
 
-  test("is not known where systemd-boot was started from another disk", async () => {
+  test("is not known if systemd-boot was started from another disk", async () => {
     await put(entryFiles("a"));
     await putVariables({ LoaderDevicePartUUID: ESP_PARTITION_UUID.toUpperCase() });
     expect(await verdict()).toBe("unattended");

@@ -23,7 +23,7 @@ const FROM_OLD_TO_NEW = [
   ["~", ""],
 ];
 
-test.each(FROM_OLD_TO_NEW)("each is newer than the one before it", (...versions) => {
+test.each(FROM_OLD_TO_NEW)("each version is newer than the one before it", (...versions) => {
   for (const [index, older] of versions.entries()) {
     for (const newer of versions.slice(index + 1)) {
       expect([older, newer, compareVersions(older, newer)]).toEqual([older, newer, -1]);
@@ -36,11 +36,11 @@ test.each([
   ["00123", "123"],
   ["123_a", "123a"],
   ["", "_"],
-])("%s and %s are of one age", (a, b) => {
+])("%s and %s count as the same version", (a, b) => {
   expect(compareVersions(a, b)).toBe(0);
 });
 
-test("any three are in one order, and the comparison ends", () => {
+test("any three versions have one order, and comparing them ends", () => {
   const version = fc.stringMatching(/^[0-2ab~^._ -]{0,8}$/);
   fc.assert(
     fc.property(version, version, version, (a, b, c) => {

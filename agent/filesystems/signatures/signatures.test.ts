@@ -67,7 +67,7 @@ test.each(named(PLANTED_INSTEAD_OF_EXT4))(
   },
 );
 
-test("every detector is planted here, and each plant is found by one detector alone", async () => {
+test("this test plants a signature for every detector, and only that detector finds it", async () => {
   const planted = new Set<string>();
   const plants = [...BESIDE_EXT4, ...PLANTED_INSTEAD_OF_EXT4];
   for (const { type, pieces } of plants) {
