@@ -1,4 +1,5 @@
-import { packKey, type Repository } from "../repository/repository.ts";
+import { packKey } from "#shared/format/object-keys.ts";
+import type { Repository } from "../repository/repository.ts";
 import { ObjectExistsError, type Pace } from "../store/object-store.ts";
 
 export interface PackUploaderOptions {

@@ -1,4 +1,5 @@
 /** What a target host does for a recovery point, and for commands that are meant to harm it. */
+
 import { hash } from "node:crypto";
 import {
   existsSync,
@@ -14,13 +15,14 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { pointKey } from "#shared/format/object-keys.ts";
 import type { Point, PointDisk } from "#shared/format/point.ts";
 import { sealPoint } from "#shared/format/point.ts";
 import type { CommandInput } from "#shared/protocol/commands.ts";
 import { captureDisk } from "../capture/capture.ts";
 import { TestDisk, testContent } from "../disk/testing/test-disk.ts";
 import { qemu } from "../hypervisor/qemu/qemu.ts";
-import { pointKey, type Repository } from "../repository/repository.ts";
+import type { Repository } from "../repository/repository.ts";
 import { MemoryStore } from "../store/testing/memory-store.ts";
 import { bootCheckExecutor } from "./boot-check.ts";
 import { ConversionImages, WrittenImages } from "./conversion-images.ts";

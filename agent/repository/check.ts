@@ -6,15 +6,15 @@ import { DamagedObjectError, UnsupportedFormatError } from "#shared/format/error
 import { decodeKeyObject } from "#shared/format/key-object.ts";
 import { deriveBlockIdKey } from "#shared/format/keys.ts";
 import type { BlobRef, BlockRef } from "#shared/format/map-node.ts";
+import { bootStatePrefix, keyObjectName, packKey, pointKey, prunedKey } from "#shared/format/object-keys.ts";
 import { type OpenedPack, openPack, openPackIndex } from "#shared/format/pack.ts";
 import type { PackIndex } from "#shared/format/pack-index.ts";
 import { type Point, type PointDisk, RepositoryId } from "#shared/format/point.ts";
 import { DiskHasher, FAN_OUT } from "#shared/format/tree.ts";
 import { ObjectNotFoundError } from "../store/object-store.ts";
-import { keyObjectName } from "./data-key.ts";
 import { MapReader } from "./map-reader.ts";
 import { readPoint } from "./points.ts";
-import { bootStatePrefix, packKey, pointKey, prunedKey, type Repository } from "./repository.ts";
+import type { Repository } from "./repository.ts";
 
 export interface CheckProgress {
   objectsChecked: number;

@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import { decodeKeyObject, encodeKeyObject } from "#shared/format/key-object.ts";
 import { DATA_KEY_BYTES } from "#shared/format/keys.ts";
+import { keyObjectName } from "#shared/format/object-keys.ts";
 import { ObjectExistsError, ObjectNotFoundError, type ObjectStore } from "../store/object-store.ts";
 
 /** What creates and unwraps data keys: KMS, or a key file. The context must be the same both times. */
@@ -37,10 +38,6 @@ export async function loadDataKey(store: ObjectStore, keys: KeyService, sourceId
   const name = keyObjectName(sourceId);
   const { wrappedKey, keyId } = decodeKeyObject(await store.get(name), name);
   return checkedKey(await keys.decrypt(Buffer.from(wrappedKey, "base64"), { sourceId }, keyId));
-}
-
-export function keyObjectName(sourceId: string): string {
-  return `sources/${sourceId}/key.json`;
 }
 
 function checkedKey(key: Uint8Array): Buffer {

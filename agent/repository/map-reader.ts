@@ -9,11 +9,12 @@ import {
   type InnerNode,
   type Leaf,
 } from "#shared/format/map-node.ts";
+import { packKey } from "#shared/format/object-keys.ts";
 import { createBlobOpener } from "#shared/format/pack.ts";
 import { fromMapRoot, type PointDisk } from "#shared/format/point.ts";
 import { FAN_OUT, leafCount, topLevel } from "#shared/format/tree.ts";
 import { ObjectNotFoundError } from "../store/object-store.ts";
-import { packKey, planSpans, type Repository } from "./repository.ts";
+import { planSpans, type Repository } from "./repository.ts";
 
 /**
  * A leaf as its parent refers to it, and its content. Both are absent for a part of the disk that is all

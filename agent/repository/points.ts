@@ -1,9 +1,10 @@
 import { hash, randomBytes } from "node:crypto";
 import { CausewayError } from "#shared/errors.ts";
 import { SALT_BYTES } from "#shared/format/keys.ts";
+import { pointKey, prunedKey } from "#shared/format/object-keys.ts";
 import { decodePoint, encodePoint, type Point } from "#shared/format/point.ts";
 import { ObjectExistsError } from "../store/object-store.ts";
-import { pointKey, prunedKey, type Repository } from "./repository.ts";
+import type { Repository } from "./repository.ts";
 
 /**
  * The longest time a capture may base its result on its parent. After that, collect-garbage may assume that

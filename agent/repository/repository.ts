@@ -9,30 +9,6 @@ export interface Repository {
   dataKey: Uint8Array;
 }
 
-export function packKey(sourceId: string, name: Uint8Array | string): string {
-  return `sources/${sourceId}/packs/${typeof name === "string" ? name : Buffer.from(name).toString("hex")}`;
-}
-
-export function pointKey(sourceId: string, pointId: string): string {
-  return `sources/${sourceId}/points/${pointId}`;
-}
-
-/**
- * The key of a source's boot state as a conversion found it; it contains the state's SHA-256 in hex digits.
- */
-export function bootStateKey(sourceId: string, conversionId: string, sha256: string): string {
-  return `${bootStatePrefix(sourceId)}${conversionId}/${sha256}.json`;
-}
-
-export function bootStatePrefix(sourceId: string): string {
-  return `sources/${sourceId}/boot-states/`;
-}
-
-/** Written by the control plane only. */
-export function prunedKey(sourceId: string, pointId: string): string {
-  return `sources/${sourceId}/pruned/${pointId}`;
-}
-
 /** Blobs of one pack that are read with one request. */
 export interface Span<T> {
   offset: number;

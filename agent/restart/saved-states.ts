@@ -1,11 +1,11 @@
 import { z } from "zod";
+import { bootStateKey } from "#shared/format/object-keys.ts";
 import { BootImageReference } from "#shared/protocol/boot-image.ts";
 import { BootReceipt } from "#shared/protocol/boot-receipt.ts";
 import { BootId } from "#shared/protocol/machine.ts";
 import { ArmedState } from "../boot-loaders/armed-state.ts";
 import { SavedBootState } from "../boot-loaders/saved-state.ts";
 import { ConversionRecords } from "../commands/conversion-records.ts";
-import { bootStateKey } from "../repository/repository.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import { putNamedByContent } from "../store/put-named-by-content.ts";
 

@@ -1,4 +1,5 @@
 import type { STSClient } from "@aws-sdk/client-sts";
+import { repositoryPrefix } from "#shared/format/object-keys.ts";
 import type { GrantedCredentials, SourceDataBroker } from "../ports.ts";
 import { narrowedSession } from "./narrowed-session.ts";
 
@@ -8,11 +9,6 @@ export interface SourceDataBrokerOptions {
   roleArn: string;
   bucket: string;
   kmsKeyArn: string;
-}
-
-/** The prefix of a source's repository in the bucket. */
-export function repositoryPrefix(sourceId: string): string {
-  return `sources/${sourceId}/`;
 }
 
 /** Sessions of the data access role, each with a policy for one source. */
