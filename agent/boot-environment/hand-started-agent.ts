@@ -2,7 +2,7 @@ import type { Log } from "#shared/log.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import { Agent } from "../agent.ts";
 import { openAgentCloud } from "../cloud/agent-cloud.ts";
-import { forgetCaptures } from "../commands/capture-disk.ts";
+import { forgetCaptures } from "../commands/captures.ts";
 import type { Executors } from "../commands/executor.ts";
 import { releaseExecutor } from "../commands/release.ts";
 import { diskUsageOf } from "../filesystems/disk-usage.ts";
@@ -38,7 +38,7 @@ export function handStartedAgent(options: HandStartedAgentOptions): Agent {
     version,
     dataDir,
     // Nothing is mounted, and no other program uses the disks.
-    disks: async () => (await takeInventory()).disks.map((disk) => ({ ...disk, consistent: true })),
+    disks: async () => (await takeInventory()).disks.map((disk) => ({ ...disk, isStill: true })),
     usage: ({ path }) => diskUsageOf(path, machine),
   });
   const commits = new Set<string>();

@@ -118,7 +118,7 @@ async function run(job: Job): Promise<void> {
       ...captureExecutors({
         ...setup,
         // Nothing is mounted, and no other program uses the disks.
-        disks: async () => known.map((disk) => ({ ...disk, consistent: true })),
+        disks: async () => known.map((disk) => ({ ...disk, isStill: true })),
         usage: ({ path }) => diskUsageOf(path, machine),
       }),
     },

@@ -3,11 +3,14 @@ import { linuxAdapters } from "../boot-loaders/linux-loaders.ts";
 import { judgeReturn } from "../boot-loaders/return/system-return.ts";
 import { type AgentCloud, once } from "../cloud/agent-cloud.ts";
 import { openOwnRepository } from "../cloud/own-repository.ts";
-import { type CaptureDeps, captureDiskExecutor, forgetCaptures } from "../commands/capture-disk.ts";
+import { captureDiskExecutor } from "../commands/capture-disk.ts";
+import { type CaptureDeps, forgetCaptures } from "../commands/captures.ts";
 import { commitRecoveryPointExecutor } from "../commands/commit-recovery-point.ts";
 import { recordKeyOf } from "../commands/conversion-records.ts";
 import type { Executors } from "../commands/executor.ts";
 import { releaseExecutor } from "../commands/release.ts";
+import { inconsistentView } from "../consistency/inconsistent.ts";
+import { type StillDeps, stillView } from "../consistency/still.ts";
 import { diskUsageOf } from "../filesystems/disk-usage.ts";
 import { controlPlaneHosts } from "../identity/control-plane-hosts.ts";
 import type { Identity } from "../identity/identity.ts";
@@ -57,7 +60,7 @@ export const sourceRole: Role = async (options) => {
       ...captureExecutors({
         ...{ identity, cloud, version, dataDir },
         disks: async () =>
-          (await takeInventory()).disks.map((disk) => ({ ...disk, consistent: isUnused(disk) })),
+          (await takeInventory()).disks.map((disk) => ({ ...disk, isStill: isUnused(disk) })),
         usage: ({ path }) => diskUsageOf(path, machine),
       }),
       ...coldExecutors({
@@ -106,7 +109,7 @@ function inventoryOf({
   };
 }
 
-interface CaptureRoleOptions extends Pick<CaptureDeps, "disks" | "usage"> {
+interface CaptureRoleOptions extends Pick<CaptureDeps, "disks">, StillDeps {
   identity: Identity;
   cloud: AgentCloud;
   version: string;
@@ -122,16 +125,13 @@ export function captureExecutors({
   disks,
   usage,
 }: CaptureRoleOptions): Required<Pick<Executors, "capture-disk" | "commit-recovery-point">> {
-  const repository = once(() => openOwnRepository(identity, cloud));
+  const deps: CaptureDeps = {
+    ...{ disks, dataDir, agentVersion: version, now: cloud.now, random: cloud.random },
+    repository: once(() => openOwnRepository(identity, cloud)),
+    views: { still: stillView({ usage }), inconsistent: inconsistentView },
+  };
   return {
-    "capture-disk": captureDiskExecutor({
-      ...{ disks, usage, repository, dataDir, now: cloud.now, random: cloud.random },
-    }),
-    "commit-recovery-point": commitRecoveryPointExecutor({
-      repository,
-      dataDir,
-      agentVersion: version,
-      now: cloud.now,
-    }),
+    "capture-disk": captureDiskExecutor(deps),
+    "commit-recovery-point": commitRecoveryPointExecutor(deps),
   };
 }

@@ -79,7 +79,7 @@ export const rules: readonly Rule[] = [
 export const AGENT_FLOORS: readonly (readonly string[])[] = [
   ["boot-image", "disk", "progress", "store", "threads"],
   ["disk-image", "filesystems", "identity", "machine", "repository"],
-  ["boot-loaders", "capture", "hypervisor", "link", "restore"],
+  ["boot-loaders", "capture", "consistency", "hypervisor", "link", "restore"],
   ["cloud", "inventory"],
   ["commands"],
   ["restart"],

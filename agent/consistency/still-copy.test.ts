@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { BlockSet } from "#shared/domain/block-set.ts";
 import { PointDisk } from "#shared/format/point.ts";
 import type { DiskUsage, VolumeUsage } from "../filesystems/disk-usage.ts";
-import { copyViewOf } from "./copy-view.ts";
+import { stillCopyOf } from "./still-copy.ts";
 
 function usageOf(volumes: Partial<VolumeUsage>[], doubts: DiskUsage["doubts"] = []): DiskUsage {
   const place = { offsetBytes: 0, sizeBytes: 1, content: { type: "ext4" }, usedBytes: 0 };
@@ -21,15 +21,8 @@ function usageOf(volumes: Partial<VolumeUsage>[], doubts: DiskUsage["doubts"] = 
   };
 }
 
-test("a disk that was in use is not consistent, and the view says so", () => {
-  expect(copyViewOf({ isStill: false })).toMatchObject({
-    consistency: "not",
-    wholeCopies: [{ place: "disk", reason: expect.stringContaining("in use") }],
-  });
-});
-
 test("a disk is only as consistent as its least consistent volume", () => {
-  const view = copyViewOf({ isStill: true, usage: usageOf([{}, { method: "everything", reason: "btrfs" }]) });
+  const view = stillCopyOf(usageOf([{}, { method: "everything", reason: "btrfs" }]));
   expect(view).toEqual({
     consistency: "crash",
     volumes: [
@@ -38,11 +31,11 @@ test("a disk is only as consistent as its least consistent volume", () => {
     ],
     wholeCopies: [{ place: "partition 2", reason: "btrfs" }],
   });
-  expect(copyViewOf({ isStill: true, usage: usageOf([{}]) }).consistency).toBe("file-system");
+  expect(stillCopyOf(usageOf([{}])).consistency).toBe("file-system");
 });
 
 test("a disk that was copied whole by request promises one instant and no more", () => {
-  expect(copyViewOf({ isStill: true })).toEqual({ consistency: "crash", volumes: [], wholeCopies: [] });
+  expect(stillCopyOf(undefined)).toEqual({ consistency: "crash", volumes: [], wholeCopies: [] });
 });
 
 test("however much there is to report, it fits into a recovery point and a message, doubts first", () => {
@@ -50,10 +43,7 @@ test("however much there is to report, it fits into a recovery point and a messa
     method: "everything" as const,
     reason: "x".repeat(9999),
   }));
-  const view = copyViewOf({
-    isStill: true,
-    usage: usageOf(many, [{ place: "partition 1/root", reason: "y".repeat(9999) }]),
-  });
+  const view = stillCopyOf(usageOf(many, [{ place: "partition 1/root", reason: "y".repeat(9999) }]));
   expect(view.wholeCopies[0]?.place).toBe("partition 1/root");
   expect(view.wholeCopies.at(-1)?.place).toBe("286 more parts");
   const disk = {

@@ -8,21 +8,11 @@ const MOST_WHOLE_COPIES = 16;
 const REASON_LENGTH = 200;
 
 /**
- * How far the copy of a disk can be trusted. `usage` says how its free space was found; absent if it was
- * copied whole by request. A disk that nothing writes to is from one instant: `file-system` if its file
+ * How far the copy of a disk that nothing writes to can be trusted. `usage` says how its free space was
+ * found; absent if it was copied whole by request. The disk is from one instant: `file-system` if its file
  * system says that it was unmounted cleanly, otherwise `crash`.
  */
-export function copyViewOf({
-  isStill,
-  usage,
-}: {
-  isStill: boolean;
-  usage?: DiskUsage | undefined;
-}): CopyView {
-  if (!isStill) {
-    const reason = "it was in use while it was read, so what it marks as free cannot be trusted";
-    return { consistency: "not", volumes: [], wholeCopies: [{ place: "disk", reason }] };
-  }
+export function stillCopyOf(usage: DiskUsage | undefined): CopyView {
   if (!usage) return { consistency: "crash", volumes: [], wholeCopies: [] };
   const volumes = usage.volumes.map(({ name, method }) => ({
     name,

@@ -1,0 +1,126 @@
+import { mkdir, rm } from "node:fs/promises";
+import { z } from "zod";
+import { DiskNotFoundError } from "#shared/errors.ts";
+import { type Point, PointDisk } from "#shared/format/point.ts";
+import { captureDisk } from "../capture/capture.ts";
+import type { CaptureOptions, CaptureStatistics } from "../capture/capture-options.ts";
+import { FileJournal } from "../capture/journal.ts";
+import type { DiskView, LocalDisk, ViewKinds } from "../consistency/consistent-view.ts";
+import { insideFolder } from "../machine/inside-folder.ts";
+import type { ParentDisk } from "../repository/newest-disks.ts";
+import { commitPoint, readPoint } from "../repository/points.ts";
+import type { Repository } from "../repository/repository.ts";
+import { ObjectNotFoundError, type Pace } from "../store/object-store.ts";
+import { createRateLimit } from "../store/rate-limit.ts";
+
+/** What commands that capture disks use. */
+export interface CaptureDeps {
+  disks: () => Promise<LocalDisk[]>;
+  repository: () => Promise<Repository>;
+  views: ViewKinds;
+  /** For the journals of captures. */
+  dataDir: string;
+  agentVersion: string;
+  now: () => number;
+  random: () => number;
+}
+
+/** What the commit needs from a capture. */
+export const CaptureHandover = z.object({
+  disk: PointDisk,
+  parentId: z.string().nullable(),
+  startedAt: z.number(),
+});
+export type CaptureHandover = z.infer<typeof CaptureHandover>;
+
+export interface Captured extends CaptureHandover {
+  statistics: CaptureStatistics;
+}
+
+/** The folder for what captures of an owner leave for the next attempt. */
+export async function openCapturesFolder(dataDir: string, ownerId: string): Promise<string> {
+  const folder = capturesFolder(dataDir, ownerId);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  return folder;
+}
+
+/** Deletes what captures of an owner left. */
+export async function forgetCaptures(dataDir: string, ownerId: string): Promise<void> {
+  await rm(capturesFolder(dataDir, ownerId), { recursive: true, force: true });
+}
+
+const capturesFolder = (dataDir: string, ownerId: string): string =>
+  insideFolder(dataDir, "captures", ownerId);
+
+/** The disks of these names, in this order. Throws `DiskNotFoundError` for one that does not exist. */
+export async function findDisks(deps: CaptureDeps, names: readonly string[]): Promise<LocalDisk[]> {
+  const all = await deps.disks();
+  return names.map((name) => {
+    const disk = all.find((candidate) => candidate.name === name);
+    if (!disk) throw new DiskNotFoundError(name);
+    return disk;
+  });
+}
+
+export function paceOf(bytesPerSecond: number | undefined): { pace?: Pace } {
+  if (bytesPerSecond === undefined) return {};
+  return { pace: createRateLimit({ bytesPerSecond, now: () => performance.now() }) };
+}
+
+/** Captures one disk of a view into the repository. Continues where an interrupted capture stopped. */
+export async function captureFromView(
+  { now, random }: Pick<CaptureDeps, "now" | "random">,
+  view: DiskView,
+  options: Pick<CaptureOptions, "repository" | "pace" | "meter" | "signal"> & {
+    parent: ParentDisk | undefined;
+    folder: string;
+  },
+): Promise<Captured> {
+  const { parent, folder, ...rest } = options;
+  const { disk, startedAt, statistics } = await captureDisk({
+    ...rest,
+    disk: view.source,
+    diskName: view.name,
+    view: view.content,
+    ...(view.used ? { used: view.used } : {}),
+    ...(parent ? { previous: parent.disk } : {}),
+    ...("unknown" in view.changes ? {} : { changed: view.changes }),
+    journal: new FileJournal(insideFolder(folder, `${view.name}.journal`)),
+    ...{ now, random },
+  });
+  return { disk: { ...disk, ...view.copy }, parentId: parent?.pointId ?? null, startedAt, statistics };
+}
+
+/**
+ * Makes captured disks visible as one recovery point. Repeated, it finds the point that the first call made;
+ * throws `PointExistsError` if that is another one.
+ */
+export async function commitCaptures(
+  { agentVersion, now }: Pick<CaptureDeps, "agentVersion" | "now">,
+  repository: Repository,
+  { pointId, captures }: { pointId: string; captures: readonly CaptureHandover[] },
+): Promise<void> {
+  const existing = await findPoint(repository, pointId);
+  const point: Point = {
+    pointId,
+    sourceId: repository.sourceId,
+    // A repeated point may differ only in its time; commitPoint refuses any other difference.
+    createdAt: existing?.createdAt ?? new Date(now()).toISOString(),
+    parentId: captures.find(({ parentId }) => parentId !== null)?.parentId ?? null,
+    agentVersion,
+    disks: captures.map(({ disk }) => disk),
+  };
+  // The parent whose maps expire first decides, so the earliest start counts.
+  const startedAt = Math.min(...captures.map((one) => one.startedAt));
+  await commitPoint(repository, point, { startedAt, now: now() });
+}
+
+/** The recovery point; `undefined` if there is none of this id. */
+export async function findPoint(repository: Repository, pointId: string): Promise<Point | undefined> {
+  try {
+    return await readPoint(repository, pointId);
+  } catch (error) {
+    if (error instanceof ObjectNotFoundError) return undefined;
+    throw error;
+  }
+}

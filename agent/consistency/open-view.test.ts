@@ -1,0 +1,96 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { BlockSet } from "#shared/domain/block-set.ts";
+import { BLOCK_BYTES } from "#shared/format/block.ts";
+import type { DiskUsage } from "../filesystems/disk-usage.ts";
+import type { ConsistentView, LocalDisk, ViewKinds } from "./consistent-view.ts";
+import { inconsistentView } from "./inconsistent.ts";
+import { openBestView } from "./open-view.ts";
+import { stillView } from "./still.ts";
+
+const folder = await mkdtemp(join(tmpdir(), "views-"));
+afterAll(() => rm(folder, { recursive: true }));
+
+async function image(name: string, isStill: boolean): Promise<LocalDisk> {
+  const path = join(folder, name);
+  await writeFile(path, Buffer.alloc(4 * BLOCK_BYTES, name));
+  return { name, path, isStill };
+}
+
+function halfUsed(): DiskUsage {
+  const used = new BlockSet(4 * BLOCK_BYTES, BLOCK_BYTES);
+  used.add(0, 2 * BLOCK_BYTES);
+  const partitionTable = { kind: "none" as const, partitions: [], structures: [], problems: [] };
+  return { sizeBytes: used.sizeBytes, used, consistent: true, partitionTable, volumes: [], doubts: [] };
+}
+
+const kinds: ViewKinds = {
+  still: stillView({ usage: async () => halfUsed() }),
+  inconsistent: inconsistentView,
+};
+
+async function firstBytes(view: ConsistentView): Promise<string[]> {
+  const texts: string[] = [];
+  for (const { source } of view.disks) {
+    const into = Buffer.alloc(512);
+    await source.read(0, into);
+    texts.push(into.toString("latin1", 0, 3));
+  }
+  return texts;
+}
+
+test("each disk gets the best view that there is, in the order of the request, with the reason in words", async () => {
+  const disks = [await image("sdb", false), await image("sda", true), await image("sdc", true)];
+  const view = await openBestView(disks, kinds, { allBlocks: false });
+  expect(
+    view.disks.map(({ name, kind, copy, used }) => [name, kind, copy.consistency, used !== undefined]),
+  ).toEqual([
+    ["sdb", "inconsistent", "not", false],
+    ["sda", "still", "crash", true],
+    ["sdc", "still", "crash", true],
+  ]);
+  expect(view.disks.map(({ reason }) => reason)).toEqual([
+    expect.stringContaining("in use"),
+    "nothing writes to it",
+    "nothing writes to it",
+  ]);
+  expect(view.disks[0]?.copy.wholeCopies).toMatchObject([
+    { place: "disk", reason: expect.stringContaining("in use") },
+  ]);
+  expect(await firstBytes(view)).toEqual(["sdb", "sda", "sdc"]);
+  await view.close();
+  await view.close();
+  await expect(firstBytes(view)).rejects.toThrow();
+});
+
+test("if all blocks are asked for, free space is not looked for and everything is copied", async () => {
+  const view = await openBestView([await image("sda", true)], kinds, { allBlocks: true });
+  expect(view.disks[0]).not.toHaveProperty("used");
+  await view.close();
+});
+
+test("if one view cannot be opened, the others are closed and its error is thrown", async () => {
+  const closed: string[] = [];
+  const watched: ViewKinds = {
+    still: async (disks, request) => {
+      const view = await kinds.still(disks, request);
+      const close = async () => {
+        closed.push("still");
+        await view.close();
+      };
+      return { ...view, close };
+    },
+    inconsistent: inconsistentView,
+  };
+  const missing = { name: "sdz", path: join(folder, "none"), isStill: false };
+  const opening = openBestView([await image("sda", true), missing], watched, { allBlocks: false });
+  await expect(opening).rejects.toMatchObject({ code: "ENOENT" });
+  expect(closed).toEqual(["still"]);
+});
+
+test("if one disk of a view cannot be opened, those before it are closed", async () => {
+  const disks = [await image("sda", true), { name: "sdz", path: join(folder, "none"), isStill: true }];
+  await expect(openBestView(disks, kinds, { allBlocks: false })).rejects.toMatchObject({ code: "ENOENT" });
+});

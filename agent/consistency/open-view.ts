@@ -1,0 +1,41 @@
+import { chooseViews, type ViewChoice } from "./choose-view.ts";
+import type { ConsistentView, DiskView, LocalDisk, ViewKinds, ViewRequest } from "./consistent-view.ts";
+import { closeAll, onlyOnce } from "./open-disks.ts";
+
+/** The view of all disks, and for each disk what was chosen and why. */
+export interface ChosenView extends ConsistentView {
+  readonly disks: readonly (DiskView & Pick<ViewChoice, "kind" | "reason">)[];
+}
+
+/**
+ * Opens the best view of each disk, all at once. If one of them fails, those that are open are closed, and
+ * its error is thrown.
+ */
+export async function openBestView(
+  disks: readonly LocalDisk[],
+  kinds: ViewKinds,
+  request: ViewRequest,
+): Promise<ChosenView> {
+  const choices = new Map(chooseViews(disks).map((choice) => [choice.name, choice]));
+  const opened: ConsistentView[] = [];
+  const close = onlyOnce(() => closeAll(opened.toReversed()));
+  try {
+    for (const kind of new Set([...choices.values()].map((choice) => choice.kind))) {
+      const own = disks.filter(({ name }) => choices.get(name)?.kind === kind);
+      opened.push(await kinds[kind](own, request));
+    }
+  } catch (error) {
+    // The cause matters more than a failure to close.
+    await close().catch(() => undefined);
+    throw error;
+  }
+  const views = new Map(opened.flatMap((view) => view.disks.map((disk) => [disk.name, disk])));
+  return {
+    freezeMilliseconds: opened.reduce((sum, view) => sum + view.freezeMilliseconds, 0),
+    disks: disks.flatMap(({ name }) => {
+      const [view, choice] = [views.get(name), choices.get(name)];
+      return view && choice ? [{ ...view, kind: choice.kind, reason: choice.reason }] : [];
+    }),
+    close,
+  };
+}

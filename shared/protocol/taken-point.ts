@@ -1,0 +1,55 @@
+/** What an agent reports of a recovery point that it took. */
+import { z } from "zod";
+import { Bottleneck } from "./common.ts";
+import { Consistency, WholeCopies } from "./copied-disk.ts";
+import { DiskBytes, DiskName, PointId } from "./ids.ts";
+
+/**
+ * How the disks of a recovery point are read. `still`: nothing writes to them. `inconsistent`: they are in
+ * use, and their parts are of different times.
+ */
+export const ViewKind = z.enum(["still", "inconsistent"]);
+export type ViewKind = z.infer<typeof ViewKind>;
+
+/** `tracked`: only the blocks that were written were read. `hash-scan`: everything was read and compared. */
+export const CaptureMode = z.enum(["tracked", "hash-scan"]);
+export type CaptureMode = z.infer<typeof CaptureMode>;
+
+/** Of every capture of a disk. */
+export const captureFields = {
+  bytesRead: z.int().nonnegative(),
+  bytesStored: z.int().nonnegative(),
+  badRanges: z.int().nonnegative(),
+  consistency: Consistency,
+  /** The parts that were copied with their free space, and why. */
+  wholeCopies: WholeCopies,
+  seconds: z.number().nonnegative(),
+  bottleneck: Bottleneck,
+};
+
+/** One disk of a recovery point, and what it cost. */
+export const DiskOfPoint = z.object({ name: DiskName, sizeBytes: DiskBytes.positive(), ...captureFields });
+export type DiskOfPoint = z.infer<typeof DiskOfPoint>;
+
+const Reason = z.string().min(1).max(200);
+
+export const TakenDisk = DiskOfPoint.extend({
+  /** Bytes of the blocks that differ from the parent's, each block counted whole. */
+  changedBytes: z.int().nonnegative(),
+  mode: CaptureMode,
+  /** Why it was not tracked. */
+  modeReason: Reason.optional(),
+  view: ViewKind,
+  viewReason: Reason,
+});
+export type TakenDisk = z.infer<typeof TakenDisk>;
+
+export const TakenPoint = z.object({
+  pointId: PointId,
+  disks: z.array(TakenDisk).min(1).max(256),
+  /** How long writes of the source's programs had to wait for the view. */
+  freezeMilliseconds: z.number().nonnegative(),
+  /** Requests to the object store. */
+  requests: z.int().nonnegative(),
+});
+export type TakenPoint = z.infer<typeof TakenPoint>;
