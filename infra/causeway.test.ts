@@ -114,7 +114,7 @@ test("the rule takes the sender from the topic, and only the event from the payl
     });
 });
 
-test("no role deletes, changes versions or touches the bucket; each creates only what it must", () => {
+test("no role may delete objects or change versions or the bucket, and each may create only the objects that it needs", () => {
   const statements = identityStatements();
   const s3 = statements.filter(({ actions }) => actions.some((action) => /^(s3:|\*)/.test(action)));
   expect(new Set(s3.flatMap(({ actions }) => actions))).toEqual(

@@ -156,14 +156,14 @@ test("an agent may be away for most of a day; one that stays away ends the conve
   expect(run.abandonedWith).toMatchObject([{ Error: "States.HeartbeatTimeout" }]);
 });
 
-test("images that come back wrong are written again, once", async () => {
+test("images whose verification fails are written a second time", async () => {
   const run = await new Run({ verify: [fail("VerificationFailedError"), succeed()] }).start();
   expect(run.result().status).toBe("SUCCEEDED");
   const rounds = run.dispatched.filter(({ round }) => round).map(({ kind, round }) => `${kind} ${round}`);
   expect(rounds).toEqual(["materialise 1", "verify 1", "materialise 2", "verify 2"]);
 });
 
-test("images that come back wrong twice end the conversion", async () => {
+test("images whose verification fails twice end the conversion", async () => {
   const run = await new Run({ verify: [fail("VerificationFailedError")] }).start();
   expect(run.result()).toMatchObject({ status: "FAILED", error: "VerificationFailedError" });
   expect(run.commands.filter((kind) => kind === "materialise")).toHaveLength(2);

@@ -139,7 +139,7 @@ test("if neither system reports, the conversion fails and names the earlier fail
   expect(JSON.parse(failure?.Cause ?? "")).toMatchObject({ Error: "BootEnvironmentSilentError" });
 });
 
-test("a boot state that was not put back is not captured", async () => {
+test("if the boot state was not restored, nothing is captured", async () => {
   const items = [
     { name: "/boot/grub/grubenv", outcome: "different" },
     { name: "/boot/grub/grub.cfg", outcome: "changed-by-others" },

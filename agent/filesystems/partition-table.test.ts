@@ -110,7 +110,7 @@ test("an MBR gives primary and logical partitions, numbered as Linux numbers the
   });
 });
 
-test("a circular chain of logical partitions is reported, not followed for ever", async () => {
+test("a circular chain of logical partitions is reported, not followed forever", async () => {
   await inScratch(async (folder) => {
     const image = join(folder, "disk");
     await createJunkImage(image, 8 * MIB);

@@ -83,7 +83,7 @@ test("a resolver at the machine's own address counts as one on the machine", asy
   expect(await serversOf(files)).toEqual(["192.0.2.10"]);
 });
 
-test("if the servers behind it are unknown, the resolver itself remains", async () => {
+test("if the servers that a resolver asks are unknown, the resolver itself is kept", async () => {
   expect(await serversOf({ "/etc/resolv.conf": resolv("127.0.0.1") })).toEqual(["127.0.0.1"]);
   const loop = {
     "/etc/resolv.conf": resolv("127.0.0.53"),

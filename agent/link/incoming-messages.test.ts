@@ -147,7 +147,7 @@ test("if the cloud does not answer, this machine's clock decides, and no old com
   expect(world.logged).toContain("could not get the cloud's time: Error: away");
 });
 
-test("once closed, it passes on nothing", async () => {
+test("after it is closed, it passes on no message", async () => {
   world = new World();
   world.incoming.connected();
   const message = await world.sent(reboot);

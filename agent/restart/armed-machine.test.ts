@@ -131,7 +131,7 @@ test("an arming that is cancelled after the image was staged selects no entry, a
   expect(source.bootState()).toEqual(before);
 });
 
-test("an entry of ours that cannot be told from others' lines stays, and the receipt says so", async () => {
+test("an entry of ours that cannot be distinguished from others' lines stays, and the receipt says so", async () => {
   const source = await aSourceWithGrub();
   await source.stage(source.image);
   await source.arm();
@@ -196,7 +196,7 @@ test.each<[string, Record<string, string>, boolean]>([
   else await expect(judged).rejects.toMatchObject({ details: { changed: ["/boot/grub/grubenv"] } });
 });
 
-test("what GRUB and the distribution write at the starts stays, is named in the receipt, and is no failure", async () => {
+test("what GRUB and the distribution write at each start stays, is named in the receipt, and is not a failure", async () => {
   const source = await aSourceWithGrub();
   await source.stage(source.image);
   await source.arm();

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { Slots } from "./slots.ts";
 
-test("each task goes to the worker with the fewest", () => {
+test("each task goes to the worker that has the fewest tasks", () => {
   const slots = new Slots({ slots: 4, workers: 3 });
   expect([slots.assign(), slots.assign(), slots.assign(), slots.assign()]).toEqual([0, 1, 2, 0]);
   slots.done(2);

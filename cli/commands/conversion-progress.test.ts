@@ -69,7 +69,7 @@ test("the progress of an agent that is away says since when, without a rate or a
   expect(progressLine(capturing({ progress }))).toContain("12.0 MiB/s  3 s left  limited by upload");
 });
 
-test("a log gets one line when the source goes away, and one when it is back", () => {
+test("a log gets one line when the source disconnects, and one when it connects again", () => {
   let log = "";
   const err = (text: string) => {
     log += text;

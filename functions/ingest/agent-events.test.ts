@@ -147,7 +147,7 @@ test("a result that arrives while the step asks again reaches the new token", as
   expect((await command())?.state).toBe("succeeded");
 });
 
-test("after an interruption behind the workflow's result, the repeated event completes the rest", async () => {
+test("if the event is interrupted after the workflow got the result, the repeated event completes the rest", async () => {
   interruptNextSave(world.store);
   await expect(success()).rejects.toThrow("killed");
   await success();

@@ -87,7 +87,7 @@ test("the order of statements does not matter", () => {
   );
 });
 
-test("a pattern without wildcards matches only itself, and a star in front and behind finds any part", () => {
+test("a pattern without wildcards matches only itself, and with a star before and after it any text that contains it", () => {
   const plain = fc.string().filter((text) => !/[*?]/.test(text));
   fc.assert(
     fc.property(plain, plain, plain, (text, before, after) => {

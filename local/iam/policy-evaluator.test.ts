@@ -84,7 +84,7 @@ test.each<[string, PolicyStatement[], "allowed" | "denied"]>([
   expect(decision(session(...statements), get)).toBe(expected);
 });
 
-test("NotAction and NotResource cover everything but what they name", () => {
+test("NotAction and NotResource cover everything except what they name", () => {
   const others: PolicyStatement = {
     Effect: "Allow",
     NotAction: "s3:Put*",

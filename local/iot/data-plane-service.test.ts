@@ -21,7 +21,7 @@ test("publishing needs the permission on that topic", async () => {
   ).rejects.toMatchObject({ name: "AccessDeniedException" });
 });
 
-test("what devices cannot publish, services cannot either", async () => {
+test("a service cannot publish what a device cannot publish", async () => {
   await using cloud = await TestCloud.start();
   const data = cloud.data();
   for (const topic of ["a/+", "a/#", "$SYS/x", "$aws/events/presence/connected/alpha", "a/b/c/d/e/f/g/h/i"]) {

@@ -43,7 +43,7 @@ const EVERYTHING = {
   VersioningConfiguration: { Status: "Enabled" },
 };
 
-test("a bucket takes what the CDK emits and gives its name and attributes", async () => {
+test("a bucket accepts the properties that the CDK emits, and returns its name and attributes", async () => {
   expect(await world.provision("AWS::S3::Bucket", EVERYTHING)).toEqual({
     ref: "generated-name",
     attributes: {

@@ -61,7 +61,7 @@ test("if the original system stays silent after another failure, both failures a
   expect(failure.message).toContain("after BootEnvironmentSilentError: the boot environment did not report");
 });
 
-test("a boot state that was not put back names the items", () => {
+test("if the boot state was not restored, the failure names the items", () => {
   const failure = workflowFailure({ Error: "BootStateNotRestoredError", Cause: '["/boot/grub/grubenv"]' });
   expect(failure).toMatchObject({
     name: "BootStateNotRestoredError",
