@@ -12,6 +12,7 @@ import { enrolToken } from "./commands/enrol-token.ts";
 import { enrolmentRequests } from "./commands/enrolment-requests.ts";
 import { points } from "./commands/points.ts";
 import { preflight } from "./commands/preflight.ts";
+import { prune } from "./commands/prune.ts";
 import { receipt } from "./commands/receipt.ts";
 import { repoCheck } from "./commands/repo-check.ts";
 import { restore } from "./commands/restore.ts";
@@ -38,6 +39,7 @@ export const commands: CliCommand[] = [
   cancel,
   receipt,
   points,
+  prune,
   restore,
   repoCheck,
   revoke,

@@ -99,6 +99,12 @@ export interface Bucket {
   describe(key: string): Promise<ObjectFacts | undefined>;
 }
 
+/** The marks in repositories by which collect-garbage knows the points that were pruned. */
+export interface PruneMarks {
+  /** Repeating it changes nothing: the first mark stays. */
+  mark(sourceId: string, pointId: string): Promise<void>;
+}
+
 export interface SourceDataBroker {
   /** Credentials to read one source's repository, for an hour. */
   grant(sourceId: string, sessionName: string): Promise<GrantedCredentials>;

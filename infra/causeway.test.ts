@@ -132,6 +132,7 @@ test("no role may delete objects or change versions or the bucket, and each may 
       `sources/${thing}/key.json`,
       `sources/${thing}/packs/*`,
       `sources/${thing}/points/*`,
+      "sources/*/pruned/*",
     ].sort(),
   );
 });

@@ -29,6 +29,8 @@ const accepted: Record<string, string> = {
   [wildcard(ARN("iot", "cert/*"))]: "The certificate's id is made at enrolment.",
   [wildcard(`${BUCKET}/sources/*`)]:
     "The role is always assumed with a session policy for one source server.",
+  [wildcard(`${BUCKET}/sources/*/pruned/*`)]:
+    "Any source's points can be pruned; the marks are empty, and none can be overwritten.",
   [wildcard(`${BUCKET}/boot-images/*`)]:
     "Every source may need any boot image; the role that uploads one is always assumed with a session policy for that one.",
   [wildcard(`${BUCKET}/sources/<credentials-iot:ThingName>/*`)]:

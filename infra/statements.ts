@@ -3,9 +3,10 @@ import { ArnFormat, type Stack } from "aws-cdk-lib";
 import type { ITable } from "aws-cdk-lib/aws-dynamodb";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import type { IKey } from "aws-cdk-lib/aws-kms";
+import type { IBucket } from "aws-cdk-lib/aws-s3";
 import type { IStateMachine } from "aws-cdk-lib/aws-stepfunctions";
 import type { WorkflowName } from "#shared/protocol/conversion-types.ts";
-import { stateMachineName } from "./names.ts";
+import { SOURCES_PREFIX, stateMachineName } from "./names.ts";
 
 /**
  * Reads and writes single items, and queries. No scans and no deletes: the table keeps everything and expires
@@ -15,6 +16,14 @@ export function useTable(table: ITable): PolicyStatement {
   return new PolicyStatement({
     actions: ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query"],
     resources: [table.tableArn, `${table.tableArn}/index/gsi1`],
+  });
+}
+
+/** Marks recovery points for pruning. It can write nothing else in the bucket, and read nothing. */
+export function markPruned(bucket: IBucket): PolicyStatement {
+  return new PolicyStatement({
+    actions: ["s3:PutObject"],
+    resources: [bucket.arnForObjects(`${SOURCES_PREFIX}*/pruned/*`)],
   });
 }
 

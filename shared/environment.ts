@@ -30,6 +30,7 @@ export const environments = {
   "api/preflight": z.object(table),
   "api/boot-images": z.object({ ...table, BUCKET_NAME: Name, BOOT_IMAGE_UPLOAD_ROLE_ARN: Arn }),
   "api/recovery-points": z.object(table),
+  "api/prune": z.object({ ...table, BUCKET_NAME: Name }),
   "api/data-access": z.object({ ...table, BUCKET_NAME: Name, KMS_KEY_ARN: Arn, DATA_ACCESS_ROLE_ARN: Arn }),
   "api/audit": z.object(table),
   "api/openapi": z.object({}),

@@ -22,6 +22,7 @@ export const points: CliCommand = {
       const rows = items.map((point) => [
         point.id,
         point.createdAt,
+        point.prunedAt ?? "-",
         leastConsistency(point.disks.map(({ consistency }) => consistency)),
         point.disks
           .map(
@@ -31,7 +32,7 @@ export const points: CliCommand = {
           .join(", "),
       ]);
       return table(
-        ["ID", "CREATED", "CONSISTENCY", "DISKS"],
+        ["ID", "CREATED", "PRUNED", "CONSISTENCY", "DISKS"],
         rows,
         "No recovery point yet: `causeway convert` makes one.",
       );

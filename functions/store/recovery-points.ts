@@ -1,11 +1,13 @@
 import { NotFoundError } from "#shared/errors.ts";
+import { Timestamp } from "#shared/protocol/common.ts";
 import { RecoveryPoint } from "#shared/protocol/resources.ts";
 import type { Table, TablePage } from "./table.ts";
 
 const keyOf = (id: string) => ({ pk: `POINT#${id}`, sk: "POINT" });
+const PrunedPoint = RecoveryPoint.extend({ markedAt: Timestamp.optional() });
 const ofSource = (sourceId: string) => `SOURCE#${sourceId}`;
 
-/** Recovery points, which are written once. */
+/** Recovery points. They are written once; later only the times of their pruning are added. */
 export class RecoveryPointStore {
   readonly #table: Table;
 
@@ -28,6 +30,22 @@ export class RecoveryPointStore {
     const item = await this.#table.get(keyOf(id));
     if (!item) throw new NotFoundError("recovery point", id);
     return RecoveryPoint.parse(item);
+  }
+
+  /** All of a source, with `markedAt` if the repository has its mark for pruning. Eventually consistent. */
+  async ofSource(sourceId: string): Promise<(RecoveryPoint & { markedAt?: string | undefined })[]> {
+    const items = await this.#table.allInIndex(ofSource(sourceId));
+    return items.map((item) => PrunedPoint.parse(item));
+  }
+
+  /** Notes the decision to prune it. The first time stays. */
+  async prune(id: string, at: string): Promise<void> {
+    await this.#table.setOnce(keyOf(id), "prunedAt", at);
+  }
+
+  /** Notes that the repository has its mark. Resolves with whether that was new. */
+  noteMark(id: string, at: string): Promise<boolean> {
+    return this.#table.setOnce(keyOf(id), "markedAt", at);
   }
 
   /** Newest first. */

@@ -74,6 +74,26 @@ export class Table {
     });
   }
 
+  /** Sets an attribute of an item that exists and lacks it. Resolves with whether it was set. */
+  async setOnce({ pk, sk }: Key, attribute: string, value: string): Promise<boolean> {
+    try {
+      await this.#client.send(
+        new UpdateCommand({
+          TableName: this.#name,
+          Key: { pk, sk },
+          UpdateExpression: "SET #attribute = :value",
+          ConditionExpression: "attribute_exists(pk) AND attribute_not_exists(#attribute)",
+          ExpressionAttributeNames: { "#attribute": attribute },
+          ExpressionAttributeValues: { ":value": value },
+        }),
+      );
+      return true;
+    } catch (error) {
+      if (error instanceof ConditionalCheckFailedException) return false;
+      throw error;
+    }
+  }
+
   /**
    * Adds one to the item's `count` atomically. The first time, the item also gets the attributes of `first`;
    * every time, it gets those of `latest`.

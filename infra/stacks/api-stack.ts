@@ -8,7 +8,7 @@ import { BOOT_IMAGES_PREFIX } from "#shared/protocol/boot-image.ts";
 import { HandlerFunction } from "../constructs/handler-function.ts";
 import { RouteTable } from "../constructs/route-table.ts";
 import { IOT_POLICY, ROLE_ALIAS, SOURCES_PREFIX } from "../names.ts";
-import { answerTasks, commandAgents, onExecutions, useTable } from "../statements.ts";
+import { answerTasks, commandAgents, markPruned, onExecutions, useTable } from "../statements.ts";
 import type { DataStack } from "./data-stack.ts";
 import type { WorkflowStack } from "./workflow-stack.ts";
 
@@ -42,6 +42,9 @@ export class ApiStack extends Stack {
         preflight: this.#handler("Preflight", "api/preflight", table),
         "boot-images": this.#bootImages(),
         "recovery-points": this.#handler("RecoveryPoints", "api/recovery-points", table),
+        prune: this.#handler("Prune", "api/prune", { ...table, BUCKET_NAME: props.data.bucket.bucketName }, [
+          markPruned(props.data.bucket),
+        ]),
         "data-access": this.#dataAccess(),
         audit: this.#handler("Audit", "api/audit", table),
         openapi: this.#handler("OpenApi", "api/openapi", {}, []),

@@ -1,5 +1,6 @@
 /** What the API shows. Every resource has an `id`; lists come as `{ items, cursor }`. */
 import { z } from "zod";
+import { isTimeZone, KeepReason, Retention } from "../domain/protection/retention.ts";
 import { Sha256 } from "./boot-image.ts";
 import { BootReceipt } from "./boot-receipt.ts";
 import { DiskFormat, EnrollableRole, Failure, Progress, Timestamp } from "./common.ts";
@@ -223,12 +224,40 @@ export const RecoveryPoint = z.object({
   id: PointId,
   sourceId: AgentId,
   conversionId: ConversionId,
+  /** The plan that made it. */
+  planId: ResourceId.optional(),
   createdAt: Timestamp,
+  /** When it was pruned. A week later it may be gone. */
+  prunedAt: Timestamp.optional(),
   disks: z.array(
     CopiedDisk.extend({ sizeBytes: z.int(), mapRoot: z.string(), badRanges: z.int().nonnegative() }),
   ),
 });
 export type RecoveryPoint = z.infer<typeof RecoveryPoint>;
+
+export const PruneRequest = z.strictObject({
+  /** Only points that this plan made are pruned. */
+  planId: ResourceId,
+  retention: Retention,
+  /** An IANA time zone: whose hours, days, weeks and months the retention counts. */
+  timeZone: z.string().max(64).refine(isTimeZone, "not a time zone such as Europe/Berlin").default("UTC"),
+  /** Only judges: nothing is pruned. */
+  dryRun: z.boolean().default(false),
+});
+
+/** How each recorded point of a source was judged, newest first. Points pruned before are left out. */
+export const PruneResult = z.object({
+  dryRun: z.boolean(),
+  points: z.array(
+    z.object({
+      id: PointId,
+      createdAt: Timestamp,
+      /** Why it stays. Empty: it is pruned. */
+      keptBy: z.array(KeepReason),
+    }),
+  ),
+});
+export type PruneResult = z.infer<typeof PruneResult>;
 
 export const AuditEntry = z.object({
   id: z.string(),

@@ -1,4 +1,4 @@
-/** Which recovery points of a plan stay. */
+/** Which recovery points of a protection plan stay. */
 import { z } from "zod";
 import { InvalidInputError } from "../../errors.ts";
 
@@ -121,6 +121,15 @@ function calendar(timeZone: string): (ms: number) => Periods {
       monthly: year * 12 + month,
     };
   };
+}
+
+/** Whether it names a time zone of the IANA database. */
+export function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat("en-US", { timeZone: name }) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 /**
