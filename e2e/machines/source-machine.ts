@@ -83,6 +83,8 @@ export interface MachineOptions {
   /** For the console's log, the firmware's variables and QEMU's socket. */
   workDir: string;
   memoryMiB?: number;
+  /** A TCP port of the machine that clients on this computer reach at `host` of the loopback interface. */
+  forward?: { host: number; guest: number };
   /** An image in the CD drive, started instead of the disks. */
   cd?: string;
 }
@@ -191,7 +193,10 @@ export class SourceMachine {
   }
 
   async #arguments(serial: string, monitor: string): Promise<string[]> {
-    const { disks, cd, memoryMiB = 1536 } = this.#options;
+    const { disks, cd, memoryMiB = 1536, forward } = this.#options;
+    const lan = forward
+      ? `user,id=lan,hostfwd=tcp:127.0.0.1:${forward.host}-:${forward.guest}`
+      : "user,id=lan";
     return [
       ...[
         "-machine",
@@ -209,7 +214,7 @@ export class SourceMachine {
       ...["-chardev", `socket,id=serial,path=${serial},server=on,wait=off`, "-serial", "chardev:serial"],
       ...["-chardev", `socket,id=monitor,path=${monitor},server=on,wait=off`],
       ...["-mon", "chardev=monitor,mode=control"],
-      ...["-netdev", "user,id=lan", "-device", `e1000,netdev=lan,mac=52:54:00:ca:05:e1,id=${NETWORK_CARD}`],
+      ...["-netdev", lan, "-device", `e1000,netdev=lan,mac=52:54:00:ca:05:e1,id=${NETWORK_CARD}`],
       ...disks.flatMap((path, index) => [
         ...["-drive", `file=${path},format=raw,if=none,id=disk${index},cache=writeback`],
         ...["-device", `ide-hd,drive=disk${index},bus=ide.${index},serial=CAUSEWAY${index}`],

@@ -9,6 +9,7 @@ import {
   ROOT_PASSWORD,
   releaseName,
   rootRecipe,
+  type Software,
   type Suite,
   unpackRoot,
 } from "./debian-root.ts";
@@ -54,6 +55,7 @@ export interface DebianDisk {
 export interface DebianDiskOptions {
   /** Debian 12 if absent. */
   suite?: Suite;
+  software?: Software | undefined;
   firmware: Firmware;
   /** At least 1.5 GiB; 2 GiB is enough for tests. */
   sizeBytes: number;
@@ -78,12 +80,12 @@ export interface DebianDiskOptions {
  * leaves nothing behind, even after a crash.
  */
 export async function buildDebianDisk(options: DebianDiskOptions): Promise<DebianDisk> {
-  const { suite = "bookworm", firmware, sizeBytes, espBytes = USUAL_ESP_BYTES } = options;
+  const { suite = "bookworm", software, firmware, sizeBytes, espBytes = USUAL_ESP_BYTES } = options;
   const { cacheDir, log, signal } = options;
   if (sizeBytes % ALIGNMENT_BYTES !== 0 || sizeBytes < 1536 * MIB) {
     throw new RangeError("the disk's size must be whole MiB, at least 1.5 GiB");
   }
-  const key = digest(`${rootRecipe(suite)} ${LAYOUT_VERSION}`);
+  const key = digest(`${rootRecipe(suite, software)} ${LAYOUT_VERSION}`);
   const esp = firmware === "uefi" && espBytes !== USUAL_ESP_BYTES ? `-esp${espBytes / MIB}` : "";
   const path = join(cacheDir, `${releaseName(suite)}-${firmware}${esp}-${sizeBytes / MIB}MiB-${key}.raw`);
   const rootOffsetBytes = ALIGNMENT_BYTES + (firmware === "bios" ? BIOS_BOOT_BYTES : espBytes);
@@ -120,12 +122,15 @@ export async function buildDebianDisk(options: DebianDiskOptions): Promise<Debia
 /** Unpacks the installed system into a new folder. The first call builds that system. */
 export async function installedRoot(
   root: string,
-  options: Pick<DebianDiskOptions, "suite" | "cacheDir" | "log" | "mirror" | "signal"> & { workDir: string },
+  options: Pick<DebianDiskOptions, "suite" | "software" | "cacheDir" | "log" | "mirror" | "signal"> & {
+    workDir: string;
+  },
 ): Promise<void> {
-  const { suite = "bookworm", cacheDir, workDir, log, signal } = options;
+  const { suite = "bookworm", software, cacheDir, workDir, log, signal } = options;
   const { mirror = "http://deb.debian.org/debian" } = options;
-  const tarball = join(cacheDir, `${releaseName(suite)}-root-${digest(rootRecipe(suite))}.tar.zst`);
-  if (!(await exists(tarball))) await buildRootTarball(tarball, { suite, mirror, workDir, signal, log });
+  const tarball = join(cacheDir, `${releaseName(suite)}-root-${digest(rootRecipe(suite, software))}.tar.zst`);
+  if (!(await exists(tarball)))
+    await buildRootTarball(tarball, { suite, software, mirror, workDir, signal, log });
   await unpackRoot(tarball, root, signal);
 }
 

@@ -1,5 +1,5 @@
 import { appendFile, mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { run, runContained } from "./command.ts";
 
 export const HOSTNAME = "debian-source";
@@ -73,8 +73,15 @@ const KEPT_MODULES = [
 /** A server does not need these, and cloud providers' images do not have them either. */
 const LEFT_OUT = ["usr/share/doc", "usr/share/man", "usr/share/locale"];
 
+/** What a machine has besides the minimum. */
+export interface Software {
+  packages: readonly string[];
+  /** Written after the packages are installed, by path from the root. Owned by root, readable by all. */
+  files: Readonly<Record<string, string>>;
+}
+
 /** Changes whenever the root would: the name of the cached tarball derives from it. */
-export function rootRecipe(suite: Suite): string {
+export function rootRecipe(suite: Suite, software?: Software): string {
   return JSON.stringify({
     version: 1,
     SUITE: suite,
@@ -83,6 +90,7 @@ export function rootRecipe(suite: Suite): string {
     KEPT_MODULES,
     LEFT_OUT,
     ROOT_PASSWORD,
+    ...(software ? { software } : {}),
   });
 }
 
@@ -93,6 +101,7 @@ export function releaseName(suite: Suite): string {
 
 export interface RootOptions {
   suite: Suite;
+  software?: Software | undefined;
   mirror: string;
   /** An empty folder to work in, on a file system that allows device nodes. */
   workDir: string;
@@ -106,13 +115,24 @@ export interface RootOptions {
  */
 export async function buildRootTarball(tarball: string, options: RootOptions): Promise<void> {
   const root = join(options.workDir, "root");
+  const { packages = [], files = {} } = options.software ?? {};
   options.log(`installing Debian ${options.suite} from ${options.mirror} (once; about two minutes)`);
   await runContained(
     "debootstrap",
-    ["--variant=minbase", `--include=${PACKAGES.join(",")}`, options.suite, root, options.mirror],
+    [
+      "--variant=minbase",
+      `--include=${[...PACKAGES, ...packages].join(",")}`,
+      options.suite,
+      root,
+      options.mirror,
+    ],
     options,
   );
   await configure(root, options.signal);
+  for (const [path, content] of Object.entries(files)) {
+    await mkdir(join(root, dirname(path)), { recursive: true });
+    await writeFile(join(root, path), content);
+  }
   options.log("packing the installed system for later builds");
   const partial = `${tarball}.${process.pid}.partial`;
   try {

@@ -1,0 +1,92 @@
+import { setTimeout as wait } from "node:timers/promises";
+import pg from "pg";
+
+/** A row that the client sent. Times are milliseconds since 1970, by this computer's clock. */
+export interface SentRow {
+  id: number;
+  sentAt: number;
+  /** When the server's answer arrived; absent if none did. The row may then be stored or not. */
+  acknowledgedAt?: number;
+}
+
+const CONNECT_LIMIT_MS = 10_000;
+const QUERY_LIMIT_MS = 30_000;
+const RETRY_MS = 500;
+
+/**
+ * A client that inserts one row after another into a PostgreSQL server and remembers which were
+ * acknowledged. It connects again after each error, so it outlives a restart of the server.
+ */
+export class DatabaseLoad {
+  readonly #port: number;
+  readonly #stop = new AbortController();
+  readonly #rows: SentRow[] = [];
+  readonly #running: Promise<void>;
+
+  /** `port`: of the server, on the loopback interface. The table is made by the first connection. */
+  constructor(port: number) {
+    this.#port = port;
+    this.#running = this.#run();
+  }
+
+  get rows(): readonly SentRow[] {
+    return this.#rows;
+  }
+
+  get acknowledged(): number {
+    return this.#rows.filter(({ acknowledgedAt }) => acknowledgedAt !== undefined).length;
+  }
+
+  /** Ends after the row that is on its way. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      const client = clientOf(this.#port);
+      // A connection that breaks between two queries is found by the next query.
+      client.on("error", () => {});
+      try {
+        await client.connect();
+        await client.query("create table if not exists ledger (id bigint primary key, note text not null)");
+        while (!this.#stop.signal.aborted) await this.#insert(client);
+      } catch {
+        await wait(RETRY_MS);
+      } finally {
+        await client.end().catch(() => {});
+      }
+    }
+  }
+
+  async #insert(client: pg.Client): Promise<void> {
+    const row: SentRow = { id: this.#rows.length + 1, sentAt: Date.now() };
+    this.#rows.push(row);
+    await client.query("insert into ledger values ($1, $2)", [row.id, "x".repeat(200)]);
+    row.acknowledgedAt = Date.now();
+  }
+}
+
+/** The ids of all rows, in order. */
+export async function storedRows(port: number): Promise<number[]> {
+  const client = clientOf(port);
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ id: string }>("select id from ledger order by id");
+    return rows.map(({ id }) => Number(id));
+  } finally {
+    await client.end();
+  }
+}
+
+function clientOf(port: number): pg.Client {
+  return new pg.Client({
+    host: "127.0.0.1",
+    port,
+    user: "postgres",
+    database: "postgres",
+    connectionTimeoutMillis: CONNECT_LIMIT_MS,
+    query_timeout: QUERY_LIMIT_MS,
+  });
+}
