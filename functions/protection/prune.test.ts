@@ -82,7 +82,7 @@ test("a point that was pruned stays so when the plan keeps more, and the plan's 
   expect(verdicts.map(({ id }) => id)).toEqual(["rp_5", "rp_4"]);
 });
 
-test("after an outage no point has a mark while its record says that it stays, and the next run finishes", async () => {
+test("a point whose record says that it stays never has a mark, whatever was interrupted, and the next run finishes", async () => {
   world.outage.strike("mark");
   await expect(prune("last=4")).rejects.toThrow("outage of mark");
   expect(await shown()).toEqual(["rp_1 pruned", "rp_2", "rp_3", "rp_4", "rp_5"]);

@@ -86,7 +86,7 @@ function optionOf(options: readonly string[], name: string): string | undefined 
   return options.find((option) => option.startsWith(`${name}=`))?.slice(name.length + 1);
 }
 
-/** Whether the initial RAM disk opens it, which cannot use what is on the root file system. */
+/** Whether the initial RAM disk opens it. The root file system is not mounted yet at that time. */
 function isEarly({ volume, isNeeded }: VolumeFacts): boolean {
   return (
     volume.early ||
@@ -139,7 +139,7 @@ function ofClevis(facts: VolumeFacts): Judgement | undefined {
   return isThere === undefined
     ? unknown(`it is not known whether Clevis opens the encrypted volume ${volume.name} at the start`, REMEDY)
     : attended(
-        `the encrypted volume ${volume.name} is bound to Clevis, which is not available when it is opened`,
+        `the encrypted volume ${volume.name} needs Clevis, which is missing at the time when the start opens it`,
         "Install Clevis for the initial RAM disk (clevis-initramfs, clevis-dracut) or enable clevis-luks-askpass.path.",
       );
 }
