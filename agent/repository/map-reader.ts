@@ -3,7 +3,6 @@ import { oneShotCompressor } from "#shared/format/compression.ts";
 import { DamagedObjectError } from "#shared/format/errors.ts";
 import {
   type BlobRef,
-  type ChildRef,
   decodeInnerNode,
   decodeLeaf,
   type InnerNode,
@@ -14,7 +13,7 @@ import { createBlobOpener } from "#shared/format/pack.ts";
 import { fromMapRoot, type PointDisk } from "#shared/format/point.ts";
 import { FAN_OUT, leafCount, topLevel } from "#shared/format/tree.ts";
 import { ObjectNotFoundError } from "../store/object-store.ts";
-import { planSpans, type Repository } from "./repository.ts";
+import { planSpans, type Repository, type Span } from "./repository.ts";
 
 /**
  * A leaf as its parent refers to it, and its content. Both are absent for a part of the disk that is all
@@ -25,6 +24,13 @@ export interface MappedLeaf {
   leaf?: Leaf;
 }
 
+/** A leaf and its position in the repository. */
+export interface PlacedLeaf {
+  index: number;
+  ref: BlobRef;
+}
+
+const READS_AT_ONCE = 4;
 const BATCH_LEAVES = 64;
 const BATCH_BYTES = 1024 * 1024;
 
@@ -56,6 +62,19 @@ export class MapReader {
     const bytes = this.#batch.get(index);
     if (!bytes) throw new RangeError(`leaf ${index} was not read`);
     return { child, leaf: decodeLeaf(bytes, index, this.#nameOf(child)) };
+  }
+
+  /** Leaves that may be far apart: reads these only. */
+  async leaves(wanted: readonly PlacedLeaf[]): Promise<Map<number, Leaf>> {
+    const packs = Map.groupBy(wanted, ({ ref }) => this.#nameOf(ref));
+    const spans = [...packs.values()].flatMap((of) => planSpans(of, ({ ref }) => ref, BATCH_BYTES));
+    const leaves = new Map<number, Leaf>();
+    for (let at = 0; at < spans.length; at += READS_AT_ONCE) {
+      const reads = spans.slice(at, at + READS_AT_ONCE).map((span) => this.#readSpan(span));
+      for (const { index, ref, bytes } of (await Promise.all(reads)).flat())
+        leaves.set(index, decodeLeaf(bytes, index, this.#nameOf(ref)));
+    }
+    return leaves;
   }
 
   /** The position of the node at a level and index; `undefined` if it stands for zeros only. */
@@ -91,20 +110,25 @@ export class MapReader {
     }
     const node = await this.node(1, Math.floor(index / FAN_OUT));
     const wanted = (node?.children ?? [])
-      .map((child, slot) => ({ child, index: (node?.index ?? 0) * FAN_OUT + slot }))
-      .filter(
-        (each): each is { child: ChildRef; index: number } => each.child !== undefined && each.index >= index,
-      )
-      .filter(({ child }) => child.blob.pack.name.equals(first.pack.name))
+      .map((child, slot) => ({ ref: child?.blob, index: (node?.index ?? 0) * FAN_OUT + slot }))
+      .filter((each): each is PlacedLeaf => each.ref !== undefined && each.index >= index)
+      .filter(({ ref }) => ref.pack.name.equals(first.pack.name))
       .slice(0, BATCH_LEAVES);
-    const spans = planSpans(wanted, ({ child }) => child.blob, BATCH_BYTES);
+    const spans = planSpans(wanted, ({ ref }) => ref, BATCH_BYTES);
     const span = spans.find(({ items }) => items.some((item) => item.index === index));
     if (!span) return;
-    const bytes = await this.#readRange(first, span.offset, span.bytes);
-    for (const { child, index: at } of span.items) {
-      const start = child.blob.offset - span.offset;
-      this.#batch.set(at, this.#open(child.blob, bytes.subarray(start, start + child.blob.sealedBytes)));
-    }
+    for (const { index: at, bytes } of await this.#readSpan(span)) this.#batch.set(at, bytes);
+  }
+
+  /** Opens the leaves of a span, all of one pack. */
+  async #readSpan({ offset, bytes, items }: Span<PlacedLeaf>): Promise<(PlacedLeaf & { bytes: Buffer })[]> {
+    const [first] = items;
+    if (!first) return [];
+    const sealed = await this.#readRange(first.ref, offset, bytes);
+    return items.map(({ index, ref }) => {
+      const start = ref.offset - offset;
+      return { index, ref, bytes: this.#open(ref, sealed.subarray(start, start + ref.sealedBytes)) };
+    });
   }
 
   async #readBlob(ref: BlobRef): Promise<Buffer> {

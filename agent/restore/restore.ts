@@ -1,15 +1,13 @@
-import { setImmediate } from "node:timers/promises";
-import { BLOCK_BYTES, blockCount } from "#shared/format/block.ts";
+import { BLOCK_BYTES } from "#shared/format/block.ts";
 import { BlockMismatchError, DamagedObjectError } from "#shared/format/errors.ts";
-import type { BlobRef, Leaf } from "#shared/format/map-node.ts";
+import type { BlobRef } from "#shared/format/map-node.ts";
 import { packKey } from "#shared/format/object-keys.ts";
 import type { MappedDisk } from "#shared/format/point.ts";
-import { FAN_OUT } from "#shared/format/tree.ts";
 import type { Bottleneck } from "#shared/protocol/common.ts";
 import type { ProgressMeter } from "../progress/progress-meter.ts";
 import type { Stages } from "../progress/stage-times.ts";
 import { MapReader } from "../repository/map-reader.ts";
-import { planSpans, type Repository } from "../repository/repository.ts";
+import { planSpans, type Repository, type Span } from "../repository/repository.ts";
 import { ObjectNotFoundError } from "../store/object-store.ts";
 import { FirstFailure } from "../threads/first-failure.ts";
 import { GARBAGE_BYTES, GarbageLimit } from "../threads/garbage.ts";
@@ -17,6 +15,14 @@ import { Semaphore } from "../threads/semaphore.ts";
 import { Slots } from "../threads/slots.ts";
 import { WorkerPool } from "../threads/worker-pool.ts";
 import { type RestoreGeometry, RestoreMemory } from "./restore-memory.ts";
+import {
+  Claims,
+  type RestorePart,
+  type UnitBlocks,
+  unitsByPack,
+  wholeDisk,
+  zeroRuns,
+} from "./restore-plan.ts";
 import type { FromRestoreWorker, RestoreTask, RestoreUnit, RestoreWorkerData } from "./restore-worker.ts";
 import type { OutputRun } from "./run-writer.ts";
 
@@ -51,6 +57,11 @@ export interface RestoreOptions {
   repository: Repository;
   disk: MappedDisk;
   sink: DiskSink;
+  /**
+   * What to restore, in batches: blocks of one batch that are stored side by side are fetched together. No
+   * leaf comes twice. The whole disk if absent.
+   */
+  parts?: AsyncIterable<readonly RestorePart[]>;
   /** Counts the bytes written; its caller has told it to expect them. */
   meter?: ProgressMeter;
   signal?: AbortSignal;
@@ -80,8 +91,6 @@ export async function restoreDisk(options: RestoreOptions): Promise<RestoreStati
 
 const STAGES: Stages = { before: "download", own: "expand", after: "write" };
 const WRITES = 2;
-/** 4 GiB of an empty disk. */
-const LEAVES_AT_A_TIME = 256;
 
 class Restore {
   readonly #options: RestoreOptions;
@@ -129,16 +138,15 @@ class Restore {
   async run(): Promise<void> {
     const { repository, disk, meter } = this.#options;
     meter?.limitedBy(() => this.#limitingStage());
-    const map = new MapReader(repository, disk);
+    const parts = this.#options.parts ?? wholeDisk(new MapReader(repository, disk));
     const claims = new Claims(disk);
-    for (let index = 0; index < map.leafCount; index++) {
-      // An empty part of a disk has nothing to wait for; on a large disk that would keep the agent from
-      // sending heartbeats.
-      if (index % LEAVES_AT_A_TIME === 0) await setImmediate();
-      const { leaf } = await this.#work.orFailure(map.leaf(index));
-      if (leaf) claims.take(leaf);
-      await this.#work.orFailure(this.#zero(index, leaf));
-      for (const [pack, units] of leaf ? unitsByPack(leaf) : []) {
+    const batches = parts[Symbol.asyncIterator]();
+    for (;;) {
+      const { done, value: batch } = await this.#work.orFailure(batches.next());
+      if (done) break;
+      for (const { leaf } of batch) if (leaf) claims.take(leaf);
+      if (this.#options.sink.zero) for (const part of batch) await this.#work.orFailure(this.#zero(part));
+      for (const { pack, units } of unitsByPack(batch)) {
         for (const span of planSpans(units, ({ ref }) => ref, this.#geometry.fetchBytes)) {
           const slot = await this.#work.orFailure(this.#slots.take());
           this.#work.track(this.#fetch(slot, pack, span));
@@ -167,11 +175,7 @@ class Restore {
     return this.#memory.times.limitingStage(STAGES, performance.now() - this.#startedMs);
   }
 
-  async #fetch(
-    slot: number,
-    pack: BlobRef["pack"],
-    span: { offset: number; bytes: number; items: UnitBlocks[] },
-  ): Promise<void> {
+  async #fetch(slot: number, pack: BlobRef["pack"], span: Span<UnitBlocks>): Promise<void> {
     const { repository } = this.#options;
     const object = packKey(repository.sourceId, pack.name);
     const range = { offset: span.offset, bytes: span.bytes };
@@ -196,19 +200,11 @@ class Restore {
     this.#pool.send(this.#slots.assign(), { slot, offset: span.offset, salt: pack.salt, object, units });
   }
 
-  async #zero(index: number, leaf: Leaf | undefined): Promise<void> {
-    const { sink } = this.#options;
-    if (!sink.zero) return;
-    const first = index * FAN_OUT;
-    const blocks = Math.min(FAN_OUT, blockCount(this.#options.disk.sizeBytes) - first);
-    for (let slot = 0; slot < blocks; ) {
-      const from = slot;
-      while (slot < blocks && !leaf?.blocks[slot]) slot += 1;
-      if (slot > from) {
-        const offset = (first + from) * BLOCK_BYTES;
-        await sink.zero(offset, this.#clip(offset, (slot - from) * BLOCK_BYTES));
-      }
-      while (slot < blocks && leaf?.blocks[slot]) slot += 1;
+  async #zero(part: RestorePart): Promise<void> {
+    const { sink, disk } = this.#options;
+    for (const { firstBlock, blocks } of zeroRuns(part, disk.sizeBytes)) {
+      const offset = firstBlock * BLOCK_BYTES;
+      await sink.zero?.(offset, this.#clip(offset, blocks * BLOCK_BYTES));
     }
   }
 
@@ -262,49 +258,4 @@ class Restore {
     this.#bytesWritten += bytesWritten;
     this.#options.meter?.add(bytesWritten);
   }
-}
-
-/**
- * Checks a map against what its recovery point claims, leaf by leaf and before anything of a leaf is written.
- * A map that claims more, by referring to a few stored blocks again and again, would fill the target's
- * storage.
- */
-class Claims {
-  readonly #disk: MappedDisk;
-  #blocks = 0;
-
-  constructor(disk: MappedDisk) {
-    this.#disk = disk;
-  }
-
-  /** Throws `DamagedObjectError`. */
-  take({ index, blocks }: Leaf): void {
-    const { name, sizeBytes, usedBytes } = this.#disk;
-    const used = blocks.filter((block) => block !== undefined).length;
-    this.#blocks += used;
-    if (this.#blocks * BLOCK_BYTES > usedBytes)
-      throw new DamagedObjectError(`the map of ${name}`, `it has more than the ${usedBytes} bytes it should`);
-    const room = blockCount(sizeBytes) - index * FAN_OUT;
-    if (blocks.findLastIndex((block) => block !== undefined) >= room)
-      throw new DamagedObjectError(`the map of ${name}`, "it has blocks past the disk's end");
-  }
-}
-
-interface UnitBlocks {
-  ref: BlobRef;
-  blocks: RestoreUnit["blocks"];
-}
-
-/** The units that a leaf needs, each once, grouped by pack. */
-function unitsByPack(leaf: Leaf): Map<BlobRef["pack"], UnitBlocks[]> {
-  const packs = new Map<BlobRef["pack"], Map<BlobRef, UnitBlocks>>();
-  leaf.blocks.forEach((block, slot) => {
-    if (!block) return;
-    const units = packs.get(block.unit.pack) ?? new Map<BlobRef, UnitBlocks>();
-    packs.set(block.unit.pack, units);
-    const unit = units.get(block.unit) ?? { ref: block.unit, blocks: [] };
-    units.set(block.unit, unit);
-    unit.blocks.push({ at: block.at, block: leaf.index * FAN_OUT + slot, id: block.id });
-  });
-  return new Map([...packs].map(([pack, units]) => [pack, [...units.values()]]));
 }
