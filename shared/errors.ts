@@ -13,5 +13,6 @@ export * from "./errors/message.ts";
 export * from "./errors/request.ts";
 export * from "./errors/restart.ts";
 export * from "./errors/scope.ts";
+export * from "./errors/standby.ts";
 export * from "./errors/system.ts";
 export * from "./errors/workflow.ts";

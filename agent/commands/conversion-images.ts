@@ -1,11 +1,11 @@
-import { lstat, rm, statfs } from "node:fs/promises";
+import { lstat, rm } from "node:fs/promises";
 import { z } from "zod";
-import { DiskFullError, ImagesNotOursError } from "#shared/errors.ts";
+import { ImagesNotOursError } from "#shared/errors.ts";
 import type { WrittenDisk } from "#shared/protocol/commands.ts";
 import { DiskFormat } from "#shared/protocol/common.ts";
 import { AgentId, DiskBytes, DiskName, PointId } from "#shared/protocol/ids.ts";
 import { findOwnFolder, insideFolder, makeOwnFolder } from "../machine/inside-folder.ts";
-import type { ConversionRecords } from "./conversion-records.ts";
+import type { AgentRecords } from "./agent-records.ts";
 
 /** The images that a conversion wrote. */
 export const WrittenImages = z.strictObject({
@@ -26,18 +26,15 @@ export interface WantedImages {
   disks: readonly WrittenDisk[];
 }
 
-/** Materialising leaves this part of a file system free: a host with a full disk stops working. */
-const SPARE_PART = 0.01;
-
 /**
  * The images on this target host, by conversion. All paths are built here from ids, names and formats. The
  * agent reads, starts and removes only what it recorded before it began to write.
  */
 export class ConversionImages {
   readonly #imagesDir: string;
-  readonly #records: ConversionRecords<WrittenImages>;
+  readonly #records: AgentRecords<WrittenImages>;
 
-  constructor(imagesDir: string, records: ConversionRecords<WrittenImages>) {
+  constructor(imagesDir: string, records: AgentRecords<WrittenImages>) {
     this.#imagesDir = imagesDir;
     this.#records = records;
   }
@@ -102,14 +99,6 @@ export class ConversionImages {
     const folder = await findOwnFolder(this.#imagesDir, conversionId);
     if (folder) await rm(folder, { recursive: true, force: true });
     await this.#records.forget(conversionId);
-  }
-
-  /** Throws `DiskFullError` unless this much can be written and some room is left. */
-  async requireRoom(folder: string, neededBytes: number): Promise<void> {
-    const { bavail, blocks, bsize } = await statfs(folder);
-    const spareBytes = Math.ceil(blocks * SPARE_PART) * bsize;
-    const freeBytes = Math.max(0, bavail * bsize - spareBytes);
-    if (neededBytes > freeBytes) throw new DiskFullError(folder, neededBytes, freeBytes);
   }
 }
 

@@ -1,8 +1,8 @@
 import { stat } from "node:fs/promises";
 import { RecoveryPointUnexpectedError } from "#shared/errors.ts";
 import type { Point, PointDisk } from "#shared/format/point.ts";
-import type { CommandInput } from "#shared/protocol/commands.ts";
 import { createDiskImage } from "../disk-image/disk-image.ts";
+import { requireRoom } from "../disk-image/image-file.ts";
 import { ProgressMeter } from "../progress/progress-meter.ts";
 import { readPoint } from "../repository/points.ts";
 import type { Repository } from "../repository/repository.ts";
@@ -32,7 +32,7 @@ export function materialiseExecutor({ repository, images }: TargetDeps): Executo
     const pathOf = (disk: PointDisk) => images.pathOf(conversionId, disk.name, format);
     const missing = [];
     for (const disk of disks) if (!(await exists(pathOf(disk)))) missing.push(disk);
-    await images.requireRoom(folder, sum(missing));
+    await requireRoom(folder, sum(missing));
     const meter = new ProgressMeter(progress);
     meter.expect(sum(disks));
     meter.skip(sum(disks) - sum(missing));
@@ -60,8 +60,11 @@ export function materialiseExecutor({ repository, images }: TargetDeps): Executo
 const sum = (disks: readonly PointDisk[]): number => disks.reduce((total, disk) => total + disk.usedBytes, 0);
 const sizeOf = ({ name, sizeBytes }: PointDisk) => ({ name, sizeBytes });
 
-/** The recovery point, if it has the source and the disks of the conversion. */
-function asCaptured(point: Point, { sourceId, disks }: CommandInput<"materialise">): Point {
+/** The recovery point, if it has this source and these disks; throws `RecoveryPointUnexpectedError`. */
+export function asCaptured(
+  point: Point,
+  { sourceId, disks }: { sourceId: string; disks: readonly { name: string; sizeBytes: number }[] },
+): Point {
   if (point.sourceId !== sourceId)
     throw new RecoveryPointUnexpectedError(point.pointId, `it belongs to the source ${point.sourceId}`);
   const listed = (all: readonly { name: string; sizeBytes: number }[]) =>

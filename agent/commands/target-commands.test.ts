@@ -24,9 +24,9 @@ import { TestDisk, testContent } from "../disk/testing/test-disk.ts";
 import { qemu } from "../hypervisor/qemu/qemu.ts";
 import type { Repository } from "../repository/repository.ts";
 import { MemoryStore } from "../store/testing/memory-store.ts";
+import { AgentRecords, recordKeyOf } from "./agent-records.ts";
 import { bootCheckExecutor } from "./boot-check.ts";
 import { ConversionImages, WrittenImages } from "./conversion-images.ts";
-import { ConversionRecords, recordKeyOf } from "./conversion-records.ts";
 import { materialiseExecutor } from "./materialise.ts";
 import { releaseExecutor } from "./release.ts";
 import { verifyExecutor } from "./verify.ts";
@@ -80,7 +80,7 @@ async function world(change: (disk: PointDisk) => object = (same) => same) {
   const sealed = sealPoint(point, said, { dataKey: repository.dataKey, salt: Buffer.alloc(16, 9) });
   await repository.store.put(pointKey("agt_1", "rp_1"), sealed, { sha256: hash("sha256", sealed) });
   const imagesDir = join(dir, "images");
-  const records = new ConversionRecords({
+  const records = new AgentRecords({
     ...{ dataDir: join(dir, "agent"), folder: "written-images", suffix: ".json", schema: WrittenImages },
     key: recordKeyOf({ keyPem: "key" }),
   });

@@ -37,10 +37,7 @@ export class ImageFile {
   /** Throws `DiskFullError` when the storage runs out of space. */
   async write(offset: number, bytes: Uint8Array): Promise<void> {
     try {
-      for (let done = 0; done < bytes.length; ) {
-        const { bytesWritten } = await this.handle.write(bytes, done, bytes.length - done, offset + done);
-        done += bytesWritten;
-      }
+      await writeFully(this.handle, bytes, offset);
     } catch (error) {
       throw await this.translate(error, bytes.length);
     }
@@ -64,12 +61,7 @@ export class ImageFile {
     }
     await this.#close();
     await rename(`${this.#path}.partial`, this.#path);
-    const folder = await open(dirname(this.#path), "r");
-    try {
-      await folder.sync();
-    } finally {
-      await folder.close();
-    }
+    await syncFolder(dirname(this.#path));
   }
 
   /** Removes what was written so far. Does nothing after `publish`. */
@@ -85,19 +77,37 @@ export class ImageFile {
     await this.handle.close();
   }
 
-  /** The error to report for a failed write: a `DiskFullError` if the storage is full. */
-  async translate(error: unknown, neededBytes: number): Promise<unknown> {
-    if (!FULL_CODES.includes((error as NodeJS.ErrnoException).code ?? "")) return error;
-    const freeBytes = await freeBytesAt(this.#path);
-    return new DiskFullError(this.#path, Math.max(neededBytes, freeBytes + 1), freeBytes, { cause: error });
+  /** See `writeFailure`. */
+  translate(error: unknown, neededBytes: number): Promise<unknown> {
+    return writeFailure(this.#path, error, neededBytes);
   }
+}
+
+/** The error to report for a failed write of these bytes: a `DiskFullError` if the storage is full. */
+export async function writeFailure(path: string, error: unknown, neededBytes: number): Promise<unknown> {
+  if (!FULL_CODES.includes((error as NodeJS.ErrnoException).code ?? "")) return error;
+  const freeBytes = await freeBytesAt(path);
+  return new DiskFullError(path, Math.max(neededBytes, freeBytes + 1), freeBytes, { cause: error });
+}
+
+export async function writeFully(handle: FileHandle, bytes: Uint8Array, offset: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, offset + done);
+    done += bytesWritten;
+  }
+}
+
+/** Makes names that were created, renamed or removed in a folder durable. */
+export async function syncFolder(path: string): Promise<void> {
+  await using folder = await open(path, "r");
+  await folder.sync();
 }
 
 /**
  * Writing past the page cache saves three quarters of the CPU time, and leaves the host's cache to its
  * guests.
  */
-async function openDirect(handle: FileHandle): Promise<FileHandle> {
+export async function openDirect(handle: FileHandle): Promise<FileHandle> {
   try {
     // Not by its name, which may lead to another file by now.
     return await open(`/proc/self/fd/${handle.fd}`, constants.O_WRONLY | constants.O_DIRECT);
@@ -106,6 +116,17 @@ async function openDirect(handle: FileHandle): Promise<FileHandle> {
     await handle.close();
     throw error;
   }
+}
+
+/** Writing images leaves this part of a file system free: a host with a full disk stops working. */
+const SPARE_PART = 0.01;
+
+/** Throws `DiskFullError` unless this much can be written to a folder and some room is left. */
+export async function requireRoom(folder: string, neededBytes: number): Promise<void> {
+  const { bavail, blocks, bsize } = await statfs(folder);
+  const spareBytes = Math.ceil(blocks * SPARE_PART) * bsize;
+  const freeBytes = Math.max(0, bavail * bsize - spareBytes);
+  if (neededBytes > freeBytes) throw new DiskFullError(folder, neededBytes, freeBytes);
 }
 
 /** How much an unprivileged process can still write to the file system that holds the path's folder. */

@@ -3,6 +3,7 @@ import { oneShotCompressor } from "#shared/format/compression.ts";
 import { DamagedObjectError } from "#shared/format/errors.ts";
 import {
   type BlobRef,
+  type ChildRef,
   decodeInnerNode,
   decodeLeaf,
   type InnerNode,

@@ -5,7 +5,7 @@ import { BootReceipt } from "#shared/protocol/boot-receipt.ts";
 import { BootId } from "#shared/protocol/machine.ts";
 import { ArmedState } from "../boot-loaders/armed-state.ts";
 import { SavedBootState } from "../boot-loaders/saved-state.ts";
-import { ConversionRecords } from "../commands/conversion-records.ts";
+import { AgentRecords } from "../commands/agent-records.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import { putNamedByContent } from "../store/put-named-by-content.ts";
 
@@ -28,16 +28,16 @@ export interface SavedStatesOptions {
  */
 export class SavedStates {
   readonly #options: SavedStatesOptions;
-  readonly #states: ConversionRecords<SavedBootState>;
-  readonly #images: ConversionRecords<BootImageReference>;
-  readonly #armed: ConversionRecords<ArmedRecord>;
-  readonly #receipts: ConversionRecords<BootReceipt>;
+  readonly #states: AgentRecords<SavedBootState>;
+  readonly #images: AgentRecords<BootImageReference>;
+  readonly #armed: AgentRecords<ArmedRecord>;
+  readonly #receipts: AgentRecords<BootReceipt>;
 
   constructor(options: SavedStatesOptions) {
     this.#options = options;
     const { dataDir, recordKey: key } = options;
     const records = <T>(suffix: string, schema: z.ZodType<T>) =>
-      new ConversionRecords<T>({ dataDir, folder: "boot-states", suffix, schema, key });
+      new AgentRecords<T>({ dataDir, folder: "boot-states", suffix, schema, key });
     this.#states = records(".json", SavedBootState);
     this.#images = records(".image.json", BootImageReference);
     this.#armed = records(".armed.json", ArmedRecord);

@@ -12,13 +12,16 @@ const BATCH_LEAVES = 64;
 /** How many nodes are compared before other work gets a turn. */
 const NODES_AT_ONCE = 4096;
 
+/** A map as far as a comparison needs it. */
+export type EarlierMap = Pick<VerifiedMap, "entryOf" | "leaves">;
+
 /**
  * The blocks of a disk in which it differs from any of the earlier ones. What has equal hashes is not even
  * looked at. The disks may have different sizes; beyond its end, each is zeros.
  */
 export async function* changedParts(
   next: VerifiedMap,
-  earlier: readonly VerifiedMap[],
+  earlier: readonly EarlierMap[],
 ): AsyncGenerator<RestorePart[], void> {
   for await (const batch of inBatches(differingLeaves(next, earlier))) {
     const placedIn = (map: number) =>
@@ -70,7 +73,7 @@ interface DifferingLeaf {
 
 async function* differingLeaves(
   next: VerifiedMap,
-  earlier: readonly VerifiedMap[],
+  earlier: readonly EarlierMap[],
 ): AsyncGenerator<DifferingLeaf, void> {
   const { sizeBytes } = next.disk;
   let compared = 0;
@@ -105,7 +108,9 @@ const slotsWhere = (differs: (slot: number) => boolean): Set<number> =>
 
 const idAt = (leaf: Leaf | undefined, slot: number): Buffer => leaf?.blocks[slot]?.id ?? ZERO_ID;
 
-/** How many bytes of a disk these parts are. */
+/** How many bytes of these parts a restore writes, zeros not counted. */
 export function bytesOf(parts: readonly RestorePart[]): number {
-  return parts.reduce((sum, { slots }) => sum + (slots?.size ?? FAN_OUT) * BLOCK_BYTES, 0);
+  const blocksOf = ({ leaf, slots }: RestorePart) =>
+    leaf?.blocks.filter((block, slot) => block && (!slots || slots.has(slot))).length ?? 0;
+  return parts.reduce((sum, part) => sum + blocksOf(part) * BLOCK_BYTES, 0);
 }

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { agentApi } from "../cloud/agent-api.ts";
 import { openReadableRepository } from "../cloud/readable-repository.ts";
+import { AgentRecords, recordKeyOf } from "../commands/agent-records.ts";
 import { bootCheckExecutor } from "../commands/boot-check.ts";
 import { ConversionImages, WrittenImages } from "../commands/conversion-images.ts";
-import { ConversionRecords, recordKeyOf } from "../commands/conversion-records.ts";
 import { materialiseExecutor } from "../commands/materialise.ts";
 import { releaseExecutor } from "../commands/release.ts";
 import { verifyExecutor } from "../commands/verify.ts";
@@ -11,6 +11,8 @@ import type { Hypervisor } from "../hypervisor/hypervisor.ts";
 import { qemu } from "../hypervisor/qemu/qemu.ts";
 import { collectInventory } from "../inventory/inventory.ts";
 import type { Repository } from "../repository/repository.ts";
+import { standbyExecutors } from "../standby/standby-executors.ts";
+import { Standbys } from "../standby/standbys.ts";
 import type { Role } from "./role.ts";
 
 /** The agent's folder for images, unless the operator names another. */
@@ -19,7 +21,7 @@ export const IMAGES_FOLDER = "images";
 /** The hypervisor of target hosts. */
 const hypervisor: Hypervisor = qemu;
 
-/** A target host: writes disks from recovery points, verifies them, and runs boot checks. */
+/** A target host: writes disks from recovery points, verifies them, runs boot checks, and keeps standbys. */
 export const targetRole: Role = async ({ identity, settings, cloud, machine, dataDir, now }) => {
   const { agentId, awsEndpoint } = identity.enrolment;
   const imagesDir = settings.imagesDir ?? join(dataDir, IMAGES_FOLDER);
@@ -40,12 +42,13 @@ export const targetRole: Role = async ({ identity, settings, cloud, machine, dat
     });
   const images = new ConversionImages(
     imagesDir,
-    new ConversionRecords({
+    new AgentRecords({
       ...{ dataDir, folder: "written-images", suffix: ".json" },
       schema: WrittenImages,
       key: recordKeyOf(identity),
     }),
   );
+  const standbys = new Standbys({ imagesDir, dataDir, key: recordKeyOf(identity), now });
   return {
     takeInventory,
     executors: {
@@ -53,6 +56,7 @@ export const targetRole: Role = async ({ identity, settings, cloud, machine, dat
       materialise: materialiseExecutor({ repository, images }),
       verify: verifyExecutor({ repository, images }),
       "boot-check": bootCheckExecutor({ hypervisor, images, agentId, evidence: cloud.store }),
+      ...standbyExecutors({ repository, standbys, images, random: cloud.random }),
       release: releaseExecutor((conversionId) => images.remove(conversionId)),
     },
   };

@@ -12,7 +12,7 @@ import { createTestImage, type TestImage } from "#agent/boot-loaders/testing/boo
 import { createFakeMachine } from "#agent/boot-loaders/testing/fake-machine.ts";
 import { installGrub } from "#agent/boot-loaders/testing/grub-installation.ts";
 import { openAgentCloud } from "#agent/cloud/agent-cloud.ts";
-import { recordKeyOf } from "#agent/commands/conversion-records.ts";
+import { recordKeyOf } from "#agent/commands/agent-records.ts";
 import type { Identity } from "#agent/identity/identity.ts";
 import { BootImageCache } from "#agent/restart/boot-image-cache.ts";
 import { coldExecutors } from "#agent/restart/cold-executors.ts";

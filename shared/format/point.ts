@@ -66,16 +66,18 @@ export const PointDisk = plausible(
 );
 export type PointDisk = z.infer<typeof PointDisk>;
 
+/** The map of a disk, without the consistency of its copy. */
+export const MappedDisk = plausible(z.strictObject(diskFields));
+export type MappedDisk = z.infer<typeof MappedDisk>;
+
 /** A disk as in recovery points of version 1. */
-const PointDisk1 = plausible(z.strictObject(diskFields)).transform(
+const PointDisk1 = MappedDisk.transform(
   (disk): PointDisk => ({ ...disk, consistency: "unknown", volumes: [], wholeCopies: [] }),
 );
 
-/** The map of a disk, without the consistency of its copy. */
-export type MappedDisk = z.infer<z.ZodObject<typeof diskFields>>;
 export type CopyView = Omit<PointDisk, keyof MappedDisk>;
 
-function plausible<T extends z.ZodType<MappedDisk>>(disk: T) {
+function plausible<T extends z.ZodType<z.infer<z.ZodObject<typeof diskFields>>>>(disk: T) {
   return disk
     .refine(({ usedBytes, sizeBytes }) => usedBytes <= blockCount(sizeBytes) * BLOCK_BYTES, {
       path: ["usedBytes"],

@@ -16,6 +16,8 @@ import {
   NAMES_DIFFER,
   namesDiffer,
   ObjectKey,
+  OwnerId,
+  PlanId,
   PointId,
 } from "./ids.ts";
 import { Inventory } from "./inventory.ts";
@@ -43,6 +45,34 @@ export type WrittenDisk = z.infer<typeof WrittenDisk>;
 function disksOf<T extends z.ZodType<{ name: string }>>(disk: T) {
   return z.array(disk).min(1).max(256).refine(namesDiffer, NAMES_DIFFER);
 }
+
+const SizedDisk = z.object({ name: DiskName, sizeBytes: DiskBytes.positive() });
+
+/** What the agent did to make a standby equal to a recovery point. */
+const StandbyResult = z.object({
+  /** The point that the standby equals now. */
+  pointId: PointId,
+  disks: disksOf(
+    SizedDisk.extend({
+      /** For people. */
+      path: z.string().max(4096),
+      /** `comparison`: all of the image was read, for the reason in `why`. */
+      method: z.enum(["unchanged", "changes", "comparison"]),
+      why: z.enum(["asked-for", "unknown-content", "earlier-map-lost", "changed-from-outside"]).optional(),
+    }),
+  ),
+  bytesWritten: z.int().nonnegative(),
+  bytesZeroed: z.int().nonnegative(),
+  /** Blocks from the repository, as they are stored. */
+  bytesFetched: z.int().nonnegative(),
+  /** From the images, to compare them with the point. */
+  bytesRead: z.int().nonnegative(),
+  /** Parts of 16 MiB that the point did not change and that were compared nevertheless. */
+  leavesChecked: z.int().nonnegative(),
+  /** Such parts that another program had changed. They equal the point now. */
+  leavesRepaired: z.int().nonnegative(),
+  seconds: z.number().nonnegative(),
+});
 
 const target = { conversionId: ConversionId, sourceId: AgentId, pointId: PointId };
 
@@ -85,6 +115,52 @@ export const commandKinds = {
     input: z.object({ ...target, disks: disksOf(CapturedDiskRef), format: DiskFormat }),
     output: z.object({
       disks: disksOf(WrittenDisk),
+      bytesWritten: z.int().nonnegative(),
+      seconds: z.number().nonnegative(),
+    }),
+  },
+
+  /**
+   * Makes a plan's standby on this target host equal to a recovery point, with work proportional to what
+   * changed. An interrupted application is finished by the next one, of this point or another.
+   */
+  "apply-to-standby": {
+    input: z.object({
+      ownerId: OwnerId,
+      planId: PlanId,
+      sourceId: AgentId,
+      pointId: PointId,
+      /** The disks of the recovery point, as the control plane recorded them. */
+      disks: disksOf(SizedDisk),
+    }),
+    output: StandbyResult,
+  },
+
+  /** Compares a standby with the recovery point that it equals, all of it or a sample, and repairs it. */
+  "check-standby": {
+    input: z.object({ ownerId: OwnerId, planId: PlanId, sourceId: AgentId, whole: z.boolean() }),
+    output: StandbyResult,
+  },
+
+  /** Removes a plan's standby. Repeating it is harmless. */
+  "forget-standby": {
+    input: z.object({ ownerId: OwnerId, planId: PlanId }),
+    output: z.object({}),
+  },
+
+  /**
+   * Makes images for a conversion from a standby, like `materialise` from the repository. They stay as they
+   * are while the standby changes.
+   */
+  "clone-standby": {
+    input: z.object({ ...target, planId: PlanId, disks: disksOf(SizedDisk) }),
+    output: z.object({
+      disks: disksOf(WrittenDisk),
+      /**
+       * `reflink`: they share their blocks with the standby until one of both changes. `kept`: an earlier
+       * attempt had made them all.
+       */
+      method: z.enum(["reflink", "copy", "kept"]),
       bytesWritten: z.int().nonnegative(),
       seconds: z.number().nonnegative(),
     }),

@@ -12,6 +12,8 @@ const SHA = "a".repeat(64);
 const target = { conversionId: "cnv_1", sourceId: "agt_1", pointId: "rp_1" };
 const written = { name: "sda", path: "/images/cnv_1/sda.raw", format: "raw", sizeBytes: 512 };
 const captured = { name: "sda", sizeBytes: 512, mapRoot: "{}" };
+const sized = { name: "sda", sizeBytes: 512 };
+const standby = { ownerId: "run_1", planId: "plan_1", sourceId: "agt_1" };
 
 /** An input that each kind accepts. */
 const good: Record<CommandKind, Record<string, unknown>> = {
@@ -20,6 +22,10 @@ const good: Record<CommandKind, Record<string, unknown>> = {
   "commit-recovery-point": { conversionId: "cnv_1", pointId: "rp_1", disks: [captured] },
   materialise: { ...target, disks: [captured], format: "raw" },
   verify: { ...target, disks: [written] },
+  "apply-to-standby": { ...standby, pointId: "rp_1", disks: [sized] },
+  "check-standby": { ...standby, whole: true },
+  "forget-standby": { ownerId: "run_1", planId: "plan_1" },
+  "clone-standby": { ...target, planId: "plan_1", disks: [sized] },
   "boot-check": { ...target, disks: [written], firmware: "bios", memoryMiB: 512, timeoutSeconds: 60 },
   "stage-boot-image": {
     conversionId: "cnv_1",
@@ -37,7 +43,7 @@ const good: Record<CommandKind, Record<string, unknown>> = {
 };
 const kinds = Object.keys(good) as CommandKind[];
 
-const NAMES = new Set(["conversionId", "sourceId", "pointId", "disk", "name", "id"]);
+const NAMES = new Set(["conversionId", "ownerId", "planId", "sourceId", "pointId", "disk", "name", "id"]);
 
 /** Every value that becomes one part of a path or key; a boot image's files may be in folders. */
 function names(value: unknown): string[] {
@@ -66,16 +72,20 @@ test("whatever one value of an input is replaced by, what is accepted has only p
   );
 });
 
-test.each(["materialise", "verify", "boot-check", "commit-recovery-point"] as const)(
-  "%s with disks whose names differ only by case, or not at all, is refused",
-  (kind) => {
-    const [disk] = good[kind].disks as object[];
-    for (const name of ["sda", "SDA"]) {
-      const input = { ...good[kind], disks: [disk, { ...disk, name }] };
-      expect(commandKinds[kind].input.safeParse(input).success).toBe(false);
-    }
-  },
-);
+test.each([
+  "materialise",
+  "verify",
+  "apply-to-standby",
+  "clone-standby",
+  "boot-check",
+  "commit-recovery-point",
+] as const)("%s with disks whose names differ only by case, or not at all, is refused", (kind) => {
+  const [disk] = good[kind].disks as object[];
+  for (const name of ["sda", "SDA"]) {
+    const input = { ...good[kind], disks: [disk, { ...disk, name }] };
+    expect(commandKinds[kind].input.safeParse(input).success).toBe(false);
+  }
+});
 
 test("anything that is published is either read as a message or refused", () => {
   const message = fc.record(

@@ -10,6 +10,8 @@ const idWith = (prefix: string) =>
   z.string().regex(new RegExp(`^${prefix}_[0-9a-z]{1,40}$`), `an id such as ${prefix}_01jd3v8q6m`);
 
 export const ConversionId = idWith("cnv");
+/** Of a protection plan. */
+export const PlanId = idWith("plan");
 /** Of a protection run: one execution of a plan. */
 const RunId = idWith("run");
 /** Of what an agent's commands belong to. */

@@ -13,7 +13,7 @@ import { linuxAdapters } from "../../boot-loaders/linux-loaders.ts";
 import { createTestImage } from "../../boot-loaders/testing/boot-image.ts";
 import { createFakeMachine, type FakeMachineOptions } from "../../boot-loaders/testing/fake-machine.ts";
 import { installGrub } from "../../boot-loaders/testing/grub-installation.ts";
-import { recordKeyOf } from "../../commands/conversion-records.ts";
+import { recordKeyOf } from "../../commands/agent-records.ts";
 import { EFI_VARIABLES } from "../../machine/system.ts";
 import { MemoryStore } from "../../store/testing/memory-store.ts";
 import { BootImageCache } from "../boot-image-cache.ts";

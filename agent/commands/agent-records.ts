@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { RecordNotOursError } from "#shared/errors.ts";
 import { canonicalJson } from "#shared/protocol/canonical-json.ts";
-import { ConversionId } from "#shared/protocol/ids.ts";
+import { ConversionId, PlanId } from "#shared/protocol/ids.ts";
 import { DataFile, type Identity } from "../identity/identity.ts";
 import { insideFolder } from "../machine/inside-folder.ts";
 
@@ -19,19 +19,21 @@ export interface RecordsOptions<T> {
   dataDir: string;
   /** The subfolder of the agent's folder with the records: `boot-states`. */
   folder: string;
-  /** What follows the conversion's id: `.image.json`. */
+  /** What follows the id: `.image.json`. */
   suffix: string;
   schema: z.ZodType<T>;
   /** See `recordKeyOf`. */
   key: Uint8Array;
 }
 
+const RecordId = z.union([ConversionId, PlanId]);
+
 /**
- * An agent's record of each conversion, in its own folder; what it does later depends on it. Each record has
- * a code made with the agent's key, which also covers its kind and its conversion. A file that another user
- * wrote or moved there is refused with `RecordNotOursError`. See docs/decisions/0049.
+ * An agent's record of each conversion or plan, in its own folder; what it does later depends on it. Each
+ * record has a code made with the agent's key, which also covers its kind and its id. A file that another
+ * user wrote or moved there is refused with `RecordNotOursError`. See docs/decisions/0085.
  */
-export class ConversionRecords<T> {
+export class AgentRecords<T> {
   readonly #options: RecordsOptions<T>;
 
   constructor(options: RecordsOptions<T>) {
@@ -39,31 +41,31 @@ export class ConversionRecords<T> {
   }
 
   /** Durable when it resolves. */
-  async write(conversionId: string, value: T): Promise<void> {
+  async write(id: string, value: T): Promise<void> {
     // A value that could not be read again is not written.
     this.#options.schema.parse(value);
-    await this.#file(conversionId).write({ value, mac: this.#macOf(conversionId, value).toString("hex") });
+    await this.#file(id).write({ value, mac: this.#macOf(id, value).toString("hex") });
   }
 
-  /** Returns `undefined` if there is no record of this conversion. */
-  async read(conversionId: string): Promise<T | undefined> {
+  /** Returns `undefined` if there is no record of this id. */
+  async read(id: string): Promise<T | undefined> {
     const { schema } = this.#options;
-    const sealed = await this.#file(conversionId)
+    const sealed = await this.#file(id)
       .read()
       .catch((error: NodeJS.ErrnoException) => {
         if (error.code !== undefined) throw error;
-        throw new RecordNotOursError(this.#path(conversionId));
+        throw new RecordNotOursError(this.#path(id));
       });
     if (!sealed) return undefined;
-    const isOurs = this.#isOurs(conversionId, sealed);
+    const isOurs = this.#isOurs(id, sealed);
     const value = schema.safeParse(sealed.value);
-    if (!isOurs || !value.success) throw new RecordNotOursError(this.#path(conversionId));
+    if (!isOurs || !value.success) throw new RecordNotOursError(this.#path(id));
     return value.data;
   }
 
-  #isOurs(conversionId: string, { value, mac }: z.infer<typeof Sealed>): boolean {
+  #isOurs(id: string, { value, mac }: z.infer<typeof Sealed>): boolean {
     try {
-      return timingSafeEqual(this.#macOf(conversionId, value), Buffer.from(mac, "hex"));
+      return timingSafeEqual(this.#macOf(id, value), Buffer.from(mac, "hex"));
     } catch (error) {
       // No canonical JSON: nested deeper, or of another kind, than anything that this agent writes.
       if (error instanceof TypeError || error instanceof RangeError) return false;
@@ -71,28 +73,28 @@ export class ConversionRecords<T> {
     }
   }
 
-  async forget(conversionId: string): Promise<void> {
-    await rm(this.#path(conversionId), { force: true });
+  async forget(id: string): Promise<void> {
+    await rm(this.#path(id), { force: true });
   }
 
-  #file(conversionId: string): DataFile<z.infer<typeof Sealed>> {
+  #file(id: string): DataFile<z.infer<typeof Sealed>> {
     const { dataDir, folder } = this.#options;
-    return new DataFile(join(dataDir, folder), this.#name(conversionId), Sealed);
+    return new DataFile(join(dataDir, folder), this.#name(id), Sealed);
   }
 
-  #path(conversionId: string): string {
+  #path(id: string): string {
     const { dataDir, folder } = this.#options;
-    return insideFolder(join(dataDir, folder), this.#name(conversionId));
+    return insideFolder(join(dataDir, folder), this.#name(id));
   }
 
-  #name(conversionId: string): string {
-    return `${ConversionId.parse(conversionId)}${this.#options.suffix}`;
+  #name(id: string): string {
+    return `${RecordId.parse(id)}${this.#options.suffix}`;
   }
 
-  #macOf(conversionId: string, value: unknown): Buffer {
+  #macOf(id: string, value: unknown): Buffer {
     const { folder, suffix, key } = this.#options;
     return createHmac("sha256", key)
-      .update(canonicalJson([folder, suffix, conversionId, value]))
+      .update(canonicalJson([folder, suffix, id, value]))
       .digest();
   }
 }

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { RecordNotOursError } from "#shared/errors.ts";
 import { mutated } from "#shared/protocol/testing/mutations.ts";
 import { SavedBootState } from "../boot-loaders/saved-state.ts";
-import { ConversionRecords } from "./conversion-records.ts";
+import { AgentRecords } from "./agent-records.ts";
 
 const name = "BootNext-8be4df61-93ca-11d2-aa0d-00e098032b8c";
 const saved: SavedBootState = {
@@ -19,12 +19,12 @@ const saved: SavedBootState = {
 };
 let dataDir: string;
 let path: string;
-let records: ConversionRecords<SavedBootState>;
+let records: AgentRecords<SavedBootState>;
 
 beforeAll(async () => {
   dataDir = mkdtempSync(join(tmpdir(), "causeway-records-"));
   path = join(dataDir, "boot-states", "cnv_1.json");
-  records = new ConversionRecords({
+  records = new AgentRecords({
     ...{ dataDir, folder: "boot-states", suffix: ".json", schema: SavedBootState, key: Buffer.alloc(32, 7) },
   });
   await records.write("cnv_1", saved);
