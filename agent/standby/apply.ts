@@ -37,8 +37,8 @@ export interface Applied extends AppliedCounts {
 /**
  * Makes a standby equal to a recovery point, with work proportional to what changed since the point that it
  * equals. Safe to repeat, and to interrupt anywhere: the record names the point before the first byte is
- * written, so the next call, with this point or another one, also writes what this one may have begun. A
- * change that another program made is repaired where it is found. Throws `StandbyNotOursError`, `StandbyBusyError`,
+ * written, so the next call, with this point or another one, also writes what this one may have begun. Finds
+ * and repairs changes that another program made. Throws `StandbyNotOursError`, `StandbyBusyError`,
  * `DiskFullError`, and as `restoreDisk` does.
  */
 export function applyPoint(options: ApplyOptions): Promise<Applied> {
