@@ -44,7 +44,7 @@ export async function capturePoint(
   for (const [name, bytes] of Object.entries(disks)) {
     const previous = parent?.disks.find((disk) => disk.name === name);
     const { disk } = await captureDisk({
-      ...{ repository, disk: new TestDisk(bytes), diskName: name, now: () => 0 },
+      ...{ repository, disk: new TestDisk(bytes), diskName: name, now: () => 0, random: Math.random },
       ...(previous ? { previous } : {}),
       settings: { packBytes: 2 * 2 ** 20, knownBlocks: 4096 },
     });
