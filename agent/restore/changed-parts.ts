@@ -109,7 +109,7 @@ const slotsWhere = (differs: (slot: number) => boolean): Set<number> =>
 const idAt = (leaf: Leaf | undefined, slot: number): Buffer => leaf?.blocks[slot]?.id ?? ZERO_ID;
 
 /** How many bytes of these parts a restore writes, zeros not counted. */
-export function bytesOf(parts: readonly RestorePart[]): number {
+export function bytesToWrite(parts: readonly RestorePart[]): number {
   const blocksOf = ({ leaf, slots }: RestorePart) =>
     leaf?.blocks.filter((block, slot) => block && (!slots || slots.has(slot))).length ?? 0;
   return parts.reduce((sum, part) => sum + blocksOf(part) * BLOCK_BYTES, 0);

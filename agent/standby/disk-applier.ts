@@ -6,7 +6,7 @@ import { FAN_OUT } from "#shared/format/tree.ts";
 import type { ProgressMeter } from "../progress/progress-meter.ts";
 import type { Repository } from "../repository/repository.ts";
 import { VerifiedMap } from "../repository/verified-map.ts";
-import { bytesOf, changedParts, differingParts, type EarlierMap } from "../restore/changed-parts.ts";
+import { bytesToWrite, changedParts, differingParts, type EarlierMap } from "../restore/changed-parts.ts";
 import { restoreDisk } from "../restore/restore.ts";
 import type { RestorePart } from "../restore/restore-plan.ts";
 import type { StandbyImage } from "./standby-image.ts";
@@ -150,7 +150,7 @@ export class DiskApplier {
     async function* seen(): AsyncGenerator<RestorePart[], void> {
       for await (const batch of all()) {
         onParts(batch);
-        meter?.expect(bytesOf(batch));
+        meter?.expect(bytesToWrite(batch));
         yield batch;
       }
     }
