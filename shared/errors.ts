@@ -15,4 +15,5 @@ export * from "./errors/restart.ts";
 export * from "./errors/scope.ts";
 export * from "./errors/standby.ts";
 export * from "./errors/system.ts";
+export * from "./errors/tracking.ts";
 export * from "./errors/workflow.ts";

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * File systems that are frozen for a bounded time, and thawed whatever process dies. */
+#ifndef CAUSEWAY_FREEZE_H
+#define CAUSEWAY_FREEZE_H
+
+#include <stdbool.h>
+#include <linux/types.h>
+
+enum freeze_state { NOT_TRIED, FREEZING, FROZEN, BUSY, UNSUPPORTED, FAILED };
+extern const char *const freeze_state_names[];
+
+struct mount {
+	const char *path;
+	int fd; /* opened before anything is frozen */
+	enum freeze_state state;
+	int error;      /* of the freeze */
+	bool was_thawed; /* by someone else, while we counted on the freeze */
+};
+
+struct freeze {
+	struct mount *mounts;
+	unsigned count;
+	__u64 deadline; /* CLOCK_MONOTONIC, nanoseconds; all is thawed then */
+	int watchdog;   /* write end of the pipe; -1 if the watchdog is gone */
+	int watchdog_process;
+};
+
+__u64 nanoseconds(void);
+
+/* Opens the mounts, locks this process's memory, and starts the watchdog. */
+void prepare_freeze(struct freeze *freeze, struct mount *mounts, unsigned count);
+/* Freezes in the given order until the deadline. From here to `thaw` nothing may allocate, print or fault. */
+void freeze_all(struct freeze *freeze, __u64 limit_ms);
+/* Whether the time is up, or the watchdog is gone. */
+bool must_thaw(const struct freeze *freeze);
+/* Thaws in reverse order, and ends the watchdog. */
+void thaw_all(struct freeze *freeze);
+
+#endif

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+/* causeway-tracker: agent/tracking/README.md describes its subcommands and their output. */
+#include <stdio.h>
+#include <string.h>
+#include <bpf/bpf.h>
+#include "bitmaps.h"
+#include "disk.h"
+#include "freeze-read.h"
+#include "kernel.h"
+#include "options.h"
+#include "output.h"
+#include "status.h"
+
+static void open_state(struct pins *pins, const struct options *options)
+{
+	if (!pins_open(pins, options->pins))
+		fail("not-attached", "no disk is tracked in %s", options->pins);
+}
+
+/* The one disk that a command is about. */
+static __u32 open_disk(struct pins *pins, const struct options *options, struct tracked_disk *disk)
+{
+	__u32 device;
+
+	if (options->disk_count != 1)
+		fail("usage", "this command needs exactly one --disk");
+	open_state(pins, options);
+	device = device_number(options->disks[0].path);
+	if (!find_tracked(pins, device, disk))
+		fail("not-attached", "%s is not tracked", options->disks[0].path);
+	return device;
+}
+
+static void attach(const struct options *options)
+{
+	struct pins pins;
+	struct tracked_disk disk;
+
+	if (!options->disk_count)
+		fail("usage", "attach needs at least one --disk");
+	pins_create(&pins, options->pins);
+	if (!pins_open_maps(&pins)) {
+		pins_remove(&pins);
+		load_programs(&pins, &options->settings);
+	}
+	for (unsigned i = 0; i < options->disk_count; i++)
+		attach_disk(&pins, &options->disks[i]);
+	for (unsigned i = 0; i < options->disk_count; i++) {
+		__u32 device = device_number(options->disks[i].path);
+		if (!find_tracked(&pins, device, &disk))
+			fail("damaged", "%s is not tracked after it was attached", options->disks[i].path);
+		print_status(&pins, device, &disk);
+	}
+	print_end(0);
+}
+
+static void status(const struct options *options)
+{
+	struct pins pins;
+	struct tracked_disk disk;
+	__u32 device, *previous = 0;
+
+	if (pins_open(&pins, options->pins))
+		while (!bpf_map_get_next_key(pins.disks, previous, &device)) {
+			if (find_tracked(&pins, device, &disk))
+				print_status(&pins, device, &disk);
+			previous = &device;
+		}
+	print_end(0);
+}
+
+/* The first pass of a recovery point: everything since the last one that was committed. */
+static void begin(const struct options *options)
+{
+	struct pins pins;
+	struct tracked_disk disk;
+	struct bitmaps bitmaps;
+	__u32 device = open_disk(&pins, options, &disk);
+	int old;
+
+	bitmaps_open(&bitmaps, &pins, &disk);
+	if (marked_bitmap(&bitmaps) < 0)
+		fail("damaged", "the programs mark a bitmap that is not pinned");
+	/* Left over from a reader that died. */
+	move_bits(&bitmaps, !marked_bitmap(&bitmaps), UNSAVED);
+	old = swap_bitmaps(&bitmaps);
+	if (old < 0 || !add_inflight(&bitmaps, device, old))
+		fail("io", "the kernel refuses to swap the bitmaps");
+	print_status(&pins, device, &disk);
+	print_runs(&bitmaps, old, UNSAVED);
+}
+
+/* A further pass: what changed since the pass before. */
+static void swap(const struct options *options)
+{
+	struct pins pins;
+	struct tracked_disk disk;
+	struct bitmaps bitmaps;
+	__u32 device = open_disk(&pins, options, &disk);
+	int old;
+
+	bitmaps_open(&bitmaps, &pins, &disk);
+	old = marked_bitmap(&bitmaps);
+	if (old < 0)
+		fail("damaged", "the programs mark a bitmap that is not pinned");
+	if (count_bits(&bitmaps, !old))
+		fail("unfinished", "the pass before was not cleared");
+	old = swap_bitmaps(&bitmaps);
+	if (old < 0 || !add_inflight(&bitmaps, device, old))
+		fail("io", "the kernel refuses to swap the bitmaps");
+	print_status(&pins, device, &disk);
+	print_runs(&bitmaps, old, old);
+}
+
+/* The reader has the granules of its pass. They stay unsaved until a recovery point has them. */
+static void clear(const struct options *options)
+{
+	struct pins pins;
+	struct tracked_disk disk;
+	struct bitmaps bitmaps;
+	__u32 device = open_disk(&pins, options, &disk);
+	int marked;
+
+	bitmaps_open(&bitmaps, &pins, &disk);
+	marked = marked_bitmap(&bitmaps);
+	if (marked < 0)
+		fail("damaged", "the programs mark a bitmap that is not pinned");
+	move_bits(&bitmaps, !marked, UNSAVED);
+	print_status(&pins, device, &disk);
+	print_end(0);
+}
+
+/* A recovery point has all granules of the passes that were cleared. */
+static void commit(const struct options *options)
+{
+	struct pins pins;
+	struct tracked_disk disk;
+	struct bitmaps bitmaps;
+	struct record record;
+	__u32 device = open_disk(&pins, options, &disk);
+
+	if (!options->has_sequence)
+		fail("usage", "commit needs --sequence");
+	read_record(&pins, disk.slot, &record);
+	if (record.sequence != options->sequence && record.sequence != options->sequence + 1)
+		fail("sequence", "the tracker is at %llu, not at %llu", record.sequence, options->sequence);
+	if (record.sequence == options->sequence) {
+		/* First: what was not emptied yet belongs to the next delta, and does no harm there. */
+		record.sequence++;
+		write_record(&pins, disk.slot, &record);
+		bitmaps_open(&bitmaps, &pins, &disk);
+		empty_bitmap(&bitmaps, UNSAVED);
+		bitmaps_close(&bitmaps);
+	}
+	print_status(&pins, device, &disk);
+	print_end(0);
+}
+
+/* Without --disk: everything. */
+static void detach(const struct options *options)
+{
+	struct pins pins;
+	struct tracked_disk disk;
+	bool is_whole = pins_open(&pins, options->pins);
+
+	if (is_whole)
+		for (unsigned i = 0; i < options->disk_count; i++) {
+			__u32 device = device_number(options->disks[i].path);
+			if (find_tracked(&pins, device, &disk))
+				detach_disk(&pins, device, &disk);
+		}
+	if (!options->disk_count && pins.lock >= 0)
+		pins_remove(&pins);
+	print_end(0);
+}
+
+static const struct command {
+	const char *name;
+	void (*run)(const struct options *options);
+} commands[] = {
+	{ "attach", attach }, { "status", status }, { "begin", begin }, { "swap", swap }, { "clear", clear },
+	{ "commit", commit }, { "freeze-read", freeze_read }, { "detach", detach },
+};
+
+int main(int count, char **arguments)
+{
+	static struct options options;
+
+	if (count < 2)
+		fail("usage", "causeway-tracker COMMAND [--OPTION VALUE]…");
+	parse_options(count - 2, arguments + 2, &options);
+	for (unsigned i = 0; i < sizeof commands / sizeof *commands; i++)
+		if (!strcmp(arguments[1], commands[i].name)) {
+			commands[i].run(&options);
+			/* A reader that does not get everything sees it by the missing end. */
+			return fflush(stdout) ? 1 : 0;
+		}
+	fail("usage", "unknown command %s", arguments[1]);
+}
