@@ -37,6 +37,9 @@ import type { Faults } from "./s3/s3-service.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
 import { SchedulerProvider } from "./scheduler/scheduler-provider.ts";
 import { SchedulerService } from "./scheduler/scheduler-service.ts";
+import { SnsProvider } from "./sns/sns-provider.ts";
+import { SnsService } from "./sns/sns-service.ts";
+import { Topics } from "./sns/topics.ts";
 import { StatesEngine } from "./states/engine.ts";
 import { StateMachineProvider } from "./states/provider.ts";
 import { StatesService } from "./states/service.ts";
@@ -102,9 +105,14 @@ export async function openParts(options: CloudOptions, opened: AsyncDisposableSt
   const { lambda, iot, states, scheduler } = await openWorkers(foundation);
   const authenticate = (request: IncomingMessage) => gateway.authenticate(request);
   const httpApi = new HttpApi({ lambda, authorizer, authenticate, issuers: pools, clock, newId, log });
+  const topics = new Topics({
+    onPublished: ({ name }, message) =>
+      log.write("sns", { level: "INFO", message: { topic: name, ...message } }),
+  });
   const services: Service[] = [
     ...stores.services,
     new StsService(roles),
+    new SnsService({ topics, authorizer, clock, newId }),
     new LambdaService({ lambda }),
     new StatesService(states, authorizer),
     new SchedulerService({ scheduler, authorizer }),
@@ -120,6 +128,7 @@ export async function openParts(options: CloudOptions, opened: AsyncDisposableSt
     new LambdaProvider({ lambda, assets: assembly.assets }),
     new StateMachineProvider(states),
     new SchedulerProvider({ scheduler }),
+    new SnsProvider({ topics }),
     new CognitoProvider({ pools }),
     new HttpApiProvider({ httpApi, issuers: pools, endpoint: () => urls.outside }),
     iot.provider,

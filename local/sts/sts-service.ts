@@ -1,7 +1,13 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { AwsError, UnsupportedError } from "../core/aws-error.ts";
-import { asAwsError } from "../core/json-protocol.ts";
+import {
+  element,
+  parseQuery,
+  queryErrorResponse,
+  queryResponse,
+  readQueryCall,
+} from "../core/query-protocol.ts";
 import {
   ACCOUNT_ID,
   type Caller,
@@ -11,7 +17,6 @@ import {
   type ServiceResponse,
   type SessionCaller,
 } from "../core/service.ts";
-import { escapeXml } from "../core/xml.ts";
 import { compilePolicy } from "../iam/policy-document.ts";
 import type { RoleRegistry } from "../iam/role-registry.ts";
 
@@ -36,33 +41,28 @@ export class StsService implements Service {
   }
 
   async handle(request: ServiceRequest): Promise<ServiceResponse> {
-    const form = new URLSearchParams((await request.readBody()).toString("utf8"));
-    const { Action: action, Version: _, ...input } = Object.fromEntries(form);
+    const { action, input } = await readQueryCall(request);
     switch (action) {
       case "AssumeRole":
-        return xmlResponse("AssumeRole", this.#assumeRole(sessionOf(request.caller), input));
+        return queryResponse(NAMESPACE, "AssumeRole", this.#assumeRole(sessionOf(request.caller), input));
       case "GetCallerIdentity":
-        return xmlResponse("GetCallerIdentity", callerIdentity(sessionOf(request.caller)));
+        return queryResponse(NAMESPACE, "GetCallerIdentity", callerIdentity(sessionOf(request.caller)));
       default:
         throw new UnsupportedError(`the STS action ${action}`);
     }
   }
 
   renderError(error: unknown): ServiceResponse {
-    const { code, message, status } = asAwsError(error);
-    const [queryCode, queryStatus] = QUERY_CODES.get(code) ?? [code, status];
-    const type = queryStatus < 500 ? "Sender" : "Receiver";
-    const detail = element("Type", type) + element("Code", queryCode) + element("Message", message);
-    return {
-      ...xml(`<ErrorResponse xmlns="${NAMESPACE}"><Error>${detail}</Error></ErrorResponse>`),
-      status: queryStatus,
-    };
+    return queryErrorResponse(NAMESPACE, error, QUERY_CODES);
   }
 
   async close(): Promise<void> {}
 
   #assumeRole(caller: SessionCaller, input: Record<string, string>): string {
-    const { RoleArn, RoleSessionName, DurationSeconds, Policy, ExternalId } = parseAssumeRole(input);
+    const { RoleArn, RoleSessionName, DurationSeconds, Policy, ExternalId } = parseQuery(input, AssumeRole, {
+      action: "AssumeRole",
+      code: "ValidationError",
+    });
     const session = this.#roles.assumeForSession(caller, RoleArn, {
       sessionName: RoleSessionName,
       ...(Policy !== undefined && { sessionPolicy: parseSessionPolicy(Policy) }),
@@ -92,16 +92,6 @@ export class StsService implements Service {
       )
     );
   }
-}
-
-function parseAssumeRole(input: Record<string, string>): z.output<typeof AssumeRole> {
-  const parsed = AssumeRole.safeParse(input);
-  if (parsed.success) return parsed.data;
-  const unknown = parsed.error.issues.flatMap((issue) =>
-    issue.code === "unrecognized_keys" ? issue.keys : [],
-  );
-  if (unknown.length > 0) throw new UnsupportedError(`${unknown.join(", ")} of AssumeRole`);
-  throw new AwsError("ValidationError", z.prettifyError(parsed.error));
 }
 
 function parseSessionPolicy(text: string): PolicyDocument {
@@ -140,21 +130,3 @@ const QUERY_CODES = new Map<string, readonly [string, number]>([
 ]);
 
 const NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/";
-
-function xmlResponse(action: string, result: string): ServiceResponse {
-  return xml(
-    `<${action}Response xmlns="${NAMESPACE}"><${action}Result>${result}</${action}Result></${action}Response>`,
-  );
-}
-
-function xml(body: string): ServiceResponse {
-  return {
-    status: 200,
-    headers: { "content-type": "text/xml" },
-    body: `<?xml version="1.0" encoding="UTF-8"?>${body}`,
-  };
-}
-
-function element(name: string, content: string, form: "text" | "raw" = "text"): string {
-  return `<${name}>${form === "raw" ? content : escapeXml(content)}</${name}>`;
-}
