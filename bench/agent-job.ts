@@ -1,4 +1,5 @@
 /** The work of `agent-process.ts`. */
+import { join } from "node:path";
 import { captureDisk } from "#agent/capture/capture.ts";
 import { FileJournal } from "#agent/capture/journal.ts";
 import { openDisk } from "#agent/disk/disk-source.ts";
@@ -11,19 +12,22 @@ import { commitPoint, readPoint } from "#agent/repository/points.ts";
 import { SealedKeys } from "#agent/repository/testing/sealed-keys.ts";
 import { restoreDisk } from "#agent/restore/restore.ts";
 import { verifyDisk } from "#agent/restore/verify.ts";
+import { applyPoint } from "#agent/standby/apply.ts";
+import { Standbys } from "#agent/standby/standbys.ts";
 import { RetryingStore } from "#agent/store/retrying-store.ts";
 import { S3Store } from "#agent/store/s3-store.ts";
 import type { Point } from "#shared/format/point.ts";
 import { peakKiB } from "./run-process.ts";
 
 export interface AgentJob {
-  kind: "capture" | "restore" | "verify" | "check";
+  kind: "capture" | "restore" | "verify" | "check" | "apply";
   s3: {
     url: string;
     region: string;
     bucket: string;
     credentials: { accessKeyId: string; secretAccessKey: string; sessionToken: string };
   };
+  /** For `apply`: the folder of the target host. */
   image: string;
   pointId: string;
   parentId?: string;
@@ -31,14 +35,15 @@ export interface AgentJob {
   usedOnly?: boolean;
 }
 
+const SOURCE = "agt_bench";
 const job: AgentJob = JSON.parse(process.argv[2] ?? "{}");
 const { url: endpoint, region, bucket, credentials } = job.s3;
 const remote = new S3Store({ bucket, region, endpoint, credentials: async () => credentials, now: Date.now });
 const store = new RetryingStore(remote, { random: Math.random });
 const repository = {
-  sourceId: "bench",
+  sourceId: SOURCE,
   store,
-  dataKey: await obtainDataKey(store, new SealedKeys(Buffer.alloc(32, 1)), "bench"),
+  dataKey: await obtainDataKey(store, new SealedKeys(Buffer.alloc(32, 1)), SOURCE),
 };
 
 async function capture(): Promise<object> {
@@ -59,7 +64,7 @@ async function capture(): Promise<object> {
   const createdAt = new Date(captured.startedAt).toISOString();
   const point: Point = {
     pointId,
-    sourceId: "bench",
+    sourceId: SOURCE,
     createdAt,
     parentId: job.parentId ?? null,
     agentVersion: "bench",
@@ -85,7 +90,20 @@ async function restore(): Promise<object> {
   return statistics;
 }
 
-const jobs = { capture, restore, verify: restore, check: () => checkRepository({ repository }) };
+/** Makes a standby equal to a point, as a running agent does; its own start does not count. */
+async function apply(): Promise<object> {
+  const standbys = new Standbys({
+    ...{ imagesDir: join(job.image, "images"), dataDir: join(job.image, "agent") },
+    ...{ key: Buffer.alloc(32, 1), now: () => new Date() },
+  });
+  const began = performance.now();
+  const point = await readPoint(repository, job.pointId);
+  const sampling = { fraction: 0.01, maxBytes: 256 * 2 ** 20, random: Math.random };
+  const applied = await applyPoint({ standbys, planId: "plan_1", repository, point, sampling });
+  return { ...applied, seconds: (performance.now() - began) / 1000 };
+}
+
+const jobs = { capture, restore, verify: restore, apply, check: () => checkRepository({ repository }) };
 const result = await jobs[job.kind]();
 remote.close();
 console.log(JSON.stringify({ ...result, peakMiB: peakKiB("self") / 1024 }));

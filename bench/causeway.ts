@@ -48,7 +48,8 @@ export async function captureUsed(
   return { wallSeconds: cost.wallSeconds, peakMiB: JSON.parse(cost.stdout).peakMiB };
 }
 
-async function startServer(folder: string): Promise<void> {
+/** Starts the embedded S3 of a folder; `causeway.close` ends it. */
+export async function startServer(folder: string): Promise<void> {
   const child = spawn(process.execPath, [join(here, "s3-process.ts"), join(folder, "s3")], {
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -56,7 +57,8 @@ async function startServer(folder: string): Promise<void> {
   servers.set(folder, { child, s3: JSON.parse(line) });
 }
 
-async function runAgent(
+/** Runs one job of an agent on the S3 of a folder, in its own process. */
+export async function runAgent(
   folder: string,
   job: Omit<AgentJob, "s3">,
 ): Promise<{ cost: ProcessResult; serverCpuSeconds: number }> {

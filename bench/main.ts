@@ -13,6 +13,7 @@ import { measureLargeDisks } from "./large-disks.ts";
 import { borg, type Contender, qemuImg, restic } from "./peers.ts";
 import { formatReport, type Measured, toRows } from "./report.ts";
 import { runProcess } from "./run-process.ts";
+import { measureStandbyDelta } from "./standby-delta.ts";
 
 const { values } = parseArgs({
   options: {
@@ -82,6 +83,7 @@ const report = {
   restore: toRows(results.map(({ name, restores }) => ({ name, runs: restores }))),
   agents: contenders.includes(causeway) ? await agentMemory() : [],
   largeDisks: contenders.includes(causeway) ? await measureLargeDisks(cache) : [],
+  ...(contenders.includes(causeway) ? { standby: await measureStandbyDelta(image, cache, runs) } : {}),
 };
 console.log(formatReport(report));
 if (values.json) await writeFile(values.json, `${JSON.stringify(report, null, 2)}\n`);

@@ -30,9 +30,11 @@ test("peers are compared with ours by their medians", () => {
     restore: rows,
     agents: [{ role: "source", enrolledMiB: 103.4, peakMiB: 178.8 }],
     largeDisks: [{ name: "a disk", peakMiB: 199.6, wallSeconds: 12.3 }],
+    standby: { bytes: 50 * 2 ** 20, applySeconds: [3, 0.3, 0.4], ddSeconds: [0.2, 9, 0.2] },
   });
   expect(text).toMatch(/^i: 1024 MiB, 1048576 bytes \(1 MiB\) in use; medians of 3 runs$/m);
   expect(text).toMatch(/^source agent: 103 MiB .*, 179 MiB /m);
   expect(text).toMatch(/^capture of a disk: 200 MiB in 12 s$/m);
+  expect(text).toMatch(/^standby: a delta of 50 MiB applied in 0\.40 s, .* in 0\.20 s: 2\.00 times$/m);
   expect(text).toMatch(/theirs +6\.00 +5\.0-7\.0 .* 0\.50$/m);
 });

@@ -2,6 +2,7 @@ import type { AgentMemory } from "./agent-memory.ts";
 import type { ImageFacts } from "./image.ts";
 import type { LargeDisk } from "./large-disks.ts";
 import type { Capture, Restore } from "./peers.ts";
+import type { StandbyDelta } from "./standby-delta.ts";
 
 /** One contender's runs. */
 export interface Measured {
@@ -31,6 +32,7 @@ export interface BenchReport {
   restore: Row[];
   agents: AgentMemory[];
   largeDisks: LargeDisk[];
+  standby?: StandbyDelta;
 }
 
 export function median(numbers: readonly number[]): number {
@@ -65,7 +67,8 @@ export function toRows(measured: readonly { name: string; runs: readonly (Captur
   return rows.map((row, at) => (at === 0 ? row : { ...row, oursRatio: ours / row.wallSeconds }));
 }
 
-export function formatReport({ image, runs, capture, restore, agents, largeDisks }: BenchReport): string {
+export function formatReport(report: BenchReport): string {
+  const { image, runs, capture, restore, agents, largeDisks, standby } = report;
   const mib = (bytes: number) => Math.round(bytes / 2 ** 20);
   const head = `${image.path}: ${mib(image.sizeBytes)} MiB, ${image.usedBytes} bytes (${mib(image.usedBytes)} MiB) in use; medians of ${runs} runs`;
   const memory = agents.map(
@@ -79,7 +82,21 @@ export function formatReport({ image, runs, capture, restore, agents, largeDisks
     ),
   );
   const tables = ["", "capture", ...table(capture), "", "restore", ...table(restore)];
-  return [head, ...tables, ...(memory.length > 0 ? ["", "highest resident set", ...memory] : [])].join("\n");
+  const applied = standby ? ["", describeDelta(standby)] : [];
+  return [
+    head,
+    ...tables,
+    ...applied,
+    ...(memory.length > 0 ? ["", "highest resident set", ...memory] : []),
+  ].join("\n");
+}
+
+function describeDelta({ bytes, applySeconds, ddSeconds }: StandbyDelta): string {
+  const [ours, theirs] = [median(applySeconds), median(ddSeconds)];
+  return (
+    `standby: a delta of ${Math.round(bytes / 2 ** 20)} MiB applied in ${ours.toFixed(2)} s, ` +
+    `written by dd and synced in ${theirs.toFixed(2)} s: ${(ours / theirs).toFixed(2)} times`
+  );
 }
 
 const COLUMNS = ["", "wall s", "range", "CPU s", "S3 CPU s", "RSS MiB", "stored MiB", "limit", "ours/theirs"];

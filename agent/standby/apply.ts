@@ -63,17 +63,15 @@ class Application {
   async run(): Promise<Applied> {
     const { standbys, planId, point } = this.#options;
     const { record: before, folder } = await standbys.prepare(planId, point.sourceId);
-    const found = await this.#inspect(before);
-    await requireRoom(folder, found.neededBytes);
-    // A removed image that a power cut brings back would be taken for one of zeros.
-    if (found.fresh.size > 0) await syncFolder(folder);
-    this.#record = begun(before, point, found);
+    const { missing, doubtful, neededBytes } = await this.#inspect(before);
+    await requireRoom(folder, neededBytes);
+    this.#record = begun(before, point, doubtful);
     await standbys.write(planId, this.#record);
     const stamps = new Map<string, FileStamp>();
     const disks: Applied["disks"] = [];
     for (const disk of point.disks.map(mapOf)) {
       const path = standbys.pathOf(planId, disk.name);
-      await using image = await StandbyImage.open(path, { create: found.fresh.has(disk.name) });
+      await using image = await StandbyImage.open(path, { create: missing.has(disk.name) });
       const how = await this.#applierOf(disk, image, before).apply();
       await image.sync();
       stamps.set(disk.name, await image.stamp());
@@ -86,24 +84,26 @@ class Application {
     return { disks, ...this.#counts };
   }
 
-  /** Which images are not there, which another program has changed, and how much room is needed. */
+  /** Which images are missing, which another program has changed or removed, and the room needed. */
   async #inspect(
     record: StandbyRecord,
-  ): Promise<{ fresh: Set<string>; doubtful: Set<string>; neededBytes: number }> {
+  ): Promise<{ missing: Set<string>; doubtful: Set<string>; neededBytes: number }> {
     const { standbys, planId, point } = this.#options;
-    const fresh = new Set<string>();
+    const refuse = (why: string) => new StandbyNotOursError(planId, why);
+    const missing = new Set<string>();
     const doubtful = new Set<string>();
     let neededBytes = 0;
     for (const { name, usedBytes } of point.disks) {
       const image = await findImage(standbys.pathOf(planId, name));
       const known = record.disks.find((disk) => disk.name === name);
-      if (image && !image.isFile) throw new StandbyNotOursError(planId, `its image of ${name} is not a file`);
-      if (image && !known) throw new StandbyNotOursError(planId, `it has not written an image of ${name}`);
-      if (!image) fresh.add(name);
-      else if (record.applying.length === 0 && !isSameStamp(known?.stamp, image.stamp)) doubtful.add(name);
+      if (image && !image.isFile) throw refuse(`its image of ${name} is not a file`);
+      if (image && !known) throw refuse(`it has not written an image of ${name}`);
+      const isUnchanged = image && (record.applying.length > 0 || isSameStamp(known?.stamp, image.stamp));
+      if (!image) missing.add(name);
+      if (known && !isUnchanged) doubtful.add(name);
       neededBytes += Math.max(0, usedBytes - (image?.allocatedBytes ?? 0));
     }
-    return { fresh, doubtful, neededBytes };
+    return { missing, doubtful, neededBytes };
   }
 
   #applierOf(disk: MappedDisk, image: StandbyImage, before: StandbyRecord): DiskApplier {

@@ -101,8 +101,9 @@ export class DiskApplier {
   /** Writes what differs from anything the image may contain. Removes what it writes from `sample`. */
   async #applyChanges(holds: MappedDisk, sample: Set<number>): Promise<"unchanged" | "changes"> {
     const { disk, interrupted } = this.#options;
-    const isSame = holds.contentHash === disk.contentHash && interrupted.length === 0;
-    if (isSame) return "unchanged";
+    // Only an equal hash of an equal size was checked before.
+    const isSame = holds.contentHash === disk.contentHash && holds.sizeBytes === disk.sizeBytes;
+    if (isSame && interrupted.length === 0) return "unchanged";
     const earlier = [holds, ...interrupted].map((each) => this.#earlier(each));
     const written = await this.#write(changedParts(this.#map, earlier), (parts) => {
       for (const { index } of parts) sample.delete(index);

@@ -49,7 +49,7 @@ export function isSameStamp(before: FileStamp | null | undefined, now: FileStamp
 }
 
 /** A disk of zeros. */
-export function zeroDisk(name: string, sizeBytes: number): MappedDisk {
+function zeroDisk(name: string, sizeBytes: number): MappedDisk {
   const contentHash = diskHash(sizeBytes, ZERO_ID).toString("hex");
   return { name, sizeBytes, root: null, contentHash, usedBytes: 0, badRanges: 0, badBytes: 0 };
 }
@@ -63,21 +63,17 @@ export function mapOf({ consistency: _c, volumes: _v, wholeCopies: _w, ...map }:
 const MOST_INTERRUPTED = 4;
 
 /**
- * The record before the first byte of a point is written. `fresh`: disks whose images do not exist and will
- * be made as zeros. `doubtful`: disks whose images another program has changed.
+ * The record before the first byte of a point is written. `doubtful`: disks whose images another program has
+ * changed or removed. A disk that the standby did not have is made from zeros.
  */
-export function begun(
-  record: StandbyRecord,
-  point: Point,
-  { fresh, doubtful }: { fresh: ReadonlySet<string>; doubtful: ReadonlySet<string> },
-): StandbyRecord {
+export function begun(record: StandbyRecord, point: Point, doubtful: ReadonlySet<string>): StandbyRecord {
   const disks = point.disks.map(mapOf);
   const tooMany = record.applying.length >= MOST_INTERRUPTED;
-  const kept = record.disks
-    .filter(({ name }) => !fresh.has(name))
-    .map((disk) => (tooMany || doubtful.has(disk.name) ? { ...disk, holds: null } : disk));
+  const kept = record.disks.map((disk) =>
+    tooMany || doubtful.has(disk.name) ? { ...disk, holds: null } : disk,
+  );
   const made = disks
-    .filter(({ name }) => fresh.has(name))
+    .filter(({ name }) => !record.disks.some((disk) => disk.name === name))
     .map(({ name, sizeBytes }) => ({ name, holds: zeroDisk(name, sizeBytes), stamp: null }));
   const applying = tooMany ? [] : record.applying.filter(({ pointId }) => pointId !== point.pointId);
   return {

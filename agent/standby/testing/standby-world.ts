@@ -99,18 +99,22 @@ export class StandbyWorld {
     return this.standbys.pathOf(PLAN, disk);
   }
 
-  /** What the standby's folder has. */
   images(): Disks {
-    const folder = join(this.dir, "images", PLAN);
-    const names = existsSync(folder) ? readdirSync(folder) : [];
-    return Object.fromEntries(
-      names.map((name) => [name.replace(/\.raw$/, ""), readFileSync(join(folder, name))]),
-    );
+    return imagesIn(this.dir);
   }
 
   [Symbol.dispose](): void {
     rmSync(this.dir, { recursive: true, force: true });
   }
+}
+
+/** What the standby's folder has. */
+export function imagesIn(dir: string): Disks {
+  const folder = join(dir, "images", PLAN);
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  return Object.fromEntries(
+    names.map((name) => [name.replace(/\.raw$/, ""), readFileSync(join(folder, name))]),
+  );
 }
 
 export function standbysIn(dir: string): Standbys {
