@@ -6,6 +6,7 @@ import { backup } from "./commands/backup.ts";
 import { bootImagesList } from "./commands/boot-images-list.ts";
 import { bootImagesUpload } from "./commands/boot-images-upload.ts";
 import { cancel } from "./commands/cancel.ts";
+import { collectGarbage } from "./commands/collect-garbage.ts";
 import { conversions } from "./commands/conversions.ts";
 import { convert } from "./commands/convert.ts";
 import { enrolToken } from "./commands/enrol-token.ts";
@@ -40,6 +41,7 @@ export const commands: CliCommand[] = [
   receipt,
   points,
   prune,
+  collectGarbage,
   restore,
   repoCheck,
   revoke,

@@ -99,6 +99,35 @@ export interface Bucket {
   describe(key: string): Promise<ObjectFacts | undefined>;
 }
 
+export interface StoredObject {
+  key: string;
+  sizeBytes: number;
+  /** When it was written, in milliseconds since 1970 by the bucket's clock. */
+  writtenAt: number;
+}
+
+/** The objects of repositories, for collect-garbage. */
+export interface RepositoryObjects {
+  /** Milliseconds since 1970 by the bucket's clock. */
+  now(): Promise<number>;
+  /** All objects whose keys begin with the prefix, by key. */
+  list(prefix: string): AsyncIterable<StoredObject>;
+  /**
+   * The object, or the part of a range that it has; `undefined` if there is no such object, or if it ends
+   * before the range.
+   */
+  get(key: string, range?: { offset: number; bytes: number }): Promise<Buffer | undefined>;
+  /** Writes the object unless its key exists. */
+  putNew(key: string, bytes: Uint8Array): Promise<void>;
+  /** Deletes these objects. A key that has none is no error. */
+  delete(keys: readonly string[]): Promise<void>;
+}
+
+/** What wraps the sources' data keys. */
+export interface DataKeys {
+  unwrap(wrapped: Uint8Array, context: { sourceId: string }, keyId: string): Promise<Uint8Array>;
+}
+
 /** The marks in repositories by which collect-garbage knows the points that were pruned. */
 export interface PruneMarks {
   /** Repeating it changes nothing: the first mark stays. */

@@ -118,8 +118,10 @@ test("no role may delete objects or change versions or the bucket, and each may 
   const statements = identityStatements();
   const s3 = statements.filter(({ actions }) => actions.some((action) => /^(s3:|\*)/.test(action)));
   expect(new Set(s3.flatMap(({ actions }) => actions))).toEqual(
-    new Set(["s3:GetObject", "s3:PutObject", "s3:ListBucket"]),
+    new Set(["s3:GetObject", "s3:PutObject", "s3:ListBucket", "s3:DeleteObject"]),
   );
+  const deleted = s3.filter(({ actions }) => actions.includes("s3:DeleteObject"));
+  expect(deleted.map(({ objects }) => objects)).toEqual([["sources/*/points/*", "sources/*/packs/*"]]);
   const thing = "$" + "{credentials-iot:ThingName}";
   const created = s3
     .filter(({ actions }) => actions.includes("s3:PutObject"))
@@ -133,6 +135,7 @@ test("no role may delete objects or change versions or the bucket, and each may 
       `sources/${thing}/packs/*`,
       `sources/${thing}/points/*`,
       "sources/*/pruned/*",
+      "collections/*",
     ].sort(),
   );
 });
@@ -158,9 +161,11 @@ test("the bucket refuses every caller's overwrites, deletions and plain HTTP", (
     {
       Effect: "Deny",
       Principal: { AWS: "*" },
-      Action: ["s3:DeleteObject", "s3:DeleteObjectVersion"],
-      Condition: undefined,
+      Action: "s3:DeleteObject",
+      Condition: { ArnNotEquals: { "aws:PrincipalArn": expect.anything() } },
     },
+    { Effect: "Deny", Principal: { AWS: "*" }, Action: "s3:DeleteObject", Condition: undefined },
+    { Effect: "Deny", Principal: { AWS: "*" }, Action: "s3:DeleteObjectVersion", Condition: undefined },
   ]);
 });
 
@@ -207,7 +212,7 @@ test("every machine may invoke the functions that its definition calls, and no o
   const template = templates().get("CausewayWorkflow");
   const machines = Object.values(template?.findResources("AWS::StepFunctions::StateMachine") ?? {});
   const policies = Object.entries(template?.findResources("AWS::IAM::Policy") ?? {});
-  expect(machines).toHaveLength(4);
+  expect(machines).toHaveLength(5);
   for (const { Properties } of machines) {
     const role = (Properties.RoleArn["Fn::GetAtt"] as [string])[0];
     const [, policy] = policies.find(([, one]) => JSON.stringify(one).includes(`"Ref":"${role}"`)) ?? [];

@@ -29,6 +29,12 @@ const accepted: Record<string, string> = {
   [wildcard(ARN("iot", "cert/*"))]: "The certificate's id is made at enrolment.",
   [wildcard(`${BUCKET}/sources/*`)]:
     "The role is always assumed with a session policy for one source server.",
+  ...Object.fromEntries(
+    ["sources/*/key.json", "sources/*/points/*", "sources/*/packs/*", "collections/*"].map((objects) => [
+      wildcard(`${BUCKET}/${objects}`),
+      "The collector works on every source's repository.",
+    ]),
+  ),
   [wildcard(`${BUCKET}/sources/*/pruned/*`)]:
     "Any source's points can be pruned; the marks are empty, and none can be overwritten.",
   [wildcard(`${BUCKET}/boot-images/*`)]:

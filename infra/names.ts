@@ -21,6 +21,17 @@ export const SOURCES_PREFIX = "sources/";
  */
 export const WRITTEN_BY_SOURCES = ["key.json", "packs/*", "points/*", "boot-states/*"] as const;
 
+/** The only role that deletes objects. The bucket's policy names it. */
+export const COLLECTOR_ROLE = "causeway-collector";
+
+/** What it deletes: recovery points and packs, never keys, marks, boot states or anything else. */
+export const COLLECTED: readonly string[] = ["points/*", "packs/*"].map(
+  (objects) => `${SOURCES_PREFIX}*/${objects}`,
+);
+
+/** The prefix of what collections of garbage keep between two slices. */
+export const COLLECTIONS_PREFIX = "collections/";
+
 /** The prefix of target hosts' screenshots and console logs; the thing name follows. */
 export const EVIDENCE_PREFIX = "evidence/";
 

@@ -6,7 +6,7 @@ import type { IKey } from "aws-cdk-lib/aws-kms";
 import type { IBucket } from "aws-cdk-lib/aws-s3";
 import type { IStateMachine } from "aws-cdk-lib/aws-stepfunctions";
 import type { WorkflowName } from "#shared/protocol/conversion-types.ts";
-import { SOURCES_PREFIX, stateMachineName } from "./names.ts";
+import { COLLECTED, COLLECTIONS_PREFIX, SOURCES_PREFIX, stateMachineName } from "./names.ts";
 
 /**
  * Reads and writes single items, and queries. No scans and no deletes: the table keeps everything and expires
@@ -25,6 +25,29 @@ export function markPruned(bucket: IBucket): PolicyStatement {
     actions: ["s3:PutObject"],
     resources: [bucket.arnForObjects(`${SOURCES_PREFIX}*/pruned/*`)],
   });
+}
+
+/**
+ * Reads recovery points and packs of every source, with their keys, and deletes points and packs. The
+ * bucket's policy lets no other role delete.
+ */
+export function workAsCollector(bucket: IBucket, key: IKey): PolicyStatement[] {
+  const objects = (...keys: string[]) => keys.map((each) => bucket.arnForObjects(each));
+  const kept = `${COLLECTIONS_PREFIX}*`;
+  return [
+    new PolicyStatement({
+      actions: ["s3:ListBucket"],
+      resources: [bucket.bucketArn],
+      conditions: { StringLike: { "s3:prefix": `${SOURCES_PREFIX}*` } },
+    }),
+    new PolicyStatement({
+      actions: ["s3:GetObject"],
+      resources: objects(`${SOURCES_PREFIX}*/key.json`, ...COLLECTED, kept),
+    }),
+    new PolicyStatement({ actions: ["s3:PutObject"], resources: objects(kept) }),
+    new PolicyStatement({ actions: ["s3:DeleteObject"], resources: objects(...COLLECTED) }),
+    new PolicyStatement({ actions: ["kms:Decrypt"], resources: [key.keyArn] }),
+  ];
 }
 
 /** Sends commands to agents, signed so that they obey. */

@@ -31,6 +31,7 @@ export const environments = {
   "api/boot-images": z.object({ ...table, BUCKET_NAME: Name, BOOT_IMAGE_UPLOAD_ROLE_ARN: Arn }),
   "api/recovery-points": z.object(table),
   "api/prune": z.object({ ...table, BUCKET_NAME: Name }),
+  "api/collections": z.object({ ...table, COLLECT_GARBAGE_WORKFLOW_ARN: Arn }),
   "api/data-access": z.object({ ...table, BUCKET_NAME: Name, KMS_KEY_ARN: Arn, DATA_ACCESS_ROLE_ARN: Arn }),
   "api/audit": z.object(table),
   "api/openapi": z.object({}),
@@ -40,6 +41,8 @@ export const environments = {
   "tasks/dispatch-command": z.object(commanding),
   "tasks/record-recovery-point": z.object(table),
   "tasks/complete-conversion": z.object(table),
+  "tasks/list-repositories": z.object(table),
+  "tasks/collect-garbage": z.object({ ...table, BUCKET_NAME: Name }),
   "tasks/abandon-conversion": z.object(commanding),
 } as const satisfies Record<string, z.ZodObject>;
 

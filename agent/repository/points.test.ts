@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
+import { CAPTURE_AGE_MS } from "#shared/format/ages.ts";
 import { MemoryStore } from "../store/testing/memory-store.ts";
 import { loadDataKey, obtainDataKey } from "./data-key.ts";
-import { CAPTURE_AGE_MS, CaptureTooOldError, commitPoint, PointExistsError, readPoint } from "./points.ts";
+import { CaptureTooOldError, commitPoint, PointExistsError, readPoint } from "./points.ts";
 import { SealedKeys } from "./testing/sealed-keys.ts";
 
 const times = { startedAt: 0, now: 1000 };

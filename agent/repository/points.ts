@@ -1,16 +1,11 @@
 import { hash, randomBytes } from "node:crypto";
 import { CausewayError } from "#shared/errors.ts";
+import { CAPTURE_AGE_MS } from "#shared/format/ages.ts";
 import { SALT_BYTES } from "#shared/format/keys.ts";
 import { pointKey, prunedKey } from "#shared/format/object-keys.ts";
 import { decodePoint, encodePoint, type Point } from "#shared/format/point.ts";
 import { ObjectExistsError } from "../store/object-store.ts";
 import type { Repository } from "./repository.ts";
-
-/**
- * The longest time a capture may base its result on its parent. After that, collect-garbage may assume that
- * the capture has ended; see docs/format.md.
- */
-export const CAPTURE_AGE_MS: number = 5 * 24 * 3600 * 1000;
 
 /** The capture took longer than its parent is kept, so what it is based on may have been deleted. */
 export class CaptureTooOldError extends CausewayError {

@@ -18,7 +18,7 @@ export class S3PruneMarks implements PruneMarks {
         new PutObjectCommand({
           Bucket: this.#bucket,
           Key: prunedKey(sourceId, pointId),
-          Body: "",
+          Body: new Uint8Array(),
           IfNoneMatch: "*",
         }),
       );

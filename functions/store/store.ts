@@ -2,6 +2,7 @@ import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { AgentStore } from "./agents.ts";
 import { AuditStore } from "./audit.ts";
 import { BootImageStore } from "./boot-images.ts";
+import { CollectionStore } from "./collections.ts";
 import { CommandStore } from "./commands.ts";
 import { ConversionStore } from "./conversions.ts";
 import { EnrolmentRequestStore } from "./enrolment-requests.ts";
@@ -20,6 +21,7 @@ export interface Store {
   owners: OwnerStore;
   points: RecoveryPointStore;
   bootImages: BootImageStore;
+  collections: CollectionStore;
   audit: AuditStore;
   reservations: ReservationStore;
 }
@@ -42,6 +44,7 @@ export function openStore(
     owners: new OwnerStore(conversions),
     points: new RecoveryPointStore(table),
     bootImages: new BootImageStore(table),
+    collections: new CollectionStore(table),
     audit: new AuditStore(table, random),
     reservations: new ReservationStore(table),
   };

@@ -21,6 +21,9 @@ export interface HandlerFunctionProps<N extends FunctionName> {
   /** Its rights, in addition to writing its own log. */
   statements?: PolicyStatement[];
   timeout?: Duration;
+  memoryMiB?: number;
+  /** A fixed name of its role, for policies that name it. */
+  roleName?: string;
 }
 
 /** One Lambda function with its own role and log group. It has only the rights that are listed here. */
@@ -33,6 +36,7 @@ export class HandlerFunction<N extends FunctionName = never> extends Construct {
     this.role = new Role(this, "Role", {
       assumedBy: new ServicePrincipal("lambda.amazonaws.com"),
       description: `Runs functions/${props.name}`,
+      ...(props.roleName === undefined ? {} : { roleName: props.roleName }),
     });
     const logGroup = new LogGroup(this, "Log", {
       retention: RetentionDays.THREE_MONTHS,
@@ -47,7 +51,7 @@ export class HandlerFunction<N extends FunctionName = never> extends Construct {
       code: Code.fromAsset(props.bundle),
       handler: "index.handler",
       environment: props.environment,
-      memorySize: 512,
+      memorySize: props.memoryMiB ?? 512,
       timeout: props.timeout ?? Duration.seconds(20),
       role: this.role,
       logGroup,

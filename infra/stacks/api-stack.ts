@@ -45,6 +45,18 @@ export class ApiStack extends Stack {
         prune: this.#handler("Prune", "api/prune", { ...table, BUCKET_NAME: props.data.bucket.bucketName }, [
           markPruned(props.data.bucket),
         ]),
+        collections: this.#handler(
+          "Collections",
+          "api/collections",
+          { ...table, COLLECT_GARBAGE_WORKFLOW_ARN: props.workflow.collectGarbage.stateMachineArn },
+          [
+            new PolicyStatement({
+              actions: ["states:StartExecution"],
+              resources: [props.workflow.collectGarbage.stateMachineArn],
+            }),
+            onExecutions(this, ["states:DescribeExecution"], ["collect-garbage"]),
+          ],
+        ),
         "data-access": this.#dataAccess(),
         audit: this.#handler("Audit", "api/audit", table),
         openapi: this.#handler("OpenApi", "api/openapi", {}, []),

@@ -4,6 +4,7 @@ import { AnyPrincipal, Effect, PolicyStatement } from "aws-cdk-lib/aws-iam";
 import { Key, KeySpec, KeyUsage } from "aws-cdk-lib/aws-kms";
 import { BlockPublicAccess, Bucket, BucketEncryption } from "aws-cdk-lib/aws-s3";
 import type { Construct } from "constructs";
+import { COLLECTED, COLLECTIONS_PREFIX, COLLECTOR_ROLE } from "../names.ts";
 
 /**
  * The resources that must outlive all others: job state, repositories, and the key that wraps the data keys.
@@ -55,6 +56,8 @@ export class DataStack extends Stack {
           noncurrentVersionExpiration: Duration.days(30),
           abortIncompleteMultipartUploadAfter: Duration.days(7),
         },
+        { id: "forget-emptied-names", expiredObjectDeleteMarker: true },
+        { id: "forget-old-collections", prefix: COLLECTIONS_PREFIX, expiration: Duration.days(7) },
         { id: "forget-old-evidence", prefix: "evidence/", expiration: Duration.days(365) },
       ],
       removalPolicy: RemovalPolicy.RETAIN,
@@ -66,8 +69,9 @@ export class DataStack extends Stack {
    * No principal can change a stored object. Each write must say `If-None-Match: *`, which S3 refuses if the
    * key exists; uploads in parts and copies, which Causeway does not use, are refused with the rest
    * (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html). Over a delete
-   * marker such a write would succeed, so deletions are refused too. Lifecycle rules are not subject to the
-   * policy.
+   * marker such a write would succeed, so deletions are refused too, except those of the collector. It
+   * deletes only packs, whose names are hashes, and points that stay marked as pruned. Lifecycle rules are
+   * not subject to the policy.
    */
   #keepHistory(): void {
     const objects = {
@@ -83,11 +87,34 @@ export class DataStack extends Stack {
         conditions: { Null: { "s3:if-none-match": "true" } },
       }),
     );
+    const collector = this.formatArn({
+      service: "iam",
+      region: "",
+      resource: "role",
+      resourceName: COLLECTOR_ROLE,
+    });
     this.bucket.addToResourcePolicy(
       new PolicyStatement({
-        sid: "NothingIsDeleted",
+        sid: "OnlyTheCollectorDeletes",
         ...objects,
-        actions: ["s3:DeleteObject", "s3:DeleteObjectVersion"],
+        actions: ["s3:DeleteObject"],
+        conditions: { ArnNotEquals: { "aws:PrincipalArn": collector } },
+      }),
+    );
+    this.bucket.addToResourcePolicy(
+      new PolicyStatement({
+        sid: "OnlyPointsAndPacksAreDeleted",
+        effect: Effect.DENY,
+        principals: [new AnyPrincipal()],
+        actions: ["s3:DeleteObject"],
+        notResources: COLLECTED.map((keys) => this.bucket.arnForObjects(keys)),
+      }),
+    );
+    this.bucket.addToResourcePolicy(
+      new PolicyStatement({
+        sid: "NoVersionIsDeleted",
+        ...objects,
+        actions: ["s3:DeleteObjectVersion"],
       }),
     );
   }

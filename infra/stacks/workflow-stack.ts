@@ -1,5 +1,6 @@
-import { ArnFormat, Stack, type StackProps } from "aws-cdk-lib";
-import type { PolicyStatement } from "aws-cdk-lib/aws-iam";
+import { ArnFormat, Duration, Stack, type StackProps } from "aws-cdk-lib";
+import { PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import { CfnSchedule } from "aws-cdk-lib/aws-scheduler";
 import type { StateMachine } from "aws-cdk-lib/aws-stepfunctions";
 import type { Construct } from "constructs";
 import type { FunctionName, Variables } from "#shared/environment.ts";
@@ -10,8 +11,8 @@ import {
 } from "#shared/protocol/conversion-types.ts";
 import { AslStateMachine, type AslStateMachineProps } from "../constructs/asl-state-machine.ts";
 import { HandlerFunction } from "../constructs/handler-function.ts";
-import { stateMachineName } from "../names.ts";
-import { answerTasks, commandAgents, startExecutions, useTable } from "../statements.ts";
+import { COLLECTOR_ROLE, stateMachineName } from "../names.ts";
+import { answerTasks, commandAgents, startExecutions, useTable, workAsCollector } from "../statements.ts";
 import type { DataStack } from "./data-stack.ts";
 
 type TaskName = Extract<FunctionName, `tasks/${string}`>;
@@ -28,6 +29,8 @@ const AGENT_WORKFLOWS: readonly WorkflowName[] = [...captureWorkflows, "make-clo
 export class WorkflowStack extends Stack {
   /** Runs the conversions. */
   readonly conversion: StateMachine;
+  /** Deletes what no recovery point needs. */
+  readonly collectGarbage: StateMachine;
   /** The machines whose steps wait for agents, by ARN. */
   readonly agentWorkflows: readonly string[];
 
@@ -63,6 +66,8 @@ export class WorkflowStack extends Stack {
       CheckPreflight: task("CheckPreflight", "tasks/check-preflight", table),
       DispatchCommand: task("DispatchCommand", "tasks/dispatch-command", commanding, ...command),
       RecordRecoveryPoint: task("RecordRecoveryPoint", "tasks/record-recovery-point", table),
+      ListRepositories: task("ListRepositories", "tasks/list-repositories", table),
+      CollectGarbage: this.#collector(data, bundles["tasks/collect-garbage"]),
       CompleteConversion: task("CompleteConversion", "tasks/complete-conversion", table),
       AbandonConversion: task("AbandonConversion", "tasks/abandon-conversion", commanding, ...command),
     };
@@ -85,9 +90,49 @@ export class WorkflowStack extends Stack {
       },
       statements: startExecutions(this, { ...captures, "make-clone": makeClone }),
     });
+    this.collectGarbage = machine("collect-garbage");
+    this.#everyWeek(this.collectGarbage);
     this.agentWorkflows = [...Object.values(captures), makeClone].map(
       ({ stateMachineArn }) => stateMachineArn,
     );
+  }
+
+  /** A mark is kept in memory, about a hundred bytes for each pack and each node of a disk map. */
+  #collector(data: DataStack, bundle: string): HandlerFunction {
+    return new HandlerFunction<"tasks/collect-garbage">(this, "CollectGarbageFunction", {
+      name: "tasks/collect-garbage",
+      bundle,
+      environment: { TABLE_NAME: data.table.tableName, BUCKET_NAME: data.bucket.bucketName },
+      statements: [useTable(data.table), ...workAsCollector(data.bucket, data.key)],
+      roleName: COLLECTOR_ROLE,
+      timeout: Duration.minutes(15),
+      memoryMiB: 2048,
+    });
+  }
+
+  /** On Sundays, at an hour when little else runs. */
+  #everyWeek(workflow: StateMachine): void {
+    const role = new Role(this, "CollectGarbageScheduleRole", {
+      description: "Starts collect-garbage every week",
+      assumedBy: new ServicePrincipal("scheduler.amazonaws.com"),
+    });
+    role.addToPolicy(
+      new PolicyStatement({
+        actions: ["states:StartExecution"],
+        resources: [workflow.stateMachineArn],
+      }),
+    );
+    new CfnSchedule(this, "CollectGarbageSchedule", {
+      description: "Collects garbage",
+      scheduleExpression: "cron(0 3 ? * SUN *)",
+      scheduleExpressionTimezone: "UTC",
+      flexibleTimeWindow: { mode: "OFF" },
+      target: {
+        arn: workflow.stateMachineArn,
+        roleArn: role.roleArn,
+        input: JSON.stringify({ dryRun: false }),
+      },
+    });
   }
 }
 

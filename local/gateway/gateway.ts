@@ -111,6 +111,8 @@ export class Gateway {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { services, fallback } = await this.#routes.promise;
+    // By the clock that also dates what is stored; SDKs correct the times of their signatures by it.
+    response.setHeader("date", new Date(this.#options.clock.now()).toUTCString());
     const { authorization } = request.headers;
     if (isSigned(authorization)) {
       const name = signingName(authorization);

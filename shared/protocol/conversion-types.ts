@@ -102,9 +102,14 @@ export const captureWorkflows: readonly CaptureWorkflow[] = [
  * A workflow: its state machine's definition is `statemachines/NAME.asl.json`. A conversion of any type runs
  * `conversion`, which starts the capture of its type and then `make-clone`.
  */
-export type WorkflowName = "conversion" | CaptureWorkflow | "make-clone";
+export type WorkflowName = "conversion" | CaptureWorkflow | "make-clone" | "collect-garbage";
 
-export const workflowNames: readonly WorkflowName[] = ["conversion", ...captureWorkflows, "make-clone"];
+export const workflowNames: readonly WorkflowName[] = [
+  "conversion",
+  ...captureWorkflows,
+  "make-clone",
+  "collect-garbage",
+];
 
 function namesWhere(fits: (row: Row) => boolean): string {
   return names.filter((type) => fits(conversionTypes[type])).join("|");

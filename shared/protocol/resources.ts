@@ -259,6 +259,38 @@ export const PruneResult = z.object({
 });
 export type PruneResult = z.infer<typeof PruneResult>;
 
+export const NewCollection = z.strictObject({
+  /** Only this source's garbage; every source's if absent. */
+  sourceId: ResourceId.optional(),
+  /** Only finds the garbage: nothing is deleted. */
+  dryRun: z.boolean().default(false),
+});
+
+/** What a collection deleted of one source, or would have deleted. */
+export const CollectionResult = z.object({
+  sourceId: AgentId,
+  dryRun: z.boolean(),
+  at: Timestamp,
+  /** The points that stay. */
+  living: z.int().nonnegative(),
+  /** The points and packs that went, and the bytes of both. */
+  points: z.int().nonnegative(),
+  packs: z.int().nonnegative(),
+  bytes: z.int().nonnegative(),
+  /** Why nothing was deleted. */
+  problem: z.string().optional(),
+});
+export type CollectionResult = z.infer<typeof CollectionResult>;
+
+/** One run of collect-garbage. */
+export const Collection = z.object({
+  id: ResourceId,
+  running: z.boolean(),
+  /** Of each source that is done. */
+  results: z.array(CollectionResult),
+});
+export type Collection = z.infer<typeof Collection>;
+
 export const AuditEntry = z.object({
   id: z.string(),
   at: Timestamp,

@@ -114,6 +114,7 @@ export const catchLists: Readonly<Record<string, readonly object[]>> = {
     late("BringBack", "BootEnvironmentSilentError"),
     any("BringBack"),
   ],
+  "gives up this source's garbage": [any("GiveUpSource")],
   "waits for the original system all the same": [anyKeepingFailure("AwaitOriginal")],
   "says of what was late that the original system is silent": [late("Failed", "OriginalSystemSilentError")],
   "waits for the machine that was to be brought back": [anyKeepingFailure("AwaitReturn")],
