@@ -21,18 +21,14 @@ class Run extends ConversionRun {
 test("a conversion goes through every step and ends with the results of all of them", async () => {
   const run = await new Run().start({ bootCheck: true, disks: ["vda", "vdb"], bootExpect: "ready" });
   expect(run.result().status).toBe("SUCCEEDED");
-  expect(run.commands).toEqual([
-    "capture-disk vda",
-    "capture-disk vdb",
-    "commit-recovery-point",
-    "materialise",
-    "verify",
-    "boot-check",
-  ]);
+  expect(run.commands).toEqual(["take-recovery-point", "materialise", "verify", "boot-check"]);
   expect(run.world.payloads("CompleteConversion")).toMatchObject([
     {
       conversionId: "cnv_1",
-      captures: [{ disk: { name: "vda" } }, { disk: { name: "vdb" } }],
+      disks: [
+        { name: "vda", sizeBytes: 64 },
+        { name: "vdb", sizeBytes: 64 },
+      ],
       materialised: { disks: [{ name: "vda" }, { name: "vdb" }] },
       verified: { bytesVerified: 64 },
       bootCheck: { verdict: "booted" },
@@ -52,9 +48,7 @@ test.each<{ bandwidthLimitBytesPerSecond?: number; allBlocks?: boolean } & Recor
     const read = commandKinds[kind].input.parse(input);
     // Nothing was sent that the agent would not see.
     expect(read).toMatchObject(input);
-    expect(agentId).toBe(
-      ["capture-disk", "commit-recovery-point"].includes(kind) ? "agt_source" : "agt_target",
-    );
+    expect(agentId).toBe(kind === "take-recovery-point" ? "agt_source" : "agt_target");
   }
   const [capture] = run.dispatched;
   expect(capture?.input.bandwidthLimitBytesPerSecond).toBe(change.bandwidthLimitBytesPerSecond);
@@ -69,15 +63,6 @@ test("verification gets each written disk but no map, which is in the recovery p
   ]);
 });
 
-test("two disks are captured at once, the third when one is done", async () => {
-  const run = await new Run({ "capture-disk": [silent] }).start({ disks: ["vda", "vdb", "vdc"] });
-  expect(run.commands).toEqual(["capture-disk vda", "capture-disk vdb"]);
-  const [first] = run.dispatched;
-  if (first) await succeed()(first, run);
-  await run.world.settle();
-  expect(run.commands).toContain("capture-disk vdc");
-});
-
 test("preflight that fails touches nothing", async () => {
   const run = await new Run({}, { CheckPreflight: () => throwing("PreflightFailedError") }).start();
   expect(run.result()).toMatchObject({ status: "FAILED", error: "PreflightFailedError" });
@@ -85,7 +70,7 @@ test("preflight that fails touches nothing", async () => {
   expect(run.abandonedWith).toMatchObject([{ Error: "PreflightFailedError" }]);
 });
 
-test.each(["capture-disk", "commit-recovery-point", "materialise", "verify", "boot-check"])(
+test.each(["take-recovery-point", "materialise", "verify", "boot-check"])(
   "a permanent failure of %s ends the conversion with that name, after cleaning up",
   async (kind) => {
     const run = await new Run({ [kind]: [fail("DiskNotFoundError")] }).start({ bootCheck: true });
@@ -124,17 +109,17 @@ test("a cancellation that a dispatch sees ends the conversion at once", async ()
 });
 
 test("an agent that stops reporting gets the command again, and the conversion continues when it is back", async () => {
-  const run = await new Run({ "capture-disk": [silent, silent, succeed()] }).start();
+  const run = await new Run({ "take-recovery-point": [silent, silent, succeed()] }).start();
   await run.world.clock.advance(119_000);
   expect(run.dispatched).toHaveLength(1);
   await run.world.clock.advance(300_000);
   expect(run.result().status).toBe("SUCCEEDED");
-  expect(run.commands.filter((kind) => kind === "capture-disk vda")).toHaveLength(3);
+  expect(run.commands.filter((kind) => kind === "take-recovery-point")).toHaveLength(3);
   expect(new Set(run.dispatched.map(({ taskToken }) => taskToken)).size).toBe(run.dispatched.length);
 });
 
 test("an agent that sends heartbeats does not get the command again, however long it takes", async () => {
-  const run = await new Run({ "capture-disk": [silent] }).start();
+  const run = await new Run({ "take-recovery-point": [silent] }).start();
   const [command] = run.dispatched;
   if (!command) throw new Error("nothing was dispatched");
   for (let minute = 0; minute < 60; minute++) {
@@ -148,7 +133,7 @@ test("an agent that sends heartbeats does not get the command again, however lon
 });
 
 test("an agent may be away for most of a day; one that stays away ends the conversion", async () => {
-  const run = await new Run({ "capture-disk": [silent] }).start();
+  const run = await new Run({ "take-recovery-point": [silent] }).start();
   await run.world.clock.advance(20 * 3600_000);
   expect(run.result().status).toBe("RUNNING");
   await run.world.clock.advance(8 * 3600_000);
@@ -209,7 +194,7 @@ test("cleaning up is tried until it succeeds", async () => {
   let calls = 0;
   const flaky = () => (++calls < 4 ? throwing("UnexpectedError") : { state: "failed" });
   const run = await new Run(
-    { "capture-disk": [fail("DiskNotFoundError")] },
+    { "take-recovery-point": [fail("DiskNotFoundError")] },
     { AbandonConversion: flaky },
   ).start();
   await run.world.clock.advance(600_000);
@@ -219,8 +204,8 @@ test("cleaning up is tried until it succeeds", async () => {
 
 // --- The control plane, and the workflows beside each other ------------------------------------------------
 
-const WORK = ["capture-disk vda", "commit-recovery-point", "materialise", "verify", "boot-check"];
-const CLONE_WORK = WORK.slice(2);
+const WORK = ["take-recovery-point", "materialise", "verify", "boot-check"];
+const CLONE_WORK = WORK.slice(1);
 const CLONE = "cnv_1.1";
 
 test.each(WORK)("a control plane that is killed during %s continues when it is back", async (key) => {

@@ -39,7 +39,7 @@ test("a conversion goes through every step, and the machine is back before its c
   expect(run.result().status).toBe("SUCCEEDED");
   expect(run.commands).toEqual([...TRIP, "materialise", "verify", "boot-check"]);
   expect(run.world.payloads("CompleteConversion")).toMatchObject([
-    { conversionId: "cnv_1", captures: [{ disk: { name: "vda" } }], bootCheck: { verdict: "booted" } },
+    { conversionId: "cnv_1", disks: [{ name: "vda", sizeBytes: 64 }], bootCheck: { verdict: "booted" } },
   ]);
   expect(run.abandonedWith).toEqual([]);
 });

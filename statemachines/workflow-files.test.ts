@@ -41,6 +41,8 @@ test.each([
 ])("with %s, every error that may pass by itself is tried again, or has a reason not to be", (name, more) => {
   const handledOtherwise = [
     "AgentSilentError", // is States.HeartbeatTimeout here
+    "StandbyBusyError", // no conversion writes to a standby
+    "TrackerFailedError", // the agent scans the disk instead
     "TooManyEnrolmentRequestsError", // no step enrols
     "VerificationFailedError", // has the images written again
     ...more,

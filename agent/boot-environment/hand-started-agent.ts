@@ -44,10 +44,10 @@ export function handStartedAgent(options: HandStartedAgentOptions): Agent {
   const commits = new Set<string>();
   const executors: Executors = {
     ...capturing,
-    "commit-recovery-point": async (input, context) => {
-      const committed = await capturing["commit-recovery-point"](input, context);
+    "take-recovery-point": async (input, context) => {
+      const taken = await capturing["take-recovery-point"](input, context);
       commits.add(context.commandId);
-      return committed;
+      return taken;
     },
     "take-inventory": async () => ({ inventory: await takeInventory() }),
     release: releaseExecutor((conversionId) => forgetCaptures(dataDir, conversionId)),

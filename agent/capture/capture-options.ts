@@ -2,7 +2,7 @@ import type { BlockSet } from "#shared/domain/block-set.ts";
 import type { MappedDisk } from "#shared/format/point.ts";
 import type { Bottleneck } from "#shared/protocol/common.ts";
 import type { DiskSource } from "../disk/disk-source.ts";
-import type { ProgressMeter } from "../progress/progress-meter.ts";
+import type { Meter } from "../progress/progress-meter.ts";
 import type { Repository } from "../repository/repository.ts";
 import type { Pace } from "../store/object-store.ts";
 import type { CaptureIdentity, CaptureJournal } from "./journal.ts";
@@ -58,7 +58,7 @@ export interface CaptureOptions {
   journal?: CaptureJournal;
   /** Names the content of the disk; another name for each instant. All calls without one have the same. */
   view?: string;
-  meter?: ProgressMeter;
+  meter?: Meter;
   signal?: AbortSignal;
   /** Limits the upload; see `createRateLimit`. */
   pace?: Pace;

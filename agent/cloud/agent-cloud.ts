@@ -13,6 +13,8 @@ export interface AgentCloud extends CloudTime {
   random: () => number;
   /** The bucket, within this agent's rights. */
   store: ObjectStore;
+  /** How many requests that store has sent so far. */
+  requests: () => number;
 }
 
 export function openAgentCloud(
@@ -31,7 +33,8 @@ export function openAgentCloud(
   const endpoint = awsEndpoint ? { endpoint: awsEndpoint } : {};
   const s3 = new S3Store({ bucket, region, credentials, now: clock.now, ...endpoint });
   const askTime = async () => (await fresh()).issuedAt !== undefined;
-  return { credentials, now: clock.now, askTime, random, store: new RetryingStore(s3, { random }) };
+  const store = new RetryingStore(s3, { random });
+  return { credentials, now: clock.now, askTime, random, store, requests: () => s3.requests };
 }
 
 /** Calls `open` once and remembers its success; after a failure the next caller tries again. */

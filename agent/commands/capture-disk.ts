@@ -1,6 +1,7 @@
 import { openBestView } from "../consistency/open-view.ts";
 import { ProgressMeter } from "../progress/progress-meter.ts";
 import { newestDisks } from "../repository/newest-disks.ts";
+import { listPoints } from "../repository/points.ts";
 import {
   type CaptureDeps,
   type CaptureHandover,
@@ -19,14 +20,20 @@ export function captureDiskExecutor(deps: CaptureDeps): Executor<"capture-disk">
   return async (input, { signal, progress }) => {
     const disks = await findDisks(deps, [input.disk]);
     const repository = await deps.repository();
-    const parent = (await newestDisks(repository, [input.disk])).get(input.disk);
+    const parents = await newestDisks(repository, await listPoints(repository), [input.disk]);
     const folder = await openCapturesFolder(deps.dataDir, input.conversionId);
     const view = await openBestView(disks, deps.views, { allBlocks: input.allBlocks });
     try {
       const [seen] = view.disks;
       if (!seen) throw new RangeError("the view has no disk");
       const { statistics, ...handover } = await captureFromView(deps, seen, {
-        ...{ repository, parent, folder, signal, meter: new ProgressMeter(progress) },
+        ...{
+          repository,
+          parent: parents.get(input.disk),
+          folder,
+          signal,
+          meter: new ProgressMeter(progress),
+        },
         ...paceOf(input.bandwidthLimitBytesPerSecond),
       });
       const { disk } = handover;

@@ -1,4 +1,5 @@
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, readdir, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { z } from "zod";
 import { DiskNotFoundError } from "#shared/errors.ts";
 import { type Point, PointDisk } from "#shared/format/point.ts";
@@ -8,9 +9,9 @@ import { FileJournal } from "../capture/journal.ts";
 import type { DiskView, LocalDisk, ViewKinds } from "../consistency/consistent-view.ts";
 import { insideFolder } from "../machine/inside-folder.ts";
 import type { ParentDisk } from "../repository/newest-disks.ts";
-import { commitPoint, readPoint } from "../repository/points.ts";
+import { commitPoint } from "../repository/points.ts";
 import type { Repository } from "../repository/repository.ts";
-import { ObjectNotFoundError, type Pace } from "../store/object-store.ts";
+import type { Pace } from "../store/object-store.ts";
 import { createRateLimit } from "../store/rate-limit.ts";
 
 /** What commands that capture disks use. */
@@ -21,6 +22,8 @@ export interface CaptureDeps {
   /** For the journals of captures. */
   dataDir: string;
   agentVersion: string;
+  /** How many requests the repository's store has sent so far. */
+  requests: () => number;
   now: () => number;
   random: () => number;
 }
@@ -44,10 +47,32 @@ export async function openCapturesFolder(dataDir: string, ownerId: string): Prom
   return folder;
 }
 
+/** Deletes the journals of these disks, which nothing continues any more. */
+export async function forgetJournals(folder: string, disks: readonly string[]): Promise<void> {
+  for (const disk of disks) await rm(journalPath(folder, disk), { force: true });
+}
+
+const journalPath = (folder: string, disk: string): string => insideFolder(folder, `${disk}.journal`);
+
 /** Deletes what captures of an owner left. */
 export async function forgetCaptures(dataDir: string, ownerId: string): Promise<void> {
   await rm(capturesFolder(dataDir, ownerId), { recursive: true, force: true });
 }
+
+/** Deletes what captures of other owners left, except for the newest. */
+export async function forgetOldCaptures(dataDir: string, ownerId: string): Promise<void> {
+  const all = join(dataDir, "captures");
+  const folders: { path: string; changedMs: number }[] = [];
+  for (const name of await readdir(all).catch(() => [])) {
+    const path = insideFolder(all, name);
+    if (name !== ownerId) folders.push({ path, changedMs: (await stat(path)).mtimeMs });
+  }
+  folders.sort((a, b) => b.changedMs - a.changedMs);
+  for (const { path } of folders.slice(OWNERS_KEPT)) await rm(path, { recursive: true, force: true });
+}
+
+/** Far more than can still be repeated: an agent runs one command at a time. */
+const OWNERS_KEPT = 32;
 
 const capturesFolder = (dataDir: string, ownerId: string): string =>
   insideFolder(dataDir, "captures", ownerId);
@@ -85,7 +110,7 @@ export async function captureFromView(
     ...(view.used ? { used: view.used } : {}),
     ...(parent ? { previous: parent.disk } : {}),
     ...("unknown" in view.changes ? {} : { changed: view.changes }),
-    journal: new FileJournal(insideFolder(folder, `${view.name}.journal`)),
+    journal: new FileJournal(journalPath(folder, view.name)),
     ...{ now, random },
   });
   return { disk: { ...disk, ...view.copy }, parentId: parent?.pointId ?? null, startedAt, statistics };
@@ -100,12 +125,10 @@ export async function commitCaptures(
   repository: Repository,
   { pointId, captures }: { pointId: string; captures: readonly CaptureHandover[] },
 ): Promise<void> {
-  const existing = await findPoint(repository, pointId);
   const point: Point = {
     pointId,
     sourceId: repository.sourceId,
-    // A repeated point may differ only in its time; commitPoint refuses any other difference.
-    createdAt: existing?.createdAt ?? new Date(now()).toISOString(),
+    createdAt: new Date(now()).toISOString(),
     parentId: captures.find(({ parentId }) => parentId !== null)?.parentId ?? null,
     agentVersion,
     disks: captures.map(({ disk }) => disk),
@@ -113,14 +136,4 @@ export async function commitCaptures(
   // The parent whose maps expire first decides, so the earliest start counts.
   const startedAt = Math.min(...captures.map((one) => one.startedAt));
   await commitPoint(repository, point, { startedAt, now: now() });
-}
-
-/** The recovery point; `undefined` if there is none of this id. */
-export async function findPoint(repository: Repository, pointId: string): Promise<Point | undefined> {
-  try {
-    return await readPoint(repository, pointId);
-  } catch (error) {
-    if (error instanceof ObjectNotFoundError) return undefined;
-    throw error;
-  }
 }

@@ -95,7 +95,7 @@ async function world(change: (disk: PointDisk) => object = (same) => same) {
       materialiseExecutor(deps)(
         {
           ...ids,
-          disks: [{ name: "sda", sizeBytes: disk.sizeBytes, mapRoot: "" }],
+          disks: [{ name: "sda", sizeBytes: disk.sizeBytes }],
           format: "raw",
           ...wanted,
         },

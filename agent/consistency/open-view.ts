@@ -2,9 +2,12 @@ import { chooseViews, type ViewChoice } from "./choose-view.ts";
 import type { ConsistentView, DiskView, LocalDisk, ViewKinds, ViewRequest } from "./consistent-view.ts";
 import { closeAll, onlyOnce } from "./open-disks.ts";
 
-/** The view of all disks, and for each disk what was chosen and why. */
+/** A disk's view, and why it was chosen. */
+export type ChosenDiskView = DiskView & Pick<ViewChoice, "kind" | "reason">;
+
+/** The view of all disks. */
 export interface ChosenView extends ConsistentView {
-  readonly disks: readonly (DiskView & Pick<ViewChoice, "kind" | "reason">)[];
+  readonly disks: readonly ChosenDiskView[];
 }
 
 /**

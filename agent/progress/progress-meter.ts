@@ -2,6 +2,8 @@ import type { Bottleneck, Progress } from "#shared/protocol/common.ts";
 
 const REPORT_EVERY_MS = 250;
 
+export type Meter = Pick<ProgressMeter, "expect" | "limitedBy" | "add" | "skip" | "report">;
+
 /** Counts the bytes of a transfer, and reports how far it is, how fast, and what limits it. */
 export class ProgressMeter {
   readonly #report: (progress: Progress) => void;
@@ -23,6 +25,20 @@ export class ProgressMeter {
 
   get elapsedMs(): number {
     return this.#nowMs() - this.#startedMs;
+  }
+
+  /**
+   * A part of this transfer, whose bytes the total has already: `expected` of them. If the part turns out to
+   * have more or fewer, the total follows.
+   */
+  part(expected: number): Meter {
+    return {
+      expect: (bytes) => this.expect(bytes - expected),
+      limitedBy: (bottleneck) => this.limitedBy(bottleneck),
+      add: (bytes) => this.add(bytes),
+      skip: (bytes) => this.skip(bytes),
+      report: () => this.report(),
+    };
   }
 
   /** Adds to the total. */

@@ -1,5 +1,5 @@
 import type { PointDisk } from "#shared/format/point.ts";
-import { listPoints, readPoint } from "./points.ts";
+import { readPoint } from "./points.ts";
 import type { Repository } from "./repository.ts";
 
 export interface ParentDisk {
@@ -8,16 +8,17 @@ export interface ParentDisk {
 }
 
 /**
- * Of each disk, the newest recovery point that has it and is not marked for deletion. Reads only as many
- * points as it takes to find all disks.
+ * Of each disk, the newest of these recovery points that has it. Reads only as many points as it takes to
+ * find all disks. `points`: as `listPoints` gives them.
  */
 export async function newestDisks(
   repository: Repository,
+  points: readonly string[],
   names: readonly string[],
 ): Promise<Map<string, ParentDisk>> {
   const found = new Map<string, ParentDisk>();
   // Ids sort by time, so the newest comes last.
-  for (const pointId of (await listPoints(repository)).sort().reverse()) {
+  for (const pointId of points.toSorted().reverse()) {
     if (names.every((name) => found.has(name))) break;
     const { disks } = await readPoint(repository, pointId);
     for (const disk of disks)

@@ -32,7 +32,7 @@ const newRepository = () => ({ sourceId: "s1", store: new MemoryStore(), dataKey
 test("committing the same point again succeeds, another point under its id is refused", async () => {
   const repository = newRepository();
   await commitPoint(repository, point, times);
-  await commitPoint(repository, point, times);
+  await commitPoint(repository, { ...point, createdAt: "2030-02-02T00:00:00.000Z" }, times);
   await expect(commitPoint(repository, { ...point, agentVersion: "2" }, times)).rejects.toThrow(
     PointExistsError,
   );

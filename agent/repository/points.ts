@@ -22,9 +22,9 @@ export class PointExistsError extends CausewayError {
 }
 
 /**
- * Makes a recovery point visible, once everything it refers to is durable. Safe to repeat: if an equal point
- * exists already, it succeeds. `times` are milliseconds since 1970: when the capture chose its parent, and
- * now.
+ * Makes a recovery point visible, once everything it refers to is durable. Safe to repeat: if a point exists
+ * already that differs at most in its time, it succeeds and changes nothing. `times` are milliseconds since
+ * 1970: when the capture chose its parent, and now.
  */
 export async function commitPoint(
   repository: Repository,
@@ -41,7 +41,7 @@ export async function commitPoint(
   } catch (error) {
     if (!(error instanceof ObjectExistsError)) throw error;
     const found = await readPoint(repository, point.pointId);
-    if (JSON.stringify(found) !== JSON.stringify(point))
+    if (JSON.stringify(found) !== JSON.stringify({ ...point, createdAt: found.createdAt }))
       throw new PointExistsError(`${key} is another point`);
   }
 }

@@ -9,6 +9,7 @@ import { type CaptureDeps, forgetCaptures } from "../commands/captures.ts";
 import { commitRecoveryPointExecutor } from "../commands/commit-recovery-point.ts";
 import type { Executors } from "../commands/executor.ts";
 import { releaseExecutor } from "../commands/release.ts";
+import { takeRecoveryPointExecutor } from "../commands/take-recovery-point.ts";
 import { inconsistentView } from "../consistency/inconsistent.ts";
 import { type StillDeps, stillView } from "../consistency/still.ts";
 import { diskUsageOf } from "../filesystems/disk-usage.ts";
@@ -116,6 +117,8 @@ interface CaptureRoleOptions extends Pick<CaptureDeps, "disks">, StillDeps {
   dataDir: string;
 }
 
+type CaptureCommand = "take-recovery-point" | "capture-disk" | "commit-recovery-point";
+
 /** Reads disks and makes recovery points of them, in either system. */
 export function captureExecutors({
   identity,
@@ -124,13 +127,15 @@ export function captureExecutors({
   dataDir,
   disks,
   usage,
-}: CaptureRoleOptions): Required<Pick<Executors, "capture-disk" | "commit-recovery-point">> {
+}: CaptureRoleOptions): Required<Pick<Executors, CaptureCommand>> {
   const deps: CaptureDeps = {
     ...{ disks, dataDir, agentVersion: version, now: cloud.now, random: cloud.random },
+    requests: cloud.requests,
     repository: once(() => openOwnRepository(identity, cloud)),
     views: { still: stillView({ usage }), inconsistent: inconsistentView },
   };
   return {
+    "take-recovery-point": takeRecoveryPointExecutor(deps),
     "capture-disk": captureDiskExecutor(deps),
     "commit-recovery-point": commitRecoveryPointExecutor(deps),
   };

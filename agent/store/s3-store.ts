@@ -54,6 +54,7 @@ export class S3Store implements ObjectStore {
   readonly #base: URL;
   readonly #agent: http.Agent;
   readonly #pathPrefix: string;
+  #requests = 0;
 
   constructor(options: S3StoreOptions) {
     this.#options = options;
@@ -62,6 +63,11 @@ export class S3Store implements ObjectStore {
     this.#pathPrefix = endpoint ? `${this.#base.pathname.replace(/\/$/, "")}/${bucket}` : "";
     const Agent = this.#base.protocol === "https:" ? https.Agent : http.Agent;
     this.#agent = new Agent({ keepAlive: true, maxSockets: 16 });
+  }
+
+  /** How many requests this store has sent so far. */
+  get requests(): number {
+    return this.#requests;
   }
 
   async put(key: string, bytes: Uint8Array, { sha256, pace, signal }: PutOptions): Promise<void> {
@@ -138,6 +144,7 @@ export class S3Store implements ObjectStore {
       now: this.#options.now(),
     });
     const search = encodeQuery(query);
+    this.#requests += 1;
     const transport = this.#base.protocol === "https:" ? https : http;
     const sent = transport.request({
       agent: this.#agent,

@@ -74,11 +74,11 @@ function usersOfImages(): string[] {
 
 const moments: [string, Partial<NewConversion>, (id: string) => Promise<unknown>, string?][] = [
   ["at once", SLOW, async () => {}],
-  ["while it captures", SLOW, (id) => site.began(id, "capture-disk"), "capture"],
+  ["while it captures", SLOW, (id) => site.began(id, "take-recovery-point"), "capture"],
   [
     "when the capture is done",
     {},
-    (id) => until("the capture", () => site.count("succeeded", id, "capture-disk") || undefined),
+    (id) => until("the capture", () => site.count("succeeded", id, "take-recovery-point") || undefined),
   ],
   ["while the target writes", {}, (id) => site.began(id, "materialise")],
   ["while the target verifies", {}, (id) => site.began(id, "verify")],

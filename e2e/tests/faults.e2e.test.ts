@@ -14,7 +14,7 @@ import { Tmpfs } from "../testing/storage.ts";
 import { until } from "../testing/until.ts";
 
 const MiB = 1024 * 1024;
-const KINDS: CommandKind[] = ["capture-disk", "commit-recovery-point", "materialise", "verify"];
+const KINDS: CommandKind[] = ["take-recovery-point", "materialise", "verify"];
 /**
  * The workflow's patience with a silent agent, and a little. Twice this is still within the clock skew that
  * AWS accepts of a signature.
@@ -91,16 +91,16 @@ test("a command that was lost is sent again after the heartbeat", async () => {
   await until("the command to be lost", () => lost || undefined);
   mqtt = undefined;
   await sleep(300);
-  expect(site.count("started", id, "capture-disk")).toBe(0);
+  expect(site.count("started", id, "take-recovery-point")).toBe(0);
   clock.skip(BEYOND_HEARTBEAT_MS);
   await expectOnce(id, "lost");
 });
 
 test("an agent repeats a lost result after it has connected again", async () => {
   const id = await site.convert("lostResult", { bandwidthLimitBytesPerSecond: 16 * MiB });
-  await site.began(id, "capture-disk");
+  await site.began(id, "take-recovery-point");
   mqtt = ({ direction }) => ({ kind: direction === "to-broker" ? "drop" : "pass" });
-  await until("the capture to end", () => site.count("succeeded", id, "capture-disk") || undefined);
+  await until("the capture to end", () => site.count("succeeded", id, "take-recovery-point") || undefined);
   await sleep(500);
   mqtt = undefined;
   await expectOnce(id, "lostResult");
@@ -117,7 +117,7 @@ test("an agent that is disconnected for longer than its heartbeat continues wher
   await site.restart("source");
   expect(await site.ended(id)).toMatchObject({ state: "completed" });
   expect(await site.difference(id, "away")).toBeUndefined();
-  expect(site.count("started", id, "capture-disk")).toBe(2);
+  expect(site.count("started", id, "take-recovery-point")).toBe(2);
 });
 
 test("an S3 that fails, is busy, resets connections, loses answers and is slow only delays a conversion", async () => {

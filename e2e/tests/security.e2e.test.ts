@@ -98,7 +98,7 @@ test("an event about another agent's command, an unknown one or a malformed one 
   const { id } = await plane.api.startConversion({
     body: { type: "hot", sourceId: idOf(alpha), targetId: idOf(host) },
   });
-  const { commandId } = await source.command("capture-disk");
+  const { commandId } = await source.command("take-recovery-point");
   await using intruder = await Device.connect(beta);
   const at = new Date().toISOString();
   const failure = { name: "Forged", message: "", hint: "", retryable: false };

@@ -46,7 +46,7 @@ beforeAll(async () => {
   await plane.heard(idOf(pine), idOf(oak));
   const body = { type: "hot", sourceId: idOf(pine), targetId: idOf(oak) } as const;
   conversionId = (await plane.api.startConversion({ body })).id;
-  await source.command("capture-disk");
+  await source.command("take-recovery-point");
   await plane.api.cancelConversion({ parameters: { id: conversionId } });
   await source.command("release");
   await plane.ended(conversionId);

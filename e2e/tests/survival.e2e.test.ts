@@ -81,7 +81,10 @@ test("after kill -9 during the capture, twice, and between its steps, the source
   await powerCut("source");
   const uploaded = await inCapture("source", before, 0.8, 0.95);
   await powerCut("source");
-  await until("the capture to end", () => site.count("succeeded", id, "capture-disk") > 0 || undefined);
+  await until(
+    "the capture to end",
+    () => site.count("succeeded", id, "take-recovery-point") > 0 || undefined,
+  );
   await powerCut("source");
   await expectWhole(id, "source", before, 2, uploaded);
 });
@@ -106,7 +109,10 @@ test("after kill -9 of the control plane in every step, the conversion completes
   await powerCut("cloud");
   await inCapture("cloud", before, 0.3, 0.7);
   await powerCut("cloud");
-  await until("the capture to end", () => site.count("succeeded", id, "capture-disk") > 0 || undefined);
+  await until(
+    "the capture to end",
+    () => site.count("succeeded", id, "take-recovery-point") > 0 || undefined,
+  );
   await powerCut("cloud");
   await inMaterialise(id, "cloud");
   await powerCut("cloud");
@@ -121,7 +127,10 @@ test("after kill -9 of everything at once in every step, the conversion complete
   const id = await site.convert("all", LIMIT);
   const uploaded = await inCapture("all", before, 0.6, 0.8);
   await powerCut(...all);
-  await until("the capture to end", () => site.count("succeeded", id, "capture-disk") > 0 || undefined);
+  await until(
+    "the capture to end",
+    () => site.count("succeeded", id, "take-recovery-point") > 0 || undefined,
+  );
   await powerCut(...all);
   await inMaterialise(id, "all");
   await powerCut(...all);

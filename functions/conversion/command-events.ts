@@ -116,16 +116,25 @@ function resultOf(command: CommandRecord, event: EventOf<"command-succeeded" | "
   return { failure: failureOf(new UnknownCommandError(`the agent answered ${command.kind} with ${wrong}`)) };
 }
 
-/** The outcome, but a failure if a capture's disk is not the one that preflight checked. */
+/** The outcome, but a failure if the disks of a capture are not those that preflight checked. */
 async function asPreflighted(
-  { kind, ownerId, label }: CommandRecord,
+  command: CommandRecord,
   outcome: Outcome,
   { store }: CommandDeps,
 ): Promise<Outcome> {
-  if (kind !== "capture-disk" || "failure" in outcome) return outcome;
-  const { disk } = commandKinds[kind].output.parse(outcome.output);
-  const problem = findCaptureProblem(await store.owners.get(ownerId), label, disk);
+  const disks = "failure" in outcome ? undefined : capturedDisks(command, outcome.output);
+  if (!disks) return outcome;
+  const problem = findCaptureProblem(await store.owners.get(command.ownerId), disks.wanted, disks.captured);
   return problem === undefined ? outcome : { failure: failureOf(new CapturedDiskUnexpectedError(problem)) };
+}
+
+/** The disks that the command asked for and those of its output; `undefined` if it captures none. */
+function capturedDisks({ kind, input, label = "" }: CommandRecord, output: unknown) {
+  if (kind === "capture-disk")
+    return { wanted: [label], captured: [commandKinds[kind].output.parse(output).disk] };
+  if (kind !== "take-recovery-point") return undefined;
+  const { disks: wanted } = commandKinds[kind].input.parse(input);
+  return { wanted, captured: commandKinds[kind].output.parse(output).disks };
 }
 
 /** A key in the output that this agent cannot have written; `undefined` if there is none. */

@@ -323,3 +323,33 @@ describe("a captured disk", () => {
     expect(outcome()).toMatchObject({ failure: { name: "CapturedDiskUnexpectedError" } });
   });
 });
+
+test("the disks of a recovery point are compared with what preflight checked, all of them and no other", async () => {
+  const holds = { activeConversionId: "cnv_1" };
+  await world.store.agents.modify("agt_source", (agent) => ({ ...agent, ...holds }));
+  await preflight.run({ conversionId: "cnv_1" }, world);
+  const kind = "take-recovery-point" as const;
+  const input = { ownerId: "cnv_1", pointId: "rp_1", disks: ["vda"], allBlocks: false };
+  const vda = {
+    ...{ name: "vda", sizeBytes: 64 * 1024 * 1024, bytesRead: 1, bytesStored: 1, changedBytes: 1 },
+    ...{ badRanges: 0, consistency: "crash", wholeCopies: [], seconds: 1, bottleneck: "read" },
+    ...{ mode: "hash-scan", modeReason: "this is its first copy", view: "still", viewReason: "unused" },
+  };
+  const cases = [
+    [[{ ...vda, sizeBytes: 2 ** 50 }], "CapturedDiskUnexpectedError"],
+    [[vda, { ...vda, name: "vdb" }], "CapturedDiskUnexpectedError"],
+    [[{ ...vda, name: "vdb" }], "CapturedDiskUnexpectedError"],
+    [[vda], undefined],
+  ] as const;
+  for (const [at, [disks, error]] of cases.entries()) {
+    const taskToken = `take ${at}`;
+    world.steps.waiting.add(taskToken);
+    const request = { ownerId: "cnv_1", agentId: "agt_source", kind, round: 1, input };
+    const { commandId } = await dispatch({ ...request, taskToken }, world);
+    const output = { pointId: "rp_1", disks, freezeMilliseconds: 0, requests: 5 };
+    await event({ commandId: String(commandId), type: "command-succeeded", output }, "agt_source");
+    const outcome = world.steps.outcomes.get(taskToken);
+    if (error) expect(outcome).toMatchObject({ failure: { name: error } });
+    else expect(outcome).toEqual({ output });
+  }
+});

@@ -6,6 +6,7 @@ import { completedSteps } from "#shared/domain/conversion-view.ts";
 import { commandKinds } from "#shared/protocol/commands.ts";
 import { ConversionId } from "#shared/protocol/ids.ts";
 import type { ConversionResult, Step } from "#shared/protocol/resources.ts";
+import { DiskOfPoint } from "#shared/protocol/taken-point.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import type { Clock } from "../ports.ts";
@@ -13,7 +14,8 @@ import { openStore, type Store } from "../store/store.ts";
 
 export const Input = z.object({
   conversionId: ConversionId,
-  captures: z.array(commandKinds["capture-disk"].output).min(1),
+  /** As the recovery point has them. */
+  disks: z.array(DiskOfPoint).min(1),
   materialised: commandKinds.materialise.output,
   verified: commandKinds.verify.output,
   bootCheck: commandKinds["boot-check"].output.optional(),
@@ -63,19 +65,15 @@ export async function run(
 }
 
 function resultOf(
-  { captures, materialised, verified, bootCheck }: z.output<typeof Input>,
+  { disks, materialised, verified, bootCheck }: z.output<typeof Input>,
   steps: readonly Step[],
 ): ConversionResult {
   const sum = (field: "bytesRead" | "bytesStored" | "badRanges") =>
-    captures.reduce((total, capture) => total + capture[field], 0);
-  const slowest = captures.reduce((worst, capture) => (capture.seconds > worst.seconds ? capture : worst));
+    disks.reduce((total, disk) => total + disk[field], 0);
+  const slowest = disks.reduce((worst, disk) => (disk.seconds > worst.seconds ? disk : worst));
   return {
     disks: materialised.disks,
-    copies: captures.map(({ disk: { name }, consistency, wholeCopies }) => ({
-      name,
-      consistency,
-      wholeCopies,
-    })),
+    copies: disks.map(({ name, consistency, wholeCopies }) => ({ name, consistency, wholeCopies })),
     bytesRead: sum("bytesRead"),
     bytesStored: sum("bytesStored"),
     bytesWritten: materialised.bytesWritten,

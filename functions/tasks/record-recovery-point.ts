@@ -1,8 +1,8 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { z } from "zod";
 import { pointRecorded } from "#shared/domain/conversion.ts";
-import { commandKinds } from "#shared/protocol/commands.ts";
 import { ConversionId } from "#shared/protocol/ids.ts";
+import { DiskOfPoint } from "#shared/protocol/taken-point.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import type { Clock } from "../ports.ts";
@@ -10,8 +10,7 @@ import { openStore, type Store } from "../store/store.ts";
 
 export const Input = z.object({
   conversionId: ConversionId,
-  captures: z.array(commandKinds["capture-disk"].output).min(1),
-  committed: commandKinds["commit-recovery-point"].output,
+  disks: z.array(DiskOfPoint).min(1),
 });
 
 export const handler = taskHandler({
@@ -35,18 +34,17 @@ interface Deps {
  * times. Repeating it changes nothing.
  */
 export async function run(
-  { conversionId, captures }: z.output<typeof Input>,
+  { conversionId, disks }: z.output<typeof Input>,
   { store, clock }: Deps,
 ): Promise<{ pointId: string }> {
   const conversion = await store.conversions.get(conversionId);
   const { pointId, sourceId } = conversion;
-  const disks = captures.map(({ disk, badRanges, consistency, wholeCopies }) => ({
-    ...disk,
-    badRanges,
-    consistency,
-    wholeCopies,
-  }));
-  await store.points.add({ id: pointId, sourceId, conversionId, createdAt: timestamp(clock), disks });
+  await store.points.add({
+    ...{ id: pointId, sourceId, conversionId, createdAt: timestamp(clock) },
+    disks: disks.map(({ name, sizeBytes, badRanges, consistency, wholeCopies }) => ({
+      ...{ name, sizeBytes, badRanges, consistency, wholeCopies },
+    })),
+  });
   const { createdAt } = await store.points.get(pointId);
   await store.conversions.modify(conversionId, pointRecorded);
   await store.audit.addOnce({
@@ -55,7 +53,7 @@ export async function run(
     action: "recovery-point-created",
     subject: pointId,
     outcome: "done",
-    details: { conversionId, badRanges: captures.reduce((sum, capture) => sum + capture.badRanges, 0) },
+    details: { conversionId, badRanges: disks.reduce((sum, disk) => sum + disk.badRanges, 0) },
   });
   return { pointId };
 }

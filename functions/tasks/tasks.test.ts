@@ -16,7 +16,7 @@ import * as recordRecoveryPoint from "./record-recovery-point.ts";
 
 const conversionId = "cnv_1";
 const capture = {
-  disk: { name: "vda", sizeBytes: 64, mapRoot: "root" },
+  ...{ name: "vda", sizeBytes: 64 },
   bytesRead: 64,
   bytesStored: 32,
   badRanges: 1,
@@ -25,10 +25,9 @@ const capture = {
   seconds: 3,
   bottleneck: "compress" as const,
 };
-const committed = { pointId: "rp_1" };
 const result = {
   conversionId,
-  captures: [capture, { ...capture, seconds: 9, bottleneck: "upload" as const }],
+  disks: [capture, { ...capture, seconds: 9, bottleneck: "upload" as const }],
   materialised: { disks: [], bytesWritten: 64, seconds: 1 },
   verified: { bytesVerified: 64, seconds: 1 },
 };
@@ -120,9 +119,9 @@ test("preflight notices that the operator cancelled before anything began", asyn
 
 test("a recovery point is recorded once, with its bad ranges, and dated by the control plane", async () => {
   const recordedAt = new Date(world.nowMs).toISOString();
-  await recordRecoveryPoint.run({ conversionId, captures: [capture], committed }, world);
+  await recordRecoveryPoint.run({ conversionId, disks: [capture] }, world);
   world.nowMs += 1000;
-  await recordRecoveryPoint.run({ conversionId, captures: [capture], committed }, world);
+  await recordRecoveryPoint.run({ conversionId, disks: [capture] }, world);
   const { items } = await world.store.points.page("agt_source", { limit: 10 });
   expect(items).toEqual([
     {
@@ -132,7 +131,7 @@ test("a recovery point is recorded once, with its bad ranges, and dated by the c
       createdAt: recordedAt,
       disks: [
         {
-          ...capture.disk,
+          ...{ name: "vda", sizeBytes: 64 },
           badRanges: 1,
           consistency: "file-system",
           wholeCopies: [{ place: "partition 2", reason: "it is doubtful" }],

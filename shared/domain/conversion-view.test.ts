@@ -22,33 +22,41 @@ const states = (...args: Parameters<typeof stepsOf>) =>
     .join(" ");
 
 test("a conversion that just began is in its preflight", () => {
-  expect(states(aConversion(), [])).toBe("running waiting waiting waiting waiting waiting waiting");
+  expect(states(aConversion(), [])).toBe("running waiting waiting waiting waiting waiting");
 });
 
-test("capture is done only when every disk is", () => {
+test("a capture by one command for all disks is done when that command is", () => {
   const two = aConversion({ preflightPassedAt: NOW, disks: ["vda", "vdb"] });
+  expect(states(two, [wanted("take-recovery-point")])).toBe("done running waiting waiting waiting waiting");
+  expect(states(two, [done(wanted("take-recovery-point"))])).toBe(
+    "done done waiting waiting waiting waiting",
+  );
+});
+
+test("a capture by a command for each disk is done only when every disk is", () => {
+  const state = (commands: CommandRecord[]) =>
+    stepsOf({ ...cold, disks: ["vda", "vdb"] }, commands).find(({ name }) => name === "capture")?.state;
   const first = done(wanted("capture-disk", "vda"));
-  expect(states(two, [first])).toBe("done running waiting waiting waiting waiting waiting");
-  const second = done(wanted("capture-disk", "vdb"));
-  expect(states(two, [first, second])).toBe("done done waiting waiting waiting waiting waiting");
+  expect(state([first])).toBe("running");
+  expect(state([first, done(wanted("capture-disk", "vdb"))])).toBe("done");
 });
 
 test("a step between two attempts is shown as running, with its last attempt only", () => {
-  const first = broken(wanted("capture-disk", "vda"));
-  expect(states(preflighted, [first])).toBe("done running waiting waiting waiting waiting waiting");
-  const second = wanted("capture-disk", "vda", 1, [first]);
+  const first = broken(wanted("take-recovery-point"));
+  expect(states(preflighted, [first])).toBe("done running waiting waiting waiting waiting");
+  const second = wanted("take-recovery-point", undefined, 1, [first]);
   const capture = stepsOf(preflighted, [first, second])[1];
-  expect(capture?.work.map((work) => work.commandId)).toEqual(["cnv_1.capture-disk.vda.2"]);
+  expect(capture?.work.map((work) => work.commandId)).toEqual(["cnv_1.take-recovery-point.2"]);
   expect(capture?.startedAt).toBe(NOW);
 });
 
 test("when the images are written again, their old verdict is not shown", () => {
-  const commands = [done(wanted("capture-disk", "vda")), done(wanted("commit-recovery-point"))];
+  const commands = [done(wanted("take-recovery-point"))];
   const written = done(wanted("materialise"));
   const refuted = broken(wanted("verify"));
   const again = wanted("materialise", undefined, 2, [written]);
   expect(states(preflighted, [...commands, written, refuted, again])).toBe(
-    "done done done running waiting waiting waiting",
+    "done done running waiting waiting waiting",
   );
 });
 
@@ -57,15 +65,10 @@ test("a completed conversion without a boot check says so", () => {
     ...preflighted,
     bootCheck: { enabled: false, timeoutSeconds: 600, memoryMiB: 1024 },
   };
-  const commands = [
-    done(wanted("capture-disk", "vda")),
-    done(wanted("commit-recovery-point")),
-    done(wanted("materialise")),
-    done(wanted("verify")),
-  ];
-  expect(states(record, commands)).toBe("done done done done done skipped running");
+  const commands = [done(wanted("take-recovery-point")), done(wanted("materialise")), done(wanted("verify"))];
+  expect(states(record, commands)).toBe("done done done done skipped running");
   const steps = completedSteps(record, commands, LATER);
-  expect(steps.map((step) => step.state).join(" ")).toBe("done done done done done skipped done");
+  expect(steps.map((step) => step.state).join(" ")).toBe("done done done done skipped done");
   expect(steps.at(-1)?.endedAt).toBe(LATER);
 });
 
@@ -74,16 +77,14 @@ test.each([
   ["cancelled", "cancelling" as const],
 ])("the step at which it ended is %s, and those after it never happened", (state, was) => {
   const record = { ...preflighted, state: was };
-  const steps = abandonedSteps(record, [broken(wanted("capture-disk", "vda"))], LATER);
-  expect(steps.map((step) => step.state).join(" ")).toBe(
-    `done ${state} skipped skipped skipped skipped skipped`,
-  );
+  const steps = abandonedSteps(record, [broken(wanted("take-recovery-point"))], LATER);
+  expect(steps.map((step) => step.state).join(" ")).toBe(`done ${state} skipped skipped skipped skipped`);
 });
 
 test("the steps of an ended conversion stay as they were, whatever its commands do", () => {
   const steps = abandonedSteps(preflighted, [], LATER);
   const ended = { ...preflighted, state: "failed" as const, steps };
-  expect(stepsOf(ended, [done(wanted("capture-disk", "vda"))])).toBe(steps);
+  expect(stepsOf(ended, [done(wanted("take-recovery-point"))])).toBe(steps);
 });
 
 test("housekeeping is not shown as a step", () => {
@@ -94,14 +95,13 @@ test("housekeeping is not shown as a step", () => {
 test("a clone that does not boot fails the boot check, though the check itself was done", () => {
   const output = { verdict: "not-booted", reason: "kernel panic", seconds: 9 };
   const commands = [
-    done(wanted("capture-disk", "vda")),
-    done(wanted("commit-recovery-point")),
+    done(wanted("take-recovery-point")),
     done(wanted("materialise")),
     done(wanted("verify")),
     succeeded(wanted("boot-check"), output, LATER),
   ];
   const steps = abandonedSteps(preflighted, commands, LATER);
-  expect(steps.map((step) => step.state).join(" ")).toBe("done done done done done failed skipped");
+  expect(steps.map((step) => step.state).join(" ")).toBe("done done done done failed skipped");
 });
 
 const cold = aConversion({
@@ -134,7 +134,6 @@ test("a hot conversion shows no steps for a restart", () => {
   expect(stepsOf(preflighted, []).map(({ name }) => name)).toEqual([
     "preflight",
     "capture",
-    "commit",
     "materialise",
     "verify",
     "boot-check",
@@ -143,9 +142,9 @@ test("a hot conversion shows no steps for a restart", () => {
 });
 
 test("a cancellation does not end the commands that bring a machine back", () => {
-  const commands = [wanted("capture-disk", "vda"), reboot("original"), wanted("attest-boot-state")];
+  const commands = [wanted("take-recovery-point"), reboot("original"), wanted("attest-boot-state")];
   expect(openCommands([...commands, reboot("boot-environment")]).map(({ id }) => id)).toEqual([
-    "cnv_1.capture-disk.vda.1",
+    "cnv_1.take-recovery-point.1",
     "cnv_1.reboot.boot-environment.1",
   ]);
 });

@@ -10,6 +10,7 @@ const stepOfKind: Readonly<Partial<Record<CommandKind, StepName>>> = {
   "stage-boot-image": "stage",
   "arm-boot": "arm",
   "report-boot-state": "boot-environment",
+  "take-recovery-point": "capture",
   "capture-disk": "capture",
   "commit-recovery-point": "commit",
   "attest-boot-state": "receipt",
@@ -87,13 +88,16 @@ function isAwaited({ state }: Step["work"][number]): boolean {
 export function stepsOf(record: ConversionRecord, commands: readonly CommandRecord[]): Step[] {
   if (record.steps) return record.steps;
   const current = currentRound(commands);
-  const steps = conversionTypes[record.type].steps.map((name): Step => {
+  const shown = conversionTypes[record.type].steps;
+  // Where a commit follows, each disk was captured by a command of its own.
+  const captures = shown.includes("commit") ? record.disks.length : 1;
+  const steps = shown.map((name): Step => {
     if (name === "preflight") return preflightStep(record);
     if (name === "finish") return { name, state: "waiting", work: [] };
     if (name === "boot-check" && !record.bootCheck.enabled) return { name, state: "skipped", work: [] };
     return agentStep(
       name,
-      name === "capture" ? record.disks.length : 1,
+      name === "capture" ? captures : 1,
       current.filter((command) => stepOf(command) === name),
     );
   });

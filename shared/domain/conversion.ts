@@ -191,19 +191,23 @@ export function preflightPassed(
 }
 
 /**
- * Why a captured disk is not the one that was to be captured; `undefined` if it is. A source that claims
+ * Why captured disks are not those that were to be captured; `undefined` if they are. A source that claims
  * another size than preflight judged could keep the target host reading zeros for days.
  */
 export function findCaptureProblem(
   { preflightBytes }: Pick<ConversionRecord, "preflightBytes">,
-  wanted: string | undefined,
-  { name, sizeBytes }: Pick<CapturedDiskRef, "name" | "sizeBytes">,
+  wanted: readonly string[],
+  captured: readonly Pick<CapturedDiskRef, "name" | "sizeBytes">[],
 ): string | undefined {
-  if (name !== wanted) return `asked for ${wanted}, the source captured ${name}`;
-  const expected = preflightBytes?.[name];
+  const names = captured.map(({ name }) => name);
+  if (names.join() !== wanted.join())
+    return `asked for ${wanted.join(", ")}, the source captured ${names.join(", ")}`;
   // A conversion that an earlier version started has no sizes.
-  if (preflightBytes === undefined || sizeBytes === expected) return undefined;
-  return `${name} was captured with ${sizeBytes} bytes; preflight saw ${expected ?? "no such disk"}`;
+  if (preflightBytes === undefined) return undefined;
+  const wrong = captured.find(({ name, sizeBytes }) => sizeBytes !== preflightBytes[name]);
+  if (!wrong) return undefined;
+  const expected = preflightBytes[wrong.name] ?? "no such disk";
+  return `${wrong.name} was captured with ${wrong.sizeBytes} bytes; preflight saw ${expected}`;
 }
 
 export function pointRecorded(conversion: ConversionRecord): ConversionRecord {

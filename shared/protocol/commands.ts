@@ -5,8 +5,7 @@
 import { z } from "zod";
 import { BootImageReference, Sha256 } from "./boot-image.ts";
 import { BootReceipt, BootReceiptItem } from "./boot-receipt.ts";
-import { Bottleneck, DiskFormat, Timestamp } from "./common.ts";
-import { Consistency, WholeCopies } from "./copied-disk.ts";
+import { DiskFormat, Timestamp } from "./common.ts";
 import {
   AgentId,
   CommandId,
@@ -23,10 +22,11 @@ import {
 import { Inventory } from "./inventory.ts";
 import { AgentSystem, BootId } from "./machine.ts";
 import { RuleName } from "./rule-names.ts";
+import { captureFields, TakenPoint } from "./taken-point.ts";
 
-const CapturedDiskRef = z.object({
-  name: DiskName,
-  sizeBytes: DiskBytes.positive(),
+const SizedDisk = z.object({ name: DiskName, sizeBytes: DiskBytes.positive() });
+
+const CapturedDiskRef = SizedDisk.extend({
   /** The position of the disk map's root; opaque outside the repository format. */
   mapRoot: z.string().max(8192),
 });
@@ -45,8 +45,6 @@ export type WrittenDisk = z.infer<typeof WrittenDisk>;
 function disksOf<T extends z.ZodType<{ name: string }>>(disk: T) {
   return z.array(disk).min(1).max(256).refine(namesDiffer, NAMES_DIFFER);
 }
-
-const SizedDisk = z.object({ name: DiskName, sizeBytes: DiskBytes.positive() });
 
 /** What the agent did to make a standby equal to a recovery point. */
 const StandbyResult = z.object({
@@ -81,6 +79,26 @@ export const commandKinds = {
   /** Takes a new inventory of the machine. */
   "take-inventory": { input: z.object({}), output: z.object({ inventory: Inventory }) },
 
+  /**
+   * Takes a recovery point: opens one view of all disks, reads each into the repository, based on the newest
+   * recovery point that has it, and makes them visible by one final conditional write.
+   */
+  "take-recovery-point": {
+    input: z.object({
+      ownerId: OwnerId,
+      pointId: PointId,
+      disks: z
+        .array(DiskName)
+        .min(1)
+        .max(256)
+        .refine((names) => namesDiffer(names.map((name) => ({ name }))), NAMES_DIFFER),
+      /** Whether to copy blocks that file systems mark as free, too. */
+      allBlocks: z.boolean().default(false),
+      bandwidthLimitBytesPerSecond: z.int().positive().optional(),
+    }),
+    output: TakenPoint,
+  },
+
   /** Reads one disk into the repository. Nothing becomes visible: a recovery point names the result later. */
   "capture-disk": {
     input: z.object({
@@ -93,14 +111,7 @@ export const commandKinds = {
     }),
     output: z.object({
       disk: CapturedDiskRef,
-      bytesRead: z.int().nonnegative(),
-      bytesStored: z.int().nonnegative(),
-      badRanges: z.int().nonnegative(),
-      consistency: Consistency,
-      /** The parts that were copied with their free space, and why. */
-      wholeCopies: WholeCopies,
-      seconds: z.number().nonnegative(),
-      bottleneck: Bottleneck,
+      ...captureFields,
     }),
   },
 
@@ -112,7 +123,7 @@ export const commandKinds = {
 
   /** Writes every disk of a recovery point as an image file on the target host. */
   materialise: {
-    input: z.object({ ...target, disks: disksOf(CapturedDiskRef), format: DiskFormat }),
+    input: z.object({ ...target, disks: disksOf(SizedDisk), format: DiskFormat }),
     output: z.object({
       disks: disksOf(WrittenDisk),
       bytesWritten: z.int().nonnegative(),

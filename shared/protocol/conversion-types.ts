@@ -49,7 +49,6 @@ interface Row {
 const COPY_STEPS = [
   "preflight",
   "capture",
-  "commit",
   "materialise",
   "verify",
   "boot-check",

@@ -18,6 +18,7 @@ const standby = { ownerId: "run_1", planId: "plan_1", sourceId: "agt_1" };
 /** An input that each kind accepts. */
 const good: Record<CommandKind, Record<string, unknown>> = {
   "take-inventory": {},
+  "take-recovery-point": { ownerId: "run_1", pointId: "rp_1", disks: ["sda", "sdb"] },
   "capture-disk": { conversionId: "cnv_1", pointId: "rp_1", disk: "sda" },
   "commit-recovery-point": { conversionId: "cnv_1", pointId: "rp_1", disks: [captured] },
   materialise: { ...target, disks: [captured], format: "raw" },
@@ -47,10 +48,16 @@ const NAMES = new Set(["conversionId", "ownerId", "planId", "sourceId", "pointId
 
 /** Every value that becomes one part of a path or key; a boot image's files may be in folders. */
 function names(value: unknown): string[] {
+  if (Array.isArray(value) && value.every((member) => typeof member === "string")) return value;
   if (typeof value !== "object" || value === null) return [];
   return Object.entries(value).flatMap(([key, member]) =>
     key === "files" ? [] : NAMES.has(key) && typeof member === "string" ? [member] : names(member),
   );
+}
+
+function sizedDisks(input: object): { sizeBytes: number }[] {
+  const { disks = [] } = input as { disks?: (string | { sizeBytes: number })[] };
+  return disks.filter((disk) => typeof disk !== "string");
 }
 
 test("each kind accepts the input that it is made for", () => {
@@ -65,7 +72,7 @@ test("whatever one value of an input is replaced by, what is accepted has only p
       const read = commandKinds[kind].input.safeParse(withValue(good[kind], place, value));
       if (!read.success) return;
       for (const name of names(read.data)) expect(name).toMatch(/^[0-9A-Za-z][0-9A-Za-z._-]*$/);
-      for (const { sizeBytes } of (read.data as { disks?: { sizeBytes: number }[] }).disks ?? [])
+      for (const { sizeBytes } of sizedDisks(read.data))
         expect(Number.isSafeInteger(sizeBytes) && sizeBytes > 0 && sizeBytes <= MAX_DISK_BYTES).toBe(true);
     }),
     { numRuns: 3000 },
@@ -84,6 +91,13 @@ test.each([
   for (const name of ["sda", "SDA"]) {
     const input = { ...good[kind], disks: [disk, { ...disk, name }] };
     expect(commandKinds[kind].input.safeParse(input).success).toBe(false);
+  }
+});
+
+test("a recovery point of disks whose names differ only by case, or not at all, is refused", () => {
+  for (const name of ["sda", "SDA"]) {
+    const input = { ...good["take-recovery-point"], disks: ["sda", name] };
+    expect(commandKinds["take-recovery-point"].input.safeParse(input).success).toBe(false);
   }
 });
 

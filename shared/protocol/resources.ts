@@ -68,7 +68,7 @@ export const Step = z.object({
   state: StepState,
   startedAt: Timestamp.optional(),
   endedAt: Timestamp.optional(),
-  /** One entry for each disk in `capture`, one for the other steps that an agent runs. */
+  /** An entry for each command of an agent; `capture` can have one for each disk. */
   work: z.array(
     z.object({
       commandId: CommandId,
@@ -229,9 +229,7 @@ export const RecoveryPoint = z.object({
   createdAt: Timestamp,
   /** When it was pruned. A week later it may be gone. */
   prunedAt: Timestamp.optional(),
-  disks: z.array(
-    CopiedDisk.extend({ sizeBytes: z.int(), mapRoot: z.string(), badRanges: z.int().nonnegative() }),
-  ),
+  disks: z.array(CopiedDisk.extend({ sizeBytes: z.int(), badRanges: z.int().nonnegative() })),
 });
 export type RecoveryPoint = z.infer<typeof RecoveryPoint>;
 

@@ -33,6 +33,11 @@ export const bootImage = {
   files: [{ name: "vmlinuz", key: `boot-images/${SHA}/vmlinuz`, sizeBytes: 1, sha256: SHA }],
 };
 
+const captured = {
+  ...{ bytesRead: 64, bytesStored: 32, badRanges: 0, consistency: "crash", wholeCopies: [], seconds: 1 },
+  bottleneck: "read",
+};
+
 /** What agents answer to commands that succeed. */
 const outputs: Partial<Record<CommandKind, (command: Dispatched) => object>> = {
   "stage-boot-image": () => ({ adapter: "grub", bytesStaged: 1 }),
@@ -45,15 +50,18 @@ const outputs: Partial<Record<CommandKind, (command: Dispatched) => object>> = {
   }),
   "report-boot-state": () => ({ restored: true, bootId: "boot-2", items: [], addresses: [] }),
   "attest-boot-state": () => ({ receipt: {} }),
+  "take-recovery-point": ({ input }) => ({
+    pointId: "rp_1",
+    disks: (input.disks as string[]).map((name) => ({
+      ...{ name, sizeBytes: 64, ...captured, changedBytes: 64 },
+      ...{ mode: "hash-scan", view: "still", viewReason: "nothing writes to it" },
+    })),
+    freezeMilliseconds: 0,
+    requests: 5,
+  }),
   "capture-disk": ({ disk }) => ({
     disk: { name: disk, sizeBytes: 64, mapRoot: `root of ${disk}` },
-    bytesRead: 64,
-    bytesStored: 32,
-    badRanges: 0,
-    consistency: "crash" as const,
-    wholeCopies: [],
-    seconds: 1,
-    bottleneck: "read",
+    ...captured,
   }),
   "commit-recovery-point": () => ({ pointId: "rp_1" }),
   materialise: ({ input }) => ({

@@ -1,0 +1,125 @@
+import { CausewayError } from "#shared/errors.ts";
+import type { CommandInput } from "#shared/protocol/commands.ts";
+import { type TakenDisk, TakenPoint } from "#shared/protocol/taken-point.ts";
+import { type ChosenDiskView, openBestView } from "../consistency/open-view.ts";
+import { DataFile } from "../identity/identity.ts";
+import { ProgressMeter } from "../progress/progress-meter.ts";
+import { newestDisks, type ParentDisk } from "../repository/newest-disks.ts";
+import { listPoints } from "../repository/points.ts";
+import type { Repository } from "../repository/repository.ts";
+import {
+  type CaptureDeps,
+  type Captured,
+  captureFromView,
+  commitCaptures,
+  findDisks,
+  forgetJournals,
+  forgetOldCaptures,
+  openCapturesFolder,
+  paceOf,
+} from "./captures.ts";
+import type { ExecutionContext, Executor } from "./executor.ts";
+import { fitDisks, takenDisk } from "./taken-disk.ts";
+
+/** A recovery point of this id exists, and this agent has no record of taking it. */
+export class PointNotOursError extends CausewayError {
+  override readonly name = "PointNotOursError";
+  readonly retryable = false;
+  readonly hint = "The agent's data folder was lost, or the recovery point is another one. Start again.";
+}
+
+type Input = CommandInput<"take-recovery-point">;
+
+/**
+ * Takes a recovery point of some disks: opens one view of all of them, captures each against the newest
+ * recovery point that has it, and commits. A repeated command returns the point that the first one made;
+ * after an interruption, it continues where the capture stopped if the view shows the same content.
+ */
+export function takeRecoveryPointExecutor(deps: CaptureDeps): Executor<"take-recovery-point"> {
+  return async (input, context) => {
+    const { pointId, ownerId } = input;
+    const before = deps.requests();
+    await forgetOldCaptures(deps.dataDir, ownerId);
+    const repository = await deps.repository();
+    const folder = await openCapturesFolder(deps.dataDir, ownerId);
+    const result = new DataFile(folder, `${pointId}.json`, TakenPoint);
+    const points = await listPoints(repository);
+    if (points.includes(pointId)) return committedBefore(pointId, await result.read());
+    const parents = await newestDisks(repository, points, input.disks);
+    const { captures, ...taken } = await capture(deps, { input, context, repository, folder, parents });
+    // Before the commit: a repeated command finds either no point or this result.
+    await result.write({ pointId, ...taken, requests: deps.requests() - before });
+    await commitCaptures(deps, repository, { pointId, captures });
+    await forgetJournals(folder, input.disks);
+    return { pointId, ...taken, requests: deps.requests() - before };
+  };
+}
+
+function committedBefore(pointId: string, result: TakenPoint | undefined): TakenPoint {
+  if (result?.pointId !== pointId)
+    throw new PointNotOursError(`there is already a recovery point ${pointId}, and no record of taking it`);
+  return result;
+}
+
+interface Work {
+  input: Input;
+  context: ExecutionContext;
+  repository: Repository;
+  folder: string;
+  parents: ReadonlyMap<string, ParentDisk>;
+}
+
+/** Captures all disks of one view, and closes it. */
+async function capture(
+  deps: CaptureDeps,
+  { input, context, repository, folder, parents }: Work,
+): Promise<{ captures: Captured[]; disks: TakenDisk[]; freezeMilliseconds: number }> {
+  const view = await openBestView(await findDisks(deps, input.disks), deps.views, input);
+  try {
+    const captures: Captured[] = [];
+    const disks: TakenDisk[] = [];
+    const { signal } = context;
+    const pace = paceOf(input.bandwidthLimitBytesPerSecond);
+    const meters = metersOf(view.disks, parents, context);
+    for (const [index, disk] of view.disks.entries()) {
+      const parent = parents.get(disk.name);
+      const meter = meters(index);
+      const captured = await captureFromView(deps, disk, {
+        ...{ repository, parent, folder, meter, signal },
+        ...pace,
+      });
+      captures.push(captured);
+      disks.push(takenDisk(disk, captured, parent));
+    }
+    return { captures, disks: fitDisks(disks), freezeMilliseconds: view.freezeMilliseconds };
+  } finally {
+    await view.close();
+  }
+}
+
+/** Meters of the disks that report as one transfer, with the name of the disk that is captured now. */
+function metersOf(
+  disks: readonly ChosenDiskView[],
+  parents: ReadonlyMap<string, ParentDisk>,
+  { progress }: ExecutionContext,
+): (index: number) => ReturnType<ProgressMeter["part"]> {
+  let note: { note?: string } = {};
+  const meter = new ProgressMeter((report) => progress({ ...report, ...note }));
+  const expected = disks.map((disk) => bytesToRead(disk, parents.get(disk.name)));
+  meter.expect(expected.reduce((sum, bytes) => sum + bytes, 0));
+  return (index) => {
+    if (disks.length > 1) note = { note: `disk ${index + 1} of ${disks.length}: ${disks[index]?.name}` };
+    return meter.part(expected[index] ?? 0);
+  };
+}
+
+/** What a capture of the disk will read, if nothing unforeseen happens. */
+function bytesToRead({ source, used, changes }: ChosenDiskView, parent: ParentDisk | undefined): number {
+  const { sizeBytes } = source;
+  const isTracked = !("unknown" in changes) && parent?.disk.sizeBytes === sizeBytes;
+  const parts = isTracked ? changes.within(0, sizeBytes) : [{ offset: 0, length: sizeBytes }];
+  return parts.reduce(
+    (sum, { offset, length }) => sum + (used ? used.bytesWithin(offset, length) : length),
+    0,
+  );
+}

@@ -1,0 +1,67 @@
+import { jsonBytes, MAX_MESSAGE_BYTES } from "#shared/protocol/message-size.ts";
+import type { CaptureMode, TakenDisk, TakenPoint } from "#shared/protocol/taken-point.ts";
+import type { ChosenDiskView } from "../consistency/open-view.ts";
+import type { ParentDisk } from "../repository/newest-disks.ts";
+import type { Captured } from "./captures.ts";
+
+const REASON_LENGTH = 200;
+/** What is left of a message for the disks. */
+const DISKS_BYTES = MAX_MESSAGE_BYTES - 8 * 1024;
+/** How many whole copies of each disk are named: the first number with which the message is not too long. */
+const WHOLE_COPIES = [16, 8, 4, 2, 1];
+
+/** What is reported of a captured disk. */
+export function takenDisk(
+  view: ChosenDiskView,
+  { disk, statistics }: Captured,
+  parent: ParentDisk | undefined,
+): TakenDisk {
+  return {
+    name: disk.name,
+    sizeBytes: disk.sizeBytes,
+    bytesRead: statistics.bytesRead + statistics.bytesResumed,
+    bytesStored: statistics.bytesStored,
+    changedBytes: statistics.changedBytes,
+    ...modeOf(view, statistics, parent),
+    view: view.kind,
+    viewReason: view.reason.slice(0, REASON_LENGTH),
+    badRanges: disk.badRanges,
+    consistency: disk.consistency,
+    wholeCopies: disk.wholeCopies,
+    seconds: statistics.elapsedMs / 1000,
+    bottleneck: statistics.limitingStage,
+  };
+}
+
+function modeOf(
+  { source, changes }: ChosenDiskView,
+  { basis, sample }: Captured["statistics"],
+  parent: ParentDisk | undefined,
+): { mode: CaptureMode; modeReason?: string } {
+  if (basis === "tracked") return { mode: "tracked" };
+  const { disagreements, blocks } = sample;
+  const reason = !parent
+    ? "this is its first copy"
+    : parent.disk.sizeBytes !== source.sizeBytes
+      ? "its size has changed since the last recovery point"
+      : disagreements > 0
+        ? `${disagreements} of ${blocks} sampled blocks had changed, and the tracker had not noticed`
+        : "unknown" in changes
+          ? changes.unknown
+          : "an earlier attempt at this recovery point had begun to scan it";
+  return { mode: "hash-scan", modeReason: reason.slice(0, REASON_LENGTH) };
+}
+
+/** The disks, with only as many whole copies named as fit into a message; the rest is counted. */
+export function fitDisks(disks: readonly TakenDisk[]): TakenPoint["disks"] {
+  const fitted = WHOLE_COPIES.map((most) => disks.map((disk) => withWholeCopies(disk, most)));
+  return fitted.find((one) => jsonBytes(one) <= DISKS_BYTES) ?? fitted.at(-1) ?? [];
+}
+
+function withWholeCopies(disk: TakenDisk, most: number): TakenDisk {
+  const { wholeCopies } = disk;
+  if (wholeCopies.length <= most) return disk;
+  const shown = wholeCopies.slice(0, most - 1);
+  const rest = { place: `${wholeCopies.length - shown.length} parts`, reason: "see the recovery point" };
+  return { ...disk, wholeCopies: [...shown, rest] };
+}
