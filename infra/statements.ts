@@ -35,11 +35,8 @@ export function workAsCollector(bucket: IBucket, key: IKey): PolicyStatement[] {
   const objects = (...keys: string[]) => keys.map((each) => bucket.arnForObjects(each));
   const kept = `${COLLECTIONS_PREFIX}*`;
   return [
-    new PolicyStatement({
-      actions: ["s3:ListBucket"],
-      resources: [bucket.bucketArn],
-      conditions: { StringLike: { "s3:prefix": `${SOURCES_PREFIX}*` } },
-    }),
+    // Without a prefix, because S3 tells only a caller with this right that an object does not exist.
+    new PolicyStatement({ actions: ["s3:ListBucket"], resources: [bucket.bucketArn] }),
     new PolicyStatement({
       actions: ["s3:GetObject"],
       resources: objects(`${SOURCES_PREFIX}*/key.json`, ...COLLECTED, kept),

@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
 import { CAPTURE_AGE_MS } from "#shared/format/ages.ts";
+import { captureDisk } from "../capture/capture.ts";
+import { TestDisk, testContent } from "../disk/testing/test-disk.ts";
 import { MemoryStore } from "../store/testing/memory-store.ts";
 import { loadDataKey, obtainDataKey } from "./data-key.ts";
 import { CaptureTooOldError, commitPoint, PointExistsError, readPoint } from "./points.ts";
@@ -62,4 +64,22 @@ test("a data key of one source server does not open as another's", async () => {
   const stolen = store.objects.get("sources/s1/key.json") ?? Buffer.alloc(0);
   store.objects.set("sources/s2/key.json", stolen);
   await expect(loadDataKey(store, keys, "s2")).rejects.toThrow();
+});
+
+test("a first capture may take longer as long as its packs are there, and is refused once one is missing", async () => {
+  const repository = newRepository();
+  const options = { repository, diskName: "sda", now: () => 0, random: Math.random };
+  const captured = await captureDisk({ ...options, disk: new TestDisk(testContent(2 ** 20, 3)) });
+  const view = { consistency: "crash" as const, volumes: [], wholeCopies: [] };
+  const first = { ...point, disks: [{ ...captured.disk, ...view }] };
+  const late = { startedAt: 0, now: CAPTURE_AGE_MS + 1 };
+  const packs = [...repository.store.objects].filter(([key]) => key.includes("/packs/"));
+  expect(packs.length).toBeGreaterThan(1);
+  for (const [key, bytes] of packs) {
+    repository.store.objects.delete(key);
+    await expect(commitPoint(repository, first, late)).rejects.toThrow(CaptureTooOldError);
+    repository.store.objects.set(key, bytes);
+  }
+  await commitPoint(repository, first, late);
+  expect(await readPoint(repository, "p1")).toEqual(first);
 });

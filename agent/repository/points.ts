@@ -2,7 +2,8 @@ import { hash, randomBytes } from "node:crypto";
 import { CausewayError } from "#shared/errors.ts";
 import { CAPTURE_AGE_MS } from "#shared/format/ages.ts";
 import { SALT_BYTES } from "#shared/format/keys.ts";
-import { pointKey, prunedKey } from "#shared/format/object-keys.ts";
+import { NodeOpener, topNodes } from "#shared/format/map-walk.ts";
+import { packKey, pointKey, prunedKey } from "#shared/format/object-keys.ts";
 import { decodePoint, encodePoint, type Point } from "#shared/format/point.ts";
 import { ObjectExistsError } from "../store/object-store.ts";
 import type { Repository } from "./repository.ts";
@@ -31,8 +32,10 @@ export async function commitPoint(
   point: Point,
   times: { startedAt: number; now: number },
 ): Promise<void> {
-  if (point.parentId !== null && times.now - times.startedAt > CAPTURE_AGE_MS) {
-    throw new CaptureTooOldError("the capture took longer than its parent is kept");
+  if (times.now - times.startedAt > CAPTURE_AGE_MS) {
+    if (point.parentId !== null)
+      throw new CaptureTooOldError("the capture took longer than its parent is kept");
+    await requirePacks(repository, point);
   }
   const bytes = encodePoint(point, { dataKey: repository.dataKey, salt: randomBytes(SALT_BYTES) });
   const key = pointKey(repository.sourceId, point.pointId);
@@ -43,6 +46,30 @@ export async function commitPoint(
     const found = await readPoint(repository, point.pointId);
     if (JSON.stringify(found) !== JSON.stringify({ ...point, createdAt: found.createdAt }))
       throw new PointExistsError(`${key} is another point`);
+  }
+}
+
+/**
+ * A first capture has no parent, and may take weeks. Its packs stay while its conversion holds the source;
+ * after that they may have been collected. Throws `CaptureTooOldError` if one is missing.
+ */
+async function requirePacks(repository: Repository, point: Point): Promise<void> {
+  const { store, sourceId } = repository;
+  const stored = new Set<string>();
+  for await (const { key } of store.list(packKey(sourceId, ""))) stored.add(key);
+  const requireStored = (name: Buffer): string => {
+    const key = packKey(sourceId, name);
+    if (!stored.has(key)) throw new CaptureTooOldError(`${key} was collected before the capture ended`);
+    return key;
+  };
+  const opener = new NodeOpener(repository);
+  const left = topNodes(point);
+  for (let place = left.pop(); place; place = left.pop()) {
+    const { offset, sealedBytes, pack } = place.blob;
+    const sealed = await store.get(requireStored(pack.name), { range: { offset, bytes: sealedBytes } });
+    const { nodes, packs } = opener.open(place, sealed);
+    for (const name of packs) requireStored(name);
+    left.push(...nodes);
   }
 }
 

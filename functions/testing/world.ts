@@ -306,6 +306,7 @@ const environment = {
   SOURCE_ROLE_ALIAS: "source-alias",
   TARGET_ROLE_ALIAS: "target-alias",
   CONVERSION_WORKFLOW_ARN: "arn:aws:states:local-1:000000000000:stateMachine:conversion",
+  COLLECT_GARBAGE_WORKFLOW_ARN: "arn:aws:states:local-1:000000000000:stateMachine:collect-garbage",
   BOOT_IMAGE_UPLOAD_ROLE_ARN: "arn:aws:iam::000000000000:role/boot-image-upload",
   DATA_ACCESS_ROLE_ARN: "arn:aws:iam::000000000000:role/data-access",
 };

@@ -143,7 +143,7 @@ export class RepositoryWorld implements AsyncDisposable {
   }
 
   days(days: number): void {
-    this.clock.jump(days * DAY_MS);
+    this.clock.jump(Math.round(days * DAY_MS));
     this.#client.config.systemClockOffset = this.clock.now() - Date.now();
   }
 
