@@ -113,7 +113,12 @@ export async function captureFromView(
     journal: new FileJournal(journalPath(folder, view.name)),
     ...{ now, random },
   });
-  return { disk: { ...disk, ...view.copy }, parentId: parent?.pointId ?? null, startedAt, statistics };
+  return {
+    disk: { ...disk, ...(await view.copy()) },
+    parentId: parent?.pointId ?? null,
+    startedAt,
+    statistics,
+  };
 }
 
 /**

@@ -28,8 +28,8 @@ export interface DiskView {
   content: string;
   /** The blocks that must be copied, in blocks of the repository; all if absent. */
   used?: BlockSet;
-  /** What the recovery point says of the copy, if the disk is read from here. */
-  copy: CopyView;
+  /** What the recovery point says of the copy. Call it after the disk was read: reading may show more. */
+  copy: () => Promise<CopyView>;
   /** The blocks that may differ from the newest recovery point, or why they are not known. */
   changes: BlockSet | { unknown: string };
 }

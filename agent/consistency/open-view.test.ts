@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { appendFile, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
@@ -44,25 +44,49 @@ async function firstBytes(view: ConsistentView): Promise<string[]> {
 test("each disk gets the best view that there is, in the order of the request, with the reason in words", async () => {
   const disks = [await image("sdb", false), await image("sda", true), await image("sdc", true)];
   const view = await openBestView(disks, kinds, { allBlocks: false });
-  expect(
-    view.disks.map(({ name, kind, copy, used }) => [name, kind, copy.consistency, used !== undefined]),
-  ).toEqual([
-    ["sdb", "inconsistent", "not", false],
-    ["sda", "still", "crash", true],
-    ["sdc", "still", "crash", true],
+  const copies = await Promise.all(view.disks.map(({ copy }) => copy()));
+  expect(view.disks.map(({ name, kind, used }) => [name, kind, used !== undefined])).toEqual([
+    ["sdb", "inconsistent", false],
+    ["sda", "still", true],
+    ["sdc", "still", true],
   ]);
+  expect(copies.map(({ consistency }) => consistency)).toEqual(["not", "crash", "crash"]);
   expect(view.disks.map(({ reason }) => reason)).toEqual([
     expect.stringContaining("in use"),
     "nothing writes to it",
     "nothing writes to it",
   ]);
-  expect(view.disks[0]?.copy.wholeCopies).toMatchObject([
+  expect(copies[0]?.wholeCopies).toMatchObject([
     { place: "disk", reason: expect.stringContaining("in use") },
   ]);
   expect(await firstBytes(view)).toEqual(["sdb", "sda", "sdc"]);
   await view.close();
   await view.close();
   await expect(firstBytes(view)).rejects.toThrow();
+});
+
+test("a disk that is written to while it is read is not consistent after all", async () => {
+  const sda = await image("sda", true);
+  const view = await openBestView([sda], kinds, { allBlocks: false });
+  await appendFile(sda.path, "more");
+  expect(await view.disks[0]?.copy()).toMatchObject({
+    consistency: "not",
+    wholeCopies: [{ place: "disk", reason: expect.stringContaining("something wrote to it") }],
+  });
+  await view.close();
+});
+
+test("two views of a disk have the same content only if nothing was written in between", async () => {
+  const sda = await image("sda", true);
+  const content = async () => {
+    const view = await openBestView([sda], kinds, { allBlocks: false });
+    await view.close();
+    return view.disks[0]?.content;
+  };
+  const first = await content();
+  expect(await content()).toBe(first);
+  await appendFile(sda.path, "more");
+  expect(await content()).not.toBe(first);
 });
 
 test("if all blocks are asked for, free space is not looked for and everything is copied", async () => {
