@@ -105,7 +105,7 @@ class RepositoryCheck {
         "the data key cannot be unwrapped again without it",
       );
     }
-    for (const pointId of points) await this.#followPoint(pointId);
+    for (const pointId of points) await this.#followUnlessCollected(pointId);
     const findings = [...this.#findings.values()];
     const unreferenced = [...this.#packs.keys()].filter((key) => !this.#referenced.has(key));
     return {
@@ -129,7 +129,8 @@ class RepositoryCheck {
     const kind = [packs, pointPrefix, pruned, bootStates].find((prefix) => key.startsWith(prefix));
     const name = key.slice(kind?.length ?? 0);
     await this.#orFind(key, async () => {
-      if (kind === packs && /^[0-9a-f]{64}$/.test(name)) return this.#checkPack(key, name);
+      if (kind === packs && /^[0-9a-f]{64}$/.test(name))
+        return this.#unlessGone(() => this.#checkPack(key, name));
       if (kind === pointPrefix && RepositoryId.safeParse(name).success) return void points.push(name);
       if (kind === pruned && RepositoryId.safeParse(name).success) return this.#checkMark(key);
       if (kind === bootStates) return this.#checkBootState(key, name);
@@ -179,6 +180,40 @@ class RepositoryCheck {
       if (!this.#namer.idOf(block).equals(id))
         throw new DamagedObjectError(key, "a block does not match its id");
     });
+  }
+
+  /** Collect-garbage may delete a pack that was listed. A point that needs it is found out later. */
+  async #unlessGone(check: () => Promise<void>): Promise<void> {
+    try {
+      await check();
+    } catch (error) {
+      if (!(error instanceof ObjectNotFoundError)) throw error;
+    }
+  }
+
+  /** A pruned point that collect-garbage deletes meanwhile is no longer there to be damaged. */
+  async #followUnlessCollected(pointId: string): Promise<void> {
+    const before = new Set(this.#findings.keys());
+    await this.#followPoint(pointId);
+    const found = [...this.#findings.values()].filter(({ object }) => !before.has(object));
+    if (found.length === 0 || !(await this.#wasCollected(pointId))) return;
+    for (const { object, problem } of found) if (problem === "missing") this.#findings.delete(object);
+  }
+
+  async #wasCollected(pointId: string): Promise<boolean> {
+    const { sourceId } = this.#options.repository;
+    if (await this.#exists(pointKey(sourceId, pointId))) return false;
+    return this.#exists(prunedKey(sourceId, pointId));
+  }
+
+  async #exists(key: string): Promise<boolean> {
+    try {
+      await this.#get(key);
+      return true;
+    } catch (error) {
+      if (error instanceof ObjectNotFoundError) return false;
+      throw error;
+    }
   }
 
   async #followPoint(pointId: string): Promise<void> {

@@ -146,3 +146,31 @@ test("check × collect: a check after a collection finds nothing", async () => {
   const report = await checkRepository({ repository: world.repository });
   expect(report).toMatchObject({ ok: true, points: 1, unreferenced: [] });
 });
+
+test("check × collect: what a collection deletes during a check is no damage", async () => {
+  await world.addPoint("rp_1", first);
+  await world.addPoint("rp_2", sparseDisk(2));
+  // Of a capture that was given up.
+  await world.capture("rp_3", sparseDisk(3), { parentId: null });
+  await world.mark("rp_1");
+  world.days(8);
+  const { store } = world.repository;
+  let reads = 0;
+  const get: typeof store.get = async (key, options) => {
+    // The key and the first pack are read; the rest was listed and goes now.
+    if (++reads === 3) await world.collect();
+    return store.get(key, options);
+  };
+  const busy = { get, put: store.put.bind(store), list: store.list.bind(store) };
+  const report = await checkRepository({ repository: { ...world.repository, store: busy } });
+  expect(report.findings).toEqual([]);
+  expect((await world.allKeys()).filter((key) => key.includes("/points/"))).toHaveLength(1);
+});
+
+test("check × collect: a pack that a living point needs is missing whenever it disappears", async () => {
+  await world.addPoint("rp_1", first);
+  await world.mark("rp_1");
+  const [pack = ""] = (await world.allKeys()).filter((key) => key.includes("/packs/"));
+  await world.objects.delete([pack]);
+  expect(await findings()).toMatchObject([{ object: pack, problem: "missing" }]);
+});
