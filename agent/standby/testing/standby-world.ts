@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Point } from "#shared/format/point.ts";
+import type { MappedDisk, Point } from "#shared/format/point.ts";
 import { captureDisk } from "../../capture/capture.ts";
 import { TestDisk } from "../../disk/testing/test-disk.ts";
 import { commitPoint, readPoint } from "../../repository/points.ts";
@@ -40,7 +40,7 @@ export async function capturePoint(
   parent?: Point,
 ): Promise<Point> {
   const repository = { sourceId: SOURCE, store, dataKey: DATA_KEY };
-  const captured: Point["disks"] = [];
+  const captured: MappedDisk[] = [];
   for (const [name, bytes] of Object.entries(disks)) {
     const previous = parent?.disks.find((disk) => disk.name === name);
     const { disk } = await captureDisk({
@@ -48,11 +48,23 @@ export async function capturePoint(
       ...(previous ? { previous } : {}),
       settings: { packBytes: 2 * 2 ** 20, knownBlocks: 4096 },
     });
-    captured.push({ ...disk, consistency: "crash", volumes: [], wholeCopies: [] });
+    captured.push(disk);
   }
+  return commitDisks(store, pointId, captured, parent);
+}
+
+/** Commits captured disks as a recovery point. */
+export async function commitDisks(
+  store: ObjectStore,
+  pointId: string,
+  disks: readonly MappedDisk[],
+  parent?: Point,
+): Promise<Point> {
+  const repository = { sourceId: SOURCE, store, dataKey: DATA_KEY };
   const point: Point = {
     ...{ pointId, sourceId: SOURCE, createdAt: "2030-01-01T00:00:00.000Z", agentVersion: "1" },
-    ...{ parentId: parent?.pointId ?? null, disks: captured },
+    parentId: parent?.pointId ?? null,
+    disks: disks.map((disk) => ({ ...disk, consistency: "crash", volumes: [], wholeCopies: [] })),
   };
   await commitPoint(repository, point, { startedAt: 0, now: 0 });
   return point;
