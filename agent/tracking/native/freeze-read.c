@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/mman.h>
@@ -170,6 +171,10 @@ static enum outcome read_until_quiet(const struct options *options)
 			if (outcome != CONVERGED)
 				return outcome;
 		}
+#ifdef TEST_BUILD
+		if (options->during && reading.rounds == 1 && found && system(options->during))
+			return READ_ERROR;
+#endif
 		if (must_thaw(&reading.freeze))
 			return TIME_LIMIT;
 		if (!found || options->reads_once)
@@ -216,6 +221,10 @@ static enum outcome freeze_and_read(const struct options *options, __u64 *frozen
 
 	freeze_all(&reading.freeze, options->limit_ms);
 	outcome = must_thaw(&reading.freeze) ? TIME_LIMIT : read_until_quiet(options);
+#ifdef TEST_BUILD
+	if (options->witness && outcome == CONVERGED && system(options->witness))
+		outcome = READ_ERROR;
+#endif
 	thaw_all(&reading.freeze);
 	*frozen = nanoseconds() - start;
 	for (unsigned i = 0; i < options->mount_count; i++)

@@ -250,7 +250,7 @@ static __always_inline int on_completion(struct request *request, struct tracked
 {
 	__u64 key = (__u64)request;
 
-	if (!bytes)
+	if (!bytes || OMITS(MISS_COMPLETION))
 		return 0;
 	if (!OMITS(OMIT_COMPLETION)) {
 		if (op == OP_DISCARD || op == OP_SECURE_ERASE)

@@ -50,6 +50,7 @@ static bool parse_fault(const char *text, struct options *options)
 	struct settings *settings = &options->settings;
 
 	if (!strcmp(text, "completion")) settings->omit |= OMIT_COMPLETION;
+	else if (!strcmp(text, "completion-event")) settings->omit |= MISS_COMPLETION;
 	else if (!strcmp(text, "issue")) settings->omit |= OMIT_ISSUE;
 	else if (!strcmp(text, "further-ranges")) settings->omit |= OMIT_FURTHER_RANGES;
 	else if (!strcmp(text, "further-reads")) options->reads_once = true;
@@ -91,6 +92,10 @@ static void parse_option(const char *name, const char *value, struct options *op
 		options->has_sequence = true;
 #ifdef TEST_BUILD
 	} else if (!strcmp(name, "--omit") && parse_fault(value, options)) {
+	} else if (!strcmp(name, "--during")) {
+		options->during = value;
+	} else if (!strcmp(name, "--witness")) {
+		options->witness = value;
 #endif
 	} else {
 		fail("usage", "unknown option %s", name);

@@ -27,6 +27,8 @@ struct options {
 	bool has_sequence;
 	struct settings settings; /* faults, in a test build */
 	bool reads_once;          /* a fault of the frozen read, in a test build */
+	const char *during;       /* a command that a test build runs after the first round, if that found marks */
+	const char *witness;      /* a command that a test build runs before the thaw */
 };
 
 /* Fails with code `usage` if the arguments make no sense. */

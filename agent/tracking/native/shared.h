@@ -58,6 +58,12 @@ struct settings {
 };
 
 /* Faults that a test build makes on request, to show that the tests notice them. */
-enum { OMIT_COMPLETION = 1, OMIT_ISSUE = 2, OMIT_FURTHER_RANGES = 4, OMIT_REGION = 8 };
+enum {
+	OMIT_COMPLETION = 1, /* only its mark */
+	OMIT_ISSUE = 2,
+	OMIT_FURTHER_RANGES = 4,
+	OMIT_REGION = 8,
+	MISS_COMPLETION = 16, /* as if the event had not come */
+};
 
 #endif

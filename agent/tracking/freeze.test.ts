@@ -1,0 +1,119 @@
+/** The frozen read: it never leaves a file system frozen, whatever process dies. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { describe, expect, test } from "vitest";
+import { tool, toolOutput } from "../filesystems/testing/test-image.ts";
+import { FAULTY_PROGRAM, PROGRAM, TrackedDisk, whyUntestable } from "./testing/tracked-disk.ts";
+
+const reason = whyUntestable();
+const LIMIT_MS = 2000;
+
+/** Whether a write to the file system ends within a time. A write to a frozen one waits. */
+async function canWrite(disk: TrackedDisk, withinMs: number): Promise<boolean> {
+  const writer = spawn("sh", ["-c", `date > ${disk.mountPoint}/written`], { stdio: "ignore" });
+  const ended = once(writer, "exit").then(() => true);
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), withinMs);
+  return Promise.race([ended, promise]).finally(() => clearTimeout(timer));
+}
+
+/** Starts a frozen read that waits while everything is frozen; resolves when it does. */
+async function startFrozenRead(disk: TrackedDisk, wait: string) {
+  tool("sh", "-c", `date > ${disk.mountPoint}/changed`);
+  const args = ["freeze-read", "--pins", disk.pinFolder, "--disk", disk.device, "--mount", disk.mountPoint];
+  const hold = ["--limit-ms", String(LIMIT_MS), "--during", `echo frozen >&2; ${wait}`];
+  const child = spawn(FAULTY_PROGRAM, [...args, ...hold], { stdio: ["ignore", "pipe", "pipe"] });
+  await once(child.stderr, "data");
+  const chunks: string[] = [];
+  child.stdout.on("data", (chunk) => chunks.push(String(chunk)));
+  return { child, ended: once(child, "close").then(() => chunks.join("")) };
+}
+
+describe.skipIf(reason !== undefined)(`a frozen read ${reason ? `(${reason})` : ""}`, () => {
+  test("is thawed by its watchdog if it is killed while the file system is frozen", async () => {
+    await using disk = await TrackedDisk.create();
+    const { child, ended } = await startFrozenRead(disk, "exec sleep 5 >&- 2>&-");
+    expect(toolOutput("fsfreeze", "--freeze", disk.mountPoint).status).not.toBe(0);
+    child.kill("SIGKILL");
+    await ended;
+    expect(await canWrite(disk, 1000)).toBe(true);
+  });
+
+  test("ends at its limit, and what it did not read comes with the next pass", async () => {
+    await using disk = await TrackedDisk.create();
+    const { ended } = await startFrozenRead(disk, "exec sleep 3 >&- 2>&-");
+    expect(await canWrite(disk, LIMIT_MS + 1000)).toBe(true);
+    const output = await ended;
+    expect(output).toContain('"outcome":"time-limit"');
+    await disk.takeDelta();
+    expect(await disk.differing()).toEqual([]);
+  });
+
+  test("does not thaw a file system that another program has frozen", async () => {
+    await using disk = await TrackedDisk.create();
+    tool("fsfreeze", "--freeze", disk.mountPoint);
+    try {
+      const { read } = await disk.freezeAndCompare();
+      expect(read.mounts).toMatchObject([{ path: disk.mountPoint, state: "busy", wasThawed: false }]);
+      expect(await canWrite(disk, 200)).toBe(false);
+    } finally {
+      tool("fsfreeze", "--unfreeze", disk.mountPoint);
+    }
+  });
+
+  test("says of each mount whether it could be frozen", async () => {
+    await using disk = await TrackedDisk.create();
+    const read = await disk.tracker.freezeRead({
+      disks: [disk.device],
+      mounts: [disk.mountPoint, "/proc"],
+      ignored: [],
+      limitMs: LIMIT_MS,
+      limitBytes: 2 ** 20,
+    });
+    expect(read.mounts.map(({ path, state }) => [path, state])).toEqual([
+      [disk.mountPoint, "frozen"],
+      ["/proc", "unsupported"],
+    ]);
+    expect(read.outcome).toBe("converged");
+  });
+
+  test("ends when its memory is full, and reads the rest with the next pass", async () => {
+    await using disk = await TrackedDisk.create();
+    tool("sh", "-c", `head -c 4000000 /dev/urandom > ${disk.mountPoint}/big`);
+    const read = await disk.tracker.freezeRead({
+      disks: [disk.device],
+      mounts: [disk.mountPoint],
+      ignored: [],
+      limitMs: LIMIT_MS,
+      limitBytes: 2 ** 20,
+    });
+    expect(read.outcome).toBe("byte-limit");
+    await disk.takeDelta();
+    expect(await disk.differing()).toEqual([]);
+  });
+
+  test("leaves the marks of a part that is ignored to the next pass", async () => {
+    await using disk = await TrackedDisk.create();
+    tool("sh", "-c", `date > ${disk.mountPoint}/changed`);
+    const ignored = [{ disk: disk.device, offset: 0, length: disk.copy.length }];
+    const limits = { limitMs: LIMIT_MS, limitBytes: 2 ** 20 };
+    const read = await disk.tracker.freezeRead({
+      disks: [disk.device],
+      mounts: [disk.mountPoint],
+      ignored,
+      ...limits,
+    });
+    expect([read.outcome, read.frames]).toEqual(["converged", []]);
+    const { bytes } = await disk.takeDelta();
+    expect(bytes).toBeGreaterThan(0);
+    expect(await disk.differing()).toEqual([]);
+  });
+
+  test("is not begun if a mount does not exist, and then nothing is frozen", async () => {
+    await using disk = await TrackedDisk.create();
+    const args = ["freeze-read", "--pins", disk.pinFolder, "--disk", disk.device, "--mount", disk.mountPoint];
+    const { output } = toolOutput(PROGRAM, ...args, "--mount", "/does/not/exist");
+    expect(output).toContain('"code":"no-mount"');
+    expect(await canWrite(disk, 1000)).toBe(true);
+  });
+});

@@ -1,0 +1,104 @@
+/** The tracker's state: what outlives its processes, and what is refused. */
+import { describe, expect, test } from "vitest";
+import { TrackerFailedError, TrackingUnavailableError } from "#shared/errors.ts";
+import { tool } from "../filesystems/testing/test-image.ts";
+import { readDiskFacts } from "./disk-facts.ts";
+import { TrackerHelper } from "./helper.ts";
+import { kindOfDisk } from "./kind-of-disk.ts";
+import { GRANULE_BYTES, PROGRAM, TrackedDisk, whyUntestable } from "./testing/tracked-disk.ts";
+
+const reason = whyUntestable();
+
+/** Writes one page at an offset of a device, past the page cache. */
+const write = (device: string, offset: number) =>
+  tool("xfs_io", "-d", "-c", `pwrite -q -S 9 ${offset} 4096`, device);
+
+describe.skipIf(reason !== undefined)(`a tracker ${reason ? `(${reason})` : ""}`, () => {
+  test("finds exactly the granules that were written", async () => {
+    await using disk = await TrackedDisk.create({ fileSystem: "none" });
+    for (const granule of [0, 7, 8, 300, 511]) write(disk.device, granule * GRANULE_BYTES + 8192);
+    const { changed, status } = await disk.tracker.begin(disk.device);
+    expect(changed.within(0, disk.copy.length)).toEqual([
+      { offset: 0, length: GRANULE_BYTES },
+      { offset: 7 * GRANULE_BYTES, length: 2 * GRANULE_BYTES },
+      { offset: 300 * GRANULE_BYTES, length: GRANULE_BYTES },
+      { offset: 511 * GRANULE_BYTES, length: GRANULE_BYTES },
+    ]);
+    expect(status).toMatchObject({ lost: 0, passthrough: 0, beyond: 0, unseenBytes: 0 });
+  });
+
+  test("returns again what a reader that died had found, until it is committed", async () => {
+    await using disk = await TrackedDisk.create({ fileSystem: "none" });
+    write(disk.device, 0);
+    await disk.tracker.begin(disk.device);
+    write(disk.device, 9 * GRANULE_BYTES);
+    await disk.tracker.begin(disk.device);
+    await disk.tracker.clear(disk.device);
+    const { changed, status } = await disk.tracker.begin(disk.device);
+    expect(changed.bytesWithin(0, disk.copy.length)).toBe(2 * GRANULE_BYTES);
+    await disk.tracker.clear(disk.device);
+    await disk.tracker.commit(disk.device, status.sequence);
+    await disk.tracker.commit(disk.device, status.sequence);
+    const next = await disk.tracker.begin(disk.device);
+    expect(next.changed.bytesWithin(0, disk.copy.length)).toBe(0);
+    expect(next.status.sequence).toBe(status.sequence + 1);
+  });
+
+  test("refuses a further pass before the one before is cleared, and a commit of another sequence", async () => {
+    await using disk = await TrackedDisk.create({ fileSystem: "none" });
+    write(disk.device, 0);
+    const { status } = await disk.tracker.begin(disk.device);
+    await expect(disk.tracker.swap(disk.device)).rejects.toThrow(TrackerFailedError);
+    await expect(disk.tracker.commit(disk.device, status.sequence + 5)).rejects.toThrow(TrackerFailedError);
+  });
+
+  test("stays as it is when a disk is attached again, and starts again when the disk has grown", async () => {
+    await using disk = await TrackedDisk.create({ fileSystem: "none" });
+    const attach = () => disk.tracker.attach([{ path: disk.device, events: "request", identity: "test" }]);
+    write(disk.device, 0);
+    const [before] = await disk.tracker.status();
+    const [again] = await attach();
+    expect(again).toMatchObject({ generation: before?.generation, dirtyGranules: 1 });
+    tool("truncate", "--size", "+1M", disk.image);
+    tool("losetup", "--set-capacity", disk.device);
+    const [grown] = await attach();
+    expect(grown?.generation).not.toBe(before?.generation);
+    expect(grown?.attachedBytes).toBe(disk.copy.length + 2 ** 20);
+  });
+
+  test("does not track partitions, nor what is no disk", async () => {
+    await using disk = await TrackedDisk.create({ fileSystem: "none" });
+    tool(
+      "sh",
+      "-c",
+      `echo start=2048 | sfdisk -q --no-tell-kernel ${disk.device} && partx --add ${disk.device}`,
+    );
+    const attach = (path: string) => disk.tracker.attach([{ path, events: "request", identity: "" }]);
+    try {
+      await expect(attach(`${disk.device}p1`)).rejects.toThrow("is a partition");
+      expect(kindOfDisk((await readDiskFacts(`${disk.device}p1`)) ?? never())).toHaveProperty("untracked");
+      const before = (await disk.tracker.status())[0]?.marked ?? 0;
+      // A write to a partition is a write to its disk.
+      write(`${disk.device}p1`, 0);
+      const [status] = await disk.tracker.status();
+      expect(status?.marked).toBeGreaterThan(before);
+    } finally {
+      tool("partx", "--delete", disk.device);
+    }
+    await expect(attach("/dev/null")).rejects.toThrow("is not a block device");
+    expect(kindOfDisk((await readDiskFacts(disk.device)) ?? never())).toEqual({ events: "request" });
+  });
+
+  test("says so if its program is missing, or its output is cut off", async () => {
+    await expect(new TrackerHelper("/does/not/exist").status()).rejects.toThrow(TrackingUnavailableError);
+    await expect(new TrackerHelper("/bin/true").status()).rejects.toThrow("not whole");
+    await expect(new TrackerHelper("/bin/echo").status()).rejects.toThrow("something unknown");
+    const nothing = new TrackerHelper(PROGRAM, { pinFolder: "/sys/fs/bpf/causeway/none" });
+    expect(await nothing.status()).toEqual([]);
+    await expect(nothing.begin("/dev/loop0")).rejects.toThrow("no disk is tracked");
+  });
+});
+
+function never(): never {
+  throw new Error("the disk has no facts");
+}
