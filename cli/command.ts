@@ -122,14 +122,15 @@ export function choicesOption<const T extends readonly string[]>(
   return [...new Set(values)];
 }
 
-const SECONDS_OF = { s: 1, m: 60, h: 3600 } as const;
+const SECONDS_OF = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
 
-/** A duration such as `90s`, `30m` or `2h`, in seconds. */
+/** A duration such as `90s`, `30m`, `2h` or `7d`, in seconds. */
 export function durationOption(call: CliCall, name: string, command: string): number | undefined {
   const value = textOption(call, name);
   if (value === undefined) return undefined;
-  const [, count, unit] = /^(\d{1,6})([smh])$/.exec(value) ?? [];
-  if (!count || !unit) throw new UsageError(`--${name} must be like 90s, 30m or 2h, not ${value}`, command);
+  const [, count, unit] = /^(\d{1,6})([smhd])$/.exec(value) ?? [];
+  if (!count || !unit)
+    throw new UsageError(`--${name} must be like 90s, 30m, 2h or 7d, not ${value}`, command);
   return Number(count) * SECONDS_OF[unit as keyof typeof SECONDS_OF];
 }
 

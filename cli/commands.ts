@@ -11,8 +11,11 @@ import { conversions } from "./commands/conversions.ts";
 import { convert } from "./commands/convert.ts";
 import { enrolToken } from "./commands/enrol-token.ts";
 import { enrolmentRequests } from "./commands/enrolment-requests.ts";
+import { planCommand } from "./commands/plan.ts";
+import { plans } from "./commands/plans.ts";
 import { points } from "./commands/points.ts";
 import { preflight } from "./commands/preflight.ts";
+import { protect } from "./commands/protect.ts";
 import { prune } from "./commands/prune.ts";
 import { receipt } from "./commands/receipt.ts";
 import { repoCheck } from "./commands/repo-check.ts";
@@ -39,6 +42,9 @@ export const commands: CliCommand[] = [
   conversions,
   cancel,
   receipt,
+  protect,
+  plans,
+  planCommand,
   points,
   prune,
   collectGarbage,

@@ -54,6 +54,13 @@ export class ConversionNotCompletedError extends CausewayError {
   }
 }
 
+/** A protection run that was asked for did not begin. */
+export class RunSkippedError extends CausewayError {
+  override readonly name = "RunSkippedError";
+  readonly retryable = true;
+  readonly hint = "Wait until the source is free, and ask again.";
+}
+
 /** A preflight rule fails; the table says which. */
 export class PreflightNotPassedError extends CausewayError {
   override readonly name = "PreflightNotPassedError";

@@ -39,7 +39,7 @@ export interface WaitingSteps {
   keepAlive(taskToken: string): Promise<boolean>;
 }
 
-/** What runs conversions: one execution each, by the conversion's id. */
+/** What runs conversions or protection runs: one execution each, by its id. */
 export interface Workflow {
   /**
    * Starts an execution under a name that is used once, and resolves with whether the name was new. Repeating
@@ -49,6 +49,17 @@ export interface Workflow {
   isRunning(name: string): Promise<boolean>;
   /** Stops an execution without its clean-up steps. One that has ended stays as it is. */
   stop(name: string): Promise<void>;
+}
+
+/** The timer that calls `schedule/run-plan` when a plan's run is due. */
+export interface PlanTimer {
+  /**
+   * Replaces the plan's timer: at this time, or as soon as possible if it is past, the function is called
+   * with the plan's id and the time, in milliseconds since 1970. A call that is `usefulSeconds` late is
+   * dropped.
+   */
+  arm(planId: string, dueAt: number, usefulSeconds: number): Promise<void>;
+  disarm(planId: string): Promise<void>;
 }
 
 export interface DeviceCertificate {

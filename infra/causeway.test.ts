@@ -126,7 +126,7 @@ test("no role may delete objects or change versions or the bucket, and each may 
   const created = s3
     .filter(({ actions }) => actions.includes("s3:PutObject"))
     .flatMap(({ objects }) => objects);
-  expect(created.sort()).toEqual(
+  expect([...new Set(created)].sort()).toEqual(
     [
       "boot-images/*",
       `evidence/${thing}/*`,
@@ -182,7 +182,7 @@ test("a version that was replaced or deleted is kept for 30 days", () => {
     });
 });
 
-test("only the workflow of conversions may start, describe and stop other workflows", () => {
+test("only the workflows of conversions and of protection runs may start, describe and stop others", () => {
   const policies = templates().get("CausewayWorkflow")?.findResources("AWS::IAM::Policy") ?? {};
   const statements = (part: string) =>
     Object.entries(policies)
@@ -202,6 +202,12 @@ test("only the workflow of conversions may start, describe and stop other workfl
   for (const name of ["hot-capture", "remote-cold-capture", "make-clone"]) {
     expect(JSON.stringify(follow?.Resource)).toContain(`:execution:causeway-${name}:*`);
   }
+  const [startCapture, , , ...none] = onMachines("ProtectionRunStateMachine");
+  expect(none).toEqual([]);
+  expect(startCapture).toMatchObject({
+    Action: "states:StartExecution",
+    Resource: { Ref: expect.stringMatching(/^HotCaptureStateMachine/) },
+  });
   expect(rule?.Action).toEqual(["events:PutTargets", "events:PutRule", "events:DescribeRule"]);
   expect(JSON.stringify(rule?.Resource)).toContain(
     ":rule/StepFunctionsGetEventsForStepFunctionsExecutionRule",
@@ -212,7 +218,7 @@ test("every machine may invoke the functions that its definition calls, and no o
   const template = templates().get("CausewayWorkflow");
   const machines = Object.values(template?.findResources("AWS::StepFunctions::StateMachine") ?? {});
   const policies = Object.entries(template?.findResources("AWS::IAM::Policy") ?? {});
-  expect(machines).toHaveLength(5);
+  expect(machines).toHaveLength(6);
   for (const { Properties } of machines) {
     const role = (Properties.RoleArn["Fn::GetAtt"] as [string])[0];
     const [, policy] = policies.find(([, one]) => JSON.stringify(one).includes(`"Ref":"${role}"`)) ?? [];
@@ -224,6 +230,25 @@ test("every machine may invoke the functions that its definition calls, and no o
     );
     expect([allowed.Resource].flat()).toEqual(called);
   }
+});
+
+test("plans' schedules call one function, as a role that only schedules of their group may assume", () => {
+  const stack = templates().get("CausewayProtection");
+  const [schedule] = Object.values(stack?.findResources("AWS::Scheduler::Schedule") ?? {});
+  expect(schedule?.Properties).toMatchObject({ ScheduleExpression: "rate(15 minutes)" });
+  const roles = Object.entries(stack?.findResources("AWS::IAM::Role") ?? {});
+  const [, role] = roles.find(([id]) => id.startsWith("SchedulerRole")) ?? [];
+  const [trust] = role?.Properties.AssumeRolePolicyDocument.Statement ?? [];
+  expect(trust.Principal).toEqual({ Service: "scheduler.amazonaws.com" });
+  expect(JSON.stringify(trust.Condition.StringEquals["aws:SourceArn"])).toContain(
+    ":schedule-group/causeway-plans",
+  );
+  const passing = Object.values(stack?.findResources("AWS::IAM::Policy") ?? {})
+    .flatMap(({ Properties }) => Properties.PolicyDocument.Statement)
+    .filter(({ Action }) => Action === "iam:PassRole");
+  expect(passing).toHaveLength(2);
+  for (const { Condition } of passing)
+    expect(Condition).toEqual({ StringEquals: { "iam:PassedToService": "scheduler.amazonaws.com" } });
 });
 
 test("only the functions that send commands sign, with a key that does nothing else", () => {
@@ -239,7 +264,16 @@ test("only the functions that send commands sign, with a key that does nothing e
       .filter(([, policy]) => JSON.stringify(policy).includes(`"${action}"`))
       .map(([id]) => id.replace(/Role.*/, ""))
       .sort();
-  expect(holders("kms:Sign")).toEqual(["AbandonConversion", "AgentEvents", "Conversions", "DispatchCommand"]);
+  expect(holders("kms:Sign")).toEqual([
+    "AbandonConversion",
+    "AbandonRun",
+    "AgentEvents",
+    "Conversions",
+    "DispatchCommand",
+    "Plans",
+    "RunPlan",
+    "WatchPlans",
+  ]);
   expect(holders("iot:Publish")).toEqual(holders("kms:Sign"));
   expect(holders("kms:GetPublicKey")).toEqual(["Enrolments"]);
 });

@@ -4,6 +4,7 @@ import { acknowledgeFindings } from "./findings.ts";
 import { ApiStack } from "./stacks/api-stack.ts";
 import { DataStack } from "./stacks/data-stack.ts";
 import { EdgeStack } from "./stacks/edge-stack.ts";
+import { ProtectionStack } from "./stacks/protection-stack.ts";
 import { WorkflowStack } from "./stacks/workflow-stack.ts";
 
 /** Adds every stack of Causeway to an app. `bundles` holds each function's folder. */
@@ -14,9 +15,16 @@ export function causeway(app: App, bundles: Record<FunctionName, string>): void 
     bundles,
     description: "Causeway: workflows",
   });
+  const protection = new ProtectionStack(app, "CausewayProtection", {
+    data,
+    workflow,
+    bundles,
+    description: "Causeway: protection plans",
+  });
   const api = new ApiStack(app, "CausewayApi", {
     data,
     workflow,
+    protection,
     bundles,
     description: "Causeway: HTTP API",
   });

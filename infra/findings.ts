@@ -1,7 +1,7 @@
 import { Validations } from "aws-cdk-lib";
 import type { IConstruct } from "constructs";
 import { workflowNames } from "#shared/protocol/conversion-types.ts";
-import { stateMachineName } from "./names.ts";
+import { PLAN_SCHEDULES, stateMachineName } from "./names.ts";
 
 const BUCKET = "CausewayData:ExportsOutputFnGetAttBucket83908E77Arn063C8555";
 const API = "CausewayApi:ExportsOutputRefRoutesApi60D8693E311557EE";
@@ -22,9 +22,10 @@ const accepted: Record<string, string> = {
   ...Object.fromEntries(
     workflowNames.map((workflow) => [
       wildcard(ARN("states", `execution:${stateMachineName(workflow)}:*`)),
-      "An execution bears its conversion's id.",
+      "An execution bears the id of its conversion or protection run.",
     ]),
   ),
+  [wildcard(ARN("scheduler", `schedule/${PLAN_SCHEDULES}/*`))]: "A schedule bears its plan's id.",
   [wildcard(ARN("iot", "thing/agt_*"))]: "The agent's name is made at enrolment.",
   [wildcard(ARN("iot", "cert/*"))]: "The certificate's id is made at enrolment.",
   [wildcard(`${BUCKET}/sources/*`)]:

@@ -35,6 +35,12 @@ export const COLLECTIONS_PREFIX = "collections/";
 /** The prefix of target hosts' screenshots and console logs; the thing name follows. */
 export const EVIDENCE_PREFIX = "evidence/";
 
+/** The group of the schedules that begin protection runs, each named by its plan. */
+export const PLAN_SCHEDULES = "causeway-plans";
+
+/** The function that they call. */
+export const RUN_PLAN_FUNCTION = "causeway-run-plan";
+
 /** The state machine that runs a workflow. */
 export function stateMachineName(workflow: WorkflowName): string {
   return `causeway-${workflow}`;

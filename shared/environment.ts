@@ -10,6 +10,15 @@ const Arn = z.string().startsWith("arn:");
 const table = { TABLE_NAME: Name };
 /** The variables that a function needs to send commands to agents. */
 const commanding = { ...table, COMMAND_KEY_ARN: Arn };
+/** The variables that a function needs to begin protection runs and to set plans' timers. */
+const protecting = {
+  ...commanding,
+  PROTECTION_WORKFLOW_ARN: Arn,
+  /** The group of the plans' schedules, the function that they call, and the role that calls it. */
+  SCHEDULE_GROUP: Name,
+  RUN_PLAN_FUNCTION_ARN: Arn,
+  SCHEDULER_ROLE_ARN: Arn,
+};
 
 export const environments = {
   "api/enrolment-tokens": z.object(table),
@@ -33,6 +42,7 @@ export const environments = {
   "api/prune": z.object({ ...table, BUCKET_NAME: Name }),
   "api/collections": z.object({ ...table, COLLECT_GARBAGE_WORKFLOW_ARN: Arn }),
   "api/data-access": z.object({ ...table, BUCKET_NAME: Name, KMS_KEY_ARN: Arn, DATA_ACCESS_ROLE_ARN: Arn }),
+  "api/plans": z.object(protecting),
   "api/audit": z.object(table),
   "api/openapi": z.object({}),
   "ingest/agent-events": z.object({ ...commanding, CONVERSION_WORKFLOW_ARN: Arn }),
@@ -44,6 +54,10 @@ export const environments = {
   "tasks/list-repositories": z.object(table),
   "tasks/collect-garbage": z.object({ ...table, BUCKET_NAME: Name }),
   "tasks/abandon-conversion": z.object(commanding),
+  "tasks/finish-run": z.object({ ...table, BUCKET_NAME: Name }),
+  "tasks/abandon-run": z.object(commanding),
+  "schedule/run-plan": z.object(protecting),
+  "schedule/watch-plans": z.object(protecting),
 } as const satisfies Record<string, z.ZodObject>;
 
 export type FunctionName = keyof typeof environments;

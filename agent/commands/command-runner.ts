@@ -1,11 +1,6 @@
 import { createHash } from "node:crypto";
 import { ownerIdOf } from "#shared/domain/command.ts";
-import {
-  CommandOutOfTimeError,
-  ConversionCancelledError,
-  failureOf,
-  UnknownCommandError,
-} from "#shared/errors.ts";
+import { CommandOutOfTimeError, cancellationOf, failureOf, UnknownCommandError } from "#shared/errors.ts";
 import type { Log } from "#shared/log.ts";
 import { canonicalJson } from "#shared/protocol/canonical-json.ts";
 import { type Command, commandKinds, type ToAgent } from "#shared/protocol/commands.ts";
@@ -104,7 +99,7 @@ export class CommandRunner {
   /** The command never runs, even if it arrives late or again. No workflow waits for its result. */
   #cancel(commandId: string): void {
     const { journal } = this.#options;
-    const failure = failureOf(new ConversionCancelledError(ownerIdOf(commandId) ?? commandId));
+    const failure = failureOf(cancellationOf(ownerIdOf(commandId) ?? commandId));
     journal.record({ result: { type: "command-failed", commandId, at: this.#at(), failure } });
     journal.acknowledge(commandId);
     this.#running.get(commandId)?.abort.abort();

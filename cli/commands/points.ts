@@ -18,12 +18,20 @@ export const points: CliCommand = {
     const items = await everyItem((cursor) =>
       api.listRecoveryPoints({ parameters: { id }, query: { limit: 200, ...(cursor ? { cursor } : {}) } }),
     );
-    print(call.terminal, call.json, { items, cursor: null }, () => {
-      const rows = items.map((point) => [
+    const shown = items.map((point) => ({
+      ...point,
+      consistency: leastConsistency(point.disks.map(({ consistency }) => consistency)),
+      bytesStored: point.bytesStored ?? null,
+      // No recorded check of this point.
+      bootTested: null,
+    }));
+    print(call.terminal, call.json, { items: shown, cursor: null }, () => {
+      const rows = shown.map((point) => [
         point.id,
         point.createdAt,
         point.prunedAt ?? "-",
-        leastConsistency(point.disks.map(({ consistency }) => consistency)),
+        point.consistency,
+        point.bytesStored === null ? "-" : bytes(point.bytesStored),
         point.disks
           .map(
             (disk) =>
@@ -32,9 +40,9 @@ export const points: CliCommand = {
           .join(", "),
       ]);
       return table(
-        ["ID", "CREATED", "PRUNED", "CONSISTENCY", "DISKS"],
+        ["ID", "CREATED", "PRUNED", "CONSISTENCY", "STORED", "DISKS"],
         rows,
-        "No recovery point yet: `causeway convert` makes one.",
+        "No recovery point yet: `causeway protect` and `causeway convert` make some.",
       );
     });
   },

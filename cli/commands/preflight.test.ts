@@ -12,7 +12,7 @@ const rules = preflightRules({
     bootImageId: aBootImage().id,
     whereabouts: untouchedWhereabouts("2030-01-01T00:00:00.000Z"),
   }),
-  source: aSource({ activeConversionId: "cnv_1", inventory: anInventory({ return: undefined }) }),
+  source: aSource({ heldBy: "cnv_1", inventory: anInventory({ return: undefined }) }),
   target: aTarget(),
   bootImage: aBootImage(),
 });

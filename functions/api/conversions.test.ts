@@ -21,7 +21,7 @@ async function start() {
   const convert = (body: object = {}, headers: Record<string, string> = {}) =>
     call("POST /conversions", undefined, { body: { ...wanted, ...body }, headers });
   const cancel = (id: string) => call("POST /conversions/{id}/cancel", id);
-  const holder = async () => (await world.store.agents.get("agt_source")).activeConversionId;
+  const holder = async () => (await world.store.agents.get("agt_source")).heldBy;
   return { world, call, convert, cancel, holder };
 }
 
@@ -220,7 +220,7 @@ test("a source held by a conversion that was never stored is free again after a 
   const { convert, world, holder } = await start();
   const lost = "cnv_01jd3v8q6m0000000000000000";
   world.nowMs = Date.UTC(2024, 10, 24, 0, 0, 0);
-  await world.store.agents.modify("agt_source", (source) => ({ ...source, activeConversionId: lost }));
+  await world.store.agents.modify("agt_source", (source) => ({ ...source, heldBy: lost }));
   world.nowMs += 30 * 86_400_000;
   const { status, body } = await convert();
   expect(status).toBe(202);

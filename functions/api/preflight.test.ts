@@ -29,7 +29,7 @@ test("a source that is ready passes every rule, and preflight changes nothing", 
   expect(status).toBe(200);
   expect(body.ok).toBe(true);
   expect((body.rules as Rule[]).every(({ outcome }) => outcome === "pass")).toBe(true);
-  expect((await world.store.agents.get("agt_source")).activeConversionId).toBeUndefined();
+  expect((await world.store.agents.get("agt_source")).heldBy).toBeUndefined();
   expect(world.agents.sent).toEqual([]);
   expect(await world.audited()).toEqual([]);
 });
@@ -65,7 +65,7 @@ test("a machine that was started by hand fails the rules of every type but its o
 
 test("the rule for a held source names the conversion that holds it", async () => {
   const { world, check } = await start();
-  await world.store.agents.modify("agt_source", (source) => ({ ...source, activeConversionId: "cnv_9" }));
+  await world.store.agents.modify("agt_source", (source) => ({ ...source, heldBy: "cnv_9" }));
   const { body } = await check({ type: "hot" });
   expect(body).toMatchObject({
     ok: false,

@@ -59,7 +59,7 @@ export async function checkPreflight(
   const rules = preflightRules({
     conversion,
     // If no conversion holds the source, the proposed one would.
-    source: { ...source, activeConversionId: source.activeConversionId ?? PROPOSED },
+    source: { ...source, heldBy: source.heldBy ?? PROPOSED },
     target: target || undefined,
     bootImage: await usableBootImage(conversion, store),
   });

@@ -49,7 +49,7 @@ export async function agentConnected(agentId: string, contact: Contact, deps: Co
   const agent = await agents.get(agentId);
   const restarting = await conversionThatArmed(agent, contact, deps);
   const ids = new Set(pending.map(({ ownerId }) => ownerId));
-  if (agent.activeConversionId) ids.add(agent.activeConversionId);
+  if (agent.heldBy) ids.add(agent.heldBy);
   if (restarting) ids.add(restarting.id);
   for (const id of ids) await recordArrival(id, agentId, contact, deps);
   if (restarting) await returnToOriginal(restarting.id, deps);

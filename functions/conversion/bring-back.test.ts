@@ -286,5 +286,5 @@ test("a conversion that waits for its start time is cancelled at once", async ()
   await cancelConversion(conversionId, "ada", world);
   expect((await conversion()).state).toBe("cancelled");
   expect(await world.workflow.isRunning(conversionId)).toBe(false);
-  expect((await world.store.agents.get("agt_source")).activeConversionId).toBeUndefined();
+  expect((await world.store.agents.get("agt_source")).heldBy).toBeUndefined();
 });

@@ -1,6 +1,6 @@
 import { type CommandRecord, cancelled, isOpen } from "#shared/domain/command.ts";
 import { openCommands } from "#shared/domain/conversion-view.ts";
-import { ConversionCancelledError, failureOf } from "#shared/errors.ts";
+import { cancellationOf, failureOf } from "#shared/errors.ts";
 import { type CommandDeps, timestamp } from "./deps.ts";
 import { sendToAgent } from "./send-to-agent.ts";
 
@@ -11,7 +11,7 @@ import { sendToAgent } from "./send-to-agent.ts";
  */
 export async function cancelCommands(commands: readonly CommandRecord[], deps: CommandDeps): Promise<void> {
   for (const { id, ownerId, agentId, taskToken } of commands) {
-    if (taskToken) await deps.steps.fail(taskToken, failureOf(new ConversionCancelledError(ownerId)));
+    if (taskToken) await deps.steps.fail(taskToken, failureOf(cancellationOf(ownerId)));
     await deps.store.commands.modify(id, (current) =>
       isOpen(current) ? cancelled(current, timestamp(deps.clock)) : current,
     );

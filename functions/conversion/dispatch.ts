@@ -8,12 +8,7 @@ import {
 import type { CommandOwner } from "#shared/domain/command-owner.ts";
 import { requireRunning } from "#shared/domain/conversion.ts";
 import { arming, isAway } from "#shared/domain/whereabouts.ts";
-import {
-  BootEnvironmentLeftError,
-  ConversionCancelledError,
-  ForbiddenError,
-  failureOf,
-} from "#shared/errors.ts";
+import { BootEnvironmentLeftError, cancellationOf, ForbiddenError, failureOf } from "#shared/errors.ts";
 import { againIfChanged } from "../store/again-if-changed.ts";
 import { endCommand, whyNotThere } from "./agent-connected.ts";
 import { cancelCommands, cancelOtherCommands } from "./cancel-commands.ts";
@@ -58,7 +53,7 @@ export async function dispatch(request: DispatchRequest, deps: CommandDeps): Pro
   const current = await markArming(command, deps);
   if (!mayGoOut(command, current)) {
     await cancelCommands([command], deps);
-    throw new ConversionCancelledError(request.ownerId);
+    throw cancellationOf(request.ownerId);
   }
   const isGone = (await store.agents.get(request.agentId)).restartedAs !== undefined;
   const failure = isGone

@@ -16,7 +16,7 @@ let world: World;
 beforeEach(async () => {
   world = await World.start();
   const presence = { state: "disconnected" as const, at: 1 };
-  await world.enrolled({ source: { ...startedByHand, presence, activeConversionId: "cnv_1" } });
+  await world.enrolled({ source: { ...startedByHand, presence, heldBy: "cnv_1" } });
   await world.store.conversions.add(aConversion({ type: "manual-cold" }));
 });
 

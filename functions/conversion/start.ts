@@ -1,12 +1,12 @@
 import { held, released, requireServing } from "#shared/domain/agent.ts";
 import { type ConversionRecord, hasEnded, newConversion, workflowInput } from "#shared/domain/conversion.ts";
-import { timeOfId } from "#shared/domain/id.ts";
 import { requireConvertible } from "#shared/domain/preflight/system-rules.ts";
 import type { NewConversion } from "#shared/protocol/resources.ts";
 import type { Clock, Workflow } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { bootImageFor } from "./boot-image.ts";
 import { timestamp } from "./deps.ts";
+import { staleHolder } from "./stale-holder.ts";
 
 export interface StartDeps {
   store: Store;
@@ -20,12 +20,6 @@ export interface StartIds {
   pointId: string;
   requestedBy: string;
 }
-
-/**
- * A start takes seconds (its function is stopped after 30), so after this time an unfinished one is
- * abandoned.
- */
-const ABANDONED_AFTER_MS = 120_000;
 
 /**
  * Starts a conversion. There is no transaction over the table and the workflow, so the order matters. Each
@@ -82,13 +76,4 @@ async function admit(request: NewConversion, given: StartIds, deps: StartDeps): 
   return store.conversions.add(
     newConversion(request, { ...given, source, bootImageId, now: timestamp(clock) }),
   );
-}
-
-/** The id of a conversion that holds the source although it was never stored or has ended. */
-async function staleHolder(sourceId: string, { store, clock }: StartDeps): Promise<string | undefined> {
-  const holder = (await store.agents.get(sourceId)).activeConversionId;
-  if (!holder) return undefined;
-  const conversion = await store.conversions.find(holder);
-  if (conversion) return hasEnded(conversion) ? holder : undefined;
-  return clock.now() - timeOfId(holder) > ABANDONED_AFTER_MS ? holder : undefined;
 }

@@ -292,7 +292,7 @@ describe("a captured disk", () => {
   const outcome = () => world.steps.outcomes.get("capture");
 
   beforeEach(async () => {
-    const holds = { activeConversionId: "cnv_1" };
+    const holds = { heldBy: "cnv_1" };
     await world.store.agents.modify("agt_source", (agent) => ({ ...agent, ...holds }));
     await preflight.run({ conversionId: "cnv_1" }, world);
     world.steps.waiting.add("capture");
@@ -325,7 +325,7 @@ describe("a captured disk", () => {
 });
 
 test("the disks of a recovery point are compared with what preflight checked, all of them and no other", async () => {
-  const holds = { activeConversionId: "cnv_1" };
+  const holds = { heldBy: "cnv_1" };
   await world.store.agents.modify("agt_source", (agent) => ({ ...agent, ...holds }));
   await preflight.run({ conversionId: "cnv_1" }, world);
   const kind = "take-recovery-point" as const;

@@ -12,12 +12,12 @@ import { agentConnected, type ConnectDeps } from "../conversion/agent-connected.
 import { commandEnded, commandProgressed } from "../conversion/command-events.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { endEarlierStarts } from "../conversion/earlier-starts.ts";
-import { ingestHandler } from "../middleware/ingest-handler.ts";
+import { eventHandler } from "../middleware/event-handler.ts";
 import { openStore } from "../store/store.ts";
 import { findUnstorable } from "./find-unstorable.ts";
 import { refuse } from "./refuse.ts";
 
-export const handler = ingestHandler({
+export const handler = eventHandler({
   name: "ingest/agent-events",
   build: ({ TABLE_NAME, COMMAND_KEY_ARN, CONVERSION_WORKFLOW_ARN }, { clock, random, log }): ConnectDeps => {
     const sfn = new SFNClient();

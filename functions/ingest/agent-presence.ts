@@ -4,11 +4,11 @@ import type { AgentRecord } from "#shared/domain/agent.ts";
 import { presenceAfter } from "#shared/domain/presence.ts";
 import type { Log } from "#shared/log.ts";
 import { timestamp } from "../conversion/deps.ts";
-import { ingestHandler } from "../middleware/ingest-handler.ts";
+import { eventHandler } from "../middleware/event-handler.ts";
 import type { Clock } from "../ports.ts";
 import { openStore, type Store } from "../store/store.ts";
 
-export const handler = ingestHandler({
+export const handler = eventHandler({
   name: "ingest/agent-presence",
   build: ({ TABLE_NAME }, { clock, random, log }): Deps => ({
     store: openStore(new DynamoDBClient(), TABLE_NAME, random),

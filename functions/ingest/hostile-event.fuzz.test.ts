@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { aConversion, anInventory } from "#shared/domain/testing/records.ts";
 import { hostileValue, mutated } from "#shared/protocol/testing/mutations.ts";
 import { dispatch } from "../conversion/dispatch.ts";
-import { ingestHandler } from "../middleware/ingest-handler.ts";
+import { eventHandler } from "../middleware/event-handler.ts";
 import { World } from "../testing/world.ts";
 import { run as takeEvent } from "./agent-events.ts";
 import { run as takePresence } from "./agent-presence.ts";
@@ -60,7 +60,7 @@ const context = { getRemainingTimeInMillis: () => 10_000 } as never;
 
 test("any input from an agent is accepted or refused and never retried, and refusals add few items", async () => {
   const world = await start();
-  const handle = ingestHandler(
+  const handle = eventHandler(
     { name: "ingest/agent-events", build: () => world, run: takeEvent },
     world.runtime,
   );
@@ -87,7 +87,7 @@ test.each([1.5, -1, 2 ** 53 - 1, 8.64e15])(
 
 test("any report of the broker about clients is accepted or refused, and never retried", async () => {
   const world = await start();
-  const handle = ingestHandler(
+  const handle = eventHandler(
     { name: "ingest/agent-presence", build: () => world, run: takePresence },
     world.runtime,
   );

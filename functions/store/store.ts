@@ -8,8 +8,10 @@ import { ConversionStore } from "./conversions.ts";
 import { EnrolmentRequestStore } from "./enrolment-requests.ts";
 import { EnrolmentTokenStore } from "./enrolment-tokens.ts";
 import { OwnerStore } from "./owners.ts";
+import { PlanStore } from "./plans.ts";
 import { RecoveryPointStore } from "./recovery-points.ts";
 import { ReservationStore } from "./reservations.ts";
+import { RunStore } from "./runs.ts";
 import { Table } from "./table.ts";
 
 export interface Store {
@@ -19,6 +21,8 @@ export interface Store {
   conversions: ConversionStore;
   commands: CommandStore;
   owners: OwnerStore;
+  plans: PlanStore;
+  runs: RunStore;
   points: RecoveryPointStore;
   bootImages: BootImageStore;
   collections: CollectionStore;
@@ -35,13 +39,16 @@ export function openStore(
   const table = new Table(client, tableName);
   const commands = new CommandStore(table);
   const conversions = new ConversionStore(table, commands);
+  const runs = new RunStore(table, commands);
   return {
     agents: new AgentStore(table),
     tokens: new EnrolmentTokenStore(table),
     enrolmentRequests: new EnrolmentRequestStore(table),
     conversions,
     commands,
-    owners: new OwnerStore(conversions),
+    owners: new OwnerStore(conversions, runs),
+    plans: new PlanStore(table),
+    runs,
     points: new RecoveryPointStore(table),
     bootImages: new BootImageStore(table),
     collections: new CollectionStore(table),

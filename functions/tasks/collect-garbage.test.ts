@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { newId } from "#shared/domain/id.ts";
+import { runIdOf } from "#shared/domain/protection/run.ts";
 import { RepositoryWorld, sparseDisk } from "../collection/testing/repository-world.ts";
 import { World } from "../testing/world.ts";
 import * as collectGarbage from "./collect-garbage.ts";
@@ -67,12 +68,14 @@ test("a source that the workflow gives up has the workflow's error in its result
   ]);
 });
 
-test("while a conversion holds the source, only what was garbage before it began goes", async () => {
+test.each([
+  ["conversion", (begun: number) => newId("cnv", begun, world.random(10))],
+  ["protection run", (begun: number) => runIdOf("plan_1", begun)],
+])("while a %s holds the source, only what was garbage before it began goes", async (_, idOf) => {
   await withGarbage();
   // Its id has the time of its start: two days ago, when the mark was six days old.
-  const begun = repository.clock.now() - 2 * DAY_MS;
-  const activeConversionId = newId("cnv", begun, world.random(10));
-  await world.store.agents.modify("agt_1", (agent) => ({ ...agent, activeConversionId }));
+  const heldBy = idOf(repository.clock.now() - 2 * DAY_MS);
+  await world.store.agents.modify("agt_1", (agent) => ({ ...agent, heldBy }));
   await collect();
   expect(await world.store.collections.find("col_1")).toMatchObject([{ living: 2, points: 0, packs: 0 }]);
 });

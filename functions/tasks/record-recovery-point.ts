@@ -1,7 +1,6 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { z } from "zod";
-import { pointRecorded } from "#shared/domain/conversion.ts";
-import { ConversionId } from "#shared/protocol/ids.ts";
+import { OwnerId } from "#shared/protocol/ids.ts";
 import { DiskOfPoint } from "#shared/protocol/taken-point.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
@@ -9,7 +8,7 @@ import type { Clock } from "../ports.ts";
 import { openStore, type Store } from "../store/store.ts";
 
 export const Input = z.object({
-  conversionId: ConversionId,
+  ownerId: OwnerId,
   disks: z.array(DiskOfPoint).min(1),
 });
 
@@ -34,26 +33,26 @@ interface Deps {
  * times. Repeating it changes nothing.
  */
 export async function run(
-  { conversionId, disks }: z.output<typeof Input>,
+  { ownerId, disks }: z.output<typeof Input>,
   { store, clock }: Deps,
 ): Promise<{ pointId: string }> {
-  const conversion = await store.conversions.get(conversionId);
-  const { pointId, sourceId } = conversion;
+  const { pointId, sourceId, madeBy } = await store.owners.get(ownerId);
   await store.points.add({
-    ...{ id: pointId, sourceId, conversionId, createdAt: timestamp(clock) },
+    ...{ id: pointId, sourceId, ...madeBy, createdAt: timestamp(clock) },
+    bytesStored: disks.reduce((sum, disk) => sum + disk.bytesStored, 0),
     disks: disks.map(({ name, sizeBytes, badRanges, consistency, wholeCopies }) => ({
       ...{ name, sizeBytes, badRanges, consistency, wholeCopies },
     })),
   });
   const { createdAt } = await store.points.get(pointId);
-  await store.conversions.modify(conversionId, pointRecorded);
+  await store.owners.pointRecorded(ownerId);
   await store.audit.addOnce({
     at: createdAt,
     actor: sourceId,
     action: "recovery-point-created",
     subject: pointId,
     outcome: "done",
-    details: { conversionId, badRanges: disks.reduce((sum, disk) => sum + disk.badRanges, 0) },
+    details: { ...madeBy, badRanges: disks.reduce((sum, disk) => sum + disk.badRanges, 0) },
   });
   return { pointId };
 }

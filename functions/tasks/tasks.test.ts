@@ -35,12 +35,12 @@ let world: World;
 
 beforeEach(async () => {
   world = await World.start();
-  await world.enrolled({ source: { activeConversionId: conversionId } });
+  await world.enrolled({ source: { heldBy: conversionId } });
   await world.store.conversions.add(aConversion());
 });
 
 const conversion = () => world.store.conversions.get(conversionId);
-const holder = async () => (await world.store.agents.get("agt_source")).activeConversionId;
+const holder = async () => (await world.store.agents.get("agt_source")).heldBy;
 const abandon = (error: { Error: string; Cause: string }) =>
   abandonConversion.run({ conversionId, error }, world);
 
@@ -119,15 +119,16 @@ test("preflight notices that the operator cancelled before anything began", asyn
 
 test("a recovery point is recorded once, with its bad ranges, and dated by the control plane", async () => {
   const recordedAt = new Date(world.nowMs).toISOString();
-  await recordRecoveryPoint.run({ conversionId, disks: [capture] }, world);
+  await recordRecoveryPoint.run({ ownerId: conversionId, disks: [capture] }, world);
   world.nowMs += 1000;
-  await recordRecoveryPoint.run({ conversionId, disks: [capture] }, world);
+  await recordRecoveryPoint.run({ ownerId: conversionId, disks: [capture] }, world);
   const { items } = await world.store.points.page("agt_source", { limit: 10 });
   expect(items).toEqual([
     {
       id: "rp_1",
       sourceId: "agt_source",
       conversionId,
+      bytesStored: 32,
       createdAt: recordedAt,
       disks: [
         {

@@ -26,7 +26,7 @@ beforeEach(async () => {
   device ??= await aDevice();
   world = await World.start();
   const { certificateId, certificatePem } = device;
-  await world.enrolled({ source: { activeConversionId: conversionId, certificateId, certificatePem } });
+  await world.enrolled({ source: { heldBy: conversionId, certificateId, certificatePem } });
   const whereabouts = untouchedWhereabouts("2030-01-01T00:00:00.000Z");
   await world.store.conversions.add(aConversion({ type: "remote-cold", whereabouts }));
   await world.workflow.start(conversionId, {});

@@ -19,6 +19,7 @@ import type {
   DeviceCertificate,
   DeviceRegistry,
   ObjectFacts,
+  PlanTimer,
   SourceDataBroker,
   WaitingSteps,
   Workflow,
@@ -159,6 +160,27 @@ export class FakeWorkflow implements Workflow {
   }
 }
 
+/** Plans' timers, which tests fire themselves. */
+export class FakeTimer implements PlanTimer {
+  /** When each plan's timer fires. */
+  readonly armed = new Map<string, number>();
+  readonly #outage: Outage;
+
+  constructor(outage: Outage) {
+    this.#outage = outage;
+  }
+
+  async arm(planId: string, dueAt: number): Promise<void> {
+    this.#outage.check("arm");
+    this.armed.set(planId, dueAt);
+  }
+
+  async disarm(planId: string): Promise<void> {
+    this.#outage.check("disarm");
+    this.armed.delete(planId);
+  }
+}
+
 export class FakeRegistry implements DeviceRegistry {
   readonly things = new Set<string>();
   readonly certificates = new Map<string, { status: string; boundTo: string[] }>();
@@ -239,6 +261,7 @@ export class World {
   readonly agents = new FakeAgents(this.outage, this.commandKey, { now: () => this.nowMs });
   readonly steps = new FakeSteps(this.outage);
   readonly workflow = new FakeWorkflow(this.outage);
+  readonly timer = new FakeTimer(this.outage);
   readonly registry = new FakeRegistry(this.outage);
   readonly broker = new FakeBroker();
   readonly uploads = new FakeBroker();
@@ -307,6 +330,10 @@ const environment = {
   TARGET_ROLE_ALIAS: "target-alias",
   CONVERSION_WORKFLOW_ARN: "arn:aws:states:local-1:000000000000:stateMachine:conversion",
   COLLECT_GARBAGE_WORKFLOW_ARN: "arn:aws:states:local-1:000000000000:stateMachine:collect-garbage",
+  PROTECTION_WORKFLOW_ARN: "arn:aws:states:local-1:000000000000:stateMachine:protection-run",
+  SCHEDULE_GROUP: "plans",
+  RUN_PLAN_FUNCTION_ARN: "arn:aws:lambda:local-1:000000000000:function:run-plan",
+  SCHEDULER_ROLE_ARN: "arn:aws:iam::000000000000:role/scheduler",
   BOOT_IMAGE_UPLOAD_ROLE_ARN: "arn:aws:iam::000000000000:role/boot-image-upload",
   DATA_ACCESS_ROLE_ARN: "arn:aws:iam::000000000000:role/data-access",
 };

@@ -14,6 +14,8 @@ import type { FunctionName, Variables } from "#shared/environment.ts";
 export interface HandlerFunctionProps<N extends FunctionName> {
   /** Its file under `functions/`, without the extension. */
   name: N;
+  /** If the function must be known before it exists. */
+  functionName?: string;
   /** Folder with the bundled `index.mjs`. */
   bundle: string;
   /** Exactly the variables that the handler validates at start. A missing one does not compile. */
@@ -46,6 +48,7 @@ export class HandlerFunction<N extends FunctionName = never> extends Construct {
     for (const statement of props.statements ?? []) this.role.addToPolicy(statement);
     this.function = new LambdaFunction(this, "Function", {
       description: `functions/${props.name}`,
+      ...(props.functionName === undefined ? {} : { functionName: props.functionName }),
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,
       code: Code.fromAsset(props.bundle),

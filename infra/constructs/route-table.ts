@@ -57,7 +57,7 @@ export class RouteTable extends Construct {
       corsPreflight: {
         allowOrigins: ["*"],
         allowHeaders: ["authorization", "content-type", "idempotency-key"],
-        allowMethods: [CorsHttpMethod.GET, CorsHttpMethod.POST, CorsHttpMethod.DELETE],
+        allowMethods: [CorsHttpMethod.GET, CorsHttpMethod.POST, CorsHttpMethod.PATCH, CorsHttpMethod.DELETE],
       },
     });
     new HttpStage(this, "Stage", {

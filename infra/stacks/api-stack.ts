@@ -10,11 +10,13 @@ import { RouteTable } from "../constructs/route-table.ts";
 import { IOT_POLICY, ROLE_ALIAS, SOURCES_PREFIX } from "../names.ts";
 import { answerTasks, commandAgents, markPruned, onExecutions, useTable } from "../statements.ts";
 import type { DataStack } from "./data-stack.ts";
+import type { ProtectionStack } from "./protection-stack.ts";
 import type { WorkflowStack } from "./workflow-stack.ts";
 
 export interface ApiStackProps extends StackProps {
   data: DataStack;
   workflow: WorkflowStack;
+  protection: ProtectionStack;
   bundles: Record<FunctionName, string>;
 }
 
@@ -39,6 +41,7 @@ export class ApiStack extends Stack {
           new PolicyStatement({ actions: ["iot:UpdateCertificate"], resources: [this.#iot("cert", "*")] }),
         ]),
         conversions: this.#conversions(),
+        plans: this.#plans(),
         preflight: this.#handler("Preflight", "api/preflight", table),
         "boot-images": this.#bootImages(),
         "recovery-points": this.#handler("RecoveryPoints", "api/recovery-points", table),
@@ -159,6 +162,16 @@ export class ApiStack extends Stack {
         ...commandAgents(this, data.commandKey),
       ],
     );
+  }
+
+  #plans(): HandlerFunction {
+    const { bundles, protection } = this.#props;
+    return new HandlerFunction<"api/plans">(this, "Plans", {
+      name: "api/plans",
+      bundle: bundles["api/plans"],
+      environment: protection.variables,
+      statements: protection.statements,
+    });
   }
 
   /** The function reads uploaded files, and assumes a role for uploads, narrowed to one image each time. */

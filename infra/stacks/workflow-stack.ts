@@ -12,7 +12,14 @@ import {
 import { AslStateMachine, type AslStateMachineProps } from "../constructs/asl-state-machine.ts";
 import { HandlerFunction } from "../constructs/handler-function.ts";
 import { COLLECTOR_ROLE, stateMachineName } from "../names.ts";
-import { answerTasks, commandAgents, startExecutions, useTable, workAsCollector } from "../statements.ts";
+import {
+  answerTasks,
+  commandAgents,
+  markPruned,
+  startExecutions,
+  useTable,
+  workAsCollector,
+} from "../statements.ts";
 import type { DataStack } from "./data-stack.ts";
 
 type TaskName = Extract<FunctionName, `tasks/${string}`>;
@@ -31,6 +38,8 @@ export class WorkflowStack extends Stack {
   readonly conversion: StateMachine;
   /** Deletes what no recovery point needs. */
   readonly collectGarbage: StateMachine;
+  /** Runs the protection runs. */
+  readonly protectionRun: StateMachine;
   /** The machines whose steps wait for agents, by ARN. */
   readonly agentWorkflows: readonly string[];
 
@@ -62,6 +71,7 @@ export class WorkflowStack extends Stack {
     );
     const commanding = { ...table, COMMAND_KEY_ARN: data.commandKey.keyArn };
     const command = [...commandAgents(this, data.commandKey), answer];
+    const pruning = { ...table, BUCKET_NAME: data.bucket.bucketName };
     const functions = {
       CheckPreflight: task("CheckPreflight", "tasks/check-preflight", table),
       DispatchCommand: task("DispatchCommand", "tasks/dispatch-command", commanding, ...command),
@@ -70,6 +80,8 @@ export class WorkflowStack extends Stack {
       CollectGarbage: this.#collector(data, bundles["tasks/collect-garbage"]),
       CompleteConversion: task("CompleteConversion", "tasks/complete-conversion", table),
       AbandonConversion: task("AbandonConversion", "tasks/abandon-conversion", commanding, ...command),
+      FinishRun: task("FinishRun", "tasks/finish-run", pruning, markPruned(data.bucket)),
+      AbandonRun: task("AbandonRun", "tasks/abandon-run", commanding, ...command),
     };
     const machine = (name: WorkflowName, more: Partial<AslStateMachineProps> = {}): StateMachine =>
       new AslStateMachine(this, inPascalCase(name), {
@@ -92,6 +104,10 @@ export class WorkflowStack extends Stack {
     });
     this.collectGarbage = machine("collect-garbage");
     this.#everyWeek(this.collectGarbage);
+    this.protectionRun = machine("protection-run", {
+      substitutions: { HotCaptureWorkflowArn: captures["hot-capture"].stateMachineArn },
+      statements: startExecutions(this, { "hot-capture": captures["hot-capture"] }),
+    });
     this.agentWorkflows = [...Object.values(captures), makeClone].map(
       ({ stateMachineArn }) => stateMachineArn,
     );

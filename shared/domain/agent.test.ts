@@ -13,7 +13,7 @@ test("a machine that was started by hand is ready while it is connected, has rep
     { presence: { state: "disconnected" as const, at: 1 } },
     { revokedAt: AT },
     { inventory: undefined },
-    { activeConversionId: "cnv_1" },
+    { heldBy: "cnv_1" },
   ];
   for (const change of changes) expect(sourceOf({ ...ready, ...change }).coldCloningReady).toBe(false);
 });

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { ForbiddenError, NotFoundError, WrongStateError } from "../errors.ts";
 import { EnrollableRole, Timestamp } from "../protocol/common.ts";
-import { AgentId, ConversionId } from "../protocol/ids.ts";
+import { AgentId, ConversionId, OwnerId, PlanId, RunId } from "../protocol/ids.ts";
 import { Inventory, UNKNOWN } from "../protocol/inventory.ts";
 import { AgentSystem, BootId } from "../protocol/machine.ts";
 import type { Source, Target } from "../protocol/resources.ts";
@@ -37,8 +37,10 @@ export const AgentRecord = z.object({
   /** The source that its machine became when it was started by hand again. */
   restartedAs: z.string().optional(),
   bootId: BootId.optional(),
-  /** For a source: the conversion that holds it. */
-  activeConversionId: ConversionId.optional(),
+  /** For a source: the conversion or protection run that holds it. */
+  heldBy: OwnerId.optional(),
+  /** For a source: the plan that protects it. */
+  planId: PlanId.optional(),
   version: z.int(),
 });
 export type AgentRecord = z.infer<typeof AgentRecord>;
@@ -100,24 +102,45 @@ export function revoked(agent: AgentRecord, at: string): AgentRecord {
 }
 
 /**
- * The source, held by the conversion. Returns the same record if that conversion already holds it; throws
- * `WrongStateError` if another one does.
+ * The source, held by a conversion or protection run. Returns the same record if that one already holds it;
+ * throws `WrongStateError` if another one does.
  */
-export function held(source: AgentRecord, conversionId: string): AgentRecord {
-  if (source.activeConversionId === conversionId) return source;
-  if (source.activeConversionId !== undefined) {
-    throw new WrongStateError(
-      `source ${source.id} is held by conversion ${source.activeConversionId}`,
-      `Wait until it ends, or cancel it with \`causeway cancel ${source.activeConversionId}\`.`,
-    );
-  }
-  return { ...source, activeConversionId: conversionId };
+export function held(source: AgentRecord, ownerId: string): AgentRecord {
+  const holder = source.heldBy;
+  if (holder === ownerId) return source;
+  if (holder === undefined) return { ...source, heldBy: ownerId };
+  throw RunId.safeParse(holder).success
+    ? new WrongStateError(
+        `source ${source.id} is held by protection run ${holder}`,
+        `Wait until it ends, or delete its plan with \`causeway plan ${source.planId ?? "PLAN"} delete\`.`,
+      )
+    : new WrongStateError(
+        `source ${source.id} is held by conversion ${holder}`,
+        `Wait until it ends, or cancel it with \`causeway cancel ${holder}\`.`,
+      );
 }
 
-/** The source without the conversion's hold. The hold of another conversion stays. */
-export function released(source: AgentRecord, conversionId: string): AgentRecord {
-  if (source.activeConversionId !== conversionId) return source;
-  const { activeConversionId: _, ...free } = source;
+/** The source without the owner's hold. The hold of another owner stays. */
+export function released(source: AgentRecord, ownerId: string): AgentRecord {
+  if (source.heldBy !== ownerId) return source;
+  const { heldBy: _, ...free } = source;
+  return free;
+}
+
+/** The source, protected by the plan. Throws `WrongStateError` if another plan protects it. */
+export function protectedBy(source: AgentRecord, planId: string): AgentRecord {
+  if (source.planId === planId) return source;
+  if (source.planId === undefined) return { ...source, planId };
+  throw new WrongStateError(
+    `source ${source.id} is protected by plan ${source.planId}`,
+    `Change that plan with \`causeway plan ${source.planId} edit\`, or delete it first.`,
+  );
+}
+
+/** The source without this plan. Another plan stays. */
+export function unprotected(source: AgentRecord, planId: string): AgentRecord {
+  if (source.planId !== planId) return source;
+  const { planId: _, ...free } = source;
   return free;
 }
 
@@ -150,11 +173,13 @@ export function targetOf(agent: AgentRecord): Target {
 }
 
 export function sourceOf(agent: AgentRecord): Source {
-  const { activeConversionId, environment, enrolledFrom, restartedAs } = agent;
+  const { heldBy, planId, environment, enrolledFrom, restartedAs } = agent;
   const shown = targetOf(agent);
   return {
     ...shown,
-    activeConversionId,
+    activeConversionId: ConversionId.safeParse(heldBy).data,
+    activeRunId: RunId.safeParse(heldBy).data,
+    planId,
     environment,
     enrolledFrom,
     restartedAs,
@@ -162,6 +187,6 @@ export function sourceOf(agent: AgentRecord): Source {
       enrolledFrom === "boot-environment" &&
       shown.presence === "connected" &&
       agent.inventory !== undefined &&
-      activeConversionId === undefined,
+      heldBy === undefined,
   };
 }

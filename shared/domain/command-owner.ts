@@ -10,6 +10,10 @@ export interface CommandOwner {
   requestedBy: string;
   /** While it is `cancelling`, only commands that bring a machine back go out. */
   state: ConversionState;
+  /** Of the recovery point that it makes. */
+  pointId: string;
+  /** What its recovery point says of it. */
+  madeBy: { conversionId: string } | { runId: string; planId: string };
   /** Only of a conversion that restarts its source. */
   whereabouts?: WhereaboutsRecord | undefined;
   /** The sizes of the source's disks by the inventory that preflight judged. */
@@ -17,6 +21,7 @@ export interface CommandOwner {
 }
 
 export function conversionAsOwner(conversion: ConversionRecord): CommandOwner {
-  const { id, sourceId, requestedBy, state, whereabouts, preflightBytes } = conversion;
-  return { id, sourceId, requestedBy, state, whereabouts, preflightBytes };
+  const { id, sourceId, requestedBy, state, pointId, whereabouts, preflightBytes } = conversion;
+  const madeBy = { conversionId: id };
+  return { id, sourceId, requestedBy, state, pointId, madeBy, whereabouts, preflightBytes };
 }

@@ -1,6 +1,6 @@
 /** A conversion: its record and its life cycle. */
 import { z } from "zod";
-import { ConversionCancelledError, type Failure, WrongStateError } from "../errors.ts";
+import { cancellationOf, type Failure, WrongStateError } from "../errors.ts";
 import { BootReceipt } from "../protocol/boot-receipt.ts";
 import type { CapturedDiskRef } from "../protocol/commands.ts";
 import { DiskFormat, Failure as FailureSchema, Timestamp } from "../protocol/common.ts";
@@ -158,7 +158,7 @@ function restartInput({ startAt, deadlineSeconds, accept, requestedBy }: Convers
  */
 export function requireRunning<T extends { id: string; state: ConversionState }>(conversion: T): T {
   const { id, state } = conversion;
-  if (state === "cancelling" || state === "cancelled") throw new ConversionCancelledError(id);
+  if (state === "cancelling" || state === "cancelled") throw cancellationOf(id);
   if (state !== "running") throw new WrongStateError(`conversion ${id} is ${state}`);
   return conversion;
 }

@@ -4,14 +4,14 @@ import { aConversion, aDisk, anInventory, aSource, aTarget } from "./testing/rec
 
 const facts = (change: Partial<PreflightFacts> = {}): PreflightFacts => ({
   conversion: aConversion(),
-  source: aSource({ activeConversionId: "cnv_1" }),
+  source: aSource({ heldBy: "cnv_1" }),
   target: aTarget(),
   ...change,
 });
 const findings = (change: Partial<PreflightFacts>) =>
   preflightFindings(facts(change)).map(({ id, severity }) => `${severity} ${id}`);
 
-const held = { activeConversionId: "cnv_1" };
+const held = { heldBy: "cnv_1" };
 const hypervisor = { kind: "qemu", version: "8.2.0", uefiFirmware: false };
 const away = { state: "disconnected" as const, sessionId: "s1", at: 0 };
 
@@ -27,7 +27,7 @@ test.each<[string, Partial<PreflightFacts>, string[]]>([
     { target: aTarget({ revokedAt: "2030-01-01T00:00:00.000Z" }) },
     ["fail target-connected"],
   ],
-  ["a source held by another", { source: aSource({ activeConversionId: "cnv_2" }) }, ["fail source-held"]],
+  ["a source held by another", { source: aSource({ heldBy: "cnv_2" }) }, ["fail source-held"]],
   ["no disk at all", { conversion: aConversion({ disks: [] }) }, ["fail some-disk"]],
   ["an unknown disk", { conversion: aConversion({ disks: ["vda", "vdz"] }) }, ["fail disks-exist"]],
   [

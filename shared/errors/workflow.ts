@@ -27,6 +27,22 @@ export class ConversionCancelledError extends CausewayError {
   }
 }
 
+/** The run's plan was deleted while it was running. */
+export class RunStoppedError extends CausewayError {
+  override readonly name = "RunStoppedError";
+  readonly retryable = false;
+  readonly hint = "Nothing to do: the source is free again, and the recovery points so far are kept.";
+
+  constructor(runId: string) {
+    super(`protection run ${runId} was stopped because its plan was deleted`);
+  }
+}
+
+/** Why the commands of a conversion or protection run that an operator ended are no longer carried out. */
+export function cancellationOf(ownerId: string): CausewayError {
+  return ownerId.startsWith("run_") ? new RunStoppedError(ownerId) : new ConversionCancelledError(ownerId);
+}
+
 /**
  * The agent does not know this command or cannot read it: the agent and the control plane have different
  * versions.

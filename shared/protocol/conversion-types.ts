@@ -99,14 +99,21 @@ export const captureWorkflows: readonly CaptureWorkflow[] = [
 
 /**
  * A workflow: its state machine's definition is `statemachines/NAME.asl.json`. A conversion of any type runs
- * `conversion`, which starts the capture of its type and then `make-clone`.
+ * `conversion`, which starts the capture of its type and then `make-clone`. A run of a protection plan is
+ * `protection-run`, which starts `hot-capture`.
  */
-export type WorkflowName = "conversion" | CaptureWorkflow | "make-clone" | "collect-garbage";
+export type WorkflowName =
+  | "conversion"
+  | CaptureWorkflow
+  | "make-clone"
+  | "protection-run"
+  | "collect-garbage";
 
 export const workflowNames: readonly WorkflowName[] = [
   "conversion",
   ...captureWorkflows,
   "make-clone",
+  "protection-run",
   "collect-garbage",
 ];
 

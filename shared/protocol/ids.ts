@@ -13,7 +13,7 @@ export const ConversionId = idWith("cnv");
 /** Of a protection plan. */
 export const PlanId = idWith("plan");
 /** Of a protection run: one execution of a plan. */
-const RunId = idWith("run");
+export const RunId = idWith("run");
 /** Of what an agent's commands belong to. */
 export const OwnerId = z.union([ConversionId, RunId]);
 export const PointId = idWith("rp");

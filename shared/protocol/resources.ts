@@ -6,7 +6,17 @@ import { BootReceipt } from "./boot-receipt.ts";
 import { DiskFormat, EnrollableRole, Failure, Progress, Timestamp } from "./common.ts";
 import { ConversionType, conversionTypes, StepName } from "./conversion-types.ts";
 import { CopiedDisk } from "./copied-disk.ts";
-import { AgentId, CommandId, ConversionId, DiskName, ObjectKey, PointId, ResourceId } from "./ids.ts";
+import {
+  AgentId,
+  CommandId,
+  ConversionId,
+  DiskName,
+  ObjectKey,
+  PlanId,
+  PointId,
+  ResourceId,
+  RunId,
+} from "./ids.ts";
 import { Inventory } from "./inventory.ts";
 import { AgentSystem, Whereabouts } from "./machine.ts";
 import { AcceptedRules, RuleName } from "./rule-names.ts";
@@ -29,8 +39,12 @@ const agentFields = {
 
 export const Source = z.object({
   ...agentFields,
-  /** The conversion that holds this source; only one at a time reads it. */
+  /** The conversion that holds this source; only one conversion or protection run at a time reads it. */
   activeConversionId: ConversionId.optional(),
+  /** The protection run that holds it. */
+  activeRunId: RunId.optional(),
+  /** The plan that protects it. */
+  planId: PlanId.optional(),
   /** The system that its agent last reported from. */
   environment: AgentSystem,
   /**
@@ -40,7 +54,7 @@ export const Source = z.object({
   enrolledFrom: AgentSystem,
   /** The source that the machine became when it was started by hand again. */
   restartedAs: AgentId.optional(),
-  /** Whether such a machine is connected, has sent its inventory, and is not held by a conversion. */
+  /** Whether such a machine is connected, has sent its inventory, and is held by nothing. */
   coldCloningReady: z.boolean(),
 });
 export type Source = z.infer<typeof Source>;
@@ -223,10 +237,13 @@ export type ConversionReceipt = z.infer<typeof ConversionReceipt>;
 export const RecoveryPoint = z.object({
   id: PointId,
   sourceId: AgentId,
-  conversionId: ConversionId,
-  /** The plan that made it. */
+  /** The conversion that made it, or the protection run and its plan. */
+  conversionId: ConversionId.optional(),
+  runId: RunId.optional(),
   planId: ResourceId.optional(),
   createdAt: Timestamp,
+  /** What the source uploaded for it; absent from points of earlier versions. */
+  bytesStored: z.int().nonnegative().optional(),
   /** When it was pruned. A week later it may be gone. */
   prunedAt: Timestamp.optional(),
   disks: z.array(CopiedDisk.extend({ sizeBytes: z.int(), badRanges: z.int().nonnegative() })),

@@ -13,6 +13,7 @@ import {
   EnrolmentRequest,
   NewEnrolmentRequest,
 } from "./enrolment-request.ts";
+import { protectionRoutes } from "./protection-routes.ts";
 import {
   AuditEntry,
   Collection,
@@ -34,40 +35,12 @@ import {
   Source,
   Target,
 } from "./resources.ts";
+import { list, Page, type Route } from "./route.ts";
 
-export type RouteAuth =
-  /** A user's bearer token. */
-  | "user"
-  /** The agent's temporary AWS credentials (SigV4). */
-  | "agent"
-  /** Anyone; the operation itself checks the request. */
-  | "none";
-
-export interface Route {
-  method: "GET" | "POST" | "DELETE";
-  /** With `{parameters}`, as API Gateway writes them. */
-  path: string;
-  /** One sentence for the OpenAPI document. */
-  summary: string;
-  auth: RouteAuth;
-  /** The Lambda function that serves it: `functions/api/<handler>.ts`. */
-  handler: string;
-  query?: z.ZodObject;
-  body?: z.ZodType;
-  response: z.ZodType;
-  status: 200 | 201 | 202;
-}
-
-export const Page = z.strictObject({
-  limit: z.coerce.number().int().min(1).max(200).default(50),
-  /** From the previous page. */
-  cursor: z.string().max(2000).optional(),
-});
-
-const list = <T extends z.ZodType>(item: T) =>
-  z.object({ items: z.array(item), cursor: z.string().nullable() });
+export { Page, type Route, type RouteAuth } from "./route.ts";
 
 export const routes = {
+  ...protectionRoutes,
   createEnrolmentToken: {
     method: "POST",
     path: "/enrolment-tokens",

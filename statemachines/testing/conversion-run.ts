@@ -13,7 +13,7 @@ import { WorkflowFile, workflowArn, workflowFiles } from "./workflow-file.ts";
 
 /** What the function that dispatches commands was given. */
 export interface Dispatched {
-  conversionId: string;
+  ownerId: string;
   agentId: string;
   kind: CommandKind;
   disk?: string;
@@ -134,6 +134,11 @@ export class ConversionRun {
       CheckPreflight: () => ({ warnings: [], bootImage }),
       RecordRecoveryPoint: () => ({ pointId: "rp_1" }),
       CompleteConversion: () => ({ state: "completed" }),
+      FinishRun: () => ({ state: "completed" }),
+      AbandonRun: ({ error }: { error: WorkflowError }) => ({
+        state: "failed",
+        failure: workflowFailure(error),
+      }),
       ...options.functions,
       AbandonConversion: ({ error }: { error: WorkflowError }) => {
         options.functions.AbandonConversion?.();

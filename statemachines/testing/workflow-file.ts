@@ -108,6 +108,7 @@ export class WorkflowFile {
     return this.text
       .replace(/\$\{(\w+)FunctionArn\}/g, "arn:aws:lambda:local-1:000000000000:function:$1")
       .replace(/\$\{CaptureWorkflowArns\}/g, `{${captures.join(", ")}}`)
+      .replace(/\$\{HotCaptureWorkflowArn\}/g, workflowArn("hot-capture"))
       .replace(/\$\{MakeCloneWorkflowArn\}/g, workflowArn("make-clone"));
   }
 }

@@ -25,9 +25,9 @@ export const commonRules: readonly PreflightRule[] = [
     severity: "fail",
     holds: "no other conversion reads the source",
     check: ({ source, conversion }) =>
-      source.activeConversionId === conversion.id
+      source.heldBy === conversion.id
         ? undefined
-        : `source ${source.name} is held by ${source.activeConversionId ?? "no conversion"}, not by this one`,
+        : `source ${source.name} is held by ${source.heldBy ?? "nothing"}, not by this one`,
     remedy: "Only one conversion reads a source at a time: wait for the other one or cancel it.",
   },
   {

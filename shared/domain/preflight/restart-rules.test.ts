@@ -52,7 +52,7 @@ function facts(inventory: Partial<Inventory> = {}, change: Partial<PreflightFact
       bootImageId: aBootImage().id,
       whereabouts: untouchedWhereabouts("2030-01-01T00:00:00.000Z"),
     }),
-    source: aSource({ activeConversionId: "cnv_1", inventory: anInventory({ ...ready, ...inventory }) }),
+    source: aSource({ heldBy: "cnv_1", inventory: anInventory({ ...ready, ...inventory }) }),
     target: aTarget(),
     bootImage: aBootImage(),
     ...change,

@@ -13,7 +13,7 @@ function facts(inventory: Partial<Inventory> = {}): PreflightFacts {
       bootImageId: aBootImage().id,
       whereabouts: untouchedWhereabouts("2030-01-01T00:00:00.000Z"),
     }),
-    source: aSource({ activeConversionId: "cnv_1", inventory: anInventory(inventory) }),
+    source: aSource({ heldBy: "cnv_1", inventory: anInventory(inventory) }),
     target: aTarget(),
     bootImage: aBootImage(),
   };

@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { ConcurrentChangeError, InvalidInputError } from "#shared/errors.ts";
 import { World } from "../testing/world.ts";
-import { ingestHandler } from "./ingest-handler.ts";
+import { eventHandler } from "./event-handler.ts";
 
 async function handle(error: Error) {
   const world = await World.start();
-  const handler = ingestHandler(
+  const handler = eventHandler(
     { name: "ingest/agent-events", build: () => ({}), run: () => Promise.reject(error) },
     world.runtime,
   );

@@ -4,14 +4,14 @@ import { CausewayError } from "#shared/errors.ts";
 import { errorFields } from "#shared/log.ts";
 import { type Build, lambdaRuntime, lazily, type Runtime } from "./runtime.ts";
 
-export type IngestFunction = Extract<FunctionName, `ingest/${string}`>;
+export type EventFunction = Extract<FunctionName, `${"ingest" | "schedule"}/${string}`>;
 
 /**
- * A Lambda function behind a topic rule. `run` validates its input itself, because no caller waits for an
- * answer. After a temporary error, Lambda invokes the function again, twice at most. Any other error is
- * logged and the event is dropped, because a retry would fail the same way.
+ * A Lambda function behind a topic rule or a schedule. `run` validates its input itself, because no caller
+ * waits for an answer. After a temporary error, Lambda invokes the function again, twice at most. Any other
+ * error is logged and the event is dropped, because a retry would fail the same way.
  */
-export function ingestHandler<N extends IngestFunction, D>(
+export function eventHandler<N extends EventFunction, D>(
   bundle: { name: N; build: Build<N, D>; run(event: unknown, deps: D): Promise<void> },
   runtime: Runtime = lambdaRuntime(bundle.name),
 ) {

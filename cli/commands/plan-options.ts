@@ -1,0 +1,63 @@
+/** The options that `protect` and `plan … edit` share. */
+import { parseRetention } from "#shared/domain/protection/retention.ts";
+import { BlackoutWindow, type PlanEdit } from "#shared/protocol/protection.ts";
+import { type CliCall, durationOption, numberOption, textOption, timeOption } from "../command.ts";
+import { UsageError } from "../errors.ts";
+
+export const PLAN_OPTIONS = {
+  every: { type: "string" },
+  cron: { type: "string" },
+  start: { type: "string" },
+  "time-zone": { type: "string" },
+  blackout: { type: "string", multiple: true },
+  keep: { type: "string" },
+  disk: { type: "string", multiple: true },
+  "bandwidth-limit": { type: "string" },
+} as const;
+
+export const PLAN_HELP: [string, string][] = [
+  ["--every INTERVAL", "take a recovery point every 1m to 30d, such as 15m, 1h or 1d"],
+  ["--cron EXPRESSION", 'instead of --every: five fields, such as "30 2 * * 1-5"'],
+  ["--start TIME", "when the timetable begins, such as 2030-12-31T02:30"],
+  ["--time-zone ZONE", "of --cron, --blackout and --keep, such as Europe/Vienna (default UTC)"],
+  ["--blackout HOURS", "start no run in these hours: 08:00-18:00 or 08:00-18:00@mon,fri; can be repeated"],
+  ["--keep RULES", "which points stay, such as last=12,hourly=24,daily=14,weekly=8,monthly=12"],
+  ["--disk NAME", "only this disk; can be repeated (default: all)"],
+  ["--bandwidth-limit BYTES", "upload at most this many bytes per second"],
+];
+
+/** The fields of a plan that the options name. */
+export function planFields(call: CliCall, command: string): PlanEdit {
+  const intervalSeconds = durationOption(call, "every", command);
+  const cron = textOption(call, "cron");
+  if (intervalSeconds !== undefined && cron !== undefined)
+    throw new UsageError("give either --every or --cron", command);
+  const startAt = timeOption(call, "start", command);
+  const timeZone = textOption(call, "time-zone");
+  const blackout = call.values.blackout as string[] | undefined;
+  const keep = textOption(call, "keep");
+  const disks = call.values.disk as string[] | undefined;
+  const limit = numberOption(call, "bandwidth-limit", command);
+  return {
+    ...(intervalSeconds === undefined ? {} : { intervalSeconds }),
+    ...(cron === undefined ? {} : { cron }),
+    ...(startAt === undefined ? {} : { startAt }),
+    ...(timeZone === undefined ? {} : { timeZone }),
+    ...(blackout === undefined ? {} : { blackout: blackout.map((text) => blackoutOf(text, command)) }),
+    ...(keep === undefined ? {} : { retention: parseRetention(keep) }),
+    ...(disks === undefined ? {} : { disks }),
+    ...(limit === undefined ? {} : { bandwidthLimitBytesPerSecond: limit }),
+  };
+}
+
+/** Reads `08:00-18:00` or `08:00-18:00@mon,fri`. */
+function blackoutOf(text: string, command: string): BlackoutWindow {
+  const [, from, to, days] = /^(\d\d:\d\d)-(\d\d:\d\d)(?:@([a-z,]+))?$/.exec(text) ?? [];
+  const window = BlackoutWindow.safeParse({
+    from,
+    to,
+    ...(days === undefined ? {} : { days: days.split(",") }),
+  });
+  if (window.success) return window.data;
+  throw new UsageError(`--blackout must be like 08:00-18:00 or 08:00-18:00@mon,fri, not ${text}`, command);
+}

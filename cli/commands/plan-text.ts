@@ -1,0 +1,61 @@
+/** Protection plans and runs as text for people. */
+import { formatRetention } from "#shared/domain/protection/retention.ts";
+import { remarksOn } from "#shared/protocol/copied-disk.ts";
+import type { BlackoutWindow, Plan, Run } from "#shared/protocol/protection.ts";
+import { oneLine } from "../terminal.ts";
+import { bytes, duration } from "../units.ts";
+
+/** When its runs are due: `every 15 min 00 s`, `cron 30 2 * * *`. */
+export function timesText({ intervalSeconds, cron, timeZone }: Plan): string {
+  return intervalSeconds === null ? `cron ${cron} ${timeZone}` : `every ${duration(intervalSeconds)}`;
+}
+
+/** How old what the newest recovery point holds is, and whether that is too old. */
+export function lagText({ lagSeconds, lag }: Plan): string {
+  return `${lagSeconds === null ? "no point" : duration(lagSeconds)}, ${lag}`;
+}
+
+export function describePlan(plan: Plan): string {
+  const { blackout, disks, retention, lastRun, bandwidthLimitBytesPerSecond: limit } = plan;
+  const lines = [
+    `${plan.id}  ${plan.state}`,
+    `  source ${plan.sourceId}, ${disks ? `disks ${disks.join(", ")}` : "all disks"}, created ${plan.createdAt} by ${plan.requestedBy}`,
+    `  ${timesText(plan)}${plan.startAt ? `, from ${plan.startAt}` : ""}`,
+    `  keeps ${formatRetention(retention)}`,
+    `  behind: ${lagText(plan)}${plan.lateAt ? ` (late if there is no new point by ${plan.lateAt})` : ""}`,
+    `  next run: ${plan.nextRunAt ?? "none"}`,
+  ];
+  if (blackout.length > 0) {
+    const hours = blackout.map(hoursText).join("; ");
+    lines.splice(3, 0, `  starts no run, and promises no point, ${hours} ${plan.timeZone}`);
+  }
+  if (limit !== null) lines.push(`  uploads at most ${bytes(limit)}/s`);
+  if (lastRun) lines.push("  last run:", ...describeRun(lastRun).map((line) => `    ${line}`));
+  return lines.map(oneLine).join("\n");
+}
+
+export function describeRun(run: Run): string[] {
+  const lines = [`${run.id}  ${run.state}, due ${run.dueAt}, began ${run.startedAt}`];
+  const { reason, failure, result } = run;
+  if (reason !== undefined) lines.push(`skipped: ${reason}`);
+  if (failure) lines.push(`${failure.name}: ${failure.message}`, failure.hint);
+  if (result) {
+    lines.push(
+      `point ${run.pointId}, ${result.consistency} consistent: read ${bytes(result.bytesRead)}, changed ${bytes(result.changedBytes)}, stored ${bytes(result.bytesStored)} in ${duration(result.seconds)}, limited by ${result.limitingStage}`,
+      ...result.disks.map(modeText),
+      ...result.disks.flatMap(remarksOn),
+    );
+    if (result.badRanges > 0) lines.push(`${result.badRanges} areas of the source could not be read`);
+  }
+  return lines;
+}
+
+function modeText({ name, mode, modeReason }: NonNullable<Run["result"]>["disks"][number]): string {
+  return mode === "tracked"
+    ? `${name}: tracked`
+    : `${name}: hash scan, because ${modeReason ?? "it was not tracked"}`;
+}
+
+function hoursText({ from, to, days }: BlackoutWindow): string {
+  return `${from} to ${to}${days ? ` on ${days.join(", ")}` : ""}`;
+}

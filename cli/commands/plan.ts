@@ -1,0 +1,94 @@
+import type { ApiClient } from "#shared/protocol/client.ts";
+import type { Plan, PlanEdit } from "#shared/protocol/protection.ts";
+import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
+import type { CliCall, CliCommand } from "../command.ts";
+import { RunSkippedError, UsageError } from "../errors.ts";
+import { print } from "../terminal.ts";
+import { PLAN_HELP, PLAN_OPTIONS, planFields } from "./plan-options.ts";
+import { describePlan, describeRun } from "./plan-text.ts";
+
+/** What can be done with a plan, in the order of the help. */
+const actions: Record<string, (api: ApiClient, id: string, call: CliCall) => Promise<void>> = {
+  show: async (api, id, call) => show(await api.getPlan({ parameters: { id } }), call),
+  pause: async (api, id, call) => show(await api.pausePlan({ parameters: { id } }), call),
+  resume: async (api, id, call) => show(await api.resumePlan({ parameters: { id } }), call),
+  run: runNow,
+  edit: async (api, id, call) => show(await api.editPlan({ parameters: { id }, body: editOf(call) }), call),
+  delete: remove,
+};
+const CHOICES = Object.keys(actions).join("|");
+
+export const planCommand: CliCommand = {
+  name: "plan",
+  summary: "Shows a protection plan, or pauses, resumes, runs, edits or deletes it",
+  usage: `plan PLAN [${CHOICES}] [options of edit and delete]`,
+  help: [
+    ...PLAN_HELP.map(([option, meaning]): [string, string] => [option, `edit: ${meaning}`]),
+    ["--no-start", "edit: forget the start time"],
+    ["--no-blackout", "edit: start runs at any hour"],
+    ["--no-bandwidth-limit", "edit: upload as fast as possible"],
+    ["--all-disks", "edit: all disks that the source has at each run"],
+    ["--dry-run", "delete: show what would end, and change nothing"],
+    ...API_HELP,
+  ],
+  examples: [
+    "causeway plan plan_01jd… --json",
+    "causeway plan plan_01jd… pause",
+    "causeway plan plan_01jd… run",
+    "causeway plan plan_01jd… edit --every 1h --blackout 08:00-18:00",
+    "causeway plan plan_01jd… delete --dry-run",
+  ],
+  options: {
+    ...API_OPTIONS,
+    ...PLAN_OPTIONS,
+    "no-start": { type: "boolean" },
+    "no-blackout": { type: "boolean" },
+    "no-bandwidth-limit": { type: "boolean" },
+    "all-disks": { type: "boolean" },
+    "dry-run": { type: "boolean" },
+  },
+  positionals: ["PLAN", "ACTION?"],
+  async run(call) {
+    const { ACTION: action = "show", PLAN: id = "" } = call.arguments;
+    const act = Object.hasOwn(actions, action) ? actions[action] : undefined;
+    if (!act) throw new UsageError(`the action must be one of ${CHOICES}, not ${action}`, "plan");
+    const options = Object.keys(call.values).filter((name) => !(name in API_OPTIONS) && name !== "json");
+    const foreign = options.find((name) => (name === "dry-run" ? action !== "delete" : action !== "edit"));
+    if (foreign !== undefined) throw new UsageError(`--${foreign} is not an option of ${action}`, "plan");
+    await act(apiOf(call), id, call);
+  },
+};
+
+function editOf(call: CliCall): PlanEdit {
+  const edit: PlanEdit = {
+    ...planFields(call, "plan"),
+    ...(call.values["no-start"] ? { startAt: null } : {}),
+    ...(call.values["no-blackout"] ? { blackout: [] } : {}),
+    ...(call.values["no-bandwidth-limit"] ? { bandwidthLimitBytesPerSecond: null } : {}),
+    ...(call.values["all-disks"] ? { disks: null } : {}),
+  };
+  if (Object.keys(edit).length === 0) throw new UsageError("edit needs an option to change", "plan");
+  return edit;
+}
+
+async function runNow(api: ApiClient, id: string, call: CliCall): Promise<void> {
+  const run = await api.runPlan({ parameters: { id } });
+  print(call.terminal, call.json, run, () => describeRun(run).join("\n"));
+  if (run.state === "skipped") throw new RunSkippedError(`the run did not begin: ${run.reason}`);
+}
+
+async function remove(api: ApiClient, id: string, call: CliCall): Promise<void> {
+  if (call.values["dry-run"] !== true) return show(await api.deletePlan({ parameters: { id } }), call);
+  const found = await api.getPlan({ parameters: { id } });
+  const running = found.lastRun?.state === "running";
+  print(call.terminal, call.json, { dryRun: true, plan: found }, () =>
+    [
+      `${id} would end${running ? `, and its run ${found.lastRun?.id} would be stopped` : ""}.`,
+      `The recovery points of source ${found.sourceId} would stay. Nothing was changed.`,
+    ].join("\n"),
+  );
+}
+
+function show(found: Plan, call: CliCall): void {
+  print(call.terminal, call.json, found, () => describePlan(found));
+}

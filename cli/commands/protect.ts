@@ -1,0 +1,39 @@
+import { randomUUID } from "node:crypto";
+import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
+import type { CliCommand } from "../command.ts";
+import { UsageError } from "../errors.ts";
+import { print } from "../terminal.ts";
+import { PLAN_HELP, PLAN_OPTIONS, planFields } from "./plan-options.ts";
+import { describePlan } from "./plan-text.ts";
+
+export const protect: CliCommand = {
+  name: "protect",
+  summary: "Protects a source server: takes recovery points at an interval, while it runs",
+  usage:
+    "protect SOURCE --every INTERVAL|--cron EXPRESSION [--start TIME] [--time-zone ZONE] [--blackout HOURS] [--keep RULES] [--disk NAME] [--all-blocks]",
+  help: [...PLAN_HELP, ["--all-blocks", "also copy space that file systems mark as free"], ...API_HELP],
+  examples: [
+    "causeway protect agt_01jd… --every 15m --keep last=12,hourly=24,daily=14",
+    "causeway protect agt_01jd… --every 1h --start 2030-12-31T02:30 --blackout 08:00-18:00@mon,tue,wed,thu,fri",
+    'causeway protect agt_01jd… --cron "30 2 * * *" --time-zone Europe/Vienna --json',
+  ],
+  options: { ...API_OPTIONS, ...PLAN_OPTIONS, "all-blocks": { type: "boolean" } },
+  positionals: ["SOURCE"],
+  async run(call) {
+    const { startAt, disks, bandwidthLimitBytesPerSecond, ...fields } = planFields(call, this.name);
+    if (fields.intervalSeconds === undefined && fields.cron === undefined)
+      throw new UsageError("--every or --cron is missing", this.name);
+    const plan = await apiOf(call).createPlan({
+      body: {
+        ...fields,
+        sourceId: call.arguments.SOURCE ?? "",
+        ...(startAt ? { startAt } : {}),
+        ...(disks ? { disks } : {}),
+        ...(bandwidthLimitBytesPerSecond ? { bandwidthLimitBytesPerSecond } : {}),
+        allBlocks: call.values["all-blocks"] === true,
+      },
+      idempotencyKey: randomUUID(),
+    });
+    print(call.terminal, call.json, plan, () => describePlan(plan));
+  },
+};

@@ -1,0 +1,180 @@
+import { expect, test } from "vitest";
+import { apiHandler } from "../middleware/api-handler.ts";
+import { at, finish, fire, plan, planId, protect, runs, story, world } from "../testing/protected-source.ts";
+import { request, type TestRequest } from "../testing/world.ts";
+import * as plans from "./plans.ts";
+
+const { handler: _, ...operations } = plans;
+const call = (routeKey: string, id?: string, options: TestRequest = {}) => {
+  const handler = apiHandler({ name: "api/plans", build: () => world, operations }, world.runtime);
+  return request(handler, routeKey, id === undefined ? {} : { id }, options);
+};
+const create = (body: object, headers = {}) => call("POST /plans", undefined, { body, headers });
+const hourly = { sourceId: "agt_source", intervalSeconds: 3600 };
+
+test("a plan without a start time is due at once, and says so", async () => {
+  const { status, body } = await create(hourly);
+  expect(status).toBe(201);
+  expect(body).toMatchObject({
+    ...{ sourceId: "agt_source", intervalSeconds: 3600, cron: null, state: "active" },
+    ...{ lagSeconds: null, lag: "waiting", lastRun: null, nextRunAt: new Date(world.nowMs).toISOString() },
+    retention: { last: 12, hourly: 24, daily: 14, weekly: 0, monthly: 0 },
+  });
+  expect(world.timer.armed.get(String(body.id))).toBe(world.nowMs);
+  expect(await world.audited()).toEqual([`ada plan-created ${body.id} done`]);
+});
+
+test("the same request with the same key creates one plan, also after an interruption", async () => {
+  world.outage.strike("arm");
+  const headers = { "idempotency-key": "k" };
+  expect((await create(hourly, headers)).status).toBe(500);
+  const again = await create(hourly, headers);
+  expect(again.status).toBe(201);
+  expect((await call("GET /plans")).body.items).toMatchObject([{ id: again.body.id }]);
+});
+
+test("a source has one plan; when it is deleted, it can have another", async () => {
+  const { body } = await create(hourly);
+  const second = await create(hourly);
+  expect(second).toMatchObject({ status: 409, body: { hint: expect.stringContaining("edit") } });
+  await call("DELETE /plans/{id}", String(body.id));
+  expect((await create(hourly)).status).toBe(201);
+});
+
+test("a plan that was never stored gives its source up after two minutes", async () => {
+  const never = "plan_01jd3v8q6m4x2k7zt5w9h0n1yb";
+  await world.store.agents.modify("agt_source", (source) => ({ ...source, planId: never }));
+  expect((await create(hourly)).status).toBe(201);
+});
+
+test.each([
+  ["no times", { sourceId: "agt_source" }, "intervalSeconds"],
+  ["both kinds of times", { ...hourly, cron: "0 * * * *" }, "intervalSeconds"],
+  ["an interval of seconds", { ...hourly, intervalSeconds: 90 }, "intervalSeconds"],
+  ["an interval below a minute", { ...hourly, intervalSeconds: 30 }, "intervalSeconds"],
+  ["an interval of 31 days", { ...hourly, intervalSeconds: 31 * 86_400 }, "intervalSeconds"],
+  ["a cron expression that never comes true", { sourceId: "agt_source", cron: "0 0 31 2 *" }, "cron"],
+  ["an unknown time zone", { ...hourly, timeZone: "Mars/Olympus" }, "timeZone"],
+  ["blackout hours without end", { ...hourly, blackout: [{ from: "00:00", to: "00:00" }] }, "blackout"],
+  ["a disk that the source does not have", { ...hourly, disks: ["vdz"] }, "disks"],
+  ["a retention that keeps nothing", { ...hourly, retention: { last: 0 } }, "retention.last"],
+  ["an unknown field", { ...hourly, standby: true }, "standby"],
+])("a plan with %s is refused, with the field's name", async (_why, body, field) => {
+  const answer = await create(body);
+  expect(answer).toMatchObject({
+    status: 400,
+    body: { fields: expect.arrayContaining([expect.objectContaining({ path: field })]) },
+  });
+  expect(world.timer.armed.size).toBe(0);
+  expect((await world.store.agents.get("agt_source")).planId).toBeUndefined();
+});
+
+test("a machine that was started by hand cannot be protected", async () => {
+  await world.store.agents.modify("agt_source", (one) => ({ ...one, enrolledFrom: "boot-environment" }));
+  expect((await create(hourly)).status).toBe(409);
+});
+
+test("a run now leaves the timetable as it is", async () => {
+  await protect();
+  world.nowMs = at("00:20");
+  const { status, body } = await call("POST /plans/{id}/runs", planId);
+  expect(status).toBe(202);
+  expect(body).toMatchObject({ state: "running", trigger: "request", requestedBy: "ada" });
+  await finish(String(body.id));
+  expect(world.timer.armed.get(planId)).toBe(at("01:00"));
+  await fire();
+  expect(await story()).toEqual(["00:20 completed", "01:00 running"]);
+  const listed = await call("GET /plans/{id}/runs", planId);
+  expect(listed.body.items).toMatchObject([
+    { state: "running" },
+    { state: "completed", pointId: expect.stringMatching(/^rp_/), result: { bytesStored: 32 } },
+  ]);
+});
+
+test("a run now while another is going is recorded as skipped", async () => {
+  await protect();
+  await fire();
+  world.nowMs += 60_000;
+  const { body } = await call("POST /plans/{id}/runs", planId);
+  expect(body).toMatchObject({
+    state: "skipped",
+    reason: expect.stringContaining("is held by protection run"),
+  });
+});
+
+test("an edited interval takes effect after the run that is due, and the timer stays", async () => {
+  await protect();
+  const { body } = await call("PATCH /plans/{id}", planId, { body: { intervalSeconds: 300 } });
+  expect(body).toMatchObject({ intervalSeconds: 300, nextRunAt: "2030-01-01T01:00:00.000Z" });
+  await fire();
+  expect(world.timer.armed.get(planId)).toBe(at("01:05"));
+});
+
+test("an edit can replace the interval by a cron expression, and remove disks and limits", async () => {
+  await protect({ disks: ["vda"], bandwidthLimitBytesPerSecond: 1000 });
+  const { body } = await call("PATCH /plans/{id}", planId, {
+    body: { cron: "30 4 * * *", disks: null, bandwidthLimitBytesPerSecond: null },
+  });
+  expect(body).toMatchObject({
+    ...{ intervalSeconds: null, cron: "30 4 * * *", disks: null, bandwidthLimitBytesPerSecond: null },
+  });
+  await fire();
+  expect(world.timer.armed.get(planId)).toBe(at("04:30"));
+});
+
+test("a paused plan begins no run, even at a tick that was on its way; a resumed one does", async () => {
+  await protect();
+  expect((await call("POST /plans/{id}/pause", planId)).body).toMatchObject({
+    ...{ state: "paused", nextRunAt: null, lag: "suspended" },
+  });
+  const { tick } = await import("../protection/tick.ts");
+  world.nowMs = at("01:00");
+  await tick(planId, at("01:00"), world);
+  expect(await runs()).toEqual([]);
+  expect(world.timer.armed.size).toBe(0);
+  world.nowMs = at("01:30");
+  await call("POST /plans/{id}/resume", planId);
+  expect(world.timer.armed.get(planId)).toBe(at("01:30"));
+});
+
+test("a deleted plan is not listed, stops its run, and begins no other", async () => {
+  await protect();
+  await fire();
+  expect((await call("DELETE /plans/{id}", planId)).body).toMatchObject({ state: "deleted" });
+  expect(await story()).toEqual(["01:00 stopping"]);
+  expect((await call("GET /plans")).body.items).toEqual([]);
+  expect(world.timer.armed.size).toBe(0);
+  expect((await call("POST /plans/{id}/runs", planId)).status).toBe(409);
+  expect((await call("PATCH /plans/{id}", planId, { body: { intervalSeconds: 60 } })).status).toBe(409);
+  // Repeating it repairs an interruption.
+  expect((await call("DELETE /plans/{id}", planId)).status).toBe(200);
+});
+
+test("lag is the age of the newest point, and late means that a run has been missed", async () => {
+  await protect();
+  await fire();
+  await finish((await runs())[0]?.id ?? "");
+  const shown = async () => (await call("GET /plans/{id}", planId)).body;
+  world.nowMs = at("01:50");
+  expect(await shown()).toMatchObject({
+    lagSeconds: 3000,
+    lag: "protected",
+    lateAt: "2030-01-01T03:05:00.000Z",
+  });
+  world.nowMs = at("03:06");
+  expect(await shown()).toMatchObject({ lag: "late" });
+  expect((await plan()).lateAt).toBe("2030-01-01T03:05:00.000Z");
+});
+
+test("in blackout hours the plan says that nothing is promised", async () => {
+  await protect({ blackout: [{ from: "00:00", to: "06:00" }] });
+  const { body } = await call("GET /plans/{id}", planId);
+  expect(body).toMatchObject({ lag: "suspended", nextRunAt: "2030-01-01T06:00:00.000Z" });
+});
+
+test.each(["GET /plans/{id}", "POST /plans/{id}/pause", "DELETE /plans/{id}", "GET /plans/{id}/runs"])(
+  "%s of a plan that does not exist is not found",
+  async (route) => {
+    expect((await call(route, "plan_1")).status).toBe(404);
+  },
+);

@@ -1,0 +1,169 @@
+import { unprotected } from "#shared/domain/agent.ts";
+import { newId } from "#shared/domain/id.ts";
+import {
+  deletedPlan,
+  editedPlan,
+  type PlanRecord,
+  pausedPlan,
+  resumedPlan,
+  runRequested,
+} from "#shared/domain/protection/plan.ts";
+import { planOf } from "#shared/domain/protection/plan-view.ts";
+import { runOf } from "#shared/domain/protection/run.ts";
+import { WrongStateError } from "#shared/errors.ts";
+import type { Plan } from "#shared/protocol/protection.ts";
+import { timestamp } from "../conversion/deps.ts";
+import { type Actor, actorName } from "../middleware/api-event.ts";
+import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
+import { stopRun } from "../protection/abandon-run.ts";
+import { beginPlan } from "../protection/begin-plan.ts";
+import { beginRun } from "../protection/begin-run.ts";
+import { buildProtection } from "../protection/build.ts";
+import type { ProtectionDeps } from "../protection/deps.ts";
+import { runOnSource } from "../protection/run-on-source.ts";
+import { setTimer } from "../protection/tick.ts";
+
+export const handler = apiHandler({
+  name: "api/plans",
+  build: buildProtection,
+  operations: {
+    createPlan,
+    listPlans,
+    getPlan,
+    editPlan,
+    pausePlan,
+    resumePlan,
+    runPlan,
+    listRuns,
+    deletePlan,
+  },
+});
+
+export async function createPlan(
+  { body, actor, idempotencyKey }: Call<"createPlan">,
+  deps: ProtectionDeps,
+): Promise<Answer<"createPlan">> {
+  const nowMs = deps.clock.now();
+  const requestedBy = actorName(actor);
+  const fresh = newId("plan", nowMs, deps.random(10));
+  const id = idempotencyKey
+    ? await deps.store.reservations.reserve({
+        operation: "createPlan",
+        actor: requestedBy,
+        key: idempotencyKey,
+        request: body,
+        id: fresh,
+        nowMs,
+      })
+    : fresh;
+  return shown(await beginPlan(body, { id, requestedBy }, deps), deps);
+}
+
+export async function listPlans(
+  { query }: Call<"listPlans">,
+  deps: ProtectionDeps,
+): Promise<Answer<"listPlans">> {
+  const { items, cursor } = await deps.store.plans.page(query);
+  return { items: await Promise.all(items.map((plan) => shown(plan, deps))), cursor };
+}
+
+export async function getPlan({ path }: Call<"getPlan">, deps: ProtectionDeps): Promise<Answer<"getPlan">> {
+  return shown(await deps.store.plans.get(path.id), deps);
+}
+
+export function editPlan(
+  { path, body, actor }: Call<"editPlan">,
+  deps: ProtectionDeps,
+): Promise<Answer<"editPlan">> {
+  const change = (plan: PlanRecord) => editedPlan(plan, body, deps.clock.now());
+  return changed({ id: path.id, actor, action: "plan-edited", details: body, change }, deps);
+}
+
+export function pausePlan(
+  { path, actor }: Call<"pausePlan">,
+  deps: ProtectionDeps,
+): Promise<Answer<"pausePlan">> {
+  return changed({ id: path.id, actor, action: "plan-paused", change: pausedPlan }, deps);
+}
+
+export function resumePlan(
+  { path, actor }: Call<"resumePlan">,
+  deps: ProtectionDeps,
+): Promise<Answer<"resumePlan">> {
+  const change = (plan: PlanRecord) => resumedPlan(plan, deps.clock.now());
+  return changed({ id: path.id, actor, action: "plan-resumed", change }, deps);
+}
+
+/** Also of a paused plan. If something else holds the source, the run is skipped and has the reason. */
+export async function runPlan(
+  { path, actor }: Call<"runPlan">,
+  deps: ProtectionDeps,
+): Promise<Answer<"runPlan">> {
+  const { store, clock } = deps;
+  const plan = await store.plans.get(path.id);
+  if (plan.state === "deleted") throw new WrongStateError(`plan ${plan.id} is deleted`);
+  const requestedBy = actorName(actor);
+  const run = await beginRun(plan, { dueAt: clock.now(), trigger: "request", requestedBy }, deps);
+  await store.plans.modify(plan.id, (current) => runRequested(current, run.id));
+  await store.audit.addOnce({
+    at: run.startedAt,
+    actor: requestedBy,
+    action: "run-requested",
+    subject: run.id,
+    outcome: "done",
+    details: { planId: plan.id, state: run.state },
+  });
+  return runOf(run);
+}
+
+export async function listRuns(
+  { path, query }: Call<"listRuns">,
+  { store }: ProtectionDeps,
+): Promise<Answer<"listRuns">> {
+  const plan = await store.plans.get(path.id);
+  const { items, cursor } = await store.runs.page(plan.id, query);
+  return { items: items.map(runOf), cursor };
+}
+
+/** In this order, each part may be repeated: a plan that is deleted begins no run. */
+export async function deletePlan(
+  { path, actor }: Call<"deletePlan">,
+  deps: ProtectionDeps,
+): Promise<Answer<"deletePlan">> {
+  const view = await changed({ id: path.id, actor, action: "plan-deleted", change: deletedPlan }, deps);
+  const plan = await deps.store.plans.get(path.id);
+  const run = await runOnSource(plan, deps);
+  if (run) await stopRun(run.id, deps);
+  await deps.store.agents.modify(plan.sourceId, (source) => unprotected(source, plan.id));
+  return view;
+}
+
+/** Changes a plan, sets its timer accordingly, and notes who did it. */
+async function changed(
+  {
+    id,
+    actor,
+    action,
+    details,
+    change,
+  }: {
+    id: string;
+    actor: Actor;
+    action: string;
+    details?: Record<string, unknown>;
+    change: (plan: PlanRecord) => PlanRecord;
+  },
+  deps: ProtectionDeps,
+): Promise<Plan> {
+  const { store, clock } = deps;
+  const plan = await store.plans.modify(id, change);
+  await setTimer(id, deps);
+  const entry = { actor: actorName(actor), action, subject: id, outcome: "done", details } as const;
+  await store.audit.add({ at: timestamp(clock), ...entry });
+  return shown(plan, deps);
+}
+
+async function shown(plan: PlanRecord, { store, clock }: ProtectionDeps): Promise<Plan> {
+  const lastRun = plan.lastRunId === undefined ? undefined : await store.runs.find(plan.lastRunId);
+  return planOf(plan, lastRun, clock.now());
+}

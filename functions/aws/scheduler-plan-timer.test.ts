@@ -1,0 +1,65 @@
+import {
+  ConflictException,
+  CreateScheduleCommand,
+  DeleteScheduleCommand,
+  ResourceNotFoundException,
+  SchedulerClient,
+  UpdateScheduleCommand,
+} from "@aws-sdk/client-scheduler";
+import { mockClient } from "aws-sdk-client-mock";
+import { expect, test } from "vitest";
+import { SchedulerPlanTimer } from "./scheduler-plan-timer.ts";
+
+const NOW = Date.UTC(2030, 0, 1, 12);
+const said = { Message: "x", message: "x", $metadata: {} };
+const missing = new ResourceNotFoundException(said);
+
+function aTimer() {
+  const client = new SchedulerClient({ region: "local-1" });
+  const [functionArn, roleArn] = ["arn:function", "arn:role"];
+  const clock = { now: () => NOW };
+  return {
+    mock: mockClient(client),
+    timer: new SchedulerPlanTimer({ client, group: "plans", functionArn, roleArn, clock }),
+  };
+}
+
+test("a plan's schedule is replaced whole, and fires once at the due time", async () => {
+  const { mock, timer } = aTimer();
+  mock.on(UpdateScheduleCommand).resolves({});
+  await timer.arm("plan_1", NOW + 3_600_500, 900);
+  expect(mock.commandCalls(UpdateScheduleCommand)[0]?.args[0].input).toMatchObject({
+    ...{ GroupName: "plans", Name: "plan_1", ScheduleExpression: "at(2030-01-01T13:00:01)" },
+    ...{ State: "ENABLED", ActionAfterCompletion: "NONE", FlexibleTimeWindow: { Mode: "OFF" } },
+    Target: {
+      ...{ Arn: "arn:function", RoleArn: "arn:role" },
+      Input: JSON.stringify({ planId: "plan_1", dueAt: "2030-01-01T13:00:00.500Z" }),
+      // A call that is late makes way for the next run.
+      RetryPolicy: { MaximumEventAgeInSeconds: 900 },
+    },
+  });
+});
+
+test("a time that is past fires as soon as possible, and keeps its due time", async () => {
+  const { mock, timer } = aTimer();
+  mock.on(UpdateScheduleCommand).resolves({});
+  await timer.arm("plan_1", NOW - 60_000, 1);
+  const { ScheduleExpression, Target } = mock.commandCalls(UpdateScheduleCommand)[0]?.args[0].input ?? {};
+  expect(ScheduleExpression).toBe("at(2030-01-01T12:00:02)");
+  expect(Target?.Input).toContain("2030-01-01T11:59:00.000Z");
+});
+
+test("a plan's first schedule is created, also if another request does so at the same moment", async () => {
+  const { mock, timer } = aTimer();
+  mock.on(UpdateScheduleCommand).rejectsOnce(missing).resolves({});
+  mock.on(CreateScheduleCommand).rejects(new ConflictException(said));
+  await timer.arm("plan_1", NOW, 30 * 86_400);
+  expect(mock.commandCalls(UpdateScheduleCommand)).toHaveLength(2);
+});
+
+test("a schedule that does not exist is as good as deleted; any other error is thrown", async () => {
+  const { mock, timer } = aTimer();
+  mock.on(DeleteScheduleCommand).rejectsOnce(missing).rejects(new Error("throttled"));
+  await timer.disarm("plan_1");
+  await expect(timer.disarm("plan_1")).rejects.toThrow("throttled");
+});

@@ -1,0 +1,110 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { S3Client } from "@aws-sdk/client-s3";
+import { z } from "zod";
+import { released } from "#shared/domain/agent.ts";
+import type { CommandRecord } from "#shared/domain/command.ts";
+import { requireRunning } from "#shared/domain/conversion.ts";
+import { type PlanRecord, pointMade } from "#shared/domain/protection/plan.ts";
+import { completedRun, runAsOwner } from "#shared/domain/protection/run.ts";
+import { errorFields, type Log } from "#shared/log.ts";
+import { leastConsistency } from "#shared/protocol/copied-disk.ts";
+import { RunId } from "#shared/protocol/ids.ts";
+import type { RunResult } from "#shared/protocol/protection.ts";
+import { TakenDisk } from "#shared/protocol/taken-point.ts";
+import { S3PruneMarks } from "../aws/s3-prune-marks.ts";
+import { timestamp } from "../conversion/deps.ts";
+import { taskHandler } from "../middleware/task-handler.ts";
+import type { Clock, PruneMarks } from "../ports.ts";
+import { pruneByRetention } from "../protection/prune.ts";
+import { openStore, type Store } from "../store/store.ts";
+
+export const Input = z.object({ runId: RunId, disks: z.array(TakenDisk).min(1) });
+
+export const handler = taskHandler({
+  name: "tasks/finish-run",
+  input: Input,
+  build: ({ TABLE_NAME, BUCKET_NAME }, { clock, random, log }): Deps => ({
+    store: openStore(new DynamoDBClient(), TABLE_NAME, random),
+    marks: new S3PruneMarks(new S3Client(), BUCKET_NAME),
+    clock,
+    log,
+  }),
+  run,
+});
+
+interface Deps {
+  store: Store;
+  marks: PruneMarks;
+  clock: Clock;
+  log: Log;
+}
+
+/**
+ * Completes a run with its result, frees the source, notes the recovery point on the plan, and prunes what
+ * the plan does not keep. Repeating it changes nothing. Throws `RunStoppedError` if the plan was deleted.
+ */
+export async function run(
+  { runId, disks }: z.output<typeof Input>,
+  deps: Deps,
+): Promise<{ state: "completed" }> {
+  const { store, clock } = deps;
+  const { run: current, commands } = await store.runs.withCommands(runId);
+  if (current.state !== "completed") requireRunning(runAsOwner(current));
+  const result = resultOf(disks);
+  const ended = await store.runs.modify(runId, (one) => completedRun(one, result, timestamp(clock)));
+  await store.agents.modify(ended.sourceId, (source) => released(source, runId));
+  const point = { id: ended.pointId, heldAt: heldAt(commands) ?? ended.startedAt };
+  const plan = await store.plans.modify(ended.planId, (one) => pointMade(one, point));
+  await store.audit.addOnce({
+    at: ended.endedAt ?? ended.startedAt,
+    actor: "causeway",
+    action: "run-completed",
+    subject: runId,
+    outcome: "done",
+    details: { planId: ended.planId, pointId: ended.pointId, bytesStored: result.bytesStored },
+  });
+  await prune(plan, deps);
+  return { state: "completed" };
+}
+
+/** The run has its point whether or not this succeeds, and the next run does what this one leaves. */
+async function prune(plan: PlanRecord, deps: Deps): Promise<void> {
+  if (plan.state === "deleted") return;
+  try {
+    const { sourceId } = plan;
+    await pruneByRetention({ sourceId, plan, pinned: new Set(), actor: "causeway" }, deps);
+  } catch (error) {
+    deps.log.error("points not pruned", { planId: plan.id, ...errorFields(error) });
+  }
+}
+
+/**
+ * A time that the point's content is not older than, by the control plane's clock: when the source was first
+ * heard to work on it. A run can wait for its source for a day before.
+ */
+function heldAt(commands: readonly CommandRecord[]): string | undefined {
+  return commands
+    .filter(({ state }) => state === "succeeded")
+    .map(({ issuedAt, startedAt = issuedAt }) => startedAt)
+    .sort()[0];
+}
+
+function resultOf(taken: readonly TakenDisk[]): RunResult {
+  const sum = (field: "bytesRead" | "bytesStored" | "changedBytes" | "badRanges") =>
+    taken.reduce((total, disk) => total + disk[field], 0);
+  const slowest = taken.reduce((worst, disk) => (disk.seconds > worst.seconds ? disk : worst));
+  const disks = taken.map(({ name, consistency, wholeCopies, mode, modeReason }) => ({
+    ...{ name, consistency, wholeCopies, mode },
+    ...(modeReason === undefined ? {} : { modeReason }),
+  }));
+  return {
+    disks,
+    consistency: leastConsistency(disks.map(({ consistency }) => consistency)),
+    bytesRead: sum("bytesRead"),
+    bytesStored: sum("bytesStored"),
+    changedBytes: sum("changedBytes"),
+    badRanges: sum("badRanges"),
+    seconds: slowest.seconds,
+    limitingStage: slowest.bottleneck,
+  };
+}

@@ -1,0 +1,30 @@
+/** A plan as the API shows it. */
+import type { Plan } from "../../protocol/protection.ts";
+import { lagOf } from "./lag.ts";
+import type { PlanRecord } from "./plan.ts";
+import { type RunRecord, runOf } from "./run.ts";
+
+/** `now`: milliseconds since 1970. */
+export function planOf(plan: PlanRecord, lastRun: RunRecord | undefined, now: number): Plan {
+  const { id, sourceId, state, timeZone, blackout, allBlocks, retention, requestedBy, createdAt } = plan;
+  return {
+    id,
+    sourceId,
+    state,
+    intervalSeconds: plan.intervalSeconds ?? null,
+    cron: plan.cron ?? null,
+    startAt: plan.startAt ?? null,
+    timeZone,
+    blackout,
+    disks: plan.disks ?? null,
+    allBlocks,
+    bandwidthLimitBytesPerSecond: plan.bandwidthLimitBytesPerSecond ?? null,
+    retention,
+    ...lagOf(plan, now),
+    lateAt: plan.lateAt ?? null,
+    lastRun: lastRun ? runOf(lastRun) : null,
+    nextRunAt: plan.nextRunAt ?? null,
+    requestedBy,
+    createdAt,
+  };
+}

@@ -1,0 +1,202 @@
+/** A protection plan: its record and its life cycle. */
+import { z } from "zod";
+import { InvalidInputError, WrongStateError } from "../../errors.ts";
+import { Timestamp } from "../../protocol/common.ts";
+import { AgentId, DiskName, PlanId, PointId, RunId } from "../../protocol/ids.ts";
+import { BlackoutWindow, type NewPlan, type PlanEdit, PlanState } from "../../protocol/protection.ts";
+import { move, type Transitions } from "../transitions.ts";
+import { isAlwaysBlackout } from "./blackout.ts";
+import { findCronProblem } from "./cron.ts";
+import { lateTime } from "./lag.ts";
+import { Retention } from "./retention.ts";
+import { TimeZone } from "./time-zone.ts";
+import {
+  advanced,
+  dueTime,
+  edited,
+  firstPosition,
+  type PlanPosition,
+  resumed,
+  type Timetable,
+} from "./timing.ts";
+
+const planTransitions: Transitions<PlanState> = {
+  active: ["paused", "deleted"],
+  paused: ["active", "deleted"],
+  deleted: [],
+};
+
+export const PlanRecord = z.object({
+  id: PlanId,
+  sourceId: AgentId,
+  state: PlanState,
+  /** Either this or `cron`. */
+  intervalSeconds: z.int().optional(),
+  cron: z.string().optional(),
+  startAt: Timestamp.optional(),
+  timeZone: z.string(),
+  blackout: z.array(BlackoutWindow),
+  disks: z.array(DiskName).optional(),
+  allBlocks: z.boolean(),
+  bandwidthLimitBytesPerSecond: z.int().optional(),
+  retention: Retention,
+  /** A time from which intervals are counted. */
+  anchorAt: Timestamp,
+  /** The time of the timetable that is due next; absent unless the plan is active. */
+  dueAt: Timestamp.optional(),
+  /** When that run starts: `dueAt`, or the end of the blackout hours that contain it. */
+  nextRunAt: Timestamp.optional(),
+  /** If no run has made a recovery point by then, the plan is late. */
+  lateAt: Timestamp.optional(),
+  lastRunId: RunId.optional(),
+  /** The newest recovery point; what it holds is at least as new as `heldAt`. */
+  lastPoint: z.object({ id: PointId, heldAt: Timestamp }).optional(),
+  requestedBy: z.string(),
+  createdAt: Timestamp,
+  version: z.int(),
+});
+export type PlanRecord = z.infer<typeof PlanRecord>;
+
+/** A new plan. Throws `InvalidInputError` if its times never come. */
+export function newPlan(
+  { sourceId, ...request }: NewPlan,
+  { id, requestedBy, now }: { id: string; requestedBy: string; now: number },
+): PlanRecord {
+  requireTimes(request, now);
+  const position = firstPosition(request, { startAt: ms(request.startAt), seed: seedOf(id), now });
+  const plan = { ...request, id, sourceId, state: "active" as const, requestedBy, version: 0 };
+  return placed({ ...plan, anchorAt: iso(position.anchor), createdAt: iso(now) }, position, { late: true });
+}
+
+/**
+ * The plan with the changes of an operator. Throws `WrongStateError` if it is deleted, and
+ * `InvalidInputError` if its times never come.
+ */
+export function editedPlan(plan: PlanRecord, edit: PlanEdit, now: number): PlanRecord {
+  if (plan.state === "deleted") throw new WrongStateError(`plan ${plan.id} is deleted`);
+  const changed = withChanges(plan, edit);
+  requireTimes(changed, now);
+  const startAt = edit.startAt === plan.startAt ? undefined : ms(edit.startAt ?? undefined);
+  const before = positionOf(plan);
+  // A paused plan gets its position when it is resumed.
+  if (!before) return changed;
+  const position = edited(before, { before: plan, after: changed, startAt, now });
+  // A later deadline would hide that the plan is late already.
+  const late = startAt !== undefined && startAt > now;
+  return placed(changed, position, { late });
+}
+
+export function pausedPlan(plan: PlanRecord): PlanRecord {
+  return plan.state === "paused" ? plan : halted({ ...plan, state: moved(plan, "paused") });
+}
+
+/** Continues with the next time of the timetable; a plan that has never run is due at once. */
+export function resumedPlan(plan: PlanRecord, now: number): PlanRecord {
+  if (plan.state === "active") return plan;
+  const active = { ...plan, state: moved(plan, "active") };
+  const startAt = ms(plan.startAt);
+  const anchor = Date.parse(plan.anchorAt);
+  const position = resumed({ anchor }, plan, { startAt, now });
+  const isNew = plan.lastRunId === undefined && plan.cron === undefined && position.due !== startAt;
+  return placed(active, isNew ? { ...position, due: now } : position, { late: true });
+}
+
+export function deletedPlan(plan: PlanRecord): PlanRecord {
+  return plan.state === "deleted" ? plan : halted({ ...plan, state: moved(plan, "deleted") });
+}
+
+/** Whether this tick of the scheduler is for the run that is due, or for a later one. */
+export function isDue({ state, nextRunAt }: PlanRecord, dueAt: number): boolean {
+  return state === "active" && nextRunAt !== undefined && dueAt >= Date.parse(nextRunAt);
+}
+
+/** The plan after the run that was due has been claimed. `dueAt`: of the scheduler's tick. */
+export function afterClaim(
+  plan: PlanRecord,
+  { dueAt, runId, now }: { dueAt: number; runId: string; now: number },
+): PlanRecord {
+  const position = positionOf(plan);
+  if (!position) return plan;
+  // The scheduler's clock may be ahead of ours.
+  const next = advanced(position, plan, Math.max(now, dueAt));
+  return { ...placed(plan, next, { late: false }), lastRunId: runId };
+}
+
+/** The plan after an operator has started a run. Its times stay as they are. */
+export function runRequested(plan: PlanRecord, runId: string): PlanRecord {
+  return plan.lastRunId !== undefined && plan.lastRunId > runId ? plan : { ...plan, lastRunId: runId };
+}
+
+/** The plan with its newest recovery point. Repeating it changes nothing. */
+export function pointMade(plan: PlanRecord, point: { id: string; heldAt: string }): PlanRecord {
+  if (plan.lastPoint && plan.lastPoint.heldAt >= point.heldAt) return plan;
+  const position = positionOf(plan);
+  const lateAt = position ? iso(lateTime(position, plan)) : plan.lateAt;
+  return { ...plan, lastPoint: point, lateAt };
+}
+
+/** From the run that is due to the one after it; 0 if none is due. */
+export function secondsToFollowing(plan: PlanRecord): number {
+  const position = positionOf(plan);
+  if (!position) return 0;
+  const due = dueTime(position, plan);
+  return Math.round((dueTime(advanced(position, plan, due), plan) - due) / 1000);
+}
+
+function positionOf({ anchorAt, dueAt }: PlanRecord): PlanPosition | undefined {
+  return dueAt === undefined ? undefined : { anchor: Date.parse(anchorAt), due: Date.parse(dueAt) };
+}
+
+/** `late`: whether the deadline moves, too. */
+function placed(plan: PlanRecord, position: PlanPosition, { late }: { late: boolean }): PlanRecord {
+  return {
+    ...plan,
+    anchorAt: iso(position.anchor),
+    dueAt: iso(position.due),
+    nextRunAt: iso(dueTime(position, plan)),
+    lateAt: late ? iso(lateTime(position, plan)) : plan.lateAt,
+  };
+}
+
+function halted(plan: PlanRecord): PlanRecord {
+  const { dueAt: _, nextRunAt: _next, lateAt: _late, ...rest } = plan;
+  return rest;
+}
+
+/** Removes what is `null`; the interval and the cron expression replace each other. */
+function withChanges(plan: PlanRecord, edit: PlanEdit): PlanRecord {
+  const replaced =
+    edit.cron !== undefined
+      ? { intervalSeconds: undefined }
+      : edit.intervalSeconds !== undefined
+        ? { cron: undefined }
+        : {};
+  const changes = Object.entries(edit).filter(([, value]) => value !== undefined);
+  const values = changes.map(([name, value]) => [name, value === null ? undefined : value]);
+  return { ...plan, ...replaced, ...Object.fromEntries(values) };
+}
+
+function requireTimes({ cron, timeZone, blackout }: Timetable, now: number): void {
+  if (isAlwaysBlackout(blackout)) {
+    throw new InvalidInputError([{ path: "blackout", message: "these hours leave no time for a run" }]);
+  }
+  const problem = cron === undefined ? undefined : findCronProblem(cron, new TimeZone(timeZone), now);
+  if (problem !== undefined) throw new InvalidInputError([{ path: "cron", message: problem }]);
+}
+
+/** A number that differs from plan to plan: the end of its id is random. */
+function seedOf(id: string): number {
+  return Number.parseInt(id.slice(-8), 36);
+}
+
+function iso(time: number): string {
+  return new Date(time).toISOString();
+}
+
+function ms(time: string | undefined): number | undefined {
+  return time === undefined ? undefined : Date.parse(time);
+}
+
+function moved<S extends PlanState>(plan: PlanRecord, to: S): S {
+  return move(planTransitions, `plan ${plan.id}`, plan.state, to);
+}

@@ -1,0 +1,74 @@
+/** A date and time as clocks on the wall show it; month and day count from 1. */
+export interface WallTime {
+  year: number;
+  month: number;
+  day: number;
+  hour: number;
+  minute: number;
+  second: number;
+}
+
+const DAY_MS = 86_400_000;
+
+/** Converts between points in time (milliseconds since 1970) and what clocks show in one IANA time zone. */
+export class TimeZone {
+  readonly #format: Intl.DateTimeFormat;
+
+  /** Throws `RangeError` for a name that is not a time zone. */
+  constructor(name: string) {
+    this.#format = new Intl.DateTimeFormat("en-US", {
+      timeZone: name,
+      hourCycle: "h23",
+      year: "numeric",
+      month: "numeric",
+      day: "numeric",
+      hour: "numeric",
+      minute: "numeric",
+      second: "numeric",
+    });
+  }
+
+  wallTime(time: number): WallTime {
+    const parts = new Map(this.#format.formatToParts(time).map(({ type, value }) => [type, Number(value)]));
+    const read = (type: Intl.DateTimeFormatPartTypes): number => parts.get(type) ?? 0;
+    return {
+      year: read("year"),
+      month: read("month"),
+      day: read("day"),
+      hour: read("hour"),
+      minute: read("minute"),
+      second: read("second"),
+    };
+  }
+
+  /**
+   * When clocks show this time of an existing date. A time that they show twice is its first or last
+   * occurrence. A time that they skip is the moment at which they skip it.
+   */
+  timeOf(wall: WallTime, occurrence: "first" | "last" = "first"): number {
+    const asUtc = utcOf(wall);
+    // No zone changes its offset twice within two days.
+    const offsets = [asUtc - DAY_MS, asUtc + DAY_MS].map((near) => utcOf(this.wallTime(near)) - near);
+    const candidates = offsets.map((offset) => asUtc - offset).sort((a, b) => a - b);
+    const shown = candidates.filter((candidate) => utcOf(this.wallTime(candidate)) === asUtc);
+    const found = shown.at(occurrence === "first" ? 0 : -1);
+    return found ?? this.#changeBetween(candidates[0] ?? asUtc, candidates[1] ?? asUtc);
+  }
+
+  /** The first second with the offset of `to`, if the offset changes once after `from`. */
+  #changeBetween(from: number, to: number): number {
+    const offset = (time: number) => utcOf(this.wallTime(time)) - time;
+    const after = offset(to);
+    let [low, high] = [from, to];
+    while (high - low > 1000) {
+      const middle = low + Math.floor((high - low) / 2000) * 1000;
+      if (offset(middle) === after) high = middle;
+      else low = middle;
+    }
+    return high;
+  }
+}
+
+function utcOf({ year, month, day, hour, minute, second }: WallTime): number {
+  return Date.UTC(year, month - 1, day, hour, minute, second);
+}

@@ -1,0 +1,157 @@
+/** Protection plans and their runs, as the API takes and shows them. */
+import { z } from "zod";
+import { isTimeZone, Retention } from "../domain/protection/retention.ts";
+import { Bottleneck, Failure, Timestamp } from "./common.ts";
+import { Consistency, CopiedDisk } from "./copied-disk.ts";
+import { AgentId, DiskName, PlanId, PointId, ResourceId, RunId } from "./ids.ts";
+import { CaptureMode } from "./taken-point.ts";
+
+const TIME_OF_DAY = /^([01]\d|2[0-3]):[0-5]\d$/;
+
+/**
+ * Hours of the plan's time zone in which no run starts. They begin on the named days, on every day if none is
+ * named, and may pass midnight; if `from` and `to` are the same, they last 24 hours.
+ */
+export const BlackoutWindow = z.strictObject({
+  from: z.string().regex(TIME_OF_DAY, "a time of day such as 08:00"),
+  to: z.string().regex(TIME_OF_DAY, "a time of day such as 18:00"),
+  days: z
+    .array(z.enum(["mon", "tue", "wed", "thu", "fri", "sat", "sun"]))
+    .min(1)
+    .max(7)
+    .optional(),
+});
+export type BlackoutWindow = z.infer<typeof BlackoutWindow>;
+
+/** One minute to 30 days, in whole minutes: EventBridge Scheduler has that precision. */
+const IntervalSeconds = z
+  .int()
+  .min(60)
+  .max(30 * 86_400)
+  .multipleOf(60, "whole minutes");
+
+const scheduling = {
+  /** Either this or `cron`. */
+  intervalSeconds: IntervalSeconds.optional(),
+  /** Five fields, as in crontab(5), in the plan's time zone. */
+  cron: z.string().max(200).optional(),
+  /** When the timetable begins. */
+  startAt: Timestamp.optional(),
+  timeZone: z.string().max(64).refine(isTimeZone, "an IANA time zone such as Europe/Vienna").default("UTC"),
+  blackout: z.array(BlackoutWindow).max(21).default([]),
+};
+
+const copying = {
+  /** All disks that the source has at each run if absent. */
+  disks: z.array(DiskName).min(1).max(64).optional(),
+  /** Whether to copy what file systems mark as free, too. */
+  allBlocks: z.boolean().default(false),
+  bandwidthLimitBytesPerSecond: z.int().positive().optional(),
+  retention: Retention.prefault({ last: 12, hourly: 24, daily: 14 }),
+};
+
+const EITHER = "give either intervalSeconds or cron";
+
+export const NewPlan = z
+  .strictObject({ sourceId: ResourceId, ...scheduling, ...copying })
+  .refine(({ intervalSeconds, cron }) => (intervalSeconds === undefined) !== (cron === undefined), {
+    path: ["intervalSeconds"],
+    message: EITHER,
+  });
+export type NewPlan = z.infer<typeof NewPlan>;
+
+/** Fields that are absent stay as they are; `null` removes what was set. */
+export const PlanEdit = z
+  .strictObject({
+    intervalSeconds: IntervalSeconds.optional(),
+    cron: scheduling.cron,
+    startAt: Timestamp.nullable().optional(),
+    timeZone: scheduling.timeZone.unwrap().optional(),
+    blackout: scheduling.blackout.unwrap().optional(),
+    disks: copying.disks.unwrap().nullable().optional(),
+    allBlocks: z.boolean().optional(),
+    bandwidthLimitBytesPerSecond: z.int().positive().nullable().optional(),
+    retention: Retention.optional(),
+  })
+  .refine(({ intervalSeconds, cron }) => intervalSeconds === undefined || cron === undefined, {
+    path: ["intervalSeconds"],
+    message: EITHER,
+  });
+export type PlanEdit = z.infer<typeof PlanEdit>;
+
+export const PlanState = z.enum(["active", "paused", "deleted"]);
+export type PlanState = z.infer<typeof PlanState>;
+
+/** `stopping`: its plan was deleted, and its work is being ended. */
+export const RunState = z.enum(["running", "stopping", "completed", "failed", "skipped"]);
+export type RunState = z.infer<typeof RunState>;
+
+export const RunResult = z.object({
+  disks: z.array(
+    // `modeReason`: why the disk was not tracked.
+    CopiedDisk.extend({ mode: CaptureMode, modeReason: z.string().optional() }),
+  ),
+  /** The lowest of all disks. */
+  consistency: Consistency,
+  bytesRead: z.int().nonnegative(),
+  bytesStored: z.int().nonnegative(),
+  /** Of the blocks that differ from those of the point before, each counted whole. */
+  changedBytes: z.int().nonnegative(),
+  /** Disk areas that the source could not read. */
+  badRanges: z.int().nonnegative(),
+  seconds: z.number().nonnegative(),
+  limitingStage: Bottleneck,
+});
+export type RunResult = z.infer<typeof RunResult>;
+
+export const Run = z.object({
+  id: RunId,
+  planId: PlanId,
+  sourceId: AgentId,
+  state: RunState,
+  trigger: z.enum(["schedule", "request"]),
+  /** The time of the timetable, or of the request. */
+  dueAt: Timestamp,
+  startedAt: Timestamp,
+  endedAt: Timestamp.optional(),
+  /** The recovery point that it makes. It exists once the run has completed. */
+  pointId: PointId.optional(),
+  /** Why a skipped run did nothing. */
+  reason: z.string().optional(),
+  failure: Failure.optional(),
+  result: RunResult.optional(),
+  requestedBy: z.string(),
+});
+export type Run = z.infer<typeof Run>;
+
+/**
+ * `protected`: the newest recovery point is as young as the plan promises. `late`: it is not. `suspended`: no
+ * point is promised, because the plan is paused or it is blackout hours. `waiting`: no run has been due yet.
+ */
+export const LagState = z.enum(["protected", "late", "suspended", "waiting"]);
+export type LagState = z.infer<typeof LagState>;
+
+export const Plan = z.object({
+  id: PlanId,
+  sourceId: AgentId,
+  state: PlanState,
+  intervalSeconds: z.int().nullable(),
+  cron: z.string().nullable(),
+  startAt: Timestamp.nullable(),
+  timeZone: z.string(),
+  blackout: z.array(BlackoutWindow),
+  disks: z.array(DiskName).nullable(),
+  allBlocks: z.boolean(),
+  bandwidthLimitBytesPerSecond: z.int().nullable(),
+  retention: Retention,
+  /** The age of what the newest recovery point holds; `null` if there is none. */
+  lagSeconds: z.number().nullable(),
+  lag: LagState,
+  /** If there is no recovery point by then, the plan is late. */
+  lateAt: Timestamp.nullable(),
+  lastRun: Run.nullable(),
+  nextRunAt: Timestamp.nullable(),
+  requestedBy: z.string(),
+  createdAt: Timestamp,
+});
+export type Plan = z.infer<typeof Plan>;

@@ -1,0 +1,63 @@
+import { expect, test } from "vitest";
+import { type AgentAct, ConversionRun, fail, silent, throwing } from "./testing/conversion-run.ts";
+import { workflowArn } from "./testing/workflow-file.ts";
+
+const RUN_ID = "run_0kz1";
+const input = { runId: RUN_ID, sourceId: "agt_source", pointId: "rp_1", disks: ["vda"], allBlocks: false };
+
+/** A run of a protection plan on the states engine. */
+class ProtectionRun extends ConversionRun {
+  constructor(agents: Record<string, AgentAct[]> = {}, functions: Record<string, () => unknown> = {}) {
+    super({ request: {}, agents, functions });
+  }
+
+  async run(): Promise<this> {
+    const stateMachineArn = workflowArn("protection-run");
+    this.world.engine.startExecution({ stateMachineArn, name: RUN_ID, input: JSON.stringify(input) });
+    await this.world.settle();
+    return this;
+  }
+
+  get outcome() {
+    return this.result("protection-run", RUN_ID);
+  }
+
+  /** What AWS charges for: every state that is entered, those of nested workflows too. */
+  get transitions(): number {
+    return ["protection-run", "hot-capture"]
+      .map((name) => `${workflowArn(name).replace(":stateMachine:", ":execution:")}:${RUN_ID}`)
+      .flatMap((arn) => this.world.types(arn))
+      .filter((type) => type.endsWith("StateEntered")).length;
+  }
+}
+
+test("a run takes a point, records its end, and costs eight transitions at most", async () => {
+  const run = await new ProtectionRun().run();
+  expect(run.outcome.status).toBe("SUCCEEDED");
+  expect(run.dispatched.map(({ ownerId, agentId }) => [ownerId, agentId])).toContainEqual([
+    ...[RUN_ID, "agt_source"],
+  ]);
+  expect(run.world.payloads("FinishRun")).toMatchObject([{ runId: RUN_ID, disks: [{ bytesStored: 32 }] }]);
+  expect(run.world.payloads("AbandonRun")).toEqual([]);
+  expect(run.transitions).toBeLessThanOrEqual(8);
+});
+
+test("a failure of the source ends the run with its name, after cleaning up", async () => {
+  const run = await new ProtectionRun({ "take-recovery-point": [fail("DiskNotFoundError")] }).run();
+  expect(run.outcome).toMatchObject({ status: "FAILED", error: "DiskNotFoundError" });
+  expect(run.world.payloads("AbandonRun")).toMatchObject([{ runId: RUN_ID }]);
+  expect(run.world.payloads("FinishRun")).toEqual([]);
+});
+
+test("an end that cannot be recorded cleans up, too", async () => {
+  const run = await new ProtectionRun({}, { FinishRun: () => throwing("RunStoppedError") }).run();
+  expect(run.outcome).toMatchObject({ status: "FAILED", error: "RunStoppedError" });
+  expect(run.world.payloads("AbandonRun")).toHaveLength(1);
+});
+
+test("a source that is away is waited for", async () => {
+  const run = await new ProtectionRun({ "take-recovery-point": [silent] }).run();
+  await run.world.clock.advance(6 * 3_600_000);
+  expect(run.outcome.status).toBe("RUNNING");
+  expect(run.dispatched.length).toBeGreaterThan(100);
+});
