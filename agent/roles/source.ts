@@ -36,7 +36,8 @@ const REHEARSAL_LIMIT_MS = 180_000;
 /** A source server in its original system: captures disks, and arms itself for a cold clone. */
 export const sourceRole: Role = async (options) => {
   const { identity, cloud, version, dataDir, machine, imageTrust, log, now } = options;
-  const takeInventory = inventoryOf(options);
+  const lookAtMachine = machineInventoryOf(options);
+  const takeInventory = inventoryOf(options, lookAtMachine);
   const states = new SavedStates({
     ...{ dataDir, store: cloud.store, sourceId: identity.enrolment.agentId },
     recordKey: recordKeyOf(identity),
@@ -61,11 +62,12 @@ export const sourceRole: Role = async (options) => {
       ...captureExecutors({
         ...{ identity, cloud, version, dataDir },
         disks: async () =>
-          (await takeInventory()).disks.map((disk) => ({ ...disk, isStill: isUnused(disk) })),
+          (await lookAtMachine()).disks.map((disk) => ({ ...disk, isStill: isUnused(disk) })),
         usage: ({ path }) => diskUsageOf(path, machine),
       }),
       ...coldExecutors({
-        ...{ machine, images, states, identity, takeInventory, now },
+        ...{ machine, images, states, identity, now },
+        takeInventory: lookAtMachine,
         slowMachine: new LocalMachine({ answerLimitMs: REHEARSAL_LIMIT_MS }),
         adapters: linuxAdapters(machine),
         variables: process.env,
@@ -83,29 +85,35 @@ export const sourceRole: Role = async (options) => {
   };
 };
 
-/**
- * Adds to the machine's inventory: which boot loader could be armed, how the machine comes back, whose boot
- * images it starts.
- */
-function inventoryOf({
-  identity,
-  machine,
-  settings,
-  imageTrust,
-  now,
-}: RoleOptions): () => Promise<Inventory> {
+/** The machine as it is now. */
+function machineInventoryOf({ identity, machine, settings, now }: RoleOptions): () => Promise<Inventory> {
   const controlPlane = { hosts: controlPlaneHosts(identity.enrolment), environment: process.env };
-  return async () => {
-    const inventory = await collectInventory({
+  return () =>
+    collectInventory({
       ...{ machine, now, chosenDisks: settings.disks },
       ...{ withoutIdleMedia: true, controlPlane },
     });
-    const arming = await describeArming(linuxAdapters(machine));
-    const trustedImageKey = await imageTrust.fingerprint();
+}
+
+/**
+ * Adds to the machine's inventory: which boot loader could be armed, how the machine comes back, whose boot
+ * images it starts. Judging these takes longer than the rest, so only what reports them takes this one.
+ */
+function inventoryOf(
+  { machine, imageTrust }: RoleOptions,
+  lookAtMachine: () => Promise<Inventory>,
+): () => Promise<Inventory> {
+  return async () => {
+    const [inventory, arming, trustedImageKey, judged] = await Promise.all([
+      lookAtMachine(),
+      describeArming(linuxAdapters(machine)),
+      imageTrust.fingerprint(),
+      judgeReturn(machine),
+    ]);
     return {
       ...inventory,
       bootLoader: { ...inventory.bootLoader, arming, trustedImageKey },
-      return: await judgeReturn(machine),
+      return: judged,
     };
   };
 }
