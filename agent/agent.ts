@@ -40,7 +40,8 @@ export interface AgentOptions {
   random: () => number;
 }
 
-const INVENTORY_WAIT_MS = 20_000;
+/** Longer than an idle server takes. A busy one gets its commands while it still looks at itself. */
+const INVENTORY_WAIT_MS = 3_000;
 /**
  * These commands remove the boot loader's entry. The machine may pass preflight afterwards although it did
  * not when the agent connected.
@@ -164,8 +165,8 @@ export class Agent {
   }
 
   /**
-   * If a disk answers slowly, sends `agent-connected` without the inventory first, so that pending commands
-   * do not wait for the disk.
+   * If a disk or the whole machine answers slowly, sends `agent-connected` without the inventory first, so
+   * that pending commands do not wait for it.
    */
   async #tellOfItself(): Promise<void> {
     const { takeInventory, log } = this.#options;

@@ -40,8 +40,8 @@ export interface BootMachine extends Machine {
    * that a boot loader reads.
    */
   create(path: string, bytes: Uint8Array, mode: number): Promise<void>;
-  /** `create` with the bytes of another file, piece by piece; returns their SHA-256. */
-  copy(from: string, to: string, mode: number): Promise<string>;
+  /** `create` with the bytes of another file, piece by piece. */
+  copy(from: string, to: string, mode: number): Promise<void>;
   /**
    * Overwrites bytes of a file, which keeps its blocks and length. Loss of power can leave a mix of old and
    * new sectors.
@@ -115,17 +115,13 @@ export class LocalBootMachine extends LocalMachine implements BootMachine {
     await file.sync();
   }
 
-  async copy(from: string, to: string, mode: number): Promise<string> {
+  async copy(from: string, to: string, mode: number): Promise<void> {
     await using source = await open(from, "r");
     await using target = await open(to, "w", mode);
     await target.chmod(mode);
-    const hash = createHash("sha256");
-    for await (const piece of source.createReadStream({ highWaterMark: PIECE_BYTES, autoClose: false })) {
-      hash.update(piece as Buffer);
+    for await (const piece of source.createReadStream({ highWaterMark: PIECE_BYTES, autoClose: false }))
       await target.writeFile(piece as Buffer);
-    }
     await target.sync();
-    return hash.digest("hex");
   }
 
   async overwrite(path: string, bytes: Uint8Array, offset = 0): Promise<void> {

@@ -20,6 +20,8 @@ export class BootImageCache {
   readonly #folder: string;
   readonly #store: ObjectStore;
   readonly #trust: (publicKeyPem: string) => Promise<void>;
+  /** What identifies each file that this process has found to be whole, by path. Hashing takes seconds. */
+  readonly #whole = new Map<string, string>();
 
   /** `trust` throws if images signed with this key may not be started here. */
   constructor(folder: string, store: ObjectStore, trust: (publicKeyPem: string) => Promise<void>) {
@@ -71,7 +73,7 @@ export class BootImageCache {
     if (!file) throw new BootImageInvalidError(`the boot image ${image.id} has no ${name}`);
     const key = bootImageKey(image.id, file.path);
     const path = join(this.folderOf(image.id), name);
-    if (await isIntact(path, file)) return;
+    if (await this.#isWhole(path, file)) return;
     await mkdir(dirname(path), { recursive: true });
     const digest = createHash("sha256");
     await using out = await open(path, "w", 0o600);
@@ -83,14 +85,32 @@ export class BootImageCache {
     }
     if (digest.digest("hex") !== file.sha256)
       throw new BootImageInvalidError(`${key} does not match the manifest`);
+    const written = await identityOf(path);
+    if (written) this.#whole.set(path, `${file.sha256} ${written.identity}`);
+  }
+
+  /**
+   * Whether the whole file is there: an interrupted fetch leaves a part of it. A file that has not changed
+   * since it was found whole is not hashed again; staging hashes it once more.
+   */
+  async #isWhole(path: string, { sizeBytes, sha256 }: BootImageFile): Promise<boolean> {
+    const found = await identityOf(path);
+    if (found?.sizeBytes !== sizeBytes) return false;
+    const identity = `${sha256} ${found.identity}`;
+    if (this.#whole.get(path) === identity) return true;
+    if ((await hashFile(path)).sha256 !== sha256) return false;
+    this.#whole.set(path, identity);
+    return true;
   }
 }
 
-/** Whether the whole file is there: an interrupted fetch leaves a part of it. */
-async function isIntact(path: string, { sizeBytes, sha256 }: BootImageFile): Promise<boolean> {
-  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+/** What changes when a file is replaced or written; `undefined` if there is none. */
+async function identityOf(path: string): Promise<{ sizeBytes: number; identity: string } | undefined> {
+  const found = await stat(path, { bigint: true }).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return undefined;
     throw error;
   });
-  return found?.size === sizeBytes && (await hashFile(path)).sha256 === sha256;
+  if (!found) return undefined;
+  const { dev, ino, size, mtimeNs, ctimeNs } = found;
+  return { sizeBytes: Number(size), identity: [dev, ino, mtimeNs, ctimeNs].join(" ") };
 }

@@ -47,16 +47,11 @@ export class InterruptedMachine implements BootMachine {
       firstPart: () => this.#machine.create(path, bytes.subarray(0, bytes.length / 2), mode),
     });
 
-  copy = async (from: string, to: string, mode: number): Promise<string> => {
+  copy = async (from: string, to: string, mode: number): Promise<void> => {
     const bytes = await readFile(this.#machine.at(from));
-    let hash = "";
-    const whole = async () => {
-      hash = await this.#machine.copy(from, to, mode);
-    };
-    await this.#step(whole, {
+    await this.#step(() => this.#machine.copy(from, to, mode), {
       firstPart: () => this.#machine.create(to, bytes.subarray(0, bytes.length / 2), mode),
     });
-    return hash;
   };
 
   overwrite = (path: string, bytes: Uint8Array, offset = 0) => {
