@@ -1,5 +1,6 @@
 import type { CliCommand } from "./command.ts";
 import { agent } from "./commands/agent.ts";
+import { alarms, alarmsClear, alarmsTest } from "./commands/alarms.ts";
 import { approve } from "./commands/approve.ts";
 import { audit } from "./commands/audit.ts";
 import { backup } from "./commands/backup.ts";
@@ -24,6 +25,7 @@ import { revoke } from "./commands/revoke.ts";
 import { sources } from "./commands/sources.ts";
 import { targets } from "./commands/targets.ts";
 import { up } from "./commands/up.ts";
+import { webhook, webhookRemove, webhookSet } from "./commands/webhook.ts";
 
 /** Every subcommand, in the order of a first use. */
 export const commands: CliCommand[] = [
@@ -51,5 +53,12 @@ export const commands: CliCommand[] = [
   restore,
   repoCheck,
   revoke,
+  // The first command whose words match runs, so the longer names come first.
+  alarmsTest,
+  alarmsClear,
+  alarms,
+  webhookSet,
+  webhookRemove,
+  webhook,
   audit,
 ];

@@ -1,5 +1,6 @@
 /** The services that the functions need besides the table. Adapters for AWS are in `aws/`. */
 import type { Failure } from "#shared/errors.ts";
+import type { Notice } from "#shared/protocol/alarms.ts";
 import type { SignedMessage } from "#shared/protocol/signed-message.ts";
 
 export interface Clock {
@@ -148,4 +149,30 @@ export interface PruneMarks {
 export interface SourceDataBroker {
   /** Credentials to read one source's repository, for an hour. */
   grant(sourceId: string, sessionName: string): Promise<GrantedCredentials>;
+}
+
+/** Where people and other systems subscribe to notices of alarms. */
+export interface AlarmTopic {
+  /** Repeating it sends the notice again. */
+  publish(notice: Notice): Promise<void>;
+}
+
+/** Encrypts the webhook's secret, so that the table alone does not give it away. */
+export interface WebhookSecrets {
+  /** In base64. */
+  seal(secret: string): Promise<string>;
+  open(sealed: string): Promise<string>;
+}
+
+export interface WebhookRequest {
+  url: URL;
+  headers: Record<string, string>;
+  body: string;
+  /** Whether the host may have a private address. */
+  allowPrivate: boolean;
+}
+
+export interface WebhookPoster {
+  /** Resolves once the receiver has answered with 2xx. Throws `WebhookFailedError`. */
+  post(request: WebhookRequest): Promise<void>;
 }

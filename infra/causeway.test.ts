@@ -218,7 +218,7 @@ test("every machine may invoke the functions that its definition calls, and no o
   const template = templates().get("CausewayWorkflow");
   const machines = Object.values(template?.findResources("AWS::StepFunctions::StateMachine") ?? {});
   const policies = Object.entries(template?.findResources("AWS::IAM::Policy") ?? {});
-  expect(machines).toHaveLength(6);
+  expect(machines).toHaveLength(7);
   for (const { Properties } of machines) {
     const role = (Properties.RoleArn["Fn::GetAtt"] as [string])[0];
     const [, policy] = policies.find(([, one]) => JSON.stringify(one).includes(`"Ref":"${role}"`)) ?? [];
@@ -251,19 +251,57 @@ test("plans' schedules call one function, as a role that only schedules of their
     expect(Condition).toEqual({ StringEquals: { "iam:PassedToService": "scheduler.amazonaws.com" } });
 });
 
+/** The functions whose rights name the action, by their construct. */
+function holders(action: string): string[] {
+  return [...templates().values()]
+    .flatMap((template) => Object.entries(template.findResources("AWS::IAM::Policy")))
+    .filter(([, policy]) => JSON.stringify(policy).includes(`"${action}"`))
+    .map(([id]) => id.replace(/Role.*/, ""))
+    .sort();
+}
+
+test("only the functions that raise or clear alarms publish, and the topic refuses plain HTTP", () => {
+  expect(holders("sns:Publish")).toEqual(["AbandonConversion", "AgentEvents", "Alarms", "Conversions"]);
+  const data = templates().get("CausewayData");
+  data?.hasResource("AWS::SNS::Topic", {
+    Properties: { SignatureVersion: "2" },
+    DeletionPolicy: "Retain",
+  });
+  data?.hasResourceProperties("AWS::SNS::TopicPolicy", {
+    PolicyDocument: {
+      Statement: [
+        Match.objectLike({
+          Effect: "Deny",
+          Principal: "*",
+          Action: "sns:Publish",
+          Condition: { Bool: { "aws:SecureTransport": "false" } },
+        }),
+      ],
+    },
+  });
+});
+
+test("only the function that sends notices decrypts the webhook's secret, and no role reads it otherwise", () => {
+  const statements = [...templates().values()].flatMap((template) =>
+    Object.entries(template.findResources("AWS::IAM::Policy")).flatMap(([id, { Properties }]) =>
+      (Properties.PolicyDocument.Statement as Record<string, unknown>[])
+        .filter(({ Action }) => /kms:(Encrypt|Decrypt)/.test(JSON.stringify(Action)))
+        .map(({ Action, Condition }) => `${id.replace(/Role.*/, "")} ${Action} ${JSON.stringify(Condition)}`),
+    ),
+  );
+  const forSecret = statements.filter((one) => one.includes("alarm-webhook"));
+  expect(forSecret.map((one) => one.split(" ").slice(0, 2).join(" ")).sort()).toEqual([
+    "Alarms kms:Encrypt",
+    "PostWebhook kms:Decrypt",
+  ]);
+});
+
 test("only the functions that send commands sign, with a key that does nothing else", () => {
-  const stacks = synthesize();
-  const keys = Object.values(stacks.get("CausewayData")?.findResources("AWS::KMS::Key") ?? {});
+  const keys = Object.values(templates().get("CausewayData")?.findResources("AWS::KMS::Key") ?? {});
   const pair = { KeySpec: "ECC_NIST_P256", KeyUsage: "SIGN_VERIFY" };
   expect(keys.filter(({ Properties }) => Properties.KeyUsage === "SIGN_VERIFY")).toMatchObject([
     { Properties: pair, DeletionPolicy: "Retain" },
   ]);
-  const holders = (action: string) =>
-    [...stacks.values()]
-      .flatMap((template) => Object.entries(template.findResources("AWS::IAM::Policy")))
-      .filter(([, policy]) => JSON.stringify(policy).includes(`"${action}"`))
-      .map(([id]) => id.replace(/Role.*/, ""))
-      .sort();
   expect(holders("kms:Sign")).toEqual([
     "AbandonConversion",
     "AbandonRun",

@@ -4,6 +4,7 @@ import type { ITable } from "aws-cdk-lib/aws-dynamodb";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import type { IKey } from "aws-cdk-lib/aws-kms";
 import type { IBucket } from "aws-cdk-lib/aws-s3";
+import type { ITopic } from "aws-cdk-lib/aws-sns";
 import type { IStateMachine } from "aws-cdk-lib/aws-stepfunctions";
 import type { WorkflowName } from "#shared/protocol/conversion-types.ts";
 import { COLLECTED, COLLECTIONS_PREFIX, SOURCES_PREFIX, stateMachineName } from "./names.ts";
@@ -62,6 +63,23 @@ export function commandAgents(stack: Stack, commandKey: IKey): PolicyStatement[]
       conditions: { StringEquals: { "kms:SigningAlgorithm": "ECDSA_SHA_256" } },
     }),
   ];
+}
+
+/** Publishes notices of alarms, and starts sending them to the webhook. */
+export function raiseAlarms(topic: ITopic, webhookWorkflowArn: string): PolicyStatement[] {
+  return [
+    new PolicyStatement({ actions: ["sns:Publish"], resources: [topic.topicArn] }),
+    new PolicyStatement({ actions: ["states:StartExecution"], resources: [webhookWorkflowArn] }),
+  ];
+}
+
+/** Encrypts or decrypts the webhook's secret, and nothing else that the key encrypts. */
+export function useWebhookSecret(key: IKey, action: "kms:Encrypt" | "kms:Decrypt"): PolicyStatement {
+  return new PolicyStatement({
+    actions: [action],
+    resources: [key.keyArn],
+    conditions: { StringEquals: { "kms:EncryptionContext:purpose": "alarm-webhook" } },
+  });
 }
 
 /** Completes a step that waits for an agent, or reports its heartbeat. */

@@ -19,6 +19,8 @@ const protecting = {
   RUN_PLAN_FUNCTION_ARN: Arn,
   SCHEDULER_ROLE_ARN: Arn,
 };
+/** The variables that a function needs to raise and clear alarms. */
+const alarming = { ALARM_TOPIC_ARN: Arn, WEBHOOK_WORKFLOW_ARN: Arn };
 
 export const environments = {
   "api/enrolment-tokens": z.object(table),
@@ -35,7 +37,7 @@ export const environments = {
   }),
   "api/enrolment-requests": z.object(table),
   "api/agents": z.object(table),
-  "api/conversions": z.object({ ...commanding, CONVERSION_WORKFLOW_ARN: Arn }),
+  "api/conversions": z.object({ ...commanding, ...alarming, CONVERSION_WORKFLOW_ARN: Arn }),
   "api/preflight": z.object(table),
   "api/boot-images": z.object({ ...table, BUCKET_NAME: Name, BOOT_IMAGE_UPLOAD_ROLE_ARN: Arn }),
   "api/recovery-points": z.object(table),
@@ -44,8 +46,9 @@ export const environments = {
   "api/data-access": z.object({ ...table, BUCKET_NAME: Name, KMS_KEY_ARN: Arn, DATA_ACCESS_ROLE_ARN: Arn }),
   "api/plans": z.object(protecting),
   "api/audit": z.object(table),
+  "api/alarms": z.object({ ...table, ...alarming, KMS_KEY_ARN: Arn }),
   "api/openapi": z.object({}),
-  "ingest/agent-events": z.object({ ...commanding, CONVERSION_WORKFLOW_ARN: Arn }),
+  "ingest/agent-events": z.object({ ...commanding, ...alarming, CONVERSION_WORKFLOW_ARN: Arn }),
   "ingest/agent-presence": z.object(table),
   "tasks/check-preflight": z.object(table),
   "tasks/dispatch-command": z.object(commanding),
@@ -53,11 +56,12 @@ export const environments = {
   "tasks/complete-conversion": z.object(table),
   "tasks/list-repositories": z.object(table),
   "tasks/collect-garbage": z.object({ ...table, BUCKET_NAME: Name }),
-  "tasks/abandon-conversion": z.object(commanding),
   "tasks/finish-run": z.object({ ...table, BUCKET_NAME: Name }),
   "tasks/abandon-run": z.object(commanding),
   "schedule/run-plan": z.object(protecting),
   "schedule/watch-plans": z.object(protecting),
+  "tasks/abandon-conversion": z.object({ ...commanding, ...alarming }),
+  "tasks/send-webhook": z.object({ ...table, KMS_KEY_ARN: Arn }),
 } as const satisfies Record<string, z.ZodObject>;
 
 export type FunctionName = keyof typeof environments;

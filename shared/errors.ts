@@ -4,6 +4,7 @@
  */
 
 export * from "./data-folder/errors.ts";
+export * from "./errors/alarm.ts";
 export * from "./errors/boot-image.ts";
 export * from "./errors/boot-loader.ts";
 export * from "./errors/causeway-error.ts";

@@ -44,6 +44,7 @@ test.each([
     "StandbyBusyError", // no conversion writes to a standby
     "TrackerFailedError", // the agent scans the disk instead
     "TooManyEnrolmentRequestsError", // no step enrols
+    "WebhookFailedError", // no step of a conversion sends a notice
     "VerificationFailedError", // has the images written again
     ...more,
   ];

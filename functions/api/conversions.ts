@@ -2,6 +2,7 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { IoTDataPlaneClient } from "@aws-sdk/client-iot-data-plane";
 import { KMSClient } from "@aws-sdk/client-kms";
 import { SFNClient } from "@aws-sdk/client-sfn";
+import { SNSClient } from "@aws-sdk/client-sns";
 import { hasEnded } from "#shared/domain/conversion.ts";
 import { awaitedAgents, conversionOf, withAbsences } from "#shared/domain/conversion-view.ts";
 import { newId } from "#shared/domain/id.ts";
@@ -12,19 +13,26 @@ import { IotAgentMessenger } from "../aws/iot-agent-messenger.ts";
 import { KmsCommandKey } from "../aws/kms-command-key.ts";
 import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
 import { SfnWorkflow } from "../aws/sfn-workflow.ts";
+import { SnsAlarmTopic } from "../aws/sns-alarm-topic.ts";
+import type { AbandonDeps } from "../conversion/abandon.ts";
 import { cancelConversion as cancel } from "../conversion/cancel.ts";
-import type { CommandDeps } from "../conversion/deps.ts";
 import { startConversion as start } from "../conversion/start.ts";
 import { actorName } from "../middleware/api-event.ts";
 import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
 import type { Runtime } from "../middleware/runtime.ts";
-import type { Random, Workflow } from "../ports.ts";
+import type { Workflow } from "../ports.ts";
 import { openStore } from "../store/store.ts";
 
 export const handler = apiHandler({
   name: "api/conversions",
   build: (
-    { TABLE_NAME, COMMAND_KEY_ARN, CONVERSION_WORKFLOW_ARN }: Environment<"api/conversions">,
+    {
+      TABLE_NAME,
+      COMMAND_KEY_ARN,
+      CONVERSION_WORKFLOW_ARN,
+      ALARM_TOPIC_ARN,
+      WEBHOOK_WORKFLOW_ARN,
+    }: Environment<"api/conversions">,
     { clock, random, log }: Runtime,
   ): Deps => {
     const sfn = new SFNClient();
@@ -34,6 +42,8 @@ export const handler = apiHandler({
       commandKey: new KmsCommandKey(new KMSClient(), COMMAND_KEY_ARN),
       steps: new SfnWaitingSteps(sfn),
       workflow: new SfnWorkflow(sfn, CONVERSION_WORKFLOW_ARN),
+      topic: new SnsAlarmTopic(new SNSClient(), ALARM_TOPIC_ARN),
+      webhooks: new SfnWorkflow(sfn, WEBHOOK_WORKFLOW_ARN),
       clock,
       random,
       log,
@@ -48,10 +58,7 @@ export const handler = apiHandler({
   },
 });
 
-interface Deps extends CommandDeps {
-  workflow: Workflow;
-  random: Random;
-}
+type Deps = AbandonDeps & { workflow: Workflow };
 
 export async function startConversion(
   { body, actor, idempotencyKey }: Call<"startConversion">,

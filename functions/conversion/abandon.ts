@@ -4,19 +4,22 @@ import { abandoned, type ConversionRecord, hasEnded } from "#shared/domain/conve
 import { abandonedSteps, openCommands } from "#shared/domain/conversion-view.ts";
 import { isAway } from "#shared/domain/whereabouts.ts";
 import { type WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.ts";
+import { reportSourceAway, type SourceAwayDeps } from "../alarm/source-away.ts";
 import { cancelCommands } from "./cancel-commands.ts";
 import { type CommandDeps, timestamp } from "./deps.ts";
 import { order, rebootIntoOriginal } from "./order.ts";
 
+export type AbandonDeps = CommandDeps & SourceAwayDeps;
+
 /**
  * Ends a conversion that cannot continue, as failed or (if the operator asked) as cancelled, and releases
- * what it used. Every part may be repeated. The end of the conversion is written last, so after an
- * interruption the next try does all parts again.
+ * what it used. Every part may be repeated. The end of the conversion is written after these, so after an
+ * interruption the next try does all parts again. Last, if the source is away, an alarm says so.
  */
 export async function abandon(
   conversionId: string,
   error: WorkflowError,
-  deps: CommandDeps,
+  deps: AbandonDeps,
 ): Promise<ConversionRecord> {
   const { conversions, agents } = deps.store;
   const { conversion, commands } = await conversions.withCommands(conversionId);
@@ -38,6 +41,7 @@ export async function abandon(
     }),
   );
   await recordEnd(ended, deps);
+  await reportSourceAway(conversionId, deps);
   return ended;
 }
 

@@ -28,13 +28,16 @@ import {
   type Failure,
   failureOf,
 } from "#shared/errors.ts";
+import { clearIfBack, type SourceAwayDeps } from "../alarm/source-away.ts";
 import type { Workflow } from "../ports.ts";
+import type { Store } from "../store/store.ts";
 import { cancelOtherCommands } from "./cancel-commands.ts";
 import { type CommandDeps, timestamp } from "./deps.ts";
 import { order, rebootIntoOriginal } from "./order.ts";
 import { sendToAgent } from "./send-to-agent.ts";
 
-export interface ConnectDeps extends CommandDeps {
+export interface ConnectDeps extends CommandDeps, SourceAwayDeps {
+  store: Store;
   workflow: Pick<Workflow, "isRunning">;
 }
 
@@ -59,6 +62,7 @@ export async function agentConnected(agentId: string, contact: Contact, deps: Co
     const command = await commands.find(id);
     if (command && isOpen(command)) await sendToAgent(deps, agentId, messageOf(command));
   }
+  for (const id of ids) await clearIfBack(id, deps);
 }
 
 /**

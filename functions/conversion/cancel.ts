@@ -6,10 +6,11 @@ import {
   workflowInput,
 } from "#shared/domain/conversion.ts";
 import { openCommands } from "#shared/domain/conversion-view.ts";
+import { reportSourceAway } from "../alarm/source-away.ts";
 import type { Workflow } from "../ports.ts";
-import { abandon } from "./abandon.ts";
+import { type AbandonDeps, abandon } from "./abandon.ts";
 import { cancelCommands } from "./cancel-commands.ts";
-import { type CommandDeps, timestamp } from "./deps.ts";
+import { timestamp } from "./deps.ts";
 
 /**
  * Cancels a conversion in any state of its workflow; repeating it is harmless. A step that waits for an agent
@@ -19,13 +20,17 @@ import { type CommandDeps, timestamp } from "./deps.ts";
 export async function cancelConversion(
   id: string,
   actor: string,
-  deps: CommandDeps & { workflow: Workflow },
+  deps: AbandonDeps & { workflow: Workflow },
 ): Promise<ConversionRecord> {
   const { store, workflow, clock } = deps;
   // Mark the conversion, then read its commands. Dispatch writes the command, then reads the mark. So one of
   // the two sees the other.
   const marked = await store.conversions.modify(id, cancelling);
-  if (hasEnded(marked)) return marked;
+  if (hasEnded(marked)) {
+    // An earlier call may have been interrupted before the alarm.
+    await reportSourceAway(id, deps);
+    return marked;
+  }
   await store.audit.add({
     at: timestamp(clock),
     actor,

@@ -16,6 +16,7 @@ import { findCaptureProblem } from "#shared/domain/conversion.ts";
 import { CapturedDiskUnexpectedError, type Failure, failureOf, UnknownCommandError } from "#shared/errors.ts";
 import { commandKinds } from "#shared/protocol/commands.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
+import { clearIfBack, type SourceAwayDeps } from "../alarm/source-away.ts";
 import { refuse } from "../ingest/refuse.ts";
 import { againIfChanged } from "../store/again-if-changed.ts";
 import { restartRetracted } from "./agent-connected.ts";
@@ -54,7 +55,7 @@ export async function commandProgressed(
 export async function commandEnded(
   agentId: string,
   event: EventOf<"command-succeeded" | "command-failed">,
-  deps: CommandDeps,
+  deps: CommandDeps & SourceAwayDeps,
 ): Promise<void> {
   // If the step timed out in between, it waits with a new token, which needs the result, too.
   const command = await againIfChanged(async () => {
@@ -65,6 +66,7 @@ export async function commandEnded(
     return deps.store.commands.save(await endedCommand(current, event, deps));
   });
   if (command) await answer(command, "result", deps);
+  if (command?.kind === "attest-boot-state") await clearIfBack(command.ownerId, deps);
 }
 
 /** The announced restart does not happen. If this is broken off in between, the event comes again. */

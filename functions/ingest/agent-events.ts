@@ -2,12 +2,14 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { IoTDataPlaneClient } from "@aws-sdk/client-iot-data-plane";
 import { KMSClient } from "@aws-sdk/client-kms";
 import { SFNClient } from "@aws-sdk/client-sfn";
+import { SNSClient } from "@aws-sdk/client-sns";
 import { introduced } from "#shared/domain/agent.ts";
 import { type AgentEvent, IngestedEvent } from "#shared/protocol/events.ts";
 import { IotAgentMessenger } from "../aws/iot-agent-messenger.ts";
 import { KmsCommandKey } from "../aws/kms-command-key.ts";
 import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
 import { SfnWorkflow } from "../aws/sfn-workflow.ts";
+import { SnsAlarmTopic } from "../aws/sns-alarm-topic.ts";
 import { agentConnected, type ConnectDeps } from "../conversion/agent-connected.ts";
 import { commandEnded, commandProgressed } from "../conversion/command-events.ts";
 import { timestamp } from "../conversion/deps.ts";
@@ -19,7 +21,10 @@ import { refuse } from "./refuse.ts";
 
 export const handler = eventHandler({
   name: "ingest/agent-events",
-  build: ({ TABLE_NAME, COMMAND_KEY_ARN, CONVERSION_WORKFLOW_ARN }, { clock, random, log }): ConnectDeps => {
+  build: (
+    { TABLE_NAME, COMMAND_KEY_ARN, CONVERSION_WORKFLOW_ARN, ALARM_TOPIC_ARN, WEBHOOK_WORKFLOW_ARN },
+    { clock, random, log },
+  ): ConnectDeps => {
     const sfn = new SFNClient();
     return {
       store: openStore(new DynamoDBClient(), TABLE_NAME, random),
@@ -27,6 +32,9 @@ export const handler = eventHandler({
       commandKey: new KmsCommandKey(new KMSClient(), COMMAND_KEY_ARN),
       steps: new SfnWaitingSteps(sfn),
       workflow: new SfnWorkflow(sfn, CONVERSION_WORKFLOW_ARN),
+      topic: new SnsAlarmTopic(new SNSClient(), ALARM_TOPIC_ARN),
+      webhooks: new SfnWorkflow(sfn, WEBHOOK_WORKFLOW_ARN),
+      random,
       clock,
       log,
     };

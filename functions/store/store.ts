@@ -1,5 +1,6 @@
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { AgentStore } from "./agents.ts";
+import { AlarmStore } from "./alarms.ts";
 import { AuditStore } from "./audit.ts";
 import { BootImageStore } from "./boot-images.ts";
 import { CollectionStore } from "./collections.ts";
@@ -13,6 +14,7 @@ import { RecoveryPointStore } from "./recovery-points.ts";
 import { ReservationStore } from "./reservations.ts";
 import { RunStore } from "./runs.ts";
 import { Table } from "./table.ts";
+import { WebhookStore } from "./webhook.ts";
 
 export interface Store {
   agents: AgentStore;
@@ -26,6 +28,8 @@ export interface Store {
   points: RecoveryPointStore;
   bootImages: BootImageStore;
   collections: CollectionStore;
+  alarms: AlarmStore;
+  webhook: WebhookStore;
   audit: AuditStore;
   reservations: ReservationStore;
 }
@@ -52,6 +56,8 @@ export function openStore(
     points: new RecoveryPointStore(table),
     bootImages: new BootImageStore(table),
     collections: new CollectionStore(table),
+    alarms: new AlarmStore(table),
+    webhook: new WebhookStore(table),
     audit: new AuditStore(table, random),
     reservations: new ReservationStore(table),
   };

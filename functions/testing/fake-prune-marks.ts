@@ -1,5 +1,5 @@
 import type { PruneMarks } from "../ports.ts";
-import type { Outage } from "./world.ts";
+import type { Outage } from "./outage.ts";
 
 /** Keeps each mark once, as S3 does. */
 export class FakePruneMarks implements PruneMarks {

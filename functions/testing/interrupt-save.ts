@@ -2,9 +2,21 @@ import type { World } from "./world.ts";
 
 /** The next command that is saved is not: the process is killed before. Later ones are saved. */
 export function interruptNextSave({ commands }: World["store"]): void {
-  const save = commands.save.bind(commands);
-  commands.save = () => {
-    commands.save = save;
+  interruptNthCall(commands, "save", 1);
+}
+
+/** The process is killed before the nth next call of a method. Other calls happen. */
+export function interruptNthCall<K extends string>(
+  store: { [name in K]: (...args: never[]) => Promise<unknown> },
+  method: K,
+  nth: number,
+): void {
+  const original = store[method].bind(store) as (...args: unknown[]) => Promise<unknown>;
+  let calls = 0;
+  const counted = (...args: unknown[]) => {
+    if (++calls < nth) return original(...args);
+    Object.assign(store, { [method]: original });
     return Promise.reject(new Error("killed"));
   };
+  Object.assign(store, { [method]: counted });
 }

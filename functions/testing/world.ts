@@ -25,21 +25,9 @@ import type {
   Workflow,
 } from "../ports.ts";
 import { openStore, type Store } from "../store/store.ts";
+import { FakeAlarmTopic } from "./fake-alarm-topic.ts";
+import { Outage } from "./outage.ts";
 import { createTestTable } from "./test-table.ts";
-
-/** Makes the next call of a name fail, like a crash or an outage. */
-export class Outage {
-  #next = new Set<string>();
-
-  /** The next call of this name throws. */
-  strike(call: string): void {
-    this.#next.add(call);
-  }
-
-  check(call: string): void {
-    if (this.#next.delete(call)) throw new Error(`outage of ${call}`);
-  }
-}
 
 /** A key pair that signs as KMS does. */
 export class FakeCommandKey implements CommandKey {
@@ -134,13 +122,16 @@ export class FakeSteps implements WaitingSteps {
 export class FakeWorkflow implements Workflow {
   readonly executions = new Map<string, { input: unknown; running: boolean }>();
   readonly #outage: Outage;
+  readonly #startName: string;
 
-  constructor(outage: Outage) {
+  /** `startName`: what an outage calls `start`. */
+  constructor(outage: Outage, startName = "start") {
     this.#outage = outage;
+    this.#startName = startName;
   }
 
   async start(name: string, input: unknown): Promise<"started" | "exists"> {
-    this.#outage.check("start");
+    this.#outage.check(this.#startName);
     const execution = this.executions.get(name);
     // While an execution runs, Step Functions answers a start with the same name and input as the first time.
     if (execution)
@@ -262,6 +253,8 @@ export class World {
   readonly steps = new FakeSteps(this.outage);
   readonly workflow = new FakeWorkflow(this.outage);
   readonly timer = new FakeTimer(this.outage);
+  readonly topic = new FakeAlarmTopic(this.outage);
+  readonly webhooks = new FakeWorkflow(this.outage, "startWebhook");
   readonly registry = new FakeRegistry(this.outage);
   readonly broker = new FakeBroker();
   readonly uploads = new FakeBroker();
@@ -334,6 +327,8 @@ const environment = {
   SCHEDULE_GROUP: "plans",
   RUN_PLAN_FUNCTION_ARN: "arn:aws:lambda:local-1:000000000000:function:run-plan",
   SCHEDULER_ROLE_ARN: "arn:aws:iam::000000000000:role/scheduler",
+  ALARM_TOPIC_ARN: "arn:aws:sns:local-1:000000000000:causeway-alarms",
+  WEBHOOK_WORKFLOW_ARN: "arn:aws:states:local-1:000000000000:stateMachine:send-webhook",
   BOOT_IMAGE_UPLOAD_ROLE_ARN: "arn:aws:iam::000000000000:role/boot-image-upload",
   DATA_ACCESS_ROLE_ARN: "arn:aws:iam::000000000000:role/data-access",
 };

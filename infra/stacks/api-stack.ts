@@ -8,7 +8,14 @@ import { BOOT_IMAGES_PREFIX } from "#shared/protocol/boot-image.ts";
 import { HandlerFunction } from "../constructs/handler-function.ts";
 import { RouteTable } from "../constructs/route-table.ts";
 import { IOT_POLICY, ROLE_ALIAS, SOURCES_PREFIX } from "../names.ts";
-import { answerTasks, commandAgents, markPruned, onExecutions, useTable } from "../statements.ts";
+import {
+  answerTasks,
+  commandAgents,
+  markPruned,
+  onExecutions,
+  useTable,
+  useWebhookSecret,
+} from "../statements.ts";
 import type { DataStack } from "./data-stack.ts";
 import type { ProtectionStack } from "./protection-stack.ts";
 import type { WorkflowStack } from "./workflow-stack.ts";
@@ -62,6 +69,7 @@ export class ApiStack extends Stack {
         ),
         "data-access": this.#dataAccess(),
         audit: this.#handler("Audit", "api/audit", table),
+        alarms: this.#alarms(),
         openapi: this.#handler("OpenApi", "api/openapi", {}, []),
       },
     });
@@ -151,8 +159,10 @@ export class ApiStack extends Stack {
         TABLE_NAME: data.table.tableName,
         COMMAND_KEY_ARN: data.commandKey.keyArn,
         CONVERSION_WORKFLOW_ARN: workflow.conversion.stateMachineArn,
+        ...workflow.alarming.environment,
       },
       [
+        ...workflow.alarming.statements,
         new PolicyStatement({
           actions: ["states:StartExecution"],
           resources: [workflow.conversion.stateMachineArn],
@@ -172,6 +182,20 @@ export class ApiStack extends Stack {
       environment: protection.variables,
       statements: protection.statements,
     });
+  }
+
+  #alarms(): HandlerFunction {
+    const { data, workflow } = this.#props;
+    return this.#handler(
+      "Alarms",
+      "api/alarms",
+      {
+        TABLE_NAME: data.table.tableName,
+        KMS_KEY_ARN: data.key.keyArn,
+        ...workflow.alarming.environment,
+      },
+      [...workflow.alarming.statements, useWebhookSecret(data.key, "kms:Encrypt")],
+    );
   }
 
   /** The function reads uploaded files, and assumes a role for uploads, narrowed to one image each time. */

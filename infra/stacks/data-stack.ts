@@ -1,8 +1,9 @@
-import { Duration, RemovalPolicy, Stack, type StackProps } from "aws-cdk-lib";
+import { CfnOutput, Duration, RemovalPolicy, Stack, type StackProps } from "aws-cdk-lib";
 import { AttributeType, BillingMode, Table } from "aws-cdk-lib/aws-dynamodb";
 import { AnyPrincipal, Effect, PolicyStatement } from "aws-cdk-lib/aws-iam";
 import { Key, KeySpec, KeyUsage } from "aws-cdk-lib/aws-kms";
 import { BlockPublicAccess, Bucket, BucketEncryption } from "aws-cdk-lib/aws-s3";
+import { Topic } from "aws-cdk-lib/aws-sns";
 import type { Construct } from "constructs";
 import { COLLECTED, COLLECTIONS_PREFIX, COLLECTOR_ROLE } from "../names.ts";
 
@@ -15,6 +16,8 @@ export class DataStack extends Stack {
   readonly key: Key;
   /** The command key: agents know its public key from their enrolment and obey only what it signs. */
   readonly commandKey: Key;
+  /** Notices of alarms. Operators subscribe to it, so it outlives the functions that publish. */
+  readonly alarms: Topic;
 
   constructor(scope: Construct, id: string, props?: StackProps) {
     super(scope, id, props);
@@ -44,6 +47,16 @@ export class DataStack extends Stack {
       keyUsage: KeyUsage.SIGN_VERIFY,
       removalPolicy: RemovalPolicy.RETAIN,
     });
+
+    this.alarms = new Topic(this, "Alarms", {
+      topicName: "causeway-alarms",
+      displayName: "Causeway alarms",
+      // Subscribers verify messages by SHA-256.
+      signatureVersion: "2",
+      enforceSSL: true,
+    });
+    this.alarms.applyRemovalPolicy(RemovalPolicy.RETAIN);
+    new CfnOutput(this, "AlarmTopicArn", { value: this.alarms.topicArn });
 
     this.bucket = new Bucket(this, "Bucket", {
       versioned: true,

@@ -157,8 +157,10 @@ export class EdgeStack extends Stack {
         ...environment,
         COMMAND_KEY_ARN: data.commandKey.keyArn,
         CONVERSION_WORKFLOW_ARN: workflow.conversion.stateMachineArn,
+        ...workflow.alarming.environment,
       },
       statements: [
+        ...workflow.alarming.statements,
         useTable(data.table),
         answerTasks(...workflow.agentWorkflows),
         onExecutions(this, ["states:DescribeExecution"], ["conversion"]),

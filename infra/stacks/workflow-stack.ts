@@ -16,8 +16,10 @@ import {
   answerTasks,
   commandAgents,
   markPruned,
+  raiseAlarms,
   startExecutions,
   useTable,
+  useWebhookSecret,
   workAsCollector,
 } from "../statements.ts";
 import type { DataStack } from "./data-stack.ts";
@@ -42,6 +44,11 @@ export class WorkflowStack extends Stack {
   readonly protectionRun: StateMachine;
   /** The machines whose steps wait for agents, by ARN. */
   readonly agentWorkflows: readonly string[];
+  /** What every function has that raises or clears alarms. */
+  readonly alarming: {
+    environment: { ALARM_TOPIC_ARN: string; WEBHOOK_WORKFLOW_ARN: string };
+    statements: PolicyStatement[];
+  };
 
   constructor(scope: Construct, id: string, { data, bundles, ...props }: WorkflowStackProps) {
     super(scope, id, props);
@@ -58,20 +65,11 @@ export class WorkflowStack extends Stack {
         environment,
         statements: [useTable(data.table), ...statements],
       });
-    // By name, because the state machines depend on their functions, so the functions cannot depend on them.
-    const answer = answerTasks(
-      ...AGENT_WORKFLOWS.map((workflow) =>
-        this.formatArn({
-          service: "states",
-          resource: "stateMachine",
-          resourceName: stateMachineName(workflow),
-          arnFormat: ArnFormat.COLON_RESOURCE_NAME,
-        }),
-      ),
-    );
+    const answer = answerTasks(...AGENT_WORKFLOWS.map((workflow) => this.#arnOf(workflow)));
     const commanding = { ...table, COMMAND_KEY_ARN: data.commandKey.keyArn };
     const command = [...commandAgents(this, data.commandKey), answer];
     const pruning = { ...table, BUCKET_NAME: data.bucket.bucketName };
+    this.alarming = this.#alarming(data);
     const functions = {
       CheckPreflight: task("CheckPreflight", "tasks/check-preflight", table),
       DispatchCommand: task("DispatchCommand", "tasks/dispatch-command", commanding, ...command),
@@ -79,9 +77,16 @@ export class WorkflowStack extends Stack {
       ListRepositories: task("ListRepositories", "tasks/list-repositories", table),
       CollectGarbage: this.#collector(data, bundles["tasks/collect-garbage"]),
       CompleteConversion: task("CompleteConversion", "tasks/complete-conversion", table),
-      AbandonConversion: task("AbandonConversion", "tasks/abandon-conversion", commanding, ...command),
       FinishRun: task("FinishRun", "tasks/finish-run", pruning, markPruned(data.bucket)),
       AbandonRun: task("AbandonRun", "tasks/abandon-run", commanding, ...command),
+      AbandonConversion: task(
+        "AbandonConversion",
+        "tasks/abandon-conversion",
+        { ...commanding, ...this.alarming.environment },
+        ...command,
+        ...this.alarming.statements,
+      ),
+      SendWebhook: this.#webhookSender(data, bundles["tasks/send-webhook"]),
     };
     const machine = (name: WorkflowName, more: Partial<AslStateMachineProps> = {}): StateMachine =>
       new AslStateMachine(this, inPascalCase(name), {
@@ -95,6 +100,7 @@ export class WorkflowStack extends Stack {
       StateMachine
     >;
     const makeClone = machine("make-clone");
+    machine("send-webhook");
     this.conversion = machine("conversion", {
       substitutions: {
         CaptureWorkflowArns: jsonataObject(captures),
@@ -148,6 +154,34 @@ export class WorkflowStack extends Stack {
         roleArn: role.roleArn,
         input: JSON.stringify({ dryRun: false }),
       },
+    });
+  }
+
+  /** The only function that reads the webhook's secret. */
+  #webhookSender({ table, key }: DataStack, bundle: string): HandlerFunction {
+    return new HandlerFunction<"tasks/send-webhook">(this, "PostWebhook", {
+      name: "tasks/send-webhook",
+      bundle,
+      environment: { TABLE_NAME: table.tableName, KMS_KEY_ARN: key.keyArn },
+      statements: [useTable(table), useWebhookSecret(key, "kms:Decrypt")],
+    });
+  }
+
+  #alarming({ alarms }: DataStack): WorkflowStack["alarming"] {
+    const sendWebhookArn = this.#arnOf("send-webhook");
+    return {
+      environment: { ALARM_TOPIC_ARN: alarms.topicArn, WEBHOOK_WORKFLOW_ARN: sendWebhookArn },
+      statements: raiseAlarms(alarms, sendWebhookArn),
+    };
+  }
+
+  /** By name, because state machines depend on their functions, so functions cannot depend on them. */
+  #arnOf(workflow: WorkflowName): string {
+    return this.formatArn({
+      service: "states",
+      resource: "stateMachine",
+      resourceName: stateMachineName(workflow),
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME,
     });
   }
 }

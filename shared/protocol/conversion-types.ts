@@ -100,14 +100,15 @@ export const captureWorkflows: readonly CaptureWorkflow[] = [
 /**
  * A workflow: its state machine's definition is `statemachines/NAME.asl.json`. A conversion of any type runs
  * `conversion`, which starts the capture of its type and then `make-clone`. A run of a protection plan is
- * `protection-run`, which starts `hot-capture`.
+ * `protection-run`, which starts `hot-capture`. `send-webhook` sends one notice of an alarm.
  */
 export type WorkflowName =
   | "conversion"
   | CaptureWorkflow
   | "make-clone"
   | "protection-run"
-  | "collect-garbage";
+  | "collect-garbage"
+  | "send-webhook";
 
 export const workflowNames: readonly WorkflowName[] = [
   "conversion",
@@ -115,6 +116,7 @@ export const workflowNames: readonly WorkflowName[] = [
   "make-clone",
   "protection-run",
   "collect-garbage",
+  "send-webhook",
 ];
 
 function namesWhere(fits: (row: Row) => boolean): string {

@@ -3,6 +3,7 @@
  * and the typed client derive from it.
  */
 import { z } from "zod";
+import { Alarm, NewWebhook, Webhook } from "./alarms.ts";
 import { BootImage, BootImageUpload, NewBootImage } from "./boot-image.ts";
 import { AgentRole } from "./common.ts";
 import {
@@ -302,6 +303,62 @@ export const routes = {
       "Returns temporary credentials for a target host to read the repository that a conversion assigned to it.",
     response: DataAccess,
     status: 201,
+  },
+  listAlarms: {
+    method: "GET",
+    path: "/alarms",
+    handler: "alarms",
+    auth: "user",
+    summary: "Lists alarms: open ones first, then newest first.",
+    query: Page,
+    response: list(Alarm),
+    status: 200,
+  },
+  testAlarm: {
+    method: "POST",
+    path: "/alarms/test",
+    handler: "alarms",
+    auth: "user",
+    summary: "Raises a test alarm and clears it, so that subscribers and the webhook get one notice of each.",
+    response: Alarm,
+    status: 202,
+  },
+  clearAlarmById: {
+    method: "POST",
+    path: "/alarms/{id}/clear",
+    handler: "alarms",
+    auth: "user",
+    summary: "Clears an alarm by hand, for example because its machine no longer exists.",
+    response: Alarm,
+    status: 200,
+  },
+  getWebhook: {
+    method: "GET",
+    path: "/webhook",
+    handler: "alarms",
+    auth: "user",
+    summary: "Shows where notices of alarms are sent. The secret is not shown.",
+    response: Webhook,
+    status: 200,
+  },
+  setWebhook: {
+    method: "POST",
+    path: "/webhook",
+    handler: "alarms",
+    auth: "user",
+    summary: "Sets where notices of alarms are sent, and the secret that signs them.",
+    body: NewWebhook,
+    response: Webhook,
+    status: 200,
+  },
+  removeWebhook: {
+    method: "DELETE",
+    path: "/webhook",
+    handler: "alarms",
+    auth: "user",
+    summary: "Sends no more notices to the webhook.",
+    response: Webhook,
+    status: 200,
   },
   listAudit: {
     method: "GET",

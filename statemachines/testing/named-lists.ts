@@ -67,6 +67,15 @@ export const retryLists: Readonly<Record<string, readonly object[]>> = {
   "a boot environment that works": [silent(30), command],
   "a boot environment that is to restart home": [silent(3), command],
   "an original system that is to attest": [bootCommand],
+  "a webhook, for a day": [
+    {
+      ErrorEquals: ["States.ALL"],
+      IntervalSeconds: 10,
+      BackoffRate: 3,
+      MaxDelaySeconds: 21_600,
+      MaxAttempts: 10,
+    },
+  ],
   "the end, until it is recorded": [
     {
       ErrorEquals: ["States.ALL"],
@@ -105,6 +114,13 @@ export const catchLists: Readonly<Record<string, readonly object[]>> = {
       Next: "MakeClone",
     },
     any("Abandon"),
+  ],
+  "gives a notice up": [
+    {
+      ErrorEquals: ["States.ALL"],
+      Assign: { notice: "{% $states.input.notice %}", failure: AS_IT_IS },
+      Next: "GiveUp",
+    },
   ],
   "brings the machine back": [any("BringBack")],
   "writes the images again": [
