@@ -1,4 +1,5 @@
 /** The tracker's state: what outlives its processes, and what is refused. */
+import { existsSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { TrackerFailedError, TrackingUnavailableError } from "#shared/errors.ts";
 import { tool } from "../filesystems/testing/test-image.ts";
@@ -88,6 +89,29 @@ describe.skipIf(reason !== undefined)(`a tracker ${reason ? `(${reason})` : ""}`
     await expect(attach("/dev/null")).rejects.toThrow("is not a block device");
     expect(kindOfDisk((await readDiskFacts(disk.device)) ?? never())).toEqual({ events: "request" });
   });
+
+  test.skipIf(!existsSync("/sys/class/zram-control"))(
+    "marks a disk without requests by its bios, each when it is queued and when it completes",
+    async () => {
+      const number = readFileSync("/sys/class/zram-control/hot_add", "utf8").trim();
+      const device = `/dev/zram${number}`;
+      const tracker = new TrackerHelper(PROGRAM, { pinFolder: `/sys/fs/bpf/causeway/zram-${process.pid}` });
+      try {
+        writeFileSync(`/sys/block/zram${number}/disksize`, "8388608");
+        const kind = kindOfDisk((await readDiskFacts(device)) ?? never());
+        expect(kind).toEqual({ events: "bio" });
+        await tracker.attach([{ path: device, events: "bio", identity: "" }]);
+        write(device, 5 * GRANULE_BYTES);
+        const { changed, status } = await tracker.begin(device);
+        expect(changed.within(0, 8388608)).toEqual([{ offset: 5 * GRANULE_BYTES, length: GRANULE_BYTES }]);
+        expect(status).toMatchObject({ marked: 2, completed: 1, lost: 0 });
+      } finally {
+        await tracker.detach();
+        rmdirSync(`/sys/fs/bpf/causeway/zram-${process.pid}`);
+        writeFileSync("/sys/class/zram-control/hot_remove", number);
+      }
+    },
+  );
 
   test("says so if its program is missing, or its output is cut off", async () => {
     await expect(new TrackerHelper("/does/not/exist").status()).rejects.toThrow(TrackingUnavailableError);

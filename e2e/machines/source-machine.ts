@@ -6,6 +6,7 @@ import { createConnection, type Socket } from "node:net";
 import { join } from "node:path";
 import { bundleAgent } from "#agent/boot-image-builder/agent-bundle.ts";
 import { QmpClient } from "#agent/hypervisor/qemu/qmp.ts";
+import { findTrackerProgram } from "#agent/tracking/helper.ts";
 import { type Addition, addFiles } from "./disk/add-files.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -51,6 +52,9 @@ export async function installAgent({
     await writeFile(source, content);
     additions.push({ path, source, mode });
   };
+  const tracker = findTrackerProgram();
+  if (tracker !== undefined)
+    additions.push({ path: "/opt/causeway/causeway-tracker", source: tracker, mode: 0o755 });
   for (const [name, content] of scripts) await add(`/opt/causeway/${name}`, content, 0o644);
   await add("/etc/causeway/enrol", `CAUSEWAY_URL=${url}\nCAUSEWAY_ENROL_TOKEN=${token}\n`, 0o600);
   await add("/etc/systemd/system/causeway-agent.service", UNIT, 0o644);
