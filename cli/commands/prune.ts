@@ -2,40 +2,43 @@ import { parseRetention } from "#shared/domain/protection/retention.ts";
 import type { PruneResult } from "#shared/protocol/resources.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import { type CliCommand, textOption } from "../command.ts";
-import { UsageError } from "../errors.ts";
 import { print, table } from "../terminal.ts";
 
 export const prune: CliCommand = {
   name: "prune",
-  summary: "Prunes the recovery points of a plan that a retention does not keep",
-  usage: "prune SOURCE --plan PLAN --keep RULES [--time-zone ZONE] [--dry-run]",
+  summary: "Prunes the recovery points that a plan's retention does not keep",
+  usage: "prune SOURCE [--plan PLAN] [--keep RULES] [--dry-run]",
   help: [
-    ["--plan PLAN", "the plan that made the points; points of conversions and other plans stay"],
-    ["--keep RULES", "what stays, such as last=12,hourly=24,daily=14,weekly=8,monthly=12"],
-    ["--time-zone ZONE", "whose hours, days, weeks and months count (default UTC)"],
+    [
+      "--plan PLAN",
+      "the plan that made the points (default: the one that protects the source); others' points stay",
+    ],
+    [
+      "--keep RULES",
+      "what stays, such as last=12,hourly=24,daily=14,weekly=8,monthly=12 (default: as the plan says)",
+    ],
     ["--dry-run", "show what would be pruned, and prune nothing"],
     ...API_HELP,
   ],
-  examples: ["causeway prune agt_01jd3v8q6m --plan plan_01jd3v --keep last=12,daily=14 --dry-run"],
+  examples: [
+    "causeway prune agt_01jd3v8q6m --dry-run",
+    "causeway prune agt_01jd3v8q6m --plan plan_01jd3v --keep last=1",
+  ],
   options: {
     ...API_OPTIONS,
     plan: { type: "string" },
     keep: { type: "string" },
-    "time-zone": { type: "string" },
     "dry-run": { type: "boolean" },
   },
   positionals: ["SOURCE"],
   async run(call) {
     const planId = textOption(call, "plan");
     const keep = textOption(call, "keep");
-    const timeZone = textOption(call, "time-zone");
-    if (!planId || !keep) throw new UsageError(`--${planId ? "keep" : "plan"} is missing`, this.name);
     const result = await apiOf(call).pruneSource({
       parameters: { id: call.arguments.SOURCE ?? "" },
       body: {
-        planId,
-        retention: parseRetention(keep),
-        ...(timeZone ? { timeZone } : {}),
+        ...(planId ? { planId } : {}),
+        ...(keep ? { retention: parseRetention(keep) } : {}),
         dryRun: call.values["dry-run"] === true,
       },
     });

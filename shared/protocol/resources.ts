@@ -1,6 +1,6 @@
 /** What the API shows. Every resource has an `id`; lists come as `{ items, cursor }`. */
 import { z } from "zod";
-import { isTimeZone, KeepReason, Retention } from "../domain/protection/retention.ts";
+import { KeepReason, Retention } from "../domain/protection/retention.ts";
 import { Sha256 } from "./boot-image.ts";
 import { BootReceipt } from "./boot-receipt.ts";
 import { DiskFormat, EnrollableRole, Failure, Progress, Timestamp } from "./common.ts";
@@ -251,11 +251,10 @@ export const RecoveryPoint = z.object({
 export type RecoveryPoint = z.infer<typeof RecoveryPoint>;
 
 export const PruneRequest = z.strictObject({
-  /** Only points that this plan made are pruned. */
-  planId: ResourceId,
-  retention: Retention,
-  /** An IANA time zone: whose hours, days, weeks and months the retention counts. */
-  timeZone: z.string().max(64).refine(isTimeZone, "not a time zone such as Europe/Berlin").default("UTC"),
+  /** Only points that this plan made are pruned. If absent, the plan that protects the source. */
+  planId: PlanId.optional(),
+  /** If absent, the plan's own. */
+  retention: Retention.optional(),
   /** Only judges: nothing is pruned. */
   dryRun: z.boolean().default(false),
 });
