@@ -261,7 +261,13 @@ function holders(action: string): string[] {
 }
 
 test("only the functions that raise or clear alarms publish, and the topic refuses plain HTTP", () => {
-  expect(holders("sns:Publish")).toEqual(["AbandonConversion", "AgentEvents", "Alarms", "Conversions"]);
+  expect(holders("sns:Publish")).toEqual([
+    "AbandonConversion",
+    "AgentEvents",
+    "Alarms",
+    "Conversions",
+    "WatchPlans",
+  ]);
   const data = templates().get("CausewayData");
   data?.hasResource("AWS::SNS::Topic", {
     Properties: { SignatureVersion: "2" },

@@ -59,7 +59,7 @@ export const environments = {
   "tasks/finish-run": z.object({ ...table, BUCKET_NAME: Name }),
   "tasks/abandon-run": z.object(commanding),
   "schedule/run-plan": z.object(protecting),
-  "schedule/watch-plans": z.object(protecting),
+  "schedule/watch-plans": z.object({ ...protecting, ...alarming }),
   "tasks/abandon-conversion": z.object({ ...commanding, ...alarming }),
   "tasks/send-webhook": z.object({ ...table, KMS_KEY_ARN: Arn }),
 } as const satisfies Record<string, z.ZodObject>;

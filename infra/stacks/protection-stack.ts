@@ -69,8 +69,8 @@ export class ProtectionStack extends Stack {
     const watchPlans = new HandlerFunction<"schedule/watch-plans">(this, "WatchPlans", {
       name: "schedule/watch-plans",
       bundle: bundles["schedule/watch-plans"],
-      environment: this.variables,
-      statements: this.statements,
+      environment: { ...this.variables, ...workflow.alarming.environment },
+      statements: [...this.statements, ...workflow.alarming.statements],
       timeout: Duration.minutes(5),
     });
     role.addToPolicy(

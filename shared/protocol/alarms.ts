@@ -7,6 +7,8 @@ import { AgentId, ResourceId } from "./ids.ts";
 export const AlarmKind = z.enum([
   /** A conversion has ended, and its source is not known to be back in its original system. */
   "source-away",
+  /** A protection plan has no recovery point that is as new as its timetable promises. */
+  "plan-late",
   /** Nothing is wrong: an operator tries out how alarms arrive. */
   "test",
 ]);
