@@ -11,7 +11,7 @@ import { Installation } from "../site/installation.ts";
 import { run } from "./disk/command.ts";
 import { copyDisk } from "./disk/copy-disk.ts";
 import { buildDebianDisk, type DebianDiskOptions } from "./disk/debian-disk.ts";
-import { HOST_FROM_GUEST, installAgent, SourceMachine } from "./source-machine.ts";
+import { HOST_FROM_GUEST, installAgent, type MachineOptions, SourceMachine } from "./source-machine.ts";
 
 const root = join(import.meta.dirname, "../..");
 const DISK_BYTES = 2 * 1024 ** 3;
@@ -28,6 +28,8 @@ export interface ColdSiteOptions {
   original?: OriginalDisks;
   /** A built image with the public key for its signature. If absent, the image for the current agent. */
   bootImage?: { path: string; publicKey: string };
+  /** A TCP port of the machine that clients on this computer reach at `host`. */
+  forward?: MachineOptions["forward"];
   /** How long the machine may take until its agent is connected. Five minutes if absent. */
   connectLimitMs?: number;
 }
@@ -81,7 +83,8 @@ export async function openColdSite(options: ColdSiteOptions): Promise<ColdSite> 
   await uploadBootImage(installation, image.path, image.publicKey);
   const rootOffsetBytes = fileSystems.find(({ mountPoint }) => mountPoint === "/")?.offsetBytes ?? 0;
   await installSourceAgent(installation, { image: disks[0] ?? "", rootOffsetBytes });
-  const machine = new SourceMachine({ disks, firmware, workDir: join(dir, "machine") });
+  const forward = options.forward ? { forward: options.forward } : {};
+  const machine = new SourceMachine({ disks, firmware, workDir: join(dir, "machine"), ...forward });
   opened.adopt(machine, (each) => each.cutPower());
   log("switching the source machine on");
   await machine.powerOn();
@@ -106,7 +109,7 @@ async function installSourceAgent(
 
 /** A Debian machine as its installer would set it up, on one disk. */
 export async function debianMachine(
-  options: Pick<DebianDiskOptions, "firmware" | "espBytes" | "suite" | "log">,
+  options: Pick<DebianDiskOptions, "firmware" | "espBytes" | "suite" | "software" | "log">,
 ): Promise<OriginalDisks> {
   const { firmware } = options;
   const disk = await buildDebianDisk({ ...options, sizeBytes: DISK_BYTES, cacheDir });
