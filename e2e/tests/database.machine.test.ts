@@ -40,7 +40,7 @@ afterAll(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-test("the clone has every row that was acknowledged before the restart and none that was sent after it, and the source goes on", async () => {
+test("the clone has every row that was acknowledged before the restart and none that was sent after it, and the source continues", async () => {
   const { id } = await startColdClone(site, "--boot-check", "--boot-expect", LEDGER_END);
   await untilConversion(site, id, ({ steps }) =>
     steps.some(({ name, state }) => name === "capture" && state === "running"),
