@@ -2,11 +2,11 @@ import { expect, test } from "vitest";
 import { deletedPlan, pausedPlan } from "#shared/domain/protection/plan.ts";
 import { abandonRun } from "../protection/abandon-run.ts";
 import { at, finish, fire, planId, protect, runs, world } from "../testing/protected-source.ts";
-import { watchLateness } from "./plan-late.ts";
+import { watchAlarms } from "./watch.ts";
 
 const watch = async (time: string) => {
   world.nowMs = at(time);
-  await watchLateness(world);
+  await watchAlarms(world);
 };
 const alarm = () => world.store.alarms.find({ kind: "plan-late", subject: planId });
 const notices = () => world.topic.notices.map((notice) => notice.split(" ")[0]);
@@ -75,7 +75,7 @@ test("an outage of the topic keeps no other plan from being judged, and the next
   await protectedOnce();
   world.outage.strike("publish");
   await watch("03:06");
-  expect(world.logged).toContainEqual(expect.objectContaining({ message: "plan's alarm not judged" }));
+  expect(world.logged).toContainEqual(expect.objectContaining({ message: "alarm not looked after" }));
   await watch("03:21");
   expect(notices()).toEqual(["raised"]);
 });

@@ -4,33 +4,11 @@ import type { NewAlarm } from "#shared/domain/alarm.ts";
 import { lagOf } from "#shared/domain/protection/lag.ts";
 import type { PlanRecord } from "#shared/domain/protection/plan.ts";
 import type { RunRecord } from "#shared/domain/protection/run.ts";
-import { errorFields, type Log } from "#shared/log.ts";
 import type { Store } from "../store/store.ts";
 import { type AlarmDeps, clearAlarm, raiseAlarm } from "./raise.ts";
 
 export interface PlanLateDeps extends AlarmDeps {
   store: Store;
-  log: Log;
-}
-
-const PAGE = 200;
-
-/**
- * Raises the alarm of each plan that is late, and clears those of plans that no longer are, were paused or
- * were deleted. One plan's failure does not keep the others from being looked at; the next call repeats it.
- */
-export async function watchLateness(deps: PlanLateDeps): Promise<void> {
-  const { plans, alarms } = deps.store;
-  let cursor: string | undefined;
-  do {
-    const page = await plans.page({ limit: PAGE, cursor });
-    for (const { id } of page.items) await attempt(id, () => reportPlanLag(id, deps), deps);
-    cursor = page.cursor ?? undefined;
-  } while (cursor);
-  const open = (await alarms.page({ limit: PAGE })).items.filter(
-    ({ kind, state }) => kind === "plan-late" && state === "open",
-  );
-  for (const { subject } of open) await attempt(subject, () => reportPlanLag(subject, deps), deps);
 }
 
 /**
@@ -94,12 +72,4 @@ function causeOf(
     why: `Run ${run.id} is running since ${run.startedAt}.`,
     action: "`causeway plans` shows its progress; if it always takes this long, use a longer interval.",
   };
-}
-
-async function attempt(planId: string, work: () => Promise<void>, { log }: PlanLateDeps): Promise<void> {
-  try {
-    await work();
-  } catch (error) {
-    log.error("plan's alarm not judged", { planId, ...errorFields(error) });
-  }
 }

@@ -1,7 +1,7 @@
 /**
  * Raises and clears alarms. The alarm and its notices are stored first, in one write. Then each notice goes
  * into the audit, to the topic and to the webhook. The caller repeats a call that was interrupted in between,
- * and that sends what is left; so does every later call for the same alarm.
+ * and that sends what is left; so do every later call for the same alarm, and the watchdog.
  */
 import {
   type AlarmRecord,
@@ -36,7 +36,7 @@ export async function raiseAlarm(wanted: NewAlarm, deps: AlarmDeps): Promise<Ala
   const nowMs = deps.clock.now();
   const opening = { id: newId("alm", nowMs, deps.random(10)), now: new Date(nowMs).toISOString() };
   const alarm = await deps.store.alarms.modify(wanted, (current) => raised(current, wanted, opening));
-  return sendNotices(alarm, deps);
+  return sendUnsent(alarm, deps);
 }
 
 /** Clears the alarm if it is open, and sends one notice. Rejects as `raiseAlarm` does. */
@@ -47,10 +47,11 @@ export async function clearAlarm(
 ): Promise<AlarmRecord | undefined> {
   const now = new Date(deps.clock.now()).toISOString();
   const alarm = await deps.store.alarms.modifyExisting(key, (current) => cleared(current, { now, by }));
-  return alarm && sendNotices(alarm, deps);
+  return alarm && sendUnsent(alarm, deps);
 }
 
-async function sendNotices(alarm: AlarmRecord, deps: AlarmDeps): Promise<AlarmRecord> {
+/** Sends the notices of this alarm that have not gone out everywhere. Rejects as `raiseAlarm` does. */
+export async function sendUnsent(alarm: AlarmRecord, deps: AlarmDeps): Promise<AlarmRecord> {
   let current = alarm;
   for (const { notice, sent: already } of alarm.unsent) {
     await recordNotice(notice, deps);

@@ -1,6 +1,6 @@
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { SNSClient } from "@aws-sdk/client-sns";
-import { type PlanLateDeps, watchLateness } from "../alarm/plan-late.ts";
+import { type WatchDeps, watchAlarms } from "../alarm/watch.ts";
 import { SfnWorkflow } from "../aws/sfn-workflow.ts";
 import { SnsAlarmTopic } from "../aws/sns-alarm-topic.ts";
 import { eventHandler } from "../middleware/event-handler.ts";
@@ -18,10 +18,10 @@ export const handler = eventHandler({
   run,
 });
 
-type Deps = ProtectionDeps & PlanLateDeps;
+type Deps = ProtectionDeps & WatchDeps;
 
-/** Looks after all plans, a few times in an hour. */
+/** Looks after all plans and alarms, a few times in an hour. */
 export async function run(_: unknown, deps: Deps): Promise<void> {
   await watchPlans(deps);
-  await watchLateness(deps);
+  await watchAlarms(deps);
 }
