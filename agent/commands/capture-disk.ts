@@ -1,4 +1,4 @@
-import { openBestView } from "../consistency/open-view.ts";
+import { withBestView } from "../consistency/open-view.ts";
 import { ProgressMeter } from "../progress/progress-meter.ts";
 import { newestDisks } from "../repository/newest-disks.ts";
 import { listPoints } from "../repository/points.ts";
@@ -22,8 +22,7 @@ export function captureDiskExecutor(deps: CaptureDeps): Executor<"capture-disk">
     const repository = await deps.repository();
     const parents = await newestDisks(repository, await listPoints(repository), [input.disk]);
     const folder = await openCapturesFolder(deps.dataDir, input.conversionId);
-    const view = await openBestView(disks, deps.views, { allBlocks: input.allBlocks });
-    try {
+    return withBestView(disks, deps.views, { allBlocks: input.allBlocks }, async (view) => {
       const [seen] = view.disks;
       if (!seen) throw new RangeError("the view has no disk");
       const { statistics, ...handover } = await captureFromView(deps, seen, {
@@ -48,8 +47,6 @@ export function captureDiskExecutor(deps: CaptureDeps): Executor<"capture-disk">
         seconds: statistics.elapsedMs / 1000,
         bottleneck: statistics.limitingStage,
       };
-    } finally {
-      await view.close();
-    }
+    });
   };
 }

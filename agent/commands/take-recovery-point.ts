@@ -1,7 +1,7 @@
 import { CausewayError } from "#shared/errors.ts";
 import type { CommandInput } from "#shared/protocol/commands.ts";
 import { type TakenDisk, TakenPoint } from "#shared/protocol/taken-point.ts";
-import { type ChosenDiskView, openBestView } from "../consistency/open-view.ts";
+import { type ChosenDiskView, withBestView } from "../consistency/open-view.ts";
 import { DataFile } from "../identity/identity.ts";
 import { ProgressMeter } from "../progress/progress-meter.ts";
 import { newestDisks, type ParentDisk } from "../repository/newest-disks.ts";
@@ -74,8 +74,7 @@ async function capture(
   deps: CaptureDeps,
   { input, context, repository, folder, parents }: Work,
 ): Promise<{ captures: Captured[]; disks: TakenDisk[]; freezeMilliseconds: number }> {
-  const view = await openBestView(await findDisks(deps, input.disks), deps.views, input);
-  try {
+  return withBestView(await findDisks(deps, input.disks), deps.views, input, async (view) => {
     const captures: Captured[] = [];
     const disks: TakenDisk[] = [];
     const { signal } = context;
@@ -92,9 +91,7 @@ async function capture(
       disks.push(takenDisk(disk, captured, parent));
     }
     return { captures, disks: fitDisks(disks), freezeMilliseconds: view.freezeMilliseconds };
-  } finally {
-    await view.close();
-  }
+  });
 }
 
 /** Meters of the disks that report as one transfer, with the name of the disk that is captured now. */

@@ -7,7 +7,7 @@ import { BLOCK_BYTES } from "#shared/format/block.ts";
 import type { DiskUsage } from "../filesystems/disk-usage.ts";
 import type { ConsistentView, LocalDisk, ViewKinds } from "./consistent-view.ts";
 import { inconsistentView } from "./inconsistent.ts";
-import { openBestView } from "./open-view.ts";
+import { withBestView } from "./open-view.ts";
 import { stillView } from "./still.ts";
 
 const folder = await mkdtemp(join(tmpdir(), "views-"));
@@ -43,7 +43,10 @@ async function firstBytes(view: ConsistentView): Promise<string[]> {
 
 test("each disk gets the best view that there is, in the order of the request, with the reason in words", async () => {
   const disks = [await image("sdb", false), await image("sda", true), await image("sdc", true)];
-  const view = await openBestView(disks, kinds, { allBlocks: false });
+  const view = await withBestView(disks, kinds, { allBlocks: false }, async (open) => {
+    expect(await firstBytes(open)).toEqual(["sdb", "sda", "sdc"]);
+    return open;
+  });
   const copies = await Promise.all(view.disks.map(({ copy }) => copy()));
   expect(view.disks.map(({ name, kind, used }) => [name, kind, used !== undefined])).toEqual([
     ["sdb", "inconsistent", false],
@@ -59,30 +62,27 @@ test("each disk gets the best view that there is, in the order of the request, w
   expect(copies[0]?.wholeCopies).toMatchObject([
     { place: "disk", reason: expect.stringContaining("in use") },
   ]);
-  expect(await firstBytes(view)).toEqual(["sdb", "sda", "sdc"]);
-  await view.close();
+  // It is closed, and stays so.
   await view.close();
   await expect(firstBytes(view)).rejects.toThrow();
 });
 
 test("a disk that is written to while it is read is not consistent after all", async () => {
   const sda = await image("sda", true);
-  const view = await openBestView([sda], kinds, { allBlocks: false });
-  await appendFile(sda.path, "more");
-  expect(await view.disks[0]?.copy()).toMatchObject({
+  const copy = await withBestView([sda], kinds, { allBlocks: false }, async (view) => {
+    await appendFile(sda.path, "more");
+    return view.disks[0]?.copy();
+  });
+  expect(copy).toMatchObject({
     consistency: "not",
     wholeCopies: [{ place: "disk", reason: expect.stringContaining("something wrote to it") }],
   });
-  await view.close();
 });
 
 test("two views of a disk have the same content only if nothing was written in between", async () => {
   const sda = await image("sda", true);
-  const content = async () => {
-    const view = await openBestView([sda], kinds, { allBlocks: false });
-    await view.close();
-    return view.disks[0]?.content;
-  };
+  const content = () =>
+    withBestView([sda], kinds, { allBlocks: false }, async (view) => view.disks[0]?.content);
   const first = await content();
   expect(await content()).toBe(first);
   await appendFile(sda.path, "more");
@@ -90,9 +90,10 @@ test("two views of a disk have the same content only if nothing was written in b
 });
 
 test("if all blocks are asked for, free space is not looked for and everything is copied", async () => {
-  const view = await openBestView([await image("sda", true)], kinds, { allBlocks: true });
-  expect(view.disks[0]).not.toHaveProperty("used");
-  await view.close();
+  const disks = [await image("sda", true)];
+  const found = await withBestView(disks, kinds, { allBlocks: true }, async (view) => view.disks[0]);
+  expect(found).toMatchObject({ name: "sda" });
+  expect(found).not.toHaveProperty("used");
 });
 
 test("if one view cannot be opened, the others are closed and its error is thrown", async () => {
@@ -109,12 +110,36 @@ test("if one view cannot be opened, the others are closed and its error is throw
     inconsistent: inconsistentView,
   };
   const missing = { name: "sdz", path: join(folder, "none"), isStill: false };
-  const opening = openBestView([await image("sda", true), missing], watched, { allBlocks: false });
+  const disks = [await image("sda", true), missing];
+  const opening = withBestView(disks, watched, { allBlocks: false }, async () => "used");
   await expect(opening).rejects.toMatchObject({ code: "ENOENT" });
   expect(closed).toEqual(["still"]);
 });
 
 test("if one disk of a view cannot be opened, those before it are closed", async () => {
   const disks = [await image("sda", true), { name: "sdz", path: join(folder, "none"), isStill: true }];
-  await expect(openBestView(disks, kinds, { allBlocks: false })).rejects.toMatchObject({ code: "ENOENT" });
+  await expect(withBestView(disks, kinds, { allBlocks: false }, async () => "used")).rejects.toMatchObject({
+    code: "ENOENT",
+  });
+});
+
+test("what failed while the view was used is thrown, even if closing the view fails, too", async () => {
+  const brittle: ViewKinds = {
+    still: async (disks, request) => {
+      const view = await kinds.still(disks, request);
+      const close = async () => {
+        await view.close();
+        throw new Error("the snapshot is busy");
+      };
+      return { ...view, close };
+    },
+    inconsistent: inconsistentView,
+  };
+  const disks = [await image("sda", true)];
+  const use = async () => {
+    throw new Error("the store refuses");
+  };
+  await expect(withBestView(disks, brittle, { allBlocks: false }, use)).rejects.toThrow("the store refuses");
+  const fine = withBestView(disks, brittle, { allBlocks: false }, async () => "used");
+  await expect(fine).rejects.toThrow("the snapshot is busy");
 });

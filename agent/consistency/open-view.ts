@@ -11,10 +11,32 @@ export interface ChosenView extends ConsistentView {
 }
 
 /**
+ * What `use` makes of the best view of each disk. The view is closed on every path; if both `use` and closing
+ * fail, the error of `use` is thrown.
+ */
+export async function withBestView<T>(
+  disks: readonly LocalDisk[],
+  kinds: ViewKinds,
+  request: ViewRequest,
+  use: (view: ChosenView) => Promise<T>,
+): Promise<T> {
+  const view = await openBestView(disks, kinds, request);
+  let result: T;
+  try {
+    result = await use(view);
+  } catch (error) {
+    await view.close().catch(() => undefined);
+    throw error;
+  }
+  await view.close();
+  return result;
+}
+
+/**
  * Opens the best view of each disk, all at once. If one of them fails, those that are open are closed, and
  * its error is thrown.
  */
-export async function openBestView(
+async function openBestView(
   disks: readonly LocalDisk[],
   kinds: ViewKinds,
   request: ViewRequest,
