@@ -30,6 +30,7 @@ test("a plan whose run fails is late five minutes after the next one was due, an
   expect((await alarm())?.cause).toContain(`Run ${(await lastRun()).id} failed`);
   await watch("03:21");
   expect(notices()).toEqual(["raised"]);
+  expect((await alarm())?.reports).toBe(2);
 });
 
 test("a recovery point clears the alarm", async () => {

@@ -21,22 +21,27 @@ const LEFT_AFTER_MS = 5 * 60_000;
  */
 export async function watchAlarms(deps: WatchDeps): Promise<void> {
   const { plans, alarms } = deps.store;
+  const judged = new Set<string>();
   let cursor: string | undefined;
   do {
     const page = await plans.page({ limit: PAGE, cursor });
-    for (const { id } of page.items) await attempt(id, () => reportPlanLag(id, deps), deps);
+    for (const { id } of page.items) {
+      judged.add(id);
+      await attempt(id, () => reportPlanLag(id, deps), deps);
+    }
     cursor = page.cursor ?? undefined;
   } while (cursor);
   const { items } = await alarms.page({ limit: PAGE });
-  for (const alarm of items) await attempt(alarm.subject, () => watchAlarm(alarm, deps), deps);
+  for (const alarm of items) await attempt(alarm.subject, () => watchAlarm(alarm, judged, deps), deps);
 }
 
-async function watchAlarm(alarm: AlarmRecord, deps: WatchDeps): Promise<void> {
+async function watchAlarm(alarm: AlarmRecord, judged: ReadonlySet<string>, deps: WatchDeps): Promise<void> {
   const { kind, subject, state, unsent, noticedAt } = alarm;
   if (unsent.length > 0 && deps.clock.now() - Date.parse(noticedAt) > LEFT_AFTER_MS)
     await sendUnsent(alarm, deps);
   if (state !== "open") return;
-  if (kind === "plan-late") await reportPlanLag(subject, deps);
+  // Of a plan that was deleted since.
+  if (kind === "plan-late" && !judged.has(subject)) await reportPlanLag(subject, deps);
   if (kind === "source-away") await clearIfBack(subject, deps);
 }
 
