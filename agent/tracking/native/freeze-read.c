@@ -246,11 +246,12 @@ void freeze_read(const struct options *options)
 		open_frozen_disk(&reading.disks[i], options->disks[i].path);
 	for (unsigned i = 0; i < options->mount_count; i++)
 		reading.mounts[i].path = options->mounts[i];
+	/* Before the memory is reserved: the watchdog would lock a copy of it. */
+	prepare_freeze(&reading.freeze, reading.mounts, options->mount_count);
 	reading.capacity = options->limit_bytes;
 	reading.memory = reserve(reading.capacity + MAX_READ_BYTES);
 	reading.frame_capacity = reading.capacity / GRANULE_BYTES + MAX_DISKS;
 	reading.frames = reserve(reading.frame_capacity * sizeof(struct frame));
-	prepare_freeze(&reading.freeze, reading.mounts, options->mount_count);
 	outcome = freeze_and_read(options, &frozen);
 	print_result(options, outcome, frozen);
 	print_frames();

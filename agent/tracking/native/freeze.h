@@ -27,7 +27,7 @@ struct freeze {
 
 __u64 nanoseconds(void);
 
-/* Opens the mounts, locks this process's memory, and starts the watchdog. */
+/* Opens the mounts, starts the watchdog, and locks this process's memory: what it has and what it reserves. */
 void prepare_freeze(struct freeze *freeze, struct mount *mounts, unsigned count);
 /* Freezes in the given order until the deadline. From here to `thaw` nothing may allocate, print or fault. */
 void freeze_all(struct freeze *freeze, __u64 limit_ms);
