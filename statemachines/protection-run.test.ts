@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { commandKinds } from "#shared/protocol/commands.ts";
 import { type AgentAct, ConversionRun, fail, silent, throwing } from "./testing/conversion-run.ts";
 import { workflowArn } from "./testing/workflow-file.ts";
 
@@ -11,9 +12,13 @@ class ProtectionRun extends ConversionRun {
     super({ request: {}, agents, functions });
   }
 
-  async run(): Promise<this> {
+  async run(more: object = {}): Promise<this> {
     const stateMachineArn = workflowArn("protection-run");
-    this.world.engine.startExecution({ stateMachineArn, name: RUN_ID, input: JSON.stringify(input) });
+    this.world.engine.startExecution({
+      stateMachineArn,
+      name: RUN_ID,
+      input: JSON.stringify({ ...input, ...more }),
+    });
     await this.world.settle();
     return this;
   }
@@ -60,4 +65,29 @@ test("a source that is away is waited for", async () => {
   await run.world.clock.advance(6 * 3_600_000);
   expect(run.outcome.status).toBe("RUNNING");
   expect(run.dispatched.length).toBeGreaterThan(100);
+});
+
+const standby = { planId: "plan_1", targetId: "agt_target" };
+
+test("a plan with a standby has the target host apply the point", async () => {
+  const run = await new ProtectionRun().run({ standby });
+  const apply = run.dispatched.find(({ kind }) => kind === "apply-to-standby");
+  expect(apply).toMatchObject({ ownerId: RUN_ID, agentId: "agt_target" });
+  expect(commandKinds["apply-to-standby"].input.parse(apply?.input)).toEqual({
+    ...{ ownerId: RUN_ID, planId: "plan_1", sourceId: "agt_source", pointId: "rp_1" },
+    disks: [{ name: "vda", sizeBytes: 64 }],
+  });
+  const [finished] = run.world.payloads("FinishRun");
+  expect(finished).toMatchObject({ runId: RUN_ID, applied: { pointId: "rp_1", bytesWritten: 8 } });
+});
+
+test.each([
+  ["fails", fail("DiskFullError"), "DiskFullError"],
+  ["is away", silent, "States.HeartbeatTimeout"],
+])("if the target host %s, the run keeps its point and the standby stays behind", async (_, act, error) => {
+  const run = await new ProtectionRun({ "apply-to-standby": [act] }).run({ standby });
+  await run.world.clock.advance(30 * 60_000);
+  expect(run.outcome.status).toBe("SUCCEEDED");
+  const [finished] = run.world.payloads("FinishRun");
+  expect(finished).toMatchObject({ runId: RUN_ID, notApplied: { Error: error } });
 });

@@ -13,6 +13,7 @@ export const PLAN_OPTIONS = {
   keep: { type: "string" },
   disk: { type: "string", multiple: true },
   "bandwidth-limit": { type: "string" },
+  standby: { type: "string" },
 } as const;
 
 export const PLAN_HELP: [string, string][] = [
@@ -24,6 +25,7 @@ export const PLAN_HELP: [string, string][] = [
   ["--keep RULES", "which points stay, such as last=12,hourly=24,daily=14,weekly=8,monthly=12"],
   ["--disk NAME", "only this disk; can be repeated (default: all)"],
   ["--bandwidth-limit BYTES", "upload at most this many bytes per second"],
+  ["--standby TARGET", "the target host that keeps an image of the newest point"],
 ];
 
 /** The fields of a plan that the options name. */
@@ -38,6 +40,7 @@ export function planFields(call: CliCall, command: string): PlanEdit {
   const keep = textOption(call, "keep");
   const disks = call.values.disk as string[] | undefined;
   const limit = numberOption(call, "bandwidth-limit", command);
+  const standbyTargetId = textOption(call, "standby");
   return {
     ...(intervalSeconds === undefined ? {} : { intervalSeconds }),
     ...(cron === undefined ? {} : { cron }),
@@ -46,6 +49,7 @@ export function planFields(call: CliCall, command: string): PlanEdit {
     ...(blackout === undefined ? {} : { blackout: blackout.map((text) => blackoutOf(text, command)) }),
     ...(keep === undefined ? {} : { retention: parseRetention(keep) }),
     ...(disks === undefined ? {} : { disks }),
+    ...(standbyTargetId === undefined ? {} : { standbyTargetId }),
     ...(limit === undefined ? {} : { bandwidthLimitBytesPerSecond: limit }),
   };
 }

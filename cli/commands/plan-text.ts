@@ -29,6 +29,8 @@ export function describePlan(plan: Plan): string {
     const hours = blackout.map(hoursText).join("; ");
     lines.splice(3, 0, `  starts no run, and promises no point, ${hours} ${plan.timeZone}`);
   }
+  if (plan.standbyTargetId !== null)
+    lines.push(`  standby on ${plan.standbyTargetId}: ${plan.standbyPointId ?? "equals no point yet"}`);
   if (limit !== null) lines.push(`  uploads at most ${bytes(limit)}/s`);
   if (lastRun) lines.push("  last run:", ...describeRun(lastRun).map((line) => `    ${line}`));
   return lines.map(oneLine).join("\n");
@@ -45,6 +47,14 @@ export function describeRun(run: Run): string[] {
       ...result.disks.map(modeText),
       ...result.disks.flatMap(remarksOn),
     );
+    if (result.standby?.state === "applied")
+      lines.push(
+        `standby: wrote ${bytes(result.standby.bytesWritten)} in ${duration(result.standby.seconds)}`,
+      );
+    if (result.standby?.state === "behind") {
+      const { name, message, hint } = result.standby.failure;
+      lines.push(`standby is behind: ${name}: ${message}`, hint);
+    }
     if (result.badRanges > 0) lines.push(`${result.badRanges} areas of the source could not be read`);
   }
   return lines;

@@ -27,6 +27,7 @@ export const planCommand: CliCommand = {
     ["--no-start", "edit: forget the start time"],
     ["--no-blackout", "edit: start runs at any hour"],
     ["--no-bandwidth-limit", "edit: upload as fast as possible"],
+    ["--no-standby", "edit: keep no image on a target host; the last one stays as it is"],
     ["--all-disks", "edit: all disks that the source has at each run"],
     ["--dry-run", "delete: show what would end, and change nothing"],
     ...API_HELP,
@@ -44,6 +45,7 @@ export const planCommand: CliCommand = {
     "no-start": { type: "boolean" },
     "no-blackout": { type: "boolean" },
     "no-bandwidth-limit": { type: "boolean" },
+    "no-standby": { type: "boolean" },
     "all-disks": { type: "boolean" },
     "dry-run": { type: "boolean" },
   },
@@ -65,6 +67,7 @@ function editOf(call: CliCall): PlanEdit {
     ...(call.values["no-start"] ? { startAt: null } : {}),
     ...(call.values["no-blackout"] ? { blackout: [] } : {}),
     ...(call.values["no-bandwidth-limit"] ? { bandwidthLimitBytesPerSecond: null } : {}),
+    ...(call.values["no-standby"] ? { standbyTargetId: null } : {}),
     ...(call.values["all-disks"] ? { disks: null } : {}),
   };
   if (Object.keys(edit).length === 0) throw new UsageError("edit needs an option to change", "plan");

@@ -10,7 +10,7 @@ export const protect: CliCommand = {
   name: "protect",
   summary: "Protects a source server: takes recovery points at an interval, while it runs",
   usage:
-    "protect SOURCE --every INTERVAL|--cron EXPRESSION [--start TIME] [--time-zone ZONE] [--blackout HOURS] [--keep RULES] [--disk NAME] [--all-blocks]",
+    "protect SOURCE --every INTERVAL|--cron EXPRESSION [--start TIME] [--time-zone ZONE] [--blackout HOURS] [--keep RULES] [--disk NAME] [--all-blocks] [--standby TARGET]",
   help: [...PLAN_HELP, ["--all-blocks", "also copy space that file systems mark as free"], ...API_HELP],
   examples: [
     "causeway protect agt_01jd… --every 15m --keep last=12,hourly=24,daily=14",
@@ -20,7 +20,10 @@ export const protect: CliCommand = {
   options: { ...API_OPTIONS, ...PLAN_OPTIONS, "all-blocks": { type: "boolean" } },
   positionals: ["SOURCE"],
   async run(call) {
-    const { startAt, disks, bandwidthLimitBytesPerSecond, ...fields } = planFields(call, this.name);
+    const { startAt, disks, bandwidthLimitBytesPerSecond, standbyTargetId, ...fields } = planFields(
+      call,
+      this.name,
+    );
     if (fields.intervalSeconds === undefined && fields.cron === undefined)
       throw new UsageError("--every or --cron is missing", this.name);
     const plan = await apiOf(call).createPlan({
@@ -29,6 +32,7 @@ export const protect: CliCommand = {
         sourceId: call.arguments.SOURCE ?? "",
         ...(startAt ? { startAt } : {}),
         ...(disks ? { disks } : {}),
+        ...(standbyTargetId ? { standbyTargetId } : {}),
         ...(bandwidthLimitBytesPerSecond ? { bandwidthLimitBytesPerSecond } : {}),
         allBlocks: call.values["all-blocks"] === true,
       },

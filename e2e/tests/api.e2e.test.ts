@@ -72,6 +72,20 @@ const bodies: Partial<Record<OperationId, Record<string, unknown>>> = {
   },
   checkPreflight: { type: "hot", targetId: "agt_nobody", disks: ["vda"], bootCheck: true },
   addBootImage: { ...signedImage("kernel").body },
+  createPlan: {
+    sourceId: "agt_nobody",
+    intervalSeconds: 3600,
+    startAt: "2100-01-01T00:00:00.000Z",
+    timeZone: "Europe/Vienna",
+    disks: ["vda"],
+    allBlocks: true,
+    bandwidthLimitBytesPerSecond: 1,
+    standbyTargetId: "agt_nobody",
+  },
+  editPlan: { intervalSeconds: 7200, timeZone: "UTC", allBlocks: false },
+  pruneSource: { planId: "plan_1", dryRun: true },
+  startCollection: { dryRun: true },
+  setWebhook: { url: "https://notices.invalid/causeway", secret: "s".repeat(32), allowPrivate: true },
 };
 
 /** The answer as problem details of this status. */
@@ -85,6 +99,13 @@ function problem({ status, type, body }: HttpAnswer, expected: number, about = "
 
 function fieldsOf(answer: HttpAnswer, about?: string): string[] {
   return [...new Set((problem(answer, 400, about).fields ?? []).map(({ path }) => path))];
+}
+
+/** The id of a new plan for the source that was never connected. */
+async function aPlan(): Promise<string> {
+  const { items } = await plane.api.listPlans({});
+  const body = { sourceId: idOf(asleep), intervalSeconds: 3600, startAt: "2100-01-01T00:00:00.000Z" };
+  return items[0]?.id ?? (await plane.api.createPlan({ body })).id;
 }
 
 // --- Who may call ------------------------------------------------------------------------------------------------
@@ -216,10 +237,11 @@ test("an id of any form is unknown or refused by name, and never causes a failur
 
 test("a wrong limit, cursor or parameter is named", async () => {
   const lists = ofUsers.filter(([, { query }]) => query);
+  const plan = await aPlan();
   const elsewhere = (await plane.api.listAudit({ query: { limit: 1 } })).cursor ?? "";
   const cursor = (position: object) => Buffer.from(JSON.stringify(position)).toString("base64url");
   for (const [id, route] of lists) {
-    const path = pathOf(route, idOf(source));
+    const path = pathOf(route, id === "listRuns" ? plan : idOf(source));
     const named = async (query: string) =>
       fieldsOf(await plane.http("GET", `${path}?${query}`), `${id} ${query}`);
     for (const limit of ["0", "-1", "201", "1.5", "ten", "", "1&limit=2", "1e9", "NaN"]) {
@@ -341,10 +363,13 @@ test("following the cursors shows every item exactly once, newest first", async 
 
 test("every answer matches its route's schema", async () => {
   const { items } = await plane.api.listConversions({});
+  const plan = await aPlan();
+  const ofPlans = all.filter(([, { path }]) => path.startsWith("/plans/{id}")).map(([id]) => id);
   const ids: Partial<Record<OperationId, string>> = {
     getSource: idOf(source),
     getTarget: idOf(target),
     getConversion: items[0]?.id ?? "",
+    ...Object.fromEntries(ofPlans.map((id) => [id, plan])),
     listRecoveryPoints: idOf(source),
     openSourceData: idOf(source),
     checkPreflight: idOf(source),
@@ -352,7 +377,7 @@ test("every answer matches its route's schema", async () => {
   };
   const reachable = all.filter(([id, { path }]) => !path.includes("{id}") || ids[id]);
   // These need something that exists: a token, a code, a source that is free.
-  const needy: OperationId[] = ["enrol", "approveEnrolment", "startConversion"];
+  const needy: OperationId[] = ["enrol", "approveEnrolment", "startConversion", "createPlan"];
   for (const [id, route] of reachable.filter(([id]) => !needy.includes(id))) {
     const body = id === "checkPreflight" ? { type: "remote-cold", targetId: idOf(target) } : bodies[id];
     const answer = await plane.http(route.method, pathOf(route, ids[id]), { body });

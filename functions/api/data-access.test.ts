@@ -62,3 +62,18 @@ test("an operator may read a source's repository, and the audit names the operat
   expect(await world.audited()).toEqual(["ada data-access-granted agt_source done"]);
   expect((await asUser("agt_target")).status).toBe(404);
 });
+
+test("the target host of a protection run may read its source while the run is going", async () => {
+  const { world, asAgent } = await start();
+  const runId = "run_1";
+  const dueAt = "2030-01-01T00:00:00.000Z";
+  await world.store.runs.add({
+    ...{ id: runId, planId: "plan_1", sourceId: "agt_source", state: "running", trigger: "schedule" },
+    ...{ dueAt, startedAt: dueAt, pointId: "rp_1", pointRecorded: false, disks: ["vda"], allBlocks: false },
+    ...{ standbyTargetId: "agt_target", requestedBy: "ada", version: 0 },
+  });
+  expect((await asAgent(TARGET_CERTIFICATE, runId)).status).toBe(201);
+  expect((await asAgent(SOURCE_CERTIFICATE, runId)).status).toBe(403);
+  await world.store.runs.modify(runId, (run) => ({ ...run, state: "failed" }));
+  expect((await asAgent(TARGET_CERTIFICATE, runId)).status).toBe(403);
+});

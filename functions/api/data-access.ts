@@ -48,7 +48,7 @@ export async function openSourceData(
   return grant(source.id, actorName(actor), deps);
 }
 
-/** Only for the conversion's own target host, and only while the conversion is running. */
+/** Only for the target host of the conversion or protection run, and only while that is running. */
 export async function openConversionData(
   { path, actor }: Call<"openConversionData">,
   deps: Deps,
@@ -56,14 +56,14 @@ export async function openConversionData(
   const { store } = deps;
   const caller = actorName(actor);
   const agent = await store.agents.findByCertificate(caller);
-  const conversion = await store.conversions.get(path.id);
-  if (!agent || agent.revokedAt || conversion.targetId !== agent.id || conversion.state !== "running") {
-    await audit("refused", agent?.id ?? caller, conversion.sourceId, deps, { conversionId: path.id });
+  const owner = await store.owners.get(path.id);
+  if (!agent || agent.revokedAt || owner.targetId !== agent.id || owner.state !== "running") {
+    await audit("refused", agent?.id ?? caller, owner.sourceId, deps, owner.madeBy);
     throw new ForbiddenError(
-      `only the target host of conversion ${path.id} may read its data, and only while it is running`,
+      `only the target host of ${path.id} may read its data, and only while it is running`,
     );
   }
-  return grant(conversion.sourceId, agent.id, deps, { conversionId: path.id });
+  return grant(owner.sourceId, agent.id, deps, owner.madeBy);
 }
 
 async function grant(

@@ -16,7 +16,7 @@ import { timestamp } from "../conversion/deps.ts";
 import { type Actor, actorName } from "../middleware/api-event.ts";
 import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
 import { stopRun } from "../protection/abandon-run.ts";
-import { beginPlan } from "../protection/begin-plan.ts";
+import { beginPlan, requireStandbyTarget } from "../protection/begin-plan.ts";
 import { beginRun } from "../protection/begin-run.ts";
 import { buildProtection } from "../protection/build.ts";
 import type { ProtectionDeps } from "../protection/deps.ts";
@@ -71,10 +71,11 @@ export async function getPlan({ path }: Call<"getPlan">, deps: ProtectionDeps): 
   return shown(await deps.store.plans.get(path.id), deps);
 }
 
-export function editPlan(
+export async function editPlan(
   { path, body, actor }: Call<"editPlan">,
   deps: ProtectionDeps,
 ): Promise<Answer<"editPlan">> {
+  await requireStandbyTarget(body.standbyTargetId, deps);
   const change = (plan: PlanRecord) => editedPlan(plan, body, deps.clock.now());
   return changed({ id: path.id, actor, action: "plan-edited", details: body, change }, deps);
 }

@@ -49,6 +49,7 @@ async function admit(
       "Enrol the agent in the machine's own system, and protect that source.",
     );
   }
+  await requireStandbyTarget(request.standbyTargetId, deps);
   const known = source.inventory?.disks.map(({ name }) => name);
   const unknown = request.disks?.filter((name) => known && !known.includes(name)) ?? [];
   if (unknown.length > 0) {
@@ -61,6 +62,14 @@ async function admit(
     protectedBy(stale ? unprotected(current, stale) : current, id),
   );
   return store.plans.add(plan);
+}
+
+/** Throws `NotFoundError` or `ForbiddenError` if this is no target host that can keep a standby. */
+export async function requireStandbyTarget(
+  targetId: string | null | undefined,
+  { store }: Pick<ProtectionDeps, "store">,
+): Promise<void> {
+  if (targetId) requireServing(await store.agents.find(targetId), "target", targetId);
 }
 
 /** The plan if it was deleted, or never stored. */

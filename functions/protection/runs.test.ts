@@ -224,3 +224,31 @@ test("how far a point is behind counts from when the source began to work on it"
   await finish(id);
   expect((await plan()).lastPoint?.heldAt).toBe("2030-01-01T01:20:00.000Z");
 });
+
+const applied = (pointId: string) => ({
+  ...{ pointId, disks: [{ name: "vda", sizeBytes: 64, path: "/standby", method: "changes" }], seconds: 1 },
+  ...{ bytesWritten: 8, bytesZeroed: 0, bytesFetched: 8, bytesRead: 0, leavesChecked: 0, leavesRepaired: 0 },
+});
+
+test("the point that the standby equals is not pruned, because the next one is applied as its change", async () => {
+  await protect({ standbyTargetId: "agt_target", retention: { last: 1 } });
+  await fire();
+  const first = await lastRun();
+  expect(world.workflow.executions.get(first.id)?.input).toMatchObject({
+    standby: { planId, targetId: "agt_target" },
+  });
+  await finish(first.id, { applied: applied(first.pointId) });
+  expect((await plan()).standbyPointId).toBe(first.pointId);
+  await fire();
+  const second = await lastRun();
+  await finish(second.id, { notApplied: { Error: "States.HeartbeatTimeout", Cause: "" } });
+  expect((await lastRun()).result?.standby).toMatchObject({
+    ...{ state: "behind", failure: { name: "AgentSilentError" } },
+  });
+  expect((await plan()).standbyPointId).toBe(first.pointId);
+  expect(marks.marked).toEqual([]);
+  await fire();
+  const third = await lastRun();
+  await finish(third.id, { applied: applied(third.pointId) });
+  expect(marks.marked).toHaveLength(2);
+});

@@ -4,9 +4,11 @@ import { z } from "zod";
 import { released } from "#shared/domain/agent.ts";
 import type { CommandRecord } from "#shared/domain/command.ts";
 import { requireRunning } from "#shared/domain/conversion.ts";
-import { type PlanRecord, pointMade } from "#shared/domain/protection/plan.ts";
+import { type PlanRecord, pointMade, standbyAt } from "#shared/domain/protection/plan.ts";
 import { completedRun, runAsOwner } from "#shared/domain/protection/run.ts";
+import { WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.ts";
 import { errorFields, type Log } from "#shared/log.ts";
+import { commandKinds } from "#shared/protocol/commands.ts";
 import { leastConsistency } from "#shared/protocol/copied-disk.ts";
 import { RunId } from "#shared/protocol/ids.ts";
 import type { RunResult } from "#shared/protocol/protection.ts";
@@ -18,7 +20,14 @@ import type { Clock, PruneMarks } from "../ports.ts";
 import { pruneByRetention } from "../protection/prune.ts";
 import { openStore, type Store } from "../store/store.ts";
 
-export const Input = z.object({ runId: RunId, disks: z.array(TakenDisk).min(1) });
+export const Input = z.object({
+  runId: RunId,
+  disks: z.array(TakenDisk).min(1),
+  /** Of a plan with a standby. */
+  applied: commandKinds["apply-to-standby"].output.optional(),
+  notApplied: WorkflowError.optional(),
+});
+type Input = z.output<typeof Input>;
 
 export const handler = taskHandler({
   name: "tasks/finish-run",
@@ -43,18 +52,22 @@ interface Deps {
  * Completes a run with its result, frees the source, notes the recovery point on the plan, and prunes what
  * the plan does not keep. Repeating it changes nothing. Throws `RunStoppedError` if the plan was deleted.
  */
-export async function run(
-  { runId, disks }: z.output<typeof Input>,
-  deps: Deps,
-): Promise<{ state: "completed" }> {
+export async function run(input: Input, deps: Deps): Promise<{ state: "completed" }> {
   const { store, clock } = deps;
+  const { runId } = input;
   const { run: current, commands } = await store.runs.withCommands(runId);
   if (current.state !== "completed") requireRunning(runAsOwner(current));
-  const result = resultOf(disks);
+  const result = resultOf(input);
   const ended = await store.runs.modify(runId, (one) => completedRun(one, result, timestamp(clock)));
   await store.agents.modify(ended.sourceId, (source) => released(source, runId));
   const point = { id: ended.pointId, heldAt: heldAt(commands) ?? ended.startedAt };
-  const plan = await store.plans.modify(ended.planId, (one) => pointMade(one, point));
+  const { applied } = input;
+  const plan = await store.plans.modify(ended.planId, (one) => {
+    const noted = pointMade(one, point);
+    return applied && one.standbyTargetId === ended.standbyTargetId
+      ? standbyAt(noted, applied.pointId)
+      : noted;
+  });
   await store.audit.addOnce({
     at: ended.endedAt ?? ended.startedAt,
     actor: "causeway",
@@ -71,8 +84,10 @@ export async function run(
 async function prune(plan: PlanRecord, deps: Deps): Promise<void> {
   if (plan.state === "deleted") return;
   try {
-    const { sourceId } = plan;
-    await pruneByRetention({ sourceId, plan, pinned: new Set(), actor: "causeway" }, deps);
+    const { sourceId, standbyPointId } = plan;
+    // The next point is applied to the standby as a change of this one.
+    const pinned = new Set(standbyPointId === undefined ? [] : [standbyPointId]);
+    await pruneByRetention({ sourceId, plan, pinned, actor: "causeway" }, deps);
   } catch (error) {
     deps.log.error("points not pruned", { planId: plan.id, ...errorFields(error) });
   }
@@ -89,7 +104,7 @@ function heldAt(commands: readonly CommandRecord[]): string | undefined {
     .sort()[0];
 }
 
-function resultOf(taken: readonly TakenDisk[]): RunResult {
+function resultOf({ disks: taken, applied, notApplied }: Input): RunResult {
   const sum = (field: "bytesRead" | "bytesStored" | "changedBytes" | "badRanges") =>
     taken.reduce((total, disk) => total + disk[field], 0);
   const slowest = taken.reduce((worst, disk) => (disk.seconds > worst.seconds ? disk : worst));
@@ -106,5 +121,10 @@ function resultOf(taken: readonly TakenDisk[]): RunResult {
     badRanges: sum("badRanges"),
     seconds: slowest.seconds,
     limitingStage: slowest.bottleneck,
+    ...(applied
+      ? { standby: { state: "applied", bytesWritten: applied.bytesWritten, seconds: applied.seconds } }
+      : notApplied
+        ? { standby: { state: "behind", failure: workflowFailure(notApplied) } }
+        : {}),
   };
 }

@@ -75,13 +75,18 @@ export const taken = {
 };
 
 /** The workflow has taken the run's point. */
-export async function finish(runId: string): Promise<void> {
+export async function finish(runId: string, more: object = {}): Promise<void> {
   const { nowMs, log, store, clock } = world;
   const { pointId, sourceId } = await store.runs.get(runId);
   const point = { id: pointId, sourceId, runId, planId, createdAt: new Date(nowMs).toISOString(), disks: [] };
   await store.points.add(point);
   await store.owners.pointRecorded(runId);
-  await finishRun.run({ runId, disks: [taken] }, { store, clock, log, marks });
+  await finishRun.run(finishRun.Input.parse({ runId, disks: [taken], ...more }), {
+    store,
+    clock,
+    log,
+    marks,
+  });
   const execution = world.workflow.executions.get(runId);
   if (execution) execution.running = false;
 }

@@ -32,7 +32,7 @@ export interface WorkflowStackProps extends StackProps {
 }
 
 /** Their steps wait for agents. */
-const AGENT_WORKFLOWS: readonly WorkflowName[] = [...captureWorkflows, "make-clone"];
+const AGENT_WORKFLOWS: readonly WorkflowName[] = [...captureWorkflows, "make-clone", "protection-run"];
 
 /** The workflows and the functions that their steps call. */
 export class WorkflowStack extends Stack {
@@ -114,7 +114,7 @@ export class WorkflowStack extends Stack {
       substitutions: { HotCaptureWorkflowArn: captures["hot-capture"].stateMachineArn },
       statements: startExecutions(this, { "hot-capture": captures["hot-capture"] }),
     });
-    this.agentWorkflows = [...Object.values(captures), makeClone].map(
+    this.agentWorkflows = [...Object.values(captures), makeClone, this.protectionRun].map(
       ({ stateMachineArn }) => stateMachineArn,
     );
   }

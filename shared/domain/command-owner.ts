@@ -7,6 +7,8 @@ import type { WhereaboutsRecord } from "./whereabouts.ts";
 export interface CommandOwner {
   id: string;
   sourceId: string;
+  /** The target host that may read the source's repository for it. */
+  targetId?: string | undefined;
   requestedBy: string;
   /** While it is `cancelling`, only commands that bring a machine back go out. */
   state: ConversionState;
@@ -21,7 +23,7 @@ export interface CommandOwner {
 }
 
 export function conversionAsOwner(conversion: ConversionRecord): CommandOwner {
-  const { id, sourceId, requestedBy, state, pointId, whereabouts, preflightBytes } = conversion;
+  const { id, sourceId, targetId, requestedBy, state, pointId, whereabouts, preflightBytes } = conversion;
   const madeBy = { conversionId: id };
-  return { id, sourceId, requestedBy, state, pointId, madeBy, whereabouts, preflightBytes };
+  return { id, sourceId, targetId, requestedBy, state, pointId, madeBy, whereabouts, preflightBytes };
 }

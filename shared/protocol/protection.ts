@@ -48,6 +48,8 @@ const copying = {
   allBlocks: z.boolean().default(false),
   bandwidthLimitBytesPerSecond: z.int().positive().optional(),
   retention: Retention.prefault({ last: 12, hourly: 24, daily: 14 }),
+  /** The target host that keeps an image of the newest recovery point. */
+  standbyTargetId: ResourceId.optional(),
 };
 
 const EITHER = "give either intervalSeconds or cron";
@@ -72,6 +74,7 @@ export const PlanEdit = z
     allBlocks: z.boolean().optional(),
     bandwidthLimitBytesPerSecond: z.int().positive().nullable().optional(),
     retention: Retention.optional(),
+    standbyTargetId: ResourceId.nullable().optional(),
   })
   .refine(({ intervalSeconds, cron }) => intervalSeconds === undefined || cron === undefined, {
     path: ["intervalSeconds"],
@@ -101,6 +104,17 @@ export const RunResult = z.object({
   badRanges: z.int().nonnegative(),
   seconds: z.number().nonnegative(),
   limitingStage: Bottleneck,
+  /** What became of the plan's standby. If it is `behind`, a later run applies a newer point. */
+  standby: z
+    .discriminatedUnion("state", [
+      z.object({
+        state: z.literal("applied"),
+        bytesWritten: z.int().nonnegative(),
+        seconds: z.number().nonnegative(),
+      }),
+      z.object({ state: z.literal("behind"), failure: Failure }),
+    ])
+    .optional(),
 });
 export type RunResult = z.infer<typeof RunResult>;
 
@@ -144,6 +158,9 @@ export const Plan = z.object({
   allBlocks: z.boolean(),
   bandwidthLimitBytesPerSecond: z.int().nullable(),
   retention: Retention,
+  standbyTargetId: AgentId.nullable(),
+  /** The recovery point that the standby equals; `null` if it equals none. */
+  standbyPointId: PointId.nullable(),
   /** The age of what the newest recovery point holds; `null` if there is none. */
   lagSeconds: z.number().nullable(),
   lag: LagState,

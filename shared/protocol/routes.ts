@@ -300,7 +300,7 @@ export const routes = {
     handler: "data-access",
     auth: "agent",
     summary:
-      "Returns temporary credentials for a target host to read the repository that a conversion assigned to it.",
+      "Returns temporary credentials for a target host to read the repository that a conversion or a protection run assigned to it.",
     response: DataAccess,
     status: 201,
   },

@@ -74,6 +74,18 @@ const outputs: Partial<Record<CommandKind, (command: Dispatched) => object>> = {
     bytesWritten: 64,
     seconds: 1,
   }),
+  "apply-to-standby": ({ input }) => ({
+    ...{ pointId: input.pointId, disks: [{ name: "vda", sizeBytes: 64, path: "/s", method: "changes" }] },
+    ...{
+      bytesWritten: 8,
+      bytesZeroed: 0,
+      bytesFetched: 8,
+      bytesRead: 0,
+      leavesChecked: 0,
+      leavesRepaired: 0,
+    },
+    seconds: 1,
+  }),
   verify: () => ({ bytesVerified: 64, seconds: 1 }),
   "boot-check": () => ({ verdict: "booted", reason: "login prompt", seconds: 5 }),
 };

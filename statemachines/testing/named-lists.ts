@@ -63,6 +63,7 @@ export const retryLists: Readonly<Record<string, readonly object[]>> = {
   "a source that is staged": [DAY, bootCommand],
   "a source that is armed": [silent(10), bootCommand],
   "a source that restarts": [silent(10), command],
+  "a standby that may stay behind": [silent(3), passing("CommandOutOfTimeError", "StandbyBusyError")],
   "a machine that is to report": [command],
   "a boot environment that works": [silent(30), command],
   "a boot environment that is to restart home": [silent(3), command],
@@ -106,6 +107,13 @@ function late(next: string, error: string, cause = ""): object {
 }
 
 export const catchLists: Readonly<Record<string, readonly object[]>> = {
+  "leaves the standby behind": [
+    {
+      ErrorEquals: ["States.ALL"],
+      Assign: { standby: { notApplied: AS_IT_IS } },
+      Next: "Finish",
+    },
+  ],
   "ends the conversion": [any("Abandon")],
   "begins another clone where the outcome of one was lost": [
     {

@@ -20,6 +20,8 @@ export function planOf(plan: PlanRecord, lastRun: RunRecord | undefined, now: nu
     allBlocks,
     bandwidthLimitBytesPerSecond: plan.bandwidthLimitBytesPerSecond ?? null,
     retention,
+    standbyTargetId: plan.standbyTargetId ?? null,
+    standbyPointId: plan.standbyPointId ?? null,
     ...lagOf(plan, now),
     lateAt: plan.lateAt ?? null,
     lastRun: lastRun ? runOf(lastRun) : null,

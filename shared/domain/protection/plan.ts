@@ -40,6 +40,9 @@ export const PlanRecord = z.object({
   allBlocks: z.boolean(),
   bandwidthLimitBytesPerSecond: z.int().optional(),
   retention: Retention,
+  standbyTargetId: AgentId.optional(),
+  /** The recovery point that the standby equals, as its target host reported last. */
+  standbyPointId: PointId.optional(),
   /** A time from which intervals are counted. */
   anchorAt: Timestamp,
   /** The time of the timetable that is due next; absent unless the plan is active. */
@@ -143,6 +146,11 @@ export function secondsToFollowing(plan: PlanRecord): number {
   return Math.round((dueTime(advanced(position, plan, due), plan) - due) / 1000);
 }
 
+/** The plan with the point that its standby equals now. */
+export function standbyAt(plan: PlanRecord, pointId: string): PlanRecord {
+  return plan.standbyPointId === pointId ? plan : { ...plan, standbyPointId: pointId };
+}
+
 function positionOf({ anchorAt, dueAt }: PlanRecord): PlanPosition | undefined {
   return dueAt === undefined ? undefined : { anchor: Date.parse(anchorAt), due: Date.parse(dueAt) };
 }
@@ -171,9 +179,16 @@ function withChanges(plan: PlanRecord, edit: PlanEdit): PlanRecord {
       : edit.intervalSeconds !== undefined
         ? { cron: undefined }
         : {};
+  // Another target host has no standby yet.
+  const hasOther = edit.standbyTargetId !== undefined && edit.standbyTargetId !== plan.standbyTargetId;
   const changes = Object.entries(edit).filter(([, value]) => value !== undefined);
   const values = changes.map(([name, value]) => [name, value === null ? undefined : value]);
-  return { ...plan, ...replaced, ...Object.fromEntries(values) };
+  return {
+    ...plan,
+    ...replaced,
+    ...(hasOther ? { standbyPointId: undefined } : {}),
+    ...Object.fromEntries(values),
+  };
 }
 
 function requireTimes({ cron, timeZone, blackout }: Timetable, now: number): void {

@@ -32,6 +32,7 @@ export const RunRecord = z.object({
   disks: z.array(DiskName),
   allBlocks: z.boolean(),
   bandwidthLimitBytesPerSecond: z.int().optional(),
+  standbyTargetId: AgentId.optional(),
   reason: z.string().optional(),
   failure: FailureSchema.optional(),
   result: RunResult.optional(),
@@ -69,7 +70,7 @@ export function newRun(
   },
 ): RunRecord {
   const { dueAt, trigger, pointId, source, requestedBy, now } = given;
-  const { id: planId, sourceId, allBlocks, bandwidthLimitBytesPerSecond } = plan;
+  const { id: planId, sourceId, allBlocks, bandwidthLimitBytesPerSecond, standbyTargetId } = plan;
   return {
     id: runIdOf(planId, dueAt),
     planId,
@@ -83,6 +84,7 @@ export function newRun(
     disks: plan.disks ?? source.inventory?.disks.map(({ name }) => name) ?? [],
     allBlocks,
     bandwidthLimitBytesPerSecond,
+    standbyTargetId,
     requestedBy,
     version: 0,
   };
@@ -90,7 +92,7 @@ export function newRun(
 
 /** The input of the workflow's execution, from the record alone, so that a repeated start sends the same. */
 export function runInput(run: RunRecord) {
-  const { id, sourceId, pointId, disks, allBlocks, bandwidthLimitBytesPerSecond } = run;
+  const { id, planId, sourceId, pointId, disks, allBlocks, bandwidthLimitBytesPerSecond } = run;
   return {
     runId: id,
     sourceId,
@@ -98,6 +100,7 @@ export function runInput(run: RunRecord) {
     disks,
     allBlocks,
     ...(bandwidthLimitBytesPerSecond === undefined ? {} : { bandwidthLimitBytesPerSecond }),
+    ...(run.standbyTargetId === undefined ? {} : { standby: { planId, targetId: run.standbyTargetId } }),
   };
 }
 
@@ -129,14 +132,15 @@ export function failedRun(run: RunRecord, failure: Failure, now: string): RunRec
   return runHasEnded(run) ? run : { ...run, state: moved(run, "failed"), failure, endedAt: now };
 }
 
-export function runAsOwner({ id, planId, sourceId, requestedBy, state, pointId }: RunRecord): CommandOwner {
+export function runAsOwner(run: RunRecord): CommandOwner {
+  const { id, planId, sourceId, requestedBy, state, pointId, standbyTargetId: targetId } = run;
   const ownerStates = { stopping: "cancelling", skipped: "cancelled" } as const;
   const ownerState = state === "stopping" || state === "skipped" ? ownerStates[state] : state;
-  return { id, sourceId, requestedBy, state: ownerState, pointId, madeBy: { runId: id, planId } };
+  return { id, sourceId, targetId, requestedBy, state: ownerState, pointId, madeBy: { runId: id, planId } };
 }
 
 /** The run as the API shows it. */
-export function runOf({ pointRecorded, ...run }: RunRecord): Run {
+export function runOf({ pointRecorded, standbyTargetId: _, ...run }: RunRecord): Run {
   return { ...run, pointId: pointRecorded ? run.pointId : undefined };
 }
 
