@@ -25,6 +25,7 @@ export function describePlan(plan: Plan): string {
     `  behind: ${lagText(plan)}${plan.lateAt ? ` (late if there is no new point by ${plan.lateAt})` : ""}`,
     `  next run: ${plan.nextRunAt ?? "none"}`,
   ];
+  if (plan.accept.length > 0) lines.splice(2, 0, `  accepted: ${plan.accept.join(", ")}`);
   if (blackout.length > 0) {
     const hours = blackout.map(hoursText).join("; ");
     lines.splice(3, 0, `  starts no run, and promises no point, ${hours} ${plan.timeZone}`);

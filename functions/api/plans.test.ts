@@ -41,6 +41,23 @@ test("a source has one plan; when it is deleted, it can have another", async () 
   expect((await create(hourly)).status).toBe(201);
 });
 
+test("a plan of a disk that is in use is refused, unless an operator accepts that its points are not consistent", async () => {
+  await world.store.agents.modify("agt_source", ({ inventory, ...source }) => ({
+    ...source,
+    inventory: inventory && {
+      ...inventory,
+      disks: inventory.disks.map((disk) => ({ ...disk, inUse: true, mountPoints: ["/srv"] })),
+    },
+  }));
+  expect(await create(hourly)).toMatchObject({
+    status: 409,
+    body: { name: "PreflightFailedError", hint: expect.stringContaining("--accept disk-in-use") },
+  });
+  expect((await world.store.agents.get("agt_source")).planId).toBeUndefined();
+  const accepted = await create({ ...hourly, accept: ["disk-in-use"] });
+  expect(accepted).toMatchObject({ status: 201, body: { accept: ["disk-in-use"] } });
+});
+
 test("a plan that was never stored gives its source up after two minutes", async () => {
   const never = "plan_01jd3v8q6m4x2k7zt5w9h0n1yb";
   await world.store.agents.modify("agt_source", (source) => ({ ...source, planId: never }));

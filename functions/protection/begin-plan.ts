@@ -1,5 +1,6 @@
 import { protectedBy, requireServing, unprotected } from "#shared/domain/agent.ts";
 import { timeOfId } from "#shared/domain/id.ts";
+import { requireUnused } from "#shared/domain/preflight/unused-disk-rules.ts";
 import { newPlan, type PlanRecord } from "#shared/domain/protection/plan.ts";
 import { InvalidInputError, WrongStateError } from "#shared/errors.ts";
 import type { NewPlan } from "#shared/protocol/protection.ts";
@@ -56,6 +57,8 @@ async function admit(
     const message = `source ${source.name} has no disk ${unknown.join(", ")}: it has ${known?.join(", ")}`;
     throw new InvalidInputError([{ path: "disks", message }]);
   }
+  const chosen = source.inventory?.disks.filter(({ name }) => request.disks?.includes(name) ?? true) ?? [];
+  requireUnused(chosen, request.accept);
   const plan = newPlan(request, { id, requestedBy, now: clock.now() });
   const stale = await stalePlan(source.planId, deps);
   await store.agents.modify(source.id, (current) =>

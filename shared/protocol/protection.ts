@@ -4,6 +4,7 @@ import { isTimeZone, Retention } from "../domain/protection/retention.ts";
 import { Bottleneck, Failure, Timestamp } from "./common.ts";
 import { Consistency, CopiedDisk } from "./copied-disk.ts";
 import { AgentId, DiskName, PlanId, PointId, ResourceId, RunId } from "./ids.ts";
+import { AcceptableRule } from "./rule-names.ts";
 import { CaptureMode } from "./taken-point.ts";
 
 const TIME_OF_DAY = /^([01]\d|2[0-3]):[0-5]\d$/;
@@ -52,10 +53,18 @@ const copying = {
   standbyTargetId: ResourceId.optional(),
 };
 
+/** The rule that an operator may accept for a plan: then its points of disks in use are not consistent. */
+export const PlanRule = AcceptableRule.extract(["disk-in-use"]);
+
 const EITHER = "give either intervalSeconds or cron";
 
 export const NewPlan = z
-  .strictObject({ sourceId: ResourceId, ...scheduling, ...copying })
+  .strictObject({
+    sourceId: ResourceId,
+    ...scheduling,
+    ...copying,
+    accept: z.array(PlanRule).max(1).default([]),
+  })
   .refine(({ intervalSeconds, cron }) => (intervalSeconds === undefined) !== (cron === undefined), {
     path: ["intervalSeconds"],
     message: EITHER,
@@ -161,6 +170,7 @@ export const Plan = z.object({
   standbyTargetId: AgentId.nullable(),
   /** The recovery point that the standby equals; `null` if it equals none. */
   standbyPointId: PointId.nullable(),
+  accept: z.array(PlanRule),
   /** The age of what the newest recovery point holds; `null` if there is none. */
   lagSeconds: z.number().nullable(),
   lag: LagState,

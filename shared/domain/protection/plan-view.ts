@@ -6,7 +6,8 @@ import { type RunRecord, runOf } from "./run.ts";
 
 /** `now`: milliseconds since 1970. */
 export function planOf(plan: PlanRecord, lastRun: RunRecord | undefined, now: number): Plan {
-  const { id, sourceId, state, timeZone, blackout, allBlocks, retention, requestedBy, createdAt } = plan;
+  const { id, sourceId, state, timeZone, blackout, allBlocks, retention, accept } = plan;
+  const { requestedBy, createdAt } = plan;
   return {
     id,
     sourceId,
@@ -22,6 +23,7 @@ export function planOf(plan: PlanRecord, lastRun: RunRecord | undefined, now: nu
     retention,
     standbyTargetId: plan.standbyTargetId ?? null,
     standbyPointId: plan.standbyPointId ?? null,
+    accept,
     ...lagOf(plan, now),
     lateAt: plan.lateAt ?? null,
     lastRun: lastRun ? runOf(lastRun) : null,

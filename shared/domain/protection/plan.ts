@@ -3,7 +3,13 @@ import { z } from "zod";
 import { InvalidInputError, WrongStateError } from "../../errors.ts";
 import { Timestamp } from "../../protocol/common.ts";
 import { AgentId, DiskName, PlanId, PointId, RunId } from "../../protocol/ids.ts";
-import { BlackoutWindow, type NewPlan, type PlanEdit, PlanState } from "../../protocol/protection.ts";
+import {
+  BlackoutWindow,
+  type NewPlan,
+  type PlanEdit,
+  PlanRule,
+  PlanState,
+} from "../../protocol/protection.ts";
 import { move, type Transitions } from "../transitions.ts";
 import { isAlwaysBlackout } from "./blackout.ts";
 import { findCronProblem } from "./cron.ts";
@@ -43,6 +49,8 @@ export const PlanRecord = z.object({
   standbyTargetId: AgentId.optional(),
   /** The recovery point that the standby equals, as its target host reported last. */
   standbyPointId: PointId.optional(),
+  /** Rules that `requestedBy` accepted although they do not hold. */
+  accept: z.array(PlanRule).default([]),
   /** A time from which intervals are counted. */
   anchorAt: Timestamp,
   /** The time of the timetable that is due next; absent unless the plan is active. */
