@@ -10,6 +10,8 @@ import { cancel } from "./commands/cancel.ts";
 import { collectGarbage } from "./commands/collect-garbage.ts";
 import { conversions } from "./commands/conversions.ts";
 import { convert } from "./commands/convert.ts";
+import { drill } from "./commands/drill.ts";
+import { drills } from "./commands/drills.ts";
 import { enrolToken } from "./commands/enrol-token.ts";
 import { enrolmentRequests } from "./commands/enrolment-requests.ts";
 import { planCommand } from "./commands/plan.ts";
@@ -48,6 +50,8 @@ export const commands: CliCommand[] = [
   plans,
   planCommand,
   points,
+  drill,
+  drills,
   prune,
   collectGarbage,
   restore,

@@ -54,6 +54,18 @@ export class ConversionNotCompletedError extends CausewayError {
   }
 }
 
+/** A drill that `--wait` waited for failed, or did not see its clone boot. */
+export class DrillNotPassedError extends CausewayError {
+  override readonly name = "DrillNotPassedError";
+  readonly retryable = false;
+  readonly hint: string;
+
+  constructor(message: string, hint: string) {
+    super(message);
+    this.hint = hint;
+  }
+}
+
 /** A protection run that was asked for did not begin. */
 export class RunSkippedError extends CausewayError {
   override readonly name = "RunSkippedError";

@@ -218,7 +218,7 @@ test("every machine may invoke the functions that its definition calls, and no o
   const template = templates().get("CausewayWorkflow");
   const machines = Object.values(template?.findResources("AWS::StepFunctions::StateMachine") ?? {});
   const policies = Object.entries(template?.findResources("AWS::IAM::Policy") ?? {});
-  expect(machines).toHaveLength(7);
+  expect(machines).toHaveLength(8);
   for (const { Properties } of machines) {
     const role = (Properties.RoleArn["Fn::GetAtt"] as [string])[0];
     const [, policy] = policies.find(([, one]) => JSON.stringify(one).includes(`"Ref":"${role}"`)) ?? [];
@@ -310,10 +310,12 @@ test("only the functions that send commands sign, with a key that does nothing e
   ]);
   expect(holders("kms:Sign")).toEqual([
     "AbandonConversion",
+    "AbandonDrill",
     "AbandonRun",
     "AgentEvents",
     "Conversions",
     "DispatchCommand",
+    "Drills",
     "Plans",
     "RunPlan",
     "WatchPlans",

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { RecordNotOursError } from "#shared/errors.ts";
 import { canonicalJson } from "#shared/protocol/canonical-json.ts";
-import { ConversionId, PlanId } from "#shared/protocol/ids.ts";
+import { OwnerId, PlanId } from "#shared/protocol/ids.ts";
 import { DataFile, type Identity } from "../identity/identity.ts";
 import { insideFolder } from "../machine/inside-folder.ts";
 
@@ -26,11 +26,11 @@ export interface RecordsOptions<T> {
   key: Uint8Array;
 }
 
-const RecordId = z.union([ConversionId, PlanId]);
+const RecordId = z.union([OwnerId, PlanId]);
 
 /**
- * An agent's record of each conversion or plan, in its own folder; what it does later depends on it. Each
- * record has a code made with the agent's key, which also covers its kind and its id. A file that another
+ * An agent's record of each owner or plan, in its own folder; what it does later depends on it. Each record
+ * has a code made with the agent's key, which also covers its kind and its id. A file that another
  * user wrote or moved there is refused with `RecordNotOursError`. See docs/decisions/0085.
  */
 export class AgentRecords<T> {

@@ -57,7 +57,7 @@ export function bootCheckExecutor({
       const { key } = await putNamedByContent(
         evidence,
         await readFile(path),
-        (sha256) => `evidence/${agentId}/${input.conversionId}/${sha256}/${name}`,
+        (sha256) => `evidence/${agentId}/${input.ownerId}/${sha256}/${name}`,
       );
       return key;
     };

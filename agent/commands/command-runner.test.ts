@@ -47,7 +47,7 @@ const release = (commandId: string): Command => ({
   type: "command",
   commandId,
   kind: "release",
-  input: { conversionId: "cnv_1" },
+  input: { ownerId: "cnv_1" },
   requestedBy: "ada",
   issuedAt: "2030-01-01T00:00:00.000Z",
 });
@@ -153,13 +153,13 @@ test("another command under the id of one that runs, or has run, is refused with
   const order: string[] = [];
   let finish = () => {};
   const { runner, results, path } = world({
-    release: async ({ conversionId }) => {
-      order.push(conversionId);
+    release: async ({ ownerId }) => {
+      order.push(ownerId);
       await new Promise<void>((resolve) => (finish = resolve));
       return {};
     },
   });
-  const other = { ...release("a"), input: { conversionId: "cnv_2" } };
+  const other = { ...release("a"), input: { ownerId: "cnv_2" } };
   runner.receive(release("a"));
   await until(() => order.length === 1);
   runner.receive(other);
@@ -294,15 +294,15 @@ test.each(["constructor", "__proto__", "toString", "hasOwnProperty", "no-such-ki
 
 test.each(["", "..", "../x", "/", "cnv_1/../..", "cnv_1\0", "CNV_1"])(
   "a release of %j never reaches the executor",
-  async (conversionId) => {
+  async (ownerId) => {
     const released: string[] = [];
     const { runner, results } = world({
       release: async (input) => {
-        released.push(input.conversionId);
+        released.push(input.ownerId);
         return {};
       },
     });
-    runner.receive({ ...release("a"), input: { conversionId } });
+    runner.receive({ ...release("a"), input: { ownerId } });
     await until(() => results().length === 1);
     expect(results()).toMatchObject([{ failure: { name: "UnknownCommandError" } }]);
     expect(released).toEqual([]);

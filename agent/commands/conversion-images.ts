@@ -7,7 +7,7 @@ import { AgentId, DiskBytes, DiskName, PointId } from "#shared/protocol/ids.ts";
 import { findOwnFolder, insideFolder, makeOwnFolder } from "../machine/inside-folder.ts";
 import type { AgentRecords } from "./agent-records.ts";
 
-/** The images that a conversion wrote. */
+/** The images that were written for an owner. */
 export const WrittenImages = z.strictObject({
   sourceId: AgentId,
   pointId: PointId,
@@ -20,15 +20,16 @@ export type WrittenImages = z.infer<typeof WrittenImages>;
 
 /** The images that a command refers to. */
 export interface WantedImages {
-  conversionId: string;
+  ownerId: string;
   sourceId: string;
   pointId: string;
   disks: readonly WrittenDisk[];
 }
 
 /**
- * The images on this target host, by conversion. All paths are built here from ids, names and formats. The
- * agent reads, starts and removes only what it recorded before it began to write.
+ * The images on this target host, by their owner: a conversion or a drill. All paths are built here
+ * from ids, names and formats. The agent reads, starts and removes only what it recorded before it began to
+ * write.
  */
 export class ConversionImages {
   readonly #imagesDir: string;
@@ -41,45 +42,45 @@ export class ConversionImages {
 
   /**
    * Records what is about to be written, and returns the folder for it. Throws `ImagesNotOursError` if other
-   * images were written for this conversion before, or if this agent did not create its folder.
+   * images were written for this owner before, or if this agent did not create its folder.
    */
-  async begin(conversionId: string, wanted: Omit<WrittenImages, "complete">): Promise<string> {
-    const before = await this.#records.read(conversionId);
+  async begin(ownerId: string, wanted: Omit<WrittenImages, "complete">): Promise<string> {
+    const before = await this.#records.read(ownerId);
     if (before && !isSame(before, wanted))
       throw new ImagesNotOursError(
-        conversionId,
+        ownerId,
         "it has others, from another recovery point or in another format",
       );
-    if (!before && (await findOwnFolder(this.#imagesDir, conversionId)))
-      throw new ImagesNotOursError(conversionId, "its folder existed before it");
-    if (!before) await this.#records.write(conversionId, { ...wanted, complete: false });
-    return makeOwnFolder(this.#imagesDir, conversionId);
+    if (!before && (await findOwnFolder(this.#imagesDir, ownerId)))
+      throw new ImagesNotOursError(ownerId, "its folder existed before it");
+    if (!before) await this.#records.write(ownerId, { ...wanted, complete: false });
+    return makeOwnFolder(this.#imagesDir, ownerId);
   }
 
   /** Records that all images are complete. */
-  async finish(conversionId: string, written: Omit<WrittenImages, "complete">): Promise<void> {
-    await this.#records.write(conversionId, { ...written, complete: true });
+  async finish(ownerId: string, written: Omit<WrittenImages, "complete">): Promise<void> {
+    await this.#records.write(ownerId, { ...written, complete: true });
   }
 
-  pathOf(conversionId: string, disk: string, format: DiskFormat): string {
-    return insideFolder(this.#imagesDir, conversionId, `${disk}.${format}`);
+  pathOf(ownerId: string, disk: string, format: DiskFormat): string {
+    return insideFolder(this.#imagesDir, ownerId, `${disk}.${format}`);
   }
 
   /**
    * The images that a command refers to. Throws `ImagesNotOursError` unless this agent wrote each of them for
-   * this conversion.
+   * this owner.
    */
   async require(wanted: WantedImages): Promise<{ folder: string; disks: WrittenDisk[] }> {
-    const { conversionId, sourceId, pointId, disks } = wanted;
-    const refuse = (why: string) => new ImagesNotOursError(conversionId, why);
-    const written = await this.#records.read(conversionId);
-    const folder = await findOwnFolder(this.#imagesDir, conversionId);
+    const { ownerId, sourceId, pointId, disks } = wanted;
+    const refuse = (why: string) => new ImagesNotOursError(ownerId, why);
+    const written = await this.#records.read(ownerId);
+    const folder = await findOwnFolder(this.#imagesDir, ownerId);
     if (!written?.complete || !folder) throw refuse("this agent has not written them here");
     if (disks.length !== written.disks.length) throw refuse("some are missing");
     if (written.sourceId !== sourceId || written.pointId !== pointId)
       throw refuse("they are from another recovery point");
     const wantedDisks = disks.map(({ name, format, sizeBytes, path: told }) => {
-      const path = this.pathOf(conversionId, name, format);
+      const path = this.pathOf(ownerId, name, format);
       const known = written.disks.find((disk) => disk.name === name);
       if (!known || written.format !== format) throw refuse(`there is no ${name} in the format ${format}`);
       if (known.sizeBytes !== sizeBytes || path !== told)
@@ -93,12 +94,12 @@ export class ConversionImages {
     return { folder, disks: wantedDisks };
   }
 
-  /** Removes what this agent wrote for a conversion, if anything. */
-  async remove(conversionId: string): Promise<void> {
-    if (!(await this.#records.read(conversionId))) return;
-    const folder = await findOwnFolder(this.#imagesDir, conversionId);
+  /** Removes what this agent wrote for an owner, if anything. */
+  async remove(ownerId: string): Promise<void> {
+    if (!(await this.#records.read(ownerId))) return;
+    const folder = await findOwnFolder(this.#imagesDir, ownerId);
     if (folder) await rm(folder, { recursive: true, force: true });
-    await this.#records.forget(conversionId);
+    await this.#records.forget(ownerId);
   }
 }
 

@@ -11,8 +11,8 @@ import type { ConversionImages } from "./conversion-images.ts";
 import type { Executor } from "./executor.ts";
 
 export interface TargetDeps {
-  /** The repository that a conversion assigned to this host, for reading. */
-  repository: (conversionId: string) => Promise<Repository>;
+  /** The repository that a conversion or drill assigned to this host, for reading. */
+  repository: (ownerId: string) => Promise<Repository>;
   images: ConversionImages;
 }
 
@@ -23,13 +23,13 @@ export interface TargetDeps {
  */
 export function materialiseExecutor({ repository, images }: TargetDeps): Executor<"materialise"> {
   return async (input, { signal, progress }) => {
-    const { conversionId, sourceId, pointId, format } = input;
+    const { ownerId, sourceId, pointId, format } = input;
     const began = performance.now();
-    const source = await repository(conversionId);
+    const source = await repository(ownerId);
     const { disks } = asCaptured(await readPoint(source, pointId), input);
     const planned = { sourceId, pointId, format, disks: disks.map(sizeOf) };
-    const folder = await images.begin(conversionId, planned);
-    const pathOf = (disk: PointDisk) => images.pathOf(conversionId, disk.name, format);
+    const folder = await images.begin(ownerId, planned);
+    const pathOf = (disk: PointDisk) => images.pathOf(ownerId, disk.name, format);
     const missing = [];
     for (const disk of disks) if (!(await exists(pathOf(disk)))) missing.push(disk);
     await requireRoom(folder, sum(missing));
@@ -50,7 +50,7 @@ export function materialiseExecutor({ repository, images }: TargetDeps): Executo
         await image.abort();
       }
     }
-    await images.finish(conversionId, planned);
+    await images.finish(ownerId, planned);
     const seconds = (performance.now() - began) / 1000;
     const written = disks.map((disk) => ({ ...sizeOf(disk), path: pathOf(disk), format }));
     return { disks: written, bytesWritten: sum(missing), seconds };

@@ -39,7 +39,7 @@ const context = {
   progress: () => {},
   retract: async () => {},
 };
-const ids = { conversionId: "cnv_1", sourceId: "agt_1", pointId: "rp_1" };
+const ids = { ownerId: "cnv_1", sourceId: "agt_1", pointId: "rp_1" };
 let dir: string;
 const source = { sourceId: "agt_1", dataKey: Buffer.alloc(32, 7) };
 let captured: Map<string, Buffer>;
@@ -86,7 +86,7 @@ async function world(change: (disk: PointDisk) => object = (same) => same) {
   });
   const images = new ConversionImages(imagesDir, records);
   const deps = { repository: async () => repository, images };
-  const release = releaseExecutor((conversionId) => images.remove(conversionId));
+  const release = releaseExecutor((ownerId) => images.remove(ownerId));
   const evidence = new MemoryStore();
   return {
     imagesDir,
@@ -108,7 +108,7 @@ async function world(change: (disk: PointDisk) => object = (same) => same) {
         { ...ids, disks: [], firmware: "bios", memoryMiB: 64, timeoutSeconds: 1, ...wanted },
         context,
       ),
-    release: (conversionId: string) => release({ conversionId }, context),
+    release: (ownerId: string) => release({ ownerId }, context),
   };
 }
 
@@ -198,7 +198,7 @@ test("images are verified and booted only if this agent wrote them for this conv
   rmSync(target.imagesDir, { recursive: true });
   const { disks } = await target.materialise();
   await refused({ disks: [written(elsewhere)] });
-  await refused({ conversionId: "cnv_2", disks });
+  await refused({ ownerId: "cnv_2", disks });
   await refused({ pointId: "rp_2", disks });
   await refused({ sourceId: "agt_9", disks });
   await refused({ disks: disks.map((disk) => ({ ...disk, format: "qcow2" as const })) });

@@ -13,10 +13,10 @@ import type { TargetDeps } from "./materialise.ts";
  */
 export function verifyExecutor({ repository, images }: TargetDeps): Executor<"verify"> {
   return async (input, { signal, progress }) => {
-    const { conversionId, pointId } = input;
+    const { ownerId, pointId } = input;
     const meter = new ProgressMeter(progress);
     const { disks } = await images.require(input);
-    const source = await repository(conversionId);
+    const source = await repository(ownerId);
     const point = await readPoint(source, pointId);
     const bytesTotal = disks.reduce((sum, disk) => sum + disk.sizeBytes, 0);
     meter.expect(bytesTotal);

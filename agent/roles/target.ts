@@ -36,7 +36,7 @@ export const targetRole: Role = async ({ identity, settings, cloud, machine, dat
   const repository = (conversionId: string): Promise<Repository> =>
     openReadableRepository({
       endpoint: awsEndpoint,
-      requestAccess: () => api.openConversionData({ parameters: { id: conversionId } }),
+      requestAccess: () => api.openOwnerData({ parameters: { id: conversionId } }),
       now: cloud.now,
       random: cloud.random,
     });

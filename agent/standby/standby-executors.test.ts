@@ -15,7 +15,7 @@ const context = {
   retract: async () => {},
 };
 const owner = { ownerId: "run_1", planId: PLAN, sourceId: SOURCE };
-const target = { conversionId: "cnv_1", planId: PLAN, sourceId: SOURCE };
+const target = { ownerId: "cnv_1", planId: PLAN, sourceId: SOURCE };
 let world: StandbyWorld;
 
 beforeEach(() => {

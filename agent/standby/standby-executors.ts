@@ -79,16 +79,16 @@ async function apply(
 
 async function clone(
   { standbys, images }: StandbyDeps,
-  { conversionId, planId, sourceId, pointId, disks }: CommandInput<"clone-standby">,
+  { ownerId, planId, sourceId, pointId, disks }: CommandInput<"clone-standby">,
   { signal }: ExecutionContext,
 ): Promise<CommandOutput<"clone-standby">> {
   const began = performance.now();
   const format = "raw";
   const planned = { sourceId, pointId, format, disks: disks.map(sizeOf) } as const;
-  await images.begin(conversionId, planned);
-  const pathOf = (disk: string) => images.pathOf(conversionId, disk, format);
+  await images.begin(ownerId, planned);
+  const pathOf = (disk: string) => images.pathOf(ownerId, disk, format);
   const cloned = await cloneStandby({ standbys, planId, ...planned, pathOf, signal });
-  await images.finish(conversionId, planned);
+  await images.finish(ownerId, planned);
   return {
     disks: planned.disks.map((disk) => ({ ...disk, path: pathOf(disk.name), format })),
     ...cloned,

@@ -1,10 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
-import { CausewayError } from "#shared/errors.ts";
-import type { ApiClient } from "#shared/protocol/client.ts";
 import { DiskFormat } from "#shared/protocol/common.ts";
 import { ConversionType, conversionTypes, typeChoices } from "#shared/protocol/conversion-types.ts";
-import type { Conversion, NewConversion } from "#shared/protocol/resources.ts";
+import type { NewConversion } from "#shared/protocol/resources.ts";
 import { AcceptableRule } from "#shared/protocol/rule-names.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import {
@@ -19,16 +16,12 @@ import {
   timeOption,
 } from "../command.ts";
 import { ConversionNotCompletedError, UsageError } from "../errors.ts";
-import { ProgressLine } from "../progress.ts";
 import { print } from "../terminal.ts";
+import { waitForEnd } from "../wait-for-end.ts";
 import { ACCEPT_HELP } from "./accept.ts";
 import { progressLine } from "./conversion-progress.ts";
 import { BOOT_IMAGE_HELP, TYPE_HELP } from "./conversion-type-help.ts";
 import { describe } from "./conversions.ts";
-
-const POLL_MS = 1_000;
-/** How long `--wait` tolerates an outage of the control plane. The conversion itself continues. */
-const MAX_OUTAGE_MS = 15 * 60_000;
 
 export const convert: CliCommand = {
   name: "convert",
@@ -89,7 +82,11 @@ export const convert: CliCommand = {
       return;
     }
     if (!call.json) call.terminal.err(`${started.id} started; it continues if you stop waiting\n`);
-    const ended = await waitFor(api, started.id, call);
+    const ended = await waitForEnd(
+      () => api.getConversion({ parameters: { id: started.id } }),
+      (conversion) => progressLine(conversion) ?? "starting",
+      call.terminal,
+    );
     print(call.terminal, call.json, ended, () => describe(ended));
     if (ended.state !== "completed") {
       const failure = ended.failure ?? {
@@ -132,28 +129,4 @@ function requestOf(call: CliCall): NewConversion {
     ...(deadlineSeconds !== undefined ? { deadlineSeconds } : {}),
     ...(bootImageId !== undefined ? { bootImageId } : {}),
   };
-}
-
-/** Polls until the conversion has ended, even if the control plane restarts meanwhile. */
-async function waitFor(api: ApiClient, id: string, call: CliCall): Promise<Conversion> {
-  const line = new ProgressLine(call.terminal);
-  let lastAnswer = performance.now();
-  try {
-    for (;;) {
-      try {
-        const conversion = await api.getConversion({ parameters: { id } });
-        lastAnswer = performance.now();
-        if (conversion.endedAt) return conversion;
-        line.show(progressLine(conversion) ?? "starting");
-      } catch (error) {
-        const passing =
-          error instanceof CausewayError && error.retryable && performance.now() - lastAnswer < MAX_OUTAGE_MS;
-        if (!passing) throw error;
-        line.show("the control plane does not answer; retrying");
-      }
-      await sleep(POLL_MS);
-    }
-  } finally {
-    line.end();
-  }
 }

@@ -6,7 +6,7 @@ import { bytes } from "../units.ts";
 
 export const points: CliCommand = {
   name: "points",
-  summary: "Lists the recovery points of a source server",
+  summary: "Lists the recovery points of a source server, and what their newest drills found",
   usage: "points SOURCE",
   help: API_HELP,
   examples: ["causeway points agt_01jd3v8q6m4x2k7zt5w9h0n1yb"],
@@ -22,8 +22,7 @@ export const points: CliCommand = {
       ...point,
       consistency: leastConsistency(point.disks.map(({ consistency }) => consistency)),
       bytesStored: point.bytesStored ?? null,
-      // No recorded check of this point.
-      bootTested: null,
+      bootTested: point.bootTested ?? null,
     }));
     print(call.terminal, call.json, { items: shown, cursor: null }, () => {
       const rows = shown.map((point) => [
@@ -32,6 +31,7 @@ export const points: CliCommand = {
         point.prunedAt ?? "-",
         point.consistency,
         point.bytesStored === null ? "-" : bytes(point.bytesStored),
+        point.bootTested?.verdict ?? "-",
         point.disks
           .map(
             (disk) =>
@@ -40,7 +40,7 @@ export const points: CliCommand = {
           .join(", "),
       ]);
       return table(
-        ["ID", "CREATED", "PRUNED", "CONSISTENCY", "STORED", "DISKS"],
+        ["ID", "CREATED", "PRUNED", "CONSISTENCY", "STORED", "BOOT TEST", "DISKS"],
         rows,
         "No recovery point yet: `causeway protect` and `causeway convert` make some.",
       );

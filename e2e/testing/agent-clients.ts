@@ -28,5 +28,5 @@ export function kmsWith(
 /** The rights that the control plane grants this agent for reading a conversion's data. */
 export async function dataOf(identity: Identity, conversionId: string): Promise<DataAccess> {
   const api = agentApi(identity, { credentials: certificateCredentials(identity), now: Date.now });
-  return api.openConversionData({ parameters: { id: conversionId } });
+  return api.openOwnerData({ parameters: { id: conversionId } });
 }

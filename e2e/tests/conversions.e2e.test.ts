@@ -4,6 +4,7 @@ import { mkdtemp, open, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Drill } from "#shared/protocol/drill.ts";
 import type { NewConversion } from "#shared/protocol/resources.ts";
 import { changeTestDisk } from "../testing/disk-content.ts";
 import { Site } from "../testing/site.ts";
@@ -186,6 +187,33 @@ test("unreadable parts of a device are reported as bad ranges, and everything el
       }),
     ]),
   });
+});
+
+test("a drill boots a recovery point, keeps its evidence, and removes the clone; cancelled, it removes it too", async () => {
+  const { recoveryPointId = "" } = await site.ended(await site.convert("small"));
+  const words = ["drill", recoveryPointId, "--target", site.targetId, "--boot-timeout"];
+  const { code, stdout } = await site.installation.cli([...words, "10", "--wait", "--json"]);
+  // A disk without a system: no drill can see it boot.
+  expect(code).toBe(1);
+  const drill = JSON.parse(stdout) as Drill;
+  const verdict = expect.stringMatching(/^(not-booted|unknown)$/);
+  expect(drill).toMatchObject({ state: "completed", result: { verdict, consoleLogKey: expect.any(String) } });
+  expect(
+    globSync(`s3/buckets/*/${drill.result?.consoleLogKey}@*`, { cwd: join(site.dir, "cloud") }),
+  ).toHaveLength(1);
+  expect(await site.images(drill.id)).toEqual([]);
+  const point = await site.api.getRecoveryPoint({ parameters: { id: recoveryPointId } });
+  expect(point.bootTested).toMatchObject({ drillId: drill.id, verdict: drill.result?.verdict });
+
+  const second = (await site.installation.json([...words, "600"])) as Drill;
+  await until("QEMU for the drill", () => usersOfImages()[0]);
+  await site.installation.json(["cancel", second.id]);
+  await until("the drill to end", async () => {
+    const { state } = await site.api.getDrill({ parameters: { id: second.id } });
+    return state === "cancelled" || undefined;
+  });
+  await site.released(second.id);
+  expect(usersOfImages()).toEqual([]);
 });
 
 test("a full disk on the target fails the conversion and says how much to free; once there is room, the next one completes", async () => {

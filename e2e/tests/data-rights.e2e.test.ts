@@ -197,10 +197,10 @@ test("neither a source agent nor a caller with a wrong signature may ask for a c
   await expect(dataOf(alpha, "cnv_any")).rejects.toMatchObject({ problem: { status: 403 } });
   const forged = async () => ({ ...(await credentialsOf(host)), secretAccessKey: "wrong" });
   const api = agentApi(host, { credentials: forged, now: Date.now });
-  await expect(api.openConversionData({ parameters: { id: "cnv_any" } })).rejects.toMatchObject({
+  await expect(api.openOwnerData({ parameters: { id: "cnv_any" } })).rejects.toMatchObject({
     problem: { status: 403 },
   });
-  expect((await plane.http("POST", "/conversions/cnv_any/data-access")).status).toBe(403);
+  expect((await plane.http("POST", "/owners/cnv_any/data-access")).status).toBe(403);
 });
 
 test("the access log names route, outcome and caller of each request, refused ones included", async () => {
@@ -223,8 +223,8 @@ test("the access log names route, outcome and caller of each request, refused on
     expect.objectContaining({
       ...{
         ...common,
-        routeKey: "POST /conversions/{id}/data-access",
-        path: "/conversions/cnv_logged/data-access",
+        routeKey: "POST /owners/{id}/data-access",
+        path: "/owners/cnv_logged/data-access",
       },
       ...{ status: "403", sub: "-", error: expect.stringMatching(/\w/) },
       principal: expect.stringContaining("assumed-role"),

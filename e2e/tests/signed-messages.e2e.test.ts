@@ -140,11 +140,11 @@ test("messages of others on an agent's topic change nothing and are logged", asy
   const forgeries: unknown[] = [
     "not JSON",
     reboot,
-    command("release", {}),
+    command("release", { ownerId: conversionId }),
     { type: "acknowledge", commandId: reboot.commandId },
     { type: "cancel", commandId: reboot.commandId },
     await intruder.message(reboot, idOf(elm), now),
-    await intruder.message(command("release", {}), idOf(elm), now),
+    await intruder.message(command("release", { ownerId: conversionId }), idOf(elm), now),
     // The control plane's own, for another agent, and turned into one for this agent.
     genuine,
     { ...genuine, agentId: idOf(elm) },

@@ -38,6 +38,6 @@ test("hours ahead, a target host's request to the API is understood", async () =
   const now = () => new Date(Date.now() + 9 * HOUR_MS);
   const api = agentApi(target, openAgentCloud(target, { now, random: Math.random }));
   // The API finds no conversion, so it accepted the signature.
-  const answer = api.openConversionData({ parameters: { id: "cnv_01m83vxcvf83cf2713sjg890y9" } });
+  const answer = api.openOwnerData({ parameters: { id: "cnv_01m83vxcvf83cf2713sjg890y9" } });
   await expect(answer).rejects.toMatchObject({ problem: { status: 404 } });
 });

@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
-import { aConversion } from "#shared/domain/testing/records.ts";
+import type { DrillRecord } from "#shared/domain/drill.ts";
+import { aConversion, aDrill } from "#shared/domain/testing/records.ts";
 import { apiHandler } from "../middleware/api-handler.ts";
 import { request, World } from "../testing/world.ts";
-import { openConversionData, openSourceData } from "./data-access.ts";
+import { openOwnerData, openSourceData } from "./data-access.ts";
 
 const SOURCE_CERTIFICATE = "c".repeat(64);
 const TARGET_CERTIFICATE = "d".repeat(64);
@@ -14,13 +15,13 @@ async function start(change: Parameters<typeof aConversion>[0] = {}) {
   const { store, broker, clock } = world;
   const place = { bucket: "bucket", region: "local-1", awsEndpoint: "http://aws.local" };
   const build = () => ({ store, broker, clock, ...place });
-  const operations = { openSourceData, openConversionData };
+  const operations = { openSourceData, openOwnerData };
   const handler = apiHandler({ name: "api/data-access", build, operations }, world.runtime);
   return {
     world,
     asUser: (id: string) => request(handler, "POST /sources/{id}/data-access", { id }),
     asAgent: (certificate: string, id = "cnv_1") =>
-      request(handler, "POST /conversions/{id}/data-access", { id }, { as: { certificate } }),
+      request(handler, "POST /owners/{id}/data-access", { id }, { as: { certificate } }),
   };
 }
 
@@ -47,6 +48,18 @@ test.each<[string, string, Parameters<typeof aConversion>[0]]>([
   expect(await asAgent(certificate)).toMatchObject({ status: 403, body: { name: "ForbiddenError" } });
   expect(world.broker.grants).toEqual([]);
   expect((await world.audited()).at(-1)).toMatch(/data-access-refused agt_source refused$/);
+});
+
+test.each<[string, string, Partial<DrillRecord>, number]>([
+  ["the target host of a running drill", TARGET_CERTIFICATE, {}, 201],
+  ["another target host", TARGET_CERTIFICATE, { targetId: "agt_other" }, 403],
+  ["the source of a drill", SOURCE_CERTIFICATE, {}, 403],
+  ["the target host of a cancelled drill", TARGET_CERTIFICATE, { state: "cancelling" }, 403],
+  ["the target host after the drill", TARGET_CERTIFICATE, { state: "completed" }, 403],
+])("for a drill, %s gets an answer by its right", async (_, certificate, change, expected) => {
+  const { world, asAgent } = await start();
+  await world.store.drills.add(aDrill(change));
+  expect((await asAgent(certificate, "drl_1")).status).toBe(expected);
 });
 
 test("a revoked target host gets nothing", async () => {

@@ -27,7 +27,7 @@ export const handler = apiHandler({
     region,
     awsEndpoint,
   }),
-  operations: { openSourceData, openConversionData },
+  operations: { openSourceData, openOwnerData },
 });
 
 interface Deps {
@@ -48,22 +48,22 @@ export async function openSourceData(
   return grant(source.id, actorName(actor), deps);
 }
 
-/** Only for the target host of the conversion or protection run, and only while that is running. */
-export async function openConversionData(
-  { path, actor }: Call<"openConversionData">,
+/** Only for the target host of a conversion, protection run or drill, and only while that is running. */
+export async function openOwnerData(
+  { path, actor }: Call<"openOwnerData">,
   deps: Deps,
-): Promise<Answer<"openConversionData">> {
+): Promise<Answer<"openOwnerData">> {
   const { store } = deps;
   const caller = actorName(actor);
   const agent = await store.agents.findByCertificate(caller);
   const owner = await store.owners.get(path.id);
   if (!agent || agent.revokedAt || owner.targetId !== agent.id || owner.state !== "running") {
-    await audit("refused", agent?.id ?? caller, owner.sourceId, deps, owner.madeBy);
+    await audit("refused", agent?.id ?? caller, owner.sourceId, deps, { ownerId: path.id });
     throw new ForbiddenError(
       `only the target host of ${path.id} may read its data, and only while it is running`,
     );
   }
-  return grant(owner.sourceId, agent.id, deps, owner.madeBy);
+  return grant(owner.sourceId, agent.id, deps, { ownerId: path.id });
 }
 
 async function grant(

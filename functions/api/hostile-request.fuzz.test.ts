@@ -2,7 +2,7 @@
 import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { aBootImage, aConversion, aSource } from "#shared/domain/testing/records.ts";
+import { aBootImage, aConversion, aDrill, aSource } from "#shared/domain/testing/records.ts";
 import { type OperationId, type Route, routes } from "#shared/protocol/routes.ts";
 import { hostileValue, mutated } from "#shared/protocol/testing/mutations.ts";
 import { type ApiFunction, apiHandler } from "../middleware/api-handler.ts";
@@ -13,6 +13,7 @@ import * as audit from "./audit.ts";
 import * as bootImages from "./boot-images.ts";
 import * as conversions from "./conversions.ts";
 import * as dataAccess from "./data-access.ts";
+import * as drills from "./drills.ts";
 import * as enrolmentRequests from "./enrolment-requests.ts";
 import * as enrolmentTokens from "./enrolment-tokens.ts";
 import * as preflight from "./preflight.ts";
@@ -34,6 +35,7 @@ const bodies: Partial<Record<OperationId, unknown>> = {
   claimEnrolment: { secret: "s".repeat(43) },
   approveEnrolment: { code: "BCDF-GHJK" },
   startConversion: { type: "hot", sourceId: "agt_source", targetId: "agt_target", disks: ["vda"] },
+  startDrill: { targetId: "agt_target", bootExpect: "ready" },
   checkPreflight: { type: "hot", targetId: "agt_target", disks: ["vda"] },
   addBootImage: {
     manifest,
@@ -49,6 +51,10 @@ async function start() {
   await world.enrolled();
   await world.store.agents.add(aSource({ id: "agt_spare", certificateId: "e".repeat(64) }));
   await world.store.conversions.add(aConversion());
+  const made = { id: "rp_1", sourceId: "agt_source", createdAt: "2030-01-01T00:00:00.000Z" };
+  const disk = { name: "vda", sizeBytes: 64, badRanges: 0, consistency: "crash", wholeCopies: [] } as const;
+  await world.store.points.add({ ...made, disks: [{ ...disk, wholeCopies: [] }] });
+  await world.store.drills.add(aDrill());
   await world.store.bootImages.add(aBootImage());
   const deps = {
     ...world,
@@ -68,6 +74,7 @@ async function start() {
     "boot-images": bootImages,
     conversions,
     "data-access": dataAccess,
+    drills,
     "enrolment-requests": enrolmentRequests,
     "enrolment-tokens": enrolmentTokens,
     preflight,
@@ -83,7 +90,7 @@ async function start() {
   return handlers;
 }
 
-const known = fc.constantFrom("agt_source", "agt_target", "cnv_1", "rp_1", "a".repeat(64));
+const known = fc.constantFrom("agt_source", "agt_target", "cnv_1", "drl_1", "rp_1", "a".repeat(64));
 const text = hostileValue.map((value) => (typeof value === "string" ? value : JSON.stringify(value)));
 /** A revoked agent would get nothing but refusals from then on. */
 const idFor = (operation: OperationId) =>

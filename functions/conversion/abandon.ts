@@ -105,7 +105,7 @@ async function releaseAgents(
       kind: "release",
       label,
       round: 1,
-      input: { conversionId: conversion.id },
+      input: { ownerId: conversion.id },
       requestedBy: conversion.requestedBy,
     };
     await order(wanted, commands, deps);

@@ -1,4 +1,6 @@
-/** The partition that a conversion or a protection run shares with its commands. */
+/** The partition that a conversion, a protection run or a drill shares with its commands. */
 export function ownerPartition(ownerId: string): string {
-  return `${ownerId.startsWith("run_") ? "RUN" : "CONVERSION"}#${ownerId}`;
+  if (ownerId.startsWith("run_")) return `RUN#${ownerId}`;
+  if (ownerId.startsWith("drl_")) return `DRILL#${ownerId}`;
+  return `CONVERSION#${ownerId}`;
 }

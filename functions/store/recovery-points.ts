@@ -1,5 +1,6 @@
 import { NotFoundError } from "#shared/errors.ts";
 import { Timestamp } from "#shared/protocol/common.ts";
+import type { BootTest } from "#shared/protocol/drill.ts";
 import { RecoveryPoint } from "#shared/protocol/resources.ts";
 import type { Table, TablePage } from "./table.ts";
 
@@ -7,7 +8,7 @@ const keyOf = (id: string) => ({ pk: `POINT#${id}`, sk: "POINT" });
 const PrunedPoint = RecoveryPoint.extend({ markedAt: Timestamp.optional() });
 const ofSource = (sourceId: string) => `SOURCE#${sourceId}`;
 
-/** Recovery points. They are written once; later only the times of their pruning are added. */
+/** Recovery points, written once. Later only the times of their pruning and the newest drill are added. */
 export class RecoveryPointStore {
   readonly #table: Table;
 
@@ -46,6 +47,11 @@ export class RecoveryPointStore {
   /** Notes that the repository has its mark. Resolves with whether that was new. */
   noteMark(id: string, at: string): Promise<boolean> {
     return this.#table.setOnce(keyOf(id), "markedAt", at);
+  }
+
+  /** Notes what a drill found. The result of a newer drill stays. */
+  noteBootTest(id: string, test: BootTest): Promise<void> {
+    return this.#table.setLatest(keyOf(id), "bootTested", test);
   }
 
   /** Newest first. */

@@ -6,6 +6,7 @@ import { BootImageStore } from "./boot-images.ts";
 import { CollectionStore } from "./collections.ts";
 import { CommandStore } from "./commands.ts";
 import { ConversionStore } from "./conversions.ts";
+import { DrillStore } from "./drills.ts";
 import { EnrolmentRequestStore } from "./enrolment-requests.ts";
 import { EnrolmentTokenStore } from "./enrolment-tokens.ts";
 import { OwnerStore } from "./owners.ts";
@@ -25,6 +26,7 @@ export interface Store {
   owners: OwnerStore;
   plans: PlanStore;
   runs: RunStore;
+  drills: DrillStore;
   points: RecoveryPointStore;
   bootImages: BootImageStore;
   collections: CollectionStore;
@@ -44,15 +46,17 @@ export function openStore(
   const commands = new CommandStore(table);
   const conversions = new ConversionStore(table, commands);
   const runs = new RunStore(table, commands);
+  const drills = new DrillStore(table, commands);
   return {
     agents: new AgentStore(table),
     tokens: new EnrolmentTokenStore(table),
     enrolmentRequests: new EnrolmentRequestStore(table),
     conversions,
     commands,
-    owners: new OwnerStore(conversions, runs),
+    owners: new OwnerStore(conversions, runs, drills),
     plans: new PlanStore(table),
     runs,
+    drills,
     points: new RecoveryPointStore(table),
     bootImages: new BootImageStore(table),
     collections: new CollectionStore(table),

@@ -42,6 +42,13 @@ export interface TablePage<T> {
   cursor: string | null;
 }
 
+interface Assignment {
+  value: unknown;
+  condition: string;
+  names?: Record<string, string>;
+  values?: Record<string, unknown>;
+}
+
 /** The most items of a filtered list that one DynamoDB request examines. */
 const FILTER_BATCH = 200;
 
@@ -75,23 +82,15 @@ export class Table {
   }
 
   /** Sets an attribute of an item that exists and lacks it. Resolves with whether it was set. */
-  async setOnce({ pk, sk }: Key, attribute: string, value: string): Promise<boolean> {
-    try {
-      await this.#client.send(
-        new UpdateCommand({
-          TableName: this.#name,
-          Key: { pk, sk },
-          UpdateExpression: "SET #attribute = :value",
-          ConditionExpression: "attribute_exists(pk) AND attribute_not_exists(#attribute)",
-          ExpressionAttributeNames: { "#attribute": attribute },
-          ExpressionAttributeValues: { ":value": value },
-        }),
-      );
-      return true;
-    } catch (error) {
-      if (error instanceof ConditionalCheckFailedException) return false;
-      throw error;
-    }
+  async setOnce(key: Key, attribute: string, value: string): Promise<boolean> {
+    return this.#set(key, attribute, { value, condition: "attribute_not_exists(#attribute)" });
+  }
+
+  /** Sets an attribute of an item that exists, unless its value is as late or later. */
+  async setLatest<T extends { at: string }>(key: Key, attribute: string, value: T): Promise<void> {
+    const condition = "(attribute_not_exists(#attribute) OR #attribute.#at < :at)";
+    const more = { names: { "#at": "at" }, values: { ":at": value.at } };
+    await this.#set(key, attribute, { value, condition, ...more });
   }
 
   /**
@@ -185,6 +184,29 @@ export class Table {
       from = LastEvaluatedKey;
     } while (from);
     return found;
+  }
+
+  async #set(
+    { pk, sk }: Key,
+    attribute: string,
+    { value, condition, names = {}, values = {} }: Assignment,
+  ): Promise<boolean> {
+    try {
+      await this.#client.send(
+        new UpdateCommand({
+          TableName: this.#name,
+          Key: { pk, sk },
+          UpdateExpression: "SET #attribute = :value",
+          ConditionExpression: `attribute_exists(pk) AND ${condition}`,
+          ExpressionAttributeNames: { "#attribute": attribute, ...names },
+          ExpressionAttributeValues: { ":value": value, ...values },
+        }),
+      );
+      return true;
+    } catch (error) {
+      if (error instanceof ConditionalCheckFailedException) return false;
+      throw error;
+    }
   }
 
   async #put(

@@ -324,6 +324,7 @@ const environment = {
   CONVERSION_WORKFLOW_ARN: "arn:aws:states:local-1:000000000000:stateMachine:conversion",
   COLLECT_GARBAGE_WORKFLOW_ARN: "arn:aws:states:local-1:000000000000:stateMachine:collect-garbage",
   PROTECTION_WORKFLOW_ARN: "arn:aws:states:local-1:000000000000:stateMachine:protection-run",
+  DRILL_WORKFLOW_ARN: "arn:aws:states:local-1:000000000000:stateMachine:drill",
   SCHEDULE_GROUP: "plans",
   RUN_PLAN_FUNCTION_ARN: "arn:aws:lambda:local-1:000000000000:function:run-plan",
   SCHEDULER_ROLE_ARN: "arn:aws:iam::000000000000:role/scheduler",

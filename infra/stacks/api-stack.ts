@@ -49,6 +49,7 @@ export class ApiStack extends Stack {
         ]),
         conversions: this.#conversions(),
         plans: this.#plans(),
+        drills: this.#drills(),
         preflight: this.#handler("Preflight", "api/preflight", table),
         "boot-images": this.#bootImages(),
         "recovery-points": this.#handler("RecoveryPoints", "api/recovery-points", table),
@@ -168,6 +169,26 @@ export class ApiStack extends Stack {
           resources: [workflow.conversion.stateMachineArn],
         }),
         onExecutions(this, ["states:DescribeExecution", "states:StopExecution"], ["conversion"]),
+        answerTasks(...workflow.agentWorkflows),
+        ...commandAgents(this, data.commandKey),
+      ],
+    );
+  }
+
+  #drills(): HandlerFunction {
+    const { data, workflow } = this.#props;
+    const { stateMachineArn } = workflow.drill;
+    return this.#handler(
+      "Drills",
+      "api/drills",
+      {
+        TABLE_NAME: data.table.tableName,
+        COMMAND_KEY_ARN: data.commandKey.keyArn,
+        DRILL_WORKFLOW_ARN: stateMachineArn,
+      },
+      [
+        new PolicyStatement({ actions: ["states:StartExecution"], resources: [stateMachineArn] }),
+        onExecutions(this, ["states:DescribeExecution"], ["drill"]),
         answerTasks(...workflow.agentWorkflows),
         ...commandAgents(this, data.commandKey),
       ],

@@ -140,7 +140,7 @@ export class EdgeStack extends Stack {
           this.formatArn({
             service: "execute-api",
             resource: api.api.apiId,
-            resourceName: "$default/POST/conversions/*/data-access",
+            resourceName: "$default/POST/owners/*/data-access",
           }),
         ],
       }),

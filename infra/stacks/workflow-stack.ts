@@ -32,7 +32,12 @@ export interface WorkflowStackProps extends StackProps {
 }
 
 /** Their steps wait for agents. */
-const AGENT_WORKFLOWS: readonly WorkflowName[] = [...captureWorkflows, "make-clone", "protection-run"];
+const AGENT_WORKFLOWS: readonly WorkflowName[] = [
+  ...captureWorkflows,
+  "make-clone",
+  "protection-run",
+  "drill",
+];
 
 /** The workflows and the functions that their steps call. */
 export class WorkflowStack extends Stack {
@@ -42,6 +47,8 @@ export class WorkflowStack extends Stack {
   readonly collectGarbage: StateMachine;
   /** Runs the protection runs. */
   readonly protectionRun: StateMachine;
+  /** Runs the drills. */
+  readonly drill: StateMachine;
   /** The machines whose steps wait for agents, by ARN. */
   readonly agentWorkflows: readonly string[];
   /** What every function has that raises or clears alarms. */
@@ -52,42 +59,8 @@ export class WorkflowStack extends Stack {
 
   constructor(scope: Construct, id: string, { data, bundles, ...props }: WorkflowStackProps) {
     super(scope, id, props);
-    const table = { TABLE_NAME: data.table.tableName };
-    const task = <N extends TaskName>(
-      construct: string,
-      name: N,
-      environment: Variables<N>,
-      ...statements: PolicyStatement[]
-    ): HandlerFunction =>
-      new HandlerFunction<N>(this, construct, {
-        name,
-        bundle: bundles[name],
-        environment,
-        statements: [useTable(data.table), ...statements],
-      });
-    const answer = answerTasks(...AGENT_WORKFLOWS.map((workflow) => this.#arnOf(workflow)));
-    const commanding = { ...table, COMMAND_KEY_ARN: data.commandKey.keyArn };
-    const command = [...commandAgents(this, data.commandKey), answer];
-    const pruning = { ...table, BUCKET_NAME: data.bucket.bucketName };
     this.alarming = this.#alarming(data);
-    const functions = {
-      CheckPreflight: task("CheckPreflight", "tasks/check-preflight", table),
-      DispatchCommand: task("DispatchCommand", "tasks/dispatch-command", commanding, ...command),
-      RecordRecoveryPoint: task("RecordRecoveryPoint", "tasks/record-recovery-point", table),
-      ListRepositories: task("ListRepositories", "tasks/list-repositories", table),
-      CollectGarbage: this.#collector(data, bundles["tasks/collect-garbage"]),
-      CompleteConversion: task("CompleteConversion", "tasks/complete-conversion", table),
-      FinishRun: task("FinishRun", "tasks/finish-run", pruning, markPruned(data.bucket)),
-      AbandonRun: task("AbandonRun", "tasks/abandon-run", commanding, ...command),
-      AbandonConversion: task(
-        "AbandonConversion",
-        "tasks/abandon-conversion",
-        { ...commanding, ...this.alarming.environment },
-        ...command,
-        ...this.alarming.statements,
-      ),
-      SendWebhook: this.#webhookSender(data, bundles["tasks/send-webhook"]),
-    };
+    const functions = this.#functions(data, bundles);
     const machine = (name: WorkflowName, more: Partial<AslStateMachineProps> = {}): StateMachine =>
       new AslStateMachine(this, inPascalCase(name), {
         name: stateMachineName(name),
@@ -114,9 +87,54 @@ export class WorkflowStack extends Stack {
       substitutions: { HotCaptureWorkflowArn: captures["hot-capture"].stateMachineArn },
       statements: startExecutions(this, { "hot-capture": captures["hot-capture"] }),
     });
-    this.agentWorkflows = [...Object.values(captures), makeClone, this.protectionRun].map(
+    this.drill = machine("drill", {
+      substitutions: { MakeCloneWorkflowArn: makeClone.stateMachineArn },
+      statements: startExecutions(this, { "make-clone": makeClone }),
+    });
+    this.agentWorkflows = [...Object.values(captures), makeClone, this.protectionRun, this.drill].map(
       ({ stateMachineArn }) => stateMachineArn,
     );
+  }
+
+  /** What the steps call, by the names of the definitions' placeholders. */
+  #functions(data: DataStack, bundles: Record<FunctionName, string>): Record<string, HandlerFunction> {
+    const table = { TABLE_NAME: data.table.tableName };
+    const task = <N extends TaskName>(
+      construct: string,
+      name: N,
+      environment: Variables<N>,
+      ...statements: PolicyStatement[]
+    ): HandlerFunction =>
+      new HandlerFunction<N>(this, construct, {
+        name,
+        bundle: bundles[name],
+        environment,
+        statements: [useTable(data.table), ...statements],
+      });
+    const answer = answerTasks(...AGENT_WORKFLOWS.map((workflow) => this.#arnOf(workflow)));
+    const commanding = { ...table, COMMAND_KEY_ARN: data.commandKey.keyArn };
+    const command = [...commandAgents(this, data.commandKey), answer];
+    const pruning = { ...table, BUCKET_NAME: data.bucket.bucketName };
+    return {
+      CheckPreflight: task("CheckPreflight", "tasks/check-preflight", table),
+      DispatchCommand: task("DispatchCommand", "tasks/dispatch-command", commanding, ...command),
+      RecordRecoveryPoint: task("RecordRecoveryPoint", "tasks/record-recovery-point", table),
+      ListRepositories: task("ListRepositories", "tasks/list-repositories", table),
+      CollectGarbage: this.#collector(data, bundles["tasks/collect-garbage"]),
+      CompleteConversion: task("CompleteConversion", "tasks/complete-conversion", table),
+      FinishRun: task("FinishRun", "tasks/finish-run", pruning, markPruned(data.bucket)),
+      AbandonRun: task("AbandonRun", "tasks/abandon-run", commanding, ...command),
+      FinishDrill: task("FinishDrill", "tasks/finish-drill", table),
+      AbandonDrill: task("AbandonDrill", "tasks/abandon-drill", commanding, ...command),
+      AbandonConversion: task(
+        "AbandonConversion",
+        "tasks/abandon-conversion",
+        { ...commanding, ...this.alarming.environment },
+        ...command,
+        ...this.alarming.statements,
+      ),
+      SendWebhook: this.#webhookSender(data, bundles["tasks/send-webhook"]),
+    };
   }
 
   /** A mark is kept in memory, about a hundred bytes for each pack and each node of a disk map. */

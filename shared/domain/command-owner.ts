@@ -3,19 +3,19 @@ import type { ConversionState } from "../protocol/resources.ts";
 import type { ConversionRecord } from "./conversion.ts";
 import type { WhereaboutsRecord } from "./whereabouts.ts";
 
-/** A conversion or a protection run, as far as its commands depend on it. */
+/** A conversion, a protection run or a drill, as far as its commands depend on it. */
 export interface CommandOwner {
   id: string;
   sourceId: string;
-  /** The target host that may read the source's repository for it. */
+  /** The target host that may read the source's repository while the owner is running. */
   targetId?: string | undefined;
   requestedBy: string;
   /** While it is `cancelling`, only commands that bring a machine back go out. */
   state: ConversionState;
-  /** Of the recovery point that it makes. */
+  /** Of the recovery point that it makes; of a drill, the one that it boots. */
   pointId: string;
-  /** What its recovery point says of it. */
-  madeBy: { conversionId: string } | { runId: string; planId: string };
+  /** What its recovery point says of it. A drill makes none. */
+  madeBy?: { conversionId: string } | { runId: string; planId: string };
   /** Only of a conversion that restarts its source. */
   whereabouts?: WhereaboutsRecord | undefined;
   /** The sizes of the source's disks by the inventory that preflight judged. */

@@ -51,10 +51,10 @@ export class ImagesNotOursError extends CausewayError {
   override readonly name = "ImagesNotOursError";
   readonly retryable = false;
   readonly hint =
-    "Convert again: the agent reads, starts and removes only images that it wrote itself to its --images folder.";
+    "Start it again: the agent reads, starts and removes only images that it wrote itself to its --images folder.";
 
-  constructor(conversionId: string, why: string) {
-    super(`the images of conversion ${conversionId} are not used: ${why}`);
+  constructor(ownerId: string, why: string) {
+    super(`the images of ${ownerId} are not used: ${why}`);
   }
 }
 

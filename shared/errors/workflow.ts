@@ -38,9 +38,22 @@ export class RunStoppedError extends CausewayError {
   }
 }
 
-/** Why the commands of a conversion or protection run that an operator ended are no longer carried out. */
+/** The operator cancelled the drill. */
+export class DrillCancelledError extends CausewayError {
+  override readonly name = "DrillCancelledError";
+  readonly retryable = false;
+  readonly hint = "Nothing to do: the target host removes the clone. Start another drill when ready.";
+
+  constructor(drillId: string) {
+    super(`drill ${drillId} was cancelled`);
+  }
+}
+
+/** Why the commands of an owner that an operator ended are no longer carried out. */
 export function cancellationOf(ownerId: string): CausewayError {
-  return ownerId.startsWith("run_") ? new RunStoppedError(ownerId) : new ConversionCancelledError(ownerId);
+  if (ownerId.startsWith("run_")) return new RunStoppedError(ownerId);
+  if (ownerId.startsWith("drl_")) return new DrillCancelledError(ownerId);
+  return new ConversionCancelledError(ownerId);
 }
 
 /**

@@ -34,7 +34,7 @@ export type CapturedDiskRef = z.infer<typeof CapturedDiskRef>;
 
 const WrittenDisk = z.object({
   name: DiskName,
-  /** For people. The agent derives it from conversion, name and format, and refuses any other. */
+  /** For people. The agent derives it from owner, name and format, and refuses any other. */
   path: z.string().max(4096),
   format: DiskFormat,
   sizeBytes: DiskBytes.positive(),
@@ -72,7 +72,7 @@ const StandbyResult = z.object({
   seconds: z.number().nonnegative(),
 });
 
-const target = { conversionId: ConversionId, sourceId: AgentId, pointId: PointId };
+const target = { ownerId: OwnerId, sourceId: AgentId, pointId: PointId };
 
 /** Input and output of every kind of command. */
 export const commandKinds = {
@@ -291,11 +291,11 @@ export const commandKinds = {
   },
 
   /**
-   * Releases what a conversion used on this machine: removes unfinished images, capture positions and staged
-   * files, and undoes arming. Repeating it is harmless.
+   * Releases what a conversion or drill used on this machine: removes images, capture
+   * positions and staged files, and undoes arming. Repeating it is harmless.
    */
   release: {
-    input: z.object({ conversionId: ConversionId }),
+    input: z.object({ ownerId: OwnerId }),
     output: z.object({}),
   },
 } as const satisfies Record<string, { input: z.ZodType; output: z.ZodType }>;

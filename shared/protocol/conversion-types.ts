@@ -100,13 +100,15 @@ export const captureWorkflows: readonly CaptureWorkflow[] = [
 /**
  * A workflow: its state machine's definition is `statemachines/NAME.asl.json`. A conversion of any type runs
  * `conversion`, which starts the capture of its type and then `make-clone`. A run of a protection plan is
- * `protection-run`, which starts `hot-capture`. `send-webhook` sends one notice of an alarm.
+ * `protection-run`, which starts `hot-capture`. A drill is `drill`, which starts `make-clone`.
+ * `send-webhook` sends one notice of an alarm.
  */
 export type WorkflowName =
   | "conversion"
   | CaptureWorkflow
   | "make-clone"
   | "protection-run"
+  | "drill"
   | "collect-garbage"
   | "send-webhook";
 
@@ -115,6 +117,7 @@ export const workflowNames: readonly WorkflowName[] = [
   ...captureWorkflows,
   "make-clone",
   "protection-run",
+  "drill",
   "collect-garbage",
   "send-webhook",
 ];

@@ -9,7 +9,7 @@ import { MAX_DISK_BYTES } from "./ids.ts";
 import { hostileValue, places, withValue } from "./testing/mutations.ts";
 
 const SHA = "a".repeat(64);
-const target = { conversionId: "cnv_1", sourceId: "agt_1", pointId: "rp_1" };
+const target = { ownerId: "cnv_1", sourceId: "agt_1", pointId: "rp_1" };
 const written = { name: "sda", path: "/images/cnv_1/sda.raw", format: "raw", sizeBytes: 512 };
 const captured = { name: "sda", sizeBytes: 512, mapRoot: "{}" };
 const sized = { name: "sda", sizeBytes: 512 };
@@ -40,7 +40,7 @@ const good: Record<CommandKind, Record<string, unknown>> = {
   reboot: { conversionId: "cnv_1", into: "boot-environment", bootId: "boot-1" },
   "report-boot-state": { conversionId: "cnv_1" },
   "attest-boot-state": { conversionId: "cnv_1", requestedBy: "ada" },
-  release: { conversionId: "cnv_1" },
+  release: { ownerId: "cnv_1" },
 };
 const kinds = Object.keys(good) as CommandKind[];
 

@@ -14,8 +14,10 @@ export const ConversionId = idWith("cnv");
 export const PlanId = idWith("plan");
 /** Of a protection run: one execution of a plan. */
 export const RunId = idWith("run");
+/** Of a drill: one test start of a recovery point. */
+export const DrillId = idWith("drl");
 /** Of what an agent's commands belong to. */
-export const OwnerId = z.union([ConversionId, RunId]);
+export const OwnerId = z.union([ConversionId, RunId, DrillId]);
 export const PointId = idWith("rp");
 /** Of an agent: also of the source server or target host that it runs on. */
 export const AgentId = idWith("agt");

@@ -6,22 +6,13 @@ import { BootReceipt } from "./boot-receipt.ts";
 import { DiskFormat, EnrollableRole, Failure, Progress, Timestamp } from "./common.ts";
 import { ConversionType, conversionTypes, StepName } from "./conversion-types.ts";
 import { CopiedDisk } from "./copied-disk.ts";
-import {
-  AgentId,
-  CommandId,
-  ConversionId,
-  DiskName,
-  ObjectKey,
-  PlanId,
-  PointId,
-  ResourceId,
-  RunId,
-} from "./ids.ts";
+import { BootCheck, BootTest } from "./drill.ts";
+import { AgentId, CommandId, ConversionId, DiskName, PlanId, PointId, ResourceId, RunId } from "./ids.ts";
 import { Inventory } from "./inventory.ts";
 import { AgentSystem, Whereabouts } from "./machine.ts";
 import { AcceptedRules, RuleName } from "./rule-names.ts";
 
-export { ConversionType, StepName };
+export { BootCheck, ConversionType, StepName };
 
 /** Whether the agent is connected. `unknown` until it has connected once. */
 export const Presence = z.enum(["connected", "disconnected", "unknown"]);
@@ -96,14 +87,6 @@ export const Step = z.object({
   ),
 });
 export type Step = z.infer<typeof Step>;
-
-export const BootCheck = z.object({
-  verdict: z.enum(["booted", "not-booted", "unknown"]),
-  reason: z.string(),
-  seconds: z.number(),
-  screenshotKey: ObjectKey.optional(),
-  consoleLogKey: ObjectKey.optional(),
-});
 
 export const ConversionResult = z.object({
   /** Files on the target host. */
@@ -246,6 +229,8 @@ export const RecoveryPoint = z.object({
   bytesStored: z.int().nonnegative().optional(),
   /** When it was pruned. A week later it may be gone. */
   prunedAt: Timestamp.optional(),
+  /** What the newest drill of it found; absent if none came to a verdict. */
+  bootTested: BootTest.optional(),
   disks: z.array(CopiedDisk.extend({ sizeBytes: z.int(), badRanges: z.int().nonnegative() })),
 });
 export type RecoveryPoint = z.infer<typeof RecoveryPoint>;

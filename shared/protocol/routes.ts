@@ -6,6 +6,7 @@ import { z } from "zod";
 import { Alarm, NewWebhook, Webhook } from "./alarms.ts";
 import { BootImage, BootImageUpload, NewBootImage } from "./boot-image.ts";
 import { AgentRole } from "./common.ts";
+import { drillRoutes } from "./drill-routes.ts";
 import {
   EnrolmentApproval,
   EnrolmentClaim,
@@ -42,6 +43,7 @@ export { Page, type Route, type RouteAuth } from "./route.ts";
 
 export const routes = {
   ...protectionRoutes,
+  ...drillRoutes,
   createEnrolmentToken: {
     method: "POST",
     path: "/enrolment-tokens",
@@ -294,13 +296,13 @@ export const routes = {
     response: DataAccess,
     status: 201,
   },
-  openConversionData: {
+  openOwnerData: {
     method: "POST",
-    path: "/conversions/{id}/data-access",
+    path: "/owners/{id}/data-access",
     handler: "data-access",
     auth: "agent",
     summary:
-      "Returns temporary credentials for a target host to read the repository that a conversion or a protection run assigned to it.",
+      "Returns temporary credentials for a target host to read the repository that a running conversion, protection run or drill assigned to it.",
     response: DataAccess,
     status: 201,
   },

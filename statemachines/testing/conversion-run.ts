@@ -123,6 +123,11 @@ export function throwing(errorType: string): never {
 export const keyOf = ({ kind, label, disk }: Dispatched): string =>
   [kind, label ?? disk].filter(Boolean).join(" ");
 
+const abandoned = ({ error }: { error: WorkflowError }) => ({
+  state: "failed",
+  failure: workflowFailure(error),
+});
+
 export interface ConversionRunOptions {
   /** Of the conversion, unless `start` says otherwise. */
   request: object;
@@ -147,10 +152,9 @@ export class ConversionRun {
       RecordRecoveryPoint: () => ({ pointId: "rp_1" }),
       CompleteConversion: () => ({ state: "completed" }),
       FinishRun: () => ({ state: "completed" }),
-      AbandonRun: ({ error }: { error: WorkflowError }) => ({
-        state: "failed",
-        failure: workflowFailure(error),
-      }),
+      AbandonRun: abandoned,
+      FinishDrill: () => ({ state: "completed" }),
+      AbandonDrill: abandoned,
       ...options.functions,
       AbandonConversion: ({ error }: { error: WorkflowError }) => {
         options.functions.AbandonConversion?.();

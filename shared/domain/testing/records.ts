@@ -3,6 +3,7 @@ import type { ControlPlaneReach, Inventory, NetworkPath } from "../../protocol/i
 import type { AgentRecord } from "../agent.ts";
 import type { BootImageRecord } from "../boot-image.ts";
 import type { ConversionRecord } from "../conversion.ts";
+import type { DrillRecord } from "../drill.ts";
 
 const AT = "2030-01-01T00:00:00.000Z";
 
@@ -132,6 +133,24 @@ export function aConversion(change: Partial<ConversionRecord> = {}): ConversionR
     pointId: "rp_1",
     state: "running",
     accept: [],
+    requestedBy: "ada",
+    createdAt: AT,
+    version: 0,
+    ...change,
+  };
+}
+
+export function aDrill(change: Partial<DrillRecord> = {}): DrillRecord {
+  return {
+    id: "drl_1",
+    pointId: "rp_1",
+    sourceId: "agt_source",
+    targetId: "agt_target",
+    disks: [{ name: "vda", sizeBytes: 64 }],
+    firmware: "bios",
+    memoryMiB: 1024,
+    bootTimeoutSeconds: 600,
+    state: "running",
     requestedBy: "ada",
     createdAt: AT,
     version: 0,

@@ -1,0 +1,68 @@
+import { randomUUID } from "node:crypto";
+import type { Drill } from "#shared/protocol/drill.ts";
+import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
+import { type CliCommand, numberOption, requiredOption, textOption } from "../command.ts";
+import { DrillNotPassedError } from "../errors.ts";
+import { print } from "../terminal.ts";
+import { waitForEnd } from "../wait-for-end.ts";
+import { describeDrill } from "./drills.ts";
+
+export const drill: CliCommand = {
+  name: "drill",
+  summary: "Boots a clone of a recovery point without network, keeps the evidence, and removes the clone",
+  usage: "drill POINT --target TARGET [--expect TEXT] [--boot-timeout SECONDS] [--wait]",
+  help: [
+    ["--target TARGET", "the target host that makes, boots and removes the clone"],
+    ["--expect TEXT", "what the console must show when the system is up (default: a login prompt)"],
+    ["--boot-timeout SECONDS", "how long the clone may take to boot (default 600)"],
+    ["--wait", "wait until it ends; the exit code is 0 only if the clone booted"],
+    ...API_HELP,
+  ],
+  examples: ['causeway drill rp_01jd… --target agt_01je… --expect "database is ready" --wait'],
+  options: {
+    ...API_OPTIONS,
+    target: { type: "string" },
+    expect: { type: "string" },
+    "boot-timeout": { type: "string" },
+    wait: { type: "boolean" },
+  },
+  positionals: ["POINT"],
+  async run(call) {
+    const api = apiOf(call);
+    const bootExpect = textOption(call, "expect");
+    const started = await api.startDrill({
+      parameters: { id: call.arguments.POINT ?? "" },
+      body: {
+        targetId: requiredOption(call, "target", "drill"),
+        bootTimeoutSeconds: numberOption(call, "boot-timeout", "drill") ?? 600,
+        ...(bootExpect === undefined ? {} : { bootExpect }),
+      },
+      idempotencyKey: randomUUID(),
+    });
+    if (!call.values.wait) {
+      const next = `\`causeway drills ${started.id}\` shows what it finds`;
+      print(call.terminal, call.json, started, () => `${started.id} started; ${next}`);
+      return;
+    }
+    if (!call.json) call.terminal.err(`${started.id} started; it continues if you stop waiting\n`);
+    const ended = await waitForEnd(
+      () => api.getDrill({ parameters: { id: started.id } }),
+      () => "the target host makes a clone and boots it",
+      call.terminal,
+    );
+    print(call.terminal, call.json, ended, () => describeDrill(ended));
+    requireBooted(ended);
+  },
+};
+
+function requireBooted({ id, state, failure, result }: Drill): void {
+  if (failure) throw new DrillNotPassedError(failure.message, failure.hint);
+  if (!result) throw new DrillNotPassedError(`drill ${id} is ${state}`, "Start another one when ready.");
+  if (result.verdict === "booted") return;
+  throw new DrillNotPassedError(
+    result.verdict === "unknown"
+      ? `it is unknown whether the clone boots: ${result.reason}`
+      : `the clone did not boot: ${result.reason}`,
+    "Look at the evidence: the console's log and the screenshot are in the bucket under the keys that the drill shows.",
+  );
+}

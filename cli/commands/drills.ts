@@ -1,0 +1,46 @@
+import type { Drill } from "#shared/protocol/drill.ts";
+import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
+import type { CliCommand } from "../command.ts";
+import { oneLine, print, table } from "../terminal.ts";
+import { duration } from "../units.ts";
+
+export const drills: CliCommand = {
+  name: "drills",
+  summary: "Lists drills, or shows one with what it found",
+  usage: "drills [DRILL]",
+  help: API_HELP,
+  examples: ["causeway drills", "causeway drills drl_01jd3v8q6m4x2k7zt5w9h0n1yb --json"],
+  options: API_OPTIONS,
+  positionals: ["DRILL?"],
+  async run(call) {
+    const api = apiOf(call);
+    const id = call.arguments.DRILL;
+    if (id !== undefined) {
+      const found = await api.getDrill({ parameters: { id } });
+      print(call.terminal, call.json, found, () => describeDrill(found));
+      return;
+    }
+    const items = await everyItem((cursor) =>
+      api.listDrills({ query: { limit: 200, ...(cursor ? { cursor } : {}) } }),
+    );
+    print(call.terminal, call.json, { items, cursor: null }, () => {
+      const rows = items.map((item) => [
+        ...[item.id, item.state, item.result?.verdict ?? "-"],
+        ...[item.pointId, item.targetId, item.createdAt],
+      ]);
+      const headings = ["ID", "STATE", "VERDICT", "POINT", "TARGET", "STARTED"];
+      return table(headings, rows, "No drill yet: `causeway drill POINT --target TARGET` starts one.");
+    });
+  },
+};
+
+export function describeDrill({ id, pointId, targetId, state, result, failure }: Drill): string {
+  const lines = [`${id} of recovery point ${pointId} on target host ${targetId}: ${state}`];
+  if (result) {
+    lines.push(`  ${result.verdict} after ${duration(result.seconds)}: ${oneLine(result.reason)}`);
+    const evidence = [result.screenshotKey, result.consoleLogKey].filter((key) => key !== undefined);
+    for (const key of evidence) lines.push(`  evidence: ${key}`);
+  }
+  if (failure) lines.push(`  ${failure.name}: ${oneLine(failure.message)}`, `  ${oneLine(failure.hint)}`);
+  return lines.join("\n");
+}

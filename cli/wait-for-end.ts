@@ -1,0 +1,36 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { CausewayError } from "#shared/errors.ts";
+import { ProgressLine } from "./progress.ts";
+import type { Terminal } from "./terminal.ts";
+
+const POLL_MS = 1_000;
+/** How long `--wait` tolerates an outage of the control plane. The work itself continues. */
+const MAX_OUTAGE_MS = 15 * 60_000;
+
+/** Polls until the conversion or drill has ended, even if the control plane restarts meanwhile. */
+export async function waitForEnd<T extends { endedAt?: string | undefined }>(
+  get: () => Promise<T>,
+  describe: (current: T) => string,
+  terminal: Terminal,
+): Promise<T> {
+  const line = new ProgressLine(terminal);
+  let lastAnswer = performance.now();
+  try {
+    for (;;) {
+      try {
+        const current = await get();
+        lastAnswer = performance.now();
+        if (current.endedAt) return current;
+        line.show(describe(current));
+      } catch (error) {
+        const passing =
+          error instanceof CausewayError && error.retryable && performance.now() - lastAnswer < MAX_OUTAGE_MS;
+        if (!passing) throw error;
+        line.show("the control plane does not answer; retrying");
+      }
+      await sleep(POLL_MS);
+    }
+  } finally {
+    line.end();
+  }
+}

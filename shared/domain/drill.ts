@@ -1,0 +1,127 @@
+/** A drill: one test start of a recovery point. Its record and its life cycle. */
+import { z } from "zod";
+import { type Failure, WrongStateError } from "../errors.ts";
+import { Failure as FailureSchema, Timestamp } from "../protocol/common.ts";
+import { BootCheck, type Drill, DrillState, type NewDrill } from "../protocol/drill.ts";
+import { AgentId, DiskBytes, DiskName, DrillId, PointId } from "../protocol/ids.ts";
+import type { RecoveryPoint } from "../protocol/resources.ts";
+import type { AgentRecord } from "./agent.ts";
+import { bootFirmware, bootMemoryMiB } from "./boot-hardware.ts";
+import type { CommandOwner } from "./command-owner.ts";
+import { requireRunning } from "./conversion.ts";
+import { isFinal, move, type Transitions } from "./transitions.ts";
+
+const drillTransitions: Transitions<DrillState> = {
+  running: ["completed", "failed", "cancelling"],
+  // The operator has seen that it is being cancelled, so it must not end in any other way.
+  cancelling: ["cancelled"],
+  completed: [],
+  failed: [],
+  cancelled: [],
+};
+
+export const DrillRecord = z.object({
+  id: DrillId,
+  pointId: PointId,
+  sourceId: AgentId,
+  targetId: AgentId,
+  disks: z.array(z.object({ name: DiskName, sizeBytes: DiskBytes })),
+  firmware: z.enum(["bios", "uefi"]),
+  memoryMiB: z.int(),
+  bootTimeoutSeconds: z.int(),
+  bootExpect: z.string().optional(),
+  state: DrillState,
+  result: BootCheck.optional(),
+  failure: FailureSchema.optional(),
+  requestedBy: z.string(),
+  createdAt: Timestamp,
+  endedAt: Timestamp.optional(),
+  version: z.int(),
+});
+export type DrillRecord = z.infer<typeof DrillRecord>;
+
+/** Throws `WrongStateError` if the point was pruned, or if it is unknown on which hardware it boots. */
+export function newDrill(
+  request: NewDrill,
+  given: { id: string; point: RecoveryPoint; source: AgentRecord; requestedBy: string; now: string },
+): DrillRecord {
+  const { id, point, source, requestedBy, now } = given;
+  if (point.prunedAt !== undefined)
+    throw new WrongStateError(
+      `recovery point ${point.id} was pruned at ${point.prunedAt}`,
+      "Drill a newer point: `causeway points SOURCE` lists them.",
+    );
+  const names = point.disks.map(({ name }) => name);
+  if (!source.inventory?.disks.some(({ name }) => names.includes(name)))
+    throw new WrongStateError(
+      `the firmware that recovery point ${point.id} needs is unknown: the inventory of source ${source.id} has none of its disks`,
+      "Wait until the source's agent has reported its disks, or drill a newer point.",
+    );
+  return {
+    id,
+    pointId: point.id,
+    sourceId: point.sourceId,
+    targetId: request.targetId,
+    disks: point.disks.map(({ name, sizeBytes }) => ({ name, sizeBytes })),
+    firmware: bootFirmware(source.inventory, names),
+    memoryMiB: bootMemoryMiB(source.inventory),
+    bootTimeoutSeconds: request.bootTimeoutSeconds,
+    bootExpect: request.bootExpect,
+    state: "running",
+    requestedBy,
+    createdAt: now,
+    version: 0,
+  };
+}
+
+/** The input of the workflow's execution, from the record alone, so that a repeated start sends the same. */
+export function drillInput(drill: DrillRecord) {
+  const { id, pointId, sourceId, targetId, disks, firmware } = drill;
+  const { memoryMiB, bootTimeoutSeconds: timeoutSeconds, bootExpect } = drill;
+  const expect = bootExpect === undefined ? {} : { expect: bootExpect };
+  const bootCheck = { enabled: true, mustBoot: false, memoryMiB, timeoutSeconds, ...expect };
+  return { drillId: id, pointId, sourceId, targetId, disks, firmware, bootCheck };
+}
+
+export function drillHasEnded({ state }: DrillRecord): boolean {
+  return isFinal(drillTransitions, state);
+}
+
+/**
+ * The drill, being cancelled. Cancelling again changes nothing. Throws `WrongStateError` if it has completed
+ * or failed.
+ */
+export function cancellingDrill(drill: DrillRecord): DrillRecord {
+  if (drill.state === "cancelling" || drill.state === "cancelled") return drill;
+  return { ...drill, state: moved(drill, "cancelling") };
+}
+
+/** The drill, completed. Repeating it changes nothing. Throws `DrillCancelledError` if it was cancelled. */
+export function completedDrill(drill: DrillRecord, result: BootCheck, now: string): DrillRecord {
+  if (drill.state === "completed") return drill;
+  requireRunning(drillAsOwner(drill));
+  return { ...drill, state: moved(drill, "completed"), result, endedAt: now };
+}
+
+/** The drill, failed, or cancelled if the operator asked for that. One that has ended stays as it is. */
+export function abandonedDrill(drill: DrillRecord, failure: Failure, now: string): DrillRecord {
+  if (drillHasEnded(drill)) return drill;
+  return drill.state === "cancelling"
+    ? { ...drill, state: moved(drill, "cancelled"), endedAt: now }
+    : { ...drill, state: moved(drill, "failed"), failure, endedAt: now };
+}
+
+export function drillAsOwner(drill: DrillRecord): CommandOwner {
+  const { id, sourceId, targetId, requestedBy, state, pointId } = drill;
+  return { id, sourceId, targetId, requestedBy, state, pointId };
+}
+
+/** The drill as the API shows it. */
+export function drillOf(drill: DrillRecord): Drill {
+  const { id, pointId, sourceId, targetId, state, result, failure, requestedBy, createdAt, endedAt } = drill;
+  return { id, pointId, sourceId, targetId, state, result, failure, requestedBy, createdAt, endedAt };
+}
+
+function moved<S extends DrillState>(drill: DrillRecord, to: S): S {
+  return move(drillTransitions, `drill ${drill.id}`, drill.state, to);
+}

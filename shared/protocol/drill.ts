@@ -1,0 +1,52 @@
+/** Drills: test starts of recovery points. */
+import { z } from "zod";
+import { Failure, Timestamp } from "./common.ts";
+import { AgentId, DrillId, ObjectKey, PointId, ResourceId } from "./ids.ts";
+
+/** What a boot check found. */
+export const BootCheck = z.object({
+  verdict: z.enum(["booted", "not-booted", "unknown"]),
+  reason: z.string(),
+  seconds: z.number(),
+  /** Keys in the bucket. */
+  screenshotKey: ObjectKey.optional(),
+  consoleLogKey: ObjectKey.optional(),
+});
+export type BootCheck = z.infer<typeof BootCheck>;
+
+/** The newest drill of a recovery point that came to a verdict. */
+export const BootTest = z.object({
+  drillId: DrillId,
+  verdict: BootCheck.shape.verdict,
+  at: Timestamp,
+});
+export type BootTest = z.infer<typeof BootTest>;
+
+export const NewDrill = z.strictObject({
+  /** The target host that makes, boots and removes the clone. */
+  targetId: ResourceId,
+  bootTimeoutSeconds: z.int().min(10).max(7200).default(600),
+  /** Console text that proves the clone is up, instead of a login prompt. */
+  bootExpect: z.string().min(1).max(200).optional(),
+});
+export type NewDrill = z.infer<typeof NewDrill>;
+
+/** `cancelling`: the operator asked for it, and the workflow has not ended yet. */
+export const DrillState = z.enum(["running", "completed", "failed", "cancelling", "cancelled"]);
+export type DrillState = z.infer<typeof DrillState>;
+
+export const Drill = z.object({
+  id: DrillId,
+  pointId: PointId,
+  sourceId: AgentId,
+  targetId: AgentId,
+  /** `completed`: it came to a verdict, whichever that is, and the target host removed the clone. */
+  state: DrillState,
+  /** What the boot check found. */
+  result: BootCheck.optional(),
+  failure: Failure.optional(),
+  requestedBy: z.string(),
+  createdAt: Timestamp,
+  endedAt: Timestamp.optional(),
+});
+export type Drill = z.infer<typeof Drill>;

@@ -1,0 +1,87 @@
+import { expect, test } from "vitest";
+import { drillInput } from "#shared/domain/drill.ts";
+import { aDrill } from "#shared/domain/testing/records.ts";
+import { type AgentAct, ConversionRun, fail, silent, succeed, throwing } from "./testing/conversion-run.ts";
+import { workflowArn } from "./testing/workflow-file.ts";
+
+const DRILL_ID = "drl_1";
+
+/** A drill on the states engine, with a target host that does what a test says. */
+class DrillRun extends ConversionRun {
+  constructor(agents: Record<string, AgentAct[]> = {}, functions: Record<string, () => unknown> = {}) {
+    super({ request: {}, agents, functions });
+  }
+
+  async run(): Promise<this> {
+    const input = JSON.stringify(drillInput(aDrill({ bootExpect: "ready" })));
+    this.world.engine.startExecution({ stateMachineArn: workflowArn("drill"), name: DRILL_ID, input });
+    await this.world.settle();
+    return this;
+  }
+
+  get outcome() {
+    return this.result("drill", DRILL_ID);
+  }
+}
+
+test("the target host makes a clone, boots it, and removes it before the verdict is recorded", async () => {
+  const drill = await new DrillRun().run();
+  expect(drill.outcome.status).toBe("SUCCEEDED");
+  expect(drill.commands).toEqual(["materialise", "verify", "boot-check", "release"]);
+  for (const { ownerId, agentId, input } of drill.dispatched)
+    expect([ownerId, agentId, input.ownerId]).toEqual([DRILL_ID, "agt_target", DRILL_ID]);
+  expect(drill.dispatched[2]?.input).toMatchObject({ expect: "ready", firmware: "bios", memoryMiB: 1024 });
+  expect(drill.world.payloads("FinishDrill")).toMatchObject([
+    { drillId: DRILL_ID, bootCheck: { verdict: "booted" } },
+  ]);
+  expect(drill.world.payloads("AbandonDrill")).toEqual([]);
+});
+
+test.each(["not-booted", "unknown"])("the verdict %s completes the drill, too", async (verdict) => {
+  const drill = await new DrillRun({ "boot-check": [succeed({ verdict, reason: "kernel panic" })] }).run();
+  expect(drill.outcome.status).toBe("SUCCEEDED");
+  expect(drill.commands.at(-1)).toBe("release");
+  expect(drill.world.payloads("FinishDrill")).toMatchObject([{ bootCheck: { verdict } }]);
+});
+
+test.each([
+  ["materialise", "RecoveryPointUnexpectedError"],
+  ["verify", "VerificationFailedError"],
+  ["boot-check", "ImagesNotOursError"],
+  ["release", "ImagesNotOursError"],
+  // A command for a drill that an operator cancelled.
+  ["boot-check", "DrillCancelledError"],
+])("a failure of %s ends the drill with its name, after cleaning up", async (kind, name) => {
+  const drill = await new DrillRun({ [kind]: [fail(name)] }).run();
+  expect(drill.outcome).toMatchObject({ status: "FAILED", error: name });
+  expect(drill.world.payloads("AbandonDrill")).toMatchObject([{ drillId: DRILL_ID }]);
+  expect(drill.world.payloads("FinishDrill")).toEqual([]);
+});
+
+test("an end that cannot be recorded cleans up, too", async () => {
+  const drill = await new DrillRun({}, { FinishDrill: () => throwing("DrillCancelledError") }).run();
+  expect(drill.outcome).toMatchObject({ status: "FAILED", error: "DrillCancelledError" });
+  expect(drill.world.payloads("AbandonDrill")).toHaveLength(1);
+});
+
+test("a clone whose workflow was stopped from outside fails the drill and is removed", async () => {
+  const drill = await new DrillRun({ "boot-check": [silent] }).run();
+  await drill.stop("make-clone", `${DRILL_ID}.1`);
+  expect(drill.outcome).toMatchObject({ status: "FAILED", error: "WorkflowInterruptedError" });
+  expect(drill.world.payloads("AbandonDrill")).toHaveLength(1);
+});
+
+test("a target host that is away is waited for before its clone is removed", async () => {
+  const drill = await new DrillRun({ release: [silent, silent, succeed()] }).run();
+  expect(drill.outcome.status).toBe("RUNNING");
+  await drill.world.clock.advance(3_600_000);
+  expect(drill.outcome.status).toBe("SUCCEEDED");
+  expect(drill.commands.filter((kind) => kind === "release")).toHaveLength(3);
+});
+
+test("a target host that stays away fails the drill, and is sent the command to remove its clone", async () => {
+  const drill = await new DrillRun({ release: [silent] }).run();
+  await drill.world.clock.advance(2 * 86_400_000);
+  expect(drill.outcome).toMatchObject({ status: "FAILED", error: "AgentSilentError" });
+  expect(drill.world.payloads("AbandonDrill")).toHaveLength(1);
+});
