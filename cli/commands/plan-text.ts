@@ -48,14 +48,7 @@ export function describeRun(run: Run): string[] {
       ...result.disks.map(modeText),
       ...result.disks.flatMap(remarksOn),
     );
-    if (result.standby?.state === "applied")
-      lines.push(
-        `standby: wrote ${bytes(result.standby.bytesWritten)} in ${duration(result.standby.seconds)}`,
-      );
-    if (result.standby?.state === "behind") {
-      const { name, message, hint } = result.standby.failure;
-      lines.push(`standby is behind: ${name}: ${message}`, hint);
-    }
+    if (result.standby) lines.push(...standbyText(result.standby));
     if (result.badRanges > 0) lines.push(`${result.badRanges} areas of the source could not be read`);
   }
   return lines;
@@ -69,4 +62,17 @@ function modeText({ name, mode, modeReason }: NonNullable<Run["result"]>["disks"
 
 function hoursText({ from, to, days }: BlackoutWindow): string {
   return `${from} to ${to}${days ? ` on ${days.join(", ")}` : ""}`;
+}
+
+function standbyText(standby: NonNullable<NonNullable<Run["result"]>["standby"]>): string[] {
+  if (standby.state === "behind") {
+    const { name, message, hint } = standby.failure;
+    return [`standby is behind: ${name}: ${message}`, hint];
+  }
+  const { bytesWritten, leavesRepaired, seconds } = standby;
+  const repaired = `standby: ANOTHER PROGRAM HAD CHANGED IT; repaired ${leavesRepaired} parts of 16 MiB`;
+  return [
+    `standby: wrote ${bytes(bytesWritten)} in ${duration(seconds)}`,
+    ...(leavesRepaired > 0 ? [repaired] : []),
+  ];
 }

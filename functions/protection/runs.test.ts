@@ -249,6 +249,7 @@ test("the point that the standby equals is not pruned, because the next one is a
   expect(marks.marked).toEqual([]);
   await fire();
   const third = await lastRun();
-  await finish(third.id, { applied: applied(third.pointId) });
+  await finish(third.id, { applied: { ...applied(third.pointId), leavesRepaired: 2 } });
   expect(marks.marked).toHaveLength(2);
+  expect((await lastRun()).result?.standby).toMatchObject({ state: "applied", leavesRepaired: 2 });
 });

@@ -104,6 +104,10 @@ function heldAt(commands: readonly CommandRecord[]): string | undefined {
     .sort()[0];
 }
 
+function standbyWork({ bytesWritten, leavesRepaired, seconds }: NonNullable<Input["applied"]>) {
+  return { bytesWritten, leavesRepaired, seconds };
+}
+
 function resultOf({ disks: taken, applied, notApplied }: Input): RunResult {
   const sum = (field: "bytesRead" | "bytesStored" | "changedBytes" | "badRanges") =>
     taken.reduce((total, disk) => total + disk[field], 0);
@@ -122,7 +126,7 @@ function resultOf({ disks: taken, applied, notApplied }: Input): RunResult {
     seconds: slowest.seconds,
     limitingStage: slowest.bottleneck,
     ...(applied
-      ? { standby: { state: "applied", bytesWritten: applied.bytesWritten, seconds: applied.seconds } }
+      ? { standby: { state: "applied", ...standbyWork(applied) } }
       : notApplied
         ? { standby: { state: "behind", failure: workflowFailure(notApplied) } }
         : {}),

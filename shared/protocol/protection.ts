@@ -113,12 +113,14 @@ export const RunResult = z.object({
   badRanges: z.int().nonnegative(),
   seconds: z.number().nonnegative(),
   limitingStage: Bottleneck,
-  /** What became of the plan's standby. If it is `behind`, a later run applies a newer point. */
+  /** How the plan's standby followed. If it is `behind`, a later run applies a newer point. */
   standby: z
     .discriminatedUnion("state", [
       z.object({
         state: z.literal("applied"),
         bytesWritten: z.int().nonnegative(),
+        /** Parts of 16 MiB that another program had changed. They equal the point again. */
+        leavesRepaired: z.int().nonnegative(),
         seconds: z.number().nonnegative(),
       }),
       z.object({ state: z.literal("behind"), failure: Failure }),
