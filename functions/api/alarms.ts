@@ -1,16 +1,13 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { KMSClient } from "@aws-sdk/client-kms";
-import { SFNClient } from "@aws-sdk/client-sfn";
-import { SNSClient } from "@aws-sdk/client-sns";
 import { alarmOf } from "#shared/domain/alarm.ts";
 import type { Environment } from "#shared/environment.ts";
 import { InvalidInputError, NotFoundError } from "#shared/errors.ts";
 import type { Webhook } from "#shared/protocol/alarms.ts";
+import { buildAlarmChannels } from "../alarm/build.ts";
 import { type AlarmDeps, clearAlarm, raiseAlarm } from "../alarm/raise.ts";
 import { findUrlProblem } from "../alarm/webhook-address.ts";
 import { KmsWebhookSecrets } from "../aws/kms-webhook-secrets.ts";
-import { SfnWorkflow } from "../aws/sfn-workflow.ts";
-import { SnsAlarmTopic } from "../aws/sns-alarm-topic.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { type Actor, actorName } from "../middleware/api-event.ts";
 import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
@@ -21,14 +18,10 @@ import type { WebhookEndpoint, WebhookRecord } from "../store/webhook.ts";
 
 export const handler = apiHandler({
   name: "api/alarms",
-  build: (
-    { TABLE_NAME, ALARM_TOPIC_ARN, WEBHOOK_WORKFLOW_ARN, KMS_KEY_ARN }: Environment<"api/alarms">,
-    { clock, random, awsEndpoint }: Runtime,
-  ): Deps => ({
-    store: openStore(new DynamoDBClient(), TABLE_NAME, random),
-    topic: new SnsAlarmTopic(new SNSClient(), ALARM_TOPIC_ARN),
-    webhooks: new SfnWorkflow(new SFNClient(), WEBHOOK_WORKFLOW_ARN),
-    secrets: new KmsWebhookSecrets(new KMSClient(), KMS_KEY_ARN),
+  build: (environment: Environment<"api/alarms">, { clock, random, awsEndpoint }: Runtime): Deps => ({
+    store: openStore(new DynamoDBClient(), environment.TABLE_NAME, random),
+    ...buildAlarmChannels(environment),
+    secrets: new KmsWebhookSecrets(new KMSClient(), environment.KMS_KEY_ARN),
     allowLoopback: awsEndpoint !== undefined,
     clock,
     random,

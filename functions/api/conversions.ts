@@ -1,52 +1,31 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { IoTDataPlaneClient } from "@aws-sdk/client-iot-data-plane";
-import { KMSClient } from "@aws-sdk/client-kms";
 import { SFNClient } from "@aws-sdk/client-sfn";
-import { SNSClient } from "@aws-sdk/client-sns";
 import { hasEnded } from "#shared/domain/conversion.ts";
 import { awaitedAgents, conversionOf, withAbsences } from "#shared/domain/conversion-view.ts";
 import { newId } from "#shared/domain/id.ts";
 import type { Environment } from "#shared/environment.ts";
 import { NotFoundError } from "#shared/errors.ts";
 import type { Conversion } from "#shared/protocol/resources.ts";
-import { IotAgentMessenger } from "../aws/iot-agent-messenger.ts";
-import { KmsCommandKey } from "../aws/kms-command-key.ts";
-import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
+import { buildAlarmChannels } from "../alarm/build.ts";
 import { SfnWorkflow } from "../aws/sfn-workflow.ts";
-import { SnsAlarmTopic } from "../aws/sns-alarm-topic.ts";
 import type { AbandonDeps } from "../conversion/abandon.ts";
+import { buildCommanding } from "../conversion/build.ts";
 import { cancelConversion as cancel } from "../conversion/cancel.ts";
 import { startConversion as start } from "../conversion/start.ts";
 import { actorName } from "../middleware/api-event.ts";
 import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
 import type { Runtime } from "../middleware/runtime.ts";
 import type { Workflow } from "../ports.ts";
-import { openStore } from "../store/store.ts";
+import { idForRequest } from "./id-for-request.ts";
 
 export const handler = apiHandler({
   name: "api/conversions",
-  build: (
-    {
-      TABLE_NAME,
-      COMMAND_KEY_ARN,
-      CONVERSION_WORKFLOW_ARN,
-      ALARM_TOPIC_ARN,
-      WEBHOOK_WORKFLOW_ARN,
-    }: Environment<"api/conversions">,
-    { clock, random, log }: Runtime,
-  ): Deps => {
+  build: (environment: Environment<"api/conversions">, runtime: Runtime): Deps => {
     const sfn = new SFNClient();
     return {
-      store: openStore(new DynamoDBClient(), TABLE_NAME, random),
-      agents: new IotAgentMessenger(new IoTDataPlaneClient()),
-      commandKey: new KmsCommandKey(new KMSClient(), COMMAND_KEY_ARN),
-      steps: new SfnWaitingSteps(sfn),
-      workflow: new SfnWorkflow(sfn, CONVERSION_WORKFLOW_ARN),
-      topic: new SnsAlarmTopic(new SNSClient(), ALARM_TOPIC_ARN),
-      webhooks: new SfnWorkflow(sfn, WEBHOOK_WORKFLOW_ARN),
-      clock,
-      random,
-      log,
+      ...buildCommanding(environment, runtime, sfn),
+      ...buildAlarmChannels(environment, sfn),
+      workflow: new SfnWorkflow(sfn, environment.CONVERSION_WORKFLOW_ARN),
+      random: runtime.random,
     };
   },
   operations: {
@@ -64,20 +43,12 @@ export async function startConversion(
   { body, actor, idempotencyKey }: Call<"startConversion">,
   deps: Deps,
 ): Promise<Answer<"startConversion">> {
-  const nowMs = deps.clock.now();
   const requestedBy = actorName(actor);
-  const fresh = newId("cnv", nowMs, deps.random(10));
-  const id = idempotencyKey
-    ? await deps.store.reservations.reserve({
-        operation: "startConversion",
-        actor: requestedBy,
-        key: idempotencyKey,
-        request: body,
-        id: fresh,
-        nowMs,
-      })
-    : fresh;
-  await start(body, { id, pointId: newId("rp", nowMs, deps.random(10)), requestedBy }, deps);
+  const id = await idForRequest(
+    { operation: "startConversion", prefix: "cnv", actor: requestedBy, idempotencyKey, request: body },
+    deps,
+  );
+  await start(body, { id, pointId: newId("rp", deps.clock.now(), deps.random(10)), requestedBy }, deps);
   return shown(id, deps);
 }
 

@@ -1,14 +1,8 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { IoTDataPlaneClient } from "@aws-sdk/client-iot-data-plane";
-import { KMSClient } from "@aws-sdk/client-kms";
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { drillOf } from "#shared/domain/drill.ts";
-import { newId } from "#shared/domain/id.ts";
 import type { Environment } from "#shared/environment.ts";
-import { IotAgentMessenger } from "../aws/iot-agent-messenger.ts";
-import { KmsCommandKey } from "../aws/kms-command-key.ts";
-import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
 import { SfnWorkflow } from "../aws/sfn-workflow.ts";
+import { buildCommanding } from "../conversion/build.ts";
 import type { CommandDeps } from "../conversion/deps.ts";
 import { beginDrill } from "../drill/begin-drill.ts";
 import { stopDrill } from "../drill/end-drill.ts";
@@ -16,24 +10,16 @@ import { actorName } from "../middleware/api-event.ts";
 import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
 import type { Runtime } from "../middleware/runtime.ts";
 import type { Random, Workflow } from "../ports.ts";
-import { openStore } from "../store/store.ts";
+import { idForRequest } from "./id-for-request.ts";
 
 export const handler = apiHandler({
   name: "api/drills",
-  build: (
-    { TABLE_NAME, COMMAND_KEY_ARN, DRILL_WORKFLOW_ARN }: Environment<"api/drills">,
-    { clock, random, log }: Runtime,
-  ): Deps => {
+  build: (environment: Environment<"api/drills">, runtime: Runtime): Deps => {
     const sfn = new SFNClient();
     return {
-      store: openStore(new DynamoDBClient(), TABLE_NAME, random),
-      agents: new IotAgentMessenger(new IoTDataPlaneClient()),
-      commandKey: new KmsCommandKey(new KMSClient(), COMMAND_KEY_ARN),
-      steps: new SfnWaitingSteps(sfn),
-      workflow: new SfnWorkflow(sfn, DRILL_WORKFLOW_ARN),
-      clock,
-      random,
-      log,
+      ...buildCommanding(environment, runtime, sfn),
+      workflow: new SfnWorkflow(sfn, environment.DRILL_WORKFLOW_ARN),
+      random: runtime.random,
     };
   },
   operations: { startDrill, listDrills, getDrill, cancelDrill },
@@ -48,19 +34,17 @@ export async function startDrill(
   { path, body, actor, idempotencyKey }: Call<"startDrill">,
   deps: Deps,
 ): Promise<Answer<"startDrill">> {
-  const nowMs = deps.clock.now();
   const requestedBy = actorName(actor);
-  const fresh = newId("drl", nowMs, deps.random(10));
-  const id = idempotencyKey
-    ? await deps.store.reservations.reserve({
-        operation: "startDrill",
-        actor: requestedBy,
-        key: idempotencyKey,
-        request: { pointId: path.id, ...body },
-        id: fresh,
-        nowMs,
-      })
-    : fresh;
+  const id = await idForRequest(
+    {
+      operation: "startDrill",
+      prefix: "drl",
+      actor: requestedBy,
+      idempotencyKey,
+      request: { pointId: path.id, ...body },
+    },
+    deps,
+  );
   return drillOf(await beginDrill(body, { id, pointId: path.id, requestedBy }, deps));
 }
 

@@ -1,5 +1,4 @@
 import { unprotected } from "#shared/domain/agent.ts";
-import { newId } from "#shared/domain/id.ts";
 import {
   deletedPlan,
   editedPlan,
@@ -22,6 +21,7 @@ import { buildProtection } from "../protection/build.ts";
 import type { ProtectionDeps } from "../protection/deps.ts";
 import { runOnSource } from "../protection/run-on-source.ts";
 import { setTimer } from "../protection/tick.ts";
+import { idForRequest } from "./id-for-request.ts";
 
 export const handler = apiHandler({
   name: "api/plans",
@@ -43,19 +43,11 @@ export async function createPlan(
   { body, actor, idempotencyKey }: Call<"createPlan">,
   deps: ProtectionDeps,
 ): Promise<Answer<"createPlan">> {
-  const nowMs = deps.clock.now();
   const requestedBy = actorName(actor);
-  const fresh = newId("plan", nowMs, deps.random(10));
-  const id = idempotencyKey
-    ? await deps.store.reservations.reserve({
-        operation: "createPlan",
-        actor: requestedBy,
-        key: idempotencyKey,
-        request: body,
-        id: fresh,
-        nowMs,
-      })
-    : fresh;
+  const id = await idForRequest(
+    { operation: "createPlan", prefix: "plan", actor: requestedBy, idempotencyKey, request: body },
+    deps,
+  );
   return shown(await beginPlan(body, { id, requestedBy }, deps), deps);
 }
 

@@ -1,42 +1,26 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { IoTDataPlaneClient } from "@aws-sdk/client-iot-data-plane";
-import { KMSClient } from "@aws-sdk/client-kms";
 import { SFNClient } from "@aws-sdk/client-sfn";
-import { SNSClient } from "@aws-sdk/client-sns";
 import { introduced } from "#shared/domain/agent.ts";
 import { type AgentEvent, IngestedEvent } from "#shared/protocol/events.ts";
-import { IotAgentMessenger } from "../aws/iot-agent-messenger.ts";
-import { KmsCommandKey } from "../aws/kms-command-key.ts";
-import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
+import { buildAlarmChannels } from "../alarm/build.ts";
 import { SfnWorkflow } from "../aws/sfn-workflow.ts";
-import { SnsAlarmTopic } from "../aws/sns-alarm-topic.ts";
 import { agentConnected, type ConnectDeps } from "../conversion/agent-connected.ts";
+import { buildCommanding } from "../conversion/build.ts";
 import { commandEnded, commandProgressed } from "../conversion/command-events.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { endEarlierStarts } from "../conversion/earlier-starts.ts";
 import { eventHandler } from "../middleware/event-handler.ts";
-import { openStore } from "../store/store.ts";
 import { findUnstorable } from "./find-unstorable.ts";
 import { refuse } from "./refuse.ts";
 
 export const handler = eventHandler({
   name: "ingest/agent-events",
-  build: (
-    { TABLE_NAME, COMMAND_KEY_ARN, CONVERSION_WORKFLOW_ARN, ALARM_TOPIC_ARN, WEBHOOK_WORKFLOW_ARN },
-    { clock, random, log },
-  ): ConnectDeps => {
+  build: (environment, runtime): ConnectDeps => {
     const sfn = new SFNClient();
     return {
-      store: openStore(new DynamoDBClient(), TABLE_NAME, random),
-      agents: new IotAgentMessenger(new IoTDataPlaneClient()),
-      commandKey: new KmsCommandKey(new KMSClient(), COMMAND_KEY_ARN),
-      steps: new SfnWaitingSteps(sfn),
-      workflow: new SfnWorkflow(sfn, CONVERSION_WORKFLOW_ARN),
-      topic: new SnsAlarmTopic(new SNSClient(), ALARM_TOPIC_ARN),
-      webhooks: new SfnWorkflow(sfn, WEBHOOK_WORKFLOW_ARN),
-      random,
-      clock,
-      log,
+      ...buildCommanding(environment, runtime, sfn),
+      ...buildAlarmChannels(environment, sfn),
+      workflow: new SfnWorkflow(sfn, environment.CONVERSION_WORKFLOW_ARN),
+      random: runtime.random,
     };
   },
   run,

@@ -1,8 +1,5 @@
-import { SFNClient } from "@aws-sdk/client-sfn";
-import { SNSClient } from "@aws-sdk/client-sns";
+import { buildAlarmChannels } from "../alarm/build.ts";
 import { type WatchDeps, watchAlarms } from "../alarm/watch.ts";
-import { SfnWorkflow } from "../aws/sfn-workflow.ts";
-import { SnsAlarmTopic } from "../aws/sns-alarm-topic.ts";
 import { eventHandler } from "../middleware/event-handler.ts";
 import { buildProtection } from "../protection/build.ts";
 import type { ProtectionDeps } from "../protection/deps.ts";
@@ -12,8 +9,7 @@ export const handler = eventHandler({
   name: "schedule/watch-plans",
   build: (environment, runtime): Deps => ({
     ...buildProtection(environment, runtime),
-    topic: new SnsAlarmTopic(new SNSClient(), environment.ALARM_TOPIC_ARN),
-    webhooks: new SfnWorkflow(new SFNClient(), environment.WEBHOOK_WORKFLOW_ARN),
+    ...buildAlarmChannels(environment),
   }),
   run,
 });

@@ -1,19 +1,12 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { IoTDataPlaneClient } from "@aws-sdk/client-iot-data-plane";
-import { KMSClient } from "@aws-sdk/client-kms";
-import { SFNClient } from "@aws-sdk/client-sfn";
 import { z } from "zod";
 import { type CommandKind, commandKinds } from "#shared/protocol/commands.ts";
 import { AgentId, DiskName, OwnerId } from "#shared/protocol/ids.ts";
 import { AgentSystem } from "#shared/protocol/machine.ts";
-import { IotAgentMessenger } from "../aws/iot-agent-messenger.ts";
-import { KmsCommandKey } from "../aws/kms-command-key.ts";
-import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
+import { buildCommanding } from "../conversion/build.ts";
 import type { CommandDeps } from "../conversion/deps.ts";
 import { dispatch } from "../conversion/dispatch.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import { validate } from "../middleware/validate.ts";
-import { openStore } from "../store/store.ts";
 
 const kinds = Object.keys(commandKinds) as [CommandKind, ...CommandKind[]];
 
@@ -35,14 +28,7 @@ export const Input = z.object({
 export const handler = taskHandler({
   name: "tasks/dispatch-command",
   input: Input,
-  build: ({ TABLE_NAME, COMMAND_KEY_ARN }, { clock, random, log }): CommandDeps => ({
-    store: openStore(new DynamoDBClient(), TABLE_NAME, random),
-    agents: new IotAgentMessenger(new IoTDataPlaneClient()),
-    commandKey: new KmsCommandKey(new KMSClient(), COMMAND_KEY_ARN),
-    steps: new SfnWaitingSteps(new SFNClient()),
-    clock,
-    log,
-  }),
+  build: buildCommanding,
   run,
 });
 
