@@ -1,14 +1,14 @@
 import { setImmediate } from "node:timers/promises";
 import type { BlockSet } from "#shared/domain/block-set.ts";
 import { BLOCK_BYTES } from "#shared/format/block.ts";
-import { decodeLeaf, type Leaf } from "#shared/format/map-node.ts";
+import { decodeLeaf, type Leaf, leafHash } from "#shared/format/map-node.ts";
 import { type MappedDisk, toMapRoot } from "#shared/format/point.ts";
 import { FAN_OUT, nodeCount, topLevel } from "#shared/format/tree.ts";
 import { MapReader } from "../repository/map-reader.ts";
 import { type CaptureOptions, defaultCaptureSettings, type PipelineStatistics } from "./capture-options.ts";
 import { CapturePipeline } from "./capture-pipeline.ts";
 import type { CaptureIdentity, JournalLeaf } from "./journal.ts";
-import { keptNode, LEAF_BYTES, leafHash } from "./leaf-assembly.ts";
+import { keptNode, LEAF_BYTES } from "./leaf-assembly.ts";
 import { bytesOf, readsOfLeaf } from "./leaf-reads.ts";
 import { MapBuilder, type NewNode } from "./map-builder.ts";
 

@@ -1,13 +1,14 @@
-import { BLOCK_BYTES, ID_BYTES } from "#shared/format/block.ts";
+import { BLOCK_BYTES } from "#shared/format/block.ts";
 import {
   type BadRange,
   type BlobRef,
   type BlockRef,
   encodeLeaf,
   type Leaf,
+  leafHash,
   type PackRef,
 } from "#shared/format/map-node.ts";
-import { FAN_OUT, nodeHash } from "#shared/format/tree.ts";
+import { FAN_OUT } from "#shared/format/tree.ts";
 import type { MappedLeaf } from "../repository/map-reader.ts";
 import type { JournalLeaf } from "./journal.ts";
 import type { NewNode } from "./map-builder.ts";
@@ -116,14 +117,6 @@ export class LeafAssembly {
 /** The previous map's leaf, used again. */
 export function keptNode(leaf: Leaf, blob: BlobRef): NewNode {
   return { kind: "kept", ref: { blob, hash: leafHash(leaf) } };
-}
-
-export function leafHash(leaf: Leaf): Buffer {
-  const ids = Buffer.alloc(FAN_OUT * ID_BYTES);
-  leaf.blocks.forEach((block, slot) => {
-    if (block) ids.set(block.id, slot * ID_BYTES);
-  });
-  return nodeHash(0, ids);
 }
 
 export const LEAF_BYTES: number = FAN_OUT * BLOCK_BYTES;

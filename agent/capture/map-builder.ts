@@ -2,10 +2,10 @@ import { randomBytes } from "node:crypto";
 import { BLOB_OVERHEAD_BYTES } from "#shared/format/blob.ts";
 import { ZERO_ID } from "#shared/format/block.ts";
 import { SALT_BYTES } from "#shared/format/keys.ts";
-import { type BlobRef, type ChildRef, encodeInnerNode } from "#shared/format/map-node.ts";
+import { type BlobRef, type ChildRef, encodeInnerNode, innerHash } from "#shared/format/map-node.ts";
 import { PackBuilder } from "#shared/format/pack.ts";
 import type { PackOrigin } from "#shared/format/pack-index.ts";
-import { diskHash, FAN_OUT, HASH_BYTES, nodeCount, nodeHash, topLevel } from "#shared/format/tree.ts";
+import { diskHash, FAN_OUT, nodeCount, topLevel } from "#shared/format/tree.ts";
 
 /**
  * A node for the map: new bytes, a node of the previous map that still applies, or zeros (`kept` if the
@@ -123,11 +123,7 @@ export class MapBuilder {
     this.#waiting[level - 1] = (this.#waiting[level - 1] ?? 0) - 1;
     const children: (ChildRef | undefined)[] = settled.map((child) => child?.ref);
     while (children.length < FAN_OUT) children.push(undefined);
-    const hashes = Buffer.alloc(FAN_OUT * HASH_BYTES);
-    children.forEach((child, slot) => {
-      if (child) hashes.set(child.hash, slot * HASH_BYTES);
-    });
-    const hash = nodeHash(level, hashes);
+    const hash = innerHash({ children }, level);
     const unchanged = settled.every((child) => child?.kept);
     if (children.every((child) => !child)) return this.add(level, index, { kind: "zero", kept: unchanged });
     const kept = unchanged ? await this.#options.previousNode(level, index) : undefined;

@@ -1,6 +1,5 @@
-import { BLOB_KIND, type BlobSealer } from "#shared/format/blob.ts";
-import { oneShotCompressor } from "#shared/format/compression.ts";
 import { DamagedObjectError } from "#shared/format/errors.ts";
+import { MapBlobOpener } from "#shared/format/map-blob-opener.ts";
 import {
   type BlobRef,
   type ChildRef,
@@ -9,8 +8,6 @@ import {
   type InnerNode,
   type Leaf,
 } from "#shared/format/map-node.ts";
-import { packKey } from "#shared/format/object-keys.ts";
-import { createBlobOpener } from "#shared/format/pack.ts";
 import { fromMapRoot, type PointDisk } from "#shared/format/point.ts";
 import { FAN_OUT, leafCount, topLevel } from "#shared/format/tree.ts";
 import { ObjectNotFoundError } from "../store/object-store.ts";
@@ -47,10 +44,11 @@ export class MapReader {
   readonly topLevel: number;
   readonly #path: (InnerNode | undefined)[] = [];
   readonly #batch = new Map<number, Buffer>();
-  #sealer: { pack: string; sealer: BlobSealer } | undefined;
+  readonly #blobs: MapBlobOpener;
 
   constructor(repository: Repository, disk: Pick<PointDisk, "sizeBytes" | "root">) {
     this.#repository = repository;
+    this.#blobs = new MapBlobOpener(repository);
     this.#root = disk.root ? fromMapRoot(disk.root) : undefined;
     this.topLevel = topLevel(disk.sizeBytes);
     this.leafCount = leafCount(disk.sizeBytes);
@@ -62,18 +60,18 @@ export class MapReader {
     if (!this.#batch.has(index)) await this.#readBatch(index);
     const bytes = this.#batch.get(index);
     if (!bytes) throw new RangeError(`leaf ${index} was not read`);
-    return { child, leaf: decodeLeaf(bytes, index, this.#nameOf(child)) };
+    return { child, leaf: decodeLeaf(bytes, index, this.#blobs.objectOf(child)) };
   }
 
   /** Leaves that may be far apart: reads these only. */
   async leaves(wanted: readonly PlacedLeaf[]): Promise<Map<number, Leaf>> {
-    const packs = Map.groupBy(wanted, ({ ref }) => this.#nameOf(ref));
+    const packs = Map.groupBy(wanted, ({ ref }) => this.#blobs.objectOf(ref));
     const spans = [...packs.values()].flatMap((of) => planSpans(of, ({ ref }) => ref, BATCH_BYTES));
     const leaves = new Map<number, Leaf>();
     for (let at = 0; at < spans.length; at += READS_AT_ONCE) {
       const reads = spans.slice(at, at + READS_AT_ONCE).map((span) => this.#readSpan(span));
       for (const { index, ref, bytes } of (await Promise.all(reads)).flat())
-        leaves.set(index, decodeLeaf(bytes, index, this.#nameOf(ref)));
+        leaves.set(index, decodeLeaf(bytes, index, this.#blobs.objectOf(ref)));
     }
     return leaves;
   }
@@ -95,7 +93,7 @@ export class MapReader {
     if (known?.index === index) return known;
     const ref = await this.refOf(level, index);
     if (!ref) return undefined;
-    const node = decodeInnerNode(await this.#readBlob(ref), level, index, this.#nameOf(ref));
+    const node = decodeInnerNode(await this.#readBlob(ref), level, index, this.#blobs.objectOf(ref));
     this.#path[level] = node;
     return node;
   }
@@ -128,16 +126,16 @@ export class MapReader {
     const sealed = await this.#readRange(first.ref, offset, bytes);
     return items.map(({ index, ref }) => {
       const start = ref.offset - offset;
-      return { index, ref, bytes: this.#open(ref, sealed.subarray(start, start + ref.sealedBytes)) };
+      return { index, ref, bytes: this.#blobs.open(ref, sealed.subarray(start, start + ref.sealedBytes)) };
     });
   }
 
   async #readBlob(ref: BlobRef): Promise<Buffer> {
-    return this.#open(ref, await this.#readRange(ref, ref.offset, ref.sealedBytes));
+    return this.#blobs.open(ref, await this.#readRange(ref, ref.offset, ref.sealedBytes));
   }
 
   async #readRange(ref: BlobRef, offset: number, bytes: number): Promise<Buffer> {
-    const name = this.#nameOf(ref);
+    const name = this.#blobs.objectOf(ref);
     try {
       return await this.#repository.store.get(name, { range: { offset, bytes } });
     } catch (error) {
@@ -145,20 +143,5 @@ export class MapReader {
         throw new DamagedObjectError(name, "it is missing", { cause: error });
       throw error;
     }
-  }
-
-  #open(ref: BlobRef, sealed: Buffer): Buffer {
-    const name = this.#nameOf(ref);
-    if (this.#sealer?.pack !== name) {
-      this.#sealer = { pack: name, sealer: createBlobOpener(this.#repository.dataKey, "map", ref.pack.salt) };
-    }
-    const using = { compressor: oneShotCompressor, output: Buffer.alloc(0) };
-    const content = this.#sealer.sealer.open(sealed, ref, name, using);
-    if (content.kind !== BLOB_KIND.map) throw new DamagedObjectError(name, "a blob is not a map node");
-    return content.bytes;
-  }
-
-  #nameOf(ref: BlobRef): string {
-    return packKey(this.#repository.sourceId, ref.pack.name);
   }
 }

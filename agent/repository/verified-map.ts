@@ -1,8 +1,8 @@
 import { ZERO_ID } from "#shared/format/block.ts";
 import { DamagedObjectError } from "#shared/format/errors.ts";
-import type { BlobRef, InnerNode, Leaf } from "#shared/format/map-node.ts";
+import { type BlobRef, type InnerNode, innerHash, type Leaf, leafHash } from "#shared/format/map-node.ts";
 import type { MappedDisk } from "#shared/format/point.ts";
-import { diskHash, FAN_OUT, HASH_BYTES, nodeCount, nodeHash } from "#shared/format/tree.ts";
+import { diskHash, FAN_OUT, nodeCount } from "#shared/format/tree.ts";
 import { MapReader } from "./map-reader.ts";
 import type { Repository } from "./repository.ts";
 
@@ -88,18 +88,4 @@ export class VerifiedMap {
     const why = `a node of level ${level} is not the one that the recovery point has sealed`;
     return new DamagedObjectError(`the map of ${this.disk.name}`, why);
   }
-}
-
-function leafHash(leaf: Leaf | undefined): Buffer {
-  return hashOver(0, leaf?.blocks.map((block) => block?.id) ?? []);
-}
-
-function innerHash(node: InnerNode | undefined, level: number): Buffer {
-  return hashOver(level, node?.children.map((child) => child?.hash) ?? []);
-}
-
-function hashOver(level: number, children: readonly (Buffer | undefined)[]): Buffer {
-  const bytes = Buffer.alloc(FAN_OUT * HASH_BYTES);
-  for (const [slot, child] of children.entries()) if (child) bytes.set(child, slot * HASH_BYTES);
-  return nodeHash(level, bytes);
 }

@@ -2,7 +2,7 @@ import { MAX_SEALED_BYTES, UNIT_BLOCKS } from "./blob.ts";
 import { ID_BYTES } from "./block.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import { SALT_BYTES } from "./keys.ts";
-import { FAN_OUT, HASH_BYTES } from "./tree.ts";
+import { FAN_OUT, HASH_BYTES, nodeHash } from "./tree.ts";
 
 /** A pack as disk maps name it. With the salt, readers need no request for the pack's header. */
 export interface PackRef {
@@ -179,4 +179,20 @@ function readRefs(input: ByteReader, counts: { packs: number; blobs: number }): 
     blobs.push(blob);
   }
   return blobs;
+}
+
+/** The hash of a leaf; of one that is absent, the hash of zeros. */
+export function leafHash(leaf: Pick<Leaf, "blocks"> | undefined): Buffer {
+  return hashOver(0, leaf?.blocks.map((block) => block?.id) ?? []);
+}
+
+/** The hash of an inner node; of one that is absent, the hash of zeros. */
+export function innerHash(node: Pick<InnerNode, "children"> | undefined, level: number): Buffer {
+  return hashOver(level, node?.children.map((child) => child?.hash) ?? []);
+}
+
+function hashOver(level: number, children: readonly (Buffer | undefined)[]): Buffer {
+  const bytes = Buffer.alloc(FAN_OUT * HASH_BYTES);
+  for (const [slot, child] of children.entries()) if (child) bytes.set(child, slot * HASH_BYTES);
+  return nodeHash(level, bytes);
 }

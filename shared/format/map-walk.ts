@@ -1,10 +1,6 @@
 /** Follows disk maps from their top nodes to every pack that they name. Reading the nodes is the caller's. */
-import { BLOB_KIND, type BlobSealer } from "./blob.ts";
-import { oneShotCompressor } from "./compression.ts";
-import { DamagedObjectError } from "./errors.ts";
+import { MapBlobOpener } from "./map-blob-opener.ts";
 import { type BlobRef, decodeInnerNode, decodeLeaf } from "./map-node.ts";
-import { packKey } from "./object-keys.ts";
-import { createBlobOpener } from "./pack.ts";
 import { fromMapRoot, type Point } from "./point.ts";
 import { FAN_OUT, topLevel } from "./tree.ts";
 
@@ -28,21 +24,18 @@ export function topNodes({ disks }: Point): NodePlace[] {
   );
 }
 
-/** Opens nodes of one source server's maps. */
+/** Finds what nodes of one source server's maps name. */
 export class NodeOpener {
-  readonly #source: { sourceId: string; dataKey: Uint8Array };
-  #last: { pack: string; sealer: BlobSealer } | undefined;
+  readonly #blobs: MapBlobOpener;
 
   constructor(source: { sourceId: string; dataKey: Uint8Array }) {
-    this.#source = source;
+    this.#blobs = new MapBlobOpener(source);
   }
 
   /** What the node names, from its sealed bytes. Throws `DamagedObjectError`. */
   open({ level, index, blob }: NodePlace, sealed: Uint8Array): NodeReferences {
-    const object = packKey(this.#source.sourceId, blob.pack.name);
-    const using = { compressor: oneShotCompressor, output: Buffer.alloc(0) };
-    const { kind, bytes } = this.#sealerOf(object, blob).open(sealed, blob, object, using);
-    if (kind !== BLOB_KIND.map) throw new DamagedObjectError(object, "a blob is not a map node");
+    const object = this.#blobs.objectOf(blob);
+    const bytes = this.#blobs.open(blob, sealed);
     if (level === 0) {
       const packs = new Set(
         decodeLeaf(bytes, index, object).blocks.flatMap((block) => block?.unit.pack ?? []),
@@ -54,13 +47,5 @@ export class NodeOpener {
       child ? [{ level: level - 1, index: index * FAN_OUT + slot, blob: child.blob }] : [],
     );
     return { nodes, packs: [] };
-  }
-
-  /** Neighbours are mostly in one pack, so its key is derived once. */
-  #sealerOf(object: string, { pack }: BlobRef): BlobSealer {
-    if (this.#last?.pack !== object) {
-      this.#last = { pack: object, sealer: createBlobOpener(this.#source.dataKey, "map", pack.salt) };
-    }
-    return this.#last.sealer;
   }
 }

@@ -1,6 +1,7 @@
 /** Which recovery points of a protection plan stay. */
 import { z } from "zod";
 import { InvalidInputError } from "../../errors.ts";
+import { TimeZone } from "./time-zone.ts";
 
 /** How many periods a rule keeps. Rules that are absent from a plan keep nothing. */
 const Periods = z.int().min(0).max(10_000).default(0);
@@ -95,21 +96,9 @@ const DAY_MS = 24 * HOUR_MS;
 
 /** Names the periods of a time zone's calendar that a time is in. */
 function calendar(timeZone: string): (ms: number) => Periods {
-  const format = new Intl.DateTimeFormat("en-US-u-ca-iso8601-nu-latn", {
-    timeZone,
-    hourCycle: "h23",
-    year: "numeric",
-    month: "numeric",
-    day: "numeric",
-    hour: "numeric",
-    minute: "numeric",
-    second: "numeric",
-  });
+  const zone = new TimeZone(timeZone);
   return (ms) => {
-    const parts = Object.fromEntries(
-      format.formatToParts(ms).map(({ type, value }) => [type, Number(value)]),
-    );
-    const { year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0 } = parts;
+    const { year, month, day, hour, minute, second } = zone.wallTime(ms);
     const local = Date.UTC(year, month - 1, day, hour, minute, second);
     const offset = local - Math.floor(ms / 1000) * 1000;
     const days = Math.floor(local / DAY_MS);
