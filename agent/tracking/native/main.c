@@ -69,64 +69,67 @@ static void status(const struct options *options)
 	print_end(0);
 }
 
-/* The first pass of a recovery point: everything since the last one that was committed. */
-static void begin(const struct options *options)
-{
+/* One disk with its bitmaps, and which of them the programs mark. */
+struct pass {
 	struct pins pins;
 	struct tracked_disk disk;
 	struct bitmaps bitmaps;
-	__u32 device = open_disk(&pins, options, &disk);
-	int old;
+	__u32 device;
+	int marked;
+};
 
-	bitmaps_open(&bitmaps, &pins, &disk);
-	if (marked_bitmap(&bitmaps) < 0)
+static void open_pass(struct pass *pass, const struct options *options)
+{
+	pass->device = open_disk(&pass->pins, options, &pass->disk);
+	bitmaps_open(&pass->bitmaps, &pass->pins, &pass->disk);
+	pass->marked = marked_bitmap(&pass->bitmaps);
+	if (pass->marked < 0)
 		fail("damaged", "the programs mark a bitmap that is not pinned");
-	/* Left over from a reader that died. */
-	move_bits(&bitmaps, !marked_bitmap(&bitmaps), UNSAVED);
-	old = swap_bitmaps(&bitmaps);
-	if (old < 0 || !add_inflight(&bitmaps, device, old))
+}
+
+/* Has the programs mark the other bitmap. Returns the one that is complete now. */
+static int swap_pass(struct pass *pass)
+{
+	int old = swap_bitmaps(&pass->bitmaps);
+
+	if (old < 0 || !add_inflight(&pass->bitmaps, pass->device, old))
 		fail("io", "the kernel refuses to swap the bitmaps");
-	print_status(&pins, device, &disk);
-	print_runs(&bitmaps, old, UNSAVED);
+	print_status(&pass->pins, pass->device, &pass->disk);
+	return old;
+}
+
+/* The first pass of a recovery point: everything since the last one that was committed. */
+static void begin(const struct options *options)
+{
+	struct pass pass;
+
+	open_pass(&pass, options);
+	/* Left over from a reader that died. */
+	move_bits(&pass.bitmaps, !pass.marked, UNSAVED);
+	print_runs(&pass.bitmaps, swap_pass(&pass), UNSAVED);
 }
 
 /* A further pass: what changed since the pass before. */
 static void swap(const struct options *options)
 {
-	struct pins pins;
-	struct tracked_disk disk;
-	struct bitmaps bitmaps;
-	__u32 device = open_disk(&pins, options, &disk);
+	struct pass pass;
 	int old;
 
-	bitmaps_open(&bitmaps, &pins, &disk);
-	old = marked_bitmap(&bitmaps);
-	if (old < 0)
-		fail("damaged", "the programs mark a bitmap that is not pinned");
-	if (count_bits(&bitmaps, !old))
+	open_pass(&pass, options);
+	if (count_bits(&pass.bitmaps, !pass.marked))
 		fail("unfinished", "the pass before was not cleared");
-	old = swap_bitmaps(&bitmaps);
-	if (old < 0 || !add_inflight(&bitmaps, device, old))
-		fail("io", "the kernel refuses to swap the bitmaps");
-	print_status(&pins, device, &disk);
-	print_runs(&bitmaps, old, old);
+	old = swap_pass(&pass);
+	print_runs(&pass.bitmaps, old, old);
 }
 
 /* The reader has the granules of its pass. They stay unsaved until a recovery point has them. */
 static void clear(const struct options *options)
 {
-	struct pins pins;
-	struct tracked_disk disk;
-	struct bitmaps bitmaps;
-	__u32 device = open_disk(&pins, options, &disk);
-	int marked;
+	struct pass pass;
 
-	bitmaps_open(&bitmaps, &pins, &disk);
-	marked = marked_bitmap(&bitmaps);
-	if (marked < 0)
-		fail("damaged", "the programs mark a bitmap that is not pinned");
-	move_bits(&bitmaps, !marked, UNSAVED);
-	print_status(&pins, device, &disk);
+	open_pass(&pass, options);
+	move_bits(&pass.bitmaps, !pass.marked, UNSAVED);
+	print_status(&pass.pins, pass.device, &pass.disk);
 	print_end(0);
 }
 
