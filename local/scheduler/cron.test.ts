@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
+import { TimeZone } from "#shared/time-zone.ts";
 import { Cron } from "./cron.ts";
 import { CronSyntaxError } from "./cron-fields.ts";
-import { TimeZone } from "./time-zone.ts";
 
 function upcoming(expression: string, from: string, count: number, zone = "UTC"): string[] {
   const cron = new Cron(expression);

@@ -1,3 +1,4 @@
+import type { TimeZone } from "#shared/time-zone.ts";
 import {
   CronSyntaxError,
   HOUR,
@@ -9,7 +10,6 @@ import {
   parseNumbers,
   YEAR,
 } from "./cron-fields.ts";
-import type { TimeZone } from "./time-zone.ts";
 
 /**
  * A cron expression of EventBridge Scheduler: minutes, hours, day of month, month, day of week, year. A time
@@ -66,7 +66,7 @@ export class Cron {
     for (const hour of this.#hours) {
       if (hour < firstHour) continue;
       for (const minute of this.#minutes) {
-        const time = zone.timeOf({ ...date, hour, minute, second: 0 });
+        const time = zone.timesOf({ ...date, hour, minute, second: 0 })[0];
         if (time !== undefined && time > after) return time;
       }
     }

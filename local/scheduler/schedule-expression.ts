@@ -1,7 +1,7 @@
+import { TimeZone } from "#shared/time-zone.ts";
 import { AwsError } from "../core/aws-error.ts";
 import { Cron } from "./cron.ts";
 import { CronSyntaxError } from "./cron-fields.ts";
-import { TimeZone } from "./time-zone.ts";
 
 /** When a schedule fires. All times are milliseconds since 1970. */
 export interface Timetable {
@@ -47,7 +47,7 @@ function parseAt(text: string, zone: TimeZone): number | undefined {
   const match = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)$/.exec(text);
   if (!match) return undefined;
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1).map(Number);
-  return zone.timeOf({ year, month, day, hour, minute, second });
+  return zone.timesOf({ year, month, day, hour, minute, second })[0];
 }
 
 function parseRate(text: string): number | undefined {

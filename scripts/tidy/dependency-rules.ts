@@ -44,8 +44,8 @@ const ROOM_RULES: { room: string; may: readonly string[]; but?: readonly string[
   {
     room: "local",
     may: [],
-    // Code for any program's data folder, which knows neither AWS nor Causeway.
-    but: ["shared/data-folder/"],
+    // Code for any program, which knows neither AWS nor Causeway.
+    but: ["shared/data-folder/", "shared/time-zone.ts"],
     why: "the embedded cloud knows AWS, not Causeway",
   },
   { room: "statemachines", may: [], why: "workflows are data" },

@@ -1,6 +1,6 @@
 /** Hours in which a plan's runs do not start. */
 import type { BlackoutWindow } from "../../protocol/protection.ts";
-import type { TimeZone, WallTime } from "./time-zone.ts";
+import type { TimeZone, WallTime } from "../../time-zone.ts";
 
 const WEEKDAYS: NonNullable<BlackoutWindow["days"]> = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 const DAY_MINUTES = 1440;

@@ -1,4 +1,4 @@
-import type { TimeZone } from "./time-zone.ts";
+import type { TimeZone } from "../../time-zone.ts";
 
 interface Field {
   what: string;

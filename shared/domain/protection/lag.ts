@@ -1,7 +1,7 @@
 /** How far a plan's newest recovery point is behind, and when that is too far. */
 import type { LagState, PlanState } from "../../protocol/protection.ts";
+import { TimeZone } from "../../time-zone.ts";
 import { endOfBlackout, isBlackout } from "./blackout.ts";
-import { TimeZone } from "./time-zone.ts";
 import { advanced, dueTime, type PlanPosition, type Timetable } from "./timing.ts";
 
 /** What a plan's lag depends on. */

@@ -10,12 +10,12 @@ import {
   PlanRule,
   PlanState,
 } from "../../protocol/protection.ts";
+import { TimeZone } from "../../time-zone.ts";
 import { move, type Transitions } from "../transitions.ts";
 import { isAlwaysBlackout } from "./blackout.ts";
 import { findCronProblem } from "./cron.ts";
 import { lateTime } from "./lag.ts";
 import { Retention } from "./retention.ts";
-import { TimeZone } from "./time-zone.ts";
 import {
   advanced,
   dueTime,

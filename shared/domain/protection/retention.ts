@@ -1,7 +1,7 @@
 /** Which recovery points of a protection plan stay. */
 import { z } from "zod";
 import { InvalidInputError } from "../../errors.ts";
-import { TimeZone } from "./time-zone.ts";
+import { TimeZone } from "../../time-zone.ts";
 
 /** How many periods a rule keeps. Rules that are absent from a plan keep nothing. */
 const Periods = z.int().min(0).max(10_000).default(0);

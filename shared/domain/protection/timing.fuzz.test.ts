@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { BlackoutWindow } from "../../protocol/protection.ts";
+import { TimeZone } from "../../time-zone.ts";
 import { endOfBlackout, isAlwaysBlackout, isBlackout } from "./blackout.ts";
 import { Cron } from "./cron.ts";
-import { TimeZone } from "./time-zone.ts";
 import { advanced, dueTime, edited, firstPosition, type Timetable } from "./timing.ts";
 
 const zones = [

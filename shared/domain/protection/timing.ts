@@ -3,9 +3,9 @@
  * docs/decisions/0076-a-plan-keeps-its-own-next-due-time.md, with their reasons.
  */
 import type { BlackoutWindow } from "../../protocol/protection.ts";
+import { TimeZone } from "../../time-zone.ts";
 import { endOfBlackout } from "./blackout.ts";
 import { Cron } from "./cron.ts";
-import { TimeZone } from "./time-zone.ts";
 
 /** Runs every `intervalSeconds`, or at the times of `cron`: one of the two. */
 export interface Timetable {

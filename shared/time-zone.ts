@@ -42,17 +42,31 @@ export class TimeZone {
   }
 
   /**
+   * Every time at which clocks show this, earliest first: two if they are set back past it, none if they skip
+   * it or if there is no such date.
+   */
+  timesOf(wall: WallTime): number[] {
+    const candidates = [...new Set(this.#candidates(wall))];
+    return candidates.filter((candidate) => isSame(this.wallTime(candidate), wall));
+  }
+
+  /**
    * When clocks show this time of an existing date. A time that they show twice is its first or last
    * occurrence. A time that they skip is the moment at which they skip it.
    */
   timeOf(wall: WallTime, occurrence: "first" | "last" = "first"): number {
+    const found = this.timesOf(wall).at(occurrence === "first" ? 0 : -1);
+    if (found !== undefined) return found;
+    const [earlier = utcOf(wall), later = utcOf(wall)] = this.#candidates(wall);
+    return this.#changeBetween(earlier, later);
+  }
+
+  /** The time by each of the two offsets that the zone can have then. */
+  #candidates(wall: WallTime): number[] {
     const asUtc = utcOf(wall);
     // No zone changes its offset twice within two days.
     const offsets = [asUtc - DAY_MS, asUtc + DAY_MS].map((near) => utcOf(this.wallTime(near)) - near);
-    const candidates = offsets.map((offset) => asUtc - offset).sort((a, b) => a - b);
-    const shown = candidates.filter((candidate) => utcOf(this.wallTime(candidate)) === asUtc);
-    const found = shown.at(occurrence === "first" ? 0 : -1);
-    return found ?? this.#changeBetween(candidates[0] ?? asUtc, candidates[1] ?? asUtc);
+    return offsets.map((offset) => asUtc - offset).sort((a, b) => a - b);
   }
 
   /** The first second with the offset of `to`, if the offset changes once after `from`. */
@@ -71,4 +85,15 @@ export class TimeZone {
 
 function utcOf({ year, month, day, hour, minute, second }: WallTime): number {
   return Date.UTC(year, month - 1, day, hour, minute, second);
+}
+
+function isSame(a: WallTime, b: WallTime): boolean {
+  return (
+    a.year === b.year &&
+    a.month === b.month &&
+    a.day === b.day &&
+    a.hour === b.hour &&
+    a.minute === b.minute &&
+    a.second === b.second
+  );
 }
