@@ -13,6 +13,8 @@ import { takeRecoveryPointExecutor } from "../commands/take-recovery-point.ts";
 import { inconsistentView } from "../consistency/inconsistent.ts";
 import { type StillDeps, stillView } from "../consistency/still.ts";
 import { diskUsageOf } from "../filesystems/disk-usage.ts";
+import { HOOKS_FOLDER, runPendingHooks } from "../hooks/hooks.ts";
+import { PendingHooks } from "../hooks/pending-hooks.ts";
 import { controlPlaneHosts } from "../identity/control-plane-hosts.ts";
 import type { Identity } from "../identity/identity.ts";
 import { isUnused } from "../inventory/disks.ts";
@@ -36,6 +38,7 @@ const REHEARSAL_LIMIT_MS = 180_000;
 /** A source server in its original system: captures disks, and arms itself for a cold clone. */
 export const sourceRole: Role = async (options) => {
   const { identity, cloud, version, dataDir, machine, imageTrust, log, now } = options;
+  await runPendingHooks({ folder: HOOKS_FOLDER, pending: new PendingHooks(dataDir), log });
   const lookAtMachine = machineInventoryOf(options);
   const takeInventory = inventoryOf(options, lookAtMachine);
   const states = new SavedStates({

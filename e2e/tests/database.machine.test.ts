@@ -1,7 +1,6 @@
 /** A database server, with a client outside of it, through a remote cold clone. */
 import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -15,6 +14,7 @@ import {
 } from "../machines/cold-site.ts";
 import { databaseServer, LEDGER_END, LEDGER_LINE } from "../machines/disk/database-server.ts";
 import { DatabaseLoad, storedRows } from "../site/database-load.ts";
+import { freePort } from "../testing/free-port.ts";
 
 const POSTGRESQL = 5432;
 const LIMIT_MS = 300_000;
@@ -65,13 +65,4 @@ async function untilAcknowledged(rows: number): Promise<void> {
     if (performance.now() > deadline) throw new Error(`the server acknowledged ${load.acknowledged} rows`);
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
-}
-
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address ? address.port : 0;
 }

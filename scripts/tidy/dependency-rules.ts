@@ -78,7 +78,7 @@ export const rules: readonly Rule[] = [
 /** The folders of `agent/` from the bottom up. A folder may import only from lower floors. */
 export const AGENT_FLOORS: readonly (readonly string[])[] = [
   ["boot-image", "disk", "progress", "store", "threads"],
-  ["disk-image", "filesystems", "identity", "machine", "repository", "tracking"],
+  ["disk-image", "filesystems", "hooks", "identity", "machine", "repository", "tracking"],
   ["boot-loaders", "capture", "consistency", "hypervisor", "link", "restore"],
   ["cloud", "inventory"],
   ["commands"],
