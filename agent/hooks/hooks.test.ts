@@ -5,8 +5,10 @@ import { appendFile, chmod, mkdir, readFile, rm, writeFile } from "node:fs/promi
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { beforeEach, describe, expect, test } from "vitest";
+import { z } from "zod";
 import { PointHooks } from "#shared/protocol/point-hooks.ts";
 import { runPendingHooks, withHooks } from "./hooks.ts";
+import { findProcess, processIdentity } from "./process-identity.ts";
 import { shortfallOf } from "./shortfall.ts";
 import { HooksOfTest, POINT } from "./testing/hooks-of-test.ts";
 
@@ -51,7 +53,7 @@ describe.skipIf(!isRoot)("hooks", () => {
       `a after ${POINT}`,
     ];
     expect(await hooks.noted()).toEqual(notes);
-    expect(JSON.parse(view)).toEqual({ pointId: POINT, names: ["10-a", "20-b", "30-c"] });
+    expect(JSON.parse(view)).toMatchObject({ pointId: POINT, names: ["10-a", "20-b", "30-c"] });
     expect(existsSync(hooks.pendingFile)).toBe(false);
     expect(PointHooks.parse(report)).toEqual(report);
     expect(report.scripts.map(({ hook, phase, outcome }) => `${hook} ${phase} ${outcome}`)).toEqual([
@@ -195,6 +197,8 @@ async function killAgent(when: (output: string) => Promise<boolean>): Promise<vo
   await exited;
 }
 
+const StartedScript = z.object({ process: z.string() });
+
 describe.skipIf(!isRoot)("an agent that was killed", () => {
   test("between before and after runs the after scripts when it starts again, once", async () => {
     await hooks.add("a", { before: "note a before", after: "note a after $CAUSEWAY_POINT_ID" });
@@ -206,16 +210,33 @@ describe.skipIf(!isRoot)("an agent that was killed", () => {
     expect(existsSync(hooks.pendingFile)).toBe(false);
   });
 
-  test("while a before runs also runs its after, and not that of hooks which were not started", async () => {
-    await hooks.add("a", { before: "note a before; exec sleep 2", after: "note a after" });
+  test("while a before runs ends it, and runs its after, and not that of hooks which were not started", async () => {
+    const first = join(hooks.root, "first");
+    const before = `note a before; [ -e ${first} ] || { : > ${first}; sleep 600; note a before ends late; }`;
+    await hooks.add("a", { before, after: "note a after" });
     await hooks.add("b", { before: "note b before", after: "note b after" });
-    await killAgent(async () => (await hooks.noted()).includes("a before"));
+    await killAgent(
+      async () => existsSync(first) && /"process"/.test(await readFile(hooks.pendingFile, "utf8")),
+    );
+    const { process } = StartedScript.parse(JSON.parse(await readFile(hooks.pendingFile, "utf8")));
+    expect(findProcess(process)).toBeGreaterThan(1);
     const { hooks: report } = await withHooks(hooks.deps, POINT, openView);
     expect(await hooks.noted()).toEqual([
       ...["a before", "a after"],
       ...["a before", "b before", "view", "b after", "a after"],
     ]);
+    expect(findProcess(process)).toBeUndefined();
     expect(shortfallOf(report)).toBeUndefined();
+  });
+
+  test("ends no process that got the number of its script since", async () => {
+    const other = spawn("sleep", ["600"], { stdio: "ignore", detached: true });
+    const identity = processIdentity(other.pid ?? 0) ?? "";
+    const process = identity.replace(/\d+$/, "1");
+    await hooks.deps.pending.write({ pointId: POINT, names: ["a"], process });
+    expect(await runPendingHooks(hooks.deps)).toBeUndefined();
+    expect(findProcess(identity)).toBe(other.pid);
+    other.kill("SIGKILL");
   });
 
   test("does not run an after that another user could have changed since, and keeps it pending", async () => {

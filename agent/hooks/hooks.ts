@@ -1,9 +1,11 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Log } from "#shared/log.ts";
 import type { HookPhase, HookScript, PointHooks } from "#shared/protocol/point-hooks.ts";
 import { findHooks, findScript, type Hook } from "./hook-folder.ts";
-import type { PendingHooks } from "./pending-hooks.ts";
+import type { PendingHooks, StartedHooks } from "./pending-hooks.ts";
 import { clipWords, lastLine } from "./printable.ts";
-import { type EndedScript, runScript } from "./run-script.ts";
+import { findProcess, processIdentity } from "./process-identity.ts";
+import { type EndedScript, endGroup, runScript } from "./run-script.ts";
 
 /** Where an administrator puts hooks. */
 export const HOOKS_FOLDER = "/etc/causeway/hooks";
@@ -70,6 +72,7 @@ export async function runPendingHooks(deps: HookDeps): Promise<string | undefine
       return undefined;
     }
     log.warn("hooks are pending from before the agent was started", { pointId, hooks: names });
+    if (started !== "unreadable") await endLeftScript(started);
     const run = new HookRun(deps, pointId, names);
     await run.after();
     run.report();
@@ -79,6 +82,18 @@ export async function runPendingHooks(deps: HookDeps): Promise<string | undefine
     log.error("pending hooks could not be run", { error: String(error) });
     return `hooks may be pending from an earlier point: ${messageOf(error)}`;
   }
+}
+
+/** A script that an agent which was killed had started could otherwise begin something after its `after`. */
+async function endLeftScript({ process }: StartedHooks): Promise<void> {
+  const pid = process === undefined ? undefined : findProcess(process);
+  if (process === undefined || pid === undefined) return;
+  await endGroup(pid, untilGone(process));
+}
+
+async function untilGone(process: string): Promise<true> {
+  for (let turn = 0; turn < 50 && findProcess(process) !== undefined; turn++) await sleep(100);
+  return true;
 }
 
 async function hooksToRun(deps: HookDeps): Promise<{ hooks: Hook[] } | { refused: string }> {
@@ -145,8 +160,10 @@ class HookRun {
     }
   }
 
-  async #note(names: readonly string[]): Promise<void> {
-    await this.#deps.pending.write({ pointId: this.#pointId, names: [...names] });
+  async #note(names: readonly string[], pid?: number): Promise<void> {
+    const process = pid === undefined ? undefined : processIdentity(pid);
+    const started = { pointId: this.#pointId, names: [...names], ...(process ? { process } : {}) };
+    await this.#deps.pending.write(started);
     this.#started = names;
   }
 
@@ -156,7 +173,13 @@ class HookRun {
     script: { path: string; limitMs: number; signal?: AbortSignal | undefined },
   ): Promise<void> {
     const environment = { PATH, CAUSEWAY_POINT_ID: this.#pointId, CAUSEWAY_PHASE: phase };
-    const run = await runScript({ ...script, environment });
+    let noted: Promise<void> | undefined;
+    const onStart = (pid: number) => {
+      // Without this note, only a script that an agent leaves running when it is killed would be missed.
+      noted = this.#note(this.#started, pid).catch(() => undefined);
+    };
+    const run = await runScript({ ...script, environment, onStart });
+    await noted;
     const { outcome, reason, seconds } = run;
     const line =
       outcome === "succeeded" ? undefined : (lastLine(run.stderr.text()) ?? lastLine(run.stdout.text()));

@@ -5,7 +5,12 @@ import { replaceOwnFile } from "#shared/data-folder/replace-own-file.ts";
 import { PointId } from "#shared/protocol/ids.ts";
 import { HookName, MOST_HOOKS } from "#shared/protocol/point-hooks.ts";
 
-const Started = z.strictObject({ pointId: PointId, names: z.array(HookName).min(1).max(MOST_HOOKS) });
+const Started = z.strictObject({
+  pointId: PointId,
+  names: z.array(HookName).min(1).max(MOST_HOOKS),
+  /** The script that was started last: see `processIdentity`. */
+  process: z.string().max(200).optional(),
+});
 
 /** The hooks whose `before` was started, in that order, and whose `after` has not run yet. */
 export type StartedHooks = z.infer<typeof Started>;
@@ -19,9 +24,9 @@ export class PendingHooks {
   }
 
   /** Survives a power cut when it returns. Without names, there is no note any more. */
-  async write({ pointId, names }: StartedHooks): Promise<void> {
-    if (names.length === 0) return rm(this.#path, { force: true });
-    replaceOwnFile(this.#path, JSON.stringify({ pointId, names }));
+  async write(started: StartedHooks): Promise<void> {
+    if (started.names.length === 0) return rm(this.#path, { force: true });
+    replaceOwnFile(this.#path, JSON.stringify(started));
   }
 
   /** `undefined` if no hook is pending; `unreadable` if the note is damaged, so that any hook may be. */

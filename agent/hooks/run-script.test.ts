@@ -18,6 +18,7 @@ async function run(body: string, limitMs = 20_000, signal?: AbortSignal): Promis
     path,
     limitMs,
     signal,
+    onStart: () => {},
     environment: { PATH: "/usr/bin:/bin", CAUSEWAY_PHASE: "before" },
   });
 }
@@ -56,7 +57,7 @@ test("a script that cannot be started has failed", async () => {
   expect((await run("#!/nowhere/sh\n")).reason).toMatch(/^it could not be started: .*ENOENT/);
   const binary = join(folder, "garbage");
   await writeFile(binary, Buffer.from([0x7f, 0x45, 0x4c, 0x46, 0, 0, 0, 0]), { mode: 0o755 });
-  const ended = await runScript({ path: binary, limitMs: 20_000, environment: {} });
+  const ended = await runScript({ path: binary, limitMs: 20_000, environment: {}, onStart: () => {} });
   expect(ended.outcome).toBe("failed");
 });
 

@@ -7,6 +7,8 @@ export interface ScriptOptions {
   limitMs: number;
   /** The environment of the script; it gets nothing of the agent's own. */
   environment: Record<string, string>;
+  /** Called once the script runs. */
+  onStart: (pid: number) => void;
   /** Ends the script as the time limit does. */
   signal?: AbortSignal | undefined;
 }
@@ -49,12 +51,13 @@ export async function runScript(options: ScriptOptions): Promise<EndedScript> {
   const child = start(options);
   if (child instanceof Error) return { ...judge(notStarted(child)), ...ofRun(), release: () => {} };
   const ended = endingOf(child);
+  if (child.pid !== undefined) options.onStart(child.pid);
   const closed = new Promise((resolve) => child.once("close", resolve));
   // There are no streams if the agent has no file descriptors left.
   child.stdout?.on("data", (chunk: Buffer) => stdout.add(chunk)).on("error", () => {});
   child.stderr?.on("data", (chunk: Buffer) => stderr.add(chunk)).on("error", () => {});
   const ending = await within(ended, limitMs, signal);
-  const hasEnded = ending !== undefined || (await endGroup(child, ended));
+  const hasEnded = ending !== undefined || (child.pid !== undefined && (await endGroup(child.pid, ended)));
   if (hasEnded) await within(closed, DRAIN_MS);
   return {
     ...(ending ? judge(ending) : late(options, hasEnded)),
@@ -103,17 +106,16 @@ function endingOf(child: ChildProcess): Promise<Ending> {
   return promise;
 }
 
-/** Ends the script and its group; returns whether the script itself has ended. */
-async function endGroup(child: ChildProcess, ended: Promise<Ending>): Promise<boolean> {
-  signalGroup(child, "SIGTERM");
+/** Ends a script and its process group; returns whether the script itself, as `ended` says, has ended. */
+export async function endGroup(pid: number, ended: Promise<unknown>): Promise<boolean> {
+  signalGroup(pid, "SIGTERM");
   await within(ended, GRACE_MS);
   // Also if the script has ended: others of its group may ignore SIGTERM.
-  signalGroup(child, "SIGKILL");
+  signalGroup(pid, "SIGKILL");
   return (await within(ended, KILLED_MS)) !== undefined;
 }
 
-function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
-  if (pid === undefined) return;
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal);
   } catch {

@@ -23,7 +23,14 @@ class Server implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #exited: Promise<unknown>;
 
-  constructor(program: string, args: readonly string[], { user, log }: { user: User; log: string }) {
+  readonly #stopSignal: NodeJS.Signals;
+
+  constructor(
+    program: string,
+    args: readonly string[],
+    { user, log, stopSignal }: { user: User; log: string; stopSignal: NodeJS.Signals },
+  ) {
+    this.#stopSignal = stopSignal;
     this.#child = spawn(program, args, { ...user, cwd: "/", stdio: ["ignore", "pipe", "pipe"] });
     this.#exited = once(this.#child, "exit");
     const file = createWriteStream(log, { flags: "a" });
@@ -42,9 +49,9 @@ class Server implements AsyncDisposable {
     });
   }
 
-  /** Ends the server as an operator does. */
+  /** Ends the server as an operator does. May be called again. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#child.kill("SIGINT");
+    this.#child.kill(this.#stopSignal);
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), 60_000);
     await this.#exited;
     clearTimeout(timer);
@@ -97,7 +104,10 @@ export class PostgresqlServer implements AsyncDisposable {
     }
     const options = [`port=${port}`, "listen_addresses=127.0.0.1", "unix_socket_directories=", ...settings];
     const args = ["-D", data, ...options.flatMap((option) => ["-c", option])];
-    const started = new PostgresqlServer(port, new Server(join(bin, "postgres"), args, { user, log }));
+    const started = new PostgresqlServer(
+      port,
+      new Server(join(bin, "postgres"), args, { user, log, stopSignal: "SIGINT" }),
+    );
     await started.#server.ready("PostgreSQL", () => started.query("select 1"));
     return started;
   }
@@ -133,16 +143,11 @@ export class MariadbServer implements AsyncDisposable {
     }
     const socket = join(await ownFolder(join(disk, "socket"), user), "mariadb");
     const args = ["--no-defaults", `--datadir=${data}`, `--socket=${socket}`, "--skip-networking"];
-    // Commits stay in the server's memory until it must write; a table that is opened is not repaired.
+    // Commits are only in the kernel's memory at first; a table that is opened is not repaired.
     const server = new Server(
       "/usr/sbin/mariadbd",
-      [
-        ...args,
-        "--innodb-flush-log-at-trx-commit=0",
-        "--innodb-flush-log-at-timeout=60",
-        "--myisam-recover-options=OFF",
-      ],
-      { user, log },
+      [...args, "--innodb-flush-log-at-trx-commit=2", "--myisam-recover-options=OFF"],
+      { user, log, stopSignal: "SIGTERM" },
     );
     const started = new MariadbServer(["--no-defaults", `--socket=${socket}`, "--user=root"], server);
     await server.ready("MariaDB", () => started.query("select 1"));

@@ -74,6 +74,8 @@ describe("PostgreSQL", () => {
     await until("rows after the thaw", () => load.acknowledged > acknowledged + 50 || undefined);
     await load.stop();
     expect(shortfallOf(report)).toBeUndefined();
+    // The copy names the process of the original, which must not be there when the copy is started.
+    await server[Symbol.asyncDispose]();
     await using copied = await FreezableDisk.mountCopy(copy);
     const port = await freePort();
     await using clone = await PostgresqlServer.start(copied.mountPoint, { port, isNew: false, log: log() });
@@ -154,14 +156,20 @@ describe("MariaDB", () => {
     expect(await sessions(server)).toEqual([]);
   });
 
-  test("without its hook loses rows in the copy, or has tables that are not closed", async () => {
+  test("without its hook has tables in the copy that are not closed", async () => {
     await using server = await startServer();
     await rm(join(hooks.deps.folder, HOOK), { recursive: true });
     await using load = await MariadbLoad.start(server);
-    const { report, check, missing } = await copied(load);
+    const { report, check } = await copied(load);
     expect(shortfallOf(report)).toBe("the machine has no hooks");
-    expect(missing[0]).toBeGreaterThan(0);
     expect(check).toMatch(/not closed|hasn't closed/);
+  });
+
+  test("that keeps commits in its memory is not called consistent, and the run says why", async () => {
+    await using server = await startServer();
+    await server.query("set global innodb_flush_log_at_trx_commit = 0");
+    const { hooks: report } = await withHooks(hooks.deps, POINT, async () => {});
+    expect(shortfallOf(report)).toContain("innodb_flush_log_at_trx_commit is 0");
   });
 
   test("that another backup holds is not waited for, and keeps accepting rows", async () => {
