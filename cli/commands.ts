@@ -6,6 +6,7 @@ import { audit } from "./commands/audit.ts";
 import { backup } from "./commands/backup.ts";
 import { bootImagesList } from "./commands/boot-images-list.ts";
 import { bootImagesUpload } from "./commands/boot-images-upload.ts";
+import { browse } from "./commands/browse.ts";
 import { cancel } from "./commands/cancel.ts";
 import { collectGarbage } from "./commands/collect-garbage.ts";
 import { conversions } from "./commands/conversions.ts";
@@ -55,6 +56,7 @@ export const commands: CliCommand[] = [
   prune,
   collectGarbage,
   restore,
+  browse,
   repoCheck,
   revoke,
   // The first command whose words match runs, so the longer names come first.

@@ -1,4 +1,10 @@
 import {
+  BrowseImageUnusableError,
+  NoFileSystemError,
+  NotAFileError,
+  PathNotFoundError,
+} from "#agent/browse/errors.ts";
+import {
   asSystemRefusal,
   CausewayError,
   CertificateRevokedError,
@@ -99,6 +105,9 @@ export const EXIT = { done: 0, failed: 1, usage: 2, notFound: 3, refused: 4 } as
 
 /** Refused because of the current state, rather than failed. */
 const REFUSALS = [
+  BrowseImageUnusableError,
+  NoFileSystemError,
+  NotAFileError,
   DiskUnusableError,
   CertificateRevokedError,
   RefusedError,
@@ -116,7 +125,7 @@ const REFUSALS = [
 export function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError || error instanceof InvalidInputError) return EXIT.usage;
   if (asSystemRefusal(error) || REFUSALS.some((refusal) => error instanceof refusal)) return EXIT.refused;
-  if (error instanceof NotFoundError) return EXIT.notFound;
+  if (error instanceof NotFoundError || error instanceof PathNotFoundError) return EXIT.notFound;
   if (error instanceof ConversionNotCompletedError) {
     return error.failureName === "PreflightFailedError" ? EXIT.refused : EXIT.failed;
   }

@@ -18,6 +18,10 @@ export async function run(
       printed = true;
       outside.terminal.out(text);
     },
+    outBytes: (bytes) => {
+      printed = true;
+      return outside.terminal.outBytes(bytes);
+    },
   };
   try {
     const [first] = words;

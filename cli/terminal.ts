@@ -1,6 +1,8 @@
 /** Where the CLI writes: documents to standard output, everything else to standard error. */
 export interface Terminal {
   out(text: string): void;
+  /** Bytes for standard output; resolves when there is room for more. */
+  outBytes(bytes: Uint8Array): Promise<void>;
   err(text: string): void;
   /** Whether standard error is a terminal, so that a progress line can be rewritten. */
   interactive: boolean;
@@ -11,6 +13,10 @@ export interface Terminal {
 export function processTerminal(): Terminal {
   return {
     out: (text) => void process.stdout.write(text),
+    outBytes: (bytes) =>
+      new Promise((resolve, reject) => {
+        process.stdout.write(bytes, (error) => (error ? reject(error) : resolve()));
+      }),
     err: (text) => void process.stderr.write(text),
     interactive: process.stderr.isTTY === true,
     columns: process.stderr.columns ?? 100,

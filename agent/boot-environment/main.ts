@@ -7,6 +7,7 @@ import type { Log } from "#shared/log.ts";
 import { Agent } from "../agent.ts";
 import { OVERLAY_FOLDER } from "../boot-image/overlay.ts";
 import type { Attestation } from "../boot-loaders/attest.ts";
+import { browseAsGuest } from "../browse/guest/browse-guest.ts";
 import { openAgentCloud } from "../cloud/agent-cloud.ts";
 import { diskUsageOf } from "../filesystems/disk-usage.ts";
 import { collectInventory } from "../inventory/inventory.ts";
@@ -145,6 +146,7 @@ async function run(job: Job): Promise<void> {
   say("All done: restarting into the original system.");
 }
 
+if (process.argv[2] === "browse") await browseAsGuest();
 const job = await takeJob();
 if (job) {
   await run(job);

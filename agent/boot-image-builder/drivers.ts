@@ -115,6 +115,11 @@ export const DRIVER_GROUPS: readonly DriverGroup[] = [
     `),
   },
   {
+    kind: "bus",
+    reason: "the channel of a guest that browses a recovery point",
+    modules: ["virtio_console"],
+  },
+  {
     kind: "file-system",
     reason: "to restore boot state and to adapt a system",
     modules: FILE_SYSTEM_PARTS.modules,

@@ -15,11 +15,20 @@ export interface FileSystem {
   markUsed?: (reader: DiskReader, mark: MarkUsed) => Promise<void>;
   /** What the boot environment needs in order to mount and repair it. */
   bootImage?: BootImageParts;
+  /** How the boot environment mounts it without writing to it, not even to replay a journal. */
+  readOnlyMount?: ReadOnlyMount;
   /**
    * GRUB's module for reading it. Only where GRUB knows in which blocks a file is, so that it can write over
    * them.
    */
   grubModule?: string;
+}
+
+export interface ReadOnlyMount {
+  /** As `mount -t` takes it. */
+  type: string;
+  /** Besides `ro`. */
+  options: readonly string[];
 }
 
 export interface BootImageParts {

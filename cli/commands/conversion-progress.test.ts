@@ -74,7 +74,13 @@ test("a log gets one line when the source disconnects, and one when it connects 
   const err = (text: string) => {
     log += text;
   };
-  const line = new ProgressLine({ out: err, err, interactive: false, columns: 80 });
+  const line = new ProgressLine({
+    out: err,
+    outBytes: async () => undefined,
+    err,
+    interactive: false,
+    columns: 80,
+  });
   for (const work of [{}, { awaySince }, { awaySince }, {}, {}])
     line.show(progressLine(capturing({ progress, ...work })) ?? "");
   expect(log.split("\n").map((shown) => shown.split("  ")[0])).toEqual([

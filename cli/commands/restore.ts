@@ -1,15 +1,12 @@
-import { lstat } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
 import { openReadableRepository } from "#agent/cloud/readable-repository.ts";
 import { createDiskImage } from "#agent/disk-image/disk-image.ts";
-import { safeFolder } from "#agent/machine/inside-folder.ts";
 import { ProgressMeter } from "#agent/progress/progress-meter.ts";
 import { readPoint } from "#agent/repository/points.ts";
 import { restoreDisk } from "#agent/restore/restore.ts";
 import { DiskFormat } from "#shared/protocol/common.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import { type CliCommand, choiceOption, requiredOption } from "../command.ts";
-import { RefusedError } from "../errors.ts";
+import { newFilePath } from "../new-file.ts";
 import { ProgressLine } from "../progress.ts";
 import { recordedDisk } from "../recorded-disk.ts";
 import { print } from "../terminal.ts";
@@ -32,10 +29,8 @@ export const restore: CliCommand = {
   async run(call) {
     const api = apiOf(call);
     const name = requiredOption(call, "disk", this.name);
-    const path = await safePath(requiredOption(call, "to", this.name));
+    const path = await newFilePath(requiredOption(call, "to", this.name));
     const format = choiceOption(call, "format", DiskFormat.options, this.name) ?? "raw";
-    if (await exists(path))
-      throw new RefusedError(`${path} exists already`, "Choose another name, or remove it first.");
     const id = call.arguments.POINT ?? "";
     const recorded = await api.getRecoveryPoint({ parameters: { id } });
     const { sourceId } = recorded;
@@ -88,20 +83,3 @@ export const restore: CliCommand = {
     }
   },
 };
-
-/** The path of a file to be written, without links. Throws `RefusedError` if its folder does not exist. */
-async function safePath(to: string): Promise<string> {
-  const path = resolve(to);
-  const folder = await safeFolder(dirname(path)).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "ENOENT" && error.code !== "ENOTDIR") throw error;
-    throw new RefusedError(`the folder ${dirname(path)} does not exist`, "Make it first, or choose another.");
-  });
-  return join(folder, basename(path));
-}
-
-async function exists(path: string): Promise<boolean> {
-  return lstat(path).then(
-    () => true,
-    () => false,
-  );
-}

@@ -17,6 +17,9 @@ export async function recordedRun(
     out: (text: string) => {
       written.stdout += text;
     },
+    outBytes: async (bytes: Uint8Array) => {
+      written.stdout += Buffer.from(bytes).toString("latin1");
+    },
     err: (text: string) => {
       written.stderr += text;
     },

@@ -41,6 +41,7 @@ async function causeway(...words: string[]) {
       out: (text) => {
         stdout += text;
       },
+      outBytes: async () => undefined,
       err: (text) => {
         stderr += text;
       },

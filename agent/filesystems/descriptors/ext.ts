@@ -31,5 +31,6 @@ export const ext: FileSystem = {
       "usr/sbin/fsck.ext4": "e2fsck",
     },
   },
+  readOnlyMount: { type: "ext4", options: ["noload"] },
   grubModule: "ext2",
 };

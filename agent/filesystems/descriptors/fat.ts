@@ -9,6 +9,7 @@ export const fat: FileSystem = {
     // Without the tables of names, the kernel refuses the mount.
     modules: ["vfat", "nls_ascii", "nls_cp437", "nls_iso8859_1", "nls_utf8"],
   },
+  readOnlyMount: { type: "vfat", options: ["utf8=1"] },
   grubModule: "fat",
 };
 

@@ -21,4 +21,5 @@ export const ntfs: FileSystem = {
     programs: ["/bin/ntfs-3g", "/bin/ntfsfix", "/bin/ntfsinfo", "/sbin/ntfsresize"],
     links: { "usr/sbin/mount.ntfs-3g": "../bin/ntfs-3g" },
   },
+  readOnlyMount: { type: "ntfs-3g", options: ["norecover"] },
 };

@@ -11,5 +11,7 @@ export const xfs: FileSystem = {
     packages: ["xfsprogs", "libinih1"],
     programs: ["/sbin/xfs_repair", "/usr/sbin/xfs_db", "/usr/sbin/xfs_io"],
   },
+  // A clone of a file system has the identity of its original, which may be attached as well.
+  readOnlyMount: { type: "xfs", options: ["norecovery", "nouuid"] },
   grubModule: "xfs",
 };

@@ -27,7 +27,7 @@ const MAX_SCREENSHOT_BYTES = 16 * MIB;
 /** An overlay is full if the next cluster and its table no longer fit. */
 const FULL_WITHIN_BYTES = MIB;
 
-const SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
+export const SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
 
 /**
  * A running QEMU: no network, no display, disks never written. It runs confined (`confined`), and gets all

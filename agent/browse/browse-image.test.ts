@@ -1,0 +1,58 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { BootImageInvalidError } from "#shared/errors.ts";
+import { openBrowseImage } from "./browse-image.ts";
+import { BrowseImageUnusableError } from "./errors.ts";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "browse-image-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+async function write(driver: string): Promise<void> {
+  const manifest = {
+    format: 1,
+    architecture: "x86_64",
+    causewayVersion: "0.1.0",
+    nodeVersion: "v24",
+    kernelRelease: "6.1.0-amd64",
+    commandLine: "console=ttyS0",
+    memoryMiB: 1024,
+    system: "linux",
+    secureBootSigned: false,
+    sourceDateEpoch: 0,
+    packages: [],
+    programs: [],
+    firmware: [],
+    drivers: [{ name: driver, kind: "bus", builtIn: false }],
+    files: [{ path: "vmlinuz", sizeBytes: 3, sha256: "0".repeat(64) }],
+  };
+  await writeFile(join(folder, "manifest.json"), JSON.stringify(manifest));
+}
+
+test("a boot image with the channel's driver browses, in a mode that its kernel's parameters choose", async () => {
+  await write("virtio_console");
+  const image = await openBrowseImage(folder);
+  expect(image).toMatchObject({
+    kernel: join(folder, "vmlinuz"),
+    memoryMiB: 1024,
+    commandLine: "console=ttyS0 causeway.browse=1 causeway.deadline=0",
+  });
+  await writeFile(join(folder, "vmlinuz"), "abc");
+  await expect(image.verify("kernel", join(folder, "vmlinuz"))).rejects.toThrow(BootImageInvalidError);
+});
+
+test("a boot image from before `browse`, and a folder without one, are refused with what to do", async () => {
+  await write("virtio_net");
+  const refusal = { name: "BrowseImageUnusableError", hint: expect.stringContaining("npm run boot-image") };
+  await expect(openBrowseImage(folder)).rejects.toMatchObject({
+    ...refusal,
+    message: expect.stringContaining("older"),
+  });
+  await expect(openBrowseImage(join(folder, "none"))).rejects.toMatchObject(refusal);
+  await writeFile(join(folder, "manifest.json"), "{");
+  await expect(openBrowseImage(folder)).rejects.toThrow(BrowseImageUnusableError);
+});

@@ -1,0 +1,164 @@
+import type { z } from "zod";
+import { NotFoundError } from "#shared/errors.ts";
+import type { DiskReader } from "../disk/reader.ts";
+import { ReadingMachine, startFailure } from "../hypervisor/qemu/reading-machine.ts";
+import { openBrowseImage } from "./browse-image.ts";
+import {
+  FileSystemUnreadableError,
+  GuestAnswerInvalidError,
+  GuestEndedError,
+  GuestSilentError,
+  NoFileSystemError,
+  NotAFileError,
+  PathNotFoundError,
+} from "./errors.ts";
+import { encodeMessage, type Frame, FrameError, FrameParser, messageIn } from "./frames.ts";
+import { type BrowsedVolume, type GuestFailure, GuestMessage, PORT_NAME, type Question } from "./messages.ts";
+import { serveDisk } from "./nbd-server.ts";
+import { ReplyChecker, type ReplyPart } from "./reply.ts";
+
+export interface BrowserOptions {
+  /** The folder of a boot image. */
+  imageFolder: string;
+  /** Questions name them by their place in this list. */
+  disks: readonly { name: string; reader: DiskReader }[];
+}
+
+/** What can be asked about a path: its entry and those directly in it, or everything with content. */
+export interface PathQuestion {
+  ask: "list" | "content";
+  disk: number;
+  volume: string;
+  path: Buffer;
+}
+
+/** Minutes under emulation on a busy machine. */
+const START_LIMIT_MS = 10 * 60_000;
+/** Between two frames. A volume with a large tree takes long to mount, and a block may come from far away. */
+const ANSWER_LIMIT_MS = 5 * 60_000;
+
+/**
+ * Shows what is in the file systems of disks, which may be hostile: only the kernel of a guest without network reads
+ * them, and what it answers is checked. Takes one question at a time. Besides the errors of `./errors.ts`, every
+ * method throws what the reader of a disk threw, if that is why the guest could not answer.
+ */
+export class Browser {
+  readonly #machine: ReadingMachine;
+  readonly #frames: AsyncGenerator<Frame, void>;
+  readonly #names: readonly string[];
+  /** The first read that failed since the last question. */
+  #fault: unknown;
+
+  private constructor(machine: ReadingMachine, { disks }: BrowserOptions) {
+    this.#machine = machine;
+    this.#names = disks.map(({ name }) => name);
+    this.#frames = framesOf(machine);
+    for (const [at, { reader }] of disks.entries()) {
+      const stream = machine.disks[at];
+      const onError = (error: unknown) => {
+        this.#fault ??= error;
+      };
+      if (stream) void serveDisk(stream, { name: exportName(at), reader, onError });
+    }
+  }
+
+  /**
+   * Starts the guest, and resolves once it answers. Throws `ToolMissingError` without QEMU,
+   * `BrowseImageUnusableError` and `BootImageInvalidError` because of the boot image.
+   */
+  static async start(options: BrowserOptions): Promise<Browser> {
+    const image = await openBrowseImage(options.imageFolder);
+    const machine = await ReadingMachine.start({
+      ...image,
+      cpuCount: 2,
+      disks: options.disks.map((_, at) => exportName(at)),
+      portName: PORT_NAME,
+    });
+    const browser = new Browser(machine, options);
+    try {
+      await browser.#awaitReady();
+      return browser;
+    } catch (error) {
+      await browser.close();
+      throw error;
+    }
+  }
+
+  /** The volumes of a disk that could have a file system. */
+  async volumes(disk: number): Promise<BrowsedVolume[]> {
+    this.#ask({ ask: "volumes", disk });
+    const message = GuestMessage.safeParse(messageIn(await this.#next())).data;
+    if (message?.say === "failed")
+      throw this.#fault ?? new FileSystemUnreadableError("the disk", message.detail);
+    if (message?.say !== "volumes") throw new GuestAnswerInvalidError("it does not list volumes");
+    return message.volumes;
+  }
+
+  /** The parts of the answer as they arrive: the first is the entry at the path. */
+  async *read(question: PathQuestion): AsyncGenerator<Exclude<ReplyPart, { kind: "failed" | "end" }>, void> {
+    this.#ask({ ...question, path: question.path.toString("base64") });
+    const checker = new ReplyChecker(question.ask);
+    for (;;) {
+      const part = checker.take(await this.#next());
+      if (part?.kind === "end") return;
+      if (part?.kind === "failed") throw this.#failure(question, part.failure);
+      if (part) yield part;
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#machine.stop();
+  }
+
+  #ask(question: z.input<typeof Question>): void {
+    this.#fault = undefined;
+    this.#machine.port.write(encodeMessage(question));
+  }
+
+  async #awaitReady(): Promise<void> {
+    const message = GuestMessage.safeParse(messageIn(await this.#next(START_LIMIT_MS))).data;
+    if (message?.say !== "ready") throw new GuestAnswerInvalidError("it does not begin with its greeting");
+  }
+
+  async #next(limitMs = ANSWER_LIMIT_MS): Promise<Frame> {
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      reject(this.#fault ?? new GuestSilentError(limitMs / 1000, this.#machine.lastLine));
+    }, limitMs);
+    try {
+      const { value } = await Promise.race([this.#frames.next(), late]);
+      if (value) return value;
+    } catch (error) {
+      throw error instanceof FrameError ? new GuestAnswerInvalidError(error.message) : error;
+    } finally {
+      clearTimeout(timer);
+    }
+    const end = await this.#machine.ended;
+    const { lastLine } = this.#machine;
+    throw this.#fault ?? (lastLine === "" ? startFailure(end) : new GuestEndedError(end.cause, lastLine));
+  }
+
+  #failure({ disk, volume, path }: PathQuestion, { why, detail }: GuestFailure): unknown {
+    const shown = path.toString("utf8");
+    const place = `${volume} of ${this.#names[disk]}`;
+    if (why === "no such path") return new PathNotFoundError(shown, place);
+    if (why === "not a file") return new NotAFileError(shown, detail);
+    if (why === "no such volume") return new NotFoundError("volume", place);
+    if (this.#fault !== undefined) return this.#fault;
+    if (why === "no file system") return new NoFileSystemError(place, detail);
+    return new FileSystemUnreadableError(`${shown} on ${place}`, detail);
+  }
+}
+
+const exportName = (disk: number): string => `disk${disk}`;
+
+/** Ends with the connection, whatever ends it. */
+async function* framesOf({ port }: ReadingMachine): AsyncGenerator<Frame, void> {
+  const parser = new FrameParser();
+  try {
+    for await (const bytes of port) yield* parser.add(bytes as Buffer);
+  } catch (error) {
+    if (error instanceof FrameError) throw error;
+    // The end of QEMU resets the connection.
+  }
+}

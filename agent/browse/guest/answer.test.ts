@@ -1,0 +1,95 @@
+import { execFileSync } from "node:child_process";
+import { mkdir, mkdtemp, rm, symlink, utimes, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { FrameParser } from "../frames.ts";
+import { ReplyChecker, type ReplyPart } from "../reply.ts";
+import { answerPath } from "./answer.ts";
+import { NothingThereError } from "./path-inside.ts";
+
+let root: string;
+const odd = Buffer.from([0xff, 0x0a, 0x1b, 0x5b]);
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), "guest-answer-"));
+  await mkdir(join(root, "etc/deep/deeper"), { recursive: true });
+  await writeFile(join(root, "etc/hosts"), "127.0.0.1 localhost\n");
+  await utimes(join(root, "etc/hosts"), 1_600_000_000, -5);
+  await writeFile(Buffer.concat([Buffer.from(`${root}/etc/`), odd]), "odd");
+  await writeFile(join(root, "etc/deep/large"), Buffer.alloc(700_001, "large "));
+  await symlink("/etc", join(root, "absolute"));
+  await symlink("../../../../../../etc/hosts", join(root, "etc/climbing"));
+  await symlink("loop", join(root, "loop"));
+  await symlink("/../../tmp", join(root, "out"));
+  execFileSync("mkfifo", [join(root, "etc/pipe")]);
+});
+afterAll(() => rm(root, { recursive: true }));
+
+async function asked(ask: "list" | "content", path: string | Buffer): Promise<ReplyPart[]> {
+  const parser = new FrameParser();
+  const checker = new ReplyChecker(ask);
+  const parts: ReplyPart[] = [];
+  await answerPath(Buffer.from(root), { ask, path: Buffer.from(path) }, async (bytes) => {
+    for (const frame of parser.add(bytes)) {
+      const part = checker.take(frame);
+      // A view of memory that is used again.
+      if (part) parts.push(part.kind === "data" ? { ...part, bytes: Buffer.from(part.bytes) } : part);
+    }
+  });
+  return parts;
+}
+
+const pathsIn = (parts: readonly ReplyPart[]) =>
+  parts.flatMap((part) =>
+    part.kind === "entry"
+      ? [Buffer.concat(part.path.flatMap((name) => [Buffer.from("/"), name])).toString("latin1")]
+      : [],
+  );
+const bytesIn = (parts: readonly ReplyPart[]) =>
+  Buffer.concat(parts.flatMap((part) => (part.kind === "data" ? [part.bytes] : [])));
+
+test("a list has what is directly in the folder, by the bytes of the names, and no content", async () => {
+  const parts = await asked("list", "/etc");
+  expect(pathsIn(parts)).toEqual([
+    "/etc",
+    "/etc/climbing",
+    "/etc/deep",
+    "/etc/hosts",
+    "/etc/pipe",
+    `/etc/${odd.toString("latin1")}`,
+  ]);
+  expect(bytesIn(parts)).toHaveLength(0);
+  expect(parts[3]).toMatchObject({
+    entry: { type: "file", sizeBytes: 20, modifiedSeconds: -5 },
+  });
+  expect(parts[1]).toMatchObject({
+    entry: { type: "link", target: Buffer.from("../../../../../../etc/hosts") },
+  });
+});
+
+test("content has the whole tree, with the bytes of every file", async () => {
+  const parts = await asked("content", "etc/deep/");
+  expect(pathsIn(parts)).toEqual(["/deep", "/deep/deeper", "/deep/large"]);
+  expect(bytesIn(parts).equals(Buffer.alloc(700_001, "large "))).toBe(true);
+  expect(bytesIn(await asked("content", Buffer.concat([Buffer.from("/etc/"), odd]))).toString()).toBe("odd");
+});
+
+test("links on the way are followed within the volume, and nothing above its top is reached", async () => {
+  expect(pathsIn(await asked("list", "/absolute/hosts"))).toEqual(["/hosts"]);
+  expect(pathsIn(await asked("list", "/../../etc/../etc/./hosts"))).toEqual(["/hosts"]);
+  expect(pathsIn(await asked("list", "/"))[0]).toBe("/");
+  // The folder `tmp` of this machine exists; the volume has none.
+  await expect(asked("list", "/out/x")).rejects.toThrow(NothingThereError);
+});
+
+test.each(["/nothing", "/etc/hosts/x", "/loop/x", `/${"n".repeat(300)}`])("there is no %s", async (path) => {
+  await expect(asked("list", path)).rejects.toThrow(NothingThereError);
+});
+
+test.each([
+  ["/etc/climbing", "link"],
+  ["/etc/pipe", "pipe"],
+])("%s has no content to write", async (path, type) => {
+  await expect(asked("content", path)).rejects.toMatchObject({ why: "not a file", message: type });
+});

@@ -1,0 +1,118 @@
+/** Answers of the guest: it reads a volume that it has mounted, and says what is there. */
+import { constants, type Stats } from "node:fs";
+import { lstat, open, readdir, readlink } from "node:fs/promises";
+import { encodeFrame, encodeMessage, FRAME } from "../frames.ts";
+import type { EntryType, GuestFailure } from "../messages.ts";
+import { pathInside } from "./path-inside.ts";
+
+/** Sends bytes to the operator's machine; resolves when there is room for more. */
+export type Send = (bytes: Uint8Array) => Promise<void>;
+
+/** An answer that says why there is no other. */
+export class GuestRefusal extends Error {
+  override readonly name = "GuestRefusal";
+  readonly why: GuestFailure["why"];
+
+  constructor(why: GuestFailure["why"], detail: string) {
+    super(detail);
+    this.why = why;
+  }
+}
+
+const PIECE_BYTES = 128 * 1024;
+const SLASH = Buffer.from("/");
+
+/** Sends the tree at a path below the root of a mounted volume. Throws `GuestRefusal`. */
+export async function answerPath(
+  root: Buffer,
+  { ask, path }: { ask: "list" | "content"; path: Buffer },
+  send: Send,
+): Promise<void> {
+  const { location, name } = await pathInside(root, path);
+  const walk = new Walk(ask === "content", send);
+  const type = await walk.entry(location, name);
+  const hasContent = type === "file" || type === "folder";
+  if (ask === "content" && !hasContent) throw new GuestRefusal("not a file", type);
+  if (type === "folder") await walk.folder(location);
+  else if (ask === "content") await walk.content(location);
+}
+
+class Walk {
+  readonly #withContent: boolean;
+  readonly #send: Send;
+  #sizeBytes = 0;
+
+  constructor(withContent: boolean, send: Send) {
+    this.#withContent = withContent;
+    this.#send = send;
+  }
+
+  async entry(location: Buffer, name: Buffer): Promise<EntryType> {
+    const stats = await lstat(location);
+    const type = typeOf(stats);
+    this.#sizeBytes = type === "file" ? stats.size : 0;
+    const isDevice = type === "block device" || type === "character device";
+    await this.#send(
+      encodeMessage({
+        say: "entry",
+        name: name.toString("base64"),
+        type,
+        mode: stats.mode & 0o7777,
+        uid: stats.uid,
+        gid: stats.gid,
+        sizeBytes: this.#sizeBytes,
+        modifiedSeconds: Math.floor(stats.mtimeMs / 1000),
+        ...(type === "link"
+          ? { target: (await readlink(location, { encoding: "buffer" })).toString("base64") }
+          : {}),
+        ...(isDevice ? { major: majorOf(stats.rdev), minor: minorOf(stats.rdev) } : {}),
+      }),
+    );
+    return type;
+  }
+
+  /** Everything in a folder, by the bytes of its names, and the mark that ends it. */
+  async folder(location: Buffer): Promise<void> {
+    for (const name of await namesIn(location)) {
+      const inside = Buffer.concat([location, SLASH, name]);
+      const type = await this.entry(inside, name);
+      if (!this.#withContent) continue;
+      if (type === "folder") await this.folder(inside);
+      if (type === "file") await this.content(inside);
+    }
+    await this.#send(encodeMessage({ say: "leave" }));
+  }
+
+  /** The bytes of the file whose entry was sent last. */
+  async content(location: Buffer): Promise<void> {
+    const file = await open(location, constants.O_RDONLY | constants.O_NOFOLLOW);
+    try {
+      const piece = Buffer.alloc(PIECE_BYTES);
+      for (let left = this.#sizeBytes; left > 0; ) {
+        const { bytesRead } = await file.read(piece, 0, Math.min(left, PIECE_BYTES), null);
+        if (bytesRead === 0) throw new GuestRefusal("unreadable", "a file ends before its size");
+        await this.#send(encodeFrame(FRAME.data, piece.subarray(0, bytesRead)));
+        left -= bytesRead;
+      }
+    } finally {
+      await file.close();
+    }
+  }
+}
+
+async function namesIn(location: Buffer): Promise<Buffer[]> {
+  return (await readdir(location, { encoding: "buffer" })).sort(Buffer.compare);
+}
+
+function typeOf(stats: Stats): EntryType {
+  if (stats.isFile()) return "file";
+  if (stats.isDirectory()) return "folder";
+  if (stats.isSymbolicLink()) return "link";
+  if (stats.isBlockDevice()) return "block device";
+  if (stats.isCharacterDevice()) return "character device";
+  return stats.isFIFO() ? "pipe" : "socket";
+}
+
+// Linux keeps 12 bits of the major and 20 of the minor number, interleaved.
+const majorOf = (device: number): number => (device >>> 8) & 0xfff;
+const minorOf = (device: number): number => (device & 0xff) | ((device >>> 12) & 0xfff00);

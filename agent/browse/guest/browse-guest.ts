@@ -1,0 +1,100 @@
+/** The guest's side of `causeway browse`: it answers what the operator's machine asks on the channel. */
+import { type FileHandle, mkdir, open, readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { encodeMessage, FrameParser, messageIn } from "../frames.ts";
+import { BrowsedVolume, PORT_NAME, Question } from "../messages.ts";
+import { answerPath, GuestRefusal, type Send } from "./answer.ts";
+import { NothingThereError } from "./path-inside.ts";
+import { type GuestVolume, mountVolume, volumesOfDisk } from "./volumes.ts";
+
+const PORTS = "/sys/class/virtio-ports";
+const MOUNTS = "/mnt";
+/** The driver may appear a moment later than the agent. */
+const PORT_TRIES = 60;
+const READ_BYTES = 64 * 1024;
+
+/** Answers questions for as long as the guest runs. Rejects if it cannot. */
+export async function browseAsGuest(): Promise<never> {
+  const port = await openPort();
+  const send: Send = async (bytes) => {
+    for (let done = 0; done < bytes.length; )
+      done += (await port.write(bytes, done, bytes.length - done)).bytesWritten;
+  };
+  const guest = new BrowsingGuest(send);
+  await send(encodeMessage({ say: "ready" }));
+  const parser = new FrameParser();
+  const bytes = Buffer.alloc(READ_BYTES);
+  for (;;) {
+    const { bytesRead } = await port.read(bytes, 0, bytes.length, null);
+    // The other side is not there yet. Once it has been there, its end is the end of this guest.
+    if (bytesRead === 0) await delay(100);
+    for (const frame of parser.add(bytes.subarray(0, bytesRead)))
+      await guest.answer(Question.parse(messageIn(frame)));
+  }
+}
+
+async function openPort(): Promise<FileHandle> {
+  for (let left = PORT_TRIES; left > 0; left--) {
+    for (const port of await readdir(PORTS).catch(() => [])) {
+      const name = await readFile(join(PORTS, port, "name"), "utf8").catch(() => "");
+      if (name.trim() === PORT_NAME) return open(join("/dev", port), "r+");
+    }
+    await delay(500);
+  }
+  throw new Error("there is no channel to the operator's machine");
+}
+
+class BrowsingGuest {
+  readonly #send: Send;
+  readonly #volumes = new Map<number, Promise<GuestVolume[]>>();
+  readonly #mounted = new Map<string, Buffer>();
+
+  constructor(send: Send) {
+    this.#send = send;
+  }
+
+  async answer(question: Question): Promise<void> {
+    try {
+      if (question.ask === "volumes") {
+        const volumes = (await this.#volumesOf(question.disk)).map(({ device, ...volume }) =>
+          BrowsedVolume.parse(volume),
+        );
+        return await this.#send(encodeMessage({ say: "volumes", volumes }));
+      }
+      const { ask, path } = question;
+      await answerPath(await this.#mount(question), { ask, path }, this.#send);
+      await this.#send(encodeMessage({ say: "end" }));
+    } catch (error) {
+      await this.#send(encodeMessage({ say: "failed", ...failureIn(error) }));
+    }
+  }
+
+  #volumesOf(disk: number): Promise<GuestVolume[]> {
+    const volumes = this.#volumes.get(disk) ?? volumesOfDisk(disk);
+    this.#volumes.set(disk, volumes);
+    return volumes;
+  }
+
+  async #mount({ disk, volume: name }: { disk: number; volume: string }): Promise<Buffer> {
+    const key = `${disk} ${name}`;
+    const known = this.#mounted.get(key);
+    if (known) return known;
+    const volume = (await this.#volumesOf(disk)).find((each) => each.name === name);
+    if (!volume) throw new GuestRefusal("no such volume", name);
+    if (volume.problem) throw new GuestRefusal("no file system", volume.problem);
+    const folder = join(MOUNTS, String(this.#mounted.size));
+    await mkdir(folder, { recursive: true });
+    const complaint = await mountVolume(volume, folder);
+    if (complaint !== undefined) throw new GuestRefusal("unreadable", complaint);
+    const root = Buffer.from(folder);
+    this.#mounted.set(key, root);
+    return root;
+  }
+}
+
+function failureIn(error: unknown): { why: GuestRefusal["why"]; detail: string } {
+  if (error instanceof NothingThereError) return { why: "no such path", detail: "" };
+  const detail = String(error instanceof Error ? error.message : error).slice(0, 300);
+  return { why: error instanceof GuestRefusal ? error.why : "unreadable", detail };
+}

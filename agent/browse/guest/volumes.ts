@@ -1,0 +1,127 @@
+import { readdir, readFile, realpath } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { z } from "zod";
+import { fileSystemOf } from "../../filesystems/file-systems.ts";
+import type { BrowsedVolume } from "../messages.ts";
+import { runGuestTool } from "./tool.ts";
+
+const BLOCK = "/sys/class/block";
+const SECTOR_BYTES = 512;
+
+/** A volume, and the device on which the guest finds it. */
+export interface GuestVolume extends BrowsedVolume {
+  device: string;
+}
+
+/** What is not a file system and has a better explanation than its type. */
+const PROBLEMS: Readonly<Record<string, string>> = {
+  LVM2_member: "a physical volume of LVM; its logical volumes are in the list if the group is complete",
+  crypto_LUKS: "it is encrypted",
+  linux_raid_member: "a member of a software RAID",
+  swap: "swap",
+};
+
+/** The disk with this number, its partitions, and the logical volumes of groups that have a part of it. */
+export async function volumesOfDisk(disk: number): Promise<GuestVolume[]> {
+  const name = await deviceOfTarget(disk);
+  const partitions = await partitionsOf(name);
+  const logical = await logicalVolumesOn(new Set([name, ...partitions.map(({ device }) => device)]));
+  const plain = partitions.length > 0 ? partitions : [{ name: "disk", device: name }];
+  return Promise.all([...plain, ...logical].map(describeVolume));
+}
+
+/** Disks are SCSI targets, numbered as the operator's machine attached them. */
+async function deviceOfTarget(target: number): Promise<string> {
+  for (const name of await readdir(BLOCK)) {
+    const device = await realpath(join(BLOCK, name, "device")).catch(() => "");
+    if (new RegExp(`^\\d+:0:${target}:0$`).test(basename(device))) return name;
+  }
+  throw new Error(`no disk ${target} is attached`);
+}
+
+async function partitionsOf(disk: string): Promise<{ name: string; device: string; number: number }[]> {
+  const partitions: { name: string; device: string; number: number }[] = [];
+  for (const device of await readdir(join(BLOCK, disk))) {
+    const number = await readFile(join(BLOCK, disk, device, "partition"), "utf8").catch(() => undefined);
+    if (number !== undefined)
+      partitions.push({ name: `partition ${number.trim()}`, device, number: Number(number) });
+  }
+  return partitions.sort((a, b) => a.number - b.number);
+}
+
+const Report = z.object({
+  report: z.array(
+    z.object({
+      pv: z.array(z.object({ pv_name: z.string(), vg_name: z.string() })).optional(),
+      lv: z.array(z.object({ vg_name: z.string(), lv_name: z.string(), lv_path: z.string() })).optional(),
+    }),
+  ),
+});
+
+/** Activates, read-only, the groups that have a physical volume on one of these devices. */
+async function logicalVolumesOn(devices: ReadonlySet<string>): Promise<{ name: string; device: string }[]> {
+  const found = new Set(
+    (await lvmReport("pvs", "pv_name,vg_name")).pv
+      ?.filter(({ pv_name, vg_name }) => vg_name !== "" && devices.has(basename(pv_name)))
+      .map(({ vg_name }) => vg_name),
+  );
+  if (found.size === 0) return [];
+  const groups = [...found];
+  const readOnly = `activation { read_only_volume_list = [ ${groups.map((group) => `"${group}"`).join(", ")} ] }`;
+  await runGuestTool("/usr/sbin/modprobe", "dm_mod");
+  await runGuestTool("/usr/sbin/lvm", "vgchange", "-ay", "--config", readOnly, ...groups);
+  const volumes: { name: string; device: string }[] = [];
+  for (const { vg_name, lv_name, lv_path } of (await lvmReport("lvs", "vg_name,lv_name,lv_path")).lv ?? []) {
+    if (!found.has(vg_name) || lv_path === "") continue;
+    const device = await realpath(lv_path).catch(() => undefined);
+    volumes.push({ name: `${vg_name}/${lv_name}`, device: device ? basename(device) : "" });
+  }
+  return volumes;
+}
+
+async function lvmReport(command: string, fields: string): Promise<z.infer<typeof Report>["report"][number]> {
+  const { output } = await runGuestTool("/usr/sbin/lvm", command, "--reportformat", "json", "-o", fields);
+  try {
+    return Report.parse(JSON.parse(output)).report[0] ?? {};
+  } catch {
+    return {};
+  }
+}
+
+async function describeVolume({ name, device }: { name: string; device: string }): Promise<GuestVolume> {
+  if (device === "") return { name, device, sizeBytes: 0, problem: "LVM could not activate it" };
+  const sectors = await readFile(join(BLOCK, device, "size"), "utf8");
+  const path = join("/dev", device);
+  const { output, complaint } = await runGuestTool("/usr/sbin/blkid", "-p", "-o", "export", path);
+  const field = (key: string) => new RegExp(`^${key}=(.*)$`, "m").exec(output)?.[1]?.replace(/\\(.)/g, "$1");
+  const [type, label] = [field("TYPE"), field("LABEL")];
+  const problem = problemOf(type, complaint);
+  return {
+    name,
+    device,
+    sizeBytes: Number(sectors) * SECTOR_BYTES,
+    ...(type === undefined ? {} : { type: type.slice(0, 100) }),
+    ...(label === undefined ? {} : { label: label.slice(0, 300) }),
+    ...(problem === undefined ? {} : { problem }),
+  };
+}
+
+function problemOf(type: string | undefined, complaint: string): string | undefined {
+  if (type === undefined)
+    return /ambivalent/i.test(complaint) ? "it can be read in several ways" : "nothing is recognised";
+  if (fileSystemOf(type)?.readOnlyMount) return undefined;
+  return PROBLEMS[type] ?? `${type} cannot be mounted here`;
+}
+
+/** Mounts a volume at a folder, so that nothing is written to it and nothing in it is run. */
+export async function mountVolume(
+  { device, type = "" }: GuestVolume,
+  folder: string,
+): Promise<string | undefined> {
+  const mount = fileSystemOf(type)?.readOnlyMount;
+  if (!mount) return `${type} cannot be mounted here`;
+  const options = ["ro", "nosuid", "nodev", "noexec", ...mount.options].join(",");
+  const args = ["-t", mount.type, "-o", options, join("/dev", device), folder];
+  const { succeeded, complaint } = await runGuestTool("/usr/bin/mount", ...args);
+  return succeeded ? undefined : complaint || "the mount failed";
+}
