@@ -43,7 +43,10 @@ export async function listPath(call: CliCall, place: BrowsedPlace, answer: PathA
   if (json) terminal.out(`${JSON.stringify({ ...place, entries: document })}\n`);
 }
 
-/** Writes the file, or a tar of the folder, and says how much it was. Leaves nothing behind if the answer fails. */
+/**
+ * Writes the file, or a tar of the folder, and says how much it was. Leaves nothing behind if the answer
+ * fails.
+ */
 export async function writePath(
   call: CliCall,
   { output, ...place }: BrowsedPlace & { output: string },
@@ -75,7 +78,7 @@ async function writeAnswer(
   written: { entries: number; sockets: number },
 ): Promise<"file" | "tar"> {
   let format: "file" | "tar" | undefined;
-  let padding = Buffer.alloc(0);
+  let padding: Buffer = Buffer.alloc(0);
   for await (const part of answer) {
     if (part.kind === "data") {
       await write(part.bytes);

@@ -1,7 +1,8 @@
 /**
- * Names and paths of another machine's file system, which are bytes, as text for a terminal and back. What cannot be
- * shown (control characters, characters that change the writing direction, bytes that are not UTF-8) becomes `\xNN`
- * for each byte, and a backslash becomes two. So every path can be typed as it is shown.
+ * Names and paths of another machine's file system, which are bytes, as text for a terminal and back. What
+ * cannot be shown (control characters, characters that change the writing direction, bytes that are not
+ * UTF-8) becomes `\xNN` for each byte, and a backslash becomes two. So every path can be typed as it is
+ * shown.
  */
 
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/u;

@@ -129,10 +129,6 @@ test.each([
   ["no disk to browse", ["browse", "rp_1", "--boot-image", "x"]],
   ["no boot image to browse with", ["browse", "rp_1", "--disk", "sda"]],
   ["nothing to write", ["browse", "rp_1", "--disk", "sda", "--boot-image", "x", "--output", "y"]],
-  [
-    "two documents for standard output",
-    ["browse", "rp_1", "/etc", "--disk", "sda", "--boot-image", "x", "--output", "-", "--json"],
-  ],
   ["no source to check", ["repo", "check"]],
   ["no agent", ["revoke"]],
   ["no code", ["approve"]],

@@ -8,6 +8,7 @@ function recorder(interactive = false) {
     out: (text) => {
       written.out += text;
     },
+    outBytes: async () => undefined,
     err: (text) => {
       written.err += text;
     },

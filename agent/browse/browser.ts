@@ -12,7 +12,7 @@ import {
   NotAFileError,
   PathNotFoundError,
 } from "./errors.ts";
-import { encodeMessage, type Frame, FrameError, FrameParser, messageIn } from "./frames.ts";
+import { type ChannelFrame, FrameError, FrameParser, messageFrame, messageIn } from "./frames.ts";
 import { type BrowsedVolume, type GuestFailure, GuestMessage, PORT_NAME, type Question } from "./messages.ts";
 import { serveDisk } from "./nbd-server.ts";
 import { ReplyChecker, type ReplyPart } from "./reply.ts";
@@ -38,13 +38,14 @@ const START_LIMIT_MS = 10 * 60_000;
 const ANSWER_LIMIT_MS = 5 * 60_000;
 
 /**
- * Shows what is in the file systems of disks, which may be hostile: only the kernel of a guest without network reads
- * them, and what it answers is checked. Takes one question at a time. Besides the errors of `./errors.ts`, every
- * method throws what the reader of a disk threw, if that is why the guest could not answer.
+ * Shows what is in the file systems of disks, which may be hostile: only the kernel of a guest without
+ * network reads them, and what it answers is checked. Takes one question at a time. Besides the errors of
+ * `./errors.ts`, every method throws what the reader of a disk threw, if that is why the guest could not
+ * answer.
  */
 export class Browser {
   readonly #machine: ReadingMachine;
-  readonly #frames: AsyncGenerator<Frame, void>;
+  readonly #frames: AsyncGenerator<ChannelFrame, void>;
   readonly #names: readonly string[];
   /** The first read that failed since the last question. */
   #fault: unknown;
@@ -112,7 +113,7 @@ export class Browser {
 
   #ask(question: z.input<typeof Question>): void {
     this.#fault = undefined;
-    this.#machine.port.write(encodeMessage(question));
+    this.#machine.port.write(messageFrame(question));
   }
 
   async #awaitReady(): Promise<void> {
@@ -120,7 +121,7 @@ export class Browser {
     if (message?.say !== "ready") throw new GuestAnswerInvalidError("it does not begin with its greeting");
   }
 
-  async #next(limitMs = ANSWER_LIMIT_MS): Promise<Frame> {
+  async #next(limitMs = ANSWER_LIMIT_MS): Promise<ChannelFrame> {
     const { promise: late, reject } = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
       reject(this.#fault ?? new GuestSilentError(limitMs / 1000, this.#machine.lastLine));
@@ -153,7 +154,7 @@ export class Browser {
 const exportName = (disk: number): string => `disk${disk}`;
 
 /** Ends with the connection, whatever ends it. */
-async function* framesOf({ port }: ReadingMachine): AsyncGenerator<Frame, void> {
+async function* framesOf({ port }: ReadingMachine): AsyncGenerator<ChannelFrame, void> {
   const parser = new FrameParser();
   try {
     for await (const bytes of port) yield* parser.add(bytes as Buffer);

@@ -1,4 +1,6 @@
-/** Frames of the channel between a browsing operator's machine and the guest: a kind, a length, and a content. */
+/**
+ * Frames of the channel between a browsing operator's machine and the guest: a kind, a length, and a content.
+ */
 
 const HEADER_BYTES = 5;
 /** No side needs more in one piece, and each keeps at most one. */
@@ -6,7 +8,7 @@ export const MOST_FRAME_BYTES: number = 256 * 1024;
 
 export const FRAME = { message: 1, data: 2 } as const;
 
-export interface Frame {
+export interface ChannelFrame {
   kind: (typeof FRAME)[keyof typeof FRAME];
   content: Buffer;
 }
@@ -16,7 +18,7 @@ export class FrameError extends Error {
   override readonly name = "FrameError";
 }
 
-export function encodeFrame(kind: Frame["kind"], content: Uint8Array): Buffer {
+export function channelFrame(kind: ChannelFrame["kind"], content: Uint8Array): Buffer {
   if (content.length > MOST_FRAME_BYTES) throw new RangeError(`a frame of ${content.length} bytes`);
   const header = Buffer.alloc(HEADER_BYTES);
   header.writeUInt8(kind, 0);
@@ -24,8 +26,8 @@ export function encodeFrame(kind: Frame["kind"], content: Uint8Array): Buffer {
   return Buffer.concat([header, content]);
 }
 
-export function encodeMessage(message: unknown): Buffer {
-  return encodeFrame(FRAME.message, Buffer.from(JSON.stringify(message), "utf8"));
+export function messageFrame(message: unknown): Buffer {
+  return channelFrame(FRAME.message, Buffer.from(JSON.stringify(message), "utf8"));
 }
 
 /** Takes bytes as they arrive and returns the frames that are complete. Keeps at most one frame. */
@@ -33,7 +35,7 @@ export class FrameParser {
   #kept: Buffer = Buffer.alloc(0);
 
   /** Throws `FrameError`. */
-  *add(bytes: Uint8Array): Generator<Frame, void> {
+  *add(bytes: Uint8Array): Generator<ChannelFrame, void> {
     this.#kept = Buffer.concat([this.#kept, bytes]);
     for (;;) {
       if (this.#kept.length < HEADER_BYTES) return;
@@ -51,7 +53,7 @@ export class FrameParser {
 }
 
 /** The message of a frame as JSON; `undefined` if it is none. */
-export function messageIn({ kind, content }: Frame): unknown {
+export function messageIn({ kind, content }: ChannelFrame): unknown {
   if (kind !== FRAME.message) return undefined;
   try {
     return JSON.parse(content.toString("utf8"));

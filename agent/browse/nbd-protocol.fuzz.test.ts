@@ -37,10 +37,10 @@ const option = fc
   .record({
     number: fc.oneof(fc.constantFrom(...Object.values(OPTION), 5, 8, 10), fc.nat(2 ** 32 - 1)),
     data: fc.oneof(data, named, fc.constant(Buffer.from("disk0"))),
-    lie: fc.option(length, { freq: 12 }),
+    claimed: fc.option(length, { freq: 12 }),
   })
-  .map(({ number, data: content, lie }) =>
-    Buffer.concat([Buffer.from("IHAVEOPT"), u32(number), u32(lie ?? content.length), content]),
+  .map(({ number, data: content, claimed }) =>
+    Buffer.concat([Buffer.from("IHAVEOPT"), u32(number), u32(claimed ?? content.length), content]),
   );
 const request = fc
   .record({

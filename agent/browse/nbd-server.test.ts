@@ -41,7 +41,7 @@ afterEach(() => {
   disk.badSectors.clear();
 });
 
-/** Runs one of QEMU's tools; returns all that it printed. */
+/** Runs one of QEMU's tools; returns everything that it printed. */
 function qemu(tool: "qemu-io" | "qemu-img", ...args: string[]): Promise<{ status: number; output: string }> {
   const { promise, resolve } = Promise.withResolvers<{ status: number; output: string }>();
   execFile(tool, args, (error, output, complaints) => {
@@ -53,7 +53,7 @@ const url = (name = "disk0") => `nbd+unix:///${name}?socket=${socket}`;
 const io = (...commands: string[]) =>
   qemu("qemu-io", "-r", "-f", "raw", ...commands.flatMap((command) => ["-c", command]), url());
 
-test("qemu-img copies the disk byte for byte, and rounds its size up to a sector as it does for any", async () => {
+test("qemu-img copies the disk byte for byte, and the rest of its last sector is zeros", async () => {
   const copy = join(folder, "copy.raw");
   expect(await qemu("qemu-img", "convert", "-f", "raw", "-O", "raw", url(), copy)).toMatchObject({
     status: 0,
@@ -72,11 +72,11 @@ test("qemu-io reads any part of it", async () => {
 test("the export is read-only, and a client that opens it for writing is refused", async () => {
   const { status, output } = await qemu("qemu-io", "-f", "raw", "-c", "write 0 512", url());
   expect(status).not.toBe(0);
-  expect(output).toMatch(/read[- ]only/i);
+  expect(output).toContain("Permission denied");
   expect(errors).toEqual([]);
 });
 
-test("an export of another name is unknown, and its client is told so", async () => {
+test("an export of another name is unknown, and its client learns it", async () => {
   const { status, output } = await qemu("qemu-img", "info", url("disk1"));
   expect(status).toBe(1);
   expect(output).toContain("not available");

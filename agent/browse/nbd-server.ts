@@ -17,6 +17,9 @@ import {
   requestedExport,
 } from "./nbd-protocol.ts";
 
+/** A disk's size is a whole number of these; some clients never end with one that is not. */
+const SECTOR_BYTES = 512;
+
 export interface ServedDisk {
   /** The only export's name. */
   name: string;
@@ -26,9 +29,10 @@ export interface ServedDisk {
 }
 
 /**
- * Serves a disk for reading to the client at the other end of the stream, by the network block device protocol,
- * until the client leaves or breaks the protocol. Never rejects. Takes the next request only once the client has
- * the answer to the one before, so it holds one read of at most 32 MiB.
+ * Serves a disk for reading to the client at the other end of the stream, by the network block device
+ * protocol, until the client leaves or breaks the protocol. Never rejects. Takes the next request only once
+ * the client has the answer to the one before, so it holds one read of at most 32 MiB. A last sector that is
+ * not whole ends with zeros.
  */
 export async function serveDisk(stream: Duplex, disk: ServedDisk): Promise<void> {
   // The loop below ends with the stream; this keeps the process from ending with it.
@@ -46,11 +50,13 @@ class NbdConnection {
   readonly #stream: Duplex;
   readonly #disk: ServedDisk;
   readonly #parser = new NbdParser();
+  readonly #sizeBytes: number;
   #ended = false;
 
   constructor(stream: Duplex, disk: ServedDisk) {
     this.#stream = stream;
     this.#disk = disk;
+    this.#sizeBytes = Math.ceil(disk.reader.sizeBytes / SECTOR_BYTES) * SECTOR_BYTES;
   }
 
   async run(): Promise<void> {
@@ -84,14 +90,14 @@ class NbdConnection {
   async #startWithoutReply(wanted: string): Promise<void> {
     this.#ended = wanted !== this.#disk.name;
     if (this.#ended) return;
-    await this.#send(exportAnswer(this.#disk.reader.sizeBytes, this.#parser.noZeroes));
+    await this.#send(exportAnswer(this.#sizeBytes, this.#parser.noZeroes));
     this.#parser.startRequests();
   }
 
   async #tell(option: number, wanted: string | undefined): Promise<void> {
     if (wanted === undefined) return this.#send(optionReply(option, OPTION_REPLY.invalid));
     if (wanted !== this.#disk.name) return this.#send(optionReply(option, OPTION_REPLY.unknown));
-    for (const info of exportInfo(this.#disk.reader.sizeBytes))
+    for (const info of exportInfo(this.#sizeBytes))
       await this.#send(optionReply(option, OPTION_REPLY.info, info));
     await this.#send(optionReply(option, OPTION_REPLY.ack));
     if (option === OPTION.go) this.#parser.startRequests();
@@ -110,11 +116,13 @@ class NbdConnection {
 
   async #read({ cookie, offset, bytes }: { cookie: bigint; offset: bigint; bytes: number }): Promise<void> {
     const { reader, onError } = this.#disk;
-    if (bytes > MOST_READ_BYTES || offset + BigInt(bytes) > BigInt(reader.sizeBytes))
+    if (bytes > MOST_READ_BYTES || offset + BigInt(bytes) > BigInt(this.#sizeBytes))
       return this.#send(replyHeader(cookie, FAULT.invalid));
     let content: Uint8Array;
     try {
-      content = await reader.read(Number(offset), bytes);
+      const inside = Math.max(0, Math.min(bytes, reader.sizeBytes - Number(offset)));
+      const read = inside > 0 ? await reader.read(Number(offset), inside) : Buffer.alloc(0);
+      content = inside === bytes ? read : Buffer.concat([read, Buffer.alloc(bytes - inside)]);
     } catch (error) {
       onError(error);
       return this.#send(replyHeader(cookie, FAULT.io));

@@ -25,8 +25,8 @@ const AHEAD_BLOCKS = 32;
 const FETCH_BYTES = 2 * 1024 * 1024;
 
 /**
- * A disk of a recovery point, read from the repository at any place and in any order. The map is checked up to
- * the hash that the recovery point has of it, and each block against its id. The memory it takes does not
+ * A disk of a recovery point, read from the repository at any place and in any order. The map is checked up
+ * to the hash that the recovery point has of it, and each block against its id. The memory it takes does not
  * depend on the disk. Throws `DamagedObjectError` or `BlockMismatchError` for damage, `BadRangeReadError` for
  * bytes that were never read from the source.
  */

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { GuestAnswerInvalidError } from "./errors.ts";
-import { encodeFrame, encodeMessage, FRAME, FrameError, FrameParser } from "./frames.ts";
+import { channelFrame, FRAME, FrameError, FrameParser, messageFrame } from "./frames.ts";
 import { EntryType } from "./messages.ts";
 import { ReplyChecker } from "./reply.ts";
 import { tarHeader } from "./tar.ts";
@@ -46,14 +46,14 @@ const message = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ say: "failed", why: "unreadable", detail: "x" }) },
 );
 const frame = fc.oneof(
-  { weight: 4, arbitrary: message.map((content) => encodeMessage(content)) },
-  { weight: 2, arbitrary: fc.uint8Array({ maxLength: 60 }).map((bytes) => encodeFrame(FRAME.data, bytes)) },
+  { weight: 4, arbitrary: message.map((content) => messageFrame(content)) },
+  { weight: 2, arbitrary: fc.uint8Array({ maxLength: 60 }).map((bytes) => channelFrame(FRAME.data, bytes)) },
   { weight: 1, arbitrary: fc.uint8Array({ maxLength: 20 }).map((bytes) => Buffer.from(bytes)) },
 );
 const top = { ...plain, type: "folder", name: Buffer.from("top").toString("base64"), sizeBytes: 0 };
 const answer = fc
   .tuple(fc.boolean(), fc.array(frame, { maxLength: 30 }))
-  .map(([starts, frames]) => Buffer.concat([...(starts ? [encodeMessage(top)] : []), ...frames]));
+  .map(([starts, frames]) => Buffer.concat([...(starts ? [messageFrame(top)] : []), ...frames]));
 
 /** Everything that is accepted of an answer, and how it ends. */
 function accepted(bytes: Buffer, question: "list" | "content", pieces: readonly number[] = []) {
@@ -108,9 +108,9 @@ test("no accepted path leads out of what was asked for, and no tar entry is abso
 });
 
 test("of a file exactly as many bytes are accepted as its entry says", () => {
-  const file = (sizeBytes: number) => encodeMessage({ ...top, type: "file", sizeBytes });
-  const end = encodeMessage({ say: "end" });
-  const content = (bytes: number) => encodeFrame(FRAME.data, Buffer.alloc(bytes));
+  const file = (sizeBytes: number) => messageFrame({ ...top, type: "file", sizeBytes });
+  const end = messageFrame({ say: "end" });
+  const content = (bytes: number) => channelFrame(FRAME.data, Buffer.alloc(bytes));
   expect(accepted(Buffer.concat([file(5), content(3), content(2), end]), "content").end).toBe("open");
   expect(accepted(Buffer.concat([file(5), content(3), end]), "content").end).toContain("shorter");
   expect(accepted(Buffer.concat([file(5), content(6)]), "content").end).toContain("longer");
@@ -127,5 +127,5 @@ test.each([
   ["a folder with bytes", [{ ...top, sizeBytes: 5 }], "something else than a file"],
   ["an unknown field", [{ ...top, extra: 1 }], "unknown form"],
 ])("%s is no answer", (_, messages, why) => {
-  expect(accepted(Buffer.concat(messages.map(encodeMessage)), "content").end).toContain(why);
+  expect(accepted(Buffer.concat(messages.map(messageFrame)), "content").end).toContain(why);
 });

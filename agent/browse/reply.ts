@@ -1,5 +1,5 @@
 import { GuestAnswerInvalidError } from "./errors.ts";
-import { FRAME, type Frame, messageIn } from "./frames.ts";
+import { type ChannelFrame, FRAME, messageIn } from "./frames.ts";
 import { type Entry, GuestMessage } from "./messages.ts";
 
 export type ReplyPart =
@@ -14,9 +14,9 @@ const MOST_DEPTH = 2048;
 const MOST_LISTED = 1_000_000;
 
 /**
- * Checks, frame by frame, the guest's answer to `list` or `content`. The answer has one tree: an entry is inside of
- * the folder that was entered last, and its path is made here from single names, so no path leads anywhere else.
- * A file has exactly as many bytes as its entry says. Pure.
+ * Checks, frame by frame, the guest's answer to `list` or `content`. The answer has one tree: an entry is
+ * inside of the folder that was entered last, and its path is made here from single names, so no path leads
+ * anywhere else. A file has exactly as many bytes as its entry says. Pure.
  */
 export class ReplyChecker {
   readonly #withContent: boolean;
@@ -32,7 +32,7 @@ export class ReplyChecker {
   }
 
   /** Throws `GuestAnswerInvalidError`. A frame that only closes a folder gives `undefined`. */
-  take(frame: Frame): ReplyPart | undefined {
+  take(frame: ChannelFrame): ReplyPart | undefined {
     if (this.#ended) throw invalid("it continues after its end");
     if (frame.kind === FRAME.data) return this.#data(frame.content);
     const message = GuestMessage.safeParse(messageIn(frame)).data;

@@ -21,12 +21,12 @@ const KINDS: Partial<Record<EntryType, string>> = {
 };
 
 /**
- * The header of an entry, with everything that comes before it; the file's bytes and `tarPadding` follow. Empty for
- * what a tar cannot hold (sockets), and for the top of a volume, which has no name.
+ * The header of an entry, with everything that comes before it; the file's bytes and `tarPadding` follow.
+ * Empty for what a tar cannot hold (sockets), and for the top of a volume, which has no name.
  */
 export function tarHeader(entry: Entry, path: readonly Buffer[]): Buffer {
   const kind = KINDS[entry.type];
-  const name = joined(path, entry.type === "folder");
+  const name: Buffer = joined(path, entry.type === "folder");
   if (kind === undefined || name.length === 0) return Buffer.alloc(0);
   const target: Buffer = entry.target ?? Buffer.alloc(0);
   return Buffer.concat([
@@ -64,7 +64,11 @@ function longName(kind: string, name: Buffer): Buffer {
   ]);
 }
 
-type HeaderFacts = Omit<Entry, "say" | "type" | "target"> & { kind: string; target: Buffer };
+type HeaderFacts = Omit<Entry, "say" | "type" | "name" | "target"> & {
+  kind: string;
+  name: Buffer;
+  target: Buffer;
+};
 
 function header(facts: HeaderFacts): Buffer {
   const { kind, name, mode, uid, gid, sizeBytes, modifiedSeconds, target, major = 0, minor = 0 } = facts;

@@ -15,7 +15,7 @@ beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), "guest-answer-"));
   await mkdir(join(root, "etc/deep/deeper"), { recursive: true });
   await writeFile(join(root, "etc/hosts"), "127.0.0.1 localhost\n");
-  await utimes(join(root, "etc/hosts"), 1_600_000_000, -5);
+  await utimes(join(root, "etc/hosts"), 1_600_000_000, new Date(-5000));
   await writeFile(Buffer.concat([Buffer.from(`${root}/etc/`), odd]), "odd");
   await writeFile(join(root, "etc/deep/large"), Buffer.alloc(700_001, "large "));
   await symlink("/etc", join(root, "absolute"));

@@ -1,7 +1,7 @@
 /** Answers of the guest: it reads a volume that it has mounted, and says what is there. */
 import { constants, type Stats } from "node:fs";
 import { lstat, open, readdir, readlink } from "node:fs/promises";
-import { encodeFrame, encodeMessage, FRAME } from "../frames.ts";
+import { channelFrame, FRAME, messageFrame } from "../frames.ts";
 import type { EntryType, GuestFailure } from "../messages.ts";
 import { pathInside } from "./path-inside.ts";
 
@@ -53,7 +53,7 @@ class Walk {
     this.#sizeBytes = type === "file" ? stats.size : 0;
     const isDevice = type === "block device" || type === "character device";
     await this.#send(
-      encodeMessage({
+      messageFrame({
         say: "entry",
         name: name.toString("base64"),
         type,
@@ -80,7 +80,7 @@ class Walk {
       if (type === "folder") await this.folder(inside);
       if (type === "file") await this.content(inside);
     }
-    await this.#send(encodeMessage({ say: "leave" }));
+    await this.#send(messageFrame({ say: "leave" }));
   }
 
   /** The bytes of the file whose entry was sent last. */
@@ -91,7 +91,7 @@ class Walk {
       for (let left = this.#sizeBytes; left > 0; ) {
         const { bytesRead } = await file.read(piece, 0, Math.min(left, PIECE_BYTES), null);
         if (bytesRead === 0) throw new GuestRefusal("unreadable", "a file ends before its size");
-        await this.#send(encodeFrame(FRAME.data, piece.subarray(0, bytesRead)));
+        await this.#send(channelFrame(FRAME.data, piece.subarray(0, bytesRead)));
         left -= bytesRead;
       }
     } finally {

@@ -2,7 +2,7 @@
 import { type FileHandle, mkdir, open, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { encodeMessage, FrameParser, messageIn } from "../frames.ts";
+import { FrameParser, messageFrame, messageIn } from "../frames.ts";
 import { BrowsedVolume, PORT_NAME, Question } from "../messages.ts";
 import { answerPath, GuestRefusal, type Send } from "./answer.ts";
 import { NothingThereError } from "./path-inside.ts";
@@ -22,7 +22,7 @@ export async function browseAsGuest(): Promise<never> {
       done += (await port.write(bytes, done, bytes.length - done)).bytesWritten;
   };
   const guest = new BrowsingGuest(send);
-  await send(encodeMessage({ say: "ready" }));
+  await send(messageFrame({ say: "ready" }));
   const parser = new FrameParser();
   const bytes = Buffer.alloc(READ_BYTES);
   for (;;) {
@@ -60,13 +60,13 @@ class BrowsingGuest {
         const volumes = (await this.#volumesOf(question.disk)).map(({ device, ...volume }) =>
           BrowsedVolume.parse(volume),
         );
-        return await this.#send(encodeMessage({ say: "volumes", volumes }));
+        return await this.#send(messageFrame({ say: "volumes", volumes }));
       }
       const { ask, path } = question;
       await answerPath(await this.#mount(question), { ask, path }, this.#send);
-      await this.#send(encodeMessage({ say: "end" }));
+      await this.#send(messageFrame({ say: "end" }));
     } catch (error) {
-      await this.#send(encodeMessage({ say: "failed", ...failureIn(error) }));
+      await this.#send(messageFrame({ say: "failed", ...failureIn(error) }));
     }
   }
 

@@ -11,8 +11,8 @@ export class NothingThereError extends Error {
 
 /**
  * Where a path of a mounted volume is, with its own top as the root: links on the way are followed within the
- * volume, also absolute ones, and `..` leads no higher than the top. A link at the end is not followed. `name` is
- * the last name, or empty for the top. Throws `NothingThereError`.
+ * volume, also absolute ones, and `..` leads no higher than the top. A link at the end is not followed.
+ * `name` is the last name, or empty for the top. Throws `NothingThereError`.
  */
 export async function pathInside(root: Buffer, path: Buffer): Promise<{ location: Buffer; name: Buffer }> {
   const left = namesOf(path);

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -39,7 +39,8 @@ test("what is not a kernel does not start, and the reason is QEMU's own", async 
 });
 
 test("without QEMU the error names the package that has it", async () => {
-  // Everything but QEMU.
+  // Everything but QEMU, also for the user that QEMU would run as.
+  await chmod(folder, 0o755);
   const tools = ["unshare", "nice", "ionice", "choom", "prlimit", "setpriv", "env"];
   for (const tool of tools) await symlink(join("/usr/bin", tool), join(folder, tool));
   process.env.PATH = folder;

@@ -39,9 +39,10 @@ export interface ReadingMachineOptions {
 }
 
 /**
- * A guest that is started from a boot image to read disks: no network, no display, no monitor, no file that it could
- * write. Its disks are network block devices without a network: QEMU is the client at the other end of `disks`, and
- * attaches them read-only. It is confined like the guest of a boot check, and ends with this process.
+ * A guest that is started from a boot image to read disks: no network, no display, no monitor, no file that
+ * it could write. Its disks are network block devices without a network: QEMU is the client at the other end
+ * of `disks`, and attaches them read-only. It is confined like the guest of a boot check, and ends with this
+ * process.
  */
 export class ReadingMachine {
   /** Resolves when QEMU has ended; never rejects. `cause` is text for people. */
@@ -77,8 +78,8 @@ export class ReadingMachine {
   }
 
   /**
-   * Throws `ToolMissingError` if QEMU is not installed, `HypervisorFailedError` if this machine has no memory for
-   * the guest.
+   * Throws `ToolMissingError` if QEMU is not installed, `HypervisorFailedError` if this machine has no memory
+   * for the guest.
    */
   static async start(options: ReadingMachineOptions): Promise<ReadingMachine> {
     await requireMemory(options.memoryMiB);
@@ -130,7 +131,10 @@ async function requireMemory(memoryMiB: number): Promise<void> {
     throw new HypervisorFailedError(`the guest needs ${neededMiB} MiB of memory; ${freeMiB} MiB are free`);
 }
 
-/** Kernel and RAM disk as open copies without a name: they stay what they are now, and any user id can read them. */
+/**
+ * Kernel and RAM disk as open copies without a name: they stay what they are now, and any user id can read
+ * them.
+ */
 async function passedFiles({ kernel, ramDisk, verify }: ReadingMachineOptions): Promise<FileHandle[]> {
   const folder = await mkdtemp(join(tmpdir(), "causeway-browse-"));
   const files: FileHandle[] = [];
