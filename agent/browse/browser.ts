@@ -47,7 +47,7 @@ export class Browser {
   readonly #machine: ReadingMachine;
   readonly #frames: AsyncGenerator<ChannelFrame, void>;
   readonly #names: readonly string[];
-  /** The first read that failed since the last question. */
+  /** The first read that failed: why the guest recognises less, or ends. */
   #fault: unknown;
 
   private constructor(machine: ReadingMachine, { disks }: BrowserOptions) {
@@ -92,6 +92,8 @@ export class Browser {
     if (message?.say === "failed")
       throw this.#fault ?? new FileSystemUnreadableError("the disk", message.detail);
     if (message?.say !== "volumes") throw new GuestAnswerInvalidError("it does not list volumes");
+    const isUnsure = message.volumes.some(({ type }) => type === undefined);
+    if (this.#fault !== undefined && isUnsure) throw this.#fault;
     return message.volumes;
   }
 
@@ -112,7 +114,6 @@ export class Browser {
   }
 
   #ask(question: z.input<typeof Question>): void {
-    this.#fault = undefined;
     this.#machine.port.write(messageFrame(question));
   }
 
@@ -144,8 +145,8 @@ export class Browser {
     const place = `${volume} of ${this.#names[disk]}`;
     if (why === "no such path") return new PathNotFoundError(shown, place);
     if (why === "not a file") return new NotAFileError(shown, detail);
-    if (why === "no such volume") return new NotFoundError("volume", place);
     if (this.#fault !== undefined) return this.#fault;
+    if (why === "no such volume") return new NotFoundError("volume", place);
     if (why === "no file system") return new NoFileSystemError(place, detail);
     return new FileSystemUnreadableError(`${shown} on ${place}`, detail);
   }

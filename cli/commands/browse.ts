@@ -117,12 +117,12 @@ async function answer(
   { id, disk, volume, path, output }: Wanted,
   browser: Browser,
 ): Promise<void> {
-  const volumes = await browser.volumes(0);
   if (path === undefined) {
+    const volumes = await browser.volumes(0);
     print(call.terminal, call.json, { id, disk, volumes }, () => volumeTable(volumes));
     return;
   }
-  const place = { id, disk, volume: volume ?? onlyVolume(volumes, disk), path };
+  const place = { id, disk, volume: volume ?? onlyVolume(await browser.volumes(0), disk), path };
   const question = { disk: 0, volume: place.volume, path: pathBytes(path) };
   if (output === undefined) await listPath(call, place, browser.read({ ...question, ask: "list" }));
   else await writePath(call, { ...place, output }, browser.read({ ...question, ask: "content" }));

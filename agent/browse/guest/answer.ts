@@ -3,6 +3,7 @@ import { constants, type Stats } from "node:fs";
 import { lstat, open, readdir, readlink } from "node:fs/promises";
 import { channelFrame, FRAME, messageFrame } from "../frames.ts";
 import type { EntryType, GuestFailure } from "../messages.ts";
+import { majorOf, minorOf } from "./device-number.ts";
 import { pathInside } from "./path-inside.ts";
 
 /** Sends bytes to the operator's machine; resolves when there is room for more. */
@@ -112,7 +113,3 @@ function typeOf(stats: Stats): EntryType {
   if (stats.isCharacterDevice()) return "character device";
   return stats.isFIFO() ? "pipe" : "socket";
 }
-
-// Linux keeps 12 bits of the major and 20 of the minor number, interleaved.
-const majorOf = (device: number): number => (device >>> 8) & 0xfff;
-const minorOf = (device: number): number => (device & 0xff) | ((device >>> 12) & 0xfff00);

@@ -1,8 +1,9 @@
-import { readdir, readFile, realpath } from "node:fs/promises";
+import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { fileSystemOf } from "../../filesystems/file-systems.ts";
 import type { BrowsedVolume } from "../messages.ts";
+import { majorOf, minorOf } from "./device-number.ts";
 import { runGuestTool } from "./tool.ts";
 
 const BLOCK = "/sys/class/block";
@@ -73,10 +74,16 @@ async function logicalVolumesOn(devices: ReadonlySet<string>): Promise<{ name: s
   const volumes: { name: string; device: string }[] = [];
   for (const { vg_name, lv_name, lv_path } of (await lvmReport("lvs", "vg_name,lv_name,lv_path")).lv ?? []) {
     if (!found.has(vg_name) || lv_path === "") continue;
-    const device = await realpath(lv_path).catch(() => undefined);
-    volumes.push({ name: `${vg_name}/${lv_name}`, device: device ? basename(device) : "" });
+    const device = await kernelName(lv_path).catch(() => "");
+    volumes.push({ name: `${vg_name}/${lv_name}`, device });
   }
   return volumes;
+}
+
+/** LVM makes device nodes of its own where there is no udev; only their number leads to the kernel's name. */
+async function kernelName(path: string): Promise<string> {
+  const { rdev } = await stat(path);
+  return basename(await realpath(`/sys/dev/block/${majorOf(rdev)}:${minorOf(rdev)}`));
 }
 
 async function lvmReport(command: string, fields: string): Promise<z.infer<typeof Report>["report"][number]> {
