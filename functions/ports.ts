@@ -52,7 +52,7 @@ export interface Workflow {
   stop(name: string): Promise<void>;
 }
 
-/** The timer that calls `schedule/run-plan` when a plan's run is due. */
+/** A plan's two schedules: its timer calls `schedule/run-plan`, its watch calls `schedule/watch-plan`. */
 export interface PlanTimer {
   /**
    * Replaces the plan's timer: at this time, or as soon as possible if it is past, the function is called
@@ -61,6 +61,12 @@ export interface PlanTimer {
    */
   arm(planId: string, dueAt: number, usefulSeconds: number): Promise<void>;
   disarm(planId: string): Promise<void>;
+  /**
+   * Replaces the plan's watch: from this time, in milliseconds since 1970, or from now if it is past, the
+   * function is called with the plan's id, and again every hour until the watch is moved or removed.
+   */
+  watch(planId: string, from: number): Promise<void>;
+  unwatch(planId: string): Promise<void>;
 }
 
 export interface DeviceCertificate {

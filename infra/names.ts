@@ -35,11 +35,12 @@ export const COLLECTIONS_PREFIX = "collections/";
 /** The prefix of target hosts' screenshots and console logs; the thing name follows. */
 export const EVIDENCE_PREFIX = "evidence/";
 
-/** The group of the schedules that begin protection runs, each named by its plan. */
+/** The group of the schedules that begin protection runs and watch plans, each named by its plan. */
 export const PLAN_SCHEDULES = "causeway-plans";
 
-/** The function that they call. */
+/** The functions that they call. */
 export const RUN_PLAN_FUNCTION = "causeway-run-plan";
+export const WATCH_PLAN_FUNCTION = "causeway-watch-plan";
 
 /** The state machine that runs a workflow. */
 export function stateMachineName(workflow: WorkflowName): string {

@@ -10,15 +10,15 @@ const Arn = z.string().startsWith("arn:");
 const table = { TABLE_NAME: Name };
 /** The variables that a function needs to send commands to agents. */
 const commanding = { ...table, COMMAND_KEY_ARN: Arn };
-/** The variables that a function needs to begin protection runs and to set plans' timers. */
-const protecting = {
-  ...commanding,
-  PROTECTION_WORKFLOW_ARN: Arn,
-  /** The group of the plans' schedules, the function that they call, and the role that calls it. */
+/** The group of the plans' schedules, the functions that they call, and the role that calls them. */
+const scheduling = {
   SCHEDULE_GROUP: Name,
   RUN_PLAN_FUNCTION_ARN: Arn,
+  WATCH_PLAN_FUNCTION_ARN: Arn,
   SCHEDULER_ROLE_ARN: Arn,
 };
+/** The variables that a function needs to begin protection runs and to set plans' schedules. */
+const protecting = { ...commanding, PROTECTION_WORKFLOW_ARN: Arn, ...scheduling };
 /** The variables that a function needs to raise and clear alarms. */
 const alarming = { ALARM_TOPIC_ARN: Arn, WEBHOOK_WORKFLOW_ARN: Arn };
 
@@ -45,7 +45,7 @@ export const environments = {
   "api/prune": z.object({ ...table, BUCKET_NAME: Name }),
   "api/collections": z.object({ ...table, COLLECT_GARBAGE_WORKFLOW_ARN: Arn }),
   "api/data-access": z.object({ ...table, BUCKET_NAME: Name, KMS_KEY_ARN: Arn, DATA_ACCESS_ROLE_ARN: Arn }),
-  "api/plans": z.object(protecting),
+  "api/plans": z.object({ ...protecting, ...alarming }),
   "api/audit": z.object(table),
   "api/alarms": z.object({ ...table, ...alarming, KMS_KEY_ARN: Arn }),
   "api/openapi": z.object({}),
@@ -57,12 +57,12 @@ export const environments = {
   "tasks/complete-conversion": z.object(table),
   "tasks/list-repositories": z.object(table),
   "tasks/collect-garbage": z.object({ ...table, BUCKET_NAME: Name }),
-  "tasks/finish-run": z.object({ ...table, BUCKET_NAME: Name }),
+  "tasks/finish-run": z.object({ ...table, BUCKET_NAME: Name, ...scheduling, ...alarming }),
   "tasks/abandon-run": z.object(commanding),
   "tasks/finish-drill": z.object(table),
   "tasks/abandon-drill": z.object(commanding),
   "schedule/run-plan": z.object(protecting),
-  "schedule/watch-plans": z.object({ ...protecting, ...alarming }),
+  "schedule/watch-plan": z.object({ ...protecting, ...alarming }),
   "tasks/abandon-conversion": z.object({ ...commanding, ...alarming }),
   "tasks/send-webhook": z.object({ ...table, KMS_KEY_ARN: Arn }),
 } as const satisfies Record<string, z.ZodObject>;

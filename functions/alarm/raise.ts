@@ -1,7 +1,7 @@
 /**
  * Raises and clears alarms. The alarm and its notices are stored first, in one write. Then each notice goes
  * into the audit, to the topic and to the webhook. The caller repeats a call that was interrupted in between,
- * and that sends what is left; so do every later call for the same alarm, and the watchdog.
+ * and that sends what is left; so does every later call for the same alarm.
  */
 import {
   type AlarmRecord,

@@ -14,7 +14,6 @@ import {
   restarting,
   world,
 } from "../testing/restarted-source.ts";
-import { watchAlarms } from "./watch.ts";
 
 const alarm = () => world.store.alarms.find({ kind: "source-away", subject: conversionId });
 const notices = () => world.topic.notices.map((notice) => notice.split(" ")[0]);
@@ -107,26 +106,24 @@ test("cancelling a conversion whose workflow is gone raises it, too", async () =
   expect(notices()).toEqual(["raised"]);
 });
 
-test("the watchdog sends a notice that an outage left", async () => {
+test("the agent's next contact sends a notice that an outage left", async () => {
   await away();
   await abandonWith("OriginalSystemSilentError");
   world.outage.strike("publish");
   await expect(connect(ORIGINAL, "boot-3")).rejects.toThrow("outage of publish");
-  await watchAlarms(world);
   expect(notices()).toEqual(["raised"]);
-  world.nowMs += 6 * 60_000;
-  await watchAlarms(world);
-  await watchAlarms(world);
+  for (const _ of [1, 2]) await connect(ORIGINAL, "boot-4");
   expect(notices()).toEqual(["raised", "cleared"]);
 });
 
-test("the watchdog clears the alarm of a machine when the function that saw it come back was killed", async () => {
+test("the agent's next contact clears the alarm if the function that saw the machine come back was killed", async () => {
   await away();
   await abandonWith("OriginalSystemSilentError");
   const modifyExisting = world.store.alarms.modifyExisting.bind(world.store.alarms);
   world.store.alarms.modifyExisting = () => Promise.reject(new Error("killed"));
   await expect(connect(ORIGINAL, "boot-3")).rejects.toThrow("killed");
   world.store.alarms.modifyExisting = modifyExisting;
-  await watchAlarms(world);
+  await world.store.agents.modify("agt_source", ({ heldBy: _, ...source }) => source);
+  await connect(ORIGINAL, "boot-4");
   expect(await alarm()).toMatchObject({ state: "cleared" });
 });

@@ -9,23 +9,29 @@ import {
 } from "#shared/domain/protection/plan.ts";
 import { planOf } from "#shared/domain/protection/plan-view.ts";
 import { runOf } from "#shared/domain/protection/run.ts";
+import type { Environment } from "#shared/environment.ts";
 import { WrongStateError } from "#shared/errors.ts";
 import type { Plan } from "#shared/protocol/protection.ts";
+import { buildAlarmChannels } from "../alarm/build.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { type Actor, actorName } from "../middleware/api-event.ts";
 import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
+import type { Runtime } from "../middleware/runtime.ts";
 import { stopRun } from "../protection/abandon-run.ts";
 import { beginPlan, requireStandbyTarget } from "../protection/begin-plan.ts";
 import { beginRun } from "../protection/begin-run.ts";
 import { buildProtection } from "../protection/build.ts";
 import type { ProtectionDeps } from "../protection/deps.ts";
 import { runOnSource } from "../protection/run-on-source.ts";
-import { setTimer } from "../protection/tick.ts";
+import { setSchedules, setWatch } from "../protection/schedules.ts";
+import { type SettleDeps, settleAlarm } from "../protection/settle-alarm.ts";
 import { idForRequest } from "./id-for-request.ts";
+
+type Deps = ProtectionDeps & SettleDeps;
 
 export const handler = apiHandler({
   name: "api/plans",
-  build: buildProtection,
+  build,
   operations: {
     createPlan,
     listPlans,
@@ -38,6 +44,10 @@ export const handler = apiHandler({
     deletePlan,
   },
 });
+
+function build(environment: Environment<"api/plans">, runtime: Runtime): Deps {
+  return { ...buildProtection(environment, runtime), ...buildAlarmChannels(environment) };
+}
 
 export async function createPlan(
   { body, actor, idempotencyKey }: Call<"createPlan">,
@@ -65,27 +75,29 @@ export async function getPlan({ path }: Call<"getPlan">, deps: ProtectionDeps): 
 
 export async function editPlan(
   { path, body, actor }: Call<"editPlan">,
-  deps: ProtectionDeps,
+  deps: Deps,
 ): Promise<Answer<"editPlan">> {
   await requireStandbyTarget(body.standbyTargetId, deps);
   const change = (plan: PlanRecord) => editedPlan(plan, body, deps.clock.now());
   return changed({ id: path.id, actor, action: "plan-edited", details: body, change }, deps);
 }
 
-export function pausePlan(
-  { path, actor }: Call<"pausePlan">,
-  deps: ProtectionDeps,
-): Promise<Answer<"pausePlan">> {
+export function pausePlan({ path, actor }: Call<"pausePlan">, deps: Deps): Promise<Answer<"pausePlan">> {
   return changed({ id: path.id, actor, action: "plan-paused", change: pausedPlan }, deps);
 }
 
-export function resumePlan(
+export async function resumePlan(
   { path, actor }: Call<"resumePlan">,
-  deps: ProtectionDeps,
+  deps: Deps,
 ): Promise<Answer<"resumePlan">> {
   const change = (plan: PlanRecord) => resumedPlan(plan, deps.clock.now());
+  // First, so that a plan whose timer was not set after all is found.
+  await setWatch(change(await deps.store.plans.get(path.id)), deps);
   return changed({ id: path.id, actor, action: "plan-resumed", change }, deps);
 }
+
+/** When the run of a paused plan is first looked after, and then every hour while it lasts. */
+const RUN_WATCHED_AFTER_MS = 3600_000;
 
 /** Also of a paused plan. If something else holds the source, the run is skipped and has the reason. */
 export async function runPlan(
@@ -98,6 +110,8 @@ export async function runPlan(
   const requestedBy = actorName(actor);
   const run = await beginRun(plan, { dueAt: clock.now(), trigger: "request", requestedBy }, deps);
   await store.plans.modify(plan.id, (current) => runRequested(current, run.id));
+  // The watch of an active plan looks after this run, too.
+  if (plan.state === "paused") await deps.timer.watch(plan.id, clock.now() + RUN_WATCHED_AFTER_MS);
   await store.audit.addOnce({
     at: run.startedAt,
     actor: requestedBy,
@@ -121,7 +135,7 @@ export async function listRuns(
 /** In this order, each part may be repeated: a plan that is deleted begins no run. */
 export async function deletePlan(
   { path, actor }: Call<"deletePlan">,
-  deps: ProtectionDeps,
+  deps: Deps,
 ): Promise<Answer<"deletePlan">> {
   const view = await changed({ id: path.id, actor, action: "plan-deleted", change: deletedPlan }, deps);
   const plan = await deps.store.plans.get(path.id);
@@ -131,7 +145,7 @@ export async function deletePlan(
   return view;
 }
 
-/** Changes a plan, sets its timer accordingly, and notes who did it. */
+/** Changes a plan, sets its schedules and its alarm accordingly, and notes who did it. */
 async function changed(
   {
     id,
@@ -146,11 +160,12 @@ async function changed(
     details?: Record<string, unknown>;
     change: (plan: PlanRecord) => PlanRecord;
   },
-  deps: ProtectionDeps,
+  deps: Deps,
 ): Promise<Plan> {
   const { store, clock } = deps;
   const plan = await store.plans.modify(id, change);
-  await setTimer(id, deps);
+  await setSchedules(id, deps);
+  await settleAlarm(id, deps);
   const entry = { actor: actorName(actor), action, subject: id, outcome: "done", details } as const;
   await store.audit.add({ at: timestamp(clock), ...entry });
   return shown(plan, deps);

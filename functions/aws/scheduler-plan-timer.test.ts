@@ -16,11 +16,11 @@ const missing = new ResourceNotFoundException(said);
 
 function aTimer() {
   const client = new SchedulerClient({ region: "local-1" });
-  const [functionArn, roleArn] = ["arn:function", "arn:role"];
+  const arns = { runPlanArn: "arn:function", watchPlanArn: "arn:watch", roleArn: "arn:role" };
   const clock = { now: () => NOW };
   return {
     mock: mockClient(client),
-    timer: new SchedulerPlanTimer({ client, group: "plans", functionArn, roleArn, clock }),
+    timer: new SchedulerPlanTimer({ client, group: "plans", ...arns, clock }),
   };
 }
 
@@ -62,4 +62,32 @@ test("a schedule that does not exist is as good as deleted; any other error is t
   mock.on(DeleteScheduleCommand).rejectsOnce(missing).rejects(new Error("throttled"));
   await timer.disarm("plan_1");
   await expect(timer.disarm("plan_1")).rejects.toThrow("throttled");
+});
+
+test("a plan's watch fires at one minute of every hour, and not before the minute after its time", async () => {
+  const { mock, timer } = aTimer();
+  mock.on(UpdateScheduleCommand).resolves({});
+  await timer.watch("plan_1", NOW + 65 * 60_000 + 1);
+  expect(mock.commandCalls(UpdateScheduleCommand)[0]?.args[0].input).toMatchObject({
+    ...{ GroupName: "plans", Name: "plan_1-watch", ScheduleExpression: "cron(6 * * * ? *)" },
+    ...{ ScheduleExpressionTimezone: "UTC", StartDate: new Date("2030-01-01T13:05:30Z"), State: "ENABLED" },
+    Target: { Arn: "arn:watch", Input: JSON.stringify({ planId: "plan_1" }) },
+  });
+});
+
+test("a watch whose time is past fires in the next minute, and starts no earlier than AWS accepts", async () => {
+  const { mock, timer } = aTimer();
+  mock.on(UpdateScheduleCommand).resolves({});
+  await timer.watch("plan_1", NOW - 86_400_000);
+  const { ScheduleExpression, StartDate } = mock.commandCalls(UpdateScheduleCommand)[0]?.args[0].input ?? {};
+  expect(ScheduleExpression).toBe("cron(1 * * * ? *)");
+  // "The StartDate you specify cannot be earlier than 5 minutes ago."
+  expect(StartDate?.getTime()).toBeGreaterThan(NOW - 300_000);
+});
+
+test("a plan's watch is removed apart from its timer", async () => {
+  const { mock, timer } = aTimer();
+  mock.on(DeleteScheduleCommand).resolves({});
+  await timer.unwatch("plan_1");
+  expect(mock.commandCalls(DeleteScheduleCommand)[0]?.args[0].input.Name).toBe("plan_1-watch");
 });

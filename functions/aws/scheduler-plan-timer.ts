@@ -15,81 +15,121 @@ const SOONEST_MS = 2000;
 /** The limits of EventBridge Scheduler for the age of an event. */
 const AGE_SECONDS = { min: 60, max: 86_400 };
 
-/** One one-time schedule of EventBridge Scheduler for each plan, named by the plan. */
-export class SchedulerPlanTimer implements PlanTimer {
-  readonly #client: SchedulerClient;
-  readonly #group: string;
-  readonly #target: { Arn: string; RoleArn: string };
-  readonly #clock: Clock;
+const MINUTE_MS = 60_000;
 
-  constructor({
-    client,
-    group,
-    functionArn,
-    roleArn,
-    clock,
-  }: {
-    client: SchedulerClient;
-    group: string;
-    functionArn: string;
-    /** What the scheduler acts as. */
-    roleArn: string;
-    clock: Clock;
-  }) {
-    this.#client = client;
-    this.#group = group;
-    this.#target = { Arn: functionArn, RoleArn: roleArn };
-    this.#clock = clock;
+/** Whether a recurring schedule fires exactly at its start is not documented, so it starts earlier. */
+const STARTS_EARLIER_MS = 30_000;
+
+export interface PlanTimerOptions {
+  client: SchedulerClient;
+  group: string;
+  runPlanArn: string;
+  watchPlanArn: string;
+  /** What the scheduler acts as. */
+  roleArn: string;
+  clock: Clock;
+}
+
+/**
+ * Two schedules of EventBridge Scheduler for each plan. The timer is a one-time schedule, named by the plan.
+ * The watch fires at one minute of every hour, but not before its start.
+ */
+export class SchedulerPlanTimer implements PlanTimer {
+  readonly #options: PlanTimerOptions;
+
+  constructor(options: PlanTimerOptions) {
+    this.#options = options;
   }
 
   async arm(planId: string, dueAt: number, usefulSeconds: number): Promise<void> {
-    const schedule = this.#schedule(planId, dueAt, usefulSeconds);
-    try {
-      await this.#client.send(new UpdateScheduleCommand(schedule));
-    } catch (error) {
-      if (!(error instanceof ResourceNotFoundException)) throw error;
-      await this.#create(schedule);
-    }
+    const at = Math.max(ceilTo(1000, dueAt), this.#options.clock.now() + SOONEST_MS);
+    await this.#put({
+      Name: planId,
+      ScheduleExpression: `at(${new Date(at).toISOString().slice(0, 19)})`,
+      Target: this.#target(
+        this.#options.runPlanArn,
+        { planId, dueAt: new Date(dueAt).toISOString() },
+        usefulSeconds,
+      ),
+    });
   }
 
-  async disarm(planId: string): Promise<void> {
+  disarm(planId: string): Promise<void> {
+    return this.#delete(planId);
+  }
+
+  async watch(planId: string, from: number): Promise<void> {
+    const at = new Date(ceilTo(MINUTE_MS, Math.max(from, this.#options.clock.now() + SOONEST_MS)));
+    await this.#put({
+      Name: watchOf(planId),
+      ScheduleExpression: `cron(${at.getUTCMinutes()} * * * ? *)`,
+      StartDate: new Date(at.getTime() - STARTS_EARLIER_MS),
+      Target: this.#target(this.#options.watchPlanArn, { planId }, 3000),
+    });
+  }
+
+  unwatch(planId: string): Promise<void> {
+    return this.#delete(watchOf(planId));
+  }
+
+  /** A call that is later than `usefulSeconds` makes way for the next one. */
+  #target(Arn: string, input: object, usefulSeconds: number): CreateScheduleCommandInput["Target"] {
+    return {
+      Arn,
+      RoleArn: this.#options.roleArn,
+      Input: JSON.stringify(input),
+      RetryPolicy: {
+        MaximumEventAgeInSeconds: Math.min(Math.max(usefulSeconds, AGE_SECONDS.min), AGE_SECONDS.max),
+        MaximumRetryAttempts: 10,
+      },
+    };
+  }
+
+  /** An update replaces everything, so creation and update send the same. */
+  async #put(
+    schedule: Pick<CreateScheduleCommandInput, "Name" | "ScheduleExpression" | "StartDate" | "Target">,
+  ): Promise<void> {
+    const whole: CreateScheduleCommandInput = {
+      ...schedule,
+      GroupName: this.#options.group,
+      ScheduleExpressionTimezone: "UTC",
+      FlexibleTimeWindow: { Mode: "OFF" },
+      // A schedule that deletes itself after it fired could take its own successor with it.
+      ActionAfterCompletion: "NONE",
+      State: "ENABLED",
+    };
     try {
-      await this.#client.send(new DeleteScheduleCommand({ GroupName: this.#group, Name: planId }));
+      await this.#options.client.send(new UpdateScheduleCommand(whole));
     } catch (error) {
       if (!(error instanceof ResourceNotFoundException)) throw error;
+      await this.#create(whole);
     }
   }
 
   /** Another request may have created it in between. */
   async #create(schedule: CreateScheduleCommandInput): Promise<void> {
     try {
-      await this.#client.send(new CreateScheduleCommand(schedule));
+      await this.#options.client.send(new CreateScheduleCommand(schedule));
     } catch (error) {
       if (!(error instanceof ConflictException)) throw error;
-      await this.#client.send(new UpdateScheduleCommand(schedule));
+      await this.#options.client.send(new UpdateScheduleCommand(schedule));
     }
   }
 
-  /** An update replaces everything, so creation and update send the same. */
-  #schedule(planId: string, dueAt: number, usefulSeconds: number): CreateScheduleCommandInput {
-    const at = Math.max(Math.ceil(dueAt / 1000) * 1000, this.#clock.now() + SOONEST_MS);
-    return {
-      GroupName: this.#group,
-      Name: planId,
-      ScheduleExpression: `at(${new Date(at).toISOString().slice(0, 19)})`,
-      ScheduleExpressionTimezone: "UTC",
-      FlexibleTimeWindow: { Mode: "OFF" },
-      // A schedule that deletes itself after it fired could take its own successor with it.
-      ActionAfterCompletion: "NONE",
-      State: "ENABLED",
-      Target: {
-        ...this.#target,
-        Input: JSON.stringify({ planId, dueAt: new Date(dueAt).toISOString() }),
-        RetryPolicy: {
-          MaximumEventAgeInSeconds: Math.min(Math.max(usefulSeconds, AGE_SECONDS.min), AGE_SECONDS.max),
-          MaximumRetryAttempts: 10,
-        },
-      },
-    };
+  async #delete(name: string): Promise<void> {
+    try {
+      const schedule = { GroupName: this.#options.group, Name: name };
+      await this.#options.client.send(new DeleteScheduleCommand(schedule));
+    } catch (error) {
+      if (!(error instanceof ResourceNotFoundException)) throw error;
+    }
   }
+}
+
+function watchOf(planId: string): string {
+  return `${planId}-watch`;
+}
+
+function ceilTo(unitMs: number, time: number): number {
+  return Math.ceil(time / unitMs) * unitMs;
 }

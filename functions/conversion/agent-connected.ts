@@ -62,7 +62,16 @@ export async function agentConnected(agentId: string, contact: Contact, deps: Co
     const command = await commands.find(id);
     if (command && isOpen(command)) await sendToAgent(deps, agentId, messageOf(command));
   }
-  for (const id of ids) await clearIfBack(id, deps);
+  for (const id of [...ids, ...(await openAlarmsOf(agentId, deps))]) await clearIfBack(id, deps);
+}
+
+/** The conversions whose alarm no earlier event of this agent could clear, or whose notice did not go out. */
+async function openAlarmsOf(agentId: string, { store }: ConnectDeps): Promise<string[]> {
+  const { items } = await store.alarms.page({ limit: 200 });
+  return items
+    .filter(({ kind, sourceId }) => kind === "source-away" && sourceId === agentId)
+    .filter(({ state, unsent }) => state === "open" || unsent.length > 0)
+    .map(({ subject }) => subject);
 }
 
 /**

@@ -65,8 +65,9 @@ export async function commandEnded(
     if (!current || !isOpen(current)) return current;
     return deps.store.commands.save(await endedCommand(current, event, deps));
   });
-  if (command) await answer(command, "result", deps);
+  // Before the answer, because the agent repeats the event until it has one.
   if (command?.kind === "attest-boot-state") await clearIfBack(command.ownerId, deps);
+  if (command) await answer(command, "result", deps);
 }
 
 /** The announced restart does not happen. If this is broken off in between, the event comes again. */

@@ -6,7 +6,7 @@ import { InvalidInputError, WrongStateError } from "#shared/errors.ts";
 import type { NewPlan } from "#shared/protocol/protection.ts";
 import { ABANDONED_AFTER_MS } from "../conversion/stale-holder.ts";
 import type { ProtectionDeps } from "./deps.ts";
-import { setTimer } from "./tick.ts";
+import { setSchedules, setWatch } from "./schedules.ts";
 
 /**
  * Creates a plan. Each step may be repeated, and the same request (by its `Idempotency-Key`) continues after
@@ -14,8 +14,9 @@ import { setTimer } from "./tick.ts";
  *
  * 1. The source notes the plan, so that it has only one. After an interruption here, a plan that does not
  *    exist protects the source: after two minutes, the next plan takes the source over.
- * 2. The plan is stored. After an interruption here, the watchdog begins its first run.
- * 3. Its timer is set.
+ * 2. Its watch is set. After an interruption here, the watch finds no plan, and is removed.
+ * 3. The plan is stored. After an interruption here, the watch begins its first run.
+ * 4. Its timer is set.
  */
 export async function beginPlan(
   request: NewPlan,
@@ -24,7 +25,7 @@ export async function beginPlan(
 ): Promise<PlanRecord> {
   const { store } = deps;
   const plan = (await store.plans.find(given.id)) ?? (await admit(request, given, deps));
-  await setTimer(plan.id, deps);
+  await setSchedules(plan.id, deps);
   await store.audit.addOnce({
     at: plan.createdAt,
     actor: plan.requestedBy,
@@ -36,7 +37,7 @@ export async function beginPlan(
   return plan;
 }
 
-/** Steps 1 and 2. A plan that is refused changes nothing. */
+/** Steps 1 to 3. A plan that is refused changes nothing. */
 async function admit(
   request: NewPlan,
   { id, requestedBy }: { id: string; requestedBy: string },
@@ -64,6 +65,7 @@ async function admit(
   await store.agents.modify(source.id, (current) =>
     protectedBy(stale ? unprotected(current, stale) : current, id),
   );
+  await setWatch(plan, deps);
   return store.plans.add(plan);
 }
 

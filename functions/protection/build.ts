@@ -5,6 +5,7 @@ import { SchedulerPlanTimer } from "../aws/scheduler-plan-timer.ts";
 import { SfnWorkflow } from "../aws/sfn-workflow.ts";
 import { buildCommanding } from "../conversion/build.ts";
 import type { Runtime } from "../middleware/runtime.ts";
+import type { Clock, PlanTimer } from "../ports.ts";
 import type { ProtectionDeps } from "./deps.ts";
 
 /** For each function that begins protection runs. */
@@ -16,13 +17,25 @@ export function buildProtection(
   return {
     ...buildCommanding(environment, runtime, sfn),
     workflow: new SfnWorkflow(sfn, environment.PROTECTION_WORKFLOW_ARN),
-    timer: new SchedulerPlanTimer({
-      client: new SchedulerClient(),
-      group: environment.SCHEDULE_GROUP,
-      functionArn: environment.RUN_PLAN_FUNCTION_ARN,
-      roleArn: environment.SCHEDULER_ROLE_ARN,
-      clock: runtime.clock,
-    }),
+    timer: buildPlanTimer(environment, runtime.clock),
     random: runtime.random,
   };
+}
+
+/** For each function that sets plans' schedules. */
+export function buildPlanTimer(
+  environment: Pick<
+    Environment<"schedule/run-plan">,
+    "SCHEDULE_GROUP" | "RUN_PLAN_FUNCTION_ARN" | "WATCH_PLAN_FUNCTION_ARN" | "SCHEDULER_ROLE_ARN"
+  >,
+  clock: Clock,
+): PlanTimer {
+  return new SchedulerPlanTimer({
+    client: new SchedulerClient(),
+    group: environment.SCHEDULE_GROUP,
+    runPlanArn: environment.RUN_PLAN_FUNCTION_ARN,
+    watchPlanArn: environment.WATCH_PLAN_FUNCTION_ARN,
+    roleArn: environment.SCHEDULER_ROLE_ARN,
+    clock,
+  });
 }

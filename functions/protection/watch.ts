@@ -1,49 +1,61 @@
 import type { PlanRecord } from "#shared/domain/protection/plan.ts";
 import { errorFields } from "#shared/log.ts";
+import { isOverdue, type PlanLateDeps, reportPlanLag } from "../alarm/plan-late.ts";
+import { ABANDONED_AFTER_MS } from "../conversion/stale-holder.ts";
 import { abandonRun } from "./abandon-run.ts";
 import type { ProtectionDeps } from "./deps.ts";
 import { runOnSource } from "./run-on-source.ts";
+import { setSchedules } from "./schedules.ts";
 import { tick } from "./tick.ts";
 
-const PAGE = 200;
-
-/** A timer fires within a minute, and its call is repeated for another. */
-const OVERDUE_AFTER_MS = 5 * 60_000;
-
-/** Describing executions is a scarce right, so only runs that take this long are looked at. */
-const LONG_RUN_MS = 60 * 60_000;
+export type WatchDeps = ProtectionDeps & PlanLateDeps;
 
 /**
- * Repairs what interruptions have left: begins the runs whose time has passed without a run, and ends runs
- * whose workflow has ended without ending them. One plan's failure does not keep the others from being looked
- * at.
+ * A plan's watch fires: no run has made a recovery point in time. Raises the alarm, and repairs what an
+ * interruption may have left: begins the run whose time has passed without one, and ends a run whose workflow
+ * has ended without ending it. The scheduler says so at least once, perhaps late, perhaps early, and every
+ * hour until the plan has a point. Each part is tried even if another fails; the scheduler's next call makes
+ * up for it.
  */
-export async function watchPlans(deps: ProtectionDeps): Promise<void> {
-  let cursor: string | undefined;
-  do {
-    const page = await deps.store.plans.page({ limit: PAGE, cursor });
-    for (const plan of page.items) {
-      try {
-        await watchPlan(plan, deps);
-      } catch (error) {
-        deps.log.error("plan not looked after", { planId: plan.id, ...errorFields(error) });
-      }
+export async function watchPlan(planId: string, deps: WatchDeps): Promise<void> {
+  const plan = await deps.store.plans.find(planId);
+  // The request that creates it was interrupted.
+  if (!plan) return deps.timer.unwatch(planId);
+  const failures: unknown[] = [];
+  for (const part of [reportLag, beginOverdueRun, endLostRun, setAgain]) {
+    try {
+      await part(plan, deps);
+    } catch (error) {
+      deps.log.error("plan not looked after", { planId, ...errorFields(error) });
+      failures.push(error);
     }
-    cursor = page.cursor ?? undefined;
-  } while (cursor);
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
-async function watchPlan(plan: PlanRecord, deps: ProtectionDeps): Promise<void> {
+/** After an overdue run has begun: a run whose beginning was interrupted is begun to its end, not ended. */
+async function endLostRun(plan: PlanRecord, deps: WatchDeps): Promise<void> {
   const { clock, workflow, log } = deps;
-  const { id, nextRunAt } = plan;
   const run = await runOnSource(plan, deps);
-  const isLong = run && clock.now() - Date.parse(run.startedAt) > LONG_RUN_MS;
-  if (isLong && !(await workflow.isRunning(run.id))) {
-    log.warn("run ended without its workflow", { planId: id, runId: run.id });
-    await abandonRun(run.id, { Error: "WorkflowInterruptedError", Cause: run.id }, deps);
-  }
-  if (nextRunAt !== undefined && clock.now() - Date.parse(nextRunAt) > OVERDUE_AFTER_MS) {
-    log.warn("run began late", { planId: id, dueAt: nextRunAt });
-    await tick(id, Date.parse(nextRunAt), deps);
-  }
+  if (!run || clock.now() - Date.parse(run.startedAt) < ABANDONED_AFTER_MS) return;
+  if (await workflow.isRunning(run.id)) return;
+  log.warn("run ended without its workflow", { planId: plan.id, runId: run.id });
+  await abandonRun(run.id, { Error: "WorkflowInterruptedError", Cause: run.id }, deps);
+}
+
+/** Before an overdue run begins, so that the alarm says that it had not begun. */
+function reportLag({ id }: PlanRecord, deps: WatchDeps): Promise<void> {
+  return reportPlanLag(id, deps);
+}
+
+async function beginOverdueRun({ id }: PlanRecord, deps: WatchDeps): Promise<void> {
+  const { clock, log, store } = deps;
+  const plan = await store.plans.get(id);
+  if (!isOverdue(plan, clock.now())) return;
+  log.warn("run began late", { planId: id, dueAt: plan.nextRunAt });
+  await tick(id, Date.parse(plan.nextRunAt ?? ""), deps);
+}
+
+function setAgain({ id }: PlanRecord, deps: WatchDeps): Promise<void> {
+  return setSchedules(id, deps);
 }

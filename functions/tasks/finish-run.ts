@@ -7,18 +7,22 @@ import { requireRunning } from "#shared/domain/conversion.ts";
 import { type PlanRecord, pointMade, standbyAt } from "#shared/domain/protection/plan.ts";
 import { completedRun, runAsOwner } from "#shared/domain/protection/run.ts";
 import { WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.ts";
-import { errorFields, type Log } from "#shared/log.ts";
+import { errorFields } from "#shared/log.ts";
 import { commandKinds } from "#shared/protocol/commands.ts";
 import { leastConsistency } from "#shared/protocol/copied-disk.ts";
 import { RunId } from "#shared/protocol/ids.ts";
 import type { RunResult } from "#shared/protocol/protection.ts";
 import { TakenDisk } from "#shared/protocol/taken-point.ts";
+import { buildAlarmChannels } from "../alarm/build.ts";
 import { S3PruneMarks } from "../aws/s3-prune-marks.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
-import type { Clock, PruneMarks } from "../ports.ts";
+import type { PruneMarks } from "../ports.ts";
+import { buildPlanTimer } from "../protection/build.ts";
 import { pruneByRetention } from "../protection/prune.ts";
-import { openStore, type Store } from "../store/store.ts";
+import { setWatch } from "../protection/schedules.ts";
+import { type SettleDeps, settleAlarm } from "../protection/settle-alarm.ts";
+import { openStore } from "../store/store.ts";
 
 export const Input = z.object({
   runId: RunId,
@@ -32,25 +36,26 @@ type Input = z.output<typeof Input>;
 export const handler = taskHandler({
   name: "tasks/finish-run",
   input: Input,
-  build: ({ TABLE_NAME, BUCKET_NAME }, { clock, random, log }): Deps => ({
-    store: openStore(new DynamoDBClient(), TABLE_NAME, random),
-    marks: new S3PruneMarks(new S3Client(), BUCKET_NAME),
+  build: (environment, { clock, random, log }): Deps => ({
+    store: openStore(new DynamoDBClient(), environment.TABLE_NAME, random),
+    marks: new S3PruneMarks(new S3Client(), environment.BUCKET_NAME),
+    timer: buildPlanTimer(environment, clock),
+    ...buildAlarmChannels(environment),
     clock,
+    random,
     log,
   }),
   run,
 });
 
-interface Deps {
-  store: Store;
+interface Deps extends SettleDeps {
   marks: PruneMarks;
-  clock: Clock;
-  log: Log;
 }
 
 /**
- * Completes a run with its result, frees the source, notes the recovery point on the plan, and prunes what
- * the plan does not keep. Repeating it changes nothing. Throws `RunStoppedError` if the plan was deleted.
+ * Completes a run with its result, frees the source, notes the recovery point on the plan, moves the plan's
+ * watch, and prunes what the plan does not keep. Repeating it changes nothing. Throws `RunStoppedError` if
+ * the plan was deleted.
  */
 export async function run(input: Input, deps: Deps): Promise<{ state: "completed" }> {
   const { store, clock } = deps;
@@ -76,8 +81,19 @@ export async function run(input: Input, deps: Deps): Promise<{ state: "completed
     outcome: "done",
     details: { planId: ended.planId, pointId: ended.pointId, bytesStored: result.bytesStored },
   });
+  await moveWatch(plan, deps);
   await prune(plan, deps);
   return { state: "completed" };
+}
+
+/** A watch that cannot be moved fires once more, does what is left here, and moves itself. */
+async function moveWatch(plan: PlanRecord, deps: Deps): Promise<void> {
+  try {
+    await setWatch(plan, deps);
+    await settleAlarm(plan.id, deps);
+  } catch (error) {
+    deps.log.error("watch not moved", { planId: plan.id, ...errorFields(error) });
+  }
 }
 
 /** The run has its point whether or not this succeeds, and the next run does what this one leaves. */

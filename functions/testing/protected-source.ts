@@ -4,7 +4,9 @@ import type { PlanRecord } from "#shared/domain/protection/plan.ts";
 import type { RunRecord } from "#shared/domain/protection/run.ts";
 import { NewPlan } from "#shared/protocol/protection.ts";
 import { beginPlan } from "../protection/begin-plan.ts";
+import type { ProtectionDeps } from "../protection/deps.ts";
 import { tick } from "../protection/tick.ts";
+import { type WatchDeps, watchPlan } from "../protection/watch.ts";
 import { run as dispatchCommand, Input } from "../tasks/dispatch-command.ts";
 import * as finishRun from "../tasks/finish-run.ts";
 import { FakePruneMarks } from "./fake-prune-marks.ts";
@@ -24,14 +26,14 @@ beforeEach(async () => {
 export const at = (time: string): number => Date.parse(`2030-01-01T${time}:00.000Z`);
 
 /** Creates the plan at midnight. */
-export async function protect(change: object = {}): Promise<void> {
+export async function protect(change: object = {}, deps: ProtectionDeps = world): Promise<void> {
   const request = {
     sourceId: "agt_source",
     intervalSeconds: 3600,
     startAt: new Date(at("01:00")).toISOString(),
     retention: { last: 2 },
   };
-  await beginPlan(NewPlan.parse({ ...request, ...change }), { id: planId, requestedBy: "ada" }, world);
+  await beginPlan(NewPlan.parse({ ...request, ...change }), { id: planId, requestedBy: "ada" }, deps);
 }
 
 /** The plan's timer fires at this time, or now if it is later. */
@@ -39,6 +41,12 @@ export async function fire(time?: string): Promise<void> {
   const due = world.timer.armed.get(planId) ?? 0;
   world.nowMs = time === undefined ? Math.max(due, world.nowMs) : at(time);
   await tick(planId, due, world);
+}
+
+/** The plan's watch fires at this time, or when it is set to. */
+export async function fireWatch(time?: string): Promise<void> {
+  world.nowMs = time === undefined ? (world.timer.watched.get(planId) ?? 0) : at(time);
+  await watchPlan(planId, world);
 }
 
 export const plan = (): Promise<PlanRecord> => world.store.plans.get(planId);
@@ -75,18 +83,13 @@ export const taken = {
 };
 
 /** The workflow has taken the run's point. */
-export async function finish(runId: string, more: object = {}): Promise<void> {
-  const { nowMs, log, store, clock } = world;
+export async function finish(runId: string, more: object = {}, deps: WatchDeps = world): Promise<void> {
+  const { nowMs, store } = world;
   const { pointId, sourceId } = await store.runs.get(runId);
   const point = { id: pointId, sourceId, runId, planId, createdAt: new Date(nowMs).toISOString(), disks: [] };
   await store.points.add(point);
   await store.owners.pointRecorded(runId);
-  await finishRun.run(finishRun.Input.parse({ runId, disks: [taken], ...more }), {
-    store,
-    clock,
-    log,
-    marks,
-  });
+  await finishRun.run(finishRun.Input.parse({ runId, disks: [taken], ...more }), { ...deps, marks });
   const execution = world.workflow.executions.get(runId);
   if (execution) execution.running = false;
 }

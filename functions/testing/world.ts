@@ -151,10 +151,12 @@ export class FakeWorkflow implements Workflow {
   }
 }
 
-/** Plans' timers, which tests fire themselves. */
+/** Plans' timers and watches, which tests fire themselves. */
 export class FakeTimer implements PlanTimer {
   /** When each plan's timer fires. */
   readonly armed = new Map<string, number>();
+  /** From when each plan's watch fires. */
+  readonly watched = new Map<string, number>();
   readonly #outage: Outage;
 
   constructor(outage: Outage) {
@@ -169,6 +171,16 @@ export class FakeTimer implements PlanTimer {
   async disarm(planId: string): Promise<void> {
     this.#outage.check("disarm");
     this.armed.delete(planId);
+  }
+
+  async watch(planId: string, from: number): Promise<void> {
+    this.#outage.check("watch");
+    this.watched.set(planId, from);
+  }
+
+  async unwatch(planId: string): Promise<void> {
+    this.#outage.check("unwatch");
+    this.watched.delete(planId);
   }
 }
 
@@ -327,6 +339,7 @@ const environment = {
   DRILL_WORKFLOW_ARN: "arn:aws:states:local-1:000000000000:stateMachine:drill",
   SCHEDULE_GROUP: "plans",
   RUN_PLAN_FUNCTION_ARN: "arn:aws:lambda:local-1:000000000000:function:run-plan",
+  WATCH_PLAN_FUNCTION_ARN: "arn:aws:lambda:local-1:000000000000:function:watch-plan",
   SCHEDULER_ROLE_ARN: "arn:aws:iam::000000000000:role/scheduler",
   ALARM_TOPIC_ARN: "arn:aws:sns:local-1:000000000000:causeway-alarms",
   WEBHOOK_WORKFLOW_ARN: "arn:aws:states:local-1:000000000000:stateMachine:send-webhook",

@@ -196,12 +196,12 @@ export class ApiStack extends Stack {
   }
 
   #plans(): HandlerFunction {
-    const { bundles, protection } = this.#props;
+    const { bundles, protection, workflow } = this.#props;
     return new HandlerFunction<"api/plans">(this, "Plans", {
       name: "api/plans",
       bundle: bundles["api/plans"],
-      environment: protection.variables,
-      statements: protection.statements,
+      environment: { ...protection.variables, ...workflow.alarming.environment },
+      statements: [...protection.statements, ...workflow.alarming.statements],
     });
   }
 

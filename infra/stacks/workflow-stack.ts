@@ -11,6 +11,7 @@ import {
 } from "#shared/protocol/conversion-types.ts";
 import { AslStateMachine, type AslStateMachineProps } from "../constructs/asl-state-machine.ts";
 import { HandlerFunction } from "../constructs/handler-function.ts";
+import { PlanSchedules } from "../constructs/plan-schedules.ts";
 import { COLLECTOR_ROLE, stateMachineName } from "../names.ts";
 import {
   answerTasks,
@@ -57,8 +58,12 @@ export class WorkflowStack extends Stack {
     statements: PolicyStatement[];
   };
 
+  /** What every function has that sets plans' schedules. */
+  readonly planSchedules: PlanSchedules;
+
   constructor(scope: Construct, id: string, { data, bundles, ...props }: WorkflowStackProps) {
     super(scope, id, props);
+    this.planSchedules = new PlanSchedules(this, "PlanSchedules");
     this.alarming = this.#alarming(data);
     const functions = this.#functions(data, bundles);
     const machine = (name: WorkflowName, more: Partial<AslStateMachineProps> = {}): StateMachine =>
@@ -114,7 +119,11 @@ export class WorkflowStack extends Stack {
     const answer = answerTasks(...AGENT_WORKFLOWS.map((workflow) => this.#arnOf(workflow)));
     const commanding = { ...table, COMMAND_KEY_ARN: data.commandKey.keyArn };
     const command = [...commandAgents(this, data.commandKey), answer];
-    const pruning = { ...table, BUCKET_NAME: data.bucket.bucketName };
+    const finishing = {
+      ...{ ...table, BUCKET_NAME: data.bucket.bucketName },
+      ...this.planSchedules.environment,
+      ...this.alarming.environment,
+    };
     return {
       CheckPreflight: task("CheckPreflight", "tasks/check-preflight", table),
       DispatchCommand: task("DispatchCommand", "tasks/dispatch-command", commanding, ...command),
@@ -122,7 +131,14 @@ export class WorkflowStack extends Stack {
       ListRepositories: task("ListRepositories", "tasks/list-repositories", table),
       CollectGarbage: this.#collector(data, bundles["tasks/collect-garbage"]),
       CompleteConversion: task("CompleteConversion", "tasks/complete-conversion", table),
-      FinishRun: task("FinishRun", "tasks/finish-run", pruning, markPruned(data.bucket)),
+      FinishRun: task(
+        "FinishRun",
+        "tasks/finish-run",
+        finishing,
+        markPruned(data.bucket),
+        ...this.planSchedules.statements,
+        ...this.alarming.statements,
+      ),
       AbandonRun: task("AbandonRun", "tasks/abandon-run", commanding, ...command),
       FinishDrill: task("FinishDrill", "tasks/finish-drill", table),
       AbandonDrill: task("AbandonDrill", "tasks/abandon-drill", commanding, ...command),

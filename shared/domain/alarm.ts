@@ -31,8 +31,8 @@ export interface NewAlarm {
   details?: Record<string, unknown> | undefined;
 }
 
-/** How long a repeated cause sends no further notice. */
-export const QUIET_MS = 3600_000;
+/** How long a repeated cause sends no further notice: what repeats every hour may come a minute early. */
+const QUIET_MS = 55 * 60_000;
 /** More are not kept: somebody who missed ten notices reads the alarm itself. */
 const MAX_UNSENT = 10;
 const MAX_DELIVERIES = 5;

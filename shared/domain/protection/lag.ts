@@ -26,6 +26,15 @@ export function lateTime(position: PlanPosition, timetable: Timetable): number {
   return endOfBlackout(late, timetable.blackout, new TimeZone(timetable.timeZone));
 }
 
+/**
+ * When the plan's watch looks whether it is late, in milliseconds since 1970: once it would be, outside of
+ * blackout hours. `undefined` if no point is promised.
+ */
+export function watchTime({ state, lateAt, blackout, timeZone }: Lagging): number | undefined {
+  if (state !== "active" || lateAt === undefined) return undefined;
+  return endOfBlackout(Date.parse(lateAt) + 1, blackout, new TimeZone(timeZone));
+}
+
 export function lagOf(plan: Lagging, now: number): { lagSeconds: number | null; lag: LagState } {
   const { lastPoint } = plan;
   const lagSeconds = lastPoint ? Math.max(0, Math.round((now - Date.parse(lastPoint.heldAt)) / 1000)) : null;

@@ -92,9 +92,9 @@ export function editedPlan(plan: PlanRecord, edit: PlanEdit, now: number): PlanR
   // A paused plan gets its position when it is resumed.
   if (!before) return changed;
   const position = edited(before, { before: plan, after: changed, startAt, now });
-  // A later deadline would hide that the plan is late already.
-  const late = startAt !== undefined && startAt > now;
-  return placed(changed, position, { late });
+  // A new deadline would hide that the plan is late already, unless nothing is due before a later start.
+  const isLate = plan.lateAt !== undefined && now > Date.parse(plan.lateAt);
+  return placed(changed, position, { late: !isLate || (startAt !== undefined && startAt > now) });
 }
 
 export function pausedPlan(plan: PlanRecord): PlanRecord {
