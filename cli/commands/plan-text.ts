@@ -1,4 +1,5 @@
 /** Protection plans and runs as text for people. */
+import { adviceFor } from "#shared/domain/protection/advice.ts";
 import { formatRetention } from "#shared/domain/protection/retention.ts";
 import { remarksOn } from "#shared/protocol/copied-disk.ts";
 import type { BlackoutWindow, Plan, Run } from "#shared/protocol/protection.ts";
@@ -45,6 +46,7 @@ export function describeRun(run: Run): string[] {
   if (result) {
     lines.push(
       `point ${run.pointId}, ${result.consistency} consistent: read ${bytes(result.bytesRead)}, changed ${bytes(result.changedBytes)}, stored ${bytes(result.bytesStored)} in ${duration(result.seconds)}, limited by ${result.limitingStage}`,
+      `to make runs faster: ${adviceFor(result.limitingStage)}`,
       ...result.disks.map(modeText),
       ...result.disks.flatMap(remarksOn),
     );
@@ -54,10 +56,15 @@ export function describeRun(run: Run): string[] {
   return lines;
 }
 
-function modeText({ name, mode, modeReason }: NonNullable<Run["result"]>["disks"][number]): string {
+function modeText({
+  name,
+  mode,
+  modeReason,
+  consistency,
+}: NonNullable<Run["result"]>["disks"][number]): string {
   return mode === "tracked"
-    ? `${name}: tracked`
-    : `${name}: hash scan, because ${modeReason ?? "it was not tracked"}`;
+    ? `${name}: ${consistency} consistent, tracked`
+    : `${name}: ${consistency} consistent, hash scan, because ${modeReason ?? "it was not tracked"}`;
 }
 
 function hoursText({ from, to, days }: BlackoutWindow): string {

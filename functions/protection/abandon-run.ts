@@ -6,6 +6,7 @@ import { failureOf, RunStoppedError } from "#shared/errors.ts";
 import { cancelCommands } from "../conversion/cancel-commands.ts";
 import { type CommandDeps, timestamp } from "../conversion/deps.ts";
 import type { ProtectionDeps } from "./deps.ts";
+import { reportRun } from "./report-run.ts";
 
 /**
  * Ends a run that cannot continue as failed, and frees its source. Its recovery point, if it is complete,
@@ -28,6 +29,10 @@ export async function abandonRun(runId: string, error: WorkflowError, deps: Comm
       details,
     } as const;
     await audit.addOnce({ at: ended.endedAt, ...entry });
+    if (!runHasEnded(run)) {
+      const plan = await deps.store.plans.get(run.planId);
+      reportRun(ended, plan, { log: deps.log, nowMs: deps.clock.now() });
+    }
   }
   return ended;
 }

@@ -8,6 +8,7 @@ import { timestamp } from "../conversion/deps.ts";
 import { ABANDONED_AFTER_MS, staleHolder } from "../conversion/stale-holder.ts";
 import { abandonRun } from "./abandon-run.ts";
 import type { ProtectionDeps } from "./deps.ts";
+import { reportRun } from "./report-run.ts";
 
 export interface RunRequest {
   /** Milliseconds since 1970. */
@@ -43,7 +44,7 @@ export async function beginRun(
   );
   if (runHasEnded(run)) return run;
   const obstacle = await findObstacle(run, deps);
-  if (obstacle !== undefined) return skip(run, obstacle, deps);
+  if (obstacle !== undefined) return skip(plan, run, obstacle, deps);
   const outcome = await workflow.start(run.id, runInput(run));
   // It was started before, and has ended: then it does not hold the source again.
   const current = outcome === "exists" ? await store.runs.get(run.id) : run;
@@ -87,7 +88,13 @@ async function freedHolder(run: RunRecord, deps: ProtectionDeps): Promise<string
   return heldBy;
 }
 
-async function skip(run: RunRecord, reason: string, { store, clock }: ProtectionDeps): Promise<RunRecord> {
+async function skip(
+  plan: PlanRecord,
+  run: RunRecord,
+  reason: string,
+  deps: ProtectionDeps,
+): Promise<RunRecord> {
+  const { store, clock, log } = deps;
   const skipped = await store.runs.modify(run.id, (current) => skippedRun(current, reason, timestamp(clock)));
   if (skipped.state === "skipped" && skipped.endedAt) {
     await store.audit.addOnce({
@@ -98,6 +105,7 @@ async function skip(run: RunRecord, reason: string, { store, clock }: Protection
       outcome: "done",
       details: { planId: run.planId, reason },
     });
+    reportRun(skipped, plan, { log, nowMs: clock.now() });
   }
   return skipped;
 }

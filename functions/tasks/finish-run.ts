@@ -20,6 +20,7 @@ import { taskHandler } from "../middleware/task-handler.ts";
 import type { PruneMarks } from "../ports.ts";
 import { buildPlanTimer } from "../protection/build.ts";
 import { pruneByRetention } from "../protection/prune.ts";
+import { reportRun } from "../protection/report-run.ts";
 import { setWatch } from "../protection/schedules.ts";
 import { type SettleDeps, settleAlarm } from "../protection/settle-alarm.ts";
 import { openStore } from "../store/store.ts";
@@ -67,6 +68,7 @@ export async function run(input: Input, deps: Deps): Promise<{ state: "completed
   await store.agents.modify(ended.sourceId, (source) => released(source, runId));
   const point = { id: ended.pointId, heldAt: heldAt(commands) ?? ended.startedAt };
   const { applied } = input;
+  const before = await store.plans.get(ended.planId);
   const plan = await store.plans.modify(ended.planId, (one) => {
     const noted = pointMade(one, point);
     return applied && one.standbyTargetId === ended.standbyTargetId
@@ -81,6 +83,8 @@ export async function run(input: Input, deps: Deps): Promise<{ state: "completed
     outcome: "done",
     details: { planId: ended.planId, pointId: ended.pointId, bytesStored: result.bytesStored },
   });
+  const isRepeated = before.lastPoint?.id === point.id;
+  if (!isRepeated) reportRun(ended, before, { log: deps.log, nowMs: clock.now() });
   await moveWatch(plan, deps);
   await prune(plan, deps);
   return { state: "completed" };
