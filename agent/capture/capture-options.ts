@@ -56,6 +56,11 @@ export interface CaptureOptions {
    * Lets a repeated call continue where an interrupted one stopped, if `view` is the same.
    */
   journal?: CaptureJournal;
+  /**
+   * Whether the disk changes while it is read. A block of the sample that differs is then only reported: the
+   * caller knows later whether it changed meanwhile.
+   */
+  isLive?: boolean;
   /** Names the content of the disk; another name for each instant. All calls without one have the same. */
   view?: string;
   meter?: Meter;
@@ -89,7 +94,7 @@ export interface CaptureStatistics extends PipelineStatistics {
   changedBytes: number;
   basis: CaptureBasis;
   /**
-   * Of the blocks that `changed` leaves out. A disagreement means that blocks changed which `changed` does
+   * Of the blocks that `changed` leaves out. One that differs means that blocks changed which `changed` does
    * not have. This capture then scanned the disk, so the point is right; the source of `changed` is not.
    */
   sample: SampleResult;

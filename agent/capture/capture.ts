@@ -8,7 +8,7 @@ import { DiskCapture } from "./disk-capture.ts";
 import type { CaptureIdentity } from "./journal.ts";
 import { checkSample, type SampleResult } from "./sample-check.ts";
 
-const NO_SAMPLE: SampleResult = { blocks: 0, bytesRead: 0, disagreements: 0 };
+const NO_SAMPLE: SampleResult = { blocks: 0, bytesRead: 0, differing: [] };
 
 export interface CapturedDisk {
   /** For the recovery point; everything in it is durable. */
@@ -47,7 +47,7 @@ export async function captureDisk(options: CaptureOptions): Promise<CapturedDisk
       identity.basis === "tracked" && previous && claimed
         ? await sampleOf(options, { previous, used, changed: claimed })
         : NO_SAMPLE;
-    if (sample.disagreements > 0) {
+    if (sample.differing.length > 0 && !options.isLive) {
       identity = { ...identity, basis: "scan" };
       identity = (await journal?.open(identity)) ?? identity;
     }

@@ -19,8 +19,8 @@ export interface SampleSettings {
 export interface SampleResult {
   blocks: number;
   bytesRead: number;
-  /** How many of these blocks differ from the parent's, although they are not in `changed`. */
-  disagreements: number;
+  /** Positions of those that differ from the parent's, although they are not in `changed`. */
+  differing: number[];
 }
 
 interface Claim {
@@ -47,7 +47,7 @@ export async function checkSample(options: {
   const reader = new ResilientDiskReader(disk, settings);
   const buffer = Buffer.from(allocatePages(BLOCK_BYTES / PAGE_BYTES), 0, BLOCK_BYTES);
   const blocks = chooseSample(claim, settings, random);
-  let disagreements = 0;
+  const differing: number[] = [];
   for (const [index, slots] of byLeaf(blocks)) {
     const { leaf } = await parent.leaf(index);
     for (const slot of slots) {
@@ -57,10 +57,10 @@ export async function checkSample(options: {
       const bad = await reader.read(offset, Math.min(BLOCK_BYTES, disk.sizeBytes - offset), buffer.fill(0));
       if (bad.length > 0) continue;
       const id = isZero(buffer) ? ZERO_ID : namer.idOf(buffer);
-      if (!id.equals(leaf?.blocks[slot]?.id ?? ZERO_ID)) disagreements += 1;
+      if (!id.equals(leaf?.blocks[slot]?.id ?? ZERO_ID)) differing.push(index * FAN_OUT + slot);
     }
   }
-  return { blocks: blocks.length, bytesRead: reader.bytesRead, disagreements };
+  return { blocks: blocks.length, bytesRead: reader.bytesRead, differing };
 }
 
 /** The blocks of the sample, in ascending order; each of the claim's unchanged blocks has the same chance. */

@@ -5,10 +5,11 @@ import { listPoints } from "../repository/points.ts";
 import {
   type CaptureDeps,
   type CaptureHandover,
-  captureFromView,
   findDisks,
+  finishDisk,
   openCapturesFolder,
   paceOf,
+  readDisk,
 } from "./captures.ts";
 import type { Executor } from "./executor.ts";
 
@@ -22,10 +23,12 @@ export function captureDiskExecutor(deps: CaptureDeps): Executor<"capture-disk">
     const repository = await deps.repository();
     const parents = await newestDisks(repository, await listPoints(repository), [input.disk]);
     const folder = await openCapturesFolder(deps.dataDir, input.conversionId);
-    return withBestView(disks, deps.views, { allBlocks: input.allBlocks }, async (view) => {
+    const { still, inconsistent } = deps.views;
+    const request = { ...input, allowInconsistent: true, parents };
+    return withBestView(disks, { still, inconsistent }, request, async (view) => {
       const [seen] = view.disks;
       if (!seen) throw new RangeError("the view has no disk");
-      const { statistics, ...handover } = await captureFromView(deps, seen, {
+      const read = await readDisk(deps, seen, {
         ...{
           repository,
           parent: parents.get(input.disk),
@@ -35,6 +38,7 @@ export function captureDiskExecutor(deps: CaptureDeps): Executor<"capture-disk">
         },
         ...paceOf(input.bandwidthLimitBytesPerSecond),
       });
+      const { statistics, ...handover } = await finishDisk(seen, read);
       const { disk } = handover;
       const mapRoot = JSON.stringify(handover satisfies CaptureHandover);
       return {

@@ -2,11 +2,11 @@ import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { DiskNotFoundError } from "#shared/errors.ts";
-import { type Point, PointDisk } from "#shared/format/point.ts";
+import { type MappedDisk, type Point, PointDisk } from "#shared/format/point.ts";
 import { captureDisk } from "../capture/capture.ts";
 import type { CaptureOptions, CaptureStatistics } from "../capture/capture-options.ts";
 import { FileJournal } from "../capture/journal.ts";
-import type { DiskView, LocalDisk, ViewKinds } from "../consistency/consistent-view.ts";
+import type { DiskView, LocalDisk, Reading, ViewKinds } from "../consistency/consistent-view.ts";
 import { insideFolder } from "../machine/inside-folder.ts";
 import type { ParentDisk } from "../repository/newest-disks.ts";
 import { commitPoint } from "../repository/points.ts";
@@ -39,6 +39,13 @@ export type CaptureHandover = z.infer<typeof CaptureHandover>;
 export interface Captured extends CaptureHandover {
   statistics: CaptureStatistics;
 }
+
+/** A disk as the readings of its view so far have it. */
+export interface ReadDisk extends Omit<Captured, "disk"> {
+  disk: MappedDisk;
+}
+
+type ReadOptions = Pick<CaptureOptions, "repository" | "pace" | "meter" | "signal">;
 
 /** The folder for what captures of an owner leave for the next attempt. */
 export async function openCapturesFolder(dataDir: string, ownerId: string): Promise<string> {
@@ -92,33 +99,68 @@ export function paceOf(bytesPerSecond: number | undefined): { pace?: Pace } {
   return { pace: createRateLimit({ bytesPerSecond, now: () => performance.now() }) };
 }
 
-/** Captures one disk of a view into the repository. Continues where an interrupted capture stopped. */
-export async function captureFromView(
+/** Reads one disk of a view into the repository. Continues where an interrupted reading stopped. */
+export async function readDisk(
   { now, random }: Pick<CaptureDeps, "now" | "random">,
   view: DiskView,
-  options: Pick<CaptureOptions, "repository" | "pace" | "meter" | "signal"> & {
-    parent: ParentDisk | undefined;
-    folder: string;
-  },
-): Promise<Captured> {
+  options: ReadOptions & { parent: ParentDisk | undefined; folder: string },
+): Promise<ReadDisk> {
   const { parent, folder, ...rest } = options;
-  const { disk, startedAt, statistics } = await captureDisk({
+  const read = await captureDisk({
     ...rest,
-    disk: view.source,
+    ...partOf(view),
     diskName: view.name,
     view: view.content,
-    ...(view.used ? { used: view.used } : {}),
+    isLive: view.isLive ?? false,
     ...(parent ? { previous: parent.disk } : {}),
-    ...("unknown" in view.changes ? {} : { changed: view.changes }),
     journal: new FileJournal(journalPath(folder, view.name)),
     ...{ now, random },
   });
+  return { ...read, parentId: parent?.pointId ?? null };
+}
+
+/** Reads a part of a disk again, on top of what was read of it before. */
+export async function readDiskAgain(
+  { now, random }: Pick<CaptureDeps, "now" | "random">,
+  before: ReadDisk,
+  reading: Reading,
+  options: ReadOptions,
+): Promise<ReadDisk> {
+  const { disk, statistics } = await captureDisk({
+    ...options,
+    ...partOf(reading),
+    diskName: before.disk.name,
+    previous: before.disk,
+    isLive: true,
+    settings: { sample: { fraction: 0, maxBytes: 0 } },
+    ...{ now, random },
+  });
+  return { ...before, disk, statistics: sumOf(before.statistics, statistics) };
+}
+
+function partOf({ source, used, changes }: Reading): Pick<CaptureOptions, "disk" | "used" | "changed"> {
   return {
-    disk: { ...disk, ...(await view.copy()) },
-    parentId: parent?.pointId ?? null,
-    startedAt,
-    statistics,
+    disk: source,
+    ...(used ? { used } : {}),
+    ...("unknown" in changes ? {} : { changed: changes }),
   };
+}
+
+/** What both cost. The rest is that of the first, which did most of the work. */
+function sumOf(first: CaptureStatistics, again: CaptureStatistics): CaptureStatistics {
+  return {
+    ...first,
+    bytesRead: first.bytesRead + again.bytesRead,
+    bytesStored: first.bytesStored + again.bytesStored,
+    packsStored: first.packsStored + again.packsStored,
+    changedBytes: first.changedBytes + again.changedBytes,
+    elapsedMs: first.elapsedMs + again.elapsedMs,
+  };
+}
+
+/** The disk for a recovery point, with what the view says of its copy. */
+export async function finishDisk(view: DiskView, read: ReadDisk): Promise<Captured> {
+  return { ...read, disk: { ...read.disk, ...(await view.copy()) } };
 }
 
 /**

@@ -106,7 +106,7 @@ function take(pointId: string, more: { disks?: string[]; signal?: AbortSignal; o
   reports.length = 0;
   const { disks: names = ["sda", "sdb"], signal = new AbortController().signal, ownerId = "run_1" } = more;
   return takeRecoveryPointExecutor(deps)(
-    { ownerId, pointId, disks: names, allBlocks: false },
+    { ownerId, pointId, disks: names, allBlocks: false, allowInconsistent: true },
     {
       commandId: "c",
       signal,

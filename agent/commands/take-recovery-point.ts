@@ -1,22 +1,26 @@
 import { CausewayError } from "#shared/errors.ts";
 import type { CommandInput } from "#shared/protocol/commands.ts";
 import { type TakenDisk, TakenPoint } from "#shared/protocol/taken-point.ts";
-import { type ChosenDiskView, withBestView } from "../consistency/open-view.ts";
+import type { FirstReading } from "../consistency/consistent-view.ts";
+import { type ChosenDiskView, type ChosenView, withBestView } from "../consistency/open-view.ts";
 import { DataFile } from "../identity/identity.ts";
-import { ProgressMeter } from "../progress/progress-meter.ts";
+import { type Meter, ProgressMeter } from "../progress/progress-meter.ts";
 import { newestDisks, type ParentDisk } from "../repository/newest-disks.ts";
 import { listPoints } from "../repository/points.ts";
 import type { Repository } from "../repository/repository.ts";
 import {
   type CaptureDeps,
   type Captured,
-  captureFromView,
   commitCaptures,
   findDisks,
+  finishDisk,
   forgetJournals,
   forgetOldCaptures,
   openCapturesFolder,
   paceOf,
+  type ReadDisk,
+  readDisk,
+  readDiskAgain,
 } from "./captures.ts";
 import type { ExecutionContext, Executor } from "./executor.ts";
 import { fitDisks, takenDisk } from "./taken-disk.ts";
@@ -46,12 +50,17 @@ export function takeRecoveryPointExecutor(deps: CaptureDeps): Executor<"take-rec
     const points = await listPoints(repository);
     if (points.includes(pointId)) return committedBefore(pointId, await result.read());
     const parents = await newestDisks(repository, points, input.disks);
-    const { captures, ...taken } = await capture(deps, { input, context, repository, folder, parents });
-    // Before the commit: a repeated command finds either no point or this result.
-    await result.write({ pointId, ...taken, requests: deps.requests() - before });
-    await commitCaptures(deps, repository, { pointId, captures });
-    await forgetJournals(folder, input.disks);
-    return { pointId, ...taken, requests: deps.requests() - before };
+    const disks = await findDisks(deps, input.disks);
+    return withBestView(disks, deps.views, { ...input, parents }, async (view) => {
+      const work: Work = { view, input, context, repository, folder, parents };
+      const { captures, ...taken } = await capture(deps, work);
+      // Before the commit: a repeated command finds either no point or this result.
+      await result.write({ pointId, ...taken, requests: deps.requests() - before });
+      await commitCaptures(deps, repository, { pointId, captures });
+      await view.committed();
+      await forgetJournals(folder, input.disks);
+      return { pointId, ...taken, requests: deps.requests() - before };
+    });
   };
 }
 
@@ -62,6 +71,7 @@ function committedBefore(pointId: string, result: TakenPoint | undefined): Taken
 }
 
 interface Work {
+  view: ChosenView;
   input: Input;
   context: ExecutionContext;
   repository: Repository;
@@ -69,44 +79,63 @@ interface Work {
   parents: ReadonlyMap<string, ParentDisk>;
 }
 
-/** Captures all disks of one view, and closes it. */
+/** Captures all disks of one view. */
 async function capture(
   deps: CaptureDeps,
-  { input, context, repository, folder, parents }: Work,
+  work: Work,
 ): Promise<{ captures: Captured[]; disks: TakenDisk[]; freezeMilliseconds: number }> {
-  return withBestView(await findDisks(deps, input.disks), deps.views, input, async (view) => {
-    const captures: Captured[] = [];
-    const disks: TakenDisk[] = [];
-    const { signal } = context;
-    const pace = paceOf(input.bandwidthLimitBytesPerSecond);
-    const meters = metersOf(view.disks, parents, context);
-    for (const [index, disk] of view.disks.entries()) {
-      const parent = parents.get(disk.name);
-      const meter = meters(index);
-      const captured = await captureFromView(deps, disk, {
-        ...{ repository, parent, folder, meter, signal },
-        ...pace,
-      });
-      captures.push(captured);
-      disks.push(takenDisk(disk, captured, parent));
-    }
-    return { captures, disks: fitDisks(disks), freezeMilliseconds: view.freezeMilliseconds };
+  const { view, input, context, repository, folder, parents } = work;
+  const options = { repository, signal: context.signal, ...paceOf(input.bandwidthLimitBytesPerSecond) };
+  const meters = metersOf(view.disks, parents, context);
+  const read = new Map<string, ReadDisk>();
+  for (const [index, disk] of view.disks.entries()) {
+    const own = { parent: parents.get(disk.name), folder, meter: meters.first(index) };
+    read.set(disk.name, await readDisk(deps, disk, { ...options, ...own }));
+  }
+  await view.settle({
+    first: new Map([...read].map(([name, { statistics }]) => [name, firstReading(statistics)])),
+    readAgain: async (name, reading) => {
+      const before = read.get(name);
+      if (!before) throw new RangeError(`the view has no disk ${name}`);
+      read.set(name, await readDiskAgain(deps, before, reading, { ...options, meter: meters.again(name) }));
+    },
   });
+  const captures: Captured[] = [];
+  const disks: TakenDisk[] = [];
+  for (const disk of view.disks) {
+    const captured = await finishDisk(disk, read.get(disk.name) as ReadDisk);
+    captures.push(captured);
+    disks.push(takenDisk(disk, captured, parents.get(disk.name)));
+  }
+  return { captures, disks: fitDisks(disks), freezeMilliseconds: view.freezeMilliseconds };
 }
 
-/** Meters of the disks that report as one transfer, with the name of the disk that is captured now. */
+function firstReading({ bytesResumed, sample }: ReadDisk["statistics"]): FirstReading {
+  return { isContinued: bytesResumed > 0, differing: sample.differing };
+}
+
+/**
+ * Meters that report as one transfer: of the first reading of each disk, with the name of the one that is
+ * read now, and of readings that follow, which add to the total.
+ */
 function metersOf(
   disks: readonly ChosenDiskView[],
   parents: ReadonlyMap<string, ParentDisk>,
   { progress }: ExecutionContext,
-): (index: number) => ReturnType<ProgressMeter["part"]> {
+): { first: (index: number) => Meter; again: (name: string) => Meter } {
   let note: { note?: string } = {};
   const meter = new ProgressMeter((report) => progress({ ...report, ...note }));
   const expected = disks.map((disk) => bytesToRead(disk, parents.get(disk.name)));
   meter.expect(expected.reduce((sum, bytes) => sum + bytes, 0));
-  return (index) => {
-    if (disks.length > 1) note = { note: `disk ${index + 1} of ${disks.length}: ${disks[index]?.name}` };
-    return meter.part(expected[index] ?? 0);
+  return {
+    first: (index) => {
+      if (disks.length > 1) note = { note: `disk ${index + 1} of ${disks.length}: ${disks[index]?.name}` };
+      return meter.part(expected[index] ?? 0);
+    },
+    again: (name) => {
+      note = { note: `what changed on ${name} while it was read` };
+      return meter;
+    },
   };
 }
 

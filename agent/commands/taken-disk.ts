@@ -16,15 +16,17 @@ export function takenDisk(
   { disk, statistics }: Captured,
   parent: ParentDisk | undefined,
 ): TakenDisk {
+  const missed = view.missedBlocks?.() ?? statistics.sample.differing.length;
   return {
     name: disk.name,
     sizeBytes: disk.sizeBytes,
     bytesRead: statistics.bytesRead + statistics.bytesResumed,
     bytesStored: statistics.bytesStored,
     changedBytes: statistics.changedBytes,
-    ...modeOf(view, statistics, parent),
+    ...modeOf(view, { statistics, parent, missed }),
+    trackerDisagreements: missed,
     view: view.kind,
-    viewReason: view.reason.slice(0, REASON_LENGTH),
+    viewReason: [view.reason, view.remark?.()].filter(Boolean).join("; ").slice(0, REASON_LENGTH),
     badRanges: disk.badRanges,
     consistency: disk.consistency,
     wholeCopies: disk.wholeCopies,
@@ -35,17 +37,19 @@ export function takenDisk(
 
 function modeOf(
   { source, changes }: ChosenDiskView,
-  { basis, sample }: Captured["statistics"],
-  parent: ParentDisk | undefined,
+  {
+    statistics: { basis, sample },
+    parent,
+    missed,
+  }: { statistics: Captured["statistics"]; parent: ParentDisk | undefined; missed: number },
 ): { mode: CaptureMode; modeReason?: string } {
-  if (basis === "tracked") return { mode: "tracked" };
-  const { disagreements, blocks } = sample;
+  if (basis === "tracked" && missed === 0) return { mode: "tracked" };
   const reason = !parent
     ? "this is its first copy"
     : parent.disk.sizeBytes !== source.sizeBytes
       ? "its size has changed since the last recovery point"
-      : disagreements > 0
-        ? `${disagreements} of ${blocks} sampled blocks had changed, and the tracker had not noticed`
+      : missed > 0
+        ? `${missed} of ${sample.blocks} sampled blocks had changed, and the tracker had not noticed`
         : "unknown" in changes
           ? changes.unknown
           : "an earlier attempt at this recovery point had begun to scan it";

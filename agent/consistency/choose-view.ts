@@ -4,6 +4,8 @@ import type { ViewKind } from "#shared/protocol/taken-point.ts";
 export interface ViewFacts {
   name: string;
   isStill: boolean;
+  /** Why pre-copy cannot read it; absent if it can. */
+  preCopyObstacle?: string | undefined;
 }
 
 export interface ViewChoice {
@@ -13,15 +15,11 @@ export interface ViewChoice {
   reason: string;
 }
 
-/** The best view of each disk, best first: one where nothing can change, then none. */
+/** The best view of each disk, best first: one where nothing can change, pre-copy, then none. */
 export function chooseViews(disks: readonly ViewFacts[]): ViewChoice[] {
-  return disks.map(({ name, isStill }) =>
-    isStill
-      ? { name, kind: "still", reason: "nothing writes to it" }
-      : {
-          name,
-          kind: "inconsistent",
-          reason: "it is in use, and this agent has no consistent view of a disk in use",
-        },
-  );
+  return disks.map(({ name, isStill, preCopyObstacle }) => {
+    if (isStill) return { name, kind: "still", reason: "nothing writes to it" };
+    if (preCopyObstacle === undefined) return { name, kind: "pre-copy", reason: "it is in use" };
+    return { name, kind: "inconsistent", reason: `it is in use, and ${preCopyObstacle}` };
+  });
 }

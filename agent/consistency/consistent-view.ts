@@ -2,6 +2,7 @@ import type { BlockSet } from "#shared/domain/block-set.ts";
 import type { CopyView } from "#shared/format/point.ts";
 import type { ViewKind } from "#shared/protocol/taken-point.ts";
 import type { DiskSource } from "../disk/disk-source.ts";
+import type { ParentDisk } from "../repository/newest-disks.ts";
 
 /** A disk that this agent can read. */
 export interface LocalDisk {
@@ -12,12 +13,27 @@ export interface LocalDisk {
 }
 
 export interface ViewRequest {
+  /** The recovery point that is taken. */
+  pointId: string;
   /** Whether to copy blocks that file systems mark as free, too. */
   allBlocks: boolean;
+  /** Whether a copy that is not consistent is better than none. */
+  allowInconsistent: boolean;
+  /** What the new recovery point builds on: of each disk, the newest one that has it. */
+  parents: ReadonlyMap<string, ParentDisk>;
 }
 
-/** One disk as a view shows it. */
-export interface DiskView {
+/** What one reading of a disk reads. */
+export interface Reading {
+  source: DiskSource;
+  /** The blocks that must be copied, in blocks of the repository; all if absent. */
+  used?: BlockSet;
+  /** The blocks that may differ from what was copied before, or why they are not known. */
+  changes: BlockSet | { unknown: string };
+}
+
+/** One disk as a view shows it: its first reading, and often its only one. */
+export interface DiskView extends Reading {
   name: string;
   /** The view closes it. */
   source: DiskSource;
@@ -26,12 +42,35 @@ export interface DiskView {
    * capture can continue.
    */
   content: string;
-  /** The blocks that must be copied, in blocks of the repository; all if absent. */
-  used?: BlockSet;
+  /**
+   * Whether it changes while it is read. A block of the sample that differs then says little by itself: it
+   * goes to `settle`.
+   */
+  isLive?: boolean;
   /** What the recovery point says of the copy. Call it after the disk was read: reading may show more. */
   copy: () => Promise<CopyView>;
-  /** The blocks that may differ from the newest recovery point, or why they are not known. */
-  changes: BlockSet | { unknown: string };
+  /** What the view found out about the disk, for operators; call it after the disk was read. */
+  remark?: () => string | undefined;
+  /**
+   * How many blocks of the sample had changed, and `changes` did not have them. If absent, every one that
+   * differs.
+   */
+  missedBlocks?: () => number;
+}
+
+/** What the first reading of a disk that changes meanwhile found. */
+export interface FirstReading {
+  /** Whether an interrupted attempt had read a part of it. */
+  isContinued: boolean;
+  /** Positions of the blocks of the sample that differ, although `changes` does not have them. */
+  differing: readonly number[];
+}
+
+export interface Settling {
+  /** What the first reading of each disk found. */
+  first: ReadonlyMap<string, FirstReading>;
+  /** Reads a part of a disk again, based on all readings before. */
+  readAgain: (disk: string, reading: Reading) => Promise<void>;
 }
 
 /**
@@ -43,11 +82,25 @@ export interface ConsistentView {
   readonly freezeMilliseconds: number;
   /** In the order in which they were asked for. */
   readonly disks: readonly DiskView[];
+  /** After the first reading of all disks: brings the copies of all of them to one instant. */
+  settle?(settling: Settling): Promise<void>;
+  /** Says that the recovery point is committed. */
+  committed?(): Promise<void>;
   close(): Promise<void>;
 }
 
 /** One way to read disks: opens a view of them. If it throws, nothing is left on the machine. */
 export type OpenView = (disks: readonly LocalDisk[], request: ViewRequest) => Promise<ConsistentView>;
 
+/** A way that not every disk allows. */
+export interface ConditionalView {
+  open: OpenView;
+  /** Why each of these disks cannot be read in this way; those that can be are absent. */
+  obstacles(disks: readonly LocalDisk[]): Promise<ReadonlyMap<string, string>>;
+}
+
 /** Every way that this agent has. */
-export type ViewKinds = Readonly<Record<ViewKind, OpenView>>;
+export type ViewKinds = Readonly<
+  Record<"still" | "inconsistent", OpenView> &
+    Partial<Record<Exclude<ViewKind, "still" | "inconsistent">, ConditionalView>>
+>;

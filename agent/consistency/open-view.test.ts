@@ -5,7 +5,7 @@ import { afterAll, expect, test } from "vitest";
 import { BlockSet } from "#shared/domain/block-set.ts";
 import { BLOCK_BYTES } from "#shared/format/block.ts";
 import type { DiskUsage } from "../filesystems/disk-usage.ts";
-import type { ConsistentView, LocalDisk, ViewKinds } from "./consistent-view.ts";
+import type { ConsistentView, LocalDisk, ViewKinds, ViewRequest } from "./consistent-view.ts";
 import { inconsistentView } from "./inconsistent.ts";
 import { withBestView } from "./open-view.ts";
 import { stillView } from "./still.ts";
@@ -41,9 +41,13 @@ async function firstBytes(view: ConsistentView): Promise<string[]> {
   return texts;
 }
 
+const requestOf = (allBlocks: boolean): ViewRequest => ({
+  ...{ pointId: "rp_1", allBlocks, allowInconsistent: true, parents: new Map() },
+});
+
 test("each disk gets the best view that there is, in the order of the request, with the reason in words", async () => {
   const disks = [await image("sdb", false), await image("sda", true), await image("sdc", true)];
-  const view = await withBestView(disks, kinds, { allBlocks: false }, async (open) => {
+  const view = await withBestView(disks, kinds, requestOf(false), async (open) => {
     expect(await firstBytes(open)).toEqual(["sdb", "sda", "sdc"]);
     return open;
   });
@@ -69,7 +73,7 @@ test("each disk gets the best view that there is, in the order of the request, w
 
 test("a disk that is written to while it is read is not consistent after all", async () => {
   const sda = await image("sda", true);
-  const copy = await withBestView([sda], kinds, { allBlocks: false }, async (view) => {
+  const copy = await withBestView([sda], kinds, requestOf(false), async (view) => {
     await appendFile(sda.path, "more");
     return view.disks[0]?.copy();
   });
@@ -81,8 +85,7 @@ test("a disk that is written to while it is read is not consistent after all", a
 
 test("two views of a disk have the same content only if nothing was written in between", async () => {
   const sda = await image("sda", true);
-  const content = () =>
-    withBestView([sda], kinds, { allBlocks: false }, async (view) => view.disks[0]?.content);
+  const content = () => withBestView([sda], kinds, requestOf(false), async (view) => view.disks[0]?.content);
   const first = await content();
   expect(await content()).toBe(first);
   await appendFile(sda.path, "more");
@@ -91,7 +94,7 @@ test("two views of a disk have the same content only if nothing was written in b
 
 test("if all blocks are asked for, free space is not looked for and everything is copied", async () => {
   const disks = [await image("sda", true)];
-  const found = await withBestView(disks, kinds, { allBlocks: true }, async (view) => view.disks[0]);
+  const found = await withBestView(disks, kinds, requestOf(true), async (view) => view.disks[0]);
   expect(found).toMatchObject({ name: "sda" });
   expect(found).not.toHaveProperty("used");
 });
@@ -111,14 +114,14 @@ test("if one view cannot be opened, the others are closed and its error is throw
   };
   const missing = { name: "sdz", path: join(folder, "none"), isStill: false };
   const disks = [await image("sda", true), missing];
-  const opening = withBestView(disks, watched, { allBlocks: false }, async () => "used");
+  const opening = withBestView(disks, watched, requestOf(false), async () => "used");
   await expect(opening).rejects.toMatchObject({ code: "ENOENT" });
   expect(closed).toEqual(["still"]);
 });
 
 test("if one disk of a view cannot be opened, those before it are closed", async () => {
   const disks = [await image("sda", true), { name: "sdz", path: join(folder, "none"), isStill: true }];
-  await expect(withBestView(disks, kinds, { allBlocks: false }, async () => "used")).rejects.toMatchObject({
+  await expect(withBestView(disks, kinds, requestOf(false), async () => "used")).rejects.toMatchObject({
     code: "ENOENT",
   });
 });
@@ -139,7 +142,7 @@ test("what failed while the view was used is thrown, even if closing the view fa
   const use = async () => {
     throw new Error("the store refuses");
   };
-  await expect(withBestView(disks, brittle, { allBlocks: false }, use)).rejects.toThrow("the store refuses");
-  const fine = withBestView(disks, brittle, { allBlocks: false }, async () => "used");
+  await expect(withBestView(disks, brittle, requestOf(false), use)).rejects.toThrow("the store refuses");
+  const fine = withBestView(disks, brittle, requestOf(false), async () => "used");
   await expect(fine).rejects.toThrow("the snapshot is busy");
 });

@@ -1,12 +1,20 @@
-import { chooseViews, type ViewChoice } from "./choose-view.ts";
-import type { ConsistentView, DiskView, LocalDisk, ViewKinds, ViewRequest } from "./consistent-view.ts";
+import { NoConsistentViewError } from "#shared/errors.ts";
+import { chooseViews, type ViewChoice, type ViewFacts } from "./choose-view.ts";
+import type {
+  ConsistentView,
+  DiskView,
+  LocalDisk,
+  OpenView,
+  ViewKinds,
+  ViewRequest,
+} from "./consistent-view.ts";
 import { closeAll, onlyOnce } from "./open-disks.ts";
 
 /** A disk's view, and why it was chosen. */
 export type ChosenDiskView = DiskView & Pick<ViewChoice, "kind" | "reason">;
 
 /** The view of all disks. */
-export interface ChosenView extends ConsistentView {
+export interface ChosenView extends Required<ConsistentView> {
   readonly disks: readonly ChosenDiskView[];
 }
 
@@ -34,20 +42,22 @@ export async function withBestView<T>(
 
 /**
  * Opens the best view of each disk, all at once. If one of them fails, those that are open are closed, and
- * its error is thrown.
+ * its error is thrown. Throws `NoConsistentViewError` if a disk has none and the request does not allow that.
  */
 async function openBestView(
   disks: readonly LocalDisk[],
   kinds: ViewKinds,
   request: ViewRequest,
 ): Promise<ChosenView> {
-  const choices = new Map(chooseViews(disks).map((choice) => [choice.name, choice]));
+  const choices = new Map(chooseViews(await factsOf(disks, kinds)).map((choice) => [choice.name, choice]));
+  for (const { name, kind, reason } of choices.values())
+    if (kind === "inconsistent" && !request.allowInconsistent) throw new NoConsistentViewError(name, reason);
   const opened: ConsistentView[] = [];
   const close = onlyOnce(() => closeAll(opened.toReversed()));
   try {
     for (const kind of new Set([...choices.values()].map((choice) => choice.kind))) {
       const own = disks.filter(({ name }) => choices.get(name)?.kind === kind);
-      opened.push(await kinds[kind](own, request));
+      opened.push(await openerOf(kinds, kind)(own, request));
     }
   } catch (error) {
     // The cause matters more than a failure to close.
@@ -56,11 +66,34 @@ async function openBestView(
   }
   const views = new Map(opened.flatMap((view) => view.disks.map((disk) => [disk.name, disk])));
   return {
-    freezeMilliseconds: opened.reduce((sum, view) => sum + view.freezeMilliseconds, 0),
+    get freezeMilliseconds() {
+      return opened.reduce((sum, view) => sum + view.freezeMilliseconds, 0);
+    },
     disks: disks.flatMap(({ name }) => {
       const [view, choice] = [views.get(name), choices.get(name)];
       return view && choice ? [{ ...view, kind: choice.kind, reason: choice.reason }] : [];
     }),
+    settle: async (settling) => {
+      for (const view of opened) await view.settle?.(settling);
+    },
+    committed: async () => {
+      for (const view of opened) await view.committed?.();
+    },
     close,
   };
+}
+
+async function factsOf(disks: readonly LocalDisk[], kinds: ViewKinds): Promise<ViewFacts[]> {
+  const used = disks.filter(({ isStill }) => !isStill);
+  const obstacles = used.length > 0 ? await kinds["pre-copy"]?.obstacles(used) : undefined;
+  return disks.map(({ name, isStill }) => ({
+    ...{ name, isStill },
+    preCopyObstacle: obstacles ? obstacles.get(name) : "this system has no consistent view of a disk in use",
+  }));
+}
+
+function openerOf(kinds: ViewKinds, kind: ViewChoice["kind"]): OpenView {
+  const way = kinds[kind];
+  if (!way) throw new RangeError(`no view of the kind ${kind}`);
+  return typeof way === "function" ? way : way.open;
 }

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { createJunkImage, inScratch, MIB, tool } from "../filesystems/testing/test-image.ts";
+import { Mounts, parseMountInfo } from "../machine/mounts.ts";
 import { RecordedMachine } from "../machine/testing/recorded-machine.ts";
 import { type ChosenDisk, collectDisks } from "./disks.ts";
-import { Mounts, parseMountInfo } from "./mounts.ts";
 
 interface Device {
   /** Below /sys/devices. */

@@ -2,8 +2,8 @@ import { type BootLoader, UNKNOWN } from "#shared/protocol/inventory.ts";
 import { findEsp, runningLoader } from "../boot-loaders/firmware.ts";
 import { describeLoader } from "../boot-loaders/linux-loaders.ts";
 import type { Machine } from "../machine/machine.ts";
+import type { Mounts } from "../machine/mounts.ts";
 import { collectBootEntries } from "../machine/system.ts";
-import type { Mounts } from "./mounts.ts";
 
 /** Which boot loader starts this system, and where its files are. */
 export async function collectBootLoader(machine: Machine, mounts: Mounts): Promise<BootLoader> {

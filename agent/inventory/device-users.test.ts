@@ -2,9 +2,9 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Disk } from "#shared/protocol/inventory.ts";
 import { createJunkImage, inScratch, MIB, tool } from "../filesystems/testing/test-image.ts";
+import { Mounts } from "../machine/mounts.ts";
 import { RecordedMachine } from "../machine/testing/recorded-machine.ts";
 import { collectDisks, isUnused } from "./disks.ts";
-import { Mounts } from "./mounts.ts";
 
 type Seen = Record<string, string>;
 

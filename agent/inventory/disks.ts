@@ -7,10 +7,10 @@ import { readPartitionTable } from "../filesystems/partition-table.ts";
 import { probeContent } from "../filesystems/probe.ts";
 import { isMember } from "../filesystems/signatures/signature-table.ts";
 import { ANSWER_LIMIT_MS, clip, type Machine, readNumber, readText } from "../machine/machine.ts";
+import type { Mounts } from "../machine/mounts.ts";
 import { withTimeLimit } from "../machine/time-limit.ts";
 import { findMappedPartition, isMade, listDisks, type Multipath, placeOf } from "./block-devices.ts";
 import { findDeviceUsers } from "./device-users.ts";
-import type { Mounts } from "./mounts.ts";
 
 const SECTOR_BYTES = 512;
 const PARTITION_LIMIT = 128;

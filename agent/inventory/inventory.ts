@@ -1,6 +1,7 @@
 import { type Disk, type Inventory, UNKNOWN } from "#shared/protocol/inventory.ts";
 import type { Hypervisor } from "../hypervisor/hypervisor.ts";
 import { clip, type Machine, readText } from "../machine/machine.ts";
+import { Mounts } from "../machine/mounts.ts";
 import {
   collectCpu,
   collectFirmware,
@@ -13,7 +14,6 @@ import { collectAgentStart } from "./agent-start.ts";
 import { collectBootLoader } from "./boot-loader.ts";
 import { type ChosenDisk, collectDisks, isUnused } from "./disks.ts";
 import { collectVolumeGroups } from "./lvm.ts";
-import { Mounts } from "./mounts.ts";
 import { type ControlPlane, collectNetwork } from "./network.ts";
 import { collectRaidArrays } from "./raid.ts";
 

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { type LogicalVolume, UNKNOWN, type VolumeGroup } from "#shared/protocol/inventory.ts";
 import { clip, type Machine, readText } from "../machine/machine.ts";
+import type { Mounts } from "../machine/mounts.ts";
 import { probeDevice } from "./disks.ts";
-import type { Mounts } from "./mounts.ts";
 
 const REPORT_OPTIONS = ["--reportformat", "json", "--units", "b", "--nosuffix", "-o"];
 const Count = z.coerce.number().int().nonnegative();

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { parseMountInfo, parseSwaps } from "../machine/mounts.ts";
 import { parseBootOption, parseCpuInfo, parseOsRelease } from "../machine/system.ts";
 import { parseIni } from "./ini.ts";
 import { parseLvmReport } from "./lvm.ts";
-import { parseMountInfo, parseSwaps } from "./mounts.ts";
 import { parseResolvConf } from "./name-servers.ts";
 import { parseBondPorts, parseLinks, parseRoutes } from "./network.ts";
 import { ifupdownMethod, networkdMethod } from "./network-configuration.ts";

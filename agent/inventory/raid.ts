@@ -1,7 +1,7 @@
 import { type RaidArray, UNKNOWN } from "#shared/protocol/inventory.ts";
 import { clip, type Machine, readNumber, readText } from "../machine/machine.ts";
+import type { Mounts } from "../machine/mounts.ts";
 import { probeDevice } from "./disks.ts";
-import type { Mounts } from "./mounts.ts";
 
 const SECTOR_BYTES = 512;
 

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
+import { Mounts, parseMountInfo, parseSwaps } from "../machine/mounts.ts";
 import { RecordedMachine } from "../machine/testing/recorded-machine.ts";
 import { collectBootLoader } from "./boot-loader.ts";
 import { transportOf } from "./disks.ts";
 import { collectVolumeGroups } from "./lvm.ts";
-import { Mounts, parseMountInfo, parseSwaps } from "./mounts.ts";
 import { collectRaidArrays } from "./raid.ts";
 
 const NO_MOUNTS = new Mounts([], []);

@@ -10,7 +10,9 @@ import { commitRecoveryPointExecutor } from "../commands/commit-recovery-point.t
 import type { Executors } from "../commands/executor.ts";
 import { releaseExecutor } from "../commands/release.ts";
 import { takeRecoveryPointExecutor } from "../commands/take-recovery-point.ts";
+import type { ConditionalView } from "../consistency/consistent-view.ts";
 import { inconsistentView } from "../consistency/inconsistent.ts";
+import { preCopyView } from "../consistency/pre-copy/pre-copy.ts";
 import { type StillDeps, stillView } from "../consistency/still.ts";
 import { diskUsageOf } from "../filesystems/disk-usage.ts";
 import { HOOKS_FOLDER, runPendingHooks } from "../hooks/hooks.ts";
@@ -28,6 +30,8 @@ import { restartMachine } from "../restart/restart-machine.ts";
 import { allowOnlyIfArmed } from "../restart/restart-rules.ts";
 import { Restarter } from "../restart/restarter.ts";
 import { SavedStates } from "../restart/saved-states.ts";
+import { whyUntracked } from "../tracking/disk-facts.ts";
+import { findTrackerProgram, TrackerHelper } from "../tracking/helper.ts";
 import type { Role, RoleOptions } from "./role.ts";
 
 /** Boot images are kept in memory: on the disk they would become a part of the clone. */
@@ -67,6 +71,7 @@ export const sourceRole: Role = async (options) => {
         disks: async () =>
           (await lookAtMachine()).disks.map((disk) => ({ ...disk, isStill: isUnused(disk) })),
         usage: ({ path }) => diskUsageOf(path, machine),
+        preCopy: preCopyOf(dataDir, bootId, now),
       }),
       ...coldExecutors({
         ...{ machine, images, states, identity, now },
@@ -87,6 +92,14 @@ export const sourceRole: Role = async (options) => {
     onCancelled: (commandId) => restarter.cancelled(commandId),
   };
 };
+
+/** `undefined` if the tracker's program is not installed. */
+function preCopyOf(dataDir: string, bootId: string, now: () => Date): ConditionalView | undefined {
+  const program = findTrackerProgram();
+  if (program === undefined) return undefined;
+  const tracker = new TrackerHelper(program);
+  return preCopyView({ tracker, dataDir, bootId, now: () => now().getTime() });
+}
 
 /** The machine as it is now. */
 function machineInventoryOf({ identity, machine, settings, now }: RoleOptions): () => Promise<Inventory> {
@@ -115,10 +128,21 @@ function inventoryOf(
     ]);
     return {
       ...inventory,
+      disks: await Promise.all(inventory.disks.map(withLiveCopy)),
       bootLoader: { ...inventory.bootLoader, arming, trustedImageKey },
       return: judged,
     };
   };
+}
+
+/** With whether the disk could be copied as of one instant; only of a disk in use that matters. */
+async function withLiveCopy(disk: Inventory["disks"][number]): Promise<Inventory["disks"][number]> {
+  if (disk.inUse !== true) return disk;
+  const obstacle =
+    findTrackerProgram() === undefined
+      ? "the program causeway-tracker is not installed beside the agent"
+      : await whyUntracked(disk.path);
+  return { ...disk, liveCopy: { isPossible: obstacle === undefined, ...(obstacle && { obstacle }) } };
 }
 
 interface CaptureRoleOptions extends Pick<CaptureDeps, "disks">, StillDeps {
@@ -126,6 +150,8 @@ interface CaptureRoleOptions extends Pick<CaptureDeps, "disks">, StillDeps {
   cloud: AgentCloud;
   version: string;
   dataDir: string;
+  /** How disks in use are copied, if this system can. */
+  preCopy?: ConditionalView | undefined;
 }
 
 type CaptureCommand = "take-recovery-point" | "capture-disk" | "commit-recovery-point";
@@ -138,12 +164,17 @@ export function captureExecutors({
   dataDir,
   disks,
   usage,
+  preCopy,
 }: CaptureRoleOptions): Required<Pick<Executors, CaptureCommand>> {
   const deps: CaptureDeps = {
     ...{ disks, dataDir, agentVersion: version, now: cloud.now, random: cloud.random },
     requests: cloud.requests,
     repository: once(() => openOwnRepository(identity, cloud)),
-    views: { still: stillView({ usage }), inconsistent: inconsistentView },
+    views: {
+      still: stillView({ usage }),
+      ...(preCopy && { "pre-copy": preCopy }),
+      inconsistent: inconsistentView,
+    },
   };
   return {
     "take-recovery-point": takeRecoveryPointExecutor(deps),

@@ -1,10 +1,18 @@
 import { access, readdir, readFile, readlink, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
-import type { DiskFacts } from "./kind-of-disk.ts";
+import { type DiskFacts, kindOfDisk } from "./kind-of-disk.ts";
 
 const MAX_IDENTITY_BYTES = 127;
 /** Below the disk's folder in /sys: what names a disk beyond its place, best first. */
 const IDENTITIES = ["wwid", "device/wwid", "serial", "device/serial", "device/cid", "loop/backing_file"];
+
+/** Why the writes to this path's disk cannot be followed, as its kind says; only trying tells more. */
+export async function whyUntracked(path: string): Promise<string | undefined> {
+  const facts = await readDiskFacts(path);
+  if (!facts) return "it is no block device, so its writes cannot be followed";
+  const kind = kindOfDisk(facts);
+  return "untracked" in kind ? kind.untracked : undefined;
+}
 
 /** What /sys says of the block device with this path; `undefined` if it is none. */
 export async function readDiskFacts(path: string): Promise<(DiskFacts & { identity: string }) | undefined> {

@@ -82,7 +82,15 @@ test("the target host of a protection run may read its source while the run is g
   const dueAt = "2030-01-01T00:00:00.000Z";
   await world.store.runs.add({
     ...{ id: runId, planId: "plan_1", sourceId: "agt_source", state: "running", trigger: "schedule" },
-    ...{ dueAt, startedAt: dueAt, pointId: "rp_1", pointRecorded: false, disks: ["vda"], allBlocks: false },
+    ...{
+      dueAt,
+      startedAt: dueAt,
+      pointId: "rp_1",
+      pointRecorded: false,
+      disks: ["vda"],
+      allBlocks: false,
+      allowInconsistent: false,
+    },
     ...{ standbyTargetId: "agt_target", requestedBy: "ada", version: 0 },
   });
   expect((await asAgent(TARGET_CERTIFICATE, runId)).status).toBe(201);

@@ -131,7 +131,7 @@ export function newConversion(
  */
 export function workflowInput(conversion: ConversionRecord) {
   const { id, type, sourceId, targetId, format, disks, allBlocks, bootCheck, firmware, pointId } = conversion;
-  const { bandwidthLimitBytesPerSecond } = conversion;
+  const { bandwidthLimitBytesPerSecond, accept } = conversion;
   return {
     conversionId: id,
     capture: conversionTypes[type].capture,
@@ -140,6 +140,7 @@ export function workflowInput(conversion: ConversionRecord) {
     format,
     disks,
     allBlocks,
+    allowInconsistent: accept.includes("disk-in-use"),
     bootCheck,
     firmware,
     pointId,

@@ -23,6 +23,18 @@ export class DiskNotFoundError extends CausewayError {
   }
 }
 
+/** A disk in use cannot be copied as of one instant, and the request does not allow less. */
+export class NoConsistentViewError extends CausewayError {
+  override readonly name = "NoConsistentViewError";
+  readonly retryable = false;
+  readonly hint =
+    "Accept with --accept disk-in-use that the copy is not consistent, name an unused disk with --disk, or clone the machine through the boot environment.";
+
+  constructor(disk: string, why: string) {
+    super(`disk ${disk} has no consistent view: ${why}`);
+  }
+}
+
 /** The written image differs from the recovery point. The agent sets it aside and never uses it. */
 export class VerificationFailedError extends CausewayError {
   override readonly name = "VerificationFailedError";

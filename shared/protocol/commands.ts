@@ -94,6 +94,8 @@ export const commandKinds = {
         .refine((names) => namesDiffer(names.map((name) => ({ name }))), NAMES_DIFFER),
       /** Whether to copy blocks that file systems mark as free, too. */
       allBlocks: z.boolean().default(false),
+      /** Whether a copy of a disk in use that is not consistent is better than none. */
+      allowInconsistent: z.boolean().default(false),
       bandwidthLimitBytesPerSecond: z.int().positive().optional(),
     }),
     output: TakenPoint,

@@ -83,6 +83,10 @@ export const Disk = z.strictObject({
   operatingSystem: Text.optional(),
   /** Something may write to it while it is read: it is mounted, held by other devices, or swapped to. */
   inUse: z.boolean().optional(),
+  /**
+   * Whether it can be copied as of one instant while it is in use, as far as can be said before it is tried.
+   */
+  liveCopy: z.strictObject({ isPossible: z.boolean(), obstacle: z.string().max(500).optional() }).optional(),
   /** Why this agent cannot read it. Absent if it can. */
   unreadable: z.string().max(500).optional(),
   /** What could not be read, in words. */

@@ -5,10 +5,11 @@ import { Consistency, WholeCopies } from "./copied-disk.ts";
 import { DiskBytes, DiskName, PointId } from "./ids.ts";
 
 /**
- * How the disks of a recovery point are read. `still`: nothing writes to them. `inconsistent`: they are in
- * use, and their parts are of different times.
+ * How the disks of a recovery point are read. `still`: nothing writes to them. `pre-copy`: they are in use;
+ * what changes while they are read is read again, the last of it while their file systems are frozen.
+ * `inconsistent`: they are in use, and their parts are of different times.
  */
-export const ViewKind = z.enum(["still", "inconsistent"]);
+export const ViewKind = z.enum(["still", "pre-copy", "inconsistent"]);
 export type ViewKind = z.infer<typeof ViewKind>;
 
 /** `tracked`: only the blocks that were written were read. `hash-scan`: everything was read and compared. */
@@ -34,11 +35,16 @@ export type DiskOfPoint = z.infer<typeof DiskOfPoint>;
 const Reason = z.string().min(1).max(200);
 
 export const TakenDisk = DiskOfPoint.extend({
-  /** Bytes of the blocks that differ from the parent's, each block counted whole. */
+  /**
+   * Bytes of the blocks that differ from the parent's, each block counted whole, and once more for each time
+   * it changed while the disk was copied.
+   */
   changedBytes: z.int().nonnegative(),
   mode: CaptureMode,
   /** Why it was not tracked. */
   modeReason: Reason.optional(),
+  /** How many sampled blocks had changed although the tracker said that they had not. */
+  trackerDisagreements: z.int().nonnegative(),
   view: ViewKind,
   viewReason: Reason,
 });

@@ -1,4 +1,4 @@
-/** The rules for reading disks while their system runs: nothing may write to them meanwhile. */
+/** The rules for reading disks while their system runs: the copy must have one instant. */
 import { PreflightFailedError } from "../../errors.ts";
 import { typeChoices } from "../../protocol/conversion-types.ts";
 import type { Disk } from "../../protocol/inventory.ts";
@@ -11,7 +11,7 @@ export const unusedDiskRules: readonly PreflightRule[] = [
     severity: "fail",
     whenUnknown: "fail",
     acceptable: true,
-    holds: "nothing writes to the disks while they are read",
+    holds: "the disks can be copied as of one instant",
     check: ({ conversion, source }) =>
       problemOf(source.inventory?.disks.filter(({ name }) => conversion.disks.includes(name)) ?? []),
     remedy: `Unmount the disk, name an image file or an unused disk, or clone the machine with --type ${typeChoices.restarting}.`,
@@ -32,13 +32,17 @@ export function requireUnused(disks: readonly Disk[], accept: readonly RuleName[
 }
 
 function problemOf(disks: readonly Disk[]): string | Unknown | undefined {
-  const used = disks.filter(({ inUse }) => inUse === true);
+  const used = disks.filter(({ inUse, liveCopy }) => inUse === true && liveCopy?.isPossible !== true);
   if (used.length > 0) return `in use: ${used.map(usedBy).join("; ")}. The copy would not be consistent`;
   const open = disks.filter(({ inUse }) => inUse === undefined).map(({ name }) => name);
   return open.length > 0 ? new Unknown(`it is not known whether ${open.join(", ")} is in use`) : undefined;
 }
 
-function usedBy({ name, mountPoints, partitions }: Disk): string {
+function usedBy({ name, mountPoints, partitions, liveCopy }: Disk): string {
   const points = [...mountPoints, ...partitions.flatMap((partition) => partition.mountPoints)];
-  return points.length > 0 ? `${name} (mounted at ${points.slice(0, 4).join(", ")})` : name;
+  const facts = [
+    ...(points.length > 0 ? [`mounted at ${points.slice(0, 4).join(", ")}`] : []),
+    ...(liveCopy?.obstacle === undefined ? [] : [liveCopy.obstacle]),
+  ];
+  return facts.length > 0 ? `${name} (${facts.join("; ")})` : name;
 }

@@ -31,6 +31,8 @@ export const RunRecord = z.object({
   pointRecorded: z.boolean().default(false),
   disks: z.array(DiskName),
   allBlocks: z.boolean(),
+  /** Whether a point of disks in use that is not consistent is better than none. */
+  allowInconsistent: z.boolean().default(false),
   bandwidthLimitBytesPerSecond: z.int().optional(),
   standbyTargetId: AgentId.optional(),
   reason: z.string().optional(),
@@ -70,7 +72,7 @@ export function newRun(
   },
 ): RunRecord {
   const { dueAt, trigger, pointId, source, requestedBy, now } = given;
-  const { id: planId, sourceId, allBlocks, bandwidthLimitBytesPerSecond, standbyTargetId } = plan;
+  const { id: planId, sourceId, allBlocks, bandwidthLimitBytesPerSecond, standbyTargetId, accept } = plan;
   return {
     id: runIdOf(planId, dueAt),
     planId,
@@ -83,6 +85,7 @@ export function newRun(
     pointRecorded: false,
     disks: plan.disks ?? source.inventory?.disks.map(({ name }) => name) ?? [],
     allBlocks,
+    allowInconsistent: accept.includes("disk-in-use"),
     bandwidthLimitBytesPerSecond,
     standbyTargetId,
     requestedBy,
@@ -92,13 +95,15 @@ export function newRun(
 
 /** The input of the workflow's execution, from the record alone, so that a repeated start sends the same. */
 export function runInput(run: RunRecord) {
-  const { id, planId, sourceId, pointId, disks, allBlocks, bandwidthLimitBytesPerSecond } = run;
+  const { id, planId, sourceId, pointId, disks, allBlocks, allowInconsistent } = run;
+  const { bandwidthLimitBytesPerSecond } = run;
   return {
     runId: id,
     sourceId,
     pointId,
     disks,
     allBlocks,
+    allowInconsistent,
     ...(bandwidthLimitBytesPerSecond === undefined ? {} : { bandwidthLimitBytesPerSecond }),
     ...(run.standbyTargetId === undefined ? {} : { standby: { planId, targetId: run.standbyTargetId } }),
   };

@@ -1,4 +1,4 @@
-import { type Machine, readText } from "../machine/machine.ts";
+import { type Machine, readText } from "./machine.ts";
 
 export interface Mount {
   /** Major and minor number; `0:N` for file systems without one device, such as btrfs. */

@@ -1,0 +1,56 @@
+import type { CopyView, PointVolume } from "#shared/format/point.ts";
+import { type Consistency, leastConsistency } from "#shared/protocol/copied-disk.ts";
+import type { FreezeState } from "../../tracking/disk-status.ts";
+import { inconsistentCopy } from "../inconsistent.ts";
+
+/** A volume on a disk, and what the freeze made of it. */
+export interface SettledVolume {
+  name: string;
+  /** `swap` for swap space, otherwise the type of its file system. */
+  type: string;
+  state: FreezeState | "left-out";
+}
+
+/** How the copy of a disk ended: at one instant, or why not. */
+export type Settlement = { volumes: readonly SettledVolume[] } | { failure: string };
+
+/**
+ * What a recovery point says of a disk that was copied while it was in use. Each volume whose file system was
+ * frozen is `file-system` consistent; another one is as after a power failure.
+ */
+export function liveCopyOf(settlement: Settlement): CopyView {
+  if ("failure" in settlement) return inconsistentCopy(settlement.failure);
+  const volumes: PointVolume[] = settlement.volumes.map(({ name, state }) => ({
+    name,
+    consistency: of(state),
+  }));
+  const copied = volumes.filter((_, at) => settlement.volumes[at]?.state !== "left-out");
+  const consistency =
+    copied.length > 0 ? leastConsistency(copied.map((volume) => volume.consistency)) : "crash";
+  return { consistency, volumes: volumes.slice(0, MOST_VOLUMES), wholeCopies: [] };
+}
+
+/** What fits beside a disk's map in a message. */
+const MOST_VOLUMES = 48;
+
+function of(state: SettledVolume["state"]): Consistency {
+  return state === "frozen" ? "file-system" : "crash";
+}
+
+const WORDS: Record<SettledVolume["state"], string> = {
+  frozen: "was frozen",
+  "left-out": "is swap space: only its header is copied",
+  unsupported: "cannot be frozen",
+  busy: "was frozen by another program",
+  "not-tried": "was not frozen",
+  freezing: "was not frozen",
+  failed: "could not be frozen",
+};
+
+/** Which volumes are not of the best consistency, and why; `undefined` if all are. */
+export function remarkOn(settlement: Settlement): string | undefined {
+  if ("failure" in settlement) return settlement.failure;
+  const others = settlement.volumes.filter(({ state }) => state !== "frozen");
+  if (others.length === 0) return undefined;
+  return others.map(({ name, type, state }) => `${name} (${type}) ${WORDS[state]}`).join("; ");
+}

@@ -1,0 +1,245 @@
+import type { BlockSet } from "#shared/domain/block-set.ts";
+import { TrackerFailedError } from "#shared/errors.ts";
+import { BLOCK_BYTES } from "#shared/format/block.ts";
+import type { FreezeOutcome } from "../../tracking/disk-status.ts";
+import type { Frame, FrozenRead, Tracker } from "../../tracking/tracker.ts";
+import type { FirstReading, Settling } from "../consistent-view.ts";
+import { isTimeToFreeze } from "./convergence.ts";
+import { readDeviceTree } from "./device-tree.ts";
+import { FrozenFrames } from "./frozen-frames.ts";
+import type { SettledVolume } from "./live-copy.ts";
+import type { LiveDisk } from "./live-disk.ts";
+import type { TrackedBases } from "./tracked-bases.ts";
+import { findVolumesToFreeze, type VolumeToFreeze } from "./volumes-to-freeze.ts";
+
+const MOST_FREEZES = 3;
+
+interface RunDeps {
+  tracker: Tracker;
+  bases: TrackedBases;
+  pointId: string;
+  limits: FreezeLimits;
+}
+
+/** What one freeze may cost. */
+export interface FreezeLimits {
+  /** How long programs of the machine wait for their writes at most. */
+  ms: number;
+  /** How much is read at most. */
+  bytes: number;
+}
+
+/** The readings that follow the first one, until all disks have one instant. */
+export class PreCopyRun {
+  readonly #disks: readonly LiveDisk[];
+  readonly #deps: RunDeps;
+  /** Why the tracker cannot be trusted with each of these disks: no freeze then makes their copy right. */
+  readonly #failures = new Map<string, string>();
+  #freezeMilliseconds = 0;
+
+  constructor(disks: readonly LiveDisk[], deps: RunDeps) {
+    this.#disks = disks;
+    this.#deps = deps;
+  }
+
+  get freezeMilliseconds(): number {
+    return this.#freezeMilliseconds;
+  }
+
+  /**
+   * Reads again what changed, until a frozen read has the rest. If that does not succeed, the last reading
+   * is as good as it gets, and the copies are marked as not consistent.
+   */
+  async settle(settling: Settling): Promise<void> {
+    await this.#finishFirst(settling);
+    let failure = "";
+    for (let freezes = 0; freezes < MOST_FREEZES; freezes++) {
+      await this.#copyUntilLittleIsLeft(settling);
+      const volumes = await this.#volumes();
+      const read = await this.#freeze(volumes);
+      if (read.outcome === "converged") return this.#end(settling, read, volumes);
+      failure = wordsOf(read);
+      await this.#beginAgain(settling);
+    }
+    for (const disk of this.#disks) {
+      await this.#store(settling.readAgain, disk, []);
+      disk.settle({ failure: this.#failures.get(disk.name) ?? failure });
+    }
+    await this.#keepBases();
+  }
+
+  /** Tells the tracker that a recovery point has what was read. */
+  async committed(): Promise<void> {
+    for (const { path, first } of this.#tracked())
+      await this.#deps.tracker.commit(path, first.status.sequence);
+  }
+
+  /** Clears the first pass, and judges the sample by what changed during the first reading. */
+  async #finishFirst({ first, readAgain }: Settling): Promise<void> {
+    const { tracker } = this.#deps;
+    for (const disk of this.#disks) {
+      const found = first.get(disk.name);
+      // What an earlier attempt read may have changed before this attempt began; its first pass has that.
+      if (found?.isContinued || disk.isFirstSmall) await this.#readAgain(readAgain, disk, disk.first.changed);
+      await tracker.clear(disk.path);
+      const { changed } = await tracker.swap(disk.path);
+      await this.#readAgain(readAgain, disk, changed);
+      await tracker.clear(disk.path);
+      const missed = missedBlocks(found, [disk.first.changed, changed]);
+      if (missed > 0) await this.#startTrackingAgain(readAgain, disk, missed);
+    }
+  }
+
+  /**
+   * The tracker did not notice changes. It starts again with a scan. What it missed of this copy is unknown.
+   */
+  async #startTrackingAgain(readAgain: Settling["readAgain"], disk: LiveDisk, missed: number): Promise<void> {
+    const { tracker, bases } = this.#deps;
+    const reason = `${missed} sampled blocks had changed, and the tracker had not noticed`;
+    this.#failures.set(disk.name, reason);
+    disk.noteMissed(missed);
+    await bases.forget(disk.name);
+    await tracker.detach(disk.path);
+    disk.memory.take();
+    await readAgain(disk.name, { source: disk.source, used: disk.used, changes: { unknown: reason } });
+  }
+
+  async #copyUntilLittleIsLeft({ readAgain }: Settling): Promise<void> {
+    let before: number | undefined;
+    for (let number = 1; ; number++) {
+      let bytes = 0;
+      for (const disk of this.#tracked()) {
+        const { changed } = await this.#deps.tracker.swap(disk.path);
+        bytes += bytesOf(changed);
+        await this.#readAgain(readAgain, disk, changed);
+        await this.#deps.tracker.clear(disk.path);
+      }
+      if (isTimeToFreeze({ number, bytes, before })) return;
+      before = bytes;
+    }
+  }
+
+  /** After a frozen read that did not end, only a first pass is sure to have what was not read. */
+  async #beginAgain({ readAgain }: Settling): Promise<void> {
+    for (const disk of this.#tracked()) {
+      const { changed } = await this.#deps.tracker.begin(disk.path);
+      await this.#readAgain(readAgain, disk, changed);
+      await this.#deps.tracker.clear(disk.path);
+    }
+  }
+
+  async #freeze(volumes: readonly VolumeToFreeze[]): Promise<FrozenRead> {
+    const disks = this.#tracked();
+    if (disks.length === 0) return NOTHING_TO_FREEZE;
+    const read = await this.#deps.tracker
+      .freezeRead({
+        disks: disks.map(({ path }) => path),
+        mounts: volumes.map(({ mountPoint }) => mountPoint),
+        ignored: disks.flatMap(({ path, leftOut }) => leftOut.map((part) => ({ disk: path, ...part }))),
+        limitMs: this.#deps.limits.ms,
+        limitBytes: this.#deps.limits.bytes,
+      })
+      .catch((error: unknown) => {
+        // A file system was unmounted just now: the next attempt looks again.
+        if (error instanceof TrackerFailedError && error.details.code === "no-mount") return MOUNT_GONE;
+        throw error;
+      });
+    this.#freezeMilliseconds += read.freezeMilliseconds;
+    return read;
+  }
+
+  async #end({ readAgain }: Settling, read: FrozenRead, volumes: readonly VolumeToFreeze[]): Promise<void> {
+    for (const disk of this.#tracked()) {
+      const frozen = read.frames.filter((frame) => frame.disk === disk.path);
+      await this.#store(readAgain, disk, frozen);
+      const status = read.statuses.get(disk.path);
+      const gap = status ? disk.gapUntil(status) : "the tracker did not say how it is";
+      if (gap !== undefined) this.#failures.set(disk.name, `the tracker cannot be trusted: ${gap}`);
+    }
+    for (const disk of this.#disks) {
+      const failure = this.#failures.get(disk.name);
+      disk.settle(failure === undefined ? { volumes: settled(disk, read, volumes) } : { failure });
+    }
+    await this.#keepBases();
+  }
+
+  /** Before the recovery point is committed: a base without its point does no harm. */
+  async #keepBases(): Promise<void> {
+    const { bases, pointId } = this.#deps;
+    for (const disk of this.#tracked()) await disk.keepBase(bases, pointId);
+  }
+
+  /** The disks of which the tracker, as far as is known, has seen every write. */
+  #tracked(): LiveDisk[] {
+    return this.#disks.filter(({ name }) => !this.#failures.has(name));
+  }
+
+  async #volumes(): Promise<VolumeToFreeze[]> {
+    return findVolumesToFreeze(
+      await readDeviceTree(),
+      this.#tracked().map(({ device }) => device),
+    );
+  }
+
+  async #readAgain(readAgain: Settling["readAgain"], disk: LiveDisk, changes: BlockSet): Promise<void> {
+    if (bytesOf(changes) === 0 || (await disk.memory.read(disk.source, changes))) return;
+    // What waits in memory is older.
+    await this.#store(readAgain, disk, []);
+    await readAgain(disk.name, { source: disk.source, used: disk.used, changes });
+  }
+
+  /** Stores what waits in memory, and what was read after it. */
+  async #store(readAgain: Settling["readAgain"], disk: LiveDisk, later: readonly Frame[]): Promise<void> {
+    const source = new FrozenFrames(disk.source.sizeBytes, [...disk.memory.take(), ...later]);
+    if (bytesOf(source.blocks) === 0) return;
+    await readAgain(disk.name, { source, used: disk.used, changes: source.blocks });
+  }
+}
+
+const NOTHING_TO_FREEZE: FrozenRead = {
+  outcome: "converged",
+  error: "",
+  rounds: 0,
+  freezeMilliseconds: 0,
+  mounts: [],
+  statuses: new Map(),
+  frames: [],
+};
+const MOUNT_GONE: FrozenRead = { ...NOTHING_TO_FREEZE, outcome: "thawed" };
+
+const bytesOf = (set: BlockSet): number => set.bytesWithin(0, set.sizeBytes);
+
+/** How many blocks of the sample differ and are not among those that changed while they were read. */
+function missedBlocks(found: FirstReading | undefined, changed: readonly BlockSet[]): number {
+  const isMarked = (block: number) => changed.some((set) => set.bytesWithin(block * BLOCK_BYTES, 1) > 0);
+  return (found?.differing ?? []).filter((block) => !isMarked(block)).length;
+}
+
+function settled(
+  { device, leftOut }: LiveDisk,
+  { mounts }: FrozenRead,
+  volumes: readonly VolumeToFreeze[],
+): SettledVolume[] {
+  const own = volumes.filter(({ disks }) => disks.includes(device));
+  const frozen = own.map(({ name, type, mountPoint }): SettledVolume => {
+    const state = mounts.find(({ path }) => path === mountPoint)?.state ?? "not-tried";
+    return { name, type, state };
+  });
+  return [
+    ...frozen,
+    ...leftOut.map((): SettledVolume => ({ name: "swap", type: "swap", state: "left-out" })),
+  ];
+}
+
+const OUTCOMES: Record<FreezeOutcome, string> = {
+  converged: "it has one instant",
+  "time-limit": "more changed than can be read while programs wait",
+  "byte-limit": "more changed at once than fits into the agent's memory",
+  "read-error": "a part of it could not be read while it was frozen",
+  "swap-error": "the tracker failed while it was frozen",
+  thawed: "another program thawed or unmounted a file system",
+};
+
+function wordsOf({ outcome, error }: FrozenRead): string {
+  return error === "" ? OUTCOMES[outcome] : `${OUTCOMES[outcome]} (${error})`;
+}

@@ -1,0 +1,114 @@
+/** Recovery points of mounted file systems under load, on loop devices. */
+import { setTimeout as wait } from "node:timers/promises";
+import { describe, expect, test } from "vitest";
+import { tool } from "../../filesystems/testing/test-image.ts";
+import { readPoint } from "../../repository/points.ts";
+import { whyUntestable } from "../../tracking/testing/tracked-disk.ts";
+import { LiveMachine, requireInstants, underLoad } from "../testing/live-machine.ts";
+
+const reason = whyUntestable();
+
+describe.skipIf(reason !== undefined)(`a disk in use ${reason ? `(${reason})` : ""}`, () => {
+  test("is copied as of one instant under load, and later copies read only what changed", async () => {
+    await using machine = await LiveMachine.start({ sizeMiB: 32 });
+    await requireInstants(machine, { seed: 7, points: 3 });
+    const { disks } = await readPoint(await machine.deps.repository(), "rp_3");
+    expect(disks[0]?.volumes).toEqual([{ name: "disk", consistency: "file-system" }]);
+  }, 120_000);
+
+  test("costs the blocks that a freeze changes, and at most 10 requests, if no program writes", async () => {
+    await using machine = await LiveMachine.start({ sizeMiB: 16 });
+    await machine.take("rp_1");
+    await machine.take("rp_2");
+    const { disks, requests } = await machine.take("rp_3");
+    expect(disks).toMatchObject([{ mode: "tracked" }]);
+    // ext4 marks its superblock as clean, and the thaw marks it again.
+    expect(disks[0]?.changedBytes).toBeLessThanOrEqual(3 * 65_536);
+    expect(disks[0]?.bytesStored).toBeLessThan(65_536);
+    expect(requests).toBeLessThanOrEqual(10);
+  });
+
+  test("is copied right if an attempt is cut off and the disk changes before the next one", async () => {
+    await using machine = await LiveMachine.start({ sizeMiB: 48 });
+    tool("sh", "-c", `head -c 30000000 /dev/urandom > ${machine.disk.mountPoint}/data`);
+    for (const pointId of ["rp_1", "rp_2"]) {
+      await underLoad(machine, 3, async () => {
+        const stop = new AbortController();
+        const cut = machine.take(pointId, { signal: stop.signal }).catch((error: Error) => error.name);
+        await wait(150);
+        stop.abort();
+        await cut;
+        tool("sh", "-c", `head -c 2000000 /dev/urandom > ${machine.disk.mountPoint}/data2; sync`);
+        await machine.take(pointId);
+      });
+      expect((await machine.restored(pointId)).equals(await machine.frozen()), pointId).toBe(true);
+    }
+  }, 60_000);
+
+  test("is scanned, and its copy is marked, if the tracker missed a change", async () => {
+    const omit = ["region:64:64"];
+    await using machine = await LiveMachine.start({ sizeMiB: 16, omit, fileSystem: "none" });
+    await machine.take("rp_1");
+    const bytes = 64 * 65_536;
+    tool(
+      "dd",
+      "if=/dev/urandom",
+      `of=${machine.disk.device}`,
+      "bs=64K",
+      "seek=64",
+      "count=64",
+      "oflag=direct",
+    );
+    machine.deps.random = () => 0;
+    const { disks } = await machine.take("rp_2");
+    expect(disks).toMatchObject([
+      { mode: "hash-scan", consistency: "not", trackerDisagreements: 64, changedBytes: bytes },
+    ]);
+    expect(disks[0]?.viewReason).toContain("the tracker had not noticed");
+    const after = await machine.take("rp_3");
+    expect(after.disks).toMatchObject([{ mode: "hash-scan", consistency: "crash", trackerDisagreements: 0 }]);
+    expect((await machine.restored("rp_3")).equals(await machine.frozen())).toBe(true);
+  });
+
+  test("is marked as not consistent if it never stops changing, and the next copy is right", async () => {
+    const freeze = { ms: 500, bytes: 32 * 2 ** 20 };
+    await using machine = await LiveMachine.start({ sizeMiB: 16, fileSystem: "none", freeze });
+    const writer = tool(
+      "bash",
+      "-c",
+      `
+      (while [ ! -e ${machine.disk.mountPoint}/stop ]; do
+        dd if=/dev/urandom of=${machine.disk.device} bs=64K seek=$((RANDOM % 200)) count=8 oflag=direct status=none
+      done) > /dev/null 2>&1 & echo $!`,
+    ).trim();
+    try {
+      const { disks } = await machine.take("rp_1");
+      expect(disks).toMatchObject([{ view: "pre-copy", consistency: "not" }]);
+      expect(disks[0]?.viewReason).toMatch(/more changed (than can be read|at once than fits)/);
+    } finally {
+      tool("touch", `${machine.disk.mountPoint}/stop`);
+      while (tool("sh", "-c", `kill -0 ${writer} 2>/dev/null && echo yes || true`).trim()) await wait(50);
+    }
+    const { disks } = await machine.take("rp_2");
+    expect(disks).toMatchObject([{ mode: "tracked", consistency: "crash" }]);
+    expect((await machine.restored("rp_2")).equals(await machine.frozen())).toBe(true);
+  }, 60_000);
+
+  test("is scanned when the last scan is thirty days ago", async () => {
+    await using machine = await LiveMachine.start({ sizeMiB: 16 });
+    await machine.take("rp_1");
+    machine.nowMs += 29 * 86_400_000;
+    expect((await machine.take("rp_2")).disks[0]?.mode).toBe("tracked");
+    machine.nowMs += 2 * 86_400_000;
+    expect((await machine.take("rp_3")).disks[0]?.modeReason).toContain("every 30 days");
+    expect((await machine.take("rp_4")).disks[0]?.mode).toBe("tracked");
+  });
+
+  test("is not copied if that would not be consistent, unless the request allows it", async () => {
+    await using machine = await LiveMachine.start({ sizeMiB: 16 });
+    machine.deps.views = { ...machine.deps.views, "pre-copy": undefined };
+    await expect(machine.take("rp_1")).rejects.toMatchObject({ name: "NoConsistentViewError" });
+    const { disks } = await machine.take("rp_1", { allowInconsistent: true });
+    expect(disks).toMatchObject([{ view: "inconsistent", consistency: "not" }]);
+  });
+});

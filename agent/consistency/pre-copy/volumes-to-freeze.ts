@@ -1,0 +1,111 @@
+import type { Mount } from "../../machine/mounts.ts";
+
+/** A file system that is mounted, and what it is made of. */
+export interface VolumeToFreeze {
+  /** Of several mount points of one file system, one that leads to it. */
+  mountPoint: string;
+  type: string;
+  /** Its name for operators: `partition 2`, `disk`, or that of a logical volume. */
+  name: string;
+  /** The whole disks that have its bytes, as their numbers in /sys. */
+  disks: string[];
+  /** How many file systems are below it: it is in a file of one of these. */
+  depth: number;
+}
+
+/** What the search needs to know about the machine. */
+export interface DeviceTree {
+  mounts: readonly Mount[];
+  /** Number of the device with this path. */
+  numberOf(path: string): Promise<string | undefined>;
+  /** The device of the file system that a path leads to, as `stat` gives it. */
+  deviceAt(mountPoint: string): Promise<string | undefined>;
+  /** What /sys says of a device by its number. */
+  describe(device: string): Promise<DeviceInTree | undefined>;
+}
+
+export interface DeviceInTree {
+  kernelName: string;
+  /** If it is a partition. */
+  partition?: { number: number; disk: string };
+  /** What it is made of. */
+  parts: readonly string[];
+  /** The file behind a loop device. */
+  backingFile?: string;
+  /** The name of a mapped device. */
+  mappedName?: string;
+}
+
+/** Ends a search in devices that the kernel describes in a circle, or deeper than any real machine. */
+const DEEPEST = 16;
+
+/**
+ * The mounted file systems of which any byte is on one of these disks, in the order in which they must be
+ * frozen: those in files of others first, the root last.
+ */
+export async function findVolumesToFreeze(
+  tree: DeviceTree,
+  disks: readonly string[],
+): Promise<VolumeToFreeze[]> {
+  const found = new Map<string, VolumeToFreeze>();
+  for (const mount of tree.mounts) {
+    const device = await deviceOf(tree, mount);
+    if (device === undefined || found.has(device)) continue;
+    const below = await lookBelow(tree, device);
+    if (!below.disks.some((disk) => disks.includes(disk))) continue;
+    // Another file system may be mounted over it; freezing that one would freeze the wrong one.
+    const leads = mount.device.startsWith("0:") || (await tree.deviceAt(mount.mountPoint)) === mount.device;
+    if (leads) found.set(device, { ...below, mountPoint: mount.mountPoint, type: mount.type });
+  }
+  return [...found.values()].sort(byFreezeOrder);
+}
+
+function byFreezeOrder(a: VolumeToFreeze, b: VolumeToFreeze): number {
+  const isRoot = (volume: VolumeToFreeze) => Number(volume.mountPoint === "/");
+  return (
+    b.depth - a.depth ||
+    isRoot(a) - isRoot(b) ||
+    b.mountPoint.split("/").length - a.mountPoint.split("/").length ||
+    a.mountPoint.localeCompare(b.mountPoint)
+  );
+}
+
+/** File systems over several devices, such as btrfs, have a number of their own; their source has one. */
+async function deviceOf(tree: DeviceTree, { device, source }: Mount): Promise<string | undefined> {
+  if (!device.startsWith("0:")) return device;
+  return source.startsWith("/dev/") ? tree.numberOf(source) : undefined;
+}
+
+interface Below {
+  name: string;
+  disks: string[];
+  depth: number;
+}
+
+async function lookBelow(tree: DeviceTree, device: string, left = DEEPEST): Promise<Below> {
+  const about = left > 0 ? await tree.describe(device) : undefined;
+  if (!about) return { name: device, disks: [], depth: 0 };
+  const { partition, parts, backingFile, mappedName } = about;
+  if (partition) {
+    const disk = await lookBelow(tree, partition.disk, left - 1);
+    return { name: `partition ${partition.number}`, disks: disk.disks, depth: disk.depth };
+  }
+  const name = mappedName ?? (parts.length > 0 ? about.kernelName : "disk");
+  const lower = await Promise.all(parts.map((part) => lookBelow(tree, part, left - 1)));
+  // The file's own file system is frozen too, so what is below it counts.
+  const file = backingFile === undefined ? undefined : await belowFile(tree, backingFile, left - 1);
+  const disks = lower.flatMap((each) => each.disks);
+  return {
+    name,
+    disks: [...new Set([device, ...disks, ...(file?.disks ?? [])])],
+    depth: Math.max(0, ...lower.map((each) => each.depth), file ? file.depth + 1 : 0),
+  };
+}
+
+async function belowFile(tree: DeviceTree, file: string, left: number): Promise<Below | undefined> {
+  const [mount] = tree.mounts
+    .filter(({ mountPoint }) => mountPoint === "/" || file.startsWith(`${mountPoint}/`))
+    .sort((a, b) => b.mountPoint.length - a.mountPoint.length);
+  const device = mount && (await deviceOf(tree, mount));
+  return device === undefined ? undefined : lookBelow(tree, device, left);
+}

@@ -1,0 +1,182 @@
+/** For tests: a mounted disk in use, and an agent that takes recovery points of it into memory. */
+import { createHash } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect } from "vitest";
+import type { TakenPoint } from "#shared/protocol/taken-point.ts";
+import type { CaptureDeps } from "../../commands/captures.ts";
+import { takeRecoveryPointExecutor } from "../../commands/take-recovery-point.ts";
+import { Random } from "../../filesystems/testing/layouts/random.ts";
+import { tool } from "../../filesystems/testing/test-image.ts";
+import { readPoint } from "../../repository/points.ts";
+import { restoreDisk } from "../../restore/restore.ts";
+import { MemoryStore } from "../../store/testing/memory-store.ts";
+import { TrackerHelper } from "../../tracking/helper.ts";
+import { Load } from "../../tracking/testing/load.ts";
+import { FAULTY_PROGRAM, TrackedDisk, type TrackedDiskOptions } from "../../tracking/testing/tracked-disk.ts";
+import { inconsistentView } from "../inconsistent.ts";
+import { preCopyView } from "../pre-copy/pre-copy.ts";
+import type { FreezeLimits } from "../pre-copy/pre-copy-run.ts";
+import { stillView } from "../still.ts";
+
+export interface LiveMachineOptions extends TrackedDiskOptions {
+  /** What the tracker's program gets for each of its commands, such as `{"attach": "--omit issue"}`. */
+  trackerOptions?: Readonly<Record<string, string>>;
+  freeze?: FreezeLimits;
+}
+
+class CountedStore extends MemoryStore {
+  requests = 0;
+  override put(...call: Parameters<MemoryStore["put"]>): Promise<void> {
+    this.requests += 1;
+    return super.put(...call);
+  }
+  override get(...call: Parameters<MemoryStore["get"]>): Promise<Buffer> {
+    this.requests += 1;
+    return super.get(...call);
+  }
+  override list(prefix: string): ReturnType<MemoryStore["list"]> {
+    this.requests += 1;
+    return super.list(prefix);
+  }
+}
+
+export class LiveMachine implements AsyncDisposable {
+  readonly disk: TrackedDisk;
+  readonly store: CountedStore = new CountedStore();
+  readonly deps: CaptureDeps;
+  readonly #folder: string;
+  readonly #fileSystem: string;
+
+  private constructor(disk: TrackedDisk, program: string, options: LiveMachineOptions) {
+    this.disk = disk;
+    this.#folder = join(disk.image, "..");
+    this.#fileSystem = options.fileSystem ?? "ext4";
+    const dataDir = join(this.#folder, "agent");
+    const tracker = new TrackerHelper(program, { pinFolder: disk.pinFolder });
+    // The witness takes longer than what the agent does, and the load discards everything that is free.
+    const freeze = options.freeze ?? { ms: 60_000, bytes: 512 * 2 ** 20 };
+    const repository = { sourceId: "s1", store: this.store, dataKey: Buffer.alloc(32, 7) };
+    this.deps = {
+      disks: async () => [{ name: "sda", path: disk.device, isStill: false }],
+      repository: async () => repository,
+      views: {
+        still: stillView({ usage: () => Promise.reject(new Error("the disk is not still")) }),
+        "pre-copy": preCopyView({ tracker, dataDir, bootId: bootId(), now: () => this.nowMs, freeze }),
+        inconsistent: inconsistentView,
+      },
+      dataDir,
+      agentVersion: "1",
+      requests: () => this.store.requests,
+      now: () => this.nowMs,
+      random: Math.random,
+    };
+  }
+
+  /** The time that the agent sees. */
+  nowMs = 1_900_000_000_000;
+
+  /** Each frozen read leaves a copy of the disk, made before the thaw. */
+  static async start(options: LiveMachineOptions = {}): Promise<LiveMachine> {
+    const disk = await TrackedDisk.create(options);
+    const folder = join(disk.image, "..");
+    const program = join(folder, "tracker");
+    const witness = `dd if=${disk.device} of=${join(folder, "frozen")} bs=1M iflag=direct status=none`;
+    const more = { "freeze-read": `--witness '${witness}'`, ...options.trackerOptions };
+    const cases = Object.entries(more).map(
+      ([command, added]) => `${command}) exec "$program" "$@" ${added} ;;`,
+    );
+    await writeFile(
+      program,
+      `#!/bin/sh\nprogram='${FAULTY_PROGRAM}'\ncase $1 in\n${cases.join("\n")}\n*) exec "$program" "$@" ;;\nesac\n`,
+      { mode: 0o755 },
+    );
+    return new LiveMachine(disk, program, options);
+  }
+
+  /** Takes a recovery point, as the control plane orders it. */
+  take(
+    pointId: string,
+    more: { signal?: AbortSignal; allowInconsistent?: boolean } = {},
+  ): Promise<TakenPoint> {
+    const { signal = new AbortController().signal, allowInconsistent = false } = more;
+    return takeRecoveryPointExecutor(this.deps)(
+      { ownerId: "run_1", pointId, disks: ["sda"], allBlocks: false, allowInconsistent },
+      { commandId: "c", signal, progress: () => {}, retract: async () => undefined },
+    );
+  }
+
+  /** What a restore of the point writes. */
+  async restored(pointId: string): Promise<Buffer> {
+    const repository = await this.deps.repository();
+    const [disk] = (await readPoint(repository, pointId)).disks;
+    if (!disk) throw new Error(`${pointId} has no disk`);
+    const bytes = Buffer.alloc(disk.sizeBytes);
+    await restoreDisk({ repository, disk, sink: { write: async (at, part) => void bytes.set(part, at) } });
+    return bytes;
+  }
+
+  /** The disk as it was when it was frozen last. */
+  frozen(): Promise<Buffer> {
+    return readFile(join(this.#folder, "frozen"));
+  }
+
+  /** What the file system's own checker says of a disk's content; empty if it finds no fault. */
+  async faultsOf(content: Buffer): Promise<string> {
+    const path = join(this.#folder, `check-${createHash("md5").update(content).digest("hex")}`);
+    await writeFile(path, content);
+    try {
+      if (this.#fileSystem === "ext4") tool("e2fsck", "-fn", path);
+      if (this.#fileSystem === "btrfs") tool("btrfs", "check", "--force", path);
+      return "";
+    } catch (error) {
+      return String(error);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.disk[Symbol.asyncDispose]();
+  }
+}
+
+/** Writes to the machine's file system until `work` ends. */
+export async function underLoad<T>(machine: LiveMachine, seed: number, work: () => Promise<T>): Promise<T> {
+  const random = new Random(seed);
+  let isOver = false;
+  const load = (async () => {
+    while (!isOver) await Load.start(machine.disk.mountPoint, random).ended();
+  })();
+  try {
+    return await work();
+  } finally {
+    isOver = true;
+    await load;
+  }
+}
+
+/** Takes points under load, and requires that each restores to the disk as it was when it was frozen. */
+export async function requireInstants(
+  machine: LiveMachine,
+  { seed, points }: { seed: number; points: number },
+): Promise<void> {
+  await underLoad(machine, seed, async () => {
+    for (let number = 1; number <= points; number++) {
+      const taken = await machine.take(`rp_${number}`);
+      expect(taken.disks).toMatchObject([
+        {
+          ...{ view: "pre-copy", viewReason: "it is in use" },
+          ...{ consistency: "file-system", trackerDisagreements: 0 },
+          mode: number === 1 ? "hash-scan" : "tracked",
+        },
+      ]);
+      expect(taken.freezeMilliseconds).toBeGreaterThan(0);
+      const restored = await machine.restored(`rp_${number}`);
+      expect(restored.equals(await machine.frozen()), `rp_${number} with seed ${seed}`).toBe(true);
+      expect(await machine.faultsOf(restored)).toBe("");
+    }
+  });
+}
+
+function bootId(): string {
+  return tool("cat", "/proc/sys/kernel/random/boot_id").trim();
+}
