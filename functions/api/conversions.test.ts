@@ -67,6 +67,7 @@ test("starting a conversion holds the source and starts the workflow with the wh
     firmware: "bios",
     pointId: expect.stringMatching(/^rp_/),
     allBlocks: false,
+    allowInconsistent: false,
     bandwidthLimitBytesPerSecond: 1000,
   });
   expect(await world.audited()).toEqual([`ada conversion-started ${id} done`]);

@@ -333,7 +333,13 @@ test("the disks of a recovery point are compared with what preflight checked, al
   const vda = {
     ...{ name: "vda", sizeBytes: 64 * 1024 * 1024, bytesRead: 1, bytesStored: 1, changedBytes: 1 },
     ...{ badRanges: 0, consistency: "crash", wholeCopies: [], seconds: 1, bottleneck: "read" },
-    ...{ mode: "hash-scan", modeReason: "this is its first copy", view: "still", viewReason: "unused" },
+    ...{
+      mode: "hash-scan",
+      modeReason: "this is its first copy",
+      view: "still",
+      viewReason: "unused",
+      trackerDisagreements: 0,
+    },
   };
   const cases = [
     [[{ ...vda, sizeBytes: 2 ** 50 }], "CapturedDiskUnexpectedError"],

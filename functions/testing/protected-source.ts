@@ -79,7 +79,13 @@ export async function capture(runId: string): Promise<string> {
 export const taken = {
   ...{ name: "vda", sizeBytes: 64, bytesRead: 64, bytesStored: 32, changedBytes: 64, badRanges: 0 },
   ...{ consistency: "crash" as const, wholeCopies: [], seconds: 2, bottleneck: "read" as const },
-  ...{ mode: "hash-scan" as const, modeReason: "no tracker", view: "still" as const, viewReason: "unused" },
+  ...{
+    mode: "hash-scan" as const,
+    modeReason: "no tracker",
+    view: "still" as const,
+    viewReason: "unused",
+    trackerDisagreements: 0,
+  },
 };
 
 /** The workflow has taken the run's point. */

@@ -54,7 +54,7 @@ const outputs: Partial<Record<CommandKind, (command: Dispatched) => object>> = {
     pointId: "rp_1",
     disks: (input.disks as string[]).map((name) => ({
       ...{ name, sizeBytes: 64, ...captured, changedBytes: 64 },
-      ...{ mode: "hash-scan", view: "still", viewReason: "nothing writes to it" },
+      ...{ mode: "hash-scan", view: "still", viewReason: "nothing writes to it", trackerDisagreements: 0 },
     })),
     freezeMilliseconds: 0,
     requests: 5,
