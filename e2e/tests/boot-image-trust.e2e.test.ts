@@ -119,6 +119,12 @@ async function run(identity: Identity): Promise<() => Record<string, string>> {
   const end = agent.run();
   running.push(async () => {
     await agent.stop();
+    // The next test must not find this one's connection still noted.
+    await until("the agent to be away", async () => {
+      const { items } = await plane.api.listSources({});
+      const source = items.find(({ id }) => id === identity.enrolment.agentId);
+      return source?.presence !== "connected" || undefined;
+    });
     await end;
     await rm(machine.root, { recursive: true, force: true });
   });
