@@ -2,7 +2,7 @@ import { posix } from "node:path";
 import { BootImageInvalidError, BootImageUnavailableError, DiskFullError } from "#shared/errors.ts";
 import { MANIFEST_FILE } from "#shared/protocol/boot-image.ts";
 import type { FullManifest } from "../boot-image/manifest.ts";
-import { SIGNATURE_FILE, verifyFile, verifyManifest } from "../boot-image/signature.ts";
+import { SIGNATURE_FILE, verifyManifest } from "../boot-image/signature.ts";
 import { appendToInitrd } from "../boot-image/unified-kernel-image.ts";
 import type { BootMachine } from "../machine/boot-machine.ts";
 import { eraseFile } from "../machine/durable.ts";
@@ -161,8 +161,10 @@ async function verifyFiles(
   for (const { source } of FILES[form]) {
     if (source === undefined) continue;
     const path = posix.join(imageDir, source);
-    if (!(await machine.status(path))) throw new BootImageUnavailableError(imageId, path);
-    await verifyFile(manifest, source, path);
+    const sha256 = await machine.hash(path);
+    if (sha256 === undefined) throw new BootImageUnavailableError(imageId, path);
+    if (sha256 !== hashOf(manifest, source))
+      throw new BootImageInvalidError(`${source} does not match the boot image's manifest`);
   }
 }
 

@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
 import { constants } from "node:fs";
 import { chmod, chown, lstat, mkdir, open, readFile, rename, rmdir, unlink, utimes } from "node:fs/promises";
 import { dirname } from "node:path";
 import { BootFilesNotFlushedError } from "#shared/errors.ts";
+import { FileHashes } from "./file-hashes.ts";
 import { LocalMachine, type Machine } from "./machine.ts";
 
 /** What is at a path, without following a link. */
@@ -32,7 +32,10 @@ export interface BootMachine extends Machine {
   status(path: string): Promise<FileStatus | undefined>;
   /** All bytes; `undefined` only if the path does not exist. */
   contents(path: string): Promise<Buffer | undefined>;
-  /** SHA-256, lower-case hexadecimal, read piece by piece; `undefined` only if the path does not exist. */
+  /**
+   * SHA-256, lower-case hexadecimal; `undefined` only if the path does not exist. Reads a large file again
+   * only if it has changed since the last call (see `FileHashes`).
+   */
   hash(path: string): Promise<string | undefined>;
 
   /**
@@ -75,6 +78,8 @@ const PATIENT = new LocalMachine({ answerLimitMs: 30 * 60_000 });
 
 /** The machine that this process runs on. */
 export class LocalBootMachine extends LocalMachine implements BootMachine {
+  readonly #hashes = new FileHashes();
+
   isRoot(): boolean {
     return process.geteuid?.() === 0;
   }
@@ -97,14 +102,8 @@ export class LocalBootMachine extends LocalMachine implements BootMachine {
     return absentAsNothing(readFile(path));
   }
 
-  async hash(path: string): Promise<string | undefined> {
-    await using file = await absentAsNothing(open(path, "r"));
-    if (!file) return undefined;
-    const hash = createHash("sha256");
-    for await (const piece of file.createReadStream({ highWaterMark: PIECE_BYTES, autoClose: false })) {
-      hash.update(piece as Buffer);
-    }
-    return hash.digest("hex");
+  hash(path: string): Promise<string | undefined> {
+    return absentAsNothing(this.#hashes.of(path));
   }
 
   async create(path: string, bytes: Uint8Array, mode: number): Promise<void> {

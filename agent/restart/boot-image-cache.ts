@@ -1,5 +1,4 @@
-import { createHash } from "node:crypto";
-import { mkdir, open, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, open, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { BootImageInvalidError } from "#shared/errors.ts";
 import {
@@ -9,24 +8,32 @@ import {
   MANIFEST_FILE,
 } from "#shared/protocol/boot-image.ts";
 import type { FullManifest } from "../boot-image/manifest.ts";
-import { hashFile, SIGNATURE_FILE, verifyManifest } from "../boot-image/signature.ts";
+import { SIGNATURE_FILE, verifyManifest } from "../boot-image/signature.ts";
+import type { BootMachine } from "../machine/boot-machine.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 
 /** The size of a piece that is fetched at a time, so that memory does not grow with the image. */
 const PIECE_BYTES = 8 * 1024 * 1024;
+
+export interface BootImageCacheDeps {
+  folder: string;
+  store: ObjectStore;
+  machine: Pick<BootMachine, "hash" | "status">;
+  /** Throws if images signed with this key may not be started here. */
+  trust: (publicKeyPem: string) => Promise<void>;
+}
 
 /** Boot images fetched from the bucket, in a folder that does not outlive the system (`/run`). */
 export class BootImageCache {
   readonly #folder: string;
   readonly #store: ObjectStore;
   readonly #trust: (publicKeyPem: string) => Promise<void>;
-  /** What identifies each file that this process has found to be whole, by path. Hashing takes seconds. */
-  readonly #whole = new Map<string, string>();
+  readonly #machine: Pick<BootMachine, "hash" | "status">;
 
-  /** `trust` throws if images signed with this key may not be started here. */
-  constructor(folder: string, store: ObjectStore, trust: (publicKeyPem: string) => Promise<void>) {
+  constructor({ folder, store, machine, trust }: BootImageCacheDeps) {
     this.#folder = folder;
     this.#store = store;
+    this.#machine = machine;
     this.#trust = trust;
   }
 
@@ -75,42 +82,26 @@ export class BootImageCache {
     const path = join(this.folderOf(image.id), name);
     if (await this.#isWhole(path, file)) return;
     await mkdir(dirname(path), { recursive: true });
-    const digest = createHash("sha256");
+    await this.#download(key, { path, sizeBytes: file.sizeBytes, signal });
+    if (!(await this.#isWhole(path, file)))
+      throw new BootImageInvalidError(`${key} does not match the manifest`);
+  }
+
+  async #download(
+    key: string,
+    { path, sizeBytes, signal }: { path: string; sizeBytes: number; signal: AbortSignal },
+  ): Promise<void> {
     await using out = await open(path, "w", 0o600);
-    for (let offset = 0; offset < file.sizeBytes; offset += PIECE_BYTES) {
-      const bytes = Math.min(PIECE_BYTES, file.sizeBytes - offset);
+    for (let offset = 0; offset < sizeBytes; offset += PIECE_BYTES) {
+      const bytes = Math.min(PIECE_BYTES, sizeBytes - offset);
       const piece = await this.#store.get(key, { range: { offset, bytes }, signal });
-      digest.update(piece);
       await out.writeFile(piece);
     }
-    if (digest.digest("hex") !== file.sha256)
-      throw new BootImageInvalidError(`${key} does not match the manifest`);
-    const written = await identityOf(path);
-    if (written) this.#whole.set(path, `${file.sha256} ${written.identity}`);
   }
 
-  /**
-   * Whether the whole file is there: an interrupted fetch leaves a part of it. A file that has not changed
-   * since it was found whole is not hashed again; staging hashes it once more.
-   */
+  /** Whether the whole file is there: an interrupted fetch leaves a part of it. */
   async #isWhole(path: string, { sizeBytes, sha256 }: BootImageFile): Promise<boolean> {
-    const found = await identityOf(path);
-    if (found?.sizeBytes !== sizeBytes) return false;
-    const identity = `${sha256} ${found.identity}`;
-    if (this.#whole.get(path) === identity) return true;
-    if ((await hashFile(path)).sha256 !== sha256) return false;
-    this.#whole.set(path, identity);
-    return true;
+    const status = await this.#machine.status(path);
+    return status?.sizeBytes === sizeBytes && (await this.#machine.hash(path)) === sha256;
   }
-}
-
-/** What changes when a file is replaced or written; `undefined` if there is none. */
-async function identityOf(path: string): Promise<{ sizeBytes: number; identity: string } | undefined> {
-  const found = await stat(path, { bigint: true }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return undefined;
-    throw error;
-  });
-  if (!found) return undefined;
-  const { dev, ino, size, mtimeNs, ctimeNs } = found;
-  return { sizeBytes: Number(size), identity: [dev, ino, mtimeNs, ctimeNs].join(" ") };
 }

@@ -61,7 +61,10 @@ export const sourceRole: Role = async (options) => {
       );
     },
   });
-  const images = new BootImageCache(IMAGES_DIR, cloud.store, (key) => imageTrust.require(key));
+  const images = new BootImageCache({
+    ...{ folder: IMAGES_DIR, store: cloud.store, machine },
+    trust: (key) => imageTrust.require(key),
+  });
   return {
     takeInventory,
     executors: {

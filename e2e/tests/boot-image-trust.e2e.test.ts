@@ -98,7 +98,10 @@ async function run(identity: Identity): Promise<() => Record<string, string>> {
       machine,
       slowMachine: machine,
       adapters: linuxAdapters(machine),
-      images: new BootImageCache(join(machine.root, "run/boot-images"), store, (key) => trust.require(key)),
+      images: new BootImageCache({
+        ...{ folder: join(machine.root, "run/boot-images"), store, machine },
+        trust: (key) => trust.require(key),
+      }),
       states: new SavedStates({
         ...{ dataDir, store, sourceId: identity.enrolment.agentId },
         recordKey: recordKeyOf(identity),

@@ -55,9 +55,10 @@ export async function aSourceWithGrub(
   const dataDir = mkdtempSync(join(tmpdir(), "causeway-agent-"));
   onTestFinished(() => rmSync(dataDir, { recursive: true }));
   const trust = new ImageTrust(dataDir, image.publicKeyPem);
-  const images = new BootImageCache(join(machine.root, "run/boot-images"), store, (key) =>
-    trust.require(key),
-  );
+  const images = new BootImageCache({
+    ...{ folder: join(machine.root, "run/boot-images"), store, machine },
+    trust: (key) => trust.require(key),
+  });
   const { keyPem, certificatePem } = await createAgentKey();
   const recordKey = recordKeyOf({ keyPem });
   const states = new SavedStates({ dataDir, store, sourceId: "agt_1", recordKey });
