@@ -10,15 +10,8 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { progressLine } from "#cli/commands/conversion-progress.ts";
 import type { Conversion } from "#shared/protocol/resources.ts";
-import {
-  type ColdSite,
-  copyAsRead,
-  ended,
-  isCapturing,
-  openColdSite,
-  startColdClone,
-  untilConversion,
-} from "../machines/cold-site.ts";
+import { copyAsRead, isCapturing, openColdSite, startColdClone } from "../machines/cold-site.ts";
+import { ended, type MachineSite, untilConversion } from "../machines/machine-site.ts";
 import { bootDifferences, observe } from "../machines/observed-machine.ts";
 import { firstDifference } from "../site/compare.ts";
 import { type DemoReport, describeDemo, type Firmware, stagesOf, succeeded } from "./demo-report.ts";
@@ -88,7 +81,7 @@ async function demo(firmware: Firmware): Promise<DemoReport> {
 }
 
 async function cloneAndCompare(
-  site: ColdSite,
+  site: MachineSite,
   facts: DemoReport,
   step: <T>(name: string, run: () => Promise<T>) => Promise<T>,
 ): Promise<void> {

@@ -5,9 +5,10 @@
 import { hash } from "node:crypto";
 import { open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type ColdSite, copyAsRead } from "./cold-site.ts";
+import { copyAsRead } from "./cold-site.ts";
 import { type Contents, differencesOf, ext4Contents, fatContents, withoutTime } from "./disk/contents.ts";
 import { bootVariablesIn } from "./disk/uefi-variables.ts";
+import type { MachineSite } from "./machine-site.ts";
 
 export interface ObservedMachine {
   /** Every file of every file system. */
@@ -22,7 +23,7 @@ export interface ObservedMachine {
 }
 
 /** Reads the machine as a power cut at this moment would leave it. The machine is paused meanwhile. */
-export async function observe(site: ColdSite): Promise<ObservedMachine> {
+export async function observe(site: MachineSite): Promise<ObservedMachine> {
   const folder = join(site.installation.dir, "observed");
   const copies = await copyAsRead(site, folder);
   try {

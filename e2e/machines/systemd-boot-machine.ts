@@ -1,8 +1,8 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { OriginalDisks } from "./cold-site.ts";
 import { run } from "./disk/command.ts";
 import { copyDisk } from "./disk/copy-disk.ts";
+import type { OriginalDisks } from "./machine-site.ts";
 
 /**
  * The same Debian machine on UEFI with systemd-boot instead of GRUB, and its kernel on the EFI system

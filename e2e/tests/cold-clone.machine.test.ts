@@ -7,19 +7,17 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { copyAsRead, openColdSite, startColdClone } from "../machines/cold-site.ts";
+import { buildLvmMachine } from "../machines/disk/lvm-machine.ts";
 import {
-  type ColdSite,
   cacheDir,
-  copyAsRead,
   debianMachine,
   ended,
   isRunning,
+  type MachineSite,
   type OriginalDisks,
-  openColdSite,
-  startColdClone,
   untilConversion,
-} from "../machines/cold-site.ts";
-import { buildLvmMachine } from "../machines/disk/lvm-machine.ts";
+} from "../machines/machine-site.ts";
 import { bootDifferences, observe, unexpectedDifferences } from "../machines/observed-machine.ts";
 import { systemdBootMachine } from "../machines/systemd-boot-machine.ts";
 import { firstDifference } from "../site/compare.ts";
@@ -93,7 +91,7 @@ const KINDS: Kind[] = [
 
 describe.each(KINDS)("a real Debian machine on $name", ({ firmware, original, loader }) => {
   let dir: string;
-  let site: ColdSite;
+  let site: MachineSite;
 
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), "causeway-cold-"));

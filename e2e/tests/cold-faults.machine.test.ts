@@ -9,18 +9,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Conversion } from "#shared/protocol/resources.ts";
 import {
-  type ColdSite,
   cachedBootImage,
   copyAsRead,
-  ended,
   isCapturing,
   keyDir,
   openColdSite,
   publicKeyIn,
   startColdClone,
-  untilConversion,
   uploadBootImage,
 } from "../machines/cold-site.ts";
+import { ended, type MachineSite, untilConversion } from "../machines/machine-site.ts";
 import { bootDifferences, type ObservedMachine, observe } from "../machines/observed-machine.ts";
 import { firstDifference } from "../site/compare.ts";
 import { changedBootImage } from "../testing/changed-boot-image.ts";
@@ -42,7 +40,7 @@ const PANIC = {
 describe.each(["bios", "uefi"] as const)("a real machine on %s", (firmware) => {
   let dir: string;
   let image: string;
-  let site: ColdSite;
+  let site: MachineSite;
   let before: ObservedMachine;
 
   beforeAll(async () => {

@@ -4,15 +4,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import {
-  type ColdSite,
-  debianMachine,
-  ended,
-  openColdSite,
-  startColdClone,
-  untilConversion,
-} from "../machines/cold-site.ts";
+import { openColdSite, startColdClone } from "../machines/cold-site.ts";
 import { databaseServer, LEDGER_END, LEDGER_LINE } from "../machines/disk/database-server.ts";
+import { debianMachine, ended, type MachineSite, untilConversion } from "../machines/machine-site.ts";
 import { DatabaseLoad, storedRows } from "../site/database-load.ts";
 import { freePort } from "../testing/free-port.ts";
 
@@ -20,7 +14,7 @@ const POSTGRESQL = 5432;
 const LIMIT_MS = 300_000;
 const log = (): void => {};
 let dir: string;
-let site: ColdSite;
+let site: MachineSite;
 let load: DatabaseLoad;
 let port: number;
 

@@ -2,10 +2,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { cacheDir } from "../machines/cold-site.ts";
 import { run } from "../machines/disk/command.ts";
 import { copyDisk } from "../machines/disk/copy-disk.ts";
 import { buildDebianDisk } from "../machines/disk/debian-disk.ts";
+import { cacheDir } from "../machines/machine-site.ts";
 import { Site } from "../testing/site.ts";
 
 const DISK_BYTES = 2 * 1024 ** 3;

@@ -7,10 +7,10 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { formatGrubEntry, grubEntryId } from "#agent/boot-loaders/grub-entry.ts";
 import { grubEnvironmentBlock } from "#agent/boot-loaders/testing/grub-installation.ts";
-import { debianMachine } from "../machines/cold-site.ts";
 import { addFiles } from "../machines/disk/add-files.ts";
 import { run } from "../machines/disk/command.ts";
 import { copyDisk } from "../machines/disk/copy-disk.ts";
+import { debianMachine } from "../machines/machine-site.ts";
 import { SourceMachine } from "../machines/source-machine.ts";
 
 const JOB_ID = "0a1b2c3d";

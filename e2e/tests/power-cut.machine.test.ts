@@ -7,16 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Conversion } from "#shared/protocol/resources.ts";
-import {
-  type ColdSite,
-  debianMachine,
-  ended,
-  isCapturing,
-  isDone,
-  openColdSite,
-  startColdClone,
-  untilConversion,
-} from "../machines/cold-site.ts";
+import { isCapturing, openColdSite, startColdClone } from "../machines/cold-site.ts";
+import { debianMachine, ended, isDone, type MachineSite, untilConversion } from "../machines/machine-site.ts";
 import { bootDifferences, type ObservedMachine, observe } from "../machines/observed-machine.ts";
 
 const log = (): void => {};
@@ -34,7 +26,7 @@ const MACHINES = [
 
 describe.each(MACHINES)("on $suite with $firmware, after a power cut", ({ firmware, suite }) => {
   let dir: string;
-  let site: ColdSite;
+  let site: MachineSite;
   let before: ObservedMachine;
 
   beforeAll(async () => {
