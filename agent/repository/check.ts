@@ -236,10 +236,11 @@ class RepositoryCheck {
       ids.fill(0);
       try {
         for (let level = 1; level <= map.topLevel; level++) {
-          this.#refer(await map.refOf(level, Math.floor(index / FAN_OUT ** level)));
+          const node = await map.refOf(level, Math.floor(index / FAN_OUT ** level));
+          this.#affectByNode(node, pointId, disk, index);
         }
         const { leaf, child } = await map.leaf(index);
-        this.#refer(child);
+        this.#affectByNode(child, pointId, disk, index);
         for (const [slot, block] of leaf?.blocks.entries() ?? []) {
           if (!block) continue;
           ids.set(block.id, slot * ID_BYTES);
@@ -294,6 +295,12 @@ class RepositoryCheck {
     if (oldest !== undefined && this.#indexes.size >= KEPT_INDEXES) this.#indexes.delete(oldest);
     this.#indexes.set(key, index);
     return index;
+  }
+
+  /** A node may still be readable in a pack that is damaged elsewhere. */
+  #affectByNode(node: BlobRef | undefined, pointId: string, disk: PointDisk, leaf: number): void {
+    const key = this.#refer(node);
+    if (key) this.#affect(key, pointId, disk.name, [leaf * FAN_OUT * BLOCK_BYTES]);
   }
 
   #refer(ref: BlobRef | undefined): string | undefined {

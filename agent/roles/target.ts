@@ -3,6 +3,7 @@ import { agentApi } from "../cloud/agent-api.ts";
 import { openReadableRepository } from "../cloud/readable-repository.ts";
 import { AgentRecords, recordKeyOf } from "../commands/agent-records.ts";
 import { bootCheckExecutor } from "../commands/boot-check.ts";
+import { checkRepositoryExecutor } from "../commands/check-repository.ts";
 import { ConversionImages, WrittenImages } from "../commands/conversion-images.ts";
 import { materialiseExecutor } from "../commands/materialise.ts";
 import { releaseExecutor } from "../commands/release.ts";
@@ -57,6 +58,7 @@ export const targetRole: Role = async ({ identity, settings, cloud, machine, dat
       verify: verifyExecutor({ repository, images }),
       "boot-check": bootCheckExecutor({ hypervisor, images, agentId, evidence: cloud.store }),
       ...standbyExecutors({ repository, standbys, images, random: cloud.random }),
+      "check-repository": checkRepositoryExecutor({ repository, random: cloud.random }),
       release: releaseExecutor((conversionId) => images.remove(conversionId)),
     },
   };

@@ -21,6 +21,7 @@ import {
 } from "./ids.ts";
 import { Inventory } from "./inventory.ts";
 import { AgentSystem, BootId } from "./machine.ts";
+import { MAX_CHECKED_POINTS, RepositoryChecked } from "./repository-check.ts";
 import { RuleName } from "./rule-names.ts";
 import { captureFields, TakenPoint } from "./taken-point.ts";
 
@@ -290,6 +291,21 @@ export const commandKinds = {
   "attest-boot-state": {
     input: z.object({ conversionId: ConversionId, requestedBy: z.string().max(256) }),
     output: z.object({ receipt: BootReceipt }),
+  },
+
+  /**
+   * Checks recovery points in the repository: a sample of each, or everything that is stored of the source.
+   * Changes nothing.
+   */
+  "check-repository": {
+    input: z.object({
+      ownerId: OwnerId,
+      sourceId: AgentId,
+      /** The points to judge: those that must be there. */
+      pointIds: z.array(PointId).min(1).max(MAX_CHECKED_POINTS),
+      whole: z.boolean(),
+    }),
+    output: RepositoryChecked,
   },
 
   /**

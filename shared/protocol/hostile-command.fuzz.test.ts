@@ -40,6 +40,7 @@ const good: Record<CommandKind, Record<string, unknown>> = {
   reboot: { conversionId: "cnv_1", into: "boot-environment", bootId: "boot-1" },
   "report-boot-state": { conversionId: "cnv_1" },
   "attest-boot-state": { conversionId: "cnv_1", requestedBy: "ada" },
+  "check-repository": { ownerId: "chk_1", sourceId: "agt_1", pointIds: ["rp_1", "rp_2"], whole: false },
   release: { ownerId: "cnv_1" },
 };
 const kinds = Object.keys(good) as CommandKind[];

@@ -16,8 +16,10 @@ export const PlanId = idWith("plan");
 export const RunId = idWith("run");
 /** Of a drill: one test start of a recovery point. */
 export const DrillId = idWith("drl");
+/** Of a check of a source's recovery points in the repository. */
+export const CheckId = idWith("chk");
 /** Of what an agent's commands belong to. */
-export const OwnerId = z.union([ConversionId, RunId, DrillId]);
+export const OwnerId = z.union([ConversionId, RunId, DrillId, CheckId]);
 export const PointId = idWith("rp");
 /** Of an agent: also of the source server or target host that it runs on. */
 export const AgentId = idWith("agt");

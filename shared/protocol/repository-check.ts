@@ -1,0 +1,43 @@
+/** Checks of what is stored of a source: of its recovery points in the repository. */
+import { z } from "zod";
+import { Timestamp } from "./common.ts";
+import { CheckId, PointId } from "./ids.ts";
+
+/** A message has room for the verdicts on as many. */
+export const MAX_CHECKED_POINTS = 512;
+/** More damage than that is not listed one by one. */
+const MAX_PROBLEMS = 20;
+const MAX_PROBLEM_TEXT = 400;
+
+/** `gone`: it was pruned and collected, so there is nothing to check. */
+const PointVerdict = z.enum(["sound", "damaged", "gone"]);
+
+/** What an agent found. */
+export const RepositoryChecked = z.object({
+  points: z.array(z.object({ pointId: PointId, verdict: PointVerdict })).max(MAX_CHECKED_POINTS),
+  /** What is wrong, in words, each object once. Not only what concerns the points that were asked for. */
+  problems: z.array(z.string().max(MAX_PROBLEM_TEXT)).max(MAX_PROBLEMS),
+  bytesRead: z.int().nonnegative(),
+  seconds: z.number().nonnegative(),
+});
+export type RepositoryChecked = z.infer<typeof RepositoryChecked>;
+
+/** As many problems as a result may have, each as long as it may be. */
+export function boundedProblems(problems: readonly string[]): string[] {
+  const clipped = problems.map((text) =>
+    text.length <= MAX_PROBLEM_TEXT ? text : `${text.slice(0, MAX_PROBLEM_TEXT - 1)}…`,
+  );
+  if (clipped.length <= MAX_PROBLEMS) return clipped;
+  const listed = clipped.slice(0, MAX_PROBLEMS - 1);
+  return [...listed, `and ${clipped.length - listed.length} more`];
+}
+
+/** What the newest check of a recovery point found. */
+export const PointCheck = z.object({
+  checkId: CheckId,
+  verdict: PointVerdict.exclude(["gone"]),
+  /** `sample`: random parts of it were read. `whole`: all of it was. */
+  method: z.enum(["sample", "whole"]),
+  at: Timestamp,
+});
+export type PointCheck = z.infer<typeof PointCheck>;
