@@ -7,21 +7,26 @@ const POLL_MS = 1_000;
 /** How long `--wait` tolerates an outage of the control plane. The work itself continues. */
 const MAX_OUTAGE_MS = 15 * 60_000;
 
-/** Polls until the conversion or drill has ended, even if the control plane restarts meanwhile. */
+/**
+ * Polls until the conversion or drill has ended, even if the control plane restarts meanwhile. Shows what
+ * `describe` returns; between two steps, for which it returns `undefined`, what it returned last.
+ */
 export async function waitForEnd<T extends { endedAt?: string | undefined }>(
   get: () => Promise<T>,
-  describe: (current: T) => string,
+  describe: (current: T) => string | undefined,
   terminal: Terminal,
 ): Promise<T> {
   const line = new ProgressLine(terminal);
   let lastAnswer = performance.now();
+  let text = "starting";
   try {
     for (;;) {
       try {
         const current = await get();
         lastAnswer = performance.now();
         if (current.endedAt) return current;
-        line.show(describe(current));
+        text = describe(current) ?? text;
+        line.show(text);
       } catch (error) {
         const passing =
           error instanceof CausewayError && error.retryable && performance.now() - lastAnswer < MAX_OUTAGE_MS;

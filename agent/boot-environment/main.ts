@@ -19,6 +19,7 @@ import { captureExecutors } from "../roles/source.ts";
 import { setClockForward } from "./clock.ts";
 import { postponeDeadline } from "./deadline.ts";
 import { IdleLimit } from "./idle-limit.ts";
+import { JobScreen } from "./job-screen.ts";
 import { restoreFirst } from "./restore-first.ts";
 import { runByHand } from "./run-by-hand.ts";
 
@@ -76,6 +77,13 @@ function sayOthersChanges({ items }: Attestation): void {
   if (changed.length > 0) say(`Changed by others since then, and left as it is: ${changed.join(", ")}`);
 }
 
+function openScreen(job: Job, known: readonly { name: string }[], now: () => Date): JobScreen {
+  const here = new Set(known.map(({ name }) => name));
+  const screen = new JobScreen({ job, disks: job.disks.filter(({ name }) => here.has(name)), say, now });
+  screen.opening();
+  return screen;
+}
+
 async function run(job: Job): Promise<void> {
   const machine = new LocalBootMachine();
   const now = () => new Date();
@@ -89,6 +97,7 @@ async function run(job: Job): Promise<void> {
   const attestation = await restoreFirst({ saved: job.saved, machine, disks, own });
   sayOthersChanges(attestation);
   say("The next start will boot the original system.");
+  const screen = openScreen(job, known, now);
 
   const cloud = openAgentCloud(job.identity, { now, random: Math.random });
   let leave: () => void = () => {};
@@ -101,14 +110,16 @@ async function run(job: Job): Promise<void> {
     restart: async () => leave(),
     onNotRestarted: async (_, error) => log.error("could not restart", { error }),
   });
-  const report = {
-    restored: attestation.outcome !== "different",
-    bootId,
-    items: attestation.items,
-    addresses: ports(),
-  };
+  const { outcome, items } = attestation;
+  const report = { restored: outcome !== "different", bootId, items, addresses: ports() };
   await mkdir(DATA_DIR, { recursive: true, mode: 0o700 });
   const setup = { identity: job.identity, cloud, version: CAUSEWAY_VERSION, dataDir: DATA_DIR };
+  const captures = captureExecutors({
+    ...setup,
+    // Nothing is mounted, and no other program uses the disks.
+    disks: async () => known.map((disk) => ({ ...disk, isStill: true })),
+    usage: ({ path }) => diskUsageOf(path, machine),
+  });
   const agent = new Agent({
     ...setup,
     environment: "boot-environment",
@@ -116,12 +127,7 @@ async function run(job: Job): Promise<void> {
     executors: {
       "report-boot-state": async () => report,
       reboot: restarter.executor,
-      ...captureExecutors({
-        ...setup,
-        // Nothing is mounted, and no other program uses the disks.
-        disks: async () => known.map((disk) => ({ ...disk, isStill: true })),
-        usage: ({ path }) => diskUsageOf(path, machine),
-      }),
+      ...screen.showing(captures),
     },
     onAcknowledged: (commandId) => restarter.acknowledged(commandId),
     log,

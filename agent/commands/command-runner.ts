@@ -145,6 +145,7 @@ export class CommandRunner {
       });
       const output = await this.#execute(command, {
         commandId: command.commandId,
+        requestedBy: command.requestedBy,
         signal,
         progress: (progress) => sampler.take(progress),
         retract: (error) => this.#retract(command.commandId, error),

@@ -3,6 +3,8 @@ import type { Progress } from "#shared/protocol/common.ts";
 
 export interface ExecutionContext {
   commandId: string;
+  /** Who asked for it, as the control plane says. */
+  requestedBy: string;
   /** Aborted when the command is cancelled or the agent stops. */
   signal: AbortSignal;
   /** Can be called at any rate; the runner samples. */

@@ -109,6 +109,7 @@ function take(pointId: string, more: { disks?: string[]; signal?: AbortSignal; o
     { ownerId, pointId, disks: names, allBlocks: false, allowInconsistent: true },
     {
       commandId: "c",
+      requestedBy: "ada",
       signal,
       progress: (progress) => reports.push(progress),
       retract: async () => undefined,

@@ -35,6 +35,7 @@ const MIB = 2 ** 20;
 const content = testContent(MIB + 512, 5);
 const context = {
   commandId: "c1",
+  requestedBy: "ada",
   signal: new AbortController().signal,
   progress: () => {},
   retract: async () => {},

@@ -114,7 +114,7 @@ function stageBootImage(deps: ColdDeps): Executor<"stage-boot-image"> {
 }
 
 function armBoot(deps: ColdDeps): Executor<"arm-boot"> {
-  return async ({ conversionId, deadlineSeconds, accept }, { signal }) => {
+  return async ({ conversionId, deadlineSeconds, accept }, { signal, requestedBy }) => {
     const { machine, states, identity, images, agentVersion } = deps;
     const bootImage = await states.imageOf(conversionId);
     if (!bootImage) throw new BootImageNotStagedError(conversionId);
@@ -136,6 +136,7 @@ function armBoot(deps: ColdDeps): Executor<"arm-boot"> {
     const { key, sha256 } = await states.put(conversionId, saved);
     const job: Job = {
       conversionId,
+      requestedBy,
       identity,
       saved,
       disks: inventory.disks.map(markOf),

@@ -8,6 +8,7 @@ import { Job, readJob } from "./job.ts";
 const SECRET = "-----BEGIN PRIVATE KEY-----";
 const job: Job = {
   conversionId: "cnv_1",
+  requestedBy: "ada",
   identity: {
     role: "source",
     keyPem: SECRET,

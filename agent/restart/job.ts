@@ -10,6 +10,8 @@ import { Identity } from "../identity/identity.ts";
 /** What the boot environment must know about its job. */
 export const Job = z.object({
   conversionId: ConversionId,
+  /** Who asked for the conversion; shown on the machine's screen. */
+  requestedBy: z.string().max(256),
   identity: Identity,
   /**
    * The boot environment's clock never shows an earlier time than its `savedAt`, which the original system's

@@ -8,6 +8,7 @@ import { Restarter, type RestarterOptions } from "./restarter.ts";
 
 const context = {
   commandId: "c1",
+  requestedBy: "ada",
   signal: new AbortController().signal,
   progress: () => {},
   retract: async () => {},

@@ -10,6 +10,7 @@ import { difference, noise, PLAN, SOURCE, StandbyWorld } from "./testing/standby
 const MIB = 2 ** 20;
 const context = {
   commandId: "c1",
+  requestedBy: "ada",
   signal: new AbortController().signal,
   progress: () => {},
   retract: async () => {},

@@ -1,8 +1,8 @@
 import { inventoryProblems } from "#shared/domain/inventory-problems.ts";
 import type { Disk } from "#shared/protocol/inventory.ts";
 import type { Source, Target } from "#shared/protocol/resources.ts";
+import { bytes } from "#shared/units.ts";
 import { oneLine, table } from "../terminal.ts";
-import { bytes } from "../units.ts";
 
 /** Sources or targets as a table for people, with the problems of their inventories below it. */
 export function agentTable(agents: (Source | Target)[], none: string): string {

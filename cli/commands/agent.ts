@@ -14,11 +14,11 @@ import { recordVersion } from "#shared/data-folder/version.ts";
 import { jsonLog } from "#shared/log.ts";
 import { EnrollableRole } from "#shared/protocol/common.ts";
 import { DiskName, NAMES_DIFFER, namesDiffer } from "#shared/protocol/ids.ts";
+import { duration } from "#shared/units.ts";
 import { urlOption } from "../api.ts";
 import { type CliCall, type CliCommand, choiceOption, requiredOption, textOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { secretOption } from "../secret-option.ts";
-import { duration } from "../units.ts";
 import { version } from "../version.ts";
 
 export const agent: CliCommand = {

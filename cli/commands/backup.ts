@@ -1,10 +1,10 @@
 import { resolve } from "node:path";
 import { BackupFailedError, NotRunningError, requestBackup } from "#local/backup/control.ts";
+import { bytes } from "#shared/units.ts";
 import { type CliCommand, requiredOption } from "../command.ts";
 import { RefusedError } from "../errors.ts";
 import { ProgressLine } from "../progress.ts";
 import { print } from "../terminal.ts";
-import { bytes } from "../units.ts";
 
 export const backup: CliCommand = {
   name: "backup",

@@ -1,7 +1,7 @@
+import { bytes } from "#shared/units.ts";
 import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
 import type { CliCommand } from "../command.ts";
 import { print, table } from "../terminal.ts";
-import { bytes } from "../units.ts";
 
 export const bootImagesList: CliCommand = {
   name: "boot-images list",

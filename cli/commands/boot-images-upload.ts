@@ -8,12 +8,12 @@ import {
   type NewBootImage,
 } from "#shared/protocol/boot-image.ts";
 import type { ApiClient } from "#shared/protocol/client.ts";
+import { bytes } from "#shared/units.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import { type CliCall, type CliCommand, textOption } from "../command.ts";
 import { RefusedError } from "../errors.ts";
 import { ProgressLine } from "../progress.ts";
 import { print } from "../terminal.ts";
-import { bytes } from "../units.ts";
 
 const SIGNATURE_FILE = `${MANIFEST_FILE}.sig`;
 /** The folder where the builder keeps its keys by default. */

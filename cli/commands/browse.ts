@@ -5,6 +5,7 @@ import { PointDiskReader } from "#agent/browse/point-disk.ts";
 import type { ReadablePorts } from "#agent/cloud/readable-repository.ts";
 import { openReadableRepository } from "#agent/cloud/readable-repository.ts";
 import { readPoint } from "#agent/repository/points.ts";
+import { bytes } from "#shared/units.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import { listPath, writePath } from "../browse-path.ts";
 import { type CliCall, type CliCommand, requiredOption, textOption } from "../command.ts";
@@ -14,7 +15,6 @@ import { pathBytes } from "../path-text.ts";
 import { ProgressLine } from "../progress.ts";
 import { recordedDisk } from "../recorded-disk.ts";
 import { print, table } from "../terminal.ts";
-import { bytes } from "../units.ts";
 
 const POINT = "rp_01jd3v8q6m4x2k7zt5w9h0n1yb";
 const IMAGE = "--boot-image .cache/boot-image/3f1c…";

@@ -1,9 +1,9 @@
 import { setTimeout } from "node:timers/promises";
 import type { Collection } from "#shared/protocol/resources.ts";
+import { bytes } from "#shared/units.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import { type CliCommand, textOption } from "../command.ts";
 import { print, table } from "../terminal.ts";
-import { bytes } from "../units.ts";
 
 const LOOK_AGAIN_MS = 2000;
 

@@ -1,6 +1,6 @@
 import { whereIs } from "#shared/protocol/machine.ts";
 import type { Conversion } from "#shared/protocol/resources.ts";
-import { bytes, duration } from "../units.ts";
+import { bytes, duration } from "#shared/units.ts";
 
 type Work = Conversion["steps"][number]["work"][number];
 

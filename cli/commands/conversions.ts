@@ -1,10 +1,10 @@
 import { remarksOn } from "#shared/protocol/copied-disk.ts";
 import { whereaboutsInWords } from "#shared/protocol/machine.ts";
 import type { Conversion } from "#shared/protocol/resources.ts";
+import { bytes, duration } from "#shared/units.ts";
 import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
 import type { CliCommand } from "../command.ts";
 import { oneLine, print, table } from "../terminal.ts";
-import { bytes, duration } from "../units.ts";
 import { progressLine } from "./conversion-progress.ts";
 
 export const conversions: CliCommand = {

@@ -84,7 +84,7 @@ export const convert: CliCommand = {
     if (!call.json) call.terminal.err(`${started.id} started; it continues if you stop waiting\n`);
     const ended = await waitForEnd(
       () => api.getConversion({ parameters: { id: started.id } }),
-      (conversion) => progressLine(conversion) ?? "starting",
+      progressLine,
       call.terminal,
     );
     print(call.terminal, call.json, ended, () => describe(ended));

@@ -1,8 +1,8 @@
 import type { Drill } from "#shared/protocol/drill.ts";
+import { duration } from "#shared/units.ts";
 import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
 import type { CliCommand } from "../command.ts";
 import { oneLine, print, table } from "../terminal.ts";
-import { duration } from "../units.ts";
 
 export const drills: CliCommand = {
   name: "drills",

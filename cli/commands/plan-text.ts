@@ -3,8 +3,8 @@ import { adviceFor } from "#shared/domain/protection/advice.ts";
 import { formatRetention } from "#shared/domain/protection/retention.ts";
 import { remarksOn } from "#shared/protocol/copied-disk.ts";
 import type { BlackoutWindow, Plan, Run } from "#shared/protocol/protection.ts";
+import { bytes, duration } from "#shared/units.ts";
 import { oneLine } from "../terminal.ts";
-import { bytes, duration } from "../units.ts";
 
 /** When its runs are due: `every 15 min 00 s`, `cron 30 2 * * *`. */
 export function timesText({ intervalSeconds, cron, timeZone }: Plan): string {

@@ -1,8 +1,8 @@
 import { leastConsistency } from "#shared/protocol/copied-disk.ts";
+import { bytes } from "#shared/units.ts";
 import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
 import type { CliCommand } from "../command.ts";
 import { print, table } from "../terminal.ts";
-import { bytes } from "../units.ts";
 
 export const points: CliCommand = {
   name: "points",

@@ -2,12 +2,12 @@ import { openReadableRepository } from "#agent/cloud/readable-repository.ts";
 import { type CheckReport, checkRepository } from "#agent/repository/check.ts";
 import { ObjectNotFoundError } from "#agent/store/object-store.ts";
 import { NotFoundError } from "#shared/errors.ts";
+import { bytes } from "#shared/units.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import type { CliCommand } from "../command.ts";
 import { DamageFoundError } from "../errors.ts";
 import { ProgressLine } from "../progress.ts";
 import { oneLine, print } from "../terminal.ts";
-import { bytes } from "../units.ts";
 import { bar } from "./conversion-progress.ts";
 
 export const repoCheck: CliCommand = {

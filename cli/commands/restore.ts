@@ -4,13 +4,13 @@ import { ProgressMeter } from "#agent/progress/progress-meter.ts";
 import { readPoint } from "#agent/repository/points.ts";
 import { restoreDisk } from "#agent/restore/restore.ts";
 import { DiskFormat } from "#shared/protocol/common.ts";
+import { bytes, duration } from "#shared/units.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import { type CliCommand, choiceOption, requiredOption } from "../command.ts";
 import { newFilePath } from "../new-file.ts";
 import { ProgressLine } from "../progress.ts";
 import { recordedDisk } from "../recorded-disk.ts";
 import { print } from "../terminal.ts";
-import { bytes, duration } from "../units.ts";
 import { transferLine } from "./conversion-progress.ts";
 
 export const restore: CliCommand = {

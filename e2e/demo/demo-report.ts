@@ -1,5 +1,5 @@
-import { bytes, duration } from "#cli/units.ts";
 import type { Conversion, StepName } from "#shared/protocol/resources.ts";
+import { bytes, duration } from "#shared/units.ts";
 
 export type Firmware = "bios" | "uefi";
 

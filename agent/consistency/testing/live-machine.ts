@@ -102,7 +102,7 @@ export class LiveMachine implements AsyncDisposable {
     const { signal = new AbortController().signal, allowInconsistent = false } = more;
     return takeRecoveryPointExecutor(this.deps)(
       { ownerId: "run_1", pointId, disks: ["sda"], allBlocks: false, allowInconsistent },
-      { commandId: "c", signal, progress: () => {}, retract: async () => undefined },
+      { commandId: "c", requestedBy: "ada", signal, progress: () => {}, retract: async () => undefined },
     );
   }
 

@@ -24,6 +24,7 @@ import { storeImage } from "./stored-image.ts";
 
 const context = {
   commandId: "cmd_1",
+  requestedBy: "ada",
   signal: new AbortController().signal,
   progress: () => {},
   retract: async () => {},
