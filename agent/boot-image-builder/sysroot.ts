@@ -39,7 +39,7 @@ export class Sysroot {
       const sysroot = new Sysroot(partial);
       const kernel = await sysroot.kernelRelease();
       await sysroot.run("/bin/kmod", ["-b", partial, kernel], { as: "depmod" });
-      await rename(partial, target);
+      await takePlace(partial, target);
     } finally {
       await rm(partial, { recursive: true, force: true });
     }
@@ -120,4 +120,13 @@ async function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+/** Renames a folder. One that is already at the target stays: a build beside this one made the same. */
+export async function takePlace(folder: string, target: string): Promise<void> {
+  try {
+    await rename(folder, target);
+  } catch (error) {
+    if (!["ENOTEMPTY", "EEXIST"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+  }
 }
