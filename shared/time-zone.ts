@@ -10,6 +10,15 @@ export interface WallTime {
 
 const DAY_MS = 86_400_000;
 
+/** Whether it names a time zone of the IANA database. */
+export function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat("en-US", { timeZone: name }) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
 /** Converts between points in time (milliseconds since 1970) and what clocks show in one IANA time zone. */
 export class TimeZone {
   readonly #format: Intl.DateTimeFormat;

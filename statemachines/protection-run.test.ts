@@ -47,6 +47,14 @@ test("a run takes a point, records its end, and costs eight transitions at most"
   expect(run.transitions).toBeLessThanOrEqual(8);
 });
 
+test("the source gets the limits of the upload, by the hours of the week", async () => {
+  const windows = [{ from: "08:00", to: "18:00", days: ["mon"], bytesPerSecond: 1000 }];
+  const limits = { bandwidthLimitBytesPerSecond: 9, bandwidthHours: { timeZone: "Europe/Vienna", windows } };
+  const run = await new ProtectionRun().run(limits);
+  const [taken] = run.dispatched;
+  expect(commandKinds["take-recovery-point"].input.parse(taken?.input)).toMatchObject(limits);
+});
+
 test("a failure of the source ends the run with its name, after cleaning up", async () => {
   const run = await new ProtectionRun({ "take-recovery-point": [fail("DiskNotFoundError")] }).run();
   expect(run.outcome).toMatchObject({ status: "FAILED", error: "DiskNotFoundError" });

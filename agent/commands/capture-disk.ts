@@ -36,7 +36,7 @@ export function captureDiskExecutor(deps: CaptureDeps): Executor<"capture-disk">
           signal,
           meter: new ProgressMeter(progress),
         },
-        ...paceOf(input.bandwidthLimitBytesPerSecond),
+        ...paceOf(input, deps),
       });
       const { statistics, ...handover } = await finishDisk(seen, read);
       const { disk } = handover;

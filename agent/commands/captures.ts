@@ -1,8 +1,10 @@
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { bandwidthClock } from "#shared/domain/protection/bandwidth.ts";
 import { DiskNotFoundError } from "#shared/errors.ts";
 import { type MappedDisk, type Point, PointDisk } from "#shared/format/point.ts";
+import type { CommandInput } from "#shared/protocol/commands.ts";
 import { captureDisk } from "../capture/capture.ts";
 import type { CaptureOptions, CaptureStatistics } from "../capture/capture-options.ts";
 import { FileJournal } from "../capture/journal.ts";
@@ -45,6 +47,7 @@ export interface ReadDisk extends Omit<Captured, "disk"> {
   disk: MappedDisk;
 }
 
+type Bandwidth = Pick<CommandInput<"take-recovery-point">, "bandwidthLimitBytesPerSecond" | "bandwidthHours">;
 type ReadOptions = Pick<CaptureOptions, "repository" | "pace" | "meter" | "signal">;
 
 /** The folder for what captures of an owner leave for the next attempt. */
@@ -94,8 +97,14 @@ export async function findDisks(deps: CaptureDeps, names: readonly string[]): Pr
   });
 }
 
-export function paceOf(bytesPerSecond: number | undefined): { pace?: Pace } {
-  if (bytesPerSecond === undefined) return {};
+/** Slows uploads to the limit that is in force at each time, by this machine's clock. */
+export function paceOf(
+  { bandwidthLimitBytesPerSecond, bandwidthHours }: Bandwidth,
+  { now }: Pick<CaptureDeps, "now">,
+): { pace?: Pace } {
+  if (bandwidthLimitBytesPerSecond === undefined && bandwidthHours === undefined) return {};
+  const limitAt = bandwidthHours && bandwidthClock({ ...bandwidthHours, bandwidthLimitBytesPerSecond });
+  const bytesPerSecond = () => (limitAt ? limitAt(now()) : bandwidthLimitBytesPerSecond);
   return { pace: createRateLimit({ bytesPerSecond, now: () => performance.now() }) };
 }
 

@@ -85,7 +85,7 @@ async function capture(
   work: Work,
 ): Promise<{ captures: Captured[]; disks: TakenDisk[]; freezeMilliseconds: number }> {
   const { view, input, context, repository, folder, parents } = work;
-  const options = { repository, signal: context.signal, ...paceOf(input.bandwidthLimitBytesPerSecond) };
+  const options = { repository, signal: context.signal, ...paceOf(input, deps) };
   const meters = metersOf(view.disks, parents, context);
   const read = new Map<string, ReadDisk>();
   for (const [index, disk] of view.disks.entries()) {

@@ -1,6 +1,7 @@
 /** The options that `protect` and `plan … edit` share. */
 import { parseRetention } from "#shared/domain/protection/retention.ts";
-import { BlackoutWindow, type PlanEdit } from "#shared/protocol/protection.ts";
+import type { PlanEdit } from "#shared/protocol/protection.ts";
+import { BandwidthWindow, WeeklyHours } from "#shared/protocol/weekly-hours.ts";
 import { type CliCall, durationOption, numberOption, textOption, timeOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
 
@@ -13,6 +14,7 @@ export const PLAN_OPTIONS = {
   keep: { type: "string" },
   disk: { type: "string", multiple: true },
   "bandwidth-limit": { type: "string" },
+  "bandwidth-hours": { type: "string", multiple: true },
   standby: { type: "string" },
 } as const;
 
@@ -20,11 +22,15 @@ export const PLAN_HELP: [string, string][] = [
   ["--every INTERVAL", "take a recovery point every 1m to 30d, such as 15m, 1h or 1d"],
   ["--cron EXPRESSION", 'instead of --every: five fields, such as "30 2 * * 1-5"'],
   ["--start TIME", "when the timetable begins, such as 2030-12-31T02:30"],
-  ["--time-zone ZONE", "of --cron, --blackout and --keep, such as Europe/Vienna (default UTC)"],
+  [
+    "--time-zone ZONE",
+    "of --cron, --blackout, --bandwidth-hours and --keep, such as Europe/Vienna (default UTC)",
+  ],
   ["--blackout HOURS", "start no run in these hours: 08:00-18:00 or 08:00-18:00@mon,fri; can be repeated"],
   ["--keep RULES", "which points stay, such as last=12,hourly=24,daily=14,weekly=8,monthly=12"],
   ["--disk NAME", "only this disk; can be repeated (default: all)"],
   ["--bandwidth-limit BYTES", "upload at most this many bytes per second"],
+  ["--bandwidth-hours HOURS=BYTES", "another limit in these hours; HOURS=unlimited: none; can be repeated"],
   ["--standby TARGET", "the target host that keeps an image of the newest point"],
 ];
 
@@ -40,6 +46,7 @@ export function planFields(call: CliCall, command: string): PlanEdit {
   const keep = textOption(call, "keep");
   const disks = call.values.disk as string[] | undefined;
   const limit = numberOption(call, "bandwidth-limit", command);
+  const bandwidthHours = call.values["bandwidth-hours"] as string[] | undefined;
   const standbyTargetId = textOption(call, "standby");
   return {
     ...(intervalSeconds === undefined ? {} : { intervalSeconds }),
@@ -51,17 +58,30 @@ export function planFields(call: CliCall, command: string): PlanEdit {
     ...(disks === undefined ? {} : { disks }),
     ...(standbyTargetId === undefined ? {} : { standbyTargetId }),
     ...(limit === undefined ? {} : { bandwidthLimitBytesPerSecond: limit }),
+    ...(bandwidthHours === undefined
+      ? {}
+      : { bandwidthHours: bandwidthHours.map((text) => bandwidthWindowOf(text, command)) }),
   };
 }
 
 /** Reads `08:00-18:00` or `08:00-18:00@mon,fri`. */
-function blackoutOf(text: string, command: string): BlackoutWindow {
-  const [, from, to, days] = /^(\d\d:\d\d)-(\d\d:\d\d)(?:@([a-z,]+))?$/.exec(text) ?? [];
-  const window = BlackoutWindow.safeParse({
-    from,
-    to,
-    ...(days === undefined ? {} : { days: days.split(",") }),
-  });
+function blackoutOf(text: string, command: string): WeeklyHours {
+  const window = WeeklyHours.safeParse(hoursOf(text));
   if (window.success) return window.data;
   throw new UsageError(`--blackout must be like 08:00-18:00 or 08:00-18:00@mon,fri, not ${text}`, command);
+}
+
+/** Reads hours, `=`, and bytes per second or `unlimited`. */
+function bandwidthWindowOf(text: string, command: string): BandwidthWindow {
+  const [, hours = "", limit = ""] = /^([^=]*)=(\d+|unlimited)$/.exec(text) ?? [];
+  const bytesPerSecond = limit === "unlimited" ? null : Number(limit);
+  const window = BandwidthWindow.safeParse({ ...hoursOf(hours), bytesPerSecond });
+  if (window.success) return window.data;
+  const examples = "08:00-18:00@mon,fri=2500000 or 18:00-08:00=unlimited";
+  throw new UsageError(`--bandwidth-hours must be like ${examples}, not ${text}`, command);
+}
+
+function hoursOf(text: string): object {
+  const [, from, to, days] = /^(\d\d:\d\d)-(\d\d:\d\d)(?:@([a-z,]+))?$/.exec(text) ?? [];
+  return { from, to, ...(days === undefined ? {} : { days: days.split(",") }) };
 }

@@ -2,7 +2,8 @@
 import { adviceFor } from "#shared/domain/protection/advice.ts";
 import { formatRetention } from "#shared/domain/protection/retention.ts";
 import { remarksOn } from "#shared/protocol/copied-disk.ts";
-import type { BlackoutWindow, Plan, Run } from "#shared/protocol/protection.ts";
+import type { Plan, Run } from "#shared/protocol/protection.ts";
+import type { WeeklyHours } from "#shared/protocol/weekly-hours.ts";
 import { bytes, duration } from "#shared/units.ts";
 import { oneLine } from "../terminal.ts";
 
@@ -17,7 +18,7 @@ export function lagText({ lagSeconds, lag }: Plan): string {
 }
 
 export function describePlan(plan: Plan): string {
-  const { blackout, disks, retention, lastRun, bandwidthLimitBytesPerSecond: limit } = plan;
+  const { blackout, disks, retention, lastRun } = plan;
   const lines = [
     `${plan.id}  ${plan.state}`,
     `  source ${plan.sourceId}, ${disks ? `disks ${disks.join(", ")}` : "all disks"}, created ${plan.createdAt} by ${plan.requestedBy}`,
@@ -33,7 +34,7 @@ export function describePlan(plan: Plan): string {
   }
   if (plan.standbyTargetId !== null)
     lines.push(`  standby on ${plan.standbyTargetId}: ${plan.standbyPointId ?? "equals no point yet"}`);
-  if (limit !== null) lines.push(`  uploads at most ${bytes(limit)}/s`);
+  lines.push(...bandwidthText(plan));
   if (lastRun) lines.push("  last run:", ...describeRun(lastRun).map((line) => `    ${line}`));
   return lines.map(oneLine).join("\n");
 }
@@ -67,7 +68,17 @@ function modeText({
     : `${name}: ${consistency} consistent, hash scan, because ${modeReason ?? "it was not tracked"}`;
 }
 
-function hoursText({ from, to, days }: BlackoutWindow): string {
+function bandwidthText({ bandwidthHours, timeZone, ...plan }: Plan): string[] {
+  const { bandwidthLimitBytesPerSecond: limit, bandwidthNowBytesPerSecond: current } = plan;
+  if (bandwidthHours.length === 0) return limit === null ? [] : [`  uploads at most ${bytes(limit)}/s`];
+  const rate = (value: number | null): string => (value === null ? "unlimited" : `${bytes(value)}/s`);
+  const hours = bandwidthHours.map((window) => `${rate(window.bytesPerSecond)} ${hoursText(window)}`);
+  return [
+    `  uploads at most ${hours.join("; ")} ${timeZone}; otherwise ${rate(limit)}; now ${rate(current)}`,
+  ];
+}
+
+function hoursText({ from, to, days }: WeeklyHours): string {
   return `${from} to ${to}${days ? ` on ${days.join(", ")}` : ""}`;
 }
 

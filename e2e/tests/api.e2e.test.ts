@@ -80,6 +80,7 @@ const bodies: Partial<Record<OperationId, Record<string, unknown>>> = {
     disks: ["vda"],
     allBlocks: true,
     bandwidthLimitBytesPerSecond: 1,
+    bandwidthHours: [{ from: "08:00", to: "18:00", days: ["mon"], bytesPerSecond: 1 }],
     standbyTargetId: "agt_nobody",
     accept: ["disk-in-use"],
   },

@@ -73,6 +73,11 @@ test.each([
   ["a cron expression that never comes true", { sourceId: "agt_source", cron: "0 0 31 2 *" }, "cron"],
   ["an unknown time zone", { ...hourly, timeZone: "Mars/Olympus" }, "timeZone"],
   ["blackout hours without end", { ...hourly, blackout: [{ from: "00:00", to: "00:00" }] }, "blackout"],
+  [
+    "bandwidth hours of no limit",
+    { ...hourly, bandwidthHours: [{ from: "08:00", to: "18:00", bytesPerSecond: 0 }] },
+    "bandwidthHours.0.bytesPerSecond",
+  ],
   ["a disk that the source does not have", { ...hourly, disks: ["vdz"] }, "disks"],
   ["a retention that keeps nothing", { ...hourly, retention: { last: 0 } }, "retention.last"],
   ["an unknown field", { ...hourly, standby: true }, "standby"],
@@ -137,6 +142,23 @@ test("an edit can replace the interval by a cron expression, and remove disks an
   });
   await fire();
   expect(world.timer.armed.get(planId)).toBe(at("04:30"));
+});
+
+test("bandwidth hours go with each run, and the plan shows which limit is in force", async () => {
+  const windows = [{ from: "08:00", to: "18:00", bytesPerSecond: 2_500_000 }];
+  await protect({ bandwidthHours: windows, bandwidthLimitBytesPerSecond: 9, timeZone: "Europe/Vienna" });
+  await fire();
+  const [first] = await runs();
+  expect(world.workflow.executions.get(first?.id ?? "")?.input).toMatchObject({
+    ...{ bandwidthLimitBytesPerSecond: 9, bandwidthHours: { timeZone: "Europe/Vienna", windows } },
+  });
+  const current = async () => (await call("GET /plans/{id}", planId)).body.bandwidthNowBytesPerSecond;
+  world.nowMs = at("06:59");
+  expect(await current()).toBe(9);
+  world.nowMs = at("07:00");
+  expect(await current()).toBe(2_500_000);
+  await call("PATCH /plans/{id}", planId, { body: { bandwidthHours: [] } });
+  expect(await current()).toBe(9);
 });
 
 test("a paused plan begins no run, even at a tick that was on its way; a resumed one does", async () => {

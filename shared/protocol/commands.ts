@@ -24,6 +24,7 @@ import { AgentSystem, BootId } from "./machine.ts";
 import { MAX_CHECKED_POINTS, RepositoryChecked } from "./repository-check.ts";
 import { RuleName } from "./rule-names.ts";
 import { captureFields, TakenPoint } from "./taken-point.ts";
+import { BandwidthHours } from "./weekly-hours.ts";
 
 const SizedDisk = z.object({ name: DiskName, sizeBytes: DiskBytes.positive() });
 
@@ -97,7 +98,9 @@ export const commandKinds = {
       allBlocks: z.boolean().default(false),
       /** Whether a copy of a disk in use that is not consistent is better than none. */
       allowInconsistent: z.boolean().default(false),
+      /** Of the hours that `bandwidthHours` does not name. */
       bandwidthLimitBytesPerSecond: z.int().positive().optional(),
+      bandwidthHours: BandwidthHours.optional(),
     }),
     output: TakenPoint,
   },

@@ -1,28 +1,12 @@
 /** Protection plans and their runs, as the API takes and shows them. */
 import { z } from "zod";
-import { isTimeZone, Retention } from "../domain/protection/retention.ts";
+import { Retention } from "../domain/protection/retention.ts";
 import { Bottleneck, Failure, Timestamp } from "./common.ts";
 import { Consistency, CopiedDisk } from "./copied-disk.ts";
 import { AgentId, DiskName, PlanId, PointId, ResourceId, RunId } from "./ids.ts";
 import { AcceptableRule } from "./rule-names.ts";
 import { CaptureMode } from "./taken-point.ts";
-
-const TIME_OF_DAY = /^([01]\d|2[0-3]):[0-5]\d$/;
-
-/**
- * Hours of the plan's time zone in which no run starts. They begin on the named days, on every day if none is
- * named, and may pass midnight; if `from` and `to` are the same, they last 24 hours.
- */
-export const BlackoutWindow = z.strictObject({
-  from: z.string().regex(TIME_OF_DAY, "a time of day such as 08:00"),
-  to: z.string().regex(TIME_OF_DAY, "a time of day such as 18:00"),
-  days: z
-    .array(z.enum(["mon", "tue", "wed", "thu", "fri", "sat", "sun"]))
-    .min(1)
-    .max(7)
-    .optional(),
-});
-export type BlackoutWindow = z.infer<typeof BlackoutWindow>;
+import { BandwidthWindow, MAX_WINDOWS, TimeZoneName, WeeklyHours } from "./weekly-hours.ts";
 
 /** One minute to 30 days, in whole minutes: EventBridge Scheduler has that precision. */
 const IntervalSeconds = z
@@ -38,8 +22,9 @@ const scheduling = {
   cron: z.string().max(200).optional(),
   /** When the timetable begins. */
   startAt: Timestamp.optional(),
-  timeZone: z.string().max(64).refine(isTimeZone, "an IANA time zone such as Europe/Vienna").default("UTC"),
-  blackout: z.array(BlackoutWindow).max(21).default([]),
+  timeZone: TimeZoneName.default("UTC"),
+  /** Hours of the time zone in which no run starts. */
+  blackout: z.array(WeeklyHours).max(MAX_WINDOWS).default([]),
 };
 
 const copying = {
@@ -47,7 +32,10 @@ const copying = {
   disks: z.array(DiskName).min(1).max(64).optional(),
   /** Whether to copy what file systems mark as free, too. */
   allBlocks: z.boolean().default(false),
+  /** Of the hours that `bandwidthHours` does not name. */
   bandwidthLimitBytesPerSecond: z.int().positive().optional(),
+  /** Of two windows that overlap, the earlier in the list counts. */
+  bandwidthHours: z.array(BandwidthWindow).max(MAX_WINDOWS).default([]),
   retention: Retention.prefault({ last: 12, hourly: 24, daily: 14 }),
   /** The target host that keeps an image of the newest recovery point. */
   standbyTargetId: ResourceId.optional(),
@@ -82,6 +70,7 @@ export const PlanEdit = z
     disks: copying.disks.unwrap().nullable().optional(),
     allBlocks: z.boolean().optional(),
     bandwidthLimitBytesPerSecond: z.int().positive().nullable().optional(),
+    bandwidthHours: copying.bandwidthHours.unwrap().optional(),
     retention: Retention.optional(),
     standbyTargetId: ResourceId.nullable().optional(),
   })
@@ -164,10 +153,13 @@ export const Plan = z.object({
   cron: z.string().nullable(),
   startAt: Timestamp.nullable(),
   timeZone: z.string(),
-  blackout: z.array(BlackoutWindow),
+  blackout: z.array(WeeklyHours),
   disks: z.array(DiskName).nullable(),
   allBlocks: z.boolean(),
   bandwidthLimitBytesPerSecond: z.int().nullable(),
+  bandwidthHours: z.array(BandwidthWindow),
+  /** The upload limit that is in force now; `null`: none. */
+  bandwidthNowBytesPerSecond: z.int().nullable(),
   retention: Retention,
   standbyTargetId: AgentId.nullable(),
   /** The recovery point that the standby equals; `null` if it equals none. */

@@ -4,7 +4,7 @@ import type { Bottleneck } from "../../protocol/common.ts";
 const ACTIONS: Record<Bottleneck, string> = {
   read: "Name fewer disks with --disk, or move the source to faster storage.",
   compress: "Give the source more processors, or start its runs in hours in which it works less.",
-  upload: "Raise the plan's --bandwidth-limit, or the source's bandwidth to the bucket.",
+  upload: "Raise the plan's --bandwidth-limit or --bandwidth-hours, or the source's bandwidth to the bucket.",
   download: "Raise the target host's bandwidth to the bucket.",
   expand: "Give the target host more processors.",
   write: "Move the target host's images to faster storage.",

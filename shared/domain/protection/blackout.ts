@@ -1,24 +1,13 @@
 /** Hours in which a plan's runs do not start. */
-import type { BlackoutWindow } from "../../protocol/protection.ts";
+import type { WeeklyHours } from "../../protocol/weekly-hours.ts";
 import type { TimeZone, WallTime } from "../../time-zone.ts";
-
-const WEEKDAYS: NonNullable<BlackoutWindow["days"]> = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
-const DAY_MINUTES = 1440;
-const DAY_MS = 86_400_000;
-
-/** A window in minutes: `length` minutes from `start` on each of the days. */
-interface Span {
-  /** From 0, a Sunday. */
-  days: readonly number[];
-  start: number;
-  length: number;
-}
+import { DAY_MINUTES, minutesInto, spanOf, type WeeklySpan } from "./weekly-span.ts";
 
 /**
  * The end of the blackout hours that contain this time (milliseconds since 1970). A time outside of them is
  * returned as it is.
  */
-export function endOfBlackout(time: number, windows: readonly BlackoutWindow[], zone: TimeZone): number {
+export function endOfBlackout(time: number, windows: readonly WeeklyHours[], zone: TimeZone): number {
   const spans = windows.map(spanOf);
   let end = time;
   for (let later = endOfSpan(end, spans, zone); later !== undefined; later = endOfSpan(end, spans, zone)) {
@@ -27,12 +16,12 @@ export function endOfBlackout(time: number, windows: readonly BlackoutWindow[], 
   return end;
 }
 
-export function isBlackout(time: number, windows: readonly BlackoutWindow[], zone: TimeZone): boolean {
+export function isBlackout(time: number, windows: readonly WeeklyHours[], zone: TimeZone): boolean {
   return endOfSpan(time, windows.map(spanOf), zone) !== undefined;
 }
 
 /** Whether these hours leave no minute of the week. */
-export function isAlwaysBlackout(windows: readonly BlackoutWindow[]): boolean {
+export function isAlwaysBlackout(windows: readonly WeeklyHours[]): boolean {
   const dark = new Set<number>();
   for (const { days, start, length } of windows.map(spanOf)) {
     for (const day of days) {
@@ -45,37 +34,16 @@ export function isAlwaysBlackout(windows: readonly BlackoutWindow[]): boolean {
 }
 
 /** When the span that contains the time ends; `undefined` if none contains it. Later than the time. */
-function endOfSpan(time: number, spans: readonly Span[], zone: TimeZone): number | undefined {
+function endOfSpan(time: number, spans: readonly WeeklySpan[], zone: TimeZone): number | undefined {
   const wall = zone.wallTime(time);
-  const minute = wall.hour * 60 + wall.minute;
-  for (const { days, start, length } of spans) {
-    // It begins today or began yesterday.
-    for (const daysBack of [0, 1]) {
-      const since = minute + daysBack * DAY_MINUTES - start;
-      if (since < 0 || since >= length || !days.includes(weekdayOf(wall, daysBack))) continue;
-      const end = zone.timeOf(wallAt(wall, start + length - daysBack * DAY_MINUTES), "last");
+  for (const span of spans) {
+    for (const since of minutesInto(span, wall)) {
+      const minute = wall.hour * 60 + wall.minute;
+      const end = zone.timeOf(wallAt(wall, minute - since + span.length), "last");
       if (end > time) return end;
     }
   }
   return undefined;
-}
-
-function spanOf({ from, to, days = WEEKDAYS }: BlackoutWindow): Span {
-  const [start, end] = [minutesOf(from), minutesOf(to)];
-  return {
-    days: days.map((day) => WEEKDAYS.indexOf(day)),
-    start,
-    length: end > start ? end - start : end + DAY_MINUTES - start,
-  };
-}
-
-function minutesOf(timeOfDay: string): number {
-  const [hours, minutes] = timeOfDay.split(":").map(Number);
-  return (hours ?? 0) * 60 + (minutes ?? 0);
-}
-
-function weekdayOf({ year, month, day }: WallTime, daysBack: number): number {
-  return new Date(Date.UTC(year, month - 1, day) - daysBack * DAY_MS).getUTCDay();
 }
 
 /** `minutes` after the beginning of the day. */

@@ -1,5 +1,6 @@
 /** A plan as the API shows it. */
 import type { Plan } from "../../protocol/protection.ts";
+import { bandwidthAt } from "./bandwidth.ts";
 import { lagOf } from "./lag.ts";
 import type { PlanRecord } from "./plan.ts";
 import { type RunRecord, runOf } from "./run.ts";
@@ -7,7 +8,7 @@ import { type RunRecord, runOf } from "./run.ts";
 /** `now`: milliseconds since 1970. */
 export function planOf(plan: PlanRecord, lastRun: RunRecord | undefined, now: number): Plan {
   const { id, sourceId, state, timeZone, blackout, allBlocks, retention, accept } = plan;
-  const { requestedBy, createdAt } = plan;
+  const { bandwidthHours, requestedBy, createdAt } = plan;
   return {
     id,
     sourceId,
@@ -20,6 +21,8 @@ export function planOf(plan: PlanRecord, lastRun: RunRecord | undefined, now: nu
     disks: plan.disks ?? null,
     allBlocks,
     bandwidthLimitBytesPerSecond: plan.bandwidthLimitBytesPerSecond ?? null,
+    bandwidthHours,
+    bandwidthNowBytesPerSecond: bandwidthAt(now, { ...plan, windows: bandwidthHours }) ?? null,
     retention,
     standbyTargetId: plan.standbyTargetId ?? null,
     standbyPointId: plan.standbyPointId ?? null,

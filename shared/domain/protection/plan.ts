@@ -3,13 +3,8 @@ import { z } from "zod";
 import { InvalidInputError, WrongStateError } from "../../errors.ts";
 import { Timestamp } from "../../protocol/common.ts";
 import { AgentId, DiskName, PlanId, PointId, RunId } from "../../protocol/ids.ts";
-import {
-  BlackoutWindow,
-  type NewPlan,
-  type PlanEdit,
-  PlanRule,
-  PlanState,
-} from "../../protocol/protection.ts";
+import { type NewPlan, type PlanEdit, PlanRule, PlanState } from "../../protocol/protection.ts";
+import { BandwidthWindow, WeeklyHours } from "../../protocol/weekly-hours.ts";
 import { TimeZone } from "../../time-zone.ts";
 import { move, type Transitions } from "../transitions.ts";
 import { isAlwaysBlackout } from "./blackout.ts";
@@ -41,10 +36,11 @@ export const PlanRecord = z.object({
   cron: z.string().optional(),
   startAt: Timestamp.optional(),
   timeZone: z.string(),
-  blackout: z.array(BlackoutWindow),
+  blackout: z.array(WeeklyHours),
   disks: z.array(DiskName).optional(),
   allBlocks: z.boolean(),
   bandwidthLimitBytesPerSecond: z.int().optional(),
+  bandwidthHours: z.array(BandwidthWindow).default([]),
   retention: Retention,
   standbyTargetId: AgentId.optional(),
   /** The recovery point that the standby equals, as its target host reported last. */

@@ -112,15 +112,6 @@ function calendar(timeZone: string): (ms: number) => Periods {
   };
 }
 
-/** Whether it names a time zone of the IANA database. */
-export function isTimeZone(name: string): boolean {
-  try {
-    return new Intl.DateTimeFormat("en-US", { timeZone: name }) !== undefined;
-  } catch {
-    return false;
-  }
-}
-
 /**
  * Reads `last=12,hourly=24,daily=14`: rules in any order, each once. Throws `InvalidInputError`, which names
  * `keep`.

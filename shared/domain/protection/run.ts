@@ -4,6 +4,7 @@ import type { Failure } from "../../errors.ts";
 import { Failure as FailureSchema, Timestamp } from "../../protocol/common.ts";
 import { AgentId, DiskName, PlanId, PointId, RunId } from "../../protocol/ids.ts";
 import { type Run, RunResult, RunState } from "../../protocol/protection.ts";
+import { BandwidthHours } from "../../protocol/weekly-hours.ts";
 import type { AgentRecord } from "../agent.ts";
 import type { CommandOwner } from "../command-owner.ts";
 import { isFinal, move, type Transitions } from "../transitions.ts";
@@ -34,6 +35,7 @@ export const RunRecord = z.object({
   /** Whether a point of disks in use that is not consistent is better than none. */
   allowInconsistent: z.boolean().default(false),
   bandwidthLimitBytesPerSecond: z.int().optional(),
+  bandwidthHours: BandwidthHours.optional(),
   standbyTargetId: AgentId.optional(),
   reason: z.string().optional(),
   failure: FailureSchema.optional(),
@@ -73,6 +75,7 @@ export function newRun(
 ): RunRecord {
   const { dueAt, trigger, pointId, source, requestedBy, now } = given;
   const { id: planId, sourceId, allBlocks, bandwidthLimitBytesPerSecond, standbyTargetId, accept } = plan;
+  const { timeZone, bandwidthHours: windows } = plan;
   return {
     id: runIdOf(planId, dueAt),
     planId,
@@ -87,6 +90,7 @@ export function newRun(
     allBlocks,
     allowInconsistent: accept.includes("disk-in-use"),
     bandwidthLimitBytesPerSecond,
+    bandwidthHours: windows.length === 0 ? undefined : { timeZone, windows },
     standbyTargetId,
     requestedBy,
     version: 0,
@@ -96,7 +100,7 @@ export function newRun(
 /** The input of the workflow's execution, from the record alone, so that a repeated start sends the same. */
 export function runInput(run: RunRecord) {
   const { id, planId, sourceId, pointId, disks, allBlocks, allowInconsistent } = run;
-  const { bandwidthLimitBytesPerSecond } = run;
+  const { bandwidthLimitBytesPerSecond, bandwidthHours } = run;
   return {
     runId: id,
     sourceId,
@@ -105,6 +109,7 @@ export function runInput(run: RunRecord) {
     allBlocks,
     allowInconsistent,
     ...(bandwidthLimitBytesPerSecond === undefined ? {} : { bandwidthLimitBytesPerSecond }),
+    ...(bandwidthHours === undefined ? {} : { bandwidthHours }),
     ...(run.standbyTargetId === undefined ? {} : { standby: { planId, targetId: run.standbyTargetId } }),
   };
 }

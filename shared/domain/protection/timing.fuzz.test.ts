@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { BlackoutWindow } from "../../protocol/protection.ts";
+import { WeeklyHours } from "../../protocol/weekly-hours.ts";
 import { TimeZone } from "../../time-zone.ts";
 import { endOfBlackout, isAlwaysBlackout, isBlackout } from "./blackout.ts";
 import { Cron } from "./cron.ts";
@@ -31,7 +31,7 @@ const window = fc
     },
     { requiredKeys: ["from", "to"] },
   )
-  .map((value) => BlackoutWindow.parse(value));
+  .map((value) => WeeklyHours.parse(value));
 const blackout = fc.array(window, { maxLength: 4 }).filter((windows) => !isAlwaysBlackout(windows));
 const cron = fc
   .tuple(

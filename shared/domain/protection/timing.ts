@@ -2,7 +2,7 @@
  * When a protection plan's runs are due. All times are milliseconds since 1970. The rules are in
  * docs/decisions/0076-a-plan-keeps-its-own-next-due-time.md, with their reasons.
  */
-import type { BlackoutWindow } from "../../protocol/protection.ts";
+import type { WeeklyHours } from "../../protocol/weekly-hours.ts";
 import { TimeZone } from "../../time-zone.ts";
 import { endOfBlackout } from "./blackout.ts";
 import { Cron } from "./cron.ts";
@@ -13,7 +13,7 @@ export interface Timetable {
   cron?: string | undefined;
   /** IANA name; of the cron expression and of the blackout hours. */
   timeZone: string;
-  blackout: readonly BlackoutWindow[];
+  blackout: readonly WeeklyHours[];
 }
 
 /** Where a plan is in its timetable. */
