@@ -43,7 +43,7 @@ async function text(path: string): Promise<string | undefined> {
 }
 
 /** `major:minor` of a number that `stat` gives: 12 bits of major above 8 of minor, the rest higher up. */
-function deviceNumber(device: number): string {
+export function deviceNumber(device: number): string {
   const number = BigInt(device);
   const major = ((number >> 8n) & 0xfffn) | ((number >> 32n) & ~0xfffn);
   const minor = (number & 0xffn) | ((number >> 12n) & 0xffffff00n);

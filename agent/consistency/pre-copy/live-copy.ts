@@ -6,9 +6,9 @@ import { inconsistentCopy } from "../inconsistent.ts";
 /** A volume on a disk, and what the freeze made of it. */
 export interface SettledVolume {
   name: string;
-  /** `swap` for swap space, otherwise the type of its file system. */
+  /** `swap` for swap space, the program that writes to a raw volume, or the type of the file system. */
   type: string;
-  state: FreezeState | "left-out";
+  state: FreezeState | "left-out" | "raw";
 }
 
 /** How the copy of a disk ended: at one instant, or why not. */
@@ -40,6 +40,7 @@ function of(state: SettledVolume["state"]): Consistency {
 const WORDS: Record<SettledVolume["state"], string> = {
   frozen: "was frozen",
   "left-out": "is swap space: only its header is copied",
+  raw: "is written to without a file system, which a freeze does not stop",
   unsupported: "cannot be frozen",
   busy: "was frozen by another program",
   "not-tried": "was not frozen",

@@ -9,6 +9,8 @@ import { readDeviceTree } from "./device-tree.ts";
 import { FrozenFrames } from "./frozen-frames.ts";
 import type { SettledVolume } from "./live-copy.ts";
 import type { LiveDisk } from "./live-disk.ts";
+import { readOpenDevices } from "./open-devices.ts";
+import { findRawVolumes, type RawVolume } from "./raw-volumes.ts";
 import type { TrackedBases } from "./tracked-bases.ts";
 import { findVolumesToFreeze, type VolumeToFreeze } from "./volumes-to-freeze.ts";
 
@@ -149,6 +151,7 @@ export class PreCopyRun {
   }
 
   async #end({ readAgain }: Settling, read: FrozenRead, volumes: readonly VolumeToFreeze[]): Promise<void> {
+    const raw = await this.#rawVolumes();
     for (const disk of this.#tracked()) {
       const frozen = read.frames.filter((frame) => frame.disk === disk.path);
       await this.#store(readAgain, disk, frozen);
@@ -158,7 +161,7 @@ export class PreCopyRun {
     }
     for (const disk of this.#disks) {
       const failure = this.#failures.get(disk.name);
-      disk.settle(failure === undefined ? { volumes: settled(disk, read, volumes) } : { failure });
+      disk.settle(failure === undefined ? { volumes: settled(disk, read, { volumes, raw }) } : { failure });
     }
     await this.#keepBases();
   }
@@ -178,6 +181,14 @@ export class PreCopyRun {
     return findVolumesToFreeze(
       await readDeviceTree(),
       this.#tracked().map(({ device }) => device),
+    );
+  }
+
+  async #rawVolumes(): Promise<RawVolume[]> {
+    return findRawVolumes(
+      await readDeviceTree(),
+      this.#tracked().map(({ device }) => device),
+      await readOpenDevices(),
     );
   }
 
@@ -218,7 +229,7 @@ function missedBlocks(found: FirstReading | undefined, changed: readonly BlockSe
 function settled(
   { device, leftOut }: LiveDisk,
   { mounts }: FrozenRead,
-  volumes: readonly VolumeToFreeze[],
+  { volumes, raw }: { volumes: readonly VolumeToFreeze[]; raw: readonly RawVolume[] },
 ): SettledVolume[] {
   const own = volumes.filter(({ disks }) => disks.includes(device));
   const frozen = own.map(({ name, type, mountPoint }): SettledVolume => {
@@ -227,6 +238,9 @@ function settled(
   });
   return [
     ...frozen,
+    ...raw
+      .filter(({ disks }) => disks.includes(device))
+      .map(({ name, program }): SettledVolume => ({ name, type: program, state: "raw" })),
     ...leftOut.map((): SettledVolume => ({ name: "swap", type: "swap", state: "left-out" })),
   ];
 }

@@ -1,4 +1,6 @@
 /** Recovery points of mounted file systems under load, on loop devices. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { tool } from "../../filesystems/testing/test-image.ts";
@@ -45,6 +47,18 @@ describe.skipIf(reason !== undefined)(`a disk in use ${reason ? `(${reason})` : 
     }
   }, 60_000);
 
+  test("is said to be as after a power failure if a program writes to it without a file system", async () => {
+    await using machine = await LiveMachine.start({ sizeMiB: 16, fileSystem: "none" });
+    const database = spawn("sh", ["-c", `exec 3<>${machine.disk.device}; echo ready; exec sleep 60`]);
+    await once(database.stdout, "data");
+    const { disks } = await machine.take("rp_1");
+    database.kill();
+    expect(disks).toMatchObject([{ consistency: "crash" }]);
+    const [disk] = (await readPoint(await machine.deps.repository(), "rp_1")).disks;
+    expect(disk?.volumes).toEqual([{ name: "disk", consistency: "crash" }]);
+    expect(disks[0]?.viewReason).toMatch(/disk \(sleep\) is written to without a file system/);
+  });
+
   test("is scanned, and its copy is marked, if the tracker missed a change", async () => {
     const omit = ["region:64:64"];
     await using machine = await LiveMachine.start({ sizeMiB: 16, omit, fileSystem: "none" });
@@ -71,14 +85,15 @@ describe.skipIf(reason !== undefined)(`a disk in use ${reason ? `(${reason})` : 
   });
 
   test("is marked as not consistent if it never stops changing, and the next copy is right", async () => {
-    const freeze = { ms: 500, bytes: 32 * 2 ** 20 };
+    // One program writes all the time; a short pause would be an instant.
+    const freeze = { ms: 1500, bytes: 32 * 2 ** 20 };
     await using machine = await LiveMachine.start({ sizeMiB: 16, fileSystem: "none", freeze });
     const writer = tool(
       "bash",
       "-c",
       `
       (while [ ! -e ${machine.disk.mountPoint}/stop ]; do
-        dd if=/dev/urandom of=${machine.disk.device} bs=64K seek=$((RANDOM % 200)) count=8 oflag=direct status=none
+        dd if=/dev/urandom of=${machine.disk.device} bs=64K count=200 oflag=direct status=none
       done) > /dev/null 2>&1 & echo $!`,
     ).trim();
     try {

@@ -49,7 +49,7 @@ export async function findVolumesToFreeze(
 ): Promise<VolumeToFreeze[]> {
   const found = new Map<string, VolumeToFreeze>();
   for (const mount of tree.mounts) {
-    const device = await deviceOf(tree, mount);
+    const device = await deviceUnder(tree, mount);
     if (device === undefined || found.has(device)) continue;
     const below = await lookBelow(tree, device);
     if (!below.disks.some((disk) => disks.includes(disk))) continue;
@@ -71,18 +71,20 @@ function byFreezeOrder(a: VolumeToFreeze, b: VolumeToFreeze): number {
 }
 
 /** File systems over several devices, such as btrfs, have a number of their own; their source has one. */
-async function deviceOf(tree: DeviceTree, { device, source }: Mount): Promise<string | undefined> {
+export async function deviceUnder(tree: DeviceTree, { device, source }: Mount): Promise<string | undefined> {
   if (!device.startsWith("0:")) return device;
   return source.startsWith("/dev/") ? tree.numberOf(source) : undefined;
 }
 
+/** What a device is made of. */
 interface Below {
   name: string;
   disks: string[];
   depth: number;
 }
 
-async function lookBelow(tree: DeviceTree, device: string, left = DEEPEST): Promise<Below> {
+/** Down to whole disks, through partitions, mapped devices, arrays, and files behind loop devices. */
+export async function lookBelow(tree: DeviceTree, device: string, left = DEEPEST): Promise<Below> {
   const about = left > 0 ? await tree.describe(device) : undefined;
   if (!about) return { name: device, disks: [], depth: 0 };
   const { partition, parts, backingFile, mappedName } = about;
@@ -106,6 +108,6 @@ async function belowFile(tree: DeviceTree, file: string, left: number): Promise<
   const [mount] = tree.mounts
     .filter(({ mountPoint }) => mountPoint === "/" || file.startsWith(`${mountPoint}/`))
     .sort((a, b) => b.mountPoint.length - a.mountPoint.length);
-  const device = mount && (await deviceOf(tree, mount));
+  const device = mount && (await deviceUnder(tree, mount));
   return device === undefined ? undefined : lookBelow(tree, device, left);
 }
