@@ -218,7 +218,7 @@ test("every machine may invoke the functions that its definition calls, and no o
   const template = templates().get("CausewayWorkflow");
   const machines = Object.values(template?.findResources("AWS::StepFunctions::StateMachine") ?? {});
   const policies = Object.entries(template?.findResources("AWS::IAM::Policy") ?? {});
-  expect(machines).toHaveLength(8);
+  expect(machines).toHaveLength(9);
   for (const { Properties } of machines) {
     const role = (Properties.RoleArn["Fn::GetAtt"] as [string])[0];
     const [, policy] = policies.find(([, one]) => JSON.stringify(one).includes(`"Ref":"${role}"`)) ?? [];
@@ -265,6 +265,7 @@ test("only the functions that raise or clear alarms publish, and the topic refus
     "AgentEvents",
     "Alarms",
     "Conversions",
+    "EndCheck",
     "FinishRun",
     "Plans",
     "WatchPlan",
@@ -303,6 +304,18 @@ test("only the function that sends notices decrypts the webhook's secret, and no
   ]);
 });
 
+test("every week, checks of the repositories begin on Saturday, and collect-garbage the day after", () => {
+  const schedules = templates().get("CausewayWorkflow")?.findResources("AWS::Scheduler::Schedule") ?? {};
+  const started = Object.values(schedules).map(({ Properties }) => [
+    Properties.ScheduleExpression,
+    Properties.Target.Input,
+  ]);
+  expect(started.sort()).toEqual([
+    ["cron(0 3 ? * SAT *)", JSON.stringify({ whole: false })],
+    ["cron(0 3 ? * SUN *)", JSON.stringify({ dryRun: false })],
+  ]);
+});
+
 test("only the functions that send commands sign, with a key that does nothing else", () => {
   const keys = Object.values(templates().get("CausewayData")?.findResources("AWS::KMS::Key") ?? {});
   const pair = { KeySpec: "ECC_NIST_P256", KeyUsage: "SIGN_VERIFY" };
@@ -317,6 +330,7 @@ test("only the functions that send commands sign, with a key that does nothing e
     "Conversions",
     "DispatchCommand",
     "Drills",
+    "EndCheck",
     "Plans",
     "RunPlan",
     "WatchPlan",

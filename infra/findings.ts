@@ -22,7 +22,7 @@ const accepted: Record<string, string> = {
   ...Object.fromEntries(
     workflowNames.map((workflow) => [
       wildcard(ARN("states", `execution:${stateMachineName(workflow)}:*`)),
-      "An execution bears the id of its conversion, protection run or drill.",
+      "An execution bears the id of its conversion, protection run or drill, or was started by a schedule.",
     ]),
   ),
   [wildcard(ARN("scheduler", `schedule/${PLAN_SCHEDULES}/*`))]: "A schedule bears its plan's id.",
@@ -51,7 +51,7 @@ const accepted: Record<string, string> = {
   [wildcard(`${BUCKET}/evidence/<credentials-iot:ThingName>/*`)]:
     "Object names below the agent's own prefix carry the conversion's or drill's id.",
   [wildcard(ARN("execute-api", `${API}/$default/POST/owners/*/data-access`))]:
-    "The function checks that the conversion, run or drill is this target host's.",
+    "The function checks that the conversion, run, drill or check is this target host's.",
 };
 
 /** Acknowledges the accepted findings within `scope`. */

@@ -57,6 +57,8 @@ export const environments = {
   "tasks/complete-conversion": z.object(table),
   "tasks/list-repositories": z.object(table),
   "tasks/collect-garbage": z.object({ ...table, BUCKET_NAME: Name }),
+  "tasks/begin-check": z.object(table),
+  "tasks/end-check": z.object({ ...commanding, ...alarming }),
   "tasks/finish-run": z.object({ ...table, BUCKET_NAME: Name, ...scheduling, ...alarming }),
   "tasks/abandon-run": z.object(commanding),
   "tasks/finish-drill": z.object(table),

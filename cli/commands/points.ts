@@ -6,7 +6,7 @@ import { print, table } from "../terminal.ts";
 
 export const points: CliCommand = {
   name: "points",
-  summary: "Lists the recovery points of a source server, and what their newest drills found",
+  summary: "Lists the recovery points of a source server, and what their newest drills and checks found",
   usage: "points SOURCE",
   help: API_HELP,
   examples: ["causeway points agt_01jd3v8q6m4x2k7zt5w9h0n1yb"],
@@ -23,6 +23,7 @@ export const points: CliCommand = {
       consistency: leastConsistency(point.disks.map(({ consistency }) => consistency)),
       bytesStored: point.bytesStored ?? null,
       bootTested: point.bootTested ?? null,
+      checked: point.checked ?? null,
     }));
     print(call.terminal, call.json, { items: shown, cursor: null }, () => {
       const rows = shown.map((point) => [
@@ -32,6 +33,7 @@ export const points: CliCommand = {
         point.consistency,
         point.bytesStored === null ? "-" : bytes(point.bytesStored),
         point.bootTested?.verdict ?? "-",
+        point.checked ? `${point.checked.verdict} (${point.checked.method})` : "-",
         point.disks
           .map(
             (disk) =>
@@ -40,7 +42,7 @@ export const points: CliCommand = {
           .join(", "),
       ]);
       return table(
-        ["ID", "CREATED", "PRUNED", "CONSISTENCY", "STORED", "BOOT TEST", "DISKS"],
+        ["ID", "CREATED", "PRUNED", "CONSISTENCY", "STORED", "BOOT TEST", "CHECK", "DISKS"],
         rows,
         "No recovery point yet: `causeway protect` and `causeway convert` make some.",
       );

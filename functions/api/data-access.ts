@@ -48,7 +48,7 @@ export async function openSourceData(
   return grant(source.id, actorName(actor), deps);
 }
 
-/** Only for the target host of a conversion, protection run or drill, and only while that is running. */
+/** Only for the target host of a conversion, run, drill or check, and only while that is running. */
 export async function openOwnerData(
   { path, actor }: Call<"openOwnerData">,
   deps: Deps,

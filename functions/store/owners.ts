@@ -3,56 +3,79 @@ import { type CommandOwner, conversionAsOwner } from "#shared/domain/command-own
 import { pointRecorded, withWhereabouts } from "#shared/domain/conversion.ts";
 import { drillAsOwner } from "#shared/domain/drill.ts";
 import { runAsOwner, runPointRecorded } from "#shared/domain/protection/run.ts";
+import { checkAsOwner } from "#shared/domain/repository-check.ts";
 import type { WhereaboutsRecord } from "#shared/domain/whereabouts.ts";
-import { DrillId, RunId } from "#shared/protocol/ids.ts";
+import { CheckId, DrillId, RunId } from "#shared/protocol/ids.ts";
+import type { CheckStore } from "./checks.ts";
 import type { ConversionStore } from "./conversions.ts";
 import type { DrillStore } from "./drills.ts";
 import type { RunStore } from "./runs.ts";
 
+interface Stores {
+  conversions: ConversionStore;
+  runs: RunStore;
+  drills: DrillStore;
+  checks: CheckStore;
+}
+
 /** The owners of commands: the one place that knows which kinds of owners there are. */
 export class OwnerStore {
-  readonly #conversions: ConversionStore;
-  readonly #runs: RunStore;
-  readonly #drills: DrillStore;
+  readonly #stores: Stores;
 
-  constructor(conversions: ConversionStore, runs: RunStore, drills: DrillStore) {
-    this.#conversions = conversions;
-    this.#runs = runs;
-    this.#drills = drills;
+  constructor(stores: Stores) {
+    this.#stores = stores;
   }
 
   async find(id: string): Promise<CommandOwner | undefined> {
-    if (isRun(id)) {
-      const run = await this.#runs.find(id);
-      return run && runAsOwner(run);
+    const { conversions, runs, drills, checks } = this.#stores;
+    switch (kindOf(id)) {
+      case "run":
+        return mapped(await runs.find(id), runAsOwner);
+      case "drill":
+        return mapped(await drills.find(id), drillAsOwner);
+      case "check":
+        return mapped(await checks.find(id), checkAsOwner);
+      case "conversion":
+        return mapped(await conversions.find(id), conversionAsOwner);
     }
-    if (isDrill(id)) {
-      const drill = await this.#drills.find(id);
-      return drill && drillAsOwner(drill);
-    }
-    const conversion = await this.#conversions.find(id);
-    return conversion && conversionAsOwner(conversion);
   }
 
   /** Throws `NotFoundError`. */
   async get(id: string): Promise<CommandOwner> {
-    if (isRun(id)) return runAsOwner(await this.#runs.get(id));
-    if (isDrill(id)) return drillAsOwner(await this.#drills.get(id));
-    return conversionAsOwner(await this.#conversions.get(id));
+    const { conversions, runs, drills, checks } = this.#stores;
+    switch (kindOf(id)) {
+      case "run":
+        return runAsOwner(await runs.get(id));
+      case "drill":
+        return drillAsOwner(await drills.get(id));
+      case "check":
+        return checkAsOwner(await checks.get(id));
+      case "conversion":
+        return conversionAsOwner(await conversions.get(id));
+    }
   }
 
   /** The owner and its commands, as of one moment. Throws `NotFoundError`. */
   async withCommands(id: string): Promise<{ owner: CommandOwner; commands: CommandRecord[] }> {
-    if (isRun(id)) {
-      const { run, commands } = await this.#runs.withCommands(id);
-      return { owner: runAsOwner(run), commands };
+    const { conversions, runs, drills, checks } = this.#stores;
+    switch (kindOf(id)) {
+      case "run": {
+        const { run, commands } = await runs.withCommands(id);
+        return { owner: runAsOwner(run), commands };
+      }
+      case "drill": {
+        const { drill, commands } = await drills.withCommands(id);
+        return { owner: drillAsOwner(drill), commands };
+      }
+      case "check": {
+        const { check, commands } = await checks.withCommands(id);
+        return { owner: checkAsOwner(check), commands };
+      }
+      case "conversion": {
+        const { conversion, commands } = await conversions.withCommands(id);
+        return { owner: conversionAsOwner(conversion), commands };
+      }
     }
-    if (isDrill(id)) {
-      const { drill, commands } = await this.#drills.withCommands(id);
-      return { owner: drillAsOwner(drill), commands };
-    }
-    const { conversion, commands } = await this.#conversions.withCommands(id);
-    return { owner: conversionAsOwner(conversion), commands };
   }
 
   /**
@@ -63,8 +86,8 @@ export class OwnerStore {
     id: string,
     change: (whereabouts: WhereaboutsRecord, owner: CommandOwner) => WhereaboutsRecord,
   ): Promise<CommandOwner> {
-    if (isRun(id) || isDrill(id)) return this.get(id);
-    const conversion = await this.#conversions.modify(id, (current) =>
+    if (kindOf(id) !== "conversion") return this.get(id);
+    const conversion = await this.#stores.conversions.modify(id, (current) =>
       withWhereabouts(current, (whereabouts) => change(whereabouts, conversionAsOwner(current))),
     );
     return conversionAsOwner(conversion);
@@ -72,15 +95,17 @@ export class OwnerStore {
 
   /** Notes that the recovery point of a conversion or run is recorded. Throws `NotFoundError`. */
   async pointRecorded(id: string): Promise<void> {
-    if (isRun(id)) await this.#runs.modify(id, runPointRecorded);
-    else await this.#conversions.modify(id, pointRecorded);
+    if (kindOf(id) === "run") await this.#stores.runs.modify(id, runPointRecorded);
+    else await this.#stores.conversions.modify(id, pointRecorded);
   }
 }
 
-function isRun(id: string): boolean {
-  return RunId.safeParse(id).success;
+function kindOf(id: string): "conversion" | "run" | "drill" | "check" {
+  if (RunId.safeParse(id).success) return "run";
+  if (DrillId.safeParse(id).success) return "drill";
+  return CheckId.safeParse(id).success ? "check" : "conversion";
 }
 
-function isDrill(id: string): boolean {
-  return DrillId.safeParse(id).success;
+function mapped<T>(record: T | undefined, asOwner: (record: T) => CommandOwner): CommandOwner | undefined {
+  return record && asOwner(record);
 }

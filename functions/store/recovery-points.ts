@@ -1,6 +1,7 @@
 import { NotFoundError } from "#shared/errors.ts";
 import { Timestamp } from "#shared/protocol/common.ts";
 import type { BootTest } from "#shared/protocol/drill.ts";
+import type { PointCheck } from "#shared/protocol/repository-check.ts";
 import { RecoveryPoint } from "#shared/protocol/resources.ts";
 import type { Table, TablePage } from "./table.ts";
 
@@ -8,7 +9,7 @@ const keyOf = (id: string) => ({ pk: `POINT#${id}`, sk: "POINT" });
 const PrunedPoint = RecoveryPoint.extend({ markedAt: Timestamp.optional() });
 const ofSource = (sourceId: string) => `SOURCE#${sourceId}`;
 
-/** Recovery points, written once. Later only the times of their pruning and the newest drill are added. */
+/** Recovery points, written once. Only the times of their pruning, the newest drill and check are added. */
 export class RecoveryPointStore {
   readonly #table: Table;
 
@@ -52,6 +53,11 @@ export class RecoveryPointStore {
   /** Notes what a drill found. The result of a newer drill stays. */
   noteBootTest(id: string, test: BootTest): Promise<void> {
     return this.#table.setLatest(keyOf(id), "bootTested", test);
+  }
+
+  /** Notes what a check found. The result of a newer check stays. */
+  noteCheck(id: string, check: PointCheck): Promise<void> {
+    return this.#table.setLatest(keyOf(id), "checked", check);
   }
 
   /** Newest first. */

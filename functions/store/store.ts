@@ -3,6 +3,7 @@ import { AgentStore } from "./agents.ts";
 import { AlarmStore } from "./alarms.ts";
 import { AuditStore } from "./audit.ts";
 import { BootImageStore } from "./boot-images.ts";
+import { CheckStore } from "./checks.ts";
 import { CollectionStore } from "./collections.ts";
 import { CommandStore } from "./commands.ts";
 import { ConversionStore } from "./conversions.ts";
@@ -27,6 +28,7 @@ export interface Store {
   plans: PlanStore;
   runs: RunStore;
   drills: DrillStore;
+  checks: CheckStore;
   points: RecoveryPointStore;
   bootImages: BootImageStore;
   collections: CollectionStore;
@@ -47,16 +49,18 @@ export function openStore(
   const conversions = new ConversionStore(table, commands);
   const runs = new RunStore(table, commands);
   const drills = new DrillStore(table, commands);
+  const checks = new CheckStore(table, commands);
   return {
     agents: new AgentStore(table),
     tokens: new EnrolmentTokenStore(table),
     enrolmentRequests: new EnrolmentRequestStore(table),
     conversions,
     commands,
-    owners: new OwnerStore(conversions, runs, drills),
+    owners: new OwnerStore({ conversions, runs, drills, checks }),
     plans: new PlanStore(table),
     runs,
     drills,
+    checks,
     points: new RecoveryPointStore(table),
     bootImages: new BootImageStore(table),
     collections: new CollectionStore(table),

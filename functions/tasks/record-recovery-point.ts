@@ -1,5 +1,6 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { z } from "zod";
+import { WrongStateError } from "#shared/errors.ts";
 import { OwnerId } from "#shared/protocol/ids.ts";
 import { DiskOfPoint } from "#shared/protocol/taken-point.ts";
 import { timestamp } from "../conversion/deps.ts";
@@ -37,6 +38,7 @@ export async function run(
   { store, clock }: Deps,
 ): Promise<{ pointId: string }> {
   const { pointId, sourceId, madeBy } = await store.owners.get(ownerId);
+  if (pointId === undefined) throw new WrongStateError(`${ownerId} makes no recovery point`);
   await store.points.add({
     ...{ id: pointId, sourceId, ...madeBy, createdAt: timestamp(clock) },
     bytesStored: disks.reduce((sum, disk) => sum + disk.bytesStored, 0),

@@ -38,6 +38,7 @@ const AGENT_WORKFLOWS: readonly WorkflowName[] = [
   "make-clone",
   "protection-run",
   "drill",
+  "check-repositories",
 ];
 
 /** The workflows and the functions that their steps call. */
@@ -87,7 +88,10 @@ export class WorkflowStack extends Stack {
       statements: startExecutions(this, { ...captures, "make-clone": makeClone }),
     });
     this.collectGarbage = machine("collect-garbage");
-    this.#everyWeek(this.collectGarbage);
+    // At an hour when little else runs. Checks go first: what they find damaged is still there as a version.
+    this.#everyWeek("CollectGarbage", this.collectGarbage, { day: "SUN", input: { dryRun: false } });
+    const checkRepositories = machine("check-repositories");
+    this.#everyWeek("CheckRepositories", checkRepositories, { day: "SAT", input: { whole: false } });
     this.protectionRun = machine("protection-run", {
       substitutions: { HotCaptureWorkflowArn: captures["hot-capture"].stateMachineArn },
       statements: startExecutions(this, { "hot-capture": captures["hot-capture"] }),
@@ -96,9 +100,10 @@ export class WorkflowStack extends Stack {
       substitutions: { MakeCloneWorkflowArn: makeClone.stateMachineArn },
       statements: startExecutions(this, { "make-clone": makeClone }),
     });
-    this.agentWorkflows = [...Object.values(captures), makeClone, this.protectionRun, this.drill].map(
-      ({ stateMachineArn }) => stateMachineArn,
-    );
+    this.agentWorkflows = [
+      ...Object.values(captures),
+      ...[makeClone, this.protectionRun, this.drill, checkRepositories],
+    ].map(({ stateMachineArn }) => stateMachineArn);
   }
 
   /** What the steps call, by the names of the definitions' placeholders. */
@@ -142,6 +147,14 @@ export class WorkflowStack extends Stack {
       AbandonRun: task("AbandonRun", "tasks/abandon-run", commanding, ...command),
       FinishDrill: task("FinishDrill", "tasks/finish-drill", table),
       AbandonDrill: task("AbandonDrill", "tasks/abandon-drill", commanding, ...command),
+      BeginCheck: task("BeginCheck", "tasks/begin-check", table),
+      EndCheck: task(
+        "EndCheck",
+        "tasks/end-check",
+        { ...commanding, ...this.alarming.environment },
+        ...command,
+        ...this.alarming.statements,
+      ),
       AbandonConversion: task(
         "AbandonConversion",
         "tasks/abandon-conversion",
@@ -166,10 +179,14 @@ export class WorkflowStack extends Stack {
     });
   }
 
-  /** On Sundays, at an hour when little else runs. */
-  #everyWeek(workflow: StateMachine): void {
-    const role = new Role(this, "CollectGarbageScheduleRole", {
-      description: "Starts collect-garbage every week",
+  /** At 3:00 UTC on this day of the week. */
+  #everyWeek(
+    construct: string,
+    workflow: StateMachine,
+    { day, input }: { day: "SAT" | "SUN"; input: object },
+  ): void {
+    const role = new Role(this, `${construct}ScheduleRole`, {
+      description: `Starts ${workflow.stateMachineName} every week`,
       assumedBy: new ServicePrincipal("scheduler.amazonaws.com"),
     });
     role.addToPolicy(
@@ -178,15 +195,15 @@ export class WorkflowStack extends Stack {
         resources: [workflow.stateMachineArn],
       }),
     );
-    new CfnSchedule(this, "CollectGarbageSchedule", {
-      description: "Collects garbage",
-      scheduleExpression: "cron(0 3 ? * SUN *)",
+    new CfnSchedule(this, `${construct}Schedule`, {
+      description: `Starts ${workflow.stateMachineName}`,
+      scheduleExpression: `cron(0 3 ? * ${day} *)`,
       scheduleExpressionTimezone: "UTC",
       flexibleTimeWindow: { mode: "OFF" },
       target: {
         arn: workflow.stateMachineArn,
         roleArn: role.roleArn,
-        input: JSON.stringify({ dryRun: false }),
+        input: JSON.stringify(input),
       },
     });
   }

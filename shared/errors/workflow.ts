@@ -49,10 +49,22 @@ export class DrillCancelledError extends CausewayError {
   }
 }
 
+/** The check's workflow has given it up. */
+export class CheckEndedError extends CausewayError {
+  override readonly name = "CheckEndedError";
+  readonly retryable = false;
+  readonly hint = "Nothing to do: the next check of the source begins from the start.";
+
+  constructor(checkId: string) {
+    super(`check ${checkId} has ended`);
+  }
+}
+
 /** Why the commands of an owner that an operator ended are no longer carried out. */
 export function cancellationOf(ownerId: string): CausewayError {
   if (ownerId.startsWith("run_")) return new RunStoppedError(ownerId);
   if (ownerId.startsWith("drl_")) return new DrillCancelledError(ownerId);
+  if (ownerId.startsWith("chk_")) return new CheckEndedError(ownerId);
   return new ConversionCancelledError(ownerId);
 }
 

@@ -101,7 +101,8 @@ export const captureWorkflows: readonly CaptureWorkflow[] = [
  * A workflow: its state machine's definition is `statemachines/NAME.asl.json`. A conversion of any type runs
  * `conversion`, which starts the capture of its type and then `make-clone`. A run of a protection plan is
  * `protection-run`, which starts `hot-capture`. A drill is `drill`, which starts `make-clone`.
- * `send-webhook` sends one notice of an alarm.
+ * `collect-garbage` and `check-repositories` look after what is stored. `send-webhook` sends one notice of an
+ * alarm.
  */
 export type WorkflowName =
   | "conversion"
@@ -110,6 +111,7 @@ export type WorkflowName =
   | "protection-run"
   | "drill"
   | "collect-garbage"
+  | "check-repositories"
   | "send-webhook";
 
 export const workflowNames: readonly WorkflowName[] = [
@@ -119,6 +121,7 @@ export const workflowNames: readonly WorkflowName[] = [
   "protection-run",
   "drill",
   "collect-garbage",
+  "check-repositories",
   "send-webhook",
 ];
 

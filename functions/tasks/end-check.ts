@@ -1,0 +1,113 @@
+import { z } from "zod";
+import { isOpen } from "#shared/domain/command.ts";
+import {
+  type CheckRecord,
+  completedCheck,
+  damageAlarm,
+  failedCheck,
+  foundDamage,
+  verdictsOf,
+} from "#shared/domain/repository-check.ts";
+import { WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.ts";
+import { CheckId } from "#shared/protocol/ids.ts";
+import { RepositoryChecked } from "#shared/protocol/repository-check.ts";
+import { buildAlarmChannels } from "../alarm/build.ts";
+import { type AlarmDeps, clearAlarm, raiseAlarm } from "../alarm/raise.ts";
+import { buildCommanding } from "../conversion/build.ts";
+import { cancelCommands } from "../conversion/cancel-commands.ts";
+import { type CommandDeps, timestamp } from "../conversion/deps.ts";
+import { taskHandler } from "../middleware/task-handler.ts";
+import type { Store } from "../store/store.ts";
+
+export const Input = z.object({
+  checkId: CheckId,
+  /** What the target host found. */
+  found: RepositoryChecked.optional(),
+  /** The workflow's error, once it has given the check up. */
+  error: WorkflowError.optional(),
+});
+
+export const handler = taskHandler({
+  name: "tasks/end-check",
+  input: Input,
+  build: (environment, runtime): Deps => ({
+    ...buildCommanding(environment, runtime),
+    ...buildAlarmChannels(environment),
+    random: runtime.random,
+  }),
+  run,
+});
+
+interface Deps extends CommandDeps, Omit<AlarmDeps, "store"> {
+  store: Store;
+}
+
+/**
+ * Ends a check: with what was found, which is noted with each point and raises or clears the source's alarm,
+ * or as failed. Repeating it changes nothing.
+ */
+export async function run(
+  { checkId, found, error = { Error: "States.TaskFailed", Cause: "" } }: z.output<typeof Input>,
+  deps: Deps,
+): Promise<{ state: CheckRecord["state"] }> {
+  const now = timestamp(deps.clock);
+  if (!found) return giveUp(checkId, error, deps);
+  const check = await deps.store.checks.modify(checkId, (one) => completedCheck(one, found, now));
+  await notePoints(check, deps);
+  await settleDamage(check, deps);
+  await audit(check, deps);
+  return { state: check.state };
+}
+
+async function giveUp(
+  checkId: string,
+  error: WorkflowError,
+  deps: Deps,
+): Promise<{ state: CheckRecord["state"] }> {
+  const { commands } = await deps.store.checks.withCommands(checkId);
+  await cancelCommands(commands.filter(isOpen), deps);
+  const failure = workflowFailure(error);
+  const check = await deps.store.checks.modify(checkId, (one) =>
+    failedCheck(one, failure, timestamp(deps.clock)),
+  );
+  if (check.state === "failed") await audit(check, deps);
+  return { state: check.state };
+}
+
+async function notePoints(check: CheckRecord, { store, clock }: Deps): Promise<void> {
+  const { id: checkId, whole, endedAt: at = timestamp(clock) } = check;
+  const method = whole ? "whole" : "sample";
+  for (const { pointId, verdict } of verdictsOf(check))
+    if (verdict !== "gone") await store.points.noteCheck(pointId, { checkId, verdict, method, at });
+}
+
+/** Only a whole check that found nothing says that the damage is gone. */
+async function settleDamage(check: CheckRecord, deps: Deps): Promise<void> {
+  const { sourceId, whole, endedAt = timestamp(deps.clock) } = check;
+  if (foundDamage(check))
+    await raiseAlarm(damageAlarm(check, await deps.store.agents.get(sourceId), endedAt), deps);
+  else if (whole) await clearAlarm({ kind: "repository-damaged", subject: sourceId }, deps);
+}
+
+async function audit(check: CheckRecord, { store, clock }: Deps): Promise<void> {
+  const { id, sourceId, targetId, whole, result, failure, endedAt = timestamp(clock) } = check;
+  const verdicts = verdictsOf(check);
+  await store.audit.addOnce({
+    at: endedAt,
+    actor: "causeway",
+    action: failure ? "repository-check-failed" : "repository-checked",
+    subject: id,
+    outcome: "done",
+    details: {
+      ...{ sourceId, targetId, whole },
+      ...(failure
+        ? { failure: failure.name, message: failure.message }
+        : {
+            points: verdicts.length,
+            damaged: verdicts.filter(({ verdict }) => verdict === "damaged").length,
+            problems: result?.problems.slice(0, 3) ?? [],
+            bytesRead: result?.bytesRead ?? 0,
+          }),
+    },
+  });
+}
