@@ -45,7 +45,7 @@ export const environments = {
   "api/prune": z.object({ ...table, BUCKET_NAME: Name }),
   "api/collections": z.object({ ...table, COLLECT_GARBAGE_WORKFLOW_ARN: Arn }),
   "api/data-access": z.object({ ...table, BUCKET_NAME: Name, KMS_KEY_ARN: Arn, DATA_ACCESS_ROLE_ARN: Arn }),
-  "api/plans": z.object({ ...protecting, ...alarming }),
+  "api/plans": z.object({ ...protecting, ...alarming, BUCKET_NAME: Name }),
   "api/audit": z.object(table),
   "api/alarms": z.object({ ...table, ...alarming, KMS_KEY_ARN: Arn }),
   "api/openapi": z.object({}),

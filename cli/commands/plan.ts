@@ -4,6 +4,7 @@ import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import type { CliCall, CliCommand } from "../command.ts";
 import { RunSkippedError, UsageError } from "../errors.ts";
 import { print } from "../terminal.ts";
+import { DELETION_HELP, DELETION_OPTIONS, removePlan, removeStandby } from "./plan-deletion.ts";
 import { PLAN_HELP, PLAN_OPTIONS, planFields } from "./plan-options.ts";
 import { describePlan, describeRun } from "./plan-text.ts";
 
@@ -14,13 +15,14 @@ const actions: Record<string, (api: ApiClient, id: string, call: CliCall) => Pro
   resume: async (api, id, call) => show(await api.resumePlan({ parameters: { id } }), call),
   run: runNow,
   edit: async (api, id, call) => show(await api.editPlan({ parameters: { id }, body: editOf(call) }), call),
-  delete: remove,
+  delete: removePlan,
+  "forget-standby": removeStandby,
 };
 const CHOICES = Object.keys(actions).join("|");
 
 export const planCommand: CliCommand = {
   name: "plan",
-  summary: "Shows a protection plan, or pauses, resumes, runs, edits or deletes it",
+  summary: "Shows a protection plan, or pauses, resumes, runs, edits or deletes it, or forgets its standby",
   usage: `plan PLAN [${CHOICES}] [options of edit and delete]`,
   help: [
     ...PLAN_HELP.map(([option, meaning]): [string, string] => [option, `edit: ${meaning}`]),
@@ -30,7 +32,7 @@ export const planCommand: CliCommand = {
     ["--no-bandwidth-hours", "edit: the same limit at any hour"],
     ["--no-standby", "edit: keep no image on a target host; the last one stays as it is"],
     ["--all-disks", "edit: all disks that the source has at each run"],
-    ["--dry-run", "delete: show what would end, and change nothing"],
+    ...DELETION_HELP,
     ...API_HELP,
   ],
   examples: [
@@ -38,7 +40,9 @@ export const planCommand: CliCommand = {
     "causeway plan plan_01jd… pause",
     "causeway plan plan_01jd… run",
     "causeway plan plan_01jd… edit --every 1h --blackout 08:00-18:00",
-    "causeway plan plan_01jd… delete --dry-run",
+    "causeway plan plan_01jd… delete --dry-run --with-points",
+    "causeway plan plan_01jd… delete --with-points --with-standby --yes",
+    "causeway plan plan_01jd… forget-standby",
   ],
   options: {
     ...API_OPTIONS,
@@ -49,7 +53,7 @@ export const planCommand: CliCommand = {
     "no-bandwidth-hours": { type: "boolean" },
     "no-standby": { type: "boolean" },
     "all-disks": { type: "boolean" },
-    "dry-run": { type: "boolean" },
+    ...DELETION_OPTIONS,
   },
   positionals: ["PLAN", "ACTION?"],
   async run(call) {
@@ -57,7 +61,7 @@ export const planCommand: CliCommand = {
     const act = Object.hasOwn(actions, action) ? actions[action] : undefined;
     if (!act) throw new UsageError(`the action must be one of ${CHOICES}, not ${action}`, "plan");
     const options = Object.keys(call.values).filter((name) => !(name in API_OPTIONS) && name !== "json");
-    const foreign = options.find((name) => (name === "dry-run" ? action !== "delete" : action !== "edit"));
+    const foreign = options.find((name) => action !== (name in DELETION_OPTIONS ? "delete" : "edit"));
     if (foreign !== undefined) throw new UsageError(`--${foreign} is not an option of ${action}`, "plan");
     await act(apiOf(call), id, call);
   },
@@ -81,18 +85,6 @@ async function runNow(api: ApiClient, id: string, call: CliCall): Promise<void> 
   const run = await api.runPlan({ parameters: { id } });
   print(call.terminal, call.json, run, () => describeRun(run).join("\n"));
   if (run.state === "skipped") throw new RunSkippedError(`the run did not begin: ${run.reason}`);
-}
-
-async function remove(api: ApiClient, id: string, call: CliCall): Promise<void> {
-  if (call.values["dry-run"] !== true) return show(await api.deletePlan({ parameters: { id } }), call);
-  const found = await api.getPlan({ parameters: { id } });
-  const running = found.lastRun?.state === "running";
-  print(call.terminal, call.json, { dryRun: true, plan: found }, () =>
-    [
-      `${id} would end${running ? `, and its run ${found.lastRun?.id} would be stopped` : ""}.`,
-      `The recovery points of source ${found.sourceId} would stay. Nothing was changed.`,
-    ].join("\n"),
-  );
 }
 
 function show(found: Plan, call: CliCall): void {

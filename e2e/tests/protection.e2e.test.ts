@@ -6,7 +6,7 @@ import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { CausewayError } from "#shared/errors.ts";
-import type { Plan, Run } from "#shared/protocol/protection.ts";
+import type { Plan, PlanDeletion, Run } from "#shared/protocol/protection.ts";
 import { firstDifference } from "../site/compare.ts";
 import { changeTestDisk } from "../testing/disk-content.ts";
 import { Site } from "../testing/site.ts";
@@ -119,7 +119,7 @@ test("a control plane that is killed before a run is due begins it once when it 
   expect(await differenceOf(back, site.diskPath("vda"))).toBeUndefined();
 });
 
-test("a paused plan has no next run but can be run, and a deleted one leaves its points", async () => {
+test("a paused plan has no next run but can be run, and a deleted one leaves its points unless asked", async () => {
   await site.installation.json(["plan", planId, "pause"]);
   expect(await site.api.getPlan({ parameters: { id: planId } })).toMatchObject({
     ...{ state: "paused", nextRunAt: null, lag: "suspended" },
@@ -133,4 +133,10 @@ test("a paused plan has no next run but can be run, and a deleted one leaves its
   const listed = { parameters: { id: site.sourceId }, query: { limit: 200 } };
   const { items } = await site.api.listRecoveryPoints(listed);
   expect(items.map(({ id }) => id)).toContain(pointId);
+  const parts = ["plan", planId, "delete", "--with-points"];
+  await expect(site.installation.json(parts)).rejects.toThrow();
+  const { points } = (await site.installation.json([...parts, "--yes"])) as PlanDeletion;
+  expect([...points].sort()).toEqual(items.map(({ id }) => id).sort());
+  const after = await site.api.listRecoveryPoints(listed);
+  expect(after.items.filter(({ prunedAt }) => prunedAt === undefined)).toEqual([]);
 });

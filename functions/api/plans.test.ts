@@ -1,12 +1,27 @@
 import { expect, test } from "vitest";
 import { apiHandler } from "../middleware/api-handler.ts";
-import { at, finish, fire, plan, planId, protect, runs, story, world } from "../testing/protected-source.ts";
+import {
+  at,
+  capture,
+  finish,
+  fire,
+  marks,
+  plan,
+  planId,
+  protect,
+  runs,
+  story,
+  world,
+} from "../testing/protected-source.ts";
 import { request, type TestRequest } from "../testing/world.ts";
 import * as plans from "./plans.ts";
 
 const { handler: _, ...operations } = plans;
 const call = (routeKey: string, id?: string, options: TestRequest = {}) => {
-  const handler = apiHandler({ name: "api/plans", build: () => world, operations }, world.runtime);
+  const handler = apiHandler(
+    { name: "api/plans", build: () => ({ ...world, marks }), operations },
+    world.runtime,
+  );
   return request(handler, routeKey, id === undefined ? {} : { id }, options);
 };
 const create = (body: object, headers = {}) => call("POST /plans", undefined, { body, headers });
@@ -179,7 +194,8 @@ test("a paused plan begins no run, even at a tick that was on its way; a resumed
 test("a deleted plan is not listed, stops its run, and begins no other", async () => {
   await protect();
   await fire();
-  expect((await call("DELETE /plans/{id}", planId)).body).toMatchObject({ state: "deleted" });
+  const { body } = await call("DELETE /plans/{id}", planId);
+  expect(body).toMatchObject({ dryRun: false, plan: { state: "deleted" }, points: [], standby: null });
   expect(await story()).toEqual(["01:00 stopping"]);
   expect((await call("GET /plans")).body.items).toEqual([]);
   expect(world.timer.armed.size).toBe(0);
@@ -187,6 +203,95 @@ test("a deleted plan is not listed, stops its run, and begins no other", async (
   expect((await call("PATCH /plans/{id}", planId, { body: { intervalSeconds: 60 } })).status).toBe(409);
   // Repeating it repairs an interruption.
   expect((await call("DELETE /plans/{id}", planId)).status).toBe(200);
+});
+
+/** Three points: two of the plan, one of a conversion. */
+async function withPoints(more: object = {}): Promise<string[]> {
+  await protect({ retention: { last: 9 }, ...more });
+  for (const _ of [1, 2]) {
+    await fire();
+    await finish((await runs()).at(-1)?.id ?? "");
+  }
+  const made = { sourceId: "agt_source", createdAt: "2030-01-01T00:10:00.000Z", disks: [] };
+  await world.store.points.add({ ...made, id: "rp_conversion", conversionId: "cnv_1" });
+  return (await runs()).map(({ pointId }) => pointId);
+}
+const remove = (query: Record<string, string>) => call("DELETE /plans/{id}", planId, { query });
+const living = async () =>
+  (await world.store.points.ofSource("agt_source"))
+    .filter(({ prunedAt }) => prunedAt === undefined)
+    .map(({ id }) => id);
+
+test("a deletion that is only tried lists what would go, and changes nothing", async () => {
+  const pointIds = await withPoints({ standbyTargetId: "agt_target" });
+  await fire();
+  const { body } = await remove({ points: "prune", standby: "forget", dryRun: "true" });
+  expect(body).toMatchObject({
+    ...{ dryRun: true, plan: { state: "active" }, waitsFor: (await runs()).at(-1)?.id },
+    standby: { targetId: "agt_target", images: "ordered" },
+  });
+  expect([...(body.points as string[])].sort()).toEqual([...pointIds].sort());
+  expect(await living()).toHaveLength(3);
+  expect(await story()).toEqual(["01:00 completed", "02:00 completed", "03:00 running"]);
+});
+
+test("a plan that is deleted with its points leaves those of conversions", async () => {
+  const pointIds = await withPoints();
+  const { body } = await remove({ points: "prune" });
+  expect([...(body.points as string[])].sort()).toEqual([...pointIds].sort());
+  expect(await living()).toEqual(["rp_conversion"]);
+  expect(marks.marked).toHaveLength(2);
+  // Repeating it finds nothing more.
+  expect((await remove({ points: "prune" })).body.points).toEqual([]);
+});
+
+test("an outage while a plan is deleted loses nothing: the same request does the rest", async () => {
+  await withPoints({ standbyTargetId: "agt_target" });
+  world.outage.strike("mark");
+  expect((await remove({ points: "prune", standby: "forget" })).status).toBe(500);
+  expect((await plan()).state).toBe("deleted");
+  expect((await remove({ points: "prune", standby: "forget" })).status).toBe(200);
+  expect(await living()).toEqual(["rp_conversion"]);
+  expect(marks.marked).toHaveLength(2);
+  expect(world.agents.messagesFor("agt_target")).toHaveLength(1);
+});
+
+test("while the plan's run is being stopped, no point and no standby goes", async () => {
+  await withPoints({ standbyTargetId: "agt_target" });
+  await fire();
+  const { id } = (await runs()).at(-1) ?? expect.unreachable();
+  await capture(id);
+  const { body } = await remove({ points: "prune", standby: "forget" });
+  expect(body).toMatchObject({ plan: { state: "deleted" }, points: [], standby: null, waitsFor: id });
+  expect(await living()).toHaveLength(3);
+  await world.workflow.stop(id);
+  expect((await remove({ points: "prune", standby: "forget" })).body).toMatchObject({
+    ...{ standby: { images: "ordered" }, waitsFor: null },
+  });
+  expect(await living()).toEqual(["rp_conversion"]);
+});
+
+test("a standby is forgotten once its host has the command to remove it, and the plan continues", async () => {
+  await withPoints({ standbyTargetId: "agt_target" });
+  await fire();
+  expect((await call("DELETE /plans/{id}/standby", planId)).status).toBe(409);
+  const { id } = (await runs()).at(-1) ?? expect.unreachable();
+  await finish(id);
+  const { body } = await call("DELETE /plans/{id}/standby", planId);
+  expect(body).toMatchObject({
+    plan: { state: "active", standbyTargetId: null, standbyPointId: null },
+    standby: { targetId: "agt_target", images: "ordered" },
+  });
+  expect(world.agents.messagesFor("agt_target")).toEqual([`command ${id}.forget-standby.1`]);
+  expect((await call("DELETE /plans/{id}/standby", planId)).body.standby).toBeNull();
+});
+
+test("the standby of a target host that is gone is forgotten without it", async () => {
+  await withPoints({ standbyTargetId: "agt_target" });
+  await world.store.agents.modify("agt_target", (one) => ({ ...one, revokedAt: "2030-01-01T00:30:00.000Z" }));
+  const { body } = await call("DELETE /plans/{id}/standby", planId);
+  expect(body).toMatchObject({ plan: { standbyTargetId: null }, standby: { images: "left" } });
+  expect(world.agents.messagesFor("agt_target")).toEqual([]);
 });
 
 test("lag is the age of the newest point, and late means that a run has been missed", async () => {

@@ -1,4 +1,4 @@
-import { unprotected } from "#shared/domain/agent.ts";
+import { S3Client } from "@aws-sdk/client-s3";
 import {
   deletedPlan,
   editedPlan,
@@ -13,21 +13,22 @@ import type { Environment } from "#shared/environment.ts";
 import { WrongStateError } from "#shared/errors.ts";
 import type { Plan } from "#shared/protocol/protection.ts";
 import { buildAlarmChannels } from "../alarm/build.ts";
+import { S3PruneMarks } from "../aws/s3-prune-marks.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { type Actor, actorName } from "../middleware/api-event.ts";
 import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
 import type { Runtime } from "../middleware/runtime.ts";
-import { stopRun } from "../protection/abandon-run.ts";
 import { beginPlan, requireStandbyTarget } from "../protection/begin-plan.ts";
 import { beginRun } from "../protection/begin-run.ts";
 import { buildProtection } from "../protection/build.ts";
+import { type DeletionDeps, finishDeletion, foreseenDeletion } from "../protection/delete-plan.ts";
 import type { ProtectionDeps } from "../protection/deps.ts";
-import { runOnSource } from "../protection/run-on-source.ts";
+import { forgetStandbyOf } from "../protection/forget-standby.ts";
 import { setSchedules, setWatch } from "../protection/schedules.ts";
 import { type SettleDeps, settleAlarm } from "../protection/settle-alarm.ts";
 import { idForRequest } from "./id-for-request.ts";
 
-type Deps = ProtectionDeps & SettleDeps;
+type Deps = DeletionDeps & SettleDeps;
 
 export const handler = apiHandler({
   name: "api/plans",
@@ -42,11 +43,16 @@ export const handler = apiHandler({
     runPlan,
     listRuns,
     deletePlan,
+    forgetStandby,
   },
 });
 
 function build(environment: Environment<"api/plans">, runtime: Runtime): Deps {
-  return { ...buildProtection(environment, runtime), ...buildAlarmChannels(environment) };
+  return {
+    ...buildProtection(environment, runtime),
+    ...buildAlarmChannels(environment),
+    marks: new S3PruneMarks(new S3Client(), environment.BUCKET_NAME),
+  };
 }
 
 export async function createPlan(
@@ -134,15 +140,28 @@ export async function listRuns(
 
 /** In this order, each part may be repeated: a plan that is deleted begins no run. */
 export async function deletePlan(
-  { path, actor }: Call<"deletePlan">,
+  { path, query, actor }: Call<"deletePlan">,
   deps: Deps,
 ): Promise<Answer<"deletePlan">> {
-  const view = await changed({ id: path.id, actor, action: "plan-deleted", change: deletedPlan }, deps);
-  const plan = await deps.store.plans.get(path.id);
-  const run = await runOnSource(plan, deps);
-  if (run) await stopRun(run.id, deps);
-  await deps.store.agents.modify(plan.sourceId, (source) => unprotected(source, plan.id));
-  return view;
+  const { dryRun, ...scope } = query;
+  const { plans } = deps.store;
+  if (dryRun === "true") {
+    const plan = await plans.get(path.id);
+    return { dryRun: true, plan: await shown(plan, deps), ...(await foreseenDeletion(plan, scope, deps)) };
+  }
+  const request = { id: path.id, actor, action: "plan-deleted", details: scope, change: deletedPlan };
+  await changed(request, deps);
+  const parts = await finishDeletion(await plans.get(path.id), scope, actorName(actor), deps);
+  return { dryRun: false, plan: await shown(await plans.get(path.id), deps), ...parts };
+}
+
+export async function forgetStandby(
+  { path, actor }: Call<"forgetStandby">,
+  deps: Deps,
+): Promise<Answer<"forgetStandby">> {
+  const { plans } = deps.store;
+  const standby = await forgetStandbyOf(await plans.get(path.id), actorName(actor), deps);
+  return { plan: await shown(await plans.get(path.id), deps), standby };
 }
 
 /** Changes a plan, sets its schedules and its alarm accordingly, and notes who did it. */

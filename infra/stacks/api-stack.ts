@@ -196,12 +196,16 @@ export class ApiStack extends Stack {
   }
 
   #plans(): HandlerFunction {
-    const { bundles, protection, workflow } = this.#props;
+    const { bundles, data, protection, workflow } = this.#props;
     return new HandlerFunction<"api/plans">(this, "Plans", {
       name: "api/plans",
       bundle: bundles["api/plans"],
-      environment: { ...protection.variables, ...workflow.alarming.environment },
-      statements: [...protection.statements, ...workflow.alarming.statements],
+      environment: {
+        ...protection.variables,
+        ...workflow.alarming.environment,
+        BUCKET_NAME: data.bucket.bucketName,
+      },
+      statements: [...protection.statements, ...workflow.alarming.statements, markPruned(data.bucket)],
     });
   }
 

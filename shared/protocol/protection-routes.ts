@@ -1,5 +1,6 @@
 /** The operations on protection plans; a part of `routes.ts`. */
-import { NewPlan, Plan, PlanEdit, Run } from "./protection.ts";
+import { z } from "zod";
+import { DeletionScope, ForgottenStandby, NewPlan, Plan, PlanDeletion, PlanEdit, Run } from "./protection.ts";
 import { list, Page, type Route } from "./route.ts";
 
 export const protectionRoutes = {
@@ -85,8 +86,19 @@ export const protectionRoutes = {
     path: "/plans/{id}",
     handler: "plans",
     auth: "user",
-    summary: "Deletes a protection plan and stops its run. Its recovery points stay.",
-    response: Plan,
+    summary:
+      "Deletes a protection plan and stops its run. Its recovery points and its standby stay, unless the query says otherwise.",
+    query: DeletionScope,
+    response: PlanDeletion,
+    status: 200,
+  },
+  forgetStandby: {
+    method: "DELETE",
+    path: "/plans/{id}/standby",
+    handler: "plans",
+    auth: "user",
+    summary: "Keeps no standby of a plan any more, and has its target host remove the images.",
+    response: z.object({ plan: Plan, standby: ForgottenStandby.nullable() }),
     status: 200,
   },
 } as const satisfies Record<string, Route>;

@@ -80,6 +80,16 @@ export const PlanEdit = z
   });
 export type PlanEdit = z.infer<typeof PlanEdit>;
 
+/** What goes with a plan that is deleted. */
+export const DeletionScope = z.strictObject({
+  /** `prune`: its recovery points are pruned, and collected a week later. */
+  points: z.enum(["keep", "prune"]).default("keep"),
+  /** `forget`: its target host removes the standby's images. */
+  standby: z.enum(["keep", "forget"]).default("keep"),
+  dryRun: z.enum(["true", "false"]).default("false"),
+});
+export type DeletionScope = z.infer<typeof DeletionScope>;
+
 export const PlanState = z.enum(["active", "paused", "deleted"]);
 export type PlanState = z.infer<typeof PlanState>;
 
@@ -176,3 +186,26 @@ export const Plan = z.object({
   createdAt: Timestamp,
 });
 export type Plan = z.infer<typeof Plan>;
+
+/**
+ * A standby that its plan no longer keeps. `ordered`: the target host removes the images, once it is
+ * connected. `left`: the target host was revoked, so the images are still where they were. `none`: no run has
+ * made any.
+ */
+export const ForgottenStandby = z.object({
+  targetId: AgentId,
+  images: z.enum(["ordered", "left", "none"]),
+});
+export type ForgottenStandby = z.infer<typeof ForgottenStandby>;
+
+export const PlanDeletion = z.object({
+  dryRun: z.boolean(),
+  plan: Plan,
+  /** The recovery points that were pruned, or would be. */
+  points: z.array(PointId),
+  /** The standby that was forgotten, or would be; `null`: none. */
+  standby: ForgottenStandby.nullable(),
+  /** This run is being stopped. Until it has ended, no points and no standby go: repeat the request then. */
+  waitsFor: RunId.nullable(),
+});
+export type PlanDeletion = z.infer<typeof PlanDeletion>;

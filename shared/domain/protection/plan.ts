@@ -155,6 +155,13 @@ export function standbyAt(plan: PlanRecord, pointId: string): PlanRecord {
   return plan.standbyPointId === pointId ? plan : { ...plan, standbyPointId: pointId };
 }
 
+/** The plan without a standby on this target host. */
+export function withoutStandby(plan: PlanRecord, targetId: string): PlanRecord {
+  if (plan.standbyTargetId !== targetId) return plan;
+  const { standbyTargetId: _, standbyPointId: _point, ...rest } = plan;
+  return rest;
+}
+
 function positionOf({ anchorAt, dueAt }: PlanRecord): PlanPosition | undefined {
   return dueAt === undefined ? undefined : { anchor: Date.parse(anchorAt), due: Date.parse(dueAt) };
 }
