@@ -5,10 +5,12 @@ import { AgentRecords, recordKeyOf } from "../commands/agent-records.ts";
 import { bootCheckExecutor } from "../commands/boot-check.ts";
 import { checkRepositoryExecutor } from "../commands/check-repository.ts";
 import { ConversionImages, WrittenImages } from "../commands/conversion-images.ts";
+import { MachineRecord, machineExecutors } from "../commands/machine.ts";
 import { materialiseExecutor } from "../commands/materialise.ts";
 import { releaseExecutor } from "../commands/release.ts";
 import { verifyExecutor } from "../commands/verify.ts";
 import type { Hypervisor } from "../hypervisor/hypervisor.ts";
+import { Libvirt } from "../hypervisor/libvirt/libvirt.ts";
 import { qemu } from "../hypervisor/qemu/qemu.ts";
 import { collectInventory } from "../inventory/inventory.ts";
 import type { Repository } from "../repository/repository.ts";
@@ -59,6 +61,20 @@ export const targetRole: Role = async ({ identity, settings, cloud, machine, dat
       "boot-check": bootCheckExecutor({ hypervisor, images, agentId, evidence: cloud.store }),
       ...standbyExecutors({ repository, standbys, images, random: cloud.random }),
       "check-repository": checkRepositoryExecutor({ repository, random: cloud.random }),
+      ...machineExecutors({
+        keepers: { libvirt: new Libvirt() },
+        records: new AgentRecords({
+          ...{
+            dataDir,
+            folder: "machines",
+            suffix: ".json",
+            schema: MachineRecord,
+            key: recordKeyOf(identity),
+          },
+        }),
+        images,
+        agentId,
+      }),
       release: releaseExecutor((conversionId) => images.remove(conversionId)),
     },
   };

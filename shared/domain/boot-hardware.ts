@@ -1,7 +1,8 @@
 /** The virtual hardware on which a source's clone boots. */
 import { type Inventory, UNKNOWN } from "../protocol/inventory.ts";
 
-const ESP = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b";
+/** The type of an EFI system partition in a GPT. */
+export const ESP_TYPE = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b";
 const BIOS_BOOT = "21686148-6449-6e6f-744e-656564454649";
 const MIB = 1024 * 1024;
 
@@ -15,7 +16,7 @@ export function bootFirmware(inventory: Inventory | undefined, disks: readonly s
   const kind = inventory?.firmware.kind ?? UNKNOWN;
   if (kind !== UNKNOWN && chosen.some((disk) => disk.kind === "device")) return kind;
   const types = chosen.flatMap((disk) => disk.partitions.map((partition) => partition.type));
-  return types.includes(ESP) && !types.includes(BIOS_BOOT) ? "uefi" : "bios";
+  return types.includes(ESP_TYPE) && !types.includes(BIOS_BOOT) ? "uefi" : "bios";
 }
 
 /** Enough for any supported system to reach its login prompt, but not more than the source has. */

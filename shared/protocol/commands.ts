@@ -7,6 +7,13 @@ import { BootImageReference, Sha256 } from "./boot-image.ts";
 import { BootReceipt, BootReceiptItem } from "./boot-receipt.ts";
 import { DiskFormat, Timestamp } from "./common.ts";
 import {
+  DefinedMachine,
+  HypervisorKind,
+  MachineName,
+  MachineShape,
+  machinePowerCommands,
+} from "./defined-machine.ts";
+import {
   AgentId,
   CommandId,
   ConversionId,
@@ -310,6 +317,37 @@ export const commandKinds = {
     }),
     output: RepositoryChecked,
   },
+
+  /**
+   * Defines a virtual machine with the written disks, switched off, or makes the owner's earlier machine
+   * equal to this one. Never replaces a machine that this agent did not define.
+   */
+  "define-machine": {
+    input: z.object({
+      ...target,
+      disks: disksOf(WrittenDisk),
+      hypervisor: HypervisorKind,
+      name: MachineName,
+      /** What the source calls itself: any text. */
+      title: z.string().max(256),
+      shape: MachineShape,
+      /** The disk that an operator chose to boot. */
+      bootDisk: DiskName.optional(),
+      /** The disks that the source's own mounts show its firmware could have started; none if unknown. */
+      systemDisks: z.array(DiskName).max(256),
+      /** Whether only to say what would be defined. */
+      dryRun: z.boolean(),
+    }),
+    output: z.object({
+      machine: DefinedMachine,
+      /** Only of a dry run: the documents or files, by name. */
+      definitions: z
+        .array(z.object({ name: z.string().max(4096), text: z.string().max(262_144) }))
+        .optional(),
+    }),
+  },
+
+  ...machinePowerCommands,
 
   /**
    * Releases what a conversion or drill used on this machine: removes images, capture

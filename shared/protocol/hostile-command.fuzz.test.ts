@@ -41,11 +41,34 @@ const good: Record<CommandKind, Record<string, unknown>> = {
   "report-boot-state": { conversionId: "cnv_1" },
   "attest-boot-state": { conversionId: "cnv_1", requestedBy: "ada" },
   "check-repository": { ownerId: "chk_1", sourceId: "agt_1", pointIds: ["rp_1", "rp_2"], whole: false },
+  "define-machine": {
+    ...{ ...target, disks: [written], hypervisor: "libvirt", name: "web1", title: "web1", dryRun: false },
+    bootDisk: "sda",
+    systemDisks: ["sda"],
+    shape: {
+      ...{ cpuCount: 1, memoryMiB: 512, firmware: "bios", diskBus: "sata", cardModel: "e1000", clock: "utc" },
+      acceleration: "if-offered",
+      cards: [{ address: "52:54:00:00:00:01", link: { kind: "bridge", bridge: "br0", vlan: 5 } }],
+    },
+  },
+  "power-machine": { ownerId: "cnv_1", power: "on", atOnce: false },
+  "remove-machine": { ownerId: "cnv_1", disks: false },
   release: { ownerId: "cnv_1" },
 };
 const kinds = Object.keys(good) as CommandKind[];
 
-const NAMES = new Set(["conversionId", "ownerId", "planId", "sourceId", "pointId", "disk", "name", "id"]);
+const NAMES = new Set([
+  "conversionId",
+  "ownerId",
+  "planId",
+  "sourceId",
+  "pointId",
+  "disk",
+  "name",
+  "id",
+  "bridge",
+  "bootDisk",
+]);
 
 /** Every value that becomes one part of a path or key; a boot image's files may be in folders. */
 function names(value: unknown): string[] {
@@ -86,6 +109,7 @@ test.each([
   "apply-to-standby",
   "clone-standby",
   "boot-check",
+  "define-machine",
   "commit-recovery-point",
 ] as const)("%s with disks whose names differ only by case, or not at all, is refused", (kind) => {
   const [disk] = good[kind].disks as object[];

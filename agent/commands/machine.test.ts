@@ -1,0 +1,125 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { CommandInput } from "#shared/protocol/commands.ts";
+import { Libvirt } from "../hypervisor/libvirt/libvirt.ts";
+import { MemoryLibvirt } from "../hypervisor/testing/memory-libvirt.ts";
+import { printingDisk } from "../hypervisor/testing/tiny-guest.ts";
+import { AgentRecords, recordKeyOf } from "./agent-records.ts";
+import { ConversionImages, WrittenImages } from "./conversion-images.ts";
+import { MachineRecord, machineExecutors } from "./machine.ts";
+
+const context = {
+  commandId: "c1",
+  requestedBy: "ada",
+  signal: new AbortController().signal,
+  progress: () => {},
+  retract: async () => {},
+};
+const disk = { name: "sda", sizeBytes: 2 ** 20 };
+let dir: string;
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "causeway-machine-"));
+  // Where libvirt is installed, its user must reach the images.
+  chmodSync(dir, 0o711);
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+/** A target host that has written one bootable disk for `cnv_1`. */
+async function world() {
+  const options = { dataDir: dir, suffix: ".json", key: recordKeyOf({ keyPem: "key" }) };
+  const images = new ConversionImages(
+    join(dir, "images"),
+    new AgentRecords({ ...options, folder: "written-images", schema: WrittenImages }),
+  );
+  const written = { sourceId: "agt_1", pointId: "rp_1", format: "raw" as const, disks: [disk] };
+  await images.begin("cnv_1", written);
+  const path = images.pathOf("cnv_1", "sda", "raw");
+  writeFileSync(path, printingDisk("x"));
+  await images.finish("cnv_1", written);
+  const records = new AgentRecords({ ...options, folder: "machines", schema: MachineRecord });
+  const virsh = new MemoryLibvirt();
+  const libvirt = new Libvirt(virsh);
+  const executors = machineExecutors({ keepers: { libvirt }, records, images, agentId: "agt_2" });
+  const input: CommandInput<"define-machine"> = {
+    ...{ ownerId: "cnv_1", sourceId: "agt_1", pointId: "rp_1", disks: [{ ...disk, path, format: "raw" }] },
+    ...{ hypervisor: "libvirt", name: "web1", title: "web1", systemDisks: [], dryRun: false },
+    shape: {
+      ...{ cpuCount: 1, memoryMiB: 64, firmware: "bios", diskBus: "sata", cardModel: "e1000", clock: "utc" },
+      ...{ acceleration: "software", cards: [] },
+    },
+  };
+  return {
+    virsh,
+    images,
+    records,
+    define: (changes: Partial<CommandInput<"define-machine">> = {}) =>
+      executors["define-machine"]({ ...input, ...changes }, context),
+    power: (power: "on" | "off") =>
+      executors["power-machine"]({ ownerId: "cnv_1", power, atOnce: true }, context),
+    remove: (disks: boolean) => executors["remove-machine"]({ ownerId: "cnv_1", disks }, context),
+  };
+}
+
+const defined = (virsh: MemoryLibvirt) => virsh.items[""].map(({ name }) => name);
+
+test("a dry run shows the documents and defines nothing", async () => {
+  const { virsh, records, define } = await world();
+  const { machine, definitions } = await define({ dryRun: true });
+  expect(machine).toMatchObject({ name: "web1", bootDisk: "sda", bootReason: "it is the only disk" });
+  expect(definitions?.map(({ name }) => name)).toEqual(["pool", "domain"]);
+  expect(defined(virsh)).toEqual([]);
+  expect(await records.read("cnv_1")).toBeUndefined();
+});
+
+test("what is about to be defined is recorded first, so that a killed agent finds and removes it", async () => {
+  const { virsh, records, define, remove } = await world();
+  virsh.failAt = 1;
+  await expect(define()).rejects.toThrow("killed");
+  expect(await records.read("cnv_1")).toMatchObject({ machine: { name: "web1" } });
+  await define();
+  await remove(false);
+  expect(defined(virsh)).toEqual([]);
+  expect(await records.read("cnv_1")).toBeUndefined();
+});
+
+test("a machine is removed without its disks, and with them only if asked", async () => {
+  const { virsh, images, define, remove } = await world();
+  const wanted = {
+    ...{ ownerId: "cnv_1", sourceId: "agt_1", pointId: "rp_1" },
+    disks: [{ ...disk, path: images.pathOf("cnv_1", "sda", "raw"), format: "raw" as const }],
+  };
+  await define();
+  expect(await remove(false)).toEqual({ disksRemoved: false });
+  expect((await images.require(wanted)).disks).toHaveLength(1);
+  await define();
+  expect(await remove(true)).toEqual({ disksRemoved: true });
+  await expect(images.require(wanted)).rejects.toMatchObject({ name: "ImagesNotOursError" });
+  expect(await remove(true)).toEqual({ disksRemoved: true });
+  expect(defined(virsh)).toEqual([]);
+});
+
+test("a machine that gets another name leaves none of the old name behind, unless it is on", async () => {
+  const { virsh, define, power } = await world();
+  await define();
+  await power("on");
+  await expect(define({ name: "web2" })).rejects.toMatchObject({ name: "MachineRunningError" });
+  await power("off");
+  await define({ name: "web2" });
+  expect(defined(virsh)).toEqual(["web2"]);
+});
+
+test("images that this agent did not write are never given to a machine", async () => {
+  const { virsh, define } = await world();
+  const disks = [{ ...disk, path: "/etc/shadow", format: "raw" as const }];
+  await expect(define({ disks })).rejects.toMatchObject({ name: "ImagesNotOursError" });
+  await expect(define({ ownerId: "cnv_2" })).rejects.toMatchObject({ name: "ImagesNotOursError" });
+  expect(defined(virsh)).toEqual([]);
+});
+
+test("a machine that is not defined cannot be switched on", async () => {
+  const { power } = await world();
+  await expect(power("on")).rejects.toMatchObject({ name: "MachineNotDefinedError" });
+});

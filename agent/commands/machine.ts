@@ -1,0 +1,117 @@
+import { hash } from "node:crypto";
+import { z } from "zod";
+import { MachineNotDefinedError, MachineRunningError } from "#shared/errors.ts";
+import { canonicalJson } from "#shared/protocol/canonical-json.ts";
+import type { CommandInput, CommandOutput } from "#shared/protocol/commands.ts";
+import { DefinedMachine, type HypervisorKind } from "#shared/protocol/defined-machine.ts";
+import { chooseBootDisk, startableDisks } from "../hypervisor/boot-disk.ts";
+import { KeptMachine, type MachineKeeper } from "../hypervisor/machine-keeper.ts";
+import type { AgentRecords } from "./agent-records.ts";
+import type { ConversionImages } from "./conversion-images.ts";
+import type { ExecutionContext, Executors } from "./executor.ts";
+
+/** Written before anything is done to the machine, so that an interrupted command finds what it has begun. */
+export const MachineRecord = z.strictObject({ machine: KeptMachine });
+export type MachineRecord = z.infer<typeof MachineRecord>;
+
+export interface MachineDeps {
+  keepers: Readonly<Record<HypervisorKind, MachineKeeper>>;
+  records: Pick<AgentRecords<MachineRecord>, "read" | "write" | "forget">;
+  images: Pick<ConversionImages, "require" | "remove">;
+  agentId: string;
+}
+
+type MachineKind = "define-machine" | "power-machine" | "remove-machine";
+
+/** What a target host does with the machines that it defines. */
+export function machineExecutors(deps: MachineDeps): Required<Pick<Executors, MachineKind>> {
+  return {
+    "define-machine": (input) => define(deps, input),
+    "power-machine": (input, context) => power(deps, input, context),
+    "remove-machine": (input) => remove(deps, input),
+  };
+}
+
+async function define(
+  deps: MachineDeps,
+  input: CommandInput<"define-machine">,
+): Promise<CommandOutput<"define-machine">> {
+  const machine = await planned(deps, input);
+  const keeper = deps.keepers[machine.hypervisor];
+  if (input.dryRun) return { machine: shown(machine), definitions: await keeper.draft(machine) };
+  const before = (await deps.records.read(input.ownerId))?.machine;
+  if (before) await makeWay(deps, before, machine);
+  await deps.records.write(input.ownerId, { machine });
+  await keeper.define(machine);
+  return { machine: shown(machine) };
+}
+
+/** The machine that the command asks for, made of the images that this agent wrote. */
+async function planned(deps: MachineDeps, input: CommandInput<"define-machine">): Promise<KeptMachine> {
+  const { ownerId, hypervisor, name, title, shape, systemDisks, bootDisk } = input;
+  const { folder, disks } = await deps.images.require(input);
+  const { disk, reason } = chooseBootDisk({
+    disks: disks.map((one) => one.name),
+    named: bootDisk,
+    systemDisks,
+    startable: await startableDisks(disks, shape.firmware),
+  });
+  return {
+    ...{ ownerId, agentId: deps.agentId, hypervisor, name, title, shape, folder },
+    uuid: machineUuid(deps.agentId, ownerId),
+    disks: disks.map((one) => ({ name: one.name, path: one.path, format: one.format })),
+    bootDisk: disk,
+    bootReason: reason,
+  };
+}
+
+/** An earlier machine of another name or hypervisor is removed first, so that there are never two. */
+async function makeWay({ keepers }: MachineDeps, before: KeptMachine, next: KeptMachine): Promise<void> {
+  if (canonicalJson(before) === canonicalJson(next)) return;
+  const keeper = keepers[before.hypervisor];
+  if ((await keeper.power(before)) === "on") throw new MachineRunningError(before.name, "defined again");
+  if (before.hypervisor !== next.hypervisor || before.name !== next.name) await keeper.undefine(before);
+}
+
+async function power(
+  deps: MachineDeps,
+  { ownerId, power: wanted, atOnce }: CommandInput<"power-machine">,
+  { signal }: ExecutionContext,
+): Promise<CommandOutput<"power-machine">> {
+  const machine = (await deps.records.read(ownerId))?.machine;
+  const keeper = machine && deps.keepers[machine.hypervisor];
+  if (!machine || !keeper || (await keeper.power(machine)) === undefined)
+    throw new MachineNotDefinedError(ownerId);
+  if (wanted === "on") await keeper.start(machine);
+  else await keeper.stop(machine, { atOnce, signal });
+  return { machine: shown(machine), power: wanted };
+}
+
+/** The record goes last: a command that was interrupted finds the machine again. */
+async function remove(
+  { records, keepers, images }: MachineDeps,
+  { ownerId, disks }: CommandInput<"remove-machine">,
+): Promise<CommandOutput<"remove-machine">> {
+  const machine = (await records.read(ownerId))?.machine;
+  if (machine) await keepers[machine.hypervisor].undefine(machine);
+  if (disks) await images.remove(ownerId);
+  if (machine) await records.forget(ownerId);
+  return { disksRemoved: disks };
+}
+
+function shown(machine: KeptMachine): DefinedMachine {
+  return DefinedMachine.parse(machine);
+}
+
+/** The same for each command of this owner on this target host, and on no other. */
+function machineUuid(agentId: string, ownerId: string): string {
+  const digest = hash("sha256", canonicalJson(["causeway machine", agentId, ownerId]), "hex");
+  // Version 8: made of what its maker likes (RFC 9562).
+  const parts = [
+    digest.slice(0, 8),
+    digest.slice(8, 12),
+    `8${digest.slice(13, 16)}`,
+    `8${digest.slice(17, 20)}`,
+  ];
+  return [...parts, digest.slice(20, 32)].join("-");
+}

@@ -1,0 +1,113 @@
+import { expect, test } from "vitest";
+import { keptMachine } from "../testing/kept-machine.ts";
+import { MemoryLibvirt } from "../testing/memory-libvirt.ts";
+import { Libvirt } from "./libvirt.ts";
+
+const machine = keptMachine();
+const { signal } = new AbortController();
+const OTHER = "11111111-2222-4333-8444-555555555555";
+
+function world() {
+  const virsh = new MemoryLibvirt();
+  return { virsh, libvirt: new Libvirt(virsh, { shutdownLimitSeconds: 2 }) };
+}
+
+const names = ({ items }: MemoryLibvirt) => Object.values(items).map((all) => all.map(({ name }) => name));
+
+test("a machine is defined, started, stopped and removed with its pool and its isolated network", async () => {
+  const { virsh, libvirt } = world();
+  await libvirt.define(machine);
+  expect(names(virsh)).toEqual([["web1"], ["web1-isolated"], ["web1"]]);
+  expect(await libvirt.power(machine)).toBe("off");
+  await libvirt.start(machine);
+  await libvirt.start(machine);
+  expect(await libvirt.power(machine)).toBe("on");
+  await libvirt.stop(machine, { atOnce: false, signal });
+  await libvirt.undefine(machine);
+  await libvirt.undefine(machine);
+  expect(names(virsh)).toEqual([[], [], []]);
+  expect(virsh.calls.filter((call) => /storage|pool-delete/.test(call))).toEqual([]);
+});
+
+test("an agent that is killed after any call to libvirt finishes the same when it is asked again", async () => {
+  for (let failAt = 1; ; failAt++) {
+    const { virsh, libvirt } = world();
+    const all = async () => {
+      await libvirt.define(machine);
+      await libvirt.start(machine);
+      await libvirt.stop(machine, { atOnce: true, signal });
+    };
+    virsh.failAt = failAt;
+    const isInterrupted = await all().then(
+      () => false,
+      () => true,
+    );
+    if (!isInterrupted) break;
+    // As the agent does: the interrupted command again, which may find its machine on.
+    if ((await libvirt.power(machine)) === "on") await libvirt.stop(machine, { atOnce: true, signal });
+    await all();
+    expect(names(virsh)).toEqual([["web1"], ["web1-isolated"], ["web1"]]);
+    virsh.failAt = virsh.calls.length + (failAt % 9) + 1;
+    await libvirt.undefine(machine).catch(() => undefined);
+    await libvirt.undefine(machine);
+    expect(names(virsh)).toEqual([[], [], []]);
+  }
+});
+
+test.each(["", "net-", "pool-"] as const)(
+  "something else of the same name (%s) is not replaced, and nothing is defined",
+  async (kind) => {
+    const { virsh, libvirt } = world();
+    virsh.add(kind, { uuid: OTHER, name: kind === "net-" ? "web1-isolated" : "web1" });
+    const before = names(virsh);
+    await expect(libvirt.define(machine)).rejects.toMatchObject({ name: "MachineNotOursError" });
+    expect(names(virsh)).toEqual(before);
+    await libvirt.undefine(machine);
+    expect(names(virsh)).toEqual(before);
+  },
+);
+
+test("a machine with our uuid that is not marked as this conversion's is neither replaced nor removed", async () => {
+  const { virsh, libvirt } = world();
+  virsh.add("", { uuid: machine.uuid, name: "web1" });
+  await expect(libvirt.define(machine)).rejects.toMatchObject({ name: "MachineNotOursError" });
+  await expect(libvirt.undefine(machine)).rejects.toMatchObject({ name: "MachineNotOursError" });
+  expect(names(virsh)[0]).toEqual(["web1"]);
+});
+
+test("a machine that is on is neither defined again nor removed", async () => {
+  const { virsh, libvirt } = world();
+  await libvirt.define(machine);
+  await libvirt.start(machine);
+  await expect(libvirt.define(machine)).rejects.toMatchObject({ name: "MachineRunningError" });
+  await expect(libvirt.undefine(machine)).rejects.toMatchObject({ name: "MachineRunningError" });
+  expect(names(virsh)[0]).toEqual(["web1"]);
+});
+
+test("a system that does not obey its power button is left on, and is switched off only if asked", async () => {
+  const { virsh, libvirt } = world();
+  await libvirt.define(machine);
+  await libvirt.start(machine);
+  virsh.obeys = false;
+  const stop = libvirt.stop(machine, { atOnce: false, signal });
+  await expect(stop).rejects.toMatchObject({ name: "MachineNotStoppedError" });
+  expect(await libvirt.power(machine)).toBe("on");
+  await libvirt.stop(machine, { atOnce: true, signal });
+  expect(await libvirt.power(machine)).toBe("off");
+});
+
+test.each([
+  [{ kind: "bridge", bridge: "nobridge0" }, "there is no such link"],
+  [{ kind: "network", network: "absent" }, "libvirt has no network absent"],
+  [{ kind: "network", network: "asleep" }, "is not active"],
+] as const)("a card at %j is refused before anything is defined", async (link, why) => {
+  const { virsh, libvirt } = world();
+  virsh.add("net-", { uuid: OTHER, name: "asleep" });
+  const shape = { ...machine.shape, cards: [{ address: "52:54:00:00:00:01", link }] };
+  const define = libvirt.define(keptMachine({ shape }));
+  await expect(define).rejects.toMatchObject({
+    name: "MachineUnsupportedError",
+    message: expect.stringContaining(why),
+  });
+  expect(names(virsh)).toEqual([[], ["asleep"], []]);
+});

@@ -1,0 +1,186 @@
+import { setTimeout } from "node:timers/promises";
+import {
+  HypervisorFailedError,
+  MachineNotOursError,
+  MachineNotStoppedError,
+  MachineRunningError,
+} from "#shared/errors.ts";
+import type { MachinePower } from "#shared/protocol/defined-machine.ts";
+import type { KeptMachine, MachineKeeper } from "../machine-keeper.ts";
+import { findUefiFirmware } from "../qemu/uefi-firmware.ts";
+import { domainXml, isolatedNetworkName, isolatedNetworkXml, METADATA_URI, poolXml } from "./domain.ts";
+import { openVswitchBridges, requireLinks } from "./host-network.ts";
+import { qemuUser, requireReachable } from "./images-access.ts";
+import { localVirsh, type Virsh } from "./virsh.ts";
+
+const SHUTDOWN_LIMIT_SECONDS = 300;
+/** A system that is still starting misses the button, so it is pressed again. */
+const PRESS_AGAIN_SECONDS = 20;
+const LOOK_AGAIN_MS = 1000;
+
+/** How libvirt calls its kinds of things, and the document of each. */
+const KINDS = {
+  machine: { list: ["list", "--all"], define: "define" },
+  network: { list: ["net-list", "--all"], define: "net-define" },
+  pool: { list: ["pool-list", "--all"], define: "pool-define" },
+} as const;
+type Kind = keyof typeof KINDS;
+
+/** Machines of libvirt on this host. Everything of it has the machine's uuid, and is recognised by that. */
+export class Libvirt implements MachineKeeper {
+  readonly kind = "libvirt";
+  readonly #virsh: Virsh;
+  readonly #shutdownLimitSeconds: number;
+
+  constructor(virsh: Virsh = localVirsh, { shutdownLimitSeconds = SHUTDOWN_LIMIT_SECONDS } = {}) {
+    this.#virsh = virsh;
+    this.#shutdownLimitSeconds = shutdownLimitSeconds;
+  }
+
+  async draft(machine: KeptMachine) {
+    const { shape, folder } = machine;
+    // First, because it says whether libvirt is there.
+    const version = await this.#virsh.run(["version", "--daemon"]);
+    const openVswitch = await openVswitchBridges(shape.cards);
+    await requireLinks(shape.cards, { virsh: this.#virsh, version, openVswitch });
+    await requireReachable(folder, await qemuUser());
+    const uefi = shape.firmware === "uefi" ? await findUefiFirmware() : undefined;
+    const kvm = shape.acceleration === "if-offered" && (await this.#offersKvm());
+    const isolated = hasIsolatedCard(machine);
+    return [
+      { name: "pool", text: poolXml(machine) },
+      ...(isolated ? [{ name: "network", text: isolatedNetworkXml(machine) }] : []),
+      { name: "domain", text: domainXml(machine, { kvm, uefi, openVswitch }) },
+    ];
+  }
+
+  async define(machine: KeptMachine): Promise<void> {
+    const drafts = await this.draft(machine);
+    await this.#requireOurs("machine", machine, machine.name);
+    await this.#requireOurs("network", machine, isolatedNetworkName(machine.name));
+    await this.#requireOurs("pool", machine, machine.name);
+    if ((await this.power(machine)) === "on") throw new MachineRunningError(machine.name, "defined again");
+    const kinds = { pool: "pool", network: "network", domain: "machine" } as const;
+    for (const { name, text } of drafts) {
+      const kind = kinds[name as keyof typeof kinds];
+      // A pool or network that is there is the same, and may be in use.
+      if (kind !== "machine" && (await this.#has(kind, machine.uuid))) continue;
+      await this.#virsh.run([KINDS[kind].define, "/dev/stdin"], text);
+    }
+    await this.#activate("pool", machine.uuid);
+    if (hasIsolatedCard(machine)) await this.#activate("network", machine.uuid);
+  }
+
+  async power({ uuid }: KeptMachine): Promise<MachinePower | undefined> {
+    if (!(await this.#has("machine", uuid))) return undefined;
+    const state = (await this.#virsh.run(["domstate", "--domain", uuid])).trim();
+    // Paused machines and those that are shutting down still have their disks open.
+    return ["shut off", "crashed"].includes(state) ? "off" : "on";
+  }
+
+  async start(machine: KeptMachine): Promise<void> {
+    if ((await this.power(machine)) === "on") return;
+    if (hasIsolatedCard(machine)) await this.#activate("network", machine.uuid);
+    await this.#virsh.run(["start", "--domain", machine.uuid]);
+  }
+
+  async stop(machine: KeptMachine, { atOnce, signal }: { atOnce: boolean; signal: AbortSignal }) {
+    const { name, uuid } = machine;
+    for (let waited = 0; (await this.power(machine)) === "on"; waited += LOOK_AGAIN_MS / 1000) {
+      if (waited >= this.#shutdownLimitSeconds) throw new MachineNotStoppedError(name, waited);
+      try {
+        if (atOnce) await this.#virsh.run(["destroy", "--domain", uuid]);
+        else if (waited % PRESS_AGAIN_SECONDS === 0) await this.#virsh.run(["shutdown", "--domain", uuid]);
+      } catch (error) {
+        // It may have ended by itself in between.
+        if ((await this.power(machine)) === "on") throw error;
+      }
+      if (!atOnce) await setTimeout(LOOK_AGAIN_MS, undefined, { signal });
+    }
+  }
+
+  async undefine(machine: KeptMachine): Promise<void> {
+    const { name, uuid } = machine;
+    const power = await this.power(machine);
+    if (power === "on") throw new MachineRunningError(name, "removed");
+    if (power === "off") {
+      await this.#requireOurs("machine", machine, name);
+      // `--nvram`, without which libvirt refuses to remove a machine with UEFI. Never `--remove-all-storage`.
+      await this.#virsh.run(["undefine", "--domain", uuid, "--nvram", "--snapshots-metadata"]);
+    }
+    await this.#remove("network", uuid);
+    // Not `pool-delete`, which removes the folder.
+    await this.#remove("pool", uuid);
+  }
+
+  /**
+   * Throws `MachineNotOursError` if something else has the name, or if what has our uuid was not made for
+   * this conversion.
+   */
+  async #requireOurs(kind: Kind, { uuid, ownerId }: KeptMachine, name: string): Promise<void> {
+    const all = await this.#all(kind);
+    const other = all.find((one) => one.name === name && one.uuid !== uuid);
+    if (other) throw new MachineNotOursError(`libvirt's ${kind} ${name}`, "Causeway did not define it");
+    const own = all.find((one) => one.uuid === uuid);
+    if (!own) return;
+    if (own.name !== name)
+      throw new MachineNotOursError(`libvirt's ${kind} ${own.name}`, "it has the uuid of another one");
+    if (kind === "machine" && !(await this.#isMarked(uuid, ownerId)))
+      throw new MachineNotOursError(`libvirt's machine ${name}`, `it is not marked as made for ${ownerId}`);
+  }
+
+  async #isMarked(uuid: string, ownerId: string): Promise<boolean> {
+    const args = ["metadata", "--domain", uuid, "--uri", METADATA_URI, "--config"];
+    const metadata = await this.#virsh.run(args).catch((error) => {
+      if (error instanceof HypervisorFailedError) return "";
+      throw error;
+    });
+    return /<machine [^>]*\bowner=(["'])([^"']*)\1/.exec(metadata)?.[2] === ownerId;
+  }
+
+  async #all(kind: Kind): Promise<{ uuid: string; name: string }[]> {
+    const listed = await this.#virsh.run([...KINDS[kind].list, "--uuid", "--name"]);
+    return listed.split("\n").flatMap((line) => {
+      const [, uuid, name] = /^\s*([0-9a-f-]{36})\s+(.*\S)\s*$/.exec(line) ?? [];
+      return uuid && name ? [{ uuid, name }] : [];
+    });
+  }
+
+  async #has(kind: Kind, uuid: string): Promise<boolean> {
+    return (await this.#all(kind)).some((one) => one.uuid === uuid);
+  }
+
+  async #activate(kind: "network" | "pool", uuid: string): Promise<void> {
+    const prefix = kind === "network" ? "net" : "pool";
+    if (await this.#isActive(kind, uuid)) return;
+    await this.#virsh.run([`${prefix}-start`, uuid]);
+    await this.#virsh.run([`${prefix}-autostart`, uuid]);
+  }
+
+  async #remove(kind: "network" | "pool", uuid: string): Promise<void> {
+    const prefix = kind === "network" ? "net" : "pool";
+    if (!(await this.#has(kind, uuid))) return;
+    if (await this.#isActive(kind, uuid)) await this.#virsh.run([`${prefix}-destroy`, uuid]);
+    await this.#virsh.run([`${prefix}-undefine`, uuid]);
+  }
+
+  async #isActive(kind: "network" | "pool", uuid: string): Promise<boolean> {
+    const prefix = kind === "network" ? "net" : "pool";
+    const active = await this.#virsh.run([`${prefix}-list`, "--uuid"]);
+    return active.includes(uuid);
+  }
+
+  async #offersKvm(): Promise<boolean> {
+    return this.#virsh.run(["domcapabilities", "--virttype", "kvm"]).then(
+      () => true,
+      (error) => {
+        if (error instanceof HypervisorFailedError) return false;
+        throw error;
+      },
+    );
+  }
+}
+
+function hasIsolatedCard({ shape }: KeptMachine): boolean {
+  return shape.cards.some(({ link }) => link.kind === "isolated");
+}

@@ -1,0 +1,49 @@
+import { execFile } from "node:child_process";
+import { HypervisorFailedError, ToolMissingError } from "#shared/errors.ts";
+
+/** libvirt waits for QEMU to start, and for its locks. */
+const LIMIT_MS = 120_000;
+const OUTPUT_BYTES = 4 * 2 ** 20;
+const KEPT_CHARACTERS = 1000;
+
+/** How libvirt's own program is called. Arguments never pass through a shell. */
+export interface Virsh {
+  /**
+   * What it prints. Throws `ToolMissingError` if it is not installed, and `HypervisorFailedError` with its
+   * own words if it fails. `input` is its standard input: `/dev/stdin`.
+   */
+  run(args: readonly string[], input?: string): Promise<string>;
+}
+
+/** The libvirt of this host. */
+export const localVirsh: Virsh = {
+  run(args, input) {
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    const options = {
+      ...{ timeout: LIMIT_MS, killSignal: "SIGKILL" as const, maxBuffer: OUTPUT_BYTES },
+      // Nothing of the agent's environment: its variables could name another host.
+      env: { LC_ALL: "C", PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
+    };
+    const command = ["--quiet", "--connect", "qemu:///system", ...args];
+    const child = execFile("virsh", command, options, (error, output, errors) => {
+      if (!error) resolve(output);
+      else if (error.code === "ENOENT") reject(new ToolMissingError("virsh", "libvirt-clients"));
+      else reject(failure(args, error.killed === true ? `it took more than ${LIMIT_MS / 1000} s` : errors));
+    });
+    // It may end before it has read everything; its status says why.
+    child.stdin?.on("error", () => undefined);
+    child.stdin?.end(input);
+    return promise;
+  },
+};
+
+function failure([action = ""]: readonly string[], errors: string): Error {
+  const said = errors
+    .replace(/^error: /gm, "")
+    .trim()
+    .slice(0, KEPT_CHARACTERS);
+  // libvirt's daemon, or its part for QEMU, is another package than the program.
+  if (said.includes("Failed to connect socket"))
+    return new ToolMissingError("libvirt", "libvirt-daemon-system");
+  return new HypervisorFailedError(`libvirt refused ${action}: ${said.replace(/\s*\n\s*/g, "; ")}`);
+}

@@ -1,0 +1,64 @@
+import { z } from "zod";
+import { DiskFormat } from "#shared/protocol/common.ts";
+import {
+  DefinedMachine,
+  type HypervisorKind,
+  type MachinePower,
+  MachineShape,
+} from "#shared/protocol/defined-machine.ts";
+import { AgentId, DiskName, OwnerId } from "#shared/protocol/ids.ts";
+
+/** Everything that a hypervisor has to know of a machine, and what is recorded of it before it is defined. */
+export const KeptMachine = DefinedMachine.extend({
+  ownerId: OwnerId,
+  agentId: AgentId,
+  /** What the source calls itself: any text, for people. */
+  title: z.string().max(256),
+  shape: MachineShape,
+  /** The folder of the images; the agent's own. */
+  folder: z.string(),
+  /** Images in that folder. The boot disk is one of them. */
+  disks: z
+    .array(z.strictObject({ name: DiskName, path: z.string(), format: DiskFormat }))
+    .min(1)
+    .max(256),
+});
+export type KeptMachine = z.infer<typeof KeptMachine>;
+
+/** A text that defines a part of the machine: a document of libvirt, or a file. */
+export interface Definition {
+  /** What it is for: `domain`, or the path of the file. */
+  name: string;
+  text: string;
+}
+
+/**
+ * Keeps machines that stay, in contrast to the guest of a boot check. Each call may be repeated after an
+ * interruption at any place. None changes an image.
+ */
+export interface MachineKeeper {
+  kind: HypervisorKind;
+  /**
+   * What would be defined. Throws `ToolMissingError` if this hypervisor is not installed, and
+   * `MachineUnsupportedError` if the host lacks what the machine is to have.
+   */
+  draft(machine: KeptMachine): Promise<Definition[]>;
+  /**
+   * Defines the machine, or makes an earlier definition equal to this one. Throws like `draft`, and
+   * `MachineNotOursError` if another machine has its name.
+   */
+  define(machine: KeptMachine): Promise<void>;
+  /** Whether it is on; `undefined` if it is not defined. */
+  power(machine: KeptMachine): Promise<MachinePower | undefined>;
+  /** Switches it on. A machine that is on stays as it is. */
+  start(machine: KeptMachine): Promise<void>;
+  /**
+   * Presses the power button and waits, or switches it off at once. Throws `MachineNotStoppedError`, or the
+   * signal's reason.
+   */
+  stop(machine: KeptMachine, how: { atOnce: boolean; signal: AbortSignal }): Promise<void>;
+  /**
+   * Removes the definition and what belongs to it, but no disk. A machine that is not defined is removed.
+   */
+  undefine(machine: KeptMachine): Promise<void>;
+}

@@ -1,0 +1,84 @@
+import { HypervisorFailedError } from "#shared/errors.ts";
+import type { Virsh } from "../libvirt/virsh.ts";
+
+interface Item {
+  uuid: string;
+  name: string;
+  xml: string;
+  active: boolean;
+}
+
+type Kind = "" | "net-" | "pool-";
+
+/**
+ * What libvirt keeps, in memory, behind the program's commands that Causeway uses. `failAt` makes the call
+ * with this number fail after it took effect, as if the agent had been killed before it saw the answer.
+ */
+export class MemoryLibvirt implements Virsh {
+  readonly items: Record<Kind, Item[]> = { "": [], "net-": [], "pool-": [] };
+  readonly calls: string[] = [];
+  failAt = Number.POSITIVE_INFINITY;
+  /** Whether machines obey their power button. */
+  obeys = true;
+
+  async run(args: readonly string[], input = ""): Promise<string> {
+    this.calls.push(args.join(" "));
+    const output = this.#run(args, input);
+    if (this.calls.length === this.failAt) throw new Error("killed");
+    return output;
+  }
+
+  /** Defines something that Causeway did not. */
+  add(kind: Kind, item: { uuid: string; name: string }): void {
+    this.items[kind].push({ ...item, xml: "<foreign/>", active: false });
+  }
+
+  #run([command = "", ...args]: readonly string[], input: string): string {
+    if (command === "version") return "Running against daemon: 9.0.0\n";
+    if (command === "domcapabilities") throw new HypervisorFailedError("no KVM");
+    const [, prefix = "", action = ""] = /^(net-|pool-)?(.*)$/.exec(command) ?? [];
+    const items = this.items[prefix as Kind];
+    if (action === "list")
+      return items
+        .filter(({ active }) => active || args.includes("--all"))
+        .map(({ uuid, name }) => [args.includes("--uuid") && uuid, args.includes("--name") && name])
+        .map((parts) => `${parts.filter(Boolean).join(" ")}\n`)
+        .join("");
+    if (action === "define") return this.#define(items, input);
+    const wanted = args[0] === "--domain" ? args[1] : args[0];
+    const item = items.find(({ uuid, name }) => uuid === wanted || name === wanted);
+    if (!item) throw new HypervisorFailedError(`there is no ${wanted}`);
+    return this.#act(action, item, items);
+  }
+
+  #define(items: Item[], xml: string): string {
+    const uuid = /<uuid>(.*?)<\/uuid>/.exec(xml)?.[1] ?? "";
+    const name = /<name>(.*?)<\/name>/.exec(xml)?.[1] ?? "";
+    if (items.some((one) => (one.uuid === uuid) !== (one.name === name)))
+      throw new HypervisorFailedError(`${name} is already defined with another uuid`);
+    const known = items.find((one) => one.uuid === uuid);
+    if (known) known.xml = xml;
+    else items.push({ uuid, name, xml, active: false });
+    return "";
+  }
+
+  #act(action: string, item: Item, items: Item[]): string {
+    if (action === "domstate") return item.active ? "running\n" : "shut off\n";
+    if (action === "metadata")
+      return /<causeway:machine.*\/>/.exec(item.xml)?.[0].replace("causeway:", "") ?? "";
+    if (action === "autostart") return "";
+    if (action === "start") return this.#switch(item, true);
+    if (action === "destroy") return this.#switch(item, false);
+    if (action === "shutdown") return this.obeys ? this.#switch(item, false) : "";
+    if (action !== "undefine") throw new HypervisorFailedError(`unknown command ${action}`);
+    if (item.active) throw new HypervisorFailedError("it is active");
+    items.splice(items.indexOf(item), 1);
+    return "";
+  }
+
+  #switch(item: Item, active: boolean): string {
+    if (item.active === active) throw new HypervisorFailedError(`it is already ${active ? "on" : "off"}`);
+    item.active = active;
+    return "";
+  }
+}

@@ -1,0 +1,71 @@
+/** What can be wrong with the virtual machines that a target host defines. */
+import { CausewayError } from "./causeway-error.ts";
+
+/** Another machine, network or storage pool of the hypervisor is in the way. Nothing of it was changed. */
+export class MachineNotOursError extends CausewayError {
+  override readonly name = "MachineNotOursError";
+  readonly retryable = false;
+  readonly hint =
+    "Choose another name with --name, or remove what is in the way: Causeway replaces only what it defined itself.";
+
+  constructor(what: string, why: string) {
+    super(`${what} is not changed: ${why}`);
+  }
+}
+
+/** No machine was defined for this conversion on this target host. */
+export class MachineNotDefinedError extends CausewayError {
+  override readonly name = "MachineNotDefinedError";
+  readonly retryable = false;
+  readonly hint = "Define it first: `causeway machine define`.";
+
+  constructor(ownerId: string) {
+    super(`no machine is defined for ${ownerId}`);
+  }
+}
+
+/** The machine would have to be off for that. */
+export class MachineRunningError extends CausewayError {
+  override readonly name = "MachineRunningError";
+  readonly retryable = false;
+  readonly hint = "Stop it first: `causeway machine stop`.";
+
+  constructor(name: string, action: string) {
+    super(`the machine ${name} is on and cannot be ${action}`);
+  }
+}
+
+/** The system did not react to the power button. It is still running. */
+export class MachineNotStoppedError extends CausewayError {
+  override readonly name = "MachineNotStoppedError";
+  readonly retryable = false;
+  readonly hint =
+    "Shut it down from inside, or switch it off with --at-once: what it has not written to its disks is then lost.";
+
+  constructor(name: string, seconds: number) {
+    super(`the machine ${name} did not shut down within ${seconds} s`);
+  }
+}
+
+/** It is not certain which disk the firmware starts. */
+export class BootDiskUnknownError extends CausewayError {
+  override readonly name = "BootDiskUnknownError";
+  readonly retryable = false;
+  readonly hint = "Name the disk with --boot-disk.";
+
+  constructor(why: string) {
+    super(`it is not known which disk boots: ${why}`);
+  }
+}
+
+/** This host cannot give the machine what it is to have. Nothing was defined. */
+export class MachineUnsupportedError extends CausewayError {
+  override readonly name = "MachineUnsupportedError";
+  readonly retryable = false;
+  readonly hint: string;
+
+  constructor(why: string, hint: string) {
+    super(`the machine cannot be defined here: ${why}`);
+    this.hint = hint;
+  }
+}
