@@ -1,6 +1,6 @@
 /**
  * Compares our capture and restore with other tools in one run: `npm run bench -- [--image FILE] [--runs N]
- * [--only NAME,…] [--json FILE]`.
+ * [--only NAME,…] [--part PART,…] [--json FILE]`.
  */
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
@@ -20,6 +20,7 @@ const { values } = parseArgs({
     image: { type: "string" },
     runs: { type: "string", default: "3" },
     only: { type: "string" },
+    part: { type: "string" },
     json: { type: "string" },
   },
 });
@@ -28,6 +29,10 @@ const cache = join(images, "bench");
 const image = values.image ?? (await debianImage(images));
 const runs = Number(values.runs);
 const wanted = values.only?.split(",");
+const PARTS = ["tools", "agents", "large-disks", "standby"] as const;
+const parts = new Set<string>(values.part?.split(",") ?? PARTS);
+const unknown = [...parts].filter((part) => !PARTS.some((known) => known === part));
+if (unknown.length > 0) throw new Error(`no part ${unknown.join(", ")}; there are ${PARTS.join(", ")}`);
 const contenders = [causeway, restic, borg, qemuImg].filter(({ name }) => !wanted || wanted.includes(name));
 
 /** One capture and one restore, whose result must equal the image. */
@@ -68,7 +73,7 @@ async function agentMemory(): Promise<AgentMemory[]> {
 
 await mkdir(cache, { recursive: true });
 const results = contenders.map(({ name }): Measured => ({ name, captures: [], restores: [] }));
-for (let run = 1; run <= runs; run++) {
+for (let run = 1; run <= runs && parts.has("tools"); run++) {
   // The contenders take turns, so that a noisy minute affects all of them.
   for (const [at, contender] of contenders.entries()) {
     console.error(`run ${run} of ${runs}: ${contender.name}`);
@@ -76,14 +81,17 @@ for (let run = 1; run <= runs; run++) {
     if (measured) await measure(contender, measured);
   }
 }
+/** Whether a part that measures Causeway alone is wanted. */
+const isWanted = (part: (typeof PARTS)[number]) => parts.has(part) && contenders.includes(causeway);
+const compared = parts.has("tools") ? results : [];
 const report = {
   image: await describeImage(image),
   runs,
-  capture: toRows(results.map(({ name, captures }) => ({ name, runs: captures }))),
-  restore: toRows(results.map(({ name, restores }) => ({ name, runs: restores }))),
-  agents: contenders.includes(causeway) ? await agentMemory() : [],
-  largeDisks: contenders.includes(causeway) ? await measureLargeDisks(cache) : [],
-  ...(contenders.includes(causeway) ? { standby: await measureStandbyDelta(image, cache, runs) } : {}),
+  capture: toRows(compared.map(({ name, captures }) => ({ name, runs: captures }))),
+  restore: toRows(compared.map(({ name, restores }) => ({ name, runs: restores }))),
+  agents: isWanted("agents") ? await agentMemory() : [],
+  largeDisks: isWanted("large-disks") ? await measureLargeDisks(cache) : [],
+  ...(isWanted("standby") ? { standby: await measureStandbyDelta(image, cache, runs) } : {}),
 };
 console.log(formatReport(report));
 if (values.json) await writeFile(values.json, `${JSON.stringify(report, null, 2)}\n`);

@@ -36,5 +36,15 @@ test("peers are compared with ours by their medians", () => {
   expect(text).toMatch(/^source agent: 103 MiB .*, 179 MiB /m);
   expect(text).toMatch(/^capture of a disk: 200 MiB in 12 s$/m);
   expect(text).toMatch(/^standby: a delta of 50 MiB applied in 0\.40 s, .* in 0\.20 s: 2\.00 times$/m);
+  expect(
+    formatReport({
+      image: { path: "i", sizeBytes: 1, usedBytes: 1 },
+      runs: 1,
+      capture: [],
+      restore: [],
+      agents: [],
+      largeDisks: [],
+    }),
+  ).not.toContain("capture");
   expect(text).toMatch(/theirs +6\.00 +5\.0-7\.0 .* 0\.50$/m);
 });

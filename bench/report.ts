@@ -81,7 +81,9 @@ export function formatReport(report: BenchReport): string {
         `capture of ${name}: ${peakMiB.toFixed(0)} MiB in ${wallSeconds.toFixed(0)} s`,
     ),
   );
-  const tables = ["", "capture", ...table(capture), "", "restore", ...table(restore)];
+  const titled = (title: string, rows: readonly Row[]) =>
+    rows.length > 0 ? ["", title, ...table(rows)] : [];
+  const tables = [...titled("capture", capture), ...titled("restore", restore)];
   const applied = standby ? ["", describeDelta(standby)] : [];
   return [
     head,

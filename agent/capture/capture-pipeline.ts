@@ -73,7 +73,7 @@ export class CapturePipeline {
     });
     this.#pool = new WorkerPool({
       script: new URL("./capture-worker.ts", import.meta.url),
-      workers,
+      started: workers,
       dataOf: (worker): CaptureWorkerData => ({
         worker,
         geometry: settings,

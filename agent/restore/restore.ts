@@ -44,6 +44,9 @@ export interface DiskSink {
   };
 }
 
+/** The start of a thread costs as much as restoring this; so a small restore has one. */
+const ONE_THREAD_BYTES = 32 * 1024 * 1024;
+
 /** About 26 MiB of shared buffers, and two busy cores. */
 export const defaultRestoreSettings: RestoreGeometry = {
   workers: 2,
@@ -121,7 +124,7 @@ class Restore {
     this.#work = new FirstFailure(options.signal);
     this.#pool = new WorkerPool({
       script: new URL("./restore-worker.ts", import.meta.url),
-      workers,
+      started: 1,
       dataOf: (worker): RestoreWorkerData => ({
         worker,
         geometry: this.#geometry,
@@ -197,7 +200,8 @@ class Restore {
         blocks,
       }),
     );
-    this.#pool.send(this.#slots.assign(), { slot, offset: span.offset, salt: pack.salt, object, units });
+    const worker = this.#slots.assign(this.#bytesFetched > ONE_THREAD_BYTES ? undefined : 1);
+    this.#pool.send(worker, { slot, offset: span.offset, salt: pack.salt, object, units });
   }
 
   async #zero(part: RestorePart): Promise<void> {

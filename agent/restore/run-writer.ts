@@ -1,5 +1,5 @@
 import { writeSync } from "node:fs";
-import { CausewayError } from "#shared/errors.ts";
+import { CausewayError } from "#shared/errors/causeway-error.ts";
 import { BLOCK_BYTES } from "#shared/format/block.ts";
 
 /** Consecutive blocks that follow one another in an output slot. */

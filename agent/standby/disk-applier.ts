@@ -63,6 +63,8 @@ export interface DiskApplierOptions {
 /** The map of what an image equalled can no longer be read: the point was pruned. */
 class EarlierMapLost extends Error {}
 
+type OnParts = (parts: readonly RestorePart[]) => void;
+
 const LEAF_BYTES = FAN_OUT * BLOCK_BYTES;
 
 /** Makes one image equal to a disk of a recovery point. */
@@ -105,10 +107,14 @@ export class DiskApplier {
     const isSame = holds.contentHash === disk.contentHash && holds.sizeBytes === disk.sizeBytes;
     if (isSame && interrupted.length === 0) return "unchanged";
     const earlier = [holds, ...interrupted].map((each) => this.#earlier(each));
-    const written = await this.#write(changedParts(this.#map, earlier), (parts) => {
-      for (const { index } of parts) sample.delete(index);
-    });
-    return written ? "changes" : "unchanged";
+    const parts = changedParts(this.#map, earlier);
+    const onParts = (batch: readonly RestorePart[]) => {
+      for (const { index } of batch) sample.delete(index);
+    };
+    // Other content has something to write: the thread for it starts while the maps are read.
+    if (!isSame) await this.#write(parts, onParts);
+    else if (!(await this.#writeIfAny(parts, onParts))) return "unchanged";
+    return "changes";
   }
 
   /** Reads all of the image, and writes the blocks that differ. */
@@ -121,7 +127,7 @@ export class DiskApplier {
       const entry = await before?.entryOf(0, index).catch(() => undefined);
       if (entry && !entry.hash.equals(found)) counts.leavesRepaired += 1;
     };
-    await this.#write(
+    await this.#writeIfAny(
       differingParts(this.#map, { reader: image, namer: this.#namer, indexes }, onDifference),
     );
     counts.leavesChecked += this.#map.leafCount;
@@ -135,21 +141,22 @@ export class DiskApplier {
     }
   }
 
-  /** Whether there was anything to write. */
-  async #write(
-    parts: AsyncGenerator<RestorePart[], void>,
-    onParts: (parts: readonly RestorePart[]) => void = () => {},
-  ): Promise<boolean> {
-    const { repository, disk, image: sink, counts, meter, signal } = this.#options;
+  /** Returns whether there was anything to write: often there is not, and then no thread starts. */
+  async #writeIfAny(parts: AsyncGenerator<RestorePart[], void>, onParts?: OnParts): Promise<boolean> {
     const first = await parts.next();
-    // Nothing to write is the common case, and not worth the start of threads.
     if (first.done) return false;
     async function* all(): AsyncGenerator<RestorePart[], void> {
       yield first.value ?? [];
       yield* parts;
     }
+    await this.#write(all(), onParts);
+    return true;
+  }
+
+  async #write(parts: AsyncGenerator<RestorePart[], void>, onParts: OnParts = () => {}): Promise<void> {
+    const { repository, disk, image: sink, counts, meter, signal } = this.#options;
     async function* seen(): AsyncGenerator<RestorePart[], void> {
-      for await (const batch of all()) {
+      for await (const batch of parts) {
         onParts(batch);
         meter?.expect(bytesToWrite(batch));
         yield batch;
@@ -162,7 +169,6 @@ export class DiskApplier {
     });
     counts.bytesWritten += bytesWritten;
     counts.bytesFetched += bytesFetched;
-    return true;
   }
 
   /** Random leaves, so that no other program knows them before. */

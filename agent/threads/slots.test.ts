@@ -11,6 +11,11 @@ test("each task goes to the worker that has the fewest tasks", () => {
   expect([slots.assign(), slots.assign()]).toEqual([0, 0]);
 });
 
+test("some workers can be left out", () => {
+  const slots = new Slots({ slots: 4, workers: 3 });
+  expect([slots.assign(1), slots.assign(1), slots.assign(2), slots.assign()]).toEqual([0, 0, 1, 2]);
+});
+
 test("a slot has one holder at a time, and all are taken only when all are free", async () => {
   const slots = new Slots({ slots: 2, workers: 1 });
   expect([await slots.take(), await slots.take()]).toEqual([0, 1]);

@@ -20,9 +20,10 @@ export class Slots {
     return this.#free.take();
   }
 
-  /** The worker with the fewest tasks, which has one more now. */
-  assign(): number {
-    const worker = this.#tasks.indexOf(Math.min(...this.#tasks));
+  /** The worker with the fewest tasks, of the first `workers` or of all, which has one more now. */
+  assign(workers: number = this.#tasks.length): number {
+    const tasks = this.#tasks.slice(0, workers);
+    const worker = tasks.indexOf(Math.min(...tasks));
     this.#tasks[worker] = (this.#tasks[worker] ?? 0) + 1;
     return worker;
   }

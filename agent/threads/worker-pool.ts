@@ -13,45 +13,56 @@ export class WorkerFailedError extends CausewayError {
 
 export interface WorkerPoolOptions<Out> {
   script: URL;
-  workers: number;
+  /** How many threads start at once. */
+  started: number;
   dataOf: (worker: number) => unknown;
   onMessage: (message: Out, worker: number) => void;
   onError: (error: Error) => void;
 }
 
 /**
- * Worker threads that each take one kind of message. Always end it: Node can hang at exit while workers run.
+ * Worker threads that each take one kind of message. One starts when it gets its first message, unless it has
+ * started already. Always end the pool: Node can hang at exit while workers run.
  */
 export class WorkerPool<In, Out> {
-  readonly #workers: Worker[];
+  readonly #options: WorkerPoolOptions<Out>;
+  readonly #workers = new Map<number, Worker>();
   #ending = false;
 
-  constructor({ script, workers, dataOf, onMessage, onError }: WorkerPoolOptions<Out>) {
-    this.#workers = Array.from({ length: workers }, (_, number) => {
-      const worker = new Worker(script, {
-        workerData: dataOf(number),
-        env: environment(),
-        resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2 },
-      });
-      worker.on("message", (message: Out) => onMessage(message, number));
-      worker.on("error", (cause) => onError(workerError(cause)));
-      worker.on("exit", (code) => {
-        if (!this.#ending) onError(new WorkerFailedError(`a worker ended early with code ${code}`));
-      });
-      return worker;
-    });
+  constructor(options: WorkerPoolOptions<Out>) {
+    this.#options = options;
+    for (let number = 0; number < options.started; number++) this.#workers.set(number, this.#start(number));
   }
 
-  send(worker: number, message: In): void {
-    this.#workers[worker]?.postMessage(message);
+  /** Has no effect once the pool ends. */
+  send(number: number, message: In): void {
+    if (this.#ending) return;
+    const worker = this.#workers.get(number) ?? this.#start(number);
+    this.#workers.set(number, worker);
+    worker.postMessage(message);
   }
 
   /** Ends all threads, whatever they are doing, and waits until they have ended. */
   async end(): Promise<void> {
     this.#ending = true;
-    await Promise.all(this.#workers.map((worker) => worker.terminate()));
-    this.#workers.length = 0;
+    await Promise.all([...this.#workers.values()].map((worker) => worker.terminate()));
+    this.#workers.clear();
     collectSoon();
+  }
+
+  #start(number: number): Worker {
+    const { script, dataOf, onMessage, onError } = this.#options;
+    const worker = new Worker(script, {
+      workerData: dataOf(number),
+      env: environment(),
+      resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2 },
+    });
+    worker.on("message", (message: Out) => onMessage(message, number));
+    worker.on("error", (cause) => onError(workerError(cause)));
+    worker.on("exit", (code) => {
+      if (!this.#ending) onError(new WorkerFailedError(`a worker ended early with code ${code}`));
+    });
+    return worker;
   }
 }
 

@@ -1,4 +1,5 @@
-import { CausewayError } from "../errors.ts";
+// Not all errors: a thread that starts loads what it imports.
+import { CausewayError } from "../errors/causeway-error.ts";
 
 /** Bytes that differ from what was written: cut short, altered, or moved to another object's place. */
 export class DamagedObjectError extends CausewayError {
