@@ -60,6 +60,7 @@ export class TrackedDisk implements AsyncDisposable {
   readonly #omit: readonly string[];
   readonly #folder: string;
   readonly #source: DiskSource;
+  #isReplaced = false;
   readonly #pages: Buffer = Buffer.from(allocatePages(MIB / PAGE_BYTES));
   #base: TrackedBase | undefined;
 
@@ -180,6 +181,14 @@ export class TrackedDisk implements AsyncDisposable {
     return differences(disk, this.copy);
   }
 
+  /** Another disk gets this one's name. The copy stays that of the first one. */
+  async replaceBy(image: string): Promise<void> {
+    await this.#source.close();
+    this.#isReplaced = true;
+    tool("losetup", "--detach", this.device);
+    tool("losetup", this.device, image);
+  }
+
   /** Runs the tracker's program, and kills it after a time. Whether it did its work is not known then. */
   async killed(command: string, afterMs: number): Promise<void> {
     const args = [command, "--pins", this.pinFolder, "--disk", this.device];
@@ -190,7 +199,7 @@ export class TrackedDisk implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#source.close();
+    if (!this.#isReplaced) await this.#source.close();
     try {
       tool("umount", this.mountPoint);
     } catch {
