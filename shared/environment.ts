@@ -61,6 +61,7 @@ export const environments = {
   "tasks/end-check": z.object({ ...commanding, ...alarming }),
   "tasks/finish-run": z.object({ ...table, BUCKET_NAME: Name, ...scheduling, ...alarming }),
   "tasks/abandon-run": z.object(commanding),
+  "tasks/record-verdict": z.object(table),
   "tasks/finish-drill": z.object(table),
   "tasks/abandon-drill": z.object(commanding),
   "schedule/run-plan": z.object(protecting),

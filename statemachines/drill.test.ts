@@ -24,16 +24,17 @@ class DrillRun extends ConversionRun {
   }
 }
 
-test("the target host makes a clone, boots it, and removes it before the verdict is recorded", async () => {
+test("the target host makes a clone, boots it, and removes it after the verdict is recorded", async () => {
   const drill = await new DrillRun().run();
   expect(drill.outcome.status).toBe("SUCCEEDED");
   expect(drill.commands).toEqual(["materialise", "verify", "boot-check", "release"]);
   for (const { ownerId, agentId, input } of drill.dispatched)
     expect([ownerId, agentId, input.ownerId]).toEqual([DRILL_ID, "agt_target", DRILL_ID]);
   expect(drill.dispatched[2]?.input).toMatchObject({ expect: "ready", firmware: "bios", memoryMiB: 1024 });
-  expect(drill.world.payloads("FinishDrill")).toMatchObject([
+  expect(drill.world.payloads("RecordVerdict")).toMatchObject([
     { drillId: DRILL_ID, bootCheck: { verdict: "booted" } },
   ]);
+  expect(drill.world.payloads("FinishDrill")).toEqual([{ drillId: DRILL_ID }]);
   expect(drill.world.payloads("AbandonDrill")).toEqual([]);
 });
 
@@ -41,21 +42,44 @@ test.each(["not-booted", "unknown"])("the verdict %s completes the drill, too", 
   const drill = await new DrillRun({ "boot-check": [succeed({ verdict, reason: "kernel panic" })] }).run();
   expect(drill.outcome.status).toBe("SUCCEEDED");
   expect(drill.commands.at(-1)).toBe("release");
-  expect(drill.world.payloads("FinishDrill")).toMatchObject([{ bootCheck: { verdict } }]);
+  expect(drill.world.payloads("RecordVerdict")).toMatchObject([{ bootCheck: { verdict } }]);
 });
 
 test.each([
   ["materialise", "RecoveryPointUnexpectedError"],
   ["verify", "VerificationFailedError"],
   ["boot-check", "ImagesNotOursError"],
-  ["release", "ImagesNotOursError"],
   // A command for a drill that an operator cancelled.
   ["boot-check", "DrillCancelledError"],
 ])("a failure of %s ends the drill with its name, after cleaning up", async (kind, name) => {
   const drill = await new DrillRun({ [kind]: [fail(name)] }).run();
   expect(drill.outcome).toMatchObject({ status: "FAILED", error: name });
   expect(drill.world.payloads("AbandonDrill")).toMatchObject([{ drillId: DRILL_ID }]);
+  expect(drill.world.payloads("RecordVerdict")).toEqual([]);
   expect(drill.world.payloads("FinishDrill")).toEqual([]);
+});
+
+test("a clone that cannot be removed at first is removed later, and the verdict was recorded before", async () => {
+  const drill = await new DrillRun({ release: [fail("ImagesNotOursError"), succeed()] }).run();
+  expect(drill.outcome.status).toBe("RUNNING");
+  expect(drill.world.payloads("RecordVerdict")).toHaveLength(1);
+  await drill.world.clock.advance(3_600_000);
+  expect(drill.outcome.status).toBe("SUCCEEDED");
+  expect(drill.world.payloads("FinishDrill")).toHaveLength(1);
+});
+
+test("a clone that cannot be removed for hours ends the drill with the failure, after its verdict", async () => {
+  const drill = await new DrillRun({ release: [fail("ImagesNotOursError")] }).run();
+  await drill.world.clock.advance(24 * 3_600_000);
+  expect(drill.outcome).toMatchObject({ status: "FAILED", error: "ImagesNotOursError" });
+  expect(drill.commands.filter((kind) => kind === "release")).toHaveLength(7);
+  expect(drill.world.payloads("RecordVerdict")).toHaveLength(1);
+  expect(drill.world.payloads("AbandonDrill")).toHaveLength(1);
+});
+
+test("a drill that is cancelled while its clone is removed does not wait", async () => {
+  const drill = await new DrillRun({ release: [fail("DrillCancelledError")] }).run();
+  expect(drill.outcome).toMatchObject({ status: "FAILED", error: "DrillCancelledError" });
 });
 
 test("an end that cannot be recorded cleans up, too", async () => {

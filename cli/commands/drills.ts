@@ -34,7 +34,8 @@ export const drills: CliCommand = {
   },
 };
 
-export function describeDrill({ id, pointId, targetId, state, result, failure }: Drill): string {
+export function describeDrill(drill: Drill): string {
+  const { id, pointId, targetId, state, result, failure, cleanUpFailure } = drill;
   const lines = [`${id} of recovery point ${pointId} on target host ${targetId}: ${state}`];
   if (result) {
     lines.push(`  ${result.verdict} after ${duration(result.seconds)}: ${oneLine(result.reason)}`);
@@ -42,5 +43,9 @@ export function describeDrill({ id, pointId, targetId, state, result, failure }:
     for (const key of evidence) lines.push(`  evidence: ${key}`);
   }
   if (failure) lines.push(`  ${failure.name}: ${oneLine(failure.message)}`, `  ${oneLine(failure.hint)}`);
+  if (cleanUpFailure) {
+    const { name, message, hint } = cleanUpFailure;
+    lines.push(`  its clone could not be removed: ${name}: ${oneLine(message)}`, `  ${oneLine(hint)}`);
+  }
   return lines.join("\n");
 }

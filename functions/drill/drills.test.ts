@@ -8,7 +8,8 @@ import { getRecoveryPoint } from "../api/recovery-points.ts";
 import { apiHandler } from "../middleware/api-handler.ts";
 import { run as abandonDrill } from "../tasks/abandon-drill.ts";
 import { run as dispatchCommand, Input } from "../tasks/dispatch-command.ts";
-import { run as finishDrill } from "../tasks/finish-drill.ts";
+import { run as endDrill } from "../tasks/finish-drill.ts";
+import { run as recordVerdict } from "../tasks/record-verdict.ts";
 import { request, type TestRequest, World } from "../testing/world.ts";
 
 let world: World;
@@ -27,6 +28,12 @@ const point = {
   ...{ id: "rp_1", sourceId: "agt_source", conversionId: "cnv_1", createdAt: "2030-01-01T00:00:00.000Z" },
   disks: [{ name: "vda", sizeBytes: 64, badRanges: 0, consistency: "crash" as const, wholeCopies: [] }],
 };
+/** The boot check has a verdict, and the clone was removed. */
+async function finishDrill(verdict: { drillId: string; bootCheck: BootCheck }, deps: World): Promise<void> {
+  await recordVerdict(verdict, deps);
+  deps.nowMs += 1;
+  await endDrill({ drillId: verdict.drillId }, deps);
+}
 const booted: BootCheck = { verdict: "booted", reason: "login prompt", seconds: 20, consoleLogKey: "a/b" };
 const failure: WorkflowError = {
   Error: "VerificationFailedError",
@@ -131,6 +138,7 @@ test.each(["booted", "not-booted", "unknown"] as const)(
     expect(await bootTest()).toEqual({ drillId: id, verdict, at: "2030-01-01T00:01:00.000Z" });
     expect(await world.audited()).toEqual([
       `ada drill-started ${id} done`,
+      `causeway drill-judged ${id} done`,
       `causeway drill-completed ${id} done`,
     ]);
   },
@@ -154,6 +162,37 @@ test("a failed drill has the failure's own name, its clone is removed, and the p
   expect(toTarget()).toEqual([`command ${command}`, `cancel ${command}`, `command ${id}.release.1`]);
   expect(await bootTest()).toBeUndefined();
   expect((await world.audited()).at(-1)).toBe(`causeway drill-failed ${id} done`);
+});
+
+test("a verdict stays although the clone cannot be removed, which is a failure of its own", async () => {
+  const id = await started();
+  await dispatched(id, "materialise");
+  await recordVerdict({ drillId: id, bootCheck: booted }, world);
+  expect(await drill(id)).toMatchObject({ state: "running", result: { verdict: "booted" } });
+  world.nowMs += 1;
+  for (let times = 0; times < 2; times++) await abandonDrill({ drillId: id, error: failure }, world);
+  expect((await call("GET /drills/{id}", id)).body).toMatchObject({
+    ...{ state: "completed", result: booted, cleanUpFailure: { name: "VerificationFailedError" } },
+  });
+  expect((await drill(id)).failure).toBeUndefined();
+  expect(await bootTest()).toMatchObject({ drillId: id, verdict: "booted" });
+  // The target host gets the command once more.
+  expect(toTarget().at(-1)).toBe(`command ${id}.release.1`);
+  expect((await world.audited()).at(-1)).toBe(`causeway drill-clean-up-failed ${id} done`);
+});
+
+test("a drill that is cancelled after its verdict keeps it", async () => {
+  const id = await started();
+  await recordVerdict({ drillId: id, bootCheck: booted }, world);
+  await call("POST /drills/{id}/cancel", id);
+  await abandonDrill({ drillId: id, error: { Error: "DrillCancelledError", Cause: "" } }, world);
+  expect(await drill(id)).toMatchObject({ state: "cancelled", result: { verdict: "booted" } });
+  expect(await bootTest()).toMatchObject({ drillId: id, verdict: "booted" });
+});
+
+test("a drill without a verdict cannot be completed", async () => {
+  const id = await started();
+  await expect(endDrill({ drillId: id }, world)).rejects.toThrow("has no verdict");
 });
 
 test("an interruption while a drill is abandoned loses nothing", async () => {

@@ -1,4 +1,4 @@
-/** How a drill ends without a verdict. */
+/** How a drill ends that cannot continue. */
 import { type CommandRecord, isOpen } from "#shared/domain/command.ts";
 import {
   abandonedDrill,
@@ -15,8 +15,9 @@ import { order } from "../conversion/order.ts";
 import type { Workflow } from "../ports.ts";
 
 /**
- * Ends a drill that cannot continue, as failed or (if the operator asked) as cancelled. The target host gets
- * the command to remove the clone; no workflow waits for it, so a host that is away does it when it connects.
+ * Ends a drill that cannot continue, as failed or (if the operator asked) as cancelled. If it has a verdict,
+ * it is completed, with the failure as that of the clean-up. The target host gets the command to remove the
+ * clone; no workflow waits for it, so a host that is away does it when it connects.
  * The end is written last, so after an interruption the next try does all parts again.
  */
 export async function abandonDrill(
@@ -35,17 +36,15 @@ export async function abandonDrill(
   }
   const failure = workflowFailure(error);
   const ended = await drills.modify(drillId, (one) => abandonedDrill(one, failure, timestamp(deps.clock)));
-  if (ended.state === "completed" || !ended.endedAt) return ended;
-  const { pointId } = ended;
+  const { pointId, cleanUpFailure, failure: ownFailure = cleanUpFailure } = ended;
+  if ((ended.state === "completed" && !cleanUpFailure) || !ended.endedAt) return ended;
   await audit.addOnce({
     at: ended.endedAt,
     actor: "causeway",
-    action: `drill-${ended.state}`,
+    action: cleanUpFailure ? "drill-clean-up-failed" : `drill-${ended.state}`,
     subject: drillId,
     outcome: "done",
-    details: ended.failure
-      ? { pointId, failure: ended.failure.name, message: ended.failure.message }
-      : { pointId },
+    details: ownFailure ? { pointId, failure: ownFailure.name, message: ownFailure.message } : { pointId },
   });
   return ended;
 }

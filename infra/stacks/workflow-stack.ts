@@ -145,6 +145,7 @@ export class WorkflowStack extends Stack {
         ...this.alarming.statements,
       ),
       AbandonRun: task("AbandonRun", "tasks/abandon-run", commanding, ...command),
+      RecordVerdict: task("RecordVerdict", "tasks/record-verdict", table),
       FinishDrill: task("FinishDrill", "tasks/finish-drill", table),
       AbandonDrill: task("AbandonDrill", "tasks/abandon-drill", commanding, ...command),
       BeginCheck: task("BeginCheck", "tasks/begin-check", table),

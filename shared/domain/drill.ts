@@ -32,7 +32,11 @@ export const DrillRecord = z.object({
   bootExpect: z.string().optional(),
   state: DrillState,
   result: BootCheck.optional(),
+  /** When the verdict was recorded: before the clone was removed. */
+  judgedAt: Timestamp.optional(),
   failure: FailureSchema.optional(),
+  /** Why the clone could not be removed, although there is a verdict. */
+  cleanUpFailure: FailureSchema.optional(),
   requestedBy: z.string(),
   createdAt: Timestamp,
   endedAt: Timestamp.optional(),
@@ -96,18 +100,36 @@ export function cancellingDrill(drill: DrillRecord): DrillRecord {
   return { ...drill, state: moved(drill, "cancelling") };
 }
 
-/** The drill, completed. Repeating it changes nothing. Throws `DrillCancelledError` if it was cancelled. */
-export function completedDrill(drill: DrillRecord, result: BootCheck, now: string): DrillRecord {
-  if (drill.state === "completed") return drill;
+/**
+ * The drill with its verdict. Repeating it changes nothing: the first verdict stays. Throws
+ * `DrillCancelledError` if it was cancelled before.
+ */
+export function judgedDrill(drill: DrillRecord, result: BootCheck, now: string): DrillRecord {
+  if (drill.result) return drill;
   requireRunning(drillAsOwner(drill));
-  return { ...drill, state: moved(drill, "completed"), result, endedAt: now };
+  return { ...drill, result, judgedAt: now };
 }
 
-/** The drill, failed, or cancelled if the operator asked for that. One that has ended stays as it is. */
+/**
+ * The drill, completed. Repeating it changes nothing. Throws `DrillCancelledError` if it was cancelled, and
+ * `WrongStateError` if it has no verdict.
+ */
+export function completedDrill(drill: DrillRecord, now: string): DrillRecord {
+  if (drill.state === "completed") return drill;
+  requireRunning(drillAsOwner(drill));
+  if (!drill.result) throw new WrongStateError(`drill ${drill.id} has no verdict`);
+  return { ...drill, state: moved(drill, "completed"), endedAt: now };
+}
+
+/**
+ * The drill, failed, or cancelled if the operator asked for that. One that has a verdict is completed with
+ * what went wrong afterwards. One that has ended stays as it is.
+ */
 export function abandonedDrill(drill: DrillRecord, failure: Failure, now: string): DrillRecord {
   if (drillHasEnded(drill)) return drill;
-  return drill.state === "cancelling"
-    ? { ...drill, state: moved(drill, "cancelled"), endedAt: now }
+  if (drill.state === "cancelling") return { ...drill, state: moved(drill, "cancelled"), endedAt: now };
+  return drill.result
+    ? { ...drill, state: moved(drill, "completed"), cleanUpFailure: failure, endedAt: now }
     : { ...drill, state: moved(drill, "failed"), failure, endedAt: now };
 }
 
@@ -118,8 +140,12 @@ export function drillAsOwner(drill: DrillRecord): CommandOwner {
 
 /** The drill as the API shows it. */
 export function drillOf(drill: DrillRecord): Drill {
-  const { id, pointId, sourceId, targetId, state, result, failure, requestedBy, createdAt, endedAt } = drill;
-  return { id, pointId, sourceId, targetId, state, result, failure, requestedBy, createdAt, endedAt };
+  const { id, pointId, sourceId, targetId, state, result, failure, cleanUpFailure } = drill;
+  const { requestedBy, createdAt, endedAt } = drill;
+  return {
+    ...{ id, pointId, sourceId, targetId, state, result, failure, cleanUpFailure },
+    ...{ requestedBy, createdAt, endedAt },
+  };
 }
 
 function moved<S extends DrillState>(drill: DrillRecord, to: S): S {

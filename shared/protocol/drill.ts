@@ -40,11 +40,16 @@ export const Drill = z.object({
   pointId: PointId,
   sourceId: AgentId,
   targetId: AgentId,
-  /** `completed`: it came to a verdict, whichever that is, and the target host removed the clone. */
+  /**
+   * `completed`: it came to a verdict, whichever that is. The target host has removed the clone, unless there
+   * is a `cleanUpFailure`.
+   */
   state: DrillState,
-  /** What the boot check found. */
+  /** What the boot check found. It is known before the clone is removed. */
   result: BootCheck.optional(),
   failure: Failure.optional(),
+  /** Why the clone could not be removed. The target host gets the command again when it connects. */
+  cleanUpFailure: Failure.optional(),
   requestedBy: z.string(),
   createdAt: Timestamp,
   endedAt: Timestamp.optional(),

@@ -153,6 +153,7 @@ export class ConversionRun {
       CompleteConversion: () => ({ state: "completed" }),
       FinishRun: () => ({ state: "completed" }),
       AbandonRun: abandoned,
+      RecordVerdict: () => ({ verdict: "booted" }),
       FinishDrill: () => ({ state: "completed" }),
       AbandonDrill: abandoned,
       ...options.functions,

@@ -60,6 +60,18 @@ export const retryLists: Readonly<Record<string, readonly object[]>> = {
   "a function alone": [passing()],
   "a workflow": [workflow],
   "a source or target, for a day": [DAY, hypervisorCommand],
+  "a clone to remove, for some hours": [
+    DAY,
+    hypervisorCommand,
+    { ErrorEquals: ["DrillCancelledError", "ForbiddenError"], MaxAttempts: 0 },
+    {
+      ErrorEquals: ["States.ALL"],
+      IntervalSeconds: 60,
+      BackoffRate: 3,
+      MaxDelaySeconds: 3600,
+      MaxAttempts: 6,
+    },
+  ],
   "a source that is staged": [DAY, bootCommand],
   "a source that is armed": [silent(10), bootCommand],
   "a source that restarts, or a target host that checks": [silent(10), command],
