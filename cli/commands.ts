@@ -15,6 +15,7 @@ import { drill } from "./commands/drill.ts";
 import { drills } from "./commands/drills.ts";
 import { enrolToken } from "./commands/enrol-token.ts";
 import { enrolmentRequests } from "./commands/enrolment-requests.ts";
+import { machine, machineDefine, machineRemove, machineStart, machineStop } from "./commands/machine.ts";
 import { planCommand } from "./commands/plan.ts";
 import { plans } from "./commands/plans.ts";
 import { points } from "./commands/points.ts";
@@ -47,6 +48,12 @@ export const commands: CliCommand[] = [
   conversions,
   cancel,
   receipt,
+  // The first command whose words match runs, so the longer names come first.
+  machineDefine,
+  machineStart,
+  machineStop,
+  machineRemove,
+  machine,
   protect,
   plans,
   planCommand,
@@ -59,7 +66,6 @@ export const commands: CliCommand[] = [
   browse,
   repoCheck,
   revoke,
-  // The first command whose words match runs, so the longer names come first.
   alarmsTest,
   alarmsClear,
   alarms,

@@ -72,6 +72,18 @@ export class DrillNotPassedError extends CausewayError {
   }
 }
 
+/** The target host did not do what was asked of a machine. */
+export class MachineActionFailedError extends CausewayError {
+  override readonly name = "MachineActionFailedError";
+  readonly retryable = false;
+  readonly hint: string;
+
+  constructor(message: string, hint: string) {
+    super(message);
+    this.hint = hint;
+  }
+}
+
 /** A protection run that was asked for did not begin. */
 export class RunSkippedError extends CausewayError {
   override readonly name = "RunSkippedError";

@@ -331,6 +331,7 @@ test("only the functions that send commands sign, with a key that does nothing e
     "DispatchCommand",
     "Drills",
     "EndCheck",
+    "Machines",
     "Plans",
     "RunPlan",
     "WatchPlan",

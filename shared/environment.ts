@@ -39,6 +39,7 @@ export const environments = {
   "api/agents": z.object(table),
   "api/conversions": z.object({ ...commanding, ...alarming, CONVERSION_WORKFLOW_ARN: Arn }),
   "api/drills": z.object({ ...commanding, DRILL_WORKFLOW_ARN: Arn }),
+  "api/machines": z.object(commanding),
   "api/preflight": z.object(table),
   "api/boot-images": z.object({ ...table, BUCKET_NAME: Name, BOOT_IMAGE_UPLOAD_ROLE_ARN: Arn }),
   "api/recovery-points": z.object(table),

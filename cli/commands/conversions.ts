@@ -62,6 +62,7 @@ export function describe(conversion: Conversion): string {
       ),
     );
     lines.push(...result.copies.flatMap(remarksOn).map((remark) => `  ${remark}`));
+    if (result.bootDisk !== undefined) lines.push(`  ${result.bootDisk} boots`);
     if (result.badRanges > 0)
       lines.push(`  ${result.badRanges} areas of the source could not be read; the clone has zeros there`);
     if (result.bootCheck) lines.push(`  boot check: ${result.bootCheck.verdict}, ${result.bootCheck.reason}`);

@@ -3,8 +3,10 @@ import { z } from "zod";
 import { released } from "#shared/domain/agent.ts";
 import { completed } from "#shared/domain/conversion.ts";
 import { completedSteps } from "#shared/domain/conversion-view.ts";
+import { systemDisks } from "#shared/domain/system-disks.ts";
 import { commandKinds } from "#shared/protocol/commands.ts";
 import { ConversionId } from "#shared/protocol/ids.ts";
+import type { Inventory } from "#shared/protocol/inventory.ts";
 import type { ConversionResult, Step } from "#shared/protocol/resources.ts";
 import { DiskOfPoint } from "#shared/protocol/taken-point.ts";
 import { timestamp } from "../conversion/deps.ts";
@@ -48,7 +50,8 @@ export async function run(
   const { conversion, commands } = await store.conversions.withCommands(conversionId);
   const now = timestamp(clock);
   const steps = completedSteps(conversion, commands, now);
-  const result = resultOf(input, steps);
+  const { inventory } = await store.agents.get(conversion.sourceId);
+  const result = { ...resultOf(input, steps), ...bootDiskOf(inventory, conversion.disks) };
   const ended = await store.conversions.modify(conversionId, (current) =>
     completed(current, { result, steps, now }),
   );
@@ -62,6 +65,11 @@ export async function run(
     details: { bytesRead: result.bytesRead, bootVerdict: result.bootCheck?.verdict ?? "not asked" },
   });
   return { state: "completed" };
+}
+
+function bootDiskOf(inventory: Inventory | undefined, disks: readonly string[]): { bootDisk?: string } {
+  const [bootDisk, ...copies] = disks.length === 1 ? disks : systemDisks(inventory, disks);
+  return bootDisk === undefined || copies.length > 0 ? {} : { bootDisk };
 }
 
 function resultOf(

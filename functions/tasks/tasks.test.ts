@@ -149,7 +149,14 @@ test("completion sums up the disks, names the bottleneck of the slowest, and fre
   const ended = await conversion();
   expect(ended).toMatchObject({
     state: "completed",
-    result: { bytesRead: 128, bytesStored: 64, badRanges: 2, bytesVerified: 64, limitingStage: "upload" },
+    result: {
+      bytesRead: 128,
+      bytesStored: 64,
+      badRanges: 2,
+      bytesVerified: 64,
+      limitingStage: "upload",
+      bootDisk: "vda",
+    },
   });
   expect(ended.steps?.every((step) => step.state === "done")).toBe(true);
   expect(await holder()).toBeUndefined();

@@ -50,6 +50,7 @@ export class ApiStack extends Stack {
         conversions: this.#conversions(),
         plans: this.#plans(),
         drills: this.#drills(),
+        machines: this.#machines(),
         preflight: this.#handler("Preflight", "api/preflight", table),
         "boot-images": this.#bootImages(),
         "recovery-points": this.#handler("RecoveryPoints", "api/recovery-points", table),
@@ -192,6 +193,16 @@ export class ApiStack extends Stack {
         answerTasks(...workflow.agentWorkflows),
         ...commandAgents(this, data.commandKey),
       ],
+    );
+  }
+
+  #machines(): HandlerFunction {
+    const { data } = this.#props;
+    return this.#handler(
+      "Machines",
+      "api/machines",
+      { TABLE_NAME: data.table.tableName, COMMAND_KEY_ARN: data.commandKey.keyArn },
+      commandAgents(this, data.commandKey),
     );
   }
 

@@ -18,7 +18,7 @@ const CardModel = z.enum(["virtio", "e1000"]);
  * An address that a card of a virtual machine can have: lower case, of one card, not zero. libvirt keeps
  * those that begin with `fe` for its own ends of the cables.
  */
-const CardAddress = z
+export const CardAddress = z
   .string()
   .regex(
     /^(?!00(:00){5}$)(?!fe)[0-9a-f][02468ace](:[0-9a-f]{2}){5}$/,

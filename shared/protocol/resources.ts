@@ -103,6 +103,11 @@ export const ConversionResult = z.object({
   captureSeconds: z.number(),
   limitingStage: z.string(),
   bootCheck: BootCheck.optional(),
+  /**
+   * The disk that the source's firmware started, by the source's own mounts. Absent if they do not show it,
+   * or show several copies.
+   */
+  bootDisk: DiskName.optional(),
 });
 export type ConversionResult = z.infer<typeof ConversionResult>;
 

@@ -15,6 +15,7 @@ import {
   EnrolmentRequest,
   NewEnrolmentRequest,
 } from "./enrolment-request.ts";
+import { machineRoutes } from "./machine-routes.ts";
 import { protectionRoutes } from "./protection-routes.ts";
 import {
   AuditEntry,
@@ -44,6 +45,7 @@ export { Page, type Route, type RouteAuth } from "./route.ts";
 export const routes = {
   ...protectionRoutes,
   ...drillRoutes,
+  ...machineRoutes,
   createEnrolmentToken: {
     method: "POST",
     path: "/enrolment-tokens",

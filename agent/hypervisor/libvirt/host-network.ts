@@ -18,9 +18,10 @@ export async function openVswitchBridges(cards: MachineShape["cards"]): Promise<
   const found = new Set<string>();
   for (const { bridge } of bridgesOf(cards)) {
     if (await exists(`/sys/class/net/${bridge}/bridge`)) continue;
-    // Its bridges are links without the kernel's folder for bridges, and so are all cards.
-    if (await exists(`/sys/class/net/${bridge}/device`)) throw noBridge(bridge, "it is a network card");
     if (!(await exists(`/sys/class/net/${bridge}`))) throw noBridge(bridge, "there is no such link");
+    // Its bridges are links without the kernel's folder for bridges, as all other links are.
+    if (!(await exists("/sys/module/openvswitch")) || (await exists(`/sys/class/net/${bridge}/device`)))
+      throw noBridge(bridge, "it is a link of another kind");
     found.add(bridge);
   }
   return found;

@@ -98,6 +98,7 @@ test("a system that does not obey its power button is left on, and is switched o
 
 test.each([
   [{ kind: "bridge", bridge: "nobridge0" }, "there is no such link"],
+  [{ kind: "bridge", bridge: "lo" }, "it is a link of another kind"],
   [{ kind: "network", network: "absent" }, "libvirt has no network absent"],
   [{ kind: "network", network: "asleep" }, "is not active"],
 ] as const)("a card at %j is refused before anything is defined", async (link, why) => {

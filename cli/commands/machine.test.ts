@@ -1,0 +1,97 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { recordedRun } from "../testing/recorded-run.ts";
+
+const machine = {
+  ...{ hypervisor: "libvirt", name: "pine-1", uuid: "0b2f5c0a-7d61-8c3e-8f00-1a2b3c4d5e6f" },
+  ...{ bootDisk: "sdb", bootReason: "the source's system started from it" },
+};
+let server: Server;
+let asked: unknown[];
+/** What the target host answers. */
+let outcome: object;
+
+beforeEach(async () => {
+  asked = [];
+  outcome = { state: "succeeded", machine };
+  const head = { id: "cnv_1.define-machine.1", conversionId: "cnv_1", targetId: "agt_1", action: "define" };
+  const at = { issuedAt: "2030-01-01T00:00:00.000Z", requestedBy: "ada" };
+  server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => {
+      const isPost = request.method === "POST";
+      if (isPost) asked.push(JSON.parse(Buffer.concat(chunks).toString()));
+      const ended = { ...head, ...at, endedAt: at.issuedAt, ...outcome };
+      response.writeHead(isPost ? 202 : 200, { "content-type": "application/json" });
+      response.end(JSON.stringify(isPost ? { ...head, ...at, state: "pending" } : { items: [ended] }));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+});
+afterEach(() => server.close());
+
+const machineCli = (...words: string[]) =>
+  recordedRun(["machine", ...words], {
+    CAUSEWAY_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    CAUSEWAY_TOKEN: "t",
+  });
+
+test("defining a machine says what is defined where, and which disk boots for which reason", async () => {
+  const { code, stdout } = await machineCli(
+    ...["define", "cnv_1", "--hypervisor", "libvirt", "--nic", "bridge:br0,keep=eth0,vlan=12"],
+    ...["--nic", "isolated", "--memory", "2048", "--disk-bus", "scsi", "--software"],
+  );
+  expect(stdout).toContain("pine-1 is defined in libvirt, switched off; sdb boots: the source's system");
+  expect(code).toBe(0);
+  expect(asked).toEqual([
+    {
+      ...{ action: "define", hypervisor: "libvirt", memoryMiB: 2048, diskBus: "scsi", dryRun: false },
+      acceleration: "software",
+      cards: [
+        { link: { kind: "bridge", bridge: "br0", vlan: 12 }, keepAddressOf: "eth0" },
+        { link: { kind: "isolated" } },
+      ],
+    },
+  ]);
+});
+
+test("a dry run shows each document, and a terminal obeys nothing in it", async () => {
+  outcome = { ...outcome, definitions: [{ name: "domain", text: "<domain>\n\u001b[2J</domain>" }] };
+  const { stdout } = await machineCli("define", "cnv_1", "--hypervisor", "libvirt", "--dry-run");
+  expect(stdout).toContain("pine-1 would be defined");
+  expect(stdout).toContain("--- domain\n<domain>\n");
+  expect(stdout).not.toContain("\u001b");
+  expect(asked).toMatchObject([{ dryRun: true }]);
+});
+
+test("what the target host refuses is an error with its words and its hint", async () => {
+  outcome = {
+    state: "failed",
+    failure: {
+      name: "MachineRunningError",
+      message: "the machine is on",
+      hint: "Stop it.",
+      retryable: false,
+    },
+  };
+  const { code, stderr } = await machineCli("remove", "cnv_1", "--disks");
+  expect(code).not.toBe(0);
+  expect(stderr).toContain("the machine is on");
+  expect(stderr).toContain("Stop it.");
+  expect(asked).toEqual([{ action: "remove", disks: true }]);
+});
+
+test.each([
+  [["--nic", "br0"], "bridge:NAME"],
+  [["--nic", "bridge:br0,vlan=x"], "vlan=NUMBER"],
+  [["--nic", "isolated,vlan=5"], "no VLAN"],
+  [["--nic", "bridge:br 0;reboot"], "the name of a bridge"],
+  [["--disk-bus", "floppy"], "diskBus"],
+])("%j is refused before anything is asked", async (options, why) => {
+  const { code, stderr } = await machineCli("define", "cnv_1", "--hypervisor", "libvirt", ...options);
+  expect(code).toBe(2);
+  expect(stderr).toContain(why);
+  expect(asked).toEqual([]);
+});

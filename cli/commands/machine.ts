@@ -1,0 +1,154 @@
+import type { ApiClient } from "#shared/protocol/client.ts";
+import type { MachineAction, MachineOperation } from "#shared/protocol/machine-routes.ts";
+import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
+import { type CliCall, type CliCommand, requiredOption } from "../command.ts";
+import { MachineActionFailedError } from "../errors.ts";
+import { oneLine, print, table } from "../terminal.ts";
+import { waitForEnd } from "../wait-for-end.ts";
+import { CARD_HELP, defineAction } from "./machine-options.ts";
+
+/** An action on the machine of a conversion: it is sent, and awaited. */
+function machineAction(
+  command: Omit<CliCommand, "positionals" | "run" | "help" | "options"> & Partial<CliCommand>,
+  actionOf: (call: CliCall) => MachineAction,
+): CliCommand {
+  return {
+    ...command,
+    help: [...(command.help ?? []), ...API_HELP],
+    options: { ...command.options, ...API_OPTIONS },
+    positionals: ["CONVERSION"],
+    async run(call) {
+      const ended = await perform(apiOf(call), call, actionOf(call));
+      print(call.terminal, call.json, ended, () => described(ended));
+      if (ended.failure) throw new MachineActionFailedError(ended.failure.message, ended.failure.hint);
+      if (ended.state !== "succeeded")
+        throw new MachineActionFailedError(`the action is ${ended.state}`, "Try again.");
+    },
+  };
+}
+
+async function perform(api: ApiClient, call: CliCall, body: MachineAction): Promise<MachineOperation> {
+  const parameters = { id: call.arguments.CONVERSION ?? "" };
+  const { id } = await api.changeMachine({ parameters, body });
+  const find = async () => {
+    const { items } = await api.listMachineOperations({ parameters });
+    const found = items.find((item) => item.id === id);
+    if (!found) throw new MachineActionFailedError(`there is no ${id} any more`, "Try again.");
+    return found;
+  };
+  return waitForEnd(find, ({ state }) => `${id} is ${state} on the target host`, call.terminal);
+}
+
+export const machineDefine: CliCommand = machineAction(
+  {
+    name: "machine define",
+    summary: "Defines a virtual machine with the disks of a completed conversion, switched off",
+    usage: "machine define CONVERSION --hypervisor KIND [--nic CARD] [OPTIONS] [--dry-run]",
+    help: [
+      ["--hypervisor KIND", "libvirt"],
+      ["--name NAME", "its name there (default: made of the source's)"],
+      ["--cpus N, --memory MIB", "processors and memory (default: as the source has)"],
+      ["--firmware KIND", "bios or uefi (default: what the disks expect)"],
+      [
+        "--disk-bus BUS",
+        "virtio, scsi, sata or ide (default: sata, for which nearly every system has a driver)",
+      ],
+      ...CARD_HELP,
+      ["--card-model MODEL", "virtio or e1000 (default: virtio for Linux)"],
+      ["--boot-disk DISK", "the disk that boots (default: the one that the source started from)"],
+      ["--software", "emulate the processor, also if the host offers KVM"],
+      ["--dry-run", "show what would be defined, and define nothing"],
+    ],
+    examples: [
+      "causeway machine define cnv_01jd… --hypervisor libvirt --nic isolated --dry-run",
+      "causeway machine define cnv_01jd… --hypervisor libvirt --nic bridge:br0,keep=eth0 --memory 4096",
+    ],
+    options: {
+      hypervisor: { type: "string" },
+      name: { type: "string" },
+      cpus: { type: "string" },
+      memory: { type: "string" },
+      firmware: { type: "string" },
+      "disk-bus": { type: "string" },
+      nic: { type: "string", multiple: true },
+      "card-model": { type: "string" },
+      "boot-disk": { type: "string" },
+      software: { type: "boolean" },
+      "dry-run": { type: "boolean" },
+    },
+  },
+  (call) => defineAction(call, requiredOption(call, "hypervisor", "machine define")),
+);
+
+export const machineStart: CliCommand = machineAction(
+  {
+    name: "machine start",
+    summary: "Switches the machine of a conversion on",
+    usage: "machine start CONVERSION",
+    examples: ["causeway machine start cnv_01jd…"],
+  },
+  () => ({ action: "start" }),
+);
+
+export const machineStop: CliCommand = machineAction(
+  {
+    name: "machine stop",
+    summary: "Shuts the machine of a conversion down, and waits until it is off",
+    usage: "machine stop CONVERSION [--at-once]",
+    help: [["--at-once", "switch it off; what it has not written to its disks is lost"]],
+    examples: ["causeway machine stop cnv_01jd…"],
+    options: { "at-once": { type: "boolean" } },
+  },
+  (call) => ({ action: "stop", atOnce: call.values["at-once"] === true }),
+);
+
+export const machineRemove: CliCommand = machineAction(
+  {
+    name: "machine remove",
+    summary: "Removes the machine of a conversion from its hypervisor; its disks stay unless asked",
+    usage: "machine remove CONVERSION [--disks]",
+    help: [["--disks", "also remove the conversion's disks on the target host"]],
+    examples: ["causeway machine remove cnv_01jd…"],
+    options: { disks: { type: "boolean" } },
+  },
+  (call) => ({ action: "remove", disks: call.values.disks === true }),
+);
+
+export const machine: CliCommand = {
+  name: "machine",
+  summary: "Lists what was done with the machine of a conversion",
+  usage: "machine CONVERSION",
+  help: API_HELP,
+  examples: ["causeway machine cnv_01jd… --json"],
+  options: API_OPTIONS,
+  positionals: ["CONVERSION"],
+  async run(call) {
+    const id = call.arguments.CONVERSION ?? "";
+    const { items } = await apiOf(call).listMachineOperations({ parameters: { id } });
+    print(call.terminal, call.json, { items, cursor: null }, () => {
+      const rows = items.map(({ action, state, issuedAt, machine, failure }) => [
+        issuedAt,
+        action,
+        state,
+        machine ? `${machine.name} (${machine.hypervisor})` : "-",
+        failure?.message ?? "-",
+      ]);
+      return table(["TIME", "ACTION", "STATE", "MACHINE", "NOTE"], rows, "No machine was defined.");
+    });
+  },
+};
+
+function described({ action, machine: defined, power, disksRemoved, definitions }: MachineOperation): string {
+  if (action === "remove")
+    return `the machine is removed${disksRemoved ? ", and its disks" : "; its disks stay"}`;
+  if (!defined) return action;
+  const { name, hypervisor, uuid, bootDisk, bootReason } = defined;
+  const boots = `${bootDisk} boots: ${bootReason}`;
+  if (definitions)
+    return [
+      oneLine(`${name} would be defined in ${hypervisor} with the uuid ${uuid}; ${boots}`),
+      ...definitions.flatMap((one) => [`--- ${oneLine(one.name)}`, ...one.text.split("\n").map(oneLine)]),
+    ].join("\n");
+  if (power) return oneLine(`${name} (${hypervisor}) is ${power}`);
+  return oneLine(`${name} is defined in ${hypervisor}, switched off; ${boots}`);
+}

@@ -1,0 +1,55 @@
+import { messageOf, plan } from "#shared/domain/command.ts";
+import { machineCommand, machineOperations, operationOf } from "#shared/domain/machine.ts";
+import type { Environment } from "#shared/environment.ts";
+import { ForbiddenError } from "#shared/errors.ts";
+import { buildCommanding } from "../conversion/build.ts";
+import { type CommandDeps, timestamp } from "../conversion/deps.ts";
+import { sendCommand } from "../conversion/send-to-agent.ts";
+import { actorName } from "../middleware/api-event.ts";
+import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
+import type { Runtime } from "../middleware/runtime.ts";
+
+export const handler = apiHandler({
+  name: "api/machines",
+  build: (environment: Environment<"api/machines">, runtime: Runtime): CommandDeps =>
+    buildCommanding(environment, runtime),
+  operations: { changeMachine, listMachineOperations },
+});
+
+/**
+ * Sends the target host the command for an action. The same action again, while the first is not finished, is
+ * the same command. The target host gets it when it connects, if it is away.
+ */
+export async function changeMachine(
+  { path, body, actor }: Call<"changeMachine">,
+  deps: CommandDeps,
+): Promise<Answer<"changeMachine">> {
+  const { store, clock } = deps;
+  const requestedBy = actorName(actor);
+  const { conversion, commands } = await store.conversions.withCommands(path.id);
+  const target = await store.agents.get(conversion.targetId);
+  if (target.revokedAt)
+    throw new ForbiddenError(`${target.role} ${target.name} was revoked at ${target.revokedAt}`);
+  const { inventory } = await store.agents.get(conversion.sourceId);
+  const wanted = machineCommand(body, { conversion, inventory, commands, requestedBy });
+  if ("open" in wanted) {
+    await sendCommand(deps, conversion.targetId, messageOf(wanted.open));
+    return operationOf(wanted.open);
+  }
+  const now = timestamp(clock);
+  const command = await store.commands.save(plan(wanted, commands, now).command);
+  await store.audit.add({
+    ...{ at: now, actor: requestedBy, action: `machine-${body.action}-requested`, subject: path.id },
+    ...{ outcome: "done", details: { commandId: command.id, ...body } },
+  });
+  await sendCommand(deps, conversion.targetId, messageOf(command));
+  return operationOf(command);
+}
+
+export async function listMachineOperations(
+  { path }: Call<"listMachineOperations">,
+  { store }: CommandDeps,
+): Promise<Answer<"listMachineOperations">> {
+  const { commands } = await store.conversions.withCommands(path.id);
+  return { items: machineOperations(commands) };
+}

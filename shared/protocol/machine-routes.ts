@@ -1,0 +1,93 @@
+/** The operations on the machine of a conversion; a part of `routes.ts`. */
+import { z } from "zod";
+import { Failure, Timestamp } from "./common.ts";
+import {
+  CardLink,
+  DefinedMachine,
+  HypervisorKind,
+  MachineName,
+  MachinePower,
+  MachineShape,
+} from "./defined-machine.ts";
+import { AgentId, CommandId, ConversionId, DiskName } from "./ids.ts";
+import type { Route } from "./route.ts";
+
+/** A card of the machine. Cards get new addresses unless they keep that of a source's interface. */
+const WantedCard = z.strictObject({
+  link: CardLink,
+  /** The source's interface whose address it has. Two such cards on one network disturb each other. */
+  keepAddressOf: z.string().min(1).max(256).optional(),
+});
+export type WantedCard = z.infer<typeof WantedCard>;
+
+const { cpuCount, memoryMiB, firmware, diskBus, cardModel, acceleration } = MachineShape.shape;
+
+const DefineMachine = z.strictObject({
+  action: z.literal("define"),
+  hypervisor: HypervisorKind,
+  /** Made of the source's name and the conversion's id if absent. */
+  name: MachineName.optional(),
+  /** What is absent is as the source has it. */
+  cpuCount: cpuCount.optional(),
+  memoryMiB: memoryMiB.optional(),
+  firmware: firmware.optional(),
+  /** `sata` and, except for Linux, `e1000` if absent: nearly every system has drivers for them. */
+  diskBus: diskBus.optional(),
+  cardModel: cardModel.optional(),
+  cards: z.array(WantedCard).max(16).default([]),
+  acceleration: acceleration.default("if-offered"),
+  bootDisk: DiskName.optional(),
+  dryRun: z.boolean().default(false),
+});
+export type DefineMachine = z.infer<typeof DefineMachine>;
+
+/** What to do with the machine of a conversion. */
+export const MachineAction = z.discriminatedUnion("action", [
+  DefineMachine,
+  z.strictObject({ action: z.literal("start") }),
+  z.strictObject({ action: z.literal("stop"), atOnce: z.boolean().default(false) }),
+  z.strictObject({ action: z.literal("remove"), disks: z.boolean().default(false) }),
+]);
+export type MachineAction = z.infer<typeof MachineAction>;
+
+/** One action on the machine of a conversion, and what came of it. */
+export const MachineOperation = z.object({
+  id: CommandId,
+  conversionId: ConversionId,
+  targetId: AgentId,
+  action: z.enum(["define", "start", "stop", "remove"]),
+  /** Of the target host's command. */
+  state: z.string(),
+  requestedBy: z.string(),
+  issuedAt: Timestamp,
+  endedAt: Timestamp.optional(),
+  failure: Failure.optional(),
+  machine: DefinedMachine.optional(),
+  power: MachinePower.optional(),
+  disksRemoved: z.boolean().optional(),
+  /** Only of a dry run. */
+  definitions: z.array(z.object({ name: z.string(), text: z.string() })).optional(),
+});
+export type MachineOperation = z.infer<typeof MachineOperation>;
+
+export const machineRoutes = {
+  changeMachine: {
+    method: "POST",
+    path: "/conversions/{id}/machine",
+    handler: "machines",
+    auth: "user",
+    summary: "Has the target host define, start, stop or remove the virtual machine of a conversion's disks.",
+    body: MachineAction,
+    response: MachineOperation,
+    status: 202,
+  },
+  listMachineOperations: {
+    method: "GET",
+    path: "/conversions/{id}/machine",
+    handler: "machines",
+    auth: "user",
+    summary: "Lists what was done with the virtual machine of a conversion, newest first.",
+    response: z.object({ items: z.array(MachineOperation) }),
+    status: 200,
+  },
+} as const satisfies Record<string, Route>;
