@@ -83,7 +83,7 @@ interface Work {
 async function capture(
   deps: CaptureDeps,
   work: Work,
-): Promise<{ captures: Captured[]; disks: TakenDisk[]; freezeMilliseconds: number }> {
+): Promise<{ captures: Captured[] } & Omit<TakenPoint, "pointId" | "requests">> {
   const { view, input, context, repository, folder, parents } = work;
   const options = { repository, signal: context.signal, ...paceOf(input, deps) };
   const meters = metersOf(view.disks, parents, context);
@@ -107,7 +107,8 @@ async function capture(
     captures.push(captured);
     disks.push(takenDisk(disk, captured, parents.get(disk.name)));
   }
-  return { captures, disks: fitDisks(disks), freezeMilliseconds: view.freezeMilliseconds };
+  const { freezeMilliseconds, frozen } = view;
+  return { captures, disks: fitDisks(disks), freezeMilliseconds, ...(frozen && { frozen }) };
 }
 
 function firstReading({ bytesResumed, sample }: ReadDisk["statistics"]): FirstReading {

@@ -1,6 +1,6 @@
 import type { BlockSet } from "#shared/domain/block-set.ts";
 import type { CopyView } from "#shared/format/point.ts";
-import type { ViewKind } from "#shared/protocol/taken-point.ts";
+import type { FrozenTime, ViewKind } from "#shared/protocol/taken-point.ts";
 import type { DiskSource } from "../disk/disk-source.ts";
 import type { ParentDisk } from "../repository/newest-disks.ts";
 
@@ -80,6 +80,8 @@ export interface Settling {
 export interface ConsistentView {
   /** How long writes of the machine's own programs had to wait, in all. */
   readonly freezeMilliseconds: number;
+  /** When the freeze was that gave all disks in use one instant; `undefined` if none did. */
+  readonly frozen?: FrozenTime | undefined;
   /** In the order in which they were asked for. */
   readonly disks: readonly DiskView[];
   /** After the first reading of all disks: brings the copies of all of them to one instant. */

@@ -14,7 +14,7 @@ import { closeAll, onlyOnce } from "./open-disks.ts";
 export type ChosenDiskView = DiskView & Pick<ViewChoice, "kind" | "reason">;
 
 /** The view of all disks. */
-export interface ChosenView extends Required<ConsistentView> {
+export interface ChosenView extends Required<Omit<ConsistentView, "frozen">>, Pick<ConsistentView, "frozen"> {
   readonly disks: readonly ChosenDiskView[];
 }
 
@@ -68,6 +68,9 @@ async function openBestView(
   return {
     get freezeMilliseconds() {
       return opened.reduce((sum, view) => sum + view.freezeMilliseconds, 0);
+    },
+    get frozen() {
+      return opened.find(({ frozen }) => frozen)?.frozen;
     },
     disks: disks.flatMap(({ name }) => {
       const [view, choice] = [views.get(name), choices.get(name)];

@@ -76,6 +76,8 @@ const Freeze = z.object({
   error: Text,
   rounds: Count,
   freezeMilliseconds: z.number().nonnegative(),
+  startedAtMs: Count,
+  endedAtMs: Count,
   mounts: z.array(FrozenMount),
 });
 

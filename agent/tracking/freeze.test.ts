@@ -73,6 +73,8 @@ describe.skipIf(reason !== undefined)(`a frozen read ${reason ? `(${reason})` : 
       limitMs: SOON_MS,
       limitBytes: 2 ** 20,
     });
+    expect(read.endedAtMs - read.startedAtMs).toBeGreaterThan(read.freezeMilliseconds - 1);
+    expect(Math.abs(Date.now() - read.endedAtMs)).toBeLessThan(SOON_MS);
     expect(read.mounts.map(({ path, state }) => [path, state])).toEqual([
       [disk.mountPoint, "frozen"],
       ["/proc", "unsupported"],

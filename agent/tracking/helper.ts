@@ -68,6 +68,10 @@ export class TrackerHelper implements Tracker {
     await this.#run("detach", ...disks.flatMap((disk) => ["--disk", disk]));
   }
 
+  async sync(mounts: readonly string[]): Promise<void> {
+    await this.#run("sync", ...mounts.flatMap((mount) => ["--mount", mount]));
+  }
+
   async freezeRead(request: FrozenReadRequest): Promise<FrozenRead> {
     const { disks } = request;
     const output = await this.#run(
@@ -81,13 +85,9 @@ export class TrackerHelper implements Tracker {
       ...["--limit-bytes", String(request.limitBytes)],
     );
     if (!output.freeze || output.disks.length !== disks.length) throw cutOff("freeze-read");
-    const { outcome, error, rounds, freezeMilliseconds, mounts } = output.freeze;
+    const { type: _, ...freeze } = output.freeze;
     return {
-      outcome,
-      error,
-      rounds,
-      freezeMilliseconds,
-      mounts,
+      ...freeze,
       statuses: new Map(disks.map((disk, index) => [disk, output.disks[index] as DiskStatus])),
       frames: output.frames.map(({ disk, offset, bytes }) => ({ disk: disks[disk] ?? "", offset, bytes })),
     };

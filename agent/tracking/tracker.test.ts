@@ -28,6 +28,17 @@ describe.skipIf(reason !== undefined)(`a tracker ${reason ? `(${reason})` : ""}`
     expect(status).toMatchObject({ lost: 0, passthrough: 0, beyond: 0, unseenBytes: 0 });
   });
 
+  test("finds what waited in memory once the file system is synchronised, and ignores mounts that are gone", async () => {
+    await using disk = await TrackedDisk.create();
+    await disk.tracker.sync([disk.mountPoint]);
+    await disk.takeDelta();
+    const MIB = 2 ** 20;
+    tool("dd", "if=/dev/zero", `of=${disk.mountPoint}/file`, `bs=${MIB}`, "count=4", "status=none");
+    await disk.tracker.sync([disk.mountPoint, `${disk.mountPoint}/no-such-mount`]);
+    expect((await disk.takeDelta()).bytes).toBeGreaterThanOrEqual(4 * MIB);
+    expect(await disk.differing()).toEqual([]);
+  });
+
   test("returns again what a reader that died had found, until it is committed", async () => {
     await using disk = await TrackedDisk.create({ fileSystem: "none" });
     write(disk.device, 0);

@@ -46,6 +46,9 @@ export interface FrozenRead {
   error: string;
   rounds: number;
   freezeMilliseconds: number;
+  /** By this machine's clock, in milliseconds since 1970: the freeze began later, and had ended by then. */
+  startedAtMs: number;
+  endedAtMs: number;
   mounts: FrozenMount[];
   /** By device, as after the thaw. */
   statuses: Map<string, DiskStatus>;
@@ -72,6 +75,8 @@ export interface Tracker {
   swap(disk: string): Promise<Pass>;
   /** Says that what the last pass found was read after that pass began. */
   clear(disk: string): Promise<DiskStatus>;
+  /** Writes out what programs wrote to these file systems, so that a freeze has less to write. */
+  sync(mounts: readonly string[]): Promise<void>;
   /** Freezes, reads what changed until nothing more does, and thaws. */
   freezeRead(request: FrozenReadRequest): Promise<FrozenRead>;
   /** Says that a recovery point has every cleared pass. May be repeated with the same `sequence`. */

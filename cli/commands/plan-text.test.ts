@@ -16,6 +16,13 @@ const run = (standby: NonNullable<Run["result"]>["standby"]): Run => ({
   },
 });
 
+test("a run shows how long programs waited", () => {
+  const frozen = { ...run(undefined).result, freezeMilliseconds: 1500 } as Run["result"];
+  expect(describeRun({ ...run(undefined), result: frozen }).join("\n")).toContain(
+    "waited 1500 ms for their writes",
+  );
+});
+
 test("a run shows that another program had changed the standby", () => {
   const applied = { state: "applied", bytesWritten: 0, seconds: 1 } as const;
   expect(describeRun(run({ ...applied, leavesRepaired: 0 })).join("\n")).not.toContain("ANOTHER PROGRAM");

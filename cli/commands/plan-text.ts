@@ -51,6 +51,10 @@ export function describeRun(run: Run): string[] {
       ...result.disks.map(modeText),
       ...result.disks.flatMap(remarksOn),
     );
+    if (result.freezeMilliseconds)
+      lines.push(
+        `programs of the source waited ${Math.round(result.freezeMilliseconds)} ms for their writes`,
+      );
     if (result.standby) lines.push(...standbyText(result.standby));
     if (result.badRanges > 0) lines.push(`${result.badRanges} areas of the source could not be read`);
   }

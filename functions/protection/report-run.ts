@@ -28,12 +28,12 @@ export function reportRun(run: RunRecord, before: PlanRecord, deps: { log: Log; 
 }
 
 function workOf(result: NonNullable<RunRecord["result"]>) {
-  const { bytesRead, changedBytes, bytesStored, seconds, limitingStage, standby } = result;
+  const { bytesRead, changedBytes, bytesStored, freezeMilliseconds, seconds, limitingStage } = result;
   return {
-    ...{ bytesRead, changedBytes, bytesStored, seconds, limitingStage },
+    ...{ bytesRead, changedBytes, bytesStored, freezeMilliseconds, seconds, limitingStage },
     bytesReadPerSecond: seconds > 0 ? Math.round(bytesRead / seconds) : undefined,
     action: adviceFor(limitingStage),
-    standby: standby?.state,
+    standby: result.standby?.state,
     disks: result.disks.map(({ name, mode, consistency }) => ({ name, mode, consistency })),
   };
 }

@@ -206,6 +206,18 @@ test("an outage of the marks does not fail a run; the next run prunes", async ()
   expect(marks.marked).toHaveLength(2);
 });
 
+test("a run shows how its point was frozen, as the source reported it", async () => {
+  await protect();
+  await fire();
+  const { id } = await lastRun();
+  const commandId = await capture(id);
+  const frozen = { from: "2030-01-01T01:00:00.100Z", until: "2030-01-01T01:00:00.300Z" };
+  const output = { pointId: "rp_1", disks: [taken], freezeMilliseconds: 200, frozen, requests: 9 };
+  await world.store.commands.modify(commandId, (command) => ({ ...command, state: "succeeded", output }));
+  await finish(id);
+  expect((await lastRun()).result).toMatchObject({ freezeMilliseconds: 200, frozen });
+});
+
 test("how far a point is behind counts from when the source began to work on it", async () => {
   await protect();
   await fire();

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { released } from "#shared/domain/agent.ts";
 import { completed } from "#shared/domain/conversion.ts";
 import { completedSteps } from "#shared/domain/conversion-view.ts";
+import { freezeOf } from "#shared/domain/freeze-of.ts";
 import { systemDisks } from "#shared/domain/system-disks.ts";
 import { commandKinds } from "#shared/protocol/commands.ts";
 import { ConversionId } from "#shared/protocol/ids.ts";
@@ -51,7 +52,11 @@ export async function run(
   const now = timestamp(clock);
   const steps = completedSteps(conversion, commands, now);
   const { inventory } = await store.agents.get(conversion.sourceId);
-  const result = { ...resultOf(input, steps), ...bootDiskOf(inventory, conversion.disks) };
+  const result = {
+    ...resultOf(input, steps),
+    ...bootDiskOf(inventory, conversion.disks),
+    ...freezeOf(commands),
+  };
   const ended = await store.conversions.modify(conversionId, (current) =>
     completed(current, { result, steps, now }),
   );

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { released } from "#shared/domain/agent.ts";
 import type { CommandRecord } from "#shared/domain/command.ts";
 import { requireRunning } from "#shared/domain/conversion.ts";
+import { freezeOf } from "#shared/domain/freeze-of.ts";
 import { type PlanRecord, pointMade, standbyAt } from "#shared/domain/protection/plan.ts";
 import { completedRun, runAsOwner } from "#shared/domain/protection/run.ts";
 import { WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.ts";
@@ -63,7 +64,7 @@ export async function run(input: Input, deps: Deps): Promise<{ state: "completed
   const { runId } = input;
   const { run: current, commands } = await store.runs.withCommands(runId);
   if (current.state !== "completed") requireRunning(runAsOwner(current));
-  const result = resultOf(input);
+  const result = { ...resultOf(input), ...freezeOf(commands) };
   const ended = await store.runs.modify(runId, (one) => completedRun(one, result, timestamp(clock)));
   await store.agents.modify(ended.sourceId, (source) => released(source, runId));
   const point = { id: ended.pointId, heldAt: heldAt(commands) ?? ended.startedAt };

@@ -5,7 +5,7 @@ import { Bottleneck, Failure, Timestamp } from "./common.ts";
 import { Consistency, CopiedDisk } from "./copied-disk.ts";
 import { AgentId, DiskName, PlanId, PointId, ResourceId, RunId } from "./ids.ts";
 import { AcceptableRule } from "./rule-names.ts";
-import { CaptureMode } from "./taken-point.ts";
+import { CaptureMode, FreezeShown } from "./taken-point.ts";
 import { BandwidthWindow, MAX_WINDOWS, TimeZoneName, WeeklyHours } from "./weekly-hours.ts";
 
 /** One minute to 30 days, in whole minutes: EventBridge Scheduler has that precision. */
@@ -104,6 +104,7 @@ export const RunResult = z.object({
   ),
   /** The lowest of all disks. */
   consistency: Consistency,
+  ...FreezeShown.shape,
   bytesRead: z.int().nonnegative(),
   bytesStored: z.int().nonnegative(),
   /** Of the blocks that differ from those of the point before, each counted whole. */

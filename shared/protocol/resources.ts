@@ -12,6 +12,7 @@ import { Inventory } from "./inventory.ts";
 import { AgentSystem, Whereabouts } from "./machine.ts";
 import { PointCheck } from "./repository-check.ts";
 import { AcceptedRules, RuleName } from "./rule-names.ts";
+import { FreezeShown } from "./taken-point.ts";
 
 export { BootCheck, ConversionType, StepName };
 
@@ -94,6 +95,7 @@ export const ConversionResult = z.object({
   disks: z.array(z.object({ name: DiskName, path: z.string(), format: DiskFormat, sizeBytes: z.int() })),
   /** The consistency of each disk's copy. */
   copies: z.array(CopiedDisk),
+  ...FreezeShown.shape,
   bytesRead: z.int().nonnegative(),
   bytesStored: z.int().nonnegative(),
   bytesWritten: z.int().nonnegative(),

@@ -1,6 +1,6 @@
 /** What an agent reports of a recovery point that it took. */
 import { z } from "zod";
-import { Bottleneck } from "./common.ts";
+import { Bottleneck, Timestamp } from "./common.ts";
 import { Consistency, WholeCopies } from "./copied-disk.ts";
 import { DiskBytes, DiskName, PointId } from "./ids.ts";
 
@@ -50,11 +50,26 @@ export const TakenDisk = DiskOfPoint.extend({
 });
 export type TakenDisk = z.infer<typeof TakenDisk>;
 
+/** The instant of disks in use: file systems were frozen between these times, by the source's clock. */
+export const FrozenTime = z.object({ from: Timestamp, until: Timestamp });
+export type FrozenTime = z.infer<typeof FrozenTime>;
+
+/** Of a recovery point of all disks together. */
+const freezeFields = {
+  /** How long writes of the source's programs had to wait, in all attempts. */
+  freezeMilliseconds: z.number().nonnegative(),
+  /** Absent if no disk was in use, or the copies are not of one instant. */
+  frozen: FrozenTime.optional(),
+};
+
+/** What a result shows of the freeze; empty if the agent did not report it. */
+export const FreezeShown = z.object(freezeFields).partial();
+export type FreezeShown = z.infer<typeof FreezeShown>;
+
 export const TakenPoint = z.object({
   pointId: PointId,
   disks: z.array(TakenDisk).min(1).max(256),
-  /** How long writes of the source's programs had to wait for the view. */
-  freezeMilliseconds: z.number().nonnegative(),
+  ...freezeFields,
   /** Requests to the object store. */
   requests: z.int().nonnegative(),
 });

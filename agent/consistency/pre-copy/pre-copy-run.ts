@@ -1,6 +1,7 @@
 import type { BlockSet } from "#shared/domain/block-set.ts";
 import { TrackerFailedError } from "#shared/errors.ts";
 import { BLOCK_BYTES } from "#shared/format/block.ts";
+import type { FrozenTime } from "#shared/protocol/taken-point.ts";
 import type { FreezeOutcome } from "../../tracking/disk-status.ts";
 import type { Frame, FrozenRead, Tracker } from "../../tracking/tracker.ts";
 import type { FirstReading, Settling } from "../consistent-view.ts";
@@ -38,6 +39,7 @@ export class PreCopyRun {
   /** Why the tracker cannot be trusted with each of these disks: no freeze then makes their copy right. */
   readonly #failures = new Map<string, string>();
   #freezeMilliseconds = 0;
+  #frozen: FrozenTime | undefined;
 
   constructor(disks: readonly LiveDisk[], deps: RunDeps) {
     this.#disks = disks;
@@ -46,6 +48,10 @@ export class PreCopyRun {
 
   get freezeMilliseconds(): number {
     return this.#freezeMilliseconds;
+  }
+
+  get frozen(): FrozenTime | undefined {
+    return this.#frozen;
   }
 
   /**
@@ -110,6 +116,8 @@ export class PreCopyRun {
     let before: number | undefined;
     for (let number = 1; ; number++) {
       let bytes = 0;
+      // What waits in memory would be written during the freeze, and be read there.
+      await this.#deps.tracker.sync((await this.#volumes()).map(({ mountPoint }) => mountPoint));
       for (const disk of this.#tracked()) {
         const { changed } = await this.#deps.tracker.swap(disk.path);
         bytes += bytesOf(changed);
@@ -159,6 +167,8 @@ export class PreCopyRun {
       const gap = status ? disk.gapUntil(status) : "the tracker did not say how it is";
       if (gap !== undefined) this.#failures.set(disk.name, `the tracker cannot be trusted: ${gap}`);
     }
+    const { startedAtMs, endedAtMs } = read;
+    if (this.#tracked().length > 0) this.#frozen = { from: isoTime(startedAtMs), until: isoTime(endedAtMs) };
     for (const disk of this.#disks) {
       const failure = this.#failures.get(disk.name);
       disk.settle(failure === undefined ? { volumes: settled(disk, read, { volumes, raw }) } : { failure });
@@ -212,11 +222,15 @@ const NOTHING_TO_FREEZE: FrozenRead = {
   error: "",
   rounds: 0,
   freezeMilliseconds: 0,
+  startedAtMs: 0,
+  endedAtMs: 0,
   mounts: [],
   statuses: new Map(),
   frames: [],
 };
 const MOUNT_GONE: FrozenRead = { ...NOTHING_TO_FREEZE, outcome: "thawed" };
+
+const isoTime = (ms: number): string => new Date(ms).toISOString();
 
 const bytesOf = (set: BlockSet): number => set.bytesWithin(0, set.sizeBytes);
 

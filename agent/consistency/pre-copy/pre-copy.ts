@@ -53,6 +53,9 @@ export function preCopyView(deps: PreCopyDeps): ConditionalView {
         get freezeMilliseconds() {
           return run.freezeMilliseconds;
         },
+        get frozen() {
+          return run.frozen;
+        },
         disks: live.map((disk) => disk.view),
         settle: (settling) => run.settle(settling),
         committed: () => run.committed(),

@@ -170,6 +170,8 @@ export async function requireInstants(
         },
       ]);
       expect(taken.freezeMilliseconds).toBeGreaterThan(0);
+      const { from = "", until = "" } = taken.frozen ?? {};
+      expect(Date.parse(until) - Date.parse(from)).toBeGreaterThan(0);
       const restored = await machine.restored(`rp_${number}`);
       expect(restored.equals(await machine.frozen()), `rp_${number} with seed ${seed}`).toBe(true);
       expect(await machine.faultsOf(restored)).toBe("");

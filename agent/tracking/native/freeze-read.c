@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <sys/mman.h>
 #include "bitmaps.h"
@@ -182,11 +183,24 @@ static enum outcome read_until_quiet(const struct options *options)
 	}
 }
 
-static void print_result(const struct options *options, enum outcome outcome, __u64 frozen)
+/* How long everything was frozen, and the clock's time in milliseconds just before and just after. */
+struct frozen_time {
+	__u64 nanoseconds, started_ms, ended_ms;
+};
+
+static __u64 clock_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
+}
+
+static void print_result(const struct options *options, enum outcome outcome, const struct frozen_time *frozen)
 {
 	printf("{\"type\":\"freeze\",\"outcome\":\"%s\",\"error\":", outcome_names[outcome]);
 	print_string(outcome == READ_ERROR ? strerror(reading.read_error) : "");
-	printf(",\"rounds\":%u,\"freezeMilliseconds\":%.3f,\"mounts\":[", reading.rounds, frozen / 1e6);
+	printf(",\"rounds\":%u,\"freezeMilliseconds\":%.3f", reading.rounds, frozen->nanoseconds / 1e6);
+	printf(",\"startedAtMs\":%llu,\"endedAtMs\":%llu,\"mounts\":[", frozen->started_ms, frozen->ended_ms);
 	for (unsigned i = 0; i < options->mount_count; i++) {
 		const struct mount *mount = &reading.mounts[i];
 		printf("%s{\"path\":", i ? "," : "");
@@ -214,11 +228,13 @@ static void print_frames(void)
 	fwrite(reading.memory, 1, reading.used, stdout);
 }
 
-static enum outcome freeze_and_read(const struct options *options, __u64 *frozen)
+static enum outcome freeze_and_read(const struct options *options, struct frozen_time *frozen)
 {
 	enum outcome outcome;
-	__u64 start = nanoseconds();
+	__u64 start;
 
+	frozen->started_ms = clock_ms();
+	start = nanoseconds();
 	freeze_all(&reading.freeze, options->limit_ms);
 	outcome = must_thaw(&reading.freeze) ? TIME_LIMIT : read_until_quiet(options);
 #ifdef TEST_BUILD
@@ -226,7 +242,8 @@ static enum outcome freeze_and_read(const struct options *options, __u64 *frozen
 		outcome = READ_ERROR;
 #endif
 	thaw_all(&reading.freeze);
-	*frozen = nanoseconds() - start;
+	frozen->nanoseconds = nanoseconds() - start;
+	frozen->ended_ms = clock_ms() + 1;
 	for (unsigned i = 0; i < options->mount_count; i++)
 		if (outcome == CONVERGED && reading.mounts[i].was_thawed)
 			outcome = THAWED;
@@ -236,7 +253,7 @@ static enum outcome freeze_and_read(const struct options *options, __u64 *frozen
 void freeze_read(const struct options *options)
 {
 	enum outcome outcome;
-	__u64 frozen;
+	struct frozen_time frozen;
 
 	if (!options->disk_count)
 		fail("usage", "freeze-read needs at least one --disk");
@@ -253,6 +270,6 @@ void freeze_read(const struct options *options)
 	reading.frame_capacity = reading.capacity / GRANULE_BYTES + MAX_DISKS;
 	reading.frames = reserve(reading.frame_capacity * sizeof(struct frame));
 	outcome = freeze_and_read(options, &frozen);
-	print_result(options, outcome, frozen);
+	print_result(options, outcome, &frozen);
 	print_frames();
 }
