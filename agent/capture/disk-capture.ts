@@ -2,9 +2,10 @@ import { setImmediate } from "node:timers/promises";
 import type { BlockSet } from "#shared/domain/block-set.ts";
 import { BLOCK_BYTES } from "#shared/format/block.ts";
 import { decodeLeaf, type Leaf, leafHash } from "#shared/format/map-node.ts";
+import { encodeLeafOn } from "#shared/format/map-patch.ts";
 import { type MappedDisk, toMapRoot } from "#shared/format/point.ts";
 import { FAN_OUT, nodeCount, topLevel } from "#shared/format/tree.ts";
-import { MapReader } from "../repository/map-reader.ts";
+import { type MappedLeaf, MapReader } from "../repository/map-reader.ts";
 import { type CaptureOptions, defaultCaptureSettings, type PipelineStatistics } from "./capture-options.ts";
 import { CapturePipeline } from "./capture-pipeline.ts";
 import type { CaptureIdentity, JournalLeaf } from "./journal.ts";
@@ -42,7 +43,9 @@ export class DiskCapture {
     this.#plan = plan;
     // Leaves that are kept are not read, so their counts are known only as a part of the parent's.
     this.#totals = plan.changed && plan.previous ? countsOfDisk(plan.previous) : { ...NOTHING };
-    this.#previous = plan.previous && new MapReader(repository, plan.previous);
+    const { previous, changed } = plan;
+    const wants = changed && ((leaf: number) => changed.bytesWithin(leaf * LEAF_BYTES, LEAF_BYTES) > 0);
+    this.#previous = previous && new MapReader(repository, previous, wants);
     this.#pipeline = new CapturePipeline({ ...options, settings, origin });
     this.#map = new MapBuilder({
       sizeBytes: disk.sizeBytes,
@@ -50,7 +53,6 @@ export class DiskCapture {
       origin,
       packBytes: settings.mapPackBytes,
       storePack: (name, bytes) => this.#pipeline.uploader.upload(name, bytes),
-      previousNode: async (level, index) => this.#previous?.refOf(level, index),
     });
   }
 
@@ -112,6 +114,7 @@ export class DiskCapture {
       return;
     }
     if (level === 0) return this.#captureLeaf(index);
+    this.#map.open(level, index, await this.#previous?.mappedNode(level, index));
     const end = Math.min((index + 1) * FAN_OUT, nodeCount(disk.sizeBytes, level - 1));
     for (let child = index * FAN_OUT; child < end; child++) await this.#captureNode(level - 1, child);
   }
@@ -131,7 +134,7 @@ export class DiskCapture {
     if (this.#plan.changed) this.#count(countsOfLeaf(before.leaf), -1);
     if (journal?.has(index)) {
       const record = await journal.read(index);
-      await this.#addLeaf(await resumedNode(record, this.#previous), record);
+      await this.#addLeaf(resumedNode(record, before), record);
       this.#pipeline.skip(bytesOf(reads));
     } else if (reads.length === 0) {
       const { leaf, child } = before;
@@ -172,12 +175,11 @@ function countsOfLeaf(leaf: Leaf | undefined): Counts {
   };
 }
 
-async function resumedNode(record: JournalLeaf, previousMap: MapReader | undefined): Promise<NewNode> {
+function resumedNode(record: JournalLeaf, { leaf, child, base }: MappedLeaf): NewNode {
   if (record.kind === "new") {
-    const leaf = decodeLeaf(record.bytes, record.index, "the capture's journal");
-    return { kind: "new", bytes: record.bytes, hash: leafHash(leaf) };
+    const finished = decodeLeaf(record.bytes, record.index, "the capture's journal");
+    return { kind: "new", bytes: encodeLeafOn(finished, base).stored, hash: leafHash(finished) };
   }
-  const { leaf, child } = (await previousMap?.leaf(record.index)) ?? {};
   if (record.kind === "kept" && leaf && child) return keptNode(leaf, child);
   return { kind: "zero", kept: leaf === undefined };
 }

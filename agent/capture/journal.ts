@@ -27,7 +27,7 @@ export interface JournalLeaf {
   index: number;
   /** `kept`: the previous map's leaf is used again. */
   kind: "new" | "kept" | "zero";
-  /** The encoded leaf; empty unless new. */
+  /** The whole leaf, encoded; empty unless new. */
   bytes: Buffer;
   usedBlocks: number;
   /** How many blocks have another id than in the previous map. */

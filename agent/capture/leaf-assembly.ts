@@ -3,11 +3,11 @@ import {
   type BadRange,
   type BlobRef,
   type BlockRef,
-  encodeLeaf,
   type Leaf,
   leafHash,
   type PackRef,
 } from "#shared/format/map-node.ts";
+import { encodeLeafOn } from "#shared/format/map-patch.ts";
 import { FAN_OUT } from "#shared/format/tree.ts";
 import type { MappedLeaf } from "../repository/map-reader.ts";
 import type { JournalLeaf } from "./journal.ts";
@@ -101,8 +101,11 @@ export class LeafAssembly {
       const kept = before === undefined;
       return { node: { kind: "zero", kept }, record: { ...counts, kind: "zero", bytes: Buffer.alloc(0) } };
     }
-    const bytes = encodeLeaf(leaf);
-    return { node: { kind: "new", bytes, hash: leafHash(leaf) }, record: { ...counts, kind: "new", bytes } };
+    const { whole, stored } = encodeLeafOn(leaf, this.#previous.base);
+    return {
+      node: { kind: "new", bytes: stored, hash: leafHash(leaf) },
+      record: { ...counts, kind: "new", bytes: whole },
+    };
   }
 
   #isUnchanged(before: Leaf, badRanges: BadRange[]): boolean {

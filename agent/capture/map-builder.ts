@@ -2,10 +2,12 @@ import { randomBytes } from "node:crypto";
 import { BLOB_OVERHEAD_BYTES } from "#shared/format/blob.ts";
 import { ZERO_ID } from "#shared/format/block.ts";
 import { SALT_BYTES } from "#shared/format/keys.ts";
-import { type BlobRef, type ChildRef, encodeInnerNode, innerHash } from "#shared/format/map-node.ts";
+import { type BlobRef, type ChildRef, innerHash } from "#shared/format/map-node.ts";
+import { encodeInnerNodeOn } from "#shared/format/map-patch.ts";
 import { PackBuilder } from "#shared/format/pack.ts";
 import type { PackOrigin } from "#shared/format/pack-index.ts";
 import { diskHash, FAN_OUT, nodeCount, topLevel } from "#shared/format/tree.ts";
+import type { MappedNode } from "../repository/map-reader.ts";
 
 /**
  * A node for the map: new bytes, a node of the previous map that still applies, or zeros (`kept` if the
@@ -23,14 +25,13 @@ export interface MapBuilderOptions {
   packBytes: number;
   /** Stores a finished pack; resolves once it is durable. */
   storePack: (name: Buffer, bytes: Buffer) => Promise<void>;
-  /** The previous map's inner node, which is kept if all its children are. */
-  previousNode: (level: number, index: number) => Promise<BlobRef | undefined>;
 }
 
 /** A node whose position is known because its pack is durable. */
 type Settled = { ref: ChildRef | undefined; kept: boolean };
 
 interface OpenNode {
+  previous: MappedNode | undefined;
   children: (Promise<Settled> | undefined)[];
   left: number;
 }
@@ -60,6 +61,15 @@ export class MapBuilder {
   }
 
   /**
+   * Begins an inner node, before anything under it is added. `previous`, the previous map's node, is kept if
+   * all its children are, and patched if few of them change.
+   */
+  open(level: number, index: number, previous: MappedNode | undefined): void {
+    const left = Math.min(FAN_OUT, nodeCount(this.#options.sizeBytes, level - 1) - index * FAN_OUT);
+    this.#open[level]?.set(index, { previous, children: new Array(left), left });
+  }
+
+  /**
    * Adds a leaf (level 0), or a kept node above with everything under it. Every leaf must be added exactly
    * once, by itself or under such a node.
    */
@@ -72,7 +82,8 @@ export class MapBuilder {
       return;
     }
     const parentIndex = Math.floor(index / FAN_OUT);
-    const parent = this.#parentOf(level, parentIndex);
+    const parent = this.#open[level + 1]?.get(parentIndex);
+    if (!parent) throw new RangeError(`node ${parentIndex} of level ${level + 1} was not begun`);
     parent.children[index % FAN_OUT] = settled;
     parent.left -= 1;
     if (parent.left > 0) return;
@@ -99,17 +110,6 @@ export class MapBuilder {
     return { root: ref?.blob, contentHash: diskHash(this.#options.sizeBytes, ref?.hash ?? ZERO_ID) };
   }
 
-  #parentOf(level: number, parentIndex: number): OpenNode {
-    const open = this.#open[level + 1];
-    let parent = open?.get(parentIndex);
-    if (!parent) {
-      const left = Math.min(FAN_OUT, nodeCount(this.#options.sizeBytes, level) - parentIndex * FAN_OUT);
-      parent = { children: new Array(left), left };
-      open?.set(parentIndex, parent);
-    }
-    return parent;
-  }
-
   async #settle(level: number, index: number, node: NewNode): Promise<Settled> {
     if (node.kind === "zero") return { ref: undefined, kept: node.kept };
     if (node.kind === "kept") return { ref: node.ref, kept: true };
@@ -126,10 +126,11 @@ export class MapBuilder {
     const hash = innerHash({ children }, level);
     const unchanged = settled.every((child) => child?.kept);
     if (children.every((child) => !child)) return this.add(level, index, { kind: "zero", kept: unchanged });
-    const kept = unchanged ? await this.#options.previousNode(level, index) : undefined;
-    if (kept) return this.add(level, index, { kind: "kept", ref: { blob: kept, hash } });
-    const bytes = encodeInnerNode({ level, index, children });
-    await this.add(level, index, { kind: "new", bytes, hash });
+    const { previous } = node;
+    if (unchanged && previous)
+      return this.add(level, index, { kind: "kept", ref: { blob: previous.ref, hash } });
+    const { stored } = encodeInnerNodeOn({ level, index, children }, previous?.base);
+    await this.add(level, index, { kind: "new", bytes: stored, hash });
   }
 }
 

@@ -12,7 +12,7 @@ import type { PackIndex } from "#shared/format/pack-index.ts";
 import { type Point, type PointDisk, RepositoryId } from "#shared/format/point.ts";
 import { DiskHasher, FAN_OUT } from "#shared/format/tree.ts";
 import { ObjectNotFoundError } from "../store/object-store.ts";
-import { MapReader } from "./map-reader.ts";
+import { type MappedNode, MapReader } from "./map-reader.ts";
 import { readPoint } from "./points.ts";
 import type { Repository } from "./repository.ts";
 
@@ -41,8 +41,8 @@ export interface CheckReport {
   bytes: number;
   findings: RepositoryFinding[];
   /**
-   * Packs that no recovery point refers to: from a capture that is running or was abandoned. They were
-   * checked, too.
+   * Packs that no recovery point refers to: from a capture that is running or was abandoned, or of parts of
+   * a disk that were replaced since the node was stored whole that a patch builds on. They were checked, too.
    */
   unreferenced: string[];
 }
@@ -81,6 +81,8 @@ class RepositoryCheck {
   readonly #packs = new Map<string, Tail>();
   readonly #indexes = new Map<string, PackIndex>();
   readonly #referenced = new Set<string>();
+  /** At each level, the node whose references were recorded last. */
+  readonly #lastNodes: (MappedNode | undefined)[] = [];
   #bytes = 0;
 
   constructor(options: CheckOptions) {
@@ -236,11 +238,16 @@ class RepositoryCheck {
       ids.fill(0);
       try {
         for (let level = 1; level <= map.topLevel; level++) {
-          const node = await map.refOf(level, Math.floor(index / FAN_OUT ** level));
-          this.#affectByNode(node, pointId, disk, index);
+          const node = await map.mappedNode(level, Math.floor(index / FAN_OUT ** level));
+          this.#affectByNode(node?.ref, pointId, disk, index);
+          this.#affectByNode(node?.base.ref, pointId, disk, index);
+          this.#referReplaced(node);
         }
-        const { leaf, child } = await map.leaf(index);
+        const { leaf, child, base } = await map.leaf(index);
         this.#affectByNode(child, pointId, disk, index);
+        this.#affectByNode(base?.ref, pointId, disk, index);
+        // What a patch replaced stays stored with the leaf that it builds on.
+        for (const block of base?.node.blocks ?? []) this.#refer(block?.unit);
         for (const [slot, block] of leaf?.blocks.entries() ?? []) {
           if (!block) continue;
           ids.set(block.id, slot * ID_BYTES);
@@ -297,6 +304,13 @@ class RepositoryCheck {
     return index;
   }
 
+  /** What a patch replaced stays stored with the node that it builds on. */
+  #referReplaced(mapped: MappedNode | undefined): void {
+    if (!mapped || this.#lastNodes[mapped.node.level] === mapped) return;
+    this.#lastNodes[mapped.node.level] = mapped;
+    for (const child of mapped.base.node.children) this.#refer(child?.blob);
+  }
+
   /** A node may still be readable in a pack that is damaged elsewhere. */
   #affectByNode(node: BlobRef | undefined, pointId: string, disk: PointDisk, leaf: number): void {
     const key = this.#refer(node);
@@ -339,6 +353,7 @@ class RepositoryCheck {
       affected = { pointId, disk, offsets: [] };
       finding.affects.push(affected);
     }
-    if (affected.offsets.length < MAX_OFFSETS) affected.offsets.push(...offsets);
+    const { offsets: known } = affected;
+    if (known.length < MAX_OFFSETS) known.push(...offsets.filter((offset) => !known.includes(offset)));
   }
 }

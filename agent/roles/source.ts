@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import { linuxAdapters } from "../boot-loaders/linux-loaders.ts";
 import { judgeReturn } from "../boot-loaders/return/system-return.ts";
@@ -30,12 +31,15 @@ import { restartMachine } from "../restart/restart-machine.ts";
 import { allowOnlyIfArmed } from "../restart/restart-rules.ts";
 import { Restarter } from "../restart/restarter.ts";
 import { SavedStates } from "../restart/saved-states.ts";
+import { KeptMaps } from "../store/kept-maps.ts";
 import { whyUntracked } from "../tracking/disk-facts.ts";
 import { findTrackerProgram, TrackerHelper } from "../tracking/helper.ts";
 import type { Role, RoleOptions } from "./role.ts";
 
 /** Boot images are kept in memory: on the disk they would become a part of the clone. */
 const IMAGES_DIR = "/run/causeway/boot-images";
+/** The maps of some 200 GiB in use. */
+const KEPT_MAP_BYTES = 128 * 1024 * 1024;
 /** Takes seconds on an idle server; far longer on a busy one. */
 const REHEARSAL_LIMIT_MS = 180_000;
 
@@ -61,6 +65,9 @@ export const sourceRole: Role = async (options) => {
       );
     },
   });
+  const keptMaps = new KeptMaps(cloud.store, {
+    ...{ folder: join(dataDir, "maps"), maxBytes: KEPT_MAP_BYTES, log, now },
+  });
   const images = new BootImageCache({
     ...{ folder: IMAGES_DIR, store: cloud.store, machine },
     trust: (key) => imageTrust.require(key),
@@ -70,7 +77,7 @@ export const sourceRole: Role = async (options) => {
     executors: {
       "take-inventory": async () => ({ inventory: await takeInventory() }),
       ...captureExecutors({
-        ...{ identity, cloud, version, dataDir },
+        ...{ identity, cloud: { ...cloud, store: keptMaps }, version, dataDir },
         disks: async () =>
           (await lookAtMachine()).disks.map((disk) => ({ ...disk, isStill: isUnused(disk) })),
         usage: ({ path }) => diskUsageOf(path, machine),

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { checkRepository } from "#agent/repository/check.ts";
+import { MapReader } from "#agent/repository/map-reader.ts";
+import { packKey } from "#shared/format/object-keys.ts";
 import { RepositoryWorld, sparseDisk } from "./testing/repository-world.ts";
 
 const first = sparseDisk(1);
@@ -66,6 +68,22 @@ test("packs that no point ever named go once they are old", async () => {
   expect(packs).toBeGreaterThan(3);
   expect(await world.packs()).toBe(all - packs);
   await expectSound(["rp_1"]);
+});
+
+test("the base of a patch stays, with the blocks that the patch does not change", async () => {
+  await world.addPoint("rp_1", first);
+  await world.addPoint("rp_2", sparseDisk(1, [200]));
+  const { child, base } = await new MapReader(world.repository, await world.diskOf("rp_2")).leaf(0);
+  expect(base?.ref).not.toEqual(child);
+  await world.mark("rp_1");
+  world.days(8);
+  let turn = 0;
+  // Only the first point's top node goes, since that of the second is stored whole.
+  expect(await world.collect({ stop: () => turn++ % 2 === 1 })).toMatchObject({ points: 1, packs: 1 });
+  await expectSound(["rp_2"]);
+  const key = packKey(world.sourceId, base?.ref.pack.name ?? "");
+  await world.objects.delete([key]);
+  expect((await world.collect()).problem).toContain(key);
 });
 
 test("a source without objects has nothing to collect", async () => {

@@ -19,7 +19,9 @@ const Encoded = z.strictObject({
   ageAt: z.int(),
   living: z.int().nonnegative(),
   dead: z.array(RepositoryId),
-  left: z.array(MapRoot.extend({ level: z.int().nonnegative(), index: z.int().nonnegative() })),
+  left: z.array(
+    MapRoot.extend({ level: z.int().nonnegative(), index: z.int().nonnegative(), isBase: z.boolean() }),
+  ),
   named: z.base64(),
   seen: z.base64(),
 });
@@ -30,7 +32,7 @@ export function encodeSnapshot({ ageAt, living, dead, mark }: Snapshot): Buffer 
     ageAt,
     living,
     dead,
-    left: left.map(({ level, index, blob }) => ({ ...toMapRoot(blob), level, index })),
+    left: left.map(({ level, index, blob, isBase }) => ({ ...toMapRoot(blob), level, index, isBase })),
     named: named.toBuffer().toString("base64"),
     seen: seen.toBuffer().toString("base64"),
   };
@@ -43,7 +45,12 @@ export function decodeSnapshot(bytes: Buffer): Snapshot {
   const mark = new Mark({
     named: new NameSet(32, Buffer.from(named, "base64")),
     seen: new NameSet(36, Buffer.from(seen, "base64")),
-    left: left.map(({ level, index, ...root }) => ({ level, index, blob: fromMapRoot(root) })),
+    left: left.map(({ level, index, isBase, ...root }) => ({
+      level,
+      index,
+      isBase,
+      blob: fromMapRoot(root),
+    })),
   });
   return { ...rest, mark };
 }

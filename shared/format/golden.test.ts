@@ -4,15 +4,17 @@ import { UNIT_BYTES } from "./blob.ts";
 import { BLOCK_BYTES } from "./block.ts";
 import { createCompressor } from "./compression.ts";
 import { decodeKeyObject } from "./key-object.ts";
-import { decodeInnerNode, decodeLeaf } from "./map-node.ts";
+import { decodeInnerNode, decodeLeaf, innerHash, type Leaf, leafHash } from "./map-node.ts";
+import { decodePatch, patchedInnerNode, patchedLeaf } from "./map-patch.ts";
 import { openPack } from "./pack.ts";
 import { decodePoint } from "./point.ts";
 import { buildGolden, goldenBlocks, goldenDataKey, goldenIds, goldenSizeBytes } from "./testing/golden.ts";
+import { diskHash } from "./tree.ts";
 
 const golden = (name: string): Buffer => readFileSync(new URL(`golden/${name}`, import.meta.url));
 const using = { compressor: createCompressor(), output: Buffer.alloc(UNIT_BYTES) };
 
-test.each(["data-stored.pack", "map.packs", "point-2", "key.json"])(
+test.each(["data-stored.pack", "map.packs", "map-patches.packs", "point-3", "key.json"])(
   "%s is written byte for byte as pinned",
   (name) => {
     expect(buildGolden()[name]?.equals(golden(name))).toBe(true);
@@ -78,22 +80,56 @@ test.each([
     badBytes: 512,
     ...view,
   });
-  const packs = golden("map.packs");
+  const nodes = firstNodes("map.packs");
+  const top = decodeInnerNode(nodes[1], 1, 0, "golden");
+  expect(top.children.filter(Boolean)).toHaveLength(1);
+  const leaf = decodeLeaf(nodes[0], 0, "golden");
+  expect(leaf.badRanges).toEqual([{ offset: 4096, bytes: 512 }]);
+  expect(blocksOf(leaf)).toEqual([
+    [3, 0, goldenIds[0]],
+    [5, 0, goldenIds[0]],
+  ]);
+});
+
+test("the pinned recovery point point-3 leads to its blocks through patches", () => {
+  const expected = { dataKey: goldenDataKey, sourceId: "source-1", pointId: "point-3" };
+  const [disk] = decodePoint(golden("point-3"), expected, "golden").disks;
+  const [leafBytes, topBytes] = firstNodes("map.packs");
+  const [leafPatch, topPatch] = firstNodes("map-patches.packs");
+  const baseLeaf = decodeLeaf(leafBytes, 0, "golden");
+  const baseTop = decodeInnerNode(topBytes, 1, 0, "golden");
+  const patch = decodePatch(leafPatch, 0, 0, "golden");
+  const patchOfTop = decodePatch(topPatch, 1, 0, "golden");
+  if (!disk || !patch || !patchOfTop) throw new Error("there is no patch");
+  const leaf = patchedLeaf(patch, baseLeaf);
+  expect(blocksOf(leaf)).toEqual([
+    [3, 0, goldenIds[0]],
+    [9, 0, goldenIds[0]],
+  ]);
+  expect(leaf.badRanges).toEqual([{ offset: 4096, bytes: 512 }]);
+  expect(patch.base).toEqual(baseTop.children[0]?.blob);
+  const top = patchedInnerNode(patchOfTop, baseTop);
+  expect(top.children[0]?.hash).toEqual(leafHash(leaf));
+  expect(diskHash(disk.sizeBytes, innerHash(top, 1)).toString("hex")).toBe(disk.contentHash);
+});
+
+/** The first node of each of the two packs in a golden file. */
+function firstNodes(name: string): [Buffer, Buffer] {
+  const packs = golden(name);
   const second = packs.lastIndexOf("CSWYPACK");
   const open = (bytes: Buffer) => {
     const { index, sealer } = openPack(goldenDataKey, bytes, "golden");
     const sealed = bytes.subarray(32, 32 + (index.blobs[0]?.sealedBytes ?? 0));
     return sealer.open(sealed, { number: 0, offset: 32 }, "golden", using).bytes;
   };
-  const top = decodeInnerNode(open(packs.subarray(second)), 1, 0, "golden");
-  expect(top.children.filter(Boolean)).toHaveLength(1);
-  const leaf = decodeLeaf(open(packs.subarray(0, second)), 0, "golden");
-  expect(leaf.badRanges).toEqual([{ offset: 4096, bytes: 512 }]);
-  expect(leaf.blocks.flatMap((block, slot) => (block ? [[slot, block.at, block.id]] : []))).toEqual([
-    [3, 0, goldenIds[0]],
-    [5, 0, goldenIds[0]],
-  ]);
-});
+  return [open(packs.subarray(0, second)), open(packs.subarray(second))];
+}
+
+function blocksOf({ blocks }: Leaf): [number, number, Buffer][] {
+  return blocks.flatMap((block, slot): [number, number, Buffer][] =>
+    block ? [[slot, block.at, block.id]] : [],
+  );
+}
 
 test("a pinned key object can still be read", () => {
   expect(decodeKeyObject(golden("key.json"), "golden")).toMatchObject({ version: 1, sourceId: "source-1" });

@@ -56,7 +56,8 @@ export interface InnerNode {
 
 const PACK_REF_BYTES = 32 + SALT_BYTES;
 const BLOB_REF_BYTES = 14;
-const NO_UNIT = 0xffff;
+/** Names no blob: what it would describe is all zeros. */
+export const NO_BLOB = 0xffff;
 
 export function encodeLeaf(leaf: Leaf): Buffer {
   const table = new RefTable();
@@ -70,7 +71,7 @@ export function encodeLeaf(leaf: Leaf): Buffer {
   let next = 0;
   for (let slot = 0; slot < FAN_OUT; slot++) {
     const block = leaf.blocks[slot];
-    out.u16(block ? (units[next++] ?? NO_UNIT) : NO_UNIT).u8(block?.at ?? 0);
+    out.u16(block ? (units[next++] ?? NO_BLOB) : NO_BLOB).u8(block?.at ?? 0);
   }
   for (const block of used) out.raw(block.id);
   for (const { offset, bytes } of leaf.badRanges) out.u32(offset).u32(bytes);
@@ -86,7 +87,7 @@ export function decodeLeaf(bytes: Uint8Array, index: number, object: string): Le
   const units = readRefs(input, counts);
   const places = Array.from({ length: FAN_OUT }, () => ({ unit: input.u16(), at: input.u8() }));
   const blocks = places.map(({ unit, at }) => {
-    if (unit === NO_UNIT && at === 0) return undefined;
+    if (unit === NO_BLOB && at === 0) return undefined;
     const ref = units[unit];
     if (!ref || at >= UNIT_BLOCKS) throw input.damaged("a block names no unit");
     return { unit: ref, at, id: input.raw(ID_BYTES) };
@@ -133,7 +134,7 @@ export function decodeInnerNode(bytes: Uint8Array, level: number, index: number,
 }
 
 /** The distinct packs and blobs that a node names, each written once. */
-class RefTable {
+export class RefTable {
   readonly packs: PackRef[] = [];
   readonly blobs: { pack: number; ref: BlobRef }[] = [];
   readonly #packAt = new Map<string, number>();
@@ -165,7 +166,8 @@ class RefTable {
   }
 }
 
-function readRefs(input: ByteReader, counts: { packs: number; blobs: number }): BlobRef[] {
+/** Reads what `RefTable` wrote. */
+export function readRefs(input: ByteReader, counts: { packs: number; blobs: number }): BlobRef[] {
   const packs: PackRef[] = [];
   for (let left = counts.packs; left > 0; left--)
     packs.push({ name: input.raw(32), salt: input.raw(SALT_BYTES) });

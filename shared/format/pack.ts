@@ -183,6 +183,11 @@ export function openPackIndex(
   return index;
 }
 
+/** Whether the bytes begin like a pack of map nodes. They may still be damaged. */
+export function isMapPack(bytes: Uint8Array): boolean {
+  return MAGIC.equals(bytes.subarray(0, MAGIC.length)) && bytes[MAGIC.length + 2] === PACK_KIND.map;
+}
+
 function decodePackHeader(bytes: Buffer, object: string): { kind: PackKind; salt: Buffer } {
   const input = new ByteReader(bytes.subarray(0, PACK_HEADER_BYTES), object);
   if (!input.raw(MAGIC.length).equals(MAGIC)) throw new DamagedObjectError(object, "it is no pack");

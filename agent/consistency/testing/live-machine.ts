@@ -10,6 +10,7 @@ import { Random } from "../../filesystems/testing/layouts/random.ts";
 import { tool } from "../../filesystems/testing/test-image.ts";
 import { readPoint } from "../../repository/points.ts";
 import { restoreDisk } from "../../restore/restore.ts";
+import { KeptMaps } from "../../store/kept-maps.ts";
 import { MemoryStore } from "../../store/testing/memory-store.ts";
 import { TrackerHelper } from "../../tracking/helper.ts";
 import { Load } from "../../tracking/testing/load.ts";
@@ -56,7 +57,14 @@ export class LiveMachine implements AsyncDisposable {
     const tracker = new TrackerHelper(program, { pinFolder: disk.pinFolder });
     // The witness takes longer than what the agent does, and the load discards everything that is free.
     const freeze = options.freeze ?? { ms: 60_000, bytes: 512 * 2 ** 20 };
-    const repository = { sourceId: "s1", store: this.store, dataKey: Buffer.alloc(32, 7) };
+    const now = () => new Date(this.nowMs);
+    const store = new KeptMaps(this.store, {
+      folder: join(dataDir, "maps"),
+      maxBytes: 2 ** 24,
+      log: console,
+      now,
+    });
+    const repository = { sourceId: "s1", store, dataKey: Buffer.alloc(32, 7) };
     this.deps = {
       disks: async () => [{ name: "sda", path: disk.device, isStill: false }],
       repository: async () => repository,

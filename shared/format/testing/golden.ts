@@ -9,6 +9,7 @@ import { type Compressor, oneShotCompressor } from "../compression.ts";
 import { encodeKeyObject } from "../key-object.ts";
 import { deriveBlockIdKey } from "../keys.ts";
 import { type BlobRef, encodeInnerNode, encodeLeaf, type PackRef } from "../map-node.ts";
+import { encodePatch } from "../map-patch.ts";
 import { PackBuilder, type PackKind } from "../pack.ts";
 import { encodePoint, toMapRoot } from "../point.ts";
 import { DiskHasher, FAN_OUT, nodeHash } from "../tree.ts";
@@ -56,7 +57,8 @@ function zstdPack(): Buffer {
   return builder.finish().bytes;
 }
 
-function mapAndPoint(unit: BlobRef): { map: Buffer; point: Buffer } {
+/** A map of whole nodes, and one whose leaf and top node are patches of them, which the point names. */
+function mapsAndPoint(unit: BlobRef): { map: Buffer; patches: Buffer; point: Buffer } {
   const salt = Buffer.alloc(16, 0x24);
   const builder = packBuilder("map", salt);
   const blocks = new Array(FAN_OUT).fill(undefined);
@@ -73,12 +75,36 @@ function mapAndPoint(unit: BlobRef): { map: Buffer; point: Buffer } {
   const top = packBuilder("map", Buffer.alloc(16, 0x25));
   const topPosition = top.addMapNode(encodeInnerNode({ level: 1, index: 0, children }), 1, 0);
   const second = top.finish();
+  const leafRef = { pack: leafPack, ...leafPosition };
+  const topRef = { pack: { name: second.name, salt: Buffer.alloc(16, 0x25) }, ...topPosition };
+  // Block 5 becomes zeros, block 9 gets block 3's content.
+  ids.fill(0).set(goldenIds[0], 3 * 32);
+  ids.set(goldenIds[0], 9 * 32);
+  const third = packBuilder("map", Buffer.alloc(16, 0x27));
+  const leafPatch = encodePatch({
+    ...{ level: 0, index: 0, base: leafRef },
+    slots: new Map([
+      [5, undefined],
+      [9, { blob: unit, at: 0, hash: goldenIds[0] }],
+    ]),
+    badRanges: [{ offset: 4096, bytes: 512 }],
+  });
+  const leafPatchPosition = third.addMapNode(leafPatch, 0, 0);
+  const thirdPack = third.finish();
+  const fourth = packBuilder("map", Buffer.alloc(16, 0x28));
+  const blob = { pack: { name: thirdPack.name, salt: Buffer.alloc(16, 0x27) }, ...leafPatchPosition };
+  const topPatch = encodePatch({
+    ...{ level: 1, index: 0, base: topRef, badRanges: [] },
+    slots: new Map([[0, { blob, at: 0, hash: nodeHash(0, ids) }]]),
+  });
+  const rootPosition = fourth.addMapNode(topPatch, 1, 0);
+  const fourthPack = fourth.finish();
   const hasher = new DiskHasher(goldenSizeBytes);
   hasher.addLeaf(ids);
   hasher.addLeaf(Buffer.alloc(FAN_OUT * 32));
   const point = encodePoint(
     {
-      pointId: "point-2",
+      pointId: "point-3",
       sourceId: "source-1",
       createdAt: "2030-01-02T03:04:05.000Z",
       parentId: null,
@@ -87,7 +113,10 @@ function mapAndPoint(unit: BlobRef): { map: Buffer; point: Buffer } {
         {
           name: "sda",
           sizeBytes: goldenSizeBytes,
-          root: toMapRoot({ pack: { name: second.name, salt: Buffer.alloc(16, 0x25) }, ...topPosition }),
+          root: toMapRoot({
+            pack: { name: fourthPack.name, salt: Buffer.alloc(16, 0x28) },
+            ...rootPosition,
+          }),
           contentHash: hasher.finish().toString("hex"),
           usedBytes: 2 * BLOCK_BYTES,
           badRanges: 1,
@@ -100,21 +129,26 @@ function mapAndPoint(unit: BlobRef): { map: Buffer; point: Buffer } {
     },
     { dataKey: goldenDataKey, salt: Buffer.alloc(16, 0x26) },
   );
-  return { map: Buffer.concat([first.bytes, second.bytes]), point };
+  return {
+    map: Buffer.concat([first.bytes, second.bytes]),
+    patches: Buffer.concat([thirdPack.bytes, fourthPack.bytes]),
+    point,
+  };
 }
 
 /**
  * Every golden file that this version writes, by name. All but `data-zstd.pack` must come out byte for byte
- * the same. `point-1` is of format version 1, which is only read.
+ * the same. `point-1` and `point-2` are of versions that are only read.
  */
 export function buildGolden(): Record<string, Buffer> {
   const { bytes, unit } = storedPack();
-  const { map, point } = mapAndPoint(unit);
+  const { map, patches, point } = mapsAndPoint(unit);
   return {
     "data-stored.pack": bytes,
     "data-zstd.pack": zstdPack(),
     "map.packs": map,
-    "point-2": point,
+    "map-patches.packs": patches,
+    "point-3": point,
     "key.json": encodeKeyObject({
       version: 1,
       sourceId: "source-1",
