@@ -1,7 +1,7 @@
 /**
  * Installs what a script of package.json needs, and only what is missing: `node scripts/setup.mjs
- * [test|demo|boot-image|bench|databases]…`. Plain JavaScript for Node 20, because it installs the Node that
- * can run TypeScript.
+ * [test|demo|boot-image|bench|databases|libvirt]…`. Plain JavaScript for Node 20, because it installs the
+ * Node that can run TypeScript.
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -41,6 +41,8 @@ const PACKAGES = {
   "boot-image": ["debian-archive-keyring"],
   // The test of the examples of hooks installs them. Of MariaDB, only what no service starts.
   databases: ["postgresql", "mariadb-server-core", "mariadb-client"],
+  // The test of the machines that stay installs them. It starts the daemons itself if there is no systemd.
+  libvirt: [...MACHINES, "libvirt-daemon-system", "libvirt-clients"],
   bench: [...MACHINES, ...DISKS, ...DEBIAN_IMAGE, ...TRACKER, "restic", "borgbackup"],
 };
 

@@ -65,7 +65,7 @@ export class Libvirt implements MachineKeeper {
       const kind = kinds[name as keyof typeof kinds];
       // A pool or network that is there is the same, and may be in use.
       if (kind !== "machine" && (await this.#has(kind, machine.uuid))) continue;
-      await this.#virsh.run([KINDS[kind].define, "/dev/stdin"], text);
+      await this.#virsh.run([KINDS[kind].define], text);
     }
     await this.#activate("pool", machine.uuid);
     if (hasIsolatedCard(machine)) await this.#activate("network", machine.uuid);
@@ -139,11 +139,21 @@ export class Libvirt implements MachineKeeper {
   }
 
   async #all(kind: Kind): Promise<{ uuid: string; name: string }[]> {
+    if (kind === "network") return this.#networks();
     const listed = await this.#virsh.run([...KINDS[kind].list, "--uuid", "--name"]);
     return listed.split("\n").flatMap((line) => {
       const [, uuid, name] = /^\s*([0-9a-f-]{36})\s+(.*\S)\s*$/.exec(line) ?? [];
       return uuid && name ? [{ uuid, name }] : [];
     });
+  }
+
+  /** `net-list` prints names or uuids, but never both. */
+  async #networks(): Promise<{ uuid: string; name: string }[]> {
+    const uuids = (await this.#virsh.run(["net-list", "--all", "--uuid"])).match(/[0-9a-f-]{36}/g) ?? [];
+    const networks = [];
+    for (const uuid of uuids)
+      networks.push({ uuid, name: (await this.#virsh.run(["net-name", uuid])).trim() });
+    return networks;
   }
 
   async #has(kind: Kind, uuid: string): Promise<boolean> {

@@ -38,6 +38,8 @@ export class MemoryLibvirt implements Virsh {
     if (command === "domcapabilities") throw new HypervisorFailedError("no KVM");
     const [, prefix = "", action = ""] = /^(net-|pool-)?(.*)$/.exec(command) ?? [];
     const items = this.items[prefix as Kind];
+    if (command === "net-list" && args.includes("--uuid") && args.includes("--name"))
+      throw new HypervisorFailedError("Only one argument from --table, --name and --uuid may be specified.");
     if (action === "list")
       return items
         .filter(({ active }) => active || args.includes("--all"))
@@ -66,6 +68,7 @@ export class MemoryLibvirt implements Virsh {
     if (action === "domstate") return item.active ? "running\n" : "shut off\n";
     if (action === "metadata")
       return /<causeway:machine.*\/>/.exec(item.xml)?.[0].replace("causeway:", "") ?? "";
+    if (action === "name") return `${item.name}\n`;
     if (action === "autostart") return "";
     if (action === "start") return this.#switch(item, true);
     if (action === "destroy") return this.#switch(item, false);

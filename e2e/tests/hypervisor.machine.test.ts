@@ -1,0 +1,126 @@
+/** Machines that stay, in this host's real libvirt: defined, started, seen on their console, and removed. */
+import { createReadStream } from "node:fs";
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { Libvirt } from "#agent/hypervisor/libvirt/libvirt.ts";
+import type { KeptMachine } from "#agent/hypervisor/machine-keeper.ts";
+import { keptMachine } from "#agent/hypervisor/testing/kept-machine.ts";
+import { chatteringDisk, printingDisk } from "#agent/hypervisor/testing/tiny-guest.ts";
+import { LibvirtHost } from "../testing/libvirt-host.ts";
+import { runTool } from "../testing/run-tool.ts";
+
+const libvirt = new Libvirt();
+const { signal } = new AbortController();
+const atOnce = { atOnce: true, signal };
+const virsh = (...args: string[]) => runTool("virsh", "-q", "-c", "qemu:///system", ...args);
+const NAME = "causeway-test";
+
+let host: LibvirtHost;
+let folder: string;
+let machine: KeptMachine;
+
+beforeAll(async () => {
+  host = await LibvirtHost.start();
+});
+afterAll(() => host.stop());
+
+beforeEach(async () => {
+  folder = await mkdtemp("/var/tmp/causeway-libvirt-");
+  await chmod(folder, 0o711);
+  // A data disk that also has boot code, before the disk that boots.
+  const contents = { sda: printingDisk("wrong disk"), sdb: chatteringDisk() };
+  for (const [name, bytes] of Object.entries(contents)) await writeFile(join(folder, `${name}.raw`), bytes);
+  const disks = Object.keys(contents).map((name) => ({
+    ...{ name, path: join(folder, `${name}.raw`), format: "raw" as const },
+  }));
+  machine = keptMachine({ name: NAME, folder, disks });
+});
+afterEach(async () => {
+  if ((await libvirt.power(machine)) === "on") await libvirt.stop(machine, atOnce);
+  await libvirt.undefine(machine);
+  await rm(folder, { recursive: true });
+});
+
+const withShape = (shape: Partial<KeptMachine["shape"]>) => ({
+  ...machine,
+  shape: { ...machine.shape, ...shape },
+});
+
+/** What the machine writes to its serial console from now on, at least `characters` long. */
+async function console(characters: number): Promise<string> {
+  const path = (await virsh("ttyconsole", NAME)).trim();
+  let seen = "";
+  for await (const chunk of createReadStream(path, { encoding: "latin1" })) {
+    seen += chunk;
+    if (seen.length >= characters) return seen;
+  }
+  throw new Error("the console ended");
+}
+
+test.each(["virtio", "scsi", "sata", "ide"] as const)(
+  "a machine with its disks on %s starts from its boot disk, although another disk has boot code",
+  async (diskBus) => {
+    machine = withShape({ diskBus });
+    await libvirt.define(machine);
+    await libvirt.start(machine);
+    expect(await console(2000)).toMatch(/x{200}$/);
+    await libvirt.stop(machine, atOnce);
+    await libvirt.undefine(machine);
+    expect(await libvirt.power(machine)).toBeUndefined();
+    expect((await readdir(folder)).sort()).toEqual(["sda.raw", "sdb.raw"]);
+  },
+);
+
+test("a machine with UEFI gets variables of its own, and is removed with them", async () => {
+  machine = withShape({ firmware: "uefi" });
+  await libvirt.define(machine);
+  await libvirt.start(machine);
+  const variables = /<nvram[^>]*>([^<]+)<\/nvram>/.exec(await virsh("dumpxml", NAME))?.[1] ?? "";
+  expect((await readFile(variables)).length).toBeGreaterThan(0);
+  await libvirt.stop(machine, atOnce);
+  await libvirt.undefine(machine);
+  await expect(readFile(variables)).rejects.toThrow("ENOENT");
+});
+
+test("an isolated card is in a network that leads nowhere, and pool and network go with the machine", async () => {
+  await libvirt.define(machine);
+  await libvirt.start(machine);
+  const network = await virsh("net-dumpxml", `${NAME}-isolated`);
+  expect(network).not.toMatch(/<forward|<ip |<dhcp/);
+  expect(await virsh("domiflist", NAME)).toMatch(new RegExp(`${NAME}-isolated.*52:54:00:00:00:01`));
+  expect(await virsh("vol-list", NAME)).toContain(join(folder, "sdb.raw"));
+  await libvirt.stop(machine, atOnce);
+  await libvirt.undefine(machine);
+  for (const list of ["list", "net-list", "pool-list"])
+    expect(await virsh(list, "--all", "--name"), list).not.toContain(NAME);
+});
+
+test.each([
+  "</title><devices/><title>",
+  "a & b ' \" $(reboot) `id`",
+  "two\nlines\tand\u0001more",
+  "grün 猫 \u{1f408}",
+])("libvirt takes a machine whose source is called %j, and reads the same", async (title) => {
+  machine = { ...machine, title };
+  await libvirt.define(machine);
+  const read = (await virsh("desc", NAME, "--title", "--config")).trimEnd();
+  expect(read).toBe(title.replace(/\s+/g, " ").replace("\u0001", "\u{fffd}"));
+});
+
+test("a machine with the same name that another user defined stays as it is", async () => {
+  const foreign = {
+    ...machine,
+    uuid: "11111111-2222-4333-8444-555555555555",
+    ownerId: "cnv_2",
+    title: "theirs",
+  };
+  await libvirt.define(foreign);
+  try {
+    await expect(libvirt.define(machine)).rejects.toMatchObject({ name: "MachineNotOursError" });
+    await libvirt.undefine(machine);
+    expect((await virsh("desc", NAME, "--title", "--config")).trim()).toBe("theirs");
+  } finally {
+    await libvirt.undefine(foreign);
+  }
+});
