@@ -1,5 +1,6 @@
 import { CausewayError } from "#shared/errors.ts";
 import type { CommandInput } from "#shared/protocol/commands.ts";
+import { jsonBytes } from "#shared/protocol/message-size.ts";
 import { type TakenDisk, TakenPoint } from "#shared/protocol/taken-point.ts";
 import type { FirstReading } from "../consistency/consistent-view.ts";
 import { type ChosenDiskView, type ChosenView, withBestView } from "../consistency/open-view.ts";
@@ -93,6 +94,7 @@ async function capture(
     read.set(disk.name, await readDisk(deps, disk, { ...options, ...own }));
   }
   await view.settle({
+    signal: context.signal,
     first: new Map([...read].map(([name, { statistics }]) => [name, firstReading(statistics)])),
     readAgain: async (name, reading) => {
       const before = read.get(name);
@@ -107,8 +109,9 @@ async function capture(
     captures.push(captured);
     disks.push(takenDisk(disk, captured, parents.get(disk.name)));
   }
-  const { freezeMilliseconds, frozen } = view;
-  return { captures, disks: fitDisks(disks), freezeMilliseconds, ...(frozen && { frozen }) };
+  const { freezeMilliseconds, frozen, hooks } = view;
+  const more = { freezeMilliseconds, ...(frozen && { frozen }), ...(hooks && { hooks }) };
+  return { captures, disks: fitDisks(disks, jsonBytes(more)), ...more };
 }
 
 function firstReading({ bytesResumed, sample }: ReadDisk["statistics"]): FirstReading {

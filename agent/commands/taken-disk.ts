@@ -5,7 +5,7 @@ import type { ParentDisk } from "../repository/newest-disks.ts";
 import type { Captured } from "./captures.ts";
 
 const REASON_LENGTH = 200;
-/** What is left of a message for the disks. */
+/** What is left of a message for the disks and the hooks. */
 const DISKS_BYTES = MAX_MESSAGE_BYTES - 8 * 1024;
 /** How many whole copies of each disk are named: the first number with which the message is not too long. */
 const WHOLE_COPIES = [16, 8, 4, 2, 1];
@@ -56,10 +56,13 @@ function modeOf(
   return { mode: "hash-scan", modeReason: reason.slice(0, REASON_LENGTH) };
 }
 
-/** The disks, with only as many whole copies named as fit into a message; the rest is counted. */
-export function fitDisks(disks: readonly TakenDisk[]): TakenPoint["disks"] {
+/**
+ * The disks, with only as many whole copies named as fit into a message beside `otherBytes`; the rest is
+ * counted.
+ */
+export function fitDisks(disks: readonly TakenDisk[], otherBytes: number): TakenPoint["disks"] {
   const fitted = WHOLE_COPIES.map((most) => disks.map((disk) => withWholeCopies(disk, most)));
-  return fitted.find((one) => jsonBytes(one) <= DISKS_BYTES) ?? fitted.at(-1) ?? [];
+  return fitted.find((one) => jsonBytes(one) + otherBytes <= DISKS_BYTES) ?? fitted.at(-1) ?? [];
 }
 
 function withWholeCopies(disk: TakenDisk, most: number): TakenDisk {

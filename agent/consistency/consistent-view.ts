@@ -1,5 +1,6 @@
 import type { BlockSet } from "#shared/domain/block-set.ts";
 import type { CopyView } from "#shared/format/point.ts";
+import type { PointHooks } from "#shared/protocol/point-hooks.ts";
 import type { FrozenTime, ViewKind } from "#shared/protocol/taken-point.ts";
 import type { DiskSource } from "../disk/disk-source.ts";
 import type { ParentDisk } from "../repository/newest-disks.ts";
@@ -71,6 +72,8 @@ export interface Settling {
   first: ReadonlyMap<string, FirstReading>;
   /** Reads a part of a disk again, based on all readings before. */
   readAgain: (disk: string, reading: Reading) => Promise<void>;
+  /** Aborted when the work is cancelled or the agent stops. */
+  signal: AbortSignal;
 }
 
 /**
@@ -82,6 +85,8 @@ export interface ConsistentView {
   readonly freezeMilliseconds: number;
   /** When the freeze was that gave all disks in use one instant; `undefined` if none did. */
   readonly frozen?: FrozenTime | undefined;
+  /** How hooks of the machine ended; `undefined` as long as none has been looked for. */
+  readonly hooks?: PointHooks | undefined;
   /** In the order in which they were asked for. */
   readonly disks: readonly DiskView[];
   /** After the first reading of all disks: brings the copies of all of them to one instant. */

@@ -14,7 +14,9 @@ import { closeAll, onlyOnce } from "./open-disks.ts";
 export type ChosenDiskView = DiskView & Pick<ViewChoice, "kind" | "reason">;
 
 /** The view of all disks. */
-export interface ChosenView extends Required<Omit<ConsistentView, "frozen">>, Pick<ConsistentView, "frozen"> {
+export interface ChosenView
+  extends Required<Omit<ConsistentView, "frozen" | "hooks">>,
+    Pick<ConsistentView, "frozen" | "hooks"> {
   readonly disks: readonly ChosenDiskView[];
 }
 
@@ -71,6 +73,9 @@ async function openBestView(
     },
     get frozen() {
       return opened.find(({ frozen }) => frozen)?.frozen;
+    },
+    get hooks() {
+      return opened.find(({ hooks }) => hooks !== undefined)?.hooks;
     },
     disks: disks.flatMap(({ name }) => {
       const [view, choice] = [views.get(name), choices.get(name)];

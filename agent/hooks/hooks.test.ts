@@ -6,10 +6,10 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
+import { shortfallOf } from "#shared/domain/hook-shortfall.ts";
 import { PointHooks } from "#shared/protocol/point-hooks.ts";
 import { runPendingHooks, withHooks } from "./hooks.ts";
 import { findProcess, processIdentity } from "./process-identity.ts";
-import { shortfallOf } from "./shortfall.ts";
 import { HooksOfTest, POINT } from "./testing/hooks-of-test.ts";
 
 const isRoot = process.getuid?.() === 0;

@@ -13,7 +13,7 @@ import { releaseExecutor } from "../commands/release.ts";
 import { takeRecoveryPointExecutor } from "../commands/take-recovery-point.ts";
 import type { ConditionalView } from "../consistency/consistent-view.ts";
 import { inconsistentView } from "../consistency/inconsistent.ts";
-import { preCopyView } from "../consistency/pre-copy/pre-copy.ts";
+import { type PreCopyDeps, preCopyView } from "../consistency/pre-copy/pre-copy.ts";
 import { type StillDeps, stillView } from "../consistency/still.ts";
 import { diskUsageOf } from "../filesystems/disk-usage.ts";
 import { HOOKS_FOLDER, runPendingHooks } from "../hooks/hooks.ts";
@@ -46,7 +46,8 @@ const REHEARSAL_LIMIT_MS = 180_000;
 /** A source server in its original system: captures disks, and arms itself for a cold clone. */
 export const sourceRole: Role = async (options) => {
   const { identity, cloud, version, dataDir, machine, imageTrust, log, now } = options;
-  await runPendingHooks({ folder: HOOKS_FOLDER, pending: new PendingHooks(dataDir), log });
+  const hooks = { folder: HOOKS_FOLDER, pending: new PendingHooks(dataDir), log };
+  await runPendingHooks(hooks);
   const lookAtMachine = machineInventoryOf(options);
   const takeInventory = inventoryOf(options, lookAtMachine);
   const states = new SavedStates({
@@ -81,7 +82,7 @@ export const sourceRole: Role = async (options) => {
         disks: async () =>
           (await lookAtMachine()).disks.map((disk) => ({ ...disk, isStill: isUnused(disk) })),
         usage: ({ path }) => diskUsageOf(path, machine),
-        preCopy: preCopyOf(dataDir, bootId, now),
+        preCopy: preCopyOf({ dataDir, bootId, hooks, now: () => now().getTime() }),
       }),
       ...coldExecutors({
         ...{ machine, images, states, identity, now },
@@ -104,11 +105,9 @@ export const sourceRole: Role = async (options) => {
 };
 
 /** `undefined` if the tracker's program is not installed. */
-function preCopyOf(dataDir: string, bootId: string, now: () => Date): ConditionalView | undefined {
+function preCopyOf(deps: Omit<PreCopyDeps, "tracker">): ConditionalView | undefined {
   const program = findTrackerProgram();
-  if (program === undefined) return undefined;
-  const tracker = new TrackerHelper(program);
-  return preCopyView({ tracker, dataDir, bootId, now: () => now().getTime() });
+  return program === undefined ? undefined : preCopyView({ ...deps, tracker: new TrackerHelper(program) });
 }
 
 /** The machine as it is now. */

@@ -2,7 +2,8 @@ import { expect, test } from "vitest";
 import type { Run } from "#shared/protocol/protection.ts";
 import { describeRun } from "./plan-text.ts";
 
-const run = (standby: NonNullable<Run["result"]>["standby"]): Run => ({
+type Result = NonNullable<Run["result"]>;
+const run = (more: Pick<Result, "standby" | "hooks" | "freezeMilliseconds">): Run => ({
   ...{ id: "run_1", planId: "plan_1", sourceId: "agt_1", state: "completed", trigger: "schedule" },
   ...{
     dueAt: "2030-01-01T00:00:00.000Z",
@@ -12,28 +13,49 @@ const run = (standby: NonNullable<Run["result"]>["standby"]): Run => ({
   },
   result: {
     ...{ disks: [], consistency: "file-system", badRanges: 0, seconds: 1, limitingStage: "read" },
-    ...{ bytesRead: 0, bytesStored: 0, changedBytes: 0, standby },
+    ...{ bytesRead: 0, bytesStored: 0, changedBytes: 0, ...more },
   },
 });
 
 test("a run shows how long programs waited", () => {
-  const frozen = { ...run(undefined).result, freezeMilliseconds: 1500 } as Run["result"];
-  expect(describeRun({ ...run(undefined), result: frozen }).join("\n")).toContain(
+  expect(describeRun(run({ freezeMilliseconds: 1500 })).join("\n")).toContain(
     "waited 1500 ms for their writes",
   );
 });
 
 test("a run shows that another program had changed the standby", () => {
   const applied = { state: "applied", bytesWritten: 0, seconds: 1 } as const;
-  expect(describeRun(run({ ...applied, leavesRepaired: 0 })).join("\n")).not.toContain("ANOTHER PROGRAM");
-  expect(describeRun(run({ ...applied, leavesRepaired: 2 }))).toContain(
+  expect(describeRun(run({ standby: { ...applied, leavesRepaired: 0 } })).join("\n")).not.toContain(
+    "ANOTHER PROGRAM",
+  );
+  expect(describeRun(run({ standby: { ...applied, leavesRepaired: 2 } }))).toContain(
     "standby: ANOTHER PROGRAM HAD CHANGED IT; repaired 2 parts of 16 MiB",
   );
 });
 
 test("a run whose standby is behind says why, and what to do", () => {
   const failure = { name: "DiskFullError", message: "no room", hint: "Make room.", retryable: false };
-  expect(describeRun(run({ state: "behind", failure }))).toEqual(
+  expect(describeRun(run({ standby: { state: "behind", failure } }))).toEqual(
     expect.arrayContaining(["standby is behind: DiskFullError: no room", "Make room."]),
   );
+});
+
+test("a run shows each script of the hooks, and why the point is not application consistent", () => {
+  const before = { hook: "db", phase: "before", seconds: 2 } as const;
+  const good = { scripts: [{ ...before, outcome: "succeeded" as const }] };
+  expect(describeRun(run({ hooks: good }))).toContain("hook db, before: succeeded in 2 s");
+  expect(describeRun(run({ hooks: good })).join("\n")).not.toContain("not application consistent");
+  const reason = "it ended with status 1";
+  const bad = { scripts: [{ ...before, outcome: "failed" as const, reason, lastLine: "no connection" }] };
+  expect(describeRun(run({ hooks: bad }))).toContain(
+    "not application consistent: the hook db did not succeed before the freeze: it ended with status 1: no connection",
+  );
+});
+
+test("a run shows why no hook was run, and nothing of a source without hooks", () => {
+  const refused = "/etc/causeway/hooks/db is not used: it is a link";
+  expect(describeRun(run({ hooks: { scripts: [], refused } }))).toContain(
+    `not application consistent: no hook was run: ${refused}`,
+  );
+  expect(describeRun(run({ hooks: { scripts: [] } }))).toEqual(describeRun(run({})));
 });

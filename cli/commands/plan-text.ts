@@ -1,7 +1,9 @@
 /** Protection plans and runs as text for people. */
+import { shortfallOf } from "#shared/domain/hook-shortfall.ts";
 import { adviceFor } from "#shared/domain/protection/advice.ts";
 import { formatRetention } from "#shared/domain/protection/retention.ts";
 import { remarksOn } from "#shared/protocol/copied-disk.ts";
+import type { PointHooks } from "#shared/protocol/point-hooks.ts";
 import type { Plan, Run } from "#shared/protocol/protection.ts";
 import type { WeeklyHours } from "#shared/protocol/weekly-hours.ts";
 import { bytes, duration } from "#shared/units.ts";
@@ -50,6 +52,7 @@ export function describeRun(run: Run): string[] {
       `to make runs faster: ${adviceFor(result.limitingStage)}`,
       ...result.disks.map(modeText),
       ...result.disks.flatMap(remarksOn),
+      ...hookTexts(result.hooks),
     );
     if (result.freezeMilliseconds)
       lines.push(
@@ -70,6 +73,16 @@ function modeText({
   return mode === "tracked"
     ? `${name}: ${consistency} consistent, tracked`
     : `${name}: ${consistency} consistent, hash scan, because ${modeReason ?? "it was not tracked"}`;
+}
+
+/** Each script, and why the point is not application consistent; empty if the source has no hooks. */
+function hookTexts(hooks: PointHooks | undefined): string[] {
+  if (!hooks || (hooks.scripts.length === 0 && hooks.refused === undefined)) return [];
+  const shortfall = shortfallOf(hooks);
+  const scripts = hooks.scripts.map(
+    ({ hook, phase, outcome, seconds }) => `hook ${hook}, ${phase}: ${outcome} in ${duration(seconds)}`,
+  );
+  return [...scripts, ...(shortfall === undefined ? [] : [`not application consistent: ${shortfall}`])];
 }
 
 function bandwidthText({ bandwidthHours, timeZone, ...plan }: Plan): string[] {

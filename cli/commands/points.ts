@@ -1,4 +1,6 @@
+import { shortfallOf } from "#shared/domain/hook-shortfall.ts";
 import { leastConsistency } from "#shared/protocol/copied-disk.ts";
+import type { PointHooks } from "#shared/protocol/point-hooks.ts";
 import { bytes } from "#shared/units.ts";
 import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
 import type { CliCommand } from "../command.ts";
@@ -31,6 +33,7 @@ export const points: CliCommand = {
         point.createdAt,
         point.prunedAt ?? "-",
         point.consistency,
+        hooksText(point.hooks),
         point.bytesStored === null ? "-" : bytes(point.bytesStored),
         point.bootTested?.verdict ?? "-",
         point.checked ? `${point.checked.verdict} (${point.checked.method})` : "-",
@@ -42,10 +45,18 @@ export const points: CliCommand = {
           .join(", "),
       ]);
       return table(
-        ["ID", "CREATED", "PRUNED", "CONSISTENCY", "STORED", "BOOT TEST", "CHECK", "DISKS"],
+        ["ID", "CREATED", "PRUNED", "CONSISTENCY", "HOOKS", "STORED", "BOOT TEST", "CHECK", "DISKS"],
         rows,
         "No recovery point yet: `causeway protect` and `causeway convert` make some.",
       );
     });
   },
 };
+
+/** How the hooks of a point ended, in one word; `-` if none were to run. */
+function hooksText(hooks: PointHooks | undefined): string {
+  if (!hooks) return "-";
+  if (hooks.refused !== undefined) return "refused";
+  if (hooks.scripts.length === 0) return "-";
+  return shortfallOf(hooks) === undefined ? "succeeded" : "failed";
+}

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { jsonLog } from "#shared/log.ts";
-import { finish, fire, planId, protect, runs, world } from "../testing/protected-source.ts";
+import { capture, finish, fire, planId, protect, runs, world } from "../testing/protected-source.ts";
 import { abandonRun } from "./abandon-run.ts";
 
 /**
@@ -69,6 +69,26 @@ test("each later run has one line with the lag that its point ended, by the rule
     disks: [{ name: "vda", mode: "hash-scan", consistency: "crash" }],
     action: expect.stringMatching(/\.$/),
   });
+});
+
+test("the line and the run say why hooks did not make the point application consistent", async () => {
+  await protect();
+  await fire();
+  const failed = {
+    hook: "db",
+    phase: "before",
+    outcome: "failed",
+    seconds: 1,
+    reason: "it ended with status 1",
+  };
+  const { id } = await lastRun();
+  const commandId = await capture(id);
+  const output = { hooks: { scripts: [failed] } };
+  await world.store.commands.modify(commandId, (command) => ({ ...command, state: "succeeded", output }));
+  await finish(id);
+  const why = "the hook db did not succeed before the freeze: it ended with status 1";
+  expect(lines()).toMatchObject([{ hookShortfall: why }]);
+  expect((await lastRun()).result?.hooks).toEqual({ scripts: [failed] });
 });
 
 test("failed and skipped runs have the lag that keeps growing", async () => {

@@ -1,3 +1,4 @@
+import { shortfallOf } from "#shared/domain/hook-shortfall.ts";
 import { adviceFor } from "#shared/domain/protection/advice.ts";
 import type { PlanRecord } from "#shared/domain/protection/plan.ts";
 import type { RunRecord } from "#shared/domain/protection/run.ts";
@@ -34,6 +35,7 @@ function workOf(result: NonNullable<RunRecord["result"]>) {
     bytesReadPerSecond: seconds > 0 ? Math.round(bytesRead / seconds) : undefined,
     action: adviceFor(limitingStage),
     standby: result.standby?.state,
+    hookShortfall: result.hooks && shortfallOf(result.hooks),
     disks: result.disks.map(({ name, mode, consistency }) => ({ name, mode, consistency })),
   };
 }

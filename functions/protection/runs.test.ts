@@ -206,16 +206,21 @@ test("an outage of the marks does not fail a run; the next run prunes", async ()
   expect(marks.marked).toHaveLength(2);
 });
 
-test("a run shows how its point was frozen, as the source reported it", async () => {
+test("a run shows how its point was frozen and what its hooks did, as the source reported it; so does the point", async () => {
   await protect();
   await fire();
   const { id } = await lastRun();
   const commandId = await capture(id);
   const frozen = { from: "2030-01-01T01:00:00.100Z", until: "2030-01-01T01:00:00.300Z" };
-  const output = { pointId: "rp_1", disks: [taken], freezeMilliseconds: 200, frozen, requests: 9 };
+  const hooks = {
+    scripts: [{ hook: "db", phase: "before" as const, outcome: "succeeded" as const, seconds: 1 }],
+  };
+  const output = { pointId: "rp_1", disks: [taken], freezeMilliseconds: 200, frozen, hooks, requests: 9 };
   await world.store.commands.modify(commandId, (command) => ({ ...command, state: "succeeded", output }));
+  await recordRecoveryPoint.run({ ownerId: id, disks: [taken] }, world);
   await finish(id);
-  expect((await lastRun()).result).toMatchObject({ freezeMilliseconds: 200, frozen });
+  expect((await lastRun()).result).toMatchObject({ freezeMilliseconds: 200, frozen, hooks });
+  expect(await world.store.points.get((await lastRun()).pointId)).toMatchObject({ hooks });
 });
 
 test("how far a point is behind counts from when the source began to work on it", async () => {

@@ -1,5 +1,6 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { z } from "zod";
+import { freezeOf } from "#shared/domain/freeze-of.ts";
 import { WrongStateError } from "#shared/errors.ts";
 import { OwnerId } from "#shared/protocol/ids.ts";
 import { DiskOfPoint } from "#shared/protocol/taken-point.ts";
@@ -37,14 +38,17 @@ export async function run(
   { ownerId, disks }: z.output<typeof Input>,
   { store, clock }: Deps,
 ): Promise<{ pointId: string }> {
-  const { pointId, sourceId, madeBy } = await store.owners.get(ownerId);
+  const { owner, commands } = await store.owners.withCommands(ownerId);
+  const { pointId, sourceId, madeBy } = owner;
   if (pointId === undefined) throw new WrongStateError(`${ownerId} makes no recovery point`);
+  const { hooks } = freezeOf(commands);
   await store.points.add({
     ...{ id: pointId, sourceId, ...madeBy, createdAt: timestamp(clock) },
     bytesStored: disks.reduce((sum, disk) => sum + disk.bytesStored, 0),
     disks: disks.map(({ name, sizeBytes, badRanges, consistency, wholeCopies }) => ({
       ...{ name, sizeBytes, badRanges, consistency, wholeCopies },
     })),
+    ...(hooks && { hooks }),
   });
   const { createdAt } = await store.points.get(pointId);
   await store.owners.pointRecorded(ownerId);

@@ -10,6 +10,7 @@ import { BootCheck, BootTest } from "./drill.ts";
 import { AgentId, CommandId, ConversionId, DiskName, PlanId, PointId, ResourceId, RunId } from "./ids.ts";
 import { Inventory } from "./inventory.ts";
 import { AgentSystem, Whereabouts } from "./machine.ts";
+import { PointHooks } from "./point-hooks.ts";
 import { PointCheck } from "./repository-check.ts";
 import { AcceptedRules, RuleName } from "./rule-names.ts";
 import { FreezeShown } from "./taken-point.ts";
@@ -239,6 +240,8 @@ export const RecoveryPoint = z.object({
   prunedAt: Timestamp.optional(),
   /** What the newest drill of it found; absent if none came to a verdict. */
   bootTested: BootTest.optional(),
+  /** How hooks of the source ended; absent if its file systems were not frozen. */
+  hooks: PointHooks.optional(),
   /** What the newest check of it in the repository found; absent if it was never checked. */
   checked: PointCheck.optional(),
   disks: z.array(CopiedDisk.extend({ sizeBytes: z.int(), badRanges: z.int().nonnegative() })),

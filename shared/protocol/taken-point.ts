@@ -3,6 +3,7 @@ import { z } from "zod";
 import { Bottleneck, Timestamp } from "./common.ts";
 import { Consistency, WholeCopies } from "./copied-disk.ts";
 import { DiskBytes, DiskName, PointId } from "./ids.ts";
+import { PointHooks } from "./point-hooks.ts";
 
 /**
  * How the disks of a recovery point are read. `still`: nothing writes to them. `pre-copy`: they are in use;
@@ -60,6 +61,8 @@ const freezeFields = {
   freezeMilliseconds: z.number().nonnegative(),
   /** Absent if no disk was in use, or the copies are not of one instant. */
   frozen: FrozenTime.optional(),
+  /** How hooks around the last freeze ended; absent if there was none. */
+  hooks: PointHooks.optional(),
 };
 
 /** What a result shows of the freeze; empty if the agent did not report it. */

@@ -6,26 +6,37 @@ const efi = { name: "partition 1", type: "vfat", state: "unsupported" } as const
 const swap = { name: "swap", type: "swap", state: "left-out" } as const;
 
 test("a disk whose file systems were all frozen is file-system consistent, whatever its swap space", () => {
-  const copy = liveCopyOf({ volumes: [root, swap] });
+  const copy = liveCopyOf({ volumes: [root, swap], isPrepared: false });
   expect(copy.consistency).toBe("file-system");
   expect(copy.volumes).toContainEqual({ name: "partition 2", consistency: "file-system" });
-  expect(remarkOn({ volumes: [root] })).toBeUndefined();
+  expect(remarkOn({ volumes: [root], isPrepared: false })).toBeUndefined();
+});
+
+test("what was frozen after hooks had prepared the applications is application consistent, and nothing else", () => {
+  expect(liveCopyOf({ volumes: [root, swap], isPrepared: true }).consistency).toBe("application");
+  expect(liveCopyOf({ volumes: [root, efi], isPrepared: true })).toMatchObject({
+    consistency: "crash",
+    volumes: [
+      { name: "partition 2", consistency: "application" },
+      { name: "partition 1", consistency: "crash" },
+    ],
+  });
 });
 
 test("a volume that cannot be frozen is as after a power failure, and the remark says which", () => {
   const volumes = [root, efi];
-  expect(liveCopyOf({ volumes })).toMatchObject({
+  expect(liveCopyOf({ volumes, isPrepared: false })).toMatchObject({
     consistency: "crash",
     volumes: [
       { name: "partition 2", consistency: "file-system" },
       { name: "partition 1", consistency: "crash" },
     ],
   });
-  expect(remarkOn({ volumes })).toBe("partition 1 (vfat) cannot be frozen");
+  expect(remarkOn({ volumes, isPrepared: false })).toBe("partition 1 (vfat) cannot be frozen");
 });
 
 test("a disk without any mounted volume is as after a power failure", () => {
-  expect(liveCopyOf({ volumes: [] }).consistency).toBe("crash");
+  expect(liveCopyOf({ volumes: [], isPrepared: true }).consistency).toBe("crash");
 });
 
 test("a copy that was not brought to one instant is not consistent, and says why", () => {

@@ -11,18 +11,23 @@ export interface SettledVolume {
   state: FreezeState | "left-out" | "raw";
 }
 
-/** How the copy of a disk ended: at one instant, or why not. */
-export type Settlement = { volumes: readonly SettledVolume[] } | { failure: string };
+/**
+ * How the copy of a disk ended: at one instant, for which hooks had prepared the applications or not; or why
+ * it has none.
+ */
+export type Settlement = { volumes: readonly SettledVolume[]; isPrepared: boolean } | { failure: string };
 
 /**
  * What a recovery point says of a disk that was copied while it was in use. Each volume whose file system was
- * frozen is `file-system` consistent; another one is as after a power failure.
+ * frozen is `application` consistent if hooks had prepared the applications, else `file-system` consistent;
+ * another one is as after a power failure.
  */
 export function liveCopyOf(settlement: Settlement): CopyView {
   if ("failure" in settlement) return inconsistentCopy(settlement.failure);
+  const frozen: Consistency = settlement.isPrepared ? "application" : "file-system";
   const volumes: PointVolume[] = settlement.volumes.map(({ name, state }) => ({
     name,
-    consistency: of(state),
+    consistency: state === "frozen" ? frozen : "crash",
   }));
   const copied = volumes.filter((_, at) => settlement.volumes[at]?.state !== "left-out");
   const consistency =
@@ -32,10 +37,6 @@ export function liveCopyOf(settlement: Settlement): CopyView {
 
 /** What fits beside a disk's map in a message. */
 const MOST_VOLUMES = 48;
-
-function of(state: SettledVolume["state"]): Consistency {
-  return state === "frozen" ? "file-system" : "crash";
-}
 
 const WORDS: Record<SettledVolume["state"], string> = {
   frozen: "was frozen",

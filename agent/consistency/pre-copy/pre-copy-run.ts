@@ -1,7 +1,10 @@
 import type { BlockSet } from "#shared/domain/block-set.ts";
+import { shortfallOf } from "#shared/domain/hook-shortfall.ts";
 import { TrackerFailedError } from "#shared/errors.ts";
 import { BLOCK_BYTES } from "#shared/format/block.ts";
+import type { PointHooks } from "#shared/protocol/point-hooks.ts";
 import type { FrozenTime } from "#shared/protocol/taken-point.ts";
+import { type HookDeps, withHooks } from "../../hooks/hooks.ts";
 import type { FreezeOutcome } from "../../tracking/disk-status.ts";
 import type { Frame, FrozenRead, Tracker } from "../../tracking/tracker.ts";
 import type { FirstReading, Settling } from "../consistent-view.ts";
@@ -20,6 +23,7 @@ const MOST_FREEZES = 3;
 interface RunDeps {
   tracker: Tracker;
   bases: TrackedBases;
+  hooks: HookDeps;
   pointId: string;
   limits: FreezeLimits;
 }
@@ -40,6 +44,7 @@ export class PreCopyRun {
   readonly #failures = new Map<string, string>();
   #freezeMilliseconds = 0;
   #frozen: FrozenTime | undefined;
+  #hooks: PointHooks | undefined;
 
   constructor(disks: readonly LiveDisk[], deps: RunDeps) {
     this.#disks = disks;
@@ -54,6 +59,11 @@ export class PreCopyRun {
     return this.#frozen;
   }
 
+  /** How the hooks around the last freeze ended; `undefined` if there was none. */
+  get hooks(): PointHooks | undefined {
+    return this.#hooks;
+  }
+
   /**
    * Reads again what changed, until a frozen read has the rest. If that does not succeed, the last reading
    * is as good as it gets, and the copies are marked as not consistent.
@@ -63,8 +73,7 @@ export class PreCopyRun {
     let failure = "";
     for (let freezes = 0; freezes < MOST_FREEZES; freezes++) {
       await this.#copyUntilLittleIsLeft(settling);
-      const volumes = await this.#volumes();
-      const read = await this.#freeze(volumes);
+      const { read, volumes } = await this.#freezeBetweenHooks(settling);
       if (read.outcome === "converged") return this.#end(settling, read, volumes);
       failure = wordsOf(read);
       await this.#beginAgain(settling);
@@ -115,18 +124,24 @@ export class PreCopyRun {
   async #copyUntilLittleIsLeft({ readAgain }: Settling): Promise<void> {
     let before: number | undefined;
     for (let number = 1; ; number++) {
-      let bytes = 0;
-      // What waits in memory would be written during the freeze, and be read there.
-      await this.#deps.tracker.sync((await this.#volumes()).map(({ mountPoint }) => mountPoint));
-      for (const disk of this.#tracked()) {
-        const { changed } = await this.#deps.tracker.swap(disk.path);
-        bytes += bytesOf(changed);
-        await this.#readAgain(readAgain, disk, changed);
-        await this.#deps.tracker.clear(disk.path);
-      }
+      const bytes = await this.#copyWhatChanged(readAgain);
       if (isTimeToFreeze({ number, bytes, before })) return;
       before = bytes;
     }
+  }
+
+  /** One pass over all disks. Returns how many bytes it read. */
+  async #copyWhatChanged(readAgain: Settling["readAgain"]): Promise<number> {
+    let bytes = 0;
+    // What waits in memory would be written during the freeze, and be read there.
+    await this.#deps.tracker.sync((await this.#volumes()).map(({ mountPoint }) => mountPoint));
+    for (const disk of this.#tracked()) {
+      const { changed } = await this.#deps.tracker.swap(disk.path);
+      bytes += bytesOf(changed);
+      await this.#readAgain(readAgain, disk, changed);
+      await this.#deps.tracker.clear(disk.path);
+    }
+    return bytes;
   }
 
   /** After a frozen read that did not end, only a first pass is sure to have what was not read. */
@@ -138,9 +153,25 @@ export class PreCopyRun {
     }
   }
 
+  async #freezeBetweenHooks({
+    readAgain,
+    signal,
+  }: Settling): Promise<{ read: FrozenRead; volumes: readonly VolumeToFreeze[] }> {
+    if (this.#tracked().length === 0) return { read: NOTHING_TO_FREEZE, volumes: [] };
+    const { hooks, pointId } = this.#deps;
+    const freeze = async () => {
+      // A database that prepares itself writes more than a frozen read can hold.
+      await this.#copyWhatChanged(readAgain);
+      const volumes = await this.#volumes();
+      return { read: await this.#freeze(volumes), volumes };
+    };
+    const hooked = await withHooks(hooks, pointId, freeze, signal);
+    this.#hooks = hooked.hooks;
+    return hooked.view;
+  }
+
   async #freeze(volumes: readonly VolumeToFreeze[]): Promise<FrozenRead> {
     const disks = this.#tracked();
-    if (disks.length === 0) return NOTHING_TO_FREEZE;
     const read = await this.#deps.tracker
       .freezeRead({
         disks: disks.map(({ path }) => path),
@@ -169,9 +200,12 @@ export class PreCopyRun {
     }
     const { startedAtMs, endedAtMs } = read;
     if (this.#tracked().length > 0) this.#frozen = { from: isoTime(startedAtMs), until: isoTime(endedAtMs) };
+    const isPrepared = this.#hooks !== undefined && shortfallOf(this.#hooks) === undefined;
     for (const disk of this.#disks) {
       const failure = this.#failures.get(disk.name);
-      disk.settle(failure === undefined ? { volumes: settled(disk, read, { volumes, raw }) } : { failure });
+      disk.settle(
+        failure === undefined ? { volumes: settled(disk, read, { volumes, raw }), isPrepared } : { failure },
+      );
     }
     await this.#keepBases();
   }

@@ -1,4 +1,5 @@
 import { TrackingUnavailableError } from "#shared/errors.ts";
+import type { HookDeps } from "../../hooks/hooks.ts";
 import { readDiskFacts } from "../../tracking/disk-facts.ts";
 import { kindOfDisk } from "../../tracking/kind-of-disk.ts";
 import type { DiskToTrack, Tracker } from "../../tracking/tracker.ts";
@@ -11,6 +12,7 @@ import { TrackedBases } from "./tracked-bases.ts";
 
 export interface PreCopyDeps {
   tracker: Tracker;
+  hooks: HookDeps;
   /** For what the agent knows of its recovery points. */
   dataDir: string;
   bootId: string;
@@ -24,8 +26,9 @@ const FREEZE_LIMITS: FreezeLimits = { ms: 2000, bytes: 32 * 2 ** 20 };
 
 /**
  * Copies disks while they are in use: copies all of it, copies again what changed meanwhile until little is
- * left, freezes the mounted file systems, reads the rest, and thaws. The tracker in the kernel says what
- * changed. If it knows what changed since the last recovery point, the first copy reads only that.
+ * left, runs the hooks' `before` scripts, freezes the mounted file systems, reads the rest, thaws, and runs
+ * the `after` scripts. The tracker in the kernel says what changed. If it knows what changed since
+ * the last recovery point, the first copy reads only that.
  */
 export function preCopyView(deps: PreCopyDeps): ConditionalView {
   const bases = new TrackedBases(deps.dataDir);
@@ -55,6 +58,9 @@ export function preCopyView(deps: PreCopyDeps): ConditionalView {
         },
         get frozen() {
           return run.frozen;
+        },
+        get hooks() {
+          return run.hooks;
         },
         disks: live.map((disk) => disk.view),
         settle: (settling) => run.settle(settling),

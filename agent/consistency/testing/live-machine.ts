@@ -8,6 +8,8 @@ import type { CaptureDeps } from "../../commands/captures.ts";
 import { takeRecoveryPointExecutor } from "../../commands/take-recovery-point.ts";
 import { Random } from "../../filesystems/testing/layouts/random.ts";
 import { tool } from "../../filesystems/testing/test-image.ts";
+import type { HookDeps } from "../../hooks/hooks.ts";
+import { PendingHooks } from "../../hooks/pending-hooks.ts";
 import { readPoint } from "../../repository/points.ts";
 import { restoreDisk } from "../../restore/restore.ts";
 import { KeptMaps } from "../../store/kept-maps.ts";
@@ -24,6 +26,8 @@ export interface LiveMachineOptions extends TrackedDiskOptions {
   /** What the tracker's program gets for each of its commands, such as `{"attach": "--omit issue"}`. */
   trackerOptions?: Readonly<Record<string, string>>;
   freeze?: FreezeLimits;
+  /** None if absent. */
+  hooks?: HookDeps;
 }
 
 class CountedStore extends MemoryStore {
@@ -65,12 +69,18 @@ export class LiveMachine implements AsyncDisposable {
       now,
     });
     const repository = { sourceId: "s1", store, dataKey: Buffer.alloc(32, 7) };
+    const log = { info: () => {}, warn: () => {}, error: () => {} };
+    const noHooks = { folder: join(this.#folder, "no-hooks"), pending: new PendingHooks(dataDir), log };
+    const hooks = options.hooks ?? noHooks;
     this.deps = {
       disks: async () => [{ name: "sda", path: disk.device, isStill: false }],
       repository: async () => repository,
       views: {
         still: stillView({ usage: () => Promise.reject(new Error("the disk is not still")) }),
-        "pre-copy": preCopyView({ tracker, dataDir, bootId: bootId(), now: () => this.nowMs, freeze }),
+        "pre-copy": preCopyView({
+          ...{ tracker, hooks, dataDir, bootId: bootId(), freeze },
+          now: () => this.nowMs,
+        }),
         inconsistent: inconsistentView,
       },
       dataDir,

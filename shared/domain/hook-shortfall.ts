@@ -1,5 +1,4 @@
-import type { HookPhase, HookScript, PointHooks } from "#shared/protocol/point-hooks.ts";
-import { clipWords } from "./printable.ts";
+import type { HookPhase, HookScript, PointHooks } from "../protocol/point-hooks.ts";
 
 const WHEN: Record<HookPhase, string> = { before: "before the freeze", after: "after the thaw" };
 
@@ -8,10 +7,10 @@ const WHEN: Record<HookPhase, string> = { before: "before the freeze", after: "a
  * has. An `after` counts, too: only it can find out that what its `before` had set up did not last.
  */
 export function shortfallOf({ scripts, refused }: PointHooks): string | undefined {
-  if (refused !== undefined) return clipWords(`no hook was run: ${refused}`);
+  if (refused !== undefined) return `no hook was run: ${refused}`;
   if (scripts.length === 0) return "the machine has no hooks";
   const failed = scripts.find(({ outcome }) => outcome !== "succeeded");
-  return failed && clipWords(describe(failed));
+  return failed && describe(failed);
 }
 
 function describe({ hook, phase, reason, lastLine }: HookScript): string {
