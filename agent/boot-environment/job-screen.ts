@@ -36,13 +36,12 @@ export class JobScreen {
   opening(): void {
     const { job, say } = this.#deps;
     const by = printable(job.requestedBy).replaceAll(/\s+/g, " ");
+    const limit = `${Math.ceil(job.deadlineSeconds / 60)} min`;
     say("");
     say("Causeway is copying this computer's disks. Please leave it on.");
     say("When the copy is complete, the computer restarts into its own system by itself.");
     say(`Conversion ${job.conversionId}, requested by ${by}`);
-    say(
-      `If the control plane gives it no work for ${duration(job.deadlineSeconds)}, it restarts all the same.`,
-    );
+    say(`If the control plane gives it no work for ${limit}, it restarts all the same.`);
     say("");
   }
 
@@ -81,8 +80,8 @@ export class JobScreen {
 }
 
 /**
- * `sda: 1.0 GiB of 4.0 GiB, 50.0 MiB/s, 61 s left; this computer's own system starts at about 14:05
- * UTC`. While disks of `othersBytes` wait for their turn, the time is the latest: free space is not copied.
+ * `sda: 1.0 GiB of 4.0 GiB, 50.0 MiB/s, 1 min 01 s left, restarts about 14:05 UTC`: as wide as a text
+ * console. While disks of `othersBytes` wait for their turn, the time is the latest one.
  */
 export function copyingLine(
   { bytesDone, bytesTotal, rateBytesPerSecond: rate, remainingSeconds }: Progress,
@@ -94,8 +93,8 @@ export function copyingLine(
     return `${disk}: ${parts.join(", ")}`;
   parts.push(`${duration(remainingSeconds)} left`);
   const start = new Date(now.getTime() + seconds * 1000);
-  const when = `${othersBytes > 0 ? "by" : "at about"} ${hourAndMinute(start, now)}`;
-  return `${disk}: ${parts.join(", ")}; this computer's own system starts ${when}`;
+  const when = `${othersBytes > 0 ? "by" : "about"} ${hourAndMinute(start, now)}`;
+  return `${disk}: ${parts.join(", ")}, restarts ${when}`;
 }
 
 /** `14:05 UTC`, with the date if it is another day. */
