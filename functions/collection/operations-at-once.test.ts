@@ -1,4 +1,4 @@
-/** The table of docs/format.md, "Operations at the same time", where collect-garbage or prune takes part. */
+/** Each pair of the table of docs/format.md, "Operations at the same time". */
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -173,4 +173,45 @@ test("check × collect: a pack that a living point needs is missing whenever it 
   const [pack = ""] = (await world.allKeys()).filter((key) => key.includes("/packs/"));
   await world.objects.delete([pack]);
   expect(await findings()).toMatchObject([{ object: pack, problem: "missing" }]);
+});
+
+test("capture × capture: two captures of one server at once both commit, and both points are complete", async () => {
+  await world.addPoint("rp_1", first);
+  const commits = await Promise.all([
+    world.capture("rp_2", sparseDisk(1, [3])),
+    world.capture("rp_3", sparseDisk(1, [300])),
+  ]);
+  await Promise.all(commits.map((commit) => commit()));
+  expect(await listPoints(world.repository)).toEqual(["rp_1", "rp_2", "rp_3"]);
+  expect(await findings()).toEqual([]);
+  expect((await restored("rp_2")).equals(sparseDisk(1, [3]))).toBe(true);
+  expect((await restored("rp_3")).equals(sparseDisk(1, [300]))).toBe(true);
+});
+
+test("capture × restore, check: before the commit readers see the points before it, and its packs are no damage", async () => {
+  await world.addPoint("rp_1", first);
+  const commit = await world.capture("rp_2", sparseDisk(1, [3]));
+  expect(await listPoints(world.repository)).toEqual(["rp_1"]);
+  await expect(readPoint(world.repository, "rp_2")).rejects.toMatchObject({ name: "ObjectNotFoundError" });
+  expect((await restored("rp_1")).equals(first)).toBe(true);
+  const during = await checkRepository({ repository: world.repository });
+  expect(during).toMatchObject({ ok: true, points: 1 });
+  expect(during.unreferenced.length).toBeGreaterThan(0);
+  await commit();
+  expect(await checkRepository({ repository: world.repository })).toMatchObject({
+    points: 2,
+    unreferenced: [],
+  });
+});
+
+test("prune × prune, check: a second mark changes nothing, and a point that is marked checks as before", async () => {
+  await world.addPoint("rp_1", first);
+  await Promise.all([world.mark("rp_1"), world.mark("rp_1")]);
+  const marks = (await world.allKeys()).filter((key) => key.includes("/pruned/"));
+  expect(marks).toHaveLength(1);
+  world.days(6.9);
+  await world.mark("rp_1");
+  expect(await checkRepository({ repository: world.repository })).toMatchObject({ ok: true, points: 1 });
+  world.days(0.2);
+  expect(await world.collect()).toMatchObject({ living: 0, points: 1 });
 });

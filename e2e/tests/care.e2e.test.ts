@@ -1,0 +1,96 @@
+/**
+ * Prune, collect-garbage and `repo check` on a real control plane, beside a capture that is uploading: the
+ * capture's point is complete, and everything that is kept restores to the bytes of its time.
+ */
+import { copyFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { CheckReport } from "#agent/repository/check.ts";
+import type { Run } from "#shared/protocol/protection.ts";
+import type { Collection } from "#shared/protocol/resources.ts";
+import { firstDifference } from "../site/compare.ts";
+import { writeTestDisk } from "../testing/disk-content.ts";
+import { Site } from "../testing/site.ts";
+import { until } from "../testing/until.ts";
+
+const MiB = 1024 * 1024;
+const DISK_BYTES = 24 * MiB;
+/** So slow that what runs beside a capture ends before it. */
+const SLOW = { bandwidthLimitBytesPerSecond: MiB };
+
+let site: Site;
+let planId: string;
+
+beforeAll(async () => {
+  site = await Site.start({ disks: { vda: DISK_BYTES } });
+  const body = { sourceId: site.sourceId, intervalSeconds: 86_400, retention: { last: 50 }, ...SLOW };
+  planId = (await site.api.createPlan({ body })).id;
+});
+afterAll(() => site?.[Symbol.asyncDispose]());
+
+const lastRun = async () => (await site.api.getPlan({ parameters: { id: planId } })).lastRun ?? undefined;
+const completed = () =>
+  until("the run to complete", async () => {
+    const run = await lastRun();
+    return run?.state === "completed" ? run : undefined;
+  });
+
+/** The run is uploading: its first packs are in the bucket. */
+async function uploading(before: number): Promise<void> {
+  await until("the capture to upload", () => site.packBytes() > before || undefined);
+  expect((await lastRun())?.state).toBe("running");
+}
+
+async function collected(): Promise<Collection> {
+  const { id } = await site.api.startCollection({ body: { dryRun: false } });
+  return until("the collection to end", async () => {
+    const collection = await site.api.getCollection({ parameters: { id } });
+    return collection.running ? undefined : collection;
+  });
+}
+
+const check = async () => (await site.installation.json(["repo", "check", site.sourceId])) as CheckReport;
+
+let restores = 0;
+async function differenceOf({ pointId = "" }: Run, copy: string): Promise<number | undefined> {
+  const restored = join(site.dir, `restored-${++restores}`);
+  await site.installation.json(["restore", pointId, "--disk", "vda", "--to", restored]);
+  return firstDifference(copy, restored);
+}
+
+test("a first capture is uploading while a collection and a check run, and neither disturbs it", async () => {
+  await uploading(0);
+  const { results } = await collected();
+  expect(results).toMatchObject([{ sourceId: site.sourceId, points: 0, packs: 0 }]);
+  expect(results[0]?.problem).toBeUndefined();
+  expect(await check()).toMatchObject({ ok: true, points: 0 });
+  expect((await lastRun())?.state).toBe("running");
+  const run = await completed();
+  expect(await differenceOf(run, site.diskPath("vda"))).toBeUndefined();
+});
+
+test("a capture that builds on a point is uploading while prune, a collection and a check run", async () => {
+  const first = await completed();
+  const before = join(site.dir, "first");
+  await copyFile(site.diskPath("vda"), before);
+  await writeTestDisk(site.diskPath("vda"), DISK_BYTES, "changed");
+  const stored = site.packBytes();
+  await site.api.runPlan({ parameters: { id: planId } });
+  await uploading(stored);
+  const retention = { last: 1 };
+  await site.api.pruneSource({ parameters: { id: site.sourceId }, body: { retention } });
+  const { results } = await collected();
+  expect(results).toMatchObject([{ living: 1, points: 0, packs: 0 }]);
+  expect(results[0]?.problem).toBeUndefined();
+  expect(await check()).toMatchObject({ ok: true });
+  expect((await lastRun())?.state).toBe("running");
+  const second = await completed();
+  const pruned = await site.api.pruneSource({ parameters: { id: site.sourceId }, body: { retention } });
+  expect(pruned.points.filter(({ keptBy }) => keptBy.length === 0).map(({ id }) => id)).toEqual([
+    first.pointId,
+  ]);
+  expect((await collected()).results).toMatchObject([{ living: 2, points: 0 }]);
+  expect(await differenceOf(first, before)).toBeUndefined();
+  expect(await differenceOf(second, site.diskPath("vda"))).toBeUndefined();
+  expect(await check()).toMatchObject({ ok: true, points: 2 });
+});
