@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { Run } from "#shared/protocol/protection.ts";
-import { describeRun } from "./plan-text.ts";
+import type { Plan, Run } from "#shared/protocol/protection.ts";
+import { describePlan, describeRun } from "./plan-text.ts";
 
 type Result = NonNullable<Run["result"]>;
 const run = (more: Pick<Result, "standby" | "hooks" | "freezeMilliseconds">): Run => ({
@@ -58,4 +58,51 @@ test("a run shows why no hook was run, and nothing of a source without hooks", (
     `not application consistent: no hook was run: ${refused}`,
   );
   expect(describeRun(run({ hooks: { scripts: [] } }))).toEqual(describeRun(run({})));
+});
+
+function plan(change: Partial<Plan> = {}): Plan {
+  const hour = (at: number) => ({
+    from: `2030-01-01T${String(at).padStart(2, "0")}:00:00.000Z`,
+    bytesPerSecond: at < 20 ? null : (at - 20) * 1024,
+  });
+  return {
+    ...{ id: "plan_1", sourceId: "agt_1", state: "active", intervalSeconds: 3600, cron: null, startAt: null },
+    ...{ timeZone: "UTC", blackout: [], disks: null, allBlocks: false, bandwidthLimitBytesPerSecond: null },
+    ...{
+      retention: { last: 1, hourly: 0, daily: 0, weekly: 0, monthly: 0 },
+      standbyTargetId: null,
+      standbyPointId: null,
+      accept: [],
+      lagSeconds: 60,
+    },
+    ...{ lag: "protected", lateAt: null, lastRun: null, nextRunAt: null, requestedBy: "ada" },
+    ...{ createdAt: "2030-01-01T00:00:00.000Z", bandwidthHours: [], bandwidthNowBytesPerSecond: null },
+    condition: {
+      dirtyRate: Array.from({ length: 24 }, (_, at) => hour(at)),
+      backlog: { runs: 2, bytes: 2048 },
+      limit: { stage: "apply", seconds: 12, action: "Buy storage." },
+      disks: [{ name: "vda", consistency: "file-system", wholeCopies: [], mode: "tracked" }],
+    },
+    ...change,
+  };
+}
+
+test("a plan shows how much changes by the hour, its backlog, its limit, and each disk of the newest point", () => {
+  const lines = describePlan(plan()).split("\n");
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      `  changed per hour of the last day: ${".".repeat(20)}▁▃▅█, at most 3.0 KiB/s`,
+      "  backlog: 2 runs due since the newest point, about 2.0 KiB changed",
+      "  limited by apply, 12 s: Buy storage.",
+      "  vda: file-system consistent, tracked",
+    ]),
+  );
+});
+
+test("what a plan's last run says is not said twice, and what is unknown is not said as a number", () => {
+  const unknown = { ...plan().condition, dirtyRate: [], backlog: { runs: 0, bytes: null } };
+  const text = describePlan(plan({ lastRun: run({}), condition: unknown }));
+  expect(text).not.toContain("Buy storage.");
+  expect(text).not.toContain("changed per hour");
+  expect(text).toContain("an unknown amount changed");
 });

@@ -29,6 +29,7 @@ export function describePlan(plan: Plan): string {
     `  behind: ${lagText(plan)}${plan.lateAt ? ` (late if there is no new point by ${plan.lateAt})` : ""}`,
     `  next run: ${plan.nextRunAt ?? "none"}`,
   ];
+  lines.push(...conditionText(plan).map((line) => `  ${line}`));
   if (plan.accept.length > 0) lines.splice(2, 0, `  accepted: ${plan.accept.join(", ")}`);
   if (blackout.length > 0) {
     const hours = blackout.map(hoursText).join("; ");
@@ -40,6 +41,30 @@ export function describePlan(plan: Plan): string {
   if (lastRun) lines.push("  last run:", ...describeRun(lastRun).map((line) => `    ${line}`));
   return lines.map(oneLine).join("\n");
 }
+
+/** How its runs fare. What its last run says itself is left out. */
+function conditionText({ condition, lastRun }: Plan): string[] {
+  const { dirtyRate, backlog, limit, disks } = condition;
+  const lines: string[] = [];
+  const rates = dirtyRate.flatMap(({ bytesPerSecond }) => bytesPerSecond ?? []);
+  if (rates.length > 0)
+    lines.push(
+      `changed per hour of the last day: ${dirtyRate.map(rateSign(Math.max(...rates))).join("")}, at most ${bytes(Math.max(...rates))}/s`,
+    );
+  if (backlog.runs !== null) {
+    const amount = backlog.bytes === null ? "an unknown amount" : `about ${bytes(backlog.bytes)}`;
+    lines.push(`backlog: ${backlog.runs} runs due since the newest point, ${amount} changed`);
+  }
+  if (lastRun?.result) return lines;
+  if (limit) lines.push(`limited by ${limit.stage}, ${duration(limit.seconds)}: ${limit.action}`);
+  return [...lines, ...disks.map(modeText)];
+}
+
+/** A hour of which nothing is known is a dot. */
+const rateSign =
+  (most: number) =>
+  ({ bytesPerSecond }: Plan["condition"]["dirtyRate"][number]): string =>
+    bytesPerSecond === null ? "." : ("▁▂▃▄▅▆▇█"[Math.floor((7 * bytesPerSecond) / Math.max(1, most))] ?? "█");
 
 export function describeRun(run: Run): string[] {
   const lines = [`${run.id}  ${run.state}, due ${run.dueAt}, began ${run.startedAt}`];

@@ -23,11 +23,12 @@ export const plans: CliCommand = {
         timesText(plan),
         plan.state,
         lagText(plan),
+        plan.condition.backlog.runs === null ? "-" : `${plan.condition.backlog.runs} runs`,
         plan.lastRun ? `${plan.lastRun.state} ${plan.lastRun.startedAt}` : "-",
         plan.nextRunAt ?? "-",
       ]);
       return table(
-        ["ID", "SOURCE", "TIMES", "STATE", "BEHIND", "LAST RUN", "NEXT RUN"],
+        ["ID", "SOURCE", "TIMES", "STATE", "BEHIND", "BACKLOG", "LAST RUN", "NEXT RUN"],
         rows,
         "No plan yet: `causeway protect` makes one.",
       );

@@ -191,6 +191,9 @@ async function changed(
 }
 
 async function shown(plan: PlanRecord, { store, clock }: ProtectionDeps): Promise<Plan> {
-  const lastRun = plan.lastRunId === undefined ? undefined : await store.runs.find(plan.lastRunId);
-  return planOf(plan, lastRun, clock.now());
+  const { lastRunId, lastPoint: { runId: pointRunId } = {} } = plan;
+  const find = async (id: string | undefined) => (id === undefined ? undefined : store.runs.find(id));
+  const lastRun = await find(lastRunId);
+  const pointRun = pointRunId === lastRunId ? lastRun : await find(pointRunId);
+  return planOf(plan, { lastRun, pointRun }, clock.now());
 }

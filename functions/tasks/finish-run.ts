@@ -67,11 +67,12 @@ export async function run(input: Input, deps: Deps): Promise<{ state: "completed
   const result = { ...resultOf(input), ...freezeOf(commands) };
   const ended = await store.runs.modify(runId, (one) => completedRun(one, result, timestamp(clock)));
   await store.agents.modify(ended.sourceId, (source) => released(source, runId));
-  const point = { id: ended.pointId, heldAt: heldAt(commands) ?? ended.startedAt };
+  const point = { id: ended.pointId, heldAt: heldAt(commands) ?? ended.startedAt, runId };
+  const { changedBytes } = result;
   const { applied } = input;
   const before = await store.plans.get(ended.planId);
   const plan = await store.plans.modify(ended.planId, (one) => {
-    const noted = pointMade(one, point);
+    const noted = pointMade(one, { ...point, changedBytes });
     return applied && one.standbyTargetId === ended.standbyTargetId
       ? standbyAt(noted, applied.pointId)
       : noted;

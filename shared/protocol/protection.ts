@@ -156,6 +156,31 @@ export type Run = z.infer<typeof Run>;
 export const LagState = z.enum(["protected", "late", "suspended", "waiting"]);
 export type LagState = z.infer<typeof LagState>;
 
+/** A stage of reading the source, or `apply`: making the standby equal to the point takes longer. */
+const LimitingStage = z.enum([...Bottleneck.options, "apply"]);
+export type LimitingStage = z.infer<typeof LimitingStage>;
+
+/** How a plan's runs fare, by the newest recovery point and by the last day. */
+export const PlanCondition = z.object({
+  /**
+   * Changed bytes per second in each of the last 24 hours of the clock, oldest first; the last one is not
+   * over. `null` if no run covers any of the hour.
+   */
+  dirtyRate: z.array(z.object({ from: Timestamp, bytesPerSecond: z.number().nullable() })),
+  /** What has not become a recovery point yet. */
+  backlog: z.object({
+    /** How many runs have been due since the newest point, at most 1000; `null` if there is no point. */
+    runs: z.int().nullable(),
+    /** Changed since the newest point, by an estimate from the dirty rate; `null` if it is unknown. */
+    bytes: z.int().nullable(),
+  }),
+  /** The stage that limits the runs, its seconds, and one thing to do; `null` if there is no point. */
+  limit: z.object({ stage: LimitingStage, seconds: z.number(), action: z.string() }).nullable(),
+  /** Mode and consistency of each disk in the newest point. */
+  disks: RunResult.shape.disks,
+});
+export type PlanCondition = z.infer<typeof PlanCondition>;
+
 export const Plan = z.object({
   id: PlanId,
   sourceId: AgentId,
@@ -182,6 +207,7 @@ export const Plan = z.object({
   /** If there is no recovery point by then, the plan is late. */
   lateAt: Timestamp.nullable(),
   lastRun: Run.nullable(),
+  condition: PlanCondition,
   nextRunAt: Timestamp.nullable(),
   requestedBy: z.string(),
   createdAt: Timestamp,

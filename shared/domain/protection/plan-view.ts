@@ -1,12 +1,17 @@
 /** A plan as the API shows it. */
 import type { Plan } from "../../protocol/protection.ts";
 import { bandwidthAt } from "./bandwidth.ts";
+import { conditionOf } from "./condition.ts";
 import { lagOf } from "./lag.ts";
 import type { PlanRecord } from "./plan.ts";
 import { type RunRecord, runOf } from "./run.ts";
 
-/** `now`: milliseconds since 1970. */
-export function planOf(plan: PlanRecord, lastRun: RunRecord | undefined, now: number): Plan {
+/** `pointRun`: the run that made the newest point. `now`: milliseconds since 1970. */
+export function planOf(
+  plan: PlanRecord,
+  { lastRun, pointRun }: { lastRun: RunRecord | undefined; pointRun: RunRecord | undefined },
+  now: number,
+): Plan {
   const { id, sourceId, state, timeZone, blackout, allBlocks, retention, accept } = plan;
   const { bandwidthHours, requestedBy, createdAt } = plan;
   return {
@@ -30,6 +35,7 @@ export function planOf(plan: PlanRecord, lastRun: RunRecord | undefined, now: nu
     ...lagOf(plan, now),
     lateAt: plan.lateAt ?? null,
     lastRun: lastRun ? runOf(lastRun) : null,
+    condition: conditionOf(plan, pointRun?.result, now),
     nextRunAt: plan.nextRunAt ?? null,
     requestedBy,
     createdAt,

@@ -9,6 +9,7 @@ import { TimeZone } from "../../time-zone.ts";
 import { move, type Transitions } from "../transitions.ts";
 import { isAlwaysBlackout } from "./blackout.ts";
 import { findCronProblem } from "./cron.ts";
+import { ChangedHour, withChange } from "./dirty-rate.ts";
 import { lateTime } from "./lag.ts";
 import { Retention } from "./retention.ts";
 import {
@@ -57,7 +58,9 @@ export const PlanRecord = z.object({
   lateAt: Timestamp.optional(),
   lastRunId: RunId.optional(),
   /** The newest recovery point; what it holds is at least as new as `heldAt`. */
-  lastPoint: z.object({ id: PointId, heldAt: Timestamp }).optional(),
+  lastPoint: z.object({ id: PointId, heldAt: Timestamp, runId: RunId.optional() }).optional(),
+  /** What runs found changed, by the hours of the last day. */
+  changes: z.array(ChangedHour).default([]),
   requestedBy: z.string(),
   createdAt: Timestamp,
   version: z.int(),
@@ -71,7 +74,7 @@ export function newPlan(
 ): PlanRecord {
   requireTimes(request, now);
   const position = firstPosition(request, { startAt: ms(request.startAt), seed: seedOf(id), now });
-  const plan = { ...request, id, sourceId, state: "active" as const, requestedBy, version: 0 };
+  const plan = { ...request, id, sourceId, state: "active" as const, requestedBy, changes: [], version: 0 };
   return placed({ ...plan, anchorAt: iso(position.anchor), createdAt: iso(now) }, position, { late: true });
 }
 
@@ -134,12 +137,26 @@ export function runRequested(plan: PlanRecord, runId: string): PlanRecord {
   return plan.lastRunId !== undefined && plan.lastRunId > runId ? plan : { ...plan, lastRunId: runId };
 }
 
-/** The plan with its newest recovery point. Repeating it changes nothing. */
-export function pointMade(plan: PlanRecord, point: { id: string; heldAt: string }): PlanRecord {
+/**
+ * The plan with its newest recovery point. `changedBytes`: since the point before. Repeating it changes
+ * nothing.
+ */
+export function pointMade(
+  plan: PlanRecord,
+  { changedBytes, ...point }: { id: string; heldAt: string; runId: string; changedBytes: number },
+): PlanRecord {
   if (plan.lastPoint && plan.lastPoint.heldAt >= point.heldAt) return plan;
   const position = positionOf(plan);
   const lateAt = position ? iso(lateTime(position, plan)) : plan.lateAt;
-  return { ...plan, lastPoint: point, lateAt };
+  // All of the first point is new, which says nothing about how much changes.
+  const changes = plan.lastPoint
+    ? withChange(plan.changes, {
+        from: Date.parse(plan.lastPoint.heldAt),
+        to: Date.parse(point.heldAt),
+        bytes: changedBytes,
+      })
+    : plan.changes;
+  return { ...plan, lastPoint: point, lateAt, changes };
 }
 
 /** From the run that is due to the one after it; 0 if none is due. */

@@ -84,6 +84,25 @@ export function dueTime({ due }: PlanPosition, { blackout, timeZone }: Timetable
   return blackout.length === 0 ? due : endOfBlackout(due, blackout, new TimeZone(timeZone));
 }
 
+/** More are not counted. */
+const MOST_RUNS = 1000;
+
+/**
+ * How many runs have been due after `from` and up to `to`, at most 1000. Those in blackout hours count once,
+ * at their end.
+ */
+export function runsDueBetween(
+  timetable: Timetable,
+  { anchor, from, to }: { anchor: number; from: number; to: number },
+): number {
+  let count = 0;
+  for (let time = Math.max(from, anchor - 1); count < MOST_RUNS; count++) {
+    time = dueTime({ anchor, due: timeAfter(timetable, anchor, time) }, timetable);
+    if (time > to) break;
+  }
+  return count;
+}
+
 /** The first time of the timetable after `time`. */
 function timeAfter(timetable: Timetable, anchor: number, time: number): number {
   const { cron, timeZone } = timetable;
