@@ -1,143 +1,60 @@
-/**
- * Runs the main job once on a real machine: it clones a Debian server in QEMU by a remote cold clone. The
- * server restarts into the boot environment, its disk is read, it returns unchanged, and its clone boots.
- * `npm run demo -- [--firmware bios|uefi] [--json FILE] [--keep]`.
- */
-import { rmSync, statSync, writeFileSync } from "node:fs";
-import { mkdtemp } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+/** Shows what Causeway does, on a real machine in QEMU: `npm run demo`. */
+import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { progressLine } from "#cli/commands/conversion-progress.ts";
-import type { Conversion } from "#shared/protocol/resources.ts";
-import { copyAsRead, isCapturing, openColdSite, startColdClone } from "../machines/cold-site.ts";
-import { ended, type MachineSite, untilConversion } from "../machines/machine-site.ts";
-import { bootDifferences, observe } from "../machines/observed-machine.ts";
-import { firstDifference } from "../site/compare.ts";
-import { type DemoReport, describeDemo, type Firmware, stagesOf, succeeded } from "./demo-report.ts";
+import { coldCloneDemo } from "./cold-clone-demo.ts";
+import { describeColdClone } from "./cold-clone-report.ts";
+import { protectDemo } from "./protect-demo.ts";
+import { describeProtection } from "./protect-report.ts";
 
-const SHOW_EVERY_MS = 10_000;
+const USAGE = `usage: npm run demo -- [--firmware bios|uefi | --protect] [--json FILE] [--keep]
 
-const { values } = parseArgs({
-  options: {
-    firmware: { type: "string", default: "bios" },
-    json: { type: "string" },
-    keep: { type: "boolean" },
-  },
-});
-if (values.firmware !== "bios" && values.firmware !== "uefi") {
-  console.error("--firmware must be bios or uefi");
-  process.exit(2);
+Without --protect, clones a machine through the boot environment, and compares every byte of the clone.
+
+  --firmware KIND  the machine's firmware: bios (default) or uefi
+  --protect        protects a database server that takes writes until it has ten recovery points, with a
+                   restart in the middle, and boots a clone of the last one (about an hour in emulation)
+  --json FILE      also writes the report as JSON
+  --keep           keeps all disks for inspection
+  --help           prints this
+
+Example: npm run demo -- --protect --json report.json
+Exit codes: 0 everything was proved, 1 something was not, 2 wrong usage.
+`;
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(argv: string[]): Promise<number> {
+  const values = optionsOf(argv);
+  if (!values) return 2;
+  const { firmware = "bios", keep = false, help, json, protect } = values;
+  if (help) {
+    console.log(USAGE);
+    return 0;
+  }
+  if ((firmware !== "bios" && firmware !== "uefi") || (protect && values.firmware !== undefined)) {
+    console.error(`--firmware must be bios or uefi, and is not for --protect\n\n${USAGE}`);
+    return 2;
+  }
+  const shown = protect
+    ? withText(await protectDemo({ keep }), describeProtection)
+    : withText(await coldCloneDemo({ firmware, keep }), describeColdClone);
+  if (json) writeFileSync(json, `${JSON.stringify(shown.report, null, 2)}\n`);
+  console.log(shown.text);
+  return shown.report.ok ? 0 : 1;
 }
-const report = await demo(values.firmware);
-if (values.json) writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);
-console.log(describeDemo(report));
-process.exitCode = report.ok ? 0 : 1;
 
-async function demo(firmware: Firmware): Promise<DemoReport> {
-  const began = performance.now();
-  const dir = await mkdtemp(join(tmpdir(), "causeway-demo-"));
-  const facts: DemoReport = {
-    ok: false,
-    firmware,
-    bytesEqual: false,
-    cloneBooted: false,
-    sourceBack: false,
-    bootStateEqual: false,
-    seconds: 0,
-    diskBytes: 0,
-    bytesRead: 0,
-    bytesStored: 0,
-    limitingStage: "unknown",
-    steps: [],
-  };
-  const step = async <T>(name: string, run: () => Promise<T>): Promise<T> => {
-    console.error(`demo: ${name}`);
-    const start = performance.now();
-    try {
-      return await run();
-    } finally {
-      facts.steps.push({ name, seconds: secondsSince(start) });
-    }
-  };
-  let disks: readonly string[] = [];
+function optionsOf(args: string[]) {
+  const flag = { type: "boolean" } as const;
+  const text = { type: "string" } as const;
   try {
-    await using site = await step("bring up the control plane, a target host and the source", () =>
-      openColdSite({ dir, firmware, log: (line) => console.error(`  ${line}`) }),
-    );
-    disks = site.disks;
-    facts.diskBytes = statSync(disks[0] ?? "").size;
-    await cloneAndCompare(site, facts, step);
+    const options = { firmware: text, protect: flag, json: text, keep: flag, help: { ...flag, short: "h" } };
+    return parseArgs({ args, options }).values;
   } catch (error) {
-    facts.failure = error instanceof Error ? error.message : String(error);
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    return undefined;
   }
-  facts.ok = succeeded(facts) && facts.failure === undefined;
-  facts.seconds = secondsSince(began);
-  // Keep the clone, so that the user can inspect it.
-  if (facts.ok && !values.keep) {
-    for (const path of [...disks, join(dir, "as-read")]) rmSync(path, { recursive: true });
-  }
-  return facts;
 }
 
-async function cloneAndCompare(
-  site: MachineSite,
-  facts: DemoReport,
-  step: <T>(name: string, run: () => Promise<T>) => Promise<T>,
-): Promise<void> {
-  const before = await step("note the source's boot files and firmware variables", () => observe(site));
-  console.error("demo: clone it through the boot environment");
-  const { id } = await startColdClone(site, "--boot-check", "--all-blocks");
-  await untilConversion(site, id, shown(isCapturing));
-  // Nothing writes to the disk in the boot environment, so this copy equals what is read.
-  const [asRead = ""] = await copyAsRead(site, join(site.installation.dir, "as-read"));
-  facts.sourceScreenshot = join(site.installation.dir, "boot-environment.png");
-  await site.machine.screenshot(facts.sourceScreenshot);
-  const conversion = await untilConversion(site, id, shown(ended));
-  facts.steps.push(...stagesOf(conversion));
-  facts.sourceBack = conversion.whereabouts?.location === "original";
-  const { result, failure } = conversion;
-  if (!result) throw new Error(failure?.message ?? `the conversion is ${conversion.state}`);
-  const { bytesRead, bytesStored, limitingStage, bootCheck } = result;
-  Object.assign(facts, {
-    bytesRead,
-    bytesStored,
-    limitingStage,
-    cloneBooted: bootCheck?.verdict === "booted",
-  });
-  const clone = result.disks[0]?.path ?? "";
-  facts.screenshot = join(clone, "../boot-check.png");
-  facts.consoleLog = join(clone, "../boot-check.log");
-  // The command fails if the receipt is invalid or reports a difference.
-  const receipt = await site.installation.cli(["receipt", id]);
-  const differences = await step("compare the source's boot files and firmware variables", async () =>
-    bootDifferences(before, await observe(site)),
-  );
-  facts.bootStateEqual = receipt.code === 0 && differences.length === 0;
-  if (!facts.bootStateEqual) facts.failure = `boot state: ${receipt.stderr} ${differences.join(", ")}`;
-  const difference = await step("compare every byte of the clone with the disk as it was read", () =>
-    firstDifference(asRead, clone),
-  );
-  facts.bytesEqual = difference === undefined;
-  if (difference !== undefined) facts.failure = `the clone differs at byte ${difference}`;
-}
-
-/** Shows each new step of the conversion at once, and its progress at intervals. */
-function shown(reached: (conversion: Conversion) => boolean): (conversion: Conversion) => boolean {
-  let step: string | undefined;
-  let shownAt = 0;
-  return (conversion) => {
-    const line = progressLine(conversion);
-    const running = line?.split(" ", 1)[0];
-    if (line && (running !== step || performance.now() - shownAt > SHOW_EVERY_MS)) {
-      process.stderr.write(`  ${line}\n`);
-      step = running;
-      shownAt = performance.now();
-    }
-    return reached(conversion);
-  };
-}
-
-function secondsSince(start: number): number {
-  return Math.round((performance.now() - start) / 10) / 100;
+function withText<T>(report: T, describe: (report: T) => string): { report: T; text: string } {
+  return { report, text: describe(report) };
 }

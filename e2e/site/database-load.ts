@@ -9,9 +9,16 @@ export interface SentRow {
   acknowledgedAt?: number;
 }
 
+/** By how much a machine's clock is ahead of this computer's, in milliseconds: between these two. */
+export interface ClockLead {
+  least: number;
+  most: number;
+}
+
 const CONNECT_LIMIT_MS = 10_000;
 const QUERY_LIMIT_MS = 30_000;
 const RETRY_MS = 500;
+const CLOCK_QUESTIONS = 20;
 
 /**
  * A client that inserts one row after another into a PostgreSQL server and remembers which were
@@ -75,6 +82,27 @@ export async function storedRows(port: number): Promise<number[]> {
   try {
     const { rows } = await client.query<{ id: string }>("select id from ledger order by id");
     return rows.map(({ id }) => Number(id));
+  } finally {
+    await client.end();
+  }
+}
+
+/** How far the server's clock is ahead: the closest of some questions, each in doubt by its own time. */
+export async function clockLead(port: number): Promise<ClockLead> {
+  const client = clientOf(port);
+  await client.connect();
+  try {
+    let closest: ClockLead | undefined;
+    for (let question = 0; question < CLOCK_QUESTIONS; question++) {
+      const before = Date.now();
+      const { rows } = await client.query<{ ms: string }>(
+        "select floor(extract(epoch from clock_timestamp()) * 1000) ms",
+      );
+      const there = Number(rows[0]?.ms);
+      const lead = { least: there - Date.now() - 1, most: there + 1 - before };
+      if (!closest || lead.most - lead.least < closest.most - closest.least) closest = lead;
+    }
+    return closest ?? { least: Number.NEGATIVE_INFINITY, most: Number.POSITIVE_INFINITY };
   } finally {
     await client.end();
   }

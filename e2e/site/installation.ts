@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { type ApiClient, createApiClient } from "#shared/protocol/client.ts";
@@ -141,6 +141,15 @@ export class Installation {
 
   conversion(id: string): Promise<Conversion> {
     return this.api.getConversion({ parameters: { id } });
+  }
+
+  /** The newest content of an object in the embedded cloud's bucket, such as a drill's evidence. */
+  storedObject(key: string): Buffer {
+    const [path] = globSync(`s3/buckets/*/${key}@*`, { cwd: join(this.dir, "cloud") })
+      .sort()
+      .slice(-1);
+    if (path === undefined) throw new Error(`the bucket has no object ${key}`);
+    return readFileSync(join(this.dir, "cloud", path));
   }
 
   /** The end of each process's log, to explain a failure. */

@@ -8,7 +8,7 @@ import { openColdSite, startColdClone } from "../machines/cold-site.ts";
 import { databaseServer, LEDGER_END, rowsOnConsole } from "../machines/disk/database-server.ts";
 import { debianMachine, ended, type MachineSite, untilConversion } from "../machines/machine-site.ts";
 import { DatabaseLoad, storedRows } from "../site/database-load.ts";
-import { freePort } from "../testing/free-port.ts";
+import { freePort } from "../site/free-port.ts";
 
 const POSTGRESQL = 5432;
 const LIMIT_MS = 300_000;

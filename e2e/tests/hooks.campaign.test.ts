@@ -8,8 +8,8 @@ import { runPendingHooks, withHooks } from "#agent/hooks/hooks.ts";
 import { HooksOfTest, POINT } from "#agent/hooks/testing/hooks-of-test.ts";
 import { shortfallOf } from "#shared/domain/hook-shortfall.ts";
 import { DatabaseLoad, storedRows } from "../site/database-load.ts";
+import { freePort } from "../site/free-port.ts";
 import { MariadbLoad, MariadbServer, PostgresqlServer } from "../testing/database-servers.ts";
-import { freePort } from "../testing/free-port.ts";
 import { FreezableDisk } from "../testing/freezable-disk.ts";
 import { until } from "../testing/until.ts";
 

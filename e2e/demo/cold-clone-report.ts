@@ -4,7 +4,7 @@ import { bytes, duration } from "#shared/units.ts";
 export type Firmware = "bios" | "uefi";
 
 /** The results of `npm run demo`, which `--json FILE` writes. Seconds are by this machine's clock. */
-export interface DemoReport {
+export interface ColdCloneReport {
   ok: boolean;
   firmware: Firmware;
   /** The clone equals, byte for byte, the disk as it was while it was read. */
@@ -40,7 +40,7 @@ const PROOFS = {
   cloneBooted: "the clone boots",
 } as const;
 
-export function succeeded(report: Pick<DemoReport, keyof typeof PROOFS>): boolean {
+export function succeeded(report: Pick<ColdCloneReport, keyof typeof PROOFS>): boolean {
   return (Object.keys(PROOFS) as (keyof typeof PROOFS)[]).every((proof) => report[proof]);
 }
 
@@ -59,7 +59,7 @@ const STAGES: readonly [string, readonly StepName[]][] = [
 ];
 
 /** How long each stage took, from the start of its first step to the end of its last. */
-export function stagesOf({ steps }: Pick<Conversion, "steps">): DemoReport["steps"] {
+export function stagesOf({ steps }: Pick<Conversion, "steps">): ColdCloneReport["steps"] {
   return STAGES.flatMap(([name, parts]) => {
     const times = steps.filter((step) => parts.includes(step.name) && step.startedAt && step.endedAt);
     if (times.length === 0) return [];
@@ -70,7 +70,7 @@ export function stagesOf({ steps }: Pick<Conversion, "steps">): DemoReport["step
 }
 
 /** The report in the operator's words. */
-export function describeDemo(report: DemoReport): string {
+export function describeColdClone(report: ColdCloneReport): string {
   const proofs = (Object.entries(PROOFS) as [keyof typeof PROOFS, string][]).map(
     ([proof, words]) => `  ${(report[proof] ? "yes" : "NO").padStart(12)}  ${words}`,
   );

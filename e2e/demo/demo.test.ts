@@ -1,0 +1,24 @@
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+
+const demo = (...args: string[]) =>
+  spawnSync(process.execPath, [join(import.meta.dirname, "demo.ts"), ...args], { encoding: "utf8" });
+
+test("the demo's help has its options, an example and its exit codes", () => {
+  const { status, stdout } = demo("--help");
+  expect(status).toBe(0);
+  for (const word of ["--protect", "--firmware", "--json FILE", "Example: ", "Exit codes: "])
+    expect(stdout).toContain(word);
+});
+
+test.each([["--firmware", "vax"], ["--protect", "--firmware", "uefi"], ["--unknown"]])(
+  "the demo refuses %s %s",
+  (...args) => {
+    expect(demo(...args)).toMatchObject({
+      status: 2,
+      stdout: "",
+      stderr: expect.stringContaining("usage: "),
+    });
+  },
+);
