@@ -1,9 +1,10 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { CommandInput } from "#shared/protocol/commands.ts";
 import { Libvirt } from "../hypervisor/libvirt/libvirt.ts";
+import { QemuService } from "../hypervisor/qemu/service/qemu-service.ts";
 import { MemoryLibvirt } from "../hypervisor/testing/memory-libvirt.ts";
 import { printingDisk } from "../hypervisor/testing/tiny-guest.ts";
 import { AgentRecords, recordKeyOf } from "./agent-records.ts";
@@ -42,7 +43,11 @@ async function world() {
   const records = new AgentRecords({ ...options, folder: "machines", schema: MachineRecord });
   const virsh = new MemoryLibvirt();
   const libvirt = new Libvirt(virsh);
-  const executors = machineExecutors({ keepers: { libvirt }, records, images, agentId: "agt_2" });
+  const qemu = new QemuService({
+    ...{ scriptsDir: join(dir, "scripts"), unitsDir: dir, runtimeDir: dir },
+    systemctl: async (action) => (action === "show" ? "inactive\n" : ""),
+  });
+  const executors = machineExecutors({ keepers: { libvirt, qemu }, records, images, agentId: "agt_2" });
   const input: CommandInput<"define-machine"> = {
     ...{ ownerId: "cnv_1", sourceId: "agt_1", pointId: "rp_1", disks: [{ ...disk, path, format: "raw" }] },
     ...{ hypervisor: "libvirt", name: "web1", title: "web1", systemDisks: [], dryRun: false },
@@ -122,4 +127,15 @@ test("images that this agent did not write are never given to a machine", async 
 test("a machine that is not defined cannot be switched on", async () => {
   const { power } = await world();
   await expect(power("on")).rejects.toMatchObject({ name: "MachineNotDefinedError" });
+});
+
+test("a machine that moves to another hypervisor is removed from the first", async () => {
+  const { virsh, define, remove } = await world();
+  await define();
+  await define({ hypervisor: "qemu" });
+  expect(defined(virsh)).toEqual([]);
+  expect(existsSync(join(dir, "causeway-web1.service"))).toBe(true);
+  await remove(false);
+  expect(existsSync(join(dir, "causeway-web1.service"))).toBe(false);
+  expect(existsSync(join(dir, "scripts/cnv_1"))).toBe(false);
 });

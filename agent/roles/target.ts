@@ -12,6 +12,7 @@ import { verifyExecutor } from "../commands/verify.ts";
 import type { Hypervisor } from "../hypervisor/hypervisor.ts";
 import { Libvirt } from "../hypervisor/libvirt/libvirt.ts";
 import { qemu } from "../hypervisor/qemu/qemu.ts";
+import { QemuService } from "../hypervisor/qemu/service/qemu-service.ts";
 import { collectInventory } from "../inventory/inventory.ts";
 import type { Repository } from "../repository/repository.ts";
 import { standbyExecutors } from "../standby/standby-executors.ts";
@@ -62,7 +63,10 @@ export const targetRole: Role = async ({ identity, settings, cloud, machine, dat
       ...standbyExecutors({ repository, standbys, images, random: cloud.random }),
       "check-repository": checkRepositoryExecutor({ repository, random: cloud.random }),
       ...machineExecutors({
-        keepers: { libvirt: new Libvirt() },
+        keepers: {
+          libvirt: new Libvirt(),
+          qemu: new QemuService({ scriptsDir: join(dataDir, "qemu-machines") }),
+        },
         records: new AgentRecords({
           ...{
             dataDir,

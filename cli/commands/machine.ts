@@ -45,7 +45,7 @@ export const machineDefine: CliCommand = machineAction(
     summary: "Defines a virtual machine with the disks of a completed conversion, switched off",
     usage: "machine define CONVERSION --hypervisor KIND [--nic CARD] [OPTIONS] [--dry-run]",
     help: [
-      ["--hypervisor KIND", "libvirt"],
+      ["--hypervisor KIND", "libvirt, or qemu: a service of the host that runs QEMU"],
       ["--name NAME", "its name there (default: made of the source's)"],
       ["--cpus N, --memory MIB", "processors and memory (default: as the source has)"],
       ["--firmware KIND", "bios or uefi (default: what the disks expect)"],

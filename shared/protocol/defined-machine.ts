@@ -3,7 +3,7 @@ import { z } from "zod";
 import { DiskName, OwnerId } from "./ids.ts";
 
 /** What runs the machine. */
-export const HypervisorKind = z.enum(["libvirt"]);
+export const HypervisorKind = z.enum(["libvirt", "qemu"]);
 export type HypervisorKind = z.infer<typeof HypervisorKind>;
 
 /** The controller that its disks are attached to. `ide` has room for four disks. */

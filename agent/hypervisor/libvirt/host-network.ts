@@ -64,7 +64,7 @@ export async function requireLinks(
   if (tagged && major < VLAN_VERSION)
     throw new MachineUnsupportedError(
       `libvirt before version ${VLAN_VERSION} cannot set a VLAN on ${tagged.bridge}, a bridge of the kernel`,
-      "Attach the card to a bridge that is in that VLAN.",
+      "Attach the card to a bridge that is in that VLAN, or define the machine with --hypervisor qemu.",
     );
 }
 

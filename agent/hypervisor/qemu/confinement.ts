@@ -23,7 +23,7 @@ const SETPCAP = 1n << 8n;
 const SYS_ADMIN = 1n << 21n;
 
 /** User ids that no distribution and no systemd assigns: https://systemd.io/UIDS-GIDS/. */
-const FREE_UIDS = { first: 60_578, count: 606 };
+export const FREE_UIDS = { first: 60_578, count: 606 };
 /** For threads; QEMU uses a few dozen. */
 const MAX_THREADS = 256;
 

@@ -1,0 +1,146 @@
+import { existsSync } from "node:fs";
+import { constants, mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { KeptMachine } from "../../machine-keeper.ts";
+import { keptMachine } from "../../testing/kept-machine.ts";
+import { ScriptedSystemd } from "../../testing/scripted-systemd.ts";
+import { chatteringDisk, printingDisk } from "../../testing/tiny-guest.ts";
+import { QemuService } from "./qemu-service.ts";
+
+// Only root can give QEMU a user of its own.
+const isRoot = process.getuid?.() === 0;
+const { signal } = new AbortController();
+const UNIT = "causeway-web1.service";
+
+let dir: string;
+let systemd: ScriptedSystemd;
+let qemu: QemuService;
+let machine: KeptMachine;
+
+beforeEach(async () => {
+  // A name that a shell would read in another way.
+  dir = await mkdtemp(join(tmpdir(), "causeway it's $(x) "));
+  const dirs = { unitsDir: join(dir, "units"), runtimeDir: join(dir, "run") };
+  for (const folder of Object.values(dirs)) await mkdir(folder);
+  systemd = new ScriptedSystemd(dirs);
+  const { systemctl } = systemd;
+  qemu = new QemuService({ ...dirs, systemctl, scriptsDir: join(dir, "scripts"), shutdownLimitSeconds: 2 });
+  // A data disk that also has boot code, before the disk that boots.
+  const contents = { sda: printingDisk("wrong disk"), sdb: chatteringDisk() };
+  for (const [name, bytes] of Object.entries(contents)) await writeFile(join(dir, `${name}.raw`), bytes);
+  const disks = Object.keys(contents).map((name) => ({
+    ...{ name, path: join(dir, `${name}.raw`), format: "raw" as const },
+  }));
+  machine = keptMachine({ hypervisor: "qemu", folder: dir, disks });
+});
+afterEach(async () => {
+  if ((await qemu.power(machine)) === "on") await qemu.stop(machine, { atOnce: true, signal });
+  await rm(dir, { recursive: true });
+});
+
+const withShape = (shape: Partial<KeptMachine["shape"]>) => ({
+  ...machine,
+  shape: { ...machine.shape, ...shape },
+});
+
+/** What the machine writes to its serial console, at least `characters` long. */
+async function consoleText(characters: number): Promise<string> {
+  const path = join(dir, "run/causeway-web1/machine/console");
+  await expect.poll(() => existsSync(path), { timeout: 30_000 }).toBe(true);
+  let text = "";
+  for await (const chunk of connect(path).setEncoding("latin1")) {
+    text += chunk;
+    if (text.length >= characters) break;
+  }
+  return text;
+}
+
+/** How many prompts QEMU's monitor has shown since it was last read: one, and one after each command. */
+async function promptsOfMonitor(): Promise<number> {
+  const path = join(dir, "run/causeway-web1/machine/monitor.out");
+  const monitor = await open(path, constants.O_RDWR | constants.O_NONBLOCK);
+  try {
+    const { buffer, bytesRead } = await monitor.read(Buffer.alloc(65_536));
+    return buffer.toString("latin1", 0, bytesRead).split("(qemu) ").length - 1;
+  } finally {
+    await monitor.close();
+  }
+}
+
+describe.runIf(isRoot)("with real QEMU", () => {
+  test.each(["virtio", "scsi", "sata", "ide"] as const)(
+    "the script starts the boot disk on %s, as a user without rights, although another disk has boot code",
+    async (diskBus) => {
+      machine = withShape({ diskBus });
+      await qemu.define(machine);
+      await qemu.start(machine);
+      await qemu.start(machine);
+      expect(await consoleText(2000)).toMatch(/x{200}$/);
+      const status = await readFile(`/proc/${systemd.pid}/status`, "utf8");
+      expect(status).not.toMatch(/^Uid:\t0/m);
+      expect(status).toMatch(/^CapEff:\t0+$/m);
+      expect(status).toMatch(/^CapBnd:\t0+$/m);
+      await qemu.stop(machine, { atOnce: true, signal });
+      await qemu.undefine(machine);
+      await qemu.undefine(machine);
+      expect((await readdir(dir)).sort()).toEqual(["run", "scripts", "sda.raw", "sdb.raw", "units"]);
+      expect([await readdir(join(dir, "scripts")), await readdir(join(dir, "units"))]).toEqual([[], []]);
+    },
+  );
+
+  test("a machine with UEFI starts with variables of its own, which stay when it is defined again", async () => {
+    machine = withShape({ firmware: "uefi" });
+    await qemu.define(machine);
+    const variables = join(dir, "scripts/cnv_1/variables.fd");
+    await writeFile(variables, (await readFile(variables)).fill(0, 0, 1));
+    const before = await readFile(variables);
+    await qemu.define(machine);
+    expect((await readFile(variables)).equals(before)).toBe(true);
+    await qemu.start(machine);
+    await consoleText(1);
+    expect(await qemu.power(machine)).toBe("on");
+  });
+
+  test("a system that ignores its power button stays on, pressed by the agent or by the unit", async () => {
+    await qemu.define(machine);
+    await qemu.start(machine);
+    await consoleText(1);
+    const stop = qemu.stop(machine, { atOnce: false, signal });
+    await expect(stop).rejects.toMatchObject({ name: "MachineNotStoppedError" });
+    const pressed = await promptsOfMonitor();
+    expect(pressed).toBeGreaterThan(1);
+    systemd.pressByScript(UNIT, 2000);
+    expect(await promptsOfMonitor()).toBe(1);
+    expect(await qemu.power(machine)).toBe("on");
+    expect(systemd.calls.filter((call) => call.startsWith("kill"))).toEqual([]);
+  });
+
+  test("a machine that is on is neither defined again nor removed", async () => {
+    await qemu.define(machine);
+    await qemu.start(machine);
+    await expect(qemu.define(machine)).rejects.toMatchObject({ name: "MachineRunningError" });
+    await expect(qemu.undefine(machine)).rejects.toMatchObject({ name: "MachineRunningError" });
+    expect(existsSync(join(dir, "units", UNIT))).toBe(true);
+  });
+});
+
+test("a unit of the same name that was not made for this conversion is neither replaced nor removed", async () => {
+  const path = join(dir, "units", UNIT);
+  await writeFile(path, "[Service]\nExecStart=/bin/true\n");
+  await expect(qemu.define(machine)).rejects.toMatchObject({ name: "MachineNotOursError" });
+  await expect(qemu.start(machine)).rejects.toMatchObject({ name: "MachineNotOursError" });
+  await expect(qemu.undefine(machine)).rejects.toMatchObject({ name: "MachineNotOursError" });
+  expect(await readFile(path, "utf8")).toContain("/bin/true");
+});
+
+test.each([
+  [{ kind: "network", network: "default" }, "has no network"],
+  [{ kind: "bridge", bridge: "lo" }, "is not a bridge"],
+] as const)("a card at %j is refused, and nothing is written", async (link, why) => {
+  machine = withShape({ cards: [{ address: "52:54:00:00:00:01", link }] });
+  await expect(qemu.define(machine)).rejects.toThrow(why);
+  expect(await readdir(join(dir, "units"))).toEqual([]);
+});

@@ -1,0 +1,187 @@
+import { access, constants, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import {
+  MachineNotOursError,
+  MachineNotStoppedError,
+  MachineRunningError,
+  MachineUnsupportedError,
+} from "#shared/errors.ts";
+import type { MachinePower } from "#shared/protocol/defined-machine.ts";
+import { makeOwnFolder } from "../../../machine/inside-folder.ts";
+import type { Definition, KeptMachine, MachineKeeper } from "../../machine-keeper.ts";
+import { findUefiFirmware } from "../uefi-firmware.ts";
+import { serviceFiles, unitMark, unitName } from "./files.ts";
+import { localSystemctl, type Systemctl } from "./systemctl.ts";
+
+const SHUTDOWN_LIMIT_SECONDS = 300;
+const PRESS_AGAIN_SECONDS = 20;
+const LOOK_AGAIN_MS = 1000;
+const SCRIPT_MODE = 0o700;
+const VARIABLES = "variables.fd";
+
+export interface QemuServiceOptions {
+  /** Where the machines' scripts are: a folder of the agent's own. */
+  scriptsDir: string;
+  systemctl?: Systemctl;
+  unitsDir?: string;
+  runtimeDir?: string;
+  shutdownLimitSeconds?: number;
+}
+
+/** Machines that are services of this host: a unit of systemd and a script that runs QEMU. */
+export class QemuService implements MachineKeeper {
+  readonly kind = "qemu";
+  readonly #options: Required<QemuServiceOptions>;
+
+  constructor(options: QemuServiceOptions) {
+    this.#options = {
+      ...{ systemctl: localSystemctl, unitsDir: "/etc/systemd/system", runtimeDir: "/run" },
+      shutdownLimitSeconds: SHUTDOWN_LIMIT_SECONDS,
+      ...options,
+    };
+  }
+
+  async draft(machine: KeptMachine): Promise<Definition[]> {
+    const { shape } = machine;
+    await requireBridges(machine);
+    const folder = this.#folder(machine);
+    const isUefi = shape.firmware === "uefi";
+    const uefi = isUefi
+      ? { code: (await findUefiFirmware()).code, variables: join(folder, VARIABLES) }
+      : undefined;
+    const kvm = shape.acceleration === "if-offered" && (await isOpenable("/dev/kvm"));
+    return serviceFiles(machine, { folder, unit: this.#unitPath(machine), host: { kvm, uefi } });
+  }
+
+  async define(machine: KeptMachine): Promise<void> {
+    const files = await this.draft(machine);
+    await this.#requireOurs(machine);
+    if ((await this.power(machine)) === "on") throw new MachineRunningError(machine.name, "defined again");
+    await makeOwnFolder(this.#options.scriptsDir, machine.ownerId);
+    if (machine.shape.firmware === "uefi") await this.#keepVariables(machine);
+    // The unit is the last of them: it never names a script that is not there.
+    for (const { name, text } of files) await replaceWhole(name, text);
+    await this.#options.systemctl("daemon-reload");
+  }
+
+  async power(machine: KeptMachine): Promise<MachinePower | undefined> {
+    if ((await this.#readUnit(machine)) === undefined) return undefined;
+    const { systemctl } = this.#options;
+    const state = await systemctl("show", "--property=ActiveState", "--value", unitName(machine.name));
+    // Anything else is on its way there or back, and still has the disks open.
+    return ["inactive", "failed"].includes(state.trim()) ? "off" : "on";
+  }
+
+  async start(machine: KeptMachine): Promise<void> {
+    if ((await this.power(machine)) === "on") return;
+    await this.#requireOurs(machine);
+    await this.#options.systemctl("start", unitName(machine.name));
+  }
+
+  async stop(machine: KeptMachine, { atOnce, signal }: { atOnce: boolean; signal: AbortSignal }) {
+    const unit = unitName(machine.name);
+    for (let waited = 0; (await this.power(machine)) === "on"; waited += LOOK_AGAIN_MS / 1000) {
+      if (waited >= this.#options.shutdownLimitSeconds)
+        throw new MachineNotStoppedError(machine.name, waited);
+      // Not `systemctl stop`, which switches the machine off if it does not obey in time.
+      if (atOnce) await this.#options.systemctl("kill", "--kill-whom=main", "--signal=TERM", unit);
+      else if (waited % PRESS_AGAIN_SECONDS === 0) await this.#pressButton(machine);
+      await setTimeout(LOOK_AGAIN_MS, undefined, { signal });
+    }
+  }
+
+  async undefine(machine: KeptMachine): Promise<void> {
+    const power = await this.power(machine);
+    if (power === "on") throw new MachineRunningError(machine.name, "removed");
+    if (power === "off") {
+      await this.#requireOurs(machine);
+      await rm(this.#unitPath(machine), { force: true });
+      await this.#options.systemctl("daemon-reload");
+    }
+    await rm(this.#folder(machine), { recursive: true, force: true });
+  }
+
+  #folder({ ownerId }: KeptMachine): string {
+    return join(this.#options.scriptsDir, ownerId);
+  }
+
+  #unitPath({ name }: KeptMachine): string {
+    return join(this.#options.unitsDir, unitName(name));
+  }
+
+  async #readUnit(machine: KeptMachine): Promise<string | undefined> {
+    return readFile(this.#unitPath(machine), "utf8").catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return undefined;
+      throw error;
+    });
+  }
+
+  /** Throws `MachineNotOursError` if the unit of this name was not made for this conversion. */
+  async #requireOurs(machine: KeptMachine): Promise<void> {
+    const unit = await this.#readUnit(machine);
+    if (unit === undefined || unit.startsWith(`${unitMark(machine)}\n`)) return;
+    throw new MachineNotOursError(this.#unitPath(machine), `it was not made for ${machine.ownerId}`);
+  }
+
+  /** The firmware's variables stay when the machine is defined again: the system may have changed them. */
+  async #keepVariables(machine: KeptMachine): Promise<void> {
+    const path = join(this.#folder(machine), VARIABLES);
+    const exists = await isThere(path);
+    if (!exists) await replaceWhole(path, await readFile((await findUefiFirmware()).variables));
+  }
+
+  async #pressButton({ name }: KeptMachine): Promise<void> {
+    const path = join(this.#options.runtimeDir, `causeway-${name}`, "machine", "monitor.in");
+    // Without a reader it fails instead of waiting: QEMU has just ended.
+    const flags = constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
+    const monitor = await open(path, flags).catch(() => undefined);
+    try {
+      // QEMU's user could have put something else in its place.
+      if ((await monitor?.stat())?.isFIFO()) await monitor?.write("system_powerdown\n");
+    } finally {
+      await monitor?.close();
+    }
+  }
+}
+
+async function requireBridges({ shape: { cards } }: KeptMachine): Promise<void> {
+  for (const { link } of cards) {
+    if (link.kind === "network")
+      throw new MachineUnsupportedError(
+        `QEMU alone has no network ${link.network}`,
+        "Attach the card to a bridge, or define the machine in libvirt.",
+      );
+    if (link.kind !== "bridge") continue;
+    const folder = `/sys/class/net/${link.bridge}/bridge`;
+    if (!(await isThere(folder)))
+      throw new MachineUnsupportedError(
+        `${link.bridge} is not a bridge of this host's kernel`,
+        "Make the bridge first, or name another one: `ip -brief link show type bridge` lists them.",
+      );
+    const filters =
+      link.vlan === undefined || (await readFile(`${folder}/vlan_filtering`, "utf8")).trim() === "1";
+    if (!filters)
+      throw new MachineUnsupportedError(
+        `the bridge ${link.bridge} does not tell VLANs apart`,
+        `Have it do so (ip link set ${link.bridge} type bridge vlan_filtering 1), or name a bridge that is in the VLAN.`,
+      );
+  }
+}
+
+/** At every instant the file has its old content or the new one. */
+async function replaceWhole(path: string, content: string | Uint8Array): Promise<void> {
+  const draft = `${path}.causeway-new`;
+  await writeFile(draft, content, { mode: path.endsWith(".service") ? 0o644 : SCRIPT_MODE });
+  await rename(draft, path);
+}
+
+const isThere = (path: string) => isAllowed(path, constants.F_OK);
+const isOpenable = (path: string) => isAllowed(path, constants.R_OK | constants.W_OK);
+
+function isAllowed(path: string, mode: number): Promise<boolean> {
+  return access(path, mode).then(
+    () => true,
+    () => false,
+  );
+}

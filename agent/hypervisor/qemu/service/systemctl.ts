@@ -1,0 +1,30 @@
+import { execFile } from "node:child_process";
+import { HypervisorFailedError, ToolMissingError } from "#shared/errors.ts";
+
+/** Longer than a unit may take to start. */
+const LIMIT_MS = 120_000;
+const KEPT_CHARACTERS = 1000;
+
+/** What it prints. Throws `ToolMissingError`, and `HypervisorFailedError` with its own words if it fails. */
+export type Systemctl = (...args: string[]) => Promise<string>;
+
+/** The systemd of this host. */
+export const localSystemctl: Systemctl = (...args) => {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const options = {
+    ...{ timeout: LIMIT_MS, killSignal: "SIGKILL" as const },
+    env: { LC_ALL: "C", PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
+  };
+  execFile("systemctl", args, options, (error, output, errors) => {
+    if (!error) resolve(output);
+    else if (error.code === "ENOENT") reject(new ToolMissingError("systemctl", "systemd"));
+    else {
+      const said = errors
+        .trim()
+        .slice(0, KEPT_CHARACTERS)
+        .replace(/\s*\n\s*/g, "; ");
+      reject(new HypervisorFailedError(`systemd refused ${args.join(" ")}: ${said}`));
+    }
+  });
+  return promise;
+};
