@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import type { BlockSet } from "#shared/domain/block-set.ts";
 import { shortfallOf } from "#shared/domain/hook-shortfall.ts";
 import { TrackerFailedError } from "#shared/errors.ts";
@@ -18,8 +19,6 @@ import { findRawVolumes, type RawVolume } from "./raw-volumes.ts";
 import type { TrackedBases } from "./tracked-bases.ts";
 import { findVolumesToFreeze, type VolumeToFreeze } from "./volumes-to-freeze.ts";
 
-const MOST_FREEZES = 3;
-
 interface RunDeps {
   tracker: Tracker;
   bases: TrackedBases;
@@ -28,13 +27,18 @@ interface RunDeps {
   limits: FreezeLimits;
 }
 
-/** What one freeze may cost. */
+/** What freezes may cost. */
 export interface FreezeLimits {
   /** How long programs of the machine wait for their writes at most. */
   ms: number;
   /** How much is read at most. */
   bytes: number;
+  /** How long to wait before each further freeze, if one did not succeed because too much changed. */
+  pausesMs: readonly number[];
 }
+
+/** Too much changed: a moment later it may be less. `fstrim` marks all free space as changed. */
+const BURSTS: readonly FreezeOutcome[] = ["time-limit", "byte-limit"];
 
 /** The readings that follow the first one, until all disks have one instant. */
 export class PreCopyRun {
@@ -71,11 +75,12 @@ export class PreCopyRun {
   async settle(settling: Settling): Promise<void> {
     await this.#finishFirst(settling);
     let failure = "";
-    for (let freezes = 0; freezes < MOST_FREEZES; freezes++) {
+    for (const pauseMs of [...this.#deps.limits.pausesMs, 0]) {
       await this.#copyUntilLittleIsLeft(settling);
       const { read, volumes } = await this.#freezeBetweenHooks(settling);
       if (read.outcome === "converged") return this.#end(settling, read, volumes);
       failure = wordsOf(read);
+      if (BURSTS.includes(read.outcome)) await setTimeout(pauseMs);
       await this.#beginAgain(settling);
     }
     for (const disk of this.#disks) {

@@ -22,7 +22,7 @@ export interface PreCopyDeps {
 }
 
 /** The agent holds the bytes in memory, twice for a moment. */
-const FREEZE_LIMITS: FreezeLimits = { ms: 2000, bytes: 32 * 2 ** 20 };
+const FREEZE_LIMITS: FreezeLimits = { ms: 2000, bytes: 32 * 2 ** 20, pausesMs: [1000, 5000, 20_000] };
 
 /**
  * Copies disks while they are in use: copies all of it, copies again what changed meanwhile until little is

@@ -60,7 +60,7 @@ export class LiveMachine implements AsyncDisposable {
     const dataDir = join(this.#folder, "agent");
     const tracker = new TrackerHelper(program, { pinFolder: disk.pinFolder });
     // The witness takes longer than what the agent does, and the load discards everything that is free.
-    const freeze = options.freeze ?? { ms: 60_000, bytes: 512 * 2 ** 20 };
+    const freeze = options.freeze ?? { ms: 60_000, bytes: 512 * 2 ** 20, pausesMs: [] };
     const now = () => new Date(this.nowMs);
     const store = new KeptMaps(this.store, {
       folder: join(dataDir, "maps"),
