@@ -50,6 +50,7 @@ const complete: string[][] = [
   ["points", "agt_1"],
   ["protect", "agt_1", "--every", "15m", "--keep", "last=12,daily=14", "--blackout", "08:00-18:00@mon,tue"],
   ["protect", "agt_1", "--every", "15m", "--bandwidth-hours", "08:00-18:00@mon,tue=2500000"],
+  ["protect", "agt_1", "--every", "1h", "--drill", "weekly", "--drill-target", "agt_2"],
   ["plans"],
   ["plan", "plan_1"],
   ["plan", "plan_1", "pause"],
@@ -115,6 +116,7 @@ test.each([
     "a bandwidth that is not a number",
     ["convert", "a", "--type", "hot", "--target", "b", "--bandwidth-limit", "1M"],
   ],
+  ["drills without a target host", ["protect", "a", "--every", "1h", "--drill", "weekly"]],
   ["bandwidth hours without a limit", ["protect", "a", "--every", "1h", "--bandwidth-hours", "08:00-18:00"]],
   ["a time that is not one", ["convert", "a", "--type", "remote-cold", "--target", "b", "--at", "tonight"]],
   [

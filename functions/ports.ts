@@ -52,7 +52,10 @@ export interface Workflow {
   stop(name: string): Promise<void>;
 }
 
-/** A plan's two schedules: its timer calls `schedule/run-plan`, its watch calls `schedule/watch-plan`. */
+/**
+ * A plan's schedules: its timer calls `schedule/run-plan`, its watch calls `schedule/watch-plan`, and that of
+ * its drills `schedule/drill-plan`.
+ */
 export interface PlanTimer {
   /**
    * Replaces the plan's timer: at this time, or as soon as possible if it is past, the function is called
@@ -67,6 +70,12 @@ export interface PlanTimer {
    */
   watch(planId: string, from: number): Promise<void>;
   unwatch(planId: string): Promise<void>;
+  /**
+   * Replaces the timer of the plan's next drill: at this time, or as soon as possible if it is past, the
+   * function is called with the plan's id and the time, in milliseconds since 1970.
+   */
+  armDrill(planId: string, dueAt: number): Promise<void>;
+  disarmDrill(planId: string): Promise<void>;
 }
 
 export interface DeviceCertificate {

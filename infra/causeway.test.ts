@@ -232,7 +232,7 @@ test("every machine may invoke the functions that its definition calls, and no o
   }
 });
 
-test("plans' schedules call two functions, as a role that only schedules of their group may assume", () => {
+test("plans' schedules call three functions, as a role that only schedules of their group may assume", () => {
   const stack = templates().get("CausewayWorkflow");
   const roles = Object.entries(stack?.findResources("AWS::IAM::Role") ?? {});
   const [, role] = roles.find(([id]) => id.startsWith("PlanSchedulesRole")) ?? [];
@@ -245,7 +245,7 @@ test("plans' schedules call two functions, as a role that only schedules of thei
     .flatMap((template) => Object.values(template.findResources("AWS::IAM::Policy")))
     .flatMap(({ Properties }) => Properties.PolicyDocument.Statement)
     .filter(({ Action }) => Action === "iam:PassRole");
-  expect(holders("iam:PassRole")).toEqual(["FinishRun", "Plans", "RunPlan", "WatchPlan"]);
+  expect(holders("iam:PassRole")).toEqual(["DrillPlan", "FinishRun", "Plans", "RunPlan", "WatchPlan"]);
   for (const { Condition } of passing)
     expect(Condition).toEqual({ StringEquals: { "iam:PassedToService": "scheduler.amazonaws.com" } });
 });
@@ -262,12 +262,15 @@ function holders(action: string): string[] {
 test("only the functions that raise or clear alarms publish, and the topic refuses plain HTTP", () => {
   expect(holders("sns:Publish")).toEqual([
     "AbandonConversion",
+    "AbandonDrill",
     "AgentEvents",
     "Alarms",
     "Conversions",
+    "DrillPlan",
     "EndCheck",
     "FinishRun",
     "Plans",
+    "RecordVerdict",
     "WatchPlan",
   ]);
   const data = templates().get("CausewayData");

@@ -40,6 +40,7 @@ export const PLAN_SCHEDULES = "causeway-plans";
 
 /** The functions that they call. */
 export const RUN_PLAN_FUNCTION = "causeway-run-plan";
+export const DRILL_PLAN_FUNCTION = "causeway-drill-plan";
 export const WATCH_PLAN_FUNCTION = "causeway-watch-plan";
 
 /** The state machine that runs a workflow. */

@@ -15,6 +15,7 @@ const scheduling = {
   SCHEDULE_GROUP: Name,
   RUN_PLAN_FUNCTION_ARN: Arn,
   WATCH_PLAN_FUNCTION_ARN: Arn,
+  DRILL_PLAN_FUNCTION_ARN: Arn,
   SCHEDULER_ROLE_ARN: Arn,
 };
 /** The variables that a function needs to begin protection runs and to set plans' schedules. */
@@ -62,10 +63,11 @@ export const environments = {
   "tasks/end-check": z.object({ ...commanding, ...alarming }),
   "tasks/finish-run": z.object({ ...table, BUCKET_NAME: Name, ...scheduling, ...alarming }),
   "tasks/abandon-run": z.object(commanding),
-  "tasks/record-verdict": z.object(table),
+  "tasks/record-verdict": z.object({ ...table, ...alarming }),
   "tasks/finish-drill": z.object(table),
-  "tasks/abandon-drill": z.object(commanding),
+  "tasks/abandon-drill": z.object({ ...commanding, ...alarming }),
   "schedule/run-plan": z.object(protecting),
+  "schedule/drill-plan": z.object({ ...table, ...scheduling, ...alarming, DRILL_WORKFLOW_ARN: Arn }),
   "schedule/watch-plan": z.object({ ...protecting, ...alarming }),
   "tasks/abandon-conversion": z.object({ ...commanding, ...alarming }),
   "tasks/send-webhook": z.object({ ...table, KMS_KEY_ARN: Arn }),

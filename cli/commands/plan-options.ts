@@ -1,5 +1,6 @@
 /** The options that `protect` and `plan … edit` share. */
 import { parseRetention } from "#shared/domain/protection/retention.ts";
+import type { DrillSchedule } from "#shared/protocol/drill.ts";
 import type { PlanEdit } from "#shared/protocol/protection.ts";
 import { BandwidthWindow, WeeklyHours } from "#shared/protocol/weekly-hours.ts";
 import { type CliCall, durationOption, numberOption, textOption, timeOption } from "../command.ts";
@@ -16,6 +17,10 @@ export const PLAN_OPTIONS = {
   "bandwidth-limit": { type: "string" },
   "bandwidth-hours": { type: "string", multiple: true },
   standby: { type: "string" },
+  drill: { type: "string" },
+  "drill-target": { type: "string" },
+  "drill-expect": { type: "string" },
+  "drill-timeout": { type: "string" },
 } as const;
 
 export const PLAN_HELP: [string, string][] = [
@@ -32,6 +37,10 @@ export const PLAN_HELP: [string, string][] = [
   ["--bandwidth-limit BYTES", "upload at most this many bytes per second"],
   ["--bandwidth-hours HOURS=BYTES", "another limit in these hours; HOURS=unlimited: none; can be repeated"],
   ["--standby TARGET", "the target host that keeps an image of the newest point"],
+  ["--drill WHEN", "boot a clone of the newest point daily, weekly, monthly or by a cron expression"],
+  ["--drill-target TARGET", "the target host of these drills"],
+  ["--drill-expect TEXT", "what the clone's console must show (default: a login prompt)"],
+  ["--drill-timeout SECONDS", "how long the clone may take to boot (default 600)"],
 ];
 
 /** The fields of a plan that the options name. */
@@ -47,6 +56,7 @@ export function planFields(call: CliCall, command: string): PlanEdit {
   const disks = call.values.disk as string[] | undefined;
   const limit = numberOption(call, "bandwidth-limit", command);
   const bandwidthHours = call.values["bandwidth-hours"] as string[] | undefined;
+  const drills = drillsOf(call, command);
   const standbyTargetId = textOption(call, "standby");
   return {
     ...(intervalSeconds === undefined ? {} : { intervalSeconds }),
@@ -57,10 +67,35 @@ export function planFields(call: CliCall, command: string): PlanEdit {
     ...(keep === undefined ? {} : { retention: parseRetention(keep) }),
     ...(disks === undefined ? {} : { disks }),
     ...(standbyTargetId === undefined ? {} : { standbyTargetId }),
+    ...(drills === undefined ? {} : { drills }),
     ...(limit === undefined ? {} : { bandwidthLimitBytesPerSecond: limit }),
     ...(bandwidthHours === undefined
       ? {}
       : { bandwidthHours: bandwidthHours.map((text) => bandwidthWindowOf(text, command)) }),
+  };
+}
+
+/** At an hour when little else runs. */
+const DRILL_TIMES: Record<string, string> = {
+  daily: "0 5 * * *",
+  weekly: "0 5 * * sun",
+  monthly: "0 5 1 * *",
+};
+
+function drillsOf(call: CliCall, command: string): DrillSchedule | undefined {
+  const when = textOption(call, "drill");
+  const targetId = textOption(call, "drill-target");
+  const bootExpect = textOption(call, "drill-expect");
+  const timeout = numberOption(call, "drill-timeout", command);
+  if (when === undefined && [targetId, bootExpect, timeout].every((option) => option === undefined))
+    return undefined;
+  if (when === undefined || targetId === undefined)
+    throw new UsageError("drills need both --drill WHEN and --drill-target TARGET", command);
+  return {
+    cron: DRILL_TIMES[when] ?? when,
+    targetId,
+    bootTimeoutSeconds: timeout ?? 600,
+    ...(bootExpect === undefined ? {} : { bootExpect }),
   };
 }
 

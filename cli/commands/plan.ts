@@ -31,6 +31,7 @@ export const planCommand: CliCommand = {
     ["--no-bandwidth-limit", "edit: upload as fast as possible, except in the bandwidth hours"],
     ["--no-bandwidth-hours", "edit: the same limit at any hour"],
     ["--no-standby", "edit: keep no image on a target host; the last one stays as it is"],
+    ["--no-drill", "edit: drill no points by schedule"],
     ["--all-disks", "edit: all disks that the source has at each run"],
     ...DELETION_HELP,
     ...API_HELP,
@@ -52,6 +53,7 @@ export const planCommand: CliCommand = {
     "no-bandwidth-limit": { type: "boolean" },
     "no-bandwidth-hours": { type: "boolean" },
     "no-standby": { type: "boolean" },
+    "no-drill": { type: "boolean" },
     "all-disks": { type: "boolean" },
     ...DELETION_OPTIONS,
   },
@@ -75,6 +77,7 @@ function editOf(call: CliCall): PlanEdit {
     ...(call.values["no-bandwidth-limit"] ? { bandwidthLimitBytesPerSecond: null } : {}),
     ...(call.values["no-bandwidth-hours"] ? { bandwidthHours: [] } : {}),
     ...(call.values["no-standby"] ? { standbyTargetId: null } : {}),
+    ...(call.values["no-drill"] ? { drills: null } : {}),
     ...(call.values["all-disks"] ? { disks: null } : {}),
   };
   if (Object.keys(edit).length === 0) throw new UsageError("edit needs an option to change", "plan");

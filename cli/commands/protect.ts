@@ -11,7 +11,7 @@ export const protect: CliCommand = {
   name: "protect",
   summary: "Protects a source server: takes recovery points at an interval, while it runs",
   usage:
-    "protect SOURCE --every INTERVAL|--cron EXPRESSION [--start TIME] [--time-zone ZONE] [--blackout HOURS] [--keep RULES] [--disk NAME] [--all-blocks] [--bandwidth-limit BYTES] [--bandwidth-hours HOURS=BYTES] [--standby TARGET] [--accept RULE]",
+    "protect SOURCE --every INTERVAL|--cron EXPRESSION [--start TIME] [--time-zone ZONE] [--blackout HOURS] [--keep RULES] [--disk NAME] [--all-blocks] [--bandwidth-limit BYTES] [--bandwidth-hours HOURS=BYTES] [--standby TARGET] [--drill WHEN --drill-target TARGET] [--accept RULE]",
   help: [
     ...PLAN_HELP,
     ["--all-blocks", "also copy space that file systems mark as free"],
@@ -21,6 +21,7 @@ export const protect: CliCommand = {
   examples: [
     "causeway protect agt_01jd… --every 15m --keep last=12,hourly=24,daily=14",
     "causeway protect agt_01jd… --every 1h --start 2030-12-31T02:30 --blackout 08:00-18:00@mon,tue,wed,thu,fri",
+    "causeway protect agt_01jd… --every 1h --drill weekly --drill-target agt_01je…",
     "causeway protect agt_01jd… --every 15m --bandwidth-hours 08:00-18:00@mon,tue,wed,thu,fri=2500000",
     'causeway protect agt_01jd… --cron "30 2 * * *" --time-zone Europe/Vienna --json',
   ],
@@ -32,7 +33,7 @@ export const protect: CliCommand = {
   },
   positionals: ["SOURCE"],
   async run(call) {
-    const { startAt, disks, bandwidthLimitBytesPerSecond, standbyTargetId, ...fields } = planFields(
+    const { startAt, disks, bandwidthLimitBytesPerSecond, standbyTargetId, drills, ...fields } = planFields(
       call,
       this.name,
     );
@@ -45,6 +46,7 @@ export const protect: CliCommand = {
         ...(startAt ? { startAt } : {}),
         ...(disks ? { disks } : {}),
         ...(standbyTargetId ? { standbyTargetId } : {}),
+        ...(drills ? { drills } : {}),
         ...(bandwidthLimitBytesPerSecond ? { bandwidthLimitBytesPerSecond } : {}),
         allBlocks: call.values["all-blocks"] === true,
         accept: choicesOption(call, "accept", PlanRule.options, this.name),

@@ -23,7 +23,11 @@ let planId: string;
 
 beforeAll(async () => {
   site = await Site.start({ disks: { vda: DISK_BYTES } });
+  // The drill comes while other tests run: a clone of a disk without a system does not boot.
+  const drillAt = new Date(Date.now() + 120_000);
+  const cron = `${drillAt.getUTCMinutes()} ${drillAt.getUTCHours()} * * *`;
   const words = ["protect", site.sourceId, "--every", "1h", "--keep", "last=50"];
+  words.push("--drill", cron, "--drill-target", site.targetId, "--drill-timeout", "10");
   const plan = (await site.installation.json(words)) as Plan;
   planId = plan.id;
 });
@@ -117,6 +121,26 @@ test("a control plane that is killed before a run is due begins it once when it 
   const back = await completed(dueAt);
   expect((await runs()).filter((run) => run.dueAt >= dueAt)).toHaveLength(1);
   expect(await differenceOf(back, site.diskPath("vda"))).toBeUndefined();
+});
+
+test("the newest point is drilled by schedule, and a clone that does not boot raises an alarm", async () => {
+  const drill = await until(
+    "the scheduled drill to end",
+    async () => {
+      const { lastDrillId } = await site.api.getPlan({ parameters: { id: planId } });
+      const found = lastDrillId && (await site.api.getDrill({ parameters: { id: lastDrillId } }));
+      return found && found.endedAt !== undefined ? found : undefined;
+    },
+    240,
+  );
+  const verdict = expect.stringMatching(/^(not-booted|unknown)$/);
+  expect(drill).toMatchObject({ planId, state: "completed", result: { verdict } });
+  const point = await site.api.getRecoveryPoint({ parameters: { id: drill.pointId } });
+  expect(point.bootTested).toMatchObject({ drillId: drill.id, verdict: drill.result?.verdict });
+  const { items } = await site.api.listAlarms({});
+  expect(items).toContainEqual(
+    expect.objectContaining({ kind: "drill-failed", subject: planId, state: "open" }),
+  );
 });
 
 test("a paused plan has no next run but can be run, and a deleted one leaves its points unless asked", async () => {

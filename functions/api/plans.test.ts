@@ -93,6 +93,11 @@ test.each([
     { ...hourly, bandwidthHours: [{ from: "08:00", to: "18:00", bytesPerSecond: 0 }] },
     "bandwidthHours.0.bytesPerSecond",
   ],
+  [
+    "drills that never come",
+    { ...hourly, drills: { cron: "0 0 31 2 *", targetId: "agt_target" } },
+    "drills.cron",
+  ],
   ["a disk that the source does not have", { ...hourly, disks: ["vdz"] }, "disks"],
   ["a retention that keeps nothing", { ...hourly, retention: { last: 0 } }, "retention.last"],
   ["an unknown field", { ...hourly, standby: true }, "standby"],
@@ -174,6 +179,24 @@ test("bandwidth hours go with each run, and the plan shows which limit is in for
   expect(await current()).toBe(2_500_000);
   await call("PATCH /plans/{id}", planId, { body: { bandwidthHours: [] } });
   expect(await current()).toBe(9);
+});
+
+test("drills are shown with their next time, and removing them removes it", async () => {
+  const drills = { cron: "0 5 * * *", targetId: "agt_target", bootTimeoutSeconds: 600 };
+  await protect({ drills });
+  const shown = async () => (await call("GET /plans/{id}", planId)).body;
+  expect(await shown()).toMatchObject({ drills, nextDrillAt: "2030-01-01T05:00:00.000Z", lastDrillId: null });
+  await call("PATCH /plans/{id}", planId, { body: { drills: { ...drills, cron: "0 6 * * *" } } });
+  expect(world.timer.drills.get(planId)).toBe(at("06:00"));
+  await call("POST /plans/{id}/pause", planId);
+  expect(world.timer.drills.size).toBe(0);
+  await call("POST /plans/{id}/resume", planId);
+  expect(world.timer.drills.get(planId)).toBe(at("06:00"));
+  await call("PATCH /plans/{id}", planId, { body: { drills: null } });
+  expect(await shown()).toMatchObject({ drills: null, nextDrillAt: null });
+  expect(world.timer.drills.size).toBe(0);
+  const unknown = { drills: { ...drills, targetId: "agt_source" } };
+  expect((await call("PATCH /plans/{id}", planId, { body: unknown })).status).toBe(404);
 });
 
 test("a paused plan begins no run, even at a tick that was on its way; a resumed one does", async () => {

@@ -13,12 +13,13 @@ import type { Environment } from "#shared/environment.ts";
 import { WrongStateError } from "#shared/errors.ts";
 import type { Plan } from "#shared/protocol/protection.ts";
 import { buildAlarmChannels } from "../alarm/build.ts";
+import { settleDrillAlarm } from "../alarm/drill-failed.ts";
 import { S3PruneMarks } from "../aws/s3-prune-marks.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { type Actor, actorName } from "../middleware/api-event.ts";
 import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
 import type { Runtime } from "../middleware/runtime.ts";
-import { beginPlan, requireStandbyTarget } from "../protection/begin-plan.ts";
+import { beginPlan, requireTarget } from "../protection/begin-plan.ts";
 import { beginRun } from "../protection/begin-run.ts";
 import { buildProtection } from "../protection/build.ts";
 import { type DeletionDeps, finishDeletion, foreseenDeletion } from "../protection/delete-plan.ts";
@@ -83,7 +84,8 @@ export async function editPlan(
   { path, body, actor }: Call<"editPlan">,
   deps: Deps,
 ): Promise<Answer<"editPlan">> {
-  await requireStandbyTarget(body.standbyTargetId, deps);
+  await requireTarget(body.standbyTargetId, deps);
+  await requireTarget(body.drills?.targetId, deps);
   const change = (plan: PlanRecord) => editedPlan(plan, body, deps.clock.now());
   return changed({ id: path.id, actor, action: "plan-edited", details: body, change }, deps);
 }
@@ -185,6 +187,7 @@ async function changed(
   const plan = await store.plans.modify(id, change);
   await setSchedules(id, deps);
   await settleAlarm(id, deps);
+  await settleDrillAlarm(plan, deps);
   const entry = { actor: actorName(actor), action, subject: id, outcome: "done", details } as const;
   await store.audit.add({ at: timestamp(clock), ...entry });
   return shown(plan, deps);

@@ -16,11 +16,11 @@ const missing = new ResourceNotFoundException(said);
 
 function aTimer() {
   const client = new SchedulerClient({ region: "local-1" });
-  const arns = { runPlanArn: "arn:function", watchPlanArn: "arn:watch", roleArn: "arn:role" };
+  const arns = { runPlanArn: "arn:function", watchPlanArn: "arn:watch", drillPlanArn: "arn:drill" };
   const clock = { now: () => NOW };
   return {
     mock: mockClient(client),
-    timer: new SchedulerPlanTimer({ client, group: "plans", ...arns, clock }),
+    timer: new SchedulerPlanTimer({ client, group: "plans", ...arns, roleArn: "arn:role", clock }),
   };
 }
 
@@ -62,6 +62,22 @@ test("a schedule that does not exist is as good as deleted; any other error is t
   mock.on(DeleteScheduleCommand).rejectsOnce(missing).rejects(new Error("throttled"));
   await timer.disarm("plan_1");
   await expect(timer.disarm("plan_1")).rejects.toThrow("throttled");
+});
+
+test("a plan's next drill has a schedule of its own", async () => {
+  const { mock, timer } = aTimer();
+  mock.on(UpdateScheduleCommand).resolves({});
+  mock.on(DeleteScheduleCommand).resolves({});
+  await timer.armDrill("plan_1", NOW + 3_600_000);
+  expect(mock.commandCalls(UpdateScheduleCommand)[0]?.args[0].input).toMatchObject({
+    ...{ GroupName: "plans", Name: "plan_1-drill", ScheduleExpression: "at(2030-01-01T13:00:00)" },
+    Target: {
+      Arn: "arn:drill",
+      Input: JSON.stringify({ planId: "plan_1", dueAt: "2030-01-01T13:00:00.000Z" }),
+    },
+  });
+  await timer.disarmDrill("plan_1");
+  expect(mock.commandCalls(DeleteScheduleCommand)[0]?.args[0].input).toMatchObject({ Name: "plan_1-drill" });
 });
 
 test("a plan's watch fires at one minute of every hour, and not before the minute after its time", async () => {

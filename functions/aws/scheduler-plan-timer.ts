@@ -15,6 +15,9 @@ const SOONEST_MS = 2000;
 /** The limits of EventBridge Scheduler for the age of an event. */
 const AGE_SECONDS = { min: 60, max: 86_400 };
 
+/** Until a run finds that the drill was lost. */
+const DRILL_USEFUL_SECONDS = 3000;
+
 const MINUTE_MS = 60_000;
 
 /** Whether a recurring schedule fires exactly at its start is not documented, so it starts earlier. */
@@ -25,14 +28,15 @@ export interface PlanTimerOptions {
   group: string;
   runPlanArn: string;
   watchPlanArn: string;
+  drillPlanArn: string;
   /** What the scheduler acts as. */
   roleArn: string;
   clock: Clock;
 }
 
 /**
- * Two schedules of EventBridge Scheduler for each plan. The timer is a one-time schedule, named by the plan.
- * The watch fires at one minute of every hour, but not before its start.
+ * Schedules of EventBridge Scheduler for each plan. The timer and that of its next drill are one-time
+ * schedules. The watch fires at one minute of every hour, but not before its start.
  */
 export class SchedulerPlanTimer implements PlanTimer {
   readonly #options: PlanTimerOptions;
@@ -42,16 +46,7 @@ export class SchedulerPlanTimer implements PlanTimer {
   }
 
   async arm(planId: string, dueAt: number, usefulSeconds: number): Promise<void> {
-    const at = Math.max(ceilTo(1000, dueAt), this.#options.clock.now() + SOONEST_MS);
-    await this.#put({
-      Name: planId,
-      ScheduleExpression: `at(${new Date(at).toISOString().slice(0, 19)})`,
-      Target: this.#target(
-        this.#options.runPlanArn,
-        { planId, dueAt: new Date(dueAt).toISOString() },
-        usefulSeconds,
-      ),
-    });
+    await this.#putOnce({ name: planId, function: this.#options.runPlanArn, usefulSeconds }, planId, dueAt);
   }
 
   disarm(planId: string): Promise<void> {
@@ -70,6 +65,28 @@ export class SchedulerPlanTimer implements PlanTimer {
 
   unwatch(planId: string): Promise<void> {
     return this.#delete(watchOf(planId));
+  }
+
+  async armDrill(planId: string, dueAt: number): Promise<void> {
+    const call = { function: this.#options.drillPlanArn, usefulSeconds: DRILL_USEFUL_SECONDS };
+    await this.#putOnce({ name: drillOf(planId), ...call }, planId, dueAt);
+  }
+
+  disarmDrill(planId: string): Promise<void> {
+    return this.#delete(drillOf(planId));
+  }
+
+  async #putOnce(
+    { name, function: arn, usefulSeconds }: { name: string; function: string; usefulSeconds: number },
+    planId: string,
+    dueAt: number,
+  ): Promise<void> {
+    const at = Math.max(ceilTo(1000, dueAt), this.#options.clock.now() + SOONEST_MS);
+    await this.#put({
+      Name: name,
+      ScheduleExpression: `at(${new Date(at).toISOString().slice(0, 19)})`,
+      Target: this.#target(arn, { planId, dueAt: new Date(dueAt).toISOString() }, usefulSeconds),
+    });
   }
 
   /** A call that is later than `usefulSeconds` makes way for the next one. */
@@ -124,6 +141,10 @@ export class SchedulerPlanTimer implements PlanTimer {
       if (!(error instanceof ResourceNotFoundException)) throw error;
     }
   }
+}
+
+function drillOf(planId: string): string {
+  return `${planId}-drill`;
 }
 
 function watchOf(planId: string): string {

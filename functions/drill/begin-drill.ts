@@ -5,7 +5,15 @@ import { timestamp } from "../conversion/deps.ts";
 import type { Clock, Workflow } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 
-interface BeginDeps {
+export interface DrillOrder {
+  id: string;
+  pointId: string;
+  requestedBy: string;
+  /** The plan whose schedule begins it. */
+  planId?: string | undefined;
+}
+
+export interface BeginDeps {
   store: Store;
   /** `drill`: an execution's name is its drill's id. */
   workflow: Pick<Workflow, "start">;
@@ -19,7 +27,7 @@ interface BeginDeps {
  */
 export async function beginDrill(
   request: NewDrill,
-  given: { id: string; pointId: string; requestedBy: string },
+  given: DrillOrder,
   deps: BeginDeps,
 ): Promise<DrillRecord> {
   const { store, workflow } = deps;
@@ -39,11 +47,13 @@ export async function beginDrill(
 /** Throws `NotFoundError`, `ForbiddenError` or `WrongStateError` if it may not begin. */
 async function admit(
   request: NewDrill,
-  { id, pointId, requestedBy }: { id: string; pointId: string; requestedBy: string },
+  { id, pointId, requestedBy, planId }: DrillOrder,
   { store, clock }: BeginDeps,
 ): Promise<DrillRecord> {
   requireServing(await store.agents.find(request.targetId), "target", request.targetId);
   const point = await store.points.get(pointId);
   const source = await store.agents.get(point.sourceId);
-  return store.drills.add(newDrill(request, { id, point, source, requestedBy, now: timestamp(clock) }));
+  return store.drills.add(
+    newDrill(request, { id, point, source, requestedBy, planId, now: timestamp(clock) }),
+  );
 }

@@ -51,7 +51,8 @@ async function admit(
       "Enrol the agent in the machine's own system, and protect that source.",
     );
   }
-  await requireStandbyTarget(request.standbyTargetId, deps);
+  await requireTarget(request.standbyTargetId, deps);
+  await requireTarget(request.drills?.targetId, deps);
   const known = source.inventory?.disks.map(({ name }) => name);
   const unknown = request.disks?.filter((name) => known && !known.includes(name)) ?? [];
   if (unknown.length > 0) {
@@ -69,8 +70,8 @@ async function admit(
   return store.plans.add(plan);
 }
 
-/** Throws `NotFoundError` or `ForbiddenError` if this is no target host that can keep a standby. */
-export async function requireStandbyTarget(
+/** Throws `NotFoundError` or `ForbiddenError` if this is no target host that can be used. */
+export async function requireTarget(
   targetId: string | null | undefined,
   { store }: Pick<ProtectionDeps, "store">,
 ): Promise<void> {

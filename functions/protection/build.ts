@@ -26,7 +26,11 @@ export function buildProtection(
 export function buildPlanTimer(
   environment: Pick<
     Environment<"schedule/run-plan">,
-    "SCHEDULE_GROUP" | "RUN_PLAN_FUNCTION_ARN" | "WATCH_PLAN_FUNCTION_ARN" | "SCHEDULER_ROLE_ARN"
+    | "SCHEDULE_GROUP"
+    | "RUN_PLAN_FUNCTION_ARN"
+    | "WATCH_PLAN_FUNCTION_ARN"
+    | "DRILL_PLAN_FUNCTION_ARN"
+    | "SCHEDULER_ROLE_ARN"
   >,
   clock: Clock,
 ): PlanTimer {
@@ -35,6 +39,7 @@ export function buildPlanTimer(
     group: environment.SCHEDULE_GROUP,
     runPlanArn: environment.RUN_PLAN_FUNCTION_ARN,
     watchPlanArn: environment.WATCH_PLAN_FUNCTION_ARN,
+    drillPlanArn: environment.DRILL_PLAN_FUNCTION_ARN,
     roleArn: environment.SCHEDULER_ROLE_ARN,
     clock,
   });

@@ -14,8 +14,8 @@ export interface ScheduleDeps {
 const LOOKS = 5;
 
 /**
- * Sets the plan's timer and its watch as the plan is stored. Of several calls at once, the last to read the
- * plan decides.
+ * Sets the plan's timer, its watch and the timer of its drills as the plan is stored. Of several calls at
+ * once, the last to read the plan decides.
  */
 export async function setSchedules(planId: string, deps: ScheduleDeps): Promise<void> {
   const { store } = deps;
@@ -23,9 +23,11 @@ export async function setSchedules(planId: string, deps: ScheduleDeps): Promise<
   for (let look = 0; look < LOOKS; look++) {
     await setTimer(plan, deps);
     await setWatch(plan, deps);
+    await setDrillTimer(plan, deps);
     const before = plan;
     plan = await store.plans.get(planId);
-    if (plan.nextRunAt === before.nextRunAt && watchTime(plan) === watchTime(before)) return;
+    const isSame = plan.nextRunAt === before.nextRunAt && plan.drillDueAt === before.drillDueAt;
+    if (isSame && watchTime(plan) === watchTime(before)) return;
   }
 }
 
@@ -34,6 +36,14 @@ export async function setTimer(plan: PlanRecord, { timer }: Pick<ScheduleDeps, "
   if (nextRunAt === undefined) return timer.disarm(id);
   // A call that is later than that makes way for the next run's.
   await timer.arm(id, Date.parse(nextRunAt), secondsToFollowing(plan));
+}
+
+export async function setDrillTimer(
+  { id, drillDueAt }: PlanRecord,
+  { timer }: Pick<ScheduleDeps, "timer">,
+): Promise<void> {
+  if (drillDueAt === undefined) await timer.disarmDrill(id);
+  else await timer.armDrill(id, Date.parse(drillDueAt));
 }
 
 /**

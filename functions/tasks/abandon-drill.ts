@@ -3,6 +3,8 @@ import { WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.
 import type { Failure } from "#shared/errors.ts";
 import type { DrillState } from "#shared/protocol/drill.ts";
 import { DrillId } from "#shared/protocol/ids.ts";
+import { buildAlarmChannels } from "../alarm/build.ts";
+import { type DrillAlarmDeps, reportDrill } from "../alarm/drill-failed.ts";
 import { buildCommanding } from "../conversion/build.ts";
 import type { CommandDeps } from "../conversion/deps.ts";
 import { abandonDrill } from "../drill/end-drill.ts";
@@ -13,15 +15,23 @@ export const Input = z.object({ drillId: DrillId, error: WorkflowError });
 export const handler = taskHandler({
   name: "tasks/abandon-drill",
   input: Input,
-  build: buildCommanding,
+  build: (environment, runtime): Deps => ({
+    ...buildCommanding(environment, runtime),
+    ...buildAlarmChannels(environment),
+    random: runtime.random,
+  }),
   run,
 });
+
+type Deps = CommandDeps & DrillAlarmDeps;
 
 /** Ends a drill whose workflow failed or was cancelled. Repeating it changes nothing. */
 export async function run(
   { drillId, error }: z.output<typeof Input>,
-  deps: CommandDeps,
+  deps: Deps,
 ): Promise<{ state: DrillState; failure: Failure }> {
-  const { state } = await abandonDrill(drillId, error, deps);
+  const drill = await abandonDrill(drillId, error, deps);
+  const { state } = drill;
+  if (state === "failed") await reportDrill(drill, deps);
   return { state, failure: workflowFailure(error) };
 }

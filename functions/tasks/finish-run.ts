@@ -5,6 +5,7 @@ import { released } from "#shared/domain/agent.ts";
 import type { CommandRecord } from "#shared/domain/command.ts";
 import { requireRunning } from "#shared/domain/conversion.ts";
 import { freezeOf } from "#shared/domain/freeze-of.ts";
+import { isDrillLost } from "#shared/domain/protection/drill-schedule.ts";
 import { type PlanRecord, pointMade, standbyAt } from "#shared/domain/protection/plan.ts";
 import { completedRun, runAsOwner } from "#shared/domain/protection/run.ts";
 import { WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.ts";
@@ -22,7 +23,7 @@ import type { PruneMarks } from "../ports.ts";
 import { buildPlanTimer } from "../protection/build.ts";
 import { pruneByRetention } from "../protection/prune.ts";
 import { reportRun } from "../protection/report-run.ts";
-import { setWatch } from "../protection/schedules.ts";
+import { setDrillTimer, setWatch } from "../protection/schedules.ts";
 import { type SettleDeps, settleAlarm } from "../protection/settle-alarm.ts";
 import { openStore } from "../store/store.ts";
 
@@ -92,10 +93,14 @@ export async function run(input: Input, deps: Deps): Promise<{ state: "completed
   return { state: "completed" };
 }
 
-/** A watch that cannot be moved fires once more, does what is left here, and moves itself. */
+/**
+ * A watch that cannot be moved fires once more, does what is left here, and moves itself. A drill that the
+ * scheduler lost is due at once.
+ */
 async function moveWatch(plan: PlanRecord, deps: Deps): Promise<void> {
   try {
     await setWatch(plan, deps);
+    if (isDrillLost(plan, deps.clock.now())) await setDrillTimer(plan, deps);
     await settleAlarm(plan.id, deps);
   } catch (error) {
     deps.log.error("watch not moved", { planId: plan.id, ...errorFields(error) });

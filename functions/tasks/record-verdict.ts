@@ -3,36 +3,36 @@ import { z } from "zod";
 import { judgedDrill } from "#shared/domain/drill.ts";
 import { BootCheck } from "#shared/protocol/drill.ts";
 import { DrillId } from "#shared/protocol/ids.ts";
+import { buildAlarmChannels } from "../alarm/build.ts";
+import { type DrillAlarmDeps, reportDrill } from "../alarm/drill-failed.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
-import type { Clock } from "../ports.ts";
-import { openStore, type Store } from "../store/store.ts";
+import { openStore } from "../store/store.ts";
 
 export const Input = z.object({ drillId: DrillId, bootCheck: BootCheck });
 
 export const handler = taskHandler({
   name: "tasks/record-verdict",
   input: Input,
-  build: ({ TABLE_NAME }, { clock, random }): Deps => ({
-    store: openStore(new DynamoDBClient(), TABLE_NAME, random),
+  build: (environment, { clock, random }): DrillAlarmDeps => ({
+    store: openStore(new DynamoDBClient(), environment.TABLE_NAME, random),
+    ...buildAlarmChannels(environment),
     clock,
+    random,
   }),
   run,
 });
 
-interface Deps {
-  store: Store;
-  clock: Clock;
-}
-
 /**
- * Stores what a drill's boot check found, and notes the verdict on the recovery point's record. The clone is
- * removed afterwards. Repeating it changes nothing. Throws `DrillCancelledError` if the drill was cancelled.
+ * Stores what a drill's boot check found, notes the verdict on the recovery point's record, and raises or
+ * clears the alarm of the plan that scheduled it. The clone is removed afterwards. Repeating it changes
+ * nothing. Throws `DrillCancelledError` if the drill was cancelled.
  */
 export async function run(
   { drillId, bootCheck }: z.output<typeof Input>,
-  { store, clock }: Deps,
+  deps: DrillAlarmDeps,
 ): Promise<{ verdict: BootCheck["verdict"] }> {
+  const { store, clock } = deps;
   const now = timestamp(clock);
   const drill = await store.drills.modify(drillId, (one) => judgedDrill(one, bootCheck, now));
   const { pointId, judgedAt: at = now, result: { verdict, seconds } = bootCheck } = drill;
@@ -45,5 +45,6 @@ export async function run(
     outcome: "done",
     details: { pointId, verdict, seconds },
   });
+  await reportDrill(drill, deps);
   return { verdict };
 }

@@ -12,13 +12,17 @@ import { SchedulerService } from "#local/scheduler/scheduler-service.ts";
 import { Recorder, SchedulerWorld } from "#local/scheduler/testing/scheduler-world.ts";
 import { SchedulerPlanTimer } from "../aws/scheduler-plan-timer.ts";
 import type { WatchDeps } from "../protection/watch.ts";
+import { run as drillPlan } from "../schedule/drill-plan.ts";
 import { run as runPlan } from "../schedule/run-plan.ts";
 import { run as watchPlan } from "../schedule/watch-plan.ts";
 import { world } from "./protected-source.ts";
 
 const MINUTE_MS = 60_000;
 const RUN_PLAN = "arn:aws:lambda:local-1:000000000000:function:run-plan";
+const DRILL_PLAN = "arn:aws:lambda:local-1:000000000000:function:drill-plan";
 const WATCH_PLAN = "arn:aws:lambda:local-1:000000000000:function:watch-plan";
+
+const FUNCTIONS = { "run-plan": runPlan, "watch-plan": watchPlan, "drill-plan": drillPlan };
 
 /** Keeps what schedules call until the test lets it run. */
 class Calls extends Recorder {
@@ -36,7 +40,7 @@ export class ScheduledPlans {
   /** As `HH:MM function`, of every call that was made. */
   readonly made: string[] = [];
   /** What happens to a call: it is made once, lost, or made twice. */
-  fate: (name: "run-plan" | "watch-plan") => number = () => 1;
+  fate: (name: keyof typeof FUNCTIONS) => number = () => 1;
   readonly #scheduler: SchedulerWorld;
 
   constructor() {
@@ -48,6 +52,7 @@ export class ScheduledPlans {
       group: "default",
       runPlanArn: RUN_PLAN,
       watchPlanArn: WATCH_PLAN,
+      drillPlanArn: DRILL_PLAN,
       roleArn: "arn:aws:iam::000000000000:role/scheduler",
       clock: world.clock,
     });
@@ -72,7 +77,7 @@ export class ScheduledPlans {
       await this.clock.advance(Math.min(MINUTE_MS, time - this.clock.now()));
       world.nowMs = this.clock.now();
       for (const call of this.calls.waiting.splice(0)) {
-        const name = call.functionArn === RUN_PLAN ? "run-plan" : "watch-plan";
+        const name = call.functionArn.slice(call.functionArn.lastIndexOf(":") + 1) as keyof typeof FUNCTIONS;
         for (let times = this.fate(name); times > 0; times--) await this.#make(name, call.payload);
         await after();
       }
@@ -83,9 +88,9 @@ export class ScheduledPlans {
     this.#scheduler.scheduler.close();
   }
 
-  async #make(name: "run-plan" | "watch-plan", payload: unknown): Promise<void> {
+  async #make(name: keyof typeof FUNCTIONS, payload: unknown): Promise<void> {
     this.made.push(`${new Date(world.nowMs).toISOString().slice(11, 16)} ${name}`);
-    await (name === "run-plan" ? runPlan : watchPlan)(payload, this.deps);
+    await FUNCTIONS[name](payload, this.deps);
   }
 }
 

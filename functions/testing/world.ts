@@ -19,13 +19,13 @@ import type {
   DeviceCertificate,
   DeviceRegistry,
   ObjectFacts,
-  PlanTimer,
   SourceDataBroker,
   WaitingSteps,
   Workflow,
 } from "../ports.ts";
 import { openStore, type Store } from "../store/store.ts";
 import { FakeAlarmTopic } from "./fake-alarm-topic.ts";
+import { FakeTimer } from "./fake-timer.ts";
 import { Outage } from "./outage.ts";
 import { createTestTable } from "./test-table.ts";
 
@@ -148,39 +148,6 @@ export class FakeWorkflow implements Workflow {
     this.#outage.check("stop");
     const execution = this.executions.get(name);
     if (execution) execution.running = false;
-  }
-}
-
-/** Plans' timers and watches, which tests fire themselves. */
-export class FakeTimer implements PlanTimer {
-  /** When each plan's timer fires. */
-  readonly armed = new Map<string, number>();
-  /** From when each plan's watch fires. */
-  readonly watched = new Map<string, number>();
-  readonly #outage: Outage;
-
-  constructor(outage: Outage) {
-    this.#outage = outage;
-  }
-
-  async arm(planId: string, dueAt: number): Promise<void> {
-    this.#outage.check("arm");
-    this.armed.set(planId, dueAt);
-  }
-
-  async disarm(planId: string): Promise<void> {
-    this.#outage.check("disarm");
-    this.armed.delete(planId);
-  }
-
-  async watch(planId: string, from: number): Promise<void> {
-    this.#outage.check("watch");
-    this.watched.set(planId, from);
-  }
-
-  async unwatch(planId: string): Promise<void> {
-    this.#outage.check("unwatch");
-    this.watched.delete(planId);
   }
 }
 
@@ -339,6 +306,7 @@ const environment = {
   DRILL_WORKFLOW_ARN: "arn:aws:states:local-1:000000000000:stateMachine:drill",
   SCHEDULE_GROUP: "plans",
   RUN_PLAN_FUNCTION_ARN: "arn:aws:lambda:local-1:000000000000:function:run-plan",
+  DRILL_PLAN_FUNCTION_ARN: "arn:aws:lambda:local-1:000000000000:function:drill-plan",
   WATCH_PLAN_FUNCTION_ARN: "arn:aws:lambda:local-1:000000000000:function:watch-plan",
   SCHEDULER_ROLE_ARN: "arn:aws:iam::000000000000:role/scheduler",
   ALARM_TOPIC_ARN: "arn:aws:sns:local-1:000000000000:causeway-alarms",

@@ -3,11 +3,15 @@ import { PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { CfnScheduleGroup } from "aws-cdk-lib/aws-scheduler";
 import { Construct } from "constructs";
 import type { Variables } from "#shared/environment.ts";
-import { PLAN_SCHEDULES, RUN_PLAN_FUNCTION, WATCH_PLAN_FUNCTION } from "../names.ts";
+import { DRILL_PLAN_FUNCTION, PLAN_SCHEDULES, RUN_PLAN_FUNCTION, WATCH_PLAN_FUNCTION } from "../names.ts";
 
 type ScheduleVariables = Pick<
   Variables<"schedule/run-plan">,
-  "SCHEDULE_GROUP" | "RUN_PLAN_FUNCTION_ARN" | "WATCH_PLAN_FUNCTION_ARN" | "SCHEDULER_ROLE_ARN"
+  | "SCHEDULE_GROUP"
+  | "RUN_PLAN_FUNCTION_ARN"
+  | "WATCH_PLAN_FUNCTION_ARN"
+  | "DRILL_PLAN_FUNCTION_ARN"
+  | "SCHEDULER_ROLE_ARN"
 >;
 
 /**
@@ -23,11 +27,13 @@ export class PlanSchedules extends Construct {
     new CfnScheduleGroup(this, "Group", { name: PLAN_SCHEDULES });
     const runPlan = this.#functionArn(RUN_PLAN_FUNCTION);
     const watchPlan = this.#functionArn(WATCH_PLAN_FUNCTION);
-    const role = this.#role(runPlan, watchPlan);
+    const drillPlan = this.#functionArn(DRILL_PLAN_FUNCTION);
+    const role = this.#role(runPlan, watchPlan, drillPlan);
     this.environment = {
       SCHEDULE_GROUP: PLAN_SCHEDULES,
       RUN_PLAN_FUNCTION_ARN: runPlan,
       WATCH_PLAN_FUNCTION_ARN: watchPlan,
+      DRILL_PLAN_FUNCTION_ARN: drillPlan,
       SCHEDULER_ROLE_ARN: role.roleArn,
     };
     const schedules = `${PLAN_SCHEDULES}/*`;
@@ -58,7 +64,7 @@ export class PlanSchedules extends Construct {
       assumedBy: new ServicePrincipal("scheduler.amazonaws.com", {
         conditions: { StringEquals: { "aws:SourceArn": group, "aws:SourceAccount": account } },
       }),
-      description: "Calls the functions that begin protection runs and look after plans",
+      description: "Calls the functions that begin protection runs and drills, and look after plans",
     });
     role.addToPolicy(new PolicyStatement({ actions: ["lambda:InvokeFunction"], resources: functions }));
     return role;

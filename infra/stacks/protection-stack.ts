@@ -3,7 +3,7 @@ import { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import type { Construct } from "constructs";
 import type { FunctionName, Variables } from "#shared/environment.ts";
 import { HandlerFunction } from "../constructs/handler-function.ts";
-import { RUN_PLAN_FUNCTION, WATCH_PLAN_FUNCTION } from "../names.ts";
+import { DRILL_PLAN_FUNCTION, RUN_PLAN_FUNCTION, WATCH_PLAN_FUNCTION } from "../names.ts";
 import { answerTasks, commandAgents, onExecutions, useTable } from "../statements.ts";
 import type { DataStack } from "./data-stack.ts";
 import type { WorkflowStack } from "./workflow-stack.ts";
@@ -14,7 +14,10 @@ export interface ProtectionStackProps extends StackProps {
   bundles: Record<FunctionName, string>;
 }
 
-/** The functions that plans' schedules call: one begins a run, the other looks after a plan that is late. */
+/**
+ * The functions that plans' schedules call: one begins a run, one looks after a plan that is late, and one
+ * begins a drill.
+ */
 export class ProtectionStack extends Stack {
   /** The variables of each function that begins runs. */
   readonly variables: Variables<"schedule/run-plan">;
@@ -54,6 +57,27 @@ export class ProtectionStack extends Stack {
       environment: { ...this.variables, ...workflow.alarming.environment },
       statements: [...this.statements, ...workflow.alarming.statements],
       timeout: Duration.minutes(1),
+    });
+    new HandlerFunction<"schedule/drill-plan">(this, "DrillPlan", {
+      name: "schedule/drill-plan",
+      functionName: DRILL_PLAN_FUNCTION,
+      bundle: bundles["schedule/drill-plan"],
+      environment: {
+        TABLE_NAME: data.table.tableName,
+        DRILL_WORKFLOW_ARN: workflow.drill.stateMachineArn,
+        ...workflow.planSchedules.environment,
+        ...workflow.alarming.environment,
+      },
+      statements: [
+        useTable(data.table),
+        new PolicyStatement({
+          actions: ["states:StartExecution"],
+          resources: [workflow.drill.stateMachineArn],
+        }),
+        onExecutions(this, ["states:DescribeExecution"], ["drill"]),
+        ...workflow.planSchedules.statements,
+        ...workflow.alarming.statements,
+      ],
     });
   }
 }

@@ -145,9 +145,20 @@ export class WorkflowStack extends Stack {
         ...this.alarming.statements,
       ),
       AbandonRun: task("AbandonRun", "tasks/abandon-run", commanding, ...command),
-      RecordVerdict: task("RecordVerdict", "tasks/record-verdict", table),
+      RecordVerdict: task(
+        "RecordVerdict",
+        "tasks/record-verdict",
+        { ...table, ...this.alarming.environment },
+        ...this.alarming.statements,
+      ),
       FinishDrill: task("FinishDrill", "tasks/finish-drill", table),
-      AbandonDrill: task("AbandonDrill", "tasks/abandon-drill", commanding, ...command),
+      AbandonDrill: task(
+        "AbandonDrill",
+        "tasks/abandon-drill",
+        { ...commanding, ...this.alarming.environment },
+        ...command,
+        ...this.alarming.statements,
+      ),
       BeginCheck: task("BeginCheck", "tasks/begin-check", table),
       EndCheck: task(
         "EndCheck",

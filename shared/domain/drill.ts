@@ -3,7 +3,7 @@ import { z } from "zod";
 import { type Failure, WrongStateError } from "../errors.ts";
 import { Failure as FailureSchema, Timestamp } from "../protocol/common.ts";
 import { BootCheck, type Drill, DrillState, type NewDrill } from "../protocol/drill.ts";
-import { AgentId, DiskBytes, DiskName, DrillId, PointId } from "../protocol/ids.ts";
+import { AgentId, DiskBytes, DiskName, DrillId, PlanId, PointId } from "../protocol/ids.ts";
 import type { RecoveryPoint } from "../protocol/resources.ts";
 import type { AgentRecord } from "./agent.ts";
 import { bootFirmware, bootMemoryMiB } from "./boot-hardware.ts";
@@ -25,6 +25,8 @@ export const DrillRecord = z.object({
   pointId: PointId,
   sourceId: AgentId,
   targetId: AgentId,
+  /** Of a drill that a plan's schedule began. */
+  planId: PlanId.optional(),
   disks: z.array(z.object({ name: DiskName, sizeBytes: DiskBytes })),
   firmware: z.enum(["bios", "uefi"]),
   memoryMiB: z.int(),
@@ -47,9 +49,16 @@ export type DrillRecord = z.infer<typeof DrillRecord>;
 /** Throws `WrongStateError` if the point was pruned, or if it is unknown on which hardware it boots. */
 export function newDrill(
   request: NewDrill,
-  given: { id: string; point: RecoveryPoint; source: AgentRecord; requestedBy: string; now: string },
+  given: {
+    id: string;
+    point: RecoveryPoint;
+    source: AgentRecord;
+    requestedBy: string;
+    planId?: string | undefined;
+    now: string;
+  },
 ): DrillRecord {
-  const { id, point, source, requestedBy, now } = given;
+  const { id, point, source, requestedBy, planId, now } = given;
   if (point.prunedAt !== undefined)
     throw new WrongStateError(
       `recovery point ${point.id} was pruned at ${point.prunedAt}`,
@@ -66,6 +75,7 @@ export function newDrill(
     pointId: point.id,
     sourceId: point.sourceId,
     targetId: request.targetId,
+    planId,
     disks: point.disks.map(({ name, sizeBytes }) => ({ name, sizeBytes })),
     firmware: bootFirmware(source.inventory, names),
     memoryMiB: bootMemoryMiB(source.inventory),
@@ -140,10 +150,10 @@ export function drillAsOwner(drill: DrillRecord): CommandOwner {
 
 /** The drill as the API shows it. */
 export function drillOf(drill: DrillRecord): Drill {
-  const { id, pointId, sourceId, targetId, state, result, failure, cleanUpFailure } = drill;
+  const { id, pointId, sourceId, targetId, planId, state, result, failure, cleanUpFailure } = drill;
   const { requestedBy, createdAt, endedAt } = drill;
   return {
-    ...{ id, pointId, sourceId, targetId, state, result, failure, cleanUpFailure },
+    ...{ id, pointId, sourceId, targetId, planId, state, result, failure, cleanUpFailure },
     ...{ requestedBy, createdAt, endedAt },
   };
 }

@@ -9,6 +9,8 @@ export const AlarmKind = z.enum([
   "source-away",
   /** A protection plan has no recovery point that is as new as its timetable promises. */
   "plan-late",
+  /** A scheduled drill of a protection plan did not see its recovery point boot, or could not begin. */
+  "drill-failed",
   /** A check found recovery points of a source damaged in the repository. */
   "repository-damaged",
   /** Nothing is wrong: an operator tries out how alarms arrive. */

@@ -1,7 +1,7 @@
 /** Drills: test starts of recovery points. */
 import { z } from "zod";
 import { Failure, Timestamp } from "./common.ts";
-import { AgentId, DrillId, ObjectKey, PointId, ResourceId } from "./ids.ts";
+import { AgentId, DrillId, ObjectKey, PlanId, PointId, ResourceId } from "./ids.ts";
 
 /** What a boot check found. */
 export const BootCheck = z.object({
@@ -31,6 +31,13 @@ export const NewDrill = z.strictObject({
 });
 export type NewDrill = z.infer<typeof NewDrill>;
 
+/** When a plan's newest recovery point is drilled, and where. */
+export const DrillSchedule = NewDrill.extend({
+  /** Five fields, as in crontab(5), in the plan's time zone. */
+  cron: z.string().max(200),
+});
+export type DrillSchedule = z.infer<typeof DrillSchedule>;
+
 /** `cancelling`: the operator asked for it, and the workflow has not ended yet. */
 export const DrillState = z.enum(["running", "completed", "failed", "cancelling", "cancelled"]);
 export type DrillState = z.infer<typeof DrillState>;
@@ -40,6 +47,8 @@ export const Drill = z.object({
   pointId: PointId,
   sourceId: AgentId,
   targetId: AgentId,
+  /** Of a drill that a plan's schedule began. */
+  planId: PlanId.optional(),
   /**
    * `completed`: it came to a verdict, whichever that is. The target host has removed the clone, unless there
    * is a `cleanUpFailure`.

@@ -3,7 +3,8 @@ import { z } from "zod";
 import { Retention } from "../domain/protection/retention.ts";
 import { Bottleneck, Failure, Timestamp } from "./common.ts";
 import { Consistency, CopiedDisk } from "./copied-disk.ts";
-import { AgentId, DiskName, PlanId, PointId, ResourceId, RunId } from "./ids.ts";
+import { DrillSchedule } from "./drill.ts";
+import { AgentId, DiskName, DrillId, PlanId, PointId, ResourceId, RunId } from "./ids.ts";
 import { AcceptableRule } from "./rule-names.ts";
 import { CaptureMode, FreezeShown } from "./taken-point.ts";
 import { BandwidthWindow, MAX_WINDOWS, TimeZoneName, WeeklyHours } from "./weekly-hours.ts";
@@ -39,6 +40,7 @@ const copying = {
   retention: Retention.prefault({ last: 12, hourly: 24, daily: 14 }),
   /** The target host that keeps an image of the newest recovery point. */
   standbyTargetId: ResourceId.optional(),
+  drills: DrillSchedule.optional(),
 };
 
 /** The rule that an operator may accept for a plan: then its points of disks in use are not consistent. */
@@ -73,6 +75,7 @@ export const PlanEdit = z
     bandwidthHours: copying.bandwidthHours.unwrap().optional(),
     retention: Retention.optional(),
     standbyTargetId: ResourceId.nullable().optional(),
+    drills: DrillSchedule.nullable().optional(),
   })
   .refine(({ intervalSeconds, cron }) => intervalSeconds === undefined || cron === undefined, {
     path: ["intervalSeconds"],
@@ -200,6 +203,11 @@ export const Plan = z.object({
   standbyTargetId: AgentId.nullable(),
   /** The recovery point that the standby equals; `null` if it equals none. */
   standbyPointId: PointId.nullable(),
+  drills: DrillSchedule.nullable(),
+  /** When the newest recovery point is drilled next; `null` unless the plan is active and has drills. */
+  nextDrillAt: Timestamp.nullable(),
+  /** The last drill that the schedule began. */
+  lastDrillId: DrillId.nullable(),
   accept: z.array(PlanRule),
   /** The age of what the newest recovery point holds; `null` if there is none. */
   lagSeconds: z.number().nullable(),

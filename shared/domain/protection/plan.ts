@@ -2,7 +2,8 @@
 import { z } from "zod";
 import { InvalidInputError, WrongStateError } from "../../errors.ts";
 import { Timestamp } from "../../protocol/common.ts";
-import { AgentId, DiskName, PlanId, PointId, RunId } from "../../protocol/ids.ts";
+import { DrillSchedule } from "../../protocol/drill.ts";
+import { AgentId, DiskName, DrillId, PlanId, PointId, RunId } from "../../protocol/ids.ts";
 import { type NewPlan, type PlanEdit, PlanRule, PlanState } from "../../protocol/protection.ts";
 import { BandwidthWindow, WeeklyHours } from "../../protocol/weekly-hours.ts";
 import { TimeZone } from "../../time-zone.ts";
@@ -10,6 +11,7 @@ import { move, type Transitions } from "../transitions.ts";
 import { isAlwaysBlackout } from "./blackout.ts";
 import { findCronProblem } from "./cron.ts";
 import { ChangedHour, withChange } from "./dirty-rate.ts";
+import { withNextDrill } from "./drill-schedule.ts";
 import { lateTime } from "./lag.ts";
 import { Retention } from "./retention.ts";
 import {
@@ -46,6 +48,11 @@ export const PlanRecord = z.object({
   standbyTargetId: AgentId.optional(),
   /** The recovery point that the standby equals, as its target host reported last. */
   standbyPointId: PointId.optional(),
+  drills: DrillSchedule.optional(),
+  /** When the newest recovery point is drilled next; absent unless the plan is active and has drills. */
+  drillDueAt: Timestamp.optional(),
+  /** The last drill that the schedule began. */
+  lastDrillId: DrillId.optional(),
   /** Rules that `requestedBy` accepted although they do not hold. */
   accept: z.array(PlanRule).default([]),
   /** A time from which intervals are counted. */
@@ -75,7 +82,8 @@ export function newPlan(
   requireTimes(request, now);
   const position = firstPosition(request, { startAt: ms(request.startAt), seed: seedOf(id), now });
   const plan = { ...request, id, sourceId, state: "active" as const, requestedBy, changes: [], version: 0 };
-  return placed({ ...plan, anchorAt: iso(position.anchor), createdAt: iso(now) }, position, { late: true });
+  const created = { ...plan, anchorAt: iso(position.anchor), createdAt: iso(now) };
+  return withNextDrill(placed(created, position, { late: true }), now);
 }
 
 /**
@@ -84,8 +92,10 @@ export function newPlan(
  */
 export function editedPlan(plan: PlanRecord, edit: PlanEdit, now: number): PlanRecord {
   if (plan.state === "deleted") throw new WrongStateError(`plan ${plan.id} is deleted`);
-  const changed = withChanges(plan, edit);
-  requireTimes(changed, now);
+  const asked = withChanges(plan, edit);
+  requireTimes(asked, now);
+  const movesDrills = edit.drills !== undefined || edit.timeZone !== undefined;
+  const changed = movesDrills ? withNextDrill(asked, now) : asked;
   const startAt = edit.startAt === plan.startAt ? undefined : ms(edit.startAt ?? undefined);
   const before = positionOf(plan);
   // A paused plan gets its position when it is resumed.
@@ -108,7 +118,7 @@ export function resumedPlan(plan: PlanRecord, now: number): PlanRecord {
   const anchor = Date.parse(plan.anchorAt);
   const position = resumed({ anchor }, plan, { startAt, now });
   const isNew = plan.lastRunId === undefined && plan.cron === undefined && position.due !== startAt;
-  return placed(active, isNew ? { ...position, due: now } : position, { late: true });
+  return withNextDrill(placed(active, isNew ? { ...position, due: now } : position, { late: true }), now);
 }
 
 export function deletedPlan(plan: PlanRecord): PlanRecord {
@@ -195,7 +205,7 @@ function placed(plan: PlanRecord, position: PlanPosition, { late }: { late: bool
 }
 
 function halted(plan: PlanRecord): PlanRecord {
-  const { dueAt: _, nextRunAt: _next, lateAt: _late, ...rest } = plan;
+  const { dueAt: _, nextRunAt: _next, lateAt: _late, drillDueAt: _drill, ...rest } = plan;
   return rest;
 }
 
@@ -219,12 +229,18 @@ function withChanges(plan: PlanRecord, edit: PlanEdit): PlanRecord {
   };
 }
 
-function requireTimes({ cron, timeZone, blackout }: Timetable, now: number): void {
+function requireTimes(
+  { cron, timeZone, blackout, drills }: Timetable & { drills?: DrillSchedule | undefined },
+  now: number,
+): void {
   if (isAlwaysBlackout(blackout)) {
     throw new InvalidInputError([{ path: "blackout", message: "these hours leave no time for a run" }]);
   }
-  const problem = cron === undefined ? undefined : findCronProblem(cron, new TimeZone(timeZone), now);
-  if (problem !== undefined) throw new InvalidInputError([{ path: "cron", message: problem }]);
+  for (const [path, expression] of [["cron", cron] as const, ["drills.cron", drills?.cron] as const]) {
+    const zone = new TimeZone(timeZone);
+    const problem = expression === undefined ? undefined : findCronProblem(expression, zone, now);
+    if (problem !== undefined) throw new InvalidInputError([{ path, message: problem }]);
+  }
 }
 
 /** A number that differs from plan to plan: the end of its id is random. */

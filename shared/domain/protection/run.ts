@@ -9,6 +9,7 @@ import type { AgentRecord } from "../agent.ts";
 import type { CommandOwner } from "../command-owner.ts";
 import { isFinal, move, type Transitions } from "../transitions.ts";
 import type { PlanRecord } from "./plan.ts";
+import { TIME_DIGITS, timeInId } from "./time-id.ts";
 
 const runTransitions: Transitions<RunState> = {
   running: ["stopping", "completed", "failed", "skipped"],
@@ -45,15 +46,12 @@ export const RunRecord = z.object({
 });
 export type RunRecord = z.infer<typeof RunRecord>;
 
-/** Base 36, so that ids sort by time until the year 5188. */
-const TIME_DIGITS = 9;
-
 /**
  * The id of a plan's run that is due at this time: of two ticks for the same time, the second finds the run
  * of the first. A plan's runs sort by time.
  */
 export function runIdOf(planId: string, dueAt: number): string {
-  return `run_${dueAt.toString(36).padStart(TIME_DIGITS, "0")}${planId.slice(planId.indexOf("_") + 1)}`;
+  return `run_${timeInId(dueAt)}${planId.slice(planId.indexOf("_") + 1)}`;
 }
 
 /** When the run of this id was due, in milliseconds since 1970. */
