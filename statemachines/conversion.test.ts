@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { aDisk, anInventory, aSource } from "#shared/domain/testing/records.ts";
 import { commandKinds } from "#shared/protocol/commands.ts";
 import {
   type AgentAct,
@@ -165,6 +166,25 @@ test("a clone that does not boot fails the conversion, with what was seen", asyn
     details,
   });
   expect(run.abandonedWith).toMatchObject([{ Error: "BootCheckFailedError" }]);
+});
+
+test("a boot check gets the disks that the source's system started from, also if it is one", async () => {
+  for (const mounted of [["vdb"], ["vda", "vdb"], []]) {
+    const disks = ["vda", "vdb"].map((name) =>
+      aDisk(name, { mountPoints: mounted.includes(name) ? ["/"] : [] }),
+    );
+    const source = aSource({ inventory: anInventory({ disks }) });
+    const run = await new ConversionRun({
+      request: { type: "hot" },
+      agents: {},
+      functions: {},
+      source,
+    }).start({
+      bootCheck: true,
+    });
+    const { input } = run.dispatched.find(({ kind }) => kind === "boot-check") ?? {};
+    expect(input?.systemDisks).toEqual(mounted);
+  }
 });
 
 test("a boot check without a verdict completes the conversion, which says so", async () => {

@@ -22,6 +22,12 @@ const STAGE_NOTES = {
   up: "up",
 } as const;
 
+/** The disks, with those first that the source's system started from: data disks can have boot code, too. */
+function systemFirst<T extends { name: string }>(disks: readonly T[], systemDisks: readonly string[]): T[] {
+  const isSystem = ({ name }: T) => systemDisks.includes(name);
+  return [...disks.filter(isSystem), ...disks.filter((disk) => !isSystem(disk))];
+}
+
 /**
  * Boots a throw-away overlay of the disks. Keeps the screenshot and the console log beside the images and in
  * the bucket.
@@ -35,7 +41,7 @@ export function bootCheckExecutor({
   return async (input, { signal, progress }) => {
     const { folder, disks } = await images.require(input);
     const result = await hypervisor.bootCheck({
-      disks: disks.map(({ path, format }) => ({ path, format })),
+      disks: systemFirst(disks, input.systemDisks ?? []).map(({ path, format }) => ({ path, format })),
       firmware: input.firmware,
       memoryMiB: input.memoryMiB,
       timeoutSeconds: input.timeoutSeconds,

@@ -278,3 +278,33 @@ test("whatever a recovery point's disk is called, nothing is written outside its
     { numRuns: 15 },
   );
 });
+
+test("a boot check starts the disk of the source's system, although a data disk also has boot code", async () => {
+  const target = await world();
+  const { disks } = await target.materialise();
+  const path = disks[0]?.path ?? "";
+  const tried: string[][] = [];
+  const executor = bootCheckExecutor({
+    ...{ agentId: "agt_2", evidence: target.evidence },
+    images: {
+      require: async () => ({
+        folder: dir,
+        disks: ["sda", "sdb"].map((name) => ({ ...written(path), name, path: `/${name}` })),
+      }),
+    } as unknown as ConversionImages,
+    hypervisor: {
+      bootCheck: async ({ disks: given }) => {
+        tried.push(given.map((one) => one.path));
+        throw new Error("seen");
+      },
+    },
+  });
+  const input = { ...ids, disks: [], firmware: "bios", memoryMiB: 64, timeoutSeconds: 1 } as const;
+  for (const systemDisks of [["sdb"], [], undefined])
+    await expect(executor({ ...input, disks: [], systemDisks }, context)).rejects.toThrow("seen");
+  expect(tried).toEqual([
+    ["/sdb", "/sda"],
+    ["/sda", "/sdb"],
+    ["/sda", "/sdb"],
+  ]);
+});

@@ -63,7 +63,7 @@ test("starting a conversion holds the source and starts the workflow with the wh
     targetId: "agt_target",
     format: "qcow2",
     disks: ["vda"],
-    bootCheck: { enabled: true, timeoutSeconds: 600, memoryMiB: 2048 },
+    bootCheck: { enabled: true, timeoutSeconds: 600, memoryMiB: 2048, systemDisks: [] },
     firmware: "bios",
     pointId: expect.stringMatching(/^rp_/),
     allBlocks: false,

@@ -70,7 +70,13 @@ test("a drill starts its workflow with the disks and the hardware of its point, 
   expect(world.workflow.executions.get(id)?.input).toEqual({
     ...{ drillId: id, pointId: "rp_1", sourceId: "agt_source", targetId: "agt_target", firmware: "bios" },
     disks: [{ name: "vda", sizeBytes: 64 }],
-    bootCheck: { enabled: true, mustBoot: false, memoryMiB: expect.any(Number), timeoutSeconds: 600 },
+    bootCheck: {
+      enabled: true,
+      mustBoot: false,
+      memoryMiB: expect.any(Number),
+      timeoutSeconds: 600,
+      systemDisks: [],
+    },
   });
   expect((await world.store.agents.get("agt_source")).heldBy).toBeUndefined();
   expect((await call("GET /drills")).body.items).toMatchObject([{ id }]);

@@ -18,6 +18,7 @@ import {
 import { RuleName } from "../protocol/rule-names.ts";
 import type { AgentRecord } from "./agent.ts";
 import { bootFirmware, bootMemoryMiB } from "./boot-hardware.ts";
+import { systemDisks } from "./system-disks.ts";
 import { isFinal, move, type Transitions } from "./transitions.ts";
 import { atEnd, isAsItWas, untouchedWhereabouts, WhereaboutsRecord } from "./whereabouts.ts";
 
@@ -48,6 +49,8 @@ export const ConversionRecord = z.object({
     timeoutSeconds: z.int(),
     expect: z.string().optional(),
     memoryMiB: z.int(),
+    /** The source's disks that its firmware could have started. An earlier version recorded none. */
+    systemDisks: z.array(DiskName).optional(),
   }),
   firmware: z.enum(["bios", "uefi"]),
   /** When to restart the source; if absent, at once. */
@@ -106,6 +109,7 @@ export function newConversion(
       timeoutSeconds: request.bootTimeoutSeconds,
       expect: request.bootExpect,
       memoryMiB: bootMemoryMiB(inventory),
+      systemDisks: systemDisks(inventory, disks),
     },
     firmware: bootFirmware(inventory, disks),
     deadlineSeconds: request.deadlineSeconds ?? DEFAULT_DEADLINE_SECONDS,

@@ -9,6 +9,7 @@ import type { AgentRecord } from "./agent.ts";
 import { bootFirmware, bootMemoryMiB } from "./boot-hardware.ts";
 import type { CommandOwner } from "./command-owner.ts";
 import { requireRunning } from "./conversion.ts";
+import { systemDisks } from "./system-disks.ts";
 import { isFinal, move, type Transitions } from "./transitions.ts";
 
 const drillTransitions: Transitions<DrillState> = {
@@ -32,6 +33,8 @@ export const DrillRecord = z.object({
   memoryMiB: z.int(),
   bootTimeoutSeconds: z.int(),
   bootExpect: z.string().optional(),
+  /** The source's disks that its firmware could have started. An earlier version recorded none. */
+  systemDisks: z.array(DiskName).optional(),
   state: DrillState,
   result: BootCheck.optional(),
   /** When the verdict was recorded: before the clone was removed. */
@@ -81,6 +84,7 @@ export function newDrill(
     memoryMiB: bootMemoryMiB(source.inventory),
     bootTimeoutSeconds: request.bootTimeoutSeconds,
     bootExpect: request.bootExpect,
+    systemDisks: systemDisks(source.inventory, names),
     state: "running",
     requestedBy,
     createdAt: now,
@@ -91,9 +95,16 @@ export function newDrill(
 /** The input of the workflow's execution, from the record alone, so that a repeated start sends the same. */
 export function drillInput(drill: DrillRecord) {
   const { id, pointId, sourceId, targetId, disks, firmware } = drill;
-  const { memoryMiB, bootTimeoutSeconds: timeoutSeconds, bootExpect } = drill;
+  const { memoryMiB, bootTimeoutSeconds: timeoutSeconds, bootExpect, systemDisks: system } = drill;
   const expect = bootExpect === undefined ? {} : { expect: bootExpect };
-  const bootCheck = { enabled: true, mustBoot: false, memoryMiB, timeoutSeconds, ...expect };
+  const bootCheck = {
+    enabled: true,
+    mustBoot: false,
+    memoryMiB,
+    timeoutSeconds,
+    ...expect,
+    ...(system && { systemDisks: system }),
+  };
   return { drillId: id, pointId, sourceId, targetId, disks, firmware, bootCheck };
 }
 

@@ -209,6 +209,8 @@ export const commandKinds = {
       timeoutSeconds: z.int().positive(),
       /** A text on the console that proves the system is up; a login prompt if absent. */
       expect: z.string().optional(),
+      /** See `define-machine`. These are tried first. */
+      systemDisks: z.array(DiskName).max(256).optional(),
     }),
     output: z.object({
       verdict: z.enum(["booted", "not-booted", "unknown"]),

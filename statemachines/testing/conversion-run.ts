@@ -3,6 +3,7 @@
  * says.
  */
 import { HandlerError, ROLE, World } from "#local/states/testing/states-world.ts";
+import type { AgentRecord } from "#shared/domain/agent.ts";
 import { newConversion, workflowInput } from "#shared/domain/conversion.ts";
 import { aSource } from "#shared/domain/testing/records.ts";
 import { innermostError, type WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.ts";
@@ -137,6 +138,7 @@ export interface ConversionRunOptions {
    */
   agents: Readonly<Record<string, AgentAct[]>>;
   functions: Readonly<Record<string, () => unknown>>;
+  source?: AgentRecord;
 }
 
 export class ConversionRun {
@@ -175,12 +177,12 @@ export class ConversionRun {
 
   /** A conversion with these changes to what was asked for, begun. */
   async start(change: object = {}): Promise<this> {
-    const { request } = this.#options;
+    const { request, source = aSource() } = this.#options;
     const parties = { sourceId: "agt_source", targetId: "agt_target" };
     const conversion = newConversion(NewConversion.parse({ ...parties, ...request, ...change }), {
       id: "cnv_1",
       pointId: "rp_1",
-      source: aSource(),
+      source,
       bootImageId: SHA,
       requestedBy: "ada",
       now: "2030-01-01T00:00:00.000Z",
