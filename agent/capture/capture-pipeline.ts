@@ -8,10 +8,12 @@ import { ResilientDiskReader } from "../disk/resilient-reader.ts";
 import type { Stages } from "../progress/stage-times.ts";
 import type { MappedLeaf } from "../repository/map-reader.ts";
 import { FirstFailure } from "../threads/first-failure.ts";
+import { OwnThread } from "../threads/own-thread.ts";
 import { Slots } from "../threads/slots.ts";
 import { WorkerPool } from "../threads/worker-pool.ts";
 import type { CaptureOptions, CaptureSettings, PipelineStatistics } from "./capture-options.ts";
-import type { CaptureWorkerData, FromCaptureWorker, ToCaptureWorker } from "./capture-worker.ts";
+import { captureTasks, type FromCaptureWorker, type ToCaptureWorker } from "./capture-tasks.ts";
+import type { CaptureWorkerData } from "./capture-worker.ts";
 import type { JournalLeaf } from "./journal.ts";
 import { LEAF_BYTES, LeafAssembly } from "./leaf-assembly.ts";
 import type { LeafRead } from "./leaf-reads.ts";
@@ -29,7 +31,15 @@ const STAGES: Stages = { before: "read", own: "compress", after: "upload" };
 const ZEROS = Buffer.alloc(READ_BYTES);
 
 type OnLeaf = (node: NewNode, record: JournalLeaf) => Promise<void>;
-type PipelineOptions = CaptureOptions & { settings: CaptureSettings; origin: PackOrigin };
+type PipelineOptions = CaptureOptions & {
+  settings: CaptureSettings;
+  origin: PackOrigin;
+  /** Whether at most `LITTLE_BYTES` will be read: then no worker threads start. */
+  isLittle: boolean;
+};
+
+/** What this thread compresses as quickly as a worker starts. It fits into one pack: no buffer is awaited. */
+export const LITTLE_BYTES: number = READ_BYTES;
 
 interface Reading {
   leaf: LeafAssembly;
@@ -45,7 +55,7 @@ export class CapturePipeline {
   readonly #options: PipelineOptions;
   readonly #memory: SharedMemory;
   readonly #reader: ResilientDiskReader;
-  readonly #pool: WorkerPool<ToCaptureWorker, FromCaptureWorker>;
+  readonly #pool: WorkerPool<ToCaptureWorker, FromCaptureWorker> | OwnThread<ToCaptureWorker>;
   readonly #slots: Slots;
   readonly #readings = new Map<number, Reading>();
   readonly #packs: Promise<PackRef>[] = [];
@@ -58,8 +68,9 @@ export class CapturePipeline {
   #bytesSkipped = 0;
 
   constructor(options: PipelineOptions) {
-    this.#options = options;
-    const { settings, repository, disk, pace } = options;
+    const settings = options.isLittle ? { ...options.settings, workers: 1 } : options.settings;
+    this.#options = { ...options, settings };
+    const { repository, disk, pace } = options;
     const { workers, readSlots } = settings;
     this.#memory = SharedMemory.allocate(settings);
     this.#reader = new ResilientDiskReader(disk, settings);
@@ -71,15 +82,29 @@ export class CapturePipeline {
       signal: this.#work.signal,
       ...(pace ? { pace } : {}),
     });
-    this.#pool = new WorkerPool({
+    this.#pool = options.isLittle ? this.#ownThread() : this.#startWorkers();
+  }
+
+  #ownThread(): OwnThread<ToCaptureWorker> {
+    const { repository, origin } = this.#options;
+    const send = (message: FromCaptureWorker) => this.#receive(message, 0);
+    const handle = captureTasks({
+      ...{ worker: 0, memory: this.#memory, dataKey: repository.dataKey, origin, send },
+    });
+    return new OwnThread(handle, (error) => this.#work.fail(error));
+  }
+
+  #startWorkers(): WorkerPool<ToCaptureWorker, FromCaptureWorker> {
+    const { settings, repository, origin } = this.#options;
+    return new WorkerPool({
       script: new URL("./capture-worker.ts", import.meta.url),
-      started: workers,
+      started: settings.workers,
       dataOf: (worker): CaptureWorkerData => ({
         worker,
         geometry: settings,
         memory: this.#memory.buffer,
         dataKey: repository.dataKey,
-        origin: options.origin,
+        origin,
       }),
       onMessage: (message, worker) => this.#receive(message, worker),
       onError: (error) => this.#work.fail(error),

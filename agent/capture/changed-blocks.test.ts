@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Worker } from "node:worker_threads";
 import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
 import { BlockSet } from "#shared/domain/block-set.ts";
@@ -139,6 +140,55 @@ test("only the parts of the map above changed blocks are read, whatever the size
   const nothing = await capture(repository, sparse, { previous: disk, changed: blocksAt(sizeBytes, []) });
   expect(nothing.disk).toEqual(disk);
   expect(nothing.statistics).toMatchObject({ bytesRead: 0, bytesStored: 0, changedBytes: 0 });
+});
+
+/** The number of threads that this process has started, this function's own included. */
+async function threadsStarted(): Promise<number> {
+  const thread = new Worker("", { eval: true });
+  const number = thread.threadId;
+  await thread.terminate();
+  return number;
+}
+
+test("a capture of few blocks starts no thread, and one of more does", async () => {
+  const before = testContent(64 * BLOCK_BYTES, 13).fill("data", 0, 20 * BLOCK_BYTES);
+  const repository = newRepository();
+  const { disk: previous } = await capture(repository, before);
+  const captureOf = async (blocks: number) => {
+    const after = Buffer.from(before);
+    for (let block = 0; block < blocks; block++) write(after, block, 2);
+    const changed = blocksAt(
+      before.length,
+      Array.from({ length: blocks }, (_, block) => block),
+    );
+    const threads = await threadsStarted();
+    const { disk, statistics } = await capture(repository, after, { previous, changed });
+    const started = (await threadsStarted()) - threads - 1;
+    expect((await restored(repository, disk)).equals(after)).toBe(true);
+    expect(statistics).toMatchObject({ changedBytes: blocks * BLOCK_BYTES, bytesRead: blocks * BLOCK_BYTES });
+    return started;
+  };
+  expect([await captureOf(0), await captureOf(3), await captureOf(16)]).toEqual([0, 0, 0]);
+  expect(await captureOf(17)).toBe(2);
+});
+
+test("an error of a capture of few blocks is reported, and the next attempt succeeds", async () => {
+  const before = testContent(4 * MIB, 3);
+  const repository = newRepository();
+  const { disk: previous } = await capture(repository, before);
+  const after = Buffer.from(before);
+  write(after, 7, 2);
+  const changed = blocksAt(before.length, [7]);
+  const put = repository.store.put.bind(repository.store);
+  repository.store.put = async () => {
+    throw new StoreRefusedError("AccessDenied", "no");
+  };
+  await expect(capture(repository, after, { previous, changed })).rejects.toThrow(StoreRefusedError);
+  repository.store.put = put;
+  const stop = AbortSignal.abort(new Error("cancelled"));
+  await expect(capture(repository, after, { previous, changed, signal: stop })).rejects.toThrow("cancelled");
+  const { disk } = await capture(repository, after, { previous, changed });
+  expect((await restored(repository, disk)).equals(after)).toBe(true);
 });
 
 test("what could not be read before stays recorded, and is read again with a changed block near it", async () => {

@@ -7,7 +7,7 @@ import { type MappedDisk, toMapRoot } from "#shared/format/point.ts";
 import { FAN_OUT, nodeCount, topLevel } from "#shared/format/tree.ts";
 import { type MappedLeaf, MapReader } from "../repository/map-reader.ts";
 import { type CaptureOptions, defaultCaptureSettings, type PipelineStatistics } from "./capture-options.ts";
-import { CapturePipeline } from "./capture-pipeline.ts";
+import { CapturePipeline, LITTLE_BYTES } from "./capture-pipeline.ts";
 import type { CaptureIdentity, JournalLeaf } from "./journal.ts";
 import { keptNode, LEAF_BYTES } from "./leaf-assembly.ts";
 import { bytesOf, readsOfLeaf } from "./leaf-reads.ts";
@@ -46,7 +46,7 @@ export class DiskCapture {
     const { previous, changed } = plan;
     const wants = changed && ((leaf: number) => changed.bytesWithin(leaf * LEAF_BYTES, LEAF_BYTES) > 0);
     this.#previous = previous && new MapReader(repository, previous, wants);
-    this.#pipeline = new CapturePipeline({ ...options, settings, origin });
+    this.#pipeline = new CapturePipeline({ ...options, settings, origin, isLittle: this.#isLittle() });
     this.#map = new MapBuilder({
       sizeBytes: disk.sizeBytes,
       dataKey: repository.dataKey,
@@ -92,6 +92,12 @@ export class DiskCapture {
 
   end(): Promise<void> {
     return this.#pipeline.end();
+  }
+
+  #isLittle(): boolean {
+    const { changed, previous } = this.#plan;
+    // What could not be read is read again with the leaf that it is in, and is not in `changed`.
+    return changed !== undefined && previous?.badRanges === 0 && this.#bytesToRead() <= LITTLE_BYTES;
   }
 
   #bytesToRead(): number {
