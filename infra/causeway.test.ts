@@ -270,6 +270,7 @@ test("only the functions that raise or clear alarms publish, and the topic refus
     "EndCheck",
     "FinishRun",
     "Plans",
+    "RecordRecoveryPoint",
     "RecordVerdict",
     "WatchPlan",
   ]);

@@ -55,7 +55,7 @@ export const environments = {
   "ingest/agent-presence": z.object(table),
   "tasks/check-preflight": z.object(table),
   "tasks/dispatch-command": z.object(commanding),
-  "tasks/record-recovery-point": z.object(table),
+  "tasks/record-recovery-point": z.object({ ...table, ...alarming }),
   "tasks/complete-conversion": z.object(table),
   "tasks/list-repositories": z.object(table),
   "tasks/collect-garbage": z.object({ ...table, BUCKET_NAME: Name }),

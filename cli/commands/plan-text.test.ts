@@ -3,7 +3,7 @@ import type { Plan, Run } from "#shared/protocol/protection.ts";
 import { describePlan, describeRun } from "./plan-text.ts";
 
 type Result = NonNullable<Run["result"]>;
-const run = (more: Pick<Result, "standby" | "hooks" | "freezeMilliseconds">): Run => ({
+const run = (more: Partial<Result>): Run => ({
   ...{ id: "run_1", planId: "plan_1", sourceId: "agt_1", state: "completed", trigger: "schedule" },
   ...{
     dueAt: "2030-01-01T00:00:00.000Z",
@@ -31,6 +31,15 @@ test("a run shows that another program had changed the standby", () => {
   expect(describeRun(run({ standby: { ...applied, leavesRepaired: 2 } }))).toContain(
     "standby: ANOTHER PROGRAM HAD CHANGED IT; repaired 2 parts of 16 MiB",
   );
+});
+
+test("a run shows that the tracker of a disk was wrong", () => {
+  const shown = (trackerDisagreements: number) => {
+    const disk = { name: "vda", consistency: "not" as const, wholeCopies: [], trackerDisagreements };
+    return describeRun(run({ disks: [{ ...disk, mode: "hash-scan" }] })).join("\n");
+  };
+  expect(shown(3)).toContain("vda: THE TRACKER WAS WRONG: 3 sampled blocks had changed");
+  expect(shown(0)).not.toContain("TRACKER");
 });
 
 test("a run whose standby is behind says why, and what to do", () => {
@@ -84,7 +93,15 @@ function plan(change: Partial<Plan> = {}): Plan {
       dirtyRate: Array.from({ length: 24 }, (_, at) => hour(at)),
       backlog: { runs: 2, bytes: 2048 },
       limit: { stage: "apply", seconds: 12, action: "Buy storage." },
-      disks: [{ name: "vda", consistency: "file-system", wholeCopies: [], mode: "tracked" }],
+      disks: [
+        {
+          name: "vda",
+          consistency: "file-system",
+          wholeCopies: [],
+          mode: "tracked",
+          trackerDisagreements: 0,
+        },
+      ],
     },
     ...change,
   };

@@ -63,7 +63,7 @@ function conditionText({ condition, lastRun }: Plan): string[] {
   }
   if (lastRun?.result) return lines;
   if (limit) lines.push(`limited by ${limit.stage}, ${duration(limit.seconds)}: ${limit.action}`);
-  return [...lines, ...disks.map(modeText)];
+  return [...lines, ...disks.flatMap((disk) => [modeText(disk), ...trackerTexts(disk)])];
 }
 
 /** A hour of which nothing is known is a dot. */
@@ -82,6 +82,7 @@ export function describeRun(run: Run): string[] {
       `point ${run.pointId}, ${result.consistency} consistent: read ${bytes(result.bytesRead)}, changed ${bytes(result.changedBytes)}, stored ${bytes(result.bytesStored)} in ${duration(result.seconds)}, limited by ${result.limitingStage}`,
       `to make runs faster: ${adviceFor(result.limitingStage)}`,
       ...result.disks.map(modeText),
+      ...result.disks.flatMap(trackerTexts),
       ...result.disks.flatMap(remarksOn),
       ...hookTexts(result.hooks),
     );
@@ -95,15 +96,19 @@ export function describeRun(run: Run): string[] {
   return lines;
 }
 
-function modeText({
-  name,
-  mode,
-  modeReason,
-  consistency,
-}: NonNullable<Run["result"]>["disks"][number]): string {
+type DiskOfRun = NonNullable<Run["result"]>["disks"][number];
+
+function modeText({ name, mode, modeReason, consistency }: DiskOfRun): string {
   return mode === "tracked"
     ? `${name}: ${consistency} consistent, tracked`
     : `${name}: ${consistency} consistent, hash scan, because ${modeReason ?? "it was not tracked"}`;
+}
+
+function trackerTexts({ name, trackerDisagreements }: DiskOfRun): string[] {
+  if (trackerDisagreements === 0) return [];
+  return [
+    `${name}: THE TRACKER WAS WRONG: ${trackerDisagreements} sampled blocks had changed, and it had not noticed; the next run scans the disk (\`causeway alarms\`)`,
+  ];
 }
 
 /** Each script, and why the point is not application consistent; empty if the source has no hooks. */

@@ -8,7 +8,15 @@ function run(number: number, more: Partial<Run["result"] & object> = {}): Run {
     ...{ id: `run_${number}`, planId: "plan_1", sourceId: "agt_1", state: "completed", trigger: "schedule" },
     ...{ dueAt: at, startedAt: at, endedAt: at, pointId: `rp_${number}`, requestedBy: "ada" },
     result: {
-      disks: [{ name: "sda", consistency: "file-system", wholeCopies: [], mode: "tracked" }],
+      disks: [
+        {
+          name: "sda",
+          consistency: "file-system",
+          wholeCopies: [],
+          mode: "tracked",
+          trackerDisagreements: 0,
+        },
+      ],
       ...{ consistency: "file-system", badRanges: 0, seconds: 1, limitingStage: "read" },
       ...{ bytesRead: 0, bytesStored: 10, changedBytes: 100, freezeMilliseconds: number },
       ...more,
@@ -26,7 +34,15 @@ const proved: ProtectReport = {
 test("a report has the points and what they cost after the first, and skipped runs do not count", () => {
   const first = run(0, { bytesStored: 999, changedBytes: 9999 });
   const scanned = run(3, {
-    disks: [{ name: "sda", consistency: "file-system", wholeCopies: [], mode: "hash-scan" }],
+    disks: [
+      {
+        name: "sda",
+        consistency: "file-system",
+        wholeCopies: [],
+        mode: "hash-scan",
+        trackerDisagreements: 0,
+      },
+    ],
   });
   expect(factsOfRuns([run(5), scanned, skipped(1), first])).toMatchObject({
     ...{ points: 3, skippedRuns: 1, deltaBytes: 20, changedBytes: 200, mode: "tracked", hashScans: 1 },

@@ -36,7 +36,9 @@ function workOf(result: NonNullable<RunRecord["result"]>) {
     action: adviceFor(limitingStage),
     standby: result.standby?.state,
     hookShortfall: result.hooks && shortfallOf(result.hooks),
-    disks: result.disks.map(({ name, mode, consistency }) => ({ name, mode, consistency })),
+    disks: result.disks.map(({ name, mode, consistency, trackerDisagreements }) => ({
+      ...{ name, mode, consistency, trackerDisagreements },
+    })),
   };
 }
 

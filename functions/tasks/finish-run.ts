@@ -139,8 +139,8 @@ function resultOf({ disks: taken, applied, notApplied }: Input): RunResult {
   const sum = (field: "bytesRead" | "bytesStored" | "changedBytes" | "badRanges") =>
     taken.reduce((total, disk) => total + disk[field], 0);
   const slowest = taken.reduce((worst, disk) => (disk.seconds > worst.seconds ? disk : worst));
-  const disks = taken.map(({ name, consistency, wholeCopies, mode, modeReason }) => ({
-    ...{ name, consistency, wholeCopies, mode },
+  const disks = taken.map(({ name, consistency, wholeCopies, mode, modeReason, trackerDisagreements }) => ({
+    ...{ name, consistency, wholeCopies, mode, trackerDisagreements },
     ...(modeReason === undefined ? {} : { modeReason }),
   }));
   return {

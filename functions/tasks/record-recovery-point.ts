@@ -3,41 +3,42 @@ import { z } from "zod";
 import { freezeOf } from "#shared/domain/freeze-of.ts";
 import { WrongStateError } from "#shared/errors.ts";
 import { OwnerId } from "#shared/protocol/ids.ts";
-import { DiskOfPoint } from "#shared/protocol/taken-point.ts";
+import { DiskOfPoint, TakenDisk } from "#shared/protocol/taken-point.ts";
+import { buildAlarmChannels } from "../alarm/build.ts";
+import { reportTracker, type TrackerWrongDeps } from "../alarm/tracker-wrong.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
-import type { Clock } from "../ports.ts";
-import { openStore, type Store } from "../store/store.ts";
+import { openStore } from "../store/store.ts";
 
 export const Input = z.object({
   ownerId: OwnerId,
-  disks: z.array(DiskOfPoint).min(1),
+  disks: z
+    .array(DiskOfPoint.extend(TakenDisk.pick({ mode: true, trackerDisagreements: true }).partial().shape))
+    .min(1),
 });
 
 export const handler = taskHandler({
   name: "tasks/record-recovery-point",
   input: Input,
-  build: ({ TABLE_NAME }, { clock, random }): Deps => ({
-    store: openStore(new DynamoDBClient(), TABLE_NAME, random),
+  build: (environment, { clock, random }): TrackerWrongDeps => ({
+    store: openStore(new DynamoDBClient(), environment.TABLE_NAME, random),
+    ...buildAlarmChannels(environment),
     clock,
+    random,
   }),
   run,
 });
 
-interface Deps {
-  store: Store;
-  clock: Clock;
-}
-
 /**
  * Records the recovery point that the source has committed to the repository, with the control plane's time.
  * Retention counts only the points recorded here, so a source cannot displace one with false points or false
- * times. Repeating it changes nothing.
+ * times. Raises an alarm if the source's tracker was wrong. Repeating it changes nothing.
  */
 export async function run(
   { ownerId, disks }: z.output<typeof Input>,
-  { store, clock }: Deps,
+  deps: TrackerWrongDeps,
 ): Promise<{ pointId: string }> {
+  const { store, clock } = deps;
   const { owner, commands } = await store.owners.withCommands(ownerId);
   const { pointId, sourceId, madeBy } = owner;
   if (pointId === undefined) throw new WrongStateError(`${ownerId} makes no recovery point`);
@@ -60,5 +61,6 @@ export async function run(
     outcome: "done",
     details: { ...madeBy, badRanges: disks.reduce((sum, disk) => sum + disk.badRanges, 0) },
   });
+  await reportTracker({ sourceId, pointId, disks }, deps);
   return { pointId };
 }

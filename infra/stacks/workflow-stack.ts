@@ -124,15 +124,16 @@ export class WorkflowStack extends Stack {
     const answer = answerTasks(...AGENT_WORKFLOWS.map((workflow) => this.#arnOf(workflow)));
     const commanding = { ...table, COMMAND_KEY_ARN: data.commandKey.keyArn };
     const command = [...commandAgents(this, data.commandKey), answer];
+    const alarming = { ...table, ...this.alarming.environment };
+    const raise = this.alarming.statements;
     const finishing = {
-      ...{ ...table, BUCKET_NAME: data.bucket.bucketName },
+      ...{ ...alarming, BUCKET_NAME: data.bucket.bucketName },
       ...this.planSchedules.environment,
-      ...this.alarming.environment,
     };
     return {
       CheckPreflight: task("CheckPreflight", "tasks/check-preflight", table),
       DispatchCommand: task("DispatchCommand", "tasks/dispatch-command", commanding, ...command),
-      RecordRecoveryPoint: task("RecordRecoveryPoint", "tasks/record-recovery-point", table),
+      RecordRecoveryPoint: task("RecordRecoveryPoint", "tasks/record-recovery-point", alarming, ...raise),
       ListRepositories: task("ListRepositories", "tasks/list-repositories", table),
       CollectGarbage: this.#collector(data, bundles["tasks/collect-garbage"]),
       CompleteConversion: task("CompleteConversion", "tasks/complete-conversion", table),
@@ -142,37 +143,26 @@ export class WorkflowStack extends Stack {
         finishing,
         markPruned(data.bucket),
         ...this.planSchedules.statements,
-        ...this.alarming.statements,
+        ...raise,
       ),
       AbandonRun: task("AbandonRun", "tasks/abandon-run", commanding, ...command),
-      RecordVerdict: task(
-        "RecordVerdict",
-        "tasks/record-verdict",
-        { ...table, ...this.alarming.environment },
-        ...this.alarming.statements,
-      ),
+      RecordVerdict: task("RecordVerdict", "tasks/record-verdict", alarming, ...raise),
       FinishDrill: task("FinishDrill", "tasks/finish-drill", table),
       AbandonDrill: task(
         "AbandonDrill",
         "tasks/abandon-drill",
-        { ...commanding, ...this.alarming.environment },
+        { ...commanding, ...alarming },
         ...command,
-        ...this.alarming.statements,
+        ...raise,
       ),
       BeginCheck: task("BeginCheck", "tasks/begin-check", table),
-      EndCheck: task(
-        "EndCheck",
-        "tasks/end-check",
-        { ...commanding, ...this.alarming.environment },
-        ...command,
-        ...this.alarming.statements,
-      ),
+      EndCheck: task("EndCheck", "tasks/end-check", { ...commanding, ...alarming }, ...command, ...raise),
       AbandonConversion: task(
         "AbandonConversion",
         "tasks/abandon-conversion",
-        { ...commanding, ...this.alarming.environment },
+        { ...commanding, ...alarming },
         ...command,
-        ...this.alarming.statements,
+        ...raise,
       ),
       SendWebhook: this.#webhookSender(data, bundles["tasks/send-webhook"]),
     };

@@ -13,6 +13,8 @@ export const AlarmKind = z.enum([
   "drill-failed",
   /** A check found recovery points of a source damaged in the repository. */
   "repository-damaged",
+  /** The tracker of a source had not noticed changes of a disk. */
+  "tracker-wrong",
   /** Nothing is wrong: an operator tries out how alarms arrive. */
   "test",
 ]);

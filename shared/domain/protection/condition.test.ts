@@ -80,6 +80,7 @@ test("mode and consistency of each disk are those of the newest point", () => {
   const disks: RunResult["disks"] = [
     {
       name: "vda",
+      trackerDisagreements: 0,
       consistency: "file-system",
       wholeCopies: [],
       mode: "hash-scan",
