@@ -23,6 +23,8 @@ import {
 import { type RunStep, secondsSince, stepRunner } from "./steps.ts";
 
 const POSTGRESQL = 5432;
+/** About ten rows in a second, if the machine is quick enough. */
+const PAUSE_MS = 100;
 const LOOK_EVERY_MS = 3000;
 /** The first copy of the whole disk is the longest wait for a point. */
 const POINT_LIMIT_MS = 1_800_000;
@@ -58,7 +60,7 @@ export async function protectDemo({ keep }: { keep: boolean }): Promise<ProtectR
       openDatabaseSite(dir, port),
     );
     disks = site.disks;
-    const load = new DatabaseLoad(port);
+    const load = new DatabaseLoad(port, { pauseMs: PAUSE_MS });
     try {
       await protectAndDrill({ site, load, port, step, facts });
     } finally {
@@ -87,7 +89,7 @@ async function protectAndDrill({ site, load, port, step, facts }: Protected): Pr
   const plan = (await installation.json(words)) as Plan;
   const before = Math.floor(POINTS / 2);
   await step(`protect it every minute, until there are ${before} points`, () =>
-    untilPoints(site, plan.id, before),
+    untilPoints(site, plan.id, facts, before),
   );
   await step("restart the database server", async () => {
     await restartFromConsole(machine);
@@ -95,9 +97,10 @@ async function protectAndDrill({ site, load, port, step, facts }: Protected): Pr
   });
   facts.restarted = true;
   const runs = await step(`protect it until there are ${POINTS} points, the last one by the tracker`, () =>
-    untilPoints(site, plan.id, POINTS, ({ result }) => result.disks.every(({ mode }) => mode === "tracked")),
+    untilPoints(site, plan.id, facts, POINTS, ({ result }) =>
+      result.disks.every(({ mode }) => mode === "tracked"),
+    ),
   );
-  Object.assign(facts, factsOfRuns(runs));
   facts.lagSeconds = await ageOfNewest(site, plan.id);
   await installation.json(["plan", plan.id, "pause"]);
   const lead = await clockLead(port);
@@ -122,11 +125,12 @@ async function protectAndDrill({ site, load, port, step, facts }: Protected): Pr
 
 /**
  * Waits until the plan has `points` points, of which the newest one fits. Shows each run
- * that ends.
+ * that ends, and keeps `facts` up to date.
  */
 async function untilPoints(
   { installation }: MachineSite,
   planId: string,
+  facts: ProtectReport,
   points: number,
   fits: (newest: ReturnType<typeof completedRuns>[number]) => boolean = () => true,
 ): Promise<Run[]> {
@@ -141,6 +145,7 @@ async function untilPoints(
       console.error(`  ${run.dueAt.slice(11, 19)} ${describeOutcome(run)}`);
     }
     const completed = completedRuns(runs);
+    if (runs.length > 0) Object.assign(facts, factsOfRuns(runs));
     const newest = completed.at(-1);
     if (completed.length >= points && newest && fits(newest)) return runs;
     if (performance.now() - lastPointAt > POINT_LIMIT_MS)

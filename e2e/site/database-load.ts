@@ -26,13 +26,18 @@ const CLOCK_QUESTIONS = 20;
  */
 export class DatabaseLoad {
   readonly #port: number;
+  readonly #pauseMs: number;
   readonly #stop = new AbortController();
   readonly #rows: SentRow[] = [];
   readonly #running: Promise<void>;
 
-  /** `port`: of the server, on the loopback interface. The table is made by the first connection. */
-  constructor(port: number) {
+  /**
+   * `port`: of the server, on the loopback interface. The table is made by the first connection. `pauseMs`:
+   * between two rows; a machine in emulation has little time for anything else if there is none.
+   */
+  constructor(port: number, { pauseMs = 0 }: { pauseMs?: number } = {}) {
     this.#port = port;
+    this.#pauseMs = pauseMs;
     this.#running = this.#run();
   }
 
@@ -58,7 +63,10 @@ export class DatabaseLoad {
       try {
         await client.connect();
         await client.query("create table if not exists ledger (id bigint primary key, note text not null)");
-        while (!this.#stop.signal.aborted) await this.#insert(client);
+        while (!this.#stop.signal.aborted) {
+          await this.#insert(client);
+          await wait(this.#pauseMs);
+        }
       } catch {
         await wait(RETRY_MS);
       } finally {
