@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type AgentMemory, measureAgentMemory } from "./agent-memory.ts";
 import { causeway } from "./causeway.ts";
+import { measureCost } from "./cost.ts";
 import { debianImage, describeImage } from "./image.ts";
 import { measureLargeDisks } from "./large-disks.ts";
 import { borg, type Contender, qemuImg, restic } from "./peers.ts";
@@ -29,7 +30,7 @@ const cache = join(images, "bench");
 const image = values.image ?? (await debianImage(images));
 const runs = Number(values.runs);
 const wanted = values.only?.split(",");
-const PARTS = ["tools", "agents", "large-disks", "standby"] as const;
+const PARTS = ["tools", "agents", "large-disks", "standby", "cost"] as const;
 const parts = new Set<string>(values.part?.split(",") ?? PARTS);
 const unknown = [...parts].filter((part) => !PARTS.some((known) => known === part));
 if (unknown.length > 0) throw new Error(`no part ${unknown.join(", ")}; there are ${PARTS.join(", ")}`);
@@ -92,6 +93,7 @@ const report = {
   agents: isWanted("agents") ? await agentMemory() : [],
   largeDisks: isWanted("large-disks") ? await measureLargeDisks(cache) : [],
   ...(isWanted("standby") ? { standby: await measureStandbyDelta(image, cache, runs) } : {}),
+  ...(isWanted("cost") ? { cost: await measureCost(runs) } : {}),
 };
 console.log(formatReport(report));
 if (values.json) await writeFile(values.json, `${JSON.stringify(report, null, 2)}\n`);

@@ -1,6 +1,7 @@
 import type { AgentMemory } from "./agent-memory.ts";
 import type { ImageFacts } from "./image.ts";
 import type { LargeDisk } from "./large-disks.ts";
+import { formatCost, type MonthlyCost } from "./monthly-cost.ts";
 import type { Capture, Restore } from "./peers.ts";
 import type { StandbyDelta } from "./standby-delta.ts";
 
@@ -33,6 +34,8 @@ export interface BenchReport {
   agents: AgentMemory[];
   largeDisks: LargeDisk[];
   standby?: StandbyDelta;
+  /** By interval. */
+  cost?: MonthlyCost[];
 }
 
 export function median(numbers: readonly number[]): number {
@@ -68,7 +71,7 @@ export function toRows(measured: readonly { name: string; runs: readonly (Captur
 }
 
 export function formatReport(report: BenchReport): string {
-  const { image, runs, capture, restore, agents, largeDisks, standby } = report;
+  const { image, runs, capture, restore, agents, largeDisks, standby, cost } = report;
   const mib = (bytes: number) => Math.round(bytes / 2 ** 20);
   const head = `${image.path}: ${mib(image.sizeBytes)} MiB, ${image.usedBytes} bytes (${mib(image.usedBytes)} MiB) in use; medians of ${runs} runs`;
   const memory = agents.map(
@@ -89,6 +92,7 @@ export function formatReport(report: BenchReport): string {
     head,
     ...tables,
     ...applied,
+    ...(cost ? ["", formatCost(cost)] : []),
     ...(memory.length > 0 ? ["", "highest resident set", ...memory] : []),
   ].join("\n");
 }

@@ -5,6 +5,7 @@ import { type ProvisionedStack, provisionAssembly } from "./assembly/provision.t
 import { listenForOrders } from "./backup/control.ts";
 import type { TokenRequest } from "./cognito/user-pools.ts";
 import { recordFolderKeys } from "./core/folder-keys.ts";
+import type { Usage } from "./core/usage.ts";
 import { type CloudOptions, openParts } from "./parts.ts";
 
 /** A running embedded cloud. */
@@ -17,6 +18,8 @@ export interface Cloud {
   output(stack: string, name: string): string;
   /** Issues an access token of the user pool, like that of a signed-in user. */
   issueToken(request: TokenRequest): Promise<string>;
+  /** What AWS would have charged for since the start. */
+  usage(): Usage;
   close(): Promise<void>;
 }
 
@@ -47,6 +50,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     url: parts.urls.outside,
     stacks,
     output: (stack, name) => outputOf(stacks, stack, name),
+    usage: () => parts.meter.usage,
     issueToken: (request) => pools.issueToken(request),
     close: () => running.disposeAsync(),
   };

@@ -10,6 +10,7 @@ import { UserPools } from "./cognito/user-pools.ts";
 import { requireFolderKeys } from "./core/folder-keys.ts";
 import { type Randomness, systemRandomness } from "./core/randomness.ts";
 import type { Authorizer, Clock, ResourceProvider, Service } from "./core/service.ts";
+import { UsageMeter } from "./core/usage.ts";
 import { DynamoDbService } from "./dynamodb/dynamodb-service.ts";
 import { TableProvider } from "./dynamodb/table-provider.ts";
 import { TableStore } from "./dynamodb/table-store.ts";
@@ -83,6 +84,7 @@ interface Foundation {
   authorizer: Authorizer;
   roles: RoleRegistry;
   log: LogSink;
+  meter: UsageMeter;
   /** Logs an error that no caller can receive. */
   report(source: string): (message: string, error: unknown) => void;
   newId(): string;
@@ -93,7 +95,7 @@ interface Foundation {
 /** Opens every part on the data directory and connects them. Nothing listens, runs or is provisioned yet. */
 export async function openParts(options: CloudOptions, opened: AsyncDisposableStack) {
   const foundation = layFoundation(options, opened);
-  const { authorizer, roles, urls, log, newId, report } = foundation;
+  const { authorizer, roles, urls, log, meter, newId, report } = foundation;
   const { clock } = options;
   const assembly = await readCloudAssembly(options.assemblyDir);
   const stores = await openStores(foundation);
@@ -137,7 +139,8 @@ export async function openParts(options: CloudOptions, opened: AsyncDisposableSt
   return {
     assembly,
     gateway,
-    services,
+    services: services.map((service) => meter.metered(service)),
+    meter,
     fallback,
     iot,
     states,
@@ -156,7 +159,10 @@ function layFoundation(options: CloudOptions, opened: AsyncDisposableStack): Fou
   opened.defer(() => lock.release());
   requireFolderKeys(dataDir);
   recordVersion(dataDir, options.program.version);
-  const log = options.log ?? new LogFiles({ directory: join(dataDir, "logs"), now: () => clock.now() });
+  const meter = new UsageMeter();
+  const log = meter.meteredLog(
+    options.log ?? new LogFiles({ directory: join(dataDir, "logs"), now: () => clock.now() }),
+  );
   const sessions = new SessionStore({ file: join(dataDir, "iam.sqlite"), clock, randomness });
   opened.defer(() => sessions.close());
   const authorizer = new PolicyEvaluator();
@@ -166,6 +172,7 @@ function layFoundation(options: CloudOptions, opened: AsyncDisposableStack): Fou
     authorizer,
     roles: new RoleRegistry({ authorizer, sessions }),
     log,
+    meter,
     report: (source) => (message, error) =>
       log.write(source, { level: "ERROR", message: { message, error: describe(error) } }),
     newId: randomUUID,
@@ -210,7 +217,8 @@ async function openStores({ options, opened, authorizer, report }: Foundation) {
  * before the gateway, and the parts that start functions close before the functions. So no part mistakes the
  * closing of another part for a failure.
  */
-async function openWorkers({ options, opened, authorizer, roles, log, report, newId, urls }: Foundation) {
+async function openWorkers(foundation: Foundation) {
+  const { options, opened, authorizer, roles, log, meter, report, newId, urls } = foundation;
   const { dataDir, clock, host, advertisedHost, faults } = options;
   const lambda = new Lambda({
     dataDirectory: join(dataDir, "lambda"),
@@ -220,6 +228,7 @@ async function openWorkers({ options, opened, authorizer, roles, log, report, ne
     clock,
     newId,
     log,
+    onInvoked: (milliseconds, memoryMiB) => meter.invoked(milliseconds, memoryMiB),
   });
   opened.defer(() => lambda.close());
   const iot = await IotCore.open({
@@ -227,7 +236,8 @@ async function openWorkers({ options, opened, authorizer, roles, log, report, ne
     clock,
     authorizer,
     roles,
-    lambda,
+    lambda: meter.meteredInvoker(lambda, "ruleInvocations"),
+    onMessage: (bytes) => meter.message(bytes),
     log: ({ level, ...message }) =>
       log.write("iot", { level: level === "error" ? "ERROR" : "INFO", message }),
     onRefused: options.onRefused ?? (() => {}),
@@ -238,7 +248,7 @@ async function openWorkers({ options, opened, authorizer, roles, log, report, ne
   opened.defer(() => iot.close());
   const reportStates = report("states");
   const states = new StatesEngine({
-    store: new Store(join(dataDir, "states.sqlite")),
+    store: new Store(join(dataDir, "states.sqlite"), () => meter.add("stateTransitions")),
     clock,
     lambda,
     roles,
@@ -250,8 +260,11 @@ async function openWorkers({ options, opened, authorizer, roles, log, report, ne
     dataDirectory: join(dataDir, "scheduler"),
     authorizer,
     roles,
-    lambda,
-    startExecution: (request) => states.startExecution(request),
+    lambda: meter.meteredInvoker(lambda, "schedulerInvocations"),
+    startExecution: (request) => {
+      meter.add("schedulerInvocations");
+      return states.startExecution(request);
+    },
     clock,
     newId,
     log,

@@ -28,6 +28,8 @@ export interface BrokerOptions {
   onRefused: OnRefused;
   /** Names and addresses under which clients reach the broker. Its certificate contains them. */
   hosts: string[];
+  /** Called for each message that AWS charges for, with its size in bytes. */
+  onMessage?: (bytes: number) => void;
   faults?: MessageFaults;
 }
 
@@ -123,8 +125,11 @@ export class Broker {
       authorizeForward: (client, packet) => (this.#mayReceive(client, packet) ? packet : null),
     });
     engine.on("connackSent", ({ returnCode }, client) => {
-      if (returnCode === 0) this.#announce(this.#connection(client));
+      if (returnCode !== 0) return;
+      this.#charge(1);
+      this.#announce(this.#connection(client));
     });
+    engine.on("ack", () => this.#charge(1));
     engine.on("unsubscribe", (filters, client) => {
       for (const filter of filters) this.#connection(client).filters.delete(filter);
     });
@@ -189,6 +194,7 @@ export class Broker {
     if (refusal) return this.#refuse(connection, "publish", packet.topic, refusal);
     const { clientId, certificateId } = connection;
     const payload = Buffer.from(packet.payload);
+    this.#charge(payload.length + packet.topic.length);
     this.#options.rules.dispatch({ topic: packet.topic, payload, clientId, principal: certificateId });
     return null;
   }
@@ -203,6 +209,7 @@ export class Broker {
     const refusal = connection.subscribeRefusal(subscription);
     if (!refusal) {
       connection.filters.add(topic);
+      this.#charge(topic.length);
       done(null, subscription);
     } else if (connection.announced) {
       done(this.#refuse(connection, "subscribe", topic, refusal), null);
@@ -219,7 +226,12 @@ export class Broker {
     const connection = this.#connection(client);
     const reason = connection.receiveRefusal(packet.topic);
     if (reason) this.#refused({ ...connection.describe(), kind: "receive", reason, resource: packet.topic });
+    if (!reason) this.#charge(packet.payload.length + packet.topic.length);
     return reason === undefined;
+  }
+
+  #charge(bytes: number): void {
+    this.#options.onMessage?.(bytes);
   }
 
   /**

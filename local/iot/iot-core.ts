@@ -38,6 +38,8 @@ export interface IotCoreOptions {
    */
   mqttPort?: number;
   credentialsPort?: number;
+  /** Called for each message that AWS charges for, with its size in bytes. */
+  onMessage?: (bytes: number) => void;
   /** Test port; see faults.ts. */
   faults?: MessageFaults;
 }

@@ -37,6 +37,8 @@ export interface LambdaOptions {
   /** A new UUID. */
   newId: () => string;
   log: LogSink;
+  /** Called after each invocation with how long it ran and the memory that the function has. */
+  onInvoked?: (milliseconds: number, memoryMiB: number) => void;
   limits?: Partial<LambdaLimits>;
 }
 
@@ -202,11 +204,13 @@ export class Lambda implements LambdaInvoker {
 
   async #run(configuration: FunctionConfiguration, requestId: string, event: string): Promise<Outcome> {
     const environment = await this.#pool.acquire(configuration);
+    const from = performance.now();
     let outcome: Outcome;
     try {
       outcome = await environment.run(requestId, event);
     } finally {
       this.#pool.release(environment);
+      this.#options.onInvoked?.(performance.now() - from, configuration.memoryMegabytes);
     }
     if (!outcome.error && Buffer.byteLength(outcome.payload) > SYNCHRONOUS_LIMIT_BYTES) {
       const errorMessage = `Response payload size exceeded maximum allowed payload size (${SYNCHRONOUS_LIMIT_BYTES} bytes).`;

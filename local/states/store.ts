@@ -67,8 +67,11 @@ type RunningRow = Omit<Execution, "input" | "frames"> & { input: string; frames:
 export class Store {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  readonly #onEntered: () => void;
 
-  constructor(file: string) {
+  /** `onEntered` is called for each state that an execution enters. */
+  constructor(file: string, onEntered: () => void = () => {}) {
+    this.#onEntered = onEntered;
     this.#db = new DatabaseSync(file);
     // FULL: an answered SendTaskSuccess must survive a power loss, because no client sends it twice.
     this.#db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
@@ -139,6 +142,7 @@ export class Store {
   #write({ execution, events, newTokens, outcome, now }: Commit): void {
     const { arn } = execution;
     for (const { id, previousEventId, at, type, ...details } of events) {
+      if (type.endsWith("StateEntered")) this.#onEntered();
       this.#run(
         "INSERT INTO events (execution_arn, id, previous_id, at, type, details) VALUES (?, ?, ?, ?, ?, ?)",
         arn,
