@@ -1,11 +1,13 @@
 /** Machines that stay, in this host's real libvirt: defined, started, seen on their console, and removed. */
 import { createReadStream } from "node:fs";
-import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { Libvirt } from "#agent/hypervisor/libvirt/libvirt.ts";
 import type { KeptMachine } from "#agent/hypervisor/machine-keeper.ts";
+import { QemuService } from "#agent/hypervisor/qemu/service/qemu-service.ts";
 import { keptMachine } from "#agent/hypervisor/testing/kept-machine.ts";
+import { ScriptedSystemd } from "#agent/hypervisor/testing/scripted-systemd.ts";
 import { chatteringDisk, printingDisk } from "#agent/hypervisor/testing/tiny-guest.ts";
 import { LibvirtHost } from "../testing/libvirt-host.ts";
 import { runTool } from "../testing/run-tool.ts";
@@ -122,5 +124,39 @@ test("a machine with the same name that another user defined stays as it is", as
     expect((await virsh("desc", NAME, "--title", "--config")).trim()).toBe("theirs");
   } finally {
     await libvirt.undefine(foreign);
+  }
+});
+
+test("a card at a bridge is a port of it, and a VLAN is refused where the bridge cannot tell it apart", async () => {
+  const bridge = "cwbr0";
+  const ports = () => runTool("ip", "-brief", "link", "show", "master", bridge);
+  await runTool("ip", "link", "add", bridge, "type", "bridge");
+  try {
+    const folders = { unitsDir: join(folder, "units"), runtimeDir: join(folder, "run") };
+    for (const one of Object.values(folders)) await mkdir(one);
+    const { systemctl } = new ScriptedSystemd(folders);
+    const qemu = new QemuService({ ...folders, systemctl, scriptsDir: join(folder, "scripts") });
+    const withCard = (vlan: { vlan?: number }) => {
+      const card = { address: "52:54:00:00:00:09", link: { kind: "bridge" as const, bridge, ...vlan } };
+      return withShape({ cards: [card] });
+    };
+    const isOld = /^([0-9]|10)\./.test(await virsh("--version"));
+    for (const keeper of isOld ? [libvirt, qemu] : [qemu])
+      await expect(keeper.define(withCard({ vlan: 12 }))).rejects.toMatchObject({
+        name: "MachineUnsupportedError",
+      });
+    machine = withCard({});
+    await libvirt.define(machine);
+    await libvirt.start(machine);
+    expect(await ports()).toMatch(/^vnet/);
+    await libvirt.stop(machine, atOnce);
+    await qemu.define(machine);
+    await qemu.start(machine);
+    expect(await ports()).toMatch(/^cw[0-9a-f]{8}n0/);
+    await qemu.stop(machine, atOnce);
+    await runTool(join(folder, "scripts/cnv_1/unplug"));
+    expect(await ports()).toBe("");
+  } finally {
+    await runTool("ip", "link", "delete", bridge);
   }
 });

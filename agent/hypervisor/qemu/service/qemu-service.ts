@@ -159,8 +159,9 @@ async function requireBridges({ shape: { cards } }: KeptMachine): Promise<void> 
         `${link.bridge} is not a bridge of this host's kernel`,
         "Make the bridge first, or name another one: `ip -brief link show type bridge` lists them.",
       );
-    const filters =
-      link.vlan === undefined || (await readFile(`${folder}/vlan_filtering`, "utf8")).trim() === "1";
+    // Absent in a kernel that cannot filter.
+    const filtering = await readFile(`${folder}/vlan_filtering`, "utf8").catch(() => "0");
+    const filters = link.vlan === undefined || filtering.trim() === "1";
     if (!filters)
       throw new MachineUnsupportedError(
         `the bridge ${link.bridge} does not tell VLANs apart`,
