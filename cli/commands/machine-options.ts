@@ -6,10 +6,10 @@ import { UsageError } from "../errors.ts";
 const COMMAND = "machine define";
 
 export const CARD_HELP: [string, string][] = [
-  ["--nic bridge:NAME", "a card at a bridge of the target host; may be given again"],
-  ["--nic network:NAME", "a card at a network of the hypervisor"],
-  ["--nic isolated", "a card at a network of this machine alone"],
-  ["--nic …,keep=IF,vlan=N", "with the address of the source's interface IF; in a VLAN"],
+  [
+    "--nic CARD",
+    "bridge:NAME, network:NAME or isolated; add ,keep=IF for IF's address and ,vlan=N for a VLAN (repeatable)",
+  ],
 ];
 
 /** What the options ask for; throws `UsageError`. */

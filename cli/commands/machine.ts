@@ -47,7 +47,8 @@ export const machineDefine: CliCommand = machineAction(
     help: [
       ["--hypervisor KIND", "libvirt, or qemu: a service of the host that runs QEMU"],
       ["--name NAME", "its name there (default: made of the source's)"],
-      ["--cpus N, --memory MIB", "processors and memory (default: as the source has)"],
+      ["--cpus N", "processors (default: as many as the source has)"],
+      ["--memory MIB", "memory (default: as much as the source has)"],
       ["--firmware KIND", "bios or uefi (default: what the disks expect)"],
       [
         "--disk-bus BUS",
