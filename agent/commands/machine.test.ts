@@ -79,15 +79,23 @@ test("a dry run shows the documents and defines nothing", async () => {
   expect(await records.read("cnv_1")).toBeUndefined();
 });
 
-test("what is about to be defined is recorded first, so that a killed agent finds and removes it", async () => {
-  const { virsh, records, define, remove } = await world();
-  virsh.failAt = 1;
-  await expect(define()).rejects.toThrow("killed");
-  expect(await records.read("cnv_1")).toMatchObject({ machine: { name: "web1" } });
-  await define();
-  await remove(false);
-  expect(defined(virsh)).toEqual([]);
-  expect(await records.read("cnv_1")).toBeUndefined();
+test("whenever the agent is killed, what it has begun is recorded, and is finished or removed later", async () => {
+  for (let failAt = 1; ; failAt++) {
+    const { virsh, images, records, define, remove } = await world();
+    virsh.failAt = failAt;
+    const isInterrupted = await define().then(
+      () => false,
+      () => true,
+    );
+    const begun = Object.values(virsh.items).flat();
+    if (begun.length > 0) expect(await records.read("cnv_1")).toMatchObject({ machine: { name: "web1" } });
+    if (failAt % 2 === 0) await define();
+    await remove(false);
+    expect(Object.values(virsh.items).flat()).toEqual([]);
+    expect(await records.read("cnv_1")).toBeUndefined();
+    await images.remove("cnv_1");
+    if (!isInterrupted) break;
+  }
 });
 
 test("a machine is removed without its disks, and with them only if asked", async () => {
@@ -114,6 +122,17 @@ test("a machine that gets another name leaves none of the old name behind, unles
   await power("off");
   await define({ name: "web2" });
   expect(defined(virsh)).toEqual(["web2"]);
+});
+
+test("a machine that this host cannot give leaves the earlier one as it is", async () => {
+  const { virsh, records, define } = await world();
+  await define();
+  const { machine } = (await records.read("cnv_1")) ?? {};
+  const cards = [{ address: "52:54:00:00:00:01", link: { kind: "bridge", bridge: "nobridge0" } as const }];
+  const shape = { ...machine?.shape, cards } as CommandInput<"define-machine">["shape"];
+  await expect(define({ name: "web2", shape })).rejects.toMatchObject({ name: "MachineUnsupportedError" });
+  expect(defined(virsh)).toEqual(["web1"]);
+  expect(await records.read("cnv_1")).toMatchObject({ machine: { name: "web1" } });
 });
 
 test("images that this agent did not write are never given to a machine", async () => {

@@ -38,7 +38,9 @@ async function define(
 ): Promise<CommandOutput<"define-machine">> {
   const machine = await planned(deps, input);
   const keeper = deps.keepers[machine.hypervisor];
-  if (input.dryRun) return { machine: shown(machine), definitions: await keeper.draft(machine) };
+  // Before the earlier machine makes way: what this host cannot give leaves everything as it is.
+  const definitions = await keeper.draft(machine);
+  if (input.dryRun) return { machine: shown(machine), definitions };
   const before = (await deps.records.read(input.ownerId))?.machine;
   if (before) await makeWay(deps, before, machine);
   await deps.records.write(input.ownerId, { machine });

@@ -127,11 +127,14 @@ describe.runIf(isRoot)("with real QEMU", () => {
   });
 });
 
-test("a unit of the same name that was not made for this conversion is neither replaced nor removed", async () => {
+test("a unit of the same name that was not made for this conversion is neither replaced, switched nor removed", async () => {
   const path = join(dir, "units", UNIT);
   await writeFile(path, "[Service]\nExecStart=/bin/true\n");
   await expect(qemu.define(machine)).rejects.toMatchObject({ name: "MachineNotOursError" });
   await expect(qemu.start(machine)).rejects.toMatchObject({ name: "MachineNotOursError" });
+  await expect(qemu.stop(machine, { atOnce: true, signal })).rejects.toMatchObject({
+    name: "MachineNotOursError",
+  });
   await expect(qemu.undefine(machine)).rejects.toMatchObject({ name: "MachineNotOursError" });
   expect(await readFile(path, "utf8")).toContain("/bin/true");
 });

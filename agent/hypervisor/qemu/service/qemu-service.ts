@@ -80,6 +80,7 @@ export class QemuService implements MachineKeeper {
   }
 
   async stop(machine: KeptMachine, { atOnce, signal }: { atOnce: boolean; signal: AbortSignal }) {
+    await this.#requireOurs(machine);
     const unit = unitName(machine.name);
     for (let waited = 0; (await this.power(machine)) === "on"; waited += LOOK_AGAIN_MS / 1000) {
       if (waited >= this.#options.shutdownLimitSeconds)
