@@ -72,6 +72,11 @@ test.each<[string, string, Seen, Seen?]>([
     "btrfs 0e4f",
     { "/sys/fs/btrfs/0e4f/devices/sda1/dev": "8:1", "/sys/fs/btrfs/0e4f/devices/sdb/dev": "8:16" },
   ],
+  [
+    "a container has the partition mounted, which shows no mount here",
+    "ext4 on sda1",
+    { "/sys/fs/ext4/sda1/errors_count": "0\n", "/sys/fs/ext4/features/lazy_itable_init": "supported\n" },
+  ],
 ])("a disk is in use while %s", async (_, user, files, links = {}) => {
   const disk = await describe("ext4", files, links);
   expect(disk.usedBy).toEqual([user]);

@@ -3,11 +3,20 @@ import { type Machine, readText } from "../machine/machine.ts";
 
 const USERS_LIMIT = 64;
 
+/** File systems that the kernel lists in /sys by the name of their device, as long as they are mounted. */
+const LISTED_FILE_SYSTEMS = ["ext4", "xfs", "f2fs"];
+
 /**
  * The users of any of these devices of one disk: what device mapper, md, bcache or DRBD make of it, loop
- * devices, and targets that export it to other machines. Mounts, swap and ZFS are found elsewhere.
+ * devices, targets that export it to other machines, and file systems that are mounted where this process
+ * sees no mount, such as in a container. `mounted`: those of the devices whose mounts it sees. Swap and ZFS
+ * are found elsewhere.
  */
-export async function findDeviceUsers(machine: Machine, kernelNames: readonly string[]): Promise<string[]> {
+export async function findDeviceUsers(
+  machine: Machine,
+  kernelNames: readonly string[],
+  mounted: readonly string[],
+): Promise<string[]> {
   const users = new Set<string>();
   for (const name of kernelNames) {
     for (const holder of await machine.list(`/sys/class/block/${name}/holders`)) {
@@ -19,6 +28,9 @@ export async function findDeviceUsers(machine: Machine, kernelNames: readonly st
     const members = await machine.list(`/sys/fs/btrfs/${fileSystem}/devices`);
     if (members.some((member) => kernelNames.includes(member))) users.add(`btrfs ${fileSystem}`);
   }
+  for (const type of LISTED_FILE_SYSTEMS)
+    for (const name of await machine.list(`/sys/fs/${type}`))
+      if (kernelNames.includes(name) && !mounted.includes(name)) users.add(`${type} on ${name}`);
   const paths = kernelNames.map((name) => `/dev/${name.replaceAll("!", "/")}`);
   for (const { user, path } of await listBackings(machine)) {
     if (paths.includes((await machine.resolve(path)) ?? path)) users.add(user);

@@ -152,9 +152,11 @@ async function describeDevice(
   for (const partition of disk.partitions) {
     await locatePartition(machine, mounts, { kernelName, multipath }, partition);
   }
-  const devices = [path, ...disk.partitions.flatMap((partition) => partition.path ?? [])];
-  const names = devices.map((device) => device.slice("/dev/".length).replaceAll("/", "!"));
-  const usedBy = await findDeviceUsers(machine, names);
+  const parts = [disk, ...disk.partitions];
+  const namesOf = (some: readonly { path?: string | undefined }[]) =>
+    some.flatMap((part) => part.path?.slice("/dev/".length).replaceAll("/", "!") ?? []);
+  const mounted = parts.filter(({ mountPoints }) => mountPoints.length > 0);
+  const usedBy = await findDeviceUsers(machine, namesOf(parts), namesOf(mounted));
   return usedBy.length > 0 ? { ...disk, usedBy } : disk;
 }
 

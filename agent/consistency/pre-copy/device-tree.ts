@@ -1,12 +1,14 @@
 import { readdir, readFile, readlink, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { parseMountInfo } from "../../machine/mounts.ts";
+import { readAllMounts } from "./all-mounts.ts";
+import { readSuperblocks } from "./superblocks.ts";
 import type { DeviceInTree, DeviceTree } from "./volumes-to-freeze.ts";
 
 /** The devices and mounts of this machine, as they are now. */
 export async function readDeviceTree(): Promise<DeviceTree> {
   return {
-    mounts: parseMountInfo(await readFile("/proc/self/mountinfo", "utf8")),
+    mounts: await readAllMounts(),
+    superblocks: await readSuperblocks(),
     numberOf: async (path) => {
       const stats = await stat(path).catch(() => undefined);
       return stats?.isBlockDevice() ? deviceNumber(stats.rdev) : undefined;

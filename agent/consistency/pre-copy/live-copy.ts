@@ -8,7 +8,7 @@ export interface SettledVolume {
   name: string;
   /** `swap` for swap space, the program that writes to a raw volume, or the type of the file system. */
   type: string;
-  state: FreezeState | "left-out" | "raw";
+  state: FreezeState | "left-out" | "raw" | "hidden";
 }
 
 /**
@@ -42,6 +42,7 @@ const WORDS: Record<SettledVolume["state"], string> = {
   frozen: "was frozen",
   "left-out": "is swap space: only its header is copied",
   raw: "is written to without a file system, which a freeze does not stop",
+  hidden: "is mounted where the agent cannot see it, so it was not frozen",
   unsupported: "cannot be frozen",
   busy: "was frozen by another program",
   "not-tried": "was not frozen",

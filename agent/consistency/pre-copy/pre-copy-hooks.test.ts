@@ -13,7 +13,7 @@ import { runPendingHooks } from "../../hooks/hooks.ts";
 import { HooksOfTest, POINT } from "../../hooks/testing/hooks-of-test.ts";
 import { readPoint } from "../../repository/points.ts";
 import { FAULTY_PROGRAM, whyUntestable } from "../../tracking/testing/tracked-disk.ts";
-import { LiveMachine } from "../testing/live-machine.ts";
+import { LiveMachine, type LiveMachineOptions } from "../testing/live-machine.ts";
 
 const reason = whyUntestable();
 let hooks: HooksOfTest;
@@ -23,11 +23,12 @@ beforeEach(async () => {
   return () => hooks[Symbol.asyncDispose]();
 });
 
-const start = (more: object = {}) => LiveMachine.start({ sizeMiB: 32, hooks: hooks.deps, ...more });
+const start = (more: LiveMachineOptions = {}) =>
+  LiveMachine.start({ sizeMiB: 32, hooks: hooks.deps, ...more });
 
 describe.skipIf(reason !== undefined)(`a disk in use and hooks ${reason ? `(${reason})` : ""}`, () => {
   test("what a hook makes programs write is in the point, which is application consistent", async () => {
-    await using machine = await start({ freeze: { ms: 60_000, bytes: 2 ** 20 } });
+    await using machine = await start({ freeze: { ms: 60_000, bytes: 2 ** 20, pausesMs: [] } });
     const file = `${machine.disk.mountPoint}/checkpoint`;
     // More than one frozen read may have: a pass after the hook reads it.
     const before = `note before; head -c 8000000 /dev/urandom > ${file}; sync -f ${file}`;
@@ -65,7 +66,7 @@ describe.skipIf(reason !== undefined)(`a disk in use and hooks ${reason ? `(${re
   });
 
   test("a point whose freezes all fail has the hooks of each ended, and says what the last ones did", async () => {
-    await using machine = await start({ freeze: { ms: 60_000, bytes: 1 } });
+    await using machine = await start({ freeze: { ms: 60_000, bytes: 1, pausesMs: [0, 0] } });
     await hooks.add("a", { before: "note before", after: "note after" });
     const taken = await machine.take("rp_1");
     expect(taken.disks).toMatchObject([{ consistency: "not" }]);
@@ -110,7 +111,7 @@ const log = { info() {}, warn() {}, error() {} };
 const view = await preCopyView({
   tracker: new TrackerHelper(program, { pinFolder }),
   hooks: { folder: hooksFolder, pending: new PendingHooks(pending), log },
-  ...{ dataDir, bootId: "b", now: Date.now, freeze: { ms: 10_000, bytes: 2 ** 25 } },
+  ...{ dataDir, bootId: "b", now: Date.now, freeze: { ms: 10_000, bytes: 2 ** 25, pausesMs: [] } },
 }).open([{ name: "sda", path, isStill: false }], {
   ...{ pointId: ${JSON.stringify(POINT)}, allBlocks: false, allowInconsistent: false, parents: new Map() },
 });

@@ -17,7 +17,12 @@ import type { LiveDisk } from "./live-disk.ts";
 import { readOpenDevices } from "./open-devices.ts";
 import { findRawVolumes, type RawVolume } from "./raw-volumes.ts";
 import type { TrackedBases } from "./tracked-bases.ts";
-import { findVolumesToFreeze, type VolumeToFreeze } from "./volumes-to-freeze.ts";
+import {
+  findHiddenVolumes,
+  findVolumesToFreeze,
+  type HiddenVolume,
+  type VolumeToFreeze,
+} from "./volumes-to-freeze.ts";
 
 interface RunDeps {
   tracker: Tracker;
@@ -196,6 +201,7 @@ export class PreCopyRun {
 
   async #end({ readAgain }: Settling, read: FrozenRead, volumes: readonly VolumeToFreeze[]): Promise<void> {
     const raw = await this.#rawVolumes();
+    const hidden = await this.#hiddenVolumes(volumes);
     for (const disk of this.#tracked()) {
       const frozen = read.frames.filter((frame) => frame.disk === disk.path);
       await this.#store(readAgain, disk, frozen);
@@ -209,7 +215,9 @@ export class PreCopyRun {
     for (const disk of this.#disks) {
       const failure = this.#failures.get(disk.name);
       disk.settle(
-        failure === undefined ? { volumes: settled(disk, read, { volumes, raw }), isPrepared } : { failure },
+        failure === undefined
+          ? { volumes: settled(disk, read, { volumes, raw, hidden }), isPrepared }
+          : { failure },
       );
     }
     await this.#keepBases();
@@ -230,6 +238,14 @@ export class PreCopyRun {
     return findVolumesToFreeze(
       await readDeviceTree(),
       this.#tracked().map(({ device }) => device),
+    );
+  }
+
+  async #hiddenVolumes(volumes: readonly VolumeToFreeze[]): Promise<HiddenVolume[]> {
+    return findHiddenVolumes(
+      await readDeviceTree(),
+      this.#tracked().map(({ device }) => device),
+      volumes,
     );
   }
 
@@ -282,7 +298,15 @@ function missedBlocks(found: FirstReading | undefined, changed: readonly BlockSe
 function settled(
   { device, leftOut }: LiveDisk,
   { mounts }: FrozenRead,
-  { volumes, raw }: { volumes: readonly VolumeToFreeze[]; raw: readonly RawVolume[] },
+  {
+    volumes,
+    raw,
+    hidden,
+  }: {
+    volumes: readonly VolumeToFreeze[];
+    raw: readonly RawVolume[];
+    hidden: readonly HiddenVolume[];
+  },
 ): SettledVolume[] {
   const own = volumes.filter(({ disks }) => disks.includes(device));
   const frozen = own.map(({ name, type, mountPoint }): SettledVolume => {
@@ -294,6 +318,9 @@ function settled(
     ...raw
       .filter(({ disks }) => disks.includes(device))
       .map(({ name, program }): SettledVolume => ({ name, type: program, state: "raw" })),
+    ...hidden
+      .filter(({ disks }) => disks.includes(device))
+      .map(({ name, type }): SettledVolume => ({ name, type, state: "hidden" })),
     ...leftOut.map((): SettledVolume => ({ name: "swap", type: "swap", state: "left-out" })),
   ];
 }

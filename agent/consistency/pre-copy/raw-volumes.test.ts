@@ -19,6 +19,7 @@ const DEVICES: Readonly<Record<string, DeviceInTree>> = {
 };
 const tree: DeviceTree = {
   mounts: [{ device: "8:1", source: "/dev/8:1", mountPoint: "/", type: "ext4" } as never],
+  superblocks: [],
   numberOf: async (path) => path.slice("/dev/".length),
   deviceAt: async () => "8:1",
   describe: async (device) => DEVICES[device],

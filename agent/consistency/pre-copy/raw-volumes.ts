@@ -1,4 +1,4 @@
-import { type DeviceTree, deviceUnder, lookBelow } from "./volumes-to-freeze.ts";
+import { type DeviceTree, devicesWith, deviceUnder, lookBelow } from "./volumes-to-freeze.ts";
 
 /** A device that a program of the machine holds open for writing. */
 export interface OpenDevice {
@@ -30,7 +30,11 @@ export async function findRawVolumes(
   open: readonly OpenDevice[],
 ): Promise<RawVolume[]> {
   const found = new Map<string, RawVolume>();
-  const mounted = new Set(await Promise.all(tree.mounts.map((mount) => deviceUnder(tree, mount))));
+  const under = await Promise.all(tree.mounts.map((mount) => deviceUnder(tree, mount)));
+  const mounted = new Set([
+    ...under.flatMap((device) => (device === undefined ? [] : devicesWith(tree, device))),
+    ...tree.superblocks.flatMap(({ devices }) => devices),
+  ]);
   for (const { device, program } of open) {
     if (found.has(device) || mounted.has(device)) continue;
     const below = await lookBelow(tree, device);

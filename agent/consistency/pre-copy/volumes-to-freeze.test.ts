@@ -1,7 +1,12 @@
 /** Which file systems are frozen for a copy of some disks, and in which order. */
 import { expect, test } from "vitest";
 import type { Mount } from "../../machine/mounts.ts";
-import { type DeviceInTree, type DeviceTree, findVolumesToFreeze } from "./volumes-to-freeze.ts";
+import {
+  type DeviceInTree,
+  type DeviceTree,
+  findHiddenVolumes,
+  findVolumesToFreeze,
+} from "./volumes-to-freeze.ts";
 
 const disk = (kernelName: string): DeviceInTree => ({ kernelName, parts: [] });
 const partition = (number: number, of: string): DeviceInTree => ({
@@ -24,13 +29,17 @@ const DEVICES: Readonly<Record<string, DeviceInTree>> = {
   "7:1": { kernelName: "loop1", parts: [], backingFile: "/mnt/inner/innermost.raw" },
 };
 
-function treeOf(mounts: readonly [device: string, mountPoint: string, more?: Partial<Mount>][]): DeviceTree {
+function treeOf(
+  mounts: readonly [device: string, mountPoint: string, more?: Partial<Mount>][],
+  superblocks: DeviceTree["superblocks"] = [],
+): DeviceTree {
   const all = mounts.map(([device, mountPoint, more]) => ({
     ...{ device, mountPoint, source: `/dev/${device}`, type: "ext4" },
     ...more,
   }));
   return {
     mounts: all,
+    superblocks,
     numberOf: async (path) => (path.startsWith("/dev/") ? path.slice("/dev/".length) : undefined),
     // The last one mounted at a place hides the others.
     deviceAt: async (mountPoint) => all.findLast((mount) => mount.mountPoint === mountPoint)?.device,
@@ -89,4 +98,30 @@ test("an array over both disks belongs to each of them", async () => {
   const tree = treeOf([["9:0", "/"]]);
   expect(await frozen(tree, "8:0")).toEqual(["/ md0"]);
   expect(await frozen(tree, "8:16")).toEqual(["/ md0"]);
+});
+
+test("btrfs over several disks belongs to each of them, and is frozen once", async () => {
+  const btrfs = { type: "btrfs", devices: ["8:2", "8:16"] };
+  const mount = { source: "/dev/8:2", type: "btrfs" };
+  const tree = treeOf(
+    [
+      ["0:31", "/", mount],
+      ["0:31", "/home", mount],
+    ],
+    [btrfs],
+  );
+  expect(await frozen(tree, "8:0")).toEqual(["/ partition 2 and disk"]);
+  expect(await frozen(tree, "8:16")).toEqual(["/ partition 2 and disk"]);
+  expect(await frozen(tree, "8:0", "8:16")).toEqual(["/ partition 2 and disk"]);
+});
+
+test("a file system that the kernel has mounted, but at no place that can be seen, is hidden", async () => {
+  const superblocks = [
+    { type: "ext4", devices: ["8:1"] },
+    { type: "xfs", devices: ["253:1"] },
+    { type: "btrfs", devices: ["8:16"] },
+  ];
+  const tree = treeOf([["8:1", "/"]], superblocks);
+  const volumes = await findVolumesToFreeze(tree, ["8:0"]);
+  expect(await findHiddenVolumes(tree, ["8:0"], volumes)).toMatchObject([{ type: "xfs", name: "vg-data" }]);
 });

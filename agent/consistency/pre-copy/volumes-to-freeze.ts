@@ -11,11 +11,29 @@ export interface VolumeToFreeze {
   disks: string[];
   /** How many file systems are below it: it is in a file of one of these. */
   depth: number;
+  /** The devices that it is on directly, as their numbers in /sys. */
+  devices: readonly string[];
+}
+
+/** A file system that the kernel has mounted, wherever that is. */
+export interface Superblock {
+  type: string;
+  /** The devices that it is on directly, as their numbers in /sys; btrfs can have several. */
+  devices: readonly string[];
+}
+
+/** A file system that is mounted, but where, this process cannot see: it cannot be frozen. */
+export interface HiddenVolume {
+  /** As of `VolumeToFreeze`. */
+  name: string;
+  type: string;
+  disks: string[];
 }
 
 /** What the search needs to know about the machine. */
 export interface DeviceTree {
   mounts: readonly Mount[];
+  superblocks: readonly Superblock[];
   /** Number of the device with this path. */
   numberOf(path: string): Promise<string | undefined>;
   /** The device of the file system that a path leads to, as `stat` gives it. */
@@ -51,13 +69,38 @@ export async function findVolumesToFreeze(
   for (const mount of tree.mounts) {
     const device = await deviceUnder(tree, mount);
     if (device === undefined || found.has(device)) continue;
-    const below = await lookBelow(tree, device);
+    const devices = devicesWith(tree, device);
+    const below = await lookBelowAll(tree, devices);
     if (!below.disks.some((disk) => disks.includes(disk))) continue;
     // Another file system may be mounted over it; freezing that one would freeze the wrong one.
     const leads = mount.device.startsWith("0:") || (await tree.deviceAt(mount.mountPoint)) === mount.device;
-    if (leads) found.set(device, { ...below, mountPoint: mount.mountPoint, type: mount.type });
+    if (!leads) continue;
+    const volume = { ...below, devices, mountPoint: mount.mountPoint, type: mount.type };
+    for (const one of devices) found.set(one, volume);
   }
-  return [...found.values()].sort(byFreezeOrder);
+  return [...new Set(found.values())].sort(byFreezeOrder);
+}
+
+/** The mounted file systems of which any byte is on one of these disks, and that are not among `volumes`. */
+export async function findHiddenVolumes(
+  tree: DeviceTree,
+  disks: readonly string[],
+  volumes: readonly VolumeToFreeze[],
+): Promise<HiddenVolume[]> {
+  const seen = new Set(volumes.flatMap(({ devices }) => devices));
+  const hidden: HiddenVolume[] = [];
+  for (const { type, devices } of tree.superblocks) {
+    if (devices.some((device) => seen.has(device))) continue;
+    const below = await lookBelowAll(tree, devices);
+    if (below.disks.some((disk) => disks.includes(disk)))
+      hidden.push({ type, name: below.name, disks: below.disks });
+  }
+  return hidden;
+}
+
+/** The devices of the file system that this one belongs to. */
+export function devicesWith(tree: DeviceTree, device: string): readonly string[] {
+  return tree.superblocks.find(({ devices }) => devices.includes(device))?.devices ?? [device];
 }
 
 function byFreezeOrder(a: VolumeToFreeze, b: VolumeToFreeze): number {
@@ -81,6 +124,20 @@ interface Below {
   name: string;
   disks: string[];
   depth: number;
+}
+
+/** What a file system over these devices is made of. */
+async function lookBelowAll(
+  tree: DeviceTree,
+  devices: readonly string[],
+  left: number = DEEPEST,
+): Promise<Below> {
+  const all = await Promise.all(devices.map((device) => lookBelow(tree, device, left)));
+  return {
+    name: [...new Set(all.map(({ name }) => name))].join(" and "),
+    disks: [...new Set(all.flatMap(({ disks }) => disks))],
+    depth: Math.max(0, ...all.map(({ depth }) => depth)),
+  };
 }
 
 /** Down to whole disks, through partitions, mapped devices, arrays, and files behind loop devices. */
@@ -109,5 +166,6 @@ async function belowFile(tree: DeviceTree, file: string, left: number): Promise<
     .filter(({ mountPoint }) => mountPoint === "/" || file.startsWith(`${mountPoint}/`))
     .sort((a, b) => b.mountPoint.length - a.mountPoint.length);
   const device = mount && (await deviceUnder(tree, mount));
-  return device === undefined ? undefined : lookBelow(tree, device, left);
+  if (device === undefined) return undefined;
+  return lookBelowAll(tree, devicesWith(tree, device), left);
 }

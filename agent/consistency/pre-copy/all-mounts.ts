@@ -1,0 +1,42 @@
+import { readdir, readFile, readlink } from "node:fs/promises";
+import { join } from "node:path";
+import { type Mount, parseMountInfo } from "../../machine/mounts.ts";
+
+/**
+ * The mounts of this machine: those that this process sees, and of devices that it has not mounted, those
+ * that other processes see, such as in containers. Each mount point leads there from here, as long as that
+ * process runs.
+ */
+export async function readAllMounts(): Promise<Mount[]> {
+  const own = parseMountInfo(await readFile("/proc/self/mountinfo", "utf8"));
+  const known = new Set(own.map(({ device }) => device));
+  const others: Mount[] = [];
+  for (const process of await processWithEachView()) {
+    const mounts = parseMountInfo((await ofProcess(readFile(join(process, "mountinfo"), "utf8"))) ?? "");
+    for (const mount of mounts)
+      if (!known.has(mount.device))
+        others.push({ ...mount, mountPoint: join(process, "root", mount.mountPoint) });
+  }
+  return [...own, ...others];
+}
+
+/** The folder in /proc of one process for each mount namespace, and root in it, that is not this one's. */
+async function processWithEachView(): Promise<string[]> {
+  const found = new Map<string, string>();
+  const viewOf = async (process: string) =>
+    [await ofProcess(readlink(`${process}/ns/mnt`)), await ofProcess(readlink(`${process}/root`))].join(" ");
+  const own = await viewOf("/proc/self");
+  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
+    const view = await viewOf(`/proc/${pid}`);
+    if (view !== own && !found.has(view)) found.set(view, `/proc/${pid}`);
+  }
+  return [...found.values()];
+}
+
+/** `undefined` if the process has ended, or is not shown to this one. */
+function ofProcess(reading: Promise<string>): Promise<string | undefined> {
+  return reading.catch((error: NodeJS.ErrnoException) => {
+    if (["ENOENT", "ESRCH", "EACCES", "EINVAL"].includes(error.code ?? "")) return undefined;
+    throw error;
+  });
+}
