@@ -72,6 +72,18 @@ export class DrillNotPassedError extends CausewayError {
   }
 }
 
+/** A check on a target host came to no end. */
+export class CheckNotCompletedError extends CausewayError {
+  override readonly name = "CheckNotCompletedError";
+  readonly retryable = false;
+  readonly hint: string;
+
+  constructor(message: string, hint: string) {
+    super(message);
+    this.hint = hint;
+  }
+}
+
 /** The target host did not do what was asked of a machine. */
 export class MachineActionFailedError extends CausewayError {
   override readonly name = "MachineActionFailedError";

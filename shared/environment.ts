@@ -46,6 +46,7 @@ export const environments = {
   "api/recovery-points": z.object(table),
   "api/prune": z.object({ ...table, BUCKET_NAME: Name }),
   "api/collections": z.object({ ...table, COLLECT_GARBAGE_WORKFLOW_ARN: Arn }),
+  "api/checks": z.object({ ...table, CHECK_REPOSITORIES_WORKFLOW_ARN: Arn }),
   "api/data-access": z.object({ ...table, BUCKET_NAME: Name, KMS_KEY_ARN: Arn, DATA_ACCESS_ROLE_ARN: Arn }),
   "api/plans": z.object({ ...protecting, ...alarming, BUCKET_NAME: Name }),
   "api/audit": z.object(table),

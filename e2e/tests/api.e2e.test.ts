@@ -64,9 +64,7 @@ const bodies: Partial<Record<OperationId, Record<string, unknown>>> = {
     targetId: "agt_nobody",
     format: "raw",
     bootCheck: true,
-    disks: ["vda"],
-    allBlocks: true,
-    bandwidthLimitBytesPerSecond: 1,
+    ...{ disks: ["vda"], allBlocks: true, bandwidthLimitBytesPerSecond: 1 },
     bootTimeoutSeconds: 60,
     bootExpect: "ready",
   },
@@ -87,6 +85,7 @@ const bodies: Partial<Record<OperationId, Record<string, unknown>>> = {
   editPlan: { intervalSeconds: 7200, timeZone: "UTC", allBlocks: false },
   pruneSource: { planId: "plan_1", dryRun: true },
   startCollection: { dryRun: true },
+  startCheck: { whole: true },
   setWebhook: { url: "https://notices.invalid/causeway", secret: "s".repeat(32), allowPrivate: true },
 };
 

@@ -2,12 +2,14 @@
  * Prune, collect-garbage and `repo check` on a real control plane, beside a capture that is uploading: the
  * capture's point is complete, and everything that is kept restores to the bytes of its time.
  */
-import { copyFile } from "node:fs/promises";
+import { globSync } from "node:fs";
+import { copyFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { CheckReport } from "#agent/repository/check.ts";
 import type { Run } from "#shared/protocol/protection.ts";
-import type { Collection } from "#shared/protocol/resources.ts";
+import type { Check } from "#shared/protocol/repository-check.ts";
+import type { Collection, RecoveryPoint } from "#shared/protocol/resources.ts";
 import { firstDifference } from "../site/compare.ts";
 import { writeTestDisk } from "../testing/disk-content.ts";
 import { Site } from "../testing/site.ts";
@@ -16,7 +18,7 @@ import { until } from "../testing/until.ts";
 const MiB = 1024 * 1024;
 const DISK_BYTES = 24 * MiB;
 /** So slow that what runs beside a capture ends before it. */
-const SLOW = { bandwidthLimitBytesPerSecond: MiB };
+const SLOW = { bandwidthLimitBytesPerSecond: MiB / 2 };
 
 let site: Site;
 let planId: string;
@@ -63,8 +65,8 @@ test("a first capture is uploading while a collection and a check run, and neith
   const { results } = await collected();
   expect(results).toMatchObject([{ sourceId: site.sourceId, points: 0, packs: 0 }]);
   expect(results[0]?.problem).toBeUndefined();
-  expect(await check()).toMatchObject({ ok: true, points: 0 });
   expect((await lastRun())?.state).toBe("running");
+  expect(await check()).toMatchObject({ ok: true });
   const run = await completed();
   expect(await differenceOf(run, site.diskPath("vda"))).toBeUndefined();
 });
@@ -82,8 +84,8 @@ test("a capture that builds on a point is uploading while prune, a collection an
   const { results } = await collected();
   expect(results).toMatchObject([{ living: 1, points: 0, packs: 0 }]);
   expect(results[0]?.problem).toBeUndefined();
-  expect(await check()).toMatchObject({ ok: true });
   expect((await lastRun())?.state).toBe("running");
+  expect(await check()).toMatchObject({ ok: true });
   const second = await completed();
   const pruned = await site.api.pruneSource({ parameters: { id: site.sourceId }, body: { retention } });
   expect(pruned.points.filter(({ keptBy }) => keptBy.length === 0).map(({ id }) => id)).toEqual([
@@ -93,4 +95,44 @@ test("a capture that builds on a point is uploading while prune, a collection an
   expect(await differenceOf(first, before)).toBeUndefined();
   expect(await differenceOf(second, site.diskPath("vda"))).toBeUndefined();
   expect(await check()).toMatchObject({ ok: true, points: 2 });
+});
+
+async function checkedOnTarget(whole: boolean): Promise<Check> {
+  const { id } = await site.api.startCheck({ parameters: { id: site.sourceId }, body: { whole } });
+  return until("the check to end", async () => {
+    const found = await site.api.getCheck({ parameters: { id } });
+    return found.endedAt === undefined ? undefined : found;
+  });
+}
+const verdicts = async () => {
+  const { items } = (await site.installation.json(["points", site.sourceId])) as { items: RecoveryPoint[] };
+  return items.map(({ checked }) => `${checked?.verdict} ${checked?.method}`);
+};
+const alarms = async () =>
+  (await site.api.listAlarms({})).items.map(({ kind, state, subject }) => `${kind} ${state} ${subject}`);
+
+test("a target host checks beside a capture; damage shows at the points and raises an alarm until it is repaired", async () => {
+  await writeTestDisk(site.diskPath("vda"), DISK_BYTES, "third");
+  const stored = site.packBytes();
+  await site.api.runPlan({ parameters: { id: planId } });
+  await uploading(stored);
+  const sample = await checkedOnTarget(false);
+  expect(sample).toMatchObject({ state: "completed", whole: false, targetId: site.targetId });
+  expect(sample.result).toMatchObject({ problems: [] });
+  expect(sample.result?.bytesRead).toBeGreaterThan(MiB);
+  expect(await verdicts()).toContain("sound sample");
+  await completed();
+
+  const [pack = ""] = globSync(join(site.dir, "cloud/s3/buckets/*/sources/*/packs/*"));
+  const sound = await readFile(pack);
+  await writeFile(pack, Buffer.from(sound).fill(0, sound.length >> 1));
+  const whole = await checkedOnTarget(true);
+  expect(whole.result?.problems.join()).toContain(/packs\/[0-9a-f]{64}/.exec(pack)?.[0]);
+  expect(await verdicts()).toContain("damaged whole");
+  expect(await alarms()).toEqual([`repository-damaged open ${site.sourceId}`]);
+
+  await writeFile(pack, sound);
+  expect(await checkedOnTarget(false)).toMatchObject({ whole: true, result: { problems: [] } });
+  expect(new Set(await verdicts())).toEqual(new Set(["sound whole", "undefined undefined"]));
+  expect(await alarms()).toEqual([`repository-damaged cleared ${site.sourceId}`]);
 });

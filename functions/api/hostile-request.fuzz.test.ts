@@ -11,6 +11,7 @@ import { request, type TestRequest, World } from "../testing/world.ts";
 import * as agents from "./agents.ts";
 import * as audit from "./audit.ts";
 import * as bootImages from "./boot-images.ts";
+import * as checks from "./checks.ts";
 import * as conversions from "./conversions.ts";
 import * as dataAccess from "./data-access.ts";
 import * as drills from "./drills.ts";
@@ -35,6 +36,7 @@ const bodies: Partial<Record<OperationId, unknown>> = {
   claimEnrolment: { secret: "s".repeat(43) },
   approveEnrolment: { code: "BCDF-GHJK" },
   startConversion: { type: "hot", sourceId: "agt_source", targetId: "agt_target", disks: ["vda"] },
+  startCheck: { whole: true },
   startDrill: { targetId: "agt_target", bootExpect: "ready" },
   checkPreflight: { type: "hot", targetId: "agt_target", disks: ["vda"] },
   addBootImage: {
@@ -72,6 +74,7 @@ async function start() {
     agents,
     audit,
     "boot-images": bootImages,
+    checks,
     conversions,
     "data-access": dataAccess,
     drills,

@@ -4,9 +4,11 @@ import type { AgentRecord } from "#shared/domain/agent.ts";
 import { aTarget } from "#shared/domain/testing/records.ts";
 import { NewPlan } from "#shared/protocol/protection.ts";
 import { boundedProblems, type RepositoryChecked } from "#shared/protocol/repository-check.ts";
+import * as checks from "../api/checks.ts";
 import { getRecoveryPoint } from "../api/recovery-points.ts";
+import { apiHandler } from "../middleware/api-handler.ts";
 import { beginPlan } from "../protection/begin-plan.ts";
-import { World } from "../testing/world.ts";
+import { request, World } from "../testing/world.ts";
 import * as beginCheck from "./begin-check.ts";
 import * as dispatchCommand from "./dispatch-command.ts";
 import * as endCheck from "./end-check.ts";
@@ -219,6 +221,44 @@ test("a check that is given up cancels its command and says nothing about the po
   expect(await alarm()).toBeUndefined();
   expect(await world.store.checks.get(ownerId)).toMatchObject({ failure: { name: "AgentSilentError" } });
   expect(await world.audited()).toEqual([`causeway repository-check-failed ${ownerId} done`]);
+});
+
+const { handler: _, ...operations } = checks;
+const call = (routeKey: string, id: string, body?: object) => {
+  const handler = apiHandler({ name: "api/checks", build: () => world, operations }, world.runtime);
+  return request(handler, routeKey, { id }, body === undefined ? {} : { body });
+};
+
+test("an operator's check is stored, its workflow continues it, and the API shows what was found", async () => {
+  await addPoints(2);
+  const { status, body } = await call("POST /sources/{id}/checks", SOURCE, { whole: true });
+  expect(status).toBe(202);
+  expect(body).toMatchObject({ sourceId: SOURCE, targetId: "agt_target", whole: true, state: "running" });
+  const id = String(body.id);
+  expect(world.workflow.executions.get(id)?.input).toEqual({ sourceId: SOURCE, whole: true });
+  const { check } = await beginCheck.run(input({ executionName: id }), world);
+  expect(check).toMatchObject({ checkId: id, whole: true });
+  await endCheck.run({ checkId: id, found: found(check?.pointIds ?? []) }, world);
+  const shown = (await call("GET /checks/{id}", id)).body;
+  expect(shown).toMatchObject({ state: "completed", requestedBy: "ada", result: { problems: [] } });
+  expect(await world.audited()).toEqual([
+    `ada repository-check-started ${id} done`,
+    `causeway repository-checked ${id} done`,
+  ]);
+});
+
+test("an operator's check is refused without points, without a target host, and of an unknown source", async () => {
+  const start = (id: string) => call("POST /sources/{id}/checks", id, {});
+  expect((await start(SOURCE)).status).toBe(409);
+  await addPoints(1);
+  await world.store.agents.modify("agt_target", (agent) => ({
+    ...agent,
+    presence: { ...agent.presence, state: "disconnected" },
+  }));
+  expect((await start(SOURCE)).status).toBe(409);
+  expect((await start("agt_target")).status).toBe(404);
+  expect((await call("GET /checks/{id}", "chk_none")).status).toBe(404);
+  expect(world.workflow.executions.size).toBe(0);
 });
 
 test("a long list of problems is cut so that the message fits, and says how many there were", () => {

@@ -302,6 +302,7 @@ const environment = {
   TARGET_ROLE_ALIAS: "target-alias",
   CONVERSION_WORKFLOW_ARN: "arn:aws:states:local-1:000000000000:stateMachine:conversion",
   COLLECT_GARBAGE_WORKFLOW_ARN: "arn:aws:states:local-1:000000000000:stateMachine:collect-garbage",
+  CHECK_REPOSITORIES_WORKFLOW_ARN: "arn:aws:states:local-1:000000000000:stateMachine:check-repositories",
   PROTECTION_WORKFLOW_ARN: "arn:aws:states:local-1:000000000000:stateMachine:protection-run",
   DRILL_WORKFLOW_ARN: "arn:aws:states:local-1:000000000000:stateMachine:drill",
   SCHEDULE_GROUP: "plans",

@@ -69,6 +69,17 @@ export class ApiStack extends Stack {
             onExecutions(this, ["states:DescribeExecution"], ["collect-garbage"]),
           ],
         ),
+        checks: this.#handler(
+          "Checks",
+          "api/checks",
+          { ...table, CHECK_REPOSITORIES_WORKFLOW_ARN: props.workflow.checkRepositories.stateMachineArn },
+          [
+            new PolicyStatement({
+              actions: ["states:StartExecution"],
+              resources: [props.workflow.checkRepositories.stateMachineArn],
+            }),
+          ],
+        ),
         "data-access": this.#dataAccess(),
         audit: this.#handler("Audit", "api/audit", table),
         alarms: this.#alarms(),

@@ -47,6 +47,8 @@ export class WorkflowStack extends Stack {
   readonly conversion: StateMachine;
   /** Deletes what no recovery point needs. */
   readonly collectGarbage: StateMachine;
+  /** Checks what is stored. */
+  readonly checkRepositories: StateMachine;
   /** Runs the protection runs. */
   readonly protectionRun: StateMachine;
   /** Runs the drills. */
@@ -90,8 +92,8 @@ export class WorkflowStack extends Stack {
     this.collectGarbage = machine("collect-garbage");
     // At an hour when little else runs. Checks go first: what they find damaged is still there as a version.
     this.#everyWeek("CollectGarbage", this.collectGarbage, { day: "SUN", input: { dryRun: false } });
-    const checkRepositories = machine("check-repositories");
-    this.#everyWeek("CheckRepositories", checkRepositories, { day: "SAT", input: { whole: false } });
+    this.checkRepositories = machine("check-repositories");
+    this.#everyWeek("CheckRepositories", this.checkRepositories, { day: "SAT", input: { whole: false } });
     this.protectionRun = machine("protection-run", {
       substitutions: { HotCaptureWorkflowArn: captures["hot-capture"].stateMachineArn },
       statements: startExecutions(this, { "hot-capture": captures["hot-capture"] }),
@@ -102,7 +104,7 @@ export class WorkflowStack extends Stack {
     });
     this.agentWorkflows = [
       ...Object.values(captures),
-      ...[makeClone, this.protectionRun, this.drill, checkRepositories],
+      ...[makeClone, this.protectionRun, this.drill, this.checkRepositories],
     ].map(({ stateMachineArn }) => stateMachineArn);
   }
 

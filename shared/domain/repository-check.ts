@@ -3,15 +3,17 @@ import { z } from "zod";
 import { type Failure, WrongStateError } from "../errors.ts";
 import { Failure as FailureSchema, Timestamp } from "../protocol/common.ts";
 import { AgentId, CheckId, PointId } from "../protocol/ids.ts";
-import { MAX_CHECKED_POINTS, RepositoryChecked } from "../protocol/repository-check.ts";
+import {
+  type Check,
+  CheckState,
+  MAX_CHECKED_POINTS,
+  RepositoryChecked,
+} from "../protocol/repository-check.ts";
 import type { RecoveryPoint } from "../protocol/resources.ts";
 import type { AgentRecord } from "./agent.ts";
 import type { NewAlarm } from "./alarm.ts";
 import type { CommandOwner } from "./command-owner.ts";
 import { isFinal, move, type Transitions } from "./transitions.ts";
-
-const CheckState = z.enum(["running", "completed", "failed"]);
-type CheckState = z.infer<typeof CheckState>;
 
 const checkTransitions: Transitions<CheckState> = {
   running: ["completed", "failed"],
@@ -113,6 +115,11 @@ export function damageAlarm(check: CheckRecord, source: Pick<AgentRecord, "name"
     action: `\`causeway repo check ${sourceId}\` names each damaged object and what needs it. Restore the objects' earlier versions, or prune the damaged points once a newer one is sound.`,
     details: { checkId, pointIds: damaged.map(({ pointId }) => pointId).slice(0, 20) },
   };
+}
+
+/** The check as the API shows it. */
+export function checkOf({ pointIds: _, version: _version, ...check }: CheckRecord): Check {
+  return check;
 }
 
 export function checkAsOwner({ id, sourceId, targetId, requestedBy, state }: CheckRecord): CommandOwner {

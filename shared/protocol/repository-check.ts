@@ -1,7 +1,7 @@
 /** Checks of what is stored of a source: of its recovery points in the repository. */
 import { z } from "zod";
-import { Timestamp } from "./common.ts";
-import { CheckId, PointId } from "./ids.ts";
+import { Failure, Timestamp } from "./common.ts";
+import { AgentId, CheckId, PointId } from "./ids.ts";
 
 /** A message has room for the verdicts on as many. */
 export const MAX_CHECKED_POINTS = 512;
@@ -41,3 +41,27 @@ export const PointCheck = z.object({
   at: Timestamp,
 });
 export type PointCheck = z.infer<typeof PointCheck>;
+
+export const NewCheck = z.strictObject({
+  /** Read everything that is stored of the source, not only a sample of some points. */
+  whole: z.boolean().default(false),
+});
+
+export const CheckState = z.enum(["running", "completed", "failed"]);
+export type CheckState = z.infer<typeof CheckState>;
+
+export const Check = z.object({
+  id: CheckId,
+  sourceId: AgentId,
+  /** The target host that checks. */
+  targetId: AgentId,
+  whole: z.boolean(),
+  /** `completed`: it came to its end, whatever it found. */
+  state: CheckState,
+  result: RepositoryChecked.optional(),
+  failure: Failure.optional(),
+  requestedBy: z.string(),
+  createdAt: Timestamp,
+  endedAt: Timestamp.optional(),
+});
+export type Check = z.infer<typeof Check>;

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { Alarm, NewWebhook, Webhook } from "./alarms.ts";
 import { BootImage, BootImageUpload, NewBootImage } from "./boot-image.ts";
+import { checkRoutes } from "./check-routes.ts";
 import { AgentRole } from "./common.ts";
 import { drillRoutes } from "./drill-routes.ts";
 import {
@@ -45,6 +46,7 @@ export { Page, type Route, type RouteAuth } from "./route.ts";
 export const routes = {
   ...protectionRoutes,
   ...drillRoutes,
+  ...checkRoutes,
   ...machineRoutes,
   createEnrolmentToken: {
     method: "POST",
