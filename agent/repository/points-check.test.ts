@@ -17,10 +17,13 @@ const PACKS = `sources/${SOURCE}/packs/`;
 const sound = new MemoryStore();
 let second: Point;
 
-/** Two points of a disk with two leaves, which a sample of eight leaves reads with all its units. */
+/**
+ * Two points of a disk with two leaves. Most of the first is zeros, so that a sample of eight units of each
+ * leaf has all of them, however full they are.
+ */
 beforeAll(async () => {
   await obtainDataKey(sound, new SealedKeys(randomBytes(32)), SOURCE);
-  const content = testContent(18 * MIB, 7);
+  const content = Buffer.from(testContent(18 * MIB, 7)).fill(0, 4 * MIB, 16 * MIB);
   const first = await capturePoint(sound, "rp_1", { sda: content });
   second = await capturePoint(sound, "rp_2", { sda: Buffer.from(content).fill(9, 17 * MIB) }, first);
 });
