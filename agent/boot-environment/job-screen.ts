@@ -70,12 +70,11 @@ export class JobScreen {
   }
 
   #show(disk: string, progress: Progress): void {
-    const { say, now } = this.#deps;
-    const nowMs = now().getTime();
-    if (nowMs - this.#shownMs < SHOW_EVERY_MS) return;
-    this.#shownMs = nowMs;
+    const now = this.#deps.now();
+    if (now.getTime() - this.#shownMs < SHOW_EVERY_MS) return;
+    this.#shownMs = now.getTime();
     const others = [...this.#left].filter(([name]) => name !== disk).reduce((sum, [, size]) => sum + size, 0);
-    say(copyingLine(progress, { disk, othersBytes: others, now: now() }));
+    this.#deps.say(copyingLine(progress, { disk, othersBytes: others, now }));
   }
 }
 

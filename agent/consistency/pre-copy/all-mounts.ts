@@ -1,6 +1,7 @@
-import { readdir, readFile, readlink } from "node:fs/promises";
+import { readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { type Mount, parseMountInfo } from "../../machine/mounts.ts";
+import { ofProcess, processFolders } from "./processes.ts";
 
 /**
  * The mounts of this machine: those that this process sees, and of devices that it has not mounted, those
@@ -26,17 +27,9 @@ async function processWithEachView(): Promise<string[]> {
   const viewOf = async (process: string) =>
     [await ofProcess(readlink(`${process}/ns/mnt`)), await ofProcess(readlink(`${process}/root`))].join(" ");
   const own = await viewOf("/proc/self");
-  for (const pid of (await readdir("/proc")).filter((name) => /^\d+$/.test(name))) {
-    const view = await viewOf(`/proc/${pid}`);
-    if (view !== own && !found.has(view)) found.set(view, `/proc/${pid}`);
+  for (const process of await processFolders()) {
+    const view = await viewOf(process);
+    if (view !== own && !found.has(view)) found.set(view, process);
   }
   return [...found.values()];
-}
-
-/** `undefined` if the process has ended, or is not shown to this one. */
-function ofProcess(reading: Promise<string>): Promise<string | undefined> {
-  return reading.catch((error: NodeJS.ErrnoException) => {
-    if (["ENOENT", "ESRCH", "EACCES", "EINVAL"].includes(error.code ?? "")) return undefined;
-    throw error;
-  });
 }

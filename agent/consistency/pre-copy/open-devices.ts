@@ -1,6 +1,7 @@
 import { readdir, readFile, readlink, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { deviceNumber } from "./device-tree.ts";
+import { ofProcess, processFolders } from "./processes.ts";
 import type { OpenDevice } from "./raw-volumes.ts";
 
 /** The flags of `open` that allow writing: `O_WRONLY` and `O_RDWR`. */
@@ -13,27 +14,26 @@ const WRITING = 0o3;
  */
 export async function readOpenDevices(): Promise<OpenDevice[]> {
   const found = new Map<string, OpenDevice>();
-  for (const pid of await readdir("/proc")) {
-    if (!/^\d+$/.test(pid) || pid === String(process.pid)) continue;
-    for (const device of await devicesOf(join("/proc", pid))) {
+  for (const folder of await processFolders()) {
+    if (folder === `/proc/${process.pid}`) continue;
+    for (const device of await devicesOf(folder)) {
       if (found.has(device) || (await isMadeInto(device))) continue;
-      const program = (await readFile(join("/proc", pid, "comm"), "utf8").catch(gone)) ?? "a program";
+      const program = (await ofProcess(readFile(join(folder, "comm"), "utf8"))) ?? "a program";
       found.set(device, { device, program: program.trim() });
     }
   }
   return [...found.values()];
 }
 
-/** A process may end at any time. */
 async function devicesOf(process: string): Promise<string[]> {
   const devices: string[] = [];
-  for (const file of (await readdir(join(process, "fd")).catch(gone)) ?? []) {
+  for (const file of (await ofProcess(readdir(join(process, "fd")))) ?? []) {
     const path = join(process, "fd", file);
-    const target = await readlink(path).catch(gone);
+    const target = await ofProcess(readlink(path));
     if (!target?.startsWith("/dev/")) continue;
-    const stats = await stat(path).catch(gone);
+    const stats = await ofProcess(stat(path));
     if (!stats?.isBlockDevice()) continue;
-    const about = await readFile(join(process, "fdinfo", file), "utf8").catch(gone);
+    const about = await ofProcess(readFile(join(process, "fdinfo", file), "utf8"));
     const flags = Number.parseInt(/^flags:\s+([0-7]+)$/m.exec(about ?? "")?.[1] ?? "0", 8);
     if ((flags & WRITING) !== 0) devices.push(deviceNumber(stats.rdev));
   }
@@ -49,13 +49,7 @@ async function isMadeInto(device: string): Promise<boolean> {
   return false;
 }
 
-const NOT_SHOWN: readonly (string | undefined)[] = ["ENOENT", "ENOTDIR", "ESRCH", "EACCES"];
-
-/**
- * What belongs to a process that has ended, or to a file that it has closed, does not exist any more. The
- * kernel shows root every process's files, but not those of a process outside a container that this agent
- * runs in.
- */
+/** The device was removed just now, or the entry is none of a partition. */
 function gone(error: NodeJS.ErrnoException): undefined {
-  if (!NOT_SHOWN.includes(error.code)) throw error;
+  if (!["ENOENT", "ENOTDIR"].includes(error.code ?? "")) throw error;
 }

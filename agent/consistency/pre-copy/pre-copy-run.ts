@@ -45,6 +45,11 @@ export interface FreezeLimits {
 /** Too much changed: a moment later it may be less. `fstrim` marks all free space as changed. */
 const BURSTS: readonly FreezeOutcome[] = ["time-limit", "byte-limit"];
 
+interface Unfrozen {
+  raw: readonly RawVolume[];
+  hidden: readonly HiddenVolume[];
+}
+
 /** The readings that follow the first one, until all disks have one instant. */
 export class PreCopyRun {
   readonly #disks: readonly LiveDisk[];
@@ -200,8 +205,7 @@ export class PreCopyRun {
   }
 
   async #end({ readAgain }: Settling, read: FrozenRead, volumes: readonly VolumeToFreeze[]): Promise<void> {
-    const raw = await this.#rawVolumes();
-    const hidden = await this.#hiddenVolumes(volumes);
+    const unfrozen = await this.#unfrozen(volumes);
     for (const disk of this.#tracked()) {
       const frozen = read.frames.filter((frame) => frame.disk === disk.path);
       await this.#store(readAgain, disk, frozen);
@@ -216,7 +220,7 @@ export class PreCopyRun {
       const failure = this.#failures.get(disk.name);
       disk.settle(
         failure === undefined
-          ? { volumes: settled(disk, read, { volumes, raw, hidden }), isPrepared }
+          ? { volumes: settled(disk, read, { volumes, ...unfrozen }), isPrepared }
           : { failure },
       );
     }
@@ -241,20 +245,14 @@ export class PreCopyRun {
     );
   }
 
-  async #hiddenVolumes(volumes: readonly VolumeToFreeze[]): Promise<HiddenVolume[]> {
-    return findHiddenVolumes(
-      await readDeviceTree(),
-      this.#tracked().map(({ device }) => device),
-      volumes,
-    );
-  }
-
-  async #rawVolumes(): Promise<RawVolume[]> {
-    return findRawVolumes(
-      await readDeviceTree(),
-      this.#tracked().map(({ device }) => device),
-      await readOpenDevices(),
-    );
+  /** What of these disks the freeze of `volumes` did not stop. */
+  async #unfrozen(volumes: readonly VolumeToFreeze[]): Promise<Unfrozen> {
+    const [tree, open] = [await readDeviceTree(), await readOpenDevices()];
+    const devices = this.#tracked().map(({ device }) => device);
+    return {
+      raw: await findRawVolumes(tree, devices, open),
+      hidden: await findHiddenVolumes(tree, devices, volumes),
+    };
   }
 
   async #readAgain(readAgain: Settling["readAgain"], disk: LiveDisk, changes: BlockSet): Promise<void> {
@@ -298,15 +296,7 @@ function missedBlocks(found: FirstReading | undefined, changed: readonly BlockSe
 function settled(
   { device, leftOut }: LiveDisk,
   { mounts }: FrozenRead,
-  {
-    volumes,
-    raw,
-    hidden,
-  }: {
-    volumes: readonly VolumeToFreeze[];
-    raw: readonly RawVolume[];
-    hidden: readonly HiddenVolume[];
-  },
+  { volumes, raw, hidden }: { volumes: readonly VolumeToFreeze[] } & Unfrozen,
 ): SettledVolume[] {
   const own = volumes.filter(({ disks }) => disks.includes(device));
   const frozen = own.map(({ name, type, mountPoint }): SettledVolume => {
