@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { Progress } from "#shared/protocol/common.ts";
+import { executionContext } from "../commands/testing/execution-context.ts";
 import { copyingLine, JobScreen } from "./job-screen.ts";
 
 const GIB = 2 ** 30;
@@ -73,10 +74,7 @@ test("a capture is shown every ten seconds, and reports to the control plane as 
       return { disk: { name: disk } } as never;
     },
   });
-  const context = {
-    ...{ commandId: "cmd_1", requestedBy: "ada", signal: new AbortController().signal },
-    ...{ progress: (progress: Progress) => void reported.push(progress), retract: async () => {} },
-  };
+  const context = executionContext({ progress: (progress) => void reported.push(progress) });
   await capture?.({ ...input, disk: "sda" }, context);
   expect(reported).toHaveLength(25);
   expect(lines).toHaveLength(4);
@@ -97,10 +95,6 @@ test("a capture that fails fails as before, and the screen does not call the dis
   const { "capture-disk": capture } = screen.showing({
     "capture-disk": () => Promise.reject(new Error("no answer")),
   });
-  const context = {
-    ...{ commandId: "cmd_1", requestedBy: "ada", signal: new AbortController().signal },
-    ...{ progress: () => {}, retract: async () => {} },
-  };
-  await expect(capture?.({ ...input, disk: "sda" }, context)).rejects.toThrow("no answer");
+  await expect(capture?.({ ...input, disk: "sda" }, executionContext())).rejects.toThrow("no answer");
   expect(lines).toEqual(["Copying the disk sda."]);
 });

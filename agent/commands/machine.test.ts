@@ -10,14 +10,9 @@ import { printingDisk } from "../hypervisor/testing/tiny-guest.ts";
 import { AgentRecords, recordKeyOf } from "./agent-records.ts";
 import { ConversionImages, WrittenImages } from "./conversion-images.ts";
 import { MachineRecord, machineExecutors } from "./machine.ts";
+import { executionContext } from "./testing/execution-context.ts";
 
-const context = {
-  commandId: "c1",
-  requestedBy: "ada",
-  signal: new AbortController().signal,
-  progress: () => {},
-  retract: async () => {},
-};
+const context = executionContext();
 const disk = { name: "sda", sizeBytes: 2 ** 20 };
 let dir: string;
 

@@ -24,6 +24,7 @@ import { MemoryStore } from "../store/testing/memory-store.ts";
 import type { CaptureDeps } from "./captures.ts";
 import { takeRecoveryPointExecutor } from "./take-recovery-point.ts";
 import { fitDisks } from "./taken-disk.ts";
+import { executionContext } from "./testing/execution-context.ts";
 
 const MIB = 1024 * 1024;
 const folder = await mkdtemp(join(tmpdir(), "take-"));
@@ -107,13 +108,7 @@ function take(pointId: string, more: { disks?: string[]; signal?: AbortSignal; o
   const { disks: names = ["sda", "sdb"], signal = new AbortController().signal, ownerId = "run_1" } = more;
   return takeRecoveryPointExecutor(deps)(
     { ownerId, pointId, disks: names, allBlocks: false, allowInconsistent: true },
-    {
-      commandId: "c",
-      requestedBy: "ada",
-      signal,
-      progress: (progress) => reports.push(progress),
-      retract: async () => undefined,
-    },
+    executionContext({ signal, progress: (progress) => reports.push(progress) }),
   );
 }
 

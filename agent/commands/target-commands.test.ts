@@ -29,17 +29,12 @@ import { bootCheckExecutor } from "./boot-check.ts";
 import { ConversionImages, WrittenImages } from "./conversion-images.ts";
 import { materialiseExecutor } from "./materialise.ts";
 import { releaseExecutor } from "./release.ts";
+import { executionContext } from "./testing/execution-context.ts";
 import { verifyExecutor } from "./verify.ts";
 
 const MIB = 2 ** 20;
 const content = testContent(MIB + 512, 5);
-const context = {
-  commandId: "c1",
-  requestedBy: "ada",
-  signal: new AbortController().signal,
-  progress: () => {},
-  retract: async () => {},
-};
+const context = executionContext();
 const ids = { ownerId: "cnv_1", sourceId: "agt_1", pointId: "rp_1" };
 let dir: string;
 const source = { sourceId: "agt_1", dataKey: Buffer.alloc(32, 7) };

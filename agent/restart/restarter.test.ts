@@ -1,18 +1,13 @@
 import { expect, test, vi } from "vitest";
 import { ArmedStateChangedError } from "#shared/errors.ts";
+import { executionContext } from "../commands/testing/execution-context.ts";
 import type { ProgramOutput } from "../machine/machine.ts";
 import { RecordedMachine } from "../machine/testing/recorded-machine.ts";
 import { restartMachine } from "./restart-machine.ts";
 import { allowOnlyToOriginal } from "./restart-rules.ts";
 import { Restarter, type RestarterOptions } from "./restarter.ts";
 
-const context = {
-  commandId: "c1",
-  requestedBy: "ada",
-  signal: new AbortController().signal,
-  progress: () => {},
-  retract: async () => {},
-};
+const context = executionContext({ commandId: "c1" });
 
 function world(restartAfterMs: number, refusal: RestarterOptions["refusal"] = async () => undefined) {
   const events: string[] = [];

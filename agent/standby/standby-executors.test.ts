@@ -3,18 +3,13 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { AgentRecords } from "../commands/agent-records.ts";
 import { ConversionImages, WrittenImages } from "../commands/conversion-images.ts";
+import { executionContext } from "../commands/testing/execution-context.ts";
 import { verifyExecutor } from "../commands/verify.ts";
 import { standbyExecutors } from "./standby-executors.ts";
 import { difference, noise, PLAN, SOURCE, StandbyWorld } from "./testing/standby-world.ts";
 
 const MIB = 2 ** 20;
-const context = {
-  commandId: "c1",
-  requestedBy: "ada",
-  signal: new AbortController().signal,
-  progress: () => {},
-  retract: async () => {},
-};
+const context = executionContext();
 const owner = { ownerId: "run_1", planId: PLAN, sourceId: SOURCE };
 const target = { ownerId: "cnv_1", planId: PLAN, sourceId: SOURCE };
 let world: StandbyWorld;

@@ -6,6 +6,7 @@ import { expect } from "vitest";
 import type { TakenPoint } from "#shared/protocol/taken-point.ts";
 import type { CaptureDeps } from "../../commands/captures.ts";
 import { takeRecoveryPointExecutor } from "../../commands/take-recovery-point.ts";
+import { executionContext } from "../../commands/testing/execution-context.ts";
 import { Random } from "../../filesystems/testing/layouts/random.ts";
 import { tool } from "../../filesystems/testing/test-image.ts";
 import type { HookDeps } from "../../hooks/hooks.ts";
@@ -123,7 +124,7 @@ export class LiveMachine implements AsyncDisposable {
     const { signal = new AbortController().signal, allowInconsistent = false } = more;
     return takeRecoveryPointExecutor(this.deps)(
       { ownerId: "run_1", pointId, disks: ["sda"], allBlocks: false, allowInconsistent },
-      { commandId: "c", requestedBy: "ada", signal, progress: () => {}, retract: async () => undefined },
+      executionContext({ signal }),
     );
   }
 

@@ -14,6 +14,7 @@ import { createTestImage } from "../../boot-loaders/testing/boot-image.ts";
 import { createFakeMachine, type FakeMachineOptions } from "../../boot-loaders/testing/fake-machine.ts";
 import { installGrub } from "../../boot-loaders/testing/grub-installation.ts";
 import { recordKeyOf } from "../../commands/agent-records.ts";
+import { executionContext } from "../../commands/testing/execution-context.ts";
 import { EFI_VARIABLES } from "../../machine/system.ts";
 import { MemoryStore } from "../../store/testing/memory-store.ts";
 import { BootImageCache } from "../boot-image-cache.ts";
@@ -22,13 +23,7 @@ import { ImageTrust } from "../image-trust.ts";
 import { SavedStates } from "../saved-states.ts";
 import { storeImage } from "./stored-image.ts";
 
-const context = {
-  commandId: "cmd_1",
-  requestedBy: "ada",
-  signal: new AbortController().signal,
-  progress: () => {},
-  retract: async () => {},
-};
+const context = executionContext();
 export const conversionId = "cnv_1";
 const enrolment = {
   agentId: "agt_1",
