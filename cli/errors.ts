@@ -33,9 +33,8 @@ export class UsageError extends CausewayError {
   }
 }
 
-/** Refused because of the current state of files or the repository. */
-export class RefusedError extends CausewayError {
-  override readonly name = "RefusedError";
+/** An error whose remedy depends on what happened. */
+abstract class ErrorWithHint extends CausewayError {
   readonly retryable = false;
   readonly hint: string;
 
@@ -45,55 +44,36 @@ export class RefusedError extends CausewayError {
   }
 }
 
+/** Refused because of the current state of files or the repository. */
+export class RefusedError extends ErrorWithHint {
+  override readonly name = "RefusedError";
+}
+
 /** A conversion that `--wait` waited for did not complete. */
-export class ConversionNotCompletedError extends CausewayError {
+export class ConversionNotCompletedError extends ErrorWithHint {
   override readonly name = "ConversionNotCompletedError";
-  readonly retryable = false;
-  readonly hint: string;
   /** The failure's own name, such as `PreflightFailedError`. */
   readonly failureName: string;
 
   constructor(message: string, hint: string, failureName: string) {
-    super(message);
-    this.hint = hint;
+    super(message, hint);
     this.failureName = failureName;
   }
 }
 
 /** A drill that `--wait` waited for failed, or did not see its clone boot. */
-export class DrillNotPassedError extends CausewayError {
+export class DrillNotPassedError extends ErrorWithHint {
   override readonly name = "DrillNotPassedError";
-  readonly retryable = false;
-  readonly hint: string;
-
-  constructor(message: string, hint: string) {
-    super(message);
-    this.hint = hint;
-  }
 }
 
 /** A check on a target host came to no end. */
-export class CheckNotCompletedError extends CausewayError {
+export class CheckNotCompletedError extends ErrorWithHint {
   override readonly name = "CheckNotCompletedError";
-  readonly retryable = false;
-  readonly hint: string;
-
-  constructor(message: string, hint: string) {
-    super(message);
-    this.hint = hint;
-  }
 }
 
 /** The target host did not do what was asked of a machine. */
-export class MachineActionFailedError extends CausewayError {
+export class MachineActionFailedError extends ErrorWithHint {
   override readonly name = "MachineActionFailedError";
-  readonly retryable = false;
-  readonly hint: string;
-
-  constructor(message: string, hint: string) {
-    super(message);
-    this.hint = hint;
-  }
 }
 
 /** A protection run that was asked for did not begin. */
