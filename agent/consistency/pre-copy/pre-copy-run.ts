@@ -137,19 +137,24 @@ export class PreCopyRun {
   }
 
   async #copyUntilLittleIsLeft({ readAgain }: Settling): Promise<void> {
+    // Finding them looks at every process.
+    const volumes = await this.#volumes();
     let before: number | undefined;
     for (let number = 1; ; number++) {
-      const bytes = await this.#copyWhatChanged(readAgain);
+      const bytes = await this.#copyWhatChanged(readAgain, volumes);
       if (isTimeToFreeze({ number, bytes, before })) return;
       before = bytes;
     }
   }
 
   /** One pass over all disks. Returns how many bytes it read. */
-  async #copyWhatChanged(readAgain: Settling["readAgain"]): Promise<number> {
+  async #copyWhatChanged(
+    readAgain: Settling["readAgain"],
+    volumes: readonly VolumeToFreeze[],
+  ): Promise<number> {
     let bytes = 0;
     // What waits in memory would be written during the freeze, and be read there.
-    await this.#deps.tracker.sync((await this.#volumes()).map(({ mountPoint }) => mountPoint));
+    await this.#deps.tracker.sync(volumes.map(({ mountPoint }) => mountPoint));
     for (const disk of this.#tracked()) {
       const { changed } = await this.#deps.tracker.swap(disk.path);
       bytes += bytesOf(changed);
@@ -176,7 +181,7 @@ export class PreCopyRun {
     const { hooks, pointId } = this.#deps;
     const freeze = async () => {
       // A database that prepares itself writes more than a frozen read can hold.
-      await this.#copyWhatChanged(readAgain);
+      await this.#copyWhatChanged(readAgain, await this.#volumes());
       const volumes = await this.#volumes();
       return { read: await this.#freeze(volumes), volumes };
     };
