@@ -2,6 +2,7 @@
 import type { NewAlarm } from "#shared/domain/alarm.ts";
 import type { DrillRecord } from "#shared/domain/drill.ts";
 import type { PlanRecord } from "#shared/domain/protection/plan.ts";
+import { timestamp } from "../conversion/deps.ts";
 import type { Store } from "../store/store.ts";
 import { type AlarmDeps, clearAlarm, raiseAlarm } from "./raise.ts";
 
@@ -67,13 +68,12 @@ async function raise(
   deps: DrillAlarmDeps,
 ): Promise<void> {
   const source = await deps.store.agents.get(plan.sourceId);
-  const now = new Date(deps.clock.now()).toISOString();
   const alarm: NewAlarm = {
     kind: KIND,
     subject: plan.id,
     sourceId: plan.sourceId,
     sourceName: source.name,
-    since: drill?.judgedAt ?? drill?.endedAt ?? plan.drillDueAt ?? now,
+    since: drill?.judgedAt ?? drill?.endedAt ?? plan.drillDueAt ?? timestamp(deps.clock),
     cause: why,
     action,
     details: {

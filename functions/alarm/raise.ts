@@ -14,6 +14,7 @@ import {
 } from "#shared/domain/alarm.ts";
 import { newId } from "#shared/domain/id.ts";
 import type { Notice } from "#shared/protocol/alarms.ts";
+import { timestamp } from "../conversion/deps.ts";
 import type { AlarmTopic, Clock, Random, Workflow } from "../ports.ts";
 import type { AlarmKey } from "../store/alarms.ts";
 import type { Store } from "../store/store.ts";
@@ -45,7 +46,7 @@ export async function clearAlarm(
   deps: AlarmDeps,
   by = "causeway",
 ): Promise<AlarmRecord | undefined> {
-  const now = new Date(deps.clock.now()).toISOString();
+  const now = timestamp(deps.clock);
   const alarm = await deps.store.alarms.modifyExisting(key, (current) => cleared(current, { now, by }));
   return alarm && sendUnsent(alarm, deps);
 }

@@ -4,6 +4,7 @@ import type { AgentRecord } from "#shared/domain/agent.ts";
 import type { NewAlarm } from "#shared/domain/alarm.ts";
 import { DiskName } from "#shared/protocol/ids.ts";
 import type { TakenDisk } from "#shared/protocol/taken-point.ts";
+import { timestamp } from "../conversion/deps.ts";
 import type { Store } from "../store/store.ts";
 import { type AlarmDeps, clearAlarm, raiseAlarm } from "./raise.ts";
 
@@ -29,7 +30,7 @@ export async function reportTracker(
   const wrong = disks.filter(isWrong);
   if (wrong.length > 0) {
     const source = await deps.store.agents.get(sourceId);
-    await raiseAlarm(trackerWrong({ source, pointId, wrong, nowMs: deps.clock.now() }), deps);
+    await raiseAlarm(trackerWrong({ source, pointId, wrong, since: timestamp(deps.clock) }), deps);
     return;
   }
   const right = new Set(disks.filter(({ mode }) => mode === "tracked").map(({ name }) => name));
@@ -44,9 +45,9 @@ function trackerWrong(given: {
   source: AgentRecord;
   pointId: string;
   wrong: readonly TrackedInPoint[];
-  nowMs: number;
+  since: string;
 }): NewAlarm {
-  const { source, pointId, wrong, nowMs } = given;
+  const { source, pointId, wrong, since } = given;
   const { id, name } = source;
   const found = wrong.map((disk) => `${disk.name} (${blocks(disk.trackerDisagreements)})`).join(", ");
   return {
@@ -54,7 +55,7 @@ function trackerWrong(given: {
     subject: id,
     sourceId: id,
     sourceName: name,
-    since: new Date(nowMs).toISOString(),
+    since,
     cause: `The tracker of ${name} had not noticed changes of ${found}: sampled blocks differed from the recovery point before, although it said that they were the same. What else it missed is unknown, so recovery point ${pointId} is not consistent, and earlier points since the last hash scan of the disk may lack changes, too.`,
     action: `The next run reads and compares all of the disk, which makes its recovery point right: start it with \`causeway plan PLAN run\`, and do not rely on the points before it. If this happens again, report the kernel's version and the kind of disk, and copy ${name} by remote cold clones.`,
     details: { pointId, disks: wrong.map((disk) => disk.name) },
