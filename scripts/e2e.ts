@@ -8,9 +8,9 @@ import { describeRuns, type MachineTest, matching, namePattern, notPassed } from
 
 const USAGE = `usage: npm run test:e2e -- [WORD…] [--again | --report]
 
-Runs the tests whose file and name contain each WORD: machines that restart under emulation, and thousands
-of random disk layouts and of interleavings of the tracker. Each takes minutes. Each outcome
-is recorded with its commit and its seconds in .cache/machine-tests.jsonl.
+Runs the tests whose file and name contain each WORD: machines that restart under emulation, thousands of
+random disk layouts and of interleavings of the tracker, and hundreds of kills. Each takes minutes.
+Each outcome is recorded with its commit and its seconds in .cache/machine-tests.jsonl.
 
   --again   also those that have passed at this commit; without it, an interrupted run continues
   --report  only prints the last recorded run of each test

@@ -17,12 +17,15 @@ export class Load {
     this.#end = once(child, "exit");
   }
 
-  /** Starts some random writes below this folder. */
-  static start(folder: string, random: Random): Load {
+  /**
+   * Starts some random writes below this folder. Without `trims`, none of them discards free space: that
+   * continues under a freeze.
+   */
+  static start(folder: string, random: Random, { trims = true }: { trims?: boolean } = {}): Load {
     const file = join(folder, `file${random.below(FILES)}`);
     if (random.oneIn(12)) return new Load("rm", ["-f", file]);
     if (random.oneIn(14)) return new Load("sync", ["-f", folder]);
-    if (random.oneIn(10)) return new Load("fstrim", [folder]);
+    if (random.oneIn(10) && trims) return new Load("fstrim", [folder]);
     const commands = Array.from({ length: 2 + random.below(6) }, () => ["-c", commandOf(random)]).flat();
     const isDirect = random.oneIn(2);
     return new Load("xfs_io", [

@@ -20,7 +20,8 @@ import type { PointDisk } from "#shared/format/point.ts";
 import { S3PruneMarks } from "../../aws/s3-prune-marks.ts";
 import { S3Repository } from "../../aws/s3-repository.ts";
 import type { DataKeys } from "../../ports.ts";
-import { type Collected, collectSlice } from "../collect.ts";
+import type { Collected } from "../collect.ts";
+import { wholeCollection } from "./whole-collection.ts";
 
 const MIB = 1024 * 1024;
 const DAY_MS = 24 * 3_600_000;
@@ -41,6 +42,19 @@ export function sparseDisk(seed: number, changes: readonly number[] = []): Buffe
   for (let block = 0; block < 600; block += 40) fill(block, seed * 1000 + block + 1);
   for (const [number, block] of changes.entries()) fill(block, seed * 1000 + 777_000 + number);
   return disk;
+}
+
+/** What another process needs to use the repository. */
+export interface RepositoryAccess {
+  endpoint: string;
+  region: string;
+  bucket: string;
+  credentials: { accessKeyId: string; secretAccessKey: string; sessionToken: string };
+  sourceId: string;
+  /** The key that wraps the data key, in hex. */
+  masterKey: string;
+  /** How far the repository's clock is ahead of the machine's. */
+  aheadMs: number;
 }
 
 /** Is moved without firing timers: those of months take minutes, and nothing here waits for one. */
@@ -72,6 +86,7 @@ export class RepositoryWorld implements AsyncDisposable {
   readonly #s3: S3;
   readonly #store: S3Store;
   readonly #folder: string;
+  readonly #access: () => RepositoryAccess;
   /** Since when something holds the source. */
   heldSince: number | undefined;
   #collections = 0;
@@ -94,7 +109,8 @@ export class RepositoryWorld implements AsyncDisposable {
     await s3.provider.provision({ ...resource, properties });
     const rights = { Effect: "Allow" as const, Action: "s3:*", Resource: ["arn:aws:s3:::bucket*"] };
     const role = await cloud.addRole("all", rights);
-    const keys = new SealedKeys(randomBytes(32));
+    const masterKey = randomBytes(32);
+    const keys = new SealedKeys(masterKey);
     const store = new S3Store({
       bucket: "bucket",
       region: cloud.config(cloud.credentials(role)).region,
@@ -103,7 +119,7 @@ export class RepositoryWorld implements AsyncDisposable {
       now: () => clock.now(),
     });
     const dataKey = await obtainDataKey(store, keys, "agt_1");
-    return new RepositoryWorld({ clock, cloud, s3, folder, keys, store, dataKey, role });
+    return new RepositoryWorld({ clock, cloud, s3, folder, keys, masterKey, store, dataKey, role });
   }
 
   private constructor(parts: {
@@ -112,6 +128,7 @@ export class RepositoryWorld implements AsyncDisposable {
     s3: S3;
     folder: string;
     keys: SealedKeys;
+    masterKey: Buffer;
     store: S3Store;
     dataKey: Buffer;
     role: string;
@@ -123,7 +140,12 @@ export class RepositoryWorld implements AsyncDisposable {
     this.#s3 = parts.s3;
     this.#folder = parts.folder;
     this.#keys = parts.keys;
-    const { cloud, role } = parts;
+    const { cloud, role, masterKey } = parts;
+    this.#access = () => ({
+      ...cloud.config(cloud.credentials(role)),
+      ...{ bucket: "bucket", sourceId: this.sourceId, masterKey: masterKey.toString("hex") },
+      aheadMs: this.clock.now() - Date.now(),
+    });
     this.#client = new S3Client({
       ...cloud.config(cloud.credentials(role)),
       // The clock jumps by days, so each request gets a session of its own.
@@ -148,6 +170,11 @@ export class RepositoryWorld implements AsyncDisposable {
   }
 
   readonly keys: DataKeys = { unwrap: (wrapped, context) => this.#keys.decrypt(wrapped, context) };
+
+  /** Good until the clock is moved. */
+  access(): RepositoryAccess {
+    return this.#access();
+  }
 
   /** Reads the disk as a capture does, and returns how to commit the point later. */
   async capture(
@@ -206,20 +233,19 @@ export class RepositoryWorld implements AsyncDisposable {
   /** One whole collection; `stop` ends each of its slices, which by default is never. */
   async collect(options: { dryRun?: boolean; stop?: () => boolean } = {}): Promise<Collected> {
     this.#collections += 1;
-    const slice = { collectionId: `col_${this.#collections}`, sourceId: this.sourceId };
-    for (let number = 0; number < 1000; number++) {
-      const collected = await collectSlice(
-        { ...slice, number, dryRun: options.dryRun ?? false },
-        {
-          objects: this.objects,
-          keys: this.keys,
-          heldSince: async () => this.heldSince,
-          stop: options.stop ?? (() => false),
-        },
-      );
-      if (collected) return collected;
-    }
-    throw new Error("it never ends");
+    return wholeCollection(
+      {
+        collectionId: `col_${this.#collections}`,
+        sourceId: this.sourceId,
+        dryRun: options.dryRun ?? false,
+      },
+      {
+        objects: this.objects,
+        keys: this.keys,
+        heldSince: async () => this.heldSince,
+        stop: options.stop ?? (() => false),
+      },
+    );
   }
 
   /** The keys below the source's prefix. */
