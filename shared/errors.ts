@@ -10,6 +10,7 @@ export * from "./errors/boot-loader.ts";
 export * from "./errors/causeway-error.ts";
 export * from "./errors/disks.ts";
 export * from "./errors/failure.ts";
+export * from "./errors/lease.ts";
 export * from "./errors/machine.ts";
 export * from "./errors/message.ts";
 export * from "./errors/request.ts";

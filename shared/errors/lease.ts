@@ -1,0 +1,13 @@
+/** Why a machine may not run in place of its source. */
+import { CausewayError } from "./causeway-error.ts";
+
+/** The lease of this term can no longer be renewed: the machine must stay paused until it is switched off. */
+export class LeaseEndedError extends CausewayError {
+  override readonly name = "LeaseEndedError";
+  readonly retryable = false;
+  readonly hint = "Nothing to do: the source has the right to run, or gets it. Start over to move it again.";
+
+  constructor(sourceId: string, term: number) {
+    super(`lease ${term} of source ${sourceId} has ended`);
+  }
+}
