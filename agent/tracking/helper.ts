@@ -130,7 +130,11 @@ function onlyStatus({ disks }: HelperOutput): DiskStatus {
 
 /** What the program wrote. How it ended does not matter: what it wrote says whether it is whole. */
 async function outputOf(program: string, args: readonly string[]): Promise<Buffer> {
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "ignore"] });
+  const child = spawn(program, args, {
+    stdio: ["ignore", "pipe", "ignore"],
+    // A helper that waits for the lock must not change marks after its agent was killed.
+    env: { ...process.env, CAUSEWAY_TRACKER_PARENT: String(process.pid) },
+  });
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const chunks: Buffer[] = [];
   child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));

@@ -13,6 +13,7 @@
 #include "kernel.h"
 #include "options.h"
 #include "output.h"
+#include "parent.h"
 #include "status.h"
 
 static void open_state(struct pins *pins, const struct options *options)
@@ -212,6 +213,7 @@ int main(int count, char **arguments)
 
 	if (count < 2)
 		fail("usage", "causeway-tracker COMMAND [--OPTION VALUE]…");
+	end_with_parent();
 	parse_options(count - 2, arguments + 2, &options);
 	for (unsigned i = 0; i < sizeof commands / sizeof *commands; i++)
 		if (!strcmp(arguments[1], commands[i].name)) {
