@@ -86,6 +86,19 @@ describe.skipIf(reason !== undefined)(`a disk in use and hooks ${reason ? `(${re
     await expect(readPoint(await machine.deps.repository(), "rp_1")).rejects.toThrow();
   });
 
+  test("a run that is cancelled in the pause before a further freeze ends at once", async () => {
+    await using machine = await start({ freeze: { ms: 60_000, bytes: 1, pausesMs: [600_000] } });
+    await hooks.add("a", { before: "note before", after: "note after" });
+    const stop = new AbortController();
+    const failing = expect(machine.take("rp_1", { signal: stop.signal })).rejects.toThrow("aborted");
+    while (!(await hooks.noted()).includes("after")) await wait(20);
+    // The freeze is over: what follows is the pause.
+    await wait(500);
+    stop.abort(new Error("cancelled by the operator"));
+    await failing;
+    expect(await hooks.noted()).toEqual(["before", "after"]);
+  }, 60_000);
+
   test("an agent that is killed during the freeze undoes the hooks when it starts again, and is thawed", async () => {
     await using machine = await start();
     await hooks.add("a", { before: "note before", after: "note after" });

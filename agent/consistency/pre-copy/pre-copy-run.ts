@@ -80,7 +80,7 @@ export class PreCopyRun {
 
   /**
    * Reads again what changed, until a frozen read has the rest. If that does not succeed, the last reading
-   * is as good as it gets, and the copies are marked as not consistent.
+   * is as good as it gets, and the copies are marked as not consistent. Rejects if the signal is aborted.
    */
   async settle(settling: Settling): Promise<void> {
     await this.#finishFirst(settling);
@@ -90,7 +90,7 @@ export class PreCopyRun {
       const { read, volumes } = await this.#freezeBetweenHooks(settling);
       if (read.outcome === "converged") return this.#end(settling, read, volumes);
       failure = wordsOf(read);
-      if (BURSTS.includes(read.outcome)) await setTimeout(pauseMs);
+      if (BURSTS.includes(read.outcome)) await setTimeout(pauseMs, undefined, { signal: settling.signal });
       await this.#beginAgain(settling);
     }
     for (const disk of this.#disks) {
