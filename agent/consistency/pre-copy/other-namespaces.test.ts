@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { appendFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { tool } from "../../filesystems/testing/test-image.ts";
+import { readPoint } from "../../repository/points.ts";
 import { whyUntestable } from "../../tracking/testing/tracked-disk.ts";
 import { LiveMachine } from "../testing/live-machine.ts";
 
@@ -35,6 +36,26 @@ describe.skipIf(reason !== undefined)(`a file system ${reason ? `(${reason})` : 
       const restored = await machine.restored("rp_1");
       expect(restored.equals(await machine.frozen())).toBe(true);
       expect(await machine.faultsOf(restored)).toBe("");
+    } finally {
+      await end(other);
+    }
+  });
+
+  // As vfat: its driver has no freeze.
+  test("that is mounted only in another mount namespace, and cannot be frozen, is named in a crash consistent point", async () => {
+    await using machine = await LiveMachine.start({ sizeMiB: 16, fileSystem: "none" });
+    const { device, mountPoint } = machine.disk;
+    tool("mkfs.ntfs", "--fast", "--force", "--quiet", device);
+    const inside = `ntfs-3g ${device} ${mountPoint} && date > ${mountPoint}/file && echo && cat && umount ${mountPoint}`;
+    const other = await start("unshare", "--mount", "--propagation", "private", "sh", "-c", inside);
+    try {
+      const { disks } = await machine.take("rp_1");
+      expect(disks).toMatchObject([
+        { consistency: "crash", viewReason: expect.stringContaining("disk (fuseblk) cannot be frozen") },
+      ]);
+      const point = await readPoint(await machine.deps.repository(), "rp_1");
+      expect(point.disks[0]?.volumes).toEqual([{ name: "disk", consistency: "crash" }]);
+      expect((await machine.restored("rp_1")).equals(await machine.frozen())).toBe(true);
     } finally {
       await end(other);
     }
