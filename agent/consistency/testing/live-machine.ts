@@ -16,15 +16,13 @@ import { restoreDisk } from "../../restore/restore.ts";
 import { KeptMaps } from "../../store/kept-maps.ts";
 import { MemoryStore } from "../../store/testing/memory-store.ts";
 import { TrackerHelper } from "../../tracking/helper.ts";
+import { differencesBesidesLateDiscards } from "../../tracking/testing/late-discards.ts";
 import { Load } from "../../tracking/testing/load.ts";
 import { FAULTY_PROGRAM, TrackedDisk, type TrackedDiskOptions } from "../../tracking/testing/tracked-disk.ts";
 import { inconsistentView } from "../inconsistent.ts";
 import { preCopyView } from "../pre-copy/pre-copy.ts";
 import type { FreezeLimits } from "../pre-copy/pre-copy-run.ts";
 import { stillView } from "../still.ts";
-
-/** Of the file systems that these tests make. */
-const BLOCK_BYTES = 4096;
 
 export interface LiveMachineOptions extends TrackedDiskOptions {
   /** What the tracker's program gets for each of its commands, such as `{"attach": "--omit issue"}`. */
@@ -143,26 +141,10 @@ export class LiveMachine implements AsyncDisposable {
     return readFile(join(this.#folder, "frozen"));
   }
 
-  /**
-   * Where a copy differs from the disk as it was when it was frozen last, in blocks of 4 KiB. Of ext4, only
-   * what its own tool does not call free: a discard of free blocks, which a freeze does not stop, may end
-   * between the last read and the copy that the witness makes.
-   */
-  async differingInUse(copy: Buffer): Promise<number[]> {
-    const frozen = await this.frozen();
-    const blocks = Array.from({ length: frozen.length / BLOCK_BYTES }, (_, block) => block);
-    const differing = blocks.filter((block) => {
-      const [start, end] = [block * BLOCK_BYTES, (block + 1) * BLOCK_BYTES];
-      return copy.compare(frozen, start, end, start, end) !== 0;
-    });
-    if (differing.length === 0 || this.#fileSystem !== "ext4") return differing;
-    const listed = tool("dumpe2fs", join(this.#folder, "frozen"));
-    const free = [...listed.matchAll(/^ {2}Free blocks: (.*)$/gm)].flatMap(([, ranges = ""]) =>
-      ranges.split(", ").map((range) => range.split("-").map(Number)),
-    );
-    const isFree = (block: number) =>
-      free.some(([first = 0, last = first]) => block >= first && block <= last);
-    return differing.filter((block) => !isFree(block));
+  /** Where a copy differs from the disk as it was when it was frozen last, besides late discards. */
+  async differing(copy: Buffer): Promise<number[]> {
+    const [image, fileSystem] = [join(this.#folder, "frozen"), this.#fileSystem];
+    return differencesBesidesLateDiscards(copy, { image, fileSystem, content: await this.frozen() });
   }
 
   /** What the file system's own checker says of a disk's content; empty if it finds no fault. */
@@ -217,8 +199,7 @@ export async function requireInstants(
       const { from = "", until = "" } = taken.frozen ?? {};
       expect(Date.parse(until) - Date.parse(from)).toBeGreaterThan(0);
       const restored = await machine.restored(`rp_${number}`);
-      const differing = await machine.differingInUse(restored);
-      expect(differing, `rp_${number} with seed ${seed}`).toEqual([]);
+      expect(await machine.differing(restored), `rp_${number} with seed ${seed}`).toEqual([]);
       expect(await machine.faultsOf(restored)).toBe("");
     }
   });

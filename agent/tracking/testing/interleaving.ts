@@ -34,10 +34,12 @@ export async function differingAfter(disk: TrackedDisk, seed: number): Promise<s
     }
   }
   if (mustBegin) await pass(disk, true);
-  const { read, differing } = await disk.freezeAndCompare();
+  const { read, besidesDiscards } = await disk.freezeAndCompare();
   for (const load of loads) await load.ended();
   if (read.outcome !== "converged") return `seed ${seed}: the frozen read ended with ${read.outcome}`;
-  return differing.length === 0 ? "" : `seed ${seed}: differs at ${differing.slice(0, 10).join(", ")}`;
+  return besidesDiscards.length === 0
+    ? ""
+    : `seed ${seed}: differs at ${besidesDiscards.slice(0, 10).join(", ")}`;
 }
 
 async function pass(disk: TrackedDisk, isFirst: boolean): Promise<void> {

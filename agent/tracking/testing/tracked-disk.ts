@@ -12,6 +12,7 @@ import { allocatePages, PAGE_BYTES } from "../../threads/page-memory.ts";
 import { TrackerHelper } from "../helper.ts";
 import type { FrozenRead, Pass } from "../tracker.ts";
 import { baseOf, distrust, type TrackedBase } from "../validity.ts";
+import { differencesBesidesLateDiscards } from "./late-discards.ts";
 
 export const GRANULE_BYTES = 65_536;
 const folder = join(import.meta.dirname, "../../../.cache/tracker");
@@ -59,6 +60,7 @@ export class TrackedDisk implements AsyncDisposable {
   readonly copy: Buffer;
   readonly #omit: readonly string[];
   readonly #folder: string;
+  readonly #fileSystem: string;
   readonly #source: DiskSource;
   #isReplaced = false;
   readonly #pages: Buffer = Buffer.from(allocatePages(MIB / PAGE_BYTES));
@@ -68,10 +70,12 @@ export class TrackedDisk implements AsyncDisposable {
     device: string;
     folder: string;
     source: DiskSource;
+    fileSystem: string;
     omit: readonly string[];
   }) {
     this.device = options.device;
     this.#folder = options.folder;
+    this.#fileSystem = options.fileSystem;
     this.mountPoint = join(options.folder, "mount");
     this.image = join(options.folder, "disk.raw");
     this.#source = options.source;
@@ -95,7 +99,7 @@ export class TrackedDisk implements AsyncDisposable {
       tool("mount", "-o", options.mountOptions ?? "noatime", device, join(work, "mount"));
     }
     const source = await openDisk(device);
-    const disk = new TrackedDisk({ device, folder: work, source, omit });
+    const disk = new TrackedDisk({ device, folder: work, source, fileSystem, omit });
     await disk.attach();
     return disk;
   }
@@ -142,13 +146,13 @@ export class TrackedDisk implements AsyncDisposable {
 
   /**
    * A frozen read into the copy, with a command after its first round. Returns where the copy and the frozen
-   * disk differ, in bytes.
+   * disk differ, in bytes, and where they do besides late discards.
    */
   async freezeAndCompare({
     during,
   }: {
     during?: string;
-  } = {}): Promise<{ read: FrozenRead; differing: number[] }> {
+  } = {}): Promise<{ read: FrozenRead; differing: number[]; besidesDiscards: number[] }> {
     const witness = join(this.#folder, "witness");
     // The witness is what the disk contains before it is thawed.
     const program = join(this.#folder, "with-witness");
@@ -168,10 +172,16 @@ export class TrackedDisk implements AsyncDisposable {
       limitBytes: this.copy.length + 16 * MIB,
     });
     for (const { offset, bytes } of read.frames) bytes.copy(this.copy, offset);
-    if (read.outcome !== "converged") return { read, differing: [] };
+    if (read.outcome !== "converged") return { read, differing: [], besidesDiscards: [] };
     const status = read.statuses.get(this.device);
     if (status) await this.#commit(status);
-    return { read, differing: differences(await readFile(witness), this.copy) };
+    const [content, fileSystem] = [await readFile(witness), this.#fileSystem];
+    const besidesDiscards = differencesBesidesLateDiscards(this.copy, {
+      image: witness,
+      content,
+      fileSystem,
+    });
+    return { read, differing: differences(content, this.copy), besidesDiscards };
   }
 
   /** Where the copy and the disk differ now, in bytes, by granule. */
