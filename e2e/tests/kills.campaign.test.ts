@@ -21,6 +21,7 @@ describe.skipIf(reason !== undefined)("kills of agent, freeze helper and control
     await using machine = await KilledMachine.start(new Random(first));
     for (let seed = first; seed <= last; seed++)
       expect(await machine.killAndFinish(new Random(seed)), `seed ${seed}`).toBe("");
+    expect(await machine.faultsOfRepository()).toBe("");
     expect(machine.kills).toBeGreaterThan(ROW / 2);
     expect(machine.compared).toBeGreaterThan(ROW / 2);
   });

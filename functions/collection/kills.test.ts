@@ -16,6 +16,7 @@ describe.skipIf(reason !== undefined)(`a machine under load ${reason ? `(${reaso
   test("whatever is killed while a point is taken, each point is the disk of one instant and stays whole", async () => {
     for (let seed = 0; seed < KILLED_POINTS; seed++)
       expect(await machine.killAndFinish(new Random(seed)), `seed ${seed}`).toBe("");
+    expect(await machine.faultsOfRepository()).toBe("");
     expect(machine.kills).toBeGreaterThan(KILLED_POINTS / 2);
     expect(machine.compared).toBeGreaterThan(KILLED_POINTS / 2);
   }, 900_000);
