@@ -16,7 +16,7 @@ describe.skipIf(reason !== undefined)(`a disk in use ${reason ? `(${reason})` : 
     await requireInstants(machine, { seed: 7, points: 3 });
     const { disks } = await readPoint(await machine.deps.repository(), "rp_3");
     expect(disks[0]?.volumes).toEqual([{ name: "disk", consistency: "file-system" }]);
-  }, 120_000);
+  });
 
   test("costs the blocks that a freeze changes, and at most 10 requests, if no program writes", async () => {
     // A map of two levels.
@@ -48,7 +48,7 @@ describe.skipIf(reason !== undefined)(`a disk in use ${reason ? `(${reason})` : 
       });
       expect(await machine.differing(await machine.restored(pointId)), pointId).toEqual([]);
     }
-  }, 60_000);
+  });
 
   test("is said to be as after a power failure if a program writes to it without a file system", async () => {
     await using machine = await LiveMachine.start({ sizeMiB: 16, fileSystem: "none" });
@@ -103,7 +103,7 @@ describe.skipIf(reason !== undefined)(`a disk in use ${reason ? `(${reason})` : 
     expect(disks).toMatchObject([{ view: "pre-copy", consistency: "crash" }]);
     expect((await machine.restored("rp_2")).equals(await machine.frozen())).toBe(true);
     expect(burst.exitCode).toBe(0);
-  }, 60_000);
+  });
 
   test("is marked as not consistent if it never stops changing, and the next copy is right", async () => {
     const freeze = { ms: 10_000, bytes: 65_536, pausesMs: [0] };
@@ -131,7 +131,7 @@ describe.skipIf(reason !== undefined)(`a disk in use ${reason ? `(${reason})` : 
     const { disks } = await machine.take("rp_2");
     expect(disks).toMatchObject([{ mode: "tracked", consistency: "crash" }]);
     expect((await machine.restored("rp_2")).equals(await machine.frozen())).toBe(true);
-  }, 120_000);
+  });
 
   test("is scanned when the last scan is thirty days ago", async () => {
     await using machine = await LiveMachine.start({ sizeMiB: 16 });
