@@ -23,6 +23,8 @@ import { preflight } from "./commands/preflight.ts";
 import { protect } from "./commands/protect.ts";
 import { prune } from "./commands/prune.ts";
 import { receipt } from "./commands/receipt.ts";
+import { recover } from "./commands/recover.ts";
+import { recoveries } from "./commands/recoveries.ts";
 import { repoCheck } from "./commands/repo-check.ts";
 import { restore } from "./commands/restore.ts";
 import { revoke } from "./commands/revoke.ts";
@@ -60,6 +62,8 @@ export const commands: CliCommand[] = [
   points,
   drill,
   drills,
+  recover,
+  recoveries,
   prune,
   collectGarbage,
   restore,

@@ -66,6 +66,11 @@ export class DrillNotPassedError extends ErrorWithHint {
   override readonly name = "DrillNotPassedError";
 }
 
+/** A recovery that `--wait` waited for failed, or was cancelled. */
+export class RecoveryNotCompletedError extends ErrorWithHint {
+  override readonly name = "RecoveryNotCompletedError";
+}
+
 /** A check on a target host came to no end. */
 export class CheckNotCompletedError extends ErrorWithHint {
   override readonly name = "CheckNotCompletedError";

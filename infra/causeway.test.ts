@@ -218,7 +218,7 @@ test("every machine may invoke the functions that its definition calls, and no o
   const template = templates().get("CausewayWorkflow");
   const machines = Object.values(template?.findResources("AWS::StepFunctions::StateMachine") ?? {});
   const policies = Object.entries(template?.findResources("AWS::IAM::Policy") ?? {});
-  expect(machines).toHaveLength(9);
+  expect(machines).toHaveLength(10);
   for (const { Properties } of machines) {
     const role = (Properties.RoleArn["Fn::GetAtt"] as [string])[0];
     const [, policy] = policies.find(([, one]) => JSON.stringify(one).includes(`"Ref":"${role}"`)) ?? [];
@@ -329,6 +329,7 @@ test("only the functions that send commands sign, with a key that does nothing e
   expect(holders("kms:Sign")).toEqual([
     "AbandonConversion",
     "AbandonDrill",
+    "AbandonRecovery",
     "AbandonRun",
     "AgentEvents",
     "Conversions",
@@ -337,6 +338,7 @@ test("only the functions that send commands sign, with a key that does nothing e
     "EndCheck",
     "Machines",
     "Plans",
+    "Recoveries",
     "RunPlan",
     "WatchPlan",
   ]);

@@ -22,7 +22,7 @@ const accepted: Record<string, string> = {
   ...Object.fromEntries(
     workflowNames.map((workflow) => [
       wildcard(ARN("states", `execution:${stateMachineName(workflow)}:*`)),
-      "An execution bears the id of its conversion, protection run or drill, or was started by a schedule.",
+      "An execution bears the id of its conversion, protection run, drill or recovery, or was started by a schedule.",
     ]),
   ),
   [wildcard(ARN("scheduler", `schedule/${PLAN_SCHEDULES}/*`))]: "A schedule bears its plan's id.",

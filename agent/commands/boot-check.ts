@@ -13,7 +13,7 @@ export interface BootCheckDeps extends Pick<TargetDeps, "images"> {
   evidence: Pick<ObjectStore, "put" | "get">;
 }
 
-const STAGE_NOTES = {
+export const STAGE_NOTES = {
   "power-on": "switched on",
   firmware: "firmware started",
   "boot-loader": "boot loader started",

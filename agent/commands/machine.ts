@@ -40,12 +40,12 @@ async function define(
   const keeper = deps.keepers[machine.hypervisor];
   // Before the earlier machine makes way: what this host cannot give leaves everything as it is.
   const definitions = await keeper.draft(machine);
-  if (input.dryRun) return { machine: shown(machine), definitions };
+  if (input.dryRun) return { machine: shownMachine(machine), definitions };
   const before = (await deps.records.read(input.ownerId))?.machine;
   if (before) await makeWay(deps, before, machine);
   await deps.records.write(input.ownerId, { machine });
   await keeper.define(machine);
-  return { machine: shown(machine) };
+  return { machine: shownMachine(machine) };
 }
 
 /** The machine that the command asks for, made of the images that this agent wrote. */
@@ -80,13 +80,22 @@ async function power(
   { ownerId, power: wanted, atOnce }: CommandInput<"power-machine">,
   { signal }: ExecutionContext,
 ): Promise<CommandOutput<"power-machine">> {
-  const machine = (await deps.records.read(ownerId))?.machine;
-  const keeper = machine && deps.keepers[machine.hypervisor];
-  if (!machine || !keeper || (await keeper.power(machine)) === undefined)
-    throw new MachineNotDefinedError(ownerId);
+  const { machine, keeper } = await definedMachine(deps, ownerId);
   if (wanted === "on") await keeper.start(machine);
   else await keeper.stop(machine, { atOnce, signal });
-  return { machine: shown(machine), power: wanted };
+  return { machine: shownMachine(machine), power: wanted };
+}
+
+/** The owner's machine, and what keeps it. Throws `MachineNotDefinedError`. */
+export async function definedMachine(
+  { records, keepers }: MachineDeps,
+  ownerId: string,
+): Promise<{ machine: KeptMachine; keeper: MachineKeeper }> {
+  const machine = (await records.read(ownerId))?.machine;
+  const keeper = machine && keepers[machine.hypervisor];
+  if (!machine || !keeper || (await keeper.power(machine)) === undefined)
+    throw new MachineNotDefinedError(ownerId);
+  return { machine, keeper };
 }
 
 /** The record goes last: a command that was interrupted finds the machine again. */
@@ -101,7 +110,7 @@ async function remove(
   return { disksRemoved: disks };
 }
 
-function shown(machine: KeptMachine): DefinedMachine {
+export function shownMachine(machine: KeptMachine): DefinedMachine {
   return DefinedMachine.parse(machine);
 }
 

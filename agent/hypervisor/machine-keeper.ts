@@ -1,3 +1,4 @@
+import type { Readable } from "node:stream";
 import { z } from "zod";
 import { DiskFormat } from "#shared/protocol/common.ts";
 import {
@@ -32,6 +33,15 @@ export interface Definition {
   text: string;
 }
 
+/** The serial console of a machine that is on. What it shows is the guest's, and may be anything. */
+export interface MachineConsole {
+  /** From now on, one character for each byte. Ends when the machine is off. */
+  output: Readable;
+  /** A prompt that was shown before is shown again. */
+  pressEnter(): Promise<void>;
+  close(): void;
+}
+
 /**
  * Keeps machines that stay, in contrast to the guest of a boot check. Each call may be repeated after an
  * interruption at any place. None changes an image.
@@ -52,6 +62,8 @@ export interface MachineKeeper {
   power(machine: KeptMachine): Promise<MachinePower | undefined>;
   /** Switches it on. A machine that is on stays as it is. */
   start(machine: KeptMachine): Promise<void>;
+  /** Throws `HypervisorFailedError` if the machine has no console now. */
+  openConsole(machine: KeptMachine): Promise<MachineConsole>;
   /**
    * Presses the power button and waits, or switches it off at once. Throws `MachineNotStoppedError`, or the
    * signal's reason.

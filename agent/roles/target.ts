@@ -3,9 +3,10 @@ import { agentApi } from "../cloud/agent-api.ts";
 import { openReadableRepository } from "../cloud/readable-repository.ts";
 import { AgentRecords, recordKeyOf } from "../commands/agent-records.ts";
 import { bootCheckExecutor } from "../commands/boot-check.ts";
+import { bringUpExecutor } from "../commands/bring-up-machine.ts";
 import { checkRepositoryExecutor } from "../commands/check-repository.ts";
 import { ConversionImages, WrittenImages } from "../commands/conversion-images.ts";
-import { MachineRecord, machineExecutors } from "../commands/machine.ts";
+import { type MachineDeps, MachineRecord, machineExecutors } from "../commands/machine.ts";
 import { materialiseExecutor } from "../commands/materialise.ts";
 import { releaseExecutor } from "../commands/release.ts";
 import { verifyExecutor } from "../commands/verify.ts";
@@ -53,6 +54,19 @@ export const targetRole: Role = async ({ identity, settings, cloud, machine, dat
     }),
   );
   const standbys = new Standbys({ imagesDir, dataDir, key: recordKeyOf(identity), now });
+  const machines: MachineDeps = {
+    keepers: {
+      libvirt: new Libvirt(),
+      qemu: new QemuService({ scriptsDir: join(dataDir, "qemu-machines") }),
+    },
+    records: new AgentRecords({
+      ...{ dataDir, folder: "machines", suffix: ".json" },
+      schema: MachineRecord,
+      key: recordKeyOf(identity),
+    }),
+    images,
+    agentId,
+  };
   return {
     takeInventory,
     executors: {
@@ -62,23 +76,8 @@ export const targetRole: Role = async ({ identity, settings, cloud, machine, dat
       "boot-check": bootCheckExecutor({ hypervisor, images, agentId, evidence: cloud.store }),
       ...standbyExecutors({ repository, standbys, images, random: cloud.random }),
       "check-repository": checkRepositoryExecutor({ repository, random: cloud.random }),
-      ...machineExecutors({
-        keepers: {
-          libvirt: new Libvirt(),
-          qemu: new QemuService({ scriptsDir: join(dataDir, "qemu-machines") }),
-        },
-        records: new AgentRecords({
-          ...{
-            dataDir,
-            folder: "machines",
-            suffix: ".json",
-            schema: MachineRecord,
-            key: recordKeyOf(identity),
-          },
-        }),
-        images,
-        agentId,
-      }),
+      ...machineExecutors(machines),
+      "bring-up-machine": bringUpExecutor(machines),
       release: releaseExecutor((conversionId) => images.remove(conversionId)),
     },
   };

@@ -15,7 +15,7 @@ let outcome: object;
 beforeEach(async () => {
   asked = [];
   outcome = { state: "succeeded", machine };
-  const head = { id: "cnv_1.define-machine.1", conversionId: "cnv_1", targetId: "agt_1", action: "define" };
+  const head = { id: "cnv_1.define-machine.1", ownerId: "cnv_1", targetId: "agt_1", action: "define" };
   const at = { issuedAt: "2030-01-01T00:00:00.000Z", requestedBy: "ada" };
   server = createServer((request, response) => {
     const chunks: Buffer[] = [];

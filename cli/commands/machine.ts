@@ -1,13 +1,13 @@
 import type { ApiClient } from "#shared/protocol/client.ts";
 import type { MachineAction, MachineOperation } from "#shared/protocol/machine-routes.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
-import { type CliCall, type CliCommand, requiredOption } from "../command.ts";
+import type { CliCall, CliCommand } from "../command.ts";
 import { MachineActionFailedError } from "../errors.ts";
 import { oneLine, print, table } from "../terminal.ts";
 import { waitForEnd } from "../wait-for-end.ts";
-import { CARD_HELP, defineAction } from "./machine-options.ts";
+import { DESIGN_HELP, DESIGN_OPTIONS, designOf } from "./machine-options.ts";
 
-/** An action on the machine of a conversion: it is sent, and awaited. */
+/** An action on the machine of a conversion or recovery or recovery: it is sent, and awaited. */
 function machineAction(
   command: Omit<CliCommand, "positionals" | "run" | "help" | "options"> & Partial<CliCommand>,
   actionOf: (call: CliCall) => MachineAction,
@@ -16,7 +16,7 @@ function machineAction(
     ...command,
     help: [...(command.help ?? []), ...API_HELP],
     options: { ...command.options, ...API_OPTIONS },
-    positionals: ["CONVERSION"],
+    positionals: ["OWNER"],
     async run(call) {
       const ended = await perform(apiOf(call), call, actionOf(call));
       print(call.terminal, call.json, ended, () => described(ended));
@@ -28,7 +28,7 @@ function machineAction(
 }
 
 async function perform(api: ApiClient, call: CliCall, body: MachineAction): Promise<MachineOperation> {
-  const parameters = { id: call.arguments.CONVERSION ?? "" };
+  const parameters = { id: call.arguments.OWNER ?? "" };
   const { id } = await api.changeMachine({ parameters, body });
   const find = async () => {
     const { items } = await api.listMachineOperations({ parameters });
@@ -42,50 +42,31 @@ async function perform(api: ApiClient, call: CliCall, body: MachineAction): Prom
 export const machineDefine: CliCommand = machineAction(
   {
     name: "machine define",
-    summary: "Defines a virtual machine with the disks of a completed conversion, switched off",
-    usage: "machine define CONVERSION --hypervisor KIND [--nic CARD] [OPTIONS] [--dry-run]",
-    help: [
-      ["--hypervisor KIND", "libvirt, or qemu: a service of the host that runs QEMU"],
-      ["--name NAME", "its name there (default: made of the source's)"],
-      ["--cpus N", "processors (default: as many as the source has)"],
-      ["--memory MIB", "memory (default: as much as the source has)"],
-      ["--firmware KIND", "bios or uefi (default: what the disks expect)"],
-      [
-        "--disk-bus BUS",
-        "virtio, scsi, sata or ide (default: sata, for which nearly every system has a driver)",
-      ],
-      ...CARD_HELP,
-      ["--card-model MODEL", "virtio or e1000 (default: virtio for Linux)"],
-      ["--boot-disk DISK", "the disk that boots (default: the one that the source started from)"],
-      ["--software", "emulate the processor, also if the host offers KVM"],
-      ["--dry-run", "show what would be defined, and define nothing"],
-    ],
+    summary:
+      "Defines a virtual machine with the disks of a completed conversion or of a recovery, switched off",
+    usage: "machine define CONVERSION|RECOVERY --hypervisor KIND [--nic CARD] [OPTIONS] [--dry-run]",
+    help: [...DESIGN_HELP, ["--dry-run", "show what would be defined, and define nothing"]],
     examples: [
       "causeway machine define cnv_01jd… --hypervisor libvirt --nic isolated --dry-run",
       "causeway machine define cnv_01jd… --hypervisor libvirt --nic bridge:br0,keep=eth0 --memory 4096",
     ],
     options: {
-      hypervisor: { type: "string" },
-      name: { type: "string" },
-      cpus: { type: "string" },
-      memory: { type: "string" },
-      firmware: { type: "string" },
-      "disk-bus": { type: "string" },
-      nic: { type: "string", multiple: true },
-      "card-model": { type: "string" },
-      "boot-disk": { type: "string" },
-      software: { type: "boolean" },
+      ...DESIGN_OPTIONS,
       "dry-run": { type: "boolean" },
     },
   },
-  (call) => defineAction(call, requiredOption(call, "hypervisor", "machine define")),
+  (call) => ({
+    action: "define",
+    ...designOf(call, "machine define"),
+    dryRun: call.values["dry-run"] === true,
+  }),
 );
 
 export const machineStart: CliCommand = machineAction(
   {
     name: "machine start",
-    summary: "Switches the machine of a conversion on",
-    usage: "machine start CONVERSION",
+    summary: "Switches the machine of a conversion or recovery on",
+    usage: "machine start CONVERSION|RECOVERY",
     examples: ["causeway machine start cnv_01jd…"],
   },
   () => ({ action: "start" }),
@@ -94,8 +75,8 @@ export const machineStart: CliCommand = machineAction(
 export const machineStop: CliCommand = machineAction(
   {
     name: "machine stop",
-    summary: "Shuts the machine of a conversion down, and waits until it is off",
-    usage: "machine stop CONVERSION [--at-once]",
+    summary: "Shuts the machine of a conversion or recovery down, and waits until it is off",
+    usage: "machine stop CONVERSION|RECOVERY [--at-once]",
     help: [["--at-once", "switch it off; what it has not written to its disks is lost"]],
     examples: ["causeway machine stop cnv_01jd…"],
     options: { "at-once": { type: "boolean" } },
@@ -106,9 +87,10 @@ export const machineStop: CliCommand = machineAction(
 export const machineRemove: CliCommand = machineAction(
   {
     name: "machine remove",
-    summary: "Removes the machine of a conversion from its hypervisor; its disks stay unless asked",
-    usage: "machine remove CONVERSION [--disks]",
-    help: [["--disks", "also remove the conversion's disks on the target host"]],
+    summary:
+      "Removes the machine of a conversion or recovery from its hypervisor; its disks stay unless asked",
+    usage: "machine remove CONVERSION|RECOVERY [--disks]",
+    help: [["--disks", "also remove its disks on the target host"]],
     examples: ["causeway machine remove cnv_01jd…"],
     options: { disks: { type: "boolean" } },
   },
@@ -117,14 +99,14 @@ export const machineRemove: CliCommand = machineAction(
 
 export const machine: CliCommand = {
   name: "machine",
-  summary: "Lists what was done with the machine of a conversion",
-  usage: "machine CONVERSION",
+  summary: "Lists what was done with the machine of a conversion or recovery",
+  usage: "machine CONVERSION|RECOVERY",
   help: API_HELP,
   examples: ["causeway machine cnv_01jd… --json"],
   options: API_OPTIONS,
-  positionals: ["CONVERSION"],
+  positionals: ["OWNER"],
   async run(call) {
-    const id = call.arguments.CONVERSION ?? "";
+    const id = call.arguments.OWNER ?? "";
     const { items } = await apiOf(call).listMachineOperations({ parameters: { id } });
     print(call.terminal, call.json, { items, cursor: null }, () => {
       const rows = items.map(({ action, state, issuedAt, machine, failure }) => [

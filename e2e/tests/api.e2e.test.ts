@@ -81,6 +81,7 @@ const bodies: Partial<Record<OperationId, Record<string, unknown>>> = {
     accept: ["disk-in-use"],
   },
   startDrill: { targetId: "agt_nobody", bootTimeoutSeconds: 60, bootExpect: "ready" },
+  startRecovery: { targetId: "agt_nobody", network: "test", machine: { hypervisor: "libvirt" } },
   changeMachine: { action: "define", hypervisor: "libvirt", cards: [{ link: { kind: "isolated" } }] },
   editPlan: { intervalSeconds: 7200, timeZone: "UTC", allBlocks: false },
   pruneSource: { planId: "plan_1", dryRun: true },

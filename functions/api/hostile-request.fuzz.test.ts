@@ -2,7 +2,7 @@
 import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { aBootImage, aConversion, aDrill, aSource } from "#shared/domain/testing/records.ts";
+import { aBootImage, aConversion, aDrill, aRecovery, aSource } from "#shared/domain/testing/records.ts";
 import { type OperationId, type Route, routes } from "#shared/protocol/routes.ts";
 import { hostileValue, mutated } from "#shared/protocol/testing/mutations.ts";
 import { type ApiFunction, apiHandler } from "../middleware/api-handler.ts";
@@ -18,6 +18,7 @@ import * as drills from "./drills.ts";
 import * as enrolmentRequests from "./enrolment-requests.ts";
 import * as enrolmentTokens from "./enrolment-tokens.ts";
 import * as preflight from "./preflight.ts";
+import * as recoveries from "./recoveries.ts";
 import * as recoveryPoints from "./recovery-points.ts";
 
 const key = generateKeyPairSync("ed25519");
@@ -38,6 +39,7 @@ const bodies: Partial<Record<OperationId, unknown>> = {
   startConversion: { type: "hot", sourceId: "agt_source", targetId: "agt_target", disks: ["vda"] },
   startCheck: { whole: true },
   startDrill: { targetId: "agt_target", bootExpect: "ready" },
+  startRecovery: { targetId: "agt_target", network: "test", machine: { hypervisor: "libvirt" } },
   checkPreflight: { type: "hot", targetId: "agt_target", disks: ["vda"] },
   addBootImage: {
     manifest,
@@ -57,6 +59,7 @@ async function start() {
   const disk = { name: "vda", sizeBytes: 64, badRanges: 0, consistency: "crash", wholeCopies: [] } as const;
   await world.store.points.add({ ...made, disks: [{ ...disk, wholeCopies: [] }] });
   await world.store.drills.add(aDrill());
+  await world.store.recoveries.add(aRecovery());
   await world.store.bootImages.add(aBootImage());
   const deps = {
     ...world,
@@ -81,6 +84,7 @@ async function start() {
     "enrolment-requests": enrolmentRequests,
     "enrolment-tokens": enrolmentTokens,
     preflight,
+    recoveries,
     "recovery-points": recoveryPoints,
   };
   for (const [name, { handler: _, ...operations }] of Object.entries(modules)) {
@@ -93,7 +97,7 @@ async function start() {
   return handlers;
 }
 
-const known = fc.constantFrom("agt_source", "agt_target", "cnv_1", "drl_1", "rp_1", "a".repeat(64));
+const known = fc.constantFrom("agt_source", "agt_target", "cnv_1", "drl_1", "rcv_1", "rp_1", "a".repeat(64));
 const text = hostileValue.map((value) => (typeof value === "string" ? value : JSON.stringify(value)));
 /** A revoked agent would get nothing but refusals from then on. */
 const idFor = (operation: OperationId) =>

@@ -10,7 +10,7 @@ let world: World;
 const call = (route: string, body?: unknown, id = "cnv_1") => {
   const operations = { changeMachine, listMachineOperations };
   const handler = apiHandler({ name: "api/machines", build: () => world, operations }, world.runtime);
-  return request(handler, `${route} /conversions/{id}/machine`, { id }, body === undefined ? {} : { body });
+  return request(handler, `${route} /owners/{id}/machine`, { id }, body === undefined ? {} : { body });
 };
 const change = (body: unknown, id?: string) => call("POST", body, id);
 const define = { action: "define", hypervisor: "libvirt" };

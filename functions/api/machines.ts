@@ -1,13 +1,16 @@
-import { messageOf, plan } from "#shared/domain/command.ts";
-import { machineCommand, machineOperations, operationOf } from "#shared/domain/machine.ts";
+import { type CommandRecord, messageOf, plan } from "#shared/domain/command.ts";
+import { type MachineOwner, machineCommand, machineOperations, operationOf } from "#shared/domain/machine.ts";
+import { recoveryAsMachineOwner } from "#shared/domain/recovery.ts";
 import type { Environment } from "#shared/environment.ts";
 import { ForbiddenError } from "#shared/errors.ts";
+import { RecoveryId } from "#shared/protocol/ids.ts";
 import { buildCommanding } from "../conversion/build.ts";
 import { type CommandDeps, timestamp } from "../conversion/deps.ts";
 import { sendCommand } from "../conversion/send-to-agent.ts";
 import { actorName } from "../middleware/api-event.ts";
 import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
 import type { Runtime } from "../middleware/runtime.ts";
+import type { Store } from "../store/store.ts";
 
 export const handler = apiHandler({
   name: "api/machines",
@@ -26,14 +29,14 @@ export async function changeMachine(
 ): Promise<Answer<"changeMachine">> {
   const { store, clock } = deps;
   const requestedBy = actorName(actor);
-  const { conversion, commands } = await store.conversions.withCommands(path.id);
-  const target = await store.agents.get(conversion.targetId);
+  const { owner, commands } = await ownerOf(path.id, store);
+  const target = await store.agents.get(owner.targetId);
   if (target.revokedAt)
     throw new ForbiddenError(`${target.role} ${target.name} was revoked at ${target.revokedAt}`);
-  const { inventory } = await store.agents.get(conversion.sourceId);
-  const wanted = machineCommand(body, { conversion, inventory, commands, requestedBy });
+  const { inventory } = await store.agents.get(owner.sourceId);
+  const wanted = machineCommand(body, { owner, inventory, commands, requestedBy });
   if ("open" in wanted) {
-    await sendCommand(deps, conversion.targetId, messageOf(wanted.open));
+    await sendCommand(deps, owner.targetId, messageOf(wanted.open));
     return operationOf(wanted.open);
   }
   const now = timestamp(clock);
@@ -42,7 +45,7 @@ export async function changeMachine(
     ...{ at: now, actor: requestedBy, action: `machine-${body.action}-requested`, subject: path.id },
     ...{ outcome: "done", details: { commandId: command.id, ...body } },
   });
-  await sendCommand(deps, conversion.targetId, messageOf(command));
+  await sendCommand(deps, owner.targetId, messageOf(command));
   return operationOf(command);
 }
 
@@ -50,6 +53,19 @@ export async function listMachineOperations(
   { path }: Call<"listMachineOperations">,
   { store }: CommandDeps,
 ): Promise<Answer<"listMachineOperations">> {
-  const { commands } = await store.conversions.withCommands(path.id);
+  const { commands } = await ownerOf(path.id, store);
   return { items: machineOperations(commands) };
+}
+
+/** A conversion or recovery with its commands. Throws `NotFoundError`. */
+async function ownerOf(
+  id: string,
+  { conversions, recoveries }: Store,
+): Promise<{ owner: MachineOwner; commands: CommandRecord[] }> {
+  if (RecoveryId.safeParse(id).success) {
+    const { recovery, commands } = await recoveries.withCommands(id);
+    return { owner: recoveryAsMachineOwner(recovery, commands), commands };
+  }
+  const { conversion, commands } = await conversions.withCommands(id);
+  return { owner: { ...conversion, images: conversion.result?.disks }, commands };
 }

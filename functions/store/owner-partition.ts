@@ -1,7 +1,8 @@
-/** The partition that a conversion, a protection run, a drill or a check shares with its commands. */
+/** The partition that an owner of commands shares with them. */
 export function ownerPartition(ownerId: string): string {
   if (ownerId.startsWith("run_")) return `RUN#${ownerId}`;
   if (ownerId.startsWith("drl_")) return `DRILL#${ownerId}`;
   if (ownerId.startsWith("chk_")) return `CHECK#${ownerId}`;
+  if (ownerId.startsWith("rcv_")) return `RECOVERY#${ownerId}`;
   return `CONVERSION#${ownerId}`;
 }

@@ -3,12 +3,14 @@ import { type CommandOwner, conversionAsOwner } from "#shared/domain/command-own
 import { pointRecorded, withWhereabouts } from "#shared/domain/conversion.ts";
 import { drillAsOwner } from "#shared/domain/drill.ts";
 import { runAsOwner, runPointRecorded } from "#shared/domain/protection/run.ts";
+import { recoveryAsOwner } from "#shared/domain/recovery.ts";
 import { checkAsOwner } from "#shared/domain/repository-check.ts";
 import type { WhereaboutsRecord } from "#shared/domain/whereabouts.ts";
-import { CheckId, DrillId, RunId } from "#shared/protocol/ids.ts";
+import { CheckId, DrillId, RecoveryId, RunId } from "#shared/protocol/ids.ts";
 import type { CheckStore } from "./checks.ts";
 import type { ConversionStore } from "./conversions.ts";
 import type { DrillStore } from "./drills.ts";
+import type { RecoveryStore } from "./recoveries.ts";
 import type { RunStore } from "./runs.ts";
 
 interface Stores {
@@ -16,6 +18,7 @@ interface Stores {
   runs: RunStore;
   drills: DrillStore;
   checks: CheckStore;
+  recoveries: RecoveryStore;
 }
 
 /** The owners of commands: the one place that knows which kinds of owners there are. */
@@ -27,7 +30,7 @@ export class OwnerStore {
   }
 
   async find(id: string): Promise<CommandOwner | undefined> {
-    const { conversions, runs, drills, checks } = this.#stores;
+    const { conversions, runs, drills, checks, recoveries } = this.#stores;
     switch (kindOf(id)) {
       case "run":
         return mapped(await runs.find(id), runAsOwner);
@@ -35,6 +38,8 @@ export class OwnerStore {
         return mapped(await drills.find(id), drillAsOwner);
       case "check":
         return mapped(await checks.find(id), checkAsOwner);
+      case "recovery":
+        return mapped(await recoveries.find(id), recoveryAsOwner);
       case "conversion":
         return mapped(await conversions.find(id), conversionAsOwner);
     }
@@ -42,7 +47,7 @@ export class OwnerStore {
 
   /** Throws `NotFoundError`. */
   async get(id: string): Promise<CommandOwner> {
-    const { conversions, runs, drills, checks } = this.#stores;
+    const { conversions, runs, drills, checks, recoveries } = this.#stores;
     switch (kindOf(id)) {
       case "run":
         return runAsOwner(await runs.get(id));
@@ -50,6 +55,8 @@ export class OwnerStore {
         return drillAsOwner(await drills.get(id));
       case "check":
         return checkAsOwner(await checks.get(id));
+      case "recovery":
+        return recoveryAsOwner(await recoveries.get(id));
       case "conversion":
         return conversionAsOwner(await conversions.get(id));
     }
@@ -57,7 +64,7 @@ export class OwnerStore {
 
   /** The owner and its commands, as of one moment. Throws `NotFoundError`. */
   async withCommands(id: string): Promise<{ owner: CommandOwner; commands: CommandRecord[] }> {
-    const { conversions, runs, drills, checks } = this.#stores;
+    const { conversions, runs, drills, checks, recoveries } = this.#stores;
     switch (kindOf(id)) {
       case "run": {
         const { run, commands } = await runs.withCommands(id);
@@ -70,6 +77,10 @@ export class OwnerStore {
       case "check": {
         const { check, commands } = await checks.withCommands(id);
         return { owner: checkAsOwner(check), commands };
+      }
+      case "recovery": {
+        const { recovery, commands } = await recoveries.withCommands(id);
+        return { owner: recoveryAsOwner(recovery), commands };
       }
       case "conversion": {
         const { conversion, commands } = await conversions.withCommands(id);
@@ -100,9 +111,10 @@ export class OwnerStore {
   }
 }
 
-function kindOf(id: string): "conversion" | "run" | "drill" | "check" {
+function kindOf(id: string): "conversion" | "run" | "drill" | "check" | "recovery" {
   if (RunId.safeParse(id).success) return "run";
   if (DrillId.safeParse(id).success) return "drill";
+  if (RecoveryId.safeParse(id).success) return "recovery";
   return CheckId.safeParse(id).success ? "check" : "conversion";
 }
 

@@ -12,6 +12,7 @@ import { EnrolmentRequestStore } from "./enrolment-requests.ts";
 import { EnrolmentTokenStore } from "./enrolment-tokens.ts";
 import { OwnerStore } from "./owners.ts";
 import { PlanStore } from "./plans.ts";
+import { RecoveryStore } from "./recoveries.ts";
 import { RecoveryPointStore } from "./recovery-points.ts";
 import { ReservationStore } from "./reservations.ts";
 import { RunStore } from "./runs.ts";
@@ -29,6 +30,7 @@ export interface Store {
   runs: RunStore;
   drills: DrillStore;
   checks: CheckStore;
+  recoveries: RecoveryStore;
   points: RecoveryPointStore;
   bootImages: BootImageStore;
   collections: CollectionStore;
@@ -50,17 +52,19 @@ export function openStore(
   const runs = new RunStore(table, commands);
   const drills = new DrillStore(table, commands);
   const checks = new CheckStore(table, commands);
+  const recoveries = new RecoveryStore(table, commands);
   return {
     agents: new AgentStore(table),
     tokens: new EnrolmentTokenStore(table),
     enrolmentRequests: new EnrolmentRequestStore(table),
     conversions,
     commands,
-    owners: new OwnerStore({ conversions, runs, drills, checks }),
+    owners: new OwnerStore({ conversions, runs, drills, checks, recoveries }),
     plans: new PlanStore(table),
     runs,
     drills,
     checks,
+    recoveries,
     points: new RecoveryPointStore(table),
     bootImages: new BootImageStore(table),
     collections: new CollectionStore(table),

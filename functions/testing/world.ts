@@ -305,6 +305,7 @@ const environment = {
   CHECK_REPOSITORIES_WORKFLOW_ARN: "arn:aws:states:local-1:000000000000:stateMachine:check-repositories",
   PROTECTION_WORKFLOW_ARN: "arn:aws:states:local-1:000000000000:stateMachine:protection-run",
   DRILL_WORKFLOW_ARN: "arn:aws:states:local-1:000000000000:stateMachine:drill",
+  RECOVERY_WORKFLOW_ARN: "arn:aws:states:local-1:000000000000:stateMachine:recovery",
   SCHEDULE_GROUP: "plans",
   RUN_PLAN_FUNCTION_ARN: "arn:aws:lambda:local-1:000000000000:function:run-plan",
   DRILL_PLAN_FUNCTION_ARN: "arn:aws:lambda:local-1:000000000000:function:drill-plan",

@@ -50,6 +50,7 @@ export class ApiStack extends Stack {
         conversions: this.#conversions(),
         plans: this.#plans(),
         drills: this.#drills(),
+        recoveries: this.#recoveries(),
         machines: this.#machines(),
         preflight: this.#handler("Preflight", "api/preflight", table),
         "boot-images": this.#bootImages(),
@@ -201,6 +202,26 @@ export class ApiStack extends Stack {
       [
         new PolicyStatement({ actions: ["states:StartExecution"], resources: [stateMachineArn] }),
         onExecutions(this, ["states:DescribeExecution"], ["drill"]),
+        answerTasks(...workflow.agentWorkflows),
+        ...commandAgents(this, data.commandKey),
+      ],
+    );
+  }
+
+  #recoveries(): HandlerFunction {
+    const { data, workflow } = this.#props;
+    const { stateMachineArn } = workflow.recovery;
+    return this.#handler(
+      "Recoveries",
+      "api/recoveries",
+      {
+        TABLE_NAME: data.table.tableName,
+        COMMAND_KEY_ARN: data.commandKey.keyArn,
+        RECOVERY_WORKFLOW_ARN: stateMachineArn,
+      },
+      [
+        new PolicyStatement({ actions: ["states:StartExecution"], resources: [stateMachineArn] }),
+        onExecutions(this, ["states:DescribeExecution"], ["recovery"]),
         answerTasks(...workflow.agentWorkflows),
         ...commandAgents(this, data.commandKey),
       ],

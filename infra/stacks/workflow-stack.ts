@@ -38,6 +38,7 @@ const AGENT_WORKFLOWS: readonly WorkflowName[] = [
   "make-clone",
   "protection-run",
   "drill",
+  "recovery",
   "check-repositories",
 ];
 
@@ -53,6 +54,8 @@ export class WorkflowStack extends Stack {
   readonly protectionRun: StateMachine;
   /** Runs the drills. */
   readonly drill: StateMachine;
+  /** Runs the recoveries. */
+  readonly recovery: StateMachine;
   /** The machines whose steps wait for agents, by ARN. */
   readonly agentWorkflows: readonly string[];
   /** What every function has that raises or clears alarms. */
@@ -102,9 +105,13 @@ export class WorkflowStack extends Stack {
       substitutions: { MakeCloneWorkflowArn: makeClone.stateMachineArn },
       statements: startExecutions(this, { "make-clone": makeClone }),
     });
+    this.recovery = machine("recovery", {
+      substitutions: { MakeCloneWorkflowArn: makeClone.stateMachineArn },
+      statements: startExecutions(this, { "make-clone": makeClone }),
+    });
     this.agentWorkflows = [
       ...Object.values(captures),
-      ...[makeClone, this.protectionRun, this.drill, this.checkRepositories],
+      ...[makeClone, this.protectionRun, this.drill, this.recovery, this.checkRepositories],
     ].map(({ stateMachineArn }) => stateMachineArn);
   }
 
@@ -157,6 +164,8 @@ export class WorkflowStack extends Stack {
         ...command,
         ...raise,
       ),
+      FinishRecovery: task("FinishRecovery", "tasks/finish-recovery", table),
+      AbandonRecovery: task("AbandonRecovery", "tasks/abandon-recovery", commanding, ...command),
       BeginCheck: task("BeginCheck", "tasks/begin-check", table),
       EndCheck: task("EndCheck", "tasks/end-check", { ...commanding, ...alarming }, ...command, ...raise),
       AbandonConversion: task(

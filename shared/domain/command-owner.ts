@@ -3,7 +3,7 @@ import type { ConversionState } from "../protocol/resources.ts";
 import type { ConversionRecord } from "./conversion.ts";
 import type { WhereaboutsRecord } from "./whereabouts.ts";
 
-/** A conversion, a protection run, a drill or a check, as far as its commands depend on it. */
+/** A conversion, a protection run, a drill, a check or a recovery, as far as its commands depend on it. */
 export interface CommandOwner {
   id: string;
   sourceId: string;
@@ -12,7 +12,7 @@ export interface CommandOwner {
   requestedBy: string;
   /** While it is `cancelling`, only commands that bring a machine back go out. */
   state: ConversionState;
-  /** Of the recovery point that it makes; of a drill, the one that it boots. A check has many. */
+  /** Of the recovery point that it makes; of a drill or recovery, the one that it boots. A check has many. */
   pointId?: string;
   /** What its recovery point says of it. A drill or a check makes none. */
   madeBy?: { conversionId: string } | { runId: string; planId: string };

@@ -2,7 +2,19 @@
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 
 /** The prefix of an id says what kind of thing it names. */
-export type IdPrefix = "agt" | "cnv" | "plan" | "drl" | "rp" | "tok" | "enr" | "aud" | "col" | "alm" | "chk";
+export type IdPrefix =
+  | "agt"
+  | "cnv"
+  | "plan"
+  | "drl"
+  | "rp"
+  | "tok"
+  | "enr"
+  | "aud"
+  | "col"
+  | "alm"
+  | "chk"
+  | "rcv";
 
 /**
  * A new id such as `cnv_01jd3v8q6m4x2k7zt5w9h0n1yb`: 48 bits of time, then 80 random bits, so ids sort by

@@ -1,24 +1,23 @@
-/** The virtual machine of a conversion's disks: what the target host is asked to do, and what it answered. */
+/** The virtual machine of an owner's disks: what the target host is asked to do, and what it answered. */
 import { createHash } from "node:crypto";
 import { InvalidInputError, WrongStateError } from "../errors.ts";
 import { canonicalJson } from "../protocol/canonical-json.ts";
-import { type CommandInput, type CommandKind, commandKinds } from "../protocol/commands.ts";
+import { type CommandInput, type CommandKind, commandKinds, type WrittenDisk } from "../protocol/commands.ts";
 import { CardAddress, type MachineShape } from "../protocol/defined-machine.ts";
 import { type Inventory, UNKNOWN } from "../protocol/inventory.ts";
 import type {
-  DefineMachine,
   MachineAction,
+  MachineDesign,
   MachineOperation,
   WantedCard,
 } from "../protocol/machine-routes.ts";
 import { type CommandRecord, isOpen, type WantedCommand } from "./command.ts";
-import type { ConversionRecord } from "./conversion.ts";
 import { hardwareAddressOf } from "./hardware-address.ts";
 import { systemDisks } from "./system-disks.ts";
 
 const MIB = 2 ** 20;
 const DEFAULT_MEMORY_MIB = 1024;
-/** Of a name; the rest is for the conversion. */
+/** Of a name; the rest is for the owner. */
 const NAME_CHARACTERS = 40;
 const KINDS = ["define-machine", "power-machine", "remove-machine"] as const satisfies CommandKind[];
 
@@ -26,25 +25,38 @@ function isAboutMachine({ kind }: CommandRecord): boolean {
   return KINDS.some((one) => one === kind);
 }
 
+/** What has disks on a target host that a machine can be made of: a conversion or a recovery. */
+export interface MachineOwner {
+  id: string;
+  sourceId: string;
+  targetId: string;
+  pointId: string;
+  /** The source's disks, by name. */
+  disks: readonly string[];
+  firmware: MachineShape["firmware"];
+  /** What the target host has written; `undefined` if there is nothing yet, or if it still works on it. */
+  images: readonly WrittenDisk[] | undefined;
+}
+
 /**
  * The command that carries out an action, or the open one that already does. Throws `WrongStateError` if the
- * conversion has no disks yet or the target host is working on another action, and `InvalidInputError` for
+ * owner has no disks yet or the target host is working on another action, and `InvalidInputError` for
  * what the source's inventory does not have.
  */
 export function machineCommand(
   action: MachineAction,
   given: {
-    conversion: ConversionRecord;
+    owner: MachineOwner;
     inventory: Inventory | undefined;
     commands: readonly CommandRecord[];
     requestedBy: string;
   },
 ): WantedCommand | { open: CommandRecord } {
-  const { conversion, commands, requestedBy } = given;
-  const { id, targetId, state, result } = conversion;
-  if (state !== "completed" || !result)
-    throw new WrongStateError(`conversion ${id} is ${state}: only a completed one has disks for a machine`);
-  const wanted = workOf(action, { ...given, result });
+  const { owner, inventory, commands, requestedBy } = given;
+  const { id, targetId, images } = owner;
+  if (!images)
+    throw new WrongStateError(`${id} has no disks for a machine: it has not completed, or made none`);
+  const wanted = workOf(action, { owner, images, inventory });
   const open = commands.find((command) => isAboutMachine(command) && isOpen(command));
   if (open) {
     if (open.kind === wanted.kind && canonicalJson(open.input) === canonicalJson(wanted.input))
@@ -61,16 +73,15 @@ export function machineCommand(
 
 function workOf(
   action: MachineAction,
-  given: {
-    conversion: ConversionRecord;
-    inventory: Inventory | undefined;
-    result: NonNullable<ConversionRecord["result"]>;
-  },
+  given: { owner: MachineOwner; images: readonly WrittenDisk[]; inventory: Inventory | undefined },
 ): Pick<WantedCommand, "kind" | "input"> {
-  const ownerId = given.conversion.id;
+  const ownerId = given.owner.id;
   switch (action.action) {
-    case "define":
-      return { kind: "define-machine", input: { ...defineInput(action, given) } };
+    case "define": {
+      const { action: _, dryRun, ...design } = action;
+      const disks = [...given.images];
+      return { kind: "define-machine", input: { ...plannedMachine(design, given), disks, dryRun } };
+    }
     case "start":
       return { kind: "power-machine", input: { ownerId, power: "on", atOnce: false } };
     case "stop":
@@ -80,38 +91,41 @@ function workOf(
   }
 }
 
-function defineInput(
-  request: DefineMachine,
-  { conversion, inventory, result }: Parameters<typeof workOf>[1],
-): CommandInput<"define-machine"> {
-  const { id, sourceId, pointId, disks } = conversion;
-  const { hypervisor, bootDisk, dryRun } = request;
+/**
+ * The command that defines the machine, except for the images that it gets. Throws `InvalidInputError` for
+ * what the source's inventory does not have.
+ */
+export function plannedMachine(
+  design: MachineDesign,
+  { owner, inventory }: { owner: MachineOwner; inventory: Inventory | undefined },
+): Omit<CommandInput<"define-machine">, "disks" | "dryRun"> {
+  const { id, sourceId, pointId, disks } = owner;
+  const { hypervisor, bootDisk } = design;
   if (bootDisk !== undefined && !disks.includes(bootDisk))
-    throw new InvalidInputError([{ path: "bootDisk", message: `the conversion has no disk ${bootDisk}` }]);
+    throw new InvalidInputError([{ path: "bootDisk", message: `there is no disk ${bootDisk}` }]);
   const title = inventory?.hostname ?? id;
   return {
-    ...{ ownerId: id, sourceId, pointId, hypervisor, bootDisk, dryRun, title: title.slice(0, 256) },
-    disks: result.disks,
-    name: request.name ?? machineName(title, id),
-    shape: machineShape(request, conversion, inventory),
+    ...{ ownerId: id, sourceId, pointId, hypervisor, bootDisk, title: title.slice(0, 256) },
+    name: design.name ?? machineName(title, id),
+    shape: machineShape(design, owner, inventory),
     systemDisks: systemDisks(inventory, disks),
   };
 }
 
-/** The source's name, as far as it can be a machine's, and the end of the conversion's id. */
-function machineName(title: string, conversionId: string): string {
+/** The source's name, as far as it can be a machine's, and the end of the owner's id. */
+function machineName(title: string, ownerId: string): string {
   const plain = title
     .toLowerCase()
     .replace(/[^a-z0-9.-]+/g, "-")
     .slice(0, NAME_CHARACTERS)
     .replace(/^[.-]+|[.-]+$/g, "");
-  return `${plain || "machine"}-${conversionId.replace("cnv_", "").slice(-6)}`;
+  return `${plain || "machine"}-${ownerId.replace(/^[a-z]+_/, "").slice(-6)}`;
 }
 
 /** What the request does not say is as the source has it. */
 function machineShape(
-  request: DefineMachine,
-  { id, firmware }: ConversionRecord,
+  request: MachineDesign,
+  { id, firmware }: MachineOwner,
   inventory: Inventory | undefined,
 ): MachineShape {
   const { memoryBytes = UNKNOWN, operatingSystem, cpu } = inventory ?? {};
@@ -162,7 +176,7 @@ function newAddress(seed: (string | number)[]): string {
   return ["52", "54", "00", ...[0, 1, 2].map((at) => digest.subarray(at, at + 1).toString("hex"))].join(":");
 }
 
-/** What was done with the machine of a conversion, newest first. */
+/** What was done with the machine of a conversion or recovery, newest first. */
 export function machineOperations(commands: readonly CommandRecord[]): MachineOperation[] {
   return commands
     .filter(isAboutMachine)
@@ -177,7 +191,7 @@ export function operationOf(command: CommandRecord): MachineOperation {
   return {
     ...{
       id,
-      conversionId: ownerId,
+      ownerId,
       targetId: agentId,
       action: actionOf(command),
       state,

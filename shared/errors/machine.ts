@@ -47,6 +47,18 @@ export class MachineNotStoppedError extends CausewayError {
   }
 }
 
+/** The machine is on, but did not show in time that it is up. It stays on. */
+export class MachineSilentError extends CausewayError {
+  override readonly name = "MachineSilentError";
+  readonly retryable = false;
+  readonly hint =
+    "Look at its screen on the target host. `causeway machine stop` and `causeway machine remove` end it; a longer --answer-timeout gives it more time.";
+
+  constructor(name: string, why: string) {
+    super(`the machine ${name} does not answer: ${why}`);
+  }
+}
+
 /** It is not certain which disk the firmware starts. */
 export class BootDiskUnknownError extends CausewayError {
   override readonly name = "BootDiskUnknownError";

@@ -49,6 +49,18 @@ export class DrillCancelledError extends CausewayError {
   }
 }
 
+/** The operator cancelled the recovery. */
+export class RecoveryCancelledError extends CausewayError {
+  override readonly name = "RecoveryCancelledError";
+  readonly retryable = false;
+  readonly hint =
+    "If the machine is defined already, it stays: `causeway machine stop` and `causeway machine remove` end it.";
+
+  constructor(recoveryId: string) {
+    super(`recovery ${recoveryId} was cancelled`);
+  }
+}
+
 /** The check's workflow has given it up. */
 export class CheckEndedError extends CausewayError {
   override readonly name = "CheckEndedError";
@@ -65,6 +77,7 @@ export function cancellationOf(ownerId: string): CausewayError {
   if (ownerId.startsWith("run_")) return new RunStoppedError(ownerId);
   if (ownerId.startsWith("drl_")) return new DrillCancelledError(ownerId);
   if (ownerId.startsWith("chk_")) return new CheckEndedError(ownerId);
+  if (ownerId.startsWith("rcv_")) return new RecoveryCancelledError(ownerId);
   return new ConversionCancelledError(ownerId);
 }
 

@@ -100,9 +100,9 @@ export const captureWorkflows: readonly CaptureWorkflow[] = [
 /**
  * A workflow: its state machine's definition is `statemachines/NAME.asl.json`. A conversion of any type runs
  * `conversion`, which starts the capture of its type and then `make-clone`. A run of a protection plan is
- * `protection-run`, which starts `hot-capture`. A drill is `drill`, which starts `make-clone`.
- * `collect-garbage` and `check-repositories` look after what is stored. `send-webhook` sends one notice of an
- * alarm.
+ * `protection-run`, which starts `hot-capture`. A drill is `drill`, and a recovery `recovery`; both start
+ * `make-clone`. `collect-garbage` and `check-repositories` look after what is stored. `send-webhook` sends
+ * one notice of an alarm.
  */
 export type WorkflowName =
   | "conversion"
@@ -110,6 +110,7 @@ export type WorkflowName =
   | "make-clone"
   | "protection-run"
   | "drill"
+  | "recovery"
   | "collect-garbage"
   | "check-repositories"
   | "send-webhook";
@@ -120,6 +121,7 @@ export const workflowNames: readonly WorkflowName[] = [
   "make-clone",
   "protection-run",
   "drill",
+  "recovery",
   "collect-garbage",
   "check-repositories",
   "send-webhook",

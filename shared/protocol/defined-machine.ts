@@ -83,6 +83,28 @@ export type DefinedMachine = z.infer<typeof DefinedMachine>;
 export const MachinePower = z.enum(["on", "off"]);
 export type MachinePower = z.infer<typeof MachinePower>;
 
+/**
+ * What proves that a machine answers: a text on its serial console (a login prompt if none is named), or a
+ * connection that the target host can open to it.
+ */
+export const AnswerCheck = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("console"), expect: z.string().min(1).max(200).optional() }),
+  z.strictObject({
+    kind: z.literal("tcp"),
+    host: z.string().regex(/^[0-9A-Za-z][0-9A-Za-z.:-]{0,252}$/, "a host name or an address"),
+    port: z.int().min(1).max(65_535),
+  }),
+]);
+export type AnswerCheck = z.infer<typeof AnswerCheck>;
+
+export const MachineAnswer = z.object({
+  /** From the first look until the answer. */
+  seconds: z.number().nonnegative(),
+  /** What the answer was. */
+  reason: z.string().max(500),
+});
+export type MachineAnswer = z.infer<typeof MachineAnswer>;
+
 /** The commands on a machine that is defined; a part of `commands.ts`. */
 export const machinePowerCommands = {
   /** Switches the owner's machine on or off. A machine that is so already stays as it is. */
@@ -94,6 +116,15 @@ export const machinePowerCommands = {
       atOnce: z.boolean(),
     }),
     output: z.object({ machine: DefinedMachine, power: MachinePower }),
+  },
+
+  /**
+   * Switches the owner's machine on, unless it is on, and waits for its first answer. A machine that does not
+   * answer in time stays on.
+   */
+  "bring-up-machine": {
+    input: z.object({ ownerId: OwnerId, check: AnswerCheck, timeoutSeconds: z.int().min(1).max(7200) }),
+    output: z.object({ machine: DefinedMachine, answer: MachineAnswer }),
   },
 
   /** Removes the owner's machine, and its disks only if asked. Repeating it is harmless. */

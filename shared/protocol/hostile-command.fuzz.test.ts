@@ -51,6 +51,11 @@ const good: Record<CommandKind, Record<string, unknown>> = {
       cards: [{ address: "52:54:00:00:00:01", link: { kind: "bridge", bridge: "br0", vlan: 5 } }],
     },
   },
+  "bring-up-machine": {
+    ownerId: "cnv_1",
+    check: { kind: "tcp", host: "192.0.2.7", port: 22 },
+    timeoutSeconds: 600,
+  },
   "power-machine": { ownerId: "cnv_1", power: "on", atOnce: false },
   "remove-machine": { ownerId: "cnv_1", disks: false },
   release: { ownerId: "cnv_1" },
@@ -80,8 +85,9 @@ function names(value: unknown): string[] {
 }
 
 function sizedDisks(input: object): { sizeBytes: number }[] {
-  const { disks = [] } = input as { disks?: (string | { sizeBytes: number })[] };
-  return disks.filter((disk) => typeof disk !== "string");
+  const { disks } = input as { disks?: boolean | (string | { sizeBytes: number })[] };
+  // `remove-machine` has a flag of this name.
+  return (Array.isArray(disks) ? disks : []).filter((disk) => typeof disk !== "string");
 }
 
 test("each kind accepts the input that it is made for", () => {

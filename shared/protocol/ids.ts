@@ -18,8 +18,10 @@ export const RunId = idWith("run");
 export const DrillId = idWith("drl");
 /** Of a check of a source's recovery points in the repository. */
 export const CheckId = idWith("chk");
+/** Of a recovery: a machine made of a recovery point, which stays. */
+export const RecoveryId = idWith("rcv");
 /** Of what an agent's commands belong to. */
-export const OwnerId = z.union([ConversionId, RunId, DrillId, CheckId]);
+export const OwnerId = z.union([ConversionId, RunId, DrillId, CheckId, RecoveryId]);
 export const PointId = idWith("rp");
 /** Of an agent: also of the source server or target host that it runs on. */
 export const AgentId = idWith("agt");

@@ -1,4 +1,4 @@
-/** The operations on the machine of a conversion; a part of `routes.ts`. */
+/** The operations on the machine of a conversion or recovery; a part of `routes.ts`. */
 import { z } from "zod";
 import { Failure, Timestamp } from "./common.ts";
 import {
@@ -9,7 +9,7 @@ import {
   MachinePower,
   MachineShape,
 } from "./defined-machine.ts";
-import { AgentId, CommandId, ConversionId, DiskName } from "./ids.ts";
+import { AgentId, CommandId, DiskName, OwnerId } from "./ids.ts";
 import type { Route } from "./route.ts";
 
 /** A card of the machine. Cards get new addresses unless they keep that of a source's interface. */
@@ -22,8 +22,8 @@ export type WantedCard = z.infer<typeof WantedCard>;
 
 const { cpuCount, memoryMiB, firmware, diskBus, cardModel, acceleration } = MachineShape.shape;
 
-const DefineMachine = z.strictObject({
-  action: z.literal("define"),
+/** What a machine is to be like. */
+export const MachineDesign = z.strictObject({
   hypervisor: HypervisorKind,
   /** Made of the source's name and the conversion's id if absent. */
   name: MachineName.optional(),
@@ -37,11 +37,16 @@ const DefineMachine = z.strictObject({
   cards: z.array(WantedCard).max(16).default([]),
   acceleration: acceleration.default("if-offered"),
   bootDisk: DiskName.optional(),
+});
+export type MachineDesign = z.infer<typeof MachineDesign>;
+
+const DefineMachine = MachineDesign.extend({
+  action: z.literal("define"),
   dryRun: z.boolean().default(false),
 });
 export type DefineMachine = z.infer<typeof DefineMachine>;
 
-/** What to do with the machine of a conversion. */
+/** What to do with the machine of a conversion or recovery. */
 export const MachineAction = z.discriminatedUnion("action", [
   DefineMachine,
   z.strictObject({ action: z.literal("start") }),
@@ -50,10 +55,10 @@ export const MachineAction = z.discriminatedUnion("action", [
 ]);
 export type MachineAction = z.infer<typeof MachineAction>;
 
-/** One action on the machine of a conversion, and what came of it. */
+/** One action on the machine of a conversion or recovery, and what came of it. */
 export const MachineOperation = z.object({
   id: CommandId,
-  conversionId: ConversionId,
+  ownerId: OwnerId,
   targetId: AgentId,
   action: z.enum(["define", "start", "stop", "remove"]),
   /** Of the target host's command. */
@@ -73,20 +78,21 @@ export type MachineOperation = z.infer<typeof MachineOperation>;
 export const machineRoutes = {
   changeMachine: {
     method: "POST",
-    path: "/conversions/{id}/machine",
+    path: "/owners/{id}/machine",
     handler: "machines",
     auth: "user",
-    summary: "Has the target host define, start, stop or remove the virtual machine of a conversion's disks.",
+    summary:
+      "Has the target host define, start, stop or remove the virtual machine of the disks of a conversion or recovery.",
     body: MachineAction,
     response: MachineOperation,
     status: 202,
   },
   listMachineOperations: {
     method: "GET",
-    path: "/conversions/{id}/machine",
+    path: "/owners/{id}/machine",
     handler: "machines",
     auth: "user",
-    summary: "Lists what was done with the virtual machine of a conversion, newest first.",
+    summary: "Lists what was done with the virtual machine of a conversion or recovery, newest first.",
     response: z.object({ items: z.array(MachineOperation) }),
     status: 200,
   },

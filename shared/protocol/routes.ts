@@ -18,6 +18,7 @@ import {
 } from "./enrolment-request.ts";
 import { machineRoutes } from "./machine-routes.ts";
 import { protectionRoutes } from "./protection-routes.ts";
+import { recoveryRoutes } from "./recovery-routes.ts";
 import {
   AuditEntry,
   Collection,
@@ -46,6 +47,7 @@ export { Page, type Route, type RouteAuth } from "./route.ts";
 export const routes = {
   ...protectionRoutes,
   ...drillRoutes,
+  ...recoveryRoutes,
   ...checkRoutes,
   ...machineRoutes,
   createEnrolmentToken: {

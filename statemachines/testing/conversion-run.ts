@@ -39,6 +39,11 @@ const captured = {
   bottleneck: "read",
 };
 
+const machine = {
+  ...{ hypervisor: "libvirt", name: "pine-1", uuid: "0b2f5c0a-7d61-8c3e-8f00-1a2b3c4d5e6f" },
+  ...{ bootDisk: "vda", bootReason: "it is the only disk" },
+};
+
 /** What agents answer to commands that succeed. */
 const outputs: Partial<Record<CommandKind, (command: Dispatched) => object>> = {
   "stage-boot-image": () => ({ adapter: "grub", bytesStaged: 1 }),
@@ -87,6 +92,14 @@ const outputs: Partial<Record<CommandKind, (command: Dispatched) => object>> = {
     },
     seconds: 1,
   }),
+  "clone-standby": ({ input }) => ({
+    disks: (input.disks as { name: string; sizeBytes: number }[]).map((disk) => ({
+      ...{ ...disk, path: `/clones/${disk.name}.raw`, format: "raw" },
+    })),
+    ...{ method: "reflink", bytesWritten: 0, seconds: 1 },
+  }),
+  "define-machine": () => ({ machine }),
+  "bring-up-machine": () => ({ machine, answer: { seconds: 20, reason: "the login prompt appeared" } }),
   verify: () => ({ bytesVerified: 64, seconds: 1 }),
   "boot-check": () => ({ verdict: "booted", reason: "login prompt", seconds: 5 }),
 };
@@ -158,6 +171,8 @@ export class ConversionRun {
       RecordVerdict: () => ({ verdict: "booted" }),
       FinishDrill: () => ({ state: "completed" }),
       AbandonDrill: abandoned,
+      FinishRecovery: () => ({ state: "completed" }),
+      AbandonRecovery: abandoned,
       ...options.functions,
       AbandonConversion: ({ error }: { error: WorkflowError }) => {
         options.functions.AbandonConversion?.();

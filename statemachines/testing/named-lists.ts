@@ -135,6 +135,14 @@ export const catchLists: Readonly<Record<string, readonly object[]>> = {
     },
     any("Abandon"),
   ],
+  "writes the disks from the repository if their standby cannot be cloned": [
+    {
+      ErrorEquals: ["RecoveryCancelledError", "ForbiddenError"],
+      Assign: { failure: AS_IT_IS },
+      Next: "Abandon",
+    },
+    anyKeepingFailure("StandbyLeft"),
+  ],
   "gives a notice up": [
     {
       ErrorEquals: ["States.ALL"],

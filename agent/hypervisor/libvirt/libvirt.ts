@@ -6,11 +6,12 @@ import {
   MachineRunningError,
 } from "#shared/errors.ts";
 import type { MachinePower } from "#shared/protocol/defined-machine.ts";
-import type { KeptMachine, MachineKeeper } from "../machine-keeper.ts";
+import type { KeptMachine, MachineConsole, MachineKeeper } from "../machine-keeper.ts";
 import { findUefiFirmware } from "../qemu/uefi-firmware.ts";
 import { domainXml, isolatedNetworkName, isolatedNetworkXml, METADATA_URI, poolXml } from "./domain.ts";
 import { openVswitchBridges, requireLinks } from "./host-network.ts";
 import { qemuUser, requireReachable } from "./images-access.ts";
+import { openTtyConsole } from "./tty-console.ts";
 import { localVirsh, type Virsh } from "./virsh.ts";
 
 const SHUTDOWN_LIMIT_SECONDS = 300;
@@ -82,6 +83,10 @@ export class Libvirt implements MachineKeeper {
     if ((await this.power(machine)) === "on") return;
     if (hasIsolatedCard(machine)) await this.#activate("network", machine.uuid);
     await this.#virsh.run(["start", "--domain", machine.uuid]);
+  }
+
+  async openConsole({ uuid }: KeptMachine): Promise<MachineConsole> {
+    return openTtyConsole((await this.#virsh.run(["ttyconsole", "--domain", uuid])).trim());
   }
 
   async stop(machine: KeptMachine, { atOnce, signal }: { atOnce: boolean; signal: AbortSignal }) {

@@ -4,6 +4,7 @@ import type { AgentRecord } from "../agent.ts";
 import type { BootImageRecord } from "../boot-image.ts";
 import type { ConversionRecord } from "../conversion.ts";
 import type { DrillRecord } from "../drill.ts";
+import type { RecoveryRecord } from "../recovery.ts";
 
 const AT = "2030-01-01T00:00:00.000Z";
 
@@ -155,6 +156,23 @@ export function aDrill(change: Partial<DrillRecord> = {}): DrillRecord {
     createdAt: AT,
     version: 0,
     ...change,
+  };
+}
+
+export function aRecovery(change: Partial<RecoveryRecord> = {}): RecoveryRecord {
+  const shape: RecoveryRecord["planned"]["shape"] = {
+    ...{ cpuCount: 2, memoryMiB: 1024, firmware: "bios", diskBus: "sata", cardModel: "virtio", clock: "utc" },
+    ...{ acceleration: "if-offered", cards: [{ address: "52:54:00:00:00:01", link: { kind: "isolated" } }] },
+  };
+  return {
+    ...{ id: "rcv_1", sourceId: "agt_source", pointId: "rp_1", pointCreatedAt: AT, targetId: "agt_target" },
+    ...{ network: "test", disks: [{ name: "vda", sizeBytes: 64 }], firmware: "bios" },
+    planned: {
+      ...{ ownerId: "rcv_1", sourceId: "agt_source", pointId: "rp_1", hypervisor: "libvirt", name: "pine-1" },
+      ...{ title: "pine", shape, systemDisks: [] },
+    },
+    ...{ check: { kind: "console" }, answerTimeoutSeconds: 900, state: "running", requestedBy: "ada" },
+    ...{ createdAt: AT, version: 0, ...change },
   };
 }
 

@@ -1,7 +1,10 @@
-import { access, constants, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { once } from "node:events";
+import { access, constants, lstat, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import {
+  HypervisorFailedError,
   MachineNotOursError,
   MachineNotStoppedError,
   MachineRunningError,
@@ -9,7 +12,7 @@ import {
 } from "#shared/errors.ts";
 import type { MachinePower } from "#shared/protocol/defined-machine.ts";
 import { makeOwnFolder } from "../../../machine/inside-folder.ts";
-import type { Definition, KeptMachine, MachineKeeper } from "../../machine-keeper.ts";
+import type { Definition, KeptMachine, MachineConsole, MachineKeeper } from "../../machine-keeper.ts";
 import { findUefiFirmware } from "../uefi-firmware.ts";
 import { serviceFiles, unitMark, unitName } from "./files.ts";
 import { localSystemctl, type Systemctl } from "./systemctl.ts";
@@ -17,6 +20,8 @@ import { localSystemctl, type Systemctl } from "./systemctl.ts";
 const SHUTDOWN_LIMIT_SECONDS = 300;
 const PRESS_AGAIN_SECONDS = 20;
 const LOOK_AGAIN_MS = 1000;
+const CONSOLE_POLL_MS = 20;
+const CONSOLE_LIMIT_MS = 10_000;
 const SCRIPT_MODE = 0o700;
 const VARIABLES = "variables.fd";
 
@@ -77,6 +82,24 @@ export class QemuService implements MachineKeeper {
     if ((await this.power(machine)) === "on") return;
     await this.#requireOurs(machine);
     await this.#options.systemctl("start", unitName(machine.name));
+  }
+
+  async openConsole({ name }: KeptMachine): Promise<MachineConsole> {
+    const path = join(this.#options.runtimeDir, `causeway-${name}`, "machine", "console");
+    // QEMU makes it a moment after it was started.
+    for (let waited = 0; !(await isSocket(path)); waited += CONSOLE_POLL_MS) {
+      if (waited >= CONSOLE_LIMIT_MS) throw new HypervisorFailedError(`the machine ${name} has no console`);
+      await setTimeout(CONSOLE_POLL_MS);
+    }
+    const socket = connect(path).setEncoding("latin1");
+    await once(socket, "connect");
+    return {
+      output: socket,
+      pressEnter: async () => {
+        socket.write("\n");
+      },
+      close: () => socket.destroy(),
+    };
   }
 
   async stop(machine: KeptMachine, { atOnce, signal }: { atOnce: boolean; signal: AbortSignal }) {
@@ -176,6 +199,14 @@ async function replaceWhole(path: string, content: string | Uint8Array): Promise
   const draft = `${path}.causeway-new`;
   await writeFile(draft, content, { mode: path.endsWith(".service") ? 0o644 : SCRIPT_MODE });
   await rename(draft, path);
+}
+
+/** Not a link: QEMU's user could have put one there. */
+async function isSocket(path: string): Promise<boolean> {
+  return lstat(path).then(
+    (found) => found.isSocket(),
+    () => false,
+  );
 }
 
 const isThere = (path: string) => isAllowed(path, constants.F_OK);

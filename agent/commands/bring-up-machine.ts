@@ -1,0 +1,115 @@
+import { connect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { MachineSilentError } from "#shared/errors.ts";
+import type { CommandInput } from "#shared/protocol/commands.ts";
+import type { AnswerCheck } from "#shared/protocol/defined-machine.ts";
+import { GuestConsole } from "../hypervisor/guest-console.ts";
+import type { KeptMachine, MachineKeeper } from "../hypervisor/machine-keeper.ts";
+import { STAGE_NOTES } from "./boot-check.ts";
+import type { Executor } from "./executor.ts";
+import { definedMachine, type MachineDeps, shownMachine } from "./machine.ts";
+
+const CONNECT_AGAIN_MS = 500;
+const CONNECT_LIMIT_MS = 3000;
+const PROGRESS_MS = 5000;
+
+interface Wait {
+  signal: AbortSignal;
+  /** For people. */
+  note: (text: string) => void;
+}
+
+/** Switches the owner's machine on and waits until it answers. */
+export function bringUpExecutor(deps: MachineDeps): Executor<"bring-up-machine"> {
+  return async ({ ownerId, check, timeoutSeconds }, { signal, progress }) => {
+    const { machine, keeper } = await definedMachine(deps, ownerId);
+    const began = performance.now();
+    const seconds = () => (performance.now() - began) / 1000;
+    let noted = "switched on";
+    const note = (text: string) => {
+      noted = text;
+      const none = { bytesDone: 0, bytesTotal: 0, rateBytesPerSecond: 0 };
+      progress({ ...none, note: `${noted}, ${Math.round(seconds())} s` });
+    };
+    const timer = setInterval(() => note(noted), PROGRESS_MS);
+    const limit = AbortSignal.timeout(timeoutSeconds * 1000);
+    try {
+      const waiting = { signal: AbortSignal.any([signal, limit]), note };
+      const reason = await firstAnswer(keeper, machine, check, waiting);
+      return { machine: shownMachine(machine), answer: { seconds: seconds(), reason } };
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!limit.aborted) throw error;
+      throw new MachineSilentError(machine.name, `nothing within ${timeoutSeconds} s; last: ${noted}`);
+    } finally {
+      clearInterval(timer);
+    }
+  };
+}
+
+/** Returns what the answer was. Rejects with the signal's reason. */
+async function firstAnswer(
+  keeper: MachineKeeper,
+  machine: KeptMachine,
+  check: CommandInput<"bring-up-machine">["check"],
+  wait: Wait,
+): Promise<string> {
+  const wasOn = (await keeper.power(machine)) === "on";
+  await keeper.start(machine);
+  return check.kind === "console"
+    ? answerOnConsole(keeper, machine, { expected: check.expect, wasOn, wait })
+    : answerOnPort(check, wait);
+}
+
+async function answerOnConsole(
+  keeper: MachineKeeper,
+  machine: KeptMachine,
+  { expected, wasOn, wait }: { expected: string | undefined; wasOn: boolean; wait: Wait },
+): Promise<string> {
+  const judge = new GuestConsole(expected);
+  const terminal = await keeper.openConsole(machine);
+  const end = () => terminal.output.destroy(wait.signal.reason);
+  wait.signal.addEventListener("abort", end, { once: true });
+  try {
+    wait.signal.throwIfAborted();
+    // An interrupted command may have missed the prompt.
+    if (wasOn) await terminal.pressEnter();
+    for await (const text of terminal.output) {
+      const { stage } = judge;
+      judge.append(String(text));
+      if (judge.stage !== stage) wait.note(STAGE_NOTES[judge.stage]);
+      const { verdict } = judge;
+      if (verdict.kind === "failed") throw new MachineSilentError(machine.name, verdict.reason);
+      if (verdict.kind === "up")
+        return expected === undefined ? "the login prompt appeared" : `the console shows "${expected}"`;
+    }
+    wait.signal.throwIfAborted();
+    throw new MachineSilentError(machine.name, "its console ended: it was switched off");
+  } finally {
+    wait.signal.removeEventListener("abort", end);
+    terminal.close();
+  }
+}
+
+async function answerOnPort(
+  { host, port }: Extract<AnswerCheck, { kind: "tcp" }>,
+  { signal, note }: Wait,
+): Promise<string> {
+  for (;;) {
+    signal.throwIfAborted();
+    const refusal = await refusalOf(host, port);
+    if (refusal === undefined) return `${host} accepts connections on port ${port}`;
+    note(`port ${port} of ${host}: ${refusal}`);
+    await sleep(CONNECT_AGAIN_MS, undefined, { signal });
+  }
+}
+
+/** Why no connection can be opened; `undefined` if one was. */
+function refusalOf(host: string, port: number): Promise<string | undefined> {
+  const { promise, resolve } = Promise.withResolvers<string | undefined>();
+  const socket = connect({ host, port, timeout: CONNECT_LIMIT_MS });
+  socket.once("connect", () => resolve(undefined));
+  socket.once("timeout", () => resolve("no answer"));
+  socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+  return promise.finally(() => socket.destroy());
+}

@@ -1,0 +1,94 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { recordedRun } from "../testing/recorded-run.ts";
+
+const at = "2030-01-01T00:00:00.000Z";
+const begun = {
+  ...{ id: "rcv_1", sourceId: "agt_1", pointId: "rp_1", pointCreatedAt: at, targetId: "agt_2" },
+  ...{ network: "test", state: "running", requestedBy: "ada", createdAt: at },
+};
+const machine = {
+  ...{ hypervisor: "libvirt", name: "pine-1", uuid: "0b2f5c0a-7d61-8c3e-8f00-1a2b3c4d5e6f" },
+  ...{ bootDisk: "sda", bootReason: "it is the only disk" },
+};
+let server: Server;
+let asked: { url: string | undefined; body: unknown }[];
+/** How the recovery ends. */
+let end: object;
+
+beforeEach(async () => {
+  asked = [];
+  const answer = { seconds: 41, reason: "the login prompt appeared" };
+  end = { state: "completed", machine, answer, rtoSeconds: 93.5 };
+  server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => {
+      const isPost = request.method === "POST";
+      if (isPost) asked.push({ url: request.url, body: JSON.parse(Buffer.concat(chunks).toString()) });
+      response.writeHead(isPost ? 202 : 200, { "content-type": "application/json" });
+      response.end(JSON.stringify(isPost ? begun : { ...begun, ...end, endedAt: at }));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+});
+afterEach(() => server.close());
+
+const recover = (...words: string[]) =>
+  recordedRun(["recover", "agt_1", "--target", "agt_2", "--hypervisor", "libvirt", ...words], {
+    CAUSEWAY_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    CAUSEWAY_TOKEN: "t",
+  });
+
+test("a recovery that is waited for shows its machine, its point and the time until the first answer", async () => {
+  const { code, stdout } = await recover("--test-network", "--wait", "--memory", "2048");
+  expect(stdout).toContain("the machine pine-1 (libvirt) runs");
+  expect(stdout).toContain("recovery point rp_1, recorded 2030-01-01T00:00:00.000Z");
+  expect(stdout).toMatch(/first answer after 1 min.*the login prompt appeared/);
+  expect(code).toBe(0);
+  expect(asked).toMatchObject([
+    {
+      url: "/sources/agt_1/recoveries",
+      body: { network: "test", machine: { memoryMiB: 2048 }, check: { kind: "console" } },
+    },
+  ]);
+});
+
+test("programs get the time as rtoSeconds", async () => {
+  const { stdout } = await recover("--test-network", "--wait", "--json");
+  expect(JSON.parse(stdout)).toMatchObject({ state: "completed", rtoSeconds: 93.5 });
+});
+
+test("a machine that does not answer gives the failure with its hint, and not success", async () => {
+  const failure = {
+    name: "MachineSilentError",
+    message: "it does not answer",
+    hint: "Look.",
+    retryable: false,
+  };
+  end = { state: "failed", failure };
+  const { code, stderr } = await recover("--test-network", "--wait");
+  expect(code).toBe(1);
+  expect(stderr).toContain("it does not answer");
+  expect(stderr).toContain("Look.");
+});
+
+test.each([
+  ["192.0.2.7:5432", { kind: "tcp", host: "192.0.2.7", port: 5432 }],
+  ["[2001:db8::7]:22", { kind: "tcp", host: "2001:db8::7", port: 22 }],
+])("--answer %s waits for a connection there", async (answer, check) => {
+  expect((await recover("--test-network", "--answer", answer)).code).toBe(0);
+  expect(asked).toMatchObject([{ body: { check } }]);
+});
+
+test.each([
+  [[], "--test-network"],
+  [["--test-network", "--answer", "pine"], "ADDRESS:PORT"],
+  [["--test-network", "--answer", "pine:22", "--expect", "x"], "name one"],
+])("%j is refused with what is missing, and nothing is asked for", async (words, why) => {
+  const { code, stderr } = await recover(...words);
+  expect(code).toBe(2);
+  expect(stderr).toContain(why);
+  expect(asked).toEqual([]);
+});

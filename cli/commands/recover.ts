@@ -1,0 +1,97 @@
+import { randomUUID } from "node:crypto";
+import type { AnswerCheck } from "#shared/protocol/defined-machine.ts";
+import type { Recovery } from "#shared/protocol/recovery.ts";
+import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
+import { type CliCall, type CliCommand, numberOption, requiredOption, textOption } from "../command.ts";
+import { RecoveryNotCompletedError, UsageError } from "../errors.ts";
+import { print } from "../terminal.ts";
+import { waitForEnd } from "../wait-for-end.ts";
+import { DESIGN_HELP, DESIGN_OPTIONS, designOf } from "./machine-options.ts";
+import { describeRecovery } from "./recoveries.ts";
+
+export const recover: CliCommand = {
+  name: "recover",
+  summary: "Makes a machine of a source's recovery point, starts it, and keeps it; the source may be gone",
+  usage:
+    "recover SOURCE [--point POINT] --target TARGET --test-network --hypervisor KIND [--answer ADDRESS:PORT] [OPTIONS] [--wait]",
+  help: [
+    ["--point POINT", "the recovery point (default: the newest that is neither pruned nor known as damaged)"],
+    ["--target TARGET", "the target host that makes and runs the machine"],
+    ["--test-network", "the machine's cards reach only each other"],
+    ...DESIGN_HELP,
+    [
+      "--answer ADDRESS:PORT",
+      "its first answer is a connection that the target host can open there (default: a login prompt on its console)",
+    ],
+    ["--expect TEXT", "its first answer is this text on its console"],
+    ["--answer-timeout SECONDS", "how long it may take from its start to its first answer (default 900)"],
+    ["--wait", "wait until it answers; the exit code is 0 only if it did"],
+    ...API_HELP,
+  ],
+  examples: [
+    "causeway recover agt_01jd… --target agt_01je… --test-network --hypervisor libvirt --wait",
+    'causeway recover agt_01jd… --point rp_01jf… --target agt_01je… --test-network --hypervisor qemu --expect "database is ready" --json',
+  ],
+  options: {
+    ...API_OPTIONS,
+    ...DESIGN_OPTIONS,
+    point: { type: "string" },
+    target: { type: "string" },
+    "test-network": { type: "boolean" },
+    answer: { type: "string" },
+    expect: { type: "string" },
+    "answer-timeout": { type: "string" },
+    wait: { type: "boolean" },
+  },
+  positionals: ["SOURCE"],
+  async run(call) {
+    const api = apiOf(call);
+    if (call.values["test-network"] !== true)
+      throw new UsageError("say which network the machine gets: --test-network", "recover");
+    const pointId = textOption(call, "point");
+    const started = await api.startRecovery({
+      parameters: { id: call.arguments.SOURCE ?? "" },
+      body: {
+        targetId: requiredOption(call, "target", "recover"),
+        network: "test",
+        machine: designOf(call, "recover"),
+        check: checkOf(call),
+        answerTimeoutSeconds: numberOption(call, "answer-timeout", "recover") ?? 900,
+        ...(pointId === undefined ? {} : { pointId }),
+      },
+      idempotencyKey: randomUUID(),
+    });
+    if (!call.values.wait) {
+      const next = `\`causeway recoveries ${started.id}\` shows how far it is`;
+      print(call.terminal, call.json, started, () => `${started.id} started; ${next}`);
+      return;
+    }
+    if (!call.json) call.terminal.err(`${started.id} started; it continues if you stop waiting\n`);
+    const ended = await waitForEnd(
+      () => api.getRecovery({ parameters: { id: started.id } }),
+      () => "the target host makes the machine and waits for its answer",
+      call.terminal,
+    );
+    print(call.terminal, call.json, ended, () => describeRecovery(ended));
+    requireCompleted(ended);
+  },
+};
+
+function checkOf(call: CliCall): AnswerCheck {
+  const answer = textOption(call, "answer");
+  const expect = textOption(call, "expect");
+  if (answer === undefined) return { kind: "console", ...(expect === undefined ? {} : { expect }) };
+  if (expect !== undefined)
+    throw new UsageError("--answer and --expect are two ways to know that it answers: name one", "recover");
+  const [, host = "", port = ""] = /^\[?([^\]]+?)\]?:(\d{1,5})$/.exec(answer) ?? [];
+  if (host === "") throw new UsageError(`--answer takes ADDRESS:PORT, not ${answer}`, "recover");
+  return { kind: "tcp", host, port: Number(port) };
+}
+
+function requireCompleted({ id, state, failure }: Recovery): void {
+  if (state === "completed") return;
+  throw new RecoveryNotCompletedError(
+    failure?.message ?? `recovery ${id} is ${state}`,
+    failure?.hint ?? "Start another one when ready.",
+  );
+}

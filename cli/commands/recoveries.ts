@@ -1,0 +1,46 @@
+import type { Recovery } from "#shared/protocol/recovery.ts";
+import { duration } from "#shared/units.ts";
+import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
+import type { CliCommand } from "../command.ts";
+import { oneLine, print, table } from "../terminal.ts";
+
+export const recoveries: CliCommand = {
+  name: "recoveries",
+  summary: "Lists recoveries, or shows one with its machine and the time until that answered",
+  usage: "recoveries [RECOVERY]",
+  help: API_HELP,
+  examples: ["causeway recoveries", "causeway recoveries rcv_01jd3v8q6m4x2k7zt5w9h0n1yb --json"],
+  options: API_OPTIONS,
+  positionals: ["RECOVERY?"],
+  async run(call) {
+    const api = apiOf(call);
+    const id = call.arguments.RECOVERY;
+    if (id !== undefined) {
+      const found = await api.getRecovery({ parameters: { id } });
+      print(call.terminal, call.json, found, () => describeRecovery(found));
+      return;
+    }
+    const items = await everyItem((cursor) =>
+      api.listRecoveries({ query: { limit: 200, ...(cursor ? { cursor } : {}) } }),
+    );
+    print(call.terminal, call.json, { items, cursor: null }, () => {
+      const rows = items.map((item) => [
+        ...[item.id, item.state, item.sourceId, item.pointId, item.targetId, item.machine?.name ?? "-"],
+        item.rtoSeconds === undefined ? "-" : duration(item.rtoSeconds),
+      ]);
+      const headings = ["ID", "STATE", "SOURCE", "POINT", "TARGET", "MACHINE", "ANSWERED AFTER"];
+      return table(headings, rows, "No recovery yet: `causeway recover SOURCE --target TARGET` starts one.");
+    });
+  },
+};
+
+export function describeRecovery(recovery: Recovery): string {
+  const { id, pointId, pointCreatedAt, sourceId, targetId, state, machine, answer, failure } = recovery;
+  const lines = [`${id} of source ${sourceId} on target host ${targetId}: ${state}`];
+  lines.push(`  recovery point ${pointId}, recorded ${pointCreatedAt}`);
+  if (machine) lines.push(`  the machine ${machine.name} (${machine.hypervisor}) runs`);
+  if (answer && recovery.rtoSeconds !== undefined)
+    lines.push(`  first answer after ${duration(recovery.rtoSeconds)}: ${oneLine(answer.reason)}`);
+  if (failure) lines.push(`  ${failure.name}: ${oneLine(failure.message)}`, `  ${oneLine(failure.hint)}`);
+  return lines.join("\n");
+}

@@ -1,0 +1,194 @@
+import { beforeEach, expect, test } from "vitest";
+import { newPlan } from "#shared/domain/protection/plan.ts";
+import { aDisk, anInventory } from "#shared/domain/testing/records.ts";
+import type { WorkflowError } from "#shared/domain/workflow-failure.ts";
+import { failureOf, MachineSilentError } from "#shared/errors.ts";
+import type { CommandKind } from "#shared/protocol/commands.ts";
+import { NewPlan } from "#shared/protocol/protection.ts";
+import { changeMachine, listMachineOperations } from "../api/machines.ts";
+import * as recoveries from "../api/recoveries.ts";
+import { apiHandler } from "../middleware/api-handler.ts";
+import { run as abandonRecovery } from "../tasks/abandon-recovery.ts";
+import { run as dispatchCommand, Input } from "../tasks/dispatch-command.ts";
+import { run as finishRecovery } from "../tasks/finish-recovery.ts";
+import { request, type TestRequest, World } from "../testing/world.ts";
+
+let world: World;
+const { handler: _, ...operations } = recoveries;
+const call = (routeKey: string, id?: string, options: TestRequest = {}) => {
+  const handler = apiHandler({ name: "api/recoveries", build: () => world, operations }, world.runtime);
+  return request(handler, routeKey, id === undefined ? {} : { id }, options);
+};
+const ordered = { targetId: "agt_target", network: "test", machine: { hypervisor: "libvirt" } };
+const start = (change: object = {}, headers: Record<string, string> = {}) =>
+  call("POST /sources/{id}/recoveries", "agt_source", { body: { ...ordered, ...change }, headers });
+const started = async () => String((await start()).body.id);
+const recovery = (id: string) => world.store.recoveries.get(id);
+const toTarget = () => world.agents.messagesFor("agt_target");
+
+const point = {
+  ...{ id: "rp_1", sourceId: "agt_source", createdAt: "2029-12-31T23:00:00.000Z" },
+  disks: [{ name: "vda", sizeBytes: 64, badRanges: 0, consistency: "crash" as const, wholeCopies: [] }],
+};
+const machine = {
+  ...{ hypervisor: "libvirt" as const, name: "pine-1", uuid: "0b2f5c0a-7d61-8c3e-8f00-1a2b3c4d5e6f" },
+  ...{ bootDisk: "vda", bootReason: "it is the only disk" },
+};
+const answer = { seconds: 20, reason: "the login prompt appeared" };
+const silence: WorkflowError = {
+  Error: "MachineSilentError",
+  Cause: JSON.stringify(failureOf(new MachineSilentError("pine-1", "nothing within 900 s"))),
+};
+
+beforeEach(async () => {
+  world = await World.start();
+  const source = { inventory: anInventory({ hostname: "pine", disks: [aDisk("vda")] }) };
+  // The source is gone.
+  await world.enrolled({ source: { ...source, revokedAt: "2030-01-01T00:00:00.000Z" } });
+  await world.store.points.add(point);
+});
+
+/** The workflow asks the target host for a command. Returns the command's id. */
+async function dispatched(ownerId: string, kind: CommandKind): Promise<string> {
+  const { planned, disks } = await recovery(ownerId);
+  const written = disks.map((disk) => ({ ...disk, path: `/images/${disk.name}`, format: "qcow2" }));
+  const inputs: Partial<Record<CommandKind, object>> = {
+    materialise: { ownerId, sourceId: "agt_source", pointId: "rp_1", format: "qcow2", disks },
+    "define-machine": { ...planned, dryRun: false, disks: written },
+  };
+  world.steps.waiting.add(kind);
+  const wanted = { ownerId, agentId: "agt_target", kind, input: inputs[kind], taskToken: kind };
+  return (await dispatchCommand(Input.parse(wanted), world)).commandId ?? "";
+}
+
+test("a recovery of a source that is gone starts its workflow with the newest point and a machine on a test network", async () => {
+  await world.store.points.add({ ...point, id: "rp_0" });
+  const { status, body } = await start();
+  expect(status).toBe(202);
+  expect(body).toMatchObject({ pointId: "rp_1", pointCreatedAt: point.createdAt, state: "running" });
+  const id = String(body.id);
+  expect(world.workflow.executions.get(id)?.input).toMatchObject({
+    ...{ recoveryId: id, pointId: "rp_1", sourceId: "agt_source", targetId: "agt_target", firmware: "bios" },
+    ...{ disks: [{ name: "vda", sizeBytes: 64 }], check: { kind: "console" }, timeoutSeconds: 900 },
+    planned: {
+      ...{ ownerId: id, hypervisor: "libvirt", title: "pine", dryRun: false },
+      shape: { firmware: "bios", cards: [{ link: { kind: "isolated" } }] },
+    },
+  });
+  expect((await call("GET /recoveries")).body.items).toMatchObject([{ id }]);
+  expect(await world.audited()).toEqual([`ada recovery-started ${id} done`]);
+});
+
+test("a point that is pruned or known as damaged is not chosen, and a damaged one only if it is named", async () => {
+  const at = "2030-01-01T00:00:00.000Z";
+  await world.store.points.add({ ...point, id: "rp_2" });
+  await world.store.points.add({ ...point, id: "rp_3" });
+  await world.store.points.prune("rp_3", at);
+  await world.store.points.noteCheck("rp_2", { checkId: "chk_1", verdict: "damaged", method: "whole", at });
+  expect((await start()).body.pointId).toBe("rp_1");
+  expect((await start({ pointId: "rp_2" })).body.pointId).toBe("rp_2");
+  expect((await start({ pointId: "rp_3" })).status).toBe(409);
+});
+
+test.each<[string, number, object]>([
+  [
+    "a card that leads out of the test network",
+    400,
+    {
+      machine: { hypervisor: "libvirt", cards: [{ link: { kind: "bridge", bridge: "br0" } }] },
+    },
+  ],
+  ["another disk than those of the point", 400, { machine: { hypervisor: "libvirt", bootDisk: "vdz" } }],
+  ["a point that does not exist", 404, { pointId: "rp_none" }],
+  ["another source's point", 400, { pointId: "rp_other" }],
+  ["a source as the target host", 404, { targetId: "agt_source" }],
+])("%s is refused, and nothing begins", async (_, status, change) => {
+  await world.store.points.add({ ...point, id: "rp_other", sourceId: "agt_other" });
+  expect((await start(change)).status).toBe(status);
+  expect((await call("GET /recoveries")).body.items).toEqual([]);
+  expect(world.workflow.executions.size).toBe(0);
+});
+
+test("the same request with the same key starts one recovery, also after an interruption", async () => {
+  const key = { "idempotency-key": "k" };
+  world.outage.strike("start");
+  expect((await start({}, key)).status).toBe(500);
+  const again = await start({}, key);
+  expect(again.status).toBe(202);
+  expect([...world.workflow.executions.keys()]).toEqual([again.body.id]);
+});
+
+test("the plan's standby is cloned only if it is on this target host, and at this point", async () => {
+  const request = NewPlan.parse({ sourceId: "agt_source", intervalSeconds: 3600 });
+  const plan = newPlan(request, { id: "plan_1", requestedBy: "ada", now: 0 });
+  await world.store.agents.modify("agt_source", (one) => ({ ...one, planId: "plan_1" }));
+  await world.store.plans.add({ ...plan, standbyTargetId: "agt_target", standbyPointId: "rp_1" });
+  const inputOf = async () => world.workflow.executions.get(await started())?.input;
+  expect(await inputOf()).toMatchObject({ standbyPlanId: "plan_1" });
+  await world.store.plans.modify("plan_1", (one) => ({ ...one, standbyPointId: "rp_0" }));
+  expect(await inputOf()).not.toHaveProperty("standbyPlanId");
+});
+
+test("a recovery is completed with its machine and the time from the request to the answer", async () => {
+  const id = await started();
+  world.nowMs += 93_500;
+  for (let times = 0; times < 2; times++) await finishRecovery({ recoveryId: id, machine, answer }, world);
+  expect((await call("GET /recoveries/{id}", id)).body).toMatchObject({
+    ...{ state: "completed", machine: { name: "pine-1" }, answer, rtoSeconds: 93.5 },
+  });
+  expect(await world.audited()).toEqual([
+    `ada recovery-started ${id} done`,
+    `causeway recovery-completed ${id} done`,
+  ]);
+  expect((await call("POST /recoveries/{id}/cancel", id)).status).toBe(409);
+});
+
+test("a recovery that fails before its machine is defined leaves nothing on the target host", async () => {
+  const id = await started();
+  const command = await dispatched(id, "materialise");
+  world.outage.strike("fail");
+  await expect(abandonRecovery({ recoveryId: id, error: silence }, world)).rejects.toThrow("outage");
+  for (let times = 0; times < 2; times++) await abandonRecovery({ recoveryId: id, error: silence }, world);
+  expect(await recovery(id)).toMatchObject({ state: "failed", failure: { name: "MachineSilentError" } });
+  expect(toTarget()).toEqual([`command ${command}`, `cancel ${command}`, `command ${id}.release.1`]);
+});
+
+test("a machine that does not answer stays, and is stopped and removed as that of a conversion", async () => {
+  const id = await started();
+  const command = await dispatched(id, "define-machine");
+  const change = (body: object) => {
+    const machines = { changeMachine, listMachineOperations };
+    const handler = apiHandler(
+      { name: "api/machines", build: () => world, operations: machines },
+      world.runtime,
+    );
+    return request(handler, "POST /owners/{id}/machine", { id }, { body });
+  };
+  expect((await change({ action: "stop" })).status).toBe(409);
+  await abandonRecovery({ recoveryId: id, error: silence }, world);
+  expect(toTarget()).toEqual([`command ${command}`, `cancel ${command}`]);
+  expect((await change({ action: "stop" })).body).toMatchObject({ action: "stop", ownerId: id });
+});
+
+test("a cancelled recovery ends what the target host does, and leaves nothing there", async () => {
+  const id = await started();
+  const command = await dispatched(id, "materialise");
+  expect((await call("POST /recoveries/{id}/cancel", id)).body).toMatchObject({ id, state: "cancelling" });
+  expect(world.steps.outcomes.get("materialise")).toMatchObject({
+    failure: { name: "RecoveryCancelledError" },
+  });
+  await expect(finishRecovery({ recoveryId: id, machine, answer }, world)).rejects.toMatchObject({
+    name: "RecoveryCancelledError",
+  });
+  const cancelled = { Error: "RecoveryCancelledError", Cause: "" };
+  await abandonRecovery({ recoveryId: id, error: cancelled }, world);
+  expect(await recovery(id)).toMatchObject({ state: "cancelled" });
+  expect(toTarget()).toEqual([`command ${command}`, `cancel ${command}`, `command ${id}.release.1`]);
+  expect((await call("POST /recoveries/{id}/cancel", id)).body).toMatchObject({ state: "cancelled" });
+});
+
+test("cancelling ends a recovery whose workflow was stopped from outside", async () => {
+  const id = await started();
+  await world.workflow.stop(id);
+  expect((await call("POST /recoveries/{id}/cancel", id)).body).toMatchObject({ state: "cancelled" });
+});

@@ -1,0 +1,205 @@
+/** A recovery: a machine made of a recovery point, which stays. Its record and its life cycle. */
+import { z } from "zod";
+import { type Failure, InvalidInputError, WrongStateError } from "../errors.ts";
+import { commandKinds } from "../protocol/commands.ts";
+import { Failure as FailureSchema, Timestamp } from "../protocol/common.ts";
+import { AnswerCheck, DefinedMachine, MachineAnswer } from "../protocol/defined-machine.ts";
+import { AgentId, DiskBytes, DiskName, PlanId, PointId, RecoveryId } from "../protocol/ids.ts";
+import { NewRecovery, type Recovery, RecoveryState } from "../protocol/recovery.ts";
+import type { RecoveryPoint } from "../protocol/resources.ts";
+import type { AgentRecord } from "./agent.ts";
+import { bootFirmware } from "./boot-hardware.ts";
+import { type CommandRecord, latest } from "./command.ts";
+import type { CommandOwner } from "./command-owner.ts";
+import { requireRunning } from "./conversion.ts";
+import { type MachineOwner, plannedMachine } from "./machine.ts";
+import type { PlanRecord } from "./protection/plan.ts";
+import { isFinal, move, type Transitions } from "./transitions.ts";
+
+const recoveryTransitions: Transitions<RecoveryState> = {
+  running: ["completed", "failed", "cancelling"],
+  // The operator has seen that it is being cancelled, so it must not end in any other way.
+  cancelling: ["cancelled"],
+  completed: [],
+  failed: [],
+  cancelled: [],
+};
+
+export const RecoveryRecord = z.object({
+  id: RecoveryId,
+  sourceId: AgentId,
+  pointId: PointId,
+  pointCreatedAt: Timestamp,
+  targetId: AgentId,
+  network: NewRecovery.shape.network,
+  /** Whose standby on the target host is at the point already. */
+  standbyPlanId: PlanId.optional(),
+  disks: z.array(z.object({ name: DiskName, sizeBytes: DiskBytes })),
+  firmware: z.enum(["bios", "uefi"]),
+  /** The command that defines the machine, except for its images. */
+  planned: commandKinds["define-machine"].input.omit({ disks: true, dryRun: true }),
+  check: AnswerCheck,
+  answerTimeoutSeconds: z.int(),
+  state: RecoveryState,
+  machine: DefinedMachine.optional(),
+  answer: MachineAnswer.optional(),
+  rtoSeconds: z.number().optional(),
+  failure: FailureSchema.optional(),
+  requestedBy: z.string(),
+  createdAt: Timestamp,
+  endedAt: Timestamp.optional(),
+  version: z.int(),
+});
+export type RecoveryRecord = z.infer<typeof RecoveryRecord>;
+
+/** The newest point that a machine should be made of; `undefined` if there is none. */
+export function newestSoundPoint(points: readonly RecoveryPoint[]): RecoveryPoint | undefined {
+  return points
+    .filter(({ prunedAt, checked }) => prunedAt === undefined && checked?.verdict !== "damaged")
+    .toSorted((a, b) => (a.id < b.id ? 1 : -1))[0];
+}
+
+/**
+ * Throws `WrongStateError` if the point was pruned, and `InvalidInputError` if it is another source's, or if
+ * the machine is to have what the source's inventory does not, or a card that leads out of a test network.
+ */
+export function newRecovery(
+  request: NewRecovery,
+  given: {
+    id: string;
+    point: RecoveryPoint;
+    source: AgentRecord;
+    /** The one that protects the source. */
+    plan: PlanRecord | undefined;
+    requestedBy: string;
+    now: string;
+  },
+): RecoveryRecord {
+  const { id, point, source, plan, requestedBy, now } = given;
+  requireFitting(request, point, source);
+  const names = point.disks.map(({ name }) => name);
+  const { targetId, network, check, answerTimeoutSeconds } = request;
+  const firmware = bootFirmware(source.inventory, names);
+  const cards = request.machine.cards.length > 0 ? request.machine.cards : [ISOLATED];
+  const owner = { id, sourceId: source.id, targetId, pointId: point.id, disks: names, firmware };
+  const isAtPoint = plan?.standbyTargetId === targetId && plan.standbyPointId === point.id;
+  return {
+    ...{ id, sourceId: source.id, pointId: point.id, pointCreatedAt: point.createdAt, targetId, network },
+    standbyPlanId: isAtPoint ? plan.id : undefined,
+    disks: point.disks.map(({ name, sizeBytes }) => ({ name, sizeBytes })),
+    firmware,
+    planned: plannedMachine(
+      { ...request.machine, cards },
+      { owner: { ...owner, images: undefined }, inventory: source.inventory },
+    ),
+    ...{ check, answerTimeoutSeconds, state: "running", requestedBy, createdAt: now, version: 0 },
+  };
+}
+
+const ISOLATED = { link: { kind: "isolated" as const } };
+
+function requireFitting(request: NewRecovery, point: RecoveryPoint, source: AgentRecord): void {
+  if (point.sourceId !== source.id)
+    throw new InvalidInputError([{ path: "pointId", message: `${point.id} is not of source ${source.id}` }]);
+  if (point.prunedAt !== undefined)
+    throw new WrongStateError(
+      `recovery point ${point.id} was pruned at ${point.prunedAt}`,
+      "Recover a newer point: `causeway points SOURCE` lists them.",
+    );
+  const names = point.disks.map(({ name }) => name);
+  if (!source.inventory?.disks.some(({ name }) => names.includes(name)))
+    throw new WrongStateError(
+      `the hardware that recovery point ${point.id} needs is unknown: the inventory of source ${source.id} has none of its disks`,
+      "Recover a newer point: `causeway points SOURCE` lists them.",
+    );
+  const leaving = request.machine.cards.findIndex(({ link }) => link.kind !== "isolated");
+  if (leaving >= 0)
+    throw new InvalidInputError([
+      { path: `machine.cards.${leaving}`, message: "leads out of the test network" },
+    ]);
+}
+
+/** The input of the workflow's execution, from the record alone, so that a repeated start sends the same. */
+export function recoveryInput(recovery: RecoveryRecord) {
+  const { id, pointId, sourceId, targetId, disks, firmware, planned, check } = recovery;
+  const { standbyPlanId, answerTimeoutSeconds } = recovery;
+  return {
+    ...{ recoveryId: id, pointId, sourceId, targetId, disks, firmware },
+    ...{ planned: { ...planned, dryRun: false }, check, timeoutSeconds: answerTimeoutSeconds },
+    ...(standbyPlanId === undefined ? {} : { standbyPlanId }),
+  };
+}
+
+export function recoveryHasEnded({ state }: RecoveryRecord): boolean {
+  return isFinal(recoveryTransitions, state);
+}
+
+/**
+ * The recovery, being cancelled. Cancelling again changes nothing. Throws `WrongStateError` if it has
+ * completed or failed.
+ */
+export function cancellingRecovery(recovery: RecoveryRecord): RecoveryRecord {
+  if (recovery.state === "cancelling" || recovery.state === "cancelled") return recovery;
+  return { ...recovery, state: moved(recovery, "cancelling") };
+}
+
+/**
+ * The recovery, completed: its machine has answered. Repeating it changes nothing. Throws
+ * `RecoveryCancelledError` if it was cancelled.
+ */
+export function completedRecovery(
+  recovery: RecoveryRecord,
+  { machine, answer }: { machine: DefinedMachine; answer: MachineAnswer },
+  now: string,
+): RecoveryRecord {
+  if (recovery.state === "completed") return recovery;
+  requireRunning(recoveryAsOwner(recovery));
+  const rtoSeconds = Math.max(0, (Date.parse(now) - Date.parse(recovery.createdAt)) / 1000);
+  return { ...recovery, state: moved(recovery, "completed"), machine, answer, rtoSeconds, endedAt: now };
+}
+
+/** The recovery, failed, or cancelled if the operator asked for that. One that has ended stays as it is. */
+export function abandonedRecovery(recovery: RecoveryRecord, failure: Failure, now: string): RecoveryRecord {
+  if (recoveryHasEnded(recovery)) return recovery;
+  if (recovery.state === "cancelling")
+    return { ...recovery, state: moved(recovery, "cancelled"), endedAt: now };
+  return { ...recovery, state: moved(recovery, "failed"), failure, endedAt: now };
+}
+
+/**
+ * The command by which the machine was defined, or may have been; `undefined` if the target host never got
+ * one.
+ */
+export function definingCommand(commands: readonly CommandRecord[]): CommandRecord | undefined {
+  return latest(commands.filter(({ kind }) => kind === "define-machine"));
+}
+
+/** The recovery's disks stay once its machine may be defined, however it ends. */
+export function recoveryAsMachineOwner(
+  recovery: RecoveryRecord,
+  commands: readonly CommandRecord[],
+): MachineOwner {
+  const { id, sourceId, targetId, pointId, disks, firmware } = recovery;
+  const read = commandKinds["define-machine"].input.safeParse(definingCommand(commands)?.input);
+  const images = recoveryHasEnded(recovery) && read.success ? read.data.disks : undefined;
+  return { id, sourceId, targetId, pointId, firmware, disks: disks.map(({ name }) => name), images };
+}
+
+export function recoveryAsOwner(recovery: RecoveryRecord): CommandOwner {
+  const { id, sourceId, targetId, requestedBy, state, pointId } = recovery;
+  return { id, sourceId, targetId, requestedBy, state, pointId };
+}
+
+/** The recovery as the API shows it. */
+export function recoveryOf(recovery: RecoveryRecord): Recovery {
+  const { id, sourceId, pointId, pointCreatedAt, targetId, network, state, machine, answer } = recovery;
+  const { rtoSeconds, failure, requestedBy, createdAt, endedAt } = recovery;
+  return {
+    ...{ id, sourceId, pointId, pointCreatedAt, targetId, network, state, machine, answer, rtoSeconds },
+    ...{ failure, requestedBy, createdAt, endedAt },
+  };
+}
+
+function moved<S extends RecoveryState>(recovery: RecoveryRecord, to: S): S {
+  return move(recoveryTransitions, `recovery ${recovery.id}`, recovery.state, to);
+}

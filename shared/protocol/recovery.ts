@@ -1,0 +1,45 @@
+/** Recoveries: machines that are made of recovery points and stay, for a source that is gone. */
+import { z } from "zod";
+import { Failure, Timestamp } from "./common.ts";
+import { AnswerCheck, DefinedMachine, MachineAnswer } from "./defined-machine.ts";
+import { AgentId, PointId, RecoveryId, ResourceId } from "./ids.ts";
+import { MachineDesign } from "./machine-routes.ts";
+
+export const NewRecovery = z.strictObject({
+  /** The target host that makes and runs the machine. */
+  targetId: ResourceId,
+  /** The newest point that is neither pruned nor known as damaged, if absent. */
+  pointId: ResourceId.optional(),
+  /** `test`: the machine's cards reach only each other. */
+  network: z.literal("test"),
+  machine: MachineDesign,
+  /** What counts as the machine's first answer. */
+  check: AnswerCheck.default({ kind: "console" }),
+  answerTimeoutSeconds: z.int().min(10).max(7200).default(900),
+});
+export type NewRecovery = z.infer<typeof NewRecovery>;
+
+/** `cancelling`: the operator asked for it, and the workflow has not ended yet. */
+export const RecoveryState = z.enum(["running", "completed", "failed", "cancelling", "cancelled"]);
+export type RecoveryState = z.infer<typeof RecoveryState>;
+
+export const Recovery = z.object({
+  id: RecoveryId,
+  sourceId: AgentId,
+  pointId: PointId,
+  /** When the control plane recorded the point: what the source wrote later is not in it. */
+  pointCreatedAt: Timestamp,
+  targetId: AgentId,
+  network: NewRecovery.shape.network,
+  /** `completed`: the machine has answered. It stays, whichever way the recovery ends. */
+  state: RecoveryState,
+  machine: DefinedMachine.optional(),
+  answer: MachineAnswer.optional(),
+  /** From the request until the control plane knew of the machine's first answer. */
+  rtoSeconds: z.number().nonnegative().optional(),
+  failure: Failure.optional(),
+  requestedBy: z.string(),
+  createdAt: Timestamp,
+  endedAt: Timestamp.optional(),
+});
+export type Recovery = z.infer<typeof Recovery>;

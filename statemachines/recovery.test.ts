@@ -1,0 +1,103 @@
+import { expect, test } from "vitest";
+import { recoveryInput } from "#shared/domain/recovery.ts";
+import { aRecovery } from "#shared/domain/testing/records.ts";
+import { commandKinds } from "#shared/protocol/commands.ts";
+import { type AgentAct, ConversionRun, fail, silent, succeed, throwing } from "./testing/conversion-run.ts";
+import { workflowArn } from "./testing/workflow-file.ts";
+
+const RECOVERY_ID = "rcv_1";
+
+/** A recovery on the states engine, with a target host that does what a test says. */
+class RecoveryRun extends ConversionRun {
+  readonly #standbyPlanId: string | undefined;
+
+  constructor(
+    agents: Record<string, AgentAct[]> = {},
+    more: { functions?: Record<string, () => unknown>; standbyPlanId?: string } = {},
+  ) {
+    super({ request: {}, agents, functions: more.functions ?? {} });
+    this.#standbyPlanId = more.standbyPlanId;
+  }
+
+  async run(): Promise<this> {
+    const input = JSON.stringify(recoveryInput(aRecovery({ standbyPlanId: this.#standbyPlanId })));
+    this.world.engine.startExecution({ stateMachineArn: workflowArn("recovery"), name: RECOVERY_ID, input });
+    await this.world.settle();
+    return this;
+  }
+
+  get outcome() {
+    return this.result("recovery", RECOVERY_ID);
+  }
+}
+
+test("the target host writes and verifies the disks, defines the machine, and waits for its answer", async () => {
+  const recovery = await new RecoveryRun().run();
+  expect(recovery.outcome.status).toBe("SUCCEEDED");
+  expect(recovery.commands).toEqual(["materialise", "verify", "define-machine", "bring-up-machine"]);
+  for (const { ownerId, agentId, input, kind } of recovery.dispatched) {
+    expect([ownerId, agentId, input.ownerId]).toEqual([RECOVERY_ID, "agt_target", RECOVERY_ID]);
+    expect(commandKinds[kind].input.safeParse(input).error, kind).toBeUndefined();
+  }
+  expect(recovery.dispatched[2]?.input).toMatchObject({
+    disks: [{ name: "vda", path: "/images/vda" }],
+    name: "pine-1",
+    dryRun: false,
+  });
+  expect(recovery.dispatched[3]?.input).toMatchObject({ check: { kind: "console" }, timeoutSeconds: 900 });
+  expect(recovery.world.payloads("FinishRecovery")).toMatchObject([
+    { recoveryId: RECOVERY_ID, machine: { name: "pine-1" }, answer: { seconds: 20 } },
+  ]);
+  expect(recovery.world.payloads("AbandonRecovery")).toEqual([]);
+});
+
+test("a standby that is at the point is cloned, and the repository is not read", async () => {
+  const recovery = await new RecoveryRun({}, { standbyPlanId: "plan_1" }).run();
+  expect(recovery.outcome.status).toBe("SUCCEEDED");
+  expect(recovery.commands).toEqual(["clone-standby", "define-machine", "bring-up-machine"]);
+  expect(recovery.dispatched[0]?.input).toMatchObject({ planId: "plan_1", pointId: "rp_1" });
+  expect(recovery.dispatched[1]?.input).toMatchObject({
+    disks: [{ path: "/clones/vda.raw", format: "raw" }],
+  });
+});
+
+test.each(["StandbyNotAtPointError", "StandbyNotOursError", "DiskFullError"])(
+  "after a %s, what was cloned of the standby is removed, and the repository is read",
+  async (name) => {
+    const agents = { "clone-standby": [fail(name)] };
+    const recovery = await new RecoveryRun(agents, { standbyPlanId: "plan_1" }).run();
+    expect(recovery.outcome.status).toBe("SUCCEEDED");
+    expect(recovery.commands.slice(0, 4)).toEqual(["clone-standby", "release", "materialise", "verify"]);
+  },
+);
+
+test.each([
+  ["materialise", "RecoveryPointUnexpectedError"],
+  ["define-machine", "MachineUnsupportedError"],
+  ["bring-up-machine", "MachineSilentError"],
+  ["clone-standby", "RecoveryCancelledError"],
+])("a failure of %s ends the recovery with its name", async (kind, name) => {
+  const more = kind === "clone-standby" ? { standbyPlanId: "plan_1" } : {};
+  const recovery = await new RecoveryRun({ [kind]: [fail(name)] }, more).run();
+  expect(recovery.outcome).toMatchObject({ status: "FAILED", error: name });
+  expect(recovery.commands.at(-1)).toBe(kind);
+  expect(recovery.world.payloads("AbandonRecovery")).toMatchObject([{ recoveryId: RECOVERY_ID }]);
+  expect(recovery.world.payloads("FinishRecovery")).toEqual([]);
+});
+
+test("a target host that is away while the machine starts is waited for", async () => {
+  const recovery = await new RecoveryRun({ "bring-up-machine": [silent, silent, succeed()] }).run();
+  expect(recovery.outcome.status).toBe("RUNNING");
+  await recovery.world.clock.advance(3_600_000);
+  expect(recovery.outcome.status).toBe("SUCCEEDED");
+});
+
+test("an end that cannot be recorded is a failure, and a clone whose workflow was stopped is one, too", async () => {
+  const functions = { FinishRecovery: () => throwing("RecoveryCancelledError") };
+  const cancelled = await new RecoveryRun({}, { functions }).run();
+  expect(cancelled.outcome).toMatchObject({ status: "FAILED", error: "RecoveryCancelledError" });
+  const stopped = await new RecoveryRun({ verify: [silent] }).run();
+  await stopped.stop("make-clone", `${RECOVERY_ID}.1`);
+  expect(stopped.outcome).toMatchObject({ status: "FAILED", error: "WorkflowInterruptedError" });
+  expect(stopped.world.payloads("AbandonRecovery")).toHaveLength(1);
+});
