@@ -18,6 +18,11 @@ describe.skipIf(reason !== undefined)(`a disk in use ${reason ? `(${reason})` : 
     expect(disks[0]?.volumes).toEqual([{ name: "disk", consistency: "file-system" }]);
   });
 
+  test("is copied as of one instant under load if it has XFS, and its copy is clean after one mount", async () => {
+    await using machine = await LiveMachine.start({ sizeMiB: 300, fileSystem: "xfs" });
+    await requireInstants(machine, { seed: 8, points: 2 });
+  }, 400_000);
+
   test("costs the blocks that a freeze changes, and at most 10 requests, if no program writes", async () => {
     // A map of two levels.
     await using machine = await LiveMachine.start({ sizeMiB: 48 });

@@ -1,6 +1,6 @@
 /** For tests: a mounted disk in use, and an agent that takes recovery points of it into memory. */
 import { createHash } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
 import type { TakenPoint } from "#shared/protocol/taken-point.ts";
@@ -23,6 +23,12 @@ import { inconsistentView } from "../inconsistent.ts";
 import { preCopyView } from "../pre-copy/pre-copy.ts";
 import type { FreezeLimits } from "../pre-copy/pre-copy-run.ts";
 import { stillView } from "../still.ts";
+
+/** How each file system is mounted beside the original, and checked after that. */
+const CHECKS: Readonly<Record<string, { mountOptions: string; command: [string, ...string[]] }>> = {
+  ext4: { mountOptions: "loop", command: ["e2fsck", "-fn"] },
+  xfs: { mountOptions: "loop,nouuid", command: ["xfs_repair", "-n", "-f"] },
+};
 
 export interface LiveMachineOptions extends TrackedDiskOptions {
   /** What the tracker's program gets for each of its commands, such as `{"attach": "--omit issue"}`. */
@@ -147,16 +153,27 @@ export class LiveMachine implements AsyncDisposable {
     return differencesBesidesLateDiscards(copy, { image, fileSystem, content: await this.frozen() });
   }
 
-  /** What the file system's own checker says of a disk's content; empty if it finds no fault. */
+  /**
+   * What the file system's own checker says of a disk's content after it was mounted and unmounted once, as
+   * the clone does at its first start; empty if it finds no fault.
+   */
   async faultsOf(content: Buffer): Promise<string> {
+    const check = CHECKS[this.#fileSystem];
+    if (!check) throw new RangeError(`no checker of ${this.#fileSystem}`);
     const path = join(this.#folder, `check-${createHash("md5").update(content).digest("hex")}`);
+    const mountPoint = `${path}.mount`;
     await writeFile(path, content);
+    await mkdir(mountPoint, { recursive: true });
     try {
-      if (this.#fileSystem === "ext4") tool("e2fsck", "-fn", path);
-      if (this.#fileSystem === "btrfs") tool("btrfs", "check", "--force", path);
+      tool("mount", "-o", check.mountOptions, path, mountPoint);
+      tool("umount", mountPoint);
+      const [program, ...args] = check.command;
+      tool(program, ...args, path);
       return "";
     } catch (error) {
       return String(error);
+    } finally {
+      await rm(path, { force: true });
     }
   }
 
