@@ -81,7 +81,7 @@ export interface Settling {
  * on the machine; it may be called at any time, and more than once.
  */
 export interface ConsistentView {
-  /** How long writes of the machine's own programs had to wait, in all. */
+  /** How long writes of the machine's own programs had to wait at most, in all. */
   readonly freezeMilliseconds: number;
   /** When the freeze was that gave all disks in use one instant; `undefined` if none did. */
   readonly frozen?: FrozenTime | undefined;

@@ -1,6 +1,7 @@
 import { NoConsistentViewError } from "#shared/errors.ts";
 import { chooseViews, type ViewChoice, type ViewFacts } from "./choose-view.ts";
 import type {
+  ConditionalView,
   ConsistentView,
   DiskView,
   LocalDisk,
@@ -93,11 +94,27 @@ async function openBestView(
 
 async function factsOf(disks: readonly LocalDisk[], kinds: ViewKinds): Promise<ViewFacts[]> {
   const used = disks.filter(({ isStill }) => !isStill);
-  const obstacles = used.length > 0 ? await kinds["pre-copy"]?.obstacles(used) : undefined;
+  const preCopy = await obstaclesTo(
+    kinds["pre-copy"],
+    used,
+    "this system cannot follow the writes to a disk",
+  );
+  const isLeft = used.some(({ name }) => preCopy.has(name));
+  const snapshots = await obstaclesTo(kinds["lvm-snapshot"], isLeft ? used : [], "LVM is not used here");
   return disks.map(({ name, isStill }) => ({
     ...{ name, isStill },
-    preCopyObstacle: obstacles ? obstacles.get(name) : "this system has no consistent view of a disk in use",
+    preCopyObstacle: preCopy.get(name),
+    snapshotObstacle: snapshots.get(name),
   }));
+}
+
+async function obstaclesTo(
+  way: ConditionalView | undefined,
+  disks: readonly LocalDisk[],
+  absent: string,
+): Promise<ReadonlyMap<string, string>> {
+  if (!way) return new Map(disks.map(({ name }) => [name, absent]));
+  return disks.length > 0 ? way.obstacles(disks) : new Map();
 }
 
 function openerOf(kinds: ViewKinds, kind: ViewChoice["kind"]): OpenView {

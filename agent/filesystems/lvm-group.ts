@@ -1,6 +1,6 @@
 import { doubt } from "./doubt.ts";
 import type { LvmSection, LvmValue } from "./lvm-text.ts";
-import type { LvmPhysicalVolume, LvmPiece, LvmVolume } from "./lvm-volume.ts";
+import type { LvmPhysicalVolume, LvmPiece, LvmSegment, LvmVolume } from "./lvm-volume.ts";
 
 const SECTOR_BYTES = 512;
 /**
@@ -20,9 +20,10 @@ const LAYERED =
 
 /** What the text of a volume group says about the physical volume with this id. */
 export function describeGroup(root: LvmSection, id: string, sizeBytes: number): LvmPhysicalVolume {
-  const groups = Object.values(root).filter(isSection);
-  const [group] = groups;
-  if (!group || groups.length > 1) return doubt("its LVM metadata does not name one volume group");
+  const groups = Object.entries(root).flatMap(([name, value]) => (isSection(value) ? [{ name, value }] : []));
+  const [{ name: groupName, value: group } = {}] = groups;
+  if (!group || groupName === undefined || groups.length > 1)
+    return doubt("its LVM metadata does not name one volume group");
   if (!isPlain(group, PLAIN_GROUP) || group.lock_type !== undefined) {
     doubt("its volume group is exported, shared, or in an unusual state");
   }
@@ -52,7 +53,7 @@ export function describeGroup(root: LvmSection, id: string, sizeBytes: number): 
     return describeVolume({ name, lv, ownName, physicalNames, isInternal: internal.has(name), toPiece });
   });
   const state = { uuid: String(group.id), sequence: number(group, "seqno") };
-  return { group: state, extentsOffset, extentsBytes, volumes };
+  return { uuid: id, groupName, group: state, extentsOffset, extentsBytes, volumes };
 }
 
 /**
@@ -83,22 +84,29 @@ function describeVolume({ name, lv, ownName, physicalNames, isInternal, toPiece 
   const segments = Object.values(lv).filter(isSection);
   if (segments.length !== number(lv, "segment_count")) doubt("its LVM metadata is damaged");
   segments.sort((a, b) => number(a, "start_extent") - number(b, "start_extent"));
-  let isWhole = list(lv, "status").includes("VISIBLE") && isPlain(lv, PLAIN_VOLUME) && !isInternal;
+  let isLinear = list(lv, "status").includes("VISIBLE") && isPlain(lv, PLAIN_VOLUME);
+  let isHere = true;
   let nextExtent = 0;
-  const taken: LvmPiece[] = [];
+  const parts: LvmSegment[] = [];
   for (const segment of segments) {
     const count = number(segment, "extent_count");
-    isWhole &&= segment.type === "striped" && segment.stripe_count === 1;
-    isWhole &&= number(segment, "start_extent") === nextExtent;
+    isLinear &&= segment.type === "striped" && segment.stripe_count === 1;
+    isLinear &&= number(segment, "start_extent") === nextExtent;
+    const volumeOffset = toPiece(nextExtent, 0).offset - toPiece(0, 0).offset;
     nextExtent += count;
     const places = placesOf(segment, physicalNames);
-    isWhole &&= places.length === 1;
+    isLinear &&= places.length === 1;
     for (const { volume, startExtent, extents } of places) {
-      if (volume !== ownName) isWhole = false;
-      else taken.push(toPiece(startExtent, extents));
+      isHere &&= volume === ownName;
+      if (volume === ownName) parts.push({ volumeOffset, ...toPiece(startExtent, extents) });
     }
   }
-  return { name, pieces: isWhole ? taken : undefined, taken };
+  const taken = parts.map(({ offset, length }): LvmPiece => ({ offset, length }));
+  return {
+    ...{ name, uuid: String(lv.id), taken },
+    pieces: isLinear && isHere && !isInternal ? taken : undefined,
+    segments: isLinear ? parts : undefined,
+  };
 }
 
 interface SegmentPlace {

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import { linuxAdapters } from "../boot-loaders/linux-loaders.ts";
@@ -11,8 +12,13 @@ import { commitRecoveryPointExecutor } from "../commands/commit-recovery-point.t
 import type { Executors } from "../commands/executor.ts";
 import { releaseExecutor } from "../commands/release.ts";
 import { takeRecoveryPointExecutor } from "../commands/take-recovery-point.ts";
+import { chooseViews } from "../consistency/choose-view.ts";
 import type { ConditionalView } from "../consistency/consistent-view.ts";
 import { inconsistentView } from "../consistency/inconsistent.ts";
+import { KeptSnapshots } from "../consistency/lvm-snapshot/kept-snapshots.ts";
+import { lvmSnapshotView } from "../consistency/lvm-snapshot/lvm-snapshot.ts";
+import { LvmTools } from "../consistency/lvm-snapshot/lvm-tools.ts";
+import { Snapshots } from "../consistency/lvm-snapshot/snapshots.ts";
 import { type PreCopyDeps, preCopyView } from "../consistency/pre-copy/pre-copy.ts";
 import { type StillDeps, stillView } from "../consistency/still.ts";
 import { diskUsageOf } from "../filesystems/disk-usage.ts";
@@ -42,6 +48,8 @@ const IMAGES_DIR = "/run/causeway/boot-images";
 const KEPT_MAP_BYTES = 128 * 1024 * 1024;
 /** Takes seconds on an idle server; far longer on a busy one. */
 const REHEARSAL_LIMIT_MS = 180_000;
+/** udev looks at a new snapshot, which cannot be removed meanwhile. */
+const REMOVAL_PAUSES_MS = [200, 1000, 3000, 10_000];
 
 /** A source server in its original system: captures disks, and arms itself for a cold clone. */
 export const sourceRole: Role = async (options) => {
@@ -49,7 +57,17 @@ export const sourceRole: Role = async (options) => {
   const hooks = { folder: HOOKS_FOLDER, pending: new PendingHooks(dataDir), log };
   await runPendingHooks(hooks);
   const lookAtMachine = machineInventoryOf(options);
-  const takeInventory = inventoryOf(options, lookAtMachine);
+  const nowMs = () => now().getTime();
+  const lvm = new LvmTools(machine);
+  const snapshots = new Snapshots({
+    ...{ lvm, kept: new KeptSnapshots(dataDir), now: nowMs, pausesMs: REMOVAL_PAUSES_MS },
+    newId: () => randomBytes(6).toString("hex"),
+  });
+  await snapshots
+    .removeLeftovers()
+    .catch((error: unknown) => log.error("snapshots of the agent are left", { error: String(error) }));
+  const lvmSnapshot = lvmSnapshotView({ lvm, snapshots, machine, hooks });
+  const takeInventory = inventoryOf(options, { lookAtMachine, lvmSnapshot });
   const states = new SavedStates({
     ...{ dataDir, store: cloud.store, sourceId: identity.enrolment.agentId },
     recordKey: recordKeyOf(identity),
@@ -82,7 +100,7 @@ export const sourceRole: Role = async (options) => {
         disks: async () =>
           (await lookAtMachine()).disks.map((disk) => ({ ...disk, isStill: isUnused(disk) })),
         usage: ({ path }) => diskUsageOf(path, machine),
-        preCopy: preCopyOf({ dataDir, bootId, hooks, now: () => now().getTime() }),
+        ...{ preCopy: preCopyOf({ dataDir, bootId, hooks, now: nowMs }), lvmSnapshot },
       }),
       ...coldExecutors({
         ...{ machine, images, states, identity, now },
@@ -126,7 +144,7 @@ function machineInventoryOf({ identity, machine, settings, now }: RoleOptions): 
  */
 function inventoryOf(
   { machine, imageTrust }: RoleOptions,
-  lookAtMachine: () => Promise<Inventory>,
+  { lookAtMachine, lvmSnapshot }: { lookAtMachine: () => Promise<Inventory>; lvmSnapshot: ConditionalView },
 ): () => Promise<Inventory> {
   return async () => {
     const [inventory, arming, trustedImageKey, judged] = await Promise.all([
@@ -137,21 +155,44 @@ function inventoryOf(
     ]);
     return {
       ...inventory,
-      disks: await Promise.all(inventory.disks.map(withLiveCopy)),
+      disks: await withLiveCopies(inventory.disks, lvmSnapshot),
       bootLoader: { ...inventory.bootLoader, arming, trustedImageKey },
       return: judged,
     };
   };
 }
 
-/** With whether the disk could be copied as of one instant; only of a disk in use that matters. */
-async function withLiveCopy(disk: Inventory["disks"][number]): Promise<Inventory["disks"][number]> {
-  if (disk.inUse !== true) return disk;
-  const obstacle =
-    findTrackerProgram() === undefined
-      ? "the program causeway-tracker is not installed beside the agent"
-      : await whyUntracked(disk.path);
-  return { ...disk, liveCopy: { isPossible: obstacle === undefined, ...(obstacle && { obstacle }) } };
+type InventoriedDisks = Inventory["disks"];
+
+/** With whether each disk could be copied as of one instant; only of disks in use that matters. */
+async function withLiveCopies(
+  disks: InventoriedDisks,
+  lvmSnapshot: ConditionalView,
+): Promise<InventoriedDisks> {
+  const used = disks.filter(({ inUse }) => inUse === true);
+  const untracked = new Map<string, string>();
+  for (const { name, path } of used) {
+    const obstacle = findTrackerProgram()
+      ? await whyUntracked(path)
+      : "the program causeway-tracker is not installed beside the agent";
+    if (obstacle !== undefined) untracked.set(name, obstacle);
+  }
+  const asViewed = used.map(({ name, path }) => ({ name, path, isStill: false }));
+  const unshown = untracked.size > 0 ? await lvmSnapshot.obstacles(asViewed) : new Map<string, string>();
+  const chosen = chooseViews(
+    asViewed.map(({ name }) => ({
+      ...{ name, isStill: false, preCopyObstacle: untracked.get(name), snapshotObstacle: unshown.get(name) },
+    })),
+  );
+  return disks.map((disk) => {
+    const choice = chosen.find(({ name }) => name === disk.name);
+    if (!choice) return disk;
+    const isPossible = choice.kind !== "inconsistent";
+    return {
+      ...disk,
+      liveCopy: { isPossible, ...(isPossible ? {} : { obstacle: choice.reason.slice(0, 500) }) },
+    };
+  });
 }
 
 interface CaptureRoleOptions extends Pick<CaptureDeps, "disks">, StillDeps {
@@ -161,6 +202,7 @@ interface CaptureRoleOptions extends Pick<CaptureDeps, "disks">, StillDeps {
   dataDir: string;
   /** How disks in use are copied, if this system can. */
   preCopy?: ConditionalView | undefined;
+  lvmSnapshot?: ConditionalView;
 }
 
 type CaptureCommand = "take-recovery-point" | "capture-disk" | "commit-recovery-point";
@@ -174,6 +216,7 @@ export function captureExecutors({
   disks,
   usage,
   preCopy,
+  lvmSnapshot,
 }: CaptureRoleOptions): Required<Pick<Executors, CaptureCommand>> {
   const deps: CaptureDeps = {
     ...{ disks, dataDir, agentVersion: version, now: cloud.now, random: cloud.random },
@@ -182,6 +225,7 @@ export function captureExecutors({
     views: {
       still: stillView({ usage }),
       ...(preCopy && { "pre-copy": preCopy }),
+      ...(lvmSnapshot && { "lvm-snapshot": lvmSnapshot }),
       inconsistent: inconsistentView,
     },
   };

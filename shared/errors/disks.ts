@@ -99,3 +99,29 @@ export class ImageUnreadableError extends CausewayError {
     super(`the disk image ${path} cannot be read: ${why}`);
   }
 }
+
+/** LVM refused or did not finish what the agent needs for a view of a disk in use. */
+export class LvmFailedError extends CausewayError {
+  override readonly name = "LvmFailedError";
+  readonly retryable = false;
+  readonly hint =
+    "Look at `lvs @causeway` on the source: snapshots that the agent could not remove are removed before its next recovery point, or by `lvremove @causeway`. Then start again.";
+  override readonly details: { code: string };
+
+  constructor(code: string, why: string, options?: ErrorOptions) {
+    super(`LVM failed: ${why}`, options);
+    this.details = { code };
+  }
+}
+
+/** A snapshot filled up while it was read: more was written to its volume than it has room for. */
+export class SnapshotLostError extends CausewayError {
+  override readonly name = "SnapshotLostError";
+  readonly retryable = false;
+  readonly hint =
+    "More was written to the volume than its snapshot has room for. Make more of its volume group free, or start again when less is written.";
+
+  constructor(volume: string) {
+    super(`the snapshot of ${volume} filled up before it was read`);
+  }
+}

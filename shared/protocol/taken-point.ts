@@ -8,9 +8,10 @@ import { PointHooks } from "./point-hooks.ts";
 /**
  * How the disks of a recovery point are read. `still`: nothing writes to them. `pre-copy`: they are in use;
  * what changes while they are read is read again, the last of it while their file systems are frozen.
- * `inconsistent`: they are in use, and their parts are of different times.
+ * `lvm-snapshot`: they are in use, and are read through snapshots of their logical volumes. `inconsistent`:
+ * they are in use, and their parts are of different times.
  */
-export const ViewKind = z.enum(["still", "pre-copy", "inconsistent"]);
+export const ViewKind = z.enum(["still", "pre-copy", "lvm-snapshot", "inconsistent"]);
 export type ViewKind = z.infer<typeof ViewKind>;
 
 /** `tracked`: only the blocks that were written were read. `hash-scan`: everything was read and compared. */
@@ -57,7 +58,7 @@ export type FrozenTime = z.infer<typeof FrozenTime>;
 
 /** Of a recovery point of all disks together. */
 const freezeFields = {
-  /** How long writes of the source's programs had to wait, in all attempts. */
+  /** How long writes of the source's programs had to wait at most, in all attempts. */
   freezeMilliseconds: z.number().nonnegative(),
   /** Absent if no disk was in use, or the copies are not of one instant. */
   frozen: FrozenTime.optional(),

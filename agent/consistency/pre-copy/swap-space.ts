@@ -28,6 +28,16 @@ export async function findSwapSpace(tree: DeviceTree, disk: string, sizeBytes: n
   return found.sort((a, b) => a.offset - b.offset);
 }
 
+/** What of swap space at these places of a disk is content, in whole blocks: everything but its header. */
+export function swapContent(
+  segments: readonly { offset: number; length: number; volumeOffset: number }[],
+): Extent[] {
+  return segments.flatMap(({ offset, length, volumeOffset }) => {
+    const header = Math.min(length, Math.max(0, HEADER_BYTES - volumeOffset));
+    return wholeBlocks(offset + header, offset + length) ?? [];
+  });
+}
+
 function wholeBlocks(start: number, end: number): Extent | undefined {
   const first = Math.ceil(start / BLOCK_BYTES) * BLOCK_BYTES;
   const after = Math.floor(end / BLOCK_BYTES) * BLOCK_BYTES;

@@ -1,0 +1,105 @@
+import { spawn } from "node:child_process";
+import { LvmFailedError } from "#shared/errors.ts";
+import type { Machine } from "../../machine/machine.ts";
+import { withTimeLimit } from "../../machine/time-limit.ts";
+import {
+  devicePathOf,
+  type Lvm,
+  type LvmState,
+  SNAPSHOT_TAG,
+  type SnapshotFill,
+  type SnapshotOrder,
+} from "./lvm.ts";
+import { COLUMNS, parseReports, parseSnapshotStatus } from "./lvm-report.ts";
+
+/** Far longer than LVM takes, also if it waits for another of its programs. */
+const CHANGE_LIMIT_MS = 180_000;
+const OUTPUT_LIMIT = 64 * 1024;
+
+/**
+ * LVM keeps no copies of its metadata of these changes: its folders may be on a volume that it suspends,
+ * and an administrator's copies stay those from before the snapshots. Nothing is reported over D-Bus, whose
+ * answer could wait for a suspended volume.
+ */
+const CONFIG = "backup { backup = 0 archive = 0 } global { notify_dbus = 0 } log { syslog = 0 }";
+
+/** LVM's own programs. */
+export class LvmTools implements Lvm {
+  readonly #machine: Pick<Machine, "run">;
+
+  constructor(machine: Pick<Machine, "run">) {
+    this.#machine = machine;
+  }
+
+  async look(): Promise<LvmState | undefined> {
+    const lvs = await this.#report("lvs", COLUMNS.lv, "--all");
+    const vgs = lvs === undefined ? undefined : await this.#report("vgs", COLUMNS.vg);
+    const pvs = vgs === undefined ? undefined : await this.#report("pvs", COLUMNS.pv);
+    if (lvs === undefined || vgs === undefined || pvs === undefined) return undefined;
+    try {
+      return parseReports(lvs, vgs, pvs);
+    } catch (cause) {
+      throw new LvmFailedError("output", "it printed something unknown", { cause });
+    }
+  }
+
+  async canSnapshot(): Promise<boolean> {
+    // LVM loads the module, too, but only when it makes a snapshot.
+    await this.#machine.run("modprobe", "--quiet", "dm-snapshot");
+    const targets = await this.#machine.run("dmsetup", "targets");
+    return targets?.status === 0 && /^snapshot\s/m.test(targets.output);
+  }
+
+  create({ group, origin, name, sizeBytes }: SnapshotOrder): Promise<void> {
+    const snapshot = ["--snapshot", "--permission", "r", "--name", name, "--size", `${sizeBytes}b`];
+    // Not watched by dmeventd: it could begin to change the snapshot while it is being removed.
+    const words = ["--yes", "--monitor", "n", "--addtag", SNAPSHOT_TAG, "--config", CONFIG];
+    return change("lvcreate", [...snapshot, ...words, `${group}/${origin}`]);
+  }
+
+  remove({ group, name }: { group: string; name: string }): Promise<void> {
+    return change("lvremove", ["--yes", "--config", CONFIG, `${group}/${name}`]);
+  }
+
+  async fillOf(snapshot: { group: string; name: string }): Promise<SnapshotFill> {
+    const status = await this.#machine.run("dmsetup", "status", devicePathOf(snapshot));
+    return status?.status === 0 ? parseSnapshotStatus(status.output) : "lost";
+  }
+
+  async #report(program: string, columns: string, ...more: string[]): Promise<string | undefined> {
+    const format = ["--reportformat", "json", "--units", "b", "--nosuffix", "--options", columns];
+    const result = await this.#machine.run(program, ...format, ...more);
+    return result?.status === 0 ? result.output : undefined;
+  }
+}
+
+/**
+ * Runs a program of LVM that changes something. It is never killed, and a signal for the agent's group does
+ * not reach it: it may have suspended the volume with the root file system. Rejects with the code `stuck`
+ * if it has not ended in time; then it may still end.
+ */
+function change(program: string, args: readonly string[]): Promise<void> {
+  return withTimeLimit(runToItsEnd(program, args), CHANGE_LIMIT_MS, () => {
+    throw new LvmFailedError("stuck", `${program} has not ended after ${CHANGE_LIMIT_MS / 1000} s`);
+  });
+}
+
+function runToItsEnd(program: string, args: readonly string[]): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const child = spawn(program, args, {
+    env: { LC_ALL: "C", PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
+    stdio: ["ignore", "ignore", "pipe"],
+    detached: true,
+  });
+  let errors = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    errors = (errors + text).slice(-OUTPUT_LIMIT);
+  });
+  child.on("error", (cause) => reject(new LvmFailedError("no-program", String(cause), { cause })));
+  child.on("close", (status) => {
+    if (status === 0) resolve();
+    else
+      reject(new LvmFailedError("refused", `${program}: ${errors.trim().replace(/\s+/g, " ").slice(-300)}`));
+  });
+  return promise;
+}

@@ -1,0 +1,73 @@
+/** The tag of every snapshot that the agent makes: operators find them by it (`lvs @causeway`). */
+export const SNAPSHOT_TAG = "causeway";
+
+/** A logical volume as LVM has it now. */
+export interface LiveVolume {
+  group: string;
+  groupUuid: string;
+  name: string;
+  uuid: string;
+  sizeBytes: number;
+  /** LVM's words for its kind, such as `linear` or `raid,raid1`. */
+  layout: string;
+  /** What it is for, such as `public`, `origin`, `snapshot`. */
+  roles: readonly string[];
+  tags: readonly string[];
+  isSuspended: boolean;
+  /** Its number in /sys; absent if it is not active. */
+  device?: string;
+  path: string;
+}
+
+export interface LiveGroup {
+  name: string;
+  uuid: string;
+  extentBytes: number;
+  freeBytes: number;
+  /** LVM increments it with each change. */
+  sequence: number;
+  /** Why it must not be changed from here; absent if it may. */
+  obstacle?: string;
+}
+
+export interface LivePhysicalVolume {
+  /** Without dashes. */
+  uuid: string;
+  path: string;
+}
+
+export interface LvmState {
+  volumes: readonly LiveVolume[];
+  groups: readonly LiveGroup[];
+  physicalVolumes: readonly LivePhysicalVolume[];
+}
+
+export interface SnapshotOrder {
+  group: string;
+  /** The logical volume that it shows. */
+  origin: string;
+  name: string;
+  /** The room for what the origin loses while the snapshot exists. */
+  sizeBytes: number;
+}
+
+/** How full a snapshot is; `lost` if it can no longer be read as it was. */
+export type SnapshotFill = { usedSectors: number; metadataSectors: number } | "lost";
+
+/** What the agent uses of LVM. */
+export interface Lvm {
+  /** LVM's volumes now; `undefined` if this machine has no LVM, or it does not answer. */
+  look(): Promise<LvmState | undefined>;
+  /** Whether the kernel has snapshots. */
+  canSnapshot(): Promise<boolean>;
+  /** Makes a snapshot. Rejects with `LvmFailedError`. */
+  create(order: SnapshotOrder): Promise<void>;
+  /** Removes a snapshot. Rejects with `LvmFailedError`. */
+  remove(snapshot: { group: string; name: string }): Promise<void>;
+  fillOf(snapshot: { group: string; name: string }): Promise<SnapshotFill>;
+}
+
+/** Where the device of a logical volume is. Device mapper doubles the dashes of both names. */
+export function devicePathOf({ group, name }: { group: string; name: string }): string {
+  return `/dev/mapper/${group.replaceAll("-", "--")}-${name.replaceAll("-", "--")}`;
+}

@@ -1,0 +1,34 @@
+import { readFile } from "node:fs/promises";
+import { parseSwaps } from "../../machine/mounts.ts";
+import { readDeviceTree } from "../pre-copy/device-tree.ts";
+import { readOpenDevices } from "../pre-copy/open-devices.ts";
+import type { DeviceTree } from "../pre-copy/volumes-to-freeze.ts";
+import type { Lvm } from "./lvm.ts";
+import type { Facts } from "./survey.ts";
+
+/** File systems that are whole after a freeze. */
+const FREEZABLE = new Set(["ext2", "ext3", "ext4", "xfs"]);
+
+/** What this machine's volumes are now, and what uses them; `undefined` if it has no LVM. */
+export async function readFacts(lvm: Lvm): Promise<Facts | undefined> {
+  const state = await lvm.look();
+  if (!state) return undefined;
+  const tree = await readDeviceTree();
+  return { state, tree, swaps: await swapDevices(tree), open: await readOpenDevices(), ...mountedOf(tree) };
+}
+
+async function swapDevices(tree: DeviceTree): Promise<string[]> {
+  const paths = parseSwaps(await readFile("/proc/swaps", "utf8").catch(() => ""));
+  return (await Promise.all(paths.map((path) => tree.numberOf(path)))).filter((one) => one !== undefined);
+}
+
+function mountedOf({ mounts, superblocks }: DeviceTree): Pick<Facts, "mounted" | "freezable"> {
+  const all = [
+    ...mounts.map(({ device, type }) => ({ device, type })),
+    ...superblocks.flatMap(({ type, devices }) => devices.map((device) => ({ device, type }))),
+  ];
+  return {
+    mounted: new Set(all.map(({ device }) => device)),
+    freezable: new Set(all.filter(({ type }) => FREEZABLE.has(type)).map(({ device }) => device)),
+  };
+}

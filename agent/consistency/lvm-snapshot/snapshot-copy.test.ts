@@ -1,0 +1,47 @@
+import { expect, test } from "vitest";
+import { remarkOnSnapshots, type SnapshotCopy, snapshotCopyOf, type ViewedVolume } from "./snapshot-copy.ts";
+
+const root: ViewedVolume = { name: "vg0/root", kind: "snapshot", isOfOneInstant: true };
+const swap: ViewedVolume = { name: "vg0/swap", kind: "swap", isOfOneInstant: true };
+const boot: ViewedVolume = { name: "partition 2", kind: "partition", isOfOneInstant: true };
+const copy = (volumes: ViewedVolume[], more: Partial<SnapshotCopy> = {}): SnapshotCopy => ({
+  ...{ volumes, isPrepared: false, changed: [], wholeCopies: [], ...more },
+});
+
+test("a disk whose file systems LVM froze at one instant is whole, and swap space does not count", () => {
+  expect(snapshotCopyOf(copy([root, swap]))).toMatchObject({
+    consistency: "file-system",
+    volumes: [
+      { name: "vg0/root", consistency: "file-system" },
+      { name: "vg0/swap", consistency: "crash" },
+    ],
+  });
+  expect(remarkOnSnapshots(copy([root, swap]))).toBeUndefined();
+  expect(snapshotCopyOf(copy([root], { isPrepared: true })).consistency).toBe("application");
+});
+
+test("what no freeze reaches is as after a power failure, and is named", () => {
+  const raw: ViewedVolume = { name: "vg0/db", kind: "raw-snapshot", isOfOneInstant: true };
+  expect(snapshotCopyOf(copy([root, boot, raw], { isPrepared: true }))).toMatchObject({
+    consistency: "crash",
+    volumes: [{ consistency: "application" }, { consistency: "crash" }, { consistency: "crash" }],
+  });
+  expect(remarkOnSnapshots(copy([root, boot, raw]))).toBe(
+    "partition 2 is outside of LVM; vg0/db was not frozen",
+  );
+});
+
+test("volumes of several instants make no consistent disk, and the point says which are apart", () => {
+  const home: ViewedVolume = { name: "vg0/home", kind: "snapshot", isOfOneInstant: false };
+  expect(snapshotCopyOf(copy([root, home]))).toMatchObject({
+    consistency: "not",
+    volumes: [{ consistency: "file-system" }, { consistency: "file-system" }],
+  });
+  expect(remarkOnSnapshots(copy([root, home]))).toBe("of another instant: vg0/home");
+});
+
+test("a partition that changed while it was read makes no consistent disk", () => {
+  const changed = ["partition 2 was written to while it was read"];
+  expect(snapshotCopyOf(copy([root, boot], { changed })).consistency).toBe("not");
+  expect(remarkOnSnapshots(copy([root], { changed }))).toBe(changed[0]);
+});

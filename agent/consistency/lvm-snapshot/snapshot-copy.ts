@@ -1,0 +1,63 @@
+import type { CopyView, PointVolume } from "#shared/format/point.ts";
+import { type Consistency, leastConsistency, type WholeCopy } from "#shared/protocol/copied-disk.ts";
+
+/** A volume on a disk, and how it was read. */
+export interface ViewedVolume {
+  /** `group/root`, `partition 2`. */
+  name: string;
+  /**
+   * `snapshot`: of a mounted file system that LVM froze. `raw-snapshot`: of any other content. `partition`:
+   * of a file system outside of LVM, read directly. `swap`: only its header was copied.
+   */
+  kind: "snapshot" | "raw-snapshot" | "partition" | "swap";
+  /** Whether it shows the same instant as the rest of the view. */
+  isOfOneInstant: boolean;
+}
+
+/** How the copy of a disk ended. */
+export interface SnapshotCopy {
+  volumes: readonly ViewedVolume[];
+  /** Whether hooks had prepared the applications. */
+  isPrepared: boolean;
+  /** What was read directly and changed meanwhile, in words. */
+  changed: readonly string[];
+  wholeCopies: readonly WholeCopy[];
+}
+
+/** What fits beside a disk's map in a message. */
+const MOST_VOLUMES = 48;
+const MOST_WHOLE_COPIES = 16;
+
+/**
+ * What a recovery point says of a disk that was read through snapshots. A volume whose file system was
+ * frozen is `application` or `file-system` consistent at its own instant. The disk as a whole is not, if
+ * its volumes are of several instants, or if something changed that no snapshot held.
+ */
+export function snapshotCopyOf({ volumes, isPrepared, changed, wholeCopies }: SnapshotCopy): CopyView {
+  const frozen: Consistency = isPrepared ? "application" : "file-system";
+  const copies = volumes.map(({ name, kind }): PointVolume => {
+    return { name, consistency: kind === "snapshot" ? frozen : "crash" };
+  });
+  const counted = copies.filter((_, at) => volumes[at]?.kind !== "swap").map((one) => one.consistency);
+  const isWhole = changed.length === 0 && volumes.every((one) => one.isOfOneInstant);
+  return {
+    consistency: !isWhole ? "not" : counted.length > 0 ? leastConsistency(counted) : "crash",
+    volumes: copies.slice(0, MOST_VOLUMES),
+    wholeCopies: wholeCopies.slice(0, MOST_WHOLE_COPIES),
+  };
+}
+
+/** Which volumes are not as good as they could be, and why; `undefined` if all are. */
+export function remarkOnSnapshots({ volumes, changed }: SnapshotCopy): string | undefined {
+  const alone = volumes.filter(({ isOfOneInstant }) => !isOfOneInstant).map(({ name }) => name);
+  const others = volumes.flatMap(({ name, kind }) => {
+    if (kind === "raw-snapshot") return [`${name} was not frozen`];
+    return kind === "partition" ? [`${name} is outside of LVM`] : [];
+  });
+  const remarks = [
+    ...(alone.length > 0 ? [`of another instant: ${alone.join(", ")}`] : []),
+    ...changed,
+    ...others,
+  ];
+  return remarks.length > 0 ? remarks.join("; ") : undefined;
+}

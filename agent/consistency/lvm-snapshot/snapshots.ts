@@ -1,0 +1,193 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { LvmFailedError, SnapshotLostError } from "#shared/errors.ts";
+import type { KeptSnapshot, KeptSnapshots } from "./kept-snapshots.ts";
+import { devicePathOf, type LiveVolume, type Lvm, SNAPSHOT_TAG, type SnapshotFill } from "./lvm.ts";
+
+/** A volume of which a snapshot is to be made. */
+export type Origin = Pick<LiveVolume, "group" | "groupUuid" | "name" | "uuid"> & { snapshotBytes: number };
+
+export interface VolumeSnapshot {
+  origin: Origin;
+  name: string;
+  /** Of its device. */
+  path: string;
+}
+
+export interface Instant {
+  /** The uuids of the volumes whose snapshots show one instant. */
+  shared: ReadonlySet<string>;
+  /** When that was, in milliseconds since 1970. */
+  fromMs: number;
+  untilMs: number;
+}
+
+export interface TakenSnapshots {
+  snapshots: VolumeSnapshot[];
+  instant: Instant;
+  /** How long LVM took. Programs that write to the volumes waited for some of this time. */
+  tookMs: number;
+}
+
+export interface SnapshotsDeps {
+  lvm: Lvm;
+  kept: KeptSnapshots;
+  /** Milliseconds since 1970. */
+  now: () => number;
+  /** A text that was never used before, of lower-case letters and digits. */
+  newId: () => string;
+  /** How long to wait before each further try to remove a snapshot: udev may just look at it. */
+  pausesMs: readonly number[];
+}
+
+/** How often snapshots are made again so that more of them show one instant. */
+const ROUNDS = 2;
+
+/** The snapshots of this machine that the agent makes, and removes. */
+export class Snapshots {
+  readonly #deps: SnapshotsDeps;
+  /** Those of open views, and those of which it is not known whether LVM still makes them. */
+  readonly #busy = new Set<string>();
+
+  constructor(deps: SnapshotsDeps) {
+    this.#deps = deps;
+  }
+
+  /** Makes a snapshot of each volume, in this order, or none. */
+  async take(origins: readonly Origin[]): Promise<TakenSnapshots> {
+    const startedMs = this.#deps.now();
+    const made = new Map<string, VolumeSnapshot>();
+    try {
+      let latest = await this.#makeAll(origins, made);
+      let moved = await this.#moved(made, latest.uuid);
+      for (let round = 0; round < ROUNDS && moved.length > 0; round++) {
+        for (const snapshot of moved) await this.#remove(snapshot);
+        latest = await this.#makeAll(
+          moved.map(({ origin }) => origin),
+          made,
+        );
+        moved = await this.#moved(made, latest.uuid);
+      }
+      const own = new Set(moved.map(({ origin }) => origin.uuid));
+      const shared = new Set([...made.keys()].filter((uuid) => !own.has(uuid)));
+      const { fromMs, untilMs } = latest;
+      const tookMs = this.#deps.now() - startedMs;
+      return { snapshots: [...made.values()], instant: { shared, fromMs, untilMs }, tookMs };
+    } catch (error) {
+      await this.release([...made.values()]).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Throws `SnapshotLostError` if one of them can no longer be read as it was. */
+  async requireWhole(snapshots: readonly VolumeSnapshot[]): Promise<void> {
+    for (const snapshot of snapshots)
+      if ((await this.#fillOf(snapshot)) === "lost")
+        throw new SnapshotLostError(`${snapshot.origin.group}/${snapshot.origin.name}`);
+  }
+
+  /**
+   * Removes snapshots that `take` made. Rejects if one stays; the next call of `removeLeftovers` tries
+   * again.
+   */
+  async release(snapshots: readonly VolumeSnapshot[]): Promise<void> {
+    for (const { name } of snapshots) this.#busy.delete(name);
+    await this.removeLeftovers();
+  }
+
+  /**
+   * Removes every snapshot that this agent has made, in an earlier life too, except those of open views.
+   * Rejects if one stays.
+   */
+  async removeLeftovers(): Promise<void> {
+    const { kept, lvm } = this.#deps;
+    const left = (await kept.all()).filter(({ name }) => !this.#busy.has(name));
+    if (left.length === 0) return;
+    const state = await lvm.look();
+    if (!state) throw new LvmFailedError("no-answer", "LVM does not say which snapshots are left");
+    const failures: unknown[] = [];
+    for (const one of left) {
+      const found = state.volumes.find(({ groupUuid, name }) => isSame(one, { groupUuid, name }));
+      try {
+        if (found && isOurs(found)) await this.#removeWithPauses(found);
+        await kept.forget(one);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+
+  async #makeAll(
+    origins: readonly Origin[],
+    made: Map<string, VolumeSnapshot>,
+  ): Promise<{ uuid: string; fromMs: number; untilMs: number }> {
+    let latest = { uuid: "", fromMs: 0, untilMs: 0 };
+    for (const origin of origins) {
+      const fromMs = this.#deps.now();
+      made.set(origin.uuid, await this.#make(origin));
+      latest = { uuid: origin.uuid, fromMs, untilMs: this.#deps.now() };
+    }
+    return latest;
+  }
+
+  async #make(origin: Origin): Promise<VolumeSnapshot> {
+    const { group, groupUuid } = origin;
+    const name = `${SNAPSHOT_TAG}_${this.#deps.newId()}`;
+    // First: another call may remove leftovers meanwhile.
+    this.#busy.add(name);
+    await this.#deps.kept.add({ groupUuid, name });
+    try {
+      await this.#deps.lvm.create({ group, origin: origin.name, name, sizeBytes: origin.snapshotBytes });
+    } catch (error) {
+      // LVM may still make one that is late: it stays noted until the agent's next start.
+      if (!(error instanceof LvmFailedError && error.details.code === "stuck")) this.#busy.delete(name);
+      throw error;
+    }
+    return { origin, name, path: devicePathOf({ group, name }) };
+  }
+
+  /**
+   * The snapshots whose volume was written to since they were made, but for the latest: a snapshot that has
+   * kept nothing yet still shows its volume as it is, and as it was when the latest one was made.
+   */
+  async #moved(made: ReadonlyMap<string, VolumeSnapshot>, latest: string): Promise<VolumeSnapshot[]> {
+    const moved: VolumeSnapshot[] = [];
+    for (const snapshot of made.values()) {
+      const fill = await this.#fillOf(snapshot);
+      if (fill === "lost") throw new SnapshotLostError(`${snapshot.origin.group}/${snapshot.origin.name}`);
+      if (fill.usedSectors > fill.metadataSectors && snapshot.origin.uuid !== latest) moved.push(snapshot);
+    }
+    return moved;
+  }
+
+  #fillOf({ origin: { group }, name }: VolumeSnapshot): Promise<SnapshotFill> {
+    return this.#deps.lvm.fillOf({ group, name });
+  }
+
+  async #remove({ origin: { group, groupUuid }, name }: VolumeSnapshot): Promise<void> {
+    await this.#removeWithPauses({ group, name });
+    this.#busy.delete(name);
+    await this.#deps.kept.forget({ groupUuid, name });
+  }
+
+  async #removeWithPauses(snapshot: { group: string; name: string }): Promise<void> {
+    for (const pauseMs of [...this.#deps.pausesMs, undefined]) {
+      try {
+        return await this.#deps.lvm.remove(snapshot);
+      } catch (error) {
+        if (pauseMs === undefined) throw error;
+        await sleep(pauseMs);
+      }
+    }
+  }
+}
+
+const isSame = (a: KeptSnapshot, b: KeptSnapshot): boolean =>
+  a.name === b.name && a.groupUuid === b.groupUuid;
+
+/**
+ * LVM makes a plain volume first, so a power cut can leave that. An administrator who makes something else
+ * of a snapshot takes its tag away, or uses it as the origin of another.
+ */
+const isOurs = ({ roles, tags }: LiveVolume): boolean =>
+  tags.includes(SNAPSHOT_TAG) && !roles.includes("origin");

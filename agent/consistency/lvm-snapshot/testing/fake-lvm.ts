@@ -1,0 +1,99 @@
+/** For tests: a volume group in memory, whose volumes are written to while LVM works. */
+import { LvmFailedError } from "#shared/errors.ts";
+import type { LiveVolume, Lvm, LvmState, SnapshotFill, SnapshotOrder } from "../lvm.ts";
+
+export const GROUP = { name: "vg0", uuid: "group-1" };
+
+export interface FakeLvmOptions {
+  /** Volumes that a program writes to during each call that changes something. */
+  busy?: readonly string[];
+  /** Called before and after each change; may throw, as if the agent were killed there. */
+  onStep?: (step: string) => void;
+}
+
+interface FakeSnapshot {
+  origin: string;
+  keptSectors: number;
+}
+
+export class FakeLvm implements Lvm {
+  readonly volumes: LiveVolume[];
+  readonly snapshots = new Map<string, FakeSnapshot>();
+  /** Programs that have a snapshot open: it cannot be removed as often as this says. */
+  readonly openTimes = new Map<string, number>();
+  readonly changes: string[] = [];
+  lost = new Set<string>();
+  isAnswering = true;
+  refuseOrigin: string | undefined;
+  stuckOrigin: string | undefined;
+  readonly #options: FakeLvmOptions;
+
+  constructor(names: readonly string[], options: FakeLvmOptions = {}) {
+    this.#options = options;
+    this.volumes = names.map((name) => volume(name));
+  }
+
+  async look(): Promise<LvmState | undefined> {
+    if (!this.isAnswering) return undefined;
+    const group = { ...GROUP, extentBytes: 2 ** 22, freeBytes: 2 ** 33, sequence: this.changes.length };
+    return { volumes: [...this.volumes], groups: [group], physicalVolumes: [] };
+  }
+
+  async canSnapshot(): Promise<boolean> {
+    return true;
+  }
+
+  async create({ origin, name }: SnapshotOrder): Promise<void> {
+    this.#step(`create ${origin}`);
+    if (origin === this.refuseOrigin) throw new LvmFailedError("refused", "no room");
+    if (origin === this.stuckOrigin) throw new LvmFailedError("stuck", "it has not ended");
+    this.addSnapshot(origin, name);
+    this.#write();
+    this.#step(`created ${origin}`);
+  }
+
+  /** Adds a snapshot without a trace of who asked for it. */
+  addSnapshot(origin: string, name: string, tags: readonly string[] = ["causeway"]): void {
+    this.volumes.push({ ...volume(name), roles: ["public", "snapshot"], tags });
+    this.snapshots.set(name, { origin, keptSectors: 0 });
+  }
+
+  async remove({ name }: { group: string; name: string }): Promise<void> {
+    this.#step(`remove ${name}`);
+    const openTimes = this.openTimes.get(name) ?? 0;
+    if (openTimes > 0) {
+      this.openTimes.set(name, openTimes - 1);
+      throw new LvmFailedError("refused", `${name} in use`);
+    }
+    const at = this.volumes.findIndex((one) => one.name === name);
+    if (at < 0) throw new LvmFailedError("refused", `${name} not found`);
+    this.volumes.splice(at, 1);
+    this.snapshots.delete(name);
+    this.#write();
+    this.#step(`removed ${name}`);
+  }
+
+  async fillOf({ name }: { group: string; name: string }): Promise<SnapshotFill> {
+    const snapshot = this.snapshots.get(name);
+    if (!snapshot || this.lost.has(name)) return "lost";
+    return { usedSectors: 16 + snapshot.keptSectors, metadataSectors: 16 };
+  }
+
+  /** The programs of the machine write to the busy volumes. */
+  #write(): void {
+    for (const one of this.snapshots.values())
+      if (this.#options.busy?.includes(one.origin)) one.keptSectors += 8;
+  }
+
+  #step(step: string): void {
+    this.changes.push(step);
+    this.#options.onStep?.(step);
+  }
+}
+
+function volume(name: string): LiveVolume {
+  return {
+    ...{ group: GROUP.name, groupUuid: GROUP.uuid, name, uuid: `uuid-${name}`, sizeBytes: 2 ** 30 },
+    ...{ layout: "linear", roles: ["public"], tags: [], isSuspended: false, path: `/dev/mapper/vg0-${name}` },
+  };
+}
