@@ -87,9 +87,10 @@ async function protectAndDrill({ site, load, port, step, facts }: Protected): Pr
   await step("wait for the database's first rows", () => untilAcknowledged(load, 20));
   const words = ["protect", site.sourceId, "--every", "1m", "--keep", "last=100"];
   const plan = (await installation.json(words)) as Plan;
+  const watched = { planId: plan.id, facts, shown: new Set<string>() };
   const before = Math.floor(POINTS / 2);
   await step(`protect it every minute, until there are ${before} points`, () =>
-    untilPoints(site, plan.id, facts, before),
+    untilPoints(site, { ...watched, points: before }),
   );
   await step("restart the database server", async () => {
     await restartFromConsole(machine);
@@ -97,9 +98,11 @@ async function protectAndDrill({ site, load, port, step, facts }: Protected): Pr
   });
   facts.restarted = true;
   const runs = await step(`protect it until there are ${POINTS} points, the last one by the tracker`, () =>
-    untilPoints(site, plan.id, facts, POINTS, ({ result }) =>
-      result.disks.every(({ mode }) => mode === "tracked"),
-    ),
+    untilPoints(site, {
+      ...watched,
+      points: POINTS,
+      fits: ({ result }) => result.disks.every(({ mode }) => mode === "tracked"),
+    }),
   );
   facts.lagSeconds = await ageOfNewest(site, plan.id);
   await installation.json(["plan", plan.id, "pause"]);
@@ -123,18 +126,23 @@ async function protectAndDrill({ site, load, port, step, facts }: Protected): Pr
   });
 }
 
+interface AwaitedPoints {
+  planId: string;
+  facts: ProtectReport;
+  /** Ids of the runs that were shown. */
+  shown: Set<string>;
+  points: number;
+  fits?: (newest: ReturnType<typeof completedRuns>[number]) => boolean;
+}
+
 /**
  * Waits until the plan has `points` points, of which the newest one fits. Shows each run
- * that ends, and keeps `facts` up to date.
+ * that ends once, and keeps `facts` up to date.
  */
 async function untilPoints(
   { installation }: MachineSite,
-  planId: string,
-  facts: ProtectReport,
-  points: number,
-  fits: (newest: ReturnType<typeof completedRuns>[number]) => boolean = () => true,
+  { planId, facts, shown, points, fits = () => true }: AwaitedPoints,
 ): Promise<Run[]> {
-  const shown = new Set<string>();
   let lastPointAt = performance.now();
   for (;;) {
     const runs = await allRuns(installation, planId);
