@@ -1,4 +1,5 @@
 /** The work of `agent-process.ts`. */
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { captureDisk } from "#agent/capture/capture.ts";
 import { FileJournal } from "#agent/capture/journal.ts";
@@ -16,6 +17,8 @@ import { applyPoint } from "#agent/standby/apply.ts";
 import { Standbys } from "#agent/standby/standbys.ts";
 import { RetryingStore } from "#agent/store/retrying-store.ts";
 import { S3Store } from "#agent/store/s3-store.ts";
+import { BlockSet } from "#shared/domain/block-set.ts";
+import { BLOCK_BYTES } from "#shared/format/block.ts";
 import type { Point } from "#shared/format/point.ts";
 import { peakKiB } from "./run-process.ts";
 
@@ -31,6 +34,8 @@ export interface AgentJob {
   image: string;
   pointId: string;
   parentId?: string;
+  /** A file with the numbers of the only blocks that a capture reads, as a tracker would name them. */
+  changed?: string;
   /** Whether a capture leaves out what the image's file systems do not use. */
   usedOnly?: boolean;
 }
@@ -46,7 +51,9 @@ const repository = {
   dataKey: await obtainDataKey(store, new SealedKeys(Buffer.alloc(32, 1)), SOURCE),
 };
 
+/** `seconds` counts without the start of the process. */
 async function capture(): Promise<object> {
+  const began = performance.now();
   const used = job.usedOnly ? (await diskUsageOf(job.image, new LocalBootMachine())).used : undefined;
   const disk = await openDisk(job.image);
   const previous = job.parentId ? (await readPoint(repository, job.parentId)).disks[0] : undefined;
@@ -58,6 +65,7 @@ async function capture(): Promise<object> {
     random: Math.random,
     ...(used ? { used, journal: new FileJournal(`${job.image}.journal`) } : {}),
     ...(previous ? { previous } : {}),
+    ...(job.changed ? { changed: await blocksIn(job.changed, disk.sizeBytes) } : {}),
   });
   await disk.close();
   const { pointId } = job;
@@ -71,7 +79,13 @@ async function capture(): Promise<object> {
     disks: [{ ...captured.disk, consistency: "crash", volumes: [], wholeCopies: [] }],
   };
   await commitPoint(repository, point, { startedAt: captured.startedAt, now: Date.now() });
-  return captured.statistics;
+  return { ...captured.statistics, seconds: (performance.now() - began) / 1000 };
+}
+
+async function blocksIn(path: string, sizeBytes: number): Promise<BlockSet> {
+  const blocks = new BlockSet(sizeBytes, BLOCK_BYTES);
+  for (const block of JSON.parse(await readFile(path, "utf8"))) blocks.add(block * BLOCK_BYTES, BLOCK_BYTES);
+  return blocks;
 }
 
 async function restore(): Promise<object> {

@@ -9,10 +9,11 @@ import { parseArgs } from "node:util";
 import { type AgentMemory, measureAgentMemory } from "./agent-memory.ts";
 import { causeway } from "./causeway.ts";
 import { measureCost } from "./cost.ts";
+import { measureDelta } from "./delta.ts";
 import { debianImage, describeImage } from "./image.ts";
 import { measureLargeDisks } from "./large-disks.ts";
 import { borg, type Contender, qemuImg, restic } from "./peers.ts";
-import { formatReport, type Measured, toRows } from "./report.ts";
+import { formatReport, type Measured, toDelta, toRows } from "./report.ts";
 import { runProcess } from "./run-process.ts";
 import { measureStandbyDelta } from "./standby-delta.ts";
 
@@ -30,7 +31,7 @@ const cache = join(images, "bench");
 const image = values.image ?? (await debianImage(images));
 const runs = Number(values.runs);
 const wanted = values.only?.split(",");
-const PARTS = ["tools", "agents", "large-disks", "standby", "cost"] as const;
+const PARTS = ["tools", "delta", "agents", "large-disks", "standby", "cost"] as const;
 const parts = new Set<string>(values.part?.split(",") ?? PARTS);
 const unknown = [...parts].filter((part) => !PARTS.some((known) => known === part));
 if (unknown.length > 0) throw new Error(`no part ${unknown.join(", ")}; there are ${PARTS.join(", ")}`);
@@ -90,6 +91,7 @@ const report = {
   runs,
   capture: toRows(compared.map(({ name, captures }) => ({ name, runs: captures }))),
   restore: toRows(compared.map(({ name, restores }) => ({ name, runs: restores }))),
+  ...(isWanted("delta") ? { delta: toDelta(await measureDelta(cache, runs)) } : {}),
   agents: isWanted("agents") ? await agentMemory() : [],
   largeDisks: isWanted("large-disks") ? await measureLargeDisks(cache) : [],
   ...(isWanted("standby") ? { standby: await measureStandbyDelta(image, cache, runs) } : {}),

@@ -24,6 +24,12 @@ export interface Restore extends ProcessCost {
   serverCpuSeconds?: number;
 }
 
+/** One whose second capture, of a changed image, is measured, too. */
+export interface DeltaContender extends Contender {
+  /** Backs up the image again, into the folder of `capture`. */
+  again(image: string, folder: string): Promise<ProcessCost>;
+}
+
 /** The size of all files under a folder, as `du` counts it. */
 export async function storedMiB(folder: string): Promise<number> {
   const { stdout } = await runProcess("du", ["-sm", folder]);
@@ -31,7 +37,7 @@ export async function storedMiB(folder: string): Promise<number> {
 }
 
 /** restic's best case: its repository is a folder of this machine. */
-export const restic: Contender = {
+export const restic: DeltaContender = {
   name: "restic",
   async capture(image, folder) {
     const env = resticEnvironment(folder);
@@ -39,6 +45,7 @@ export const restic: Contender = {
     const cost = await runProcess("restic", ["backup", image], { env });
     return { ...cost, storedMiB: await storedMiB(join(folder, "repository")) };
   },
+  again: (image, folder) => runProcess("restic", ["backup", image], { env: resticEnvironment(folder) }),
   async restore(folder, to) {
     const cost = await runProcess("restic", ["restore", "latest", "--target", to], {
       env: resticEnvironment(folder),
@@ -53,15 +60,16 @@ function resticEnvironment(folder: string): Record<string, string> {
 }
 
 /** Fixed 1 MiB chunks, zstd level 1, encrypted. */
-export const borg: Contender = {
+export const borg: DeltaContender = {
   name: "borg",
   async capture(image, folder) {
     const env = borgEnvironment(folder);
     await runProcess("borg", ["init", "--encryption", "repokey-blake2"], { env });
-    const options = ["--compression", "zstd,1", "--chunker-params", "fixed,1048576"];
-    const cost = await runProcess("borg", ["create", ...options, "::bench", image], { env });
+    const cost = await runProcess("borg", ["create", ...BORG_OPTIONS, "::bench", image], { env });
     return { ...cost, storedMiB: await storedMiB(join(folder, "repository")) };
   },
+  again: (image, folder) =>
+    runProcess("borg", ["create", ...BORG_OPTIONS, "::again", image], { env: borgEnvironment(folder) }),
   async restore(folder, to) {
     await runProcess("mkdir", ["-p", to]);
     const cost = await runProcess("borg", ["extract", "--sparse", "::bench"], {
@@ -71,6 +79,8 @@ export const borg: Contender = {
     return { ...cost, path: (await runProcess("find", [to, "-type", "f"])).stdout.trim() };
   },
 };
+
+const BORG_OPTIONS = ["--compression", "zstd,1", "--chunker-params", "fixed,1048576"];
 
 function borgEnvironment(folder: string): Record<string, string> {
   const unattended = {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { formatReport, median, toRows } from "./report.ts";
+import { formatReport, median, toDelta, toRows } from "./report.ts";
 
 const run = (wallSeconds: number) => ({
   wallSeconds,
@@ -23,7 +23,15 @@ test("peers are compared with ours by their medians", () => {
     { name: "theirs", wallSeconds: 6, oursRatio: 0.5 },
   ]);
   expect(rows[0]).not.toHaveProperty("oursRatio");
+  const [tracked, scan, theirs] = [1, 4, 8].map((seconds) => ({ name: `${seconds}`, runs: [run(seconds)] }));
+  if (!tracked || !scan || !theirs) throw new Error("there are no runs");
+  const delta = toDelta({
+    pageBytes: 97 * 2 ** 20,
+    blockBytes: 163 * 2 ** 20,
+    measured: [tracked, scan, theirs],
+  });
   const text = formatReport({
+    delta,
     image: { path: "i", sizeBytes: 2 ** 30, usedBytes: 2 ** 20 },
     runs: 3,
     capture: rows,
@@ -33,6 +41,9 @@ test("peers are compared with ours by their medians", () => {
     standby: { bytes: 50 * 2 ** 20, applySeconds: [3, 0.3, 0.4], ddSeconds: [0.2, 9, 0.2] },
   });
   expect(text).toMatch(/^i: 1024 MiB, 1048576 bytes \(1 MiB\) in use; medians of 3 runs$/m);
+  expect(text).toMatch(/^delta: 97 MiB of pages changed, in 163 MiB of blocks: 1\.68 times$/m);
+  expect(text).toMatch(/^1 .*\n8 .* 0\.13\n\n/m);
+  expect(text).toMatch(/^4 .*\n8 .* 0\.50$/m);
   expect(text).toMatch(/^source agent: 103 MiB .*, 179 MiB /m);
   expect(text).toMatch(/^capture of a disk: 200 MiB in 12 s$/m);
   expect(text).toMatch(/^standby: a delta of 50 MiB applied in 0\.40 s, .* in 0\.20 s: 2\.00 times$/m);

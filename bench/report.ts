@@ -1,4 +1,5 @@
 import type { AgentMemory } from "./agent-memory.ts";
+import type { DeltaRuns } from "./delta.ts";
 import type { ImageFacts } from "./image.ts";
 import type { LargeDisk } from "./large-disks.ts";
 import { formatCost, type MonthlyCost } from "./monthly-cost.ts";
@@ -26,11 +27,20 @@ export interface Row {
   oursRatio?: number;
 }
 
+/** Captures of a changed disk: each of our two ways beside the peers. */
+export interface DeltaReport {
+  pageBytes: number;
+  blockBytes: number;
+  tracked: Row[];
+  scan: Row[];
+}
+
 export interface BenchReport {
   image: ImageFacts;
   runs: number;
   capture: Row[];
   restore: Row[];
+  delta?: DeltaReport;
   agents: AgentMemory[];
   largeDisks: LargeDisk[];
   standby?: StandbyDelta;
@@ -70,8 +80,14 @@ export function toRows(measured: readonly { name: string; runs: readonly (Captur
   return rows.map((row, at) => (at === 0 ? row : { ...row, oursRatio: ours / row.wallSeconds }));
 }
 
+export function toDelta({ pageBytes, blockBytes, measured }: DeltaRuns): DeltaReport {
+  const [tracked, scan, ...peers] = measured;
+  const beside = (ours: typeof tracked) => toRows(ours ? [ours, ...peers] : peers);
+  return { pageBytes, blockBytes, tracked: beside(tracked), scan: beside(scan) };
+}
+
 export function formatReport(report: BenchReport): string {
-  const { image, runs, capture, restore, agents, largeDisks, standby, cost } = report;
+  const { image, runs, capture, restore, delta, agents, largeDisks, standby, cost } = report;
   const mib = (bytes: number) => Math.round(bytes / 2 ** 20);
   const head = `${image.path}: ${mib(image.sizeBytes)} MiB, ${image.usedBytes} bytes (${mib(image.usedBytes)} MiB) in use; medians of ${runs} runs`;
   const memory = agents.map(
@@ -91,10 +107,17 @@ export function formatReport(report: BenchReport): string {
   return [
     head,
     ...tables,
+    ...(delta ? ["", describeShipped(delta), ...table(delta.tracked), "", ...table(delta.scan)] : []),
     ...applied,
     ...(cost ? ["", formatCost(cost)] : []),
     ...(memory.length > 0 ? ["", "highest resident set", ...memory] : []),
   ].join("\n");
+}
+
+function describeShipped({ pageBytes, blockBytes }: DeltaReport): string {
+  const mib = (bytes: number) => (bytes / 2 ** 20).toFixed(0);
+  const times = (blockBytes / pageBytes).toFixed(2);
+  return `delta: ${mib(pageBytes)} MiB of pages changed, in ${mib(blockBytes)} MiB of blocks: ${times} times`;
 }
 
 function describeDelta({ bytes, applySeconds, ddSeconds }: StandbyDelta): string {
