@@ -14,7 +14,7 @@ import { diskHash } from "./tree.ts";
 const golden = (name: string): Buffer => readFileSync(new URL(`golden/${name}`, import.meta.url));
 const using = { compressor: createCompressor(), output: Buffer.alloc(UNIT_BYTES) };
 
-test.each(["data-stored.pack", "map.packs", "map-patches.packs", "point-3", "key.json"])(
+test.each(["data-stored.pack", "map.packs", "map-patches.packs", "point-4", "key.json"])(
   "%s is written byte for byte as pinned",
   (name) => {
     expect(buildGolden()[name]?.equals(golden(name))).toBe(true);
@@ -91,9 +91,13 @@ test.each([
   ]);
 });
 
-test("the pinned recovery point point-3 leads to its blocks through patches", () => {
-  const expected = { dataKey: goldenDataKey, sourceId: "source-1", pointId: "point-3" };
-  const [disk] = decodePoint(golden("point-3"), expected, "golden").disks;
+test.each([
+  ["point-3", [undefined]],
+  ["point-4", [undefined, 2]],
+])("the pinned recovery point %s leads to its blocks through patches", (pointId, instants) => {
+  const expected = { dataKey: goldenDataKey, sourceId: "source-1", pointId };
+  const [disk] = decodePoint(golden(pointId), expected, "golden").disks;
+  expect(disk?.volumes.map(({ instant }) => instant)).toEqual(instants);
   const [leafBytes, topBytes] = firstNodes("map.packs");
   const [leafPatch, topPatch] = firstNodes("map-patches.packs");
   const baseLeaf = decodeLeaf(leafBytes, 0, "golden");

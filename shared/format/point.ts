@@ -50,6 +50,11 @@ export const PointVolume = z.strictObject({
   /** `disk`, `partition 2`. */
   name: z.string().min(1).max(160),
   consistency: Consistency,
+  /**
+   * Volumes with the same number, on any disk of the recovery point, show one instant. Absent if all of the
+   * point do.
+   */
+  instant: z.int().positive().max(100_000).optional(),
 });
 export type PointVolume = z.infer<typeof PointVolume>;
 
@@ -116,8 +121,10 @@ const VERSIONS: Readonly<Record<number, z.ZodType<Point>>> = {
   2: Point,
   // The same fields. The maps may have patches, which a reader of version 2 would take for damage.
   3: Point,
+  // Volumes may have an instant, which a reader of version 3 does not know.
+  4: Point,
 };
-export const POINT_VERSION = 3;
+export const POINT_VERSION = 4;
 
 export interface PointSeal {
   dataKey: Uint8Array;

@@ -156,10 +156,9 @@ class OpenView {
   get facts(): { freezeMilliseconds: number; hooks: PointHooks; frozen?: FrozenTime } {
     const { hooks, taken, sources } = this.#opened;
     const { shared, fromMs, untilMs } = taken.instant;
-    const isOne = shared.size === sources.size;
     return {
       ...{ freezeMilliseconds: taken.tookMs, hooks },
-      ...(isOne ? { frozen: { from: isoTime(fromMs), until: isoTime(untilMs) } } : {}),
+      ...(shared.size === sources.size ? { frozen: { from: isoTime(fromMs), until: isoTime(untilMs) } } : {}),
     };
   }
 
@@ -198,8 +197,10 @@ class OpenView {
       const now = state?.volumes.find(({ uuid }) => uuid === live.uuid);
       return live.device === undefined && (!now || now.device !== undefined);
     });
+    const { taken, sources } = this.#opened;
     return {
       volumes: this.#volumesOf(disk),
+      isOneInstant: taken.instant.shared.size === sources.size,
       isPrepared: shortfallOf(this.#opened.hooks) === undefined,
       changed: [
         ...(await disk.directly.changed()),
@@ -210,20 +211,22 @@ class OpenView {
 
   #volumesOf({ found: { volumes, direct } }: SnapshotDisk): ViewedVolume[] {
     const { facts, taken } = this.#opened;
-    const { shared } = taken.instant;
+    const apart = taken.snapshots.flatMap(({ origin: { uuid } }) =>
+      taken.instant.shared.has(uuid) ? [] : [uuid],
+    );
     return [
       ...volumes.flatMap(({ live: { group, name, uuid, device } }): ViewedVolume[] => {
         if (device === undefined) return [];
-        if (facts.swaps.includes(device))
-          return [{ name: `${group}/${name}`, kind: "swap", isOfOneInstant: true }];
+        if (facts.swaps.includes(device)) return [{ name: `${group}/${name}`, kind: "swap", instant: 1 }];
         const kind = facts.freezable.has(device) ? "snapshot" : "raw-snapshot";
-        return [{ name: `${group}/${name}`, kind, isOfOneInstant: shared.has(uuid) }];
+        // 1 if it is not apart.
+        return [{ name: `${group}/${name}`, kind, instant: apart.indexOf(uuid) + 2 }];
       }),
       ...direct.flatMap(({ number, device }): ViewedVolume[] => {
         const isSwap = facts.swaps.includes(device);
         if (!isSwap && !facts.mounted.has(device)) return [];
         const kind = isSwap ? "swap" : "partition";
-        return [{ name: `partition ${number}`, kind, isOfOneInstant: true }];
+        return [{ name: `partition ${number}`, kind, instant: 1 }];
       }),
     ];
   }

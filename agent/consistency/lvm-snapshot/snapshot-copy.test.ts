@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import { remarkOnSnapshots, type SnapshotCopy, snapshotCopyOf, type ViewedVolume } from "./snapshot-copy.ts";
 
-const root: ViewedVolume = { name: "vg0/root", kind: "snapshot", isOfOneInstant: true };
-const swap: ViewedVolume = { name: "vg0/swap", kind: "swap", isOfOneInstant: true };
-const boot: ViewedVolume = { name: "partition 2", kind: "partition", isOfOneInstant: true };
+const root: ViewedVolume = { name: "vg0/root", kind: "snapshot", instant: 1 };
+const swap: ViewedVolume = { name: "vg0/swap", kind: "swap", instant: 1 };
+const boot: ViewedVolume = { name: "partition 2", kind: "partition", instant: 1 };
 const copy = (volumes: ViewedVolume[], more: Partial<SnapshotCopy> = {}): SnapshotCopy => ({
-  ...{ volumes, isPrepared: false, changed: [], wholeCopies: [], ...more },
+  ...{ volumes, isOneInstant: true, isPrepared: false, changed: [], wholeCopies: [], ...more },
 });
 
 test("a disk whose file systems LVM froze at one instant is whole, and swap space does not count", () => {
@@ -21,7 +21,7 @@ test("a disk whose file systems LVM froze at one instant is whole, and swap spac
 });
 
 test("what no freeze reaches is as after a power failure, and is named", () => {
-  const raw: ViewedVolume = { name: "vg0/db", kind: "raw-snapshot", isOfOneInstant: true };
+  const raw: ViewedVolume = { name: "vg0/db", kind: "raw-snapshot", instant: 1 };
   expect(snapshotCopyOf(copy([root, boot, raw], { isPrepared: true }))).toMatchObject({
     consistency: "crash",
     volumes: [{ consistency: "application" }, { consistency: "crash" }, { consistency: "crash" }],
@@ -31,13 +31,23 @@ test("what no freeze reaches is as after a power failure, and is named", () => {
   );
 });
 
-test("volumes of several instants make no consistent disk, and the point says which are apart", () => {
-  const home: ViewedVolume = { name: "vg0/home", kind: "snapshot", isOfOneInstant: false };
-  expect(snapshotCopyOf(copy([root, home]))).toMatchObject({
+test("volumes of several instants make no consistent disk, and the point says which share one", () => {
+  const home: ViewedVolume = { name: "vg0/home", kind: "snapshot", instant: 2 };
+  const several = { isOneInstant: false };
+  expect(snapshotCopyOf(copy([root, home], several))).toMatchObject({
     consistency: "not",
-    volumes: [{ consistency: "file-system" }, { consistency: "file-system" }],
+    volumes: [
+      { consistency: "file-system", instant: 1 },
+      { consistency: "file-system", instant: 2 },
+    ],
   });
-  expect(remarkOnSnapshots(copy([root, home]))).toBe("of another instant: vg0/home");
+  expect(remarkOnSnapshots(copy([root, home], several))).toBe("of another instant: vg0/home");
+  // Another disk of the same point, whose volumes share one.
+  expect(snapshotCopyOf(copy([root], several))).toMatchObject({
+    consistency: "file-system",
+    volumes: [{ instant: 1 }],
+  });
+  expect(snapshotCopyOf(copy([root])).volumes[0]).not.toHaveProperty("instant");
 });
 
 test("a partition that changed while it was read makes no consistent disk", () => {

@@ -10,13 +10,15 @@ export interface ViewedVolume {
    * of a file system outside of LVM, read directly. `swap`: only its header was copied.
    */
   kind: "snapshot" | "raw-snapshot" | "partition" | "swap";
-  /** Whether it shows the same instant as the rest of the view. */
-  isOfOneInstant: boolean;
+  /** Volumes with the same number show one instant; that of most volumes is 1. */
+  instant: number;
 }
 
 /** How the copy of a disk ended. */
 export interface SnapshotCopy {
   volumes: readonly ViewedVolume[];
+  /** Whether the volumes of the view, on all of its disks, show one instant. */
+  isOneInstant: boolean;
   /** Whether hooks had prepared the applications. */
   isPrepared: boolean;
   /** What was read directly and changed meanwhile, in words. */
@@ -33,13 +35,20 @@ const MOST_WHOLE_COPIES = 16;
  * frozen is `application` or `file-system` consistent at its own instant. The disk as a whole is not, if
  * its volumes are of several instants, or if something changed that no snapshot held.
  */
-export function snapshotCopyOf({ volumes, isPrepared, changed, wholeCopies }: SnapshotCopy): CopyView {
+export function snapshotCopyOf({
+  volumes,
+  isOneInstant,
+  isPrepared,
+  changed,
+  wholeCopies,
+}: SnapshotCopy): CopyView {
   const frozen: Consistency = isPrepared ? "application" : "file-system";
-  const copies = volumes.map(({ name, kind }): PointVolume => {
-    return { name, consistency: kind === "snapshot" ? frozen : "crash" };
+  const copies = volumes.map(({ name, kind, instant }): PointVolume => {
+    const consistency = kind === "snapshot" ? frozen : "crash";
+    return { name, consistency, ...(isOneInstant ? {} : { instant }) };
   });
   const counted = copies.filter((_, at) => volumes[at]?.kind !== "swap").map((one) => one.consistency);
-  const isWhole = changed.length === 0 && volumes.every((one) => one.isOfOneInstant);
+  const isWhole = changed.length === 0 && volumes.every(({ instant }) => instant === 1);
   return {
     consistency: !isWhole ? "not" : counted.length > 0 ? leastConsistency(counted) : "crash",
     volumes: copies.slice(0, MOST_VOLUMES),
@@ -49,7 +58,7 @@ export function snapshotCopyOf({ volumes, isPrepared, changed, wholeCopies }: Sn
 
 /** Which volumes are not as good as they could be, and why; `undefined` if all are. */
 export function remarkOnSnapshots({ volumes, changed }: SnapshotCopy): string | undefined {
-  const alone = volumes.filter(({ isOfOneInstant }) => !isOfOneInstant).map(({ name }) => name);
+  const alone = volumes.filter(({ instant }) => instant !== 1).map(({ name }) => name);
   const others = volumes.flatMap(({ name, kind }) => {
     if (kind === "raw-snapshot") return [`${name} was not frozen`];
     return kind === "partition" ? [`${name} is outside of LVM`] : [];
