@@ -15,6 +15,7 @@ import { drill } from "./commands/drill.ts";
 import { drills } from "./commands/drills.ts";
 import { enrolToken } from "./commands/enrol-token.ts";
 import { enrolmentRequests } from "./commands/enrolment-requests.ts";
+import { lease } from "./commands/lease.ts";
 import { machine, machineDefine, machineRemove, machineStart, machineStop } from "./commands/machine.ts";
 import { planCommand } from "./commands/plan.ts";
 import { plans } from "./commands/plans.ts";
@@ -64,6 +65,7 @@ export const commands: CliCommand[] = [
   drills,
   recover,
   recoveries,
+  lease,
   prune,
   collectGarbage,
   restore,

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { recoveryInput } from "#shared/domain/recovery.ts";
+import { type RecoveryRecord, recoveryInput } from "#shared/domain/recovery.ts";
 import { aRecovery } from "#shared/domain/testing/records.ts";
 import { commandKinds } from "#shared/protocol/commands.ts";
 import { type AgentAct, ConversionRun, fail, silent, succeed, throwing } from "./testing/conversion-run.ts";
@@ -9,18 +9,19 @@ const RECOVERY_ID = "rcv_1";
 
 /** A recovery on the states engine, with a target host that does what a test says. */
 class RecoveryRun extends ConversionRun {
-  readonly #standbyPlanId: string | undefined;
+  readonly #change: Partial<RecoveryRecord>;
 
   constructor(
     agents: Record<string, AgentAct[]> = {},
-    more: { functions?: Record<string, () => unknown>; standbyPlanId?: string } = {},
+    more: Partial<RecoveryRecord> & { functions?: Record<string, () => unknown> } = {},
   ) {
     super({ request: {}, agents, functions: more.functions ?? {} });
-    this.#standbyPlanId = more.standbyPlanId;
+    const { functions: _, ...change } = more;
+    this.#change = change;
   }
 
   async run(): Promise<this> {
-    const input = JSON.stringify(recoveryInput(aRecovery({ standbyPlanId: this.#standbyPlanId })));
+    const input = JSON.stringify(recoveryInput(aRecovery(this.#change)));
     this.world.engine.startExecution({ stateMachineArn: workflowArn("recovery"), name: RECOVERY_ID, input });
     await this.world.settle();
     return this;
@@ -100,4 +101,43 @@ test("an end that cannot be recorded is a failure, and a clone whose workflow wa
   await stopped.stop("make-clone", `${RECOVERY_ID}.1`);
   expect(stopped.outcome).toMatchObject({ status: "FAILED", error: "WorkflowInterruptedError" });
   expect(stopped.world.payloads("AbandonRecovery")).toHaveLength(1);
+});
+
+const moved = (recovery: RecoveryRun) =>
+  recovery.world.payloads("MoveLease").map((payload) => (payload as { action: string }).action);
+
+test("in production the machine starts under its source's lease, which is permanent once the machine has answered", async () => {
+  const recovery = await new RecoveryRun({}, { network: "production" }).run();
+  expect(recovery.outcome.status).toBe("SUCCEEDED");
+  const lease = { sourceId: "agt_source", term: 1 };
+  expect(recovery.dispatched.at(-1)).toMatchObject({ kind: "bring-up-machine", input: { lease } });
+  expect(commandKinds["bring-up-machine"].input.parse(recovery.dispatched.at(-1)?.input).lease).toEqual(
+    lease,
+  );
+  expect(moved(recovery)).toEqual(["take", "keep"]);
+});
+
+test("on a test network no lease is moved, also if the machine does not answer", async () => {
+  const recovery = await new RecoveryRun({ "bring-up-machine": [fail("MachineSilentError")] }).run();
+  expect(moved(recovery)).toEqual([]);
+});
+
+test("a machine in production that does not answer gives the lease back, and the end waits until it has lapsed", async () => {
+  let seconds = 75;
+  const functions = { MoveLease: () => ({ term: 1, seconds }) };
+  const agents = { "bring-up-machine": [fail("MachineSilentError")] };
+  const recovery = await new RecoveryRun(agents, { network: "production", functions }).run();
+  expect(moved(recovery)).toEqual(["take", "give-back"]);
+  expect(recovery.outcome.status).toBe("RUNNING");
+  seconds = 0;
+  await recovery.world.clock.advance(75_000);
+  expect(recovery.outcome).toMatchObject({ status: "FAILED", error: "MachineSilentError" });
+  expect(moved(recovery)).toEqual(["take", "give-back", "give-back"]);
+});
+
+test("a lease that cannot be taken starts no machine", async () => {
+  const functions = { MoveLease: () => throwing("WrongStateError") };
+  const recovery = await new RecoveryRun({}, { network: "production", functions }).run();
+  expect(recovery.outcome).toMatchObject({ status: "FAILED", error: "WrongStateError" });
+  expect(recovery.commands.at(-1)).toBe("define-machine");
 });

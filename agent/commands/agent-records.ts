@@ -1,5 +1,5 @@
 import { createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
-import { rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { RecordNotOursError } from "#shared/errors.ts";
@@ -61,6 +61,19 @@ export class AgentRecords<T> {
     const value = schema.safeParse(sealed.value);
     if (!isOurs || !value.success) throw new RecordNotOursError(this.#path(id));
     return value.data;
+  }
+
+  /** Of every record there is. */
+  async ids(): Promise<string[]> {
+    const { dataDir, folder, suffix } = this.#options;
+    const names = await readdir(join(dataDir, folder)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return [];
+      throw error;
+    });
+    return names
+      .filter((name) => name.endsWith(suffix))
+      .map((name) => name.slice(0, -suffix.length))
+      .filter((id) => RecordId.safeParse(id).success);
   }
 
   #isOurs(id: string, { value, mac }: z.infer<typeof Sealed>): boolean {

@@ -12,6 +12,7 @@ import { printingDisk } from "../hypervisor/testing/tiny-guest.ts";
 import { bringUpExecutor } from "./bring-up-machine.ts";
 import type { MachineDeps } from "./machine.ts";
 import { executionContext } from "./testing/execution-context.ts";
+import { noLeases } from "./testing/no-leases.ts";
 
 const console_ = { kind: "console" } as const;
 
@@ -40,7 +41,8 @@ class PlainKeeper {
 function depsOf(keeper: unknown, machine: KeptMachine): MachineDeps {
   const records = { read: async () => ({ machine }), write: async () => {}, forget: async () => {} };
   const keepers = { libvirt: keeper, qemu: keeper } as Record<"libvirt" | "qemu", MachineKeeper>;
-  return { keepers, records, images: {} as MachineDeps["images"], agentId: "agt_1" };
+  const images = {} as MachineDeps["images"];
+  return { keepers, records, images, agentId: "agt_1", leases: noLeases() };
 }
 
 const world = (keeper: PlainKeeper, context = executionContext()) => {

@@ -21,7 +21,7 @@ interface Wait {
 
 /** Switches the owner's machine on and waits until it answers. */
 export function bringUpExecutor(deps: MachineDeps): Executor<"bring-up-machine"> {
-  return async ({ ownerId, check, timeoutSeconds }, { signal, progress }) => {
+  return async ({ ownerId, check, timeoutSeconds, lease }, { signal, progress }) => {
     const { machine, keeper } = await definedMachine(deps, ownerId);
     const began = performance.now();
     const seconds = () => (performance.now() - began) / 1000;
@@ -34,6 +34,10 @@ export function bringUpExecutor(deps: MachineDeps): Executor<"bring-up-machine">
     const timer = setInterval(() => note(noted), PROGRESS_MS);
     const limit = AbortSignal.timeout(timeoutSeconds * 1000);
     try {
+      const { name, uuid } = machine;
+      const leased = { ownerId, sourceId: lease?.sourceId ?? "", name, uuid };
+      if (lease) await deps.leases.open(leased, lease.term, AbortSignal.any([signal, limit]));
+      else await deps.leases.requireMayRun(ownerId);
       const waiting = { signal: AbortSignal.any([signal, limit]), note };
       const reason = await firstAnswer(keeper, machine, check, waiting);
       return { machine: shownMachine(machine), answer: { seconds: seconds(), reason } };

@@ -11,6 +11,7 @@ import { AgentRecords, recordKeyOf } from "./agent-records.ts";
 import { ConversionImages, WrittenImages } from "./conversion-images.ts";
 import { MachineRecord, machineExecutors } from "./machine.ts";
 import { executionContext } from "./testing/execution-context.ts";
+import { noLeases } from "./testing/no-leases.ts";
 
 const context = executionContext();
 const disk = { name: "sda", sizeBytes: 2 ** 20 };
@@ -42,7 +43,13 @@ async function world() {
     ...{ scriptsDir: join(dir, "scripts"), unitsDir: dir, runtimeDir: dir },
     systemctl: async (action) => (action === "show" ? "inactive\n" : ""),
   });
-  const executors = machineExecutors({ keepers: { libvirt, qemu }, records, images, agentId: "agt_2" });
+  const executors = machineExecutors({
+    keepers: { libvirt, qemu },
+    records,
+    images,
+    agentId: "agt_2",
+    leases: noLeases(),
+  });
   const input: CommandInput<"define-machine"> = {
     ...{ ownerId: "cnv_1", sourceId: "agt_1", pointId: "rp_1", disks: [{ ...disk, path, format: "raw" }] },
     ...{ hypervisor: "libvirt", name: "web1", title: "web1", systemDisks: [], dryRun: false },

@@ -14,7 +14,37 @@ import type { ExecutionContext, Executors } from "./executor.ts";
 export const MachineRecord = z.strictObject({ machine: KeptMachine });
 export type MachineRecord = z.infer<typeof MachineRecord>;
 
+/** A machine that runs in place of its source. */
+export interface LeasedMachine {
+  ownerId: string;
+  sourceId: string;
+  /** Its name in the hypervisor. */
+  name: string;
+  uuid: string;
+}
+
+/** The right of a machine to run in place of its source. A machine that never got a lease needs none. */
+export interface MachineLeases {
+  /**
+   * From now on the machine runs only under this lease, which is renewed. Resolves once it may run. Throws
+   * `LeaseEndedError`, or the signal's reason.
+   */
+  open(machine: LeasedMachine, term: number, signal: AbortSignal): Promise<void>;
+  /**
+   * Throws `LeaseEndedError` if the owner's machine has a lease that has ended, and passes on why the control
+   * plane could not say so.
+   */
+  requireMayRun(ownerId: string): Promise<void>;
+  /** Whether the machine has a lease that has lapsed or ended. */
+  isPaused(ownerId: string): Promise<boolean>;
+  /** Ends the machine without letting it run for another moment. */
+  kill(ownerId: string): Promise<void>;
+  /** The machine no longer exists, and never runs under this lease again. */
+  close(ownerId: string): Promise<void>;
+}
+
 export interface MachineDeps {
+  leases: MachineLeases;
   keepers: Readonly<Record<HypervisorKind, MachineKeeper>>;
   records: Pick<AgentRecords<MachineRecord>, "read" | "write" | "forget">;
   images: Pick<ConversionImages, "require" | "remove">;
@@ -81,8 +111,14 @@ async function power(
   { signal }: ExecutionContext,
 ): Promise<CommandOutput<"power-machine">> {
   const { machine, keeper } = await definedMachine(deps, ownerId);
-  if (wanted === "on") await keeper.start(machine);
-  else await keeper.stop(machine, { atOnce, signal });
+  if (wanted === "on") {
+    await deps.leases.requireMayRun(ownerId);
+    await keeper.start(machine);
+    return { machine: shownMachine(machine), power: wanted };
+  }
+  // A paused machine hears no button, and must not run until it has shut down.
+  if (atOnce && (await deps.leases.isPaused(ownerId))) await deps.leases.kill(ownerId);
+  await keeper.stop(machine, { atOnce, signal });
   return { machine: shownMachine(machine), power: wanted };
 }
 
@@ -100,11 +136,12 @@ export async function definedMachine(
 
 /** The record goes last: a command that was interrupted finds the machine again. */
 async function remove(
-  { records, keepers, images }: MachineDeps,
+  { records, keepers, images, leases }: MachineDeps,
   { ownerId, disks }: CommandInput<"remove-machine">,
 ): Promise<CommandOutput<"remove-machine">> {
   const machine = (await records.read(ownerId))?.machine;
   if (machine) await keepers[machine.hypervisor].undefine(machine);
+  await leases.close(ownerId);
   if (disks) await images.remove(ownerId);
   if (machine) await records.forget(ownerId);
   return { disksRemoved: disks };

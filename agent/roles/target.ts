@@ -14,7 +14,13 @@ import type { Hypervisor } from "../hypervisor/hypervisor.ts";
 import { Libvirt } from "../hypervisor/libvirt/libvirt.ts";
 import { qemu } from "../hypervisor/qemu/qemu.ts";
 import { QemuService } from "../hypervisor/qemu/service/qemu-service.ts";
+import { localSystemctl } from "../hypervisor/qemu/service/systemctl.ts";
 import { collectInventory } from "../inventory/inventory.ts";
+import { LeaseGuard } from "../lease/lease-guard.ts";
+import { LeaseHeld, Leases } from "../lease/leases.ts";
+import { signalMachine } from "../lease/machine-processes.ts";
+import { renewalBy } from "../lease/renewal.ts";
+import { uptimeMs } from "../lease/uptime.ts";
 import type { Repository } from "../repository/repository.ts";
 import { standbyExecutors } from "../standby/standby-executors.ts";
 import { Standbys } from "../standby/standbys.ts";
@@ -27,7 +33,7 @@ export const IMAGES_FOLDER = "images";
 const hypervisor: Hypervisor = qemu;
 
 /** A target host: writes disks from recovery points, verifies them, runs boot checks, and keeps standbys. */
-export const targetRole: Role = async ({ identity, settings, cloud, machine, dataDir, now }) => {
+export const targetRole: Role = async ({ identity, settings, cloud, machine, dataDir, log, now }) => {
   const { agentId, awsEndpoint } = identity.enrolment;
   const imagesDir = settings.imagesDir ?? join(dataDir, IMAGES_FOLDER);
   const takeInventory = () =>
@@ -54,7 +60,19 @@ export const targetRole: Role = async ({ identity, settings, cloud, machine, dat
     }),
   );
   const standbys = new Standbys({ imagesDir, dataDir, key: recordKeyOf(identity), now });
+  const leases = new Leases({
+    records: new AgentRecords({
+      ...{ dataDir, folder: "leases", suffix: ".json", schema: LeaseHeld, key: recordKeyOf(identity) },
+    }),
+    guard: new LeaseGuard({ scriptsDir: join(dataDir, "lease-guards"), systemctl: localSystemctl }),
+    renew: renewalBy(api),
+    signal: signalMachine,
+    now: uptimeMs,
+    log,
+  });
+  await leases.resume();
   const machines: MachineDeps = {
+    leases,
     keepers: {
       libvirt: new Libvirt(),
       qemu: new QemuService({ scriptsDir: join(dataDir, "qemu-machines") }),

@@ -55,6 +55,12 @@ test("a recovery that is waited for shows its machine, its point and the time un
   ]);
 });
 
+test("production needs the word that the source is off, which is sent", async () => {
+  const words = ["--production", "--source-is-off", "--nic", "bridge:br0,keep=eth0"];
+  expect((await recover(...words)).code).toBe(0);
+  expect(asked).toMatchObject([{ body: { network: "production", othersOff: true } }]);
+});
+
 test("programs get the time as rtoSeconds", async () => {
   const { stdout } = await recover("--test-network", "--wait", "--json");
   expect(JSON.parse(stdout)).toMatchObject({ state: "completed", rtoSeconds: 93.5 });
@@ -83,7 +89,9 @@ test.each([
 });
 
 test.each([
-  [[], "--test-network"],
+  [[], "--test-network or --production"],
+  [["--test-network", "--production"], "--test-network or --production"],
+  [["--production", "--nic", "bridge:br0"], "--source-is-off"],
   [["--test-network", "--answer", "pine"], "ADDRESS:PORT"],
   [["--test-network", "--answer", "pine:22", "--expect", "x"], "name one"],
 ])("%j is refused with what is missing, and nothing is asked for", async (words, why) => {

@@ -13,11 +13,19 @@ export const recover: CliCommand = {
   name: "recover",
   summary: "Makes a machine of a source's recovery point, starts it, and keeps it; the source may be gone",
   usage:
-    "recover SOURCE [--point POINT] --target TARGET --test-network --hypervisor KIND [--answer ADDRESS:PORT] [OPTIONS] [--wait]",
+    "recover SOURCE [--point POINT] --target TARGET --test-network|--production --hypervisor KIND [--answer ADDRESS:PORT] [OPTIONS] [--wait]",
   help: [
     ["--point POINT", "the recovery point (default: the newest that is neither pruned nor known as damaged)"],
     ["--target TARGET", "the target host that makes and runs the machine"],
     ["--test-network", "the machine's cards reach only each other"],
+    [
+      "--production",
+      "it runs in place of its source, under the source's lease; needs a --nic that is not isolated",
+    ],
+    [
+      "--source-is-off",
+      "with --production: your word that the source is off, and every machine that ran in its place before",
+    ],
     ...DESIGN_HELP,
     [
       "--answer ADDRESS:PORT",
@@ -30,6 +38,7 @@ export const recover: CliCommand = {
   ],
   examples: [
     "causeway recover agt_01jd… --target agt_01je… --test-network --hypervisor libvirt --wait",
+    "causeway recover agt_01jd… --target agt_01je… --production --source-is-off --hypervisor libvirt --nic bridge:br0,keep=eth0 --answer 192.0.2.7:5432 --wait",
     'causeway recover agt_01jd… --point rp_01jf… --target agt_01je… --test-network --hypervisor qemu --expect "database is ready" --json',
   ],
   options: {
@@ -38,6 +47,8 @@ export const recover: CliCommand = {
     point: { type: "string" },
     target: { type: "string" },
     "test-network": { type: "boolean" },
+    production: { type: "boolean" },
+    "source-is-off": { type: "boolean" },
     answer: { type: "string" },
     expect: { type: "string" },
     "answer-timeout": { type: "string" },
@@ -46,14 +57,12 @@ export const recover: CliCommand = {
   positionals: ["SOURCE"],
   async run(call) {
     const api = apiOf(call);
-    if (call.values["test-network"] !== true)
-      throw new UsageError("say which network the machine gets: --test-network", "recover");
     const pointId = textOption(call, "point");
     const started = await api.startRecovery({
       parameters: { id: call.arguments.SOURCE ?? "" },
       body: {
         targetId: requiredOption(call, "target", "recover"),
-        network: "test",
+        ...networkOf(call),
         machine: designOf(call, "recover"),
         check: checkOf(call),
         answerTimeoutSeconds: numberOption(call, "answer-timeout", "recover") ?? 900,
@@ -76,6 +85,19 @@ export const recover: CliCommand = {
     requireCompleted(ended);
   },
 };
+
+function networkOf({ values }: CliCall): { network: "test" | "production"; othersOff: boolean } {
+  const isProduction = values.production === true;
+  if (isProduction === (values["test-network"] === true))
+    throw new UsageError("say which network the machine gets: --test-network or --production", "recover");
+  const othersOff = values["source-is-off"] === true;
+  if (isProduction && !othersOff)
+    throw new UsageError(
+      "a source that does not answer may still serve its clients: make sure that it is off, and say so with --source-is-off",
+      "recover",
+    );
+  return { network: isProduction ? "production" : "test", othersOff };
+}
 
 function checkOf(call: CliCall): AnswerCheck {
   const answer = textOption(call, "answer");

@@ -9,6 +9,7 @@ const statuses: Readonly<Record<string, { status: number; title: string }>> = {
   EnrolmentClaimRefusedError: { status: 403, title: "Enrolment refused" },
   ForbiddenError: { status: 403, title: "Not allowed" },
   NotFoundError: { status: 404, title: "Not found" },
+  LeaseEndedError: { status: 409, title: "The lease has ended" },
   WrongStateError: { status: 409, title: "Not possible in this state" },
   ConcurrentChangeError: { status: 409, title: "Changed by another request" },
   TooManyEnrolmentRequestsError: { status: 429, title: "Too many requests" },

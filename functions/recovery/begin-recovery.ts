@@ -40,7 +40,7 @@ export async function beginRecovery(
     action: "recovery-started",
     subject: recovery.id,
     outcome: "done",
-    details: { pointId, sourceId, targetId, network },
+    details: { pointId, sourceId, targetId, network, othersOff: request.othersOff },
   });
   return recovery;
 }

@@ -1,5 +1,6 @@
 /** How a recovery ends that cannot continue. */
 import { isOpen } from "#shared/domain/command.ts";
+import { endingLease } from "#shared/domain/lease.ts";
 import {
   abandonedRecovery,
   cancellingRecovery,
@@ -41,6 +42,10 @@ export async function abandonRecovery(
         commands,
         deps,
       );
+    // The workflow gives the right back; this is for one that no longer runs.
+    await deps.store.leases.modify(recovery.sourceId, (lease) =>
+      lease.state === "permanent" ? lease : endingLease(lease, recovery.id),
+    );
   }
   const failure = workflowFailure(error);
   const ended = await recoveries.modify(recoveryId, (one) =>

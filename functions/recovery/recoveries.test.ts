@@ -98,6 +98,15 @@ test.each<[string, number, object]>([
       machine: { hypervisor: "libvirt", cards: [{ link: { kind: "bridge", bridge: "br0" } }] },
     },
   ],
+  [
+    "production without the word that the source is off",
+    400,
+    {
+      ...{ network: "production" },
+      machine: { hypervisor: "libvirt", cards: [{ link: { kind: "bridge", bridge: "br0" } }] },
+    },
+  ],
+  ["production on an isolated card", 400, { network: "production", othersOff: true }],
   ["another disk than those of the point", 400, { machine: { hypervisor: "libvirt", bootDisk: "vdz" } }],
   ["a point that does not exist", 404, { pointId: "rp_none" }],
   ["another source's point", 400, { pointId: "rp_other" }],

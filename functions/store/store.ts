@@ -10,6 +10,7 @@ import { ConversionStore } from "./conversions.ts";
 import { DrillStore } from "./drills.ts";
 import { EnrolmentRequestStore } from "./enrolment-requests.ts";
 import { EnrolmentTokenStore } from "./enrolment-tokens.ts";
+import { LeaseStore } from "./leases.ts";
 import { OwnerStore } from "./owners.ts";
 import { PlanStore } from "./plans.ts";
 import { RecoveryStore } from "./recoveries.ts";
@@ -31,6 +32,7 @@ export interface Store {
   drills: DrillStore;
   checks: CheckStore;
   recoveries: RecoveryStore;
+  leases: LeaseStore;
   points: RecoveryPointStore;
   bootImages: BootImageStore;
   collections: CollectionStore;
@@ -65,6 +67,7 @@ export function openStore(
     drills,
     checks,
     recoveries,
+    leases: new LeaseStore(table),
     points: new RecoveryPointStore(table),
     bootImages: new BootImageStore(table),
     collections: new CollectionStore(table),

@@ -51,6 +51,7 @@ export class ApiStack extends Stack {
         plans: this.#plans(),
         drills: this.#drills(),
         recoveries: this.#recoveries(),
+        leases: this.#handler("Leases", "api/leases", table),
         machines: this.#machines(),
         preflight: this.#handler("Preflight", "api/preflight", table),
         "boot-images": this.#bootImages(),

@@ -45,7 +45,7 @@ export class EdgeStack extends Stack {
     );
     this.#agentRole(
       "target",
-      "Leaves evidence of boot checks; asks for the data of its conversions",
+      "Leaves evidence of boot checks; asks for the data of its conversions, and for the leases of its machines",
       this.#targetStatements(),
     );
   }
@@ -136,13 +136,13 @@ export class EdgeStack extends Stack {
       }),
       new PolicyStatement({
         actions: ["execute-api:Invoke"],
-        resources: [
+        resources: ["data-access", "lease"].map((name) =>
           this.formatArn({
             service: "execute-api",
             resource: api.api.apiId,
-            resourceName: "$default/POST/owners/*/data-access",
+            resourceName: `$default/POST/owners/*/${name}`,
           }),
-        ],
+        ),
       }),
     ];
   }

@@ -82,7 +82,7 @@ export const AGENT_FLOORS: readonly (readonly string[])[] = [
   ["boot-loaders", "capture", "consistency", "hypervisor", "link", "restore"],
   ["browse", "cloud", "inventory"],
   ["commands"],
-  ["adapt", "restart", "standby"],
+  ["adapt", "lease", "restart", "standby"],
   ["roles"],
   ["boot-environment"],
   ["boot-image-builder"],

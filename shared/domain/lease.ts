@@ -6,32 +6,25 @@ import { z } from "zod";
 import { LeaseEndedError, WrongStateError } from "../errors.ts";
 import { Timestamp } from "../protocol/common.ts";
 import { AgentId, OwnerId } from "../protocol/ids.ts";
+import { type Lease, LeaseState, SourceOff } from "../protocol/lease.ts";
 import { move, type Transitions } from "./transitions.ts";
 
 /** For how long a renewal lets the machine run, counted from the moment in which it was asked for. */
 export const LEASE_SECONDS = 60;
 /**
  * How much longer the source waits. It covers a clock of the target host that is slow by 1 % (0.6 s), clocks
- * of the control plane that differ by 5 s, and a watch that needs 5 s to pause the machine.
+ * of the control plane that differ by 5 s, and a guard that needs 5 s to pause the machine.
  */
 export const LEASE_MARGIN_SECONDS = 15;
-
-/** `none`: the source has the right. `ending`: it gets it back once the machine is surely off or paused. */
-export const LeaseState = z.enum(["none", "fencing", "held", "ending", "permanent"]);
-export type LeaseState = z.infer<typeof LeaseState>;
 
 const leaseTransitions: Transitions<LeaseState> = {
   none: ["fencing"],
   fencing: ["held", "ending"],
   held: ["ending", "permanent"],
   ending: ["none"],
-  // Only a person at the console of the source can take it back.
-  permanent: [],
+  // Only a person can take it back, who says that the machine is off.
+  permanent: ["fencing"],
 };
-
-/** How it is known that the source does not run: its agent has fenced it, or an operator says so. */
-export const SourceOff = z.enum(["fenced", "stated"]);
-export type SourceOff = z.infer<typeof SourceOff>;
 
 export const LeaseRecord = z.object({
   /** The source's: each has one lease. */
@@ -63,10 +56,19 @@ export function noLease(sourceId: string): LeaseRecord {
 
 /**
  * A new term begins: the source is to be fenced, and nothing runs under the lease yet. Repeating it changes
- * nothing. Throws `WrongStateError` if the right is with another one.
+ * nothing. Throws `WrongStateError` if the right is with another one, unless that is a machine with a
+ * permanent lease, and a person has said that it is off (`othersOff`).
  */
-export function begunLease(lease: LeaseRecord, { ownerId, targetId }: Holder): LeaseRecord {
-  if (lease.ownerId === ownerId && (lease.state === "fencing" || lease.state === "held")) return lease;
+export function begunLease(
+  lease: LeaseRecord,
+  { ownerId, targetId, othersOff = false }: Holder & { othersOff?: boolean },
+): LeaseRecord {
+  if (lease.ownerId === ownerId && lease.state !== "none" && lease.state !== "ending") return lease;
+  if (lease.state === "permanent" && !othersOff)
+    throw new WrongStateError(
+      `the machine of ${lease.ownerId} runs permanently in place of source ${lease.id}`,
+      "Switch that machine off and remove it first.",
+    );
   const { id, term, version } = lease;
   return { id, term: term + 1, state: moved(lease, "fencing"), ownerId, targetId, version };
 }
@@ -77,7 +79,7 @@ export function begunLease(lease: LeaseRecord, { ownerId, targetId }: Holder): L
  */
 export function grantedLease(lease: LeaseRecord, ownerId: string, sourceOff: SourceOff): LeaseRecord {
   requireOwner(lease, ownerId);
-  if (lease.state === "held") return lease;
+  if (lease.state === "held" || lease.state === "permanent") return lease;
   return { ...lease, state: moved(lease, "held"), sourceOff };
 }
 
@@ -143,6 +145,11 @@ export function brokenLease(lease: LeaseRecord, term: number, at: string): Lease
   if (lease.term !== term || lease.state === "none") return lease;
   const { id, version } = lease;
   return { id, term, state: "none", brokenAt: at, version };
+}
+
+/** The lease as the API shows it. */
+export function leaseOf({ id, term, state, ownerId, targetId, sourceOff, expiresAt }: LeaseRecord): Lease {
+  return { sourceId: id, term, state, ownerId, targetId, sourceOff, expiresAt };
 }
 
 function requireOwner({ id, ownerId, state }: LeaseRecord, wanted: string): void {

@@ -112,19 +112,35 @@ function requireFitting(request: NewRecovery, point: RecoveryPoint, source: Agen
       `the hardware that recovery point ${point.id} needs is unknown: the inventory of source ${source.id} has none of its disks`,
       "Recover a newer point: `causeway points SOURCE` lists them.",
     );
-  const leaving = request.machine.cards.findIndex(({ link }) => link.kind !== "isolated");
-  if (leaving >= 0)
+  requireNetwork(request);
+}
+
+function requireNetwork({ network, othersOff, machine: { cards } }: NewRecovery): void {
+  const leaving = cards.findIndex(({ link }) => link.kind !== "isolated");
+  if (network === "test" && leaving >= 0)
     throw new InvalidInputError([
       { path: `machine.cards.${leaving}`, message: "leads out of the test network" },
+    ]);
+  if (network === "production" && leaving < 0)
+    throw new InvalidInputError([
+      { path: "machine.cards", message: "a machine in production needs a card that is not isolated" },
+    ]);
+  if (network === "production" && !othersOff)
+    throw new InvalidInputError([
+      {
+        path: "othersOff",
+        message:
+          "only if the source, and every machine that ran in its place, is off can this one run in production",
+      },
     ]);
 }
 
 /** The input of the workflow's execution, from the record alone, so that a repeated start sends the same. */
 export function recoveryInput(recovery: RecoveryRecord) {
   const { id, pointId, sourceId, targetId, disks, firmware, planned, check } = recovery;
-  const { standbyPlanId, answerTimeoutSeconds } = recovery;
+  const { standbyPlanId, answerTimeoutSeconds, network } = recovery;
   return {
-    ...{ recoveryId: id, pointId, sourceId, targetId, disks, firmware },
+    ...{ recoveryId: id, network, pointId, sourceId, targetId, disks, firmware },
     ...{ planned: { ...planned, dryRun: false }, check, timeoutSeconds: answerTimeoutSeconds },
     ...(standbyPlanId === undefined ? {} : { standbyPlanId }),
   };

@@ -1,6 +1,6 @@
 /** The virtual machine that a target host defines for the disks of a conversion. */
 import { z } from "zod";
-import { DiskName, OwnerId } from "./ids.ts";
+import { AgentId, DiskName, OwnerId } from "./ids.ts";
 
 /** What runs the machine. */
 export const HypervisorKind = z.enum(["libvirt", "qemu"]);
@@ -123,7 +123,13 @@ export const machinePowerCommands = {
    * answer in time stays on.
    */
   "bring-up-machine": {
-    input: z.object({ ownerId: OwnerId, check: AnswerCheck, timeoutSeconds: z.int().min(1).max(7200) }),
+    input: z.object({
+      ownerId: OwnerId,
+      check: AnswerCheck,
+      timeoutSeconds: z.int().min(1).max(7200),
+      /** The machine runs in place of this source, only under its lease, which the target host renews. */
+      lease: z.object({ sourceId: AgentId, term: z.int().positive() }).optional(),
+    }),
     output: z.object({ machine: DefinedMachine, answer: MachineAnswer }),
   },
 

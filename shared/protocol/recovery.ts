@@ -10,8 +10,16 @@ export const NewRecovery = z.strictObject({
   targetId: ResourceId,
   /** The newest point that is neither pruned nor known as damaged, if absent. */
   pointId: ResourceId.optional(),
-  /** `test`: the machine's cards reach only each other. */
-  network: z.literal("test"),
+  /**
+   * `test`: the machine's cards reach only each other. `production`: it runs in place of its source, under
+   * the source's lease.
+   */
+  network: z.enum(["test", "production"]),
+  /**
+   * The requester's word that the source is off, and every machine that ran in its place before. Production
+   * needs it: a source that does not answer may still serve its clients.
+   */
+  othersOff: z.boolean().default(false),
   machine: MachineDesign,
   /** What counts as the machine's first answer. */
   check: AnswerCheck.default({ kind: "console" }),

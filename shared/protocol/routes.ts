@@ -16,6 +16,7 @@ import {
   EnrolmentRequest,
   NewEnrolmentRequest,
 } from "./enrolment-request.ts";
+import { leaseRoutes } from "./lease.ts";
 import { machineRoutes } from "./machine-routes.ts";
 import { protectionRoutes } from "./protection-routes.ts";
 import { recoveryRoutes } from "./recovery-routes.ts";
@@ -48,6 +49,7 @@ export const routes = {
   ...protectionRoutes,
   ...drillRoutes,
   ...recoveryRoutes,
+  ...leaseRoutes,
   ...checkRoutes,
   ...machineRoutes,
   createEnrolmentToken: {

@@ -171,6 +171,7 @@ export class ConversionRun {
       RecordVerdict: () => ({ verdict: "booted" }),
       FinishDrill: () => ({ state: "completed" }),
       AbandonDrill: abandoned,
+      MoveLease: () => ({ term: 1, seconds: 0 }),
       FinishRecovery: () => ({ state: "completed" }),
       AbandonRecovery: abandoned,
       ...options.functions,

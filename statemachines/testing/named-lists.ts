@@ -143,6 +143,9 @@ export const catchLists: Readonly<Record<string, readonly object[]>> = {
     },
     anyKeepingFailure("StandbyLeft"),
   ],
+  "gives the lease back, if there is one": [any("HadLease")],
+  "gives the lease back": [any("GiveLeaseBack")],
+  "ends although the lease could not be given back": [anyKeepingFailure("Abandon")],
   "gives a notice up": [
     {
       ErrorEquals: ["States.ALL"],

@@ -58,7 +58,7 @@ export class LeaseWorld {
     return this.sourceOn && !this.fence.isUp;
   }
 
-  /** The watch pauses late, and is the only thing that works when the agent does not. */
+  /** The guard pauses late, and is the only thing that works when the agent does not. */
   get targetRuns(): boolean {
     return this.holding !== undefined && mayRun(this.holding, this.#targetMs - PAUSING_MS);
   }

@@ -1,0 +1,105 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { LeaseGuard } from "./lease-guard.ts";
+import { signalMachine } from "./machine-processes.ts";
+import { uptimeMs } from "./uptime.ts";
+
+let dir: string;
+let uuid: string;
+let processes: ChildProcess[];
+let calls: string[];
+let guard: LeaseGuard;
+
+const machine = () => ({ ownerId: "rcv_1", name: "pine-1", uuid });
+const script = () => join(dir, "scripts/rcv_1/guard");
+/** What a process does: `S` sleeps, `T` is stopped. */
+const stateOf = ({ pid }: ChildProcess) => readFileSync(`/proc/${pid}/stat`, "latin1").split(") ")[1]?.[0];
+
+/** A process with the words of QEMU that name its machine. */
+function aMachine(ofUuid = uuid): ChildProcess {
+  const child = spawn("bash", ["-c", "while :; do sleep 1; done", "qemu", "-uuid", ofUuid]);
+  processes.push(child);
+  return child;
+}
+
+/** As systemd starts it. */
+function startGuard(): ChildProcess {
+  const child = spawn(script());
+  processes.push(child);
+  return child;
+}
+
+beforeEach(() => {
+  // A name that a shell would read in another way.
+  dir = mkdtempSync(join(tmpdir(), "causeway it's $(x) "));
+  uuid = randomUUID();
+  processes = [];
+  calls = [];
+  const systemctl = async (...args: string[]) => {
+    calls.push(args.join(" "));
+    return "";
+  };
+  const places = { scriptsDir: join(dir, "scripts"), unitsDir: dir, deadlinesDir: join(dir, "deadlines") };
+  guard = new LeaseGuard({ ...places, systemctl });
+});
+afterEach(() => {
+  for (const child of processes) child.kill("SIGKILL");
+  rmSync(dir, { recursive: true, force: true });
+});
+
+test("a machine runs as long as its lease, and is paused within seconds after it, without any agent", async () => {
+  const [own, other] = [aMachine(), aMachine(randomUUID())];
+  await guard.install(machine());
+  const untilMs = uptimeMs() + 4000;
+  await guard.extend(machine(), untilMs);
+  startGuard();
+  await expect.poll(() => stateOf(own), { timeout: 15_000, interval: 20 }).toBe("T");
+  // Rounded down to a second, and at most five seconds late.
+  expect(uptimeMs()).toBeGreaterThan(untilMs - 1100);
+  expect(uptimeMs()).toBeLessThan(untilMs + 5000);
+  expect(stateOf(other)).toBe("S");
+});
+
+test("a machine that someone lets run again without a lease is paused again, and with one it stays on", async () => {
+  const own = aMachine();
+  await guard.install(machine());
+  await guard.extend(machine(), 0);
+  startGuard();
+  for (let times = 0; times < 2; times++) {
+    await expect.poll(() => stateOf(own), { timeout: 10_000 }).toBe("T");
+    expect(await signalMachine(uuid, "SIGCONT")).toEqual([own.pid]);
+  }
+  await guard.extend(machine(), uptimeMs() + 60_000);
+  await signalMachine(uuid, "SIGCONT");
+  await new Promise((resolve) => setTimeout(resolve, 2500));
+  expect(stateOf(own)).toBe("S");
+});
+
+test("after a restart of the host there is no deadline, so the machine is paused, also if it was started by hand", async () => {
+  await guard.install(machine());
+  startGuard();
+  const own = aMachine();
+  await expect.poll(() => stateOf(own), { timeout: 10_000 }).toBe("T");
+});
+
+test("the guard is a service that starts with the host and again after it was killed, until it is removed", async () => {
+  await guard.install(machine());
+  const unit = readFileSync(join(dir, "causeway-lease-pine-1.service"), "utf8");
+  expect(unit).toContain("Restart=always");
+  expect(unit).toContain("WantedBy=multi-user.target");
+  expect(calls).toEqual([
+    "daemon-reload",
+    "enable causeway-lease-pine-1.service",
+    "restart causeway-lease-pine-1.service",
+  ]);
+  await guard.extend(machine(), 1000);
+  await guard.remove(machine());
+  await guard.remove(machine());
+  expect(calls.slice(3)).toEqual(["disable --now causeway-lease-pine-1.service", "daemon-reload"]);
+  expect(existsSync(script())).toBe(false);
+  expect(readdirSync(join(dir, "deadlines"))).toEqual([]);
+});

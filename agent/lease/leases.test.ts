@@ -1,0 +1,158 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { LeaseEndedError } from "#shared/errors.ts";
+import { AgentRecords, recordKeyOf } from "../commands/agent-records.ts";
+import { LeaseHeld, Leases } from "./leases.ts";
+
+const machine = {
+  ...{ ownerId: "rcv_1", sourceId: "agt_1", name: "pine-1", uuid: "0b2f5c0a-7d61-8c3e-8f00-1a2b3c4d5e6f" },
+};
+const { signal } = new AbortController();
+let dir: string;
+let nowMs: number;
+/** What was done to the machine, in order. */
+let deeds: string[];
+/** What the control plane answers. */
+let answer: () => Promise<{ isPermanent: boolean }>;
+let started: Leases[];
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  dir = mkdtempSync(join(tmpdir(), "causeway-leases-"));
+  nowMs = 1_000_000;
+  deeds = [];
+  started = [];
+  answer = async () => ({ isPermanent: false });
+});
+afterEach(() => {
+  for (const leases of started) leases.stop();
+  vi.useRealTimers();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const records = () =>
+  new AgentRecords({
+    ...{ dataDir: dir, folder: "leases", suffix: ".json", schema: LeaseHeld },
+    key: recordKeyOf({ keyPem: "key" }),
+  });
+
+/** The leases of an agent that has just started. */
+function agent(): Leases {
+  const leases = new Leases({
+    records: records(),
+    guard: {
+      install: async () => void deeds.push("guard"),
+      extend: async (_, untilMs) => void deeds.push(`until ${untilMs}`),
+      remove: async () => void deeds.push("unguard"),
+    },
+    renew: () => answer(),
+    signal: async (_, name) => deeds.push(name),
+    now: () => nowMs,
+    log: { info: () => {}, warn: () => {}, error: () => {} },
+  });
+  started.push(leases);
+  return leases;
+}
+const later = (ms: number) => {
+  nowMs += ms;
+  return vi.advanceTimersByTimeAsync(ms);
+};
+
+test("a machine is guarded before its lease is renewed the first time, and renewed again and again", async () => {
+  await agent().open(machine, 1, signal);
+  expect(deeds).toEqual(["guard", "until 1060000", "SIGCONT"]);
+  await later(15_000);
+  await vi.waitFor(() => expect(deeds.slice(3)).toEqual(["until 1075000", "SIGCONT"]));
+});
+
+test("the time counts from before the renewal was asked for, and a late answer lets nothing run", async () => {
+  answer = async () => {
+    nowMs += 61_000;
+    return { isPermanent: false };
+  };
+  const leases = agent();
+  await leases.open(machine, 1, signal);
+  expect(deeds).toEqual(["guard", "until 1060000"]);
+  expect(await leases.isPaused("rcv_1")).toBe(true);
+});
+
+test("while the control plane does not answer, nothing is promised, and afterwards the machine runs again", async () => {
+  const leases = agent();
+  await leases.open(machine, 1, signal);
+  deeds.length = 0;
+  answer = async () => {
+    throw new Error("no network");
+  };
+  await later(15_000);
+  await later(60_000);
+  expect(deeds).toEqual([]);
+  expect(await leases.isPaused("rcv_1")).toBe(true);
+  answer = async () => ({ isPermanent: false });
+  await later(3_000);
+  await vi.waitFor(() => expect(deeds).toEqual(["until 1138000", "SIGCONT"]));
+  expect(await leases.isPaused("rcv_1")).toBe(false);
+});
+
+test("a lease that has ended pauses the machine at once, and is never opened again, by no agent", async () => {
+  const leases = agent();
+  await leases.open(machine, 2, signal);
+  deeds.length = 0;
+  answer = async () => {
+    throw new LeaseEndedError("agt_1", 2);
+  };
+  await later(15_000);
+  await vi.waitFor(() => expect(deeds).toEqual(["SIGSTOP", "until 0"]));
+  answer = async () => ({ isPermanent: false });
+  for (const term of [1, 2])
+    await expect(agent().open(machine, term, signal)).rejects.toMatchObject({ name: "LeaseEndedError" });
+  await expect(agent().requireMayRun("rcv_1")).rejects.toMatchObject({ name: "LeaseEndedError" });
+  await agent().open(machine, 3, signal);
+  expect(deeds.slice(2)).toEqual(["guard", `until ${nowMs + 60_000}`, "SIGCONT"]);
+});
+
+test("an agent that was killed continues with its leases when it starts again, but not with closed ones", async () => {
+  await agent().open(machine, 1, signal);
+  deeds.length = 0;
+  nowMs += 30_000;
+  const second = agent();
+  await second.resume();
+  expect(deeds).toEqual(["until 1090000", "SIGCONT"]);
+  await second.close("rcv_1");
+  deeds.length = 0;
+  await agent().resume();
+  expect(deeds).toEqual([]);
+});
+
+test("a permanent lease needs no guard and no renewal, but an agent that starts asks whether it still is", async () => {
+  answer = async () => ({ isPermanent: true });
+  await agent().open(machine, 1, signal);
+  expect(deeds).toEqual(["guard", "unguard", "SIGCONT"]);
+  await later(600_000);
+  expect(deeds).toHaveLength(3);
+  answer = async () => {
+    throw new Error("no network");
+  };
+  await agent().resume();
+  expect(deeds).toHaveLength(3);
+  answer = async () => {
+    throw new LeaseEndedError("agt_1", 1);
+  };
+  await agent().resume();
+  expect(deeds.slice(3)).toEqual(["SIGSTOP", "until 0"]);
+});
+
+test("an answer that arrives after the machine was removed lets nothing run", async () => {
+  const leases = agent();
+  await leases.open(machine, 1, signal);
+  const arriving = Promise.withResolvers<{ isPermanent: boolean }>();
+  answer = () => arriving.promise;
+  await later(15_000);
+  await leases.close("rcv_1");
+  deeds.length = 0;
+  arriving.resolve({ isPermanent: false });
+  await vi.waitFor(() => expect(deeds).toContain("SIGSTOP"));
+  expect(deeds).not.toContain("SIGCONT");
+  await expect(leases.requireMayRun("rcv_1")).rejects.toMatchObject({ name: "LeaseEndedError" });
+});

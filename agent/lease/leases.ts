@@ -1,0 +1,184 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { z } from "zod";
+import { closedHolding, extendedHolding, type Holding, heldTerm, mayRun } from "#shared/domain/holding.ts";
+import { failureOf, LeaseEndedError } from "#shared/errors.ts";
+import type { Log } from "#shared/log.ts";
+import { MachineName } from "#shared/protocol/defined-machine.ts";
+import { AgentId, OwnerId } from "#shared/protocol/ids.ts";
+import type { AgentRecords } from "../commands/agent-records.ts";
+import type { LeasedMachine, MachineLeases } from "../commands/machine.ts";
+import type { LeaseGuard } from "./lease-guard.ts";
+
+/** What a target host keeps of a lease. How long it lasts is in the guard's file, until a restart. */
+export const LeaseHeld = z.strictObject({
+  ownerId: OwnerId,
+  sourceId: AgentId,
+  term: z.int().positive(),
+  name: MachineName,
+  uuid: z.uuid(),
+  state: z.enum(["held", "permanent", "closed"]),
+});
+export type LeaseHeld = z.infer<typeof LeaseHeld>;
+
+export interface LeasesDeps {
+  records: Pick<AgentRecords<LeaseHeld>, "read" | "write" | "ids">;
+  guard: Pick<LeaseGuard, "install" | "extend" | "remove">;
+  /**
+   * Asks the control plane for time. Rejects with `LeaseEndedError` if there is none to be had any more, and
+   * with any other error if it did not answer.
+   */
+  renew: (ownerId: string, term: number) => Promise<{ isPermanent: boolean }>;
+  /** To all processes of a machine. */
+  signal: (uuid: string, signal: NodeJS.Signals) => Promise<unknown>;
+  /** See `uptimeMs`. */
+  now: () => number;
+  log: Log;
+}
+
+/** Four tries in the time of a lease. */
+const RENEW_AGAIN_MS = 15_000;
+const TRY_AGAIN_MS = 3_000;
+
+/** The leases under which this target host runs machines. */
+export class Leases implements MachineLeases {
+  readonly #deps: LeasesDeps;
+  readonly #holdings = new Map<string, Holding>();
+  readonly #timers = new Map<string, NodeJS.Timeout>();
+  #isStopped = false;
+
+  constructor(deps: LeasesDeps) {
+    this.#deps = deps;
+  }
+
+  /** After the agent has started: continues with every lease that it held. */
+  async resume(): Promise<void> {
+    for (const id of await this.#deps.records.ids()) {
+      const held = await this.#deps.records.read(id);
+      if (held && held.state !== "closed") await this.#renewAndContinue(held).catch(() => {});
+    }
+  }
+
+  /** Renews nothing more: the guards pause the machines, unless another agent starts in time. */
+  stop(): void {
+    this.#isStopped = true;
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+  }
+
+  async open(machine: LeasedMachine, term: number, signal: AbortSignal): Promise<void> {
+    const before = await this.#deps.records.read(machine.ownerId);
+    if (before && (before.term > term || (before.term === term && before.state === "closed")))
+      throw new LeaseEndedError(machine.sourceId, term);
+    const { ownerId, sourceId, name, uuid } = machine;
+    const isPermanent = before?.term === term && before.state === "permanent";
+    const held: LeaseHeld = {
+      ownerId,
+      sourceId,
+      name,
+      uuid,
+      term,
+      state: isPermanent ? "permanent" : "held",
+    };
+    await this.#deps.records.write(ownerId, held);
+    if (!isPermanent) await this.#deps.guard.install(held);
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        return await this.#renewAndContinue(held);
+      } catch (error) {
+        if (error instanceof LeaseEndedError) throw error;
+      }
+      await sleep(TRY_AGAIN_MS, undefined, { signal });
+    }
+  }
+
+  async requireMayRun(ownerId: string): Promise<void> {
+    const held = await this.#deps.records.read(ownerId);
+    if (!held) return;
+    if (held.state === "closed") throw new LeaseEndedError(held.sourceId, held.term);
+    // Under a permanent lease, too: while this host was away, someone may have taken it back.
+    await this.#renewAndContinue(held);
+  }
+
+  async isPaused(ownerId: string): Promise<boolean> {
+    const held = await this.#deps.records.read(ownerId);
+    if (!held || held.state === "permanent") return false;
+    const holding = this.#holdings.get(ownerId);
+    return !holding || !mayRun(holding, this.#deps.now());
+  }
+
+  async kill(ownerId: string): Promise<void> {
+    const held = await this.#deps.records.read(ownerId);
+    if (held) await this.#deps.signal(held.uuid, "SIGKILL");
+  }
+
+  async close(ownerId: string): Promise<void> {
+    const held = await this.#deps.records.read(ownerId);
+    if (!held) return;
+    await this.#deps.records.write(ownerId, { ...held, state: "closed" });
+    this.#holdings.delete(ownerId);
+    clearTimeout(this.#timers.get(ownerId));
+    if (held.state !== "permanent") await this.#deps.guard.remove(held);
+  }
+
+  /** Renews it now, and again and again. Rejects if it could not be renewed now. */
+  async #renewAndContinue(held: LeaseHeld): Promise<void> {
+    const { log } = this.#deps;
+    clearTimeout(this.#timers.get(held.ownerId));
+    let delayMs = RENEW_AGAIN_MS;
+    try {
+      held = await this.#renew(held);
+    } catch (error) {
+      const { ownerId, term } = held;
+      log.warn("a lease was not renewed", { ownerId, term, failure: failureOf(error).message });
+      if (error instanceof LeaseEndedError) {
+        await this.#end(held);
+        held = { ...held, state: "closed" };
+      }
+      delayMs = TRY_AGAIN_MS;
+      throw error;
+    } finally {
+      if (held.state === "held") this.#continueLater(held, delayMs);
+    }
+  }
+
+  #continueLater(held: LeaseHeld, delayMs: number): void {
+    if (this.#isStopped) return;
+    const timer = setTimeout(() => void this.#renewAndContinue(held).catch(() => {}), delayMs);
+    this.#timers.set(held.ownerId, timer.unref());
+  }
+
+  async #renew(held: LeaseHeld): Promise<LeaseHeld> {
+    const { records, guard, renew, signal, now } = this.#deps;
+    const { ownerId, term, uuid } = held;
+    const sentAtMs = now();
+    const { isPermanent } = await renew(ownerId, term);
+    // It may have been closed while the answer was on its way.
+    const current = await records.read(ownerId);
+    if (current?.term !== term || current.state === "closed") throw new LeaseEndedError(held.sourceId, term);
+    if (isPermanent) {
+      if (held.state === "permanent") return held;
+      const permanent: LeaseHeld = { ...held, state: "permanent" };
+      await records.write(ownerId, permanent);
+      await guard.remove(held);
+      await signal(uuid, "SIGCONT");
+      return permanent;
+    }
+    const holding = extendedHolding(heldTerm(this.#holdings.get(ownerId), term), {
+      ...{ term, sentAtMs, isPermanent },
+    });
+    this.#holdings.set(ownerId, holding);
+    await guard.extend(held, holding.untilMs);
+    // The answer may have taken as long as the lease itself.
+    if (mayRun(holding, now())) await signal(uuid, "SIGCONT");
+    return held;
+  }
+
+  /** Kept before anything else: what arrives later must not let the machine run. */
+  async #end(held: LeaseHeld): Promise<void> {
+    const { records, guard, signal } = this.#deps;
+    this.#holdings.set(held.ownerId, closedHolding(this.#holdings.get(held.ownerId), held.term));
+    await records.write(held.ownerId, { ...held, state: "closed" });
+    await signal(held.uuid, "SIGSTOP");
+    await guard.extend(held, 0);
+  }
+}

@@ -1,0 +1,47 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { leaseOf, renewedLease } from "#shared/domain/lease.ts";
+import type { Environment } from "#shared/environment.ts";
+import { ForbiddenError, NotFoundError } from "#shared/errors.ts";
+import { timestamp } from "../conversion/deps.ts";
+import { actorName } from "../middleware/api-event.ts";
+import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
+import type { Runtime } from "../middleware/runtime.ts";
+import type { Clock } from "../ports.ts";
+import { openStore, type Store } from "../store/store.ts";
+
+export const handler = apiHandler({
+  name: "api/leases",
+  build: ({ TABLE_NAME }: Environment<"api/leases">, { clock, random }: Runtime): Deps => ({
+    store: openStore(new DynamoDBClient(), TABLE_NAME, random),
+    clock,
+  }),
+  operations: { getLease, renewLease },
+});
+
+interface Deps {
+  store: Store;
+  clock: Clock;
+}
+
+export async function getLease({ path }: Call<"getLease">, { store }: Deps): Promise<Answer<"getLease">> {
+  const source = await store.agents.find(path.id);
+  if (source?.role !== "source") throw new NotFoundError("source", path.id);
+  return leaseOf(await store.leases.get(path.id));
+}
+
+/**
+ * Only for the target host of the owner, and only while it holds the lease. Repeating it lets the machine run
+ * longer, which only makes the source wait.
+ */
+export async function renewLease(
+  { path, body, actor }: Call<"renewLease">,
+  { store, clock }: Deps,
+): Promise<Answer<"renewLease">> {
+  const agent = await store.agents.findByCertificate(actorName(actor));
+  const { targetId, sourceId } = await store.owners.get(path.id);
+  if (!agent || agent.revokedAt || targetId !== agent.id)
+    throw new ForbiddenError(`only the target host of ${path.id} may renew its lease`);
+  const holder = { ownerId: path.id, targetId: agent.id, term: body.term };
+  const lease = await store.leases.modify(sourceId, (one) => renewedLease(one, holder, timestamp(clock)));
+  return { isPermanent: lease.state === "permanent" };
+}

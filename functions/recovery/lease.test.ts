@@ -1,0 +1,101 @@
+import { beforeEach, expect, test } from "vitest";
+import { LEASE_MARGIN_SECONDS, LEASE_SECONDS } from "#shared/domain/lease.ts";
+import { aRecovery } from "#shared/domain/testing/records.ts";
+import { getLease, renewLease } from "../api/leases.ts";
+import { apiHandler } from "../middleware/api-handler.ts";
+import { run as abandonRecovery } from "../tasks/abandon-recovery.ts";
+import { run as moveLease } from "../tasks/move-lease.ts";
+import { request, World } from "../testing/world.ts";
+
+const TARGET = { certificate: "d".repeat(64) };
+let world: World;
+const handler = () =>
+  apiHandler({ name: "api/leases", build: () => world, operations: { getLease, renewLease } }, world.runtime);
+const renew = (term: number, as: { certificate: string } = TARGET, id = "rcv_1") =>
+  request(handler(), "POST /owners/{id}/lease", { id }, { body: { term }, as });
+const lease = async () => (await request(handler(), "GET /sources/{id}/lease", { id: "agt_source" })).body;
+const move = (action: "take" | "keep" | "give-back", recoveryId = "rcv_1") =>
+  moveLease({ recoveryId, action }, world);
+
+beforeEach(async () => {
+  world = await World.start();
+  await world.enrolled();
+  for (const id of ["rcv_1", "rcv_2"])
+    await world.store.recoveries.add(aRecovery({ id, network: "production" }));
+});
+
+test("a source that never moved has the right to run, and its target host gets no time", async () => {
+  expect(await lease()).toEqual({ sourceId: "agt_source", term: 0, state: "none" });
+  expect(await renew(1)).toMatchObject({ status: 409, body: { name: "LeaseEndedError" } });
+});
+
+test("the target host gets a minute each time it asks, until the lease is permanent", async () => {
+  expect(await move("take")).toEqual({ term: 1, seconds: 0 });
+  expect(await move("take")).toEqual({ term: 1, seconds: 0 });
+  expect(await lease()).toMatchObject({ state: "held", term: 1, sourceOff: "stated", ownerId: "rcv_1" });
+  expect(await renew(1)).toMatchObject({ status: 200, body: { isPermanent: false } });
+  expect(await lease()).toMatchObject({ expiresAt: "2030-01-01T00:01:00.000Z" });
+  world.nowMs += 1000;
+  await move("keep");
+  await move("keep");
+  expect((await renew(1)).body).toEqual({ isPermanent: true });
+  expect(await world.audited()).toEqual([
+    "ada lease-held agt_source done",
+    "causeway lease-permanent agt_source done",
+  ]);
+});
+
+test("no other host, no source, no other recovery and no other term is given time", async () => {
+  await move("take");
+  expect((await renew(1, { certificate: "c".repeat(64) })).status).toBe(403);
+  expect((await renew(1, { certificate: "f".repeat(64) })).status).toBe(403);
+  expect((await renew(2)).status).toBe(409);
+  expect((await renew(1, TARGET, "rcv_2")).status).toBe(409);
+  expect((await renew(1, TARGET, "rcv_9")).status).toBe(404);
+  await world.store.agents.modify("agt_target", (one) => ({ ...one, revokedAt: "2030-01-01T00:00:00.000Z" }));
+  expect((await renew(1)).status).toBe(403);
+});
+
+test("a lease that is given back is not renewed, and the source gets the right once it has lapsed", async () => {
+  await move("take");
+  await renew(1);
+  const wait = LEASE_SECONDS + LEASE_MARGIN_SECONDS;
+  expect(await move("give-back")).toEqual({ term: 1, seconds: wait });
+  expect((await renew(1)).status).toBe(409);
+  world.nowMs += (wait - 1) * 1000;
+  expect(await move("give-back")).toEqual({ term: 1, seconds: 1 });
+  expect(await lease()).toMatchObject({ state: "ending" });
+  world.nowMs += 1000;
+  for (let times = 0; times < 2; times++) expect(await move("give-back")).toEqual({ term: 1, seconds: 0 });
+  expect(await lease()).toEqual({ sourceId: "agt_source", term: 1, state: "none" });
+});
+
+test("two recoveries of one source never both run in its place, and the second can take over only what has lapsed", async () => {
+  await move("take");
+  await renew(1);
+  await expect(move("take", "rcv_2")).rejects.toMatchObject({ name: "WrongStateError" });
+  // Its workflow was stopped: nothing gives the lease back, but it is not renewed any more.
+  await abandonRecovery({ recoveryId: "rcv_1", error: { Error: "States.Timeout", Cause: "" } }, world);
+  expect((await renew(1)).status).toBe(409);
+  await expect(move("take", "rcv_2")).rejects.toMatchObject({ name: "WrongStateError" });
+  world.nowMs += (LEASE_SECONDS + LEASE_MARGIN_SECONDS) * 1000;
+  expect(await move("take", "rcv_2")).toEqual({ term: 2, seconds: 0 });
+  expect((await renew(1)).status).toBe(409);
+  expect((await renew(2, TARGET, "rcv_2")).status).toBe(200);
+});
+
+test("after the word that everything else is off, a later recovery takes over from a permanent machine", async () => {
+  await move("take");
+  await move("keep");
+  expect(await move("take", "rcv_2")).toEqual({ term: 2, seconds: 0 });
+  // The earlier host asks when its agent starts.
+  expect(await renew(1)).toMatchObject({ status: 409, body: { name: "LeaseEndedError" } });
+});
+
+test("a recovery that is given up twice at once, or renewed meanwhile, leaves one lease", async () => {
+  await move("take");
+  const answers = await Promise.all([renew(1), move("give-back"), move("give-back"), renew(1)]);
+  expect(answers).toHaveLength(4);
+  expect(await lease()).toMatchObject({ term: 1 });
+  expect((await renew(1)).status).toBe(409);
+});
