@@ -12,7 +12,7 @@ import type {
   LocalDisk,
   ViewRequest,
 } from "../consistent-view.ts";
-import { closeAll, onlyOnce } from "../open-disks.ts";
+import { onlyOnce } from "../open-disks.ts";
 import type { Lvm } from "./lvm.ts";
 import { readFacts } from "./machine-facts.ts";
 import { sectorsWritten } from "./partitions.ts";
@@ -83,7 +83,7 @@ async function open(
   const [obstacle] = obstacles.values();
   if (obstacle !== undefined || !facts) throw new LvmFailedError("changed", obstacle ?? "it does not answer");
   const opened: { close(): Promise<void> }[] = [];
-  const close = onlyOnce(() => closeAll(opened.toReversed()));
+  const close = onlyOnce(() => closeInOrder(opened.toReversed()));
   try {
     await syncOutside(deps, found, facts);
     const own: SnapshotDisk[] = [];
@@ -112,6 +112,13 @@ async function open(
     await close().catch(() => undefined);
     throw error;
   }
+}
+
+/** One after the other: LVM removes no snapshot that is still open. Then throws the first failure. */
+async function closeInOrder(all: readonly { close(): Promise<void> }[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const one of all) await one.close().catch((error: unknown) => failures.push(error));
+  if (failures.length > 0) throw failures[0];
 }
 
 /** Writes out what waits in memory for file systems outside of LVM, which no snapshot freezes. */

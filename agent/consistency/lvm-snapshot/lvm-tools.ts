@@ -2,14 +2,7 @@ import { spawn } from "node:child_process";
 import { LvmFailedError } from "#shared/errors.ts";
 import type { Machine } from "../../machine/machine.ts";
 import { withTimeLimit } from "../../machine/time-limit.ts";
-import {
-  devicePathOf,
-  type Lvm,
-  type LvmState,
-  SNAPSHOT_TAG,
-  type SnapshotFill,
-  type SnapshotOrder,
-} from "./lvm.ts";
+import { type Lvm, type LvmState, SNAPSHOT_TAG, type SnapshotFill, type SnapshotOrder } from "./lvm.ts";
 import { COLUMNS, parseReports, parseSnapshotStatus } from "./lvm-report.ts";
 
 /** Far longer than LVM takes, also if it waits for another of its programs. */
@@ -50,11 +43,12 @@ export class LvmTools implements Lvm {
     return targets?.status === 0 && /^snapshot\s/m.test(targets.output);
   }
 
-  create({ group, origin, name, sizeBytes }: SnapshotOrder): Promise<void> {
+  async create({ group, origin, name, sizeBytes }: SnapshotOrder): Promise<string> {
     const snapshot = ["--snapshot", "--permission", "r", "--name", name, "--size", `${sizeBytes}b`];
     // Not watched by dmeventd: it could begin to change the snapshot while it is being removed.
     const words = ["--yes", "--monitor", "n", "--addtag", SNAPSHOT_TAG, "--config", CONFIG];
-    return change("lvcreate", [...snapshot, ...words, `${group}/${origin}`]);
+    await change("lvcreate", [...snapshot, ...words, `${group}/${origin}`]);
+    return devicePathOf({ group, name });
   }
 
   remove({ group, name }: { group: string; name: string }): Promise<void> {
@@ -102,4 +96,9 @@ function runToItsEnd(program: string, args: readonly string[]): Promise<void> {
       reject(new LvmFailedError("refused", `${program}: ${errors.trim().replace(/\s+/g, " ").slice(-300)}`));
   });
   return promise;
+}
+
+/** Where the device of a logical volume is. Device mapper doubles the dashes of both names. */
+function devicePathOf({ group, name }: { group: string; name: string }): string {
+  return `/dev/mapper/${group.replaceAll("-", "--")}-${name.replaceAll("-", "--")}`;
 }

@@ -60,14 +60,9 @@ export interface Lvm {
   look(): Promise<LvmState | undefined>;
   /** Whether the kernel has snapshots. */
   canSnapshot(): Promise<boolean>;
-  /** Makes a snapshot. Rejects with `LvmFailedError`. */
-  create(order: SnapshotOrder): Promise<void>;
+  /** Makes a snapshot. Returns the path of its device. Rejects with `LvmFailedError`. */
+  create(order: SnapshotOrder): Promise<string>;
   /** Removes a snapshot. Rejects with `LvmFailedError`. */
   remove(snapshot: { group: string; name: string }): Promise<void>;
   fillOf(snapshot: { group: string; name: string }): Promise<SnapshotFill>;
-}
-
-/** Where the device of a logical volume is. Device mapper doubles the dashes of both names. */
-export function devicePathOf({ group, name }: { group: string; name: string }): string {
-  return `/dev/mapper/${group.replaceAll("-", "--")}-${name.replaceAll("-", "--")}`;
 }

@@ -17,7 +17,7 @@ export async function readPartitions(disk: string): Promise<KernelPartition[]> {
     const number = await readFile(join(folder, name, "partition"), "utf8").catch(absent);
     if (number === undefined) continue;
     const device = (await readFile(join(folder, name, "dev"), "utf8")).trim();
-    found.push({ number: Number(number), device, path: join("/dev", name) });
+    found.push({ number: Number(number), device, path: join("/dev", name.replaceAll("!", "/")) });
   }
   return found;
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { LvmFailedError, SnapshotLostError } from "#shared/errors.ts";
 import type { KeptSnapshot, KeptSnapshots } from "./kept-snapshots.ts";
-import { devicePathOf, type LiveVolume, type Lvm, SNAPSHOT_TAG, type SnapshotFill } from "./lvm.ts";
+import { type LiveVolume, type Lvm, SNAPSHOT_TAG, type SnapshotFill } from "./lvm.ts";
 
 /** A volume of which a snapshot is to be made. */
 export type Origin = Pick<LiveVolume, "group" | "groupUuid" | "name" | "uuid"> & { snapshotBytes: number };
@@ -136,14 +136,14 @@ export class Snapshots {
     // First: another call may remove leftovers meanwhile.
     this.#busy.add(name);
     await this.#deps.kept.add({ groupUuid, name });
+    const order = { group, origin: origin.name, name, sizeBytes: origin.snapshotBytes };
     try {
-      await this.#deps.lvm.create({ group, origin: origin.name, name, sizeBytes: origin.snapshotBytes });
+      return { origin, name, path: await this.#deps.lvm.create(order) };
     } catch (error) {
       // LVM may still make one that is late: it stays noted until the agent's next start.
       if (!(error instanceof LvmFailedError && error.details.code === "stuck")) this.#busy.delete(name);
       throw error;
     }
-    return { origin, name, path: devicePathOf({ group, name }) };
   }
 
   /**

@@ -7,6 +7,8 @@ export const GROUP = { name: "vg0", uuid: "group-1" };
 export interface FakeLvmOptions {
   /** Volumes that a program writes to during each call that changes something. */
   busy?: readonly string[];
+  /** Where a snapshot of this volume can be read. */
+  pathOf?: (origin: string) => string;
   /** Called before and after each change; may throw, as if the agent were killed there. */
   onStep?: (step: string) => void;
 }
@@ -43,13 +45,14 @@ export class FakeLvm implements Lvm {
     return true;
   }
 
-  async create({ origin, name }: SnapshotOrder): Promise<void> {
+  async create({ origin, name }: SnapshotOrder): Promise<string> {
     this.#step(`create ${origin}`);
     if (origin === this.refuseOrigin) throw new LvmFailedError("refused", "no room");
     if (origin === this.stuckOrigin) throw new LvmFailedError("stuck", "it has not ended");
     this.addSnapshot(origin, name);
     this.#write();
     this.#step(`created ${origin}`);
+    return this.#options.pathOf?.(origin) ?? `/dev/mapper/vg0-${name}`;
   }
 
   /** Adds a snapshot without a trace of who asked for it. */
