@@ -3,7 +3,7 @@ import { Random } from "#agent/filesystems/testing/layouts/random.ts";
 import { whyUntestable } from "#agent/tracking/testing/tracked-disk.ts";
 import { KilledMachine } from "./testing/kills/killed-machine.ts";
 
-const KILLED_POINTS = 20;
+const KILLED_POINTS = 14;
 const reason = whyUntestable();
 
 describe.skipIf(reason !== undefined)(`a machine under load ${reason ? `(${reason})` : ""}`, () => {

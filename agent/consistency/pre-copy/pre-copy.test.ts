@@ -138,7 +138,7 @@ describe.skipIf(reason !== undefined)(`a disk in use ${reason ? `(${reason})` : 
     expect((await machine.restored("rp_2")).equals(await machine.frozen())).toBe(true);
   });
 
-  test("is scanned when the last scan is thirty days ago", async () => {
+  test("is scanned when the last scan is thirty days ago, or the clock was set to a time before it", async () => {
     await using machine = await LiveMachine.start({ sizeMiB: 16 });
     await machine.take("rp_1");
     machine.nowMs += 29 * 86_400_000;
@@ -146,6 +146,9 @@ describe.skipIf(reason !== undefined)(`a disk in use ${reason ? `(${reason})` : 
     machine.nowMs += 2 * 86_400_000;
     expect((await machine.take("rp_3")).disks[0]?.modeReason).toContain("every 30 days");
     expect((await machine.take("rp_4")).disks[0]?.mode).toBe("tracked");
+    machine.nowMs -= 3600_000;
+    expect((await machine.take("rp_5")).disks[0]?.mode).toBe("hash-scan");
+    expect((await machine.take("rp_6")).disks[0]?.mode).toBe("tracked");
   });
 
   test("is not copied if that would not be consistent, unless the request allows it", async () => {

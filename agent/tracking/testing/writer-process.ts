@@ -1,5 +1,5 @@
 /**
- * For killed-machine.ts: writes to the file in the first argument until its parent disconnects. Each message
+ * For disk-in-use.ts: writes to the file in the first argument until its parent disconnects. Each message
  * to it is answered with the longest time that one write has waited since the last one, in ms.
  */
 import { openSync, writeSync } from "node:fs";

@@ -5,7 +5,7 @@
 import { type ChildProcess, fork, spawn } from "node:child_process";
 import { hash } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
@@ -13,32 +13,23 @@ import type { Random } from "#agent/filesystems/testing/layouts/random.ts";
 import { checkRepository } from "#agent/repository/check.ts";
 import { listPoints, readPoint } from "#agent/repository/points.ts";
 import { restoreDisk } from "#agent/restore/restore.ts";
-import { Load } from "#agent/tracking/testing/load.ts";
-import { FAULTY_PROGRAM, TrackedDisk } from "#agent/tracking/testing/tracked-disk.ts";
+import { DiskInUse, differingPages } from "#agent/tracking/testing/disk-in-use.ts";
+import { FAULTY_PROGRAM } from "#agent/tracking/testing/tracked-disk.ts";
 import type { PointDisk } from "#shared/format/point.ts";
 import type { TakenPoint } from "#shared/protocol/taken-point.ts";
 import { RepositoryWorld } from "../repository-world.ts";
 import type { Answer, Order } from "./agent-process.ts";
 import type { CollectorWork } from "./collector-process.ts";
 
-/** As the agent has it; see `preCopyView`. */
-const FREEZE_LIMIT_MS = 2000;
-const FREEZE_SLACK_MS = 1000;
-/** A write that waits this long is given up. */
-const STUCK_MS = 60_000;
 /** A point is taken in less than this, mostly. */
 const LONGEST_MS = 1200;
 const MOST_ATTEMPTS = 20;
 const KEPT_POINTS = 3;
-const PAGE_BYTES = 4096;
-const LOAD_PAUSE_MS = 40;
 const VICTIMS = ["agent", "agent", "helper", "helper", "control-plane"] as const;
 
 export class KilledMachine implements AsyncDisposable {
-  readonly #disk: TrackedDisk;
+  readonly #disk: DiskInUse;
   readonly #world: RepositoryWorld;
-  readonly #folder: string;
-  readonly #writer: ChildProcess;
   #agent: ChildProcess | undefined;
   /** The last attempt at each point that was acknowledged or is visible. */
   readonly #attempts = new Map<string, string>();
@@ -48,32 +39,25 @@ export class KilledMachine implements AsyncDisposable {
   /** A collection, perhaps a killed one, ran since the last check. */
   #mustBeChecked = false;
   #collections = 0;
-  #isOver = false;
-  #load: Promise<void> = Promise.resolve();
   /** Points whose copy was compared as one of a file system. */
   compared = 0;
   /** How often a process was killed while it worked. */
   kills = 0;
 
-  private constructor(disk: TrackedDisk, world: RepositoryWorld) {
+  private constructor(disk: DiskInUse, world: RepositoryWorld) {
     this.#disk = disk;
     this.#world = world;
-    this.#folder = join(disk.image, "..");
-    this.#writer = fork(script("writer-process.ts"), [join(disk.mountPoint, "written")]);
   }
 
   static async start(random: Random): Promise<KilledMachine> {
-    const disk = await TrackedDisk.create({ sizeMiB: 16 });
+    const disk = await DiskInUse.start(random);
     const machine = new KilledMachine(disk, await RepositoryWorld.start());
-    const isReady = once(machine.#writer, "message");
-    const copy = `dd if=${disk.device} of=${machine.#folder}/frozen-$ATTEMPT bs=1M iflag=direct status=none`;
+    const copy = disk.copyTo(`${disk.folder}/frozen-$ATTEMPT`);
     await writeFile(
       machine.#program,
       `#!/bin/sh\nif [ "$1" = freeze-read ]; then exec '${FAULTY_PROGRAM}' "$@" --witness '${copy}'; fi\nexec '${FAULTY_PROGRAM}' "$@"\n`,
       { mode: 0o755 },
     );
-    await isReady;
-    machine.#load = machine.#write(random);
     return machine;
   }
 
@@ -86,27 +70,23 @@ export class KilledMachine implements AsyncDisposable {
     this.#world.heldSince = this.#world.clock.now();
     const taken = await this.#takeDespiteKills(pointId, random);
     this.#world.heldSince = undefined;
-    const faults = [await this.#faultsOfFreezes(), await this.#faultsOf(pointId, taken)];
+    const faults = [await this.#disk.faultsOfFreezes(), await this.#faultsOf(pointId, taken)];
     if (random.oneIn(4)) await this.#collect();
     if (this.#mustBeChecked) faults.push(await this.faultsOfRepository());
-    for (const name of await readdir(this.#folder))
-      if (name.startsWith("frozen-")) await rm(join(this.#folder, name), { force: true });
+    for (const name of await readdir(this.#disk.folder))
+      if (name.startsWith("frozen-")) await rm(join(this.#disk.folder, name), { force: true });
     this.#world.days(random.below(3));
     return faults.filter((fault) => fault !== "").join("; ");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#isOver = true;
-    await this.#load;
-    await ended(this.#writer, () => this.#writer.disconnect());
-    const agent = this.#agent;
-    if (agent) await ended(agent, () => agent.kill("SIGKILL"));
+    await this.#killAgent();
     await this.#world[Symbol.asyncDispose]();
     await this.#disk[Symbol.asyncDispose]();
   }
 
   get #program(): string {
-    return join(this.#folder, "tracker");
+    return join(this.#disk.folder, "tracker");
   }
 
   async #takeDespiteKills(pointId: string, random: Random): Promise<TakenPoint> {
@@ -117,7 +97,7 @@ export class KilledMachine implements AsyncDisposable {
       // The first attempts only: what is killed again and again never ends.
       if (number <= 2) await this.#killSomething(random, answer);
       const result = await answer;
-      if (existsSync(join(this.#folder, `frozen-${attempt}`))) this.#attempts.set(pointId, attempt);
+      if (existsSync(join(this.#disk.folder, `frozen-${attempt}`))) this.#attempts.set(pointId, attempt);
       if (result && "taken" in result) return result.taken;
       failures.push(result ? result.failed : "the agent was killed");
     }
@@ -137,7 +117,7 @@ export class KilledMachine implements AsyncDisposable {
   async #startedAgent(): Promise<ChildProcess> {
     if (this.#agent && this.#agent.exitCode === null && this.#agent.signalCode === null) return this.#agent;
     const { device, pinFolder } = this.#disk;
-    const dataDir = join(this.#folder, "agent");
+    const dataDir = join(this.#disk.folder, "agent");
     const agent = fork(script("agent-process.ts"), [device, this.#program, pinFolder, dataDir]);
     this.#agent = agent;
     await once(agent, "message");
@@ -162,31 +142,7 @@ export class KilledMachine implements AsyncDisposable {
       this.#agent?.kill("SIGKILL");
       return;
     }
-    // The helper, or its watchdog: each thaws when the other is gone.
-    const which = random.below(2);
-    const pauseMs = random.below(60);
-    while (!isAnswered) {
-      const helpers = this.#freezing();
-      if (helpers.length === 2) {
-        await wait(pauseMs);
-        const pid = this.#freezing()[which];
-        if (pid !== undefined && killed(pid)) this.kills += 1;
-        return;
-      }
-      await wait(2);
-    }
-  }
-
-  /** Processes that freeze this disk's file system: the helper, and then its watchdog. */
-  #freezing(): number[] {
-    return readdirSync("/proc")
-      .filter((name) => /^\d+$/.test(name))
-      .filter((pid) => {
-        const command = commandOf(pid);
-        return command.includes("freeze-read") && command.includes(this.#disk.pinFolder);
-      })
-      .map(Number)
-      .sort((a, b) => a - b);
+    if (await this.#disk.killHelper(random, () => isAnswered)) this.kills += 1;
   }
 
   /** Marks and collects; killed after a time if one is given. */
@@ -213,13 +169,6 @@ export class KilledMachine implements AsyncDisposable {
     if (code !== 0 && signal !== "SIGKILL") throw new Error(`the collection ended with ${code ?? signal}`);
   }
 
-  async #faultsOfFreezes(): Promise<string> {
-    const answer = once(this.#writer, "message").then(([ms]) => Number(ms));
-    this.#writer.send("how long?");
-    const longestMs = await Promise.race([answer, wait(STUCK_MS, STUCK_MS, { ref: false })]);
-    return longestMs <= FREEZE_LIMIT_MS + FREEZE_SLACK_MS ? "" : `a write waited for ${longestMs} ms`;
-  }
-
   /** The point must restore to the copy of the disk that was made before the thaw. */
   async #faultsOf(pointId: string, taken: TakenPoint): Promise<string> {
     if (taken.pointId !== pointId) return `${pointId} was answered with ${taken.pointId}`;
@@ -227,7 +176,7 @@ export class KilledMachine implements AsyncDisposable {
     this.#digests.set(pointId, hash("sha256", bytes));
     if (disk.consistency !== "file-system") return "";
     this.compared += 1;
-    const frozen = await readFile(join(this.#folder, `frozen-${this.#attempts.get(pointId)}`));
+    const frozen = await readFile(join(this.#disk.folder, `frozen-${this.#attempts.get(pointId)}`));
     const pages = differingPages(bytes, frozen);
     return pages.length === 0 ? "" : `${pointId} is not the disk of its instant: pages ${pages.join(" ")}`;
   }
@@ -261,47 +210,13 @@ export class KilledMachine implements AsyncDisposable {
     return { disk, bytes };
   }
 
-  async #write(random: Random): Promise<void> {
-    while (!this.#isOver) {
-      // What is discarded after the last swap is in the copy of the frozen disk, and not in the point.
-      await Load.start(this.#disk.mountPoint, random, { trims: false }).ended();
-      await wait(LOAD_PAUSE_MS);
-    }
+  async #killAgent(): Promise<void> {
+    const agent = this.#agent;
+    if (!agent || agent.exitCode !== null || agent.signalCode !== null) return;
+    const exited = once(agent, "exit");
+    agent.kill("SIGKILL");
+    await exited;
   }
-}
-
-const pageOf = (bytes: Buffer, page: number): Buffer =>
-  bytes.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES);
-
-function differingPages(a: Buffer, b: Buffer): number[] {
-  const pages = Array.from({ length: Math.ceil(a.length / PAGE_BYTES) }, (_, page) => page);
-  return pages.filter((page) => !pageOf(a, page).equals(pageOf(b, page)));
 }
 
 const script = (name: string): string => join(import.meta.dirname, name);
-
-async function ended(child: ChildProcess, end: () => void): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exit = once(child, "exit");
-  end();
-  await exit;
-}
-
-function commandOf(pid: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8");
-  } catch {
-    // It has ended.
-    return "";
-  }
-}
-
-/** Whether the process was still there. */
-function killed(pid: number): boolean {
-  try {
-    return process.kill(pid, "SIGKILL");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
-    throw error;
-  }
-}
