@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { inPhysicalVolume } from "../../filesystems/testing/physical-volume.ts";
 import { createJunkImage, inScratch, isRoot, MIB } from "../../filesystems/testing/test-image.ts";
-import { COLUMNS, parseReports, parseSnapshotStatus } from "./lvm-report.ts";
+import { COLUMNS, keepsOnlyStart, parseReports, parseSnapshotStatus, TABLE_BYTES } from "./lvm-report.ts";
 
 const FORMAT = ["--reportformat", "json", "--units", "b", "--nosuffix", "--options"];
 
@@ -50,8 +50,8 @@ test("a name that LVM's programs would take for an option is refused", () => {
 });
 
 test.each([
-  ["0 409600 snapshot 16/81920 16", { usedSectors: 16, metadataSectors: 16 }],
-  ["0 409600 snapshot 4048/81920 24\n", { usedSectors: 4048, metadataSectors: 24 }],
+  ["0 409600 snapshot 16/81920 16", 0],
+  ["0 409600 snapshot 4048/81920 24\n", 4024],
   ["0 409600 snapshot Invalid", "lost"],
   ["0 409600 snapshot Overflow", "lost"],
   ["0 409600 linear", "lost"],
@@ -62,3 +62,23 @@ test.each([
     expect(parseSnapshotStatus(text)).toEqual(fill);
   },
 );
+
+/** The beginning of the tables of a snapshot that keeps these chunks. */
+function tablesOf(kept: readonly number[], { magic = 0x70416e53, chunkSectors = 8 } = {}): Buffer {
+  const tables = Buffer.alloc(TABLE_BYTES);
+  for (const [at, value] of [magic, 1, 1, chunkSectors].entries()) tables.writeUInt32LE(value, at * 4);
+  for (const [at, chunk] of kept.entries()) {
+    tables.writeBigUInt64LE(BigInt(chunk), 4096 + at * 16);
+    tables.writeBigUInt64LE(BigInt(at + 2), 4096 + at * 16 + 8);
+  }
+  return tables;
+}
+
+test("only a snapshot that keeps the first chunk of its volume and no other counts as one that keeps its start", () => {
+  expect(keepsOnlyStart(tablesOf([0]))).toBe(true);
+  expect(keepsOnlyStart(tablesOf([]))).toBe(false);
+  expect(keepsOnlyStart(tablesOf([7]))).toBe(false);
+  expect(keepsOnlyStart(tablesOf([0, 7]))).toBe(false);
+  expect(keepsOnlyStart(tablesOf([0], { chunkSectors: 16 }))).toBe(false);
+  expect(keepsOnlyStart(tablesOf([0], { magic: 1 }))).toBe(false);
+});

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { LiveGroup, LivePhysicalVolume, LiveVolume, LvmState, SnapshotFill } from "./lvm.ts";
+import type { LiveGroup, LivePhysicalVolume, LiveVolume, LvmState } from "./lvm.ts";
 
 const Text = z.string().max(4096);
 const Count = z
@@ -83,12 +83,29 @@ function groupObstacle(attributes: string): string | undefined {
 }
 
 /**
- * What `dmsetup status` says of a snapshot: sectors in use, of all, and of these the snapshot's own tables
- * (https://docs.kernel.org/admin-guide/device-mapper/snapshot.html). Anything else (`Invalid`, `Overflow`)
- * means that it is lost.
+ * How many sectors `dmsetup status` says that a snapshot keeps of its volume
+ * (https://docs.kernel.org/admin-guide/device-mapper/snapshot.html): those in use but for its own tables.
+ * Anything else (`Invalid`, `Overflow`) means that it is lost.
  */
-export function parseSnapshotStatus(text: string): SnapshotFill {
+export function parseSnapshotStatus(text: string): number | "lost" {
   const [, used, metadata] = /^\d+ \d+ snapshot (\d+)\/\d+ (\d+)$/.exec(text.trim()) ?? [];
-  if (used === undefined || metadata === undefined) return "lost";
-  return { usedSectors: Number(used), metadataSectors: Number(metadata) };
+  return used === undefined || metadata === undefined ? "lost" : Number(used) - Number(metadata);
+}
+
+/** So much of a snapshot's own tables is read: its header, and the first of what it keeps. */
+export const TABLE_BYTES = 2 * 4096;
+const MAGIC = 0x70416e53;
+const CHUNK_SECTORS = 8;
+
+/**
+ * Whether the only chunk of 4 KiB that a snapshot keeps is the first one of its volume, by the beginning of
+ * its tables: a header, and from the second chunk on pairs of a chunk of the volume and its place
+ * (https://github.com/torvalds/linux/blob/master/drivers/md/dm-snap-persistent.c).
+ */
+export function keepsOnlyStart(tables: Buffer): boolean {
+  const [magic, chunkSectors] = [tables.readUInt32LE(0), tables.readUInt32LE(12)];
+  if (magic !== MAGIC || chunkSectors !== CHUNK_SECTORS) return false;
+  const pair = (at: number) => [tables.readBigUInt64LE(at), tables.readBigUInt64LE(at + 8)];
+  const [[kept, place], [, next]] = [pair(CHUNK_SECTORS * 512), pair(CHUNK_SECTORS * 512 + 16)];
+  return kept === 0n && place !== 0n && next === 0n;
 }

@@ -63,7 +63,7 @@ async function prepare(deps: LvmSnapshotDeps, disks: readonly LocalDisk[]): Prom
     const surveyed = await Promise.all(disks.map((disk) => surveyDisk(disk, facts)));
     const found = surveyed.flatMap((one) => ("obstacle" in one ? [] : [one]));
     if (found.length > 0 && !(await deps.lvm.canSnapshot())) return refuse(NO_SNAPSHOTS);
-    const plan = planSnapshots(found, facts.state, facts.swaps);
+    const plan = planSnapshots(found, facts.state, facts);
     const obstacles = new Map(plan.obstacles);
     for (const [at, one] of surveyed.entries())
       if ("obstacle" in one) obstacles.set(disks[at]?.name ?? "", one.obstacle);

@@ -1,9 +1,11 @@
 import { spawn } from "node:child_process";
 import { LvmFailedError } from "#shared/errors.ts";
+import { openDisk } from "../../disk/disk-source.ts";
 import type { Machine } from "../../machine/machine.ts";
 import { withTimeLimit } from "../../machine/time-limit.ts";
+import { allocatePages } from "../../threads/page-memory.ts";
 import { type Lvm, type LvmState, SNAPSHOT_TAG, type SnapshotFill, type SnapshotOrder } from "./lvm.ts";
-import { COLUMNS, parseReports, parseSnapshotStatus } from "./lvm-report.ts";
+import { COLUMNS, keepsOnlyStart, parseReports, parseSnapshotStatus, TABLE_BYTES } from "./lvm-report.ts";
 
 /** Far longer than LVM takes, also if it waits for another of its programs. */
 const CHANGE_LIMIT_MS = 180_000;
@@ -45,9 +47,10 @@ export class LvmTools implements Lvm {
 
   async create({ group, origin, name, sizeBytes }: SnapshotOrder): Promise<string> {
     const snapshot = ["--snapshot", "--permission", "r", "--name", name, "--size", `${sizeBytes}b`];
+    const chunk = ["--chunksize", "4k"];
     // Not watched by dmeventd: it could begin to change the snapshot while it is being removed.
     const words = ["--yes", "--monitor", "n", "--addtag", SNAPSHOT_TAG, "--config", CONFIG];
-    await change("lvcreate", [...snapshot, ...words, `${group}/${origin}`]);
+    await change("lvcreate", [...snapshot, ...chunk, ...words, `${group}/${origin}`]);
     return devicePathOf({ group, name });
   }
 
@@ -56,14 +59,32 @@ export class LvmTools implements Lvm {
   }
 
   async fillOf(snapshot: { group: string; name: string }): Promise<SnapshotFill> {
-    const status = await this.#machine.run("dmsetup", "status", devicePathOf(snapshot));
-    return status?.status === 0 ? parseSnapshotStatus(status.output) : "lost";
+    const path = devicePathOf(snapshot);
+    const status = await this.#machine.run("dmsetup", "status", path);
+    const kept = status?.status === 0 ? parseSnapshotStatus(status.output) : "lost";
+    if (kept === "lost") return "lost";
+    if (kept === 0) return "empty";
+    return keepsOnlyStart(await beginningOf(`${path}-cow`)) ? "start" : "more";
   }
 
   async #report(program: string, columns: string, ...more: string[]): Promise<string | undefined> {
     const format = ["--reportformat", "json", "--units", "b", "--nosuffix", "--options", columns];
-    const result = await this.#machine.run(program, ...format, ...more);
+    // Reports write copies of the metadata, too.
+    const config = ["--config", CONFIG];
+    const result = await this.#machine.run(program, ...format, ...config, ...more);
     return result?.status === 0 ? result.output : undefined;
+  }
+}
+
+/** Of the device on which a snapshot keeps what its volume had. */
+async function beginningOf(path: string): Promise<Buffer> {
+  const source = await openDisk(path);
+  try {
+    const bytes = Buffer.from(allocatePages(1), 0, TABLE_BYTES);
+    await source.read(0, bytes);
+    return bytes;
+  } finally {
+    await source.close();
   }
 }
 

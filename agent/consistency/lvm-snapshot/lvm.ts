@@ -51,8 +51,11 @@ export interface SnapshotOrder {
   sizeBytes: number;
 }
 
-/** How full a snapshot is; `lost` if it can no longer be read as it was. */
-export type SnapshotFill = { usedSectors: number; metadataSectors: number } | "lost";
+/**
+ * What a snapshot keeps of its volume as it was: nothing yet (`empty`), only the volume's first bytes
+ * (`start`), or more. It is `lost` if it can no longer be read as it was.
+ */
+export type SnapshotFill = "empty" | "start" | "more" | "lost";
 
 /** What the agent uses of LVM. */
 export interface Lvm {

@@ -8,6 +8,8 @@ import type { Facts } from "./survey.ts";
 
 /** File systems that are whole after a freeze. */
 const FREEZABLE = new Set(["ext2", "ext3", "ext4", "xfs"]);
+/** Those that write their superblock, and nothing else, when they are thawed. */
+const MARKING = new Set(["ext3", "ext4"]);
 
 /** What this machine's volumes are now, and what uses them; `undefined` if it has no LVM. */
 export async function readFacts(lvm: Lvm): Promise<Facts | undefined> {
@@ -22,13 +24,16 @@ async function swapDevices(tree: DeviceTree): Promise<string[]> {
   return (await Promise.all(paths.map((path) => tree.numberOf(path)))).filter((one) => one !== undefined);
 }
 
-function mountedOf({ mounts, superblocks }: DeviceTree): Pick<Facts, "mounted" | "freezable"> {
+function mountedOf({ mounts, superblocks }: DeviceTree): Pick<Facts, "mounted" | "freezable" | "marking"> {
   const all = [
     ...mounts.map(({ device, type }) => ({ device, type })),
     ...superblocks.flatMap(({ type, devices }) => devices.map((device) => ({ device, type }))),
   ];
+  const devicesOf = (types: ReadonlySet<string>) =>
+    new Set(all.filter(({ type }) => types.has(type)).map(({ device }) => device));
   return {
     mounted: new Set(all.map(({ device }) => device)),
-    freezable: new Set(all.filter(({ type }) => FREEZABLE.has(type)).map(({ device }) => device)),
+    freezable: devicesOf(FREEZABLE),
+    marking: devicesOf(MARKING),
   };
 }

@@ -1,7 +1,7 @@
 import type { LvmState } from "./lvm.ts";
 import { snapshotSizes } from "./snapshot-sizes.ts";
 import type { Origin } from "./snapshots.ts";
-import type { SurveyedDisk } from "./survey.ts";
+import type { Facts, SurveyedDisk } from "./survey.ts";
 
 export interface SnapshotPlan {
   /** The active volumes of these disks, but for swap space, each once. */
@@ -17,13 +17,14 @@ export interface SnapshotPlan {
 export function planSnapshots(
   disks: readonly Pick<SurveyedDisk, "disk" | "volumes">[],
   { groups }: Pick<LvmState, "groups">,
-  swaps: readonly string[],
+  { swaps, marking }: Pick<Facts, "swaps" | "marking">,
 ): SnapshotPlan {
   const needed = new Map<string, Origin & { device: string; sizeBytes: number }>();
   for (const { live } of disks.flatMap(({ volumes }) => volumes)) {
     if (live.device === undefined || swaps.includes(live.device)) continue;
     const { group, groupUuid, name, uuid, sizeBytes, device } = live;
-    needed.set(uuid, { group, groupUuid, name, uuid, sizeBytes, device, snapshotBytes: 0 });
+    const marksItself = marking.has(device);
+    needed.set(uuid, { group, groupUuid, name, uuid, sizeBytes, device, snapshotBytes: 0, marksItself });
   }
   const refused = new Map<string, string>();
   for (const group of groups) {

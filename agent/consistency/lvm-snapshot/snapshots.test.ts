@@ -13,6 +13,7 @@ let count = 0;
 
 const originOf = (name: string): Origin => ({
   ...{ group: GROUP.name, groupUuid: GROUP.uuid, name, uuid: `uuid-${name}`, snapshotBytes: 2 ** 28 },
+  marksItself: name.startsWith("ext4"),
 });
 
 function machine(names: readonly string[], options?: FakeLvmOptions) {
@@ -27,14 +28,24 @@ function machine(names: readonly string[], options?: FakeLvmOptions) {
   return { lvm, dataDir, start, origins: names.map(originOf) };
 }
 
-const sharedBy = async (names: string[], busy: string[]): Promise<string[]> => {
-  const { start, origins } = machine(names, { busy });
+const sharedBy = async (names: string[], busy: string[], marking: string[] = []): Promise<string[]> => {
+  const { start, origins } = machine(names, { busy, marking });
   const { instant } = await start().take(origins);
   return [...instant.shared].sort();
 };
 
 test("volumes that nothing writes to share the instant of the last snapshot", async () => {
   expect(await sharedBy(["home", "root"], [])).toEqual(["uuid-home", "uuid-root"]);
+});
+
+test("a file system that only marks itself as in use when it is thawed has not changed, other content has", async () => {
+  const names = ["ext4-home", "database", "ext4-root"];
+  expect(await sharedBy(names, [], ["ext4-home", "ext4-root"])).toHaveLength(3);
+  const { start, origins, lvm } = machine(names, { marking: ["ext4-home", "database"] });
+  await start().take(origins);
+  // Its first bytes may be data, so its snapshot is made again.
+  expect(lvm.changes.filter((change) => change === "create database")).toHaveLength(2);
+  expect(lvm.changes.filter((change) => change === "create ext4-home")).toHaveLength(1);
 });
 
 test("one busy volume still shares the instant, since its snapshot is made again as the last", async () => {

@@ -4,7 +4,14 @@ import type { KeptSnapshot, KeptSnapshots } from "./kept-snapshots.ts";
 import { type LiveVolume, type Lvm, SNAPSHOT_TAG, type SnapshotFill } from "./lvm.ts";
 
 /** A volume of which a snapshot is to be made. */
-export type Origin = Pick<LiveVolume, "group" | "groupUuid" | "name" | "uuid"> & { snapshotBytes: number };
+export interface Origin extends Pick<LiveVolume, "group" | "groupUuid" | "name" | "uuid"> {
+  snapshotBytes: number;
+  /**
+   * Whether its file system writes its superblock when it is thawed, as ext4 does to mark itself as in use.
+   * Its content is the same then.
+   */
+  marksItself: boolean;
+}
 
 export interface VolumeSnapshot {
   origin: Origin;
@@ -153,9 +160,11 @@ export class Snapshots {
   async #moved(made: ReadonlyMap<string, VolumeSnapshot>, latest: string): Promise<VolumeSnapshot[]> {
     const moved: VolumeSnapshot[] = [];
     for (const snapshot of made.values()) {
+      const { uuid, group, name, marksItself } = snapshot.origin;
       const fill = await this.#fillOf(snapshot);
-      if (fill === "lost") throw new SnapshotLostError(`${snapshot.origin.group}/${snapshot.origin.name}`);
-      if (fill.usedSectors > fill.metadataSectors && snapshot.origin.uuid !== latest) moved.push(snapshot);
+      if (fill === "lost") throw new SnapshotLostError(`${group}/${name}`);
+      const isSame = fill === "empty" || (fill === "start" && marksItself);
+      if (!isSame && uuid !== latest) moved.push(snapshot);
     }
     return moved;
   }

@@ -18,6 +18,8 @@ export interface Facts extends Users {
   mounted: ReadonlySet<string>;
   /** Those of them with a file system that is whole after a freeze. */
   freezable: ReadonlySet<string>;
+  /** Those of them whose file system marks itself as in use when it is thawed. */
+  marking: ReadonlySet<string>;
 }
 
 /** A disk that can be read by snapshots of its logical volumes. */

@@ -7,6 +7,8 @@ export const GROUP = { name: "vg0", uuid: "group-1" };
 export interface FakeLvmOptions {
   /** Volumes that a program writes to during each call that changes something. */
   busy?: readonly string[];
+  /** Volumes that have other first bytes as soon as they are thawed. */
+  marking?: readonly string[];
   /** Where a snapshot of this volume can be read. */
   pathOf?: (origin: string) => string;
   /** Called before and after each change; may throw, as if the agent were killed there. */
@@ -15,7 +17,7 @@ export interface FakeLvmOptions {
 
 interface FakeSnapshot {
   origin: string;
-  keptSectors: number;
+  fill: "empty" | "start" | "more";
 }
 
 export class FakeLvm implements Lvm {
@@ -58,7 +60,7 @@ export class FakeLvm implements Lvm {
   /** Adds a snapshot without a trace of who asked for it. */
   addSnapshot(origin: string, name: string, tags: readonly string[] = ["causeway"]): void {
     this.volumes.push({ ...volume(name), roles: ["public", "snapshot"], tags });
-    this.snapshots.set(name, { origin, keptSectors: 0 });
+    this.snapshots.set(name, { origin, fill: this.#options.marking?.includes(origin) ? "start" : "empty" });
   }
 
   async remove({ name }: { group: string; name: string }): Promise<void> {
@@ -78,14 +80,13 @@ export class FakeLvm implements Lvm {
 
   async fillOf({ name }: { group: string; name: string }): Promise<SnapshotFill> {
     const snapshot = this.snapshots.get(name);
-    if (!snapshot || this.lost.has(name)) return "lost";
-    return { usedSectors: 16 + snapshot.keptSectors, metadataSectors: 16 };
+    return !snapshot || this.lost.has(name) ? "lost" : snapshot.fill;
   }
 
   /** The programs of the machine write to the busy volumes. */
   #write(): void {
     for (const one of this.snapshots.values())
-      if (this.#options.busy?.includes(one.origin)) one.keptSectors += 8;
+      if (this.#options.busy?.includes(one.origin)) one.fill = "more";
   }
 
   #step(step: string): void {
