@@ -4,6 +4,7 @@ import { inventoryProblems } from "#shared/domain/inventory-problems.ts";
 import type { Log } from "#shared/log.ts";
 import type { Command, ToAgent } from "#shared/protocol/commands.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
+import type { BrokenFence } from "#shared/protocol/fence.ts";
 import { fitInventory } from "#shared/protocol/fit-inventory.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import type { AgentSystem } from "#shared/protocol/machine.ts";
@@ -28,6 +29,8 @@ export interface AgentOptions {
   executors: Executors;
   /** Describes the machine; only an agent in the original system does that. */
   takeInventory?: () => Promise<Inventory>;
+  /** Of a source: what the control plane has to know of its fence. */
+  brokenFence?: () => Promise<BrokenFence | undefined>;
   /** The system this agent runs in. It ignores commands for the other system. */
   environment: AgentSystem;
   bootId: () => Promise<string>;
@@ -186,6 +189,7 @@ export class Agent {
 
   async #tell(inventory?: Inventory): Promise<void> {
     const { bootId, version, now, log } = this.#options;
+    const brokenFence = await this.#options.brokenFence?.();
     const fitted = inventory && fitInventory(inventory);
     const problems = fitted ? inventoryProblems(fitted) : [];
     if (problems.length > 0) log.warn("the inventory has problems", { problems });
@@ -195,6 +199,7 @@ export class Agent {
       agentVersion: version,
       bootId: await bootId(),
       ...(fitted ? { inventory: fitted } : {}),
+      ...(brokenFence ? { brokenFence } : {}),
     });
   }
 }

@@ -15,6 +15,7 @@ import { drill } from "./commands/drill.ts";
 import { drills } from "./commands/drills.ts";
 import { enrolToken } from "./commands/enrol-token.ts";
 import { enrolmentRequests } from "./commands/enrolment-requests.ts";
+import { fence, fenceBreak } from "./commands/fence.ts";
 import { lease } from "./commands/lease.ts";
 import { machine, machineDefine, machineRemove, machineStart, machineStop } from "./commands/machine.ts";
 import { planCommand } from "./commands/plan.ts";
@@ -71,6 +72,8 @@ export const commands: CliCommand[] = [
   restore,
   browse,
   repoCheck,
+  fenceBreak,
+  fence,
   revoke,
   alarmsTest,
   alarmsClear,

@@ -337,6 +337,7 @@ test("only the functions that send commands sign, with a key that does nothing e
     "Drills",
     "EndCheck",
     "Machines",
+    "MoveLease",
     "Plans",
     "Recoveries",
     "RunPlan",

@@ -69,7 +69,7 @@ export const environments = {
   "tasks/record-verdict": z.object({ ...table, ...alarming }),
   "tasks/finish-drill": z.object(table),
   "tasks/abandon-drill": z.object({ ...commanding, ...alarming }),
-  "tasks/move-lease": z.object(table),
+  "tasks/move-lease": z.object(commanding),
   "tasks/finish-recovery": z.object(table),
   "tasks/abandon-recovery": z.object(commanding),
   "schedule/run-plan": z.object(protecting),

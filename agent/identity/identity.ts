@@ -2,6 +2,7 @@ import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { EnrollableRole } from "#shared/protocol/common.ts";
+import { ServiceName } from "#shared/protocol/fence.ts";
 import { DiskName, NAMES_DIFFER, namesDiffer } from "#shared/protocol/ids.ts";
 import { Enrolment } from "#shared/protocol/resources.ts";
 
@@ -19,10 +20,12 @@ export const Identity = z.object({
 });
 export type Identity = z.infer<typeof Identity>;
 
-/** Image files that count as disks, and a target host's folder for images. */
+/** What an operator chose at the agent's start; later starts keep it. */
 export const Settings = z.object({
   disks: z.array(z.object({ name: DiskName, path: z.string() })).refine(namesDiffer, NAMES_DIFFER),
   imagesDir: z.string().optional(),
+  /** A source's services that its fence keeps down. */
+  fencedServices: z.array(ServiceName).optional(),
 });
 export type Settings = z.infer<typeof Settings>;
 

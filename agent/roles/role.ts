@@ -21,4 +21,6 @@ export interface RoleOptions {
 /** What an installed agent can do in its role. Each role is one file. */
 export type Role = (
   options: RoleOptions,
-) => Promise<Pick<AgentOptions, "executors" | "takeInventory" | "onAcknowledged" | "onCancelled">>;
+) => Promise<
+  Pick<AgentOptions, "executors" | "takeInventory" | "brokenFence" | "onAcknowledged" | "onCancelled">
+>;

@@ -21,9 +21,12 @@ import { LvmTools } from "../consistency/lvm-snapshot/lvm-tools.ts";
 import { Snapshots } from "../consistency/lvm-snapshot/snapshots.ts";
 import { type PreCopyDeps, preCopyView } from "../consistency/pre-copy/pre-copy.ts";
 import { type StillDeps, stillView } from "../consistency/still.ts";
+import { FenceKeeper } from "../fence/fence-keeper.ts";
+import { setFenceExecutor } from "../fence/set-fence.ts";
 import { diskUsageOf } from "../filesystems/disk-usage.ts";
 import { HOOKS_FOLDER, runPendingHooks } from "../hooks/hooks.ts";
 import { PendingHooks } from "../hooks/pending-hooks.ts";
+import { localSystemctl } from "../hypervisor/qemu/service/systemctl.ts";
 import { controlPlaneHosts } from "../identity/control-plane-hosts.ts";
 import type { Identity } from "../identity/identity.ts";
 import { isUnused } from "../inventory/disks.ts";
@@ -84,19 +87,18 @@ export const sourceRole: Role = async (options) => {
       );
     },
   });
-  const keptMaps = new KeptMaps(cloud.store, {
-    ...{ folder: join(dataDir, "maps"), maxBytes: KEPT_MAP_BYTES, log, now },
-  });
   const images = new BootImageCache({
     ...{ folder: IMAGES_DIR, store: cloud.store, machine },
     trust: (key) => imageTrust.require(key),
   });
+  const fence = new FenceKeeper({ dataDir, systemctl: localSystemctl, now });
   return {
     takeInventory,
+    brokenFence: async () => (await fence.read()).broken,
     executors: {
       "take-inventory": async () => ({ inventory: await takeInventory() }),
       ...captureExecutors({
-        ...{ identity, cloud: { ...cloud, store: keptMaps }, version, dataDir },
+        ...{ identity, cloud: { ...cloud, store: keptMapsOf(options) }, version, dataDir },
         disks: async () =>
           (await lookAtMachine()).disks.map((disk) => ({ ...disk, isStill: isUnused(disk) })),
         usage: ({ path }) => diskUsageOf(path, machine),
@@ -110,6 +112,7 @@ export const sourceRole: Role = async (options) => {
         variables: process.env,
         agentVersion: version,
       }),
+      "set-fence": setFenceExecutor(fence, options.settings.fencedServices ?? []),
       reboot: restarter.executor,
       release: releaseExecutor(async (conversionId) => {
         await disarm({ machine, states }, conversionId);
@@ -121,6 +124,11 @@ export const sourceRole: Role = async (options) => {
     onCancelled: (commandId) => restarter.cancelled(commandId),
   };
 };
+
+function keptMapsOf({ cloud, dataDir, log, now }: RoleOptions): KeptMaps {
+  const folder = join(dataDir, "maps");
+  return new KeptMaps(cloud.store, { folder, maxBytes: KEPT_MAP_BYTES, log, now });
+}
 
 /** `undefined` if the tracker's program is not installed. */
 function preCopyOf(deps: Omit<PreCopyDeps, "tracker">): ConditionalView | undefined {

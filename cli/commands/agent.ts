@@ -13,6 +13,7 @@ import { makePrivateFolder } from "#shared/data-folder/private-folder.ts";
 import { recordVersion } from "#shared/data-folder/version.ts";
 import { jsonLog } from "#shared/log.ts";
 import { EnrollableRole } from "#shared/protocol/common.ts";
+import { ServiceName } from "#shared/protocol/fence.ts";
 import { DiskName, NAMES_DIFFER, namesDiffer } from "#shared/protocol/ids.ts";
 import { duration } from "#shared/units.ts";
 import { urlOption } from "../api.ts";
@@ -42,6 +43,10 @@ export const agent: CliCommand = {
       "--disk NAME=PATH",
       "source: only these disks, image files or devices; can be repeated (default: the machine's disks)",
     ],
+    [
+      "--fence-service NAME.service",
+      "source: kept down while a machine runs in this source's place; can be repeated (default: none)",
+    ],
     ["--images DIR", "target: folder for virtual disks (default: DIR/images)"],
     [
       "--trust-boot-image-key FILE",
@@ -60,6 +65,7 @@ export const agent: CliCommand = {
     enrol: { type: "string" },
     "enrol-file": { type: "string" },
     disk: { type: "string", multiple: true },
+    "fence-service": { type: "string", multiple: true },
     images: { type: "string" },
     "trust-boot-image-key": { type: "string" },
   },
@@ -124,7 +130,18 @@ function settingsOf(call: CliCall): Partial<Settings> {
   const disks = (call.values.disk as string[] | undefined)?.map(diskOf);
   if (disks && !namesDiffer(disks)) throw new UsageError(`--disk: ${NAMES_DIFFER}`, "agent");
   const images = textOption(call, "images");
-  return { ...(disks ? { disks } : {}), ...(images ? { imagesDir: resolve(images) } : {}) };
+  const services = (call.values["fence-service"] as string[] | undefined)?.map(serviceOf);
+  return {
+    ...(disks ? { disks } : {}),
+    ...(images ? { imagesDir: resolve(images) } : {}),
+    ...(services ? { fencedServices: services } : {}),
+  };
+}
+
+function serviceOf(text: string): string {
+  const name = ServiceName.safeParse(text);
+  if (!name.success) throw new UsageError(`--fence-service takes NAME.service, not ${text}`, "agent");
+  return name.data;
 }
 
 function diskOf(text: string): Settings["disks"][number] {

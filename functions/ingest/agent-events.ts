@@ -9,6 +9,7 @@ import { commandEnded, commandProgressed } from "../conversion/command-events.ts
 import { timestamp } from "../conversion/deps.ts";
 import { endEarlierStarts } from "../conversion/earlier-starts.ts";
 import { eventHandler } from "../middleware/event-handler.ts";
+import { fenceBroken } from "../recovery/fence-broken.ts";
 import { findUnstorable } from "./find-unstorable.ts";
 import { refuse } from "./refuse.ts";
 
@@ -82,6 +83,7 @@ async function connected(
   const { store, clock } = deps;
   const agent = await store.agents.modify(agentId, (known) => introduced(known, report, timestamp(clock)));
   const { environment, bootId, enrolledFrom } = agent;
+  if (report.brokenFence && agent.role === "source") await fenceBroken(agentId, report.brokenFence, deps);
   if (enrolledFrom === "boot-environment") await endEarlierStarts(agent, deps);
   await agentConnected(agentId, { environment, bootId }, deps);
 }

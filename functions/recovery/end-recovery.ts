@@ -1,5 +1,5 @@
 /** How a recovery ends that cannot continue. */
-import { isOpen } from "#shared/domain/command.ts";
+import { type CommandRecord, isOpen } from "#shared/domain/command.ts";
 import { endingLease } from "#shared/domain/lease.ts";
 import {
   abandonedRecovery,
@@ -30,10 +30,7 @@ export async function abandonRecovery(
   const { recovery, commands } = await recoveries.withCommands(recoveryId);
   if (!recoveryHasEnded(recovery)) {
     const { id: ownerId, targetId: agentId, requestedBy } = recovery;
-    await cancelCommands(
-      commands.filter((command) => isOpen(command) && command.kind !== "release"),
-      deps,
-    );
+    await cancelCommands(commands.filter(isForNothing), deps);
     // A target host that never got a command has nothing to remove. The workflow's own release, if there was
     // one, was the first round.
     if (commands.length > 0 && !definingCommand(commands))
@@ -86,10 +83,15 @@ export async function stopRecovery(
     outcome: "done",
   });
   const { recovery, commands } = await store.recoveries.withCommands(id);
-  await cancelCommands(commands.filter(isOpen), deps);
+  await cancelCommands(commands.filter(isForNothing), deps);
   // Only the workflow ends a recovery. If an interrupted start left none, start it now: its first step sees
   // the mark.
   if ((await workflow.start(id, recoveryInput(recovery))) === "started") return recovery;
   if (await workflow.isRunning(id)) return recovery;
   return abandonRecovery(id, { Error: "RecoveryCancelledError", Cause: "" }, deps);
+}
+
+/** Open, and no longer needed. Disks must still be removed, and the source's fence goes by its lease. */
+function isForNothing(command: CommandRecord): boolean {
+  return isOpen(command) && command.kind !== "release" && command.kind !== "set-fence";
 }

@@ -2,6 +2,7 @@ import { beforeEach, expect, test } from "vitest";
 import { LEASE_MARGIN_SECONDS, LEASE_SECONDS } from "#shared/domain/lease.ts";
 import { aRecovery } from "#shared/domain/testing/records.ts";
 import { getLease, renewLease } from "../api/leases.ts";
+import { run as ingest } from "../ingest/agent-events.ts";
 import { apiHandler } from "../middleware/api-handler.ts";
 import { run as abandonRecovery } from "../tasks/abandon-recovery.ts";
 import { run as moveLease } from "../tasks/move-lease.ts";
@@ -98,4 +99,55 @@ test("a recovery that is given up twice at once, or renewed meanwhile, leaves on
   expect(answers).toHaveLength(4);
   expect(await lease()).toMatchObject({ term: 1 });
   expect((await renew(1)).status).toBe(409);
+});
+
+const fences = () =>
+  world.agents.commandsFor("agt_source").map(({ commandId, input }) => {
+    const { term, isUp } = input as { term: number; isUp: boolean };
+    return `${commandId} ${term} ${isUp}`;
+  });
+
+test("the source gets the command to fence itself when the machine may run, and to stop that when it gets its right back", async () => {
+  await move("take");
+  expect(fences()).toEqual(["rcv_1.set-fence.up.1 1 true"]);
+  await renew(1);
+  await move("give-back");
+  expect(fences()).toHaveLength(1);
+  world.nowMs += (LEASE_SECONDS + LEASE_MARGIN_SECONDS) * 1000;
+  await move("give-back");
+  expect(fences().at(-1)).toBe("rcv_1.set-fence.down.1 1 false");
+});
+
+test("a source that was away gets its fence when it connects, also after the recovery has ended", async () => {
+  await move("take");
+  await abandonRecovery({ recoveryId: "rcv_1", error: { Error: "States.Timeout", Cause: "" } }, world);
+  expect(world.agents.messagesFor("agt_source").filter((message) => message.startsWith("cancel"))).toEqual(
+    [],
+  );
+  expect((await world.store.commands.pending("agt_source")).map(({ id }) => id)).toEqual([
+    "rcv_1.set-fence.up.1",
+  ]);
+});
+
+test("a fence that was broken at the source's console ends the machine's lease, and is in the audit once", async () => {
+  await move("take");
+  await move("keep");
+  const broken = (term: number) =>
+    ingest(
+      {
+        agentId: "agt_source",
+        event: {
+          ...{ type: "agent-connected", at: "2030-01-01T00:00:00.000Z", agentVersion: "1", bootId: "b" },
+          brokenFence: { term, at: "2029-12-31T00:00:00.000Z", by: "grace" },
+        },
+      },
+      world,
+    );
+  await broken(0);
+  expect(await lease()).toMatchObject({ state: "permanent" });
+  world.nowMs += 1000;
+  for (let times = 0; times < 2; times++) await broken(1);
+  expect(await lease()).toEqual({ sourceId: "agt_source", term: 1, state: "none" });
+  expect((await renew(1)).body).toMatchObject({ name: "LeaseEndedError" });
+  expect((await world.audited()).slice(2)).toEqual(["agt_source fence-broken agt_source done"]);
 });

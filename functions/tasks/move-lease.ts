@@ -1,4 +1,3 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { z } from "zod";
 import {
   begunLease,
@@ -10,10 +9,10 @@ import {
   secondsUntilSource,
 } from "#shared/domain/lease.ts";
 import { RecoveryId } from "#shared/protocol/ids.ts";
-import { timestamp } from "../conversion/deps.ts";
+import { buildCommanding } from "../conversion/build.ts";
+import { type CommandDeps, timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
-import type { Clock } from "../ports.ts";
-import { openStore, type Store } from "../store/store.ts";
+import { orderFence } from "../recovery/order-fence.ts";
 
 export const Input = z.object({
   recoveryId: RecoveryId,
@@ -28,30 +27,25 @@ export const Input = z.object({
 export const handler = taskHandler({
   name: "tasks/move-lease",
   input: Input,
-  build: ({ TABLE_NAME }, { clock, random }): Deps => ({
-    store: openStore(new DynamoDBClient(), TABLE_NAME, random),
-    clock,
-  }),
+  build: buildCommanding,
   run,
 });
-
-interface Deps {
-  store: Store;
-  clock: Clock;
-}
 
 type Action = z.output<typeof Input>["action"];
 
 /**
  * Moves the right to run of a recovery's source by one conditional write. Repeating it changes nothing.
+ * The source gets the command to fence itself, or to take its fence down, now or when it connects.
  * Returns the lease's term, and after how many whole seconds to give it back again: 0 if that is done.
  * Throws `WrongStateError` if the right is with another recovery or cutover.
  */
 export async function run(
   { recoveryId, action }: z.output<typeof Input>,
-  { store, clock }: Deps,
+  deps: CommandDeps,
 ): Promise<{ term: number; seconds: number }> {
-  const { sourceId, targetId, requestedBy } = await store.recoveries.get(recoveryId);
+  const { store, clock } = deps;
+  const recovery = await store.recoveries.get(recoveryId);
+  const { sourceId, targetId, requestedBy } = recovery;
   const now = timestamp(clock);
   const before = await store.leases.get(sourceId);
   const lease = await store.leases.modify(sourceId, (one) =>
@@ -66,6 +60,9 @@ export async function run(
       outcome: "done",
       details: { recoveryId, term: lease.term },
     });
+  if (action === "take") await orderFence(recovery, { term: lease.term, isUp: true }, deps);
+  if (action === "give-back" && lease.state === "none")
+    await orderFence(recovery, { term: lease.term, isUp: false }, deps);
   const isWaiting = action === "give-back" && lease.ownerId === recoveryId;
   return { term: lease.term, seconds: isWaiting ? Math.ceil(secondsUntilSource(lease, now)) : 0 };
 }

@@ -164,7 +164,7 @@ export class WorkflowStack extends Stack {
         ...command,
         ...raise,
       ),
-      MoveLease: task("MoveLease", "tasks/move-lease", table),
+      MoveLease: task("MoveLease", "tasks/move-lease", commanding, ...command),
       FinishRecovery: task("FinishRecovery", "tasks/finish-recovery", table),
       AbandonRecovery: task("AbandonRecovery", "tasks/abandon-recovery", commanding, ...command),
       BeginCheck: task("BeginCheck", "tasks/begin-check", table),

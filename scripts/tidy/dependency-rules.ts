@@ -82,7 +82,7 @@ export const AGENT_FLOORS: readonly (readonly string[])[] = [
   ["boot-loaders", "capture", "consistency", "hypervisor", "link", "restore"],
   ["browse", "cloud", "inventory"],
   ["commands"],
-  ["adapt", "lease", "restart", "standby"],
+  ["adapt", "fence", "lease", "restart", "standby"],
   ["roles"],
   ["boot-environment"],
   ["boot-image-builder"],

@@ -1,6 +1,17 @@
 /** Why a machine may not run in place of its source. */
 import { CausewayError } from "./causeway-error.ts";
 
+/** The source is not fenced. Nothing was changed. */
+export class FenceNotUpError extends CausewayError {
+  override readonly name = "FenceNotUpError";
+  readonly retryable = false;
+  readonly hint = "Nothing to do: its services may run. Start them if they do not.";
+
+  constructor() {
+    super("this machine is not fenced");
+  }
+}
+
 /** The lease of this term can no longer be renewed: the machine must stay paused until it is switched off. */
 export class LeaseEndedError extends CausewayError {
   override readonly name = "LeaseEndedError";

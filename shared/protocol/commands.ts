@@ -13,6 +13,7 @@ import {
   MachineShape,
   machinePowerCommands,
 } from "./defined-machine.ts";
+import { fenceCommands } from "./fence.ts";
 import {
   AgentId,
   CommandId,
@@ -350,6 +351,7 @@ export const commandKinds = {
   },
 
   ...machinePowerCommands,
+  ...fenceCommands,
 
   /**
    * Releases what a conversion or drill used on this machine: removes images, capture

@@ -1,6 +1,8 @@
 /** The events that an agent reports to the control plane, by Basic Ingest to the rule `agent_events`. */
+
 import { z } from "zod";
 import { Failure, Progress, Timestamp } from "./common.ts";
+import { BrokenFence } from "./fence.ts";
 import { AgentId, CommandId } from "./ids.ts";
 import { Inventory } from "./inventory.ts";
 import { AgentSystem, BootId } from "./machine.ts";
@@ -26,6 +28,8 @@ export const AgentConnected = z.object({
   bootId: BootId.optional(),
   /** The original system's inventory; the boot environment sends none. */
   inventory: Inventory.optional(),
+  /** Sent again at each connect. */
+  brokenFence: BrokenFence.optional(),
 });
 
 /** The agent is still working on a command. Sampled, and also the heartbeat of the workflow's step. */

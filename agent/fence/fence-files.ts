@@ -1,0 +1,49 @@
+/** The texts of a fence, and where they are. */
+import { unitProse } from "../hypervisor/qemu/service/quoting.ts";
+
+/** Below `/etc`; tests have another one. */
+export interface FencePlaces {
+  /** While this file exists, the services do not start. */
+  marker: string;
+  /** A service's drop-in. */
+  dropIn: (service: string) => string;
+  /** What the console shows before a login, and what a shell shows after it. */
+  notices: string[];
+}
+
+export function fencePlaces(etc: string): FencePlaces {
+  return {
+    marker: `${etc}/causeway/fenced`,
+    dropIn: (service) => `${etc}/systemd/system/${service}.d/50-causeway-fence.conf`,
+    notices: [`${etc}/issue.d/causeway-fence.issue`, `${etc}/motd.d/causeway-fence`],
+  };
+}
+
+/** systemd does not start a service whose condition does not hold, at the host's start or later. */
+export function dropInText(marker: string): string {
+  return [
+    "# Made by Causeway. While the source is fenced, this service does not start.",
+    "[Unit]",
+    `ConditionPathExists=!${marker}`,
+    "",
+  ].join("\n");
+}
+
+/** For people, who may not know Causeway. A terminal must not obey any of it. */
+export function noticeText(fence: { since: string; reason: string; services: readonly string[] }): string {
+  const kept = fence.services.length > 0 ? fence.services.join(" ") : "no services are listed";
+  return (
+    [
+      "",
+      `This machine is FENCED since ${fence.since}.`,
+      unitProse(fence.reason),
+      `Kept down: ${kept}`,
+      "If that machine is off and stays off, and only then: causeway fence break",
+      "",
+      "",
+    ]
+      .join("\n")
+      // agetty replaces what follows a backslash; none is left.
+      .replaceAll("\\", "/")
+  );
+}

@@ -1,0 +1,138 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { FenceKeeper } from "./fence-keeper.ts";
+import { setFenceExecutor } from "./set-fence.ts";
+
+const SERVICES = ["postgresql.service", "nginx.service"];
+const at = "2030-01-01T00:00:00.000Z";
+const reason = "The machine of rcv_1 runs on oak in its place.";
+let dir: string;
+let calls: string[];
+let active: Set<string>;
+/** The call at which the agent is killed, after it took effect. */
+let killedAt: number;
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "causeway-fence-"));
+  calls = [];
+  active = new Set(["postgresql.service"]);
+  killedAt = Number.POSITIVE_INFINITY;
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+/** The fence as an agent that has just started has it; systemd obeys the conditions of its files. */
+function keeper(): FenceKeeper {
+  return new FenceKeeper({
+    dataDir: join(dir, "data"),
+    etc: join(dir, "etc"),
+    now: () => new Date(at),
+    systemctl: async (...args) => {
+      const [action, unit = ""] = [args[0], args.at(-1)];
+      calls.push(args.join(" "));
+      if (action === "stop") active.delete(unit);
+      if (action === "start" && !isHeldBack(unit)) active.add(unit);
+      if (calls.length === killedAt) throw new Error("killed");
+      return action === "show" ? (active.has(unit) ? "active\n" : "inactive\n") : "";
+    },
+  });
+}
+
+const dropIn = (service: string) => join(dir, `etc/systemd/system/${service}.d/50-causeway-fence.conf`);
+function isHeldBack(service: string): boolean {
+  if (!existsSync(dropIn(service))) return false;
+  const marker = /^ConditionPathExists=!(.*)$/m.exec(readFileSync(dropIn(service), "utf8"))?.[1] ?? "";
+  return existsSync(marker);
+}
+const up = (term: number) => keeper().set({ term, isUp: true, reason }, SERVICES);
+const down = (term: number) => keeper().set({ term, isUp: false, reason }, SERVICES);
+const notice = () => readFileSync(join(dir, "etc/issue.d/causeway-fence.issue"), "utf8");
+
+test("a fenced source stops the listed services, starts none of them, and says why before and after a login", async () => {
+  expect(await up(1)).toMatchObject({
+    term: 1,
+    isUp: true,
+    services: SERVICES,
+    stopped: ["postgresql.service"],
+  });
+  expect([...active]).toEqual([]);
+  for (const service of SERVICES) expect(isHeldBack(service)).toBe(true);
+  expect(notice()).toContain(`FENCED since ${at}`);
+  expect(notice()).toContain(reason);
+  expect(notice()).toContain("causeway fence break");
+  expect(readFileSync(join(dir, "etc/motd.d/causeway-fence"), "utf8")).toBe(notice());
+});
+
+test("the fence is a file and conditions, so after a restart the services stay down without the agent", async () => {
+  await up(1);
+  // What systemd would do at the host's start.
+  for (const service of SERVICES) if (!isHeldBack(service)) active.add(service);
+  expect([...active]).toEqual([]);
+});
+
+test("a source that gets its right back has no trace of the fence, and what ran before runs again", async () => {
+  await up(1);
+  expect(await down(1)).toMatchObject({ term: 1, isUp: false });
+  expect([...active]).toEqual(["postgresql.service"]);
+  for (const path of ["causeway/fenced", "issue.d/causeway-fence.issue", "motd.d/causeway-fence"])
+    expect(existsSync(join(dir, "etc", path))).toBe(false);
+  for (const service of SERVICES) expect(existsSync(dropIn(service))).toBe(false);
+});
+
+test("a late command of an earlier lease neither fences the source again, nor frees a fenced one", async () => {
+  await up(1);
+  await down(1);
+  expect(await up(1)).toMatchObject({ isUp: false });
+  await up(2);
+  expect(await down(1)).toMatchObject({ term: 2, isUp: true });
+  expect([...active]).toEqual([]);
+});
+
+test("whenever the agent is killed while it puts the fence up or takes it down, a repetition finishes it", async () => {
+  for (let at = 1; ; at++) {
+    calls = [];
+    active = new Set(["postgresql.service"]);
+    killedAt = at;
+    const term = 10 * at;
+    const isKilled = await up(term)
+      .then(() => down(term))
+      .then(
+        () => false,
+        () => true,
+      );
+    killedAt = Number.POSITIVE_INFINITY;
+    if ((await keeper().read()).isUp || !isKilled) {
+      await up(term + 1);
+      expect([...active]).toEqual([]);
+    }
+    await keeper().set({ term: term + 1, isUp: true, reason }, SERVICES);
+    await down(term + 1);
+    for (const service of SERVICES) expect(existsSync(dropIn(service))).toBe(false);
+    expect([...active]).toContain("postgresql.service");
+    if (!isKilled) break;
+  }
+});
+
+test("a person at the console breaks the fence, which is kept with time and user, and a later lease fences again", async () => {
+  await expect(keeper().break("ada")).rejects.toMatchObject({ name: "FenceNotUpError" });
+  await up(1);
+  expect(await keeper().break("ada")).toMatchObject({ isUp: false, broken: { at, by: "ada" } });
+  expect([...active]).toEqual(["postgresql.service"]);
+  expect(await keeper().read()).toMatchObject({ broken: { at, by: "ada" } });
+  expect(await up(1)).toMatchObject({ isUp: false });
+  expect(await up(2)).toMatchObject({ isUp: true, broken: { term: 1, by: "ada" } });
+  expect(await keeper().break("grace")).toMatchObject({ broken: { term: 2, by: "grace" } });
+});
+
+test("the command answers with what holds, and a terminal obeys nothing of its reason", async () => {
+  const setFence = setFenceExecutor(keeper(), SERVICES);
+  const input = { ownerId: "rcv_1", term: 1, isUp: true, reason: "a \u001b[2J \\n b" };
+  expect(await setFence(input, {} as never)).toEqual({ term: 1, isUp: true, services: SERVICES });
+  for (const sign of ["\u001b", "\\"]) expect(notice()).not.toContain(sign);
+  expect(await setFence({ ...input, isUp: false }, {} as never)).toEqual({
+    term: 1,
+    isUp: false,
+    services: [],
+  });
+});

@@ -1,0 +1,54 @@
+import { userInfo } from "node:os";
+import { resolve } from "node:path";
+import { FenceKeeper } from "#agent/fence/fence-keeper.ts";
+import { localSystemctl } from "#agent/hypervisor/qemu/service/systemctl.ts";
+import { type CliCommand, requiredOption } from "../command.ts";
+import { UsageError } from "../errors.ts";
+import { oneLine, print } from "../terminal.ts";
+
+const DATA: [string, string] = ["--data DIR", "the data folder of this source's agent"];
+
+export const fenceBreak: CliCommand = {
+  name: "fence break",
+  summary: "On a fenced source: starts its services again, on your word that the machine in its place is off",
+  usage: "fence break --data DIR --machine-is-off",
+  help: [DATA, ["--machine-is-off", "your word that the machine is off, and stays off; it is recorded"]],
+  examples: ["causeway fence break --data /var/lib/causeway-agent --machine-is-off"],
+  options: { data: { type: "string" }, "machine-is-off": { type: "boolean" } },
+  positionals: [],
+  async run(call) {
+    const fence = keeperOf(requiredOption(call, "data", this.name));
+    if (call.values["machine-is-off"] !== true)
+      throw new UsageError(
+        "two machines that run destroy each other's work: make sure that the other one is off, and say so with --machine-is-off",
+        this.name,
+      );
+    const broken = await fence.break(userInfo().username);
+    print(call.terminal, call.json, broken, () => `the fence is broken; started: ${listed(broken.stopped)}`);
+  },
+};
+
+export const fence: CliCommand = {
+  name: "fence",
+  summary: "On a source: shows whether it is fenced, since when, and why",
+  usage: "fence --data DIR",
+  help: [DATA],
+  examples: ["causeway fence --data /var/lib/causeway-agent --json"],
+  options: { data: { type: "string" } },
+  positionals: [],
+  async run(call) {
+    const found = await keeperOf(requiredOption(call, "data", this.name)).read();
+    print(call.terminal, call.json, found, () => {
+      if (found.isUp)
+        return `fenced since ${found.since}: ${oneLine(found.reason ?? "")} Kept down: ${listed(found.services)}`;
+      const { broken } = found;
+      return broken ? `not fenced; broken ${broken.at} by ${oneLine(broken.by)}` : "not fenced";
+    });
+  },
+};
+
+function keeperOf(data: string): FenceKeeper {
+  return new FenceKeeper({ dataDir: resolve(data), systemctl: localSystemctl, now: () => new Date() });
+}
+
+const listed = (services: readonly string[]): string => services.join(" ") || "none";

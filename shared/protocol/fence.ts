@@ -1,0 +1,44 @@
+/** The fence of a source: what keeps its services down while a machine runs in its place. */
+import { z } from "zod";
+import { Timestamp } from "./common.ts";
+import { OwnerId } from "./ids.ts";
+
+/** A service of systemd that the source's agent is to keep down. */
+export const ServiceName = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9@_.:-]{0,199}\.service$/,
+    "the name of a service, such as postgresql.service",
+  );
+
+/** A person at the source's console broke the fence of this term: the source runs again. */
+export const BrokenFence = z.object({
+  term: z.int().nonnegative(),
+  /** By the source's clock. */
+  at: Timestamp,
+  /** The user's name there. */
+  by: z.string().max(100),
+});
+export type BrokenFence = z.infer<typeof BrokenFence>;
+
+/** The command on a source's fence; a part of `commands.ts`. */
+export const fenceCommands = {
+  /**
+   * Puts the fence up or takes it down, unless the source knows of a later term. Repeating it is harmless.
+   */
+  "set-fence": {
+    input: z.object({
+      ownerId: OwnerId,
+      term: z.int().positive(),
+      isUp: z.boolean(),
+      /** For the person who logs in: which machine runs instead. */
+      reason: z.string().max(300),
+    }),
+    output: z.object({
+      term: z.int().nonnegative(),
+      isUp: z.boolean(),
+      /** The services that are kept down. */
+      services: z.array(ServiceName).max(256),
+    }),
+  },
+} as const;
