@@ -17,7 +17,14 @@ import { enrolToken } from "./commands/enrol-token.ts";
 import { enrolmentRequests } from "./commands/enrolment-requests.ts";
 import { fence, fenceBreak } from "./commands/fence.ts";
 import { lease } from "./commands/lease.ts";
-import { machine, machineDefine, machineRemove, machineStart, machineStop } from "./commands/machine.ts";
+import {
+  machine,
+  machineAdapt,
+  machineDefine,
+  machineRemove,
+  machineStart,
+  machineStop,
+} from "./commands/machine.ts";
 import { planCommand } from "./commands/plan.ts";
 import { plans } from "./commands/plans.ts";
 import { points } from "./commands/points.ts";
@@ -54,6 +61,7 @@ export const commands: CliCommand[] = [
   receipt,
   // The first command whose words match runs, so the longer names come first.
   machineDefine,
+  machineAdapt,
   machineStart,
   machineStop,
   machineRemove,

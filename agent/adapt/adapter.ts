@@ -1,5 +1,5 @@
+import type { WantedMachine } from "#shared/protocol/wanted-machine.ts";
 import type { CapturedSystem } from "./captured-system.ts";
-import type { WantedMachine } from "./wanted-machine.ts";
 
 /** One file as it has to be. */
 export interface FileEdit {

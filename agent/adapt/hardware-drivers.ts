@@ -1,5 +1,5 @@
+import type { WantedMachine } from "#shared/protocol/wanted-machine.ts";
 import type { InstalledKernel } from "./captured-system.ts";
-import type { WantedMachine } from "./wanted-machine.ts";
 
 /** What a kernel needs before it can mount its root. */
 const BUS_DRIVERS: Readonly<Record<WantedMachine["diskBus"], readonly string[]>> = {

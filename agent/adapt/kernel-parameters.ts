@@ -1,6 +1,6 @@
+import type { WantedMachine } from "#shared/protocol/wanted-machine.ts";
 import type { CapturedSystem } from "./captured-system.ts";
 import { replacementFor } from "./device-name.ts";
-import type { WantedMachine } from "./wanted-machine.ts";
 
 /** The only serial port of the machines that are defined, and the rate of every emulated one. */
 const SERIAL = "ttyS0";

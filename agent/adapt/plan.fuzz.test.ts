@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import type { WantedMachine } from "#shared/protocol/wanted-machine.ts";
 import type { CapturedSystem } from "./captured-system.ts";
 import { planAdaptation } from "./plan.ts";
 import { aSystem, aWantedMachine } from "./testing/a-system.ts";
-import type { WantedMachine } from "./wanted-machine.ts";
 
 const OLD = "00:0c:29:d5:2c:03";
 const word = fc.constantFrom(

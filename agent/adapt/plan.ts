@@ -1,8 +1,8 @@
 import { hash } from "node:crypto";
+import type { WantedMachine } from "#shared/protocol/wanted-machine.ts";
 import type { Adaptation } from "./adapter.ts";
 import { ADAPTERS } from "./adapters.ts";
 import type { CapturedSystem, InstalledKernel, SystemFile } from "./captured-system.ts";
-import type { WantedMachine } from "./wanted-machine.ts";
 
 const NEW_FILE_MODE = 0o644;
 

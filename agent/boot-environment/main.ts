@@ -4,6 +4,7 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { recogniseDisks, seenDiskOf } from "#shared/domain/disk-recognition.ts";
 import type { Log } from "#shared/log.ts";
+import { adaptAsGuest } from "../adapt/guest/adapt-guest.ts";
 import { Agent } from "../agent.ts";
 import { OVERLAY_FOLDER } from "../boot-image/overlay.ts";
 import type { Attestation } from "../boot-loaders/attest.ts";
@@ -153,6 +154,10 @@ async function run(job: Job): Promise<void> {
 }
 
 if (process.argv[2] === "browse") await browseAsGuest();
+if (process.argv[2] === "adapt") {
+  await adaptAsGuest();
+  process.exit(0);
+}
 const job = await takeJob();
 if (job) {
   await run(job);

@@ -1,18 +1,18 @@
+import { tmpdir } from "node:os";
 import type { z } from "zod";
 import { NotFoundError } from "#shared/errors.ts";
 import type { DiskReader } from "../disk/reader.ts";
-import { ReadingMachine, startFailure } from "../hypervisor/qemu/reading-machine.ts";
-import { openBrowseImage } from "./browse-image.ts";
+import { BootImageMachine } from "../hypervisor/qemu/boot-image-machine.ts";
 import {
   FileSystemUnreadableError,
   GuestAnswerInvalidError,
-  GuestEndedError,
-  GuestSilentError,
   NoFileSystemError,
   NotAFileError,
   PathNotFoundError,
 } from "./errors.ts";
-import { type ChannelFrame, FrameError, FrameParser, messageFrame, messageIn } from "./frames.ts";
+import { type ChannelFrame, messageFrame, messageIn } from "./frames.ts";
+import { GuestChannel } from "./guest-channel.ts";
+import { openGuestImage } from "./guest-image.ts";
 import { type BrowsedVolume, type GuestFailure, GuestMessage, PORT_NAME, type Question } from "./messages.ts";
 import { serveDisk } from "./nbd-server.ts";
 import { ReplyChecker, type ReplyPart } from "./reply.ts";
@@ -44,18 +44,18 @@ const ANSWER_LIMIT_MS = 5 * 60_000;
  * answer.
  */
 export class Browser {
-  readonly #machine: ReadingMachine;
-  readonly #frames: AsyncGenerator<ChannelFrame, void>;
+  readonly #machine: BootImageMachine;
+  readonly #channel: GuestChannel;
   readonly #names: readonly string[];
   /** The first read that failed: why the guest recognises less, or ends. */
   #fault: unknown;
 
-  private constructor(machine: ReadingMachine, { disks }: BrowserOptions) {
+  private constructor(machine: BootImageMachine, { disks }: BrowserOptions) {
     this.#machine = machine;
     this.#names = disks.map(({ name }) => name);
-    this.#frames = framesOf(machine);
+    this.#channel = new GuestChannel(machine, () => this.#fault);
     for (const [at, { reader }] of disks.entries()) {
-      const stream = machine.disks[at];
+      const stream = machine.streams[at];
       const onError = (error: unknown) => {
         this.#fault ??= error;
       };
@@ -68,12 +68,13 @@ export class Browser {
    * `BrowseImageUnusableError` and `BootImageInvalidError` because of the boot image.
    */
   static async start(options: BrowserOptions): Promise<Browser> {
-    const image = await openBrowseImage(options.imageFolder);
-    const machine = await ReadingMachine.start({
+    const image = await openGuestImage(options.imageFolder, "browse");
+    const machine = await BootImageMachine.start({
       ...image,
       cpuCount: 2,
-      disks: options.disks.map((_, at) => exportName(at)),
+      disks: options.disks.map((_, at) => ({ kind: "served", name: exportName(at) })),
       portName: PORT_NAME,
+      workDir: tmpdir(),
     });
     const browser = new Browser(machine, options);
     try {
@@ -114,7 +115,7 @@ export class Browser {
   }
 
   #ask(question: z.input<typeof Question>): void {
-    this.#machine.port.write(messageFrame(question));
+    void this.#channel.send(messageFrame(question));
   }
 
   async #awaitReady(): Promise<void> {
@@ -122,22 +123,8 @@ export class Browser {
     if (message?.say !== "ready") throw new GuestAnswerInvalidError("it does not begin with its greeting");
   }
 
-  async #next(limitMs = ANSWER_LIMIT_MS): Promise<ChannelFrame> {
-    const { promise: late, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => {
-      reject(this.#fault ?? new GuestSilentError(limitMs / 1000, this.#machine.lastLine));
-    }, limitMs);
-    try {
-      const { value } = await Promise.race([this.#frames.next(), late]);
-      if (value) return value;
-    } catch (error) {
-      throw error instanceof FrameError ? new GuestAnswerInvalidError(error.message) : error;
-    } finally {
-      clearTimeout(timer);
-    }
-    const end = await this.#machine.ended;
-    const { lastLine } = this.#machine;
-    throw this.#fault ?? (lastLine === "" ? startFailure(end) : new GuestEndedError(end.cause, lastLine));
+  #next(limitMs = ANSWER_LIMIT_MS): Promise<ChannelFrame> {
+    return this.#channel.next(limitMs);
   }
 
   #failure({ disk, volume, path }: PathQuestion, { why, detail }: GuestFailure): unknown {
@@ -153,14 +140,3 @@ export class Browser {
 }
 
 const exportName = (disk: number): string => `disk${disk}`;
-
-/** Ends with the connection, whatever ends it. */
-async function* framesOf({ port }: ReadingMachine): AsyncGenerator<ChannelFrame, void> {
-  const parser = new FrameParser();
-  try {
-    for await (const bytes of port) yield* parser.add(bytes as Buffer);
-  } catch (error) {
-    if (error instanceof FrameError) throw error;
-    // The end of QEMU resets the connection.
-  }
-}

@@ -66,7 +66,7 @@ export class GuestSilentError extends CausewayError {
 
   /** `lastLine`: the last that its console showed. */
   constructor(seconds: number, lastLine: string) {
-    super(`the guest that reads the disk did not answer within ${seconds} s`);
+    super(`the guest that works on the disks did not answer within ${seconds} s`);
     const shown = lastLine === "" ? "Its console shows nothing." : `Its console ends with "${lastLine}".`;
     this.hint = `${shown} Try again while this machine is less busy; if that does not help, build the boot image again.`;
   }
@@ -79,7 +79,7 @@ export class GuestEndedError extends CausewayError {
   readonly hint: string;
 
   constructor(cause: string, lastLine: string) {
-    super(`the guest that reads the disk ended: ${cause}`);
+    super(`the guest that works on the disks ended: ${cause}`);
     this.hint = `Its console ends with "${lastLine}". The kernel there may have failed at a damaged file system: restore the disk, or browse another recovery point.`;
   }
 }
@@ -92,11 +92,11 @@ export class GuestAnswerInvalidError extends CausewayError {
     "The disk may hold a file system that attacks the kernel that reads it. Nothing of this answer was kept: do not mount this disk on a machine that matters.";
 
   constructor(why: string) {
-    super(`the guest that reads the disk gave an invalid answer: ${why}`);
+    super(`the guest that works on the disks gave an invalid answer: ${why}`);
   }
 }
 
-/** A boot image cannot run the guest: it is missing, or older than `browse`. */
+/** A boot image cannot run the guest: it is missing, or older than such guests. */
 export class BrowseImageUnusableError extends CausewayError {
   override readonly name = "BrowseImageUnusableError";
   readonly retryable = false;

@@ -1,9 +1,9 @@
 import { lstat, rm } from "node:fs/promises";
 import { z } from "zod";
 import { ImagesNotOursError } from "#shared/errors.ts";
-import type { WrittenDisk } from "#shared/protocol/commands.ts";
 import { DiskFormat } from "#shared/protocol/common.ts";
 import { AgentId, DiskBytes, DiskName, PointId } from "#shared/protocol/ids.ts";
+import type { WrittenDisk } from "#shared/protocol/written-disk.ts";
 import { findOwnFolder, insideFolder, makeOwnFolder } from "../machine/inside-folder.ts";
 import type { AgentRecords } from "./agent-records.ts";
 

@@ -16,7 +16,9 @@ export interface FileSystem {
   /** What the boot environment needs in order to mount and repair it. */
   bootImage?: BootImageParts;
   /** How the boot environment mounts it without writing to it, not even to replay a journal. */
-  readOnlyMount?: ReadOnlyMount;
+  readOnlyMount?: MountWay;
+  /** How it mounts it to write to it. Absent where no system starts from it. */
+  writableMount?: MountWay;
   /**
    * GRUB's module for reading it. Only where GRUB knows in which blocks a file is, so that it can write over
    * them.
@@ -24,10 +26,10 @@ export interface FileSystem {
   grubModule?: string;
 }
 
-export interface ReadOnlyMount {
+export interface MountWay {
   /** As `mount -t` takes it. */
   type: string;
-  /** Besides `ro`. */
+  /** Besides `ro` or `rw`. */
   options: readonly string[];
 }
 

@@ -24,6 +24,8 @@ export type Identity = z.infer<typeof Identity>;
 export const Settings = z.object({
   disks: z.array(z.object({ name: DiskName, path: z.string() })).refine(namesDiffer, NAMES_DIFFER),
   imagesDir: z.string().optional(),
+  /** The boot image in which a target host adapts systems. */
+  bootImageDir: z.string().optional(),
   /** A source's services that its fence keeps down. */
   fencedServices: z.array(ServiceName).optional(),
 });

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { adaptationStore, adaptExecutor, forgetAdaptation, guestClone } from "../adapt/adapt-executor.ts";
 import { agentApi } from "../cloud/agent-api.ts";
 import { openReadableRepository } from "../cloud/readable-repository.ts";
 import { AgentRecords, recordKeyOf } from "../commands/agent-records.ts";
@@ -51,18 +52,20 @@ export const targetRole: Role = async ({ identity, settings, cloud, machine, dat
       now: cloud.now,
       random: cloud.random,
     });
+  const ownRecords = { dataDir, suffix: ".json", key: recordKeyOf(identity) };
   const images = new ConversionImages(
     imagesDir,
-    new AgentRecords({
-      ...{ dataDir, folder: "written-images", suffix: ".json" },
-      schema: WrittenImages,
-      key: recordKeyOf(identity),
-    }),
+    new AgentRecords({ ...ownRecords, folder: "written-images", schema: WrittenImages }),
   );
+  const adaptations = adaptationStore(ownRecords);
+  const removeImages = async (ownerId: string) => {
+    await forgetAdaptation(adaptations, ownerId);
+    await images.remove(ownerId);
+  };
   const standbys = new Standbys({ imagesDir, dataDir, key: recordKeyOf(identity), now });
   const leases = new Leases({
     records: new AgentRecords({
-      ...{ dataDir, folder: "leases", suffix: ".json", schema: LeaseHeld, key: recordKeyOf(identity) },
+      ...{ ...ownRecords, folder: "leases", schema: LeaseHeld },
     }),
     guard: new LeaseGuard({ scriptsDir: join(dataDir, "lease-guards"), systemctl: localSystemctl }),
     renew: renewalBy(api),
@@ -77,12 +80,8 @@ export const targetRole: Role = async ({ identity, settings, cloud, machine, dat
       libvirt: new Libvirt(),
       qemu: new QemuService({ scriptsDir: join(dataDir, "qemu-machines") }),
     },
-    records: new AgentRecords({
-      ...{ dataDir, folder: "machines", suffix: ".json" },
-      schema: MachineRecord,
-      key: recordKeyOf(identity),
-    }),
-    images,
+    records: new AgentRecords({ ...ownRecords, folder: "machines", schema: MachineRecord }),
+    images: { require: (wanted) => images.require(wanted), remove: removeImages },
     agentId,
   };
   return {
@@ -96,7 +95,11 @@ export const targetRole: Role = async ({ identity, settings, cloud, machine, dat
       "check-repository": checkRepositoryExecutor({ repository, random: cloud.random }),
       ...machineExecutors(machines),
       "bring-up-machine": bringUpExecutor(machines),
-      release: releaseExecutor((conversionId) => images.remove(conversionId)),
+      ...adaptExecutor({
+        ...{ ...adaptations, machines, images, clone: guestClone, bootImageDir: settings.bootImageDir },
+        now: () => performance.now(),
+      }),
+      release: releaseExecutor(removeImages),
     },
   };
 };

@@ -26,7 +26,7 @@ export const agent: CliCommand = {
   name: "agent",
   summary: "Runs an agent on this machine, in the foreground",
   usage:
-    "agent --data DIR [--role source|target --url URL --enrol-file FILE] [--disk NAME=PATH]... [--images DIR] [--trust-boot-image-key FILE]",
+    "agent --data DIR [--role source|target --url URL --enrol-file FILE] [--disk NAME=PATH]... [--images DIR] [--boot-image DIR] [--trust-boot-image-key FILE]",
   help: [
     ["--data DIR", "the agent's identity and journals; later starts need only this option"],
     ["--role ROLE", "at the first start: source or target"],
@@ -48,6 +48,7 @@ export const agent: CliCommand = {
       "source: kept down while a machine runs in this source's place; can be repeated (default: none)",
     ],
     ["--images DIR", "target: folder for virtual disks (default: DIR/images)"],
+    ["--boot-image DIR", "target: folder of a boot image, in which it adapts systems (`machine adapt`)"],
     [
       "--trust-boot-image-key FILE",
       "source: from now on start only boot images signed with this key; a public key in PEM (default: the key given at enrolment)",
@@ -67,6 +68,7 @@ export const agent: CliCommand = {
     disk: { type: "string", multiple: true },
     "fence-service": { type: "string", multiple: true },
     images: { type: "string" },
+    "boot-image": { type: "string" },
     "trust-boot-image-key": { type: "string" },
   },
   positionals: [],
@@ -131,9 +133,11 @@ function settingsOf(call: CliCall): Partial<Settings> {
   if (disks && !namesDiffer(disks)) throw new UsageError(`--disk: ${NAMES_DIFFER}`, "agent");
   const images = textOption(call, "images");
   const services = (call.values["fence-service"] as string[] | undefined)?.map(serviceOf);
+  const bootImage = textOption(call, "boot-image");
   return {
     ...(disks ? { disks } : {}),
     ...(images ? { imagesDir: resolve(images) } : {}),
+    ...(bootImage ? { bootImageDir: resolve(bootImage) } : {}),
     ...(services ? { fencedServices: services } : {}),
   };
 }

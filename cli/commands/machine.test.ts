@@ -66,6 +66,38 @@ test("a dry run shows each document, and a terminal obeys nothing in it", async 
   expect(asked).toMatchObject([{ dryRun: true }]);
 });
 
+test("an adaptation shows each change with its reason, and a terminal obeys nothing in it", async () => {
+  const adaptation = {
+    changes: [
+      { path: "/etc/fstab", why: ["disks have other names"], diff: "-/dev/sda2 /\n+UUID=8d9c /\u001b[2J" },
+    ],
+    ...{ commands: [{ command: "update-initramfs -u", seconds: 70 }], notes: ["kernel 5.10 has no driver"] },
+    ...{ stale: ["/etc/hosts"], isApplied: true, computeSeconds: 90, applySeconds: 40 },
+  };
+  outcome = { state: "succeeded", action: "adapt", adaptation };
+  const { code, stdout } = await machineCli(
+    "adapt",
+    "cnv_1",
+    "--port",
+    "eno1",
+    "--drill",
+    "--new-machine-id",
+  );
+  expect(code).toBe(0);
+  expect(asked).toEqual([
+    {
+      ...{ action: "adapt", ports: ["eno1"], machineId: "new", hostKeys: "kept", purpose: "drill" },
+      dryRun: false,
+    },
+  ]);
+  expect(stdout).toContain("--- /etc/fstab: disks have other names\n-/dev/sda2 /\n+UUID=8d9c /");
+  expect(stdout).toContain("ran: update-initramfs -u (1 min 10 s)");
+  expect(stdout).toContain("look after: kernel 5.10 has no driver");
+  expect(stdout).toContain("computed again, because this is not as it was: /etc/hosts");
+  expect(stdout).toContain("changed files: 1 (computed in 1 min 30 s, written in 40 s)");
+  expect(stdout).not.toContain("\u001b");
+});
+
 test("what the target host refuses is an error with its words and its hint", async () => {
   outcome = {
     state: "failed",

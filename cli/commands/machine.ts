@@ -5,6 +5,7 @@ import type { CliCall, CliCommand } from "../command.ts";
 import { MachineActionFailedError } from "../errors.ts";
 import { oneLine, print, table } from "../terminal.ts";
 import { waitForEnd } from "../wait-for-end.ts";
+import { describedAdaptation } from "./described-adaptation.ts";
 import { DESIGN_HELP, DESIGN_OPTIONS, designOf } from "./machine-options.ts";
 
 /** An action on the machine of a conversion or recovery or recovery: it is sent, and awaited. */
@@ -59,6 +60,40 @@ export const machineDefine: CliCommand = machineAction(
     action: "define",
     ...designOf(call, "machine define"),
     dryRun: call.values["dry-run"] === true,
+  }),
+);
+
+export const machineAdapt: CliCommand = machineAction(
+  {
+    name: "machine adapt",
+    summary: "Adapts the system on the disks of a conversion to the machine that is defined for it",
+    usage: "machine adapt CONVERSION [--port NAME]... [OPTIONS] [--dry-run]",
+    help: [
+      ["--port NAME", "the source's port whose place a card takes, in the order of the cards (repeatable)"],
+      ["--drill", "keep off what acts in the source's name: the Causeway agent, clusters, monitoring"],
+      ["--new-machine-id", "let the system make a machine id of its own"],
+      ["--new-host-keys", "make new host keys for SSH"],
+      ["--dry-run", "try it on a throw-away copy, show each change, and change nothing"],
+    ],
+    examples: [
+      "causeway machine adapt cnv_01jd… --dry-run",
+      "causeway machine adapt cnv_01jd… --port eno1 --drill --new-machine-id",
+    ],
+    options: {
+      port: { type: "string", multiple: true },
+      drill: { type: "boolean" },
+      "new-machine-id": { type: "boolean" },
+      "new-host-keys": { type: "boolean" },
+      "dry-run": { type: "boolean" },
+    },
+  },
+  ({ values }) => ({
+    action: "adapt",
+    ...(values.port === undefined ? {} : { ports: values.port as string[] }),
+    machineId: values["new-machine-id"] === true ? "new" : "kept",
+    hostKeys: values["new-host-keys"] === true ? "new" : "kept",
+    purpose: values.drill === true ? "drill" : "production",
+    dryRun: values["dry-run"] === true,
   }),
 );
 
@@ -121,7 +156,15 @@ export const machine: CliCommand = {
   },
 };
 
-function described({ action, machine: defined, power, disksRemoved, definitions }: MachineOperation): string {
+function described({
+  action,
+  machine: defined,
+  power,
+  disksRemoved,
+  definitions,
+  adaptation,
+}: MachineOperation): string {
+  if (adaptation) return describedAdaptation(adaptation);
   if (action === "remove")
     return `the machine is removed${disksRemoved ? ", and its disks" : "; its disks stay"}`;
   if (!defined) return action;

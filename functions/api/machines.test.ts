@@ -102,6 +102,35 @@ test.each([
   expect(sent()).toEqual([]);
 });
 
+test("a system is adapted to the machine as it is defined, its cards in the place of the source's ports", async () => {
+  expect((await change({ action: "adapt" })).status).toBe(409);
+  const link = { kind: "isolated" };
+  await change({ ...define, diskBus: "virtio", cards: [{ link }, { link, keepAddressOf: "eth0" }] });
+  await answer({ machine });
+  const { body } = await change({ action: "adapt", purpose: "drill", dryRun: true });
+  const input = commandKinds["adapt-machine"].input.parse(sent().at(-1)?.input);
+  expect(input).toMatchObject({
+    ...{ ownerId: "cnv_1", disks: result.disks, sourceDisks: [{ name: "vda" }], dryRun: true },
+    wanted: { diskBus: "virtio", machineId: "kept", hostKeys: "kept", purpose: "drill" },
+  });
+  const eth0 = { name: "eth0", address: "52:54:00:00:00:07" };
+  expect(input.wanted.cards.map(({ replaces }) => replaces)).toEqual([undefined, eth0]);
+  const adaptation = {
+    changes: [{ path: "/etc/fstab", why: ["w"], diff: "-a\n+b" }],
+    ...{ commands: [], notes: [], stale: [], isApplied: false, computeSeconds: 60, applySeconds: 0 },
+  };
+  await answer(adaptation);
+  expect((await call("GET")).body.items).toContainEqual(
+    expect.objectContaining({ id: body.id, action: "adapt", adaptation }),
+  );
+
+  expect((await change({ action: "adapt", ports: ["eth9"] })).status).toBe(400);
+  expect((await change({ action: "adapt", ports: ["eth0", "eth0", "eth0"] })).status).toBe(400);
+  await change({ action: "adapt", ports: ["eth0"] });
+  const named = commandKinds["adapt-machine"].input.parse(sent().at(-1)?.input);
+  expect(named.wanted.cards.map(({ replaces }) => replaces)).toEqual([eth0, undefined]);
+});
+
 test("an action that the target host has not finished is not sent twice, and no other one beside it", async () => {
   const first = await change({ action: "start" });
   const again = await change({ action: "start" });

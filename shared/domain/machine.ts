@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { InvalidInputError, WrongStateError } from "../errors.ts";
 import { canonicalJson } from "../protocol/canonical-json.ts";
-import { type CommandInput, type CommandKind, commandKinds, type WrittenDisk } from "../protocol/commands.ts";
+import { type CommandInput, type CommandKind, commandKinds } from "../protocol/commands.ts";
 import { CardAddress, type MachineShape } from "../protocol/defined-machine.ts";
 import { type Inventory, UNKNOWN } from "../protocol/inventory.ts";
 import type {
@@ -11,6 +11,8 @@ import type {
   MachineOperation,
   WantedCard,
 } from "../protocol/machine-routes.ts";
+import type { WrittenDisk } from "../protocol/written-disk.ts";
+import { adaptInput } from "./adapted-machine.ts";
 import { type CommandRecord, isOpen, type WantedCommand } from "./command.ts";
 import { hardwareAddressOf } from "./hardware-address.ts";
 import { systemDisks } from "./system-disks.ts";
@@ -19,7 +21,12 @@ const MIB = 2 ** 20;
 const DEFAULT_MEMORY_MIB = 1024;
 /** Of a name; the rest is for the owner. */
 const NAME_CHARACTERS = 40;
-const KINDS = ["define-machine", "power-machine", "remove-machine"] as const satisfies CommandKind[];
+const KINDS = [
+  "define-machine",
+  "adapt-machine",
+  "power-machine",
+  "remove-machine",
+] as const satisfies CommandKind[];
 
 function isAboutMachine({ kind }: CommandRecord): boolean {
   return KINDS.some((one) => one === kind);
@@ -56,7 +63,7 @@ export function machineCommand(
   const { id, targetId, images } = owner;
   if (!images)
     throw new WrongStateError(`${id} has no disks for a machine: it has not completed, or made none`);
-  const wanted = workOf(action, { owner, images, inventory });
+  const wanted = workOf(action, { owner, images, inventory, commands });
   const open = commands.find((command) => isAboutMachine(command) && isOpen(command));
   if (open) {
     if (open.kind === wanted.kind && canonicalJson(open.input) === canonicalJson(wanted.input))
@@ -73,7 +80,12 @@ export function machineCommand(
 
 function workOf(
   action: MachineAction,
-  given: { owner: MachineOwner; images: readonly WrittenDisk[]; inventory: Inventory | undefined },
+  given: {
+    owner: MachineOwner;
+    images: readonly WrittenDisk[];
+    inventory: Inventory | undefined;
+    commands: readonly CommandRecord[];
+  },
 ): Pick<WantedCommand, "kind" | "input"> {
   const ownerId = given.owner.id;
   switch (action.action) {
@@ -82,6 +94,8 @@ function workOf(
       const disks = [...given.images];
       return { kind: "define-machine", input: { ...plannedMachine(design, given), disks, dryRun } };
     }
+    case "adapt":
+      return { kind: "adapt-machine", input: { ...adaptInput(action, given) } };
     case "start":
       return { kind: "power-machine", input: { ownerId, power: "on", atOnce: false } };
     case "stop":
@@ -205,12 +219,17 @@ export function operationOf(command: CommandRecord): MachineOperation {
 }
 
 function actionOf({ kind, input }: CommandRecord): MachineOperation["action"] {
+  if (kind === "adapt-machine") return "adapt";
   if (kind === "power-machine") return input.power === "on" ? "start" : "stop";
   return kind === "remove-machine" ? "remove" : "define";
 }
 
 function outputOf({ kind, output }: CommandRecord): Partial<MachineOperation> {
   const schema = KINDS.find((one) => one === kind);
+  if (schema === "adapt-machine") {
+    const adaptation = commandKinds[schema].output.safeParse(output).data;
+    return adaptation ? { adaptation } : {};
+  }
   const read = schema && commandKinds[schema].output.safeParse(output);
   return read?.success ? read.data : {};
 }

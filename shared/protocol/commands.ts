@@ -6,13 +6,7 @@ import { z } from "zod";
 import { BootImageReference, Sha256 } from "./boot-image.ts";
 import { BootReceipt, BootReceiptItem } from "./boot-receipt.ts";
 import { DiskFormat, Timestamp } from "./common.ts";
-import {
-  DefinedMachine,
-  HypervisorKind,
-  MachineName,
-  MachineShape,
-  machinePowerCommands,
-} from "./defined-machine.ts";
+import { machinePowerCommands } from "./defined-machine.ts";
 import { fenceCommands } from "./fence.ts";
 import {
   AgentId,
@@ -29,10 +23,12 @@ import {
 } from "./ids.ts";
 import { Inventory } from "./inventory.ts";
 import { AgentSystem, BootId } from "./machine.ts";
+import { machineCommands } from "./machine-commands.ts";
 import { MAX_CHECKED_POINTS, RepositoryChecked } from "./repository-check.ts";
 import { RuleName } from "./rule-names.ts";
 import { captureFields, TakenPoint } from "./taken-point.ts";
 import { BandwidthHours } from "./weekly-hours.ts";
+import { disksOf, ownedPoint, WrittenDisk } from "./written-disk.ts";
 
 const SizedDisk = z.object({ name: DiskName, sizeBytes: DiskBytes.positive() });
 
@@ -41,20 +37,6 @@ const CapturedDiskRef = SizedDisk.extend({
   mapRoot: z.string().max(8192),
 });
 export type CapturedDiskRef = z.infer<typeof CapturedDiskRef>;
-
-const WrittenDisk = z.object({
-  name: DiskName,
-  /** For people. The agent derives it from owner, name and format, and refuses any other. */
-  path: z.string().max(4096),
-  format: DiskFormat,
-  sizeBytes: DiskBytes.positive(),
-});
-export type WrittenDisk = z.infer<typeof WrittenDisk>;
-
-/** Some disks of one machine, with different names. */
-function disksOf<T extends z.ZodType<{ name: string }>>(disk: T) {
-  return z.array(disk).min(1).max(256).refine(namesDiffer, NAMES_DIFFER);
-}
 
 /** What the agent did to make a standby equal to a recovery point. */
 const StandbyResult = z.object({
@@ -81,8 +63,6 @@ const StandbyResult = z.object({
   leavesRepaired: z.int().nonnegative(),
   seconds: z.number().nonnegative(),
 });
-
-const target = { ownerId: OwnerId, sourceId: AgentId, pointId: PointId };
 
 /** Input and output of every kind of command. */
 export const commandKinds = {
@@ -137,7 +117,7 @@ export const commandKinds = {
 
   /** Writes every disk of a recovery point as an image file on the target host. */
   materialise: {
-    input: z.object({ ...target, disks: disksOf(SizedDisk), format: DiskFormat }),
+    input: z.object({ ...ownedPoint, disks: disksOf(SizedDisk), format: DiskFormat }),
     output: z.object({
       disks: disksOf(WrittenDisk),
       bytesWritten: z.int().nonnegative(),
@@ -178,7 +158,7 @@ export const commandKinds = {
    * are while the standby changes.
    */
   "clone-standby": {
-    input: z.object({ ...target, planId: PlanId, disks: disksOf(SizedDisk) }),
+    input: z.object({ ...ownedPoint, planId: PlanId, disks: disksOf(SizedDisk) }),
     output: z.object({
       disks: disksOf(WrittenDisk),
       /**
@@ -193,7 +173,7 @@ export const commandKinds = {
 
   /** Re-reads the written disks and compares each block with the recovery point's hashes. */
   verify: {
-    input: z.object({ ...target, disks: disksOf(WrittenDisk) }),
+    input: z.object({ ...ownedPoint, disks: disksOf(WrittenDisk) }),
     output: z.object({ bytesVerified: z.int().nonnegative(), seconds: z.number().nonnegative() }),
   },
 
@@ -203,7 +183,7 @@ export const commandKinds = {
    */
   "boot-check": {
     input: z.object({
-      ...target,
+      ...ownedPoint,
       disks: disksOf(WrittenDisk),
       firmware: z.enum(["bios", "uefi"]),
       memoryMiB: z.int().positive(),
@@ -321,34 +301,7 @@ export const commandKinds = {
     output: RepositoryChecked,
   },
 
-  /**
-   * Defines a virtual machine with the written disks, switched off, or makes the owner's earlier machine
-   * equal to this one. Never replaces a machine that this agent did not define.
-   */
-  "define-machine": {
-    input: z.object({
-      ...target,
-      disks: disksOf(WrittenDisk),
-      hypervisor: HypervisorKind,
-      name: MachineName,
-      /** What the source calls itself: any text. */
-      title: z.string().max(256),
-      shape: MachineShape,
-      /** The disk that an operator chose to boot. */
-      bootDisk: DiskName.optional(),
-      /** The disks that the source's own mounts show its firmware could have started; none if unknown. */
-      systemDisks: z.array(DiskName).max(256),
-      /** Whether only to say what would be defined. */
-      dryRun: z.boolean(),
-    }),
-    output: z.object({
-      machine: DefinedMachine,
-      /** Only of a dry run: the documents or files, by name. */
-      definitions: z
-        .array(z.object({ name: z.string().max(4096), text: z.string().max(262_144) }))
-        .optional(),
-    }),
-  },
+  ...machineCommands,
 
   ...machinePowerCommands,
   ...fenceCommands,

@@ -57,6 +57,13 @@ const good: Record<CommandKind, Record<string, unknown>> = {
     check: { kind: "tcp", host: "192.0.2.7", port: 22 },
     timeoutSeconds: 600,
   },
+  "adapt-machine": {
+    ...{ ...target, disks: [written], sourceDisks: [{ name: "sda", serial: "S1" }], dryRun: true },
+    wanted: {
+      ...{ diskBus: "virtio", firmware: "bios", cardModel: "virtio", machineId: "new", hostKeys: "new" },
+      ...{ purpose: "drill", cards: [{ address: "52:54:00:00:00:01" }] },
+    },
+  },
   "power-machine": { ownerId: "cnv_1", power: "on", atOnce: false },
   "remove-machine": { ownerId: "cnv_1", disks: false },
   release: { ownerId: "cnv_1" },
@@ -117,6 +124,7 @@ test.each([
   "clone-standby",
   "boot-check",
   "define-machine",
+  "adapt-machine",
   "commit-recovery-point",
 ] as const)("%s with disks whose names differ only by case, or not at all, is refused", (kind) => {
   const [disk] = good[kind].disks as object[];

@@ -11,6 +11,7 @@ import {
 } from "./defined-machine.ts";
 import { AgentId, CommandId, DiskName, OwnerId } from "./ids.ts";
 import type { Route } from "./route.ts";
+import { ShownAdaptation, WantedMachine } from "./wanted-machine.ts";
 
 /** A card of the machine. Cards get new addresses unless they keep that of a source's interface. */
 const WantedCard = z.strictObject({
@@ -46,9 +47,26 @@ const DefineMachine = MachineDesign.extend({
 });
 export type DefineMachine = z.infer<typeof DefineMachine>;
 
+const { machineId, hostKeys, purpose } = WantedMachine.shape;
+
+const AdaptMachine = z.strictObject({
+  action: z.literal("adapt"),
+  /**
+   * The source's port whose place each card takes, in the order of the cards. If absent, the port whose
+   * address a card keeps, or else the source's ports that have addresses, in their order.
+   */
+  ports: z.array(z.string().min(1).max(64)).max(16).optional(),
+  machineId: machineId.default("kept"),
+  hostKeys: hostKeys.default("kept"),
+  purpose: purpose.default("production"),
+  dryRun: z.boolean().default(false),
+});
+export type AdaptMachine = z.infer<typeof AdaptMachine>;
+
 /** What to do with the machine of a conversion or recovery. */
 export const MachineAction = z.discriminatedUnion("action", [
   DefineMachine,
+  AdaptMachine,
   z.strictObject({ action: z.literal("start") }),
   z.strictObject({ action: z.literal("stop"), atOnce: z.boolean().default(false) }),
   z.strictObject({ action: z.literal("remove"), disks: z.boolean().default(false) }),
@@ -60,7 +78,7 @@ export const MachineOperation = z.object({
   id: CommandId,
   ownerId: OwnerId,
   targetId: AgentId,
-  action: z.enum(["define", "start", "stop", "remove"]),
+  action: z.enum(["define", "adapt", "start", "stop", "remove"]),
   /** Of the target host's command. */
   state: z.string(),
   requestedBy: z.string(),
@@ -72,6 +90,7 @@ export const MachineOperation = z.object({
   disksRemoved: z.boolean().optional(),
   /** Only of a dry run. */
   definitions: z.array(z.object({ name: z.string(), text: z.string() })).optional(),
+  adaptation: ShownAdaptation.optional(),
 });
 export type MachineOperation = z.infer<typeof MachineOperation>;
 
@@ -82,7 +101,7 @@ export const machineRoutes = {
     handler: "machines",
     auth: "user",
     summary:
-      "Has the target host define, start, stop or remove the virtual machine of the disks of a conversion or recovery.",
+      "Has the target host define, adapt, start, stop or remove the virtual machine of the disks of a conversion or recovery.",
     body: MachineAction,
     response: MachineOperation,
     status: 202,

@@ -1,7 +1,7 @@
+import type { WantedMachine } from "#shared/protocol/wanted-machine.ts";
 import { type Adapter, type FileEdit, textEdit } from "../adapter.ts";
 import { type CapturedSystem, filesMatching, textOf } from "../captured-system.ts";
 import { adaptedParameters, withConsoles } from "../kernel-parameters.ts";
-import type { WantedMachine } from "../wanted-machine.ts";
 
 /** Where the parameters of this system's kernel are: each match has the text before them, and them. */
 const PLACES: readonly { files: readonly string[]; line: RegExp }[] = [

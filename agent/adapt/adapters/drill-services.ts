@@ -18,6 +18,11 @@ const KEPT_OFF: Readonly<Record<string, readonly string[]>> = {
   "configuration management": ["puppet", "chef-client", "salt-minion", "cfengine3", "rudder-agent"],
 };
 
+const unitOf = (name: string) => (name.includes(".") ? name : `${name}.service`);
+
+/** The units that a drill may keep off. */
+export const DRILL_UNITS: readonly string[] = Object.values(KEPT_OFF).flat().map(unitOf);
+
 /** The condition is never met, because `/` always exists. Unlike a mask, it changes no file of the unit. */
 const DROP_IN = "[Unit]\nConditionPathExists=!/\n";
 
@@ -28,7 +33,7 @@ export const drillServices: Adapter = {
     if (purpose !== "drill") return {};
     const edits = Object.entries(KEPT_OFF).flatMap(([what, names]) =>
       names
-        .map((name) => (name.includes(".") ? name : `${name}.service`))
+        .map(unitOf)
         .filter((unit) => system.units.has(unit))
         .map((unit) => ({
           path: `/etc/systemd/system/${unit}.d/causeway-drill.conf`,

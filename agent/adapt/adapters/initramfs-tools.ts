@@ -1,8 +1,8 @@
+import type { WantedMachine } from "#shared/protocol/wanted-machine.ts";
 import { type Adaptation, type Adapter, textEdit } from "../adapter.ts";
 import { type CapturedSystem, filesMatching, textOf } from "../captured-system.ts";
 import { replacementFor } from "../device-name.ts";
 import { driversOf } from "../hardware-drivers.ts";
-import type { WantedMachine } from "../wanted-machine.ts";
 
 const MAIN = "/etc/initramfs-tools/initramfs.conf";
 const PARTS = "/etc/initramfs-tools/conf.d/*";

@@ -1,6 +1,6 @@
+import type { WantedMachine } from "#shared/protocol/wanted-machine.ts";
 import type { CapturedSystem, InstalledKernel, SystemVolume } from "../captured-system.ts";
 import { planAdaptation } from "../plan.ts";
-import type { WantedMachine } from "../wanted-machine.ts";
 
 export const ROOT_UUID = "8d9c4a5e-6a86-4f0c-9a55-0c9d6d2a7f10";
 export const SWAP_UUID = "70431c91-96ec-4864-b9b3-45069d54459c";

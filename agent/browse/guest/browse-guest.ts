@@ -1,48 +1,21 @@
 /** The guest's side of `causeway browse`: it answers what the operator's machine asks on the channel. */
-import { type FileHandle, mkdir, open, readdir, readFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
-import { FrameParser, messageFrame, messageIn } from "../frames.ts";
+import { messageFrame, messageIn } from "../frames.ts";
 import { BrowsedVolume, PORT_NAME, Question } from "../messages.ts";
 import { answerPath, GuestRefusal, type Send } from "./answer.ts";
+import { GuestPort } from "./guest-port.ts";
 import { NothingThereError } from "./path-inside.ts";
 import { type GuestVolume, mountVolume, volumesOfDisk } from "./volumes.ts";
 
-const PORTS = "/sys/class/virtio-ports";
 const MOUNTS = "/mnt";
-/** The driver may appear a moment later than the agent. */
-const PORT_TRIES = 60;
-const READ_BYTES = 64 * 1024;
-
 /** Answers questions for as long as the guest runs. Rejects if it cannot. */
 export async function browseAsGuest(): Promise<never> {
-  const port = await openPort();
-  const send: Send = async (bytes) => {
-    for (let done = 0; done < bytes.length; )
-      done += (await port.write(bytes, done, bytes.length - done)).bytesWritten;
-  };
-  const guest = new BrowsingGuest(send);
-  await send(messageFrame({ say: "ready" }));
-  const parser = new FrameParser();
-  const bytes = Buffer.alloc(READ_BYTES);
-  for (;;) {
-    const { bytesRead } = await port.read(bytes, 0, bytes.length, null);
-    // The other side is not there yet. Once it has been there, its end is the end of this guest.
-    if (bytesRead === 0) await delay(100);
-    for (const frame of parser.add(bytes.subarray(0, bytesRead)))
-      await guest.answer(Question.parse(messageIn(frame)));
-  }
-}
-
-async function openPort(): Promise<FileHandle> {
-  for (let left = PORT_TRIES; left > 0; left--) {
-    for (const port of await readdir(PORTS).catch(() => [])) {
-      const name = await readFile(join(PORTS, port, "name"), "utf8").catch(() => "");
-      if (name.trim() === PORT_NAME) return open(join("/dev", port), "r+");
-    }
-    await delay(500);
-  }
-  throw new Error("there is no channel to the operator's machine");
+  const port = await GuestPort.open(PORT_NAME);
+  const guest = new BrowsingGuest((bytes) => port.send(bytes));
+  await port.send(messageFrame({ say: "ready" }));
+  for await (const frame of port.frames()) await guest.answer(Question.parse(messageIn(frame)));
+  throw new Error("the channel ended");
 }
 
 class BrowsingGuest {

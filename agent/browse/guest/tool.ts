@@ -10,10 +10,19 @@ export interface ToolResult {
 /** A file system with a long list of orphans takes minutes to mount under emulation. */
 const LIMIT_MS = 4 * 60_000;
 
+/** The list of the files in an initramfs takes some megabytes. */
+const MOST_OUTPUT_BYTES = 64 * 2 ** 20;
+
 /** Runs a program of the boot image to its end; never rejects. */
 export function runGuestTool(command: string, ...args: string[]): Promise<ToolResult> {
+  return runGuestToolWithin(LIMIT_MS, command, ...args);
+}
+
+/** The same with another limit. */
+export function runGuestToolWithin(timeout: number, command: string, ...args: string[]): Promise<ToolResult> {
   const { promise, resolve } = Promise.withResolvers<ToolResult>();
-  execFile(command, args, { timeout: LIMIT_MS, killSignal: "SIGKILL" }, (error, output, errors) => {
+  const options = { timeout, killSignal: "SIGKILL", maxBuffer: MOST_OUTPUT_BYTES } as const;
+  execFile(command, args, options, (error, output, errors) => {
     const complaint = errors.trim().split("\n").at(-1) || error?.message.split("\n")[0] || "";
     resolve({ succeeded: error === null, output, complaint: complaint.slice(0, 300) });
   });

@@ -22,11 +22,20 @@ const PROBLEMS: Readonly<Record<string, string>> = {
   swap: "swap",
 };
 
-/** The disk with this number, its partitions, and the logical volumes of groups that have a part of it. */
-export async function volumesOfDisk(disk: number): Promise<GuestVolume[]> {
+/**
+ * The disk with this number, its partitions, and the logical volumes of groups that have a part of it, which
+ * become read-only unless they are to be written.
+ */
+export async function volumesOfDisk(
+  disk: number,
+  access: "read-only" | "writable" = "read-only",
+): Promise<GuestVolume[]> {
   const name = await deviceOfTarget(disk);
   const partitions = await partitionsOf(name);
-  const logical = await logicalVolumesOn(new Set([name, ...partitions.map(({ device }) => device)]));
+  const devices = [name, ...partitions.map(({ device }) => device)];
+  if (access === "writable")
+    for (const device of devices) await runGuestTool("/usr/sbin/blockdev", "--setrw", join("/dev", device));
+  const logical = await logicalVolumesOn(new Set(devices), access);
   const plain = partitions.length > 0 ? partitions : [{ name: "disk", device: name }];
   return Promise.all([...plain, ...logical].map(describeVolume));
 }
@@ -59,8 +68,11 @@ const Report = z.object({
   ),
 });
 
-/** Activates, read-only, the groups that have a physical volume on one of these devices. */
-async function logicalVolumesOn(devices: ReadonlySet<string>): Promise<{ name: string; device: string }[]> {
+/** Activates the groups that have a physical volume on one of these devices. */
+async function logicalVolumesOn(
+  devices: ReadonlySet<string>,
+  access: "read-only" | "writable",
+): Promise<{ name: string; device: string }[]> {
   const found = new Set(
     (await lvmReport("pvs", "pv_name,vg_name")).pv
       ?.filter(({ pv_name, vg_name }) => vg_name !== "" && devices.has(basename(pv_name)))
@@ -68,7 +80,8 @@ async function logicalVolumesOn(devices: ReadonlySet<string>): Promise<{ name: s
   );
   if (found.size === 0) return [];
   const groups = [...found];
-  const readOnly = `activation { read_only_volume_list = [ ${groups.map((group) => `"${group}"`).join(", ")} ] }`;
+  const listed = access === "read-only" ? groups.map((group) => `"${group}"`).join(", ") : "";
+  const readOnly = `activation { read_only_volume_list = [ ${listed} ] }`;
   await runGuestTool("/usr/sbin/modprobe", "dm_mod");
   await runGuestTool("/usr/sbin/lvm", "vgchange", "-ay", "--config", readOnly, ...groups);
   const volumes: { name: string; device: string }[] = [];

@@ -17,4 +17,5 @@ export const btrfs: FileSystem = {
   ],
   bootImage: { modules: ["btrfs"], packages: ["btrfs-progs", "liblzo2-2"], programs: ["/bin/btrfs"] },
   readOnlyMount: { type: "btrfs", options: ["rescue=nologreplay"] },
+  writableMount: { type: "btrfs", options: [] },
 };

@@ -10,6 +10,7 @@ export const fat: FileSystem = {
     modules: ["vfat", "nls_ascii", "nls_cp437", "nls_iso8859_1", "nls_utf8"],
   },
   readOnlyMount: { type: "vfat", options: ["utf8=1"] },
+  writableMount: { type: "vfat", options: ["utf8=1"] },
   grubModule: "fat",
 };
 

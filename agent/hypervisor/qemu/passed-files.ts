@@ -44,6 +44,11 @@ export class PassedFiles {
     return this.#pass(await opened(path, O_RDONLY));
   }
 
+  /** The name by which QEMU reads and writes an existing file. Throws `HypervisorFailedError`. */
+  async write(path: string): Promise<string> {
+    return this.#pass(await opened(path, O_RDONLY), await opened(path, O_RDWR));
+  }
+
   /** The name of a copy that QEMU may write. */
   async copy(path: string): Promise<string> {
     const copied = this.#newPath();

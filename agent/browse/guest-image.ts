@@ -7,10 +7,10 @@ import { BrowseImageUnusableError } from "./errors.ts";
 
 /** Files of a boot image. */
 const FILES = { kernel: "vmlinuz", ramDisk: "initrd.zst" } as const;
-/** The driver of the channel. Boot images that cannot browse do not have it. */
+/** The driver of the channel. Boot images from before such guests do not have it. */
 const CHANNEL_DRIVER = "virtio_console";
 
-export interface BrowseImage {
+export interface GuestImage {
   kernel: string;
   ramDisk: string;
   memoryMiB: number;
@@ -19,16 +19,16 @@ export interface BrowseImage {
   verify: (file: keyof typeof FILES, location: string) => Promise<void>;
 }
 
-/** The boot image in a folder, as a guest that browses starts it. Throws `BrowseImageUnusableError`. */
-export async function openBrowseImage(folder: string): Promise<BrowseImage> {
+/** The boot image in a folder, as a guest starts it for a task. Throws `BrowseImageUnusableError`. */
+export async function openGuestImage(folder: string, task: "browse" | "adapt"): Promise<GuestImage> {
   const manifest = await manifestIn(folder);
   if (!manifest.drivers.some(({ name }) => name === CHANNEL_DRIVER))
-    throw new BrowseImageUnusableError(`the boot image in ${folder} is older than \`causeway browse\``);
+    throw new BrowseImageUnusableError(`the boot image in ${folder} is older than guests that work on disks`);
   return {
     kernel: join(folder, FILES.kernel),
     ramDisk: join(folder, FILES.ramDisk),
     memoryMiB: manifest.memoryMiB,
-    commandLine: `${manifest.commandLine} causeway.browse=1 causeway.deadline=0`,
+    commandLine: `${manifest.commandLine} causeway.${task}=1 causeway.deadline=0`,
     verify: (file, location) => verifyFile(manifest, FILES[file], location),
   };
 }

@@ -2,14 +2,14 @@ import { chmod, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { ReadingMachine, type ReadingMachineOptions, startFailure } from "./reading-machine.ts";
+import { BootImageMachine, type BootImageMachineOptions, startFailure } from "./boot-image-machine.ts";
 
 let folder: string;
-let options: ReadingMachineOptions;
+let options: BootImageMachineOptions;
 const path = process.env.PATH;
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "reading-machine-"));
+  folder = await mkdtemp(join(tmpdir(), "boot-image-machine-"));
   options = {
     kernel: join(folder, "kernel"),
     ramDisk: join(folder, "ram-disk"),
@@ -18,6 +18,7 @@ beforeEach(async () => {
     memoryMiB: 64,
     cpuCount: 1,
     disks: [],
+    workDir: folder,
     portName: "port",
   };
   await writeFile(options.kernel, "not a kernel");
@@ -29,7 +30,7 @@ afterEach(async () => {
 });
 
 test("what is not a kernel does not start, and the reason is QEMU's own", async () => {
-  const machine = await ReadingMachine.start(options);
+  const machine = await BootImageMachine.start(options);
   const end = await machine.ended;
   await machine.stop();
   expect(startFailure(end)).toMatchObject({
@@ -44,7 +45,7 @@ test("without QEMU the error names the package that has it", async () => {
   const tools = ["unshare", "nice", "ionice", "choom", "prlimit", "setpriv", "env"];
   for (const tool of tools) await symlink(join("/usr/bin", tool), join(folder, tool));
   process.env.PATH = folder;
-  const machine = await ReadingMachine.start(options);
+  const machine = await BootImageMachine.start(options);
   const end = await machine.ended;
   await machine.stop();
   expect(startFailure(end)).toMatchObject({
@@ -57,5 +58,5 @@ test("a file that the caller refuses is not started", async () => {
   const verify = async () => {
     throw new Error("refused");
   };
-  await expect(ReadingMachine.start({ ...options, verify })).rejects.toThrow("refused");
+  await expect(BootImageMachine.start({ ...options, verify })).rejects.toThrow("refused");
 });

@@ -3,12 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { BootImageInvalidError } from "#shared/errors.ts";
-import { openBrowseImage } from "./browse-image.ts";
 import { BrowseImageUnusableError } from "./errors.ts";
+import { openGuestImage } from "./guest-image.ts";
 
 let folder: string;
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "browse-image-"));
+  folder = await mkdtemp(join(tmpdir(), "guest-image-"));
 });
 afterAll(() => rm(folder, { recursive: true }));
 
@@ -35,7 +35,7 @@ async function write(driver: string): Promise<void> {
 
 test("a boot image with the channel's driver browses, in a mode that its kernel's parameters choose", async () => {
   await write("virtio_console");
-  const image = await openBrowseImage(folder);
+  const image = await openGuestImage(folder, "browse");
   expect(image).toMatchObject({
     kernel: join(folder, "vmlinuz"),
     memoryMiB: 1024,
@@ -45,14 +45,14 @@ test("a boot image with the channel's driver browses, in a mode that its kernel'
   await expect(image.verify("kernel", join(folder, "vmlinuz"))).rejects.toThrow(BootImageInvalidError);
 });
 
-test("a boot image from before `browse`, and a folder without one, are refused with what to do", async () => {
+test("a boot image from before such guests, and a folder without one, are refused with what to do", async () => {
   await write("virtio_net");
   const refusal = { name: "BrowseImageUnusableError", hint: expect.stringContaining("npm run boot-image") };
-  await expect(openBrowseImage(folder)).rejects.toMatchObject({
+  await expect(openGuestImage(folder, "browse")).rejects.toMatchObject({
     ...refusal,
     message: expect.stringContaining("older"),
   });
-  await expect(openBrowseImage(join(folder, "none"))).rejects.toMatchObject(refusal);
+  await expect(openGuestImage(join(folder, "none"), "browse")).rejects.toMatchObject(refusal);
   await writeFile(join(folder, "manifest.json"), "{");
-  await expect(openBrowseImage(folder)).rejects.toThrow(BrowseImageUnusableError);
+  await expect(openGuestImage(folder, "browse")).rejects.toThrow(BrowseImageUnusableError);
 });

@@ -1,0 +1,207 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, open, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { MOST_CHANGES, type WantedMachine } from "#shared/protocol/wanted-machine.ts";
+import { GuestAnswerInvalidError } from "../browse/errors.ts";
+import { channelFrame, FRAME, messageFrame, messageIn } from "../browse/frames.ts";
+import { GuestChannel } from "../browse/guest-channel.ts";
+import { openGuestImage } from "../browse/guest-image.ts";
+import { printable } from "../hooks/printable.ts";
+import type { GuestDisk } from "../hypervisor/guest.ts";
+import { BootImageMachine } from "../hypervisor/qemu/boot-image-machine.ts";
+import type { AdaptationRecord } from "./adaptation-record.ts";
+import { SystemNotAdaptedError } from "./errors.ts";
+import {
+  ADAPT_PORT,
+  AdaptAnswer,
+  type AdaptTask,
+  type AttachedDisk,
+  type FileChange,
+  INPUTS_AT_ONCE,
+  MOST_CONTENT_BYTES,
+} from "./messages.ts";
+
+/** Minutes under emulation on a busy machine. */
+const START_LIMIT_MS = 10 * 60_000;
+/** Between two frames: an initramfs is built by the system's own program, under emulation. */
+const ANSWER_LIMIT_MS = 25 * 60_000;
+/** An initramfs and the programs that build it are in the guest's memory at the same time. */
+const LEAST_MEMORY_MIB = 1536;
+const PIECE_BYTES = 128 * 1024;
+
+export type CloneDisk = AttachedDisk & GuestDisk;
+
+export interface AdaptedClone {
+  /** The folder of a boot image. */
+  imageFolder: string;
+  /** The clone's disks, by the source's names of them. */
+  disks: readonly CloneDisk[];
+  /** Where files without a name are made, as large as what the guest changes. */
+  workDir: string;
+  /** A folder for the new contents of files, named by their SHA-256; made if it does not exist. */
+  contentsDir: string;
+  onProgress?: (on: string) => void;
+  signal?: AbortSignal | undefined;
+}
+
+/**
+ * Finds out what has to change on a clone so that it starts on the machine. A guest tries it on throw-away
+ * overlays, with the system's own programs; the disks stay as they are. Throws `SystemNotAdaptedError` if it
+ * does not succeed, and what `GuestChannel` and `openGuestImage` throw.
+ */
+export async function computeOnClone(
+  options: AdaptedClone,
+  wanted: WantedMachine,
+): Promise<AdaptationRecord> {
+  await mkdir(options.contentsDir, { recursive: true, mode: 0o700 });
+  const disks = attachedOf(options);
+  return withGuest(options, "discarded", async (guest) => {
+    await guest.ask({ task: "compute", disks, wanted });
+    const record: AdaptationRecord = {
+      ...{ disks, wanted, inputs: {}, changes: [], commands: [], notes: [] },
+    };
+    let leftBytes = MOST_CONTENT_BYTES;
+    for (;;) {
+      const answer = await guest.answer();
+      if (answer.say === "inputs") Object.assign(record.inputs, Object.fromEntries(answer.inputs));
+      else if (answer.say === "change") {
+        leftBytes -= answer.change.after?.sizeBytes ?? 0;
+        if (leftBytes < 0 || record.changes.length === MOST_CHANGES)
+          throw new GuestAnswerInvalidError("it changes more than a system has");
+        await guest.saveContent(answer.change, options.contentsDir);
+        record.changes.push(answer.change);
+      } else if (answer.say === "computed")
+        return { ...record, commands: answer.commands, notes: answer.notes };
+      else throw new GuestAnswerInvalidError(`"${answer.say}" is no part of it`);
+    }
+  });
+}
+
+/**
+ * Makes the recorded changes on a clone, and nothing else. If something that they were computed from is not
+ * the same there, changes nothing and returns its names. Repeating it is harmless. Throws as
+ * `computeOnClone` does.
+ */
+export async function applyToClone(
+  options: AdaptedClone,
+  { inputs, changes }: AdaptationRecord,
+): Promise<{ stale: string[] }> {
+  return withGuest(options, "kept", async (guest) => {
+    await guest.ask({ task: "apply", disks: attachedOf(options) });
+    const all = Object.entries(inputs);
+    for (let at = 0; at < all.length; at += INPUTS_AT_ONCE)
+      await guest.ask({ task: "inputs", inputs: all.slice(at, at + INPUTS_AT_ONCE) });
+    for (const change of changes) {
+      await guest.ask({ task: "change", change });
+      await guest.sendContent(change, options.contentsDir);
+    }
+    await guest.ask({ task: "end" });
+    const answer = await guest.answer();
+    if (answer.say === "stale") return { stale: answer.inputs };
+    if (answer.say === "applied") return { stale: [] };
+    throw new GuestAnswerInvalidError(`"${answer.say}" is no part of it`);
+  });
+}
+
+function attachedOf({ disks }: AdaptedClone): AttachedDisk[] {
+  return disks.map(({ name, serial, wwid }) => ({
+    name,
+    ...(serial === undefined ? {} : { serial }),
+    ...(wwid === undefined ? {} : { wwid }),
+  }));
+}
+
+async function withGuest<T>(
+  { imageFolder, disks, workDir, onProgress, signal }: AdaptedClone,
+  changes: "kept" | "discarded",
+  work: (guest: AdaptingGuestSide) => Promise<T>,
+): Promise<T> {
+  signal?.throwIfAborted();
+  const image = await openGuestImage(imageFolder, "adapt");
+  const machine = await BootImageMachine.start({
+    ...image,
+    memoryMiB: Math.max(image.memoryMiB, LEAST_MEMORY_MIB),
+    cpuCount: 2,
+    disks: disks.map(({ path, format }) => ({ kind: "image", path, format, changes })),
+    workDir,
+    portName: ADAPT_PORT,
+  });
+  const stop = () => void machine.stop();
+  signal?.addEventListener("abort", stop);
+  try {
+    const guest = new AdaptingGuestSide(new GuestChannel(machine), onProgress);
+    await guest.awaitReady();
+    const result = await work(guest);
+    // What the guest has written is in the images once QEMU has closed them.
+    if (changes === "kept") await machine.ended;
+    return result;
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", stop);
+    await machine.stop();
+  }
+}
+
+/** The guest, seen from this machine: what it says is checked. */
+class AdaptingGuestSide {
+  readonly #channel: GuestChannel;
+  readonly #onProgress: ((on: string) => void) | undefined;
+
+  constructor(channel: GuestChannel, onProgress: ((on: string) => void) | undefined) {
+    this.#channel = channel;
+    this.#onProgress = onProgress;
+  }
+
+  async awaitReady(): Promise<void> {
+    const message = AdaptAnswer.safeParse(messageIn(await this.#channel.next(START_LIMIT_MS))).data;
+    if (message?.say !== "ready") throw new GuestAnswerInvalidError("it does not begin with its greeting");
+  }
+
+  ask(task: AdaptTask): Promise<void> {
+    return this.#channel.send(messageFrame(task));
+  }
+
+  async answer(): Promise<AdaptAnswer> {
+    for (;;) {
+      const answer = AdaptAnswer.safeParse(messageIn(await this.#channel.next(ANSWER_LIMIT_MS))).data;
+      if (!answer) throw new GuestAnswerInvalidError("a message has an unknown form");
+      if (answer.say === "failed") throw new SystemNotAdaptedError(printable(answer.detail));
+      if (answer.say !== "working") return answer;
+      this.#onProgress?.(printable(answer.on));
+    }
+  }
+
+  /** Writes the content that follows a change. */
+  async saveContent({ after }: FileChange, folder: string): Promise<void> {
+    if (!after) return;
+    const path = join(folder, after.sha256);
+    const partial = `${path}.partial`;
+    const digest = createHash("sha256");
+    const file = await open(partial, "w", 0o600);
+    try {
+      for (let left = after.sizeBytes; left > 0; ) {
+        const { kind, content } = await this.#channel.next(ANSWER_LIMIT_MS);
+        if (kind !== FRAME.data || content.length > left)
+          throw new GuestAnswerInvalidError("a file has another size than its change says");
+        digest.update(content);
+        await file.write(content);
+        left -= content.length;
+      }
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    if (digest.digest("hex") !== after.sha256)
+      throw new GuestAnswerInvalidError("a file has another content than its change says");
+    await rename(partial, path);
+  }
+
+  async sendContent({ after }: FileChange, folder: string): Promise<void> {
+    if (!after) return;
+    for await (const piece of createReadStream(join(folder, after.sha256), { highWaterMark: PIECE_BYTES }))
+      await this.#channel.send(channelFrame(FRAME.data, piece as Buffer));
+  }
+}

@@ -1,0 +1,123 @@
+import { hash } from "node:crypto";
+import { lstat } from "node:fs/promises";
+import { MOST_DIFF_CHARACTERS, type WantedMachine } from "#shared/protocol/wanted-machine.ts";
+import { FileHashes } from "../../machine/file-hashes.ts";
+import { fileDiff } from "../file-diff.ts";
+import type { AttachedDisk, FileChange } from "../messages.ts";
+import { type AdaptationPlan, planAdaptation } from "../plan.ts";
+import type { MountedSystem } from "./mounted-system.ts";
+import { capturedSystem, inputsOf, readSystemFacts } from "./read-system.ts";
+import { SystemFiles } from "./system-files.ts";
+
+/** Where programs of the system leave what they make: initramfs images, their state, host keys. */
+const OUTPUTS = ["/boot/*", "/var/lib/initramfs-tools/*", "/etc/ssh/ssh_host_*"];
+
+/** Why a program of the system did not do what it was run for. */
+export class ProgramFailedError extends Error {
+  override readonly name = "ProgramFailedError";
+}
+
+export interface ComputedAdaptation {
+  inputs: Map<string, string>;
+  /** The content is on the mounted system. */
+  changes: FileChange[];
+  commands: { command: string; why: string[]; seconds: number }[];
+  notes: string[];
+}
+
+/** Adapts the mounted system, and says what is different then. Throws `ProgramFailedError`. */
+export async function computeAdaptation(
+  system: MountedSystem,
+  disks: readonly AttachedDisk[],
+  wanted: WantedMachine,
+  say: (on: string) => Promise<void>,
+): Promise<ComputedAdaptation> {
+  const files = new SystemFiles(system.root);
+  await say("reading the system");
+  const facts = await readSystemFacts(files);
+  const inputs = await inputsOf(facts, files);
+  await say("reading its initramfs images");
+  const captured = await capturedSystem(facts, system, files, disks);
+  const plan = planAdaptation(captured, wanted);
+  const before = plan.runs.length > 0 ? await outputsOf(files) : new Map<string, string>();
+  await writePlanned(plan, files);
+  const commands: ComputedAdaptation["commands"] = [];
+  for (const { command, why } of plan.runs) {
+    await say(command.join(" "));
+    const startedAt = performance.now();
+    const { succeeded, complaint } = await system.run(command);
+    if (!succeeded) throw new ProgramFailedError(`${command.join(" ")} failed in the system: ${complaint}`);
+    const seconds = Math.round((performance.now() - startedAt) / 100) / 10;
+    commands.push({ command: command.join(" "), why, seconds });
+  }
+  const made = commands.length > 0 ? await madeByPrograms(files, before, plan) : [];
+  const planned = await Promise.all(
+    plan.changes.map((change) => plannedChange(files, change, facts.files.get(change.path)?.content)),
+  );
+  return { inputs, changes: [...planned, ...made], commands, notes: plan.notes };
+}
+
+async function writePlanned({ changes }: AdaptationPlan, files: SystemFiles): Promise<void> {
+  for (const { path, after, mode } of changes) {
+    if (after === undefined) await files.remove(path);
+    else await files.write(path, after, mode);
+  }
+}
+
+/** As it is after the programs have run, which may have made a removed file again. */
+async function plannedChange(
+  files: SystemFiles,
+  { path, beforeSha256, mode, why }: AdaptationPlan["changes"][number],
+  before: Buffer | undefined,
+): Promise<FileChange> {
+  const now = await files.read(path);
+  return {
+    ...{ path, mode: now?.mode ?? mode, why },
+    ...(beforeSha256 === undefined ? {} : { beforeSha256 }),
+    ...(now ? { after: { sha256: hash("sha256", now.content, "hex"), sizeBytes: now.content.length } } : {}),
+    diff: fileDiff(shownOf(path, before), shownOf(path, now?.content)).slice(0, MOST_DIFF_CHARACTERS),
+  };
+}
+
+/** No diff shows a private key. */
+function shownOf(path: string, content: Buffer | undefined): Buffer | undefined {
+  const isSecret =
+    /^\/etc\/ssh\/ssh_host_.*_key$/.test(path) || path.startsWith("/etc/NetworkManager/system-");
+  return isSecret && content ? Buffer.from(`${content.length} bytes that are not shown\n`) : content;
+}
+
+/** The hash of every file that a program of the system may make. */
+async function outputsOf(files: SystemFiles): Promise<Map<string, string>> {
+  const hashes = new FileHashes();
+  const found = new Map<string, string>();
+  for (const pattern of OUTPUTS)
+    for (const path of await files.matching(pattern)) {
+      const location = await files.locate(path);
+      if ((await lstat(location).catch(() => undefined))?.isFile())
+        found.set(path, await hashes.of(location));
+    }
+  return found;
+}
+
+async function madeByPrograms(
+  files: SystemFiles,
+  before: ReadonlyMap<string, string>,
+  plan: AdaptationPlan,
+): Promise<FileChange[]> {
+  const planned = new Set(plan.changes.map(({ path }) => path));
+  const after = await outputsOf(files);
+  const why = [...new Set(plan.runs.flatMap((run) => run.why))];
+  const changes: FileChange[] = [];
+  for (const path of new Set([...before.keys(), ...after.keys()])) {
+    const [old, now] = [before.get(path), after.get(path)];
+    if (old === now || planned.has(path)) continue;
+    const stats = now === undefined ? undefined : await lstat(await files.locate(path));
+    changes.push({
+      ...{ path, why, mode: stats ? stats.mode & 0o7777 : 0o644 },
+      ...(old === undefined ? {} : { beforeSha256: old }),
+      ...(stats && now ? { after: { sha256: now, sizeBytes: stats.size } } : {}),
+      diff: stats ? `${stats.size} bytes, made by the system's own program` : "removed",
+    });
+  }
+  return changes;
+}

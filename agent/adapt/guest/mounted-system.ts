@@ -1,0 +1,151 @@
+import { lstat, mkdir, readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { runGuestTool, runGuestToolWithin, type ToolResult } from "../../browse/guest/tool.ts";
+import { fileSystemOf } from "../../filesystems/file-systems.ts";
+import type { AttachedDisk } from "../messages.ts";
+import { type AttachedVolume, attachedVolumes, volumeNamed } from "./system-volumes.ts";
+
+const PROBE = "/mnt/probe";
+const ROOT = "/mnt/system";
+/** What an adaptation may have to read or write, if it is on a volume of its own. */
+const NEEDED = ["/usr", "/var", "/var/lib", "/var/tmp", "/boot", "/boot/efi", "/efi"];
+const KERNEL_MOUNTS = [
+  ["devtmpfs", "/dev"],
+  ["proc", "/proc"],
+  ["sysfs", "/sys"],
+  ["tmpfs", "/run"],
+] as const;
+
+/** An initramfs takes minutes under emulation. */
+const PROGRAM_LIMIT_MS = 20 * 60_000;
+
+/** Why the guest cannot adapt the system. */
+export class SystemUnusableError extends Error {
+  override readonly name = "SystemUnusableError";
+}
+
+/** A root: a volume, and for btrfs the subvolume in it. */
+interface Root {
+  volume: AttachedVolume;
+  subvolume?: string | undefined;
+  fstab: string;
+}
+
+/** The one system on the disks, mounted as it mounts itself. */
+export class MountedSystem {
+  readonly root: string = ROOT;
+  readonly volumes: readonly AttachedVolume[];
+  readonly #mounted: string[] = [];
+
+  private constructor(volumes: readonly AttachedVolume[]) {
+    this.volumes = volumes;
+  }
+
+  /** Throws `SystemUnusableError`. */
+  static async open(disks: readonly AttachedDisk[]): Promise<MountedSystem> {
+    const volumes = await attachedVolumes(disks);
+    const system = new MountedSystem(volumes);
+    const root = await onlyRoot(volumes, disks);
+    await system.#mount(root.volume, "", root.subvolume === undefined ? [] : [`subvol=${root.subvolume}`]);
+    for (const { device, place, options } of neededMounts(root.fstab)) {
+      const volume = volumeNamed(device, volumes, disks);
+      if (!volume) throw new SystemUnusableError(`${place} is on ${device}, which no disk has`);
+      await system.#mount(volume, place, options);
+    }
+    for (const [type, place] of KERNEL_MOUNTS) await system.#run(place, "-t", type, type);
+    return system;
+  }
+
+  /** Runs a program of the system in it. */
+  run(command: readonly string[]): Promise<ToolResult> {
+    const environment = ["LC_ALL=C", "HOME=/root", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"];
+    const words = ["-i", ...environment, "chroot", this.root, ...command];
+    return runGuestToolWithin(PROGRAM_LIMIT_MS, "/usr/bin/env", ...words);
+  }
+
+  /** Everything that was written is on the disks when this resolves. Throws `SystemUnusableError`. */
+  async close(): Promise<void> {
+    for (const place of this.#mounted.reverse()) {
+      const { succeeded, complaint } = await runGuestTool("/usr/bin/umount", place);
+      if (!succeeded) throw new SystemUnusableError(`${place} cannot be unmounted: ${complaint}`);
+    }
+    await runGuestTool("/usr/bin/sync");
+  }
+
+  async #mount(volume: AttachedVolume, place: string, options: readonly string[]): Promise<void> {
+    const way = fileSystemOf(volume.type ?? "")?.writableMount;
+    if (!way)
+      throw new SystemUnusableError(`${place || "/"} is ${volume.type}, which cannot be written here`);
+    const all = ["rw", "nosuid", ...way.options, ...options].join(",");
+    await runGuestTool("/usr/sbin/blockdev", "--setrw", join("/dev", volume.device));
+    await this.#run(place, "-t", way.type, "-o", all, join("/dev", volume.device));
+  }
+
+  async #run(place: string, ...args: string[]): Promise<void> {
+    const folder = this.root + place;
+    await mkdir(folder, { recursive: true });
+    const { succeeded, complaint } = await runGuestTool("/usr/bin/mount", ...args, folder);
+    if (!succeeded) throw new SystemUnusableError(`${place || "/"} cannot be mounted: ${complaint}`);
+    this.#mounted.push(folder);
+  }
+}
+
+/** If there are several, the one whose own list of file systems says that it is the root. */
+async function onlyRoot(volumes: readonly AttachedVolume[], disks: readonly AttachedDisk[]): Promise<Root> {
+  const found: Root[] = [];
+  for (const volume of volumes) found.push(...(await rootsOn(volume)));
+  const own = found.filter(({ volume, fstab }) =>
+    entriesOf(fstab).some(
+      ({ device, place }) => place === "/" && volumeNamed(device, volumes, disks)?.device === volume.device,
+    ),
+  );
+  const [root, second] = found.length > 1 ? own : found;
+  if (!root) throw new SystemUnusableError("no volume of these disks has a Linux system");
+  if (second) throw new SystemUnusableError("several volumes of these disks have a Linux system");
+  return root;
+}
+
+async function rootsOn(volume: AttachedVolume): Promise<Root[]> {
+  const fileSystem = fileSystemOf(volume.type ?? "");
+  const way = fileSystem?.readOnlyMount;
+  if (!way || !fileSystem.writableMount) return [];
+  await mkdir(PROBE, { recursive: true });
+  const options = ["ro", "nosuid", "nodev", "noexec", ...way.options].join(",");
+  const device = join("/dev", volume.device);
+  const { succeeded } = await runGuestTool("/usr/bin/mount", "-t", way.type, "-o", options, device, PROBE);
+  if (!succeeded) return [];
+  const roots: Root[] = [];
+  const folders = volume.type === "btrfs" ? ["", ...(await readdir(PROBE).catch(() => []))] : [""];
+  for (const folder of folders) {
+    const fstab = await fstabIn(join(PROBE, folder));
+    if (fstab !== undefined) roots.push({ volume, fstab, ...(folder === "" ? {} : { subvolume: folder }) });
+  }
+  await runGuestTool("/usr/bin/umount", PROBE);
+  return roots;
+}
+
+/** `undefined` for what is not the top of a system. */
+async function fstabIn(folder: string): Promise<string | undefined> {
+  const isThere = async (path: string) =>
+    (await lstat(join(folder, path)).catch(() => undefined)) !== undefined;
+  if (!(await isThere("etc/os-release")) && !(await isThere("etc/passwd"))) return undefined;
+  return readFile(join(folder, "etc/fstab"), "latin1").catch(() => undefined);
+}
+
+function entriesOf(fstab: string): { device: string; place: string; options: string }[] {
+  return fstab.split("\n").flatMap((line) => {
+    const [, device, place, options] = /^\s*([^\s#]\S*)\s+(\S+)\s+\S+\s*(\S*)/.exec(line) ?? [];
+    return device && place ? [{ device, place, options: options ?? "" }] : [];
+  });
+}
+
+/** Outer folders first. */
+function neededMounts(fstab: string): { device: string; place: string; options: string[] }[] {
+  return entriesOf(fstab)
+    .filter(({ place }) => NEEDED.includes(place))
+    .sort((a, b) => a.place.length - b.place.length)
+    .map(({ device, place, options }) => ({
+      ...{ device, place },
+      options: options.split(",").filter((option) => /^subvol(id)?=/.test(option)),
+    }));
+}

@@ -1,0 +1,113 @@
+import { chmod, lstat, mkdir, open, readdir, readFile, readlink, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { NothingThereError, pathInside } from "../../browse/guest/path-inside.ts";
+import { pathPattern, type SystemFile } from "../captured-system.ts";
+
+/** As many as Linux follows. */
+const MOST_LINKS = 40;
+/** Nothing that an adapter edits is larger. */
+const MOST_READ_BYTES = 16 * 2 ** 20;
+
+/** The files of a mounted system, by their paths in it; links are followed within it. */
+export class SystemFiles {
+  readonly #root: Buffer;
+
+  constructor(root: string) {
+    this.#root = Buffer.from(root);
+  }
+
+  /** Where a path leads to, if there is something. */
+  async find(path: string): Promise<string | undefined> {
+    return this.locate(path).catch(ignoreNothing);
+  }
+
+  /** Where a path leads to, a link at its end included. Throws `NothingThereError`. */
+  async locate(path: string): Promise<string> {
+    let wanted = path;
+    for (let links = 0; links < MOST_LINKS; links++) {
+      const { location } = await pathInside(this.#root, Buffer.from(wanted));
+      const found = location.toString();
+      const stats = await lstat(found).catch(() => undefined);
+      if (!stats?.isSymbolicLink()) return found;
+      const target = await readlink(found);
+      const inside = dirname(found.slice(this.#root.length));
+      wanted = target.startsWith("/") ? target : `${inside}/${target}`;
+    }
+    throw new NothingThereError();
+  }
+
+  /** `undefined` for what does not exist, is no file, or is larger than what an adapter edits. */
+  async read(path: string): Promise<SystemFile | undefined> {
+    const location = await this.find(path);
+    const stats = location === undefined ? undefined : await lstat(location).catch(() => undefined);
+    if (location === undefined || !stats?.isFile() || stats.size > MOST_READ_BYTES) return undefined;
+    return { content: await readFile(location), mode: stats.mode & 0o7777 };
+  }
+
+  async exists(path: string): Promise<boolean> {
+    const location = await this.find(path);
+    return location !== undefined && (await lstat(location).catch(() => undefined)) !== undefined;
+  }
+
+  /** The names in a folder; none if it does not exist. */
+  async names(path: string): Promise<string[]> {
+    const location = await this.find(path);
+    return location ? (await readdir(location).catch(() => [])).sort() : [];
+  }
+
+  /** The paths that match a pattern, of anything. */
+  async matching(pattern: string): Promise<string[]> {
+    let found = [""];
+    for (const part of pattern.split("/").slice(1)) {
+      if (!part.includes("*")) {
+        found = found.map((path) => `${path}/${part}`);
+        continue;
+      }
+      const fits = pathPattern(part);
+      const next: string[] = [];
+      for (const folder of found)
+        for (const name of await this.names(folder || "/"))
+          if (fits.test(name) && !name.startsWith(".")) next.push(`${folder}/${name}`);
+      found = next;
+    }
+    return found;
+  }
+
+  /**
+   * Writes a file. One that exists keeps its owner, its rights and its attributes, and so the label that
+   * SELinux knows it by; a new one belongs to root.
+   */
+  async write(path: string, content: Uint8Array, mode: number): Promise<void> {
+    const found = await this.find(path);
+    const isThere = found !== undefined;
+    const location = found ?? join(await this.#folder(dirname(path)), basename(path));
+    const file = await open(location, isThere ? "r+" : "wx", mode);
+    try {
+      await file.truncate(0);
+      await file.write(content, 0, content.length, 0);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    if (!isThere) await chmod(location, mode);
+  }
+
+  /** Removes a file, or a link itself. */
+  async remove(path: string): Promise<void> {
+    const found = await pathInside(this.#root, Buffer.from(path)).catch(ignoreNothing);
+    if (found) await rm(found.location.toString(), { force: true });
+  }
+
+  /** Where a folder is; made if it does not exist. */
+  async #folder(path: string): Promise<string> {
+    const found = await this.find(path);
+    if (found !== undefined) return found;
+    const made = join(await this.#folder(dirname(path)), basename(path));
+    await mkdir(made, { mode: 0o755 });
+    return made;
+  }
+}
+
+function ignoreNothing(error: unknown): undefined {
+  if (!(error instanceof NothingThereError)) throw error;
+}

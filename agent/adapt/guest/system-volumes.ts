@@ -1,0 +1,67 @@
+import { join } from "node:path";
+import { runGuestTool } from "../../browse/guest/tool.ts";
+import { type GuestVolume, volumesOfDisk } from "../../browse/guest/volumes.ts";
+import type { SystemVolume } from "../captured-system.ts";
+import { namedDevice } from "../device-name.ts";
+import type { AttachedDisk } from "../messages.ts";
+
+/** A volume of the system, and the device on which the guest finds it. */
+export interface AttachedVolume extends SystemVolume {
+  device: string;
+  label?: string | undefined;
+  partLabel?: string | undefined;
+}
+
+/** All volumes of the attached disks, writable. */
+export async function attachedVolumes(disks: readonly AttachedDisk[]): Promise<AttachedVolume[]> {
+  const volumes = new Map<string, AttachedVolume>();
+  for (const [at, { name }] of disks.entries())
+    for (const volume of await volumesOfDisk(at, "writable"))
+      if (volume.device !== "") volumes.set(volume.device, await identified(volume, name));
+  return [...volumes.values()];
+}
+
+async function identified({ name, device, type }: GuestVolume, disk: string): Promise<AttachedVolume> {
+  const [, partition] = /^partition (\d+)$/.exec(name) ?? [];
+  const [, group, volume] = /^([^/]+)\/(.+)$/.exec(name) ?? [];
+  const { output } = await runGuestTool("/usr/sbin/blkid", "-p", "-o", "export", join("/dev", device));
+  const field = (key: string) => new RegExp(`^${key}=(.*)$`, "m").exec(output)?.[1]?.replace(/\\(.)/g, "$1");
+  return {
+    device,
+    type,
+    ...(group !== undefined && volume !== undefined ? { logical: { group, volume } } : { disk }),
+    ...(partition === undefined ? {} : { partition: Number(partition) }),
+    ...{ uuid: field("UUID"), label: field("LABEL") },
+    ...{ partUuid: field("PART_ENTRY_UUID"), partLabel: field("PART_ENTRY_NAME") },
+  };
+}
+
+const BY_KEY = { UUID: "uuid", LABEL: "label", PARTUUID: "partUuid", PARTLABEL: "partLabel" } as const;
+
+/** The volume that a name in `/etc/fstab` means. */
+export function volumeNamed(
+  name: string,
+  volumes: readonly AttachedVolume[],
+  disks: readonly AttachedDisk[],
+): AttachedVolume | undefined {
+  const [, key, value] =
+    /^(UUID|LABEL|PARTUUID|PARTLABEL)="?([^"]*)"?$/.exec(name) ??
+    /^\/dev\/disk\/by-(uuid|label|partuuid|partlabel)\/(.+)$/.exec(name) ??
+    [];
+  const field = key && BY_KEY[key.toUpperCase() as keyof typeof BY_KEY];
+  if (field) return volumes.find((volume) => volume[field]?.toLowerCase() === value?.toLowerCase());
+  const logical = volumes.find(
+    (volume) =>
+      volume.logical &&
+      [mapperName(volume.logical), `/dev/${volume.logical.group}/${volume.logical.volume}`].includes(name),
+  );
+  if (logical) return logical;
+  const found = namedDevice(name, { volumes, disks });
+  return found.kind === "volume" ? volumes.find((volume) => volume === found.volume) : undefined;
+}
+
+/** The device mapper doubles dashes in names. */
+function mapperName({ group, volume }: { group: string; volume: string }): string {
+  const doubled = (text: string) => text.replaceAll("-", "--");
+  return `/dev/mapper/${doubled(group)}-${doubled(volume)}`;
+}

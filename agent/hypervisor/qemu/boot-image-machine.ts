@@ -1,0 +1,256 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { constants } from "node:fs";
+import { copyFile, type FileHandle, mkdtemp, open, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Duplex, Readable } from "node:stream";
+import { HypervisorFailedError, ToolMissingError } from "#shared/errors.ts";
+import { openDiskImage } from "../../disk-image/disk-image.ts";
+import type { GuestDisk } from "../guest.ts";
+import { allot, hostRoom } from "../host-room.ts";
+import { confined, thisStarter } from "./confinement.ts";
+import { PassedFiles } from "./passed-files.ts";
+import { QEMU_PROGRAM, SANDBOX } from "./qemu-machine.ts";
+
+const CONSOLE_FD = 3;
+const PORT_FD = 4;
+const KERNEL_FD = 5;
+const RAM_DISK_FD = 6;
+const FIRST_DISK_FD = 7;
+const MIB = 2 ** 20;
+/** QEMU's code, its threads' stacks and heaps, and the translated code, most of which is never used. */
+const ADDRESS_SPACE_OVERHEAD_MIB = 2048;
+/** What QEMU takes besides the guest's memory. */
+const OVERHEAD_MIB = 384;
+const KEPT_CHARACTERS = 4096;
+/** The longest file of a QEMU that writes none. */
+const LEAST_FILE_BYTES = 4096;
+/** The limit for each overlay. */
+const OVERLAY_BYTES = 4096 * MIB;
+
+/**
+ * A disk of the guest: `served` over a stream, read-only, or an image file. What the guest changes of that is
+ * kept in it, or discarded with an overlay that has no name.
+ */
+export type MachineDisk =
+  | { kind: "served"; name: string }
+  | (GuestDisk & { kind: "image"; changes: "kept" | "discarded" });
+
+export interface BootImageMachineOptions {
+  /** Files of a boot image. */
+  kernel: string;
+  ramDisk: string;
+  /** Called with a copy that no one else can change any more, before QEMU gets it. Rejects to refuse it. */
+  verify: (file: "kernel" | "ramDisk", location: string) => Promise<void>;
+  commandLine: string;
+  memoryMiB: number;
+  cpuCount: number;
+  /** In the order of the guest's SCSI targets. */
+  disks: readonly MachineDisk[];
+  /** Where files without a name are made. */
+  workDir: string;
+  /** The name of the guest's port for `port`. */
+  portName: string;
+}
+
+/**
+ * A guest that is started from a boot image to work on disks: no network, no display, no monitor, no file of
+ * this machine but the images that it may write. Served disks are network block devices without a network:
+ * QEMU is the client at the other end of `streams`. It is confined like the guest of a boot check, and ends
+ * with this process.
+ */
+export class BootImageMachine {
+  /** Resolves when QEMU has ended; never rejects. `cause` is text for people. */
+  readonly ended: Promise<{ status: number | null; cause: string }>;
+  /** The guest's port: what is written here, the guest reads, and the other way. */
+  readonly port: Duplex;
+  /** One stream for each served disk, on which QEMU expects a server of network block devices. */
+  readonly streams: readonly Duplex[];
+  readonly #child: ChildProcess;
+  #console = "";
+
+  private constructor(child: ChildProcess, streamCount: number) {
+    this.#child = child;
+    this.port = child.stdio[PORT_FD] as Duplex;
+    this.streams = Array.from({ length: streamCount }, (_, at) => child.stdio[FIRST_DISK_FD + at] as Duplex);
+    const console = child.stdio[CONSOLE_FD] as Duplex;
+    console.setEncoding("latin1").on("data", (text: string) => {
+      this.#console = (this.#console + text).slice(-KEPT_CHARACTERS);
+    });
+    // The end of QEMU resets the connections; `ended` has the reason.
+    for (const stream of [console, this.port]) stream.on("error", () => undefined);
+    let errors = "";
+    (child.stderr as Readable).setEncoding("utf8").on("data", (text: string) => {
+      errors = (errors + text).slice(-KEPT_CHARACTERS);
+    });
+    this.ended = new Promise((resolve) => {
+      child.once("error", (error) => resolve({ status: null, cause: error.message }));
+      child.once("exit", (status, signal) => {
+        const silent = signal ? `signal ${signal}` : `status ${status}`;
+        resolve({ status, cause: errors.trim().split("\n").at(-1) || silent });
+      });
+    });
+  }
+
+  /**
+   * Throws `ToolMissingError` if QEMU is not installed, `HypervisorFailedError` if this machine has no memory
+   * for the guest.
+   */
+  static async start(options: BootImageMachineOptions): Promise<BootImageMachine> {
+    const served = options.disks.filter(({ kind }) => kind === "served");
+    const folder = await mkdtemp(join(options.workDir, "causeway-guest-"));
+    const boot: FileHandle[] = [];
+    const images = new PassedFiles(folder, FIRST_DISK_FD + served.length);
+    try {
+      const fileBytes = await mostFileBytes(options);
+      boot.push(...(await passedFiles(options, folder)));
+      const disks = await diskArguments(options.disks, images);
+      const bounds = {
+        addressSpaceBytes: (options.memoryMiB + ADDRESS_SPACE_OVERHEAD_MIB) * MIB,
+        fileBytes,
+      };
+      const args = [...machineArguments(options), ...images.args, ...disks];
+      const command = confined([QEMU_PROGRAM, ...args], bounds, await thisStarter());
+      const pipes = served.map(() => "pipe" as const);
+      const child = spawn(command[0] as string, command.slice(1), {
+        stdio: [
+          ...(["ignore", "ignore", "pipe", "pipe", "pipe"] as const),
+          ...boot.map(({ fd }) => fd),
+          ...pipes,
+          ...images.fds,
+        ],
+        // Nothing of this process's environment, which may hold a token.
+        env: { PATH: process.env.PATH, LC_ALL: "C" },
+        cwd: "/",
+      });
+      return new BootImageMachine(child, served.length);
+    } finally {
+      for (const file of boot) await file.close();
+      await images.close();
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+
+  /** The last line that the console shows, for people; it is the guest's own text. */
+  get lastLine(): string {
+    const lines = this.#console.split(/[\r\n]+/).map((line) => line.replace(/[^\x20-\x7e]/g, "?").trim());
+    return lines.findLast((line) => line !== "")?.slice(-200) ?? "";
+  }
+
+  /** Ends QEMU at once: what it has not written to an image is lost. */
+  async stop(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.ended;
+    for (const stream of [this.port, ...this.streams]) stream.destroy();
+  }
+}
+
+/** What QEMU's end means if it came before the guest said anything. */
+export function startFailure({ status, cause }: { status: number | null; cause: string }): Error {
+  if (status === 127) return new ToolMissingError(QEMU_PROGRAM, "qemu-system-x86");
+  return new HypervisorFailedError(`QEMU does not start: ${cause}`);
+}
+
+/** The length that no file may exceed. Throws `HypervisorFailedError` if this machine has no room. */
+async function mostFileBytes({ memoryMiB, disks, workDir }: BootImageMachineOptions): Promise<number> {
+  const room = await hostRoom(workDir);
+  const images = disks.filter((disk) => disk.kind === "image");
+  const discarded = images.filter(({ changes }) => changes === "discarded").length;
+  const wanted = { memoryMiB, disks: discarded, overlayBytes: OVERLAY_BYTES };
+  const share = allot(room, wanted, { name: "QEMU", overheadMiB: OVERHEAD_MIB });
+  if ("lacking" in share) throw new HypervisorFailedError(share.lacking);
+  const lengths = await Promise.all(images.map((disk) => longestBytes(disk)));
+  return Math.max(LEAST_FILE_BYTES, ...lengths, ...(discarded > 0 ? [share.overlayBytes] : []));
+}
+
+/** What an image can grow to: all of its blocks, and for qcow2 the tables that say where they are. */
+async function longestBytes({ path, format }: GuestDisk): Promise<number> {
+  const reader = await openDiskImage(path, format);
+  try {
+    return Math.ceil(reader.sizeBytes * 1.02) + 64 * MIB;
+  } finally {
+    await reader.close();
+  }
+}
+
+/**
+ * Kernel and RAM disk as open copies without a name: they stay what they are now, and any user id can read
+ * them.
+ */
+async function passedFiles(
+  { kernel, ramDisk, verify }: BootImageMachineOptions,
+  folder: string,
+): Promise<FileHandle[]> {
+  const files: FileHandle[] = [];
+  try {
+    for (const [name, path] of [["kernel", kernel] as const, ["ramDisk", ramDisk] as const]) {
+      const copy = join(folder, name);
+      await copyFile(path, copy, constants.COPYFILE_FICLONE);
+      await verify(name, copy);
+      const file = await open(copy, "r");
+      files.push(file);
+      await file.chmod(0o444);
+    }
+    return files;
+  } catch (error) {
+    for (const file of files) await file.close();
+    throw error;
+  }
+}
+
+function machineArguments({ commandLine, memoryMiB, cpuCount, portName }: BootImageMachineOptions): string[] {
+  return [
+    ...["-nodefaults", "-no-user-config", "-nic", "none", "-display", "none", "-sandbox", SANDBOX],
+    // In software, like the guest of a boot check, and for the same reasons. The guest's restart is its end.
+    ...["-machine", "q35", "-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max", "-no-reboot"],
+    ...["-m", String(memoryMiB), "-smp", String(cpuCount)],
+    ...["-kernel", `/proc/self/fd/${KERNEL_FD}`, "-initrd", `/proc/self/fd/${RAM_DISK_FD}`],
+    ...["-append", commandLine],
+    ...["-chardev", `socket,id=console,fd=${CONSOLE_FD}`, "-serial", "chardev:console"],
+    ...["-chardev", `socket,id=port,fd=${PORT_FD}`, "-device", "virtio-serial-pci"],
+    ...["-device", `virtserialport,chardev=port,name=${portName}`],
+    ...["-device", "virtio-rng-pci", "-device", "virtio-scsi-pci,id=scsi"],
+  ];
+}
+
+async function diskArguments(disks: readonly MachineDisk[], files: PassedFiles): Promise<string[]> {
+  const args: string[] = [];
+  let streams = 0;
+  for (const [at, disk] of disks.entries()) {
+    const nodes =
+      disk.kind === "served"
+        ? [servedNode(disk.name, FIRST_DISK_FD + streams++)]
+        : await imageNodes(disk, `base${at}`, files);
+    for (const node of nodes) args.push("-blockdev", JSON.stringify({ "node-name": `disk${at}`, ...node }));
+    const place = `bus=scsi.0,channel=0,scsi-id=${at},lun=0`;
+    args.push("-device", `scsi-hd,${place},drive=disk${at},rerror=report,werror=report`);
+  }
+  return args;
+}
+
+function servedNode(name: string, fd: number): object {
+  return { driver: "nbd", "read-only": true, server: { type: "fd", str: String(fd) }, export: name };
+}
+
+/** The nodes of an image, the one that the guest sees last. */
+async function imageNodes(
+  { path, format, changes }: Extract<MachineDisk, { kind: "image" }>,
+  base: string,
+  files: PassedFiles,
+): Promise<object[]> {
+  // QEMU must not open the backing file that an image names.
+  const own = format === "qcow2" ? { driver: format, backing: null } : { driver: format };
+  if (changes === "kept")
+    return [{ ...own, discard: "unmap", file: { driver: "file", filename: await files.write(path) } }];
+  return [
+    {
+      ...{ ...own, "node-name": base, "read-only": true },
+      file: { driver: "file", filename: await files.read(path), "read-only": true },
+    },
+    {
+      ...{ driver: "qcow2", cache: { "no-flush": true }, backing: base },
+      file: {
+        ...{ driver: "file", filename: await files.overlay({ path, format }), cache: { "no-flush": true } },
+      },
+    },
+  ];
+}

@@ -1,0 +1,100 @@
+/** What a system is adapted to: the machine that is defined for it. */
+import { InvalidInputError, WrongStateError } from "../errors.ts";
+import { type CommandInput, commandKinds } from "../protocol/commands.ts";
+import type { MachineShape } from "../protocol/defined-machine.ts";
+import type { Inventory, NetworkInterface } from "../protocol/inventory.ts";
+import type { AdaptMachine } from "../protocol/machine-routes.ts";
+import type { WantedMachine } from "../protocol/wanted-machine.ts";
+import type { WrittenDisk } from "../protocol/written-disk.ts";
+import type { CommandRecord } from "./command.ts";
+import { hardwareAddressOf } from "./hardware-address.ts";
+
+/**
+ * Throws `WrongStateError` if no machine is defined, `InvalidInputError` for a port that the source does not
+ * have.
+ */
+export function adaptInput(
+  { ports, machineId, hostKeys, purpose, dryRun }: AdaptMachine,
+  given: {
+    owner: { id: string; sourceId: string; pointId: string };
+    images: readonly WrittenDisk[];
+    inventory: Inventory | undefined;
+    commands: readonly CommandRecord[];
+  },
+): CommandInput<"adapt-machine"> {
+  const { owner, images, inventory, commands } = given;
+  const { id, sourceId, pointId } = owner;
+  const shape = definedShape(commands);
+  if (!shape)
+    throw new WrongStateError(
+      `${id} has no machine that its system could be adapted to`,
+      "Define the machine first: `causeway machine define`.",
+    );
+  const { diskBus, firmware, cardModel } = shape;
+  const known = new Map(inventory?.disks.map((disk) => [disk.name, disk]));
+  return {
+    ...{ ownerId: id, sourceId, pointId, disks: [...images], dryRun },
+    sourceDisks: images.map(({ name }) => {
+      const { serial, wwid } = known.get(name) ?? {};
+      return { name, ...(serial ? { serial } : {}), ...(wwid ? { wwid } : {}) };
+    }),
+    wanted: {
+      ...{ diskBus, firmware, cardModel, machineId, hostKeys, purpose },
+      cards: wantedCards(shape, ports, inventory),
+    },
+  };
+}
+
+/** Of the machine as it is defined now. */
+function definedShape(commands: readonly CommandRecord[]): MachineShape | undefined {
+  const done = commands
+    .filter(({ kind, state, input }) => {
+      const isChange = kind === "remove-machine" || (kind === "define-machine" && input.dryRun !== true);
+      return isChange && state === "succeeded";
+    })
+    .sort((a, b) => (a.issuedAt < b.issuedAt ? -1 : 1))
+    .at(-1);
+  if (done?.kind !== "define-machine") return undefined;
+  return commandKinds["define-machine"].input.safeParse(done.input).data?.shape;
+}
+
+function wantedCards(
+  { cards }: MachineShape,
+  ports: readonly string[] | undefined,
+  inventory: Inventory | undefined,
+): WantedMachine["cards"] {
+  const all = (inventory?.network.interfaces ?? []).filter(
+    (port) => port.kind === "ethernet" && hardwareAddressOf(port) !== undefined,
+  );
+  if (ports && ports.length > cards.length)
+    throw new InvalidInputError([{ path: "ports", message: `the machine has ${cards.length} cards` }]);
+  const kept = new Set(cards.map(({ address }) => address));
+  const free = all.filter((port) => isInUse(port, inventory) && !kept.has(addressOf(port)));
+  return cards.map(({ address }, index) => {
+    const port = ports
+      ? portNamed(ports[index], all, index)
+      : (all.find((each) => addressOf(each) === address) ?? free.shift());
+    return port ? { address, replaces: { name: port.name, address: addressOf(port) } } : { address };
+  });
+}
+
+const addressOf = (port: NetworkInterface): string => (hardwareAddressOf(port) ?? "").toLowerCase();
+
+/** It has addresses, or is a part of what has: a bond, a bridge, a VLAN. */
+function isInUse({ name, addresses, master }: NetworkInterface, inventory: Inventory | undefined): boolean {
+  const isParent = inventory?.network.interfaces.some(({ vlan }) => vlan?.parent === name) === true;
+  return addresses.length > 0 || master !== undefined || isParent;
+}
+
+function portNamed(
+  name: string | undefined,
+  all: readonly NetworkInterface[],
+  index: number,
+): NetworkInterface | undefined {
+  const port = all.find((each) => each.name === name);
+  if (name !== undefined && !port)
+    throw new InvalidInputError([
+      { path: `ports.${index}`, message: `the source has no Ethernet port ${name} with an address` },
+    ]);
+  return port;
+}

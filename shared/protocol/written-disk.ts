@@ -1,0 +1,21 @@
+/** Disks that a target host wrote, as commands name them. */
+import { z } from "zod";
+import { DiskFormat } from "./common.ts";
+import { AgentId, DiskBytes, DiskName, NAMES_DIFFER, namesDiffer, OwnerId, PointId } from "./ids.ts";
+
+export const WrittenDisk = z.object({
+  name: DiskName,
+  /** For people. The agent derives it from owner, name and format, and refuses any other. */
+  path: z.string().max(4096),
+  format: DiskFormat,
+  sizeBytes: DiskBytes.positive(),
+});
+export type WrittenDisk = z.infer<typeof WrittenDisk>;
+
+/** Some disks of one machine, with different names. */
+export function disksOf<T extends z.ZodType<{ name: string }>>(disk: T) {
+  return z.array(disk).min(1).max(256).refine(namesDiffer, NAMES_DIFFER);
+}
+
+/** Whose images a command is about, and of which recovery point. */
+export const ownedPoint = { ownerId: OwnerId, sourceId: AgentId, pointId: PointId };
