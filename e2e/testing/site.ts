@@ -18,6 +18,8 @@ export interface SiteOptions {
   otherDisks?: Record<string, string>;
   /** The target host's folder for images. By default a separate folder. */
   imagesDir?: string;
+  /** The program of the command line and of the agents; by default that of this checkout. */
+  main?: string;
   /** Starts the control plane. By default it is a separate process. */
   start?: (dir: string) => Promise<{ url: string; token: string; close: () => Promise<void> }>;
 }
@@ -34,15 +36,15 @@ export class Site implements AsyncDisposable {
   targetId = "";
   #close = async () => {};
 
-  private constructor(dir: string, imagesDir: string) {
+  private constructor(dir: string, imagesDir: string, main?: string) {
     this.dir = dir;
     this.imagesDir = imagesDir;
-    this.installation = new Installation(dir);
+    this.installation = new Installation(dir, main);
   }
 
-  static async start({ disks, otherDisks = {}, imagesDir, start }: SiteOptions): Promise<Site> {
+  static async start({ disks, otherDisks = {}, imagesDir, main, start }: SiteOptions): Promise<Site> {
     const dir = await mkdtemp(join(tmpdir(), "causeway-site-"));
-    const site = new Site(dir, imagesDir ?? join(dir, "images"));
+    const site = new Site(dir, imagesDir ?? join(dir, "images"), main);
     try {
       if (start) {
         const { close, ...endpoint } = await start(join(dir, "cloud"));
