@@ -42,6 +42,18 @@ test("a run shows that the tracker of a disk was wrong", () => {
   expect(shown(0)).not.toContain("TRACKER");
 });
 
+test("a run shows how a disk in use was read, and why", () => {
+  const disk = {
+    ...{ name: "vda", consistency: "not" as const, wholeCopies: [], trackerDisagreements: 0 },
+    mode: "hash-scan" as const,
+  };
+  const viewReason = "it is in use, and its kind was not tried; of another instant: vg0/home";
+  const shown = describeRun(run({ disks: [{ ...disk, view: "lvm-snapshot", viewReason }] }));
+  expect(shown).toContain(`vda: read by lvm-snapshot: ${viewReason}`);
+  const still = describeRun(run({ disks: [{ ...disk, view: "still", viewReason: "unused" }] }));
+  expect(still.join("\n")).not.toContain("read by");
+});
+
 test("a run whose standby is behind says why, and what to do", () => {
   const failure = { name: "DiskFullError", message: "no room", hint: "Make room.", retryable: false };
   expect(describeRun(run({ standby: { state: "behind", failure } }))).toEqual(

@@ -82,6 +82,7 @@ export function describeRun(run: Run): string[] {
       `point ${run.pointId}, ${result.consistency} consistent: read ${bytes(result.bytesRead)}, changed ${bytes(result.changedBytes)}, stored ${bytes(result.bytesStored)} in ${duration(result.seconds)}, limited by ${result.limitingStage}`,
       `to make runs faster: ${adviceFor(result.limitingStage)}`,
       ...result.disks.map(modeText),
+      ...result.disks.flatMap(viewTexts),
       ...result.disks.flatMap(trackerTexts),
       ...result.disks.flatMap(remarksOn),
       ...hookTexts(result.hooks),
@@ -102,6 +103,11 @@ function modeText({ name, mode, modeReason, consistency }: DiskOfRun): string {
   return mode === "tracked"
     ? `${name}: ${consistency} consistent, tracked`
     : `${name}: ${consistency} consistent, hash scan, because ${modeReason ?? "it was not tracked"}`;
+}
+
+/** In use, a disk can be read in several ways. */
+function viewTexts({ name, view, viewReason }: DiskOfRun): string[] {
+  return view === undefined || view === "still" ? [] : [`${name}: read by ${view}: ${viewReason ?? ""}`];
 }
 
 function trackerTexts({ name, trackerDisagreements }: DiskOfRun): string[] {

@@ -139,10 +139,13 @@ function resultOf({ disks: taken, applied, notApplied }: Input): RunResult {
   const sum = (field: "bytesRead" | "bytesStored" | "changedBytes" | "badRanges") =>
     taken.reduce((total, disk) => total + disk[field], 0);
   const slowest = taken.reduce((worst, disk) => (disk.seconds > worst.seconds ? disk : worst));
-  const disks = taken.map(({ name, consistency, wholeCopies, mode, modeReason, trackerDisagreements }) => ({
-    ...{ name, consistency, wholeCopies, mode, trackerDisagreements },
-    ...(modeReason === undefined ? {} : { modeReason }),
-  }));
+  const disks = taken.map(
+    ({ name, consistency, wholeCopies, mode, modeReason, view, viewReason, ...disk }) => ({
+      ...{ name, consistency, wholeCopies, mode, view, viewReason },
+      ...(modeReason === undefined ? {} : { modeReason }),
+      trackerDisagreements: disk.trackerDisagreements,
+    }),
+  );
   return {
     disks,
     consistency: leastConsistency(disks.map(({ consistency }) => consistency)),

@@ -6,7 +6,7 @@ import { Consistency, CopiedDisk } from "./copied-disk.ts";
 import { DrillSchedule } from "./drill.ts";
 import { AgentId, DiskName, DrillId, PlanId, PointId, ResourceId, RunId } from "./ids.ts";
 import { AcceptableRule } from "./rule-names.ts";
-import { CaptureMode, FreezeShown, TakenDisk } from "./taken-point.ts";
+import { CaptureMode, FreezeShown, TakenDisk, ViewKind } from "./taken-point.ts";
 import { BandwidthWindow, MAX_WINDOWS, TimeZoneName, WeeklyHours } from "./weekly-hours.ts";
 
 /** One minute to 30 days, in whole minutes: EventBridge Scheduler has that precision. */
@@ -102,10 +102,12 @@ export type RunState = z.infer<typeof RunState>;
 
 export const RunResult = z.object({
   disks: z.array(
-    // `modeReason`: why the disk was not tracked.
+    // `modeReason`: why the disk was not tracked. `viewReason`: why it was read in this way.
     CopiedDisk.extend({
       mode: CaptureMode,
       modeReason: z.string().optional(),
+      view: ViewKind.optional(),
+      viewReason: z.string().optional(),
       trackerDisagreements: TakenDisk.shape.trackerDisagreements.default(0),
     }),
   ),
