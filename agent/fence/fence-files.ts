@@ -30,7 +30,13 @@ export function dropInText(marker: string): string {
 }
 
 /** For people, who may not know Causeway. A terminal must not obey any of it. */
-export function noticeText(fence: { since: string; reason: string; services: readonly string[] }): string {
+export function noticeText(fence: {
+  since: string;
+  reason: string;
+  services: readonly string[];
+  /** Of the agent. */
+  dataDir: string;
+}): string {
   const kept = fence.services.length > 0 ? fence.services.join(" ") : "no services are listed";
   return (
     [
@@ -38,7 +44,8 @@ export function noticeText(fence: { since: string; reason: string; services: rea
       `This machine is FENCED since ${fence.since}.`,
       unitProse(fence.reason),
       `Kept down: ${kept}`,
-      "If that machine is off and stays off, and only then: causeway fence break",
+      "If that machine is off and stays off, and only then:",
+      `  causeway fence break --data ${unitProse(fence.dataDir)} --machine-is-off`,
       "",
       "",
     ]

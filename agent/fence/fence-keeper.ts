@@ -89,7 +89,7 @@ export class FenceKeeper {
     await this.#file.write(state);
     await put(this.#places.marker, `${term}\n`);
     for (const service of services) await put(this.#places.dropIn(service), dropInText(this.#places.marker));
-    const notice = noticeText({ since: state.since ?? "", reason, services });
+    const notice = noticeText({ since: state.since ?? "", reason, services, dataDir: this.#deps.dataDir });
     for (const path of this.#places.notices) await put(path, notice);
     await systemctl("daemon-reload");
     for (const service of services) await systemctl("stop", service);

@@ -1,9 +1,21 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { QemuService } from "../hypervisor/qemu/service/qemu-service.ts";
+import { keptMachine } from "../hypervisor/testing/kept-machine.ts";
+import { ScriptedSystemd } from "../hypervisor/testing/scripted-systemd.ts";
+import { chatteringDisk } from "../hypervisor/testing/tiny-guest.ts";
 import { LeaseGuard } from "./lease-guard.ts";
 import { signalMachine } from "./machine-processes.ts";
 import { uptimeMs } from "./uptime.ts";
@@ -103,3 +115,54 @@ test("the guard is a service that starts with the host and again after it was ki
   expect(existsSync(script())).toBe(false);
   expect(readdirSync(join(dir, "deadlines"))).toEqual([]);
 });
+
+// Only root can give QEMU a user of its own.
+test.runIf(process.getuid?.() === 0)(
+  "a real machine computes nothing while its lease has lapsed, and continues where it was after a renewal",
+  async () => {
+    const dirs = { unitsDir: join(dir, "units"), runtimeDir: join(dir, "run") };
+    for (const folder of Object.values(dirs)) mkdirSync(folder);
+    const systemd = new ScriptedSystemd(dirs);
+    const keeper = new QemuService({
+      ...dirs,
+      systemctl: systemd.systemctl,
+      scriptsDir: join(dir, "machines"),
+    });
+    const path = join(dir, "sda.raw");
+    writeFileSync(path, chatteringDisk());
+    const kept = keptMachine({
+      ...{ hypervisor: "qemu", folder: dir, uuid, bootDisk: "sda" },
+      disks: [{ name: "sda", path, format: "raw" }],
+    });
+    await guardedFor(60_000);
+    await keeper.define(kept);
+    await keeper.start(kept);
+    const terminal = await keeper.openConsole(kept);
+    let characters = 0;
+    terminal.output.on("data", (text: string) => {
+      characters += text.length;
+    });
+    const writesMore = async () => {
+      const before = characters;
+      await new Promise((resolve) => setTimeout(resolve, 700));
+      return characters > before;
+    };
+    await expect.poll(writesMore, { timeout: 30_000 }).toBe(true);
+    await guard.extend(machine(), 0);
+    await expect.poll(writesMore, { timeout: 10_000 }).toBe(false);
+    expect(await keeper.power(kept)).toBe("on");
+    await guard.extend(machine(), uptimeMs() + 60_000);
+    expect(await signalMachine(uuid, "SIGCONT")).toEqual([systemd.pid]);
+    await expect.poll(writesMore, { timeout: 10_000 }).toBe(true);
+    // As an operator ends one whose lease has lapsed.
+    await signalMachine(uuid, "SIGKILL");
+    await expect.poll(() => keeper.power(kept)).toBe("off");
+    terminal.close();
+  },
+);
+
+async function guardedFor(ms: number): Promise<void> {
+  await guard.install(machine());
+  await guard.extend(machine(), uptimeMs() + ms);
+  startGuard();
+}

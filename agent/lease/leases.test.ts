@@ -16,18 +16,15 @@ let nowMs: number;
 let deeds: string[];
 /** What the control plane answers. */
 let answer: () => Promise<{ isPermanent: boolean }>;
-let started: Leases[];
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
   dir = mkdtempSync(join(tmpdir(), "causeway-leases-"));
   nowMs = 1_000_000;
   deeds = [];
-  started = [];
   answer = async () => ({ isPermanent: false });
 });
 afterEach(() => {
-  for (const leases of started) leases.stop();
   vi.useRealTimers();
   rmSync(dir, { recursive: true, force: true });
 });
@@ -40,7 +37,7 @@ const records = () =>
 
 /** The leases of an agent that has just started. */
 function agent(): Leases {
-  const leases = new Leases({
+  return new Leases({
     records: records(),
     guard: {
       install: async () => void deeds.push("guard"),
@@ -52,8 +49,6 @@ function agent(): Leases {
     now: () => nowMs,
     log: { info: () => {}, warn: () => {}, error: () => {} },
   });
-  started.push(leases);
-  return leases;
 }
 const later = (ms: number) => {
   nowMs += ms;

@@ -44,7 +44,6 @@ export class Leases implements MachineLeases {
   readonly #deps: LeasesDeps;
   readonly #holdings = new Map<string, Holding>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
-  #isStopped = false;
 
   constructor(deps: LeasesDeps) {
     this.#deps = deps;
@@ -56,12 +55,6 @@ export class Leases implements MachineLeases {
       const held = await this.#deps.records.read(id);
       if (held && held.state !== "closed") await this.#renewAndContinue(held).catch(() => {});
     }
-  }
-
-  /** Renews nothing more: the guards pause the machines, unless another agent starts in time. */
-  stop(): void {
-    this.#isStopped = true;
-    for (const timer of this.#timers.values()) clearTimeout(timer);
   }
 
   async open(machine: LeasedMachine, term: number, signal: AbortSignal): Promise<void> {
@@ -142,7 +135,6 @@ export class Leases implements MachineLeases {
   }
 
   #continueLater(held: LeaseHeld, delayMs: number): void {
-    if (this.#isStopped) return;
     const timer = setTimeout(() => void this.#renewAndContinue(held).catch(() => {}), delayMs);
     this.#timers.set(held.ownerId, timer.unref());
   }

@@ -43,6 +43,8 @@ afterAll(async () => {
 
 const idOf = ({ enrolment }: Identity) => enrolment.agentId;
 const all = Object.entries(routes) as [OperationId, Route][];
+/** Agents are refused before their body is read. */
+const withBody = all.filter(([, { body, auth }]) => body && auth !== "agent");
 const ofUsers = all.filter(([, { auth }]) => auth === "user");
 const pathOf = ({ path }: Route, id = "unknown") => path.replaceAll(/\{\w+\}/g, encodeURIComponent(id));
 
@@ -59,14 +61,9 @@ const bodies: Partial<Record<OperationId, Record<string, unknown>>> = {
   approveEnrolment: { code: "BCDF-GHJK" },
   claimEnrolment: { secret: "s" },
   startConversion: {
-    type: "hot",
-    sourceId: "agt_nobody",
-    targetId: "agt_nobody",
-    format: "raw",
-    bootCheck: true,
+    ...{ type: "hot", sourceId: "agt_nobody", targetId: "agt_nobody", format: "raw" },
     ...{ disks: ["vda"], allBlocks: true, bandwidthLimitBytesPerSecond: 1 },
-    bootTimeoutSeconds: 60,
-    bootExpect: "ready",
+    ...{ bootCheck: true, bootTimeoutSeconds: 60, bootExpect: "ready" },
   },
   checkPreflight: { type: "hot", targetId: "agt_nobody", disks: ["vda"], bootCheck: true },
   addBootImage: { ...signedImage("kernel").body },
@@ -151,7 +148,7 @@ test("a route or method that does not exist is not found", async () => {
 // --- Malformed input ---------------------------------------------------------------------------------------------
 
 test("a body that is missing, not JSON, or not an object is refused with that reason", async () => {
-  for (const [id, route] of all.filter(([, { body }]) => body)) {
+  for (const [id, route] of withBody) {
     for (const body of [
       undefined,
       "",
@@ -172,10 +169,14 @@ test("a body that is missing, not JSON, or not an object is refused with that re
 });
 
 test("each missing, wrong, excessive or unknown field is named", async () => {
-  for (const [id, route] of all.filter(([, { body }]) => body)) {
+  for (const [id, route] of withBody) {
     const valid = bodies[id] ?? {};
-    const send = async (body: object) =>
-      fieldsOf(await plane.http(route.method, pathOf(route), { body }), JSON.stringify(body).slice(0, 200));
+    const send = async (body: object) => {
+      const answer = await plane.http(route.method, pathOf(route), { body });
+      const fields = fieldsOf(answer, JSON.stringify(body).slice(0, 200));
+      // A field inside of a field is named with its way there.
+      return [...new Set(fields.map((path) => path.split(".")[0]))];
+    };
     for (const name of Object.keys(valid)) {
       const { [name]: _, ...without } = valid;
       if (!route.body?.safeParse(without).success) expect(await send(without)).toEqual([name]);
@@ -190,8 +191,7 @@ test("each missing, wrong, excessive or unknown field is named", async () => {
 });
 
 test("no body makes the API fail, and a refusal names one of its fields", async () => {
-  const mutable = all.filter(([, { body }]) => body);
-  const changed = fc.constantFrom(...mutable).chain(([id, route]) =>
+  const changed = fc.constantFrom(...withBody).chain(([id, route]) =>
     fc.record({
       id: fc.constant(id),
       route: fc.constant(route),

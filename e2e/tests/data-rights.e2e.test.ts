@@ -203,6 +203,15 @@ test("neither a source agent nor a caller with a wrong signature may ask for a c
   expect((await plane.http("POST", "/owners/cnv_any/data-access")).status).toBe(403);
 });
 
+test("only a target host may ask for a lease, and gets none of what is not its own", async () => {
+  const asked = (identity: Identity) =>
+    agentApi(identity, { credentials: () => credentialsOf(identity), now: Date.now }).renewLease({
+      ...{ parameters: { id: "rcv_any" }, body: { term: 1 } },
+    });
+  await expect(asked(alpha)).rejects.toMatchObject({ problem: { status: 403, name: "Http403" } });
+  await expect(asked(host)).rejects.toMatchObject({ problem: { status: 404, name: "NotFoundError" } });
+});
+
 test("the access log names route, outcome and caller of each request, refused ones included", async () => {
   await plane.http("GET", "/sources");
   await plane.http("GET", "/sources", { token: "forged" });

@@ -4,7 +4,10 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { chatteringDisk, printingDisk } from "#agent/hypervisor/testing/tiny-guest.ts";
+import { signalMachine } from "#agent/lease/machine-processes.ts";
+import type { DefinedMachine } from "#shared/protocol/defined-machine.ts";
 import type { MachineOperation } from "#shared/protocol/machine-routes.ts";
+import type { Recovery } from "#shared/protocol/recovery.ts";
 import { LibvirtHost } from "../testing/libvirt-host.ts";
 import { runTool } from "../testing/run-tool.ts";
 import { Site } from "../testing/site.ts";
@@ -100,5 +103,27 @@ test("a machine that is on is not removed; once it is off it is, and its disks s
   expect(await listed()).not.toContain(NAME);
   expect((await site.images(id)).length).toBeGreaterThan(0);
   expect(await answered(machine("remove", "--disks"))).toMatchObject({ disksRemoved: true });
+  expect(await site.images(id)).toEqual([]);
+});
+
+test("a source that is gone is recovered: its machine runs, has answered on its console, and is found by its uuid", async () => {
+  await site.kill("source");
+  const { code, stdout, stderr } = await site.installation.cli([
+    ...["recover", site.sourceId, "--target", site.targetId, "--test-network", "--hypervisor", "libvirt"],
+    ...["--boot-disk", "system", "--memory", "64", "--software", "--expect", "xxxx", "--wait", "--json"],
+  ]);
+  expect(code, stderr).toBe(0);
+  const recovery = JSON.parse(stdout) as Recovery;
+  const { name, uuid } = recovery.machine as DefinedMachine;
+  id = recovery.id;
+  expect(recovery).toMatchObject({ state: "completed", answer: { reason: 'the console shows "xxxx"' } });
+  expect(recovery.rtoSeconds).toBeGreaterThan(0);
+  expect((await virsh("domstate", name)).trim()).toBe("running");
+  // As the guard of a lease pauses it, which libvirt does not notice.
+  expect(await signalMachine(uuid, "SIGSTOP")).toHaveLength(1);
+  expect((await virsh("domstate", name)).trim()).toBe("running");
+  expect(await answered(machine("stop", "--at-once"))).toMatchObject({ power: "off", ownerId: id });
+  expect(await answered(machine("remove", "--disks"))).toMatchObject({ disksRemoved: true });
+  expect(await listed()).not.toContain(name);
   expect(await site.images(id)).toEqual([]);
 });
