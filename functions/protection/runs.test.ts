@@ -1,4 +1,6 @@
 import { expect, test } from "vitest";
+import type { RunRecord } from "#shared/domain/protection/run.ts";
+import { aDisk, anInventory } from "#shared/domain/testing/records.ts";
 import { RunStoppedError } from "#shared/errors.ts";
 import { run as abandonRun } from "../tasks/abandon-run.ts";
 import * as recordRecoveryPoint from "../tasks/record-recovery-point.ts";
@@ -38,6 +40,25 @@ test("a plan's runs follow its timetable, one after the other", async () => {
   expect(await holder()).toBeUndefined();
   // The retention keeps two.
   expect(marks.marked).toHaveLength(1);
+});
+
+test("a plan that names no disks reads those that the source reported last, one that names some reads these", async () => {
+  const report = (...names: string[]) =>
+    world.store.agents.modify("agt_source", (source) => ({
+      ...source,
+      inventory: anInventory({ disks: names.map((name) => aDisk(name)) }),
+    }));
+  const read = () => [...world.workflow.executions.values()].map(({ input }) => (input as RunRecord).disks);
+  await protect();
+  for (const names of [["vda", "vdb"], ["vdb"]]) {
+    await report(...names);
+    await fire();
+    await finish((await lastRun()).id);
+  }
+  expect(read()).toEqual([["vda", "vdb"], ["vdb"]]);
+  await world.store.plans.modify(planId, (one) => ({ ...one, disks: ["vda"] }));
+  await fire();
+  expect(read().at(-1)).toEqual(["vda"]);
 });
 
 /** Where a process can be killed while a run begins: before or after each of these calls. */
