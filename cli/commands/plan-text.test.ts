@@ -19,7 +19,7 @@ const run = (more: Partial<Result>): Run => ({
 
 test("a run shows how long programs waited", () => {
   expect(describeRun(run({ freezeMilliseconds: 1500 })).join("\n")).toContain(
-    "waited 1500 ms for their writes",
+    "waited at most 1500 ms for their writes",
   );
 });
 

@@ -89,7 +89,7 @@ export function describeRun(run: Run): string[] {
     );
     if (result.freezeMilliseconds)
       lines.push(
-        `programs of the source waited ${Math.round(result.freezeMilliseconds)} ms for their writes`,
+        `programs of the source waited at most ${Math.round(result.freezeMilliseconds)} ms for their writes`,
       );
     if (result.standby) lines.push(...standbyText(result.standby));
     if (result.badRanges > 0) lines.push(`${result.badRanges} areas of the source could not be read`);
