@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { type RecoveryRecord, recoveryInput } from "#shared/domain/recovery.ts";
 import { aRecovery } from "#shared/domain/testing/records.ts";
 import { commandKinds } from "#shared/protocol/commands.ts";
+import type { WantedMachine } from "#shared/protocol/wanted-machine.ts";
 import { type AgentAct, ConversionRun, fail, silent, succeed, throwing } from "./testing/conversion-run.ts";
 import { workflowArn } from "./testing/workflow-file.ts";
 
@@ -140,4 +141,25 @@ test("a lease that cannot be taken starts no machine", async () => {
   const recovery = await new RecoveryRun({}, { network: "production", functions }).run();
   expect(recovery.outcome).toMatchObject({ status: "FAILED", error: "WrongStateError" });
   expect(recovery.commands.at(-1)).toBe("define-machine");
+});
+
+test("the system is adapted to the defined machine before that starts, if that was asked for", async () => {
+  const wanted: WantedMachine = {
+    ...{ diskBus: "virtio", firmware: "bios", cardModel: "virtio", machineId: "kept", hostKeys: "kept" },
+    ...{ purpose: "drill", cards: [] },
+  };
+  const adaptation = { sourceDisks: [{ name: "vda" }], wanted };
+  const recovery = await new RecoveryRun({}, { adaptation }).run();
+  expect(recovery.outcome.status).toBe("SUCCEEDED");
+  expect(recovery.commands.slice(2)).toEqual(["define-machine", "adapt-machine", "bring-up-machine"]);
+  const { input } = recovery.dispatched[3] ?? {};
+  expect(commandKinds["adapt-machine"].input.parse(input)).toMatchObject({
+    ...{ ownerId: RECOVERY_ID, disks: [{ name: "vda", path: "/images/vda" }], dryRun: false, wanted },
+  });
+  const failed = await new RecoveryRun(
+    { "adapt-machine": [fail("MachineRunningError")] },
+    { adaptation },
+  ).run();
+  expect(failed.outcome).toMatchObject({ status: "FAILED", error: "MachineRunningError" });
+  expect(failed.commands.at(-1)).toBe("adapt-machine");
 });

@@ -42,7 +42,7 @@ const recover = (...words: string[]) =>
   });
 
 test("a recovery that is waited for shows its machine, its point and the time until the first answer", async () => {
-  const { code, stdout } = await recover("--test-network", "--wait", "--memory", "2048");
+  const { code, stdout } = await recover("--test-network", "--wait", "--memory", "2048", "--adapt");
   expect(stdout).toContain("the machine pine-1 (libvirt) runs");
   expect(stdout).toContain("recovery point rp_1, recorded 2030-01-01T00:00:00.000Z");
   expect(stdout).toMatch(/first answer after 1 min.*the login prompt appeared/);
@@ -50,7 +50,7 @@ test("a recovery that is waited for shows its machine, its point and the time un
   expect(asked).toMatchObject([
     {
       url: "/sources/agt_1/recoveries",
-      body: { network: "test", machine: { memoryMiB: 2048 }, check: { kind: "console" } },
+      body: { network: "test", machine: { memoryMiB: 2048 }, adapt: true, check: { kind: "console" } },
     },
   ]);
 });

@@ -27,6 +27,7 @@ export const recover: CliCommand = {
       "with --production: your word that the source is off, and every machine that ran in its place before",
     ],
     ...DESIGN_HELP,
+    ["--adapt", "adapt its system to the machine before it starts, as `machine adapt` does"],
     [
       "--answer ADDRESS:PORT",
       "its first answer is a connection that the target host can open there (default: a login prompt on its console)",
@@ -49,6 +50,7 @@ export const recover: CliCommand = {
     "test-network": { type: "boolean" },
     production: { type: "boolean" },
     "source-is-off": { type: "boolean" },
+    adapt: { type: "boolean" },
     answer: { type: "string" },
     expect: { type: "string" },
     "answer-timeout": { type: "string" },
@@ -64,6 +66,7 @@ export const recover: CliCommand = {
         targetId: requiredOption(call, "target", "recover"),
         ...networkOf(call),
         machine: designOf(call, "recover"),
+        adapt: call.values.adapt === true,
         check: checkOf(call),
         answerTimeoutSeconds: numberOption(call, "answer-timeout", "recover") ?? 900,
         ...(pointId === undefined ? {} : { pointId }),

@@ -138,6 +138,26 @@ test("the plan's standby is cloned only if it is on this target host, and at thi
   expect(await inputOf()).not.toHaveProperty("standbyPlanId");
 });
 
+test("a system is adapted only if asked, for a drill on the test network, with the machine's own hardware", async () => {
+  const inputOf = async (change: object) =>
+    world.workflow.executions.get(String((await start(change)).body.id))?.input;
+  expect(await inputOf({})).not.toHaveProperty("adaptation");
+  expect(await inputOf({ adapt: true, machine: { hypervisor: "libvirt", diskBus: "virtio" } })).toMatchObject(
+    {
+      adaptation: {
+        sourceDisks: [{ name: "vda" }],
+        wanted: {
+          diskBus: "virtio",
+          firmware: "bios",
+          purpose: "drill",
+          machineId: "kept",
+          hostKeys: "kept",
+        },
+      },
+    },
+  );
+});
+
 test("a recovery is completed with its machine and the time from the request to the answer", async () => {
   const id = await started();
   world.nowMs += 93_500;

@@ -30,11 +30,22 @@ export function adaptInput(
       `${id} has no machine that its system could be adapted to`,
       "Define the machine first: `causeway machine define`.",
     );
+  return {
+    ...{ ownerId: id, sourceId, pointId, disks: [...images], dryRun },
+    ...plannedAdaptation({ ports, machineId, hostKeys, purpose }, { shape, disks: images, inventory }),
+  };
+}
+
+/** What a source's system has to fit. Throws `InvalidInputError` for a port that the source does not have. */
+export function plannedAdaptation(
+  { ports, machineId, hostKeys, purpose }: Omit<AdaptMachine, "action" | "dryRun">,
+  given: { shape: MachineShape; disks: readonly { name: string }[]; inventory: Inventory | undefined },
+): Pick<CommandInput<"adapt-machine">, "sourceDisks" | "wanted"> {
+  const { shape, disks, inventory } = given;
   const { diskBus, firmware, cardModel } = shape;
   const known = new Map(inventory?.disks.map((disk) => [disk.name, disk]));
   return {
-    ...{ ownerId: id, sourceId, pointId, disks: [...images], dryRun },
-    sourceDisks: images.map(({ name }) => {
+    sourceDisks: disks.map(({ name }) => {
       const { serial, wwid } = known.get(name) ?? {};
       return { name, ...(serial ? { serial } : {}), ...(wwid ? { wwid } : {}) };
     }),

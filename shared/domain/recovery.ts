@@ -7,6 +7,7 @@ import { AnswerCheck, DefinedMachine, MachineAnswer } from "../protocol/defined-
 import { AgentId, DiskBytes, DiskName, PlanId, PointId, RecoveryId } from "../protocol/ids.ts";
 import { NewRecovery, type Recovery, RecoveryState } from "../protocol/recovery.ts";
 import type { RecoveryPoint } from "../protocol/resources.ts";
+import { plannedAdaptation } from "./adapted-machine.ts";
 import type { AgentRecord } from "./agent.ts";
 import { bootFirmware } from "./boot-hardware.ts";
 import { type CommandRecord, latest } from "./command.ts";
@@ -38,6 +39,8 @@ export const RecoveryRecord = z.object({
   firmware: z.enum(["bios", "uefi"]),
   /** The command that defines the machine, except for its images. */
   planned: commandKinds["define-machine"].input.omit({ disks: true, dryRun: true }),
+  /** What the command that adapts its system needs, except for the images; absent if it stays as it is. */
+  adaptation: commandKinds["adapt-machine"].input.pick({ sourceDisks: true, wanted: true }).optional(),
   check: AnswerCheck,
   answerTimeoutSeconds: z.int(),
   state: RecoveryState,
@@ -83,17 +86,30 @@ export function newRecovery(
   const cards = request.machine.cards.length > 0 ? request.machine.cards : [ISOLATED];
   const owner = { id, sourceId: source.id, targetId, pointId: point.id, disks: names, firmware };
   const isAtPoint = plan?.standbyTargetId === targetId && plan.standbyPointId === point.id;
+  const planned = plannedMachine(
+    { ...request.machine, cards },
+    { owner: { ...owner, images: undefined }, inventory: source.inventory },
+  );
   return {
     ...{ id, sourceId: source.id, pointId: point.id, pointCreatedAt: point.createdAt, targetId, network },
     standbyPlanId: isAtPoint ? plan.id : undefined,
     disks: point.disks.map(({ name, sizeBytes }) => ({ name, sizeBytes })),
     firmware,
-    planned: plannedMachine(
-      { ...request.machine, cards },
-      { owner: { ...owner, images: undefined }, inventory: source.inventory },
-    ),
+    planned,
+    adaptation: request.adapt ? adaptationOf(request, planned, point, source) : undefined,
     ...{ check, answerTimeoutSeconds, state: "running", requestedBy, createdAt: now, version: 0 },
   };
+}
+
+/** Its identity stays: it is the source, on a test network for a while, or in its place. */
+function adaptationOf(
+  { network }: NewRecovery,
+  { shape }: RecoveryRecord["planned"],
+  { disks }: RecoveryPoint,
+  { inventory }: AgentRecord,
+): RecoveryRecord["adaptation"] {
+  const purpose = network === "production" ? "production" : "drill";
+  return plannedAdaptation({ machineId: "kept", hostKeys: "kept", purpose }, { shape, disks, inventory });
 }
 
 const ISOLATED = { link: { kind: "isolated" as const } };
@@ -138,11 +154,12 @@ function requireNetwork({ network, othersOff, machine: { cards } }: NewRecovery)
 /** The input of the workflow's execution, from the record alone, so that a repeated start sends the same. */
 export function recoveryInput(recovery: RecoveryRecord) {
   const { id, pointId, sourceId, targetId, disks, firmware, planned, check } = recovery;
-  const { standbyPlanId, answerTimeoutSeconds, network } = recovery;
+  const { standbyPlanId, answerTimeoutSeconds, network, adaptation } = recovery;
   return {
     ...{ recoveryId: id, network, pointId, sourceId, targetId, disks, firmware },
     ...{ planned: { ...planned, dryRun: false }, check, timeoutSeconds: answerTimeoutSeconds },
     ...(standbyPlanId === undefined ? {} : { standbyPlanId }),
+    ...(adaptation === undefined ? {} : { adaptation }),
   };
 }
 

@@ -21,6 +21,8 @@ export const NewRecovery = z.strictObject({
    */
   othersOff: z.boolean().default(false),
   machine: MachineDesign,
+  /** Whether its system is adapted to the machine before that starts. The target host needs a boot image. */
+  adapt: z.boolean().default(false),
   /** What counts as the machine's first answer. */
   check: AnswerCheck.default({ kind: "console" }),
   answerTimeoutSeconds: z.int().min(10).max(7200).default(900),
