@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdir, open, rename } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { MOST_CHANGES, type WantedMachine } from "#shared/protocol/wanted-machine.ts";
 import { GuestAnswerInvalidError } from "../browse/errors.ts";
 import { channelFrame, FRAME, messageFrame, messageIn } from "../browse/frames.ts";
@@ -28,6 +29,7 @@ const START_LIMIT_MS = 10 * 60_000;
 const ANSWER_LIMIT_MS = 25 * 60_000;
 /** An initramfs and the programs that build it are in the guest's memory at the same time. */
 const LEAST_MEMORY_MIB = 1536;
+const END_LIMIT_MS = 60_000;
 const PIECE_BYTES = 128 * 1024;
 
 export type CloneDisk = AttachedDisk & GuestDisk;
@@ -133,8 +135,9 @@ async function withGuest<T>(
     const guest = new AdaptingGuestSide(new GuestChannel(machine), onProgress);
     await guest.awaitReady();
     const result = await work(guest);
-    // What the guest has written is in the images once QEMU has closed them.
-    if (changes === "kept") await machine.ended;
+    // The guest has flushed its disks; QEMU has more time to close the images.
+    if (changes === "kept")
+      await Promise.race([machine.ended, delay(END_LIMIT_MS, undefined, { ref: false })]);
     return result;
   } catch (error) {
     signal?.throwIfAborted();

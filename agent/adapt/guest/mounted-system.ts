@@ -3,12 +3,11 @@ import { join } from "node:path";
 import { runGuestTool, runGuestToolWithin, type ToolResult } from "../../browse/guest/tool.ts";
 import { fileSystemOf } from "../../filesystems/file-systems.ts";
 import type { AttachedDisk } from "../messages.ts";
+import { entriesOf, neededMounts } from "./needed-mounts.ts";
 import { type AttachedVolume, attachedVolumes, volumeNamed } from "./system-volumes.ts";
 
 const PROBE = "/mnt/probe";
 const ROOT = "/mnt/system";
-/** What an adaptation may have to read or write, if it is on a volume of its own. */
-const NEEDED = ["/usr", "/var", "/var/lib", "/var/tmp", "/boot", "/boot/efi", "/efi"];
 const KERNEL_MOUNTS = [
   ["devtmpfs", "/dev"],
   ["proc", "/proc"],
@@ -130,22 +129,4 @@ async function fstabIn(folder: string): Promise<string | undefined> {
     (await lstat(join(folder, path)).catch(() => undefined)) !== undefined;
   if (!(await isThere("etc/os-release")) && !(await isThere("etc/passwd"))) return undefined;
   return readFile(join(folder, "etc/fstab"), "latin1").catch(() => undefined);
-}
-
-function entriesOf(fstab: string): { device: string; place: string; options: string }[] {
-  return fstab.split("\n").flatMap((line) => {
-    const [, device, place, options] = /^\s*([^\s#]\S*)\s+(\S+)\s+\S+\s*(\S*)/.exec(line) ?? [];
-    return device && place ? [{ device, place, options: options ?? "" }] : [];
-  });
-}
-
-/** Outer folders first. */
-function neededMounts(fstab: string): { device: string; place: string; options: string[] }[] {
-  return entriesOf(fstab)
-    .filter(({ place }) => NEEDED.includes(place))
-    .sort((a, b) => a.place.length - b.place.length)
-    .map(({ device, place, options }) => ({
-      ...{ device, place },
-      options: options.split(",").filter((option) => /^subvol(id)?=/.test(option)),
-    }));
 }
