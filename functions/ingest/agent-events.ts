@@ -10,6 +10,7 @@ import { timestamp } from "../conversion/deps.ts";
 import { endEarlierStarts } from "../conversion/earlier-starts.ts";
 import { eventHandler } from "../middleware/event-handler.ts";
 import { fenceBroken } from "../recovery/fence-broken.ts";
+import { settleLease } from "../recovery/settle-lease.ts";
 import { findUnstorable } from "./find-unstorable.ts";
 import { refuse } from "./refuse.ts";
 
@@ -84,6 +85,7 @@ async function connected(
   const agent = await store.agents.modify(agentId, (known) => introduced(known, report, timestamp(clock)));
   const { environment, bootId, enrolledFrom } = agent;
   if (report.brokenFence && agent.role === "source") await fenceBroken(agentId, report.brokenFence, deps);
+  if (agent.role === "source") await settleLease(agentId, deps);
   if (enrolledFrom === "boot-environment") await endEarlierStarts(agent, deps);
   await agentConnected(agentId, { environment, bootId }, deps);
 }

@@ -129,20 +129,30 @@ test("a source that was away gets its fence when it connects, also after the rec
   ]);
 });
 
+/** The source's agent connects. */
+const connect = (more: object = {}) => {
+  const event = { type: "agent-connected", at: "2030-01-01T00:00:00.000Z", agentVersion: "1", bootId: "b" };
+  return ingest({ agentId: "agt_source", event: { ...event, ...more } }, world);
+};
+
+test("a source gets its right back when it connects, if a stopped workflow left the lease to lapse", async () => {
+  await move("take");
+  await renew(1);
+  await abandonRecovery({ recoveryId: "rcv_1", error: { Error: "States.Timeout", Cause: "" } }, world);
+  await connect();
+  expect(await lease()).toMatchObject({ state: "ending" });
+  expect(fences().at(-1)).toBe("rcv_1.set-fence.up.1 1 true");
+  world.nowMs += (LEASE_SECONDS + LEASE_MARGIN_SECONDS) * 1000;
+  for (let times = 0; times < 2; times++) await connect();
+  expect(await lease()).toMatchObject({ state: "none", term: 1 });
+  expect(fences().at(-1)).toBe("rcv_1.set-fence.down.1 1 false");
+});
+
 test("a fence that was broken at the source's console ends the machine's lease, and is in the audit once", async () => {
   await move("take");
   await move("keep");
   const broken = (term: number) =>
-    ingest(
-      {
-        agentId: "agt_source",
-        event: {
-          ...{ type: "agent-connected", at: "2030-01-01T00:00:00.000Z", agentVersion: "1", bootId: "b" },
-          brokenFence: { term, at: "2029-12-31T00:00:00.000Z", by: "grace" },
-        },
-      },
-      world,
-    );
+    connect({ brokenFence: { term, at: "2029-12-31T00:00:00.000Z", by: "grace" } });
   await broken(0);
   expect(await lease()).toMatchObject({ state: "permanent" });
   world.nowMs += 1000;
