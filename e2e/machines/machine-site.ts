@@ -23,6 +23,8 @@ export interface MachineSiteOptions {
   original?: OriginalDisks;
   /** A TCP port of the machine that clients on this computer reach at `host`. */
   forward?: MachineOptions["forward"];
+  /** Whether the agent can follow the writes to disks in use. True if absent. */
+  withTracker?: boolean;
   /** How long the machine may take until its agent is connected. Five minutes if absent. */
   connectLimitMs?: number;
 }
@@ -64,7 +66,7 @@ export async function openMachineSite(
   options: MachineSiteOptions,
   prepare: (installation: Installation) => Promise<void> = async () => {},
 ): Promise<MachineSite> {
-  const { dir, firmware, log, connectLimitMs = SLOW_MACHINE_MS } = options;
+  const { dir, firmware, log, withTracker = true, connectLimitMs = SLOW_MACHINE_MS } = options;
   const { paths, fileSystems } = options.original ?? (await debianMachine({ firmware, log }));
   await mkdir(dir, { recursive: true });
   const disks = paths.map((_, index) => join(dir, `source-${index}.raw`));
@@ -76,7 +78,7 @@ export async function openMachineSite(
   await installation.up();
   await prepare(installation);
   const rootOffsetBytes = fileSystems.find(({ mountPoint }) => mountPoint === "/")?.offsetBytes ?? 0;
-  await installSourceAgent(installation, { image: disks[0] ?? "", rootOffsetBytes });
+  await installSourceAgent(installation, { image: disks[0] ?? "", rootOffsetBytes, withTracker });
   const forward = options.forward ? { forward: options.forward } : {};
   const machine = new SourceMachine({ disks, firmware, workDir: join(dir, "machine"), ...forward });
   opened.adopt(machine, (each) => each.cutPower());
@@ -92,7 +94,7 @@ export async function openMachineSite(
 
 async function installSourceAgent(
   installation: Installation,
-  disk: { image: string; rootOffsetBytes: number },
+  disk: { image: string; rootOffsetBytes: number; withTracker: boolean },
 ): Promise<void> {
   const { token } = await installation.api.createEnrolmentToken({ body: { role: "source" } });
   if (!token) throw new Error("no enrolment token was given");

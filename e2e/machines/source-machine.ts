@@ -29,6 +29,8 @@ export interface InstallOptions {
   token: string;
   workDir: string;
   version: string;
+  /** Whether the agent can follow the writes to disks in use. */
+  withTracker: boolean;
 }
 
 /**
@@ -42,6 +44,7 @@ export async function installAgent({
   token,
   workDir,
   version,
+  withTracker,
 }: InstallOptions): Promise<void> {
   const scripts = await bundleAgent({ entry: join(root, "cli/agent-main.ts"), root, version });
   const staging = join(workDir, "agent");
@@ -52,7 +55,7 @@ export async function installAgent({
     await writeFile(source, content);
     additions.push({ path, source, mode });
   };
-  const tracker = findTrackerProgram();
+  const tracker = withTracker ? findTrackerProgram() : undefined;
   if (tracker !== undefined)
     additions.push({ path: "/opt/causeway/causeway-tracker", source: tracker, mode: 0o755 });
   for (const [name, content] of scripts) await add(`/opt/causeway/${name}`, content, 0o644);

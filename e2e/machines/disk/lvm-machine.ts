@@ -8,6 +8,8 @@ import { embedBiosGrub, type GrubRoot, prepareBiosGrub, writeGrubConfig } from "
 const MIB = 2 ** 20;
 const SYSTEM_DISK_BYTES = 2048 * MIB;
 const DATA_DISK_BYTES = 192 * MIB;
+/** Without what is spare. */
+const DATA_DISK = { offsetBytes: 0, sizeBytes: DATA_DISK_BYTES };
 const BIOS_BOOT = { offsetBytes: MIB, sizeBytes: MIB };
 const BOOT = { offsetBytes: 2 * MIB, sizeBytes: 320 * MIB };
 const GROUP = { offsetBytes: BOOT.offsetBytes + BOOT.sizeBytes, sizeBytes: 0 };
@@ -39,13 +41,23 @@ export interface LvmMachine {
   fileSystems: { disk: number; offsetBytes: number; type: "ext4"; mountPoint: string }[];
 }
 
+export interface LvmMachineOptions {
+  /** How much of the volume group is free, on the second disk. Almost none if absent. */
+  spareBytes?: number;
+}
+
 /**
  * A Debian 12 machine on BIOS that is harder to clone: `/boot` on its own partition, root and `/srv` on
  * logical volumes in one volume group over two disks, and a static address. Needs root and, for the first
  * build, a Debian mirror. Creates the volume group on a loop device, without device mapper.
  */
-export async function buildLvmMachine(cacheDir: string, log: (line: string) => void): Promise<LvmMachine> {
-  const key = digest(`${rootRecipe("bookworm")} ${NETWORK} ${LAYOUT_VERSION}`);
+export async function buildLvmMachine(
+  cacheDir: string,
+  log: (line: string) => void,
+  { spareBytes = 0 }: LvmMachineOptions = {},
+): Promise<LvmMachine> {
+  const spare = spareBytes > 0 ? ` ${spareBytes}` : "";
+  const key = digest(`${rootRecipe("bookworm")} ${NETWORK} ${LAYOUT_VERSION}${spare}`);
   const paths: LvmMachine["paths"] = [
     join(cacheDir, `debian-12-lvm-system-${key}.raw`),
     join(cacheDir, `debian-12-lvm-data-${key}.raw`),
@@ -69,7 +81,7 @@ export async function buildLvmMachine(cacheDir: string, log: (line: string) => v
     await configure(root);
     log("laying out two disks with a volume group");
     const images = [join(workDir, "system.raw"), join(workDir, "data.raw")] as const;
-    await layOut(images, root, workDir);
+    await layOut(images, root, { workDir, dataDiskBytes: DATA_DISK_BYTES + spareBytes });
     for (const [index, image] of images.entries()) {
       await chmod(image, 0o444);
       await rename(image, paths[index] ?? "");
@@ -97,9 +109,13 @@ async function configure(root: string): Promise<void> {
   await writeFile(join(root, "etc/fstab"), `${lines.join("\n")}\n`);
 }
 
-async function layOut([system, data]: readonly [string, string], root: string, workDir: string) {
+async function layOut(
+  [system, data]: readonly [string, string],
+  root: string,
+  { workDir, dataDiskBytes }: { workDir: string; dataDiskBytes: number },
+) {
   await createSparse(system, SYSTEM_DISK_BYTES);
-  await createSparse(data, DATA_DISK_BYTES);
+  await createSparse(data, dataDiskBytes);
   await run("sgdisk", [
     ...["--clear", `--disk-guid=${DISK_GUID}`],
     ...[`--new=1:${sectors(BIOS_BOOT.offsetBytes)}:+1M`, "--typecode=1:ef02"],
@@ -123,8 +139,7 @@ async function layOut([system, data]: readonly [string, string], root: string, w
   await writeFile(join(srv, "second-disk.txt"), DATA_TEXT);
   await makeExt4(system, { ...BOOT, uuid: BOOT_UUID, label: "boot" }, boot);
   await makeExt4(system, { ...volumeIn(GROUP), uuid: ROOT_UUID, label: "root" }, root);
-  const whole = { offsetBytes: 0, sizeBytes: DATA_DISK_BYTES };
-  await makeExt4(data, { ...volumeIn(whole), uuid: DATA_UUID, label: "srv" }, srv);
+  await makeExt4(data, { ...volumeIn(DATA_DISK), uuid: DATA_UUID, label: "srv" }, srv);
 }
 
 /** A physical volume's only logical volume: all whole extents after its metadata. */
@@ -147,7 +162,7 @@ lvm() { chroot ${root} lvm "$@" --driverloaded n --config "$own $other"; }
 lvm pvcreate -ff -y --dataalignment ${FIRST_EXTENT_BYTES}b $first $second
 lvm vgcreate -s ${EXTENT_BYTES}b ${GROUP_NAME} $first $second
 lvm lvcreate -an -Zn -Wn -y -l 100%PVS -n root ${GROUP_NAME} $first
-lvm lvcreate -an -Zn -Wn -y -l 100%PVS -n srv ${GROUP_NAME} $second
+lvm lvcreate -an -Zn -Wn -y -L ${volumeIn(DATA_DISK).sizeBytes}b -n srv ${GROUP_NAME} $second
 `;
   await runContained("sh", ["-c", script]);
 }
