@@ -56,9 +56,21 @@ async function admit(
   if (source?.role !== "source") throw new NotFoundError("source", sourceId);
   const point = await pointOf(request, sourceId, store);
   const plan = source.planId === undefined ? undefined : await store.plans.find(source.planId);
+  const lease = await store.leases.get(sourceId);
+  if (request.network === "production") await requireAlone(sourceId, store);
   return store.recoveries.add(
-    newRecovery(request, { id, point, source, plan, requestedBy, now: timestamp(clock) }),
+    newRecovery(request, { id, point, source, plan, lease, requestedBy, now: timestamp(clock) }),
   );
+}
+
+/** Two that begin in the same moment may both pass; the lease lets only one of them run. */
+async function requireAlone(sourceId: string, store: Store): Promise<void> {
+  const other = await store.recoveries.unendedInProduction(sourceId);
+  if (other)
+    throw new WrongStateError(
+      `recovery ${other.id} of source ${sourceId} in production has not ended`,
+      `Wait until it has, or end it with \`causeway cancel ${other.id}\`.`,
+    );
 }
 
 async function pointOf({ pointId }: NewRecovery, sourceId: string, store: Store): Promise<RecoveryPoint> {

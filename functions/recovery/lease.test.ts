@@ -88,9 +88,26 @@ test("two recoveries of one source never both run in its place, and the second c
 test("after the word that everything else is off, a later recovery takes over from a permanent machine", async () => {
   await move("take");
   await move("keep");
-  expect(await move("take", "rcv_2")).toEqual({ term: 2, seconds: 0 });
+  const leaseBefore = { state: "permanent" as const, term: 1 };
+  await world.store.recoveries.modify("rcv_2", (one) => ({ ...one, leaseBefore }));
+  for (let times = 0; times < 2; times++)
+    expect(await move("take", "rcv_2")).toEqual({ term: 2, seconds: 0 });
   // The earlier host asks when its agent starts.
   expect(await renew(1)).toMatchObject({ status: 409, body: { name: "LeaseEndedError" } });
+});
+
+test("the word that everything else is off says nothing of a machine that became permanent after it", async () => {
+  for (const leaseBefore of [
+    undefined,
+    { state: "none" as const, term: 0 },
+    { state: "held" as const, term: 1 },
+  ]) {
+    await world.store.recoveries.modify("rcv_2", (one) => ({ ...one, leaseBefore }));
+    await move("take");
+    await move("keep");
+    await expect(move("take", "rcv_2")).rejects.toMatchObject({ name: "WrongStateError" });
+    expect((await renew(1)).body).toEqual({ isPermanent: true });
+  }
 });
 
 test("a recovery that is given up twice at once, or renewed meanwhile, leaves one lease", async () => {

@@ -221,3 +221,28 @@ test("cancelling ends a recovery whose workflow was stopped from outside", async
   await world.workflow.stop(id);
   expect((await call("POST /recoveries/{id}/cancel", id)).body).toMatchObject({ state: "cancelled" });
 });
+
+const inProduction = {
+  ...{ network: "production", othersOff: true },
+  machine: { hypervisor: "libvirt", cards: [{ link: { kind: "bridge", bridge: "br0" } }] },
+};
+
+test("a recovery in production notes the lease that the word of the operator was given about", async () => {
+  await world.store.leases.modify("agt_source", (one) => ({ ...one, term: 3, state: "permanent" }));
+  const { status, body } = await start(inProduction);
+  expect(status).toBe(202);
+  expect((await recovery(String(body.id))).leaseBefore).toEqual({ state: "permanent", term: 3 });
+  expect(await recovery(await started())).not.toHaveProperty("leaseBefore");
+});
+
+test("a source has one recovery in production at a time, and any number on the test network", async () => {
+  const first = String((await start(inProduction)).body.id);
+  expect(await start(inProduction)).toMatchObject({
+    ...{ status: 409 },
+    body: { name: "WrongStateError", hint: expect.stringContaining(first) },
+  });
+  expect((await start()).status).toBe(202);
+  await world.workflow.stop(first);
+  await call("POST /recoveries/{id}/cancel", first);
+  expect((await start(inProduction)).status).toBe(202);
+});

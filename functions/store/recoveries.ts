@@ -1,5 +1,5 @@
 import type { CommandRecord } from "#shared/domain/command.ts";
-import { RecoveryRecord } from "#shared/domain/recovery.ts";
+import { RecoveryRecord, recoveryHasEnded } from "#shared/domain/recovery.ts";
 import { NotFoundError } from "#shared/errors.ts";
 import { Aggregates } from "./aggregates.ts";
 import type { CommandStore } from "./commands.ts";
@@ -8,6 +8,7 @@ import type { Table, TablePage } from "./table.ts";
 
 const keyOf = (id: string) => ({ pk: ownerPartition(id), sk: "RECOVERY" });
 const ALL = "RECOVERIES";
+const PAGE = 100;
 
 /** Recoveries. Each shares a partition with its commands. */
 export class RecoveryStore {
@@ -49,6 +50,20 @@ export class RecoveryStore {
     const items = await this.#table.all(ownerPartition(id));
     const own = items.find((item) => item.sk === "RECOVERY");
     return { recovery: found(id, own && this.#recoveries.parse(own)), commands: this.#commands.among(items) };
+  }
+
+  /** The newest recovery of the source in production that has not ended. Eventually consistent. */
+  async unendedInProduction(sourceId: string): Promise<RecoveryRecord | undefined> {
+    const only = { attribute: "sourceId", value: sourceId };
+    let cursor: string | undefined;
+    do {
+      const query = { partition: ALL, index: true, limit: PAGE, cursor, only };
+      const page = await this.#recoveries.page(query);
+      const found = page.items.find((one) => one.network === "production" && !recoveryHasEnded(one));
+      if (found) return found;
+      cursor = page.cursor ?? undefined;
+    } while (cursor);
+    return undefined;
   }
 
   /** Newest first. */

@@ -8,6 +8,7 @@ import {
   returnedLease,
   secondsUntilSource,
 } from "#shared/domain/lease.ts";
+import type { RecoveryRecord } from "#shared/domain/recovery.ts";
 import { RecoveryId } from "#shared/protocol/ids.ts";
 import { buildCommanding } from "../conversion/build.ts";
 import { type CommandDeps, timestamp } from "../conversion/deps.ts";
@@ -45,12 +46,10 @@ export async function run(
 ): Promise<{ term: number; seconds: number }> {
   const { store, clock } = deps;
   const recovery = await store.recoveries.get(recoveryId);
-  const { sourceId, targetId, requestedBy } = recovery;
+  const { sourceId, requestedBy } = recovery;
   const now = timestamp(clock);
   const before = await store.leases.get(sourceId);
-  const lease = await store.leases.modify(sourceId, (one) =>
-    movedLease(one, action, { ownerId: recoveryId, targetId, now }),
-  );
+  const lease = await store.leases.modify(sourceId, (one) => movedLease(one, action, recovery, now));
   if (lease.version !== before.version)
     await store.audit.addOnce({
       at: now,
@@ -70,13 +69,16 @@ export async function run(
 function movedLease(
   lease: LeaseRecord,
   action: Action,
-  { ownerId, targetId, now }: { ownerId: string; targetId: string; now: string },
+  { id: ownerId, targetId, leaseBefore }: RecoveryRecord,
+  now: string,
 ): LeaseRecord {
   switch (action) {
     case "take": {
       // One that another recovery gave back, or left, and that has lapsed since.
       const lapsed = returnedLease(lease, { ownerId: lease.ownerId ?? "", isOff: false, now });
-      return grantedLease(begunLease(lapsed, { ownerId, targetId, othersOff: true }), ownerId, "stated");
+      // What the operator said is about the machines of that moment.
+      const othersOff = lease.state === leaseBefore?.state && lease.term === leaseBefore.term;
+      return grantedLease(begunLease(lapsed, { ownerId, targetId, othersOff }), ownerId, "stated");
     }
     case "keep":
       return permanentLease(lease, ownerId);

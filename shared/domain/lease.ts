@@ -67,7 +67,7 @@ export function begunLease(
   if (lease.state === "permanent" && !othersOff)
     throw new WrongStateError(
       `the machine of ${lease.ownerId} runs permanently in place of source ${lease.id}`,
-      "Switch that machine off and remove it first.",
+      "If it is to be replaced, switch it off, then ask for another recovery with the word that it is off.",
     );
   const { id, term, version } = lease;
   return { id, term: term + 1, state: moved(lease, "fencing"), ownerId, targetId, version };

@@ -13,6 +13,7 @@ import { bootFirmware } from "./boot-hardware.ts";
 import { type CommandRecord, latest } from "./command.ts";
 import type { CommandOwner } from "./command-owner.ts";
 import { requireRunning } from "./conversion.ts";
+import { LeaseRecord } from "./lease.ts";
 import { type MachineOwner, plannedMachine } from "./machine.ts";
 import type { PlanRecord } from "./protection/plan.ts";
 import { isFinal, move, type Transitions } from "./transitions.ts";
@@ -43,6 +44,8 @@ export const RecoveryRecord = z.object({
   adaptation: commandKinds["adapt-machine"].input.pick({ sourceDisks: true, wanted: true }).optional(),
   check: AnswerCheck,
   answerTimeoutSeconds: z.int(),
+  /** In production: the source's lease about which the requester said that the machines are off. */
+  leaseBefore: LeaseRecord.pick({ state: true, term: true }).optional(),
   state: RecoveryState,
   machine: DefinedMachine.optional(),
   answer: MachineAnswer.optional(),
@@ -74,11 +77,12 @@ export function newRecovery(
     source: AgentRecord;
     /** The one that protects the source. */
     plan: PlanRecord | undefined;
+    lease: LeaseRecord;
     requestedBy: string;
     now: string;
   },
 ): RecoveryRecord {
-  const { id, point, source, plan, requestedBy, now } = given;
+  const { id, point, source, plan, lease, requestedBy, now } = given;
   requireFitting(request, point, source);
   const names = point.disks.map(({ name }) => name);
   const { targetId, network, check, answerTimeoutSeconds } = request;
@@ -97,6 +101,7 @@ export function newRecovery(
     firmware,
     planned,
     adaptation: request.adapt ? adaptationOf(request, planned, point, source) : undefined,
+    leaseBefore: network === "production" ? { state: lease.state, term: lease.term } : undefined,
     ...{ check, answerTimeoutSeconds, state: "running", requestedBy, createdAt: now, version: 0 },
   };
 }
