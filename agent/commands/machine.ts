@@ -35,7 +35,7 @@ export interface MachineLeases {
    * plane could not say so.
    */
   requireMayRun(ownerId: string): Promise<void>;
-  /** Whether the machine has a lease that has lapsed or ended. */
+  /** Whether its lease has lapsed or ended, or is permanent while the machine is still stopped. */
   isPaused(ownerId: string): Promise<boolean>;
   /** Ends the machine without letting it run for another moment. */
   kill(ownerId: string): Promise<void>;

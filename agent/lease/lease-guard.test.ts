@@ -17,7 +17,7 @@ import { keptMachine } from "../hypervisor/testing/kept-machine.ts";
 import { ScriptedSystemd } from "../hypervisor/testing/scripted-systemd.ts";
 import { chatteringDisk } from "../hypervisor/testing/tiny-guest.ts";
 import { LeaseGuard } from "./lease-guard.ts";
-import { signalMachine } from "./machine-processes.ts";
+import { isMachineStopped, signalMachine } from "./machine-processes.ts";
 import { uptimeMs } from "./uptime.ts";
 
 let dir: string;
@@ -74,6 +74,9 @@ test("a machine runs as long as its lease, and is paused within seconds after it
   expect(uptimeMs()).toBeGreaterThan(untilMs - 1100);
   expect(uptimeMs()).toBeLessThan(untilMs + 5000);
   expect(stateOf(other)).toBe("S");
+  expect(await isMachineStopped(uuid)).toBe(true);
+  await signalMachine(uuid, "SIGKILL");
+  await expect.poll(() => isMachineStopped(uuid)).toBe(false);
 });
 
 test("a machine that someone lets run again without a lease is paused again, and with one it stays on", async () => {

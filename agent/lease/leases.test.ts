@@ -14,6 +14,8 @@ let dir: string;
 let nowMs: number;
 /** What was done to the machine, in order. */
 let deeds: string[];
+/** Whether its processes are stopped. */
+let isStopped: boolean;
 /** What the control plane answers. */
 let answer: () => Promise<{ isPermanent: boolean }>;
 
@@ -22,6 +24,7 @@ beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "causeway-leases-"));
   nowMs = 1_000_000;
   deeds = [];
+  isStopped = false;
   answer = async () => ({ isPermanent: false });
 });
 afterEach(() => {
@@ -36,16 +39,17 @@ const records = () =>
   });
 
 /** The leases of an agent that has just started. */
-function agent(): Leases {
+function agent({ unguard = async (): Promise<void> => void deeds.push("unguard") } = {}): Leases {
   return new Leases({
     records: records(),
     guard: {
       install: async () => void deeds.push("guard"),
       extend: async (_, untilMs) => void deeds.push(`until ${untilMs}`),
-      remove: async () => void deeds.push("unguard"),
+      remove: unguard,
     },
     renew: () => answer(),
     signal: async (_, name) => deeds.push(name),
+    isStopped: async () => isStopped,
     now: () => nowMs,
     log: { info: () => {}, warn: () => {}, error: () => {} },
   });
@@ -136,6 +140,35 @@ test("a permanent lease needs no guard and no renewal, but an agent that starts 
   };
   await agent().resume();
   expect(deeds.slice(3)).toEqual(["SIGSTOP", "until 0"]);
+});
+
+test("an agent that was killed before the guard of a permanent lease was gone removes it when it starts again", async () => {
+  answer = async () => ({ isPermanent: true });
+  const killed = Promise.withResolvers<void>();
+  const first = agent({
+    unguard: () => {
+      killed.resolve();
+      return new Promise<never>(() => {});
+    },
+  });
+  void first.open(machine, 1, signal);
+  await killed.promise;
+  expect(deeds).toEqual(["guard"]);
+  deeds.length = 0;
+  await agent().resume();
+  expect(deeds).toEqual(["unguard", "SIGCONT"]);
+});
+
+test("a machine under a permanent lease is paused if its processes are stopped, and its guard goes with it", async () => {
+  answer = async () => ({ isPermanent: true });
+  const leases = agent();
+  await leases.open(machine, 1, signal);
+  expect(await leases.isPaused("rcv_1")).toBe(false);
+  isStopped = true;
+  expect(await leases.isPaused("rcv_1")).toBe(true);
+  deeds.length = 0;
+  await leases.close("rcv_1");
+  expect(deeds).toEqual(["unguard"]);
 });
 
 test("an answer that arrives after the machine was removed lets nothing run", async () => {

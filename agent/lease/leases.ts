@@ -30,6 +30,8 @@ export interface LeasesDeps {
   renew: (ownerId: string, term: number) => Promise<{ isPermanent: boolean }>;
   /** To all processes of a machine. */
   signal: (uuid: string, signal: NodeJS.Signals) => Promise<unknown>;
+  /** Whether a process of a machine is stopped by a signal. */
+  isStopped: (uuid: string) => Promise<boolean>;
   /** See `uptimeMs`. */
   now: () => number;
   log: Log;
@@ -94,7 +96,8 @@ export class Leases implements MachineLeases {
 
   async isPaused(ownerId: string): Promise<boolean> {
     const held = await this.#deps.records.read(ownerId);
-    if (!held || held.state === "permanent") return false;
+    if (!held) return false;
+    if (held.state === "permanent") return this.#deps.isStopped(held.uuid);
     const holding = this.#holdings.get(ownerId);
     return !holding || !mayRun(holding, this.#deps.now());
   }
@@ -110,7 +113,7 @@ export class Leases implements MachineLeases {
     await this.#deps.records.write(ownerId, { ...held, state: "closed" });
     this.#holdings.delete(ownerId);
     clearTimeout(this.#timers.get(ownerId));
-    if (held.state !== "permanent") await this.#deps.guard.remove(held);
+    await this.#deps.guard.remove(held);
   }
 
   /** Renews it now, and again and again. Rejects if it could not be renewed now. */
@@ -148,9 +151,9 @@ export class Leases implements MachineLeases {
     const current = await records.read(ownerId);
     if (current?.term !== term || current.state === "closed") throw new LeaseEndedError(held.sourceId, term);
     if (isPermanent) {
-      if (held.state === "permanent") return held;
       const permanent: LeaseHeld = { ...held, state: "permanent" };
-      await records.write(ownerId, permanent);
+      if (held.state !== "permanent") await records.write(ownerId, permanent);
+      // Also if it was permanent already: the agent may have been killed in between.
       await guard.remove(held);
       await signal(uuid, "SIGCONT");
       return permanent;

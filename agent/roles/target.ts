@@ -19,7 +19,7 @@ import { localSystemctl } from "../hypervisor/qemu/service/systemctl.ts";
 import { collectInventory } from "../inventory/inventory.ts";
 import { LeaseGuard } from "../lease/lease-guard.ts";
 import { LeaseHeld, Leases } from "../lease/leases.ts";
-import { signalMachine } from "../lease/machine-processes.ts";
+import { isMachineStopped, signalMachine } from "../lease/machine-processes.ts";
 import { renewalBy } from "../lease/renewal.ts";
 import { uptimeMs } from "../lease/uptime.ts";
 import type { Repository } from "../repository/repository.ts";
@@ -70,6 +70,7 @@ export const targetRole: Role = async ({ identity, settings, cloud, machine, dat
     guard: new LeaseGuard({ scriptsDir: join(dataDir, "lease-guards"), systemctl: localSystemctl }),
     renew: renewalBy(api),
     signal: signalMachine,
+    isStopped: isMachineStopped,
     now: uptimeMs,
     log,
   });
