@@ -15,6 +15,7 @@ import { takeRecoveryPointExecutor } from "../commands/take-recovery-point.ts";
 import { chooseViews } from "../consistency/choose-view.ts";
 import type { ConditionalView } from "../consistency/consistent-view.ts";
 import { inconsistentView } from "../consistency/inconsistent.ts";
+import { flushMemory } from "../consistency/lvm-snapshot/flush-memory.ts";
 import { KeptSnapshots } from "../consistency/lvm-snapshot/kept-snapshots.ts";
 import { lvmSnapshotView } from "../consistency/lvm-snapshot/lvm-snapshot.ts";
 import { LvmTools } from "../consistency/lvm-snapshot/lvm-tools.ts";
@@ -64,7 +65,7 @@ export const sourceRole: Role = async (options) => {
   const lvm = new LvmTools(machine);
   const snapshots = new Snapshots({
     ...{ lvm, kept: new KeptSnapshots(dataDir), now: nowMs, pausesMs: REMOVAL_PAUSES_MS },
-    newId: () => randomBytes(6).toString("hex"),
+    ...{ newId: () => randomBytes(6).toString("hex"), flush: () => flushMemory() },
   });
   await snapshots
     .removeLeftovers()

@@ -95,7 +95,8 @@ export function parseSnapshotStatus(text: string): number | "lost" {
 /** So much of a snapshot's own tables is read: its header, and the first of what it keeps. */
 export const TABLE_BYTES = 2 * 4096;
 const MAGIC = 0x70416e53;
-const CHUNK_SECTORS = 8;
+/** Of the snapshots that the agent makes: 4 KiB, in sectors. */
+export const CHUNK_SECTORS = 8;
 
 /**
  * Whether the only chunk of 4 KiB that a snapshot keeps is the first one of its volume, by the beginning of

@@ -74,6 +74,7 @@ async function withMachine(run: (machine: Machine) => Promise<void>): Promise<vo
       lvm.state = stateOf(layout, devices);
       const snapshots = new Snapshots({
         ...{ lvm, kept: new KeptSnapshots(folder), now: Date.now, newId: () => "1", pausesMs: [] },
+        flush: () => lvm.flush(),
       });
       const log = { info: () => {}, warn: () => {}, error: () => {} };
       const hooks = { folder: join(folder, "hooks"), pending: new PendingHooks(folder), log };

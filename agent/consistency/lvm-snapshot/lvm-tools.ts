@@ -5,7 +5,14 @@ import type { Machine } from "../../machine/machine.ts";
 import { withTimeLimit } from "../../machine/time-limit.ts";
 import { allocatePages } from "../../threads/page-memory.ts";
 import { type Lvm, type LvmState, SNAPSHOT_TAG, type SnapshotFill, type SnapshotOrder } from "./lvm.ts";
-import { COLUMNS, keepsOnlyStart, parseReports, parseSnapshotStatus, TABLE_BYTES } from "./lvm-report.ts";
+import {
+  CHUNK_SECTORS,
+  COLUMNS,
+  keepsOnlyStart,
+  parseReports,
+  parseSnapshotStatus,
+  TABLE_BYTES,
+} from "./lvm-report.ts";
 
 /** Far longer than LVM takes, also if it waits for another of its programs. */
 const CHANGE_LIMIT_MS = 180_000;
@@ -64,7 +71,8 @@ export class LvmTools implements Lvm {
     const kept = status?.status === 0 ? parseSnapshotStatus(status.output) : "lost";
     if (kept === "lost") return "lost";
     if (kept === 0) return "empty";
-    return keepsOnlyStart(await beginningOf(`${path}-cow`)) ? "start" : "more";
+    // With more, others than the first may not be in its tables yet.
+    return kept === CHUNK_SECTORS && keepsOnlyStart(await beginningOf(`${path}-cow`)) ? "start" : "more";
   }
 
   async #report(program: string, columns: string, ...more: string[]): Promise<string | undefined> {

@@ -23,7 +23,7 @@ function machine(names: readonly string[], options?: FakeLvmOptions) {
   const start = () =>
     new Snapshots({
       ...{ lvm, kept: new KeptSnapshots(dataDir), now: () => clock++, pausesMs: [0, 0] },
-      newId: () => `id${count++}`,
+      ...{ newId: () => `id${count++}`, flush: () => lvm.flush() },
     });
   return { lvm, dataDir, start, origins: names.map(originOf) };
 }
@@ -46,6 +46,39 @@ test("a file system that only marks itself as in use when it is thawed has not c
   // Its first bytes may be data, so its snapshot is made again.
   expect(lvm.changes.filter((change) => change === "create database")).toHaveLength(2);
   expect(lvm.changes.filter((change) => change === "create ext4-home")).toHaveLength(1);
+});
+
+test("what a program wrote to a volume after its snapshot counts, also if it only waits in memory", async () => {
+  let isWritten = false;
+  const { start, origins, lvm } = machine(["a", "b"], {
+    onStep: (step) => {
+      if (step === "created a" && !isWritten) {
+        isWritten = true;
+        lvm.unwritten.add("a");
+      }
+    },
+  });
+  const { instant } = await start().take(origins);
+  expect(lvm.changes.filter((change) => change === "create a")).toHaveLength(2);
+  expect([...instant.shared].sort()).toEqual(["uuid-a", "uuid-b"]);
+});
+
+test("volumes to which programs write in memory all the time do not share an instant", async () => {
+  const { start, origins, lvm } = machine(["a", "b"], {
+    onStep: (step) => {
+      if (step.startsWith("created")) for (const name of ["a", "b"]) lvm.unwritten.add(name);
+    },
+  });
+  const { instant } = await start().take(origins);
+  expect(instant.shared.size).toBe(1);
+});
+
+test("if what waits in memory cannot be written out, only the last volume has the instant", async () => {
+  const { start, origins, lvm } = machine(["a", "b", "c"]);
+  lvm.isFlushing = false;
+  const { instant } = await start().take(origins);
+  expect([...instant.shared]).toEqual(["uuid-c"]);
+  expect(lvm.changes.filter((change) => change.startsWith("create "))).toHaveLength(3);
 });
 
 test("one busy volume still shares the instant, since its snapshot is made again as the last", async () => {

@@ -38,6 +38,8 @@ export interface TakenSnapshots {
 export interface SnapshotsDeps {
   lvm: Lvm;
   kept: KeptSnapshots;
+  /** Writes to the volumes what programs wrote and still waits in memory. Returns whether that worked. */
+  flush: () => Promise<boolean>;
   /** Milliseconds since 1970. */
   now: () => number;
   /** A text that was never used before, of lower-case letters and digits. */
@@ -64,15 +66,11 @@ export class Snapshots {
     const startedMs = this.#deps.now();
     const made = new Map<string, VolumeSnapshot>();
     try {
-      let latest = await this.#makeAll(origins, made);
-      let moved = await this.#moved(made, latest.uuid);
-      for (let round = 0; round < ROUNDS && moved.length > 0; round++) {
+      let { latest, moved, isFlushed } = await this.#makeAndLook(origins, made);
+      for (let round = 0; round < ROUNDS && moved.length > 0 && isFlushed; round++) {
         for (const snapshot of moved) await this.#remove(snapshot);
-        latest = await this.#makeAll(
-          moved.map(({ origin }) => origin),
-          made,
-        );
-        moved = await this.#moved(made, latest.uuid);
+        const again = moved.map(({ origin }) => origin);
+        ({ latest, moved, isFlushed } = await this.#makeAndLook(again, made));
       }
       const own = new Set(moved.map(({ origin }) => origin.uuid));
       const shared = new Set([...made.keys()].filter((uuid) => !own.has(uuid)));
@@ -124,11 +122,23 @@ export class Snapshots {
     if (failures.length > 0) throw failures[0];
   }
 
-  async #makeAll(
+  /**
+   * Makes snapshots, and looks which volumes were written to since theirs was made. What programs wrote since
+   * then may still wait in memory, and no snapshot shows that. So it is written out before the look.
+   */
+  async #makeAndLook(
     origins: readonly Origin[],
     made: Map<string, VolumeSnapshot>,
-  ): Promise<{ uuid: string; fromMs: number; untilMs: number }> {
-    let latest = { uuid: "", fromMs: 0, untilMs: 0 };
+  ): Promise<{ latest: Made; moved: VolumeSnapshot[]; isFlushed: boolean }> {
+    const latest = await this.#makeAll(origins, made);
+    const isFlushed = made.size < 2 || (await this.#deps.flush());
+    const moved = await this.#moved(made, latest.uuid);
+    const others = [...made.values()].filter(({ origin }) => origin.uuid !== latest.uuid);
+    return { latest, moved: isFlushed ? moved : others, isFlushed };
+  }
+
+  async #makeAll(origins: readonly Origin[], made: Map<string, VolumeSnapshot>): Promise<Made> {
+    let latest: Made = { uuid: "", fromMs: 0, untilMs: 0 };
     for (const origin of origins) {
       const fromMs = this.#deps.now();
       made.set(origin.uuid, await this.#make(origin));
@@ -155,7 +165,7 @@ export class Snapshots {
 
   /**
    * The snapshots whose volume was written to since they were made, but for the latest: a snapshot that has
-   * kept nothing yet still shows its volume as it is, and as it was when the latest one was made.
+   * kept nothing after all was written out shows its volume as it is, and as it was when the latest was made.
    */
   async #moved(made: ReadonlyMap<string, VolumeSnapshot>, latest: string): Promise<VolumeSnapshot[]> {
     const moved: VolumeSnapshot[] = [];
@@ -190,6 +200,9 @@ export class Snapshots {
     }
   }
 }
+
+/** The snapshot that was made last, by the uuid of its volume, and when. */
+type Made = Pick<Instant, "fromMs" | "untilMs"> & { uuid: string };
 
 const isSame = (a: KeptSnapshot, b: KeptSnapshot): boolean =>
   a.name === b.name && a.groupUuid === b.groupUuid;

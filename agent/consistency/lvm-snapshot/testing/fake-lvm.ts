@@ -27,6 +27,9 @@ export class FakeLvm implements Lvm {
   readonly openTimes = new Map<string, number>();
   readonly changes: string[] = [];
   lost = new Set<string>();
+  /** Volumes to which programs wrote what still waits in memory. */
+  readonly unwritten = new Set<string>();
+  isFlushing = true;
   isAnswering = true;
   refuseOrigin: string | undefined;
   stuckOrigin: string | undefined;
@@ -51,10 +54,19 @@ export class FakeLvm implements Lvm {
     this.#step(`create ${origin}`);
     if (origin === this.refuseOrigin) throw new LvmFailedError("refused", "no room");
     if (origin === this.stuckOrigin) throw new LvmFailedError("stuck", "it has not ended");
+    // It is frozen, which writes out what waits.
+    this.unwritten.delete(origin);
     this.addSnapshot(origin, name);
     this.#write();
     this.#step(`created ${origin}`);
     return this.#options.pathOf?.(origin) ?? `/dev/mapper/vg0-${name}`;
+  }
+
+  async flush(): Promise<boolean> {
+    if (!this.isFlushing) return false;
+    for (const one of this.snapshots.values()) if (this.unwritten.has(one.origin)) one.fill = "more";
+    this.unwritten.clear();
+    return true;
   }
 
   /** Adds a snapshot without a trace of who asked for it. */
