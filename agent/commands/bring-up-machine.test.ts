@@ -127,6 +127,21 @@ test("a port answers once it accepts connections", async () => {
   );
 });
 
+test("a machine is not started if its address answers already, unless an interrupted command has started it", async () => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const check = { kind: "tcp" as const, host: "127.0.0.1", port: (server.address() as AddressInfo).port };
+  const keeper = new PlainKeeper();
+  await expect(world(keeper)(check)).rejects.toMatchObject({
+    name: "AddressInUseError",
+    message: `something already answers at 127.0.0.1:${check.port}: the source may still run`,
+  });
+  expect(keeper.isOn).toBe(false);
+  keeper.isOn = true;
+  expect((await world(keeper)(check)).answer.reason).toContain("accepts connections");
+  server.close();
+});
+
 // Only root can give QEMU a user of its own.
 describe.runIf(process.getuid?.() === 0)("with real QEMU", () => {
   let dir: string;

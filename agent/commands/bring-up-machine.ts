@@ -1,6 +1,6 @@
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { MachineSilentError } from "#shared/errors.ts";
+import { AddressInUseError, MachineSilentError } from "#shared/errors.ts";
 import type { CommandInput } from "#shared/protocol/commands.ts";
 import type { AnswerCheck } from "#shared/protocol/defined-machine.ts";
 import { GuestConsole } from "../hypervisor/guest-console.ts";
@@ -59,6 +59,7 @@ async function firstAnswer(
   wait: Wait,
 ): Promise<string> {
   const wasOn = (await keeper.power(machine)) === "on";
+  if (check.kind === "tcp" && !wasOn) await requireSilence(check);
   await keeper.start(machine);
   return check.kind === "console"
     ? answerOnConsole(keeper, machine, { expected: check.expect, wasOn, wait })
@@ -106,6 +107,11 @@ async function answerOnPort(
     note(`port ${port} of ${host}: ${refusal}`);
     await sleep(CONNECT_AGAIN_MS, undefined, { signal });
   }
+}
+
+/** What answers before the machine is on is not the machine. */
+async function requireSilence({ host, port }: Extract<AnswerCheck, { kind: "tcp" }>): Promise<void> {
+  if ((await refusalOf(host, port)) === undefined) throw new AddressInUseError(host, port);
 }
 
 /** Why no connection can be opened; `undefined` if one was. */

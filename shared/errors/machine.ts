@@ -59,6 +59,18 @@ export class MachineSilentError extends CausewayError {
   }
 }
 
+/** Something answers there although the machine is off. The machine was not started. */
+export class AddressInUseError extends CausewayError {
+  override readonly name = "AddressInUseError";
+  readonly retryable = false;
+  readonly hint =
+    "Look what answers there. Switch the source off, or take it off the network, and start over; or name an address with --answer that only the new machine has.";
+
+  constructor(host: string, port: number) {
+    super(`something already answers at ${host}:${port}: the source may still run`);
+  }
+}
+
 /** It is not certain which disk the firmware starts. */
 export class BootDiskUnknownError extends CausewayError {
   override readonly name = "BootDiskUnknownError";
