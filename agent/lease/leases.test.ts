@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -14,10 +14,12 @@ let dir: string;
 let nowMs: number;
 /** What was done to the machine, in order. */
 let deeds: string[];
+/** The errors in the log. */
+let logged: unknown[];
 /** Whether its processes are stopped. */
 let isStopped: boolean;
 /** What the control plane answers. */
-let answer: () => Promise<{ isPermanent: boolean }>;
+let answer: (ownerId: string) => Promise<{ isPermanent: boolean }>;
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
@@ -25,6 +27,7 @@ beforeEach(() => {
   nowMs = 1_000_000;
   deeds = [];
   isStopped = false;
+  logged = [];
   answer = async () => ({ isPermanent: false });
 });
 afterEach(() => {
@@ -32,6 +35,8 @@ afterEach(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
+/** A second machine, under a lease of its own. */
+const other = { ...machine, ownerId: "rcv_2", name: "pine-2" };
 const records = () =>
   new AgentRecords({
     ...{ dataDir: dir, folder: "leases", suffix: ".json", schema: LeaseHeld },
@@ -47,11 +52,11 @@ function agent({ unguard = async (): Promise<void> => void deeds.push("unguard")
       extend: async (_, untilMs) => void deeds.push(`until ${untilMs}`),
       remove: unguard,
     },
-    renew: () => answer(),
+    renew: (ownerId) => answer(ownerId),
     signal: async (_, name) => deeds.push(name),
     isStopped: async () => isStopped,
     now: () => nowMs,
-    log: { info: () => {}, warn: () => {}, error: () => {} },
+    log: { info: () => {}, warn: () => {}, error: (_, fields) => logged.push(fields) },
   });
 }
 const later = (ms: number) => {
@@ -157,6 +162,42 @@ test("an agent that was killed before the guard of a permanent lease was gone re
   deeds.length = 0;
   await agent().resume();
   expect(deeds).toEqual(["unguard", "SIGCONT"]);
+});
+
+test("an agent that starts without the control plane asks again until it knows whether a permanent lease is its own", async () => {
+  answer = async () => ({ isPermanent: true });
+  await agent().open(machine, 1, signal);
+  deeds.length = 0;
+  answer = async () => {
+    throw new Error("no network");
+  };
+  await agent().resume();
+  await later(3_000);
+  await later(3_000);
+  expect(deeds).toEqual([]);
+  answer = async () => {
+    throw new LeaseEndedError("agt_1", 1);
+  };
+  await later(3_000);
+  await vi.waitFor(() => expect(deeds).toEqual(["SIGSTOP", "until 0"]));
+});
+
+test("a lease whose record cannot be read is logged, and the other machines continue", async () => {
+  for (const one of [machine, other]) await agent().open(one, 1, signal);
+  writeFileSync(join(dir, "leases/rcv_1.json"), "{");
+  deeds.length = 0;
+  await agent().resume();
+  expect(deeds).toEqual(["until 1060000", "SIGCONT"]);
+  expect(logged).toMatchObject([{ ownerId: "rcv_1" }]);
+});
+
+test("no machine waits for the answer to another one's question", async () => {
+  for (const one of [machine, other]) await agent().open(one, 1, signal);
+  deeds.length = 0;
+  answer = (ownerId) =>
+    ownerId === "rcv_1" ? new Promise<never>(() => {}) : Promise.resolve({ isPermanent: false });
+  void agent().resume();
+  await vi.waitFor(() => expect(deeds).toEqual(["until 1060000", "SIGCONT"]));
 });
 
 test("a machine under a permanent lease is paused if its processes are stopped, and its guard goes with it", async () => {

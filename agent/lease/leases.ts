@@ -51,12 +51,19 @@ export class Leases implements MachineLeases {
     this.#deps = deps;
   }
 
-  /** After the agent has started: continues with every lease that it held. */
+  /**
+   * After the agent has started: continues with every lease that it held, and logs those whose records it
+   * cannot read. Each machine is for itself: none waits for the answer to another one's question.
+   */
   async resume(): Promise<void> {
-    for (const id of await this.#deps.records.ids()) {
-      const held = await this.#deps.records.read(id);
+    const { records, log } = this.#deps;
+    const resumeOne = async (ownerId: string) => {
+      const held = await records.read(ownerId).catch((error: unknown) => {
+        log.error("a lease cannot be read", { ownerId, failure: failureOf(error).message });
+      });
       if (held && held.state !== "closed") await this.#renewAndContinue(held).catch(() => {});
-    }
+    };
+    await Promise.all((await records.ids()).map(resumeOne));
   }
 
   async open(machine: LeasedMachine, term: number, signal: AbortSignal): Promise<void> {
@@ -116,24 +123,27 @@ export class Leases implements MachineLeases {
     await this.#deps.guard.remove(held);
   }
 
-  /** Renews it now, and again and again. Rejects if it could not be renewed now. */
+  /**
+   * Renews it now, and again and again; a permanent one until it is answered. Rejects if it could not be
+   * renewed now.
+   */
   async #renewAndContinue(held: LeaseHeld): Promise<void> {
     const { log } = this.#deps;
     clearTimeout(this.#timers.get(held.ownerId));
-    let delayMs = RENEW_AGAIN_MS;
+    let delayMs: number | undefined = TRY_AGAIN_MS;
     try {
       held = await this.#renew(held);
+      delayMs = held.state === "permanent" ? undefined : RENEW_AGAIN_MS;
     } catch (error) {
       const { ownerId, term } = held;
       log.warn("a lease was not renewed", { ownerId, term, failure: failureOf(error).message });
       if (error instanceof LeaseEndedError) {
         await this.#end(held);
-        held = { ...held, state: "closed" };
+        delayMs = undefined;
       }
-      delayMs = TRY_AGAIN_MS;
       throw error;
     } finally {
-      if (held.state === "held") this.#continueLater(held, delayMs);
+      if (delayMs !== undefined) this.#continueLater(held, delayMs);
     }
   }
 
