@@ -1,0 +1,38 @@
+/** A machine in QEMU with hardware of the test's choice, seen through a serial port (`-serial stdio`). */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+
+const GIVE_UP_MS = 600_000;
+
+/** What the machine shows until all patterns match. Rejects if they do not within ten minutes. */
+export async function startOnHardware(
+  options: readonly string[],
+  patterns: readonly RegExp[],
+): Promise<string> {
+  const machine = spawn("setpriv", [
+    ...["--pdeathsig", "KILL", "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max"],
+    ...["-machine", "q35", "-m", "1024", "-smp", "2", "-display", "none", "-monitor", "none"],
+    ...["-no-reboot", ...options],
+  ]);
+  const ended = once(machine, "exit");
+  let output = "";
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const giveUp = setTimeout(
+    () =>
+      reject(new Error(`it does not show ${patterns.join(" and ")}, but ends with ${output.slice(-1500)}`)),
+    GIVE_UP_MS,
+  );
+  for (const stream of [machine.stdout, machine.stderr])
+    stream.on("data", (bytes: Buffer) => {
+      output += bytes.toString("latin1");
+      if (patterns.every((pattern) => pattern.test(output))) resolve(output);
+    });
+  machine.once("exit", () => reject(new Error(`the machine ended with ${output.slice(-1500)}`)));
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(giveUp);
+    machine.kill("SIGKILL");
+    await ended;
+  }
+}
