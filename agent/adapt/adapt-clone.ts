@@ -107,10 +107,11 @@ export async function applyToClone(
 }
 
 function attachedOf({ disks }: AdaptedClone): AttachedDisk[] {
-  return disks.map(({ name, serial, wwid }) => ({
+  return disks.map(({ name, serial, wwid, isOnly }) => ({
     name,
     ...(serial === undefined ? {} : { serial }),
     ...(wwid === undefined ? {} : { wwid }),
+    ...(isOnly === undefined ? {} : { isOnly }),
   }));
 }
 

@@ -24,6 +24,8 @@ export interface SourceDisk {
   name: string;
   serial?: string | undefined;
   wwid?: string | undefined;
+  /** The source is known to have had no other disk, captured or not. */
+  isOnly?: true | undefined;
 }
 
 /** A kernel that is installed, and what it can drive. */

@@ -71,14 +71,16 @@ function volumeOn(
   return volume ? { kind: "volume", volume } : { kind: "unknown" };
 }
 
-/** A link by a disk's place, or a multipath's number, does not say which disk it was, unless there is one. */
+/**
+ * A link by a disk's place, or a multipath's number, does not say which disk it was, unless the source had
+ * only one. A link by an identity can be that of a disk that was not captured, so it has to match.
+ */
 function linkedDisk(
   kind: string | undefined,
   link: string,
   disks: readonly SourceDisk[],
 ): SourceDisk | undefined {
-  if (disks.length === 1) return disks[0];
-  if (kind !== "id") return undefined;
+  if (kind !== "id") return disks.length === 1 && disks[0]?.isOnly ? disks[0] : undefined;
   const found = disks.filter(({ serial, wwid }) =>
     [serial, wwid?.replace(/^(naa|eui|t10)\./, "")].some(
       (identity) => identity !== undefined && identity.length >= 4 && link.includes(identity),

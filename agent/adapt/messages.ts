@@ -41,6 +41,8 @@ export const AttachedDisk = z.strictObject({
   name: z.string().min(1).max(64),
   serial: z.string().max(256).optional(),
   wwid: z.string().max(256).optional(),
+  /** The source is known to have had no other disk. */
+  isOnly: z.literal(true).optional(),
 });
 export type AttachedDisk = z.infer<typeof AttachedDisk>;
 const Disks = z.array(AttachedDisk).min(1).max(256);

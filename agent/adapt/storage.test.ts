@@ -78,6 +78,17 @@ test.each([
   expect(notes).toEqual([expect.stringContaining("no disk of this copy is known by that name")]);
 });
 
+test.each([
+  // The first disk that was captured is not the one that is named.
+  ["/dev/disk/by-id/ata-WDC_WD10EZEX-08WN4A0_WD-WCC4N0ABCDEF-part1", [{ ...disk, isOnly: true as const }]],
+  ["/dev/disk/by-path/pci-0000:00:1f.2-ata-1-part1", [disk]],
+  ["/dev/mapper/mpathb-part1", [disk]],
+])("a disk that was not captured is not taken for the only one that was: %s", (name, disks) => {
+  const { files, notes } = adaptedFiles({ files: { "/etc/fstab": `${name} /backup ext4 ro 0 2` }, disks });
+  expect(files).toEqual({});
+  expect(notes).toEqual([expect.stringContaining("no disk of this copy is known by that name")]);
+});
+
 test("with several disks, an identity of the hardware finds its own", () => {
   const volumes = [
     { disk: "sda", partition: 1, uuid: "aaaa" },

@@ -47,7 +47,11 @@ export function plannedAdaptation(
   return {
     sourceDisks: disks.map(({ name }) => {
       const { serial, wwid } = known.get(name) ?? {};
-      return { name, ...(serial ? { serial } : {}), ...(wwid ? { wwid } : {}) };
+      const isOnly = known.has(name) && known.size === 1;
+      return {
+        ...{ name, ...(serial ? { serial } : {}), ...(wwid ? { wwid } : {}) },
+        ...(isOnly ? { isOnly } : {}),
+      };
     }),
     wanted: {
       ...{ diskBus, firmware, cardModel, machineId, hostKeys, purpose },

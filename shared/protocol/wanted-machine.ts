@@ -35,6 +35,8 @@ export const SourceDiskIdentity = z.strictObject({
   name: DiskName,
   serial: z.string().max(256).optional(),
   wwid: z.string().max(256).optional(),
+  /** The source is known to have had no other disk, so a name by a disk's place means this one. */
+  isOnly: z.literal(true).optional(),
 });
 export type SourceDiskIdentity = z.infer<typeof SourceDiskIdentity>;
 

@@ -58,7 +58,7 @@ export function aSystem({
 }: SystemParts): CapturedSystem {
   return {
     volumes: VOLUMES,
-    disks: [{ name: "sda", serial: "S3Z8NB0K123456", wwid: "naa.600508b1001c4d5e" }],
+    disks: [{ name: "sda", serial: "S3Z8NB0K123456", wwid: "naa.600508b1001c4d5e", isOnly: true }],
     kernels: [aKernel()],
     ...parts,
     files: new Map(
