@@ -10,6 +10,7 @@ const statuses: Readonly<Record<string, { status: number; title: string }>> = {
   ForbiddenError: { status: 403, title: "Not allowed" },
   NotFoundError: { status: 404, title: "Not found" },
   LeaseEndedError: { status: 409, title: "The lease has ended" },
+  SourceConnectedError: { status: 409, title: "The source is connected" },
   WrongStateError: { status: 409, title: "Not possible in this state" },
   ConcurrentChangeError: { status: 409, title: "Changed by another request" },
   TooManyEnrolmentRequestsError: { status: 429, title: "Too many requests" },

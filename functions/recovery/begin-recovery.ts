@@ -1,4 +1,4 @@
-import { requireServing } from "#shared/domain/agent.ts";
+import { requireAway, requireServing } from "#shared/domain/agent.ts";
 import {
   newestSoundPoint,
   newRecovery,
@@ -45,7 +45,10 @@ export async function beginRecovery(
   return recovery;
 }
 
-/** Throws `NotFoundError`, `ForbiddenError`, `InvalidInputError` or `WrongStateError` if it may not begin. */
+/**
+ * Throws `NotFoundError`, `ForbiddenError`, `InvalidInputError`, `WrongStateError` or `SourceConnectedError`
+ * if it may not begin.
+ */
 async function admit(
   request: NewRecovery,
   { id, sourceId, requestedBy }: { id: string; sourceId: string; requestedBy: string },
@@ -57,10 +60,13 @@ async function admit(
   const point = await pointOf(request, sourceId, store);
   const plan = source.planId === undefined ? undefined : await store.plans.find(source.planId);
   const lease = await store.leases.get(sourceId);
-  if (request.network === "production") await requireAlone(sourceId, store);
-  return store.recoveries.add(
-    newRecovery(request, { id, point, source, plan, lease, requestedBy, now: timestamp(clock) }),
-  );
+  const now = timestamp(clock);
+  const recovery = newRecovery(request, { id, point, source, plan, lease, requestedBy, now });
+  if (recovery.network === "production") {
+    requireAway(source, now);
+    await requireAlone(sourceId, store);
+  }
+  return store.recoveries.add(recovery);
 }
 
 /** Two that begin in the same moment may both pass; the lease lets only one of them run. */

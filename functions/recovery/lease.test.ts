@@ -20,7 +20,7 @@ const move = (action: "take" | "keep" | "give-back", recoveryId = "rcv_1") =>
 
 beforeEach(async () => {
   world = await World.start();
-  await world.enrolled();
+  await world.enrolled({ source: { presence: { state: "disconnected", sessionId: "s1", at: 0 } } });
   for (const id of ["rcv_1", "rcv_2"])
     await world.store.recoveries.add(aRecovery({ id, network: "production" }));
 });
@@ -177,4 +177,31 @@ test("a fence that was broken at the source's console ends the machine's lease, 
   expect(await lease()).toEqual({ sourceId: "agt_source", term: 1, state: "none" });
   expect((await renew(1)).body).toMatchObject({ name: "LeaseEndedError" });
   expect((await world.audited()).slice(2)).toEqual(["agt_source fence-broken agt_source done"]);
+});
+
+test("no machine starts in place of a source that is connected, or was after the recovery was asked for", async () => {
+  const connectedAgain = { state: "connected" as const, sessionId: "s2", at: Date.UTC(2030, 0, 1, 1) };
+  const refused = {
+    name: "SourceConnectedError",
+    message: expect.stringContaining("2030-01-01T01:00:00.000Z"),
+  };
+  const setPresence = (presence: object) =>
+    world.store.agents.modify("agt_source", (one) => ({
+      ...one,
+      presence: { ...one.presence, ...presence },
+    }));
+  await setPresence(connectedAgain);
+  await expect(move("take")).rejects.toMatchObject(refused);
+  await setPresence({ state: "disconnected" });
+  await expect(move("take")).rejects.toMatchObject(refused);
+  expect(await lease()).toMatchObject({ state: "none", term: 0 });
+  expect(fences()).toEqual([]);
+  await setPresence({ at: Date.UTC(2029, 0, 1) });
+  expect(await move("take")).toEqual({ term: 1, seconds: 0 });
+});
+
+test("a source whose agent reports after the recovery was asked for runs, even if the broker never said so", async () => {
+  world.nowMs += 1000;
+  await connect();
+  await expect(move("take")).rejects.toMatchObject({ name: "SourceConnectedError" });
 });

@@ -246,3 +246,16 @@ test("a source has one recovery in production at a time, and any number on the t
   await call("POST /recoveries/{id}/cancel", first);
   expect((await start(inProduction)).status).toBe(202);
 });
+
+test("a source that is connected is not off, and is recovered on the test network alone", async () => {
+  const connected = { state: "connected" as const, sessionId: "s2", at: Date.UTC(2029, 0, 1) };
+  await world.store.agents.modify("agt_source", ({ revokedAt: _, ...one }) => ({
+    ...one,
+    presence: connected,
+  }));
+  expect(await start(inProduction)).toMatchObject({
+    ...{ status: 409 },
+    body: { name: "SourceConnectedError", detail: expect.stringContaining("2029-01-01T00:00:00.000Z") },
+  });
+  expect((await start()).status).toBe(202);
+});

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { requireAway } from "#shared/domain/agent.ts";
 import {
   begunLease,
   endingLease,
@@ -38,7 +39,8 @@ type Action = z.output<typeof Input>["action"];
  * Moves the right to run of a recovery's source by one conditional write. Repeating it changes nothing.
  * The source gets the command to fence itself, or to take its fence down, now or when it connects.
  * Returns the lease's term, and after how many whole seconds to give it back again: 0 if that is done.
- * Throws `WrongStateError` if the right is with another recovery or cutover.
+ * Throws `WrongStateError` if the right is with another recovery or cutover, and `SourceConnectedError` if
+ * the source connected after the word that it is off.
  */
 export async function run(
   { recoveryId, action }: z.output<typeof Input>,
@@ -48,6 +50,7 @@ export async function run(
   const recovery = await store.recoveries.get(recoveryId);
   const { sourceId, requestedBy } = recovery;
   const now = timestamp(clock);
+  if (action === "take") requireAway(await store.agents.get(sourceId), recovery.createdAt);
   const before = await store.leases.get(sourceId);
   const lease = await store.leases.modify(sourceId, (one) => movedLease(one, action, recovery, now));
   if (lease.version !== before.version)

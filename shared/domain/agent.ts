@@ -1,6 +1,6 @@
 /** An enrolled machine: its record, and how that may change. */
 import { z } from "zod";
-import { ForbiddenError, NotFoundError, WrongStateError } from "../errors.ts";
+import { ForbiddenError, NotFoundError, SourceConnectedError, WrongStateError } from "../errors.ts";
 import { EnrollableRole, Timestamp } from "../protocol/common.ts";
 import { AgentId, ConversionId, OwnerId, PlanId, RunId } from "../protocol/ids.ts";
 import { Inventory, UNKNOWN } from "../protocol/inventory.ts";
@@ -156,6 +156,17 @@ export function requireServing(
   if (agent?.role !== role) throw new NotFoundError(role, id);
   if (agent.revokedAt) throw new ForbiddenError(`${role} ${id} was revoked at ${agent.revokedAt}`);
   return agent;
+}
+
+/**
+ * Throws `SourceConnectedError` if the source's agent is connected, or was after `since`. An agent that was
+ * revoked can no longer connect, so nothing is known of its machine.
+ */
+export function requireAway({ id, revokedAt, presence, lastSeenAt = "" }: AgentRecord, since: string): void {
+  if (revokedAt) return;
+  const presentAt = new Date(presence.at).toISOString();
+  const seenAt = lastSeenAt > presentAt ? lastSeenAt : presentAt;
+  if (presence.state === "connected" || seenAt > since) throw new SourceConnectedError(id, seenAt);
 }
 
 export function targetOf(agent: AgentRecord): Target {

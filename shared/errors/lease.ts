@@ -22,3 +22,15 @@ export class LeaseEndedError extends CausewayError {
     super(`lease ${term} of source ${sourceId} has ended`);
   }
 }
+
+/** An operator said that the source is off, but its agent is connected, or was after that. */
+export class SourceConnectedError extends CausewayError {
+  override readonly name = "SourceConnectedError";
+  readonly retryable = false;
+  readonly hint =
+    "Switch the source off, wait until `causeway sources` shows it as disconnected, and say again that it is off.";
+
+  constructor(sourceId: string, at: string) {
+    super(`source ${sourceId} is not off: its agent was connected at ${at}`);
+  }
+}
