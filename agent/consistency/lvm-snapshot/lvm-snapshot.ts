@@ -13,6 +13,7 @@ import type {
   ViewRequest,
 } from "../consistent-view.ts";
 import { onlyOnce } from "../open-disks.ts";
+import { flushMounted } from "./flush-memory.ts";
 import type { Lvm } from "./lvm.ts";
 import { readFacts } from "./machine-facts.ts";
 import { sectorsWritten } from "./partitions.ts";
@@ -85,7 +86,7 @@ async function open(
   const opened: { close(): Promise<void> }[] = [];
   const close = onlyOnce(() => closeInOrder(opened.toReversed()));
   try {
-    await syncOutside(deps, found, facts);
+    await flushMounted(directlyRead(found), facts.tree);
     const own: SnapshotDisk[] = [];
     for (const one of found) {
       const disk = await SnapshotDisk.open(one, facts);
@@ -121,16 +122,9 @@ async function closeInOrder(all: readonly { close(): Promise<void> }[]): Promise
   if (failures.length > 0) throw failures[0];
 }
 
-/** Writes out what waits in memory for file systems outside of LVM, which no snapshot freezes. */
-async function syncOutside(
-  { machine }: LvmSnapshotDeps,
-  found: readonly SurveyedDisk[],
-  { tree }: Facts,
-): Promise<void> {
-  const direct = new Set(found.flatMap((one) => one.direct.map(({ device }) => device)));
-  for (const { device, mountPoint } of tree.mounts)
-    if (direct.has(device)) await machine.run("sync", "--file-system", mountPoint);
-}
+/** What is outside of LVM, which no snapshot freezes. */
+const directlyRead = (found: readonly SurveyedDisk[]): ReadonlySet<string> =>
+  new Set(found.flatMap((one) => one.direct.map(({ device }) => device)));
 
 /** The last ones have the best chance to show one instant. */
 async function inOrderOfWrites(origins: SnapshotPlan["origins"]): Promise<SnapshotPlan["origins"]> {
