@@ -54,10 +54,12 @@ test.each([
   ["0 409600 snapshot 4048/81920 24\n", 4024],
   ["0 409600 snapshot Invalid", "lost"],
   ["0 409600 snapshot Overflow", "lost"],
-  ["0 409600 linear", "lost"],
-  ["", "lost"],
+  ["0 409600 snapshot Merge failed", "lost"],
+  ["0 409600 snapshot Unknown", undefined],
+  ["0 409600 linear", undefined],
+  ["", undefined],
 ])(
-  "the kernel's status %j of a snapshot is understood, and anything unknown counts as lost",
+  "the kernel's status %j of a snapshot is understood, and anything unknown does not count as lost",
   (text, fill) => {
     expect(parseSnapshotStatus(text)).toEqual(fill);
   },

@@ -82,14 +82,19 @@ function groupObstacle(attributes: string): string | undefined {
   return undefined;
 }
 
+/** What the kernel prints of a snapshot that can no longer be read as it was. */
+const LOST = new Set(["Invalid", "Overflow", "Merge failed"]);
+
 /**
  * How many sectors `dmsetup status` says that a snapshot keeps of its volume
  * (https://docs.kernel.org/admin-guide/device-mapper/snapshot.html): those in use but for its own tables.
- * Anything else (`Invalid`, `Overflow`) means that it is lost.
+ * `undefined` if the text is no such status.
  */
-export function parseSnapshotStatus(text: string): number | "lost" {
-  const [, used, metadata] = /^\d+ \d+ snapshot (\d+)\/\d+ (\d+)$/.exec(text.trim()) ?? [];
-  return used === undefined || metadata === undefined ? "lost" : Number(used) - Number(metadata);
+export function parseSnapshotStatus(text: string): number | "lost" | undefined {
+  const [, state = ""] = /^\d+ \d+ snapshot (.+)$/.exec(text.trim()) ?? [];
+  if (LOST.has(state)) return "lost";
+  const [, used, metadata] = /^(\d+)\/\d+ (\d+)$/.exec(state) ?? [];
+  return used === undefined || metadata === undefined ? undefined : Number(used) - Number(metadata);
 }
 
 /** So much of a snapshot's own tables is read: its header, and the first of what it keeps. */

@@ -68,7 +68,8 @@ export class LvmTools implements Lvm {
   async fillOf(snapshot: { group: string; name: string }): Promise<SnapshotFill> {
     const path = devicePathOf(snapshot);
     const status = await this.#machine.run("dmsetup", "status", path);
-    const kept = status?.status === 0 ? parseSnapshotStatus(status.output) : "lost";
+    const kept = status?.status === 0 ? parseSnapshotStatus(status.output) : undefined;
+    if (kept === undefined) throw new LvmFailedError("status", `dmsetup does not tell the state of ${path}`);
     if (kept === "lost") return "lost";
     if (kept === 0) return "empty";
     // With more, others than the first may not be in its tables yet.

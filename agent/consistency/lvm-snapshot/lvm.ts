@@ -67,5 +67,6 @@ export interface Lvm {
   create(order: SnapshotOrder): Promise<string>;
   /** Removes a snapshot. Rejects with `LvmFailedError`. */
   remove(snapshot: { group: string; name: string }): Promise<void>;
+  /** Rejects with `LvmFailedError` if that cannot be found out. */
   fillOf(snapshot: { group: string; name: string }): Promise<SnapshotFill>;
 }
