@@ -34,6 +34,7 @@ export function noticeText(fence: {
   since: string;
   reason: string;
   services: readonly string[];
+  unstopped: readonly string[];
   /** Of the agent. */
   dataDir: string;
 }): string {
@@ -44,6 +45,9 @@ export function noticeText(fence: {
       `This machine is FENCED since ${fence.since}.`,
       unitProse(fence.reason),
       `Kept down: ${kept}`,
+      ...(fence.unstopped.length > 0
+        ? [`COULD NOT BE STOPPED, stop them by hand: ${fence.unstopped.join(" ")}`]
+        : []),
       "If that machine is off and stays off, and only then:",
       `  causeway fence break --data ${unitProse(fence.dataDir)} --machine-is-off`,
       "",

@@ -13,12 +13,16 @@ let calls: string[];
 let active: Set<string>;
 /** The call at which the agent is killed, after it took effect. */
 let killedAt: number;
+let killed: PromiseWithResolvers<void>;
+/** Systemd refuses to stop or start these. */
+let stuck: Set<string>;
 
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "causeway-fence-"));
   calls = [];
   active = new Set(["postgresql.service"]);
   killedAt = Number.POSITIVE_INFINITY;
+  stuck = new Set();
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
@@ -31,9 +35,13 @@ function keeper(): FenceKeeper {
     systemctl: async (...args) => {
       const [action, unit = ""] = [args[0], args.at(-1)];
       calls.push(args.join(" "));
+      if (action !== "show" && stuck.has(unit)) throw new Error(`${unit} does not ${action}`);
       if (action === "stop") active.delete(unit);
       if (action === "start" && !isHeldBack(unit)) active.add(unit);
-      if (calls.length === killedAt) throw new Error("killed");
+      if (calls.length === killedAt) {
+        killed.resolve();
+        return new Promise<never>(() => {});
+      }
       return action === "show" ? (active.has(unit) ? "active\n" : "inactive\n") : "";
     },
   });
@@ -95,12 +103,13 @@ test("whenever the agent is killed while it puts the fence up or takes it down, 
     active = new Set(["postgresql.service"]);
     killedAt = at;
     const term = 10 * at;
-    const isKilled = await up(term)
-      .then(() => down(term))
-      .then(
-        () => false,
-        () => true,
-      );
+    killed = Promise.withResolvers<void>();
+    const isKilled = await Promise.race([
+      up(term)
+        .then(() => down(term))
+        .then(() => false),
+      killed.promise.then(() => true),
+    ]);
     killedAt = Number.POSITIVE_INFINITY;
     if ((await keeper().read()).isUp || !isKilled) {
       await up(term + 1);
@@ -112,6 +121,49 @@ test("whenever the agent is killed while it puts the fence up or takes it down, 
     expect([...active]).toContain("postgresql.service");
     if (!isKilled) break;
   }
+});
+
+test("a service that does not stop keeps no other one running, and is named", async () => {
+  active = new Set(SERVICES);
+  stuck = new Set(["postgresql.service"]);
+  await expect(up(1)).rejects.toMatchObject({
+    name: "FenceIncompleteError",
+    message: expect.stringContaining("postgresql.service (Error: postgresql.service does not stop)"),
+  });
+  expect([...active]).toEqual(["postgresql.service"]);
+  for (const service of SERVICES) expect(isHeldBack(service)).toBe(true);
+  expect(notice()).toContain("COULD NOT BE STOPPED, stop them by hand: postgresql.service");
+  expect(await keeper().read()).toMatchObject({ isUp: true, unstopped: ["postgresql.service"] });
+  stuck.clear();
+  expect(await up(1)).toMatchObject({ unstopped: [], stopped: SERVICES });
+  expect([...active]).toEqual([]);
+  expect(notice()).not.toContain("COULD NOT");
+});
+
+test("a service that does not start keeps no other one down, and is started by the next call", async () => {
+  active = new Set(SERVICES);
+  await up(1);
+  stuck = new Set(["postgresql.service"]);
+  await expect(down(1)).rejects.toMatchObject({ name: "FenceIncompleteError" });
+  expect([...active]).toEqual(["nginx.service"]);
+  stuck.clear();
+  await down(1);
+  expect([...active]).toContain("postgresql.service");
+});
+
+test("a source whose agent starts stops what was started beside its fence, and what was listed meanwhile", async () => {
+  await keeper().set({ term: 1, isUp: true, reason }, ["postgresql.service"]);
+  rmSync(dropIn("postgresql.service"));
+  active = new Set(SERVICES);
+  await keeper().resume(["nginx.service"]);
+  expect([...active]).toEqual([]);
+  for (const service of SERVICES) expect(isHeldBack(service)).toBe(true);
+  expect(await keeper().read()).toMatchObject({ term: 1, since: at, services: SERVICES });
+  await down(1);
+  for (const service of SERVICES) expect(existsSync(dropIn(service))).toBe(false);
+  calls = [];
+  await keeper().resume(SERVICES);
+  expect(calls).toEqual([]);
 });
 
 test("a person at the console breaks the fence, which is kept with time and user, and a later lease fences again", async () => {

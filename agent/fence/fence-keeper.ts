@@ -1,12 +1,14 @@
-import { mkdir, rm, rmdir, writeFile } from "node:fs/promises";
+import { mkdir, rm, rmdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { z } from "zod";
 import { Fence, fencedFor, unfencedAfter } from "#shared/domain/fence.ts";
-import { FenceNotUpError } from "#shared/errors.ts";
+import { FenceIncompleteError, FenceNotUpError, failureOf } from "#shared/errors.ts";
 import { Timestamp } from "#shared/protocol/common.ts";
 import { BrokenFence, ServiceName } from "#shared/protocol/fence.ts";
 import type { Systemctl } from "../hypervisor/qemu/service/systemctl.ts";
 import { DataFile } from "../identity/identity.ts";
+import { LocalBootMachine } from "../machine/boot-machine.ts";
+import { replaceFile } from "../machine/durable.ts";
 import { dropInText, type FencePlaces, fencePlaces, noticeText } from "./fence-files.ts";
 
 /** The fence as it survives a restart. */
@@ -16,6 +18,8 @@ const FenceState = Fence.extend({
   services: z.array(ServiceName).default([]),
   /** Those that ran when the fence was put up, until it is down. */
   stopped: z.array(ServiceName).default([]),
+  /** Those that could not be stopped when the fence was put up the last time: they may run. */
+  unstopped: z.array(ServiceName).default([]),
   /** The last one that a person at the console broke. */
   broken: BrokenFence.optional(),
 });
@@ -44,10 +48,20 @@ export class FenceKeeper {
   }
 
   async read(): Promise<FenceState> {
-    return (await this.#file.read()) ?? { term: 0, isUp: false, services: [], stopped: [] };
+    return (await this.#file.read()) ?? { term: 0, isUp: false, services: [], stopped: [], unstopped: [] };
   }
 
-  /** Puts the fence up or takes it down, unless a later term is known. Returns what holds now. */
+  /** When the agent starts: puts a fence up again that is up, and finishes what was interrupted. */
+  async resume(services: readonly string[]): Promise<void> {
+    const before = await this.read();
+    if (before.isUp) await this.#raise(before, before.term, before.reason ?? "", services);
+    else if (isUnfinished(before)) await this.#lower(before);
+  }
+
+  /**
+   * Puts the fence up or takes it down, unless a later term is known. Returns what holds now. Does what
+   * it can for each service; throws `FenceIncompleteError` if that was not everything.
+   */
   async set(
     wanted: { term: number; isUp: boolean; reason: string },
     services: readonly string[],
@@ -58,7 +72,10 @@ export class FenceKeeper {
     return next !== before || isUnfinished(before) ? this.#lower({ ...before, ...next }) : before;
   }
 
-  /** By a person at the console, who says that the machine in its place is off. Throws `FenceNotUpError`. */
+  /**
+   * By a person at the console, who says that the machine in its place is off. Throws `FenceNotUpError`,
+   * and `FenceIncompleteError` if the fence is down but not every service started.
+   */
   async break(by: string): Promise<FenceState> {
     const before = await this.read();
     if (!before.isUp && !isUnfinished(before)) throw new FenceNotUpError();
@@ -73,27 +90,36 @@ export class FenceKeeper {
     before: FenceState,
     term: number,
     reason: string,
-    services: readonly string[],
+    listed: readonly string[],
   ): Promise<FenceState> {
-    const { systemctl, now } = this.#deps;
+    const { systemctl, now, dataDir } = this.#deps;
+    const { marker, dropIn, notices } = this.#places;
     const isRepeated = before.isUp && before.term === term;
+    // What is kept down already stays down until this fence is taken down.
+    const services = [...new Set([...before.services, ...listed])];
     const running: string[] = [];
-    for (const service of services) if (await this.#isActive(service)) running.push(service);
+    for (const service of services) if (await this.#mayRun(service)) running.push(service);
+    const since = (isRepeated && before.since) || now().toISOString();
     const state: FenceState = {
-      ...{ term, isUp: true, services: [...services] },
-      ...{ since: (isRepeated && before.since) || now().toISOString(), reason },
+      ...{ term, isUp: true, services, since, reason },
       // A fence that is put up again finds them stopped.
       stopped: [...new Set([...before.stopped, ...running])],
+      unstopped: running,
       broken: before.broken,
     };
     await this.#file.write(state);
-    await put(this.#places.marker, `${term}\n`);
-    for (const service of services) await put(this.#places.dropIn(service), dropInText(this.#places.marker));
-    const notice = noticeText({ since: state.since ?? "", reason, services, dataDir: this.#deps.dataDir });
-    for (const path of this.#places.notices) await put(path, notice);
-    await systemctl("daemon-reload");
-    for (const service of services) await systemctl("stop", service);
-    return state;
+    const files = await tryEach([marker, ...services], (one) =>
+      one === marker ? put(marker, `${term}\n`) : put(dropIn(one), dropInText(marker)),
+    );
+    const reload = await tryEach(["systemd"], () => systemctl("daemon-reload"));
+    const stops = await tryEach(services, (service) => systemctl("stop", service));
+    const done = { ...state, unstopped: [...stops.keys()] };
+    await this.#file.write(done);
+    const notice = noticeText({ since, reason, services, unstopped: done.unstopped, dataDir });
+    const shown = await tryEach(notices, (path) => put(path, notice));
+    const failures = new Map([...files, ...reload, ...shown, ...stops]);
+    if (failures.size > 0) throw new FenceIncompleteError("up", failures);
+    return done;
   }
 
   /** What it stopped is forgotten last, so that an interrupted call is finished by the next one. */
@@ -109,9 +135,15 @@ export class FenceKeeper {
       await rmdir(dirname(dropIn)).catch(() => {});
     }
     await systemctl("daemon-reload");
-    for (const service of next.stopped) await systemctl("start", service);
-    await this.#file.write({ ...next, services: [], stopped: [] });
+    const failures = await tryEach(next.stopped, (service) => systemctl("start", service));
+    await this.#file.write({ ...next, services: [], stopped: [...failures.keys()], unstopped: [] });
+    if (failures.size > 0) throw new FenceIncompleteError("down", failures);
     return next;
+  }
+
+  /** One that systemd cannot tell about counts as running: the administrator wants it to run. */
+  async #mayRun(service: string): Promise<boolean> {
+    return this.#isActive(service).catch(() => true);
   }
 
   async #isActive(service: string): Promise<boolean> {
@@ -127,5 +159,21 @@ function isUnfinished({ isUp, services, stopped }: FenceState): boolean {
 
 async function put(path: string, text: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, text, { mode: 0o644 });
+  await replaceFile(new LocalBootMachine(), path, Buffer.from(text), { mode: 0o644 });
+}
+
+/** Does it for each, also after one that failed. Resolves with why it failed, for those that did. */
+async function tryEach(
+  all: readonly string[],
+  work: (one: string) => Promise<unknown>,
+): Promise<Map<string, string>> {
+  const failures = new Map<string, string>();
+  for (const one of all) {
+    try {
+      await work(one);
+    } catch (error) {
+      failures.set(one, failureOf(error).message);
+    }
+  }
+  return failures;
 }

@@ -92,7 +92,7 @@ export const sourceRole: Role = async (options) => {
     ...{ folder: IMAGES_DIR, store: cloud.store, machine },
     trust: (key) => imageTrust.require(key),
   });
-  const fence = new FenceKeeper({ dataDir, systemctl: localSystemctl, now });
+  const fence = await resumedFence(options);
   return {
     takeInventory,
     brokenFence: async () => (await fence.read()).broken,
@@ -125,6 +125,14 @@ export const sourceRole: Role = async (options) => {
     onCancelled: (commandId) => restarter.cancelled(commandId),
   };
 };
+
+async function resumedFence({ dataDir, settings, now, log }: RoleOptions): Promise<FenceKeeper> {
+  const fence = new FenceKeeper({ dataDir, systemctl: localSystemctl, now });
+  await fence
+    .resume(settings.fencedServices ?? [])
+    .catch((error: unknown) => log.error("the fence is not as it should be", { error: String(error) }));
+  return fence;
+}
 
 function keptMapsOf({ cloud, dataDir, log, now }: RoleOptions): KeptMaps {
   const folder = join(dataDir, "maps");

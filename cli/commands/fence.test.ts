@@ -30,6 +30,11 @@ test("a fenced source says since when, why, and what is kept down, and a termina
   expect(stdout).not.toContain("\u001b");
 });
 
+test("a fenced source says which services could not be stopped", async () => {
+  write({ term: 1, isUp: true, services: ["a.service", "b.service"], unstopped: ["b.service"] });
+  expect((await fenceCli()).stdout).toContain("Could not be stopped, and may run: b.service");
+});
+
 test("a fence is not broken without the word that the machine is off", async () => {
   write({ term: 1, isUp: true, services: [] });
   const before = readFileSync(join(dir, "fence.json"), "utf8");

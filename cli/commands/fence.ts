@@ -39,8 +39,12 @@ export const fence: CliCommand = {
   async run(call) {
     const found = await keeperOf(requiredOption(call, "data", this.name)).read();
     print(call.terminal, call.json, found, () => {
-      if (found.isUp)
-        return `fenced since ${found.since}: ${oneLine(found.reason ?? "")} Kept down: ${listed(found.services)}`;
+      if (found.isUp) {
+        const fenced = `fenced since ${found.since}: ${oneLine(found.reason ?? "")} Kept down: ${listed(found.services)}`;
+        return found.unstopped.length > 0
+          ? `${fenced} Could not be stopped, and may run: ${listed(found.unstopped)}`
+          : fenced;
+      }
       const { broken } = found;
       return broken ? `not fenced; broken ${broken.at} by ${oneLine(broken.by)}` : "not fenced";
     });

@@ -12,6 +12,24 @@ export class FenceNotUpError extends CausewayError {
   }
 }
 
+/** The fence of a source is up, or down, but not for every service. */
+export class FenceIncompleteError extends CausewayError {
+  override readonly name = "FenceIncompleteError";
+  readonly retryable = false;
+  readonly hint: string;
+
+  /** `failures`: what went wrong, by service or file. */
+  constructor(state: "up" | "down", failures: ReadonlyMap<string, string>) {
+    const each = [...failures].map(([name, why]) => `${name} (${why.slice(0, 200)})`).join("; ");
+    const wanted = state === "up" ? "stopped and kept down" : "started";
+    super(`the fence is ${state}, but not everything could be ${wanted}: ${each}`);
+    this.hint =
+      state === "up"
+        ? "Stop what still runs beside the machine in its place, at the source: `causeway fence` lists it."
+        : "Start what should run, at the source.";
+  }
+}
+
 /** The lease of this term can no longer be renewed: the machine must stay paused until it is switched off. */
 export class LeaseEndedError extends CausewayError {
   override readonly name = "LeaseEndedError";
