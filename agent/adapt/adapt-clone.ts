@@ -172,7 +172,11 @@ class AdaptingGuestSide {
     for (;;) {
       const answer = AdaptAnswer.safeParse(messageIn(await this.#channel.next(ANSWER_LIMIT_MS))).data;
       if (!answer) throw new GuestAnswerInvalidError("a message has an unknown form");
-      if (answer.say === "failed") throw new SystemNotAdaptedError(printable(answer.detail));
+      if (answer.say === "failed")
+        throw new SystemNotAdaptedError(
+          printable(answer.detail),
+          answer.hasWritten ? "partly changed" : "unchanged",
+        );
       if (answer.say !== "working") return answer;
       this.#onProgress?.(printable(answer.on));
     }

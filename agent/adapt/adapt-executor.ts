@@ -98,7 +98,10 @@ async function adapt(
   startedAt = now();
   const applied = await clone.apply(options, record);
   if (applied.stale.length > 0)
-    throw new SystemNotAdaptedError(`something else changes its disks: ${applied.stale.join(", ")}`);
+    throw new SystemNotAdaptedError(
+      `something else changes its disks: ${applied.stale.join(", ")}`,
+      "unchanged",
+    );
   return { ...shown(record), isApplied: true, stale, computeSeconds, applySeconds: seconds() };
 }
 

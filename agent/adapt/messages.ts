@@ -78,6 +78,10 @@ export const AdaptAnswer = z.discriminatedUnion("say", [
   /** Nothing was changed, because these inputs are others now. */
   z.strictObject({ say: z.literal("stale"), inputs: z.array(Text).max(200) }),
   z.strictObject({ say: z.literal("applied") }),
-  z.strictObject({ say: z.literal("failed"), detail: z.string().max(4000) }),
+  z.strictObject({
+    ...{ say: z.literal("failed"), detail: z.string().max(4000) },
+    /** Some files may be changed on the disks, each of them whole. */
+    hasWritten: z.boolean(),
+  }),
 ]);
 export type AdaptAnswer = z.infer<typeof AdaptAnswer>;

@@ -22,6 +22,7 @@ export async function adaptAsGuest(): Promise<void> {
 class AdaptingGuest {
   readonly #port: GuestPort;
   readonly #frames: AsyncGenerator<ChannelFrame, never>;
+  #hasWritten = false;
 
   constructor(port: GuestPort) {
     this.#port = port;
@@ -37,7 +38,10 @@ class AdaptingGuest {
       else throw new Error(`"${task.task}" is no task`);
     } catch (error) {
       const detail = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-      await this.#say({ say: "failed", detail: detail.slice(0, MOST_DETAIL) });
+      await this.#say({
+        ...{ say: "failed", detail: detail.slice(0, MOST_DETAIL) },
+        hasWritten: this.#hasWritten,
+      });
     }
   }
 
@@ -50,7 +54,7 @@ class AdaptingGuest {
     const all = [...inputs];
     for (let at = 0; at < all.length; at += INPUTS_AT_ONCE)
       await this.#say({ say: "inputs", inputs: all.slice(at, at + INPUTS_AT_ONCE) });
-    const files = new SystemFiles(system.root);
+    const files = new SystemFiles(system);
     for (const change of changes) {
       await this.#say({ say: "change", change });
       if (change.after) await this.#sendFile(await files.locate(change.path));
@@ -61,7 +65,9 @@ class AdaptingGuest {
   async #apply({ disks }: Task<"apply">): Promise<void> {
     const { inputs, changes } = await this.#receive();
     const system = await MountedSystem.open(disks);
-    const { stale } = await applyChanges(system, inputs, changes);
+    const { stale } = await applyChanges(system, inputs, changes, () => {
+      this.#hasWritten = true;
+    });
     await system.close();
     await this.#say(stale.length > 0 ? { say: "stale", inputs: stale.slice(0, 200) } : { say: "applied" });
   }

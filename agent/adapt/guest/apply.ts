@@ -14,38 +14,45 @@ export interface ChangeWithContent {
 /**
  * Makes the changes, if everything that they were computed from is still the same; otherwise changes nothing
  * and returns what is not. A change that has been made before counts as made, so an interrupted call can be
- * repeated.
+ * repeated. Calls `onWriting` before the first one.
  */
 export async function applyChanges(
-  system: Pick<MountedSystem, "root">,
+  system: Pick<MountedSystem, "root" | "run">,
   inputs: ReadonlyMap<string, string>,
   changes: readonly ChangeWithContent[],
+  onWriting: () => void,
 ): Promise<{ stale: string[] }> {
-  const files = new SystemFiles(system.root);
+  const files = new SystemFiles(system);
   const now = await inputsOf(await readSystemFacts(files), files);
   const made = new Map(changes.map(({ change }) => [change.path, change.after?.sha256]));
   const isSame = (name: string) =>
     now.get(name) === inputs.get(name) || (made.has(name) && now.get(name) === made.get(name));
   const stale = [...new Set([...inputs.keys(), ...now.keys()])].filter((name) => !isSame(name));
-  for (const { change } of changes)
-    if (!(await isReady(files, change)) && !stale.includes(change.path)) stale.push(change.path);
-  if (stale.length > 0) return { stale: stale.sort() };
+  const left: { change: FileChange; content: Buffer | undefined }[] = [];
   for (const { change, content } of changes) {
-    if (!change.after) await files.remove(change.path);
-    else await files.write(change.path, contentOf(change, content), change.mode);
+    const found = await hashAt(files, change.path);
+    if (found === change.after?.sha256) continue;
+    if (found === change.beforeSha256) left.push({ change, content: contentOf(change, content) });
+    else if (!stale.includes(change.path)) stale.push(change.path);
+  }
+  if (stale.length > 0) return { stale: stale.sort() };
+  if (left.length > 0) onWriting();
+  for (const { change, content } of left) {
+    if (content) await files.write(change.path, content, change.mode);
+    else await files.remove(change.path);
   }
   return { stale: [] };
 }
 
-/** Whether the file is as it was, or as it is to be. */
-async function isReady(files: SystemFiles, { path, beforeSha256, after }: FileChange): Promise<boolean> {
+/** `undefined` for what is no file. */
+async function hashAt(files: SystemFiles, path: string): Promise<string | undefined> {
   const location = await files.find(path);
   const isFile = location !== undefined && (await lstat(location)).isFile();
-  const found = isFile ? await new FileHashes().of(location) : undefined;
-  return found === beforeSha256 || found === after?.sha256;
+  return isFile ? new FileHashes().of(location) : undefined;
 }
 
-function contentOf({ path, after }: FileChange, content: Buffer | undefined): Buffer {
-  if (content && hash("sha256", content, "hex") === after?.sha256) return content;
+/** `undefined` for a file that is removed. */
+function contentOf({ path, after }: FileChange, content: Buffer | undefined): Buffer | undefined {
+  if (!after || (content && hash("sha256", content, "hex") === after.sha256)) return content;
   throw new Error(`the content of ${path} is not what its change says`);
 }

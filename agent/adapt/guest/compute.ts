@@ -32,7 +32,7 @@ export async function computeAdaptation(
   wanted: WantedMachine,
   say: (on: string) => Promise<void>,
 ): Promise<ComputedAdaptation> {
-  const files = new SystemFiles(system.root);
+  const files = new SystemFiles(system);
   await say("reading the system");
   const facts = await readSystemFacts(files);
   const inputs = await inputsOf(facts, files);

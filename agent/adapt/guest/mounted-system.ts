@@ -56,11 +56,11 @@ export class MountedSystem {
   }
 
   /** Runs a program of the system in it. */
-  run(command: readonly string[]): Promise<ToolResult> {
+  readonly run = (command: readonly string[]): Promise<ToolResult> => {
     const environment = ["LC_ALL=C", "HOME=/root", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"];
     const words = ["-i", ...environment, "chroot", this.root, ...command];
     return runGuestToolWithin(PROGRAM_LIMIT_MS, "/usr/bin/env", ...words);
-  }
+  };
 
   /** Everything that was written is on the disks when this resolves. Throws `SystemUnusableError`. */
   async close(): Promise<void> {

@@ -1,7 +1,8 @@
-import { chmod, lstat, mkdir, open, readdir, readFile, readlink, rm } from "node:fs/promises";
+import { lstat, mkdir, open, readdir, readFile, readlink, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { NothingThereError, pathInside } from "../../browse/guest/path-inside.ts";
 import { pathPattern, type SystemFile } from "../captured-system.ts";
+import type { MountedSystem } from "./mounted-system.ts";
 
 /** As many as Linux follows. */
 const MOST_LINKS = 40;
@@ -11,9 +12,12 @@ const MOST_READ_BYTES = 16 * 2 ** 20;
 /** The files of a mounted system, by their paths in it; links are followed within it. */
 export class SystemFiles {
   readonly #root: Buffer;
+  readonly #run: MountedSystem["run"];
 
-  constructor(root: string) {
+  /** A file is replaced with the system's own `cp`, which `run` runs. */
+  constructor({ root, run }: Pick<MountedSystem, "root" | "run">) {
     this.#root = Buffer.from(root);
+    this.#run = run;
   }
 
   /** Where a path leads to, if there is something. */
@@ -74,28 +78,48 @@ export class SystemFiles {
   }
 
   /**
-   * Writes a file. One that exists keeps its owner, its rights and its attributes, and so the label that
-   * SELinux knows it by; a new one belongs to root.
+   * Writes a file: at any moment it is as it was, or whole. One that exists keeps its owner, its rights and
+   * its attributes, and so the label that SELinux knows it by; a new one belongs to root.
    */
   async write(path: string, content: Uint8Array, mode: number): Promise<void> {
     const found = await this.find(path);
-    const isThere = found !== undefined;
     const location = found ?? join(await this.#folder(dirname(path)), basename(path));
-    const file = await open(location, isThere ? "r+" : "wx", mode);
+    const next = join(dirname(location), `.${basename(location)}.causeway`);
+    // An interrupted write may have left it.
+    await rm(next, { force: true });
     try {
-      await file.truncate(0);
-      await file.write(content, 0, content.length, 0);
-      await file.sync();
-    } finally {
-      await file.close();
+      if (found !== undefined) await this.#copy(found, next);
+      const file = await open(next, found === undefined ? "wx" : "r+", mode);
+      try {
+        await file.truncate(0);
+        await file.writeFile(content);
+        if (found === undefined) await file.chmod(mode);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(next, location);
+    } catch (error) {
+      await rm(next, { force: true });
+      throw error;
     }
-    if (!isThere) await chmod(location, mode);
+    await syncFolder(dirname(location));
   }
 
   /** Removes a file, or a link itself. */
   async remove(path: string): Promise<void> {
     const found = await pathInside(this.#root, Buffer.from(path)).catch(ignoreNothing);
-    if (found) await rm(found.location.toString(), { force: true });
+    if (!found) return;
+    const location = found.location.toString();
+    await rm(location, { force: true });
+    await syncFolder(dirname(location));
+  }
+
+  /** With owner, rights and attributes, which only a program copies. */
+  async #copy(from: string, to: string): Promise<void> {
+    const inside = (location: string) => location.slice(this.#root.length);
+    const { succeeded, complaint } = await this.#run(["cp", "-a", "--", inside(from), inside(to)]);
+    if (!succeeded) throw new Error(`${inside(from)} cannot be copied: ${complaint}`);
   }
 
   /** Where a folder is; made if it does not exist. */
@@ -105,6 +129,16 @@ export class SystemFiles {
     const made = join(await this.#folder(dirname(path)), basename(path));
     await mkdir(made, { mode: 0o755 });
     return made;
+  }
+}
+
+/** So that a name in it is there after a power cut, too. */
+async function syncFolder(location: string): Promise<void> {
+  const folder = await open(location, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
   }
 }
 
