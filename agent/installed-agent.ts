@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { FolderFileDamagedError } from "#shared/errors.ts";
+import { FolderFileDamagedError, OfAnotherMachineError } from "#shared/errors.ts";
 import type { Log } from "#shared/log.ts";
 import { createApiClient } from "#shared/protocol/client.ts";
 import type { EnrollableRole } from "#shared/protocol/common.ts";
@@ -10,6 +10,8 @@ import { openAgentCloud } from "./cloud/agent-cloud.ts";
 import { type EnrolOptions, enrol } from "./identity/enrol.ts";
 import { type Identity, identityFile, type Settings, settingsFile } from "./identity/identity.ts";
 import { LocalBootMachine } from "./machine/boot-machine.ts";
+import type { Machine } from "./machine/machine.ts";
+import { readMachineMarker } from "./machine/machine-marker.ts";
 import { readBootId } from "./machine/system.ts";
 import { ImageTrust } from "./restart/image-trust.ts";
 import type { Role } from "./roles/role.ts";
@@ -24,6 +26,8 @@ export type FirstStart = Pick<EnrolOptions, "url" | "token" | "role">;
 export interface SetupOptions {
   /** The agent's own folder, which exists. */
   dataDir: string;
+  /** The machine that the agent runs on. */
+  machine: Pick<Machine, "read" | "list">;
   /** Replaces these settings of an earlier start. */
   settings: Partial<Settings>;
   /** From now on starts only boot images signed with this key: Ed25519, PEM. */
@@ -46,13 +50,17 @@ export interface Setup {
 
 /**
  * Reads the agent's folder. At the first start it enrols, and keeps the identity there. Throws the API's
- * typed errors.
+ * typed errors, and `OfAnotherMachineError` in a copy of the machine that was enrolled; it has then changed
+ * nothing and contacted no other machine.
  */
 export async function setUpAgent(options: SetupOptions): Promise<Setup> {
   const { dataDir, trustImageKeyPem } = options;
-  const settings = await changeSettings(dataDir, options.settings);
+  const machineMarker = await readMachineMarker(options.machine);
   const known = await readIdentity(dataDir);
-  const identity = known ?? (await enrolNow(options));
+  if (known && known.machineMarker !== machineMarker)
+    throw new OfAnotherMachineError({ dataDir, enrolledOn: known.machineMarker, found: machineMarker });
+  const settings = await changeSettings(dataDir, options.settings);
+  const identity = known ?? (await enrolNow(options, machineMarker));
   const imageTrust = new ImageTrust(dataDir, identity.enrolment.bootImageKeyPem);
   if (trustImageKeyPem) await imageTrust.trust(trustImageKeyPem);
   return { dataDir, identity, settings, imageTrust, enrolled: !known };
@@ -84,10 +92,14 @@ async function changeSettings(dataDir: string, changes: Partial<Settings>): Prom
   return settings;
 }
 
-async function enrolNow({ dataDir, firstStart, onRetry, random }: SetupOptions): Promise<Identity> {
+async function enrolNow(
+  { dataDir, firstStart, onRetry, random }: SetupOptions,
+  machineMarker: string | undefined,
+): Promise<Identity> {
   const { url, token, role } = await firstStart();
   const name = hostname();
-  const identity = await enrol({ api: createApiClient({ url }), url, token, role, name, random, onRetry });
+  const enrolled = await enrol({ api: createApiClient({ url }), url, token, role, name, random, onRetry });
+  const identity = { ...enrolled, machineMarker };
   await identityFile(dataDir).write(identity);
   return identity;
 }

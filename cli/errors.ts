@@ -17,6 +17,7 @@ import {
   InvalidInputError,
   KeysMissingError,
   NotFoundError,
+  OfAnotherMachineError,
   UntrustedFolderError,
 } from "#shared/errors.ts";
 import { ApiError } from "#shared/protocol/client.ts";
@@ -119,6 +120,7 @@ const REFUSALS = [
   NotAFileError,
   DiskUnusableError,
   CertificateRevokedError,
+  OfAnotherMachineError,
   RefusedError,
   PreflightNotPassedError,
   FolderInUseError,

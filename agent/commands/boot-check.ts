@@ -41,6 +41,7 @@ export function bootCheckExecutor({
   return async (input, { signal, progress }) => {
     const { folder, disks } = await images.require(input);
     const result = await hypervisor.bootCheck({
+      ownerId: input.ownerId,
       disks: systemFirst(disks, input.systemDisks ?? []).map(({ path, format }) => ({ path, format })),
       firmware: input.firmware,
       memoryMiB: input.memoryMiB,

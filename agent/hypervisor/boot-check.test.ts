@@ -3,10 +3,12 @@ import { existsSync } from "node:fs";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
+import { readMachineMarker } from "../machine/machine-marker.ts";
+import { RecordedMachine } from "../machine/testing/recorded-machine.ts";
 import { qemu } from "./qemu/qemu.ts";
 import { useCheckFolder } from "./testing/check-folder.ts";
 import { qemusOf } from "./testing/processes.ts";
-import { printingDisk, restartingDisk } from "./testing/tiny-guest.ts";
+import { printingDisk, restartingDisk, smbiosPrintingDisk } from "./testing/tiny-guest.ts";
 
 const { bootCheck } = qemu;
 const place = useCheckFolder();
@@ -22,6 +24,18 @@ test("a disk that reaches a login prompt has booted; console log and screenshot 
   expect((await readFile(result.screenshotPath ?? "")).subarray(1, 4).toString()).toBe("PNG");
   expect((await readdir(options.workDir)).sort()).toEqual(["console.log", "screenshot.png"]);
   expect((await readFile(join(place.folder, "disk.raw"))).equals(disk)).toBe(true);
+});
+
+test("the guest's firmware shows for whom it was made, as its system reads it", async () => {
+  const end = "the end of the table";
+  const result = await bootCheck(
+    await optionsFor(smbiosPrintingDisk(end), { ownerId: "drl_7", expect: end }),
+  );
+  expect(result.verdict).toBe("booted");
+  const log = await readFile(result.consoleLogPath);
+  const table = log.subarray(log.indexOf(1) + 1, log.indexOf(end));
+  const binaryFiles = { "/sys/firmware/dmi/tables/DMI": table.toString("hex") };
+  expect(await readMachineMarker(new RecordedMachine({ binaryFiles }))).toBe("drl_7");
 });
 
 test("a disk without boot code has not booted, and the reason has the firmware's words", async () => {
@@ -88,7 +102,7 @@ test("QEMU does not outlive an agent that was killed", async () => {
   await writeFile(
     program,
     `import { qemu } from ${JSON.stringify(join(import.meta.dirname, "qemu/qemu.ts"))};
-     qemu.bootCheck({ disks: [{ path: ${JSON.stringify(join(place.folder, "disk.raw"))}, format: "raw" }], firmware: "bios",
+     qemu.bootCheck({ ownerId: "cnv_1", disks: [{ path: ${JSON.stringify(join(place.folder, "disk.raw"))}, format: "raw" }], firmware: "bios",
        memoryMiB: 64, timeoutSeconds: 60, workDir: ${JSON.stringify(workDir)}, now: () => 0,
        signal: new AbortController().signal });`,
   );

@@ -8,6 +8,8 @@ import { allot, hostRoom } from "./host-room.ts";
 import { isPng } from "./png.ts";
 
 export interface BootCheckOptions {
+  /** What the boot check belongs to. */
+  ownerId: string;
   /** The guest boots from the first one that the firmware can start. Read only. */
   disks: readonly GuestDisk[];
   firmware: "bios" | "uefi";
@@ -150,10 +152,10 @@ class BootCheck {
   }
 
   async #start(overlayBytes: number): Promise<Guest> {
-    const { firmware, memoryMiB, cpuCount = 2 } = this.#options;
+    const { ownerId, firmware, memoryMiB, cpuCount = 2 } = this.#options;
     return this.#starter.start({
       disks: firmware === "bios" ? await startableFirst(this.#options.disks) : this.#options.disks,
-      ...{ firmware, memoryMiB, cpuCount, overlayBytes },
+      ...{ ownerId, firmware, memoryMiB, cpuCount, overlayBytes },
       workDir: this.#scratch,
       onConsole: (text) => this.#read(text),
       onEvent: (event) => this.#note(event),

@@ -6,6 +6,8 @@ export interface GuestDisk {
 }
 
 export interface GuestOptions {
+  /** For whom the guest is made: the marker in its firmware. */
+  ownerId: string;
   /**
    * In the order in which the firmware tries them; a BIOS tries only the first. Opened read-only under a
    * throw-away overlay.

@@ -15,6 +15,8 @@ export const Identity = z.object({
   /** PEM, PKCS #8. */
   keyPem: z.string(),
   enrolment: Enrolment,
+  /** The marker of the machine that it was enrolled on, if it had one. */
+  machineMarker: z.string().optional(),
   /** See `Reach`. */
   tlsServerName: z.string().optional(),
 });

@@ -1,8 +1,10 @@
-import { chmod, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { lockFolder } from "#shared/data-folder/lock.ts";
+import { OfAnotherMachineError } from "#shared/errors.ts";
+import { exitCodeOf } from "../errors.ts";
 import { recordedRun } from "../testing/recorded-run.ts";
 
 let dataDir: string;
@@ -83,4 +85,11 @@ test.each([
   expect(code).toBe(4);
   expect(stderr).toContain(message);
   expect(stderr).not.toContain("not enrolled");
+});
+
+test("the documented service does not start an agent again that is in a copy of its machine", async () => {
+  const inCopy = { dataDir, enrolledOn: undefined, found: "rcv_1" };
+  const operations = await readFile(join(import.meta.dirname, "../../docs/operations.md"), "utf8");
+  const [, prevented] = /^RestartPreventExitStatus=(\d+)$/m.exec(operations) ?? [];
+  expect(exitCodeOf(new OfAnotherMachineError(inCopy))).toBe(Number(prevented));
 });

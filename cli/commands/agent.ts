@@ -5,6 +5,7 @@ import { keyFingerprint } from "#agent/boot-image/signature.ts";
 import { requireReadable } from "#agent/disk/require-readable.ts";
 import type { Settings } from "#agent/identity/identity.ts";
 import { type FirstStart, installedAgent, setUpAgent } from "#agent/installed-agent.ts";
+import { LocalMachine } from "#agent/machine/machine.ts";
 import { IMAGES_FOLDER } from "#agent/roles/target.ts";
 import { restartOnce } from "#agent/threads/lean-process.ts";
 import { lockFolder } from "#shared/data-folder/lock.ts";
@@ -85,6 +86,7 @@ export const agent: CliCommand = {
     if (settings.imagesDir !== undefined) makeFolder(settings.imagesDir);
     const { enrolled, ...setup } = await setUpAgent({
       dataDir,
+      machine: new LocalMachine(),
       settings,
       trustImageKeyPem,
       firstStart: () => firstStartOf(call, dataDir),

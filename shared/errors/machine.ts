@@ -93,3 +93,22 @@ export class MachineUnsupportedError extends CausewayError {
     this.hint = hint;
   }
 }
+
+/** The agent's identity was enrolled on the machine of which this one is a copy, and belongs to that one. */
+export class OfAnotherMachineError extends CausewayError {
+  override readonly name = "OfAnotherMachineError";
+  readonly retryable = false;
+  readonly hint =
+    "If this machine is to be protected itself, enrol it as a source of its own: with a new token and a new --data folder, which its service then names. If it is not, disable the agent's service.";
+
+  /** `enrolledOn`, `found`: the machine's marker at enrolment, and now. */
+  constructor(of: { dataDir: string; enrolledOn: string | undefined; found: string | undefined }) {
+    const described = (marker: string | undefined) =>
+      marker === undefined
+        ? "a machine without a marker of Causeway"
+        : `the machine that Causeway made for ${marker}`;
+    super(
+      `the agent in ${of.dataDir} does not start here: this is ${described(of.found)}, and it was enrolled on ${described(of.enrolledOn)}`,
+    );
+  }
+}

@@ -89,6 +89,17 @@ test("firmware files are named, so that none with enrolled keys is chosen", () =
   expect(xml).not.toContain("firmware=");
 });
 
+test.each(["bios", "uefi"] as const)("the firmware (%s) shows for whom the machine was made", (firmware) => {
+  const shape = { ...keptMachine().shape, firmware };
+  const xml = domainXml(keptMachine({ shape, ownerId: "rcv_9" }), {
+    ...host,
+    uefi: { code: "/c", variables: "/v" },
+  });
+  expect(xml.match(/<entry>.*<\/entry>/g)).toEqual(["<entry>causeway-machine=rcv_9</entry>"]);
+  // libvirt keeps the strings to itself without it.
+  expect(xml.match(/<smbios mode="sysinfo"\/>/g)).toHaveLength(1);
+});
+
 test("a qcow2 image never makes the hypervisor open the file that it names as its backing", () => {
   expect(domainXml(keptMachine(), host).match(/<backingStore\/>/g)).toHaveLength(2);
 });

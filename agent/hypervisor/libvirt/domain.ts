@@ -5,6 +5,7 @@ import {
   IDE_DISKS,
   type MachineShape,
 } from "#shared/protocol/defined-machine.ts";
+import { markerString } from "../../machine/machine-marker.ts";
 import type { KeptMachine } from "../machine-keeper.ts";
 import { element, renderXml, type XmlElement } from "./xml.ts";
 
@@ -39,6 +40,11 @@ export function domainXml(machine: KeptMachine, host: DomainHost): string {
     element("memory", { unit: "MiB" }, `${shape.memoryMiB}`),
     element("vcpu", {}, `${shape.cpuCount}`),
     firmware(shape, host),
+    element(
+      "sysinfo",
+      { type: "smbios" },
+      element("oemStrings", {}, element("entry", {}, markerString(ownerId))),
+    ),
     element("features", {}, element("acpi"), element("apic")),
     element("cpu", { mode: host.kvm ? "host-model" : "maximum" }),
     element("clock", { offset: shape.clock === "local" ? "localtime" : "utc" }),
@@ -57,13 +63,15 @@ export function domainXml(machine: KeptMachine, host: DomainHost): string {
 function firmware({ firmware: kind, diskBus }: MachineShape, { uefi }: DomainHost): XmlElement {
   // q35 has no IDE controller: https://github.com/dmacvicar/terraform-provider-libvirt/issues/885
   const type = element("type", { arch: "x86_64", machine: diskBus === "ide" ? "pc" : "q35" }, "hvm");
-  if (kind === "bios" || !uefi) return element("os", {}, type);
+  const smbios = element("smbios", { mode: "sysinfo" });
+  if (kind === "bios" || !uefi) return element("os", {}, type, smbios);
   return element(
     "os",
     {},
     type,
     element("loader", { readonly: "yes", type: "pflash" }, uefi.code),
     element("nvram", { template: uefi.variables }),
+    smbios,
   );
 }
 

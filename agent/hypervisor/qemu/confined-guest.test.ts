@@ -114,7 +114,7 @@ test.runIf(isRoot)(
     await writeFile(
       program,
       `import { qemu } from ${JSON.stringify(join(import.meta.dirname, "qemu.ts"))};
-     const result = await qemu.bootCheck({ disks: [{ path: ${JSON.stringify(disk)}, format: "raw" }], firmware: "bios",
+     const result = await qemu.bootCheck({ ownerId: "cnv_1", disks: [{ path: ${JSON.stringify(disk)}, format: "raw" }], firmware: "bios",
        memoryMiB: 64, timeoutSeconds: 60, workDir: ${JSON.stringify(workDir)}, now: () => performance.now(),
        signal: new AbortController().signal });
      console.log(JSON.stringify(result));`,

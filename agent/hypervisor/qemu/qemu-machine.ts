@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import type { FileHandle } from "node:fs/promises";
 import type { Duplex, Readable } from "node:stream";
 import { HypervisorFailedError, ToolMissingError } from "#shared/errors.ts";
+import { markerString } from "../../machine/machine-marker.ts";
 import type { Guest, GuestDisk, GuestEvent, GuestOptions } from "../guest.ts";
 import { confined, thisStarter } from "./confinement.ts";
 import { PassedFiles } from "./passed-files.ts";
@@ -171,6 +172,7 @@ async function planMachine(options: GuestOptions, files: PassedFiles): Promise<M
     // In software: on some hosts KVM opens but no guest runs, or hangs with what it held.
     ...["-accel", `tcg,thread=multi,tb-size=${TRANSLATED_MIB}`, "-cpu", "max"],
     ...["-m", String(options.memoryMiB), "-smp", String(options.cpuCount)],
+    ...["-smbios", `type=11,value=${markerString(options.ownerId)}`],
     ...["-device", "VGA", "-device", "virtio-rng-pci"],
     ...["-chardev", `socket,id=monitor,fd=${MONITOR_FD}`, "-mon", "chardev=monitor,mode=control"],
     ...["-chardev", `socket,id=console,fd=${CONSOLE_FD}`, "-serial", "chardev:console"],

@@ -17,6 +17,7 @@ export function useCheckFolder() {
       await writeFile(path, disk, { mode: 0o600 });
       await truncate(path, sizeBytes);
       return {
+        ownerId: "cnv_1",
         disks: [{ path, format: "raw" }],
         firmware: "bios",
         memoryMiB: 64,

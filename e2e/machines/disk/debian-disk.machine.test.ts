@@ -17,6 +17,7 @@ test.each([
   try {
     const disk = await buildDebianDisk({ suite, firmware, sizeBytes: 2 ** 31, cacheDir, log: console.log });
     const result = await qemu.bootCheck({
+      ownerId: "cnv_1",
       disks: [{ path: disk.path, format: "raw" }],
       firmware,
       memoryMiB: 1024,

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { MachineUnsupportedError } from "#shared/errors.ts";
 import { type DiskBus, IDE_DISKS } from "#shared/protocol/defined-machine.ts";
+import { markerString } from "../../../machine/machine-marker.ts";
 import type { KeptMachine } from "../../machine-keeper.ts";
 import { QEMU_PROGRAM, SANDBOX } from "../qemu-machine.ts";
 
@@ -36,7 +37,7 @@ export interface ServiceHost {
 
 /** How QEMU is started. It gets no file name: it has no right to open anything. */
 export function qemuCommand(machine: KeptMachine, host: ServiceHost): QemuCommand {
-  const { shape, name, uuid } = machine;
+  const { shape, name, uuid, ownerId } = machine;
   const files: OpenedFile[] = [];
   const open = (path: string, isWritten: boolean) => {
     const fd = FIRST_FD + files.length;
@@ -61,6 +62,7 @@ export function qemuCommand(machine: KeptMachine, host: ServiceHost): QemuComman
     ...["-machine", host.uefi ? `${type},pflash0=code,pflash1=variables` : type],
     ...(host.kvm ? ["-accel", "kvm", "-cpu", "host"] : ["-accel", "tcg,thread=multi", "-cpu", "max"]),
     ...["-m", String(shape.memoryMiB), "-smp", String(shape.cpuCount)],
+    ...["-smbios", `type=11,value=${markerString(ownerId)}`],
     ...["-rtc", `base=${shape.clock === "local" ? "localtime" : "utc"}`],
     // The boot disk has the only place in the order; no other disk is tried.
     ...["-boot", "strict=on", "-device", "VGA", "-vnc", "unix:screen", "-device", "virtio-rng-pci"],

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { KeptMachine } from "../../machine-keeper.ts";
 import { keptMachine } from "../../testing/kept-machine.ts";
 import { ScriptedSystemd } from "../../testing/scripted-systemd.ts";
-import { chatteringDisk, printingDisk } from "../../testing/tiny-guest.ts";
+import { chatteringDisk, printingDisk, smbiosPrintingDisk } from "../../testing/tiny-guest.ts";
 import { QemuService } from "./qemu-service.ts";
 
 // Only root can give QEMU a user of its own.
@@ -90,6 +90,14 @@ describe.runIf(isRoot)("with real QEMU", () => {
       expect([await readdir(join(dir, "scripts")), await readdir(join(dir, "units"))]).toEqual([[], []]);
     },
   );
+
+  test("the machine's firmware shows for whom it was made", async () => {
+    await writeFile(join(dir, "sdb.raw"), smbiosPrintingDisk("the end of the table"));
+    machine = { ...machine, ownerId: "rcv_9" };
+    await qemu.define(machine);
+    await qemu.start(machine);
+    expect(await consoleText(3000)).toContain("causeway-machine=rcv_9\0");
+  });
 
   test("a machine with UEFI starts with variables of its own, which stay when it is defined again", async () => {
     machine = withShape({ firmware: "uefi" });
