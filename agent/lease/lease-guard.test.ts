@@ -103,20 +103,31 @@ test("after a restart of the host there is no deadline, so the machine is paused
 
 test("the guard is a service that starts with the host and again after it was killed, until it is removed", async () => {
   await guard.install(machine());
-  const unit = readFileSync(join(dir, "causeway-lease-pine-1.service"), "utf8");
+  const unit = readFileSync(join(dir, "causeway-lease-rcv_1.service"), "utf8");
   expect(unit).toContain("Restart=always");
   expect(unit).toContain("WantedBy=multi-user.target");
   expect(calls).toEqual([
     "daemon-reload",
-    "enable causeway-lease-pine-1.service",
-    "restart causeway-lease-pine-1.service",
+    "enable causeway-lease-rcv_1.service",
+    "restart causeway-lease-rcv_1.service",
   ]);
   await guard.extend(machine(), 1000);
   await guard.remove(machine());
   await guard.remove(machine());
-  expect(calls.slice(3)).toEqual(["disable --now causeway-lease-pine-1.service", "daemon-reload"]);
+  expect(calls.slice(3)).toEqual(["disable --now causeway-lease-rcv_1.service", "daemon-reload"]);
   expect(existsSync(script())).toBe(false);
   expect(readdirSync(join(dir, "deadlines"))).toEqual([]);
+});
+
+test("two machines of one name, of two hypervisors, each have a guard of their own", async () => {
+  const other = { ...machine(), ownerId: "rcv_2", uuid: randomUUID() };
+  await guard.install(machine());
+  await guard.install(other);
+  await guard.remove(machine());
+  expect(existsSync(script())).toBe(false);
+  expect(readFileSync(join(dir, "causeway-lease-rcv_2.service"), "utf8")).toContain("scripts/rcv_2/guard");
+  await guard.remove(other);
+  expect(calls.at(-2)).toBe("disable --now causeway-lease-rcv_2.service");
 });
 
 // Only root can give QEMU a user of its own.

@@ -74,8 +74,9 @@ export class LeaseGuard {
   }
 }
 
-function unitName({ name }: GuardedMachine): string {
-  return `causeway-lease-${name}.service`;
+/** Two hypervisors may each have a machine of the same name. */
+function unitName({ ownerId }: GuardedMachine): string {
+  return `causeway-lease-${ownerId}.service`;
 }
 
 /** At every instant the file has its old content or the new one. */
