@@ -1,8 +1,8 @@
-import { userInfo } from "node:os";
 import { resolve } from "node:path";
 import { FenceKeeper } from "#agent/fence/fence-keeper.ts";
 import { localSystemctl } from "#agent/hypervisor/qemu/service/systemctl.ts";
 import { type CliCommand, requiredOption } from "../command.ts";
+import { consoleUser } from "../console-user.ts";
 import { UsageError } from "../errors.ts";
 import { oneLine, print } from "../terminal.ts";
 
@@ -23,7 +23,7 @@ export const fenceBreak: CliCommand = {
         "two machines that run destroy each other's work: make sure that the other one is off, and say so with --machine-is-off",
         this.name,
       );
-    const broken = await fence.break(userInfo().username);
+    const broken = await fence.break(consoleUser(call.environment));
     print(call.terminal, call.json, broken, () => `the fence is broken; started: ${listed(broken.stopped)}`);
   },
 };

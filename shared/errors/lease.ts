@@ -34,7 +34,8 @@ export class FenceIncompleteError extends CausewayError {
 export class LeaseEndedError extends CausewayError {
   override readonly name = "LeaseEndedError";
   readonly retryable = false;
-  readonly hint = "Nothing to do: the source has the right to run, or gets it. Start over to move it again.";
+  readonly hint =
+    "The machine stays paused: the source, or another machine in its place, has the right to run. `causeway lease SOURCE` shows which; `causeway machine stop --at-once` ends this one.";
 
   constructor(sourceId: string, term: number) {
     super(`lease ${term} of source ${sourceId} has ended`);
