@@ -143,6 +143,20 @@ test("a lease that cannot be taken starts no machine", async () => {
   expect(recovery.commands.at(-1)).toBe("define-machine");
 });
 
+test.each([
+  ["WrongStateError", "WrongStateError"],
+  ["SomeError", "RecoveryCancelledError"],
+])(
+  "after a cancel, a lease that cannot be given back (%s) ends the recovery with %s",
+  async (error, shown) => {
+    const answers = [() => ({ term: 1, seconds: 0 }), () => throwing("RecoveryCancelledError")];
+    const functions = { MoveLease: () => (answers.shift() ?? (() => throwing(error)))() };
+    const recovery = await new RecoveryRun({}, { network: "production", functions }).run();
+    expect(moved(recovery)).toEqual(["take", "keep", "give-back"]);
+    expect(recovery.outcome).toMatchObject({ status: "FAILED", error: shown });
+  },
+);
+
 test("the system is adapted to the defined machine before that starts, if that was asked for", async () => {
   const wanted: WantedMachine = {
     ...{ diskBus: "virtio", firmware: "bios", cardModel: "virtio", machineId: "kept", hostKeys: "kept" },

@@ -62,8 +62,9 @@ export async function abandonRecovery(
 }
 
 /**
- * Cancels a recovery in any state of its workflow; repeating it is harmless. Throws `NotFoundError`, or
- * `WrongStateError` if it has completed or failed.
+ * Cancels a recovery in any state of its workflow; repeating it is harmless. One whose machine keeps
+ * production is never cancelled: it ends as failed if its workflow was stopped before it noted that. Throws
+ * `NotFoundError`, or `WrongStateError` if it has completed or failed, or is about to complete.
  */
 export async function stopRecovery(
   id: string,
@@ -71,6 +72,9 @@ export async function stopRecovery(
   deps: CommandDeps & { workflow: Pick<Workflow, "start" | "isRunning"> },
 ): Promise<RecoveryRecord> {
   const { store, workflow, clock } = deps;
+  const { keptAt, state } = await store.recoveries.get(id);
+  if (keptAt !== undefined && state === "running" && !(await workflow.isRunning(id)))
+    return abandonRecovery(id, { Error: "WorkflowInterruptedError", Cause: "the recovery's workflow" }, deps);
   // Mark the recovery, then read its commands. Dispatch writes the command, then reads the mark. So one of
   // the two sees the other.
   const marked = await store.recoveries.modify(id, cancellingRecovery);

@@ -7,6 +7,7 @@ import { apiHandler } from "../middleware/api-handler.ts";
 import { run as abandonRecovery } from "../tasks/abandon-recovery.ts";
 import { run as moveLease } from "../tasks/move-lease.ts";
 import { request, World } from "../testing/world.ts";
+import { stopRecovery } from "./end-recovery.ts";
 
 const TARGET = { certificate: "d".repeat(64) };
 let world: World;
@@ -204,4 +205,37 @@ test("a source whose agent reports after the recovery was asked for runs, even i
   world.nowMs += 1000;
   await connect();
   await expect(move("take")).rejects.toMatchObject({ name: "SourceConnectedError" });
+});
+
+const cancel = () => stopRecovery("rcv_1", "ada", world);
+
+test("a recovery that was cancelled neither takes the right to run nor keeps it", async () => {
+  await world.workflow.start("rcv_1", {});
+  await move("take");
+  await cancel();
+  for (const action of ["take", "keep"] as const)
+    await expect(move(action)).rejects.toMatchObject({ name: "RecoveryCancelledError" });
+  expect(await lease()).toMatchObject({ state: "held" });
+  expect(await move("give-back")).toEqual({ term: 1, seconds: 0 });
+  expect(await lease()).toMatchObject({ state: "none" });
+});
+
+test("a recovery whose machine keeps production is not cancelled, and its lease is not given back", async () => {
+  await world.workflow.start("rcv_1", {});
+  await move("take");
+  // The answer of the first one is lost.
+  for (let times = 0; times < 2; times++) expect(await move("keep")).toEqual({ term: 1, seconds: 0 });
+  await expect(cancel()).rejects.toMatchObject({ name: "WrongStateError" });
+  await expect(move("give-back")).rejects.toMatchObject({ message: expect.stringContaining("permanently") });
+  await world.workflow.stop("rcv_1");
+  expect(await cancel()).toMatchObject({ state: "failed", failure: { name: "WorkflowInterruptedError" } });
+  expect(await lease()).toMatchObject({ state: "permanent", ownerId: "rcv_1" });
+});
+
+test("of cancelling and keeping at once, one is refused", async () => {
+  await world.workflow.start("rcv_1", {});
+  await move("take");
+  const [kept, cancelled] = await Promise.allSettled([move("keep"), cancel()]);
+  expect([kept.status, cancelled.status].toSorted()).toEqual(["fulfilled", "rejected"]);
+  expect((await lease()).state).toBe(kept.status === "fulfilled" ? "permanent" : "held");
 });

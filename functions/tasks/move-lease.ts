@@ -9,7 +9,7 @@ import {
   returnedLease,
   secondsUntilSource,
 } from "#shared/domain/lease.ts";
-import type { RecoveryRecord } from "#shared/domain/recovery.ts";
+import { keepingRecovery, type RecoveryRecord, requireRunningRecovery } from "#shared/domain/recovery.ts";
 import { RecoveryId } from "#shared/protocol/ids.ts";
 import { buildCommanding } from "../conversion/build.ts";
 import { type CommandDeps, timestamp } from "../conversion/deps.ts";
@@ -39,8 +39,9 @@ type Action = z.output<typeof Input>["action"];
  * Moves the right to run of a recovery's source by one conditional write. Repeating it changes nothing.
  * The source gets the command to fence itself, or to take its fence down, now or when it connects.
  * Returns the lease's term, and after how many whole seconds to give it back again: 0 if that is done.
- * Throws `WrongStateError` if the right is with another recovery or cutover, and `SourceConnectedError` if
- * the source connected after the word that it is off.
+ * Throws `WrongStateError` if the right is with another recovery or cutover, or is permanent and to be given
+ * back, `SourceConnectedError` if the source connected after the word that it is off, and, unless it is to
+ * be given back, `RecoveryCancelledError` if the recovery was cancelled.
  */
 export async function run(
   { recoveryId, action }: z.output<typeof Input>,
@@ -50,6 +51,9 @@ export async function run(
   const recovery = await store.recoveries.get(recoveryId);
   const { sourceId, requestedBy } = recovery;
   const now = timestamp(clock);
+  if (action === "take") requireRunningRecovery(recovery);
+  // First, so that a recovery is either cancelled or keeps production.
+  if (action === "keep") await store.recoveries.modify(recoveryId, (one) => keepingRecovery(one, now));
   if (action === "take") requireAway(await store.agents.get(sourceId), recovery.createdAt);
   const before = await store.leases.get(sourceId);
   const lease = await store.leases.modify(sourceId, (one) => movedLease(one, action, recovery, now));

@@ -82,7 +82,7 @@ test("the source gets its right back when the machine is off, or when the lease 
 test("a permanent lease neither lapses nor ends, except at the console of the source", () => {
   const permanent = permanentLease(held, "cnv_1");
   expect(renewedLease(permanent, { ...holder, term: 1 }, at(10_000))).toBe(permanent);
-  expect(() => endingLease(permanent, "cnv_1")).toThrow("cannot become ending");
+  expect(() => endingLease(permanent, "cnv_1")).toThrow("runs permanently");
   expect(secondsUntilSource(permanent, at(10_000))).toBe(Number.POSITIVE_INFINITY);
   const broken = brokenLease(permanent, 1, at(20_000));
   expect(broken).toMatchObject({ state: "none", term: 1, brokenAt: at(20_000) });

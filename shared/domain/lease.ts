@@ -64,11 +64,7 @@ export function begunLease(
   { ownerId, targetId, othersOff = false }: Holder & { othersOff?: boolean },
 ): LeaseRecord {
   if (lease.ownerId === ownerId && lease.state !== "none" && lease.state !== "ending") return lease;
-  if (lease.state === "permanent" && !othersOff)
-    throw new WrongStateError(
-      `the machine of ${lease.ownerId} runs permanently in place of source ${lease.id}`,
-      "If it is to be replaced, switch it off, then ask for another recovery with the word that it is off.",
-    );
+  if (lease.state === "permanent" && !othersOff) throw runsPermanently(lease);
   const { id, term, version } = lease;
   return { id, term: term + 1, state: moved(lease, "fencing"), ownerId, targetId, version };
 }
@@ -115,6 +111,7 @@ export function permanentLease(lease: LeaseRecord, ownerId: string): LeaseRecord
  */
 export function endingLease(lease: LeaseRecord, ownerId: string): LeaseRecord {
   if (lease.ownerId !== ownerId || lease.state === "none" || lease.state === "ending") return lease;
+  if (lease.state === "permanent") throw runsPermanently(lease);
   return { ...lease, state: moved(lease, "ending") };
 }
 
@@ -150,6 +147,13 @@ export function brokenLease(lease: LeaseRecord, term: number, at: string): Lease
 /** The lease as the API shows it. */
 export function leaseOf({ id, term, state, ownerId, targetId, sourceOff, expiresAt }: LeaseRecord): Lease {
   return { sourceId: id, term, state, ownerId, targetId, sourceOff, expiresAt };
+}
+
+function runsPermanently({ id, ownerId }: LeaseRecord): WrongStateError {
+  return new WrongStateError(
+    `the machine of ${ownerId} runs permanently in place of source ${id}`,
+    "If it is to be replaced, switch it off, then ask for another recovery with the word that it is off.",
+  );
 }
 
 function requireOwner({ id, ownerId, state }: LeaseRecord, wanted: string): void {

@@ -47,6 +47,8 @@ export const RecoveryRecord = z.object({
   /** In production: the source's lease about which the requester said that the machines are off. */
   leaseBefore: LeaseRecord.pick({ state: true, term: true }).optional(),
   state: RecoveryState,
+  /** When it was decided that its machine keeps production. From then on it cannot be cancelled. */
+  keptAt: Timestamp.optional(),
   machine: DefinedMachine.optional(),
   answer: MachineAnswer.optional(),
   rtoSeconds: z.number().optional(),
@@ -172,12 +174,33 @@ export function recoveryHasEnded({ state }: RecoveryRecord): boolean {
   return isFinal(recoveryTransitions, state);
 }
 
+/** Throws `RecoveryCancelledError` if it was cancelled, and `WrongStateError` if it has ended. */
+export function requireRunningRecovery(recovery: RecoveryRecord): RecoveryRecord {
+  requireRunning(recoveryAsOwner(recovery));
+  return recovery;
+}
+
+/**
+ * The recovery, whose machine is to keep production; it can no longer be cancelled. Repeating it changes
+ * nothing. Throws `RecoveryCancelledError` if it was cancelled, and `WrongStateError` if it has ended.
+ */
+export function keepingRecovery(recovery: RecoveryRecord, now: string): RecoveryRecord {
+  requireRunningRecovery(recovery);
+  return recovery.keptAt === undefined ? { ...recovery, keptAt: now } : recovery;
+}
+
 /**
  * The recovery, being cancelled. Cancelling again changes nothing. Throws `WrongStateError` if it has
- * completed or failed.
+ * completed or failed, or if its machine keeps production.
  */
 export function cancellingRecovery(recovery: RecoveryRecord): RecoveryRecord {
-  if (recovery.state === "cancelling" || recovery.state === "cancelled") return recovery;
+  const { id, state, keptAt } = recovery;
+  if (state === "cancelling" || state === "cancelled") return recovery;
+  if (state === "running" && keptAt !== undefined)
+    throw new WrongStateError(
+      `the machine of ${id} has answered, and keeps production`,
+      `\`causeway machine stop ${id}\` shuts it down.`,
+    );
   return { ...recovery, state: moved(recovery, "cancelling") };
 }
 
@@ -191,7 +214,7 @@ export function completedRecovery(
   now: string,
 ): RecoveryRecord {
   if (recovery.state === "completed") return recovery;
-  requireRunning(recoveryAsOwner(recovery));
+  requireRunningRecovery(recovery);
   const rtoSeconds = Math.max(0, (Date.parse(now) - Date.parse(recovery.createdAt)) / 1000);
   return { ...recovery, state: moved(recovery, "completed"), machine, answer, rtoSeconds, endedAt: now };
 }

@@ -58,6 +58,7 @@ const workflow = {
 
 export const retryLists: Readonly<Record<string, readonly object[]>> = {
   "a function alone": [passing()],
+  "a function that may have done it": [passing("States.Timeout")],
   "a workflow": [workflow],
   "a source or target, for a day": [DAY, hypervisorCommand],
   "a clone to remove, for some hours": [
@@ -145,7 +146,10 @@ export const catchLists: Readonly<Record<string, readonly object[]>> = {
   ],
   "gives the lease back, if there is one": [any("HadLease")],
   "gives the lease back": [any("GiveLeaseBack")],
-  "ends although the lease could not be given back": [anyKeepingFailure("Abandon")],
+  "ends although the lease could not be given back, and says so if it is permanent": [
+    { ErrorEquals: ["WrongStateError"], Assign: { failure: AS_IT_IS }, Next: "Abandon" },
+    anyKeepingFailure("Abandon"),
+  ],
   "gives a notice up": [
     {
       ErrorEquals: ["States.ALL"],
