@@ -78,6 +78,7 @@ EnvironmentFile=/etc/causeway/enrol
 ExecStart=/opt/causeway/node /opt/causeway/main.mjs agent --role source --url \${CAUSEWAY_URL} --data /var/lib/causeway-agent
 Restart=always
 RestartSec=2
+KillMode=process
 
 [Install]
 WantedBy=multi-user.target
