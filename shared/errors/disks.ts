@@ -105,7 +105,7 @@ export class LvmFailedError extends CausewayError {
   override readonly name = "LvmFailedError";
   readonly retryable = false;
   readonly hint =
-    "Look at `lvs @causeway` on the source: snapshots that the agent could not remove are removed before its next recovery point, or by `lvremove @causeway`. Then start again.";
+    "Look at `lvs @causeway` on the source: snapshots that the agent could not remove are removed before its next recovery point, once the programs of LVM that it started have ended, or by `lvremove @causeway`. Then start again.";
   override readonly details: { code: string };
 
   constructor(code: string, why: string, options?: ErrorOptions) {

@@ -186,6 +186,9 @@ test.skipIf(!isRoot)("a machine where snapshots cannot be made says why", async 
     };
     withVolumes({ roles: ["public", "origin"] });
     expect(await obstacleOf(machine)).toContain("is a snapshot, or has one already");
+    lvm.addSnapshot("root", "causeway_1");
+    expect(await obstacleOf(machine)).toContain("Causeway's own snapshot vg0/causeway_1 is still there");
+    lvm.volumes.pop();
     withVolumes({ layout: "raid,raid1" });
     expect(await obstacleOf(machine)).toContain("of a kind that was not tried (raid,raid1)");
     withVolumes({ isSuspended: true });

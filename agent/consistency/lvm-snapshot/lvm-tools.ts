@@ -4,7 +4,14 @@ import { openDisk } from "../../disk/disk-source.ts";
 import type { Machine } from "../../machine/machine.ts";
 import { withTimeLimit } from "../../machine/time-limit.ts";
 import { allocatePages } from "../../threads/page-memory.ts";
-import { type Lvm, type LvmState, SNAPSHOT_TAG, type SnapshotFill, type SnapshotOrder } from "./lvm.ts";
+import {
+  type Lvm,
+  type LvmState,
+  LvmStuckError,
+  SNAPSHOT_TAG,
+  type SnapshotFill,
+  type SnapshotOrder,
+} from "./lvm.ts";
 import {
   CHUNK_SECTORS,
   COLUMNS,
@@ -99,12 +106,14 @@ async function beginningOf(path: string): Promise<Buffer> {
 
 /**
  * Runs a program of LVM that changes something. It is never killed, and a signal for the agent's group does
- * not reach it: it may have suspended the volume with the root file system. Rejects with the code `stuck`
- * if it has not ended in time; then it may still end.
+ * not reach it: it may have suspended the volume with the root file system. Rejects with `LvmStuckError` if
+ * it has not ended in time.
  */
 function change(program: string, args: readonly string[]): Promise<void> {
-  return withTimeLimit(runToItsEnd(program, args), CHANGE_LIMIT_MS, () => {
-    throw new LvmFailedError("stuck", `${program} has not ended after ${CHANGE_LIMIT_MS / 1000} s`);
+  const running = runToItsEnd(program, args);
+  return withTimeLimit(running, CHANGE_LIMIT_MS, () => {
+    const ended = running.catch(() => undefined);
+    throw new LvmStuckError(`${program} has not ended after ${CHANGE_LIMIT_MS / 1000} s`, ended);
   });
 }
 

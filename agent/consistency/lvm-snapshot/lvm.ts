@@ -1,3 +1,5 @@
+import { LvmFailedError } from "#shared/errors.ts";
+
 /** The tag of every snapshot that the agent makes: operators find them by it (`lvs @causeway`). */
 export const SNAPSHOT_TAG = "causeway";
 
@@ -57,15 +59,26 @@ export interface SnapshotOrder {
  */
 export type SnapshotFill = "empty" | "start" | "more" | "lost";
 
+/** A program of LVM has not ended in time. It still runs, and may still do what it was asked for. */
+export class LvmStuckError extends LvmFailedError {
+  /** Resolves when the program has ended, well or not. */
+  readonly ended: Promise<void>;
+
+  constructor(why: string, ended: Promise<void>) {
+    super("stuck", why);
+    this.ended = ended;
+  }
+}
+
 /** What the agent uses of LVM. */
 export interface Lvm {
   /** LVM's volumes now; `undefined` if this machine has no LVM, or it does not answer. */
   look(): Promise<LvmState | undefined>;
   /** Whether the kernel has snapshots. */
   canSnapshot(): Promise<boolean>;
-  /** Makes a snapshot. Returns the path of its device. Rejects with `LvmFailedError`. */
+  /** Makes a snapshot. Returns the path of its device. Rejects with `LvmFailedError`, or `LvmStuckError`. */
   create(order: SnapshotOrder): Promise<string>;
-  /** Removes a snapshot. Rejects with `LvmFailedError`. */
+  /** Removes a snapshot. Rejects with `LvmFailedError`, or `LvmStuckError`. */
   remove(snapshot: { group: string; name: string }): Promise<void>;
   /** Rejects with `LvmFailedError` if that cannot be found out. */
   fillOf(snapshot: { group: string; name: string }): Promise<SnapshotFill>;

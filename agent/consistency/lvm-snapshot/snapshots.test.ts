@@ -171,6 +171,37 @@ test("a snapshot that LVM is late with is removed at the next start", async () =
   expect(lvm.snapshots.size).toBe(0);
 });
 
+test("a snapshot that LVM is late with is left alone until LVM has ended, and removed then", async () => {
+  const { lvm, dataDir, start, origins } = machine(["a"]);
+  const snapshots = start();
+  lvm.stuckOrigin = "a";
+  await expect(snapshots.take(origins)).rejects.toMatchObject({ details: { code: "stuck" } });
+  const [late] = await new KeptSnapshots(dataDir).all();
+  await snapshots.removeLeftovers();
+  expect(await new KeptSnapshots(dataDir).all()).toHaveLength(1);
+  lvm.addSnapshot("a", late?.name ?? "");
+  lvm.stuckEnd.resolve();
+  await lvm.stuckEnd.promise;
+  await snapshots.removeLeftovers();
+  expect(lvm.snapshots.size).toBe(0);
+  expect(await new KeptSnapshots(dataDir).all()).toHaveLength(0);
+});
+
+test("while LVM is stuck in the removal of a snapshot, no second program is started for it", async () => {
+  const { lvm, start, origins } = machine(["a"]);
+  const snapshots = start();
+  const { snapshots: made } = await snapshots.take(origins);
+  lvm.stuckSnapshot = made[0]?.name;
+  await expect(snapshots.release(made)).rejects.toMatchObject({ details: { code: "stuck" } });
+  await snapshots.removeLeftovers();
+  expect(lvm.changes.filter((change) => change.startsWith("remove "))).toHaveLength(1);
+  lvm.stuckSnapshot = undefined;
+  lvm.stuckEnd.resolve();
+  await lvm.stuckEnd.promise;
+  await snapshots.removeLeftovers();
+  expect(lvm.snapshots.size).toBe(0);
+});
+
 test("what an administrator made of a snapshot stays", async () => {
   const { lvm, start, origins } = machine(["a"]);
   const { snapshots: made } = await start().take(origins);

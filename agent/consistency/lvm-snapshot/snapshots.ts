@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { LvmFailedError, SnapshotLostError } from "#shared/errors.ts";
 import type { KeptSnapshot, KeptSnapshots } from "./kept-snapshots.ts";
-import { type LiveVolume, type Lvm, SNAPSHOT_TAG, type SnapshotFill } from "./lvm.ts";
+import { type LiveVolume, type Lvm, LvmStuckError, SNAPSHOT_TAG, type SnapshotFill } from "./lvm.ts";
 
 /** A volume of which a snapshot is to be made. */
 export interface Origin extends Pick<LiveVolume, "group" | "groupUuid" | "name" | "uuid"> {
@@ -54,7 +54,7 @@ const ROUNDS = 2;
 /** The snapshots of this machine that the agent makes, and removes. */
 export class Snapshots {
   readonly #deps: SnapshotsDeps;
-  /** Those of open views, and those of which it is not known whether LVM still makes them. */
+  /** Those of open views, and those that a program of LVM may still make or remove. */
   readonly #busy = new Set<string>();
 
   constructor(deps: SnapshotsDeps) {
@@ -157,8 +157,8 @@ export class Snapshots {
     try {
       return { origin, name, path: await this.#deps.lvm.create(order) };
     } catch (error) {
-      // LVM may still make one that is late: it stays noted until the agent's next start.
-      if (!(error instanceof LvmFailedError && error.details.code === "stuck")) this.#busy.delete(name);
+      if (error instanceof LvmStuckError) this.#keepUntilEnded(name, error);
+      else this.#busy.delete(name);
       throw error;
     }
   }
@@ -189,12 +189,20 @@ export class Snapshots {
     await this.#deps.kept.forget({ groupUuid, name });
   }
 
+  /** A program that is late may still make or remove this snapshot: no other one touches it meanwhile. */
+  #keepUntilEnded(name: string, { ended }: LvmStuckError): void {
+    this.#busy.add(name);
+    void ended.then(() => this.#busy.delete(name));
+  }
+
   async #removeWithPauses(snapshot: { group: string; name: string }): Promise<void> {
     for (const pauseMs of [...this.#deps.pausesMs, undefined]) {
       try {
         return await this.#deps.lvm.remove(snapshot);
       } catch (error) {
-        if (pauseMs === undefined) throw error;
+        if (error instanceof LvmStuckError) this.#keepUntilEnded(snapshot.name, error);
+        // A second program would wait for the first one.
+        if (error instanceof LvmStuckError || pauseMs === undefined) throw error;
         await sleep(pauseMs);
       }
     }

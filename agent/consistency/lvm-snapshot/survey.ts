@@ -7,7 +7,7 @@ import { isTable } from "../../filesystems/signatures/signature-table.ts";
 import type { LocalDisk } from "../consistent-view.ts";
 import { readerOf } from "./composed-disk.ts";
 import { type DiskLayout, metadataOn, readDiskLayout, type VolumeOnDisk, volumesOn } from "./disk-layout.ts";
-import type { LiveVolume, LvmState } from "./lvm.ts";
+import { type LiveVolume, type LvmState, SNAPSHOT_TAG } from "./lvm.ts";
 import { obstacleOutside, type Users } from "./outside.ts";
 import { type KernelPartition, readPartitions } from "./partitions.ts";
 
@@ -76,7 +76,7 @@ async function judge(
   const volumes: { onDisk: VolumeOnDisk; live: LiveVolume }[] = [];
   for (const onDisk of volumesOn(layout)) {
     const live = facts.state.volumes.find(({ uuid }) => uuid === onDisk.uuid);
-    const obstacle = await obstacleOfVolume(onDisk, live);
+    const obstacle = await obstacleOfVolume(onDisk, live, facts.state);
     if (live === undefined || obstacle !== undefined) return { obstacle: obstacle ?? "" };
     volumes.push({ onDisk, live });
   }
@@ -108,11 +108,17 @@ async function obstacleOfPhysicalVolume(
 async function obstacleOfVolume(
   { groupName, name, segments }: VolumeOnDisk,
   live: LiveVolume | undefined,
+  { volumes }: LvmState,
 ): Promise<string | undefined> {
   const words = `its logical volume ${groupName}/${name}`;
   if (!live) return `LVM does not know ${words}`;
-  if (live.roles.includes("snapshot") || live.roles.includes("origin"))
-    return `${words} is a snapshot, or has one already`;
+  const isSnapshot = live.roles.includes("snapshot");
+  // LVM's report does not say which snapshot an origin has.
+  const candidates = isSnapshot ? [live] : volumes.filter(({ groupUuid }) => groupUuid === live.groupUuid);
+  const own = candidates.find(isOwnSnapshot);
+  if (own && (isSnapshot || live.roles.includes("origin")))
+    return `Causeway's own snapshot ${own.group}/${own.name} is still there: LVM may not have finished`;
+  if (isSnapshot || live.roles.includes("origin")) return `${words} is a snapshot, or has one already`;
   if (!segments || live.layout !== "linear")
     return `${words} is of a kind that was not tried (${live.layout})`;
   if (live.isSuspended) return `${words} is suspended`;
@@ -121,6 +127,9 @@ async function obstacleOfVolume(
   const doubtful = content.find((type) => !HARMLESS.has(type) && !isTable(type));
   return doubtful && `${words} holds ${doubtful}, which must not be seen twice`;
 }
+
+const isOwnSnapshot = ({ roles, tags }: LiveVolume): boolean =>
+  roles.includes("snapshot") && tags.includes(SNAPSHOT_TAG);
 
 async function contentOfDevice(path: string): Promise<string[]> {
   const reader = await openFileReader(path);

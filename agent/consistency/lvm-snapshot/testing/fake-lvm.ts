@@ -1,6 +1,13 @@
 /** For tests: a volume group in memory, whose volumes are written to while LVM works. */
 import { LvmFailedError } from "#shared/errors.ts";
-import type { LiveVolume, Lvm, LvmState, SnapshotFill, SnapshotOrder } from "../lvm.ts";
+import {
+  type LiveVolume,
+  type Lvm,
+  type LvmState,
+  LvmStuckError,
+  type SnapshotFill,
+  type SnapshotOrder,
+} from "../lvm.ts";
 
 export const GROUP = { name: "vg0", uuid: "group-1" };
 
@@ -33,6 +40,10 @@ export class FakeLvm implements Lvm {
   isAnswering = true;
   refuseOrigin: string | undefined;
   stuckOrigin: string | undefined;
+  /** A snapshot that is stuck in its removal. */
+  stuckSnapshot: string | undefined;
+  /** When the stuck program ends. */
+  readonly stuckEnd = Promise.withResolvers<void>();
   readonly #options: FakeLvmOptions;
 
   constructor(names: readonly string[], options: FakeLvmOptions = {}) {
@@ -53,7 +64,7 @@ export class FakeLvm implements Lvm {
   async create({ origin, name }: SnapshotOrder): Promise<string> {
     this.#step(`create ${origin}`);
     if (origin === this.refuseOrigin) throw new LvmFailedError("refused", "no room");
-    if (origin === this.stuckOrigin) throw new LvmFailedError("stuck", "it has not ended");
+    if (origin === this.stuckOrigin) throw new LvmStuckError("it has not ended", this.stuckEnd.promise);
     // It is frozen, which writes out what waits.
     this.unwritten.delete(origin);
     this.addSnapshot(origin, name);
@@ -77,6 +88,7 @@ export class FakeLvm implements Lvm {
 
   async remove({ name }: { group: string; name: string }): Promise<void> {
     this.#step(`remove ${name}`);
+    if (name === this.stuckSnapshot) throw new LvmStuckError("it has not ended", this.stuckEnd.promise);
     const openTimes = this.openTimes.get(name) ?? 0;
     if (openTimes > 0) {
       this.openTimes.set(name, openTimes - 1);
