@@ -21,6 +21,8 @@ export interface PlannedChange {
 /** A program of the system that runs in it once the files are changed. */
 export interface PlannedRun {
   command: readonly string[];
+  /** The kernel whose initramfs it builds. */
+  kernel?: string | undefined;
   why: string[];
 }
 
@@ -102,7 +104,7 @@ function buildRuns(
     const why = rebuild.filter((one) => !one.kernels || one.kernels.includes(kernel.version));
     if (why.length === 0 || !kernel.initramfs) continue;
     const reasons = why.map((one) => `the initramfs is built again: ${one.why}`);
-    if (builder) runs.push({ command: builder.command(kernel), why: reasons });
+    if (builder) runs.push({ command: builder.command(kernel), kernel: kernel.version, why: reasons });
     else
       notes.push(
         `nothing here builds the initramfs of kernel ${kernel.version} again: ${reasons.join("; ")}`,

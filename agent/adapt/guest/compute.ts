@@ -2,11 +2,13 @@ import { hash } from "node:crypto";
 import { lstat } from "node:fs/promises";
 import { MOST_DIFF_CHARACTERS, type WantedMachine } from "#shared/protocol/wanted-machine.ts";
 import { FileHashes } from "../../machine/file-hashes.ts";
+import type { CapturedSystem } from "../captured-system.ts";
 import { fileDiff } from "../file-diff.ts";
+import { driversOf } from "../hardware-drivers.ts";
 import type { AttachedDisk, FileChange } from "../messages.ts";
 import { type AdaptationPlan, planAdaptation } from "../plan.ts";
 import type { MountedSystem } from "./mounted-system.ts";
-import { capturedSystem, inputsOf, readSystemFacts } from "./read-system.ts";
+import { capturedSystem, inputsOf, modulesIn, readSystemFacts } from "./read-system.ts";
 import { SystemFiles } from "./system-files.ts";
 
 /** Where programs of the system leave what they make: initramfs images, their state, host keys. */
@@ -27,7 +29,7 @@ export interface ComputedAdaptation {
 
 /** Adapts the mounted system, and says what is different then. Throws `ProgramFailedError`. */
 export async function computeAdaptation(
-  system: MountedSystem,
+  system: Pick<MountedSystem, "root" | "run" | "volumes">,
   disks: readonly AttachedDisk[],
   wanted: WantedMachine,
   say: (on: string) => Promise<void>,
@@ -50,11 +52,44 @@ export async function computeAdaptation(
     const seconds = Math.round((performance.now() - startedAt) / 100) / 10;
     commands.push({ command: command.join(" "), why, seconds });
   }
+  const doubts = await doubtsAboutBuilt(plan, captured, wanted, system, files, before);
   const made = commands.length > 0 ? await madeByPrograms(files, before, plan) : [];
   const planned = await Promise.all(
     plan.changes.map((change) => plannedChange(files, change, facts.files.get(change.path)?.content)),
   );
-  return { inputs, changes: [...planned, ...made], commands, notes: plan.notes };
+  return { inputs, changes: [...planned, ...made], commands, notes: [...plan.notes, ...doubts] };
+}
+
+/**
+ * A builder can succeed and build nothing: Debian's does with `update_initramfs=no`. Throws
+ * `ProgramFailedError` if a driver is lacking still; returns what is not certain.
+ */
+async function doubtsAboutBuilt(
+  { runs }: AdaptationPlan,
+  { kernels }: CapturedSystem,
+  wanted: WantedMachine,
+  system: Pick<MountedSystem, "run">,
+  files: SystemFiles,
+  before: ReadonlyMap<string, string>,
+): Promise<string[]> {
+  const doubts: string[] = [];
+  const after = runs.length > 0 ? await outputsOf(files) : before;
+  for (const kernel of kernels) {
+    const run = runs.find(({ kernel: version }) => version === kernel.version);
+    if (!run || !kernel.initramfs) continue;
+    const { path } = kernel.initramfs;
+    const modules = await modulesIn(path, system, files);
+    const { lacking } = driversOf({ ...kernel, initramfs: { path, modules } }, wanted);
+    const missing = lacking.filter((driver) => kernel.modules.has(driver));
+    if (modules !== "unknown" && missing.length > 0)
+      throw new ProgramFailedError(
+        `${run.command.join(" ")} succeeded, but ${path} still lacks ${missing.join(", ")}`,
+      );
+    if (missing.length > 0)
+      doubts.push(`nothing here lists what is in ${path}; it needs ${missing.join(", ")}`);
+    if (after.get(path) === before.get(path)) doubts.push(`${run.command.join(" ")} left ${path} as it was`);
+  }
+  return doubts;
 }
 
 async function writePlanned({ changes }: AdaptationPlan, files: SystemFiles): Promise<void> {

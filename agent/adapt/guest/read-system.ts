@@ -66,7 +66,7 @@ export async function inputsOf(
 /** The facts with what the kernels and their initramfs images have, which takes some seconds each. */
 export async function capturedSystem(
   facts: SystemFacts,
-  system: MountedSystem,
+  system: Pick<MountedSystem, "run" | "volumes">,
   files: SystemFiles,
   disks: readonly AttachedDisk[],
 ): Promise<CapturedSystem> {
@@ -119,9 +119,10 @@ async function textAt(files: SystemFiles, path: string): Promise<string> {
   return (await files.read(path))?.content.toString("latin1") ?? "";
 }
 
-async function modulesIn(
+/** The drivers in an initramfs, as the system's own programs list them. */
+export async function modulesIn(
   initramfs: string,
-  system: MountedSystem,
+  system: Pick<MountedSystem, "run">,
   files: SystemFiles,
 ): Promise<ReadonlySet<string> | "unknown"> {
   for (const [program, command] of LISTERS) {
