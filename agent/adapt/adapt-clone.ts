@@ -11,7 +11,7 @@ import { openGuestImage } from "../browse/guest-image.ts";
 import { printable } from "../hooks/printable.ts";
 import type { GuestDisk } from "../hypervisor/guest.ts";
 import { BootImageMachine } from "../hypervisor/qemu/boot-image-machine.ts";
-import type { AdaptationRecord } from "./adaptation-record.ts";
+import { type AdaptationRecord, addInputs } from "./adaptation-record.ts";
 import { SystemNotAdaptedError } from "./errors.ts";
 import {
   ADAPT_PORT,
@@ -27,6 +27,8 @@ import {
 const START_LIMIT_MS = 10 * 60_000;
 /** Between two frames: an initramfs is built by the system's own program, under emulation. */
 const ANSWER_LIMIT_MS = 25 * 60_000;
+/** Everything that a guest does: it builds the initramfs of a handful of kernels, under emulation. */
+const MOST_HOURS = 3;
 /** An initramfs and the programs that build it are in the guest's memory at the same time. */
 const LEAST_MEMORY_MIB = 1536;
 const END_LIMIT_MS = 60_000;
@@ -66,7 +68,7 @@ export async function computeOnClone(
     let leftBytes = MOST_CONTENT_BYTES;
     for (;;) {
       const answer = await guest.answer();
-      if (answer.say === "inputs") Object.assign(record.inputs, Object.fromEntries(answer.inputs));
+      if (answer.say === "inputs") addInputs(record, answer.inputs);
       else if (answer.say === "change") {
         leftBytes -= answer.change.after?.sizeBytes ?? 0;
         if (leftBytes < 0 || record.changes.length === MOST_CHANGES)
@@ -132,6 +134,8 @@ async function withGuest<T>(
   });
   const stop = () => void machine.stop();
   signal?.addEventListener("abort", stop);
+  const late = AbortSignal.timeout(MOST_HOURS * 3_600_000);
+  late.addEventListener("abort", stop);
   try {
     const guest = new AdaptingGuestSide(new GuestChannel(machine), onProgress);
     await guest.awaitReady();
@@ -142,9 +146,15 @@ async function withGuest<T>(
     return result;
   } catch (error) {
     signal?.throwIfAborted();
+    if (late.aborted)
+      throw new SystemNotAdaptedError(
+        `it took longer than ${MOST_HOURS} hours`,
+        changes === "kept" ? "partly changed" : "unchanged",
+      );
     throw error;
   } finally {
     signal?.removeEventListener("abort", stop);
+    late.removeEventListener("abort", stop);
     await machine.stop();
   }
 }

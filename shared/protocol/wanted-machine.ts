@@ -7,7 +7,8 @@ export const MOST_CHANGES = 1000;
 /** What a diff shows of one file. */
 export const MOST_DIFF_CHARACTERS = 20_000;
 
-const InterfaceName = z.string().min(1).max(64);
+/** As Linux allows it; a file is named by it. */
+const InterfaceName = z.string().regex(/^[^/\s]{1,15}$/);
 
 /** The machine that a captured system is adapted to: `machine adapt`. */
 export const WantedMachine = z.strictObject({
