@@ -65,7 +65,7 @@ class AdaptingGuest {
   async #apply({ disks }: Task<"apply">): Promise<void> {
     const { inputs, changes } = await this.#receive();
     const system = await MountedSystem.open(disks);
-    const { stale } = await applyChanges(system, inputs, changes, () => {
+    const { stale } = await applyChanges(system, disks, inputs, changes, () => {
       this.#hasWritten = true;
     });
     await system.close();

@@ -15,6 +15,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { runGuestTool } from "../../browse/guest/tool.ts";
+import type { AttachedDisk } from "../messages.ts";
 import { applyChanges, type ChangeWithContent } from "./apply.ts";
 import type { MountedSystem } from "./mounted-system.ts";
 import { inputsOf, readSystemFacts } from "./read-system.ts";
@@ -22,6 +23,8 @@ import { SystemFiles } from "./system-files.ts";
 
 let root: string;
 let begun: number;
+let volumes: MountedSystem["volumes"];
+let disks: AttachedDisk[];
 const sha = (text: string) => hash("sha256", text, "hex");
 const version = "6.1.0-18-amd64";
 
@@ -37,6 +40,8 @@ const FILES = {
 
 beforeEach(async () => {
   begun = 0;
+  volumes = [{ device: "vda2", disk: "sda", partition: 2, type: "ext4", uuid: "8d9c" }];
+  disks = [{ name: "sda", serial: "S1" }];
   root = await mkdtemp(join(tmpdir(), "adapted-system-"));
   for (const [path, text] of Object.entries(FILES)) {
     await mkdir(dirname(join(root, path)), { recursive: true });
@@ -48,21 +53,21 @@ beforeEach(async () => {
 afterEach(() => rm(root, { recursive: true, force: true }));
 
 /** What the system's programs do is done by those of this machine, inside the folder. */
-function system(): Pick<MountedSystem, "root" | "run"> {
+function system(): Pick<MountedSystem, "root" | "run" | "volumes"> {
   const inside = (word: string) => (word.startsWith("/") ? join(root, word) : word);
-  return { root, run: ([program = "", ...words]) => runGuestTool(program, ...words.map(inside)) };
+  return { root, volumes, run: ([program = "", ...words]) => runGuestTool(program, ...words.map(inside)) };
 }
 
 /** How often writing began is counted in `begun`. */
 function apply(before: ReadonlyMap<string, string>, changes: readonly ChangeWithContent[]) {
-  return applyChanges(system(), before, changes, () => {
+  return applyChanges(system(), disks, before, changes, () => {
     begun += 1;
   });
 }
 
 async function inputs(): Promise<Map<string, string>> {
   const files = new SystemFiles(system());
-  return inputsOf(await readSystemFacts(files), files);
+  return inputsOf(await readSystemFacts(files), files, { volumes, disks });
 }
 
 function change(path: string, before: string | undefined, after: string | undefined): ChangeWithContent {
@@ -84,15 +89,17 @@ const CHANGES = [
 ];
 const read = (path: string) => readFile(join(root, path), "utf8").catch(() => undefined);
 
-test("what the changes depend on is named: files, kernels with their initramfs and drivers, units, programs", async () => {
+test("what the changes depend on is named: files, kernels with their initramfs and drivers, units, programs, volumes, disks", async () => {
   expect([...(await inputs()).keys()].sort()).toEqual([
     "/boot/initrd.img-6.1.0-18-amd64",
     "/etc/fstab",
     "/etc/machine-id",
     "/lib/modules/6.1.0-18-amd64/modules.dep",
+    "disks",
     "kernels",
     "programs",
     "units",
+    "volumes",
   ]);
 });
 
@@ -141,6 +148,15 @@ test.each([
   if (path !== "etc/fstab") expect(await read("etc/fstab")).toBe(FILES["etc/fstab"]);
 });
 
+test("if a volume has another UUID, or a disk another identity, nothing is changed", async () => {
+  const before = await inputs();
+  volumes = [{ device: "vda2", disk: "sda", partition: 2, type: "ext4", uuid: "a new one" }];
+  expect(await apply(before, CHANGES)).toEqual({ stale: ["volumes"] });
+  disks = [{ name: "sda", serial: "S2" }];
+  expect(await apply(before, CHANGES)).toEqual({ stale: ["disks", "volumes"] });
+  expect(await read("etc/fstab")).toBe(FILES["etc/fstab"]);
+});
+
 test("a file is replaced by a whole one: who has the old one open still reads it, and nothing is left beside it", async () => {
   const old = await open(join(root, "etc/fstab"));
   // An interrupted write left this.
@@ -171,9 +187,9 @@ test("if one content is not what its change says, no other change is made either
 
 test("a file that cannot be copied stays as it is", async () => {
   const run = async () => ({ succeeded: false, output: "", complaint: "no space left" });
-  await expect(applyChanges({ root, run }, await inputs(), CHANGES, () => undefined)).rejects.toThrow(
-    "/etc/fstab cannot be copied: no space left",
-  );
+  await expect(
+    applyChanges({ ...system(), run }, disks, await inputs(), CHANGES, () => undefined),
+  ).rejects.toThrow("/etc/fstab cannot be copied: no space left");
   expect(await read("etc/fstab")).toBe(FILES["etc/fstab"]);
 });
 

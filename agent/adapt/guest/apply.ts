@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import { lstat } from "node:fs/promises";
 import { FileHashes } from "../../machine/file-hashes.ts";
-import type { FileChange } from "../messages.ts";
+import type { AttachedDisk, FileChange } from "../messages.ts";
 import type { MountedSystem } from "./mounted-system.ts";
 import { inputsOf, readSystemFacts } from "./read-system.ts";
 import { SystemFiles } from "./system-files.ts";
@@ -17,13 +17,14 @@ export interface ChangeWithContent {
  * repeated. Calls `onWriting` before the first one.
  */
 export async function applyChanges(
-  system: Pick<MountedSystem, "root" | "run">,
+  system: Pick<MountedSystem, "root" | "run" | "volumes">,
+  disks: readonly AttachedDisk[],
   inputs: ReadonlyMap<string, string>,
   changes: readonly ChangeWithContent[],
   onWriting: () => void,
 ): Promise<{ stale: string[] }> {
   const files = new SystemFiles(system);
-  const now = await inputsOf(await readSystemFacts(files), files);
+  const now = await inputsOf(await readSystemFacts(files), files, { volumes: system.volumes, disks });
   const made = new Map(changes.map(({ change }) => [change.path, change.after?.sha256]));
   const isSame = (name: string) =>
     now.get(name) === inputs.get(name) || (made.has(name) && now.get(name) === made.get(name));

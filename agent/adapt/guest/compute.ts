@@ -37,7 +37,7 @@ export async function computeAdaptation(
   const files = new SystemFiles(system);
   await say("reading the system");
   const facts = await readSystemFacts(files);
-  const inputs = await inputsOf(facts, files);
+  const inputs = await inputsOf(facts, files, { volumes: system.volumes, disks });
   await say("reading its initramfs images");
   const captured = await capturedSystem(facts, system, files, disks);
   const plan = planAdaptation(captured, wanted);

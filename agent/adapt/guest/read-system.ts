@@ -50,6 +50,7 @@ export async function readSystemFacts(files: SystemFiles): Promise<SystemFacts> 
 export async function inputsOf(
   { files: found, kernels, units, programs }: SystemFacts,
   files: SystemFiles,
+  { volumes, disks }: Pick<CapturedSystem, "volumes" | "disks">,
 ): Promise<Map<string, string>> {
   const inputs = new Map<string, string>();
   for (const [path, { content }] of found) inputs.set(path, hash("sha256", content, "hex"));
@@ -57,7 +58,13 @@ export async function inputsOf(
   for (const { initramfs, modulesFile } of kernels)
     for (const path of [initramfs, modulesFile])
       if (path !== undefined) inputs.set(path, await hashes.of(await files.locate(path)));
-  const lists = { kernels: kernels.map(({ version }) => version), units, programs };
+  const lists = {
+    ...{ kernels: kernels.map(({ version }) => version), units, programs },
+    volumes: volumes.map(({ disk, partition, logical, type, uuid, partUuid }) =>
+      canonicalJson({ disk, partition, logical, type, uuid, partUuid }),
+    ),
+    disks: disks.map(({ name, serial, wwid, isOnly }) => canonicalJson({ name, serial, wwid, isOnly })),
+  };
   for (const [name, list] of Object.entries(lists))
     inputs.set(name, hash("sha256", canonicalJson([...list].sort()), "hex"));
   return inputs;
