@@ -22,11 +22,17 @@ export interface Adaptation {
   notes?: readonly string[];
 }
 
+/** A system as the adapters before left it. */
+export interface AdaptedSystem extends CapturedSystem {
+  /** The paths of files that they added. */
+  added: readonly string[];
+}
+
 /** Adapts one thing. Pure: what it does not see in `system` does not exist. */
 export interface Adapter {
   /** Patterns of the paths that it wants to see; see `pathPattern`. */
   reads: readonly string[];
-  adapt(system: CapturedSystem, wanted: WantedMachine): Adaptation;
+  adapt(system: AdaptedSystem, wanted: WantedMachine): Adaptation;
 }
 
 /** An edit of a file's text, in the form of `textOf`; none if the text stays as it is. */

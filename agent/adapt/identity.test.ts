@@ -42,10 +42,24 @@ test("in a drill the Causeway agent, clusters and monitoring stay off, and nothi
   expect(adaptedFiles({ units }, { purpose: "production" }).files).toEqual({});
 });
 
-test("a system that enforces SELinux labels its new files at its next start", () => {
-  const { files } = adaptedFiles({
-    files: { "/etc/selinux/config": "# x\nSELINUX=enforcing\nSELINUXTYPE=targeted\n" },
-  });
-  expect(files).toEqual({ "/.autorelabel": "" });
-  expect(adaptedFiles({ files: { "/etc/selinux/config": "SELINUX=permissive\n" } }).files).toEqual({});
+test("a system that enforces SELinux labels its new files at its next start, and a note says so", () => {
+  const enforcing = { "/etc/selinux/config": "# x\nSELINUX=enforcing\nSELINUXTYPE=targeted\n" };
+  const units = ["corosync.service"];
+  const drilled = adaptedFiles({ files: enforcing, units }, { purpose: "drill" });
+  expect(drilled.files["/.autorelabel"]).toBe("");
+  expect(drilled.notes).toEqual([expect.stringContaining("labels all files at the first start")]);
+  const permissive = { "/etc/selinux/config": "SELINUX=permissive\n" };
+  const { files, notes } = adaptedFiles({ files: permissive, units }, { purpose: "drill" });
+  expect(Object.keys(files)).not.toContain("/.autorelabel");
+  expect(notes).toEqual([]);
+});
+
+test("files that exist keep their labels, so changing only these marks nothing for SELinux", () => {
+  const files = {
+    "/etc/selinux/config": "SELINUX=enforcing\n",
+    "/etc/fstab": "/dev/sda2 / xfs defaults 0 0\n",
+  };
+  const adapted = adaptedFiles({ files });
+  expect(Object.keys(adapted.files)).toEqual(["/etc/fstab"]);
+  expect(adapted.notes).toEqual([]);
 });

@@ -39,7 +39,8 @@ export function planAdaptation(system: CapturedSystem, wanted: WantedMachine): A
   const files = new Map(system.files);
   const reasons = new Map<string, string[]>();
   const parts = ADAPTERS.map(({ adapt }) => {
-    const part = adapt({ ...system, files }, wanted);
+    const added = [...files.keys()].filter((path) => !system.files.has(path));
+    const part = adapt({ ...system, files, added }, wanted);
     for (const { path, after, mode, why } of part.edits ?? []) {
       if (after === undefined) files.delete(path);
       else files.set(path, { content: after, mode: files.get(path)?.mode ?? mode ?? NEW_FILE_MODE });
