@@ -135,6 +135,25 @@ test("a system without systemd is said to name its cards as it likes", () => {
   expect(notes).toEqual(["ens192 may get another name: the system has no systemd"]);
 });
 
+test("the initramfs is built with the name of the card, because an old udev names none that has a name", () => {
+  const first = adaptedFiles({}, moved);
+  expect(first.commands).toEqual(["update-initramfs -u -k 6.1.0-18-amd64"]);
+  expect(adaptedFiles({ files: { [LINK]: link("ens192", NEW) } }, moved).commands).toEqual([]);
+});
+
+test("dracut takes the names of the cards into each initramfs, and keeps what it takes already", () => {
+  const path = "/etc/dracut.conf.d/90-causeway.conf";
+  const drivers = 'add_drivers+=" virtio_blk "\n';
+  const programs = ["/usr/lib/systemd/systemd-udevd", "/usr/bin/dracut"];
+  const { files, commands } = adaptedFiles({ programs, files: { [path]: drivers } }, moved);
+  expect(files[path]).toBe(`${drivers}install_items+=" ${LINK} "\n`);
+  expect(commands).toEqual([
+    "dracut --force --no-hostonly --kver 6.1.0-18-amd64 /boot/initrd.img-6.1.0-18-amd64",
+  ]);
+  const again = { programs, files: { [path]: files[path] ?? "", [LINK]: link("ens192", NEW) } };
+  expect(adaptedFiles(again, moved)).toEqual({ files: {}, notes: [], commands: [] });
+});
+
 test("a card that replaces none changes nothing", () => {
   expect(adaptedFiles({}, { cards: [{ address: NEW }] })).toEqual({ files: {}, notes: [], commands: [] });
 });

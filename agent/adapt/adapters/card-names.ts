@@ -24,14 +24,18 @@ export const cardNames: Adapter = {
           ? text.split("\n").some((line) => !line.includes("KERNELS==") && names(line, card))
           : names(text, card),
       );
+    const edits = kept
+      .filter((card) => !isNamed(card))
+      .map(({ name, address }) => ({
+        path: `${OWN}${name}.link`,
+        after: Buffer.from(linkFile(name, address)),
+        why: `the card keeps the name ${name}, by which the network is configured`,
+      }))
+      .filter(({ path, after }) => system.files.get(path)?.content.equals(after) !== true);
     return {
-      edits: kept
-        .filter((card) => !isNamed(card))
-        .map(({ name, address }) => ({
-          path: `${OWN}${name}.link`,
-          after: Buffer.from(linkFile(name, address)),
-          why: `the card keeps the name ${name}, by which the network is configured`,
-        })),
+      edits,
+      // A udev before 240 names no card that one in the initramfs has named.
+      rebuild: edits.map(({ path }) => ({ why: `it contains ${path}` })),
       notes: orderNotes(kept.map(({ name }) => name)),
     };
   },
