@@ -61,6 +61,8 @@ export class Agent {
   readonly #runner: CommandRunner;
   readonly #journal: CommandJournal;
   #introductions = 0;
+  /** As the last inventory that was sent has them. */
+  #reportedDisks = "";
 
   constructor(options: AgentOptions) {
     const { identity, cloud, dataDir, executors, log, now, random } = options;
@@ -156,12 +158,14 @@ export class Agent {
   }
 
   /**
-   * The control plane judges by the latest inventory whether the machine can be cloned. That inventory may
-   * have been taken before these commands ran.
+   * The control plane judges by the latest inventory whether the machine can be cloned, and which disks a
+   * plan's runs read. That inventory may be older than what these commands did or met.
    */
   async #tellAfter(kind: string): Promise<void> {
-    if (!TAKE_BACK_ARMING.includes(kind)) return;
-    await this.#tellOfItself().catch((error: unknown) => {
+    const told = TAKE_BACK_ARMING.includes(kind)
+      ? this.#tellOfItself()
+      : kind === "take-recovery-point" && this.#tellOfOtherDisks();
+    await Promise.resolve(told).catch((error: unknown) => {
       // The agent sends it again when it next connects.
       this.#options.log.warn("could not send agent-connected", { error: String(error) });
     });
@@ -187,6 +191,12 @@ export class Agent {
     await this.#tell(await looking);
   }
 
+  /** A disk that was added or removed must not wait for the next connection: plans would not know of it. */
+  async #tellOfOtherDisks(): Promise<void> {
+    const inventory = await this.#options.takeInventory?.();
+    if (inventory && namesAndSizes(inventory) !== this.#reportedDisks) await this.#tell(inventory);
+  }
+
   async #tell(inventory?: Inventory): Promise<void> {
     const { bootId, version, now, log } = this.#options;
     const brokenFence = await this.#options.brokenFence?.();
@@ -201,5 +211,10 @@ export class Agent {
       ...(fitted ? { inventory: fitted } : {}),
       ...(brokenFence ? { brokenFence } : {}),
     });
+    if (inventory) this.#reportedDisks = namesAndSizes(inventory);
   }
+}
+
+function namesAndSizes({ disks }: Inventory): string {
+  return JSON.stringify(disks.map(({ name, sizeBytes }) => [name, sizeBytes]));
 }

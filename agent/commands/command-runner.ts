@@ -16,8 +16,8 @@ export interface CommandRunnerOptions {
   /** Rejects while the link is down. Progress is then dropped; results stay in the journal. */
   publish: (event: AgentEvent) => Promise<void>;
   /**
-   * Called when a command's work is done and before its result is published, so that anyone who acts on the
-   * result acts after this.
+   * Called when a command's work has succeeded or failed, and before its result is published, so that anyone
+   * who acts on the result acts after this.
    */
   onDone?: (command: Command) => Promise<void>;
   log: Log;
@@ -149,8 +149,7 @@ export class CommandRunner {
         signal,
         progress: (progress) => sampler.take(progress),
         retract: (error) => this.#retract(command.commandId, error),
-      });
-      await this.#options.onDone?.(command);
+      }).finally(() => (signal.aborted ? undefined : this.#options.onDone?.(command)));
       if (signal.aborted) return;
       log.info("command succeeded", { commandId: command.commandId });
       await finish({ type: "command-succeeded", commandId: command.commandId, at: this.#at(), output });

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { Agent } from "#agent/agent.ts";
 import { openAgentCloud } from "#agent/cloud/agent-cloud.ts";
 import { aDisk, anInventory } from "#shared/domain/testing/records.ts";
+import { DiskNotFoundError } from "#shared/errors.ts";
 import { ControlPlane } from "../testing/control-plane.ts";
 import { until } from "../testing/until.ts";
 
@@ -54,6 +55,43 @@ test("an agent that cannot inspect its machine at first sends its inventory as s
     "could not send agent-connected",
     ["disk vda: sector 9: EIO"],
   ]);
+  await agent.stop();
+  await running;
+});
+
+test("a source whose disks have changed reports them after its next recovery point, taken or not", async () => {
+  const identity = await plane.enrol("source", "fir");
+  let disks = [aDisk("vda")];
+  let looked = 0;
+  const agent = new Agent({
+    identity,
+    cloud: openAgentCloud(identity, { now: () => new Date(), random: Math.random }),
+    version: "1.0.0",
+    dataDir: await mkdtemp(join(dir, "fir-")),
+    executors: { "take-recovery-point": () => Promise.reject(new DiskNotFoundError("vda")) },
+    takeInventory: async () => {
+      looked += 1;
+      return anInventory({ hostname: "fir", disks });
+    },
+    environment: "original",
+    bootId: async () => "boot-1",
+    log: { info() {}, warn() {}, error() {} },
+    now: () => new Date(),
+    random: Math.random,
+  });
+  const running = agent.run();
+  const reported = async (...names: string[]) =>
+    until(`the disks ${names.join(" and ")}`, async () => {
+      const { items } = await plane.api.listSources({});
+      const source = items.find(({ id }) => id === identity.enrolment.agentId);
+      return source?.inventory?.disks.map(({ name }) => name).join() === names.join() || undefined;
+    });
+  await reported("vda");
+  disks = [aDisk("vdb"), aDisk("vdc")];
+  const sourceId = identity.enrolment.agentId;
+  await plane.api.createPlan({ body: { sourceId, intervalSeconds: 86_400, retention: { last: 2 } } });
+  await reported("vdb", "vdc");
+  expect(looked).toBe(2);
   await agent.stop();
   await running;
 });
