@@ -5,7 +5,7 @@ import type { WorkflowError } from "#shared/domain/workflow-failure.ts";
 import { failureOf, MachineSilentError } from "#shared/errors.ts";
 import type { CommandKind } from "#shared/protocol/commands.ts";
 import { NewPlan } from "#shared/protocol/protection.ts";
-import { changeMachine, listMachineOperations } from "../api/machines.ts";
+import * as machines from "../api/machines.ts";
 import * as recoveries from "../api/recoveries.ts";
 import { apiHandler } from "../middleware/api-handler.ts";
 import { run as abandonRecovery } from "../tasks/abandon-recovery.ts";
@@ -186,11 +186,8 @@ test("a machine that does not answer stays, and is stopped and removed as that o
   const id = await started();
   const command = await dispatched(id, "define-machine");
   const change = (body: object) => {
-    const machines = { changeMachine, listMachineOperations };
-    const handler = apiHandler(
-      { name: "api/machines", build: () => world, operations: machines },
-      world.runtime,
-    );
+    const { handler: _, ...operations } = machines;
+    const handler = apiHandler({ name: "api/machines", build: () => world, operations }, world.runtime);
     return request(handler, "POST /owners/{id}/machine", { id }, { body });
   };
   expect((await change({ action: "stop" })).status).toBe(409);
@@ -258,4 +255,21 @@ test("a source that is connected is not off, and is recovered on the test networ
     body: { name: "SourceConnectedError", detail: expect.stringContaining("2029-01-01T00:00:00.000Z") },
   });
   expect((await start()).status).toBe(202);
+});
+
+test("the machine of a recovery on the test network cannot be defined with a card that leads out of it", async () => {
+  const id = await started();
+  await dispatched(id, "define-machine");
+  await abandonRecovery({ recoveryId: id, error: silence }, world);
+  const { handler: _, ...operations } = machines;
+  const handler = apiHandler({ name: "api/machines", build: () => world, operations }, world.runtime);
+  const define = (link: object) => {
+    const body = { action: "define", dryRun: false, hypervisor: "libvirt", cards: [{ link }] };
+    return request(handler, "POST /owners/{id}/machine", { id }, { body });
+  };
+  expect(await define({ kind: "bridge", bridge: "br0" })).toMatchObject({
+    ...{ status: 409 },
+    body: { name: "WrongStateError", hint: expect.stringContaining("--production") },
+  });
+  expect((await define({ kind: "isolated" })).body).toMatchObject({ action: "define" });
 });

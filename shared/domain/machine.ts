@@ -43,6 +43,8 @@ export interface MachineOwner {
   firmware: MachineShape["firmware"];
   /** What the target host has written; `undefined` if there is nothing yet, or if it still works on it. */
   images: readonly WrittenDisk[] | undefined;
+  /** Of a recovery. On the test network its cards reach only each other. */
+  network?: "test" | "production";
 }
 
 /**
@@ -91,6 +93,7 @@ function workOf(
   switch (action.action) {
     case "define": {
       const { action: _, dryRun, ...design } = action;
+      if (given.owner.network === "test") requireIsolated(ownerId, design);
       const disks = [...given.images];
       return { kind: "define-machine", input: { ...plannedMachine(design, given), disks, dryRun } };
     }
@@ -103,6 +106,15 @@ function workOf(
     case "remove":
       return { kind: "remove-machine", input: { ownerId, disks: action.disks } };
   }
+}
+
+/** It has no lease, so it must not reach what its source reaches. */
+function requireIsolated(ownerId: string, { cards }: MachineDesign): void {
+  if (cards.some(({ link }) => link.kind !== "isolated"))
+    throw new WrongStateError(
+      `the machine of ${ownerId} is for the test network, and a card would lead out of it`,
+      "`causeway recover SOURCE --target TARGET --production` makes a machine that may run in place of its source.",
+    );
 }
 
 /**

@@ -240,10 +240,10 @@ export function recoveryAsMachineOwner(
   recovery: RecoveryRecord,
   commands: readonly CommandRecord[],
 ): MachineOwner {
-  const { id, sourceId, targetId, pointId, disks, firmware } = recovery;
+  const { id, sourceId, targetId, pointId, disks, firmware, network } = recovery;
   const read = commandKinds["define-machine"].input.safeParse(definingCommand(commands)?.input);
   const images = recoveryHasEnded(recovery) && read.success ? read.data.disks : undefined;
-  return { id, sourceId, targetId, pointId, firmware, disks: disks.map(({ name }) => name), images };
+  return { id, sourceId, targetId, pointId, firmware, network, disks: disks.map(({ name }) => name), images };
 }
 
 export function recoveryAsOwner(recovery: RecoveryRecord): CommandOwner {
