@@ -1,4 +1,4 @@
-import { beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { LEASE_MARGIN_SECONDS, LEASE_SECONDS } from "#shared/domain/lease.ts";
 import { aRecovery } from "#shared/domain/testing/records.ts";
 import { getLease, renewLease } from "../api/leases.ts";
@@ -238,4 +238,20 @@ test("of cancelling and keeping at once, one is refused", async () => {
   const [kept, cancelled] = await Promise.allSettled([move("keep"), cancel()]);
   expect([kept.status, cancelled.status].toSorted()).toEqual(["fulfilled", "rejected"]);
   expect((await lease()).state).toBe(kept.status === "fulfilled" ? "permanent" : "held");
+});
+
+test("a recovery that never had the lease orders nothing of the source when it gives it back", async () => {
+  expect(await move("give-back")).toEqual({ term: 0, seconds: 0 });
+  expect(await lease()).toMatchObject({ state: "none", term: 0 });
+  expect(fences()).toEqual([]);
+});
+
+test("the lease is not noted as returned before the source's command to take its fence down is sent", async () => {
+  await move("take");
+  vi.spyOn(world.store.commands, "save").mockRejectedValueOnce(new Error("outage"));
+  await expect(move("give-back")).rejects.toThrow("outage");
+  expect(await lease()).toMatchObject({ state: "ending" });
+  expect(await move("give-back")).toEqual({ term: 1, seconds: 0 });
+  expect(await lease()).toMatchObject({ state: "none" });
+  expect(fences().at(-1)).toBe("rcv_1.set-fence.down.1 1 false");
 });

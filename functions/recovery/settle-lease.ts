@@ -1,18 +1,18 @@
-import { returnedLease } from "#shared/domain/lease.ts";
+import { type LeaseRecord, returnedLease } from "#shared/domain/lease.ts";
 import { type CommandDeps, timestamp } from "../conversion/deps.ts";
 import { orderFence } from "./order-fence.ts";
 
 /**
- * A source has connected. If a recovery whose workflow was stopped left its lease to lapse, the source gets
- * the right to run, and the command to take its fence down. Repeating it is harmless.
+ * If a source's lease was given back and has lapsed, or let nothing run, the source gets the right to run,
+ * and the command to take its fence down. Returns the lease. Repeating it is harmless.
  */
-export async function settleLease(sourceId: string, deps: CommandDeps): Promise<void> {
+export async function settleLease(sourceId: string, deps: CommandDeps): Promise<LeaseRecord> {
   const { store, clock } = deps;
   const lease = await store.leases.get(sourceId);
   const { ownerId, term, state } = lease;
   const end = { ownerId: ownerId ?? "", isOff: false, now: timestamp(clock) };
-  if (state !== "ending" || returnedLease(lease, end) === lease) return;
+  if (state !== "ending" || returnedLease(lease, end) === lease) return lease;
   // First, so that no interruption loses it: the lease has lapsed, whether or not that is noted.
   await orderFence(await store.recoveries.get(end.ownerId), { term, isUp: false }, deps);
-  await store.leases.modify(sourceId, (one) => returnedLease(one, end));
+  return store.leases.modify(sourceId, (one) => returnedLease(one, end));
 }

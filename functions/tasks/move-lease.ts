@@ -15,6 +15,7 @@ import { buildCommanding } from "../conversion/build.ts";
 import { type CommandDeps, timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import { orderFence } from "../recovery/order-fence.ts";
+import { settleLease } from "../recovery/settle-lease.ts";
 
 export const Input = z.object({
   recoveryId: RecoveryId,
@@ -56,7 +57,8 @@ export async function run(
   if (action === "keep") await store.recoveries.modify(recoveryId, (one) => keepingRecovery(one, now));
   if (action === "take") requireAway(await store.agents.get(sourceId), recovery.createdAt);
   const before = await store.leases.get(sourceId);
-  const lease = await store.leases.modify(sourceId, (one) => movedLease(one, action, recovery, now));
+  const moved = await store.leases.modify(sourceId, (one) => movedLease(one, action, recovery, now));
+  const lease = action === "give-back" ? await settleLease(sourceId, deps) : moved;
   if (lease.version !== before.version)
     await store.audit.addOnce({
       at: now,
@@ -67,8 +69,6 @@ export async function run(
       details: { recoveryId, term: lease.term },
     });
   if (action === "take") await orderFence(recovery, { term: lease.term, isUp: true }, deps);
-  if (action === "give-back" && lease.state === "none")
-    await orderFence(recovery, { term: lease.term, isUp: false }, deps);
   const isWaiting = action === "give-back" && lease.ownerId === recoveryId;
   return { term: lease.term, seconds: isWaiting ? Math.ceil(secondsUntilSource(lease, now)) : 0 };
 }
@@ -90,6 +90,6 @@ function movedLease(
     case "keep":
       return permanentLease(lease, ownerId);
     case "give-back":
-      return returnedLease(endingLease(lease, ownerId), { ownerId, isOff: false, now });
+      return endingLease(lease, ownerId);
   }
 }
