@@ -1,4 +1,5 @@
 import type { Adapter } from "./adapter.ts";
+import { bootImages } from "./adapters/boot-images.ts";
 import { bootParameters } from "./adapters/boot-parameters.ts";
 import { cardAddresses } from "./adapters/card-addresses.ts";
 import { cardNames } from "./adapters/card-names.ts";
@@ -21,6 +22,7 @@ export const ADAPTERS: readonly Adapter[] = [
   fstab,
   crypttab,
   bootParameters,
+  bootImages,
   deviceMap,
   lvmDevices,
   efiFallback,

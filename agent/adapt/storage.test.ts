@@ -252,6 +252,16 @@ test("dracut gets the drivers by name, and does not look at the hardware on whic
   ]);
 });
 
+test("an initramfs that a boot loader starts, and that is not among the kernels', is named", () => {
+  const entry = (initrd: string) => `title Debian\noptions root=UUID=ab console=ttyS0\ninitrd ${initrd}\n`;
+  const path = "/boot/efi/loader/entries/6c0d.conf";
+  expect(adaptedFiles({ files: { [path]: entry("/6c0d/6.1.0-18-amd64/initrd") } }).notes).toEqual([
+    `${path} starts /6c0d/6.1.0-18-amd64/initrd, whose drivers are not looked at`,
+  ]);
+  const known = "/intel-ucode.img /initrd.img-6.1.0-18-amd64 $tuned_initrd";
+  expect(adaptedFiles({ files: { [path]: entry(known) } }).notes).toEqual([]);
+});
+
 test("a kernel that lacks a driver altogether is named, and so is one of unknown content", () => {
   const poor = { ...aKernel([]), modules: new Set(["virtio_pci"]) };
   expect(adaptedFiles({ kernels: [poor] }).notes).toEqual(["kernel 6.1.0-18-amd64 has no driver virtio_blk"]);
