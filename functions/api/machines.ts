@@ -1,4 +1,5 @@
 import { type CommandRecord, messageOf, plan } from "#shared/domain/command.ts";
+import { requireHeld } from "#shared/domain/lease.ts";
 import { type MachineOwner, machineCommand, machineOperations, operationOf } from "#shared/domain/machine.ts";
 import { recoveryAsMachineOwner } from "#shared/domain/recovery.ts";
 import type { Environment } from "#shared/environment.ts";
@@ -34,6 +35,9 @@ export async function changeMachine(
   if (target.revokedAt)
     throw new ForbiddenError(`${target.role} ${target.name} was revoked at ${target.revokedAt}`);
   const { inventory } = await store.agents.get(owner.sourceId);
+  // A machine that never had its lease would run without one: its host has nothing to renew.
+  if (body.action === "start" && owner.network === "production")
+    requireHeld(await store.leases.get(owner.sourceId), owner.id);
   const wanted = machineCommand(body, { owner, inventory, commands, requestedBy });
   if ("open" in wanted) {
     await sendCommand(deps, owner.targetId, messageOf(wanted.open));

@@ -273,3 +273,19 @@ test("the machine of a recovery on the test network cannot be defined with a car
   });
   expect((await define({ kind: "isolated" })).body).toMatchObject({ action: "define" });
 });
+
+test("the machine of a recovery in production that does not have the lease is not started", async () => {
+  const id = String((await start(inProduction)).body.id);
+  await dispatched(id, "define-machine");
+  await abandonRecovery({ recoveryId: id, error: silence }, world);
+  const { handler: _, ...operations } = machines;
+  const handler = apiHandler({ name: "api/machines", build: () => world, operations }, world.runtime);
+  const turnOn = () => request(handler, "POST /owners/{id}/machine", { id }, { body: { action: "start" } });
+  const change = (lease: object) => world.store.leases.modify("agt_source", (one) => ({ ...one, ...lease }));
+  for (const lease of [{}, { ownerId: "rcv_other", state: "held" }, { ownerId: id, state: "ending" }]) {
+    await change(lease);
+    expect(await turnOn()).toMatchObject({ status: 409, body: { name: "WrongStateError" } });
+  }
+  await change({ ownerId: id, state: "permanent" });
+  expect((await turnOn()).body).toMatchObject({ action: "start" });
+});

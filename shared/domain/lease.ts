@@ -115,6 +115,15 @@ export function endingLease(lease: LeaseRecord, ownerId: string): LeaseRecord {
   return { ...lease, state: moved(lease, "ending") };
 }
 
+/** Throws `WrongStateError` unless this owner's machine may run, by renewals or permanently. */
+export function requireHeld({ id, ownerId, state }: LeaseRecord, wanted: string): void {
+  if (ownerId === wanted && (state === "held" || state === "permanent")) return;
+  throw new WrongStateError(
+    `the machine of ${wanted} may not run in production: it does not have the lease of source ${id}`,
+    `\`causeway lease ${id}\` shows who has it. Recover again with --production to move it.`,
+  );
+}
+
 /** How long the source must still wait after the end of a lease: 0 if it may run. */
 export function secondsUntilSource({ state, expiresAt }: LeaseRecord, now: string): number {
   if (state === "none") return 0;
