@@ -85,7 +85,7 @@ export async function getConversionReceipt(
 }
 
 async function shown(id: string, { store }: Deps): Promise<Conversion> {
-  const { conversion, commands } = await store.conversions.withCommands(id);
+  const { record: conversion, commands } = await store.conversions.withCommands(id);
   const view = conversionOf(conversion, commands);
   const agents = await Promise.all(awaitedAgents(view).map((agentId) => store.agents.find(agentId)));
   return withAbsences(view, new Map(agents.flatMap((agent) => (agent ? [[agent.id, agent.presence]] : []))));

@@ -67,9 +67,9 @@ async function ownerOf(
   { conversions, recoveries }: Store,
 ): Promise<{ owner: MachineOwner; commands: CommandRecord[] }> {
   if (RecoveryId.safeParse(id).success) {
-    const { recovery, commands } = await recoveries.withCommands(id);
+    const { record: recovery, commands } = await recoveries.withCommands(id);
     return { owner: recoveryAsMachineOwner(recovery, commands), commands };
   }
-  const { conversion, commands } = await conversions.withCommands(id);
+  const { record: conversion, commands } = await conversions.withCommands(id);
   return { owner: { ...conversion, images: conversion.result?.disks }, commands };
 }

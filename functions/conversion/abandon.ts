@@ -22,7 +22,7 @@ export async function abandon(
   deps: AbandonDeps,
 ): Promise<ConversionRecord> {
   const { conversions, agents } = deps.store;
-  const { conversion, commands } = await conversions.withCommands(conversionId);
+  const { record: conversion, commands } = await conversions.withCommands(conversionId);
   if (!hasEnded(conversion)) {
     await cancelCommands(openCommands(commands), deps);
     await bringBack(conversion, commands, deps);

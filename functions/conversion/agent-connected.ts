@@ -111,7 +111,7 @@ async function recordArrival(
  * as long as it reaches the control plane.
  */
 async function returnToOriginal(conversionId: string, deps: ConnectDeps): Promise<void> {
-  const { conversion, commands } = await deps.store.conversions.withCommands(conversionId);
+  const { record: conversion, commands } = await deps.store.conversions.withCommands(conversionId);
   if (await isWantedThere(conversion, commands, deps)) return;
   // Commands for the original system stay open: a conversion that has not armed the machine sent them.
   await cancelOtherCommands(

@@ -38,7 +38,7 @@ export async function cancelConversion(
     subject: id,
     outcome: "done",
   });
-  const { conversion, commands } = await store.conversions.withCommands(id);
+  const { record: conversion, commands } = await store.conversions.withCommands(id);
   await cancelCommands(openCommands(commands), deps);
   // A workflow that waits for the start time would see the mark only then. Nothing is armed, and after the
   // mark no command to arm is sent.

@@ -26,7 +26,7 @@ export async function abandonDrill(
   deps: CommandDeps,
 ): Promise<DrillRecord> {
   const { drills, audit } = deps.store;
-  const { drill, commands } = await drills.withCommands(drillId);
+  const { record: drill, commands } = await drills.withCommands(drillId);
   if (!drillHasEnded(drill)) {
     await cancelCommands(
       commands.filter((command) => isOpen(command) && command.kind !== "release"),
@@ -84,7 +84,7 @@ export async function stopDrill(
     subject: id,
     outcome: "done",
   });
-  const { drill, commands } = await store.drills.withCommands(id);
+  const { record: drill, commands } = await store.drills.withCommands(id);
   const open = commands.filter(isOpen);
   await cancelCommands(
     open.filter(({ kind }) => kind !== "release"),

@@ -14,7 +14,7 @@ import { reportRun } from "./report-run.ts";
  */
 export async function abandonRun(runId: string, error: WorkflowError, deps: CommandDeps): Promise<RunRecord> {
   const { runs, agents, audit } = deps.store;
-  const { run, commands } = await runs.withCommands(runId);
+  const { record: run, commands } = await runs.withCommands(runId);
   await cancelCommands(commands.filter(isOpen), deps);
   await agents.modify(run.sourceId, (source) => released(source, runId));
   const failure = workflowFailure(error);

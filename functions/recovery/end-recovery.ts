@@ -27,7 +27,7 @@ export async function abandonRecovery(
   deps: CommandDeps,
 ): Promise<RecoveryRecord> {
   const { recoveries, audit } = deps.store;
-  const { recovery, commands } = await recoveries.withCommands(recoveryId);
+  const { record: recovery, commands } = await recoveries.withCommands(recoveryId);
   if (!recoveryHasEnded(recovery)) {
     const { id: ownerId, targetId: agentId, requestedBy } = recovery;
     await cancelCommands(commands.filter(isForNothing), deps);
@@ -86,7 +86,7 @@ export async function stopRecovery(
     subject: id,
     outcome: "done",
   });
-  const { recovery, commands } = await store.recoveries.withCommands(id);
+  const { record: recovery, commands } = await store.recoveries.withCommands(id);
   await cancelCommands(commands.filter(isForNothing), deps);
   // Only the workflow ends a recovery. If an interrupted start left none, start it now: its first step sees
   // the mark.

@@ -6,10 +6,12 @@ import { runAsOwner, runPointRecorded } from "#shared/domain/protection/run.ts";
 import { recoveryAsOwner } from "#shared/domain/recovery.ts";
 import { checkAsOwner } from "#shared/domain/repository-check.ts";
 import type { WhereaboutsRecord } from "#shared/domain/whereabouts.ts";
-import { CheckId, DrillId, RecoveryId, RunId } from "#shared/protocol/ids.ts";
+import type { Aggregate } from "./aggregates.ts";
 import type { CheckStore } from "./checks.ts";
 import type { ConversionStore } from "./conversions.ts";
 import type { DrillStore } from "./drills.ts";
+import type { OwnerAggregates } from "./owner-aggregates.ts";
+import { type OwnerKind, ownerKind } from "./owner-kind.ts";
 import type { RecoveryStore } from "./recoveries.ts";
 import type { RunStore } from "./runs.ts";
 
@@ -21,72 +23,41 @@ interface Stores {
   recoveries: RecoveryStore;
 }
 
+/** The owners of one kind. */
+interface Owners {
+  find(id: string): Promise<CommandOwner | undefined>;
+  get(id: string): Promise<CommandOwner>;
+  withCommands(id: string): Promise<{ owner: CommandOwner; commands: CommandRecord[] }>;
+}
+
 /** The owners of commands: the one place that knows which kinds of owners there are. */
-export class OwnerStore {
+export class OwnerStore implements Owners {
   readonly #stores: Stores;
+  readonly #owners: Readonly<Record<OwnerKind, Owners>>;
 
   constructor(stores: Stores) {
     this.#stores = stores;
+    this.#owners = {
+      conversion: asOwners(stores.conversions, conversionAsOwner),
+      run: asOwners(stores.runs, runAsOwner),
+      drill: asOwners(stores.drills, drillAsOwner),
+      check: asOwners(stores.checks, checkAsOwner),
+      recovery: asOwners(stores.recoveries, recoveryAsOwner),
+    };
   }
 
-  async find(id: string): Promise<CommandOwner | undefined> {
-    const { conversions, runs, drills, checks, recoveries } = this.#stores;
-    switch (kindOf(id)) {
-      case "run":
-        return mapped(await runs.find(id), runAsOwner);
-      case "drill":
-        return mapped(await drills.find(id), drillAsOwner);
-      case "check":
-        return mapped(await checks.find(id), checkAsOwner);
-      case "recovery":
-        return mapped(await recoveries.find(id), recoveryAsOwner);
-      case "conversion":
-        return mapped(await conversions.find(id), conversionAsOwner);
-    }
+  find(id: string): Promise<CommandOwner | undefined> {
+    return this.#owners[ownerKind(id)].find(id);
   }
 
   /** Throws `NotFoundError`. */
-  async get(id: string): Promise<CommandOwner> {
-    const { conversions, runs, drills, checks, recoveries } = this.#stores;
-    switch (kindOf(id)) {
-      case "run":
-        return runAsOwner(await runs.get(id));
-      case "drill":
-        return drillAsOwner(await drills.get(id));
-      case "check":
-        return checkAsOwner(await checks.get(id));
-      case "recovery":
-        return recoveryAsOwner(await recoveries.get(id));
-      case "conversion":
-        return conversionAsOwner(await conversions.get(id));
-    }
+  get(id: string): Promise<CommandOwner> {
+    return this.#owners[ownerKind(id)].get(id);
   }
 
   /** The owner and its commands, as of one moment. Throws `NotFoundError`. */
-  async withCommands(id: string): Promise<{ owner: CommandOwner; commands: CommandRecord[] }> {
-    const { conversions, runs, drills, checks, recoveries } = this.#stores;
-    switch (kindOf(id)) {
-      case "run": {
-        const { run, commands } = await runs.withCommands(id);
-        return { owner: runAsOwner(run), commands };
-      }
-      case "drill": {
-        const { drill, commands } = await drills.withCommands(id);
-        return { owner: drillAsOwner(drill), commands };
-      }
-      case "check": {
-        const { check, commands } = await checks.withCommands(id);
-        return { owner: checkAsOwner(check), commands };
-      }
-      case "recovery": {
-        const { recovery, commands } = await recoveries.withCommands(id);
-        return { owner: recoveryAsOwner(recovery), commands };
-      }
-      case "conversion": {
-        const { conversion, commands } = await conversions.withCommands(id);
-        return { owner: conversionAsOwner(conversion), commands };
-      }
-    }
+  withCommands(id: string): Promise<{ owner: CommandOwner; commands: CommandRecord[] }> {
+    return this.#owners[ownerKind(id)].withCommands(id);
   }
 
   /**
@@ -97,7 +68,7 @@ export class OwnerStore {
     id: string,
     change: (whereabouts: WhereaboutsRecord, owner: CommandOwner) => WhereaboutsRecord,
   ): Promise<CommandOwner> {
-    if (kindOf(id) !== "conversion") return this.get(id);
+    if (ownerKind(id) !== "conversion") return this.get(id);
     const conversion = await this.#stores.conversions.modify(id, (current) =>
       withWhereabouts(current, (whereabouts) => change(whereabouts, conversionAsOwner(current))),
     );
@@ -106,18 +77,24 @@ export class OwnerStore {
 
   /** Notes that the recovery point of a conversion or run is recorded. Throws `NotFoundError`. */
   async pointRecorded(id: string): Promise<void> {
-    if (kindOf(id) === "run") await this.#stores.runs.modify(id, runPointRecorded);
+    if (ownerKind(id) === "run") await this.#stores.runs.modify(id, runPointRecorded);
     else await this.#stores.conversions.modify(id, pointRecorded);
   }
 }
 
-function kindOf(id: string): "conversion" | "run" | "drill" | "check" | "recovery" {
-  if (RunId.safeParse(id).success) return "run";
-  if (DrillId.safeParse(id).success) return "drill";
-  if (RecoveryId.safeParse(id).success) return "recovery";
-  return CheckId.safeParse(id).success ? "check" : "conversion";
-}
-
-function mapped<T>(record: T | undefined, asOwner: (record: T) => CommandOwner): CommandOwner | undefined {
-  return record && asOwner(record);
+function asOwners<T extends Aggregate>(
+  store: OwnerAggregates<T>,
+  asOwner: (record: T) => CommandOwner,
+): Owners {
+  return {
+    find: async (id) => {
+      const record = await store.find(id);
+      return record && asOwner(record);
+    },
+    get: async (id) => asOwner(await store.get(id)),
+    withCommands: async (id) => {
+      const { record, commands } = await store.withCommands(id);
+      return { owner: asOwner(record), commands };
+    },
+  };
 }

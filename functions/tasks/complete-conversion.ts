@@ -48,7 +48,7 @@ export async function run(
   { store, clock }: Deps,
 ): Promise<{ state: "completed" }> {
   const { conversionId } = input;
-  const { conversion, commands } = await store.conversions.withCommands(conversionId);
+  const { record: conversion, commands } = await store.conversions.withCommands(conversionId);
   const now = timestamp(clock);
   const steps = completedSteps(conversion, commands, now);
   const { inventory } = await store.agents.get(conversion.sourceId);

@@ -63,7 +63,7 @@ interface Deps extends SettleDeps {
 export async function run(input: Input, deps: Deps): Promise<{ state: "completed" }> {
   const { store, clock } = deps;
   const { runId } = input;
-  const { run: current, commands } = await store.runs.withCommands(runId);
+  const { record: current, commands } = await store.runs.withCommands(runId);
   if (current.state !== "completed") requireRunning(runAsOwner(current));
   const result = { ...resultOf(input), ...freezeOf(commands) };
   const ended = await store.runs.modify(runId, (one) => completedRun(one, result, timestamp(clock)));

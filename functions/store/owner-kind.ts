@@ -1,0 +1,17 @@
+import { CheckId, DrillId, RecoveryId, RunId } from "#shared/protocol/ids.ts";
+
+/** What can own commands. */
+export type OwnerKind = "conversion" | "run" | "drill" | "check" | "recovery";
+
+/** By the id alone. */
+export function ownerKind(id: string): OwnerKind {
+  if (RunId.safeParse(id).success) return "run";
+  if (DrillId.safeParse(id).success) return "drill";
+  if (RecoveryId.safeParse(id).success) return "recovery";
+  return CheckId.safeParse(id).success ? "check" : "conversion";
+}
+
+/** The partition that an owner of commands shares with them. */
+export function ownerPartition(ownerId: string): string {
+  return `${ownerKind(ownerId).toUpperCase()}#${ownerId}`;
+}
