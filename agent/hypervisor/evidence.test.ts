@@ -66,6 +66,6 @@ test("guests get at most half of what the storage has free, and do not start if 
     lacking: "what the guest writes needs 256 MiB on the images' storage; it has 200 MiB free",
   });
   expect(allot({ ...roomy, freeMemoryBytes: 1200 * MIB }, wanted, starter)).toEqual({
-    lacking: "the guest needs 1024 MiB of memory, and QEMU 384 MiB; the target host has 1200 MiB free",
+    lacking: "the guest needs 1024 MiB of memory, and QEMU 384 MiB; this host has 1200 MiB free",
   });
 });

@@ -29,7 +29,7 @@ export function allot(
   const freeMiB = Math.floor(freeMemoryBytes / MIB);
   if (freeMiB < wanted.memoryMiB + overheadMiB) {
     const needed = `the guest needs ${wanted.memoryMiB} MiB of memory, and ${name} ${overheadMiB} MiB`;
-    return { lacking: `${needed}; the target host has ${freeMiB} MiB free` };
+    return { lacking: `${needed}; this host has ${freeMiB} MiB free` };
   }
   const share = Math.floor(freeDiskBytes / 2 / Math.max(1, wanted.disks));
   if (share < MIN_OVERLAY_BYTES) {

@@ -101,7 +101,7 @@ test("a guest that needs more memory than the host has is not started, and the v
   const options = await place.optionsFor(printingDisk("login: "), { memoryMiB: 2 ** 30 });
   const result = await bootCheck(options);
   expect(result).toMatchObject({ verdict: "unknown", stage: "power-on" });
-  expect(result.reason).toMatch(/needs 1073741824 MiB of memory.* the target host has \d+ MiB free/);
+  expect(result.reason).toMatch(/needs 1073741824 MiB of memory.* this host has \d+ MiB free/);
   expect(await readFile(result.consoleLogPath, "latin1")).toBe("");
 });
 
