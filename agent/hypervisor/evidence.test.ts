@@ -69,3 +69,9 @@ test("guests get at most half of what the storage has free, and do not start if 
     lacking: "the guest needs 1024 MiB of memory, and QEMU 384 MiB; this host has 1200 MiB free",
   });
 });
+
+test("a guest that writes to no overlay starts beside full storage", () => {
+  const full = { freeMemoryBytes: 8192 * 2 ** 20, freeDiskBytes: 0 };
+  const wanted = { memoryMiB: 1024, disks: 0, overlayBytes: 2 ** 30 };
+  expect(allot(full, wanted, { name: "QEMU", overheadMiB: 384 })).toEqual({ overlayBytes: 0 });
+});

@@ -31,7 +31,8 @@ export function allot(
     const needed = `the guest needs ${wanted.memoryMiB} MiB of memory, and ${name} ${overheadMiB} MiB`;
     return { lacking: `${needed}; this host has ${freeMiB} MiB free` };
   }
-  const share = Math.floor(freeDiskBytes / 2 / Math.max(1, wanted.disks));
+  if (wanted.disks === 0) return { overlayBytes: 0 };
+  const share = Math.floor(freeDiskBytes / 2 / wanted.disks);
   if (share < MIN_OVERLAY_BYTES) {
     const needed = `what the guest writes needs ${(2 * wanted.disks * MIN_OVERLAY_BYTES) / MIB} MiB`;
     return {
