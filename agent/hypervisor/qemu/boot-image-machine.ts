@@ -4,11 +4,10 @@ import { copyFile, type FileHandle, mkdtemp, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import { HypervisorFailedError, ToolMissingError } from "#shared/errors.ts";
-import { openDiskImage } from "../../disk-image/disk-image.ts";
 import type { GuestDisk } from "../guest.ts";
 import { allot, hostRoom } from "../host-room.ts";
 import { confined, thisStarter } from "./confinement.ts";
-import { PassedFiles } from "./passed-files.ts";
+import { guestSizeBytes, PassedFiles } from "./passed-files.ts";
 import { QEMU_PROGRAM, SANDBOX } from "./qemu-machine.ts";
 
 const CONSOLE_FD = 3;
@@ -154,22 +153,17 @@ export function startFailure({ status, cause }: { status: number | null; cause: 
 async function mostFileBytes({ memoryMiB, disks, workDir }: BootImageMachineOptions): Promise<number> {
   const room = await hostRoom(workDir);
   const images = disks.filter((disk) => disk.kind === "image");
-  const discarded = images.filter(({ changes }) => changes === "discarded").length;
-  const wanted = { memoryMiB, disks: discarded, overlayBytes: OVERLAY_BYTES };
+  const written = images.filter(({ changes }) => changes === "kept");
+  const wanted = { memoryMiB, disks: images.length - written.length, overlayBytes: OVERLAY_BYTES };
   const share = allot(room, wanted, { name: "QEMU", overheadMiB: OVERHEAD_MIB });
   if ("lacking" in share) throw new HypervisorFailedError(share.lacking);
-  const lengths = await Promise.all(images.map((disk) => longestBytes(disk)));
-  return Math.max(LEAST_FILE_BYTES, ...lengths, ...(discarded > 0 ? [share.overlayBytes] : []));
+  const lengths = await Promise.all(written.map(longestBytes));
+  return Math.max(LEAST_FILE_BYTES, share.overlayBytes, ...lengths);
 }
 
 /** What an image can grow to: all of its blocks, and for qcow2 the tables that say where they are. */
-async function longestBytes({ path, format }: GuestDisk): Promise<number> {
-  const reader = await openDiskImage(path, format);
-  try {
-    return Math.ceil(reader.sizeBytes * 1.02) + 64 * MIB;
-  } finally {
-    await reader.close();
-  }
+async function longestBytes(image: GuestDisk): Promise<number> {
+  return Math.ceil((await guestSizeBytes(image)) * 1.02) + 64 * MIB;
 }
 
 /**

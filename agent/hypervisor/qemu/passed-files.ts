@@ -121,7 +121,14 @@ async function opened(path: string, flags: number): Promise<FileHandle> {
   }
 }
 
-async function guestSizeBytes({ path, format }: { path: string; format: ImageFormat }): Promise<number> {
+/** The size of an image's disk as a guest sees it: whole sectors. */
+export async function guestSizeBytes({
+  path,
+  format,
+}: {
+  path: string;
+  format: ImageFormat;
+}): Promise<number> {
   const reader = await openDiskImage(path, format);
   try {
     return Math.max(1, Math.ceil(reader.sizeBytes / SECTOR_BYTES)) * SECTOR_BYTES;
