@@ -29,6 +29,8 @@ export interface AgentOptions {
   executors: Executors;
   /** Describes the machine; only an agent in the original system does that. */
   takeInventory?: () => Promise<Inventory>;
+  /** The disks that the last command for a recovery point saw; `undefined` before the first. */
+  seenDisks?: () => Inventory["disks"] | undefined;
   /** Of a source: what the control plane has to know of its fence. */
   brokenFence?: () => Promise<BrokenFence | undefined>;
   /** The system this agent runs in. It ignores commands for the other system. */
@@ -193,8 +195,8 @@ export class Agent {
 
   /** A disk that was added or removed must not wait for the next connection: plans would not know of it. */
   async #tellOfOtherDisks(): Promise<void> {
-    const inventory = await this.#options.takeInventory?.();
-    if (inventory && namesAndSizes(inventory) !== this.#reportedDisks) await this.#tell(inventory);
+    const seen = this.#options.seenDisks?.();
+    if (seen && namesAndSizes(seen) !== this.#reportedDisks) await this.#tellOfItself();
   }
 
   async #tell(inventory?: Inventory): Promise<void> {
@@ -211,10 +213,10 @@ export class Agent {
       ...(fitted ? { inventory: fitted } : {}),
       ...(brokenFence ? { brokenFence } : {}),
     });
-    if (inventory) this.#reportedDisks = namesAndSizes(inventory);
+    if (inventory) this.#reportedDisks = namesAndSizes(inventory.disks);
   }
 }
 
-function namesAndSizes({ disks }: Inventory): string {
+function namesAndSizes(disks: Inventory["disks"]): string {
   return JSON.stringify(disks.map(({ name, sizeBytes }) => [name, sizeBytes]));
 }

@@ -1,5 +1,5 @@
 import { NoConsistentViewError } from "#shared/errors.ts";
-import { chooseViews, type ViewChoice, type ViewFacts } from "./choose-view.ts";
+import { chooseViews, type ViewChoice } from "./choose-view.ts";
 import type {
   ConditionalView,
   ConsistentView,
@@ -52,7 +52,7 @@ async function openBestView(
   kinds: ViewKinds,
   request: ViewRequest,
 ): Promise<ChosenView> {
-  const choices = new Map(chooseViews(await factsOf(disks, kinds)).map((choice) => [choice.name, choice]));
+  const choices = new Map((await choicesOf(disks, kinds)).map((choice) => [choice.name, choice]));
   for (const { name, kind, reason } of choices.values())
     if (kind === "inconsistent" && !request.allowInconsistent) throw new NoConsistentViewError(name, reason);
   const opened: ConsistentView[] = [];
@@ -92,7 +92,13 @@ async function openBestView(
   };
 }
 
-async function factsOf(disks: readonly LocalDisk[], kinds: ViewKinds): Promise<ViewFacts[]> {
+type Obstacles = Pick<ConditionalView, "obstacles">;
+
+/** The best view of each disk. LVM is asked only if pre-copy cannot read them all. */
+export async function choicesOf(
+  disks: readonly LocalDisk[],
+  kinds: Partial<Readonly<Record<"pre-copy" | "lvm-snapshot", Obstacles>>>,
+): Promise<ViewChoice[]> {
   const used = disks.filter(({ isStill }) => !isStill);
   const preCopy = await obstaclesTo(
     kinds["pre-copy"],
@@ -101,15 +107,17 @@ async function factsOf(disks: readonly LocalDisk[], kinds: ViewKinds): Promise<V
   );
   const isLeft = used.some(({ name }) => preCopy.has(name));
   const snapshots = await obstaclesTo(kinds["lvm-snapshot"], isLeft ? used : [], "LVM is not used here");
-  return disks.map(({ name, isStill }) => ({
-    ...{ name, isStill },
-    preCopyObstacle: preCopy.get(name),
-    snapshotObstacle: snapshots.get(name),
-  }));
+  return chooseViews(
+    disks.map(({ name, isStill }) => ({
+      ...{ name, isStill },
+      preCopyObstacle: preCopy.get(name),
+      snapshotObstacle: snapshots.get(name),
+    })),
+  );
 }
 
 async function obstaclesTo(
-  way: ConditionalView | undefined,
+  way: Obstacles | undefined,
   disks: readonly LocalDisk[],
   absent: string,
 ): Promise<ReadonlyMap<string, string>> {

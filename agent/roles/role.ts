@@ -22,5 +22,8 @@ export interface RoleOptions {
 export type Role = (
   options: RoleOptions,
 ) => Promise<
-  Pick<AgentOptions, "executors" | "takeInventory" | "brokenFence" | "onAcknowledged" | "onCancelled">
+  Pick<
+    AgentOptions,
+    "executors" | "takeInventory" | "seenDisks" | "brokenFence" | "onAcknowledged" | "onCancelled"
+  >
 >;

@@ -12,14 +12,14 @@ import { commitRecoveryPointExecutor } from "../commands/commit-recovery-point.t
 import type { Executors } from "../commands/executor.ts";
 import { releaseExecutor } from "../commands/release.ts";
 import { takeRecoveryPointExecutor } from "../commands/take-recovery-point.ts";
-import { chooseViews } from "../consistency/choose-view.ts";
-import type { ConditionalView } from "../consistency/consistent-view.ts";
+import type { ConditionalView, LocalDisk } from "../consistency/consistent-view.ts";
 import { inconsistentView } from "../consistency/inconsistent.ts";
 import { flushMemory } from "../consistency/lvm-snapshot/flush-memory.ts";
 import { KeptSnapshots } from "../consistency/lvm-snapshot/kept-snapshots.ts";
 import { lvmSnapshotView } from "../consistency/lvm-snapshot/lvm-snapshot.ts";
 import { LvmTools } from "../consistency/lvm-snapshot/lvm-tools.ts";
 import { Snapshots } from "../consistency/lvm-snapshot/snapshots.ts";
+import { choicesOf } from "../consistency/open-view.ts";
 import { type PreCopyDeps, preCopyView } from "../consistency/pre-copy/pre-copy.ts";
 import { type StillDeps, stillView } from "../consistency/still.ts";
 import { FenceKeeper } from "../fence/fence-keeper.ts";
@@ -93,15 +93,15 @@ export const sourceRole: Role = async (options) => {
     trust: (key) => imageTrust.require(key),
   });
   const fence = await resumedFence(options);
+  const { disks, seenDisks } = disksOf(lookAtMachine);
   return {
-    takeInventory,
+    ...{ takeInventory, seenDisks },
     brokenFence: async () => (await fence.read()).broken,
     executors: {
       "take-inventory": async () => ({ inventory: await takeInventory() }),
       ...captureExecutors({
         ...{ identity, cloud: { ...cloud, store: keptMapsOf(options) }, version, dataDir },
-        disks: async () =>
-          (await lookAtMachine()).disks.map((disk) => ({ ...disk, isStill: isUnused(disk) })),
+        disks,
         usage: ({ path }) => diskUsageOf(path, machine),
         ...{ preCopy: preCopyOf({ dataDir, bootId, hooks, now: nowMs }), lvmSnapshot },
       }),
@@ -155,6 +155,20 @@ function machineInventoryOf({ identity, machine, settings, now }: RoleOptions): 
     });
 }
 
+/** The disks that recovery points are taken of, and those that the last one saw. */
+function disksOf(
+  lookAtMachine: () => Promise<Inventory>,
+): Pick<CaptureDeps, "disks"> & { seenDisks: () => InventoriedDisks | undefined } {
+  let seen: InventoriedDisks | undefined;
+  return {
+    seenDisks: () => seen,
+    disks: async () => {
+      seen = (await lookAtMachine()).disks;
+      return seen.map((disk) => ({ ...disk, isStill: isUnused(disk) }));
+    },
+  };
+}
+
 /**
  * Adds to the machine's inventory: which boot loader could be armed, how the machine comes back, whose boot
  * images it starts. Judging these takes longer than the rest, so only what reports them takes this one.
@@ -186,21 +200,8 @@ async function withLiveCopies(
   disks: InventoriedDisks,
   lvmSnapshot: ConditionalView,
 ): Promise<InventoriedDisks> {
-  const used = disks.filter(({ inUse }) => inUse === true);
-  const untracked = new Map<string, string>();
-  for (const { name, path } of used) {
-    const obstacle = findTrackerProgram()
-      ? await whyUntracked(path)
-      : "the program causeway-tracker is not installed beside the agent";
-    if (obstacle !== undefined) untracked.set(name, obstacle);
-  }
-  const asViewed = used.map(({ name, path }) => ({ name, path, isStill: false }));
-  const unshown = untracked.size > 0 ? await lvmSnapshot.obstacles(asViewed) : new Map<string, string>();
-  const chosen = chooseViews(
-    asViewed.map(({ name }) => ({
-      ...{ name, isStill: false, preCopyObstacle: untracked.get(name), snapshotObstacle: unshown.get(name) },
-    })),
-  );
+  const used = disks.filter(({ inUse }) => inUse === true).map((disk) => ({ ...disk, isStill: false }));
+  const chosen = await choicesOf(used, { "pre-copy": { obstacles: untracked }, "lvm-snapshot": lvmSnapshot });
   return disks.map((disk) => {
     const choice = chosen.find(({ name }) => name === disk.name);
     if (!choice) return disk;
@@ -210,6 +211,18 @@ async function withLiveCopies(
       liveCopy: { isPossible, ...(isPossible ? {} : { obstacle: choice.reason.slice(0, 500) }) },
     };
   });
+}
+
+/** Why the tracker could not follow these disks. Only looks: nothing is followed yet. */
+async function untracked(disks: readonly LocalDisk[]): Promise<Map<string, string>> {
+  const obstacles = new Map<string, string>();
+  for (const { name, path } of disks) {
+    const obstacle = findTrackerProgram()
+      ? await whyUntracked(path)
+      : "the program causeway-tracker is not installed beside the agent";
+    if (obstacle !== undefined) obstacles.set(name, obstacle);
+  }
+  return obstacles;
 }
 
 interface CaptureRoleOptions extends Pick<CaptureDeps, "disks">, StillDeps {
