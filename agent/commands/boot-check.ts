@@ -1,5 +1,6 @@
 import { readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
+import type { Progress } from "#shared/protocol/common.ts";
 import type { Hypervisor } from "../hypervisor/hypervisor.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import { putNamedByContent } from "../store/put-named-by-content.ts";
@@ -21,6 +22,12 @@ export const STAGE_NOTES = {
   "user-space": "services are starting",
   up: "up",
 } as const;
+
+/** The progress of something that has no bytes to count. */
+export function noteOnly(note: string, seconds: number): Progress {
+  const none = { bytesDone: 0, bytesTotal: 0, rateBytesPerSecond: 0 };
+  return { ...none, note: `${note}, ${Math.round(seconds)} s` };
+}
 
 /** The disks, with those first that the source's system started from: data disks can have boot code, too. */
 function systemFirst<T extends { name: string }>(disks: readonly T[], systemDisks: readonly string[]): T[] {
@@ -50,13 +57,7 @@ export function bootCheckExecutor({
       workDir: join(folder, "boot-check"),
       now: () => performance.now(),
       signal,
-      onProgress: ({ stage, seconds }) =>
-        progress({
-          bytesDone: 0,
-          bytesTotal: 0,
-          rateBytesPerSecond: 0,
-          note: `${STAGE_NOTES[stage]}, ${Math.round(seconds)} s`,
-        }),
+      onProgress: ({ stage, seconds }) => progress(noteOnly(STAGE_NOTES[stage], seconds)),
     });
     const keep = async (from: string, name: string): Promise<string> => {
       const path = join(folder, name);

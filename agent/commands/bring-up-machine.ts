@@ -5,7 +5,7 @@ import type { CommandInput } from "#shared/protocol/commands.ts";
 import type { AnswerCheck } from "#shared/protocol/defined-machine.ts";
 import { GuestConsole } from "../hypervisor/guest-console.ts";
 import type { KeptMachine, MachineKeeper } from "../hypervisor/machine-keeper.ts";
-import { STAGE_NOTES } from "./boot-check.ts";
+import { noteOnly, STAGE_NOTES } from "./boot-check.ts";
 import type { Executor } from "./executor.ts";
 import { definedMachine, type MachineDeps, shownMachine } from "./machine.ts";
 
@@ -28,18 +28,17 @@ export function bringUpExecutor(deps: MachineDeps): Executor<"bring-up-machine">
     let noted = "switched on";
     const note = (text: string) => {
       noted = text;
-      const none = { bytesDone: 0, bytesTotal: 0, rateBytesPerSecond: 0 };
-      progress({ ...none, note: `${noted}, ${Math.round(seconds())} s` });
+      progress(noteOnly(noted, seconds()));
     };
     const timer = setInterval(() => note(noted), PROGRESS_MS);
     const limit = AbortSignal.timeout(timeoutSeconds * 1000);
+    const ending = AbortSignal.any([signal, limit]);
     try {
       const { name, uuid } = machine;
-      const leased = { ownerId, sourceId: lease?.sourceId ?? "", name, uuid };
-      if (lease) await deps.leases.open(leased, lease.term, AbortSignal.any([signal, limit]));
+      if (lease)
+        await deps.leases.open({ ownerId, sourceId: lease.sourceId, name, uuid }, lease.term, ending);
       else await deps.leases.requireMayRun(ownerId);
-      const waiting = { signal: AbortSignal.any([signal, limit]), note };
-      const reason = await firstAnswer(keeper, machine, check, waiting);
+      const reason = await firstAnswer(keeper, machine, check, { signal: ending, note });
       return { machine: shownMachine(machine), answer: { seconds: seconds(), reason } };
     } catch (error) {
       signal.throwIfAborted();
@@ -85,8 +84,7 @@ async function answerOnConsole(
       if (judge.stage !== stage) wait.note(STAGE_NOTES[judge.stage]);
       const { verdict } = judge;
       if (verdict.kind === "failed") throw new MachineSilentError(machine.name, verdict.reason);
-      if (verdict.kind === "up")
-        return expected === undefined ? "the login prompt appeared" : `the console shows "${expected}"`;
+      if (verdict.kind === "up") return verdict.reason;
     }
     wait.signal.throwIfAborted();
     throw new MachineSilentError(machine.name, "its console ended: it was switched off");

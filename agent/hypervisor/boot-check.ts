@@ -167,12 +167,7 @@ class BootCheck {
     this.#console.append(text);
     const { verdict } = this.#console;
     if (verdict.kind === "failed") this.#settle("not-booted", verdict.reason);
-    if (verdict.kind !== "up") return;
-    const { expect } = this.#options;
-    this.#settle(
-      "booted",
-      expect === undefined ? "the login prompt appeared" : `the console shows "${expect}"`,
-    );
+    if (verdict.kind === "up") this.#settle("booted", verdict.reason);
   }
 
   #note(event: GuestEvent): void {

@@ -11,7 +11,7 @@ function read(chunks: string[], expected?: string): GuestConsole {
 
 test("a login prompt means that the system is up, even if it arrives in pieces", () => {
   const console = read(["Debian GNU/Linux 12 web1 ttyS0\r\n\r\n", "web1 lo", "gin: "]);
-  expect(console.verdict).toEqual({ kind: "up" });
+  expect(console.verdict).toEqual({ kind: "up", reason: "the login prompt appeared" });
   expect(console.stage).toBe("up");
 });
 

@@ -2,8 +2,8 @@
 export const BOOT_STAGES = ["power-on", "firmware", "boot-loader", "kernel", "user-space", "up"] as const;
 export type BootStage = (typeof BOOT_STAGES)[number];
 
-/** What the text means for the guest: `up` as expected, or a `reason` why it will not come up. */
-export type ConsoleVerdict = { kind: "up" } | { kind: "failed"; reason: string } | { kind: "undecided" };
+/** What the text means for the guest: it is up, or will not come up, and by what that is known. */
+export type ConsoleVerdict = { kind: "up" | "failed"; reason: string } | { kind: "undecided" };
 
 const STAGE_SIGNS: readonly [BootStage, RegExp][] = [
   ["firmware", /SeaBIOS|UEFI|BdsDxe|Booting from/],
@@ -85,8 +85,13 @@ export class GuestConsole {
       const match = sign.exec(shown);
       if (match) return { kind: "failed", reason: `${reason}: ${printable(match[0].trim())}` };
     }
-    const up = this.#expected === undefined ? LOGIN_PROMPT.test(shown) : shown.includes(this.#expected);
-    return { kind: up ? "up" : "undecided" };
+    if (this.#expected === undefined)
+      return LOGIN_PROMPT.test(shown)
+        ? { kind: "up", reason: "the login prompt appeared" }
+        : { kind: "undecided" };
+    return shown.includes(this.#expected)
+      ? { kind: "up", reason: `the console shows "${this.#expected}"` }
+      : { kind: "undecided" };
   }
 }
 
