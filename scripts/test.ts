@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { z } from "zod";
 
 const root = join(import.meta.dirname, "..");
@@ -11,6 +11,13 @@ const scratch = mkdtempSync(join(tmpdir(), "causeway-test-"));
 // Some tests run programs as another user, who has to reach folders in it.
 chmodSync(scratch, 0o711);
 const total = { passed: 0, failed: 0 };
+/** What failed, and why: printed last, because hours of output may stand between a failure and the end. */
+const failures: string[] = [];
+
+function fail(what: string, why = ""): void {
+  total.failed++;
+  failures.push(why === "" ? what : `${what}\n${why.replaceAll(/^/gmu, "    ")}`);
+}
 
 function run(name: string, command: string, args: string[]): boolean {
   console.log(`\n== ${name}`);
@@ -20,14 +27,25 @@ function run(name: string, command: string, args: string[]): boolean {
 
 function check(name: string, command: string, args: string[]): void {
   if (run(name, command, args)) total.passed++;
-  else total.failed++;
+  else fail(name);
 }
 
 const Report = z.object({
   numPassedTests: z.int(),
-  numFailedTests: z.int(),
-  numFailedTestSuites: z.int(),
-  success: z.boolean(),
+  testResults: z.array(
+    z.object({
+      name: z.string(),
+      status: z.string(),
+      message: z.string(),
+      assertionResults: z.array(
+        z.object({
+          fullName: z.string(),
+          status: z.string(),
+          failureMessages: z.array(z.string()).nullish(),
+        }),
+      ),
+    }),
+  ),
 });
 
 /** A run of vitest; one that dies without a report, or fails outside any test, counts as a failure. */
@@ -41,15 +59,22 @@ function vitest(name: string, project: string): void {
     "--reporter=json",
     `--outputFile=${output}`,
   ]);
+  const before = total.failed;
   try {
     const report = Report.parse(JSON.parse(readFileSync(output, "utf8")));
     total.passed += report.numPassedTests;
-    total.failed += report.numFailedTests;
-    if (!succeeded && report.numFailedTests === 0) total.failed++;
+    for (const file of report.testResults) {
+      const failed = file.assertionResults.filter((test) => test.status === "failed");
+      for (const test of failed) {
+        fail(`${relative(root, file.name)}: ${test.fullName}`, test.failureMessages?.join("\n"));
+      }
+      if (file.status === "failed" && failed.length === 0) fail(relative(root, file.name), file.message);
+    }
   } catch (error) {
-    console.error(`${name}: no report: ${error instanceof Error ? error.message : String(error)}`);
-    total.failed++;
+    fail(name, `no report: ${error instanceof Error ? error.message : String(error)}`);
   }
+  if (!succeeded && total.failed === before)
+    fail(name, "an error outside of all tests; see the output above");
 }
 
 check("types", "tsc", ["--noEmit"]);
@@ -60,5 +85,6 @@ vitest("unit, workflow and API tests", "unit");
 vitest("end to end, with real disks and virtual machines", "e2e");
 
 rmSync(scratch, { recursive: true, force: true });
+if (failures.length > 0) console.log(`\n== What failed\n${failures.join("\n")}`);
 console.log(`\n${total.passed} passed, ${total.failed} failed`);
 process.exitCode = total.failed > 0 ? 1 : 0;
