@@ -1,17 +1,17 @@
-import type { RecoveryRecord } from "#shared/domain/recovery.ts";
 import type { CommandDeps } from "../conversion/deps.ts";
 import { order } from "../conversion/order.ts";
 
 /**
  * Has the source put its fence up or take it down. No workflow waits for it: a source that is gone does it
- * when it comes back. Repeating it is harmless.
+ * when it comes back. Repeating it is harmless. Throws `NotFoundError`.
  */
 export async function orderFence(
-  { id: ownerId, sourceId, targetId, requestedBy }: RecoveryRecord,
+  ownerId: string,
   { term, isUp }: { term: number; isUp: boolean },
   deps: CommandDeps,
 ): Promise<void> {
-  const { commands } = await deps.store.recoveries.withCommands(ownerId);
+  const { record: recovery, commands } = await deps.store.recoveries.withCommands(ownerId);
+  const { sourceId, targetId, requestedBy } = recovery;
   const reason = `The machine of ${ownerId} on target host ${targetId} runs in its place.`;
   await order(
     {

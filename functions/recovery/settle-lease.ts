@@ -13,6 +13,6 @@ export async function settleLease(sourceId: string, deps: CommandDeps): Promise<
   const end = { ownerId: ownerId ?? "", isOff: false, now: timestamp(clock) };
   if (state !== "ending" || returnedLease(lease, end) === lease) return lease;
   // First, so that no interruption loses it: the lease has lapsed, whether or not that is noted.
-  await orderFence(await store.recoveries.get(end.ownerId), { term, isUp: false }, deps);
+  await orderFence(end.ownerId, { term, isUp: false }, deps);
   return store.leases.modify(sourceId, (one) => returnedLease(one, end));
 }

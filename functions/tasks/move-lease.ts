@@ -68,7 +68,7 @@ export async function run(
       outcome: "done",
       details: { recoveryId, term: lease.term },
     });
-  if (action === "take") await orderFence(recovery, { term: lease.term, isUp: true }, deps);
+  if (action === "take") await orderFence(recoveryId, { term: lease.term, isUp: true }, deps);
   const isWaiting = action === "give-back" && lease.ownerId === recoveryId;
   return { term: lease.term, seconds: isWaiting ? Math.ceil(secondsUntilSource(lease, now)) : 0 };
 }
