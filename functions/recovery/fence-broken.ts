@@ -14,16 +14,15 @@ export async function fenceBroken(
   { store, clock }: { store: Store; clock: Clock },
 ): Promise<void> {
   const lease = await store.leases.get(sourceId);
-  const now = timestamp(clock);
-  if (brokenLease(lease, term, now) === lease) return;
+  if (brokenLease(lease, term) === lease) return;
   // First, so that no interruption loses it.
   await store.audit.addOnce({
-    at: now,
+    at: timestamp(clock),
     actor: sourceId,
     action: "fence-broken",
     subject: sourceId,
     outcome: "done",
     details: { term, brokenAt, by, ownerId: lease.ownerId },
   });
-  await store.leases.modify(sourceId, (one) => brokenLease(one, term, now));
+  await store.leases.modify(sourceId, (one) => brokenLease(one, term));
 }

@@ -84,8 +84,8 @@ test("a permanent lease neither lapses nor ends, except at the console of the so
   expect(renewedLease(permanent, { ...holder, term: 1 }, at(10_000))).toBe(permanent);
   expect(() => endingLease(permanent, "cnv_1")).toThrow("runs permanently");
   expect(secondsUntilSource(permanent, at(10_000))).toBe(Number.POSITIVE_INFINITY);
-  const broken = brokenLease(permanent, 1, at(20_000));
-  expect(broken).toMatchObject({ state: "none", term: 1, brokenAt: at(20_000) });
+  const broken = brokenLease(permanent, 1);
+  expect(broken).toEqual({ id: "agt_source", term: 1, state: "none", version: 0 });
   expect(() => renewedLease(broken, { ...holder, term: 1 }, at(20_001))).toThrow("has ended");
   expect(begunLease(broken, holder)).toMatchObject({ state: "fencing", term: 2 });
 });

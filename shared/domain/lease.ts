@@ -38,8 +38,6 @@ export const LeaseRecord = z.object({
   sourceOff: SourceOff.optional(),
   /** By the control plane's clock. From then on the machine does not run, unless the lease is renewed. */
   expiresAt: Timestamp.optional(),
-  /** When someone at the source's console took the right back. */
-  brokenAt: Timestamp.optional(),
   version: z.int(),
 });
 export type LeaseRecord = z.infer<typeof LeaseRecord>;
@@ -147,10 +145,10 @@ export function returnedLease(
 }
 
 /** Someone at the source's console has taken the right back. What was sent for an earlier term is ignored. */
-export function brokenLease(lease: LeaseRecord, term: number, at: string): LeaseRecord {
+export function brokenLease(lease: LeaseRecord, term: number): LeaseRecord {
   if (lease.term !== term || lease.state === "none") return lease;
   const { id, version } = lease;
-  return { id, term, state: "none", brokenAt: at, version };
+  return { id, term, state: "none", version };
 }
 
 /** The lease as the API shows it. */
