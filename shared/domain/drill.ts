@@ -7,6 +7,7 @@ import { AgentId, DiskBytes, DiskName, DrillId, PlanId, PointId } from "../proto
 import type { RecoveryPoint } from "../protocol/resources.ts";
 import type { AgentRecord } from "./agent.ts";
 import { bootFirmware, bootMemoryMiB } from "./boot-hardware.ts";
+import { requireBootable } from "./bootable-point.ts";
 import type { CommandOwner } from "./command-owner.ts";
 import { requireRunning } from "./conversion.ts";
 import { systemDisks } from "./system-disks.ts";
@@ -62,17 +63,8 @@ export function newDrill(
   },
 ): DrillRecord {
   const { id, point, source, requestedBy, planId, now } = given;
-  if (point.prunedAt !== undefined)
-    throw new WrongStateError(
-      `recovery point ${point.id} was pruned at ${point.prunedAt}`,
-      "Drill a newer point: `causeway points SOURCE` lists them.",
-    );
+  requireBootable(point, source);
   const names = point.disks.map(({ name }) => name);
-  if (!source.inventory?.disks.some(({ name }) => names.includes(name)))
-    throw new WrongStateError(
-      `the firmware that recovery point ${point.id} needs is unknown: the inventory of source ${source.id} has none of its disks`,
-      "Wait until the source's agent has reported its disks, or drill a newer point.",
-    );
   return {
     id,
     pointId: point.id,

@@ -10,6 +10,7 @@ import type { RecoveryPoint } from "../protocol/resources.ts";
 import { plannedAdaptation } from "./adapted-machine.ts";
 import type { AgentRecord } from "./agent.ts";
 import { bootFirmware } from "./boot-hardware.ts";
+import { requireBootable } from "./bootable-point.ts";
 import { type CommandRecord, latest } from "./command.ts";
 import type { CommandOwner } from "./command-owner.ts";
 import { requireRunning } from "./conversion.ts";
@@ -68,8 +69,9 @@ export function newestSoundPoint(points: readonly RecoveryPoint[]): RecoveryPoin
 }
 
 /**
- * Throws `WrongStateError` if the point was pruned, and `InvalidInputError` if it is another source's, or if
- * the machine is to have what the source's inventory does not, or a card that leads out of a test network.
+ * Throws `WrongStateError` if the point was pruned, or if it is unknown on which hardware it boots, and
+ * `InvalidInputError` if it is another source's, or if the machine is to have what the source's inventory
+ * does not, or a card that leads out of a test network.
  */
 export function newRecovery(
   request: NewRecovery,
@@ -124,17 +126,7 @@ const ISOLATED = { link: { kind: "isolated" as const } };
 function requireFitting(request: NewRecovery, point: RecoveryPoint, source: AgentRecord): void {
   if (point.sourceId !== source.id)
     throw new InvalidInputError([{ path: "pointId", message: `${point.id} is not of source ${source.id}` }]);
-  if (point.prunedAt !== undefined)
-    throw new WrongStateError(
-      `recovery point ${point.id} was pruned at ${point.prunedAt}`,
-      "Recover a newer point: `causeway points SOURCE` lists them.",
-    );
-  const names = point.disks.map(({ name }) => name);
-  if (!source.inventory?.disks.some(({ name }) => names.includes(name)))
-    throw new WrongStateError(
-      `the hardware that recovery point ${point.id} needs is unknown: the inventory of source ${source.id} has none of its disks`,
-      "Recover a newer point: `causeway points SOURCE` lists them.",
-    );
+  requireBootable(point, source);
   requireNetwork(request);
 }
 
