@@ -1,5 +1,6 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { STSClient } from "@aws-sdk/client-sts";
+import { isTargetOf } from "#shared/domain/command-owner.ts";
 import type { Environment } from "#shared/environment.ts";
 import { ForbiddenError, NotFoundError } from "#shared/errors.ts";
 import { repositoryPrefix } from "#shared/format/object-keys.ts";
@@ -57,7 +58,7 @@ export async function openOwnerData(
   const caller = actorName(actor);
   const agent = await store.agents.findByCertificate(caller);
   const owner = await store.owners.get(path.id);
-  if (!agent || agent.revokedAt || owner.targetId !== agent.id || owner.state !== "running") {
+  if (!isTargetOf(agent, owner) || owner.state !== "running") {
     await audit("refused", agent?.id ?? caller, owner.sourceId, deps, { ownerId: path.id });
     throw new ForbiddenError(
       `only the target host of ${path.id} may read its data, and only while it is running`,

@@ -1,4 +1,5 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { isTargetOf } from "#shared/domain/command-owner.ts";
 import { leaseOf, renewedLease } from "#shared/domain/lease.ts";
 import type { Environment } from "#shared/environment.ts";
 import { ForbiddenError, NotFoundError } from "#shared/errors.ts";
@@ -38,10 +39,12 @@ export async function renewLease(
   { store, clock }: Deps,
 ): Promise<Answer<"renewLease">> {
   const agent = await store.agents.findByCertificate(actorName(actor));
-  const { targetId, sourceId } = await store.owners.get(path.id);
-  if (!agent || agent.revokedAt || targetId !== agent.id)
+  const owner = await store.owners.get(path.id);
+  if (!isTargetOf(agent, owner))
     throw new ForbiddenError(`only the target host of ${path.id} may renew its lease`);
   const holder = { ownerId: path.id, targetId: agent.id, term: body.term };
-  const lease = await store.leases.modify(sourceId, (one) => renewedLease(one, holder, timestamp(clock)));
+  const lease = await store.leases.modify(owner.sourceId, (one) =>
+    renewedLease(one, holder, timestamp(clock)),
+  );
   return { isPermanent: lease.state === "permanent" };
 }

@@ -1,5 +1,6 @@
 /** What the commands of agents belong to. */
 import type { ConversionState } from "../protocol/resources.ts";
+import type { AgentRecord } from "./agent.ts";
 import type { ConversionRecord } from "./conversion.ts";
 import type { WhereaboutsRecord } from "./whereabouts.ts";
 
@@ -20,6 +21,11 @@ export interface CommandOwner {
   whereabouts?: WhereaboutsRecord | undefined;
   /** The sizes of the source's disks by the inventory that preflight judged. */
   preflightBytes?: Record<string, number> | undefined;
+}
+
+/** Whether the agent is the owner's target host, and was not revoked. */
+export function isTargetOf(agent: AgentRecord | undefined, { targetId }: CommandOwner): agent is AgentRecord {
+  return agent !== undefined && agent.revokedAt === undefined && agent.id === targetId;
 }
 
 export function conversionAsOwner(conversion: ConversionRecord): CommandOwner {
