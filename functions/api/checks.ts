@@ -1,9 +1,10 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { SFNClient } from "@aws-sdk/client-sfn";
+import { requireRole } from "#shared/domain/agent.ts";
 import { newId } from "#shared/domain/id.ts";
 import { checkOf } from "#shared/domain/repository-check.ts";
 import type { Environment } from "#shared/environment.ts";
-import { NotFoundError, WrongStateError } from "#shared/errors.ts";
+import { WrongStateError } from "#shared/errors.ts";
 import { SfnWorkflow } from "../aws/sfn-workflow.ts";
 import { beginCheck } from "../check/begin-check.ts";
 import { timestamp } from "../conversion/deps.ts";
@@ -40,7 +41,7 @@ export async function startCheck(
   { store, workflow, clock, random }: Deps,
 ): Promise<Answer<"startCheck">> {
   const sourceId = path.id;
-  if ((await store.agents.find(sourceId))?.role !== "source") throw new NotFoundError("source", sourceId);
+  requireRole(await store.agents.find(sourceId), "source", sourceId);
   const requestedBy = actorName(actor);
   const given = { id: newId("chk", clock.now(), random(10)), requestedBy, createdAt: timestamp(clock) };
   const check = await beginCheck({ ...given, sourceId, whole }, store);

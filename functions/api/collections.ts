@@ -1,5 +1,6 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { SFNClient } from "@aws-sdk/client-sfn";
+import { requireRole } from "#shared/domain/agent.ts";
 import { newId } from "#shared/domain/id.ts";
 import type { Environment } from "#shared/environment.ts";
 import { NotFoundError } from "#shared/errors.ts";
@@ -38,8 +39,7 @@ export async function startCollection(
   { store, workflow, clock, random }: Deps,
 ): Promise<Answer<"startCollection">> {
   const { sourceId, dryRun } = body;
-  if (sourceId !== undefined && (await store.agents.find(sourceId))?.role !== "source")
-    throw new NotFoundError("source", sourceId);
+  if (sourceId !== undefined) requireRole(await store.agents.find(sourceId), "source", sourceId);
   const id = newId("col", clock.now(), random(10));
   await store.collections.begin(id, timestamp(clock));
   await workflow.start(id, { dryRun, ...(sourceId === undefined ? {} : { sourceId }) });

@@ -1,8 +1,9 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { STSClient } from "@aws-sdk/client-sts";
+import { requireRole } from "#shared/domain/agent.ts";
 import { isTargetOf } from "#shared/domain/command-owner.ts";
 import type { Environment } from "#shared/environment.ts";
-import { ForbiddenError, NotFoundError } from "#shared/errors.ts";
+import { ForbiddenError } from "#shared/errors.ts";
 import { repositoryPrefix } from "#shared/format/object-keys.ts";
 import type { DataAccess } from "#shared/protocol/resources.ts";
 import { StsSourceDataBroker } from "../aws/sts-source-data-broker.ts";
@@ -44,8 +45,7 @@ export async function openSourceData(
   { path, actor }: Call<"openSourceData">,
   deps: Deps,
 ): Promise<Answer<"openSourceData">> {
-  const source = await deps.store.agents.find(path.id);
-  if (source?.role !== "source") throw new NotFoundError("source", path.id);
+  const source = requireRole(await deps.store.agents.find(path.id), "source", path.id);
   return grant(source.id, actorName(actor), deps);
 }
 

@@ -1,8 +1,9 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { requireRole } from "#shared/domain/agent.ts";
 import { isTargetOf } from "#shared/domain/command-owner.ts";
 import { leaseOf, renewedLease } from "#shared/domain/lease.ts";
 import type { Environment } from "#shared/environment.ts";
-import { ForbiddenError, NotFoundError } from "#shared/errors.ts";
+import { ForbiddenError } from "#shared/errors.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { actorName } from "../middleware/api-event.ts";
 import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
@@ -25,8 +26,7 @@ interface Deps {
 }
 
 export async function getLease({ path }: Call<"getLease">, { store }: Deps): Promise<Answer<"getLease">> {
-  const source = await store.agents.find(path.id);
-  if (source?.role !== "source") throw new NotFoundError("source", path.id);
+  requireRole(await store.agents.find(path.id), "source", path.id);
   return leaseOf(await store.leases.get(path.id));
 }
 

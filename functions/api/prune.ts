@@ -1,6 +1,6 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { S3Client } from "@aws-sdk/client-s3";
-import type { AgentRecord } from "#shared/domain/agent.ts";
+import { type AgentRecord, requireRole } from "#shared/domain/agent.ts";
 import type { PlanRecord } from "#shared/domain/protection/plan.ts";
 import type { Environment } from "#shared/environment.ts";
 import { NotFoundError, WrongStateError } from "#shared/errors.ts";
@@ -32,8 +32,7 @@ export async function pruneSource(
   { path, body, actor }: Call<"pruneSource">,
   deps: Deps,
 ): Promise<Answer<"pruneSource">> {
-  const source = await deps.store.agents.find(path.id);
-  if (source?.role !== "source") throw new NotFoundError("source", path.id);
+  const source = requireRole(await deps.store.agents.find(path.id), "source", path.id);
   const { dryRun } = body;
   const plan = await planOf(source, body.planId, deps.store);
   const order = {

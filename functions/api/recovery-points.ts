@@ -1,6 +1,6 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { requireRole } from "#shared/domain/agent.ts";
 import type { Environment } from "#shared/environment.ts";
-import { NotFoundError } from "#shared/errors.ts";
 import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
 import type { Runtime } from "../middleware/runtime.ts";
 import { openStore, type Store } from "../store/store.ts";
@@ -21,8 +21,7 @@ export async function listRecoveryPoints(
   { path, query }: Call<"listRecoveryPoints">,
   { store }: Deps,
 ): Promise<Answer<"listRecoveryPoints">> {
-  const source = await store.agents.find(path.id);
-  if (source?.role !== "source") throw new NotFoundError("source", path.id);
+  requireRole(await store.agents.find(path.id), "source", path.id);
   return store.points.page(path.id, query);
 }
 

@@ -1,4 +1,4 @@
-import { requireAway, requireServing } from "#shared/domain/agent.ts";
+import { requireAway, requireRole, requireServing } from "#shared/domain/agent.ts";
 import {
   newestSoundPoint,
   newRecovery,
@@ -6,7 +6,7 @@ import {
   recoveryHasEnded,
   recoveryInput,
 } from "#shared/domain/recovery.ts";
-import { NotFoundError, WrongStateError } from "#shared/errors.ts";
+import { WrongStateError } from "#shared/errors.ts";
 import type { NewRecovery } from "#shared/protocol/recovery.ts";
 import type { RecoveryPoint } from "#shared/protocol/resources.ts";
 import { timestamp } from "../conversion/deps.ts";
@@ -55,8 +55,7 @@ async function admit(
   { store, clock }: BeginDeps,
 ): Promise<RecoveryRecord> {
   requireServing(await store.agents.find(request.targetId), "target", request.targetId);
-  const source = await store.agents.find(sourceId);
-  if (source?.role !== "source") throw new NotFoundError("source", sourceId);
+  const source = requireRole(await store.agents.find(sourceId), "source", sourceId);
   const point = await pointOf(request, sourceId, store);
   const plan = source.planId === undefined ? undefined : await store.plans.find(source.planId);
   const lease = await store.leases.get(sourceId);

@@ -144,18 +144,21 @@ export function unprotected(source: AgentRecord, planId: string): AgentRecord {
   return free;
 }
 
-/**
- * Returns the agent. Throws `NotFoundError` if it does not have the role, and `ForbiddenError` if it was
- * revoked.
- */
+/** Returns the agent, revoked or not. Throws `NotFoundError` if it does not have the role. */
+export function requireRole(agent: AgentRecord | undefined, role: EnrollableRole, id: string): AgentRecord {
+  if (agent?.role !== role) throw new NotFoundError(role, id);
+  return agent;
+}
+
+/** As `requireRole`, and throws `ForbiddenError` if the agent was revoked. */
 export function requireServing(
   agent: AgentRecord | undefined,
   role: EnrollableRole,
   id: string,
 ): AgentRecord {
-  if (agent?.role !== role) throw new NotFoundError(role, id);
-  if (agent.revokedAt) throw new ForbiddenError(`${role} ${id} was revoked at ${agent.revokedAt}`);
-  return agent;
+  const having = requireRole(agent, role, id);
+  if (having.revokedAt) throw new ForbiddenError(`${role} ${id} was revoked at ${having.revokedAt}`);
+  return having;
 }
 
 /**
