@@ -1,6 +1,4 @@
 import { hash } from "node:crypto";
-import { lstat } from "node:fs/promises";
-import { FileHashes } from "../../machine/file-hashes.ts";
 import type { AttachedDisk, FileChange } from "../messages.ts";
 import type { MountedSystem } from "./mounted-system.ts";
 import { inputsOf, readSystemFacts } from "./read-system.ts";
@@ -31,7 +29,7 @@ export async function applyChanges(
   const stale = [...new Set([...inputs.keys(), ...now.keys()])].filter((name) => !isSame(name));
   const left: { change: FileChange; content: Buffer | undefined }[] = [];
   for (const { change, content } of changes) {
-    const found = await hashAt(files, change.path);
+    const found = await files.hash(change.path);
     if (found === change.after?.sha256) continue;
     if (found === change.beforeSha256) left.push({ change, content: contentOf(change, content) });
     else if (!stale.includes(change.path)) stale.push(change.path);
@@ -43,13 +41,6 @@ export async function applyChanges(
     else await files.remove(change.path);
   }
   return { stale: [] };
-}
-
-/** `undefined` for what is no file. */
-async function hashAt(files: SystemFiles, path: string): Promise<string | undefined> {
-  const location = await files.find(path);
-  const isFile = location !== undefined && (await lstat(location)).isFile();
-  return isFile ? new FileHashes().of(location) : undefined;
 }
 
 /** `undefined` for a file that is removed. */

@@ -1,7 +1,6 @@
 import { hash } from "node:crypto";
 import { lstat } from "node:fs/promises";
 import { MOST_DIFF_CHARACTERS, type WantedMachine } from "#shared/protocol/wanted-machine.ts";
-import { FileHashes } from "../../machine/file-hashes.ts";
 import type { CapturedSystem } from "../captured-system.ts";
 import { fileDiff } from "../file-diff.ts";
 import { driversOf } from "../hardware-drivers.ts";
@@ -25,6 +24,12 @@ export interface ComputedAdaptation {
   changes: FileChange[];
   commands: { command: string; why: string[]; seconds: number }[];
   notes: string[];
+}
+
+/** The hashes of what the system's programs may make, before and after they run. */
+interface Outputs {
+  before: ReadonlyMap<string, string>;
+  after: ReadonlyMap<string, string>;
 }
 
 /** Adapts the mounted system, and says what is different then. Throws `ProgramFailedError`. */
@@ -52,8 +57,9 @@ export async function computeAdaptation(
     const seconds = Math.round((performance.now() - startedAt) / 100) / 10;
     commands.push({ command: command.join(" "), why, seconds });
   }
-  const doubts = await doubtsAboutBuilt(plan, captured, wanted, system, files, before);
-  const made = commands.length > 0 ? await madeByPrograms(files, before, plan) : [];
+  const after = plan.runs.length > 0 ? await outputsOf(files) : before;
+  const doubts = await doubtsAboutBuilt(plan, captured, wanted, system, files, { before, after });
+  const made = await madeByPrograms(files, { before, after }, plan);
   const planned = await Promise.all(
     plan.changes.map((change) => plannedChange(files, change, facts.files.get(change.path)?.content)),
   );
@@ -70,10 +76,9 @@ async function doubtsAboutBuilt(
   wanted: WantedMachine,
   system: Pick<MountedSystem, "run">,
   files: SystemFiles,
-  before: ReadonlyMap<string, string>,
+  { before, after }: Outputs,
 ): Promise<string[]> {
   const doubts: string[] = [];
-  const after = runs.length > 0 ? await outputsOf(files) : before;
   for (const kernel of kernels) {
     const run = runs.find(({ kernel: version }) => version === kernel.version);
     if (!run || !kernel.initramfs) continue;
@@ -123,24 +128,21 @@ function shownOf(path: string, content: Buffer | undefined): Buffer | undefined 
 
 /** The hash of every file that a program of the system may make. */
 async function outputsOf(files: SystemFiles): Promise<Map<string, string>> {
-  const hashes = new FileHashes();
   const found = new Map<string, string>();
   for (const pattern of OUTPUTS)
     for (const path of await files.matching(pattern)) {
-      const location = await files.locate(path);
-      if ((await lstat(location).catch(() => undefined))?.isFile())
-        found.set(path, await hashes.of(location));
+      const sha256 = await files.hash(path);
+      if (sha256 !== undefined) found.set(path, sha256);
     }
   return found;
 }
 
 async function madeByPrograms(
   files: SystemFiles,
-  before: ReadonlyMap<string, string>,
+  { before, after }: Outputs,
   plan: AdaptationPlan,
 ): Promise<FileChange[]> {
   const planned = new Set(plan.changes.map(({ path }) => path));
-  const after = await outputsOf(files);
   const why = [...new Set(plan.runs.flatMap((run) => run.why))];
   const changes: FileChange[] = [];
   for (const path of new Set([...before.keys(), ...after.keys()])) {

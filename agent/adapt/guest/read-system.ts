@@ -1,6 +1,5 @@
 import { hash } from "node:crypto";
 import { canonicalJson } from "#shared/protocol/canonical-json.ts";
-import { FileHashes } from "../../machine/file-hashes.ts";
 import { DRILL_UNITS } from "../adapters/drill-services.ts";
 import { ADAPTERS } from "../adapters.ts";
 import type { CapturedSystem, InstalledKernel, SystemFile } from "../captured-system.ts";
@@ -54,10 +53,13 @@ export async function inputsOf(
 ): Promise<Map<string, string>> {
   const inputs = new Map<string, string>();
   for (const [path, { content }] of found) inputs.set(path, hash("sha256", content, "hex"));
-  const hashes = new FileHashes();
   for (const { initramfs, modulesFile } of kernels)
-    for (const path of [initramfs, modulesFile])
-      if (path !== undefined) inputs.set(path, await hashes.of(await files.locate(path)));
+    for (const path of [initramfs, modulesFile]) {
+      if (path === undefined) continue;
+      const sha256 = await files.hash(path);
+      if (sha256 === undefined) throw new Error(`${path} is not a file`);
+      inputs.set(path, sha256);
+    }
   const lists = {
     ...{ kernels: kernels.map(({ version }) => version), units, programs },
     volumes: volumes.map(({ disk, partition, logical, type, uuid, partUuid }) =>

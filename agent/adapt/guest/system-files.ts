@@ -1,6 +1,8 @@
+import type { Stats } from "node:fs";
 import { lstat, mkdir, open, readdir, readFile, readlink, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { NothingThereError, pathInside } from "../../browse/guest/path-inside.ts";
+import { FileHashes } from "../../machine/file-hashes.ts";
 import { pathPattern, type SystemFile } from "../captured-system.ts";
 import type { MountedSystem } from "./mounted-system.ts";
 
@@ -13,6 +15,7 @@ const MOST_READ_BYTES = 16 * 2 ** 20;
 export class SystemFiles {
   readonly #root: Buffer;
   readonly #run: MountedSystem["run"];
+  readonly #hashes = new FileHashes();
 
   /** A file is replaced with the system's own `cp`, which `run` runs. */
   constructor({ root, run }: Pick<MountedSystem, "root" | "run">) {
@@ -42,10 +45,15 @@ export class SystemFiles {
 
   /** `undefined` for what does not exist, is no file, or is larger than what an adapter edits. */
   async read(path: string): Promise<SystemFile | undefined> {
-    const location = await this.find(path);
-    const stats = location === undefined ? undefined : await lstat(location).catch(() => undefined);
-    if (location === undefined || !stats?.isFile() || stats.size > MOST_READ_BYTES) return undefined;
-    return { content: await readFile(location), mode: stats.mode & 0o7777 };
+    const file = await this.#file(path);
+    if (!file || file.stats.size > MOST_READ_BYTES) return undefined;
+    return { content: await readFile(file.location), mode: file.stats.mode & 0o7777 };
+  }
+
+  /** SHA-256, lower-case hexadecimal; `undefined` for what does not exist or is no file. */
+  async hash(path: string): Promise<string | undefined> {
+    const file = await this.#file(path);
+    return file && this.#hashes.of(file.location);
   }
 
   async exists(path: string): Promise<boolean> {
@@ -113,6 +121,13 @@ export class SystemFiles {
     const location = found.location.toString();
     await rm(location, { force: true });
     await syncFolder(dirname(location));
+  }
+
+  async #file(path: string): Promise<{ location: string; stats: Stats } | undefined> {
+    const location = await this.find(path);
+    if (location === undefined) return undefined;
+    const stats = await lstat(location);
+    return stats.isFile() ? { location, stats } : undefined;
   }
 
   /** With owner, rights and attributes, which only a program copies. */
