@@ -1,6 +1,7 @@
 import { lstat, mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { runGuestTool, runGuestToolWithin, type ToolResult } from "../../browse/guest/tool.ts";
+import { mountVolume } from "../../browse/guest/volumes.ts";
 import { fileSystemOf } from "../../filesystems/file-systems.ts";
 import type { AttachedDisk } from "../messages.ts";
 import { entriesOf, neededMounts } from "./needed-mounts.ts";
@@ -105,14 +106,10 @@ async function onlyRoot(volumes: readonly AttachedVolume[], disks: readonly Atta
 }
 
 async function rootsOn(volume: AttachedVolume): Promise<Root[]> {
-  const fileSystem = fileSystemOf(volume.type ?? "");
-  const way = fileSystem?.readOnlyMount;
-  if (!way || !fileSystem.writableMount) return [];
+  if (!fileSystemOf(volume.type ?? "")?.writableMount) return [];
   await mkdir(PROBE, { recursive: true });
-  const options = ["ro", "nosuid", "nodev", "noexec", ...way.options].join(",");
-  const device = join("/dev", volume.device);
-  const { succeeded } = await runGuestTool("/usr/bin/mount", "-t", way.type, "-o", options, device, PROBE);
-  if (!succeeded) return [];
+  const complaint = await mountVolume(volume, PROBE);
+  if (complaint !== undefined) return [];
   const roots: Root[] = [];
   const folders = volume.type === "btrfs" ? ["", ...(await readdir(PROBE).catch(() => []))] : [""];
   for (const folder of folders) {

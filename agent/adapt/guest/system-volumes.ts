@@ -1,15 +1,11 @@
-import { join } from "node:path";
-import { runGuestTool } from "../../browse/guest/tool.ts";
-import { type GuestVolume, volumesOfDisk } from "../../browse/guest/volumes.ts";
+import { type GuestVolume, type VolumeIds, volumesOfDisk } from "../../browse/guest/volumes.ts";
 import type { SystemVolume } from "../captured-system.ts";
 import { namedDevice } from "../device-name.ts";
 import type { AttachedDisk } from "../messages.ts";
 
 /** A volume of the system, and the device on which the guest finds it. */
-export interface AttachedVolume extends SystemVolume {
+export interface AttachedVolume extends SystemVolume, VolumeIds {
   device: string;
-  label?: string | undefined;
-  partLabel?: string | undefined;
 }
 
 /** All volumes of the attached disks, writable. */
@@ -17,22 +13,19 @@ export async function attachedVolumes(disks: readonly AttachedDisk[]): Promise<A
   const volumes = new Map<string, AttachedVolume>();
   for (const [at, { name }] of disks.entries())
     for (const volume of await volumesOfDisk(at, "writable"))
-      if (volume.device !== "") volumes.set(volume.device, await identified(volume, name));
+      if (volume.device !== "") volumes.set(volume.device, attachedVolume(volume, name));
   return [...volumes.values()];
 }
 
-async function identified({ name, device, type }: GuestVolume, disk: string): Promise<AttachedVolume> {
+function attachedVolume({ name, device, type, ids }: GuestVolume, disk: string): AttachedVolume {
   const [, partition] = /^partition (\d+)$/.exec(name) ?? [];
   const [, group, volume] = /^([^/]+)\/(.+)$/.exec(name) ?? [];
-  const { output } = await runGuestTool("/usr/sbin/blkid", "-p", "-o", "export", join("/dev", device));
-  const field = (key: string) => new RegExp(`^${key}=(.*)$`, "m").exec(output)?.[1]?.replace(/\\(.)/g, "$1");
   return {
     device,
     type,
     ...(group !== undefined && volume !== undefined ? { logical: { group, volume } } : { disk }),
     ...(partition === undefined ? {} : { partition: Number(partition) }),
-    ...{ uuid: field("UUID"), label: field("LABEL") },
-    ...{ partUuid: field("PART_ENTRY_UUID"), partLabel: field("PART_ENTRY_NAME") },
+    ...ids,
   };
 }
 

@@ -30,7 +30,7 @@ class BrowsingGuest {
   async answer(question: Question): Promise<void> {
     try {
       if (question.ask === "volumes") {
-        const volumes = (await this.#volumesOf(question.disk)).map(({ device, ...volume }) =>
+        const volumes = (await this.#volumesOf(question.disk)).map(({ device, ids, ...volume }) =>
           BrowsedVolume.parse(volume),
         );
         return await this.#send(messageFrame({ say: "volumes", volumes }));

@@ -9,9 +9,18 @@ import { runGuestTool } from "./tool.ts";
 const BLOCK = "/sys/class/block";
 const SECTOR_BYTES = 512;
 
+/** By what `/etc/fstab` can name a volume, besides its device. */
+export interface VolumeIds {
+  uuid?: string | undefined;
+  label?: string | undefined;
+  partUuid?: string | undefined;
+  partLabel?: string | undefined;
+}
+
 /** A volume, and the device on which the guest finds it. */
 export interface GuestVolume extends BrowsedVolume {
   device: string;
+  ids: VolumeIds;
 }
 
 /** What is not a file system and has a better explanation than its type. */
@@ -109,7 +118,7 @@ async function lvmReport(command: string, fields: string): Promise<z.infer<typeo
 }
 
 async function describeVolume({ name, device }: { name: string; device: string }): Promise<GuestVolume> {
-  if (device === "") return { name, device, sizeBytes: 0, problem: "LVM could not activate it" };
+  if (device === "") return { name, device, ids: {}, sizeBytes: 0, problem: "LVM could not activate it" };
   const sectors = await readFile(join(BLOCK, device, "size"), "utf8");
   const path = join("/dev", device);
   const { output, complaint } = await runGuestTool("/usr/sbin/blkid", "-p", "-o", "export", path);
@@ -119,6 +128,12 @@ async function describeVolume({ name, device }: { name: string; device: string }
   return {
     name,
     device,
+    ids: {
+      uuid: field("UUID"),
+      label,
+      partUuid: field("PART_ENTRY_UUID"),
+      partLabel: field("PART_ENTRY_NAME"),
+    },
     sizeBytes: Number(sectors) * SECTOR_BYTES,
     ...(type === undefined ? {} : { type: type.slice(0, 100) }),
     ...(label === undefined ? {} : { label: label.slice(0, 300) }),
@@ -135,7 +150,7 @@ function problemOf(type: string | undefined, complaint: string): string | undefi
 
 /** Mounts a volume at a folder, so that nothing is written to it and nothing in it is run. */
 export async function mountVolume(
-  { device, type = "" }: GuestVolume,
+  { device, type = "" }: Pick<GuestVolume, "device" | "type">,
   folder: string,
 ): Promise<string | undefined> {
   const mount = fileSystemOf(type)?.readOnlyMount;
