@@ -6,8 +6,6 @@ export interface FileEdit {
   path: string;
   /** Absent to remove it. */
   after?: Buffer | undefined;
-  /** Of a new file; one that exists keeps its own. 0o644 if absent. */
-  mode?: number | undefined;
   /** For people: what would go wrong otherwise. */
   why: string;
 }

@@ -41,9 +41,9 @@ export function planAdaptation(system: CapturedSystem, wanted: WantedMachine): A
   const parts = ADAPTERS.map(({ adapt }) => {
     const added = [...files.keys()].filter((path) => !system.files.has(path));
     const part = adapt({ ...system, files, added }, wanted);
-    for (const { path, after, mode, why } of part.edits ?? []) {
+    for (const { path, after, why } of part.edits ?? []) {
       if (after === undefined) files.delete(path);
-      else files.set(path, { content: after, mode: files.get(path)?.mode ?? mode ?? NEW_FILE_MODE });
+      else files.set(path, { content: after, mode: files.get(path)?.mode ?? NEW_FILE_MODE });
       reasons.set(path, [...new Set([...(reasons.get(path) ?? []), why])]);
     }
     return part;
