@@ -14,29 +14,24 @@ const CARD_DRIVERS: Readonly<Record<WantedMachine["cardModel"], string>> = {
   e1000: "e1000",
 };
 
-export function diskDrivers({ diskBus }: Pick<WantedMachine, "diskBus">): readonly string[] {
-  return BUS_DRIVERS[diskBus];
-}
-
-export interface KernelDrivers {
-  /** Drivers that the kernel itself does not have, so its initramfs must. */
-  asModules: readonly string[];
-  /** Of these, what its initramfs lacks or may lack. */
-  lacking: readonly string[];
+/** What a kernel lacks of the drivers for a machine. */
+interface LackedDrivers {
+  /** Beside the kernel, but not in its initramfs, or not known to be there; it cannot mount its root. */
+  missing: readonly string[];
   /** Neither in the kernel nor beside it: it cannot start on the machine, or has no network there. */
   absent: readonly string[];
 }
 
-export function driversOf(kernel: InstalledKernel, wanted: WantedMachine): KernelDrivers {
-  const isThere = (driver: string) => kernel.builtIn.has(driver) || kernel.modules.has(driver);
-  const asModules = diskDrivers(wanted).filter((driver) => !kernel.builtIn.has(driver));
-  const inside = kernel.initramfs?.modules;
-  const lacking = asModules.filter(
-    (driver) => inside === undefined || inside === "unknown" || !inside.has(driver),
-  );
-  const needed = [
-    ...diskDrivers(wanted),
-    ...(wanted.cards.length > 0 ? [CARD_DRIVERS[wanted.cardModel]] : []),
-  ];
-  return { asModules, lacking, absent: needed.filter((driver) => !isThere(driver)) };
+export function driversOf(
+  { builtIn, modules, initramfs }: InstalledKernel,
+  { diskBus, cards, cardModel }: WantedMachine,
+): LackedDrivers {
+  const forDisks = BUS_DRIVERS[diskBus];
+  const needed = [...forDisks, ...(cards.length > 0 ? [CARD_DRIVERS[cardModel]] : [])];
+  const inside = initramfs?.modules;
+  const isInside = (driver: string) => inside !== undefined && inside !== "unknown" && inside.has(driver);
+  return {
+    missing: forDisks.filter((driver) => !builtIn.has(driver) && modules.has(driver) && !isInside(driver)),
+    absent: needed.filter((driver) => !builtIn.has(driver) && !modules.has(driver)),
+  };
 }

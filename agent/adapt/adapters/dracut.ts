@@ -14,12 +14,10 @@ export const dracut: Adapter = {
   adapt(system, wanted): Adaptation {
     if (!system.programs.has("/usr/bin/dracut") || system.programs.has("/usr/sbin/update-initramfs"))
       return {};
-    const lacking = system.kernels.flatMap((kernel) =>
-      driversOf(kernel, wanted).lacking.filter((driver) => kernel.modules.has(driver)),
-    );
+    const missing = system.kernels.flatMap((kernel) => driversOf(kernel, wanted).missing);
     const before = textOf(system, PATH) ?? "";
     const after = [
-      setting("add_drivers", before, lacking),
+      setting("add_drivers", before, missing),
       setting(
         "install_items",
         before,

@@ -8,9 +8,8 @@ export const drivers: Adapter = {
     const notes: string[] = [];
     const rebuild: { why: string; kernels: string[] }[] = [];
     for (const kernel of kernels) {
-      const { lacking, absent } = driversOf(kernel, wanted);
+      const { missing, absent } = driversOf(kernel, wanted);
       for (const driver of absent) notes.push(`kernel ${kernel.version} has no driver ${driver}`);
-      const missing = lacking.filter((driver) => !absent.includes(driver));
       if (missing.length === 0) continue;
       if (kernel.initramfs)
         rebuild.push({ why: `it lacks ${missing.join(", ")}`, kernels: [kernel.version] });

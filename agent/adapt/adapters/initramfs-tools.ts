@@ -15,10 +15,10 @@ const MODULES = "/etc/initramfs-tools/modules";
 export const initramfsTools: Adapter = {
   reads: [MAIN, PARTS, MODULES],
   adapt(system, wanted): Adaptation {
-    const lacking = lackingDrivers(system, wanted);
+    const missing = missingDrivers(system, wanted);
     const notes: string[] = [];
     const settings = filesMatching(system, [MAIN, PARTS]).flatMap(({ path, text }) => {
-      const portable = lacking.length === 0 ? text : text.replace(/^(\s*MODULES=)["']?dep["']?/gm, "$1most");
+      const portable = missing.length === 0 ? text : text.replace(/^(\s*MODULES=)["']?dep["']?/gm, "$1most");
       const after = portable.replace(
         /^(\s*RESUME=)(["']?)(\/dev\/[^\s"']+)\2/gm,
         (line: string, name: string, _, device: string) => {
@@ -31,29 +31,24 @@ export const initramfsTools: Adapter = {
     });
     const resumes = settings.some(({ after }) => after?.includes("RESUME="));
     return {
-      edits: [...settings, ...moduleEdit(system, lacking)],
+      edits: [...settings, ...moduleEdit(system, missing)],
       notes,
       rebuild: resumes ? [{ why: "it contains the device to resume from" }] : [],
     };
   },
 };
 
-/** What the kernel of at least one initramfs has as a module, and that initramfs lacks. */
-function lackingDrivers({ kernels }: CapturedSystem, wanted: WantedMachine): string[] {
-  return [
-    ...new Set(
-      kernels
-        .filter(({ initramfs }) => initramfs)
-        .flatMap((kernel) => driversOf(kernel, wanted).lacking.filter((name) => kernel.modules.has(name))),
-    ),
-  ];
+/** What at least one initramfs lacks that its kernel has as a module. */
+function missingDrivers({ kernels }: CapturedSystem, wanted: WantedMachine): string[] {
+  const built = kernels.filter(({ initramfs }) => initramfs);
+  return [...new Set(built.flatMap((kernel) => driversOf(kernel, wanted).missing))];
 }
 
-function moduleEdit(system: CapturedSystem, lacking: readonly string[]) {
+function moduleEdit(system: CapturedSystem, missing: readonly string[]) {
   const before = textOf(system, MODULES);
   if (before === undefined) return [];
   const named = new Set(before.split("\n").map((line) => line.trim().split(/\s/)[0]?.replaceAll("-", "_")));
-  const added = lacking.filter((driver) => !named.has(driver));
+  const added = missing.filter((driver) => !named.has(driver));
   if (added.length === 0) return [];
   const after = `${before}${before === "" || before.endsWith("\n") ? "" : "\n"}${added.join("\n")}\n`;
   return textEdit(MODULES, before, after, "every initramfs has the drivers of the machine's disks");

@@ -84,8 +84,7 @@ async function doubtsAboutBuilt(
     if (!run || !kernel.initramfs) continue;
     const { path } = kernel.initramfs;
     const modules = await modulesIn(path, system, files);
-    const { lacking } = driversOf({ ...kernel, initramfs: { path, modules } }, wanted);
-    const missing = lacking.filter((driver) => kernel.modules.has(driver));
+    const { missing } = driversOf({ ...kernel, initramfs: { path, modules } }, wanted);
     if (modules !== "unknown" && missing.length > 0)
       throw new ProgramFailedError(
         `${run.command.join(" ")} succeeded, but ${path} still lacks ${missing.join(", ")}`,
