@@ -23,7 +23,8 @@ export function namedDevice(name: string, system: Disks): NamedDevice {
     return { kind: "stable" };
   const [, kernelDisk, kernelPartition] = KERNEL_NAME.exec(name) ?? [];
   if (kernelDisk !== undefined) {
-    const disk = kernelDisk.replace("/", "!");
+    // As the inventory names it.
+    const disk = kernelDisk.replace("/", "-");
     return volumeOn(
       system.disks.find((each) => each.name === disk),
       kernelPartition,
@@ -40,7 +41,7 @@ export function namedDevice(name: string, system: Disks): NamedDevice {
  * The name by which it is found on any hardware: as `UUID=`, or as `PARTUUID=` if that is not unique.
  * `undefined` if it has neither.
  */
-export function stableName(volume: SystemVolume, { volumes }: Disks): string | undefined {
+function stableName(volume: SystemVolume, { volumes }: Disks): string | undefined {
   const isUnique = (key: "uuid" | "partUuid") =>
     volume[key] !== undefined && volumes.filter((each) => each[key] === volume[key]).length === 1;
   if (isUnique("uuid")) return `UUID=${volume.uuid}`;

@@ -99,6 +99,13 @@ test("with several disks, an identity of the hardware finds its own", () => {
   expect(files["/etc/fstab"]).toMatch(/^UUID=bbbb \/srv/);
 });
 
+test("a disk in a folder of /dev is found by the name that the inventory gives it", () => {
+  const volumes = [{ disk: "cciss-c0d0", partition: 1, uuid: "cccc" }];
+  const line = "/dev/cciss/c0d0p1 / ext4 defaults 0 1";
+  const { files } = adaptedFiles({ files: { "/etc/fstab": line }, disks: [{ name: "cciss-c0d0" }], volumes });
+  expect(files["/etc/fstab"]).toBe("UUID=cccc / ext4 defaults 0 1");
+});
+
 test("a UUID that two volumes have is not used as a name", () => {
   const volumes = [
     { disk: "sda", partition: 1, uuid: "same", partUuid: "one" },

@@ -4,7 +4,7 @@
 
 const HEADER_BYTES = 5;
 /** No side needs more in one piece, and each keeps at most one. */
-export const MOST_FRAME_BYTES: number = 256 * 1024;
+const MOST_FRAME_BYTES = 256 * 1024;
 
 export const FRAME = { message: 1, data: 2 } as const;
 
