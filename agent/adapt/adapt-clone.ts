@@ -3,7 +3,11 @@ import { createReadStream } from "node:fs";
 import { mkdir, open, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { MOST_CHANGES, type WantedMachine } from "#shared/protocol/wanted-machine.ts";
+import {
+  MOST_CHANGES,
+  type SourceDiskIdentity,
+  type WantedMachine,
+} from "#shared/protocol/wanted-machine.ts";
 import { GuestAnswerInvalidError } from "../browse/errors.ts";
 import { channelFrame, FRAME, messageFrame, messageIn } from "../browse/frames.ts";
 import { GuestChannel } from "../browse/guest-channel.ts";
@@ -17,7 +21,6 @@ import {
   ADAPT_PORT,
   AdaptAnswer,
   type AdaptTask,
-  type AttachedDisk,
   type FileChange,
   INPUTS_AT_ONCE,
   MOST_CONTENT_BYTES,
@@ -34,7 +37,7 @@ const LEAST_MEMORY_MIB = 1536;
 const END_LIMIT_MS = 60_000;
 const PIECE_BYTES = 128 * 1024;
 
-export type CloneDisk = AttachedDisk & GuestDisk;
+export type CloneDisk = SourceDiskIdentity & GuestDisk;
 
 export interface AdaptedClone {
   /** The folder of a boot image. */
@@ -108,7 +111,7 @@ export async function applyToClone(
   });
 }
 
-function attachedOf({ disks }: AdaptedClone): AttachedDisk[] {
+function attachedOf({ disks }: AdaptedClone): SourceDiskIdentity[] {
   return disks.map(({ name, serial, wwid, isOnly }) => ({
     name,
     ...(serial === undefined ? {} : { serial }),

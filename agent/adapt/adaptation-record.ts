@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { Sha256 } from "#shared/protocol/boot-image.ts";
-import { MOST_CHANGES, WantedMachine } from "#shared/protocol/wanted-machine.ts";
+import { MOST_CHANGES, SourceDiskIdentity, WantedMachine } from "#shared/protocol/wanted-machine.ts";
 import { GuestAnswerInvalidError } from "../browse/errors.ts";
-import { AttachedDisk, FileChange } from "./messages.ts";
+import { FileChange } from "./messages.ts";
 
 /** Files, initramfs images and lists of one system; a few hundred are usual. */
 const MOST_INPUTS = 20_000;
@@ -12,7 +12,7 @@ const MOST_INPUTS = 20_000;
  * the same. The new contents of files are beside it, named by their SHA-256.
  */
 export const AdaptationRecord = z.strictObject({
-  disks: z.array(AttachedDisk).min(1).max(256),
+  disks: z.array(SourceDiskIdentity).min(1).max(256),
   wanted: WantedMachine,
   inputs: z.record(z.string().min(1).max(4096), Sha256),
   changes: z.array(FileChange).max(MOST_CHANGES),

@@ -1,4 +1,5 @@
 /** The system on cloned disks, as the guest that mounts them sees it. */
+import type { SourceDiskIdentity } from "#shared/protocol/wanted-machine.ts";
 
 /** One file, link targets excluded: a link is followed within the system. */
 export interface SystemFile {
@@ -19,15 +20,6 @@ export interface SystemVolume {
   partUuid?: string | undefined;
 }
 
-/** What a disk was on the source. */
-export interface SourceDisk {
-  name: string;
-  serial?: string | undefined;
-  wwid?: string | undefined;
-  /** The source is known to have had no other disk, captured or not. */
-  isOnly?: true | undefined;
-}
-
 /** A kernel that is installed, and what it can drive. */
 export interface InstalledKernel {
   version: string;
@@ -42,7 +34,7 @@ export interface CapturedSystem {
   /** The files that the adapters want to see, by their path. */
   files: ReadonlyMap<string, SystemFile>;
   volumes: readonly SystemVolume[];
-  disks: readonly SourceDisk[];
+  disks: readonly SourceDiskIdentity[];
   kernels: readonly InstalledKernel[];
   /** Units of systemd and scripts in `/etc/init.d`, as units: `ssh.service`. */
   units: ReadonlySet<string>;

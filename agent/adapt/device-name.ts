@@ -1,4 +1,5 @@
-import type { CapturedSystem, SourceDisk, SystemVolume } from "./captured-system.ts";
+import type { SourceDiskIdentity } from "#shared/protocol/wanted-machine.ts";
+import type { CapturedSystem, SystemVolume } from "./captured-system.ts";
 
 /** What a name of a block device in a configuration means on the new machine. */
 export type NamedDevice =
@@ -62,7 +63,7 @@ function isLogicalVolume(name: string, { volumes }: Disks): boolean {
 }
 
 function volumeOn(
-  disk: SourceDisk | undefined,
+  disk: SourceDiskIdentity | undefined,
   partition: string | undefined,
   { volumes }: Disks,
 ): NamedDevice {
@@ -79,8 +80,8 @@ function volumeOn(
 function linkedDisk(
   kind: string | undefined,
   link: string,
-  disks: readonly SourceDisk[],
-): SourceDisk | undefined {
+  disks: readonly SourceDiskIdentity[],
+): SourceDiskIdentity | undefined {
   if (kind !== "id") return disks.length === 1 && disks[0]?.isOnly ? disks[0] : undefined;
   const found = disks.filter(({ serial, wwid }) =>
     [serial, wwid?.replace(/^(naa|eui|t10)\./, "")].some(

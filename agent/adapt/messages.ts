@@ -1,7 +1,7 @@
 /** What this machine and the guest that adapts a system say to each other. */
 import { z } from "zod";
 import { Sha256 } from "#shared/protocol/boot-image.ts";
-import { MOST_DIFF_CHARACTERS, WantedMachine } from "#shared/protocol/wanted-machine.ts";
+import { MOST_DIFF_CHARACTERS, SourceDiskIdentity, WantedMachine } from "#shared/protocol/wanted-machine.ts";
 
 /** The name of the guest's port on the channel. */
 export const ADAPT_PORT = "causeway.adapt";
@@ -36,16 +36,7 @@ export type FileChange = z.infer<typeof FileChange>;
 const Inputs = z.array(z.tuple([z.string().min(1).max(4096), Sha256])).max(INPUTS_AT_ONCE);
 
 /** In the order in which they are attached. */
-export const AttachedDisk = z.strictObject({
-  /** The source's name of it. */
-  name: z.string().min(1).max(64),
-  serial: z.string().max(256).optional(),
-  wwid: z.string().max(256).optional(),
-  /** The source is known to have had no other disk. */
-  isOnly: z.literal(true).optional(),
-});
-export type AttachedDisk = z.infer<typeof AttachedDisk>;
-const Disks = z.array(AttachedDisk).min(1).max(256);
+const Disks = z.array(SourceDiskIdentity).min(1).max(256);
 
 /**
  * What the guest is asked. `compute` is one message. `apply` is followed by `inputs`, by each `change` with

@@ -14,8 +14,8 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import type { SourceDiskIdentity } from "#shared/protocol/wanted-machine.ts";
 import { runGuestTool } from "../../browse/guest/tool.ts";
-import type { AttachedDisk } from "../messages.ts";
 import { applyChanges, type ChangeWithContent } from "./apply.ts";
 import type { MountedSystem } from "./mounted-system.ts";
 import { inputsOf, readSystemFacts } from "./read-system.ts";
@@ -24,7 +24,7 @@ import { SystemFiles } from "./system-files.ts";
 let root: string;
 let begun: number;
 let volumes: MountedSystem["volumes"];
-let disks: AttachedDisk[];
+let disks: SourceDiskIdentity[];
 const sha = (text: string) => hash("sha256", text, "hex");
 const version = "6.1.0-18-amd64";
 

@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
-import type { AttachedDisk, FileChange } from "../messages.ts";
+import type { SourceDiskIdentity } from "#shared/protocol/wanted-machine.ts";
+import type { FileChange } from "../messages.ts";
 import type { MountedSystem } from "./mounted-system.ts";
 import { inputsOf, readSystemFacts } from "./read-system.ts";
 import { SystemFiles } from "./system-files.ts";
@@ -16,7 +17,7 @@ export interface ChangeWithContent {
  */
 export async function applyChanges(
   system: Pick<MountedSystem, "root" | "run" | "volumes">,
-  disks: readonly AttachedDisk[],
+  disks: readonly SourceDiskIdentity[],
   inputs: ReadonlyMap<string, string>,
   changes: readonly ChangeWithContent[],
   onWriting: () => void,

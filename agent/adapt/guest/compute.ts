@@ -1,10 +1,14 @@
 import { hash } from "node:crypto";
 import { lstat } from "node:fs/promises";
-import { MOST_DIFF_CHARACTERS, type WantedMachine } from "#shared/protocol/wanted-machine.ts";
+import {
+  MOST_DIFF_CHARACTERS,
+  type SourceDiskIdentity,
+  type WantedMachine,
+} from "#shared/protocol/wanted-machine.ts";
 import type { CapturedSystem } from "../captured-system.ts";
 import { fileDiff } from "../file-diff.ts";
 import { driversOf } from "../hardware-drivers.ts";
-import type { AttachedDisk, FileChange } from "../messages.ts";
+import type { FileChange } from "../messages.ts";
 import { type AdaptationPlan, planAdaptation } from "../plan.ts";
 import type { MountedSystem } from "./mounted-system.ts";
 import { capturedSystem, inputsOf, modulesIn, readSystemFacts } from "./read-system.ts";
@@ -35,7 +39,7 @@ interface Outputs {
 /** Adapts the mounted system, and says what is different then. Throws `ProgramFailedError`. */
 export async function computeAdaptation(
   system: Pick<MountedSystem, "root" | "run" | "volumes">,
-  disks: readonly AttachedDisk[],
+  disks: readonly SourceDiskIdentity[],
   wanted: WantedMachine,
   say: (on: string) => Promise<void>,
 ): Promise<ComputedAdaptation> {

@@ -1,9 +1,9 @@
 import { lstat, mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { SourceDiskIdentity } from "#shared/protocol/wanted-machine.ts";
 import { runGuestTool, runGuestToolWithin, type ToolResult } from "../../browse/guest/tool.ts";
 import { mountVolume } from "../../browse/guest/volumes.ts";
 import { fileSystemOf } from "../../filesystems/file-systems.ts";
-import type { AttachedDisk } from "../messages.ts";
 import { entriesOf, neededMounts } from "./needed-mounts.ts";
 import { type AttachedVolume, attachedVolumes, volumeNamed } from "./system-volumes.ts";
 
@@ -42,7 +42,7 @@ export class MountedSystem {
   }
 
   /** Throws `SystemUnusableError`. */
-  static async open(disks: readonly AttachedDisk[]): Promise<MountedSystem> {
+  static async open(disks: readonly SourceDiskIdentity[]): Promise<MountedSystem> {
     const volumes = await attachedVolumes(disks);
     const system = new MountedSystem(volumes);
     const root = await onlyRoot(volumes, disks);
@@ -91,7 +91,10 @@ export class MountedSystem {
 }
 
 /** If there are several, the one whose own list of file systems says that it is the root. */
-async function onlyRoot(volumes: readonly AttachedVolume[], disks: readonly AttachedDisk[]): Promise<Root> {
+async function onlyRoot(
+  volumes: readonly AttachedVolume[],
+  disks: readonly SourceDiskIdentity[],
+): Promise<Root> {
   const found: Root[] = [];
   for (const volume of volumes) found.push(...(await rootsOn(volume)));
   const own = found.filter(({ volume, fstab }) =>

@@ -1,9 +1,9 @@
 import { hash } from "node:crypto";
 import { canonicalJson } from "#shared/protocol/canonical-json.ts";
+import type { SourceDiskIdentity } from "#shared/protocol/wanted-machine.ts";
 import { DRILL_UNITS } from "../adapters/drill-services.ts";
 import { ADAPTERS } from "../adapters.ts";
 import type { CapturedSystem, InstalledKernel, SystemFile } from "../captured-system.ts";
-import type { AttachedDisk } from "../messages.ts";
 import type { MountedSystem } from "./mounted-system.ts";
 import type { SystemFiles } from "./system-files.ts";
 
@@ -77,7 +77,7 @@ export async function capturedSystem(
   facts: SystemFacts,
   system: Pick<MountedSystem, "run" | "volumes">,
   files: SystemFiles,
-  disks: readonly AttachedDisk[],
+  disks: readonly SourceDiskIdentity[],
 ): Promise<CapturedSystem> {
   const kernels: InstalledKernel[] = [];
   for (const { version, initramfs, modulesFile } of facts.kernels) {

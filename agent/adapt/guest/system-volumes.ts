@@ -1,7 +1,7 @@
+import type { SourceDiskIdentity } from "#shared/protocol/wanted-machine.ts";
 import { type GuestVolume, type VolumeIds, volumesOfDisk } from "../../browse/guest/volumes.ts";
 import type { SystemVolume } from "../captured-system.ts";
 import { namedDevice } from "../device-name.ts";
-import type { AttachedDisk } from "../messages.ts";
 
 /** A volume of the system, and the device on which the guest finds it. */
 export interface AttachedVolume extends SystemVolume, VolumeIds {
@@ -9,7 +9,7 @@ export interface AttachedVolume extends SystemVolume, VolumeIds {
 }
 
 /** All volumes of the attached disks, writable. */
-export async function attachedVolumes(disks: readonly AttachedDisk[]): Promise<AttachedVolume[]> {
+export async function attachedVolumes(disks: readonly SourceDiskIdentity[]): Promise<AttachedVolume[]> {
   const volumes = new Map<string, AttachedVolume>();
   for (const [at, { name }] of disks.entries())
     for (const volume of await volumesOfDisk(at, "writable"))
@@ -35,7 +35,7 @@ const BY_KEY = { UUID: "uuid", LABEL: "label", PARTUUID: "partUuid", PARTLABEL: 
 export function volumeNamed(
   name: string,
   volumes: readonly AttachedVolume[],
-  disks: readonly AttachedDisk[],
+  disks: readonly SourceDiskIdentity[],
 ): AttachedVolume | undefined {
   const [, key, value] =
     /^(UUID|LABEL|PARTUUID|PARTLABEL)="?([^"]*)"?$/.exec(name) ??
