@@ -2,7 +2,7 @@ import { z } from "zod";
 import { Sha256 } from "#shared/protocol/boot-image.ts";
 import { MOST_CHANGES, SourceDiskIdentity, WantedMachine } from "#shared/protocol/wanted-machine.ts";
 import { GuestAnswerInvalidError } from "../browse/errors.ts";
-import { FileChange } from "./messages.ts";
+import { FileChange, RanProgram } from "./messages.ts";
 
 /** Files, initramfs images and lists of one system; a few hundred are usual. */
 const MOST_INPUTS = 20_000;
@@ -16,7 +16,7 @@ export const AdaptationRecord = z.strictObject({
   wanted: WantedMachine,
   inputs: z.record(z.string().min(1).max(4096), Sha256),
   changes: z.array(FileChange).max(MOST_CHANGES),
-  commands: z.array(z.strictObject({ command: z.string(), why: z.array(z.string()), seconds: z.number() })),
+  commands: z.array(RanProgram),
   notes: z.array(z.string()),
 });
 export type AdaptationRecord = z.infer<typeof AdaptationRecord>;

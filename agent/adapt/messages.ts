@@ -51,6 +51,14 @@ export const AdaptTask = z.discriminatedUnion("task", [
 ]);
 export type AdaptTask = z.infer<typeof AdaptTask>;
 
+/** A program of the system that ran in it. */
+export const RanProgram = z.strictObject({
+  command: Text,
+  why: z.array(Text).max(50),
+  seconds: z.number().max(MOST_SECONDS),
+});
+export type RanProgram = z.infer<typeof RanProgram>;
+
 /** What the guest says. The content of a change follows it, in data frames. */
 export const AdaptAnswer = z.discriminatedUnion("say", [
   z.strictObject({ say: z.literal("ready") }),
@@ -60,11 +68,7 @@ export const AdaptAnswer = z.discriminatedUnion("say", [
   z.strictObject({
     say: z.literal("computed"),
     notes: z.array(Text).max(200),
-    commands: z
-      .array(
-        z.strictObject({ command: Text, why: z.array(Text).max(50), seconds: z.number().max(MOST_SECONDS) }),
-      )
-      .max(100),
+    commands: z.array(RanProgram).max(100),
   }),
   /** Nothing was changed, because these inputs are others now. */
   z.strictObject({ say: z.literal("stale"), inputs: z.array(Text).max(200) }),

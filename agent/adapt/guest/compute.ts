@@ -8,7 +8,7 @@ import {
 import type { CapturedSystem } from "../captured-system.ts";
 import { fileDiff } from "../file-diff.ts";
 import { driversOf } from "../hardware-drivers.ts";
-import type { FileChange } from "../messages.ts";
+import type { FileChange, RanProgram } from "../messages.ts";
 import { type AdaptationPlan, planAdaptation } from "../plan.ts";
 import type { MountedSystem } from "./mounted-system.ts";
 import { capturedSystem, inputsOf, modulesIn, readSystemFacts } from "./read-system.ts";
@@ -26,7 +26,7 @@ export interface ComputedAdaptation {
   inputs: Map<string, string>;
   /** The content is on the mounted system. */
   changes: FileChange[];
-  commands: { command: string; why: string[]; seconds: number }[];
+  commands: RanProgram[];
   notes: string[];
 }
 
@@ -52,7 +52,7 @@ export async function computeAdaptation(
   const plan = planAdaptation(captured, wanted);
   const before = plan.runs.length > 0 ? await outputsOf(files) : new Map<string, string>();
   await writePlanned(plan, files);
-  const commands: ComputedAdaptation["commands"] = [];
+  const commands: RanProgram[] = [];
   for (const { command, why } of plan.runs) {
     await say(command.join(" "));
     const startedAt = performance.now();
