@@ -4,13 +4,18 @@ import { isTimeZone } from "../time-zone.ts";
 
 const TIME_OF_DAY = /^([01]\d|2[0-3]):[0-5]\d$/;
 
+/** `example` is for the message. */
+export function timeOfDay(example: string) {
+  return z.string().regex(TIME_OF_DAY, `a time of day such as ${example}`);
+}
+
 /**
  * They begin on the named days, on every day if none is named, and may pass midnight; if `from` and `to` are
  * the same, they last 24 hours.
  */
 export const WeeklyHours = z.strictObject({
-  from: z.string().regex(TIME_OF_DAY, "a time of day such as 08:00"),
-  to: z.string().regex(TIME_OF_DAY, "a time of day such as 18:00"),
+  from: timeOfDay("08:00"),
+  to: timeOfDay("18:00"),
   days: z
     .array(z.enum(["mon", "tue", "wed", "thu", "fri", "sat", "sun"]))
     .min(1)

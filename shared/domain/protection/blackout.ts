@@ -1,7 +1,7 @@
 /** Hours in which a plan's runs do not start. */
 import type { WeeklyHours } from "../../protocol/weekly-hours.ts";
-import type { TimeZone, WallTime } from "../../time-zone.ts";
-import { DAY_MINUTES, minutesInto, spanOf, type WeeklySpan } from "./weekly-span.ts";
+import type { TimeZone } from "../../time-zone.ts";
+import { DAY_MINUTES, minutesInto, spanOf, type WeeklySpan, wallAt } from "./weekly-span.ts";
 
 /**
  * The end of the blackout hours that contain this time (milliseconds since 1970). A time outside of them is
@@ -44,17 +44,4 @@ function endOfSpan(time: number, spans: readonly WeeklySpan[], zone: TimeZone): 
     }
   }
   return undefined;
-}
-
-/** `minutes` after the beginning of the day. */
-function wallAt({ year, month, day }: WallTime, minutes: number): WallTime {
-  const date = new Date(Date.UTC(year, month - 1, day) + minutes * 60_000);
-  return {
-    year: date.getUTCFullYear(),
-    month: date.getUTCMonth() + 1,
-    day: date.getUTCDate(),
-    hour: date.getUTCHours(),
-    minute: date.getUTCMinutes(),
-    second: 0,
-  };
 }

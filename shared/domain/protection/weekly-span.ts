@@ -35,6 +35,22 @@ export function minutesInto({ days, start, length }: WeeklySpan, wall: WallTime)
     .filter((since) => since >= 0 && since < length);
 }
 
+/** What clocks show `minutes` after the beginning of the day, if they are not changed meanwhile. */
+export function wallAt(
+  { year, month, day }: Pick<WallTime, "year" | "month" | "day">,
+  minutes: number,
+): WallTime {
+  const date = new Date(Date.UTC(year, month - 1, day) + minutes * 60_000);
+  return {
+    year: date.getUTCFullYear(),
+    month: date.getUTCMonth() + 1,
+    day: date.getUTCDate(),
+    hour: date.getUTCHours(),
+    minute: date.getUTCMinutes(),
+    second: 0,
+  };
+}
+
 function minutesOf(timeOfDay: string): number {
   const [hours, minutes] = timeOfDay.split(":").map(Number);
   return (hours ?? 0) * 60 + (minutes ?? 0);
