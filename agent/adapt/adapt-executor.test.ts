@@ -1,18 +1,17 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { CommandInput } from "#shared/protocol/commands.ts";
 import type { WantedMachine } from "#shared/protocol/wanted-machine.ts";
-import { AgentRecords, recordKeyOf } from "../commands/agent-records.ts";
-import { ConversionImages, WrittenImages } from "../commands/conversion-images.ts";
+import type { AgentRecords } from "../commands/agent-records.ts";
 import { MachineRecord } from "../commands/machine.ts";
 import { executionContext } from "../commands/testing/execution-context.ts";
+import { writtenImage } from "../commands/testing/written-image.ts";
 import { type AdaptDeps, adaptExecutor, forgetAdaptation } from "./adapt-executor.ts";
 import { AdaptationRecord } from "./adaptation-record.ts";
 import { aWantedMachine } from "./testing/a-system.ts";
 
-const disk = { name: "sda", sizeBytes: 2 ** 20 };
 const DIFF = "-a\n+b";
 let dir: string;
 /** What the guests did, in order. */
@@ -37,21 +36,12 @@ function recordFor(wanted: WantedMachine): AdaptationRecord {
 }
 
 async function world(changes: Partial<AdaptDeps> = {}) {
-  const options = { dataDir: dir, suffix: ".json", key: recordKeyOf({ keyPem: "key" }) };
-  const images = new ConversionImages(
-    join(dir, "images"),
-    new AgentRecords({ ...options, folder: "written-images", schema: WrittenImages }),
-  );
-  const written = { sourceId: "agt_1", pointId: "rp_1", format: "raw" as const, disks: [disk] };
-  await images.begin("cnv_1", written);
-  const path = images.pathOf("cnv_1", "sda", "raw");
-  writeFileSync(path, "disk");
-  await images.finish("cnv_1", written);
+  const { images, disk, recordsIn } = await writtenImage(dir, "disk");
   const deps: AdaptDeps = {
     ...{ bootImageDir: "/boot-image", images, contentsDir: join(dir, "contents"), now: () => 0 },
-    records: new AgentRecords({ ...options, folder: "adaptations", schema: AdaptationRecord }),
+    records: recordsIn("adaptations", AdaptationRecord),
     machines: {
-      records: new AgentRecords({ ...options, folder: "machines", schema: MachineRecord }),
+      records: recordsIn("machines", MachineRecord),
       keepers: { libvirt: { power: async () => power }, qemu: { power: async () => power } },
     },
     clone: {
@@ -67,7 +57,7 @@ async function world(changes: Partial<AdaptDeps> = {}) {
     ...changes,
   };
   const input: CommandInput<"adapt-machine"> = {
-    ...{ ownerId: "cnv_1", sourceId: "agt_1", pointId: "rp_1", disks: [{ ...disk, path, format: "raw" }] },
+    ...{ ownerId: "cnv_1", sourceId: "agt_1", pointId: "rp_1", disks: [disk] },
     ...{ sourceDisks: [{ name: "sda", serial: "S1" }], wanted: aWantedMachine(), dryRun: false },
   };
   const adapt = (parts: Partial<CommandInput<"adapt-machine">> = {}) =>

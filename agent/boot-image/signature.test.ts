@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { BootImageInvalidError } from "#shared/errors.ts";
-import { encodeManifest, type FullManifest, imageId } from "./manifest.ts";
+import { encodeManifest, imageId } from "./manifest.ts";
 import { hashFile, publicKeyPem, signingKey, signManifest, verifyBootImage } from "./signature.ts";
+import { aManifest } from "./testing/a-manifest.ts";
 
 let dir: string;
 let id: string;
@@ -13,23 +14,7 @@ let publicKey: string;
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), "boot-image-signature-"));
   await writeFile(join(dir, "vmlinuz"), "kernel");
-  const manifest: FullManifest = {
-    format: 1,
-    architecture: "x86_64",
-    causewayVersion: "1.0.0",
-    nodeVersion: "v24",
-    kernelRelease: "6.1",
-    commandLine: "panic=10",
-    memoryMiB: 1024,
-    system: "linux",
-    secureBootSigned: false,
-    sourceDateEpoch: 0,
-    packages: [],
-    programs: [],
-    firmware: [],
-    drivers: [],
-    files: [{ path: "vmlinuz", ...(await hashFile(join(dir, "vmlinuz"))) }],
-  };
+  const manifest = aManifest({ files: [{ path: "vmlinuz", ...(await hashFile(join(dir, "vmlinuz"))) }] });
   const bytes = encodeManifest(manifest);
   const key = await signingKey(join(dir, "keys"));
   publicKey = publicKeyPem(key);

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { BootImageInvalidError } from "#shared/errors.ts";
+import { aManifest } from "../boot-image/testing/a-manifest.ts";
 import { BrowseImageUnusableError } from "./errors.ts";
 import { openGuestImage } from "./guest-image.ts";
 
@@ -13,23 +14,11 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 async function write(driver: string): Promise<void> {
-  const manifest = {
-    format: 1,
-    architecture: "x86_64",
-    causewayVersion: "0.1.0",
-    nodeVersion: "v24",
-    kernelRelease: "6.1.0-amd64",
+  const manifest = aManifest({
     commandLine: "console=ttyS0",
-    memoryMiB: 1024,
-    system: "linux",
-    secureBootSigned: false,
-    sourceDateEpoch: 0,
-    packages: [],
-    programs: [],
-    firmware: [],
     drivers: [{ name: driver, kind: "bus", builtIn: false }],
     files: [{ path: "vmlinuz", sizeBytes: 3, sha256: "0".repeat(64) }],
-  };
+  });
   await writeFile(join(folder, "manifest.json"), JSON.stringify(manifest));
 }
 

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -7,11 +7,10 @@ import { Libvirt } from "../hypervisor/libvirt/libvirt.ts";
 import { QemuService } from "../hypervisor/qemu/service/qemu-service.ts";
 import { MemoryLibvirt } from "../hypervisor/testing/memory-libvirt.ts";
 import { printingDisk } from "../hypervisor/testing/tiny-guest.ts";
-import { AgentRecords, recordKeyOf } from "./agent-records.ts";
-import { ConversionImages, WrittenImages } from "./conversion-images.ts";
 import { MachineRecord, machineExecutors } from "./machine.ts";
 import { executionContext } from "./testing/execution-context.ts";
 import { noLeases } from "./testing/no-leases.ts";
+import { writtenImage } from "./testing/written-image.ts";
 
 const context = executionContext();
 const disk = { name: "sda", sizeBytes: 2 ** 20 };
@@ -26,17 +25,8 @@ afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
 /** A target host that has written one bootable disk for `cnv_1`. */
 async function world() {
-  const options = { dataDir: dir, suffix: ".json", key: recordKeyOf({ keyPem: "key" }) };
-  const images = new ConversionImages(
-    join(dir, "images"),
-    new AgentRecords({ ...options, folder: "written-images", schema: WrittenImages }),
-  );
-  const written = { sourceId: "agt_1", pointId: "rp_1", format: "raw" as const, disks: [disk] };
-  await images.begin("cnv_1", written);
-  const path = images.pathOf("cnv_1", "sda", "raw");
-  writeFileSync(path, printingDisk("x"));
-  await images.finish("cnv_1", written);
-  const records = new AgentRecords({ ...options, folder: "machines", schema: MachineRecord });
+  const { images, disk, recordsIn } = await writtenImage(dir, printingDisk("x"));
+  const records = recordsIn("machines", MachineRecord);
   const virsh = new MemoryLibvirt();
   const libvirt = new Libvirt(virsh);
   const qemu = new QemuService({
@@ -51,7 +41,7 @@ async function world() {
     leases: noLeases(),
   });
   const input: CommandInput<"define-machine"> = {
-    ...{ ownerId: "cnv_1", sourceId: "agt_1", pointId: "rp_1", disks: [{ ...disk, path, format: "raw" }] },
+    ...{ ownerId: "cnv_1", sourceId: "agt_1", pointId: "rp_1", disks: [disk] },
     ...{ hypervisor: "libvirt", name: "web1", title: "web1", systemDisks: [], dryRun: false },
     shape: {
       ...{ cpuCount: 1, memoryMiB: 64, firmware: "bios", diskBus: "sata", cardModel: "e1000", clock: "utc" },

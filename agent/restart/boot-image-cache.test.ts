@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { encodeManifest, imageId } from "../boot-image/manifest.ts";
 import { publicKeyPem, signManifest } from "../boot-image/signature.ts";
+import { aManifest } from "../boot-image/testing/a-manifest.ts";
 import { LocalBootMachine } from "../machine/boot-machine.ts";
 import { MemoryStore } from "../store/testing/memory-store.ts";
 import { BootImageCache } from "./boot-image-cache.ts";
@@ -17,23 +18,12 @@ const folder = () => mkdtempSync(join(tmpdir(), "causeway-boot-image-"));
 async function imageInStore(kernel = Buffer.from("kernel")) {
   const store = new MemoryStore();
   const put = (key: string, bytes: Buffer) => store.put(key, bytes, { sha256: hash("sha256", bytes) });
-  const manifest = encodeManifest({
-    format: 1,
-    architecture: "x86_64",
-    causewayVersion: "0.1.0",
-    nodeVersion: "v24.0.0",
-    kernelRelease: "6.1.0",
-    commandLine: "panic=10",
-    memoryMiB: 1024,
-    system: "linux",
-    secureBootSigned: false,
-    sourceDateEpoch: 0,
-    packages: [],
-    programs: [],
-    firmware: [],
-    drivers: [],
-    files: [{ path: "vmlinuz", sizeBytes: 6, sha256: hash("sha256", Buffer.from("kernel")) }],
-  });
+  const manifest = encodeManifest(
+    aManifest({
+      kernelRelease: "6.1.0",
+      files: [{ path: "vmlinuz", sizeBytes: 6, sha256: hash("sha256", Buffer.from("kernel")) }],
+    }),
+  );
   const { privateKey } = generateKeyPairSync("ed25519");
   const id = imageId(manifest);
   await put(`boot-images/${id}/manifest.json`, manifest);

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { MANIFEST_FILE } from "#shared/protocol/boot-image.ts";
 import { encodeManifest, type FullManifest, imageId } from "../../boot-image/manifest.ts";
 import { publicKeyPem, SIGNATURE_FILE, signManifest } from "../../boot-image/signature.ts";
+import { aManifest } from "../../boot-image/testing/a-manifest.ts";
 import { writeUnifiedKernelImage } from "../../boot-image/unified-kernel-image.ts";
 
 export interface TestImage {
@@ -32,28 +33,16 @@ export async function createTestImage(dir: string, change: Partial<FullManifest>
     }),
   };
   await mkdir(dir, { recursive: true });
-  const manifest: FullManifest = {
-    format: 1,
-    architecture: "x86_64",
+  const manifest = aManifest({
     causewayVersion: "0.0.0",
-    nodeVersion: "v24",
-    kernelRelease: "6.1",
     commandLine: "console=tty0 panic=10",
-    memoryMiB: 1024,
-    system: "linux",
-    secureBootSigned: false,
-    sourceDateEpoch: 0,
-    packages: [],
-    programs: [],
-    firmware: [],
-    drivers: [],
     files: Object.entries(files).map(([path, bytes]) => ({
       path,
       sizeBytes: bytes.length,
       sha256: createHash("sha256").update(bytes).digest("hex"),
     })),
     ...change,
-  };
+  });
   const bytes = encodeManifest(manifest);
   const { privateKey } = generateKeyPairSync("ed25519");
   await writeFile(join(dir, MANIFEST_FILE), bytes);
