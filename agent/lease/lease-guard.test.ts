@@ -9,9 +9,10 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
+import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { QemuService } from "../hypervisor/qemu/service/qemu-service.ts";
 import { keptMachine } from "../hypervisor/testing/kept-machine.ts";
 import { ScriptedSystemd } from "../hypervisor/testing/scripted-systemd.ts";
@@ -117,6 +118,16 @@ test("the guard is a service that starts with the host and again after it was ki
   expect(calls.slice(3)).toEqual(["disable --now causeway-lease-rcv_1.service", "daemon-reload"]);
   expect(existsSync(script())).toBe(false);
   expect(readdirSync(join(dir, "deadlines"))).toEqual([]);
+});
+
+test("a guard is on disk, whole, before systemd learns of it", async () => {
+  await using folder = await open(dir);
+  const sync = vi.spyOn(Object.getPrototypeOf(folder), "sync").mockImplementation(async () => {
+    calls.push("to disk");
+  });
+  await guard.install(machine()).finally(() => sync.mockRestore());
+  // Each of the two files, and its name in its folder.
+  expect(calls.slice(0, 5)).toEqual(["to disk", "to disk", "to disk", "to disk", "daemon-reload"]);
 });
 
 test("two machines of one name, of two hypervisors, each have a guard of their own", async () => {
