@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { LeaseEndedError } from "#shared/errors.ts";
 import { AgentRecords, recordKeyOf } from "../commands/agent-records.ts";
@@ -97,6 +98,44 @@ test("while the control plane does not answer, nothing is promised, and afterwar
   await later(3_000);
   await vi.waitFor(() => expect(deeds).toEqual(["until 1138000", "SIGCONT"]));
   expect(await leases.isPaused("rcv_1")).toBe(false);
+});
+
+test("a machine that waits for its first lease asks for it once in each pause", async () => {
+  vi.useRealTimers();
+  let asked = 0;
+  answer = async () => {
+    asked++;
+    throw new Error("no network");
+  };
+  const waiting = new AbortController();
+  const leases = agent();
+  const opening = leases.open(machine, 1, waiting.signal);
+  await sleep(7_500);
+  expect(asked).toBe(3);
+  waiting.abort();
+  await expect(opening).rejects.toMatchObject({ name: "AbortError" });
+  // It holds the lease, and asks on.
+  await vi.waitFor(() => expect(asked).toBe(4), 5_000);
+  await leases.close("rcv_1");
+}, 20_000);
+
+test("a machine that is to start while its lease is asked for waits for that answer", async () => {
+  const leases = agent();
+  await leases.open(machine, 1, signal);
+  const arriving = Promise.withResolvers<{ isPermanent: boolean }>();
+  let asked = 0;
+  answer = () => {
+    asked++;
+    return arriving.promise;
+  };
+  await later(15_000);
+  const started = [leases.requireMayRun("rcv_1"), leases.requireMayRun("rcv_1")];
+  deeds.length = 0;
+  await Promise.all(Array.from({ length: 2 }, () => records().read("rcv_1")));
+  arriving.resolve({ isPermanent: false });
+  await Promise.all(started);
+  expect(asked).toBe(1);
+  expect(deeds).toEqual([`until ${nowMs + 60_000}`, "SIGCONT"]);
 });
 
 test("a lease that has ended pauses the machine at once, and is never opened again, by no agent", async () => {

@@ -1,10 +1,10 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { closedHolding, extendedHolding, type Holding, heldTerm, mayRun } from "#shared/domain/holding.ts";
 import { failureOf, LeaseEndedError } from "#shared/errors.ts";
 import type { Log } from "#shared/log.ts";
 import { MachineName } from "#shared/protocol/defined-machine.ts";
 import { AgentId, OwnerId } from "#shared/protocol/ids.ts";
+import { retry } from "#shared/retry.ts";
 import type { AgentRecords } from "../commands/agent-records.ts";
 import type { LeasedMachine, MachineLeases } from "../commands/machine.ts";
 import type { LeaseGuard } from "./lease-guard.ts";
@@ -46,6 +46,8 @@ export class Leases implements MachineLeases {
   readonly #deps: LeasesDeps;
   readonly #holdings = new Map<string, Holding>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
+  /** Renewals whose answers are awaited, by `renewalKey`. */
+  readonly #running = new Map<string, Promise<void>>();
 
   constructor(deps: LeasesDeps) {
     this.#deps = deps;
@@ -82,14 +84,19 @@ export class Leases implements MachineLeases {
     };
     await this.#deps.records.write(ownerId, held);
     if (!isPermanent) await this.#deps.guard.install(held);
-    for (;;) {
-      signal.throwIfAborted();
-      try {
-        return await this.#renewAndContinue(held);
-      } catch (error) {
-        if (error instanceof LeaseEndedError) throw error;
-      }
-      await sleep(TRY_AGAIN_MS, undefined, { signal });
+    // One that was asked for earlier may take away the guard that was just installed.
+    await this.#running.get(renewalKey(held))?.catch(() => {});
+    try {
+      await retry(() => this.#renewAndContinue(held), {
+        isRetryable: (error): error is unknown => !(error instanceof LeaseEndedError),
+        delayMs: () => TRY_AGAIN_MS,
+        // This asks again, so the timer must not.
+        onRetry: () => clearTimeout(this.#timers.get(ownerId)),
+        signal,
+      });
+    } catch (error) {
+      if (!(error instanceof LeaseEndedError)) this.#continueLater(held, TRY_AGAIN_MS);
+      throw error;
     }
   }
 
@@ -125,9 +132,19 @@ export class Leases implements MachineLeases {
 
   /**
    * Renews it now, and again and again; a permanent one until it is answered. Rejects if it could not be
-   * renewed now.
+   * renewed now. While an answer is awaited, a further call waits for that one: two at once would write the
+   * same files.
    */
-  async #renewAndContinue(held: LeaseHeld): Promise<void> {
+  #renewAndContinue(held: LeaseHeld): Promise<void> {
+    const key = renewalKey(held);
+    const before = this.#running.get(key);
+    if (before) return before;
+    const running = this.#askAndContinue(held).finally(() => this.#running.delete(key));
+    this.#running.set(key, running);
+    return running;
+  }
+
+  async #askAndContinue(held: LeaseHeld): Promise<void> {
     const { log } = this.#deps;
     clearTimeout(this.#timers.get(held.ownerId));
     let delayMs: number | undefined = TRY_AGAIN_MS;
@@ -148,6 +165,7 @@ export class Leases implements MachineLeases {
   }
 
   #continueLater(held: LeaseHeld, delayMs: number): void {
+    clearTimeout(this.#timers.get(held.ownerId));
     const timer = setTimeout(() => void this.#renewAndContinue(held).catch(() => {}), delayMs);
     this.#timers.set(held.ownerId, timer.unref());
   }
@@ -186,4 +204,8 @@ export class Leases implements MachineLeases {
     await signal(held.uuid, "SIGSTOP");
     await guard.extend(held, 0);
   }
+}
+
+function renewalKey({ ownerId, term }: LeaseHeld): string {
+  return `${ownerId} ${term}`;
 }
