@@ -1,21 +1,24 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { BlockSet } from "./block-set.ts";
-import { normalize } from "./extents.ts";
+import { intersect, normalize } from "./extents.ts";
+
+const stretchOf = (sizeBytes: number) =>
+  fc
+    .tuple(fc.nat({ max: sizeBytes }), fc.nat({ max: sizeBytes }))
+    .map(([a, b]) => ({ offset: Math.min(a, b), length: Math.abs(a - b) }));
+const addedTo = (sizeBytes: number) => fc.array(stretchOf(sizeBytes), { maxLength: 12 });
 
 const AnyDisk = fc
   .record({ sizeBytes: fc.integer({ min: 1, max: 400 }), blockBytes: fc.integer({ min: 1, max: 9 }) })
-  .chain(({ sizeBytes, blockBytes }) => {
-    const stretch = fc
-      .tuple(fc.nat({ max: sizeBytes }), fc.nat({ max: sizeBytes }))
-      .map(([a, b]) => ({ offset: Math.min(a, b), length: Math.abs(a - b) }));
-    return fc.record({
+  .chain(({ sizeBytes, blockBytes }) =>
+    fc.record({
       sizeBytes: fc.constant(sizeBytes),
       blockBytes: fc.constant(blockBytes),
-      added: fc.array(stretch, { maxLength: 12 }),
-      asked: stretch,
-    });
-  });
+      added: addedTo(sizeBytes),
+      asked: stretchOf(sizeBytes),
+    }),
+  );
 
 /** The obvious model: one flag for each byte of the disk. */
 function modelOf({
@@ -48,6 +51,28 @@ test("a set has the blocks of all added bytes, and no others", () => {
     }),
     { numRuns: 1000 },
   );
+});
+
+test("what two sets of one disk have in common is what both have, and neither of them changes", () => {
+  const TwoSets = AnyDisk.chain((disk) => fc.tuple(fc.constant(disk), addedTo(disk.sizeBytes)));
+  fc.assert(
+    fc.property(TwoSets, ([{ sizeBytes, blockBytes, added }, addedToOther]) => {
+      const [a, b] = [new BlockSet(sizeBytes, blockBytes), new BlockSet(sizeBytes, blockBytes)];
+      for (const { offset, length } of added) a.add(offset, length);
+      for (const { offset, length } of addedToOther) b.add(offset, length);
+      const [partsOfA, partsOfB] = [a.within(0, sizeBytes), b.within(0, sizeBytes)];
+      expect(BlockSet.common(a, b).within(0, sizeBytes)).toEqual(intersect(partsOfA, partsOfB));
+      expect([a.within(0, sizeBytes), b.within(0, sizeBytes)]).toEqual([partsOfA, partsOfB]);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test.each([
+  [new BlockSet(100, 8), new BlockSet(101, 8)],
+  [new BlockSet(100, 8), new BlockSet(100, 4)],
+])("what sets of different blocks have in common is an error", (a, b) => {
+  expect(() => BlockSet.common(a, b)).toThrow(RangeError);
 });
 
 test("the set of all blocks is one part as long as the disk", () => {

@@ -25,6 +25,16 @@ export class BlockSet {
     return set;
   }
 
+  /** The blocks in both sets, which are of one disk. Throws a `RangeError` if they are not. */
+  static common(a: BlockSet, b: BlockSet): BlockSet {
+    if (a.sizeBytes !== b.sizeBytes || a.blockBytes !== b.blockBytes)
+      throw new RangeError("these are blocks of different sizes, or of disks of different sizes");
+    const common = new BlockSet(a.sizeBytes, a.blockBytes);
+    for (let byte = 0; byte < common.#bits.length; byte++)
+      common.#bits[byte] = (a.#bits[byte] ?? 0) & (b.#bits[byte] ?? 0);
+    return common;
+  }
+
   /**
    * Adds every block that contains any of these bytes. Throws a `RangeError` if they reach beyond the disk.
    */

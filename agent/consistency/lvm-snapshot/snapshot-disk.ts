@@ -2,7 +2,6 @@ import { isDeepStrictEqual } from "node:util";
 import { BlockSet } from "#shared/domain/block-set.ts";
 import { type Extent, normalize } from "#shared/domain/extents.ts";
 import { LvmFailedError } from "#shared/errors.ts";
-import { BLOCK_BYTES } from "#shared/format/block.ts";
 import { type DiskSource, openDisk } from "../../disk/disk-source.ts";
 import { readDiskUsage } from "../../filesystems/disk-usage.ts";
 import { type ProgramRunner, toolWitness } from "../../filesystems/witness.ts";
@@ -120,7 +119,7 @@ export class SnapshotDisk {
       : await readDiskUsage(readerOf(composed), { consistent: true, sectorBytes, witness });
     // Nothing is in free extents but what the snapshots keep there now.
     const outside = blocksOutside(sizeBytes, normalize([...this.#swapSpace, ...freeExtentsOn(this.#layout)]));
-    const used = usage ? inBoth(usage.used, outside) : outside;
+    const used = usage ? BlockSet.common(usage.used, outside) : outside;
     return { used, wholeCopies: stillCopyOf(usage).wholeCopies };
   }
 
@@ -136,11 +135,4 @@ function requireSame(before: readonly VolumeOnDisk[], after: readonly VolumeOnDi
       "changed",
       `the volumes on ${disk} were changed while their snapshots were made`,
     );
-}
-
-function inBoth(a: BlockSet, b: BlockSet): BlockSet {
-  const both = new BlockSet(a.sizeBytes, BLOCK_BYTES);
-  for (const { offset, length } of a.within(0, a.sizeBytes))
-    for (const part of b.within(offset, length)) both.add(part.offset, part.length);
-  return both;
 }
