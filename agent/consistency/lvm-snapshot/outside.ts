@@ -1,5 +1,11 @@
 import type { OpenDevice } from "../pre-copy/raw-volumes.ts";
-import { type DeviceTree, devicesWith, deviceUnder, lookBelow } from "../pre-copy/volumes-to-freeze.ts";
+import {
+  type DeviceTree,
+  deviceOfFile,
+  devicesWith,
+  deviceUnder,
+  lookBelow,
+} from "../pre-copy/volumes-to-freeze.ts";
 
 /** What uses a disk, by device numbers in /sys. */
 export interface Users {
@@ -43,14 +49,13 @@ export async function obstacleOutside(
 }
 
 /** Where each mounted device is mounted, as far as that can be seen. */
-async function mountPoints({ mounts, superblocks, ...tree }: DeviceTree): Promise<Map<string, string[]>> {
-  const whole = { ...tree, mounts, superblocks };
+async function mountPoints(tree: DeviceTree): Promise<Map<string, string[]>> {
   const found = new Map<string, string[]>(
-    superblocks.flatMap(({ devices }) => devices.map((device): [string, string[]] => [device, []])),
+    tree.superblocks.flatMap(({ devices }) => devices.map((device): [string, string[]] => [device, []])),
   );
-  for (const mount of mounts) {
-    const under = await deviceUnder(whole, mount);
-    for (const device of under === undefined ? [] : devicesWith(whole, under))
+  for (const mount of tree.mounts) {
+    const under = await deviceUnder(tree, mount);
+    for (const device of under === undefined ? [] : devicesWith(tree, under))
       found.set(device, [...(found.get(device) ?? []), mount.mountPoint]);
   }
   return found;
@@ -78,11 +83,4 @@ async function isWithin(
   ];
   const within = await Promise.all(lower.map((one) => isWithin(tree, one, volumes, left - 1)));
   return within.length > 0 && within.every(Boolean);
-}
-
-async function deviceOfFile(tree: DeviceTree, file: string): Promise<string | undefined> {
-  const [mount] = tree.mounts
-    .filter(({ mountPoint }) => mountPoint === "/" || file.startsWith(`${mountPoint}/`))
-    .sort((a, b) => b.mountPoint.length - a.mountPoint.length);
-  return mount && deviceUnder(tree, mount);
 }

@@ -162,10 +162,15 @@ export async function lookBelow(tree: DeviceTree, device: string, left = DEEPEST
 }
 
 async function belowFile(tree: DeviceTree, file: string, left: number): Promise<Below | undefined> {
+  const device = await deviceOfFile(tree, file);
+  if (device === undefined) return undefined;
+  return lookBelowAll(tree, devicesWith(tree, device), left);
+}
+
+/** The device of the file system that has this file: that of the deepest mount point above it. */
+export async function deviceOfFile(tree: DeviceTree, file: string): Promise<string | undefined> {
   const [mount] = tree.mounts
     .filter(({ mountPoint }) => mountPoint === "/" || file.startsWith(`${mountPoint}/`))
     .sort((a, b) => b.mountPoint.length - a.mountPoint.length);
-  const device = mount && (await deviceUnder(tree, mount));
-  if (device === undefined) return undefined;
-  return lookBelowAll(tree, devicesWith(tree, device), left);
+  return mount && deviceUnder(tree, mount);
 }
