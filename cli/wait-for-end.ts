@@ -8,7 +8,7 @@ const POLL_MS = 1_000;
 const MAX_OUTAGE_MS = 15 * 60_000;
 
 /**
- * Polls until the conversion or drill has ended, even if the control plane restarts meanwhile. Shows what
+ * Polls until what `get` returns has ended, even if the control plane restarts meanwhile. Shows what
  * `describe` returns; between two steps, for which it returns `undefined`, what it returned last.
  */
 export async function waitForEnd<T extends { endedAt?: string | undefined }>(

@@ -27,7 +27,7 @@ export const agent: CliCommand = {
   name: "agent",
   summary: "Runs an agent on this machine, in the foreground",
   usage:
-    "agent --data DIR [--role source|target --url URL --enrol-file FILE] [--disk NAME=PATH]... [--images DIR] [--boot-image DIR] [--trust-boot-image-key FILE]",
+    "agent --data DIR [--role source|target --url URL --enrol-file FILE] [--disk NAME=PATH]... [--fence-service NAME.service]... [--images DIR] [--boot-image DIR] [--trust-boot-image-key FILE]",
   help: [
     ["--data DIR", "the agent's identity and journals; later starts need only this option"],
     ["--role ROLE", "at the first start: source or target"],

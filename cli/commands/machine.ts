@@ -8,7 +8,7 @@ import { waitForEnd } from "../wait-for-end.ts";
 import { describedAdaptation } from "./described-adaptation.ts";
 import { DESIGN_HELP, DESIGN_OPTIONS, designOf } from "./machine-options.ts";
 
-/** An action on the machine of a conversion or recovery or recovery: it is sent, and awaited. */
+/** An action on the machine of a conversion or recovery: it is sent, and awaited. */
 function machineAction(
   command: Omit<CliCommand, "positionals" | "run" | "help" | "options"> & Partial<CliCommand>,
   actionOf: (call: CliCall) => MachineAction,
@@ -66,8 +66,9 @@ export const machineDefine: CliCommand = machineAction(
 export const machineAdapt: CliCommand = machineAction(
   {
     name: "machine adapt",
-    summary: "Adapts the system on the disks of a conversion to the machine that is defined for it",
-    usage: "machine adapt CONVERSION [--port NAME]... [OPTIONS] [--dry-run]",
+    summary:
+      "Adapts the system on the disks of a conversion or recovery to the machine that is defined for it",
+    usage: "machine adapt CONVERSION|RECOVERY [--port NAME]... [OPTIONS] [--dry-run]",
     help: [
       ["--port NAME", "the source's port whose place a card takes, in the order of the cards (repeatable)"],
       ["--drill", "keep off what acts in the source's name: the Causeway agent, clusters, monitoring"],

@@ -49,7 +49,7 @@ export async function openSourceData(
   return grant(source.id, actorName(actor), deps);
 }
 
-/** Only for the target host of a conversion, run, drill or check, and only while that is running. */
+/** Only for the target host of the owner, and only while it is running. */
 export async function openOwnerData(
   { path, actor }: Call<"openOwnerData">,
   deps: Deps,

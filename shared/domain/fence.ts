@@ -4,7 +4,7 @@ import { z } from "zod";
 export const Fence = z.object({
   /** Of the last lease that this source has learnt of. */
   term: z.int().nonnegative(),
-  /** Whether its services and its production address stay down. */
+  /** Whether its listed services stay down. */
   isUp: z.boolean(),
 });
 export type Fence = z.infer<typeof Fence>;

@@ -307,8 +307,8 @@ export const commandKinds = {
   ...fenceCommands,
 
   /**
-   * Releases what a conversion or drill used on this machine: removes images, capture
-   * positions and staged files, and undoes arming. Repeating it is harmless.
+   * Releases what the owner used on this machine: removes images, capture positions and staged files, and
+   * undoes arming. Repeating it is harmless.
    */
   release: {
     input: z.object({ ownerId: OwnerId }),
