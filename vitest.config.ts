@@ -11,7 +11,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["{agent,bench,cli,e2e,functions,infra,local,scripts,shared,statemachines}/**/*.test.ts"],
-          exclude: ["e2e/**/*.{e2e,machine,campaign}.test.ts"],
+          exclude: ["e2e/**/*.{e2e,demo,machine,campaign}.test.ts"],
           // Two cores: many files at once only makes the embedded clouds slow each other down.
           maxWorkers: 2,
           // A limit for a test that does not end, not a measure of speed: the machine can be busy.
@@ -23,7 +23,17 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["e2e/**/*.e2e.test.ts"],
-          // Real machines: one at a time.
+          // What they do is mostly to wait: for schedules, heartbeats and restarts.
+          maxWorkers: 2,
+          testTimeout: 900_000,
+          hookTimeout: 900_000,
+        },
+      },
+      {
+        test: {
+          name: "demo",
+          include: ["e2e/**/*.demo.test.ts"],
+          // Real machines under emulation: one at a time, and nothing beside them.
           maxWorkers: 1,
           fileParallelism: false,
           testTimeout: 900_000,

@@ -82,7 +82,8 @@ check("lint", "biome", ["check", "--error-on-warnings"]);
 check("tidy", "node", ["scripts/tidy.ts"]);
 check("cdk synth, offline", "cdk", ["synth", "--quiet", "--no-notices"]);
 vitest("unit, workflow and API tests", "unit");
-vitest("end to end, with real disks and virtual machines", "e2e");
+vitest("end to end, with real disks", "e2e");
+vitest("real machines that are cloned", "demo");
 
 rmSync(scratch, { recursive: true, force: true });
 if (failures.length > 0) console.log(`\n== What failed\n${failures.join("\n")}`);
