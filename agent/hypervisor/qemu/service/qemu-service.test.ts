@@ -1,8 +1,11 @@
+import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { constants, mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { connect } from "node:net";
+import { constants, link, mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { KeptMachine } from "../../machine-keeper.ts";
 import { keptMachine } from "../../testing/kept-machine.ts";
@@ -46,15 +49,19 @@ const withShape = (shape: Partial<KeptMachine["shape"]>) => ({
   shape: { ...machine.shape, ...shape },
 });
 
+async function listen(server: Server, path: string): Promise<void> {
+  await once(server.listen(path), "listening");
+}
+
 /** What the machine writes to its serial console, at least `characters` long. */
 async function consoleText(characters: number): Promise<string> {
-  const path = join(dir, "run/causeway-web1/machine/console");
-  await expect.poll(() => existsSync(path), { timeout: 30_000 }).toBe(true);
+  const console = await qemu.openConsole(machine);
   let text = "";
-  for await (const chunk of connect(path).setEncoding("latin1")) {
+  for await (const chunk of console.output) {
     text += chunk;
     if (text.length >= characters) break;
   }
+  console.close();
   return text;
 }
 
@@ -133,6 +140,24 @@ describe.runIf(isRoot)("with real QEMU", () => {
     await expect(qemu.undefine(machine)).rejects.toMatchObject({ name: "MachineRunningError" });
     expect(existsSync(join(dir, "units", UNIT))).toBe(true);
   });
+});
+
+test("a console is opened once QEMU listens, however long after it made the socket", async () => {
+  const path = join(dir, "run/causeway-web1/machine/console");
+  await mkdir(dirname(path), { recursive: true });
+  const greeting = createServer((socket) => socket.end("hello"));
+  await listen(greeting, join(dir, "other"));
+  await link(join(dir, "other"), path);
+  greeting.close();
+  const opening = qemu.openConsole(machine);
+  // Long enough for several attempts at a socket that refuses them.
+  await Promise.race([opening, sleep(300)]);
+  await rm(path);
+  await listen(greeting, path);
+  const { output, close } = await opening;
+  expect(await text(output)).toBe("hello");
+  close();
+  greeting.close();
 });
 
 test("a unit of the same name that was not made for this conversion is neither replaced, switched nor removed", async () => {

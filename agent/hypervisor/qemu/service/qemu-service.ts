@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { access, constants, lstat, open, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import {
@@ -86,13 +86,8 @@ export class QemuService implements MachineKeeper {
 
   async openConsole({ name }: KeptMachine): Promise<MachineConsole> {
     const path = join(this.#options.runtimeDir, `causeway-${name}`, "machine", "console");
-    // QEMU makes it a moment after it was started.
-    for (let waited = 0; !(await isSocket(path)); waited += CONSOLE_POLL_MS) {
-      if (waited >= CONSOLE_LIMIT_MS) throw new HypervisorFailedError(`the machine ${name} has no console`);
-      await setTimeout(CONSOLE_POLL_MS);
-    }
-    const socket = connect(path).setEncoding("latin1");
-    await once(socket, "connect");
+    const socket = await this.#connectedConsole(path);
+    if (!socket) throw new HypervisorFailedError(`the machine ${name} has no console`);
     return {
       output: socket,
       pressEnter: async () => {
@@ -124,6 +119,16 @@ export class QemuService implements MachineKeeper {
       await this.#options.systemctl("daemon-reload");
     }
     await rm(this.#folder(machine), { recursive: true, force: true });
+  }
+
+  /** QEMU makes the socket a moment after it was started, and listens a moment later. */
+  async #connectedConsole(path: string): Promise<Socket | undefined> {
+    for (let waited = 0; waited < CONSOLE_LIMIT_MS; waited += CONSOLE_POLL_MS) {
+      const socket = await consoleAt(path);
+      if (socket) return socket;
+      await setTimeout(CONSOLE_POLL_MS);
+    }
+    return undefined;
   }
 
   #folder({ ownerId }: KeptMachine): string {
@@ -199,6 +204,19 @@ async function replaceWhole(path: string, content: string | Uint8Array): Promise
   const draft = `${path}.causeway-new`;
   await writeFile(draft, content, { mode: path.endsWith(".service") ? 0o644 : SCRIPT_MODE });
   await rename(draft, path);
+}
+
+/** `undefined` if nothing listens there. */
+async function consoleAt(path: string): Promise<Socket | undefined> {
+  if (!(await isSocket(path))) return undefined;
+  const socket = connect(path).setEncoding("latin1");
+  try {
+    await once(socket, "connect");
+    return socket;
+  } catch (error) {
+    if (["ECONNREFUSED", "ENOENT"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    throw error;
+  }
 }
 
 /** Not a link: QEMU's user could have put one there. */
