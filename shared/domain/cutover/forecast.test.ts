@@ -1,0 +1,91 @@
+import { describe, expect, test } from "vitest";
+import { type CutoverHistory, forecastCutover, type MeasuredRun } from "./forecast.ts";
+
+const MIB = 2 ** 20;
+
+const run = (given: Partial<MeasuredRun> = {}): MeasuredRun => ({
+  ...{ changedBytes: 60 * MIB, sinceSeconds: 300, captureSeconds: 14, applySeconds: 5 },
+  ...given,
+});
+
+/** Each part took the same ten times. */
+const measured: CutoverHistory = {
+  runs: Array.from({ length: 10 }, () => run()),
+  durations: {
+    quiesce: Array(10).fill(4),
+    "boot-environment": Array(10).fill(60),
+    clone: Array(10).fill(2),
+    adapt: Array(10).fill(6),
+    define: Array(10).fill(1),
+    boot: Array(10).fill(30),
+    connect: Array(10).fill(1),
+  },
+};
+const hot = { cold: false, secondsLeft: 3600 };
+
+test("a forecast without any measurement is a guess with a wide range, and says so", () => {
+  const { outageSeconds, low, high, basis, parts } = forecastCutover({ runs: [], durations: {} }, hot);
+  expect(basis).toBe("guessed");
+  expect(high - low).toBeGreaterThan(outageSeconds);
+  expect(parts.every((part) => !part.measured)).toBe(true);
+});
+
+test("a forecast of which one part was never measured says so, and which", () => {
+  const { clone, ...others } = measured.durations;
+  expect(clone).toBeDefined();
+  const { basis, parts } = forecastCutover({ ...measured, durations: others }, hot);
+  expect(basis).toBe("partly measured");
+  expect(parts.filter((part) => !part.measured).map(({ part }) => part)).toEqual(["clone"]);
+});
+
+test("a forecast of measured parts adds them up, with a copy of less than a run's changes", () => {
+  const { outageSeconds, low, high, basis, advice } = forecastCutover(measured, hot);
+  expect({ basis, advice }).toEqual({ basis: "measured", advice: undefined });
+  expect(outageSeconds).toBeGreaterThan(44);
+  expect(outageSeconds).toBeLessThan(44 + 14 + 5);
+  expect(high - low).toBeLessThanOrEqual(0.6 * outageSeconds);
+});
+
+test("the start of the boot environment counts only in a cold cutover", () => {
+  const [cold, warm] = [forecastCutover(measured, { ...hot, cold: true }), forecastCutover(measured, hot)];
+  expect(cold.parts.map(({ part }) => part)).toContain("boot-environment");
+  expect(warm.parts.map(({ part }) => part)).not.toContain("boot-environment");
+  expect(cold.outageSeconds - warm.outageSeconds).toBeGreaterThanOrEqual(60);
+});
+
+test("runs that followed each other closely show what the last copy finds", () => {
+  const close = Array.from({ length: 3 }, () =>
+    run({ changedBytes: 2 * MIB, sinceSeconds: 12, captureSeconds: 9, applySeconds: 2 }),
+  );
+  const capture = (history: CutoverHistory) =>
+    forecastCutover(history, hot).parts.find(({ part }) => part === "capture");
+  expect(capture({ ...measured, runs: [...measured.runs, ...close] })?.seconds).toBeCloseTo(9, 0);
+});
+
+describe("what would make the outage fit", () => {
+  const advice = (history: CutoverHistory, secondsLeft: number) =>
+    forecastCutover(history, { cold: false, secondsLeft });
+
+  test("is a longer window, if everything was measured, or a faster part, the longest of all", () => {
+    const { fits, advice: text } = advice(measured, 60);
+    expect(fits).toBe(false);
+    expect(text).toMatch(
+      /^The outage can take 1 min \d\d s, and 1 min 00 s of the window is left\. Of this, starting the machine can take \d\d s: choose a longer window/,
+    );
+  });
+
+  test("is a rehearsal of the part that was never measured and may take longest", () => {
+    expect(advice({ ...measured, durations: {} }, 90).advice).toMatch(
+      /How long starting the machine takes was never measured: recover the source to a test network once/,
+    );
+  });
+
+  test("is a higher upload limit, or calmer hours, if the source changes faster than its runs carry", () => {
+    const runs = [0.5, 1, 1.5, 2].map((share) =>
+      run({ changedBytes: share * 9000 * MIB, sinceSeconds: share * 300, captureSeconds: share * 330 }),
+    );
+    expect(advice({ ...measured, runs }, 90).advice).toMatch(
+      /The source changes \d+\.\d MiB a second, and its runs carry \d+\.\d MiB: raise the plan's upload limit/,
+    );
+  });
+});

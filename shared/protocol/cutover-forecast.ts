@@ -1,0 +1,37 @@
+/** How long a cutover's outage will be, as the API shows it. */
+import { z } from "zod";
+
+/**
+ * What happens between the source's last answer and the first one of the machine that replaces it, in order.
+ * `boot-environment`: only if the last copy is made there. `boot`: until its health checks have passed.
+ */
+export const OutagePart = z.enum([
+  "quiesce",
+  "boot-environment",
+  "capture",
+  "apply",
+  "clone",
+  "adapt",
+  "define",
+  "boot",
+  "connect",
+]);
+export type OutagePart = z.infer<typeof OutagePart>;
+
+const seconds = z.number().nonnegative();
+
+export const CutoverForecast = z.object({
+  outageSeconds: seconds,
+  /** The outage is expected to be at least this, in seconds. */
+  low: seconds,
+  /** The outage is expected to be at most this, in seconds. */
+  high: seconds,
+  /** Whether `high` fits what is left of the window. */
+  fits: z.boolean(),
+  /** Whether every part was measured, some were, or none. */
+  basis: z.enum(["measured", "partly measured", "guessed"]),
+  /** What would make it fit; absent if it does. */
+  advice: z.string().optional(),
+  parts: z.array(z.object({ part: OutagePart, seconds, low: seconds, high: seconds, measured: z.boolean() })),
+});
+export type CutoverForecast = z.infer<typeof CutoverForecast>;
