@@ -140,6 +140,8 @@ async function withGuest<T>(
   const late = AbortSignal.timeout(MOST_HOURS * 3_600_000);
   late.addEventListener("abort", stop);
   try {
+    // No event follows for a cancel that came while the guest was started.
+    signal?.throwIfAborted();
     const guest = new AdaptingGuestSide(new GuestChannel(machine), onProgress);
     await guest.awaitReady();
     const result = await work(guest);

@@ -1,0 +1,45 @@
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { encodeManifest } from "../boot-image/manifest.ts";
+import { hashFile } from "../boot-image/signature.ts";
+import { aManifest } from "../boot-image/testing/a-manifest.ts";
+import { applyToClone } from "./adapt-clone.ts";
+import { aWantedMachine } from "./testing/a-system.ts";
+
+let dir: string;
+const path = process.env.PATH;
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), "causeway-adapt-clone-"));
+  // Also for the user that QEMU would run as.
+  await chmod(dir, 0o755);
+  const names = ["vmlinuz", "initrd.zst"];
+  for (const name of names) await writeFile(join(dir, name), name);
+  const files = names.map(async (name) => ({ path: name, ...(await hashFile(join(dir, name))) }));
+  const drivers = [{ name: "virtio_console", kind: "bus" as const, builtIn: false }];
+  await writeFile(
+    join(dir, "manifest.json"),
+    encodeManifest(aManifest({ drivers, files: await Promise.all(files) })),
+  );
+  // A guest that never says anything.
+  await writeFile(join(dir, "qemu-system-x86_64"), "#!/bin/sh\nexec sleep 600\n", { mode: 0o755 });
+  process.env.PATH = `${dir}:${path}`;
+});
+afterEach(async () => {
+  process.env.PATH = path;
+  await rm(dir, { recursive: true });
+});
+
+test("a cancel that comes before the guest is started ends it as one that comes later", async () => {
+  for (const waitMs of [0, 500]) {
+    const cancel = new AbortController();
+    const options = { imageFolder: dir, disks: [], workDir: dir, contentsDir: join(dir, "contents") };
+    const record = { disks: [], wanted: aWantedMachine(), inputs: {}, changes: [], commands: [], notes: [] };
+    const applying = applyToClone({ ...options, signal: cancel.signal }, record);
+    const cancelled = expect(applying).rejects.toMatchObject({ name: "AbortError" });
+    setTimeout(() => cancel.abort(), waitMs);
+    await cancelled;
+  }
+}, 20_000);
