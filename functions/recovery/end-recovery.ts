@@ -14,6 +14,7 @@ import { cancelCommands } from "../conversion/cancel-commands.ts";
 import { type CommandDeps, timestamp } from "../conversion/deps.ts";
 import { order } from "../conversion/order.ts";
 import type { Workflow } from "../ports.ts";
+import { changeLease } from "./change-lease.ts";
 
 /**
  * Ends a recovery that cannot continue, as failed or (if the operator asked) as cancelled. A machine that may
@@ -40,8 +41,11 @@ export async function abandonRecovery(
         deps,
       );
     // The workflow gives the right back; this is for one that no longer runs.
-    await deps.store.leases.modify(recovery.sourceId, (lease) =>
-      lease.state === "permanent" ? lease : endingLease(lease, recovery.id),
+    await changeLease(
+      recovery.sourceId,
+      (lease) => (lease.state === "permanent" ? lease : endingLease(lease, recovery.id)),
+      { actor: "causeway" },
+      deps,
     );
   }
   const failure = workflowFailure(error);

@@ -255,3 +255,52 @@ test("the lease is not noted as returned before the source's command to take its
   expect(await lease()).toMatchObject({ state: "none" });
   expect(fences().at(-1)).toBe("rcv_1.set-fence.down.1 1 false");
 });
+
+test("the audit has each change of who may run, once and in order, whichever way it came", async () => {
+  const step = async (work: () => Promise<unknown>) => {
+    for (let times = 0; times < 2; times++) await work();
+    world.nowMs += (LEASE_SECONDS + LEASE_MARGIN_SECONDS) * 1000;
+  };
+  await step(() => move("take"));
+  await step(() => renew(1));
+  // The workflow was stopped.
+  await step(() =>
+    abandonRecovery({ recoveryId: "rcv_1", error: { Error: "States.Timeout", Cause: "" } }, world),
+  );
+  await step(() => connect());
+  const { items } = await world.store.audit.page({ limit: 10 });
+  const ofLease = items.reverse().filter(({ action }) => action.startsWith("lease-"));
+  expect(ofLease.map(({ actor, action, subject }) => `${actor} ${action} ${subject}`)).toEqual([
+    "ada lease-held agt_source",
+    "causeway lease-ending agt_source",
+    "causeway lease-none agt_source",
+  ]);
+  expect(ofLease.map(({ details }) => details)).toEqual(Array(3).fill({ term: 1, ownerId: "rcv_1" }));
+});
+
+test.each(["take", "give-back"] as const)(
+  "a change whose audit entry was lost in an outage gets it from the next call (%s)",
+  async (next) => {
+    vi.spyOn(world.store.audit, "addOnce").mockRejectedValueOnce(new Error("outage"));
+    await expect(move("take")).rejects.toThrow("outage");
+    world.nowMs += 1000;
+    await move(next);
+    expect((await world.audited())[0]).toBe("ada lease-held agt_source done");
+    expect((await world.audited()).filter((entry) => entry.includes("lease-held"))).toHaveLength(1);
+  },
+);
+
+test("a change that another one forestalled is not in the audit", async () => {
+  await move("take");
+  world.nowMs += 1000;
+  const { save } = world.store.leases;
+  vi.spyOn(world.store.leases, "save").mockImplementationOnce(async (lease) => {
+    await move("keep");
+    return save.call(world.store.leases, lease);
+  });
+  await expect(move("give-back")).rejects.toMatchObject({ message: expect.stringContaining("permanently") });
+  expect(await world.audited()).toEqual([
+    "ada lease-held agt_source done",
+    "causeway lease-permanent agt_source done",
+  ]);
+});

@@ -1,5 +1,6 @@
 import { type LeaseRecord, returnedLease } from "#shared/domain/lease.ts";
 import { type CommandDeps, timestamp } from "../conversion/deps.ts";
+import { changeLease } from "./change-lease.ts";
 import { orderFence } from "./order-fence.ts";
 
 /**
@@ -9,10 +10,9 @@ import { orderFence } from "./order-fence.ts";
 export async function settleLease(sourceId: string, deps: CommandDeps): Promise<LeaseRecord> {
   const { store, clock } = deps;
   const lease = await store.leases.get(sourceId);
-  const { ownerId, term, state } = lease;
+  const { ownerId, term } = lease;
   const end = { ownerId: ownerId ?? "", isOff: false, now: timestamp(clock) };
-  if (state !== "ending" || returnedLease(lease, end) === lease) return lease;
   // First, so that no interruption loses it: the lease has lapsed, whether or not that is noted.
-  await orderFence(end.ownerId, { term, isUp: false }, deps);
-  return store.leases.modify(sourceId, (one) => returnedLease(one, end));
+  if (returnedLease(lease, end) !== lease) await orderFence(end.ownerId, { term, isUp: false }, deps);
+  return changeLease(sourceId, (one) => returnedLease(one, end), { actor: "causeway" }, deps);
 }

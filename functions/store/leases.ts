@@ -20,7 +20,12 @@ export class LeaseStore {
     return (await this.#leases.find(keyOf(sourceId))) ?? noLease(sourceId);
   }
 
-  /** Throws what `change` throws. */
+  /** Writes it with its next version. Throws `ConcurrentChangeError` if it was written since it was read. */
+  save(lease: LeaseRecord): Promise<LeaseRecord> {
+    return this.#leases.save(lease);
+  }
+
+  /** For what moves no right to run. Throws what `change` throws. */
   modify(sourceId: string, change: (lease: LeaseRecord) => LeaseRecord): Promise<LeaseRecord> {
     return this.#leases.modify(keyOf(sourceId), (lease) => change(lease ?? noLease(sourceId)));
   }

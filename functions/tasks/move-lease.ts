@@ -14,6 +14,7 @@ import { RecoveryId } from "#shared/protocol/ids.ts";
 import { buildCommanding } from "../conversion/build.ts";
 import { type CommandDeps, timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
+import { changeLease } from "../recovery/change-lease.ts";
 import { orderFence } from "../recovery/order-fence.ts";
 import { settleLease } from "../recovery/settle-lease.ts";
 
@@ -56,18 +57,9 @@ export async function run(
   // First, so that a recovery is either cancelled or keeps production.
   if (action === "keep") await store.recoveries.modify(recoveryId, (one) => keepingRecovery(one, now));
   if (action === "take") requireAway(await store.agents.get(sourceId), recovery.createdAt);
-  const before = await store.leases.get(sourceId);
-  const moved = await store.leases.modify(sourceId, (one) => movedLease(one, action, recovery, now));
+  const actor = action === "take" ? requestedBy : "causeway";
+  const moved = await changeLease(sourceId, (one) => movedLease(one, action, recovery, now), { actor }, deps);
   const lease = action === "give-back" ? await settleLease(sourceId, deps) : moved;
-  if (lease.version !== before.version)
-    await store.audit.addOnce({
-      at: now,
-      actor: action === "take" ? requestedBy : "causeway",
-      action: `lease-${lease.state}`,
-      subject: sourceId,
-      outcome: "done",
-      details: { recoveryId, term: lease.term },
-    });
   if (action === "take") await orderFence(recoveryId, { term: lease.term, isUp: true }, deps);
   const isWaiting = action === "give-back" && lease.ownerId === recoveryId;
   return { term: lease.term, seconds: isWaiting ? Math.ceil(secondsUntilSource(lease, now)) : 0 };

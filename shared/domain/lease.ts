@@ -26,6 +26,15 @@ const leaseTransitions: Transitions<LeaseState> = {
   permanent: ["fencing"],
 };
 
+/** What the audit has of a change of who has the right to run. */
+const LeaseMove = z.object({
+  at: Timestamp,
+  actor: z.string(),
+  action: z.string(),
+  details: z.record(z.string(), z.unknown()),
+});
+export type LeaseMove = z.infer<typeof LeaseMove>;
+
 export const LeaseRecord = z.object({
   /** The source's: each has one lease. */
   id: AgentId,
@@ -38,6 +47,8 @@ export const LeaseRecord = z.object({
   sourceOff: SourceOff.optional(),
   /** By the control plane's clock. From then on the machine does not run, unless the lease is renewed. */
   expiresAt: Timestamp.optional(),
+  /** The last one: the audit gets it at the latest before the next one. */
+  moved: LeaseMove.optional(),
   version: z.int(),
 });
 export type LeaseRecord = z.infer<typeof LeaseRecord>;
