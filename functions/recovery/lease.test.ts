@@ -304,3 +304,18 @@ test("a change that another one forestalled is not in the audit", async () => {
     "causeway lease-permanent agt_source done",
   ]);
 });
+
+test("a recovery that is cancelled while it takes the lease gives it back, and the source stays as it is", async () => {
+  await world.workflow.start("rcv_1", {});
+  await world.workflow.stop("rcv_1");
+  const { get } = world.store.agents;
+  vi.spyOn(world.store.agents, "get").mockImplementationOnce(async (id) => {
+    await cancel();
+    return get.call(world.store.agents, id);
+  });
+  await expect(move("take")).rejects.toMatchObject({ name: "RecoveryCancelledError" });
+  expect(await world.store.recoveries.get("rcv_1")).toMatchObject({ state: "cancelled" });
+  expect(await lease()).toMatchObject({ state: "ending", term: 1 });
+  expect((await renew(1)).status).toBe(409);
+  expect(fences()).toEqual([]);
+});

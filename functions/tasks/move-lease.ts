@@ -60,9 +60,22 @@ export async function run(
   const actor = action === "take" ? requestedBy : "causeway";
   const moved = await changeLease(sourceId, (one) => movedLease(one, action, recovery, now), { actor }, deps);
   const lease = action === "give-back" ? await settleLease(sourceId, deps) : moved;
+  if (action === "take") await requireStillRunning(recoveryId, sourceId, deps);
   if (action === "take") await orderFence(recoveryId, { term: lease.term, isUp: true }, deps);
   const isWaiting = action === "give-back" && lease.ownerId === recoveryId;
   return { term: lease.term, seconds: isWaiting ? Math.ceil(secondsUntilSource(lease, now)) : 0 };
+}
+
+/**
+ * A recovery whose workflow was stopped can be cancelled, and end, between the look at it and the write of
+ * the lease; no one would give the lease back then. The cancellation marks the recovery before it ends the
+ * lease, so one of the two sees the other.
+ */
+async function requireStillRunning(recoveryId: string, sourceId: string, deps: CommandDeps): Promise<void> {
+  const recovery = await deps.store.recoveries.get(recoveryId);
+  if (recovery.state !== "running")
+    await changeLease(sourceId, (one) => endingLease(one, recoveryId), { actor: "causeway" }, deps);
+  requireRunningRecovery(recovery);
 }
 
 function movedLease(
