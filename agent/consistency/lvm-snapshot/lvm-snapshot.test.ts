@@ -140,6 +140,28 @@ test.skipIf(!isRoot)(
   },
 );
 
+test.skipIf(!isRoot)(
+  "the snapshots by which a disk is being read are no obstacle to the next point",
+  async () => {
+    await withMachine(async (machine) => {
+      const { view, disk, lvm } = machine;
+      const opened = await view.open([disk], REQUEST);
+      const { state } = lvm;
+      const volumes = state.volumes.map((one) => ({ ...one, roles: ["public", "origin"] }));
+      lvm.state = { ...state, volumes, groups: state.groups.map((one) => ({ ...one, freeBytes: 0 })) };
+      expect(await obstacleOf(machine)).toBeUndefined();
+      const [left] = lvm.volumes;
+      await opened.close();
+      lvm.state = state;
+      expect(await obstacleOf(machine)).toBeUndefined();
+      // One that is left behind is an obstacle.
+      if (left) lvm.volumes.push(left);
+      lvm.state = { ...state, volumes };
+      expect(await obstacleOf(machine)).toContain("Causeway's own snapshot vg0/causeway_1 is still there");
+    });
+  },
+);
+
 test.skipIf(!isRoot)("a snapshot that fills up gives no copy, and is removed", async () => {
   await withMachine(async ({ view, disk, lvm }) => {
     const opened = await view.open([disk], REQUEST);

@@ -37,12 +37,27 @@ const NO_SNAPSHOTS = "the kernel has no snapshots (dm-snapshot)";
  * makes its snapshot. What is outside of LVM is read directly, and must not change meanwhile.
  */
 export function lvmSnapshotView(deps: LvmSnapshotDeps): ConditionalView {
+  /** Disks of open views, whose own snapshots are no obstacle to a view that comes after them. */
+  const viewed = new Set<string>();
   return {
     obstacles: async (disks) => {
-      const plan = await prepare(deps, disks);
+      const plan = await prepare(
+        deps,
+        disks.filter(({ path }) => !viewed.has(path)),
+      );
       return plan.obstacles;
     },
-    open: (disks, request) => open(deps, disks, request),
+    open: async (disks, request) => {
+      const forget = () => disks.forEach(({ path }) => void viewed.delete(path));
+      for (const { path } of disks) viewed.add(path);
+      try {
+        const view = await open(deps, disks, request);
+        return { ...view, close: () => view.close().finally(forget) };
+      } catch (error) {
+        forget();
+        throw error;
+      }
+    },
   };
 }
 
