@@ -9,6 +9,7 @@ import { openCommands } from "#shared/domain/conversion-view.ts";
 import { reportSourceAway } from "../alarm/source-away.ts";
 import type { Workflow } from "../ports.ts";
 import { type AbandonDeps, abandon } from "./abandon.ts";
+import { awaitEnd } from "./await-end.ts";
 import { cancelCommands } from "./cancel-commands.ts";
 import { timestamp } from "./deps.ts";
 
@@ -44,11 +45,8 @@ export async function cancelConversion(
   // mark no command to arm is sent.
   const armed = commands.some(({ kind }) => kind === "arm-boot");
   if (mayAwaitStartTime(conversion, clock.now()) && !armed) await workflow.stop(id);
-  // Only the workflow ends a conversion. If an interrupted start left none, start it now: its first step sees
-  // the mark.
-  const start = await workflow.start(id, workflowInput(conversion));
-  if (start === "started") return conversion;
-  if (await workflow.isRunning(id)) return conversion;
-  // The workflow was stopped, from outside or just now, or timed out, so it will not clean up.
-  return abandon(id, { Error: "ConversionCancelledError", Cause: "" }, deps);
+  return awaitEnd(conversion, workflowInput(conversion), {
+    workflow,
+    abandon: () => abandon(id, { Error: "ConversionCancelledError", Cause: "" }, deps),
+  });
 }

@@ -9,6 +9,7 @@ import {
 } from "#shared/domain/drill.ts";
 import { type WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.ts";
 import { cancellationOf, failureOf } from "#shared/errors.ts";
+import { awaitEnd } from "../conversion/await-end.ts";
 import { cancelCommands } from "../conversion/cancel-commands.ts";
 import { type CommandDeps, timestamp } from "../conversion/deps.ts";
 import { order } from "../conversion/order.ts";
@@ -93,9 +94,6 @@ export async function stopDrill(
   // The clone is removed nevertheless; only the workflow no longer waits for that.
   for (const { kind, taskToken } of open)
     if (kind === "release" && taskToken) await steps.fail(taskToken, failureOf(cancellationOf(id)));
-  // Only the workflow ends a drill. If an interrupted start left none, start it now: its first step sees the
-  // mark.
-  if ((await workflow.start(id, drillInput(drill))) === "started") return drill;
-  if (await workflow.isRunning(id)) return drill;
-  return abandonDrill(id, { Error: "DrillCancelledError", Cause: "" }, deps);
+  const abandon = () => abandonDrill(id, { Error: "DrillCancelledError", Cause: "" }, deps);
+  return awaitEnd(drill, drillInput(drill), { workflow, abandon });
 }

@@ -10,6 +10,7 @@ import {
   recoveryInput,
 } from "#shared/domain/recovery.ts";
 import { type WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.ts";
+import { awaitEnd } from "../conversion/await-end.ts";
 import { cancelCommands } from "../conversion/cancel-commands.ts";
 import { type CommandDeps, timestamp } from "../conversion/deps.ts";
 import { order } from "../conversion/order.ts";
@@ -92,11 +93,8 @@ export async function stopRecovery(
   });
   const { record: recovery, commands } = await store.recoveries.withCommands(id);
   await cancelCommands(commands.filter(isForNothing), deps);
-  // Only the workflow ends a recovery. If an interrupted start left none, start it now: its first step sees
-  // the mark.
-  if ((await workflow.start(id, recoveryInput(recovery))) === "started") return recovery;
-  if (await workflow.isRunning(id)) return recovery;
-  return abandonRecovery(id, { Error: "RecoveryCancelledError", Cause: "" }, deps);
+  const abandon = () => abandonRecovery(id, { Error: "RecoveryCancelledError", Cause: "" }, deps);
+  return awaitEnd(recovery, recoveryInput(recovery), { workflow, abandon });
 }
 
 /** Open, and no longer needed. Disks must still be removed, and the source's fence goes by its lease. */

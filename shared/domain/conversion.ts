@@ -19,17 +19,8 @@ import { RuleName } from "../protocol/rule-names.ts";
 import type { AgentRecord } from "./agent.ts";
 import { bootFirmware, bootMemoryMiB } from "./boot-hardware.ts";
 import { systemDisks } from "./system-disks.ts";
-import { isFinal, move, type Transitions } from "./transitions.ts";
+import { cancellableTransitions, isFinal, move } from "./transitions.ts";
 import { atEnd, isAsItWas, untouchedWhereabouts, WhereaboutsRecord } from "./whereabouts.ts";
-
-export const conversionTransitions: Transitions<ConversionState> = {
-  running: ["completed", "failed", "cancelling"],
-  // The operator has seen that it is being cancelled, so it must not end in any other way.
-  cancelling: ["cancelled"],
-  completed: [],
-  failed: [],
-  cancelled: [],
-};
 
 /** How long a machine may take to restart, including its firmware's own checks. */
 const DEFAULT_DEADLINE_SECONDS = 1800;
@@ -169,7 +160,7 @@ export function requireRunning<T extends { id: string; state: ConversionState }>
 }
 
 export function hasEnded(conversion: ConversionRecord): boolean {
-  return isFinal(conversionTransitions, conversion.state);
+  return isFinal(cancellableTransitions, conversion.state);
 }
 
 /**
@@ -292,5 +283,5 @@ function failureWithWhereabouts(failure: Failure, { id, whereabouts }: Conversio
 }
 
 function moved<S extends ConversionState>(conversion: ConversionRecord, to: S): S {
-  return move(conversionTransitions, `conversion ${conversion.id}`, conversion.state, to);
+  return move(cancellableTransitions, `conversion ${conversion.id}`, conversion.state, to);
 }

@@ -11,16 +11,7 @@ import { requireBootable } from "./bootable-point.ts";
 import type { CommandOwner } from "./command-owner.ts";
 import { requireRunning } from "./conversion.ts";
 import { systemDisks } from "./system-disks.ts";
-import { isFinal, move, type Transitions } from "./transitions.ts";
-
-const drillTransitions: Transitions<DrillState> = {
-  running: ["completed", "failed", "cancelling"],
-  // The operator has seen that it is being cancelled, so it must not end in any other way.
-  cancelling: ["cancelled"],
-  completed: [],
-  failed: [],
-  cancelled: [],
-};
+import { cancellableTransitions, isFinal, move } from "./transitions.ts";
 
 export const DrillRecord = z.object({
   id: DrillId,
@@ -101,7 +92,7 @@ export function drillInput(drill: DrillRecord) {
 }
 
 export function drillHasEnded({ state }: DrillRecord): boolean {
-  return isFinal(drillTransitions, state);
+  return isFinal(cancellableTransitions, state);
 }
 
 /**
@@ -162,5 +153,5 @@ export function drillOf(drill: DrillRecord): Drill {
 }
 
 function moved<S extends DrillState>(drill: DrillRecord, to: S): S {
-  return move(drillTransitions, `drill ${drill.id}`, drill.state, to);
+  return move(cancellableTransitions, `drill ${drill.id}`, drill.state, to);
 }

@@ -17,16 +17,7 @@ import { requireRunning } from "./conversion.ts";
 import { LeaseRecord } from "./lease.ts";
 import { type MachineOwner, plannedMachine } from "./machine.ts";
 import type { PlanRecord } from "./protection/plan.ts";
-import { isFinal, move, type Transitions } from "./transitions.ts";
-
-const recoveryTransitions: Transitions<RecoveryState> = {
-  running: ["completed", "failed", "cancelling"],
-  // The operator has seen that it is being cancelled, so it must not end in any other way.
-  cancelling: ["cancelled"],
-  completed: [],
-  failed: [],
-  cancelled: [],
-};
+import { cancellableTransitions, isFinal, move } from "./transitions.ts";
 
 export const RecoveryRecord = z.object({
   id: RecoveryId,
@@ -163,7 +154,7 @@ export function recoveryInput(recovery: RecoveryRecord) {
 }
 
 export function recoveryHasEnded({ state }: RecoveryRecord): boolean {
-  return isFinal(recoveryTransitions, state);
+  return isFinal(cancellableTransitions, state);
 }
 
 /** Throws `RecoveryCancelledError` if it was cancelled, and `WrongStateError` if it has ended. */
@@ -254,5 +245,5 @@ export function recoveryOf(recovery: RecoveryRecord): Recovery {
 }
 
 function moved<S extends RecoveryState>(recovery: RecoveryRecord, to: S): S {
-  return move(recoveryTransitions, `recovery ${recovery.id}`, recovery.state, to);
+  return move(cancellableTransitions, `recovery ${recovery.id}`, recovery.state, to);
 }
