@@ -118,6 +118,35 @@ test("in production the machine starts under its source's lease, which is perman
   expect(moved(recovery)).toEqual(["take", "keep"]);
 });
 
+/** A recovery whose machine is isolated until its console has shown that it is up. */
+const isolated = () => ({
+  network: "production" as const,
+  planned: { ...aRecovery().planned, isolated: true as const },
+});
+
+test("an isolated machine is connected once its lease is permanent, and the recovery waits for that", async () => {
+  const agents = { "connect-machine": [fail("HypervisorFailedError"), fail("SomeError"), succeed()] };
+  const recovery = await new RecoveryRun(agents, isolated()).run();
+  expect(moved(recovery)).toEqual(["take", "keep"]);
+  expect(recovery.outcome.status).toBe("RUNNING");
+  await recovery.world.clock.advance(3_600_000);
+  expect(recovery.outcome.status).toBe("SUCCEEDED");
+  const kinds = ["define-machine", "bring-up-machine", ...Array(3).fill("connect-machine")];
+  expect(recovery.commands.slice(2)).toEqual(kinds);
+  for (const { kind, input } of recovery.dispatched.slice(2))
+    expect(commandKinds[kind].input.safeParse(input).error, kind).toBeUndefined();
+  expect(recovery.dispatched[2]?.input).toMatchObject({ isolated: true });
+});
+
+test("an isolated machine that does not answer, or loses its lease, is never connected", async () => {
+  const silenced = { "bring-up-machine": [fail("MachineSilentError")] };
+  const functions = { MoveLease: () => ({ term: 1, seconds: 0 }) };
+  const recovery = await new RecoveryRun(silenced, { ...isolated(), functions }).run();
+  expect(recovery.commands.at(-1)).toBe("bring-up-machine");
+  const lost = await new RecoveryRun({ "connect-machine": [fail("LeaseEndedError")] }, isolated()).run();
+  expect(lost.outcome).toMatchObject({ status: "FAILED", error: "LeaseEndedError" });
+});
+
 test("on a test network no lease is moved, also if the machine does not answer", async () => {
   const recovery = await new RecoveryRun({ "bring-up-machine": [fail("MachineSilentError")] }).run();
   expect(moved(recovery)).toEqual([]);

@@ -2,6 +2,7 @@ import { chmodSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { LeaseEndedError } from "#shared/errors.ts";
 import type { CommandInput } from "#shared/protocol/commands.ts";
 import { Libvirt } from "../hypervisor/libvirt/libvirt.ts";
 import { QemuService } from "../hypervisor/qemu/service/qemu-service.ts";
@@ -14,6 +15,10 @@ import { writtenImage } from "./testing/written-image.ts";
 
 const context = executionContext();
 const disk = { name: "sda", sizeBytes: 2 ** 20 };
+const PLAIN_SHAPE: CommandInput<"define-machine">["shape"] = {
+  ...{ cpuCount: 1, memoryMiB: 64, firmware: "bios", diskBus: "sata", cardModel: "e1000", clock: "utc" },
+  ...{ acceleration: "software", cards: [] },
+};
 let dir: string;
 
 beforeEach(() => {
@@ -33,29 +38,29 @@ async function world() {
     ...{ scriptsDir: join(dir, "scripts"), unitsDir: dir, runtimeDir: dir },
     systemctl: async (action) => (action === "show" ? "inactive\n" : ""),
   });
+  const leases = noLeases();
   const executors = machineExecutors({
     keepers: { libvirt, qemu },
     records,
     images,
     agentId: "agt_2",
-    leases: noLeases(),
+    leases,
   });
   const input: CommandInput<"define-machine"> = {
     ...{ ownerId: "cnv_1", sourceId: "agt_1", pointId: "rp_1", disks: [disk] },
     ...{ hypervisor: "libvirt", name: "web1", title: "web1", systemDisks: [], dryRun: false },
-    shape: {
-      ...{ cpuCount: 1, memoryMiB: 64, firmware: "bios", diskBus: "sata", cardModel: "e1000", clock: "utc" },
-      ...{ acceleration: "software", cards: [] },
-    },
+    shape: PLAIN_SHAPE,
   };
   return {
     virsh,
     images,
     records,
+    leases,
     define: (changes: Partial<CommandInput<"define-machine">> = {}) =>
       executors["define-machine"]({ ...input, ...changes }, context),
     power: (power: "on" | "off") =>
       executors["power-machine"]({ ownerId: "cnv_1", power, atOnce: true }, context),
+    connect: () => executors["connect-machine"]({ ownerId: "cnv_1" }, context),
     remove: (disks: boolean) => executors["remove-machine"]({ ownerId: "cnv_1", disks }, context),
   };
 }
@@ -139,6 +144,31 @@ test("images that this agent did not write are never given to a machine", async 
 test("a machine that is not defined cannot be switched on", async () => {
   const { power } = await world();
   await expect(power("on")).rejects.toMatchObject({ name: "MachineNotDefinedError" });
+});
+
+test("an isolated machine is connected when asked, or when an operator switches it on, and only while it may run", async () => {
+  const cards = [{ address: "52:54:00:00:00:02", link: { kind: "network", network: "production" } as const }];
+  const { virsh, records, leases, define, power, connect } = await world();
+  virsh.add("net-", { uuid: "11111111-2222-4333-8444-555555555555", name: "production" });
+  await virsh.run(["net-start", "production"]);
+  const shape = { ...PLAIN_SHAPE, cards };
+  await define({ isolated: true, shape });
+  expect(virsh.items[""][0]?.xml).toContain('network="web1-isolated"');
+  leases.requireMayRun = async () => {
+    throw new LeaseEndedError("agt_1", 1);
+  };
+  await expect(connect()).rejects.toMatchObject({ name: "LeaseEndedError" });
+  expect(virsh.items[""][0]?.xml).toContain('network="web1-isolated"');
+  leases.requireMayRun = async () => {};
+  expect(await connect()).toMatchObject({ machine: { name: "web1" } });
+  expect(virsh.items[""][0]?.xml).toContain('network="production"');
+  expect((await records.read("cnv_1"))?.machine).not.toHaveProperty("isolated");
+  const { length } = virsh.calls;
+  await connect();
+  expect(virsh.calls.slice(length).filter((call) => call.startsWith("define"))).toEqual([]);
+  await define({ isolated: true, shape });
+  await power("on");
+  expect(virsh.items[""][0]?.live).toContain('network="production"');
 });
 
 test("a machine that moves to another hypervisor is removed from the first", async () => {

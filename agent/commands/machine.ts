@@ -51,13 +51,14 @@ export interface MachineDeps {
   agentId: string;
 }
 
-type MachineKind = "define-machine" | "power-machine" | "remove-machine";
+type MachineKind = "define-machine" | "power-machine" | "connect-machine" | "remove-machine";
 
 /** What a target host does with the machines that it defines. */
 export function machineExecutors(deps: MachineDeps): Required<Pick<Executors, MachineKind>> {
   return {
     "define-machine": (input) => define(deps, input),
     "power-machine": (input, context) => power(deps, input, context),
+    "connect-machine": (input) => connect(deps, input),
     "remove-machine": (input) => remove(deps, input),
   };
 }
@@ -80,7 +81,7 @@ async function define(
 
 /** The machine that the command asks for, made of the images that this agent wrote. */
 async function planned(deps: MachineDeps, input: CommandInput<"define-machine">): Promise<KeptMachine> {
-  const { ownerId, hypervisor, name, title, shape, systemDisks, bootDisk } = input;
+  const { ownerId, hypervisor, name, title, shape, systemDisks, bootDisk, isolated } = input;
   const { folder, disks } = await deps.images.require(input);
   const { disk, reason } = chooseBootDisk({
     disks: disks.map((one) => one.name),
@@ -90,6 +91,7 @@ async function planned(deps: MachineDeps, input: CommandInput<"define-machine">)
   });
   return {
     ...{ ownerId, agentId: deps.agentId, hypervisor, name, title, shape, folder },
+    ...(isolated && { isolated }),
     uuid: machineUuid(deps.agentId, ownerId),
     disks: disks.map((one) => ({ name: one.name, path: one.path, format: one.format })),
     bootDisk: disk,
@@ -113,13 +115,35 @@ async function power(
   const { machine, keeper } = await definedMachine(deps, ownerId);
   if (wanted === "on") {
     await deps.leases.requireMayRun(ownerId);
-    await keeper.start(machine);
+    await keeper.start(await connected(deps, machine, keeper));
     return { machine: shownMachine(machine), power: wanted };
   }
   // A paused machine hears no button, and must not run until it has shut down.
   if (atOnce && (await deps.leases.isPaused(ownerId))) await deps.leases.kill(ownerId);
   await keeper.stop(machine, { atOnce, signal });
   return { machine: shownMachine(machine), power: wanted };
+}
+
+async function connect(
+  deps: MachineDeps,
+  { ownerId }: CommandInput<"connect-machine">,
+): Promise<CommandOutput<"connect-machine">> {
+  const { machine, keeper } = await definedMachine(deps, ownerId);
+  await deps.leases.requireMayRun(ownerId);
+  return { machine: shownMachine(await connected(deps, machine, keeper)) };
+}
+
+/** The record comes last: a command that was interrupted connects the machine again. */
+async function connected(
+  { records }: MachineDeps,
+  machine: KeptMachine,
+  keeper: MachineKeeper,
+): Promise<KeptMachine> {
+  const { isolated, ...open } = machine;
+  if (!isolated) return machine;
+  await keeper.connect(open);
+  await records.write(open.ownerId, { machine: open });
+  return open;
 }
 
 /** The owner's machine, and what keeps it. Throws `MachineNotDefinedError`. */

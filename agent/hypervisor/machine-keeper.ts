@@ -16,6 +16,8 @@ export const KeptMachine = DefinedMachine.extend({
   /** What the source calls itself: any text, for people. */
   title: z.string().max(256),
   shape: MachineShape,
+  /** Its cards reach at most each other, wherever their links lead, until it is connected. */
+  isolated: z.literal(true).optional(),
   /** The folder of the images; the agent's own. */
   folder: z.string(),
   /** Images in that folder. The boot disk is one of them. */
@@ -62,6 +64,11 @@ export interface MachineKeeper {
   power(machine: KeptMachine): Promise<MachinePower | undefined>;
   /** Switches it on. A machine that is on stays as it is. */
   start(machine: KeptMachine): Promise<void>;
+  /**
+   * From now on, the cards of a machine that was isolated lead to where their links do. If the machine is on,
+   * it sees its cables plugged in again.
+   */
+  connect(machine: KeptMachine): Promise<void>;
   /** Throws `HypervisorFailedError` if the machine has no console now. */
   openConsole(machine: KeptMachine): Promise<MachineConsole>;
   /**

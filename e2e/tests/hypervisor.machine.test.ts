@@ -1,4 +1,5 @@
 /** Machines that stay, in this host's real libvirt: defined, started, seen on their console, and removed. */
+import { once } from "node:events";
 import { createReadStream } from "node:fs";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -124,6 +125,33 @@ test("a machine with the same name that another user defined stays as it is", as
     expect((await virsh("desc", NAME, "--title", "--config")).trim()).toBe("theirs");
   } finally {
     await libvirt.undefine(foreign);
+  }
+});
+
+test("an isolated machine is moved to its bridge while it runs, and is there when it is started again", async () => {
+  const bridge = "cwbr1";
+  const shown = async () => (await virsh("domiflist", NAME)).trim().split(/\s+/).slice(1, 3);
+  await runTool("ip", "link", "add", bridge, "type", "bridge");
+  try {
+    machine = withShape({ cards: [{ address: "52:54:00:00:00:0a", link: { kind: "bridge", bridge } }] });
+    await libvirt.define({ ...machine, isolated: true });
+    await libvirt.start({ ...machine, isolated: true });
+    expect(await shown()).toEqual(["network", `${NAME}-isolated`]);
+    const console = await libvirt.openConsole(machine);
+    await libvirt.connect(machine);
+    await libvirt.connect(machine);
+    expect(await shown()).toEqual(["bridge", bridge]);
+    expect(await runTool("ip", "-brief", "link", "show", "master", bridge)).toMatch(/^vnet/);
+    expect((await virsh("domif-getlink", NAME, "52:54:00:00:00:0a")).trim()).toMatch(/ up$/);
+    // It has run all the time.
+    expect((await once(console.output, "data")).length).toBe(1);
+    console.close();
+    await libvirt.stop(machine, atOnce);
+    await libvirt.start(machine);
+    expect(await shown()).toEqual(["bridge", bridge]);
+    await libvirt.stop(machine, atOnce);
+  } finally {
+    await runTool("ip", "link", "delete", bridge);
   }
 });
 

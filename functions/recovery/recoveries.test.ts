@@ -232,6 +232,17 @@ test("a recovery in production notes the lease that the word of the operator was
   expect(await recovery(await started())).not.toHaveProperty("leaseBefore");
 });
 
+test.each([
+  [{ kind: "console" }, true],
+  [{ kind: "tcp", host: "192.0.2.7", port: 22 }, undefined],
+] as const)(
+  "a machine in production whose answer is %j is isolated until it has answered: %s",
+  async (check, isolated) => {
+    const { planned } = await recovery(String((await start({ ...inProduction, check })).body.id));
+    expect(planned.isolated).toBe(isolated);
+  },
+);
+
 test("a source has one recovery in production at a time, and any number on the test network", async () => {
   const first = String((await start(inProduction)).body.id);
   expect(await start(inProduction)).toMatchObject({

@@ -89,12 +89,14 @@ export function newRecovery(
     { ...request.machine, cards },
     { owner: { ...owner, images: undefined }, inventory: source.inventory },
   );
+  // On its console it can be seen without any network, so no client reaches it before it has answered.
+  const isolated = network === "production" && check.kind === "console" && { isolated: true as const };
   return {
     ...{ id, sourceId: source.id, pointId: point.id, pointCreatedAt: point.createdAt, targetId, network },
     standbyPlanId: isAtPoint ? plan.id : undefined,
     disks: point.disks.map(({ name, sizeBytes }) => ({ name, sizeBytes })),
     firmware,
-    planned,
+    planned: { ...planned, ...isolated },
     adaptation: request.adapt ? adaptationOf(request, planned, point, source) : undefined,
     leaseBefore: network === "production" ? { state: lease.state, term: lease.term } : undefined,
     ...{ check, answerTimeoutSeconds, state: "running", requestedBy, createdAt: now, version: 0 },

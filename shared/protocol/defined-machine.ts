@@ -133,6 +133,15 @@ export const machinePowerCommands = {
     output: z.object({ machine: DefinedMachine, answer: MachineAnswer }),
   },
 
+  /**
+   * Connects the cards of the owner's isolated machine to where their links lead: now if it is on, and each
+   * time that it is switched on. A machine that is not isolated stays as it is.
+   */
+  "connect-machine": {
+    input: z.object({ ownerId: OwnerId }),
+    output: z.object({ machine: DefinedMachine }),
+  },
+
   /** Removes the owner's machine, and its disks only if asked. Repeating it is harmless. */
   "remove-machine": {
     input: z.object({ ownerId: OwnerId, disks: z.boolean() }),

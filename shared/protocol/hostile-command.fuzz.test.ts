@@ -51,6 +51,7 @@ const good: Record<CommandKind, Record<string, unknown>> = {
       cards: [{ address: "52:54:00:00:00:01", link: { kind: "bridge", bridge: "br0", vlan: 5 } }],
     },
   },
+  "connect-machine": { ownerId: "cnv_1" },
   "set-fence": { ownerId: "rcv_1", term: 1, isUp: true, reason: "a machine runs in its place" },
   "bring-up-machine": {
     ownerId: "cnv_1",

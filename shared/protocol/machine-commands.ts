@@ -23,6 +23,8 @@ export const machineCommands = {
       bootDisk: DiskName.optional(),
       /** The disks that the source's own mounts show its firmware could have started; none if unknown. */
       systemDisks: z.array(DiskName).max(256),
+      /** Until `connect-machine`, its cards reach at most each other, wherever their links lead. */
+      isolated: z.literal(true).optional(),
       /** Whether only to say what would be defined. */
       dryRun: z.boolean(),
     }),

@@ -99,6 +99,7 @@ const outputs: Partial<Record<CommandKind, (command: Dispatched) => object>> = {
     ...{ method: "reflink", bytesWritten: 0, seconds: 1 },
   }),
   "define-machine": () => ({ machine }),
+  "connect-machine": () => ({ machine }),
   "bring-up-machine": () => ({ machine, answer: { seconds: 20, reason: "the login prompt appeared" } }),
   verify: () => ({ bytesVerified: 64, seconds: 1 }),
   "boot-check": () => ({ verdict: "booted", reason: "login prompt", seconds: 5 }),

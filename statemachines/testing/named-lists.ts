@@ -73,6 +73,18 @@ export const retryLists: Readonly<Record<string, readonly object[]>> = {
       MaxAttempts: 6,
     },
   ],
+  "a machine that has production, until it is connected": [
+    DAY,
+    hypervisorCommand,
+    { ErrorEquals: ["LeaseEndedError"], MaxAttempts: 0 },
+    {
+      ErrorEquals: ["States.ALL"],
+      IntervalSeconds: 60,
+      BackoffRate: 3,
+      MaxDelaySeconds: 3600,
+      MaxAttempts: 6,
+    },
+  ],
   "a source that is staged": [DAY, bootCommand],
   "a source that is armed": [silent(10), bootCommand],
   "a source that restarts, or a target host that checks": [silent(10), command],

@@ -111,21 +111,31 @@ export function letters(index: number): string {
   return index < 26 ? last : `${letters(Math.floor(index / 26) - 1)}${last}`;
 }
 
-function cards({ shape, name }: KeptMachine, host: DomainHost): XmlElement[] {
-  return shape.cards.map(({ address, link }) => {
-    const vlan = link.kind === "isolated" ? undefined : link.vlan;
-    return element(
-      "interface",
-      { type: link.kind === "bridge" ? "bridge" : "network" },
-      element("mac", { address }),
-      source(link, name),
-      vlan === undefined ? undefined : element("vlan", {}, element("tag", { id: vlan })),
-      link.kind === "bridge" && host.openVswitch.has(link.bridge)
-        ? element("virtualport", { type: "openvswitch" })
-        : undefined,
-      element("model", { type: shape.cardModel }),
-    );
-  });
+function cards(machine: KeptMachine, host: DomainHost): XmlElement[] {
+  return machine.shape.cards.map((card) => cardElement(card, machine, host.openVswitch));
+}
+
+/** The document of one card alone. */
+export function cardXml(card: Card, machine: KeptMachine, openVswitch: ReadonlySet<string>): string {
+  return renderXml(cardElement(card, machine, openVswitch));
+}
+
+type Card = MachineShape["cards"][number];
+
+function cardElement(card: Card, machine: KeptMachine, openVswitch: ReadonlySet<string>): XmlElement {
+  const link: CardLink = machine.isolated ? { kind: "isolated" } : card.link;
+  const vlan = link.kind === "isolated" ? undefined : link.vlan;
+  return element(
+    "interface",
+    { type: link.kind === "bridge" ? "bridge" : "network" },
+    element("mac", { address: card.address }),
+    source(link, machine.name),
+    vlan === undefined ? undefined : element("vlan", {}, element("tag", { id: vlan })),
+    link.kind === "bridge" && openVswitch.has(link.bridge)
+      ? element("virtualport", { type: "openvswitch" })
+      : undefined,
+    element("model", { type: machine.shape.cardModel }),
+  );
 }
 
 function source(link: CardLink, machineName: string): XmlElement {

@@ -68,6 +68,22 @@ export async function requireLinks(
     );
 }
 
+/**
+ * Throws `MachineUnsupportedError` for a link to which libvirt cannot move a card of a machine that is on:
+ * only bridges of the kernel can replace each other.
+ */
+export function requireConnectable(cards: MachineShape["cards"], openVswitch: ReadonlySet<string>): void {
+  for (const { link } of cards) {
+    if (link.kind === "isolated") continue;
+    const isForeign = link.kind === "bridge" && openVswitch.has(link.bridge);
+    if (!isForeign && link.vlan === undefined) continue;
+    throw new MachineUnsupportedError(
+      `libvirt cannot connect a machine that runs ${isForeign ? `to ${link.bridge}, a bridge of Open vSwitch` : `to VLAN ${link.vlan}`}`,
+      "Attach the card to a bridge of the kernel that is in that network, or define the machine with --hypervisor qemu.",
+    );
+  }
+}
+
 async function exists(path: string): Promise<boolean> {
   return access(path).then(
     () => true,

@@ -9,8 +9,11 @@ const OTHER = "11111111-2222-4333-8444-555555555555";
 
 function world() {
   const virsh = new MemoryLibvirt();
-  return { virsh, libvirt: new Libvirt(virsh, { shutdownLimitSeconds: 2 }) };
+  return { virsh, libvirt: new Libvirt(virsh, { shutdownLimitSeconds: 2, unpluggedMs: 1 }) };
 }
+
+const production = { kind: "network", network: "production" } as const;
+const sources = (xml = "") => [...xml.matchAll(/<source network="(.*?)"/g)].map(([, name]) => name);
 
 const names = ({ items }: MemoryLibvirt) => Object.values(items).map((all) => all.map(({ name }) => name));
 
@@ -52,6 +55,80 @@ test("an agent that is killed after any call to libvirt finishes the same when i
     await libvirt.undefine(machine);
     expect(names(virsh)).toEqual([[], [], []]);
   }
+});
+
+/** A machine of which one card leads to a network of libvirt, and one is isolated. */
+const isolated = keptMachine({
+  isolated: true,
+  shape: {
+    ...machine.shape,
+    cards: [{ address: "52:54:00:00:00:02", link: production }, ...machine.shape.cards],
+  },
+});
+const connected = () => {
+  const { isolated: _, ...open } = isolated;
+  return open;
+};
+
+test("an isolated machine reaches nothing until it is connected, and stays connected when it is started again", async () => {
+  const { virsh, libvirt } = world();
+  virsh.add("net-", { uuid: OTHER, name: "production" });
+  await virsh.run(["net-start", OTHER]);
+  await libvirt.define(isolated);
+  await libvirt.start(isolated);
+  const [domain] = virsh.items[""];
+  expect(sources(domain?.live)).toEqual(["web1-isolated", "web1-isolated"]);
+  await libvirt.connect(connected());
+  await libvirt.connect(connected());
+  expect(sources(domain?.live)).toEqual(["production", "web1-isolated"]);
+  expect(sources(domain?.xml)).toEqual(["production", "web1-isolated"]);
+  const links = virsh.calls.filter((call) => call.startsWith("domif-setlink")).slice(0, 2);
+  expect(links.map((call) => call.split(" ").slice(3))).toEqual(
+    ["down", "up"].map((state) => ["--interface", "52:54:00:00:00:02", "--state", state]),
+  );
+  await libvirt.stop(connected(), { atOnce: true, signal });
+  await libvirt.start(connected());
+  expect(sources(domain?.live)).toEqual(["production", "web1-isolated"]);
+});
+
+test("a machine that is off is connected when it is switched on, and no cable is touched before", async () => {
+  const { virsh, libvirt } = world();
+  virsh.add("net-", { uuid: OTHER, name: "production" });
+  await virsh.run(["net-start", OTHER]);
+  await libvirt.define(isolated);
+  await libvirt.connect(connected());
+  expect(sources(virsh.items[""][0]?.xml)).toEqual(["production", "web1-isolated"]);
+  expect(virsh.calls.filter((call) => /^(update-device|domif-setlink)/.test(call))).toEqual([]);
+});
+
+test("an agent that is killed while it connects a machine leaves it to the next to plug its cables in", async () => {
+  for (let failAt = 1; ; failAt++) {
+    const { virsh, libvirt } = world();
+    virsh.add("net-", { uuid: OTHER, name: "production" });
+    await virsh.run(["net-start", OTHER]);
+    await libvirt.define(isolated);
+    await libvirt.start(isolated);
+    virsh.failAt = virsh.calls.length + failAt;
+    const isInterrupted = await libvirt.connect(connected()).then(
+      () => false,
+      () => true,
+    );
+    if (!isInterrupted) break;
+    await libvirt.connect(connected());
+    const [domain] = virsh.items[""];
+    expect(sources(domain?.live)).toEqual(["production", "web1-isolated"]);
+    expect(domain?.live?.match(/link="\w+"/g)).toEqual(['link="up"']);
+  }
+});
+
+test("a machine that libvirt cannot connect while it runs is refused before anything is defined", async () => {
+  const { virsh, libvirt } = world();
+  virsh.add("net-", { uuid: OTHER, name: "production" });
+  await virsh.run(["net-start", OTHER]);
+  const cards = [{ address: "52:54:00:00:00:02", link: { ...production, vlan: 7 } }];
+  const define = libvirt.define(keptMachine({ isolated: true, shape: { ...machine.shape, cards } }));
+  await expect(define).rejects.toThrow("libvirt cannot connect a machine that runs to VLAN 7");
+  expect(names(virsh)[0]).toEqual([]);
 });
 
 test.each(["", "net-", "pool-"] as const)(

@@ -8,8 +8,15 @@ import {
 import type { MachinePower } from "#shared/protocol/defined-machine.ts";
 import type { KeptMachine, MachineConsole, MachineKeeper } from "../machine-keeper.ts";
 import { findUefiFirmware } from "../qemu/uefi-firmware.ts";
-import { domainXml, isolatedNetworkName, isolatedNetworkXml, METADATA_URI, poolXml } from "./domain.ts";
-import { openVswitchBridges, requireLinks } from "./host-network.ts";
+import {
+  cardXml,
+  domainXml,
+  isolatedNetworkName,
+  isolatedNetworkXml,
+  METADATA_URI,
+  poolXml,
+} from "./domain.ts";
+import { openVswitchBridges, requireConnectable, requireLinks } from "./host-network.ts";
 import { qemuUser, requireReachable } from "./images-access.ts";
 import { openTtyConsole } from "./tty-console.ts";
 import { localVirsh, type Virsh } from "./virsh.ts";
@@ -18,6 +25,8 @@ const SHUTDOWN_LIMIT_SECONDS = 300;
 /** A system that is still starting misses the button, so it is pressed again. */
 const PRESS_AGAIN_SECONDS = 20;
 const LOOK_AGAIN_MS = 1000;
+/** A cable that is out for less time than this may be in again before the system looks. */
+const UNPLUGGED_MS = 1000;
 
 /** How libvirt calls its kinds of things, and the document of each. */
 const KINDS = {
@@ -32,10 +41,15 @@ export class Libvirt implements MachineKeeper {
   readonly kind = "libvirt";
   readonly #virsh: Virsh;
   readonly #shutdownLimitSeconds: number;
+  readonly #unpluggedMs: number;
 
-  constructor(virsh: Virsh = localVirsh, { shutdownLimitSeconds = SHUTDOWN_LIMIT_SECONDS } = {}) {
+  constructor(
+    virsh: Virsh = localVirsh,
+    { shutdownLimitSeconds = SHUTDOWN_LIMIT_SECONDS, unpluggedMs = UNPLUGGED_MS } = {},
+  ) {
     this.#virsh = virsh;
     this.#shutdownLimitSeconds = shutdownLimitSeconds;
+    this.#unpluggedMs = unpluggedMs;
   }
 
   async draft(machine: KeptMachine) {
@@ -44,6 +58,7 @@ export class Libvirt implements MachineKeeper {
     const version = await this.#virsh.run(["version", "--daemon"]);
     const openVswitch = await openVswitchBridges(shape.cards);
     await requireLinks(shape.cards, { virsh: this.#virsh, version, openVswitch });
+    if (machine.isolated) requireConnectable(shape.cards, openVswitch);
     await requireReachable(folder, await qemuUser());
     const uefi = shape.firmware === "uefi" ? await findUefiFirmware() : undefined;
     const kvm = shape.acceleration === "if-offered" && (await this.#offersKvm());
@@ -83,6 +98,28 @@ export class Libvirt implements MachineKeeper {
     if ((await this.power(machine)) === "on") return;
     if (hasIsolatedCard(machine)) await this.#activate("network", machine.uuid);
     await this.#virsh.run(["start", "--domain", machine.uuid]);
+  }
+
+  async connect(machine: KeptMachine): Promise<void> {
+    const { uuid, name, shape } = machine;
+    const domain = (await this.draft(machine)).find((draft) => draft.name === "domain");
+    await this.#requireOurs("machine", machine, name);
+    // First what it has when it is switched on again.
+    await this.#virsh.run(["define"], domain?.text);
+    if ((await this.power(machine)) !== "on") return;
+    const openVswitch = await openVswitchBridges(shape.cards);
+    for (const card of shape.cards.filter(({ link }) => link.kind !== "isolated")) {
+      const document = cardXml(card, machine, openVswitch);
+      await this.#virsh.run(["update-device", "--domain", uuid, "--live", "--file"], document);
+      await this.#setLink(uuid, card.address, "down");
+      await setTimeout(this.#unpluggedMs);
+      await this.#setLink(uuid, card.address, "up");
+    }
+  }
+
+  async #setLink(uuid: string, address: string, state: "up" | "down"): Promise<void> {
+    const card = ["--interface", address, "--state", state];
+    await this.#virsh.run(["domif-setlink", "--domain", uuid, ...card]);
   }
 
   async openConsole({ uuid }: KeptMachine): Promise<MachineConsole> {
@@ -196,6 +233,6 @@ export class Libvirt implements MachineKeeper {
   }
 }
 
-function hasIsolatedCard({ shape }: KeptMachine): boolean {
-  return shape.cards.some(({ link }) => link.kind === "isolated");
+function hasIsolatedCard({ shape, isolated }: KeptMachine): boolean {
+  return isolated ? shape.cards.length > 0 : shape.cards.some(({ link }) => link.kind === "isolated");
 }

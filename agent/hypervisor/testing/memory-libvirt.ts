@@ -5,6 +5,8 @@ interface Item {
   uuid: string;
   name: string;
   xml: string;
+  /** What it has been switched on with, and what was changed since. */
+  live?: string;
   active: boolean;
 }
 
@@ -50,7 +52,23 @@ export class MemoryLibvirt implements Virsh {
     const wanted = args[0] === "--domain" ? args[1] : args[0];
     const item = items.find(({ uuid, name }) => uuid === wanted || name === wanted);
     if (!item) throw new HypervisorFailedError(`there is no ${wanted}`);
+    if (action === "update-device" || action === "domif-setlink")
+      return this.#changeCard(item, input || (args[3] ?? ""), args.at(-1));
     return this.#act(action, item, items);
+  }
+
+  /** Of a machine that is on: what its card is attached to, or whether its cable is plugged in. */
+  #changeCard(item: Item, card: string, state: string | undefined): string {
+    if (!item.active) throw new HypervisorFailedError("domain is not running");
+    const address = /address="(.*?)"/.exec(card)?.[1] ?? card;
+    const interfaces = item.live?.match(/<interface .*?<\/interface>/gs) ?? [];
+    const before = interfaces.find((one) => one.includes(address));
+    if (before === undefined) throw new HypervisorFailedError(`no interface found with ${address}`);
+    const after = card.startsWith("<")
+      ? card
+      : before.replace(/(?<=<interface )(?:link="\w+" )?/, `link="${state}" `);
+    item.live = item.live?.replace(before, after);
+    return "";
   }
 
   #define(items: Item[], xml: string): string {
@@ -82,6 +100,7 @@ export class MemoryLibvirt implements Virsh {
   #switch(item: Item, active: boolean): string {
     if (item.active === active) throw new HypervisorFailedError(`it is already ${active ? "on" : "off"}`);
     item.active = active;
+    item.live = item.xml;
     return "";
   }
 }

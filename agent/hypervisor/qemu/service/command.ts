@@ -119,6 +119,11 @@ function deviceOf(diskBus: DiskBus, index: number): string {
   return `ide-hd,bus=${controller === 0 ? "ide" : `sata${controller}`}.${index % SATA_PORTS}`;
 }
 
+/** By which QEMU knows a card's cable. */
+export function cardName(index: number): string {
+  return `card${index}`;
+}
+
 function cardArguments(machine: KeptMachine): string[] {
   const model = machine.shape.cardModel === "virtio" ? "virtio-net-pci" : "e1000";
   const taps = tapsOf(machine);
@@ -127,10 +132,10 @@ function cardArguments(machine: KeptMachine): string[] {
     "-netdev",
     // An isolated card is alone: the other end answers nothing and leads nowhere.
     link.kind === "isolated"
-      ? `hubport,id=card${index},hubid=${index}`
-      : `tap,id=card${index},ifname=${taps[tap++]?.name},script=no,downscript=no`,
+      ? `hubport,id=${cardName(index)},hubid=${index}`
+      : `tap,id=${cardName(index)},ifname=${taps[tap++]?.name},script=no,downscript=no`,
     "-device",
-    `${model},netdev=card${index},mac=${address}`,
+    `${model},netdev=${cardName(index)},mac=${address}`,
   ]);
 }
 

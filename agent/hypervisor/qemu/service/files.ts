@@ -8,6 +8,9 @@ import { shellWord, unitPath, unitProse } from "./quoting.ts";
 /** How long a system has to shut down when the host does. */
 const SHUTDOWN_SECONDS = 300;
 
+/** The script that makes the host's ends of the cards. */
+export const PLUG = "plug";
+
 /** The first line of the unit, by which it is recognised. */
 export function unitMark({ ownerId, agentId }: Pick<KeptMachine, "ownerId" | "agentId">): string {
   return `# Made by Causeway for ${ownerId} on ${agentId}. Changes are lost.`;
@@ -26,7 +29,7 @@ export function serviceFiles(
   return [
     { name: join(folder, "run"), text: runScript(qemuCommand(machine, host), host, uidOf(machine.uuid)) },
     { name: join(folder, "stop"), text: stopScript(uidOf(machine.uuid)) },
-    { name: join(folder, "plug"), text: plugScript(taps, uidOf(machine.uuid)) },
+    { name: join(folder, PLUG), text: plugScript(machine, taps) },
     { name: join(folder, "unplug"), text: unplugScript(taps) },
     { name: unit, text: unitText(machine, folder, taps.length > 0) },
   ];
@@ -79,18 +82,32 @@ function stopScript(uid: number): string {
   );
 }
 
-function plugScript(taps: readonly Tap[], uid: number): string {
+/**
+ * May run again while the machine is on. An end that is not up passes nothing, not even to this host,
+ * although the system on the other end sees a cable.
+ */
+function plugScript({ uuid, isolated }: KeptMachine, taps: readonly Tap[]): string {
   return lines(
     "#!/bin/bash",
+    // What fails is in the agent's message.
+    "exec 2>&1",
     "set -eu",
     ...taps.flatMap(({ name, bridge, vlan }) => [
-      `ip link show dev ${name} >/dev/null 2>&1 || ip tuntap add dev ${name} mode tap user ${uid}`,
-      `ip link set dev ${name} master ${shellWord(bridge)} up`,
-      ...(vlan === undefined
-        ? []
-        : [`bridge vlan del dev ${name} vid 1`, `bridge vlan add dev ${name} vid ${vlan} pvid untagged`]),
+      `ip link show dev ${name} >/dev/null 2>&1 || ip tuntap add dev ${name} mode tap user ${uidOf(uuid)}`,
+      ...(isolated ? [] : connectLines(name, bridge, vlan)),
     ]),
   );
+}
+
+function connectLines(name: string, bridge: string, vlan: number | undefined): string[] {
+  return [
+    // A bridge forgets the VLANs of what it loses.
+    `ip link set dev ${name} nomaster`,
+    `ip link set dev ${name} master ${shellWord(bridge)} up`,
+    ...(vlan === undefined
+      ? []
+      : [`bridge vlan del dev ${name} vid 1`, `bridge vlan add dev ${name} vid ${vlan} pvid untagged`]),
+  ];
 }
 
 function unplugScript(taps: readonly Tap[]): string {
@@ -107,7 +124,7 @@ function unitText(machine: KeptMachine, folder: string, needsNetwork: boolean): 
     "",
     "[Service]",
     "Type=exec",
-    `ExecStartPre=${script("plug")}`,
+    `ExecStartPre=${script(PLUG)}`,
     `ExecStart=${script("run")}`,
     `ExecStop=${script("stop")}`,
     `ExecStopPost=${script("unplug")}`,

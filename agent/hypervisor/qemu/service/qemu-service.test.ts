@@ -1,3 +1,4 @@
+import { execFileSync, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { constants, link, mkdir, mkdtemp, open, readdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -11,6 +12,7 @@ import type { KeptMachine } from "../../machine-keeper.ts";
 import { keptMachine } from "../../testing/kept-machine.ts";
 import { ScriptedSystemd } from "../../testing/scripted-systemd.ts";
 import { chatteringDisk, printingDisk, smbiosPrintingDisk } from "../../testing/tiny-guest.ts";
+import { tapsOf } from "./command.ts";
 import { QemuService } from "./qemu-service.ts";
 
 // Only root can give QEMU a user of its own.
@@ -48,6 +50,15 @@ const withShape = (shape: Partial<KeptMachine["shape"]>) => ({
   ...machine,
   shape: { ...machine.shape, ...shape },
 });
+
+/** Some containers may not. */
+function makesBridges(): boolean {
+  const name = `cwtry${process.pid % 100_000}`;
+  const made =
+    existsSync("/dev/net/tun") && spawnSync("ip", ["link", "add", name, "type", "bridge"]).status === 0;
+  if (made) execFileSync("ip", ["link", "delete", name]);
+  return made;
+}
 
 async function listen(server: Server, path: string): Promise<void> {
   await once(server.listen(path), "listening");
@@ -139,6 +150,53 @@ describe.runIf(isRoot)("with real QEMU", () => {
     await expect(qemu.define(machine)).rejects.toMatchObject({ name: "MachineRunningError" });
     await expect(qemu.undefine(machine)).rejects.toMatchObject({ name: "MachineRunningError" });
     expect(existsSync(join(dir, "units", UNIT))).toBe(true);
+  });
+});
+
+describe.runIf(isRoot && makesBridges())("with real QEMU and a bridge", () => {
+  const bridge = `cwtest${process.pid % 100_000}`;
+  const tap = () => tapsOf(machine)[0]?.name ?? "";
+  const shown = (name: string) => execFileSync("ip", ["-o", "link", "show", "dev", name]).toString();
+
+  beforeEach(() => {
+    execFileSync("ip", ["link", "add", bridge, "type", "bridge"]);
+    machine = withShape({ cards: [{ address: "52:54:00:00:00:01", link: { kind: "bridge", bridge } }] });
+  });
+  afterEach(async () => {
+    await qemu.stop(machine, { atOnce: true, signal });
+    execFileSync(join(dir, "scripts/cnv_1/unplug"));
+    execFileSync("ip", ["link", "delete", bridge]);
+  });
+
+  test("an isolated machine is connected while it runs, and is connected when it is started again", async () => {
+    await qemu.define({ ...machine, isolated: true });
+    await qemu.start({ ...machine, isolated: true });
+    await consoleText(1);
+    expect(shown(tap())).not.toMatch(/master|[<,]UP[,>]/);
+    await promptsOfMonitor();
+    await qemu.connect(machine);
+    await qemu.connect(machine);
+    expect(shown(tap())).toMatch(new RegExp(`[<,]UP[,>].* master ${bridge} `));
+    // Out and in again, twice.
+    await expect.poll(promptsOfMonitor).toBeGreaterThanOrEqual(4);
+    await qemu.stop(machine, { atOnce: true, signal });
+    execFileSync(join(dir, "scripts/cnv_1/unplug"));
+    await qemu.start(machine);
+    await consoleText(1);
+    expect(shown(tap())).toContain(`master ${bridge} `);
+  });
+
+  test("a bridge that has disappeared leaves the machine isolated, and the error says what failed", async () => {
+    await qemu.define({ ...machine, isolated: true });
+    await qemu.start({ ...machine, isolated: true });
+    await consoleText(1);
+    execFileSync("ip", ["link", "set", bridge, "name", `${bridge}x`]);
+    try {
+      await expect(qemu.connect(machine)).rejects.toMatchObject({ name: "MachineUnsupportedError" });
+      expect(shown(tap())).not.toContain("master");
+    } finally {
+      execFileSync("ip", ["link", "set", `${bridge}x`, "name", bridge]);
+    }
   });
 });
 

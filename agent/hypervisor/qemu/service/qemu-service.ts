@@ -12,9 +12,11 @@ import {
 } from "#shared/errors.ts";
 import type { MachinePower } from "#shared/protocol/defined-machine.ts";
 import { makeOwnFolder } from "../../../machine/inside-folder.ts";
+import { LocalMachine } from "../../../machine/machine.ts";
 import type { Definition, KeptMachine, MachineConsole, MachineKeeper } from "../../machine-keeper.ts";
 import { findUefiFirmware } from "../uefi-firmware.ts";
-import { serviceFiles, unitMark, unitName } from "./files.ts";
+import { cardName } from "./command.ts";
+import { PLUG, serviceFiles, unitMark, unitName } from "./files.ts";
 import { localSystemctl, type Systemctl } from "./systemctl.ts";
 
 const SHUTDOWN_LIMIT_SECONDS = 300;
@@ -22,6 +24,9 @@ const PRESS_AGAIN_SECONDS = 20;
 const LOOK_AGAIN_MS = 1000;
 const CONSOLE_POLL_MS = 20;
 const CONSOLE_LIMIT_MS = 10_000;
+/** A cable that is out for less time than this may be in again before the system looks. */
+const UNPLUGGED_MS = 1000;
+const KEPT_CHARACTERS = 1000;
 const SCRIPT_MODE = 0o700;
 const VARIABLES = "variables.fd";
 
@@ -84,6 +89,23 @@ export class QemuService implements MachineKeeper {
     await this.#options.systemctl("start", unitName(machine.name));
   }
 
+  async connect(machine: KeptMachine): Promise<void> {
+    await this.#requireOurs(machine);
+    const plug = join(this.#folder(machine), PLUG);
+    const files = await this.draft(machine);
+    for (const { name, text } of files.filter((file) => file.name === plug)) await replaceWhole(name, text);
+    if ((await this.power(machine)) !== "on") return;
+    await runScript(plug);
+    await this.#setLinks(machine, "off");
+    await setTimeout(UNPLUGGED_MS);
+    await this.#setLinks(machine, "on");
+  }
+
+  async #setLinks(machine: KeptMachine, state: "on" | "off"): Promise<void> {
+    const commands = machine.shape.cards.map((_, index) => `set_link ${cardName(index)} ${state}\n`);
+    await this.#tellMonitor(machine, commands.join(""));
+  }
+
   async openConsole({ name }: KeptMachine): Promise<MachineConsole> {
     const path = join(this.#options.runtimeDir, `causeway-${name}`, "machine", "console");
     const socket = await this.#connectedConsole(path);
@@ -105,7 +127,7 @@ export class QemuService implements MachineKeeper {
         throw new MachineNotStoppedError(machine.name, waited);
       // Not `systemctl stop`, which switches the machine off if it does not obey in time.
       if (atOnce) await this.#options.systemctl("kill", "--kill-whom=main", "--signal=TERM", unit);
-      else if (waited % PRESS_AGAIN_SECONDS === 0) await this.#pressButton(machine);
+      else if (waited % PRESS_AGAIN_SECONDS === 0) await this.#tellMonitor(machine, "system_powerdown\n");
       await setTimeout(LOOK_AGAIN_MS, undefined, { signal });
     }
   }
@@ -160,18 +182,25 @@ export class QemuService implements MachineKeeper {
     if (!exists) await replaceWhole(path, await readFile((await findUefiFirmware()).variables));
   }
 
-  async #pressButton({ name }: KeptMachine): Promise<void> {
+  async #tellMonitor({ name }: KeptMachine, commands: string): Promise<void> {
     const path = join(this.#options.runtimeDir, `causeway-${name}`, "machine", "monitor.in");
     // Without a reader it fails instead of waiting: QEMU has just ended.
     const flags = constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
     const monitor = await open(path, flags).catch(() => undefined);
     try {
       // QEMU's user could have put something else in its place.
-      if ((await monitor?.stat())?.isFIFO()) await monitor?.write("system_powerdown\n");
+      if ((await monitor?.stat())?.isFIFO()) await monitor?.write(commands);
     } finally {
       await monitor?.close();
     }
   }
+}
+
+/** Throws `HypervisorFailedError` with the script's own words if it fails. */
+async function runScript(path: string): Promise<void> {
+  const { status, output = "" } = (await new LocalMachine().run(path)) ?? {};
+  if (status !== 0)
+    throw new HypervisorFailedError(`${path} failed: ${output.trim().slice(0, KEPT_CHARACTERS)}`);
 }
 
 async function requireBridges({ shape: { cards } }: KeptMachine): Promise<void> {
