@@ -51,7 +51,7 @@ export async function coldCloneDemo(options: {
   } catch (error) {
     facts.failure = error instanceof Error ? error.message : String(error);
   }
-  facts.ok = succeeded(facts) && facts.failure === undefined;
+  facts.ok = succeeded(facts);
   facts.seconds = secondsSince(began);
   // Keep the clone, so that the user can inspect it.
   if (facts.ok && !keep) {

@@ -1,11 +1,12 @@
 import type { Conversion, StepName } from "#shared/protocol/resources.ts";
-import { bytes, duration } from "#shared/units.ts";
+import { bytes } from "#shared/units.ts";
+import { type DemoOutcome, describeDemo, type Proofs, proves } from "./report-lines.ts";
+import type { Step } from "./steps.ts";
 
 export type Firmware = "bios" | "uefi";
 
 /** The results of `npm run demo`, which `--json FILE` writes. Seconds are by this machine's clock. */
-export interface ColdCloneReport {
-  ok: boolean;
+export interface ColdCloneReport extends DemoOutcome {
   firmware: Firmware;
   /** The clone equals, byte for byte, the disk as it was while it was read. */
   bytesEqual: boolean;
@@ -18,30 +19,30 @@ export interface ColdCloneReport {
    * outside.
    */
   bootStateEqual: boolean;
-  seconds: number;
   diskBytes: number;
   bytesRead: number;
   bytesStored: number;
   limitingStage: string;
-  steps: { name: string; seconds: number }[];
   /** A screenshot of the source while the boot environment read the disk. */
   sourceScreenshot?: string;
   /** A screenshot of the clone after it had started. */
   screenshot?: string;
   consoleLog?: string;
-  failure?: string;
 }
 
 /** What the demo must prove, in the order of the report. */
-const PROOFS = {
-  sourceBack: "the source is back in its original system",
-  bootStateEqual: "its boot state is what it was, by its signed receipt and by its files",
-  bytesEqual: "every byte of the clone is the disk's as it was read",
-  cloneBooted: "the clone boots",
-} as const;
+const PROOFS: Proofs<ColdCloneReport> = [
+  ["the source is back in its original system", ({ sourceBack }) => sourceBack],
+  [
+    "its boot state is what it was, by its signed receipt and by its files",
+    ({ bootStateEqual }) => bootStateEqual,
+  ],
+  ["every byte of the clone is the disk's as it was read", ({ bytesEqual }) => bytesEqual],
+  ["the clone boots", ({ cloneBooted }) => cloneBooted],
+];
 
-export function succeeded(report: Pick<ColdCloneReport, keyof typeof PROOFS>): boolean {
-  return (Object.keys(PROOFS) as (keyof typeof PROOFS)[]).every((proof) => report[proof]);
+export function succeeded(report: ColdCloneReport): boolean {
+  return proves(report, PROOFS);
 }
 
 /**
@@ -59,7 +60,7 @@ const STAGES: readonly [string, readonly StepName[]][] = [
 ];
 
 /** How long each stage took, from the start of its first step to the end of its last. */
-export function stagesOf({ steps }: Pick<Conversion, "steps">): ColdCloneReport["steps"] {
+export function stagesOf({ steps }: Pick<Conversion, "steps">): Step[] {
   return STAGES.flatMap(([name, parts]) => {
     const times = steps.filter((step) => parts.includes(step.name) && step.startedAt && step.endedAt);
     if (times.length === 0) return [];
@@ -71,21 +72,14 @@ export function stagesOf({ steps }: Pick<Conversion, "steps">): ColdCloneReport[
 
 /** The report in the operator's words. */
 export function describeColdClone(report: ColdCloneReport): string {
-  const proofs = (Object.entries(PROOFS) as [keyof typeof PROOFS, string][]).map(
-    ([proof, words]) => `  ${(report[proof] ? "yes" : "NO").padStart(12)}  ${words}`,
-  );
   const pictures: [string, string | undefined][] = [
     ["the source while it was read", report.sourceScreenshot],
     ["the clone when it was up", report.screenshot],
     ["the clone's console", report.consoleLog],
   ];
-  const outcome = report.ok ? "cloned, and the source is back" : `FAILED: ${report.failure ?? "see below"}`;
+  const name = `Causeway demo (${report.firmware})`;
   return [
-    "",
-    `Causeway demo (${report.firmware}): ${outcome}`,
-    ...report.steps.map(({ name, seconds }) => `  ${duration(seconds).padStart(12)}  ${name}`),
-    `  ${duration(report.seconds).padStart(12)}  in all`,
-    ...proofs,
+    ...describeDemo(report, { name, success: "cloned, and the source is back", proofs: PROOFS }),
     `  disk ${bytes(report.diskBytes)}, read ${bytes(report.bytesRead)}, stored ${bytes(report.bytesStored)}, limited by ${report.limitingStage}`,
     ...pictures.flatMap(([words, path]) => (path ? [`  ${words}: ${path}`] : [])),
   ].join("\n");

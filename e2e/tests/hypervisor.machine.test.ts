@@ -10,7 +10,7 @@ import { QemuService } from "#agent/hypervisor/qemu/service/qemu-service.ts";
 import { keptMachine } from "#agent/hypervisor/testing/kept-machine.ts";
 import { ScriptedSystemd } from "#agent/hypervisor/testing/scripted-systemd.ts";
 import { chatteringDisk, printingDisk } from "#agent/hypervisor/testing/tiny-guest.ts";
-import { LibvirtHost } from "../testing/libvirt-host.ts";
+import { LibvirtHost } from "../machines/libvirt-host.ts";
 import { runTool } from "../testing/run-tool.ts";
 
 const libvirt = new Libvirt();

@@ -4,6 +4,8 @@ const FOLDER = "etc/postgresql/15/main";
 
 /** What the console shows after the rows of the table `ledger`, after each start. */
 export const LEDGER_END = "LEDGER REPORTED";
+/** Has the rows shown on the console again. For root. */
+export const REPORT_LEDGER = "/bin/sh /usr/local/sbin/report-ledger";
 const LEDGER_LINE = /^LEDGER ([\d,-]+)\r?$/m;
 
 /** Runs of consecutive ids, such as `1-40,42-42`. */
@@ -20,8 +22,7 @@ export const databaseServer: Software = {
   files: {
     [`${FOLDER}/conf.d/network.conf`]: "listen_addresses = '*'\n",
     [`${FOLDER}/pg_hba.conf`]: "local all all peer\nhost all postgres 10.0.2.0/24 trust\n",
-    "etc/systemd/system/postgresql@15-main.service.d/report.conf":
-      "[Service]\nExecStartPost=-+/bin/sh /usr/local/sbin/report-ledger\n",
+    "etc/systemd/system/postgresql@15-main.service.d/report.conf": `[Service]\nExecStartPost=-+${REPORT_LEDGER}\n`,
     "usr/local/share/ledger.sql": `${RUNS};\n`,
     "usr/local/sbin/report-ledger": [
       'rows=$(su postgres -c "psql -Atf /usr/local/share/ledger.sql")',

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { runTool } from "./run-tool.ts";
-import { until } from "./until.ts";
+import { setTimeout as wait } from "node:timers/promises";
+import { CommandFailedError, run } from "./disk/command.ts";
 
 const SETUP = join(import.meta.dirname, "../../scripts/setup.mjs");
+const START_LIMIT_MS = 120_000;
 
 /**
  * libvirt of this host, installed if it is missing. Without systemd, nothing has started its daemons: then
@@ -14,12 +15,12 @@ export class LibvirtHost {
   readonly #daemons: ChildProcess[] = [];
 
   static async start(): Promise<LibvirtHost> {
-    await runTool(process.execPath, SETUP, "libvirt");
+    await run(process.execPath, [SETUP, "libvirt"]);
     const host = new LibvirtHost();
     for (const folder of ["/var/log/libvirt", "/run/libvirt"]) mkdirSync(folder, { recursive: true });
     if (!existsSync("/run/libvirt/virtlogd-sock")) host.#start("virtlogd");
     if (!existsSync("/run/libvirt/libvirt-sock")) host.#start("libvirtd");
-    await until("libvirt", () => runTool("virsh", "-c", "qemu:///system", "version").catch(() => undefined));
+    await untilAnswered();
     return host;
   }
 
@@ -29,5 +30,18 @@ export class LibvirtHost {
 
   #start(program: string): void {
     this.#daemons.push(spawn(program, [], { stdio: "ignore" }));
+  }
+}
+
+async function untilAnswered(): Promise<void> {
+  const deadline = performance.now() + START_LIMIT_MS;
+  for (;;) {
+    try {
+      await run("virsh", ["-c", "qemu:///system", "version"]);
+      return;
+    } catch (error) {
+      if (!(error instanceof CommandFailedError) || performance.now() > deadline) throw error;
+      await wait(100);
+    }
   }
 }

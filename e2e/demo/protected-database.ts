@@ -1,0 +1,165 @@
+/** A machine whose database takes writes from a client outside of it while it is protected, for the demos. */
+import { rmSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { CausewayError } from "#shared/errors.ts";
+import type { Plan, Run } from "#shared/protocol/protection.ts";
+import { databaseServer } from "../machines/disk/database-server.ts";
+import { debianMachine, type MachineSite, openMachineSite } from "../machines/machine-site.ts";
+import { DatabaseLoad } from "../site/database-load.ts";
+import { freePort } from "../site/free-port.ts";
+import type { Installation } from "../site/installation.ts";
+import { type CompletedRun, completedRuns, describeOutcome } from "./protection-runs.ts";
+import type { DemoOutcome } from "./report-lines.ts";
+import { type RunStep, secondsSince, stepRunner } from "./steps.ts";
+
+const POSTGRESQL = 5432;
+/** About ten rows in a second, if the machine is quick enough. */
+const PAUSE_MS = 100;
+const LOOK_EVERY_MS = 3000;
+/** The first copy of the whole disk is the longest wait for a point. */
+const POINT_LIMIT_MS = 1_800_000;
+const ROWS_LIMIT_MS = 300_000;
+
+export interface ProtectedDatabase {
+  site: MachineSite;
+  load: DatabaseLoad;
+  /** Where clients of this computer reach the database. */
+  port: number;
+  step: RunStep;
+}
+
+export interface DatabaseDemo<Report> {
+  /** A part of the name of the folder for its files. */
+  name: string;
+  keep: boolean;
+  isProved: (report: Report) => boolean;
+  /** Makes the target host ready in the demo's folder. Returns the boot image that it adapts systems in. */
+  prepareTarget?: (dir: string, log: (line: string) => void) => Promise<string>;
+}
+
+/**
+ * Brings the machine up, calls `work` while a client writes rows, and completes `facts`, also if that fails.
+ * The disks are kept if it fails, and if `keep` is set.
+ */
+export async function runDatabaseDemo<Report extends DemoOutcome>(
+  facts: Report,
+  { name, keep, isProved, prepareTarget }: DatabaseDemo<Report>,
+  work: (database: ProtectedDatabase) => Promise<void>,
+): Promise<Report> {
+  const began = performance.now();
+  const dir = await mkdtemp(join(tmpdir(), `causeway-${name}-demo-`));
+  const log = (line: string) => console.error(`  ${line}`);
+  const step = stepRunner(facts.steps);
+  let disks: readonly string[] = [];
+  try {
+    const port = await freePort();
+    await using site = await step(
+      "bring up the control plane, a target host and the database server",
+      async () => {
+        const original = await debianMachine({ firmware: "bios", software: databaseServer, log });
+        const targetBootImage = await prepareTarget?.(dir, log);
+        const forward = { host: port, guest: POSTGRESQL };
+        const target = targetBootImage === undefined ? {} : { targetBootImage };
+        return openMachineSite({ dir, firmware: "bios", original, forward, log, ...target });
+      },
+    );
+    disks = site.disks;
+    const load = new DatabaseLoad(port, { pauseMs: PAUSE_MS });
+    try {
+      await step("wait for the database's first rows", () => untilAcknowledged(load, 20));
+      await work({ site, load, port, step });
+    } finally {
+      await load.stop();
+    }
+  } catch (error) {
+    facts.failure = error instanceof Error ? error.message : String(error);
+  }
+  facts.ok = isProved(facts);
+  facts.seconds = secondsSince(began);
+  if (facts.ok && !keep) for (const path of disks) rmSync(path);
+  return facts;
+}
+
+/** Waits until the server has acknowledged that many rows. */
+export async function untilAcknowledged(load: DatabaseLoad, rows: number): Promise<void> {
+  const deadline = performance.now() + ROWS_LIMIT_MS;
+  while (load.acknowledged < rows) {
+    if (performance.now() > deadline) throw new Error(`the database acknowledged ${load.acknowledged} rows`);
+    await wait(200);
+  }
+}
+
+/** A plan of one recovery point a minute, and its runs. */
+export class MinutePlan {
+  readonly id: string;
+  readonly #installation: Installation;
+  readonly #onRuns: (runs: readonly Run[]) => void;
+  /** Ids of the runs that were shown. */
+  readonly #shown = new Set<string>();
+
+  private constructor(installation: Installation, id: string, onRuns: (runs: readonly Run[]) => void) {
+    this.id = id;
+    this.#installation = installation;
+    this.#onRuns = onRuns;
+  }
+
+  /** `onRuns` is called with all runs, oldest first, again and again while points are awaited. */
+  static async start(
+    { installation, sourceId }: MachineSite,
+    onRuns: (runs: readonly Run[]) => void,
+  ): Promise<MinutePlan> {
+    const words = ["protect", sourceId, "--every", "1m", "--keep", "last=100"];
+    const { id } = (await installation.json(words)) as Plan;
+    return new MinutePlan(installation, id, onRuns);
+  }
+
+  /**
+   * Waits until there are `points` points, of which `fits` accepts the newest. Shows each run that ends once.
+   */
+  async untilPoints(
+    points: number,
+    fits: (newest: CompletedRun) => boolean = () => true,
+  ): Promise<CompletedRun[]> {
+    let lastPointAt = performance.now();
+    for (;;) {
+      const runs = await this.#runs();
+      for (const run of runs) {
+        if (!run.endedAt || this.#shown.has(run.id)) continue;
+        this.#shown.add(run.id);
+        if (run.state === "completed") lastPointAt = performance.now();
+        console.error(`  ${run.dueAt.slice(11, 19)} ${describeOutcome(run)}`);
+      }
+      const completed = completedRuns(runs);
+      if (runs.length > 0) this.#onRuns(runs);
+      const newest = completed.at(-1);
+      if (completed.length >= points && newest && fits(newest)) return completed;
+      if (performance.now() - lastPointAt > POINT_LIMIT_MS)
+        throw new Error(`no recovery point was made for ${POINT_LIMIT_MS / 60_000} minutes`);
+      await wait(LOOK_EVERY_MS);
+    }
+  }
+
+  /** The run that made a point, which has ended. */
+  async runOf(pointId: string): Promise<CompletedRun> {
+    const call = { parameters: { id: this.id }, query: { limit: 200 } };
+    const { items } = await this.#installation.api.listRuns(call);
+    const run = completedRuns(items).find((each) => each.pointId === pointId);
+    if (!run) throw new Error(`no run of the plan has made the point ${pointId}`);
+    return run;
+  }
+
+  /** Oldest first; none if the control plane is too busy to answer. */
+  async #runs(): Promise<Run[]> {
+    try {
+      const call = { parameters: { id: this.id }, query: { limit: 200 } };
+      return (await this.#installation.api.listRuns(call)).items.toReversed();
+    } catch (error) {
+      // A busy computer can make a request wait too long.
+      if (error instanceof CausewayError && error.retryable) return [];
+      throw error;
+    }
+  }
+}
