@@ -16,6 +16,7 @@ import { findCaptureProblem } from "#shared/domain/conversion.ts";
 import { CapturedDiskUnexpectedError, type Failure, failureOf, UnknownCommandError } from "#shared/errors.ts";
 import { commandKinds } from "#shared/protocol/commands.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
+import { reportFence } from "../alarm/fence-failed.ts";
 import { clearIfBack, type SourceAwayDeps } from "../alarm/source-away.ts";
 import { refuse } from "../ingest/refuse.ts";
 import { againIfChanged } from "../store/again-if-changed.ts";
@@ -67,6 +68,7 @@ export async function commandEnded(
   });
   // Before the answer, because the agent repeats the event until it has one.
   if (command?.kind === "attest-boot-state") await clearIfBack(command.ownerId, deps);
+  if (command?.kind === "set-fence") await reportFence(command, deps);
   if (command) await answer(command, "result", deps);
 }
 

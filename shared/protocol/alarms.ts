@@ -15,6 +15,8 @@ export const AlarmKind = z.enum([
   "repository-damaged",
   /** The tracker of a source had not noticed changes of a disk. */
   "tracker-wrong",
+  /** A source could not put its fence up, or take it down. */
+  "fence-failed",
   /** Nothing is wrong: an operator tries out how alarms arrive. */
   "test",
 ]);

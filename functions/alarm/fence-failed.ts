@@ -1,0 +1,73 @@
+/** The alarm that a source could not put its fence up, or take it down. */
+import { z } from "zod";
+import type { NewAlarm } from "#shared/domain/alarm.ts";
+import type { CommandRecord } from "#shared/domain/command.ts";
+import type { Failure } from "#shared/errors.ts";
+import { type CommandInput, commandKinds } from "#shared/protocol/commands.ts";
+import { timestamp } from "../conversion/deps.ts";
+import type { Store } from "../store/store.ts";
+import { type AlarmDeps, clearAlarm, raiseAlarm } from "./raise.ts";
+
+export interface FenceFailedDeps extends AlarmDeps {
+  store: Store;
+}
+
+const KIND = "fence-failed";
+
+const Details = z.object({ term: z.int(), isUp: z.boolean() });
+type Wish = z.infer<typeof Details>;
+
+/**
+ * Raises the alarm if this `set-fence` has failed and is still what the source should do. One that has
+ * succeeded clears the alarm of an earlier one. Repeating it is harmless.
+ */
+export async function reportFence(command: CommandRecord, deps: FenceFailedDeps): Promise<void> {
+  const input = commandKinds["set-fence"].input.parse(command.input);
+  if (command.state === "succeeded") await clearFenceAlarm(command.agentId, input, deps);
+  const isNews = command.failure && (await isWanted(command.agentId, input, deps));
+  if (command.failure && isNews) await raise(command, input, command.failure, deps);
+}
+
+/** Clears the source's alarm if it is about this or about something earlier. Repeating it is harmless. */
+export async function clearFenceAlarm(sourceId: string, done: Wish, deps: FenceFailedDeps): Promise<void> {
+  const key = { kind: KIND, subject: sourceId } as const;
+  const alarm = await deps.store.alarms.find(key);
+  if (alarm && placeOf(Details.parse(alarm.details)) <= placeOf(done)) await clearAlarm(key, deps);
+}
+
+/** A fence goes up and then down, once in each term. */
+function placeOf({ term, isUp }: Wish): number {
+  return 2 * term + (isUp ? 0 : 1);
+}
+
+/** Events can arrive when the right to run has moved on. */
+async function isWanted(
+  sourceId: string,
+  { term, isUp }: Wish,
+  { store }: FenceFailedDeps,
+): Promise<boolean> {
+  const lease = await store.leases.get(sourceId);
+  return lease.term === term && !(isUp && lease.state === "none");
+}
+
+async function raise(
+  { agentId, ownerId }: CommandRecord,
+  { term, isUp }: CommandInput<"set-fence">,
+  { message, hint }: Failure,
+  deps: FenceFailedDeps,
+): Promise<void> {
+  const { name } = await deps.store.agents.get(agentId);
+  const alarm: NewAlarm = {
+    kind: KIND,
+    subject: agentId,
+    sourceId: agentId,
+    sourceName: name,
+    since: timestamp(deps.clock),
+    cause: isUp
+      ? `${name} may serve its clients beside the machine of ${ownerId}, which runs in its place: ${message}.`
+      : `${name} has the right to run again, but may not serve its clients: ${message}.`,
+    action: hint,
+    details: { term, isUp, ownerId } satisfies Wish & { ownerId: string },
+  };
+  await raiseAlarm(alarm, deps);
+}
