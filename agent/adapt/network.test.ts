@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { adaptedFiles } from "./testing/a-system.ts";
+import { adaptedFiles, ROOT_UUID } from "./testing/a-system.ts";
 
 const OLD = "00:0c:29:d5:2c:03";
 const NEW = "52:54:00:12:34:56";
@@ -140,6 +140,45 @@ test("the initramfs is built with the name of the card, because an old udev name
   expect(first.commands).toEqual(["update-initramfs -u -k 6.1.0-18-amd64"]);
   expect(adaptedFiles({ files: { [LINK]: link("ens192", NEW) } }, moved).commands).toEqual([]);
 });
+
+const GRUB = "/boot/grub/grub.cfg";
+const entry = (parameters: string) =>
+  `\tlinux\t/boot/vmlinuz-6.1.0-18-amd64 root=UUID=${ROOT_UUID} ro ${parameters} console=tty0 console=ttyS0,115200\n`;
+const FIRST = "/etc/systemd/network/10-causeway-eth0.link";
+
+test.each<[string, string[], Record<string, string>, boolean]>([
+  ["the kernel names every card itself", ["eth0", "eth1"], { [GRUB]: entry("net.ifnames=0") }, false],
+  ["udev names cards by their slots", ["eth0"], { [GRUB]: entry("quiet") }, true],
+  [
+    "one entry of the boot loader lets udev name cards",
+    ["eth0"],
+    { [GRUB]: entry("net.ifnames=0") + entry("single") },
+    true,
+  ],
+  ["the boot loader's entries are not known", ["eth0"], { [GRUB]: "blscfg\n" }, true],
+  ["the kernel gives the card another name", ["eth1"], { [GRUB]: entry("net.ifnames=0") }, true],
+  ["a port has a name of the firmware's", ["eth0", "ens192"], { [GRUB]: entry("net.ifnames=0") }, true],
+  [
+    "a file names cards by something else",
+    ["eth0"],
+    {
+      [GRUB]: entry("net.ifnames=0"),
+      "/etc/systemd/network/50-all.link": "[Match]\nDriver=virtio_net\n[Link]\nName=lan0\n",
+    },
+    true,
+  ],
+])(
+  "an initramfs is built again for a card's name only if it may give another one: %s",
+  (_, names, files, isBuilt) => {
+    const cards = names.map((name, at) => ({
+      address: `52:54:00:00:00:0${at}`,
+      replaces: { name, address: OLD },
+    }));
+    const adapted = adaptedFiles({ files }, { cards });
+    expect(adapted.files).toHaveProperty([FIRST.replace("eth0", names[0] ?? "")]);
+    expect(adapted.commands).toHaveLength(isBuilt ? 1 : 0);
+  },
+);
 
 test("dracut takes the names of the cards into each initramfs, and keeps what it takes already", () => {
   const path = "/etc/dracut.conf.d/90-causeway.conf";

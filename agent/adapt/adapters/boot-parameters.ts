@@ -20,6 +20,8 @@ const PLACES: readonly { files: readonly string[]; line: RegExp }[] = [
   },
   { files: ["/etc/kernel/cmdline"], line: /^()(.*\broot=.*)$/gm },
 ];
+/** Every line by which a boot loader gives a kernel its parameters, also those without a root. */
+const KERNEL_LINE = /^\s*(?:linux|linux16|linuxefi|kernel|options)\s.*$/gm;
 const WHY = "the kernel finds its root on any hardware, and shows its start on the serial console";
 
 const DEFAULTS = "/etc/default/grub";
@@ -45,6 +47,14 @@ export const bootParameters: Adapter = {
     return { edits: [...edits, ...defaultsEdit(system, wanted, notes)], notes: [...notes] };
   },
 };
+
+/** Whether every kernel that a boot loader is known to start gets this parameter. */
+export function everyKernelGets(parameter: string, system: Pick<CapturedSystem, "files">): boolean {
+  const lines = PLACES.flatMap(({ files }) => filesMatching(system, files)).flatMap(({ text }) =>
+    [...text.matchAll(KERNEL_LINE)].map(([line]) => line),
+  );
+  return lines.length > 0 && lines.every((line) => line.split(/\s+/).includes(parameter));
+}
 
 /** What GRUB's own tools make `grub.cfg` of. */
 function defaultsEdit(system: CapturedSystem, wanted: WantedMachine, notes: Set<string>): FileEdit[] {

@@ -1,5 +1,6 @@
 import type { Adaptation, Adapter } from "../adapter.ts";
-import { filesMatching } from "../captured-system.ts";
+import { type CapturedSystem, filesMatching } from "../captured-system.ts";
+import { everyKernelGets } from "./boot-parameters.ts";
 
 const RULES = "/etc/udev/rules.d/*.rules";
 const OWN = "/etc/systemd/network/10-causeway-";
@@ -32,14 +33,23 @@ export const cardNames: Adapter = {
         why: `the card keeps the name ${name}, by which the network is configured`,
       }))
       .filter(({ path, after }) => system.files.get(path)?.content.equals(after) !== true);
+    const isNamedByKernel =
+      kept.length === cards.length &&
+      kept.every(({ name }, at) => name === `eth${at}`) &&
+      leavesNames(system, others);
     return {
       edits,
       // A udev before 240 names no card that one in the initramfs has named.
-      rebuild: edits.map(({ path }) => ({ why: `it contains ${path}` })),
+      rebuild: isNamedByKernel ? [] : edits.map(({ path }) => ({ why: `it contains ${path}` })),
       notes: orderNotes(kept.map(({ name }) => name)),
     };
   },
 };
+
+/** Whether cards keep the names that the kernel gives them, in the initramfs as well. */
+function leavesNames(system: CapturedSystem, others: readonly { text: string }[]): boolean {
+  return everyKernelGets("net.ifnames=0", system) && !others.some(({ text }) => /\bname\s*=/i.test(text));
+}
 
 /** Whether a rule, or a file of links, gives the card with this address this name. */
 function names(text: string, { name, address }: { name: string; address: string }): boolean {
