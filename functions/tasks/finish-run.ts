@@ -140,10 +140,9 @@ function resultOf({ disks: taken, applied, notApplied }: Input): RunResult {
     taken.reduce((total, disk) => total + disk[field], 0);
   const slowest = taken.reduce((worst, disk) => (disk.seconds > worst.seconds ? disk : worst));
   const disks = taken.map(
-    ({ name, consistency, wholeCopies, mode, modeReason, view, viewReason, ...disk }) => ({
-      ...{ name, consistency, wholeCopies, mode, view, viewReason },
+    ({ name, consistency, wholeCopies, mode, modeReason, view, viewReason, trackerDisagreements }) => ({
+      ...{ name, consistency, wholeCopies, mode, view, viewReason, trackerDisagreements },
       ...(modeReason === undefined ? {} : { modeReason }),
-      trackerDisagreements: disk.trackerDisagreements,
     }),
   );
   return {

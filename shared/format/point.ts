@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { z } from "zod";
 import { Consistency, WholeCopies } from "../protocol/copied-disk.ts";
-import { DiskBytes, DiskName, NAMES_DIFFER, namesDiffer } from "../protocol/ids.ts";
+import { DiskBytes, DiskName, disksOf } from "../protocol/ids.ts";
 import { MAX_SEALED_BYTES, TAG_BYTES } from "./blob.ts";
 import { BLOCK_BYTES, blockCount } from "./block.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
@@ -110,10 +110,6 @@ const pointFields = {
 };
 export const Point = z.strictObject({ ...pointFields, disks: disksOf(PointDisk) });
 export type Point = z.infer<typeof Point>;
-
-function disksOf<T extends z.ZodType<{ name: string }>>(disk: T) {
-  return z.array(disk).min(1).max(256).refine(namesDiffer, NAMES_DIFFER);
-}
 
 /** How each version is read; the last one is written. */
 const VERSIONS: Readonly<Record<number, z.ZodType<Point>>> = {

@@ -14,6 +14,7 @@ import {
   ConversionId,
   DiskBytes,
   DiskName,
+  disksOf,
   NAMES_DIFFER,
   namesDiffer,
   ObjectKey,
@@ -28,7 +29,7 @@ import { MAX_CHECKED_POINTS, RepositoryChecked } from "./repository-check.ts";
 import { RuleName } from "./rule-names.ts";
 import { captureFields, TakenPoint } from "./taken-point.ts";
 import { BandwidthHours } from "./weekly-hours.ts";
-import { disksOf, ownedPoint, WrittenDisk } from "./written-disk.ts";
+import { ownedPoint, WrittenDisk } from "./written-disk.ts";
 
 const SizedDisk = z.object({ name: DiskName, sizeBytes: DiskBytes.positive() });
 

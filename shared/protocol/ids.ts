@@ -57,6 +57,11 @@ export function namesDiffer(disks: readonly { name: string }[]): boolean {
 /** For `refine`: beside `namesDiffer`. */
 export const NAMES_DIFFER = "two disks have the same name, or names that differ only by case";
 
+/** Some disks of one machine, with different names. */
+export function disksOf<T extends z.ZodType<{ name: string }>>(disk: T) {
+  return z.array(disk).min(1).max(256).refine(namesDiffer, NAMES_DIFFER);
+}
+
 /** The key of an object in the bucket: names between slashes, none of which begins with a dot. */
 export const ObjectKey = z
   .string()

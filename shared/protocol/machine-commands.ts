@@ -1,9 +1,9 @@
 /** The commands that make a machine of written disks; a part of `commands.ts`. */
 import { z } from "zod";
 import { DefinedMachine, HypervisorKind, MachineName, MachineShape } from "./defined-machine.ts";
-import { DiskName } from "./ids.ts";
+import { DiskName, disksOf } from "./ids.ts";
 import { ShownAdaptation, SourceDiskIdentity, WantedMachine } from "./wanted-machine.ts";
-import { disksOf, ownedPoint, WrittenDisk } from "./written-disk.ts";
+import { ownedPoint, WrittenDisk } from "./written-disk.ts";
 
 export const machineCommands = {
   /**

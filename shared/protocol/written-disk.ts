@@ -1,7 +1,7 @@
 /** Disks that a target host wrote, as commands name them. */
 import { z } from "zod";
 import { DiskFormat } from "./common.ts";
-import { AgentId, DiskBytes, DiskName, NAMES_DIFFER, namesDiffer, OwnerId, PointId } from "./ids.ts";
+import { AgentId, DiskBytes, DiskName, OwnerId, PointId } from "./ids.ts";
 
 export const WrittenDisk = z.object({
   name: DiskName,
@@ -11,11 +11,6 @@ export const WrittenDisk = z.object({
   sizeBytes: DiskBytes.positive(),
 });
 export type WrittenDisk = z.infer<typeof WrittenDisk>;
-
-/** Some disks of one machine, with different names. */
-export function disksOf<T extends z.ZodType<{ name: string }>>(disk: T) {
-  return z.array(disk).min(1).max(256).refine(namesDiffer, NAMES_DIFFER);
-}
 
 /** Whose images a command is about, and of which recovery point. */
 export const ownedPoint = { ownerId: OwnerId, sourceId: AgentId, pointId: PointId };
