@@ -41,6 +41,11 @@ export function oneLine(text: string): string {
   return harmless(text).replaceAll("\n", " ");
 }
 
+/** Lines that an agent may have sent, under a title. */
+export function titled(title: string, text: string): string[] {
+  return [`--- ${title}`, ...text.split("\n")].map(oneLine);
+}
+
 /** Rows as aligned columns under a heading; `none` when there are no rows. */
 export function table(heading: string[], untrusted: string[][], none: string): string {
   if (untrusted.length === 0) return none;

@@ -1,6 +1,6 @@
 import type { ShownAdaptation } from "#shared/protocol/wanted-machine.ts";
 import { duration } from "#shared/units.ts";
-import { oneLine } from "../terminal.ts";
+import { oneLine, titled } from "../terminal.ts";
 
 /** Each change with its reason and its diff, then what else an operator needs to know. */
 export function describedAdaptation({
@@ -13,10 +13,7 @@ export function describedAdaptation({
   applySeconds,
 }: ShownAdaptation): string {
   return [
-    ...changes.flatMap(({ path, why, diff }) => [
-      oneLine(`--- ${path}: ${why.join("; ")}`),
-      ...diff.split("\n").map(oneLine),
-    ]),
+    ...changes.flatMap(({ path, why, diff }) => titled(`${path}: ${why.join("; ")}`, diff)),
     ...commands.map(({ command, seconds }) => oneLine(`ran: ${command} (${duration(seconds)})`)),
     ...notes.map((note) => oneLine(`look after: ${note}`)),
     ...(stale.length > 0

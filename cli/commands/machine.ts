@@ -3,7 +3,7 @@ import type { MachineAction, MachineOperation } from "#shared/protocol/machine-r
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import type { CliCall, CliCommand } from "../command.ts";
 import { MachineActionFailedError } from "../errors.ts";
-import { oneLine, print, table } from "../terminal.ts";
+import { oneLine, print, table, titled } from "../terminal.ts";
 import { waitForEnd } from "../wait-for-end.ts";
 import { describedAdaptation } from "./described-adaptation.ts";
 import { DESIGN_HELP, DESIGN_OPTIONS, designOf } from "./machine-options.ts";
@@ -174,7 +174,7 @@ function described({
   if (definitions)
     return [
       oneLine(`${name} would be defined in ${hypervisor} with the uuid ${uuid}; ${boots}`),
-      ...definitions.flatMap((one) => [`--- ${oneLine(one.name)}`, ...one.text.split("\n").map(oneLine)]),
+      ...definitions.flatMap(({ name, text }) => titled(name, text)),
     ].join("\n");
   if (power) return oneLine(`${name} (${hypervisor}) is ${power}`);
   return oneLine(`${name} is defined in ${hypervisor}, switched off; ${boots}`);
