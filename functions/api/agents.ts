@@ -1,8 +1,7 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { IoTClient } from "@aws-sdk/client-iot";
-import { type AgentRecord, revoked, sourceOf, targetOf } from "#shared/domain/agent.ts";
+import { type AgentRecord, requireRole, revoked, sourceOf, targetOf } from "#shared/domain/agent.ts";
 import type { Environment } from "#shared/environment.ts";
-import { NotFoundError } from "#shared/errors.ts";
 import type { EnrollableRole } from "#shared/protocol/common.ts";
 import { IotDeviceRegistry } from "../aws/iot-device-registry.ts";
 import { timestamp } from "../conversion/deps.ts";
@@ -79,7 +78,5 @@ export async function revokeAgent(
 }
 
 async function withRole(id: string, role: EnrollableRole, { store }: Deps): Promise<AgentRecord> {
-  const agent = await store.agents.find(id);
-  if (agent?.role !== role) throw new NotFoundError(role, id);
-  return agent;
+  return requireRole(await store.agents.find(id), role, id);
 }
