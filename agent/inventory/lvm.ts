@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { type LogicalVolume, UNKNOWN, type VolumeGroup } from "#shared/protocol/inventory.ts";
 import { clip, type Machine, readText } from "../machine/machine.ts";
+import { mappedVolume } from "../machine/mapped-volume.ts";
 import type { Mounts } from "../machine/mounts.ts";
 import { probeDevice } from "./disks.ts";
 
@@ -81,7 +82,7 @@ async function describeVolume(
   // Pools have no path, because nothing can be mounted from them.
   const path = lv.lv_path || `/dev/${lv.vg_name}/${lv.lv_name}`;
   const device = (await machine.resolve(path)) ?? path;
-  const mapperPath = `/dev/mapper/${[lv.vg_name, lv.lv_name].map((name) => name.replaceAll("-", "--")).join("-")}`;
+  const mapperPath = mappedVolume(lv.vg_name, lv.lv_name);
   const number = await readText(machine, `/sys/class/block/${device.slice("/dev/".length)}/dev`);
   return {
     name: lv.lv_name,

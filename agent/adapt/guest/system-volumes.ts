@@ -1,5 +1,6 @@
 import type { SourceDiskIdentity } from "#shared/protocol/wanted-machine.ts";
 import { type GuestVolume, type VolumeIds, volumesOfDisk } from "../../browse/guest/volumes.ts";
+import { mappedVolume } from "../../machine/mapped-volume.ts";
 import type { SystemVolume } from "../captured-system.ts";
 import { namedDevice } from "../device-name.ts";
 
@@ -46,15 +47,12 @@ export function volumeNamed(
   const logical = volumes.find(
     (volume) =>
       volume.logical &&
-      [mapperName(volume.logical), `/dev/${volume.logical.group}/${volume.logical.volume}`].includes(name),
+      [
+        mappedVolume(volume.logical.group, volume.logical.volume),
+        `/dev/${volume.logical.group}/${volume.logical.volume}`,
+      ].includes(name),
   );
   if (logical) return logical;
   const found = namedDevice(name, { volumes, disks });
   return found.kind === "volume" ? volumes.find((volume) => volume === found.volume) : undefined;
-}
-
-/** The device mapper doubles dashes in names. */
-function mapperName({ group, volume }: { group: string; volume: string }): string {
-  const doubled = (text: string) => text.replaceAll("-", "--");
-  return `/dev/mapper/${doubled(group)}-${doubled(volume)}`;
 }

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { LvmFailedError } from "#shared/errors.ts";
 import { openDisk } from "../../disk/disk-source.ts";
 import type { Machine } from "../../machine/machine.ts";
+import { mappedVolume } from "../../machine/mapped-volume.ts";
 import { withTimeLimit } from "../../machine/time-limit.ts";
 import { allocatePages } from "../../threads/page-memory.ts";
 import {
@@ -65,7 +66,7 @@ export class LvmTools implements Lvm {
     // Not watched by dmeventd: it could begin to change the snapshot while it is being removed.
     const words = ["--yes", "--monitor", "n", "--addtag", SNAPSHOT_TAG, "--config", CONFIG];
     await change("lvcreate", [...snapshot, ...chunk, ...words, `${group}/${origin}`]);
-    return devicePathOf({ group, name });
+    return mappedVolume(group, name);
   }
 
   remove({ group, name }: { group: string; name: string }): Promise<void> {
@@ -73,7 +74,7 @@ export class LvmTools implements Lvm {
   }
 
   async fillOf(snapshot: { group: string; name: string }): Promise<SnapshotFill> {
-    const path = devicePathOf(snapshot);
+    const path = mappedVolume(snapshot.group, snapshot.name);
     const status = await this.#machine.run("dmsetup", "status", path);
     const kept = status?.status === 0 ? parseSnapshotStatus(status.output) : undefined;
     if (kept === undefined) throw new LvmFailedError("status", `dmsetup does not tell the state of ${path}`);
@@ -135,9 +136,4 @@ function runToItsEnd(program: string, args: readonly string[]): Promise<void> {
       reject(new LvmFailedError("refused", `${program}: ${errors.trim().replace(/\s+/g, " ").slice(-300)}`));
   });
   return promise;
-}
-
-/** Where the device of a logical volume is. Device mapper doubles the dashes of both names. */
-function devicePathOf({ group, name }: { group: string; name: string }): string {
-  return `/dev/mapper/${group.replaceAll("-", "--")}-${name.replaceAll("-", "--")}`;
 }
