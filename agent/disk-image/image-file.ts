@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { type FileHandle, open, rename, rm, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
+import { syncFolder } from "#shared/data-folder/sync-folder.ts";
 import { DiskFullError } from "#shared/errors.ts";
 
 const FULL_CODES = ["ENOSPC", "EDQUOT", "EFBIG"];
@@ -95,12 +96,6 @@ export async function writeFully(handle: FileHandle, bytes: Uint8Array, offset: 
     const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, offset + done);
     done += bytesWritten;
   }
-}
-
-/** Makes names that were created, renamed or removed in a folder durable. */
-export async function syncFolder(path: string): Promise<void> {
-  await using folder = await open(path, "r");
-  await folder.sync();
 }
 
 /**

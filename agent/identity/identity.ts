@@ -1,6 +1,7 @@
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
+import { syncFolder } from "#shared/data-folder/sync-folder.ts";
 import { EnrollableRole } from "#shared/protocol/common.ts";
 import { ServiceName } from "#shared/protocol/fence.ts";
 import { DiskName, NAMES_DIFFER, namesDiffer } from "#shared/protocol/ids.ts";
@@ -65,8 +66,7 @@ export class DataFile<T> {
     await file.writeFile(`${JSON.stringify(value, null, 2)}\n`);
     await file.sync();
     await rename(draft, this.#path);
-    await using folder = await open(dirname(this.#path), "r");
-    await folder.sync();
+    await syncFolder(dirname(this.#path));
   }
 }
 

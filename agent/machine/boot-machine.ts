@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { chmod, chown, lstat, mkdir, open, readFile, rename, rmdir, unlink, utimes } from "node:fs/promises";
 import { dirname } from "node:path";
+import { syncFolder } from "#shared/data-folder/sync-folder.ts";
 import { BootFilesNotFlushedError } from "#shared/errors.ts";
 import { FileHashes } from "./file-hashes.ts";
 import { LocalMachine, type Machine } from "./machine.ts";
@@ -231,11 +232,6 @@ export async function flushFileSystems(
 async function writeAtOnce(path: string, bytes: Uint8Array): Promise<void> {
   await using file = await open(path, constants.O_WRONLY | constants.O_CREAT, 0o644);
   await file.write(bytes, 0, bytes.length, null);
-}
-
-async function syncFolder(path: string): Promise<void> {
-  await using folder = await open(path, "r");
-  await folder.sync();
 }
 
 async function absentAsNothing<T>(operation: Promise<T>): Promise<T | undefined> {

@@ -1,7 +1,8 @@
 import { rm } from "node:fs/promises";
+import { syncFolder } from "#shared/data-folder/sync-folder.ts";
 import { StandbyNotOursError } from "#shared/errors.ts";
 import type { MappedDisk, Point } from "#shared/format/point.ts";
-import { requireRoom, syncFolder } from "../disk-image/image-file.ts";
+import { requireRoom } from "../disk-image/image-file.ts";
 import type { ProgressMeter } from "../progress/progress-meter.ts";
 import type { Repository } from "../repository/repository.ts";
 import { type AppliedCounts, DiskApplier, type HowApplied, type Sampling } from "./disk-applier.ts";

@@ -1,6 +1,7 @@
 import type { Stats } from "node:fs";
 import { lstat, mkdir, open, readdir, readFile, readlink, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { syncFolder } from "#shared/data-folder/sync-folder.ts";
 import { NothingThereError, pathInside } from "../../browse/guest/path-inside.ts";
 import { FileHashes } from "../../machine/file-hashes.ts";
 import { pathPattern, type SystemFile } from "../captured-system.ts";
@@ -144,16 +145,6 @@ export class SystemFiles {
     const made = join(await this.#folder(dirname(path)), basename(path));
     await mkdir(made, { mode: 0o755 });
     return made;
-  }
-}
-
-/** So that a name in it is there after a power cut, too. */
-async function syncFolder(location: string): Promise<void> {
-  const folder = await open(location, "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }
 
