@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { LvmFailedError, SnapshotLostError } from "#shared/errors.ts";
+import { retry } from "#shared/retry.ts";
 import type { KeptSnapshot, KeptSnapshots } from "./kept-snapshots.ts";
 import { type LiveVolume, type Lvm, LvmStuckError, SNAPSHOT_TAG, type SnapshotFill } from "./lvm.ts";
 
@@ -196,15 +196,17 @@ export class Snapshots {
   }
 
   async #removeWithPauses(snapshot: { group: string; name: string }): Promise<void> {
-    for (const pauseMs of [...this.#deps.pausesMs, undefined]) {
-      try {
-        return await this.#deps.lvm.remove(snapshot);
-      } catch (error) {
-        if (error instanceof LvmStuckError) this.#keepUntilEnded(snapshot.name, error);
+    const { lvm, pausesMs } = this.#deps;
+    try {
+      await retry(() => lvm.remove(snapshot), {
         // A second program would wait for the first one.
-        if (error instanceof LvmStuckError || pauseMs === undefined) throw error;
-        await sleep(pauseMs);
-      }
+        isRetryable: (error): error is unknown => !(error instanceof LvmStuckError),
+        attempts: pausesMs.length + 1,
+        delayMs: (failures) => pausesMs[failures - 1] ?? 0,
+      });
+    } catch (error) {
+      if (error instanceof LvmStuckError) this.#keepUntilEnded(snapshot.name, error);
+      throw error;
     }
   }
 }
