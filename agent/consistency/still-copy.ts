@@ -1,10 +1,8 @@
 import type { CopyView } from "#shared/format/point.ts";
 import { leastConsistency, type WholeCopy } from "#shared/protocol/copied-disk.ts";
 import type { DiskUsage } from "../filesystems/disk-usage.ts";
+import { MOST_VOLUMES, MOST_WHOLE_COPIES } from "./message-room.ts";
 
-/** What fits beside a disk's map in a message. */
-const MOST_VOLUMES = 48;
-const MOST_WHOLE_COPIES = 16;
 const REASON_LENGTH = 200;
 
 /**

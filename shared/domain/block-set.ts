@@ -60,6 +60,11 @@ export class BlockSet {
     }
   }
 
+  /** How many bytes of the disk are in blocks of the set. */
+  get bytes(): number {
+    return this.bytesWithin(0, this.sizeBytes);
+  }
+
   /** How many bytes of this range of the disk are in blocks of the set. */
   bytesWithin(offset: number, length: number): number {
     const { blockBytes } = this;

@@ -1,7 +1,6 @@
-import { readFile } from "node:fs/promises";
-import { parseSwaps } from "../../machine/mounts.ts";
 import { readDeviceTree } from "../pre-copy/device-tree.ts";
 import { readOpenDevices } from "../pre-copy/open-devices.ts";
+import { swapDevices } from "../pre-copy/swap-space.ts";
 import type { DeviceTree } from "../pre-copy/volumes-to-freeze.ts";
 import type { Lvm } from "./lvm.ts";
 import type { Facts } from "./survey.ts";
@@ -17,11 +16,6 @@ export async function readFacts(lvm: Lvm): Promise<Facts | undefined> {
   if (!state) return undefined;
   const tree = await readDeviceTree();
   return { state, tree, swaps: await swapDevices(tree), open: await readOpenDevices(), ...mountedOf(tree) };
-}
-
-async function swapDevices(tree: DeviceTree): Promise<string[]> {
-  const paths = parseSwaps(await readFile("/proc/swaps", "utf8").catch(() => ""));
-  return (await Promise.all(paths.map((path) => tree.numberOf(path)))).filter((one) => one !== undefined);
 }
 
 function mountedOf({ mounts, superblocks }: DeviceTree): Pick<Facts, "mounted" | "freezable" | "marking"> {

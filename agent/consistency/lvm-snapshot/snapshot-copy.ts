@@ -1,5 +1,6 @@
 import type { CopyView, PointVolume } from "#shared/format/point.ts";
 import { type Consistency, leastConsistency, type WholeCopy } from "#shared/protocol/copied-disk.ts";
+import { MOST_VOLUMES, MOST_WHOLE_COPIES } from "../message-room.ts";
 
 /** A volume on a disk, and how it was read. */
 export interface ViewedVolume {
@@ -25,10 +26,6 @@ export interface SnapshotCopy {
   changed: readonly string[];
   wholeCopies: readonly WholeCopy[];
 }
-
-/** What fits beside a disk's map in a message. */
-const MOST_VOLUMES = 48;
-const MOST_WHOLE_COPIES = 16;
 
 /**
  * What a recovery point says of a disk that was read through snapshots. A volume whose file system was

@@ -1,4 +1,4 @@
-import type { Extent } from "#shared/domain/extents.ts";
+import { totalBytes } from "#shared/domain/extents.ts";
 import { type DiskSource, openDisk } from "../../disk/disk-source.ts";
 import { openFileReader } from "../../disk/reader.ts";
 import type { LvmPhysicalVolume } from "../../filesystems/lvm-volume.ts";
@@ -66,7 +66,8 @@ async function judge(
 ): Promise<SurveyedDisk | { obstacle: string }> {
   const { device, layout } = found;
   if (layout.parts.every(({ physicalVolume }) => !physicalVolume)) return { obstacle: "it has no LVM" };
-  if (bytesOf(metadataOn(layout)) > MOST_METADATA_BYTES) return { obstacle: "its LVM metadata is too large" };
+  if (totalBytes(metadataOn(layout)) > MOST_METADATA_BYTES)
+    return { obstacle: "its LVM metadata is too large" };
   const partitions = await readPartitions(device);
   for (const { number, physicalVolume } of layout.parts) {
     const own = number === undefined ? device : partitions.find((one) => one.number === number)?.device;
@@ -139,5 +140,3 @@ async function contentOfDevice(path: string): Promise<string[]> {
     await reader.close();
   }
 }
-
-const bytesOf = (extents: readonly Extent[]): number => extents.reduce((sum, { length }) => sum + length, 0);

@@ -2,6 +2,7 @@ import type { CopyView, PointVolume } from "#shared/format/point.ts";
 import { type Consistency, leastConsistency } from "#shared/protocol/copied-disk.ts";
 import type { FreezeState } from "../../tracking/disk-status.ts";
 import { inconsistentCopy } from "../inconsistent.ts";
+import { MOST_VOLUMES } from "../message-room.ts";
 
 /** A volume on a disk, and what the freeze made of it. */
 export interface SettledVolume {
@@ -34,9 +35,6 @@ export function liveCopyOf(settlement: Settlement): CopyView {
     copied.length > 0 ? leastConsistency(copied.map((volume) => volume.consistency)) : "crash";
   return { consistency, volumes: volumes.slice(0, MOST_VOLUMES), wholeCopies: [] };
 }
-
-/** What fits beside a disk's map in a message. */
-const MOST_VOLUMES = 48;
 
 const WORDS: Record<SettledVolume["state"], string> = {
   frozen: "was frozen",

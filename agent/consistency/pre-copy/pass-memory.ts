@@ -22,7 +22,7 @@ export class PassMemory {
 
   /** Whether these blocks would fit. */
   hasRoomFor(blocks: BlockSet): boolean {
-    return this.#bytes + bytesOf(blocks) <= MOST_BYTES;
+    return this.#bytes + blocks.bytes <= MOST_BYTES;
   }
 
   /** Reads these blocks. Returns false, and keeps none of them, if they do not fit or cannot be read. */
@@ -40,7 +40,7 @@ export class PassMemory {
       }
     }
     this.#frames.push(...frames);
-    this.#bytes += bytesOf(blocks);
+    this.#bytes += blocks.bytes;
     return true;
   }
 
@@ -51,8 +51,4 @@ export class PassMemory {
     this.#bytes = 0;
     return frames;
   }
-}
-
-function bytesOf(set: BlockSet): number {
-  return set.bytesWithin(0, set.sizeBytes);
 }

@@ -157,7 +157,7 @@ export class PreCopyRun {
     await this.#deps.tracker.sync(volumes.map(({ mountPoint }) => mountPoint));
     for (const disk of this.#tracked()) {
       const { changed } = await this.#deps.tracker.swap(disk.path);
-      bytes += bytesOf(changed);
+      bytes += changed.bytes;
       await this.#readAgain(readAgain, disk, changed);
       await this.#deps.tracker.clear(disk.path);
     }
@@ -261,7 +261,7 @@ export class PreCopyRun {
   }
 
   async #readAgain(readAgain: Settling["readAgain"], disk: LiveDisk, changes: BlockSet): Promise<void> {
-    if (bytesOf(changes) === 0 || (await disk.memory.read(disk.source, changes))) return;
+    if (changes.bytes === 0 || (await disk.memory.read(disk.source, changes))) return;
     // What waits in memory is older.
     await this.#store(readAgain, disk, []);
     await readAgain(disk.name, { source: disk.source, used: disk.used, changes });
@@ -270,7 +270,7 @@ export class PreCopyRun {
   /** Stores what waits in memory, and what was read after it. */
   async #store(readAgain: Settling["readAgain"], disk: LiveDisk, later: readonly Frame[]): Promise<void> {
     const source = new FrozenFrames(disk.source.sizeBytes, [...disk.memory.take(), ...later]);
-    if (bytesOf(source.blocks) === 0) return;
+    if (source.blocks.bytes === 0) return;
     await readAgain(disk.name, { source, used: disk.used, changes: source.blocks });
   }
 }
@@ -289,8 +289,6 @@ const NOTHING_TO_FREEZE: FrozenRead = {
 const MOUNT_GONE: FrozenRead = { ...NOTHING_TO_FREEZE, outcome: "thawed" };
 
 const isoTime = (ms: number): string => new Date(ms).toISOString();
-
-const bytesOf = (set: BlockSet): number => set.bytesWithin(0, set.sizeBytes);
 
 /** How many blocks of the sample differ and are not among those that changed while they were read. */
 function missedBlocks(found: FirstReading | undefined, changed: readonly BlockSet[]): number {

@@ -9,6 +9,12 @@ const SECTOR_BYTES = 512;
 /** The header of swap space, with its label and UUID, is its first page. */
 const HEADER_BYTES = 4096;
 
+/** The devices that are in use as swap space, by their numbers in /sys. */
+export async function swapDevices(tree: DeviceTree): Promise<string[]> {
+  const paths = parseSwaps(await readFile("/proc/swaps", "utf8").catch(() => ""));
+  return (await Promise.all(paths.map((path) => tree.numberOf(path)))).filter((one) => one !== undefined);
+}
+
 /**
  * The parts of a disk that are the content of swap partitions in use, in whole blocks. A restarted system
  * reads nothing of it but the header, which is not among them. Swap space in files or on logical volumes is
@@ -16,9 +22,8 @@ const HEADER_BYTES = 4096;
  */
 export async function findSwapSpace(tree: DeviceTree, disk: string, sizeBytes: number): Promise<Extent[]> {
   const found: Extent[] = [];
-  for (const path of parseSwaps(await readFile("/proc/swaps", "utf8").catch(() => ""))) {
-    const device = await tree.numberOf(path);
-    const about = device === undefined ? undefined : await tree.describe(device);
+  for (const device of await swapDevices(tree)) {
+    const about = await tree.describe(device);
     if (about?.partition?.disk !== disk) continue;
     const start = (await sectors(`/sys/dev/block/${device}/start`)) * SECTOR_BYTES;
     const length = (await sectors(`/sys/dev/block/${device}/size`)) * SECTOR_BYTES;
