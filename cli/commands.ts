@@ -11,6 +11,7 @@ import { cancel } from "./commands/cancel.ts";
 import { collectGarbage } from "./commands/collect-garbage.ts";
 import { conversions } from "./commands/conversions.ts";
 import { convert } from "./commands/convert.ts";
+import { cutoverActions, cutoverCreate, cutoverEdit, cutoverForecast, cutovers } from "./commands/cutover.ts";
 import { drill } from "./commands/drill.ts";
 import { drills } from "./commands/drills.ts";
 import { enrolToken } from "./commands/enrol-token.ts";
@@ -74,6 +75,11 @@ export const commands: CliCommand[] = [
   drills,
   recover,
   recoveries,
+  cutoverCreate,
+  cutoverEdit,
+  cutoverForecast,
+  ...cutoverActions,
+  cutovers,
   lease,
   prune,
   collectGarbage,

@@ -53,8 +53,8 @@ export interface Workflow {
 }
 
 /**
- * A plan's schedules: its timer calls `schedule/run-plan`, its watch calls `schedule/watch-plan`, and that of
- * its drills `schedule/drill-plan`.
+ * Schedules of plans and cutovers: a plan's timer calls `schedule/run-plan`, its watch calls
+ * `schedule/watch-plan`, and that of its drills `schedule/drill-plan`.
  */
 export interface PlanTimer {
   /**
@@ -76,6 +76,12 @@ export interface PlanTimer {
    */
   armDrill(planId: string, dueAt: number): Promise<void>;
   disarmDrill(planId: string): Promise<void>;
+  /**
+   * Replaces the timer of a cutover: at this time, or as soon as possible if it is past,
+   * `schedule/wake-cutover` is called with the cutover's id. Times are milliseconds since 1970.
+   */
+  armCutover(cutoverId: string, at: number): Promise<void>;
+  disarmCutover(cutoverId: string): Promise<void>;
 }
 
 export interface DeviceCertificate {

@@ -218,7 +218,7 @@ test("every machine may invoke the functions that its definition calls, and no o
   const template = templates().get("CausewayWorkflow");
   const machines = Object.values(template?.findResources("AWS::StepFunctions::StateMachine") ?? {});
   const policies = Object.entries(template?.findResources("AWS::IAM::Policy") ?? {});
-  expect(machines).toHaveLength(10);
+  expect(machines).toHaveLength(11);
   for (const { Properties } of machines) {
     const role = (Properties.RoleArn["Fn::GetAtt"] as [string])[0];
     const [, policy] = policies.find(([, one]) => JSON.stringify(one).includes(`"Ref":"${role}"`)) ?? [];
@@ -232,7 +232,7 @@ test("every machine may invoke the functions that its definition calls, and no o
   }
 });
 
-test("plans' schedules call three functions, as a role that only schedules of their group may assume", () => {
+test("schedules of plans and cutovers call four functions, as a role that only schedules of their group may assume", () => {
   const stack = templates().get("CausewayWorkflow");
   const roles = Object.entries(stack?.findResources("AWS::IAM::Role") ?? {});
   const [, role] = roles.find(([id]) => id.startsWith("PlanSchedulesRole")) ?? [];
@@ -245,7 +245,19 @@ test("plans' schedules call three functions, as a role that only schedules of th
     .flatMap((template) => Object.values(template.findResources("AWS::IAM::Policy")))
     .flatMap(({ Properties }) => Properties.PolicyDocument.Statement)
     .filter(({ Action }) => Action === "iam:PassRole");
-  expect(holders("iam:PassRole")).toEqual(["DrillPlan", "FinishRun", "Plans", "RunPlan", "WatchPlan"]);
+  expect(holders("iam:PassRole")).toEqual([
+    "AwaitCutoverStart",
+    "Cutovers",
+    "DrillPlan",
+    "EndCutover",
+    "FinishCutover",
+    "FinishRun",
+    "Plans",
+    "RunPlan",
+    "StartCutover",
+    "WakeCutover",
+    "WatchPlan",
+  ]);
   for (const { Condition } of passing)
     expect(Condition).toEqual({ StringEquals: { "iam:PassedToService": "scheduler.amazonaws.com" } });
 });
@@ -268,10 +280,13 @@ test("only the functions that raise or clear alarms publish, and the topic refus
     "Conversions",
     "DrillPlan",
     "EndCheck",
+    "EndCutover",
+    "FinishCutover",
     "FinishRun",
     "Plans",
     "RecordRecoveryPoint",
     "RecordVerdict",
+    "StartCutover",
     "WatchPlan",
   ]);
   const data = templates().get("CausewayData");
@@ -332,15 +347,21 @@ test("only the functions that send commands sign, with a key that does nothing e
     "AbandonRecovery",
     "AbandonRun",
     "AgentEvents",
+    "BeginCutoverRun",
     "Conversions",
+    "Cutovers",
     "DispatchCommand",
     "Drills",
     "EndCheck",
+    "EndCutover",
     "Machines",
+    "MoveCutoverLease",
     "MoveLease",
     "Plans",
     "Recoveries",
+    "RollBackCutover",
     "RunPlan",
+    "WakeCutover",
     "WatchPlan",
   ]);
   expect(holders("iot:Publish")).toEqual(holders("kms:Sign"));

@@ -22,10 +22,11 @@ const accepted: Record<string, string> = {
   ...Object.fromEntries(
     workflowNames.map((workflow) => [
       wildcard(ARN("states", `execution:${stateMachineName(workflow)}:*`)),
-      "An execution bears the id of its conversion, protection run, drill or recovery, or was started by a schedule.",
+      "An execution bears the id of its conversion, protection run, drill, recovery or cutover, or was started by a schedule.",
     ]),
   ),
-  [wildcard(ARN("scheduler", `schedule/${PLAN_SCHEDULES}/*`))]: "A schedule bears its plan's id.",
+  [wildcard(ARN("scheduler", `schedule/${PLAN_SCHEDULES}/*`))]:
+    "A schedule bears its plan's or cutover's id.",
   [wildcard(ARN("iot", "thing/agt_*"))]: "The agent's name is made at enrolment.",
   [wildcard(ARN("iot", "cert/*"))]: "The certificate's id is made at enrolment.",
   [wildcard(`${BUCKET}/sources/*`)]:
@@ -53,7 +54,7 @@ const accepted: Record<string, string> = {
   [wildcard(ARN("execute-api", `${API}/$default/POST/owners/*/data-access`))]:
     "The function checks that the conversion, run, drill, check or recovery is this target host's.",
   [wildcard(ARN("execute-api", `${API}/$default/POST/owners/*/lease`))]:
-    "The function checks that the recovery is this target host's, and that it holds the lease.",
+    "The function checks that the recovery or cutover is this target host's, and that it holds the lease.",
 };
 
 /** Acknowledges the accepted findings within `scope`. */

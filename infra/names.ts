@@ -35,13 +35,14 @@ export const COLLECTIONS_PREFIX = "collections/";
 /** The prefix of target hosts' screenshots and console logs; the thing name follows. */
 export const EVIDENCE_PREFIX = "evidence/";
 
-/** The group of the schedules that begin protection runs and watch plans, each named by its plan. */
+/** The group of the schedules of plans and cutovers, each named by its plan or cutover. */
 export const PLAN_SCHEDULES = "causeway-plans";
 
 /** The functions that they call. */
 export const RUN_PLAN_FUNCTION = "causeway-run-plan";
 export const DRILL_PLAN_FUNCTION = "causeway-drill-plan";
 export const WATCH_PLAN_FUNCTION = "causeway-watch-plan";
+export const WAKE_CUTOVER_FUNCTION = "causeway-wake-cutover";
 
 /** The state machine that runs a workflow. */
 export function stateMachineName(workflow: WorkflowName): string {

@@ -10,12 +10,16 @@ const Arn = z.string().startsWith("arn:");
 const table = { TABLE_NAME: Name };
 /** The variables that a function needs to send commands to agents. */
 const commanding = { ...table, COMMAND_KEY_ARN: Arn };
-/** The group of the plans' schedules, the functions that they call, and the role that calls them. */
+/**
+ * The group of the plans' and cutovers' schedules, the functions that they call, and the role that calls
+ * them.
+ */
 const scheduling = {
   SCHEDULE_GROUP: Name,
   RUN_PLAN_FUNCTION_ARN: Arn,
   WATCH_PLAN_FUNCTION_ARN: Arn,
   DRILL_PLAN_FUNCTION_ARN: Arn,
+  WAKE_CUTOVER_FUNCTION_ARN: Arn,
   SCHEDULER_ROLE_ARN: Arn,
 };
 /** The variables that a function needs to begin protection runs and to set plans' schedules. */
@@ -41,6 +45,7 @@ export const environments = {
   "api/conversions": z.object({ ...commanding, ...alarming, CONVERSION_WORKFLOW_ARN: Arn }),
   "api/drills": z.object({ ...commanding, DRILL_WORKFLOW_ARN: Arn }),
   "api/recoveries": z.object({ ...commanding, RECOVERY_WORKFLOW_ARN: Arn }),
+  "api/cutovers": z.object({ ...protecting, CUTOVER_WORKFLOW_ARN: Arn }),
   "api/leases": z.object(table),
   "api/machines": z.object(commanding),
   "api/preflight": z.object(table),
@@ -72,7 +77,16 @@ export const environments = {
   "tasks/move-lease": z.object(commanding),
   "tasks/finish-recovery": z.object(table),
   "tasks/abandon-recovery": z.object(commanding),
+  "tasks/await-cutover-start": z.object({ ...table, ...scheduling }),
+  "tasks/start-cutover": z.object({ ...table, ...scheduling, ...alarming }),
+  "tasks/begin-cutover-run": z.object(protecting),
+  "tasks/end-cutover-run": z.object(table),
+  "tasks/move-cutover-lease": z.object(commanding),
+  "tasks/finish-cutover": z.object({ ...table, ...scheduling, ...alarming }),
+  "tasks/roll-back-cutover": z.object(protecting),
+  "tasks/end-cutover": z.object({ ...commanding, ...scheduling, ...alarming }),
   "schedule/run-plan": z.object(protecting),
+  "schedule/wake-cutover": z.object({ ...protecting, CUTOVER_WORKFLOW_ARN: Arn }),
   "schedule/drill-plan": z.object({ ...table, ...scheduling, ...alarming, DRILL_WORKFLOW_ARN: Arn }),
   "schedule/watch-plan": z.object({ ...protecting, ...alarming }),
   "tasks/abandon-conversion": z.object({ ...commanding, ...alarming }),

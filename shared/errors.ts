@@ -8,6 +8,7 @@ export * from "./errors/alarm.ts";
 export * from "./errors/boot-image.ts";
 export * from "./errors/boot-loader.ts";
 export * from "./errors/causeway-error.ts";
+export * from "./errors/cutover.ts";
 export * from "./errors/disks.ts";
 export * from "./errors/failure.ts";
 export * from "./errors/lease.ts";

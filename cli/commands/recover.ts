@@ -6,6 +6,7 @@ import { type CliCall, type CliCommand, numberOption, requiredOption, textOption
 import { RecoveryNotCompletedError, UsageError } from "../errors.ts";
 import { print } from "../terminal.ts";
 import { waitForEnd } from "../wait-for-end.ts";
+import { answerCheck } from "./answer-check.ts";
 import { DESIGN_HELP, DESIGN_OPTIONS, designOf } from "./machine-options.ts";
 import { describeRecovery } from "./recoveries.ts";
 
@@ -108,9 +109,7 @@ function checkOf(call: CliCall): AnswerCheck {
   if (answer === undefined) return { kind: "console", ...(expect === undefined ? {} : { expect }) };
   if (expect !== undefined)
     throw new UsageError("--answer and --expect are two ways to know that it answers: name one", "recover");
-  const [, host = "", port = ""] = /^\[?([^\]]+?)\]?:(\d{1,5})$/.exec(answer) ?? [];
-  if (host === "") throw new UsageError(`--answer takes ADDRESS:PORT, not ${answer}`, "recover");
-  return { kind: "tcp", host, port: Number(port) };
+  return answerCheck(answer, "recover");
 }
 
 function requireCompleted({ id, state, failure }: Recovery): void {

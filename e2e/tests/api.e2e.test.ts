@@ -13,7 +13,7 @@ import { Problem } from "#shared/protocol/resources.ts";
 import { type OperationId, type Route, routes } from "#shared/protocol/routes.ts";
 import { ControlPlane, type HttpAnswer } from "../testing/control-plane.ts";
 import { Device } from "../testing/device.ts";
-import { signedImage } from "../testing/signed-image.ts";
+import { bodies } from "../testing/request-bodies.ts";
 
 let plane: ControlPlane;
 /** Enrolled, never connected. */
@@ -47,45 +47,6 @@ const all = Object.entries(routes) as [OperationId, Route][];
 const withBody = all.filter(([, { body, auth }]) => body && auth !== "agent");
 const ofUsers = all.filter(([, { auth }]) => auth === "user");
 const pathOf = ({ path }: Route, id = "unknown") => path.replaceAll(/\{\w+\}/g, encodeURIComponent(id));
-
-/** A body of valid form that names resources that do not exist. */
-const bodies: Partial<Record<OperationId, Record<string, unknown>>> = {
-  createEnrolmentToken: { role: "source", lifetimeSeconds: 60 },
-  enrol: { token: "t", role: "source", name: "pine", csr: "c" },
-  requestEnrolment: {
-    name: "pine",
-    macAddresses: ["52:54:00:ca:05:e1"],
-    disks: [{ name: "sda", sizeBytes: 1 }],
-    csr: "c",
-  },
-  approveEnrolment: { code: "BCDF-GHJK" },
-  claimEnrolment: { secret: "s" },
-  startConversion: {
-    ...{ type: "hot", sourceId: "agt_nobody", targetId: "agt_nobody", format: "raw" },
-    ...{ disks: ["vda"], allBlocks: true, bandwidthLimitBytesPerSecond: 1 },
-    ...{ bootCheck: true, bootTimeoutSeconds: 60, bootExpect: "ready" },
-  },
-  checkPreflight: { type: "hot", targetId: "agt_nobody", disks: ["vda"], bootCheck: true },
-  addBootImage: { ...signedImage("kernel").body },
-  createPlan: {
-    sourceId: "agt_nobody",
-    intervalSeconds: 3600,
-    startAt: "2100-01-01T00:00:00.000Z",
-    timeZone: "Europe/Vienna",
-    ...{ disks: ["vda"], allBlocks: true, bandwidthLimitBytesPerSecond: 1 },
-    bandwidthHours: [{ from: "08:00", to: "18:00", days: ["mon"], bytesPerSecond: 1 }],
-    standbyTargetId: "agt_nobody",
-    accept: ["disk-in-use"],
-  },
-  startDrill: { targetId: "agt_nobody", bootTimeoutSeconds: 60, bootExpect: "ready" },
-  startRecovery: { targetId: "agt_nobody", network: "test", machine: { hypervisor: "libvirt" } },
-  changeMachine: { action: "define", hypervisor: "libvirt", cards: [{ link: { kind: "isolated" } }] },
-  editPlan: { intervalSeconds: 7200, timeZone: "UTC", allBlocks: false },
-  pruneSource: { planId: "plan_1", dryRun: true },
-  startCollection: { dryRun: true },
-  startCheck: { whole: true },
-  setWebhook: { url: "https://notices.invalid/causeway", secret: "s".repeat(32), allowPrivate: true },
-};
 
 /** The answer as problem details of this status. */
 function problem({ status, type, body }: HttpAnswer, expected: number, about = ""): Problem {
@@ -379,7 +340,13 @@ test("every answer matches its route's schema", async () => {
   };
   const reachable = all.filter(([id, { path }]) => !path.includes("{id}") || ids[id]);
   // These need something that exists: a token, a code, a source that is free.
-  const needy: OperationId[] = ["enrol", "approveEnrolment", "startConversion", "createPlan"];
+  const needy: OperationId[] = [
+    "enrol",
+    "approveEnrolment",
+    "startConversion",
+    "createPlan",
+    "createCutover",
+  ];
   for (const [id, route] of reachable.filter(([id]) => !needy.includes(id))) {
     const body = id === "checkPreflight" ? { type: "remote-cold", targetId: idOf(target) } : bodies[id];
     const answer = await plane.http(route.method, pathOf(route, ids[id]), { body });

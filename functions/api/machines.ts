@@ -1,10 +1,11 @@
 import { type CommandRecord, messageOf, plan } from "#shared/domain/command.ts";
+import { cutoverAsMachineOwner } from "#shared/domain/cutover/cutover.ts";
 import { requireHeld } from "#shared/domain/lease.ts";
 import { type MachineOwner, machineCommand, machineOperations, operationOf } from "#shared/domain/machine.ts";
 import { recoveryAsMachineOwner } from "#shared/domain/recovery.ts";
 import type { Environment } from "#shared/environment.ts";
 import { ForbiddenError } from "#shared/errors.ts";
-import { RecoveryId } from "#shared/protocol/ids.ts";
+import { CutoverId, RecoveryId } from "#shared/protocol/ids.ts";
 import { buildCommanding } from "../conversion/build.ts";
 import { type CommandDeps, timestamp } from "../conversion/deps.ts";
 import { sendCommand } from "../conversion/send-to-agent.ts";
@@ -61,14 +62,18 @@ export async function listMachineOperations(
   return { items: machineOperations(commands) };
 }
 
-/** A conversion or recovery with its commands. Throws `NotFoundError`. */
+/** A conversion, recovery or cutover with its commands. Throws `NotFoundError`. */
 async function ownerOf(
   id: string,
-  { conversions, recoveries }: Store,
+  { conversions, recoveries, cutovers }: Store,
 ): Promise<{ owner: MachineOwner; commands: CommandRecord[] }> {
   if (RecoveryId.safeParse(id).success) {
     const { record: recovery, commands } = await recoveries.withCommands(id);
     return { owner: recoveryAsMachineOwner(recovery, commands), commands };
+  }
+  if (CutoverId.safeParse(id).success) {
+    const { record: cutover, commands } = await cutovers.withCommands(id);
+    return { owner: cutoverAsMachineOwner(cutover, commands), commands };
   }
   const { record: conversion, commands } = await conversions.withCommands(id);
   return { owner: { ...conversion, images: conversion.result?.disks }, commands };

@@ -16,7 +16,12 @@ const missing = new ResourceNotFoundException(said);
 
 function aTimer() {
   const client = new SchedulerClient({ region: "local-1" });
-  const arns = { runPlanArn: "arn:function", watchPlanArn: "arn:watch", drillPlanArn: "arn:drill" };
+  const arns = {
+    runPlanArn: "arn:function",
+    watchPlanArn: "arn:watch",
+    drillPlanArn: "arn:drill",
+    wakeCutoverArn: "arn:wake",
+  };
   const clock = { now: () => NOW };
   return {
     mock: mockClient(client),
@@ -106,4 +111,20 @@ test("a plan's watch is removed apart from its timer", async () => {
   mock.on(DeleteScheduleCommand).resolves({});
   await timer.unwatch("plan_1");
   expect(mock.commandCalls(DeleteScheduleCommand)[0]?.args[0].input.Name).toBe("plan_1-watch");
+});
+
+test("a cutover's timer is a schedule of its own, whose call is useful for a day", async () => {
+  const { mock, timer } = aTimer();
+  mock.on(UpdateScheduleCommand).resolves({});
+  await timer.armCutover("cut_1", NOW + 60_000);
+  expect(mock.commandCalls(UpdateScheduleCommand)[0]?.args[0].input).toMatchObject({
+    ...{ Name: "cut_1", ScheduleExpression: "at(2030-01-01T12:01:00)" },
+    Target: {
+      ...{ Arn: "arn:wake", Input: '{"cutoverId":"cut_1","dueAt":"2030-01-01T12:01:00.000Z"}' },
+      RetryPolicy: { MaximumEventAgeInSeconds: 86_400 },
+    },
+  });
+  mock.on(DeleteScheduleCommand).resolves({});
+  await timer.disarmCutover("cut_1");
+  expect(mock.commandCalls(DeleteScheduleCommand)[0]?.args[0].input).toMatchObject({ Name: "cut_1" });
 });

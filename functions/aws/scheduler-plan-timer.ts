@@ -29,14 +29,16 @@ export interface PlanTimerOptions {
   runPlanArn: string;
   watchPlanArn: string;
   drillPlanArn: string;
+  wakeCutoverArn: string;
   /** What the scheduler acts as. */
   roleArn: string;
   clock: Clock;
 }
 
 /**
- * Schedules of EventBridge Scheduler for each plan. The timer and that of its next drill are one-time
- * schedules. The watch fires at one minute of every hour, but not before its start.
+ * Schedules of EventBridge Scheduler for each plan and cutover. A plan's timer, that of its next drill and
+ * that of a cutover are one-time schedules. The watch fires at one minute of every hour, but not before its
+ * start.
  */
 export class SchedulerPlanTimer implements PlanTimer {
   readonly #options: PlanTimerOptions;
@@ -46,7 +48,11 @@ export class SchedulerPlanTimer implements PlanTimer {
   }
 
   async arm(planId: string, dueAt: number, usefulSeconds: number): Promise<void> {
-    await this.#putOnce({ name: planId, function: this.#options.runPlanArn, usefulSeconds }, planId, dueAt);
+    await this.#putOnce(
+      { name: planId, function: this.#options.runPlanArn, usefulSeconds },
+      { planId },
+      dueAt,
+    );
   }
 
   disarm(planId: string): Promise<void> {
@@ -69,23 +75,32 @@ export class SchedulerPlanTimer implements PlanTimer {
 
   async armDrill(planId: string, dueAt: number): Promise<void> {
     const call = { function: this.#options.drillPlanArn, usefulSeconds: DRILL_USEFUL_SECONDS };
-    await this.#putOnce({ name: drillOf(planId), ...call }, planId, dueAt);
+    await this.#putOnce({ name: drillOf(planId), ...call }, { planId }, dueAt);
   }
 
   disarmDrill(planId: string): Promise<void> {
     return this.#delete(drillOf(planId));
   }
 
+  async armCutover(cutoverId: string, at: number): Promise<void> {
+    const call = { function: this.#options.wakeCutoverArn, usefulSeconds: AGE_SECONDS.max };
+    await this.#putOnce({ name: cutoverId, ...call }, { cutoverId }, at);
+  }
+
+  disarmCutover(cutoverId: string): Promise<void> {
+    return this.#delete(cutoverId);
+  }
+
   async #putOnce(
     { name, function: arn, usefulSeconds }: { name: string; function: string; usefulSeconds: number },
-    planId: string,
+    subject: { planId: string } | { cutoverId: string },
     dueAt: number,
   ): Promise<void> {
     const at = Math.max(ceilTo(1000, dueAt), this.#options.clock.now() + SOONEST_MS);
     await this.#put({
       Name: name,
       ScheduleExpression: `at(${new Date(at).toISOString().slice(0, 19)})`,
-      Target: this.#target(arn, { planId, dueAt: new Date(dueAt).toISOString() }, usefulSeconds),
+      Target: this.#target(arn, { ...subject, dueAt: new Date(dueAt).toISOString() }, usefulSeconds),
     });
   }
 

@@ -3,6 +3,7 @@ import {
   type CommandRecord,
   messageOf,
   plan,
+  undoes,
   type WantedCommand,
 } from "#shared/domain/command.ts";
 import type { CommandOwner } from "#shared/domain/command-owner.ts";
@@ -91,7 +92,7 @@ function isDone({ kind, input }: DispatchRequest, { whereabouts }: CommandOwner)
 }
 
 function mayGoOut(command: CommandRecord, { state }: CommandOwner): boolean {
-  return state === "running" || (state === "cancelling" && bringsBack(command));
+  return state === "running" || (state === "cancelling" && (bringsBack(command) || undoes(command)));
 }
 
 /** Stores the command to send, or finds the finished one whose result answers the request. */
@@ -101,7 +102,7 @@ async function decide(
 ): Promise<{ action: "send" | "answer"; command: CommandRecord }> {
   return againIfChanged(async () => {
     const { owner, commands } = await store.owners.withCommands(request.ownerId);
-    const { requestedBy } = bringsBack(request) ? owner : requireRunning(owner);
+    const { requestedBy } = bringsBack(request) || undoes(request) ? owner : requireRunning(owner);
     const { action, command } = plan({ ...request, requestedBy }, commands, timestamp(clock));
     if (action === "answer") return { action, command };
     return { action, command: await store.commands.save(command) };

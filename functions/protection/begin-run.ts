@@ -1,4 +1,5 @@
 import { held, released, requireServing } from "#shared/domain/agent.ts";
+import { cutoverHasEnded, isBefore } from "#shared/domain/cutover/cutover.ts";
 import { newId } from "#shared/domain/id.ts";
 import type { PlanRecord } from "#shared/domain/protection/plan.ts";
 import { newRun, type RunRecord, runHasEnded, runInput, skippedRun } from "#shared/domain/protection/run.ts";
@@ -32,7 +33,23 @@ export async function beginRun(
   request: RunRequest,
   deps: ProtectionDeps,
 ): Promise<RunRecord> {
-  const { store, clock, random, workflow } = deps;
+  const { store, workflow } = deps;
+  const run = await prepareRun(plan, request, deps);
+  if (runHasEnded(run)) return run;
+  const outcome = await workflow.start(run.id, runInput(run));
+  // It was started before, and has ended: then it does not hold the source again.
+  const current = outcome === "exists" ? await store.runs.get(run.id) : run;
+  if (runHasEnded(current)) await store.agents.modify(run.sourceId, (one) => released(one, run.id));
+  return current;
+}
+
+/** Steps 1 and 2. A cutover starts the workflow itself, and waits for it. */
+export async function prepareRun(
+  plan: PlanRecord,
+  request: RunRequest,
+  deps: ProtectionDeps,
+): Promise<RunRecord> {
+  const { store, clock, random } = deps;
   const source = await store.agents.get(plan.sourceId);
   const run = await store.runs.add(
     newRun(plan, {
@@ -43,13 +60,20 @@ export async function beginRun(
     }),
   );
   if (runHasEnded(run)) return run;
-  const obstacle = await findObstacle(run, deps);
-  if (obstacle !== undefined) return skip(plan, run, obstacle, deps);
-  const outcome = await workflow.start(run.id, runInput(run));
-  // It was started before, and has ended: then it does not hold the source again.
-  const current = outcome === "exists" ? await store.runs.get(run.id) : run;
-  if (runHasEnded(current)) await store.agents.modify(run.sourceId, (one) => released(one, run.id));
-  return current;
+  const obstacle = (await cutoverUnderWay(plan, run, deps)) ?? (await findObstacle(run, deps));
+  return obstacle === undefined ? run : skip(plan, run, obstacle, deps);
+}
+
+/** Why only the cutover of the plan's source begins runs now; `undefined` if others may. */
+async function cutoverUnderWay(
+  { cutoverId }: PlanRecord,
+  { trigger }: RunRecord,
+  { store }: ProtectionDeps,
+): Promise<string | undefined> {
+  if (cutoverId === undefined || trigger === "cutover") return undefined;
+  const cutover = await store.cutovers.find(cutoverId);
+  if (!cutover || isBefore(cutover) || cutoverHasEnded(cutover)) return undefined;
+  return `cutover ${cutoverId} is under way, and begins the runs itself`;
 }
 
 /** Holds the source for the run. Returns why that is impossible; `undefined` if it is held. */

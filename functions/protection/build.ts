@@ -30,6 +30,7 @@ export function buildPlanTimer(
     | "RUN_PLAN_FUNCTION_ARN"
     | "WATCH_PLAN_FUNCTION_ARN"
     | "DRILL_PLAN_FUNCTION_ARN"
+    | "WAKE_CUTOVER_FUNCTION_ARN"
     | "SCHEDULER_ROLE_ARN"
   >,
   clock: Clock,
@@ -40,6 +41,7 @@ export function buildPlanTimer(
     runPlanArn: environment.RUN_PLAN_FUNCTION_ARN,
     watchPlanArn: environment.WATCH_PLAN_FUNCTION_ARN,
     drillPlanArn: environment.DRILL_PLAN_FUNCTION_ARN,
+    wakeCutoverArn: environment.WAKE_CUTOVER_FUNCTION_ARN,
     roleArn: environment.SCHEDULER_ROLE_ARN,
     clock,
   });

@@ -10,8 +10,8 @@ export async function orderFence(
   { term, isUp }: { term: number; isUp: boolean },
   deps: CommandDeps,
 ): Promise<void> {
-  const { record: recovery, commands } = await deps.store.recoveries.withCommands(ownerId);
-  const { sourceId, targetId, requestedBy } = recovery;
+  const { owner, commands } = await deps.store.owners.withCommands(ownerId);
+  const { sourceId, targetId, requestedBy } = owner;
   const reason = `The machine of ${ownerId} on target host ${targetId} runs in its place.`;
   await order(
     {

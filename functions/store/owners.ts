@@ -1,6 +1,7 @@
 import type { CommandRecord } from "#shared/domain/command.ts";
 import { type CommandOwner, conversionAsOwner } from "#shared/domain/command-owner.ts";
 import { pointRecorded, withWhereabouts } from "#shared/domain/conversion.ts";
+import { cutoverAsOwner } from "#shared/domain/cutover/cutover.ts";
 import { drillAsOwner } from "#shared/domain/drill.ts";
 import { runAsOwner, runPointRecorded } from "#shared/domain/protection/run.ts";
 import { recoveryAsOwner } from "#shared/domain/recovery.ts";
@@ -9,6 +10,7 @@ import type { WhereaboutsRecord } from "#shared/domain/whereabouts.ts";
 import type { Aggregate } from "./aggregates.ts";
 import type { CheckStore } from "./checks.ts";
 import type { ConversionStore } from "./conversions.ts";
+import type { CutoverStore } from "./cutovers.ts";
 import type { DrillStore } from "./drills.ts";
 import type { OwnerAggregates } from "./owner-aggregates.ts";
 import { type OwnerKind, ownerKind } from "./owner-kind.ts";
@@ -21,6 +23,7 @@ interface Stores {
   drills: DrillStore;
   checks: CheckStore;
   recoveries: RecoveryStore;
+  cutovers: CutoverStore;
 }
 
 /** The owners of one kind. */
@@ -43,6 +46,7 @@ export class OwnerStore implements Owners {
       drill: asOwners(stores.drills, drillAsOwner),
       check: asOwners(stores.checks, checkAsOwner),
       recovery: asOwners(stores.recoveries, recoveryAsOwner),
+      cutover: asOwners(stores.cutovers, cutoverAsOwner),
     };
   }
 

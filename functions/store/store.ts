@@ -7,6 +7,7 @@ import { CheckStore } from "./checks.ts";
 import { CollectionStore } from "./collections.ts";
 import { CommandStore } from "./commands.ts";
 import { ConversionStore } from "./conversions.ts";
+import { CutoverStore } from "./cutovers.ts";
 import { DrillStore } from "./drills.ts";
 import { EnrolmentRequestStore } from "./enrolment-requests.ts";
 import { EnrolmentTokenStore } from "./enrolment-tokens.ts";
@@ -32,6 +33,7 @@ export interface Store {
   drills: DrillStore;
   checks: CheckStore;
   recoveries: RecoveryStore;
+  cutovers: CutoverStore;
   leases: LeaseStore;
   points: RecoveryPointStore;
   bootImages: BootImageStore;
@@ -55,18 +57,20 @@ export function openStore(
   const drills = new DrillStore(table, commands);
   const checks = new CheckStore(table, commands);
   const recoveries = new RecoveryStore(table, commands);
+  const cutovers = new CutoverStore(table, commands);
   return {
     agents: new AgentStore(table),
     tokens: new EnrolmentTokenStore(table),
     enrolmentRequests: new EnrolmentRequestStore(table),
     conversions,
     commands,
-    owners: new OwnerStore({ conversions, runs, drills, checks, recoveries }),
+    owners: new OwnerStore({ conversions, runs, drills, checks, recoveries, cutovers }),
     plans: new PlanStore(table),
     runs,
     drills,
     checks,
     recoveries,
+    cutovers,
     leases: new LeaseStore(table),
     points: new RecoveryPointStore(table),
     bootImages: new BootImageStore(table),

@@ -9,6 +9,8 @@ export class FakeTimer implements PlanTimer {
   readonly watched = new Map<string, number>();
   /** When each plan's next drill is due. */
   readonly drills = new Map<string, number>();
+  /** When each cutover is looked at next. */
+  readonly cutovers = new Map<string, number>();
   readonly #outage: Outage;
 
   constructor(outage: Outage) {
@@ -43,5 +45,15 @@ export class FakeTimer implements PlanTimer {
   async disarmDrill(planId: string): Promise<void> {
     this.#outage.check("disarmDrill");
     this.drills.delete(planId);
+  }
+
+  async armCutover(cutoverId: string, at: number): Promise<void> {
+    this.#outage.check("armCutover");
+    this.cutovers.set(cutoverId, at);
+  }
+
+  async disarmCutover(cutoverId: string): Promise<void> {
+    this.#outage.check("disarmCutover");
+    this.cutovers.delete(cutoverId);
   }
 }

@@ -20,6 +20,7 @@ import { world } from "./protected-source.ts";
 const MINUTE_MS = 60_000;
 const RUN_PLAN = "arn:aws:lambda:local-1:000000000000:function:run-plan";
 const DRILL_PLAN = "arn:aws:lambda:local-1:000000000000:function:drill-plan";
+const WAKE_CUTOVER = "arn:aws:lambda:local-1:000000000000:function:wake-cutover";
 const WATCH_PLAN = "arn:aws:lambda:local-1:000000000000:function:watch-plan";
 
 const FUNCTIONS = { "run-plan": runPlan, "watch-plan": watchPlan, "drill-plan": drillPlan };
@@ -53,6 +54,7 @@ export class ScheduledPlans {
       runPlanArn: RUN_PLAN,
       watchPlanArn: WATCH_PLAN,
       drillPlanArn: DRILL_PLAN,
+      wakeCutoverArn: WAKE_CUTOVER,
       roleArn: "arn:aws:iam::000000000000:role/scheduler",
       clock: world.clock,
     });

@@ -51,6 +51,7 @@ export class ApiStack extends Stack {
         plans: this.#plans(),
         drills: this.#drills(),
         recoveries: this.#recoveries(),
+        cutovers: this.#cutovers(),
         leases: this.#handler("Leases", "api/leases", table),
         machines: this.#machines(),
         preflight: this.#handler("Preflight", "api/preflight", table),
@@ -227,6 +228,16 @@ export class ApiStack extends Stack {
         ...commandAgents(this, data.commandKey),
       ],
     );
+  }
+
+  #cutovers(): HandlerFunction {
+    const { bundles, protection } = this.#props;
+    return new HandlerFunction<"api/cutovers">(this, "Cutovers", {
+      name: "api/cutovers",
+      bundle: bundles["api/cutovers"],
+      environment: protection.cutovers.variables,
+      statements: protection.cutovers.statements,
+    });
   }
 
   #machines(): HandlerFunction {

@@ -3,7 +3,12 @@ import { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import type { Construct } from "constructs";
 import type { FunctionName, Variables } from "#shared/environment.ts";
 import { HandlerFunction } from "../constructs/handler-function.ts";
-import { DRILL_PLAN_FUNCTION, RUN_PLAN_FUNCTION, WATCH_PLAN_FUNCTION } from "../names.ts";
+import {
+  DRILL_PLAN_FUNCTION,
+  RUN_PLAN_FUNCTION,
+  WAKE_CUTOVER_FUNCTION,
+  WATCH_PLAN_FUNCTION,
+} from "../names.ts";
 import { answerTasks, commandAgents, onExecutions, useTable } from "../statements.ts";
 import type { DataStack } from "./data-stack.ts";
 import type { WorkflowStack } from "./workflow-stack.ts";
@@ -15,14 +20,16 @@ export interface ProtectionStackProps extends StackProps {
 }
 
 /**
- * The functions that plans' schedules call: one begins a run, one looks after a plan that is late, and one
- * begins a drill.
+ * The functions that schedules of plans and cutovers call: one begins a run, one looks after a plan that is
+ * late, one begins a drill, and one wakes a cutover.
  */
 export class ProtectionStack extends Stack {
   /** The variables of each function that begins runs. */
   readonly variables: Variables<"schedule/run-plan">;
   /** Its rights. */
   readonly statements: PolicyStatement[];
+  /** The variables and rights of each function that begins and ends cutovers. */
+  readonly cutovers: { variables: Variables<"schedule/wake-cutover">; statements: PolicyStatement[] };
 
   constructor(scope: Construct, id: string, { data, workflow, bundles, ...props }: ProtectionStackProps) {
     super(scope, id, props);
@@ -43,6 +50,14 @@ export class ProtectionStack extends Stack {
       onExecutions(this, ["states:DescribeExecution"], ["protection-run"]),
       ...workflow.planSchedules.statements,
     ];
+    this.cutovers = this.#cutovers(workflow);
+    new HandlerFunction<"schedule/wake-cutover">(this, "WakeCutover", {
+      name: "schedule/wake-cutover",
+      functionName: WAKE_CUTOVER_FUNCTION,
+      bundle: bundles["schedule/wake-cutover"],
+      environment: this.cutovers.variables,
+      statements: this.cutovers.statements,
+    });
     new HandlerFunction<"schedule/run-plan">(this, "RunPlan", {
       name: "schedule/run-plan",
       functionName: RUN_PLAN_FUNCTION,
@@ -79,5 +94,16 @@ export class ProtectionStack extends Stack {
         ...workflow.alarming.statements,
       ],
     });
+  }
+
+  #cutovers({ cutover: { stateMachineArn } }: WorkflowStack): ProtectionStack["cutovers"] {
+    return {
+      variables: { ...this.variables, CUTOVER_WORKFLOW_ARN: stateMachineArn },
+      statements: [
+        ...this.statements,
+        new PolicyStatement({ actions: ["states:StartExecution"], resources: [stateMachineArn] }),
+        onExecutions(this, ["states:DescribeExecution"], ["synchronized-cutover"]),
+      ],
+    };
   }
 }

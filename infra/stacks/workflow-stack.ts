@@ -17,6 +17,7 @@ import {
   answerTasks,
   commandAgents,
   markPruned,
+  onExecutions,
   raiseAlarms,
   startExecutions,
   useTable,
@@ -39,6 +40,7 @@ const AGENT_WORKFLOWS: readonly WorkflowName[] = [
   "protection-run",
   "drill",
   "recovery",
+  "synchronized-cutover",
   "check-repositories",
 ];
 
@@ -56,6 +58,8 @@ export class WorkflowStack extends Stack {
   readonly drill: StateMachine;
   /** Runs the recoveries. */
   readonly recovery: StateMachine;
+  /** Runs the cutovers. */
+  readonly cutover: StateMachine;
   /** The machines whose steps wait for agents, by ARN. */
   readonly agentWorkflows: readonly string[];
   /** What every function has that raises or clears alarms. */
@@ -109,9 +113,13 @@ export class WorkflowStack extends Stack {
       substitutions: { MakeCloneWorkflowArn: makeClone.stateMachineArn },
       statements: startExecutions(this, { "make-clone": makeClone }),
     });
+    this.cutover = machine("synchronized-cutover", {
+      substitutions: { ProtectionRunWorkflowArn: this.protectionRun.stateMachineArn },
+      statements: startExecutions(this, { "protection-run": this.protectionRun }),
+    });
     this.agentWorkflows = [
       ...Object.values(captures),
-      ...[makeClone, this.protectionRun, this.drill, this.recovery, this.checkRepositories],
+      ...[makeClone, this.protectionRun, this.drill, this.recovery, this.cutover, this.checkRepositories],
     ].map(({ stateMachineArn }) => stateMachineArn);
   }
 
@@ -135,6 +143,7 @@ export class WorkflowStack extends Stack {
     const command = [...commandAgents(this, data.commandKey), answer];
     const alarming = { ...table, ...this.alarming.environment };
     const raise = this.alarming.statements;
+    const cutovers = this.#cutoverFunctions(task, { table, commanding, command });
     const finishing = {
       ...{ ...alarming, BUCKET_NAME: data.bucket.bucketName },
       ...this.planSchedules.environment,
@@ -167,6 +176,7 @@ export class WorkflowStack extends Stack {
       MoveLease: task("MoveLease", "tasks/move-lease", commanding, ...command),
       FinishRecovery: task("FinishRecovery", "tasks/finish-recovery", table),
       AbandonRecovery: task("AbandonRecovery", "tasks/abandon-recovery", commanding, ...command),
+      ...cutovers,
       BeginCheck: task("BeginCheck", "tasks/begin-check", table),
       EndCheck: task("EndCheck", "tasks/end-check", { ...commanding, ...alarming }, ...command, ...raise),
       AbandonConversion: task(
@@ -177,6 +187,66 @@ export class WorkflowStack extends Stack {
         ...raise,
       ),
       SendWebhook: this.#webhookSender(data, bundles["tasks/send-webhook"]),
+    };
+  }
+
+  /** What the steps of cutovers call. */
+  #cutoverFunctions(
+    task: <N extends TaskName>(
+      construct: string,
+      name: N,
+      environment: Variables<N>,
+      ...statements: PolicyStatement[]
+    ) => HandlerFunction,
+    {
+      table,
+      commanding,
+      command,
+    }: {
+      table: { TABLE_NAME: string };
+      commanding: { TABLE_NAME: string; COMMAND_KEY_ARN: string };
+      command: PolicyStatement[];
+    },
+  ): Record<string, HandlerFunction> {
+    const { environment: schedules, statements: schedule } = this.planSchedules;
+    const { environment: alarms, statements: raise } = this.alarming;
+    const run = this.#arnOf("protection-run");
+    const protecting = { ...commanding, ...schedules, PROTECTION_WORKFLOW_ARN: run };
+    const look = onExecutions(this, ["states:DescribeExecution"], ["protection-run"]);
+    return {
+      AwaitCutoverStart: task(
+        "AwaitCutoverStart",
+        "tasks/await-cutover-start",
+        { ...table, ...schedules },
+        answerTasks(this.#arnOf("synchronized-cutover")),
+        ...schedule,
+      ),
+      StartCutover: task(
+        "StartCutover",
+        "tasks/start-cutover",
+        { ...table, ...schedules, ...alarms },
+        ...schedule,
+        ...raise,
+      ),
+      BeginCutoverRun: task("BeginCutoverRun", "tasks/begin-cutover-run", protecting, ...command, look),
+      EndCutoverRun: task("EndCutoverRun", "tasks/end-cutover-run", table),
+      MoveCutoverLease: task("MoveCutoverLease", "tasks/move-cutover-lease", commanding, ...command),
+      FinishCutover: task(
+        "FinishCutover",
+        "tasks/finish-cutover",
+        { ...table, ...schedules, ...alarms },
+        ...schedule,
+        ...raise,
+      ),
+      RollBackCutover: task("RollBackCutover", "tasks/roll-back-cutover", protecting, ...command, look),
+      EndCutover: task(
+        "EndCutover",
+        "tasks/end-cutover",
+        { ...commanding, ...schedules, ...alarms },
+        ...command,
+        ...schedule,
+        ...raise,
+      ),
     };
   }
 

@@ -4,16 +4,22 @@ import type { AgentRecord } from "./agent.ts";
 import type { ConversionRecord } from "./conversion.ts";
 import type { WhereaboutsRecord } from "./whereabouts.ts";
 
-/** A conversion, a protection run, a drill, a check or a recovery, as far as its commands depend on it. */
+/**
+ * A conversion, a protection run, a drill, a check, a recovery or a cutover, as far as its commands depend on
+ * it.
+ */
 export interface CommandOwner {
   id: string;
   sourceId: string;
   /** The target host that may read the source's repository while the owner is running. */
   targetId?: string | undefined;
   requestedBy: string;
-  /** While it is `cancelling`, only commands that bring a machine back go out. */
+  /** While it is `cancelling`, only commands that bring a machine back or undo a cutover go out. */
   state: ConversionState;
-  /** Of the recovery point that it makes; of a drill or recovery, the one that it boots. A check has many. */
+  /**
+   * Of the recovery point that it makes; of a drill, recovery or cutover, the one that it boots. A check has
+   * many.
+   */
   pointId?: string;
   /** What its recovery point says of it. A drill or a check makes none. */
   madeBy?: { conversionId: string } | { runId: string; planId: string };

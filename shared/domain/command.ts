@@ -128,6 +128,15 @@ export function bringsBack({ kind, input }: Pick<CommandRecord, "kind" | "input"
 }
 
 /**
+ * Whether the command undoes what a cutover did: it lets the source serve again, or ends the machine in its
+ * place. It is sent although the cutover is being rolled back.
+ */
+export function undoes({ kind, input }: Pick<CommandRecord, "kind" | "input">): boolean {
+  if (kind === "set-fence") return input.isUp === false;
+  return kind === "remove-machine" || (kind === "power-machine" && input.power === "off");
+}
+
+/**
  * The command, running, with the reported progress. A report older than the last one, by the agent's clock,
  * only shows that the agent is alive.
  */

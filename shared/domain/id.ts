@@ -14,7 +14,8 @@ export type IdPrefix =
   | "col"
   | "alm"
   | "chk"
-  | "rcv";
+  | "rcv"
+  | "cut";
 
 /**
  * A new id such as `cnv_01jd3v8q6m4x2k7zt5w9h0n1yb`: 48 bits of time, then 80 random bits, so ids sort by

@@ -1,5 +1,6 @@
 /** Why a conversion or one of its steps ended, as the control plane sees it. */
 import { CausewayError } from "./causeway-error.ts";
+import { CutoverStoppedError } from "./cutover.ts";
 
 /** A preflight rule does not hold. Nothing was touched. */
 export class PreflightFailedError extends CausewayError {
@@ -27,14 +28,14 @@ export class ConversionCancelledError extends CausewayError {
   }
 }
 
-/** The run's plan was deleted while it was running. */
+/** The run's plan was deleted, or the cutover that made the run was stopped. */
 export class RunStoppedError extends CausewayError {
   override readonly name = "RunStoppedError";
   readonly retryable = false;
   readonly hint = "Nothing to do: the source is free again, and the recovery points so far are kept.";
 
   constructor(runId: string) {
-    super(`protection run ${runId} was stopped because its plan was deleted`);
+    super(`protection run ${runId} was stopped with its plan or cutover`);
   }
 }
 
@@ -78,6 +79,7 @@ export function cancellationOf(ownerId: string): CausewayError {
   if (ownerId.startsWith("drl_")) return new DrillCancelledError(ownerId);
   if (ownerId.startsWith("chk_")) return new CheckEndedError(ownerId);
   if (ownerId.startsWith("rcv_")) return new RecoveryCancelledError(ownerId);
+  if (ownerId.startsWith("cut_")) return new CutoverStoppedError(ownerId);
   return new ConversionCancelledError(ownerId);
 }
 

@@ -11,6 +11,10 @@ export const AlarmKind = z.enum([
   "plan-late",
   /** A scheduled drill of a protection plan did not see its recovery point boot, or could not begin. */
   "drill-failed",
+  /**
+   * A cutover did not begin when it was to, because its forecast did not fit, or was rolled back, or failed.
+   */
+  "cutover-held",
   /** A check found recovery points of a source damaged in the repository. */
   "repository-damaged",
   /** The tracker of a source had not noticed changes of a disk. */

@@ -101,8 +101,8 @@ export const captureWorkflows: readonly CaptureWorkflow[] = [
  * A workflow: its state machine's definition is `statemachines/NAME.asl.json`. A conversion of any type runs
  * `conversion`, which starts the capture of its type and then `make-clone`. A run of a protection plan is
  * `protection-run`, which starts `hot-capture`. A drill is `drill`, and a recovery `recovery`; both start
- * `make-clone`. `collect-garbage` and `check-repositories` look after what is stored. `send-webhook` sends
- * one notice of an alarm.
+ * `make-clone`. A cutover is `synchronized-cutover`, which starts `protection-run`. `collect-garbage` and
+ * `check-repositories` look after what is stored. `send-webhook` sends one notice of an alarm.
  */
 export type WorkflowName =
   | "conversion"
@@ -111,6 +111,7 @@ export type WorkflowName =
   | "protection-run"
   | "drill"
   | "recovery"
+  | "synchronized-cutover"
   | "collect-garbage"
   | "check-repositories"
   | "send-webhook";
@@ -122,6 +123,7 @@ export const workflowNames: readonly WorkflowName[] = [
   "protection-run",
   "drill",
   "recovery",
+  "synchronized-cutover",
   "collect-garbage",
   "check-repositories",
   "send-webhook",

@@ -20,8 +20,10 @@ export const DrillId = idWith("drl");
 export const CheckId = idWith("chk");
 /** Of a recovery: a machine made of a recovery point, which stays. */
 export const RecoveryId = idWith("rcv");
+/** Of a cutover: a switch from a source to a machine in its place. */
+export const CutoverId = idWith("cut");
 /** Of what an agent's commands belong to. */
-export const OwnerId = z.union([ConversionId, RunId, DrillId, CheckId, RecoveryId]);
+export const OwnerId = z.union([ConversionId, RunId, DrillId, CheckId, RecoveryId, CutoverId]);
 export const PointId = idWith("rp");
 /** Of an agent: also of the source server or target host that it runs on. */
 export const AgentId = idWith("agt");

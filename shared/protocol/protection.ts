@@ -143,7 +143,7 @@ export const Run = z.object({
   planId: PlanId,
   sourceId: AgentId,
   state: RunState,
-  trigger: z.enum(["schedule", "request"]),
+  trigger: z.enum(["schedule", "request", "cutover"]),
   /** The time of the timetable, or of the request. */
   dueAt: Timestamp,
   startedAt: Timestamp,

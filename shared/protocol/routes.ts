@@ -7,6 +7,7 @@ import { Alarm, NewWebhook, Webhook } from "./alarms.ts";
 import { BootImage, BootImageUpload, NewBootImage } from "./boot-image.ts";
 import { checkRoutes } from "./check-routes.ts";
 import { AgentRole } from "./common.ts";
+import { cutoverRoutes } from "./cutover-routes.ts";
 import { drillRoutes } from "./drill-routes.ts";
 import {
   EnrolmentApproval,
@@ -49,6 +50,7 @@ export const routes = {
   ...protectionRoutes,
   ...drillRoutes,
   ...recoveryRoutes,
+  ...cutoverRoutes,
   ...leaseRoutes,
   ...checkRoutes,
   ...machineRoutes,

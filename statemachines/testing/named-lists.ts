@@ -89,6 +89,10 @@ export const retryLists: Readonly<Record<string, readonly object[]>> = {
   "a source that is armed": [silent(10), bootCommand],
   "a source that restarts, or a target host that checks": [silent(10), command],
   "a standby that may stay behind": [silent(3), passing("CommandOutOfTimeError", "StandbyBusyError")],
+  "a window or a person, for a year": [
+    { ErrorEquals: ["States.Timeout"], IntervalSeconds: 1, BackoffRate: 1, MaxAttempts: 366 },
+    passing(),
+  ],
   "a machine that is to report": [command],
   "a boot environment that works": [silent(30), command],
   "a boot environment that is to restart home": [silent(3), command],
@@ -162,6 +166,10 @@ export const catchLists: Readonly<Record<string, readonly object[]>> = {
     { ErrorEquals: ["WrongStateError"], Assign: { failure: AS_IT_IS }, Next: "Abandon" },
     anyKeepingFailure("Abandon"),
   ],
+  "rolls the cutover back": [any("RollBack")],
+  "looks up how the run ended": [anyKeepingFailure("EndRun")],
+  "lets the lease lapse": [anyKeepingFailure("GiveLeaseBack")],
+  "ends although the source did not answer": [anyKeepingFailure("End")],
   "gives a notice up": [
     {
       ErrorEquals: ["States.ALL"],

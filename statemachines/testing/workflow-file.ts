@@ -109,6 +109,7 @@ export class WorkflowFile {
       .replace(/\$\{(\w+)FunctionArn\}/g, "arn:aws:lambda:local-1:000000000000:function:$1")
       .replace(/\$\{CaptureWorkflowArns\}/g, `{${captures.join(", ")}}`)
       .replace(/\$\{HotCaptureWorkflowArn\}/g, workflowArn("hot-capture"))
+      .replace(/\$\{ProtectionRunWorkflowArn\}/g, workflowArn("protection-run"))
       .replace(/\$\{MakeCloneWorkflowArn\}/g, workflowArn("make-clone"));
   }
 }

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { InvalidInputError, WrongStateError } from "../../errors.ts";
 import { Timestamp } from "../../protocol/common.ts";
 import { DrillSchedule } from "../../protocol/drill.ts";
-import { AgentId, DiskName, DrillId, PlanId, PointId, RunId } from "../../protocol/ids.ts";
+import { AgentId, CutoverId, DiskName, DrillId, PlanId, PointId, RunId } from "../../protocol/ids.ts";
 import { type NewPlan, type PlanEdit, PlanRule, PlanState } from "../../protocol/protection.ts";
 import { BandwidthWindow, WeeklyHours } from "../../protocol/weekly-hours.ts";
 import { TimeZone } from "../../time-zone.ts";
@@ -48,6 +48,8 @@ export const PlanRecord = z.object({
   standbyTargetId: AgentId.optional(),
   /** The recovery point that the standby equals, as its target host reported last. */
   standbyPointId: PointId.optional(),
+  /** The last cutover of the source. While that is under way, it alone begins runs. */
+  cutoverId: CutoverId.optional(),
   drills: DrillSchedule.optional(),
   /** When the newest recovery point is drilled next; absent unless the plan is active and has drills. */
   drillDueAt: Timestamp.optional(),
@@ -187,6 +189,11 @@ export function withoutStandby(plan: PlanRecord, targetId: string): PlanRecord {
   if (plan.standbyTargetId !== targetId) return plan;
   const { standbyTargetId: _, standbyPointId: _point, ...rest } = plan;
   return rest;
+}
+
+/** The plan with this cutover of its source. */
+export function withCutover(plan: PlanRecord, cutoverId: string): PlanRecord {
+  return plan.cutoverId === cutoverId ? plan : { ...plan, cutoverId };
 }
 
 function positionOf({ anchorAt, dueAt }: PlanRecord): PlanPosition | undefined {

@@ -24,7 +24,7 @@ export const RunRecord = z.object({
   planId: PlanId,
   sourceId: AgentId,
   state: RunState,
-  trigger: z.enum(["schedule", "request"]),
+  trigger: z.enum(["schedule", "request", "cutover"]),
   dueAt: Timestamp,
   startedAt: Timestamp,
   endedAt: Timestamp.optional(),

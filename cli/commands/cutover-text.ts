@@ -1,0 +1,50 @@
+/** How a cutover is shown to people. */
+import type { Cutover } from "#shared/protocol/cutover.ts";
+import { duration } from "#shared/units.ts";
+import { oneLine } from "../terminal.ts";
+
+export function describeCutover(cutover: Cutover): string {
+  const { id, sourceId, targetId, planId, state, mode, failure, machine, answer } = cutover;
+  const lines = [`${id} of source ${sourceId} to target host ${targetId}: ${state}`];
+  lines.push(
+    `  plan ${planId}, ${mode === "automatic" ? "begins when a window opens" : "waits for a person's go"}`,
+  );
+  lines.push(`  window ${describeWindow(cutover)}`);
+  if (cutover.needsApproval || cutover.approved) lines.push(`  ${describeApproval(cutover)}`);
+  if (cutover.go) lines.push(`  ${cutover.go.by} said go at ${cutover.go.at}`);
+  if (cutover.heldBack) lines.push(`  held back at ${cutover.heldBack.at}: ${oneLine(cutover.heldBack.why)}`);
+  lines.push(...describeForecast(cutover).map((line) => `  ${line}`));
+  if (cutover.runs.length > 0)
+    lines.push(`  runs ${cutover.runs.map((run) => `${run.id} (${run.phase})`).join(", ")}`);
+  lines.push(`  states ${cutover.states.map(({ name, at }) => `${name} ${at}`).join(", ")}`);
+  if (machine) lines.push(`  the machine ${machine.name} (${machine.hypervisor}) runs in the source's place`);
+  if (answer && cutover.outageSeconds !== null)
+    lines.push(`  outage ${duration(cutover.outageSeconds)}: ${oneLine(answer.reason)}`);
+  if (cutover.sourceServes)
+    lines.push(
+      cutover.sourceServes === "yes"
+        ? "  the source serves again"
+        : "  it is unknown whether the source serves again",
+    );
+  if (failure) lines.push(`  ${failure.name}: ${oneLine(failure.message)}`, `  ${oneLine(failure.hint)}`);
+  return lines.join("\n");
+}
+
+export function describeForecast({ forecast }: Pick<Cutover, "forecast">): string[] {
+  if (!forecast) return [];
+  const { outageSeconds, low, high, fits, basis, advice } = forecast;
+  const range = `${duration(low)} to ${duration(high)}`;
+  return [
+    `forecast: an outage of ${duration(outageSeconds)} (${range}, ${basis}), which ${fits ? "fits" : "does not fit"}`,
+    ...(advice === undefined ? [] : [oneLine(advice)]),
+  ];
+}
+
+function describeWindow({ window, deadlineAt }: Cutover): string {
+  if (deadlineAt !== null) return `is open; rolled back at ${deadlineAt} unless it has committed`;
+  return window ? `from ${window.opensAt} to ${window.closesAt}` : "none is left";
+}
+
+function describeApproval({ approved }: Cutover): string {
+  return approved ? `approved by ${approved.by} at ${approved.at}` : "another person still has to approve it";
+}

@@ -1,0 +1,95 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { recordedRun } from "../testing/recorded-run.ts";
+
+const at = "2030-01-05T21:00:00.000Z";
+const window = { firstDay: "2030-01-05", from: "22:00", to: "02:00", timeZone: "Europe/Vienna" };
+const shown = {
+  ...{ id: "cut_1", sourceId: "agt_1", targetId: "agt_2", planId: "plan_1", state: "waiting", mode: "hold" },
+  ...{ windows: [window], window: { opensAt: at, closesAt: "2030-01-06T01:00:00.000Z" }, deadlineAt: null },
+  ...{ needsApproval: true, outageSeconds: null, runs: [{ id: "run_1", phase: "baseline" }] },
+  forecast: {
+    ...{ at, outageSeconds: 90, low: 60, high: 150, fits: true, basis: "partly measured", parts: [] },
+  },
+  ...{ states: [{ name: "waiting", at }], requestedBy: "ada", createdAt: at },
+};
+let server: Server;
+let asked: { route: string; body: unknown }[];
+
+beforeEach(async () => {
+  asked = [];
+  server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => {
+      const text = Buffer.concat(chunks).toString();
+      asked.push({
+        route: `${request.method} ${request.url}`,
+        body: text === "" ? undefined : JSON.parse(text),
+      });
+      const isList = request.method === "GET" && request.url?.startsWith("/cutovers?");
+      response.writeHead(200, { "content-type": "application/json" });
+      response.end(JSON.stringify(isList ? { items: [shown], cursor: null } : shown));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+});
+afterEach(() => server.close());
+
+const causeway = (...words: string[]) =>
+  recordedRun(words, {
+    CAUSEWAY_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    CAUSEWAY_TOKEN: "t",
+  });
+const machine = ["--hypervisor", "libvirt", "--nic", "bridge:br0,keep=eth0"];
+
+test("create sends the windows, the machine and the limits, and shows the forecast", async () => {
+  const { code, stdout } = await causeway(
+    ...["cutover", "create", "agt_1", "--target", "agt_2", "--window", "2030-01-05,22:00-02:00", ...machine],
+    ...["--window", "2030-01-07..2030-01-08,01:00-03:00", "--time-zone", "Europe/Vienna", "--automatic"],
+    ...["--needs-approval", "--margin", "300", "--answer", "192.0.2.7:5432", "--adapt"],
+  );
+  expect(stdout).toContain("partly measured), which fits");
+  expect(stdout).toContain("another person still has to approve it");
+  expect(code).toBe(0);
+  expect(asked).toMatchObject([
+    {
+      route: "POST /cutovers",
+      body: {
+        ...{ sourceId: "agt_1", targetId: "agt_2", mode: "automatic", needsApproval: true, adapt: true },
+        windows: [window, { firstDay: "2030-01-07", lastDay: "2030-01-08", from: "01:00", to: "03:00" }],
+        machine: { hypervisor: "libvirt", cards: [{ keepAddressOf: "eth0" }] },
+        ...{ marginSeconds: 300, check: { kind: "tcp", host: "192.0.2.7", port: 5432 } },
+      },
+    },
+  ]);
+});
+
+test("show, and each word of an operator, goes to its route", async () => {
+  for (const verb of ["show", "go", "hold", "approve", "cancel", "rollback"])
+    expect((await causeway("cutover", verb, "cut_1", "--json")).code).toBe(0);
+  await causeway("cutover", "edit", "cut_1", "--hold");
+  const { stdout } = await causeway("cutover", "forecast", "cut_1", "--json");
+  expect(JSON.parse(stdout)).toMatchObject({ outageSeconds: 90, low: 60, high: 150, fits: true });
+  expect((await causeway("cutovers")).stdout).toContain("cut_1");
+  expect(asked.map(({ route }) => route)).toEqual([
+    "GET /cutovers/cut_1",
+    ...["go", "hold", "approve", "cancel", "rollback"].map((verb) => `POST /cutovers/cut_1/${verb}`),
+    ...["PATCH /cutovers/cut_1", "GET /cutovers/cut_1", "GET /cutovers?limit=200"],
+  ]);
+});
+
+test.each([
+  [["cutover", "create", "agt_1", "--target", "agt_2", ...machine], "--window is missing"],
+  [["cutover", "edit", "cut_1"], "edit needs an option to change"],
+  [["cutover", "edit", "cut_1", "--automatic", "--hold"], "either --automatic"],
+  [["cutover", "edit", "cut_1", "--time-zone", "UTC"], "name those again"],
+  [["cutover", "edit", "cut_1", "--window", "tomorrow"], "it takes DAY,FROM-TO"],
+  [["cutover", "edit", "cut_1", "--window", "2030-02-30,22:00-02:00"], "a date such as"],
+])("%j is wrong usage", async (words, message) => {
+  const { code, stderr } = await causeway(...words);
+  expect(stderr).toContain(message);
+  expect(code).toBe(2);
+  expect(asked).toEqual([]);
+});

@@ -1,0 +1,159 @@
+import { randomUUID } from "node:crypto";
+import type { ApiClient } from "#shared/protocol/client.ts";
+import type { Cutover } from "#shared/protocol/cutover.ts";
+import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
+import { type CliCall, type CliCommand, requiredOption, textOption } from "../command.ts";
+import { UsageError } from "../errors.ts";
+import { print, table } from "../terminal.ts";
+import { answerCheck } from "./answer-check.ts";
+import { CUTOVER_HELP, CUTOVER_OPTIONS, cutoverFields } from "./cutover-options.ts";
+import { describeCutover, describeForecast } from "./cutover-text.ts";
+import { DESIGN_HELP, DESIGN_OPTIONS, designOf } from "./machine-options.ts";
+
+const CREATE = "cutover create";
+
+export const cutoverCreate: CliCommand = {
+  name: CREATE,
+  summary: "Prepares the cutover of a protected source to a machine on the target host that has its standby",
+  usage: "cutover create SOURCE --target TARGET --window HOURS --hypervisor KIND --nic CARD [OPTIONS]",
+  help: [
+    [
+      "--target TARGET",
+      "the target host, with the standby of the source's plan, that makes and runs the machine",
+    ],
+    ...CUTOVER_HELP,
+    ["--needs-approval", "another person has to approve it before it begins"],
+    ...DESIGN_HELP,
+    ["--adapt", "adapt its system to the machine before it starts, as `machine adapt` does"],
+    ["--expect TEXT", "it is up when its console shows this text (default: a login prompt)"],
+    ["--answer ADDRESS:PORT", "once its network is connected, it must also accept a connection there"],
+    ...API_HELP,
+  ],
+  examples: [
+    "causeway cutover create agt_01jd… --target agt_01je… --window 2030-01-05,22:00-02:00 --time-zone Europe/Vienna --hypervisor libvirt --nic bridge:br0,keep=eth0",
+    "causeway cutover create agt_01jd… --target agt_01je… --window 2030-01-05..2030-01-07,22:00-02:00 --automatic --needs-approval --hypervisor qemu --nic bridge:br0 --answer 192.0.2.7:5432 --json",
+  ],
+  options: {
+    ...API_OPTIONS,
+    ...CUTOVER_OPTIONS,
+    ...DESIGN_OPTIONS,
+    target: { type: "string" },
+    "needs-approval": { type: "boolean" },
+    adapt: { type: "boolean" },
+    expect: { type: "string" },
+    answer: { type: "string" },
+  },
+  positionals: ["SOURCE"],
+  async run(call) {
+    const { windows, ...fields } = cutoverFields(call, CREATE);
+    if (!windows) throw new UsageError("--window is missing", CREATE);
+    const expect = textOption(call, "expect");
+    const answer = textOption(call, "answer");
+    const created = await apiOf(call).createCutover({
+      body: {
+        ...{ sourceId: call.arguments.SOURCE ?? "", targetId: requiredOption(call, "target", CREATE) },
+        ...{ windows, ...fields, machine: designOf(call, CREATE) },
+        ...{ needsApproval: call.values["needs-approval"] === true, adapt: call.values.adapt === true },
+        ...(expect === undefined ? {} : { expect }),
+        ...(answer === undefined ? {} : { check: answerCheck(answer, CREATE) }),
+      },
+      idempotencyKey: randomUUID(),
+    });
+    show(created, call);
+  },
+};
+
+export const cutoverEdit: CliCommand = {
+  name: "cutover edit",
+  summary: "Changes the windows, mode or limits of a cutover that has not begun; an approval ends",
+  usage: "cutover edit CUTOVER [OPTIONS]",
+  help: [...CUTOVER_HELP, ...API_HELP],
+  examples: ["causeway cutover edit cut_01jd… --window 2030-01-06,22:00-04:00 --time-zone Europe/Vienna"],
+  options: { ...API_OPTIONS, ...CUTOVER_OPTIONS },
+  positionals: ["CUTOVER"],
+  async run(call) {
+    const body = cutoverFields(call, "cutover edit");
+    if (Object.keys(body).length === 0)
+      throw new UsageError("edit needs an option to change", "cutover edit");
+    show(await apiOf(call).editCutover({ parameters: { id: call.arguments.CUTOVER ?? "" }, body }), call);
+  },
+};
+
+export const cutoverForecast: CliCommand = {
+  name: "cutover forecast",
+  summary: "Shows how long the outage of a cutover would be, and whether that fits its window",
+  usage: "cutover forecast CUTOVER",
+  help: API_HELP,
+  examples: ["causeway cutover forecast cut_01jd… --json"],
+  options: API_OPTIONS,
+  positionals: ["CUTOVER"],
+  async run(call) {
+    const { forecast } = await apiOf(call).getCutover({ parameters: { id: call.arguments.CUTOVER ?? "" } });
+    print(call.terminal, call.json, forecast, () => describeForecast({ forecast }).join("\n"));
+  },
+};
+
+type Ask = (api: ApiClient, request: { parameters: { id: string } }) => Promise<Cutover>;
+
+function action(verb: string, summary: string, ask: Ask): CliCommand {
+  return {
+    name: `cutover ${verb}`,
+    summary,
+    usage: `cutover ${verb} CUTOVER`,
+    help: API_HELP,
+    examples: [`causeway cutover ${verb} cut_01jd…`, `causeway cutover ${verb} cut_01jd… --json`],
+    options: API_OPTIONS,
+    positionals: ["CUTOVER"],
+    async run(call) {
+      show(await ask(apiOf(call), { parameters: { id: call.arguments.CUTOVER ?? "" } }), call);
+    },
+  };
+}
+
+/** What an operator can do with a cutover by its id alone. */
+export const cutoverActions: CliCommand[] = [
+  action("show", "Shows a cutover: its state, window, forecast, deadline and runs", (api, one) =>
+    api.getCutover(one),
+  ),
+  action("go", "Begins a cutover now, if a window is open and the forecast fits", (api, one) =>
+    api.goCutover(one),
+  ),
+  action("hold", "Has a cutover that has not begun wait for a person's go", (api, one) =>
+    api.holdCutover(one),
+  ),
+  action("approve", "Approves a cutover that another person asked for", (api, one) =>
+    api.approveCutover(one),
+  ),
+  action("cancel", "Cancels a cutover that has not begun", (api, one) => api.cancelCutover(one)),
+  action("rollback", "Rolls back a cutover that has not committed: the source serves again", (api, one) =>
+    api.rollBackCutover(one),
+  ),
+];
+
+export const cutovers: CliCommand = {
+  name: "cutovers",
+  summary: "Lists cutovers, newest first",
+  usage: "cutovers",
+  help: API_HELP,
+  examples: ["causeway cutovers --json"],
+  options: API_OPTIONS,
+  positionals: [],
+  async run(call) {
+    const api = apiOf(call);
+    const items = await everyItem((cursor) =>
+      api.listCutovers({ query: { limit: 200, ...(cursor ? { cursor } : {}) } }),
+    );
+    print(call.terminal, call.json, { items, cursor: null }, () => {
+      const rows = items.map((item) => [
+        ...[item.id, item.state, item.sourceId, item.targetId],
+        ...[item.window?.opensAt ?? "-", item.deadlineAt ?? "-"],
+      ]);
+      const headings = ["ID", "STATE", "SOURCE", "TARGET", "WINDOW", "DEADLINE"];
+      return table(headings, rows, "No cutover yet: `causeway cutover create SOURCE` prepares one.");
+    });
+  },
+};
+
+function show(cutover: Cutover, call: CliCall): void {
+  print(call.terminal, call.json, cutover, () => describeCutover(cutover));
+}

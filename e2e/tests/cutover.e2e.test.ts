@@ -1,0 +1,139 @@
+/** Cutovers on the embedded cloud, which enforces the functions' rights, with agents that only answer. */
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { aDisk } from "#shared/domain/testing/records.ts";
+import type { Command } from "#shared/protocol/commands.ts";
+import { ControlPlane } from "../testing/control-plane.ts";
+import { Device } from "../testing/device.ts";
+import { until } from "../testing/until.ts";
+
+let plane: ControlPlane;
+const devices: Device[] = [];
+let ids: { sourceId: string; targetId: string };
+/** The kinds of commands that fail. */
+let failing: string[];
+let timer: NodeJS.Timeout;
+const answered = new Set<string>();
+const day = (offset: number) => new Date(Date.now() + offset * 86_400_000).toISOString().slice(0, 10);
+const window = { firstDay: day(-1), lastDay: day(1), from: "00:00", to: "00:00", timeZone: "UTC" };
+const machine = {
+  ...{ hypervisor: "libvirt", name: "pine-1", uuid: "0b2f5c0a-7d61-8c3e-8f00-1a2b3c4d5e6f" },
+  ...{ bootDisk: "vda", bootReason: "it is the only disk" },
+};
+
+function outputOf({ kind, input }: Command): object {
+  const { pointId, isUp, term, power } = input as Record<string, unknown>;
+  const outputs: Record<string, object> = {
+    "take-recovery-point": {
+      ...{ pointId, freezeMilliseconds: 0, requests: 1 },
+      disks: [
+        {
+          ...{ name: "vda", sizeBytes: 64, bytesRead: 64, bytesStored: 32, changedBytes: 64, badRanges: 0 },
+          ...{ consistency: "crash", wholeCopies: [], seconds: 1, bottleneck: "read", mode: "hash-scan" },
+          ...{ modeReason: "no tracker", view: "still", viewReason: "unused", trackerDisagreements: 0 },
+        },
+      ],
+    },
+    "apply-to-standby": {
+      ...{ pointId, disks: [{ name: "vda", sizeBytes: 64, path: "/s", method: "changes" }], seconds: 1 },
+      ...{
+        bytesWritten: 8,
+        bytesZeroed: 0,
+        bytesFetched: 8,
+        bytesRead: 0,
+        leavesChecked: 0,
+        leavesRepaired: 0,
+      },
+    },
+    "set-fence": { term, isUp, services: isUp ? ["db.service"] : [] },
+    "clone-standby": {
+      disks: [{ name: "vda", sizeBytes: 64, path: "/clones/vda.raw", format: "raw" }],
+      ...{ method: "reflink", bytesWritten: 0, seconds: 1 },
+    },
+    "define-machine": { machine },
+    "connect-machine": { machine },
+    "bring-up-machine": { machine, answer: { seconds: 1, reason: "the login prompt appeared" } },
+    "power-machine": { machine, power },
+    "remove-machine": { disksRemoved: true },
+  };
+  return outputs[kind] ?? {};
+}
+
+async function answer(device: Device): Promise<void> {
+  for (const command of device.commands.filter(({ commandId }) => !answered.has(commandId))) {
+    const { commandId, kind } = command;
+    answered.add(commandId);
+    const event = { commandId, at: new Date().toISOString() };
+    const failure = { name: "MachineSilentError", message: "no answer", hint: "Look.", retryable: false };
+    await device.tell(
+      failing.includes(kind)
+        ? { ...event, type: "command-failed", failure }
+        : { ...event, type: "command-succeeded", output: outputOf(command) },
+    );
+  }
+}
+
+beforeAll(async () => {
+  plane = await ControlPlane.start();
+  const source = await plane.enrol("source", "pine");
+  const target = await plane.enrol("target", "oak");
+  for (const identity of [source, target]) {
+    const device = await Device.connect(identity);
+    await device.introduce({ disks: [aDisk("vda")] });
+    devices.push(device);
+  }
+  ids = { sourceId: source.enrolment.agentId, targetId: target.enrolment.agentId };
+  const plan = { sourceId: ids.sourceId, intervalSeconds: 3600, standbyTargetId: ids.targetId };
+  await until("the source to be known", async () =>
+    (await plane.api.listSources({})).items.some(({ inventory }) => inventory) ? true : undefined,
+  );
+  await plane.api.createPlan({ body: { ...plan, startAt: "2100-01-01T00:00:00.000Z" } });
+  timer = setInterval(() => void Promise.all(devices.map(answer)), 100);
+});
+beforeEach(() => {
+  failing = [];
+});
+afterAll(async () => {
+  clearInterval(timer);
+  for (const device of devices) await device[Symbol.asyncDispose]();
+  await plane.close();
+});
+
+const cards = [{ link: { kind: "bridge" as const, bridge: "br0" } }];
+const create = (mode: "automatic" | "hold") =>
+  plane.api.createCutover({
+    body: { ...ids, windows: [window], mode, machine: { hypervisor: "libvirt", cards } },
+  });
+const ended = (id: string) =>
+  until("the cutover to end", async () => {
+    const cutover = await plane.api.getCutover({ parameters: { id } });
+    return cutover.endedAt ? cutover : undefined;
+  });
+
+test("a machine that does not answer leads back to the source, whose standby stays", async () => {
+  failing = ["bring-up-machine"];
+  const { id } = await create("automatic");
+  expect(await ended(id)).toMatchObject({
+    ...{ state: "rolled-back", sourceServes: "yes", failure: { name: "MachineSilentError" } },
+  });
+  const parameters = { id: ids.sourceId };
+  expect(await plane.api.getLease({ parameters })).toMatchObject({ state: "none", term: 1 });
+  const { items } = await plane.api.listAlarms({});
+  expect(items).toMatchObject([{ kind: "cutover-held", subject: id, state: "open" }]);
+});
+
+test("one in hold waits for a person's go, then the machine runs in the source's place", async () => {
+  const { id } = await create("hold");
+  const parameters = { id };
+  await until("it to wait", async () =>
+    (await plane.api.getCutover({ parameters })).state === "waiting" ? true : undefined,
+  );
+  await plane.api.holdCutover({ parameters });
+  await plane.api.goCutover({ parameters });
+  const cutover = await ended(id);
+  expect(cutover).toMatchObject({ state: "completed", machine: { name: "pine-1" } });
+  expect(cutover.outageSeconds).toBeGreaterThan(0);
+  expect(cutover.runs.map(({ phase }) => phase)).toEqual(["pre-sync", "final-sync"]);
+  const lease = await plane.api.getLease({ parameters: { id: ids.sourceId } });
+  expect(lease).toMatchObject({ state: "permanent", ownerId: id, sourceOff: "fenced" });
+  expect((await plane.api.listPlans({})).items).toMatchObject([{ state: "paused" }]);
+});

@@ -1,0 +1,48 @@
+/** The alarm that a cutover did not begin when it was to, or was not done. */
+import type { NewAlarm } from "#shared/domain/alarm.ts";
+import type { CutoverRecord } from "#shared/domain/cutover/cutover.ts";
+import type { Store } from "../store/store.ts";
+import { type AlarmDeps, clearAlarm, raiseAlarm } from "./raise.ts";
+
+export interface CutoverAlarmDeps extends AlarmDeps {
+  store: Store;
+}
+
+const KIND = "cutover-held";
+
+/**
+ * Raises the alarm if the forecast held the cutover back, or if it was rolled back or failed; clears it if it
+ * began, completed, or was cancelled. Repeating it is harmless.
+ */
+export async function settleCutoverAlarm(cutover: CutoverRecord, deps: CutoverAlarmDeps): Promise<void> {
+  const { id, sourceId, state, heldBack, failure } = cutover;
+  const words = wordsFor(cutover);
+  if (!words) {
+    if (heldBack === undefined) await clearAlarm({ kind: KIND, subject: id }, deps);
+    return;
+  }
+  const source = await deps.store.agents.get(sourceId);
+  const alarm: NewAlarm = {
+    kind: KIND,
+    subject: id,
+    sourceId,
+    sourceName: source.name,
+    since: cutover.endedAt ?? heldBack?.at ?? cutover.createdAt,
+    cause: words.why,
+    action: words.action,
+    details: { cutoverId: id, state, failure: failure?.name, sourceServes: cutover.sourceServes },
+  };
+  await raiseAlarm(alarm, deps);
+}
+
+function wordsFor({ id, state, heldBack, failure, sourceServes }: CutoverRecord) {
+  if (state === "waiting" && heldBack)
+    return { why: `Cutover ${id} did not begin: its forecast does not fit.`, action: heldBack.why };
+  if (state !== "rolled-back" && state !== "failed") return undefined;
+  const serves = sourceServes === "unknown" ? " It is unknown whether the source serves again." : "";
+  const done = state === "failed" ? "failed" : "was rolled back";
+  return {
+    why: `Cutover ${id} ${done}: ${failure?.message ?? "for an unknown reason"}.${serves}`,
+    action: failure?.hint ?? `\`causeway cutover show ${id}\` says how far it was.`,
+  };
+}

@@ -1,0 +1,120 @@
+import type { CutoverRecord } from "#shared/domain/cutover/cutover.ts";
+import { approvedCutover, editedCutover, goneCutover, heldCutover } from "#shared/domain/cutover/start.ts";
+import { cutoverOf } from "#shared/domain/cutover/view.ts";
+import type { Cutover } from "#shared/protocol/cutover.ts";
+import { timestamp } from "../conversion/deps.ts";
+import { beginCutover } from "../cutover/begin-cutover.ts";
+import { buildCutovers } from "../cutover/build.ts";
+import type { CutoverDeps } from "../cutover/deps.ts";
+import { forecastFor, freshForecast } from "../cutover/forecast.ts";
+import { cancelByHand, rollBackByHand } from "../cutover/stop-cutover.ts";
+import { beginIfDue } from "../cutover/wake-cutover.ts";
+import { actorName } from "../middleware/api-event.ts";
+import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
+import { idForRequest } from "./id-for-request.ts";
+
+export const handler = apiHandler({
+  name: "api/cutovers",
+  build: buildCutovers,
+  operations: {
+    createCutover,
+    listCutovers,
+    getCutover,
+    editCutover,
+    goCutover,
+    holdCutover,
+    approveCutover,
+    cancelCutover,
+    rollBackCutover,
+  },
+});
+
+export async function createCutover(
+  { body, actor, idempotencyKey }: Call<"createCutover">,
+  deps: CutoverDeps,
+): Promise<Answer<"createCutover">> {
+  const requestedBy = actorName(actor);
+  const id = await idForRequest(
+    { operation: "createCutover", prefix: "cut", actor: requestedBy, idempotencyKey, request: body },
+    deps,
+  );
+  return shown(await beginCutover(body, { id, requestedBy }, deps), deps);
+}
+
+export async function listCutovers(
+  { query }: Call<"listCutovers">,
+  { store, clock }: CutoverDeps,
+): Promise<Answer<"listCutovers">> {
+  const { items, cursor } = await store.cutovers.page(query);
+  return { items: items.map((one) => cutoverOf(one, clock.now())), cursor };
+}
+
+export async function getCutover(
+  { path }: Call<"getCutover">,
+  deps: CutoverDeps,
+): Promise<Answer<"getCutover">> {
+  return shown(await deps.store.cutovers.get(path.id), deps);
+}
+
+export function editCutover({ path, body, actor }: Call<"editCutover">, deps: CutoverDeps): Promise<Cutover> {
+  const by = actorName(actor);
+  const change = (one: CutoverRecord) => editedCutover(one, body, { by, now: deps.clock.now() });
+  return changed({ id: path.id, by, action: "cutover-edited", details: body, change }, deps);
+}
+
+export async function goCutover({ path, actor }: Call<"goCutover">, deps: CutoverDeps): Promise<Cutover> {
+  const by = actorName(actor);
+  const now = deps.clock.now();
+  const forecast = await freshForecast(await deps.store.cutovers.get(path.id), deps);
+  const change = (one: CutoverRecord) => goneCutover(one, { by, forecast }, now);
+  return changed({ id: path.id, by, action: "cutover-go", change }, deps);
+}
+
+export function holdCutover({ path, actor }: Call<"holdCutover">, deps: CutoverDeps): Promise<Cutover> {
+  return changed({ id: path.id, by: actorName(actor), action: "cutover-held", change: heldCutover }, deps);
+}
+
+export function approveCutover({ path, actor }: Call<"approveCutover">, deps: CutoverDeps): Promise<Cutover> {
+  const by = actorName(actor);
+  const change = (one: CutoverRecord) => approvedCutover(one, by, timestamp(deps.clock));
+  return changed({ id: path.id, by, action: "cutover-approved", change }, deps);
+}
+
+export async function cancelCutover(
+  { path, actor }: Call<"cancelCutover">,
+  deps: CutoverDeps,
+): Promise<Answer<"cancelCutover">> {
+  return shown(await cancelByHand(path.id, actorName(actor), deps), deps);
+}
+
+export async function rollBackCutover(
+  { path, actor }: Call<"rollBackCutover">,
+  deps: CutoverDeps,
+): Promise<Answer<"rollBackCutover">> {
+  return shown(await rollBackByHand(path.id, actorName(actor), deps), deps);
+}
+
+/** Changes a cutover that has not begun, notes who did it, and looks whether it is to begin now. */
+async function changed(
+  request: {
+    id: string;
+    by: string;
+    action: string;
+    details?: Record<string, unknown>;
+    change: (cutover: CutoverRecord) => CutoverRecord;
+  },
+  deps: CutoverDeps,
+): Promise<Cutover> {
+  const { id, by, action, details, change } = request;
+  const { store, clock } = deps;
+  const cutover = await store.cutovers.modify(id, change);
+  await store.audit.add({ at: timestamp(clock), actor: by, action, subject: id, outcome: "done", details });
+  await beginIfDue(cutover, deps);
+  return shown(cutover, deps);
+}
+
+/** With the forecast as of now, while that is of interest. */
+async function shown(cutover: CutoverRecord, deps: CutoverDeps): Promise<Cutover> {
+  const forecast = await forecastFor(cutover, deps);
+  return cutoverOf({ ...cutover, forecast }, deps.clock.now());
+}

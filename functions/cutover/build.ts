@@ -1,0 +1,14 @@
+import { SFNClient } from "@aws-sdk/client-sfn";
+import type { Environment } from "#shared/environment.ts";
+import { SfnWorkflow } from "../aws/sfn-workflow.ts";
+import type { Runtime } from "../middleware/runtime.ts";
+import { buildProtection } from "../protection/build.ts";
+import type { CutoverDeps } from "./deps.ts";
+
+/** For each function that begins or ends cutovers. */
+export function buildCutovers(environment: Environment<"api/cutovers">, runtime: Runtime): CutoverDeps {
+  return {
+    ...buildProtection(environment, runtime),
+    cutovers: new SfnWorkflow(new SFNClient(), environment.CUTOVER_WORKFLOW_ARN),
+  };
+}

@@ -1,0 +1,108 @@
+import type { CommandRecord } from "#shared/domain/command.ts";
+import { type CutoverRecord, isBefore } from "#shared/domain/cutover/cutover.ts";
+import {
+  type CutoverHistory,
+  type FixedPart,
+  forecastCutover,
+  type MeasuredRun,
+} from "#shared/domain/cutover/forecast.ts";
+import type { DatedForecast } from "#shared/domain/cutover/start.ts";
+import { openingFrom } from "#shared/domain/cutover/window.ts";
+import type { RunRecord } from "#shared/domain/protection/run.ts";
+import type { Clock } from "../ports.ts";
+import type { Store } from "../store/store.ts";
+
+/** Older ones say little about the source and the target host as they are. */
+const MOST_RUNS = 24;
+const MOST_MACHINES = 5;
+const LOOKED_AT = 100;
+
+/** The command whose time each part of an outage is, from its order to its result. */
+const PARTS: readonly { part: FixedPart; command: string }[] = [
+  { part: "quiesce", command: "set-fence up" },
+  { part: "clone", command: "clone-standby" },
+  { part: "adapt", command: "adapt-machine" },
+  { part: "define", command: "define-machine" },
+  { part: "boot", command: "bring-up-machine" },
+  { part: "connect", command: "connect-machine" },
+];
+
+/**
+ * How long the outage would be if the cutover began now, or at its next opening; what was forecast, once it
+ * has begun.
+ */
+export async function forecastFor(
+  cutover: CutoverRecord,
+  deps: { store: Store; clock: Clock },
+): Promise<DatedForecast | null> {
+  if (!isBefore(cutover)) return cutover.forecast;
+  return freshForecast(cutover, deps);
+}
+
+/** How long the outage is to be, from what was measured of this source and on this target host until now. */
+export async function freshForecast(
+  cutover: CutoverRecord,
+  { store, clock }: { store: Store; clock: Clock },
+): Promise<DatedForecast> {
+  const now = clock.now();
+  const history = { runs: await measuredRuns(cutover, store), durations: await durations(cutover, store) };
+  const secondsLeft = Math.max(0, (deadlineOf(cutover, now) - now) / 1000);
+  const at = new Date(now).toISOString();
+  return { ...forecastCutover(history, { cold: false, secondsLeft }), at };
+}
+
+/** Of the opening that is open or open next; as if that opened now. Milliseconds since 1970. */
+function deadlineOf({ windows, marginSeconds, deadlineAt }: CutoverRecord, now: number): number {
+  if (deadlineAt !== undefined) return Date.parse(deadlineAt);
+  const opening = openingFrom(windows, now);
+  if (!opening) return now;
+  return now + (opening.closesAt - Math.max(now, opening.opensAt)) - marginSeconds * 1000;
+}
+
+async function measuredRuns({ planId }: CutoverRecord, store: Store): Promise<MeasuredRun[]> {
+  const { items } = await store.runs.page(planId, { limit: MOST_RUNS });
+  const completed = items.filter(({ state, result }) => state === "completed" && result).reverse();
+  return completed.slice(1).map((run, index) => measuredRun(run, completed[index]));
+}
+
+function measuredRun({ result, startedAt }: RunRecord, before: RunRecord | undefined): MeasuredRun {
+  const since = before ? (Date.parse(startedAt) - Date.parse(before.startedAt)) / 1000 : 0;
+  const { standby } = result ?? {};
+  return {
+    changedBytes: result?.changedBytes ?? 0,
+    sinceSeconds: since,
+    captureSeconds: result?.seconds ?? 0,
+    applySeconds: standby?.state === "applied" ? standby.seconds : undefined,
+  };
+}
+
+/** Of the last machines that this target host made of the source, oldest first. */
+async function durations(
+  { id, sourceId, targetId }: CutoverRecord,
+  { cutovers, recoveries }: Store,
+): Promise<CutoverHistory["durations"]> {
+  const pages = await Promise.all([
+    cutovers.page({ limit: LOOKED_AT }),
+    recoveries.page({ limit: LOOKED_AT }),
+  ]);
+  const ids = pages
+    .flatMap(({ items }) =>
+      items.map((one) => ({ ...one, has: one.id.startsWith("cut_") ? cutovers : recoveries })),
+    )
+    .filter((one) => one.id !== id && one.sourceId === sourceId && one.targetId === targetId)
+    .sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1))
+    .slice(0, MOST_MACHINES)
+    .reverse();
+  const each = await Promise.all(ids.map(async (one) => (await one.has.withCommands(one.id)).commands));
+  return Object.fromEntries(
+    PARTS.map(({ part, command }) => [part, each.flatMap((commands) => secondsOf(commands, command))]),
+  );
+}
+
+function secondsOf(commands: readonly CommandRecord[], wanted: string): number[] {
+  const found = commands.find(
+    ({ kind, label, state }) => state === "succeeded" && [kind, label].filter(Boolean).join(" ") === wanted,
+  );
+  if (found?.endedAt === undefined) return [];
+  return [Math.max(0, (Date.parse(found.endedAt) - Date.parse(found.issuedAt)) / 1000)];
+}

@@ -1,0 +1,100 @@
+/** How a cutover ends before it has committed. */
+import { isOpen, undoes } from "#shared/domain/command.ts";
+import {
+  type CutoverRecord,
+  cancellingCutover,
+  cutoverHasEnded,
+  rollingBackCutover,
+  stoppedCutover,
+} from "#shared/domain/cutover/cutover.ts";
+import { endingLease, type LeaseRecord } from "#shared/domain/lease.ts";
+import { runHasEnded } from "#shared/domain/protection/run.ts";
+import { cancellationOf, type Failure, failureOf } from "#shared/errors.ts";
+import { cancelCommands } from "../conversion/cancel-commands.ts";
+import { timestamp } from "../conversion/deps.ts";
+import { stopRun } from "../protection/abandon-run.ts";
+import type { ProtectionDeps } from "../protection/deps.ts";
+import { changeLease } from "../recovery/change-lease.ts";
+import type { CutoverDeps } from "./deps.ts";
+import { requireWorkflow } from "./require-workflow.ts";
+
+/**
+ * After a failure: what still works for the cutover is stopped, and its machine gets no more time to run.
+ * The workflow undoes the rest. Once it has committed, nothing is undone. Repeating it is harmless.
+ */
+export async function haltCutover(
+  id: string,
+  failure: Failure,
+  deps: ProtectionDeps,
+): Promise<CutoverRecord> {
+  const { store, clock } = deps;
+  const before = await store.cutovers.get(id);
+  // Whether it has committed is decided by the lease alone: one that is ending never gets permanent.
+  const lease = before.state === "committing" ? await endLease(before, deps) : undefined;
+  const mayRun = lease?.state === "permanent" && lease.ownerId === id;
+  const stop = { failure, mayRun, now: timestamp(clock) };
+  const cutover = await store.cutovers.modify(id, (one) => stoppedCutover(one, stop));
+  await stopWork(cutover, deps);
+  return cutover;
+}
+
+/** An operator cancels a cutover that has not begun. Repeating it is harmless. Throws `WrongStateError`. */
+export async function cancelByHand(id: string, by: string, deps: CutoverDeps): Promise<CutoverRecord> {
+  const cutover = await deps.store.cutovers.modify(id, (one) =>
+    cancellingCutover(one, by, timestamp(deps.clock)),
+  );
+  return stopByHand(cutover, { by, action: "cutover-cancel-requested" }, deps);
+}
+
+/** An operator rolls back a cutover that has begun. Repeating it is harmless. Throws `WrongStateError`. */
+export async function rollBackByHand(id: string, by: string, deps: CutoverDeps): Promise<CutoverRecord> {
+  const cutover = await deps.store.cutovers.modify(id, (one) =>
+    rollingBackCutover(one, by, timestamp(deps.clock)),
+  );
+  return stopByHand(cutover, { by, action: "cutover-rollback-requested" }, deps);
+}
+
+/** The window closes, or the workflow is gone. Repeating it is harmless. */
+export async function stopLate(cutover: CutoverRecord, failure: Failure, deps: CutoverDeps): Promise<void> {
+  await haltCutover(cutover.id, failure, deps);
+  await requireWorkflow(await deps.store.cutovers.get(cutover.id), deps);
+}
+
+async function stopByHand(
+  cutover: CutoverRecord,
+  { by, action }: { by: string; action: string },
+  deps: CutoverDeps,
+): Promise<CutoverRecord> {
+  if (cutoverHasEnded(cutover)) return cutover;
+  const entry = { actor: by, action, subject: cutover.id, outcome: "done" } as const;
+  await deps.store.audit.add({ at: timestamp(deps.clock), ...entry });
+  await stopWork(cutover, deps);
+  await requireWorkflow(await deps.store.cutovers.get(cutover.id), deps);
+  return deps.store.cutovers.get(cutover.id);
+}
+
+/**
+ * The mark comes first, then the commands are read. Dispatch writes the command, then reads the mark. So one
+ * of the two sees the other.
+ */
+async function stopWork({ id, state, taskToken }: CutoverRecord, deps: ProtectionDeps): Promise<void> {
+  const { store, steps } = deps;
+  if (state !== "rolling-back" && state !== "cancelling") return;
+  if (taskToken !== undefined) await steps.fail(taskToken, failureOf(cancellationOf(id)));
+  const { record, commands } = await store.cutovers.withCommands(id);
+  await cancelCommands(
+    commands.filter((one) => isOpen(one) && !undoes(one)),
+    deps,
+  );
+  await endLease(record, deps);
+  for (const { id: runId } of record.runs.slice(-1)) {
+    const run = await store.runs.find(runId);
+    if (run && !runHasEnded(run)) await stopRun(runId, deps);
+  }
+}
+
+/** Returns the lease, which is permanent if that was decided before. */
+function endLease({ id, sourceId }: CutoverRecord, deps: ProtectionDeps): Promise<LeaseRecord> {
+  const change = (lease: LeaseRecord) => (lease.state === "permanent" ? lease : endingLease(lease, id));
+  return changeLease(sourceId, change, { actor: "causeway" }, deps);
+}

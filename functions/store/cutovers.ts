@@ -1,0 +1,17 @@
+import { CutoverRecord } from "#shared/domain/cutover/cutover.ts";
+import type { CommandStore } from "./commands.ts";
+import { OwnerAggregates } from "./owner-aggregates.ts";
+import type { Table, TablePage } from "./table.ts";
+
+const ALL = "CUTOVERS";
+
+export class CutoverStore extends OwnerAggregates<CutoverRecord> {
+  constructor(table: Table, commands: CommandStore) {
+    super(table, commands, { what: "cutover", schema: CutoverRecord, listedIn: () => ALL });
+  }
+
+  /** Newest first. */
+  page(query: { limit: number; cursor?: string | undefined }): Promise<TablePage<CutoverRecord>> {
+    return this.listed(ALL, query);
+  }
+}

@@ -1,0 +1,47 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { SFNClient } from "@aws-sdk/client-sfn";
+import { z } from "zod";
+import { waitingCutover } from "#shared/domain/cutover/start.ts";
+import { CutoverId } from "#shared/protocol/ids.ts";
+import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
+import { timestamp } from "../conversion/deps.ts";
+import { settleStart } from "../cutover/settle-start.ts";
+import { taskHandler } from "../middleware/task-handler.ts";
+import type { Clock, PlanTimer, WaitingSteps } from "../ports.ts";
+import { buildPlanTimer } from "../protection/build.ts";
+import { openStore, type Store } from "../store/store.ts";
+
+export const Input = z.object({ cutoverId: CutoverId, taskToken: z.string() });
+
+export const handler = taskHandler({
+  name: "tasks/await-cutover-start",
+  input: Input,
+  build: (environment, { clock, random }): Deps => ({
+    store: openStore(new DynamoDBClient(), environment.TABLE_NAME, random),
+    steps: new SfnWaitingSteps(new SFNClient()),
+    timer: buildPlanTimer(environment, clock),
+    clock,
+  }),
+  run,
+});
+
+interface Deps {
+  store: Store;
+  steps: WaitingSteps;
+  timer: PlanTimer;
+  clock: Clock;
+}
+
+/**
+ * The workflow waits with this token until the cutover is to begin. Repeating it is harmless. Throws
+ * `CutoverStoppedError` if it was cancelled.
+ */
+export async function run(
+  { cutoverId, taskToken }: z.output<typeof Input>,
+  deps: Deps,
+): Promise<{ state: "waiting" }> {
+  const now = timestamp(deps.clock);
+  const cutover = await deps.store.cutovers.modify(cutoverId, (one) => waitingCutover(one, taskToken, now));
+  await settleStart(cutover, deps);
+  return { state: "waiting" };
+}

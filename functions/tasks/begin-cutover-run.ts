@@ -1,0 +1,69 @@
+import { z } from "zod";
+import { type CutoverRecord, cutoverHasEnded, requireGoing } from "#shared/domain/cutover/cutover.ts";
+import { requireStandby } from "#shared/domain/cutover/new-cutover.ts";
+import { dueTimeOfRun, runHasEnded, runIdOf, runInput } from "#shared/domain/protection/run.ts";
+import { SyncPhase } from "#shared/protocol/cutover.ts";
+import { CutoverId } from "#shared/protocol/ids.ts";
+import { timestamp } from "../conversion/deps.ts";
+import { staleHolder } from "../conversion/stale-holder.ts";
+import { taskHandler } from "../middleware/task-handler.ts";
+import { prepareRun } from "../protection/begin-run.ts";
+import { buildProtection } from "../protection/build.ts";
+import type { ProtectionDeps } from "../protection/deps.ts";
+
+export const Input = z.object({
+  cutoverId: CutoverId,
+  phase: SyncPhase,
+  /** Counts the runs of this phase from 1, so that a repetition finds its run. */
+  turn: z.int().positive(),
+});
+type Input = z.output<typeof Input>;
+
+export const handler = taskHandler({
+  name: "tasks/begin-cutover-run",
+  input: Input,
+  build: buildProtection,
+  run,
+});
+
+/** How long to leave a source alone that something else reads. A baseline can take days. */
+const BUSY_SECONDS = { baseline: 300, "pre-sync": 15, "final-sync": 15 } as const;
+
+type Begun =
+  | { next: "ready" }
+  | { next: "wait"; waitSeconds: number }
+  | { next: "run"; run: ReturnType<typeof runInput> };
+
+/**
+ * Makes a run of the protection plan for the workflow to start; `wait` if the source is held by another one.
+ * `ready`: the plan has a baseline. Repeating it finds the same run. Throws `CutoverStoppedError`,
+ * `WindowClosedError`, and `WrongStateError` if the plan no longer has the standby.
+ */
+export async function run(input: Input, deps: ProtectionDeps): Promise<Begun> {
+  const { store, clock } = deps;
+  const { cutoverId, phase, turn } = input;
+  const cutover = await store.cutovers.get(cutoverId);
+  requireGoing(cutover, timestamp(clock));
+  const { sourceId, targetId, planId, requestedBy } = cutover;
+  const source = await store.agents.get(sourceId);
+  const plan = requireStandby(await store.plans.find(planId), source, targetId);
+  if (phase === "baseline" && plan.standbyPointId !== undefined) return { next: "ready" };
+  const earlier = cutover.runs.find((one) => one.phase === phase && one.turn === turn);
+  if (!earlier && source.heldBy !== undefined && !(await staleHolder(sourceId, deps)))
+    return { next: "wait", waitSeconds: BUSY_SECONDS[phase] };
+  // No run of the plan has the time of another one.
+  const after = Math.max(0, ...cutover.runs.map(({ id }) => dueTimeOfRun(id) + 1));
+  const runId = earlier?.id ?? runIdOf(planId, Math.max(clock.now(), after));
+  await store.cutovers.modify(cutoverId, (one) => withRun(one, { id: runId, phase, turn }));
+  const dueAt = dueTimeOfRun(runId);
+  const begun = await prepareRun(plan, { dueAt, trigger: "cutover", requestedBy }, deps);
+  // Something else took the source in between. The next turn tries again.
+  if (runHasEnded(begun) && begun.state === "skipped")
+    return { next: "wait", waitSeconds: BUSY_SECONDS[phase] };
+  return { next: "run", run: runInput(begun) };
+}
+
+function withRun(cutover: CutoverRecord, added: CutoverRecord["runs"][number]): CutoverRecord {
+  const isKnown = cutover.runs.some(({ id }) => id === added.id);
+  return isKnown || cutoverHasEnded(cutover) ? cutover : { ...cutover, runs: [...cutover.runs, added] };
+}

@@ -1,0 +1,72 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { z } from "zod";
+import { type CutoverRecord, enteredState, requireGoing } from "#shared/domain/cutover/cutover.ts";
+import { adviceOf } from "#shared/domain/cutover/start.ts";
+import { type AfterRun, afterRun } from "#shared/domain/cutover/sync.ts";
+import { WrongStateError } from "#shared/errors.ts";
+import { SyncPhase } from "#shared/protocol/cutover.ts";
+import { CutoverId } from "#shared/protocol/ids.ts";
+import { timestamp } from "../conversion/deps.ts";
+import { freshForecast } from "../cutover/forecast.ts";
+import { taskHandler } from "../middleware/task-handler.ts";
+import type { Clock } from "../ports.ts";
+import { openStore, type Store } from "../store/store.ts";
+
+export const Input = z.object({ cutoverId: CutoverId, phase: SyncPhase });
+
+export const handler = taskHandler({
+  name: "tasks/end-cutover-run",
+  input: Input,
+  build: ({ TABLE_NAME }, { clock, random }): Deps => ({
+    store: openStore(new DynamoDBClient(), TABLE_NAME, random),
+    clock,
+  }),
+  run,
+});
+
+interface Deps {
+  store: Store;
+  clock: Clock;
+}
+
+/**
+ * What is left of the window has become shorter. Throws `WrongStateError`: the source was not touched yet.
+ */
+async function requireFit(cutover: CutoverRecord, deps: Deps): Promise<void> {
+  const forecast = await freshForecast(cutover, deps);
+  if (!forecast.fits)
+    throw new WrongStateError(
+      `the outage of cutover ${cutover.id} would not fit its window`,
+      adviceOf(forecast),
+    );
+}
+
+type Final = NonNullable<CutoverRecord["final"]>;
+
+/**
+ * Looks at the runs of a phase, of which the last one has ended, and says what follows; after the final sync,
+ * of which point the machine is made. Repeating it changes nothing. Throws `CutoverStoppedError`,
+ * `WindowClosedError`, `CutoverSyncError` if the standby did not follow, and `WrongStateError` after the
+ * pre-sync if the outage would not fit any more.
+ */
+export async function run(
+  { cutoverId, phase }: z.output<typeof Input>,
+  { store, clock }: Deps,
+): Promise<AfterRun & Partial<Final>> {
+  const cutover = await store.cutovers.get(cutoverId);
+  requireGoing(cutover, timestamp(clock));
+  const ids = cutover.runs.filter((one) => one.phase === phase).map(({ id }) => id);
+  const all = await Promise.all(ids.map((id) => store.runs.find(id)));
+  const runs = all.flatMap((one) => (one && one.state !== "skipped" ? [one] : []));
+  const after = afterRun(phase, runs);
+  const pointId = runs.at(-1)?.pointId;
+  if (phase === "pre-sync" && after.next === "done") await requireFit(cutover, { store, clock });
+  if (phase !== "final-sync" || after.next !== "done" || pointId === undefined) return after;
+  const { disks } = await store.points.get(pointId);
+  const final = { pointId, disks: disks.map(({ name, sizeBytes }) => ({ name, sizeBytes })) };
+  await store.cutovers.modify(cutoverId, (one) => ({
+    ...enteredState(one, "checking", timestamp(clock)),
+    final,
+  }));
+  return { ...after, ...final };
+}

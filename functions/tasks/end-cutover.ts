@@ -1,0 +1,67 @@
+import { z } from "zod";
+import { endedCutover } from "#shared/domain/cutover/cutover.ts";
+import type { CutoverState } from "#shared/protocol/cutover.ts";
+import { CutoverId } from "#shared/protocol/ids.ts";
+import { buildAlarmChannels } from "../alarm/build.ts";
+import { type CutoverAlarmDeps, settleCutoverAlarm } from "../alarm/cutover-held.ts";
+import { buildCommanding } from "../conversion/build.ts";
+import { type CommandDeps, timestamp } from "../conversion/deps.ts";
+import { order } from "../conversion/order.ts";
+import { taskHandler } from "../middleware/task-handler.ts";
+import type { PlanTimer } from "../ports.ts";
+import { buildPlanTimer } from "../protection/build.ts";
+
+export const Input = z.object({
+  cutoverId: CutoverId,
+  /** Of one that is rolled back: whether the source's agent has said that its services may run again. */
+  sourceServes: z.enum(["yes", "unknown"]),
+});
+
+export const handler = taskHandler({
+  name: "tasks/end-cutover",
+  input: Input,
+  build: (environment, runtime): Deps => ({
+    ...buildCommanding(environment, runtime),
+    ...buildAlarmChannels(environment),
+    timer: buildPlanTimer(environment, runtime.clock),
+    random: runtime.random,
+  }),
+  run,
+});
+
+type Deps = CommandDeps & CutoverAlarmDeps & { timer: PlanTimer };
+
+/**
+ * Ends a cutover that was cancelled, rolled back or failed. The target host gets the command to remove the
+ * machine of one that was rolled back, with its disks; the standby stays. Repeating it changes nothing.
+ */
+export async function run(
+  { cutoverId, sourceServes }: z.output<typeof Input>,
+  deps: Deps,
+): Promise<{ state: CutoverState }> {
+  const { store, timer, clock } = deps;
+  const { record, commands } = await store.cutovers.withCommands(cutoverId);
+  const { targetId: agentId, requestedBy } = record;
+  // A target host that never got a command has nothing to remove.
+  if (record.state === "rolling-back" && commands.some((one) => one.agentId === agentId)) {
+    const input = { ownerId: cutoverId, disks: true };
+    await order(
+      { ownerId: cutoverId, agentId, kind: "remove-machine", round: 1, input, requestedBy },
+      commands,
+      deps,
+    );
+  }
+  await timer.disarmCutover(cutoverId);
+  const now = timestamp(clock);
+  const cutover = await store.cutovers.modify(cutoverId, (one) => endedCutover(one, sourceServes, now));
+  await store.audit.addOnce({
+    at: cutover.endedAt ?? now,
+    actor: "causeway",
+    action: `cutover-${cutover.state}`,
+    subject: cutoverId,
+    outcome: "done",
+    details: { failure: cutover.failure?.name, message: cutover.failure?.message, sourceServes },
+  });
+  await settleCutoverAlarm(cutover, deps);
+  return { state: cutover.state };
+}

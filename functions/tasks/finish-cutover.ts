@@ -1,0 +1,61 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { z } from "zod";
+import { completedCutover } from "#shared/domain/cutover/cutover.ts";
+import { pausedPlan } from "#shared/domain/protection/plan.ts";
+import { DefinedMachine, MachineAnswer } from "#shared/protocol/defined-machine.ts";
+import { CutoverId } from "#shared/protocol/ids.ts";
+import { buildAlarmChannels } from "../alarm/build.ts";
+import { settleCutoverAlarm } from "../alarm/cutover-held.ts";
+import { timestamp } from "../conversion/deps.ts";
+import { taskHandler } from "../middleware/task-handler.ts";
+import { buildPlanTimer } from "../protection/build.ts";
+import { setSchedules } from "../protection/schedules.ts";
+import { type SettleDeps, settleAlarm } from "../protection/settle-alarm.ts";
+import { openStore } from "../store/store.ts";
+
+export const Input = z.object({ cutoverId: CutoverId, machine: DefinedMachine, answer: MachineAnswer });
+
+export const handler = taskHandler({
+  name: "tasks/finish-cutover",
+  input: Input,
+  build: (environment, { clock, random, log }): SettleDeps => ({
+    store: openStore(new DynamoDBClient(), environment.TABLE_NAME, random),
+    timer: buildPlanTimer(environment, clock),
+    ...buildAlarmChannels(environment),
+    ...{ clock, random, log },
+  }),
+  run,
+});
+
+/**
+ * Completes a cutover whose machine answers in its source's place, with the outage that this took, and pauses
+ * the plan of the source, which serves no more. Repeating it changes nothing.
+ */
+export async function run(
+  { cutoverId, machine, answer }: z.output<typeof Input>,
+  deps: SettleDeps,
+): Promise<{ state: "completed" }> {
+  const { store, timer, clock } = deps;
+  const now = timestamp(clock);
+  const { planId } = await store.cutovers.get(cutoverId);
+  const plan = await store.plans.find(planId);
+  if (plan && plan.state !== "deleted") {
+    await store.plans.modify(planId, pausedPlan);
+    await setSchedules(planId, deps);
+    await settleAlarm(planId, deps);
+  }
+  await timer.disarmCutover(cutoverId);
+  const cutover = await store.cutovers.modify(cutoverId, (one) =>
+    completedCutover(one, { machine, answer }, now),
+  );
+  await store.audit.addOnce({
+    at: cutover.endedAt ?? now,
+    actor: "causeway",
+    action: "cutover-completed",
+    subject: cutoverId,
+    outcome: "done",
+    details: { machine: machine.name, pointId: cutover.final?.pointId, outageSeconds: cutover.outageSeconds },
+  });
+  await settleCutoverAlarm(cutover, deps);
+  return { state: "completed" };
+}

@@ -1,0 +1,103 @@
+import { z } from "zod";
+import { type CutoverRecord, enteredState } from "#shared/domain/cutover/cutover.ts";
+import {
+  begunLease,
+  endingLease,
+  grantedLease,
+  type LeaseRecord,
+  permanentLease,
+  returnedLease,
+  secondsUntilSource,
+} from "#shared/domain/lease.ts";
+import { NothingFencedError } from "#shared/errors.ts";
+import { ServiceName } from "#shared/protocol/fence.ts";
+import { CutoverId } from "#shared/protocol/ids.ts";
+import { buildCommanding } from "../conversion/build.ts";
+import { type CommandDeps, timestamp } from "../conversion/deps.ts";
+import { taskHandler } from "../middleware/task-handler.ts";
+import { changeLease } from "../recovery/change-lease.ts";
+import { orderFence } from "../recovery/order-fence.ts";
+import { settleLease } from "../recovery/settle-lease.ts";
+
+export const Input = z.discriminatedUnion("action", [
+  /** The source is to be fenced, and nothing runs under the lease yet. */
+  z.object({ action: z.literal("begin"), cutoverId: CutoverId }),
+  /** The source's agent has stopped these services: the machine may run by renewals. */
+  z.object({ action: z.literal("hold"), cutoverId: CutoverId, services: z.array(ServiceName) }),
+  /** The machine may run permanently. */
+  z.object({ action: z.literal("keep"), cutoverId: CutoverId }),
+  /** The machine may not run, and the source may as soon as that is sure: at once if the machine `isOff`. */
+  z.object({ action: z.literal("give-back"), cutoverId: CutoverId, isOff: z.boolean() }),
+]);
+type Input = z.output<typeof Input>;
+
+export const handler = taskHandler({
+  name: "tasks/move-cutover-lease",
+  input: Input,
+  build: buildCommanding,
+  run,
+});
+
+/**
+ * Moves the right to run of a cutover's source by one conditional write, after the state of the cutover: so
+ * one that is rolled back never keeps the right, and one that keeps it is never rolled back. Repeating it
+ * changes nothing. Returns the lease's term, and after how many whole seconds to give it back again: 0 if
+ * that is done. Throws `WrongStateError` if another one has the right, `NothingFencedError`, and, unless it
+ * is to be given back, `CutoverStoppedError` and `WindowClosedError`.
+ */
+export async function run(input: Input, deps: CommandDeps): Promise<{ term: number; seconds: number }> {
+  const now = timestamp(deps.clock);
+  const cutover = await entered(input, deps, now);
+  const { id, sourceId } = cutover;
+  const by = { actor: "causeway" };
+  const moved = await changeLease(sourceId, (one) => movedLease(one, input, cutover, now), by, deps);
+  if (input.action === "give-back" && input.isOff && moved.state === "ending" && moved.ownerId === id)
+    await returnNow(cutover, moved, deps);
+  const lease = input.action === "give-back" ? await settleLease(sourceId, deps) : moved;
+  const isWaiting = input.action === "give-back" && lease.ownerId === id;
+  return { term: lease.term, seconds: isWaiting ? Math.ceil(secondsUntilSource(lease, now)) : 0 };
+}
+
+const STATES = { begin: "quiescing", hold: "final-sync", keep: "committing" } as const;
+
+async function entered(input: Input, { store }: CommandDeps, now: string): Promise<CutoverRecord> {
+  const { action, cutoverId } = input;
+  if (action === "give-back") return store.cutovers.get(cutoverId);
+  if (action === "hold" && input.services.length === 0)
+    throw new NothingFencedError((await store.cutovers.get(cutoverId)).sourceId);
+  return store.cutovers.modify(cutoverId, (one) => enteredState(one, STATES[action], now));
+}
+
+/** The command to take the fence down goes first, so that no interruption loses it. */
+async function returnNow(
+  { id, sourceId }: CutoverRecord,
+  { term }: LeaseRecord,
+  deps: CommandDeps,
+): Promise<void> {
+  const now = timestamp(deps.clock);
+  await orderFence(id, { term, isUp: false }, deps);
+  const change = (one: LeaseRecord) => returnedLease(one, { ownerId: id, isOff: true, now });
+  await changeLease(sourceId, change, { actor: "causeway" }, deps);
+}
+
+function movedLease(
+  lease: LeaseRecord,
+  { action }: Input,
+  { id: ownerId, targetId }: CutoverRecord,
+  now: string,
+): LeaseRecord {
+  switch (action) {
+    case "begin":
+      // One that another recovery or cutover gave back, and that has lapsed since.
+      return begunLease(returnedLease(lease, { ownerId: lease.ownerId ?? "", isOff: false, now }), {
+        ownerId,
+        targetId,
+      });
+    case "hold":
+      return grantedLease(lease, ownerId, "fenced");
+    case "keep":
+      return permanentLease(lease, ownerId);
+    case "give-back":
+      return endingLease(lease, ownerId);
+  }
+}

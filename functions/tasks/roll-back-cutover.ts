@@ -1,0 +1,47 @@
+import { z } from "zod";
+import { WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.ts";
+import type { Failure } from "#shared/errors.ts";
+import { CutoverId } from "#shared/protocol/ids.ts";
+import { haltCutover } from "../cutover/stop-cutover.ts";
+import { taskHandler } from "../middleware/task-handler.ts";
+import { buildProtection } from "../protection/build.ts";
+import type { ProtectionDeps } from "../protection/deps.ts";
+
+export const Input = z.object({ cutoverId: CutoverId, error: WorkflowError });
+
+export const handler = taskHandler({
+  name: "tasks/roll-back-cutover",
+  input: Input,
+  build: buildProtection,
+  run,
+});
+
+interface HowFar {
+  /** Whether something is to be undone on the source or the target host. */
+  undo: boolean;
+  /** Whether a machine may be defined on the target host. */
+  hasMachine: boolean;
+  /** Of the lease that the source was asked to make way for; absent if it was not. */
+  term?: number;
+  failure: Failure;
+}
+
+/**
+ * Stops a cutover after a failure or an operator's word, and says how far it had come: the workflow undoes
+ * that. Repeating it changes nothing.
+ */
+export async function run(
+  { cutoverId, error }: z.output<typeof Input>,
+  deps: ProtectionDeps,
+): Promise<HowFar> {
+  const cutover = await haltCutover(cutoverId, workflowFailure(error), deps);
+  const { commands } = await deps.store.cutovers.withCommands(cutoverId);
+  const fence = commands.find(({ kind, label }) => kind === "set-fence" && label === "up");
+  const term = z.object({ term: z.int().positive() }).safeParse(fence?.input).data?.term;
+  return {
+    undo: cutover.state === "rolling-back",
+    hasMachine: commands.some(({ kind }) => kind === "define-machine"),
+    ...(term === undefined ? {} : { term }),
+    failure: cutover.failure ?? workflowFailure(error),
+  };
+}

@@ -1,0 +1,53 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { z } from "zod";
+import { isBefore } from "#shared/domain/cutover/cutover.ts";
+import { begunCutover } from "#shared/domain/cutover/start.ts";
+import { CutoverId } from "#shared/protocol/ids.ts";
+import { buildAlarmChannels } from "../alarm/build.ts";
+import { type CutoverAlarmDeps, settleCutoverAlarm } from "../alarm/cutover-held.ts";
+import { freshForecast } from "../cutover/forecast.ts";
+import { taskHandler } from "../middleware/task-handler.ts";
+import type { PlanTimer } from "../ports.ts";
+import { buildPlanTimer } from "../protection/build.ts";
+import { openStore } from "../store/store.ts";
+
+export const Input = z.object({ cutoverId: CutoverId });
+
+export const handler = taskHandler({
+  name: "tasks/start-cutover",
+  input: Input,
+  build: (environment, { clock, random }): Deps => ({
+    store: openStore(new DynamoDBClient(), environment.TABLE_NAME, random),
+    timer: buildPlanTimer(environment, clock),
+    ...buildAlarmChannels(environment),
+    ...{ clock, random },
+  }),
+  run,
+});
+
+interface Deps extends CutoverAlarmDeps {
+  timer: PlanTimer;
+}
+
+/**
+ * Begins the cutover if it still is to and the forecast fits what is left of the window: then its timer is
+ * set to the deadline. Otherwise it waits, and an alarm says why if the forecast is the reason. Repeating it
+ * changes nothing. Throws `CutoverStoppedError` if it was cancelled.
+ */
+export async function run({ cutoverId }: z.output<typeof Input>, deps: Deps): Promise<{ hasBegun: boolean }> {
+  const { store, timer, clock } = deps;
+  const forecast = await freshForecast(await store.cutovers.get(cutoverId), deps);
+  const cutover = await store.cutovers.modify(cutoverId, (one) => begunCutover(one, forecast, clock.now()));
+  await settleCutoverAlarm(cutover, deps);
+  if (isBefore(cutover)) return { hasBegun: false };
+  if (cutover.deadlineAt !== undefined) await timer.armCutover(cutoverId, Date.parse(cutover.deadlineAt));
+  await store.audit.addOnce({
+    at: cutover.states.find(({ name }) => name === "pre-sync")?.at ?? cutover.createdAt,
+    actor: cutover.go?.by ?? "causeway",
+    action: "cutover-begun",
+    subject: cutoverId,
+    outcome: "done",
+    details: { deadlineAt: cutover.deadlineAt, forecast: cutover.forecast },
+  });
+  return { hasBegun: true };
+}

@@ -1,0 +1,234 @@
+/** A cutover: a source makes way for a machine in its place. Its record and its life cycle. */
+import { z } from "zod";
+import {
+  CutoverStoppedError,
+  type Failure,
+  failureOf,
+  WindowClosedError,
+  WrongStateError,
+} from "../../errors.ts";
+import { commandKinds } from "../../protocol/commands.ts";
+import { Failure as FailureSchema, Timestamp } from "../../protocol/common.ts";
+import { Cutover, CutoverState, NewCutover, SyncPhase } from "../../protocol/cutover.ts";
+import { DefinedMachine, MachineAnswer } from "../../protocol/defined-machine.ts";
+import { AgentId, CutoverId, DiskBytes, DiskName, PlanId, PointId, RunId } from "../../protocol/ids.ts";
+import type { CommandRecord } from "../command.ts";
+import type { CommandOwner } from "../command-owner.ts";
+import type { MachineOwner } from "../machine.ts";
+import { definingCommand } from "../recovery.ts";
+import { isFinal, move, type Transitions } from "../transitions.ts";
+
+const cutoverTransitions: Transitions<CutoverState> = {
+  baseline: ["waiting", "cancelling", "failed"],
+  waiting: ["pre-sync", "cancelling", "failed"],
+  "pre-sync": ["quiescing", "rolling-back"],
+  quiescing: ["final-sync", "rolling-back"],
+  "final-sync": ["checking", "rolling-back"],
+  checking: ["committing", "rolling-back"],
+  // Back only as long as the lease is not permanent yet.
+  committing: ["completed", "failed", "rolling-back"],
+  completed: [],
+  "rolling-back": ["rolled-back"],
+  "rolled-back": [],
+  cancelling: ["cancelled"],
+  cancelled: [],
+  failed: [],
+};
+
+const { windows, mode, needsApproval, check, expect } = NewCutover.shape;
+const { marginSeconds, quiesceTimeoutSeconds, answerTimeoutSeconds } = NewCutover.shape;
+
+export const CutoverRecord = z.object({
+  id: CutoverId,
+  sourceId: AgentId,
+  targetId: AgentId,
+  planId: PlanId,
+  ...{ windows, mode, needsApproval, check, expect },
+  ...{ marginSeconds, quiesceTimeoutSeconds, answerTimeoutSeconds },
+  firmware: z.enum(["bios", "uefi"]),
+  disks: z.array(DiskName),
+  /** The command that defines the machine, except for its point and its images. */
+  planned: commandKinds["define-machine"].input.omit({ disks: true, dryRun: true, pointId: true }),
+  /** What the command that adapts its system needs besides; absent if it stays as it is. */
+  adaptation: commandKinds["adapt-machine"].input.pick({ sourceDisks: true, wanted: true }).optional(),
+  state: CutoverState,
+  states: Cutover.shape.states,
+  /** Of the workflow's step that waits for a window or for a person. */
+  taskToken: z.string().optional(),
+  /** Who asked for it, or changed it last: another person has to approve it. */
+  changedBy: z.string(),
+  approved: Cutover.shape.approved,
+  go: Cutover.shape.go,
+  heldBack: Cutover.shape.heldBack,
+  forecast: Cutover.shape.forecast.default(null),
+  /** When it is rolled back unless it has committed; absent until it begins. */
+  deadlineAt: Timestamp.optional(),
+  /** The runs that it made, and for which turn of which phase. */
+  runs: z.array(z.object({ id: RunId, phase: SyncPhase, turn: z.int().positive() })),
+  /** The final recovery point. */
+  final: z
+    .object({ pointId: PointId, disks: z.array(z.object({ name: DiskName, sizeBytes: DiskBytes })) })
+    .optional(),
+  machine: DefinedMachine.optional(),
+  answer: MachineAnswer.optional(),
+  outageSeconds: z.number().optional(),
+  sourceServes: Cutover.shape.sourceServes,
+  failure: FailureSchema.optional(),
+  requestedBy: z.string(),
+  createdAt: Timestamp,
+  endedAt: Timestamp.optional(),
+  version: z.int(),
+});
+export type CutoverRecord = z.infer<typeof CutoverRecord>;
+
+/** Whether it has not begun: the source was not touched, except by its protection plan. */
+export function isBefore({ state }: CutoverRecord): boolean {
+  return state === "baseline" || state === "waiting";
+}
+
+/** Whether it has begun, and can still be rolled back. */
+export function isUnderWay({ state }: CutoverRecord): boolean {
+  return ["pre-sync", "quiescing", "final-sync", "checking"].includes(state);
+}
+
+export function cutoverHasEnded({ state }: CutoverRecord): boolean {
+  return isFinal(cutoverTransitions, state);
+}
+
+/**
+ * The cutover, in this state. One that is in it already, or past it, stays as it is: a workflow repeats its
+ * steps. Throws what `requireGoing` throws.
+ */
+export function enteredState(cutover: CutoverRecord, to: CutoverState, now: string): CutoverRecord {
+  requireGoing(cutover, now);
+  return cutover.states.some(({ name }) => name === to) ? cutover : moved(cutover, to, now);
+}
+
+/**
+ * Throws the failure's own error if it is being cancelled or rolled back, `WindowClosedError` after the
+ * deadline of one that has not committed, and `WrongStateError` if it has ended.
+ */
+export function requireGoing(cutover: CutoverRecord, now: string): void {
+  const { id, state, deadlineAt } = cutover;
+  if (state === "cancelling" || state === "rolling-back") throw new CutoverStoppedError(id);
+  if (cutoverHasEnded(cutover)) throw new WrongStateError(`cutover ${id} is ${state}`);
+  if (isUnderWay(cutover) && deadlineAt !== undefined && now >= deadlineAt)
+    throw new WindowClosedError(id, deadlineAt);
+}
+
+/**
+ * The cutover, ended before it began. Repeating it changes nothing. Throws `WrongStateError` once it has
+ * begun.
+ */
+export function cancellingCutover(cutover: CutoverRecord, by: string, now: string): CutoverRecord {
+  const { id, state } = cutover;
+  if (state === "cancelling" || state === "cancelled") return cutover;
+  if (!isBefore(cutover))
+    throw new WrongStateError(
+      `cutover ${id} is ${state}: it has begun`,
+      isUnderWay(cutover)
+        ? `\`causeway cutover rollback ${id}\` has the source serve again.`
+        : `\`causeway cutover show ${id}\` says how it ended.`,
+    );
+  return moved({ ...cutover, failure: failureOf(new CutoverStoppedError(id, by)) }, "cancelling", now);
+}
+
+/**
+ * The cutover, being rolled back by an operator. Throws `WrongStateError` before it began, and after commit.
+ */
+export function rollingBackCutover(cutover: CutoverRecord, by: string, now: string): CutoverRecord {
+  const { id, state } = cutover;
+  if (state === "rolling-back" || state === "rolled-back") return cutover;
+  if (isUnderWay(cutover))
+    return stoppedCutover(cutover, {
+      failure: failureOf(new CutoverStoppedError(id, by)),
+      mayRun: false,
+      now,
+    });
+  throw new WrongStateError(
+    `cutover ${id} is ${state}: there is nothing to roll back`,
+    isBefore(cutover)
+      ? `\`causeway cutover cancel ${id}\` ends one that has not begun.`
+      : "Once its machine has the right to run permanently, only a new cutover or recovery replaces it.",
+  );
+}
+
+/**
+ * The cutover after a failure: rolled back if it has begun and not committed, failed otherwise. `mayRun`:
+ * whether its machine has the right to run permanently. What was decided before stays. Repeating it changes
+ * nothing.
+ */
+export function stoppedCutover(
+  cutover: CutoverRecord,
+  { failure, mayRun, now }: { failure: Failure; mayRun: boolean; now: string },
+): CutoverRecord {
+  const { taskToken: _, ...rest } = cutover;
+  if (isUnderWay(cutover) || (cutover.state === "committing" && !mayRun))
+    return moved({ ...rest, failure }, "rolling-back", now);
+  if (isBefore(cutover) || cutover.state === "committing")
+    return { ...moved({ ...rest, failure }, "failed", now), endedAt: now };
+  return cutover;
+}
+
+/** The cutover at its end, after everything was undone. One that has ended stays as it is. */
+export function endedCutover(
+  cutover: CutoverRecord,
+  sourceServes: CutoverRecord["sourceServes"],
+  now: string,
+): CutoverRecord {
+  if (cutover.state === "cancelling") return { ...moved(cutover, "cancelled", now), endedAt: now };
+  if (cutover.state !== "rolling-back") return cutover;
+  return { ...moved(cutover, "rolled-back", now), sourceServes, endedAt: now };
+}
+
+/** The cutover, completed: its machine answers in the source's place. Repeating it changes nothing. */
+export function completedCutover(
+  cutover: CutoverRecord,
+  { machine, answer }: { machine: DefinedMachine; answer: MachineAnswer },
+  now: string,
+): CutoverRecord {
+  if (cutover.state === "completed") return cutover;
+  const quiesced = cutover.states.find(({ name }) => name === "quiescing");
+  const outageSeconds = quiesced && Math.max(0, (Date.parse(now) - Date.parse(quiesced.at)) / 1000);
+  return { ...moved(cutover, "completed", now), machine, answer, outageSeconds, endedAt: now };
+}
+
+/** The input of the workflow's execution, from the record alone, so that a repeated start sends the same. */
+export function cutoverInput(cutover: CutoverRecord) {
+  const { id, sourceId, targetId, planId, planned, adaptation, expect: text, check: checkAfter } = cutover;
+  const console = { kind: "console" as const, ...(text === undefined ? {} : { expect: text }) };
+  return {
+    ...{ cutoverId: id, sourceId, targetId, planId, quiesceSeconds: cutover.quiesceTimeoutSeconds },
+    ...{ answerSeconds: cutover.answerTimeoutSeconds, check: console },
+    ...(checkAfter === undefined ? {} : { checkAfter }),
+    planned: { ...planned, dryRun: false },
+    ...(adaptation === undefined ? {} : { adaptation }),
+  };
+}
+
+export function cutoverAsOwner(cutover: CutoverRecord): CommandOwner {
+  const { id, sourceId, targetId, requestedBy, state, final } = cutover;
+  const owner = { id, sourceId, targetId, requestedBy, ...(final ? { pointId: final.pointId } : {}) };
+  if (state === "rolling-back" || state === "cancelling") return { ...owner, state: "cancelling" };
+  if (state === "rolled-back" || state === "cancelled") return { ...owner, state: "cancelled" };
+  return { ...owner, state: state === "completed" || state === "failed" ? state : "running" };
+}
+
+/** Once it has committed, its machine is switched on and off as any other. Before, only the workflow does. */
+export function cutoverAsMachineOwner(
+  cutover: CutoverRecord,
+  commands: readonly CommandRecord[],
+): MachineOwner {
+  const { id, sourceId, targetId, disks, firmware, final, state, states } = cutover;
+  const read = commandKinds["define-machine"].input.safeParse(definingCommand(commands)?.input);
+  const isOver = cutoverHasEnded(cutover) && states.some(({ name }) => name === "committing");
+  return {
+    ...{ id, sourceId, targetId, disks, firmware, pointId: final?.pointId ?? "", network: "production" },
+    images: isOver && state !== "rolled-back" && read.success ? read.data.disks : undefined,
+  };
+}
+
+function moved(cutover: CutoverRecord, to: CutoverState, now: string): CutoverRecord {
+  const state = move(cutoverTransitions, `cutover ${cutover.id}`, cutover.state, to);
+  return { ...cutover, state, states: [...cutover.states, { name: to, at: now }] };
+}

@@ -1,0 +1,76 @@
+/** What a cutover is when it is asked for. */
+import { InvalidInputError, WrongStateError } from "../../errors.ts";
+import type { NewCutover } from "../../protocol/cutover.ts";
+import { plannedAdaptation } from "../adapted-machine.ts";
+import type { AgentRecord } from "../agent.ts";
+import { bootFirmware } from "../boot-hardware.ts";
+import { plannedMachine } from "../machine.ts";
+import type { PlanRecord } from "../protection/plan.ts";
+import type { CutoverRecord } from "./cutover.ts";
+import { requireTime } from "./start.ts";
+
+/**
+ * Throws `WrongStateError` if no protection plan of the source has a standby on the target host, and
+ * `InvalidInputError` if no window is left, no card leads out of the test network, or the machine is to have
+ * what the source's inventory does not.
+ */
+export function newCutover(
+  request: NewCutover,
+  given: { id: string; source: AgentRecord; plan: PlanRecord | undefined; requestedBy: string; now: number },
+): CutoverRecord {
+  const { id, source, requestedBy, now } = given;
+  const { targetId, machine, windows, mode, needsApproval, check, expect } = request;
+  const plan = requireStandby(given.plan, source, targetId);
+  requireTime(request, now);
+  if (!machine.cards.some(({ link }) => link.kind !== "isolated"))
+    throw new InvalidInputError([
+      {
+        path: "machine.cards",
+        message: "a machine in place of its source needs a card that is not isolated",
+      },
+    ]);
+  const { inventory } = source;
+  const disks = plan.disks ?? inventory?.disks.map(({ name }) => name) ?? [];
+  if (disks.length === 0)
+    throw new WrongStateError(
+      `source ${source.id} has not reported its disks yet`,
+      "Wait until its agent has connected.",
+    );
+  const firmware = bootFirmware(inventory, disks);
+  // The point is known only after the final sync; nothing of the plan depends on it.
+  const owner = { id, sourceId: source.id, targetId, pointId: "", disks, firmware, images: undefined };
+  const { pointId: _, ...planned } = plannedMachine(machine, { owner, inventory });
+  const identity = { machineId: "kept", hostKeys: "kept", purpose: "production" } as const;
+  const wanted = { shape: planned.shape, disks: disks.map((name) => ({ name })), inventory };
+  const at = new Date(now).toISOString();
+  return {
+    ...{ id, sourceId: source.id, targetId, planId: plan.id, windows, mode, needsApproval, check, expect },
+    marginSeconds: request.marginSeconds,
+    quiesceTimeoutSeconds: request.quiesceTimeoutSeconds,
+    answerTimeoutSeconds: request.answerTimeoutSeconds,
+    ...{
+      firmware,
+      disks,
+      // No client reaches it before it was checked and has the right to run.
+      planned: { ...planned, isolated: true },
+      adaptation: request.adapt ? plannedAdaptation(identity, wanted) : undefined,
+    },
+    ...{ state: "baseline", states: [{ name: "baseline", at }], runs: [], forecast: null },
+    ...{ changedBy: requestedBy, requestedBy, createdAt: at, version: 0 },
+  };
+}
+
+/** The plan whose standby the machine is made of. Throws `WrongStateError`. */
+export function requireStandby(
+  plan: PlanRecord | undefined,
+  source: AgentRecord,
+  targetId: string,
+): PlanRecord {
+  if (plan && plan.state !== "deleted" && plan.standbyTargetId === targetId) return plan;
+  const command =
+    plan && plan.state !== "deleted" ? `plan ${plan.id} edit` : `protect ${source.id} --every 15m`;
+  throw new WrongStateError(
+    `source ${source.id} has no standby on target host ${targetId}`,
+    `\`causeway ${command} --standby ${targetId}\` makes one.`,
+  );
+}

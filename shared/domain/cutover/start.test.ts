@@ -1,0 +1,59 @@
+import { expect, test } from "vitest";
+import { aCutover } from "../testing/cutover-record.ts";
+import type { CutoverRecord } from "./cutover.ts";
+import { begunCutover, editedCutover, startDecision } from "./start.ts";
+
+const at = (time: string) => Date.parse(`2030-01-0${time}:00.000Z`);
+const begins = (change: Partial<CutoverRecord>, time: string) =>
+  startDecision(aCutover(change), at(time)).kind;
+const by = (time: string) => ({ by: "ada", at: new Date(at(time)).toISOString() });
+
+test("an automatic one begins within its hours, and up to the margin before they end", () => {
+  const change = { mode: "automatic" } as const;
+  expect(startDecision(aCutover(change), at("1T21:00"))).toEqual({ kind: "wait", until: at("1T22:00") });
+  expect(startDecision(aCutover(change), at("1T22:00"))).toEqual({
+    kind: "begin",
+    deadlineAt: at("1T22:58"),
+  });
+  expect(begins(change, "1T22:58")).toBe("wait");
+  expect(startDecision(aCutover(change), at("2T23:00"))).toEqual({ kind: "wait", until: undefined });
+});
+
+test("a go, and a forecast that held it back, are about the hours that are open", () => {
+  expect(begins({ go: by("1T22:01") }, "1T22:01")).toBe("begin");
+  expect(begins({ go: by("1T22:01") }, "2T22:01")).toBe("wait");
+  const heldBack = { at: by("1T22:00").at, why: "it does not fit" };
+  expect(begins({ mode: "automatic", heldBack }, "1T22:30")).toBe("wait");
+  expect(begins({ mode: "automatic", heldBack }, "2T22:00")).toBe("begin");
+  expect(begins({ mode: "automatic", heldBack, go: by("1T22:10") }, "1T22:30")).toBe("begin");
+});
+
+test("one that needs an approval does not begin without it, even after a go", () => {
+  const change = { mode: "automatic", needsApproval: true, go: by("1T22:00") } as const;
+  expect(begins(change, "1T22:00")).toBe("wait");
+  expect(begins({ ...change, approved: { by: "bob", at: by("1T10:00").at } }, "1T22:00")).toBe("begin");
+});
+
+test("a go that the forecast refuses is used up, and one that begins twice begins once", () => {
+  const forecast = {
+    ...{ at: by("1T22:00").at, outageSeconds: 9, low: 1, high: 99, fits: false, basis: "guessed" as const },
+    ...{ advice: "choose a longer window", parts: [] },
+  };
+  const cutover = aCutover({ go: by("1T22:00") });
+  const held = begunCutover(cutover, forecast, at("1T22:00"));
+  expect(held).toMatchObject({ state: "waiting", heldBack: { why: "choose a longer window" } });
+  expect(held.go).toBeUndefined();
+  const begun = begunCutover(cutover, { ...forecast, fits: true }, at("1T22:00"));
+  expect(begun).toMatchObject({ state: "pre-sync", deadlineAt: "2030-01-01T22:58:00.000Z" });
+  expect(begunCutover(begun, forecast, at("1T22:01"))).toBe(begun);
+});
+
+test("hours that are over, or no longer than the margin, are refused", () => {
+  const edit =
+    (change: object, time = "1T12:00") =>
+    () =>
+      editedCutover(aCutover(), change, { by: "bob", now: at(time) });
+  expect(edit({ marginSeconds: 3600 })).toThrow("longer than the margin of 3600 s");
+  expect(edit({ marginSeconds: 300 }, "2T22:56")).toThrow("none of them is open from now on");
+  expect(edit({ marginSeconds: 300 })()).toMatchObject({ marginSeconds: 300, changedBy: "bob" });
+});

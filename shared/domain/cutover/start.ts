@@ -1,0 +1,160 @@
+/** When a cutover begins: by its windows, its mode, and what people said. */
+import { InvalidInputError, WrongStateError } from "../../errors.ts";
+import type { Cutover, EditCutover } from "../../protocol/cutover.ts";
+import { type CutoverRecord, enteredState, isBefore, isUnderWay, requireGoing } from "./cutover.ts";
+import { nextOpening, openingAt } from "./window.ts";
+
+/** How long the outage would be, and whether that fits the window. */
+export type DatedForecast = NonNullable<Cutover["forecast"]>;
+
+/** What there is to do about a cutover that has not begun. Times are milliseconds since 1970. */
+export type StartDecision =
+  | { kind: "begin"; deadlineAt: number }
+  | { kind: "wait"; until?: number | undefined };
+
+export function startDecision(cutover: CutoverRecord, now: number): StartDecision {
+  const opening = openingAt(cutover.windows, now);
+  const deadlineAt = opening && opening.closesAt - cutover.marginSeconds * 1000;
+  if (opening && deadlineAt !== undefined && now < deadlineAt && isWanted(cutover, opening))
+    return { kind: "begin", deadlineAt };
+  return { kind: "wait", until: nextOpening(cutover.windows, now)?.opensAt };
+}
+
+/** A go, a no-go and a hold are about the hours that are open, not about later ones. */
+function isWanted(
+  { mode, needsApproval, approved, go, heldBack }: CutoverRecord,
+  opening: { opensAt: number },
+): boolean {
+  if (needsApproval && !approved) return false;
+  const isNow = (at: string | undefined) => at !== undefined && Date.parse(at) >= opening.opensAt;
+  if (isNow(go?.at)) return true;
+  return mode === "automatic" && !isNow(heldBack?.at);
+}
+
+/** The cutover whose workflow waits with this token. Throws what `requireGoing` throws. */
+export function waitingCutover(cutover: CutoverRecord, taskToken: string, now: string): CutoverRecord {
+  return { ...enteredState(cutover, "waiting", now), taskToken };
+}
+
+/**
+ * The cutover, begun if it still is to and the forecast fits; otherwise it waits, and says why if the
+ * forecast is the reason. Repeating it changes nothing. Throws what `requireGoing` throws.
+ */
+export function begunCutover(cutover: CutoverRecord, forecast: DatedForecast, now: number): CutoverRecord {
+  const at = new Date(now).toISOString();
+  requireGoing(cutover, at);
+  if (!isBefore(cutover)) return cutover;
+  const { taskToken: _, go: said, ...rest } = cutover;
+  const decision = startDecision(cutover, now);
+  if (decision.kind === "wait") return { ...rest, ...(said ? { go: said } : {}), forecast };
+  // A go that the forecast refuses is used up.
+  if (!forecast.fits) return { ...rest, forecast, heldBack: { at, why: adviceOf(forecast) } };
+  const { heldBack: _held, ...free } = cutover;
+  const deadlineAt = new Date(decision.deadlineAt).toISOString();
+  return { ...enteredState({ ...free, forecast }, "pre-sync", at), deadlineAt };
+}
+
+/** Throws `WrongStateError` if no window is open, the forecast does not fit, or it has begun. */
+export function goneCutover(
+  cutover: CutoverRecord,
+  { by, forecast }: { by: string; forecast: DatedForecast },
+  now: number,
+): CutoverRecord {
+  if (isUnderWay(cutover)) return cutover;
+  requireBefore(cutover);
+  const { id, windows, needsApproval, approved, marginSeconds } = cutover;
+  const opening = openingAt(windows, now);
+  const next = nextOpening(windows, now);
+  if (!opening)
+    throw new WrongStateError(
+      `no window of cutover ${id} is open`,
+      `${next ? `The next one opens at ${iso(next.opensAt)}. ` : ""}\`causeway cutover edit ${id} --window …\` changes them.`,
+    );
+  if (now >= opening.closesAt - marginSeconds * 1000)
+    throw new WrongStateError(
+      `the window of cutover ${id} closes in less than its margin of ${marginSeconds} s, at ${iso(opening.closesAt)}`,
+      `\`causeway cutover edit ${id} --window …\` makes it longer.`,
+    );
+  if (needsApproval && !approved)
+    throw new WrongStateError(
+      `cutover ${id} is not approved`,
+      `Another person approves it: \`causeway cutover approve ${id}\`.`,
+    );
+  if (!forecast.fits)
+    throw new WrongStateError(`the forecast of cutover ${id} does not fit its window`, adviceOf(forecast));
+  return { ...cutover, forecast, go: { by, at: iso(now) } };
+}
+
+/** Throws `WrongStateError` once it has begun. */
+export function heldCutover(cutover: CutoverRecord): CutoverRecord {
+  requireBefore(cutover);
+  const { go: _, ...rest } = cutover;
+  return { ...rest, mode: "hold" };
+}
+
+/** Throws `WrongStateError` for the person who asked for it or changed it last, and once it has begun. */
+export function approvedCutover(cutover: CutoverRecord, by: string, now: string): CutoverRecord {
+  if (cutover.approved) return cutover;
+  requireBefore(cutover);
+  if (by === cutover.changedBy || by === cutover.requestedBy)
+    throw new WrongStateError(
+      `${by} asked for cutover ${cutover.id} or changed it`,
+      "Another person has to approve it.",
+    );
+  return { ...cutover, approved: { by, at: now } };
+}
+
+/**
+ * What was approved has changed, so it has to be approved again. Throws `WrongStateError` once it has begun,
+ * and `InvalidInputError` if no window is left.
+ */
+export function editedCutover(
+  cutover: CutoverRecord,
+  edit: EditCutover,
+  given: { by: string; now: number },
+): CutoverRecord {
+  requireBefore(cutover);
+  const changes = Object.entries(edit).filter(([, value]) => value !== undefined);
+  const { approved: _, go: _go, heldBack: _held, ...rest } = cutover;
+  const edited: CutoverRecord = { ...rest, ...Object.fromEntries(changes), changedBy: given.by };
+  requireTime(edited, given.now);
+  return edited;
+}
+
+/** Throws `InvalidInputError` if no window is left that is longer than the margin. */
+export function requireTime(
+  { windows, marginSeconds }: Pick<CutoverRecord, "windows" | "marginSeconds">,
+  now: number,
+): void {
+  const marginMs = marginSeconds * 1000;
+  for (
+    let at = openingAt(windows, now) ?? nextOpening(windows, now);
+    at;
+    at = nextOpening(windows, at.opensAt)
+  )
+    if (at.closesAt - marginMs > Math.max(now, at.opensAt)) return;
+  throw new InvalidInputError([
+    {
+      path: "windows",
+      message: `none of them is open from now on for longer than the margin of ${marginSeconds} s`,
+    },
+  ]);
+}
+
+function requireBefore(cutover: CutoverRecord): void {
+  if (isBefore(cutover)) return;
+  throw new WrongStateError(
+    `cutover ${cutover.id} is ${cutover.state}: it has begun`,
+    isUnderWay(cutover)
+      ? `\`causeway cutover rollback ${cutover.id}\` has the source serve again.`
+      : `\`causeway cutover show ${cutover.id}\` says how it ended.`,
+  );
+}
+
+export function adviceOf({ advice }: DatedForecast): string {
+  return advice ?? "Choose a longer window.";
+}
+
+function iso(time: number): string {
+  return new Date(time).toISOString();
+}

@@ -1,0 +1,23 @@
+/** A cutover as the API shows it. */
+import type { Cutover } from "../../protocol/cutover.ts";
+import type { CutoverRecord } from "./cutover.ts";
+import { openingFrom } from "./window.ts";
+
+/** `now`: milliseconds since 1970. */
+export function cutoverOf(cutover: CutoverRecord, now: number): Cutover {
+  const { id, sourceId, targetId, planId, state, mode, windows, needsApproval, approved, go } = cutover;
+  const { heldBack, forecast, states, machine, answer, sourceServes, failure, requestedBy } = cutover;
+  const opening = openingFrom(windows, now);
+  const iso = (time: number) => new Date(time).toISOString();
+  return {
+    ...{ id, sourceId, targetId, planId, state, mode, windows, needsApproval, approved, go, heldBack },
+    window: opening ? { opensAt: iso(opening.opensAt), closesAt: iso(opening.closesAt) } : null,
+    deadlineAt: cutover.deadlineAt ?? null,
+    forecast,
+    outageSeconds: cutover.outageSeconds ?? null,
+    runs: cutover.runs.map(({ id: run, phase }) => ({ id: run, phase })),
+    pointId: cutover.final?.pointId,
+    ...{ states, machine, answer, sourceServes, failure, requestedBy },
+    ...{ createdAt: cutover.createdAt, endedAt: cutover.endedAt },
+  };
+}

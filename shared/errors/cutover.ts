@@ -1,0 +1,51 @@
+/** Why a cutover does not continue. */
+import { CausewayError } from "./causeway-error.ts";
+
+/** The cutover was cancelled before it began, or is being rolled back. */
+export class CutoverStoppedError extends CausewayError {
+  override readonly name = "CutoverStoppedError";
+  readonly retryable = false;
+  readonly hint =
+    "Nothing to do: the source runs as before, and the standby is kept. Create another cutover when ready.";
+
+  /** `by`: the operator who asked for it, if one did. */
+  constructor(cutoverId: string, by?: string) {
+    super(`cutover ${cutoverId} was stopped${by === undefined ? "" : ` by ${by}`}`);
+  }
+}
+
+/** The window closed before the cutover had committed. */
+export class WindowClosedError extends CausewayError {
+  override readonly name = "WindowClosedError";
+  readonly retryable = false;
+  readonly hint =
+    "`causeway cutover show` has the time of each state. Create another cutover with a longer window; the standby is kept.";
+
+  constructor(cutoverId: string, deadlineAt: string) {
+    super(`cutover ${cutoverId} had not committed by its deadline, ${deadlineAt}`);
+  }
+}
+
+/** What the source's agent stops for a fence is not listed, so nothing would be quiet. */
+export class NothingFencedError extends CausewayError {
+  override readonly name = "NothingFencedError";
+  readonly retryable = false;
+  readonly hint =
+    "Start the source's agent with `--fence-service NAME.service` for each service that takes writes; then create another cutover.";
+
+  constructor(sourceId: string) {
+    super(`the agent of source ${sourceId} has no list of services, so its fence stops nothing`);
+  }
+}
+
+/** A run of the protection plan did not bring the standby to a new recovery point. */
+export class CutoverSyncError extends CausewayError {
+  override readonly name = "CutoverSyncError";
+  readonly retryable = false;
+  readonly hint =
+    "`causeway plan PLAN show` has the run and why it failed. See to that, then create another cutover; the standby is kept.";
+
+  constructor(runId: string, why: string) {
+    super(`the standby is not at the recovery point of run ${runId}: ${why}`);
+  }
+}

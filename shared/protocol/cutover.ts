@@ -1,0 +1,120 @@
+/**
+ * Cutovers: a source makes way for a machine on a target host, inside a window, with a way back until commit.
+ */
+import { z } from "zod";
+import { Failure, Timestamp } from "./common.ts";
+import { CutoverForecast } from "./cutover-forecast.ts";
+import { CutoverWindows } from "./cutover-window.ts";
+import { AnswerCheck, DefinedMachine, MachineAnswer } from "./defined-machine.ts";
+import { AgentId, CutoverId, PlanId, PointId, ResourceId, RunId } from "./ids.ts";
+import { MachineDesign } from "./machine-routes.ts";
+
+/**
+ * `automatic`: it begins when a window opens. `hold`: it begins once a person says go while a window is open.
+ */
+const CutoverMode = z.enum(["automatic", "hold"]);
+
+/** What an operator may change until the cutover begins. */
+const editable = {
+  windows: CutoverWindows,
+  mode: CutoverMode,
+  /** How long before the window closes a cutover that has not committed is rolled back. */
+  marginSeconds: z.int().min(90).max(7200),
+  /** How long the source may take to stop its services. */
+  quiesceTimeoutSeconds: z.int().min(10).max(3600),
+  /** How long the machine may take from its start to its first answer. */
+  answerTimeoutSeconds: z.int().min(10).max(7200),
+};
+
+export const NewCutover = z.strictObject({
+  sourceId: ResourceId,
+  /** The target host that makes and runs the machine. It has the standby of the source's protection plan. */
+  targetId: ResourceId,
+  windows: editable.windows,
+  mode: editable.mode.default("hold"),
+  /** Whether a second person must approve it before it begins. */
+  needsApproval: z.boolean().default(false),
+  machine: MachineDesign,
+  /** Whether its system is adapted to the machine before that starts. The target host needs a boot image. */
+  adapt: z.boolean().default(false),
+  /** The text on the machine's console that proves it up; a login prompt if absent. */
+  expect: z.string().min(1).max(200).optional(),
+  /** What must also answer once the machine's network is connected. */
+  check: AnswerCheck.optional(),
+  marginSeconds: editable.marginSeconds.default(120),
+  quiesceTimeoutSeconds: editable.quiesceTimeoutSeconds.default(300),
+  answerTimeoutSeconds: editable.answerTimeoutSeconds.default(900),
+});
+export type NewCutover = z.infer<typeof NewCutover>;
+
+export const EditCutover = z
+  .strictObject(editable)
+  .partial()
+  .refine((edit) => Object.values(edit).some((value) => value !== undefined), "nothing to change");
+export type EditCutover = z.infer<typeof EditCutover>;
+
+/**
+ * `checking`: the target host makes the machine, starts it apart from every network, and waits for its
+ * answer. `committing`: the machine has the right to run permanently, and gets its network.
+ */
+export const CutoverState = z.enum([
+  "baseline",
+  "waiting",
+  "pre-sync",
+  "quiescing",
+  "final-sync",
+  "checking",
+  "committing",
+  "completed",
+  "rolling-back",
+  "rolled-back",
+  "cancelling",
+  "cancelled",
+  "failed",
+]);
+export type CutoverState = z.infer<typeof CutoverState>;
+
+/** Why the cutover makes a run of the protection plan. */
+export const SyncPhase = z.enum(["baseline", "pre-sync", "final-sync"]);
+export type SyncPhase = z.infer<typeof SyncPhase>;
+
+const By = z.object({ by: z.string(), at: Timestamp });
+
+export const Cutover = z.object({
+  id: CutoverId,
+  sourceId: AgentId,
+  targetId: AgentId,
+  planId: PlanId,
+  state: CutoverState,
+  mode: CutoverMode,
+  windows: CutoverWindows,
+  /** The hours that are open or open next; `null` if none are left. */
+  window: z.object({ opensAt: Timestamp, closesAt: Timestamp }).nullable(),
+  /** When it is rolled back unless it has committed; `null` before it has begun. */
+  deadlineAt: Timestamp.nullable(),
+  needsApproval: z.boolean(),
+  approved: By.optional(),
+  /** Who said go in the hours that are open. */
+  go: By.optional(),
+  /** Why it did not begin although it was to; absent once it has begun. */
+  heldBack: z.object({ at: Timestamp, why: z.string() }).optional(),
+  /** As of `at`: of now until it begins, and then of the moment in which it began. */
+  forecast: CutoverForecast.extend({ at: Timestamp }).nullable(),
+  /**
+   * From the order to stop the source's services to the machine's answer on its network; `null` until then.
+   */
+  outageSeconds: z.number().nonnegative().nullable(),
+  runs: z.array(z.object({ id: RunId, phase: SyncPhase })),
+  /** When it came into each state so far. */
+  states: z.array(z.object({ name: CutoverState, at: Timestamp })),
+  pointId: PointId.optional(),
+  machine: DefinedMachine.optional(),
+  answer: MachineAnswer.optional(),
+  /** After a rollback: whether the source's agent has said that its services may run again. */
+  sourceServes: z.enum(["yes", "unknown"]).optional(),
+  failure: Failure.optional(),
+  requestedBy: z.string(),
+  createdAt: Timestamp,
+  endedAt: Timestamp.optional(),
+});
+export type Cutover = z.infer<typeof Cutover>;
