@@ -149,8 +149,7 @@ test("a machine that is not defined cannot be switched on", async () => {
 test("an isolated machine is connected when asked, or when an operator switches it on, and only while it may run", async () => {
   const cards = [{ address: "52:54:00:00:00:02", link: { kind: "network", network: "production" } as const }];
   const { virsh, records, leases, define, power, connect } = await world();
-  virsh.add("net-", { uuid: "11111111-2222-4333-8444-555555555555", name: "production" });
-  await virsh.run(["net-start", "production"]);
+  await virsh.addNetwork("production");
   const shape = { ...PLAIN_SHAPE, cards };
   await define({ isolated: true, shape });
   expect(virsh.items[""][0]?.xml).toContain('network="web1-isolated"');

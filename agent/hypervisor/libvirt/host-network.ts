@@ -70,18 +70,33 @@ export async function requireLinks(
 
 /**
  * Throws `MachineUnsupportedError` for a link to which libvirt cannot move a card of a machine that is on:
- * only bridges of the kernel can replace each other.
+ * only bridges of the kernel, without VLANs, can replace each other.
  */
-export function requireConnectable(cards: MachineShape["cards"], openVswitch: ReadonlySet<string>): void {
+export async function requireConnectable(
+  cards: MachineShape["cards"],
+  { virsh, openVswitch }: { virsh: Virsh; openVswitch: ReadonlySet<string> },
+): Promise<void> {
   for (const { link } of cards) {
-    if (link.kind === "isolated") continue;
-    const isForeign = link.kind === "bridge" && openVswitch.has(link.bridge);
-    if (!isForeign && link.vlan === undefined) continue;
+    const obstacle = link.kind === "isolated" ? undefined : await obstacleTo(link, virsh, openVswitch);
+    if (obstacle === undefined) continue;
     throw new MachineUnsupportedError(
-      `libvirt cannot connect a machine that runs ${isForeign ? `to ${link.bridge}, a bridge of Open vSwitch` : `to VLAN ${link.vlan}`}`,
+      `libvirt cannot connect a machine that runs to ${obstacle}`,
       "Attach the card to a bridge of the kernel that is in that network, or define the machine with --hypervisor qemu.",
     );
   }
+}
+
+async function obstacleTo(
+  link: Exclude<CardLink, { kind: "isolated" }>,
+  virsh: Virsh,
+  openVswitch: ReadonlySet<string>,
+): Promise<string | undefined> {
+  if (link.vlan !== undefined) return `VLAN ${link.vlan}`;
+  if (link.kind === "bridge")
+    return openVswitch.has(link.bridge) ? `${link.bridge}, a bridge of Open vSwitch` : undefined;
+  const network = await virsh.run(["net-dumpxml", link.network]);
+  const isBridge = /<bridge name=/.test(network) && !/<(virtualport|vlan)[ >]/.test(network);
+  return isBridge ? undefined : `the network ${link.network}, which is not a plain bridge of the kernel`;
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -72,8 +72,7 @@ const connected = () => {
 
 test("an isolated machine reaches nothing until it is connected, and stays connected when it is started again", async () => {
   const { virsh, libvirt } = world();
-  virsh.add("net-", { uuid: OTHER, name: "production" });
-  await virsh.run(["net-start", OTHER]);
+  await virsh.addNetwork("production");
   await libvirt.define(isolated);
   await libvirt.start(isolated);
   const [domain] = virsh.items[""];
@@ -93,8 +92,7 @@ test("an isolated machine reaches nothing until it is connected, and stays conne
 
 test("a machine that is off is connected when it is switched on, and no cable is touched before", async () => {
   const { virsh, libvirt } = world();
-  virsh.add("net-", { uuid: OTHER, name: "production" });
-  await virsh.run(["net-start", OTHER]);
+  await virsh.addNetwork("production");
   await libvirt.define(isolated);
   await libvirt.connect(connected());
   expect(sources(virsh.items[""][0]?.xml)).toEqual(["production", "web1-isolated"]);
@@ -104,8 +102,7 @@ test("a machine that is off is connected when it is switched on, and no cable is
 test("an agent that is killed while it connects a machine leaves it to the next to plug its cables in", async () => {
   for (let failAt = 1; ; failAt++) {
     const { virsh, libvirt } = world();
-    virsh.add("net-", { uuid: OTHER, name: "production" });
-    await virsh.run(["net-start", OTHER]);
+    await virsh.addNetwork("production");
     await libvirt.define(isolated);
     await libvirt.start(isolated);
     virsh.failAt = virsh.calls.length + failAt;
@@ -121,15 +118,26 @@ test("an agent that is killed while it connects a machine leaves it to the next 
   }
 });
 
-test("a machine that libvirt cannot connect while it runs is refused before anything is defined", async () => {
-  const { virsh, libvirt } = world();
-  virsh.add("net-", { uuid: OTHER, name: "production" });
-  await virsh.run(["net-start", OTHER]);
-  const cards = [{ address: "52:54:00:00:00:02", link: { ...production, vlan: 7 } }];
-  const define = libvirt.define(keptMachine({ isolated: true, shape: { ...machine.shape, cards } }));
-  await expect(define).rejects.toThrow("libvirt cannot connect a machine that runs to VLAN 7");
-  expect(names(virsh)[0]).toEqual([]);
-});
+const BRIDGE = '<bridge name="virbr7"/>';
+
+test.each([
+  ["VLAN 7", BRIDGE, { vlan: 7 }],
+  ["the network production", '<forward mode="bridge"><interface dev="eth0"/></forward>', {}],
+  ["the network production", `${BRIDGE}<virtualport type="openvswitch"/>`, {}],
+  ["the network production", `${BRIDGE}<vlan><tag id="7"/></vlan>`, {}],
+])(
+  "a machine that libvirt cannot connect to %s while it runs (%s) is refused before anything is defined",
+  async (what, parts, more) => {
+    const { virsh, libvirt } = world();
+    await virsh.addNetwork("production", `<network><name>production</name>${parts}</network>`);
+    const cards = [{ address: "52:54:00:00:00:02", link: { ...production, ...more } }];
+    const shape = { ...machine.shape, cards };
+    const define = libvirt.define(keptMachine({ isolated: true, shape }));
+    await expect(define).rejects.toThrow(`libvirt cannot connect a machine that runs to ${what}`);
+    expect(names(virsh)[0]).toEqual([]);
+    if (!("vlan" in more)) await libvirt.define(keptMachine({ shape }));
+  },
+);
 
 test.each(["", "net-", "pool-"] as const)(
   "something else of the same name (%s) is not replaced, and nothing is defined",

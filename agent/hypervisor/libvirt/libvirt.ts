@@ -58,7 +58,7 @@ export class Libvirt implements MachineKeeper {
     const version = await this.#virsh.run(["version", "--daemon"]);
     const openVswitch = await openVswitchBridges(shape.cards);
     await requireLinks(shape.cards, { virsh: this.#virsh, version, openVswitch });
-    if (machine.isolated) requireConnectable(shape.cards, openVswitch);
+    if (machine.isolated) await requireConnectable(shape.cards, { virsh: this.#virsh, openVswitch });
     await requireReachable(folder, await qemuUser());
     const uefi = shape.firmware === "uefi" ? await findUefiFirmware() : undefined;
     const kvm = shape.acceleration === "if-offered" && (await this.#offersKvm());

@@ -31,8 +31,15 @@ export class MemoryLibvirt implements Virsh {
   }
 
   /** Defines something that Causeway did not. */
-  add(kind: Kind, item: { uuid: string; name: string }): void {
-    this.items[kind].push({ ...item, xml: "<foreign/>", active: false });
+  add(kind: Kind, item: { uuid: string; name: string; xml?: string }): void {
+    this.items[kind].push({ xml: "<foreign/>", ...item, active: false });
+  }
+
+  /** Defines and starts a network with a bridge of the kernel, which Causeway did not. */
+  async addNetwork(name: string, xml = '<network><bridge name="virbr7"/></network>'): Promise<void> {
+    const uuid = "11111111-2222-4333-8444-555555555555";
+    this.add("net-", { uuid, name, xml });
+    await this.run(["net-start", uuid]);
   }
 
   #run([command = "", ...args]: readonly string[], input: string): string {
@@ -86,6 +93,7 @@ export class MemoryLibvirt implements Virsh {
     if (action === "domstate") return item.active ? "running\n" : "shut off\n";
     if (action === "metadata")
       return /<causeway:machine.*\/>/.exec(item.xml)?.[0].replace("causeway:", "") ?? "";
+    if (action === "dumpxml") return item.xml;
     if (action === "name") return `${item.name}\n`;
     if (action === "autostart") return "";
     if (action === "start") return this.#switch(item, true);
