@@ -45,10 +45,13 @@ export async function freshForecast(
   { store, clock }: { store: Store; clock: Clock },
 ): Promise<DatedForecast> {
   const now = clock.now();
-  const history = { runs: await measuredRuns(cutover, store), durations: await durations(cutover, store) };
+  const history = { runs: await measuredRuns(cutover, store), ...(await durations(cutover, store)) };
   const secondsLeft = Math.max(0, (deadlineOf(cutover, now) - now) / 1000);
   const at = new Date(now).toISOString();
-  return { ...forecastCutover(history, { cold: false, secondsLeft }), at };
+  return {
+    ...forecastCutover(history, { cold: false, adapts: cutover.adaptation !== undefined, secondsLeft }),
+    at,
+  };
 }
 
 /** Of the opening that is open or open next; as if that opened now. Milliseconds since 1970. */
@@ -76,27 +79,30 @@ function measuredRun({ result, startedAt }: RunRecord, before: RunRecord | undef
   };
 }
 
-/** Of the last machines that this target host made of the source, oldest first. */
+/** Of the last machines that this target host made of the source, and of other sources. */
 async function durations(
   { id, sourceId, targetId }: CutoverRecord,
   { cutovers, recoveries }: Store,
-): Promise<CutoverHistory["durations"]> {
-  const pages = await Promise.all([
-    cutovers.page({ limit: LOOKED_AT }),
-    recoveries.page({ limit: LOOKED_AT }),
-  ]);
-  const ids = pages
-    .flatMap(({ items }) =>
-      items.map((one) => ({ ...one, has: one.id.startsWith("cut_") ? cutovers : recoveries })),
-    )
-    .filter((one) => one.id !== id && one.sourceId === sourceId && one.targetId === targetId)
-    .sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1))
-    .slice(0, MOST_MACHINES)
-    .reverse();
-  const each = await Promise.all(ids.map(async (one) => (await one.has.withCommands(one.id)).commands));
-  return Object.fromEntries(
-    PARTS.map(({ part, command }) => [part, each.flatMap((commands) => secondsOf(commands, command))]),
+): Promise<Pick<CutoverHistory, "durations" | "elsewhere">> {
+  const pages = await Promise.all(
+    [cutovers, recoveries].map(async (has) => {
+      const { items } = await has.page({ limit: LOOKED_AT });
+      return items.map((one) => ({ ...one, has }));
+    }),
   );
+  const newestFirst = pages
+    .flat()
+    .filter((one) => one.id !== id && one.targetId === targetId)
+    .sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1));
+  const measured = async (isOwn: boolean) => {
+    const last = newestFirst.filter((one) => (one.sourceId === sourceId) === isOwn).slice(0, MOST_MACHINES);
+    const oldestFirst = last.reverse().map(async (one) => (await one.has.withCommands(one.id)).commands);
+    const each = await Promise.all(oldestFirst);
+    return Object.fromEntries(
+      PARTS.map(({ part, command }) => [part, each.flatMap((commands) => secondsOf(commands, command))]),
+    );
+  };
+  return { durations: await measured(true), elsewhere: await measured(false) };
 }
 
 function secondsOf(commands: readonly CommandRecord[], wanted: string): number[] {

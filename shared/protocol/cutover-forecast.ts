@@ -11,8 +11,8 @@ export const OutagePart = z.enum([
   "capture",
   "apply",
   "clone",
-  "adapt",
   "define",
+  "adapt",
   "boot",
   "connect",
 ]);

@@ -19,6 +19,7 @@ const anyHistory: fc.Arbitrary<CutoverHistory> = fc.record({
     { maxLength: 30 },
   ),
   durations: fc.dictionary(fc.constantFrom<FixedPart>(...PARTS), fc.array(someSeconds, { maxLength: 8 })),
+  elsewhere: fc.dictionary(fc.constantFrom<FixedPart>(...PARTS), fc.array(someSeconds, { maxLength: 3 })),
 });
 
 test("the estimate is in its range, of the whole and of each part, and what fits has no advice", () => {
@@ -28,7 +29,7 @@ test("the estimate is in its range, of the whole and of each part, and what fits
       fc.boolean(),
       fc.integer({ min: -60, max: 20_000 }),
       (history, cold, secondsLeft) => {
-        const forecast = forecastCutover(history, { cold, secondsLeft });
+        const forecast = forecastCutover(history, { cold, adapts: cold, secondsLeft });
         for (const { low, seconds, high } of [
           { ...forecast, seconds: forecast.outageSeconds },
           ...forecast.parts,
@@ -40,7 +41,7 @@ test("the estimate is in its range, of the whole and of each part, and what fits
         }
         expect(forecast.fits).toBe(forecast.high <= secondsLeft);
         expect(forecast.advice === undefined).toBe(forecast.fits);
-        expect(forecastCutover(history, { cold, secondsLeft })).toEqual(forecast);
+        expect(forecastCutover(history, { cold, adapts: cold, secondsLeft })).toEqual(forecast);
       },
     ),
     { numRuns: 200 },
@@ -111,7 +112,11 @@ class Days {
   history(): CutoverHistory {
     const gap = this.#world.fixedSeconds * 1.5;
     const runs = [...Array.from({ length: 8 }, () => this.run(300)), ...[1, 2, 3].map(() => this.run(gap))];
-    return { runs, durations: Object.fromEntries(PARTS.map((part) => [part, this.#times(8, part)])) };
+    return {
+      runs,
+      durations: Object.fromEntries(PARTS.map((part) => [part, this.#times(8, part)])),
+      elsewhere: {},
+    };
   }
 
   /** Seconds of an outage that follows copies which have settled. */
@@ -140,6 +145,7 @@ test("with a history that varies little, 18 of 20 outages are in the range, whic
       const days = new Days(given, seed);
       const { low, high, outageSeconds, basis } = forecastCutover(days.history(), {
         cold,
+        adapts: true,
         secondsLeft: 3600,
       });
       expect(basis).toBe("measured");

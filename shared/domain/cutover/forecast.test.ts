@@ -20,11 +20,15 @@ const measured: CutoverHistory = {
     boot: Array(10).fill(30),
     connect: Array(10).fill(1),
   },
+  elsewhere: {},
 };
-const hot = { cold: false, secondsLeft: 3600 };
+const hot = { cold: false, adapts: true, secondsLeft: 3600 };
 
 test("a forecast without any measurement is a guess with a wide range, and says so", () => {
-  const { outageSeconds, low, high, basis, parts } = forecastCutover({ runs: [], durations: {} }, hot);
+  const { outageSeconds, low, high, basis, parts } = forecastCutover(
+    { runs: [], durations: {}, elsewhere: {} },
+    hot,
+  );
   expect(basis).toBe("guessed");
   expect(high - low).toBeGreaterThan(outageSeconds);
   expect(parts.every((part) => !part.measured)).toBe(true);
@@ -53,6 +57,28 @@ test("the start of the boot environment counts only in a cold cutover", () => {
   expect(cold.outageSeconds - warm.outageSeconds).toBeGreaterThanOrEqual(60);
 });
 
+test("adapting the system counts only if that is done", () => {
+  const [adapted, plain] = [hot, { ...hot, adapts: false }].map((each) => forecastCutover(measured, each));
+  expect((adapted?.outageSeconds ?? 0) - (plain?.outageSeconds ?? 0)).toBeCloseTo(6, 1);
+  const { adapt: _, ...durations } = measured.durations;
+  expect(forecastCutover({ ...measured, durations }, { ...hot, adapts: false }).basis).toBe("measured");
+});
+
+test("what other sources took on the same target host narrows a first forecast, which is no measurement", () => {
+  const { quiesce, connect, ...durations } = measured.durations;
+  const first = { ...measured, durations };
+  const range = (history: CutoverHistory) => {
+    const { low, high, basis, outageSeconds } = forecastCutover(history, hot);
+    expect(basis).toBe("partly measured");
+    return (high - low) / outageSeconds;
+  };
+  const elsewhere = { quiesce: [3, 5, 4], connect: [1, 1, 2], boot: [300, 300, 300] };
+  expect(range(first)).toBeGreaterThan(0.6);
+  expect(range({ ...first, elsewhere })).toBeLessThanOrEqual(0.6);
+  expect(quiesce).toBeDefined();
+  expect(connect).toBeDefined();
+});
+
 test("runs that followed each other closely show what the last copy finds", () => {
   const close = Array.from({ length: 3 }, () =>
     run({ changedBytes: 2 * MIB, sinceSeconds: 12, captureSeconds: 9, applySeconds: 2 }),
@@ -64,7 +90,7 @@ test("runs that followed each other closely show what the last copy finds", () =
 
 describe("what would make the outage fit", () => {
   const advice = (history: CutoverHistory, secondsLeft: number) =>
-    forecastCutover(history, { cold: false, secondsLeft });
+    forecastCutover(history, { ...hot, secondsLeft });
 
   test("is a longer window, if everything was measured, or a faster part, the longest of all", () => {
     const { fits, advice: text } = advice(measured, 60);

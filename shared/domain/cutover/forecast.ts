@@ -21,12 +21,18 @@ export interface CutoverHistory {
   /** Oldest first. */
   runs: readonly MeasuredRun[];
   /** Seconds that the other parts took, oldest first. */
-  durations: Partial<Record<FixedPart, readonly number[]>>;
+  durations: Durations;
+  /** What they took for other sources on the same target host: better than a guess, for a first cutover. */
+  elsewhere: Durations;
 }
+
+type Durations = Partial<Record<FixedPart, readonly number[]>>;
 
 export interface ForecastQuestion {
   /** Whether the last copy is made in the boot environment. */
   cold: boolean;
+  /** Whether the system is adapted to its machine in the outage. */
+  adapts: boolean;
   /** Between the quiesce and the window's deadline. */
   secondsLeft: number;
 }
@@ -61,8 +67,9 @@ const CHANGE_EXPONENT = 0.8;
  * changed before that. The forecast assumes that such copies follow each other until they get no shorter.
  */
 export function forecastCutover(history: CutoverHistory, question: ForecastQuestion): CutoverForecast {
-  const { cold, secondsLeft } = question;
-  const fixed = (part: FixedPart) => partOf(part, estimateFrom(history.durations[part] ?? []));
+  const { cold, adapts, secondsLeft } = question;
+  const fixed = (part: FixedPart) =>
+    partOf(part, estimateFrom(history.durations[part] ?? []), guessFrom(history.elsewhere[part] ?? []));
   const quiesce = fixed("quiesce");
   const copy = lastCopy(history.runs, quiesce.seconds);
   const parts = [
@@ -70,7 +77,10 @@ export function forecastCutover(history: CutoverHistory, question: ForecastQuest
     ...(cold ? [fixed("boot-environment")] : []),
     partOf("capture", copy.capture),
     partOf("apply", copy.apply),
-    ...(["clone", "adapt", "define", "boot", "connect"] as const).map(fixed),
+    fixed("clone"),
+    fixed("define"),
+    ...(adapts ? [fixed("adapt")] : []),
+    ...(["boot", "connect"] as const).map(fixed),
   ];
   const outage = sumOf(parts.map(({ seconds, low, high }) => ({ expected: seconds, low, high })));
   const measured = parts.filter((part) => part.measured).length;
@@ -87,8 +97,14 @@ export function forecastCutover(history: CutoverHistory, question: ForecastQuest
 
 type Part = CutoverForecast["parts"][number];
 
-function partOf(part: OutagePart, measured: Estimate | undefined): Part {
-  const { expected, low, high } = measured ?? GUESSES[part];
+/** Other sources are other machines: their range is doubled on each side. */
+function guessFrom(elsewhere: readonly number[]): Estimate | undefined {
+  const estimate = estimateFrom(elsewhere);
+  return estimate && { ...estimate, low: estimate.low / 2, high: 2 * estimate.high };
+}
+
+function partOf(part: OutagePart, measured: Estimate | undefined, guess = GUESSES[part]): Part {
+  const { expected, low, high } = measured ?? guess;
   return {
     ...{ part, seconds: rounded(expected), low: rounded(low), high: rounded(high) },
     measured: measured !== undefined,

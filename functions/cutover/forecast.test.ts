@@ -1,0 +1,49 @@
+import { beforeEach, expect, test } from "vitest";
+import { plan, succeeded } from "#shared/domain/command.ts";
+import { aCutover } from "#shared/domain/testing/cutover-record.ts";
+import { aRecovery } from "#shared/domain/testing/records.ts";
+import type { CommandKind } from "#shared/protocol/commands.ts";
+import { World } from "../testing/world.ts";
+import { freshForecast } from "./forecast.ts";
+
+let world: World;
+const START = Date.parse("2030-01-01T00:00:00.000Z");
+
+beforeEach(async () => {
+  world = await World.start();
+});
+
+/** A recovery on the target host, whose commands took this number of seconds. */
+async function recovered(id: string, sourceId: string, took: Partial<Record<CommandKind, number>>) {
+  await world.store.recoveries.add(aRecovery({ id, sourceId }));
+  for (const [kind, seconds] of Object.entries(took)) {
+    const at = (ms: number) => new Date(START + ms).toISOString();
+    const wanted = {
+      ...{ ownerId: id, agentId: "agt_target", kind: kind as CommandKind, input: {}, requestedBy: "ada" },
+      round: 1,
+    };
+    const { command } = plan(wanted, [], at(0));
+    await world.store.commands.save(succeeded(command, {}, at(seconds * 1000)));
+  }
+}
+
+const part = async (name: string) =>
+  (await freshForecast(aCutover(), world)).parts.find((one) => one.part === name);
+
+test("what this source's own machines took is measured, and beats what others took", async () => {
+  await recovered("rcv_1", "agt_source", { "bring-up-machine": 20 });
+  await recovered("rcv_2", "agt_other", { "bring-up-machine": 200, "connect-machine": 3 });
+  expect(await part("boot")).toMatchObject({ measured: true, seconds: 20 });
+  expect(await part("connect")).toMatchObject({ measured: false, seconds: 3 });
+});
+
+test("a machine on another target host says nothing", async () => {
+  const guess = await part("boot");
+  await recovered("rcv_1", "agt_other", { "bring-up-machine": 200 });
+  await world.store.recoveries.modify("rcv_1", (one) => ({ ...one, targetId: "agt_third" }));
+  expect(await part("boot")).toEqual(guess);
+});
+
+test("a cutover that does not adapt its system forecasts nothing for that", async () => {
+  expect(await part("adapt")).toBeUndefined();
+});
