@@ -277,7 +277,9 @@ test("only the functions that raise or clear alarms publish, and the topic refus
     "AbandonDrill",
     "AgentEvents",
     "Alarms",
+    "AwaitCutoverStart",
     "Conversions",
+    "Cutovers",
     "DrillPlan",
     "EndCheck",
     "EndCutover",
@@ -287,6 +289,7 @@ test("only the functions that raise or clear alarms publish, and the topic refus
     "RecordRecoveryPoint",
     "RecordVerdict",
     "StartCutover",
+    "WakeCutover",
     "WatchPlan",
   ]);
   const data = templates().get("CausewayData");

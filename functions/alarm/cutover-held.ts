@@ -1,6 +1,7 @@
 /** The alarm that a cutover did not begin when it was to, or was not done. */
 import type { NewAlarm } from "#shared/domain/alarm.ts";
-import type { CutoverRecord } from "#shared/domain/cutover/cutover.ts";
+import { type CutoverRecord, isBefore } from "#shared/domain/cutover/cutover.ts";
+import { openingFrom } from "#shared/domain/cutover/window.ts";
 import type { Store } from "../store/store.ts";
 import { type AlarmDeps, clearAlarm, raiseAlarm } from "./raise.ts";
 
@@ -11,14 +12,14 @@ export interface CutoverAlarmDeps extends AlarmDeps {
 const KIND = "cutover-held";
 
 /**
- * Raises the alarm if the forecast held the cutover back, or if it was rolled back or failed; clears it if it
- * began, completed, or was cancelled. Repeating it is harmless.
+ * Raises the alarm if the forecast held the cutover back, if it waits and no window is left, or if it was
+ * rolled back or failed; clears it otherwise. Repeating it is harmless.
  */
 export async function settleCutoverAlarm(cutover: CutoverRecord, deps: CutoverAlarmDeps): Promise<void> {
   const { id, sourceId, state, heldBack, failure } = cutover;
-  const words = wordsFor(cutover);
+  const words = wordsFor(cutover, deps.clock.now());
   if (!words) {
-    if (heldBack === undefined) await clearAlarm({ kind: KIND, subject: id }, deps);
+    await clearAlarm({ kind: KIND, subject: id }, deps);
     return;
   }
   const source = await deps.store.agents.get(sourceId);
@@ -35,7 +36,14 @@ export async function settleCutoverAlarm(cutover: CutoverRecord, deps: CutoverAl
   await raiseAlarm(alarm, deps);
 }
 
-function wordsFor({ id, state, heldBack, failure, sourceServes }: CutoverRecord) {
+/** `undefined` if nothing is wrong. */
+function wordsFor(cutover: CutoverRecord, now: number): { why: string; action: string } | undefined {
+  const { id, state, heldBack, failure, sourceServes, windows } = cutover;
+  if (isBefore(cutover) && !openingFrom(windows, now))
+    return {
+      why: `Cutover ${id} did not begin, and none of its windows is left.`,
+      action: `Name others with \`causeway cutover edit ${id} --window …\`, or cancel it.`,
+    };
   if (state === "waiting" && heldBack)
     return { why: `Cutover ${id} did not begin: its forecast does not fit.`, action: heldBack.why };
   if (state !== "rolled-back" && state !== "failed") return undefined;

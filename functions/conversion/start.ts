@@ -2,6 +2,7 @@ import { held, released, requireServing } from "#shared/domain/agent.ts";
 import { type ConversionRecord, hasEnded, newConversion, workflowInput } from "#shared/domain/conversion.ts";
 import { requireConvertible } from "#shared/domain/preflight/system-rules.ts";
 import type { NewConversion } from "#shared/protocol/resources.ts";
+import { requireNoCutover } from "../cutover/cutover-under-way.ts";
 import type { Clock, Workflow } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { bootImageFor } from "./boot-image.ts";
@@ -67,7 +68,9 @@ async function admit(request: NewConversion, given: StartIds, deps: StartDeps): 
   const { store, clock } = deps;
   const { sourceId, targetId } = request;
   requireServing(await store.agents.find(targetId), "target", targetId);
-  requireConvertible(requireServing(await store.agents.find(sourceId), "source", sourceId), request.type);
+  const found = requireServing(await store.agents.find(sourceId), "source", sourceId);
+  requireConvertible(found, request.type);
+  await requireNoCutover(found, store);
   const bootImageId = await bootImageFor(request, store);
   const stale = await staleHolder(sourceId, deps);
   const source = await store.agents.modify(sourceId, (current) =>

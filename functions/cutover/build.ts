@@ -1,5 +1,6 @@
 import { SFNClient } from "@aws-sdk/client-sfn";
 import type { Environment } from "#shared/environment.ts";
+import { buildAlarmChannels } from "../alarm/build.ts";
 import { SfnWorkflow } from "../aws/sfn-workflow.ts";
 import type { Runtime } from "../middleware/runtime.ts";
 import { buildProtection } from "../protection/build.ts";
@@ -7,8 +8,10 @@ import type { CutoverDeps } from "./deps.ts";
 
 /** For each function that begins or ends cutovers. */
 export function buildCutovers(environment: Environment<"api/cutovers">, runtime: Runtime): CutoverDeps {
+  const sfn = new SFNClient();
   return {
     ...buildProtection(environment, runtime),
-    cutovers: new SfnWorkflow(new SFNClient(), environment.CUTOVER_WORKFLOW_ARN),
+    ...buildAlarmChannels(environment, sfn),
+    cutovers: new SfnWorkflow(sfn, environment.CUTOVER_WORKFLOW_ARN),
   };
 }

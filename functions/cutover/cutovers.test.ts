@@ -1,7 +1,13 @@
 import { beforeEach, expect, test } from "vitest";
+import { aConversion } from "#shared/domain/testing/records.ts";
+import { NewConversion } from "#shared/protocol/resources.ts";
+import { startConversion } from "../conversion/start.ts";
+import { beginRun } from "../protection/begin-run.ts";
 import { CutoverSite } from "../testing/cutover-site.ts";
 
 let site: CutoverSite;
+/** Starts nothing. */
+const none = { start: async () => "started" as const, isRunning: async () => true, stop: async () => {} };
 
 const states = async (id: string) => (await site.cutover(id)).states.map(({ name }) => name);
 const refused = (fields: object) => ({ status: 409, body: expect.objectContaining(fields) });
@@ -237,6 +243,16 @@ test("a forecast that does not fit holds it back with an alarm, and refuses a go
   expect(notices()).toEqual([`raised cutover-held ${id}`, `cleared cutover-held ${id}`]);
 });
 
+test("one that no person let begin says so once its last window has closed, until it is edited or cancelled", async () => {
+  const id = await site.create({ mode: "hold" });
+  await site.passUntil("02:01");
+  expect(await site.cutover(id)).toMatchObject({ state: "waiting" });
+  expect(notices()).toEqual([`raised cutover-held ${id}`]);
+  const windows = [{ firstDay: "2030-01-02", from: "01:00", to: "02:00", timeZone: "UTC" }];
+  await site.api("PATCH /cutovers/{id}", id, { body: { windows } });
+  expect(notices()).toEqual([`raised cutover-held ${id}`, `cleared cutover-held ${id}`]);
+});
+
 test("after its workflow was stopped, another one undoes what it did", async () => {
   site.acts = { "clone-standby": ["silent"] };
   const id = await site.create();
@@ -277,6 +293,41 @@ test("after the commit nothing is undone, also if the machine does not answer on
   expect(site.fence.isUp).toBe(true);
   expect(notices()).toEqual([`raised cutover-held ${id}`]);
   expect(await site.api("POST /cutovers/{id}/rollback", id)).toMatchObject({ status: 409 });
+});
+
+test("while it is under way, the plan begins no runs, no conversion takes the source, and then both may", async () => {
+  site.acts = { "bring-up-machine": ["silent"] };
+  const id = await site.create();
+  await site.passUntil("01:01");
+  const { deps } = site;
+  const plan = await deps.store.plans.get((await site.cutover(id)).planId);
+  const runNow = () =>
+    beginRun(plan, { dueAt: site.now, trigger: "schedule", requestedBy: "ada" }, { ...deps, workflow: none });
+  expect(await runNow()).toMatchObject({ state: "skipped", reason: expect.stringContaining(id) });
+  const convert = () =>
+    startConversion(
+      NewConversion.parse({ type: "hot", sourceId: "agt_source", targetId: "agt_target" }),
+      { id: "cnv_1", pointId: "rp_9", requestedBy: "ada" },
+      { ...deps, workflow: none },
+    );
+  await expect(convert()).rejects.toMatchObject({ hint: expect.stringContaining("cutover rollback") });
+  await site.api("POST /cutovers/{id}/rollback", id);
+  await site.pass(60_000);
+  expect(await runNow()).toMatchObject({ state: "running" });
+  await expect(convert()).rejects.toThrow("held by protection run");
+});
+
+test("a conversion that takes the source in the outage leads back at once", async () => {
+  const id = await site.create();
+  site.acts = { "set-fence up": ["silent"] };
+  await site.passUntil("01:01");
+  await site.world.store.conversions.add(aConversion());
+  await site.world.store.agents.modify("agt_source", (one) => ({ ...one, heldBy: "cnv_1" }));
+  site.acts = {};
+  await site.connect("agt_source");
+  await site.pass(30_000);
+  await expectBack(id);
+  expect((await site.cutover(id)).failure?.message).toContain("cnv_1 holds source agt_source");
 });
 
 test("a source without a standby on the target host, or with another cutover, gets none", async () => {

@@ -1,5 +1,6 @@
 import { type CutoverRecord, isBefore, isUnderWay } from "#shared/domain/cutover/cutover.ts";
 import { failureOf, WindowClosedError, WorkflowInterruptedError } from "#shared/errors.ts";
+import { settleCutoverAlarm } from "../alarm/cutover-held.ts";
 import type { CutoverDeps } from "./deps.ts";
 import { requireWorkflow } from "./require-workflow.ts";
 import { settleStart } from "./settle-start.ts";
@@ -26,6 +27,8 @@ export async function wakeCutover(id: string, deps: CutoverDeps): Promise<void> 
 /** The workflow of one that waits could have been stopped from outside. */
 export async function beginIfDue(cutover: CutoverRecord, deps: CutoverDeps): Promise<void> {
   await requireWorkflow(cutover, deps);
+  // Before the workflow continues, which settles it, too.
+  await settleCutoverAlarm(cutover, deps);
   await settleStart(cutover, deps);
 }
 

@@ -1,5 +1,4 @@
 import { held, released, requireServing } from "#shared/domain/agent.ts";
-import { cutoverHasEnded, isBefore } from "#shared/domain/cutover/cutover.ts";
 import { newId } from "#shared/domain/id.ts";
 import type { PlanRecord } from "#shared/domain/protection/plan.ts";
 import { newRun, type RunRecord, runHasEnded, runInput, skippedRun } from "#shared/domain/protection/run.ts";
@@ -7,6 +6,7 @@ import { ForbiddenError, NotFoundError, WrongStateError } from "#shared/errors.t
 import { RunId } from "#shared/protocol/ids.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { ABANDONED_AFTER_MS, staleHolder } from "../conversion/stale-holder.ts";
+import { cutoverUnderWay } from "../cutover/cutover-under-way.ts";
 import { abandonRun } from "./abandon-run.ts";
 import type { ProtectionDeps } from "./deps.ts";
 import { reportRun } from "./report-run.ts";
@@ -60,20 +60,12 @@ export async function prepareRun(
     }),
   );
   if (runHasEnded(run)) return run;
-  const obstacle = (await cutoverUnderWay(plan, run, deps)) ?? (await findObstacle(run, deps));
+  const cutoverId = run.trigger === "cutover" ? undefined : await cutoverUnderWay(plan.id, store);
+  const obstacle =
+    cutoverId === undefined
+      ? await findObstacle(run, deps)
+      : `cutover ${cutoverId} is under way, and begins the runs itself`;
   return obstacle === undefined ? run : skip(plan, run, obstacle, deps);
-}
-
-/** Why only the cutover of the plan's source begins runs now; `undefined` if others may. */
-async function cutoverUnderWay(
-  { cutoverId }: PlanRecord,
-  { trigger }: RunRecord,
-  { store }: ProtectionDeps,
-): Promise<string | undefined> {
-  if (cutoverId === undefined || trigger === "cutover") return undefined;
-  const cutover = await store.cutovers.find(cutoverId);
-  if (!cutover || isBefore(cutover) || cutoverHasEnded(cutover)) return undefined;
-  return `cutover ${cutoverId} is under way, and begins the runs itself`;
 }
 
 /** Holds the source for the run. Returns why that is impossible; `undefined` if it is held. */

@@ -3,13 +3,15 @@ import { SFNClient } from "@aws-sdk/client-sfn";
 import { z } from "zod";
 import { waitingCutover } from "#shared/domain/cutover/start.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
+import { buildAlarmChannels } from "../alarm/build.ts";
+import { type CutoverAlarmDeps, settleCutoverAlarm } from "../alarm/cutover-held.ts";
 import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { settleStart } from "../cutover/settle-start.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
-import type { Clock, PlanTimer, WaitingSteps } from "../ports.ts";
+import type { PlanTimer, WaitingSteps } from "../ports.ts";
 import { buildPlanTimer } from "../protection/build.ts";
-import { openStore, type Store } from "../store/store.ts";
+import { openStore } from "../store/store.ts";
 
 export const Input = z.object({ cutoverId: CutoverId, taskToken: z.string() });
 
@@ -20,16 +22,15 @@ export const handler = taskHandler({
     store: openStore(new DynamoDBClient(), environment.TABLE_NAME, random),
     steps: new SfnWaitingSteps(new SFNClient()),
     timer: buildPlanTimer(environment, clock),
-    clock,
+    ...buildAlarmChannels(environment),
+    ...{ clock, random },
   }),
   run,
 });
 
-interface Deps {
-  store: Store;
+interface Deps extends CutoverAlarmDeps {
   steps: WaitingSteps;
   timer: PlanTimer;
-  clock: Clock;
 }
 
 /**
@@ -42,6 +43,7 @@ export async function run(
 ): Promise<{ state: "waiting" }> {
   const now = timestamp(deps.clock);
   const cutover = await deps.store.cutovers.modify(cutoverId, (one) => waitingCutover(one, taskToken, now));
+  await settleCutoverAlarm(cutover, deps);
   await settleStart(cutover, deps);
   return { state: "waiting" };
 }

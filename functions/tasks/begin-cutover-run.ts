@@ -2,6 +2,7 @@ import { z } from "zod";
 import { type CutoverRecord, cutoverHasEnded, requireGoing } from "#shared/domain/cutover/cutover.ts";
 import { requireStandby } from "#shared/domain/cutover/new-cutover.ts";
 import { dueTimeOfRun, runHasEnded, runIdOf, runInput } from "#shared/domain/protection/run.ts";
+import { WrongStateError } from "#shared/errors.ts";
 import { SyncPhase } from "#shared/protocol/cutover.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
 import { timestamp } from "../conversion/deps.ts";
@@ -37,7 +38,8 @@ type Begun =
 /**
  * Makes a run of the protection plan for the workflow to start; `wait` if the source is held by another one.
  * `ready`: the plan has a baseline. Repeating it finds the same run. Throws `CutoverStoppedError`,
- * `WindowClosedError`, and `WrongStateError` if the plan no longer has the standby.
+ * `WindowClosedError`, and `WrongStateError` if the plan no longer has the standby, or if something else
+ * holds the source in the outage.
  */
 export async function run(input: Input, deps: ProtectionDeps): Promise<Begun> {
   const { store, clock } = deps;
@@ -49,8 +51,14 @@ export async function run(input: Input, deps: ProtectionDeps): Promise<Begun> {
   const plan = requireStandby(await store.plans.find(planId), source, targetId);
   if (phase === "baseline" && plan.standbyPointId !== undefined) return { next: "ready" };
   const earlier = cutover.runs.find((one) => one.phase === phase && one.turn === turn);
-  if (!earlier && source.heldBy !== undefined && !(await staleHolder(sourceId, deps)))
-    return { next: "wait", waitSeconds: BUSY_SECONDS[phase] };
+  const isBusy = !earlier && source.heldBy !== undefined && !(await staleHolder(sourceId, deps));
+  // In the outage nothing waits.
+  if (isBusy && phase === "final-sync")
+    throw new WrongStateError(
+      `the final sync cannot begin: ${source.heldBy} holds source ${sourceId}`,
+      "Create another cutover once that has ended; the standby is kept.",
+    );
+  if (isBusy) return { next: "wait", waitSeconds: BUSY_SECONDS[phase] };
   // No run of the plan has the time of another one.
   const after = Math.max(0, ...cutover.runs.map(({ id }) => dueTimeOfRun(id) + 1));
   const runId = earlier?.id ?? runIdOf(planId, Math.max(clock.now(), after));

@@ -186,7 +186,8 @@ export class CutoverSite {
 
   get #isIdle(): boolean {
     const times = (name: string) => this.states.payloads(name).length;
-    return times("AwaitCutoverStart") > times("StartCutover");
+    const isOver = this.states.store.runningArns().length === 0;
+    return isOver || times("AwaitCutoverStart") > times("StartCutover");
   }
 
   #nextTimer(): number {
@@ -266,6 +267,7 @@ export class CutoverSite {
     switch (kind) {
       case "set-fence":
         this.fence = (input.isUp ? fencedFor : unfencedAfter)(this.fence, term);
+        this.#requireOne();
         return { ...this.fence, services: this.fence.isUp ? ["db.service"] : [] };
       case "take-recovery-point":
         return { pointId: input.pointId, disks: [this.#takenDisk()], freezeMilliseconds: 0, requests: 1 };

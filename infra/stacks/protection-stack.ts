@@ -96,11 +96,12 @@ export class ProtectionStack extends Stack {
     });
   }
 
-  #cutovers({ cutover: { stateMachineArn } }: WorkflowStack): ProtectionStack["cutovers"] {
+  #cutovers({ cutover: { stateMachineArn }, alarming }: WorkflowStack): ProtectionStack["cutovers"] {
     return {
-      variables: { ...this.variables, CUTOVER_WORKFLOW_ARN: stateMachineArn },
+      variables: { ...this.variables, ...alarming.environment, CUTOVER_WORKFLOW_ARN: stateMachineArn },
       statements: [
         ...this.statements,
+        ...alarming.statements,
         new PolicyStatement({ actions: ["states:StartExecution"], resources: [stateMachineArn] }),
         onExecutions(this, ["states:DescribeExecution"], ["synchronized-cutover"]),
       ],

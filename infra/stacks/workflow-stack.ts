@@ -217,9 +217,10 @@ export class WorkflowStack extends Stack {
       AwaitCutoverStart: task(
         "AwaitCutoverStart",
         "tasks/await-cutover-start",
-        { ...table, ...schedules },
+        { ...table, ...schedules, ...alarms },
         answerTasks(this.#arnOf("synchronized-cutover")),
         ...schedule,
+        ...raise,
       ),
       StartCutover: task(
         "StartCutover",

@@ -12,7 +12,8 @@ export const AlarmKind = z.enum([
   /** A scheduled drill of a protection plan did not see its recovery point boot, or could not begin. */
   "drill-failed",
   /**
-   * A cutover did not begin when it was to, because its forecast did not fit, or was rolled back, or failed.
+   * A cutover did not begin when it was to, because its forecast did not fit; or it waits and no window is
+   * left; or it was rolled back, or failed.
    */
   "cutover-held",
   /** A check found recovery points of a source damaged in the repository. */

@@ -16,6 +16,7 @@ test("an automatic one begins within its hours, and up to the margin before they
     deadlineAt: at("1T22:58"),
   });
   expect(begins(change, "1T22:58")).toBe("wait");
+  expect(startDecision(aCutover(change), at("2T22:59"))).toEqual({ kind: "wait", until: at("2T23:00") });
   expect(startDecision(aCutover(change), at("2T23:00"))).toEqual({ kind: "wait", until: undefined });
 });
 

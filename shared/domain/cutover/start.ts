@@ -17,7 +17,8 @@ export function startDecision(cutover: CutoverRecord, now: number): StartDecisio
   const deadlineAt = opening && opening.closesAt - cutover.marginSeconds * 1000;
   if (opening && deadlineAt !== undefined && now < deadlineAt && isWanted(cutover, opening))
     return { kind: "begin", deadlineAt };
-  return { kind: "wait", until: nextOpening(cutover.windows, now)?.opensAt };
+  // The end of the last one is looked at, too: then none is left.
+  return { kind: "wait", until: nextOpening(cutover.windows, now)?.opensAt ?? opening?.closesAt };
 }
 
 /** A go, a no-go and a hold are about the hours that are open, not about later ones. */
