@@ -4,13 +4,12 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { BlockSet } from "#shared/domain/block-set.ts";
 import { BLOCK_BYTES } from "#shared/format/block.ts";
-import type { MappedDisk } from "#shared/format/point.ts";
 import type { Progress } from "#shared/protocol/common.ts";
 import { openDisk } from "../disk/disk-source.ts";
 import { DiskShrankError, TooManyReadErrorsError } from "../disk/resilient-reader.ts";
 import { changeContent, TestDisk, testContent } from "../disk/testing/test-disk.ts";
 import { ProgressMeter } from "../progress/progress-meter.ts";
-import { restoreDisk } from "../restore/restore.ts";
+import { restoredDisk } from "../restore/testing/restored-disk.ts";
 import { verifyDisk } from "../restore/verify.ts";
 import { type PutOptions, StoreRefusedError } from "../store/object-store.ts";
 import { MemoryStore } from "../store/testing/memory-store.ts";
@@ -38,12 +37,6 @@ function capture(repository: TestRepository, content: Buffer | TestDisk, more: P
   });
 }
 
-async function restored(repository: TestRepository, disk: MappedDisk): Promise<Buffer> {
-  const bytes = Buffer.alloc(disk.sizeBytes);
-  await restoreDisk({ repository, disk, sink: { write: async (at, part) => void bytes.set(part, at) } });
-  return bytes;
-}
-
 const readerOf = (bytes: Buffer) => ({
   sizeBytes: bytes.length,
   read: async (at: number, length: number) => bytes.subarray(at, at + length),
@@ -58,7 +51,7 @@ test("a disk is restored byte for byte, whatever its size", async () => {
     const content = testContent(sizeBytes, 3);
     content.write("end", sizeBytes - 3);
     const { disk } = await capture(repository, content);
-    expect((await restored(repository, disk)).equals(content)).toBe(true);
+    expect((await restoredDisk(repository, disk)).equals(content)).toBe(true);
     expect(await verifyDisk({ repository, disk, reader: readerOf(content) })).toBe(sizeBytes);
   }
 });
@@ -79,7 +72,7 @@ test("an image file is read exactly once", async () => {
   });
   await disk.close();
   expect(statistics.bytesRead).toBe(content.length);
-  expect((await restored(repository, captured)).equals(content)).toBe(true);
+  expect((await restoredDisk(repository, captured)).equals(content)).toBe(true);
 });
 
 test("a disk of zeros stores nothing", async () => {
@@ -87,7 +80,7 @@ test("a disk of zeros stores nothing", async () => {
   const { disk } = await capture(repository, Buffer.alloc(40 * MIB));
   expect(disk.root).toBeNull();
   expect(repository.store.objects.size).toBe(0);
-  expect((await restored(repository, disk)).equals(Buffer.alloc(40 * MIB))).toBe(true);
+  expect((await restoredDisk(repository, disk)).equals(Buffer.alloc(40 * MIB))).toBe(true);
 });
 
 test("unused parts are not read, and are restored as zeros", async () => {
@@ -105,7 +98,7 @@ test("unused parts are not read, and are restored as zeros", async () => {
     [2 * MIB, 3 * MIB],
   ])
     content.copy(expected, from, from, to);
-  expect((await restored(repository, disk)).equals(expected)).toBe(true);
+  expect((await restoredDisk(repository, disk)).equals(expected)).toBe(true);
 });
 
 test("used blocks of a disk of another size are ignored: everything is read", async () => {
@@ -126,8 +119,8 @@ test("a delta stores what changed, and does not change the parent point", async 
   first.copy(second, 40 * MIB, 30 * MIB, 31 * MIB);
   const { disk: after } = await capture(repository, second, { previous: before });
   expect(storedBytes(repository) - baseline).toBeLessThan(MIB);
-  expect((await restored(repository, after)).equals(second)).toBe(true);
-  expect((await restored(repository, before)).equals(first)).toBe(true);
+  expect((await restoredDisk(repository, after)).equals(second)).toBe(true);
+  expect((await restoredDisk(repository, before)).equals(first)).toBe(true);
   const unchanged = await capture(repository, second, { previous: after });
   expect(unchanged.disk).toEqual(after);
   expect(unchanged.statistics.bytesStored).toBe(0);
@@ -140,7 +133,7 @@ test("equal blocks are stored once", async () => {
   const content = Buffer.concat(Array.from({ length: 30 }, () => noise));
   const { disk } = await capture(repository, content, { settings: { ...settings, workers: 1 } });
   expect(storedBytes(repository)).toBeLessThan(1.5 * MIB);
-  expect((await restored(repository, disk)).equals(content)).toBe(true);
+  expect((await restoredDisk(repository, disk)).equals(content)).toBe(true);
 });
 
 test("what cannot be read is recorded as bad ranges, sector by sector, never as silent zeros", async () => {
@@ -153,12 +146,12 @@ test("what cannot be read is recorded as bad ranges, sector by sector, never as 
   const expected = Buffer.from(content)
     .fill(0, 100 * 512, 102 * 512)
     .fill(0, 4000 * 512, 4001 * 512);
-  expect((await restored(repository, disk)).equals(expected)).toBe(true);
+  expect((await restoredDisk(repository, disk)).equals(expected)).toBe(true);
   // The sector can be read again: the next point has its data and no bad range.
   test.badSectors.clear();
   const { disk: healed } = await capture(repository, test, { previous: disk });
   expect(healed.badRanges).toBe(0);
-  expect((await restored(repository, healed)).equals(content)).toBe(true);
+  expect((await restoredDisk(repository, healed)).equals(content)).toBe(true);
 });
 
 test("a bad range in a part that is otherwise zeros is still recorded", async () => {

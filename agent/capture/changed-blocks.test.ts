@@ -7,10 +7,9 @@ import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
 import { BlockSet } from "#shared/domain/block-set.ts";
 import { BLOCK_BYTES, isZero } from "#shared/format/block.ts";
-import type { MappedDisk } from "#shared/format/point.ts";
 import { TestDisk, testContent } from "../disk/testing/test-disk.ts";
 import { MapReader } from "../repository/map-reader.ts";
-import { restoreDisk } from "../restore/restore.ts";
+import { restoredDisk } from "../restore/testing/restored-disk.ts";
 import { StoreRefusedError } from "../store/object-store.ts";
 import { MemoryStore } from "../store/testing/memory-store.ts";
 import { captureDisk } from "./capture.ts";
@@ -42,12 +41,6 @@ function capture(repository: TestRepository, disk: Buffer | TestDisk, more: Part
     ...{ repository, disk: disk instanceof TestDisk ? disk : new TestDisk(disk), diskName: "sda" },
     ...{ now: () => 0, random: seededRandom(1), settings: unsampled, ...more },
   });
-}
-
-async function restored(repository: TestRepository, disk: MappedDisk): Promise<Buffer> {
-  const bytes = Buffer.alloc(disk.sizeBytes);
-  await restoreDisk({ repository, disk, sink: { write: async (at, part) => void bytes.set(part, at) } });
-  return bytes;
 }
 
 function blocksAt(sizeBytes: number, blocks: Iterable<number>): BlockSet {
@@ -92,7 +85,7 @@ test("whatever changes, a capture of the blocks that may have changed equals one
       const changed = blocksAt(sizeBytes, [...changes.map(([at]) => at), ...untouched]);
       const test = new TestDisk(after);
       const { disk, statistics } = await capture(repository, test, { previous: parent, changed });
-      expect((await restored(repository, disk)).equals(after)).toBe(true);
+      expect((await restoredDisk(repository, disk)).equals(after)).toBe(true);
       expect(disk.usedBytes).toBe(usedBytesOf(after));
       expect(statistics).toMatchObject({
         basis: "tracked",
@@ -164,7 +157,7 @@ test("a capture of few blocks starts no thread, and one of more does", async () 
     const threads = await threadsStarted();
     const { disk, statistics } = await capture(repository, after, { previous, changed });
     const started = (await threadsStarted()) - threads - 1;
-    expect((await restored(repository, disk)).equals(after)).toBe(true);
+    expect((await restoredDisk(repository, disk)).equals(after)).toBe(true);
     expect(statistics).toMatchObject({ changedBytes: blocks * BLOCK_BYTES, bytesRead: blocks * BLOCK_BYTES });
     return started;
   };
@@ -188,7 +181,7 @@ test("an error of a capture of few blocks is reported, and the next attempt succ
   const stop = AbortSignal.abort(new Error("cancelled"));
   await expect(capture(repository, after, { previous, changed, signal: stop })).rejects.toThrow("cancelled");
   const { disk } = await capture(repository, after, { previous, changed });
-  expect((await restored(repository, disk)).equals(after)).toBe(true);
+  expect((await restoredDisk(repository, disk)).equals(after)).toBe(true);
 });
 
 test("what could not be read before stays recorded, and is read again with a changed block near it", async () => {
@@ -203,7 +196,7 @@ test("what could not be read before stays recorded, and is read again with a cha
   const { disk: next } = await capture(repository, disk, { previous: parent, changed });
   expect(next).toMatchObject({ badRanges: 1, badBytes: 512 });
   const expected = Buffer.from(content).fill(0, 2 * LEAF_BYTES + 9 * 512, 2 * LEAF_BYTES + 10 * 512);
-  expect((await restored(repository, next)).equals(expected)).toBe(true);
+  expect((await restoredDisk(repository, next)).equals(expected)).toBe(true);
 });
 
 test("a change outside of the blocks that may have changed is found by the sample, as often as it predicts", async () => {
@@ -233,7 +226,7 @@ test("a change outside of the blocks that may have changed is found by the sampl
   expect(Math.abs(found - runs * fraction)).toBeLessThan(3 * Math.sqrt(runs * fraction * (1 - fraction)));
   const all = { ...small, sample: { fraction: 1, maxBytes: sizeBytes } };
   const { disk, statistics } = await capture(repository, after, { previous, changed, settings: all });
-  expect((await restored(repository, disk)).equals(after)).toBe(true);
+  expect((await restoredDisk(repository, disk)).equals(after)).toBe(true);
   expect(statistics).toMatchObject({
     basis: "scan",
     sample: { blocks: 127, differing: [expect.any(Number)] },
@@ -258,7 +251,7 @@ test("an attempt that found a disagreement is continued as a scan, even if the n
   repository.store.put = put;
   const { disk, statistics } = await capture(repository, after, claim);
   expect(statistics.basis).toBe("scan");
-  expect((await restored(repository, disk)).equals(after)).toBe(true);
+  expect((await restoredDisk(repository, disk)).equals(after)).toBe(true);
 });
 
 test("the sample has each unchanged used block with the same chance, and never more bytes than its budget", () => {
@@ -289,7 +282,7 @@ test("blocks that may have changed are ignored for a disk of another size: every
   const grown = new TestDisk(testContent(5 * MIB, 4));
   const { disk, statistics } = await capture(repository, grown, { previous, changed: blocksAt(4 * MIB, []) });
   expect(statistics).toMatchObject({ basis: "scan", bytesRead: 5 * MIB });
-  expect((await restored(repository, disk)).equals(grown.bytes)).toBe(true);
+  expect((await restoredDisk(repository, disk)).equals(grown.bytes)).toBe(true);
 });
 
 test("blocks that are free now and may have changed become zeros", async () => {
@@ -304,6 +297,6 @@ test("blocks that are free now and may have changed become zeros", async () => {
   );
   const changed = blocksAt(content.length, [10]);
   const { disk } = await capture(repository, new TestDisk(content), { previous, used: usedNow, changed });
-  expect((await restored(repository, disk)).equals(after)).toBe(true);
+  expect((await restoredDisk(repository, disk)).equals(after)).toBe(true);
   expect(disk.usedBytes).toBe(used.bytesWithin(0, content.length) - BLOCK_BYTES);
 });

@@ -13,7 +13,7 @@ import { type MappedDisk, toMapRoot } from "#shared/format/point.ts";
 import { FAN_OUT } from "#shared/format/tree.ts";
 import { TestDisk, testContent } from "../disk/testing/test-disk.ts";
 import { MapReader } from "../repository/map-reader.ts";
-import { restoreDisk } from "../restore/restore.ts";
+import { restoredDisk } from "../restore/testing/restored-disk.ts";
 import { MemoryStore } from "../store/testing/memory-store.ts";
 import { captureDisk } from "./capture.ts";
 import { seededRandom } from "./testing/seeded-random.ts";
@@ -32,12 +32,6 @@ async function capture(repository: TestRepository, bytes: Buffer, previous?: Map
     ...(previous && { previous }),
     ...(blocks && { changed }),
   });
-}
-
-async function restored(repository: TestRepository, disk: MappedDisk): Promise<Buffer> {
-  const bytes = Buffer.alloc(disk.sizeBytes);
-  await restoreDisk({ repository, disk, sink: { write: async (at, part) => void bytes.set(part, at) } });
-  return bytes;
 }
 
 /** The bytes of the packs that were stored since, by whether they are of maps. */
@@ -72,7 +66,7 @@ test("each of many captures with random changes ships its blocks and at most 1 %
   }
   expect(maps / shipped).toBeLessThan(0.01);
   for (const { disk: point, bytes: content } of points.filter((_, at) => (at + 1) % 4 === 0))
-    expect((await restored(repository, point)).equals(content)).toBe(true);
+    expect((await restoredDisk(repository, point)).equals(content)).toBe(true);
 }, 60_000);
 
 test("whatever sequence of changes is captured, each capture restores, and a scan of it changes nothing", async () => {
@@ -91,7 +85,7 @@ test("whatever sequence of changes is captured, each capture restores, and a sca
           const blocks = changes.map(([block]) => block);
           disk = (await capture(repository, bytes, disk, blocks)).disk;
         }
-        expect((await restored(repository, disk)).equals(bytes)).toBe(true);
+        expect((await restoredDisk(repository, disk)).equals(bytes)).toBe(true);
         expect((await capture(repository, bytes, disk)).disk).toEqual(disk);
       },
     ),

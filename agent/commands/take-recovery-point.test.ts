@@ -13,7 +13,7 @@ import { inconsistentView } from "../consistency/inconsistent.ts";
 import { stillView } from "../consistency/still.ts";
 import { testContent } from "../disk/testing/test-disk.ts";
 import { readPoint } from "../repository/points.ts";
-import { restoreDisk } from "../restore/restore.ts";
+import { restoredDisk } from "../restore/testing/restored-disk.ts";
 import {
   type GetOptions,
   type ObjectSummary,
@@ -115,8 +115,7 @@ function take(pointId: string, more: { disks?: string[]; signal?: AbortSignal; o
 async function requireRestored(pointId: string): Promise<void> {
   const point = await readPoint(repository, pointId);
   for (const disk of point.disks) {
-    const bytes = Buffer.alloc(disk.sizeBytes);
-    await restoreDisk({ repository, disk, sink: { write: async (at, part) => void bytes.set(part, at) } });
+    const bytes = await restoredDisk(repository, disk);
     const path = disks.find(({ name }) => name === disk.name)?.path ?? "";
     expect(bytes.equals(await readFile(path)), disk.name).toBe(true);
   }

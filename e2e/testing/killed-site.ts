@@ -12,7 +12,7 @@ import type { Random } from "#agent/filesystems/testing/layouts/random.ts";
 import { checkRepository } from "#agent/repository/check.ts";
 import { listPoints, readPoint } from "#agent/repository/points.ts";
 import type { Repository } from "#agent/repository/repository.ts";
-import { restoreDisk } from "#agent/restore/restore.ts";
+import { restoredDisk } from "#agent/restore/testing/restored-disk.ts";
 import { DiskInUse, differingPages } from "#agent/tracking/testing/disk-in-use.ts";
 import { FAULTY_PROGRAM } from "#agent/tracking/testing/tracked-disk.ts";
 import { CausewayError } from "#shared/errors.ts";
@@ -205,7 +205,5 @@ async function restored(
 ): Promise<{ consistency: string | undefined; bytes: Buffer }> {
   const [disk] = (await readPoint(repository, pointId)).disks;
   if (!disk) throw new Error(`${pointId} has no disk`);
-  const bytes = Buffer.alloc(disk.sizeBytes);
-  await restoreDisk({ repository, disk, sink: { write: async (at, part) => void bytes.set(part, at) } });
-  return { consistency: disk.consistency, bytes };
+  return { consistency: disk.consistency, bytes: await restoredDisk(repository, disk) };
 }

@@ -12,7 +12,7 @@ import { tool } from "../../filesystems/testing/test-image.ts";
 import type { HookDeps } from "../../hooks/hooks.ts";
 import { PendingHooks } from "../../hooks/pending-hooks.ts";
 import { readPoint } from "../../repository/points.ts";
-import { restoreDisk } from "../../restore/restore.ts";
+import { restoredDisk } from "../../restore/testing/restored-disk.ts";
 import { KeptMaps } from "../../store/kept-maps.ts";
 import { MemoryStore } from "../../store/testing/memory-store.ts";
 import { TrackerHelper } from "../../tracking/helper.ts";
@@ -137,9 +137,7 @@ export class LiveMachine implements AsyncDisposable {
     const repository = await this.deps.repository();
     const [disk] = (await readPoint(repository, pointId)).disks;
     if (!disk) throw new Error(`${pointId} has no disk`);
-    const bytes = Buffer.alloc(disk.sizeBytes);
-    await restoreDisk({ repository, disk, sink: { write: async (at, part) => void bytes.set(part, at) } });
-    return bytes;
+    return restoredDisk(repository, disk);
   }
 
   /** The disk as it was when it was frozen last. */
