@@ -16,7 +16,7 @@ Without --protect and --recover, clones a machine through the boot environment, 
   --protect        protects a database server that takes writes until it has ten recovery points, with a
                    restart in the middle, and boots a clone of the last one (about an hour in emulation)
   --recover        protects that server until it has three recovery points, cuts its power, and follows
-                   the runbook of docs/operations.md: its last point runs in libvirt (about half an hour)
+                   the runbook of docs/operations.md: its last point runs in libvirt (about 15 minutes)
   --json FILE      also writes the report as JSON
   --keep           keeps all disks for inspection
   --help           prints this
