@@ -52,7 +52,7 @@ const accepted: Record<string, string> = {
   [wildcard(`${BUCKET}/evidence/<credentials-iot:ThingName>/*`)]:
     "Object names below the agent's own prefix carry the conversion's or drill's id.",
   [wildcard(ARN("execute-api", `${API}/$default/POST/owners/*/data-access`))]:
-    "The function checks that the conversion, run, drill, check or recovery is this target host's.",
+    "The function checks that the conversion, run, drill, check, recovery or cutover is this target host's.",
   [wildcard(ARN("execute-api", `${API}/$default/POST/owners/*/lease`))]:
     "The function checks that the recovery or cutover is this target host's, and that it holds the lease.",
 };

@@ -312,7 +312,7 @@ export const routes = {
     handler: "data-access",
     auth: "agent",
     summary:
-      "Returns temporary credentials for a target host to read the repository that a running conversion, protection run, drill, check or recovery assigned to it.",
+      "Returns temporary credentials for a target host to read the repository that a running conversion, protection run, drill, check, recovery or cutover assigned to it.",
     response: DataAccess,
     status: 201,
   },
