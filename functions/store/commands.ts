@@ -1,7 +1,7 @@
 import { CommandRecord, isOpen, ownerIdOf } from "#shared/domain/command.ts";
 import { NotFoundError } from "#shared/errors.ts";
 import { Aggregates } from "./aggregates.ts";
-import { ownerPartition } from "./owner-kind.ts";
+import { ownerPartition } from "./owner-partition.ts";
 import type { Item, Table } from "./table.ts";
 
 const COMMAND = "COMMAND#";

@@ -1,9 +1,10 @@
 import type { z } from "zod";
 import type { CommandRecord } from "#shared/domain/command.ts";
 import { NotFoundError } from "#shared/errors.ts";
+import type { OwnerKind } from "#shared/protocol/ids.ts";
 import { type Aggregate, Aggregates } from "./aggregates.ts";
 import type { CommandStore } from "./commands.ts";
-import { type OwnerKind, ownerPartition } from "./owner-kind.ts";
+import { ownerPartition } from "./owner-partition.ts";
 import type { Key, PageQuery, Table, TablePage } from "./table.ts";
 
 /**

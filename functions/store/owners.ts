@@ -7,13 +7,13 @@ import { runAsOwner, runPointRecorded } from "#shared/domain/protection/run.ts";
 import { recoveryAsOwner } from "#shared/domain/recovery.ts";
 import { checkAsOwner } from "#shared/domain/repository-check.ts";
 import type { WhereaboutsRecord } from "#shared/domain/whereabouts.ts";
+import { type OwnerKind, ownerKind } from "#shared/protocol/ids.ts";
 import type { Aggregate } from "./aggregates.ts";
 import type { CheckStore } from "./checks.ts";
 import type { ConversionStore } from "./conversions.ts";
 import type { CutoverStore } from "./cutovers.ts";
 import type { DrillStore } from "./drills.ts";
 import type { OwnerAggregates } from "./owner-aggregates.ts";
-import { type OwnerKind, ownerKind } from "./owner-kind.ts";
 import type { RecoveryStore } from "./recoveries.ts";
 import type { RunStore } from "./runs.ts";
 

@@ -1,4 +1,5 @@
 /** Why a conversion or one of its steps ended, as the control plane sees it. */
+import { type OwnerKind, ownerKind } from "../protocol/ids.ts";
 import { CausewayError } from "./causeway-error.ts";
 import { CutoverStoppedError } from "./cutover.ts";
 
@@ -73,14 +74,18 @@ export class CheckEndedError extends CausewayError {
   }
 }
 
+const cancellations: Readonly<Record<OwnerKind, new (ownerId: string) => CausewayError>> = {
+  conversion: ConversionCancelledError,
+  run: RunStoppedError,
+  drill: DrillCancelledError,
+  check: CheckEndedError,
+  recovery: RecoveryCancelledError,
+  cutover: CutoverStoppedError,
+};
+
 /** Why the commands of an owner that an operator ended are no longer carried out. */
 export function cancellationOf(ownerId: string): CausewayError {
-  if (ownerId.startsWith("run_")) return new RunStoppedError(ownerId);
-  if (ownerId.startsWith("drl_")) return new DrillCancelledError(ownerId);
-  if (ownerId.startsWith("chk_")) return new CheckEndedError(ownerId);
-  if (ownerId.startsWith("rcv_")) return new RecoveryCancelledError(ownerId);
-  if (ownerId.startsWith("cut_")) return new CutoverStoppedError(ownerId);
-  return new ConversionCancelledError(ownerId);
+  return new cancellations[ownerKind(ownerId)](ownerId);
 }
 
 /**

@@ -22,8 +22,25 @@ export const CheckId = idWith("chk");
 export const RecoveryId = idWith("rcv");
 /** Of a cutover: a switch from a source to a machine in its place. */
 export const CutoverId = idWith("cut");
+/** What can own commands of agents. */
+export type OwnerKind = "conversion" | "run" | "drill" | "check" | "recovery" | "cutover";
+const ownerIds: Readonly<Record<OwnerKind, z.ZodString>> = {
+  conversion: ConversionId,
+  run: RunId,
+  drill: DrillId,
+  check: CheckId,
+  recovery: RecoveryId,
+  cutover: CutoverId,
+};
 /** Of what an agent's commands belong to. */
-export const OwnerId = z.union([ConversionId, RunId, DrillId, CheckId, RecoveryId, CutoverId]);
+export const OwnerId = z.union(Object.values(ownerIds));
+
+/** By the id alone; any other id could only be a conversion's. */
+export function ownerKind(id: string): OwnerKind {
+  const kinds = Object.keys(ownerIds) as OwnerKind[];
+  return kinds.find((kind) => ownerIds[kind].safeParse(id).success) ?? "conversion";
+}
+
 export const PointId = idWith("rp");
 /** Of an agent: also of the source server or target host that it runs on. */
 export const AgentId = idWith("agt");
