@@ -7,6 +7,7 @@ import { HypervisorFailedError, ToolMissingError } from "#shared/errors.ts";
 import type { GuestDisk } from "../guest.ts";
 import { allot, hostRoom } from "../host-room.ts";
 import { confined, thisStarter } from "./confinement.ts";
+import { formatOf, overlayNodes } from "./image-nodes.ts";
 import { guestSizeBytes, PassedFiles } from "./passed-files.ts";
 import { QEMU_PROGRAM, SANDBOX } from "./qemu-machine.ts";
 
@@ -213,7 +214,7 @@ async function diskArguments(disks: readonly MachineDisk[], files: PassedFiles):
     const nodes =
       disk.kind === "served"
         ? [servedNode(disk.name, FIRST_DISK_FD + streams++)]
-        : await imageNodes(disk, `base${at}`, files);
+        : await imageNodes(disk, at, files);
     for (const node of nodes) args.push("-blockdev", JSON.stringify({ "node-name": `disk${at}`, ...node }));
     const place = `bus=scsi.0,channel=0,scsi-id=${at},lun=0`;
     args.push("-device", `scsi-hd,${place},drive=disk${at},rerror=report,werror=report`);
@@ -227,24 +228,11 @@ function servedNode(name: string, fd: number): object {
 
 /** The nodes of an image, the one that the guest sees last. */
 async function imageNodes(
-  { path, format, changes }: Extract<MachineDisk, { kind: "image" }>,
-  base: string,
+  disk: Extract<MachineDisk, { kind: "image" }>,
+  at: number,
   files: PassedFiles,
 ): Promise<object[]> {
-  // QEMU must not open the backing file that an image names.
-  const own = format === "qcow2" ? { driver: format, backing: null } : { driver: format };
-  if (changes === "kept")
-    return [{ ...own, discard: "unmap", file: { driver: "file", filename: await files.write(path) } }];
-  return [
-    {
-      ...{ ...own, "node-name": base, "read-only": true },
-      file: { driver: "file", filename: await files.read(path), "read-only": true },
-    },
-    {
-      ...{ driver: "qcow2", cache: { "no-flush": true }, backing: base },
-      file: {
-        ...{ driver: "file", filename: await files.overlay({ path, format }), cache: { "no-flush": true } },
-      },
-    },
-  ];
+  if (disk.changes === "discarded") return overlayNodes(disk, at, files);
+  const file = { driver: "file", filename: await files.write(disk.path) };
+  return [{ ...formatOf(disk), discard: "unmap", file }];
 }

@@ -5,6 +5,7 @@ import { HypervisorFailedError, ToolMissingError } from "#shared/errors.ts";
 import { markerString } from "../../machine/machine-marker.ts";
 import type { Guest, GuestDisk, GuestEvent, GuestOptions } from "../guest.ts";
 import { confined, thisStarter } from "./confinement.ts";
+import { overlayNodes } from "./image-nodes.ts";
 import { PassedFiles } from "./passed-files.ts";
 import { QmpClient, type QmpEvent } from "./qmp.ts";
 import { findUefiFirmware } from "./uefi-firmware.ts";
@@ -193,23 +194,9 @@ async function firmwareArguments(files: PassedFiles): Promise<string[]> {
 async function diskArguments(disks: readonly GuestDisk[], files: PassedFiles): Promise<string[]> {
   const args: string[] = [];
   for (const [index, disk] of disks.entries()) {
-    const base = {
-      driver: disk.format,
-      "node-name": `base${index}`,
-      "read-only": true,
-      file: { driver: "file", filename: await files.read(disk.path), "read-only": true },
-      // QEMU must not open the backing file that an image names.
-      ...(disk.format === "qcow2" ? { backing: null } : {}),
-    };
-    const overlay = {
-      driver: "qcow2",
-      "node-name": `disk${index}`,
-      discard: "unmap",
-      cache: { "no-flush": true },
-      file: { driver: "file", filename: await files.overlay(disk), cache: { "no-flush": true } },
-      backing: base["node-name"],
-    };
-    args.push("-blockdev", JSON.stringify(base), "-blockdev", JSON.stringify(overlay));
+    const [base, overlay] = await overlayNodes(disk, index, files);
+    args.push("-blockdev", JSON.stringify(base));
+    args.push("-blockdev", JSON.stringify({ ...overlay, discard: "unmap" }));
     // SATA: the controller that nearly every system has a driver for. The guest pauses at a failed write.
     const device = `ide-hd,bus=ide.${index},drive=disk${index},bootindex=${index},werror=stop`;
     args.push("-device", device);
