@@ -58,8 +58,8 @@ export const targetRole: Role = async ({ identity, settings, cloud, machine, dat
     new AgentRecords({ ...ownRecords, folder: "written-images", schema: WrittenImages }),
   );
   const adaptations = adaptationStore(ownRecords);
-  const removeImages = async (ownerId: string) => {
-    await forgetAdaptation(adaptations, ownerId);
+  const removeImages = async (ownerId: string, kept = { adaptation: false }) => {
+    if (!kept.adaptation) await forgetAdaptation(adaptations, ownerId);
     await images.remove(ownerId);
   };
   const standbys = new Standbys({ imagesDir, dataDir, key: recordKeyOf(identity), now });

@@ -14,6 +14,7 @@ export function describeCutover(cutover: Cutover): string {
   if (cutover.go) lines.push(`  ${cutover.go.by} said go at ${cutover.go.at}`);
   if (cutover.heldBack) lines.push(`  held back at ${cutover.heldBack.at}: ${oneLine(cutover.heldBack.why)}`);
   lines.push(...describeForecast(cutover).map((line) => `  ${line}`));
+  if (cutover.rehearsal) lines.push(`  adaptation: ${describeRehearsal(cutover.rehearsal)}`);
   if (cutover.runs.length > 0)
     lines.push(`  runs ${cutover.runs.map((run) => `${run.id} (${run.phase})`).join(", ")}`);
   lines.push(`  states ${cutover.states.map(({ name, at }) => `${name} ${at}`).join(", ")}`);
@@ -38,6 +39,12 @@ export function describeForecast({ forecast }: Pick<Cutover, "forecast">): strin
     `forecast: an outage of ${duration(outageSeconds)} (${range}, ${basis}), which ${fits ? "fits" : "does not fit"}`,
     ...(advice === undefined ? [] : [oneLine(advice)]),
   ];
+}
+
+function describeRehearsal({ state, changes, failure }: NonNullable<Cutover["rehearsal"]>): string {
+  if (state === "running") return "is being computed on a clone";
+  if (state === "done") return `${changes ?? 0} changes of files are computed`;
+  return `could not be computed: ${oneLine(failure?.message ?? "for an unknown reason")}`;
 }
 
 function describeWindow({ window, deadlineAt }: Cutover): string {

@@ -1,4 +1,5 @@
 import type { CutoverRecord } from "#shared/domain/cutover/cutover.ts";
+import { rehearsalOf } from "#shared/domain/cutover/rehearsal.ts";
 import { approvedCutover, editedCutover, goneCutover, heldCutover } from "#shared/domain/cutover/start.ts";
 import { cutoverOf } from "#shared/domain/cutover/view.ts";
 import type { Cutover } from "#shared/protocol/cutover.ts";
@@ -116,5 +117,6 @@ async function changed(
 /** With the forecast as of now, while that is of interest. */
 async function shown(cutover: CutoverRecord, deps: CutoverDeps): Promise<Cutover> {
   const forecast = await forecastFor(cutover, deps);
-  return cutoverOf({ ...cutover, forecast }, deps.clock.now());
+  const { commands } = await deps.store.cutovers.withCommands(cutover.id);
+  return cutoverOf({ ...cutover, forecast }, deps.clock.now(), rehearsalOf(commands));
 }

@@ -6,6 +6,7 @@ import {
   forecastCutover,
   type MeasuredRun,
 } from "#shared/domain/cutover/forecast.ts";
+import { rehearsalOf } from "#shared/domain/cutover/rehearsal.ts";
 import type { DatedForecast } from "#shared/domain/cutover/start.ts";
 import { openingFrom } from "#shared/domain/cutover/window.ts";
 import type { RunRecord } from "#shared/domain/protection/run.ts";
@@ -48,10 +49,13 @@ export async function freshForecast(
   const history = { runs: await measuredRuns(cutover, store), ...(await durations(cutover, store)) };
   const secondsLeft = Math.max(0, (deadlineOf(cutover, now) - now) / 1000);
   const at = new Date(now).toISOString();
-  return {
-    ...forecastCutover(history, { cold: false, adapts: cutover.adaptation !== undefined, secondsLeft }),
-    at,
-  };
+  const question = { cold: false, adapts: cutover.adaptation !== undefined, secondsLeft };
+  const forecast = { ...forecastCutover(history, question), at };
+  const { commands } = await store.cutovers.withCommands(cutover.id);
+  const failure = rehearsalOf(commands)?.failure;
+  // What failed on a clone would fail in the outage.
+  const advice = failure && `Its system could not be adapted: ${failure.message}. ${failure.hint}`;
+  return advice === undefined ? forecast : { ...forecast, fits: false, advice };
 }
 
 /** Of the opening that is open or open next; as if that opened now. Milliseconds since 1970. */

@@ -11,6 +11,7 @@ import { taskHandler } from "../middleware/task-handler.ts";
 import { prepareRun } from "../protection/begin-run.ts";
 import { buildProtection } from "../protection/build.ts";
 import type { ProtectionDeps } from "../protection/deps.ts";
+import type { Store } from "../store/store.ts";
 
 export const Input = z.object({
   cutoverId: CutoverId,
@@ -30,14 +31,19 @@ export const handler = taskHandler({
 /** How long to leave a source alone that something else reads. A baseline can take days. */
 const BUSY_SECONDS = { baseline: 300, "pre-sync": 15, "final-sync": 15 } as const;
 
+interface PointDisks {
+  pointId: string;
+  disks: { name: string; sizeBytes: number }[];
+}
+
 type Begun =
-  | { next: "ready" }
+  | ({ next: "ready" } & PointDisks)
   | { next: "wait"; waitSeconds: number }
   | { next: "run"; run: ReturnType<typeof runInput> };
 
 /**
  * Makes a run of the protection plan for the workflow to start; `wait` if the source is held by another one.
- * `ready`: the plan has a baseline. Repeating it finds the same run. Throws `CutoverStoppedError`,
+ * `ready`: the standby is at a point. Repeating it finds the same run. Throws `CutoverStoppedError`,
  * `WindowClosedError`, and `WrongStateError` if the plan no longer has the standby, or if something else
  * holds the source in the outage.
  */
@@ -49,7 +55,8 @@ export async function run(input: Input, deps: ProtectionDeps): Promise<Begun> {
   const { sourceId, targetId, planId, requestedBy } = cutover;
   const source = await store.agents.get(sourceId);
   const plan = requireStandby(await store.plans.find(planId), source, targetId);
-  if (phase === "baseline" && plan.standbyPointId !== undefined) return { next: "ready" };
+  if (phase === "baseline" && plan.standbyPointId !== undefined)
+    return { next: "ready", ...(await pointOf(plan.standbyPointId, store)) };
   const earlier = cutover.runs.find((one) => one.phase === phase && one.turn === turn);
   const isBusy = !earlier && source.heldBy !== undefined && !(await staleHolder(sourceId, deps));
   // In the outage nothing waits.
@@ -69,6 +76,11 @@ export async function run(input: Input, deps: ProtectionDeps): Promise<Begun> {
   if (runHasEnded(begun) && begun.state === "skipped")
     return { next: "wait", waitSeconds: BUSY_SECONDS[phase] };
   return { next: "run", run: runInput(begun) };
+}
+
+async function pointOf(pointId: string, { points }: Pick<Store, "points">): Promise<PointDisks> {
+  const { disks } = await points.get(pointId);
+  return { pointId, disks: disks.map(({ name, sizeBytes }) => ({ name, sizeBytes })) };
 }
 
 function withRun(cutover: CutoverRecord, added: CutoverRecord["runs"][number]): CutoverRecord {

@@ -32,8 +32,8 @@ export const handler = taskHandler({
 type Deps = CommandDeps & CutoverAlarmDeps & { timer: PlanTimer };
 
 /**
- * Ends a cutover that was cancelled, rolled back or failed. The target host gets the command to remove the
- * machine of one that was rolled back, with its disks; the standby stays. Repeating it changes nothing.
+ * Ends a cutover that was cancelled, rolled back or failed. The target host gets the command to remove
+ * what it made, with its disks, unless it failed; the standby stays. Repeating it changes nothing.
  */
 export async function run(
   { cutoverId, sourceServes }: z.output<typeof Input>,
@@ -43,7 +43,8 @@ export async function run(
   const { record, commands } = await store.cutovers.withCommands(cutoverId);
   const { targetId: agentId, requestedBy } = record;
   // A target host that never got a command has nothing to remove.
-  if (record.state === "rolling-back" && commands.some((one) => one.agentId === agentId)) {
+  const isUndone = record.state === "rolling-back" || record.state === "cancelling";
+  if (isUndone && commands.some((one) => one.agentId === agentId)) {
     const input = { ownerId: cutoverId, disks: true };
     await order(
       { ownerId: cutoverId, agentId, kind: "remove-machine", round: 1, input, requestedBy },

@@ -18,37 +18,11 @@ import { wakeCutover } from "../cutover/wake-cutover.ts";
 import { run as ingest } from "../ingest/agent-events.ts";
 import { apiHandler } from "../middleware/api-handler.ts";
 import type { WaitingSteps, Workflow } from "../ports.ts";
-import * as abandonRun from "../tasks/abandon-run.ts";
-import * as awaitCutoverStart from "../tasks/await-cutover-start.ts";
-import * as beginCutoverRun from "../tasks/begin-cutover-run.ts";
-import * as dispatchCommand from "../tasks/dispatch-command.ts";
-import * as endCutover from "../tasks/end-cutover.ts";
-import * as endCutoverRun from "../tasks/end-cutover-run.ts";
-import * as finishCutover from "../tasks/finish-cutover.ts";
-import * as finishRun from "../tasks/finish-run.ts";
-import * as moveCutoverLease from "../tasks/move-cutover-lease.ts";
-import * as recordRecoveryPoint from "../tasks/record-recovery-point.ts";
-import * as rollBackCutover from "../tasks/roll-back-cutover.ts";
-import * as startCutover from "../tasks/start-cutover.ts";
+import { TASKS } from "./cutover-tasks.ts";
 import { FakePruneMarks } from "./fake-prune-marks.ts";
 import { request, type TestRequest, World } from "./world.ts";
 
 export const planId = "plan_01jd3v8q6m4x2k7zt5w9h0n1yb";
-
-const TASKS = {
-  AwaitCutoverStart: awaitCutoverStart,
-  StartCutover: startCutover,
-  BeginCutoverRun: beginCutoverRun,
-  EndCutoverRun: endCutoverRun,
-  MoveCutoverLease: moveCutoverLease,
-  FinishCutover: finishCutover,
-  RollBackCutover: rollBackCutover,
-  EndCutover: endCutover,
-  DispatchCommand: dispatchCommand,
-  RecordRecoveryPoint: recordRecoveryPoint,
-  FinishRun: finishRun,
-  AbandonRun: abandonRun,
-} as const;
 
 const WORKFLOWS = ["synchronized-cutover", "protection-run", "hot-capture"];
 
@@ -279,6 +253,18 @@ export class CutoverSite {
           },
           ...{ bytesWritten: 8, bytesZeroed: 0, bytesFetched: 8, bytesRead: 0 },
           ...{ leavesChecked: 0, leavesRepaired: 0, seconds: 1 },
+        };
+      case "release":
+        return {};
+      case "adapt-machine":
+        return {
+          ...{
+            changes: [{ path: "/etc/fstab", why: ["a name"], diff: "" }],
+            commands: [],
+            notes: [],
+            stale: [],
+          },
+          ...{ isApplied: !input.dryRun, computeSeconds: 1, applySeconds: 1 },
         };
       case "clone-standby":
         return { disks, method: "reflink", bytesWritten: 0, seconds: 1 };

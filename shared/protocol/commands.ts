@@ -312,7 +312,11 @@ export const commandKinds = {
    * undoes arming. Repeating it is harmless.
    */
   release: {
-    input: z.object({ ownerId: OwnerId }),
+    input: z.object({
+      ownerId: OwnerId,
+      /** What was computed to adapt its system stays, for images that are made later. */
+      keepsAdaptation: z.literal(true).optional(),
+    }),
     output: z.object({}),
   },
 } as const satisfies Record<string, { input: z.ZodType; output: z.ZodType }>;

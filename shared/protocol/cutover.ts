@@ -100,6 +100,15 @@ export const Cutover = z.object({
   heldBack: z.object({ at: Timestamp, why: z.string() }).optional(),
   /** As of `at`: of now until it begins, and then of the moment in which it began. */
   forecast: CutoverForecast.extend({ at: Timestamp }).nullable(),
+  /** How the adaptation was computed before the window; absent in lists, and if none was asked for. */
+  rehearsal: z
+    .object({
+      state: z.enum(["running", "done", "failed"]),
+      /** Of files. */
+      changes: z.int().nonnegative().optional(),
+      failure: Failure.optional(),
+    })
+    .optional(),
   /**
    * From the order to stop the source's services to the machine's answer on its network; `null` until then.
    */

@@ -168,6 +168,7 @@ export const catchLists: Readonly<Record<string, readonly object[]>> = {
   ],
   "rolls the cutover back": [any("RollBack")],
   "looks up how the run ended": [anyKeepingFailure("EndRun")],
+  "removes the clone of the rehearsal": [anyKeepingFailure("ReleaseRehearsal")],
   "lets the lease lapse": [anyKeepingFailure("GiveLeaseBack")],
   "ends although the source did not answer": [anyKeepingFailure("End")],
   "gives a notice up": [

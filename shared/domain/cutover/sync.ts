@@ -19,10 +19,9 @@ export type AfterRun = { next: "done" } | { next: "again"; waitSeconds: number }
 export function afterRun(phase: SyncPhase, runs: readonly RunRecord[]): AfterRun {
   const last = runs.at(-1);
   const problem = last ? problemOf(last) : "there was no run";
+  // The next turn looks whether the standby is at a point.
   if (phase === "baseline")
-    return problem === undefined
-      ? { next: "done" }
-      : { next: "again", waitSeconds: AGAIN_AFTER_FAILURE_SECONDS };
+    return { next: "again", waitSeconds: problem === undefined ? 0 : AGAIN_AFTER_FAILURE_SECONDS };
   if (phase === "pre-sync" && runs.length < MOST_PRE_SYNCS && !(problem === undefined && isSettled(runs)))
     return { next: "again", waitSeconds: 0 };
   if (problem === undefined) return { next: "done" };

@@ -4,7 +4,7 @@ import type { CutoverRecord } from "./cutover.ts";
 import { openingFrom } from "./window.ts";
 
 /** `now`: milliseconds since 1970. */
-export function cutoverOf(cutover: CutoverRecord, now: number): Cutover {
+export function cutoverOf(cutover: CutoverRecord, now: number, rehearsal?: Cutover["rehearsal"]): Cutover {
   const { id, sourceId, targetId, planId, state, mode, windows, needsApproval, approved, go } = cutover;
   const { heldBack, forecast, states, machine, answer, sourceServes, failure, requestedBy } = cutover;
   const opening = openingFrom(windows, now);
@@ -14,6 +14,7 @@ export function cutoverOf(cutover: CutoverRecord, now: number): Cutover {
     window: opening ? { opensAt: iso(opening.opensAt), closesAt: iso(opening.closesAt) } : null,
     deadlineAt: cutover.deadlineAt ?? null,
     forecast,
+    ...(rehearsal ? { rehearsal } : {}),
     outageSeconds: cutover.outageSeconds ?? null,
     runs: cutover.runs.map(({ id: run, phase }) => ({ id: run, phase })),
     pointId: cutover.final?.pointId,

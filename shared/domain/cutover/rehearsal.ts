@@ -1,0 +1,17 @@
+/** The adaptation of a cutover's machine, as it was computed before the window. */
+import { commandKinds } from "../../protocol/commands.ts";
+import type { Cutover } from "../../protocol/cutover.ts";
+import { type CommandRecord, isOpen, latest } from "../command.ts";
+
+/** `undefined` if it has not begun. `commands`: of the cutover. */
+export function rehearsalOf(commands: readonly CommandRecord[]): Cutover["rehearsal"] {
+  const ofRehearsal = commands.filter(({ label }) => label === "rehearsal");
+  const last = (kind: CommandRecord["kind"]) => latest(ofRehearsal.filter((one) => one.kind === kind));
+  const command = last("adapt-machine") ?? last("clone-standby");
+  if (!command) return undefined;
+  if (command.failure) return { state: "failed", failure: command.failure };
+  const done = commandKinds["adapt-machine"].output.safeParse(command.output).data;
+  if (done) return { state: "done", changes: done.changes.length };
+  // The workflow has not asked for the next command yet, or the agent has not answered.
+  return isOpen(command) || command.state === "succeeded" ? { state: "running" } : undefined;
+}
