@@ -27,13 +27,8 @@ export async function haltCutover(
   failure: Failure,
   deps: ProtectionDeps,
 ): Promise<CutoverRecord> {
-  const { store, clock } = deps;
-  const before = await store.cutovers.get(id);
-  // Whether it has committed is decided by the lease alone: one that is ending never gets permanent.
-  const lease = before.state === "committing" ? await endLease(before, deps) : undefined;
-  const mayRun = lease?.state === "permanent" && lease.ownerId === id;
-  const stop = { failure, mayRun, now: timestamp(clock) };
-  const cutover = await store.cutovers.modify(id, (one) => stoppedCutover(one, stop));
+  const now = timestamp(deps.clock);
+  const cutover = await stopped(id, (one, mayRun) => stoppedCutover(one, { failure, mayRun, now }), deps);
   await stopWork(cutover, deps);
   return cutover;
 }
@@ -48,16 +43,51 @@ export async function cancelByHand(id: string, by: string, deps: CutoverDeps): P
 
 /** An operator rolls back a cutover that has begun. Repeating it is harmless. Throws `WrongStateError`. */
 export async function rollBackByHand(id: string, by: string, deps: CutoverDeps): Promise<CutoverRecord> {
-  const cutover = await deps.store.cutovers.modify(id, (one) =>
-    rollingBackCutover(one, by, timestamp(deps.clock)),
-  );
+  const now = timestamp(deps.clock);
+  const cutover = await stopped(id, (one, mayRun) => rollingBackCutover(one, { by, mayRun, now }), deps);
   return stopByHand(cutover, { by, action: "cutover-rollback-requested" }, deps);
 }
 
-/** The window closes, or the workflow is gone. Repeating it is harmless. */
-export async function stopLate(cutover: CutoverRecord, failure: Failure, deps: CutoverDeps): Promise<void> {
-  await haltCutover(cutover.id, failure, deps);
-  await requireWorkflow(await deps.store.cutovers.get(cutover.id), deps);
+/**
+ * The window closes, or the workflow is gone. One that has committed is left to its workflow if that runs.
+ * Repeating it is harmless.
+ */
+export async function stopLate(
+  { id }: CutoverRecord,
+  failure: Failure,
+  deps: CutoverDeps,
+): Promise<CutoverRecord> {
+  const isRunning = await deps.cutovers.isRunning(id);
+  const now = timestamp(deps.clock);
+  const stop = (one: CutoverRecord, mayRun: boolean) =>
+    mayRun && isRunning ? one : stoppedCutover(one, { failure, mayRun, now });
+  const cutover = await stopped(id, stop, deps);
+  await stopWork(cutover, deps);
+  await requireWorkflow(await deps.store.cutovers.get(id), deps);
+  return cutover;
+}
+
+/**
+ * Whether one in `committing` has committed is decided by the lease alone, which is ended first: one that is
+ * ending never gets permanent. `stop` gets whether it is. The commit can begin between the look and the
+ * write: then that is looked at, too.
+ */
+async function stopped(
+  id: string,
+  stop: (cutover: CutoverRecord, mayRun: boolean) => CutoverRecord,
+  deps: ProtectionDeps,
+): Promise<CutoverRecord> {
+  const { cutovers } = deps.store;
+  for (;;) {
+    const before = await cutovers.get(id);
+    const isCommitting = before.state === "committing";
+    const lease = isCommitting ? await endLease(before, deps) : undefined;
+    const mayRun = lease?.state === "permanent" && lease.ownerId === id;
+    const after = await cutovers.modify(id, (one) =>
+      one.state === "committing" && !isCommitting ? one : stop(one, mayRun),
+    );
+    if (isCommitting || after.state !== "committing") return after;
+  }
 }
 
 async function stopByHand(

@@ -1,6 +1,7 @@
 import { type CutoverRecord, isBefore, isUnderWay } from "#shared/domain/cutover/cutover.ts";
 import { failureOf, WindowClosedError, WorkflowInterruptedError } from "#shared/errors.ts";
 import { settleCutoverAlarm } from "../alarm/cutover-held.ts";
+import { timestamp } from "../conversion/deps.ts";
 import type { CutoverDeps } from "./deps.ts";
 import { requireWorkflow } from "./require-workflow.ts";
 import { settleStart } from "./settle-start.ts";
@@ -18,7 +19,7 @@ export async function wakeCutover(id: string, deps: CutoverDeps): Promise<void> 
   if (!cutover) return timer.disarmCutover(id);
   const { deadlineAt } = cutover;
   if (isBefore(cutover)) return beginIfDue(cutover, deps);
-  if (cutover.state === "committing") return endLost(cutover, deps);
+  if (cutover.state === "committing") return endCommit(cutover, deps);
   if (!isUnderWay(cutover) || deadlineAt === undefined) return timer.disarmCutover(id);
   if (clock.now() < Date.parse(deadlineAt)) await timer.armCutover(id, Date.parse(deadlineAt));
   else await stopLate(cutover, failureOf(new WindowClosedError(id, deadlineAt)), deps);
@@ -32,9 +33,19 @@ export async function beginIfDue(cutover: CutoverRecord, deps: CutoverDeps): Pro
   await settleStart(cutover, deps);
 }
 
-/** One that has committed only needs its workflow. If that was stopped, the lease says how it ended. */
-async function endLost(cutover: CutoverRecord, deps: CutoverDeps): Promise<void> {
-  const { id } = cutover;
-  if (await deps.cutovers.isRunning(id)) return deps.timer.armCutover(id, deps.clock.now() + LOOK_AGAIN_MS);
-  await stopLate(cutover, failureOf(new WorkflowInterruptedError(`the workflow of ${id} was stopped`)), deps);
+/**
+ * The commit is a write of the lease. If that was not made before the deadline, it never is; once it is, the
+ * cutover only needs its workflow.
+ */
+async function endCommit(cutover: CutoverRecord, deps: CutoverDeps): Promise<void> {
+  const { id, deadlineAt } = cutover;
+  const { cutovers, timer, clock } = deps;
+  await timer.armCutover(id, clock.now() + LOOK_AGAIN_MS);
+  const isRunning = await cutovers.isRunning(id);
+  if (isRunning && timestamp(clock) < (deadlineAt ?? "")) return;
+  const cause = isRunning
+    ? new WindowClosedError(id, deadlineAt ?? "")
+    : new WorkflowInterruptedError(`the workflow of ${id} was stopped`);
+  const ended = await stopLate(cutover, failureOf(cause), deps);
+  await settleCutoverAlarm(ended, deps);
 }

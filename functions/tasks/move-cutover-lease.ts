@@ -9,7 +9,7 @@ import {
   returnedLease,
   secondsUntilSource,
 } from "#shared/domain/lease.ts";
-import { NothingFencedError } from "#shared/errors.ts";
+import { NothingFencedError, WindowClosedError, WrongStateError } from "#shared/errors.ts";
 import { ServiceName } from "#shared/protocol/fence.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
 import { buildCommanding } from "../conversion/build.ts";
@@ -50,7 +50,12 @@ export async function run(input: Input, deps: CommandDeps): Promise<{ term: numb
   const cutover = await entered(input, deps, now);
   const { id, sourceId } = cutover;
   const by = { actor: "causeway" };
-  const moved = await changeLease(sourceId, (one) => movedLease(one, input, cutover, now), by, deps);
+  const moved = await changeLease(
+    sourceId,
+    (one) => movedLease(one, input, cutover, timestamp(deps.clock)),
+    by,
+    deps,
+  );
   if (input.action === "give-back" && input.isOff && moved.state === "ending" && moved.ownerId === id)
     await returnNow(cutover, moved, deps);
   const lease = input.action === "give-back" ? await settleLease(sourceId, deps) : moved;
@@ -80,12 +85,8 @@ async function returnNow(
   await changeLease(sourceId, change, { actor: "causeway" }, deps);
 }
 
-function movedLease(
-  lease: LeaseRecord,
-  { action }: Input,
-  { id: ownerId, targetId }: CutoverRecord,
-  now: string,
-): LeaseRecord {
+function movedLease(lease: LeaseRecord, { action }: Input, cutover: CutoverRecord, now: string): LeaseRecord {
+  const { id: ownerId, targetId } = cutover;
   switch (action) {
     case "begin":
       // One that another recovery or cutover gave back, and that has lapsed since.
@@ -96,8 +97,21 @@ function movedLease(
     case "hold":
       return grantedLease(lease, ownerId, "fenced");
     case "keep":
+      requireInTime(lease, cutover, now);
       return permanentLease(lease, ownerId);
     case "give-back":
       return endingLease(lease, ownerId);
   }
+}
+
+/** The commit itself can be late: what was decided before it took its time, and it is repeated. */
+function requireInTime(lease: LeaseRecord, cutover: CutoverRecord, now: string): void {
+  const { id, targetId, deadlineAt } = cutover;
+  if (lease.state !== "held") return;
+  if (deadlineAt !== undefined && now >= deadlineAt) throw new WindowClosedError(id, deadlineAt);
+  if (lease.expiresAt !== undefined && now < lease.expiresAt) return;
+  throw new WrongStateError(
+    `the machine of ${id} does not run any more: target host ${targetId} did not ask for more time`,
+    `See to target host ${targetId}, then create another cutover.`,
+  );
 }

@@ -20,3 +20,18 @@ export function interruptNthCall<K extends string>(
   };
   Object.assign(store, { [method]: counted });
 }
+
+/** Something else happens right before the next call of a method. */
+export function beforeNextCall<K extends string>(
+  store: { [name in K]: (...args: never[]) => Promise<unknown> },
+  method: K,
+  happen: () => Promise<unknown>,
+): void {
+  const original = store[method].bind(store) as (...args: unknown[]) => Promise<unknown>;
+  const late = async (...args: unknown[]) => {
+    Object.assign(store, { [method]: original });
+    await happen();
+    return original(...args);
+  };
+  Object.assign(store, { [method]: late });
+}

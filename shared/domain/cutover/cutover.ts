@@ -134,17 +134,18 @@ export function cancellingCutover(cutover: CutoverRecord, by: string, now: strin
 }
 
 /**
- * The cutover, being rolled back by an operator. Throws `WrongStateError` before it began, and after commit.
+ * The cutover, being rolled back by an operator. `mayRun`: whether its machine has the right to run
+ * permanently. Throws `WrongStateError` before it began, and after commit.
  */
-export function rollingBackCutover(cutover: CutoverRecord, by: string, now: string): CutoverRecord {
+export function rollingBackCutover(
+  cutover: CutoverRecord,
+  { by, mayRun, now }: { by: string; mayRun: boolean; now: string },
+): CutoverRecord {
   const { id, state } = cutover;
   if (state === "rolling-back" || state === "rolled-back") return cutover;
-  if (isUnderWay(cutover))
-    return stoppedCutover(cutover, {
-      failure: failureOf(new CutoverStoppedError(id, by)),
-      mayRun: false,
-      now,
-    });
+  const failure = failureOf(new CutoverStoppedError(id, by));
+  if (isUnderWay(cutover) || (state === "committing" && !mayRun))
+    return stoppedCutover(cutover, { failure, mayRun, now });
   throw new WrongStateError(
     `cutover ${id} is ${state}: there is nothing to roll back`,
     isBefore(cutover)
