@@ -10,6 +10,7 @@ import { commandKinds } from "#shared/protocol/commands.ts";
 import type { TakenDisk } from "#shared/protocol/taken-point.ts";
 import { ControlPlane } from "../testing/control-plane.ts";
 import { Device } from "../testing/device.ts";
+import { completedRun } from "../testing/plan-runs.ts";
 import { until } from "../testing/until.ts";
 
 const secret = "0123456789abcdef0123456789abcdef";
@@ -66,7 +67,6 @@ test("a source whose tracker was wrong raises an alarm until its tracker is righ
   await plane.heard(sourceId);
   const { id: planId } = await plane.api.createPlan({ body: { sourceId, intervalSeconds: 3600 } });
   const parameters = { id: planId };
-  const lastRun = async () => (await plane.api.getPlan({ parameters })).lastRun;
   const alarm = async () => {
     const { items } = await plane.api.listAlarms({});
     return items.find(({ kind }) => kind === "tracker-wrong");
@@ -86,10 +86,7 @@ test("a source whose tracker was wrong raises an alarm until its tracker is righ
     const taken = disks.map((name) => ({ ...DISK, ...said, name }));
     const output = { pointId, disks: taken, freezeMilliseconds: 100, requests: 9 };
     await source.tell({ type: "command-succeeded", commandId, at, output });
-    return until("the run to complete", async () => {
-      const run = await lastRun();
-      return run?.pointId === pointId && run.state === "completed" ? run : undefined;
-    });
+    return completedRun(plane.api, planId, (run) => run.pointId === pointId);
   };
 
   await runWith({ mode: "hash-scan", trackerDisagreements: 0, consistency: "file-system" });

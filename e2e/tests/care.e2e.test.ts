@@ -7,11 +7,10 @@ import { copyFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { CheckReport } from "#agent/repository/check.ts";
-import type { Run } from "#shared/protocol/protection.ts";
 import type { Check } from "#shared/protocol/repository-check.ts";
 import type { Collection, RecoveryPoint } from "#shared/protocol/resources.ts";
-import { firstDifference } from "../site/compare.ts";
 import { writeTestDisk } from "../testing/disk-content.ts";
+import { completedRun, differenceOfRun } from "../testing/plan-runs.ts";
 import { Site } from "../testing/site.ts";
 import { until } from "../testing/until.ts";
 
@@ -31,11 +30,7 @@ beforeAll(async () => {
 afterAll(() => site?.[Symbol.asyncDispose]());
 
 const lastRun = async () => (await site.api.getPlan({ parameters: { id: planId } })).lastRun ?? undefined;
-const completed = () =>
-  until("the run to complete", async () => {
-    const run = await lastRun();
-    return run?.state === "completed" ? run : undefined;
-  });
+const completed = () => completedRun(site.api, planId);
 
 /** The run is uploading: its first packs are in the bucket. */
 async function uploading(before: number): Promise<void> {
@@ -53,13 +48,6 @@ async function collected(): Promise<Collection> {
 
 const check = async () => (await site.installation.json(["repo", "check", site.sourceId])) as CheckReport;
 
-let restores = 0;
-async function differenceOf({ pointId = "" }: Run, copy: string): Promise<number | undefined> {
-  const restored = join(site.dir, `restored-${++restores}`);
-  await site.installation.json(["restore", pointId, "--disk", "vda", "--to", restored]);
-  return firstDifference(copy, restored);
-}
-
 test("a first capture is uploading while a collection and a check run, and neither disturbs it", async () => {
   await uploading(0);
   const { results } = await collected();
@@ -68,7 +56,7 @@ test("a first capture is uploading while a collection and a check run, and neith
   expect((await lastRun())?.state).toBe("running");
   expect(await check()).toMatchObject({ ok: true });
   const run = await completed();
-  expect(await differenceOf(run, site.diskPath("vda"))).toBeUndefined();
+  expect(await differenceOfRun(site, run, site.diskPath("vda"))).toBeUndefined();
 });
 
 test("a capture that builds on a point is uploading while prune, a collection and a check run", async () => {
@@ -92,8 +80,8 @@ test("a capture that builds on a point is uploading while prune, a collection an
     first.pointId,
   ]);
   expect((await collected()).results).toMatchObject([{ living: 2, points: 0 }]);
-  expect(await differenceOf(first, before)).toBeUndefined();
-  expect(await differenceOf(second, site.diskPath("vda"))).toBeUndefined();
+  expect(await differenceOfRun(site, first, before)).toBeUndefined();
+  expect(await differenceOfRun(site, second, site.diskPath("vda"))).toBeUndefined();
   expect(await check()).toMatchObject({ ok: true, points: 2 });
 });
 

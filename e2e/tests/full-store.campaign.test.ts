@@ -2,10 +2,9 @@
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Run } from "#shared/protocol/protection.ts";
-import { firstDifference } from "../site/compare.ts";
 import { writeTestDisk } from "../testing/disk-content.ts";
 import { faultyCloud } from "../testing/faulty-cloud.ts";
+import { completedRun, differenceOfRun } from "../testing/plan-runs.ts";
 import { Site } from "../testing/site.ts";
 import { Tmpfs } from "../testing/storage.ts";
 import { until } from "../testing/until.ts";
@@ -43,26 +42,8 @@ beforeAll(async () => {
 });
 afterAll(() => site?.[Symbol.asyncDispose]());
 
-async function lastRun(id?: string): Promise<Run | undefined> {
-  const { lastRun } = await site.api.getPlan({ parameters: { id: planId } });
-  return lastRun && (id === undefined || lastRun.id === id) ? lastRun : undefined;
-}
-
-function completed(id?: string): Promise<Run> {
-  return until("the run to complete", async () => {
-    const run = await lastRun(id);
-    return run?.state === "completed" ? run : undefined;
-  });
-}
-
-async function differenceOf({ pointId = "" }: Run, copy: string): Promise<number | undefined> {
-  const restored = join(site.dir, `${pointId}.restored`);
-  await site.installation.json(["restore", pointId, "--disk", "vda", "--to", restored]);
-  return firstDifference(copy, restored);
-}
-
 test("a run that finds the store full makes no point, and makes a right one once there is room", async () => {
-  const first = await completed();
+  const first = await completedRun(site.api, planId);
   const before = join(site.dir, "before");
   await writeTestDisk(before, DISK_BYTES, "vda");
   const filler = join(room.path, "filler");
@@ -71,12 +52,15 @@ test("a run that finds the store full makes no point, and makes a right one once
   const { id } = await site.api.runPlan({ parameters: { id: planId } });
   const isRepeated = () => new Set(uploads).size < uploads.length;
   await until("the source to try again", () => isRepeated() || undefined);
-  expect((await lastRun(id))?.state).toBe("running");
+  expect((await site.api.getPlan({ parameters: { id: planId } })).lastRun).toMatchObject({
+    id,
+    state: "running",
+  });
   const listed = { parameters: { id: site.sourceId }, query: { limit: 200 } };
   expect((await site.api.listRecoveryPoints(listed)).items.map((point) => point.id)).toEqual([first.pointId]);
   await rm(filler);
-  const second = await completed(id);
-  expect(await differenceOf(second, site.diskPath("vda"))).toBeUndefined();
-  expect(await differenceOf(first, before)).toBeUndefined();
+  const second = await completedRun(site.api, planId, (run) => run.id === id);
+  expect(await differenceOfRun(site, second, site.diskPath("vda"))).toBeUndefined();
+  expect(await differenceOfRun(site, first, before)).toBeUndefined();
   expect(await site.installation.json(["repo", "check", site.sourceId])).toMatchObject({ ok: true });
 });

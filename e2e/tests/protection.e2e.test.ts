@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { CausewayError } from "#shared/errors.ts";
 import type { Plan, PlanDeletion, Run } from "#shared/protocol/protection.ts";
-import { firstDifference } from "../site/compare.ts";
 import { changeTestDisk } from "../testing/disk-content.ts";
+import { differenceOfRun } from "../testing/plan-runs.ts";
 import { Site } from "../testing/site.ts";
 import { until } from "../testing/until.ts";
 
@@ -61,13 +61,6 @@ function runDue(dueAt: string, what: string, fits: (run: Run) => boolean): Promi
 
 const completed = (dueAt: string) => runDue(dueAt, "to complete", ({ state }) => state === "completed");
 
-/** The restored point's first byte that differs from the copy of the disk. */
-async function differenceOf(run: Run, copy: string): Promise<number | undefined> {
-  const restored = join(site.dir, `${run.id}.restored`);
-  await site.installation.json(["restore", run.pointId ?? "", "--disk", "vda", "--to", restored]);
-  return firstDifference(copy, restored);
-}
-
 test("runs begin by themselves, store what changed, and their points restore to the disk's bytes", async () => {
   const first = await until(
     "the first run to complete",
@@ -78,8 +71,8 @@ test("runs begin by themselves, store what changed, and their points restore to 
   await copyFile(site.diskPath("vda"), join(site.dir, "first"));
   await changeTestDisk(site.diskPath("vda"), 10 * MiB, "change");
   const second = await completed(await makeDue());
-  expect(await differenceOf(first, join(site.dir, "first"))).toBeUndefined();
-  expect(await differenceOf(second, site.diskPath("vda"))).toBeUndefined();
+  expect(await differenceOfRun(site, first, join(site.dir, "first"))).toBeUndefined();
+  expect(await differenceOfRun(site, second, site.diskPath("vda"))).toBeUndefined();
   expect(second.result?.bytesStored).toBeLessThan(MiB);
   expect(first.result?.bytesStored).toBeGreaterThan(8 * MiB);
   const plans = (await site.installation.json(["plans"])) as { items: Plan[] };
@@ -120,7 +113,7 @@ test("a control plane that is killed before a run is due begins it once when it 
   await site.restart("cloud");
   const back = await completed(dueAt);
   expect((await runs()).filter((run) => run.dueAt >= dueAt)).toHaveLength(1);
-  expect(await differenceOf(back, site.diskPath("vda"))).toBeUndefined();
+  expect(await differenceOfRun(site, back, site.diskPath("vda"))).toBeUndefined();
 });
 
 test("the newest point is drilled by schedule, and a clone that does not boot raises an alarm", async () => {

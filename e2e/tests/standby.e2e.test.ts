@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { PlanDeletion, Run } from "#shared/protocol/protection.ts";
 import { firstDifference } from "../site/compare.ts";
 import { changeTestDisk } from "../testing/disk-content.ts";
+import { completedRun } from "../testing/plan-runs.ts";
 import { Site } from "../testing/site.ts";
 import { until } from "../testing/until.ts";
 
@@ -25,23 +26,16 @@ const plan = () => site.api.getPlan({ parameters: { id: planId } });
 const standbyDisk = () => join(site.imagesDir, planId, "vda.raw");
 const differenceOfStandby = () => firstDifference(site.diskPath("vda"), standbyDisk());
 
-function completed(what: string, isWanted: (run: Run) => boolean = () => true): Promise<Run> {
-  return until(what, async () => {
-    const { lastRun } = await plan();
-    return lastRun?.state === "completed" && isWanted(lastRun) ? lastRun : undefined;
-  });
-}
-
 async function run(): Promise<Run> {
   const { id } = await site.api.runPlan({ parameters: { id: planId } });
-  return completed(`run ${id} to complete`, (last) => last.id === id);
+  return completedRun(site.api, planId, (last) => last.id === id);
 }
 
 const gone = () =>
   until("the standby's images to be gone", () => !existsSync(join(site.imagesDir, planId)) || undefined);
 
 test("a standby equals the newest recovery point after each run, which writes only what changed", async () => {
-  await completed("the first run to complete");
+  await completedRun(site.api, planId);
   expect(await differenceOfStandby()).toBeUndefined();
   await changeTestDisk(site.diskPath("vda"), 10 * MiB, "change");
   const { pointId, result } = await run();
