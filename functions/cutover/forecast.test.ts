@@ -11,6 +11,7 @@ const START = Date.parse("2030-01-01T00:00:00.000Z");
 
 beforeEach(async () => {
   world = await World.start();
+  await world.store.cutovers.add(aCutover());
 });
 
 /** A recovery on the target host, whose commands took this number of seconds. */
