@@ -345,6 +345,28 @@ test("while it is under way, the plan begins no runs, no conversion takes the so
   await expect(convert()).rejects.toThrow("held by protection run");
 });
 
+test.each([
+  ["areas of the source could not be read", { badRanges: 1 }],
+  ["its parts are of different times", { consistency: "not" }],
+  ["it has another disk", { name: "vdb" }],
+])("a final copy of which it is known that %s is not cut over to", async (_, taken) => {
+  const id = await site.create();
+  site.before.MoveCutoverLease = async () => {
+    site.taken = taken;
+  };
+  await site.passUntil("01:30");
+  await expectBack(id);
+  expect(site.commands).not.toContain("clone-standby");
+});
+
+test("a plan that copies other disks than the machine is to have leaves the source serving", async () => {
+  const id = await site.create();
+  site.taken = { name: "vdb" };
+  await site.passUntil("01:30");
+  expect(await site.cutover(id)).toMatchObject({ state: "rolled-back" });
+  expect(site.commands.filter((key) => key.startsWith("set-fence"))).toEqual([]);
+});
+
 test("a conversion that takes the source in the outage leads back at once", async () => {
   const id = await site.create();
   site.acts = { "set-fence up": ["silent"] };

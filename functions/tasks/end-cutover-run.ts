@@ -2,7 +2,7 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { z } from "zod";
 import { type CutoverRecord, enteredState, requireGoing } from "#shared/domain/cutover/cutover.ts";
 import { adviceOf } from "#shared/domain/cutover/start.ts";
-import { type AfterRun, afterRun } from "#shared/domain/cutover/sync.ts";
+import { type AfterRun, afterRun, requireDisks } from "#shared/domain/cutover/sync.ts";
 import { WrongStateError } from "#shared/errors.ts";
 import { SyncPhase } from "#shared/protocol/cutover.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
@@ -46,8 +46,9 @@ type Final = NonNullable<CutoverRecord["final"]>;
 /**
  * Looks at the runs of a phase, of which the last one has ended, and says what follows; after the final sync,
  * of which point the machine is made. Repeating it changes nothing. Throws `CutoverStoppedError`,
- * `WindowClosedError`, `CutoverSyncError` if the standby did not follow, and `WrongStateError` after the
- * pre-sync if the outage would not fit any more.
+ * `WindowClosedError`, `CutoverSyncError` if the standby did not follow or the copy is in doubt, and
+ * `WrongStateError` if the copy has other disks than the machine, or if the outage would not fit any more
+ * after the pre-sync.
  */
 export async function run(
   { cutoverId, phase }: z.output<typeof Input>,
@@ -60,9 +61,13 @@ export async function run(
   const runs = all.flatMap((one) => (one && one.state !== "skipped" ? [one] : []));
   const after = afterRun(phase, runs);
   const pointId = runs.at(-1)?.pointId;
-  if (phase === "pre-sync" && after.next === "done") await requireFit(cutover, { store, clock });
-  if (phase !== "final-sync" || after.next !== "done" || pointId === undefined) return after;
+  if (phase === "baseline" || after.next !== "done" || pointId === undefined) return after;
   const { disks } = await store.points.get(pointId);
+  requireDisks(cutover, disks);
+  if (phase === "pre-sync") {
+    await requireFit(cutover, { store, clock });
+    return after;
+  }
   const final = { pointId, disks: disks.map(({ name, sizeBytes }) => ({ name, sizeBytes })) };
   await store.cutovers.modify(cutoverId, (one) => ({
     ...enteredState(one, "checking", timestamp(clock)),

@@ -39,6 +39,8 @@ export class CutoverSite {
   fate: () => number = () => 1;
   /** Called once before this function, by its placeholder's name. */
   before: Record<string, () => Promise<unknown>> = {};
+  /** Of each disk of a recovery point, besides the ordinary. */
+  taken: object = {};
   /** Bytes that each run finds changed, in order; the last for all further ones. */
   changes: number[] = [1024];
   readonly commands: string[] = [];
@@ -311,6 +313,7 @@ export class CutoverSite {
       ...{ name: "vda", sizeBytes: 64, bytesRead: 64, bytesStored: 32, changedBytes, badRanges: 0 },
       ...{ consistency: "crash", wholeCopies: [], seconds: 2, bottleneck: "read", mode: "hash-scan" },
       ...{ modeReason: "no tracker", view: "still", viewReason: "unused", trackerDisagreements: 0 },
+      ...this.taken,
     };
   }
 

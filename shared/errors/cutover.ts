@@ -38,14 +38,14 @@ export class NothingFencedError extends CausewayError {
   }
 }
 
-/** A run of the protection plan did not bring the standby to a new recovery point. */
+/** A run of the protection plan did not bring the standby to a new recovery point that is a good copy. */
 export class CutoverSyncError extends CausewayError {
   override readonly name = "CutoverSyncError";
   readonly retryable = false;
   readonly hint =
-    "`causeway plan PLAN show` has the run and why it failed. See to that, then create another cutover; the standby is kept.";
+    "`causeway plan PLAN show` has the run and what was wrong. See to that, then create another cutover; the standby is kept.";
 
   constructor(runId: string, why: string) {
-    super(`the standby is not at the recovery point of run ${runId}: ${why}`);
+    super(`run ${runId} did not make the standby a copy to cut over to: ${why}`);
   }
 }

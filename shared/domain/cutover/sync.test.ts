@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { RunRecord } from "../protection/run.ts";
-import { afterRun } from "./sync.ts";
+import { aCutover } from "../testing/cutover-record.ts";
+import { afterRun, requireDisks } from "./sync.ts";
 
 const MIB = 2 ** 20;
 
@@ -44,4 +45,28 @@ test("a baseline that failed is tried again after a while, and a final sync neve
   expect(() => afterRun("final-sync", [aRun(1, behind)])).toThrow("disk full");
   expect(() => afterRun("final-sync", [])).toThrow("there was no run");
   expect(afterRun("final-sync", [aRun(9000)])).toEqual({ next: "done" });
+});
+
+test("a final copy with areas that could not be read, or whose parts are of different times, is none", () => {
+  const standby = { state: "applied" };
+  const copy = (change: object, disk: object = {}) => {
+    const disks = [{ name: "vda", consistency: "crash", trackerDisagreements: 0, ...disk }];
+    return aRun(1, { result: { changedBytes: 1, badRanges: 0, disks, standby, ...change } });
+  };
+  const torn = copy({}, { consistency: "not", view: "pre-copy", viewReason: "it was written to" });
+  const wrong = copy({}, { consistency: "not", view: "pre-copy", trackerDisagreements: 3 });
+  const noView = copy({}, { consistency: "not", view: "inconsistent", viewReason: "it is in use" });
+  expect(afterRun("final-sync", [copy({})])).toEqual({ next: "done" });
+  expect(() => afterRun("final-sync", [copy({ badRanges: 2 })])).toThrow("2 areas of the source");
+  expect(() => afterRun("final-sync", [torn])).toThrow("vda is not consistent (it was written to)");
+  expect(() => afterRun("final-sync", [wrong])).toThrow("its tracker was wrong");
+  expect(afterRun("pre-sync", [torn]).next).toBe("done");
+  expect(() => afterRun("pre-sync", Array(5).fill(noView))).toThrow("it is in use");
+  expect(() => afterRun("pre-sync", Array(5).fill(copy({ badRanges: 1 })))).toThrow("could not be read");
+});
+
+test("a copy has the disks that the machine is to have, in any order", () => {
+  const cutover = aCutover({ disks: ["sda", "sdb"] });
+  expect(() => requireDisks(cutover, [{ name: "sdb" }, { name: "sda" }])).not.toThrow();
+  expect(() => requireDisks(cutover, [{ name: "sda" }])).toThrow("sda, sdb, and the copy has sda");
 });
