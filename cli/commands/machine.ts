@@ -8,7 +8,7 @@ import { waitForEnd } from "../wait-for-end.ts";
 import { describedAdaptation } from "./described-adaptation.ts";
 import { DESIGN_HELP, DESIGN_OPTIONS, designOf } from "./machine-options.ts";
 
-/** An action on the machine of a conversion or recovery: it is sent, and awaited. */
+/** An action on the machine of a conversion, recovery or cutover: it is sent, and awaited. */
 function machineAction(
   command: Omit<CliCommand, "positionals" | "run" | "help" | "options"> & Partial<CliCommand>,
   actionOf: (call: CliCall) => MachineAction,
@@ -44,8 +44,8 @@ export const machineDefine: CliCommand = machineAction(
   {
     name: "machine define",
     summary:
-      "Defines a virtual machine with the disks of a completed conversion or of a recovery, switched off",
-    usage: "machine define CONVERSION|RECOVERY --hypervisor KIND [--nic CARD] [OPTIONS] [--dry-run]",
+      "Defines a virtual machine with the disks of a completed conversion, a recovery or a cutover, switched off",
+    usage: "machine define CONVERSION|RECOVERY|CUTOVER --hypervisor KIND [--nic CARD] [OPTIONS] [--dry-run]",
     help: [...DESIGN_HELP, ["--dry-run", "show what would be defined, and define nothing"]],
     examples: [
       "causeway machine define cnv_01jd… --hypervisor libvirt --nic isolated --dry-run",
@@ -67,8 +67,8 @@ export const machineAdapt: CliCommand = machineAction(
   {
     name: "machine adapt",
     summary:
-      "Adapts the system on the disks of a conversion or recovery to the machine that is defined for it",
-    usage: "machine adapt CONVERSION|RECOVERY [--port NAME]... [OPTIONS] [--dry-run]",
+      "Adapts the system on the disks of a conversion, recovery or cutover to the machine that is defined for it",
+    usage: "machine adapt CONVERSION|RECOVERY|CUTOVER [--port NAME]... [OPTIONS] [--dry-run]",
     help: [
       ["--port NAME", "the source's port whose place a card takes, in the order of the cards (repeatable)"],
       ["--drill", "keep off what acts in the source's name: the Causeway agent, clusters, monitoring"],
@@ -101,8 +101,8 @@ export const machineAdapt: CliCommand = machineAction(
 export const machineStart: CliCommand = machineAction(
   {
     name: "machine start",
-    summary: "Switches the machine of a conversion or recovery on",
-    usage: "machine start CONVERSION|RECOVERY",
+    summary: "Switches the machine of a conversion, recovery or cutover on",
+    usage: "machine start CONVERSION|RECOVERY|CUTOVER",
     examples: ["causeway machine start cnv_01jd…"],
   },
   () => ({ action: "start" }),
@@ -111,8 +111,8 @@ export const machineStart: CliCommand = machineAction(
 export const machineStop: CliCommand = machineAction(
   {
     name: "machine stop",
-    summary: "Shuts the machine of a conversion or recovery down, and waits until it is off",
-    usage: "machine stop CONVERSION|RECOVERY [--at-once]",
+    summary: "Shuts the machine of a conversion, recovery or cutover down, and waits until it is off",
+    usage: "machine stop CONVERSION|RECOVERY|CUTOVER [--at-once]",
     help: [["--at-once", "switch it off; what it has not written to its disks is lost"]],
     examples: ["causeway machine stop cnv_01jd…"],
     options: { "at-once": { type: "boolean" } },
@@ -124,8 +124,8 @@ export const machineRemove: CliCommand = machineAction(
   {
     name: "machine remove",
     summary:
-      "Removes the machine of a conversion or recovery from its hypervisor; its disks stay unless asked",
-    usage: "machine remove CONVERSION|RECOVERY [--disks]",
+      "Removes the machine of a conversion, recovery or cutover from its hypervisor; its disks stay unless asked",
+    usage: "machine remove CONVERSION|RECOVERY|CUTOVER [--disks]",
     help: [["--disks", "also remove its disks on the target host"]],
     examples: ["causeway machine remove cnv_01jd…"],
     options: { disks: { type: "boolean" } },
@@ -135,8 +135,8 @@ export const machineRemove: CliCommand = machineAction(
 
 export const machine: CliCommand = {
   name: "machine",
-  summary: "Lists what was done with the machine of a conversion or recovery",
-  usage: "machine CONVERSION|RECOVERY",
+  summary: "Lists what was done with the machine of a conversion, recovery or cutover",
+  usage: "machine CONVERSION|RECOVERY|CUTOVER",
   help: API_HELP,
   examples: ["causeway machine cnv_01jd… --json"],
   options: API_OPTIONS,

@@ -32,7 +32,7 @@ function isAboutMachine({ kind }: CommandRecord): boolean {
   return KINDS.some((one) => one === kind);
 }
 
-/** What has disks on a target host that a machine can be made of: a conversion or a recovery. */
+/** What has disks on a target host that a machine can be made of: a conversion, a recovery or a cutover. */
 export interface MachineOwner {
   id: string;
   sourceId: string;
@@ -202,7 +202,7 @@ function newAddress(seed: (string | number)[]): string {
   return ["52", "54", "00", ...[0, 1, 2].map((at) => digest.subarray(at, at + 1).toString("hex"))].join(":");
 }
 
-/** What was done with the machine of a conversion or recovery, newest first. */
+/** What was done with the machine of a conversion, recovery or cutover, newest first. */
 export function machineOperations(commands: readonly CommandRecord[]): MachineOperation[] {
   return commands
     .filter(isAboutMachine)

@@ -1,4 +1,4 @@
-/** The operations on the machine of a conversion or recovery; a part of `routes.ts`. */
+/** The operations on the machine of a conversion, recovery or cutover; a part of `routes.ts`. */
 import { z } from "zod";
 import { Failure, Timestamp } from "./common.ts";
 import {
@@ -63,7 +63,7 @@ const AdaptMachine = z.strictObject({
 });
 export type AdaptMachine = z.infer<typeof AdaptMachine>;
 
-/** What to do with the machine of a conversion or recovery. */
+/** What to do with the machine of a conversion, recovery or cutover. */
 export const MachineAction = z.discriminatedUnion("action", [
   DefineMachine,
   AdaptMachine,
@@ -73,7 +73,7 @@ export const MachineAction = z.discriminatedUnion("action", [
 ]);
 export type MachineAction = z.infer<typeof MachineAction>;
 
-/** One action on the machine of a conversion or recovery, and what came of it. */
+/** One action on the machine of a conversion, recovery or cutover, and what came of it. */
 export const MachineOperation = z.object({
   id: CommandId,
   ownerId: OwnerId,
@@ -101,7 +101,7 @@ export const machineRoutes = {
     handler: "machines",
     auth: "user",
     summary:
-      "Has the target host define, adapt, start, stop or remove the virtual machine of the disks of a conversion or recovery.",
+      "Has the target host define, adapt, start, stop or remove the virtual machine of the disks of a conversion, recovery or cutover.",
     body: MachineAction,
     response: MachineOperation,
     status: 202,
@@ -111,7 +111,8 @@ export const machineRoutes = {
     path: "/owners/{id}/machine",
     handler: "machines",
     auth: "user",
-    summary: "Lists what was done with the virtual machine of a conversion or recovery, newest first.",
+    summary:
+      "Lists what was done with the virtual machine of a conversion, recovery or cutover, newest first.",
     response: z.object({ items: z.array(MachineOperation) }),
     status: 200,
   },
