@@ -2,9 +2,11 @@ import { requireServing } from "#shared/domain/agent.ts";
 import { type CutoverRecord, cutoverHasEnded, cutoverInput } from "#shared/domain/cutover/cutover.ts";
 import { newCutover, requireStandby } from "#shared/domain/cutover/new-cutover.ts";
 import { timeOfId } from "#shared/domain/id.ts";
+import { returnedLease } from "#shared/domain/lease.ts";
 import { type PlanRecord, withCutover } from "#shared/domain/protection/plan.ts";
 import { WrongStateError } from "#shared/errors.ts";
 import type { NewCutover } from "#shared/protocol/cutover.ts";
+import { timestamp } from "../conversion/deps.ts";
 import { ABANDONED_AFTER_MS } from "../conversion/stale-holder.ts";
 import type { CutoverDeps } from "./deps.ts";
 
@@ -49,7 +51,10 @@ async function admit(
   const source = requireServing(await store.agents.find(sourceId), "source", sourceId);
   const found = source.planId === undefined ? undefined : await store.plans.find(source.planId);
   const plan = requireStandby(found, source, targetId);
-  const lease = await store.leases.get(sourceId);
+  const stored = await store.leases.get(sourceId);
+  const end = { ownerId: stored.ownerId ?? "", isOff: false, now: timestamp(clock) };
+  // One that was given back, and that has lapsed since.
+  const lease = returnedLease(stored, end);
   if (lease.state !== "none")
     throw new WrongStateError(
       `the right to run of source ${sourceId} is with ${lease.ownerId}`,

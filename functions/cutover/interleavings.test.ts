@@ -1,10 +1,13 @@
 /** What happens between two steps of a function that stops, begins or commits a cutover. */
 import { beforeEach, expect, test } from "vitest";
 import { failureOf, WrongStateError } from "#shared/errors.ts";
+import { prepareRun } from "../protection/begin-run.ts";
+import * as beginCutoverRun from "../tasks/begin-cutover-run.ts";
 import * as moveCutoverLease from "../tasks/move-cutover-lease.ts";
 import { CutoverSite } from "../testing/cutover-site.ts";
 import { beforeNextCall, interruptNthCall } from "../testing/interrupt-save.ts";
-import { haltCutover } from "./stop-cutover.ts";
+import { settleStart } from "./settle-start.ts";
+import { haltCutover, rollBackByHand } from "./stop-cutover.ts";
 import { wakeCutover } from "./wake-cutover.ts";
 
 let site: CutoverSite;
@@ -92,4 +95,104 @@ test("an operator's word comes too late for one that has committed, which comple
   await site.connect("agt_target");
   await site.pass(15_000);
   expect(await site.cutover(id)).toMatchObject({ state: "completed" });
+});
+
+test("a rollback whose workflow dies at any point is continued by the next look, until it has ended", async () => {
+  const id = await checking();
+  site.acts["power-machine off"] = ["silent"];
+  expect((await site.api("POST /cutovers/{id}/rollback", id)).status).toBe(202);
+  await site.deps.cutovers.stop(id);
+  await site.pass(300_000);
+  await site.deps.cutovers.stop(`${id}.2`);
+  await site.pass(460_000);
+  expect(await site.cutover(id)).toMatchObject({ state: "rolled-back", sourceServes: "yes", executions: 3 });
+  expect(await site.lease()).toMatchObject({ state: "none" });
+  expect(site.world.timer.cutovers.size).toBe(0);
+});
+
+test("a rollback at the deadline that dies after its mark is continued", async () => {
+  const id = await checking();
+  await site.deps.cutovers.stop(id);
+  interruptNthCall(site.world.store.cutovers, "withCommands", 1);
+  await expect(wakeCutover(id, at(await deadlineOf(id)))).rejects.toThrow("killed");
+  expect(await site.cutover(id)).toMatchObject({ state: "rolling-back" });
+  await site.pass(70 * 60_000);
+  expect(await site.cutover(id)).toMatchObject({ state: "rolled-back", sourceServes: "yes" });
+});
+
+test("a look from before it began does not take its deadline away", async () => {
+  const id = await site.create({ mode: "hold" });
+  const before = await site.cutover(id);
+  await site.passUntil("01:00");
+  site.acts = { "set-fence up": ["silent"] };
+  beforeNextCall(site.world.timer, "armCutover", async () => {
+    await site.api("POST /cutovers/{id}/go", id);
+    await site.pass(15_000);
+  });
+  await settleStart(before, at(Date.UTC(2030, 0, 1)));
+  expect(await site.cutover(id)).toMatchObject({ state: "quiescing" });
+  expect(site.world.timer.cutovers.get(id)).toBe(await deadlineOf(id));
+});
+
+test("one whose second workflow commits is left to that, and no third one starts", async () => {
+  site.acts = { "connect-machine": ["silent", "done"] };
+  const id = await site.create();
+  await site.deps.cutovers.stop(id);
+  await site.api("PATCH /cutovers/{id}", id, { body: { marginSeconds: 300 } });
+  await site.api("PATCH /cutovers/{id}", id, { body: { answerTimeoutSeconds: 60 } });
+  await site.passUntil("01:01");
+  await wakeCutover(id, at(await deadlineOf(id)));
+  expect(await site.cutover(id)).toMatchObject({ state: "committing", executions: 2 });
+  await site.connect("agt_target");
+  expect(await site.cutover(id)).toMatchObject({ state: "completed" });
+});
+
+test.each([
+  ["before its run is noted", "cutovers", 2],
+  ["before its run holds the source", "agents", 3],
+] as const)("one that is rolled back %s leaves no run", async (_, store, runs) => {
+  site.acts = { "set-fence up": ["silent"] };
+  const id = await site.create();
+  await site.passUntil("01:00");
+  expect(await site.cutover(id)).toMatchObject({ state: "quiescing" });
+  beforeNextCall(site.world.store[store], "modify", () => rollBackByHand(id, "ada", site.deps));
+  const begun = beginCutoverRun.run({ cutoverId: id, phase: "pre-sync", turn: 2 }, site.deps);
+  await expect(begun).rejects.toThrow(expect.objectContaining({ name: "CutoverStoppedError" }));
+  expect((await site.cutover(id)).runs).toHaveLength(runs);
+  expect((await site.world.store.agents.get("agt_source")).heldBy).toBeUndefined();
+});
+
+test("one that is rolled back before the source was asked to make way gives the right to run back", async () => {
+  const id = await site.create();
+  site.before.MoveCutoverLease = async () => {
+    site.before.DispatchCommand = () => rollBackByHand(id, "ada", site.deps);
+  };
+  await site.passUntil("01:01");
+  expect(site.commands).not.toContain("set-fence up");
+  expect(await site.cutover(id)).toMatchObject({ state: "rolled-back", sourceServes: "yes" });
+  expect(await site.lease()).toMatchObject({ state: "none" });
+});
+
+test("a right to run that was given back and has lapsed is in no cutover's way", async () => {
+  const given = {
+    ownerId: "rcv_01jd3v8q6m4x2k7zt5w9h0n1yb",
+    targetId: "agt_target",
+    term: 1,
+    state: "ending",
+  } as const;
+  await site.world.store.leases.modify("agt_source", (one) => ({ ...one, ...given }));
+  const id = await site.create();
+  await site.passUntil("01:01");
+  expect(await site.cutover(id)).toMatchObject({ state: "completed" });
+});
+
+test("a run of the plan whose workflow was stopped is ended, and costs no window", async () => {
+  const id = await site.create();
+  const { deps } = site;
+  const plan = await deps.store.plans.get((await site.cutover(id)).planId);
+  const request = { dueAt: site.now + 1, trigger: "schedule", requestedBy: "ada" } as const;
+  const run = await prepareRun(plan, request, deps);
+  await site.passUntil("01:01");
+  expect(await site.cutover(id)).toMatchObject({ state: "completed" });
+  expect(await deps.store.runs.get(run.id)).toMatchObject({ state: "failed" });
 });

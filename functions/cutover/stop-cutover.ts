@@ -16,7 +16,10 @@ import { stopRun } from "../protection/abandon-run.ts";
 import type { ProtectionDeps } from "../protection/deps.ts";
 import { changeLease } from "../recovery/change-lease.ts";
 import type { CutoverDeps } from "./deps.ts";
-import { requireWorkflow } from "./require-workflow.ts";
+import { requireWorkflow, workflowRuns } from "./require-workflow.ts";
+
+/** How soon one that is being ended is looked at again, until it has ended. */
+export const LOOK_AGAIN_MS = 300_000;
 
 /**
  * After a failure: what still works for the cutover is stopped, and its machine gets no more time to run.
@@ -53,18 +56,24 @@ export async function rollBackByHand(id: string, by: string, deps: CutoverDeps):
  * Repeating it is harmless.
  */
 export async function stopLate(
-  { id }: CutoverRecord,
+  late: CutoverRecord,
   failure: Failure,
   deps: CutoverDeps,
 ): Promise<CutoverRecord> {
-  const isRunning = await deps.cutovers.isRunning(id);
+  const { id } = late;
+  const isRunning = await workflowRuns(late, deps);
   const now = timestamp(deps.clock);
   const stop = (one: CutoverRecord, mayRun: boolean) =>
     mayRun && isRunning ? one : stoppedCutover(one, { failure, mayRun, now });
   const cutover = await stopped(id, stop, deps);
-  await stopWork(cutover, deps);
-  await requireWorkflow(await deps.store.cutovers.get(id), deps);
+  await continueStop(cutover, deps);
   return cutover;
+}
+
+/** What follows the mark that it is being stopped. Repeating it is harmless. */
+export async function continueStop(cutover: CutoverRecord, deps: CutoverDeps): Promise<void> {
+  await stopWork(cutover, deps);
+  await requireWorkflow(await deps.store.cutovers.get(cutover.id), deps);
 }
 
 /**
@@ -97,9 +106,9 @@ async function stopByHand(
 ): Promise<CutoverRecord> {
   if (cutoverHasEnded(cutover)) return cutover;
   const entry = { actor: by, action, subject: cutover.id, outcome: "done" } as const;
+  await deps.timer.armCutover(cutover.id, deps.clock.now() + LOOK_AGAIN_MS);
   await deps.store.audit.add({ at: timestamp(deps.clock), ...entry });
-  await stopWork(cutover, deps);
-  await requireWorkflow(await deps.store.cutovers.get(cutover.id), deps);
+  await continueStop(cutover, deps);
   return deps.store.cutovers.get(cutover.id);
 }
 

@@ -1,13 +1,11 @@
-import { type CutoverRecord, isBefore, isUnderWay } from "#shared/domain/cutover/cutover.ts";
+import { type CutoverRecord, cutoverHasEnded, isBefore, isUnderWay } from "#shared/domain/cutover/cutover.ts";
 import { failureOf, WindowClosedError, WorkflowInterruptedError } from "#shared/errors.ts";
 import { settleCutoverAlarm } from "../alarm/cutover-held.ts";
 import { timestamp } from "../conversion/deps.ts";
 import type { CutoverDeps } from "./deps.ts";
-import { requireWorkflow } from "./require-workflow.ts";
+import { requireWorkflow, workflowRuns } from "./require-workflow.ts";
 import { settleStart } from "./settle-start.ts";
-import { stopLate } from "./stop-cutover.ts";
-
-const LOOK_AGAIN_MS = 3_600_000;
+import { continueStop, LOOK_AGAIN_MS, stopLate } from "./stop-cutover.ts";
 
 /**
  * A cutover's timer fires: a window opens, or the deadline of one that has begun has come. The scheduler says
@@ -16,13 +14,18 @@ const LOOK_AGAIN_MS = 3_600_000;
 export async function wakeCutover(id: string, deps: CutoverDeps): Promise<void> {
   const { store, timer, clock } = deps;
   const cutover = await store.cutovers.find(id);
-  if (!cutover) return timer.disarmCutover(id);
-  const { deadlineAt } = cutover;
+  if (!cutover || cutoverHasEnded(cutover)) return timer.disarmCutover(id);
   if (isBefore(cutover)) return beginIfDue(cutover, deps);
-  if (cutover.state === "committing") return endCommit(cutover, deps);
-  if (!isUnderWay(cutover) || deadlineAt === undefined) return timer.disarmCutover(id);
-  if (clock.now() < Date.parse(deadlineAt)) await timer.armCutover(id, Date.parse(deadlineAt));
-  else await stopLate(cutover, failureOf(new WindowClosedError(id, deadlineAt)), deps);
+  // It has one from its beginning on.
+  const { deadlineAt = cutover.createdAt } = cutover;
+  if (isUnderWay(cutover) && clock.now() < Date.parse(deadlineAt))
+    return timer.armCutover(id, Date.parse(deadlineAt));
+  // First: this call, or the workflow that it starts, can be interrupted.
+  await timer.armCutover(id, clock.now() + LOOK_AGAIN_MS);
+  if (cutover.state === "committing") await endCommit(cutover, deps);
+  else if (isUnderWay(cutover))
+    await stopLate(cutover, failureOf(new WindowClosedError(id, deadlineAt)), deps);
+  else await continueStop(cutover, deps);
 }
 
 /** The workflow of one that waits could have been stopped from outside. */
@@ -39,9 +42,8 @@ export async function beginIfDue(cutover: CutoverRecord, deps: CutoverDeps): Pro
  */
 async function endCommit(cutover: CutoverRecord, deps: CutoverDeps): Promise<void> {
   const { id, deadlineAt } = cutover;
-  const { cutovers, timer, clock } = deps;
-  await timer.armCutover(id, clock.now() + LOOK_AGAIN_MS);
-  const isRunning = await cutovers.isRunning(id);
+  const { clock } = deps;
+  const isRunning = await workflowRuns(cutover, deps);
   if (isRunning && timestamp(clock) < (deadlineAt ?? "")) return;
   const cause = isRunning
     ? new WindowClosedError(id, deadlineAt ?? "")

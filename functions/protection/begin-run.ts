@@ -89,14 +89,17 @@ async function findObstacle(run: RunRecord, deps: ProtectionDeps): Promise<strin
 
 /**
  * A holder of the source that has ended, or an earlier run whose workflow has ended without ending it: an
- * operator stopped it, or it ran out of time.
+ * operator stopped it, or it ran out of time. `id`: the run that may hold it.
  */
-async function freedHolder(run: RunRecord, deps: ProtectionDeps): Promise<string | undefined> {
+export async function freedHolder(
+  { sourceId, id }: { sourceId: string; id?: string },
+  deps: ProtectionDeps,
+): Promise<string | undefined> {
   const { store, workflow, clock } = deps;
-  const stale = await staleHolder(run.sourceId, deps);
+  const stale = await staleHolder(sourceId, deps);
   if (stale !== undefined) return stale;
-  const { heldBy } = await store.agents.get(run.sourceId);
-  if (heldBy === undefined || heldBy === run.id || !RunId.safeParse(heldBy).success) return undefined;
+  const { heldBy } = await store.agents.get(sourceId);
+  if (heldBy === undefined || heldBy === id || !RunId.safeParse(heldBy).success) return undefined;
   const holder = await store.runs.get(heldBy);
   const mayBeStarting = clock.now() - Date.parse(holder.startedAt) < ABANDONED_AFTER_MS;
   if (mayBeStarting || (await workflow.isRunning(heldBy))) return undefined;

@@ -1,14 +1,15 @@
 import { z } from "zod";
-import { type CutoverRecord, cutoverHasEnded, requireGoing } from "#shared/domain/cutover/cutover.ts";
+import { released } from "#shared/domain/agent.ts";
+import { type CutoverRecord, requireGoing } from "#shared/domain/cutover/cutover.ts";
 import { requireStandby } from "#shared/domain/cutover/new-cutover.ts";
 import { dueTimeOfRun, runHasEnded, runIdOf, runInput } from "#shared/domain/protection/run.ts";
 import { WrongStateError } from "#shared/errors.ts";
 import { SyncPhase } from "#shared/protocol/cutover.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
 import { timestamp } from "../conversion/deps.ts";
-import { staleHolder } from "../conversion/stale-holder.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
-import { prepareRun } from "../protection/begin-run.ts";
+import { stopRun } from "../protection/abandon-run.ts";
+import { freedHolder, prepareRun } from "../protection/begin-run.ts";
 import { buildProtection } from "../protection/build.ts";
 import type { ProtectionDeps } from "../protection/deps.ts";
 import type { Store } from "../store/store.ts";
@@ -58,7 +59,7 @@ export async function run(input: Input, deps: ProtectionDeps): Promise<Begun> {
   if (phase === "baseline" && plan.standbyPointId !== undefined)
     return { next: "ready", ...(await pointOf(plan.standbyPointId, store)) };
   const earlier = cutover.runs.find((one) => one.phase === phase && one.turn === turn);
-  const isBusy = !earlier && source.heldBy !== undefined && !(await staleHolder(sourceId, deps));
+  const isBusy = !earlier && source.heldBy !== undefined && !(await freedHolder({ sourceId }, deps));
   // In the outage nothing waits.
   if (isBusy && phase === "final-sync")
     throw new WrongStateError(
@@ -69,9 +70,13 @@ export async function run(input: Input, deps: ProtectionDeps): Promise<Begun> {
   // No run of the plan has the time of another one.
   const after = Math.max(0, ...cutover.runs.map(({ id }) => dueTimeOfRun(id) + 1));
   const runId = earlier?.id ?? runIdOf(planId, Math.max(clock.now(), after));
-  await store.cutovers.modify(cutoverId, (one) => withRun(one, { id: runId, phase, turn }));
+  await store.cutovers.modify(cutoverId, (one) => {
+    requireGoing(one, timestamp(clock));
+    return withRun(one, { id: runId, phase, turn });
+  });
   const dueAt = dueTimeOfRun(runId);
   const begun = await prepareRun(plan, { dueAt, trigger: "cutover", requestedBy }, deps);
+  await requireStillGoing(cutoverId, runId, deps);
   // Something else took the source in between. The next turn tries again.
   if (runHasEnded(begun) && begun.state === "skipped")
     return { next: "wait", waitSeconds: BUSY_SECONDS[phase] };
@@ -83,7 +88,24 @@ async function pointOf(pointId: string, { points }: Pick<Store, "points">): Prom
   return { pointId, disks: disks.map(({ name, sizeBytes }) => ({ name, sizeBytes })) };
 }
 
+/**
+ * The run is stored, then the cutover is read. What stops a cutover marks it, then reads its runs. So one of
+ * the two sees the other. Throws what `requireGoing` throws.
+ */
+async function requireStillGoing(cutoverId: string, runId: string, deps: ProtectionDeps): Promise<void> {
+  const cutover = await deps.store.cutovers.get(cutoverId);
+  try {
+    requireGoing(cutover, timestamp(deps.clock));
+  } catch (error) {
+    await stopRun(runId, deps);
+    // It was ended before it held its source.
+    if (runHasEnded(await deps.store.runs.get(runId)))
+      await deps.store.agents.modify(cutover.sourceId, (source) => released(source, runId));
+    throw error;
+  }
+}
+
 function withRun(cutover: CutoverRecord, added: CutoverRecord["runs"][number]): CutoverRecord {
   const isKnown = cutover.runs.some(({ id }) => id === added.id);
-  return isKnown || cutoverHasEnded(cutover) ? cutover : { ...cutover, runs: [...cutover.runs, added] };
+  return isKnown ? cutover : { ...cutover, runs: [...cutover.runs, added] };
 }

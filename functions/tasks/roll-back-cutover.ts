@@ -21,7 +21,7 @@ interface HowFar {
   undo: boolean;
   /** Whether a machine may be defined on the target host. */
   hasMachine: boolean;
-  /** Of the lease that the source was asked to make way for; absent if it was not. */
+  /** Of the lease for which the source was to make way; absent if there was none. */
   term?: number;
   failure: Failure;
 }
@@ -37,7 +37,10 @@ export async function run(
   const cutover = await haltCutover(cutoverId, workflowFailure(error), deps);
   const { commands } = await deps.store.cutovers.withCommands(cutoverId);
   const fence = commands.find(({ kind, label }) => kind === "set-fence" && label === "up");
-  const term = z.object({ term: z.int().positive() }).safeParse(fence?.input).data?.term;
+  const asked = z.object({ term: z.int().positive() }).safeParse(fence?.input).data?.term;
+  const lease = await deps.store.leases.get(cutover.sourceId);
+  const isOurs = lease.ownerId === cutoverId && lease.state !== "none";
+  const term = asked ?? (isOurs ? lease.term : undefined);
   return {
     undo: cutover.state === "rolling-back",
     hasMachine: commands.some(({ kind }) => kind === "define-machine"),

@@ -53,6 +53,8 @@ export const CutoverRecord = z.object({
   adaptation: commandKinds["adapt-machine"].input.pick({ sourceDisks: true, wanted: true }).optional(),
   state: CutoverState,
   states: Cutover.shape.states,
+  /** How many executions its workflow had. The first one has the cutover's id as its name. */
+  executions: z.int().positive().default(1),
   /** Of the workflow's step that waits for a window or for a person. */
   taskToken: z.string().optional(),
   /** Who asked for it, or changed it last: another person has to approve it. */

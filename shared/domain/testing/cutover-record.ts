@@ -27,6 +27,7 @@ export function aCutover(change: Partial<CutoverRecord> = {}): CutoverRecord {
       runs: [],
       forecast: null,
       createdAt: AT,
+      executions: 1,
       version: 0,
       ...change,
     },
