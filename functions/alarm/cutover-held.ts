@@ -12,8 +12,9 @@ export interface CutoverAlarmDeps extends AlarmDeps {
 const KIND = "cutover-held";
 
 /**
- * Raises the alarm if the forecast held the cutover back, if it waits and no window is left, or if it was
- * rolled back or failed; clears it otherwise. Repeating it is harmless.
+ * Raises the alarm if the forecast held the cutover back, if it waits and no window is left, if it has
+ * committed and its machine does not serve by the deadline, or if it was rolled back or failed; clears it
+ * otherwise. Repeating it is harmless.
  */
 export async function settleCutoverAlarm(cutover: CutoverRecord, deps: CutoverAlarmDeps): Promise<void> {
   const { id, sourceId, state, heldBack, failure } = cutover;
@@ -38,7 +39,7 @@ export async function settleCutoverAlarm(cutover: CutoverRecord, deps: CutoverAl
 
 /** `undefined` if nothing is wrong. */
 function wordsFor(cutover: CutoverRecord, now: number): { why: string; action: string } | undefined {
-  const { id, state, heldBack, failure, sourceServes, windows } = cutover;
+  const { id, targetId, state, heldBack, failure, sourceServes, windows, deadlineAt } = cutover;
   if (isBefore(cutover) && !openingFrom(windows, now))
     return {
       why: `Cutover ${id} did not begin, and none of its windows is left.`,
@@ -46,6 +47,11 @@ function wordsFor(cutover: CutoverRecord, now: number): { why: string; action: s
     };
   if (state === "waiting" && heldBack)
     return { why: `Cutover ${id} did not begin: its forecast does not fit.`, action: heldBack.why };
+  if (state === "committing" && deadlineAt !== undefined && now >= Date.parse(deadlineAt))
+    return {
+      why: `The machine of cutover ${id} has the right to run, but does not serve yet; the source stays fenced.`,
+      action: `See to target host ${targetId}: \`causeway cutover show ${id}\` says how far it is.`,
+    };
   if (state !== "rolled-back" && state !== "failed") return undefined;
   const serves = sourceServes === "unknown" ? " It is unknown whether the source serves again." : "";
   const done = state === "failed" ? "failed" : "was rolled back";

@@ -9,7 +9,13 @@ import {
 import type { CommandOwner } from "#shared/domain/command-owner.ts";
 import { requireRunning } from "#shared/domain/conversion.ts";
 import { arming, isAway } from "#shared/domain/whereabouts.ts";
-import { BootEnvironmentLeftError, cancellationOf, ForbiddenError, failureOf } from "#shared/errors.ts";
+import {
+  BootEnvironmentLeftError,
+  cancellationOf,
+  ForbiddenError,
+  failureOf,
+  WindowClosedError,
+} from "#shared/errors.ts";
 import { againIfChanged } from "../store/again-if-changed.ts";
 import { endCommand, whyNotThere } from "./agent-connected.ts";
 import { cancelCommands, cancelOtherCommands } from "./cancel-commands.ts";
@@ -103,6 +109,9 @@ async function decide(
   return againIfChanged(async () => {
     const { owner, commands } = await store.owners.withCommands(request.ownerId);
     const { requestedBy } = bringsBack(request) || undoes(request) ? owner : requireRunning(owner);
+    const { deadlineAt } = owner;
+    if (!undoes(request) && deadlineAt !== undefined && timestamp(clock) >= deadlineAt)
+      throw new WindowClosedError(owner.id, deadlineAt);
     const { action, command } = plan({ ...request, requestedBy }, commands, timestamp(clock));
     if (action === "answer") return { action, command };
     return { action, command: await store.commands.save(command) };

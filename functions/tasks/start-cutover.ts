@@ -1,6 +1,5 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { z } from "zod";
-import { isBefore } from "#shared/domain/cutover/cutover.ts";
 import { begunCutover } from "#shared/domain/cutover/start.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
 import { buildAlarmChannels } from "../alarm/build.ts";
@@ -29,25 +28,31 @@ interface Deps extends CutoverAlarmDeps {
   timer: PlanTimer;
 }
 
+/** Limits are as of the beginning: they may have been edited since it was created. */
+type Start =
+  | { hasBegun: false }
+  | { hasBegun: true; deadlineAt: string; quiesceSeconds: number; answerSeconds: number };
+
 /**
  * Begins the cutover if it still is to and the forecast fits what is left of the window: then its timer is
  * set to the deadline. Otherwise it waits, and an alarm says why if the forecast is the reason. Repeating it
  * changes nothing. Throws `CutoverStoppedError` if it was cancelled.
  */
-export async function run({ cutoverId }: z.output<typeof Input>, deps: Deps): Promise<{ hasBegun: boolean }> {
+export async function run({ cutoverId }: z.output<typeof Input>, deps: Deps): Promise<Start> {
   const { store, timer, clock } = deps;
   const forecast = await freshForecast(await store.cutovers.get(cutoverId), deps);
   const cutover = await store.cutovers.modify(cutoverId, (one) => begunCutover(one, forecast, clock.now()));
   await settleCutoverAlarm(cutover, deps);
-  if (isBefore(cutover)) return { hasBegun: false };
-  if (cutover.deadlineAt !== undefined) await timer.armCutover(cutoverId, Date.parse(cutover.deadlineAt));
+  const { deadlineAt, quiesceTimeoutSeconds: quiesceSeconds, answerTimeoutSeconds: answerSeconds } = cutover;
+  if (deadlineAt === undefined) return { hasBegun: false };
+  await timer.armCutover(cutoverId, Date.parse(deadlineAt));
   await store.audit.addOnce({
     at: cutover.states.find(({ name }) => name === "pre-sync")?.at ?? cutover.createdAt,
     actor: cutover.go?.by ?? "causeway",
     action: "cutover-begun",
     subject: cutoverId,
     outcome: "done",
-    details: { deadlineAt: cutover.deadlineAt, forecast: cutover.forecast },
+    details: { deadlineAt, forecast: cutover.forecast },
   });
-  return { hasBegun: true };
+  return { hasBegun: true, deadlineAt, quiesceSeconds, answerSeconds };
 }

@@ -25,6 +25,8 @@ export interface CommandOwner {
   madeBy?: { conversionId: string } | { runId: string; planId: string };
   /** Only of a conversion that restarts its source. */
   whereabouts?: WhereaboutsRecord | undefined;
+  /** From then on only commands that undo a cutover go out. */
+  deadlineAt?: string | undefined;
   /** The sizes of the source's disks by the inventory that preflight judged. */
   preflightBytes?: Record<string, number> | undefined;
 }

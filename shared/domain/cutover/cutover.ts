@@ -201,8 +201,7 @@ export function cutoverInput(cutover: CutoverRecord) {
   const { id, sourceId, targetId, planId, planned, adaptation, expect: text, check: checkAfter } = cutover;
   const console = { kind: "console" as const, ...(text === undefined ? {} : { expect: text }) };
   return {
-    ...{ cutoverId: id, sourceId, targetId, planId, quiesceSeconds: cutover.quiesceTimeoutSeconds },
-    ...{ answerSeconds: cutover.answerTimeoutSeconds, check: console },
+    ...{ cutoverId: id, sourceId, targetId, planId, check: console },
     ...(checkAfter === undefined ? {} : { checkAfter }),
     planned: { ...planned, dryRun: false },
     ...(adaptation === undefined ? {} : { adaptation }),
@@ -210,8 +209,11 @@ export function cutoverInput(cutover: CutoverRecord) {
 }
 
 export function cutoverAsOwner(cutover: CutoverRecord): CommandOwner {
-  const { id, sourceId, targetId, requestedBy, state, final } = cutover;
-  const owner = { id, sourceId, targetId, requestedBy, ...(final ? { pointId: final.pointId } : {}) };
+  const { id, sourceId, targetId, requestedBy, state, final, deadlineAt } = cutover;
+  const owner = {
+    ...{ id, sourceId, targetId, requestedBy, ...(final ? { pointId: final.pointId } : {}) },
+    ...(isUnderWay(cutover) ? { deadlineAt } : {}),
+  };
   if (state === "rolling-back" || state === "cancelling") return { ...owner, state: "cancelling" };
   if (state === "rolled-back" || state === "cancelled") return { ...owner, state: "cancelled" };
   return { ...owner, state: state === "completed" || state === "failed" ? state : "running" };

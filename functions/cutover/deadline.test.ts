@@ -1,0 +1,58 @@
+import { beforeEach, expect, test } from "vitest";
+import { CutoverSite } from "../testing/cutover-site.ts";
+
+let site: CutoverSite;
+
+const notices = () => site.world.topic.notices.filter((notice) => notice.includes("cutover"));
+
+beforeEach(async () => {
+  site = await CutoverSite.start();
+});
+
+test.each([
+  ["pre-sync", { "take-recovery-point": ["done", "silent"] }],
+  ["final-sync", { "take-recovery-point": ["done", "done", "silent"] }],
+  ["checking", { "clone-standby": ["silent"] }],
+] as const)("if the event of the deadline is lost, %s ends with it all the same", async (state, acts) => {
+  site.acts = Object.fromEntries(Object.entries(acts).map(([key, story]) => [key, [...story]]));
+  let calls = 0;
+  site.fate = () => (calls++ === 0 ? 1 : 0);
+  const windows = [{ firstDay: "2030-01-01", from: "01:00", to: "01:20", timeZone: "UTC" }];
+  const id = await site.create({ windows });
+  await site.passUntil("01:17");
+  expect(await site.cutover(id)).toMatchObject({ state });
+  await site.passUntil("01:21");
+  expect(await site.cutover(id)).toMatchObject({ state: "rolled-back" });
+  expect(site.fence.isUp).toBe(false);
+});
+
+test("limits that were edited before it begins are those of its steps", async () => {
+  const id = await site.create({ quiesceTimeoutSeconds: 3600 });
+  const body = { quiesceTimeoutSeconds: 60, answerTimeoutSeconds: 700 };
+  await site.api("PATCH /cutovers/{id}", id, { body });
+  site.acts = { "bring-up-machine": ["silent"] };
+  await site.passUntil("01:01");
+  expect(site.inputs["bring-up-machine"]).toMatchObject({ timeoutSeconds: 700 });
+  await site.api("POST /cutovers/{id}/rollback", id);
+  site.acts = { "set-fence up": ["silent"] };
+  const other = await site.create({ quiesceTimeoutSeconds: 3600, mode: "hold" });
+  await site.api("PATCH /cutovers/{id}", other, { body });
+  await site.api("POST /cutovers/{id}/go", other);
+  await site.passUntil("01:04");
+  expect(await site.cutover(other)).toMatchObject({ failure: { name: "StepTimedOutError" } });
+});
+
+test("one that has committed, and whose machine cannot be connected by its deadline, raises an alarm until it can", async () => {
+  site.acts = { "connect-machine": ["silent"] };
+  const windows = [{ firstDay: "2030-01-01", from: "01:00", to: "01:20", timeZone: "UTC" }];
+  const id = await site.create({ windows });
+  await site.passUntil("01:17");
+  expect(await site.cutover(id)).toMatchObject({ state: "committing" });
+  expect(notices()).toEqual([]);
+  await site.passUntil("01:19");
+  expect(notices()).toEqual([`raised cutover-held ${id}`]);
+  site.acts = {};
+  await site.passUntil("01:23");
+  expect(await site.cutover(id)).toMatchObject({ state: "completed" });
+  expect(notices()).toEqual([`raised cutover-held ${id}`, `cleared cutover-held ${id}`]);
+});
