@@ -9,6 +9,7 @@ import type { NewCutover } from "#shared/protocol/cutover.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { ABANDONED_AFTER_MS } from "../conversion/stale-holder.ts";
 import type { CutoverDeps } from "./deps.ts";
+import { settleStart } from "./settle-start.ts";
 
 /**
  * Creates a cutover. Each step may be repeated, and the same request (by its `Idempotency-Key`) continues
@@ -18,6 +19,7 @@ import type { CutoverDeps } from "./deps.ts";
  *    another one after two minutes.
  * 2. The cutover is stored. After an interruption here, cancelling it ends it.
  * 3. Its workflow is started under its id.
+ * 4. Its timer is set, whose event also notices that the workflow was stopped while it makes the baseline.
  */
 export async function beginCutover(
   request: NewCutover,
@@ -26,7 +28,10 @@ export async function beginCutover(
 ): Promise<CutoverRecord> {
   const { store, cutovers } = deps;
   const cutover = (await store.cutovers.find(given.id)) ?? (await admit(request, given, deps));
-  if (!cutoverHasEnded(cutover)) await cutovers.start(cutover.id, cutoverInput(cutover));
+  if (!cutoverHasEnded(cutover)) {
+    await cutovers.start(cutover.id, cutoverInput(cutover));
+    await settleStart(cutover, deps);
+  }
   const { sourceId, targetId, mode, windows, needsApproval } = cutover;
   await store.audit.addOnce({
     at: cutover.createdAt,

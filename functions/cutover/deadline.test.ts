@@ -1,4 +1,5 @@
 import { beforeEach, expect, test } from "vitest";
+import { aConversion } from "#shared/domain/testing/records.ts";
 import { CutoverSite } from "../testing/cutover-site.ts";
 
 let site: CutoverSite;
@@ -54,5 +55,30 @@ test("one that has committed, and whose machine cannot be connected by its deadl
   site.acts = {};
   await site.passUntil("01:23");
   expect(await site.cutover(id)).toMatchObject({ state: "completed" });
+  expect(notices()).toEqual([`raised cutover-held ${id}`, `cleared cutover-held ${id}`]);
+});
+
+test("the opening of its first window is looked at already while its baseline is made, which waits longer and longer", async () => {
+  site.acts = { "take-recovery-point": ["silent"] };
+  await site.world.store.agents.modify("agt_source", (one) => ({ ...one, heldBy: "cnv_1" }));
+  await site.world.store.conversions.add(aConversion());
+  const id = await site.create();
+  expect(await site.cutover(id)).toMatchObject({ state: "baseline" });
+  expect(site.world.timer.cutovers.get(id)).toBe(Date.UTC(2030, 0, 1, 1));
+  const turns = () => site.states.payloads("BeginCutoverRun").length;
+  expect(turns()).toBe(1);
+  await site.passUntil("00:14");
+  expect(turns()).toBe(2);
+  await site.passUntil("00:16");
+  expect(turns()).toBe(3);
+});
+
+test("an alarm that its forecast does not fit ends when it is cancelled", async () => {
+  const windows = [{ firstDay: "2030-01-01", from: "01:00", to: "01:03", timeZone: "UTC" }];
+  const id = await site.create({ windows, marginSeconds: 150 });
+  await site.passUntil("01:01");
+  await site.api("POST /cutovers/{id}/cancel", id);
+  await site.pass(15_000);
+  expect(await site.cutover(id)).toMatchObject({ state: "cancelled" });
   expect(notices()).toEqual([`raised cutover-held ${id}`, `cleared cutover-held ${id}`]);
 });

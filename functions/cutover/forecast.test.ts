@@ -15,15 +15,16 @@ beforeEach(async () => {
 });
 
 /** A recovery on the target host, whose commands took this number of seconds. */
-async function recovered(id: string, sourceId: string, took: Partial<Record<CommandKind, number>>) {
+async function recovered(id: string, sourceId: string, took: Record<string, number>) {
   await world.store.recoveries.add(aRecovery({ id, sourceId }));
-  for (const [kind, seconds] of Object.entries(took)) {
+  for (const [wanted, seconds] of Object.entries(took)) {
+    const [kind, label] = wanted.split(" ");
     const at = (ms: number) => new Date(START + ms).toISOString();
-    const wanted = {
+    const request = {
       ...{ ownerId: id, agentId: "agt_target", kind: kind as CommandKind, input: {}, requestedBy: "ada" },
-      round: 1,
+      ...{ label, round: 1 },
     };
-    const { command } = plan(wanted, [], at(0));
+    const { command } = plan(request, [], at(0));
     await world.store.commands.save(succeeded(command, {}, at(seconds * 1000)));
   }
 }
@@ -47,4 +48,10 @@ test("a machine on another target host says nothing", async () => {
 
 test("a cutover that does not adapt its system forecasts nothing for that", async () => {
   expect(await part("adapt")).toBeUndefined();
+});
+
+test("how long a source that was gone took to be fenced says nothing of stopping its services", async () => {
+  const guess = await part("quiesce");
+  await recovered("rcv_1", "agt_source", { "set-fence up": 200_000 });
+  expect(await part("quiesce")).toEqual(guess);
 });

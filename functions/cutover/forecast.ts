@@ -10,6 +10,7 @@ import { rehearsalOf } from "#shared/domain/cutover/rehearsal.ts";
 import type { DatedForecast } from "#shared/domain/cutover/start.ts";
 import { openingFrom } from "#shared/domain/cutover/window.ts";
 import type { RunRecord } from "#shared/domain/protection/run.ts";
+import { ownerKind } from "#shared/protocol/ids.ts";
 import type { Clock } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 
@@ -113,6 +114,8 @@ function secondsOf(commands: readonly CommandRecord[], wanted: string): number[]
   const found = commands.find(
     ({ kind, label, state }) => state === "succeeded" && [kind, label].filter(Boolean).join(" ") === wanted,
   );
+  // A recovery's source is gone: its fence waits until it comes back.
+  if (found?.kind === "set-fence" && ownerKind(found.ownerId) === "recovery") return [];
   if (found?.endedAt === undefined) return [];
   return [Math.max(0, (Date.parse(found.endedAt) - Date.parse(found.issuedAt)) / 1000)];
 }

@@ -31,6 +31,13 @@ export const handler = taskHandler({
 
 /** How long to leave a source alone that something else reads. A baseline can take days. */
 const BUSY_SECONDS = { baseline: 300, "pre-sync": 15, "final-sync": 15 } as const;
+/** The workflow's history has room for a limited number of turns, so it waits longer each time. */
+const LONGEST_BUSY_SECONDS = { baseline: 3600, "pre-sync": 120, "final-sync": 15 } as const;
+
+/** `turn`: from 1. */
+function busySeconds({ phase, turn }: Pick<Input, "phase" | "turn">): number {
+  return Math.min(LONGEST_BUSY_SECONDS[phase], BUSY_SECONDS[phase] * turn);
+}
 
 interface PointDisks {
   pointId: string;
@@ -66,7 +73,7 @@ export async function run(input: Input, deps: ProtectionDeps): Promise<Begun> {
       `the final sync cannot begin: ${source.heldBy} holds source ${sourceId}`,
       "Create another cutover once that has ended; the standby is kept.",
     );
-  if (isBusy) return { next: "wait", waitSeconds: BUSY_SECONDS[phase] };
+  if (isBusy) return { next: "wait", waitSeconds: busySeconds(input) };
   // No run of the plan has the time of another one.
   const after = Math.max(0, ...cutover.runs.map(({ id }) => dueTimeOfRun(id) + 1));
   const runId = earlier?.id ?? runIdOf(planId, Math.max(clock.now(), after));
@@ -79,7 +86,7 @@ export async function run(input: Input, deps: ProtectionDeps): Promise<Begun> {
   await requireStillGoing(cutoverId, runId, deps);
   // Something else took the source in between. The next turn tries again.
   if (runHasEnded(begun) && begun.state === "skipped")
-    return { next: "wait", waitSeconds: BUSY_SECONDS[phase] };
+    return { next: "wait", waitSeconds: busySeconds(input) };
   return { next: "run", run: runInput(begun) };
 }
 

@@ -40,6 +40,7 @@ test("a pre-sync that failed is tried again, and after the fifth the standby mus
 test("a baseline that failed is tried again after a while, and a final sync never", () => {
   const failed = { state: "failed", failure: { message: "no such disk" }, result: undefined };
   expect(afterRun("baseline", [aRun(1, failed)])).toEqual({ next: "again", waitSeconds: 900 });
+  expect(afterRun("baseline", Array(40).fill(aRun(1, failed)))).toMatchObject({ waitSeconds: 14_400 });
   expect(afterRun("baseline", [aRun(1, failed), aRun(9000)])).toEqual({ next: "again", waitSeconds: 0 });
   expect(() => afterRun("final-sync", [aRun(1, failed)])).toThrow("no such disk");
   expect(() => afterRun("final-sync", [aRun(1, behind)])).toThrow("disk full");

@@ -11,7 +11,9 @@ const SMALL_BYTES = 64 * 2 ** 20;
 /** A delta that shrinks by less than this does not get smaller by waiting. */
 const SHRINKS = 0.8;
 const MOST_PRE_SYNCS = 5;
+/** Longer each time: the workflow's history has room for a limited number of turns. */
 const AGAIN_AFTER_FAILURE_SECONDS = 900;
+const LONGEST_WAIT_SECONDS = 14_400;
 
 export type AfterRun = { next: "done" } | { next: "again"; waitSeconds: number };
 
@@ -24,7 +26,13 @@ export function afterRun(phase: SyncPhase, runs: readonly RunRecord[]): AfterRun
   const problem = last ? (problemOf(last) ?? doubtOf(phase, last)) : "there was no run";
   // The next turn looks whether the standby is at a point.
   if (phase === "baseline")
-    return { next: "again", waitSeconds: problem === undefined ? 0 : AGAIN_AFTER_FAILURE_SECONDS };
+    return {
+      next: "again",
+      waitSeconds:
+        problem === undefined
+          ? 0
+          : Math.min(LONGEST_WAIT_SECONDS, AGAIN_AFTER_FAILURE_SECONDS * Math.max(1, runs.length)),
+    };
   if (phase === "pre-sync" && runs.length < MOST_PRE_SYNCS && !(problem === undefined && isSettled(runs)))
     return { next: "again", waitSeconds: 0 };
   if (problem === undefined) return { next: "done" };
