@@ -23,7 +23,10 @@ test.each([
   await site.passUntil("01:17");
   expect(await site.cutover(id)).toMatchObject({ state });
   await site.passUntil("01:21");
-  expect(await site.cutover(id)).toMatchObject({ state: "rolled-back" });
+  expect(await site.cutover(id)).toMatchObject({
+    state: "rolled-back",
+    failure: { name: "WindowClosedError" },
+  });
   expect(site.fence.isUp).toBe(false);
 });
 

@@ -9,7 +9,7 @@ import {
 } from "#shared/domain/cutover/cutover.ts";
 import { endingLease, type LeaseRecord } from "#shared/domain/lease.ts";
 import { runHasEnded } from "#shared/domain/protection/run.ts";
-import { cancellationOf, type Failure, failureOf } from "#shared/errors.ts";
+import { cancellationOf, type Failure, failureOf, WindowClosedError } from "#shared/errors.ts";
 import { cancelCommands } from "../conversion/cancel-commands.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { stopRun } from "../protection/abandon-run.ts";
@@ -31,9 +31,17 @@ export async function haltCutover(
   deps: ProtectionDeps,
 ): Promise<CutoverRecord> {
   const now = timestamp(deps.clock);
-  const cutover = await stopped(id, (one, mayRun) => stoppedCutover(one, { failure, mayRun, now }), deps);
+  const stop = (one: CutoverRecord, mayRun: boolean) =>
+    stoppedCutover(one, { failure: causeOf(failure, one, now), mayRun, now });
+  const cutover = await stopped(id, stop, deps);
   await stopWork(cutover, deps);
   return cutover;
+}
+
+/** A step's time ends with the window at the latest: then that is the reason. */
+function causeOf(failure: Failure, { id, deadlineAt }: CutoverRecord, now: string): Failure {
+  if (failure.name !== "StepTimedOutError" || deadlineAt === undefined || now < deadlineAt) return failure;
+  return failureOf(new WindowClosedError(id, deadlineAt));
 }
 
 /** An operator cancels a cutover that has not begun. Repeating it is harmless. Throws `WrongStateError`. */
@@ -106,10 +114,12 @@ async function stopByHand(
 ): Promise<CutoverRecord> {
   if (cutoverHasEnded(cutover)) return cutover;
   const entry = { actor: by, action, subject: cutover.id, outcome: "done" } as const;
-  await deps.timer.armCutover(cutover.id, deps.clock.now() + LOOK_AGAIN_MS);
   await deps.store.audit.add({ at: timestamp(deps.clock), ...entry });
   await continueStop(cutover, deps);
-  return deps.store.cutovers.get(cutover.id);
+  const current = await deps.store.cutovers.get(cutover.id);
+  // Last: what leads back does not wait for the scheduler, and an operator repeats what failed.
+  if (!cutoverHasEnded(current)) await deps.timer.armCutover(cutover.id, deps.clock.now() + LOOK_AGAIN_MS);
+  return current;
 }
 
 /**
