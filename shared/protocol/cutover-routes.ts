@@ -56,7 +56,7 @@ export const cutoverRoutes = {
     ...shown,
     method: "POST",
     path: "/cutovers/{id}/approve",
-    summary: "Approves a cutover, by another person than the one who asked for it or changed it last.",
+    summary: "Approves a cutover, by another person than those who asked for it or changed it.",
     status: 200,
   },
   cancelCutover: {

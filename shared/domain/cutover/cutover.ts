@@ -57,8 +57,8 @@ export const CutoverRecord = z.object({
   executions: z.int().positive().default(1),
   /** Of the workflow's step that waits for a window or for a person. */
   taskToken: z.string().optional(),
-  /** Who asked for it, or changed it last: another person has to approve it. */
-  changedBy: z.string(),
+  /** Who asked for it, and all who changed it: another person has to approve it. */
+  changedBy: z.array(z.string()),
   approved: Cutover.shape.approved,
   go: Cutover.shape.go,
   heldBack: Cutover.shape.heldBack,
@@ -89,7 +89,7 @@ export function isBefore({ state }: CutoverRecord): boolean {
 }
 
 /** Whether it has begun, and can still be rolled back. */
-export function isUnderWay({ state }: CutoverRecord): boolean {
+export function isUnderWay({ state }: Pick<CutoverRecord, "state">): boolean {
   return ["pre-sync", "quiescing", "final-sync", "checking"].includes(state);
 }
 

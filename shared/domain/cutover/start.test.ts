@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { aCutover } from "../testing/cutover-record.ts";
 import type { CutoverRecord } from "./cutover.ts";
-import { begunCutover, editedCutover, startDecision } from "./start.ts";
+import { approvedCutover, begunCutover, editedCutover, startDecision } from "./start.ts";
 
 const at = (time: string) => Date.parse(`2030-01-0${time}:00.000Z`);
 const begins = (change: Partial<CutoverRecord>, time: string) =>
@@ -56,5 +56,14 @@ test("hours that are over, or no longer than the margin, are refused", () => {
       editedCutover(aCutover(), change, { by: "bob", now: at(time) });
   expect(edit({ marginSeconds: 3600 })).toThrow("longer than the margin of 3600 s");
   expect(edit({ marginSeconds: 300 }, "2T22:56")).toThrow("none of them is open from now on");
-  expect(edit({ marginSeconds: 300 })()).toMatchObject({ marginSeconds: 300, changedBy: "bob" });
+  expect(edit({ marginSeconds: 300 })()).toMatchObject({ marginSeconds: 300, changedBy: ["ada", "bob"] });
+});
+
+test("no person approves what is partly their own, also after another one changed it", () => {
+  const now = at("1T12:00");
+  const byBob = editedCutover(aCutover({ needsApproval: true }), { marginSeconds: 300 }, { by: "bob", now });
+  const byEve = editedCutover(byBob, { marginSeconds: 200 }, { by: "eve", now });
+  for (const person of ["ada", "bob", "eve"])
+    expect(() => approvedCutover(byEve, person, by("1T12:00").at)).toThrow("or changed it");
+  expect(approvedCutover(byEve, "ida", by("1T12:00").at)).toMatchObject({ approved: { by: "ida" } });
 });

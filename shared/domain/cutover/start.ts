@@ -93,11 +93,11 @@ export function heldCutover(cutover: CutoverRecord): CutoverRecord {
   return { ...rest, mode: "hold" };
 }
 
-/** Throws `WrongStateError` for the person who asked for it or changed it last, and once it has begun. */
+/** Throws `WrongStateError` for a person who asked for it or changed it, and once it has begun. */
 export function approvedCutover(cutover: CutoverRecord, by: string, now: string): CutoverRecord {
   if (cutover.approved) return cutover;
   requireBefore(cutover);
-  if (by === cutover.changedBy || by === cutover.requestedBy)
+  if (cutover.changedBy.includes(by))
     throw new WrongStateError(
       `${by} asked for cutover ${cutover.id} or changed it`,
       "Another person has to approve it.",
@@ -117,7 +117,8 @@ export function editedCutover(
   requireBefore(cutover);
   const changes = Object.entries(edit).filter(([, value]) => value !== undefined);
   const { approved: _, go: _go, heldBack: _held, ...rest } = cutover;
-  const edited: CutoverRecord = { ...rest, ...Object.fromEntries(changes), changedBy: given.by };
+  const changedBy = [...new Set([...cutover.changedBy, given.by])];
+  const edited: CutoverRecord = { ...rest, ...Object.fromEntries(changes), changedBy };
   requireTime(edited, given.now);
   return edited;
 }

@@ -22,7 +22,7 @@ export function aCutover(change: Partial<CutoverRecord> = {}): CutoverRecord {
       { name: "waiting", at: AT },
     ],
     ...{
-      changedBy: "ada",
+      changedBy: ["ada"],
       requestedBy: "ada",
       runs: [],
       forecast: null,
