@@ -1,13 +1,17 @@
 /** Cutovers on the embedded cloud, which enforces the functions' rights, with agents that only answer. */
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { agentApi } from "#agent/cloud/agent-api.ts";
+import type { Identity } from "#agent/identity/identity.ts";
 import { aDisk } from "#shared/domain/testing/records.ts";
 import type { Command } from "#shared/protocol/commands.ts";
+import { credentialsOf } from "../testing/agent-clients.ts";
 import { ControlPlane } from "../testing/control-plane.ts";
 import { Device } from "../testing/device.ts";
 import { until } from "../testing/until.ts";
 
 let plane: ControlPlane;
 const devices: Device[] = [];
+let host: Identity;
 let ids: { sourceId: string; targetId: string };
 /** The kinds of commands that fail. */
 let failing: string[];
@@ -58,11 +62,20 @@ function outputOf({ kind, input }: Command): object {
   return outputs[kind] ?? {};
 }
 
+/** The target host asks for time before it starts a machine that has a lease. */
+async function renew({ kind, input }: Command): Promise<void> {
+  if (kind !== "bring-up-machine") return;
+  const { ownerId, lease } = input as { ownerId: string; lease: { term: number } };
+  const api = agentApi(host, { credentials: () => credentialsOf(host), now: Date.now });
+  await api.renewLease({ parameters: { id: ownerId }, body: { term: lease.term } });
+}
+
 async function answer(device: Device): Promise<void> {
   for (const command of device.commands.filter(({ commandId }) => !answered.has(commandId))) {
     const { commandId, kind } = command;
     answered.add(commandId);
     const event = { commandId, at: new Date().toISOString() };
+    await renew(command);
     const failure = { name: "MachineSilentError", message: "no answer", hint: "Look.", retryable: false };
     await device.tell(
       failing.includes(kind)
@@ -76,6 +89,7 @@ beforeAll(async () => {
   plane = await ControlPlane.start();
   const source = await plane.enrol("source", "pine");
   const target = await plane.enrol("target", "oak");
+  host = target;
   for (const identity of [source, target]) {
     const device = await Device.connect(identity);
     await device.introduce({ disks: [aDisk("vda")] });

@@ -1,9 +1,7 @@
 import { z } from "zod";
-import { type CutoverRecord, isUnderWay } from "#shared/domain/cutover/cutover.ts";
 import { WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.ts";
-import { type Failure, failureOf, WindowClosedError } from "#shared/errors.ts";
+import type { Failure } from "#shared/errors.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
-import { timestamp } from "../conversion/deps.ts";
 import { haltCutover } from "../cutover/stop-cutover.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import { buildProtection } from "../protection/build.ts";
@@ -36,8 +34,7 @@ export async function run(
   { cutoverId, error }: z.output<typeof Input>,
   deps: ProtectionDeps,
 ): Promise<HowFar> {
-  const failure = failureAt(await deps.store.cutovers.get(cutoverId), error, timestamp(deps.clock));
-  const cutover = await haltCutover(cutoverId, failure, deps);
+  const cutover = await haltCutover(cutoverId, workflowFailure(error), deps);
   const { commands } = await deps.store.cutovers.withCommands(cutoverId);
   const fence = commands.find(({ kind, label }) => kind === "set-fence" && label === "up");
   const asked = z.object({ term: z.int().positive() }).safeParse(fence?.input).data?.term;
@@ -48,19 +45,6 @@ export async function run(
     undo: cutover.state === "rolling-back",
     hasMachine: commands.some(({ kind }) => kind === "define-machine"),
     ...(term === undefined ? {} : { term }),
-    failure: cutover.failure ?? failure,
+    failure: cutover.failure ?? workflowFailure(error),
   };
-}
-
-/** A step's time ends with the deadline at the latest: then the window is the reason, not the step. */
-function failureAt(
-  { id, deadlineAt, ...cutover }: CutoverRecord,
-  error: z.output<typeof WorkflowError>,
-  now: string,
-): Failure {
-  const failure = workflowFailure(error);
-  const isLate = deadlineAt !== undefined && now >= deadlineAt && isUnderWay(cutover);
-  return isLate && failure.name === "StepTimedOutError"
-    ? failureOf(new WindowClosedError(id, deadlineAt))
-    : failure;
 }
