@@ -9,8 +9,9 @@ export function describeCutover(cutover: Cutover): string {
   lines.push(
     `  plan ${planId}, ${mode === "automatic" ? "begins when a window opens" : "waits for a person's go"}`,
   );
-  lines.push(`  window ${describeWindow(cutover)}`);
-  if (cutover.needsApproval || cutover.approved) lines.push(`  ${describeApproval(cutover)}`);
+  const isOver = cutover.endedAt !== undefined;
+  if (!isOver) lines.push(`  window ${describeWindow(cutover)}`);
+  if ((cutover.needsApproval && !isOver) || cutover.approved) lines.push(`  ${describeApproval(cutover)}`);
   if (cutover.go) lines.push(`  ${cutover.go.by} said go at ${cutover.go.at}`);
   if (cutover.heldBack) lines.push(`  held back at ${cutover.heldBack.at}: ${oneLine(cutover.heldBack.why)}`);
   lines.push(...describeForecast(cutover).map((line) => `  ${line}`));

@@ -15,10 +15,13 @@ const shown = {
   ...{ states: [{ name: "waiting", at }], requestedBy: "ada", createdAt: at },
 };
 let server: Server;
+/** What the API says of the cutover. */
+let answered: object;
 let asked: { route: string; body: unknown }[];
 
 beforeEach(async () => {
   asked = [];
+  answered = shown;
   server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
@@ -30,7 +33,7 @@ beforeEach(async () => {
       });
       const isList = request.method === "GET" && request.url?.startsWith("/cutovers?");
       response.writeHead(200, { "content-type": "application/json" });
-      response.end(JSON.stringify(isList ? { items: [shown], cursor: null } : shown));
+      response.end(JSON.stringify(isList ? { items: [answered], cursor: null } : answered));
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -78,6 +81,19 @@ test("show, and each word of an operator, goes to its route", async () => {
     ...["go", "hold", "approve", "cancel", "rollback"].map((verb) => `POST /cutovers/cut_1/${verb}`),
     ...["PATCH /cutovers/cut_1", "GET /cutovers/cut_1", "GET /cutovers?limit=200"],
   ]);
+});
+
+test("of one that has ended, show names neither a window nor an approval to come", async () => {
+  const deadlineAt = "2030-01-06T00:58:00.000Z";
+  answered = { ...shown, state: "rolled-back", deadlineAt, endedAt: deadlineAt, sourceServes: "yes" };
+  const { stdout } = await causeway("cutover", "show", "cut_1");
+  expect(stdout).toContain("cut_1 of source agt_1 to target host agt_2: rolled-back");
+  expect(stdout).toContain("the source serves again");
+  expect(stdout).not.toMatch(/window|approve/);
+  answered = { ...shown, deadlineAt };
+  expect((await causeway("cutover", "show", "cut_1")).stdout).toContain(
+    `rolled back at ${deadlineAt} unless`,
+  );
 });
 
 test.each([
