@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import type { BootMachine, FileAttributes } from "./boot-machine.ts";
+import { type BootMachine, type FileAttributes, LocalBootMachine } from "./boot-machine.ts";
 
 /**
  * The name of the file's new content until it is complete. It is derived from the file's name, so that a
@@ -20,6 +20,11 @@ export async function replaceFile(
   await machine.create(draft, bytes, mode);
   if (attributes) await machine.setAttributes(draft, attributes);
   await machine.rename(draft, path);
+}
+
+/** `replaceFile` on the machine that this process runs on. */
+export function replaceLocalFile(path: string, content: string | Uint8Array, mode: number): Promise<void> {
+  return replaceFile(new LocalBootMachine(), path, Buffer.from(content), { mode });
 }
 
 /**

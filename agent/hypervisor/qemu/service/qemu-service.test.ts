@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { KeptMachine } from "../../machine-keeper.ts";
 import { keptMachine } from "../../testing/kept-machine.ts";
 import { ScriptedSystemd } from "../../testing/scripted-systemd.ts";
@@ -216,6 +216,22 @@ test("a console is opened once QEMU listens, however long after it made the sock
   expect(await text(output)).toBe("hello");
   close();
   greeting.close();
+});
+
+test("a machine's scripts and its unit are on disk, whole, before systemd learns of them", async () => {
+  await using folder = await open(dir);
+  const sync = vi.spyOn(Object.getPrototypeOf(folder), "sync").mockImplementation(async () => {
+    systemd.calls.push("to disk");
+  });
+  try {
+    await qemu.define(machine);
+    // Each of the five files, and its name in its folder.
+    expect(systemd.calls).toEqual([...Array(10).fill("to disk"), "daemon-reload"]);
+    await qemu.connect(machine);
+    expect(systemd.calls.slice(11, 14)).toEqual(["to disk", "to disk", expect.stringContaining("show")]);
+  } finally {
+    sync.mockRestore();
+  }
 });
 
 test("a unit of the same name that was not made for this conversion is neither replaced, switched nor removed", async () => {

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { access, constants, lstat, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { access, constants, lstat, open, readFile, rm } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
@@ -11,6 +11,7 @@ import {
   MachineUnsupportedError,
 } from "#shared/errors.ts";
 import type { MachinePower } from "#shared/protocol/defined-machine.ts";
+import { replaceLocalFile } from "../../../machine/durable.ts";
 import { makeOwnFolder } from "../../../machine/inside-folder.ts";
 import { LocalMachine } from "../../../machine/machine.ts";
 import type { Definition, KeptMachine, MachineConsole, MachineKeeper } from "../../machine-keeper.ts";
@@ -71,7 +72,7 @@ export class QemuService implements MachineKeeper {
     await makeOwnFolder(this.#options.scriptsDir, machine.ownerId);
     if (machine.shape.firmware === "uefi") await this.#keepVariables(machine);
     // The unit is the last of them: it never names a script that is not there.
-    for (const { name, text } of files) await replaceWhole(name, text);
+    for (const { name, text } of files) await put(name, text);
     await this.#options.systemctl("daemon-reload");
   }
 
@@ -93,7 +94,7 @@ export class QemuService implements MachineKeeper {
     await this.#requireOurs(machine);
     const plug = join(this.#folder(machine), PLUG);
     const files = await this.draft(machine);
-    for (const { name, text } of files.filter((file) => file.name === plug)) await replaceWhole(name, text);
+    for (const { name, text } of files.filter((file) => file.name === plug)) await put(name, text);
     if ((await this.power(machine)) !== "on") return;
     await runScript(plug);
     await this.#setLinks(machine, "off");
@@ -179,7 +180,7 @@ export class QemuService implements MachineKeeper {
   async #keepVariables(machine: KeptMachine): Promise<void> {
     const path = join(this.#folder(machine), VARIABLES);
     const exists = await isThere(path);
-    if (!exists) await replaceWhole(path, await readFile((await findUefiFirmware()).variables));
+    if (!exists) await put(path, await readFile((await findUefiFirmware()).variables));
   }
 
   async #tellMonitor({ name }: KeptMachine, commands: string): Promise<void> {
@@ -228,11 +229,9 @@ async function requireBridges({ shape: { cards } }: KeptMachine): Promise<void> 
   }
 }
 
-/** At every instant the file has its old content or the new one. */
-async function replaceWhole(path: string, content: string | Uint8Array): Promise<void> {
-  const draft = `${path}.causeway-new`;
-  await writeFile(draft, content, { mode: path.endsWith(".service") ? 0o644 : SCRIPT_MODE });
-  await rename(draft, path);
+/** A loss of power leaves the old content or the new one: an empty script would start nothing. */
+function put(path: string, content: string | Uint8Array): Promise<void> {
+  return replaceLocalFile(path, content, path.endsWith(".service") ? 0o644 : SCRIPT_MODE);
 }
 
 /** `undefined` if nothing listens there. */
