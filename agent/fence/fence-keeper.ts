@@ -7,8 +7,7 @@ import { Timestamp } from "#shared/protocol/common.ts";
 import { BrokenFence, ServiceName } from "#shared/protocol/fence.ts";
 import type { Systemctl } from "../hypervisor/qemu/service/systemctl.ts";
 import { DataFile } from "../identity/identity.ts";
-import { LocalBootMachine } from "../machine/boot-machine.ts";
-import { replaceFile } from "../machine/durable.ts";
+import { replaceLocalFile } from "../machine/durable.ts";
 import { dropInText, type FencePlaces, fencePlaces, noticeText } from "./fence-files.ts";
 
 /** The fence as it survives a restart. */
@@ -159,7 +158,7 @@ function isUnfinished({ isUp, services, stopped }: FenceState): boolean {
 
 async function put(path: string, text: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
-  await replaceFile(new LocalBootMachine(), path, Buffer.from(text), { mode: 0o644 });
+  await replaceLocalFile(path, text, 0o644);
 }
 
 /** Does it for each, also after one that failed. Resolves with why it failed, for those that did. */

@@ -2,8 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Systemctl } from "../hypervisor/qemu/service/systemctl.ts";
-import { LocalBootMachine } from "../machine/boot-machine.ts";
-import { replaceFile } from "../machine/durable.ts";
+import { replaceLocalFile } from "../machine/durable.ts";
 import { makeOwnFolder } from "../machine/inside-folder.ts";
 import { guardScript, guardUnit } from "./guard-files.ts";
 
@@ -42,8 +41,9 @@ export class LeaseGuard {
     const folder = await makeOwnFolder(this.#options.scriptsDir, machine.ownerId);
     const script = join(folder, "guard");
     const text = guardScript({ uuid: machine.uuid, deadline: this.#deadline(machine) });
-    await put(script, text, 0o700);
-    await put(this.#unit(machine), guardUnit({ name: machine.name, script }), 0o644);
+    // A loss of power leaves the old content or the new one: an empty guard would pause nothing.
+    await replaceLocalFile(script, text, 0o700);
+    await replaceLocalFile(this.#unit(machine), guardUnit({ name: machine.name, script }), 0o644);
     await systemctl("daemon-reload");
     await systemctl("enable", unitName(machine));
     await systemctl("restart", unitName(machine));
@@ -52,7 +52,7 @@ export class LeaseGuard {
   /** Until then the machine may run: milliseconds of the host's uptime, rounded down to a second. */
   async extend(machine: GuardedMachine, untilMs: number): Promise<void> {
     await mkdir(this.#options.deadlinesDir, { recursive: true, mode: 0o700 });
-    await put(this.#deadline(machine), `${Math.max(0, Math.floor(untilMs / 1000))}\n`, 0o600);
+    await replaceLocalFile(this.#deadline(machine), `${Math.max(0, Math.floor(untilMs / 1000))}\n`, 0o600);
   }
 
   /** The machine runs without a guard. */
@@ -79,9 +79,4 @@ export class LeaseGuard {
 /** Two hypervisors may each have a machine of the same name. */
 function unitName({ ownerId }: GuardedMachine): string {
   return `causeway-lease-${ownerId}.service`;
-}
-
-/** A loss of power leaves the old content or the new one: an empty guard would pause nothing. */
-function put(path: string, content: string, mode: number): Promise<void> {
-  return replaceFile(new LocalBootMachine(), path, Buffer.from(content), { mode });
 }
