@@ -3,11 +3,11 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { HypervisorFailedError, ToolMissingError } from "#shared/errors.ts";
+import { ownWords } from "../own-words.ts";
 
 /** libvirt waits for QEMU to start, and for its locks. */
 const LIMIT_MS = 120_000;
 const OUTPUT_BYTES = 4 * 2 ** 20;
-const KEPT_CHARACTERS = 1000;
 
 /** How libvirt's own program is called. Arguments never pass through a shell. */
 export interface Virsh {
@@ -51,12 +51,9 @@ function execute(args: readonly string[]): Promise<string> {
 }
 
 function failure([action = ""]: readonly string[], errors: string): Error {
-  const said = errors
-    .replace(/^error: /gm, "")
-    .trim()
-    .slice(0, KEPT_CHARACTERS);
+  const said = ownWords(errors.replace(/^error: /gm, ""));
   // libvirt's daemon, or its part for QEMU, is another package than the program.
   if (said.includes("Failed to connect socket"))
     return new ToolMissingError("libvirt", "libvirt-daemon-system");
-  return new HypervisorFailedError(`libvirt refused ${action}: ${said.replace(/\s*\n\s*/g, "; ")}`);
+  return new HypervisorFailedError(`libvirt refused ${action}: ${said}`);
 }

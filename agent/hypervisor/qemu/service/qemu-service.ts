@@ -15,6 +15,7 @@ import { replaceLocalFile } from "../../../machine/durable.ts";
 import { makeOwnFolder } from "../../../machine/inside-folder.ts";
 import { LocalMachine } from "../../../machine/machine.ts";
 import type { Definition, KeptMachine, MachineConsole, MachineKeeper } from "../../machine-keeper.ts";
+import { ownWords } from "../../own-words.ts";
 import { findUefiFirmware } from "../uefi-firmware.ts";
 import { cardName } from "./command.ts";
 import { PLUG, serviceFiles, unitMark, unitName } from "./files.ts";
@@ -27,7 +28,6 @@ const CONSOLE_POLL_MS = 20;
 const CONSOLE_LIMIT_MS = 10_000;
 /** A cable that is out for less time than this may be in again before the system looks. */
 const UNPLUGGED_MS = 1000;
-const KEPT_CHARACTERS = 1000;
 const SCRIPT_MODE = 0o700;
 const VARIABLES = "variables.fd";
 
@@ -200,8 +200,7 @@ export class QemuService implements MachineKeeper {
 /** Throws `HypervisorFailedError` with the script's own words if it fails. */
 async function runScript(path: string): Promise<void> {
   const { status, output = "" } = (await new LocalMachine().run(path)) ?? {};
-  if (status !== 0)
-    throw new HypervisorFailedError(`${path} failed: ${output.trim().slice(0, KEPT_CHARACTERS)}`);
+  if (status !== 0) throw new HypervisorFailedError(`${path} failed: ${ownWords(output)}`);
 }
 
 async function requireBridges({ shape: { cards } }: KeptMachine): Promise<void> {

@@ -1,9 +1,9 @@
 import { execFile } from "node:child_process";
 import { HypervisorFailedError, ToolMissingError } from "#shared/errors.ts";
+import { ownWords } from "../../own-words.ts";
 
 /** Longer than a unit may take to start. */
 const LIMIT_MS = 120_000;
-const KEPT_CHARACTERS = 1000;
 
 /** What it prints. Throws `ToolMissingError`, and `HypervisorFailedError` with its own words if it fails. */
 export type Systemctl = (...args: string[]) => Promise<string>;
@@ -18,13 +18,7 @@ export const localSystemctl: Systemctl = (...args) => {
   execFile("systemctl", args, options, (error, output, errors) => {
     if (!error) resolve(output);
     else if (error.code === "ENOENT") reject(new ToolMissingError("systemctl", "systemd"));
-    else {
-      const said = errors
-        .trim()
-        .slice(0, KEPT_CHARACTERS)
-        .replace(/\s*\n\s*/g, "; ");
-      reject(new HypervisorFailedError(`systemd refused ${args.join(" ")}: ${said}`));
-    }
+    else reject(new HypervisorFailedError(`systemd refused ${args.join(" ")}: ${ownWords(errors)}`));
   });
   return promise;
 };
