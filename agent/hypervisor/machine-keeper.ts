@@ -28,6 +28,9 @@ export const KeptMachine = DefinedMachine.extend({
 });
 export type KeptMachine = z.infer<typeof KeptMachine>;
 
+/** Cables that are out for less time than this may be in again before the system looks. */
+export const UNPLUGGED_MS = 1000;
+
 /** A text that defines a part of the machine: a document of libvirt, or a file. */
 export interface Definition {
   /** What it is for: `domain`, or the path of the file. */

@@ -90,6 +90,19 @@ test("an isolated machine reaches nothing until it is connected, and stays conne
   expect(sources(domain?.live)).toEqual(["production", "web1-isolated"]);
 });
 
+test("the cables of all cards are out at the same time, so that a machine with several waits once", async () => {
+  const { virsh, libvirt } = world();
+  await virsh.addNetwork("production");
+  const addresses = ["52:54:00:00:00:02", "52:54:00:00:00:03"];
+  const cards = addresses.map((address) => ({ address, link: production }));
+  const several = keptMachine({ shape: { ...machine.shape, cards } });
+  await libvirt.define({ ...several, isolated: true });
+  await libvirt.start({ ...several, isolated: true });
+  await libvirt.connect(several);
+  const links = virsh.calls.flatMap((call) => /^domif-setlink .* --interface (.*)$/.exec(call)?.[1] ?? []);
+  expect(links).toEqual(["down", "up"].flatMap((state) => addresses.map((one) => `${one} --state ${state}`)));
+});
+
 test("a machine that is off is connected when it is switched on, and no cable is touched before", async () => {
   const { virsh, libvirt } = world();
   await virsh.addNetwork("production");

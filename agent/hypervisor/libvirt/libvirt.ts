@@ -5,8 +5,13 @@ import {
   MachineNotStoppedError,
   MachineRunningError,
 } from "#shared/errors.ts";
-import type { MachinePower } from "#shared/protocol/defined-machine.ts";
-import type { KeptMachine, MachineConsole, MachineKeeper } from "../machine-keeper.ts";
+import type { MachinePower, MachineShape } from "#shared/protocol/defined-machine.ts";
+import {
+  type KeptMachine,
+  type MachineConsole,
+  type MachineKeeper,
+  UNPLUGGED_MS,
+} from "../machine-keeper.ts";
 import { findUefiFirmware } from "../qemu/uefi-firmware.ts";
 import {
   cardXml,
@@ -25,8 +30,6 @@ const SHUTDOWN_LIMIT_SECONDS = 300;
 /** A system that is still starting misses the button, so it is pressed again. */
 const PRESS_AGAIN_SECONDS = 20;
 const LOOK_AGAIN_MS = 1000;
-/** A cable that is out for less time than this may be in again before the system looks. */
-const UNPLUGGED_MS = 1000;
 
 /** How libvirt calls its kinds of things, and the document of each. */
 const KINDS = {
@@ -108,18 +111,21 @@ export class Libvirt implements MachineKeeper {
     await this.#virsh.run(["define"], domain?.text);
     if ((await this.power(machine)) !== "on") return;
     const openVswitch = await openVswitchBridges(shape.cards);
-    for (const card of shape.cards.filter(({ link }) => link.kind !== "isolated")) {
+    const cards = shape.cards.filter(({ link }) => link.kind !== "isolated");
+    for (const card of cards) {
       const document = cardXml(card, machine, openVswitch);
       await this.#virsh.run(["update-device", "--domain", uuid, "--live", "--file"], document);
-      await this.#setLink(uuid, card.address, "down");
-      await setTimeout(this.#unpluggedMs);
-      await this.#setLink(uuid, card.address, "up");
     }
+    await this.#setLinks(uuid, cards, "down");
+    await setTimeout(this.#unpluggedMs);
+    await this.#setLinks(uuid, cards, "up");
   }
 
-  async #setLink(uuid: string, address: string, state: "up" | "down"): Promise<void> {
-    const card = ["--interface", address, "--state", state];
-    await this.#virsh.run(["domif-setlink", "--domain", uuid, ...card]);
+  async #setLinks(uuid: string, cards: MachineShape["cards"], state: "up" | "down"): Promise<void> {
+    for (const { address } of cards) {
+      const card = ["--interface", address, "--state", state];
+      await this.#virsh.run(["domif-setlink", "--domain", uuid, ...card]);
+    }
   }
 
   async openConsole({ uuid }: KeptMachine): Promise<MachineConsole> {

@@ -14,7 +14,13 @@ import type { MachinePower } from "#shared/protocol/defined-machine.ts";
 import { replaceLocalFile } from "../../../machine/durable.ts";
 import { makeOwnFolder } from "../../../machine/inside-folder.ts";
 import { LocalMachine } from "../../../machine/machine.ts";
-import type { Definition, KeptMachine, MachineConsole, MachineKeeper } from "../../machine-keeper.ts";
+import {
+  type Definition,
+  type KeptMachine,
+  type MachineConsole,
+  type MachineKeeper,
+  UNPLUGGED_MS,
+} from "../../machine-keeper.ts";
 import { ownWords } from "../../own-words.ts";
 import { findUefiFirmware } from "../uefi-firmware.ts";
 import { cardName } from "./command.ts";
@@ -26,8 +32,6 @@ const PRESS_AGAIN_SECONDS = 20;
 const LOOK_AGAIN_MS = 1000;
 const CONSOLE_POLL_MS = 20;
 const CONSOLE_LIMIT_MS = 10_000;
-/** A cable that is out for less time than this may be in again before the system looks. */
-const UNPLUGGED_MS = 1000;
 const SCRIPT_MODE = 0o700;
 const VARIABLES = "variables.fd";
 
