@@ -122,8 +122,13 @@ export function cardXml(card: Card, machine: KeptMachine, openVswitch: ReadonlyS
 
 type Card = MachineShape["cards"][number];
 
+/** Where a card leads now: not where its link does while its machine is isolated. */
+export function linkNow({ link }: Card, { isolated }: Pick<KeptMachine, "isolated">): CardLink {
+  return isolated ? { kind: "isolated" } : link;
+}
+
 function cardElement(card: Card, machine: KeptMachine, openVswitch: ReadonlySet<string>): XmlElement {
-  const link: CardLink = machine.isolated ? { kind: "isolated" } : card.link;
+  const link = linkNow(card, machine);
   const vlan = link.kind === "isolated" ? undefined : link.vlan;
   return element(
     "interface",

@@ -18,6 +18,7 @@ import {
   domainXml,
   isolatedNetworkName,
   isolatedNetworkXml,
+  linkNow,
   METADATA_URI,
   poolXml,
 } from "./domain.ts";
@@ -239,6 +240,6 @@ export class Libvirt implements MachineKeeper {
   }
 }
 
-function hasIsolatedCard({ shape, isolated }: KeptMachine): boolean {
-  return isolated ? shape.cards.length > 0 : shape.cards.some(({ link }) => link.kind === "isolated");
+function hasIsolatedCard(machine: KeptMachine): boolean {
+  return machine.shape.cards.some((card) => linkNow(card, machine).kind === "isolated");
 }
