@@ -1,7 +1,8 @@
 import { type Dirent, readdirSync } from "node:fs";
-import { chmod, constants, copyFile, mkdir, open, readdir, rename, stat } from "node:fs/promises";
+import { chmod, constants, copyFile, mkdir, readdir, rename, stat } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { syncFolder } from "#shared/data-folder/sync-folder.ts";
 import type { S3 } from "../s3/s3.ts";
 import { type BackupDestination, makeDraft, requireApart } from "./destination.ts";
 
@@ -132,16 +133,8 @@ async function closeAndSync(root: string): Promise<void> {
   for (const entry of entries) {
     const path = join(entry.parentPath, entry.name);
     await chmod(path, entry.isDirectory() ? 0o700 : 0o600);
+    // A file, too, is synced so.
     await syncFolder(path);
   }
   await syncFolder(root);
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

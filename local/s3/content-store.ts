@@ -1,6 +1,7 @@
 import { type FileHandle, mkdir, open, readdir, rename, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
 import { Readable } from "node:stream";
+import { syncFolder } from "#shared/data-folder/sync-folder.ts";
 import { GroupSync } from "./group-sync.ts";
 
 /** Large enough to make the cost of system calls negligible, small enough for many transfers in memory. */
@@ -219,13 +220,4 @@ async function writeBuffers(handle: FileHandle, buffers: Buffer[], position: num
   // A short write: the disk is nearly full. The next write reports that.
   const rest = Buffer.concat(buffers, total).subarray(bytesWritten);
   await writeBuffers(handle, [rest], position + bytesWritten);
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
