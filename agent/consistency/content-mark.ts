@@ -20,14 +20,15 @@ export async function contentMark(path: string): Promise<string> {
 }
 
 /**
- * Completed writes and discards, and their sectors, in a device's `stat`; `undefined` if it has no such
- * counters (https://docs.kernel.org/block/stat.html).
+ * The sectors that were written and discarded, in a device's `stat`; `undefined` if it has no such counters
+ * (https://docs.kernel.org/block/stat.html). Not the writes: the kernel counts a flush, as each `sync` of the
+ * machine makes one, as a write of no sectors.
  */
 export function writesIn(statistics: string): string | undefined {
   const fields = statistics.trim().split(/\s+/);
   // Kernels before 4.18 do not count discards.
   if (fields.length < 14 || !fields.every((field) => /^\d+$/.test(field))) return undefined;
-  return [fields[4], fields[6], fields[11], fields[13]].join(" ");
+  return [fields[6], fields[13]].join(" ");
 }
 
 async function statOf(path: string) {
