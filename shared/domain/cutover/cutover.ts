@@ -118,6 +118,17 @@ export function requireGoing(cutover: CutoverRecord, now: string): void {
     throw new WindowClosedError(id, deadlineAt);
 }
 
+/** Throws `WrongStateError` once it has begun. */
+export function requireBefore(cutover: CutoverRecord): void {
+  if (isBefore(cutover)) return;
+  throw new WrongStateError(
+    `cutover ${cutover.id} is ${cutover.state}: it has begun`,
+    isUnderWay(cutover)
+      ? `\`causeway cutover rollback ${cutover.id}\` has the source serve again.`
+      : `\`causeway cutover show ${cutover.id}\` says how it ended.`,
+  );
+}
+
 /**
  * The cutover, ended before it began. Repeating it changes nothing. Throws `WrongStateError` once it has
  * begun.
@@ -125,13 +136,7 @@ export function requireGoing(cutover: CutoverRecord, now: string): void {
 export function cancellingCutover(cutover: CutoverRecord, by: string, now: string): CutoverRecord {
   const { id, state } = cutover;
   if (state === "cancelling" || state === "cancelled") return cutover;
-  if (!isBefore(cutover))
-    throw new WrongStateError(
-      `cutover ${id} is ${state}: it has begun`,
-      isUnderWay(cutover)
-        ? `\`causeway cutover rollback ${id}\` has the source serve again.`
-        : `\`causeway cutover show ${id}\` says how it ended.`,
-    );
+  requireBefore(cutover);
   return moved({ ...cutover, failure: failureOf(new CutoverStoppedError(id, by)) }, "cancelling", now);
 }
 

@@ -1,7 +1,14 @@
 /** When a cutover begins: by its windows, its mode, and what people said. */
 import { InvalidInputError, WrongStateError } from "../../errors.ts";
 import type { Cutover, EditCutover } from "../../protocol/cutover.ts";
-import { type CutoverRecord, enteredState, isBefore, isUnderWay, requireGoing } from "./cutover.ts";
+import {
+  type CutoverRecord,
+  enteredState,
+  isBefore,
+  isUnderWay,
+  requireBefore,
+  requireGoing,
+} from "./cutover.ts";
 import { nextOpening, openingAt } from "./window.ts";
 
 /** How long the outage would be, and whether that fits the window. */
@@ -141,16 +148,6 @@ export function requireTime(
       message: `none of them is open from now on for longer than the margin of ${marginSeconds} s`,
     },
   ]);
-}
-
-function requireBefore(cutover: CutoverRecord): void {
-  if (isBefore(cutover)) return;
-  throw new WrongStateError(
-    `cutover ${cutover.id} is ${cutover.state}: it has begun`,
-    isUnderWay(cutover)
-      ? `\`causeway cutover rollback ${cutover.id}\` has the source serve again.`
-      : `\`causeway cutover show ${cutover.id}\` says how it ended.`,
-  );
 }
 
 export function adviceOf({ advice }: DatedForecast): string {
