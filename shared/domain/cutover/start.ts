@@ -9,7 +9,7 @@ import {
   requireBefore,
   requireGoing,
 } from "./cutover.ts";
-import { nextOpening, openingAt } from "./window.ts";
+import { nextOpening, openingAt, openingsFrom, type WindowOpening } from "./window.ts";
 
 /** How long the outage would be, and whether that fits the window. */
 export type DatedForecast = NonNullable<Cutover["forecast"]>;
@@ -135,13 +135,9 @@ export function requireTime(
   { windows, marginSeconds }: Pick<CutoverRecord, "windows" | "marginSeconds">,
   now: number,
 ): void {
-  const marginMs = marginSeconds * 1000;
-  for (
-    let at = openingAt(windows, now) ?? nextOpening(windows, now);
-    at;
-    at = nextOpening(windows, at.opensAt)
-  )
-    if (at.closesAt - marginMs > Math.max(now, at.opensAt)) return;
+  const isLongEnough = (opening: WindowOpening) =>
+    opening.closesAt - marginSeconds * 1000 > Math.max(now, opening.opensAt);
+  if (openingsFrom(windows, now).some(isLongEnough)) return;
   throw new InvalidInputError([
     {
       path: "windows",

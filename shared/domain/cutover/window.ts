@@ -16,11 +16,16 @@ export interface WindowOpening {
 const DAY_MS = 86_400_000;
 
 /**
- * The opening that contains the time, or the next one; `undefined` if none is left. Windows that overlap or
- * touch make one opening.
+ * The opening that contains the time, and those after it, in order. Windows that overlap or touch make one
+ * opening.
  */
+export function openingsFrom(windows: readonly CutoverWindow[], time: number): WindowOpening[] {
+  return openingsOf(windows).filter(({ closesAt }) => closesAt > time);
+}
+
+/** The opening that contains the time, or the next one; `undefined` if none is left. */
 export function openingFrom(windows: readonly CutoverWindow[], time: number): WindowOpening | undefined {
-  return openingsOf(windows).find(({ closesAt }) => closesAt > time);
+  return openingsFrom(windows, time)[0];
 }
 
 /** The opening that contains the time; `undefined` if no window is open then. */
