@@ -7,7 +7,7 @@ import {
   type MeasuredRun,
 } from "#shared/domain/cutover/forecast.ts";
 import { rehearsalOf } from "#shared/domain/cutover/rehearsal.ts";
-import type { DatedForecast } from "#shared/domain/cutover/start.ts";
+import { type DatedForecast, deadlineIn } from "#shared/domain/cutover/start.ts";
 import { openingFrom } from "#shared/domain/cutover/window.ts";
 import type { RunRecord } from "#shared/domain/protection/run.ts";
 import { ownerKind } from "#shared/protocol/ids.ts";
@@ -60,11 +60,10 @@ export async function freshForecast(
 }
 
 /** Of the opening that is open or open next; as if that opened now. Milliseconds since 1970. */
-function deadlineOf({ windows, marginSeconds, deadlineAt }: CutoverRecord, now: number): number {
-  if (deadlineAt !== undefined) return Date.parse(deadlineAt);
-  const opening = openingFrom(windows, now);
-  if (!opening) return now;
-  return now + (opening.closesAt - Math.max(now, opening.opensAt)) - marginSeconds * 1000;
+function deadlineOf(cutover: CutoverRecord, now: number): number {
+  if (cutover.deadlineAt !== undefined) return Date.parse(cutover.deadlineAt);
+  const opening = openingFrom(cutover.windows, now);
+  return opening ? deadlineIn(opening, cutover) - Math.max(0, opening.opensAt - now) : now;
 }
 
 async function measuredRuns({ planId }: CutoverRecord, store: Store): Promise<MeasuredRun[]> {

@@ -21,11 +21,19 @@ export type StartDecision =
 
 export function startDecision(cutover: CutoverRecord, now: number): StartDecision {
   const opening = openingAt(cutover.windows, now);
-  const deadlineAt = opening && opening.closesAt - cutover.marginSeconds * 1000;
+  const deadlineAt = opening && deadlineIn(opening, cutover);
   if (opening && deadlineAt !== undefined && now < deadlineAt && isWanted(cutover, opening))
     return { kind: "begin", deadlineAt };
   // The end of the last one is looked at, too: then none is left.
   return { kind: "wait", until: nextOpening(cutover.windows, now)?.opensAt ?? opening?.closesAt };
+}
+
+/** When a cutover that begins in this opening is rolled back unless it has committed. */
+export function deadlineIn(
+  { closesAt }: WindowOpening,
+  { marginSeconds }: Pick<CutoverRecord, "marginSeconds">,
+): number {
+  return closesAt - marginSeconds * 1000;
 }
 
 /** A go, a no-go and a hold are about the hours that are open, not about later ones. */
@@ -78,7 +86,7 @@ export function goneCutover(
       `no window of cutover ${id} is open`,
       `${next ? `The next one opens at ${iso(next.opensAt)}. ` : ""}\`causeway cutover edit ${id} --window …\` changes them.`,
     );
-  if (now >= opening.closesAt - marginSeconds * 1000)
+  if (now >= deadlineIn(opening, cutover))
     throw new WrongStateError(
       `the window of cutover ${id} closes in less than its margin of ${marginSeconds} s, at ${iso(opening.closesAt)}`,
       `\`causeway cutover edit ${id} --window …\` makes it longer.`,
@@ -136,7 +144,7 @@ export function requireTime(
   now: number,
 ): void {
   const isLongEnough = (opening: WindowOpening) =>
-    opening.closesAt - marginSeconds * 1000 > Math.max(now, opening.opensAt);
+    deadlineIn(opening, { marginSeconds }) > Math.max(now, opening.opensAt);
   if (openingsFrom(windows, now).some(isLongEnough)) return;
   throw new InvalidInputError([
     {
