@@ -2,7 +2,7 @@ import { requireServing } from "#shared/domain/agent.ts";
 import { type CutoverRecord, cutoverHasEnded, cutoverInput } from "#shared/domain/cutover/cutover.ts";
 import { newCutover, requireStandby } from "#shared/domain/cutover/new-cutover.ts";
 import { timeOfId } from "#shared/domain/id.ts";
-import { returnedLease } from "#shared/domain/lease.ts";
+import { lapsedLease } from "#shared/domain/lease.ts";
 import { type PlanRecord, withCutover } from "#shared/domain/protection/plan.ts";
 import { WrongStateError } from "#shared/errors.ts";
 import type { NewCutover } from "#shared/protocol/cutover.ts";
@@ -56,10 +56,7 @@ async function admit(
   const source = requireServing(await store.agents.find(sourceId), "source", sourceId);
   const found = source.planId === undefined ? undefined : await store.plans.find(source.planId);
   const plan = requireStandby(found, source, targetId);
-  const stored = await store.leases.get(sourceId);
-  const end = { ownerId: stored.ownerId ?? "", isOff: false, now: timestamp(clock) };
-  // One that was given back, and that has lapsed since.
-  const lease = returnedLease(stored, end);
+  const lease = lapsedLease(await store.leases.get(sourceId), timestamp(clock));
   if (lease.state !== "none")
     throw new WrongStateError(
       `the right to run of source ${sourceId} is with ${lease.ownerId}`,

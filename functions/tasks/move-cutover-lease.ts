@@ -5,6 +5,7 @@ import {
   endingLease,
   grantedLease,
   type LeaseRecord,
+  lapsedLease,
   permanentLease,
   returnedLease,
   secondsUntilSource,
@@ -90,10 +91,7 @@ function movedLease(lease: LeaseRecord, { action }: Input, cutover: CutoverRecor
   switch (action) {
     case "begin":
       // One that another recovery or cutover gave back, and that has lapsed since.
-      return begunLease(returnedLease(lease, { ownerId: lease.ownerId ?? "", isOff: false, now }), {
-        ownerId,
-        targetId,
-      });
+      return begunLease(lapsedLease(lease, now), { ownerId, targetId });
     case "hold":
       return grantedLease(lease, ownerId, "fenced");
     case "keep":

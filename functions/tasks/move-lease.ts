@@ -5,8 +5,8 @@ import {
   endingLease,
   grantedLease,
   type LeaseRecord,
+  lapsedLease,
   permanentLease,
-  returnedLease,
   secondsUntilSource,
 } from "#shared/domain/lease.ts";
 import { keepingRecovery, type RecoveryRecord, requireRunningRecovery } from "#shared/domain/recovery.ts";
@@ -87,7 +87,7 @@ function movedLease(
   switch (action) {
     case "take": {
       // One that another recovery gave back, or left, and that has lapsed since.
-      const lapsed = returnedLease(lease, { ownerId: lease.ownerId ?? "", isOff: false, now });
+      const lapsed = lapsedLease(lease, now);
       // What the operator said is about the machines of that moment.
       const othersOff = lease.state === leaseBefore?.state && lease.term === leaseBefore.term;
       return grantedLease(begunLease(lapsed, { ownerId, targetId, othersOff }), ownerId, "stated");

@@ -155,6 +155,11 @@ export function returnedLease(
   return { id, term, state: moved(lease, "none"), version };
 }
 
+/** The lease, returned if its owner has given it back and it has lapsed since. */
+export function lapsedLease(lease: LeaseRecord, now: string): LeaseRecord {
+  return returnedLease(lease, { ownerId: lease.ownerId ?? "", isOff: false, now });
+}
+
 /** Someone at the source's console has taken the right back. What was sent for an earlier term is ignored. */
 export function brokenLease(lease: LeaseRecord, term: number): LeaseRecord {
   if (lease.term !== term || lease.state === "none") return lease;
