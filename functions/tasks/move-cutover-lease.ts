@@ -8,7 +8,6 @@ import {
   lapsedLease,
   permanentLease,
   returnedLease,
-  secondsUntilSource,
 } from "#shared/domain/lease.ts";
 import { NothingFencedError, WindowClosedError, WrongStateError } from "#shared/errors.ts";
 import { ServiceName } from "#shared/protocol/fence.ts";
@@ -18,7 +17,7 @@ import { type CommandDeps, timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import { changeLease } from "../recovery/change-lease.ts";
 import { orderFence } from "../recovery/order-fence.ts";
-import { settleLease } from "../recovery/settle-lease.ts";
+import { settleReturn } from "../recovery/settle-lease.ts";
 
 export const Input = z.discriminatedUnion("action", [
   /** The source is to be fenced, and nothing runs under the lease yet. */
@@ -57,11 +56,9 @@ export async function run(input: Input, deps: CommandDeps): Promise<{ term: numb
     by,
     deps,
   );
-  if (input.action === "give-back" && input.isOff && moved.state === "ending" && moved.ownerId === id)
-    await returnNow(cutover, moved, deps);
-  const lease = input.action === "give-back" ? await settleLease(sourceId, deps) : moved;
-  const isWaiting = input.action === "give-back" && lease.ownerId === id;
-  return { term: lease.term, seconds: isWaiting ? Math.ceil(secondsUntilSource(lease, now)) : 0 };
+  if (input.action !== "give-back") return { term: moved.term, seconds: 0 };
+  if (input.isOff && moved.state === "ending" && moved.ownerId === id) await returnNow(cutover, moved, deps);
+  return settleReturn(cutover, deps);
 }
 
 const STATES = { begin: "quiescing", hold: "final-sync", keep: "committing" } as const;

@@ -7,7 +7,6 @@ import {
   type LeaseRecord,
   lapsedLease,
   permanentLease,
-  secondsUntilSource,
 } from "#shared/domain/lease.ts";
 import { keepingRecovery, type RecoveryRecord, requireRunningRecovery } from "#shared/domain/recovery.ts";
 import { RecoveryId } from "#shared/protocol/ids.ts";
@@ -16,7 +15,7 @@ import { type CommandDeps, timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import { changeLease } from "../recovery/change-lease.ts";
 import { orderFence } from "../recovery/order-fence.ts";
-import { settleLease } from "../recovery/settle-lease.ts";
+import { settleReturn } from "../recovery/settle-lease.ts";
 
 export const Input = z.object({
   recoveryId: RecoveryId,
@@ -59,11 +58,13 @@ export async function run(
   if (action === "take") requireAway(await store.agents.get(sourceId), recovery.createdAt);
   const actor = action === "take" ? requestedBy : "causeway";
   const moved = await changeLease(sourceId, (one) => movedLease(one, action, recovery, now), { actor }, deps);
-  const lease = action === "give-back" ? await settleLease(sourceId, deps) : moved;
-  if (action === "take") await requireStillRunning(recoveryId, sourceId, deps);
-  if (action === "take") await orderFence(recoveryId, { term: lease.term, isUp: true }, deps);
-  const isWaiting = action === "give-back" && lease.ownerId === recoveryId;
-  return { term: lease.term, seconds: isWaiting ? Math.ceil(secondsUntilSource(lease, now)) : 0 };
+  if (action === "give-back") return settleReturn(recovery, deps);
+  const { term } = moved;
+  if (action === "take") {
+    await requireStillRunning(recoveryId, sourceId, deps);
+    await orderFence(recoveryId, { term, isUp: true }, deps);
+  }
+  return { term, seconds: 0 };
 }
 
 /**
