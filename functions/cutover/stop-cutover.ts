@@ -7,14 +7,13 @@ import {
   rollingBackCutover,
   stoppedCutover,
 } from "#shared/domain/cutover/cutover.ts";
-import { endingLease, type LeaseRecord } from "#shared/domain/lease.ts";
 import { runHasEnded } from "#shared/domain/protection/run.ts";
 import { cancellationOf, type Failure, failureOf, WindowClosedError } from "#shared/errors.ts";
 import { cancelCommands } from "../conversion/cancel-commands.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { stopRun } from "../protection/abandon-run.ts";
 import type { ProtectionDeps } from "../protection/deps.ts";
-import { changeLease } from "../recovery/change-lease.ts";
+import { endLease } from "../recovery/end-lease.ts";
 import type { CutoverDeps } from "./deps.ts";
 import { requireWorkflow, workflowRuns } from "./require-workflow.ts";
 
@@ -140,10 +139,4 @@ async function stopWork({ id, state, taskToken }: CutoverRecord, deps: Protectio
     const run = await store.runs.find(runId);
     if (run && !runHasEnded(run)) await stopRun(runId, deps);
   }
-}
-
-/** Returns the lease, which is permanent if that was decided before. */
-function endLease({ id, sourceId }: CutoverRecord, deps: ProtectionDeps): Promise<LeaseRecord> {
-  const change = (lease: LeaseRecord) => (lease.state === "permanent" ? lease : endingLease(lease, id));
-  return changeLease(sourceId, change, { actor: "causeway" }, deps);
 }

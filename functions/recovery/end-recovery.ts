@@ -1,6 +1,5 @@
 /** How a recovery ends that cannot continue. */
 import { type CommandRecord, isOpen } from "#shared/domain/command.ts";
-import { endingLease } from "#shared/domain/lease.ts";
 import {
   abandonedRecovery,
   cancellingRecovery,
@@ -15,7 +14,7 @@ import { cancelCommands } from "../conversion/cancel-commands.ts";
 import { type CommandDeps, timestamp } from "../conversion/deps.ts";
 import { order } from "../conversion/order.ts";
 import type { Workflow } from "../ports.ts";
-import { changeLease } from "./change-lease.ts";
+import { endLease } from "./end-lease.ts";
 
 /**
  * Ends a recovery that cannot continue, as failed or (if the operator asked) as cancelled. A machine that may
@@ -42,12 +41,7 @@ export async function abandonRecovery(
         deps,
       );
     // The workflow gives the right back; this is for one that no longer runs.
-    await changeLease(
-      recovery.sourceId,
-      (lease) => (lease.state === "permanent" ? lease : endingLease(lease, recovery.id)),
-      { actor: "causeway" },
-      deps,
-    );
+    await endLease(recovery, deps);
   }
   const failure = workflowFailure(error);
   const ended = await recoveries.modify(recoveryId, (one) =>
