@@ -1,9 +1,9 @@
 /** How a recovery ends that cannot continue. */
 import { type CommandRecord, isOpen } from "#shared/domain/command.ts";
+import { definingCommand } from "#shared/domain/machine.ts";
 import {
   abandonedRecovery,
   cancellingRecovery,
-  definingCommand,
   type RecoveryRecord,
   recoveryHasEnded,
   recoveryInput,

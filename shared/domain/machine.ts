@@ -13,7 +13,7 @@ import type {
 } from "../protocol/machine-routes.ts";
 import type { WrittenDisk } from "../protocol/written-disk.ts";
 import { adaptInput } from "./adapted-machine.ts";
-import { type CommandRecord, isOpen, type WantedCommand } from "./command.ts";
+import { type CommandRecord, isOpen, latest, type WantedCommand } from "./command.ts";
 import { hardwareAddressOf } from "./hardware-address.ts";
 import { systemDisks } from "./system-disks.ts";
 
@@ -200,6 +200,19 @@ function newAddress(seed: (string | number)[]): string {
     .digest();
   // QEMU's own prefix.
   return ["52", "54", "00", ...[0, 1, 2].map((at) => digest.subarray(at, at + 1).toString("hex"))].join(":");
+}
+
+/**
+ * The command by which the machine was defined, or may have been; `undefined` if the target host never got
+ * one.
+ */
+export function definingCommand(commands: readonly CommandRecord[]): CommandRecord | undefined {
+  return latest(commands.filter(({ kind }) => kind === "define-machine"));
+}
+
+/** The disks of the machine that was defined, or may have been; `undefined` if there is none. */
+export function definedDisks(commands: readonly CommandRecord[]): readonly WrittenDisk[] | undefined {
+  return commandKinds["define-machine"].input.safeParse(definingCommand(commands)?.input).data?.disks;
 }
 
 /** What was done with the machine of a conversion, recovery or cutover, newest first. */

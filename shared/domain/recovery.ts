@@ -11,11 +11,11 @@ import { plannedAdaptation } from "./adapted-machine.ts";
 import type { AgentRecord } from "./agent.ts";
 import { bootFirmware } from "./boot-hardware.ts";
 import { requireBootable } from "./bootable-point.ts";
-import { type CommandRecord, latest } from "./command.ts";
+import type { CommandRecord } from "./command.ts";
 import type { CommandOwner } from "./command-owner.ts";
 import { requireRunning } from "./conversion.ts";
 import { LeaseRecord } from "./lease.ts";
-import { type MachineOwner, plannedMachine } from "./machine.ts";
+import { definedDisks, type MachineOwner, plannedMachine } from "./machine.ts";
 import type { PlanRecord } from "./protection/plan.ts";
 import { cancellableTransitions, isFinal, move } from "./transitions.ts";
 
@@ -212,22 +212,13 @@ export function abandonedRecovery(recovery: RecoveryRecord, failure: Failure, no
   return { ...recovery, state: moved(recovery, "failed"), failure, endedAt: now };
 }
 
-/**
- * The command by which the machine was defined, or may have been; `undefined` if the target host never got
- * one.
- */
-export function definingCommand(commands: readonly CommandRecord[]): CommandRecord | undefined {
-  return latest(commands.filter(({ kind }) => kind === "define-machine"));
-}
-
 /** The recovery's disks stay once its machine may be defined, however it ends. */
 export function recoveryAsMachineOwner(
   recovery: RecoveryRecord,
   commands: readonly CommandRecord[],
 ): MachineOwner {
   const { id, sourceId, targetId, pointId, disks, firmware, network } = recovery;
-  const read = commandKinds["define-machine"].input.safeParse(definingCommand(commands)?.input);
-  const images = recoveryHasEnded(recovery) && read.success ? read.data.disks : undefined;
+  const images = recoveryHasEnded(recovery) ? definedDisks(commands) : undefined;
   return { id, sourceId, targetId, pointId, firmware, network, disks: disks.map(({ name }) => name), images };
 }
 

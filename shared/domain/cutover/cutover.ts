@@ -14,8 +14,7 @@ import { DefinedMachine, MachineAnswer } from "../../protocol/defined-machine.ts
 import { AgentId, CutoverId, DiskBytes, DiskName, PlanId, PointId, RunId } from "../../protocol/ids.ts";
 import type { CommandRecord } from "../command.ts";
 import type { CommandOwner } from "../command-owner.ts";
-import type { MachineOwner } from "../machine.ts";
-import { definingCommand } from "../recovery.ts";
+import { definedDisks, type MachineOwner } from "../machine.ts";
 import { isFinal, move, type Transitions } from "../transitions.ts";
 
 const cutoverTransitions: Transitions<CutoverState> = {
@@ -230,11 +229,10 @@ export function cutoverAsMachineOwner(
   commands: readonly CommandRecord[],
 ): MachineOwner {
   const { id, sourceId, targetId, disks, firmware, final, state, states } = cutover;
-  const read = commandKinds["define-machine"].input.safeParse(definingCommand(commands)?.input);
   const isOver = cutoverHasEnded(cutover) && states.some(({ name }) => name === "committing");
   return {
     ...{ id, sourceId, targetId, disks, firmware, pointId: final?.pointId ?? "", network: "production" },
-    images: isOver && state !== "rolled-back" && read.success ? read.data.disks : undefined,
+    images: isOver && state !== "rolled-back" ? definedDisks(commands) : undefined,
   };
 }
 
