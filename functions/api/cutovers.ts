@@ -66,7 +66,7 @@ export function editCutover({ path, body, actor }: Call<"editCutover">, deps: Cu
 export async function goCutover({ path, actor }: Call<"goCutover">, deps: CutoverDeps): Promise<Cutover> {
   const by = actorName(actor);
   const now = deps.clock.now();
-  const forecast = await freshForecast(await deps.store.cutovers.get(path.id), deps);
+  const forecast = await freshForecast(await deps.store.cutovers.withCommands(path.id), deps);
   const change = (one: CutoverRecord) => goneCutover(one, { by, forecast }, now);
   return changed({ id: path.id, by, action: "cutover-go", change }, deps);
 }
@@ -116,7 +116,7 @@ async function changed(
 
 /** With the forecast as of now, while that is of interest. */
 async function shown(cutover: CutoverRecord, deps: CutoverDeps): Promise<Cutover> {
-  const forecast = await forecastFor(cutover, deps);
   const { commands } = await deps.store.cutovers.withCommands(cutover.id);
+  const forecast = await forecastFor({ record: cutover, commands }, deps);
   return cutoverOf({ ...cutover, forecast }, deps.clock.now(), rehearsalOf(commands));
 }

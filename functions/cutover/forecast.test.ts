@@ -30,7 +30,9 @@ async function recovered(id: string, sourceId: string, took: Record<string, numb
 }
 
 const part = async (name: string) =>
-  (await freshForecast(aCutover(), world)).parts.find((one) => one.part === name);
+  (await freshForecast(await world.store.cutovers.withCommands(aCutover().id), world)).parts.find(
+    (one) => one.part === name,
+  );
 
 test("what this source's own machines took is measured, and beats what others took", async () => {
   await recovered("rcv_1", "agt_source", { "bring-up-machine": 20 });

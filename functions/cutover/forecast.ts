@@ -29,21 +29,26 @@ const PARTS: readonly { part: FixedPart; command: string }[] = [
   { part: "connect", command: "connect-machine" },
 ];
 
+/** A cutover with its commands. */
+interface Asked {
+  record: CutoverRecord;
+  commands: readonly CommandRecord[];
+}
+
 /**
  * How long the outage would be if the cutover began now, or at its next opening; what was forecast, once it
  * has begun.
  */
 export async function forecastFor(
-  cutover: CutoverRecord,
+  asked: Asked,
   deps: { store: Store; clock: Clock },
 ): Promise<DatedForecast | null> {
-  if (!isBefore(cutover)) return cutover.forecast;
-  return freshForecast(cutover, deps);
+  return isBefore(asked.record) ? freshForecast(asked, deps) : asked.record.forecast;
 }
 
 /** How long the outage is to be, from what was measured of this source and on this target host until now. */
 export async function freshForecast(
-  cutover: CutoverRecord,
+  { record: cutover, commands }: Asked,
   { store, clock }: { store: Store; clock: Clock },
 ): Promise<DatedForecast> {
   const now = clock.now();
@@ -52,7 +57,6 @@ export async function freshForecast(
   const at = new Date(now).toISOString();
   const question = { cold: false, adapts: cutover.adaptation !== undefined, secondsLeft };
   const forecast = { ...forecastCutover(history, question), at };
-  const { commands } = await store.cutovers.withCommands(cutover.id);
   const failure = rehearsalOf(commands)?.failure;
   // What failed on a clone would fail in the outage.
   const advice = failure && `Its system could not be adapted: ${failure.message}. ${failure.hint}`;

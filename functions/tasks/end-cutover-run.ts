@@ -32,11 +32,11 @@ interface Deps {
 /**
  * What is left of the window has become shorter. Throws `WrongStateError`: the source was not touched yet.
  */
-async function requireFit(cutover: CutoverRecord, deps: Deps): Promise<void> {
-  const forecast = await freshForecast(cutover, deps);
+async function requireFit(cutoverId: string, deps: Deps): Promise<void> {
+  const forecast = await freshForecast(await deps.store.cutovers.withCommands(cutoverId), deps);
   if (!forecast.fits)
     throw new WrongStateError(
-      `the outage of cutover ${cutover.id} would not fit its window`,
+      `the outage of cutover ${cutoverId} would not fit its window`,
       adviceOf(forecast),
     );
 }
@@ -65,7 +65,7 @@ export async function run(
   const { disks } = await store.points.get(pointId);
   requireDisks(cutover, disks);
   if (phase === "pre-sync") {
-    await requireFit(cutover, { store, clock });
+    await requireFit(cutoverId, { store, clock });
     return after;
   }
   const final = { pointId, disks: disks.map(({ name, sizeBytes }) => ({ name, sizeBytes })) };

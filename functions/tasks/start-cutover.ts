@@ -40,7 +40,7 @@ type Start =
  */
 export async function run({ cutoverId }: z.output<typeof Input>, deps: Deps): Promise<Start> {
   const { store, timer, clock } = deps;
-  const forecast = await freshForecast(await store.cutovers.get(cutoverId), deps);
+  const forecast = await freshForecast(await store.cutovers.withCommands(cutoverId), deps);
   const cutover = await store.cutovers.modify(cutoverId, (one) => begunCutover(one, forecast, clock.now()));
   await settleCutoverAlarm(cutover, deps);
   const { deadlineAt, quiesceTimeoutSeconds: quiesceSeconds, answerTimeoutSeconds: answerSeconds } = cutover;
