@@ -10,17 +10,16 @@ import type { CutoverRecord } from "./cutover.ts";
 import { requireTime } from "./start.ts";
 
 /**
- * Throws `WrongStateError` if no protection plan of the source has a standby on the target host, and
- * `InvalidInputError` if no window is left, no card leads out of the test network, or the machine is to have
- * what the source's inventory does not.
+ * `plan`: what `requireStandby` returned. Throws `WrongStateError` if the source has not reported its disks,
+ * and `InvalidInputError` if no window is left, no card leads out of the test network, or the machine is to
+ * have what the source's inventory does not.
  */
 export function newCutover(
   request: NewCutover,
-  given: { id: string; source: AgentRecord; plan: PlanRecord | undefined; requestedBy: string; now: number },
+  given: { id: string; source: AgentRecord; plan: PlanRecord; requestedBy: string; now: number },
 ): CutoverRecord {
-  const { id, source, requestedBy, now } = given;
+  const { id, source, plan, requestedBy, now } = given;
   const { targetId, machine, windows, mode, needsApproval, check, expect } = request;
-  const plan = requireStandby(given.plan, source, targetId);
   requireTime(request, now);
   if (!machine.cards.some(({ link }) => link.kind !== "isolated"))
     throw new InvalidInputError([
