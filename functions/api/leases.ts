@@ -1,31 +1,23 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { requireRole } from "#shared/domain/agent.ts";
 import { isTargetOf } from "#shared/domain/command-owner.ts";
 import { leaseOf, renewedLease } from "#shared/domain/lease.ts";
-import type { Environment } from "#shared/environment.ts";
 import { ForbiddenError } from "#shared/errors.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { actorName } from "../middleware/api-event.ts";
 import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
-import type { Runtime } from "../middleware/runtime.ts";
-import type { Clock } from "../ports.ts";
-import { openStore, type Store } from "../store/store.ts";
+import { buildStore } from "../store/build.ts";
+import type { StoreDeps } from "../store/deps.ts";
 
 export const handler = apiHandler({
   name: "api/leases",
-  build: ({ TABLE_NAME }: Environment<"api/leases">, { clock, random }: Runtime): Deps => ({
-    store: openStore(new DynamoDBClient(), TABLE_NAME, random),
-    clock,
-  }),
+  build: buildStore,
   operations: { getLease, renewLease },
 });
 
-interface Deps {
-  store: Store;
-  clock: Clock;
-}
-
-export async function getLease({ path }: Call<"getLease">, { store }: Deps): Promise<Answer<"getLease">> {
+export async function getLease(
+  { path }: Call<"getLease">,
+  { store }: StoreDeps,
+): Promise<Answer<"getLease">> {
   requireRole(await store.agents.find(path.id), "source", path.id);
   return leaseOf(await store.leases.get(path.id));
 }
@@ -36,7 +28,7 @@ export async function getLease({ path }: Call<"getLease">, { store }: Deps): Pro
  */
 export async function renewLease(
   { path, body, actor }: Call<"renewLease">,
-  { store, clock }: Deps,
+  { store, clock }: StoreDeps,
 ): Promise<Answer<"renewLease">> {
   const agent = await store.agents.findByCertificate(actorName(actor));
   const owner = await store.owners.get(path.id);

@@ -1,30 +1,19 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { requireServing } from "#shared/domain/agent.ts";
 import { newConversion } from "#shared/domain/conversion.ts";
 import { preflightRules } from "#shared/domain/preflight.ts";
-import type { Environment } from "#shared/environment.ts";
 import { NewConversion } from "#shared/protocol/resources.ts";
 import { bootImageFor, usableBootImage } from "../conversion/boot-image.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { actorName } from "../middleware/api-event.ts";
 import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
-import type { Runtime } from "../middleware/runtime.ts";
-import type { Clock } from "../ports.ts";
-import { openStore, type Store } from "../store/store.ts";
+import { buildStore } from "../store/build.ts";
+import type { StoreDeps } from "../store/deps.ts";
 
 export const handler = apiHandler({
   name: "api/preflight",
-  build: ({ TABLE_NAME }: Environment<"api/preflight">, { clock, random }: Runtime): Deps => ({
-    store: openStore(new DynamoDBClient(), TABLE_NAME, random),
-    clock,
-  }),
+  build: buildStore,
   operations: { checkPreflight },
 });
-
-interface Deps {
-  store: Store;
-  clock: Clock;
-}
 
 /** The id of a conversion that does not exist yet. */
 const PROPOSED = "proposed";
@@ -32,7 +21,7 @@ const PROPOSED = "proposed";
 /** Checks the same rules as the workflow, for the conversion that the request would start. */
 export async function checkPreflight(
   { path, body, actor }: Call<"checkPreflight">,
-  { store, clock }: Deps,
+  { store, clock }: StoreDeps,
 ): Promise<Answer<"checkPreflight">> {
   const { type, targetId, disks, bootCheck, accept } = body;
   const source = requireServing(await store.agents.find(path.id), "source", path.id);

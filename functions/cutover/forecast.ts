@@ -11,7 +11,7 @@ import { type DatedForecast, deadlineIn } from "#shared/domain/cutover/start.ts"
 import { openingFrom } from "#shared/domain/cutover/window.ts";
 import type { RunRecord } from "#shared/domain/protection/run.ts";
 import { ownerKind } from "#shared/protocol/ids.ts";
-import type { Clock } from "../ports.ts";
+import type { StoreDeps } from "../store/deps.ts";
 import type { Store } from "../store/store.ts";
 
 /** Older ones say little about the source and the target host as they are. */
@@ -39,17 +39,14 @@ interface Asked {
  * How long the outage would be if the cutover began now, or at its next opening; what was forecast, once it
  * has begun.
  */
-export async function forecastFor(
-  asked: Asked,
-  deps: { store: Store; clock: Clock },
-): Promise<DatedForecast | null> {
+export async function forecastFor(asked: Asked, deps: StoreDeps): Promise<DatedForecast | null> {
   return isBefore(asked.record) ? freshForecast(asked, deps) : asked.record.forecast;
 }
 
 /** How long the outage is to be, from what was measured of this source and on this target host until now. */
 export async function freshForecast(
   { record: cutover, commands }: Asked,
-  { store, clock }: { store: Store; clock: Clock },
+  { store, clock }: StoreDeps,
 ): Promise<DatedForecast> {
   const now = clock.now();
   const history = { runs: await measuredRuns(cutover, store), ...(await durations(cutover, store)) };

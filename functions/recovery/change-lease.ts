@@ -1,7 +1,7 @@
 import type { LeaseMove, LeaseRecord } from "#shared/domain/lease.ts";
 import { timestamp } from "../conversion/deps.ts";
-import type { Clock } from "../ports.ts";
 import { againIfChanged } from "../store/again-if-changed.ts";
+import type { StoreDeps } from "../store/deps.ts";
 import type { Store } from "../store/store.ts";
 
 /**
@@ -15,7 +15,7 @@ export async function changeLease(
   sourceId: string,
   change: (lease: LeaseRecord) => LeaseRecord,
   by: { actor: string; action?: string; details?: Record<string, unknown> },
-  { store, clock }: { store: Store; clock: Clock },
+  { store, clock }: StoreDeps,
 ): Promise<LeaseRecord> {
   return againIfChanged(async () => {
     const before = await store.leases.get(sourceId);

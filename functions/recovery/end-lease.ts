@@ -1,6 +1,5 @@
 import { endingLease, type LeaseRecord } from "#shared/domain/lease.ts";
-import type { Clock } from "../ports.ts";
-import type { Store } from "../store/store.ts";
+import type { StoreDeps } from "../store/deps.ts";
 import { changeLease } from "./change-lease.ts";
 
 /**
@@ -9,7 +8,7 @@ import { changeLease } from "./change-lease.ts";
  */
 export function endLease(
   { id, sourceId }: { id: string; sourceId: string },
-  deps: { store: Store; clock: Clock },
+  deps: StoreDeps,
 ): Promise<LeaseRecord> {
   const change = (lease: LeaseRecord) => (lease.state === "permanent" ? lease : endingLease(lease, id));
   return changeLease(sourceId, change, { actor: "causeway" }, deps);

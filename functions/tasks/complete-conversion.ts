@@ -1,4 +1,3 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { z } from "zod";
 import { released } from "#shared/domain/agent.ts";
 import { completed } from "#shared/domain/conversion.ts";
@@ -12,8 +11,8 @@ import type { ConversionResult, Step } from "#shared/protocol/resources.ts";
 import { DiskOfPoint } from "#shared/protocol/taken-point.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
-import type { Clock } from "../ports.ts";
-import { openStore, type Store } from "../store/store.ts";
+import { buildStore } from "../store/build.ts";
+import type { StoreDeps } from "../store/deps.ts";
 
 export const Input = z.object({
   conversionId: ConversionId,
@@ -27,17 +26,9 @@ export const Input = z.object({
 export const handler = taskHandler({
   name: "tasks/complete-conversion",
   input: Input,
-  build: ({ TABLE_NAME }, { clock, random }): Deps => ({
-    store: openStore(new DynamoDBClient(), TABLE_NAME, random),
-    clock,
-  }),
+  build: buildStore,
   run,
 });
-
-interface Deps {
-  store: Store;
-  clock: Clock;
-}
 
 /**
  * Completes a conversion with its result and frees the source. Repeating it changes nothing. Throws
@@ -45,7 +36,7 @@ interface Deps {
  */
 export async function run(
   input: z.output<typeof Input>,
-  { store, clock }: Deps,
+  { store, clock }: StoreDeps,
 ): Promise<{ state: "completed" }> {
   const { conversionId } = input;
   const { record: conversion, commands } = await store.conversions.withCommands(conversionId);

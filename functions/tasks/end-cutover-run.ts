@@ -1,4 +1,3 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { z } from "zod";
 import { type CutoverRecord, enteredState, requireGoing } from "#shared/domain/cutover/cutover.ts";
 import { adviceOf } from "#shared/domain/cutover/start.ts";
@@ -9,30 +8,22 @@ import { CutoverId } from "#shared/protocol/ids.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { freshForecast } from "../cutover/forecast.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
-import type { Clock } from "../ports.ts";
-import { openStore, type Store } from "../store/store.ts";
+import { buildStore } from "../store/build.ts";
+import type { StoreDeps } from "../store/deps.ts";
 
 export const Input = z.object({ cutoverId: CutoverId, phase: SyncPhase });
 
 export const handler = taskHandler({
   name: "tasks/end-cutover-run",
   input: Input,
-  build: ({ TABLE_NAME }, { clock, random }): Deps => ({
-    store: openStore(new DynamoDBClient(), TABLE_NAME, random),
-    clock,
-  }),
+  build: buildStore,
   run,
 });
-
-interface Deps {
-  store: Store;
-  clock: Clock;
-}
 
 /**
  * What is left of the window has become shorter. Throws `WrongStateError`: the source was not touched yet.
  */
-async function requireFit(cutoverId: string, deps: Deps): Promise<void> {
+async function requireFit(cutoverId: string, deps: StoreDeps): Promise<void> {
   const forecast = await freshForecast(await deps.store.cutovers.withCommands(cutoverId), deps);
   if (!forecast.fits)
     throw new WrongStateError(
@@ -52,7 +43,7 @@ type Final = NonNullable<CutoverRecord["final"]>;
  */
 export async function run(
   { cutoverId, phase }: z.output<typeof Input>,
-  { store, clock }: Deps,
+  { store, clock }: StoreDeps,
 ): Promise<AfterRun & Partial<Final>> {
   const cutover = await store.cutovers.get(cutoverId);
   requireGoing(cutover, timestamp(clock));

@@ -1,28 +1,19 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { z } from "zod";
 import { completedDrill } from "#shared/domain/drill.ts";
 import { DrillId } from "#shared/protocol/ids.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
-import type { Clock } from "../ports.ts";
-import { openStore, type Store } from "../store/store.ts";
+import { buildStore } from "../store/build.ts";
+import type { StoreDeps } from "../store/deps.ts";
 
 export const Input = z.object({ drillId: DrillId });
 
 export const handler = taskHandler({
   name: "tasks/finish-drill",
   input: Input,
-  build: ({ TABLE_NAME }, { clock, random }): Deps => ({
-    store: openStore(new DynamoDBClient(), TABLE_NAME, random),
-    clock,
-  }),
+  build: buildStore,
   run,
 });
-
-interface Deps {
-  store: Store;
-  clock: Clock;
-}
 
 /**
  * Completes a drill whose verdict is recorded and whose clone is removed. Repeating it changes nothing.
@@ -30,7 +21,7 @@ interface Deps {
  */
 export async function run(
   { drillId }: z.output<typeof Input>,
-  { store, clock }: Deps,
+  { store, clock }: StoreDeps,
 ): Promise<{ state: "completed" }> {
   const now = timestamp(clock);
   const drill = await store.drills.modify(drillId, (one) => completedDrill(one, now));

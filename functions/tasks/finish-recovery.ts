@@ -1,29 +1,20 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { z } from "zod";
 import { completedRecovery } from "#shared/domain/recovery.ts";
 import { DefinedMachine, MachineAnswer } from "#shared/protocol/defined-machine.ts";
 import { RecoveryId } from "#shared/protocol/ids.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
-import type { Clock } from "../ports.ts";
-import { openStore, type Store } from "../store/store.ts";
+import { buildStore } from "../store/build.ts";
+import type { StoreDeps } from "../store/deps.ts";
 
 export const Input = z.object({ recoveryId: RecoveryId, machine: DefinedMachine, answer: MachineAnswer });
 
 export const handler = taskHandler({
   name: "tasks/finish-recovery",
   input: Input,
-  build: ({ TABLE_NAME }, { clock, random }): Deps => ({
-    store: openStore(new DynamoDBClient(), TABLE_NAME, random),
-    clock,
-  }),
+  build: buildStore,
   run,
 });
-
-interface Deps {
-  store: Store;
-  clock: Clock;
-}
 
 /**
  * Completes a recovery whose machine has answered, with the time that this took. Repeating it changes
@@ -31,7 +22,7 @@ interface Deps {
  */
 export async function run(
   { recoveryId, machine, answer }: z.output<typeof Input>,
-  { store, clock }: Deps,
+  { store, clock }: StoreDeps,
 ): Promise<{ state: "completed" }> {
   const now = timestamp(clock);
   const { pointId, rtoSeconds, endedAt } = await store.recoveries.modify(recoveryId, (one) =>
