@@ -2,12 +2,7 @@
 import type { NewAlarm } from "#shared/domain/alarm.ts";
 import { type CutoverRecord, isBefore } from "#shared/domain/cutover/cutover.ts";
 import { openingFrom } from "#shared/domain/cutover/window.ts";
-import type { Store } from "../store/store.ts";
-import { type AlarmDeps, clearAlarm, raiseAlarm } from "./raise.ts";
-
-export interface CutoverAlarmDeps extends AlarmDeps {
-  store: Store;
-}
+import { clearAlarm, type ReportDeps, raiseAlarm } from "./raise.ts";
 
 const KIND = "cutover-held";
 
@@ -16,7 +11,7 @@ const KIND = "cutover-held";
  * committed and its machine does not serve by the deadline, or if it was rolled back or failed; clears it
  * otherwise. Repeating it is harmless.
  */
-export async function settleCutoverAlarm(cutover: CutoverRecord, deps: CutoverAlarmDeps): Promise<void> {
+export async function settleCutoverAlarm(cutover: CutoverRecord, deps: ReportDeps): Promise<void> {
   const { id, sourceId, state, heldBack, failure } = cutover;
   const words = wordsFor(cutover, deps.clock.now());
   if (!words) {

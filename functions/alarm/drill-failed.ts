@@ -3,12 +3,7 @@ import type { NewAlarm } from "#shared/domain/alarm.ts";
 import type { DrillRecord } from "#shared/domain/drill.ts";
 import type { PlanRecord } from "#shared/domain/protection/plan.ts";
 import { timestamp } from "../conversion/deps.ts";
-import type { Store } from "../store/store.ts";
-import { type AlarmDeps, clearAlarm, raiseAlarm } from "./raise.ts";
-
-export interface DrillAlarmDeps extends AlarmDeps {
-  store: Store;
-}
+import { clearAlarm, type ReportDeps, raiseAlarm } from "./raise.ts";
 
 const KIND = "drill-failed";
 
@@ -17,7 +12,7 @@ const KIND = "drill-failed";
  * the clone booted. A drill that an operator started, or cancelled, and one that is older than the plan's
  * last drill, change nothing. Repeating it is harmless.
  */
-export async function reportDrill(drill: DrillRecord, deps: DrillAlarmDeps): Promise<void> {
+export async function reportDrill(drill: DrillRecord, deps: ReportDeps): Promise<void> {
   const { planId, result } = drill;
   if (planId === undefined) return;
   const plan = await deps.store.plans.get(planId);
@@ -29,13 +24,13 @@ export async function reportDrill(drill: DrillRecord, deps: DrillAlarmDeps): Pro
 }
 
 /** Raises the alarm because a drill that was due could not begin. Repeating it is harmless. */
-export async function reportNoDrill(plan: PlanRecord, words: Words, deps: DrillAlarmDeps): Promise<void> {
+export async function reportNoDrill(plan: PlanRecord, words: Words, deps: ReportDeps): Promise<void> {
   const due = `The drill of plan ${plan.id} that was due at ${plan.drillDueAt ?? "an unknown time"} did not begin.`;
   await raise(plan, undefined, { ...words, why: `${due} ${words.why}` }, deps);
 }
 
 /** Clears the alarm of a plan that is deleted or has no drills any more. */
-export async function settleDrillAlarm(plan: PlanRecord, deps: DrillAlarmDeps): Promise<void> {
+export async function settleDrillAlarm(plan: PlanRecord, deps: ReportDeps): Promise<void> {
   if (plan.state === "deleted" || !plan.drills) await clearAlarm({ kind: KIND, subject: plan.id }, deps);
 }
 
@@ -65,7 +60,7 @@ async function raise(
   plan: PlanRecord,
   drill: DrillRecord | undefined,
   { why, action }: Words,
-  deps: DrillAlarmDeps,
+  deps: ReportDeps,
 ): Promise<void> {
   const source = await deps.store.agents.get(plan.sourceId);
   const alarm: NewAlarm = {

@@ -5,12 +5,7 @@ import type { CommandRecord } from "#shared/domain/command.ts";
 import type { Failure } from "#shared/errors.ts";
 import { type CommandInput, commandKinds } from "#shared/protocol/commands.ts";
 import { timestamp } from "../conversion/deps.ts";
-import type { Store } from "../store/store.ts";
-import { type AlarmDeps, clearAlarm, raiseAlarm } from "./raise.ts";
-
-export interface FenceFailedDeps extends AlarmDeps {
-  store: Store;
-}
+import { clearAlarm, type ReportDeps, raiseAlarm } from "./raise.ts";
 
 const KIND = "fence-failed";
 
@@ -21,7 +16,7 @@ type Wish = z.infer<typeof Details>;
  * Raises the alarm if this `set-fence` has failed and is still what the source should do. One that has
  * succeeded clears the alarm of an earlier one. Repeating it is harmless.
  */
-export async function reportFence(command: CommandRecord, deps: FenceFailedDeps): Promise<void> {
+export async function reportFence(command: CommandRecord, deps: ReportDeps): Promise<void> {
   const input = commandKinds["set-fence"].input.parse(command.input);
   if (command.state === "succeeded") await clearFenceAlarm(command.agentId, input, deps);
   const isNews = command.failure && (await isWanted(command.agentId, input, deps));
@@ -29,7 +24,7 @@ export async function reportFence(command: CommandRecord, deps: FenceFailedDeps)
 }
 
 /** Clears the source's alarm if it is about this or about something earlier. Repeating it is harmless. */
-export async function clearFenceAlarm(sourceId: string, done: Wish, deps: FenceFailedDeps): Promise<void> {
+export async function clearFenceAlarm(sourceId: string, done: Wish, deps: ReportDeps): Promise<void> {
   const key = { kind: KIND, subject: sourceId } as const;
   const alarm = await deps.store.alarms.find(key);
   if (alarm && placeOf(Details.parse(alarm.details)) <= placeOf(done)) await clearAlarm(key, deps);
@@ -41,11 +36,7 @@ function placeOf({ term, isUp }: Wish): number {
 }
 
 /** Events can arrive when the right to run has moved on. */
-async function isWanted(
-  sourceId: string,
-  { term, isUp }: Wish,
-  { store }: FenceFailedDeps,
-): Promise<boolean> {
+async function isWanted(sourceId: string, { term, isUp }: Wish, { store }: ReportDeps): Promise<boolean> {
   const lease = await store.leases.get(sourceId);
   return lease.term === term && !(isUp && lease.state === "none");
 }
@@ -54,7 +45,7 @@ async function raise(
   { agentId, ownerId }: CommandRecord,
   { term, isUp }: CommandInput<"set-fence">,
   { message, hint }: Failure,
-  deps: FenceFailedDeps,
+  deps: ReportDeps,
 ): Promise<void> {
   const { name } = await deps.store.agents.get(agentId);
   const alarm: NewAlarm = {

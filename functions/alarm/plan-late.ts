@@ -4,12 +4,7 @@ import type { NewAlarm } from "#shared/domain/alarm.ts";
 import { lagOf } from "#shared/domain/protection/lag.ts";
 import type { PlanRecord } from "#shared/domain/protection/plan.ts";
 import type { RunRecord } from "#shared/domain/protection/run.ts";
-import type { Store } from "../store/store.ts";
-import { type AlarmDeps, clearAlarm, raiseAlarm } from "./raise.ts";
-
-export interface PlanLateDeps extends AlarmDeps {
-  store: Store;
-}
+import { clearAlarm, type ReportDeps, raiseAlarm } from "./raise.ts";
 
 /** A timer fires within a minute, and its call is repeated for another. */
 const OVERDUE_AFTER_MS = 5 * 60_000;
@@ -18,7 +13,7 @@ const OVERDUE_AFTER_MS = 5 * 60_000;
  * Raises the alarm if the plan is late, and clears it if the plan is not. In blackout hours an alarm stays as
  * it is. Repeating it is harmless. Throws `NotFoundError`.
  */
-export async function reportPlanLag(planId: string, deps: PlanLateDeps): Promise<void> {
+export async function reportPlanLag(planId: string, deps: ReportDeps): Promise<void> {
   const { store, clock } = deps;
   const plan = await store.plans.get(planId);
   if (!isLate(plan, clock.now())) return clearUnlessLate(plan, deps);
@@ -34,7 +29,7 @@ export function isOverdue({ nextRunAt }: PlanRecord, now: number): boolean {
   return nextRunAt !== undefined && now - Date.parse(nextRunAt) > OVERDUE_AFTER_MS;
 }
 
-async function clearUnlessLate(plan: PlanRecord, deps: PlanLateDeps): Promise<void> {
+async function clearUnlessLate(plan: PlanRecord, deps: ReportDeps): Promise<void> {
   const { lag } = lagOf(plan, deps.clock.now());
   const isBlackout = lag === "suspended" && plan.state === "active";
   if (lag !== "late" && !isBlackout) await clearAlarm({ kind: "plan-late", subject: plan.id }, deps);

@@ -28,6 +28,11 @@ export interface AlarmDeps {
   random: Random;
 }
 
+/** The dependencies of code that looks at what an alarm is about, and raises or clears it. */
+export interface ReportDeps extends AlarmDeps {
+  store: Store;
+}
+
 /**
  * Opens the alarm, or updates the one that is open for its subject and kind. Sends a notice when it opens,
  * and at most once an hour while it is reported again. Rejects if a notice could not be sent everywhere: the

@@ -3,15 +3,10 @@ import type { AgentRecord } from "#shared/domain/agent.ts";
 import type { NewAlarm } from "#shared/domain/alarm.ts";
 import { type ConversionRecord, hasEnded } from "#shared/domain/conversion.ts";
 import { isAway, type WhereaboutsRecord } from "#shared/domain/whereabouts.ts";
-import type { Store } from "../store/store.ts";
-import { type AlarmDeps, clearAlarm, raiseAlarm } from "./raise.ts";
-
-export interface SourceAwayDeps extends AlarmDeps {
-  store: Store;
-}
+import { clearAlarm, type ReportDeps, raiseAlarm } from "./raise.ts";
 
 /** Raises the alarm if the conversion has ended with its source away. Repeating it is harmless. */
-export async function reportSourceAway(conversionId: string, deps: SourceAwayDeps): Promise<void> {
+export async function reportSourceAway(conversionId: string, deps: ReportDeps): Promise<void> {
   const { conversions, agents } = deps.store;
   const conversion = await conversions.get(conversionId);
   const { whereabouts } = conversion;
@@ -23,7 +18,7 @@ export async function reportSourceAway(conversionId: string, deps: SourceAwayDep
 }
 
 /** Clears the alarm if the source is back and known to start as before. */
-export async function clearIfBack(conversionId: string, deps: SourceAwayDeps): Promise<void> {
+export async function clearIfBack(conversionId: string, deps: ReportDeps): Promise<void> {
   const alarm = { kind: "source-away" as const, subject: conversionId };
   if ((await deps.store.alarms.find(alarm)) === undefined) return;
   const { whereabouts } = await deps.store.conversions.get(conversionId);

@@ -5,12 +5,7 @@ import type { NewAlarm } from "#shared/domain/alarm.ts";
 import { DiskName } from "#shared/protocol/ids.ts";
 import type { TakenDisk } from "#shared/protocol/taken-point.ts";
 import { timestamp } from "../conversion/deps.ts";
-import type { Store } from "../store/store.ts";
-import { type AlarmDeps, clearAlarm, raiseAlarm } from "./raise.ts";
-
-export interface TrackerWrongDeps extends AlarmDeps {
-  store: Store;
-}
+import { clearAlarm, type ReportDeps, raiseAlarm } from "./raise.ts";
 
 /** Of a disk in a recovery point; both are absent if the command that read it does not know of trackers. */
 export type TrackedInPoint = Pick<TakenDisk, "name"> &
@@ -24,7 +19,7 @@ const Details = z.object({ disks: z.array(DiskName) });
  */
 export async function reportTracker(
   { sourceId, pointId, disks }: { sourceId: string; pointId: string; disks: readonly TrackedInPoint[] },
-  deps: TrackerWrongDeps,
+  deps: ReportDeps,
 ): Promise<void> {
   const isWrong = ({ trackerDisagreements = 0 }: TrackedInPoint) => trackerDisagreements > 0;
   const wrong = disks.filter(isWrong);

@@ -4,12 +4,13 @@ import { abandoned, type ConversionRecord, hasEnded } from "#shared/domain/conve
 import { abandonedSteps, openCommands } from "#shared/domain/conversion-view.ts";
 import { isAway } from "#shared/domain/whereabouts.ts";
 import { type WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.ts";
-import { reportSourceAway, type SourceAwayDeps } from "../alarm/source-away.ts";
+import type { ReportDeps } from "../alarm/raise.ts";
+import { reportSourceAway } from "../alarm/source-away.ts";
 import { cancelCommands } from "./cancel-commands.ts";
 import { type CommandDeps, timestamp } from "./deps.ts";
 import { order, rebootIntoOriginal } from "./order.ts";
 
-export type AbandonDeps = CommandDeps & SourceAwayDeps;
+export type AbandonDeps = CommandDeps & ReportDeps;
 
 /**
  * Ends a conversion that cannot continue, as failed or (if the operator asked) as cancelled, and releases

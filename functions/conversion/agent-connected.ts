@@ -28,7 +28,8 @@ import {
   type Failure,
   failureOf,
 } from "#shared/errors.ts";
-import { clearIfBack, type SourceAwayDeps } from "../alarm/source-away.ts";
+import type { ReportDeps } from "../alarm/raise.ts";
+import { clearIfBack } from "../alarm/source-away.ts";
 import type { Workflow } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { cancelOtherCommands } from "./cancel-commands.ts";
@@ -36,7 +37,7 @@ import { type CommandDeps, timestamp } from "./deps.ts";
 import { order, rebootIntoOriginal } from "./order.ts";
 import { sendToAgent } from "./send-to-agent.ts";
 
-export interface ConnectDeps extends CommandDeps, SourceAwayDeps {
+export interface ConnectDeps extends CommandDeps, ReportDeps {
   store: Store;
   workflow: Pick<Workflow, "isRunning">;
 }

@@ -17,7 +17,8 @@ import { CapturedDiskUnexpectedError, type Failure, failureOf, UnknownCommandErr
 import { commandKinds } from "#shared/protocol/commands.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
 import { reportFence } from "../alarm/fence-failed.ts";
-import { clearIfBack, type SourceAwayDeps } from "../alarm/source-away.ts";
+import type { ReportDeps } from "../alarm/raise.ts";
+import { clearIfBack } from "../alarm/source-away.ts";
 import { refuse } from "../ingest/refuse.ts";
 import { againIfChanged } from "../store/again-if-changed.ts";
 import { restartRetracted } from "./agent-connected.ts";
@@ -56,7 +57,7 @@ export async function commandProgressed(
 export async function commandEnded(
   agentId: string,
   event: EventOf<"command-succeeded" | "command-failed">,
-  deps: CommandDeps & SourceAwayDeps,
+  deps: CommandDeps & ReportDeps,
 ): Promise<void> {
   // If the step timed out in between, it waits with a new token, which needs the result, too.
   const command = await againIfChanged(async () => {

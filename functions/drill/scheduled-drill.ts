@@ -2,12 +2,13 @@ import { drillHasEnded } from "#shared/domain/drill.ts";
 import { afterDrill, drillIdOf, isDrillDue } from "#shared/domain/protection/drill-schedule.ts";
 import type { PlanRecord } from "#shared/domain/protection/plan.ts";
 import { type CausewayError, ForbiddenError, NotFoundError, WrongStateError } from "#shared/errors.ts";
-import { type DrillAlarmDeps, reportNoDrill } from "../alarm/drill-failed.ts";
+import { reportNoDrill } from "../alarm/drill-failed.ts";
+import type { ReportDeps } from "../alarm/raise.ts";
 import type { PlanTimer, Workflow } from "../ports.ts";
 import { setDrillTimer } from "../protection/schedules.ts";
 import { beginDrill } from "./begin-drill.ts";
 
-export interface ScheduledDrillDeps extends DrillAlarmDeps {
+export interface ScheduledDrillDeps extends ReportDeps {
   /** `drill`: an execution's name is its drill's id. */
   workflow: Pick<Workflow, "start" | "isRunning">;
   timer: PlanTimer;

@@ -1,8 +1,9 @@
 import { errorFields, type Log } from "#shared/log.ts";
-import { type PlanLateDeps, reportPlanLag } from "../alarm/plan-late.ts";
+import { reportPlanLag } from "../alarm/plan-late.ts";
+import type { ReportDeps } from "../alarm/raise.ts";
 import type { PlanTimer } from "../ports.ts";
 
-export interface SettleDeps extends PlanLateDeps {
+export interface SettleDeps extends ReportDeps {
   timer: PlanTimer;
   log: Log;
 }

@@ -1,6 +1,7 @@
 import type { PlanRecord } from "#shared/domain/protection/plan.ts";
 import { errorFields } from "#shared/log.ts";
-import { isOverdue, type PlanLateDeps, reportPlanLag } from "../alarm/plan-late.ts";
+import { isOverdue, reportPlanLag } from "../alarm/plan-late.ts";
+import type { ReportDeps } from "../alarm/raise.ts";
 import { ABANDONED_AFTER_MS } from "../conversion/stale-holder.ts";
 import { abandonRun } from "./abandon-run.ts";
 import type { ProtectionDeps } from "./deps.ts";
@@ -8,7 +9,7 @@ import { runOnSource } from "./run-on-source.ts";
 import { setSchedules } from "./schedules.ts";
 import { tick } from "./tick.ts";
 
-export type WatchDeps = ProtectionDeps & PlanLateDeps;
+export type WatchDeps = ProtectionDeps & ReportDeps;
 
 /**
  * A plan's watch fires: no run has made a recovery point in time. Raises the alarm, and repairs what an

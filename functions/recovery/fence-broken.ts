@@ -1,6 +1,7 @@
 import { brokenLease } from "#shared/domain/lease.ts";
 import type { BrokenFence } from "#shared/protocol/fence.ts";
-import { clearFenceAlarm, type FenceFailedDeps } from "../alarm/fence-failed.ts";
+import { clearFenceAlarm } from "../alarm/fence-failed.ts";
+import type { ReportDeps } from "../alarm/raise.ts";
 import { changeLease } from "./change-lease.ts";
 
 /**
@@ -11,7 +12,7 @@ import { changeLease } from "./change-lease.ts";
 export async function fenceBroken(
   sourceId: string,
   { term, at: brokenAt, by }: BrokenFence,
-  deps: FenceFailedDeps,
+  deps: ReportDeps,
 ): Promise<void> {
   const audited = { actor: sourceId, action: "fence-broken", details: { brokenAt, by } };
   await changeLease(sourceId, (one) => brokenLease(one, term), audited, deps);

@@ -4,7 +4,8 @@ import type { Failure } from "#shared/errors.ts";
 import type { DrillState } from "#shared/protocol/drill.ts";
 import { DrillId } from "#shared/protocol/ids.ts";
 import { buildAlarmChannels } from "../alarm/build.ts";
-import { type DrillAlarmDeps, reportDrill } from "../alarm/drill-failed.ts";
+import { reportDrill } from "../alarm/drill-failed.ts";
+import type { ReportDeps } from "../alarm/raise.ts";
 import { buildCommanding } from "../conversion/build.ts";
 import type { CommandDeps } from "../conversion/deps.ts";
 import { abandonDrill } from "../drill/end-drill.ts";
@@ -23,7 +24,7 @@ export const handler = taskHandler({
   run,
 });
 
-type Deps = CommandDeps & DrillAlarmDeps;
+type Deps = CommandDeps & ReportDeps;
 
 /** Ends a drill whose workflow failed or was cancelled. Repeating it changes nothing. */
 export async function run(

@@ -4,7 +4,8 @@ import { z } from "zod";
 import { waitingCutover } from "#shared/domain/cutover/start.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
 import { buildAlarmChannels } from "../alarm/build.ts";
-import { type CutoverAlarmDeps, settleCutoverAlarm } from "../alarm/cutover-held.ts";
+import { settleCutoverAlarm } from "../alarm/cutover-held.ts";
+import type { ReportDeps } from "../alarm/raise.ts";
 import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { settleStart } from "../cutover/settle-start.ts";
@@ -28,7 +29,7 @@ export const handler = taskHandler({
   run,
 });
 
-interface Deps extends CutoverAlarmDeps {
+interface Deps extends ReportDeps {
   steps: WaitingSteps;
   timer: PlanTimer;
 }

@@ -12,12 +12,11 @@ import { WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.
 import { CheckId } from "#shared/protocol/ids.ts";
 import { RepositoryChecked } from "#shared/protocol/repository-check.ts";
 import { buildAlarmChannels } from "../alarm/build.ts";
-import { type AlarmDeps, clearAlarm, raiseAlarm } from "../alarm/raise.ts";
+import { clearAlarm, type ReportDeps, raiseAlarm } from "../alarm/raise.ts";
 import { buildCommanding } from "../conversion/build.ts";
 import { cancelCommands } from "../conversion/cancel-commands.ts";
 import { type CommandDeps, timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
-import type { Store } from "../store/store.ts";
 
 export const Input = z.object({
   checkId: CheckId,
@@ -38,9 +37,7 @@ export const handler = taskHandler({
   run,
 });
 
-interface Deps extends CommandDeps, Omit<AlarmDeps, "store"> {
-  store: Store;
-}
+type Deps = CommandDeps & ReportDeps;
 
 /**
  * Ends a check: with what was found, which is noted with each point and raises or clears the source's alarm,

@@ -3,7 +3,8 @@ import { endedCutover } from "#shared/domain/cutover/cutover.ts";
 import type { CutoverState } from "#shared/protocol/cutover.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
 import { buildAlarmChannels } from "../alarm/build.ts";
-import { type CutoverAlarmDeps, settleCutoverAlarm } from "../alarm/cutover-held.ts";
+import { settleCutoverAlarm } from "../alarm/cutover-held.ts";
+import type { ReportDeps } from "../alarm/raise.ts";
 import { buildCommanding } from "../conversion/build.ts";
 import { type CommandDeps, timestamp } from "../conversion/deps.ts";
 import { order } from "../conversion/order.ts";
@@ -29,7 +30,7 @@ export const handler = taskHandler({
   run,
 });
 
-type Deps = CommandDeps & CutoverAlarmDeps & { timer: PlanTimer };
+type Deps = CommandDeps & ReportDeps & { timer: PlanTimer };
 
 /**
  * Ends a cutover that was cancelled, rolled back or failed. The target host gets the command to remove

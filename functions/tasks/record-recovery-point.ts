@@ -5,7 +5,8 @@ import { WrongStateError } from "#shared/errors.ts";
 import { OwnerId } from "#shared/protocol/ids.ts";
 import { DiskOfPoint, TakenDisk } from "#shared/protocol/taken-point.ts";
 import { buildAlarmChannels } from "../alarm/build.ts";
-import { reportTracker, type TrackerWrongDeps } from "../alarm/tracker-wrong.ts";
+import type { ReportDeps } from "../alarm/raise.ts";
+import { reportTracker } from "../alarm/tracker-wrong.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import { openStore } from "../store/store.ts";
@@ -20,7 +21,7 @@ export const Input = z.object({
 export const handler = taskHandler({
   name: "tasks/record-recovery-point",
   input: Input,
-  build: (environment, { clock, random }): TrackerWrongDeps => ({
+  build: (environment, { clock, random }): ReportDeps => ({
     store: openStore(new DynamoDBClient(), environment.TABLE_NAME, random),
     ...buildAlarmChannels(environment),
     clock,
@@ -36,7 +37,7 @@ export const handler = taskHandler({
  */
 export async function run(
   { ownerId, disks }: z.output<typeof Input>,
-  deps: TrackerWrongDeps,
+  deps: ReportDeps,
 ): Promise<{ pointId: string }> {
   const { store, clock } = deps;
   const { owner, commands } = await store.owners.withCommands(ownerId);

@@ -4,7 +4,8 @@ import { judgedDrill } from "#shared/domain/drill.ts";
 import { BootCheck } from "#shared/protocol/drill.ts";
 import { DrillId } from "#shared/protocol/ids.ts";
 import { buildAlarmChannels } from "../alarm/build.ts";
-import { type DrillAlarmDeps, reportDrill } from "../alarm/drill-failed.ts";
+import { reportDrill } from "../alarm/drill-failed.ts";
+import type { ReportDeps } from "../alarm/raise.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import { openStore } from "../store/store.ts";
@@ -14,7 +15,7 @@ export const Input = z.object({ drillId: DrillId, bootCheck: BootCheck });
 export const handler = taskHandler({
   name: "tasks/record-verdict",
   input: Input,
-  build: (environment, { clock, random }): DrillAlarmDeps => ({
+  build: (environment, { clock, random }): ReportDeps => ({
     store: openStore(new DynamoDBClient(), environment.TABLE_NAME, random),
     ...buildAlarmChannels(environment),
     clock,
@@ -30,7 +31,7 @@ export const handler = taskHandler({
  */
 export async function run(
   { drillId, bootCheck }: z.output<typeof Input>,
-  deps: DrillAlarmDeps,
+  deps: ReportDeps,
 ): Promise<{ verdict: BootCheck["verdict"] }> {
   const { store, clock } = deps;
   const now = timestamp(clock);

@@ -3,7 +3,8 @@ import { z } from "zod";
 import { begunCutover } from "#shared/domain/cutover/start.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
 import { buildAlarmChannels } from "../alarm/build.ts";
-import { type CutoverAlarmDeps, settleCutoverAlarm } from "../alarm/cutover-held.ts";
+import { settleCutoverAlarm } from "../alarm/cutover-held.ts";
+import type { ReportDeps } from "../alarm/raise.ts";
 import { freshForecast } from "../cutover/forecast.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import type { PlanTimer } from "../ports.ts";
@@ -24,7 +25,7 @@ export const handler = taskHandler({
   run,
 });
 
-interface Deps extends CutoverAlarmDeps {
+interface Deps extends ReportDeps {
   timer: PlanTimer;
 }
 
