@@ -1,10 +1,9 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { KMSClient } from "@aws-sdk/client-kms";
 import { alarmOf } from "#shared/domain/alarm.ts";
 import type { Environment } from "#shared/environment.ts";
 import { InvalidInputError, NotFoundError } from "#shared/errors.ts";
 import type { Webhook } from "#shared/protocol/alarms.ts";
-import { buildAlarmChannels } from "../alarm/build.ts";
+import { buildAlarming } from "../alarm/build.ts";
 import { type AlarmDeps, clearAlarm, raiseAlarm } from "../alarm/raise.ts";
 import { findUrlProblem } from "../alarm/webhook-address.ts";
 import { KmsWebhookSecrets } from "../aws/kms-webhook-secrets.ts";
@@ -13,18 +12,14 @@ import { type Actor, actorName } from "../middleware/api-event.ts";
 import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
 import type { Runtime } from "../middleware/runtime.ts";
 import type { WebhookSecrets } from "../ports.ts";
-import { openStore } from "../store/store.ts";
 import type { WebhookEndpoint, WebhookRecord } from "../store/webhook.ts";
 
 export const handler = apiHandler({
   name: "api/alarms",
-  build: (environment: Environment<"api/alarms">, { clock, random, awsEndpoint }: Runtime): Deps => ({
-    store: openStore(new DynamoDBClient(), environment.TABLE_NAME, random),
-    ...buildAlarmChannels(environment),
+  build: (environment: Environment<"api/alarms">, runtime: Runtime): Deps => ({
+    ...buildAlarming(environment, runtime),
     secrets: new KmsWebhookSecrets(new KMSClient(), environment.KMS_KEY_ARN),
-    allowLoopback: awsEndpoint !== undefined,
-    clock,
-    random,
+    allowLoopback: runtime.awsEndpoint !== undefined,
   }),
   operations: { listAlarms, testAlarm, clearAlarmById, getWebhook, setWebhook, removeWebhook },
 });

@@ -1,9 +1,8 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { SFNClient } from "@aws-sdk/client-sfn";
 import { z } from "zod";
 import { waitingCutover } from "#shared/domain/cutover/start.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
-import { buildAlarmChannels } from "../alarm/build.ts";
+import { buildAlarming } from "../alarm/build.ts";
 import { settleCutoverAlarm } from "../alarm/cutover-held.ts";
 import type { ReportDeps } from "../alarm/raise.ts";
 import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
@@ -12,20 +11,20 @@ import { settleStart } from "../cutover/settle-start.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import type { PlanTimer, WaitingSteps } from "../ports.ts";
 import { buildPlanTimer } from "../protection/build.ts";
-import { openStore } from "../store/store.ts";
 
 export const Input = z.object({ cutoverId: CutoverId, taskToken: z.string() });
 
 export const handler = taskHandler({
   name: "tasks/await-cutover-start",
   input: Input,
-  build: (environment, { clock, random }): Deps => ({
-    store: openStore(new DynamoDBClient(), environment.TABLE_NAME, random),
-    steps: new SfnWaitingSteps(new SFNClient()),
-    timer: buildPlanTimer(environment, clock),
-    ...buildAlarmChannels(environment),
-    ...{ clock, random },
-  }),
+  build: (environment, runtime): Deps => {
+    const sfn = new SFNClient();
+    return {
+      ...buildAlarming(environment, runtime, sfn),
+      steps: new SfnWaitingSteps(sfn),
+      timer: buildPlanTimer(environment, runtime.clock),
+    };
+  },
   run,
 });
 

@@ -1,28 +1,25 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { z } from "zod";
 import { completedCutover } from "#shared/domain/cutover/cutover.ts";
 import { pausedPlan } from "#shared/domain/protection/plan.ts";
 import { DefinedMachine, MachineAnswer } from "#shared/protocol/defined-machine.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
-import { buildAlarmChannels } from "../alarm/build.ts";
+import { buildAlarming } from "../alarm/build.ts";
 import { settleCutoverAlarm } from "../alarm/cutover-held.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import { buildPlanTimer } from "../protection/build.ts";
 import { setSchedules } from "../protection/schedules.ts";
 import { type SettleDeps, settleAlarm } from "../protection/settle-alarm.ts";
-import { openStore } from "../store/store.ts";
 
 export const Input = z.object({ cutoverId: CutoverId, machine: DefinedMachine, answer: MachineAnswer });
 
 export const handler = taskHandler({
   name: "tasks/finish-cutover",
   input: Input,
-  build: (environment, { clock, random, log }): SettleDeps => ({
-    store: openStore(new DynamoDBClient(), environment.TABLE_NAME, random),
-    timer: buildPlanTimer(environment, clock),
-    ...buildAlarmChannels(environment),
-    ...{ clock, random, log },
+  build: (environment, runtime): SettleDeps => ({
+    ...buildAlarming(environment, runtime),
+    timer: buildPlanTimer(environment, runtime.clock),
+    log: runtime.log,
   }),
   run,
 });

@@ -1,4 +1,3 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { S3Client } from "@aws-sdk/client-s3";
 import { z } from "zod";
 import { released } from "#shared/domain/agent.ts";
@@ -15,7 +14,7 @@ import { leastConsistency } from "#shared/protocol/copied-disk.ts";
 import { RunId } from "#shared/protocol/ids.ts";
 import type { RunResult } from "#shared/protocol/protection.ts";
 import { TakenDisk } from "#shared/protocol/taken-point.ts";
-import { buildAlarmChannels } from "../alarm/build.ts";
+import { buildAlarming } from "../alarm/build.ts";
 import { S3PruneMarks } from "../aws/s3-prune-marks.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
@@ -25,7 +24,6 @@ import { pruneByRetention } from "../protection/prune.ts";
 import { reportRun } from "../protection/report-run.ts";
 import { setDrillTimer, setWatch } from "../protection/schedules.ts";
 import { type SettleDeps, settleAlarm } from "../protection/settle-alarm.ts";
-import { openStore } from "../store/store.ts";
 
 export const Input = z.object({
   runId: RunId,
@@ -39,14 +37,11 @@ type Input = z.output<typeof Input>;
 export const handler = taskHandler({
   name: "tasks/finish-run",
   input: Input,
-  build: (environment, { clock, random, log }): Deps => ({
-    store: openStore(new DynamoDBClient(), environment.TABLE_NAME, random),
+  build: (environment, runtime): Deps => ({
+    ...buildAlarming(environment, runtime),
     marks: new S3PruneMarks(new S3Client(), environment.BUCKET_NAME),
-    timer: buildPlanTimer(environment, clock),
-    ...buildAlarmChannels(environment),
-    clock,
-    random,
-    log,
+    timer: buildPlanTimer(environment, runtime.clock),
+    log: runtime.log,
   }),
   run,
 });

@@ -1,15 +1,13 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { z } from "zod";
 import { freezeOf } from "#shared/domain/freeze-of.ts";
 import { WrongStateError } from "#shared/errors.ts";
 import { OwnerId } from "#shared/protocol/ids.ts";
 import { DiskOfPoint, TakenDisk } from "#shared/protocol/taken-point.ts";
-import { buildAlarmChannels } from "../alarm/build.ts";
+import { buildAlarming } from "../alarm/build.ts";
 import type { ReportDeps } from "../alarm/raise.ts";
 import { reportTracker } from "../alarm/tracker-wrong.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
-import { openStore } from "../store/store.ts";
 
 export const Input = z.object({
   ownerId: OwnerId,
@@ -21,12 +19,7 @@ export const Input = z.object({
 export const handler = taskHandler({
   name: "tasks/record-recovery-point",
   input: Input,
-  build: (environment, { clock, random }): ReportDeps => ({
-    store: openStore(new DynamoDBClient(), environment.TABLE_NAME, random),
-    ...buildAlarmChannels(environment),
-    clock,
-    random,
-  }),
+  build: buildAlarming,
   run,
 });
 

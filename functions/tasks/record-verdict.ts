@@ -1,26 +1,19 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { z } from "zod";
 import { judgedDrill } from "#shared/domain/drill.ts";
 import { BootCheck } from "#shared/protocol/drill.ts";
 import { DrillId } from "#shared/protocol/ids.ts";
-import { buildAlarmChannels } from "../alarm/build.ts";
+import { buildAlarming } from "../alarm/build.ts";
 import { reportDrill } from "../alarm/drill-failed.ts";
 import type { ReportDeps } from "../alarm/raise.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
-import { openStore } from "../store/store.ts";
 
 export const Input = z.object({ drillId: DrillId, bootCheck: BootCheck });
 
 export const handler = taskHandler({
   name: "tasks/record-verdict",
   input: Input,
-  build: (environment, { clock, random }): ReportDeps => ({
-    store: openStore(new DynamoDBClient(), environment.TABLE_NAME, random),
-    ...buildAlarmChannels(environment),
-    clock,
-    random,
-  }),
+  build: buildAlarming,
   run,
 });
 

@@ -1,26 +1,22 @@
-import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { z } from "zod";
 import { begunCutover } from "#shared/domain/cutover/start.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
-import { buildAlarmChannels } from "../alarm/build.ts";
+import { buildAlarming } from "../alarm/build.ts";
 import { settleCutoverAlarm } from "../alarm/cutover-held.ts";
 import type { ReportDeps } from "../alarm/raise.ts";
 import { freshForecast } from "../cutover/forecast.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import type { PlanTimer } from "../ports.ts";
 import { buildPlanTimer } from "../protection/build.ts";
-import { openStore } from "../store/store.ts";
 
 export const Input = z.object({ cutoverId: CutoverId });
 
 export const handler = taskHandler({
   name: "tasks/start-cutover",
   input: Input,
-  build: (environment, { clock, random }): Deps => ({
-    store: openStore(new DynamoDBClient(), environment.TABLE_NAME, random),
-    timer: buildPlanTimer(environment, clock),
-    ...buildAlarmChannels(environment),
-    ...{ clock, random },
+  build: (environment, runtime): Deps => ({
+    ...buildAlarming(environment, runtime),
+    timer: buildPlanTimer(environment, runtime.clock),
   }),
   run,
 });
