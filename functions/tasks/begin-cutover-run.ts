@@ -7,12 +7,12 @@ import { WrongStateError } from "#shared/errors.ts";
 import { SyncPhase } from "#shared/protocol/cutover.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
 import { timestamp } from "../conversion/deps.ts";
+import { type PointDisks, pointDisks } from "../cutover/point-disks.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import { stopRun } from "../protection/abandon-run.ts";
 import { freedHolder, prepareRun } from "../protection/begin-run.ts";
 import { buildProtection } from "../protection/build.ts";
 import type { ProtectionDeps } from "../protection/deps.ts";
-import type { Store } from "../store/store.ts";
 
 export const Input = z.object({
   cutoverId: CutoverId,
@@ -39,11 +39,6 @@ function busySeconds({ phase, turn }: Pick<Input, "phase" | "turn">): number {
   return Math.min(LONGEST_BUSY_SECONDS[phase], BUSY_SECONDS[phase] * turn);
 }
 
-interface PointDisks {
-  pointId: string;
-  disks: { name: string; sizeBytes: number }[];
-}
-
 type Begun =
   | ({ next: "ready" } & PointDisks)
   | { next: "wait"; waitSeconds: number }
@@ -64,7 +59,7 @@ export async function run(input: Input, deps: ProtectionDeps): Promise<Begun> {
   const source = await store.agents.get(sourceId);
   const plan = requireStandby(await store.plans.find(planId), source, targetId);
   if (phase === "baseline" && plan.standbyPointId !== undefined)
-    return { next: "ready", ...(await pointOf(plan.standbyPointId, store)) };
+    return { next: "ready", ...(await pointDisks(plan.standbyPointId, store)) };
   const earlier = cutover.runs.find((one) => one.phase === phase && one.turn === turn);
   const isBusy = !earlier && source.heldBy !== undefined && !(await freedHolder({ sourceId }, deps));
   // In the outage nothing waits.
@@ -88,11 +83,6 @@ export async function run(input: Input, deps: ProtectionDeps): Promise<Begun> {
   if (runHasEnded(begun) && begun.state === "skipped")
     return { next: "wait", waitSeconds: busySeconds(input) };
   return { next: "run", run: runInput(begun) };
-}
-
-async function pointOf(pointId: string, { points }: Pick<Store, "points">): Promise<PointDisks> {
-  const { disks } = await points.get(pointId);
-  return { pointId, disks: disks.map(({ name, sizeBytes }) => ({ name, sizeBytes })) };
 }
 
 /**

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type CutoverRecord, enteredState, requireGoing } from "#shared/domain/cutover/cutover.ts";
+import { enteredState, requireGoing } from "#shared/domain/cutover/cutover.ts";
 import { adviceOf } from "#shared/domain/cutover/start.ts";
 import { type AfterRun, afterRun, requireDisks } from "#shared/domain/cutover/sync.ts";
 import { WrongStateError } from "#shared/errors.ts";
@@ -7,6 +7,7 @@ import { SyncPhase } from "#shared/protocol/cutover.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { freshForecast } from "../cutover/forecast.ts";
+import { type PointDisks, pointDisks } from "../cutover/point-disks.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import { buildStore } from "../store/build.ts";
 import type { StoreDeps } from "../store/deps.ts";
@@ -32,8 +33,6 @@ async function requireFit(cutoverId: string, deps: StoreDeps): Promise<void> {
     );
 }
 
-type Final = NonNullable<CutoverRecord["final"]>;
-
 /**
  * Looks at the runs of a phase, of which the last one has ended, and says what follows; after the final sync,
  * of which point the machine is made. Repeating it changes nothing. Throws `CutoverStoppedError`,
@@ -44,7 +43,7 @@ type Final = NonNullable<CutoverRecord["final"]>;
 export async function run(
   { cutoverId, phase }: z.output<typeof Input>,
   { store, clock }: StoreDeps,
-): Promise<AfterRun & Partial<Final>> {
+): Promise<AfterRun & Partial<PointDisks>> {
   const cutover = await store.cutovers.get(cutoverId);
   requireGoing(cutover, timestamp(clock));
   const ids = cutover.runs.filter((one) => one.phase === phase).map(({ id }) => id);
@@ -53,13 +52,12 @@ export async function run(
   const after = afterRun(phase, runs);
   const pointId = runs.at(-1)?.pointId;
   if (phase === "baseline" || after.next !== "done" || pointId === undefined) return after;
-  const { disks } = await store.points.get(pointId);
-  requireDisks(cutover, disks);
+  const final = await pointDisks(pointId, store);
+  requireDisks(cutover, final.disks);
   if (phase === "pre-sync") {
     await requireFit(cutoverId, { store, clock });
     return after;
   }
-  const final = { pointId, disks: disks.map(({ name, sizeBytes }) => ({ name, sizeBytes })) };
   await store.cutovers.modify(cutoverId, (one) => ({
     ...enteredState(one, "checking", timestamp(clock)),
     final,
