@@ -2,6 +2,9 @@
  * A source, a target host and the control plane in virtual time: the workflows on the states engine, the real
  * functions on a real table, and agents that do what a test says.
  */
+import { SFNClient } from "@aws-sdk/client-sfn";
+import { PolicyEvaluator } from "#local/iam/policy-evaluator.ts";
+import { StatesService } from "#local/states/service.ts";
 import { HandlerError, ROLE, World as StatesWorld } from "#local/states/testing/states-world.ts";
 import { type Fence, fencedFor, unfencedAfter } from "#shared/domain/fence.ts";
 import { renewedLease } from "#shared/domain/lease.ts";
@@ -12,13 +15,15 @@ import type { Command } from "#shared/protocol/commands.ts";
 import { NewPlan } from "#shared/protocol/protection.ts";
 import { WorkflowFile, workflowArn } from "../../statemachines/testing/workflow-file.ts";
 import * as cutovers from "../api/cutovers.ts";
+import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
+import { SfnWorkflow } from "../aws/sfn-workflow.ts";
 import type { ConnectDeps } from "../conversion/agent-connected.ts";
 import type { CutoverDeps } from "../cutover/deps.ts";
 import { wakeCutover } from "../cutover/wake-cutover.ts";
 import { run as ingest } from "../ingest/agent-events.ts";
 import { apiHandler } from "../middleware/api-handler.ts";
-import type { WaitingSteps, Workflow } from "../ports.ts";
 import { TASKS } from "./cutover-tasks.ts";
+import { embeddedIn } from "./embedded-client.ts";
 import { FakePruneMarks } from "./fake-prune-marks.ts";
 import { request, type TestRequest, World } from "./world.ts";
 
@@ -78,12 +83,13 @@ export class CutoverSite {
       const definition = new WorkflowFile(name).runnable();
       this.states.engine.putMachine({ name, definition, roleArn: ROLE });
     }
+    const sfn = new SFNClient(embeddedIn(new StatesService(this.states.engine, new PolicyEvaluator())));
     this.deps = {
       ...world,
       clock: this.states.clock,
-      steps: this.#steps(),
-      workflow: this.#workflow("protection-run"),
-      cutovers: this.#workflow("synchronized-cutover"),
+      steps: new SfnWaitingSteps(sfn),
+      workflow: new SfnWorkflow(sfn, workflowArn("protection-run")),
+      cutovers: new SfnWorkflow(sfn, workflowArn("synchronized-cutover")),
       marks: new FakePruneMarks(world.outage),
     };
   }
@@ -319,59 +325,6 @@ export class CutoverSite {
 
   async #tell(agentId: string, event: object): Promise<void> {
     await ingest({ agentId, event }, this.deps);
-  }
-
-  #steps(): WaitingSteps {
-    const waits = async (sent: Promise<void>) => {
-      try {
-        await sent;
-        return true;
-      } catch (error) {
-        if (
-          error instanceof Error &&
-          /TaskTimedOut|TaskDoesNotExist|InvalidToken/.test(
-            `${error.name} ${String((error as { code?: unknown }).code)}`,
-          )
-        )
-          return false;
-        throw error;
-      }
-    };
-    return {
-      succeed: (token, output) => waits(this.states.engine.sendTaskSuccess(token, JSON.stringify(output))),
-      fail: (token, failure) =>
-        waits(
-          this.states.engine.sendTaskFailure(token, { error: failure.name, cause: JSON.stringify(failure) }),
-        ),
-      keepAlive: (token) => waits(this.states.engine.sendTaskHeartbeat(token)),
-    };
-  }
-
-  #workflow(machine: string): Workflow {
-    const stateMachineArn = workflowArn(machine);
-    const arn = (name: string) => `${stateMachineArn.replace(":stateMachine:", ":execution:")}:${name}`;
-    const { states } = this;
-    return {
-      start: async (name, input) => {
-        try {
-          states.engine.startExecution({ stateMachineArn, name, input: JSON.stringify(input) });
-          return "started";
-        } catch (error) {
-          if (error instanceof Error && error.message.startsWith("Execution Already Exists")) return "exists";
-          throw error;
-        }
-      },
-      isRunning: async (name) => {
-        try {
-          return states.result(arn(name)).status === "RUNNING";
-        } catch {
-          return false;
-        }
-      },
-      stop: async (name) => {
-        await states.engine.stopExecution(arn(name), {});
-      },
-    };
   }
 
   /** The cutover's workflow, as its own result says. */

@@ -2,12 +2,10 @@
  * The embedded scheduler in virtual time, asked through the client of AWS, and the functions that its
  * schedules call. Import it after `protected-source.ts`, whose world it moves.
  */
-import { Readable } from "node:stream";
 import { SchedulerClient } from "@aws-sdk/client-scheduler";
 import { ManualClock } from "#local/core/clock.ts";
-import type { LambdaInvocation, ServiceRequest } from "#local/core/service.ts";
+import type { LambdaInvocation } from "#local/core/service.ts";
 import { PolicyEvaluator } from "#local/iam/policy-evaluator.ts";
-import { anyone } from "#local/lambda/testing/lambda-world.ts";
 import { SchedulerService } from "#local/scheduler/scheduler-service.ts";
 import { Recorder, SchedulerWorld } from "#local/scheduler/testing/scheduler-world.ts";
 import { SchedulerPlanTimer } from "../aws/scheduler-plan-timer.ts";
@@ -15,6 +13,7 @@ import type { WatchDeps } from "../protection/watch.ts";
 import { run as drillPlan } from "../schedule/drill-plan.ts";
 import { run as runPlan } from "../schedule/run-plan.ts";
 import { run as watchPlan } from "../schedule/watch-plan.ts";
+import { embeddedIn } from "./embedded-client.ts";
 import { world } from "./protected-source.ts";
 
 const MINUTE_MS = 60_000;
@@ -49,7 +48,9 @@ export class ScheduledPlans {
     const { scheduler } = this.#scheduler;
     scheduler.start();
     const timer = new SchedulerPlanTimer({
-      client: clientOf(new SchedulerService({ scheduler, authorizer: new PolicyEvaluator() })),
+      client: new SchedulerClient(
+        embeddedIn(new SchedulerService({ scheduler, authorizer: new PolicyEvaluator() })),
+      ),
       group: "default",
       runPlanArn: RUN_PLAN,
       watchPlanArn: WATCH_PLAN,
@@ -94,38 +95,4 @@ export class ScheduledPlans {
     this.made.push(`${new Date(world.nowMs).toISOString().slice(11, 16)} ${name}`);
     await FUNCTIONS[name](payload, this.deps);
   }
-}
-
-interface WireRequest {
-  method: string;
-  path: string;
-  query?: Record<string, string>;
-  headers: Record<string, string>;
-  body?: Uint8Array;
-}
-
-/** A client whose requests the service answers without a network, so that they need no signature. */
-function clientOf(service: SchedulerService): SchedulerClient {
-  return new SchedulerClient({
-    region: "local-1",
-    credentials: { accessKeyId: "key", secretAccessKey: "secret" },
-    requestHandler: {
-      handle: async ({ method, path, query = {}, headers, body }: WireRequest) => {
-        const bytes = Buffer.from(body ?? new Uint8Array());
-        const request = {
-          ...{ caller: anyone, method, path, headers, body: Readable.from([bytes]) },
-          query: new URLSearchParams(query),
-          readBody: async () => bytes,
-        } as unknown as ServiceRequest;
-        const answer = await service.handle(request).catch((error: unknown) => service.renderError(error));
-        return {
-          response: {
-            statusCode: answer.status,
-            headers: answer.headers ?? {},
-            body: Buffer.from(String(answer.body ?? "")),
-          },
-        };
-      },
-    },
-  });
 }
