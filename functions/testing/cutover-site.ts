@@ -13,7 +13,7 @@ import { aDisk, anInventory } from "#shared/domain/testing/records.ts";
 import { CausewayError, failureOf } from "#shared/errors.ts";
 import type { Command } from "#shared/protocol/commands.ts";
 import { NewPlan } from "#shared/protocol/protection.ts";
-import { WorkflowFile, workflowArn } from "../../statemachines/testing/workflow-file.ts";
+import { executionArn, WorkflowFile, workflowArn } from "../../statemachines/testing/workflow-file.ts";
 import * as cutovers from "../api/cutovers.ts";
 import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
 import { SfnWorkflow } from "../aws/sfn-workflow.ts";
@@ -329,8 +329,6 @@ export class CutoverSite {
 
   /** The cutover's workflow, as its own result says. */
   workflowOf(name: string): ReturnType<StatesWorld["result"]> {
-    return this.states.result(
-      `${workflowArn("synchronized-cutover").replace(":stateMachine:", ":execution:")}:${name}`,
-    );
+    return this.states.result(executionArn("synchronized-cutover", name));
   }
 }

@@ -10,7 +10,7 @@ import { innermostError, type WorkflowError, workflowFailure } from "#shared/dom
 import type { Failure } from "#shared/errors.ts";
 import type { CommandKind } from "#shared/protocol/commands.ts";
 import { NewConversion } from "#shared/protocol/resources.ts";
-import { WorkflowFile, workflowArn, workflowFiles } from "./workflow-file.ts";
+import { executionArn, WorkflowFile, workflowArn, workflowFiles } from "./workflow-file.ts";
 
 /** What the function that dispatches commands was given. */
 export interface Dispatched {
@@ -260,8 +260,4 @@ export class ConversionRun {
     const act = story[times - 1] ?? story.at(-1) ?? succeed();
     return act(command, this);
   }
-}
-
-function executionArn(workflow: string, name: string): string {
-  return `${workflowArn(workflow).replace(":stateMachine:", ":execution:")}:${name}`;
 }

@@ -131,3 +131,8 @@ export const taskPlaceholders: readonly string[] = Object.keys(environments)
 function pascal(name: string): string {
   return name.replace(/(?:^|-)(\w)/g, (_, letter: string) => letter.toUpperCase());
 }
+
+/** An execution of that state machine, by its name. */
+export function executionArn(workflow: string, name: string): string {
+  return `${workflowArn(workflow).replace(":stateMachine:", ":execution:")}:${name}`;
+}
