@@ -6,6 +6,7 @@ import { run as ingest } from "../ingest/agent-events.ts";
 import { apiHandler } from "../middleware/api-handler.ts";
 import { run as abandonRecovery } from "../tasks/abandon-recovery.ts";
 import { run as moveLease } from "../tasks/move-lease.ts";
+import { beforeNextCall } from "../testing/interrupt-save.ts";
 import { request, World } from "../testing/world.ts";
 import { stopRecovery } from "./end-recovery.ts";
 
@@ -293,11 +294,7 @@ test.each(["take", "give-back"] as const)(
 test("a change that another one forestalled is not in the audit", async () => {
   await move("take");
   world.nowMs += 1000;
-  const { save } = world.store.leases;
-  vi.spyOn(world.store.leases, "save").mockImplementationOnce(async (lease) => {
-    await move("keep");
-    return save.call(world.store.leases, lease);
-  });
+  beforeNextCall(world.store.leases, "save", () => move("keep"));
   await expect(move("give-back")).rejects.toMatchObject({ message: expect.stringContaining("permanently") });
   expect(await world.audited()).toEqual([
     "ada lease-held agt_source done",
@@ -308,11 +305,7 @@ test("a change that another one forestalled is not in the audit", async () => {
 test("a recovery that is cancelled while it takes the lease gives it back, and the source stays as it is", async () => {
   await world.workflow.start("rcv_1", {});
   await world.workflow.stop("rcv_1");
-  const { get } = world.store.agents;
-  vi.spyOn(world.store.agents, "get").mockImplementationOnce(async (id) => {
-    await cancel();
-    return get.call(world.store.agents, id);
-  });
+  beforeNextCall(world.store.agents, "get", cancel);
   await expect(move("take")).rejects.toMatchObject({ name: "RecoveryCancelledError" });
   expect(await world.store.recoveries.get("rcv_1")).toMatchObject({ state: "cancelled" });
   expect(await lease()).toMatchObject({ state: "ending", term: 1 });
