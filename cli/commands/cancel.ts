@@ -1,4 +1,5 @@
-import { CutoverId, DrillId, RecoveryId } from "#shared/protocol/ids.ts";
+import type { ApiClient } from "#shared/protocol/client.ts";
+import { ownerKind } from "#shared/protocol/ids.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import type { CliCommand } from "../command.ts";
 import { print } from "../terminal.ts";
@@ -13,16 +14,21 @@ export const cancel: CliCommand = {
   options: API_OPTIONS,
   positionals: ["ID"],
   async run(call) {
-    const id = call.arguments.ID ?? "";
-    const api = apiOf(call);
-    const parameters = { id };
-    const ended = await (DrillId.safeParse(id).success
-      ? api.cancelDrill({ parameters })
-      : RecoveryId.safeParse(id).success
-        ? api.cancelRecovery({ parameters })
-        : CutoverId.safeParse(id).success
-          ? api.cancelCutover({ parameters })
-          : api.cancelConversion({ parameters }));
+    const ended = await cancelled(apiOf(call), call.arguments.ID ?? "");
     print(call.terminal, call.json, ended, () => `${ended.id} is ${ended.state}`);
   },
 };
+
+function cancelled(api: ApiClient, id: string): Promise<{ id: string; state: string }> {
+  const one = { parameters: { id } };
+  switch (ownerKind(id)) {
+    case "drill":
+      return api.cancelDrill(one);
+    case "recovery":
+      return api.cancelRecovery(one);
+    case "cutover":
+      return api.cancelCutover(one);
+    default:
+      return api.cancelConversion(one);
+  }
+}

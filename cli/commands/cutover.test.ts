@@ -83,6 +83,17 @@ test("show, and each word of an operator, goes to its route", async () => {
   ]);
 });
 
+test.each([
+  ["cut_1", "POST /cutovers/cut_1/cancel"],
+  ["rcv_1", "POST /recoveries/rcv_1/cancel"],
+  ["drl_1", "POST /drills/drl_1/cancel"],
+  ["cnv_1", "POST /conversions/cnv_1/cancel"],
+  ["run_1", "POST /conversions/run_1/cancel"],
+])("cancel knows by the id alone what it is about: %s", async (id, route) => {
+  await causeway("cancel", id, "--json");
+  expect(asked).toMatchObject([{ route }]);
+});
+
 test("of one that has ended, show names neither a window nor an approval to come", async () => {
   const deadlineAt = "2030-01-06T00:58:00.000Z";
   answered = { ...shown, state: "rolled-back", deadlineAt, endedAt: deadlineAt, sourceServes: "yes" };
