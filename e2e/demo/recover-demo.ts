@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync } from "node:fs";
+import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { cachedBootImage } from "../machines/cold-site.ts";
 import { LEDGER_END, rowsOnConsole } from "../machines/disk/database-server.ts";
@@ -14,10 +14,8 @@ import {
 import { completedRuns, isTracked } from "./protection-runs.ts";
 import { isRecovered, RECOVER_POINTS, type RecoverReport } from "./recover-report.ts";
 import { rowFacts } from "./row-facts.ts";
-import { runbookIn } from "./runbook.ts";
+import { recoveryRunbook } from "./runbook.ts";
 
-const OPERATIONS = join(import.meta.dirname, "../../docs/operations.md");
-const RUNBOOK = "A source is gone: recover it";
 /** Written after the recovered point, and lost. */
 const LATER_ROWS = 20;
 
@@ -76,7 +74,7 @@ async function protectAndRecover(
     ...{ SOURCE: site.sourceId, TARGET: site.targetId, TEXT: LEDGER_END, OPTIONS: "--software" },
   });
   try {
-    const consoleText = await operator.follow(runbookIn(readFileSync(OPERATIONS, "utf8"), RUNBOOK), { keep });
+    const consoleText = await operator.follow(recoveryRunbook(), { keep });
     const recovery = await operator.recovery();
     const { frozen } = (await plan.runOf(recovery.pointId)).result;
     if (!frozen) throw new Error(`the point ${recovery.pointId} has no instant`);

@@ -1,9 +1,7 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parseCall } from "#cli/command.ts";
 import { commands } from "#cli/commands.ts";
-import { filledIn, runbookIn, wordsOf } from "./runbook.ts";
+import { filledIn, recoveryRunbook, runbookIn, wordsOf } from "./runbook.ts";
 
 const DOCUMENT = `
 ## Before
@@ -58,10 +56,7 @@ test("words in quotation marks are one word", () => {
 });
 
 test("every command of the runbook for a source that is gone is one of the command line's", () => {
-  const operations = readFileSync(join(import.meta.dirname, "../../docs/operations.md"), "utf8");
-  const lines = runbookIn(operations, "A source is gone: recover it").map((line) =>
-    line.replace(" OPTIONS", " --software"),
-  );
+  const lines = recoveryRunbook().map((line) => line.replace(" OPTIONS", " --software"));
   const ours = lines.filter((line) => line.startsWith("causeway "));
   expect(ours.length).toBeGreaterThan(4);
   for (const line of ours) {
@@ -69,9 +64,8 @@ test("every command of the runbook for a source that is gone is one of the comma
     const command = commands.find(({ name }) => `${words.join(" ")} `.startsWith(`${name} `));
     if (!command) throw new Error(`no command is called as in ${line}`);
     const terminal = { out() {}, async outBytes() {}, err() {}, interactive: false, columns: 80 };
-    const call = parseCall(command, words.slice(command.name.split(" ").length), {
-      ...{ environment: {}, terminal },
-    });
+    const outside = { environment: {}, terminal };
+    const call = parseCall(command, words.slice(command.name.split(" ").length), outside);
     expect(call, line).not.toBe("help");
   }
 });

@@ -1,7 +1,16 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+const OPERATIONS = join(import.meta.dirname, "../../docs/operations.md");
 /** Placeholders are in capitals, as in the documents. */
 const PLACEHOLDER = /\b[A-Z]{4,}\b/g;
 /** A word, or several of them in quotation marks. */
 const WORD = /"([^"]*)"|[^\s"]+/g;
+
+/** What operators type when a source is gone, by their guide. */
+export function recoveryRunbook(): string[] {
+  return runbookIn(readFileSync(OPERATIONS, "utf8"), "A source is gone: recover it");
+}
 
 /** The command lines in the blocks of code of one section of a document, in their order, without comments. */
 export function runbookIn(document: string, heading: string): string[] {
