@@ -76,11 +76,9 @@ export function describeProtection(report: ProtectReport): string {
   const { points, skippedRuns, hashScans, deltaBytes, changedBytes, lagSeconds } = report;
   return [
     ...describeDemo(report, {
-      ...{
-        name: "Causeway demo of protection",
-        success: "protected, and the last point boots",
-        proofs: PROOFS,
-      },
+      name: "Causeway demo of protection",
+      success: "protected, and the last point boots",
+      proofs: PROOFS,
     }),
     `  ${points} points, ${hashScans} of them by reading the whole disk; ${skippedRuns} runs skipped; newest point ${duration(lagSeconds)} old when it was made`,
     `  rows: ${report.rowsAcknowledged} acknowledged before the freeze, ${report.rowsFound} in the clone`,

@@ -45,11 +45,9 @@ export function describeRecovered(report: RecoverReport): string {
   const { rtoSeconds, startSeconds, pointAgeSeconds, points, rowsAcknowledged, rowsFound, rowsLost } = report;
   return [
     ...describeDemo(report, {
-      ...{
-        name: "Causeway demo of disaster recovery",
-        success: "the last point runs as a machine",
-        proofs: PROOFS,
-      },
+      name: "Causeway demo of disaster recovery",
+      success: "the last point runs as a machine",
+      proofs: PROOFS,
     }),
     `  first answer ${duration(rtoSeconds)} after the command, ${duration(startSeconds)} of it the machine's start`,
     `  ${points} points; what the machine has was ${duration(pointAgeSeconds)} old when the source lost its power`,
