@@ -144,18 +144,21 @@ export class MinutePlan {
 
   /** The run that made a point, which has ended. */
   async runOf(pointId: string): Promise<CompletedRun> {
-    const call = { parameters: { id: this.id }, query: { limit: 200 } };
-    const { items } = await this.#installation.api.listRuns(call);
-    const run = completedRuns(items).find((each) => each.pointId === pointId);
+    const run = completedRuns(await this.#list()).find((each) => each.pointId === pointId);
     if (!run) throw new Error(`no run of the plan has made the point ${pointId}`);
     return run;
   }
 
-  /** Oldest first; none if the control plane is too busy to answer. */
+  /** Oldest first. */
+  async #list(): Promise<Run[]> {
+    const call = { parameters: { id: this.id }, query: { limit: 200 } };
+    return (await this.#installation.api.listRuns(call)).items.toReversed();
+  }
+
+  /** None if the control plane is too busy to answer. */
   async #runs(): Promise<Run[]> {
     try {
-      const call = { parameters: { id: this.id }, query: { limit: 200 } };
-      return (await this.#installation.api.listRuns(call)).items.toReversed();
+      return await this.#list();
     } catch (error) {
       // A busy computer can make a request wait too long.
       if (error instanceof CausewayError && error.retryable) return [];
