@@ -1,5 +1,6 @@
+import type { EditCutover } from "#shared/protocol/cutover.ts";
 import { CutoverWindow } from "#shared/protocol/cutover-window.ts";
-import { type CliCall, type CliCommand, numberOption } from "../command.ts";
+import { type CliCall, type CliCommand, numberOption, textOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
 
 /** When a cutover may happen, and its limits: the options that creating and editing one share. */
@@ -29,24 +30,16 @@ export const CUTOVER_OPTIONS = {
   "answer-timeout": { type: "string" },
 } as const satisfies CliCommand["options"];
 
-interface CutoverFields {
-  windows?: CutoverWindow[];
-  mode?: "automatic" | "hold";
-  marginSeconds?: number;
-  quiesceTimeoutSeconds?: number;
-  answerTimeoutSeconds?: number;
-}
-
 /** What the options of `CUTOVER_OPTIONS` ask for; throws `UsageError` about `command`. */
-export function cutoverFields(call: CliCall, command: string): CutoverFields {
+export function cutoverFields(call: CliCall, command: string): EditCutover {
   const texts = call.values.window as string[] | undefined;
-  const timeZone = call.values["time-zone"];
+  const timeZone = textOption(call, "time-zone");
   if (timeZone !== undefined && !texts)
     throw new UsageError("--time-zone is about the hours of --window: name those again", command);
   if (call.values.automatic === true && call.values.hold === true)
     throw new UsageError("it begins either --automatic or by a person's go (--hold)", command);
   const fields = {
-    windows: texts?.map((text) => windowOf(text, typeof timeZone === "string" ? timeZone : "UTC", command)),
+    windows: texts?.map((text) => windowOf(text, timeZone ?? "UTC", command)),
     mode: call.values.automatic === true ? "automatic" : call.values.hold === true ? "hold" : undefined,
     marginSeconds: numberOption(call, "margin", command),
     quiesceTimeoutSeconds: numberOption(call, "quiesce-timeout", command),
