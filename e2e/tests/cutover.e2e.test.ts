@@ -4,6 +4,7 @@ import { agentApi } from "#agent/cloud/agent-api.ts";
 import type { Identity } from "#agent/identity/identity.ts";
 import { aDisk } from "#shared/domain/testing/records.ts";
 import type { Command } from "#shared/protocol/commands.ts";
+import { agentAnswer } from "../../statemachines/testing/agent-answers.ts";
 import { credentialsOf } from "../testing/agent-clients.ts";
 import { ControlPlane } from "../testing/control-plane.ts";
 import { Device } from "../testing/device.ts";
@@ -19,47 +20,11 @@ let timer: NodeJS.Timeout;
 const answered = new Set<string>();
 const day = (offset: number) => new Date(Date.now() + offset * 86_400_000).toISOString().slice(0, 10);
 const window = { firstDay: day(-1), lastDay: day(1), from: "00:00", to: "00:00", timeZone: "UTC" };
-const machine = {
-  ...{ hypervisor: "libvirt", name: "pine-1", uuid: "0b2f5c0a-7d61-8c3e-8f00-1a2b3c4d5e6f" },
-  ...{ bootDisk: "vda", bootReason: "it is the only disk" },
-};
 
 function outputOf({ kind, input }: Command): object {
-  const { pointId, isUp, term, power } = input as Record<string, unknown>;
-  const outputs: Record<string, object> = {
-    "take-recovery-point": {
-      ...{ pointId, freezeMilliseconds: 0, requests: 1 },
-      disks: [
-        {
-          ...{ name: "vda", sizeBytes: 64, bytesRead: 64, bytesStored: 32, changedBytes: 64, badRanges: 0 },
-          ...{ consistency: "crash", wholeCopies: [], seconds: 1, bottleneck: "read", mode: "hash-scan" },
-          ...{ modeReason: "no tracker", view: "still", viewReason: "unused", trackerDisagreements: 0 },
-        },
-      ],
-    },
-    "apply-to-standby": {
-      ...{ pointId, disks: [{ name: "vda", sizeBytes: 64, path: "/s", method: "changes" }], seconds: 1 },
-      ...{
-        bytesWritten: 8,
-        bytesZeroed: 0,
-        bytesFetched: 8,
-        bytesRead: 0,
-        leavesChecked: 0,
-        leavesRepaired: 0,
-      },
-    },
-    "set-fence": { term, isUp, services: isUp ? ["db.service"] : [] },
-    "clone-standby": {
-      disks: [{ name: "vda", sizeBytes: 64, path: "/clones/vda.raw", format: "raw" }],
-      ...{ method: "reflink", bytesWritten: 0, seconds: 1 },
-    },
-    "define-machine": { machine },
-    "connect-machine": { machine },
-    "bring-up-machine": { machine, answer: { seconds: 1, reason: "the login prompt appeared" } },
-    "power-machine": { machine, power },
-    "remove-machine": { disksRemoved: true },
-  };
-  return outputs[kind] ?? {};
+  const { isUp, term } = input as Record<string, unknown>;
+  if (kind === "set-fence") return { term, isUp, services: isUp ? ["db.service"] : [] };
+  return agentAnswer({ kind, input: input as Record<string, unknown> });
 }
 
 /** The target host asks for time before it starts a machine that has a lease. */

@@ -13,6 +13,7 @@ import { aDisk, anInventory } from "#shared/domain/testing/records.ts";
 import { CausewayError, failureOf } from "#shared/errors.ts";
 import type { Command } from "#shared/protocol/commands.ts";
 import { NewPlan } from "#shared/protocol/protection.ts";
+import { agentAnswer } from "../../statemachines/testing/agent-answers.ts";
 import { executionArn, WorkflowFile, workflowArn } from "../../statemachines/testing/workflow-file.ts";
 import * as cutovers from "../api/cutovers.ts";
 import { SfnWaitingSteps } from "../aws/sfn-waiting-steps.ts";
@@ -235,64 +236,47 @@ export class CutoverSite {
       };
       return this.#tell(agentId, { type: "command-failed", commandId, at, failure });
     }
-    const output = this.#did(kind, input);
+    const output = this.#did(command);
     await this.#tell(agentId, { type: "command-succeeded", commandId, at, output });
   }
 
-  #did(kind: string, input: Record<string, unknown>): object {
-    const machine = {
-      ...{ hypervisor: "libvirt", name: "pine-1", uuid: "0b2f5c0a-7d61-8c3e-8f00-1a2b3c4d5e6f" },
-      ...{ bootDisk: "vda", bootReason: "it is the only disk" },
-    };
-    const disks = [{ name: "vda", sizeBytes: 64, path: "/clones/vda.raw", format: "raw" }];
-    const term = Number(input.term);
+  #did(command: Command): object {
+    const { kind } = command;
+    const input = command.input as Record<string, unknown>;
+    const answer = agentAnswer({ kind, input });
     switch (kind) {
       case "set-fence":
-        this.fence = (input.isUp ? fencedFor : unfencedAfter)(this.fence, term);
+        this.fence = (input.isUp ? fencedFor : unfencedAfter)(this.fence, Number(input.term));
         this.#requireOne();
         return { ...this.fence, services: this.fence.isUp ? ["db.service"] : [] };
       case "take-recovery-point":
-        return { pointId: input.pointId, disks: [this.#takenDisk()], freezeMilliseconds: 0, requests: 1 };
-      case "apply-to-standby":
-        return {
-          ...{
-            pointId: input.pointId,
-            disks: [{ name: "vda", sizeBytes: 64, path: "/s", method: "changes" }],
-          },
-          ...{ bytesWritten: 8, bytesZeroed: 0, bytesFetched: 8, bytesRead: 0 },
-          ...{ leavesChecked: 0, leavesRepaired: 0, seconds: 1 },
-        };
-      case "release":
-        return {};
+        return { ...answer, disks: [this.#takenDisk()] };
       case "adapt-machine":
         return {
-          ...{
-            changes: [{ path: "/etc/fstab", why: ["a name"], diff: "" }],
-            commands: [],
-            notes: [],
-            stale: [],
-          },
-          ...{ isApplied: !input.dryRun, computeSeconds: 1, applySeconds: 1 },
+          ...{ changes: [{ path: "/etc/fstab", why: ["a name"], diff: "" }], commands: [], notes: [] },
+          ...{ stale: [], isApplied: !input.dryRun, computeSeconds: 1, applySeconds: 1 },
         };
+      case "apply-to-standby":
       case "clone-standby":
-        return { disks, method: "reflink", bytesWritten: 0, seconds: 1 };
+      case "release":
+        return answer;
       case "define-machine":
         if (input.isolated !== true) throw new Error("a client would reach a machine that is not checked");
-        return { machine };
+        return answer;
       case "connect-machine":
         this.machine.isConnected = true;
         this.#requireOne();
-        return { machine };
+        return answer;
       case "bring-up-machine":
         this.machine.isOn = true;
         this.#requireOne();
-        return { machine, answer: { seconds: 20, reason: "the login prompt appeared" } };
+        return answer;
       case "power-machine":
         this.machine.isOn = input.power === "on";
-        return { machine, power: input.power };
+        return answer;
       case "remove-machine":
         this.machine = { isOn: false, isConnected: false };
-        return { disksRemoved: true };
+        return answer;
       default:
         throw new Error(`no agent here does ${kind}`);
     }

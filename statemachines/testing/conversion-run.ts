@@ -10,6 +10,7 @@ import { innermostError, type WorkflowError, workflowFailure } from "#shared/dom
 import type { Failure } from "#shared/errors.ts";
 import type { CommandKind } from "#shared/protocol/commands.ts";
 import { NewConversion } from "#shared/protocol/resources.ts";
+import { agentAnswer, SHA } from "./agent-answers.ts";
 import { executionArn, WorkflowFile, workflowArn, workflowFiles } from "./workflow-file.ts";
 
 /** What the function that dispatches commands was given. */
@@ -25,84 +26,12 @@ export interface Dispatched {
   taskToken: string;
 }
 
-const SHA = "a".repeat(64);
 export const bootImage = {
   id: SHA,
   manifestKey: `boot-images/${SHA}/manifest.json`,
   signatureBase64: "c2ln",
   publicKeyPem: "PEM",
   files: [{ name: "vmlinuz", key: `boot-images/${SHA}/vmlinuz`, sizeBytes: 1, sha256: SHA }],
-};
-
-const captured = {
-  ...{ bytesRead: 64, bytesStored: 32, badRanges: 0, consistency: "crash", wholeCopies: [], seconds: 1 },
-  bottleneck: "read",
-};
-
-const machine = {
-  ...{ hypervisor: "libvirt", name: "pine-1", uuid: "0b2f5c0a-7d61-8c3e-8f00-1a2b3c4d5e6f" },
-  ...{ bootDisk: "vda", bootReason: "it is the only disk" },
-};
-
-/** What agents answer to commands that succeed. */
-const outputs: Partial<Record<CommandKind, (command: Dispatched) => object>> = {
-  "stage-boot-image": () => ({ adapter: "grub", bytesStaged: 1 }),
-  "arm-boot": () => ({
-    adapter: "grub",
-    bootId: "boot-1",
-    savedStateKey: "sources/agt_source/boot-states/cnv_1.json",
-    savedStateSha256: SHA,
-    items: [],
-  }),
-  "report-boot-state": () => ({ restored: true, bootId: "boot-2", items: [], addresses: [] }),
-  "attest-boot-state": () => ({ receipt: {} }),
-  "take-recovery-point": ({ input }) => ({
-    pointId: "rp_1",
-    disks: (input.disks as string[]).map((name) => ({
-      ...{ name, sizeBytes: 64, ...captured, changedBytes: 64 },
-      ...{ mode: "hash-scan", view: "still", viewReason: "nothing writes to it", trackerDisagreements: 0 },
-    })),
-    freezeMilliseconds: 0,
-    requests: 5,
-  }),
-  "capture-disk": ({ disk }) => ({
-    disk: { name: disk, sizeBytes: 64, mapRoot: `root of ${disk}` },
-    ...captured,
-  }),
-  "commit-recovery-point": () => ({ pointId: "rp_1" }),
-  materialise: ({ input }) => ({
-    disks: (input.disks as { name: string }[]).map(({ name }) => ({
-      name,
-      path: `/images/${name}`,
-      format: "qcow2",
-      sizeBytes: 64,
-    })),
-    bytesWritten: 64,
-    seconds: 1,
-  }),
-  "apply-to-standby": ({ input }) => ({
-    ...{ pointId: input.pointId, disks: [{ name: "vda", sizeBytes: 64, path: "/s", method: "changes" }] },
-    ...{
-      bytesWritten: 8,
-      bytesZeroed: 0,
-      bytesFetched: 8,
-      bytesRead: 0,
-      leavesChecked: 0,
-      leavesRepaired: 0,
-    },
-    seconds: 1,
-  }),
-  "clone-standby": ({ input }) => ({
-    disks: (input.disks as { name: string; sizeBytes: number }[]).map((disk) => ({
-      ...{ ...disk, path: `/clones/${disk.name}.raw`, format: "raw" },
-    })),
-    ...{ method: "reflink", bytesWritten: 0, seconds: 1 },
-  }),
-  "define-machine": () => ({ machine }),
-  "connect-machine": () => ({ machine }),
-  "bring-up-machine": () => ({ machine, answer: { seconds: 20, reason: "the login prompt appeared" } }),
-  verify: () => ({ bytesVerified: 64, seconds: 1 }),
-  "boot-check": () => ({ verdict: "booted", reason: "login prompt", seconds: 5 }),
 };
 
 /** What an agent does with a command. */
@@ -114,10 +43,7 @@ export const silent: AgentAct = () => undefined;
 export const succeed =
   (change: object = {}): AgentAct =>
   (command, { world }) =>
-    world.engine.sendTaskSuccess(
-      command.taskToken,
-      JSON.stringify({ ...outputs[command.kind]?.(command), ...change }),
-    );
+    world.engine.sendTaskSuccess(command.taskToken, JSON.stringify({ ...agentAnswer(command), ...change }));
 
 /** A failure of this name as agents and functions report it. */
 export function failureNamed(name: string): Failure {
