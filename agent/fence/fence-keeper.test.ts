@@ -6,6 +6,7 @@ import { FenceKeeper } from "./fence-keeper.ts";
 import { setFenceExecutor } from "./set-fence.ts";
 
 const SERVICES = ["postgresql.service", "nginx.service"];
+const PARTS = "--property=ConsistsOf";
 const at = "2030-01-01T00:00:00.000Z";
 const reason = "The machine of rcv_1 runs on oak in its place.";
 let dir: string;
@@ -16,6 +17,10 @@ let killedAt: number;
 let killed: PromiseWithResolvers<void>;
 /** Systemd refuses to stop or start these. */
 let stuck: Set<string>;
+/** Of a service: the services that are parts of it. */
+let parts: Record<string, string[]>;
+/** Systemd does not tell the parts of this one. */
+let unknown: string | undefined;
 
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "causeway-fence-"));
@@ -23,6 +28,8 @@ beforeEach(() => {
   active = new Set(["postgresql.service"]);
   killedAt = Number.POSITIVE_INFINITY;
   stuck = new Set();
+  parts = {};
+  unknown = undefined;
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
@@ -36,12 +43,14 @@ function keeper(): FenceKeeper {
       const [action, unit = ""] = [args[0], args.at(-1)];
       calls.push(args.join(" "));
       if (action !== "show" && stuck.has(unit)) throw new Error(`${unit} does not ${action}`);
+      if (args[1] === PARTS && unit === unknown) throw new Error("systemd is busy");
       if (action === "stop") active.delete(unit);
       if (action === "start" && !isHeldBack(unit)) active.add(unit);
       if (calls.length === killedAt) {
         killed.resolve();
         return new Promise<never>(() => {});
       }
+      if (args[1] === PARTS) return `${(parts[unit] ?? []).join(" ")}\n`;
       return action === "show" ? (active.has(unit) ? "active\n" : "inactive\n") : "";
     },
   });
@@ -77,6 +86,29 @@ test("the fence is a file and conditions, so after a restart the services stay d
   // What systemd would do at the host's start.
   for (const service of SERVICES) if (!isHeldBack(service)) active.add(service);
   expect([...active]).toEqual([]);
+});
+
+test("the parts of a listed service stay down, too, because a condition of the whole does not hold them back", async () => {
+  const cluster = "postgresql@15-main.service";
+  parts = { "postgresql.service": [cluster, "postgresql.slice"], [cluster]: ["postgresql.service"] };
+  active = new Set(["postgresql.service", cluster]);
+  expect(await up(1)).toMatchObject({ services: [...SERVICES, cluster] });
+  expect([...active]).toEqual([]);
+  for (const service of [...SERVICES, cluster]) expect(isHeldBack(service)).toBe(true);
+  await down(1);
+  expect([...active]).toEqual(["postgresql.service", cluster]);
+  expect(isHeldBack(cluster)).toBe(false);
+});
+
+test("a service whose parts systemd does not tell is stopped, and the fence is incomplete", async () => {
+  unknown = "postgresql.service";
+  await expect(up(1)).rejects.toMatchObject({
+    name: "FenceIncompleteError",
+    message: expect.stringContaining("postgresql.service"),
+  });
+  expect([...active]).toEqual([]);
+  unknown = undefined;
+  expect(await up(1)).toMatchObject({ isUp: true, unstopped: [] });
 });
 
 test("a source that gets its right back has no trace of the fence, and what ran before runs again", async () => {

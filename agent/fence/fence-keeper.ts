@@ -9,6 +9,7 @@ import type { Systemctl } from "../hypervisor/qemu/service/systemctl.ts";
 import { DataFile } from "../identity/identity.ts";
 import { replaceLocalFile } from "../machine/durable.ts";
 import { dropInText, type FencePlaces, fencePlaces, noticeText } from "./fence-files.ts";
+import { withParts } from "./service-parts.ts";
 
 /** The fence as it survives a restart. */
 const FenceState = Fence.extend({
@@ -95,7 +96,7 @@ export class FenceKeeper {
     const { marker, dropIn, notices } = this.#places;
     const isRepeated = before.isUp && before.term === term;
     // What is kept down already stays down until this fence is taken down.
-    const services = [...new Set([...before.services, ...listed])];
+    const { services, failures: unknown } = await withParts([...before.services, ...listed], systemctl);
     const running: string[] = [];
     for (const service of services) if (await this.#mayRun(service)) running.push(service);
     const since = (isRepeated && before.since) || now().toISOString();
@@ -116,7 +117,7 @@ export class FenceKeeper {
     await this.#file.write(done);
     const notice = noticeText({ since, reason, services, unstopped: done.unstopped, dataDir });
     const shown = await tryEach(notices, (path) => put(path, notice));
-    const failures = new Map([...files, ...reload, ...shown, ...stops]);
+    const failures = new Map([...unknown, ...files, ...reload, ...shown, ...stops]);
     if (failures.size > 0) throw new FenceIncompleteError("up", failures);
     return done;
   }
