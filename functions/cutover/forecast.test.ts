@@ -1,5 +1,6 @@
 import { beforeEach, expect, test } from "vitest";
 import { plan, succeeded } from "#shared/domain/command.ts";
+import type { CutoverRecord } from "#shared/domain/cutover/cutover.ts";
 import { aCutover } from "#shared/domain/testing/cutover-record.ts";
 import { aRecovery } from "#shared/domain/testing/records.ts";
 import type { CommandKind } from "#shared/protocol/commands.ts";
@@ -7,6 +8,13 @@ import { World } from "../testing/world.ts";
 import { freshForecast } from "./forecast.ts";
 
 let world: World;
+const ADAPTATION = {
+  sourceDisks: [],
+  wanted: {
+    ...{ diskBus: "sata", firmware: "bios", cardModel: "virtio", cards: [] },
+    ...{ machineId: "kept", hostKeys: "kept", purpose: "production" },
+  },
+} as const satisfies CutoverRecord["adaptation"];
 const START = Date.parse("2030-01-01T00:00:00.000Z");
 
 beforeEach(async () => {
@@ -15,7 +23,12 @@ beforeEach(async () => {
 });
 
 /** A recovery on the target host, whose commands took this number of seconds. */
-async function recovered(id: string, sourceId: string, took: Record<string, number>) {
+async function recovered(
+  id: string,
+  sourceId: string,
+  took: Record<string, number>,
+  outputs: Record<string, object> = {},
+) {
   await world.store.recoveries.add(aRecovery({ id, sourceId }));
   for (const [wanted, seconds] of Object.entries(took)) {
     const [kind, label] = wanted.split(" ");
@@ -25,7 +38,7 @@ async function recovered(id: string, sourceId: string, took: Record<string, numb
       ...{ label, round: 1 },
     };
     const { command } = plan(request, [], at(0));
-    await world.store.commands.save(succeeded(command, {}, at(seconds * 1000)));
+    await world.store.commands.save(succeeded(command, outputs[wanted] ?? {}, at(seconds * 1000)));
   }
 }
 
@@ -50,6 +63,18 @@ test("a machine on another target host says nothing", async () => {
 
 test("a cutover that does not adapt its system forecasts nothing for that", async () => {
   expect(await part("adapt")).toBeUndefined();
+});
+
+test("computing an adaptation is not in the outage: a cutover does it before its window", async () => {
+  await world.store.cutovers.modify(aCutover().id, (one) => ({ ...one, adaptation: ADAPTATION }));
+  const shown = { changes: [], commands: [], notes: [], isApplied: true, stale: [] };
+  await recovered(
+    "rcv_1",
+    "agt_source",
+    { "adapt-machine": 270 },
+    { "adapt-machine": { ...shown, computeSeconds: 165, applySeconds: 100 } },
+  );
+  expect(await part("adapt")).toMatchObject({ measured: true, seconds: 105 });
 });
 
 test("how long a source that was gone took to be fenced says nothing of stopping its services", async () => {

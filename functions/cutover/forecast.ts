@@ -11,6 +11,7 @@ import { type DatedForecast, deadlineIn } from "#shared/domain/cutover/start.ts"
 import { openingFrom } from "#shared/domain/cutover/window.ts";
 import type { RunRecord } from "#shared/domain/protection/run.ts";
 import { ownerKind } from "#shared/protocol/ids.ts";
+import { ShownAdaptation } from "#shared/protocol/wanted-machine.ts";
 import type { StoreDeps } from "../store/deps.ts";
 import type { Store } from "../store/store.ts";
 
@@ -117,5 +118,11 @@ function secondsOf(commands: readonly CommandRecord[], wanted: string): number[]
   // A recovery's source is gone: its fence waits until it comes back.
   if (found?.kind === "set-fence" && ownerKind(found.ownerId) === "recovery") return [];
   if (found?.endedAt === undefined) return [];
-  return [Math.max(0, (Date.parse(found.endedAt) - Date.parse(found.issuedAt)) / 1000)];
+  const seconds = (Date.parse(found.endedAt) - Date.parse(found.issuedAt)) / 1000;
+  return [Math.max(0, seconds - secondsBefore(found))];
+}
+
+/** What a cutover does before its outage: it has computed the changes of its system by then. */
+function secondsBefore({ kind, output }: CommandRecord): number {
+  return kind === "adapt-machine" ? ShownAdaptation.parse(output).computeSeconds : 0;
 }
