@@ -11,7 +11,14 @@ import { cancel } from "./commands/cancel.ts";
 import { collectGarbage } from "./commands/collect-garbage.ts";
 import { conversions } from "./commands/conversions.ts";
 import { convert } from "./commands/convert.ts";
-import { cutoverActions, cutoverCreate, cutoverEdit, cutoverForecast, cutovers } from "./commands/cutover.ts";
+import {
+  cutoverActions,
+  cutoverApprove,
+  cutoverCreate,
+  cutoverEdit,
+  cutoverForecast,
+  cutovers,
+} from "./commands/cutover.ts";
 import { drill } from "./commands/drill.ts";
 import { drills } from "./commands/drills.ts";
 import { enrolToken } from "./commands/enrol-token.ts";
@@ -78,6 +85,7 @@ export const commands: CliCommand[] = [
   cutoverCreate,
   cutoverEdit,
   cutoverForecast,
+  cutoverApprove,
   ...cutoverActions,
   cutovers,
   lease,

@@ -4,10 +4,10 @@ import { duration } from "#shared/units.ts";
 import { oneLine } from "../terminal.ts";
 
 export function describeCutover(cutover: Cutover): string {
-  const { id, sourceId, targetId, planId, state, mode, failure, machine, answer } = cutover;
+  const { id, version, sourceId, targetId, planId, state, mode, failure, machine, answer } = cutover;
   const lines = [`${id} of source ${sourceId} to target host ${targetId}: ${state}`];
   lines.push(
-    `  plan ${planId}, ${mode === "automatic" ? "begins when a window opens" : "waits for a person's go"}`,
+    `  version ${version}, plan ${planId}, ${mode === "automatic" ? "begins when a window opens" : "waits for a person's go"}`,
   );
   const isOver = cutover.endedAt !== undefined;
   if (!isOver) lines.push(`  window ${describeWindow(cutover)}`);
@@ -53,6 +53,7 @@ function describeWindow({ window, deadlineAt }: Cutover): string {
   return window ? `from ${window.opensAt} to ${window.closesAt}` : "none is left";
 }
 
-function describeApproval({ approved }: Cutover): string {
-  return approved ? `approved by ${approved.by} at ${approved.at}` : "another person still has to approve it";
+function describeApproval({ id, version, approved }: Cutover): string {
+  if (approved) return `approved by ${approved.by} at ${approved.at}`;
+  return `another person still has to approve it: causeway cutover approve ${id} --version ${version}`;
 }

@@ -6,7 +6,8 @@ import { recordedRun } from "../testing/recorded-run.ts";
 const at = "2030-01-05T21:00:00.000Z";
 const window = { firstDay: "2030-01-05", from: "22:00", to: "02:00", timeZone: "Europe/Vienna" };
 const shown = {
-  ...{ id: "cut_1", sourceId: "agt_1", targetId: "agt_2", planId: "plan_1", state: "waiting", mode: "hold" },
+  ...{ id: "cut_1", version: 2, sourceId: "agt_1", targetId: "agt_2", planId: "plan_1" },
+  ...{ state: "waiting", mode: "hold" },
   ...{ windows: [window], window: { opensAt: at, closesAt: "2030-01-06T01:00:00.000Z" }, deadlineAt: null },
   ...{ needsApproval: true, outageSeconds: null, runs: [{ id: "run_1", phase: "baseline" }] },
   forecast: {
@@ -54,7 +55,7 @@ test("create sends the windows, the machine and the limits, and shows the foreca
     ...["--needs-approval", "--margin", "300", "--answer", "192.0.2.7:5432", "--adapt"],
   );
   expect(stdout).toContain("partly measured), which fits");
-  expect(stdout).toContain("another person still has to approve it");
+  expect(stdout).toContain("still has to approve it: causeway cutover approve cut_1 --version 2");
   expect(code).toBe(0);
   expect(asked).toMatchObject([
     {
@@ -70,7 +71,7 @@ test("create sends the windows, the machine and the limits, and shows the foreca
 });
 
 test("show, and each word of an operator, goes to its route", async () => {
-  for (const verb of ["show", "go", "hold", "approve", "cancel", "rollback"])
+  for (const verb of ["show", "go", "hold", "cancel", "rollback"])
     expect((await causeway("cutover", verb, "cut_1", "--json")).code).toBe(0);
   await causeway("cutover", "edit", "cut_1", "--hold");
   const { stdout } = await causeway("cutover", "forecast", "cut_1", "--json");
@@ -78,9 +79,15 @@ test("show, and each word of an operator, goes to its route", async () => {
   expect((await causeway("cutovers")).stdout).toContain("cut_1");
   expect(asked.map(({ route }) => route)).toEqual([
     "GET /cutovers/cut_1",
-    ...["go", "hold", "approve", "cancel", "rollback"].map((verb) => `POST /cutovers/cut_1/${verb}`),
+    ...["go", "hold", "cancel", "rollback"].map((verb) => `POST /cutovers/cut_1/${verb}`),
     ...["PATCH /cutovers/cut_1", "GET /cutovers/cut_1", "GET /cutovers?limit=200"],
   ]);
+});
+
+test("an approval names the version that was read, and show names it", async () => {
+  expect((await causeway("cutover", "show", "cut_1")).stdout).toContain("version 2, plan plan_1");
+  expect((await causeway("cutover", "approve", "cut_1", "--version", "2")).code).toBe(0);
+  expect(asked.at(-1)).toEqual({ route: "POST /cutovers/cut_1/approve", body: { version: 2 } });
 });
 
 test.each([
@@ -109,6 +116,7 @@ test("of one that has ended, show names neither a window nor an approval to come
 
 test.each([
   [["cutover", "create", "agt_1", "--target", "agt_2", ...machine], "--window is missing"],
+  [["cutover", "approve", "cut_1"], "--version is missing"],
   [["cutover", "edit", "cut_1"], "edit needs an option to change"],
   [["cutover", "edit", "cut_1", "--automatic", "--hold"], "either --automatic"],
   [["cutover", "edit", "cut_1", "--time-zone", "UTC"], "name those again"],

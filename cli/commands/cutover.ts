@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { ApiClient } from "#shared/protocol/client.ts";
 import type { Cutover } from "#shared/protocol/cutover.ts";
 import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
-import { type CliCall, type CliCommand, requiredOption, textOption } from "../command.ts";
+import { type CliCall, type CliCommand, numberOption, requiredOption, textOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { print, table } from "../terminal.ts";
 import { answerCheck } from "./answer-check.ts";
@@ -79,6 +79,29 @@ export const cutoverEdit: CliCommand = {
   },
 };
 
+export const cutoverApprove: CliCommand = {
+  name: "cutover approve",
+  summary: "Approves a version of a cutover that another person asked for",
+  usage: "cutover approve CUTOVER --version NUMBER",
+  help: [
+    ["--version NUMBER", "the one that you have read with `cutover show`; each edit makes another one"],
+    ...API_HELP,
+  ],
+  examples: ["causeway cutover approve cut_01jd… --version 2"],
+  options: { ...API_OPTIONS, version: { type: "string" } },
+  positionals: ["CUTOVER"],
+  async run(call) {
+    const version = numberOption(call, "version", "cutover approve");
+    if (version === undefined)
+      throw new UsageError(
+        "--version is missing: it is what `cutover show` says, so that nothing is approved unread",
+        "cutover approve",
+      );
+    const parameters = { id: call.arguments.CUTOVER ?? "" };
+    show(await apiOf(call).approveCutover({ parameters, body: { version } }), call);
+  },
+};
+
 export const cutoverForecast: CliCommand = {
   name: "cutover forecast",
   summary: "Shows how long the outage of a cutover would be, and whether that fits its window",
@@ -120,9 +143,6 @@ export const cutoverActions: CliCommand[] = [
   ),
   action("hold", "Has a cutover that has not begun wait for a person's go", (api, one) =>
     api.holdCutover(one),
-  ),
-  action("approve", "Approves a cutover that another person asked for", (api, one) =>
-    api.approveCutover(one),
   ),
   action("cancel", "Cancels a cutover that has not begun", (api, one) => api.cancelCutover(one)),
   action("rollback", "Rolls back a cutover that has not committed: the source serves again", (api, one) =>

@@ -37,6 +37,7 @@ export const bodies: Partial<Record<OperationId, Record<string, unknown>>> = {
     windows: [{ firstDay: "2100-01-01", from: "22:00", to: "02:00", timeZone: "UTC" }],
   },
   editCutover: { marginSeconds: 300, mode: "hold" },
+  approveCutover: { version: 1 },
   changeMachine: { action: "define", hypervisor: "libvirt", cards: [{ link: { kind: "isolated" } }] },
   editPlan: { intervalSeconds: 7200, timeZone: "UTC", allBlocks: false },
   pruneSource: { planId: "plan_1", dryRun: true },

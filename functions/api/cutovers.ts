@@ -75,10 +75,13 @@ export function holdCutover({ path, actor }: Call<"holdCutover">, deps: CutoverD
   return changed({ id: path.id, by: actorName(actor), action: "cutover-held", change: heldCutover }, deps);
 }
 
-export function approveCutover({ path, actor }: Call<"approveCutover">, deps: CutoverDeps): Promise<Cutover> {
+export function approveCutover(
+  { path, body, actor }: Call<"approveCutover">,
+  deps: CutoverDeps,
+): Promise<Cutover> {
   const by = actorName(actor);
-  const change = (one: CutoverRecord) => approvedCutover(one, by, timestamp(deps.clock));
-  return changed({ id: path.id, by, action: "cutover-approved", change }, deps);
+  const change = (one: CutoverRecord) => approvedCutover(one, { by, ...body }, timestamp(deps.clock));
+  return changed({ id: path.id, by, action: "cutover-approved", details: body, change }, deps);
 }
 
 export async function cancelCutover(

@@ -146,7 +146,8 @@ test("in hold nothing begins by itself, and go begins it only while a window is 
 
 test("it begins only once a second person has approved it as it is", async () => {
   const id = await site.create({ needsApproval: true });
-  const approve = (user: string) => site.api("POST /cutovers/{id}/approve", id, { as: { user } });
+  const approve = (user: string, version = 1) =>
+    site.api("POST /cutovers/{id}/approve", id, { as: { user }, body: { version } });
   expect(await approve("ada")).toMatchObject(refused({ hint: "Another person has to approve it." }));
   expect((await approve("bob")).body).toMatchObject({ approved: { by: "bob" } });
   const edited = await site.api("PATCH /cutovers/{id}", id, {
@@ -154,10 +155,12 @@ test("it begins only once a second person has approved it as it is", async () =>
     as: { user: "bob" },
   });
   expect(edited.body).not.toHaveProperty("approved");
+  expect(edited.body).toMatchObject({ version: 2 });
   await site.passUntil("01:05");
   expect(await site.cutover(id)).toMatchObject({ state: "waiting" });
-  expect(await approve("bob")).toMatchObject({ status: 409 });
-  expect((await approve("eve")).status).toBe(200);
+  expect(await approve("bob", 2)).toMatchObject({ status: 409 });
+  expect(await approve("eve")).toMatchObject(refused({ name: "CutoverEditedError" }));
+  expect((await approve("eve", 2)).status).toBe(200);
   await site.passUntil("01:06");
   expect(await site.cutover(id)).toMatchObject({ state: "completed" });
 });

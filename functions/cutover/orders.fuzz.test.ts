@@ -45,8 +45,12 @@ async function happen(site: CutoverSite, id: string, what: string): Promise<void
   else if (what === "source connects") await site.connect("agt_source");
   else if (what === "target connects") await site.connect("agt_target");
   else if (what === "edit") await site.api("PATCH /cutovers/{id}", id, { body: { windows } });
-  else
-    await site.api(`POST /cutovers/{id}/${what}`, id, { as: { user: what === "approve" ? "bob" : "ada" } });
+  else if (what === "approve")
+    await site.api("POST /cutovers/{id}/approve", id, {
+      as: { user: "bob" },
+      body: { version: (await site.cutover(id)).edition },
+    });
+  else await site.api(`POST /cutovers/{id}/${what}`, id);
 }
 
 /** One has the right to run, and that one serves, unless it was stopped in the last step. */

@@ -9,6 +9,7 @@ const statuses: Readonly<Record<string, { status: number; title: string }>> = {
   EnrolmentClaimRefusedError: { status: 403, title: "Enrolment refused" },
   ForbiddenError: { status: 403, title: "Not allowed" },
   NotFoundError: { status: 404, title: "Not found" },
+  CutoverEditedError: { status: 409, title: "Changed by another request" },
   LeaseEndedError: { status: 409, title: "The lease has ended" },
   SourceConnectedError: { status: 409, title: "The source is connected" },
   WrongStateError: { status: 409, title: "Not possible in this state" },

@@ -14,6 +14,18 @@ export class CutoverStoppedError extends CausewayError {
   }
 }
 
+/** A person approves another version of the cutover than it has now. */
+export class CutoverEditedError extends CausewayError {
+  override readonly name = "CutoverEditedError";
+  readonly retryable = false;
+  readonly hint: string;
+
+  constructor(cutoverId: string, approved: number, current: number) {
+    super(`cutover ${cutoverId} has version ${current}, not ${approved}`);
+    this.hint = `Read it with \`causeway cutover show ${cutoverId}\`; if it is right, approve version ${current}.`;
+  }
+}
+
 /** The window closed before the cutover had committed. */
 export class WindowClosedError extends CausewayError {
   override readonly name = "WindowClosedError";

@@ -1,5 +1,5 @@
 /** The operations on cutovers; a part of `routes.ts`. */
-import { Cutover, EditCutover, NewCutover } from "./cutover.ts";
+import { ApproveCutover, Cutover, EditCutover, NewCutover } from "./cutover.ts";
 import { list, Page, type Route } from "./route.ts";
 
 const shown = { handler: "cutovers", auth: "user", response: Cutover } as const;
@@ -56,7 +56,8 @@ export const cutoverRoutes = {
     ...shown,
     method: "POST",
     path: "/cutovers/{id}/approve",
-    summary: "Approves a cutover, by another person than those who asked for it or changed it.",
+    summary: "Approves a version of a cutover, by another person than those who asked for it or changed it.",
+    body: ApproveCutover,
     status: 200,
   },
   cancelCutover: {

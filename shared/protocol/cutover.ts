@@ -80,8 +80,13 @@ export type SyncPhase = z.infer<typeof SyncPhase>;
 
 const By = z.object({ by: z.string(), at: Timestamp });
 
+/** The version that the person who approves it has read. */
+export const ApproveCutover = z.strictObject({ version: z.int().positive() });
+
 export const Cutover = z.object({
   id: CutoverId,
+  /** 1, and one more with each edit. An approval is for one of them. */
+  version: z.int().positive(),
   sourceId: AgentId,
   targetId: AgentId,
   planId: PlanId,

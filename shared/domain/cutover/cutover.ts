@@ -56,6 +56,8 @@ export const CutoverRecord = z.object({
   executions: z.int().positive().default(1),
   /** Of the workflow's step that waits for a window or for a person. */
   taskToken: z.string().optional(),
+  /** What people know as its version, and approve: only an edit raises it, while `version` counts writes. */
+  edition: z.int().positive().default(1),
   /** Who asked for it, and all who changed it: another person has to approve it. */
   changedBy: z.array(z.string()),
   approved: Cutover.shape.approved,

@@ -55,7 +55,7 @@ export function newCutover(
       adaptation: request.adapt ? plannedAdaptation(identity, wanted) : undefined,
     },
     ...{ state: "baseline", states: [{ name: "baseline", at }], runs: [], forecast: null },
-    ...{ executions: 1, changedBy: [requestedBy], requestedBy, createdAt: at, version: 0 },
+    ...{ executions: 1, edition: 1, changedBy: [requestedBy], requestedBy, createdAt: at, version: 0 },
   };
 }
 

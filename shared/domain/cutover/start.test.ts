@@ -1,12 +1,14 @@
 import { expect, test } from "vitest";
 import { aCutover } from "../testing/cutover-record.ts";
 import type { CutoverRecord } from "./cutover.ts";
-import { approvedCutover, begunCutover, editedCutover, startDecision } from "./start.ts";
+import { approvedCutover, begunCutover, editedCutover, heldCutover, startDecision } from "./start.ts";
 
 const at = (time: string) => Date.parse(`2030-01-0${time}:00.000Z`);
 const begins = (change: Partial<CutoverRecord>, time: string) =>
   startDecision(aCutover(change), at(time)).kind;
 const by = (time: string) => ({ by: "ada", at: new Date(at(time)).toISOString() });
+const approvedBy = (cutover: CutoverRecord, person: string, version: number) =>
+  approvedCutover(cutover, { by: person, version }, by("1T12:00").at);
 
 test("an automatic one begins within its hours, and up to the margin before they end", () => {
   const change = { mode: "automatic" } as const;
@@ -64,6 +66,24 @@ test("no person approves what is partly their own, also after another one change
   const byBob = editedCutover(aCutover({ needsApproval: true }), { marginSeconds: 300 }, { by: "bob", now });
   const byEve = editedCutover(byBob, { marginSeconds: 200 }, { by: "eve", now });
   for (const person of ["ada", "bob", "eve"])
-    expect(() => approvedCutover(byEve, person, by("1T12:00").at)).toThrow("or changed it");
-  expect(approvedCutover(byEve, "ida", by("1T12:00").at)).toMatchObject({ approved: { by: "ida" } });
+    expect(() => approvedBy(byEve, person, 3)).toThrow("or changed it");
+  expect(approvedBy(byEve, "ida", 3)).toMatchObject({ approved: { by: "ida" } });
+});
+
+test("an approval is for one version: an edit makes another one and ends it, a hold does not", () => {
+  const cutover = aCutover({ mode: "automatic", needsApproval: true });
+  const approved = approvedBy(cutover, "ida", 1);
+  expect(heldCutover(approved)).toMatchObject({ mode: "hold", edition: 1, approved: { by: "ida" } });
+  const edited = editedCutover(approved, { marginSeconds: 300 }, { by: "bob", now: at("1T12:00") });
+  expect(edited.approved).toBeUndefined();
+  expect(() => approvedBy(edited, "ida", 1)).toThrow(
+    expect.objectContaining({
+      name: "CutoverEditedError",
+      message: "cutover cut_1 has version 2, not 1",
+      hint: expect.stringContaining("approve version 2"),
+    }),
+  );
+  const again = approvedBy(edited, "ida", 2);
+  expect(() => approvedBy(again, "eve", 1)).toThrow("has version 2, not 1");
+  expect(approvedBy(again, "eve", 2)).toBe(again);
 });

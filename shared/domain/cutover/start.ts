@@ -1,5 +1,5 @@
 /** When a cutover begins: by its windows, its mode, and what people said. */
-import { InvalidInputError, WrongStateError } from "../../errors.ts";
+import { CutoverEditedError, InvalidInputError, WrongStateError } from "../../errors.ts";
 import type { Cutover, EditCutover } from "../../protocol/cutover.ts";
 import {
   type CutoverRecord,
@@ -78,7 +78,7 @@ export function goneCutover(
 ): CutoverRecord {
   if (isUnderWay(cutover)) return cutover;
   requireBefore(cutover);
-  const { id, windows, needsApproval, approved, marginSeconds } = cutover;
+  const { id, windows, needsApproval, approved, edition, marginSeconds } = cutover;
   const opening = openingAt(windows, now);
   const next = nextOpening(windows, now);
   if (!opening)
@@ -94,7 +94,7 @@ export function goneCutover(
   if (needsApproval && !approved)
     throw new WrongStateError(
       `cutover ${id} is not approved`,
-      `Another person approves it: \`causeway cutover approve ${id}\`.`,
+      `Another person approves it: \`causeway cutover approve ${id} --version ${edition}\`.`,
     );
   if (!forecast.fits)
     throw new WrongStateError(`the forecast of cutover ${id} does not fit its window`, adviceOf(forecast));
@@ -108,8 +108,16 @@ export function heldCutover(cutover: CutoverRecord): CutoverRecord {
   return { ...rest, mode: "hold" };
 }
 
-/** Throws `WrongStateError` for a person who asked for it or changed it, and once it has begun. */
-export function approvedCutover(cutover: CutoverRecord, by: string, now: string): CutoverRecord {
+/**
+ * `version`: the one that the person has read. Throws `CutoverEditedError` if the cutover has another one,
+ * and `WrongStateError` for a person who asked for it or changed it, and once it has begun.
+ */
+export function approvedCutover(
+  cutover: CutoverRecord,
+  { by, version }: { by: string; version: number },
+  now: string,
+): CutoverRecord {
+  if (version !== cutover.edition) throw new CutoverEditedError(cutover.id, version, cutover.edition);
   if (cutover.approved) return cutover;
   requireBefore(cutover);
   if (cutover.changedBy.includes(by))
@@ -121,7 +129,7 @@ export function approvedCutover(cutover: CutoverRecord, by: string, now: string)
 }
 
 /**
- * What was approved has changed, so it has to be approved again. Throws `WrongStateError` once it has begun,
+ * The cutover's next version: it has to be approved again. Throws `WrongStateError` once it has begun,
  * and `InvalidInputError` if no window is left.
  */
 export function editedCutover(
@@ -133,7 +141,8 @@ export function editedCutover(
   const changes = Object.entries(edit).filter(([, value]) => value !== undefined);
   const { approved: _, go: _go, heldBack: _held, ...rest } = cutover;
   const changedBy = [...new Set([...cutover.changedBy, given.by])];
-  const edited: CutoverRecord = { ...rest, ...Object.fromEntries(changes), changedBy };
+  const edition = cutover.edition + 1;
+  const edited: CutoverRecord = { ...rest, ...Object.fromEntries(changes), edition, changedBy };
   requireTime(edited, given.now);
   return edited;
 }

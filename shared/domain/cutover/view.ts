@@ -7,10 +7,12 @@ import { openingFrom } from "./window.ts";
 export function cutoverOf(cutover: CutoverRecord, now: number, rehearsal?: Cutover["rehearsal"]): Cutover {
   const { id, sourceId, targetId, planId, state, mode, windows, needsApproval, approved, go } = cutover;
   const { heldBack, forecast, states, machine, answer, sourceServes, failure, requestedBy } = cutover;
+  const { edition: version } = cutover;
   const opening = openingFrom(windows, now);
   const iso = (time: number) => new Date(time).toISOString();
   return {
-    ...{ id, sourceId, targetId, planId, state, mode, windows, needsApproval, approved, go, heldBack },
+    ...{ id, version, sourceId, targetId, planId, state, mode, windows, needsApproval, approved, go },
+    heldBack,
     window: opening ? { opensAt: iso(opening.opensAt), closesAt: iso(opening.closesAt) } : null,
     deadlineAt: cutover.deadlineAt ?? null,
     forecast,

@@ -28,6 +28,7 @@ export function aCutover(change: Partial<CutoverRecord> = {}): CutoverRecord {
       forecast: null,
       createdAt: AT,
       executions: 1,
+      edition: 1,
       version: 0,
       ...change,
     },
