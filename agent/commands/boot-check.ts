@@ -1,6 +1,7 @@
 import { readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import type { Progress } from "#shared/protocol/common.ts";
+import { STAGE_NOTES } from "../hypervisor/guest-console.ts";
 import type { Hypervisor } from "../hypervisor/hypervisor.ts";
 import type { ObjectStore } from "../store/object-store.ts";
 import { putNamedByContent } from "../store/put-named-by-content.ts";
@@ -14,19 +15,14 @@ export interface BootCheckDeps extends Pick<TargetDeps, "images"> {
   evidence: Pick<ObjectStore, "put" | "get">;
 }
 
-export const STAGE_NOTES = {
-  "power-on": "switched on",
-  firmware: "firmware started",
-  "boot-loader": "boot loader started",
-  kernel: "kernel started",
-  "user-space": "services are starting",
-  up: "up",
-} as const;
+/** What a note may have. */
+const NOTE_CHARACTERS = 200;
 
 /** The progress of something that has no bytes to count. */
 export function noteOnly(note: string, seconds: number): Progress {
   const none = { bytesDone: 0, bytesTotal: 0, rateBytesPerSecond: 0 };
-  return { ...none, note: `${note}, ${Math.round(seconds)} s` };
+  const time = `, ${Math.round(seconds)} s`;
+  return { ...none, note: `${note.slice(0, NOTE_CHARACTERS - time.length)}${time}` };
 }
 
 /** The disks, with those first that the source's system started from: data disks can have boot code, too. */

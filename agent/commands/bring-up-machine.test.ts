@@ -2,8 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { loopbackReach } from "../answer/testing/loopback-reach.ts";
+import { PlainKeeper } from "../answer/testing/plain-keeper.ts";
 import type { KeptMachine, MachineKeeper } from "../hypervisor/machine-keeper.ts";
 import { QemuService } from "../hypervisor/qemu/service/qemu-service.ts";
 import { keptMachine } from "../hypervisor/testing/kept-machine.ts";
@@ -16,33 +17,11 @@ import { noLeases } from "./testing/no-leases.ts";
 
 const console_ = { kind: "console" } as const;
 
-/** A keeper whose machine shows on its console what a test writes. */
-class PlainKeeper {
-  readonly output = new PassThrough({ encoding: "latin1" });
-  isOn = false;
-  enters = 0;
-  closed = 0;
-
-  power = async () => (this.isOn ? ("on" as const) : ("off" as const));
-  start = async () => {
-    this.isOn = true;
-  };
-  openConsole = async () => ({
-    output: this.output,
-    pressEnter: async () => {
-      this.enters++;
-    },
-    close: () => {
-      this.closed++;
-    },
-  });
-}
-
-function depsOf(keeper: unknown, machine: KeptMachine): MachineDeps {
+function depsOf(keeper: unknown, machine: KeptMachine): Parameters<typeof bringUpExecutor>[0] {
   const records = { read: async () => ({ machine }), write: async () => {}, forget: async () => {} };
   const keepers = { libvirt: keeper, qemu: keeper } as Record<"libvirt" | "qemu", MachineKeeper>;
   const images = {} as MachineDeps["images"];
-  return { keepers, records, images, agentId: "agt_1", leases: noLeases() };
+  return { keepers, records, images, agentId: "agt_1", leases: noLeases(), reach: loopbackReach() };
 }
 
 const world = (keeper: PlainKeeper, context = executionContext()) => {

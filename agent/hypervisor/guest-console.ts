@@ -2,6 +2,16 @@
 export const BOOT_STAGES = ["power-on", "firmware", "boot-loader", "kernel", "user-space", "up"] as const;
 export type BootStage = (typeof BOOT_STAGES)[number];
 
+/** For people. */
+export const STAGE_NOTES: Readonly<Record<BootStage, string>> = {
+  "power-on": "switched on",
+  firmware: "firmware started",
+  "boot-loader": "boot loader started",
+  kernel: "kernel started",
+  "user-space": "services are starting",
+  up: "up",
+};
+
 /** What the text means for the guest: it is up, or will not come up, and by what that is known. */
 export type ConsoleVerdict = { kind: "up" | "failed"; reason: string } | { kind: "undecided" };
 

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { adaptationStore, adaptExecutor, forgetAdaptation, guestClone } from "../adapt/adapt-executor.ts";
+import { hostReach } from "../answer/reach.ts";
 import { agentApi } from "../cloud/agent-api.ts";
 import { openReadableRepository } from "../cloud/readable-repository.ts";
 import { AgentRecords, recordKeyOf } from "../commands/agent-records.ts";
@@ -95,7 +96,7 @@ export const targetRole: Role = async ({ identity, settings, cloud, machine, dat
       ...standbyExecutors({ repository, standbys, images, random: cloud.random }),
       "check-repository": checkRepositoryExecutor({ repository, random: cloud.random }),
       ...machineExecutors(machines),
-      "bring-up-machine": bringUpExecutor(machines),
+      "bring-up-machine": bringUpExecutor({ ...machines, reach: hostReach }),
       ...adaptExecutor({
         ...{ ...adaptations, machines, images, clone: guestClone, bootImageDir: settings.bootImageDir },
         now: () => performance.now(),

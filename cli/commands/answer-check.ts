@@ -1,9 +1,55 @@
-import type { AnswerCheck } from "#shared/protocol/defined-machine.ts";
+import { type AnswerCheck, SingleCheck } from "#shared/protocol/answer-check.ts";
+import { type CliCall, type CliCommand, textOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
 
-/** `192.0.2.7:5432`, a connection that the target host can open; throws `UsageError` about `command`. */
-export function answerCheck(text: string, command: string): AnswerCheck {
-  const [, host = "", port = ""] = /^\[?([^\]]+?)\]?:(\d{1,5})$/.exec(text) ?? [];
-  if (host === "") throw new UsageError(`--answer takes ADDRESS:PORT, not ${text}`, command);
+/** How it is known that a machine answers: the options that recovering and cutting over share. */
+export const ANSWER_OPTIONS = {
+  answer: { type: "string", multiple: true },
+  "any-certificate": { type: "boolean" },
+  expect: { type: "string" },
+} as const satisfies CliCommand["options"];
+
+export const ANY_CERTIFICATE_HELP: [string, string] = [
+  "--any-certificate",
+  "do not look at the certificates of https (default: an authority that the target host trusts must vouch for the name)",
+];
+
+/**
+ * The checks of `--answer`: `192.0.2.7:5432`, a connection that the target host can open, or a URL that
+ * answers it. Throws `UsageError` about `command`.
+ */
+export function networkChecks(call: CliCall, command: string): SingleCheck[] {
+  const texts = (call.values.answer as string[] | undefined) ?? [];
+  const certificate = call.values["any-certificate"] === true ? "any" : "verified";
+  if (certificate === "any" && !texts.some((text) => /^https:/i.test(text)))
+    throw new UsageError("--any-certificate is about an --answer that begins with https://", command);
+  return texts.map((text) => {
+    const read = SingleCheck.safeParse(
+      /^https?:\/\//i.test(text) ? { kind: "http", url: URL.parse(text)?.href, certificate } : tcpCheck(text),
+    );
+    if (read.success) return read.data;
+    const why = read.error.issues.map(({ message }) => message).join("; ");
+    throw new UsageError(`--answer takes ADDRESS:PORT or URL, not ${text}: ${why}`, command);
+  });
+}
+
+/** The check of what its console shows. */
+export function consoleCheck(call: CliCall): SingleCheck {
+  const expect = textOption(call, "expect");
+  return { kind: "console", ...(expect === undefined ? {} : { expect }) };
+}
+
+/** `undefined` if there is none. Throws `UsageError` about `command`. */
+export function allOf(checks: readonly SingleCheck[], command: string): AnswerCheck | undefined {
+  const [first, second] = checks;
+  if (second === undefined) return first;
+  if (checks.length > MOST) throw new UsageError(`at most ${MOST} checks, not ${checks.length}`, command);
+  return { kind: "all", checks: [...checks] };
+}
+
+const MOST = 8;
+
+function tcpCheck(text: string): object {
+  const [, host, port] = /^\[?([^\]]+?)\]?:(\d{1,5})$/.exec(text) ?? [];
   return { kind: "tcp", host, port: Number(port) };
 }

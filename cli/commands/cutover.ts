@@ -5,7 +5,7 @@ import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
 import { type CliCall, type CliCommand, numberOption, requiredOption, textOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { print, table } from "../terminal.ts";
-import { answerCheck } from "./answer-check.ts";
+import { ANSWER_OPTIONS, ANY_CERTIFICATE_HELP, allOf, networkChecks } from "./answer-check.ts";
 import { CUTOVER_HELP, CUTOVER_OPTIONS, cutoverFields } from "./cutover-options.ts";
 import { describeCutover, describeForecast } from "./cutover-text.ts";
 import { DESIGN_HELP, DESIGN_OPTIONS, designOf } from "./machine-options.ts";
@@ -26,7 +26,11 @@ export const cutoverCreate: CliCommand = {
     ...DESIGN_HELP,
     ["--adapt", "adapt its system to the machine before it starts, as `machine adapt` does"],
     ["--expect TEXT", "it is up when its console shows this text (default: a login prompt)"],
-    ["--answer ADDRESS:PORT", "once its network is connected, it must also accept a connection there"],
+    [
+      "--answer ADDRESS:PORT|URL",
+      "once its network is connected, it must also accept a connection there, or answer with a status from 200 to 299 (repeatable: all of them)",
+    ],
+    ANY_CERTIFICATE_HELP,
     ...API_HELP,
   ],
   examples: [
@@ -37,25 +41,24 @@ export const cutoverCreate: CliCommand = {
     ...API_OPTIONS,
     ...CUTOVER_OPTIONS,
     ...DESIGN_OPTIONS,
+    ...ANSWER_OPTIONS,
     target: { type: "string" },
     "needs-approval": { type: "boolean" },
     adapt: { type: "boolean" },
-    expect: { type: "string" },
-    answer: { type: "string" },
   },
   positionals: ["SOURCE"],
   async run(call) {
     const { windows, ...fields } = cutoverFields(call, CREATE);
     if (!windows) throw new UsageError("--window is missing", CREATE);
     const expect = textOption(call, "expect");
-    const answer = textOption(call, "answer");
+    const check = allOf(networkChecks(call, CREATE), CREATE);
     const created = await apiOf(call).createCutover({
       body: {
         ...{ sourceId: call.arguments.SOURCE ?? "", targetId: requiredOption(call, "target", CREATE) },
         ...{ windows, ...fields, machine: designOf(call, CREATE) },
         ...{ needsApproval: call.values["needs-approval"] === true, adapt: call.values.adapt === true },
         ...(expect === undefined ? {} : { expect }),
-        ...(answer === undefined ? {} : { check: answerCheck(answer, CREATE) }),
+        ...(check === undefined ? {} : { check }),
       },
       idempotencyKey: randomUUID(),
     });

@@ -83,9 +83,24 @@ test("a machine that does not answer gives the failure with its hint, and not su
 test.each([
   ["192.0.2.7:5432", { kind: "tcp", host: "192.0.2.7", port: 5432 }],
   ["[2001:db8::7]:22", { kind: "tcp", host: "2001:db8::7", port: 22 }],
-])("--answer %s waits for a connection there", async (answer, check) => {
+  [
+    "https://[2001:db8::7]:8443/health",
+    { kind: "http", url: "https://[2001:db8::7]:8443/health", certificate: "verified" },
+  ],
+  ["HTTP://Pine", { kind: "http", url: "http://pine/", certificate: "verified" }],
+])("--answer %s waits for an answer there", async (answer, check) => {
   expect((await recover("--test-network", "--answer", answer)).code).toBe(0);
   expect(asked).toMatchObject([{ body: { check } }]);
+});
+
+test("several --answer have to succeed all, and the certificates of https are as the operator says", async () => {
+  const words = ["--answer", "192.0.2.7:22", "--answer", "https://192.0.2.7/", "--any-certificate"];
+  expect((await recover("--test-network", ...words)).code).toBe(0);
+  const checks = [
+    { kind: "tcp", host: "192.0.2.7", port: 22 },
+    { kind: "http", url: "https://192.0.2.7/", certificate: "any" },
+  ];
+  expect(asked).toMatchObject([{ body: { check: { kind: "all", checks } } }]);
 });
 
 test.each([
@@ -94,6 +109,11 @@ test.each([
   [["--production", "--nic", "bridge:br0"], "--source-is-off"],
   [["--test-network", "--answer", "pine"], "ADDRESS:PORT"],
   [["--test-network", "--answer", "pine:22", "--expect", "x"], "name one"],
+  [["--test-network", "--answer", "pine:70000"], "65535"],
+  [["--test-network", "--answer", "https://ada:x@pine/"], "would be shown"],
+  [["--test-network", "--answer", "http://"], "ADDRESS:PORT or URL"],
+  [["--test-network", "--answer", "http://pine/", "--any-certificate"], "begins with https"],
+  [["--test-network", ...Array(9).fill(["--answer", "pine:22"]).flat()], "at most 8"],
 ])("%j is refused with what is missing, and nothing is asked for", async (words, why) => {
   const { code, stderr } = await recover(...words);
   expect(code).toBe(2);

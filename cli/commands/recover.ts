@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
-import type { AnswerCheck } from "#shared/protocol/defined-machine.ts";
+import type { AnswerCheck } from "#shared/protocol/answer-check.ts";
 import type { Recovery } from "#shared/protocol/recovery.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import { type CliCall, type CliCommand, numberOption, requiredOption, textOption } from "../command.ts";
 import { RecoveryNotCompletedError, UsageError } from "../errors.ts";
 import { print } from "../terminal.ts";
 import { waitForEnd } from "../wait-for-end.ts";
-import { answerCheck } from "./answer-check.ts";
+import { ANSWER_OPTIONS, ANY_CERTIFICATE_HELP, allOf, consoleCheck, networkChecks } from "./answer-check.ts";
 import { DESIGN_HELP, DESIGN_OPTIONS, designOf } from "./machine-options.ts";
 import { describeRecovery } from "./recoveries.ts";
 
@@ -14,7 +14,7 @@ export const recover: CliCommand = {
   name: "recover",
   summary: "Makes a machine of a source's recovery point, starts it, and keeps it; the source may be gone",
   usage:
-    "recover SOURCE [--point POINT] --target TARGET --test-network|--production --hypervisor KIND [--answer ADDRESS:PORT] [OPTIONS] [--wait]",
+    "recover SOURCE [--point POINT] --target TARGET --test-network|--production --hypervisor KIND [--answer ADDRESS:PORT|URL] [OPTIONS] [--wait]",
   help: [
     ["--point POINT", "the recovery point (default: the newest that is neither pruned nor known as damaged)"],
     ["--target TARGET", "the target host that makes and runs the machine"],
@@ -30,9 +30,10 @@ export const recover: CliCommand = {
     ...DESIGN_HELP,
     ["--adapt", "adapt its system to the machine before it starts, as `machine adapt` does"],
     [
-      "--answer ADDRESS:PORT",
-      "its first answer is a connection that the target host can open there (default: a login prompt on its console)",
+      "--answer ADDRESS:PORT|URL",
+      "it has answered when the target host can open a connection there, or gets a status from 200 to 299 (repeatable: all of them; default: a login prompt on its console)",
     ],
+    ANY_CERTIFICATE_HELP,
     ["--expect TEXT", "its first answer is this text on its console"],
     ["--answer-timeout SECONDS", "how long it may take from its start to its first answer (default 900)"],
     ["--wait", "wait until it answers; the exit code is 0 only if it did"],
@@ -40,20 +41,19 @@ export const recover: CliCommand = {
   ],
   examples: [
     "causeway recover agt_01jd… --target agt_01je… --test-network --hypervisor libvirt --wait",
-    "causeway recover agt_01jd… --target agt_01je… --production --source-is-off --hypervisor libvirt --nic bridge:br0,keep=eth0 --answer 192.0.2.7:5432 --wait",
+    "causeway recover agt_01jd… --target agt_01je… --production --source-is-off --hypervisor libvirt --nic bridge:br0,keep=eth0 --answer 192.0.2.7:5432 --answer https://www.example.org/health --wait",
     'causeway recover agt_01jd… --point rp_01jf… --target agt_01je… --test-network --hypervisor qemu --expect "database is ready" --json',
   ],
   options: {
     ...API_OPTIONS,
     ...DESIGN_OPTIONS,
+    ...ANSWER_OPTIONS,
     point: { type: "string" },
     target: { type: "string" },
     "test-network": { type: "boolean" },
     production: { type: "boolean" },
     "source-is-off": { type: "boolean" },
     adapt: { type: "boolean" },
-    answer: { type: "string" },
-    expect: { type: "string" },
     "answer-timeout": { type: "string" },
     wait: { type: "boolean" },
   },
@@ -104,12 +104,10 @@ function networkOf({ values }: CliCall): { network: "test" | "production"; other
 }
 
 function checkOf(call: CliCall): AnswerCheck {
-  const answer = textOption(call, "answer");
-  const expect = textOption(call, "expect");
-  if (answer === undefined) return { kind: "console", ...(expect === undefined ? {} : { expect }) };
-  if (expect !== undefined)
+  const onNetwork = networkChecks(call, "recover");
+  if (onNetwork.length > 0 && textOption(call, "expect") !== undefined)
     throw new UsageError("--answer and --expect are two ways to know that it answers: name one", "recover");
-  return answerCheck(answer, "recover");
+  return allOf(onNetwork, "recover") ?? consoleCheck(call);
 }
 
 function requireCompleted({ id, state, failure }: Recovery): void {

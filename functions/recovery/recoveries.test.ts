@@ -106,6 +106,8 @@ test.each<[string, number, object]>([
       machine: { hypervisor: "libvirt", cards: [{ link: { kind: "bridge", bridge: "br0" } }] },
     },
   ],
+  ["an answer of the target host itself", 400, { check: { kind: "tcp", host: "127.0.0.1", port: 22 } }],
+  ["an answer that metadata give", 400, { check: { kind: "http", url: "http://169.254.169.254/" } }],
   ["production on an isolated card", 400, { network: "production", othersOff: true }],
   ["another disk than those of the point", 400, { machine: { hypervisor: "libvirt", bootDisk: "vdz" } }],
   ["a point that does not exist", 404, { pointId: "rp_none" }],
@@ -235,6 +237,7 @@ test("a recovery in production notes the lease that the word of the operator was
 test.each([
   [{ kind: "console" }, true],
   [{ kind: "tcp", host: "192.0.2.7", port: 22 }, undefined],
+  [{ kind: "http", url: "https://192.0.2.7/health" }, undefined],
 ] as const)(
   "a machine in production whose answer is %j is isolated until it has answered: %s",
   async (check, isolated) => {

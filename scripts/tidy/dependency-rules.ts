@@ -80,7 +80,7 @@ export const AGENT_FLOORS: readonly (readonly string[])[] = [
   ["boot-image", "disk", "progress", "store", "threads"],
   ["disk-image", "filesystems", "hooks", "identity", "machine", "repository", "tracking"],
   ["boot-loaders", "capture", "consistency", "hypervisor", "link", "restore"],
-  ["browse", "cloud", "inventory"],
+  ["answer", "browse", "cloud", "inventory"],
   ["commands"],
   ["adapt", "fence", "lease", "restart", "standby"],
   ["roles"],

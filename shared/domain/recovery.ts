@@ -1,14 +1,16 @@
 /** A recovery: a machine made of a recovery point, which stays. Its record and its life cycle. */
 import { z } from "zod";
 import { type Failure, InvalidInputError, WrongStateError } from "../errors.ts";
+import { AnswerCheck, needsNetwork } from "../protocol/answer-check.ts";
 import { commandKinds } from "../protocol/commands.ts";
 import { Failure as FailureSchema, Timestamp } from "../protocol/common.ts";
-import { AnswerCheck, DefinedMachine, MachineAnswer } from "../protocol/defined-machine.ts";
+import { DefinedMachine, MachineAnswer } from "../protocol/defined-machine.ts";
 import { AgentId, DiskBytes, DiskName, PlanId, PointId, RecoveryId } from "../protocol/ids.ts";
 import { NewRecovery, type Recovery, RecoveryState } from "../protocol/recovery.ts";
 import type { RecoveryPoint } from "../protocol/resources.ts";
 import { plannedAdaptation } from "./adapted-machine.ts";
 import type { AgentRecord } from "./agent.ts";
+import { requireAnswerable } from "./answerable.ts";
 import { bootFirmware } from "./boot-hardware.ts";
 import { requireBootable } from "./bootable-point.ts";
 import type { CommandRecord } from "./command.ts";
@@ -61,8 +63,8 @@ export function newestSoundPoint(points: readonly RecoveryPoint[]): RecoveryPoin
 
 /**
  * Throws `WrongStateError` if the point was pruned, or if it is unknown on which hardware it boots, and
- * `InvalidInputError` if it is another source's, or if the machine is to have what the source's inventory
- * does not, or a card that leads out of a test network.
+ * `InvalidInputError` if it is another source's, if the machine is to have what the source's inventory does
+ * not, or a card that leads out of a test network, or if it could never answer.
  */
 export function newRecovery(
   request: NewRecovery,
@@ -89,8 +91,8 @@ export function newRecovery(
     { ...request.machine, cards },
     { owner: { ...owner, images: undefined }, inventory: source.inventory },
   );
-  // On its console it can be seen without any network, so no client reaches it before it has answered.
-  const isolated = network === "production" && check.kind === "console" && { isolated: true as const };
+  // What can be seen without any network is seen before a client reaches it.
+  const isolated = network === "production" && !needsNetwork(check) && { isolated: true as const };
   return {
     ...{ id, sourceId: source.id, pointId: point.id, pointCreatedAt: point.createdAt, targetId, network },
     standbyPlanId: isAtPoint ? plan.id : undefined,
@@ -121,6 +123,7 @@ function requireFitting(request: NewRecovery, point: RecoveryPoint, source: Agen
     throw new InvalidInputError([{ path: "pointId", message: `${point.id} is not of source ${source.id}` }]);
   requireBootable(point, source);
   requireNetwork(request);
+  requireAnswerable(request.check);
 }
 
 function requireNetwork({ network, othersOff, machine: { cards } }: NewRecovery): void {

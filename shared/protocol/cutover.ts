@@ -2,10 +2,11 @@
  * Cutovers: a source makes way for a machine on a target host, inside a window, with a way back until commit.
  */
 import { z } from "zod";
+import { AnswerCheck } from "./answer-check.ts";
 import { Failure, Timestamp } from "./common.ts";
 import { CutoverForecast } from "./cutover-forecast.ts";
 import { CutoverWindows } from "./cutover-window.ts";
-import { AnswerCheck, DefinedMachine, MachineAnswer } from "./defined-machine.ts";
+import { DefinedMachine, MachineAnswer } from "./defined-machine.ts";
 import { AgentId, CutoverId, PlanId, PointId, ResourceId, RunId } from "./ids.ts";
 import { MachineDesign } from "./machine-routes.ts";
 

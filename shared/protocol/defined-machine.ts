@@ -1,5 +1,6 @@
 /** The virtual machine that a target host defines for the disks of a conversion. */
 import { z } from "zod";
+import { AnswerCheck } from "./answer-check.ts";
 import { AgentId, DiskName, OwnerId } from "./ids.ts";
 
 /** What runs the machine. */
@@ -82,20 +83,6 @@ export type DefinedMachine = z.infer<typeof DefinedMachine>;
 
 export const MachinePower = z.enum(["on", "off"]);
 export type MachinePower = z.infer<typeof MachinePower>;
-
-/**
- * What proves that a machine answers: a text on its serial console (a login prompt if none is named), or a
- * connection that the target host can open to it.
- */
-export const AnswerCheck = z.discriminatedUnion("kind", [
-  z.strictObject({ kind: z.literal("console"), expect: z.string().min(1).max(200).optional() }),
-  z.strictObject({
-    kind: z.literal("tcp"),
-    host: z.string().regex(/^[0-9A-Za-z][0-9A-Za-z.:-]{0,252}$/, "a host name or an address"),
-    port: z.int().min(1).max(65_535),
-  }),
-]);
-export type AnswerCheck = z.infer<typeof AnswerCheck>;
 
 export const MachineAnswer = z.object({
   /** From the first look until the answer. */

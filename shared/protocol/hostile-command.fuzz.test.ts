@@ -55,7 +55,13 @@ const good: Record<CommandKind, Record<string, unknown>> = {
   "set-fence": { ownerId: "rcv_1", term: 1, isUp: true, reason: "a machine runs in its place" },
   "bring-up-machine": {
     ownerId: "cnv_1",
-    check: { kind: "tcp", host: "192.0.2.7", port: 22 },
+    check: {
+      kind: "all",
+      checks: [
+        { kind: "tcp", host: "192.0.2.7", port: 22 },
+        { kind: "http", url: "https://192.0.2.7/health", certificate: "any" },
+      ],
+    },
     timeoutSeconds: 600,
   },
   "adapt-machine": {

@@ -1,7 +1,8 @@
 /** Recoveries: machines that are made of recovery points and stay, for a source that is gone. */
 import { z } from "zod";
+import { AnswerCheck } from "./answer-check.ts";
 import { Failure, Timestamp } from "./common.ts";
-import { AnswerCheck, DefinedMachine, MachineAnswer } from "./defined-machine.ts";
+import { DefinedMachine, MachineAnswer } from "./defined-machine.ts";
 import { AgentId, PointId, RecoveryId, ResourceId } from "./ids.ts";
 import { MachineDesign } from "./machine-routes.ts";
 

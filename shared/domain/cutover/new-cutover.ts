@@ -3,6 +3,7 @@ import { InvalidInputError, WrongStateError } from "../../errors.ts";
 import type { NewCutover } from "../../protocol/cutover.ts";
 import { plannedAdaptation } from "../adapted-machine.ts";
 import type { AgentRecord } from "../agent.ts";
+import { requireAnswerable } from "../answerable.ts";
 import { bootFirmware } from "../boot-hardware.ts";
 import { plannedMachine } from "../machine.ts";
 import type { PlanRecord } from "../protection/plan.ts";
@@ -11,8 +12,8 @@ import { requireTime } from "./start.ts";
 
 /**
  * `plan`: what `requireStandby` returned. Throws `WrongStateError` if the source has not reported its disks,
- * and `InvalidInputError` if no window is left, no card leads out of the test network, or the machine is to
- * have what the source's inventory does not.
+ * and `InvalidInputError` if no window is left, no card leads out of the test network, the machine is to
+ * have what the source's inventory does not, or it could never answer.
  */
 export function newCutover(
   request: NewCutover,
@@ -21,6 +22,7 @@ export function newCutover(
   const { id, source, plan, requestedBy, now } = given;
   const { targetId, machine, windows, mode, needsApproval, check, expect } = request;
   requireTime(request, now);
+  if (check) requireAnswerable(check);
   if (!machine.cards.some(({ link }) => link.kind !== "isolated"))
     throw new InvalidInputError([
       {

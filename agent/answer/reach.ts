@@ -1,0 +1,33 @@
+import { type LookupAddress, lookup } from "node:dns";
+import type { LookupFunction } from "node:net";
+import { getCACertificates } from "node:tls";
+import { answerAddressProblem } from "#shared/protocol/answer-address.ts";
+import type { CheckMeans } from "./wait.ts";
+
+type Resolver = (name: string, done: (error: Error | null, addresses: LookupAddress[]) => void) => void;
+
+/** As this host reaches machines. */
+export const hostReach: CheckMeans = {
+  addressProblem: answerAddressProblem,
+  lookup: checkedLookup(answerAddressProblem),
+  connectLimitMs: 3000,
+  requestLimitMs: 10_000,
+  authorities: () => [...new Set([...getCACertificates("default"), ...getCACertificates("system")])],
+};
+
+/** Resolves a name, and fails unless each of its addresses can be a machine's. */
+export function checkedLookup(
+  addressProblem: CheckMeans["addressProblem"],
+  addressesOf: Resolver = (name, done) => lookup(name, { all: true }, done),
+): LookupFunction {
+  return (hostname, options, done) => {
+    addressesOf(hostname, (error, addresses) => {
+      if (error) return done(error, "");
+      const problem = addresses.map(({ address }) => addressProblem(address)).find(Boolean);
+      const [first] = addresses;
+      if (problem || !first) return done(new Error(`its name leads astray: ${problem ?? "no address"}`), "");
+      if (options.all) done(null, addresses);
+      else done(null, first.address, first.family);
+    });
+  };
+}

@@ -1,0 +1,22 @@
+import type { LookupFunction } from "node:net";
+
+/** Waiting for one answer. */
+export interface Wait {
+  signal: AbortSignal;
+  /** How it is, for people. */
+  note: (text: string) => void;
+}
+
+/** How a target host reaches machines. */
+export interface CheckMeans {
+  /** Why no machine can have this address; `undefined` if one can. */
+  addressProblem: (address: string) => string | undefined;
+  /** Resolves names, and fails for those that lead where no machine can be. */
+  lookup: LookupFunction;
+  /** For one connection. */
+  connectLimitMs: number;
+  /** For one request, from the name's lookup to the end of the answer's headers. */
+  requestLimitMs: number;
+  /** PEM: the authorities whose certificates are trusted. */
+  authorities: () => string[];
+}
