@@ -1,7 +1,10 @@
 import { once } from "node:events";
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, createServer, type Server } from "node:net";
-import { expect, onTestFinished, test } from "vitest";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { MachineSilentError } from "#shared/errors.ts";
 import type { AnswerCheck } from "#shared/protocol/answer-check.ts";
 import { keptMachine } from "../hypervisor/testing/kept-machine.ts";
@@ -23,9 +26,9 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-function wait(keeper: PlainKeeper, check: AnswerCheck) {
+function wait(keeper: PlainKeeper, check: AnswerCheck, scriptsFolder = "/nowhere") {
   const seen = { answers: [] as string[], notes: [] as string[] };
-  const what = { keeper: keeper.asKeeper(), machine: keptMachine(), reach: loopbackReach() };
+  const what = { keeper: keeper.asKeeper(), machine: keptMachine(), reach: loopbackReach({ scriptsFolder }) };
   const done = firstAnswer(what, check, {
     signal: AbortSignal.timeout(20_000),
     note: (text) => seen.notes.push(text),
@@ -87,4 +90,39 @@ test("a machine is not started if one of its addresses is answered already, with
   const { done } = wait(keeper, { kind: "all", checks });
   await expect(done).rejects.toThrow(`something already answers at 127.0.0.1:${port}`);
   expect(keeper.isOn).toBe(false);
+});
+
+const console = { kind: "console" as const };
+const script = { kind: "script" as const, name: "web" };
+
+test("a machine whose check script is missing is not started", async () => {
+  const keeper = new PlainKeeper();
+  const { done } = wait(keeper, { kind: "all", checks: [console, script] });
+  await expect(done).rejects.toMatchObject({ name: "CheckScriptMissingError" });
+  expect(keeper.isOn).toBe(false);
+});
+
+describe.skipIf(process.getuid?.() !== 0)("a check script", () => {
+  function scripts(body: string): string {
+    const folder = mkdtempSync(join(tmpdir(), "causeway-checks-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    writeFileSync(join(folder, "web"), `#!/bin/sh\ncd '${folder}'\n${body}\n`, { mode: 0o755 });
+    return folder;
+  }
+
+  test("runs once the machine is up, and again until it succeeds", async () => {
+    const folder = scripts("echo run >> runs; test -e healthy || { echo 'no answer yet'; exit 1; }");
+    const keeper = new PlainKeeper();
+    const { done, notes, answers } = wait(keeper, { kind: "all", checks: [script, console] }, folder);
+    await expect.poll(() => keeper.isOn).toBe(true);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(existsSync(join(folder, "runs"))).toBe(false);
+    keeper.output.write("web1 login: ");
+    const failed = "the check script web: it ended with status 1: no answer yet";
+    await expect.poll(() => notes).toContain(failed);
+    appendFileSync(join(folder, "healthy"), "");
+    await done;
+    expect(answers).toEqual(["the login prompt appeared", "the check script web succeeded"]);
+    expect(readFileSync(join(folder, "runs"), "utf8")).toBe("run\nrun\n");
+  });
 });

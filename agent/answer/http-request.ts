@@ -10,7 +10,8 @@ export type HttpCheck = Extract<SingleCheck, { kind: "http" }>;
 
 /**
  * Why the URL does not answer with a status from 200 to 299; `undefined` if it does. Asks once: follows no
- * redirect, uses no proxy, and reads no more than the answer's headers, 16 KiB at most.
+ * redirect, uses no proxy, and reads no more than the answer's headers, 16 KiB at most. Rejects with the
+ * signal's reason.
  */
 export function httpRefusal(
   check: HttpCheck,
@@ -20,7 +21,7 @@ export function httpRefusal(
   const host = endpointOfCheck(check)?.host ?? "";
   const problem = isIP(host) > 0 ? reach.addressProblem(host) : undefined;
   if (problem) return Promise.resolve(problem);
-  const { promise, resolve } = Promise.withResolvers<string | undefined>();
+  const { promise, resolve, reject } = Promise.withResolvers<string | undefined>();
   const isTls = check.url.startsWith("https:");
   const isVerified = check.certificate === "verified";
   const limit = AbortSignal.timeout(reach.requestLimitMs);
@@ -40,7 +41,10 @@ export function httpRefusal(
   // Without a listener, a server that wants another protocol would look like one that hangs up.
   request.on("upgrade", answered);
   // Also after an answer: what follows its headers may be no HTTP.
-  request.on("error", (error) => resolve(limit.aborted ? "no answer in time" : failureWords(error)));
+  request.on("error", (error) => {
+    if (signal.aborted) reject(signal.reason);
+    else resolve(limit.aborted ? "no answer in time" : failureWords(error));
+  });
   request.end();
   return promise;
 }

@@ -2,16 +2,18 @@ import { type LookupAddress, lookup } from "node:dns";
 import type { LookupFunction } from "node:net";
 import { getCACertificates } from "node:tls";
 import { answerAddressProblem } from "#shared/protocol/answer-address.ts";
+import { CHECK_SCRIPTS_FOLDER } from "./check-script.ts";
 import type { CheckMeans } from "./wait.ts";
 
 type Resolver = (name: string, done: (error: Error | null, addresses: LookupAddress[]) => void) => void;
 
-/** As this host reaches machines. */
+/** As this host checks machines. */
 export const hostReach: CheckMeans = {
   addressProblem: answerAddressProblem,
   lookup: checkedLookup(answerAddressProblem),
   connectLimitMs: 3000,
   requestLimitMs: 10_000,
+  scriptsFolder: CHECK_SCRIPTS_FOLDER,
   authorities: () => [...new Set([...getCACertificates("default"), ...getCACertificates("system")])],
 };
 

@@ -3,11 +3,11 @@ import type { LookupFunction } from "node:net";
 /** Waiting for one answer. */
 export interface Wait {
   signal: AbortSignal;
-  /** How it is, for people. */
-  note: (text: string) => void;
+  /** How it is, for people, and the end of what a script wrote. */
+  note: (text: string, scriptOutput?: string) => void;
 }
 
-/** How a target host reaches machines. */
+/** How a target host checks machines. */
 export interface CheckMeans {
   /** Why no machine can have this address; `undefined` if one can. */
   addressProblem: (address: string) => string | undefined;
@@ -19,4 +19,6 @@ export interface CheckMeans {
   requestLimitMs: number;
   /** PEM: the authorities whose certificates are trusted. */
   authorities: () => string[];
+  /** The folder with the check scripts. */
+  scriptsFolder: string;
 }

@@ -17,11 +17,22 @@ import { noLeases } from "./testing/no-leases.ts";
 
 const console_ = { kind: "console" } as const;
 
-function depsOf(keeper: unknown, machine: KeptMachine): Parameters<typeof bringUpExecutor>[0] {
+function depsOf(
+  keeper: unknown,
+  machine: KeptMachine,
+  scriptsFolder = "/nowhere",
+): Parameters<typeof bringUpExecutor>[0] {
   const records = { read: async () => ({ machine }), write: async () => {}, forget: async () => {} };
   const keepers = { libvirt: keeper, qemu: keeper } as Record<"libvirt" | "qemu", MachineKeeper>;
   const images = {} as MachineDeps["images"];
-  return { keepers, records, images, agentId: "agt_1", leases: noLeases(), reach: loopbackReach() };
+  return {
+    keepers,
+    records,
+    images,
+    agentId: "agt_1",
+    leases: noLeases(),
+    reach: loopbackReach({ scriptsFolder }),
+  };
 }
 
 const world = (keeper: PlainKeeper, context = executionContext()) => {
@@ -121,13 +132,29 @@ test("a machine is not started if its address answers already, unless an interru
   server.close();
 });
 
-// Only root can give QEMU a user of its own.
-describe.runIf(process.getuid?.() === 0)("with real QEMU", () => {
+// Only root can give QEMU a user of its own, and run scripts.
+describe.runIf(process.getuid?.() === 0)("as root", () => {
   let dir: string;
   beforeEach(() => {
     dir = mkdtempSync(join(tmpdir(), "causeway-up-"));
   });
   afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+  test("a script that does not succeed in time is the failure, which has the end of what it wrote", async () => {
+    writeFileSync(join(dir, "web"), "#!/bin/sh\necho counting; echo no rows >&2; exit 1\n", { mode: 0o755 });
+    const keeper = new PlainKeeper();
+    const bringUp = bringUpExecutor(depsOf(keeper, keptMachine(), dir));
+    const check = { kind: "all" as const, checks: [console_, { kind: "script" as const, name: "web" }] };
+    keeper.output.write("web1 login: ");
+    const input = { ownerId: "cnv_1", check, timeoutSeconds: 1 };
+    await expect(bringUp(input, executionContext())).rejects.toMatchObject({
+      name: "MachineSilentError",
+      message:
+        "the machine web1 does not answer: only this: the login prompt appeared, within 1 s; last: the check script web: it ended with status 1: no rows",
+      details: { scriptOutput: "counting\n\nno rows\n" },
+    });
+    expect(keeper.isOn).toBe(true);
+  });
 
   test("the first thing that a machine prints is not missed", async () => {
     const dirs = { unitsDir: join(dir, "units"), runtimeDir: join(dir, "run") };

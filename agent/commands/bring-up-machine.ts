@@ -17,8 +17,10 @@ export function bringUpExecutor(deps: MachineDeps & { reach: CheckMeans }): Exec
     const seconds = () => (performance.now() - began) / 1000;
     const answers: string[] = [];
     let noted = "switched on";
-    const note = (text: string) => {
+    let written: string | undefined;
+    const note = (text: string, scriptOutput = written) => {
       noted = text;
+      written = scriptOutput;
       progress(noteOnly(noted, seconds()));
     };
     const timer = setInterval(() => note(noted), PROGRESS_MS);
@@ -39,7 +41,7 @@ export function bringUpExecutor(deps: MachineDeps & { reach: CheckMeans }): Exec
       signal.throwIfAborted();
       if (!limit.aborted) throw error;
       const so = answers.length === 0 ? "nothing" : `only this: ${answers.join("; ")},`;
-      throw new MachineSilentError(machine.name, `${so} within ${timeoutSeconds} s; last: ${noted}`);
+      throw new MachineSilentError(machine.name, `${so} within ${timeoutSeconds} s; last: ${noted}`, written);
     } finally {
       clearInterval(timer);
     }

@@ -1,8 +1,7 @@
-import type { Stats } from "node:fs";
 import { lstat, readdir, readFile } from "node:fs/promises";
-import { join, resolve, sep } from "node:path";
-import { UntrustedFolderError } from "#shared/errors.ts";
+import { join } from "node:path";
 import { HookName, type HookPhase, MOST_HOOKS } from "#shared/protocol/point-hooks.ts";
+import { refused, requireSafe, requireSafeWay, type TrustedKind } from "./trusted-path.ts";
 
 /** A hook of this machine: a folder with a script `before`, and perhaps a script `after`. */
 export interface Hook {
@@ -62,10 +61,10 @@ async function hookIn(folder: string, name: string): Promise<Hook> {
   const own = join(folder, name);
   if (!HookName.safeParse(name).success)
     throw refused(own, "a hook's name has only letters, digits, - and _", "Rename or remove it.");
-  requireSafe(own, await lstat(own), "folder");
+  await requireSafe(own, "folder");
   const files = await readdir(own);
   // A script may read the files beside it, so they decide what runs, too.
-  for (const file of files) requireSafe(join(own, file), await lstat(join(own, file)), kindOf(file));
+  for (const file of files) await requireSafe(join(own, file), kindOf(file));
   const scriptOf = (phase: HookPhase) => (files.includes(phase) ? join(own, phase) : undefined);
   const [before, after] = [scriptOf("before"), scriptOf("after")];
   if (before === undefined)
@@ -82,41 +81,7 @@ async function limitIn(hook: string): Promise<number> {
   throw refused(path, `it is not a number of seconds from 1 to ${MOST_LIMIT_SECONDS}`, `Correct ${path}.`);
 }
 
-type Kind = "folder" | "script" | "file";
-const kindOf = (file: string): Kind => (file === "before" || file === "after" ? "script" : "file");
-
-/** Every folder from the root to this one: who can write to one of them can put another in its place. */
-async function requireSafeWay(folder: string): Promise<void> {
-  const parts = resolve(folder).split(sep).slice(1);
-  for (let depth = 0; depth <= parts.length; depth++) {
-    const path = `/${parts.slice(0, depth).join("/")}`;
-    const isLast = depth === parts.length;
-    requireSafe(path, await lstat(path), "folder", isLast ? undefined : STICKY);
-  }
-}
-
-const GROUP_AND_OTHERS_WRITE = 0o022;
-const OWNER_EXECUTES = 0o100;
-/** Only the owner of a file may rename or remove it in such a folder. */
-const STICKY = 0o1000;
-
-/** Throws unless only root decides about it. `excuse`: a bit of the mode with which others may write. */
-function requireSafe(path: string, status: Stats, kind: Kind, excuse = 0): void {
-  const objection = objectionTo(status, kind, excuse);
-  if (objection)
-    throw refused(path, objection, `Check ${path}: it must belong to root, who alone may write to it.`);
-}
-
-function objectionTo(status: Stats, kind: Kind, excuse: number): string | undefined {
-  if (status.isSymbolicLink()) return "it is a link";
-  if (kind === "folder" && !status.isDirectory()) return "it is not a folder";
-  if (kind !== "folder" && !status.isFile()) return "it is not a file";
-  if (status.uid !== 0) return `it belongs to user ${status.uid}, not to root`;
-  if ((status.mode & GROUP_AND_OTHERS_WRITE) !== 0 && (status.mode & excuse) === 0)
-    return "users other than root may write to it";
-  if (kind === "script" && (status.mode & OWNER_EXECUTES) === 0) return "it is not executable";
-  return undefined;
-}
+const kindOf = (file: string): TrustedKind => (file === "before" || file === "after" ? "script" : "file");
 
 function isThere(path: string): Promise<boolean> {
   return lstat(path).then(
@@ -126,8 +91,4 @@ function isThere(path: string): Promise<boolean> {
       throw error;
     },
   );
-}
-
-function refused(path: string, why: string, remedy: string): UntrustedFolderError {
-  return new UntrustedFolderError(path, why, remedy);
 }

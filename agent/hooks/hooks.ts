@@ -5,7 +5,7 @@ import { findHooks, findScript, type Hook } from "./hook-folder.ts";
 import type { PendingHooks, StartedHooks } from "./pending-hooks.ts";
 import { clipWords, lastLine } from "./printable.ts";
 import { findProcess, processIdentity } from "./process-identity.ts";
-import { type EndedScript, endGroup, runScript } from "./run-script.ts";
+import { type EndedScript, endGroup, runScript, SCRIPT_PATH } from "./run-script.ts";
 
 /** Where an administrator puts hooks. */
 export const HOOKS_FOLDER = "/etc/causeway/hooks";
@@ -172,7 +172,7 @@ class HookRun {
     phase: HookPhase,
     script: { path: string; limitMs: number; signal?: AbortSignal | undefined },
   ): Promise<void> {
-    const environment = { PATH, CAUSEWAY_POINT_ID: this.#pointId, CAUSEWAY_PHASE: phase };
+    const environment = { PATH: SCRIPT_PATH, CAUSEWAY_POINT_ID: this.#pointId, CAUSEWAY_PHASE: phase };
     let noted: Promise<void> | undefined;
     const onStart = (pid: number) => {
       // Without this note, only a script that an agent leaves running when it is killed would be missed.
@@ -198,8 +198,6 @@ class HookRun {
     this.#ended.push({ script: { hook, phase, outcome: "not-run", seconds: 0, reason } });
   }
 }
-
-const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 function messageOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)) || "unknown error";

@@ -25,6 +25,9 @@ export interface EndedScript {
   release(): void;
 }
 
+/** The `PATH` of scripts. */
+export const SCRIPT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 const KEPT_BYTES = 16 * 1024;
 /** From SIGTERM to SIGKILL. */
 const GRACE_MS = 2_000;

@@ -1,4 +1,4 @@
-import { type AnswerCheck, SingleCheck } from "#shared/protocol/answer-check.ts";
+import { type AnswerCheck, CheckScriptName, SingleCheck } from "#shared/protocol/answer-check.ts";
 import { type CliCall, type CliCommand, textOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
 
@@ -7,6 +7,7 @@ export const ANSWER_OPTIONS = {
   answer: { type: "string", multiple: true },
   "any-certificate": { type: "boolean" },
   expect: { type: "string" },
+  "check-script": { type: "string" },
 } as const satisfies CliCommand["options"];
 
 export const ANY_CERTIFICATE_HELP: [string, string] = [
@@ -39,12 +40,22 @@ export function consoleCheck(call: CliCall): SingleCheck {
   return { kind: "console", ...(expect === undefined ? {} : { expect }) };
 }
 
-/** `undefined` if there is none. Throws `UsageError` about `command`. */
-export function allOf(checks: readonly SingleCheck[], command: string): AnswerCheck | undefined {
-  const [first, second] = checks;
-  if (second === undefined) return first;
-  if (checks.length > MOST) throw new UsageError(`at most ${MOST} checks, not ${checks.length}`, command);
-  return { kind: "all", checks: [...checks] };
+/** The name of a check script; throws `UsageError` about `command`. */
+export function checkScript(call: CliCall, command: string): string | undefined {
+  const name = textOption(call, "check-script");
+  if (name === undefined || CheckScriptName.safeParse(name).success) return name;
+  throw new UsageError(
+    `--check-script takes the name of a file in /etc/causeway/checks of the target host, not ${name}`,
+    command,
+  );
+}
+
+/** One or more checks as one. Throws `UsageError` about `command`. */
+export function allOf(first: SingleCheck, others: readonly SingleCheck[], command: string): AnswerCheck {
+  if (others.length === 0) return first;
+  if (others.length >= MOST)
+    throw new UsageError(`at most ${MOST} checks, not ${others.length + 1}`, command);
+  return { kind: "all", checks: [first, ...others] };
 }
 
 const MOST = 8;

@@ -53,7 +53,7 @@ test("create sends the windows, the machine and the limits, and shows the foreca
     ...["cutover", "create", "agt_1", "--target", "agt_2", "--window", "2030-01-05,22:00-02:00", ...machine],
     ...["--window", "2030-01-07..2030-01-08,01:00-03:00", "--time-zone", "Europe/Vienna", "--automatic"],
     ...["--needs-approval", "--margin", "300", "--answer", "192.0.2.7:5432", "--adapt"],
-    ...["--answer", "http://192.0.2.7/health"],
+    ...["--answer", "http://192.0.2.7/health", "--check-script", "web"],
   );
   expect(stdout).toContain("partly measured), which fits");
   expect(stdout).toContain("still has to approve it: causeway cutover approve cut_1 --version 2");
@@ -65,7 +65,7 @@ test("create sends the windows, the machine and the limits, and shows the foreca
         ...{ sourceId: "agt_1", targetId: "agt_2", mode: "automatic", needsApproval: true, adapt: true },
         windows: [window, { firstDay: "2030-01-07", lastDay: "2030-01-08", from: "01:00", to: "03:00" }],
         machine: { hypervisor: "libvirt", cards: [{ keepAddressOf: "eth0" }] },
-        marginSeconds: 300,
+        ...{ marginSeconds: 300, script: "web" },
         check: {
           kind: "all",
           checks: [

@@ -5,7 +5,7 @@ import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
 import { type CliCall, type CliCommand, numberOption, requiredOption, textOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { print, table } from "../terminal.ts";
-import { ANSWER_OPTIONS, ANY_CERTIFICATE_HELP, allOf, networkChecks } from "./answer-check.ts";
+import { ANSWER_OPTIONS, ANY_CERTIFICATE_HELP, allOf, checkScript, networkChecks } from "./answer-check.ts";
 import { CUTOVER_HELP, CUTOVER_OPTIONS, cutoverFields } from "./cutover-options.ts";
 import { describeCutover, describeForecast } from "./cutover-text.ts";
 import { DESIGN_HELP, DESIGN_OPTIONS, designOf } from "./machine-options.ts";
@@ -26,6 +26,10 @@ export const cutoverCreate: CliCommand = {
     ...DESIGN_HELP,
     ["--adapt", "adapt its system to the machine before it starts, as `machine adapt` does"],
     ["--expect TEXT", "it is up when its console shows this text (default: a login prompt)"],
+    [
+      "--check-script NAME",
+      "then this script in /etc/causeway/checks of the target host must succeed, or it is rolled back",
+    ],
     [
       "--answer ADDRESS:PORT|URL",
       "once its network is connected, it must also accept a connection there, or answer with a status from 200 to 299 (repeatable: all of them)",
@@ -51,13 +55,16 @@ export const cutoverCreate: CliCommand = {
     const { windows, ...fields } = cutoverFields(call, CREATE);
     if (!windows) throw new UsageError("--window is missing", CREATE);
     const expect = textOption(call, "expect");
-    const check = allOf(networkChecks(call, CREATE), CREATE);
+    const [first, ...others] = networkChecks(call, CREATE);
+    const check = first && allOf(first, others, CREATE);
+    const script = checkScript(call, CREATE);
     const created = await apiOf(call).createCutover({
       body: {
         ...{ sourceId: call.arguments.SOURCE ?? "", targetId: requiredOption(call, "target", CREATE) },
         ...{ windows, ...fields, machine: designOf(call, CREATE) },
         ...{ needsApproval: call.values["needs-approval"] === true, adapt: call.values.adapt === true },
         ...(expect === undefined ? {} : { expect }),
+        ...(script === undefined ? {} : { script }),
         ...(check === undefined ? {} : { check }),
       },
       idempotencyKey: randomUUID(),

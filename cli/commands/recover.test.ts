@@ -103,12 +103,23 @@ test("several --answer have to succeed all, and the certificates of https are as
   expect(asked).toMatchObject([{ body: { check: { kind: "all", checks } } }]);
 });
 
+test("a check script runs after what else shows that the machine is up", async () => {
+  const script = { kind: "script", name: "web.sh" };
+  await recover("--test-network", "--check-script", "web.sh", "--expect", "ready");
+  await recover("--test-network", "--check-script", "web.sh", "--answer", "192.0.2.7:22");
+  expect(asked).toMatchObject([
+    { body: { check: { checks: [{ kind: "console", expect: "ready" }, script] } } },
+    { body: { check: { checks: [{ kind: "tcp", host: "192.0.2.7", port: 22 }, script] } } },
+  ]);
+});
+
 test.each([
   [[], "--test-network or --production"],
   [["--test-network", "--production"], "--test-network or --production"],
   [["--production", "--nic", "bridge:br0"], "--source-is-off"],
   [["--test-network", "--answer", "pine"], "ADDRESS:PORT"],
   [["--test-network", "--answer", "pine:22", "--expect", "x"], "name one"],
+  [["--test-network", "--check-script", "../hooks/web"], "the name of a file"],
   [["--test-network", "--answer", "pine:70000"], "65535"],
   [["--test-network", "--answer", "https://ada:x@pine/"], "would be shown"],
   [["--test-network", "--answer", "http://"], "ADDRESS:PORT or URL"],

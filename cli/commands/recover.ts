@@ -6,7 +6,14 @@ import { type CliCall, type CliCommand, numberOption, requiredOption, textOption
 import { RecoveryNotCompletedError, UsageError } from "../errors.ts";
 import { print } from "../terminal.ts";
 import { waitForEnd } from "../wait-for-end.ts";
-import { ANSWER_OPTIONS, ANY_CERTIFICATE_HELP, allOf, consoleCheck, networkChecks } from "./answer-check.ts";
+import {
+  ANSWER_OPTIONS,
+  ANY_CERTIFICATE_HELP,
+  allOf,
+  checkScript,
+  consoleCheck,
+  networkChecks,
+} from "./answer-check.ts";
 import { DESIGN_HELP, DESIGN_OPTIONS, designOf } from "./machine-options.ts";
 import { describeRecovery } from "./recoveries.ts";
 
@@ -35,6 +42,10 @@ export const recover: CliCommand = {
     ],
     ANY_CERTIFICATE_HELP,
     ["--expect TEXT", "its first answer is this text on its console"],
+    [
+      "--check-script NAME",
+      "after that, this script in /etc/causeway/checks of the target host must also succeed",
+    ],
     ["--answer-timeout SECONDS", "how long it may take from its start to its first answer (default 900)"],
     ["--wait", "wait until it answers; the exit code is 0 only if it did"],
     ...API_HELP,
@@ -107,7 +118,9 @@ function checkOf(call: CliCall): AnswerCheck {
   const onNetwork = networkChecks(call, "recover");
   if (onNetwork.length > 0 && textOption(call, "expect") !== undefined)
     throw new UsageError("--answer and --expect are two ways to know that it answers: name one", "recover");
-  return allOf(onNetwork, "recover") ?? consoleCheck(call);
+  const [first = consoleCheck(call), ...others] = onNetwork;
+  const name = checkScript(call, "recover");
+  return allOf(first, name === undefined ? others : [...others, { kind: "script", name }], "recover");
 }
 
 function requireCompleted({ id, state, failure }: Recovery): void {

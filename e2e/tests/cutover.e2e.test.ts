@@ -78,9 +78,9 @@ afterAll(async () => {
 });
 
 const cards = [{ link: { kind: "bridge" as const, bridge: "br0" } }];
-const create = (mode: "automatic" | "hold") =>
+const create = (mode: "automatic" | "hold", more: { script?: string } = {}) =>
   plane.api.createCutover({
-    body: { ...ids, windows: [window], mode, machine: { hypervisor: "libvirt", cards } },
+    body: { ...ids, windows: [window], mode, machine: { hypervisor: "libvirt", cards }, ...more },
   });
 const ended = (id: string) =>
   until("the cutover to end", async () => {
@@ -88,12 +88,17 @@ const ended = (id: string) =>
     return cutover.endedAt ? cutover : undefined;
   });
 
-test("a machine that does not answer leads back to the source, whose standby stays", async () => {
+test("a machine whose check script does not succeed leads back to the source, whose standby stays", async () => {
   failing = ["bring-up-machine"];
-  const { id } = await create("automatic");
+  const { id } = await create("automatic", { script: "web" });
   expect(await ended(id)).toMatchObject({
     ...{ state: "rolled-back", sourceServes: "yes", failure: { name: "MachineSilentError" } },
   });
+  const checked = devices.flatMap(({ commands }) =>
+    commands.filter(({ kind }) => kind === "bring-up-machine"),
+  );
+  const checks = [{ kind: "console" }, { kind: "script", name: "web" }];
+  expect(checked).toMatchObject([{ input: { check: { kind: "all", checks } } }]);
   const parameters = { id: ids.sourceId };
   expect(await plane.api.getLease({ parameters })).toMatchObject({ state: "none", term: 1 });
   const { items } = await plane.api.listAlarms({});

@@ -236,6 +236,7 @@ test("a recovery in production notes the lease that the word of the operator was
 
 test.each([
   [{ kind: "console" }, true],
+  [{ kind: "all", checks: [{ kind: "console" }, { kind: "script", name: "web" }] }, true],
   [{ kind: "tcp", host: "192.0.2.7", port: 22 }, undefined],
   [{ kind: "http", url: "https://192.0.2.7/health" }, undefined],
 ] as const)(

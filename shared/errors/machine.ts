@@ -53,9 +53,24 @@ export class MachineSilentError extends CausewayError {
   readonly retryable = false;
   readonly hint =
     "Look at its screen on the target host. `causeway machine stop` and `causeway machine remove` end it; a longer --answer-timeout gives it more time.";
+  override readonly details: { scriptOutput?: string };
 
-  constructor(name: string, why: string) {
+  /** `scriptOutput`: the end of what a check script wrote last. */
+  constructor(name: string, why: string, scriptOutput?: string) {
     super(`the machine ${name} does not answer: ${why}`);
+    this.details = scriptOutput === undefined ? {} : { scriptOutput };
+  }
+}
+
+/** The target host has no such script. */
+export class CheckScriptMissingError extends CausewayError {
+  override readonly name = "CheckScriptMissingError";
+  readonly retryable = false;
+  readonly hint =
+    "Put an executable file there on the target host that belongs to root, or name another one with --check-script.";
+
+  constructor(path: string) {
+    super(`there is no check script ${path}`);
   }
 }
 

@@ -29,7 +29,15 @@ const HttpCheck = z.strictObject({
   certificate: z.enum(["verified", "any"]).default("verified"),
 });
 
-const singles = [ConsoleCheck, TcpCheck, HttpCheck] as const;
+/** The name of an executable file on the target host, which its administrator put there. */
+export const CheckScriptName = z
+  .string()
+  .regex(/^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$/, "the name of a file: letters, digits, dot, dash and _");
+
+/** A script of the target host that ends with status 0. */
+const ScriptCheck = z.strictObject({ kind: z.literal("script"), name: CheckScriptName });
+
+const singles = [ConsoleCheck, TcpCheck, HttpCheck, ScriptCheck] as const;
 
 /** One check. */
 export const SingleCheck = z.discriminatedUnion("kind", singles);

@@ -2,7 +2,7 @@
  * Cutovers: a source makes way for a machine on a target host, inside a window, with a way back until commit.
  */
 import { z } from "zod";
-import { AnswerCheck } from "./answer-check.ts";
+import { AnswerCheck, CheckScriptName } from "./answer-check.ts";
 import { Failure, Timestamp } from "./common.ts";
 import { CutoverForecast } from "./cutover-forecast.ts";
 import { CutoverWindows } from "./cutover-window.ts";
@@ -40,6 +40,8 @@ export const NewCutover = z.strictObject({
   adapt: z.boolean().default(false),
   /** The text on the machine's console that proves it up; a login prompt if absent. */
   expect: z.string().min(1).max(200).optional(),
+  /** The check script of the target host that must succeed after that, before the machine has its network. */
+  script: CheckScriptName.optional(),
   /** What must also answer once the machine's network is connected. */
   check: AnswerCheck.optional(),
   marginSeconds: editable.marginSeconds.default(120),

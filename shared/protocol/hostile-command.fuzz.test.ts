@@ -60,6 +60,7 @@ const good: Record<CommandKind, Record<string, unknown>> = {
       checks: [
         { kind: "tcp", host: "192.0.2.7", port: 22 },
         { kind: "http", url: "https://192.0.2.7/health", certificate: "any" },
+        { kind: "script", name: "web.sh" },
       ],
     },
     timeoutSeconds: 600,

@@ -7,6 +7,7 @@ import {
   WindowClosedError,
   WrongStateError,
 } from "../../errors.ts";
+import type { AnswerCheck } from "../../protocol/answer-check.ts";
 import { commandKinds } from "../../protocol/commands.ts";
 import { Failure as FailureSchema, Timestamp } from "../../protocol/common.ts";
 import { Cutover, CutoverState, NewCutover, SyncPhase } from "../../protocol/cutover.ts";
@@ -34,7 +35,7 @@ const cutoverTransitions: Transitions<CutoverState> = {
   failed: [],
 };
 
-const { windows, mode, needsApproval, check, expect } = NewCutover.shape;
+const { windows, mode, needsApproval, check, expect, script } = NewCutover.shape;
 const { marginSeconds, quiesceTimeoutSeconds, answerTimeoutSeconds } = NewCutover.shape;
 
 export const CutoverRecord = z.object({
@@ -42,7 +43,7 @@ export const CutoverRecord = z.object({
   sourceId: AgentId,
   targetId: AgentId,
   planId: PlanId,
-  ...{ windows, mode, needsApproval, check, expect },
+  ...{ windows, mode, needsApproval, check, expect, script },
   ...{ marginSeconds, quiesceTimeoutSeconds, answerTimeoutSeconds },
   firmware: z.enum(["bios", "uefi"]),
   disks: z.array(DiskName),
@@ -204,14 +205,19 @@ export function completedCutover(
 
 /** The input of the workflow's execution, from the record alone, so that a repeated start sends the same. */
 export function cutoverInput(cutover: CutoverRecord) {
-  const { id, sourceId, targetId, planId, planned, adaptation, expect: text, check: checkAfter } = cutover;
-  const console = { kind: "console" as const, ...(text === undefined ? {} : { expect: text }) };
+  const { id, sourceId, targetId, planId, planned, adaptation, check: checkAfter } = cutover;
   return {
-    ...{ cutoverId: id, sourceId, targetId, planId, check: console },
+    ...{ cutoverId: id, sourceId, targetId, planId, check: checkBeforeCommit(cutover) },
     ...(checkAfter === undefined ? {} : { checkAfter }),
     planned: { ...planned, dryRun: false },
     ...(adaptation === undefined ? {} : { adaptation }),
   };
+}
+
+function checkBeforeCommit({ expect: text, script: name }: CutoverRecord): AnswerCheck {
+  const console = { kind: "console" as const, ...(text === undefined ? {} : { expect: text }) };
+  if (name === undefined) return console;
+  return { kind: "all", checks: [console, { kind: "script", name }] };
 }
 
 export function cutoverAsOwner(cutover: CutoverRecord): CommandOwner {

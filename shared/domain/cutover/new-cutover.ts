@@ -20,7 +20,7 @@ export function newCutover(
   given: { id: string; source: AgentRecord; plan: PlanRecord; requestedBy: string; now: number },
 ): CutoverRecord {
   const { id, source, plan, requestedBy, now } = given;
-  const { targetId, machine, windows, mode, needsApproval, check, expect } = request;
+  const { targetId, machine, windows, mode, needsApproval, check, expect, script } = request;
   requireTime(request, now);
   if (check) requireAnswerable(check);
   if (!machine.cards.some(({ link }) => link.kind !== "isolated"))
@@ -45,7 +45,8 @@ export function newCutover(
   const wanted = { shape: planned.shape, disks: disks.map((name) => ({ name })), inventory };
   const at = new Date(now).toISOString();
   return {
-    ...{ id, sourceId: source.id, targetId, planId: plan.id, windows, mode, needsApproval, check, expect },
+    ...{ id, sourceId: source.id, targetId, planId: plan.id, windows, mode, needsApproval },
+    ...{ check, expect, script },
     marginSeconds: request.marginSeconds,
     quiesceTimeoutSeconds: request.quiesceTimeoutSeconds,
     answerTimeoutSeconds: request.answerTimeoutSeconds,

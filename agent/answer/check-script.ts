@@ -1,0 +1,64 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { CheckScriptMissingError } from "#shared/errors.ts";
+import { clipWords, lastLine } from "../hooks/printable.ts";
+import { runScript, SCRIPT_PATH } from "../hooks/run-script.ts";
+import { requireSafe, requireSafeWay } from "../hooks/trusted-path.ts";
+import type { KeptMachine } from "../hypervisor/machine-keeper.ts";
+
+/** Where the administrator of a target host puts check scripts. */
+export const CHECK_SCRIPTS_FOLDER = "/etc/causeway/checks";
+
+/** For one run. */
+const LIMIT_MS = 60_000;
+const KEPT_CHARACTERS = 2000;
+
+/** How a run of a script went that did not succeed. */
+export interface ScriptRefusal {
+  why: string;
+  /** The end of what it wrote, as printable text; absent if it wrote nothing. */
+  output?: string;
+}
+
+/**
+ * The path of a script in the folder. Throws `CheckScriptMissingError`, and `UntrustedFolderError` if a user
+ * other than root could decide what runs.
+ */
+export async function findCheckScript(folder: string, name: string): Promise<string> {
+  const path = join(folder, name);
+  const files = await readdir(folder).catch((error: NodeJS.ErrnoException): string[] => {
+    if (error.code === "ENOENT") return [];
+    throw error;
+  });
+  if (!files.includes(name)) throw new CheckScriptMissingError(path);
+  await requireSafeWay(folder);
+  // A script may read the files beside it, so they decide what runs, too.
+  for (const file of files) await requireSafe(join(folder, file), file === name ? "script" : "file");
+  return path;
+}
+
+/** Runs the script once; `undefined` if it ended with status 0. The signal ends it. */
+export async function scriptRefusal(
+  folder: string,
+  name: string,
+  { name: machine, ownerId, hypervisor }: KeptMachine,
+  signal: AbortSignal,
+): Promise<ScriptRefusal | undefined> {
+  const run = await runScript({
+    ...{ path: await findCheckScript(folder, name), limitMs: LIMIT_MS, signal, onStart: () => {} },
+    environment: {
+      ...{ PATH: SCRIPT_PATH, CAUSEWAY_MACHINE: machine, CAUSEWAY_OWNER_ID: ownerId },
+      CAUSEWAY_HYPERVISOR: hypervisor,
+    },
+  });
+  const [stdout, stderr] = [run.stdout.text(), run.stderr.text()];
+  run.release();
+  if (run.outcome === "succeeded") return undefined;
+  const reason = signal.aborted ? "it did not end in time" : (run.reason ?? run.outcome);
+  const line = lastLine(stderr) ?? lastLine(stdout);
+  const output = [stdout, stderr].filter((text) => text.trim() !== "").join("\n");
+  return {
+    why: line === undefined ? reason : `${reason}: ${clipWords(line)}`,
+    ...(output === "" ? {} : { output: output.slice(-KEPT_CHARACTERS) }),
+  };
+}
