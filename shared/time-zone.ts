@@ -10,13 +10,36 @@ export interface WallTime {
 
 const DAY_MS = 86_400_000;
 
+/** Making one takes longer than everything that is done with it. Names may differ in case only. */
+const formats = new Map<string, Intl.DateTimeFormat>();
+const MOST_FORMATS = 1000;
+
 /** Whether it names a time zone of the IANA database. */
 export function isTimeZone(name: string): boolean {
   try {
-    return new Intl.DateTimeFormat("en-US", { timeZone: name }) !== undefined;
+    return formatOf(name) !== undefined;
   } catch {
     return false;
   }
+}
+
+/** Throws `RangeError` for a name that is not a time zone. */
+function formatOf(name: string): Intl.DateTimeFormat {
+  const before = formats.get(name);
+  if (before) return before;
+  const format = new Intl.DateTimeFormat("en-US", {
+    timeZone: name,
+    hourCycle: "h23",
+    year: "numeric",
+    month: "numeric",
+    day: "numeric",
+    hour: "numeric",
+    minute: "numeric",
+    second: "numeric",
+  });
+  if (formats.size >= MOST_FORMATS) formats.clear();
+  formats.set(name, format);
+  return format;
 }
 
 /** Converts between points in time (milliseconds since 1970) and what clocks show in one IANA time zone. */
@@ -25,16 +48,7 @@ export class TimeZone {
 
   /** Throws `RangeError` for a name that is not a time zone. */
   constructor(name: string) {
-    this.#format = new Intl.DateTimeFormat("en-US", {
-      timeZone: name,
-      hourCycle: "h23",
-      year: "numeric",
-      month: "numeric",
-      day: "numeric",
-      hour: "numeric",
-      minute: "numeric",
-      second: "numeric",
-    });
+    this.#format = formatOf(name);
   }
 
   wallTime(time: number): WallTime {

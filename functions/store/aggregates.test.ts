@@ -8,7 +8,7 @@ const Counter = z.object({ id: z.string(), count: z.int(), version: z.int() });
 const keyOf = (id: string) => ({ pk: `COUNTER#${id}`, sk: "COUNTER" });
 
 async function counters() {
-  const { table } = await createTestTable();
+  const table = await createTestTable();
   return new Aggregates(table, { what: "counter", schema: Counter, keys: ({ id }) => keyOf(id) });
 }
 

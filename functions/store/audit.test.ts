@@ -15,7 +15,7 @@ const refusal = (change: Partial<NewAuditEntry> = {}, minute = 0): NewAuditEntry
 });
 
 async function start() {
-  const { table } = await createTestTable();
+  const table = await createTestTable();
   return { table, audit: new AuditStore(table, (length) => new Uint8Array(length)) };
 }
 

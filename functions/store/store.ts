@@ -9,6 +9,7 @@ import { CommandStore } from "./commands.ts";
 import { ConversionStore } from "./conversions.ts";
 import { CutoverStore } from "./cutovers.ts";
 import { DrillStore } from "./drills.ts";
+import { DynamoTable } from "./dynamo-table.ts";
 import { EnrolmentRequestStore } from "./enrolment-requests.ts";
 import { EnrolmentTokenStore } from "./enrolment-tokens.ts";
 import { LeaseStore } from "./leases.ts";
@@ -18,7 +19,7 @@ import { RecoveryStore } from "./recoveries.ts";
 import { RecoveryPointStore } from "./recovery-points.ts";
 import { ReservationStore } from "./reservations.ts";
 import { RunStore } from "./runs.ts";
-import { Table } from "./table.ts";
+import type { Table } from "./table.ts";
 import { WebhookStore } from "./webhook.ts";
 
 export interface Store {
@@ -50,7 +51,11 @@ export function openStore(
   tableName: string,
   random: (length: number) => Uint8Array,
 ): Store {
-  const table = new Table(client, tableName);
+  return storeOn(new DynamoTable(client, tableName), random);
+}
+
+/** The same on any table. */
+export function storeOn(table: Table, random: (length: number) => Uint8Array): Store {
   const commands = new CommandStore(table);
   const conversions = new ConversionStore(table, commands);
   const runs = new RunStore(table, commands);

@@ -1,17 +1,24 @@
 /**
  * A source, a target host and the control plane in virtual time: the workflows on the states engine, the real
- * functions on a real table, and agents that do what a test says.
+ * functions on a table in memory, and agents that do what a test says.
  */
 import { SFNClient } from "@aws-sdk/client-sfn";
+import { onTestFinished } from "vitest";
+import type { Service } from "#local/core/service.ts";
 import { PolicyEvaluator } from "#local/iam/policy-evaluator.ts";
 import { StatesService } from "#local/states/service.ts";
-import { HandlerError, ROLE, World as StatesWorld } from "#local/states/testing/states-world.ts";
+import {
+  type Handler,
+  HandlerError,
+  ROLE,
+  World as StatesWorld,
+} from "#local/states/testing/states-world.ts";
 import { type Fence, fencedFor, unfencedAfter } from "#shared/domain/fence.ts";
 import { renewedLease } from "#shared/domain/lease.ts";
 import { newPlan } from "#shared/domain/protection/plan.ts";
 import { aDisk, anInventory } from "#shared/domain/testing/records.ts";
 import { CausewayError, failureOf } from "#shared/errors.ts";
-import type { Command } from "#shared/protocol/commands.ts";
+import type { Command, ToAgent } from "#shared/protocol/commands.ts";
 import { NewPlan } from "#shared/protocol/protection.ts";
 import { agentAnswer } from "../../statemachines/testing/agent-answers.ts";
 import { executionArn, WorkflowFile, workflowArn } from "../../statemachines/testing/workflow-file.ts";
@@ -26,6 +33,7 @@ import { apiHandler } from "../middleware/api-handler.ts";
 import { TASKS } from "./cutover-tasks.ts";
 import { embeddedIn } from "./embedded-client.ts";
 import { FakePruneMarks } from "./fake-prune-marks.ts";
+import { MemoryTable } from "./memory-table.ts";
 import { request, type TestRequest, World } from "./world.ts";
 
 export const planId = "plan_01jd3v8q6m4x2k7zt5w9h0n1yb";
@@ -35,14 +43,39 @@ const WORKFLOWS = ["synchronized-cutover", "protection-run", "hot-capture"];
 /** What an agent does with a command: it answers at once, fails with an error of this name, or is silent. */
 export type Act = "done" | "silent" | { fails: string };
 
-/** Advances virtual time by at most this between two looks. */
-const CHUNK_MS = 15_000;
+interface SiteParts {
+  table: MemoryTable;
+  /** Gets what ends the site; by default that happens when the test ends. */
+  onEnd: (end: () => Promise<void>) => void;
+}
+
+/** What a command is, whichever try it is: `set-fence up`, `clone-standby rehearsal`. */
+export function commandKey({ commandId, kind, input }: Command): string {
+  const { isUp, power } = input as Record<string, unknown>;
+  const given = { "set-fence": isUp ? "up" : "down", "power-machine": String(power) }[kind as string];
+  return [kind, given ?? commandId.split(".")[2]?.replace(/^\d+$/, "")].filter(Boolean).join(" ");
+}
+
+/** The disk of a recovery point, as its source's agent answers. */
+export function diskOfPoint(changedBytes: number): object {
+  return {
+    ...{ name: "vda", sizeBytes: 64, bytesRead: 64, bytesStored: 32, changedBytes, badRanges: 0 },
+    ...{ consistency: "crash", wholeCopies: [], seconds: 2, bottleneck: "read", mode: "hash-scan" },
+    ...{ modeReason: "no tracker", view: "still", viewReason: "unused", trackerDisagreements: 0 },
+  };
+}
 
 export class CutoverSite {
   /** By kind, or by kind and label: what the agent does with it each time; the last for all further ones. */
   acts: Record<string, Act[]> = {};
-  /** How a timer's call fares: it is made once, lost, or made twice. */
-  fate: () => number = () => 1;
+  /** How often a cutover's timer calls, which is due: it is made once, lost, or made twice. */
+  fate: (id: string) => number = () => 1;
+  /** Told of each call of a task, by its function's placeholder's name. */
+  onCall: (name: string, payload: unknown) => void = () => {};
+  /** What an agent does with a message; by default it obeys commands as `acts` says. */
+  obey = async (agentId: string, message: ToAgent): Promise<void> => {
+    if (message.type === "command") await this.#carryOut(agentId, message);
+  };
   /** Called once before this function, by its placeholder's name. */
   before: Record<string, () => Promise<unknown>> = {};
   /** Of each disk of a recovery point, besides the ordinary. */
@@ -59,52 +92,57 @@ export class CutoverSite {
   readonly deps: CutoverDeps & ConnectDeps & { marks: FakePruneMarks };
   readonly #seen = new Set<unknown>();
   readonly #times = new Map<string, number>();
+  readonly #failures: unknown[] = [];
   #running = 0;
   #taken = 0;
 
-  static async start(plan: object = {}): Promise<CutoverSite> {
-    const world = await World.start();
+  static async start(plan: object = {}, parts: Partial<SiteParts> = {}): Promise<CutoverSite> {
+    const site = new CutoverSite({ table: new MemoryTable(), onEnd: onTestFinished, ...parts });
+    const { store } = site.world;
     const source = { inventory: anInventory({ hostname: "pine", disks: [aDisk("vda")] }), planId };
-    await world.enrolled({ source });
-    const site = new CutoverSite(world);
+    await site.world.enrolled({ source });
     const wanted = { sourceId: "agt_source", intervalSeconds: 3600, standbyTargetId: "agt_target", ...plan };
-    const given = { id: planId, requestedBy: "ada", now: world.nowMs };
-    await world.store.plans.add({ ...newPlan(NewPlan.parse(wanted), given), state: "active" });
+    const given = { id: planId, requestedBy: "ada", now: site.now };
+    await store.plans.add({ ...newPlan(NewPlan.parse(wanted), given), state: "active" });
     return site;
   }
 
-  private constructor(world: World) {
-    this.world = world;
-    this.states = new StatesWorld(
-      Object.fromEntries(
-        Object.entries(TASKS).map(([name, task]) => [name, (payload) => this.#call(name, task, payload)]),
-      ),
-    );
+  private constructor({ table, onEnd }: SiteParts) {
+    const handlers = Object.entries(TASKS).map(([name, task]): [string, Handler] => [
+      name,
+      (payload) => this.#call(name, task, payload),
+    ]);
+    this.states = new StatesWorld(Object.fromEntries(handlers), onEnd);
+    this.world = new World(table, this.states.clock);
     for (const name of WORKFLOWS) {
       const definition = new WorkflowFile(name).runnable();
       this.states.engine.putMachine({ name, definition, roleArn: ROLE });
     }
-    const sfn = new SFNClient(embeddedIn(new StatesService(this.states.engine, new PolicyEvaluator())));
+    const sfn = new SFNClient(embeddedIn(this.#service));
     this.deps = {
-      ...world,
-      clock: this.states.clock,
+      ...this.world,
       steps: new SfnWaitingSteps(sfn),
       workflow: new SfnWorkflow(sfn, workflowArn("protection-run")),
       cutovers: new SfnWorkflow(sfn, workflowArn("synchronized-cutover")),
-      marks: new FakePruneMarks(world.outage),
+      marks: new FakePruneMarks(this.world.outage),
     };
   }
 
-  /** Calls the API as this person. */
+  /** Calls the API as this person, and lets everything happen that follows from that. */
   async api(routeKey: string, id?: string, options: TestRequest = {}) {
+    const answer = await this.ask(routeKey, id, options);
+    await this.settle();
+    return answer;
+  }
+
+  /** Calls the API as this person. */
+  ask(routeKey: string, id?: string, options: TestRequest = {}) {
     const { handler: _, ...operations } = cutovers;
     const handler = apiHandler(
       { name: "api/cutovers", build: () => this.deps, operations },
-      { ...this.world.runtime, clock: this.states.clock },
+      this.world.runtime,
     );
-    const answer = await request(handler, routeKey, id === undefined ? {} : { id }, options);
-    await this.settle();
-    return answer;
+    return request(handler, routeKey, id === undefined ? {} : { id }, options);
   }
 
   /** Creates a cutover with these changes to an ordinary one, by ada. Returns its id. */
@@ -128,6 +166,11 @@ export class CutoverSite {
     return this.world.store.leases.get("agt_source");
   }
 
+  /** Something happens beside the test's own steps. If it fails, the next of those steps does. */
+  beside(task: () => Promise<unknown>): void {
+    task().catch((error: unknown) => this.#failures.push(error));
+  }
+
   get now(): number {
     return this.states.clock.now();
   }
@@ -142,21 +185,18 @@ export class CutoverSite {
     const end = this.now + ms;
     await this.settle();
     while (this.now < end) {
-      // A workflow that waits for a window does nothing before its timer fires.
-      const next = this.#isIdle ? Math.max(this.now + CHUNK_MS, this.#nextTimer()) : this.now + CHUNK_MS;
-      await this.states.clock.advance(Math.min(next, end) - this.now);
+      const next = Math.min(end, this.states.clock.nextDue, ...this.world.timer.cutovers.values());
+      await this.states.clock.advance(next - this.now);
       await this.settle();
     }
   }
 
   /** Everything that can happen now happens. */
   async settle(): Promise<void> {
-    for (let idle = 0; idle < 3; ) {
-      this.world.nowMs = this.now;
+    for (let acted = true; acted || this.#running > 0; ) {
       await this.states.clock.advance(0);
-      const acted = (await this.#agents()) || (await this.#timers());
-      idle = acted || this.#running > 0 ? 0 : idle + 1;
-      if (this.#running > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+      acted = (await this.#agents()) || (await this.#timers());
+      if (this.#failures.length > 0) throw this.#failures[0];
     }
   }
 
@@ -167,23 +207,13 @@ export class CutoverSite {
     await this.settle();
   }
 
-  get #isIdle(): boolean {
-    const times = (name: string) => this.states.payloads(name).length;
-    const isOver = this.states.store.runningArns().length === 0;
-    return isOver || times("AwaitCutoverStart") > times("StartCutover");
-  }
-
-  #nextTimer(): number {
-    return Math.min(Number.POSITIVE_INFINITY, ...this.world.timer.cutovers.values());
-  }
-
   async #call(name: string, { Input, run }: (typeof TASKS)[keyof typeof TASKS], payload: unknown) {
     this.#running++;
     try {
       const first = this.before[name];
       delete this.before[name];
       await first?.();
-      this.world.nowMs = this.now;
+      this.onCall(name, payload);
       return await run(Input.parse(payload) as never, this.deps as never);
     } catch (error) {
       if (!(error instanceof CausewayError)) throw error;
@@ -197,7 +227,7 @@ export class CutoverSite {
     const due = [...this.world.timer.cutovers].filter(([, at]) => at <= this.now);
     for (const [id] of due) {
       this.world.timer.cutovers.delete(id);
-      for (let times = this.fate(); times > 0; times--) await wakeCutover(id, this.deps);
+      for (let times = this.fate(id); times > 0; times--) await wakeCutover(id, this.deps);
     }
     return due.length > 0;
   }
@@ -206,7 +236,7 @@ export class CutoverSite {
     const fresh = this.world.agents.sent.filter((one) => !this.#seen.has(one));
     for (const one of fresh) {
       this.#seen.add(one);
-      if (one.message.type === "command") await this.#carryOut(one.agentId, one.message);
+      await this.obey(one.agentId, one.message);
     }
     return fresh.length > 0;
   }
@@ -214,10 +244,7 @@ export class CutoverSite {
   async #carryOut(agentId: string, command: Command): Promise<void> {
     const { commandId, kind } = command;
     const input = command.input as Record<string, unknown>;
-    const label = { "set-fence": input.isUp ? "up" : "down", "power-machine": String(input.power) }[
-      kind as string
-    ];
-    const key = [kind, label ?? commandId.split(".")[2]?.replace(/^\d+$/, "")].filter(Boolean).join(" ");
+    const key = commandKey(command);
     this.commands.push(key);
     this.inputs[key] = input;
     const times = (this.#times.get(key) ?? 0) + 1;
@@ -299,16 +326,22 @@ export class CutoverSite {
 
   #takenDisk(): object {
     const changedBytes = this.changes[this.#taken++] ?? this.changes.at(-1) ?? 0;
-    return {
-      ...{ name: "vda", sizeBytes: 64, bytesRead: 64, bytesStored: 32, changedBytes, badRanges: 0 },
-      ...{ consistency: "crash", wholeCopies: [], seconds: 2, bottleneck: "read", mode: "hash-scan" },
-      ...{ modeReason: "no tracker", view: "still", viewReason: "unused", trackerDisagreements: 0 },
-      ...this.taken,
-    };
+    return { ...diskOfPoint(changedBytes), ...this.taken };
   }
 
   async #tell(agentId: string, event: object): Promise<void> {
     await ingest({ agentId, event }, this.deps);
+  }
+
+  /** Of the engine that runs: a control plane that was killed has another one. */
+  get #service(): Service {
+    const service = () => new StatesService(this.states.engine, new PolicyEvaluator());
+    return {
+      name: "states",
+      handle: (request) => service().handle(request),
+      renderError: (error) => service().renderError(error),
+      close: async () => {},
+    };
   }
 
   /** The cutover's workflow, as its own result says. */

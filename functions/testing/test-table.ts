@@ -3,21 +3,16 @@ import { createRequire } from "node:module";
 import type { AddressInfo } from "node:net";
 import { CreateTableCommand, DescribeTableCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { onTestFinished } from "vitest";
-import { Table } from "../store/table.ts";
+import { DynamoTable } from "../store/dynamo-table.ts";
+import type { Table } from "../store/table.ts";
 
 // dynalite has no types of its own.
 const dynalite: (options: { createTableMs: number }) => Server = createRequire(import.meta.url)("dynalite");
 
 const TABLE_NAME = "causeway";
 
-export interface TestTable {
-  client: DynamoDBClient;
-  name: string;
-  table: Table;
-}
-
 /** A new empty table in memory with the index that the stores use. It is removed when the test ends. */
-export async function createTestTable(): Promise<TestTable> {
+export async function createTestTable(): Promise<Table> {
   const server = dynalite({ createTableMs: 0 });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
@@ -33,7 +28,7 @@ export async function createTestTable(): Promise<TestTable> {
   await createTable(client);
   // dynalite creates the table asynchronously, even without a delay.
   while ((await stateOf(client)) !== "ACTIVE") await new Promise((resolve) => setImmediate(resolve));
-  return { client, name: TABLE_NAME, table: new Table(client, TABLE_NAME) };
+  return new DynamoTable(client, TABLE_NAME);
 }
 
 async function stateOf(client: DynamoDBClient): Promise<string | undefined> {

@@ -23,7 +23,8 @@ import type {
   WaitingSteps,
   Workflow,
 } from "../ports.ts";
-import { openStore, type Store } from "../store/store.ts";
+import { type Store, storeOn } from "../store/store.ts";
+import type { Table } from "../store/table.ts";
 import { FakeAlarmTopic } from "./fake-alarm-topic.ts";
 import { FakeTimer } from "./fake-timer.ts";
 import { Outage } from "./outage.ts";
@@ -228,7 +229,7 @@ export class FakeBucket implements Bucket {
 export class World {
   readonly outage = new Outage();
   readonly commandKey = new FakeCommandKey(this.outage);
-  readonly agents = new FakeAgents(this.outage, this.commandKey, { now: () => this.nowMs });
+  readonly agents = new FakeAgents(this.outage, this.commandKey, { now: () => this.clock.now() });
   readonly steps = new FakeSteps(this.outage);
   readonly workflow = new FakeWorkflow(this.outage);
   readonly timer = new FakeTimer(this.outage);
@@ -240,19 +241,20 @@ export class World {
   readonly objects = new FakeBucket();
   readonly logged: { level: string; message: string; fields: Record<string, unknown> | undefined }[] = [];
   readonly store: Store;
+  readonly clock: Clock;
   nowMs = Date.UTC(2030, 0, 1);
   #drawn = 0;
 
   static async start(): Promise<World> {
-    const { client, name } = await createTestTable();
-    return new World((random) => openStore(client, name, random));
+    return new World(await createTestTable());
   }
 
-  private constructor(open: (random: (length: number) => Uint8Array) => Store) {
-    this.store = open(this.random);
+  /** `clock`: by default `nowMs`, which tests set. */
+  constructor(table: Table, clock?: Clock) {
+    this.clock = clock ?? { now: () => this.nowMs };
+    this.store = storeOn(table, this.random);
   }
 
-  readonly clock = { now: (): number => this.nowMs };
   /** Never the same twice. */
   readonly random = (length: number): Uint8Array => {
     const bytes = new Uint8Array(length);

@@ -41,6 +41,11 @@ export class ManualClock implements Clock {
     return this.#now;
   }
 
+  /** When the next timer fires; `Infinity` if there is none. */
+  get nextDue(): number {
+    return Math.min(Number.POSITIVE_INFINITY, ...this.#due.map(({ at }) => at));
+  }
+
   schedule(delayMs: number, run: () => void): Timer {
     const entry = { at: this.#now + Math.max(0, delayMs), run };
     this.#due.push(entry);

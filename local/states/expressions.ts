@@ -13,12 +13,19 @@ export function expressionIn(value: unknown): string | undefined {
   return value.slice(2, -2).trim();
 }
 
-/** Compiles an expression; throws an `Error` that says what is wrong with it. */
+/** One for each distinct expression in the machines that there were, so their definitions bound its size. */
+const compiled = new Map<string, jsonata.Expression>();
+
+/** Compiles an expression, once in this process; throws an `Error` that says what is wrong with it. */
 export function compileExpression(source: string): jsonata.Expression {
+  const before = compiled.get(source);
+  if (before) return before;
   // AWS omits `$eval`, so that data cannot become an expression.
   if (/\$eval\b/.test(source)) throw new Error("$eval is not available");
   try {
-    return jsonata(source, LIMITS);
+    const expression = jsonata(source, LIMITS);
+    compiled.set(source, expression);
+    return expression;
   } catch (error) {
     throw new Error(reasonOf(error), { cause: error });
   }
@@ -28,8 +35,6 @@ export function compileExpression(source: string): jsonata.Expression {
 export class Expressions {
   readonly #clock: Clock;
   readonly #randomness: Randomness;
-  /** One entry for each distinct expression in the machines that ran, so their definitions bound its size. */
-  readonly #compiled = new Map<string, jsonata.Expression>();
 
   constructor(clock: Clock, randomness: Randomness) {
     this.#clock = clock;
@@ -63,7 +68,7 @@ export class Expressions {
   async #run(source: string, location: string, bindings: Record<string, unknown>): Promise<unknown> {
     let value: unknown;
     try {
-      value = await this.#compile(source).evaluate(undefined, {
+      value = await compileExpression(source).evaluate(undefined, {
         ...functionBindings(this.#clock, this.#randomness),
         ...bindings,
       });
@@ -74,15 +79,6 @@ export class Expressions {
     const text = isFunction(value) ? undefined : JSON.stringify(value);
     if (text === undefined) throw failed(source, location, "gave no JSON value (undefined or a function)");
     return JSON.parse(text);
-  }
-
-  #compile(source: string): jsonata.Expression {
-    let expression = this.#compiled.get(source);
-    if (!expression) {
-      expression = compileExpression(source);
-      this.#compiled.set(source, expression);
-    }
-    return expression;
   }
 }
 

@@ -12,11 +12,20 @@ export interface Machine {
   states: ReadonlyMap<string, State>;
 }
 
+/** Those that there were, by their texts. Each execution asks for its own twice, and a check takes time. */
+const compiled = new Map<string, Machine>();
+
 /**
- * Checks a definition. Throws `AwsError` with code `InvalidDefinition` when AWS would refuse it, and
- * `UnsupportedError` when only the embedded cloud does.
+ * Checks a definition, once in this process. Throws `AwsError` with code `InvalidDefinition` when AWS would
+ * refuse it, and `UnsupportedError` when only the embedded cloud does.
  */
 export function compileMachine(text: string): Machine {
+  const machine = compiled.get(text) ?? checkedMachine(text);
+  compiled.set(text, machine);
+  return machine;
+}
+
+function checkedMachine(text: string): Machine {
   const definition = parseDefinition(text);
   const states = new Map<string, State>();
   for (const processor of processorsOf(definition)) {

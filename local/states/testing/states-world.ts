@@ -2,7 +2,7 @@
  * For tests of the states engine: an engine on a real file, a clock that tests advance, and functions in
  * memory.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { onTestFinished } from "vitest";
@@ -72,10 +72,13 @@ export class Functions implements LambdaInvoker {
   }
 }
 
+/** In memory where there is a file system for that: no test loses the power. */
+const FOLDER = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+
 export class World {
   readonly clock = new ManualClock();
   readonly functions: Functions;
-  readonly file = join(mkdtempSync(join(tmpdir(), "states-")), "states.db");
+  readonly file = join(mkdtempSync(join(FOLDER, "states-")), "states.db");
   readonly faults: unknown[] = [];
   /** Allows everything unless a test says otherwise. */
   authorizer: Authorizer = { authorize: () => undefined };
@@ -83,12 +86,16 @@ export class World {
   store: Store;
   engine: StatesEngine;
 
-  constructor(handlers: Record<string, Handler> = {}) {
+  /** `onEnd` gets what ends it; by default that happens when the test ends. */
+  constructor(
+    handlers: Record<string, Handler> = {},
+    onEnd: (end: () => Promise<void>) => void = onTestFinished,
+  ) {
     this.functions = new Functions(handlers);
     this.store = new Store(this.file);
     this.engine = this.open(this.store);
     this.engine.start();
-    onTestFinished(async () => {
+    onEnd(async () => {
       await this.engine.close();
       rmSync(dirname(this.file), { recursive: true });
     });
