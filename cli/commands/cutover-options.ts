@@ -10,7 +10,7 @@ export const CUTOVER_HELP: [string, string][] = [
     "DAY,FROM-TO or FIRST..LAST,FROM-TO for hours of each day, such as 2030-01-05,22:00-02:00 (repeatable)",
   ],
   ["--time-zone ZONE", "of the windows' hours, such as Europe/Vienna (default: UTC)"],
-  ["--automatic", "begin when a window opens"],
+  ["--automatic", "begin when a window opens, if the source was recovered on the target host before"],
   ["--hold", "begin once a person says go while a window is open (default)"],
   [
     "--margin SECONDS",

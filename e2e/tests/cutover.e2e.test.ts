@@ -4,6 +4,7 @@ import { agentApi } from "#agent/cloud/agent-api.ts";
 import type { Identity } from "#agent/identity/identity.ts";
 import { aDisk } from "#shared/domain/testing/records.ts";
 import type { Command } from "#shared/protocol/commands.ts";
+import type { Cutover } from "#shared/protocol/cutover.ts";
 import { agentAnswer } from "../../statemachines/testing/agent-answers.ts";
 import { credentialsOf } from "../testing/agent-clients.ts";
 import { ControlPlane } from "../testing/control-plane.ts";
@@ -88,9 +89,14 @@ const ended = (id: string) =>
     return cutover.endedAt ? cutover : undefined;
   });
 
-test("a machine whose check script does not succeed leads back to the source, whose standby stays", async () => {
+const isNow = (id: string, what: string, is: (cutover: Cutover) => boolean) =>
+  until(what, async () => (is(await plane.api.getCutover({ parameters: { id } })) ? true : undefined));
+
+test("a machine that was never started does not begin by itself, and one whose check script does not succeed leads back to the source", async () => {
   failing = ["bring-up-machine"];
   const { id } = await create("automatic", { script: "web" });
+  await isNow(id, "it to be held back", ({ heldBack }) => heldBack !== undefined);
+  await plane.api.goCutover({ parameters: { id } });
   expect(await ended(id)).toMatchObject({
     ...{ state: "rolled-back", sourceServes: "yes", failure: { name: "MachineSilentError" } },
   });
@@ -108,9 +114,7 @@ test("a machine whose check script does not succeed leads back to the source, wh
 test("one in hold waits for a person's go, then the machine runs in the source's place", async () => {
   const { id } = await create("hold");
   const parameters = { id };
-  await until("it to wait", async () =>
-    (await plane.api.getCutover({ parameters })).state === "waiting" ? true : undefined,
-  );
+  await isNow(id, "it to wait", ({ state }) => state === "waiting");
   await plane.api.holdCutover({ parameters });
   await plane.api.goCutover({ parameters });
   const cutover = await ended(id);

@@ -41,7 +41,7 @@ function wordsFor(cutover: CutoverRecord, now: number): { why: string; action: s
       action: `Name others with \`causeway cutover edit ${id} --window …\`, or cancel it.`,
     };
   if (state === "waiting" && heldBack)
-    return { why: `Cutover ${id} did not begin: its forecast does not fit.`, action: heldBack.why };
+    return { why: `Cutover ${id} did not begin, because of its forecast.`, action: heldBack.why };
   if (state === "committing" && deadlineAt !== undefined && now >= Date.parse(deadlineAt))
     return {
       why: `The machine of cutover ${id} has the right to run, but does not serve yet; the source stays fenced.`,

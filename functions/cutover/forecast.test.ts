@@ -1,9 +1,7 @@
 import { beforeEach, expect, test } from "vitest";
-import { plan, succeeded } from "#shared/domain/command.ts";
 import type { CutoverRecord } from "#shared/domain/cutover/cutover.ts";
 import { aCutover } from "#shared/domain/testing/cutover-record.ts";
-import { aRecovery } from "#shared/domain/testing/records.ts";
-import type { CommandKind } from "#shared/protocol/commands.ts";
+import { measuredRecovery } from "../testing/measured-recovery.ts";
 import { World } from "../testing/world.ts";
 import { freshForecast } from "./forecast.ts";
 
@@ -15,32 +13,16 @@ const ADAPTATION = {
     ...{ machineId: "kept", hostKeys: "kept", purpose: "production" },
   },
 } as const satisfies CutoverRecord["adaptation"];
-const START = Date.parse("2030-01-01T00:00:00.000Z");
 
 beforeEach(async () => {
   world = await World.start();
   await world.store.cutovers.add(aCutover());
 });
 
-/** A recovery on the target host, whose commands took this number of seconds. */
-async function recovered(
-  id: string,
-  sourceId: string,
-  took: Record<string, number>,
-  outputs: Record<string, object> = {},
-) {
-  await world.store.recoveries.add(aRecovery({ id, sourceId }));
-  for (const [wanted, seconds] of Object.entries(took)) {
-    const [kind, label] = wanted.split(" ");
-    const at = (ms: number) => new Date(START + ms).toISOString();
-    const request = {
-      ...{ ownerId: id, agentId: "agt_target", kind: kind as CommandKind, input: {}, requestedBy: "ada" },
-      ...{ label, round: 1 },
-    };
-    const { command } = plan(request, [], at(0));
-    await world.store.commands.save(succeeded(command, outputs[wanted] ?? {}, at(seconds * 1000)));
-  }
-}
+type Took = Parameters<typeof measuredRecovery>[2];
+type Adaptation = Parameters<typeof measuredRecovery>[3];
+const recovered = (id: string, sourceId: string, took: Took, adaptation?: Adaptation) =>
+  measuredRecovery(world.store, { id, sourceId }, took, adaptation);
 
 const part = async (name: string) =>
   (await freshForecast(await world.store.cutovers.withCommands(aCutover().id), world)).parts.find(
@@ -67,13 +49,8 @@ test("a cutover that does not adapt its system forecasts nothing for that", asyn
 
 test("computing an adaptation is not in the outage: a cutover does it before its window", async () => {
   await world.store.cutovers.modify(aCutover().id, (one) => ({ ...one, adaptation: ADAPTATION }));
-  const shown = { changes: [], commands: [], notes: [], isApplied: true, stale: [] };
-  await recovered(
-    "rcv_1",
-    "agt_source",
-    { "adapt-machine": 270 },
-    { "adapt-machine": { ...shown, computeSeconds: 165, applySeconds: 100 } },
-  );
+  const took = { computeSeconds: 165, applySeconds: 100 };
+  await recovered("rcv_1", "agt_source", { "adapt-machine": 270 }, took);
   expect(await part("adapt")).toMatchObject({ measured: true, seconds: 105 });
 });
 

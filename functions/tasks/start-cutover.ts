@@ -31,8 +31,9 @@ type Start =
   | { hasBegun: true; deadlineAt: string; quiesceSeconds: number; answerSeconds: number };
 
 /**
- * Begins the cutover if it still is to and the forecast fits what is left of the window: then its timer is
- * set to the deadline. Otherwise it waits, and an alarm says why if the forecast is the reason. Repeating it
+ * Begins the cutover if it still is to and the forecast fits what is left of the window, and was measured or
+ * accepted by a person: then its timer is set to the deadline. Otherwise it waits, and an alarm says why if
+ * the forecast is the reason. Repeating it
  * changes nothing. Throws `CutoverStoppedError` if it was cancelled.
  */
 export async function run({ cutoverId }: z.output<typeof Input>, deps: Deps): Promise<Start> {

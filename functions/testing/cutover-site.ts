@@ -33,6 +33,7 @@ import { apiHandler } from "../middleware/api-handler.ts";
 import { TASKS } from "./cutover-tasks.ts";
 import { embeddedIn } from "./embedded-client.ts";
 import { FakePruneMarks } from "./fake-prune-marks.ts";
+import { measuredRecovery } from "./measured-recovery.ts";
 import { MemoryTable } from "./memory-table.ts";
 import { request, type TestRequest, World } from "./world.ts";
 
@@ -103,6 +104,7 @@ export class CutoverSite {
     await site.world.enrolled({ source });
     const wanted = { sourceId: "agt_source", intervalSeconds: 3600, standbyTargetId: "agt_target", ...plan };
     const given = { id: planId, requestedBy: "ada", now: site.now };
+    await measuredRecovery(store, { id: "rcv_rehearsal", sourceId: "agt_source" });
     await store.plans.add({ ...newPlan(NewPlan.parse(wanted), given), state: "active" });
     return site;
   }

@@ -30,7 +30,10 @@ export const CutoverForecast = z.object({
   fits: z.boolean(),
   /** Whether every part was measured, some were, or none. */
   basis: z.enum(["measured", "partly measured", "guessed"]),
-  /** What would make it fit; absent if it does. */
+  /**
+   * What would make it fit, or, if it fits, what to measure before it can begin by itself; absent if neither
+   * is needed.
+   */
   advice: z.string().optional(),
   parts: z.array(z.object({ part: OutagePart, seconds, low: seconds, high: seconds, measured: z.boolean() })),
 });

@@ -11,7 +11,8 @@ import { AgentId, CutoverId, PlanId, PointId, ResourceId, RunId } from "./ids.ts
 import { MachineDesign } from "./machine-routes.ts";
 
 /**
- * `automatic`: it begins when a window opens. `hold`: it begins once a person says go while a window is open.
+ * `automatic`: it begins when a window opens, if its forecast rests on measurements. `hold`: it begins once a
+ * person says go while a window is open.
  */
 const CutoverMode = z.enum(["automatic", "hold"]);
 

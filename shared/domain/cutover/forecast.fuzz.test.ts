@@ -1,6 +1,12 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type CutoverHistory, type FixedPart, forecastCutover, type MeasuredRun } from "./forecast.ts";
+import {
+  type CutoverHistory,
+  type FixedPart,
+  forecastCutover,
+  isRehearsed,
+  type MeasuredRun,
+} from "./forecast.ts";
 
 const PARTS = ["quiesce", "boot-environment", "clone", "adapt", "define", "boot", "connect"] as const;
 
@@ -22,7 +28,7 @@ const anyHistory: fc.Arbitrary<CutoverHistory> = fc.record({
   elsewhere: fc.dictionary(fc.constantFrom<FixedPart>(...PARTS), fc.array(someSeconds, { maxLength: 3 })),
 });
 
-test("the estimate is in its range, of the whole and of each part, and what fits has no advice", () => {
+test("the estimate is in its range, of the whole and of each part, and what fits and was rehearsed has no advice", () => {
   fc.assert(
     fc.property(
       anyHistory,
@@ -40,7 +46,7 @@ test("the estimate is in its range, of the whole and of each part, and what fits
           expect(Number.isFinite(high)).toBe(true);
         }
         expect(forecast.fits).toBe(forecast.high <= secondsLeft);
-        expect(forecast.advice === undefined).toBe(forecast.fits);
+        expect(forecast.advice === undefined).toBe(forecast.fits && isRehearsed(forecast));
         expect(forecastCutover(history, { cold, adapts: cold, secondsLeft })).toEqual(forecast);
       },
     ),

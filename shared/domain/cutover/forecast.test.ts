@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type CutoverHistory, forecastCutover, type MeasuredRun } from "./forecast.ts";
+import { type CutoverHistory, forecastCutover, isRehearsed, type MeasuredRun } from "./forecast.ts";
 
 const MIB = 2 ** 20;
 
@@ -86,6 +86,23 @@ test("runs that followed each other closely show what the last copy finds", () =
   const capture = (history: CutoverHistory) =>
     forecastCutover(history, hot).parts.find(({ part }) => part === "capture");
   expect(capture({ ...measured, runs: [...measured.runs, ...close] })?.seconds).toBeCloseTo(9, 0);
+});
+
+test("one that fits, but whose machine was never started on this host, says what measures that", () => {
+  const { boot, adapt, quiesce, connect, ...durations } = measured.durations;
+  const elsewhere = { boot: [30, 30, 30] };
+  const first = forecastCutover({ ...measured, durations, elsewhere }, hot);
+  expect(first.fits).toBe(true);
+  expect(isRehearsed(first)).toBe(false);
+  expect(first.advice).toMatch(
+    /never measured .*: adapting the system, starting the machine\. .* test network once, with `--adapt`\. Until then/,
+  );
+  const rehearsed = forecastCutover(
+    { runs: [], durations: { ...durations, boot, adapt }, elsewhere: {} },
+    hot,
+  );
+  expect(isRehearsed(rehearsed)).toBe(true);
+  expect(rehearsed.advice).toBeUndefined();
 });
 
 describe("what would make the outage fit", () => {

@@ -91,8 +91,19 @@ export function forecastCutover(history: CutoverHistory, question: ForecastQuest
     basis: measured === parts.length ? "measured" : measured > 0 ? "partly measured" : "guessed",
     parts,
   } as const;
-  if (forecast.high <= secondsLeft) return { ...forecast, fits: true };
-  return { ...forecast, fits: false, advice: adviceFor(forecast, secondsLeft, copy.outrun) };
+  if (forecast.high > secondsLeft)
+    return { ...forecast, fits: false, advice: adviceFor(forecast, secondsLeft, copy.outrun) };
+  if (isRehearsed(forecast)) return { ...forecast, fits: true };
+  return { ...forecast, fits: true, advice: `${unrehearsed(forecast)} Until then only a person begins it.` };
+}
+
+/**
+ * Whether every part that a recovery measures was measured, for this source on this target host. The other
+ * parts need no rehearsal: the runs that come before the outage measure the copies, stopping the services has
+ * its own limit, and connecting the network is after the commit.
+ */
+export function isRehearsed(forecast: Pick<CutoverForecast, "parts">): boolean {
+  return partsToRehearse(forecast).length === 0;
 }
 
 type Part = CutoverForecast["parts"][number];
@@ -188,6 +199,17 @@ function remedy(parts: CutoverForecast["parts"], outrun: LastCopy["outrun"]): st
   return `Of this, ${TITLES[longest.part]} can take ${duration(Math.ceil(longest.high))}: choose a longer window, or make that faster.`;
 }
 
+function unrehearsed(forecast: Pick<CutoverForecast, "parts">): string {
+  const parts = partsToRehearse(forecast);
+  const titles = parts.map(({ part }) => TITLES[part]).join(", ");
+  const adapts = parts.some(({ part }) => part === "adapt") ? REHEARSALS.adapt : RECOVER;
+  return `How long this takes was never measured for this source on this target host: ${titles}. To measure it, ${adapts}.`;
+}
+
+function partsToRehearse({ parts }: Pick<CutoverForecast, "parts">): Part[] {
+  return parts.filter(({ part, measured }) => !measured && REHEARSALS[part]?.startsWith(RECOVER));
+}
+
 const TITLES: Record<OutagePart, string> = {
   quiesce: "stopping the source's services",
   "boot-environment": "starting the boot environment",
@@ -207,7 +229,7 @@ const REHEARSALS: Partial<Record<OutagePart, string>> = {
   capture: "let the plan run",
   apply: "let the plan run with a standby",
   clone: RECOVER,
-  adapt: RECOVER,
+  adapt: `${RECOVER}, with \`--adapt\``,
   define: RECOVER,
   boot: RECOVER,
 };

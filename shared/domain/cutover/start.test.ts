@@ -1,7 +1,14 @@
 import { expect, test } from "vitest";
 import { aCutover } from "../testing/cutover-record.ts";
 import type { CutoverRecord } from "./cutover.ts";
-import { approvedCutover, begunCutover, editedCutover, heldCutover, startDecision } from "./start.ts";
+import {
+  approvedCutover,
+  begunCutover,
+  editedCutover,
+  goneCutover,
+  heldCutover,
+  startDecision,
+} from "./start.ts";
 
 const at = (time: string) => Date.parse(`2030-01-0${time}:00.000Z`);
 const begins = (change: Partial<CutoverRecord>, time: string) =>
@@ -16,6 +23,7 @@ test("an automatic one begins within its hours, and up to the margin before they
   expect(startDecision(aCutover(change), at("1T22:00"))).toEqual({
     kind: "begin",
     deadlineAt: at("1T22:58"),
+    wantedBy: "window",
   });
   expect(begins(change, "1T22:58")).toBe("wait");
   expect(startDecision(aCutover(change), at("2T22:59"))).toEqual({ kind: "wait", until: at("2T23:00") });
@@ -37,11 +45,23 @@ test("one that needs an approval does not begin without it, even after a go", ()
   expect(begins({ ...change, approved: { by: "bob", at: by("1T10:00").at } }, "1T22:00")).toBe("begin");
 });
 
+const forecast = {
+  ...{ at: by("1T22:00").at, outageSeconds: 9, low: 1, high: 99, fits: false, basis: "guessed" as const },
+  ...{ advice: "choose a longer window", parts: [] },
+};
+
+test("by itself none begins on a guess, which a person may accept in the same hours", () => {
+  const boot = { part: "boot" as const, seconds: 9, low: 1, high: 99, measured: false };
+  const guess = { ...forecast, fits: true, advice: "recover it once", parts: [boot] };
+  const held = begunCutover(aCutover({ mode: "automatic" }), guess, at("1T22:00"));
+  expect(held).toMatchObject({ state: "waiting", heldBack: { why: "recover it once" } });
+  const gone = goneCutover(held, { by: "ada", forecast: guess }, at("1T22:05"));
+  expect(begunCutover(gone, guess, at("1T22:05"))).toMatchObject({ state: "pre-sync" });
+  const measured = { ...guess, parts: [{ ...boot, measured: true }] };
+  expect(begunCutover(aCutover({ mode: "automatic" }), measured, at("1T22:00")).state).toBe("pre-sync");
+});
+
 test("a go that the forecast refuses is used up, and one that begins twice begins once", () => {
-  const forecast = {
-    ...{ at: by("1T22:00").at, outageSeconds: 9, low: 1, high: 99, fits: false, basis: "guessed" as const },
-    ...{ advice: "choose a longer window", parts: [] },
-  };
   const cutover = aCutover({ go: by("1T22:00") });
   const held = begunCutover(cutover, forecast, at("1T22:00"));
   expect(held).toMatchObject({ state: "waiting", heldBack: { why: "choose a longer window" } });

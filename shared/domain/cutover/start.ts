@@ -9,6 +9,7 @@ import {
   requireBefore,
   requireGoing,
 } from "./cutover.ts";
+import { isRehearsed } from "./forecast.ts";
 import { nextOpening, openingAt, openingsFrom, type WindowOpening } from "./window.ts";
 
 /** How long the outage would be, and whether that fits the window. */
@@ -16,14 +17,15 @@ export type DatedForecast = NonNullable<Cutover["forecast"]>;
 
 /** What there is to do about a cutover that has not begun. Times are milliseconds since 1970. */
 export type StartDecision =
-  | { kind: "begin"; deadlineAt: number }
+  | { kind: "begin"; deadlineAt: number; wantedBy: "person" | "window" }
   | { kind: "wait"; until?: number | undefined };
 
 export function startDecision(cutover: CutoverRecord, now: number): StartDecision {
   const opening = openingAt(cutover.windows, now);
   const deadlineAt = opening && deadlineIn(opening, cutover);
-  if (opening && deadlineAt !== undefined && now < deadlineAt && isWanted(cutover, opening))
-    return { kind: "begin", deadlineAt };
+  const wantedBy = opening && whatWants(cutover, opening);
+  if (wantedBy && deadlineAt !== undefined && now < deadlineAt)
+    return { kind: "begin", deadlineAt, wantedBy };
   // The end of the last one is looked at, too: then none is left.
   return { kind: "wait", until: nextOpening(cutover.windows, now)?.opensAt ?? opening?.closesAt };
 }
@@ -37,14 +39,14 @@ export function deadlineIn(
 }
 
 /** A go, a no-go and a hold are about the hours that are open, not about later ones. */
-function isWanted(
+function whatWants(
   { mode, needsApproval, approved, go, heldBack }: CutoverRecord,
   opening: { opensAt: number },
-): boolean {
-  if (needsApproval && !approved) return false;
+): "person" | "window" | undefined {
+  if (needsApproval && !approved) return undefined;
   const isNow = (at: string | undefined) => at !== undefined && Date.parse(at) >= opening.opensAt;
-  if (isNow(go?.at)) return true;
-  return mode === "automatic" && !isNow(heldBack?.at);
+  if (isNow(go?.at)) return "person";
+  return mode === "automatic" && !isNow(heldBack?.at) ? "window" : undefined;
 }
 
 /** The cutover whose workflow waits with this token. Throws what `requireGoing` throws. */
@@ -53,8 +55,9 @@ export function waitingCutover(cutover: CutoverRecord, taskToken: string, now: s
 }
 
 /**
- * The cutover, begun if it still is to and the forecast fits; otherwise it waits, and says why if the
- * forecast is the reason. Repeating it changes nothing. Throws what `requireGoing` throws.
+ * The cutover, begun if it still is to, the forecast fits, and it rests on measurements or a person said go;
+ * otherwise it waits, and says why if the forecast is the reason. Repeating it changes nothing. Throws what
+ * `requireGoing` throws.
  */
 export function begunCutover(cutover: CutoverRecord, forecast: DatedForecast, now: number): CutoverRecord {
   const at = new Date(now).toISOString();
@@ -64,7 +67,8 @@ export function begunCutover(cutover: CutoverRecord, forecast: DatedForecast, no
   const decision = startDecision(cutover, now);
   if (decision.kind === "wait") return { ...rest, ...(said ? { go: said } : {}), forecast };
   // A go that the forecast refuses is used up.
-  if (!forecast.fits) return { ...rest, forecast, heldBack: { at, why: adviceOf(forecast) } };
+  const isTrusted = decision.wantedBy === "person" || isRehearsed(forecast);
+  if (!forecast.fits || !isTrusted) return { ...rest, forecast, heldBack: { at, why: adviceOf(forecast) } };
   const { heldBack: _held, ...free } = cutover;
   const deadlineAt = new Date(decision.deadlineAt).toISOString();
   return { ...enteredState({ ...free, forecast }, "pre-sync", at), deadlineAt };
