@@ -124,6 +124,13 @@ test("if nothing can be found out, everything is unknown, and nothing throws", a
   });
 });
 
+test("a source names the services that its fence keeps down, also if there is none", async () => {
+  const machine = new RecordedMachine({});
+  for (const fencedServices of [[], ["db.service"]])
+    expect(await inventoryOf(machine, { fencedServices })).toMatchObject({ fencedServices });
+  expect(await inventoryOf(machine)).not.toHaveProperty("fencedServices");
+});
+
 test("a disk that cannot be read is listed with the reason", async () => {
   const { disks } = await inventoryOf(new RecordedMachine(debianUefi));
   expect(disks).toMatchObject([

@@ -26,6 +26,8 @@ export interface InventoryOptions {
   withoutIdleMedia?: boolean | undefined;
   /** What a source server must reach; absent on other machines. */
   controlPlane?: ControlPlane | undefined;
+  /** What a source server's fence keeps down; absent on other machines. */
+  fencedServices?: string[] | undefined;
   /** What a target host has; absent on other machines. */
   target?: { hypervisor: Hypervisor; imagesPath: string } | undefined;
 }
@@ -36,7 +38,7 @@ export interface InventoryOptions {
  * answered.
  */
 export async function collectInventory(options: InventoryOptions): Promise<Inventory> {
-  const { machine, now, chosenDisks, target, withoutIdleMedia, controlPlane } = options;
+  const { machine, now, chosenDisks, target, withoutIdleMedia, controlPlane, fencedServices } = options;
   const mounts = await Mounts.read(machine);
   const disks = await collectDisks(machine, mounts, chosenDisks, { withoutIdleMedia });
   const volumeGroups = await collectVolumeGroups(machine, mounts);
@@ -61,6 +63,7 @@ export async function collectInventory(options: InventoryOptions): Promise<Inven
     raidArrays: await collectRaidArrays(machine, mounts),
     agentStart: await collectAgentStart(machine),
     network,
+    ...(fencedServices && { fencedServices }),
     ...(target && (await collectTarget(machine, target))),
     missingTools,
   };

@@ -151,7 +151,7 @@ function machineInventoryOf({ identity, machine, settings, now }: RoleOptions): 
   return () =>
     collectInventory({
       ...{ machine, now, chosenDisks: settings.disks },
-      ...{ withoutIdleMedia: true, controlPlane },
+      ...{ withoutIdleMedia: true, controlPlane, fencedServices: settings.fencedServices ?? [] },
     });
 }
 

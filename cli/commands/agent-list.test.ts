@@ -32,3 +32,10 @@ test("the reason why a disk cannot be read is shown once", () => {
 test("if every inventory is complete, only the table is shown", () => {
   expect(agentTable([sourceOf(aSource())], "none").split("\n")).toHaveLength(2);
 });
+
+test("a column that is asked for is the last one", () => {
+  const column = { heading: "FENCED SERVICES", of: ({ name }: { name: string }) => `${name}.service` };
+  const [headings, row] = agentTable([sourceOf(aSource())], "none", column).split("\n");
+  expect(headings).toMatch(/DISKS +FENCED SERVICES$/);
+  expect(row).toMatch(/ pine\.service$/);
+});

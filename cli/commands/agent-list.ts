@@ -4,19 +4,28 @@ import type { Source, Target } from "#shared/protocol/resources.ts";
 import { bytes } from "#shared/units.ts";
 import { oneLine, table } from "../terminal.ts";
 
-/** Sources or targets as a table for people, with the problems of their inventories below it. */
-export function agentTable(agents: (Source | Target)[], none: string): string {
+/**
+ * Sources or targets as a table for people, with the problems of their inventories below it. `column`: one
+ * more.
+ */
+export function agentTable<T extends Source | Target>(
+  agents: T[],
+  none: string,
+  column?: { heading: string; of: (agent: T) => string },
+): string {
   const rows = agents.map((agent) => [
     agent.id,
     agent.name,
     presenceOf(agent),
     agent.lastSeenAt ?? "never",
     (agent.inventory?.disks ?? []).map(diskInWords).join(", ") || "-",
+    ...(column ? [column.of(agent)] : []),
   ]);
   const problems = agents.flatMap(({ id, inventory }) =>
     inventory ? inventoryProblems(inventory).map((problem) => oneLine(`${id}: ${problem}`)) : [],
   );
-  const agentRows = table(["ID", "NAME", "PRESENCE", "LAST SEEN", "DISKS"], rows, none);
+  const headings = ["ID", "NAME", "PRESENCE", "LAST SEEN", "DISKS", ...(column ? [column.heading] : [])];
+  const agentRows = table(headings, rows, none);
   return problems.length > 0 ? [agentRows, "", ...problems].join("\n") : agentRows;
 }
 

@@ -1,3 +1,4 @@
+import type { Source } from "#shared/protocol/resources.ts";
 import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
 import type { CliCommand } from "../command.ts";
 import { print } from "../terminal.ts";
@@ -20,7 +21,14 @@ export const sources: CliCommand = {
       agentTable(
         items,
         "No source server has enrolled yet: create a token with `causeway enrol-token --role source`.",
+        { heading: "FENCED SERVICES", of: fencedServices },
       ),
     );
   },
 };
+
+/** An agent that does not say is older. */
+function fencedServices({ inventory }: Source): string {
+  if (inventory?.fencedServices === undefined) return "unknown";
+  return inventory.fencedServices.join(", ") || "none";
+}

@@ -44,7 +44,7 @@ export async function beginCutover(
   return cutover;
 }
 
-/** Throws `NotFoundError`, `ForbiddenError`, `InvalidInputError` or `WrongStateError` if it may not begin. */
+/** Throws the errors of `newCutover`, `NotFoundError` and `ForbiddenError` if it may not begin. */
 async function admit(
   request: NewCutover,
   { id, requestedBy }: { id: string; requestedBy: string },

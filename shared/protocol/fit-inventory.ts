@@ -10,10 +10,11 @@ type ListName = string;
 
 /**
  * The lists to cut first, least important first. All other lists follow in alphabetical order; disks are cut
- * last, because the rest of an inventory is useless without them.
+ * last, because the rest of an inventory is useless without them, and before them the fenced services: a list
+ * without one refuses a cutover.
  */
 const FIRST: readonly ListName[] = ["cpu.flags", "bootLoader.entries", "network.routes", "missingTools"];
-const LAST: readonly ListName[] = ["network.interfaces", "disks.partitions", "disks"];
+const LAST: readonly ListName[] = ["network.interfaces", "disks.partitions", "fencedServices", "disks"];
 
 /**
  * The inventory, shortened to the schema's limits and to at most 100 KiB of JSON. `problems` names each

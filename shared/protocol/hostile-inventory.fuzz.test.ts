@@ -31,6 +31,7 @@ test("however long a machine's lists and texts are, the inventory that is sent f
       const fitted = fitInventory(
         anInventory({
           hostname: word,
+          fencedServices: ["db.service"],
           cpu: { count: 1, model: word, flags: many(flags, (at) => `${word}${at}`) },
           missingTools: many(tools, (at) => ({ tool: `${word}${at}`, package: word })),
           network: {
@@ -42,6 +43,8 @@ test("however long a machine's lists and texts are, the inventory that is sent f
       );
       expect(jsonBytes(fitted)).toBeLessThanOrEqual(MAX_INVENTORY_BYTES);
       expect(Inventory.safeParse(fitted).error).toBeUndefined();
+      // An empty list would say that nothing is fenced.
+      expect(fitted.fencedServices).toEqual(["db.service"]);
     }),
     { numRuns: 60 },
   );

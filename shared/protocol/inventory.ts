@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { Timestamp } from "./common.ts";
+import { ServiceName } from "./fence.ts";
 import { DiskName } from "./ids.ts";
 
 const Text = z.string().max(256);
@@ -358,6 +359,11 @@ export const Inventory = z.strictObject({
    * How the agent starts after a restart: as an enabled service, or only when a person starts it.
    */
   agentStart: orUnknown(z.enum(["at-boot", "by-hand"])).optional(),
+  /**
+   * Source servers only: the services that their fence keeps down. Absent if the agent is older and does not
+   * say.
+   */
+  fencedServices: z.array(ServiceName).max(256).optional(),
   /** Windows only: the drive letters in use. */
   volumeLetters: z
     .array(z.string().regex(/^[A-Z]$/))

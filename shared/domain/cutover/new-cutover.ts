@@ -1,5 +1,5 @@
 /** What a cutover is when it is asked for. */
-import { InvalidInputError, WrongStateError } from "../../errors.ts";
+import { InvalidInputError, NothingFencedError, WrongStateError } from "../../errors.ts";
 import type { NewCutover } from "../../protocol/cutover.ts";
 import { plannedAdaptation } from "../adapted-machine.ts";
 import type { AgentRecord } from "../agent.ts";
@@ -12,8 +12,9 @@ import { requireTime } from "./start.ts";
 
 /**
  * `plan`: what `requireStandby` returned. Throws `WrongStateError` if the source has not reported its disks,
- * and `InvalidInputError` if no window is left, no card leads out of the test network, the machine is to
- * have what the source's inventory does not, or it could never answer.
+ * `NothingFencedError` if its agent says that its fence stops nothing, and `InvalidInputError` if no window
+ * is left, no card leads out of the test network, the machine is to have what the source's inventory does
+ * not, or it could never answer.
  */
 export function newCutover(
   request: NewCutover,
@@ -37,6 +38,8 @@ export function newCutover(
       `source ${source.id} has not reported its disks yet`,
       "Wait until its agent has connected.",
     );
+  // The agent that does not say is older: then the quiesce finds out, and leads back.
+  if (inventory?.fencedServices?.length === 0) throw new NothingFencedError(source.id);
   const firmware = bootFirmware(inventory, disks);
   // The point is known only after the final sync; nothing of the plan depends on it.
   const owner = { id, sourceId: source.id, targetId, pointId: "", disks, firmware, images: undefined };
