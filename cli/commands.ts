@@ -19,6 +19,7 @@ import {
   cutoverForecast,
   cutovers,
 } from "./commands/cutover.ts";
+import { cutoverShow } from "./commands/cutover-show.ts";
 import { drill } from "./commands/drill.ts";
 import { drills } from "./commands/drills.ts";
 import { enrolToken } from "./commands/enrol-token.ts";
@@ -83,6 +84,7 @@ export const commands: CliCommand[] = [
   recover,
   recoveries,
   cutoverCreate,
+  cutoverShow,
   cutoverEdit,
   cutoverForecast,
   cutoverApprove,

@@ -72,6 +72,11 @@ export class RecoveryNotCompletedError extends ErrorWithHint {
   override readonly name = "RecoveryNotCompletedError";
 }
 
+/** A cutover that `--wait` waited for was rolled back, failed, or was cancelled. */
+export class CutoverNotCompletedError extends ErrorWithHint {
+  override readonly name = "CutoverNotCompletedError";
+}
+
 /** A check on a target host came to no end. */
 export class CheckNotCompletedError extends ErrorWithHint {
   override readonly name = "CheckNotCompletedError";

@@ -21,6 +21,11 @@ export class ProgressLine {
     this.#shown = line;
   }
 
+  /** Prints a line that stays, above this one. */
+  keep(text: string): void {
+    this.#terminal.err(`${this.#terminal.interactive ? "\r\u001b[K" : ""}${oneLine(text)}\n`);
+  }
+
   /** Leaves the line and starts a new one. */
   end(): void {
     if (this.#terminal.interactive && this.#shown) this.#terminal.err("\r\u001b[K");

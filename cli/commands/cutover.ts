@@ -145,9 +145,6 @@ function action(verb: string, summary: string, ask: Ask): CliCommand {
 
 /** What an operator can do with a cutover by its id alone. */
 export const cutoverActions: CliCommand[] = [
-  action("show", "Shows a cutover: its state, window, forecast, deadline and runs", (api, one) =>
-    api.getCutover(one),
-  ),
   action("go", "Begins a cutover now, if a window is open and the forecast fits", (api, one) =>
     api.goCutover(one),
   ),

@@ -91,7 +91,7 @@ export function isBefore({ state }: CutoverRecord): boolean {
 }
 
 /** Whether it has begun, and can still be rolled back. */
-export function isUnderWay({ state }: CutoverRecord): boolean {
+export function isUnderWay({ state }: Pick<CutoverRecord, "state">): boolean {
   return ["pre-sync", "quiescing", "final-sync", "checking"].includes(state);
 }
 

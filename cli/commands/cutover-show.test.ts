@@ -1,0 +1,83 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { recordedRun } from "../testing/recorded-run.ts";
+
+const at = (time: string) => `2030-01-05T${time}.000Z`;
+const states = ["baseline", "waiting", "pre-sync", "quiescing", "final-sync", "checking"].map(
+  (name, index) => ({ name, at: at(`21:0${index}:00`) }),
+);
+const deadlineAt = at("21:58:00");
+const cutover = {
+  ...{ id: "cut_1", version: 1, sourceId: "agt_1", targetId: "agt_2", planId: "plan_1", mode: "automatic" },
+  ...{ windows: [{ firstDay: "2030-01-05", from: "21:00", to: "22:00", timeZone: "UTC" }] },
+  window: { opensAt: at("21:00:00"), closesAt: at("22:00:00") },
+  ...{ deadlineAt: null, needsApproval: false, forecast: null, outageSeconds: null, requestedBy: "ada" },
+  ...{ runs: [{ id: "run_1", phase: "pre-sync" }], createdAt: at("20:00:00") },
+};
+const underWay = { ...cutover, state: "pre-sync", deadlineAt, states: states.slice(0, 3) };
+const end = (state: string, change: object) => {
+  const ended = { name: state, at: at("21:09:00") };
+  return { ...cutover, state, deadlineAt, states: [...states, ended], endedAt: ended.at, ...change };
+};
+let server: Server;
+/** What the API answers, in order; the last for all further calls. */
+let answers: object[];
+
+beforeEach(async () => {
+  let calls = 0;
+  server = createServer((_, response) => {
+    response.writeHead(200, { "content-type": "application/json" });
+    response.end(JSON.stringify(answers[calls++] ?? answers.at(-1)));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+});
+afterEach(() => server.close());
+
+const follow = (...words: string[]) =>
+  recordedRun(["cutover", "show", "cut_1", "--wait", ...words], {
+    CAUSEWAY_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    CAUSEWAY_TOKEN: "t",
+  });
+const completed = {
+  machine: {
+    ...{ hypervisor: "libvirt", name: "pine-1", uuid: "0b2f5c0a-7d61-8c3e-8f00-1a2b3c4d5e6f" },
+    ...{ bootDisk: "sda", bootReason: "it is the only disk" },
+  },
+  ...{ answer: { seconds: 41, reason: "it accepts connections" }, outageSeconds: 80 },
+};
+
+test("a cutover is followed to its end: each state once with its time, also those between two looks", async () => {
+  answers = [underWay, end("completed", completed)];
+  const { code, stdout, stderr } = await follow();
+  const lines = stderr.trim().split("\n");
+  const isState = (line: string) => line.startsWith("2030-");
+  expect(lines.filter(isState)).toEqual([
+    "2030-01-05T21:00:00.000Z  baseline",
+    "2030-01-05T21:01:00.000Z  waiting",
+    "2030-01-05T21:02:00.000Z  pre-sync  56 min 00 s to its deadline",
+    "2030-01-05T21:03:00.000Z  quiescing  55 min 00 s to its deadline",
+    "2030-01-05T21:04:00.000Z  final-sync  54 min 00 s to its deadline",
+    "2030-01-05T21:05:00.000Z  checking  53 min 00 s to its deadline",
+    "2030-01-05T21:09:00.000Z  completed",
+  ]);
+  const [progress, ...others] = lines.filter((line) => !isState(line));
+  expect(progress).toMatch(/^cut_1 {2}pre-sync {2}run_1 {2}\d.* to its deadline$/);
+  expect(others).toEqual([]);
+  expect(stdout).toContain("outage 1 min 20 s: it accepts connections");
+  expect(code).toBe(0);
+});
+
+test("one that is rolled back ends the wait with its failure, and with one document of JSON", async () => {
+  const failure = { name: "MachineSilentError", message: "no answer", hint: "Look.", retryable: false };
+  answers = [end("rolled-back", { failure, sourceServes: "yes" })];
+  const { code, stdout, stderr } = await follow("--json");
+  expect(code).toBe(1);
+  expect(JSON.parse(stdout)).toMatchObject({ state: "rolled-back", sourceServes: "yes" });
+  expect(stderr).toMatch(/no answer[\s\S]*Look\./);
+});
+
+test("one that is cancelled has not completed, either", async () => {
+  answers = [end("cancelled", {})];
+  expect((await follow()).code).toBe(1);
+});
