@@ -10,12 +10,13 @@ import { OVERLAY_FOLDER } from "../boot-image/overlay.ts";
 import type { Attestation } from "../boot-loaders/attest.ts";
 import { browseAsGuest } from "../browse/guest/browse-guest.ts";
 import { openAgentCloud } from "../cloud/agent-cloud.ts";
+import { AfterAnswer } from "../commands/after-answer.ts";
 import { diskUsageOf } from "../filesystems/disk-usage.ts";
 import { collectInventory } from "../inventory/inventory.ts";
 import { LocalBootMachine } from "../machine/boot-machine.ts";
 import { JOB_FILE, type Job, readJob } from "../restart/job.ts";
+import { restartExecutor } from "../restart/restart-executor.ts";
 import { allowOnlyToOriginal } from "../restart/restart-rules.ts";
-import { Restarter } from "../restart/restarter.ts";
 import { captureExecutors } from "../roles/source.ts";
 import { setClockForward } from "./clock.ts";
 import { postponeDeadline } from "./deadline.ts";
@@ -105,12 +106,7 @@ async function run(job: Job): Promise<void> {
   const left = new Promise<void>((resolve) => {
     leave = resolve;
   });
-  const restarter = new Restarter({
-    bootId,
-    refusal: allowOnlyToOriginal,
-    restart: async () => leave(),
-    onNotRestarted: async (_, error) => log.error("could not restart", { error }),
-  });
+  const afterAnswer = new AfterAnswer();
   const { outcome, items } = attestation;
   const report = { restored: outcome !== "different", bootId, items, addresses: ports() };
   await mkdir(DATA_DIR, { recursive: true, mode: 0o700 });
@@ -127,10 +123,14 @@ async function run(job: Job): Promise<void> {
     bootId: async () => bootId,
     executors: {
       "report-boot-state": async () => report,
-      reboot: restarter.executor,
+      reboot: restartExecutor({
+        ...{ bootId, afterAnswer, refusal: allowOnlyToOriginal },
+        restart: async () => leave(),
+        onNotRestarted: async (_, error) => log.error("could not restart", { error }),
+      }),
       ...screen.showing(captures),
     },
-    onAcknowledged: (commandId) => restarter.acknowledged(commandId),
+    onAcknowledged: (commandId) => afterAnswer.acknowledged(commandId),
     log,
     now,
     random: Math.random,

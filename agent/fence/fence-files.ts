@@ -1,7 +1,7 @@
 /** The texts of a fence, and where they are. */
 import { unitProse } from "../hypervisor/qemu/service/quoting.ts";
 
-/** Below `/etc`; tests have another one. */
+/** Where the parts of a fence are, of one that lasts or of one that ends with the next restart. */
 export interface FencePlaces {
   /** While this file exists, the services do not start. */
   marker: string;
@@ -11,11 +11,12 @@ export interface FencePlaces {
   notices: string[];
 }
 
-export function fencePlaces(etc: string): FencePlaces {
+/** `root`: `/etc` or `/run`, in which systemd, login and shells look alike. */
+export function fencePlaces(root: string): FencePlaces {
   return {
-    marker: `${etc}/causeway/fenced`,
-    dropIn: (service) => `${etc}/systemd/system/${service}.d/50-causeway-fence.conf`,
-    notices: [`${etc}/issue.d/causeway-fence.issue`, `${etc}/motd.d/causeway-fence`],
+    marker: `${root}/causeway/fenced`,
+    dropIn: (service) => `${root}/systemd/system/${service}.d/50-causeway-fence.conf`,
+    notices: [`${root}/issue.d/causeway-fence.issue`, `${root}/motd.d/causeway-fence`],
   };
 }
 

@@ -37,7 +37,7 @@ afterEach(() => rmSync(dir, { recursive: true, force: true }));
 function keeper(): FenceKeeper {
   return new FenceKeeper({
     dataDir: join(dir, "data"),
-    etc: join(dir, "etc"),
+    ...{ etc: join(dir, "etc"), run: join(dir, "run") },
     now: () => new Date(at),
     systemctl: async (...args) => {
       const [action, unit = ""] = [args[0], args.at(-1)];
@@ -56,14 +56,20 @@ function keeper(): FenceKeeper {
   });
 }
 
-const dropIn = (service: string) => join(dir, `etc/systemd/system/${service}.d/50-causeway-fence.conf`);
+const dropIn = (service: string, root = "etc") =>
+  join(dir, `${root}/systemd/system/${service}.d/50-causeway-fence.conf`);
 function isHeldBack(service: string): boolean {
-  if (!existsSync(dropIn(service))) return false;
-  const marker = /^ConditionPathExists=!(.*)$/m.exec(readFileSync(dropIn(service), "utf8"))?.[1] ?? "";
-  return existsSync(marker);
+  const path = [dropIn(service), dropIn(service, "run")].find(existsSync);
+  const marker = path && /^ConditionPathExists=!(.*)$/m.exec(readFileSync(path, "utf8"))?.[1];
+  return marker !== undefined && existsSync(marker);
 }
-const up = (term: number) => keeper().set({ term, isUp: true, reason }, SERVICES);
-const down = (term: number) => keeper().set({ term, isUp: false, reason }, SERVICES);
+const up = (term: number, lasting = true) => keeper().set({ term, isUp: true, lasting, reason }, SERVICES);
+const down = (term: number) => keeper().set({ term, isUp: false, lasting: true, reason }, SERVICES);
+/** The host restarts, and systemd starts what no condition holds back. */
+function restart(): void {
+  rmSync(join(dir, "run"), { recursive: true, force: true });
+  active = new Set(SERVICES.filter((service) => !isHeldBack(service)));
+}
 const notice = () => readFileSync(join(dir, "etc/issue.d/causeway-fence.issue"), "utf8");
 
 test("a fenced source stops the listed services, starts none of them, and says why before and after a login", async () => {
@@ -83,8 +89,42 @@ test("a fenced source stops the listed services, starts none of them, and says w
 
 test("the fence is a file and conditions, so after a restart the services stay down without the agent", async () => {
   await up(1);
-  // What systemd would do at the host's start.
-  for (const service of SERVICES) if (!isHeldBack(service)) active.add(service);
+  restart();
+  expect([...active]).toEqual([]);
+});
+
+test("a fence that does not last keeps the services down, and leaves nothing for a copy of the disks", async () => {
+  expect(await up(1, false)).toMatchObject({ isUp: true, lasting: false, stopped: ["postgresql.service"] });
+  expect([...active]).toEqual([]);
+  for (const service of SERVICES) expect(isHeldBack(service)).toBe(true);
+  expect(existsSync(join(dir, "etc"))).toBe(false);
+  await keeper().resume(SERVICES);
+  expect(await up(1)).toMatchObject({ isUp: true, lasting: true });
+  restart();
+  expect([...active]).toEqual([]);
+  await down(1);
+  expect(SERVICES.some(isHeldBack)).toBe(false);
+  expect([...active]).toEqual(["postgresql.service"]);
+});
+
+test.each([
+  ["restarted", restart],
+  ["had a service started by a person", () => void active.add("nginx.service")],
+])("a source that %s since it was quiet has no lasting fence, and is quieted again", async (_, happens) => {
+  await up(1, false);
+  happens();
+  await keeper().resume(SERVICES);
+  await expect(up(1)).rejects.toMatchObject({ name: "FenceInterruptedError" });
+  await expect(up(1)).rejects.toMatchObject({ name: "FenceInterruptedError" });
+  await up(1, false);
+  expect([...active]).toEqual([]);
+  expect(await up(1)).toMatchObject({ isUp: true, lasting: true });
+});
+
+test("a fence that lasts is not weakened by a late repetition of the one that does not", async () => {
+  await up(1);
+  expect(await up(1, false)).toMatchObject({ lasting: true });
+  restart();
   expect([...active]).toEqual([]);
 });
 
@@ -147,7 +187,7 @@ test("whenever the agent is killed while it puts the fence up or takes it down, 
       await up(term + 1);
       expect([...active]).toEqual([]);
     }
-    await keeper().set({ term: term + 1, isUp: true, reason }, SERVICES);
+    await up(term + 1);
     await down(term + 1);
     for (const service of SERVICES) expect(existsSync(dropIn(service))).toBe(false);
     expect([...active]).toContain("postgresql.service");
@@ -184,7 +224,7 @@ test("a service that does not start keeps no other one down, and is started by t
 });
 
 test("a source whose agent starts stops what was started beside its fence, and what was listed meanwhile", async () => {
-  await keeper().set({ term: 1, isUp: true, reason }, ["postgresql.service"]);
+  await keeper().set({ term: 1, isUp: true, lasting: true, reason }, ["postgresql.service"]);
   rmSync(dropIn("postgresql.service"));
   active = new Set(SERVICES);
   await keeper().resume(["nginx.service"]);
@@ -211,7 +251,7 @@ test("a person at the console breaks the fence, which is kept with time and user
 
 test("the command answers with what holds, and a terminal obeys nothing of its reason", async () => {
   const setFence = setFenceExecutor(keeper(), SERVICES);
-  const input = { ownerId: "rcv_1", term: 1, isUp: true, reason: "a \u001b[2J \\n b" };
+  const input = { ownerId: "rcv_1", term: 1, isUp: true, lasting: true, reason: "a \u001b[2J \\n b" };
   expect(await setFence(input, {} as never)).toEqual({ term: 1, isUp: true, services: SERVICES });
   for (const sign of ["\u001b", "\\"]) expect(notice()).not.toContain(sign);
   expect(await setFence({ ...input, isUp: false }, {} as never)).toEqual({

@@ -1,8 +1,9 @@
+import { existsSync } from "node:fs";
 import { mkdir, rm, rmdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { z } from "zod";
 import { Fence, fencedFor, unfencedAfter } from "#shared/domain/fence.ts";
-import { FenceIncompleteError, FenceNotUpError, failureOf } from "#shared/errors.ts";
+import { FenceIncompleteError, FenceInterruptedError, FenceNotUpError, failureOf } from "#shared/errors.ts";
 import { Timestamp } from "#shared/protocol/common.ts";
 import { BrokenFence, ServiceName } from "#shared/protocol/fence.ts";
 import type { Systemctl } from "../hypervisor/qemu/service/systemctl.ts";
@@ -12,10 +13,14 @@ import { dropInText, type FencePlaces, fencePlaces, noticeText } from "./fence-f
 import { withParts } from "./service-parts.ts";
 
 /** The fence as it survives a restart. */
-const FenceState = Fence.extend({
+export const FenceState = Fence.extend({
   since: Timestamp.optional(),
   reason: z.string().optional(),
   services: z.array(ServiceName).default([]),
+  /** Whether it is up after a restart, too. */
+  lasting: z.boolean().default(true),
+  /** Whether its services may have run since it was put up: while it did not last, the source restarted. */
+  interrupted: z.boolean().default(false),
   /** Those that ran when the fence was put up, until it is down. */
   stopped: z.array(ServiceName).default([]),
   /** Those that could not be stopped when the fence was put up the last time: they may run. */
@@ -29,46 +34,64 @@ export interface FenceDeps {
   dataDir: string;
   systemctl: Systemctl;
   now: () => Date;
+  /** Tests have other ones. */
   etc?: string;
+  run?: string;
+}
+
+interface WantedFence {
+  term: number;
+  reason: string;
+  lasting: boolean;
+  interrupted: boolean;
 }
 
 /**
- * Keeps the services of a fenced source down, across restarts and without the agent: each has a condition on
- * one file. Each call may be repeated after an interruption.
+ * Keeps the services of a fenced source down without the agent: each has a condition on one file. A fence
+ * that lasts has its files in `/etc`. Another one has them in `/run`, so a copy of the disks has none, and a
+ * restart removes them. Each call may be repeated after an interruption.
  */
 export class FenceKeeper {
   readonly #deps: FenceDeps;
   readonly #file: DataFile<FenceState>;
-  readonly #places: FencePlaces;
+  readonly #lasting: FencePlaces;
+  readonly #untilRestart: FencePlaces;
 
   constructor(deps: FenceDeps) {
     this.#deps = deps;
     this.#file = new DataFile(deps.dataDir, "fence.json", FenceState);
-    this.#places = fencePlaces(deps.etc ?? "/etc");
+    this.#lasting = fencePlaces(deps.etc ?? "/etc");
+    this.#untilRestart = fencePlaces(deps.run ?? "/run");
   }
 
   async read(): Promise<FenceState> {
-    return (await this.#file.read()) ?? { term: 0, isUp: false, services: [], stopped: [], unstopped: [] };
+    return (await this.#file.read()) ?? FenceState.parse({ term: 0, isUp: false });
   }
 
   /** When the agent starts: puts a fence up again that is up, and finishes what was interrupted. */
   async resume(services: readonly string[]): Promise<void> {
     const before = await this.read();
-    if (before.isUp) await this.#raise(before, before.term, before.reason ?? "", services);
+    if (before.isUp) await this.#raise(before, await this.#asNow(before), services);
     else if (isUnfinished(before)) await this.#lower(before);
   }
 
   /**
    * Puts the fence up or takes it down, unless a later term is known. Returns what holds now. Does what
-   * it can for each service; throws `FenceIncompleteError` if that was not everything.
+   * it can for each service; throws `FenceIncompleteError` if that was not everything, and
+   * `FenceInterruptedError` if it is to last, and its services may have run meanwhile.
    */
   async set(
-    wanted: { term: number; isUp: boolean; reason: string },
+    { term, isUp, reason, lasting }: Pick<WantedFence, "term" | "reason" | "lasting"> & { isUp: boolean },
     services: readonly string[],
   ): Promise<FenceState> {
     const before = await this.read();
-    const next = (wanted.isUp ? fencedFor : unfencedAfter)(before, wanted.term);
-    if (next.isUp) return this.#raise(before, next.term, wanted.reason, services);
+    const next = (isUp ? fencedFor : unfencedAfter)(before, term);
+    if (next.isUp) {
+      const isRepeated = before.isUp && before.term === next.term;
+      if (isRepeated && lasting && !before.lasting) await this.#requireQuiet(before);
+      const wanted = { term: next.term, reason, lasting: lasting || (isRepeated && before.lasting) };
+      return this.#raise(before, { ...wanted, interrupted: false }, services);
+    }
     return next !== before || isUnfinished(before) ? this.#lower({ ...before, ...next }) : before;
   }
 
@@ -85,15 +108,31 @@ export class FenceKeeper {
     return this.#lower({ ...before, isUp: false, broken });
   }
 
+  /** Throws `FenceInterruptedError` if its services may have run since they were stopped. */
+  async #requireQuiet({ interrupted, services }: FenceState): Promise<void> {
+    if (interrupted || (await this.#mayServe(services))) throw new FenceInterruptedError();
+  }
+
+  async #mayServe(services: readonly string[]): Promise<boolean> {
+    const running = await Promise.all(services.map((service) => this.#mayRun(service)));
+    return running.includes(true);
+  }
+
+  /** A fence that is up, by its record, and whether its services may have run since it was put up. */
+  async #asNow({ term, reason = "", lasting, interrupted, services }: FenceState): Promise<WantedFence> {
+    const isThere = lasting || existsSync(this.#untilRestart.marker);
+    const isQuiet = isThere && !(await this.#mayServe(services));
+    return { term, reason, lasting, interrupted: interrupted || !isQuiet };
+  }
+
   /** The record comes first, so that an interrupted fence is finished, and none is forgotten. */
   async #raise(
     before: FenceState,
-    term: number,
-    reason: string,
+    { term, reason, lasting, interrupted }: WantedFence,
     listed: readonly string[],
   ): Promise<FenceState> {
     const { systemctl, now, dataDir } = this.#deps;
-    const { marker, dropIn, notices } = this.#places;
+    const { marker, dropIn, notices } = lasting ? this.#lasting : this.#untilRestart;
     const isRepeated = before.isUp && before.term === term;
     // What is kept down already stays down until this fence is taken down.
     const { services, failures: unknown } = await withParts([...before.services, ...listed], systemctl);
@@ -101,7 +140,7 @@ export class FenceKeeper {
     for (const service of services) if (await this.#mayRun(service)) running.push(service);
     const since = (isRepeated && before.since) || now().toISOString();
     const state: FenceState = {
-      ...{ term, isUp: true, services, since, reason },
+      ...{ term, isUp: true, services, since, reason, lasting, interrupted },
       // A fence that is put up again finds them stopped.
       stopped: [...new Set([...before.stopped, ...running])],
       unstopped: running,
@@ -126,17 +165,16 @@ export class FenceKeeper {
   async #lower(next: FenceState): Promise<FenceState> {
     const { systemctl } = this.#deps;
     await this.#file.write(next);
-    await rm(this.#places.marker, { force: true });
-    for (const path of this.#places.notices) await rm(path, { force: true });
-    for (const service of next.services) {
-      const dropIn = this.#places.dropIn(service);
-      await rm(dropIn, { force: true });
-      // Others may have files of their own there.
-      await rmdir(dirname(dropIn)).catch(() => {});
-    }
+    for (const place of [this.#lasting, this.#untilRestart]) await removeFiles(place, next.services);
     await systemctl("daemon-reload");
     const failures = await tryEach(next.stopped, (service) => systemctl("start", service));
-    await this.#file.write({ ...next, services: [], stopped: [...failures.keys()], unstopped: [] });
+    await this.#file.write({
+      ...next,
+      interrupted: false,
+      services: [],
+      stopped: [...failures.keys()],
+      unstopped: [],
+    });
     if (failures.size > 0) throw new FenceIncompleteError("down", failures);
     return next;
   }
@@ -155,6 +193,18 @@ export class FenceKeeper {
 /** Taken down only in part. */
 function isUnfinished({ isUp, services, stopped }: FenceState): boolean {
   return !isUp && services.length + stopped.length > 0;
+}
+
+async function removeFiles(
+  { marker, notices, dropIn }: FencePlaces,
+  services: readonly string[],
+): Promise<void> {
+  for (const path of [marker, ...notices]) await rm(path, { force: true });
+  for (const path of services.map(dropIn)) {
+    await rm(path, { force: true });
+    // Others may have files of their own there.
+    await rmdir(dirname(path)).catch(() => {});
+  }
 }
 
 async function put(path: string, text: string): Promise<void> {

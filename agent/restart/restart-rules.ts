@@ -1,7 +1,7 @@
 import { requireAsArmed } from "../boot-loaders/armed-state.ts";
 import { readVolumes } from "../boot-loaders/volumes.ts";
 import type { BootMachine } from "../machine/boot-machine.ts";
-import type { RestarterOptions } from "./restarter.ts";
+import type { RestartDeps } from "./restart-executor.ts";
 import type { SavedStates } from "./saved-states.ts";
 
 /**
@@ -13,7 +13,7 @@ export function allowOnlyIfArmed(
   states: Pick<SavedStates, "armedBy">,
   machine: BootMachine,
   currentBootId: string,
-): RestarterOptions["refusal"] {
+): RestartDeps["refusal"] {
   return async ({ conversionId, into }) => {
     if (into === "original") return "it runs its original system";
     const armed = await states.armedBy(conversionId);
@@ -28,5 +28,5 @@ export function allowOnlyIfArmed(
  * In the boot environment, allows a restart only into the original system, for any conversion: that never
  * strands the machine.
  */
-export const allowOnlyToOriginal: RestarterOptions["refusal"] = async ({ into }) =>
+export const allowOnlyToOriginal: RestartDeps["refusal"] = async ({ into }) =>
   into === "original" ? undefined : "it runs the boot environment";

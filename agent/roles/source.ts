@@ -5,6 +5,7 @@ import { linuxAdapters } from "../boot-loaders/linux-loaders.ts";
 import { judgeReturn } from "../boot-loaders/return/system-return.ts";
 import { type AgentCloud, once } from "../cloud/agent-cloud.ts";
 import { openOwnRepository } from "../cloud/own-repository.ts";
+import { AfterAnswer } from "../commands/after-answer.ts";
 import { recordKeyOf } from "../commands/agent-records.ts";
 import { captureDiskExecutor } from "../commands/capture-disk.ts";
 import { type CaptureDeps, forgetCaptures } from "../commands/captures.ts";
@@ -24,6 +25,7 @@ import { type PreCopyDeps, preCopyView } from "../consistency/pre-copy/pre-copy.
 import { type StillDeps, stillView } from "../consistency/still.ts";
 import { FenceKeeper } from "../fence/fence-keeper.ts";
 import { setFenceExecutor } from "../fence/set-fence.ts";
+import { switchOffExecutor } from "../fence/switch-off.ts";
 import { diskUsageOf } from "../filesystems/disk-usage.ts";
 import { HOOKS_FOLDER, runPendingHooks } from "../hooks/hooks.ts";
 import { PendingHooks } from "../hooks/pending-hooks.ts";
@@ -37,9 +39,9 @@ import { readBootId } from "../machine/system.ts";
 import { describeArming } from "../restart/arming.ts";
 import { BootImageCache } from "../restart/boot-image-cache.ts";
 import { coldExecutors, disarm, takeBackArming } from "../restart/cold-executors.ts";
-import { restartMachine } from "../restart/restart-machine.ts";
+import { restartExecutor } from "../restart/restart-executor.ts";
+import { restartMachine, switchMachineOff } from "../restart/restart-machine.ts";
 import { allowOnlyIfArmed } from "../restart/restart-rules.ts";
-import { Restarter } from "../restart/restarter.ts";
 import { SavedStates } from "../restart/saved-states.ts";
 import { KeptMaps } from "../store/kept-maps.ts";
 import { whyUntracked } from "../tracking/disk-facts.ts";
@@ -77,9 +79,9 @@ export const sourceRole: Role = async (options) => {
     recordKey: recordKeyOf(identity),
   });
   const bootId = await readBootId(machine);
-  const restarter = new Restarter({
-    bootId,
-    refusal: allowOnlyIfArmed(states, machine, bootId),
+  const afterAnswer = new AfterAnswer();
+  const reboot = restartExecutor({
+    ...{ bootId, afterAnswer, refusal: allowOnlyIfArmed(states, machine, bootId) },
     restart: () => restartMachine(machine),
     onNotRestarted: async ({ conversionId }, cause) => {
       log.error("the machine is not restarted", { conversionId, error: String(cause) });
@@ -114,15 +116,16 @@ export const sourceRole: Role = async (options) => {
         agentVersion: version,
       }),
       "set-fence": setFenceExecutor(fence, options.settings.fencedServices ?? []),
-      reboot: restarter.executor,
+      "switch-off": switchOffExecutor({ fence, afterAnswer, switchOff: () => switchMachineOff(machine) }),
+      reboot,
       release: releaseExecutor(async (conversionId) => {
         await disarm({ machine, states }, conversionId);
         await states.forget(conversionId);
         await forgetCaptures(dataDir, conversionId);
       }),
     },
-    onAcknowledged: (commandId) => restarter.acknowledged(commandId),
-    onCancelled: (commandId) => restarter.cancelled(commandId),
+    onAcknowledged: (commandId) => afterAnswer.acknowledged(commandId),
+    onCancelled: (commandId) => afterAnswer.cancelled(commandId),
   };
 };
 

@@ -22,6 +22,12 @@ export function describeCutover(cutover: Cutover): string {
   if (machine) lines.push(`  the machine ${machine.name} (${machine.hypervisor}) runs in the source's place`);
   if (answer && cutover.outageSeconds !== null)
     lines.push(`  outage ${duration(cutover.outageSeconds)}: ${oneLine(answer.reason)}`);
+  if (cutover.sourceOff)
+    lines.push(
+      cutover.sourceOff === "announced"
+        ? "  the source has said that it shuts down"
+        : "  it is unknown whether the source is off",
+    );
   if (cutover.sourceServes)
     lines.push(
       cutover.sourceServes === "yes"

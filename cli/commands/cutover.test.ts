@@ -9,7 +9,12 @@ const shown = {
   ...{ id: "cut_1", version: 2, sourceId: "agt_1", targetId: "agt_2", planId: "plan_1" },
   ...{ state: "waiting", mode: "hold" },
   ...{ windows: [window], window: { opensAt: at, closesAt: "2030-01-06T01:00:00.000Z" }, deadlineAt: null },
-  ...{ needsApproval: true, outageSeconds: null, runs: [{ id: "run_1", phase: "baseline" }] },
+  ...{
+    needsApproval: true,
+    switchSourceOff: false,
+    outageSeconds: null,
+    runs: [{ id: "run_1", phase: "baseline" }],
+  },
   forecast: {
     ...{ at, outageSeconds: 90, low: 60, high: 150, fits: true, basis: "partly measured", parts: [] },
   },

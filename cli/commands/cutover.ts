@@ -24,6 +24,10 @@ export const cutoverCreate: CliCommand = {
     ...CUTOVER_HELP,
     ["--needs-approval", "another person has to approve it before it begins"],
     ...DESIGN_HELP,
+    [
+      "--switch-source-off",
+      "the source shuts down before the machine is connected: for a machine that takes its only address",
+    ],
     ["--adapt", "adapt its system to the machine before it starts, as `machine adapt` does"],
     ["--expect TEXT", "it is up when its console shows this text (default: a login prompt)"],
     [
@@ -38,7 +42,7 @@ export const cutoverCreate: CliCommand = {
     ...API_HELP,
   ],
   examples: [
-    "causeway cutover create agt_01jd… --target agt_01je… --window 2030-01-05,22:00-02:00 --time-zone Europe/Vienna --hypervisor libvirt --nic bridge:br0,keep=eth0",
+    "causeway cutover create agt_01jd… --target agt_01je… --window 2030-01-05,22:00-02:00 --time-zone Europe/Vienna --hypervisor libvirt --nic bridge:br0,keep=eth0 --switch-source-off",
     "causeway cutover create agt_01jd… --target agt_01je… --window 2030-01-05..2030-01-07,22:00-02:00 --automatic --needs-approval --hypervisor qemu --nic bridge:br0 --answer 192.0.2.7:5432 --json",
   ],
   options: {
@@ -48,6 +52,7 @@ export const cutoverCreate: CliCommand = {
     ...ANSWER_OPTIONS,
     target: { type: "string" },
     "needs-approval": { type: "boolean" },
+    "switch-source-off": { type: "boolean" },
     adapt: { type: "boolean" },
   },
   positionals: ["SOURCE"],
@@ -63,6 +68,7 @@ export const cutoverCreate: CliCommand = {
         ...{ sourceId: call.arguments.SOURCE ?? "", targetId: requiredOption(call, "target", CREATE) },
         ...{ windows, ...fields, machine: designOf(call, CREATE) },
         ...{ needsApproval: call.values["needs-approval"] === true, adapt: call.values.adapt === true },
+        switchSourceOff: call.values["switch-source-off"] === true,
         ...(expect === undefined ? {} : { expect }),
         ...(script === undefined ? {} : { script }),
         ...(check === undefined ? {} : { check }),

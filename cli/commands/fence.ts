@@ -40,7 +40,8 @@ export const fence: CliCommand = {
     const found = await keeperOf(requiredOption(call, "data", this.name)).read();
     print(call.terminal, call.json, found, () => {
       if (found.isUp) {
-        const fenced = `fenced since ${found.since}: ${oneLine(found.reason ?? "")} Kept down: ${listed(found.services)}`;
+        const until = found.lasting ? "" : ", until the next restart";
+        const fenced = `fenced since ${found.since}${until}: ${oneLine(found.reason ?? "")} Kept down: ${listed(found.services)}`;
         return found.unstopped.length > 0
           ? `${fenced} Could not be stopped, and may run: ${listed(found.unstopped)}`
           : fenced;

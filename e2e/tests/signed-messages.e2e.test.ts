@@ -9,9 +9,10 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { Agent } from "#agent/agent.ts";
 import { openAgentCloud } from "#agent/cloud/agent-cloud.ts";
+import { AfterAnswer } from "#agent/commands/after-answer.ts";
 import { releaseExecutor } from "#agent/commands/release.ts";
 import type { Identity } from "#agent/identity/identity.ts";
-import { Restarter } from "#agent/restart/restarter.ts";
+import { restartExecutor } from "#agent/restart/restart-executor.ts";
 import { anInventory } from "#shared/domain/testing/records.ts";
 import type { Command } from "#shared/protocol/commands.ts";
 import { TestCommandKey } from "#shared/protocol/testing/command-key.ts";
@@ -70,9 +71,9 @@ async function run(identity: Identity, { lateMs = 0 } = {}) {
   let hears = false;
   const seen = { releases: 0, restarts: 0, refusals: [] as string[] };
   const cloud = openAgentCloud(identity, { now, random: Math.random });
-  const restarter = new Restarter({
-    bootId: "boot-1",
-    refusal: async () => undefined,
+  const afterAnswer = new AfterAnswer();
+  const reboot = restartExecutor({
+    ...{ bootId: "boot-1", afterAnswer, refusal: async () => undefined },
     restart: async () => {
       seen.restarts++;
     },
@@ -84,7 +85,7 @@ async function run(identity: Identity, { lateMs = 0 } = {}) {
     cloud: { ...cloud, now: () => cloud.now() + lateMs },
     version: "1.0.0",
     executors: {
-      reboot: restarter.executor,
+      reboot,
       release: (input, context) => {
         seen.releases++;
         return release(input, context);
@@ -93,8 +94,8 @@ async function run(identity: Identity, { lateMs = 0 } = {}) {
     takeInventory: async () => anInventory(),
     environment: "original",
     bootId: async () => "boot-1",
-    onAcknowledged: (commandId) => restarter.acknowledged(commandId),
-    onCancelled: (commandId) => restarter.cancelled(commandId),
+    onAcknowledged: (commandId) => afterAnswer.acknowledged(commandId),
+    onCancelled: (commandId) => afterAnswer.cancelled(commandId),
     log: {
       info: (message) => {
         if (message === "connected") hears = true;

@@ -8,8 +8,8 @@ const KIND = "cutover-held";
 
 /**
  * Raises the alarm if the forecast held the cutover back, if it waits and no window is left, if it has
- * committed and its machine does not serve by the deadline, or if it was rolled back or failed; clears it
- * otherwise. Repeating it is harmless.
+ * committed and its machine does not serve by the deadline, if it was rolled back or failed, or if its source
+ * was to shut down and did not say that it does; clears it otherwise. Repeating it is harmless.
  */
 export async function settleCutoverAlarm(cutover: CutoverRecord, deps: ReportDeps): Promise<void> {
   const { id, sourceId, state, heldBack, failure } = cutover;
@@ -34,7 +34,7 @@ export async function settleCutoverAlarm(cutover: CutoverRecord, deps: ReportDep
 
 /** `undefined` if nothing is wrong. */
 function wordsFor(cutover: CutoverRecord, now: number): { why: string; action: string } | undefined {
-  const { id, targetId, state, heldBack, failure, sourceServes, windows, deadlineAt } = cutover;
+  const { id, targetId, state, heldBack, failure, sourceOff, sourceServes, windows, deadlineAt } = cutover;
   if (isBefore(cutover) && !openingFrom(windows, now))
     return {
       why: `Cutover ${id} did not begin, and none of its windows is left.`,
@@ -46,6 +46,11 @@ function wordsFor(cutover: CutoverRecord, now: number): { why: string; action: s
     return {
       why: `The machine of cutover ${id} has the right to run, but does not serve yet; the source stays fenced.`,
       action: `See to target host ${targetId}: \`causeway cutover show ${id}\` says how far it is.`,
+    };
+  if (state === "completed" && sourceOff === "unknown")
+    return {
+      why: `The machine of cutover ${id} serves, and the source did not say that it shuts down: both may have the same addresses.`,
+      action: "Switch the source off, or its network card, then clear the alarm.",
     };
   if (state !== "rolled-back" && state !== "failed") return undefined;
   const serves = sourceServes === "unknown" ? " It is unknown whether the source serves again." : "";

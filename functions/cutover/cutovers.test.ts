@@ -4,6 +4,7 @@ import { NewConversion } from "#shared/protocol/resources.ts";
 import { startConversion } from "../conversion/start.ts";
 import { beginRun } from "../protection/begin-run.ts";
 import { CutoverSite } from "../testing/cutover-site.ts";
+import { expectBack } from "../testing/expect-back.ts";
 
 let site: CutoverSite;
 /** Starts nothing. */
@@ -13,19 +14,6 @@ const states = async (id: string) => (await site.cutover(id)).states.map(({ name
 const refused = (fields: object) => ({ status: 409, body: expect.objectContaining(fields) });
 
 const notices = () => site.world.topic.notices.filter((notice) => notice.includes("cutover"));
-
-/** The source serves as before, nothing of the machine is left, and the standby is kept. */
-async function expectBack(id: string): Promise<void> {
-  const cutover = await site.cutover(id);
-  expect(cutover).toMatchObject({ state: "rolled-back", sourceServes: "yes" });
-  expect(site.fence.isUp).toBe(false);
-  expect(site.machine).toEqual({ isOn: false, isConnected: false });
-  expect(await site.lease()).toMatchObject({ state: "none" });
-  expect((await site.world.store.plans.get(cutover.planId)).standbyPointId).toBeDefined();
-  expect(site.workflowOf(id)).toMatchObject({ status: "FAILED", error: cutover.failure?.name });
-  expect(site.world.topic.notices).toContain(`raised cutover-held ${id}`);
-  expect(site.world.timer.cutovers.size).toBe(0);
-}
 
 beforeEach(async () => {
   site = await CutoverSite.start();
@@ -46,7 +34,7 @@ test("in its window a machine of the last recovery point runs in the source's pl
   expect(site.commands).toEqual([
     ...["take-recovery-point", "apply-to-standby", "take-recovery-point", "apply-to-standby"],
     ...["set-fence up", "take-recovery-point", "apply-to-standby", "clone-standby", "define-machine"],
-    ...["bring-up-machine", "connect-machine"],
+    ...["bring-up-machine", "set-fence lasting", "connect-machine"],
   ]);
   expect(site.machine).toEqual({ isOn: true, isConnected: true });
   expect(site.fence).toEqual({ term: 1, isUp: true });
@@ -66,7 +54,7 @@ test.each([
   site.acts = { [key]: key === "set-fence up" ? [{ fails: error }] : [...before, { fails: error }] };
   const id = await site.create();
   await site.passUntil("01:30");
-  await expectBack(id);
+  await expectBack(site, id);
   expect((await site.cutover(id)).failure?.message).toContain(error);
   expect(await states(id)).toContain("quiescing");
 });
@@ -125,7 +113,7 @@ test("a source that is not quiet in time is rolled back, not waited for", async 
   site.acts = { "set-fence up": ["silent"] };
   const id = await site.create({ quiesceTimeoutSeconds: 60 });
   await site.passUntil("01:02");
-  await expectBack(id);
+  await expectBack(site, id);
   expect(await site.cutover(id)).toMatchObject({ failure: { name: "StepTimedOutError" } });
 });
 
@@ -196,7 +184,7 @@ test("an operator rolls one back that has begun, and another one copies nothing 
   );
   for (let times = 0; times < 2; times++) await site.api("POST /cutovers/{id}/rollback", id);
   await site.passUntil("01:02");
-  await expectBack(id);
+  await expectBack(site, id);
   const next = await site.create();
   await site.passUntil("01:03");
   expect(await site.cutover(next)).toMatchObject({ state: "completed" });
@@ -249,7 +237,7 @@ test("a machine that answers after the deadline gets no right to run, although t
     windows: [{ firstDay: "2030-01-01", from: "01:00", to: "01:20", timeZone: "UTC" }],
   });
   await site.passUntil("01:40");
-  await expectBack(id);
+  await expectBack(site, id);
   expect(await site.cutover(id)).toMatchObject({ failure: { name: "WindowClosedError" } });
 });
 
@@ -358,7 +346,7 @@ test.each([
     site.taken = taken;
   };
   await site.passUntil("01:30");
-  await expectBack(id);
+  await expectBack(site, id);
   expect(site.commands).not.toContain("clone-standby");
 });
 
@@ -379,7 +367,7 @@ test("a conversion that takes the source in the outage leads back at once", asyn
   site.acts = {};
   await site.connect("agt_source");
   await site.pass(30_000);
-  await expectBack(id);
+  await expectBack(site, id);
   expect((await site.cutover(id)).failure?.message).toContain("cnv_1 holds source agt_source");
 });
 

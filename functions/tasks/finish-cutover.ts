@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { completedCutover } from "#shared/domain/cutover/cutover.ts";
 import { pausedPlan } from "#shared/domain/protection/plan.ts";
+import { Cutover } from "#shared/protocol/cutover.ts";
 import { DefinedMachine, MachineAnswer } from "#shared/protocol/defined-machine.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
 import { buildAlarming } from "../alarm/build.ts";
@@ -11,7 +12,12 @@ import { buildPlanTimer } from "../protection/build.ts";
 import { setSchedules } from "../protection/schedules.ts";
 import { type SettleDeps, settleAlarm } from "../protection/settle-alarm.ts";
 
-export const Input = z.object({ cutoverId: CutoverId, machine: DefinedMachine, answer: MachineAnswer });
+export const Input = z.object({
+  cutoverId: CutoverId,
+  machine: DefinedMachine,
+  answer: MachineAnswer,
+  sourceOff: Cutover.shape.sourceOff,
+});
 
 export const handler = taskHandler({
   name: "tasks/finish-cutover",
@@ -29,7 +35,7 @@ export const handler = taskHandler({
  * the plan of the source, which serves no more. Repeating it changes nothing.
  */
 export async function run(
-  { cutoverId, machine, answer }: z.output<typeof Input>,
+  { cutoverId, ...up }: z.output<typeof Input>,
   deps: SettleDeps,
 ): Promise<{ state: "completed" }> {
   const { store, timer, clock } = deps;
@@ -42,16 +48,19 @@ export async function run(
     await settleAlarm(planId, deps);
   }
   await timer.disarmCutover(cutoverId);
-  const cutover = await store.cutovers.modify(cutoverId, (one) =>
-    completedCutover(one, { machine, answer }, now),
-  );
+  const cutover = await store.cutovers.modify(cutoverId, (one) => completedCutover(one, up, now));
   await store.audit.addOnce({
     at: cutover.endedAt ?? now,
     actor: "causeway",
     action: "cutover-completed",
     subject: cutoverId,
     outcome: "done",
-    details: { machine: machine.name, pointId: cutover.final?.pointId, outageSeconds: cutover.outageSeconds },
+    details: {
+      machine: up.machine.name,
+      sourceOff: up.sourceOff,
+      pointId: cutover.final?.pointId,
+      outageSeconds: cutover.outageSeconds,
+    },
   });
   await settleCutoverAlarm(cutover, deps);
   return { state: "completed" };

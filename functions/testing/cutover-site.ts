@@ -52,8 +52,9 @@ interface SiteParts {
 
 /** What a command is, whichever try it is: `set-fence up`, `clone-standby rehearsal`. */
 export function commandKey({ commandId, kind, input }: Command): string {
-  const { isUp, power } = input as Record<string, unknown>;
-  const given = { "set-fence": isUp ? "up" : "down", "power-machine": String(power) }[kind as string];
+  const { isUp, lasting, power } = input as Record<string, unknown>;
+  const fence = !isUp ? "down" : lasting === true ? "lasting" : "up";
+  const given = { "set-fence": fence, "power-machine": String(power) }[kind as string];
   return [kind, given ?? commandId.split(".")[2]?.replace(/^\d+$/, "")].filter(Boolean).join(" ");
 }
 
@@ -285,6 +286,9 @@ export class CutoverSite {
           ...{ changes: [{ path: "/etc/fstab", why: ["a name"], diff: "" }], commands: [], notes: [] },
           ...{ stale: [], isApplied: !input.dryRun, computeSeconds: 1, applySeconds: 1 },
         };
+      case "switch-off":
+        if (!this.fence.isUp) throw new Error("a source that serves was switched off");
+        return answer;
       case "apply-to-standby":
       case "clone-standby":
       case "release":

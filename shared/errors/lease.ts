@@ -30,6 +30,18 @@ export class FenceIncompleteError extends CausewayError {
   }
 }
 
+/** The source was quiet and may have served clients since. */
+export class FenceInterruptedError extends CausewayError {
+  override readonly name = "FenceInterruptedError";
+  readonly retryable = false;
+  readonly hint =
+    "What its clients wrote since is in no copy. See why that happened, then create another cutover; the standby is kept.";
+
+  constructor() {
+    super("the source restarted, or its services ran, after they were stopped: they may have served clients");
+  }
+}
+
 /** The lease of this term can no longer be renewed: the machine must stay paused until it is switched off. */
 export class LeaseEndedError extends CausewayError {
   override readonly name = "LeaseEndedError";

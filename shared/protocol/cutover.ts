@@ -36,6 +36,11 @@ export const NewCutover = z.strictObject({
   mode: editable.mode.default("hold"),
   /** Whether a second person must approve it before it begins. */
   needsApproval: z.boolean().default(false),
+  /**
+   * Whether the source shuts down once the machine has the right to run, before its network is connected. Its
+   * addresses are then the machine's alone. There is no way back by then.
+   */
+  switchSourceOff: z.boolean().default(false),
   machine: MachineDesign,
   /** Whether its system is adapted to the machine before that starts. The target host needs a boot image. */
   adapt: z.boolean().default(false),
@@ -128,6 +133,9 @@ export const Cutover = z.object({
   pointId: PointId.optional(),
   machine: DefinedMachine.optional(),
   answer: MachineAnswer.optional(),
+  switchSourceOff: z.boolean(),
+  /** Once it has completed, if the source was to shut down: whether its agent has announced that it does. */
+  sourceOff: z.enum(["announced", "unknown"]).optional(),
   /** After a rollback: whether the source's agent has said that its services may run again. */
   sourceServes: z.enum(["yes", "unknown"]).optional(),
   failure: Failure.optional(),

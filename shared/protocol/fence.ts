@@ -21,16 +21,22 @@ export const BrokenFence = z.object({
 });
 export type BrokenFence = z.infer<typeof BrokenFence>;
 
-/** The command on a source's fence; a part of `commands.ts`. */
+/** The commands on a source's fence; a part of `commands.ts`. */
 export const fenceCommands = {
   /**
-   * Puts the fence up or takes it down, unless the source knows of a later term. Repeating it is harmless.
+   * Puts the fence up or takes it down, unless the source knows of a later term. Repeating it is harmless. To
+   * let one last that does not fails with `FenceInterruptedError` if its services may have run meanwhile.
    */
   "set-fence": {
     input: z.object({
       ownerId: OwnerId,
       term: z.int().positive(),
       isUp: z.boolean(),
+      /**
+       * Whether it is up after a restart, too. One that is not leaves no trace on the disks, so a copy that
+       * is made meanwhile is not fenced.
+       */
+      lasting: z.boolean().default(true),
       /** For the person who logs in: which machine runs instead. */
       reason: z.string().max(300),
     }),
@@ -40,5 +46,13 @@ export const fenceCommands = {
       /** The services that are kept down. */
       services: z.array(ServiceName).max(256),
     }),
+  },
+  /**
+   * Shuts the source down once it has said so, if its fence of this term is up. It succeeds before that, so
+   * it does not prove that the source is off.
+   */
+  "switch-off": {
+    input: z.object({ ownerId: OwnerId, term: z.int().positive() }),
+    output: z.object({}),
   },
 } as const;

@@ -53,6 +53,7 @@ const good: Record<CommandKind, Record<string, unknown>> = {
   },
   "connect-machine": { ownerId: "cnv_1" },
   "set-fence": { ownerId: "rcv_1", term: 1, isUp: true, reason: "a machine runs in its place" },
+  "switch-off": { ownerId: "cut_1", term: 1 },
   "bring-up-machine": {
     ownerId: "cnv_1",
     check: {

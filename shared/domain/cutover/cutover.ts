@@ -35,7 +35,7 @@ const cutoverTransitions: Transitions<CutoverState> = {
   failed: [],
 };
 
-const { windows, mode, needsApproval, check, expect, script } = NewCutover.shape;
+const { windows, mode, needsApproval, switchSourceOff, check, expect, script } = NewCutover.shape;
 const { marginSeconds, quiesceTimeoutSeconds, answerTimeoutSeconds } = NewCutover.shape;
 
 export const CutoverRecord = z.object({
@@ -43,7 +43,7 @@ export const CutoverRecord = z.object({
   sourceId: AgentId,
   targetId: AgentId,
   planId: PlanId,
-  ...{ windows, mode, needsApproval, check, expect, script },
+  ...{ windows, mode, needsApproval, switchSourceOff, check, expect, script },
   ...{ marginSeconds, quiesceTimeoutSeconds, answerTimeoutSeconds },
   firmware: z.enum(["bios", "uefi"]),
   disks: z.array(DiskName),
@@ -76,6 +76,7 @@ export const CutoverRecord = z.object({
   machine: DefinedMachine.optional(),
   answer: MachineAnswer.optional(),
   outageSeconds: z.number().optional(),
+  sourceOff: Cutover.shape.sourceOff,
   sourceServes: Cutover.shape.sourceServes,
   failure: FailureSchema.optional(),
   requestedBy: z.string(),
@@ -194,21 +195,26 @@ export function endedCutover(
 /** The cutover, completed: its machine answers in the source's place. Repeating it changes nothing. */
 export function completedCutover(
   cutover: CutoverRecord,
-  { machine, answer }: { machine: DefinedMachine; answer: MachineAnswer },
+  {
+    machine,
+    answer,
+    sourceOff,
+  }: Pick<Cutover, "sourceOff"> & { machine: DefinedMachine; answer: MachineAnswer },
   now: string,
 ): CutoverRecord {
   if (cutover.state === "completed") return cutover;
   const quiesced = cutover.states.find(({ name }) => name === "quiescing");
   const outageSeconds = quiesced && Math.max(0, (Date.parse(now) - Date.parse(quiesced.at)) / 1000);
-  return { ...moved(cutover, "completed", now), machine, answer, outageSeconds, endedAt: now };
+  return { ...moved(cutover, "completed", now), machine, answer, sourceOff, outageSeconds, endedAt: now };
 }
 
 /** The input of the workflow's execution, from the record alone, so that a repeated start sends the same. */
 export function cutoverInput(cutover: CutoverRecord) {
-  const { id, sourceId, targetId, planId, planned, adaptation, check: checkAfter } = cutover;
+  const { id, sourceId, targetId, planId, planned, adaptation, check: checkAfter, switchSourceOff } = cutover;
   return {
     ...{ cutoverId: id, sourceId, targetId, planId, check: checkBeforeCommit(cutover) },
     ...(checkAfter === undefined ? {} : { checkAfter }),
+    ...(switchSourceOff ? { switchSourceOff } : {}),
     planned: { ...planned, dryRun: false },
     ...(adaptation === undefined ? {} : { adaptation }),
   };

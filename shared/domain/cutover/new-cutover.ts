@@ -1,6 +1,8 @@
 /** What a cutover is when it is asked for. */
 import { InvalidInputError, NothingFencedError, WrongStateError } from "../../errors.ts";
 import type { NewCutover } from "../../protocol/cutover.ts";
+import type { Inventory } from "../../protocol/inventory.ts";
+import type { MachineDesign } from "../../protocol/machine-routes.ts";
 import { plannedAdaptation } from "../adapted-machine.ts";
 import type { AgentRecord } from "../agent.ts";
 import { requireAnswerable } from "../answerable.ts";
@@ -13,15 +15,15 @@ import { requireTime } from "./start.ts";
 /**
  * `plan`: what `requireStandby` returned. Throws `WrongStateError` if the source has not reported its disks,
  * `NothingFencedError` if its agent says that its fence stops nothing, and `InvalidInputError` if no window
- * is left, no card leads out of the test network, the machine is to have what the source's inventory does
- * not, or it could never answer.
+ * is left, no card leads out of the test network, the machine could never answer, or it is to have what the
+ * source's inventory does not, or the address of the card that connects the fenced source.
  */
 export function newCutover(
   request: NewCutover,
   given: { id: string; source: AgentRecord; plan: PlanRecord; requestedBy: string; now: number },
 ): CutoverRecord {
   const { id, source, plan, requestedBy, now } = given;
-  const { targetId, machine, windows, mode, needsApproval, check, expect, script } = request;
+  const { targetId, machine, windows, mode, needsApproval, switchSourceOff, check, expect, script } = request;
   requireTime(request, now);
   if (check) requireAnswerable(check);
   if (!machine.cards.some(({ link }) => link.kind !== "isolated"))
@@ -32,6 +34,7 @@ export function newCutover(
       },
     ]);
   const { inventory } = source;
+  if (!switchSourceOff) requireNoSharedCard(machine, inventory);
   const disks = plan.disks ?? inventory?.disks.map(({ name }) => name) ?? [];
   if (disks.length === 0)
     throw new WrongStateError(
@@ -49,7 +52,7 @@ export function newCutover(
   const at = new Date(now).toISOString();
   return {
     ...{ id, sourceId: source.id, targetId, planId: plan.id, windows, mode, needsApproval },
-    ...{ check, expect, script },
+    ...{ switchSourceOff, check, expect, script },
     marginSeconds: request.marginSeconds,
     quiesceTimeoutSeconds: request.quiesceTimeoutSeconds,
     answerTimeoutSeconds: request.answerTimeoutSeconds,
@@ -63,6 +66,28 @@ export function newCutover(
     ...{ state: "baseline", states: [{ name: "baseline", at }], runs: [], forecast: null },
     ...{ executions: 1, edition: 1, changedBy: [requestedBy], requestedBy, createdAt: at, version: 0 },
   };
+}
+
+/**
+ * A fenced source stays on, and connected to the control plane. A machine with the hardware address of that
+ * card would take its messages. Throws `InvalidInputError`.
+ */
+function requireNoSharedCard({ cards }: MachineDesign, inventory: Inventory | undefined): void {
+  const { interfaces = [], reach } = inventory?.network ?? {};
+  const used = new Set(reach?.paths.filter(({ use }) => use === "control-plane").map(({ device }) => device));
+  // A bridge or a VLAN has the address of its port.
+  const usedAddresses = new Set(interfaces.filter(({ name }) => used.has(name)).map((one) => one.macAddress));
+  for (const [index, { link, keepAddressOf }] of cards.entries()) {
+    if (link.kind === "isolated") continue;
+    const port = interfaces.find(({ name }) => name === keepAddressOf);
+    if (port?.macAddress === undefined || !usedAddresses.has(port.macAddress)) continue;
+    throw new InvalidInputError([
+      {
+        path: `machine.cards.${index}.keepAddressOf`,
+        message: `the fenced source stays connected by ${port.name}: have it switched off (--switch-source-off), or give the card an address of its own`,
+      },
+    ]);
+  }
 }
 
 /** The plan whose standby the machine is made of. Throws `WrongStateError`. */

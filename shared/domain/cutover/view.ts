@@ -20,7 +20,8 @@ export function cutoverOf(cutover: CutoverRecord, now: number, rehearsal?: Cutov
     outageSeconds: cutover.outageSeconds ?? null,
     runs: cutover.runs.map(({ id: run, phase }) => ({ id: run, phase })),
     pointId: cutover.final?.pointId,
-    ...{ states, machine, answer, sourceServes, failure, requestedBy },
+    switchSourceOff: cutover.switchSourceOff,
+    ...{ states, machine, answer, sourceOff: cutover.sourceOff, sourceServes, failure, requestedBy },
     ...{ createdAt: cutover.createdAt, endedAt: cutover.endedAt },
   };
 }

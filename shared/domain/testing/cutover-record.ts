@@ -15,7 +15,13 @@ export function aCutover(change: Partial<CutoverRecord> = {}): CutoverRecord {
   };
   return {
     ...{ id: "cut_1", sourceId: "agt_source", targetId: "agt_target", planId: "plan_1", windows: [window] },
-    ...{ mode: "hold", needsApproval: false, marginSeconds: 120, quiesceTimeoutSeconds: 300 },
+    ...{
+      mode: "hold",
+      needsApproval: false,
+      switchSourceOff: false,
+      marginSeconds: 120,
+      quiesceTimeoutSeconds: 300,
+    },
     ...{ answerTimeoutSeconds: 900, firmware: "bios", disks: ["vda"], planned, state: "waiting" },
     states: [
       { name: "baseline", at: AT },

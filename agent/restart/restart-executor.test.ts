@@ -1,23 +1,23 @@
 import { expect, test, vi } from "vitest";
 import { ArmedStateChangedError } from "#shared/errors.ts";
+import { AfterAnswer } from "../commands/after-answer.ts";
 import { executionContext } from "../commands/testing/execution-context.ts";
 import type { ProgramOutput } from "../machine/machine.ts";
 import { RecordedMachine } from "../machine/testing/recorded-machine.ts";
+import { type RestartDeps, restartExecutor } from "./restart-executor.ts";
 import { restartMachine } from "./restart-machine.ts";
 import { allowOnlyToOriginal } from "./restart-rules.ts";
-import { Restarter, type RestarterOptions } from "./restarter.ts";
 
 const context = executionContext({ commandId: "c1" });
 
-function world(restartAfterMs: number, refusal: RestarterOptions["refusal"] = async () => undefined) {
+function world(restartAfterMs: number, refusal: RestartDeps["refusal"] = async () => undefined) {
   const events: string[] = [];
-  const restarter = new Restarter({
-    bootId: "boot-1",
-    refusal,
+  const afterAnswer = new AfterAnswer(restartAfterMs);
+  const executor = restartExecutor({
+    ...{ bootId: "boot-1", refusal, afterAnswer },
     restart: async () => {
       events.push("restarted");
     },
-    restartAfterMs,
     onNotRestarted: async ({ conversionId }) => {
       events.push(`taken back for ${conversionId}`);
     },
@@ -25,36 +25,36 @@ function world(restartAfterMs: number, refusal: RestarterOptions["refusal"] = as
   const retract = async (error: unknown) => {
     events.push(`retracted: ${(error as Error).message}`);
   };
-  return { restarter, events, context: { ...context, retract } };
+  return { executor, afterAnswer, events, context: { ...context, retract } };
 }
 
 const into = "boot-environment" as const;
 const refused = (output: string): ProgramOutput => ({ status: 1, output: `${output}\n` });
 
 test("the machine restarts once its answer is acknowledged, and not before", async () => {
-  const { restarter, events, context } = world(60_000);
-  await restarter.executor({ conversionId: "cnv_1", into: "boot-environment", bootId: "boot-1" }, context);
-  restarter.acknowledged("another");
+  const { executor, afterAnswer, events, context } = world(60_000);
+  await executor({ conversionId: "cnv_1", into: "boot-environment", bootId: "boot-1" }, context);
+  afterAnswer.acknowledged("another");
   expect(events).toEqual([]);
-  restarter.acknowledged("c1");
-  restarter.acknowledged("c1");
+  afterAnswer.acknowledged("c1");
+  afterAnswer.acknowledged("c1");
   await vi.waitFor(() => expect(events).toEqual(["restarted"]));
 });
 
 test("a missing acknowledgement does not keep the machine from restarting", async () => {
-  const { restarter, events, context } = world(1);
-  await restarter.executor({ conversionId: "cnv_1", into: "original" }, context);
+  const { executor, events, context } = world(1);
+  await executor({ conversionId: "cnv_1", into: "original" }, context);
   await vi.waitFor(() => expect(events).toEqual(["restarted"]));
 });
 
 test("a cancelled restart does not happen, neither by itself nor after a late acknowledgement", async () => {
   vi.useFakeTimers();
   try {
-    const { restarter, events, context } = world(1000);
-    await restarter.executor({ conversionId: "cnv_1", into: "boot-environment" }, context);
-    restarter.cancelled("another");
-    restarter.cancelled("c1");
-    restarter.acknowledged("c1");
+    const { executor, afterAnswer, events, context } = world(1000);
+    await executor({ conversionId: "cnv_1", into: "boot-environment" }, context);
+    afterAnswer.cancelled("another");
+    afterAnswer.cancelled("c1");
+    afterAnswer.acknowledged("c1");
     await vi.advanceTimersByTimeAsync(2000);
     expect(events).toEqual([]);
   } finally {
@@ -64,41 +64,42 @@ test("a cancelled restart does not happen, neither by itself nor after a late ac
 
 test("a restart that is cancelled while the agent judges it does not happen", async () => {
   const abort = new AbortController();
-  const { restarter, events, context } = world(1, async () => {
-    restarter.cancelled("c1");
+  const { executor, afterAnswer, events, context } = world(1, async () => {
+    afterAnswer.cancelled("c1");
     abort.abort();
     return undefined;
   });
   const wanted = { conversionId: "cnv_1", into: "boot-environment" } as const;
-  await expect(restarter.executor(wanted, { ...context, signal: abort.signal })).rejects.toThrow();
-  restarter.acknowledged("c1");
+  await expect(executor(wanted, { ...context, signal: abort.signal })).rejects.toThrow();
+  afterAnswer.acknowledged("c1");
   expect(events).toEqual([]);
 });
 
 test("a command from an earlier boot does nothing: the restart has already happened", async () => {
-  const { restarter, events, context } = world(1);
-  await restarter.executor({ conversionId: "cnv_1", into: "original", bootId: "boot-0" }, context);
-  restarter.acknowledged("c1");
+  const { executor, afterAnswer, events, context } = world(1);
+  await executor({ conversionId: "cnv_1", into: "original", bootId: "boot-0" }, context);
+  afterAnswer.acknowledged("c1");
   expect(events).toEqual([]);
 });
 
 test("a restart that is refused does not happen", async () => {
-  const { restarter, events, context } = world(
+  const { executor, afterAnswer, events, context } = world(
     1,
     async ({ conversionId }) => `${conversionId} has not armed it`,
   );
-  await expect(
-    restarter.executor({ conversionId: "cnv_1", into: "boot-environment" }, context),
-  ).rejects.toMatchObject({ name: "RestartRefusedError", message: expect.stringContaining("cnv_1 has not") });
-  restarter.acknowledged("c1");
+  await expect(executor({ conversionId: "cnv_1", into: "boot-environment" }, context)).rejects.toMatchObject({
+    name: "RestartRefusedError",
+    message: expect.stringContaining("cnv_1 has not"),
+  });
+  afterAnswer.acknowledged("c1");
   expect(events).toEqual([]);
 });
 
 test("if the machine's state cannot be judged, it is not restarted, and the command fails with that error", async () => {
   const changed = new ArmedStateChangedError(["/boot/grub/grub.cfg"]);
-  const { restarter, events, context } = world(1, () => Promise.reject(changed));
-  await expect(restarter.executor({ conversionId: "cnv_1", into }, context)).rejects.toBe(changed);
-  restarter.acknowledged("c1");
+  const { executor, afterAnswer, events, context } = world(1, () => Promise.reject(changed));
+  await expect(executor({ conversionId: "cnv_1", into }, context)).rejects.toBe(changed);
+  afterAnswer.acknowledged("c1");
   expect(events).toEqual([]);
 });
 
@@ -124,17 +125,17 @@ test("the boot environment restarts only into the original system, for any conve
   );
 });
 
-test.each<[string, (restarter: Restarter) => void]>([
-  ["acknowledged", (restarter) => restarter.acknowledged("c1")],
+test.each<[string, (afterAnswer: AfterAnswer) => void]>([
+  ["acknowledged", (afterAnswer) => afterAnswer.acknowledged("c1")],
   ["not acknowledged in time", () => {}],
 ])(
   "a refusal that arises after the answer, %s, keeps the machine from restarting: arming is taken back, then the answer",
   async (_, then) => {
     let why: string | undefined;
-    const { restarter, events, context } = world(20, async () => why);
-    await restarter.executor({ conversionId: "cnv_1", into }, context);
+    const { executor, afterAnswer, events, context } = world(20, async () => why);
+    await executor({ conversionId: "cnv_1", into }, context);
     why = "grub.cfg was changed";
-    then(restarter);
+    then(afterAnswer);
     await vi.waitFor(() => expect(events).toHaveLength(2));
     expect(events).toEqual([
       "taken back for cnv_1",
@@ -145,16 +146,16 @@ test.each<[string, (restarter: Restarter) => void]>([
 
 test("the agent retracts its answer if the machine refuses to restart", async () => {
   const events: string[] = [];
-  const restarter = new Restarter({
-    bootId: "boot-1",
-    refusal: async () => undefined,
+  const afterAnswer = new AfterAnswer();
+  const executor = restartExecutor({
+    ...{ bootId: "boot-1", afterAnswer, refusal: async () => undefined },
     restart: () => Promise.reject(new Error("the machine does not restart: access denied")),
     onNotRestarted: async () => {},
   });
   const retract = async (error: unknown) => {
     events.push(String(error));
   };
-  await restarter.executor({ conversionId: "cnv_1", into }, { ...context, retract });
-  restarter.acknowledged("c1");
+  await executor({ conversionId: "cnv_1", into }, { ...context, retract });
+  afterAnswer.acknowledged("c1");
   await vi.waitFor(() => expect(events).toEqual(["Error: the machine does not restart: access denied"]));
 });

@@ -1,0 +1,78 @@
+import { beforeEach, expect, test } from "vitest";
+import { anInventory, aReach } from "#shared/domain/testing/records.ts";
+import { CutoverSite } from "../testing/cutover-site.ts";
+import { expectBack } from "../testing/expect-back.ts";
+
+const AT_COMMIT = ["set-fence lasting", "switch-off", "connect-machine"];
+let site: CutoverSite;
+
+const notices = () => site.world.topic.notices.filter((notice) => notice.includes("cutover"));
+
+beforeEach(async () => {
+  site = await CutoverSite.start();
+});
+
+test("the copy is made while no fence is on the source's disks, so the machine is not fenced, and the commit makes the fence last", async () => {
+  const id = await site.create();
+  await site.passUntil("01:01");
+  expect(site.inputs["set-fence up"]).toMatchObject({ term: 1, isUp: true, lasting: false });
+  expect(site.inputs["set-fence lasting"]).toMatchObject({ term: 1, isUp: true, lasting: true });
+  expect(await site.cutover(id)).toMatchObject({ state: "completed" });
+});
+
+test.each([
+  ["served clients again in the outage", { fails: "FenceInterruptedError" } as const],
+  ["does not say that it is still quiet", "silent" as const],
+])("a source that %s is rolled back to", async (_, act) => {
+  site.acts = { "set-fence lasting": [act] };
+  const id = await site.create();
+  await site.passUntil("01:05");
+  await expectBack(site, id);
+});
+
+test("a source that is to be switched off shuts down after the commit, before its machine is connected", async () => {
+  const id = await site.create({ switchSourceOff: true });
+  site.before.FinishCutover = async () => expect(site.commands.slice(-3)).toEqual(AT_COMMIT);
+  await site.passUntil("01:02");
+  expect(await site.cutover(id)).toMatchObject({ state: "completed", sourceOff: "announced" });
+  expect(site.inputs["switch-off"]).toEqual({ ownerId: id, term: 1 });
+  expect(notices()).toEqual([]);
+});
+
+test("a source that does not say that it shuts down keeps no client waiting, and an alarm tells of it", async () => {
+  site.acts = { "switch-off": ["silent"] };
+  const id = await site.create({ switchSourceOff: true });
+  await site.passUntil("01:03");
+  expect(await site.cutover(id)).toMatchObject({ state: "completed", sourceOff: "unknown" });
+  expect(site.commands.slice(-3)).toEqual(AT_COMMIT);
+  expect(notices()).toEqual([`raised cutover-held ${id}`]);
+});
+
+test("a cutover that is rolled back switches no source off", async () => {
+  site.acts = { "bring-up-machine": [{ fails: "MachineSilentError" }] };
+  const id = await site.create({ switchSourceOff: true });
+  await site.passUntil("01:02");
+  await expectBack(site, id);
+  expect(site.commands).not.toContain("switch-off");
+});
+
+test("a machine does not take the hardware address of the card that connects the fenced source", async () => {
+  const facts = { kind: "ethernet", state: "up", mtuBytes: 1500 } as const;
+  const configuration = { source: "unknown", method: "unknown" } as const;
+  const interfaces = ["eth0", "br0", "eth1"].map((name) => ({
+    ...{ ...facts, configuration, name, addresses: [] },
+    macAddress: name === "eth1" ? "52:54:00:00:00:02" : "52:54:00:00:00:01",
+  }));
+  const network = { interfaces, routes: [], dns: { servers: [], search: [] } };
+  const inventory = anInventory({ network: { ...network, reach: aReach({ device: "br0" }) } });
+  await site.world.store.agents.modify("agt_source", (one) => ({ ...one, inventory }));
+  const machine = (keepAddressOf: string) => ({
+    machine: { hypervisor: "libvirt", cards: [{ link: { kind: "bridge", bridge: "br0" }, keepAddressOf }] },
+  });
+  await expect(site.create(machine("eth0"))).rejects.toThrow("the fenced source stays connected by eth0");
+  const { cards } = machine("eth1").machine;
+  const isolated = { link: { kind: "isolated" }, keepAddressOf: "eth0" };
+  const apart = await site.create({ machine: { hypervisor: "libvirt", cards: [isolated, ...cards] } });
+  await site.api("POST /cutovers/{id}/cancel", apart);
+  await site.create({ ...machine("eth0"), switchSourceOff: true });
+});

@@ -1,0 +1,15 @@
+import { expect } from "vitest";
+import type { CutoverSite } from "./cutover-site.ts";
+
+/** The source serves as before, nothing of the machine is left, and the standby is kept. */
+export async function expectBack(site: CutoverSite, id: string): Promise<void> {
+  const cutover = await site.cutover(id);
+  expect(cutover).toMatchObject({ state: "rolled-back", sourceServes: "yes" });
+  expect(site.fence.isUp).toBe(false);
+  expect(site.machine).toEqual({ isOn: false, isConnected: false });
+  expect(await site.lease()).toMatchObject({ state: "none" });
+  expect((await site.world.store.plans.get(cutover.planId)).standbyPointId).toBeDefined();
+  expect(site.workflowOf(id)).toMatchObject({ status: "FAILED", error: cutover.failure?.name });
+  expect(site.world.topic.notices).toContain(`raised cutover-held ${id}`);
+  expect(site.world.timer.cutovers.size).toBe(0);
+}
