@@ -45,6 +45,14 @@ test("a standby equals the newest recovery point after each run, which writes on
   expect(await plan()).toMatchObject({ standbyPointId: pointId, standbyTargetId: site.targetId });
 });
 
+test("a source whose agent was started without a list of services to fence says so, and gets no cutover", async () => {
+  const window = ["--window", "2100-01-01,22:00-02:00", "--hypervisor", "libvirt", "--nic", "bridge:br0"];
+  const words = ["cutover", "create", site.sourceId, "--target", site.targetId, ...window];
+  await expect(site.installation.json(words)).rejects.toThrow("has no list of services");
+  const { inventory } = await site.api.getSource({ parameters: { id: site.sourceId } });
+  expect(inventory?.fencedServices).toEqual([]);
+});
+
 test("a standby that is forgotten while its host is away is removed when the host is back", async () => {
   await site.kill("target");
   const answer = await site.installation.json(["plan", planId, "forget-standby"]);
