@@ -1,4 +1,5 @@
-import { readdir, rm, stat } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isRunning } from "./running-process.ts";
 
@@ -7,6 +8,25 @@ const KEPT = 3;
 /** The folder in which an assembly is built before it gets its name: `KEY.PID`. */
 export function draftFolderOf(key: string): string {
   return `${key}.${process.pid}`;
+}
+
+export function isAssembly(folder: string): boolean {
+  return existsSync(join(folder, "manifest.json"));
+}
+
+/**
+ * Gives a draft its name, unless another process was first: that one may read its assembly already, which is
+ * the same.
+ */
+export async function nameDraft(draft: string, wanted: string): Promise<void> {
+  // What has this name is whole, or its removal was interrupted.
+  if (!isAssembly(wanted)) await rm(wanted, { recursive: true, force: true });
+  try {
+    await rename(draft, wanted);
+  } catch (error) {
+    if (!isAssembly(wanted)) throw error;
+    await rm(draft, { recursive: true });
+  }
 }
 
 /**

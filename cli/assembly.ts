@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, globSync, readFileSync } from "node:fs";
-import { mkdir, rename, rm } from "node:fs/promises";
+import { globSync, readFileSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { draftFolderOf, dropStale } from "./assembly-cache.ts";
+import { draftFolderOf, dropStale, isAssembly, nameDraft } from "./assembly-cache.ts";
 
 const root = join(import.meta.dirname, "..");
 const cache = join(root, ".cache", "assembly");
@@ -18,13 +18,12 @@ const INPUTS = ["{functions,infra,shared,statemachines}/**/*.{ts,json}", "packag
 export async function currentAssembly(tell: (line: string) => void): Promise<string> {
   const key = inputsDigest();
   const wanted = join(cache, key);
-  if (existsSync(join(wanted, "manifest.json"))) return wanted;
+  if (isAssembly(wanted)) return wanted;
   tell("synthesizing the cloud assembly");
   const draft = join(cache, draftFolderOf(key));
   await mkdir(cache, { recursive: true });
   await synthesize(draft);
-  await rm(wanted, { recursive: true, force: true });
-  await rename(draft, wanted);
+  await nameDraft(draft, wanted);
   await dropStale(cache, key);
   return wanted;
 }
