@@ -250,7 +250,8 @@ test("a person at the console breaks the fence, which is kept with time and user
 });
 
 test("the command answers with what holds, and a terminal obeys nothing of its reason", async () => {
-  const setFence = setFenceExecutor(keeper(), SERVICES);
+  const noHooks = { before: async () => {}, after: async () => undefined };
+  const setFence = setFenceExecutor(keeper(), noHooks, SERVICES);
   const input = { ownerId: "rcv_1", term: 1, isUp: true, lasting: true, reason: "a \u001b[2J \\n b" };
   expect(await setFence(input, {} as never)).toEqual({ term: 1, isUp: true, services: SERVICES });
   for (const sign of ["\u001b", "\\"]) expect(notice()).not.toContain(sign);

@@ -1,13 +1,41 @@
+import { fencedFor } from "#shared/domain/fence.ts";
+import { ownerKind } from "#shared/protocol/ids.ts";
 import type { Executor } from "../commands/executor.ts";
+import type { CutoverHooks } from "../hooks/cutover-hooks.ts";
 import type { FenceKeeper } from "./fence-keeper.ts";
 
-/** Puts the source's fence up or takes it down. `services`: those that the operator listed. */
+/**
+ * Puts the source's fence up or takes it down. `services`: those that the operator listed. Before a cutover
+ * puts it up, the hooks run; one that does not succeed leaves the fence as it is.
+ */
 export function setFenceExecutor(
-  fence: Pick<FenceKeeper, "set">,
+  fence: Pick<FenceKeeper, "read" | "set">,
+  hooks: Pick<CutoverHooks, "before" | "after">,
   services: readonly string[],
 ): Executor<"set-fence"> {
-  return async (input) => {
-    const { term, isUp, services: kept } = await fence.set(input, services);
+  return async (input, { signal }) => {
+    const now = await fence.read();
+    // A source that comes back after a recovery is fenced at once.
+    const rises = input.isUp && !now.isUp && fencedFor(now, input.term).isUp;
+    if (rises && ownerKind(input.ownerId) === "cutover") await hooks.before(input.ownerId, signal);
+    const { term, isUp, services: kept } = await endingHooks(fence, hooks, fence.set(input, services));
     return { term, isUp, services: isUp ? kept : [] };
   };
+}
+
+/**
+ * What `change` resolves with. If the fence is down then, the hooks were ended, also if `change` has failed.
+ * Rejects as `change` does, and with `CutoverHookFailedError`.
+ */
+export async function endingHooks<T>(
+  fence: Pick<FenceKeeper, "read">,
+  hooks: Pick<CutoverHooks, "after">,
+  change: Promise<T>,
+): Promise<T> {
+  const [changed] = await Promise.allSettled([change]);
+  const { isUp } = await fence.read();
+  const failed = isUp ? undefined : await hooks.after();
+  if (changed.status === "rejected") throw changed.reason;
+  if (failed) throw failed;
+  return changed.value;
 }

@@ -24,9 +24,10 @@ import { choicesOf } from "../consistency/open-view.ts";
 import { type PreCopyDeps, preCopyView } from "../consistency/pre-copy/pre-copy.ts";
 import { type StillDeps, stillView } from "../consistency/still.ts";
 import { FenceKeeper } from "../fence/fence-keeper.ts";
-import { setFenceExecutor } from "../fence/set-fence.ts";
+import { endingHooks, setFenceExecutor } from "../fence/set-fence.ts";
 import { switchOffExecutor } from "../fence/switch-off.ts";
 import { diskUsageOf } from "../filesystems/disk-usage.ts";
+import { CUTOVER_HOOKS_FOLDER, CUTOVER_HOOKS_NOTE, CutoverHooks } from "../hooks/cutover-hooks.ts";
 import { HOOKS_FOLDER, runPendingHooks } from "../hooks/hooks.ts";
 import { PendingHooks } from "../hooks/pending-hooks.ts";
 import { localSystemctl } from "../hypervisor/qemu/service/systemctl.ts";
@@ -94,7 +95,7 @@ export const sourceRole: Role = async (options) => {
     ...{ folder: IMAGES_DIR, store: cloud.store, machine },
     trust: (key) => imageTrust.require(key),
   });
-  const fence = await resumedFence(options);
+  const { fence, cutoverHooks } = await resumedFence(options);
   const { disks, seenDisks } = disksOf(lookAtMachine);
   return {
     ...{ takeInventory, seenDisks },
@@ -115,7 +116,7 @@ export const sourceRole: Role = async (options) => {
         variables: process.env,
         agentVersion: version,
       }),
-      "set-fence": setFenceExecutor(fence, options.settings.fencedServices ?? []),
+      "set-fence": setFenceExecutor(fence, cutoverHooks, options.settings.fencedServices ?? []),
       "switch-off": switchOffExecutor({ fence, afterAnswer, switchOff: () => switchMachineOff(machine) }),
       reboot,
       release: releaseExecutor(async (conversionId) => {
@@ -129,12 +130,15 @@ export const sourceRole: Role = async (options) => {
   };
 };
 
-async function resumedFence({ dataDir, settings, now, log }: RoleOptions): Promise<FenceKeeper> {
+async function resumedFence({ dataDir, settings, now, log }: RoleOptions) {
+  const pending = new PendingHooks(dataDir, CUTOVER_HOOKS_NOTE);
+  const cutoverHooks = new CutoverHooks({ folder: CUTOVER_HOOKS_FOLDER, pending, log });
   const fence = new FenceKeeper({ dataDir, systemctl: localSystemctl, now });
-  await fence
-    .resume(settings.fencedServices ?? [])
-    .catch((error: unknown) => log.error("the fence is not as it should be", { error: String(error) }));
-  return fence;
+  const resumed = fence.resume(settings.fencedServices ?? []);
+  await endingHooks(fence, cutoverHooks, resumed).catch((error: unknown) =>
+    log.error("the fence is not as it should be", { error: String(error) }),
+  );
+  return { fence, cutoverHooks };
 }
 
 function keptMapsOf({ cloud, dataDir, log, now }: RoleOptions): KeptMaps {

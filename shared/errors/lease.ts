@@ -42,6 +42,19 @@ export class FenceInterruptedError extends CausewayError {
   }
 }
 
+/** A hook of a source did not succeed before its services were to be stopped, or after they may run again. */
+export class CutoverHookFailedError extends CausewayError {
+  override readonly name = "CutoverHookFailedError";
+  readonly retryable = false;
+  readonly hint =
+    "Look at the hook in /etc/causeway/cutover-hooks of the source, and at its agent's log, which has what the hook wrote.";
+
+  /** `script`: its hook and phase. */
+  constructor(script: string, why: string) {
+    super(`the cutover hook ${script} did not succeed: ${why}`);
+  }
+}
+
 /** The lease of this term can no longer be renewed: the machine must stay paused until it is switched off. */
 export class LeaseEndedError extends CausewayError {
   override readonly name = "LeaseEndedError";

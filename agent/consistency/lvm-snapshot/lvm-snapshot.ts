@@ -3,7 +3,8 @@ import { LvmFailedError } from "#shared/errors.ts";
 import type { PointHooks } from "#shared/protocol/point-hooks.ts";
 import type { FrozenTime } from "#shared/protocol/taken-point.ts";
 import { type DiskSource, openDisk } from "../../disk/disk-source.ts";
-import { type HookDeps, withHooks } from "../../hooks/hooks.ts";
+import type { HookDeps } from "../../hooks/hook-run.ts";
+import { withHooks } from "../../hooks/hooks.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type {
   ConditionalView,

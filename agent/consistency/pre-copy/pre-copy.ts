@@ -1,5 +1,5 @@
 import { TrackingUnavailableError } from "#shared/errors.ts";
-import type { HookDeps } from "../../hooks/hooks.ts";
+import type { HookDeps } from "../../hooks/hook-run.ts";
 import { readDiskFacts } from "../../tracking/disk-facts.ts";
 import { kindOfDisk } from "../../tracking/kind-of-disk.ts";
 import type { DiskToTrack, Tracker } from "../../tracking/tracker.ts";

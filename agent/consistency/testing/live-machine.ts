@@ -9,7 +9,7 @@ import { takeRecoveryPointExecutor } from "../../commands/take-recovery-point.ts
 import { executionContext } from "../../commands/testing/execution-context.ts";
 import { Random } from "../../filesystems/testing/layouts/random.ts";
 import { tool } from "../../filesystems/testing/test-image.ts";
-import type { HookDeps } from "../../hooks/hooks.ts";
+import type { HookDeps } from "../../hooks/hook-run.ts";
 import { PendingHooks } from "../../hooks/pending-hooks.ts";
 import { readPoint } from "../../repository/points.ts";
 import { restoredDisk } from "../../restore/testing/restored-disk.ts";

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { HookDeps } from "../hooks.ts";
+import type { HookDeps } from "../hook-run.ts";
 import { PendingHooks } from "../pending-hooks.ts";
 
 export const POINT = "rp_01hzy3v9xkq8m7n5t4r2w1e0aa";
