@@ -1,24 +1,24 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import type { CutoverRecord } from "#shared/domain/cutover/cutover.ts";
+import { cutoverOf } from "#shared/domain/cutover/view.ts";
+import { aCutover } from "#shared/domain/testing/cutover-record.ts";
 import { recordedRun } from "../testing/recorded-run.ts";
 
-const at = (time: string) => `2030-01-05T${time}.000Z`;
-const states = ["baseline", "waiting", "pre-sync", "quiescing", "final-sync", "checking"].map(
-  (name, index) => ({ name, at: at(`21:0${index}:00`) }),
-);
-const deadlineAt = at("21:58:00");
-const cutover = {
-  ...{ id: "cut_1", version: 1, sourceId: "agt_1", targetId: "agt_2", planId: "plan_1", mode: "automatic" },
-  ...{ windows: [{ firstDay: "2030-01-05", from: "21:00", to: "22:00", timeZone: "UTC" }] },
-  window: { opensAt: at("21:00:00"), closesAt: at("22:00:00") },
-  ...{ deadlineAt: null, needsApproval: false, forecast: null, outageSeconds: null, requestedBy: "ada" },
-  ...{ runs: [{ id: "run_1", phase: "pre-sync" }], createdAt: at("20:00:00") },
-};
-const underWay = { ...cutover, state: "pre-sync", deadlineAt, states: states.slice(0, 3) };
-const end = (state: string, change: object) => {
-  const ended = { name: state, at: at("21:09:00") };
-  return { ...cutover, state, deadlineAt, states: [...states, ended], endedAt: ended.at, ...change };
+const at = (time: string) => `2030-01-01T${time}.000Z`;
+const names = ["baseline", "waiting", "pre-sync", "quiescing", "final-sync", "checking"] as const;
+const states = names.map((name, index) => ({ name, at: at(`22:0${index}:00`) }));
+/** As the API answers. */
+const shown = (change: Partial<CutoverRecord>) =>
+  cutoverOf(
+    aCutover({ deadlineAt: at("22:58:00"), runs: [{ id: "run_1", phase: "pre-sync", turn: 1 }], ...change }),
+    Date.parse(at("22:02:00")),
+  );
+const underWay = shown({ state: "pre-sync", states: states.slice(0, 3) });
+const end = (state: CutoverRecord["state"], change: Partial<CutoverRecord>) => {
+  const ended = { name: state, at: at("22:09:00") };
+  return shown({ state, states: [...states, ended], endedAt: ended.at, ...change });
 };
 let server: Server;
 /** What the API answers, in order; the last for all further calls. */
@@ -39,7 +39,7 @@ const follow = (...words: string[]) =>
     CAUSEWAY_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     CAUSEWAY_TOKEN: "t",
   });
-const completed = {
+const completed: Partial<CutoverRecord> = {
   machine: {
     ...{ hypervisor: "libvirt", name: "pine-1", uuid: "0b2f5c0a-7d61-8c3e-8f00-1a2b3c4d5e6f" },
     ...{ bootDisk: "sda", bootReason: "it is the only disk" },
@@ -53,13 +53,13 @@ test("a cutover is followed to its end: each state once with its time, also thos
   const lines = stderr.trim().split("\n");
   const isState = (line: string) => line.startsWith("2030-");
   expect(lines.filter(isState)).toEqual([
-    "2030-01-05T21:00:00.000Z  baseline",
-    "2030-01-05T21:01:00.000Z  waiting",
-    "2030-01-05T21:02:00.000Z  pre-sync  56 min 00 s to its deadline",
-    "2030-01-05T21:03:00.000Z  quiescing  55 min 00 s to its deadline",
-    "2030-01-05T21:04:00.000Z  final-sync  54 min 00 s to its deadline",
-    "2030-01-05T21:05:00.000Z  checking  53 min 00 s to its deadline",
-    "2030-01-05T21:09:00.000Z  completed",
+    "2030-01-01T22:00:00.000Z  baseline",
+    "2030-01-01T22:01:00.000Z  waiting",
+    "2030-01-01T22:02:00.000Z  pre-sync  56 min 00 s to its deadline",
+    "2030-01-01T22:03:00.000Z  quiescing  55 min 00 s to its deadline",
+    "2030-01-01T22:04:00.000Z  final-sync  54 min 00 s to its deadline",
+    "2030-01-01T22:05:00.000Z  checking  53 min 00 s to its deadline",
+    "2030-01-01T22:09:00.000Z  completed",
   ]);
   const [progress, ...others] = lines.filter((line) => !isState(line));
   expect(progress).toMatch(/^cut_1 {2}pre-sync {2}run_1 {2}\d.* to its deadline$/);
@@ -79,5 +79,7 @@ test("one that is rolled back ends the wait with its failure, and with one docum
 
 test("one that is cancelled has not completed, either", async () => {
   answers = [end("cancelled", {})];
-  expect((await follow()).code).toBe(1);
+  const { code, stderr } = await follow();
+  expect(stderr).toContain("cutover cut_1 is cancelled");
+  expect(code).toBe(1);
 });
