@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { keptMachine } from "../hypervisor/testing/kept-machine.ts";
-import { findCheckScript, scriptRefusal } from "./check-script.ts";
+import { findCheckScript, findCheckScripts, scriptRefusal } from "./check-script.ts";
 
 const isRoot = process.getuid?.() === 0;
 let root: string;
@@ -26,15 +26,28 @@ async function add(body: string, name = "web"): Promise<string> {
 const never = new AbortController().signal;
 const run = (signal = never) => scriptRefusal(folder, "web", keptMachine({ ownerId: "cut_1" }), signal);
 
-test("a script that the target host does not have is named with its path", async () => {
-  const missing = { name: "CheckScriptMissingError", message: `there is no check script ${folder}/web` };
+test("a script that the target host does not have is named with its folder", async () => {
+  const missing = { name: "CheckScriptMissingError", message: `there is no check script web in ${folder}` };
   await add(":", "other");
   await expect(findCheckScript(folder, "web")).rejects.toMatchObject(missing);
   await rm(folder, { recursive: true });
   await expect(findCheckScript(folder, "web")).rejects.toMatchObject(missing);
 });
 
+test("a target host without the folder has no check scripts", async () => {
+  await rm(folder, { recursive: true });
+  expect(await findCheckScripts(folder)).toEqual([]);
+});
+
 describe.skipIf(!isRoot)("a check script", () => {
+  test("is listed if it can be run now", async () => {
+    for (const name of ["web.sh", "db", "notes", ".hidden", "two words"]) await add(":", name);
+    await chmod(join(folder, "notes"), 0o644);
+    expect(await findCheckScripts(folder)).toEqual(["db", "web.sh"]);
+    await chmod(folder, 0o777);
+    expect(await findCheckScripts(folder)).toEqual([]);
+  });
+
   test("that ends with status 0 succeeds, and gets the machine's name, owner and hypervisor, and nothing else", async () => {
     await add(`env > '${root}/env'; pwd >> '${root}/env'; cat >> '${root}/env'; echo said`);
     expect(await run()).toBeUndefined();

@@ -1,6 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { CheckScriptMissingError } from "#shared/errors.ts";
+import { CheckScriptMissingError, UntrustedFolderError } from "#shared/errors.ts";
+import { CheckScriptName } from "#shared/protocol/answer-check.ts";
 import { clipWords, lastLine } from "../hooks/printable.ts";
 import { runScript, SCRIPT_PATH } from "../hooks/run-script.ts";
 import { requireSafe, requireSafeWay } from "../hooks/trusted-path.ts";
@@ -26,15 +27,36 @@ export interface ScriptRefusal {
  */
 export async function findCheckScript(folder: string, name: string): Promise<string> {
   const path = join(folder, name);
-  const files = await readdir(folder).catch((error: NodeJS.ErrnoException): string[] => {
-    if (error.code === "ENOENT") return [];
-    throw error;
-  });
-  if (!files.includes(name)) throw new CheckScriptMissingError(path);
+  const files = await filesIn(folder);
+  if (!files.includes(name)) throw new CheckScriptMissingError(name, `in ${folder}`);
   await requireSafeWay(folder);
   // A script may read the files beside it, so they decide what runs, too.
   for (const file of files) await requireSafe(join(folder, file), file === name ? "script" : "file");
   return path;
+}
+
+/** The names of the scripts in the folder that can be run now. */
+export async function findCheckScripts(folder: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const name of (await filesIn(folder)).sort()) {
+    if (!CheckScriptName.safeParse(name).success) continue;
+    const isOne = await findCheckScript(folder, name).then(
+      () => true,
+      (error: unknown) => {
+        if (error instanceof UntrustedFolderError) return false;
+        throw error;
+      },
+    );
+    if (isOne) found.push(name);
+  }
+  return found;
+}
+
+async function filesIn(folder: string): Promise<string[]> {
+  return readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw error;
+  });
 }
 
 /** Runs the script once; `undefined` if it ended with status 0. The signal ends it. */

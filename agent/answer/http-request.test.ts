@@ -7,6 +7,7 @@ import { createServer as createHttpsServer } from "node:https";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
+import { createSecureContext } from "node:tls";
 import { promisify } from "node:util";
 import { SubjectAlternativeNameExtension, X509CertificateGenerator } from "@peculiar/x509";
 import { expect, onTestFinished, test } from "vitest";
@@ -207,7 +208,7 @@ test.each([
   ["that has expired", "127.0.0.1", -1, true, "CERT_HAS_EXPIRED"],
 ])("a certificate %s is judged, unless any is accepted", async (_, name, days, isTrusted, why) => {
   const { cert, port } = await httpsServer({ name, days });
-  const reach = { authorities: () => (isTrusted ? [cert] : []) };
+  const reach = { trusted: () => createSecureContext({ ca: isTrusted ? [cert] : [] }) };
   const refusal = why && `its certificate is not accepted: ${why}`;
   expect(await ask(`https://127.0.0.1:${port}/`, { reach })).toBe(refusal);
   expect(await ask(`https://127.0.0.1:${port}/`, { reach, certificate: "any" })).toBeUndefined();
@@ -219,7 +220,7 @@ test("a certificate is checked against the name in the URL, to whichever address
     () => undefined,
     (_, done) => done(null, [{ address: "127.0.0.1", family: 4 }]),
   );
-  const reach = { authorities: () => [cert], lookup: toLoopback };
+  const reach = { trusted: () => createSecureContext({ ca: [cert] }), lookup: toLoopback };
   expect(await ask(`https://www.example.org:${port}/`, { reach })).toBeUndefined();
 });
 

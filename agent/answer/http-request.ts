@@ -31,7 +31,7 @@ export function httpRefusal(
     lookup: reach.lookup,
     signal: AbortSignal.any([signal, limit]),
     headers: { "user-agent": "causeway", accept: "*/*" },
-    ...(isTls && { rejectUnauthorized: isVerified, ...(isVerified && { ca: reach.authorities() }) }),
+    ...(isTls && { rejectUnauthorized: isVerified, ...(isVerified && { secureContext: reach.trusted() }) }),
   });
   const answered = (response: IncomingMessage) => {
     resolve(statusRefusal(response.statusCode ?? 0));

@@ -1,6 +1,6 @@
 import { type LookupAddress, lookup } from "node:dns";
 import type { LookupFunction } from "node:net";
-import { getCACertificates } from "node:tls";
+import { createSecureContext, getCACertificates, type SecureContext } from "node:tls";
 import { answerAddressProblem } from "#shared/protocol/answer-address.ts";
 import { CHECK_SCRIPTS_FOLDER } from "./check-script.ts";
 import type { CheckMeans } from "./wait.ts";
@@ -14,8 +14,16 @@ export const hostReach: CheckMeans = {
   connectLimitMs: 3000,
   requestLimitMs: 10_000,
   scriptsFolder: CHECK_SCRIPTS_FOLDER,
-  authorities: () => [...new Set([...getCACertificates("default"), ...getCACertificates("system")])],
+  trusted: () => {
+    hostTrust ??= createSecureContext({
+      ca: [...new Set([...getCACertificates("default"), ...getCACertificates("system")])],
+    });
+    return hostTrust;
+  },
 };
+
+/** Hundreds of certificates, which take long to read. */
+let hostTrust: SecureContext | undefined;
 
 /** Resolves a name, and fails unless each of its addresses can be a machine's. */
 export function checkedLookup(
@@ -27,7 +35,8 @@ export function checkedLookup(
       if (error) return done(error, "");
       const problem = addresses.map(({ address }) => addressProblem(address)).find(Boolean);
       const [first] = addresses;
-      if (problem || !first) return done(new Error(`its name leads astray: ${problem ?? "no address"}`), "");
+      if (problem || !first)
+        return done(new Error(`its name leads to no machine: ${problem ?? "no address"}`), "");
       if (options.all) done(null, addresses);
       else done(null, first.address, first.family);
     });

@@ -1,4 +1,5 @@
 import type { LookupFunction } from "node:net";
+import type { SecureContext } from "node:tls";
 
 /** Waiting for one answer. */
 export interface Wait {
@@ -17,8 +18,8 @@ export interface CheckMeans {
   connectLimitMs: number;
   /** For one request, from the name's lookup to the end of the answer's headers. */
   requestLimitMs: number;
-  /** PEM: the authorities whose certificates are trusted. */
-  authorities: () => string[];
+  /** Has the authorities whose certificates are trusted. */
+  trusted: () => SecureContext;
   /** The folder with the check scripts. */
   scriptsFolder: string;
 }

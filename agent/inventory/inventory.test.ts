@@ -187,15 +187,16 @@ test("a physical volume without LVM's tools is reported as a missing tool", asyn
   });
 });
 
-test("a target host reports its hypervisor and the room for images", async () => {
+test("a target host reports its hypervisor, the room for images, and its check scripts", async () => {
   await inScratch(async (folder) => {
-    const target = { hypervisor: qemu, imagesPath: folder };
-    const { hypervisor, images } = await inventoryOf(new LocalMachine(), { target });
+    const target = { hypervisor: qemu, imagesPath: folder, checkScripts: async () => ["web"] };
+    const { hypervisor, images, checkScripts } = await inventoryOf(new LocalMachine(), { target });
     expect(hypervisor).toMatchObject({
       kind: "qemu",
       version: expect.stringMatching(/^\d+\.\d+/),
     });
     expect(images?.path).toBe(folder);
     expect(images?.freeBytes).toBeGreaterThan(0);
+    expect(checkScripts).toEqual(["web"]);
   });
 });

@@ -29,7 +29,7 @@ export interface InventoryOptions {
   /** What a source server's fence keeps down; absent on other machines. */
   fencedServices?: string[] | undefined;
   /** What a target host has; absent on other machines. */
-  target?: { hypervisor: Hypervisor; imagesPath: string } | undefined;
+  target?: { hypervisor: Hypervisor; imagesPath: string; checkScripts: () => Promise<string[]> } | undefined;
 }
 
 /**
@@ -71,12 +71,13 @@ export async function collectInventory(options: InventoryOptions): Promise<Inven
 
 async function collectTarget(
   machine: Machine,
-  { hypervisor, imagesPath }: NonNullable<InventoryOptions["target"]>,
-): Promise<Pick<Inventory, "hypervisor" | "images">> {
+  { hypervisor, imagesPath, checkScripts }: NonNullable<InventoryOptions["target"]>,
+): Promise<Pick<Inventory, "hypervisor" | "images" | "checkScripts">> {
   const freeBytes = await machine.freeBytes(imagesPath);
   return {
     hypervisor: await hypervisor.describe(machine),
     images: { path: imagesPath, freeBytes },
+    checkScripts: await checkScripts(),
   };
 }
 

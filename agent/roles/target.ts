@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { adaptationStore, adaptExecutor, forgetAdaptation, guestClone } from "../adapt/adapt-executor.ts";
+import { CHECK_SCRIPTS_FOLDER, findCheckScripts } from "../answer/check-script.ts";
 import { hostReach } from "../answer/reach.ts";
 import { agentApi } from "../cloud/agent-api.ts";
 import { openReadableRepository } from "../cloud/readable-repository.ts";
@@ -26,7 +27,7 @@ import { uptimeMs } from "../lease/uptime.ts";
 import type { Repository } from "../repository/repository.ts";
 import { standbyExecutors } from "../standby/standby-executors.ts";
 import { Standbys } from "../standby/standbys.ts";
-import type { Role } from "./role.ts";
+import type { Role, RoleOptions } from "./role.ts";
 
 /** The agent's folder for images, unless the operator names another. */
 export const IMAGES_FOLDER = "images";
@@ -38,13 +39,7 @@ const hypervisor: Hypervisor = qemu;
 export const targetRole: Role = async ({ identity, settings, cloud, machine, dataDir, log, now }) => {
   const { agentId, awsEndpoint } = identity.enrolment;
   const imagesDir = settings.imagesDir ?? join(dataDir, IMAGES_FOLDER);
-  const takeInventory = () =>
-    collectInventory({
-      machine,
-      now,
-      chosenDisks: settings.disks,
-      target: { hypervisor, imagesPath: imagesDir },
-    });
+  const takeInventory = () => inventoryOf({ settings, machine, now }, imagesDir);
   const api = agentApi(identity, cloud);
   const repository = (conversionId: string): Promise<Repository> =>
     openReadableRepository({
@@ -105,3 +100,16 @@ export const targetRole: Role = async ({ identity, settings, cloud, machine, dat
     },
   };
 };
+
+function inventoryOf(
+  { settings, machine, now }: Pick<RoleOptions, "settings" | "machine" | "now">,
+  imagesDir: string,
+) {
+  return collectInventory({
+    ...{ machine, now, chosenDisks: settings.disks },
+    target: {
+      ...{ hypervisor, imagesPath: imagesDir },
+      checkScripts: () => findCheckScripts(CHECK_SCRIPTS_FOLDER),
+    },
+  });
+}

@@ -1,4 +1,4 @@
-/** Which sources get a cutover. */
+/** Which cutovers are created. */
 import { beforeEach, expect, test } from "vitest";
 import { anInventory } from "#shared/domain/testing/records.ts";
 import { CutoverSite } from "../testing/cutover-site.ts";
@@ -12,9 +12,9 @@ const fenced = (fencedServices?: string[]) =>
   }));
 const machine = { hypervisor: "libvirt", cards: [{ link: { kind: "bridge", bridge: "br0" } }] };
 const windows = [{ firstDay: "2030-01-01", from: "01:00", to: "02:00", timeZone: "UTC" }];
-const create = () =>
+const create = (more: object = {}) =>
   site.api("POST /cutovers", undefined, {
-    body: { sourceId: "agt_source", targetId: "agt_target", windows, machine },
+    body: { sourceId: "agt_source", targetId: "agt_target", windows, machine, ...more },
   });
 
 beforeEach(async () => {
@@ -35,4 +35,27 @@ test("a source whose fence stops nothing gets no cutover, and is said what its a
 test("a source whose agent is older, and does not say what its fence stops, may have one", async () => {
   await fenced();
   expect((await create()).status).toBe(202);
+});
+
+test("a check script that the target host does not have is refused before the outage, unless its agent does not say", async () => {
+  const scripts = (checkScripts?: string[]) =>
+    site.world.store.agents.modify("agt_target", (one) => ({
+      ...one,
+      inventory: anInventory(checkScripts ? { checkScripts } : {}),
+    }));
+  await scripts(["db"]);
+  expect(await create({ script: "web" })).toMatchObject({
+    status: 409,
+    body: {
+      name: "CheckScriptMissingError",
+      detail: expect.stringContaining("web on target host agt_target"),
+    },
+  });
+  await scripts();
+  expect((await create({ script: "web" })).status).toBe(202);
+});
+
+test("an answer at an address that no machine can have is refused", async () => {
+  const check = { kind: "http", url: "http://169.254.169.254/" };
+  expect((await create({ check })).status).toBe(400);
 });

@@ -52,7 +52,7 @@ async function admit(
 ): Promise<CutoverRecord> {
   const { store, clock } = deps;
   const { sourceId, targetId } = request;
-  requireServing(await store.agents.find(targetId), "target", targetId);
+  const target = requireServing(await store.agents.find(targetId), "target", targetId);
   const source = requireServing(await store.agents.find(sourceId), "source", sourceId);
   const found = source.planId === undefined ? undefined : await store.plans.find(source.planId);
   const plan = requireStandby(found, source, targetId);
@@ -62,7 +62,7 @@ async function admit(
       `the right to run of source ${sourceId} is with ${lease.ownerId}`,
       `\`causeway lease ${sourceId}\` shows who has it.`,
     );
-  const cutover = newCutover(request, { id, source, plan, requestedBy, now: clock.now() });
+  const cutover = newCutover(request, { id, source, target, plan, requestedBy, now: clock.now() });
   const stale = await isStale(plan, deps);
   await store.plans.modify(plan.id, (one) => {
     if (one.cutoverId === undefined || one.cutoverId === id || (stale && one.cutoverId === plan.cutoverId))

@@ -11,6 +11,7 @@ const statuses: Readonly<Record<string, { status: number; title: string }>> = {
   NotFoundError: { status: 404, title: "Not found" },
   CutoverEditedError: { status: 409, title: "Changed by another request" },
   LeaseEndedError: { status: 409, title: "The lease has ended" },
+  CheckScriptMissingError: { status: 409, title: "Not possible in this state" },
   NothingFencedError: { status: 409, title: "Not possible in this state" },
   SourceConnectedError: { status: 409, title: "The source is connected" },
   WrongStateError: { status: 409, title: "Not possible in this state" },

@@ -62,15 +62,15 @@ export class MachineSilentError extends CausewayError {
   }
 }
 
-/** The target host has no such script. */
+/** The target host has no such script, or none that can be run. */
 export class CheckScriptMissingError extends CausewayError {
   override readonly name = "CheckScriptMissingError";
   readonly retryable = false;
   readonly hint =
-    "Put an executable file there on the target host that belongs to root, or name another one with --check-script.";
+    "Put an executable file that belongs to root into /etc/causeway/checks there, restart the agent, and start over; or name another one with --check-script.";
 
-  constructor(path: string) {
-    super(`there is no check script ${path}`);
+  constructor(script: string, where: string) {
+    super(`there is no check script ${script} ${where}`);
   }
 }
 

@@ -10,11 +10,17 @@ type ListName = string;
 
 /**
  * The lists to cut first, least important first. All other lists follow in alphabetical order; disks are cut
- * last, because the rest of an inventory is useless without them, and before them the fenced services: a list
- * without one refuses a cutover.
+ * last, because the rest of an inventory is useless without them, and before them the fenced services and the
+ * check scripts: a list without one refuses a cutover.
  */
 const FIRST: readonly ListName[] = ["cpu.flags", "bootLoader.entries", "network.routes", "missingTools"];
-const LAST: readonly ListName[] = ["network.interfaces", "disks.partitions", "fencedServices", "disks"];
+const LAST: readonly ListName[] = [
+  "network.interfaces",
+  "disks.partitions",
+  "fencedServices",
+  "checkScripts",
+  "disks",
+];
 
 /**
  * The inventory, shortened to the schema's limits and to at most 100 KiB of JSON. `problems` names each

@@ -32,6 +32,7 @@ test("however long a machine's lists and texts are, the inventory that is sent f
         anInventory({
           hostname: word,
           fencedServices: ["db.service"],
+          checkScripts: ["web"],
           cpu: { count: 1, model: word, flags: many(flags, (at) => `${word}${at}`) },
           missingTools: many(tools, (at) => ({ tool: `${word}${at}`, package: word })),
           network: {
@@ -45,6 +46,7 @@ test("however long a machine's lists and texts are, the inventory that is sent f
       expect(Inventory.safeParse(fitted).error).toBeUndefined();
       // An empty list would say that nothing is fenced.
       expect(fitted.fencedServices).toEqual(["db.service"]);
+      expect(fitted.checkScripts).toEqual(["web"]);
     }),
     { numRuns: 60 },
   );

@@ -4,6 +4,7 @@
  * 128 KiB on AWS), so every list is bounded.
  */
 import { z } from "zod";
+import { CheckScriptName } from "./answer-check.ts";
 import { Timestamp } from "./common.ts";
 import { ServiceName } from "./fence.ts";
 import { DiskName } from "./ids.ts";
@@ -364,6 +365,8 @@ export const Inventory = z.strictObject({
    * say.
    */
   fencedServices: z.array(ServiceName).max(256).optional(),
+  /** Target hosts only: the check scripts that can be run. Absent if the agent is older and does not say. */
+  checkScripts: z.array(CheckScriptName).max(256).optional(),
   /** Windows only: the drive letters in use. */
   volumeLetters: z
     .array(z.string().regex(/^[A-Z]$/))

@@ -1,3 +1,4 @@
+import { createSecureContext } from "node:tls";
 import { checkedLookup } from "../reach.ts";
 import type { CheckMeans } from "../wait.ts";
 
@@ -5,7 +6,11 @@ import type { CheckMeans } from "../wait.ts";
 export function loopbackReach(changes: Partial<CheckMeans> = {}): CheckMeans {
   const addressProblem = () => undefined;
   return {
-    ...{ addressProblem, lookup: checkedLookup(addressProblem), authorities: () => [] },
+    ...{
+      addressProblem,
+      lookup: checkedLookup(addressProblem),
+      trusted: () => createSecureContext({ ca: [] }),
+    },
     scriptsFolder: "/nowhere",
     ...{ connectLimitMs: 500, requestLimitMs: 500 },
     ...changes,

@@ -1,5 +1,10 @@
 /** What a cutover is when it is asked for. */
-import { InvalidInputError, NothingFencedError, WrongStateError } from "../../errors.ts";
+import {
+  CheckScriptMissingError,
+  InvalidInputError,
+  NothingFencedError,
+  WrongStateError,
+} from "../../errors.ts";
 import type { NewCutover } from "../../protocol/cutover.ts";
 import type { Inventory } from "../../protocol/inventory.ts";
 import type { MachineDesign } from "../../protocol/machine-routes.ts";
@@ -14,18 +19,27 @@ import { requireTime } from "./start.ts";
 
 /**
  * `plan`: what `requireStandby` returned. Throws `WrongStateError` if the source has not reported its disks,
- * `NothingFencedError` if its agent says that its fence stops nothing, and `InvalidInputError` if no window
- * is left, no card leads out of the test network, the machine could never answer, or it is to have what the
- * source's inventory does not, or the address of the card that connects the fenced source.
+ * `NothingFencedError` if its agent says that its fence stops nothing, `CheckScriptMissingError` if the
+ * target host's says that it has no such script, and `InvalidInputError` if no window is left, no card leads
+ * out of the test network, the machine could never answer, or it is to have what the source's inventory does
+ * not, or the address of the card that connects the fenced source.
  */
 export function newCutover(
   request: NewCutover,
-  given: { id: string; source: AgentRecord; plan: PlanRecord; requestedBy: string; now: number },
+  given: {
+    id: string;
+    source: AgentRecord;
+    target: AgentRecord;
+    plan: PlanRecord;
+    requestedBy: string;
+    now: number;
+  },
 ): CutoverRecord {
   const { id, source, plan, requestedBy, now } = given;
   const { targetId, machine, windows, mode, needsApproval, switchSourceOff, check, expect, script } = request;
   requireTime(request, now);
   if (check) requireAnswerable(check);
+  if (script !== undefined) requireScript(script, given.target);
   if (!machine.cards.some(({ link }) => link.kind !== "isolated"))
     throw new InvalidInputError([
       {
@@ -88,6 +102,16 @@ function requireNoSharedCard({ cards }: MachineDesign, inventory: Inventory | un
       },
     ]);
   }
+}
+
+/** One that is missing would be found out only when the source is quiet. */
+function requireScript(name: string, { id, inventory }: AgentRecord): void {
+  const known = inventory?.checkScripts;
+  if (known && !known.includes(name))
+    throw new CheckScriptMissingError(
+      name,
+      `on target host ${id} that its agent could run when it connected`,
+    );
 }
 
 /** The plan whose standby the machine is made of. Throws `WrongStateError`. */
