@@ -35,10 +35,14 @@ function placeOf({ term, isUp }: Wish): number {
   return 2 * term + (isUp ? 0 : 1);
 }
 
-/** Events can arrive when the right to run has moved on. */
+/**
+ * Events can arrive when the right to run has moved on. Until it is known that the source is off, no machine
+ * may run under the lease: a cutover whose source cannot be quieted goes back.
+ */
 async function isWanted(sourceId: string, { term, isUp }: Wish, { store }: ReportDeps): Promise<boolean> {
   const lease = await store.leases.get(sourceId);
-  return lease.term === term && !(isUp && lease.state === "none");
+  const mayBeTwo = lease.state !== "none" && lease.sourceOff !== undefined;
+  return lease.term === term && (!isUp || mayBeTwo);
 }
 
 async function raise(

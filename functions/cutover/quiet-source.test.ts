@@ -30,6 +30,14 @@ test.each([
   await expectBack(site, id);
 });
 
+test("a source that could not be quieted serves beside no machine, so no alarm says that it may", async () => {
+  site.acts = { "set-fence up": [{ fails: "CutoverHookFailedError" }] };
+  const id = await site.create();
+  await site.passUntil("01:05");
+  await expectBack(site, id);
+  expect(site.world.topic.notices.filter((notice) => notice.includes("fence"))).toEqual([]);
+});
+
 test("a source that is to be switched off shuts down after the commit, before its machine is connected", async () => {
   const id = await site.create({ switchSourceOff: true });
   site.before.FinishCutover = async () => expect(site.commands.slice(-3)).toEqual(AT_COMMIT);
