@@ -1,9 +1,11 @@
 /** Machines that stay, in this host's real libvirt: defined, started, seen on their console, and removed. */
 import { once } from "node:events";
 import { createReadStream } from "node:fs";
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { attachHttpNeighbour } from "#agent/answer/testing/http-neighbour.ts";
+import { SCRIPT_PATH } from "#agent/hooks/run-script.ts";
 import { Libvirt } from "#agent/hypervisor/libvirt/libvirt.ts";
 import type { KeptMachine } from "#agent/hypervisor/machine-keeper.ts";
 import { QemuService } from "#agent/hypervisor/qemu/service/qemu-service.ts";
@@ -126,6 +128,24 @@ test("a machine with the same name that another user defined stays as it is", as
   } finally {
     await libvirt.undefine(foreign);
   }
+});
+
+test("the example of a check script asks what is in a machine's isolated network, which this host does not reach", async () => {
+  await libvirt.define(machine);
+  await libvirt.start(machine);
+  const bridge = /Bridge:\s+(\S+)/.exec(await virsh("net-info", `${NAME}-isolated`))?.[1] ?? "";
+  using _ = await attachHttpNeighbour(bridge);
+  const script = join(folder, "web");
+  await copyFile(join(import.meta.dirname, "../../agent/answer/examples/isolated-http"), script);
+  const ask = (path: string) => {
+    const settings = `url=http://198.51.100.7${path}\naddress=198.51.100.1/24\n`;
+    return writeFile(`${script}.settings`, settings).then(() =>
+      runTool("env", "-i", `PATH=${SCRIPT_PATH}`, `CAUSEWAY_MACHINE=${NAME}`, script),
+    );
+  };
+  await ask("/200");
+  await expect(ask("/503")).rejects.toThrow("status 503");
+  await expect(runTool("curl", "--max-time", "2", "http://198.51.100.7/200")).rejects.toThrow();
 });
 
 test("an isolated machine is moved to its bridge while it runs, and is there when it is started again", async () => {
