@@ -13,7 +13,7 @@ import { SubjectAlternativeNameExtension, X509CertificateGenerator } from "@pecu
 import { expect, onTestFinished, test } from "vitest";
 import { answerAddressProblem } from "#shared/protocol/answer-address.ts";
 import { type HttpCheck, httpRefusal } from "./http-request.ts";
-import { checkedLookup } from "./reach.ts";
+import { checkedLookup, hostReach } from "./reach.ts";
 import { loopbackReach } from "./testing/loopback-reach.ts";
 import type { CheckMeans } from "./wait.ts";
 
@@ -256,4 +256,16 @@ test("no connection is opened if one address of a name is that of no machine", a
   ];
   const reach = { lookup: checkedLookup(answerAddressProblem, (_, done) => done(null, addresses)) };
   expect(await ask("http://metadata.example/", { reach })).toContain("169.254.169.254 is not the address");
+});
+
+test("no connection is opened to any address of this host, however it is written", async () => {
+  const own = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
+  for (const { address, family } of own) {
+    const host = family === "IPv6" ? `[${address.toUpperCase()}]` : address;
+    const check = { kind: "http" as const, url: `http://${host}:1/`, certificate: "any" as const };
+    expect(await httpRefusal(check, hostReach, never)).toMatch(
+      /target host itself|not the address of a machine/,
+    );
+  }
+  expect(own.length).toBeGreaterThan(0);
 });

@@ -1,5 +1,6 @@
 import { type LookupAddress, lookup } from "node:dns";
-import type { LookupFunction } from "node:net";
+import { BlockList, isIP, type LookupFunction } from "node:net";
+import { networkInterfaces } from "node:os";
 import { createSecureContext, getCACertificates, type SecureContext } from "node:tls";
 import { answerAddressProblem } from "#shared/protocol/answer-address.ts";
 import { CHECK_SCRIPTS_FOLDER } from "./check-script.ts";
@@ -9,8 +10,8 @@ type Resolver = (name: string, done: (error: Error | null, addresses: LookupAddr
 
 /** As this host checks machines. */
 export const hostReach: CheckMeans = {
-  addressProblem: answerAddressProblem,
-  lookup: checkedLookup(answerAddressProblem),
+  addressProblem: hostAddressProblem,
+  lookup: checkedLookup(hostAddressProblem),
   connectLimitMs: 3000,
   requestLimitMs: 10_000,
   scriptsFolder: CHECK_SCRIPTS_FOLDER,
@@ -24,6 +25,15 @@ export const hostReach: CheckMeans = {
 
 /** Hundreds of certificates, which take long to read. */
 let hostTrust: SecureContext | undefined;
+
+/** What answers at one of this host's own addresses is this host. It may get others at any time. */
+function hostAddressProblem(address: string): string | undefined {
+  const own = new BlockList();
+  for (const one of Object.values(networkInterfaces()).flatMap((all) => all ?? []))
+    own.addAddress(one.address, one.family === "IPv6" ? "ipv6" : "ipv4");
+  const isOwn = own.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
+  return isOwn ? `${address} is the target host itself` : answerAddressProblem(address);
+}
 
 /** Resolves a name, and fails unless each of its addresses can be a machine's. */
 export function checkedLookup(
