@@ -120,6 +120,21 @@ test("a rollback at the deadline that dies after its mark is continued", async (
   expect(await site.cutover(id)).toMatchObject({ state: "rolled-back", sourceServes: "yes" });
 });
 
+test("a go for one whose workflow was stopped in the outage leads back, and says why", async () => {
+  const id = await checking();
+  await site.deps.cutovers.stop(id);
+  expect((await site.api("POST /cutovers/{id}/go", id)).status).toBe(202);
+  await site.pass(60_000);
+  expect(await site.cutover(id)).toMatchObject({
+    state: "rolled-back",
+    sourceServes: "yes",
+    failure: {
+      name: "WorkflowInterruptedError",
+      message: "an earlier execution was stopped before it had ended",
+    },
+  });
+});
+
 test("a look from before it began does not take its deadline away", async () => {
   const id = await site.create({ mode: "hold" });
   const before = await site.cutover(id);
