@@ -7,6 +7,7 @@ import { onTestFinished } from "vitest";
 import type { Service } from "#local/core/service.ts";
 import { PolicyEvaluator } from "#local/iam/policy-evaluator.ts";
 import { StatesService } from "#local/states/service.ts";
+import { KeptStore } from "#local/states/testing/kept-store.ts";
 import {
   type Handler,
   HandlerError,
@@ -45,6 +46,7 @@ const WORKFLOWS = ["synchronized-cutover", "protection-run", "hot-capture"];
 export type Act = "done" | "silent" | { fails: string };
 
 interface SiteParts {
+  /** Of an earlier site, if it has a plan. */
   table: MemoryTable;
   /** Gets what ends the site; by default that happens when the test ends. */
   onEnd: (end: () => Promise<void>) => void;
@@ -101,6 +103,7 @@ export class CutoverSite {
   static async start(plan: object = {}, parts: Partial<SiteParts> = {}): Promise<CutoverSite> {
     const site = new CutoverSite({ table: new MemoryTable(), onEnd: onTestFinished, ...parts });
     const { store } = site.world;
+    if (await store.plans.find(planId)) return site;
     const source = { inventory: anInventory({ hostname: "pine", disks: [aDisk("vda")] }), planId };
     await site.world.enrolled({ source });
     const wanted = { sourceId: "agt_source", intervalSeconds: 3600, standbyTargetId: "agt_target", ...plan };
@@ -115,7 +118,13 @@ export class CutoverSite {
       name,
       (payload) => this.#call(name, task, payload),
     ]);
-    this.states = new StatesWorld(Object.fromEntries(handlers), onEnd);
+    const store = new KeptStore();
+    const endBoth = (end: () => Promise<void>) =>
+      onEnd(async () => {
+        await end();
+        store.end();
+      });
+    this.states = new StatesWorld(Object.fromEntries(handlers), { store, onEnd: endBoth });
     this.world = new World(table, this.states.clock);
     for (const name of WORKFLOWS) {
       const definition = new WorkflowFile(name).runnable();
@@ -150,13 +159,20 @@ export class CutoverSite {
 
   /** Creates a cutover with these changes to an ordinary one, by ada. Returns its id. */
   async create(change: object = {}): Promise<string> {
+    const id = await this.request(change);
+    await this.settle();
+    return id;
+  }
+
+  /** The same, before anything happens that follows from that. */
+  async request(change: object = {}): Promise<string> {
     const windows = [{ firstDay: "2030-01-01", from: "01:00", to: "02:00", timeZone: "UTC" }];
     const cards = [{ link: { kind: "bridge", bridge: "br0" } }];
     const body = {
       ...{ sourceId: "agt_source", targetId: "agt_target", windows, mode: "automatic" },
       ...{ machine: { hypervisor: "libvirt", cards }, ...change },
     };
-    const created = await this.api("POST /cutovers", undefined, { body });
+    const created = await this.ask("POST /cutovers", undefined, { body });
     if (created.status !== 202) throw new Error(JSON.stringify(created.body));
     return String(created.body.id);
   }

@@ -15,6 +15,7 @@ export function embeddedIn(service: Service) {
   return {
     region: "local-1",
     credentials: { accessKeyId: "key", secretAccessKey: "secret" },
+    signer: { sign: async <T>(request: T) => request },
     requestHandler: {
       handle: async ({ method, path, query = {}, headers, body }: WireRequest) => {
         // Not `Buffer.from`: the client warns of what that calls.

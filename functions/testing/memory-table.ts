@@ -24,6 +24,12 @@ export class MemoryTable implements Table {
   /** Items by their partition in the index. */
   readonly #index = new Map<string, Set<Stored>>();
 
+  /** Has the same items from now on. */
+  copyFrom(other: MemoryTable): void {
+    for (const partition of other.#items.values())
+      for (const { text } of partition.values()) this.#put(JSON.parse(text));
+  }
+
   async get({ pk, sk }: Key): Promise<Item | undefined> {
     return this.#find({ pk, sk });
   }

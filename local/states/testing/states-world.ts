@@ -89,10 +89,13 @@ export class World {
   /** `onEnd` gets what ends it; by default that happens when the test ends. */
   constructor(
     handlers: Record<string, Handler> = {},
-    onEnd: (end: () => Promise<void>) => void = onTestFinished,
+    {
+      store = new Store(this.file),
+      onEnd = onTestFinished,
+    }: { store?: Store; onEnd?: (end: () => Promise<void>) => void } = {},
   ) {
     this.functions = new Functions(handlers);
-    this.store = new Store(this.file);
+    this.store = store;
     this.engine = this.open(this.store);
     this.engine.start();
     onEnd(async () => {
