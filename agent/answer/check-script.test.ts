@@ -9,8 +9,11 @@ import { findCheckScript, findCheckScripts, scriptRefusal } from "./check-script
 const isRoot = process.getuid?.() === 0;
 let root: string;
 let folder: string;
+/** The fields of each line. */
+let warnings: unknown[];
 
 beforeEach(async () => {
+  warnings = [];
   root = await mkdtemp(join(tmpdir(), "causeway-check-"));
   folder = join(root, "checks");
   await mkdir(folder);
@@ -22,6 +25,8 @@ async function add(body: string, name = "web"): Promise<string> {
   await writeFile(path, `#!/bin/sh\n${body}\n`, { mode: 0o755 });
   return path;
 }
+
+const listed = () => findCheckScripts(folder, { warn: (_, fields) => warnings.push(fields) });
 
 const never = new AbortController().signal;
 const run = (signal = never) => scriptRefusal(folder, "web", keptMachine({ ownerId: "cut_1" }), signal);
@@ -36,16 +41,27 @@ test("a script that the target host does not have is named with its folder", asy
 
 test("a target host without the folder has no check scripts", async () => {
   await rm(folder, { recursive: true });
-  expect(await findCheckScripts(folder)).toEqual([]);
+  expect(await listed()).toEqual([]);
+  expect(warnings).toEqual([]);
+});
+
+test("a target host with a file in place of the folder has no check scripts, and its log says why", async () => {
+  await rm(folder, { recursive: true });
+  await writeFile(folder, "");
+  expect(await listed()).toEqual([]);
+  expect(warnings).toEqual([{ path: folder, error: expect.stringContaining("ENOTDIR") }]);
 });
 
 describe.skipIf(!isRoot)("a check script", () => {
   test("is listed if it can be run now", async () => {
     for (const name of ["web.sh", "db", "notes", ".hidden", "two words"]) await add(":", name);
     await chmod(join(folder, "notes"), 0o644);
-    expect(await findCheckScripts(folder)).toEqual(["db", "web.sh"]);
+    expect(await listed()).toEqual(["db", "web.sh"]);
+    expect(warnings).toEqual([
+      { path: join(folder, "notes"), error: expect.stringContaining("not executable") },
+    ]);
     await chmod(folder, 0o777);
-    expect(await findCheckScripts(folder)).toEqual([]);
+    expect(await listed()).toEqual([]);
   });
 
   test("that ends with status 0 succeeds, and gets the machine's name, owner and hypervisor, and nothing else", async () => {

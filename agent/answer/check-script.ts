@@ -1,6 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { CheckScriptMissingError, UntrustedFolderError } from "#shared/errors.ts";
+import { CheckScriptMissingError } from "#shared/errors.ts";
+import type { Log } from "#shared/log.ts";
 import { CheckScriptName } from "#shared/protocol/answer-check.ts";
 import { clipWords, lastLine } from "../hooks/printable.ts";
 import { runScript, SCRIPT_PATH } from "../hooks/run-script.ts";
@@ -35,19 +36,20 @@ export async function findCheckScript(folder: string, name: string): Promise<str
   return path;
 }
 
-/** The names of the scripts in the folder that can be run now. */
-export async function findCheckScripts(folder: string): Promise<string[]> {
+/**
+ * The names of the scripts in the folder that can be run now. Never rejects: what cannot be looked at cannot
+ * be run, which the log says.
+ */
+export async function findCheckScripts(folder: string, log: Pick<Log, "warn">): Promise<string[]> {
+  const warn = (path: string) => (error: unknown) => {
+    log.warn("a check script cannot be run", { path, error: String(error) });
+    return undefined;
+  };
   const found: string[] = [];
-  for (const name of (await filesIn(folder)).sort()) {
+  const names = await filesIn(folder).catch(warn(folder));
+  for (const name of names?.sort() ?? []) {
     if (!CheckScriptName.safeParse(name).success) continue;
-    const isOne = await findCheckScript(folder, name).then(
-      () => true,
-      (error: unknown) => {
-        if (error instanceof UntrustedFolderError) return false;
-        throw error;
-      },
-    );
-    if (isOne) found.push(name);
+    if (await findCheckScript(folder, name).catch(warn(join(folder, name)))) found.push(name);
   }
   return found;
 }

@@ -39,7 +39,7 @@ const hypervisor: Hypervisor = qemu;
 export const targetRole: Role = async ({ identity, settings, cloud, machine, dataDir, log, now }) => {
   const { agentId, awsEndpoint } = identity.enrolment;
   const imagesDir = settings.imagesDir ?? join(dataDir, IMAGES_FOLDER);
-  const takeInventory = () => inventoryOf({ settings, machine, now }, imagesDir);
+  const takeInventory = () => inventoryOf({ settings, machine, now, log }, imagesDir);
   const api = agentApi(identity, cloud);
   const repository = (conversionId: string): Promise<Repository> =>
     openReadableRepository({
@@ -102,14 +102,14 @@ export const targetRole: Role = async ({ identity, settings, cloud, machine, dat
 };
 
 function inventoryOf(
-  { settings, machine, now }: Pick<RoleOptions, "settings" | "machine" | "now">,
+  { settings, machine, now, log }: Pick<RoleOptions, "settings" | "machine" | "now" | "log">,
   imagesDir: string,
 ) {
   return collectInventory({
     ...{ machine, now, chosenDisks: settings.disks },
     target: {
       ...{ hypervisor, imagesPath: imagesDir },
-      checkScripts: () => findCheckScripts(CHECK_SCRIPTS_FOLDER),
+      checkScripts: () => findCheckScripts(CHECK_SCRIPTS_FOLDER, log),
     },
   });
 }
