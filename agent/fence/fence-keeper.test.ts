@@ -19,6 +19,8 @@ let killed: PromiseWithResolvers<void>;
 let stuck: Set<string>;
 /** Of a service: the services that are parts of it. */
 let parts: Record<string, string[]>;
+/** Of the services that are in `active`. */
+let activeState: string;
 /** Systemd does not tell the parts of this one. */
 let unknown: string | undefined;
 
@@ -29,6 +31,7 @@ beforeEach(() => {
   killedAt = Number.POSITIVE_INFINITY;
   stuck = new Set();
   parts = {};
+  activeState = "active";
   unknown = undefined;
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
@@ -51,7 +54,7 @@ function keeper(): FenceKeeper {
         return new Promise<never>(() => {});
       }
       if (args[1] === PARTS) return `${(parts[unit] ?? []).join(" ")}\n`;
-      return action === "show" ? (active.has(unit) ? "active\n" : "inactive\n") : "";
+      return action === "show" ? `${active.has(unit) ? activeState : "inactive"}\n` : "";
     },
   });
 }
@@ -63,8 +66,12 @@ function isHeldBack(service: string): boolean {
   const marker = path && /^ConditionPathExists=!(.*)$/m.exec(readFileSync(path, "utf8"))?.[1];
   return marker !== undefined && existsSync(marker);
 }
-const up = (term: number, lasting = true) => keeper().set({ term, isUp: true, lasting, reason }, SERVICES);
-const down = (term: number) => keeper().set({ term, isUp: false, lasting: true, reason }, SERVICES);
+const set = (term: number, isUp: boolean, lasting: boolean, mustBeUp = false) =>
+  keeper().set({ term, isUp, lasting, mustBeUp, reason }, SERVICES);
+const up = (term: number, lasting = true) => set(term, true, lasting);
+const down = (term: number) => set(term, false, true);
+/** The copy is made: the fence that quieted the source is to last. */
+const keep = (term: number) => set(term, true, true, true);
 /** The host restarts, and systemd starts what no condition holds back. */
 function restart(): void {
   rmSync(join(dir, "run"), { recursive: true, force: true });
@@ -99,7 +106,7 @@ test("a fence that does not last keeps the services down, and leaves nothing for
   for (const service of SERVICES) expect(isHeldBack(service)).toBe(true);
   expect(existsSync(join(dir, "etc"))).toBe(false);
   await keeper().resume(SERVICES);
-  expect(await up(1)).toMatchObject({ isUp: true, lasting: true });
+  expect(await keep(1)).toMatchObject({ isUp: true, lasting: true });
   restart();
   expect([...active]).toEqual([]);
   await down(1);
@@ -114,11 +121,58 @@ test.each([
   await up(1, false);
   happens();
   await keeper().resume(SERVICES);
-  await expect(up(1)).rejects.toMatchObject({ name: "FenceInterruptedError" });
+  await expect(keep(1)).rejects.toMatchObject({ name: "FenceInterruptedError" });
   await expect(up(1)).rejects.toMatchObject({ name: "FenceInterruptedError" });
   await up(1, false);
   expect([...active]).toEqual([]);
-  expect(await up(1)).toMatchObject({ isUp: true, lasting: true });
+  expect(await keep(1)).toMatchObject({ isUp: true, lasting: true });
+});
+
+test.each([
+  ["was broken by a person", () => keeper().break("ada")],
+  ["was forgotten with the agent's data", async () => rmSync(join(dir, "data"), { recursive: true })],
+  ["is down again", () => down(1)],
+  ["is one of a later lease", () => up(2, false)],
+])("a fence that %s is not made to last, as the source may have served", async (_, happens) => {
+  await up(1, false);
+  await happens();
+  const before = await keeper().read();
+  await expect(keep(1)).rejects.toMatchObject({ name: "FenceInterruptedError" });
+  expect(await keeper().read()).toEqual(before);
+});
+
+test("a service that ran before the fence was to last counts also if it has stopped since", async () => {
+  await up(1, false);
+  active.add("nginx.service");
+  await expect(keep(1)).rejects.toMatchObject({ name: "FenceInterruptedError" });
+  active.clear();
+  await expect(keep(1)).rejects.toMatchObject({ name: "FenceInterruptedError" });
+});
+
+test("a source that lost power while its fence was made to last tells so, as its services ran", async () => {
+  await up(1, false);
+  await keep(1);
+  // The record comes first; none of the files reached the disk.
+  rmSync(join(dir, "etc"), { recursive: true });
+  restart();
+  expect([...active]).toEqual(SERVICES);
+  await keeper().resume(SERVICES);
+  expect([...active]).toEqual([]);
+  await expect(keep(1)).rejects.toMatchObject({ name: "FenceInterruptedError" });
+});
+
+test("a service that was in a restart is stopped, and runs again afterwards", async () => {
+  activeState = "deactivating";
+  expect(await up(1)).toMatchObject({ stopped: ["postgresql.service"] });
+  await down(1);
+  expect([...active]).toEqual(["postgresql.service"]);
+});
+
+test("a service that still writes its last data is not quiet", async () => {
+  await up(1, false);
+  active.add("nginx.service");
+  activeState = "deactivating";
+  await expect(keep(1)).rejects.toMatchObject({ name: "FenceInterruptedError" });
 });
 
 test("a fence that lasts is not weakened by a late repetition of the one that does not", async () => {
@@ -167,6 +221,8 @@ test("a late command of an earlier lease neither fences the source again, nor fr
   await up(2);
   expect(await down(1)).toMatchObject({ term: 2, isUp: true });
   expect([...active]).toEqual([]);
+  await up(3, false);
+  expect(await down(2)).toMatchObject({ term: 3, isUp: true, lasting: false });
 });
 
 test("whenever the agent is killed while it puts the fence up or takes it down, a repetition finishes it", async () => {
@@ -224,7 +280,8 @@ test("a service that does not start keeps no other one down, and is started by t
 });
 
 test("a source whose agent starts stops what was started beside its fence, and what was listed meanwhile", async () => {
-  await keeper().set({ term: 1, isUp: true, lasting: true, reason }, ["postgresql.service"]);
+  const wish = { term: 1, isUp: true, lasting: true, mustBeUp: false, reason };
+  await keeper().set(wish, ["postgresql.service"]);
   rmSync(dropIn("postgresql.service"));
   active = new Set(SERVICES);
   await keeper().resume(["nginx.service"]);
@@ -252,12 +309,17 @@ test("a person at the console breaks the fence, which is kept with time and user
 test("the command answers with what holds, and a terminal obeys nothing of its reason", async () => {
   const noHooks = { before: async () => {}, after: async () => undefined };
   const setFence = setFenceExecutor(keeper(), noHooks, SERVICES);
-  const input = { ownerId: "rcv_1", term: 1, isUp: true, lasting: true, reason: "a \u001b[2J \\n b" };
-  expect(await setFence(input, {} as never)).toEqual({ term: 1, isUp: true, services: SERVICES });
+  const wish = { term: 1, isUp: true, lasting: true, mustBeUp: false };
+  const input = { ...wish, ownerId: "rcv_1", reason: "a \u001b[2J \\n b" };
+  expect(await setFence(input, {} as never)).toEqual({
+    ...{ term: 1, isUp: true, lasting: true },
+    services: SERVICES,
+  });
   for (const sign of ["\u001b", "\\"]) expect(notice()).not.toContain(sign);
   expect(await setFence({ ...input, isUp: false }, {} as never)).toEqual({
     term: 1,
     isUp: false,
+    lasting: false,
     services: [],
   });
 });

@@ -39,10 +39,16 @@ export interface FenceDeps {
   run?: string;
 }
 
-interface WantedFence {
+/** See the command `set-fence`. */
+interface FenceWish {
   term: number;
+  isUp: boolean;
   reason: string;
   lasting: boolean;
+  mustBeUp: boolean;
+}
+
+interface WantedFence extends Pick<FenceWish, "term" | "reason" | "lasting"> {
   interrupted: boolean;
 }
 
@@ -78,18 +84,20 @@ export class FenceKeeper {
   /**
    * Puts the fence up or takes it down, unless a later term is known. Returns what holds now. Does what
    * it can for each service; throws `FenceIncompleteError` if that was not everything, and
-   * `FenceInterruptedError` if it is to last, and its services may have run meanwhile.
+   * `FenceInterruptedError` if one that is up is to last, or was to be up, and its services may have run.
    */
   async set(
-    { term, isUp, reason, lasting }: Pick<WantedFence, "term" | "reason" | "lasting"> & { isUp: boolean },
+    { term, isUp, reason, lasting, mustBeUp }: FenceWish,
     services: readonly string[],
   ): Promise<FenceState> {
     const before = await this.read();
+    const isRepeated = before.isUp && before.term === term;
+    if (isUp && mustBeUp && !isRepeated) throw new FenceInterruptedError();
+    if (term < before.term) return before;
     const next = (isUp ? fencedFor : unfencedAfter)(before, term);
     if (next.isUp) {
-      const isRepeated = before.isUp && before.term === next.term;
-      if (isRepeated && lasting && !before.lasting) await this.#requireQuiet(before);
-      const wanted = { term: next.term, reason, lasting: lasting || (isRepeated && before.lasting) };
+      if (isRepeated && (mustBeUp || (lasting && !before.lasting))) await this.#requireQuiet(before);
+      const wanted = { term, reason, lasting: lasting || (isRepeated && before.lasting) };
       return this.#raise(before, { ...wanted, interrupted: false }, services);
     }
     return next !== before || isUnfinished(before) ? this.#lower({ ...before, ...next }) : before;
@@ -109,8 +117,11 @@ export class FenceKeeper {
   }
 
   /** Throws `FenceInterruptedError` if its services may have run since they were stopped. */
-  async #requireQuiet({ interrupted, services }: FenceState): Promise<void> {
-    if (interrupted || (await this.#mayServe(services))) throw new FenceInterruptedError();
+  async #requireQuiet(before: FenceState): Promise<void> {
+    if (!before.interrupted && !(await this.#mayServe(before.services))) return;
+    // Also if they are quiet at the next call.
+    await this.#file.write({ ...before, interrupted: true });
+    throw new FenceInterruptedError();
   }
 
   async #mayServe(services: readonly string[]): Promise<boolean> {
@@ -186,7 +197,8 @@ export class FenceKeeper {
 
   async #isActive(service: string): Promise<boolean> {
     const state = await this.#deps.systemctl("show", "--property=ActiveState", "--value", service);
-    return ["active", "activating", "reloading"].includes(state.trim());
+    // One that is being stopped may be in a restart, or write its last data.
+    return !["inactive", "failed"].includes(state.trim());
   }
 }
 

@@ -43,7 +43,7 @@ const hooks = {
 };
 const set = (isUp: boolean, { ownerId = CUTOVER, term = 1 } = {}) =>
   setFenceExecutor(fence, hooks, ["db.service"])(
-    { ownerId, term, isUp, lasting: false, reason: "" },
+    { ownerId, term, isUp, lasting: false, mustBeUp: false, reason: "" },
     executionContext(),
   );
 
@@ -71,8 +71,17 @@ test("a fence that is up already, or whose time is over, runs no hook", async ()
   await set(true);
   await set(false);
   done = [];
-  expect(await set(true)).toMatchObject({ isUp: false });
+  await expect(set(true)).rejects.toMatchObject({ name: "FenceInterruptedError" });
   expect(done).toEqual(["after"]);
+});
+
+test("a fence that a person broke fails a cutover, and a recovery learns that it is down", async () => {
+  await set(true);
+  await fence.break("ada");
+  await expect(set(true)).rejects.toMatchObject({ name: "FenceInterruptedError" });
+  expect(await set(true, { ownerId: RECOVERY })).toMatchObject({ isUp: false, lasting: false });
+  await set(true, { term: 2 });
+  await expect(set(true)).rejects.toMatchObject({ name: "FenceInterruptedError" });
 });
 
 test("what the hooks did is undone also if a service does not start, or a person breaks the fence", async () => {
@@ -90,7 +99,8 @@ test("an after that does not succeed fails the command, although the services ru
   await set(true);
   const failing = { ...hooks, after: async () => new Error("no balancer") as never };
   const down = setFenceExecutor(fence, failing, ["db.service"]);
-  const input = { ownerId: CUTOVER, term: 1, isUp: false, lasting: false, reason: "" };
+  const wish = { term: 1, isUp: false, lasting: false, mustBeUp: false };
+  const input = { ...wish, ownerId: CUTOVER, reason: "" };
   await expect(down(input, executionContext())).rejects.toThrow("no balancer");
   expect(done.at(-1)).toBe("start db.service");
 });

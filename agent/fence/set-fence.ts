@@ -1,4 +1,5 @@
 import { fencedFor } from "#shared/domain/fence.ts";
+import { FenceInterruptedError } from "#shared/errors.ts";
 import { ownerKind } from "#shared/protocol/ids.ts";
 import type { Executor } from "../commands/executor.ts";
 import type { CutoverHooks } from "../hooks/cutover-hooks.ts";
@@ -6,7 +7,8 @@ import type { FenceKeeper } from "./fence-keeper.ts";
 
 /**
  * Puts the source's fence up or takes it down. `services`: those that the operator listed. Before a cutover
- * puts it up, the hooks run; one that does not succeed leaves the fence as it is.
+ * puts it up, the hooks run; one that does not succeed leaves the fence as it is. Throws what the keeper
+ * does, and `FenceInterruptedError` for a cutover if the fence of its term was to be up, and is not.
  */
 export function setFenceExecutor(
   fence: Pick<FenceKeeper, "read" | "set">,
@@ -15,11 +17,15 @@ export function setFenceExecutor(
 ): Executor<"set-fence"> {
   return async (input, { signal }) => {
     const now = await fence.read();
+    const isCutover = ownerKind(input.ownerId) === "cutover";
     // A source that comes back after a recovery is fenced at once.
     const rises = input.isUp && !now.isUp && fencedFor(now, input.term).isUp;
-    if (rises && ownerKind(input.ownerId) === "cutover") await hooks.before(input.ownerId, signal);
-    const { term, isUp, services: kept } = await endingHooks(fence, hooks, fence.set(input, services));
-    return { term, isUp, services: isUp ? kept : [] };
+    if (rises && isCutover) await hooks.before(input.ownerId, signal);
+    const set = await endingHooks(fence, hooks, fence.set(input, services));
+    const { term, isUp, lasting, services: kept } = set;
+    // A broken fence does not come up again in its term: the source serves, so the machine must not.
+    if (isCutover && input.isUp && !(isUp && term === input.term)) throw new FenceInterruptedError();
+    return { term, isUp, lasting: isUp && lasting, services: isUp ? kept : [] };
   };
 }
 

@@ -38,7 +38,9 @@ export class FenceInterruptedError extends CausewayError {
     "What its clients wrote since is in no copy. See why that happened, then create another cutover; the standby is kept.";
 
   constructor() {
-    super("the source restarted, or its services ran, after they were stopped: they may have served clients");
+    super(
+      "the source restarted, its fence went down, or its services ran, after they were stopped: they may have served clients",
+    );
   }
 }
 

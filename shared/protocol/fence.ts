@@ -24,8 +24,9 @@ export type BrokenFence = z.infer<typeof BrokenFence>;
 /** The commands on a source's fence; a part of `commands.ts`. */
 export const fenceCommands = {
   /**
-   * Puts the fence up or takes it down, unless the source knows of a later term. Repeating it is harmless. To
-   * let one last that does not fails with `FenceInterruptedError` if its services may have run meanwhile.
+   * Puts the fence up or takes it down, unless the source knows of a later term. Repeating it is harmless.
+   * Fails with `FenceInterruptedError` if one that is up already was to last, and its services may have run
+   * meanwhile; and for a cutover, if the fence is to be up, and this term's is not.
    */
   "set-fence": {
     input: z.object({
@@ -37,12 +38,19 @@ export const fenceCommands = {
        * is made meanwhile is not fenced.
        */
       lasting: z.boolean().default(true),
+      /**
+       * Whether the fence of this term has to be up already, with its services quiet since then: a copy was
+       * made meanwhile. A fence that is put up only now would hide what they have written.
+       */
+      mustBeUp: z.boolean().default(false),
       /** For the person who logs in: which machine runs instead. */
       reason: z.string().max(300),
     }),
     output: z.object({
       term: z.int().nonnegative(),
       isUp: z.boolean(),
+      /** Whether it is up after a restart, too. An older agent does not say. */
+      lasting: z.boolean().optional(),
       /** The services that are kept down. */
       services: z.array(ServiceName).max(256),
     }),
