@@ -23,8 +23,8 @@ const day = (offset: number) => new Date(Date.now() + offset * 86_400_000).toISO
 const window = { firstDay: day(-1), lastDay: day(1), from: "00:00", to: "00:00", timeZone: "UTC" };
 
 function outputOf({ kind, input }: Command): object {
-  const { isUp, term } = input as Record<string, unknown>;
-  if (kind === "set-fence") return { term, isUp, services: isUp ? ["db.service"] : [] };
+  const { isUp, lasting, term } = input as Record<string, unknown>;
+  if (kind === "set-fence") return { term, isUp, lasting, services: isUp ? ["db.service"] : [] };
   return agentAnswer({ kind, input: input as Record<string, unknown> });
 }
 

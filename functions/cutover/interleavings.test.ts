@@ -12,7 +12,10 @@ import { wakeCutover } from "./wake-cutover.ts";
 
 let site: CutoverSite;
 
-const keep = (cutoverId: string) => moveCutoverLease.run({ action: "keep", cutoverId }, site.deps);
+const keep = (cutoverId: string, deps = site.deps) => {
+  const fence = { ...site.fence, lasting: true, services: ["db.service"] };
+  return moveCutoverLease.run({ action: "keep", cutoverId, fence }, deps);
+};
 const at = (time: number) => ({ ...site.deps, clock: { now: () => time } });
 const deadlineOf = async (id: string) => Date.parse((await site.cutover(id)).deadlineAt ?? "");
 
@@ -57,9 +60,7 @@ test.each([
   await expect(keep(id)).rejects.toThrow("killed");
   expect(await site.cutover(id)).toMatchObject({ state: "committing" });
   const late = at(site.now + (await after(id)));
-  await expect(moveCutoverLease.run({ action: "keep", cutoverId: id }, late)).rejects.toThrow(
-    expect.objectContaining({ name: error }),
-  );
+  await expect(keep(id, late)).rejects.toThrow(expect.objectContaining({ name: error }));
   expect(await site.lease()).toMatchObject({ state: "held" });
 });
 

@@ -30,6 +30,24 @@ test.each([
   await expectBack(site, id);
 });
 
+test.each([
+  ["quieted", "up"],
+  ["kept quiet", "lasting"],
+])(
+  "a source whose fence a person breaks while it is %s is rolled back to, although the command succeeds",
+  async (_, label) => {
+    const id = await site.create();
+    site.onCall = (name, payload) => {
+      const isIt = name === "DispatchCommand" && (payload as { label?: string }).label === label;
+      if (isIt) site.fence = { term: 1, isUp: false };
+    };
+    await site.passUntil("01:05");
+    expect(site.commands).toContain(`set-fence ${label}`);
+    await expectBack(site, id);
+    expect(await site.cutover(id)).toMatchObject({ failure: { name: "FenceInterruptedError" } });
+  },
+);
+
 test("a source that could not be quieted serves beside no machine, so no alarm says that it may", async () => {
   site.acts = { "set-fence up": [{ fails: "CutoverHookFailedError" }] };
   const id = await site.create();

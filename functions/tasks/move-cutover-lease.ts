@@ -9,8 +9,13 @@ import {
   permanentLease,
   returnedLease,
 } from "#shared/domain/lease.ts";
-import { NothingFencedError, WindowClosedError, WrongStateError } from "#shared/errors.ts";
-import { ServiceName } from "#shared/protocol/fence.ts";
+import {
+  FenceInterruptedError,
+  NothingFencedError,
+  WindowClosedError,
+  WrongStateError,
+} from "#shared/errors.ts";
+import { type CommandOutput, commandKinds } from "#shared/protocol/commands.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
 import { buildCommanding } from "../conversion/build.ts";
 import { type CommandDeps, timestamp } from "../conversion/deps.ts";
@@ -19,13 +24,15 @@ import { changeLease } from "../recovery/change-lease.ts";
 import { orderFence } from "../recovery/order-fence.ts";
 import { settleReturn } from "../recovery/settle-lease.ts";
 
+const FenceAnswer = commandKinds["set-fence"].output;
+
 export const Input = z.discriminatedUnion("action", [
   /** The source is to be fenced, and nothing runs under the lease yet. */
   z.object({ action: z.literal("begin"), cutoverId: CutoverId }),
-  /** The source's agent has stopped these services: the machine may run by renewals. */
-  z.object({ action: z.literal("hold"), cutoverId: CutoverId, services: z.array(ServiceName) }),
-  /** The machine may run permanently. */
-  z.object({ action: z.literal("keep"), cutoverId: CutoverId }),
+  /** The source's agent has answered that its services are stopped: the machine may run by renewals. */
+  z.object({ action: z.literal("hold"), cutoverId: CutoverId, fence: FenceAnswer }),
+  /** It has answered that they stay down, also after a restart: the machine may run permanently. */
+  z.object({ action: z.literal("keep"), cutoverId: CutoverId, fence: FenceAnswer }),
   /** The machine may not run, and the source may as soon as that is sure: at once if the machine `isOff`. */
   z.object({ action: z.literal("give-back"), cutoverId: CutoverId, isOff: z.boolean() }),
 ]);
@@ -42,8 +49,9 @@ export const handler = taskHandler({
  * Moves the right to run of a cutover's source by one conditional write, after the state of the cutover: so
  * one that is rolled back never keeps the right, and one that keeps it is never rolled back. Repeating it
  * changes nothing. Returns the lease's term, and after how many whole seconds to give it back again: 0 if
- * that is done. Throws `WrongStateError` if another one has the right, `NothingFencedError`, and, unless it
- * is to be given back, `CutoverStoppedError` and `WindowClosedError`.
+ * that is done. Throws `WrongStateError` if another one has the right, `NothingFencedError`,
+ * `FenceInterruptedError` unless the source's fence is up for this lease, and, unless it is to be given back,
+ * `CutoverStoppedError` and `WindowClosedError`.
  */
 export async function run(input: Input, deps: CommandDeps): Promise<{ term: number; seconds: number }> {
   const now = timestamp(deps.clock);
@@ -66,7 +74,7 @@ const STATES = { begin: "quiescing", hold: "final-sync", keep: "committing" } as
 async function entered(input: Input, { store }: CommandDeps, now: string): Promise<CutoverRecord> {
   const { action, cutoverId } = input;
   if (action === "give-back") return store.cutovers.get(cutoverId);
-  if (action === "hold" && input.services.length === 0)
+  if (action === "hold" && input.fence.isUp && input.fence.services.length === 0)
     throw new NothingFencedError((await store.cutovers.get(cutoverId)).sourceId);
   return store.cutovers.modify(cutoverId, (one) => enteredState(one, STATES[action], now));
 }
@@ -83,20 +91,27 @@ async function returnNow(
   await changeLease(sourceId, change, { actor: "causeway" }, deps);
 }
 
-function movedLease(lease: LeaseRecord, { action }: Input, cutover: CutoverRecord, now: string): LeaseRecord {
+function movedLease(lease: LeaseRecord, input: Input, cutover: CutoverRecord, now: string): LeaseRecord {
   const { id: ownerId, targetId } = cutover;
-  switch (action) {
+  switch (input.action) {
     case "begin":
       // One that another recovery or cutover gave back, and that has lapsed since.
       return begunLease(lapsedLease(lease, now), { ownerId, targetId });
     case "hold":
+      requireUp(input.fence, lease);
       return grantedLease(lease, ownerId, "fenced");
     case "keep":
+      requireUp(input.fence, lease);
       requireInTime(lease, cutover, now);
       return permanentLease(lease, ownerId);
     case "give-back":
       return endingLease(lease, ownerId);
   }
+}
+
+/** A command to put it up also succeeds if a person at the source broke it, or a later one is known. */
+function requireUp({ isUp, term }: CommandOutput<"set-fence">, lease: LeaseRecord): void {
+  if (!isUp || term !== lease.term) throw new FenceInterruptedError();
 }
 
 /** The commit itself can be late: what was decided before it took its time, and it is repeated. */

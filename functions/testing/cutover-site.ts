@@ -294,7 +294,7 @@ export class CutoverSite {
       case "set-fence":
         this.fence = (input.isUp ? fencedFor : unfencedAfter)(this.fence, Number(input.term));
         this.#requireOne();
-        return { ...this.fence, services: this.fence.isUp ? ["db.service"] : [] };
+        return { ...this.fence, lasting: input.lasting, services: this.fence.isUp ? ["db.service"] : [] };
       case "take-recovery-point":
         return { ...answer, disks: [this.#takenDisk()] };
       case "adapt-machine":

@@ -23,10 +23,10 @@ export class ModelSource extends ModelAgent {
 
   protected async carryOut({ kind, input }: Command): Promise<object> {
     if (kind === "set-fence") {
-      const { isUp, term } = input as CommandInput<"set-fence">;
+      const { isUp, term, lasting } = input as CommandInput<"set-fence">;
       this.fence = (isUp ? fencedFor : unfencedAfter)(this.fence, term);
       this.#look();
-      return { ...this.fence, services: this.fence.isUp ? ["db.service"] : [] };
+      return { ...this.fence, lasting, services: this.fence.isUp ? ["db.service"] : [] };
     }
     if (kind !== "take-recovery-point") throw new Error(`no source does ${kind}`);
     const { pointId } = input as CommandInput<"take-recovery-point">;
