@@ -58,7 +58,7 @@ beforeAll(async () => {
   host = target;
   for (const identity of [source, target]) {
     const device = await Device.connect(identity);
-    await device.introduce({ disks: [aDisk("vda")] });
+    await device.introduce({ disks: [aDisk("vda")], fencedServices: ["db.service"] });
     devices.push(device);
   }
   ids = { sourceId: source.enrolment.agentId, targetId: target.enrolment.agentId };

@@ -32,8 +32,16 @@ test("a source whose fence stops nothing gets no cutover, and is said what its a
   expect((await create()).status).toBe(202);
 });
 
-test("a source whose agent is older, and does not say what its fence stops, may have one", async () => {
+test("a source whose agent is older, and does not say what its fence stops, gets none until the agent was updated", async () => {
   await fenced();
+  expect(await create()).toMatchObject({
+    status: 409,
+    body: {
+      name: "SourceAgentOutdatedError",
+      hint: expect.stringContaining("Update the source's agent"),
+    },
+  });
+  await fenced(["db.service"]);
   expect((await create()).status).toBe(202);
 });
 

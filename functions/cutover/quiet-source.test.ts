@@ -48,6 +48,27 @@ test.each([
   },
 );
 
+test("a source whose agent is older, so that its fence is on the disks before they are copied, is rolled back to before they are", async () => {
+  site.lasts = () => ({});
+  const id = await site.create();
+  await site.passUntil("01:05");
+  await expectBack(site, id);
+  const { failure, runs } = await site.cutover(id);
+  expect(failure).toMatchObject({
+    name: "SourceAgentOutdatedError",
+    hint: expect.stringContaining("Update the source's agent"),
+  });
+  expect(runs.map(({ phase }) => phase)).not.toContain("final-sync");
+});
+
+test("a source that does not say that its fence lasts at the commit is rolled back to", async () => {
+  site.lasts = () => ({ lasting: false });
+  const id = await site.create();
+  await site.passUntil("01:05");
+  expect(site.commands).toContain("set-fence lasting");
+  await expectBack(site, id);
+});
+
 test("a source that could not be quieted serves beside no machine, so no alarm says that it may", async () => {
   site.acts = { "set-fence up": [{ fails: "CutoverHookFailedError" }] };
   const id = await site.create();
@@ -90,7 +111,10 @@ test("a machine does not take the hardware address of the card that connects the
     macAddress: name === "eth1" ? "52:54:00:00:00:02" : "52:54:00:00:00:01",
   }));
   const network = { interfaces, routes: [], dns: { servers: [], search: [] } };
-  const inventory = anInventory({ network: { ...network, reach: aReach({ device: "br0" }) } });
+  const inventory = anInventory({
+    fencedServices: ["db.service"],
+    network: { ...network, reach: aReach({ device: "br0" }) },
+  });
   await site.world.store.agents.modify("agt_source", (one) => ({ ...one, inventory }));
   const machine = (keepAddressOf: string) => ({
     machine: { hypervisor: "libvirt", cards: [{ link: { kind: "bridge", bridge: "br0" }, keepAddressOf }] },

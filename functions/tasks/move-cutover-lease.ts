@@ -12,6 +12,7 @@ import {
 import {
   FenceInterruptedError,
   NothingFencedError,
+  SourceAgentOutdatedError,
   WindowClosedError,
   WrongStateError,
 } from "#shared/errors.ts";
@@ -50,8 +51,9 @@ export const handler = taskHandler({
  * one that is rolled back never keeps the right, and one that keeps it is never rolled back. Repeating it
  * changes nothing. Returns the lease's term, and after how many whole seconds to give it back again: 0 if
  * that is done. Throws `WrongStateError` if another one has the right, `NothingFencedError`,
- * `FenceInterruptedError` unless the source's fence is up for this lease, and, unless it is to be given back,
- * `CutoverStoppedError` and `WindowClosedError`.
+ * `FenceInterruptedError` unless the source's fence is up for this lease, `SourceAgentOutdatedError` unless
+ * it is one that lasts only at the commit, and, unless it is to be given back, `CutoverStoppedError` and
+ * `WindowClosedError`.
  */
 export async function run(input: Input, deps: CommandDeps): Promise<{ term: number; seconds: number }> {
   const now = timestamp(deps.clock);
@@ -98,10 +100,10 @@ function movedLease(lease: LeaseRecord, input: Input, cutover: CutoverRecord, no
       // One that another recovery or cutover gave back, and that has lapsed since.
       return begunLease(lapsedLease(lease, now), { ownerId, targetId });
     case "hold":
-      requireUp(input.fence, lease);
+      requireUp(input.fence, lease, { lasting: false });
       return grantedLease(lease, ownerId, "fenced");
     case "keep":
-      requireUp(input.fence, lease);
+      requireUp(input.fence, lease, { lasting: true });
       requireInTime(lease, cutover, now);
       return permanentLease(lease, ownerId);
     case "give-back":
@@ -110,8 +112,14 @@ function movedLease(lease: LeaseRecord, input: Input, cutover: CutoverRecord, no
 }
 
 /** A command to put it up also succeeds if a person at the source broke it, or a later one is known. */
-function requireUp({ isUp, term }: CommandOutput<"set-fence">, lease: LeaseRecord): void {
+function requireUp(
+  { isUp, term, lasting }: CommandOutput<"set-fence">,
+  lease: LeaseRecord,
+  wanted: { lasting: boolean },
+): void {
   if (!isUp || term !== lease.term) throw new FenceInterruptedError();
+  // The fence of an older agent, which does not say, always lasts: the copy would be fenced, too.
+  if (lasting !== wanted.lasting) throw new SourceAgentOutdatedError(lease.id);
 }
 
 /** The commit itself can be late: what was decided before it took its time, and it is repeated. */

@@ -89,6 +89,8 @@ export class CutoverSite {
   readonly commands: string[] = [];
   readonly inputs: Record<string, Record<string, unknown>> = {};
   fence: Fence = { term: 0, isUp: false };
+  /** What the source's agent says of a fence that it puts up, besides. */
+  lasts = ({ lasting }: Record<string, unknown>): object => ({ lasting });
   /** Of the target host. */
   machine = { isOn: false, isConnected: false };
   readonly world: World;
@@ -104,7 +106,8 @@ export class CutoverSite {
     const site = new CutoverSite({ table: new MemoryTable(), onEnd: onTestFinished, ...parts });
     const { store } = site.world;
     if (await store.plans.find(planId)) return site;
-    const source = { inventory: anInventory({ hostname: "pine", disks: [aDisk("vda")] }), planId };
+    const facts = { hostname: "pine", disks: [aDisk("vda")], fencedServices: ["db.service"] };
+    const source = { inventory: anInventory(facts), planId };
     await site.world.enrolled({ source });
     const wanted = { sourceId: "agt_source", intervalSeconds: 3600, standbyTargetId: "agt_target", ...plan };
     const given = { id: planId, requestedBy: "ada", now: site.now };
@@ -294,7 +297,7 @@ export class CutoverSite {
       case "set-fence":
         this.fence = (input.isUp ? fencedFor : unfencedAfter)(this.fence, Number(input.term));
         this.#requireOne();
-        return { ...this.fence, lasting: input.lasting, services: this.fence.isUp ? ["db.service"] : [] };
+        return { ...this.fence, ...this.lasts(input), services: this.fence.isUp ? ["db.service"] : [] };
       case "take-recovery-point":
         return { ...answer, disks: [this.#takenDisk()] };
       case "adapt-machine":

@@ -50,6 +50,20 @@ export class NothingFencedError extends CausewayError {
   }
 }
 
+/** The source's agent is older than what a cutover has to know of its fence. */
+export class SourceAgentOutdatedError extends CausewayError {
+  override readonly name = "SourceAgentOutdatedError";
+  readonly retryable = false;
+  readonly hint =
+    "Update the source's agent to the control plane's version; once it has connected, create another cutover.";
+
+  constructor(sourceId: string) {
+    super(
+      `the agent of source ${sourceId} is too old for a cutover: it does not say what its fence stops, or whether the copied disks have it`,
+    );
+  }
+}
+
 /** A run of the protection plan did not bring the standby to a new recovery point that is a good copy. */
 export class CutoverSyncError extends CausewayError {
   override readonly name = "CutoverSyncError";

@@ -3,6 +3,7 @@ import {
   CheckScriptMissingError,
   InvalidInputError,
   NothingFencedError,
+  SourceAgentOutdatedError,
   WrongStateError,
 } from "../../errors.ts";
 import type { NewCutover } from "../../protocol/cutover.ts";
@@ -19,10 +20,11 @@ import { requireTime } from "./start.ts";
 
 /**
  * `plan`: what `requireStandby` returned. Throws `WrongStateError` if the source has not reported its disks,
- * `NothingFencedError` if its agent says that its fence stops nothing, `CheckScriptMissingError` if the
- * target host's says that it has no such script, and `InvalidInputError` if no window is left, no card leads
- * out of the test network, the machine could never answer, or it is to have what the source's inventory does
- * not, or the address of the card that connects the fenced source.
+ * `NothingFencedError` if its agent says that its fence stops nothing, `SourceAgentOutdatedError` if that
+ * does not say what it stops, `CheckScriptMissingError` if the target host's says that it has no such script,
+ * and `InvalidInputError` if no window is left, no card leads out of the test network, the machine could
+ * never answer, or it is to have what the source's inventory does not, or the address of the card that
+ * connects the fenced source.
  */
 export function newCutover(
   request: NewCutover,
@@ -50,13 +52,15 @@ export function newCutover(
   const { inventory } = source;
   if (!switchSourceOff) requireNoSharedCard(machine, inventory);
   const disks = plan.disks ?? inventory?.disks.map(({ name }) => name) ?? [];
-  if (disks.length === 0)
+  if (!inventory || disks.length === 0)
     throw new WrongStateError(
       `source ${source.id} has not reported its disks yet`,
       "Wait until its agent has connected.",
     );
-  // The agent that does not say is older: then the quiesce finds out, and leads back.
-  if (inventory?.fencedServices?.length === 0) throw new NothingFencedError(source.id);
+  const { fencedServices } = inventory;
+  // An older agent that has a list, and does not say so, puts its fence on the disks that are copied.
+  if (fencedServices === undefined) throw new SourceAgentOutdatedError(source.id);
+  if (fencedServices.length === 0) throw new NothingFencedError(source.id);
   const firmware = bootFirmware(inventory, disks);
   // The point is known only after the final sync; nothing of the plan depends on it.
   const owner = { id, sourceId: source.id, targetId, pointId: "", disks, firmware, images: undefined };
