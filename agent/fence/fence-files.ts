@@ -3,10 +3,12 @@ import { unitProse } from "../hypervisor/qemu/service/quoting.ts";
 
 /** Where the parts of a fence are, of one that lasts or of one that ends with the next restart. */
 export interface FencePlaces {
-  /** While this file exists, the services do not start. */
+  /** While this file exists, the units do not start. */
   marker: string;
-  /** A service's drop-in. */
-  dropIn: (service: string) => string;
+  /** The drop-in of a unit. */
+  dropIn: (unit: string) => string;
+  /** The one that an older agent made. */
+  formerDropIn: (unit: string) => string;
   /** What the console shows before a login, and what a shell shows after it. */
   notices: string[];
 }
@@ -15,15 +17,17 @@ export interface FencePlaces {
 export function fencePlaces(root: string): FencePlaces {
   return {
     marker: `${root}/causeway/fenced`,
-    dropIn: (service) => `${root}/systemd/system/${service}.d/50-causeway-fence.conf`,
+    // systemd takes drop-ins in the order of their names, and a later one can reset all conditions.
+    dropIn: (unit) => `${root}/systemd/system/${unit}.d/zzz-causeway-fence.conf`,
+    formerDropIn: (unit) => `${root}/systemd/system/${unit}.d/50-causeway-fence.conf`,
     notices: [`${root}/issue.d/causeway-fence.issue`, `${root}/motd.d/causeway-fence`],
   };
 }
 
-/** systemd does not start a service whose condition does not hold, at the host's start or later. */
+/** systemd does not start a unit whose condition does not hold, at the host's start or later. */
 export function dropInText(marker: string): string {
   return [
-    "# Made by Causeway. While the source is fenced, this service does not start.",
+    "# Made by Causeway. While the source is fenced, this unit does not start.",
     "[Unit]",
     `ConditionPathExists=!${marker}`,
     "",

@@ -4,35 +4,18 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { FenceKeeper } from "./fence-keeper.ts";
 import { setFenceExecutor } from "./set-fence.ts";
+import { FakeSystemd } from "./testing/fake-systemd.ts";
 
 const SERVICES = ["postgresql.service", "nginx.service"];
-const PARTS = "--property=ConsistsOf";
 const at = "2030-01-01T00:00:00.000Z";
 const reason = "The machine of rcv_1 runs on oak in its place.";
 let dir: string;
-let calls: string[];
-let active: Set<string>;
-/** The call at which the agent is killed, after it took effect. */
-let killedAt: number;
-let killed: PromiseWithResolvers<void>;
-/** Systemd refuses to stop or start these. */
-let stuck: Set<string>;
-/** Of a service: the services that are parts of it. */
-let parts: Record<string, string[]>;
-/** Of the services that are in `active`. */
-let activeState: string;
-/** Systemd does not tell the parts of this one. */
-let unknown: string | undefined;
+let systemd: FakeSystemd;
 
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "causeway-fence-"));
-  calls = [];
-  active = new Set(["postgresql.service"]);
-  killedAt = Number.POSITIVE_INFINITY;
-  stuck = new Set();
-  parts = {};
-  activeState = "active";
-  unknown = undefined;
+  systemd = new FakeSystemd(dir, SERVICES);
+  systemd.active = new Set(["postgresql.service"]);
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
@@ -42,41 +25,20 @@ function keeper(): FenceKeeper {
     dataDir: join(dir, "data"),
     ...{ etc: join(dir, "etc"), run: join(dir, "run") },
     now: () => new Date(at),
-    systemctl: async (...args) => {
-      const [action, unit = ""] = [args[0], args.at(-1)];
-      calls.push(args.join(" "));
-      if (action !== "show" && stuck.has(unit)) throw new Error(`${unit} does not ${action}`);
-      if (args[1] === PARTS && unit === unknown) throw new Error("systemd is busy");
-      if (action === "stop") active.delete(unit);
-      if (action === "start" && !isHeldBack(unit)) active.add(unit);
-      if (calls.length === killedAt) {
-        killed.resolve();
-        return new Promise<never>(() => {});
-      }
-      if (args[1] === PARTS) return `${(parts[unit] ?? []).join(" ")}\n`;
-      return action === "show" ? `${active.has(unit) ? activeState : "inactive"}\n` : "";
-    },
+    systemctl: systemd.systemctl,
   });
 }
 
 const dropIn = (service: string, root = "etc") =>
-  join(dir, `${root}/systemd/system/${service}.d/50-causeway-fence.conf`);
-function isHeldBack(service: string): boolean {
-  const path = [dropIn(service), dropIn(service, "run")].find(existsSync);
-  const marker = path && /^ConditionPathExists=!(.*)$/m.exec(readFileSync(path, "utf8"))?.[1];
-  return marker !== undefined && existsSync(marker);
-}
+  join(dir, `${root}/systemd/system/${service}.d/zzz-causeway-fence.conf`);
+const isHeldBack = (service: string) => systemd.isHeldBack(service);
 const set = (term: number, isUp: boolean, lasting: boolean, mustBeUp = false) =>
   keeper().set({ term, isUp, lasting, mustBeUp, reason }, SERVICES);
 const up = (term: number, lasting = true) => set(term, true, lasting);
 const down = (term: number) => set(term, false, true);
 /** The copy is made: the fence that quieted the source is to last. */
 const keep = (term: number) => set(term, true, true, true);
-/** The host restarts, and systemd starts what no condition holds back. */
-function restart(): void {
-  rmSync(join(dir, "run"), { recursive: true, force: true });
-  active = new Set(SERVICES.filter((service) => !isHeldBack(service)));
-}
+const restart = () => systemd.restart();
 const notice = () => readFileSync(join(dir, "etc/issue.d/causeway-fence.issue"), "utf8");
 
 test("a fenced source stops the listed services, starts none of them, and says why before and after a login", async () => {
@@ -86,7 +48,7 @@ test("a fenced source stops the listed services, starts none of them, and says w
     services: SERVICES,
     stopped: ["postgresql.service"],
   });
-  expect([...active]).toEqual([]);
+  expect([...systemd.active]).toEqual([]);
   for (const service of SERVICES) expect(isHeldBack(service)).toBe(true);
   expect(notice()).toContain(`FENCED since ${at}`);
   expect(notice()).toContain(reason);
@@ -97,26 +59,26 @@ test("a fenced source stops the listed services, starts none of them, and says w
 test("the fence is a file and conditions, so after a restart the services stay down without the agent", async () => {
   await up(1);
   restart();
-  expect([...active]).toEqual([]);
+  expect([...systemd.active]).toEqual([]);
 });
 
 test("a fence that does not last keeps the services down, and leaves nothing for a copy of the disks", async () => {
   expect(await up(1, false)).toMatchObject({ isUp: true, lasting: false, stopped: ["postgresql.service"] });
-  expect([...active]).toEqual([]);
+  expect([...systemd.active]).toEqual([]);
   for (const service of SERVICES) expect(isHeldBack(service)).toBe(true);
   expect(existsSync(join(dir, "etc"))).toBe(false);
   await keeper().resume(SERVICES);
   expect(await keep(1)).toMatchObject({ isUp: true, lasting: true });
   restart();
-  expect([...active]).toEqual([]);
+  expect([...systemd.active]).toEqual([]);
   await down(1);
   expect(SERVICES.some(isHeldBack)).toBe(false);
-  expect([...active]).toEqual(["postgresql.service"]);
+  expect([...systemd.active]).toEqual(["postgresql.service"]);
 });
 
 test.each([
   ["restarted", restart],
-  ["had a service started by a person", () => void active.add("nginx.service")],
+  ["had a service started by a person", () => void systemd.active.add("nginx.service")],
 ])("a source that %s since it was quiet has no lasting fence, and is quieted again", async (_, happens) => {
   await up(1, false);
   happens();
@@ -124,7 +86,7 @@ test.each([
   await expect(keep(1)).rejects.toMatchObject({ name: "FenceInterruptedError" });
   await expect(up(1)).rejects.toMatchObject({ name: "FenceInterruptedError" });
   await up(1, false);
-  expect([...active]).toEqual([]);
+  expect([...systemd.active]).toEqual([]);
   expect(await keep(1)).toMatchObject({ isUp: true, lasting: true });
 });
 
@@ -143,9 +105,9 @@ test.each([
 
 test("a service that ran before the fence was to last counts also if it has stopped since", async () => {
   await up(1, false);
-  active.add("nginx.service");
+  systemd.active.add("nginx.service");
   await expect(keep(1)).rejects.toMatchObject({ name: "FenceInterruptedError" });
-  active.clear();
+  systemd.active.clear();
   await expect(keep(1)).rejects.toMatchObject({ name: "FenceInterruptedError" });
 });
 
@@ -155,23 +117,23 @@ test("a source that lost power while its fence was made to last tells so, as its
   // The record comes first; none of the files reached the disk.
   rmSync(join(dir, "etc"), { recursive: true });
   restart();
-  expect([...active]).toEqual(SERVICES);
+  expect([...systemd.active]).toEqual(SERVICES);
   await keeper().resume(SERVICES);
-  expect([...active]).toEqual([]);
+  expect([...systemd.active]).toEqual([]);
   await expect(keep(1)).rejects.toMatchObject({ name: "FenceInterruptedError" });
 });
 
 test("a service that was in a restart is stopped, and runs again afterwards", async () => {
-  activeState = "deactivating";
+  systemd.activeState = "deactivating";
   expect(await up(1)).toMatchObject({ stopped: ["postgresql.service"] });
   await down(1);
-  expect([...active]).toEqual(["postgresql.service"]);
+  expect([...systemd.active]).toEqual(["postgresql.service"]);
 });
 
 test("a service that still writes its last data is not quiet", async () => {
   await up(1, false);
-  active.add("nginx.service");
-  activeState = "deactivating";
+  systemd.active.add("nginx.service");
+  systemd.activeState = "deactivating";
   await expect(keep(1)).rejects.toMatchObject({ name: "FenceInterruptedError" });
 });
 
@@ -179,36 +141,39 @@ test("a fence that lasts is not weakened by a late repetition of the one that do
   await up(1);
   expect(await up(1, false)).toMatchObject({ lasting: true });
   restart();
-  expect([...active]).toEqual([]);
+  expect([...systemd.active]).toEqual([]);
 });
 
 test("the parts of a listed service stay down, too, because a condition of the whole does not hold them back", async () => {
   const cluster = "postgresql@15-main.service";
-  parts = { "postgresql.service": [cluster, "postgresql.slice"], [cluster]: ["postgresql.service"] };
-  active = new Set(["postgresql.service", cluster]);
+  systemd.units = {
+    "postgresql.service": { ConsistsOf: [cluster, "postgresql.slice"] },
+    [cluster]: { ConsistsOf: ["postgresql.service"] },
+  };
+  systemd.active = new Set(["postgresql.service", cluster]);
   expect(await up(1)).toMatchObject({ services: [...SERVICES, cluster] });
-  expect([...active]).toEqual([]);
+  expect([...systemd.active]).toEqual([]);
   for (const service of [...SERVICES, cluster]) expect(isHeldBack(service)).toBe(true);
   await down(1);
-  expect([...active]).toEqual(["postgresql.service", cluster]);
+  expect([...systemd.active]).toEqual(["postgresql.service", cluster]);
   expect(isHeldBack(cluster)).toBe(false);
 });
 
 test("a service whose parts systemd does not tell is stopped, and the fence is incomplete", async () => {
-  unknown = "postgresql.service";
+  systemd.unknown = "postgresql.service";
   await expect(up(1)).rejects.toMatchObject({
     name: "FenceIncompleteError",
     message: expect.stringContaining("postgresql.service"),
   });
-  expect([...active]).toEqual([]);
-  unknown = undefined;
+  expect([...systemd.active]).toEqual([]);
+  systemd.unknown = undefined;
   expect(await up(1)).toMatchObject({ isUp: true, unstopped: [] });
 });
 
 test("a source that gets its right back has no trace of the fence, and what ran before runs again", async () => {
   await up(1);
   expect(await down(1)).toMatchObject({ term: 1, isUp: false });
-  expect([...active]).toEqual(["postgresql.service"]);
+  expect([...systemd.active]).toEqual(["postgresql.service"]);
   for (const path of ["causeway/fenced", "issue.d/causeway-fence.issue", "motd.d/causeway-fence"])
     expect(existsSync(join(dir, "etc", path))).toBe(false);
   for (const service of SERVICES) expect(existsSync(dropIn(service))).toBe(false);
@@ -220,86 +185,86 @@ test("a late command of an earlier lease neither fences the source again, nor fr
   expect(await up(1)).toMatchObject({ isUp: false });
   await up(2);
   expect(await down(1)).toMatchObject({ term: 2, isUp: true });
-  expect([...active]).toEqual([]);
+  expect([...systemd.active]).toEqual([]);
   await up(3, false);
   expect(await down(2)).toMatchObject({ term: 3, isUp: true, lasting: false });
 });
 
 test("whenever the agent is killed while it puts the fence up or takes it down, a repetition finishes it", async () => {
   for (let at = 1; ; at++) {
-    calls = [];
-    active = new Set(["postgresql.service"]);
-    killedAt = at;
+    systemd.calls = [];
+    systemd.active = new Set(["postgresql.service"]);
+    systemd.killedAt = at;
     const term = 10 * at;
-    killed = Promise.withResolvers<void>();
+    systemd.killed = Promise.withResolvers<void>();
     const isKilled = await Promise.race([
       up(term)
         .then(() => down(term))
         .then(() => false),
-      killed.promise.then(() => true),
+      systemd.killed.promise.then(() => true),
     ]);
-    killedAt = Number.POSITIVE_INFINITY;
+    systemd.killedAt = Number.POSITIVE_INFINITY;
     if ((await keeper().read()).isUp || !isKilled) {
       await up(term + 1);
-      expect([...active]).toEqual([]);
+      expect([...systemd.active]).toEqual([]);
     }
     await up(term + 1);
     await down(term + 1);
     for (const service of SERVICES) expect(existsSync(dropIn(service))).toBe(false);
-    expect([...active]).toContain("postgresql.service");
+    expect([...systemd.active]).toContain("postgresql.service");
     if (!isKilled) break;
   }
 });
 
 test("a service that does not stop keeps no other one running, and is named", async () => {
-  active = new Set(SERVICES);
-  stuck = new Set(["postgresql.service"]);
+  systemd.active = new Set(SERVICES);
+  systemd.stuck = new Set(["postgresql.service"]);
   await expect(up(1)).rejects.toMatchObject({
     name: "FenceIncompleteError",
     message: expect.stringContaining("postgresql.service (Error: postgresql.service does not stop)"),
   });
-  expect([...active]).toEqual(["postgresql.service"]);
+  expect([...systemd.active]).toEqual(["postgresql.service"]);
   for (const service of SERVICES) expect(isHeldBack(service)).toBe(true);
   expect(notice()).toContain("COULD NOT BE STOPPED, stop them by hand: postgresql.service");
   expect(await keeper().read()).toMatchObject({ isUp: true, unstopped: ["postgresql.service"] });
-  stuck.clear();
+  systemd.stuck.clear();
   expect(await up(1)).toMatchObject({ unstopped: [], stopped: SERVICES });
-  expect([...active]).toEqual([]);
+  expect([...systemd.active]).toEqual([]);
   expect(notice()).not.toContain("COULD NOT");
 });
 
 test("a service that does not start keeps no other one down, and is started by the next call", async () => {
-  active = new Set(SERVICES);
+  systemd.active = new Set(SERVICES);
   await up(1);
-  stuck = new Set(["postgresql.service"]);
+  systemd.stuck = new Set(["postgresql.service"]);
   await expect(down(1)).rejects.toMatchObject({ name: "FenceIncompleteError" });
-  expect([...active]).toEqual(["nginx.service"]);
-  stuck.clear();
+  expect([...systemd.active]).toEqual(["nginx.service"]);
+  systemd.stuck.clear();
   await down(1);
-  expect([...active]).toContain("postgresql.service");
+  expect([...systemd.active]).toContain("postgresql.service");
 });
 
 test("a source whose agent starts stops what was started beside its fence, and what was listed meanwhile", async () => {
   const wish = { term: 1, isUp: true, lasting: true, mustBeUp: false, reason };
   await keeper().set(wish, ["postgresql.service"]);
   rmSync(dropIn("postgresql.service"));
-  active = new Set(SERVICES);
+  systemd.active = new Set(SERVICES);
   await keeper().resume(["nginx.service"]);
-  expect([...active]).toEqual([]);
+  expect([...systemd.active]).toEqual([]);
   for (const service of SERVICES) expect(isHeldBack(service)).toBe(true);
   expect(await keeper().read()).toMatchObject({ term: 1, since: at, services: SERVICES });
   await down(1);
   for (const service of SERVICES) expect(existsSync(dropIn(service))).toBe(false);
-  calls = [];
+  systemd.calls = [];
   await keeper().resume(SERVICES);
-  expect(calls).toEqual([]);
+  expect(systemd.calls).toEqual([]);
 });
 
 test("a person at the console breaks the fence, which is kept with time and user, and a later lease fences again", async () => {
   await expect(keeper().break("ada")).rejects.toMatchObject({ name: "FenceNotUpError" });
   await up(1);
   expect(await keeper().break("ada")).toMatchObject({ isUp: false, broken: { at, by: "ada" } });
-  expect([...active]).toEqual(["postgresql.service"]);
+  expect([...systemd.active]).toEqual(["postgresql.service"]);
   expect(await keeper().read()).toMatchObject({ broken: { at, by: "ada" } });
   expect(await up(1)).toMatchObject({ isUp: false });
   expect(await up(2)).toMatchObject({ isUp: true, broken: { term: 1, by: "ada" } });

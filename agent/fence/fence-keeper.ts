@@ -5,26 +5,27 @@ import { z } from "zod";
 import { Fence, fencedFor, unfencedAfter } from "#shared/domain/fence.ts";
 import { FenceIncompleteError, FenceInterruptedError, FenceNotUpError, failureOf } from "#shared/errors.ts";
 import { Timestamp } from "#shared/protocol/common.ts";
-import { BrokenFence, ServiceName } from "#shared/protocol/fence.ts";
+import { BrokenFence } from "#shared/protocol/fence.ts";
 import type { Systemctl } from "../hypervisor/qemu/service/systemctl.ts";
 import { DataFile } from "../identity/identity.ts";
 import { replaceLocalFile } from "../machine/durable.ts";
 import { dropInText, type FencePlaces, fencePlaces, noticeText } from "./fence-files.ts";
-import { withParts } from "./service-parts.ts";
+import { fencedUnits, startUnit, UnitName } from "./fenced-units.ts";
 
 /** The fence as it survives a restart. */
 export const FenceState = Fence.extend({
   since: Timestamp.optional(),
   reason: z.string().optional(),
-  services: z.array(ServiceName).default([]),
+  /** What is kept down: services, and the sockets and paths that would start one. */
+  services: z.array(UnitName).default([]),
   /** Whether it is up after a restart, too. */
   lasting: z.boolean().default(true),
   /** Whether its services may have run since it was put up: while it did not last, the source restarted. */
   interrupted: z.boolean().default(false),
-  /** Those that ran when the fence was put up, until it is down. */
-  stopped: z.array(ServiceName).default([]),
+  /** What ran when the fence was put up, of these and of what systemd stops with them, until it is down. */
+  stopped: z.array(UnitName).default([]),
   /** Those that could not be stopped when the fence was put up the last time: they may run. */
-  unstopped: z.array(ServiceName).default([]),
+  unstopped: z.array(UnitName).default([]),
   /** The last one that a person at the console broke. */
   broken: BrokenFence.optional(),
 });
@@ -146,28 +147,29 @@ export class FenceKeeper {
     const { marker, dropIn, notices } = lasting ? this.#lasting : this.#untilRestart;
     const isRepeated = before.isUp && before.term === term;
     // What is kept down already stays down until this fence is taken down.
-    const { services, failures: unknown } = await withParts([...before.services, ...listed], systemctl);
+    const units = await fencedUnits([...before.services, ...listed], systemctl);
+    const { kept: services, dependents } = units;
     const running: string[] = [];
-    for (const service of services) if (await this.#mayRun(service)) running.push(service);
+    for (const unit of [...services, ...dependents]) if (await this.#mayRun(unit)) running.push(unit);
     const since = (isRepeated && before.since) || now().toISOString();
     const state: FenceState = {
       ...{ term, isUp: true, services, since, reason, lasting, interrupted },
       // A fence that is put up again finds them stopped.
       stopped: [...new Set([...before.stopped, ...running])],
-      unstopped: running,
+      unstopped: running.filter((unit) => services.includes(unit)),
       broken: before.broken,
     };
     await this.#file.write(state);
     const files = await tryEach([marker, ...services], (one) =>
       one === marker ? put(marker, `${term}\n`) : put(dropIn(one), dropInText(marker)),
     );
-    const reload = await tryEach(["systemd"], () => systemctl("daemon-reload"));
+    const reload = await this.#reload();
     const stops = await tryEach(services, (service) => systemctl("stop", service));
     const done = { ...state, unstopped: [...stops.keys()] };
     await this.#file.write(done);
     const notice = noticeText({ since, reason, services, unstopped: done.unstopped, dataDir });
     const shown = await tryEach(notices, (path) => put(path, notice));
-    const failures = new Map([...unknown, ...files, ...reload, ...shown, ...stops]);
+    const failures = new Map([...units.failures, ...files, ...reload, ...shown, ...stops]);
     if (failures.size > 0) throw new FenceIncompleteError("up", failures);
     return done;
   }
@@ -177,26 +179,32 @@ export class FenceKeeper {
     const { systemctl } = this.#deps;
     await this.#file.write(next);
     for (const place of [this.#lasting, this.#untilRestart]) await removeFiles(place, next.services);
-    await systemctl("daemon-reload");
-    const failures = await tryEach(next.stopped, (service) => systemctl("start", service));
+    const reload = await this.#reload();
+    // Sockets before their services, and those before what needs them.
+    const inOrder = [...new Set([...next.services, ...next.stopped])];
+    const stopped = inOrder.filter((unit) => next.stopped.includes(unit));
+    const starts = await tryEach(stopped, (unit) => startUnit(unit, systemctl));
+    const failures = new Map([...reload, ...starts]);
     await this.#file.write({
-      ...next,
-      interrupted: false,
-      services: [],
-      stopped: [...failures.keys()],
-      unstopped: [],
+      ...{ ...next, interrupted: false, stopped: [...starts.keys()], unstopped: [] },
+      // What has no files any more still has conditions, until systemd has read that.
+      services: reload.size > 0 ? next.services : [],
     });
     if (failures.size > 0) throw new FenceIncompleteError("down", failures);
     return next;
   }
 
-  /** One that systemd cannot tell about counts as running: the administrator wants it to run. */
-  async #mayRun(service: string): Promise<boolean> {
-    return this.#isActive(service).catch(() => true);
+  #reload(): Promise<Map<string, string>> {
+    return tryEach(["systemd"], () => this.#deps.systemctl("daemon-reload"));
   }
 
-  async #isActive(service: string): Promise<boolean> {
-    const state = await this.#deps.systemctl("show", "--property=ActiveState", "--value", service);
+  /** One that systemd cannot tell about counts as running: the administrator wants it to run. */
+  async #mayRun(unit: string): Promise<boolean> {
+    return this.#isActive(unit).catch(() => true);
+  }
+
+  async #isActive(unit: string): Promise<boolean> {
+    const state = await this.#deps.systemctl("show", "--property=ActiveState", "--value", unit);
     // One that is being stopped may be in a restart, or write its last data.
     return !["inactive", "failed"].includes(state.trim());
   }
@@ -208,11 +216,11 @@ function isUnfinished({ isUp, services, stopped }: FenceState): boolean {
 }
 
 async function removeFiles(
-  { marker, notices, dropIn }: FencePlaces,
-  services: readonly string[],
+  { marker, notices, dropIn, formerDropIn }: FencePlaces,
+  units: readonly string[],
 ): Promise<void> {
   for (const path of [marker, ...notices]) await rm(path, { force: true });
-  for (const path of services.map(dropIn)) {
+  for (const path of units.flatMap((unit) => [formerDropIn(unit), dropIn(unit)])) {
     await rm(path, { force: true });
     // Others may have files of their own there.
     await rmdir(dirname(path)).catch(() => {});

@@ -1,5 +1,6 @@
 import { fencedFor } from "#shared/domain/fence.ts";
 import { FenceInterruptedError } from "#shared/errors.ts";
+import { ServiceName } from "#shared/protocol/fence.ts";
 import { ownerKind } from "#shared/protocol/ids.ts";
 import type { Executor } from "../commands/executor.ts";
 import type { CutoverHooks } from "../hooks/cutover-hooks.ts";
@@ -25,7 +26,8 @@ export function setFenceExecutor(
     const { term, isUp, lasting, services: kept } = set;
     // A broken fence does not come up again in its term: the source serves, so the machine must not.
     if (isCutover && input.isUp && !(isUp && term === input.term)) throw new FenceInterruptedError();
-    return { term, isUp, lasting: isUp && lasting, services: isUp ? kept : [] };
+    const isService = (unit: string) => ServiceName.safeParse(unit).success;
+    return { term, isUp, lasting: isUp && lasting, services: isUp ? kept.filter(isService) : [] };
   };
 }
 

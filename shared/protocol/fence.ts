@@ -3,11 +3,11 @@ import { z } from "zod";
 import { Timestamp } from "./common.ts";
 import { OwnerId } from "./ids.ts";
 
-/** A service of systemd that the source's agent is to keep down. */
+/** A service that the source's agent is to keep down. `systemd-escape` makes names with backslashes. */
 export const ServiceName = z
   .string()
   .regex(
-    /^[A-Za-z0-9][A-Za-z0-9@_.:-]{0,199}\.service$/,
+    /^[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]{0,240}\.service$/,
     "the name of a service, such as postgresql.service",
   );
 

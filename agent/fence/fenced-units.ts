@@ -1,0 +1,99 @@
+/** Which units a fence of services concerns, as systemd knows them. */
+import { z } from "zod";
+import { failureOf } from "#shared/errors.ts";
+import type { Systemctl } from "../hypervisor/qemu/service/systemctl.ts";
+
+/** The name of any unit, unless a program could take it for an option. */
+export const UnitName = z.string().regex(/^[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]{0,240}\.[a-z]+$/);
+
+export interface FencedUnits {
+  /**
+   * What is kept down: the given services with all their parts, and before them the sockets and paths that
+   * would start one of them.
+   */
+  kept: string[];
+  /** Others, which systemd stops together with those, and which it does not start again by itself. */
+  dependents: string[];
+  /** Why systemd did not tell what a unit belongs to, or which name is not understood. */
+  failures: Map<string, string>;
+}
+
+/** The relations by which the stop of a unit also stops another one, and those that start it. */
+const STOPPED_WITH = ["ConsistsOf", "RequiredBy", "RequisiteOf", "BoundBy", "PropagatesStopTo"] as const;
+const RELATIONS = [...STOPPED_WITH, "TriggeredBy"] as const;
+type Relations = Record<(typeof RELATIONS)[number], string[]>;
+
+/** Of these kinds are the units that a client, or the host's start, would start. */
+const KEPT = /\.(service|socket|path)$/;
+const TRIGGER = /\.(socket|path)$/;
+/** A timer that finds its service kept down waits for its next time; a socket that does fails. */
+const STARTABLE = /\.(service|socket|path|timer|target|mount)$/;
+
+/**
+ * Finds the parts of these services at any depth: those with `PartOf=` one of them, such as
+ * `postgresql@15-main.service` of Debian's `postgresql.service`. At the host's start, systemd starts a part
+ * even if a condition holds back the service that it is a part of. And finds what else stops with them.
+ */
+export async function fencedUnits(services: readonly string[], systemctl: Systemctl): Promise<FencedUnits> {
+  const failures = new Map<string, string>();
+  const kept = new Set(services);
+  const dependents = new Set<string>();
+  const stopsWith = async (unit: string): Promise<Relations> => {
+    const relations = await relationsOf(unit, systemctl, failures);
+    for (const one of STOPPED_WITH.flatMap((relation) => relations[relation])) dependents.add(one);
+    return relations;
+  };
+  // A set also visits what is added while it is walked.
+  for (const unit of kept) {
+    const { ConsistsOf, TriggeredBy } = await stopsWith(unit);
+    for (const one of ConsistsOf) if (KEPT.test(one)) kept.add(one);
+    for (const one of TriggeredBy) if (TRIGGER.test(one)) kept.add(one);
+  }
+  for (const unit of dependents) if (!kept.has(unit)) await stopsWith(unit);
+  const isTrigger = (unit: string) => TRIGGER.test(unit);
+  return {
+    kept: [...[...kept].filter(isTrigger), ...[...kept].filter((unit) => !isTrigger(unit))],
+    dependents: [...dependents].filter((unit) => !kept.has(unit) && STARTABLE.test(unit)),
+    failures,
+  };
+}
+
+/** What is not understood, or not told, becomes a failure, and is left out. */
+async function relationsOf(
+  unit: string,
+  systemctl: Systemctl,
+  failures: Map<string, string>,
+): Promise<Relations> {
+  const found: Relations = {
+    ...{ ConsistsOf: [], RequiredBy: [], RequisiteOf: [], BoundBy: [] },
+    ...{ PropagatesStopTo: [], TriggeredBy: [] },
+  };
+  const told = await systemctl("show", `--property=${RELATIONS.join(",")}`, unit).catch((error: unknown) => {
+    failures.set(unit, failureOf(error).message);
+    return "";
+  });
+  for (const line of told.split("\n")) {
+    const relation = RELATIONS.find((one) => line.startsWith(`${one}=`));
+    if (!relation) continue;
+    for (const word of line.slice(relation.length + 1).split(/\s+/)) {
+      const name = unquoted(word);
+      if (UnitName.safeParse(name).success) found[relation].push(name);
+      else if (name !== "")
+        failures.set(name, `it stops with ${unit} or starts it, and its name is not understood`);
+    }
+  }
+  return found;
+}
+
+/** systemctl shows a name that has a backslash in quotes, as a shell would take it. */
+function unquoted(word: string): string {
+  return /^".*"$/.test(word) ? word.slice(1, -1).replace(/\\(.)/g, "$1") : word;
+}
+
+/**
+ * Starts it, after those that it needs. Of a target only itself: what ran under it is started by name, and
+ * what the administrator stopped stays down.
+ */
+export async function startUnit(unit: string, systemctl: Systemctl): Promise<void> {
+  await systemctl("start", ...(unit.endsWith(".target") ? ["--job-mode=ignore-dependencies"] : []), unit);
+}
