@@ -9,7 +9,8 @@ const KIND = "cutover-held";
 /**
  * Raises the alarm if the forecast held the cutover back, if it waits and no window is left, if it has
  * committed and its machine does not serve by the deadline, if it was rolled back or failed, or if its source
- * was to shut down and did not say that it does; clears it otherwise. Repeating it is harmless.
+ * was to shut down and did not say that it does, or took that back; clears it otherwise. Repeating it is
+ * harmless.
  */
 export async function settleCutoverAlarm(cutover: CutoverRecord, deps: ReportDeps): Promise<void> {
   const { id, sourceId, state, heldBack, failure } = cutover;
@@ -49,14 +50,18 @@ function wordsFor(cutover: CutoverRecord, now: number): { why: string; action: s
     };
   if (state === "completed" && sourceOff === "unknown")
     return {
-      why: `The machine of cutover ${id} serves, and the source did not say that it shuts down: both may have the same addresses.`,
+      why: `The machine of cutover ${id} serves, and it is unknown whether the source is off: both may have the same addresses.`,
       action: "Switch the source off, or its network card, then clear the alarm.",
     };
   if (state !== "rolled-back" && state !== "failed") return undefined;
   const serves = sourceServes === "unknown" ? " It is unknown whether the source serves again." : "";
+  const off =
+    sourceOff === "unknown"
+      ? " It is unknown whether the source is off: make sure before you connect the machine."
+      : "";
   const done = state === "failed" ? "failed" : "was rolled back";
   return {
-    why: `Cutover ${id} ${done}: ${failure?.message ?? "for an unknown reason"}.${serves}`,
+    why: `Cutover ${id} ${done}: ${failure?.message ?? "for an unknown reason"}.${serves}${off}`,
     action: failure?.hint ?? `\`causeway cutover show ${id}\` says how far it was.`,
   };
 }

@@ -19,6 +19,7 @@ import type { AgentEvent } from "#shared/protocol/events.ts";
 import { reportFence } from "../alarm/fence-failed.ts";
 import type { ReportDeps } from "../alarm/raise.ts";
 import { clearIfBack } from "../alarm/source-away.ts";
+import { reportSwitchOff } from "../cutover/source-off.ts";
 import { refuse } from "../ingest/refuse.ts";
 import { againIfChanged } from "../store/again-if-changed.ts";
 import { restartRetracted } from "./agent-connected.ts";
@@ -70,12 +71,13 @@ export async function commandEnded(
   // Before the answer, because the agent repeats the event until it has one.
   if (command?.kind === "attest-boot-state") await clearIfBack(command.ownerId, deps);
   if (command?.kind === "set-fence") await reportFence(command, deps);
+  if (command?.kind === "switch-off") await reportSwitchOff(command, deps);
   if (command) await answer(command, "result", deps);
 }
 
-/** The announced restart does not happen. If this is broken off in between, the event comes again. */
+/** What the command announced does not happen. If this is broken off in between, the event comes again. */
 async function retract(command: CommandRecord, failure: Failure, deps: CommandDeps): Promise<CommandRecord> {
-  await restartRetracted(command, failure, deps);
+  if (command.kind === "reboot") await restartRetracted(command, failure, deps);
   return deps.store.commands.save(retracted(command, failure, timestamp(deps.clock)));
 }
 

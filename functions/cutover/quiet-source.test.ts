@@ -1,5 +1,6 @@
 import { beforeEach, expect, test } from "vitest";
 import { anInventory, aReach } from "#shared/domain/testing/records.ts";
+import { run as ingest } from "../ingest/agent-events.ts";
 import { CutoverSite } from "../testing/cutover-site.ts";
 import { expectBack } from "../testing/expect-back.ts";
 
@@ -93,6 +94,58 @@ test("a source that does not say that it shuts down keeps no client waiting, and
   expect(await site.cutover(id)).toMatchObject({ state: "completed", sourceOff: "unknown" });
   expect(site.commands.slice(-3)).toEqual(AT_COMMIT);
   expect(notices()).toEqual([`raised cutover-held ${id}`]);
+});
+
+/** What the agent of a source says that it was to switch off. */
+const says = (id: string, event: object) =>
+  ingest(
+    {
+      agentId: "agt_source",
+      event: { commandId: `${id}.switch-off.1`, at: new Date(site.now).toISOString(), ...event },
+    },
+    site.deps,
+  );
+const refused = { name: "WrongStateError", message: "access denied", hint: "See.", retryable: false };
+
+test("a source that has said that it shuts down, and takes that back, may be on: an alarm tells of it", async () => {
+  const id = await site.create({ switchSourceOff: true });
+  await site.passUntil("01:02");
+  expect(await site.cutover(id)).toMatchObject({ state: "completed", sourceOff: "announced" });
+  for (const _ of ["once", "and again"]) await says(id, { type: "command-failed", failure: refused });
+  expect(await site.cutover(id)).toMatchObject({ state: "completed", sourceOff: "unknown" });
+  expect(notices()).toEqual([`raised cutover-held ${id}`]);
+});
+
+test("a source that takes it back before its machine is connected may be on, too", async () => {
+  site.acts = { "connect-machine": ["silent"] };
+  const id = await site.create({ switchSourceOff: true });
+  await site.passUntil("01:01");
+  expect(site.commands.slice(-3)).toEqual(AT_COMMIT);
+  await says(id, { type: "command-failed", failure: refused });
+  site.acts = {};
+  await site.passUntil("01:10");
+  expect(await site.cutover(id)).toMatchObject({ state: "completed", sourceOff: "unknown" });
+  expect(notices()).toContain(`raised cutover-held ${id}`);
+});
+
+test("a source that was away, and says that it shuts down once it is back, clears the alarm", async () => {
+  site.acts = { "switch-off": ["silent"] };
+  const id = await site.create({ switchSourceOff: true });
+  await site.passUntil("01:03");
+  await says(id, { type: "command-succeeded", output: {} });
+  expect(await site.cutover(id)).toMatchObject({ state: "completed", sourceOff: "announced" });
+  expect(notices()).toEqual([`raised cutover-held ${id}`, `cleared cutover-held ${id}`]);
+});
+
+test("a cutover whose machine cannot be connected after the commit tells that the source may be on", async () => {
+  site.acts = { "switch-off": ["silent"], "connect-machine": [{ fails: "LeaseEndedError" }] };
+  const id = await site.create({ switchSourceOff: true });
+  await site.passUntil("01:10");
+  expect(await site.cutover(id)).toMatchObject({ state: "failed", sourceOff: "unknown" });
+  const { items } = await site.world.store.alarms.page({ limit: 10 });
+  expect(items.map(({ cause }) => cause)).toContainEqual(
+    expect.stringContaining("It is unknown whether the source is off"),
+  );
 });
 
 test("a cutover that is rolled back switches no source off", async () => {

@@ -8,6 +8,7 @@ import type { ReportDeps } from "../alarm/raise.ts";
 import { buildCommanding } from "../conversion/build.ts";
 import { type CommandDeps, timestamp } from "../conversion/deps.ts";
 import { order } from "../conversion/order.ts";
+import { settleSourceOff } from "../cutover/source-off.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import type { PlanTimer } from "../ports.ts";
 import { buildPlanTimer } from "../protection/build.ts";
@@ -55,14 +56,16 @@ export async function run(
   }
   await timer.disarmCutover(cutoverId);
   const now = timestamp(clock);
-  const cutover = await store.cutovers.modify(cutoverId, (one) => endedCutover(one, sourceServes, now));
+  await store.cutovers.modify(cutoverId, (one) => endedCutover(one, sourceServes, now));
+  const cutover = await settleSourceOff(cutoverId, deps);
+  const { failure, sourceOff } = cutover;
   await store.audit.addOnce({
     at: cutover.endedAt ?? now,
     actor: "causeway",
     action: `cutover-${cutover.state}`,
     subject: cutoverId,
     outcome: "done",
-    details: { failure: cutover.failure?.name, message: cutover.failure?.message, sourceServes },
+    details: { failure: failure?.name, message: failure?.message, sourceServes, sourceOff },
   });
   await settleCutoverAlarm(cutover, deps);
   return { state: cutover.state };

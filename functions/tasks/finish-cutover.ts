@@ -1,12 +1,12 @@
 import { z } from "zod";
 import { completedCutover } from "#shared/domain/cutover/cutover.ts";
 import { pausedPlan } from "#shared/domain/protection/plan.ts";
-import { Cutover } from "#shared/protocol/cutover.ts";
 import { DefinedMachine, MachineAnswer } from "#shared/protocol/defined-machine.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
 import { buildAlarming } from "../alarm/build.ts";
 import { settleCutoverAlarm } from "../alarm/cutover-held.ts";
 import { timestamp } from "../conversion/deps.ts";
+import { settleSourceOff } from "../cutover/source-off.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import { buildPlanTimer } from "../protection/build.ts";
 import { setSchedules } from "../protection/schedules.ts";
@@ -16,7 +16,6 @@ export const Input = z.object({
   cutoverId: CutoverId,
   machine: DefinedMachine,
   answer: MachineAnswer,
-  sourceOff: Cutover.shape.sourceOff,
 });
 
 export const handler = taskHandler({
@@ -48,7 +47,8 @@ export async function run(
     await settleAlarm(planId, deps);
   }
   await timer.disarmCutover(cutoverId);
-  const cutover = await store.cutovers.modify(cutoverId, (one) => completedCutover(one, up, now));
+  await store.cutovers.modify(cutoverId, (one) => completedCutover(one, up, now));
+  const cutover = await settleSourceOff(cutoverId, deps);
   await store.audit.addOnce({
     at: cutover.endedAt ?? now,
     actor: "causeway",
@@ -57,7 +57,7 @@ export async function run(
     outcome: "done",
     details: {
       machine: up.machine.name,
-      sourceOff: up.sourceOff,
+      sourceOff: cutover.sourceOff,
       pointId: cutover.final?.pointId,
       outageSeconds: cutover.outageSeconds,
     },

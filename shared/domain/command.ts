@@ -164,11 +164,12 @@ export function failed(command: CommandRecord, failure: Failure, now: string): C
 }
 
 /**
- * Whether the agent may still say that a command failed which it had reported as done: only a restart is
- * announced before it happens.
+ * Whether the agent may still say that a command failed which it had reported as done: a restart and a
+ * switching off are announced before they happen.
  */
 export function isRetractable({ kind, state, input }: CommandRecord): boolean {
-  return kind === "reboot" && state === "succeeded" && input.into === "boot-environment";
+  if (state !== "succeeded") return false;
+  return kind === "switch-off" || (kind === "reboot" && input.into === "boot-environment");
 }
 
 /** What it announced did not happen. */

@@ -134,7 +134,10 @@ export const Cutover = z.object({
   machine: DefinedMachine.optional(),
   answer: MachineAnswer.optional(),
   switchSourceOff: z.boolean(),
-  /** Once it has completed, if the source was to shut down: whether its agent has announced that it does. */
+  /**
+   * Once it has ended after its commit, if the source was to shut down: whether its agent has announced that
+   * it does, and has not taken that back.
+   */
   sourceOff: z.enum(["announced", "unknown"]).optional(),
   /** After a rollback: whether the source's agent has said that its services may run again. */
   sourceServes: z.enum(["yes", "unknown"]).optional(),

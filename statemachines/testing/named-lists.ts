@@ -167,9 +167,7 @@ export const catchLists: Readonly<Record<string, readonly object[]>> = {
     anyKeepingFailure("Abandon"),
   ],
   "rolls the cutover back": [any("RollBack")],
-  "connects the machine although the source does not say that it shuts down": [
-    { ErrorEquals: ["States.ALL"], Assign: { sourceOff: { sourceOff: "unknown" } }, Next: "Connect" },
-  ],
+  "connects the machine although the source does not say that it shuts down": [anyKeepingFailure("Connect")],
   "looks up how the run ended": [anyKeepingFailure("EndRun")],
   "removes the clone of the rehearsal": [anyKeepingFailure("ReleaseRehearsal")],
   "lets the lease lapse": [anyKeepingFailure("GiveLeaseBack")],

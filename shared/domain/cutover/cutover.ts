@@ -13,7 +13,7 @@ import { Failure as FailureSchema, Timestamp } from "../../protocol/common.ts";
 import { Cutover, CutoverState, NewCutover, SyncPhase } from "../../protocol/cutover.ts";
 import { DefinedMachine, MachineAnswer } from "../../protocol/defined-machine.ts";
 import { AgentId, CutoverId, DiskBytes, DiskName, PlanId, PointId, RunId } from "../../protocol/ids.ts";
-import type { CommandRecord } from "../command.ts";
+import { type CommandRecord, latest } from "../command.ts";
 import type { CommandOwner } from "../command-owner.ts";
 import { definedDisks, type MachineOwner } from "../machine.ts";
 import { isFinal, move, type Transitions } from "../transitions.ts";
@@ -106,7 +106,7 @@ export function cutoverHasEnded({ state }: CutoverRecord): boolean {
  */
 export function enteredState(cutover: CutoverRecord, to: CutoverState, now: string): CutoverRecord {
   requireGoing(cutover, now);
-  return cutover.states.some(({ name }) => name === to) ? cutover : moved(cutover, to, now);
+  return hasBeen(cutover, to) ? cutover : moved(cutover, to, now);
 }
 
 /**
@@ -195,17 +195,28 @@ export function endedCutover(
 /** The cutover, completed: its machine answers in the source's place. Repeating it changes nothing. */
 export function completedCutover(
   cutover: CutoverRecord,
-  {
-    machine,
-    answer,
-    sourceOff,
-  }: Pick<Cutover, "sourceOff"> & { machine: DefinedMachine; answer: MachineAnswer },
+  { machine, answer }: { machine: DefinedMachine; answer: MachineAnswer },
   now: string,
 ): CutoverRecord {
   if (cutover.state === "completed") return cutover;
   const quiesced = cutover.states.find(({ name }) => name === "quiescing");
   const outageSeconds = quiesced && Math.max(0, (Date.parse(now) - Date.parse(quiesced.at)) / 1000);
-  return { ...moved(cutover, "completed", now), machine, answer, sourceOff, outageSeconds, endedAt: now };
+  return { ...moved(cutover, "completed", now), machine, answer, outageSeconds, endedAt: now };
+}
+
+/**
+ * Whether the source has said that it shuts down, and has not taken that back; `undefined` if it was not to,
+ * or the cutover has not ended after its commit.
+ */
+export function sourceOffOf(
+  cutover: CutoverRecord,
+  commands: readonly CommandRecord[],
+): Cutover["sourceOff"] {
+  const { switchSourceOff, state } = cutover;
+  const hasCommitted = state === "completed" || (state === "failed" && hasBeen(cutover, "committing"));
+  if (!switchSourceOff || !hasCommitted) return undefined;
+  const last = latest(commands.filter(({ kind }) => kind === "switch-off"));
+  return last?.state === "succeeded" ? "announced" : "unknown";
 }
 
 /** The input of the workflow's execution, from the record alone, so that a repeated start sends the same. */
@@ -242,12 +253,16 @@ export function cutoverAsMachineOwner(
   cutover: CutoverRecord,
   commands: readonly CommandRecord[],
 ): MachineOwner {
-  const { id, sourceId, targetId, disks, firmware, final, state, states } = cutover;
-  const isOver = cutoverHasEnded(cutover) && states.some(({ name }) => name === "committing");
+  const { id, sourceId, targetId, disks, firmware, final, state } = cutover;
+  const isOver = cutoverHasEnded(cutover) && hasBeen(cutover, "committing");
   return {
     ...{ id, sourceId, targetId, disks, firmware, pointId: final?.pointId ?? "", network: "production" },
     images: isOver && state !== "rolled-back" ? definedDisks(commands) : undefined,
   };
+}
+
+function hasBeen({ states }: CutoverRecord, state: CutoverState): boolean {
+  return states.some(({ name }) => name === state);
 }
 
 function moved(cutover: CutoverRecord, to: CutoverState, now: string): CutoverRecord {
