@@ -9,25 +9,19 @@ import {
   type TablePage,
 } from "../store/table.ts";
 
-/** An item as it was written: JSON, so that no caller shares an object with the table. */
-interface Stored {
-  gsi1pk: string | undefined;
-  text: string;
-}
-
 /**
  * The single table in this process, for tests that change thousands of items. `table.test.ts` runs the same
- * cases on this and on DynamoDB's.
+ * cases on this and on DynamoDB's. It hands out its own items, which are frozen.
  */
 export class MemoryTable implements Table {
-  readonly #items = new Map<string, Map<string, Stored>>();
+  readonly #items = new Map<string, Map<string, Item>>();
   /** Items by their partition in the index. */
-  readonly #index = new Map<string, Set<Stored>>();
+  readonly #index = new Map<unknown, Set<Item>>();
 
   /** Has the same items from now on. */
   copyFrom(other: MemoryTable): void {
     for (const partition of other.#items.values())
-      for (const { text } of partition.values()) this.#put(JSON.parse(text));
+      for (const item of partition.values()) this.#put(item as ItemKeys & Item);
   }
 
   async get({ pk, sk }: Key): Promise<Item | undefined> {
@@ -86,24 +80,23 @@ export class MemoryTable implements Table {
   }
 
   #find({ pk, sk }: Key): Item | undefined {
-    const stored = this.#items.get(pk)?.get(sk);
-    return stored && JSON.parse(stored.text);
+    return this.#items.get(pk)?.get(sk);
   }
 
   #put(item: ItemKeys): void {
     const { pk, sk, gsi1pk } = item;
-    const stored = { gsi1pk, text: JSON.stringify(item) };
     const before = this.#items.get(pk)?.get(sk);
+    // As DynamoDB's client does, this drops what is undefined.
+    const stored: Item = JSON.parse(JSON.stringify(item), (_, value) => Object.freeze(value));
     if (before?.gsi1pk !== undefined) this.#index.get(before.gsi1pk)?.delete(before);
-    madeIn(this.#items, pk, () => new Map<string, Stored>()).set(sk, stored);
-    if (gsi1pk !== undefined) madeIn(this.#index, gsi1pk, () => new Set<Stored>()).add(stored);
+    madeIn(this.#items, pk, () => new Map<string, Item>()).set(sk, stored);
+    if (gsi1pk !== undefined) madeIn(this.#index, gsi1pk, () => new Set<Item>()).add(stored);
   }
 
   /** By sort key. */
   #partition(key: string, index: boolean): Item[] {
     const found = index ? (this.#index.get(key) ?? []) : (this.#items.get(key)?.values() ?? []);
-    const items = [...found].map(({ text }) => JSON.parse(text) as Item);
-    return items
+    return [...found]
       .map((item) => ({ item, at: positionOf(item, index) }))
       .sort((a, b) => (a.at < b.at ? -1 : 1))
       .map(({ item }) => item);
