@@ -91,6 +91,8 @@ export class CutoverSite {
   fence: Fence = { term: 0, isUp: false };
   /** What the source's agent says of a fence that it puts up, besides. */
   lasts = ({ lasting }: Record<string, unknown>): object => ({ lasting });
+  /** By how much the clock of the functions is ahead. */
+  skewMs = 0;
   /** Of the target host. */
   machine = { isOn: false, isConnected: false };
   readonly world: World;
@@ -128,7 +130,7 @@ export class CutoverSite {
         store.end();
       });
     this.states = new StatesWorld(Object.fromEntries(handlers), { store, onEnd: endBoth });
-    this.world = new World(table, this.states.clock);
+    this.world = new World(table, { now: () => this.now + this.skewMs });
     for (const name of WORKFLOWS) {
       const definition = new WorkflowFile(name).runnable();
       this.states.engine.putMachine({ name, definition, roleArn: ROLE });

@@ -42,6 +42,10 @@ export interface Conditions {
   fates: Fate[];
   /** Of the scheduler's calls. */
   calls: Fate[];
+  /** By how much the clock of each call of a function is ahead: the differences that the lease allows for. */
+  skewsMs: number[];
+  /** How much faster the clock of the target host is. */
+  drift: number;
   happenings: Happening[];
   /** From then on everything works, and no one says anything. */
   calmMinute: number;
@@ -168,6 +172,8 @@ export const conditions: fc.Arbitrary<Conditions> = fc
     ...{ windowEnd, begins, approvals, works },
     fates: fc.array(fate, { maxLength: 80, size: "max" }),
     calls: fc.array(fate, { maxLength: 4 }),
+    skewsMs: fc.array(fc.integer({ min: -2500, max: 2500 }), { minLength: 1, maxLength: 5 }),
+    drift: fc.constantFrom(-0.01, 0, 0.01),
     clusters: fc.array(cluster, { minLength: 1, maxLength: 4, size: "max" }),
     others: fc.array(happening, { maxLength: 3 }),
     calmMinute: fc.integer({ min: 62, max: 130 }),

@@ -14,6 +14,7 @@ import { ModelAgent, type Surroundings } from "./model-agent.ts";
 /** As the agent renews a lease. */
 const RENEW_AGAIN_MS = 15_000;
 const TRY_AGAIN_MS = 3_000;
+const BOOTED_AT = Date.UTC(2030, 0, 1);
 /** The guard may need this time to pause a machine. */
 const PAUSING_MS = 5_000;
 
@@ -29,6 +30,8 @@ interface Machine {
 }
 
 interface TargetSurroundings extends Surroundings {
+  /** How much faster its clock is. */
+  readonly drift: number;
   /**
    * Asks the control plane for time. Rejects with `LeaseEndedError`, and with another error if the network or
    * the control plane does not answer.
@@ -55,7 +58,7 @@ export class ModelTarget extends ModelAgent {
 
   /** Those that run, connected or not. One whose time is over still does until its guard has paused it. */
   get running(): Machine[] {
-    const now = this.around.now() - PAUSING_MS;
+    const now = this.#uptime - PAUSING_MS;
     return [...this.machines.values()].filter(
       ({ isOn, lease }) => isOn && lease && mayRun(lease.holding, now),
     );
@@ -100,6 +103,11 @@ export class ModelTarget extends ModelAgent {
   /** The guards and the leases' records are in files. */
   protected resume(): void {
     for (const ownerId of this.machines.keys()) this.#renewOn(ownerId, 0);
+  }
+
+  /** By a clock that no one sets. */
+  get #uptime(): number {
+    return (this.around.now() - BOOTED_AT) * (1 + this.#around.drift);
   }
 
   #define({ ownerId, isolated }: CommandInput<"define-machine">): void {
@@ -155,7 +163,7 @@ export class ModelTarget extends ModelAgent {
     if (!lease) return;
     const { term, isClosed } = lease.holding;
     if (isClosed) throw new LeaseEndedError("agt_source", term);
-    const sentAtMs = this.around.now();
+    const sentAtMs = this.#uptime;
     try {
       const { isPermanent } = await this.#around.renew(ownerId, term);
       if (machine.lease?.holding.term !== term || machine.lease.holding.isClosed)

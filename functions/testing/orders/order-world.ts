@@ -15,6 +15,7 @@ import { KilledError, MortalTable } from "./mortal-table.ts";
 import { runPlan, tableWithStandby } from "./standby-table.ts";
 
 const AGAIN_MS = 60_000;
+const SCHEDULER_MS = 3_000;
 /** The agent gives up an answer to a renewal that is later. */
 const RENEWAL_LIMIT_SECONDS = 10;
 
@@ -26,10 +27,11 @@ export class OrderWorld {
   readonly #conditions: Conditions;
   readonly #table: MortalTable;
   readonly #fates: Fate[];
-  readonly #calls: Fate[];
+  readonly #timerCalls: Fate[];
   readonly #works: Record<string, Work[]>;
   /** How often a function or a command has begun. */
   readonly #begun = new Map<string, number>();
+  #calls = 0;
   #isCalm = false;
 
   static async start(conditions: Conditions, onEnd: (end: () => Promise<void>) => void): Promise<OrderWorld> {
@@ -52,11 +54,12 @@ export class OrderWorld {
     this.#table = table;
     this.site = site;
     this.#fates = [...conditions.fates];
-    this.#calls = [...conditions.calls];
+    this.#timerCalls = [...conditions.calls];
     this.#works = Object.fromEntries(
       Object.entries(conditions.works).map(([key, works]) => [key, [...works]]),
     );
     const around = {
+      drift: conditions.drift,
       now: () => site.now,
       later: (ms: number, run: () => Promise<void>) => this.#later(ms, run),
       publish: (agentId: string, event: object) =>
@@ -69,11 +72,15 @@ export class OrderWorld {
     this.target = new ModelTarget(around, look);
     table.onDeath = () => this.#restart();
     site.obey = async (agentId, message) => this.#send(this.#agent(agentId), message);
+    // A scheduler calls some time after it is due.
     site.fate = (id) => {
-      this.#carry(this.#calls, () => this.#wake(id));
+      this.#later(SCHEDULER_MS, async () => this.#carry(this.#timerCalls, () => this.#wake(id)));
       return 0;
     };
-    site.onCall = (name, payload) => this.#begins([name, (payload as { action?: string }).action]);
+    site.onCall = (name, payload) => {
+      this.#otherClock();
+      this.#begins([name, (payload as { action?: string }).action]);
+    };
   }
 
   /** Half an hour after what was in the table. */
@@ -125,6 +132,12 @@ export class OrderWorld {
     await this.site.api(`POST /cutovers/{id}/${word}`, this.id);
   }
 
+  /** Each call of a function may be on another machine. */
+  #otherClock(): void {
+    const { skewsMs } = this.#conditions;
+    this.site.skewMs = skewsMs[this.#calls++ % skewsMs.length] ?? 0;
+  }
+
   #requireOne(): void {
     if (this.running > 1) throw new Error("the source and a machine in its place both run");
   }
@@ -163,6 +176,7 @@ export class OrderWorld {
   }
 
   async #untilAlive(call: () => Promise<void>): Promise<void> {
+    this.#otherClock();
     try {
       await call();
     } catch (error) {
@@ -176,6 +190,7 @@ export class OrderWorld {
     const seconds = typeof fate === "number" ? fate : 0;
     const gone = new ServiceUnavailableError("no answer");
     if (!this.target.isLinked || fate === "lost" || seconds > RENEWAL_LIMIT_SECONDS) throw gone;
+    this.#otherClock();
     const actor = { kind: "certificate", id: "d".repeat(64) } as const;
     const call = { path: { id: ownerId }, body: { term }, query: undefined, actor };
     const answer = await renewLease(
@@ -229,6 +244,7 @@ export class OrderWorld {
   /** A person who gets no answer says it again. */
   async #say(word: string): Promise<void> {
     const died = this.#table.deaths;
+    this.#otherClock();
     const windows = [{ firstDay: "2030-01-01", from: "01:00", to: "02:30", timeZone: "UTC" }];
     const { body: shown } = await this.site.ask("GET /cutovers/{id}", this.id);
     const asked = {

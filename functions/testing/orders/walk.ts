@@ -7,8 +7,8 @@ import { OrderWorld } from "./order-world.ts";
 
 /** What a step may take beyond the deadline if the scheduler's call was lost. */
 const LATE_STEP_SECONDS = 121;
-/** The stated bound for "neither runs", with the time of a message. */
-const NEITHER_SECONDS = LEASE_SECONDS + LEASE_MARGIN_SECONDS + 5;
+/** The stated bound for "neither runs", with the time of a message and of a scheduler, and unequal clocks. */
+const NEITHER_SECONDS = LEASE_SECONDS + LEASE_MARGIN_SECONDS + 15;
 /** Longer than the longest wait of the workflow between two tries of a step that undoes or connects. */
 const LAST_TRIES_MS = 3 * 3600 * 1000;
 
