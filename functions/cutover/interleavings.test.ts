@@ -98,6 +98,24 @@ test("an operator's word comes too late for one that has committed, which comple
   expect(await site.cutover(id)).toMatchObject({ state: "completed" });
 });
 
+test("one that has committed, whose workflow was stopped and whose event was lost, ends at an operator's word", async () => {
+  site.acts = { "connect-machine": ["silent"] };
+  const id = await site.create();
+  await site.passUntil("01:01");
+  site.fate = () => 0;
+  await site.deps.cutovers.stop(id);
+  await site.passUntil("03:00");
+  expect(await site.cutover(id)).toMatchObject({ state: "committing" });
+  const answer = await site.api("POST /cutovers/{id}/rollback", id);
+  expect(answer).toMatchObject({ status: 202, body: { state: "failed" } });
+  expect(await site.cutover(id)).toMatchObject({
+    state: "failed",
+    failure: { name: "WorkflowInterruptedError" },
+  });
+  expect(await site.lease()).toMatchObject({ state: "permanent", ownerId: id });
+  expect(site.world.topic.notices).toContain(`raised cutover-held ${id}`);
+});
+
 test("a rollback whose workflow dies at any point is continued by the next look, until it has ended", async () => {
   const id = await checking();
   site.acts["power-machine off"] = ["silent"];

@@ -8,7 +8,14 @@ import {
   stoppedCutover,
 } from "#shared/domain/cutover/cutover.ts";
 import { runHasEnded } from "#shared/domain/protection/run.ts";
-import { cancellationOf, type Failure, failureOf, WindowClosedError } from "#shared/errors.ts";
+import {
+  cancellationOf,
+  type Failure,
+  failureOf,
+  WindowClosedError,
+  WorkflowInterruptedError,
+} from "#shared/errors.ts";
+import { settleCutoverAlarm } from "../alarm/cutover-held.ts";
 import { cancelCommands } from "../conversion/cancel-commands.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { stopRun } from "../protection/abandon-run.ts";
@@ -51,11 +58,26 @@ export async function cancelByHand(id: string, by: string, deps: CutoverDeps): P
   return stopByHand(cutover, { by, action: "cutover-cancel-requested" }, deps);
 }
 
-/** An operator rolls back a cutover that has begun. Repeating it is harmless. Throws `WrongStateError`. */
+/**
+ * An operator rolls back a cutover that has begun. One that has committed, and whose workflow was stopped,
+ * ends as failed: the event that would notice that may have been lost. Repeating it is harmless. Throws
+ * `WrongStateError`.
+ */
 export async function rollBackByHand(id: string, by: string, deps: CutoverDeps): Promise<CutoverRecord> {
   const now = timestamp(deps.clock);
-  const cutover = await stopped(id, (one, mayRun) => rollingBackCutover(one, { by, mayRun, now }), deps);
-  return stopByHand(cutover, { by, action: "cutover-rollback-requested" }, deps);
+  const isRunning = await workflowRuns(await deps.store.cutovers.get(id), deps);
+  const failure = failureOf(new WorkflowInterruptedError(`the workflow of ${id} was stopped`));
+  const cutover = await stopped(
+    id,
+    (one, mayRun) =>
+      mayRun && !isRunning
+        ? stoppedCutover(one, { failure, mayRun, now })
+        : rollingBackCutover(one, { by, mayRun, now }),
+    deps,
+  );
+  const ended = await stopByHand(cutover, { by, action: "cutover-rollback-requested" }, deps);
+  if (ended.state === "failed") await settleCutoverAlarm(ended, deps);
+  return ended;
 }
 
 /**
