@@ -1,8 +1,10 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { FenceKeeper } from "./fence-keeper.ts";
+import { lockFence } from "./fence-lock.ts";
 import { setFenceExecutor } from "./set-fence.ts";
 import { FakeSystemd } from "./testing/fake-systemd.ts";
 
@@ -26,6 +28,13 @@ function keeper(): FenceKeeper {
     ...{ etc: join(dir, "etc"), run: join(dir, "run") },
     now: () => new Date(at),
     systemctl: systemd.systemctl,
+    lock: async (dataDir, now) => {
+      const lock = new DisposableStack();
+      lock.use(await lockFence(dataDir, now));
+      // As the kernel does.
+      void systemd.killed.promise.then(() => lock.dispose());
+      return lock;
+    },
   });
 }
 
@@ -269,6 +278,20 @@ test("a person at the console breaks the fence, which is kept with time and user
   expect(await up(1)).toMatchObject({ isUp: false });
   expect(await up(2)).toMatchObject({ isUp: true, broken: { term: 1, by: "ada" } });
   expect(await keeper().break("grace")).toMatchObject({ broken: { term: 2, by: "grace" } });
+});
+
+test("a fence that a person breaks while a service is still being stopped is broken, and no service is stopped after it", async () => {
+  let broken: Promise<unknown> | undefined;
+  systemd.active = new Set(SERVICES);
+  systemd.whileStopping = async () => {
+    broken ??= keeper().break("ada");
+    await setTimeout(50);
+  };
+  await up(1);
+  await broken;
+  expect(await keeper().read()).toMatchObject({ isUp: false, stopped: [], broken: { term: 1, by: "ada" } });
+  expect([...systemd.active]).toEqual(SERVICES);
+  expect(SERVICES.some(isHeldBack)).toBe(false);
 });
 
 test("the command answers with what holds, and a terminal obeys nothing of its reason", async () => {

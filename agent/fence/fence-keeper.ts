@@ -10,6 +10,7 @@ import type { Systemctl } from "../hypervisor/qemu/service/systemctl.ts";
 import { DataFile } from "../identity/identity.ts";
 import { replaceLocalFile } from "../machine/durable.ts";
 import { dropInText, type FencePlaces, fencePlaces, noticeText } from "./fence-files.ts";
+import { lockFence } from "./fence-lock.ts";
 import { fencedUnits, startUnit, UnitName } from "./fenced-units.ts";
 
 /** The fence as it survives a restart. */
@@ -38,6 +39,7 @@ export interface FenceDeps {
   /** Tests have other ones. */
   etc?: string;
   run?: string;
+  lock?: typeof lockFence;
 }
 
 /** See the command `set-fence`. */
@@ -56,7 +58,8 @@ interface WantedFence extends Pick<FenceWish, "term" | "reason" | "lasting"> {
 /**
  * Keeps the services of a fenced source down without the agent: each has a condition on one file. A fence
  * that lasts has its files in `/etc`. Another one has them in `/run`, so a copy of the disks has none, and a
- * restart removes them. Each call may be repeated after an interruption.
+ * restart removes them. Each call may be repeated after an interruption. One that changes the fence waits
+ * for another one, of this process or of another.
  */
 export class FenceKeeper {
   readonly #deps: FenceDeps;
@@ -77,6 +80,7 @@ export class FenceKeeper {
 
   /** When the agent starts: puts a fence up again that is up, and finishes what was interrupted. */
   async resume(services: readonly string[]): Promise<void> {
+    using _lock = await this.#lock();
     const before = await this.read();
     if (before.isUp) await this.#raise(before, await this.#asNow(before), services);
     else if (isUnfinished(before)) await this.#lower(before);
@@ -91,6 +95,7 @@ export class FenceKeeper {
     { term, isUp, reason, lasting, mustBeUp }: FenceWish,
     services: readonly string[],
   ): Promise<FenceState> {
+    using _lock = await this.#lock();
     const before = await this.read();
     const isRepeated = before.isUp && before.term === term;
     if (isUp && mustBeUp && !isRepeated) throw new FenceInterruptedError();
@@ -99,9 +104,10 @@ export class FenceKeeper {
     if (next.isUp) {
       if (isRepeated && (mustBeUp || (lasting && !before.lasting))) await this.#requireQuiet(before);
       const wanted = { term, reason, lasting: lasting || (isRepeated && before.lasting) };
-      return this.#raise(before, { ...wanted, interrupted: false }, services);
+      // The lock ends with this call, so it waits.
+      return await this.#raise(before, { ...wanted, interrupted: false }, services);
     }
-    return next !== before || isUnfinished(before) ? this.#lower({ ...before, ...next }) : before;
+    return next !== before || isUnfinished(before) ? await this.#lower({ ...before, ...next }) : before;
   }
 
   /**
@@ -109,12 +115,20 @@ export class FenceKeeper {
    * and `FenceIncompleteError` if the fence is down but not every service started.
    */
   async break(by: string): Promise<FenceState> {
+    // A data folder that was mistyped is not made for its lock.
+    requireBreakable(await this.read());
+    using _lock = await this.#lock();
     const before = await this.read();
-    if (!before.isUp && !isUnfinished(before)) throw new FenceNotUpError();
+    requireBreakable(before);
     const { term } = before;
     const isRepeated = before.broken?.term === term;
     const broken = isRepeated ? before.broken : { term, at: this.#deps.now().toISOString(), by };
-    return this.#lower({ ...before, isUp: false, broken });
+    return await this.#lower({ ...before, isUp: false, broken });
+  }
+
+  #lock(): Promise<Disposable> {
+    const { lock = lockFence, dataDir, now } = this.#deps;
+    return lock(dataDir, now);
   }
 
   /** Throws `FenceInterruptedError` if its services may have run since they were stopped. */
@@ -213,6 +227,10 @@ export class FenceKeeper {
 /** Taken down only in part. */
 function isUnfinished({ isUp, services, stopped }: FenceState): boolean {
   return !isUp && services.length + stopped.length > 0;
+}
+
+function requireBreakable(fence: FenceState): void {
+  if (!fence.isUp && !isUnfinished(fence)) throw new FenceNotUpError();
 }
 
 async function removeFiles(

@@ -32,6 +32,8 @@ export class FakeSystemd {
   /** The call at which its caller is killed, after it took effect. */
   killedAt = Number.POSITIVE_INFINITY;
   killed = Promise.withResolvers<void>();
+  /** What happens while it stops something. */
+  whileStopping: () => Promise<void> = async () => {};
   readonly #dir: string;
   /** As it read them last: by unit, the files that must not be there. */
   #conditions = new Map<string, string[]>();
@@ -49,6 +51,7 @@ export class FakeSystemd {
     if (action !== "show" && this.stuck.has(unit)) throw new Error(`${unit} does not ${action}`);
     if (action === "daemon-reload" && this.isBusy) throw new Error("systemd is busy");
     if (action === "daemon-reload") this.#load();
+    if (action === "stop") await this.whileStopping();
     if (action === "stop") this.#stop(unit);
     if (action === "start") this.#start(unit);
     if (this.calls.length === this.killedAt) {
