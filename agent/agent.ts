@@ -40,6 +40,11 @@ export interface AgentOptions {
   onAcknowledged?: (commandId: string) => void;
   /** The control plane no longer needs a command, whether or not it has run. */
   onCancelled?: (commandId: string) => void;
+  /**
+   * The agent starts: what it announced before it ended is still to be done. `retract`: for the command with
+   * this id, as `ExecutionContext` has it.
+   */
+  onStart?: (retract: (commandId: string, error: unknown) => Promise<void>) => void;
   log: Log;
   now: () => Date;
   random: () => number;
@@ -111,6 +116,7 @@ export class Agent {
 
   /** Runs until `stop`; throws `CertificateRevokedError` if the agent's certificate has been revoked. */
   run(): Promise<void> {
+    this.#options.onStart?.((commandId, error) => this.#runner.retract(commandId, error));
     return this.#link.run();
   }
 

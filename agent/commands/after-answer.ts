@@ -18,8 +18,9 @@ export class AfterAnswer {
     this.#afterMs = afterMs;
   }
 
-  /** `act` must not reject. */
+  /** `act` must not reject. It replaces what was planned for this command. */
   plan(commandId: string, act: () => Promise<void>): void {
+    this.#forget(commandId);
     const timer = setTimeout(() => this.acknowledged(commandId), this.#afterMs);
     this.#waiting.set(commandId, { timer, act });
   }

@@ -328,3 +328,15 @@ test("a result that is retracted is reported as a failure, also to a control pla
   await until(() => later.results().length === 1);
   expect(later.results()).toMatchObject([{ type: "command-failed", failure: { name: "DiskNotFoundError" } }]);
 });
+
+test("a result that an earlier agent reported can be retracted by the next one", async () => {
+  const { runner, results, path } = world({ release: async () => ({}) });
+  runner.receive(release("c1"));
+  await until(() => results().length === 1);
+  const later = world({}, path);
+  await later.runner.retract("c1", new DiskNotFoundError("sda"));
+  later.runner.receive(release("c1"));
+  await until(() => later.results().length === 2);
+  const failed = { type: "command-failed", failure: { name: "DiskNotFoundError" } };
+  expect(later.results()).toMatchObject([failed, failed]);
+});

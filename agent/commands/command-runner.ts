@@ -89,6 +89,18 @@ export class CommandRunner {
     return this.#running.size > 0;
   }
 
+  /**
+   * What the result of a command that has succeeded announced does not happen: reports the error as its
+   * failure.
+   */
+  async retract(commandId: string, error: unknown): Promise<void> {
+    const failure = failureOf(asUnavailable(error));
+    this.#options.log.error("command retracted", { commandId, failure });
+    const result: CommandResult = { type: "command-failed", commandId, at: this.#at(), failure };
+    this.#options.journal.replace(result);
+    await this.#announce(result);
+  }
+
   /** Aborts what runs, without a result; after the next start the control plane sends it again. */
   async stop(): Promise<void> {
     const running = [...this.#running.values()];
@@ -148,7 +160,7 @@ export class CommandRunner {
         requestedBy: command.requestedBy,
         signal,
         progress: (progress) => sampler.take(progress),
-        retract: (error) => this.#retract(command.commandId, error),
+        retract: (error) => this.retract(command.commandId, error),
       }).finally(() => (signal.aborted ? undefined : this.#options.onDone?.(command)));
       if (signal.aborted) return;
       log.info("command succeeded", { commandId: command.commandId });
@@ -168,14 +180,6 @@ export class CommandRunner {
     } finally {
       sampler.stop();
     }
-  }
-
-  async #retract(commandId: string, error: unknown): Promise<void> {
-    const failure = failureOf(asUnavailable(error));
-    this.#options.log.error("command retracted", { commandId, failure });
-    const result: CommandResult = { type: "command-failed", commandId, at: this.#at(), failure };
-    this.#options.journal.replace(result);
-    await this.#announce(result);
   }
 
   async #execute(command: Command, context: ExecutionContext): Promise<unknown> {

@@ -1,42 +1,64 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { beforeEach, expect, test } from "vitest";
 import { AfterAnswer } from "../commands/after-answer.ts";
 import { executionContext } from "../commands/testing/execution-context.ts";
 import { FenceState } from "./fence-keeper.ts";
-import { switchOffExecutor } from "./switch-off.ts";
+import { SwitchOff } from "./switch-off.ts";
 
+const commandId = "cut_1.switch-off.1";
 const wanted = { ownerId: "cut_1", term: 2 };
+let dataDir: string;
 let fence: { term: number; isUp: boolean };
 let events: string[];
 let afterAnswer: AfterAnswer;
+let agent: SwitchOff;
 /** Why the machine refuses. */
 let refusal: Error | undefined;
 
-beforeEach(() => {
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), "causeway-switch-off-"));
   fence = { term: 2, isUp: true };
   events = [];
-  afterAnswer = new AfterAnswer();
+  start();
   refusal = undefined;
+  return () => rm(dataDir, { recursive: true });
 });
 
-function switchOff() {
-  const executor = switchOffExecutor({
+/** What an earlier agent had in memory is lost. */
+function start(): void {
+  afterAnswer = new AfterAnswer();
+  agent = new SwitchOff({
+    ...{ dataDir, afterAnswer },
     fence: { read: async () => FenceState.parse(fence) },
-    afterAnswer,
     switchOff: async () => {
       if (refusal) throw refusal;
       events.push("off");
     },
   });
+}
+
+async function restart(): Promise<void> {
+  start();
+  await agent.resume(async (id, error) => {
+    events.push(`${id} retracted: ${(error as Error).message}`);
+  });
+}
+
+function switchOff(signal?: AbortSignal) {
   const retract = async (error: unknown) => {
     events.push(`retracted: ${(error as Error).message}`);
   };
-  return executor(wanted, { ...executionContext({ commandId: "c1" }), retract });
+  const context = executionContext({ commandId, ...(signal ? { signal } : {}) });
+  return agent.executor(wanted, { ...context, retract });
 }
 
 /** What follows the acknowledgement. */
 async function acknowledge(): Promise<string[]> {
-  afterAnswer.acknowledged("c1");
-  await new Promise((resolve) => setImmediate(resolve));
+  afterAnswer.acknowledged(commandId);
+  await sleep(50);
   return events;
 }
 
@@ -66,4 +88,33 @@ test("a source that cannot be switched off takes its answer back", async () => {
   refusal = new Error("access denied");
   await switchOff();
   expect(await acknowledge()).toEqual(["retracted: access denied"]);
+});
+
+test("a source whose agent is restarted after its answer shuts down, and then no more", async () => {
+  await switchOff();
+  await restart();
+  expect(events).toEqual([]);
+  expect(await acknowledge()).toEqual(["off"]);
+  await restart();
+  expect(await acknowledge()).toEqual(["off"]);
+});
+
+test("a source that cannot be switched off after a restart of its agent takes its answer back", async () => {
+  await switchOff();
+  await restart();
+  fence = { term: 3, isUp: true };
+  expect(await acknowledge()).toEqual([
+    expect.stringContaining(`${commandId} retracted: the source is not fenced`),
+  ]);
+});
+
+test("a switching off that is cancelled is forgotten, also by the next agent", async () => {
+  await switchOff();
+  await agent.cancelled("cut_1.switch-off.2");
+  await agent.cancelled(commandId);
+  await restart();
+  expect(await acknowledge()).toEqual([]);
+  await expect(switchOff(AbortSignal.abort())).rejects.toThrow();
+  await restart();
+  expect(await acknowledge()).toEqual([]);
 });

@@ -24,6 +24,6 @@ export type Role = (
 ) => Promise<
   Pick<
     AgentOptions,
-    "executors" | "takeInventory" | "seenDisks" | "brokenFence" | "onAcknowledged" | "onCancelled"
+    "executors" | "takeInventory" | "seenDisks" | "brokenFence" | "onAcknowledged" | "onCancelled" | "onStart"
   >
 >;

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { Inventory } from "#shared/protocol/inventory.ts";
+import type { AgentOptions } from "../agent.ts";
 import { linuxAdapters } from "../boot-loaders/linux-loaders.ts";
 import { judgeReturn } from "../boot-loaders/return/system-return.ts";
 import { type AgentCloud, once } from "../cloud/agent-cloud.ts";
@@ -25,7 +26,7 @@ import { type PreCopyDeps, preCopyView } from "../consistency/pre-copy/pre-copy.
 import { type StillDeps, stillView } from "../consistency/still.ts";
 import { FenceKeeper } from "../fence/fence-keeper.ts";
 import { endingHooks, setFenceExecutor } from "../fence/set-fence.ts";
-import { switchOffExecutor } from "../fence/switch-off.ts";
+import { SwitchOff } from "../fence/switch-off.ts";
 import { diskUsageOf } from "../filesystems/disk-usage.ts";
 import { CUTOVER_HOOKS_FOLDER, CUTOVER_HOOKS_NOTE, CutoverHooks } from "../hooks/cutover-hooks.ts";
 import { HOOKS_FOLDER, runPendingHooks } from "../hooks/hooks.ts";
@@ -96,6 +97,7 @@ export const sourceRole: Role = async (options) => {
     trust: (key) => imageTrust.require(key),
   });
   const { fence, cutoverHooks } = await resumedFence(options);
+  const switchOff = switchOffOf(options, { fence, afterAnswer });
   const { disks, seenDisks } = disksOf(lookAtMachine);
   return {
     ...{ takeInventory, seenDisks },
@@ -117,7 +119,7 @@ export const sourceRole: Role = async (options) => {
         agentVersion: version,
       }),
       "set-fence": setFenceExecutor(fence, cutoverHooks, options.settings.fencedServices ?? []),
-      "switch-off": switchOffExecutor({ fence, afterAnswer, switchOff: () => switchMachineOff(machine) }),
+      "switch-off": switchOff.executor,
       reboot,
       release: releaseExecutor(async (conversionId) => {
         await disarm({ machine, states }, conversionId);
@@ -125,8 +127,7 @@ export const sourceRole: Role = async (options) => {
         await forgetCaptures(dataDir, conversionId);
       }),
     },
-    onAcknowledged: (commandId) => afterAnswer.acknowledged(commandId),
-    onCancelled: (commandId) => afterAnswer.cancelled(commandId),
+    ...switchOff.told,
   };
 };
 
@@ -139,6 +140,25 @@ async function resumedFence({ dataDir, settings, now, log }: RoleOptions) {
     log.error("the fence is not as it should be", { error: String(error) }),
   );
   return { fence, cutoverHooks };
+}
+
+/** `told`: what the agent says of commands whose effect comes after their answer. */
+function switchOffOf(
+  { dataDir, machine, log }: RoleOptions,
+  { fence, afterAnswer }: { fence: FenceKeeper; afterAnswer: AfterAnswer },
+) {
+  const own = new SwitchOff({ dataDir, fence, afterAnswer, switchOff: () => switchMachineOff(machine) });
+  const logged = (work: Promise<void>) =>
+    work.catch((error: unknown) => log.error("the note to switch off is unknown", { error: String(error) }));
+  const told: Pick<AgentOptions, "onAcknowledged" | "onCancelled" | "onStart"> = {
+    onAcknowledged: (commandId) => afterAnswer.acknowledged(commandId),
+    onCancelled: (commandId) => {
+      afterAnswer.cancelled(commandId);
+      void logged(own.cancelled(commandId));
+    },
+    onStart: (retract) => void logged(own.resume(retract)),
+  };
+  return { executor: own.executor, told };
 }
 
 function keptMapsOf({ cloud, dataDir, log, now }: RoleOptions): KeptMaps {

@@ -87,6 +87,17 @@ test("a source that is to be switched off shuts down after the commit, before it
   expect(notices()).toEqual([]);
 });
 
+test("a machine is connected only after the time in which a source that has its answer acknowledged late shuts down", async () => {
+  const at: Record<string, number> = {};
+  site.onCall = (_, payload) => {
+    at[String((payload as { kind?: string }).kind)] = site.now;
+  };
+  await site.create({ switchSourceOff: true });
+  await site.passUntil("01:02");
+  // The agent acts after 20 s without an acknowledgement.
+  expect(Number(at["connect-machine"]) - Number(at["switch-off"])).toBeGreaterThanOrEqual(25_000);
+});
+
 test("a source that does not say that it shuts down keeps no client waiting, and an alarm tells of it", async () => {
   site.acts = { "switch-off": ["silent"] };
   const id = await site.create({ switchSourceOff: true });
