@@ -84,7 +84,10 @@ const fate: fc.Arbitrary<Fate> = fc.oneof(
   { weight: 1, arbitrary: fc.oneof(fc.integer({ min: 1, max: 90 }), fc.integer({ min: 100, max: 3000 })) },
 );
 const errors = fc.constantFrom("SomeAgentError", "HypervisorFailedError", "StandbyBusyError");
-const workParts = { seconds, fails: fc.oneof({ weight: 5, arbitrary: fc.constant(undefined) }, errors) };
+const workParts = {
+  ...{ seconds, isVain: fc.boolean() },
+  fails: fc.oneof({ weight: 5, arbitrary: fc.constant(undefined) }, errors),
+};
 const work: fc.Arbitrary<Work> = fc.record(workParts);
 const works = fc.dictionary(fc.constantFrom(...COMMANDS), fc.array(work, { minLength: 1, maxLength: 3 }), {
   maxKeys: 5,

@@ -6,8 +6,10 @@ import { commandKey } from "../cutover-site.ts";
 /** How an agent does one command. */
 export interface Work {
   seconds: number;
-  /** The name of the error with which it fails, after it had its effect. */
+  /** The name of the error with which it fails. */
   fails?: string | undefined;
+  /** Whether it fails before it has its effect. */
+  isVain?: boolean | undefined;
 }
 
 /** What an agent needs of the world around it. Time is virtual. */
@@ -119,15 +121,17 @@ export abstract class ModelAgent {
   async #resultOf(command: Command): Promise<object | undefined> {
     const { commandId } = command;
     const isGone = () => this.#waiting[0] !== command;
-    const { seconds, fails } = this.around.workOn(commandKey(command));
+    const key = commandKey(command);
+    const { seconds, fails, isVain } = this.around.workOn(key);
     await this.sleep(seconds * 500);
     if (isGone()) return undefined;
+    // Services that cannot be started again are a person's matter.
+    if (fails !== undefined && isVain && key !== "set-fence down") return failedAs(commandId, fails);
     try {
       const output = await this.carryOut(command, isGone);
       await this.sleep(seconds * 500);
       if (fails === undefined) return { type: "command-succeeded", commandId, output };
-      const failure = { name: fails, message: `it was ${fails}`, hint: "See to it.", retryable: false };
-      return { type: "command-failed", commandId, failure };
+      return failedAs(commandId, fails);
     } catch (error) {
       if (!(error instanceof CausewayError)) throw error;
       return failedEvent(commandId, error);
@@ -160,6 +164,11 @@ export abstract class ModelAgent {
     const at = new Date(this.around.now()).toISOString();
     if (this.isLinked) this.around.publish(this.id, { at, ...event });
   }
+}
+
+function failedAs(commandId: string, name: string): object {
+  const failure = { name, message: `it was ${name}`, hint: "See to it.", retryable: false };
+  return { type: "command-failed", commandId, failure };
 }
 
 function failedEvent(commandId: string, error: CausewayError): object {
