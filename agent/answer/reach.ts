@@ -35,13 +35,28 @@ function hostAddressProblem(address: string): string | undefined {
   return isOwn ? `${address} is the target host itself` : answerAddressProblem(address);
 }
 
-/** Resolves a name, and fails unless each of its addresses can be a machine's. */
+/**
+ * Resolves a name, and fails unless each of its addresses can be a machine's. An attempt that has given up
+ * does not end its lookup, and a process has few at a time, which the renewals of leases need, too: so the
+ * next attempt waits for the same one.
+ */
 export function checkedLookup(
   addressProblem: CheckMeans["addressProblem"],
   addressesOf: Resolver = (name, done) => lookup(name, { all: true }, done),
 ): LookupFunction {
+  const pending = new Map<string, Parameters<Resolver>[1][]>();
+  const shared: Resolver = (name, done) => {
+    const waiting = pending.get(name);
+    if (waiting) return void waiting.push(done);
+    const all = [done];
+    pending.set(name, all);
+    addressesOf(name, (error, addresses) => {
+      pending.delete(name);
+      for (const one of all) one(error, addresses);
+    });
+  };
   return (hostname, options, done) => {
-    addressesOf(hostname, (error, addresses) => {
+    shared(hostname, (error, addresses) => {
       if (error) return done(error, "");
       const problem = addresses.map(({ address }) => addressProblem(address)).find(Boolean);
       const [first] = addresses;
