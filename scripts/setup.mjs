@@ -42,7 +42,7 @@ const PACKAGES = {
   // The test of the examples of hooks installs them. Of MariaDB, only what no service starts.
   databases: ["postgresql", "mariadb-server-core", "mariadb-client"],
   // The test of the machines that stay installs them. It starts the daemons itself if there is no systemd.
-  libvirt: [...MACHINES, "libvirt-daemon-system", "libvirt-clients"],
+  libvirt: [...MACHINES, "libvirt-daemon-system", "libvirt-clients", "systemd-container"],
   bench: [...MACHINES, ...DISKS, ...DEBIAN_IMAGE, ...TRACKER, "restic", "borgbackup"],
 };
 

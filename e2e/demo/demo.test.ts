@@ -8,7 +8,16 @@ const demo = (...args: string[]) =>
 test("the demo's help has its options, an example and its exit codes", () => {
   const { status, stdout } = demo("--help");
   expect(status).toBe(0);
-  for (const word of ["--protect", "--recover", "--firmware", "--json FILE", "Example: ", "Exit codes: "])
+  for (const word of [
+    "--protect",
+    "--recover",
+    "--cutover",
+    "--fail",
+    "--firmware",
+    "--json FILE",
+    "Example: ",
+    "Exit codes: ",
+  ])
     expect(stdout).toContain(word);
 });
 
@@ -16,6 +25,9 @@ test.each([
   ["--firmware", "vax"],
   ["--protect", "--firmware", "uefi"],
   ["--protect", "--recover"],
+  ["--recover", "--cutover"],
+  ["--fail", "health-check"],
+  ["--cutover", "--fail=anything"],
   ["--unknown"],
 ])("the demo refuses %s %s", (...args) => {
   expect(demo(...args)).toMatchObject({

@@ -6,8 +6,18 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { CausewayError } from "#shared/errors.ts";
 import type { Plan, Run } from "#shared/protocol/protection.ts";
-import { databaseServer } from "../machines/disk/database-server.ts";
-import { debianMachine, type MachineSite, openMachineSite } from "../machines/machine-site.ts";
+import {
+  databaseServer,
+  PRODUCTION_ADDRESS,
+  productionDatabaseServer,
+} from "../machines/disk/database-server.ts";
+import {
+  debianMachine,
+  type MachineSite,
+  openMachineSite,
+  type TargetHost,
+} from "../machines/machine-site.ts";
+import type { ProductionNetwork } from "../machines/production-network.ts";
 import { DatabaseLoad } from "../site/database-load.ts";
 import { freePort } from "../site/free-port.ts";
 import type { Installation } from "../site/installation.ts";
@@ -15,7 +25,9 @@ import { type CompletedRun, completedRuns, describeOutcome } from "./protection-
 import type { DemoOutcome } from "./report-lines.ts";
 import { type RunStep, secondsSince, stepRunner } from "./steps.ts";
 
-const POSTGRESQL = 5432;
+export const POSTGRESQL = 5432;
+/** What a cutover stops on the source: the database, and its address for clients. */
+const SERVICES = ["postgresql.service", "production-address.service"];
 /** About ten rows in a second, if the machine is quick enough. */
 const PAUSE_MS = 100;
 const LOOK_EVERY_MS = 3000;
@@ -26,7 +38,7 @@ const ROWS_LIMIT_MS = 300_000;
 export interface ProtectedDatabase {
   site: MachineSite;
   load: DatabaseLoad;
-  /** Where clients of this computer reach the database. */
+  /** Of this computer's loopback interface, where the database also answers. */
   port: number;
   step: RunStep;
 }
@@ -36,8 +48,13 @@ export interface DatabaseDemo<Report> {
   name: string;
   keep: boolean;
   isProved: (report: Report) => boolean;
-  /** Makes the target host ready in the demo's folder. Returns the boot image that it adapts systems in. */
-  prepareTarget?: (dir: string, log: (line: string) => void) => Promise<string>;
+  /** Makes the target host ready in the demo's folder. */
+  prepareTarget?: (dir: string, log: (line: string) => void) => Promise<TargetHost>;
+  /**
+   * The network on which clients reach the database, at `PRODUCTION_ADDRESS`. A service holds that address,
+   * and the agent fences it with the database. Without it, clients use a port of this computer.
+   */
+  production?: ProductionNetwork;
 }
 
 /**
@@ -46,7 +63,7 @@ export interface DatabaseDemo<Report> {
  */
 export async function runDatabaseDemo<Report extends DemoOutcome>(
   facts: Report,
-  { name, keep, isProved, prepareTarget }: DatabaseDemo<Report>,
+  { name, keep, isProved, prepareTarget, production }: DatabaseDemo<Report>,
   work: (database: ProtectedDatabase) => Promise<void>,
 ): Promise<Report> {
   const began = performance.now();
@@ -59,15 +76,26 @@ export async function runDatabaseDemo<Report extends DemoOutcome>(
     await using site = await step(
       "bring up the control plane, a target host and the database server",
       async () => {
-        const original = await debianMachine({ firmware: "bios", software: databaseServer, log });
-        const targetBootImage = await prepareTarget?.(dir, log);
+        const software = production ? productionDatabaseServer : databaseServer;
+        const original = await debianMachine({ firmware: "bios", software, log });
+        const target = await prepareTarget?.(dir, log);
         const forward = { host: port, guest: POSTGRESQL };
-        const target = targetBootImage === undefined ? {} : { targetBootImage };
-        return openMachineSite({ dir, firmware: "bios", original, forward, log, ...target });
+        const cutOver = production ? { tap: production.tap, fenceServices: SERVICES } : {};
+        return openMachineSite({
+          dir,
+          firmware: "bios",
+          original,
+          forward,
+          log,
+          ...(target ? { target } : {}),
+          ...cutOver,
+        });
       },
     );
     disks = site.disks;
-    const load = new DatabaseLoad(port, { pauseMs: PAUSE_MS });
+    const load = production
+      ? new DatabaseLoad(POSTGRESQL, { pauseMs: PAUSE_MS, host: PRODUCTION_ADDRESS })
+      : new DatabaseLoad(port, { pauseMs: PAUSE_MS });
     try {
       await step("wait for the database's first rows", () => untilAcknowledged(load, 20));
       await work({ site, load, port, step });
@@ -106,12 +134,16 @@ export class MinutePlan {
     this.#onRuns = onRuns;
   }
 
-  /** `onRuns` is called with all runs, oldest first, again and again while points are awaited. */
+  /**
+   * `onRuns` is called with all runs, oldest first, again and again while points are awaited. `options`: more
+   * of the command line's.
+   */
   static async start(
     { installation, sourceId }: MachineSite,
     onRuns: (runs: readonly Run[]) => void,
+    options: readonly string[] = [],
   ): Promise<MinutePlan> {
-    const words = ["protect", sourceId, "--every", "1m", "--keep", "last=100"];
+    const words = ["protect", sourceId, "--every", "1m", "--keep", "last=100", ...options];
     const { id } = (await installation.json(words)) as Plan;
     return new MinutePlan(installation, id, onRuns);
   }

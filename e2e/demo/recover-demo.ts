@@ -1,9 +1,6 @@
-import { chmodSync, mkdirSync } from "node:fs";
-import { join } from "node:path";
-import { cachedBootImage } from "../machines/cold-site.ts";
 import { LEDGER_END, rowsOnConsole } from "../machines/disk/database-server.ts";
-import { LibvirtHost } from "../machines/libvirt-host.ts";
 import { clockLead } from "../site/database-load.ts";
+import { prepareLibvirtTarget, withLibvirt } from "./libvirt-target.ts";
 import { Operator } from "./operator.ts";
 import {
   MinutePlan,
@@ -33,23 +30,9 @@ export function recoverDemo({ keep }: { keep: boolean }): Promise<RecoverReport>
   };
   return runDatabaseDemo(
     facts,
-    { name: "recover", keep, isProved: isRecovered, prepareTarget },
-    async (database) => {
-      const libvirt = await database.step("start libvirt", () => LibvirtHost.start());
-      try {
-        await protectAndRecover(database, facts, keep);
-      } finally {
-        libvirt.stop();
-      }
-    },
+    { name: "recover", keep, isProved: isRecovered, prepareTarget: prepareLibvirtTarget },
+    (database) => withLibvirt(database.step, () => protectAndRecover(database, facts, keep)),
   );
-}
-
-/** libvirt's user must be able to pass to the images, as the operations guide says. */
-async function prepareTarget(dir: string, log: (line: string) => void): Promise<string> {
-  chmodSync(dir, 0o711);
-  mkdirSync(join(dir, "images"), { mode: 0o711 });
-  return cachedBootImage(log);
 }
 
 async function protectAndRecover(

@@ -34,18 +34,18 @@ export async function waitForText(
   }
 }
 
-/** Logs in as root. Then the shell's prompt is the last that the console shows. */
+/** Logs in as root, and waits for the shell's prompt. The kernel may write behind each prompt. */
 export async function logInAsRoot(serial: SerialConsole): Promise<void> {
   let from = serial.console.length;
   // The console may have shown other things since its prompt: an empty line asks it again.
   serial.type("");
   for (const [shown, typed] of [
-    [/login: $/, "root"],
-    [/Password: $/, ROOT_PASSWORD],
+    [/login: /, "root"],
+    [/Password: /, ROOT_PASSWORD],
   ] as const) {
     await serial.waitFor(shown, from);
     from = serial.console.length;
     serial.type(typed);
   }
-  await serial.waitFor(/[#$] $/, from);
+  await serial.waitFor(/root@\S+:\S*# /, from);
 }

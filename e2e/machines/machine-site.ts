@@ -7,7 +7,13 @@ import type { Conversion } from "#shared/protocol/resources.ts";
 import { Installation } from "../site/installation.ts";
 import { copyDisk } from "./disk/copy-disk.ts";
 import { buildDebianDisk, type DebianDiskOptions } from "./disk/debian-disk.ts";
-import { HOST_FROM_GUEST, installAgent, type MachineOptions, SourceMachine } from "./source-machine.ts";
+import {
+  HOST_FROM_GUEST,
+  type InstallOptions,
+  installAgent,
+  type MachineOptions,
+  SourceMachine,
+} from "./source-machine.ts";
 
 const DISK_BYTES = 2 * 1024 ** 3;
 
@@ -23,12 +29,20 @@ export interface MachineSiteOptions {
   original?: OriginalDisks;
   /** A TCP port of the machine that clients on this computer reach at `host`. */
   forward?: MachineOptions["forward"];
+  tap?: MachineOptions["tap"];
+  fenceServices?: readonly string[];
   /** Whether the agent can follow the writes to disks in use. True if absent. */
   withTracker?: boolean;
-  /** The folder of a boot image, in which the target host adapts systems. */
-  targetBootImage?: string;
+  target?: TargetHost;
   /** How long the machine may take until its agent is connected. Five minutes if absent. */
   connectLimitMs?: number;
+}
+
+export interface TargetHost {
+  /** The folder of a boot image, in which it adapts systems. */
+  bootImage: string;
+  /** The words that have a command run on it. This computer is the target host if absent. */
+  enter?: readonly string[];
 }
 
 export interface FileSystem {
@@ -68,7 +82,8 @@ export async function openMachineSite(
   options: MachineSiteOptions,
   prepare: (installation: Installation) => Promise<void> = async () => {},
 ): Promise<MachineSite> {
-  const { dir, firmware, log, withTracker = true, connectLimitMs = SLOW_MACHINE_MS } = options;
+  const { dir, firmware, log, forward, tap, connectLimitMs = SLOW_MACHINE_MS } = options;
+  const { withTracker = true, fenceServices = [] } = options;
   const { paths, fileSystems } = options.original ?? (await debianMachine({ firmware, log }));
   await mkdir(dir, { recursive: true });
   const disks = paths.map((_, index) => join(dir, `source-${index}.raw`));
@@ -80,14 +95,17 @@ export async function openMachineSite(
   await installation.up();
   await prepare(installation);
   const rootOffsetBytes = fileSystems.find(({ mountPoint }) => mountPoint === "/")?.offsetBytes ?? 0;
-  await installSourceAgent(installation, { image: disks[0] ?? "", rootOffsetBytes, withTracker });
-  const forward = options.forward ? { forward: options.forward } : {};
-  const machine = new SourceMachine({ disks, firmware, workDir: join(dir, "machine"), ...forward });
+  await installSourceAgent(installation, {
+    ...{ image: disks[0] ?? "", rootOffsetBytes, withTracker, fenceServices },
+  });
+  const cards = { ...(forward ? { forward } : {}), ...(tap === undefined ? {} : { tap }) };
+  const machine = new SourceMachine({ disks, firmware, workDir: join(dir, "machine"), ...cards });
   opened.adopt(machine, (each) => each.cutPower());
   log("switching the source machine on");
   await machine.powerOn();
-  const adapts = options.targetBootImage === undefined ? [] : ["--boot-image", options.targetBootImage];
-  await installation.enrol("target", "target", ["--images", join(dir, "images"), ...adapts]);
+  const { bootImage, enter } = options.target ?? {};
+  const adapts = bootImage === undefined ? [] : ["--boot-image", bootImage];
+  await installation.enrol("target", "target", ["--images", join(dir, "images"), ...adapts], enter);
   const sourceId = (await installation.source(connectLimitMs)).id;
   const targetId = (await installation.target()).id;
   const running = opened.move();
@@ -97,7 +115,7 @@ export async function openMachineSite(
 
 async function installSourceAgent(
   installation: Installation,
-  disk: { image: string; rootOffsetBytes: number; withTracker: boolean },
+  disk: Pick<InstallOptions, "image" | "rootOffsetBytes" | "withTracker" | "fenceServices">,
 ): Promise<void> {
   const { token } = await installation.api.createEnrolmentToken({ body: { role: "source" } });
   if (!token) throw new Error("no enrolment token was given");

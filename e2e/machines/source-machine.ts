@@ -29,6 +29,8 @@ export interface InstallOptions {
   version: string;
   /** Whether the agent can follow the writes to disks in use. */
   withTracker: boolean;
+  /** Services that the agent keeps down while another machine runs in this one's place. */
+  fenceServices?: readonly string[];
 }
 
 /**
@@ -43,6 +45,7 @@ export async function installAgent({
   workDir,
   version,
   withTracker,
+  fenceServices = [],
 }: InstallOptions): Promise<void> {
   const scripts = await bundleAgent({ entry: join(root, "cli/agent-main.ts"), root, version });
   const staging = join(workDir, "agent");
@@ -58,7 +61,7 @@ export async function installAgent({
     additions.push({ path: "/opt/causeway/causeway-tracker", source: tracker, mode: 0o755 });
   for (const [name, content] of scripts) await add(`/opt/causeway/${name}`, content, 0o644);
   await add("/etc/causeway/enrol", `CAUSEWAY_URL=${url}\nCAUSEWAY_ENROL_TOKEN=${token}\n`, 0o600);
-  await add("/etc/systemd/system/causeway-agent.service", UNIT, 0o644);
+  await add("/etc/systemd/system/causeway-agent.service", unitText(fenceServices), 0o644);
   additions.push({
     path: "/etc/systemd/system/multi-user.target.wants/causeway-agent.service",
     linkTo: "/etc/systemd/system/causeway-agent.service",
@@ -66,14 +69,16 @@ export async function installAgent({
   await addFiles(image, rootOffsetBytes, additions);
 }
 
-const UNIT = `[Unit]
+function unitText(fenceServices: readonly string[]): string {
+  const options = fenceServices.map((service) => ` --fence-service ${service}`).join("");
+  return `[Unit]
 Description=Causeway agent
 After=network-online.target
 Wants=network-online.target
 
 [Service]
 EnvironmentFile=/etc/causeway/enrol
-ExecStart=/opt/causeway/node /opt/causeway/main.mjs agent --role source --url \${CAUSEWAY_URL} --data /var/lib/causeway-agent
+ExecStart=/opt/causeway/node /opt/causeway/main.mjs agent --role source --url \${CAUSEWAY_URL} --data /var/lib/causeway-agent${options}
 Restart=always
 RestartSec=2
 KillMode=process
@@ -81,6 +86,7 @@ KillMode=process
 [Install]
 WantedBy=multi-user.target
 `;
+}
 
 export interface MachineOptions {
   /** Raw images. The machine boots from the first one and writes to all of them. */
@@ -91,6 +97,8 @@ export interface MachineOptions {
   memoryMiB?: number;
   /** A TCP port of the machine that clients on this computer reach at `host` of the loopback interface. */
   forward?: { host: number; guest: number };
+  /** The tap of this computer that a second card is plugged into. Without it, the machine has one card. */
+  tap?: string;
   /** An image in the CD drive, started instead of the disks. */
   cd?: string;
 }
@@ -189,7 +197,7 @@ export class SourceMachine implements SerialConsole {
   }
 
   async #arguments(serial: string, monitor: string): Promise<string[]> {
-    const { disks, cd, memoryMiB = 1536, forward } = this.#options;
+    const { disks, cd, memoryMiB = 1536, forward, tap } = this.#options;
     const lan = forward
       ? `user,id=lan,hostfwd=tcp:127.0.0.1:${forward.host}-:${forward.guest}`
       : "user,id=lan";
@@ -211,6 +219,12 @@ export class SourceMachine implements SerialConsole {
       ...["-chardev", `socket,id=monitor,path=${monitor},server=on,wait=off`],
       ...["-mon", "chardev=monitor,mode=control"],
       ...["-netdev", lan, "-device", `e1000,netdev=lan,mac=52:54:00:ca:05:e1,id=${NETWORK_CARD}`],
+      ...(tap === undefined
+        ? []
+        : [
+            ...["-netdev", `tap,id=production,ifname=${tap},script=no,downscript=no`],
+            ...["-device", "e1000,netdev=production,mac=52:54:00:ca:05:e2"],
+          ]),
       ...disks.flatMap((path, index) => [
         ...["-drive", `file=${path},format=raw,if=none,id=disk${index},cache=writeback`],
         ...["-device", `ide-hd,drive=disk${index},bus=ide.${index},serial=CAUSEWAY${index}`],

@@ -15,10 +15,10 @@ export class Daemon {
   readonly #log: WriteStream;
   readonly #exit: Promise<unknown>;
 
-  /** `main`: the command line's program. */
-  constructor(words: string[], logPath: string, main = MAIN) {
+  /** `main`: the command line's program. `enter`: the words that have a command run on another host. */
+  constructor(words: string[], logPath: string, main: string = MAIN, enter: readonly string[] = []) {
     this.#log = createWriteStream(logPath, { flags: "a" });
-    this.#child = spawn("setpriv", ["--pdeathsig", "TERM", process.execPath, main, ...words], {
+    this.#child = spawn("setpriv", ["--pdeathsig", "TERM", ...enter, process.execPath, main, ...words], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#child.stderr?.pipe(this.#log, { end: false });

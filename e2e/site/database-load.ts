@@ -9,12 +9,18 @@ export interface SentRow {
   acknowledgedAt?: number;
 }
 
+interface Server {
+  host: string;
+  port: number;
+}
+
 /** By how much a machine's clock is ahead of this computer's, in milliseconds: between these two. */
 export interface ClockLead {
   least: number;
   most: number;
 }
 
+const LOOPBACK = "127.0.0.1";
 const CONNECT_LIMIT_MS = 10_000;
 const QUERY_LIMIT_MS = 30_000;
 const RETRY_MS = 500;
@@ -25,18 +31,18 @@ const CLOCK_QUESTIONS = 20;
  * acknowledged. It connects again after each error, so it outlives a restart of the server.
  */
 export class DatabaseLoad {
-  readonly #port: number;
+  readonly #server: Server;
   readonly #pauseMs: number;
   readonly #stop = new AbortController();
   readonly #rows: SentRow[] = [];
   readonly #running: Promise<void>;
 
   /**
-   * `port`: of the server, on the loopback interface. The table is made by the first connection. `pauseMs`:
-   * between two rows; a machine in emulation has little time for anything else if there is none.
+   * The table is made by the first connection. `pauseMs`: between two rows; a machine in emulation has little
+   * time for anything else if there is none.
    */
-  constructor(port: number, { pauseMs = 0 }: { pauseMs?: number } = {}) {
-    this.#port = port;
+  constructor(port: number, { pauseMs = 0, host = LOOPBACK }: { pauseMs?: number; host?: string } = {}) {
+    this.#server = { port, host };
     this.#pauseMs = pauseMs;
     this.#running = this.#run();
   }
@@ -57,7 +63,7 @@ export class DatabaseLoad {
 
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
-      const client = clientOf(this.#port);
+      const client = clientOf(this.#server);
       // A connection that breaks between two queries is found by the next query.
       client.on("error", () => {});
       try {
@@ -84,8 +90,8 @@ export class DatabaseLoad {
 }
 
 /** The ids of all rows, in order. */
-export async function storedRows(port: number): Promise<number[]> {
-  const client = clientOf(port);
+export async function storedRows(port: number, host: string = LOOPBACK): Promise<number[]> {
+  const client = clientOf({ port, host });
   await client.connect();
   try {
     const { rows } = await client.query<{ id: string }>("select id from ledger order by id");
@@ -97,7 +103,7 @@ export async function storedRows(port: number): Promise<number[]> {
 
 /** How far the server's clock is ahead: the closest of some questions, each in doubt by its own time. */
 export async function clockLead(port: number): Promise<ClockLead> {
-  const client = clientOf(port);
+  const client = clientOf({ port, host: LOOPBACK });
   await client.connect();
   try {
     let closest: ClockLead | undefined;
@@ -116,9 +122,9 @@ export async function clockLead(port: number): Promise<ClockLead> {
   }
 }
 
-function clientOf(port: number): pg.Client {
+function clientOf({ host, port }: Server): pg.Client {
   return new pg.Client({
-    host: "127.0.0.1",
+    host,
     port,
     user: "postgres",
     database: "postgres",

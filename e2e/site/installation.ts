@@ -65,23 +65,21 @@ export class Installation {
     this.#endpoint = endpoint;
   }
 
-  /** Enrols an agent and starts it; `options` are the command line's. */
-  async enrol(name: string, role: "source" | "target", options: string[]): Promise<void> {
+  /**
+   * Enrols an agent and starts it; `options` are the command line's. `enter`: the words that have a command
+   * run on another host.
+   */
+  async enrol(
+    name: string,
+    role: "source" | "target",
+    options: string[],
+    enter: readonly string[] = [],
+  ): Promise<void> {
     const { token } = z.object({ token: z.string() }).parse(await this.json(["enrol-token", "--role", role]));
     const tokenFile = join(this.dir, `${name}.token`);
     writeFileSync(tokenFile, token, { mode: 0o600 });
-    this.#start(name, [
-      "agent",
-      "--role",
-      role,
-      "--url",
-      this.url,
-      "--enrol-file",
-      tokenFile,
-      "--data",
-      join(this.dir, name),
-      ...options,
-    ]);
+    const identity = ["--role", role, "--url", this.url, "--enrol-file", tokenFile];
+    this.#start(name, ["agent", ...identity, "--data", join(this.dir, name), ...options], enter);
   }
 
   /** Starts an agent that has enrolled before. */
@@ -189,8 +187,8 @@ export class Installation {
     return join(this.dir, `${name}.log`);
   }
 
-  #start(name: string, words: string[]): Daemon {
-    const daemon = new Daemon(words, this.#logOf(name), this.#main);
+  #start(name: string, words: string[], enter: readonly string[] = []): Daemon {
+    const daemon = new Daemon(words, this.#logOf(name), this.#main, enter);
     this.#daemons.set(name, daemon);
     return daemon;
   }

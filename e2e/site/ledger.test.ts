@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { judgeLedger } from "./ledger.ts";
+import { judgeLedger, longestSilence } from "./ledger.ts";
 
 const at = (ms: number) => new Date(ms).toISOString();
 const row = (id: number, sentAt: number, acknowledgedAt?: number) => ({
@@ -30,4 +30,17 @@ test("a machine's clock that is ahead moves the freeze, and what is uncertain pr
     missing: [],
     tooLate: [],
   });
+});
+
+test("the longest silence is between two answers, and rows without an answer do not end it", () => {
+  const rows = [
+    row(1, 0, 10),
+    row(2, 20, 500),
+    row(3, 510),
+    row(4, 2000, 2100),
+    row(5, 2110, 2120),
+    row(6, 2130),
+  ];
+  expect(longestSilence(rows)).toEqual({ from: 500, until: 2100 });
+  expect(longestSilence([row(1, 0, 10)])).toEqual({ from: 0, until: 0 });
 });

@@ -1,5 +1,16 @@
 import type { ClockLead, SentRow } from "./database-load.ts";
 
+/** The longest time in which the client got no answer, between two that it got: milliseconds since 1970. */
+export function longestSilence(sent: readonly SentRow[]): { from: number; until: number } {
+  const answers = sent.flatMap(({ acknowledgedAt }) => acknowledgedAt ?? []).sort((a, b) => a - b);
+  let longest = { from: 0, until: 0 };
+  for (const [index, until] of answers.entries()) {
+    const from = answers[index - 1] ?? until;
+    if (until - from > longest.until - longest.from) longest = { from, until };
+  }
+  return longest;
+}
+
 /** What a copy of a database has of the rows that a client sent. */
 export interface LedgerVerdict {
   /** Rows that were surely acknowledged before the freeze began. */

@@ -2,6 +2,11 @@ import type { Software } from "./debian-root.ts";
 
 const FOLDER = "etc/postgresql/15/main";
 
+/** Where clients reach `productionDatabaseServer`, on the network of its second card. */
+export const PRODUCTION_ADDRESS = "198.51.100.10";
+const ACCESS = `${FOLDER}/pg_hba.conf`;
+const ON_SECOND_CARD = `${PRODUCTION_ADDRESS}/24 dev eth1`;
+
 /** What the console shows after the rows of the table `ledger`, after each start. */
 export const LEDGER_END = "LEDGER REPORTED";
 /** Has the rows shown on the console again. For root. */
@@ -21,13 +26,38 @@ export const databaseServer: Software = {
   packages: ["postgresql-15"],
   files: {
     [`${FOLDER}/conf.d/network.conf`]: "listen_addresses = '*'\n",
-    [`${FOLDER}/pg_hba.conf`]: "local all all peer\nhost all postgres 10.0.2.0/24 trust\n",
+    [ACCESS]: "local all all peer\nhost all postgres 10.0.2.0/24 trust\n",
     "etc/systemd/system/postgresql@15-main.service.d/report.conf": `[Service]\nExecStartPost=-+${REPORT_LEDGER}\n`,
     "usr/local/share/ledger.sql": `${RUNS};\n`,
     "usr/local/sbin/report-ledger": [
       'rows=$(su postgres -c "psql -Atf /usr/local/share/ledger.sql")',
       'echo "LEDGER $rows" > /dev/ttyS0',
       `echo ${LEDGER_END} > /dev/ttyS0`,
+      "",
+    ].join("\n"),
+  },
+};
+
+/** The same, at an address that a service of its own holds, as the operations guide advises. */
+export const productionDatabaseServer: Software = {
+  packages: databaseServer.packages,
+  files: {
+    ...databaseServer.files,
+    [ACCESS]: `${databaseServer.files[ACCESS]}host all postgres 198.51.100.0/24 trust\n`,
+    "etc/systemd/system/multi-user.target.d/production-address.conf":
+      "[Unit]\nWants=production-address.service\n",
+    "etc/systemd/system/production-address.service": [
+      "[Unit]",
+      "Wants=network-online.target sys-subsystem-net-devices-eth1.device",
+      "After=network-online.target sys-subsystem-net-devices-eth1.device",
+      "[Service]",
+      "Type=oneshot",
+      "RemainAfterExit=yes",
+      "ExecStart=ip link set eth1 up",
+      `ExecStart=ip address add ${ON_SECOND_CARD}`,
+      `ExecStop=ip address delete ${ON_SECOND_CARD}`,
+      // The machine in this one's place has a card with the same hardware address.
+      "ExecStop=ip link set eth1 down",
       "",
     ].join("\n"),
   },

@@ -1,0 +1,54 @@
+import { LEDGER_END } from "../machines/disk/database-server.ts";
+import type { ProductionNetwork } from "../machines/production-network.ts";
+import { type CutoverReport, isCutOver, stateTimes } from "./cutover-report.ts";
+import { runCutoverDemo } from "./cutover-site.ts";
+import { staysFenced } from "./fenced-source.ts";
+import { carryOut, leaveNothing, prepareCutover, rehearse, startStandby } from "./prepared-cutover.ts";
+import { type ProtectedDatabase, untilAcknowledged } from "./protected-database.ts";
+import { servedRows } from "./served-rows.ts";
+
+/** Written to the new machine before its rows are compared. */
+const LATER_ROWS = 20;
+
+/**
+ * Moves a real machine whose database takes writes from a client outside of it to libvirt of this computer,
+ * compares the machine's rows with what the client knows, and cuts the source's power to see that it stays
+ * fenced. If `keep` is set, or if it fails, the source's disks are kept; the new machine is always removed.
+ */
+export function cutoverDemo({ keep }: { keep: boolean }): Promise<CutoverReport> {
+  const facts: CutoverReport = {
+    ...{ ok: false, points: 0, outageSeconds: 0, states: [], sourceFenced: false },
+    ...{ rowsAcknowledged: 0, rowsFound: 0, rowsMissing: 0, seconds: 0, steps: [] },
+  };
+  return runCutoverDemo(facts, { name: "cutover", keep, isProved: isCutOver }, (database, network) =>
+    protectAndCutOver(database, network, facts),
+  );
+}
+
+async function protectAndCutOver(
+  database: ProtectedDatabase,
+  network: ProductionNetwork,
+  facts: CutoverReport,
+): Promise<void> {
+  const { site, load, step } = database;
+  facts.points = (await startStandby(database)).points;
+  await rehearse(database);
+  const id = await prepareCutover(database, network, ["--expect", LEDGER_END]);
+  try {
+    const cutover = await carryOut(database, id);
+    facts.states = stateTimes(cutover);
+    if (cutover.forecast) facts.forecast = cutover.forecast;
+    if (cutover.state !== "completed")
+      throw new Error(`the cutover is ${cutover.state}: ${cutover.failure?.message}`);
+    await step("wait for rows that the machine acknowledges", () =>
+      untilAcknowledged(load, load.acknowledged + LATER_ROWS),
+    );
+    facts.sourceFenced = await step("cut the source's power, and start it again", () =>
+      staysFenced(site.machine),
+    );
+    await load.stop();
+    Object.assign(facts, await servedRows(load));
+  } finally {
+    await leaveNothing(site.installation, id);
+  }
+}

@@ -1,0 +1,44 @@
+import { expect, test } from "vitest";
+import { type CutoverReport, describeCutOver, isCutOver, stateTimes } from "./cutover-report.ts";
+
+const cutOver: CutoverReport = {
+  ...{ ok: true, seconds: 1800, steps: [{ name: "causeway cutover go cut_1", seconds: 301 }] },
+  ...{ points: 3, outageSeconds: 200, sourceFenced: true },
+  ...{ rowsAcknowledged: 70, rowsFound: 71, rowsMissing: 0 },
+  forecast: { outageSeconds: 190, low: 150, high: 250, basis: "measured", parts: [] },
+  states: [{ name: "pre-sync", seconds: 30 }],
+};
+
+test("the report compares the outage that the client saw with the forecast, and has the time of each state", () => {
+  const text = describeCutOver(cutOver);
+  expect(text).toContain("outage 3 min 20 s; forecast: 2 min 30 s to 4 min 10 s, measured");
+  expect(text).toContain("states: pre-sync 30 s");
+  expect(text).toContain("70 acknowledged, 71 in the machine");
+  expect(text).not.toContain("NO");
+});
+
+test("a state lasts until the next one, and the last one no time", () => {
+  const at = (seconds: number) => new Date(seconds * 1000).toISOString();
+  const states = [
+    { name: "waiting" as const, at: at(1) },
+    { name: "pre-sync" as const, at: at(3.5) },
+  ];
+  expect(stateTimes({ states })).toEqual([
+    { name: "waiting", seconds: 2.5 },
+    { name: "pre-sync", seconds: 0 },
+  ]);
+});
+
+test.each<[string, Partial<CutoverReport>]>([
+  ["a machine that never answered", { outageSeconds: 0 }],
+  ["a row that is missing", { rowsMissing: 1 }],
+  ["a database without rows", { rowsAcknowledged: 0, rowsFound: 0 }],
+  ["an outage longer than the forecast", { outageSeconds: 251 }],
+  ["an outage shorter than the forecast", { outageSeconds: 149 }],
+  ["a source that serves again after a power cut", { sourceFenced: false }],
+  ["a failure", { failure: "the computer is too slow" }],
+])("%s is no cutover", (_, change) => {
+  expect(isCutOver(cutOver)).toBe(true);
+  expect(isCutOver({ ...cutOver, ...change })).toBe(false);
+  expect(describeCutOver({ ...cutOver, ok: false, ...change })).toContain("FAILED");
+});

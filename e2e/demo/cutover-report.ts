@@ -1,0 +1,66 @@
+import type { Cutover } from "#shared/protocol/cutover.ts";
+import type { CutoverForecast } from "#shared/protocol/cutover-forecast.ts";
+import { duration } from "#shared/units.ts";
+import { type DemoOutcome, describeDemo, type Proofs, proves } from "./report-lines.ts";
+import { SERVED_ROWS_PROOFS, type ServedRows } from "./served-rows.ts";
+
+/** How long a cutover was in a state. */
+export interface CutoverStateTime {
+  name: string;
+  seconds: number;
+}
+
+/** The results of `npm run demo -- --cutover`, which `--json FILE` writes. */
+export interface CutoverReport extends DemoOutcome, ServedRows {
+  /** Recovery points that were taken before the cutover was prepared. */
+  points: number;
+  /** As of the moment in which the cutover began. */
+  forecast?: Pick<CutoverForecast, "outageSeconds" | "low" | "high" | "basis" | "parts">;
+  states: CutoverStateTime[];
+  /** Whether the source's database and its address for clients stayed down after a power cut. */
+  sourceFenced: boolean;
+}
+
+/** What the demo must prove, in the order of the report. */
+const PROOFS: Proofs<CutoverReport> = [
+  ["the machine serves the client in the source's place", ({ outageSeconds }) => outageSeconds > 0],
+  ...SERVED_ROWS_PROOFS,
+  ["the outage was as long as the forecast said", isAsForecast],
+  ["the source is fenced, also after a power cut", ({ sourceFenced }) => sourceFenced],
+];
+
+function isAsForecast({ forecast, outageSeconds }: CutoverReport): boolean {
+  return forecast !== undefined && outageSeconds >= forecast.low && outageSeconds <= forecast.high;
+}
+
+export function isCutOver(report: CutoverReport): boolean {
+  return proves(report, PROOFS);
+}
+
+/** How long it was in each state, in order. */
+export function stateTimes({ states }: Pick<Cutover, "states">): CutoverStateTime[] {
+  return states.map(({ name, at }, index) => {
+    const next = states[index + 1]?.at ?? at;
+    return { name, seconds: (Date.parse(next) - Date.parse(at)) / 1000 };
+  });
+}
+
+export function describeStates({ states }: { states: readonly CutoverStateTime[] }): string {
+  return `  states: ${states.map(({ name, seconds }) => `${name} ${duration(seconds)}`).join(", ")}`;
+}
+
+/** The report in the operator's words. */
+export function describeCutOver(report: CutoverReport): string {
+  const { forecast, outageSeconds, rowsAcknowledged, rowsFound } = report;
+  const range = forecast && `${duration(forecast.low)} to ${duration(forecast.high)}, ${forecast.basis}`;
+  return [
+    ...describeDemo(report, {
+      name: "Causeway demo of a cutover",
+      success: "the machine runs in the source's place",
+      proofs: PROOFS,
+    }),
+    `  outage ${duration(outageSeconds)}; forecast: ${range ?? "none"}`,
+    describeStates(report),
+    `  rows: ${rowsAcknowledged} acknowledged, ${rowsFound} in the machine`,
+  ].join("\n");
+}

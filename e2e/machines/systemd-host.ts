@@ -1,0 +1,104 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { appendFileSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { CommandFailedError, run } from "./disk/command.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+const SETUP = join(ROOT, "scripts/setup.mjs");
+const START_LIMIT_MS = 120_000;
+
+/**
+ * A host beside this computer that systemd has started, with libvirt: a container. It has this computer's
+ * programs and network, and what it writes elsewhere than in `folder` is gone with it.
+ */
+export class SystemdHost implements AsyncDisposable {
+  /** A command that follows these words runs on that host. */
+  readonly enter: readonly string[];
+  readonly #container: ChildProcess;
+  readonly #layer: string;
+
+  private constructor(container: ChildProcess, layer: string, init: number) {
+    this.#container = container;
+    this.#layer = layer;
+    this.enter = ["nsenter", "--target", String(init), "--mount", "--pid", "--ipc", "--uts"];
+  }
+
+  /** `folder`: both have it, at the same path. */
+  static async start(folder: string): Promise<SystemdHost> {
+    await run(process.execPath, [SETUP, "libvirt"]);
+    // An overlay must not be on the file system that it covers.
+    const layer = await mkdtemp("/dev/shm/causeway-host-");
+    const [upper, work, root] = ["upper", "work", "root"].map((name) => join(layer, name));
+    for (const path of [upper, work, root]) mkdirSync(path ?? "");
+    const layers = `lowerdir=/,upperdir=${upper},workdir=${work}`;
+    await run("mount", ["-t", "overlay", "overlay", "-o", layers, root ?? ""]);
+    // A container may make no groups of processes.
+    appendFileSync(join(root ?? "", "etc/libvirt/qemu.conf"), "cgroup_controllers = []\n");
+    const container = spawn(
+      "setpriv",
+      ["--pdeathsig", "TERM", "systemd-nspawn", ...words(root ?? "", folder)],
+      {
+        stdio: "ignore",
+        // libvirt sets up its bridges there.
+        env: { ...process.env, SYSTEMD_NSPAWN_API_VFS_WRITABLE: "yes" },
+      },
+    );
+    const host = new SystemdHost(container, layer, await initOf(container));
+    try {
+      await host.#untilLibvirt();
+    } catch (error) {
+      await host[Symbol.asyncDispose]();
+      throw error;
+    }
+    return host;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { exitCode, signalCode } = this.#container;
+    const ended = exitCode === null && signalCode === null ? once(this.#container, "exit") : undefined;
+    // Its init ends, and so does every process of the container.
+    await run("kill", ["-KILL", this.enter[2] ?? ""]);
+    await ended;
+    await run("umount", [join(this.#layer, "root")]);
+    rmSync(this.#layer, { recursive: true });
+  }
+
+  async #untilLibvirt(): Promise<void> {
+    const [program = "", ...prefix] = this.enter;
+    const deadline = performance.now() + START_LIMIT_MS;
+    for (;;) {
+      try {
+        await run(program, [...prefix, "systemctl", "start", "libvirtd"]);
+        await run(program, [...prefix, "virsh", "-c", "qemu:///system", "version"]);
+        return;
+      } catch (error) {
+        if (!(error instanceof CommandFailedError) || performance.now() > deadline) throw error;
+        await wait(200);
+      }
+    }
+  }
+}
+
+function words(root: string, folder: string): string[] {
+  return [
+    ...["--register=no", "--keep-unit", "--link-journal=no", "--console=pipe", "--capability=all"],
+    ...["--directory", root, `--bind=${folder}`, `--bind-ro=${ROOT}`, "--bind=/dev/net/tun", "--boot"],
+    // Nothing of this computer's own services, and nothing that cleans folders.
+    ...["systemd.unit=basic.target", "systemd.mask=systemd-tmpfiles-setup.service"],
+    "systemd.mask=systemd-tmpfiles-clean.timer",
+  ];
+}
+
+/** The container's first process, which is the only child of the program that made it. */
+async function initOf(container: ChildProcess): Promise<number> {
+  const deadline = performance.now() + START_LIMIT_MS;
+  while (container.exitCode === null && performance.now() < deadline) {
+    const children = readFileSync(`/proc/${container.pid}/task/${container.pid}/children`, "utf8").trim();
+    if (/^\d+$/.test(children)) return Number(children);
+    await wait(50);
+  }
+  throw new Error("systemd-nspawn did not start a container");
+}
