@@ -11,7 +11,7 @@ import { servedRows } from "./served-rows.ts";
 const LATER_ROWS = 20;
 
 /**
- * Moves a real machine whose database takes writes from a client outside of it to libvirt of this computer,
+ * Moves a real machine whose database takes writes from a client outside of it to libvirt of a target host,
  * compares the machine's rows with what the client knows, and cuts the source's power to see that it stays
  * fenced. If `keep` is set, or if it fails, the source's disks are kept; the new machine is always removed.
  */

@@ -22,7 +22,7 @@ Without --protect, --recover and --cutover, clones a machine through the boot en
   --recover        protects that server until it has three recovery points, cuts its power, and follows
                    the runbook of docs/operations.md: its last point runs in libvirt (about 15 minutes)
   --cutover        protects that server with a standby, and moves it to libvirt while a client writes to it. Then
-                   the source stays fenced, also after a power cut (about half an hour)
+                   the source stays fenced, also after a power cut (about 15 minutes)
   --fail CHECK     with --cutover: the new machine fails its health check, and the source serves again
   --json FILE      also writes the report as JSON
   --keep           keeps all disks for inspection
