@@ -6,7 +6,7 @@ export function connectionRefusal(
   { host, port }: { host: string; port: number },
   { addressProblem, lookup, connectLimitMs }: CheckMeans,
 ): Promise<string | undefined> {
-  const problem = isIP(host) > 0 ? addressProblem(host) : undefined;
+  const problem = literalProblem(host, { addressProblem });
   if (problem) return Promise.resolve(problem);
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
   const socket = connect({ host, port, lookup });
@@ -18,6 +18,14 @@ export function connectionRefusal(
     clearTimeout(timer);
     socket.destroy();
   });
+}
+
+/** Of an address, which is not looked up; `undefined` for a name. */
+export function literalProblem(
+  host: string,
+  { addressProblem }: Pick<CheckMeans, "addressProblem">,
+): string | undefined {
+  return isIP(host) > 0 ? addressProblem(host) : undefined;
 }
 
 /** An error in one word if it has one. Never what the other side wrote. */

@@ -1,9 +1,8 @@
 import type { IncomingMessage } from "node:http";
 import { request as overHttp } from "node:http";
 import { request as overHttps } from "node:https";
-import { isIP } from "node:net";
 import { endpointOfCheck, type SingleCheck } from "#shared/protocol/answer-check.ts";
-import { errorWord } from "./connection.ts";
+import { errorWord, literalProblem } from "./connection.ts";
 import type { CheckMeans } from "./wait.ts";
 
 export type HttpCheck = Extract<SingleCheck, { kind: "http" }>;
@@ -18,8 +17,7 @@ export function httpRefusal(
   reach: CheckMeans,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const host = endpointOfCheck(check)?.host ?? "";
-  const problem = isIP(host) > 0 ? reach.addressProblem(host) : undefined;
+  const problem = literalProblem(endpointOfCheck(check)?.host ?? "", reach);
   if (problem) return Promise.resolve(problem);
   const { promise, resolve, reject } = Promise.withResolvers<string | undefined>();
   const isTls = check.url.startsWith("https:");

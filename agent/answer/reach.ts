@@ -1,7 +1,8 @@
 import { type LookupAddress, lookup } from "node:dns";
-import { BlockList, isIP, type LookupFunction } from "node:net";
+import { BlockList, type LookupFunction } from "node:net";
 import { networkInterfaces } from "node:os";
 import { createSecureContext, getCACertificates, type SecureContext } from "node:tls";
+import { holdsAddress } from "#shared/addresses.ts";
 import { answerAddressProblem } from "#shared/protocol/answer-address.ts";
 import { CHECK_SCRIPTS_FOLDER } from "./check-script.ts";
 import type { CheckMeans } from "./wait.ts";
@@ -31,8 +32,7 @@ function hostAddressProblem(address: string): string | undefined {
   const own = new BlockList();
   for (const one of Object.values(networkInterfaces()).flatMap((all) => all ?? []))
     own.addAddress(one.address, one.family === "IPv6" ? "ipv6" : "ipv4");
-  const isOwn = own.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
-  return isOwn ? `${address} is the target host itself` : answerAddressProblem(address);
+  return holdsAddress(own, address) ? `${address} is the target host itself` : answerAddressProblem(address);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { hostOf } from "#shared/addresses.ts";
 import type { Enrolment } from "#shared/protocol/resources.ts";
 import { endpointOf } from "./endpoint.ts";
 
@@ -15,5 +16,5 @@ export function controlPlaneHosts(enrolment: Enrolment): string[] {
     new URL(apiUrl).hostname,
     ...services,
   ];
-  return [...new Set(hosts.map((host) => host.replace(/^\[(.*)\]$/, "$1")))];
+  return [...new Set(hosts.map((hostname) => hostOf({ hostname })))];
 }

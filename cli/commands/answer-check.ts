@@ -1,4 +1,9 @@
-import { type AnswerCheck, CheckScriptName, SingleCheck } from "#shared/protocol/answer-check.ts";
+import {
+  type AnswerCheck,
+  CheckScriptName,
+  MOST_CHECKS,
+  SingleCheck,
+} from "#shared/protocol/answer-check.ts";
 import { type CliCall, type CliCommand, textOption } from "../command.ts";
 import { UsageError } from "../errors.ts";
 
@@ -53,12 +58,10 @@ export function checkScript(call: CliCall, command: string): string | undefined 
 /** One or more checks as one. Throws `UsageError` about `command`. */
 export function allOf(first: SingleCheck, others: readonly SingleCheck[], command: string): AnswerCheck {
   if (others.length === 0) return first;
-  if (others.length >= MOST)
-    throw new UsageError(`at most ${MOST} checks, not ${others.length + 1}`, command);
+  if (others.length >= MOST_CHECKS)
+    throw new UsageError(`at most ${MOST_CHECKS} checks, not ${others.length + 1}`, command);
   return { kind: "all", checks: [first, ...others] };
 }
-
-const MOST = 8;
 
 function tcpCheck(text: string): object {
   const [, host, port] = /^\[?([^\]]+?)\]?:(\d{1,5})$/.exec(text) ?? [];

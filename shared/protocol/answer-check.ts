@@ -1,5 +1,9 @@
 /** What proves that a machine answers. */
 import { z } from "zod";
+import { hiddenPartProblem, hostOf } from "../addresses.ts";
+
+/** How many checks one machine may have. */
+export const MOST_CHECKS = 8;
 
 /** A text on its serial console; a login prompt if none is named. */
 const ConsoleCheck = z.strictObject({
@@ -51,7 +55,7 @@ export const AnswerCheck = z.discriminatedUnion("kind", [
     checks: z
       .array(SingleCheck)
       .min(2)
-      .max(8)
+      .max(MOST_CHECKS)
       .refine(
         (checks) => checks.filter(({ kind }) => kind === "console").length <= 1,
         "a machine has one console",
@@ -74,14 +78,13 @@ export function needsNetwork(check: AnswerCheck): boolean {
 export function endpointOfCheck(check: SingleCheck): { host: string; port: number } | undefined {
   if (check.kind === "tcp") return { host: check.host, port: check.port };
   if (check.kind !== "http") return undefined;
-  const { protocol, hostname, port } = new URL(check.url);
-  const host = hostname.replace(/^\[(.*)\]$/, "$1");
-  return { host, port: port === "" ? (protocol === "https:" ? 443 : 80) : Number(port) };
+  const url = new URL(check.url);
+  const { protocol, port } = url;
+  return { host: hostOf(url), port: port === "" ? (protocol === "https:" ? 443 : 80) : Number(port) };
 }
 
 function urlProblem(text: string): string | undefined {
   const url = URL.parse(text);
   if (!url || url.port === "0") return "not a URL";
-  if (url.username || url.password) return "a name or password in the URL would be shown to every operator";
-  return url.hash ? "the part after # is never sent" : undefined;
+  return hiddenPartProblem(url);
 }

@@ -1,0 +1,34 @@
+/** Internet addresses, and the hosts of URLs. */
+import { BlockList, isIP } from "node:net";
+
+export const LOOPBACK: BlockList = addressList(["127.0.0.0/8", "::1/128"]);
+
+/** `ranges`: in CIDR notation. */
+export function addressList(ranges: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const range of ranges) {
+    const [network = "", bits] = range.split("/");
+    list.addSubnet(network, Number(bits), familyOf(network));
+  }
+  return list;
+}
+
+/** An IPv4 address in the notation of IPv6 is judged as that IPv4 address. Throws for what is no address. */
+export function holdsAddress(list: BlockList, address: string): boolean {
+  return list.check(address, familyOf(address));
+}
+
+/** The name or the address, without the brackets of IPv6. */
+export function hostOf({ hostname }: Pick<URL, "hostname">): string {
+  return hostname.replace(/^\[(.*)\]$/, "$1");
+}
+
+/** Why a URL is not one that others may see and a server gets; `undefined` if it is. */
+export function hiddenPartProblem({ username, password, hash }: URL): string | undefined {
+  if (username || password) return "a name or password in the URL would be shown to every operator";
+  return hash ? "the part after # is never sent" : undefined;
+}
+
+function familyOf(address: string): "ipv4" | "ipv6" {
+  return isIP(address) === 6 ? "ipv6" : "ipv4";
+}
