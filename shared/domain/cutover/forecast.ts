@@ -207,7 +207,7 @@ function unrehearsed(forecast: Pick<CutoverForecast, "parts">): string {
 }
 
 function partsToRehearse({ parts }: Pick<CutoverForecast, "parts">): Part[] {
-  return parts.filter(({ part, measured }) => !measured && REHEARSALS[part]?.startsWith(RECOVER));
+  return parts.filter(({ part, measured }) => !measured && RECOVERED.has(part));
 }
 
 const TITLES: Record<OutagePart, string> = {
@@ -222,6 +222,8 @@ const TITLES: Record<OutagePart, string> = {
   connect: "connecting the production network",
 };
 
+/** The parts that a recovery measures. */
+const RECOVERED: ReadonlySet<OutagePart> = new Set(["clone", "define", "adapt", "boot"]);
 const RECOVER = "recover the source to a test network once";
 
 /** What measures a part before a cutover does. */
