@@ -1,13 +1,20 @@
 import { CutoverHookFailedError } from "#shared/errors.ts";
+import type { Log } from "#shared/log.ts";
 import type { HookScript } from "#shared/protocol/point-hooks.ts";
 import { endPendingHooks } from "./end-pending-hooks.ts";
 import { findHooks } from "./hook-folder.ts";
 import { type HookDeps, HookRun } from "./hook-run.ts";
+import { PendingHooks } from "./pending-hooks.ts";
 
 /** Where the administrator of a source puts the hooks of its cutover. */
-export const CUTOVER_HOOKS_FOLDER = "/etc/causeway/cutover-hooks";
+const FOLDER = "/etc/causeway/cutover-hooks";
 /** The agent's note of those whose `after` has not run, in its folder. */
-export const CUTOVER_HOOKS_NOTE = "pending-cutover-hooks.json";
+const NOTE = "pending-cutover-hooks.json";
+
+/** The hooks of this source, whose agent has this data folder. */
+export function cutoverHooksOf(dataDir: string, log: Log): CutoverHooks {
+  return new CutoverHooks({ folder: FOLDER, pending: new PendingHooks(dataDir, NOTE), log });
+}
 
 /** The hooks that run on a source before a cutover stops its services, and after they may run again. */
 export class CutoverHooks {

@@ -28,7 +28,7 @@ import { FenceKeeper } from "../fence/fence-keeper.ts";
 import { endingHooks, setFenceExecutor } from "../fence/set-fence.ts";
 import { SwitchOff } from "../fence/switch-off.ts";
 import { diskUsageOf } from "../filesystems/disk-usage.ts";
-import { CUTOVER_HOOKS_FOLDER, CUTOVER_HOOKS_NOTE, CutoverHooks } from "../hooks/cutover-hooks.ts";
+import { cutoverHooksOf } from "../hooks/cutover-hooks.ts";
 import { HOOKS_FOLDER, runPendingHooks } from "../hooks/hooks.ts";
 import { PendingHooks } from "../hooks/pending-hooks.ts";
 import { localSystemctl } from "../hypervisor/qemu/service/systemctl.ts";
@@ -132,8 +132,7 @@ export const sourceRole: Role = async (options) => {
 };
 
 async function resumedFence({ dataDir, settings, now, log }: RoleOptions) {
-  const pending = new PendingHooks(dataDir, CUTOVER_HOOKS_NOTE);
-  const cutoverHooks = new CutoverHooks({ folder: CUTOVER_HOOKS_FOLDER, pending, log });
+  const cutoverHooks = cutoverHooksOf(dataDir, log);
   const fence = new FenceKeeper({ dataDir, systemctl: localSystemctl, now });
   const resumed = fence.resume(settings.fencedServices ?? []);
   await endingHooks(fence, cutoverHooks, resumed).catch((error: unknown) =>

@@ -1,14 +1,13 @@
 import { resolve } from "node:path";
 import { FenceKeeper } from "#agent/fence/fence-keeper.ts";
 import { endingHooks } from "#agent/fence/set-fence.ts";
-import { CUTOVER_HOOKS_FOLDER, CUTOVER_HOOKS_NOTE, CutoverHooks } from "#agent/hooks/cutover-hooks.ts";
-import { PendingHooks } from "#agent/hooks/pending-hooks.ts";
+import { cutoverHooksOf } from "#agent/hooks/cutover-hooks.ts";
 import { localSystemctl } from "#agent/hypervisor/qemu/service/systemctl.ts";
 import { jsonLog } from "#shared/log.ts";
 import { type CliCommand, requiredOption } from "../command.ts";
 import { consoleUser } from "../console-user.ts";
 import { UsageError } from "../errors.ts";
-import { oneLine, print, type Terminal } from "../terminal.ts";
+import { oneLine, print } from "../terminal.ts";
 
 const DATA: [string, string] = ["--data DIR", "the data folder of this source's agent"];
 
@@ -28,7 +27,8 @@ export const fenceBreak: CliCommand = {
         "two machines that run destroy each other's work: make sure that the other one is off, and say so with --machine-is-off",
         this.name,
       );
-    const hooks = hooksOf(data, call.terminal);
+    const log = jsonLog({ write: (line) => call.terminal.err(line), now: Date.now });
+    const hooks = cutoverHooksOf(resolve(data), log);
     const broken = await endingHooks(fence, hooks, fence.break(consoleUser(call.environment)));
     print(call.terminal, call.json, broken, () => `the fence is broken; started: ${listed(broken.stopped)}`);
   },
@@ -60,12 +60,6 @@ export const fence: CliCommand = {
 
 function keeperOf(data: string): FenceKeeper {
   return new FenceKeeper({ dataDir: resolve(data), systemctl: localSystemctl, now: () => new Date() });
-}
-
-function hooksOf(data: string, terminal: Terminal): CutoverHooks {
-  const pending = new PendingHooks(resolve(data), CUTOVER_HOOKS_NOTE);
-  const log = jsonLog({ write: (line) => terminal.err(line), now: Date.now });
-  return new CutoverHooks({ folder: CUTOVER_HOOKS_FOLDER, pending, log });
 }
 
 const listed = (services: readonly string[]): string => services.join(" ") || "none";
