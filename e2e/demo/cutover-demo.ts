@@ -4,11 +4,8 @@ import { type CutoverReport, isCutOver, stateTimes } from "./cutover-report.ts";
 import { runCutoverDemo } from "./cutover-site.ts";
 import { staysFenced } from "./fenced-source.ts";
 import { carryOut, leaveNothing, prepareCutover, rehearse, startStandby } from "./prepared-cutover.ts";
-import { type ProtectedDatabase, untilAcknowledged } from "./protected-database.ts";
+import { type ProtectedDatabase, untilMoreRows } from "./protected-database.ts";
 import { servedRows } from "./served-rows.ts";
-
-/** Written to the new machine before its rows are compared. */
-const LATER_ROWS = 20;
 
 /**
  * Moves a real machine whose database takes writes from a client outside of it to libvirt of a target host,
@@ -40,9 +37,7 @@ async function protectAndCutOver(
     if (cutover.forecast) facts.forecast = cutover.forecast;
     if (cutover.state !== "completed")
       throw new Error(`the cutover is ${cutover.state}: ${cutover.failure?.message}`);
-    await step("wait for rows that the machine acknowledges", () =>
-      untilAcknowledged(load, load.acknowledged + LATER_ROWS),
-    );
+    await step("wait for rows that the machine acknowledges", () => untilMoreRows(load));
     facts.sourceFenced = await step("cut the source's power, and start it again", () =>
       staysFenced(site.machine),
     );

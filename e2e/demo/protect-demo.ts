@@ -6,12 +6,7 @@ import type { MachineSite } from "../machines/machine-site.ts";
 import { restartFromConsole } from "../machines/restart-from-console.ts";
 import { clockLead } from "../site/database-load.ts";
 import { factsOfRuns, isProved, POINTS, type ProtectReport } from "./protect-report.ts";
-import {
-  MinutePlan,
-  type ProtectedDatabase,
-  runDatabaseDemo,
-  untilAcknowledged,
-} from "./protected-database.ts";
+import { MinutePlan, type ProtectedDatabase, runDatabaseDemo, untilMoreRows } from "./protected-database.ts";
 import { isTracked } from "./protection-runs.ts";
 import { rowFacts } from "./row-facts.ts";
 
@@ -41,7 +36,7 @@ async function protectAndDrill(
   await step(`protect it every minute, until there are ${before} points`, () => plan.untilPoints(before));
   await step("restart the database server", async () => {
     await restartFromConsole(machine);
-    await untilAcknowledged(load, load.acknowledged + 20);
+    await untilMoreRows(load);
   });
   facts.restarted = true;
   const completed = await step(

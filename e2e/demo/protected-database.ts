@@ -33,6 +33,7 @@ const PAUSE_MS = 100;
 const LOOK_EVERY_MS = 3000;
 /** The first copy of the whole disk is the longest wait for a point. */
 const POINT_LIMIT_MS = 1_800_000;
+const MORE_ROWS = 20;
 const ROWS_LIMIT_MS = 300_000;
 
 export interface ProtectedDatabase {
@@ -97,7 +98,7 @@ export async function runDatabaseDemo<Report extends DemoOutcome>(
       ? new DatabaseLoad(POSTGRESQL, { pauseMs: PAUSE_MS, host: PRODUCTION_ADDRESS })
       : new DatabaseLoad(port, { pauseMs: PAUSE_MS });
     try {
-      await step("wait for the database's first rows", () => untilAcknowledged(load, 20));
+      await step("wait for the database's first rows", () => untilMoreRows(load));
       await work({ site, load, port, step });
     } finally {
       await load.stop();
@@ -111,8 +112,9 @@ export async function runDatabaseDemo<Report extends DemoOutcome>(
   return facts;
 }
 
-/** Waits until the server has acknowledged that many rows. */
-export async function untilAcknowledged(load: DatabaseLoad, rows: number): Promise<void> {
+/** Waits until the server has acknowledged some more rows. */
+export async function untilMoreRows(load: DatabaseLoad): Promise<void> {
+  const rows = load.acknowledged + MORE_ROWS;
   const deadline = performance.now() + ROWS_LIMIT_MS;
   while (load.acknowledged < rows) {
     if (performance.now() > deadline) throw new Error(`the database acknowledged ${load.acknowledged} rows`);

@@ -2,19 +2,11 @@ import { LEDGER_END, rowsOnConsole } from "../machines/disk/database-server.ts";
 import { clockLead } from "../site/database-load.ts";
 import { prepareLibvirtTarget, withLibvirt } from "./libvirt-target.ts";
 import { Operator } from "./operator.ts";
-import {
-  MinutePlan,
-  type ProtectedDatabase,
-  runDatabaseDemo,
-  untilAcknowledged,
-} from "./protected-database.ts";
+import { MinutePlan, type ProtectedDatabase, runDatabaseDemo, untilMoreRows } from "./protected-database.ts";
 import { completedRuns, isTracked } from "./protection-runs.ts";
 import { isRecovered, RECOVER_POINTS, type RecoverReport } from "./recover-report.ts";
 import { rowFacts } from "./row-facts.ts";
 import { recoveryRunbook } from "./runbook.ts";
-
-/** Written after the recovered point, and lost. */
-const LATER_ROWS = 20;
 
 /**
  * Protects a real machine whose database takes writes from a client outside of it, cuts its power, and
@@ -47,7 +39,8 @@ async function protectAndRecover(
   const name = `protect it every minute, until there are ${RECOVER_POINTS} points, the last one by the tracker`;
   await step(name, () => plan.untilPoints(RECOVER_POINTS, isTracked));
   const lead = await clockLead(port);
-  await untilAcknowledged(load, load.acknowledged + LATER_ROWS);
+  // They are after the recovered point, and lost.
+  await untilMoreRows(load);
   const lostPowerAt = await step("cut the source's power, permanently", async () => {
     await machine.cutPower();
     return Date.now();

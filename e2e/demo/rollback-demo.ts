@@ -3,15 +3,13 @@ import type { ProductionNetwork } from "../machines/production-network.ts";
 import { stateTimes } from "./cutover-report.ts";
 import { runCutoverDemo } from "./cutover-site.ts";
 import { carryOut, leaveNothing, prepareCutover, startStandby } from "./prepared-cutover.ts";
-import { type MinutePlan, type ProtectedDatabase, untilAcknowledged } from "./protected-database.ts";
+import { type MinutePlan, type ProtectedDatabase, untilMoreRows } from "./protected-database.ts";
 import { isTracked } from "./protection-runs.ts";
 import { isRolledBack, type RollbackReport } from "./rollback-report.ts";
 import { servedRows } from "./served-rows.ts";
 
 /** The machine never says this. */
 const CHECK = ["--expect", "THE DATABASE OF TOMORROW IS READY", "--answer-timeout", "300"];
-/** Written to the source after the rollback. */
-const LATER_ROWS = 20;
 
 /**
  * Cuts a real machine over whose database takes writes, with a check that the new machine cannot pass. Shows
@@ -41,9 +39,7 @@ async function cutOverAndBack(
     facts.states = stateTimes(cutover);
     facts.state = cutover.state;
     if (cutover.failure) facts.reason = cutover.failure.message;
-    await step("wait for rows that the source acknowledges", () =>
-      untilAcknowledged(load, load.acknowledged + LATER_ROWS),
-    );
+    await step("wait for rows that the source acknowledges", () => untilMoreRows(load));
     facts.sourceServes = cutover.sourceServes === "yes";
     facts.nextRun = await step("wait for the next point, and the standby at it", () =>
       nextRun(plan, cutover.endedAt ?? "", site.disks),

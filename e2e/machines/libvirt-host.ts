@@ -6,6 +6,8 @@ import { CommandFailedError, run } from "./disk/command.ts";
 
 const SETUP = join(import.meta.dirname, "../../scripts/setup.mjs");
 const START_LIMIT_MS = 120_000;
+/** A question to libvirt, for `virsh`. */
+export const VERSION_QUESTION = ["-c", "qemu:///system", "version"];
 
 /**
  * libvirt of this host, installed if it is missing. Without systemd, nothing has started its daemons: then
@@ -20,7 +22,7 @@ export class LibvirtHost {
     for (const folder of ["/var/log/libvirt", "/run/libvirt"]) mkdirSync(folder, { recursive: true });
     if (!existsSync("/run/libvirt/virtlogd-sock")) host.#start("virtlogd");
     if (!existsSync("/run/libvirt/libvirt-sock")) host.#start("libvirtd");
-    await untilAnswered();
+    await untilLibvirt(() => run("virsh", VERSION_QUESTION));
     return host;
   }
 
@@ -33,11 +35,12 @@ export class LibvirtHost {
   }
 }
 
-async function untilAnswered(): Promise<void> {
+/** Waits until libvirt answers `look`. */
+export async function untilLibvirt(look: () => Promise<unknown>): Promise<void> {
   const deadline = performance.now() + START_LIMIT_MS;
   for (;;) {
     try {
-      await run("virsh", ["-c", "qemu:///system", "version"]);
+      await look();
       return;
     } catch (error) {
       if (!(error instanceof CommandFailedError) || performance.now() > deadline) throw error;

@@ -4,7 +4,8 @@ import { appendFileSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { CommandFailedError, run } from "./disk/command.ts";
+import { run } from "./disk/command.ts";
+import { untilLibvirt, VERSION_QUESTION } from "./libvirt-host.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const SETUP = join(ROOT, "scripts/setup.mjs");
@@ -31,24 +32,22 @@ export class SystemdHost implements AsyncDisposable {
     await run(process.execPath, [SETUP, "libvirt"]);
     // An overlay must not be on the file system that it covers.
     const layer = await mkdtemp("/dev/shm/causeway-host-");
-    const [upper, work, root] = ["upper", "work", "root"].map((name) => join(layer, name));
-    for (const path of [upper, work, root]) mkdirSync(path ?? "");
+    const [upper, work, root] = [join(layer, "upper"), join(layer, "work"), join(layer, "root")];
+    for (const path of [upper, work, root]) mkdirSync(path);
     const layers = `lowerdir=/,upperdir=${upper},workdir=${work}`;
-    await run("mount", ["-t", "overlay", "overlay", "-o", layers, root ?? ""]);
+    await run("mount", ["-t", "overlay", "overlay", "-o", layers, root]);
     // A container may make no groups of processes.
-    appendFileSync(join(root ?? "", "etc/libvirt/qemu.conf"), "cgroup_controllers = []\n");
-    const container = spawn(
-      "setpriv",
-      ["--pdeathsig", "TERM", "systemd-nspawn", ...words(root ?? "", folder)],
-      {
-        stdio: "ignore",
-        // libvirt sets up its bridges there.
-        env: { ...process.env, SYSTEMD_NSPAWN_API_VFS_WRITABLE: "yes" },
-      },
-    );
+    appendFileSync(join(root, "etc/libvirt/qemu.conf"), "cgroup_controllers = []\n");
+    const nspawn = ["--pdeathsig", "TERM", "systemd-nspawn", ...words(root, folder)];
+    // libvirt sets up its bridges below `/proc/sys`.
+    const env = { ...process.env, SYSTEMD_NSPAWN_API_VFS_WRITABLE: "yes" };
+    const container = spawn("setpriv", nspawn, { stdio: "ignore", env });
     const host = new SystemdHost(container, layer, await initOf(container));
     try {
-      await host.#untilLibvirt();
+      await untilLibvirt(async () => {
+        await host.#run("systemctl", "start", "libvirtd");
+        await host.#run("virsh", ...VERSION_QUESTION);
+      });
     } catch (error) {
       await host[Symbol.asyncDispose]();
       throw error;
@@ -66,19 +65,9 @@ export class SystemdHost implements AsyncDisposable {
     rmSync(this.#layer, { recursive: true });
   }
 
-  async #untilLibvirt(): Promise<void> {
-    const [program = "", ...prefix] = this.enter;
-    const deadline = performance.now() + START_LIMIT_MS;
-    for (;;) {
-      try {
-        await run(program, [...prefix, "systemctl", "start", "libvirtd"]);
-        await run(program, [...prefix, "virsh", "-c", "qemu:///system", "version"]);
-        return;
-      } catch (error) {
-        if (!(error instanceof CommandFailedError) || performance.now() > deadline) throw error;
-        await wait(200);
-      }
-    }
+  #run(...command: string[]): Promise<string> {
+    const [program = "", ...rest] = [...this.enter, ...command];
+    return run(program, rest);
   }
 }
 
