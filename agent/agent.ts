@@ -10,7 +10,7 @@ import type { Inventory } from "#shared/protocol/inventory.ts";
 import type { AgentSystem } from "#shared/protocol/machine.ts";
 import { backoffMs } from "#shared/retry.ts";
 import { CommandJournal } from "./commands/command-journal.ts";
-import { CommandRunner } from "./commands/command-runner.ts";
+import { CommandRunner, type DoneWork } from "./commands/command-runner.ts";
 import type { Executors } from "./commands/executor.ts";
 import type { Identity } from "./identity/identity.ts";
 import { isCertificateRefused } from "./link/credentials.ts";
@@ -52,11 +52,6 @@ export interface AgentOptions {
 
 /** Longer than an idle server takes. A busy one gets its commands while it still looks at itself. */
 const INVENTORY_WAIT_MS = 3_000;
-/**
- * These commands remove the boot loader's entry. The machine may pass preflight afterwards although it did
- * not when the agent connected.
- */
-const TAKE_BACK_ARMING: readonly string[] = ["attest-boot-state", "release"];
 
 /**
  * An enrolled agent: connects, describes its machine, and runs the commands of its role until it is stopped.
@@ -79,7 +74,7 @@ export class Agent {
       executors,
       journal: this.#journal,
       publish: (event) => this.#publish(event),
-      onDone: ({ kind }) => this.#tellAfter(kind),
+      onDone: (command, done) => this.#tellAfter(command, done),
       log,
       now,
     });
@@ -167,10 +162,10 @@ export class Agent {
 
   /**
    * The control plane judges by the latest inventory whether the machine can be cloned, and which disks a
-   * plan's runs read. That inventory may be older than what these commands did or met.
+   * plan's runs read. That inventory may be older than what the command did or met.
    */
-  async #tellAfter(kind: string): Promise<void> {
-    const told = TAKE_BACK_ARMING.includes(kind)
+  async #tellAfter({ kind }: Command, { machineChanged }: DoneWork): Promise<void> {
+    const told = machineChanged
       ? this.#tellOfItself()
       : kind === "take-recovery-point" && this.#tellOfOtherDisks();
     await Promise.resolve(told).catch((error: unknown) => {

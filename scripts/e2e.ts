@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { relative } from "node:path";
 import { parseArgs } from "node:util";
-import { z } from "zod";
+import * as z from "zod";
 import { currentCommit, projectRoot, readRuns } from "./machine-tests/record.ts";
 import { describeRuns, type MachineTest, matching, namePattern, notPassed } from "./machine-tests/rows.ts";
 

@@ -1,7 +1,7 @@
 /** Checks that the code stays tidy: `node scripts/tidy.ts`. Each rule is a file of `tidy/`. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { commentWidthFindings } from "./tidy/comment-width.ts";
 import { dependencyFindings } from "./tidy/dependency-rules.ts";
 import { decisionListFindings, folderTableFindings, linkFindings, pathFindings } from "./tidy/documents.ts";

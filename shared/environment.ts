@@ -3,7 +3,7 @@
  * `functions/`. The handler validates them at start. `infra` does not compile unless it supplies exactly
  * these.
  */
-import { z } from "zod";
+import * as z from "zod";
 
 const Name = z.string().min(1);
 const Arn = z.string().startsWith("arn:");

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { Sha256 } from "#shared/protocol/boot-image.ts";
 import { MOST_CHANGES, SourceDiskIdentity, WantedMachine } from "#shared/protocol/wanted-machine.ts";
 import { GuestAnswerInvalidError } from "../browse/errors.ts";

@@ -1,5 +1,5 @@
 /** What this machine and the guest that adapts a system say to each other. */
-import { z } from "zod";
+import * as z from "zod";
 import { Sha256 } from "#shared/protocol/boot-image.ts";
 import { MOST_DIFF_CHARACTERS, SourceDiskIdentity, WantedMachine } from "#shared/protocol/wanted-machine.ts";
 

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { BootImageManifest as KnownToAll, Sha256 } from "#shared/protocol/boot-image.ts";
 
 const driver = z.object({

@@ -1,5 +1,5 @@
 import { isIPv6 } from "node:net";
-import { z } from "zod";
+import * as z from "zod";
 import { NetworkAddress } from "#shared/domain/boot-environment-network.ts";
 import { InterfaceName, MacAddress, VlanId } from "#shared/domain/ways-out.ts";
 

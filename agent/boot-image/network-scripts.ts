@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /**
  * The scripts that bring up the boot environment's network. They are also available apart from the RAM disk,

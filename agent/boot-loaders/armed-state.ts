@@ -1,5 +1,5 @@
 /** Whether an armed machine is still as arming left it. */
-import { z } from "zod";
+import * as z from "zod";
 import { saysSystemIsUp } from "#shared/domain/grub-bookkeeping.ts";
 import { ArmedStateChangedError, ArmingFailedError } from "#shared/errors.ts";
 import { BootStateItem } from "#shared/protocol/boot-receipt.ts";

@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { BootLoaderKind } from "#shared/protocol/boot-receipt.ts";
 import { Timestamp } from "#shared/protocol/common.ts";
 import { draftOf } from "../machine/durable.ts";

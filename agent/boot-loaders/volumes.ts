@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { VolumeNotMountedError } from "#shared/errors.ts";
 import { probeContent } from "../filesystems/probe.ts";
 import { type Machine, readText } from "../machine/machine.ts";

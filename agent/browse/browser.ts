@@ -1,5 +1,5 @@
 import { tmpdir } from "node:os";
-import type { z } from "zod";
+import type * as z from "zod";
 import { NotFoundError } from "#shared/errors.ts";
 import type { DiskReader } from "../disk/reader.ts";
 import { BootImageMachine } from "../hypervisor/qemu/boot-image-machine.ts";

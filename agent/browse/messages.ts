@@ -1,5 +1,5 @@
 /** What a browsing operator's machine and the guest that reads the disks say to each other. */
-import { z } from "zod";
+import * as z from "zod";
 
 /** The name of the guest's port on the channel. */
 export const PORT_NAME = "causeway.browse";

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { z } from "zod";
+import * as z from "zod";
 import { ByteReader, ByteWriter } from "#shared/format/bytes.ts";
 
 const CaptureIdentitySchema = z.object({

@@ -1,7 +1,7 @@
 import { createHmac, hkdfSync, timingSafeEqual } from "node:crypto";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { RecordNotOursError } from "#shared/errors.ts";
 import { canonicalJson } from "#shared/protocol/canonical-json.ts";
 import { OwnerId, PlanId } from "#shared/protocol/ids.ts";

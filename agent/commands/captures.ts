@@ -1,6 +1,6 @@
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { bandwidthClock } from "#shared/domain/protection/bandwidth.ts";
 import { DiskNotFoundError } from "#shared/errors.ts";
 import { type MappedDisk, type Point, PointDisk } from "#shared/format/point.ts";

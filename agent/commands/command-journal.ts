@@ -1,6 +1,6 @@
 import { closeSync, openSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { z } from "zod";
+import * as z from "zod";
 import { FolderFileDamagedError } from "#shared/errors.ts";
 import { CommandFailed, CommandSucceeded } from "#shared/protocol/events.ts";
 

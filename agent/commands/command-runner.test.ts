@@ -7,7 +7,7 @@ import { jsonLog } from "#shared/log.ts";
 import type { Command } from "#shared/protocol/commands.ts";
 import type { AgentEvent } from "#shared/protocol/events.ts";
 import { CommandJournal } from "./command-journal.ts";
-import { CommandRunner } from "./command-runner.ts";
+import { CommandRunner, type CommandRunnerOptions } from "./command-runner.ts";
 import type { Executors } from "./executor.ts";
 
 const closing: (() => void)[] = [];
@@ -19,7 +19,7 @@ function world(
   executors: Executors,
   path = join(mkdtempSync(join(tmpdir(), "causeway-runner-")), "journal.sqlite"),
   now = new Date(0),
-  onDone?: (command: Command) => Promise<void>,
+  onDone?: CommandRunnerOptions["onDone"],
 ) {
   const events: AgentEvent[] = [];
   const link = { down: false };
@@ -75,12 +75,23 @@ test("a command that arrives twice runs once and is answered twice", async () =>
 
 test("the work that follows a command is done before its result is published", async () => {
   const told: string[] = [];
-  const { runner, results } = world({ release: async () => ({}) }, undefined, undefined, async ({ kind }) => {
-    told.push(`${kind}, ${results().length} results`);
-  });
+  const { runner, results } = world(
+    {
+      release: async ({ ownerId }, { machineChanged }) => {
+        if (ownerId === "cnv_2") machineChanged();
+        return {};
+      },
+    },
+    undefined,
+    undefined,
+    async ({ kind }, { machineChanged }) => {
+      told.push(`${kind}, ${results().length} results${machineChanged ? ", machine changed" : ""}`);
+    },
+  );
   runner.receive(release("a"));
-  await until(() => results().length === 1);
-  expect(told).toEqual(["release, 0 results"]);
+  runner.receive({ ...release("b"), input: { ownerId: "cnv_2" } });
+  await until(() => results().length === 2);
+  expect(told).toEqual(["release, 0 results", "release, 1 results, machine changed"]);
 });
 
 test("a result that could not be sent is answered from the journal after a restart", async () => {

@@ -10,6 +10,12 @@ import { asUnavailable } from "../cloud/unavailable.ts";
 import type { CommandJournal, CommandResult, EndedCommand } from "./command-journal.ts";
 import type { ExecutionContext, Executors } from "./executor.ts";
 
+/** What a command's work did. */
+export interface DoneWork {
+  /** See `ExecutionContext`. */
+  machineChanged: boolean;
+}
+
 export interface CommandRunnerOptions {
   executors: Executors;
   journal: CommandJournal;
@@ -19,7 +25,7 @@ export interface CommandRunnerOptions {
    * Called when a command's work has succeeded or failed, and before its result is published, so that anyone
    * who acts on the result acts after this.
    */
-  onDone?: (command: Command) => Promise<void>;
+  onDone?: (command: Command, done: DoneWork) => Promise<void>;
   log: Log;
   now: () => Date;
   progressIntervalMs?: number;
@@ -155,13 +161,17 @@ export class CommandRunner {
         kind: command.kind,
         requestedBy: command.requestedBy,
       });
+      const done: DoneWork = { machineChanged: false };
       const output = await this.#execute(command, {
         commandId: command.commandId,
         requestedBy: command.requestedBy,
         signal,
         progress: (progress) => sampler.take(progress),
+        machineChanged: () => {
+          done.machineChanged = true;
+        },
         retract: (error) => this.retract(command.commandId, error),
-      }).finally(() => (signal.aborted ? undefined : this.#options.onDone?.(command)));
+      }).finally(() => (signal.aborted ? undefined : this.#options.onDone?.(command, done)));
       if (signal.aborted) return;
       log.info("command succeeded", { commandId: command.commandId });
       await finish({ type: "command-succeeded", commandId: command.commandId, at: this.#at(), output });

@@ -1,5 +1,5 @@
 import { lstat, rm } from "node:fs/promises";
-import { z } from "zod";
+import * as z from "zod";
 import { ImagesNotOursError } from "#shared/errors.ts";
 import { DiskFormat } from "#shared/protocol/common.ts";
 import { AgentId, DiskBytes, DiskName, PointId } from "#shared/protocol/ids.ts";

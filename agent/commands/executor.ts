@@ -9,6 +9,8 @@ export interface ExecutionContext {
   signal: AbortSignal;
   /** Can be called at any rate; the runner samples. */
   progress(progress: Progress): void;
+  /** The machine is no longer as described: the agent describes it again before it sends the result. */
+  machineChanged(): void;
   /**
    * After the command has succeeded: what its result announced does not happen. Reports the error as the
    * command's failure instead.

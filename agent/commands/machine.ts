@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { MachineNotDefinedError, MachineRunningError } from "#shared/errors.ts";
 import { canonicalJson } from "#shared/protocol/canonical-json.ts";
 import type { CommandInput, CommandOutput } from "#shared/protocol/commands.ts";

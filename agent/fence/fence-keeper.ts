@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, rm, rmdir } from "node:fs/promises";
 import { dirname } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { Fence, fencedFor, unfencedAfter } from "#shared/domain/fence.ts";
 import { FenceIncompleteError, FenceInterruptedError, FenceNotUpError, failureOf } from "#shared/errors.ts";
 import { Timestamp } from "#shared/protocol/common.ts";

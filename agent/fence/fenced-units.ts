@@ -1,5 +1,5 @@
 /** Which units a fence of services concerns, as systemd knows them. */
-import { z } from "zod";
+import * as z from "zod";
 import { failureOf } from "#shared/errors.ts";
 import type { Systemctl } from "../hypervisor/qemu/service/systemctl.ts";
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { WrongStateError } from "#shared/errors.ts";
 import { CommandId } from "#shared/protocol/ids.ts";
 import type { AfterAnswer } from "../commands/after-answer.ts";

@@ -5,7 +5,7 @@ import { appendFile, chmod, mkdir, readFile, rm, writeFile } from "node:fs/promi
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { beforeEach, describe, expect, test } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { shortfallOf } from "#shared/domain/hook-shortfall.ts";
 import { PointHooks } from "#shared/protocol/point-hooks.ts";
 import { runPendingHooks, withHooks } from "./hooks.ts";

@@ -1,6 +1,6 @@
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { replaceOwnFile } from "#shared/data-folder/replace-own-file.ts";
 import { CutoverId, PointId } from "#shared/protocol/ids.ts";
 import { HookName, MOST_HOOKS } from "#shared/protocol/point-hooks.ts";

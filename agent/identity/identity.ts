@@ -1,6 +1,6 @@
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { syncFolder } from "#shared/data-folder/sync-folder.ts";
 import { EnrollableRole } from "#shared/protocol/common.ts";
 import { ServiceName } from "#shared/protocol/fence.ts";

@@ -1,6 +1,6 @@
 /** The ports, routers and addresses that the kernel uses for the control plane. */
 import { isIP, isIPv6 } from "node:net";
-import { z } from "zod";
+import * as z from "zod";
 import type { NetworkPath } from "#shared/protocol/inventory.ts";
 import { clip, type Machine } from "../machine/machine.ts";
 

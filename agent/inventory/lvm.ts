@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { type LogicalVolume, UNKNOWN, type VolumeGroup } from "#shared/protocol/inventory.ts";
 import { clip, type Machine, readText } from "../machine/machine.ts";
 import { mappedVolume } from "../machine/mapped-volume.ts";

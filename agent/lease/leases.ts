@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { closedHolding, extendedHolding, type Holding, heldTerm, mayRun } from "#shared/domain/holding.ts";
 import { failureOf, LeaseEndedError } from "#shared/errors.ts";
 import type { Log } from "#shared/log.ts";

@@ -1,5 +1,5 @@
 import { Agent, type RequestOptions, request } from "node:https";
-import { z } from "zod";
+import * as z from "zod";
 import { ForbiddenError, ServiceUnavailableError } from "#shared/errors.ts";
 import { endpointOf } from "../identity/endpoint.ts";
 import type { Identity } from "../identity/identity.ts";

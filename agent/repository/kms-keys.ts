@@ -3,7 +3,7 @@ import { once } from "node:events";
 import http from "node:http";
 import https from "node:https";
 import { text } from "node:stream/consumers";
-import { z } from "zod";
+import * as z from "zod";
 import { ForbiddenError, ServiceUnavailableError } from "#shared/errors.ts";
 import { type S3Credentials, signRequest } from "../store/sigv4.ts";
 import type { KeyContext, KeyService } from "./data-key.ts";

@@ -6,8 +6,10 @@ import { aReach } from "#shared/domain/testing/records.ts";
 import { type BootImageReference, INITRD_FILE, KERNEL_FILE } from "#shared/protocol/boot-image.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import { publicKeyPem, signManifest } from "../boot-image/signature.ts";
+import { restoreBootState } from "../boot-loaders/restore.ts";
 import { ROOT_UUID } from "../boot-loaders/testing/fake-machine.ts";
 import { withoutWriting } from "../boot-loaders/testing/untouched.ts";
+import { readVolumes } from "../boot-loaders/volumes.ts";
 import { aSourceWithGrub, conversionId, hashes, type Source } from "./testing/source-with-grub.ts";
 
 const SHA = "a".repeat(64);
@@ -112,6 +114,29 @@ test("a boot state that another user put beside the agent's is not restored, and
     await expect(source.attest()).rejects.toMatchObject({ name: "RecordNotOursError" });
   }
   expect(everything(source)).toEqual(before);
+});
+
+test("a machine is described again only if its boot state was not as it was saved before the attestation or release", async () => {
+  const source = await aSourceWithGrub();
+  let changes = 0;
+  const machineChanged = () => changes++;
+  await source.stage(source.image);
+  await source.arm();
+  const saved = await source.states.get(conversionId);
+  if (!saved) throw new Error("the machine is not armed");
+  await restoreBootState(saved, source.machine, await readVolumes(source.machine));
+  expect(await source.attest(machineChanged)).toMatchObject({ receipt: { content: { outcome: "equal" } } });
+  await source.disarm(machineChanged);
+  expect(changes).toBe(0);
+
+  await source.stage(source.image);
+  await source.arm();
+  expect(await source.attest(machineChanged)).toMatchObject({ receipt: { content: { outcome: "equal" } } });
+  expect(changes).toBe(1);
+  await source.stage(source.image);
+  await source.arm();
+  await source.disarm(machineChanged);
+  expect(changes).toBe(2);
 });
 
 test("a machine without a saved boot state gets no receipt, staged or not, and nothing is written", async () => {

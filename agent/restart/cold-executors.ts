@@ -78,13 +78,15 @@ export function coldExecutors(deps: ColdDeps): Executors {
   };
 }
 
-/** Removes what a conversion's arming left, if it ever armed. */
+/** Removes what a conversion's arming left, if it ever armed, and calls `machineChanged` before. */
 export async function disarm(
   { machine, states }: Pick<ColdDeps, "machine" | "states">,
   conversionId: string,
+  machineChanged?: () => void,
 ): Promise<void> {
   const saved = await states.get(conversionId);
   if (!saved) return;
+  machineChanged?.();
   await restoreBootState(saved, machine, await readVolumes(machine));
   await states.forgetState(conversionId);
 }
@@ -170,7 +172,7 @@ function armBoot(deps: ColdDeps): Executor<"arm-boot"> {
 }
 
 function attest(deps: ColdDeps): Executor<"attest-boot-state"> {
-  return async ({ conversionId, requestedBy }) => {
+  return async ({ conversionId, requestedBy }, { machineChanged }) => {
     const { machine, states, identity, now } = deps;
     const saved = await states.get(conversionId);
     if (!saved) {
@@ -180,12 +182,17 @@ function attest(deps: ColdDeps): Executor<"attest-boot-state"> {
       throw new BootStateNotSavedError(conversionId);
     }
     const volumes = await readVolumes(machine);
+    const found = await attestBootState(saved, machine, volumes);
     // Usually the boot environment has restored everything; if it never came up, this does. The receipt shows
     // what is left.
-    await restoreBootState(saved, machine, volumes).catch((error: unknown) => {
-      if (!(error instanceof BootStateNotRestoredError)) throw error;
-    });
-    const { outcome, items } = await attestBootState(saved, machine, volumes);
+    const isRestored = found.outcome !== "different";
+    if (!isRestored) {
+      machineChanged();
+      await restoreBootState(saved, machine, volumes).catch((error: unknown) => {
+        if (!(error instanceof BootStateNotRestoredError)) throw error;
+      });
+    }
+    const { outcome, items } = isRestored ? found : await attestBootState(saved, machine, volumes);
     const receipt = signBootReceipt(
       {
         format: 2,

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { BootImageUntrustedError } from "#shared/errors.ts";
 import { keyFingerprint } from "../boot-image/signature.ts";
 import { DataFile } from "../identity/identity.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { DiskMark } from "#shared/domain/disk-recognition.ts";
 import { JobUnreadableError } from "#shared/errors.ts";
 import { ConversionId } from "#shared/protocol/ids.ts";

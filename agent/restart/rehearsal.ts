@@ -2,7 +2,7 @@
  * Whether the boot environment's own script turns the plan into the network with which the source reaches the
  * control plane.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { bootEnvironmentNetworkOf, type CarriedPath } from "#shared/domain/boot-environment-network.ts";
 import { hardwareAddressOf } from "#shared/domain/hardware-address.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { bootStateKey } from "#shared/format/object-keys.ts";
 import { BootImageReference } from "#shared/protocol/boot-image.ts";
 import { BootReceipt } from "#shared/protocol/boot-receipt.ts";

@@ -121,8 +121,8 @@ export const sourceRole: Role = async (options) => {
       "set-fence": setFenceExecutor(fence, cutoverHooks, options.settings.fencedServices ?? []),
       "switch-off": switchOff.executor,
       reboot,
-      release: releaseExecutor(async (conversionId) => {
-        await disarm({ machine, states }, conversionId);
+      release: releaseExecutor(async (conversionId, _kept, { machineChanged }) => {
+        await disarm({ machine, states }, conversionId, machineChanged);
         await states.forget(conversionId);
         await forgetCaptures(dataDir, conversionId);
       }),

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { ZERO_ID } from "#shared/format/block.ts";
 import { MappedDisk, type Point } from "#shared/format/point.ts";
 import { diskHash } from "#shared/format/tree.ts";

@@ -1,5 +1,5 @@
 /** What the tracker says of one disk, and what it read: the lines that the helper prints. */
-import { z } from "zod";
+import * as z from "zod";
 
 const Count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER);
 

@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type * as z from "zod";
 import { TrackerFailedError } from "#shared/errors.ts";
 import { type DiskStatus, HelperLine } from "./disk-status.ts";
 

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { type ApiClient, createApiClient } from "#shared/protocol/client.ts";
 import type { Conversion, Source, Target } from "#shared/protocol/resources.ts";
 import { Daemon, MAIN } from "./daemon.ts";

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { createCertificateRequest } from "#agent/identity/certificate-request.ts";
 import type { Identity } from "#agent/identity/identity.ts";
 import { Problem } from "#shared/protocol/resources.ts";

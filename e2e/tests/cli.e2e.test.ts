@@ -9,7 +9,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { type RecordedRun, recordedRun } from "#cli/testing/recorded-run.ts";
 import { Daemon } from "../site/daemon.ts";
 import { ControlPlane } from "../testing/control-plane.ts";

@@ -6,7 +6,7 @@ import { copyFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import type { Conversion, Source } from "#shared/protocol/resources.ts";
 import { cachedBootImage } from "../machines/cold-site.ts";
 import { HOST_FROM_GUEST, SourceMachine } from "../machines/source-machine.ts";

@@ -1,5 +1,5 @@
 /** The alarm that a source could not put its fence up, or take it down. */
-import { z } from "zod";
+import * as z from "zod";
 import type { NewAlarm } from "#shared/domain/alarm.ts";
 import type { CommandRecord } from "#shared/domain/command.ts";
 import type { Failure } from "#shared/errors.ts";

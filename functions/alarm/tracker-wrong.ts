@@ -1,5 +1,5 @@
 /** The alarm that a source's tracker had not noticed changes of a disk. */
-import { z } from "zod";
+import * as z from "zod";
 import type { AgentRecord } from "#shared/domain/agent.ts";
 import type { NewAlarm } from "#shared/domain/alarm.ts";
 import { DiskName } from "#shared/protocol/ids.ts";

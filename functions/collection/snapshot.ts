@@ -1,6 +1,6 @@
 /** A collection between two slices: what is kept of it as an object. */
 import { gunzipSync, gzipSync } from "node:zlib";
-import { z } from "zod";
+import * as z from "zod";
 import { fromMapRoot, MapRoot, RepositoryId, toMapRoot } from "#shared/format/point.ts";
 import { Mark } from "./mark.ts";
 import { NameSet } from "./name-set.ts";

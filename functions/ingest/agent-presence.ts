@@ -1,5 +1,5 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { z } from "zod";
+import * as z from "zod";
 import type { AgentRecord } from "#shared/domain/agent.ts";
 import { presenceAfter } from "#shared/domain/presence.ts";
 import type { Log } from "#shared/log.ts";

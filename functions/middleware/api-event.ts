@@ -1,5 +1,5 @@
 /** The parts of an HTTP API event (payload format 2.0) that the functions read, and its caller. */
-import { z } from "zod";
+import * as z from "zod";
 import { ForbiddenError, InvalidInputError } from "#shared/errors.ts";
 import type { RouteAuth } from "#shared/protocol/routes.ts";
 

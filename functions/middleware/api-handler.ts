@@ -1,5 +1,5 @@
 import middy from "@middy/core";
-import { z } from "zod";
+import * as z from "zod";
 import type { FunctionName } from "#shared/environment.ts";
 import { NotFoundError } from "#shared/errors.ts";
 import { ResourceId } from "#shared/protocol/ids.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { workflowFailure } from "#shared/domain/workflow-failure.ts";
 import { PreflightFailedError } from "#shared/errors.ts";
 import { World } from "../testing/world.ts";

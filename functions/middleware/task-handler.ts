@@ -1,5 +1,5 @@
 import middy from "@middy/core";
-import type { z } from "zod";
+import type * as z from "zod";
 import type { FunctionName } from "#shared/environment.ts";
 import { CausewayError, type Failure, failureOf, ServiceUnavailableError } from "#shared/errors.ts";
 import { errorFields } from "#shared/log.ts";

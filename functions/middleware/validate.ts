@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type * as z from "zod";
 import { InvalidInputError } from "#shared/errors.ts";
 
 /** The parsed value. Throws `InvalidInputError`, which names every wrong field below `place`. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { jsonLog } from "#shared/log.ts";
 import { capture, finish, fire, planId, protect, runs, world } from "../testing/protected-source.ts";
 import { abandonRun } from "./abandon-run.ts";

@@ -1,5 +1,5 @@
 import { SFNClient } from "@aws-sdk/client-sfn";
-import { z } from "zod";
+import * as z from "zod";
 import { Timestamp } from "#shared/protocol/common.ts";
 import { PlanId } from "#shared/protocol/ids.ts";
 import { buildAlarming } from "../alarm/build.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { Timestamp } from "#shared/protocol/common.ts";
 import { PlanId } from "#shared/protocol/ids.ts";
 import { eventHandler } from "../middleware/event-handler.ts";

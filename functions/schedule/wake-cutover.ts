@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { CutoverId } from "#shared/protocol/ids.ts";
 import { buildCutovers } from "../cutover/build.ts";
 import type { CutoverDeps } from "../cutover/deps.ts";

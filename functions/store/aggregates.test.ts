@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { z } from "zod";
+import * as z from "zod";
 import { ConcurrentChangeError } from "#shared/errors.ts";
 import { createTestTable } from "../testing/test-table.ts";
 import { Aggregates } from "./aggregates.ts";

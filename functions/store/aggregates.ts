@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type * as z from "zod";
 import { ConcurrentChangeError } from "#shared/errors.ts";
 import { againIfChanged } from "./again-if-changed.ts";
 import type { Item, ItemKeys, Key, PageQuery, Table, TablePage } from "./table.ts";

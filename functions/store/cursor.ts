@@ -1,5 +1,5 @@
 /** Where a list continues: the keys of the last item on the page, opaque to callers. */
-import { z } from "zod";
+import * as z from "zod";
 import { InvalidInputError } from "#shared/errors.ts";
 
 const Key = z.string().min(1).max(300);

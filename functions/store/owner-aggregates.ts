@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type * as z from "zod";
 import type { CommandRecord } from "#shared/domain/command.ts";
 import { NotFoundError } from "#shared/errors.ts";
 import type { OwnerKind } from "#shared/protocol/ids.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { Timestamp } from "#shared/protocol/common.ts";
 import { Aggregates } from "./aggregates.ts";
 import type { Table } from "./table.ts";

@@ -1,5 +1,5 @@
 import { SFNClient } from "@aws-sdk/client-sfn";
-import { z } from "zod";
+import * as z from "zod";
 import { WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.ts";
 import type { Failure } from "#shared/errors.ts";
 import { ConversionId } from "#shared/protocol/ids.ts";

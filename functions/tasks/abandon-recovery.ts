@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.ts";
 import type { Failure } from "#shared/errors.ts";
 import { RecoveryId } from "#shared/protocol/ids.ts";

@@ -1,5 +1,5 @@
 import { SFNClient } from "@aws-sdk/client-sfn";
-import { z } from "zod";
+import * as z from "zod";
 import { waitingCutover } from "#shared/domain/cutover/start.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
 import { buildAlarming } from "../alarm/build.ts";

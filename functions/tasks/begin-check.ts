@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { z } from "zod";
+import * as z from "zod";
 import { newId } from "#shared/domain/id.ts";
 import type { CheckRecord } from "#shared/domain/repository-check.ts";
 import type { Log } from "#shared/log.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { released } from "#shared/domain/agent.ts";
 import { type CutoverRecord, requireGoing } from "#shared/domain/cutover/cutover.ts";
 import { requireStandby } from "#shared/domain/cutover/new-cutover.ts";

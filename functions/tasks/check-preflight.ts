@@ -1,5 +1,5 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { z } from "zod";
+import * as z from "zod";
 import { referenceTo } from "#shared/domain/boot-image.ts";
 import { type ConversionRecord, preflightPassed, requireRunning } from "#shared/domain/conversion.ts";
 import { type PreflightFinding, preflightFindings } from "#shared/domain/preflight.ts";

@@ -1,7 +1,7 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { KMSClient } from "@aws-sdk/client-kms";
 import { S3Client } from "@aws-sdk/client-s3";
-import { z } from "zod";
+import * as z from "zod";
 import { WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.ts";
 import { ResourceId } from "#shared/protocol/ids.ts";
 import type { CollectionResult } from "#shared/protocol/resources.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { released } from "#shared/domain/agent.ts";
 import { completed } from "#shared/domain/conversion.ts";
 import { completedSteps } from "#shared/domain/conversion-view.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { type CommandKind, commandKinds } from "#shared/protocol/commands.ts";
 import { AgentId, DiskName, OwnerId } from "#shared/protocol/ids.ts";
 import { AgentSystem } from "#shared/protocol/machine.ts";

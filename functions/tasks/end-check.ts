@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { isOpen } from "#shared/domain/command.ts";
 import {
   type CheckRecord,

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { enteredState, requireGoing } from "#shared/domain/cutover/cutover.ts";
 import { adviceOf } from "#shared/domain/cutover/start.ts";
 import { type AfterRun, afterRun, requireDisks } from "#shared/domain/cutover/sync.ts";

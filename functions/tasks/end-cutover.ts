@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { endedCutover } from "#shared/domain/cutover/cutover.ts";
 import type { CutoverState } from "#shared/protocol/cutover.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";

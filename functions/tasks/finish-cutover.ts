@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { completedCutover } from "#shared/domain/cutover/cutover.ts";
 import { pausedPlan } from "#shared/domain/protection/plan.ts";
 import { DefinedMachine, MachineAnswer } from "#shared/protocol/defined-machine.ts";

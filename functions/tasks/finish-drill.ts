@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { completedDrill } from "#shared/domain/drill.ts";
 import { DrillId } from "#shared/protocol/ids.ts";
 import { timestamp } from "../conversion/deps.ts";

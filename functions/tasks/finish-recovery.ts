@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { completedRecovery } from "#shared/domain/recovery.ts";
 import { DefinedMachine, MachineAnswer } from "#shared/protocol/defined-machine.ts";
 import { RecoveryId } from "#shared/protocol/ids.ts";

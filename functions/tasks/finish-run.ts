@@ -1,5 +1,5 @@
 import { S3Client } from "@aws-sdk/client-s3";
-import { z } from "zod";
+import * as z from "zod";
 import { released } from "#shared/domain/agent.ts";
 import type { CommandRecord } from "#shared/domain/command.ts";
 import { requireRunning } from "#shared/domain/conversion.ts";

@@ -1,5 +1,5 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
-import { z } from "zod";
+import * as z from "zod";
 import { ResourceId } from "#shared/protocol/ids.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import { openStore, type Store } from "../store/store.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { type CutoverRecord, enteredState } from "#shared/domain/cutover/cutover.ts";
 import {
   begunLease,

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { requireAway } from "#shared/domain/agent.ts";
 import {
   begunLease,

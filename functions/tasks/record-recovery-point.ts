@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { freezeOf } from "#shared/domain/freeze-of.ts";
 import { WrongStateError } from "#shared/errors.ts";
 import { OwnerId } from "#shared/protocol/ids.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { judgedDrill } from "#shared/domain/drill.ts";
 import { BootCheck } from "#shared/protocol/drill.ts";
 import { DrillId } from "#shared/protocol/ids.ts";

@@ -1,6 +1,6 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { KMSClient } from "@aws-sdk/client-kms";
-import { z } from "zod";
+import * as z from "zod";
 import { deliveredTo } from "#shared/domain/alarm.ts";
 import { WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.ts";
 import { type Failure, failureOf, WebhookFailedError } from "#shared/errors.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { begunCutover } from "#shared/domain/cutover/start.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
 import { buildAlarming } from "../alarm/build.ts";

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { AssemblyError } from "./assembly-error.ts";
 import { readJson } from "./json-file.ts";
 

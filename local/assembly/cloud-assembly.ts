@@ -1,5 +1,5 @@
 import { join, resolve } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { AssemblyError } from "./assembly-error.ts";
 import { Assets } from "./assets.ts";
 import { inDependencyOrder } from "./dependency-order.ts";

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { z } from "zod";
+import * as z from "zod";
 import { AssemblyError } from "./assembly-error.ts";
 
 /** Reads and validates a JSON file in the assembly. Errors name the file. */

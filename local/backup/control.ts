@@ -3,7 +3,7 @@ import { chmod, rm } from "node:fs/promises";
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import { json } from "node:stream/consumers";
-import { z } from "zod";
+import * as z from "zod";
 import { type BackupProgress, type BackupSource, backUp } from "./backup.ts";
 import type { BackupDestination } from "./destination.ts";
 

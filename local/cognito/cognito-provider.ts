@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { UnsupportedError } from "../core/aws-error.ts";
 import { booleanProperty, numberProperty, parseProperties } from "../core/resource-properties.ts";
 import {

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { z } from "zod";
+import * as z from "zod";
 import { FolderFileDamagedError, KeysMissingError } from "#shared/data-folder/errors.ts";
 import { replaceOwnFile } from "#shared/data-folder/replace-own-file.ts";
 

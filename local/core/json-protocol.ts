@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { AwsError, UnsupportedError } from "./aws-error.ts";
 import type { ServiceRequest, ServiceResponse } from "./service.ts";
 

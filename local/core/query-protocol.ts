@@ -1,5 +1,5 @@
 /** The query protocol of older services: a form goes in, XML comes out. */
-import { z } from "zod";
+import * as z from "zod";
 import { AwsError, UnsupportedError } from "./aws-error.ts";
 import { asAwsError } from "./json-protocol.ts";
 import type { ServiceRequest, ServiceResponse } from "./service.ts";

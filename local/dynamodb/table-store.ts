@@ -4,7 +4,7 @@ import { join } from "node:path";
 import database, { type Level, type Store } from "dynalite/db/index.js";
 import createTableRules from "dynalite/validations/createTable.js";
 import validations from "dynalite/validations/index.js";
-import { z } from "zod";
+import * as z from "zod";
 import { AwsError, UnsupportedError } from "../core/aws-error.ts";
 import { ACCOUNT_ID, type Clock, REGION } from "../core/service.ts";
 import { OPERATIONS, type Operation } from "./operations.ts";

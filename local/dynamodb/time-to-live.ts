@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { Clock, Timer } from "../core/service.ts";
 import type { TableStore } from "./table-store.ts";
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** The answer that is sent to the client. */
 export interface HttpAnswer {

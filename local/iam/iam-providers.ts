@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { UnsupportedError } from "../core/aws-error.ts";
 import {
   describeResource,

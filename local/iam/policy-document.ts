@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { UnsupportedError } from "../core/aws-error.ts";
 import type { PolicyDocument } from "../core/service.ts";
 import type { RequestContext } from "./condition-keys.ts";

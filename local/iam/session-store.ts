@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { chmodSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { z } from "zod";
+import * as z from "zod";
 import { AwsError } from "../core/aws-error.ts";
 import type { Randomness } from "../core/randomness.ts";
 import type { Clock, Credentials, PolicyDocument, SessionCaller } from "../core/service.ts";

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { z } from "zod";
+import * as z from "zod";
 import { AwsError } from "../core/aws-error.ts";
 import { ACCOUNT_ID, type Clock, REGION } from "../core/service.ts";
 import type { CertificateAuthority } from "./certificate-authority.ts";

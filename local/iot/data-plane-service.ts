@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { AwsError, UnsupportedError } from "../core/aws-error.ts";
 import type { Authorizer, Service, ServiceRequest, ServiceResponse } from "../core/service.ts";
 import type { Broker } from "./broker.ts";

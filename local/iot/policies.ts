@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { AwsError } from "../core/aws-error.ts";
 import type { PolicyDocument } from "../core/service.ts";
 import { iotArn } from "./ports.ts";

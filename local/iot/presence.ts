@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { z } from "zod";
+import * as z from "zod";
 import type { Clock } from "../core/service.ts";
 
 /** AWS restarts a client's connection count after it was disconnected for about this long. */

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { AwsError, UnsupportedError } from "../core/aws-error.ts";
 import type { ProvisionedResource, Resource, ResourceProvider } from "../core/service.ts";
 import { type Policies, policyArn } from "./policies.ts";

@@ -1,5 +1,5 @@
 /** What the wire adapters of the IoT services share: routing and the REST JSON error form. */
-import { z } from "zod";
+import * as z from "zod";
 import { AwsError, UnsupportedError } from "../core/aws-error.ts";
 import type { ServiceRequest, ServiceResponse } from "../core/service.ts";
 

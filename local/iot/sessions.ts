@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { Readable } from "node:stream";
-import { z } from "zod";
+import * as z from "zod";
 import type { Clock } from "../core/service.ts";
 import { inTransaction } from "./database.ts";
 import type { Log } from "./ports.ts";

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { z } from "zod";
+import * as z from "zod";
 import { AwsError } from "../core/aws-error.ts";
 import type { Certificates } from "./certificates.ts";
 import { inTransaction } from "./database.ts";

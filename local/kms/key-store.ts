@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { replaceOwnFile } from "#shared/data-folder/replace-own-file.ts";
 import type { Randomness } from "../core/randomness.ts";
 import type { Clock } from "../core/service.ts";

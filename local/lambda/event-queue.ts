@@ -1,5 +1,5 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { z } from "zod";
+import * as z from "zod";
 
 /** An asynchronous invocation that has not ended yet. Times are milliseconds since 1970. */
 export interface QueuedEvent {

@@ -2,7 +2,7 @@
  * The properties of `AWS::S3::Bucket` and `AWS::S3::BucketPolicy` that this S3 accepts. Any other is an
  * error.
  */
-import { z } from "zod";
+import * as z from "zod";
 import type { PolicyDocument } from "../core/service.ts";
 import type { Encryption, LifecycleRule } from "./model.ts";
 

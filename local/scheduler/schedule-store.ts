@@ -1,5 +1,5 @@
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
-import { z } from "zod";
+import * as z from "zod";
 import { ScheduleDefinition, type ScheduleKey, type ScheduleTarget } from "./schedule.ts";
 
 /** A schedule and its progress. Times are milliseconds since 1970. */

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { AwsError, UnsupportedError } from "../core/aws-error.ts";
 import { numberProperty } from "../core/resource-properties.ts";
 import { ACCOUNT_ID, REGION } from "../core/service.ts";

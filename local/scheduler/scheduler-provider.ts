@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { z } from "zod";
+import * as z from "zod";
 import { UnsupportedError } from "../core/aws-error.ts";
 import { parseProperties, tagsProperty } from "../core/resource-properties.ts";
 import type { ProvisionedResource, Resource, ResourceProvider } from "../core/service.ts";

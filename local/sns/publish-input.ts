@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { AwsError } from "../core/aws-error.ts";
 import { parseQuery } from "../core/query-protocol.ts";
 import type { Message } from "./topics.ts";

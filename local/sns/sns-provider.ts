@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { parseProperties, tagsProperty } from "../core/resource-properties.ts";
 import type { ProvisionedResource, Resource, ResourceProvider } from "../core/service.ts";
 import { compilePolicy, PolicyDocumentSchema } from "../iam/policy-document.ts";

@@ -2,7 +2,7 @@
  * The part of the Amazon States Language (JSONata) that the embedded cloud runs, as written in a
  * definition.
  */
-import { z } from "zod";
+import * as z from "zod";
 
 const Name = z.string().min(1).max(80);
 /** `{% … %}`: the text between the marks is JSONata. */

@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import type * as z from "zod";
 import { AwsError, UnsupportedError } from "#local/core/aws-error.ts";
 import { Definition, type Processor, type State } from "./definition.ts";
 import { checkScopes, checkState, checkTransitions, innerProcessors, invalid } from "./machine-rules.ts";

@@ -1,5 +1,5 @@
 /** The operations of the API: what each takes, which permission it needs and what it answers. */
-import { z } from "zod";
+import * as z from "zod";
 import { AwsError, UnsupportedError } from "#local/core/aws-error.ts";
 import type { StatesEngine } from "./engine.ts";
 import type { Failure } from "./failure.ts";

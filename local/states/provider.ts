@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { AwsError, UnsupportedError } from "#local/core/aws-error.ts";
 import type { ProvisionedResource, Resource, ResourceProvider } from "#local/core/service.ts";
 import type { StatesEngine } from "./engine.ts";

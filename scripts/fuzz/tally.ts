@@ -1,6 +1,6 @@
 /** The result of a file's run under `npm run fuzz`: the number of runs of its properties, and peak memory. */
 import { writeFileSync } from "node:fs";
-import { z } from "zod";
+import * as z from "zod";
 
 export const Tally = z.object({ runs: z.int(), peakMiB: z.int() });
 export type Tally = z.infer<typeof Tally>;

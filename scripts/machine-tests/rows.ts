@@ -1,5 +1,5 @@
 /** The recorded runs of machine tests: one line of JSON for each run. */
-import { z } from "zod";
+import * as z from "zod";
 
 const Test = z.object({
   /** From the root of the project. */

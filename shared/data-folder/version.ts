@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { FolderFileDamagedError, FolderTooNewError } from "./errors.ts";
 import { replaceOwnFile } from "./replace-own-file.ts";
 

@@ -1,5 +1,5 @@
 /** An enrolled machine: its record, and how that may change. */
-import { z } from "zod";
+import * as z from "zod";
 import { ForbiddenError, NotFoundError, SourceConnectedError, WrongStateError } from "../errors.ts";
 import { EnrollableRole, Timestamp } from "../protocol/common.ts";
 import { AgentId, ConversionId, OwnerId, PlanId, RunId } from "../protocol/ids.ts";

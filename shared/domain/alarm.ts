@@ -1,5 +1,5 @@
 /** How an alarm is raised, repeated and cleared, and which notices that takes. */
-import { z } from "zod";
+import * as z from "zod";
 import { Alarm, type AlarmKind, Notice, type WebhookDelivery } from "../protocol/alarms.ts";
 import { Timestamp } from "../protocol/common.ts";
 

@@ -2,7 +2,7 @@
  * The part of a source's network that its boot environment gets: only what it needs to reach the control
  * plane. The boot environment can make ports, bonds and VLANs, but no bridges.
  */
-import { z } from "zod";
+import * as z from "zod";
 import type { Inventory, NetworkInterface, NetworkPath, NetworkRoute } from "../protocol/inventory.ts";
 import { hardwareAddressOf } from "./hardware-address.ts";
 import { findWaysOut, type Way } from "./ways-out.ts";

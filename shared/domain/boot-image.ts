@@ -1,5 +1,5 @@
 /** A boot image as the control plane stores it. */
-import { z } from "zod";
+import * as z from "zod";
 import { WrongStateError } from "../errors.ts";
 import {
   BootImage,

@@ -1,5 +1,5 @@
 /** A command to an agent: its record and its life cycle. */
-import { z } from "zod";
+import * as z from "zod";
 import type { Failure } from "../errors.ts";
 import { type CommandKind, type Command as CommandMessage, commandKinds } from "../protocol/commands.ts";
 import { Failure as FailureSchema, Progress, Timestamp } from "../protocol/common.ts";

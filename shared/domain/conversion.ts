@@ -1,5 +1,5 @@
 /** A conversion: its record and its life cycle. */
-import { z } from "zod";
+import * as z from "zod";
 import { cancellationOf, type Failure, WrongStateError } from "../errors.ts";
 import { BootReceipt } from "../protocol/boot-receipt.ts";
 import type { CapturedDiskRef } from "../protocol/commands.ts";

@@ -1,5 +1,5 @@
 /** Finds a disk again after a restart, when another kernel may give it another name. */
-import { z } from "zod";
+import * as z from "zod";
 import type { Disk } from "../protocol/inventory.ts";
 
 /** What identifies a disk in both systems, even if each gives it another name. */

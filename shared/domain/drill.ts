@@ -1,5 +1,5 @@
 /** A drill: one test start of a recovery point. Its record and its life cycle. */
-import { z } from "zod";
+import * as z from "zod";
 import { type Failure, WrongStateError } from "../errors.ts";
 import { Failure as FailureSchema, Timestamp } from "../protocol/common.ts";
 import { BootCheck, type Drill, DrillState, type NewDrill } from "../protocol/drill.ts";

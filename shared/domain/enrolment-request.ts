@@ -3,7 +3,7 @@
  * approves the code on the machine's screen, and approved until the machine claims its identity. Codes and
  * secrets are stored as hashes only.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { EnrolmentClaimRefusedError, WrongStateError } from "../errors.ts";
 import { Timestamp } from "../protocol/common.ts";
 import {

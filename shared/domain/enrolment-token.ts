@@ -1,5 +1,5 @@
 /** A one-time right to enrol. Only the hash of the token is stored. */
-import { z } from "zod";
+import * as z from "zod";
 import { EnrolmentRefusedError } from "../errors.ts";
 import { EnrollableRole, Timestamp } from "../protocol/common.ts";
 

@@ -1,5 +1,5 @@
 /** Whether a source's own system may serve its clients, as its agent keeps it across restarts. */
-import { z } from "zod";
+import * as z from "zod";
 
 export const Fence = z.object({
   /** Of the last lease that this source has learnt of. */

@@ -2,7 +2,7 @@
  * The right to run of one source server: its own system has it, or a virtual machine on a target host, never
  * both. The control plane keeps it; `holding.ts` is the target host's side, `fence.ts` the source's.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { LeaseEndedError, WrongStateError } from "../errors.ts";
 import { Timestamp } from "../protocol/common.ts";
 import { AgentId, OwnerId } from "../protocol/ids.ts";

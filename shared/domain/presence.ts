@@ -3,7 +3,7 @@
  * of order, so an event counts only if it is not older than the last one, and the end of one session never
  * hides a newer session.
  */
-import { z } from "zod";
+import * as z from "zod";
 
 export const PresenceRecord = z.object({
   state: z.enum(["connected", "disconnected", "unknown"]),

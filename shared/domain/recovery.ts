@@ -1,5 +1,5 @@
 /** A recovery: a machine made of a recovery point, which stays. Its record and its life cycle. */
-import { z } from "zod";
+import * as z from "zod";
 import { type Failure, InvalidInputError, WrongStateError } from "../errors.ts";
 import { AnswerCheck, needsNetwork } from "../protocol/answer-check.ts";
 import { commandKinds } from "../protocol/commands.ts";

@@ -1,5 +1,5 @@
 /** A check of a source's recovery points by a target host: its record, and what is checked by whom. */
-import { z } from "zod";
+import * as z from "zod";
 import { type Failure, WrongStateError } from "../errors.ts";
 import { Failure as FailureSchema, Timestamp } from "../protocol/common.ts";
 import { AgentId, CheckId, PointId } from "../protocol/ids.ts";

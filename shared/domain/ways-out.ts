@@ -1,5 +1,5 @@
 /** The ports, bonds and VLANs by which a machine's interfaces lead out of it. */
-import { z } from "zod";
+import * as z from "zod";
 import type { NetworkInterface } from "../protocol/inventory.ts";
 import { hardwareAddressOf } from "./hardware-address.ts";
 

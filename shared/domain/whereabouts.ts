@@ -2,7 +2,7 @@
  * The whereabouts of a machine that a conversion restarts, according to the results of commands and the
  * system that its agent connects from.
  */
-import type { z } from "zod";
+import type * as z from "zod";
 import { type CommandKind, commandKinds } from "../protocol/commands.ts";
 import { type AgentSystem, BootId, Whereabouts } from "../protocol/machine.ts";
 

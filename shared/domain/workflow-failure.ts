@@ -1,5 +1,5 @@
 /** Turns the error and cause of a failed workflow into a failure with a hint. */
-import { z } from "zod";
+import * as z from "zod";
 import {
   AgentSilentError,
   BootCheckFailedError,

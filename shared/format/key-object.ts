@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { DamagedObjectError } from "./errors.ts";
 import { RepositoryId } from "./point.ts";
 

@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { Consistency, WholeCopies } from "../protocol/copied-disk.ts";
 import { DiskBytes, DiskName, disksOf } from "../protocol/ids.ts";
 import { MAX_SEALED_BYTES, TAG_BYTES } from "./blob.ts";

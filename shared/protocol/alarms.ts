@@ -1,5 +1,5 @@
 /** Alarms: what an operator has to look after, and the notices that say so. */
-import { z } from "zod";
+import * as z from "zod";
 import { Timestamp } from "./common.ts";
 import { AgentId, ResourceId } from "./ids.ts";
 

@@ -1,5 +1,5 @@
 /** What proves that a machine answers. */
-import { z } from "zod";
+import * as z from "zod";
 import { hiddenPartProblem, hostOf } from "../addresses.ts";
 
 /** How many checks one machine may have. */

@@ -2,7 +2,7 @@
  * A boot image: a kernel and a RAM disk with the agent, in several forms. It is named by the hash of its
  * manifest, which has the hash of every other file, and the manifest is signed.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { Timestamp } from "./common.ts";
 import { ObjectKey } from "./ids.ts";
 

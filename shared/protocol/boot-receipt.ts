@@ -2,7 +2,7 @@
  * The proof that a cold-cloned machine has its boot loader back: every touched piece of boot state before and
  * after, signed with the key of the machine's agent. It is stored with the conversion.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { Timestamp } from "./common.ts";
 import { AgentId, ConversionId } from "./ids.ts";
 

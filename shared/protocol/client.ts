@@ -1,5 +1,5 @@
 /** The typed client of the API: one method for each operation of the route table. */
-import type { z } from "zod";
+import type * as z from "zod";
 import { CausewayError, InvalidInputError } from "../errors.ts";
 import { ResourceId } from "./ids.ts";
 import { Problem } from "./resources.ts";

@@ -2,7 +2,7 @@
  * The commands that the control plane sends to agents. A command is idempotent by its id: an agent that gets
  * it twice runs it once and answers twice.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { BootImageReference, Sha256 } from "./boot-image.ts";
 import { BootReceipt, BootReceiptItem } from "./boot-receipt.ts";
 import { DiskFormat, Timestamp } from "./common.ts";

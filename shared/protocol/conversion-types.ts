@@ -3,7 +3,7 @@
  * shown, the state machines with their names and rights, and the functions' variables all derive from these
  * rows. No other code names a type.
  */
-import { z } from "zod";
+import * as z from "zod";
 import type { AgentSystem } from "./machine.ts";
 
 /** Every step that a conversion may have, in order. */

@@ -1,5 +1,5 @@
 /** How good a copy of a disk is: its consistency, and the parts that were copied whole because of doubt. */
-import { z } from "zod";
+import * as z from "zod";
 import { DiskName } from "./ids.ts";
 
 /**

@@ -1,5 +1,5 @@
 /** How long a cutover's outage will be, as the API shows it. */
-import { z } from "zod";
+import * as z from "zod";
 
 /**
  * What happens between the source's last answer and the first one of the machine that replaces it, in order.

@@ -1,5 +1,5 @@
 /** When a cutover may happen, by the clocks of a time zone. */
-import { z } from "zod";
+import * as z from "zod";
 import { TimeZoneName, timeOfDay } from "./weekly-hours.ts";
 
 const FIRST_DATE = "2000-01-01";

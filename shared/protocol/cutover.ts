@@ -1,7 +1,7 @@
 /**
  * Cutovers: a source makes way for a machine on a target host, inside a window, with a way back until commit.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { AnswerCheck, CheckScriptName } from "./answer-check.ts";
 import { Failure, Timestamp } from "./common.ts";
 import { CutoverForecast } from "./cutover-forecast.ts";

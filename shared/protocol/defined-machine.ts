@@ -1,5 +1,5 @@
 /** The virtual machine that a target host defines for the disks of a conversion. */
-import { z } from "zod";
+import * as z from "zod";
 import { AnswerCheck } from "./answer-check.ts";
 import { AgentId, DiskName, OwnerId } from "./ids.ts";
 

@@ -1,5 +1,5 @@
 /** Drills: test starts of recovery points. */
-import { z } from "zod";
+import * as z from "zod";
 import { Failure, Timestamp } from "./common.ts";
 import { AgentId, DrillId, ObjectKey, PlanId, PointId, ResourceId } from "./ids.ts";
 

@@ -2,7 +2,7 @@
  * How a machine that was started by hand becomes a source server: it shows a code, and an operator approves
  * it. After RFC 8628.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { Timestamp } from "./common.ts";
 import { DiskName } from "./ids.ts";
 import { Enrolment } from "./resources.ts";

@@ -1,6 +1,6 @@
 /** The events that an agent reports to the control plane, by Basic Ingest to the rule `agent_events`. */
 
-import { z } from "zod";
+import * as z from "zod";
 import { Failure, Progress, Timestamp } from "./common.ts";
 import { BrokenFence } from "./fence.ts";
 import { AgentId, CommandId } from "./ids.ts";

@@ -1,5 +1,5 @@
 /** The fence of a source: what keeps its services down while a machine runs in its place. */
-import { z } from "zod";
+import * as z from "zod";
 import { Timestamp } from "./common.ts";
 import { OwnerId } from "./ids.ts";
 

@@ -3,7 +3,7 @@
  * letters, digits, and few signs between them, never a separator, never `.` or `..`. A receiver checks each
  * with these schemas before it uses it.
  */
-import { z } from "zod";
+import * as z from "zod";
 
 /** A prefix and up to 40 lower-case letters and digits: no two ids differ only by case. */
 const idWith = (prefix: string) =>

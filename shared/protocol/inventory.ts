@@ -3,7 +3,7 @@
  * `"unknown"`, never a guess, if it cannot find something out. It must fit into one MQTT message (at most
  * 128 KiB on AWS), so every list is bounded.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { CheckScriptName } from "./answer-check.ts";
 import { Timestamp } from "./common.ts";
 import { ServiceName } from "./fence.ts";

@@ -1,5 +1,5 @@
 /** The right to run of a source or its machine, as the API shows it; see `shared/domain/lease.ts`. */
-import { z } from "zod";
+import * as z from "zod";
 import { Timestamp } from "./common.ts";
 import { AgentId, OwnerId } from "./ids.ts";
 import type { Route } from "./route.ts";

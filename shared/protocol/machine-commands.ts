@@ -1,5 +1,5 @@
 /** The commands that make a machine of written disks; a part of `commands.ts`. */
-import { z } from "zod";
+import * as z from "zod";
 import { DefinedMachine, HypervisorKind, MachineName, MachineShape } from "./defined-machine.ts";
 import { DiskName, disksOf } from "./ids.ts";
 import { ShownAdaptation, SourceDiskIdentity, WantedMachine } from "./wanted-machine.ts";

@@ -1,5 +1,5 @@
 /** The operations on the machine of a conversion, recovery or cutover; a part of `routes.ts`. */
-import { z } from "zod";
+import * as z from "zod";
 import { Failure, Timestamp } from "./common.ts";
 import {
   CardLink,

@@ -1,5 +1,5 @@
 /** The systems that an agent runs in, and the whereabouts of a machine that a conversion restarts. */
-import { z } from "zod";
+import * as z from "zod";
 import { Timestamp } from "./common.ts";
 
 /** The system that an agent runs in, or that a command is for. */

@@ -1,5 +1,5 @@
 /** The API's OpenAPI 3.1 document, derived from the table of routes. */
-import { z } from "zod";
+import * as z from "zod";
 import { Inventory } from "./inventory.ts";
 import * as resources from "./resources.ts";
 import { type Route, type RouteAuth, routes } from "./routes.ts";

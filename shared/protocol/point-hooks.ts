@@ -1,5 +1,5 @@
 /** What a recovery point says of the hooks that ran around its consistent view. */
-import { z } from "zod";
+import * as z from "zod";
 
 /** The most hooks that one machine runs. */
 export const MOST_HOOKS = 16;

@@ -1,5 +1,5 @@
 /** The operations on protection plans; a part of `routes.ts`. */
-import { z } from "zod";
+import * as z from "zod";
 import { DeletionScope, ForgottenStandby, NewPlan, Plan, PlanDeletion, PlanEdit, Run } from "./protection.ts";
 import { list, Page, type Route } from "./route.ts";
 

@@ -1,5 +1,5 @@
 /** Protection plans and their runs, as the API takes and shows them. */
-import { z } from "zod";
+import * as z from "zod";
 import { Retention } from "../domain/protection/retention.ts";
 import { Bottleneck, Failure, Timestamp } from "./common.ts";
 import { Consistency, CopiedDisk } from "./copied-disk.ts";

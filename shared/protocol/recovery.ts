@@ -1,5 +1,5 @@
 /** Recoveries: machines that are made of recovery points and stay, for a source that is gone. */
-import { z } from "zod";
+import * as z from "zod";
 import { AnswerCheck } from "./answer-check.ts";
 import { Failure, Timestamp } from "./common.ts";
 import { DefinedMachine, MachineAnswer } from "./defined-machine.ts";

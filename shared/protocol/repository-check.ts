@@ -1,5 +1,5 @@
 /** Checks of what is stored of a source: of its recovery points in the repository. */
-import { z } from "zod";
+import * as z from "zod";
 import { Failure, Timestamp } from "./common.ts";
 import { AgentId, CheckId, PointId } from "./ids.ts";
 

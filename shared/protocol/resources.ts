@@ -1,5 +1,5 @@
 /** What the API shows. Every resource has an `id`; lists come as `{ items, cursor }`. */
-import { z } from "zod";
+import * as z from "zod";
 import { KeepReason, Retention } from "../domain/protection/retention.ts";
 import { Sha256 } from "./boot-image.ts";
 import { BootReceipt } from "./boot-receipt.ts";

@@ -1,5 +1,5 @@
 /** What an operation of the API is. */
-import { z } from "zod";
+import * as z from "zod";
 
 export type RouteAuth =
   /** A user's bearer token. */

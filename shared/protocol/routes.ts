@@ -2,7 +2,7 @@
  * Every operation of the API in one table. The HTTP routes, the handlers' validation, the OpenAPI document
  * and the typed client derive from it.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { Alarm, NewWebhook, Webhook } from "./alarms.ts";
 import { BootImage, BootImageUpload, NewBootImage } from "./boot-image.ts";
 import { checkRoutes } from "./check-routes.ts";

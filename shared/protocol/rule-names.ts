@@ -1,5 +1,5 @@
 /** The rules of preflight by name, and which of them an operator may accept. */
-import { z } from "zod";
+import * as z from "zod";
 
 export const RuleName = z.enum([
   "own-system",

@@ -4,7 +4,7 @@
  * restart.
  */
 import { createHash } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { canonicalJson } from "./canonical-json.ts";
 import type { ToAgent } from "./commands.ts";
 import { Timestamp } from "./common.ts";

@@ -1,5 +1,5 @@
 /** What an agent reports of a recovery point that it took. */
-import { z } from "zod";
+import * as z from "zod";
 import { Bottleneck, Timestamp } from "./common.ts";
 import { Consistency, WholeCopies } from "./copied-disk.ts";
 import { DiskBytes, DiskName, PointId } from "./ids.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { CardAddress, DiskBus, MachineShape } from "./defined-machine.ts";
 import { DiskName } from "./ids.ts";
 

@@ -1,5 +1,5 @@
 /** Hours of the week, by the clocks of a plan's time zone. */
-import { z } from "zod";
+import * as z from "zod";
 import { isTimeZone } from "../time-zone.ts";
 
 const TIME_OF_DAY = /^([01]\d|2[0-3]):[0-5]\d$/;

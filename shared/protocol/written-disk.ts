@@ -1,5 +1,5 @@
 /** Disks that a target host wrote, as commands name them. */
-import { z } from "zod";
+import * as z from "zod";
 import { DiskFormat } from "./common.ts";
 import { AgentId, DiskBytes, DiskName, OwnerId, PointId } from "./ids.ts";
 

@@ -1,6 +1,6 @@
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { fileSystemOf } from "../../filesystems/file-systems.ts";
 import type { BrowsedVolume } from "../messages.ts";
 import { majorOf, minorOf } from "./device-number.ts";

@@ -4,7 +4,7 @@ import type { ExecutionContext } from "../executor.ts";
 export function executionContext(own: Partial<ExecutionContext> = {}): ExecutionContext {
   return {
     ...{ commandId: "cmd_1", requestedBy: "ada", signal: new AbortController().signal },
-    ...{ progress: () => {}, retract: async () => {} },
+    ...{ progress: () => {}, machineChanged: () => {}, retract: async () => {} },
     ...own,
   };
 }

@@ -1,7 +1,7 @@
 /** For tests: a target host that has written one disk for `cnv_1`. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { z } from "zod";
+import type * as z from "zod";
 import type { CommandInput } from "#shared/protocol/commands.ts";
 import { AgentRecords, recordKeyOf } from "../agent-records.ts";
 import { ConversionImages, WrittenImages } from "../conversion-images.ts";

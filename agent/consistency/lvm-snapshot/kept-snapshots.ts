@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { DataFile } from "../../identity/identity.ts";
 
 const Kept = z.array(z.object({ groupUuid: z.string(), name: z.string() })).max(1024);

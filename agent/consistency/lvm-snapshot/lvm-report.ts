@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { LiveGroup, LivePhysicalVolume, LiveVolume, LvmState } from "./lvm.ts";
 
 const Text = z.string().max(4096);

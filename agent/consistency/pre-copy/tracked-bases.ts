@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { Extent } from "#shared/domain/extents.ts";
 import { DiskName, PointId } from "#shared/protocol/ids.ts";
 import { DataFile } from "../../identity/identity.ts";

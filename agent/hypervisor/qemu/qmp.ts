@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { z } from "zod";
+import * as z from "zod";
 
 const Message = z.union([
   z.object({ QMP: z.unknown() }),

@@ -1,7 +1,7 @@
 /** For tests: a machine built from the output of real ones. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import { type CloseableDiskReader, openFileReader } from "../../disk/reader.ts";
 import type { Machine, ProgramOutput } from "../machine.ts";
 

@@ -81,8 +81,13 @@ export async function aSourceWithGrub(
       executors["stage-boot-image"]?.({ conversionId, bootImage, accept }, context),
     arm: (accept: RuleName[] = [], signal = context.signal) =>
       executors["arm-boot"]?.({ conversionId, deadlineSeconds: 600, accept }, { ...context, signal }),
-    attest: () => executors["attest-boot-state"]?.({ conversionId, requestedBy: "somebody" }, context),
-    disarm: () => disarm({ machine, states }, conversionId),
+    attest: (machineChanged = context.machineChanged) =>
+      executors["attest-boot-state"]?.(
+        { conversionId, requestedBy: "somebody" },
+        { ...context, machineChanged },
+      ),
+    disarm: (machineChanged = context.machineChanged) =>
+      disarm({ machine, states }, conversionId, machineChanged),
     /** Every file that a start of the machine depends on, with its hash. */
     bootState: () => ({ ...hashes(machine.at("/boot")), ...hashes(machine.at(EFI_VARIABLES)) }),
   };

@@ -1,5 +1,5 @@
 /** A cutover: a source makes way for a machine in its place. Its record and its life cycle. */
-import { z } from "zod";
+import * as z from "zod";
 import {
   CutoverStoppedError,
   type Failure,

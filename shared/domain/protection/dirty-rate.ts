@@ -1,5 +1,5 @@
 /** How much a plan's source changes, by the hours of the day. */
-import { z } from "zod";
+import * as z from "zod";
 
 const HOUR_MS = 3_600_000;
 const HOURS = 24;

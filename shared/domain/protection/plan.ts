@@ -1,5 +1,5 @@
 /** A protection plan: its record and its life cycle. */
-import { z } from "zod";
+import * as z from "zod";
 import { InvalidInputError, WrongStateError } from "../../errors.ts";
 import { Timestamp } from "../../protocol/common.ts";
 import { DrillSchedule } from "../../protocol/drill.ts";

@@ -1,5 +1,5 @@
 /** Which recovery points of a protection plan stay. */
-import { z } from "zod";
+import * as z from "zod";
 import { InvalidInputError } from "../../errors.ts";
 import { TimeZone } from "../../time-zone.ts";
 

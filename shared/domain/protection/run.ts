@@ -1,5 +1,5 @@
 /** A protection run: one execution of a plan. Its record and its life cycle. */
-import { z } from "zod";
+import * as z from "zod";
 import type { Failure } from "../../errors.ts";
 import { Failure as FailureSchema, Timestamp } from "../../protocol/common.ts";
 import { AgentId, DiskName, PlanId, PointId, RunId } from "../../protocol/ids.ts";

@@ -54,7 +54,7 @@ async function take({ pointId, attempt, access }: Order): Promise<TakenPoint> {
       { ownerId: `run_${pointId}`, pointId, disks: ["sda"], allBlocks: false, allowInconsistent: false },
       {
         ...{ commandId: "c", requestedBy: "ada", signal: new AbortController().signal },
-        ...{ progress: () => {}, retract: async () => undefined },
+        ...{ progress: () => {}, machineChanged: () => {}, retract: async () => undefined },
       },
     );
   } finally {
