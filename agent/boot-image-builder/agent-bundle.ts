@@ -15,8 +15,9 @@ export interface BundleOptions {
 }
 
 /**
- * The agent as `main.mjs`, and one script beside it for each worker thread that it starts anywhere in its
- * code. The constant `CAUSEWAY_VERSION` is replaced by the version.
+ * The agent as `main.mjs`, and beside it one script for each worker thread that it starts anywhere in its
+ * code, and one for each part that it loads only when it needs it. The constant `CAUSEWAY_VERSION` is
+ * replaced by the version.
  */
 export async function bundleAgent(options: BundleOptions): Promise<Map<string, Buffer>> {
   const scripts = new Map<string, Buffer>();
@@ -25,30 +26,34 @@ export async function bundleAgent(options: BundleOptions): Promise<Map<string, B
   for (let [next] = queue; next; [next] = queue) {
     const [name, entry] = next;
     queue.delete(name);
-    scripts.set(
-      name,
-      await bundle(entry, options, (script) => {
-        const workerName = `${basename(script, ".ts")}.mjs`;
-        const known = sources.get(workerName);
-        if (known !== undefined && known !== script) throw new Error(`two scripts are called ${workerName}`);
-        if (known === undefined) queue.set(workerName, script);
-        sources.set(workerName, script);
-        return workerName;
-      }),
-    );
+    const outputs = await bundle(name, entry, options, (script) => {
+      const workerName = `${basename(script, ".ts")}.mjs`;
+      const known = sources.get(workerName);
+      if (known !== undefined && known !== script) throw new Error(`two scripts are called ${workerName}`);
+      if (known === undefined) queue.set(workerName, script);
+      sources.set(workerName, script);
+      return workerName;
+    });
+    for (const [script, content] of outputs) scripts.set(script, content);
   }
   return scripts;
 }
 
+/** The script `name`, and the parts that it loads when it needs them. */
 async function bundle(
+  name: string,
   entry: string,
   { root, version }: BundleOptions,
   onWorker: (script: string) => string,
-): Promise<Buffer> {
+): Promise<[string, Buffer][]> {
   const result = await build({
-    entryPoints: [entry],
+    entryPoints: [{ in: entry, out: basename(name, ".mjs") }],
     absWorkingDir: root,
     bundle: true,
+    // The name of a part has a hash of its content.
+    splitting: true,
+    outdir: root,
+    outExtension: { ".js": ".mjs" },
     write: false,
     platform: "node",
     target: "node24",
@@ -62,9 +67,7 @@ async function bundle(
     define: { CAUSEWAY_VERSION: JSON.stringify(version) },
     plugins: [workerScripts(onWorker)],
   });
-  const [output] = result.outputFiles;
-  if (!output) throw new Error(`bundling ${entry} produced nothing`);
-  return Buffer.from(output.contents);
+  return result.outputFiles.map(({ path, contents }) => [basename(path), Buffer.from(contents)]);
 }
 
 /**
