@@ -14,6 +14,8 @@ test("mounts are found by device number and by path, with odd characters decoded
       [
         "27 1 8:2 / / rw,relatime shared:1 - ext4 /dev/sda2 rw",
         "40 27 0:45 /@data /srv/my\\040data rw - btrfs /dev/sdb1 rw",
+        "41 27 8:3 / /one-view ro - ext4 /dev/sda3 rw,errors=remount-ro",
+        "42 27 7:0 / /snap/core/1 ro,nodev shared:2 - squashfs /dev/loop0 ro,errors=continue",
         "a line that is not one",
       ].join("\n"),
     ),
@@ -25,6 +27,8 @@ test("mounts are found by device number and by path, with odd characters decoded
   expect(mounts.pointsOf(undefined, ["/dev/vg/swap", "/dev/dm-1"])).toEqual(["[SWAP]"]);
   expect(mounts.holding("/srv/my data/x")?.source).toBe("/dev/sdb1");
   expect(mounts.holding("/srv/my database")?.source).toBe("/dev/sda2");
+  // One view of a file system can be read-only although others are not.
+  expect(mounts.all.map(({ isReadOnly }) => isReadOnly)).toEqual([false, false, false, true]);
 });
 
 test("LVM's reports become volume groups", async () => {

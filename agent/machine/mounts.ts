@@ -6,6 +6,8 @@ export interface Mount {
   source: string;
   mountPoint: string;
   type: string;
+  /** Whether the whole file system is: of several mount points, one alone can be read-only. */
+  isReadOnly: boolean;
 }
 
 /** Where block devices are in use on this machine. */
@@ -46,14 +48,18 @@ export class Mounts {
   }
 }
 
-/** `/proc/self/mountinfo`: fixed fields, optional ones up to a dash, then type and source. */
+/**
+ * `/proc/self/mountinfo`: fixed fields, optional ones up to a dash, then type, source and the options of the
+ * whole file system.
+ */
 export function parseMountInfo(text: string): Mount[] {
   return text.split("\n").flatMap((line) => {
     const [front = "", back = ""] = line.split(" - ");
     const [, , device, , mountPoint] = front.split(" ");
-    const [type, source] = back.split(" ");
+    const [type, source, options = ""] = back.split(" ");
     if (!device || !mountPoint || !type || !source) return [];
-    return [{ device, source: decodeOctal(source), mountPoint: decodeOctal(mountPoint), type }];
+    const isReadOnly = options.split(",").includes("ro");
+    return [{ device, source: decodeOctal(source), mountPoint: decodeOctal(mountPoint), type, isReadOnly }];
   });
 }
 

@@ -25,9 +25,9 @@ test("if a partition's file system cannot be written out, it is not read", async
     },
   });
   const mounts = [
-    { device: "8:1", mountPoint: "/boot", type: "ext4", source: "/dev/sda" },
-    { device: "253:0", mountPoint: "/", type: "ext4", source: "/dev/sda" },
-  ];
+    { device: "8:1", mountPoint: "/boot" },
+    { device: "253:0", mountPoint: "/" },
+  ].map((mount) => ({ ...mount, type: "ext4", source: "/dev/sda", isReadOnly: false }));
   await flushMounted(new Set(["8:1", "8:2"]), { mounts }, machineWith(0));
   expect(commands).toEqual(["sync --help", "sync -f /boot"]);
   await expect(flushMounted(new Set(["8:1"]), { mounts }, machineWith(1))).rejects.toMatchObject({

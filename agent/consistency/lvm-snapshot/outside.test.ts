@@ -20,7 +20,9 @@ const devices: Record<string, DeviceInTree> = {
   "7:0": { kernelName: "loop0", parts: [], backingFile: "/images/one" },
 };
 
-const mount = (device: string, mountPoint: string) => ({ device, mountPoint, source: "", type: "ext4" });
+const mount = (device: string, mountPoint: string) => ({
+  ...{ device, mountPoint, source: "", type: "ext4", isReadOnly: false },
+});
 const root = mount(ROOT, "/");
 
 function treeOf(mounts: DeviceTree["mounts"], superblocks: DeviceTree["superblocks"] = []): DeviceTree {

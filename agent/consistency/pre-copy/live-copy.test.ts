@@ -35,6 +35,19 @@ test("a volume that cannot be frozen is as after a power failure, and the remark
   expect(remarkOn({ volumes, isPrepared: false })).toBe("partition 1 (vfat) cannot be frozen");
 });
 
+test("a read-only volume that cannot be frozen does not make its disk less consistent", () => {
+  const snap = { name: "disk", type: "squashfs", state: "read-only" } as const;
+  const settlement = { volumes: [root, snap], isPrepared: false };
+  expect(liveCopyOf(settlement)).toMatchObject({
+    consistency: "file-system",
+    volumes: [
+      { name: "partition 2", consistency: "file-system" },
+      { name: "disk", consistency: "file-system" },
+    ],
+  });
+  expect(remarkOn(settlement)).toBeUndefined();
+});
+
 test("a disk without any mounted volume is as after a power failure", () => {
   expect(liveCopyOf({ volumes: [], isPrepared: true }).consistency).toBe("crash");
 });

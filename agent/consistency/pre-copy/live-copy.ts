@@ -9,7 +9,7 @@ export interface SettledVolume {
   name: string;
   /** `swap` for swap space, the program that writes to a raw volume, or the type of the file system. */
   type: string;
-  state: FreezeState | "left-out" | "raw" | "hidden";
+  state: FreezeState | "left-out" | "raw" | "hidden" | "read-only";
 }
 
 /**
@@ -20,15 +20,15 @@ export type Settlement = { volumes: readonly SettledVolume[]; isPrepared: boolea
 
 /**
  * What a recovery point says of a disk that was copied while it was in use. Each volume whose file system was
- * frozen is `application` consistent if hooks had prepared the applications, else `file-system` consistent;
- * another one is as after a power failure.
+ * frozen, or did not change because it is read-only, is `application` consistent if hooks had prepared the
+ * applications, else `file-system` consistent; another one is as after a power failure.
  */
 export function liveCopyOf(settlement: Settlement): CopyView {
   if ("failure" in settlement) return inconsistentCopy(settlement.failure);
   const frozen: Consistency = settlement.isPrepared ? "application" : "file-system";
   const volumes: PointVolume[] = settlement.volumes.map(({ name, state }) => ({
     name,
-    consistency: state === "frozen" ? frozen : "crash",
+    consistency: isWhole(state) ? frozen : "crash",
   }));
   const copied = volumes.filter((_, at) => settlement.volumes[at]?.state !== "left-out");
   const consistency =
@@ -36,8 +36,14 @@ export function liveCopyOf(settlement: Settlement): CopyView {
   return { consistency, volumes: volumes.slice(0, MOST_VOLUMES), wholeCopies: [] };
 }
 
+/** Images of programs (snap's) are mounted read-only, and their file system has no freeze. */
+function isWhole(state: SettledVolume["state"]): boolean {
+  return state === "frozen" || state === "read-only";
+}
+
 const WORDS: Record<SettledVolume["state"], string> = {
   frozen: "was frozen",
+  "read-only": "is read-only",
   "left-out": "is swap space: only its header is copied",
   raw: "is written to without a file system, which a freeze does not stop",
   hidden: "is mounted where the agent cannot see it, so it was not frozen",
@@ -51,7 +57,7 @@ const WORDS: Record<SettledVolume["state"], string> = {
 /** Which volumes are not of the best consistency, and why; `undefined` if all are. */
 export function remarkOn(settlement: Settlement): string | undefined {
   if ("failure" in settlement) return settlement.failure;
-  const others = settlement.volumes.filter(({ state }) => state !== "frozen");
+  const others = settlement.volumes.filter(({ state }) => !isWhole(state));
   if (others.length === 0) return undefined;
   return others.map(({ name, type, state }) => `${name} (${type}) ${WORDS[state]}`).join("; ");
 }

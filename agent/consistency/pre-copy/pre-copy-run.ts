@@ -303,9 +303,9 @@ function settled(
   { volumes, raw, hidden }: { volumes: readonly VolumeToFreeze[] } & Unfrozen,
 ): SettledVolume[] {
   const own = volumes.filter(({ disks }) => disks.includes(device));
-  const frozen = own.map(({ name, type, mountPoint }): SettledVolume => {
+  const frozen = own.map(({ name, type, mountPoint, isReadOnly }): SettledVolume => {
     const state = mounts.find(({ path }) => path === mountPoint)?.state ?? "not-tried";
-    return { name, type, state };
+    return { name, type, state: isReadOnly && state === "unsupported" ? "read-only" : state };
   });
   return [
     ...frozen,

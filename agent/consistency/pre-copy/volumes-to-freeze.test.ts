@@ -34,7 +34,7 @@ function treeOf(
   superblocks: DeviceTree["superblocks"] = [],
 ): DeviceTree {
   const all = mounts.map(([device, mountPoint, more]) => ({
-    ...{ device, mountPoint, source: `/dev/${device}`, type: "ext4" },
+    ...{ device, mountPoint, source: `/dev/${device}`, type: "ext4", isReadOnly: false },
     ...more,
   }));
   return {

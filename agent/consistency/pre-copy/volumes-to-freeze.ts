@@ -5,6 +5,8 @@ export interface VolumeToFreeze {
   /** Of several mount points of one file system, one that leads to it. */
   mountPoint: string;
   type: string;
+  /** No program can write to it. */
+  isReadOnly: boolean;
   /** Its name for operators: `partition 2`, `disk`, or that of a logical volume. */
   name: string;
   /** The whole disks that have its bytes, as their numbers in /sys. */
@@ -75,7 +77,8 @@ export async function findVolumesToFreeze(
     // Another file system may be mounted over it; freezing that one would freeze the wrong one.
     const leads = mount.device.startsWith("0:") || (await tree.deviceAt(mount.mountPoint)) === mount.device;
     if (!leads) continue;
-    const volume = { ...below, devices, mountPoint: mount.mountPoint, type: mount.type };
+    const { mountPoint, type, isReadOnly } = mount;
+    const volume = { ...below, devices, mountPoint, type, isReadOnly };
     for (const one of devices) found.set(one, volume);
   }
   return [...new Set(found.values())].sort(byFreezeOrder);
