@@ -116,7 +116,7 @@ export interface InstalledAgentOptions
 export async function installedAgent(options: InstalledAgentOptions): Promise<Agent> {
   const { identity, dataDir, version, log, now, random } = options;
   const machine = new LocalBootMachine();
-  const cloud = openAgentCloud(identity, { now, random });
+  const cloud = openAgentCloud(identity, { now, random, log });
   return new Agent({
     ...{ identity, cloud, version, dataDir, log, now, random },
     ...(await roles[identity.role]({ ...options, cloud, machine })),

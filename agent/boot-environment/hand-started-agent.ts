@@ -31,7 +31,7 @@ export interface HandStartedAgentOptions {
 export function handStartedAgent(options: HandStartedAgentOptions): Agent {
   const { identity, version, dataDir, machine, takeInventory, bootId, onCaptured, log, now, random } =
     options;
-  const cloud = openAgentCloud(identity, { now, random });
+  const cloud = openAgentCloud(identity, { now, random, log });
   const capturing = captureExecutors({
     identity,
     cloud,

@@ -101,7 +101,7 @@ async function run(job: Job): Promise<void> {
   say("The next start will boot the original system.");
   const screen = openScreen(job, known, now);
 
-  const cloud = openAgentCloud(job.identity, { now, random: Math.random });
+  const cloud = openAgentCloud(job.identity, { now, random: Math.random, log });
   let leave: () => void = () => {};
   const left = new Promise<void>((resolve) => {
     leave = resolve;

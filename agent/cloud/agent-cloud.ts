@@ -1,8 +1,9 @@
+import type { Log } from "#shared/log.ts";
 import type { Identity } from "../identity/identity.ts";
 import { certificateCredentials, type TemporaryCredentials } from "../link/credentials.ts";
 import type { CloudTime } from "../link/incoming-messages.ts";
 import type { ObjectStore } from "../store/object-store.ts";
-import { RetryingStore } from "../store/retrying-store.ts";
+import { RetryingStore, type StoreTrouble } from "../store/retrying-store.ts";
 import { S3Store } from "../store/s3-store.ts";
 import { CloudClock } from "./cloud-clock.ts";
 import { cachedUntilExpiry } from "./expiring.ts";
@@ -19,7 +20,7 @@ export interface AgentCloud extends CloudTime {
 
 export function openAgentCloud(
   identity: Identity,
-  { now, random }: { now: () => Date; random: () => number },
+  { now, random, log }: { now: () => Date; random: () => number; log: Log },
 ): AgentCloud {
   const { bucket, region, awsEndpoint } = identity.enrolment;
   const clock = new CloudClock(() => now().getTime());
@@ -33,7 +34,9 @@ export function openAgentCloud(
   const endpoint = awsEndpoint ? { endpoint: awsEndpoint } : {};
   const s3 = new S3Store({ bucket, region, credentials, now: clock.now, ...endpoint });
   const askTime = async () => (await fresh()).issuedAt !== undefined;
-  const store = new RetryingStore(s3, { random });
+  const onTrouble = (trouble: StoreTrouble) =>
+    log.warn("the object store does not answer as it should; trying again", { ...trouble });
+  const store = new RetryingStore(s3, { random, onTrouble });
   return { credentials, now: clock.now, askTime, random, store, requests: () => s3.requests };
 }
 

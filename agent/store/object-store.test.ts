@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ObjectExistsError, type ObjectStore, type PutOptions, TransientStoreError } from "./object-store.ts";
-import { RetryingStore } from "./retrying-store.ts";
+import { RetryingStore, type StoreTrouble } from "./retrying-store.ts";
 import { DirectoryStore } from "./testing/directory-store.ts";
 import { MemoryStore } from "./testing/memory-store.ts";
 import { describeObjectStore } from "./testing/object-store-contract.ts";
@@ -54,17 +54,30 @@ test("another writer's object is not taken for our own lost answer", async () =>
   await expect(retrying(new Raced()).store.put("key", bytes, options)).rejects.toThrow(ObjectExistsError);
 });
 
-test("pauses grow but are limited, and the last error is thrown", async () => {
-  class Unreachable extends MemoryStore {
-    override async put(): Promise<void> {
-      throw new TransientStoreError("the answer was lost");
-    }
+class Unreachable extends MemoryStore {
+  override async put(): Promise<void> {
+    throw new TransientStoreError("the answer was lost");
   }
+}
+
+test("pauses grow but are limited, and the last error is thrown", async () => {
   const { store, delays } = retrying(new Unreachable());
   const failing = store.put("key", bytes, options);
   await expect(failing).rejects.toThrow("the answer was lost");
   expect(delays).toHaveLength(9);
   expect(delays.at(-1)).toBe(22_500);
+});
+
+test("a store that fails again and again is reported with each pause, a single failure is not", async () => {
+  const troubles: StoreTrouble[] = [];
+  const onTrouble = (trouble: StoreTrouble) => troubles.push(trouble);
+  const told = (inner: ObjectStore) =>
+    new RetryingStore(inner, { random: () => 0.5, sleep: async () => {}, onTrouble });
+  await told(new FlakyStore(1)).put("key", bytes, options);
+  expect(troubles).toEqual([]);
+  await expect(told(new Unreachable()).put("key", bytes, options)).rejects.toThrow(TransientStoreError);
+  expect(troubles).toHaveLength(8);
+  expect(troubles[0]).toEqual({ problem: "the answer was lost", failures: 2, pauseMs: 300 });
 });
 
 test("a listing that breaks off continues after the last key returned", async () => {

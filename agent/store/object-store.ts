@@ -68,15 +68,21 @@ export class TransientStoreError extends CausewayError {
   readonly hint = "Check the network and the store; the operation resumes where it was.";
 }
 
+/** How services with S3's protocol say that an account or a bucket may not grow: Ceph, Versity, MinIO. */
+const FULL_CODES = new Set(["QuotaExceeded", "XMinioAdminBucketQuotaExceeded"]);
+
 /** The store refuses, and would refuse again. */
 export class StoreRefusedError extends CausewayError {
   override readonly name = "StoreRefusedError";
   readonly retryable = false;
-  readonly hint = "Check the agent's credentials and its right to this prefix.";
+  readonly hint: string;
   /** The service's own code, such as `AccessDenied`. */
   readonly code: string;
   constructor(code: string, message: string) {
     super(message);
     this.code = code;
+    this.hint = FULL_CODES.has(code)
+      ? "The store's quota is used up: raise it, or keep fewer recovery points."
+      : "Check the agent's credentials and its right to this prefix.";
   }
 }

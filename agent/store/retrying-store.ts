@@ -12,8 +12,21 @@ export interface RetryingStoreOptions {
   /** A number from 0 to 1; spreads the retries of many agents. */
   random: () => number;
   sleep?: RetryOptions<TransientStoreError>["sleep"];
+  /** Called before each further attempt at an operation that has failed at least twice. */
+  onTrouble?: (trouble: StoreTrouble) => void;
 }
 
+/** A store that does not answer as it should. */
+export interface StoreTrouble {
+  /** The last error's message. */
+  problem: string;
+  failures: number;
+  /** How long it waits now. */
+  pauseMs: number;
+}
+
+/** A single failure is usual under load. */
+const TROUBLE_FAILURES = 2;
 /** With the pauses between them, about two minutes. */
 const ATTEMPTS = 10;
 const FIRST_DELAY_MS = 200;
@@ -76,11 +89,16 @@ export class RetryingStore implements ObjectStore {
   }
 
   #retry<T>(signal: AbortSignal | undefined, work: (attempt: number) => Promise<T>): Promise<T> {
-    const { random, sleep } = this.#options;
+    const { random, sleep, onTrouble } = this.#options;
+    let failures = 0;
     return retry(work, {
       isRetryable: (error): error is TransientStoreError => error instanceof TransientStoreError,
       attempts: ATTEMPTS,
-      delayMs: (failures) => backoffMs(failures - 1, random(), FIRST_DELAY_MS),
+      delayMs: (count) => backoffMs(count - 1, random(), FIRST_DELAY_MS),
+      onRetry: ({ message }, pauseMs) => {
+        failures += 1;
+        if (failures >= TROUBLE_FAILURES) onTrouble?.({ problem: message, failures, pauseMs });
+      },
       signal,
       ...(sleep ? { sleep } : {}),
     });

@@ -48,13 +48,33 @@ async function against(listener: RequestListener, run: (store: S3Store) => Promi
 const bytes = Buffer.alloc(300_000, 1);
 const put = (store: S3Store) => store.put("key", bytes, { sha256: hash("sha256", bytes) });
 
-test.each([500, 503, 429])("an answer of %i is retryable", async (status) => {
+test.each([500, 503, 507, 429])("an answer of %i is retryable", async (status) => {
   await against(
     (request, response) => request.resume().on("end", () => response.writeHead(status).end()),
     async (store) => {
       await expect(put(store)).rejects.toThrow(TransientStoreError);
       await expect(store.get("key")).rejects.toThrow(TransientStoreError);
     },
+  );
+});
+
+test("a store that is full is retryable; one whose quota is used up is not, and its hint says what to do", async () => {
+  const answer =
+    (status: number, code: string): RequestListener =>
+    (request, response) =>
+      request.resume().on("end", () => {
+        response.writeHead(status).end(`<Error><Code>${code}</Code><Message>no room</Message></Error>`);
+      });
+  await against(answer(507, "XMinioStorageFull"), async (store) => {
+    await expect(put(store)).rejects.toThrow(TransientStoreError);
+    await expect(put(store)).rejects.toThrow("key: 507 XMinioStorageFull no room");
+  });
+  await against(answer(403, "QuotaExceeded"), (store) =>
+    expect(put(store)).rejects.toMatchObject({
+      name: "StoreRefusedError",
+      message: "key: 403 QuotaExceeded no room",
+      hint: expect.stringContaining("quota is used up"),
+    }),
   );
 });
 

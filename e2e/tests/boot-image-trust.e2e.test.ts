@@ -78,6 +78,8 @@ async function upload(name: string): Promise<TestImage> {
   return image;
 }
 
+const log = { info() {}, warn() {}, error() {} };
+
 /**
  * Runs the agent of a machine with GRUB; returns a look at every file that the machine's start depends on.
  */
@@ -86,7 +88,7 @@ async function run(identity: Identity): Promise<() => Record<string, string>> {
   await installGrub(machine);
   const dataDir = await mkdtemp(join(dir, "agent-"));
   const now = () => new Date();
-  const cloud = openAgentCloud(identity, { now, random: Math.random });
+  const cloud = openAgentCloud(identity, { now, random: Math.random, log });
   const { store } = cloud;
   const trust = new ImageTrust(dataDir, identity.enrolment.bootImageKeyPem);
   const agent = new Agent({
@@ -115,7 +117,7 @@ async function run(identity: Identity): Promise<() => Record<string, string>> {
     takeInventory: async () => readyMachine,
     environment: "original",
     bootId: async () => "boot-1",
-    log: { info() {}, warn() {}, error() {} },
+    log,
     now,
     random: Math.random,
   });

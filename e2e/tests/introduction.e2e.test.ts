@@ -9,6 +9,7 @@ import { DiskNotFoundError } from "#shared/errors.ts";
 import { ControlPlane } from "../testing/control-plane.ts";
 import { until } from "../testing/until.ts";
 
+const noLog = { info() {}, warn() {}, error() {} };
 let plane: ControlPlane;
 let dir: string;
 
@@ -27,7 +28,7 @@ test("an agent that cannot inspect its machine at first sends its inventory as s
   const warnings: unknown[] = [];
   const agent = new Agent({
     identity,
-    cloud: openAgentCloud(identity, { now: () => new Date(), random: Math.random }),
+    cloud: openAgentCloud(identity, { now: () => new Date(), random: Math.random, log: noLog }),
     version: "1.0.0",
     dataDir: dir,
     executors: {},
@@ -65,7 +66,7 @@ test("a source whose disks have changed reports them after its next recovery poi
   let looked = 0;
   const agent = new Agent({
     identity,
-    cloud: openAgentCloud(identity, { now: () => new Date(), random: Math.random }),
+    cloud: openAgentCloud(identity, { now: () => new Date(), random: Math.random, log: noLog }),
     version: "1.0.0",
     dataDir: await mkdtemp(join(dir, "fir-")),
     executors: { "take-recovery-point": () => Promise.reject(new DiskNotFoundError("vda")) },
@@ -76,7 +77,7 @@ test("a source whose disks have changed reports them after its next recovery poi
     seenDisks: () => disks,
     environment: "original",
     bootId: async () => "boot-1",
-    log: { info() {}, warn() {}, error() {} },
+    log: noLog,
     now: () => new Date(),
     random: Math.random,
   });

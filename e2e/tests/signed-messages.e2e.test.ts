@@ -70,7 +70,7 @@ async function run(identity: Identity, { lateMs = 0 } = {}) {
   const now = () => new Date();
   let hears = false;
   const seen = { releases: 0, restarts: 0, refusals: [] as string[] };
-  const cloud = openAgentCloud(identity, { now, random: Math.random });
+  const cloud = openAgentCloud(identity, { now, random: Math.random, log: console });
   const afterAnswer = new AfterAnswer();
   const reboot = restartExecutor({
     ...{ bootId: "boot-1", afterAnswer, refusal: async () => undefined },

@@ -26,7 +26,7 @@ test.each([
   ["behind", -9 * HOUR_MS],
 ])("with a clock hours %s, it writes and reads its data, and reports correct times", async (_, offMs) => {
   const now = () => new Date(Date.now() + offMs);
-  const cloud = openAgentCloud(source, { now, random: Math.random });
+  const cloud = openAgentCloud(source, { now, random: Math.random, log: console });
   const key = `sources/${source.enrolment.agentId}/boot-states/clock-${offMs}`;
   const bytes = Buffer.from("data");
   await cloud.store.put(key, bytes, { sha256: hash("sha256", bytes) });
@@ -36,7 +36,7 @@ test.each([
 
 test("hours ahead, a target host's request to the API is understood", async () => {
   const now = () => new Date(Date.now() + 9 * HOUR_MS);
-  const api = agentApi(target, openAgentCloud(target, { now, random: Math.random }));
+  const api = agentApi(target, openAgentCloud(target, { now, random: Math.random, log: console }));
   // The API finds no conversion, so it accepted the signature.
   const answer = api.openOwnerData({ parameters: { id: "cnv_01m83vxcvf83cf2713sjg890y9" } });
   await expect(answer).rejects.toMatchObject({ problem: { status: 404 } });

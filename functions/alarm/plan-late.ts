@@ -89,6 +89,6 @@ function causeOf(plan: PlanRecord, { source, run, now }: Circumstances): { why: 
   if (run.endedAt) return { why: `Run ${run.id} ended at ${run.endedAt}.`, action: "Use a longer interval." };
   return {
     why: `Run ${run.id} is running since ${run.startedAt}.`,
-    action: "`causeway plans` shows its progress; if it always takes this long, use a longer interval.",
+    action: `The log of ${name}'s agent says if the object store or the control plane does not answer; if a run always takes this long, use a longer interval.`,
   };
 }

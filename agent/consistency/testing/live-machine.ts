@@ -11,9 +11,10 @@ import { Random } from "../../filesystems/testing/layouts/random.ts";
 import { tool } from "../../filesystems/testing/test-image.ts";
 import type { HookDeps } from "../../hooks/hook-run.ts";
 import { PendingHooks } from "../../hooks/pending-hooks.ts";
-import { readPoint } from "../../repository/points.ts";
+import { listPoints, readPoint } from "../../repository/points.ts";
 import { restoredDisk } from "../../restore/testing/restored-disk.ts";
 import { KeptMaps } from "../../store/kept-maps.ts";
+import type { ObjectSummary } from "../../store/object-store.ts";
 import { MemoryStore } from "../../store/testing/memory-store.ts";
 import { TrackerHelper } from "../../tracking/helper.ts";
 import { differencesBesidesLateDiscards } from "../../tracking/testing/late-discards.ts";
@@ -38,25 +39,41 @@ export interface LiveMachineOptions extends TrackedDiskOptions {
   hooks?: HookDeps;
 }
 
-class CountedStore extends MemoryStore {
+export interface StoreRequest {
+  operation: "put" | "get" | "list";
+  key: string;
+}
+
+/** A store that a test can slow down, and make fail. */
+class WatchedStore extends MemoryStore {
   requests = 0;
+  /** Runs each request. It can wait, and throw in its place or after it. */
+  around: <T>(request: StoreRequest, work: () => Promise<T>) => Promise<T> = (_, work) => work();
+
   override put(...call: Parameters<MemoryStore["put"]>): Promise<void> {
-    this.requests += 1;
-    return super.put(...call);
+    return this.#run("put", call[0], () => super.put(...call));
   }
   override get(...call: Parameters<MemoryStore["get"]>): Promise<Buffer> {
-    this.requests += 1;
-    return super.get(...call);
+    return this.#run("get", call[0], () => super.get(...call));
   }
-  override list(prefix: string): ReturnType<MemoryStore["list"]> {
+  override async *list(prefix: string): ReturnType<MemoryStore["list"]> {
+    const all = async () => {
+      const found: ObjectSummary[] = [];
+      for await (const object of super.list(prefix)) found.push(object);
+      return found;
+    };
+    yield* await this.#run("list", prefix, all);
+  }
+
+  #run<T>(operation: StoreRequest["operation"], key: string, work: () => Promise<T>): Promise<T> {
     this.requests += 1;
-    return super.list(prefix);
+    return this.around({ operation, key }, work);
   }
 }
 
 export class LiveMachine implements AsyncDisposable {
   readonly disk: TrackedDisk;
-  readonly store: CountedStore = new CountedStore();
+  readonly store: WatchedStore = new WatchedStore();
   readonly deps: CaptureDeps;
   readonly #folder: string;
   readonly #fileSystem: string;
@@ -123,20 +140,25 @@ export class LiveMachine implements AsyncDisposable {
   /** Takes a recovery point, as the control plane orders it. */
   take(
     pointId: string,
-    more: { signal?: AbortSignal; allowInconsistent?: boolean } = {},
+    more: { signal?: AbortSignal; allowInconsistent?: boolean; disks?: string[] } = {},
   ): Promise<TakenPoint> {
-    const { signal = new AbortController().signal, allowInconsistent = false } = more;
+    const { signal = new AbortController().signal, allowInconsistent = false, disks = ["sda"] } = more;
     return takeRecoveryPointExecutor(this.deps)(
-      { ownerId: "run_1", pointId, disks: ["sda"], allBlocks: false, allowInconsistent },
+      { ownerId: "run_1", pointId, disks, allBlocks: false, allowInconsistent },
       executionContext({ signal }),
     );
   }
 
-  /** What a restore of the point writes. */
-  async restored(pointId: string): Promise<Buffer> {
+  /** The recovery points that are visible. */
+  async points(): Promise<string[]> {
+    return (await listPoints(await this.deps.repository())).sort();
+  }
+
+  /** What a restore of the point writes, of the disk `sda` if no other is named. */
+  async restored(pointId: string, name = "sda"): Promise<Buffer> {
     const repository = await this.deps.repository();
-    const [disk] = (await readPoint(repository, pointId)).disks;
-    if (!disk) throw new Error(`${pointId} has no disk`);
+    const disk = (await readPoint(repository, pointId)).disks.find((each) => each.name === name);
+    if (!disk) throw new Error(`${pointId} has no disk ${name}`);
     return restoredDisk(repository, disk);
   }
 
