@@ -11,8 +11,8 @@ const LIMIT_MS = 1000;
 const SOON_MS = 20_000;
 
 /** Whether a write to the file system ends within a time. A write to a frozen one waits. */
-async function canWrite(disk: TrackedDisk, withinMs: number): Promise<boolean> {
-  const writer = spawn("sh", ["-c", `date > ${disk.mountPoint}/written`], { stdio: "ignore" });
+async function canWrite(mountPoint: string, withinMs: number): Promise<boolean> {
+  const writer = spawn("sh", ["-c", `date > ${mountPoint}/written`], { stdio: "ignore" });
   const ended = once(writer, "exit").then(() => true);
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const timer = setTimeout(() => resolve(false), withinMs);
@@ -38,14 +38,14 @@ describe.skipIf(reason !== undefined)(`a frozen read ${reason ? `(${reason})` : 
     expect(toolOutput("fsfreeze", "--freeze", disk.mountPoint).status).not.toBe(0);
     child.kill("SIGKILL");
     await ended;
-    expect(await canWrite(disk, SOON_MS)).toBe(true);
+    expect(await canWrite(disk.mountPoint, SOON_MS)).toBe(true);
   });
 
   test("ends at its limit, and what it did not read comes with the next pass", async () => {
     await using disk = await TrackedDisk.create();
     const { ended } = await startFrozenRead(disk, "exec sleep 5 >&- 2>&-");
     // The read itself would thaw only after five seconds.
-    expect(await canWrite(disk, LIMIT_MS + 3000)).toBe(true);
+    expect(await canWrite(disk.mountPoint, LIMIT_MS + 3000)).toBe(true);
     const output = await ended;
     expect(output).toContain('"outcome":"time-limit"');
     await disk.takeDelta();
@@ -58,7 +58,7 @@ describe.skipIf(reason !== undefined)(`a frozen read ${reason ? `(${reason})` : 
     try {
       const { read } = await disk.freezeAndCompare();
       expect(read.mounts).toMatchObject([{ path: disk.mountPoint, state: "busy", wasThawed: false }]);
-      expect(await canWrite(disk, 200)).toBe(false);
+      expect(await canWrite(disk.mountPoint, 200)).toBe(false);
     } finally {
       tool("fsfreeze", "--unfreeze", disk.mountPoint);
     }
@@ -114,11 +114,38 @@ describe.skipIf(reason !== undefined)(`a frozen read ${reason ? `(${reason})` : 
     expect(await disk.differing()).toEqual([]);
   });
 
+  // The freeze of the upper one waits for writes to the lower one.
+  test("ends at its limit, and leaves nothing frozen, if a file system is frozen before one that is in a file of it", async () => {
+    await using disk = await TrackedDisk.create();
+    const inner = `${disk.mountPoint}.inner`;
+    tool(
+      "sh",
+      "-ec",
+      `truncate -s 8M ${disk.mountPoint}/image; mkfs.ext4 -q ${disk.mountPoint}/image; mkdir ${inner}
+      mount -o loop ${disk.mountPoint}/image ${inner}; head -c 1000000 /dev/urandom > ${inner}/file`,
+    );
+    try {
+      const { outcome } = await disk.tracker.freezeRead({
+        disks: [disk.device],
+        mounts: [disk.mountPoint, inner],
+        ignored: [],
+        limitMs: LIMIT_MS,
+        limitBytes: 2 ** 24,
+      });
+      expect(outcome).toBe("time-limit");
+      expect(await canWrite(disk.mountPoint, SOON_MS)).toBe(true);
+      expect(await canWrite(inner, SOON_MS)).toBe(true);
+    } finally {
+      tool("umount", inner);
+      tool("rmdir", inner);
+    }
+  });
+
   test("is not begun if a mount does not exist, and then nothing is frozen", async () => {
     await using disk = await TrackedDisk.create();
     const args = ["freeze-read", "--pins", disk.pinFolder, "--disk", disk.device, "--mount", disk.mountPoint];
     const { output } = toolOutput(PROGRAM, ...args, "--mount", "/does/not/exist");
     expect(output).toContain('"code":"no-mount"');
-    expect(await canWrite(disk, SOON_MS)).toBe(true);
+    expect(await canWrite(disk.mountPoint, SOON_MS)).toBe(true);
   });
 });
