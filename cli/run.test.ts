@@ -50,7 +50,7 @@ const complete: string[][] = [
   ["points", "agt_1"],
   ["protect", "agt_1", "--every", "15m", "--keep", "last=12,daily=14", "--blackout", "08:00-18:00@mon,tue"],
   ["protect", "agt_1", "--every", "15m", "--bandwidth-hours", "08:00-18:00@mon,tue=2500000"],
-  ["protect", "agt_1", "--every", "1h", "--drill", "weekly", "--drill-target", "agt_2"],
+  ["protect", "agt_1", "--every", "1h", "--drill", "weekly", "--drill-target", "agt_2", "--drill-adapt"],
   ["plans"],
   ["plan", "plan_1"],
   ["plan", "plan_1", "pause"],

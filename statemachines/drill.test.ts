@@ -1,10 +1,18 @@
 import { expect, test } from "vitest";
-import { drillInput } from "#shared/domain/drill.ts";
+import { type DrillRecord, drillInput } from "#shared/domain/drill.ts";
 import { aDrill } from "#shared/domain/testing/records.ts";
+import { commandKinds } from "#shared/protocol/commands.ts";
 import { type AgentAct, ConversionRun, fail, silent, succeed, throwing } from "./testing/conversion-run.ts";
 import { workflowArn } from "./testing/workflow-file.ts";
 
 const DRILL_ID = "drl_1";
+const ADAPTATION: NonNullable<DrillRecord["adaptation"]> = {
+  sourceDisks: [{ name: "vda", serial: "S1" }],
+  wanted: {
+    ...{ diskBus: "sata", firmware: "bios", cardModel: "virtio", cards: [] },
+    ...{ machineId: "kept", hostKeys: "kept", purpose: "drill" },
+  },
+};
 
 /** A drill on the states engine, with a target host that does what a test says. */
 class DrillRun extends ConversionRun {
@@ -12,8 +20,8 @@ class DrillRun extends ConversionRun {
     super({ request: {}, agents, functions });
   }
 
-  async run(): Promise<this> {
-    const input = JSON.stringify(drillInput(aDrill({ bootExpect: "ready" })));
+  async run(change: Partial<DrillRecord> = {}): Promise<this> {
+    const input = JSON.stringify(drillInput(aDrill({ bootExpect: "ready", ...change })));
     this.world.engine.startExecution({ stateMachineArn: workflowArn("drill"), name: DRILL_ID, input });
     await this.world.settle();
     return this;
@@ -37,6 +45,27 @@ test("the target host makes a clone, boots it, and removes it after the verdict 
   expect(drill.world.payloads("FinishDrill")).toEqual([{ drillId: DRILL_ID }]);
   expect(drill.world.payloads("AbandonDrill")).toEqual([]);
 });
+
+test("the clone's system is adapted before it boots, if that was asked for, with the disks that were verified", async () => {
+  const drill = await new DrillRun().run({ adaptation: ADAPTATION });
+  expect(drill.outcome.status).toBe("SUCCEEDED");
+  expect(drill.commands).toEqual(["materialise", "verify", "adapt-machine", "boot-check", "release"]);
+  const { input = {} } = drill.dispatched.find(({ kind }) => kind === "adapt-machine") ?? {};
+  expect(commandKinds["adapt-machine"].input.parse(input)).toMatchObject({
+    ...{ ownerId: DRILL_ID, disks: [{ name: "vda", path: "/images/vda" }], dryRun: false },
+    ...ADAPTATION,
+  });
+});
+
+test.each(["NoBootImageError", "SystemNotAdaptedError"])(
+  "a clone that is not adapted (%s) is not booted as it is",
+  async (name) => {
+    const drill = await new DrillRun({ "adapt-machine": [fail(name)] }).run({ adaptation: ADAPTATION });
+    expect(drill.outcome).toMatchObject({ status: "FAILED", error: name });
+    expect(drill.commands).not.toContain("boot-check");
+    expect(drill.world.payloads("AbandonDrill")).toMatchObject([{ drillId: DRILL_ID }]);
+  },
+);
 
 test.each(["not-booted", "unknown"])("the verdict %s completes the drill, too", async (verdict) => {
   const drill = await new DrillRun({ "boot-check": [succeed({ verdict, reason: "kernel panic" })] }).run();

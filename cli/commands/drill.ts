@@ -10,11 +10,12 @@ import { describeDrill } from "./drills.ts";
 export const drill: CliCommand = {
   name: "drill",
   summary: "Boots a clone of a recovery point without network, keeps the evidence, and removes the clone",
-  usage: "drill POINT --target TARGET [--expect TEXT] [--boot-timeout SECONDS] [--wait]",
+  usage: "drill POINT --target TARGET [--expect TEXT] [--boot-timeout SECONDS] [--adapt] [--wait]",
   help: [
     ["--target TARGET", "the target host that makes, boots and removes the clone"],
     ["--expect TEXT", "what the console must show when the system is up (default: a login prompt)"],
     ["--boot-timeout SECONDS", "how long the clone may take to boot (default 600)"],
+    ["--adapt", "adapt its system to the clone's hardware first; the source's agents and clusters stay off"],
     ["--wait", "wait until it ends; the exit code is 0 only if the clone booted"],
     ...API_HELP,
   ],
@@ -24,6 +25,7 @@ export const drill: CliCommand = {
     target: { type: "string" },
     expect: { type: "string" },
     "boot-timeout": { type: "string" },
+    adapt: { type: "boolean" },
     wait: { type: "boolean" },
   },
   positionals: ["POINT"],
@@ -36,6 +38,7 @@ export const drill: CliCommand = {
         targetId: requiredOption(call, "target", "drill"),
         bootTimeoutSeconds: numberOption(call, "boot-timeout", "drill") ?? 600,
         ...(bootExpect === undefined ? {} : { bootExpect }),
+        ...(call.values.adapt === true ? { adapt: true } : {}),
       },
       idempotencyKey: randomUUID(),
     });

@@ -3,6 +3,7 @@ import { duration } from "#shared/units.ts";
 import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
 import type { CliCommand } from "../command.ts";
 import { oneLine, print, table } from "../terminal.ts";
+import { describedAdaptation } from "./described-adaptation.ts";
 
 export const drills: CliCommand = {
   name: "drills",
@@ -35,13 +36,14 @@ export const drills: CliCommand = {
 };
 
 export function describeDrill(drill: Drill): string {
-  const { id, pointId, targetId, state, result, failure, cleanUpFailure } = drill;
+  const { id, pointId, targetId, state, result, adaptation, failure, cleanUpFailure } = drill;
   const lines = [`${id} of recovery point ${pointId} on target host ${targetId}: ${state}`];
   if (result) {
     lines.push(`  ${result.verdict} after ${duration(result.seconds)}: ${oneLine(result.reason)}`);
     const evidence = [result.screenshotKey, result.consoleLogKey].filter((key) => key !== undefined);
     for (const key of evidence) lines.push(`  evidence: ${key}`);
   }
+  if (adaptation) lines.push("  adapted before it was booted:", indented(describedAdaptation(adaptation)));
   if (failure) lines.push(`  ${failure.name}: ${oneLine(failure.message)}`, `  ${oneLine(failure.hint)}`);
   if (cleanUpFailure) {
     const { name, message, hint } = cleanUpFailure;
@@ -49,3 +51,5 @@ export function describeDrill(drill: Drill): string {
   }
   return lines.join("\n");
 }
+
+const indented = (text: string) => text.replace(/^(?=.)/gm, "    ");

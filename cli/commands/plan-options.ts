@@ -21,6 +21,7 @@ export const PLAN_OPTIONS = {
   "drill-target": { type: "string" },
   "drill-expect": { type: "string" },
   "drill-timeout": { type: "string" },
+  "drill-adapt": { type: "boolean" },
 } as const;
 
 export const PLAN_HELP: [string, string][] = [
@@ -41,6 +42,7 @@ export const PLAN_HELP: [string, string][] = [
   ["--drill-target TARGET", "the target host of these drills"],
   ["--drill-expect TEXT", "what the clone's console must show (default: a login prompt)"],
   ["--drill-timeout SECONDS", "how long the clone may take to boot (default 600)"],
+  ["--drill-adapt", "adapt the clone's system first, as `causeway drill --adapt` does"],
 ];
 
 /** The fields of a plan that the options name. */
@@ -87,7 +89,8 @@ function drillsOf(call: CliCall, command: string): DrillSchedule | undefined {
   const targetId = textOption(call, "drill-target");
   const bootExpect = textOption(call, "drill-expect");
   const timeout = numberOption(call, "drill-timeout", command);
-  if (when === undefined && [targetId, bootExpect, timeout].every((option) => option === undefined))
+  const adapt = call.values["drill-adapt"] === true || undefined;
+  if (when === undefined && [targetId, bootExpect, timeout, adapt].every((option) => option === undefined))
     return undefined;
   if (when === undefined || targetId === undefined)
     throw new UsageError("drills need both --drill WHEN and --drill-target TARGET", command);
@@ -96,6 +99,7 @@ function drillsOf(call: CliCall, command: string): DrillSchedule | undefined {
     targetId,
     bootTimeoutSeconds: timeout ?? 600,
     ...(bootExpect === undefined ? {} : { bootExpect }),
+    ...(adapt ? { adapt } : {}),
   };
 }
 

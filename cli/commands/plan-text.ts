@@ -39,10 +39,11 @@ export function describePlan(plan: Plan): string {
     lines.push(`  standby on ${plan.standbyTargetId}: ${plan.standbyPointId ?? "equals no point yet"}`);
   lines.push(...bandwidthText(plan));
   if (plan.drills) {
-    const { cron, targetId } = plan.drills;
+    const { cron, targetId, adapt } = plan.drills;
+    const where = adapt ? `adapted drills on ${targetId}` : `drills on ${targetId}`;
     const last = plan.lastDrillId === null ? "none yet" : plan.lastDrillId;
     const next = plan.nextDrillAt ?? "none";
-    lines.push(`  drills on ${targetId}: cron ${cron} ${plan.timeZone}, next ${next}, last ${last}`);
+    lines.push(`  ${where}: cron ${cron} ${plan.timeZone}, next ${next}, last ${last}`);
   }
   if (lastRun) lines.push("  last run:", ...describeRun(lastRun).map((line) => `    ${line}`));
   return lines.map(oneLine).join("\n");

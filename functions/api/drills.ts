@@ -53,11 +53,12 @@ export async function listDrills(
   { store }: Deps,
 ): Promise<Answer<"listDrills">> {
   const { items, cursor } = await store.drills.page(query);
-  return { items: items.map(drillOf), cursor };
+  return { items: items.map((one) => drillOf(one)), cursor };
 }
 
 export async function getDrill({ path }: Call<"getDrill">, { store }: Deps): Promise<Answer<"getDrill">> {
-  return drillOf(await store.drills.get(path.id));
+  const { record, commands } = await store.drills.withCommands(path.id);
+  return drillOf(record, commands);
 }
 
 export async function cancelDrill(

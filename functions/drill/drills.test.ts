@@ -1,4 +1,5 @@
 import { beforeEach, expect, test } from "vitest";
+import { succeeded } from "#shared/domain/command.ts";
 import { anInventory } from "#shared/domain/testing/records.ts";
 import type { WorkflowError } from "#shared/domain/workflow-failure.ts";
 import { failureOf, VerificationFailedError } from "#shared/errors.ts";
@@ -47,11 +48,19 @@ beforeEach(async () => {
 });
 
 /** The workflow asks the target host for a command. Returns the command's id. */
-async function dispatched(ownerId: string, kind: "materialise" | "release"): Promise<string> {
+async function dispatched(
+  ownerId: string,
+  kind: "materialise" | "adapt-machine" | "release",
+): Promise<string> {
   const inputs = {
     materialise: {
       ...{ ownerId, sourceId: "agt_source", pointId: "rp_1", format: "qcow2" },
       disks: [{ name: "vda", sizeBytes: 64 }],
+    },
+    "adapt-machine": {
+      ...{ ownerId, sourceId: "agt_source", pointId: "rp_1", dryRun: false },
+      disks: [{ name: "vda", path: "/images/vda", format: "qcow2", sizeBytes: 64 }],
+      ...(await drill(ownerId)).adaptation,
     },
     release: { ownerId },
   };
@@ -81,6 +90,30 @@ test("a drill starts its workflow with the disks and the hardware of its point, 
   expect((await world.store.agents.get("agt_source")).heldBy).toBeUndefined();
   expect((await call("GET /drills")).body.items).toMatchObject([{ id }]);
   expect(await world.audited()).toEqual([`ada drill-started ${id} done`]);
+});
+
+test("a clone is adapted to the boot check's machine, and the drill shows what was changed", async () => {
+  const { body } = await call("POST /recovery-points/{id}/drills", "rp_1", {
+    body: { targetId: "agt_target", adapt: true },
+  });
+  const id = String(body.id);
+  expect(world.workflow.executions.get(id)?.input).toMatchObject({
+    adaptation: {
+      sourceDisks: [{ name: "vda" }],
+      wanted: { diskBus: "sata", firmware: "bios", cards: [], machineId: "kept", purpose: "drill" },
+    },
+  });
+  const command = await dispatched(id, "adapt-machine");
+  expect((await call("GET /drills/{id}", id)).body).not.toHaveProperty("adaptation");
+  const adaptation = {
+    changes: [{ path: "/etc/fstab", why: ["names"], diff: "-a\n+b" }],
+    ...{ commands: [], notes: [], isApplied: true, stale: [], computeSeconds: 60, applySeconds: 20 },
+  };
+  await world.store.commands.modify(command, (one) => succeeded(one, adaptation, "2030-01-01T00:00:05.000Z"));
+  expect((await call("GET /drills/{id}", id)).body).toMatchObject({ id, adaptation });
+  expect((await call("GET /drills")).body.items).toEqual([
+    expect.not.objectContaining({ adaptation: expect.anything() }),
+  ]);
 });
 
 test("the same request with the same key starts one drill, also after an interruption", async () => {

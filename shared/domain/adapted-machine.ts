@@ -36,10 +36,17 @@ export function adaptInput(
   };
 }
 
+/** As much of a machine as a system has to fit. */
+type AdaptedShape = Pick<MachineShape, "diskBus" | "firmware" | "cardModel" | "cards">;
+
 /** What a source's system has to fit. Throws `InvalidInputError` for a port that the source does not have. */
 export function plannedAdaptation(
   { ports, machineId, hostKeys, purpose }: Omit<AdaptMachine, "action" | "dryRun">,
-  given: { shape: MachineShape; disks: readonly { name: string }[]; inventory: Inventory | undefined },
+  given: {
+    shape: AdaptedShape;
+    disks: readonly { name: string }[];
+    inventory: Inventory | undefined;
+  },
 ): Pick<CommandInput<"adapt-machine">, "sourceDisks" | "wanted"> {
   const { shape, disks, inventory } = given;
   const { diskBus, firmware, cardModel } = shape;
@@ -74,7 +81,7 @@ function definedShape(commands: readonly CommandRecord[]): MachineShape | undefi
 }
 
 function wantedCards(
-  { cards }: MachineShape,
+  { cards }: AdaptedShape,
   ports: readonly string[] | undefined,
   inventory: Inventory | undefined,
 ): WantedMachine["cards"] {

@@ -1,10 +1,16 @@
 /** The virtual hardware on which a source's clone boots. */
+import type { MachineShape } from "../protocol/defined-machine.ts";
 import { type Inventory, UNKNOWN } from "../protocol/inventory.ts";
 
 /** The type of an EFI system partition in a GPT. */
 export const ESP_TYPE = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b";
 const BIOS_BOOT = "21686148-6449-6e6f-744e-656564454649";
 const MIB = 1024 * 1024;
+
+/** What a system finds in a boot check, besides its firmware: no network. */
+export const BOOT_CHECK_HARDWARE: Pick<MachineShape, "diskBus" | "cardModel" | "cards"> = {
+  ...{ diskBus: "sata", cardModel: "virtio", cards: [] },
+};
 
 /**
  * The firmware that the disks expect. The machine's own disks expect the machine's firmware. An image file

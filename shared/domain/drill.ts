@@ -1,13 +1,16 @@
 /** A drill: one test start of a recovery point. Its record and its life cycle. */
 import * as z from "zod";
 import { type Failure, WrongStateError } from "../errors.ts";
+import { commandKinds } from "../protocol/commands.ts";
 import { Failure as FailureSchema, Timestamp } from "../protocol/common.ts";
 import { BootCheck, type Drill, DrillState, type NewDrill } from "../protocol/drill.ts";
 import { AgentId, DiskBytes, DiskName, DrillId, PlanId, PointId } from "../protocol/ids.ts";
 import type { RecoveryPoint } from "../protocol/resources.ts";
+import { plannedAdaptation } from "./adapted-machine.ts";
 import type { AgentRecord } from "./agent.ts";
-import { bootFirmware, bootMemoryMiB } from "./boot-hardware.ts";
+import { BOOT_CHECK_HARDWARE, bootFirmware, bootMemoryMiB } from "./boot-hardware.ts";
 import { requireBootable } from "./bootable-point.ts";
+import { type CommandRecord, latest } from "./command.ts";
 import type { CommandOwner } from "./command-owner.ts";
 import { requireRunning } from "./conversion.ts";
 import { systemDisks } from "./system-disks.ts";
@@ -27,6 +30,8 @@ export const DrillRecord = z.object({
   bootExpect: z.string().optional(),
   /** The source's disks that its firmware could have started. An earlier version recorded none. */
   systemDisks: z.array(DiskName).optional(),
+  /** What the command that adapts its system needs, except for the images; absent if it stays as it is. */
+  adaptation: commandKinds["adapt-machine"].input.pick({ sourceDisks: true, wanted: true }).optional(),
   state: DrillState,
   result: BootCheck.optional(),
   /** When the verdict was recorded: before the clone was removed. */
@@ -56,6 +61,7 @@ export function newDrill(
   const { id, point, source, requestedBy, planId, now } = given;
   requireBootable(point, source);
   const names = point.disks.map(({ name }) => name);
+  const firmware = bootFirmware(source.inventory, names);
   return {
     id,
     pointId: point.id,
@@ -63,11 +69,12 @@ export function newDrill(
     targetId: request.targetId,
     planId,
     disks: point.disks.map(({ name, sizeBytes }) => ({ name, sizeBytes })),
-    firmware: bootFirmware(source.inventory, names),
+    firmware,
     memoryMiB: bootMemoryMiB(source.inventory),
     bootTimeoutSeconds: request.bootTimeoutSeconds,
     bootExpect: request.bootExpect,
     systemDisks: systemDisks(source.inventory, names),
+    adaptation: request.adapt ? adaptationFor(firmware, point, source) : undefined,
     state: "running",
     requestedBy,
     createdAt: now,
@@ -75,9 +82,22 @@ export function newDrill(
   };
 }
 
+/** Its identity stays: it is the source, for some minutes and without a network. */
+function adaptationFor(
+  firmware: DrillRecord["firmware"],
+  { disks }: RecoveryPoint,
+  { inventory }: AgentRecord,
+): DrillRecord["adaptation"] {
+  const shape = { ...BOOT_CHECK_HARDWARE, firmware };
+  return plannedAdaptation(
+    { machineId: "kept", hostKeys: "kept", purpose: "drill" },
+    { shape, disks, inventory },
+  );
+}
+
 /** The input of the workflow's execution, from the record alone, so that a repeated start sends the same. */
 export function drillInput(drill: DrillRecord) {
-  const { id, pointId, sourceId, targetId, disks, firmware } = drill;
+  const { id, pointId, sourceId, targetId, disks, firmware, adaptation } = drill;
   const { memoryMiB, bootTimeoutSeconds: timeoutSeconds, bootExpect, systemDisks: system } = drill;
   const expect = bootExpect === undefined ? {} : { expect: bootExpect };
   const bootCheck = {
@@ -88,7 +108,10 @@ export function drillInput(drill: DrillRecord) {
     ...expect,
     ...(system && { systemDisks: system }),
   };
-  return { drillId: id, pointId, sourceId, targetId, disks, firmware, bootCheck };
+  return {
+    ...{ drillId: id, pointId, sourceId, targetId, disks, firmware, bootCheck },
+    ...(adaptation === undefined ? {} : { adaptation }),
+  };
 }
 
 export function drillHasEnded({ state }: DrillRecord): boolean {
@@ -142,14 +165,19 @@ export function drillAsOwner(drill: DrillRecord): CommandOwner {
   return { id, sourceId, targetId, requestedBy, state, pointId };
 }
 
-/** The drill as the API shows it. */
-export function drillOf(drill: DrillRecord): Drill {
+/** The drill as the API shows it. `commands`: of the drill; none in lists. */
+export function drillOf(drill: DrillRecord, commands: readonly CommandRecord[] = []): Drill {
   const { id, pointId, sourceId, targetId, planId, state, result, failure, cleanUpFailure } = drill;
   const { requestedBy, createdAt, endedAt } = drill;
   return {
     ...{ id, pointId, sourceId, targetId, planId, state, result, failure, cleanUpFailure },
-    ...{ requestedBy, createdAt, endedAt },
+    ...{ requestedBy, createdAt, endedAt, adaptation: adaptationIn(commands) },
   };
+}
+
+function adaptationIn(commands: readonly CommandRecord[]): Drill["adaptation"] {
+  const command = latest(commands.filter(({ kind }) => kind === "adapt-machine"));
+  return commandKinds["adapt-machine"].output.safeParse(command?.output).data;
 }
 
 function moved<S extends DrillState>(drill: DrillRecord, to: S): S {

@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { Failure, Timestamp } from "./common.ts";
 import { AgentId, DrillId, ObjectKey, PlanId, PointId, ResourceId } from "./ids.ts";
+import { ShownAdaptation } from "./wanted-machine.ts";
 
 /** What a boot check found. */
 export const BootCheck = z.object({
@@ -28,6 +29,11 @@ export const NewDrill = z.strictObject({
   bootTimeoutSeconds: z.int().min(10).max(7200).default(600),
   /** Console text that proves the clone is up, instead of a login prompt. */
   bootExpect: z.string().min(1).max(200).optional(),
+  /**
+   * Whether the clone's system is adapted to the boot check's machine first, as `machine adapt` does for a
+   * drill: what acts in the source's name stays off. The target host needs a boot image. Absent: it is not.
+   */
+  adapt: z.boolean().optional(),
 });
 export type NewDrill = z.infer<typeof NewDrill>;
 
@@ -56,6 +62,8 @@ export const Drill = z.object({
   state: DrillState,
   /** What the boot check found. It is known before the clone is removed. */
   result: BootCheck.optional(),
+  /** What was changed in the clone before it was booted; absent in lists, and if nothing was asked for. */
+  adaptation: ShownAdaptation.optional(),
   failure: Failure.optional(),
   /** Why the clone could not be removed. The target host gets the command again when it connects. */
   cleanUpFailure: Failure.optional(),

@@ -1,0 +1,53 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { recordedRun } from "../testing/recorded-run.ts";
+
+const at = "2030-01-01T00:00:00.000Z";
+const begun = {
+  ...{ id: "drl_1", pointId: "rp_1", sourceId: "agt_1", targetId: "agt_2", state: "running" },
+  ...{ requestedBy: "ada", createdAt: at },
+};
+const adaptation = {
+  changes: [{ path: "/etc/fstab", why: ["disks have other names"], diff: "-/dev/sda2 /\n+UUID=aa /" }],
+  ...{ commands: [], notes: [], isApplied: true, stale: [], computeSeconds: 95, applySeconds: 40 },
+};
+let server: Server;
+let asked: unknown[];
+
+beforeEach(async () => {
+  asked = [];
+  const result = { verdict: "booted", reason: "the login prompt appeared", seconds: 41 };
+  server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => {
+      const isPost = request.method === "POST";
+      if (isPost) asked.push(JSON.parse(Buffer.concat(chunks).toString()));
+      response.writeHead(isPost ? 202 : 200, { "content-type": "application/json" });
+      const ended = { ...begun, state: "completed", result, adaptation, endedAt: at };
+      response.end(JSON.stringify(isPost ? begun : ended));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+});
+afterEach(() => server.close());
+
+const drill = (...words: string[]) =>
+  recordedRun(["drill", "rp_1", "--target", "agt_2", ...words], {
+    CAUSEWAY_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    CAUSEWAY_TOKEN: "t",
+  });
+
+test("a drill that adapts its clone shows each change with its reason", async () => {
+  const { code, stdout } = await drill("--adapt", "--wait");
+  expect(code).toBe(0);
+  expect(asked).toEqual([{ targetId: "agt_2", bootTimeoutSeconds: 600, adapt: true }]);
+  expect(stdout).toContain("booted after 41 s");
+  expect(stdout).toMatch(/^ {4}--- \/etc\/fstab: disks have other names\n(.*\n)* +\+UUID=aa \/$/m);
+});
+
+test("a drill adapts nothing unless it is asked to", async () => {
+  await drill();
+  expect(asked).toEqual([{ targetId: "agt_2", bootTimeoutSeconds: 600 }]);
+});
