@@ -1,7 +1,9 @@
 /** How a cutover is shown to people. */
+import { OUTAGE_PART_TITLES } from "#shared/domain/cutover/outage-parts.ts";
 import type { Cutover } from "#shared/protocol/cutover.ts";
+import type { CutoverForecast } from "#shared/protocol/cutover-forecast.ts";
 import { duration } from "#shared/units.ts";
-import { oneLine } from "../terminal.ts";
+import { oneLine, table } from "../terminal.ts";
 
 export function describeCutover(cutover: Cutover): string {
   const { id, version, sourceId, targetId, planId, state, mode, failure, machine, answer } = cutover;
@@ -47,6 +49,26 @@ export function describeForecast({ forecast }: Pick<Cutover, "forecast">): strin
     ...(advice === undefined ? [] : [oneLine(advice)]),
   ];
 }
+
+/** A line for each part of the outage, in their order; none if there is no forecast. */
+export function describeOutageParts({ forecast }: Pick<Cutover, "forecast">): string[] {
+  if (!forecast) return [];
+  const rows = forecast.parts.map((part) => [
+    OUTAGE_PART_TITLES[part.part],
+    duration(part.seconds),
+    `${duration(part.low)} to ${duration(part.high)}`,
+    part.measured ? "measured" : GUESSES[part.guessedFrom ?? "nothing"],
+  ]);
+  return table(["PART", "EXPECTED", "RANGE", "BASIS"], rows, "").split("\n");
+}
+
+type Part = CutoverForecast["parts"][number];
+
+const GUESSES: Record<NonNullable<Part["guessedFrom"]>, string> = {
+  "another-machine": "guessed from another machine of the source",
+  "other-sources": "guessed from other sources",
+  nothing: "guessed",
+};
 
 function describeRehearsal({ state, changes, failure }: NonNullable<Cutover["rehearsal"]>): string {
   if (state === "running") return "is being computed on a clone";

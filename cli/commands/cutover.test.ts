@@ -97,6 +97,22 @@ test("show, and each word of an operator, goes to its route", async () => {
   ]);
 });
 
+test("the forecast lists the parts of the outage, and says of each whether it was measured", async () => {
+  const range = { seconds: 20, low: 15, high: 130 };
+  const parts = [
+    { part: "quiesce", ...range, measured: true },
+    { part: "boot", ...range, measured: false, guessedFrom: "another-machine" },
+  ];
+  answered = { ...shown, forecast: { ...shown.forecast, parts } };
+  const { stdout } = await causeway("cutover", "forecast", "cut_1");
+  const rows = stdout.trimEnd().split("\n").slice(1);
+  expect(rows.map((row) => row.split(/ {2,}/))).toEqual([
+    ["PART", "EXPECTED", "RANGE", "BASIS"],
+    ["stopping the source's services", "20 s", "15 s to 2 min 10 s", "measured"],
+    ["starting the machine", "20 s", "15 s to 2 min 10 s", "guessed from another machine of the source"],
+  ]);
+});
+
 test("an approval names the version that was read, and show names it", async () => {
   expect((await causeway("cutover", "show", "cut_1")).stdout).toContain("version 2, plan plan_1");
   expect((await causeway("cutover", "approve", "cut_1", "--version", "2")).code).toBe(0);

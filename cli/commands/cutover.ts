@@ -7,7 +7,7 @@ import { UsageError } from "../errors.ts";
 import { print, table } from "../terminal.ts";
 import { ANSWER_OPTIONS, ANY_CERTIFICATE_HELP, allOf, checkScript, networkChecks } from "./answer-check.ts";
 import { CUTOVER_HELP, CUTOVER_OPTIONS, cutoverFields } from "./cutover-options.ts";
-import { describeCutover, describeForecast } from "./cutover-text.ts";
+import { describeCutover, describeForecast, describeOutageParts } from "./cutover-text.ts";
 import { DESIGN_HELP, DESIGN_OPTIONS, designOf } from "./machine-options.ts";
 
 const CREATE = "cutover create";
@@ -128,7 +128,9 @@ export const cutoverForecast: CliCommand = {
   positionals: ["CUTOVER"],
   async run(call) {
     const { forecast } = await apiOf(call).getCutover({ parameters: { id: call.arguments.CUTOVER ?? "" } });
-    print(call.terminal, call.json, forecast, () => describeForecast({ forecast }).join("\n"));
+    print(call.terminal, call.json, forecast, () =>
+      [...describeForecast({ forecast }), ...describeOutageParts({ forecast })].join("\n"),
+    );
   },
 };
 

@@ -1,6 +1,8 @@
 import { beforeEach, expect, test } from "vitest";
 import type { CutoverRecord } from "#shared/domain/cutover/cutover.ts";
+import { SWITCH_OFF_ANSWER_SECONDS, SWITCH_OFF_WAIT_SECONDS } from "#shared/domain/cutover/outage-parts.ts";
 import { aCutover } from "#shared/domain/testing/cutover-record.ts";
+import { WorkflowFile } from "../../statemachines/testing/workflow-file.ts";
 import { measuredRecovery } from "../testing/measured-recovery.ts";
 import { World } from "../testing/world.ts";
 import { freshForecast } from "./forecast.ts";
@@ -52,6 +54,32 @@ test("computing an adaptation is not in the outage: a cutover does it before its
   const took = { computeSeconds: 165, applySeconds: 100 };
   await recovered("rcv_1", "agt_source", { "adapt-machine": 270 }, took);
   expect(await part("adapt")).toMatchObject({ measured: true, seconds: 105 });
+});
+
+test("a machine of the source on another hypervisor, or of a very different shape, is no measurement", async () => {
+  await recovered("rcv_1", "agt_source", { "clone-standby": 2, "bring-up-machine": 20 });
+  await world.store.recoveries.modify("rcv_1", (one) => ({
+    ...one,
+    planned: { ...one.planned, hypervisor: "qemu", shape: { ...one.planned.shape, memoryMiB: 65_536 } },
+  }));
+  expect(await part("boot")).toMatchObject({ measured: false, guessedFrom: "another-machine", seconds: 20 });
+  expect(await part("clone")).toMatchObject({ measured: true, seconds: 2 });
+  const asked = await world.store.cutovers.withCommands(aCutover().id);
+  expect((await freshForecast(asked, world)).advice).toContain("a machine that differs (hypervisor, memory)");
+});
+
+test("a source that is to shut down is waited for as the workflow does, also if one was away", async () => {
+  expect(new WorkflowFile("synchronized-cutover").states).toMatchObject({
+    SwitchOffSource: { TimeoutSeconds: SWITCH_OFF_ANSWER_SECONDS },
+    AwaitSourceOff: { Seconds: SWITCH_OFF_WAIT_SECONDS },
+  });
+  expect(await part("switch-off")).toBeUndefined();
+  await world.store.cutovers.modify(aCutover().id, (one) => ({ ...one, switchSourceOff: true }));
+  expect(await part("switch-off")).toMatchObject({ measured: false, seconds: 31, low: 30, high: 90 });
+  await recovered("rcv_1", "agt_source", { "switch-off": 2 });
+  expect(await part("switch-off")).toMatchObject({ measured: true, seconds: 32 });
+  await recovered("rcv_2", "agt_source", { "switch-off": 86_400 });
+  expect((await part("switch-off"))?.seconds).toBeLessThanOrEqual(60);
 });
 
 test("how long a source that was gone took to be fenced says nothing of stopping its services", async () => {

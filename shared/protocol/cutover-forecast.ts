@@ -4,6 +4,8 @@ import * as z from "zod";
 /**
  * What happens between the source's last answer and the first one of the machine that replaces it, in order.
  * `boot-environment`: only if the last copy is made there. `boot`: until its health checks have passed.
+ * `switch-off`: only if the source is to shut down. `answer`: only if the machine is also to answer on its
+ * network.
  */
 export const OutagePart = z.enum([
   "quiesce",
@@ -14,9 +16,18 @@ export const OutagePart = z.enum([
   "define",
   "adapt",
   "boot",
+  "switch-off",
   "connect",
+  "answer",
 ]);
 export type OutagePart = z.infer<typeof OutagePart>;
+
+/**
+ * What a part that was not measured was guessed from. `another-machine`: the source's own machine, on another
+ * hypervisor or of a very different shape. `other-sources`: their machines on the same target host.
+ */
+const GuessedFrom = z.enum(["another-machine", "other-sources", "nothing"]);
+export type GuessedFrom = z.infer<typeof GuessedFrom>;
 
 const seconds = z.number().nonnegative();
 
@@ -35,6 +46,14 @@ export const CutoverForecast = z.object({
    * is needed.
    */
   advice: z.string().optional(),
-  parts: z.array(z.object({ part: OutagePart, seconds, low: seconds, high: seconds, measured: z.boolean() })),
+  parts: z.array(
+    z.object({
+      ...{ part: OutagePart, seconds, low: seconds, high: seconds },
+      /** Of this source, on this target host, with a machine like the one that is planned. */
+      measured: z.boolean(),
+      /** Absent if it was measured. */
+      guessedFrom: GuessedFrom.optional(),
+    }),
+  ),
 });
 export type CutoverForecast = z.infer<typeof CutoverForecast>;

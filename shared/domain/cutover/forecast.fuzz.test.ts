@@ -9,6 +9,8 @@ import {
 } from "./forecast.ts";
 
 const PARTS = ["quiesce", "boot-environment", "clone", "adapt", "define", "boot", "connect"] as const;
+type TimedPart = (typeof PARTS)[number];
+const HOT = { switchesOff: false, answers: false };
 
 const someSeconds = fc.double({ min: 0, max: 5000, noNaN: true });
 const anyHistory: fc.Arbitrary<CutoverHistory> = fc.record({
@@ -25,6 +27,10 @@ const anyHistory: fc.Arbitrary<CutoverHistory> = fc.record({
     { maxLength: 30 },
   ),
   durations: fc.dictionary(fc.constantFrom<FixedPart>(...PARTS), fc.array(someSeconds, { maxLength: 8 })),
+  otherMachine: fc.record({
+    durations: fc.dictionary(fc.constantFrom<FixedPart>(...PARTS), fc.array(someSeconds, { maxLength: 3 })),
+    differences: fc.constant(["memory"]),
+  }),
   elsewhere: fc.dictionary(fc.constantFrom<FixedPart>(...PARTS), fc.array(someSeconds, { maxLength: 3 })),
 });
 
@@ -35,7 +41,8 @@ test("the estimate is in its range, of the whole and of each part, and what fits
       fc.boolean(),
       fc.integer({ min: -60, max: 20_000 }),
       (history, cold, secondsLeft) => {
-        const forecast = forecastCutover(history, { cold, adapts: cold, secondsLeft });
+        const question = { cold, adapts: cold, switchesOff: cold, answers: !cold, secondsLeft };
+        const forecast = forecastCutover(history, question);
         for (const { low, seconds, high } of [
           { ...forecast, seconds: forecast.outageSeconds },
           ...forecast.parts,
@@ -47,7 +54,7 @@ test("the estimate is in its range, of the whole and of each part, and what fits
         }
         expect(forecast.fits).toBe(forecast.high <= secondsLeft);
         expect(forecast.advice === undefined).toBe(forecast.fits && isRehearsed(forecast));
-        expect(forecastCutover(history, { cold, adapts: cold, secondsLeft })).toEqual(forecast);
+        expect(forecastCutover(history, question)).toEqual(forecast);
       },
     ),
     { numRuns: 200 },
@@ -56,7 +63,7 @@ test("the estimate is in its range, of the whole and of each part, and what fits
 
 /** A source and a target host: what each part takes on average, and by how much it varies. */
 interface World {
-  means: Record<(typeof PARTS)[number], number>;
+  means: Record<TimedPart, number>;
   variation: number;
   fixedSeconds: number;
   bytesPerSecond: number;
@@ -101,7 +108,7 @@ class Days {
     this.#next = random(seed);
   }
 
-  part(part: FixedPart): number {
+  part(part: TimedPart): number {
     return this.#varied(this.#world.means[part]);
   }
 
@@ -121,7 +128,7 @@ class Days {
     return {
       runs,
       durations: Object.fromEntries(PARTS.map((part) => [part, this.#times(8, part)])),
-      elsewhere: {},
+      ...{ otherMachine: { durations: {}, differences: [] }, elsewhere: {} },
     };
   }
 
@@ -135,7 +142,7 @@ class Days {
     return quiesce + copy + others.reduce((total, part) => total + this.part(part), 0);
   }
 
-  #times(count: number, part: FixedPart): number[] {
+  #times(count: number, part: TimedPart): number[] {
     return Array.from({ length: count }, () => this.part(part));
   }
 
@@ -150,9 +157,7 @@ test("with a history that varies little, 18 of 20 outages are in the range, whic
     fc.property(world, fc.nat({ max: 2 ** 20 }), fc.boolean(), (given, seed, cold) => {
       const days = new Days(given, seed);
       const { low, high, outageSeconds, basis } = forecastCutover(days.history(), {
-        cold,
-        adapts: true,
-        secondsLeft: 3600,
+        ...{ ...HOT, cold, adapts: true, secondsLeft: 3600 },
       });
       expect(basis).toBe("measured");
       expect(high - low).toBeLessThanOrEqual(0.6 * outageSeconds);

@@ -20,13 +20,13 @@ const measured: CutoverHistory = {
     boot: Array(10).fill(30),
     connect: Array(10).fill(1),
   },
-  elsewhere: {},
+  ...{ otherMachine: { durations: {}, differences: [] }, elsewhere: {} },
 };
-const hot = { cold: false, adapts: true, secondsLeft: 3600 };
+const hot = { cold: false, adapts: true, switchesOff: false, answers: false, secondsLeft: 3600 };
 
 test("a forecast without any measurement is a guess with a wide range, and says so", () => {
   const { outageSeconds, low, high, basis, parts } = forecastCutover(
-    { runs: [], durations: {}, elsewhere: {} },
+    { ...measured, runs: [], durations: {} },
     hot,
   );
   expect(basis).toBe("guessed");
@@ -64,6 +64,27 @@ test("adapting the system counts only if that is done", () => {
   expect(forecastCutover({ ...measured, durations }, { ...hot, adapts: false }).basis).toBe("measured");
 });
 
+test("the wait for a source that shuts down counts only if it is to, and so does the machine's answer", () => {
+  const outage = (question: object) => forecastCutover(measured, { ...hot, ...question }).outageSeconds;
+  expect(outage({ switchesOff: true }) - outage({})).toBeGreaterThanOrEqual(30);
+  expect(outage({ answers: true })).toBeGreaterThan(outage({}));
+});
+
+test("what was measured with another machine is a guess, with at least the range of one, and the advice says so", () => {
+  const { boot = [], define: _, ...durations } = measured.durations;
+  const otherMachine = { durations: { boot, define: [1] }, differences: ["hypervisor", "memory"] };
+  const forecast = forecastCutover({ ...measured, durations, otherMachine, elsewhere: { boot } }, hot);
+  expect(forecast.parts.find(({ part }) => part === "boot")).toEqual({
+    ...{ part: "boot", seconds: 30, low: 10, high: 300, measured: false, guessedFrom: "another-machine" },
+  });
+  expect({ basis: forecast.basis, isRehearsed: isRehearsed(forecast) }).toEqual({
+    ...{ basis: "partly measured", isRehearsed: false },
+  });
+  expect(forecast.advice).toMatch(
+    /^How long this takes was measured only with a machine that differs \(hypervisor, memory\) for this source on this target host: defining the machine, starting the machine\. .* test network once, to a machine like the planned one\./,
+  );
+});
+
 test("what other sources took on the same target host narrows a first forecast, which is no measurement", () => {
   const { quiesce, connect, ...durations } = measured.durations;
   const first = { ...measured, durations };
@@ -97,10 +118,7 @@ test("one that fits, but whose machine was never started on this host, says what
   expect(first.advice).toMatch(
     /never measured .*: adapting the system, starting the machine\. .* test network once, with `--adapt`\. Until then/,
   );
-  const rehearsed = forecastCutover(
-    { runs: [], durations: { ...durations, boot, adapt }, elsewhere: {} },
-    hot,
-  );
+  const rehearsed = forecastCutover({ ...measured, runs: [], durations: { ...durations, boot, adapt } }, hot);
   expect(isRehearsed(rehearsed)).toBe(true);
   expect(rehearsed.advice).toBeUndefined();
 });

@@ -1,7 +1,8 @@
 /** How long the outage of a cutover will be, from what its plan and its target host measured before. */
-import type { CutoverForecast, OutagePart } from "../../protocol/cutover-forecast.ts";
+import type { CutoverForecast, GuessedFrom, OutagePart } from "../../protocol/cutover-forecast.ts";
 import { bytes, duration } from "../../units.ts";
 import { type Estimate, estimateFrom, estimateWork, sumOf, type WorkSample } from "./estimate.ts";
+import { GUESSED_SECONDS, OUTAGE_PART_TITLES } from "./outage-parts.ts";
 
 /** One completed run of the plan. */
 export interface MeasuredRun {
@@ -22,33 +23,29 @@ export interface CutoverHistory {
   runs: readonly MeasuredRun[];
   /** Seconds that the other parts took, oldest first. */
   durations: Durations;
+  /**
+   * What they took for the source's own machines that are not like the planned one, and in what these differ
+   * from it.
+   */
+  otherMachine: { durations: Durations; differences: readonly string[] };
   /** What they took for other sources on the same target host: better than a guess, for a first cutover. */
   elsewhere: Durations;
 }
 
-type Durations = Partial<Record<FixedPart, readonly number[]>>;
+export type Durations = Partial<Record<FixedPart, readonly number[]>>;
 
 export interface ForecastQuestion {
   /** Whether the last copy is made in the boot environment. */
   cold: boolean;
   /** Whether the system is adapted to its machine in the outage. */
   adapts: boolean;
+  /** Whether the source is to shut down before the machine is connected. */
+  switchesOff: boolean;
+  /** Whether the machine must also answer on its network. */
+  answers: boolean;
   /** Between the quiesce and the window's deadline. */
   secondsLeft: number;
 }
-
-/** What is expected of a part that was never measured, in seconds. */
-const GUESSES: Record<OutagePart, Estimate> = {
-  quiesce: { expected: 10, low: 1, high: 60 },
-  "boot-environment": { expected: 90, low: 30, high: 300 },
-  capture: { expected: 30, low: 3, high: 300 },
-  apply: { expected: 15, low: 1, high: 120 },
-  clone: { expected: 10, low: 0, high: 120 },
-  adapt: { expected: 20, low: 2, high: 120 },
-  define: { expected: 3, low: 0, high: 20 },
-  boot: { expected: 60, low: 10, high: 300 },
-  connect: { expected: 2, low: 0, high: 15 },
-};
 
 /** Runs that followed the point before this closely, compared with the last copy, show what it will find. */
 const NEAR = 4;
@@ -67,9 +64,8 @@ const CHANGE_EXPONENT = 0.8;
  * changed before that. The forecast assumes that such copies follow each other until they get no shorter.
  */
 export function forecastCutover(history: CutoverHistory, question: ForecastQuestion): CutoverForecast {
-  const { cold, adapts, secondsLeft } = question;
-  const fixed = (part: FixedPart) =>
-    partOf(part, estimateFrom(history.durations[part] ?? []), guessFrom(history.elsewhere[part] ?? []));
+  const { cold, adapts, switchesOff, answers, secondsLeft } = question;
+  const fixed = (part: FixedPart) => fixedPart(part, history);
   const quiesce = fixed("quiesce");
   const copy = lastCopy(history.runs, quiesce.seconds);
   const parts = [
@@ -77,10 +73,12 @@ export function forecastCutover(history: CutoverHistory, question: ForecastQuest
     ...(cold ? [fixed("boot-environment")] : []),
     partOf("capture", copy.capture),
     partOf("apply", copy.apply),
-    fixed("clone"),
-    fixed("define"),
+    ...(["clone", "define"] as const).map(fixed),
     ...(adapts ? [fixed("adapt")] : []),
-    ...(["boot", "connect"] as const).map(fixed),
+    fixed("boot"),
+    ...(switchesOff ? [fixed("switch-off")] : []),
+    fixed("connect"),
+    ...(answers ? [fixed("answer")] : []),
   ];
   const outage = sumOf(parts.map(({ seconds, low, high }) => ({ expected: seconds, low, high })));
   const measured = parts.filter((part) => part.measured).length;
@@ -91,10 +89,14 @@ export function forecastCutover(history: CutoverHistory, question: ForecastQuest
     basis: measured === parts.length ? "measured" : measured > 0 ? "partly measured" : "guessed",
     parts,
   } as const;
-  if (forecast.high > secondsLeft)
-    return { ...forecast, fits: false, advice: adviceFor(forecast, secondsLeft, copy.outrun) };
+  const { differences } = history.otherMachine;
+  if (forecast.high > secondsLeft) {
+    const about = { secondsLeft, outrun: copy.outrun, differences };
+    return { ...forecast, fits: false, advice: adviceFor(forecast, about) };
+  }
   if (isRehearsed(forecast)) return { ...forecast, fits: true };
-  return { ...forecast, fits: true, advice: `${unrehearsed(forecast)} Until then only a person begins it.` };
+  const advice = `${unrehearsed(forecast, differences)} Until then only a person begins it.`;
+  return { ...forecast, fits: true, advice };
 }
 
 /**
@@ -108,17 +110,37 @@ export function isRehearsed(forecast: Pick<CutoverForecast, "parts">): boolean {
 
 type Part = CutoverForecast["parts"][number];
 
+function fixedPart(part: FixedPart, { durations, otherMachine, elsewhere }: CutoverHistory): Part {
+  const measured = estimateFrom(durations[part] ?? []);
+  if (measured) return partOf(part, measured);
+  const own = otherMachineGuess(part, estimateFrom(otherMachine.durations[part] ?? []));
+  if (own) return partOf(part, undefined, { from: "another-machine", estimate: own });
+  const others = doubled(estimateFrom(elsewhere[part] ?? []));
+  return partOf(part, undefined, others && { from: "other-sources", estimate: others });
+}
+
+/** Another machine can take much less or more: at least the range of a guess, and twice what it took. */
+function otherMachineGuess(part: OutagePart, estimate: Estimate | undefined): Estimate | undefined {
+  const wide = doubled(estimate);
+  if (!wide) return undefined;
+  const { low, high } = GUESSED_SECONDS[part];
+  return { expected: wide.expected, low: Math.min(low, wide.low), high: Math.max(high, wide.high) };
+}
+
 /** Other sources are other machines: their range is doubled on each side. */
-function guessFrom(elsewhere: readonly number[]): Estimate | undefined {
-  const estimate = estimateFrom(elsewhere);
+function doubled(estimate: Estimate | undefined): Estimate | undefined {
   return estimate && { ...estimate, low: estimate.low / 2, high: 2 * estimate.high };
 }
 
-function partOf(part: OutagePart, measured: Estimate | undefined, guess = GUESSES[part]): Part {
-  const { expected, low, high } = measured ?? guess;
+function partOf(
+  part: OutagePart,
+  measured: Estimate | undefined,
+  guess: { from: GuessedFrom; estimate: Estimate } = { from: "nothing", estimate: GUESSED_SECONDS[part] },
+): Part {
+  const { expected, low, high } = measured ?? guess.estimate;
   return {
     ...{ part, seconds: rounded(expected), low: rounded(low), high: rounded(high) },
-    measured: measured !== undefined,
+    ...(measured ? { measured: true } : { measured: false, guessedFrom: guess.from }),
   };
 }
 
@@ -178,49 +200,53 @@ function sinceOf({ sinceSeconds }: MeasuredRun): number {
   return Math.max(1, sinceSeconds);
 }
 
-/** What would make the outage fit. */
-function adviceFor(
-  { high, parts }: Pick<CutoverForecast, "high" | "parts">,
-  secondsLeft: number,
-  outrun: LastCopy["outrun"],
-): string {
-  const left = duration(Math.max(0, Math.floor(secondsLeft)));
-  return `The outage can take ${duration(Math.ceil(high))}, and ${left} of the window is left. ${remedy(parts, outrun)}`;
+interface About {
+  secondsLeft: number;
+  outrun: LastCopy["outrun"];
+  /** In what the machines differ that a guess is from. */
+  differences: readonly string[];
 }
 
-function remedy(parts: CutoverForecast["parts"], outrun: LastCopy["outrun"]): string {
+/** What would make the outage fit. */
+function adviceFor({ high, parts }: Pick<CutoverForecast, "high" | "parts">, about: About): string {
+  const left = duration(Math.max(0, Math.floor(about.secondsLeft)));
+  return `The outage can take ${duration(Math.ceil(high))}, and ${left} of the window is left. ${remedy(parts, about)}`;
+}
+
+function remedy(parts: readonly Part[], { outrun, differences }: About): string {
   if (outrun !== undefined)
     return `The source changes ${bytes(outrun.changed)} a second, and its runs carry ${bytes(outrun.carried)}: raise the plan's upload limit, or choose hours in which the source writes less.`;
   const unknown = parts.filter(({ part, measured }) => !measured && part in REHEARSALS);
   const widest = unknown.toSorted((a, b) => b.high - a.high)[0];
   if (widest !== undefined)
-    return `How long ${TITLES[widest.part]} takes was never measured: ${REHEARSALS[widest.part]}, or choose a longer window.`;
+    return `How long ${OUTAGE_PART_TITLES[widest.part]} takes was ${measuredHow(widest, differences)}: ${REHEARSALS[widest.part]}, or choose a longer window.`;
   const longest = parts.reduce((most, part) => (part.high > most.high ? part : most));
-  return `Of this, ${TITLES[longest.part]} can take ${duration(Math.ceil(longest.high))}: choose a longer window, or make that faster.`;
+  return `Of this, ${OUTAGE_PART_TITLES[longest.part]} can take ${duration(Math.ceil(longest.high))}: choose a longer window, or make that faster.`;
 }
 
-function unrehearsed(forecast: Pick<CutoverForecast, "parts">): string {
+function unrehearsed(forecast: Pick<CutoverForecast, "parts">, differences: readonly string[]): string {
   const parts = partsToRehearse(forecast);
-  const titles = parts.map(({ part }) => TITLES[part]).join(", ");
+  const sentences = [...Map.groupBy(parts, (part) => measuredHow(part, differences))].map(([how, some]) => {
+    const titles = some.map(({ part }) => OUTAGE_PART_TITLES[part]).join(", ");
+    return `How long this takes was ${how} for this source on this target host: ${titles}.`;
+  });
   const adapts = parts.some(({ part }) => part === "adapt") ? REHEARSALS.adapt : RECOVER;
-  return `How long this takes was never measured for this source on this target host: ${titles}. To measure it, ${adapts}.`;
+  const isLike = parts.some(isOfAnotherMachine) ? ", to a machine like the planned one" : "";
+  return `${sentences.join(" ")} To measure it, ${adapts}${isLike}.`;
+}
+
+function isOfAnotherMachine({ guessedFrom }: Part): boolean {
+  return guessedFrom === "another-machine";
+}
+
+function measuredHow(part: Part, differences: readonly string[]): string {
+  if (!isOfAnotherMachine(part)) return "never measured";
+  return `measured only with a machine that differs (${differences.join(", ")})`;
 }
 
 function partsToRehearse({ parts }: Pick<CutoverForecast, "parts">): Part[] {
   return parts.filter(({ part, measured }) => !measured && RECOVERED.has(part));
 }
-
-const TITLES: Record<OutagePart, string> = {
-  quiesce: "stopping the source's services",
-  "boot-environment": "starting the boot environment",
-  capture: "the last copy",
-  apply: "applying the last copy to the standby",
-  clone: "cloning the standby",
-  adapt: "adapting the system",
-  define: "defining the machine",
-  boot: "starting the machine",
-  connect: "connecting the production network",
-};
 
 /** The parts that a recovery measures. */
 const RECOVERED: ReadonlySet<OutagePart> = new Set(["clone", "define", "adapt", "boot"]);

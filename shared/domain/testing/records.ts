@@ -161,7 +161,7 @@ export function aDrill(change: Partial<DrillRecord> = {}): DrillRecord {
 
 export function aRecovery(change: Partial<RecoveryRecord> = {}): RecoveryRecord {
   const shape: RecoveryRecord["planned"]["shape"] = {
-    ...{ cpuCount: 2, memoryMiB: 1024, firmware: "bios", diskBus: "sata", cardModel: "virtio", clock: "utc" },
+    ...{ cpuCount: 2, memoryMiB: 4096, firmware: "bios", diskBus: "sata", cardModel: "virtio", clock: "utc" },
     ...{ acceleration: "if-offered", cards: [{ address: "52:54:00:00:00:01", link: { kind: "isolated" } }] },
   };
   return {
