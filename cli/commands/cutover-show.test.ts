@@ -68,6 +68,20 @@ test("a cutover is followed to its end: each state once with its time, also thos
   expect(code).toBe(0);
 });
 
+test("while its run reads the source or writes the standby, the line has the rate and the remaining time", async () => {
+  const progress = {
+    bytesDone: 2 ** 20,
+    bytesTotal: 2 ** 22,
+    rateBytesPerSecond: 2 ** 19,
+    remainingSeconds: 6,
+  };
+  answers = [{ ...underWay, copying: { part: "capture", progress } }, end("completed", completed)];
+  const { stderr } = await follow();
+  expect(stderr).toMatch(
+    /pre-sync {2}run_1 {2}reading the source {2}\[#{5}-{15}\] {2}25 % {2}1\.0 MiB of 4\.0 MiB {2}512 KiB\/s {2}6 s left {2}.* to its deadline/,
+  );
+});
+
 test("one that is rolled back ends the wait with its failure, and with one document of JSON", async () => {
   const failure = { name: "MachineSilentError", message: "no answer", hint: "Look.", retryable: false };
   answers = [end("rolled-back", { failure, sourceServes: "yes" })];

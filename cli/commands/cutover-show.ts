@@ -6,6 +6,7 @@ import type { CliCommand } from "../command.ts";
 import { CutoverNotCompletedError } from "../errors.ts";
 import { print } from "../terminal.ts";
 import { waitForEnd } from "../wait-for-end.ts";
+import { transferLine } from "./conversion-progress.ts";
 import { describeCutover } from "./cutover-text.ts";
 
 /** A cutover can wait for days, and each look makes a forecast. */
@@ -40,12 +41,15 @@ export const cutoverShow: CliCommand = {
   },
 };
 
+const COPIES = { capture: "reading the source", apply: "writing the standby" };
+
 /** What changes all the time. A log gets the first part, which stays the same, once. */
 function progressOf(cutover: Cutover, now: number): string {
-  const { id, state, deadlineAt, runs } = cutover;
+  const { id, state, deadlineAt, runs, copying } = cutover;
   const parts: string[] = [id, state];
   const run = runs.at(-1);
   if (run?.phase === state) parts.push(run.id);
+  if (copying) parts.push(COPIES[copying.part], ...transferLine(copying.progress));
   if (deadlineAt === null) parts.push(whatItWaitsFor(cutover));
   else if (isUnderWay(cutover)) parts.push(timeLeft(now, deadlineAt));
   return parts.join("  ");

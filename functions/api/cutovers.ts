@@ -6,6 +6,7 @@ import type { Cutover } from "#shared/protocol/cutover.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { beginCutover } from "../cutover/begin-cutover.ts";
 import { buildCutovers } from "../cutover/build.ts";
+import { copyingOf } from "../cutover/copying.ts";
 import type { CutoverDeps } from "../cutover/deps.ts";
 import { forecastFor, freshForecast } from "../cutover/forecast.ts";
 import { cancelByHand, rollBackByHand } from "../cutover/stop-cutover.ts";
@@ -121,5 +122,7 @@ async function changed(
 async function shown(cutover: CutoverRecord, deps: CutoverDeps): Promise<Cutover> {
   const { commands } = await deps.store.cutovers.withCommands(cutover.id);
   const forecast = await forecastFor({ record: cutover, commands }, deps);
-  return cutoverOf({ ...cutover, forecast }, deps.clock.now(), rehearsalOf(commands));
+  const copying = await copyingOf(cutover, deps.store);
+  const details = { rehearsal: rehearsalOf(commands), copying };
+  return cutoverOf({ ...cutover, forecast }, deps.clock.now(), details);
 }

@@ -3,7 +3,7 @@
  */
 import * as z from "zod";
 import { AnswerCheck, CheckScriptName } from "./answer-check.ts";
-import { Failure, Timestamp } from "./common.ts";
+import { Failure, Progress, Timestamp } from "./common.ts";
 import { CutoverForecast } from "./cutover-forecast.ts";
 import { CutoverWindows } from "./cutover-window.ts";
 import { DefinedMachine, MachineAnswer } from "./defined-machine.ts";
@@ -128,6 +128,11 @@ export const Cutover = z.object({
    */
   outageSeconds: z.number().nonnegative().nullable(),
   runs: z.array(z.object({ id: RunId, phase: SyncPhase })),
+  /**
+   * How far the run of its state is with reading the source (`capture`) or making the standby equal to the
+   * point (`apply`), as the agent has last reported; absent in lists, and while neither is reported.
+   */
+  copying: z.object({ part: z.enum(["capture", "apply"]), progress: Progress }).optional(),
   /** When it came into each state so far. */
   states: z.array(z.object({ name: CutoverState, at: Timestamp })),
   pointId: PointId.optional(),

@@ -3,8 +3,12 @@ import type { Cutover } from "../../protocol/cutover.ts";
 import type { CutoverRecord } from "./cutover.ts";
 import { openingFrom } from "./window.ts";
 
-/** `now`: milliseconds since 1970. */
-export function cutoverOf(cutover: CutoverRecord, now: number, rehearsal?: Cutover["rehearsal"]): Cutover {
+/** `now`: milliseconds since 1970. `details`: what its commands and those of its run say. */
+export function cutoverOf(
+  cutover: CutoverRecord,
+  now: number,
+  details: Pick<Cutover, "rehearsal" | "copying"> = {},
+): Cutover {
   const { id, sourceId, targetId, planId, state, mode, windows, needsApproval, approved, go } = cutover;
   const { heldBack, forecast, states, machine, answer, sourceServes, failure, requestedBy } = cutover;
   const { edition: version } = cutover;
@@ -16,7 +20,7 @@ export function cutoverOf(cutover: CutoverRecord, now: number, rehearsal?: Cutov
     window: opening ? { opensAt: iso(opening.opensAt), closesAt: iso(opening.closesAt) } : null,
     deadlineAt: cutover.deadlineAt ?? null,
     forecast,
-    ...(rehearsal ? { rehearsal } : {}),
+    ...details,
     outageSeconds: cutover.outageSeconds ?? null,
     runs: cutover.runs.map(({ id: run, phase }) => ({ id: run, phase })),
     pointId: cutover.final?.pointId,
