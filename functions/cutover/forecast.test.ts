@@ -1,9 +1,10 @@
 import { beforeEach, expect, test } from "vitest";
 import type { CutoverRecord } from "#shared/domain/cutover/cutover.ts";
 import { SWITCH_OFF_ANSWER_SECONDS, SWITCH_OFF_WAIT_SECONDS } from "#shared/domain/cutover/outage-parts.ts";
+import { runIdOf } from "#shared/domain/protection/run.ts";
 import { aCutover } from "#shared/domain/testing/cutover-record.ts";
 import { WorkflowFile } from "../../statemachines/testing/workflow-file.ts";
-import { measuredRecovery } from "../testing/measured-recovery.ts";
+import { measuredCommands, measuredRecovery } from "../testing/measured-recovery.ts";
 import { World } from "../testing/world.ts";
 import { freshForecast } from "./forecast.ts";
 
@@ -33,9 +34,44 @@ const part = async (name: string) =>
 
 test("what this source's own machines took is measured, and beats what others took", async () => {
   await recovered("rcv_1", "agt_source", { "bring-up-machine": 20 });
-  await recovered("rcv_2", "agt_other", { "bring-up-machine": 200, "connect-machine": 3 });
+  await recovered("rcv_2", "agt_other", { "clone-standby": 3, "bring-up-machine": 200 });
   expect(await part("boot")).toMatchObject({ measured: true, seconds: 20 });
-  expect(await part("connect")).toMatchObject({ measured: false, seconds: 3 });
+  expect(await part("clone")).toMatchObject({ measured: false, guessedFrom: "other-sources", seconds: 3 });
+});
+
+test("what the workflow does between two commands is outage; the last copy and a wait are counted by themselves", async () => {
+  await world.store.cutovers.add(aCutover({ id: "cut_2", sourceId: "agt_other" }));
+  const took = {
+    ...{ "set-fence up": 5, "clone-standby": 2, "define-machine": 1, "bring-up-machine": 20 },
+    ...{ "set-fence lasting": 1, "switch-off": 1, "connect-machine": 3 },
+  };
+  await measuredCommands(world.store, "cut_2", took, { pauseSeconds: 0.5 });
+  const seconds = { quiesce: 5, clone: 2, define: 1.5, boot: 20.5, connect: 4.5 };
+  for (const [name, expected] of Object.entries(seconds))
+    expect(await part(name), name).toMatchObject({ guessedFrom: "other-sources", seconds: expected });
+});
+
+test("what a run's workflow does besides its copies is in the last copy, as it usually is", async () => {
+  const planId = aCutover().planId;
+  const { store } = world;
+  // In the last one the workflow waited for a source that was away.
+  for (const [index, besides] of [3, 3, 3, 3, 900].entries()) {
+    const startedAt = Date.UTC(2030, 0, 1, index);
+    const at = (seconds: number) => new Date(startedAt + seconds * 1000).toISOString();
+    await store.runs.add({
+      ...{ id: runIdOf(planId, startedAt), planId, sourceId: "agt_source", state: "completed" },
+      ...{ trigger: "schedule", dueAt: at(0), startedAt: at(0), endedAt: at(6 + besides) },
+      ...{ pointId: `rp_${index}`, pointRecorded: true, disks: ["vda"], allBlocks: false },
+      ...{ allowInconsistent: false, requestedBy: "ada", version: 0 },
+      result: {
+        ...{ disks: [], consistency: "crash", bytesRead: 0, bytesStored: 0, changedBytes: 0, badRanges: 0 },
+        ...{ seconds: 4, limitingStage: "read" },
+        standby: { state: "applied", bytesWritten: 0, leavesRepaired: 0, seconds: 2 },
+      },
+    });
+  }
+  expect(await part("capture")).toMatchObject({ measured: true, seconds: 7 });
+  expect(await part("apply")).toMatchObject({ measured: true, seconds: 2 });
 });
 
 test("a machine on another target host says nothing", async () => {

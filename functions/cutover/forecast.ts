@@ -8,6 +8,7 @@ import type { RunRecord } from "#shared/domain/protection/run.ts";
 import type { StoreDeps } from "../store/deps.ts";
 import type { Store } from "../store/store.ts";
 import { measuredParts } from "./measured-parts.ts";
+import { secondsBetween } from "./seconds-between.ts";
 
 /** Older ones say little about the source and the target host as they are. */
 const MOST_RUNS = 24;
@@ -55,17 +56,27 @@ function deadlineOf(cutover: CutoverRecord, now: number): number {
 
 async function measuredRuns({ planId }: CutoverRecord, store: Store): Promise<MeasuredRun[]> {
   const { items } = await store.runs.page(planId, { limit: MOST_RUNS });
-  const completed = items.filter(({ state, result }) => state === "completed" && result).reverse();
-  return completed.slice(1).map((run, index) => measuredRun(run, completed[index]));
+  const completed = items.flatMap((run) =>
+    run.state === "completed" && run.result && run.endedAt ? [workOf(run, run.result, run.endedAt)] : [],
+  );
+  const oldestFirst = completed.reverse();
+  // The usual one: in a single run the workflow can have waited for an agent that was away.
+  const besides = median(oldestFirst.map((run) => run.besidesSeconds));
+  return oldestFirst.slice(1).map(({ startedAt, changedBytes, captureSeconds, applySeconds }, index) => ({
+    ...{ changedBytes, applySeconds, captureSeconds: captureSeconds + besides },
+    sinceSeconds: secondsBetween(oldestFirst[index]?.startedAt ?? startedAt, startedAt),
+  }));
 }
 
-function measuredRun({ result, startedAt }: RunRecord, before: RunRecord | undefined): MeasuredRun {
-  const since = before ? (Date.parse(startedAt) - Date.parse(before.startedAt)) / 1000 : 0;
-  const { standby } = result ?? {};
-  return {
-    changedBytes: result?.changedBytes ?? 0,
-    sinceSeconds: since,
-    captureSeconds: result?.seconds ?? 0,
-    applySeconds: standby?.state === "applied" ? standby.seconds : undefined,
-  };
+/** `besidesSeconds`: what the workflow of a run did besides both copies, which is in an outage, too. */
+function workOf({ startedAt }: RunRecord, result: NonNullable<RunRecord["result"]>, endedAt: string) {
+  const { changedBytes, seconds: captureSeconds, standby } = result;
+  const applySeconds = standby?.state === "applied" ? standby.seconds : undefined;
+  const work = captureSeconds + (applySeconds ?? 0);
+  const besidesSeconds = Math.max(0, secondsBetween(startedAt, endedAt) - work);
+  return { startedAt, changedBytes, captureSeconds, applySeconds, besidesSeconds };
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
 }

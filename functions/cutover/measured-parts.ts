@@ -11,22 +11,27 @@ import {
 import { ownerKind } from "#shared/protocol/ids.ts";
 import { ShownAdaptation } from "#shared/protocol/wanted-machine.ts";
 import type { Store } from "../store/store.ts";
+import { secondsBetween } from "./seconds-between.ts";
 
 /** Older ones say little about the source and the target host as they are. */
 const MOST_MACHINES = 5;
 const LOOKED_AT = 100;
 
-/** The command whose time each part of an outage is, from its order to its result. */
-const PARTS: readonly { part: FixedPart; command: string }[] = [
-  { part: "quiesce", command: "set-fence up" },
-  { part: "clone", command: "clone-standby" },
-  { part: "adapt", command: "adapt-machine" },
-  { part: "define", command: "define-machine" },
-  { part: "boot", command: "bring-up-machine" },
-  { part: "switch-off", command: "switch-off" },
-  { part: "connect", command: "connect-machine" },
-  { part: "answer", command: "bring-up-machine connected" },
+/** The commands whose time each part of an outage is, from their order to their result. */
+const PARTS: readonly { part: FixedPart; commands: readonly string[] }[] = [
+  { part: "quiesce", commands: ["set-fence up"] },
+  { part: "clone", commands: ["clone-standby"] },
+  { part: "define", commands: ["define-machine"] },
+  { part: "adapt", commands: ["adapt-machine"] },
+  { part: "boot", commands: ["bring-up-machine"] },
+  { part: "switch-off", commands: ["switch-off"] },
+  { part: "connect", commands: ["set-fence lasting", "connect-machine"] },
+  { part: "answer", commands: ["bring-up-machine connected"] },
 ];
+const COMMANDS: ReadonlySet<string> = new Set(PARTS.flatMap(({ commands }) => commands));
+
+/** What the workflow does after these is counted by itself: the last copy, a wait. */
+const NOT_FOLLOWED = ["set-fence up", "switch-off"];
 
 /** A machine that the target host made for a cutover or a recovery. */
 interface Made {
@@ -85,7 +90,37 @@ async function lastMachines(
 }
 
 function durationsOf(commands: readonly CommandRecord[]): Durations {
-  return Object.fromEntries(PARTS.map(({ part, command }) => [part, secondsOf(commands, command)]));
+  const took = secondsByCommand(commands);
+  return Object.fromEntries(
+    PARTS.map(({ part, commands: own }) => {
+      const seconds = own.flatMap((name) => took.get(name) ?? []);
+      return [part, seconds.length === own.length ? [seconds.reduce((sum, one) => sum + one, 0)] : []];
+    }),
+  );
+}
+
+/** Each with what the workflow took from the end of the one before to its order. */
+function secondsByCommand(commands: readonly CommandRecord[]): Map<string, number> {
+  const took = new Map<string, number>();
+  let before: (CommandRecord & { endedAt: string }) | undefined;
+  for (const command of commands.toSorted((a, b) => (a.issuedAt < b.issuedAt ? -1 : 1))) {
+    const { state, endedAt, issuedAt } = command;
+    const name = nameOf(command);
+    if (state !== "succeeded" || endedAt === undefined || !COMMANDS.has(name) || took.has(name)) continue;
+    // A recovery's source is gone: its fence waits until it comes back.
+    if (command.kind === "set-fence" && ownerKind(command.ownerId) === "recovery") continue;
+    // Before a second try the first one failed, which is no part of an outage as it should be.
+    const isNext = before && command.attempt === 1 && !NOT_FOLLOWED.includes(nameOf(before));
+    const order = isNext && before ? Math.max(0, secondsBetween(before.endedAt, issuedAt)) : 0;
+    const seconds = Math.max(0, secondsBetween(issuedAt, endedAt));
+    took.set(name, order + secondsInOutage(command, seconds));
+    before = { ...command, endedAt };
+  }
+  return took;
+}
+
+function nameOf({ kind, label }: CommandRecord): string {
+  return label === undefined ? kind : `${kind} ${label}`;
 }
 
 function ofParts(durations: Durations, isWanted: (part: FixedPart) => boolean): Durations {
@@ -94,17 +129,6 @@ function ofParts(durations: Durations, isWanted: (part: FixedPart) => boolean): 
 
 function together(each: readonly Durations[]): Durations {
   return Object.fromEntries(PARTS.map(({ part }) => [part, each.flatMap((one) => one[part] ?? [])]));
-}
-
-function secondsOf(commands: readonly CommandRecord[], wanted: string): number[] {
-  const found = commands.find(
-    ({ kind, label, state }) => state === "succeeded" && [kind, label].filter(Boolean).join(" ") === wanted,
-  );
-  // A recovery's source is gone: its fence waits until it comes back.
-  if (found?.kind === "set-fence" && ownerKind(found.ownerId) === "recovery") return [];
-  if (found?.endedAt === undefined) return [];
-  const seconds = Math.max(0, Date.parse(found.endedAt) - Date.parse(found.issuedAt)) / 1000;
-  return [secondsInOutage(found, seconds)];
 }
 
 /** Which of these seconds of a command's are in the outage. */

@@ -17,16 +17,28 @@ export async function measuredRecovery(
   adaptation: { computeSeconds: number; applySeconds: number } = { computeSeconds: 1, applySeconds: 1 },
 ): Promise<void> {
   await store.recoveries.add(aRecovery(recovery));
+  await measuredCommands(store, recovery.id, took, { adaptation });
+}
+
+/** Records its commands, each `pauseSeconds` after the one before. */
+export async function measuredCommands(
+  { commands }: Pick<Store, "commands">,
+  ownerId: string,
+  took: Record<string, number>,
+  { adaptation = {}, pauseSeconds = 0 }: { adaptation?: object; pauseSeconds?: number } = {},
+): Promise<void> {
   const adapted = { changes: [], commands: [], notes: [], isApplied: true, stale: [], ...adaptation };
+  let now = START;
+  const at = () => new Date(now).toISOString();
   for (const [wanted, seconds] of Object.entries(took)) {
     const [kind, label] = wanted.split(" ");
-    const at = (ms: number) => new Date(START + ms).toISOString();
     const request = {
-      ...{ ownerId: recovery.id, agentId: "agt_target", kind: kind as CommandKind, input: {} },
+      ...{ ownerId, agentId: "agt_target", kind: kind as CommandKind, input: {} },
       ...{ label, round: 1, requestedBy: "ada" },
     };
-    const { command } = plan(request, [], at(0));
-    const output = kind === "adapt-machine" ? adapted : {};
-    await store.commands.save(succeeded(command, output, at(seconds * 1000)));
+    const { command } = plan(request, [], at());
+    now += seconds * 1000;
+    await commands.save(succeeded(command, kind === "adapt-machine" ? adapted : {}, at()));
+    now += pauseSeconds * 1000;
   }
 }

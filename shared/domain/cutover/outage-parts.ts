@@ -18,7 +18,7 @@ export const OUTAGE_PART_TITLES: Record<OutagePart, string> = {
   define: "defining the machine",
   boot: "starting the machine",
   "switch-off": "waiting for the source to shut down",
-  connect: "connecting the production network",
+  connect: "committing, and connecting the production network",
   answer: "the machine's answer on its network",
 };
 
