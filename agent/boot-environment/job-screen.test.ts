@@ -14,11 +14,11 @@ const half: Progress = {
 const input = { conversionId: "cnv_1", pointId: "rp_1", allBlocks: false };
 const job = { conversionId: "cnv_1", requestedBy: "ada@example.com", deadlineSeconds: 600 };
 
-function screenOf(disks: readonly string[], requestedBy = job.requestedBy) {
+function screenOf(disks: readonly string[], requestedBy = job.requestedBy, change: object = {}) {
   const lines: string[] = [];
   const clock = { now };
   const screen = new JobScreen({
-    job: { ...job, requestedBy },
+    job: { ...job, requestedBy, ...change },
     disks: disks.map((name) => ({ name, sizeBytes: 2 * GIB })),
     say: (line) => lines.push(line),
     now: () => clock.now,
@@ -32,6 +32,14 @@ test("the screen says whose job this is, and that the computer restarts by itsel
   const text = lines.join("\n");
   for (const words of ["leave it on", "cnv_1", "ada@example.com", "by itself", "10 min"])
     expect(text).toContain(words);
+});
+
+test("before a computer that is being cut over it says that it is switched off in the end", () => {
+  const { screen, lines } = screenOf(["sda"], "ada", { conversionId: "cut_1", idleSeconds: 4200 });
+  screen.opening();
+  expect(lines.join("\n")).toContain("When another machine runs in its place, it is switched off");
+  expect(lines.join("\n")).toContain("Cutover cut_1, requested by ada");
+  expect(lines.join("\n")).toContain("70 min");
 });
 
 test("the name of who asked cannot write lines of its own onto the screen", () => {

@@ -1,4 +1,5 @@
 import type { Progress } from "#shared/protocol/common.ts";
+import { ownerKind } from "#shared/protocol/ids.ts";
 import { bytes, duration } from "#shared/units.ts";
 import type { Executor, Executors } from "../commands/executor.ts";
 import { printable } from "../hooks/printable.ts";
@@ -11,7 +12,7 @@ const SHOW_EVERY_MS = 10_000;
 const LONGEST_FORECAST_SECONDS = 30 * 24 * 3600;
 
 export interface JobScreenDeps {
-  job: Pick<Job, "conversionId" | "requestedBy" | "deadlineSeconds">;
+  job: Pick<Job, "conversionId" | "requestedBy" | "deadlineSeconds" | "idleSeconds">;
   /** The disks of the job that are here. */
   disks: readonly { name: string; sizeBytes: number }[];
   say: (line: string) => void;
@@ -35,12 +36,18 @@ export class JobScreen {
 
   opening(): void {
     const { job, say } = this.#deps;
+    const { conversionId, idleSeconds = job.deadlineSeconds } = job;
+    const isCutover = ownerKind(conversionId) === "cutover";
     const by = printable(job.requestedBy).replaceAll(/\s+/g, " ");
-    const limit = `${Math.ceil(job.deadlineSeconds / 60)} min`;
+    const limit = `${Math.ceil(idleSeconds / 60)} min`;
     say("");
     say("Causeway is copying this computer's disks. Please leave it on.");
-    say("When the copy is complete, the computer restarts into its own system by itself.");
-    say(`Conversion ${job.conversionId}, requested by ${by}`);
+    say(
+      isCutover
+        ? "When another machine runs in its place, it is switched off; else it restarts into its own system."
+        : "When the copy is complete, the computer restarts into its own system by itself.",
+    );
+    say(`${isCutover ? "Cutover" : "Conversion"} ${conversionId}, requested by ${by}`);
     say(`If the control plane gives it no work for ${limit}, it restarts all the same.`);
     say("");
   }

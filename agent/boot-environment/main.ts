@@ -11,6 +11,7 @@ import type { Attestation } from "../boot-loaders/attest.ts";
 import { browseAsGuest } from "../browse/guest/browse-guest.ts";
 import { openAgentCloud } from "../cloud/agent-cloud.ts";
 import { AfterAnswer } from "../commands/after-answer.ts";
+import { SwitchOff } from "../fence/switch-off.ts";
 import { diskUsageOf } from "../filesystems/disk-usage.ts";
 import { collectInventory } from "../inventory/inventory.ts";
 import { LocalBootMachine } from "../machine/boot-machine.ts";
@@ -23,6 +24,7 @@ import { postponeDeadline } from "./deadline.ts";
 import { IdleLimit } from "./idle-limit.ts";
 import { JobScreen } from "./job-screen.ts";
 import { restoreFirst } from "./restore-first.ts";
+import { ReturnFence } from "./return-fence.ts";
 import { runByHand } from "./run-by-hand.ts";
 
 declare const CAUSEWAY_VERSION: string;
@@ -86,7 +88,13 @@ function openScreen(job: Job, known: readonly { name: string }[], now: () => Dat
   return screen;
 }
 
-async function run(job: Job): Promise<void> {
+/** How the boot environment ends. */
+type End = "restart" | "switch-off";
+
+/** For `/init`: the machine is to be switched off, and not to be restarted. */
+const SWITCH_OFF_STATUS = 10;
+
+async function run(job: Job): Promise<End> {
   const machine = new LocalBootMachine();
   const now = () => new Date();
   await correctClock(machine, job, now);
@@ -96,17 +104,15 @@ async function run(job: Job): Promise<void> {
   say("Restoring the boot loader to what it was.");
   const known = recogniseDisks(job.disks, disks.map(seenDiskOf));
   const own = known.map(({ path }) => path);
-  const attestation = await restoreFirst({ saved: job.saved, machine, disks, own });
+  const attestation = await restoreFirst(job.saved, { machine, disks, own });
   sayOthersChanges(attestation);
   say("The next start will boot the original system.");
   const screen = openScreen(job, known, now);
 
   const cloud = openAgentCloud(job.identity, { now, random: Math.random, log });
-  let leave: () => void = () => {};
-  const left = new Promise<void>((resolve) => {
-    leave = resolve;
-  });
+  const { promise: left, resolve: leave } = Promise.withResolvers<End>();
   const afterAnswer = new AfterAnswer();
+  const fence = new ReturnFence(job, { machine, disks, own });
   const { outcome, items } = attestation;
   const report = { restored: outcome !== "different", bootId, items, addresses: ports() };
   await mkdir(DATA_DIR, { recursive: true, mode: 0o700 });
@@ -117,6 +123,8 @@ async function run(job: Job): Promise<void> {
     disks: async () => known.map((disk) => ({ ...disk, isStill: true })),
     usage: ({ path }) => diskUsageOf(path, machine),
   });
+  const off = async () => leave("switch-off");
+  const switchOff = new SwitchOff({ dataDir: DATA_DIR, fence, afterAnswer, switchOff: off });
   const agent = new Agent({
     ...setup,
     environment: "boot-environment",
@@ -125,9 +133,11 @@ async function run(job: Job): Promise<void> {
       "report-boot-state": async () => report,
       reboot: restartExecutor({
         ...{ bootId, afterAnswer, refusal: allowOnlyToOriginal },
-        restart: async () => leave(),
+        restart: async () => leave("restart"),
         onNotRestarted: async (_, error) => log.error("could not restart", { error }),
       }),
+      "set-fence": fence.executor,
+      "switch-off": switchOff.executor,
       ...screen.showing(captures),
     },
     onAcknowledged: (commandId) => afterAnswer.acknowledged(commandId),
@@ -135,7 +145,7 @@ async function run(job: Job): Promise<void> {
     now,
     random: Math.random,
   });
-  const idleLimit = new IdleLimit(performance.now(), job.deadlineSeconds * 1000);
+  const idleLimit = new IdleLimit(performance.now(), (job.idleSeconds ?? job.deadlineSeconds) * 1000);
   const postponing = setInterval(() => {
     const hasRecentWork = idleLimit.isWithin(performance.now(), { working: agent.working });
     if (agent.connected && hasRecentWork)
@@ -145,12 +155,13 @@ async function run(job: Job): Promise<void> {
   }, POSTPONE_EVERY_MS);
   agent.run().catch((error: unknown) => {
     log.error("The agent ended", { error: String(error) });
-    leave();
+    leave("restart");
   });
-  await left;
+  const end = await left;
   clearInterval(postponing);
   await agent.stop();
-  say("All done: restarting into the original system.");
+  say(end === "restart" ? "All done: restarting into the original system." : "All done: switching off.");
+  return end;
 }
 
 if (process.argv[2] === "browse") await browseAsGuest();
@@ -159,10 +170,7 @@ if (process.argv[2] === "adapt") {
   process.exit(0);
 }
 const job = await takeJob();
-if (job) {
-  await run(job);
-  process.exit(0);
-}
+if (job) process.exit((await run(job)) === "switch-off" ? SWITCH_OFF_STATUS : 0);
 say(`causeway boot environment ${CAUSEWAY_VERSION}`);
 say(`network: ${ports().join(", ") || "none"}`);
 say("There is no job for this computer: a person started it by hand.");

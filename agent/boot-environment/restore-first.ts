@@ -11,13 +11,14 @@ import { runOrThrow } from "../machine/machine.ts";
 
 const MOUNTS = "/run/causeway/original";
 
-export interface RestoreFirstOptions {
-  saved: SavedBootState;
+export interface OwnDisks {
   machine: BootMachine;
   /** The disks that this system sees. */
   disks: readonly Disk[];
   /** Paths of those among them that belong to the job. */
   own: readonly string[];
+  /** Below which they are mounted; tests have another one. */
+  mounts?: string;
 }
 
 /**
@@ -25,24 +26,33 @@ export interface RestoreFirstOptions {
  * found or mounted, and `BootStateNotRestoredError` if something still differs. Write-protects the disks
  * again in any case.
  */
-export async function restoreFirst({
-  saved,
-  machine,
-  disks,
-  own,
-}: RestoreFirstOptions): Promise<Attestation> {
+export function restoreFirst(saved: SavedBootState, options: OwnDisks): Promise<Attestation> {
+  return whileWritable(volumesToMount(saved), options, (volumes) =>
+    restoreBootState(saved, options.machine, volumes),
+  );
+}
+
+/**
+ * Does `work` while these file systems are mounted, and can be written. Throws if one cannot be found or
+ * mounted. Write-protects the disks again in any case.
+ */
+export async function whileWritable<T>(
+  volumes: readonly { uuid: string; type: string }[],
+  { machine, disks, own, mounts = MOUNTS }: OwnDisks,
+  work: (volumes: VolumeMap) => Promise<T>,
+): Promise<T> {
   const mounted: Mounted[] = [];
   try {
-    for (const { uuid, type } of volumesToMount(saved)) {
+    for (const { uuid, type } of volumes) {
       const device = deviceOf(uuid, disks, own);
-      const mountPoint = join(MOUNTS, uuid);
+      const mountPoint = join(mounts, uuid);
       await mkdir(mountPoint, { recursive: true });
       mounted.push({ uuid, mountPoint, ...device });
       await protect(machine, device, false);
       await runOrThrow(machine, "mount", "-t", type, "-o", "rw,noatime", device.partition, mountPoint);
     }
     const places = Object.fromEntries(mounted.map(({ uuid, mountPoint }) => [uuid, mountPoint]));
-    return await restoreBootState(saved, machine, VolumeMap.of(places));
+    return await work(VolumeMap.of(places));
   } finally {
     for (const each of mounted.reverse()) {
       await machine.run("umount", each.mountPoint);

@@ -24,6 +24,19 @@ export function fencePlaces(root: string): FencePlaces {
   };
 }
 
+/** The file that keeps units down, of the lease of this term. */
+export function markerText(term: number): string {
+  return `${term}\n`;
+}
+
+/**
+ * The drop-in of a unit for the return from the boot environment. It has a name of its own: in `/etc` it
+ * would replace one of the same name in `/run`.
+ */
+export function returnDropIn(etc: string, unit: string): string {
+  return `${etc}/systemd/system/${unit}.d/zzz-causeway-fence-return.conf`;
+}
+
 /** systemd does not start a unit whose condition does not hold, at the host's start or later. */
 export function dropInText(marker: string): string {
   return [

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, rm, rmdir } from "node:fs/promises";
+import { mkdir, readFile, rm, rmdir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import * as z from "zod";
 import { Fence, fencedFor, unfencedAfter } from "#shared/domain/fence.ts";
@@ -9,9 +9,23 @@ import { BrokenFence } from "#shared/protocol/fence.ts";
 import type { Systemctl } from "../hypervisor/qemu/service/systemctl.ts";
 import { DataFile } from "../identity/identity.ts";
 import { replaceLocalFile } from "../machine/durable.ts";
-import { dropInText, type FencePlaces, fencePlaces, noticeText } from "./fence-files.ts";
+import {
+  dropInText,
+  type FencePlaces,
+  fencePlaces,
+  markerText,
+  noticeText,
+  returnDropIn,
+} from "./fence-files.ts";
 import { lockFence } from "./fence-lock.ts";
 import { fencedUnits, startUnit, UnitName } from "./fenced-units.ts";
+
+/**
+ * Where the boot environment leaves a file if the source is to be fenced at its return, and the file system
+ * with it, which is mounted before any service starts.
+ */
+const ReturnMarker = z.object({ path: z.string(), mountPoint: z.string() });
+type ReturnMarker = z.infer<typeof ReturnMarker>;
 
 /** The fence as it survives a restart. */
 export const FenceState = Fence.extend({
@@ -29,6 +43,8 @@ export const FenceState = Fence.extend({
   unstopped: z.array(UnitName).default([]),
   /** The last one that a person at the console broke. */
   broken: BrokenFence.optional(),
+  /** Of the lease for which the source was to restart into its boot environment last. */
+  returning: ReturnMarker.extend({ term: z.int().positive() }).optional(),
 });
 export type FenceState = z.infer<typeof FenceState>;
 
@@ -40,6 +56,7 @@ export interface FenceDeps {
   etc?: string;
   run?: string;
   lock?: typeof lockFence;
+  isMountPoint?: (path: string) => Promise<boolean>;
 }
 
 /** See the command `set-fence`. */
@@ -58,19 +75,22 @@ interface WantedFence extends Pick<FenceWish, "term" | "reason" | "lasting"> {
 /**
  * Keeps the services of a fenced source down without the agent: each has a condition on one file. A fence
  * that lasts has its files in `/etc`. Another one has them in `/run`, so a copy of the disks has none, and a
- * restart removes them. Each call may be repeated after an interruption. One that changes the fence waits
- * for another one, of this process or of another.
+ * restart removes them; if that leads into the boot environment, that decides whether the source is fenced at
+ * its return. Each call may be repeated after an interruption. One that changes the fence waits for another
+ * one, of this process or of another.
  */
 export class FenceKeeper {
   readonly #deps: FenceDeps;
   readonly #file: DataFile<FenceState>;
   readonly #lasting: FencePlaces;
   readonly #untilRestart: FencePlaces;
+  readonly #etc: string;
 
   constructor(deps: FenceDeps) {
     this.#deps = deps;
     this.#file = new DataFile(deps.dataDir, "fence.json", FenceState);
-    this.#lasting = fencePlaces(deps.etc ?? "/etc");
+    this.#etc = deps.etc ?? "/etc";
+    this.#lasting = fencePlaces(this.#etc);
     this.#untilRestart = fencePlaces(deps.run ?? "/run");
   }
 
@@ -78,11 +98,15 @@ export class FenceKeeper {
     return (await this.#file.read()) ?? FenceState.parse({ term: 0, isUp: false });
   }
 
-  /** When the agent starts: puts a fence up again that is up, and finishes what was interrupted. */
+  /**
+   * When the agent starts: puts a fence up again that is up, and finishes what was interrupted. One that the
+   * boot environment did not extend ended with the restart: nothing runs in the source's place.
+   */
   async resume(services: readonly string[]): Promise<void> {
     using _lock = await this.#lock();
     const before = await this.read();
-    if (before.isUp) await this.#raise(before, await this.#asNow(before), services);
+    if (before.isUp && (await this.#hasEnded(before))) await this.#lower({ ...before, isUp: false });
+    else if (before.isUp) await this.#raise(before, await this.#asNow(before), services);
     else if (isUnfinished(before)) await this.#lower(before);
   }
 
@@ -108,6 +132,27 @@ export class FenceKeeper {
       return await this.#raise(before, { ...wanted, interrupted: false }, services);
     }
     return next !== before || isUnfinished(before) ? await this.#lower({ ...before, ...next }) : before;
+  }
+
+  /**
+   * Before the source restarts into its boot environment: what this fence keeps down does not start at the
+   * return either, if the boot environment makes the file `marker.path`. Until then nothing of that is in
+   * force, so a copy of the disks is not fenced. Returns what is kept down. Throws `FenceInterruptedError`
+   * unless the fence of this term is up and its services are quiet, and `FenceIncompleteError`.
+   */
+  async prepareReturn(term: number, marker: ReturnMarker): Promise<string[]> {
+    using _lock = await this.#lock();
+    const before = await this.read();
+    if (!before.isUp || before.term !== term) throw new FenceInterruptedError();
+    await this.#requireQuiet(before);
+    await this.#file.write({ ...before, returning: { ...marker, term } });
+    const failures = await tryEach([marker.path, ...before.services], (one) =>
+      one === marker.path
+        ? rm(one, { force: true })
+        : put(returnDropIn(this.#etc, one), dropInText(marker.path)),
+    );
+    if (failures.size > 0) throw new FenceIncompleteError("up", failures);
+    return before.services;
   }
 
   /**
@@ -145,10 +190,21 @@ export class FenceKeeper {
   }
 
   /** A fence that is up, by its record, and whether its services may have run since it was put up. */
-  async #asNow({ term, reason = "", lasting, interrupted, services }: FenceState): Promise<WantedFence> {
+  async #asNow(fence: FenceState): Promise<WantedFence> {
+    const { term, reason = "", interrupted, services } = fence;
+    const lasting = fence.lasting || (await isExtended(fence));
     const isThere = lasting || existsSync(this.#untilRestart.marker);
     const isQuiet = isThere && !(await this.#mayServe(services));
     return { term, reason, lasting, interrupted: interrupted || !isQuiet };
+  }
+
+  /** Whether one that is up, by its record, ended with the restart into the boot environment. */
+  async #hasEnded(fence: FenceState): Promise<boolean> {
+    const { term, lasting, returning } = fence;
+    if (lasting || returning?.term !== term || existsSync(this.#untilRestart.marker)) return false;
+    const { isMountPoint = isMounted } = this.#deps;
+    // A file system that is not there tells nothing.
+    return (await isMountPoint(returning.mountPoint)) && !(await isExtended(fence));
   }
 
   /** The record comes first, so that an interrupted fence is finished, and none is forgotten. */
@@ -171,11 +227,11 @@ export class FenceKeeper {
       // A fence that is put up again finds them stopped.
       stopped: [...new Set([...before.stopped, ...running])],
       unstopped: running.filter((unit) => services.includes(unit)),
-      broken: before.broken,
+      ...{ broken: before.broken, returning: before.returning },
     };
     await this.#file.write(state);
     const files = await tryEach([marker, ...services], (one) =>
-      one === marker ? put(marker, `${term}\n`) : put(dropIn(one), dropInText(marker)),
+      one === marker ? put(marker, markerText(term)) : put(dropIn(one), dropInText(marker)),
     );
     const reload = await this.#reload();
     const stops = await tryEach(services, (service) => systemctl("stop", service));
@@ -192,7 +248,9 @@ export class FenceKeeper {
   async #lower(next: FenceState): Promise<FenceState> {
     const { systemctl } = this.#deps;
     await this.#file.write(next);
+    if (next.returning) await rm(next.returning.path, { force: true });
     for (const place of [this.#lasting, this.#untilRestart]) await removeFiles(place, next.services);
+    for (const unit of next.services) await removeDropIn(returnDropIn(this.#etc, unit));
     const reload = await this.#reload();
     // Sockets before their services, and those before what needs them.
     const inOrder = [...new Set([...next.services, ...next.stopped])];
@@ -200,7 +258,7 @@ export class FenceKeeper {
     const starts = await tryEach(stopped, (unit) => startUnit(unit, systemctl));
     const failures = new Map([...reload, ...starts]);
     await this.#file.write({
-      ...{ ...next, interrupted: false, stopped: [...starts.keys()], unstopped: [] },
+      ...{ ...next, interrupted: false, stopped: [...starts.keys()], unstopped: [], returning: undefined },
       // What has no files any more still has conditions, until systemd has read that.
       services: reload.size > 0 ? next.services : [],
     });
@@ -238,11 +296,27 @@ async function removeFiles(
   units: readonly string[],
 ): Promise<void> {
   for (const path of [marker, ...notices]) await rm(path, { force: true });
-  for (const path of units.flatMap((unit) => [formerDropIn(unit), dropIn(unit)])) {
-    await rm(path, { force: true });
-    // Others may have files of their own there.
-    await rmdir(dirname(path)).catch(() => {});
-  }
+  for (const path of units.flatMap((unit) => [formerDropIn(unit), dropIn(unit)])) await removeDropIn(path);
+}
+
+async function removeDropIn(path: string): Promise<void> {
+  await rm(path, { force: true });
+  // Others may have files of their own there.
+  await rmdir(dirname(path)).catch(() => {});
+}
+
+/** Whether the boot environment has fenced the source for its return. */
+async function isExtended({ term, returning }: FenceState): Promise<boolean> {
+  if (returning?.term !== term) return false;
+  const text = await readFile(returning.path, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return "";
+    throw error;
+  });
+  return text === markerText(term);
+}
+
+async function isMounted(path: string): Promise<boolean> {
+  return path === "/" || (await stat(path)).dev !== (await stat(dirname(path))).dev;
 }
 
 async function put(path: string, text: string): Promise<void> {

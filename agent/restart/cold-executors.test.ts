@@ -273,3 +273,14 @@ test("a network that was not rehearsed stops both steps before anything is writt
   await source.disarm();
   expect(source.bootState()).toEqual(before);
 });
+
+test("what is armed for a cutover has its own system prepared to be fenced, and tells the boot environment how", async () => {
+  const source = await aSourceWithGrub();
+  await source.stage(source.image);
+  await source.arm([], undefined, { fence: { term: 3 }, idleSeconds: 4200 });
+  expect(source.prepared).toEqual([{ term: 3, path: "/etc/causeway/fenced", mountPoint: "/" }]);
+  const job = await readFile(source.machine.at("/boot/causeway/cnv-1/overlay.cpio"), "latin1");
+  expect(job).toContain('"idleSeconds":4200');
+  expect(job).toContain(`"fence":{"term":3,"services":["db.service"],"location":{"volume":"${ROOT_UUID}"`);
+  await source.disarm();
+});

@@ -12,6 +12,7 @@ import {
   UNIFIED_KERNEL_FILE,
 } from "#shared/protocol/boot-image.ts";
 import { signBootReceipt } from "#shared/protocol/boot-receipt-signature.ts";
+import { ServiceName } from "#shared/protocol/fence.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import type { BootLoaderAdapter } from "../boot-loaders/adapter.ts";
 import { readArmedState } from "../boot-loaders/armed-state.ts";
@@ -34,6 +35,7 @@ import type { BootImageCache } from "./boot-image-cache.ts";
 import { type Job, jobIdOf, overlayOf } from "./job.ts";
 import { networkPlanOf } from "./network-plan-of.ts";
 import { requireRehearsal } from "./require-rehearsal.ts";
+import { returnPlaceOf } from "./return-place.ts";
 import type { SavedStates } from "./saved-states.ts";
 
 export interface ColdDeps {
@@ -47,6 +49,8 @@ export interface ColdDeps {
   identity: Identity;
   agentVersion: string;
   takeInventory: () => Promise<Inventory>;
+  /** The source's fence. Returns what it keeps down; see `FenceKeeper`. */
+  prepareReturn: (term: number, marker: { path: string; mountPoint: string }) => Promise<string[]>;
   /** The agent's own environment variables. */
   variables: AgentVariables;
   now: () => Date;
@@ -103,9 +107,10 @@ export async function takeBackArming(
 }
 
 function stageBootImage(deps: ColdDeps): Executor<"stage-boot-image"> {
-  return async ({ conversionId, bootImage, accept }, { signal }) => {
+  return async ({ conversionId, bootImage, accept, fenced }, { signal }) => {
     await requireReturn(deps.machine, accept);
     const { loader } = await chooseLoader(deps.adapters, needOf(conversionId, bootImage));
+    if (fenced) await returnPlaceOf(deps.machine, loader.folder);
     await deps.images.fetch(bootImage, filesOf(loader.form, bootImage), signal);
     const imageDir = deps.images.folderOf(bootImage.id);
     await requireRehearsal(deps.slowMachine, await deps.takeInventory(), { imageDir, accept });
@@ -116,7 +121,8 @@ function stageBootImage(deps: ColdDeps): Executor<"stage-boot-image"> {
 }
 
 function armBoot(deps: ColdDeps): Executor<"arm-boot"> {
-  return async ({ conversionId, deadlineSeconds, accept }, { signal, requestedBy }) => {
+  return async (input, { signal, requestedBy }) => {
+    const { conversionId, deadlineSeconds, idleSeconds, accept } = input;
     const { machine, states, identity, images, agentVersion } = deps;
     const bootImage = await states.imageOf(conversionId);
     if (!bootImage) throw new BootImageNotStagedError(conversionId);
@@ -136,6 +142,7 @@ function armBoot(deps: ColdDeps): Executor<"arm-boot"> {
     const { jobId, commandLine } = await planStaging(machine, image);
     const saved = await adapter.save(loader, { jobId, commandLine, savedAt: deps.now() });
     const { key, sha256 } = await states.put(conversionId, saved);
+    const fence = input.fence && (await returnFence(input.fence, loader.folder, deps));
     const job: Job = {
       conversionId,
       requestedBy,
@@ -143,7 +150,7 @@ function armBoot(deps: ColdDeps): Executor<"arm-boot"> {
       saved,
       disks: inventory.disks.map(markOf),
       deadlineSeconds,
-      agentVersion,
+      ...{ idleSeconds, fence, agentVersion },
     };
     const authorities = await additionalAuthorities(machine, deps.variables);
     const overlay = overlayOf(job, networkPlanOf(inventory), authorities);
@@ -169,6 +176,17 @@ function armBoot(deps: ColdDeps): Executor<"arm-boot"> {
       })),
     };
   };
+}
+
+/** Prepares the source to be fenced at its return, which the boot environment decides. */
+async function returnFence(
+  { term }: { term: number },
+  folder: string,
+  { machine, prepareReturn }: ColdDeps,
+): Promise<Job["fence"]> {
+  const { location, type, ...marker } = await returnPlaceOf(machine, folder);
+  const kept = await prepareReturn(term, marker);
+  return { term, services: kept.filter((unit) => ServiceName.safeParse(unit).success), location, type };
 }
 
 function attest(deps: ColdDeps): Executor<"attest-boot-state"> {

@@ -1,16 +1,19 @@
 import * as z from "zod";
 import { DiskMark } from "#shared/domain/disk-recognition.ts";
 import { JobUnreadableError } from "#shared/errors.ts";
-import { ConversionId } from "#shared/protocol/ids.ts";
+import { ServiceName } from "#shared/protocol/fence.ts";
+import { RestarterId } from "#shared/protocol/ids.ts";
 import { formatNetworkPlan, NETWORK_PLAN_FILE, type NetworkPlan } from "../boot-image/network-plan.ts";
 import { writeOverlay } from "../boot-image/overlay.ts";
 import { SavedBootState } from "../boot-loaders/saved-state.ts";
+import { FileLocation } from "../boot-loaders/volumes.ts";
 import { Identity } from "../identity/identity.ts";
 
 /** What the boot environment must know about its job. */
 export const Job = z.object({
-  conversionId: ConversionId,
-  /** Who asked for the conversion; shown on the machine's screen. */
+  /** Or the cutover. */
+  conversionId: RestarterId,
+  /** Who asked for it; shown on the machine's screen. */
   requestedBy: z.string().max(256),
   identity: Identity,
   /**
@@ -24,6 +27,19 @@ export const Job = z.object({
    * system.
    */
   deadlineSeconds: z.int().positive(),
+  /** The same without work; as long as without an answer if absent. */
+  idleSeconds: z.int().positive().optional(),
+  /** Of a cutover: how to fence the original system for its return. */
+  fence: z
+    .object({
+      term: z.int().positive(),
+      /** What is kept down then. */
+      services: z.array(ServiceName),
+      /** The file that does so, and its file system's type as `mount -t` takes it. */
+      location: FileLocation,
+      type: z.string(),
+    })
+    .optional(),
   agentVersion: z.string(),
 });
 export type Job = z.infer<typeof Job>;

@@ -1,3 +1,4 @@
+import { ownerKind } from "#shared/protocol/ids.ts";
 import { requireAsArmed } from "../boot-loaders/armed-state.ts";
 import { readVolumes } from "../boot-loaders/volumes.ts";
 import type { BootMachine } from "../machine/boot-machine.ts";
@@ -21,6 +22,18 @@ export function allowOnlyIfArmed(
     if (armed.bootId !== currentBootId) return "it has restarted since it was armed";
     await requireAsArmed(armed.state, { saved: armed.saved, machine, volumes: await readVolumes(machine) });
     return undefined;
+  };
+}
+
+/** Allows what `rule` does; for a cutover only while the source is fenced. */
+export function allowOnlyFenced(
+  fence: { read: () => Promise<{ isUp: boolean }> },
+  rule: RestartDeps["refusal"],
+): RestartDeps["refusal"] {
+  return async (wanted) => {
+    if (ownerKind(wanted.conversionId) === "cutover" && !(await fence.read()).isUp)
+      return "its fence is down, so it may serve its clients";
+    return rule(wanted);
   };
 }
 

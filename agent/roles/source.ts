@@ -43,7 +43,7 @@ import { BootImageCache } from "../restart/boot-image-cache.ts";
 import { coldExecutors, disarm, takeBackArming } from "../restart/cold-executors.ts";
 import { restartExecutor } from "../restart/restart-executor.ts";
 import { restartMachine, switchMachineOff } from "../restart/restart-machine.ts";
-import { allowOnlyIfArmed } from "../restart/restart-rules.ts";
+import { allowOnlyFenced, allowOnlyIfArmed } from "../restart/restart-rules.ts";
 import { SavedStates } from "../restart/saved-states.ts";
 import { KeptMaps } from "../store/kept-maps.ts";
 import { whyUntracked } from "../tracking/disk-facts.ts";
@@ -82,8 +82,9 @@ export const sourceRole: Role = async (options) => {
   });
   const bootId = await readBootId(machine);
   const afterAnswer = new AfterAnswer();
+  const { fence, cutoverHooks } = await resumedFence(options);
   const reboot = restartExecutor({
-    ...{ bootId, afterAnswer, refusal: allowOnlyIfArmed(states, machine, bootId) },
+    ...{ bootId, afterAnswer, refusal: allowOnlyFenced(fence, allowOnlyIfArmed(states, machine, bootId)) },
     restart: () => restartMachine(machine),
     onNotRestarted: async ({ conversionId }, cause) => {
       log.error("the machine is not restarted", { conversionId, error: String(cause) });
@@ -96,7 +97,6 @@ export const sourceRole: Role = async (options) => {
     ...{ folder: IMAGES_DIR, store: cloud.store, machine },
     trust: (key) => imageTrust.require(key),
   });
-  const { fence, cutoverHooks } = await resumedFence(options);
   const switchOff = switchOffOf(options, { fence, afterAnswer });
   const { disks, seenDisks } = disksOf(lookAtMachine);
   return {
@@ -113,10 +113,9 @@ export const sourceRole: Role = async (options) => {
       ...coldExecutors({
         ...{ machine, images, states, identity, now },
         takeInventory: lookAtMachine,
+        prepareReturn: (term, marker) => fence.prepareReturn(term, marker),
         slowMachine: new LocalMachine({ answerLimitMs: REHEARSAL_LIMIT_MS }),
-        adapters: linuxAdapters(machine),
-        variables: process.env,
-        agentVersion: version,
+        ...{ adapters: linuxAdapters(machine), variables: process.env, agentVersion: version },
       }),
       "set-fence": setFenceExecutor(fence, cutoverHooks, options.settings.fencedServices ?? []),
       "switch-off": switchOff.executor,

@@ -2,6 +2,8 @@
 import { OUTAGE_PART_TITLES } from "#shared/domain/cutover/outage-parts.ts";
 import type { Cutover } from "#shared/protocol/cutover.ts";
 import type { CutoverForecast } from "#shared/protocol/cutover-forecast.ts";
+import { whereaboutsInWords } from "#shared/protocol/machine.ts";
+import { quiesces } from "#shared/protocol/quiesce.ts";
 import { duration } from "#shared/units.ts";
 import { oneLine, table } from "../terminal.ts";
 
@@ -11,6 +13,7 @@ export function describeCutover(cutover: Cutover): string {
   lines.push(
     `  version ${version}, plan ${planId}, ${mode === "automatic" ? "begins when a window opens" : "waits for a person's go"}`,
   );
+  lines.push(`  quiesced ${cutover.quiesce}: ${quiesces[cutover.quiesce].summary}`);
   const isOver = cutover.endedAt !== undefined;
   if (!isOver) lines.push(`  window ${describeWindow(cutover)}`);
   if ((cutover.needsApproval && !isOver) || cutover.approved) lines.push(`  ${describeApproval(cutover)}`);
@@ -36,16 +39,18 @@ export function describeCutover(cutover: Cutover): string {
         ? "  the source serves again"
         : "  it is unknown whether the source serves again",
     );
+  if (cutover.whereabouts) lines.push(`  the source is ${whereaboutsInWords(cutover.whereabouts)}`);
   if (failure) lines.push(`  ${failure.name}: ${oneLine(failure.message)}`, `  ${oneLine(failure.hint)}`);
   return lines.join("\n");
 }
 
 export function describeForecast({ forecast }: Pick<Cutover, "forecast">): string[] {
   if (!forecast) return [];
-  const { outageSeconds, low, high, fits, basis, advice } = forecast;
+  const { outageSeconds, low, high, fits, basis, advice, parts } = forecast;
   const range = `${duration(low)} to ${duration(high)}`;
   return [
     `forecast: an outage of ${duration(outageSeconds)} (${range}, ${basis}), which ${fits ? "fits" : "does not fit"}`,
+    ...describeRestart(parts),
     ...(advice === undefined ? [] : [oneLine(advice)]),
   ];
 }
@@ -69,6 +74,14 @@ const GUESSES: Record<NonNullable<Part["guessedFrom"]>, string> = {
   "other-sources": "guessed from other sources",
   nothing: "guessed",
 };
+
+/** What it costs that the source is read in the boot environment, if it is. */
+function describeRestart(parts: NonNullable<Cutover["forecast"]>["parts"]): string[] {
+  const [start, scan] = ["boot-environment", "scan"].map((name) => parts.find(({ part }) => part === name));
+  if (!start || !scan) return [];
+  const took = ({ seconds, measured }: typeof scan) => `${duration(seconds)}${measured ? "" : " (guessed)"}`;
+  return [`of this, the boot environment starts in ${took(start)}, and reads all disks in ${took(scan)}`];
+}
 
 function describeRehearsal({ state, changes, failure }: NonNullable<Cutover["rehearsal"]>): string {
   if (state === "running") return "is being computed on a clone";

@@ -12,6 +12,7 @@ const shown = {
   ...{
     needsApproval: true,
     switchSourceOff: false,
+    quiesce: "hot",
     outageSeconds: null,
     runs: [{ id: "run_1", phase: "baseline" }],
   },
@@ -81,6 +82,23 @@ test("create sends the windows, the machine and the limits, and shows the foreca
       },
     },
   ]);
+});
+
+test("a cold cutover says so, and what restart and reading cost", async () => {
+  const part = (name: string, seconds: number, measured: boolean) => ({
+    ...{ part: name, seconds, low: 0, high: 2 * seconds, measured },
+  });
+  const parts = [part("boot-environment", 40, true), part("scan", 130, false)];
+  answered = { ...shown, quiesce: "cold", forecast: { ...shown.forecast, parts } };
+  const { code, stdout } = await causeway(
+    ...["cutover", "create", "agt_1", "--target", "agt_2", "--window", "2030-01-05,22:00-02:00", ...machine],
+    ...["--quiesce", "cold", "--accept", "starts-unattended"],
+  );
+  expect(code).toBe(0);
+  expect(asked).toMatchObject([{ body: { quiesce: "cold", accept: ["starts-unattended"] } }]);
+  expect(stdout).toContain("quiesced cold: ");
+  expect(stdout).toContain("starts in 40 s, and reads all disks in 2 min 10 s (guessed)");
+  expect((await causeway("cutover", "create", "agt_1", "--quiesce", "warm")).code).toBe(2);
 });
 
 test("show, and each word of an operator, goes to its route", async () => {

@@ -1,16 +1,32 @@
 import { randomUUID } from "node:crypto";
 import type { ApiClient } from "#shared/protocol/client.ts";
 import type { Cutover } from "#shared/protocol/cutover.ts";
+import { Quiesce, quiesceChoices, quiesces, usualQuiesce } from "#shared/protocol/quiesce.ts";
+import { AcceptableRule } from "#shared/protocol/rule-names.ts";
 import { API_HELP, API_OPTIONS, apiOf, everyItem } from "../api.ts";
-import { type CliCall, type CliCommand, numberOption, requiredOption, textOption } from "../command.ts";
+import {
+  type CliCall,
+  type CliCommand,
+  choiceOption,
+  choicesOption,
+  numberOption,
+  requiredOption,
+  textOption,
+} from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { print, table } from "../terminal.ts";
+import { ACCEPT_HELP } from "./accept.ts";
 import { ANSWER_OPTIONS, ANY_CERTIFICATE_HELP, allOf, checkScript, networkChecks } from "./answer-check.ts";
 import { CUTOVER_HELP, CUTOVER_OPTIONS, cutoverFields } from "./cutover-options.ts";
 import { describeCutover, describeForecast, describeOutageParts } from "./cutover-text.ts";
 import { DESIGN_HELP, DESIGN_OPTIONS, designOf } from "./machine-options.ts";
 
 const CREATE = "cutover create";
+
+const QUIESCE_HELP: [string, string] = [
+  `--quiesce ${quiesceChoices}`,
+  `how the source stops: ${Quiesce.options.map((name) => `${name}: ${quiesces[name].summary}`).join("; ")} (default ${usualQuiesce})`,
+];
 
 export const cutoverCreate: CliCommand = {
   name: CREATE,
@@ -28,6 +44,8 @@ export const cutoverCreate: CliCommand = {
       "--switch-source-off",
       "the source shuts down before the machine is connected: for a machine that takes its only address",
     ],
+    QUIESCE_HELP,
+    ACCEPT_HELP,
     ["--adapt", "adapt its system to the machine before it starts, as `machine adapt` does"],
     ["--expect TEXT", "it is up when its console shows this text (default: a login prompt)"],
     [
@@ -53,6 +71,8 @@ export const cutoverCreate: CliCommand = {
     target: { type: "string" },
     "needs-approval": { type: "boolean" },
     "switch-source-off": { type: "boolean" },
+    quiesce: { type: "string" },
+    accept: { type: "string", multiple: true },
     adapt: { type: "boolean" },
   },
   positionals: ["SOURCE"],
@@ -63,12 +83,14 @@ export const cutoverCreate: CliCommand = {
     const [first, ...others] = networkChecks(call, CREATE);
     const check = first && allOf(first, others, CREATE);
     const script = checkScript(call, CREATE);
+    const quiesce = choiceOption(call, "quiesce", Quiesce.options, CREATE);
     const created = await apiOf(call).createCutover({
       body: {
         ...{ sourceId: call.arguments.SOURCE ?? "", targetId: requiredOption(call, "target", CREATE) },
         ...{ windows, ...fields, machine: designOf(call, CREATE) },
         ...{ needsApproval: call.values["needs-approval"] === true, adapt: call.values.adapt === true },
         switchSourceOff: call.values["switch-source-off"] === true,
+        ...{ quiesce, accept: choicesOption(call, "accept", AcceptableRule.options, CREATE) },
         ...(expect === undefined ? {} : { expect }),
         ...(script === undefined ? {} : { script }),
         ...(check === undefined ? {} : { check }),

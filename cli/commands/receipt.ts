@@ -1,7 +1,8 @@
 import { isGrubBookkeeping } from "#shared/domain/grub-bookkeeping.ts";
 import type { BootReceiptContent, BootStateItem, BootStateOutcome } from "#shared/protocol/boot-receipt.ts";
 import { findReceiptProblem } from "#shared/protocol/boot-receipt-signature.ts";
-import type { ConversionReceipt } from "#shared/protocol/resources.ts";
+import type { ConversionReceipt } from "#shared/protocol/conversion-receipt.ts";
+import { ownerKind } from "#shared/protocol/ids.ts";
 import { API_HELP, API_OPTIONS, apiOf } from "../api.ts";
 import type { CliCommand } from "../command.ts";
 import { ReceiptProblemError } from "../errors.ts";
@@ -10,7 +11,7 @@ import { oneLine, print, table } from "../terminal.ts";
 export const receipt: CliCommand = {
   name: "receipt",
   summary:
-    "Shows and checks a conversion's boot receipt, which proves that nothing of the conversion is left in the source's boot state",
+    "Shows and checks the boot receipt of a conversion or cutover, which proves that nothing of it is left in the source's boot state",
   usage: "receipt CONVERSION",
   help: API_HELP,
   examples: [
@@ -21,7 +22,11 @@ export const receipt: CliCommand = {
   positionals: ["CONVERSION"],
   async run(call) {
     const id = call.arguments.CONVERSION ?? "";
-    const kept = await apiOf(call).getConversionReceipt({ parameters: { id } });
+    const api = apiOf(call);
+    const parameters = { id };
+    const kept = await (ownerKind(id) === "cutover"
+      ? api.getCutoverReceipt({ parameters })
+      : api.getConversionReceipt({ parameters }));
     const problem = problemOf(kept);
     const { outcome } = kept.receipt.content;
     print(call.terminal, call.json, { id, ...kept, valid: problem === undefined, problem }, () =>
@@ -33,7 +38,7 @@ export const receipt: CliCommand = {
 };
 
 function problemOf({ conversionId, receipt: { content }, receipt: it, certificatePem }: ConversionReceipt) {
-  if (content.conversionId !== conversionId) return `it belongs to conversion ${content.conversionId}`;
+  if (content.conversionId !== conversionId) return `it belongs to ${content.conversionId}`;
   return findReceiptProblem(it, certificatePem);
 }
 
@@ -65,11 +70,11 @@ const OUTCOMES: Readonly<Record<BootStateOutcome, string>> = {
   different: "DIFFERS",
 };
 
-function verdictOf({ outcome, items }: BootReceiptContent): string {
+function verdictOf({ conversionId, outcome, items }: BootReceiptContent): string {
   if (outcome === "equal") return "The boot state is unchanged.";
   if (outcome === "different") return "THE BOOT STATE IS NOT WHAT IT WAS.";
   const names = items.filter((item) => item.outcome === outcome).map(nameOf);
-  return `Nothing of the conversion is left in the boot state. Others changed ${names.join(", ")} since then; those changes were kept.`;
+  return `Nothing of the ${ownerKind(conversionId)} is left in the boot state. Others changed ${names.join(", ")} since then; those changes were kept.`;
 }
 
 /** With GRUB's variables: those that GRUB and the distribution write at starts, and the others. */

@@ -2,6 +2,7 @@ import type { CutoverRecord } from "#shared/domain/cutover/cutover.ts";
 import { rehearsalOf } from "#shared/domain/cutover/rehearsal.ts";
 import { approvedCutover, editedCutover, goneCutover, heldCutover } from "#shared/domain/cutover/start.ts";
 import { cutoverOf } from "#shared/domain/cutover/view.ts";
+import { NotFoundError } from "#shared/errors.ts";
 import type { Cutover } from "#shared/protocol/cutover.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { beginCutover } from "../cutover/begin-cutover.ts";
@@ -22,6 +23,7 @@ export const handler = apiHandler({
     createCutover,
     listCutovers,
     getCutover,
+    getCutoverReceipt,
     editCutover,
     goCutover,
     holdCutover,
@@ -56,6 +58,16 @@ export async function getCutover(
   deps: CutoverDeps,
 ): Promise<Answer<"getCutover">> {
   return shown(await deps.store.cutovers.get(path.id), deps);
+}
+
+export async function getCutoverReceipt(
+  { path }: Call<"getCutoverReceipt">,
+  { store }: CutoverDeps,
+): Promise<Answer<"getCutoverReceipt">> {
+  const { attested, sourceId } = await store.cutovers.get(path.id);
+  const { certificatePem } = await store.agents.get(sourceId);
+  if (!attested || !certificatePem) throw new NotFoundError("boot receipt of cutover", path.id);
+  return { conversionId: path.id, ...attested, certificatePem };
 }
 
 export function editCutover({ path, body, actor }: Call<"editCutover">, deps: CutoverDeps): Promise<Cutover> {

@@ -1,6 +1,6 @@
 /**
- * An agent has connected. If a conversion restarts its machine, the system that it runs in decides which
- * commands have ended and which come next.
+ * An agent has connected. If a conversion or a cutover restarts its machine, the system that it runs in
+ * decides which commands have ended and which come next.
  */
 import type { AgentRecord } from "#shared/domain/agent.ts";
 import {
@@ -13,7 +13,6 @@ import {
   succeeded,
 } from "#shared/domain/command.ts";
 import type { CommandOwner } from "#shared/domain/command-owner.ts";
-import { type ConversionRecord, hasEnded } from "#shared/domain/conversion.ts";
 import {
   afterConnect,
   afterRetraction,
@@ -28,8 +27,10 @@ import {
   type Failure,
   failureOf,
 } from "#shared/errors.ts";
+import { ownerKind } from "#shared/protocol/ids.ts";
 import type { ReportDeps } from "../alarm/raise.ts";
 import { clearIfBack } from "../alarm/source-away.ts";
+import { cutoverUnderWay } from "../cutover/cutover-under-way.ts";
 import type { Workflow } from "../ports.ts";
 import type { Store } from "../store/store.ts";
 import { cancelOtherCommands } from "./cancel-commands.ts";
@@ -51,10 +52,10 @@ export async function agentConnected(agentId: string, contact: Contact, deps: Co
   const { commands, agents } = deps.store;
   const pending = await commands.pending(agentId);
   const agent = await agents.get(agentId);
-  const restarting = await conversionThatArmed(agent, contact, deps);
+  const restarting = await restarterOf(agent, contact, deps);
   const ids = new Set(pending.map(({ ownerId }) => ownerId));
-  if (agent.heldBy) ids.add(agent.heldBy);
-  if (restarting) ids.add(restarting.id);
+  const cutoverId = await cutoverUnderWay(agent.planId, deps.store);
+  for (const id of [agent.heldBy, cutoverId, restarting?.id]) if (id !== undefined) ids.add(id);
   for (const id of ids) await recordArrival(id, agentId, contact, deps);
   if (restarting) await returnToOriginal(restarting.id, deps);
   for (const { id, environment } of pending) {
@@ -66,7 +67,7 @@ export async function agentConnected(agentId: string, contact: Contact, deps: Co
   for (const id of [...ids, ...(await openAlarmsOf(agentId, deps))]) await clearIfBack(id, deps);
 }
 
-/** The conversions whose alarm no earlier event of this agent could clear, or whose notice did not go out. */
+/** What has an alarm that no earlier event of this agent could clear, or whose notice did not go out. */
 async function openAlarmsOf(agentId: string, { store }: ConnectDeps): Promise<string[]> {
   const { items } = await store.alarms.page({ limit: 200 });
   return items
@@ -76,16 +77,16 @@ async function openAlarmsOf(agentId: string, { store }: ConnectDeps): Promise<st
 }
 
 /**
- * The conversion that made the machine start its boot environment: the last one that could have. Returns
- * `undefined` for a machine that was started by hand, which stays there on purpose.
+ * The conversion or cutover that made the machine start its boot environment: the last one that could have.
+ * Returns `undefined` for a machine that was started by hand, which stays there on purpose.
  */
-async function conversionThatArmed(
+async function restarterOf(
   { id, enrolledFrom }: AgentRecord,
   { environment }: Contact,
   { store }: CommandDeps,
-): Promise<ConversionRecord | undefined> {
+): Promise<CommandOwner | undefined> {
   if (environment !== "boot-environment" || enrolledFrom === "boot-environment") return undefined;
-  return store.conversions.latestRestarting(id);
+  return store.owners.latestRestarting(id);
 }
 
 async function recordArrival(
@@ -96,7 +97,7 @@ async function recordArrival(
 ): Promise<void> {
   const { owners } = deps.store;
   const owner = await owners.find(ownerId);
-  const before = owner?.whereabouts;
+  const before = owner && (await whereaboutsFor(owner, deps));
   if (!before || owner.sourceId !== agentId) return;
   const now = timestamp(deps.clock);
   await owners.learn(ownerId, (whereabouts) => afterConnect(whereabouts, contact, now));
@@ -105,15 +106,28 @@ async function recordArrival(
     const end = endOf(command, before, contact);
     if (end) await endCommand(command, end, deps);
   }
+  // Its copy is not what the source has any more: whichever agent it waits for now, it is rolled back.
+  const isInVain = owner.deadlineAt !== undefined && mayHaveLeft(before) && isBack(before, contact);
+  for (const { taskToken } of isInVain ? commands.filter(isOpen) : [])
+    if (taskToken) await deps.steps.fail(taskToken, notThere(before));
+}
+
+/** Where the machine is by the owner that restarts it, which is another one for a run of a cutover. */
+async function whereaboutsFor(
+  { whereabouts, restartedBy }: CommandOwner,
+  { store }: CommandDeps,
+): Promise<WhereaboutsRecord | undefined> {
+  if (restartedBy === undefined) return whereabouts;
+  return (await store.owners.find(restartedBy))?.whereabouts;
 }
 
 /**
  * Restarts the machine out of the boot environment, unless it has work there. Otherwise it would stay there
  * as long as it reaches the control plane.
  */
-async function returnToOriginal(conversionId: string, deps: ConnectDeps): Promise<void> {
-  const { record: conversion, commands } = await deps.store.conversions.withCommands(conversionId);
-  if (await isWantedThere(conversion, commands, deps)) return;
+async function returnToOriginal(ownerId: string, deps: ConnectDeps): Promise<void> {
+  const { owner, commands } = await deps.store.owners.withCommands(ownerId);
+  if (await isWantedThere(owner, commands, deps)) return;
   // Commands for the original system stay open: a conversion that has not armed the machine sent them.
   await cancelOtherCommands(
     commands.filter(({ environment }) => environment === "boot-environment"),
@@ -121,22 +135,25 @@ async function returnToOriginal(conversionId: string, deps: ConnectDeps): Promis
   );
   // The workflow's own steps use lower rounds, so none of them mistakes this restart for its own.
   const round = 2 + commands.filter(({ kind, label }) => kind === "reboot" && label === "original").length;
-  await order(rebootIntoOriginal(conversion, round), commands, deps);
+  await order(rebootIntoOriginal(owner, round), commands, deps);
 }
 
 /**
- * Whether its conversion is running, has armed it, and does not wait for the original system yet. Asks the
- * workflow, too, because an operator can stop it on AWS without the conversion's record changing.
+ * Whether its owner is running, has armed it, and does not wait for the original system yet. Asks the
+ * workflow of a conversion, too, because an operator can stop it on AWS without the conversion's record
+ * changing; a cutover has a deadline. A machine that is to be switched off has work there in any case.
  */
 async function isWantedThere(
-  conversion: ConversionRecord,
+  { id, state, whereabouts }: CommandOwner,
   commands: readonly CommandRecord[],
   { workflow }: ConnectDeps,
 ): Promise<boolean> {
-  const { id, whereabouts } = conversion;
-  if (hasEnded(conversion) || !whereabouts || !mayHaveLeft(whereabouts)) return false;
-  if (commands.some((command) => command.kind === "attest-boot-state" && isOpen(command))) return false;
-  return workflow.isRunning(id);
+  const isAwaited = (kind: CommandRecord["kind"]) => commands.some((one) => one.kind === kind && isOpen(one));
+  if (isAwaited("switch-off")) return true;
+  if (!whereabouts || !mayHaveLeft(whereabouts)) return false;
+  if (ownerKind(id) === "cutover") return state === "running";
+  if (state !== "running" && state !== "cancelling") return false;
+  return !isAwaited("attest-boot-state") && (await workflow.isRunning(id));
 }
 
 type End = "arrived" | Failure;
@@ -155,8 +172,13 @@ function endOf(
   if (isReboot && input.into === "original") return "arrived";
   // Commands that lead to the boot environment, or work there, can no longer succeed.
   if (!isReboot && environment === "original") return undefined;
+  return notThere(before);
+}
+
+/** Of a machine that is back in its original system. */
+function notThere({ bootState }: WhereaboutsRecord): Failure {
   return failureOf(
-    before.bootState === "armed"
+    bootState === "armed"
       ? new BootEnvironmentSilentError("the machine came back, but its boot environment never reported")
       : new BootEnvironmentLeftError(),
   );
@@ -210,11 +232,12 @@ export async function restartRetracted(
  */
 export async function whyNotThere(
   { environment }: CommandRecord,
-  { id, whereabouts }: CommandOwner,
-  { store }: CommandDeps,
+  owner: CommandOwner,
+  deps: CommandDeps,
 ): Promise<Failure | undefined> {
-  if (environment !== "boot-environment" || whereabouts?.location !== "original") return undefined;
-  const { commands } = await store.owners.withCommands(id);
+  if (environment !== "boot-environment") return undefined;
+  if ((await whereaboutsFor(owner, deps))?.location !== "original") return undefined;
+  const { commands } = await deps.store.owners.withCommands(owner.restartedBy ?? owner.id);
   const restart = latest(
     commands.filter(({ kind, input }) => kind === "reboot" && input.into === environment),
   );

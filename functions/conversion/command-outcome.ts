@@ -1,6 +1,5 @@
-/** Records what commands' outcomes say about the machine that a conversion restarts. */
+/** Records what commands' outcomes say about the machine that a conversion or a cutover restarts. */
 import type { CommandRecord } from "#shared/domain/command.ts";
-import { type ConversionRecord, withWhereabouts } from "#shared/domain/conversion.ts";
 import { afterCommand, afterFailure } from "#shared/domain/whereabouts.ts";
 import { BootReceiptInvalidError, BootStateDiffersError, type Failure, failureOf } from "#shared/errors.ts";
 import type { BootReceipt, BootStateOutcome } from "#shared/protocol/boot-receipt.ts";
@@ -20,7 +19,7 @@ const KINDS_ABOUT_MACHINE: readonly CommandKind[] = [
 
 /**
  * Records what a command's outcome says about the machine. Runs before the workflow gets the outcome, so the
- * next step reads up-to-date state. Safe to repeat. A receipt is stored with the conversion. An invalid
+ * next step reads up-to-date state. Safe to repeat. A receipt is stored with what restarted it. An invalid
  * receipt, or one that reports a trace of arming, turns the outcome into a failure.
  */
 export async function recordOutcome(
@@ -57,12 +56,8 @@ async function receive(
     return recordOutcome(command, { failure }, deps);
   }
   const now = timestamp(clock);
-  const { attested } = await store.conversions.modify(
-    command.ownerId,
-    (current): ConversionRecord => ({
-      ...withWhereabouts(current, (whereabouts) => afterCommand(whereabouts, command, outcome.output, now)),
-      attested: isSame(current.attested?.receipt, receipt) ? current.attested : { receipt, receivedAt: now },
-    }),
+  const receivedAt = await store.owners.attested(command.ownerId, { receipt, receivedAt: now }, (there) =>
+    afterCommand(there, command, outcome.output, now),
   );
   const { outcome: verdict, items, attestedAt } = receipt.content;
   const namesOf = (wanted: BootStateOutcome) =>
@@ -70,7 +65,7 @@ async function receive(
   const different = namesOf("different");
   await store.audit.addOnce({
     // Not the agent's time, with which it could choose its place in the audit.
-    at: attested?.receivedAt ?? now,
+    at: receivedAt,
     actor: command.agentId,
     action: verdict === "different" ? "boot-state-differs" : "boot-state-confirmed",
     subject: command.ownerId,
@@ -78,11 +73,6 @@ async function receive(
     details: { attestedAt, items: items.length, different, changedByOthers: namesOf("changed-by-others") },
   });
   return verdict !== "different" ? outcome : { failure: failureOf(new BootStateDiffersError(different)) };
-}
-
-/** Whether this receipt has arrived before, because its event can arrive twice. */
-function isSame(known: BootReceipt | undefined, receipt: BootReceipt): boolean {
-  return known?.signature.valueBase64 === receipt.signature.valueBase64;
 }
 
 /** Why the receipt is not valid; `undefined` if it is. */

@@ -1,5 +1,5 @@
 import { type CommandRecord, messageOf, plan, type WantedCommand } from "#shared/domain/command.ts";
-import type { ConversionRecord } from "#shared/domain/conversion.ts";
+import type { CommandOwner } from "#shared/domain/command-owner.ts";
 import { ConcurrentChangeError } from "#shared/errors.ts";
 import { type CommandDeps, timestamp } from "./deps.ts";
 import { sendToAgent } from "./send-to-agent.ts";
@@ -25,9 +25,9 @@ async function addOnce(command: CommandRecord, { store }: CommandDeps): Promise<
   }
 }
 
-/** The command that restarts the machine of a conversion out of the boot environment. */
+/** The command that restarts the machine of a conversion or cutover out of the boot environment. */
 export function rebootIntoOriginal(
-  { id, sourceId, requestedBy }: ConversionRecord,
+  { id, sourceId, requestedBy }: Pick<CommandOwner, "id" | "sourceId" | "requestedBy">,
   round = 1,
 ): WantedCommand {
   return {

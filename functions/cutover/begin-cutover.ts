@@ -9,6 +9,7 @@ import type { NewCutover } from "#shared/protocol/cutover.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { ABANDONED_AFTER_MS } from "../conversion/stale-holder.ts";
 import type { CutoverDeps } from "./deps.ts";
+import { bootImageForCutover } from "./restartable-source.ts";
 import { settleStart } from "./settle-start.ts";
 
 /**
@@ -32,19 +33,22 @@ export async function beginCutover(
     await cutovers.start(cutover.id, cutoverInput(cutover));
     await settleStart(cutover, deps);
   }
-  const { sourceId, targetId, mode, windows, needsApproval } = cutover;
+  const { sourceId, targetId, mode, windows, needsApproval, quiesce, restart } = cutover;
   await store.audit.addOnce({
     at: cutover.createdAt,
     actor: cutover.requestedBy,
     action: "cutover-created",
     subject: cutover.id,
     outcome: "done",
-    details: { sourceId, targetId, mode, windows, needsApproval },
+    details: { sourceId, targetId, mode, windows, needsApproval, quiesce, accept: restart?.accept },
   });
   return cutover;
 }
 
-/** Throws the errors of `newCutover`, `NotFoundError` and `ForbiddenError` if it may not begin. */
+/**
+ * Throws the errors of `newCutover` and `bootImageForCutover`, `NotFoundError` and `ForbiddenError` if it may
+ * not begin.
+ */
 async function admit(
   request: NewCutover,
   { id, requestedBy }: { id: string; requestedBy: string },
@@ -62,7 +66,9 @@ async function admit(
       `the right to run of source ${sourceId} is with ${lease.ownerId}`,
       `\`causeway lease ${sourceId}\` shows who has it.`,
     );
-  const cutover = newCutover(request, { id, source, target, plan, requestedBy, now: clock.now() });
+  const given = { source, target, disks: plan.disks, requestedBy };
+  const bootImage = await bootImageForCutover(request, given, deps);
+  const cutover = newCutover(request, { id, source, target, plan, bootImage, requestedBy, now: clock.now() });
   const stale = await isStale(plan, deps);
   await store.plans.modify(plan.id, (one) => {
     if (one.cutoverId === undefined || one.cutoverId === id || (stale && one.cutoverId === plan.cutoverId))

@@ -33,11 +33,13 @@ export async function freshForecast(
   { store, clock }: StoreDeps,
 ): Promise<DatedForecast> {
   const now = clock.now();
-  const history = { runs: await measuredRuns(cutover, store), ...(await measuredParts(cutover, store)) };
+  const completed = await completedRuns(cutover, store);
+  const history = { runs: measuredRuns(completed), ...(await measuredParts(cutover, store)) };
   const secondsLeft = Math.max(0, (deadlineOf(cutover, now) - now) / 1000);
   const at = new Date(now).toISOString();
   const question = {
-    ...{ cold: false, adapts: cutover.adaptation !== undefined, switchesOff: cutover.switchSourceOff },
+    ...{ quiesce: cutover.quiesce, bytesToScan: await bytesInUse(cutover, completed, store) },
+    ...{ adapts: cutover.adaptation !== undefined, switchesOff: cutover.switchSourceOff },
     ...{ answers: cutover.check !== undefined, secondsLeft },
   };
   const forecast = { ...forecastCutover(history, question), at };
@@ -54,27 +56,52 @@ function deadlineOf(cutover: CutoverRecord, now: number): number {
   return opening ? deadlineIn(opening, cutover) - Math.max(0, opening.opensAt - now) : now;
 }
 
-async function measuredRuns({ planId }: CutoverRecord, store: Store): Promise<MeasuredRun[]> {
+type CompletedRun = ReturnType<typeof workOf>;
+
+/** Oldest first. */
+async function completedRuns({ planId }: CutoverRecord, store: Store): Promise<CompletedRun[]> {
   const { items } = await store.runs.page(planId, { limit: MOST_RUNS });
   const completed = items.flatMap((run) =>
     run.state === "completed" && run.result && run.endedAt ? [workOf(run, run.result, run.endedAt)] : [],
   );
-  const oldestFirst = completed.reverse();
+  return completed.reverse();
+}
+
+function measuredRuns(oldestFirst: readonly CompletedRun[]): MeasuredRun[] {
   // The usual one: in a single run the workflow can have waited for an agent that was away.
   const besides = median(oldestFirst.map((run) => run.besidesSeconds));
-  return oldestFirst.slice(1).map(({ startedAt, changedBytes, captureSeconds, applySeconds }, index) => ({
-    ...{ changedBytes, applySeconds, captureSeconds: captureSeconds + besides },
+  return oldestFirst.slice(1).map(({ startedAt, captureSeconds, scannedBytes = 0, ...run }, index) => ({
+    ...{ changedBytes: run.changedBytes, applySeconds: run.applySeconds },
+    captureSeconds: captureSeconds + besides,
     sinceSeconds: secondsBetween(oldestFirst[index]?.startedAt ?? startedAt, startedAt),
+    ...(2 * run.changedBytes < scannedBytes ? { scannedBytes } : {}),
   }));
 }
 
-/** `besidesSeconds`: what the workflow of a run did besides both copies, which is in an outage, too. */
+/** What the source's disks have in use, by the last run that read it, or else their sizes. */
+async function bytesInUse(
+  { sourceId, disks }: CutoverRecord,
+  completed: readonly CompletedRun[],
+  { agents }: Store,
+): Promise<number> {
+  const last = completed.findLast(({ scannedBytes }) => scannedBytes !== undefined)?.scannedBytes;
+  if (last !== undefined) return last;
+  const known = (await agents.find(sourceId))?.inventory?.disks ?? [];
+  return known.filter(({ name }) => disks.includes(name)).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}
+
+/**
+ * `besidesSeconds`: what the workflow of a run did besides both copies, which is in an outage, too.
+ * `scannedBytes`: what it read, if it read everything in use; absent if a tracker said what to read.
+ */
 function workOf({ startedAt }: RunRecord, result: NonNullable<RunRecord["result"]>, endedAt: string) {
   const { changedBytes, seconds: captureSeconds, standby } = result;
   const applySeconds = standby?.state === "applied" ? standby.seconds : undefined;
   const work = captureSeconds + (applySeconds ?? 0);
   const besidesSeconds = Math.max(0, secondsBetween(startedAt, endedAt) - work);
-  return { startedAt, changedBytes, captureSeconds, applySeconds, besidesSeconds };
+  const isScan = result.disks.every(({ mode }) => mode === "hash-scan");
+  const scannedBytes = isScan ? result.bytesRead : undefined;
+  return { startedAt, changedBytes, captureSeconds, applySeconds, besidesSeconds, scannedBytes };
 }
 
 function median(values: readonly number[]): number {

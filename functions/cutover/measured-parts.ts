@@ -46,20 +46,46 @@ export async function measuredParts(
   store: Store,
 ): Promise<Pick<CutoverHistory, "durations" | "otherMachine" | "elsewhere">> {
   const { own, others } = await lastMachines(cutover, store);
+  const restarts = cutover.restart ? await lastRestarts(cutover, store) : { own: [], others: [] };
   const alike = own.map(({ durations, differences }) =>
     differences.length === 0 ? durations : ofParts(durations, (part) => !MACHINE_PARTS.has(part)),
   );
   const unlike = own.filter(({ differences }) => differences.length > 0);
   return {
-    durations: together(alike),
+    durations: together([...restarts.own, ...alike]),
     otherMachine: {
       durations: together(
         unlike.map(({ durations }) => ofParts(durations, (part) => MACHINE_PARTS.has(part))),
       ),
       differences: [...new Set(unlike.flatMap(({ differences }) => differences))],
     },
-    elsewhere: together(others.map(({ durations }) => durations)),
+    elsewhere: together([...restarts.others, ...others.map(({ durations }) => durations)]),
   };
+}
+
+/** Of the last cold clones, oldest first: they restart a source as a cutover does, whatever their host is. */
+async function lastRestarts(
+  { sourceId }: CutoverRecord,
+  { conversions }: Store,
+): Promise<{ own: Durations[]; others: Durations[] }> {
+  const { items } = await conversions.page({ limit: LOOKED_AT });
+  const clones = items.filter(({ whereabouts }) => whereabouts !== undefined);
+  const measured = (isOwn: boolean) => {
+    const last = clones.filter((one) => (one.sourceId === sourceId) === isOwn).slice(0, MOST_MACHINES);
+    return Promise.all(
+      last.reverse().map(async ({ id }) => restartOf((await conversions.withCommands(id)).commands)),
+    );
+  };
+  return { own: await measured(true), others: await measured(false) };
+}
+
+/** From the order to arm the source until its boot environment has reported. */
+function restartOf(commands: readonly CommandRecord[]): Durations {
+  const done = (wanted: string) =>
+    commands.find(({ kind, state }) => kind === wanted && state === "succeeded");
+  const [armed, reported] = [done("arm-boot"), done("report-boot-state")];
+  if (!armed || reported?.endedAt === undefined) return {};
+  return { "boot-environment": [Math.max(0, secondsBetween(armed.issuedAt, reported.endedAt))] };
 }
 
 /** Oldest first. */
@@ -91,12 +117,11 @@ async function lastMachines(
 
 function durationsOf(commands: readonly CommandRecord[]): Durations {
   const took = secondsByCommand(commands);
-  return Object.fromEntries(
-    PARTS.map(({ part, commands: own }) => {
-      const seconds = own.flatMap((name) => took.get(name) ?? []);
-      return [part, seconds.length === own.length ? [seconds.reduce((sum, one) => sum + one, 0)] : []];
-    }),
-  );
+  const parts = PARTS.map(({ part, commands: own }) => {
+    const seconds = own.flatMap((name) => took.get(name) ?? []);
+    return [part, seconds.length === own.length ? [seconds.reduce((sum, one) => sum + one, 0)] : []] as const;
+  });
+  return { ...Object.fromEntries(parts), ...restartOf(commands) };
 }
 
 /** Each with what the workflow took from the end of the one before to its order. */
@@ -128,7 +153,8 @@ function ofParts(durations: Durations, isWanted: (part: FixedPart) => boolean): 
 }
 
 function together(each: readonly Durations[]): Durations {
-  return Object.fromEntries(PARTS.map(({ part }) => [part, each.flatMap((one) => one[part] ?? [])]));
+  const parts = new Set(each.flatMap((one) => Object.keys(one) as FixedPart[]));
+  return Object.fromEntries([...parts].map((part) => [part, each.flatMap((one) => one[part] ?? [])]));
 }
 
 /** Which of these seconds of a command's are in the outage. */

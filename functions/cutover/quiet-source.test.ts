@@ -40,7 +40,7 @@ test.each([
     const id = await site.create();
     site.onCall = (name, payload) => {
       const isIt = name === "DispatchCommand" && (payload as { label?: string }).label === label;
-      if (isIt) site.fence = { term: 1, isUp: false };
+      if (isIt) site.source.fence = { term: 1, isUp: false };
     };
     await site.passUntil("01:05");
     expect(site.commands).toContain(`set-fence ${label}`);

@@ -1,5 +1,5 @@
 /** How a cutover ends before it has committed. */
-import { isOpen, undoes } from "#shared/domain/command.ts";
+import { bringsBack, isOpen, undoes } from "#shared/domain/command.ts";
 import {
   type CutoverRecord,
   cancellingCutover,
@@ -46,7 +46,8 @@ export async function haltCutover(
 
 /** A step's time ends with the window at the latest: then that is the reason. */
 function causeOf(failure: Failure, { id, deadlineAt }: CutoverRecord, now: string): Failure {
-  if (failure.name !== "StepTimedOutError" || deadlineAt === undefined || now < deadlineAt) return failure;
+  const isLate = failure.name === "StepTimedOutError" || failure.name === "BootEnvironmentSilentError";
+  if (!isLate || deadlineAt === undefined || now < deadlineAt) return failure;
   return failureOf(new WindowClosedError(id, deadlineAt));
 }
 
@@ -153,7 +154,7 @@ async function stopWork({ id, state, taskToken }: CutoverRecord, deps: Protectio
   if (taskToken !== undefined) await steps.fail(taskToken, failureOf(cancellationOf(id)));
   const { record, commands } = await store.cutovers.withCommands(id);
   await cancelCommands(
-    commands.filter((one) => isOpen(one) && !undoes(one)),
+    commands.filter((one) => isOpen(one) && !undoes(one) && !bringsBack(one)),
     deps,
   );
   await endLease(record, deps);

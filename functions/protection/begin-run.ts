@@ -16,6 +16,8 @@ export interface RunRequest {
   dueAt: number;
   trigger: RunRecord["trigger"];
   requestedBy: string;
+  /** The cutover that has restarted the source into its boot environment, if one did. */
+  restartedBy?: string | undefined;
 }
 
 /**

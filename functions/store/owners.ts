@@ -1,12 +1,18 @@
 import type { CommandRecord } from "#shared/domain/command.ts";
 import { type CommandOwner, conversionAsOwner } from "#shared/domain/command-owner.ts";
-import { pointRecorded, withWhereabouts } from "#shared/domain/conversion.ts";
+import { pointRecorded } from "#shared/domain/conversion.ts";
 import { cutoverAsOwner } from "#shared/domain/cutover/cutover.ts";
 import { drillAsOwner } from "#shared/domain/drill.ts";
 import { runAsOwner, runPointRecorded } from "#shared/domain/protection/run.ts";
 import { recoveryAsOwner } from "#shared/domain/recovery.ts";
 import { checkAsOwner } from "#shared/domain/repository-check.ts";
-import type { WhereaboutsRecord } from "#shared/domain/whereabouts.ts";
+import {
+  type Attested,
+  mayHaveLeft,
+  type WhereaboutsRecord,
+  withAttested,
+  withWhereabouts,
+} from "#shared/domain/whereabouts.ts";
 import { type OwnerKind, ownerKind } from "#shared/protocol/ids.ts";
 import type { Aggregate } from "./aggregates.ts";
 import type { CheckStore } from "./checks.ts";
@@ -72,11 +78,54 @@ export class OwnerStore implements Owners {
     id: string,
     change: (whereabouts: WhereaboutsRecord, owner: CommandOwner) => WhereaboutsRecord,
   ): Promise<CommandOwner> {
-    if (ownerKind(id) !== "conversion") return this.get(id);
-    const conversion = await this.#stores.conversions.modify(id, (current) =>
-      withWhereabouts(current, (whereabouts) => change(whereabouts, conversionAsOwner(current))),
-    );
-    return conversionAsOwner(conversion);
+    const { conversions, cutovers } = this.#stores;
+    switch (ownerKind(id)) {
+      case "conversion":
+        return conversionAsOwner(
+          await conversions.modify(id, (current) =>
+            withWhereabouts(current, (whereabouts) => change(whereabouts, conversionAsOwner(current))),
+          ),
+        );
+      case "cutover":
+        return cutoverAsOwner(
+          await cutovers.modify(id, (current) =>
+            withWhereabouts(current, (whereabouts) => change(whereabouts, cutoverAsOwner(current))),
+          ),
+        );
+      default:
+        return this.get(id);
+    }
+  }
+
+  /**
+   * Keeps the boot receipt of a conversion or cutover, and notes what it says of the machine. Returns when
+   * this receipt came for the first time. Throws `NotFoundError`.
+   */
+  async attested(
+    id: string,
+    attested: Attested,
+    learn: (whereabouts: WhereaboutsRecord) => WhereaboutsRecord,
+  ): Promise<string> {
+    const { conversions, cutovers } = this.#stores;
+    const after =
+      ownerKind(id) === "cutover"
+        ? await cutovers.modify(id, (one) => withWhereabouts(withAttested(one, attested), learn))
+        : await conversions.modify(id, (one) => withWhereabouts(withAttested(one, attested), learn));
+    return after.attested?.receivedAt ?? attested.receivedAt;
+  }
+
+  /**
+   * The conversion or cutover that restarted this source last, or is about to; eventually consistent.
+   * `undefined` if none did.
+   */
+  async latestRestarting(sourceId: string): Promise<CommandOwner | undefined> {
+    const conversion = await this.#stores.conversions.latestRestarting(sourceId);
+    const cutover = await this.#stores.cutovers.latestRestarting(sourceId);
+    const both = [
+      ...(conversion ? [conversionAsOwner(conversion)] : []),
+      ...(cutover ? [cutoverAsOwner(cutover)] : []),
+    ];
+    return both.toSorted((a, b) => (isLater(a, b) ? -1 : 1))[0];
   }
 
   /** Notes that the recovery point of a conversion or run is recorded. Throws `NotFoundError`. */
@@ -84,6 +133,14 @@ export class OwnerStore implements Owners {
     if (ownerKind(id) === "run") await this.#stores.runs.modify(id, runPointRecorded);
     else await this.#stores.conversions.modify(id, pointRecorded);
   }
+}
+
+/** A cutover can wait for days before it restarts the machine: what may have led it away comes first. */
+function isLater(one: CommandOwner, other: CommandOwner): boolean {
+  const isAtIt = ({ state, whereabouts }: CommandOwner) =>
+    (state === "running" || state === "cancelling") && whereabouts !== undefined && mayHaveLeft(whereabouts);
+  if (isAtIt(one) !== isAtIt(other)) return isAtIt(one);
+  return (one.whereabouts?.since ?? "") > (other.whereabouts?.since ?? "");
 }
 
 function asOwners<T extends Aggregate>(

@@ -6,6 +6,7 @@ import { dueTimeOfRun, runHasEnded, runIdOf, runInput } from "#shared/domain/pro
 import { WrongStateError } from "#shared/errors.ts";
 import { SyncPhase } from "#shared/protocol/cutover.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
+import { quiesces } from "#shared/protocol/quiesce.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { type PointDisks, pointDisks } from "../cutover/point-disks.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
@@ -77,7 +78,9 @@ export async function run(input: Input, deps: ProtectionDeps): Promise<Begun> {
     return withRun(one, { id: runId, phase, turn });
   });
   const dueAt = dueTimeOfRun(runId);
-  const begun = await prepareRun(plan, { dueAt, trigger: "cutover", requestedBy }, deps);
+  const isThere = phase === "final-sync" && quiesces[cutover.quiesce].restartsSource;
+  const restartedBy = isThere ? cutoverId : undefined;
+  const begun = await prepareRun(plan, { dueAt, trigger: "cutover", requestedBy, restartedBy }, deps);
   await requireStillGoing(cutoverId, runId, deps);
   // Something else took the source in between. The next turn tries again.
   if (runHasEnded(begun) && begun.state === "skipped")

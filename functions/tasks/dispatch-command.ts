@@ -17,8 +17,8 @@ export const Input = z.object({
   /** Tells commands of one kind apart. */
   disk: DiskName.optional(),
   label: z.string().optional(),
-  /** Only an agent in this system of its machine carries it out. */
-  environment: AgentSystem.optional(),
+  /** Only an agent in this system of its machine carries it out; the one that it enrolled from if absent. */
+  environment: AgentSystem.nullish(),
   /** A higher round asks for the same work again although it is done. */
   round: z.int().positive().default(1),
   input: z.record(z.string(), z.unknown()),
@@ -34,10 +34,10 @@ export const handler = taskHandler({
 
 /** Sends an agent the command for a step of the workflow. The agent's events end the step. */
 export async function run(
-  { disk, label = disk, input, ...request }: z.output<typeof Input>,
+  { disk, label = disk, input, environment, ...request }: z.output<typeof Input>,
   deps: CommandDeps,
 ): Promise<{ commandId?: string }> {
   // If the workflow's input is invalid, the step fails here with the field's name, not at the agent.
   validate(commandKinds[request.kind].input, input, "input");
-  return dispatch({ ...request, label, input }, deps);
+  return dispatch({ ...request, label, input, environment: environment ?? undefined }, deps);
 }

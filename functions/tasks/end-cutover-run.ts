@@ -8,6 +8,7 @@ import { CutoverId } from "#shared/protocol/ids.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { freshForecast } from "../cutover/forecast.ts";
 import { type PointDisks, pointDisks } from "../cutover/point-disks.ts";
+import { requireStillRestartable } from "../cutover/restartable-source.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import { buildStore } from "../store/build.ts";
 import type { StoreDeps } from "../store/deps.ts";
@@ -37,8 +38,9 @@ async function requireFit(cutoverId: string, deps: StoreDeps): Promise<void> {
  * Looks at the runs of a phase, of which the last one has ended, and says what follows; after the final sync,
  * of which point the machine is made. Repeating it changes nothing. Throws `CutoverStoppedError`,
  * `WindowClosedError`, `CutoverSyncError` if the standby did not follow or the copy is in doubt, and
- * `WrongStateError` if the copy has other disks than the machine, or if the outage would not fit any more
- * after the pre-sync.
+ * `WrongStateError` if the copy has other disks than the machine; and, after the pre-sync, if the outage
+ * would not fit any more, or `PreflightFailedError` if the source is to be restarted, and would not come
+ * back.
  */
 export async function run(
   { cutoverId, phase }: z.output<typeof Input>,
@@ -55,6 +57,7 @@ export async function run(
   const final = await pointDisks(pointId, store);
   requireDisks(cutover, final.disks);
   if (phase === "pre-sync") {
+    await requireStillRestartable(cutover, { store, clock });
     await requireFit(cutoverId, { store, clock });
     return after;
   }

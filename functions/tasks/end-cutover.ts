@@ -1,10 +1,13 @@
 import * as z from "zod";
-import { endedCutover } from "#shared/domain/cutover/cutover.ts";
+import type { CommandRecord, WantedCommand } from "#shared/domain/command.ts";
+import { type CutoverRecord, endedCutover, isSourceAway } from "#shared/domain/cutover/cutover.ts";
+import { atEnd } from "#shared/domain/whereabouts.ts";
 import type { CutoverState } from "#shared/protocol/cutover.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
 import { buildAlarmChannels } from "../alarm/build.ts";
 import { settleCutoverAlarm } from "../alarm/cutover-held.ts";
 import type { ReportDeps } from "../alarm/raise.ts";
+import { reportSourceAway } from "../alarm/source-away.ts";
 import { buildCommanding } from "../conversion/build.ts";
 import { type CommandDeps, timestamp } from "../conversion/deps.ts";
 import { order } from "../conversion/order.ts";
@@ -34,8 +37,9 @@ export const handler = taskHandler({
 type Deps = CommandDeps & ReportDeps & { timer: PlanTimer };
 
 /**
- * Ends a cutover that was cancelled, rolled back or failed. The target host gets the command to remove
- * what it made, with its disks, unless it failed; the standby stays. Repeating it changes nothing.
+ * Ends a cutover that was cancelled, rolled back or failed. Unless it failed, the agents get the commands to
+ * remove what it made, with its disks; the standby stays. If its source was restarted and has not reported
+ * from its own system, an alarm says so. Repeating it changes nothing.
  */
 export async function run(
   { cutoverId, sourceServes }: z.output<typeof Input>,
@@ -43,19 +47,12 @@ export async function run(
 ): Promise<{ state: CutoverState }> {
   const { store, timer, clock } = deps;
   const { record, commands } = await store.cutovers.withCommands(cutoverId);
-  const { targetId: agentId, requestedBy } = record;
-  // A target host that never got a command has nothing to remove.
   const isUndone = record.state === "rolling-back" || record.state === "cancelling";
-  if (isUndone && commands.some((one) => one.agentId === agentId)) {
-    const input = { ownerId: cutoverId, disks: true };
-    await order(
-      { ownerId: cutoverId, agentId, kind: "remove-machine", round: 1, input, requestedBy },
-      commands,
-      deps,
-    );
-  }
+  if (isUndone) await removeLeftovers(record, commands, deps);
   await timer.disarmCutover(cutoverId);
   const now = timestamp(clock);
+  const { lastSeenAt = now } = await store.agents.get(record.sourceId);
+  if (isUndone) await store.owners.learn(cutoverId, (there) => atEnd(there, lastSeenAt));
   await store.cutovers.modify(cutoverId, (one) => endedCutover(one, sourceServes, now));
   const cutover = await settleSourceOff(cutoverId, deps);
   const { failure, sourceOff } = cutover;
@@ -68,5 +65,26 @@ export async function run(
     details: { failure: failure?.name, message: failure?.message, sourceServes, sourceOff },
   });
   await settleCutoverAlarm(cutover, deps);
+  if (cutover.state === "rolled-back") await reportSourceAway(cutoverId, deps);
   return { state: cutover.state };
+}
+
+/** An agent that never got a command has nothing to remove. A source that is away first proves what it is. */
+async function removeLeftovers(
+  cutover: CutoverRecord,
+  commands: readonly CommandRecord[],
+  deps: Deps,
+): Promise<void> {
+  const { id: ownerId, sourceId, targetId, requestedBy, restart } = cutover;
+  const common = { ownerId, round: 1, requestedBy };
+  const isUsed = (agentId: string) => commands.some((one) => one.agentId === agentId);
+  const wanted: WantedCommand[] = [
+    ...(isUsed(targetId)
+      ? [{ ...common, agentId: targetId, kind: "remove-machine", input: { ownerId, disks: true } } as const]
+      : []),
+    ...(isUsed(sourceId) && restart && !isSourceAway(cutover)
+      ? [{ ...common, agentId: sourceId, kind: "release", label: "source", input: { ownerId } } as const]
+      : []),
+  ];
+  for (const each of wanted) await order(each, commands, deps);
 }

@@ -20,6 +20,7 @@ import { type CommandOutput, commandKinds } from "#shared/protocol/commands.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
 import { buildCommanding } from "../conversion/build.ts";
 import { type CommandDeps, timestamp } from "../conversion/deps.ts";
+import { order } from "../conversion/order.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import { changeLease } from "../recovery/change-lease.ts";
 import { orderFence } from "../recovery/order-fence.ts";
@@ -66,9 +67,20 @@ export async function run(input: Input, deps: CommandDeps): Promise<{ term: numb
     by,
     deps,
   );
+  if (input.action === "keep") await orderReceipt(cutover, deps);
   if (input.action !== "give-back") return { term: moved.term, seconds: 0 };
   if (input.isOff && moved.state === "ending" && moved.ownerId === id) await returnNow(cutover, moved, deps);
   return settleReturn(cutover, deps);
+}
+
+/** A source that was restarted proves its boot state whenever it starts its own system. */
+async function orderReceipt({ id, whereabouts }: CutoverRecord, deps: CommandDeps): Promise<void> {
+  if (!whereabouts) return;
+  const { record, commands } = await deps.store.cutovers.withCommands(id);
+  const { sourceId: agentId, requestedBy } = record;
+  const input = { conversionId: id, requestedBy };
+  const wanted = { ownerId: id, agentId, kind: "attest-boot-state", round: 1, input, requestedBy } as const;
+  await order(wanted, commands, deps);
 }
 
 const STATES = { begin: "quiescing", hold: "final-sync", keep: "committing" } as const;

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { isSourceAway } from "#shared/domain/cutover/cutover.ts";
 import { WorkflowError, workflowFailure } from "#shared/domain/workflow-failure.ts";
 import type { Failure } from "#shared/errors.ts";
 import { CutoverId } from "#shared/protocol/ids.ts";
@@ -21,6 +22,8 @@ interface HowFar {
   undo: boolean;
   /** Whether a machine may be defined on the target host. */
   hasMachine: boolean;
+  /** Whether the source may be armed, restarting, or in its boot environment. */
+  isAway: boolean;
   /** Of the lease for which the source was to make way; absent if there was none. */
   term?: number;
   failure: Failure;
@@ -44,6 +47,7 @@ export async function run(
   return {
     undo: cutover.state === "rolling-back",
     hasMachine: commands.some(({ kind }) => kind === "define-machine"),
+    isAway: isSourceAway(cutover),
     ...(term === undefined ? {} : { term }),
     failure: cutover.failure ?? workflowFailure(error),
   };

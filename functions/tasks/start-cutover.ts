@@ -28,7 +28,16 @@ interface Deps extends ReportDeps {
 /** Limits are as of the beginning: they may have been edited since it was created. */
 type Start =
   | { hasBegun: false }
-  | { hasBegun: true; deadlineAt: string; quiesceSeconds: number; answerSeconds: number };
+  | {
+      hasBegun: true;
+      deadlineAt: string;
+      quiesceSeconds: number;
+      restartSeconds: number;
+      answerSeconds: number;
+    };
+
+/** From the source's word that it restarts: servers check their hardware for minutes. */
+const RESTART_SECONDS = 900;
 
 /**
  * Begins the cutover if it still is to and the forecast fits what is left of the window, and was measured or
@@ -52,5 +61,5 @@ export async function run({ cutoverId }: z.output<typeof Input>, deps: Deps): Pr
     outcome: "done",
     details: { deadlineAt, forecast: cutover.forecast },
   });
-  return { hasBegun: true, deadlineAt, quiesceSeconds, answerSeconds };
+  return { hasBegun: true, deadlineAt, quiesceSeconds, restartSeconds: RESTART_SECONDS, answerSeconds };
 }

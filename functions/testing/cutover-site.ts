@@ -14,13 +14,11 @@ import {
   ROLE,
   World as StatesWorld,
 } from "#local/states/testing/states-world.ts";
-import { type Fence, fencedFor, unfencedAfter } from "#shared/domain/fence.ts";
+import type { Fence } from "#shared/domain/fence.ts";
 import { renewedLease } from "#shared/domain/lease.ts";
-import { newPlan } from "#shared/domain/protection/plan.ts";
-import { aDisk, anInventory } from "#shared/domain/testing/records.ts";
 import { CausewayError, failureOf } from "#shared/errors.ts";
 import type { Command, ToAgent } from "#shared/protocol/commands.ts";
-import { NewPlan } from "#shared/protocol/protection.ts";
+import type { AgentSystem } from "#shared/protocol/machine.ts";
 import { agentAnswer } from "../../statemachines/testing/agent-answers.ts";
 import { executionArn, WorkflowFile, workflowArn } from "../../statemachines/testing/workflow-file.ts";
 import * as cutovers from "../api/cutovers.ts";
@@ -34,11 +32,11 @@ import { apiHandler } from "../middleware/api-handler.ts";
 import { TASKS } from "./cutover-tasks.ts";
 import { embeddedIn } from "./embedded-client.ts";
 import { FakePruneMarks } from "./fake-prune-marks.ts";
-import { measuredRecovery } from "./measured-recovery.ts";
 import { MemoryTable } from "./memory-table.ts";
+import { commandKey, diskOfPoint } from "./site-commands.ts";
+import { addSiteRecords, planId } from "./site-records.ts";
+import { attested, SiteSource } from "./site-source.ts";
 import { request, type TestRequest, World } from "./world.ts";
-
-export const planId = "plan_01jd3v8q6m4x2k7zt5w9h0n1yb";
 
 const WORKFLOWS = ["synchronized-cutover", "protection-run", "hot-capture"];
 
@@ -48,25 +46,10 @@ export type Act = "done" | "silent" | { fails: string };
 interface SiteParts {
   /** Of an earlier site, if it has a plan. */
   table: MemoryTable;
+  /** Whether the source can be restarted into a boot environment, and was before. */
+  isRestartable: boolean;
   /** Gets what ends the site; by default that happens when the test ends. */
   onEnd: (end: () => Promise<void>) => void;
-}
-
-/** What a command is, whichever try it is: `set-fence up`, `clone-standby rehearsal`. */
-export function commandKey({ commandId, kind, input }: Command): string {
-  const { isUp, lasting, power } = input as Record<string, unknown>;
-  const fence = !isUp ? "down" : lasting === true ? "lasting" : "up";
-  const given = { "set-fence": fence, "power-machine": String(power) }[kind as string];
-  return [kind, given ?? commandId.split(".")[2]?.replace(/^\d+$/, "")].filter(Boolean).join(" ");
-}
-
-/** The disk of a recovery point, as its source's agent answers. */
-export function diskOfPoint(changedBytes: number): object {
-  return {
-    ...{ name: "vda", sizeBytes: 64, bytesRead: 64, bytesStored: 32, changedBytes, badRanges: 0 },
-    ...{ consistency: "crash", wholeCopies: [], seconds: 2, bottleneck: "read", mode: "hash-scan" },
-    ...{ modeReason: "no tracker", view: "still", viewReason: "unused", trackerDisagreements: 0 },
-  };
 }
 
 export class CutoverSite {
@@ -88,13 +71,15 @@ export class CutoverSite {
   changes: number[] = [1024];
   readonly commands: string[] = [];
   readonly inputs: Record<string, Record<string, unknown>> = {};
-  fence: Fence = { term: 0, isUp: false };
   /** What the source's agent says of a fence that it puts up, besides. */
   lasts = ({ lasting }: Record<string, unknown>): object => ({ lasting });
   /** By how much the clock of the functions is ahead. */
   skewMs = 0;
   /** Of the target host. */
   machine = { isOn: false, isConnected: false };
+  readonly source = new SiteSource();
+  /** Where a restart of the source leads that was to lead there; `none` if it hangs. */
+  restartsInto: (wanted: AgentSystem) => AgentSystem | "none" = (wanted) => wanted;
   readonly world: World;
   readonly states: StatesWorld;
   readonly deps: CutoverDeps & ConnectDeps & { marks: FakePruneMarks };
@@ -105,20 +90,14 @@ export class CutoverSite {
   #taken = 0;
 
   static async start(plan: object = {}, parts: Partial<SiteParts> = {}): Promise<CutoverSite> {
-    const site = new CutoverSite({ table: new MemoryTable(), onEnd: onTestFinished, ...parts });
-    const { store } = site.world;
-    if (await store.plans.find(planId)) return site;
-    const facts = { hostname: "pine", disks: [aDisk("vda")], fencedServices: ["db.service"] };
-    const source = { inventory: anInventory(facts), planId };
-    await site.world.enrolled({ source });
-    const wanted = { sourceId: "agt_source", intervalSeconds: 3600, standbyTargetId: "agt_target", ...plan };
-    const given = { id: planId, requestedBy: "ada", now: site.now };
-    await measuredRecovery(store, { id: "rcv_rehearsal", sourceId: "agt_source" });
-    await store.plans.add({ ...newPlan(NewPlan.parse(wanted), given), state: "active" });
+    const whole = { table: new MemoryTable(), isRestartable: false, onEnd: onTestFinished, ...parts };
+    const site = new CutoverSite(whole);
+    if (await site.world.store.plans.find(planId)) return site;
+    await addSiteRecords(site.world, { plan, isRestartable: whole.isRestartable });
     return site;
   }
 
-  private constructor({ table, onEnd }: SiteParts) {
+  private constructor({ table, onEnd }: Pick<SiteParts, "table" | "onEnd">) {
     const handlers = Object.entries(TASKS).map(([name, task]): [string, Handler] => [
       name,
       (payload) => this.#call(name, task, payload),
@@ -226,9 +205,30 @@ export class CutoverSite {
 
   /** The agent of this machine connects: it gets what is pending. */
   async connect(agentId: string): Promise<void> {
-    const at = new Date(this.now).toISOString();
-    await this.#tell(agentId, { type: "agent-connected", at, agentVersion: "1", bootId: "b" });
+    await this.#introduce(agentId);
     await this.settle();
+  }
+
+  /** The source starts this system, whatever it ran before, and its agent connects. */
+  async start(system: AgentSystem): Promise<void> {
+    await this.#restart(system);
+    await this.settle();
+  }
+
+  get fence(): Fence {
+    return this.source.fence;
+  }
+
+  async #introduce(agentId: string): Promise<void> {
+    const at = new Date(this.now).toISOString();
+    const bootId = agentId === "agt_source" ? this.source.bootId : "b";
+    await this.#tell(agentId, { type: "agent-connected", at, agentVersion: "1", bootId });
+  }
+
+  async #restart(system: AgentSystem | "none"): Promise<void> {
+    this.source.start(system);
+    this.#requireOne();
+    if (system !== "none") await this.#introduce("agt_source");
   }
 
   async #call(name: string, { Input, run }: (typeof TASKS)[keyof typeof TASKS], payload: unknown) {
@@ -266,7 +266,8 @@ export class CutoverSite {
   }
 
   async #carryOut(agentId: string, command: Command): Promise<void> {
-    const { commandId, kind } = command;
+    const { commandId, kind, environment = "original" } = command;
+    if (agentId === "agt_source" && environment !== this.source.system) return;
     const input = command.input as Record<string, unknown>;
     const key = commandKey(command);
     this.commands.push(key);
@@ -289,6 +290,8 @@ export class CutoverSite {
     }
     const output = this.#did(command);
     await this.#tell(agentId, { type: "command-succeeded", commandId, at, output });
+    if (kind === "reboot") await this.#restart(this.restartsInto(input.into as AgentSystem));
+    if (kind === "switch-off") this.source.switchOff();
   }
 
   #did(command: Command): object {
@@ -296,10 +299,15 @@ export class CutoverSite {
     const input = command.input as Record<string, unknown>;
     const answer = agentAnswer({ kind, input });
     switch (kind) {
-      case "set-fence":
-        this.fence = (input.isUp ? fencedFor : unfencedAfter)(this.fence, Number(input.term));
+      case "arm-boot":
+        return { ...answer, ...this.source.arm() };
+      case "attest-boot-state":
+        return attested(input);
+      case "set-fence": {
+        const set = this.source.setFence(input, this.lasts(input));
         this.#requireOne();
-        return { ...this.fence, ...this.lasts(input), services: this.fence.isUp ? ["db.service"] : [] };
+        return set;
+      }
       case "take-recovery-point":
         return { ...answer, disks: [this.#takenDisk()] };
       case "adapt-machine":
@@ -308,11 +316,12 @@ export class CutoverSite {
           ...{ stale: [], isApplied: !input.dryRun, computeSeconds: 1, applySeconds: 1 },
         };
       case "switch-off":
-        if (!this.fence.isUp) throw new Error("a source that serves was switched off");
-        return answer;
       case "apply-to-standby":
       case "clone-standby":
       case "release":
+      case "stage-boot-image":
+      case "report-boot-state":
+      case "reboot":
         return answer;
       case "define-machine":
         if (input.isolated !== true) throw new Error("a client would reach a machine that is not checked");
@@ -347,7 +356,7 @@ export class CutoverSite {
 
   /** One runs, never two. */
   #requireOne(): void {
-    if (this.machine.isOn && this.machine.isConnected && !this.fence.isUp)
+    if (this.machine.isOn && this.machine.isConnected && this.source.serves)
       throw new Error("the source and the machine both serve");
   }
 
@@ -357,7 +366,9 @@ export class CutoverSite {
   }
 
   async #tell(agentId: string, event: object): Promise<void> {
-    await ingest({ agentId, event }, this.deps);
+    const { system } = this.source;
+    const environment = agentId === "agt_source" && system === "boot-environment" ? system : "original";
+    await ingest({ agentId, event: { ...event, environment } }, this.deps);
   }
 
   /** Of the engine that runs: a control plane that was killed has another one. */

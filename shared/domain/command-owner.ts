@@ -23,8 +23,10 @@ export interface CommandOwner {
   pointId?: string;
   /** What its recovery point says of it. A drill or a check makes none. */
   madeBy?: { conversionId: string } | { runId: string; planId: string };
-  /** Only of a conversion that restarts its source. */
+  /** Only of a conversion or cutover that restarts its source. */
   whereabouts?: WhereaboutsRecord | undefined;
+  /** Of a run that reads its source in the boot environment: the owner that has restarted it. */
+  restartedBy?: string | undefined;
   /** From then on only commands that undo a cutover go out. */
   deadlineAt?: string | undefined;
   /** The sizes of the source's disks by the inventory that preflight judged. */

@@ -1,7 +1,6 @@
 /** A conversion: its record and its life cycle. */
 import * as z from "zod";
 import { cancellationOf, type Failure, WrongStateError } from "../errors.ts";
-import { BootReceipt } from "../protocol/boot-receipt.ts";
 import type { CapturedDiskRef } from "../protocol/commands.ts";
 import { DiskFormat, Failure as FailureSchema, Timestamp } from "../protocol/common.ts";
 import { conversionTypes } from "../protocol/conversion-types.ts";
@@ -20,7 +19,14 @@ import type { AgentRecord } from "./agent.ts";
 import { bootFirmware, bootMemoryMiB } from "./boot-hardware.ts";
 import { systemDisks } from "./system-disks.ts";
 import { cancellableTransitions, isFinal, move } from "./transitions.ts";
-import { atEnd, isAsItWas, untouchedWhereabouts, WhereaboutsRecord } from "./whereabouts.ts";
+import {
+  Attested,
+  atEnd,
+  isAsItWas,
+  untouchedWhereabouts,
+  WhereaboutsRecord,
+  withWhereabouts,
+} from "./whereabouts.ts";
 
 /** How long a machine may take to restart, including its firmware's own checks. */
 const DEFAULT_DEADLINE_SECONDS = 1800;
@@ -52,7 +58,7 @@ export const ConversionRecord = z.object({
   /** Only for types that restart the source. */
   whereabouts: WhereaboutsRecord.optional(),
   /** The last receipt of the source's agent. */
-  attested: z.object({ receipt: BootReceipt, receivedAt: Timestamp }).optional(),
+  attested: Attested.optional(),
   /** The id of the recovery point to make. The recovery point exists once `recoveryPointId` is set. */
   pointId: PointId,
   recoveryPointId: PointId.optional(),
@@ -232,16 +238,6 @@ export function completed(
 /** Whether the workflow may still be waiting for the requested restart time. */
 export function mayAwaitStartTime({ startAt }: ConversionRecord, nowMs: number): boolean {
   return startAt !== undefined && Date.parse(startAt) > nowMs;
-}
-
-/** The conversion with its machine changed by `learn`. Returns the same object if `learn` changed nothing. */
-export function withWhereabouts(
-  conversion: ConversionRecord,
-  learn: (whereabouts: WhereaboutsRecord) => WhereaboutsRecord,
-): ConversionRecord {
-  if (!conversion.whereabouts) return conversion;
-  const whereabouts = learn(conversion.whereabouts);
-  return whereabouts === conversion.whereabouts ? conversion : { ...conversion, whereabouts };
 }
 
 /**

@@ -1,9 +1,11 @@
 /**
- * The whereabouts of a machine that a conversion restarts, according to the results of commands and the
- * system that its agent connects from.
+ * The whereabouts of a machine that a conversion or a cutover restarts, according to the results of commands
+ * and the system that its agent connects from.
  */
-import type * as z from "zod";
+import * as z from "zod";
+import { BootReceipt } from "../protocol/boot-receipt.ts";
 import { type CommandKind, commandKinds } from "../protocol/commands.ts";
+import { Timestamp } from "../protocol/common.ts";
 import { type AgentSystem, BootId, Whereabouts } from "../protocol/machine.ts";
 
 export const WhereaboutsRecord = Whereabouts.extend({
@@ -17,6 +19,26 @@ export type WhereaboutsRecord = z.infer<typeof WhereaboutsRecord>;
 
 export function untouchedWhereabouts(now: string): WhereaboutsRecord {
   return { location: "original", bootState: "untouched", since: now };
+}
+
+/** The last receipt of the machine's agent. */
+export const Attested = z.object({ receipt: BootReceipt, receivedAt: Timestamp });
+export type Attested = z.infer<typeof Attested>;
+
+/** With this receipt. One that has arrived before keeps its time, because its event can arrive twice. */
+export function withAttested<T extends { attested?: Attested | undefined }>(one: T, attested: Attested): T {
+  const isSame = one.attested?.receipt.signature.valueBase64 === attested.receipt.signature.valueBase64;
+  return isSame ? one : { ...one, attested };
+}
+
+/** What restarts a machine, with what `learn` makes of it: the same object if that is nothing new. */
+export function withWhereabouts<T extends { whereabouts?: WhereaboutsRecord | undefined }>(
+  restarter: T,
+  learn: (whereabouts: WhereaboutsRecord) => WhereaboutsRecord,
+): T {
+  if (!restarter.whereabouts) return restarter;
+  const whereabouts = learn(restarter.whereabouts);
+  return whereabouts === restarter.whereabouts ? restarter : { ...restarter, whereabouts };
 }
 
 /**

@@ -28,6 +28,21 @@ export class BootEnvironmentLeftError extends CausewayError {
   }
 }
 
+/**
+ * The source could start its own services after its restart although it is to be fenced: what fences it is on
+ * a file system that they do not wait for.
+ */
+export class ReturnNotFencedError extends CausewayError {
+  override readonly name = "ReturnNotFencedError";
+  readonly retryable = false;
+  readonly hint =
+    "Name the file system in the source's /etc/fstab, without `noauto`, `nofail` and `x-systemd.automount`; or quiesce it hot.";
+
+  constructor(place: string, why: string) {
+    super(`the source could not be fenced at its return, by ${place}: ${why}`);
+  }
+}
+
 /** The boot environment could not restore the saved boot state. Nothing was captured. */
 export class BootStateNotRestoredError extends CausewayError {
   override readonly name = "BootStateNotRestoredError";

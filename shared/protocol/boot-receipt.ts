@@ -4,7 +4,7 @@
  */
 import * as z from "zod";
 import { Timestamp } from "./common.ts";
-import { AgentId, ConversionId } from "./ids.ts";
+import { AgentId, RestarterId } from "./ids.ts";
 
 const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
@@ -71,7 +71,8 @@ export type BootLoaderKind = z.infer<typeof BootLoaderKind>;
 /** The signed part of a receipt. */
 export const BootReceiptContent = z.strictObject({
   format: z.literal(2),
-  conversionId: ConversionId,
+  /** Or the cutover. */
+  conversionId: RestarterId,
   /** The attesting agent, whose certificate has the key. */
   agentId: AgentId,
   /** The operator who asked for the conversion. */

@@ -21,6 +21,7 @@ import {
   OwnerId,
   PlanId,
   PointId,
+  RestarterId,
 } from "./ids.ts";
 import { Inventory } from "./inventory.ts";
 import { AgentSystem, BootId } from "./machine.ts";
@@ -210,9 +211,11 @@ export const commandKinds = {
    */
   "stage-boot-image": {
     input: z.object({
-      conversionId: ConversionId,
+      conversionId: RestarterId,
       bootImage: BootImageReference,
       accept: z.array(RuleName).default([]),
+      /** Whether the boot environment is to fence the source; see `arm-boot`. */
+      fenced: z.boolean().default(false),
     }),
     output: z.object({
       /** The boot loader adapter that will be used. */
@@ -227,12 +230,19 @@ export const commandKinds = {
    */
   "arm-boot": {
     input: z.object({
-      conversionId: ConversionId,
+      conversionId: RestarterId,
       /**
        * How long the boot environment may run without contact to the control plane before it restarts into
        * the original system.
        */
       deadlineSeconds: z.int().positive(),
+      /** How long it may be without work; as long as without contact if absent. */
+      idleSeconds: z.int().positive().optional(),
+      /**
+       * Of a cutover: the fence that is up, which the boot environment can put in force for the source's own
+       * system. Nothing of it is in force before, so the disks that are copied have none.
+       */
+      fence: z.object({ term: z.int().positive() }).optional(),
       /** Rules that the operator accepted. The agent does not refuse because of them. */
       accept: z.array(RuleName).default([]),
     }),
@@ -254,7 +264,7 @@ export const commandKinds = {
    */
   reboot: {
     input: z.object({
-      conversionId: ConversionId,
+      conversionId: RestarterId,
       into: AgentSystem,
       /** Restart only out of this boot. In any other boot, the restart has already happened. */
       bootId: BootId.optional(),
@@ -267,7 +277,7 @@ export const commandKinds = {
    * outcome.
    */
   "report-boot-state": {
-    input: z.object({ conversionId: ConversionId }),
+    input: z.object({ conversionId: RestarterId }),
     output: z.object({
       /** Whether nothing is left of what arming wrote. If false, nothing is captured. */
       restored: z.boolean(),
@@ -283,7 +293,7 @@ export const commandKinds = {
    * with the saved one, and signs the result.
    */
   "attest-boot-state": {
-    input: z.object({ conversionId: ConversionId, requestedBy: z.string().max(256) }),
+    input: z.object({ conversionId: RestarterId, requestedBy: z.string().max(256) }),
     output: z.object({ receipt: BootReceipt }),
   },
 

@@ -3,7 +3,8 @@ import * as z from "zod";
 
 /**
  * What happens between the source's last answer and the first one of the machine that replaces it, in order.
- * `boot-environment`: only if the last copy is made there. `boot`: until its health checks have passed.
+ * `boot-environment` and `scan`, in place of `capture`: only if the last copy is made there, by reading all
+ * disks. `boot`: until its health checks have passed.
  * `switch-off`: only if the source is to shut down. `answer`: only if the machine is also to answer on its
  * network.
  */
@@ -11,6 +12,7 @@ export const OutagePart = z.enum([
   "quiesce",
   "boot-environment",
   "capture",
+  "scan",
   "apply",
   "clone",
   "define",

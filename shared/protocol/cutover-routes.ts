@@ -1,4 +1,6 @@
 /** The operations on cutovers; a part of `routes.ts`. */
+
+import { ConversionReceipt } from "./conversion-receipt.ts";
 import { ApproveCutover, Cutover, EditCutover, NewCutover } from "./cutover.ts";
 import { list, Page, type Route } from "./route.ts";
 
@@ -28,6 +30,15 @@ export const cutoverRoutes = {
     method: "GET",
     path: "/cutovers/{id}",
     summary: "Shows a cutover: its state, window, forecast and deadline.",
+    status: 200,
+  },
+  getCutoverReceipt: {
+    handler: "cutovers",
+    auth: "user",
+    method: "GET",
+    path: "/cutovers/{id}/receipt",
+    summary: "Shows the boot receipt of a source that a cutover has restarted.",
+    response: ConversionReceipt,
     status: 200,
   },
   editCutover: {

@@ -8,7 +8,10 @@ import { CutoverForecast } from "./cutover-forecast.ts";
 import { CutoverWindows } from "./cutover-window.ts";
 import { DefinedMachine, MachineAnswer } from "./defined-machine.ts";
 import { AgentId, CutoverId, PlanId, PointId, ResourceId, RunId } from "./ids.ts";
+import { Whereabouts } from "./machine.ts";
 import { MachineDesign } from "./machine-routes.ts";
+import { Quiesce, usualQuiesce } from "./quiesce.ts";
+import { AcceptedRules } from "./rule-names.ts";
 
 /**
  * `automatic`: it begins when a window opens, if its forecast rests on measurements. `hold`: it begins once a
@@ -36,9 +39,13 @@ export const NewCutover = z.strictObject({
   mode: editable.mode.default("hold"),
   /** Whether a second person must approve it before it begins. */
   needsApproval: z.boolean().default(false),
+  quiesce: Quiesce.default(usualQuiesce),
+  /** Rules of a restarted source's preflight that are accepted although they may fail. */
+  accept: AcceptedRules.default([]),
   /**
    * Whether the source shuts down once the machine has the right to run, before its network is connected. Its
-   * addresses are then the machine's alone. There is no way back by then.
+   * addresses are then the machine's alone. There is no way back by then. One that is in its boot environment
+   * does so in any case.
    */
   switchSourceOff: z.boolean().default(false),
   machine: MachineDesign,
@@ -138,6 +145,9 @@ export const Cutover = z.object({
   pointId: PointId.optional(),
   machine: DefinedMachine.optional(),
   answer: MachineAnswer.optional(),
+  quiesce: Quiesce,
+  /** Of a source that was restarted: where it was last known to be. */
+  whereabouts: Whereabouts.optional(),
   switchSourceOff: z.boolean(),
   /**
    * Once it has ended after its commit, if the source was to shut down: whether its agent has announced that

@@ -22,6 +22,8 @@ export const CheckId = idWith("chk");
 export const RecoveryId = idWith("rcv");
 /** Of a cutover: a switch from a source to a machine in its place. */
 export const CutoverId = idWith("cut");
+/** Of what restarts a source into its boot environment. */
+export const RestarterId = z.union([ConversionId, CutoverId]);
 /** What can own commands of agents. */
 export type OwnerKind = "conversion" | "run" | "drill" | "check" | "recovery" | "cutover";
 const ownerIds: Readonly<Record<OwnerKind, z.ZodString>> = {

@@ -2,7 +2,6 @@
 import * as z from "zod";
 import { KeepReason, Retention } from "../domain/protection/retention.ts";
 import { Sha256 } from "./boot-image.ts";
-import { BootReceipt } from "./boot-receipt.ts";
 import { DiskFormat, EnrollableRole, Failure, Progress, Timestamp } from "./common.ts";
 import { ConversionType, conversionTypes, StepName } from "./conversion-types.ts";
 import { CopiedDisk } from "./copied-disk.ts";
@@ -215,16 +214,6 @@ export const Preflight = z.object({
   rules: z.array(RuleOutcome),
 });
 export type Preflight = z.infer<typeof Preflight>;
-
-/** A boot receipt, with the certificate to check it without the control plane. */
-export const ConversionReceipt = z.object({
-  conversionId: ConversionId,
-  receipt: BootReceipt,
-  receivedAt: Timestamp,
-  /** The certificate that the control plane has stored for the source's agent. */
-  certificatePem: z.string(),
-});
-export type ConversionReceipt = z.infer<typeof ConversionReceipt>;
 
 export const RecoveryPoint = z.object({
   id: PointId,

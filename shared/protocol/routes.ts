@@ -7,6 +7,7 @@ import { Alarm, NewWebhook, Webhook } from "./alarms.ts";
 import { BootImage, BootImageUpload, NewBootImage } from "./boot-image.ts";
 import { checkRoutes } from "./check-routes.ts";
 import { AgentRole } from "./common.ts";
+import { ConversionReceipt } from "./conversion-receipt.ts";
 import { cutoverRoutes } from "./cutover-routes.ts";
 import { drillRoutes } from "./drill-routes.ts";
 import {
@@ -25,7 +26,6 @@ import {
   AuditEntry,
   Collection,
   Conversion,
-  ConversionReceipt,
   ConversionState,
   DataAccess,
   Enrolment,

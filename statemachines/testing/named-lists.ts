@@ -172,6 +172,12 @@ export const catchLists: Readonly<Record<string, readonly object[]>> = {
   "removes the clone of the rehearsal": [anyKeepingFailure("ReleaseRehearsal")],
   "lets the lease lapse": [anyKeepingFailure("GiveLeaseBack")],
   "ends although the source did not answer": [anyKeepingFailure("End")],
+  "waits for the receipt although the source did not answer": [anyKeepingFailure("IsToAwaitReturn")],
+  "undoes the rest although the boot environment did not answer": [anyKeepingFailure("WhatToUndo")],
+  "rolls back a cutover whose boot environment is silent": [
+    late("RollBack", "BootEnvironmentSilentError"),
+    any("RollBack"),
+  ],
   "gives a notice up": [
     {
       ErrorEquals: ["States.ALL"],

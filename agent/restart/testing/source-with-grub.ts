@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { anInventory } from "#shared/domain/testing/records.ts";
 import type { BootImageReference } from "#shared/protocol/boot-image.ts";
+import type { CommandInput } from "#shared/protocol/commands.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import type { RuleName } from "#shared/protocol/rule-names.ts";
 import { createAgentKey } from "#shared/protocol/testing/agent-key.ts";
@@ -58,6 +59,7 @@ export async function aSourceWithGrub(
   const { keyPem, certificatePem } = await createAgentKey();
   const recordKey = recordKeyOf({ keyPem });
   const states = new SavedStates({ dataDir, store, sourceId: "agt_1", recordKey });
+  const prepared: object[] = [];
   const executors = coldExecutors({
     machine,
     slowMachine: machine,
@@ -67,6 +69,10 @@ export async function aSourceWithGrub(
     identity: { role: "source", keyPem, enrolment: { ...enrolment, certificatePem } },
     agentVersion: "0.0.0",
     variables: {},
+    prepareReturn: async (term, marker) => {
+      prepared.push({ term, ...marker });
+      return ["db.service", "db.socket"];
+    },
     takeInventory: async () => anInventory({ bootId: "boot-1", ...(network && { network }) }),
     now: () => new Date("2030-01-01T00:00:00Z"),
   });
@@ -78,9 +84,18 @@ export async function aSourceWithGrub(
     image,
     imageDir: images.folderOf(image.id),
     stage: (bootImage: BootImageReference, accept: RuleName[] = []) =>
-      executors["stage-boot-image"]?.({ conversionId, bootImage, accept }, context),
-    arm: (accept: RuleName[] = [], signal = context.signal) =>
-      executors["arm-boot"]?.({ conversionId, deadlineSeconds: 600, accept }, { ...context, signal }),
+      executors["stage-boot-image"]?.({ conversionId, bootImage, accept, fenced: false }, context),
+    arm: (
+      accept: RuleName[] = [],
+      signal = context.signal,
+      cutover: Partial<CommandInput<"arm-boot">> = {},
+    ) =>
+      executors["arm-boot"]?.(
+        { conversionId, deadlineSeconds: 600, accept, ...cutover },
+        { ...context, signal },
+      ),
+    /** What its own system was asked to look for at its return. */
+    prepared,
     attest: (machineChanged = context.machineChanged) =>
       executors["attest-boot-state"]?.(
         { conversionId, requestedBy: "somebody" },

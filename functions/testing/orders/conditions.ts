@@ -1,5 +1,6 @@
 /** What happens to a cutover in one order of events, as random as it gets. */
 import fc from "fast-check";
+import { Quiesce } from "#shared/protocol/quiesce.ts";
 import type { Work } from "./model-agent.ts";
 
 /** How a message fares: late by seconds, if it is a number. */
@@ -32,6 +33,7 @@ export interface Happening {
 export interface Conditions {
   /** Whether the plan has made its first recovery point, and the standby of it. */
   hasStandby: boolean;
+  quiesce: Quiesce;
   mode: "automatic" | "hold";
   needsApproval: boolean;
   /** Of the first day; an edit moves it. */
@@ -54,6 +56,12 @@ export interface Conditions {
 const COMMANDS = [
   ...["set-fence up", "set-fence down", "take-recovery-point", "apply-to-standby", "clone-standby"],
   ...["define-machine", "bring-up-machine", "connect-machine", "power-machine off", "remove-machine"],
+  ...["set-fence lasting", "switch-off"],
+];
+/** Those of a source that restarts, and its restarts themselves: one that fails leads into its own system. */
+const RESTARTS = [
+  ...["stage-boot-image pre-sync", "arm-boot", "reboot boot-environment", "report-boot-state"],
+  ...["reboot original", "attest-boot-state", "restart boot-environment", "restart original"],
 ];
 /** Those of the outage, and of the way back. */
 const OUTAGE = [
@@ -89,9 +97,13 @@ const workParts = {
   fails: fc.oneof({ weight: 5, arbitrary: fc.constant(undefined) }, errors),
 };
 const work: fc.Arbitrary<Work> = fc.record(workParts);
-const works = fc.dictionary(fc.constantFrom(...COMMANDS), fc.array(work, { minLength: 1, maxLength: 3 }), {
-  maxKeys: 5,
-});
+const works = fc.dictionary(
+  fc.constantFrom(...COMMANDS, ...RESTARTS),
+  fc.array(work, { minLength: 1, maxLength: 3 }),
+  {
+    maxKeys: 5,
+  },
+);
 
 const machine = fc.constantFrom("source" as const, "target" as const);
 const word = fc.constantFrom(...(["go", "hold", "approve", "cancel", "rollback", "edit"] as const));
@@ -123,6 +135,7 @@ const cluster: fc.Arbitrary<Cluster> = fc.record({
   on: fc.oneof(
     { weight: 3, arbitrary: fc.constantFrom(...COMMANDS, ...FUNCTIONS) },
     { weight: 3, arbitrary: fc.constantFrom(...OUTAGE) },
+    { weight: 3, arbitrary: fc.constantFrom(...RESTARTS) },
     { weight: 2, arbitrary: fc.constant("bring-up-machine") },
   ),
   nth: fc.constantFrom(1, 1, 1, 2, 3),
@@ -172,6 +185,7 @@ const windowEnd = fc.constantFrom("02:00", "02:00", "01:09", "01:12");
 export const conditions: fc.Arbitrary<Conditions> = fc
   .record({
     hasStandby: fc.constantFrom(true, true, true, false),
+    quiesce: fc.constantFrom<Quiesce>(...Quiesce.options),
     ...{ windowEnd, begins, approvals, works },
     fates: fc.array(fate, { maxLength: 80, size: "max" }),
     calls: fc.array(fate, { maxLength: 4 }),
@@ -195,7 +209,7 @@ function happeningsOf({ on, nth, work, events }: Cluster): Happening[] {
 }
 
 function withWork(works: Conditions["works"], { on, nth, work }: Cluster): Conditions["works"] {
-  if (!COMMANDS.includes(on)) return works;
+  if (!COMMANDS.includes(on) && !RESTARTS.includes(on)) return works;
   const before = works[on] ?? [];
   const quick = Array.from({ length: nth - 1 }, (_, index) => before[index] ?? { seconds: 1 });
   return { ...works, [on]: [...quick, work, ...before.slice(nth)] };

@@ -1,7 +1,8 @@
 import { CausewayError, CommandOutOfTimeError, CutoverStoppedError, failureOf } from "#shared/errors.ts";
 import type { Command, ToAgent } from "#shared/protocol/commands.ts";
+import type { AgentSystem } from "#shared/protocol/machine.ts";
 import { MESSAGE_LIFETIME_MS } from "#shared/protocol/signed-message.ts";
-import { commandKey } from "../cutover-site.ts";
+import { commandKey } from "../site-commands.ts";
 
 /** How an agent does one command. */
 export interface Work {
@@ -58,11 +59,24 @@ export abstract class ModelAgent {
   /** What it kept, it continues. */
   protected abstract resume(): void;
 
+  /** The boot of the system that it runs in. */
+  get bootId(): string {
+    return "b";
+  }
+
+  get environment(): AgentSystem {
+    return "original";
+  }
+
+  /** What it announced for this command is not wanted any more. */
+  protected cancelled(_commandId: string): void {}
+
   take(message: ToAgent, sentAt: number): void {
     if (!this.isAlive) return;
     if (message.type === "cancel") this.#cancel(message.commandId);
     if (message.type !== "command") return;
-    const { commandId } = message;
+    const { commandId, environment = "original" } = message;
+    if (environment !== this.environment) return;
     const isWaiting = this.#waiting.some((one) => one.commandId === commandId);
     const kept = this.#kept.get(commandId);
     if (this.around.now() - sentAt >= MESSAGE_LIFETIME_MS) {
@@ -76,7 +90,8 @@ export abstract class ModelAgent {
   }
 
   connect(): void {
-    if (this.isAlive && this.isLinked) this.#say({ type: "agent-connected", agentVersion: "1", bootId: "b" });
+    if (!this.isAlive || !this.isLinked) return;
+    this.#say({ type: "agent-connected", agentVersion: "1", bootId: this.bootId });
   }
 
   kill(): void {
@@ -142,6 +157,7 @@ export abstract class ModelAgent {
     const isRunning = this.#waiting[0]?.commandId === commandId;
     this.#waiting = this.#waiting.filter((one) => one.commandId !== commandId);
     if (isRunning) this.#abort();
+    this.cancelled(commandId);
     this.#keep(commandId, failedEvent(commandId, new CutoverStoppedError(commandId)));
   }
 
@@ -162,7 +178,8 @@ export abstract class ModelAgent {
 
   #say(event: object): void {
     const at = new Date(this.around.now()).toISOString();
-    if (this.isLinked) this.around.publish(this.id, { at, ...event });
+    const { environment } = this;
+    if (this.isLinked) this.around.publish(this.id, { at, environment, ...event });
   }
 }
 

@@ -6,7 +6,9 @@ import type { ToAgent } from "#shared/protocol/commands.ts";
 import { renewLease } from "../../api/leases.ts";
 import { wakeCutover } from "../../cutover/wake-cutover.ts";
 import { run as ingest } from "../../ingest/agent-events.ts";
-import { CutoverSite, commandKey, planId } from "../cutover-site.ts";
+import { CutoverSite } from "../cutover-site.ts";
+import { commandKey } from "../site-commands.ts";
+import { planId } from "../site-records.ts";
 import type { Conditions, Event, Fate, Happening } from "./conditions.ts";
 import type { ModelAgent, Work } from "./model-agent.ts";
 import { ModelSource } from "./model-source.ts";
@@ -37,11 +39,15 @@ export class OrderWorld {
   static async start(conditions: Conditions, onEnd: (end: () => Promise<void>) => void): Promise<OrderWorld> {
     const table = new MortalTable();
     if (conditions.hasStandby) table.copyFrom(await tableWithStandby());
-    const world = new OrderWorld(conditions, table, await CutoverSite.start({}, { table, onEnd }));
+    const world = new OrderWorld(
+      conditions,
+      table,
+      await CutoverSite.start({}, { table, isRestartable: true, onEnd }),
+    );
     await world.#continue();
-    const { mode, needsApproval, windowEnd: to } = conditions;
+    const { quiesce, mode, needsApproval, windowEnd: to } = conditions;
     const windows = [{ firstDay: "2030-01-01", from: "01:00", to, timeZone: "UTC" }];
-    world.id = await world.site.request({ mode, needsApproval, windows });
+    world.id = await world.site.request({ quiesce, mode, needsApproval, windows });
     for (const one of conditions.happenings)
       if ("minute" in one.when)
         world.#later(Date.UTC(2030, 0, 1, 0, one.when.minute) - world.site.now, () => world.#happen(one));

@@ -1,6 +1,7 @@
 import { beginRun } from "../../protection/begin-run.ts";
-import { CutoverSite, planId } from "../cutover-site.ts";
+import { CutoverSite } from "../cutover-site.ts";
 import { MemoryTable } from "../memory-table.ts";
+import { planId } from "../site-records.ts";
 
 /** The site's plan is due. */
 export async function runPlan({ deps }: CutoverSite, dueAt: number): Promise<void> {
@@ -19,7 +20,7 @@ export function tableWithStandby(): Promise<MemoryTable> {
 async function prepare(): Promise<MemoryTable> {
   const table = new MemoryTable();
   const ends: (() => Promise<void>)[] = [];
-  const site = await CutoverSite.start({}, { table, onEnd: (end) => ends.push(end) });
+  const site = await CutoverSite.start({}, { table, isRestartable: true, onEnd: (end) => ends.push(end) });
   await runPlan(site, site.now);
   await site.settle();
   for (const end of ends) await end();

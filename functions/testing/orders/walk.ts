@@ -1,7 +1,8 @@
 import { cutoverHasEnded } from "#shared/domain/cutover/cutover.ts";
 import { LEASE_MARGIN_SECONDS, LEASE_SECONDS } from "#shared/domain/lease.ts";
 import type { CutoverState } from "#shared/protocol/cutover.ts";
-import { planId } from "../cutover-site.ts";
+import { quiesces } from "#shared/protocol/quiesce.ts";
+import { planId } from "../site-records.ts";
 import type { Conditions } from "./conditions.ts";
 import { OrderWorld } from "./order-world.ts";
 
@@ -9,6 +10,8 @@ import { OrderWorld } from "./order-world.ts";
 const LATE_STEP_SECONDS = 121;
 /** The stated bound for "neither runs", with the time of a message and of a scheduler, and unequal clocks. */
 const NEITHER_SECONDS = LEASE_SECONDS + LEASE_MARGIN_SECONDS + 15;
+/** What the source may take to come back from its boot environment, besides. */
+const RESTART_SECONDS = 300;
 /** Longer than the longest wait of the workflow between two tries of a step that undoes or connects. */
 const LAST_TRIES_MS = 3 * 3600 * 1000;
 
@@ -25,7 +28,8 @@ export async function walkOrder(conditions: Conditions): Promise<CutoverState> {
     await world.site.passUntil(`0:${conditions.calmMinute}`);
     await world.calm();
     await world.passWindows();
-    await world.site.pass((LATE_STEP_SECONDS + NEITHER_SECONDS) * 1000);
+    const restartSeconds = quiesces[conditions.quiesce].restartsSource ? RESTART_SECONDS : 0;
+    await world.site.pass((LATE_STEP_SECONDS + NEITHER_SECONDS + restartSeconds) * 1000);
     require(world.running === 1, `${world.running} run after the bound`);
     await world.end();
     await world.site.pass(LAST_TRIES_MS);

@@ -8,15 +8,19 @@ import {
   WrongStateError,
 } from "../../errors.ts";
 import type { AnswerCheck } from "../../protocol/answer-check.ts";
+import { BootImageReference } from "../../protocol/boot-image.ts";
 import { commandKinds } from "../../protocol/commands.ts";
 import { Failure as FailureSchema, Timestamp } from "../../protocol/common.ts";
 import { Cutover, CutoverState, NewCutover, SyncPhase } from "../../protocol/cutover.ts";
 import { DefinedMachine, MachineAnswer } from "../../protocol/defined-machine.ts";
 import { AgentId, CutoverId, DiskBytes, DiskName, PlanId, PointId, RunId } from "../../protocol/ids.ts";
+import { Quiesce, usualQuiesce } from "../../protocol/quiesce.ts";
+import { RuleName } from "../../protocol/rule-names.ts";
 import { type CommandRecord, latest } from "../command.ts";
 import type { CommandOwner } from "../command-owner.ts";
 import { definedDisks, type MachineOwner } from "../machine.ts";
 import { isFinal, move, type Transitions } from "../transitions.ts";
+import { Attested, isAway, WhereaboutsRecord } from "../whereabouts.ts";
 
 const cutoverTransitions: Transitions<CutoverState> = {
   baseline: ["waiting", "cancelling", "failed"],
@@ -47,6 +51,12 @@ export const CutoverRecord = z.object({
   ...{ marginSeconds, quiesceTimeoutSeconds, answerTimeoutSeconds },
   firmware: z.enum(["bios", "uefi"]),
   disks: z.array(DiskName),
+  quiesce: Quiesce.default(usualQuiesce),
+  /** What its source is restarted with, if it is: what was checked when the cutover was asked for. */
+  restart: z.object({ bootImage: BootImageReference, accept: z.array(RuleName) }).optional(),
+  /** Only if its source is restarted. */
+  whereabouts: WhereaboutsRecord.optional(),
+  attested: Attested.optional(),
   /** The command that defines the machine, except for its point and its images. */
   planned: commandKinds["define-machine"].input.omit({ disks: true, dryRun: true, pointId: true }),
   /** What the command that adapts its system needs besides; absent if it stays as it is. */
@@ -219,13 +229,20 @@ export function sourceOffOf(
   return last?.state === "succeeded" ? "announced" : "unknown";
 }
 
+/** Whether its source was restarted, and is not known to be back and to start as before. */
+export function isSourceAway({ whereabouts }: CutoverRecord): boolean {
+  return whereabouts !== undefined && isAway(whereabouts);
+}
+
 /** The input of the workflow's execution, from the record alone, so that a repeated start sends the same. */
 export function cutoverInput(cutover: CutoverRecord) {
   const { id, sourceId, targetId, planId, planned, adaptation, check: checkAfter, switchSourceOff } = cutover;
+  const { restart, requestedBy } = cutover;
   return {
     ...{ cutoverId: id, sourceId, targetId, planId, check: checkBeforeCommit(cutover) },
     ...(checkAfter === undefined ? {} : { checkAfter }),
     ...(switchSourceOff ? { switchSourceOff } : {}),
+    ...(restart ? { restart: { ...restart, requestedBy } } : {}),
     planned: { ...planned, dryRun: false },
     ...(adaptation === undefined ? {} : { adaptation }),
   };
@@ -238,9 +255,9 @@ function checkBeforeCommit({ expect: text, script: name }: CutoverRecord): Answe
 }
 
 export function cutoverAsOwner(cutover: CutoverRecord): CommandOwner {
-  const { id, sourceId, targetId, requestedBy, state, final, deadlineAt } = cutover;
+  const { id, sourceId, targetId, requestedBy, state, final, deadlineAt, whereabouts } = cutover;
   const owner = {
-    ...{ id, sourceId, targetId, requestedBy, ...(final ? { pointId: final.pointId } : {}) },
+    ...{ id, sourceId, targetId, requestedBy, whereabouts, ...(final ? { pointId: final.pointId } : {}) },
     ...(isUnderWay(cutover) ? { deadlineAt } : {}),
   };
   if (state === "rolling-back" || state === "cancelling") return { ...owner, state: "cancelling" };

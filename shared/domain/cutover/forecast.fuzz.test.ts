@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { Quiesce, quiesces } from "../../protocol/quiesce.ts";
 import {
   type CutoverHistory,
   type FixedPart,
@@ -21,6 +22,7 @@ const anyHistory: fc.Arbitrary<CutoverHistory> = fc.record({
         sinceSeconds: someSeconds,
         captureSeconds: someSeconds,
         applySeconds: someSeconds,
+        scannedBytes: fc.nat({ max: 2 ** 40 }),
       },
       { requiredKeys: ["changedBytes", "sinceSeconds", "captureSeconds"] },
     ),
@@ -38,10 +40,13 @@ test("the estimate is in its range, of the whole and of each part, and what fits
   fc.assert(
     fc.property(
       anyHistory,
+      fc.constantFrom<Quiesce>(...Quiesce.options),
       fc.boolean(),
+      fc.nat({ max: 2 ** 40 }),
       fc.integer({ min: -60, max: 20_000 }),
-      (history, cold, secondsLeft) => {
-        const question = { cold, adapts: cold, switchesOff: cold, answers: !cold, secondsLeft };
+      (history, quiesce, adapts, bytesToScan, secondsLeft) => {
+        const more = { adapts, switchesOff: adapts, answers: !adapts };
+        const question = { quiesce, bytesToScan, ...more, secondsLeft };
         const forecast = forecastCutover(history, question);
         for (const { low, seconds, high } of [
           { ...forecast, seconds: forecast.outageSeconds },
@@ -68,6 +73,8 @@ interface World {
   fixedSeconds: number;
   bytesPerSecond: number;
   changePerSecond: number;
+  /** To read all disks. */
+  scanSeconds: number;
 }
 
 const between = (min: number, max: number) => fc.double({ min, max, noNaN: true });
@@ -85,7 +92,10 @@ const world: fc.Arbitrary<World> = fc.record({
   fixedSeconds: between(4, 12),
   bytesPerSecond: between(10e6, 200e6),
   changePerSecond: between(1e4, 2e6),
+  scanSeconds: between(20, 600),
 });
+
+const USED_BYTES = 2 ** 36;
 
 /** Numbers in [0, 1), the same for the same seed. */
 function random(seed: number): () => number {
@@ -112,19 +122,24 @@ class Days {
     return this.#varied(this.#world.means[part]);
   }
 
-  run(sinceSeconds: number): MeasuredRun {
-    const { fixedSeconds, bytesPerSecond, changePerSecond } = this.#world;
+  run(sinceSeconds: number, quiesce: Quiesce): MeasuredRun {
+    const { fixedSeconds, bytesPerSecond, changePerSecond, scanSeconds } = this.#world;
     const changedBytes = this.#varied(changePerSecond * sinceSeconds);
+    // A source without a tracker.
+    const isScan = quiesce === "cold";
     return {
-      ...{ changedBytes, sinceSeconds },
-      captureSeconds: this.#varied(fixedSeconds + changedBytes / bytesPerSecond),
+      ...{ changedBytes, sinceSeconds, ...(isScan ? { scannedBytes: USED_BYTES } : {}) },
+      captureSeconds: this.#varied(isScan ? scanSeconds : fixedSeconds + changedBytes / bytesPerSecond),
       applySeconds: this.#varied(2 + changedBytes / (3 * bytesPerSecond)),
     };
   }
 
-  history(): CutoverHistory {
-    const gap = this.#world.fixedSeconds * 1.5;
-    const runs = [...Array.from({ length: 8 }, () => this.run(300)), ...[1, 2, 3].map(() => this.run(gap))];
+  history(quiesce: Quiesce): CutoverHistory {
+    const gap = this.#gapOf(quiesce) * 1.5;
+    const runs = [
+      ...Array.from({ length: 8 }, () => this.run(300, quiesce)),
+      ...[1, 2, 3].map(() => this.run(gap, quiesce)),
+    ];
     return {
       runs,
       durations: Object.fromEntries(PARTS.map((part) => [part, this.#times(8, part)])),
@@ -133,13 +148,19 @@ class Days {
   }
 
   /** Seconds of an outage that follows copies which have settled. */
-  outage(cold: boolean): number {
+  outage(way: Quiesce): number {
     const quiesce = this.part("quiesce");
-    const before = this.run(this.#world.fixedSeconds);
-    const last = this.run(before.captureSeconds + quiesce);
-    const others = PARTS.filter((part) => part !== "quiesce" && (cold || part !== "boot-environment"));
+    const before = this.run(this.#gapOf(way), way);
+    const last = this.run(before.captureSeconds + quiesce, way);
+    const others = PARTS.filter(
+      (part) => part !== "quiesce" && (part !== "boot-environment" || quiesces[way].restartsSource),
+    );
     const copy = last.captureSeconds + (last.applySeconds ?? 0);
     return quiesce + copy + others.reduce((total, part) => total + this.part(part), 0);
+  }
+
+  #gapOf(quiesce: Quiesce): number {
+    return this.#world[quiesce === "cold" ? "scanSeconds" : "fixedSeconds"];
   }
 
   #times(count: number, part: TimedPart): number[] {
@@ -154,16 +175,21 @@ class Days {
 
 test("with a history that varies little, 18 of 20 outages are in the range, which is at most 60 % of the estimate", () => {
   fc.assert(
-    fc.property(world, fc.nat({ max: 2 ** 20 }), fc.boolean(), (given, seed, cold) => {
-      const days = new Days(given, seed);
-      const { low, high, outageSeconds, basis } = forecastCutover(days.history(), {
-        ...{ ...HOT, cold, adapts: true, secondsLeft: 3600 },
-      });
-      expect(basis).toBe("measured");
-      expect(high - low).toBeLessThanOrEqual(0.6 * outageSeconds);
-      const outages = Array.from({ length: 20 }, () => days.outage(cold));
-      expect(outages.filter((outage) => outage >= low && outage <= high).length).toBeGreaterThanOrEqual(18);
-    }),
+    fc.property(
+      world,
+      fc.nat({ max: 2 ** 20 }),
+      fc.constantFrom<Quiesce>(...Quiesce.options),
+      (given, seed, quiesce) => {
+        const days = new Days(given, seed);
+        const { low, high, outageSeconds, basis } = forecastCutover(days.history(quiesce), {
+          ...{ ...HOT, quiesce, bytesToScan: USED_BYTES, adapts: true, secondsLeft: 3600 },
+        });
+        expect(basis).toBe("measured");
+        expect(high - low).toBeLessThanOrEqual(0.6 * outageSeconds);
+        const outages = Array.from({ length: 20 }, () => days.outage(quiesce));
+        expect(outages.filter((outage) => outage >= low && outage <= high).length).toBeGreaterThanOrEqual(18);
+      },
+    ),
     { numRuns: 200 },
   );
 });

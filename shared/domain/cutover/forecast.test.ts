@@ -22,7 +22,10 @@ const measured: CutoverHistory = {
   },
   ...{ otherMachine: { durations: {}, differences: [] }, elsewhere: {} },
 };
-const hot = { cold: false, adapts: true, switchesOff: false, answers: false, secondsLeft: 3600 };
+const hot = {
+  ...{ quiesce: "hot" as const, bytesToScan: 8192 * MIB },
+  ...{ adapts: true, switchesOff: false, answers: false, secondsLeft: 3600 },
+};
 
 test("a forecast without any measurement is a guess with a wide range, and says so", () => {
   const { outageSeconds, low, high, basis, parts } = forecastCutover(
@@ -50,11 +53,38 @@ test("a forecast of measured parts adds them up, with a copy of less than a run'
   expect(high - low).toBeLessThanOrEqual(0.6 * outageSeconds);
 });
 
-test("the start of the boot environment counts only in a cold cutover", () => {
-  const [cold, warm] = [forecastCutover(measured, { ...hot, cold: true }), forecastCutover(measured, hot)];
-  expect(cold.parts.map(({ part }) => part)).toContain("boot-environment");
-  expect(warm.parts.map(({ part }) => part)).not.toContain("boot-environment");
-  expect(cold.outageSeconds - warm.outageSeconds).toBeGreaterThanOrEqual(60);
+describe("in a cold cutover", () => {
+  const cold = { ...hot, quiesce: "cold" as const };
+  const scan = (history: CutoverHistory, bytesToScan = cold.bytesToScan) =>
+    forecastCutover(history, { ...cold, bytesToScan }).parts.find(({ part }) => part === "scan");
+
+  test("starting the boot environment and reading all disks count in place of the last copy", () => {
+    const names = (question: typeof hot | typeof cold) =>
+      forecastCutover(measured, question).parts.map(({ part }) => part);
+    expect(names(cold).slice(0, 4)).toEqual(["quiesce", "boot-environment", "scan", "apply"]);
+    expect(names(cold)).not.toContain("capture");
+    expect(names(hot).slice(0, 3)).toEqual(["quiesce", "capture", "apply"]);
+  });
+
+  test("reading all disks takes what it took before, in proportion to what is in use", () => {
+    const scans = [80, 82, 81].map((captureSeconds) => run({ captureSeconds, scannedBytes: 8192 * MIB }));
+    const before = { ...measured, runs: [...measured.runs, ...scans] };
+    expect(scan(before)).toMatchObject({ measured: true });
+    expect(scan(before)?.seconds).toBeCloseTo(81, 0);
+    expect(scan(before, 16_384 * MIB)?.seconds).toBeGreaterThan(100);
+  });
+
+  test("reading disks that were never read as a whole is a guess from what they hold", () => {
+    expect(scan(measured)).toMatchObject({ measured: false, low: 5.5, high: 204.8 });
+  });
+
+  test("a boot environment that never started on the source has to be tried before it begins by itself", () => {
+    const { "boot-environment": _, ...durations } = measured.durations;
+    const forecast = forecastCutover({ ...measured, durations }, cold);
+    expect(isRehearsed(forecast)).toBe(false);
+    expect(forecast.advice).toMatch(/starting the boot environment\. To measure it, convert it cold once/);
+    expect(isRehearsed(forecastCutover(measured, cold))).toBe(true);
+  });
 });
 
 test("adapting the system counts only if that is done", () => {

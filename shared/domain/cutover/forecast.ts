@@ -1,5 +1,6 @@
 /** How long the outage of a cutover will be, from what its plan and its target host measured before. */
 import type { CutoverForecast, GuessedFrom, OutagePart } from "../../protocol/cutover-forecast.ts";
+import { type CopyPart, type Quiesce, quiesces } from "../../protocol/quiesce.ts";
 import { bytes, duration } from "../../units.ts";
 import { type Estimate, estimateFrom, estimateWork, sumOf, type WorkSample } from "./estimate.ts";
 import { GUESSED_SECONDS, OUTAGE_PART_TITLES } from "./outage-parts.ts";
@@ -13,10 +14,12 @@ export interface MeasuredRun {
   captureSeconds: number;
   /** For making the standby equal to the point; absent if that did not happen. */
   applySeconds?: number | undefined;
+  /** What was read, if that was everything in use on the disks, and not most of it was stored. */
+  scannedBytes?: number | undefined;
 }
 
 /** The parts whose duration does not depend on what changed. */
-export type FixedPart = Exclude<OutagePart, "capture" | "apply">;
+export type FixedPart = Exclude<OutagePart, "capture" | "scan" | "apply">;
 
 export interface CutoverHistory {
   /** Oldest first. */
@@ -35,8 +38,9 @@ export interface CutoverHistory {
 export type Durations = Partial<Record<FixedPart, readonly number[]>>;
 
 export interface ForecastQuestion {
-  /** Whether the last copy is made in the boot environment. */
-  cold: boolean;
+  quiesce: Quiesce;
+  /** What the disks have in use, as far as that is known, or else their sizes. */
+  bytesToScan: number;
   /** Whether the system is adapted to its machine in the outage. */
   adapts: boolean;
   /** Whether the source is to shut down before the machine is connected. */
@@ -64,14 +68,17 @@ const CHANGE_EXPONENT = 0.8;
  * changed before that. The forecast assumes that such copies follow each other until they get no shorter.
  */
 export function forecastCutover(history: CutoverHistory, question: ForecastQuestion): CutoverForecast {
-  const { cold, adapts, switchesOff, answers, secondsLeft } = question;
+  const { quiesce: way, adapts, switchesOff, answers, secondsLeft } = question;
   const fixed = (part: FixedPart) => fixedPart(part, history);
   const quiesce = fixed("quiesce");
   const copy = lastCopy(history.runs, quiesce.seconds);
+  const copyPart = (part: CopyPart) => {
+    if (part === "capture") return partOf(part, copy.capture);
+    return part === "scan" ? scanPart(history.runs, question) : fixed(part);
+  };
   const parts = [
     quiesce,
-    ...(cold ? [fixed("boot-environment")] : []),
-    partOf("capture", copy.capture),
+    ...quiesces[way].copy.map(copyPart),
     partOf("apply", copy.apply),
     ...(["clone", "define"] as const).map(fixed),
     ...(adapts ? [fixed("adapt")] : []),
@@ -91,7 +98,9 @@ export function forecastCutover(history: CutoverHistory, question: ForecastQuest
   } as const;
   const { differences } = history.otherMachine;
   if (forecast.high > secondsLeft) {
-    const about = { secondsLeft, outrun: copy.outrun, differences };
+    // Reading all disks takes the same time, however much has changed.
+    const outrun = parts.some(({ part }) => part === "capture") ? copy.outrun : undefined;
+    const about = { secondsLeft, outrun, differences };
     return { ...forecast, fits: false, advice: adviceFor(forecast, about) };
   }
   if (isRehearsed(forecast)) return { ...forecast, fits: true };
@@ -100,9 +109,9 @@ export function forecastCutover(history: CutoverHistory, question: ForecastQuest
 }
 
 /**
- * Whether every part that a recovery measures was measured, for this source on this target host. The other
- * parts need no rehearsal: the runs that come before the outage measure the copies, stopping the services has
- * its own limit, and connecting the network is after the commit.
+ * Whether every part that a recovery or a cold clone measures was measured, for this source on this target
+ * host. The other parts need no rehearsal: the runs that come before the outage measure the copies, stopping
+ * the services has its own limit, and connecting the network is after the commit.
  */
 export function isRehearsed(forecast: Pick<CutoverForecast, "parts">): boolean {
   return partsToRehearse(forecast).length === 0;
@@ -142,6 +151,18 @@ function partOf(
     ...{ part, seconds: rounded(expected), low: rounded(low), high: rounded(high) },
     ...(measured ? { measured: true } : { measured: false, guessedFrom: guess.from }),
   };
+}
+
+/** How long reading all disks takes depends on what they have in use, not on what changes. */
+function scanPart(runs: readonly MeasuredRun[], { bytesToScan }: ForecastQuestion): Part {
+  const scans = runs.flatMap(({ scannedBytes: amount, captureSeconds: seconds }) =>
+    amount === undefined ? [] : [{ amount, seconds }],
+  );
+  const amount = { expected: bytesToScan, low: bytesToScan, high: bytesToScan };
+  // From one disk that turns to a fast array.
+  const at = (mebibytesPerSecond: number) => bytesToScan / (mebibytesPerSecond * 2 ** 20);
+  const estimate = { expected: at(150), low: at(1500), high: at(40) };
+  return partOf("scan", estimateWork(scans, amount), { from: "nothing", estimate });
 }
 
 interface LastCopy {
@@ -230,9 +251,11 @@ function unrehearsed(forecast: Pick<CutoverForecast, "parts">, differences: read
     const titles = some.map(({ part }) => OUTAGE_PART_TITLES[part]).join(", ");
     return `How long this takes was ${how} for this source on this target host: ${titles}.`;
   });
-  const adapts = parts.some(({ part }) => part === "adapt") ? REHEARSALS.adapt : RECOVER;
+  const advices = new Set(parts.map(({ part }) => REHEARSALS[part] ?? RECOVER));
+  // A recovery with the option measures the others, too.
+  if (advices.has(ADAPT)) advices.delete(RECOVER);
   const isLike = parts.some(isOfAnotherMachine) ? ", to a machine like the planned one" : "";
-  return `${sentences.join(" ")} To measure it, ${adapts}${isLike}.`;
+  return `${sentences.join(" ")} To measure it, ${[...advices].join(", and ")}${isLike}.`;
 }
 
 function isOfAnotherMachine({ guessedFrom }: Part): boolean {
@@ -245,19 +268,21 @@ function measuredHow(part: Part, differences: readonly string[]): string {
 }
 
 function partsToRehearse({ parts }: Pick<CutoverForecast, "parts">): Part[] {
-  return parts.filter(({ part, measured }) => !measured && RECOVERED.has(part));
+  return parts.filter(({ part, measured }) => !measured && REHEARSED.has(part));
 }
 
-/** The parts that a recovery measures. */
-const RECOVERED: ReadonlySet<OutagePart> = new Set(["clone", "define", "adapt", "boot"]);
+/** The parts that a recovery or a cold clone measures. */
+const REHEARSED: ReadonlySet<OutagePart> = new Set(["boot-environment", "clone", "define", "adapt", "boot"]);
 const RECOVER = "recover the source to a test network once";
+const ADAPT = `${RECOVER}, with \`--adapt\``;
 
 /** What measures a part before a cutover does. */
 const REHEARSALS: Partial<Record<OutagePart, string>> = {
+  "boot-environment": "convert it cold once, unattended",
   capture: "let the plan run",
   apply: "let the plan run with a standby",
   clone: RECOVER,
-  adapt: `${RECOVER}, with \`--adapt\``,
+  adapt: ADAPT,
   define: RECOVER,
   boot: RECOVER,
 };

@@ -6,25 +6,29 @@ import {
   SourceAgentOutdatedError,
   WrongStateError,
 } from "../../errors.ts";
+import type { BootImageReference } from "../../protocol/boot-image.ts";
 import type { NewCutover } from "../../protocol/cutover.ts";
 import type { Inventory } from "../../protocol/inventory.ts";
 import type { MachineDesign } from "../../protocol/machine-routes.ts";
+import { quiesces } from "../../protocol/quiesce.ts";
 import { plannedAdaptation } from "../adapted-machine.ts";
 import type { AgentRecord } from "../agent.ts";
 import { requireAnswerable } from "../answerable.ts";
 import { bootFirmware } from "../boot-hardware.ts";
 import { plannedMachine } from "../machine.ts";
 import type { PlanRecord } from "../protection/plan.ts";
+import { untouchedWhereabouts } from "../whereabouts.ts";
 import type { CutoverRecord } from "./cutover.ts";
 import { requireTime } from "./start.ts";
 
 /**
- * `plan`: what `requireStandby` returned. Throws `WrongStateError` if the source has not reported its disks,
- * `NothingFencedError` if its agent says that its fence stops nothing, `SourceAgentOutdatedError` if that
- * does not say what it stops, `CheckScriptMissingError` if the target host's says that it has no such script,
- * and `InvalidInputError` if no window is left, no card leads out of the test network, the machine could
- * never answer, or it is to have what the source's inventory does not, or the address of the card that
- * connects the fenced source.
+ * `plan`: what `requireStandby` returned. `bootImage`: what its source restarts into, if it does. Throws
+ * `WrongStateError` if the source has not reported its disks, `NothingFencedError` if its agent says that its
+ * fence stops nothing, `SourceAgentOutdatedError` if that does not say what it stops,
+ * `CheckScriptMissingError` if the target host's says that it has no such script, and `InvalidInputError` if
+ * no window is left, no card leads out of the test network, the machine could never answer, or it is to have
+ * what the source's inventory does not, or the address of the card that connects the fenced source, or if
+ * rules are accepted that are not about it.
  */
 export function newCutover(
   request: NewCutover,
@@ -33,12 +37,14 @@ export function newCutover(
     source: AgentRecord;
     target: AgentRecord;
     plan: PlanRecord;
+    bootImage?: BootImageReference | undefined;
     requestedBy: string;
     now: number;
   },
 ): CutoverRecord {
   const { id, source, plan, requestedBy, now } = given;
-  const { targetId, machine, windows, mode, needsApproval, switchSourceOff, check, expect, script } = request;
+  const { targetId, machine, windows, mode, needsApproval, check, expect, script } = request;
+  const quieted = howQuieted(request, given);
   requireTime(request, now);
   if (check) requireAnswerable(check);
   if (script !== undefined) requireScript(script, given.target);
@@ -50,7 +56,7 @@ export function newCutover(
       },
     ]);
   const { inventory } = source;
-  if (!switchSourceOff) requireNoSharedCard(machine, inventory);
+  if (!quieted.switchSourceOff) requireNoSharedCard(machine, inventory);
   const disks = plan.disks ?? inventory?.disks.map(({ name }) => name) ?? [];
   if (!inventory || disks.length === 0)
     throw new WrongStateError(
@@ -70,7 +76,7 @@ export function newCutover(
   const at = new Date(now).toISOString();
   return {
     ...{ id, sourceId: source.id, targetId, planId: plan.id, windows, mode, needsApproval },
-    ...{ switchSourceOff, check, expect, script },
+    ...{ ...quieted, check, expect, script },
     marginSeconds: request.marginSeconds,
     quiesceTimeoutSeconds: request.quiesceTimeoutSeconds,
     answerTimeoutSeconds: request.answerTimeoutSeconds,
@@ -84,6 +90,20 @@ export function newCutover(
     ...{ state: "baseline", states: [{ name: "baseline", at }], runs: [], forecast: null },
     ...{ executions: 1, edition: 1, changedBy: [requestedBy], requestedBy, createdAt: at, version: 0 },
   };
+}
+
+/** How its source is quieted. One in its boot environment has nothing to do there after the commit. */
+function howQuieted(
+  { quiesce, accept, switchSourceOff }: NewCutover,
+  { bootImage, now }: { bootImage?: BootImageReference | undefined; now: number },
+): Pick<CutoverRecord, "quiesce" | "switchSourceOff" | "restart" | "whereabouts"> {
+  if (!quiesces[quiesce].restartsSource) {
+    if (accept.length === 0) return { quiesce, switchSourceOff };
+    throw new InvalidInputError([{ path: "accept", message: "its source is not restarted" }]);
+  }
+  if (!bootImage) throw new RangeError("a source is restarted with a boot image");
+  const whereabouts = untouchedWhereabouts(new Date(now).toISOString());
+  return { quiesce, switchSourceOff: true, restart: { bootImage, accept }, whereabouts };
 }
 
 /**

@@ -12,6 +12,7 @@ export const OUTAGE_PART_TITLES: Record<OutagePart, string> = {
   quiesce: "stopping the source's services",
   "boot-environment": "starting the boot environment",
   capture: "the last copy",
+  scan: "reading all disks",
   apply: "applying the last copy to the standby",
   clone: "cloning the standby",
   adapt: "adapting the system",
@@ -27,6 +28,8 @@ export const GUESSED_SECONDS: Record<OutagePart, Estimate> = {
   quiesce: { expected: 10, low: 1, high: 60 },
   "boot-environment": { expected: 90, low: 30, high: 300 },
   capture: { expected: 30, low: 3, high: 300 },
+  // Of disks with nothing in use: a forecast knows what they have.
+  scan: { expected: 0, low: 0, high: 0 },
   apply: { expected: 15, low: 1, high: 120 },
   clone: { expected: 10, low: 0, high: 120 },
   adapt: { expected: 20, low: 2, high: 120 },

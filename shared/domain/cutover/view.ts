@@ -1,6 +1,6 @@
 /** A cutover as the API shows it. */
 import type { Cutover } from "../../protocol/cutover.ts";
-import type { CutoverRecord } from "./cutover.ts";
+import { type CutoverRecord, isSourceAway } from "./cutover.ts";
 import { openingFrom } from "./window.ts";
 
 /** `now`: milliseconds since 1970. `details`: what its commands and those of its run say. */
@@ -24,6 +24,8 @@ export function cutoverOf(
     outageSeconds: cutover.outageSeconds ?? null,
     runs: cutover.runs.map(({ id: run, phase }) => ({ id: run, phase })),
     pointId: cutover.final?.pointId,
+    quiesce: cutover.quiesce,
+    ...(isSourceAway(cutover) && state !== "completed" ? { whereabouts: cutover.whereabouts } : {}),
     switchSourceOff: cutover.switchSourceOff,
     ...{ states, machine, answer, sourceOff: cutover.sourceOff, sourceServes, failure, requestedBy },
     ...{ createdAt: cutover.createdAt, endedAt: cutover.endedAt },

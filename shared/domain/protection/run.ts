@@ -2,7 +2,7 @@
 import * as z from "zod";
 import type { Failure } from "../../errors.ts";
 import { Failure as FailureSchema, Timestamp } from "../../protocol/common.ts";
-import { AgentId, DiskName, PlanId, PointId, RunId } from "../../protocol/ids.ts";
+import { AgentId, CutoverId, DiskName, PlanId, PointId, RunId } from "../../protocol/ids.ts";
 import { type Run, RunResult, RunState } from "../../protocol/protection.ts";
 import { BandwidthHours } from "../../protocol/weekly-hours.ts";
 import type { AgentRecord } from "../agent.ts";
@@ -38,6 +38,8 @@ export const RunRecord = z.object({
   bandwidthLimitBytesPerSecond: z.int().optional(),
   bandwidthHours: BandwidthHours.optional(),
   standbyTargetId: AgentId.optional(),
+  /** The cutover that has restarted the source into its boot environment, where the run reads it. */
+  restartedBy: CutoverId.optional(),
   reason: z.string().optional(),
   failure: FailureSchema.optional(),
   result: RunResult.optional(),
@@ -68,10 +70,11 @@ export function newRun(
     pointId: string;
     source: AgentRecord;
     requestedBy: string;
+    restartedBy?: string | undefined;
     now: string;
   },
 ): RunRecord {
-  const { dueAt, trigger, pointId, source, requestedBy, now } = given;
+  const { dueAt, trigger, pointId, source, requestedBy, restartedBy, now } = given;
   const { id: planId, sourceId, allBlocks, bandwidthLimitBytesPerSecond, standbyTargetId, accept } = plan;
   const { timeZone, bandwidthHours: windows } = plan;
   return {
@@ -90,6 +93,7 @@ export function newRun(
     bandwidthLimitBytesPerSecond,
     bandwidthHours: windows.length === 0 ? undefined : { timeZone, windows },
     standbyTargetId,
+    ...(restartedBy === undefined ? {} : { restartedBy }),
     requestedBy,
     version: 0,
   };
@@ -108,6 +112,7 @@ export function runInput(run: RunRecord) {
     allowInconsistent,
     ...(bandwidthLimitBytesPerSecond === undefined ? {} : { bandwidthLimitBytesPerSecond }),
     ...(bandwidthHours === undefined ? {} : { bandwidthHours }),
+    ...(run.restartedBy === undefined ? {} : { environment: "boot-environment" as const }),
     ...(run.standbyTargetId === undefined ? {} : { standby: { planId, targetId: run.standbyTargetId } }),
   };
 }
@@ -144,11 +149,13 @@ export function runAsOwner(run: RunRecord): CommandOwner {
   const { id, planId, sourceId, requestedBy, state, pointId, standbyTargetId: targetId } = run;
   const ownerStates = { stopping: "cancelling", skipped: "cancelled" } as const;
   const ownerState = state === "stopping" || state === "skipped" ? ownerStates[state] : state;
-  return { id, sourceId, targetId, requestedBy, state: ownerState, pointId, madeBy: { runId: id, planId } };
+  const { restartedBy } = run;
+  const madeBy = { runId: id, planId };
+  return { id, sourceId, targetId, requestedBy, state: ownerState, pointId, madeBy, restartedBy };
 }
 
 /** The run as the API shows it. */
-export function runOf({ pointRecorded, standbyTargetId: _, ...run }: RunRecord): Run {
+export function runOf({ pointRecorded, standbyTargetId: _, restartedBy: _by, ...run }: RunRecord): Run {
   return { ...run, pointId: pointRecorded ? run.pointId : undefined };
 }
 

@@ -18,6 +18,7 @@ export function aCutover(change: Partial<CutoverRecord> = {}): CutoverRecord {
     ...{
       mode: "hold",
       needsApproval: false,
+      quiesce: "hot",
       switchSourceOff: false,
       marginSeconds: 120,
       quiesceTimeoutSeconds: 300,
