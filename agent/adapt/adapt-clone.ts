@@ -16,6 +16,7 @@ import { printable } from "../hooks/printable.ts";
 import type { GuestDisk } from "../hypervisor/guest.ts";
 import { BootImageMachine } from "../hypervisor/qemu/boot-image-machine.ts";
 import { type AdaptationRecord, addInputs } from "./adaptation-record.ts";
+import type { DiskKey } from "./disk-key.ts";
 import { SystemNotAdaptedError } from "./errors.ts";
 import {
   ADAPT_PORT,
@@ -34,6 +35,8 @@ const ANSWER_LIMIT_MS = 25 * 60_000;
 const MOST_HOURS = 3;
 /** An initramfs and the programs that build it are in the guest's memory at the same time. */
 const LEAST_MEMORY_MIB = 1536;
+/** The most that `cryptsetup` chooses for deriving a key. */
+const KEY_MEMORY_MIB = 1024;
 const END_LIMIT_MS = 60_000;
 const PIECE_BYTES = 128 * 1024;
 
@@ -48,6 +51,8 @@ export interface AdaptedClone {
   workDir: string;
   /** A folder for the new contents of files, named by their SHA-256; made if it does not exist. */
   contentsDir: string;
+  /** Of encrypted volumes; the guest, and so the system in it, gets to see them all. */
+  keys?: readonly DiskKey[] | undefined;
   onProgress?: (on: string) => void;
   signal?: AbortSignal | undefined;
 }
@@ -64,7 +69,7 @@ export async function computeOnClone(
   await mkdir(options.contentsDir, { recursive: true, mode: 0o700 });
   const disks = attachedOf(options);
   return withGuest(options, "discarded", async (guest) => {
-    await guest.ask({ task: "compute", disks, wanted });
+    await guest.ask({ task: "compute", disks, ...keysFor(options), wanted });
     const record: AdaptationRecord = {
       ...{ disks, wanted, inputs: {}, changes: [], commands: [], notes: [] },
     };
@@ -95,7 +100,7 @@ export async function applyToClone(
   { inputs, changes }: AdaptationRecord,
 ): Promise<{ stale: string[] }> {
   return withGuest(options, "kept", async (guest) => {
-    await guest.ask({ task: "apply", disks: attachedOf(options) });
+    await guest.ask({ task: "apply", disks: attachedOf(options), ...keysFor(options) });
     const all = Object.entries(inputs);
     for (let at = 0; at < all.length; at += INPUTS_AT_ONCE)
       await guest.ask({ task: "inputs", inputs: all.slice(at, at + INPUTS_AT_ONCE) });
@@ -120,8 +125,13 @@ function attachedOf({ disks }: AdaptedClone): SourceDiskIdentity[] {
   }));
 }
 
+function keysFor({ keys = [] }: AdaptedClone): Pick<AdaptTask & { task: "apply" }, "keys"> {
+  if (keys.length === 0) return {};
+  return { keys: keys.map(({ uuid, key }) => ({ uuid, key: key.toString("base64") })) };
+}
+
 async function withGuest<T>(
-  { imageFolder, disks, workDir, onProgress, signal }: AdaptedClone,
+  { imageFolder, disks, workDir, keys = [], onProgress, signal }: AdaptedClone,
   changes: "kept" | "discarded",
   work: (guest: AdaptingGuestSide) => Promise<T>,
 ): Promise<T> {
@@ -129,7 +139,7 @@ async function withGuest<T>(
   const image = await openGuestImage(imageFolder, "adapt");
   const machine = await BootImageMachine.start({
     ...image,
-    memoryMiB: Math.max(image.memoryMiB, LEAST_MEMORY_MIB),
+    memoryMiB: Math.max(image.memoryMiB, LEAST_MEMORY_MIB) + (keys.length > 0 ? KEY_MEMORY_MIB : 0),
     cpuCount: 2,
     disks: disks.map(({ path, format }) => ({ kind: "image", path, format, changes })),
     workDir,

@@ -40,6 +40,7 @@ async function world(changes: Partial<AdaptDeps> = {}) {
   const deps: AdaptDeps = {
     ...{ bootImageDir: "/boot-image", images, contentsDir: join(dir, "contents"), now: () => 0 },
     records: recordsIn("adaptations", AdaptationRecord),
+    diskKeys: async () => [],
     machines: {
       records: recordsIn("machines", MachineRecord),
       keepers: { libvirt: { power: async () => power }, qemu: { power: async () => power } },
@@ -49,7 +50,8 @@ async function world(changes: Partial<AdaptDeps> = {}) {
         done.push("compute");
         return recordFor(wanted);
       },
-      apply: async ({ disks }, { wanted }) => {
+      apply: async ({ disks, keys = [] }, { wanted }) => {
+        for (const { uuid, key } of keys) done.push(`key ${key} for ${uuid}`);
         done.push(`apply for ${wanted.diskBus} to ${disks[0]?.name} with serial ${disks[0]?.serial}`);
         return { stale: stale.splice(0) };
       },
@@ -66,6 +68,13 @@ async function world(changes: Partial<AdaptDeps> = {}) {
 }
 
 const APPLY = "apply for virtio to sda with serial S1";
+
+test("the guests get the keys that this host has for the source", async () => {
+  const diskKeys = async (sourceId: string) => [{ uuid: "u", key: Buffer.from(`of ${sourceId}`) }];
+  const { adapt } = await world({ diskKeys });
+  await adapt();
+  expect(done).toEqual(["compute", "key of agt_1 for u", APPLY]);
+});
 
 test("a dry run computes and shows the changes, and what it computed is applied later without computing it again", async () => {
   const { adapt } = await world();

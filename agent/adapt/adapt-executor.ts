@@ -12,6 +12,7 @@ import type { MachineKeeper } from "../hypervisor/machine-keeper.ts";
 import { insideFolder } from "../machine/inside-folder.ts";
 import { applyToClone, type CloneDisk, computeOnClone } from "./adapt-clone.ts";
 import { AdaptationRecord } from "./adaptation-record.ts";
+import type { DiskKey } from "./disk-key.ts";
 import { NoBootImageError, SystemNotAdaptedError } from "./errors.ts";
 
 /** All diffs together: the answer is one message. */
@@ -27,6 +28,8 @@ export interface AdaptDeps {
     keepers: Readonly<Record<HypervisorKind, Pick<MachineKeeper, "power">>>;
   };
   images: Pick<ConversionImages, "require">;
+  /** The keys for a source's encrypted volumes, if the administrator of this host has them. */
+  diskKeys: (sourceId: string) => Promise<DiskKey[]>;
   /** Where the new contents of files are kept, in a folder for each owner. */
   contentsDir: string;
   clone: { compute: typeof computeOnClone; apply: typeof applyToClone };
@@ -79,6 +82,7 @@ async function adapt(
       const source = input.sourceDisks.find((one) => one.name === name);
       return { ...source, name, path, format };
     }),
+    keys: await deps.diskKeys(input.sourceId),
     signal,
   };
   const earlier = dryRun ? undefined : await records.read(ownerId);

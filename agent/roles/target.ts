@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { adaptationStore, adaptExecutor, forgetAdaptation, guestClone } from "../adapt/adapt-executor.ts";
+import { DISK_KEYS_FOLDER, diskKeysOf } from "../adapt/disk-key.ts";
 import { CHECK_SCRIPTS_FOLDER, findCheckScripts } from "../answer/check-script.ts";
 import { hostReach } from "../answer/reach.ts";
 import { agentApi } from "../cloud/agent-api.ts";
@@ -94,6 +95,7 @@ export const targetRole: Role = async ({ identity, settings, cloud, machine, dat
       "bring-up-machine": bringUpExecutor({ ...machines, reach: hostReach }),
       ...adaptExecutor({
         ...{ ...adaptations, machines, images, clone: guestClone, bootImageDir: settings.bootImageDir },
+        diskKeys: (sourceId) => diskKeysOf(DISK_KEYS_FOLDER, sourceId),
         now: () => performance.now(),
       }),
       release: releaseExecutor(removeImages),

@@ -10,12 +10,13 @@ import { applyToClone, computeOnClone } from "#agent/adapt/adapt-clone.ts";
 import type { AdaptationRecord } from "#agent/adapt/adaptation-record.ts";
 import { FileHashes } from "#agent/machine/file-hashes.ts";
 import type { WantedMachine } from "#shared/protocol/wanted-machine.ts";
+import { BOUND_PORT } from "../machines/bound-system.ts";
 import { cachedBootImage } from "../machines/cold-site.ts";
 import { copyDisk } from "../machines/disk/copy-disk.ts";
 import { buildDebianDisk } from "../machines/disk/debian-disk.ts";
 import { cacheDir } from "../machines/machine-site.ts";
-import { BOUND_PORT, bindToHardware } from "../testing/bound-disk.ts";
-import { startOnHardware } from "../testing/start-on-hardware.ts";
+import { startOnHardware } from "../machines/start-on-hardware.ts";
+import { bindToHardware } from "../testing/bound-disk.ts";
 
 const NEW_ADDRESS = "52:54:00:12:34:56";
 const WANTED: WantedMachine = {

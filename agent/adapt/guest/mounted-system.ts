@@ -4,8 +4,10 @@ import type { SourceDiskIdentity } from "#shared/protocol/wanted-machine.ts";
 import { runGuestTool, runGuestToolWithin, type ToolResult } from "../../browse/guest/tool.ts";
 import { mountVolume } from "../../browse/guest/volumes.ts";
 import { fileSystemOf } from "../../filesystems/file-systems.ts";
-import { entriesOf, neededMounts } from "./needed-mounts.ts";
-import { type AttachedVolume, attachedVolumes, volumeNamed } from "./system-volumes.ts";
+import type { DiskKey } from "../disk-key.ts";
+import { encryptedEntriesOf, entriesOf, neededMounts } from "./needed-mounts.ts";
+import { type AttachedVolume, attachedVolumes, makeWritable, volumeNamed } from "./system-volumes.ts";
+import { closeVolumes, nameUnlocked, openedVolumes } from "./volume-layers.ts";
 
 const PROBE = "/mnt/probe";
 const ROOT = "/mnt/system";
@@ -41,12 +43,13 @@ export class MountedSystem {
     this.volumes = volumes;
   }
 
-  /** Throws `SystemUnusableError`. */
-  static async open(disks: readonly SourceDiskIdentity[]): Promise<MountedSystem> {
-    const volumes = await attachedVolumes(disks);
+  /** `keys`: of encrypted volumes. Throws `SystemUnusableError`. */
+  static async open(disks: readonly SourceDiskIdentity[], keys: readonly DiskKey[]): Promise<MountedSystem> {
+    const volumes = await openedVolumes(await attachedVolumes(disks), keys);
     const system = new MountedSystem(volumes);
     const root = await onlyRoot(volumes, disks);
     await system.#mount(root.volume, "", root.subvolume === undefined ? [] : [`subvol=${root.subvolume}`]);
+    await system.#nameEncrypted(disks);
     for (const { device, place, options } of neededMounts(root.fstab)) {
       const volume = volumeNamed(device, volumes, disks);
       if (!volume) throw new SystemUnusableError(`${place} is on ${device}, which no disk has`);
@@ -70,6 +73,19 @@ export class MountedSystem {
       if (!succeeded) throw new SystemUnusableError(`${place} cannot be unmounted: ${complaint}`);
     }
     await runGuestTool("/usr/bin/sync");
+    const [complaint] = await closeVolumes(this.volumes);
+    if (complaint !== undefined) throw new SystemUnusableError(`a volume cannot be closed: ${complaint}`);
+  }
+
+  /** As the system names them: its own programs look for the devices of its root. */
+  async #nameEncrypted(disks: readonly SourceDiskIdentity[]): Promise<void> {
+    const table = await readFile(join(ROOT, "etc/crypttab"), "latin1").catch(() => "");
+    for (const { name, device } of encryptedEntriesOf(table)) {
+      const uuid = volumeNamed(device, this.volumes, disks)?.uuid;
+      const inside = this.volumes.find(({ unlockedFrom }) => uuid !== undefined && unlockedFrom === uuid);
+      const complaint = inside && (await nameUnlocked(inside, name));
+      if (complaint !== undefined) throw new SystemUnusableError(`${name} cannot be named so: ${complaint}`);
+    }
   }
 
   async #mount(volume: AttachedVolume, place: string, options: readonly string[]): Promise<void> {
@@ -77,7 +93,7 @@ export class MountedSystem {
     if (!way)
       throw new SystemUnusableError(`${place || "/"} is ${volume.type}, which cannot be written here`);
     const all = ["rw", "nosuid", ...way.options, ...options].join(",");
-    await runGuestTool("/usr/sbin/blockdev", "--setrw", join("/dev", volume.device));
+    await makeWritable(volume.device);
     await this.#run(place, "-t", way.type, "-o", all, join("/dev", volume.device));
   }
 
@@ -103,9 +119,18 @@ async function onlyRoot(
     ),
   );
   const [root, second] = found.length > 1 ? own : found;
-  if (!root) throw new SystemUnusableError("no volume of these disks has a Linux system");
+  if (!root)
+    throw new SystemUnusableError(`no volume of these disks has a Linux system${lockedNote(volumes)}`);
   if (second) throw new SystemUnusableError("several volumes of these disks have a Linux system");
   return root;
+}
+
+/** Names encrypted volumes that no key was given for. */
+function lockedNote(volumes: readonly AttachedVolume[]): string {
+  const locked = volumes
+    .filter(({ type }) => type === "crypto_LUKS")
+    .flatMap(({ uuid = "" }) => (volumes.some(({ unlockedFrom }) => unlockedFrom === uuid) ? [] : [uuid]));
+  return locked.length === 0 ? "" : `; there is no key for what is encrypted: ${locked.join(", ")}`;
 }
 
 async function rootsOn(volume: AttachedVolume): Promise<Root[]> {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { neededMounts } from "./needed-mounts.ts";
+import { encryptedEntriesOf, neededMounts } from "./needed-mounts.ts";
 
 test("what is on volumes of its own and may be read or changed is mounted, outer folders first", () => {
   const fstab = [
@@ -22,4 +22,13 @@ test("what is on volumes of its own and may be read or changed is mounted, outer
 test("what is in memory or on the network is not mounted", () => {
   const fstab = "tmpfs /var/tmp tmpfs nosuid 0 0\nnas:/var /var nfs _netdev 0 0\n";
   expect(neededMounts(fstab)).toEqual([]);
+});
+
+test("an encrypted volume has the name that its own table gives it", () => {
+  const table =
+    "# <target> <source>\nsda3_crypt UUID=aa none luks,discard\n\nswap /dev/sda5 /dev/urandom swap\n";
+  expect(encryptedEntriesOf(table)).toEqual([
+    { name: "sda3_crypt", device: "UUID=aa" },
+    { name: "swap", device: "/dev/sda5" },
+  ]);
 });

@@ -2,6 +2,7 @@
 const NEEDED = ["/usr", "/var", "/var/lib", "/var/tmp", "/boot", "/boot/efi", "/efi"];
 /** Others are in memory, or on the network. */
 const BLOCK_DEVICE = /^(\/dev\/|(PART)?(UUID|LABEL)=)/;
+
 /** The entries of `/etc/fstab`. */
 export function entriesOf(fstab: string): { device: string; place: string; options: string }[] {
   return fstab.split("\n").flatMap((line) => {
@@ -19,4 +20,12 @@ export function neededMounts(fstab: string): { device: string; place: string; op
       ...{ device, place },
       options: options.split(",").filter((option) => /^subvol(id)?=/.test(option)),
     }));
+}
+
+/** The entries of `/etc/crypttab`: the mapper's name of what is inside, and the encrypted device. */
+export function encryptedEntriesOf(table: string): { name: string; device: string }[] {
+  return table.split("\n").flatMap((line) => {
+    const [, name, device] = /^\s*([^\s#]\S*)\s+(\S+)/.exec(line) ?? [];
+    return name && device ? [{ name, device }] : [];
+  });
 }

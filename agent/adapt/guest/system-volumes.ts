@@ -1,5 +1,12 @@
+import { join } from "node:path";
 import type { SourceDiskIdentity } from "#shared/protocol/wanted-machine.ts";
-import { type GuestVolume, type VolumeIds, volumesOfDisk } from "../../browse/guest/volumes.ts";
+import { runGuestTool } from "../../browse/guest/tool.ts";
+import {
+  deviceOfTarget,
+  type GuestVolume,
+  plainVolumes,
+  type VolumeIds,
+} from "../../browse/guest/volumes.ts";
 import { mappedVolume } from "../../machine/mapped-volume.ts";
 import type { SystemVolume } from "../captured-system.ts";
 import { namedDevice } from "../device-name.ts";
@@ -7,24 +14,39 @@ import { namedDevice } from "../device-name.ts";
 /** A volume of the system, and the device on which the guest finds it. */
 export interface AttachedVolume extends SystemVolume, VolumeIds {
   device: string;
+  /** Paths by which only the system knows it: `/dev/md0`, or the mapper's name of an unlocked volume. */
+  paths?: readonly string[] | undefined;
+  /** The UUID of the LUKS volume that it is the content of. */
+  unlockedFrom?: string | undefined;
 }
 
-/** All volumes of the attached disks, writable. */
+/** The partitions of the attached disks, writable. */
 export async function attachedVolumes(disks: readonly SourceDiskIdentity[]): Promise<AttachedVolume[]> {
-  const volumes = new Map<string, AttachedVolume>();
-  for (const [at, { name }] of disks.entries())
-    for (const volume of await volumesOfDisk(at, "writable"))
-      if (volume.device !== "") volumes.set(volume.device, attachedVolume(volume, name));
-  return [...volumes.values()];
+  const volumes: AttachedVolume[] = [];
+  for (const [at, { name }] of disks.entries()) {
+    const device = await deviceOfTarget(at);
+    await makeWritable(device);
+    for (const volume of await plainVolumes(device)) {
+      await makeWritable(volume.device);
+      volumes.push(attachedVolume(volume, name));
+    }
+  }
+  return volumes;
 }
 
-function attachedVolume({ name, device, type, ids }: GuestVolume, disk: string): AttachedVolume {
+export async function makeWritable(device: string): Promise<void> {
+  await runGuestTool("/usr/sbin/blockdev", "--setrw", join("/dev", device));
+}
+
+/** `disk`: the source's name of the disk that has it, if it is on only one. */
+export function attachedVolume({ name, device, type, ids }: GuestVolume, disk?: string): AttachedVolume {
   const [, partition] = /^partition (\d+)$/.exec(name) ?? [];
   const [, group, volume] = /^([^/]+)\/(.+)$/.exec(name) ?? [];
   return {
     device,
     type,
-    ...(group !== undefined && volume !== undefined ? { logical: { group, volume } } : { disk }),
+    ...(group !== undefined && volume !== undefined ? { logical: { group, volume } } : {}),
+    ...(disk === undefined ? {} : { disk }),
     ...(partition === undefined ? {} : { partition: Number(partition) }),
     ...ids,
   };
@@ -53,6 +75,8 @@ export function volumeNamed(
       ].includes(name),
   );
   if (logical) return logical;
+  const known = volumes.find(({ paths }) => paths?.includes(name));
+  if (known) return known;
   const found = namedDevice(name, { volumes, disks });
   return found.kind === "volume" ? volumes.find((volume) => volume === found.volume) : undefined;
 }

@@ -20,11 +20,26 @@ export function runGuestTool(command: string, ...args: string[]): Promise<ToolRe
 
 /** The same with another limit. */
 export function runGuestToolWithin(timeout: number, command: string, ...args: string[]): Promise<ToolResult> {
+  return runTool({ timeout, input: "" }, command, args);
+}
+
+/** The same for a program that reads this from its standard input. */
+export function runGuestToolWith(input: Buffer, command: string, ...args: string[]): Promise<ToolResult> {
+  return runTool({ timeout: LIMIT_MS, input }, command, args);
+}
+
+function runTool(
+  { timeout, input }: { timeout: number; input: string | Buffer },
+  command: string,
+  args: readonly string[],
+): Promise<ToolResult> {
   const { promise, resolve } = Promise.withResolvers<ToolResult>();
   const options = { timeout, killSignal: "SIGKILL", maxBuffer: MOST_OUTPUT_BYTES } as const;
-  execFile(command, args, options, (error, output, errors) => {
+  const child = execFile(command, args, options, (error, output, errors) => {
     const complaint = errors.trim().split("\n").at(-1) || error?.message.split("\n")[0] || "";
     resolve({ succeeded: error === null, output, complaint: complaint.slice(0, 300) });
   });
+  // If a program ends without reading its input, its status counts.
+  child.stdin?.on("error", () => undefined).end(input);
   return promise;
 }

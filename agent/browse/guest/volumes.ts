@@ -33,24 +33,23 @@ const PROBLEMS: Readonly<Record<string, string>> = {
 
 /**
  * The disk with this number, its partitions, and the logical volumes of groups that have a part of it, which
- * become read-only unless they are to be written.
+ * become read-only.
  */
-export async function volumesOfDisk(
-  disk: number,
-  access: "read-only" | "writable" = "read-only",
-): Promise<GuestVolume[]> {
+export async function volumesOfDisk(disk: number): Promise<GuestVolume[]> {
   const name = await deviceOfTarget(disk);
-  const partitions = await partitionsOf(name);
-  const devices = [name, ...partitions.map(({ device }) => device)];
-  if (access === "writable")
-    for (const device of devices) await runGuestTool("/usr/sbin/blockdev", "--setrw", join("/dev", device));
-  const logical = await logicalVolumesOn(new Set(devices), access);
-  const plain = partitions.length > 0 ? partitions : [{ name: "disk", device: name }];
-  return Promise.all([...plain, ...logical].map(describeVolume));
+  const plain = await plainVolumes(name);
+  const devices = new Set([name, ...plain.map(({ device }) => device)]);
+  return [...plain, ...(await logicalVolumesOn(devices, "read-only"))];
+}
+
+/** The partitions of a device, or the device itself if it has none. */
+export async function plainVolumes(device: string): Promise<GuestVolume[]> {
+  const partitions = await partitionsOf(device);
+  return Promise.all((partitions.length > 0 ? partitions : [{ name: "disk", device }]).map(describeVolume));
 }
 
 /** Disks are SCSI targets, numbered as the operator's machine attached them. */
-async function deviceOfTarget(target: number): Promise<string> {
+export async function deviceOfTarget(target: number): Promise<string> {
   for (const name of await readdir(BLOCK)) {
     const device = await realpath(join(BLOCK, name, "device")).catch(() => "");
     if (new RegExp(`^\\d+:0:${target}:0$`).test(basename(device))) return name;
@@ -78,15 +77,16 @@ const Report = z.object({
 });
 
 /** Activates the groups that have a physical volume on one of these devices. */
-async function logicalVolumesOn(
+export async function logicalVolumesOn(
   devices: ReadonlySet<string>,
   access: "read-only" | "writable",
-): Promise<{ name: string; device: string }[]> {
-  const found = new Set(
-    (await lvmReport("pvs", "pv_name,vg_name")).pv
-      ?.filter(({ pv_name, vg_name }) => vg_name !== "" && devices.has(basename(pv_name)))
-      .map(({ vg_name }) => vg_name),
-  );
+): Promise<GuestVolume[]> {
+  const found = new Set<string>();
+  for (const { pv_name, vg_name } of (await lvmReport("pvs", "pv_name,vg_name")).pv ?? []) {
+    // One on an unlocked volume has the mapper's name of that.
+    const device = await kernelName(pv_name).catch(() => basename(pv_name));
+    if (vg_name !== "" && devices.has(device)) found.add(vg_name);
+  }
   if (found.size === 0) return [];
   const groups = [...found];
   const listed = access === "read-only" ? groups.map((group) => `"${group}"`).join(", ") : "";
@@ -99,11 +99,14 @@ async function logicalVolumesOn(
     const device = await kernelName(lv_path).catch(() => "");
     volumes.push({ name: `${vg_name}/${lv_name}`, device });
   }
-  return volumes;
+  return Promise.all(volumes.map(describeVolume));
 }
 
-/** LVM makes device nodes of its own where there is no udev; only their number leads to the kernel's name. */
-async function kernelName(path: string): Promise<string> {
+/**
+ * The device mapper makes device nodes of its own where there is no udev; only their number leads to the
+ * kernel's name.
+ */
+export async function kernelName(path: string): Promise<string> {
   const { rdev } = await stat(path);
   return basename(await realpath(`/sys/dev/block/${majorOf(rdev)}:${minorOf(rdev)}`));
 }
@@ -117,7 +120,13 @@ async function lvmReport(command: string, fields: string): Promise<z.infer<typeo
   }
 }
 
-async function describeVolume({ name, device }: { name: string; device: string }): Promise<GuestVolume> {
+export async function describeVolume({
+  name,
+  device,
+}: {
+  name: string;
+  device: string;
+}): Promise<GuestVolume> {
   if (device === "") return { name, device, ids: {}, sizeBytes: 0, problem: "LVM could not activate it" };
   const sectors = await readFile(join(BLOCK, device, "size"), "utf8");
   const path = join("/dev", device);

@@ -184,7 +184,7 @@ async function writeFstab(root: string, firmware: Firmware): Promise<void> {
 }
 
 /** Formats the ESP inside the image and copies the files in, without a kernel that knows FAT. */
-async function fillEsp(
+export async function fillEsp(
   image: string,
   esp: { offsetBytes: number; sizeBytes: number },
   files: Record<string, string>,

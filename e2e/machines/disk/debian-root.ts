@@ -1,4 +1,4 @@
-import { appendFile, mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { run, runContained } from "./command.ts";
 
@@ -6,7 +6,7 @@ export const HOSTNAME = "debian-source";
 export const ROOT_PASSWORD = "causeway";
 
 /** The Debian releases for which disks can be built, by number. */
-const RELEASES = { bookworm: 12, trixie: 13 } as const;
+const RELEASES = { bullseye: 11, bookworm: 12, trixie: 13 } as const;
 export type Suite = keyof typeof RELEASES;
 
 /**
@@ -78,6 +78,10 @@ export interface Software {
   packages: readonly string[];
   /** Written after the packages are installed, by path from the root. Owned by root, readable by all. */
   files: Readonly<Record<string, string>>;
+  /** Packages that debootstrap cannot configure. */
+  later?: readonly string[];
+  /** Parts of the kernel's modules that are kept besides the usual ones. */
+  modules?: readonly string[];
 }
 
 /** Changes whenever the root would: the name of the cached tarball derives from it. */
@@ -115,7 +119,7 @@ export interface RootOptions {
  */
 export async function buildRootTarball(tarball: string, options: RootOptions): Promise<void> {
   const root = join(options.workDir, "root");
-  const { packages = [], files = {} } = options.software ?? {};
+  const { packages = [], later = [], files = {}, modules = [] } = options.software ?? {};
   options.log(`installing Debian ${options.suite} from ${options.mirror} (once; about two minutes)`);
   await runContained(
     "debootstrap",
@@ -128,7 +132,8 @@ export async function buildRootTarball(tarball: string, options: RootOptions): P
     ],
     options,
   );
-  await configure(root, options.signal);
+  if (later.length > 0) await installInto(root, later, options.signal);
+  await configure(root, [...KEPT_MODULES, ...modules], options.signal);
   for (const [path, content] of Object.entries(files)) {
     await mkdir(join(root, dirname(path)), { recursive: true });
     await writeFile(join(root, path), content);
@@ -148,6 +153,24 @@ export async function buildRootTarball(tarball: string, options: RootOptions): P
   }
 }
 
+/** Has apt of an unpacked root install packages. Needs the Debian mirror that the root is from. */
+export async function installInto(
+  root: string,
+  packages: readonly string[],
+  signal?: AbortSignal,
+): Promise<void> {
+  const resolver = join(root, "etc/resolv.conf");
+  const before = await readFile(resolver).catch(() => undefined);
+  await writeFile(resolver, await readFile("/etc/resolv.conf"));
+  const words = `apt-get -qq update && apt-get -qq install -y --no-install-recommends ${packages.join(" ")}`;
+  const script = `mount -t proc proc ${root}/proc && chroot ${root} sh -c "${words} && apt-get clean"`;
+  await runContained("sh", ["-c", script], { signal });
+  await rm(join(root, "var/lib/apt/lists"), { recursive: true, force: true });
+  await mkdir(join(root, "var/lib/apt/lists/partial"), { recursive: true });
+  if (before === undefined) await rm(resolver);
+  else await writeFile(resolver, before);
+}
+
 /** Unpacks a root made by `buildRootTarball` into a new folder. */
 export async function unpackRoot(
   tarball: string,
@@ -158,25 +181,33 @@ export async function unpackRoot(
   await run("tar", ["--numeric-owner", "--xattrs", "--zstd", "-xpf", tarball, "-C", root], { signal });
 }
 
-async function configure(root: string, signal: AbortSignal | undefined): Promise<void> {
+async function configure(
+  root: string,
+  keptModules: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
   for (const [path, content] of Object.entries(FILES)) await writeFile(join(root, path), content);
   await appendFile(join(root, "etc/issue"), "\n");
   await runContained("chroot", [root, "chpasswd"], { input: `root:${ROOT_PASSWORD}\n`, signal });
   await runContained("chroot", [root, "systemctl", "enable", "getty@tty1.service"], { signal });
   await runContained("chroot", [root, "apt-get", "clean"], { signal });
-  await slim(root, signal);
+  await slim(root, keptModules, signal);
   await rm(join(root, "var/lib/apt/lists"), { recursive: true, force: true });
   await mkdir(join(root, "var/lib/apt/lists/partial"), { recursive: true });
   await mkdir(join(root, "boot/efi"), { recursive: true });
 }
 
-async function slim(root: string, signal: AbortSignal | undefined): Promise<void> {
+async function slim(
+  root: string,
+  keptModules: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
   for (const folder of LEFT_OUT) await rm(join(root, folder), { recursive: true });
   const modules = join(root, "usr/lib/modules");
   const [release = ""] = await readdir(modules);
   const kernel = join(modules, release, "kernel");
   // Debian 13 compresses each module: `virtio_scsi.ko.xz`.
-  const kept = KEPT_MODULES.flatMap((part) =>
+  const kept = keptModules.flatMap((part) =>
     [part, `${part}.*`, `${part}/*`].flatMap((pattern) => ["!", "-path", `${kernel}/${pattern}`]),
   );
   await run("find", [kernel, "-type", "f", ...kept, "-delete"], { signal });

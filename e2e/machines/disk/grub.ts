@@ -21,60 +21,88 @@ export interface GrubRoot {
   bootUuid: string;
   /** Number of its partition in the GPT. */
   partition: number;
-  /** The root's device, if `/boot` has its own partition. */
-  rootDevice?: string;
+  /** GRUB's module for that file system: `ext2`, also for ext4, if absent. */
+  bootModule?: string;
+  /** Where `/boot` is in that file system: `/boot` if absent, empty if the file system is its own. */
+  bootFolder?: string;
+  /** What the partition contains besides that file system. */
+  container?: { modules: readonly string[]; device: string } | undefined;
+  /** The root's device, if it is not that partition. */
+  rootDevice?: string | undefined;
+  /** The root's subvolume, if it is a btrfs. */
+  subvolume?: string | undefined;
   signal?: AbortSignal | undefined;
 }
 
 /**
  * Writes `boot/grub/grub.cfg` with the root's own `grub-mkconfig`. The root is not mounted from its disk yet,
- * so `grub-probe` is replaced for this run by a script that answers for the future disk.
+ * so the programs that look for the disk are replaced for this run by scripts that answer for the future one.
  */
 export async function writeGrubConfig(grub: GrubRoot): Promise<void> {
   const { root, bootUuid, signal } = grub;
-  const probe = join(root, "usr/sbin/grub-probe");
+  const scripts = [
+    { path: join(root, "usr/sbin/grub-probe"), text: probeScript(grub) },
+    { path: join(root, "usr/bin/grub-mkrelpath"), text: pathScript(grub) },
+  ];
   const byUuid = join(root, "dev/disk/by-uuid");
-  await rename(probe, `${probe}.real`);
+  for (const { path } of scripts) await rename(path, `${path}.real`);
   try {
     await mkdir(byUuid, { recursive: true });
     // grub-mkconfig names the root by its UUID only if udev has created this link.
     await writeFile(join(byUuid, bootUuid), "");
-    await writeFile(probe, probeScript(grub), { mode: 0o755 });
+    for (const { path, text } of scripts) await writeFile(path, text, { mode: 0o755 });
     await mkdir(join(root, "boot/grub"), { recursive: true });
     await runContained("chroot", [root, "grub-mkconfig", "-o", "/boot/grub/grub.cfg"], { signal });
     await runContained("chroot", [root, "grub-editenv", "/boot/grub/grubenv", "create"], { signal });
   } finally {
-    await rename(`${probe}.real`, probe);
+    for (const { path } of scripts) await rename(`${path}.real`, path);
     await rm(join(root, "dev/disk"), { recursive: true, force: true });
   }
 }
 
-function probeScript({ bootUuid, partition, rootDevice }: GrubRoot): string {
+function probeScript({ bootUuid, partition, rootDevice, bootModule = "ext2", container }: GrubRoot): string {
   const boot = `/dev/sda${partition}`;
+  const hint = container?.device ?? `hd0,gpt${partition}`;
+  const hints = container ? "" : `--hint-bios=${hint} --hint-efi=${hint}`;
   return `#!/bin/sh
 case "$*" in
   *"--target=device /") echo ${rootDevice ?? boot} ;;
   *--target=device*) echo ${boot} ;;
   *--target=fs_uuid*) echo ${bootUuid} ;;
-  *--target=fs*) echo ext2 ;;
+  *--target=fs*) echo ${bootModule} ;;
   *--target=partmap*) echo gpt ;;
-  *--target=compatibility_hint*) echo hd0,gpt${partition} ;;
-  *--target=hints_string*) echo "--hint-bios=hd0,gpt${partition} --hint-efi=hd0,gpt${partition}" ;;
-  *--target=abstraction*) ;;
+  *--target=compatibility_hint*) echo ${hint} ;;
+  *--target=hints_string*) echo "${hints}" ;;
+  *--target=abstraction*) echo "${container?.modules.join("\n") ?? ""}" ;;
   *) exit 1 ;;
 esac
 `;
 }
 
+/** Says where a file is on its file system, of which `/boot` may be the top. */
+function pathScript({ bootFolder = "/boot", subvolume }: GrubRoot): string {
+  const top = subvolume === undefined ? "" : `/${subvolume}`;
+  return `#!/bin/sh
+for path; do :; done
+case "$path" in
+  /boot*) echo "${bootFolder}\${path#/boot}" ;;
+  /) echo "${top}" ;;
+  *) echo "${top}$path" ;;
+esac
+`;
+}
+
 /** Puts GRUB's modules and BIOS images into the root's `boot/grub/i386-pc`, as `grub-install` would. */
-export async function prepareBiosGrub({ root, partition, rootDevice, signal }: GrubRoot): Promise<void> {
+export async function prepareBiosGrub(grub: GrubRoot): Promise<void> {
+  const { root, partition, bootFolder = "/boot", bootModule = "ext2", container, signal } = grub;
   const folder = "boot/grub/i386-pc";
   await cp(join(root, "usr/lib/grub/i386-pc"), join(root, folder), { recursive: true });
   await runContained(
     "chroot",
     [
       ...[root, "grub-mkimage", "-O", "i386-pc", "-o", `/${folder}/core.img`],
-      ...["-p", `(,gpt${partition})${rootDevice ? "" : "/boot"}/grub`, "biosdisk", "part_gpt", "ext2"],
+      ...["-p", `(${container?.device ?? `,gpt${partition}`})${bootFolder}/grub`],
+      ...["biosdisk", "part_gpt", ...(container?.modules ?? []), bootModule],
     ],
     { signal },
   );
@@ -115,12 +143,13 @@ export async function embedBiosGrub(
  * The EFI system partition's files, by path: Debian's names, plus the firmware's fallback. They are in
  * `scratch` until they are copied.
  */
-export async function makeEfiFiles(
-  { root, bootUuid, signal }: GrubRoot,
-  scratch: string,
-): Promise<Record<string, string>> {
+export async function makeEfiFiles(grub: GrubRoot, scratch: string): Promise<Record<string, string>> {
+  const { root, bootUuid, bootFolder = "/boot", bootModule = "ext2", container, signal } = grub;
   await cp(join(root, "usr/lib/grub/x86_64-efi"), join(root, "boot/grub/x86_64-efi"), { recursive: true });
-  const modules = ["part_gpt", "fat", "ext2", "search", "search_fs_uuid", "configfile", "normal", "test"];
+  const modules = [
+    ...["part_gpt", "fat", ...(container?.modules ?? []), bootModule],
+    ...["search", "search_fs_uuid", "configfile", "normal", "test"],
+  ];
   const built = "/tmp/grubx64.efi";
   await runContained(
     "chroot",
@@ -133,7 +162,7 @@ export async function makeEfiFiles(
   const config = join(scratch, "grub.cfg");
   await writeFile(
     config,
-    `search.fs_uuid ${bootUuid} root\nset prefix=($root)'/boot/grub'\nconfigfile $prefix/grub.cfg\n`,
+    `search.fs_uuid ${bootUuid} root\nset prefix=($root)'${bootFolder}/grub'\nconfigfile $prefix/grub.cfg\n`,
   );
   return { "EFI/debian/grubx64.efi": image, "EFI/debian/grub.cfg": config, "EFI/BOOT/BOOTX64.EFI": image };
 }

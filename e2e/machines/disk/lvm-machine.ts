@@ -1,9 +1,10 @@
-import { appendFile, chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { appendFile, chmod, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { run, runContained } from "./command.ts";
+import { run } from "./command.ts";
 import { createSparse, digest, exists, installedRoot, removeAbandonedWork, sectors } from "./debian-disk.ts";
-import { rootRecipe } from "./debian-root.ts";
+import { installInto, rootRecipe } from "./debian-root.ts";
 import { embedBiosGrub, type GrubRoot, prepareBiosGrub, writeGrubConfig } from "./grub.ts";
+import { FIRST_EXTENT_BYTES, makeVolumeGroup, volumeBytesIn } from "./volume-group.ts";
 
 const MIB = 2 ** 20;
 const SYSTEM_DISK_BYTES = 2048 * MIB;
@@ -14,9 +15,6 @@ const BIOS_BOOT = { offsetBytes: MIB, sizeBytes: MIB };
 const BOOT = { offsetBytes: 2 * MIB, sizeBytes: 320 * MIB };
 const GROUP = { offsetBytes: BOOT.offsetBytes + BOOT.sizeBytes, sizeBytes: 0 };
 GROUP.sizeBytes = SYSTEM_DISK_BYTES - GROUP.offsetBytes - MIB;
-/** The offset of LVM's first extent in its partition, and the default size of an extent in this group. */
-const FIRST_EXTENT_BYTES = MIB;
-const EXTENT_BYTES = 4 * MIB;
 const BOOT_UUID = "5b7d6a70-36a1-4d69-8d0b-7c6a1f4f6d21";
 const ROOT_UUID = "e0f5c9c6-7c0e-4d3f-b7c1-3f2a90c1d5b2";
 const DATA_UUID = "1c7f0a9b-52de-4b53-9a3c-64d7e2b8f0a3";
@@ -93,11 +91,7 @@ export async function buildLvmMachine(
 }
 
 async function configure(root: string): Promise<void> {
-  await writeFile(join(root, "etc/resolv.conf"), await readFile("/etc/resolv.conf"));
-  const install = `mount -t proc proc ${root}/proc && chroot ${root} sh -c "apt-get -qq update && apt-get -qq install -y --no-install-recommends lvm2 && apt-get clean"`;
-  await runContained("sh", ["-c", install]);
-  await rm(join(root, "var/lib/apt/lists"), { recursive: true, force: true });
-  await mkdir(join(root, "var/lib/apt/lists/partial"), { recursive: true });
+  await installInto(root, ["lvm2"]);
   await writeFile(join(root, "etc/resolv.conf"), "nameserver 10.0.2.3\n");
   await writeFile(join(root, "etc/network/interfaces"), NETWORK);
   await appendFile(join(root, "etc/default/grub"), "GRUB_DISABLE_LINUX_UUID=true\n");
@@ -122,13 +116,13 @@ async function layOut(
     ...[`--new=2:${sectors(BOOT.offsetBytes)}:+${BOOT.sizeBytes / MIB}M`, "--typecode=2:8300"],
     ...[`--new=3:${sectors(GROUP.offsetBytes)}:+${GROUP.sizeBytes / MIB}M`, "--typecode=3:8e00", system],
   ]);
-  await makeGroup(root, system, data);
+  await makeVolumeGroup(root, GROUP_NAME, [
+    { image: system, ...GROUP, volume: "root", volumeBytes: volumeIn(GROUP).sizeBytes },
+    { image: data, offsetBytes: 0, volume: "srv", volumeBytes: volumeIn(DATA_DISK).sizeBytes },
+  ]);
   const rootDevice = `/dev/mapper/${GROUP_NAME}-root`;
-  const grub: GrubRoot = { root, bootUuid: BOOT_UUID, partition: 2, rootDevice };
+  const grub: GrubRoot = { root, bootUuid: BOOT_UUID, partition: 2, rootDevice, bootFolder: "" };
   await writeGrubConfig(grub);
-  const config = join(root, "boot/grub/grub.cfg");
-  // GRUB sees /boot as the root of its file system; grub-mkconfig saw a folder.
-  await writeFile(config, (await readFile(config, "utf8")).replaceAll(/(\s)\/boot\//g, "$1/"));
   await prepareBiosGrub(grub);
   await embedBiosGrub(system, root, BIOS_BOOT);
   const boot = join(workDir, "boot");
@@ -142,29 +136,9 @@ async function layOut(
   await makeExt4(data, { ...volumeIn(DATA_DISK), uuid: DATA_UUID, label: "srv" }, srv);
 }
 
-/** A physical volume's only logical volume: all whole extents after its metadata. */
+/** A physical volume's only logical volume. */
 function volumeIn({ offsetBytes, sizeBytes }: { offsetBytes: number; sizeBytes: number }) {
-  const extents = Math.floor((sizeBytes - FIRST_EXTENT_BYTES) / EXTENT_BYTES);
-  return { offsetBytes: offsetBytes + FIRST_EXTENT_BYTES, sizeBytes: extents * EXTENT_BYTES };
-}
-
-/** With the root's own LVM, which writes the metadata and activates nothing. */
-async function makeGroup(root: string, system: string, data: string): Promise<void> {
-  const script = `set -e
-mount --rbind /dev ${root}/dev
-mount -t proc proc ${root}/proc
-trap 'losetup -d $first $second 2>/dev/null' EXIT
-first=$(losetup -f --show --offset ${GROUP.offsetBytes} --sizelimit ${GROUP.sizeBytes} ${system})
-second=$(losetup -f --show ${data})
-own="devices{use_devicesfile=0 obtain_device_list_from_udev=0 filter=[\\"a|^$first\\$|\\",\\"a|^$second\\$|\\",\\"r|.*|\\"]}"
-other="activation{udev_sync=0 udev_rules=0} global{event_activation=0 use_lvmpolld=0} backup{backup=0 archive=0}"
-lvm() { chroot ${root} lvm "$@" --driverloaded n --config "$own $other"; }
-lvm pvcreate -ff -y --dataalignment ${FIRST_EXTENT_BYTES}b $first $second
-lvm vgcreate -s ${EXTENT_BYTES}b ${GROUP_NAME} $first $second
-lvm lvcreate -an -Zn -Wn -y -l 100%PVS -n root ${GROUP_NAME} $first
-lvm lvcreate -an -Zn -Wn -y -L ${volumeIn(DATA_DISK).sizeBytes}b -n srv ${GROUP_NAME} $second
-`;
-  await runContained("sh", ["-c", script]);
+  return { offsetBytes: offsetBytes + FIRST_EXTENT_BYTES, sizeBytes: volumeBytesIn(sizeBytes) };
 }
 
 async function makeExt4(

@@ -4,10 +4,14 @@ import { once } from "node:events";
 
 const GIVE_UP_MS = 600_000;
 
-/** What the machine shows until all patterns match. Rejects if they do not within ten minutes. */
+/**
+ * What the machine shows until all patterns match. Rejects if they do not within ten minutes. A person who
+ * sees what `at` matches types that line, once.
+ */
 export async function startOnHardware(
   options: readonly string[],
   patterns: readonly RegExp[],
+  typed: readonly { at: RegExp; line: string }[] = [],
 ): Promise<string> {
   const machine = spawn("setpriv", [
     ...["--pdeathsig", "KILL", "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max"],
@@ -15,6 +19,7 @@ export async function startOnHardware(
     ...["-no-reboot", ...options],
   ]);
   const ended = once(machine, "exit");
+  const left = new Set(typed);
   let output = "";
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const giveUp = setTimeout(
@@ -22,9 +27,16 @@ export async function startOnHardware(
       reject(new Error(`it does not show ${patterns.join(" and ")}, but ends with ${output.slice(-1500)}`)),
     GIVE_UP_MS,
   );
+  // A machine that has ended reads nothing more; its end is what counts.
+  machine.stdin.on("error", () => undefined);
   for (const stream of [machine.stdout, machine.stderr])
     stream.on("data", (bytes: Buffer) => {
       output += bytes.toString("latin1");
+      for (const one of left)
+        if (one.at.test(output)) {
+          left.delete(one);
+          machine.stdin.write(`${one.line}\n`);
+        }
       if (patterns.every((pattern) => pattern.test(output))) resolve(output);
     });
   machine.once("exit", () => reject(new Error(`the machine ended with ${output.slice(-1500)}`)));
