@@ -134,7 +134,8 @@ function unitText(machine: KeptMachine, folder: string, needsNetwork: boolean): 
     "Restart=no",
     "UMask=0077",
     "NoNewPrivileges=yes",
-    "PrivateTmp=yes",
+    // It would hide the machine's own files there.
+    ...([folder, machine.folder].some(isTemporary) ? [] : ["PrivateTmp=yes"]),
     "ProtectSystem=strict",
     `ReadWritePaths=${unitPath(folder)} ${unitPath(machine.folder)}`,
     ...(needsNetwork ? [] : ["PrivateNetwork=yes"]),
@@ -142,6 +143,10 @@ function unitText(machine: KeptMachine, folder: string, needsNetwork: boolean): 
     "DeviceAllow=/dev/kvm rw",
     "DeviceAllow=/dev/net/tun rw",
   );
+}
+
+function isTemporary(path: string): boolean {
+  return ["/tmp/", "/var/tmp/"].some((folder) => `${path}/`.startsWith(folder));
 }
 
 function lines(...all: string[]): string {

@@ -200,6 +200,19 @@ describe.runIf(isRoot && makesBridges())("with real QEMU and a bridge", () => {
   });
 });
 
+test.each([
+  ["/var/lib/images", true],
+  ["/tmp", false],
+  ["/var/tmp/images", false],
+])(
+  "a machine whose files are in %s can open them: its unit has temporary folders of its own: %s",
+  async (folder, isPrivate) => {
+    const service = new QemuService({ scriptsDir: "/var/lib/causeway-agent/qemu-machines" });
+    const unit = (await service.draft({ ...machine, folder })).find(({ name }) => name.endsWith(UNIT));
+    expect(unit?.text.includes("PrivateTmp=yes")).toBe(isPrivate);
+  },
+);
+
 test("a console is opened once QEMU listens, however long after it made the socket", async () => {
   const path = join(dir, "run/causeway-web1/machine/console");
   await mkdir(dirname(path), { recursive: true });
