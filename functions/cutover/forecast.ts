@@ -68,8 +68,9 @@ async function completedRuns({ planId }: CutoverRecord, store: Store): Promise<C
 }
 
 function measuredRuns(oldestFirst: readonly CompletedRun[]): MeasuredRun[] {
-  // The usual one: in a single run the workflow can have waited for an agent that was away.
-  const besides = median(oldestFirst.map((run) => run.besidesSeconds));
+  // In an outage nothing else keeps the agents, as in the quicker runs: the others can have waited for one
+  // that was away, or that started another machine.
+  const besides = lowerQuartile(oldestFirst.map((run) => run.besidesSeconds));
   return oldestFirst.slice(1).map(({ startedAt, captureSeconds, scannedBytes = 0, ...run }, index) => ({
     ...{ changedBytes: run.changedBytes, applySeconds: run.applySeconds },
     captureSeconds: captureSeconds + besides,
@@ -104,6 +105,6 @@ function workOf({ startedAt }: RunRecord, result: NonNullable<RunRecord["result"
   return { startedAt, changedBytes, captureSeconds, applySeconds, besidesSeconds, scannedBytes };
 }
 
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
+function lowerQuartile(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 4)] ?? 0;
 }

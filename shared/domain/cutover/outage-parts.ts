@@ -41,7 +41,8 @@ export const GUESSED_SECONDS: Record<OutagePart, Estimate> = {
     high: SWITCH_OFF_ANSWER_SECONDS + SWITCH_OFF_WAIT_SECONDS,
   },
   connect: { expected: 2, low: 0, high: 15 },
-  answer: { expected: 2, low: 0, high: 30 },
+  // It is up by then.
+  answer: { expected: 2, low: 0, high: 15 },
 };
 
 /** What a machine does, or is done with it: how long that takes depends on its hypervisor and its shape. */
