@@ -65,6 +65,7 @@ test("a cutover is followed to its end: each state once with its time, also thos
   expect(progress).toMatch(/^cut_1 {2}pre-sync {2}run_1 {2}\d.* to its deadline$/);
   expect(others).toEqual([]);
   expect(stdout).toContain("outage 1 min 20 s: it accepts connections");
+  expect(stdout).toContain("states since 2030-01-01T22:00:00.000Z: baseline 1 min 00 s, waiting 1 min 00 s,");
   expect(code).toBe(0);
 });
 

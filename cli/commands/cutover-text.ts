@@ -23,7 +23,7 @@ export function describeCutover(cutover: Cutover): string {
   if (cutover.rehearsal) lines.push(`  adaptation: ${describeRehearsal(cutover.rehearsal)}`);
   if (cutover.runs.length > 0)
     lines.push(`  runs ${cutover.runs.map((run) => `${run.id} (${run.phase})`).join(", ")}`);
-  lines.push(`  states ${cutover.states.map(({ name, at }) => `${name} ${at}`).join(", ")}`);
+  lines.push(`  ${describeStates(cutover)}`);
   if (machine) lines.push(`  the machine ${machine.name} (${machine.hypervisor}) runs in the source's place`);
   if (answer && cutover.outageSeconds !== null)
     lines.push(`  outage ${duration(cutover.outageSeconds)}: ${oneLine(answer.reason)}`);
@@ -81,6 +81,15 @@ function describeRestart(parts: NonNullable<Cutover["forecast"]>["parts"]): stri
   if (!start || !scan) return [];
   const took = ({ seconds, measured }: typeof scan) => `${duration(seconds)}${measured ? "" : " (guessed)"}`;
   return [`of this, the boot environment starts in ${took(start)}, and reads all disks in ${took(scan)}`];
+}
+
+/** How long it was in each state, in order; it is in the last one. */
+function describeStates({ states }: Cutover): string {
+  const each = states.map(({ name, at }, index) => {
+    const next = states[index + 1];
+    return next ? `${name} ${duration((Date.parse(next.at) - Date.parse(at)) / 1000)}` : name;
+  });
+  return `states since ${states[0]?.at}: ${each.join(", ")}`;
 }
 
 function describeRehearsal({ state, changes, failure }: NonNullable<Cutover["rehearsal"]>): string {
