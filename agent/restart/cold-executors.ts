@@ -200,17 +200,16 @@ function attest(deps: ColdDeps): Executor<"attest-boot-state"> {
       throw new BootStateNotSavedError(conversionId);
     }
     const volumes = await readVolumes(machine);
-    const found = await attestBootState(saved, machine, volumes);
+    let attestation = await attestBootState(saved, machine, volumes);
     // Usually the boot environment has restored everything; if it never came up, this does. The receipt shows
     // what is left.
-    const isRestored = found.outcome !== "different";
-    if (!isRestored) {
+    if (attestation.outcome === "different") {
       machineChanged();
-      await restoreBootState(saved, machine, volumes).catch((error: unknown) => {
+      attestation = await restoreBootState(saved, machine, volumes).catch((error: unknown) => {
         if (!(error instanceof BootStateNotRestoredError)) throw error;
+        return attestBootState(saved, machine, volumes);
       });
     }
-    const { outcome, items } = isRestored ? found : await attestBootState(saved, machine, volumes);
     const receipt = signBootReceipt(
       {
         format: 2,
@@ -221,8 +220,7 @@ function attest(deps: ColdDeps): Executor<"attest-boot-state"> {
         savedAt: saved.savedAt,
         attestedAt: now().toISOString(),
         bootId: await readBootId(machine),
-        items,
-        outcome,
+        ...attestation,
       },
       identity.keyPem,
       identity.enrolment.certificatePem,
