@@ -4,6 +4,7 @@ import type { Cutover } from "#shared/protocol/cutover.ts";
 import type { CutoverForecast } from "#shared/protocol/cutover-forecast.ts";
 import { whereaboutsInWords } from "#shared/protocol/machine.ts";
 import { quiesces } from "#shared/protocol/quiesce.ts";
+import { secondsBetween } from "#shared/seconds-between.ts";
 import { duration } from "#shared/units.ts";
 import { oneLine, table } from "../terminal.ts";
 
@@ -87,7 +88,7 @@ function describeRestart(parts: NonNullable<Cutover["forecast"]>["parts"]): stri
 function describeStates({ states }: Cutover): string {
   const each = states.map(({ name, at }, index) => {
     const next = states[index + 1];
-    return next ? `${name} ${duration((Date.parse(next.at) - Date.parse(at)) / 1000)}` : name;
+    return next ? `${name} ${duration(secondsBetween(at, next.at))}` : name;
   });
   return `states since ${states[0]?.at}: ${each.join(", ")}`;
 }

@@ -1,5 +1,6 @@
 import type { Cutover } from "#shared/protocol/cutover.ts";
 import type { CutoverForecast } from "#shared/protocol/cutover-forecast.ts";
+import { secondsBetween } from "#shared/seconds-between.ts";
 import { duration } from "#shared/units.ts";
 import { type DemoOutcome, describeDemo, type Proofs, proves } from "./report-lines.ts";
 import { SERVED_ROWS_PROOFS, type ServedRows } from "./served-rows.ts";
@@ -41,7 +42,7 @@ export function isCutOver(report: CutoverReport): boolean {
 export function stateTimes({ states }: Pick<Cutover, "states">): CutoverStateTime[] {
   return states.map(({ name, at }, index) => {
     const next = states[index + 1]?.at ?? at;
-    return { name, seconds: (Date.parse(next) - Date.parse(at)) / 1000 };
+    return { name, seconds: secondsBetween(at, next) };
   });
 }
 

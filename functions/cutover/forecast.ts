@@ -5,10 +5,10 @@ import { rehearsalOf } from "#shared/domain/cutover/rehearsal.ts";
 import { type DatedForecast, deadlineIn } from "#shared/domain/cutover/start.ts";
 import { openingFrom } from "#shared/domain/cutover/window.ts";
 import type { RunRecord } from "#shared/domain/protection/run.ts";
+import { secondsBetween } from "#shared/seconds-between.ts";
 import type { StoreDeps } from "../store/deps.ts";
 import type { Store } from "../store/store.ts";
 import { measuredParts } from "./measured-parts.ts";
-import { secondsBetween } from "./seconds-between.ts";
 
 /** Older ones say little about the source and the target host as they are. */
 const MOST_RUNS = 24;

@@ -10,8 +10,8 @@ import {
 } from "#shared/domain/cutover/outage-parts.ts";
 import { ownerKind } from "#shared/protocol/ids.ts";
 import { ShownAdaptation } from "#shared/protocol/wanted-machine.ts";
+import { secondsBetween } from "#shared/seconds-between.ts";
 import type { Store } from "../store/store.ts";
-import { secondsBetween } from "./seconds-between.ts";
 
 /** Older ones say little about the source and the target host as they are. */
 const MOST_MACHINES = 5;

@@ -9,6 +9,7 @@ import { ConversionId } from "#shared/protocol/ids.ts";
 import type { Inventory } from "#shared/protocol/inventory.ts";
 import type { ConversionResult, Step } from "#shared/protocol/resources.ts";
 import { DiskOfPoint } from "#shared/protocol/taken-point.ts";
+import { secondsBetween } from "#shared/seconds-between.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { taskHandler } from "../middleware/task-handler.ts";
 import { buildStore } from "../store/build.ts";
@@ -92,5 +93,5 @@ function resultOf(
 /** By wall-clock time, because disks are captured in parallel and repeated work takes time, too. */
 function secondsOf(step: Step | undefined): number | undefined {
   if (!step?.startedAt || !step.endedAt) return undefined;
-  return (Date.parse(step.endedAt) - Date.parse(step.startedAt)) / 1000;
+  return secondsBetween(step.startedAt, step.endedAt);
 }

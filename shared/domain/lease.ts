@@ -7,6 +7,7 @@ import { LeaseEndedError, WrongStateError } from "../errors.ts";
 import { Timestamp } from "../protocol/common.ts";
 import { AgentId, OwnerId } from "../protocol/ids.ts";
 import { type Lease, LeaseState, SourceOff } from "../protocol/lease.ts";
+import { secondsBetween } from "../seconds-between.ts";
 import { move, type Transitions } from "./transitions.ts";
 
 /** For how long a renewal lets the machine run, counted from the moment in which it was asked for. */
@@ -138,7 +139,7 @@ export function secondsUntilSource({ state, expiresAt }: LeaseRecord, now: strin
   if (state === "none") return 0;
   if (state !== "ending") return Number.POSITIVE_INFINITY;
   if (expiresAt === undefined) return 0;
-  return Math.max(0, (Date.parse(expiresAt) - Date.parse(now)) / 1000 + LEASE_MARGIN_SECONDS);
+  return Math.max(0, secondsBetween(now, expiresAt) + LEASE_MARGIN_SECONDS);
 }
 
 /**

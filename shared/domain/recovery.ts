@@ -8,6 +8,7 @@ import { DefinedMachine, MachineAnswer } from "../protocol/defined-machine.ts";
 import { AgentId, DiskBytes, DiskName, PlanId, PointId, RecoveryId } from "../protocol/ids.ts";
 import { NewRecovery, type Recovery, RecoveryState } from "../protocol/recovery.ts";
 import type { RecoveryPoint } from "../protocol/resources.ts";
+import { secondsBetween } from "../seconds-between.ts";
 import { plannedAdaptation } from "./adapted-machine.ts";
 import type { AgentRecord } from "./agent.ts";
 import { requireAnswerable } from "./answerable.ts";
@@ -203,7 +204,7 @@ export function completedRecovery(
 ): RecoveryRecord {
   if (recovery.state === "completed") return recovery;
   requireRunningRecovery(recovery);
-  const rtoSeconds = Math.max(0, (Date.parse(now) - Date.parse(recovery.createdAt)) / 1000);
+  const rtoSeconds = Math.max(0, secondsBetween(recovery.createdAt, now));
   return { ...recovery, state: moved(recovery, "completed"), machine, answer, rtoSeconds, endedAt: now };
 }
 

@@ -16,6 +16,7 @@ import { DefinedMachine, MachineAnswer } from "../../protocol/defined-machine.ts
 import { AgentId, CutoverId, DiskBytes, DiskName, PlanId, PointId, RunId } from "../../protocol/ids.ts";
 import { Quiesce, usualQuiesce } from "../../protocol/quiesce.ts";
 import { RuleName } from "../../protocol/rule-names.ts";
+import { secondsBetween } from "../../seconds-between.ts";
 import { type CommandRecord, latest } from "../command.ts";
 import type { CommandOwner } from "../command-owner.ts";
 import { definedDisks, type MachineOwner } from "../machine.ts";
@@ -210,7 +211,7 @@ export function completedCutover(
 ): CutoverRecord {
   if (cutover.state === "completed") return cutover;
   const quiesced = cutover.states.find(({ name }) => name === "quiescing");
-  const outageSeconds = quiesced && Math.max(0, (Date.parse(now) - Date.parse(quiesced.at)) / 1000);
+  const outageSeconds = quiesced && Math.max(0, secondsBetween(quiesced.at, now));
   return { ...moved(cutover, "completed", now), machine, answer, outageSeconds, endedAt: now };
 }
 
