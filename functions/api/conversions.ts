@@ -3,7 +3,6 @@ import { hasEnded } from "#shared/domain/conversion.ts";
 import { awaitedAgents, conversionOf, withAbsences } from "#shared/domain/conversion-view.ts";
 import { newId } from "#shared/domain/id.ts";
 import type { Environment } from "#shared/environment.ts";
-import { NotFoundError } from "#shared/errors.ts";
 import type { Conversion } from "#shared/protocol/resources.ts";
 import { buildAlarmChannels } from "../alarm/build.ts";
 import { SfnWorkflow } from "../aws/sfn-workflow.ts";
@@ -15,6 +14,7 @@ import { actorName } from "../middleware/api-event.ts";
 import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
 import type { Runtime } from "../middleware/runtime.ts";
 import type { Workflow } from "../ports.ts";
+import { bootReceiptOf } from "./boot-receipt.ts";
 import { idForRequest } from "./id-for-request.ts";
 
 export const handler = apiHandler({
@@ -78,10 +78,7 @@ export async function getConversionReceipt(
   { path }: Call<"getConversionReceipt">,
   { store }: Deps,
 ): Promise<Answer<"getConversionReceipt">> {
-  const { attested, sourceId } = await store.conversions.get(path.id);
-  const { certificatePem } = await store.agents.get(sourceId);
-  if (!attested || !certificatePem) throw new NotFoundError("boot receipt of conversion", path.id);
-  return { conversionId: path.id, ...attested, certificatePem };
+  return bootReceiptOf(await store.conversions.get(path.id), store);
 }
 
 async function shown(id: string, { store }: Deps): Promise<Conversion> {

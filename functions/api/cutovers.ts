@@ -2,7 +2,6 @@ import type { CutoverRecord } from "#shared/domain/cutover/cutover.ts";
 import { rehearsalOf } from "#shared/domain/cutover/rehearsal.ts";
 import { approvedCutover, editedCutover, goneCutover, heldCutover } from "#shared/domain/cutover/start.ts";
 import { cutoverOf } from "#shared/domain/cutover/view.ts";
-import { NotFoundError } from "#shared/errors.ts";
 import type { Cutover } from "#shared/protocol/cutover.ts";
 import { timestamp } from "../conversion/deps.ts";
 import { beginCutover } from "../cutover/begin-cutover.ts";
@@ -14,6 +13,7 @@ import { cancelByHand, rollBackByHand } from "../cutover/stop-cutover.ts";
 import { beginIfDue } from "../cutover/wake-cutover.ts";
 import { actorName } from "../middleware/api-event.ts";
 import { type Answer, apiHandler, type Call } from "../middleware/api-handler.ts";
+import { bootReceiptOf } from "./boot-receipt.ts";
 import { idForRequest } from "./id-for-request.ts";
 
 export const handler = apiHandler({
@@ -64,10 +64,7 @@ export async function getCutoverReceipt(
   { path }: Call<"getCutoverReceipt">,
   { store }: CutoverDeps,
 ): Promise<Answer<"getCutoverReceipt">> {
-  const { attested, sourceId } = await store.cutovers.get(path.id);
-  const { certificatePem } = await store.agents.get(sourceId);
-  if (!attested || !certificatePem) throw new NotFoundError("boot receipt of cutover", path.id);
-  return { conversionId: path.id, ...attested, certificatePem };
+  return bootReceiptOf(await store.cutovers.get(path.id), store);
 }
 
 export function editCutover({ path, body, actor }: Call<"editCutover">, deps: CutoverDeps): Promise<Cutover> {
